@@ -1,0 +1,25 @@
+#pragma once
+/* Assertions that stay on in release builds. They guard our own invariants; what the kernel, a peer
+ * or a handler may do is a result to handle, never an assertion. */
+
+#include <assert.h>
+
+_Noreturn void assert_fail(const char *expr, const char *file, int line);
+
+#define LIKELY(x)   __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+#define ASSERT(expr)                                                                               \
+    do {                                                                                           \
+        if (UNLIKELY(!(expr))) assert_fail(#expr, __FILE__, __LINE__);                             \
+    } while (0)
+
+/* For checks that walk a structure: on in debug builds only. */
+#ifdef NDEBUG
+#define DEBUG_ASSERT(expr) ((void)0)
+#else
+#define DEBUG_ASSERT(expr) ASSERT(expr)
+#endif
+
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+#define ARRAY_LEN(a)                    (sizeof(a) / sizeof((a)[0]))

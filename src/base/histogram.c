@@ -1,0 +1,88 @@
+#include "base/histogram.h"
+
+#include "base/assert.h"
+
+#include <float.h>
+#include <string.h>
+
+enum { STEPS = 1 << HISTOGRAM_SUB_BITS };
+
+static_assert(HISTOGRAM_MAX_NS < 1ull << HISTOGRAM_BITS, "an hour has a bucket");
+
+/* Below 2 * STEPS each value has its own bucket; above, the leading SUB_BITS + 1 bits choose it. */
+static unsigned bucket_of(uint64_t ns)
+{
+    unsigned shift = 63 - (unsigned)__builtin_clzll(ns | STEPS) - HISTOGRAM_SUB_BITS;
+    return (shift << HISTOGRAM_SUB_BITS) + (unsigned)(ns >> shift);
+}
+
+static uint64_t bucket_middle(unsigned i)
+{
+    if (i < 2 * STEPS) return i;
+    unsigned shift = (i >> HISTOGRAM_SUB_BITS) - 1;
+    return ((uint64_t)(i % STEPS + STEPS) << shift) + ((1ull << shift) >> 1);
+}
+
+/* Plain loads and stores on the machines we run on, yet no data race for a thread that merges. */
+static uint64_t load(const uint64_t *p)
+{
+    return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
+
+static void store(uint64_t *p, uint64_t v)
+{
+    __atomic_store_n(p, v, __ATOMIC_RELAXED);
+}
+
+void histogram_reset(struct histogram *h)
+{
+    memset(h, 0, sizeof(*h));
+}
+
+void histogram_add(struct histogram *h, uint64_t ns)
+{
+    if (ns > HISTOGRAM_MAX_NS) ns = HISTOGRAM_MAX_NS;
+    if (h->count == 0 || ns < h->min) store(&h->min, ns);
+    if (ns > h->max) store(&h->max, ns);
+    store(&h->count, h->count + 1);
+    store(&h->sum, h->sum + ns);
+    /* Last, and released: who sees a value in its bucket sees a min and a max that enclose it. */
+    uint64_t *b = &h->bucket[bucket_of(ns)];
+    __atomic_store_n(b, *b + 1, __ATOMIC_RELEASE);
+}
+
+void histogram_merge(struct histogram *into, const struct histogram *from)
+{
+    uint64_t count = 0;
+    for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        uint64_t n = __atomic_load_n(&from->bucket[i], __ATOMIC_ACQUIRE);
+        into->bucket[i] += n;
+        count += n;
+    }
+    if (count == 0) return;
+    uint64_t min = load(&from->min), max = load(&from->max);
+    if (into->count == 0 || min < into->min) into->min = min;
+    if (max > into->max) into->max = max;
+    into->count += count;
+    into->sum += load(&from->sum);
+}
+
+uint64_t histogram_quantile(const struct histogram *h, double q)
+{
+    if (h->count == 0) return 0;
+    /* 0.07 * 100 is a little more than 7 in binary, and means 7. */
+    double exact = q > 0 ? q * (double)h->count : 0;
+    uint64_t rank = exact < (double)h->count ? (uint64_t)exact : h->count;
+    if (exact - (double)rank > exact * 2 * DBL_EPSILON) rank++;
+    if (rank < 1) rank = 1;
+    if (rank > h->count) rank = h->count;
+
+    uint64_t seen = 0;
+    for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        seen += h->bucket[i];
+        if (seen < rank) continue;
+        uint64_t ns = bucket_middle(i);
+        return ns < h->min ? h->min : ns > h->max ? h->max : ns;
+    }
+    return h->max;
+}

@@ -1,0 +1,5 @@
+#pragma once
+/* Messages to the operator, on stderr: one line each, "torc: …", written whole. */
+
+void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+

@@ -1,0 +1,230 @@
+#include "base/slab.h"
+
+#include "random.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { LINE = 64 };
+
+static void last_freed_is_first_reused(void **state)
+{
+    (void)state;
+    struct slab s;
+    slab_init(&s, "thing", 100, 10);
+    void *a = slab_get(&s), *b = slab_get(&s), *c = slab_get(&s);
+    slab_put(&s, b);
+    slab_put(&s, a);
+    assert_ptr_equal(slab_get(&s), a);
+    assert_ptr_equal(slab_get(&s), b);
+    assert_int_equal(s.out, 3);
+    slab_put(&s, a);
+    slab_put(&s, b);
+    slab_put(&s, c);
+    assert_int_equal(s.out, 0);
+    slab_drain(&s);
+}
+
+static void distance_of_objects(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t size, apart;
+    } cases[] = {
+        {1, 16},         {16, 16},
+        {17, 32},        {33, 64},
+        {64, 64},        {65, 3 * LINE},
+        {192, 3 * 64},   {193, 5 * 64},
+        {256, 5 * 64},   {320, 5 * 64},
+        {512, 9 * 64},   {1024, 17 * 64},
+        {4096, 65 * 64}, {100000, 1563 * 64},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct slab s;
+        slab_init(&s, "thing", cases[i].size, 20);
+        char *obj[20];
+        for (int k = 0; k < 20; k++) {
+            obj[k] = slab_get(&s);
+            assert_non_null(obj[k]);
+            size_t into_line = (uintptr_t)obj[k] % LINE;
+            assert_int_equal((uintptr_t)obj[k] % 16, 0);
+            assert_true(cases[i].size > LINE ? into_line == 0 : into_line + cases[i].size <= LINE);
+        }
+        assert_int_equal(obj[1] - obj[0], cases[i].apart);
+        assert_null(slab_get(&s));
+        for (int k = 0; k < 20; k++) slab_put(&s, obj[k]);
+        slab_drain(&s);
+    }
+}
+
+static void block_sizes(void **state)
+{
+    (void)state;
+    struct slab s;
+    slab_init(&s, "small", 64, 5000);
+    void *obj = slab_get(&s);
+    assert_int_equal(s.total, (64 * 1024 - LINE) / 64);
+    slab_put(&s, obj);
+    slab_drain(&s);
+    slab_init(&s, "large", 60000, 5000);
+    obj = slab_get(&s);
+    assert_int_equal(s.total, 8);
+    slab_put(&s, obj);
+    slab_drain(&s);
+}
+
+/* Random gets and puts; each object is filled with its number, so that an overlap shows. */
+static void objects_are_apart(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {8, 24, 64, 200, 1000};
+    enum { MAX = 2500 };
+    static unsigned char *obj[MAX];
+    for (size_t k = 0; k < ARRAY_LEN(sizes); k++) {
+        size_t size = sizes[k];
+        struct slab s;
+        slab_init(&s, "thing", size, MAX);
+        uint32_t out = 0;
+        for (int step = 0; step < 20000; step++) {
+            assert_int_equal(s.out, out);
+            if (random_below(100) < (step < 12000 ? 65 : 35)) {
+                unsigned char *p = slab_get(&s);
+                assert_int_equal(p == NULL, out == MAX);
+                if (!p) continue;
+                memset(p, (int)(out & 0xff), size);
+                obj[out++] = p;
+            } else if (out) {
+                unsigned char *p = obj[--out];
+                for (size_t i = 0; i < size; i++)
+                    if (p[i] != (out & 0xff)) fail_msg("object %u is damaged", out);
+                slab_put(&s, p);
+            }
+        }
+        while (out) slab_put(&s, obj[--out]);
+        slab_drain(&s);
+    }
+}
+
+static void max_is_exact(void **state)
+{
+    (void)state;
+    static const uint32_t maxima[] = {1, 7, 8, 9, 1023, 1024, 1500};
+    static void *obj[1500];
+    for (size_t i = 0; i < ARRAY_LEN(maxima); i++) {
+        struct slab s;
+        slab_init(&s, "thing", 64, maxima[i]);
+        for (int round = 0; round < 2; round++) {
+            for (uint32_t k = 0; k < maxima[i]; k++) assert_non_null(obj[k] = slab_get(&s));
+            assert_null(slab_get(&s));
+            assert_int_equal(s.total, maxima[i]);
+            slab_put(&s, obj[0]);
+            assert_ptr_equal(slab_get(&s), obj[0]);
+            assert_null(slab_get(&s));
+            for (uint32_t k = 0; k < maxima[i]; k++) slab_put(&s, obj[k]);
+            slab_drain(&s); /* and it can be used again */
+            assert_int_equal(s.total, 0);
+        }
+    }
+    struct slab s;
+    slab_init(&s, "none", 64, 0);
+    assert_null(slab_get(&s));
+    slab_drain(&s);
+}
+
+/* What `child` says on stderr before it aborts. */
+static void aborts_saying(void (*child)(void), const char *text)
+{
+    int fds[2];
+    assert_int_equal(pipe(fds), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        signal(SIGABRT, SIG_DFL);
+        dup2(fds[1], STDERR_FILENO);
+        child();
+        _exit(0);
+    }
+    close(fds[1]);
+    char said[4096];
+    size_t n = 0;
+    for (ssize_t r; n < sizeof(said) - 1 && (r = read(fds[0], said + n, sizeof(said) - 1 - n)) > 0;)
+        n += (size_t)r;
+    said[n] = 0;
+    close(fds[0]);
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGABRT);
+    assert_non_null(strstr(said, text));
+}
+
+static void drain_with_one_out(void)
+{
+    struct slab s;
+    slab_init(&s, "lost-thing", 64, 10);
+    slab_get(&s);
+    slab_drain(&s);
+}
+
+static void put_one_too_many(void)
+{
+    struct slab s;
+    slab_init(&s, "thing", 64, 10);
+    void *a = slab_get(&s), *b = slab_get(&s);
+    slab_put(&s, a);
+    slab_put(&s, b);
+    char other[64];
+    slab_put(&s, other);
+}
+
+static void misuse_is_caught(void **state)
+{
+    (void)state;
+    aborts_saying(drain_with_one_out, "1 objects of slab lost-thing are not home");
+    aborts_saying(put_one_too_many, "assertion failed: s->out > 0");
+}
+
+#ifdef POISON_ENABLED
+static void home_objects_are_poisoned(void **state)
+{
+    (void)state;
+    struct slab s;
+    slab_init(&s, "thing", 100, 10);
+    char *a = slab_get(&s), *b = slab_get(&s);
+    assert_null(__asan_region_is_poisoned(a, s.size));
+    slab_put(&s, a);
+    assert_true(__asan_address_is_poisoned(a));
+    assert_true(__asan_address_is_poisoned(a + 99));
+    assert_null(__asan_region_is_poisoned(b, s.size));
+    assert_true(__asan_address_is_poisoned(b + s.size)); /* the next, never handed out */
+    assert_ptr_equal(slab_get(&s), a);
+    assert_null(__asan_region_is_poisoned(a, s.size));
+    slab_put(&s, a);
+    slab_put(&s, b);
+    slab_drain(&s);
+}
+#endif
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(last_freed_is_first_reused),
+        cmocka_unit_test(distance_of_objects),
+        cmocka_unit_test(block_sizes),
+        cmocka_unit_test(objects_are_apart),
+        cmocka_unit_test(max_is_exact),
+        cmocka_unit_test(misuse_is_caught),
+#ifdef POISON_ENABLED
+        cmocka_unit_test(home_objects_are_poisoned),
+#endif
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
