@@ -59,7 +59,7 @@ char *arena_extend(struct arena *a, char *p, size_t size, size_t more)
     return to;
 }
 
-void arena_reset(struct arena *a)
+void arena_free_blocks(struct arena *a)
 {
     while (a->blocks) {
         struct arena_block *b = a->blocks;
@@ -67,9 +67,6 @@ void arena_reset(struct arena *a)
         free(b);
     }
     a->used = 0;
-    a->at = a->first;
-    a->end = a->first + a->first_size;
-    POISON(a->first, a->first_size);
 }
 
 void arena_end(struct arena *a)

@@ -47,8 +47,16 @@ static inline void *arena_alloc(struct arena *a, size_t size)
  * stay). */
 char *arena_extend(struct arena *a, char *p, size_t size, size_t more);
 
+void arena_free_blocks(struct arena *a);
+
 /* Frees every malloc'ed block; the first block is empty again. */
-void arena_reset(struct arena *a);
+static inline void arena_reset(struct arena *a)
+{
+    if (a->blocks) arena_free_blocks(a);
+    a->at = a->first;
+    a->end = a->first + a->first_size;
+    POISON(a->first, a->first_size);
+}
 
 /* arena_reset, and gives the first block back to its owner, who may then put other things there. */
 void arena_end(struct arena *a);

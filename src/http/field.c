@@ -1,0 +1,48 @@
+#include "http/field.h"
+
+/* token characters (RFC 9110, 5.6.2) */
+static const bool tchar[256] = {
+    ['!'] = true,         ['#'] = true,         ['$'] = true,         ['%'] = true, ['&'] = true,
+    ['\''] = true,        ['*'] = true,         ['+'] = true,         ['-'] = true, ['.'] = true,
+    ['^'] = true,         ['_'] = true,         ['`'] = true,         ['|'] = true, ['~'] = true,
+    ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true,
+};
+
+bool field_name_valid(slice name)
+{
+    for (size_t i = 0; i < name.len; i++)
+        if (!tchar[(unsigned char)name.ptr[i]]) return false;
+    return name.len > 0;
+}
+
+/* Whether any of eight bytes is below SP or is DEL: subtracting SP borrows into the top bit of what
+ * is smaller, and obs-text has that bit to begin with. HTAB is among them and looked at again. */
+static bool maybe_control(const char *p)
+{
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    uint64_t low = (v - 0x2020202020202020) & ~v;
+    uint64_t del = v ^ 0x7f7f7f7f7f7f7f7f;
+    return (low | ((del - 0x0101010101010101) & ~del)) & 0x8080808080808080;
+}
+
+bool field_value_valid(slice value)
+{
+    size_t i = 0;
+    while (value.len - i >= 8 && !maybe_control(value.ptr + i)) i += 8;
+    if (value.len >= 8 && value.len - i < 8 && !maybe_control(value.ptr + value.len - 8))
+        return true;
+    for (; i < value.len; i++) {
+        unsigned char c = (unsigned char)value.ptr[i];
+        if ((c < ' ' && c != '\t') || c == 0x7f) return false;
+    }
+    return true;
+}
+
+bool token_list_has(slice list, slice token)
+{
+    slice member;
+    while (slice_cut(&list, ',', &member))
+        if (slice_ieq(slice_trim(member), token)) return token.len > 0;
+    return false;
+}

@@ -1,0 +1,340 @@
+#include "http/router.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+/* A tree with a node per segment. The empty segment behind a slash at the end is a static one. */
+struct node {
+    struct node *next;    /* sibling; static ones are in the order of `before` */
+    struct node *statics; /* first child of each kind */
+    struct node *param;
+    struct node *rest; /* never has children */
+    slice path;        /* the pattern up to here; the node's own memory */
+    slice text;        /* its last segment, a parameter's without ':' or '*' */
+    bool is_static;    /* no parameter in `path` */
+    uint32_t allow;    /* a bit per method, as in struct route_match; 0 where no route ends */
+    struct route route[HTTP_METHODS];
+};
+
+/* A path without parameters: it comes before all else in the order of matching, so that a hit with
+ * the right method is the answer. `key` is all of a path of up to 16 bytes. */
+struct key {
+    uint64_t head, tail;
+};
+struct entry {
+    struct key key;
+    slice path;
+    const struct node *node; /* NULL: free */
+};
+
+struct router {
+    struct node root;                  /* what stands before the first slash */
+    size_t n_nodes, n_static, n_bytes; /* of nodes below the root; n_bytes of their paths */
+    struct entry *index; /* open addressing, at most half full; NULL before router_freeze */
+    unsigned shift;      /* of a 64-bit hash down to an index */
+    size_t mask;
+    void *block; /* mapped; nodes but the root, index and paths once frozen */
+    size_t block_size;
+    bool frozen;
+};
+
+static struct key key_of(slice s)
+{
+    struct key k = {0, 0};
+    if (s.len >= 8) {
+        memcpy(&k.head, s.ptr, 8);
+        memcpy(&k.tail, s.ptr + s.len - 8, 8);
+    } else if (s.len >= 4) {
+        memcpy(&k.head, s.ptr, 4);
+        memcpy(&k.tail, s.ptr + s.len - 4, 4);
+    } else if (s.len) {
+        k.head = (unsigned char)s.ptr[0];
+        k.tail = (uint64_t)(unsigned char)s.ptr[s.len / 2] << 8 | (unsigned char)s.ptr[s.len - 1];
+    }
+    return k;
+}
+
+static size_t slot_of(const struct router *r, struct key k, size_t len)
+{
+    uint64_t h = (k.head ^ (k.tail << 23 | k.tail >> 41) ^ len) * UINT64_C(0x9e3779b97f4a7c15);
+    return (size_t)(h >> r->shift);
+}
+
+static const struct node *index_find(const struct router *r, slice path)
+{
+    struct key k = key_of(path);
+    for (size_t i = slot_of(r, k, path.len);; i = (i + 1) & r->mask) {
+        const struct entry *e = &r->index[i];
+        if (!e->node) return NULL;
+        if (e->path.len == path.len && e->key.head == k.head && e->key.tail == k.tail &&
+            (path.len <= 16 || slice_eq(e->path, path)))
+            return e->node;
+    }
+}
+
+/* ---- finding ---- */
+
+static bool serves(const struct node *node, enum http_method m, struct route_match *out)
+{
+    out->allow |= node->allow;
+    if (LIKELY(node->route[m].fn != NULL))
+        out->route = &node->route[m];
+    else if (m == HTTP_HEAD && node->route[HTTP_GET].fn)
+        out->route = &node->route[HTTP_GET];
+    return out->route != NULL;
+}
+
+static void set_param(struct route_match *out, const struct node *node, slice value)
+{
+    out->param[out->n].name = node->text;
+    out->param[out->n].value = value;
+    out->n++;
+}
+
+/* What stands in `s` begins a segment. The depth of the recursion is bounded by ROUTE_SEGMENTS. */
+static bool find(const struct node *node, enum http_method m, slice s, struct route_match *out)
+{
+    const char *slash = s.len ? memchr(s.ptr, '/', s.len) : NULL;
+    slice segment = slash ? slice_of(s.ptr, (size_t)(slash - s.ptr)) : s;
+    slice behind = slash ? slice_skip(s, segment.len + 1) : (slice){NULL, 0};
+
+    for (const struct node *c = node->statics; c && c->text.len <= segment.len; c = c->next) {
+        if (c->text.len < segment.len || (segment.len && c->text.ptr[0] != segment.ptr[0]) ||
+            !slice_eq(c->text, segment))
+            continue;
+        if (slash ? find(c, m, behind, out) : serves(c, m, out)) return true;
+        break;
+    }
+    if (node->param && segment.len) {
+        uint32_t n = out->n;
+        set_param(out, node->param, segment);
+        if (slash ? find(node->param, m, behind, out) : serves(node->param, m, out)) return true;
+        out->n = n;
+    }
+    if (node->rest && serves(node->rest, m, out)) {
+        set_param(out, node->rest, s);
+        return true;
+    }
+    return false;
+}
+
+bool router_find(const struct router *r, enum http_method m, slice path, struct route_match *out)
+{
+    ASSERT((unsigned)m < HTTP_METHODS);
+    out->route = NULL;
+    out->allow = 0;
+    out->n = 0;
+    if (LIKELY(r->index != NULL)) {
+        const struct node *node = index_find(r, path);
+        if (node && serves(node, m, out)) return true;
+    }
+    if (path.len == 0 || path.ptr[0] != '/') return false;
+    return find(&r->root, m, slice_skip(path, 1), out) || out->allow;
+}
+
+/* ---- adding ---- */
+
+static int refuse(const char **why, int error, const char *text)
+{
+    if (why) *why = text;
+    return error;
+}
+
+static bool is_name(slice s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+        bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
+        if (!letter && (i == 0 || c < '0' || c > '9')) return false;
+    }
+    return s.len > 0;
+}
+
+/* The reason why a pattern is none, or NULL. */
+static const char *malformed(slice pattern)
+{
+    if (pattern.len == 0 || pattern.ptr[0] != '/') return "a pattern begins with '/'";
+    slice rest = slice_skip(pattern, 1), segment, names[ROUTE_PARAMS];
+    unsigned segments = 0, n = 0;
+    while (slice_cut(&rest, '/', &segment)) {
+        if (++segments > ROUTE_SEGMENTS) return "a pattern has at most 32 segments";
+        if (segment.len == 0 && rest.ptr) return "a segment is empty";
+        for (size_t i = 0; i < segment.len; i++) {
+            char c = segment.ptr[i];
+            if (c <= ' ' || c > '~' || c == '?' || c == '#')
+                return "a segment has a character that no path has";
+        }
+        if (segment.len == 0 || (segment.ptr[0] != ':' && segment.ptr[0] != '*')) continue;
+
+        if (segment.ptr[0] == '*' && rest.ptr) return "'*' is for the last segment";
+        slice name = slice_skip(segment, 1);
+        if (!is_name(name)) return "the name of a parameter is letters, digits and '_'";
+        if (n == ROUTE_PARAMS) return "a pattern has at most 8 parameters";
+        for (unsigned i = 0; i < n; i++)
+            if (slice_eq(names[i], name)) return "two parameters have the same name";
+        names[n++] = name;
+    }
+    return NULL;
+}
+
+static struct node *node_new(slice path, size_t text_len)
+{
+    struct node *node = calloc(1, sizeof *node + path.len);
+    if (!node) return NULL;
+    memcpy(node + 1, path.ptr, path.len);
+    node->path = slice_of((const char *)(node + 1), path.len);
+    node->text = slice_skip(node->path, path.len - text_len);
+    return node;
+}
+
+/* By length first, so that finding can stop early. */
+static bool before(slice a, slice b)
+{
+    if (a.len != b.len) return a.len < b.len;
+    return a.len && memcmp(a.ptr, b.ptr, a.len) < 0;
+}
+
+/* The child of `parent` for the last segment of `path`, made where there is none yet. */
+static int child_for(struct router *r, struct node *parent, slice path, slice segment,
+                     struct node **out, const char **why)
+{
+    char kind = segment.len ? segment.ptr[0] : 0;
+    bool is_param = kind == ':' || kind == '*';
+    struct node **at = &parent->statics;
+    if (is_param) {
+        at = kind == ':' ? &parent->param : &parent->rest;
+        segment = slice_skip(segment, 1);
+        if (*at && !slice_eq((*at)->text, segment))
+            return refuse(why, -EINVAL, "another route names this parameter differently");
+    } else {
+        while (*at && before((*at)->text, segment)) at = &(*at)->next;
+    }
+    if (!*at || !slice_eq((*at)->text, segment)) {
+        struct node *made = node_new(path, segment.len);
+        if (!made) return refuse(why, -ENOMEM, "out of memory");
+        made->is_static = parent->is_static && !is_param;
+        made->next = *at;
+        *at = made;
+        r->n_nodes++;
+        r->n_static += made->is_static;
+        r->n_bytes += path.len;
+    }
+    *out = *at;
+    return 0;
+}
+
+int router_add(struct router *r, enum http_method m, slice pattern, torc_handler *fn, void *arg,
+               const char **why)
+{
+    if (r->frozen) return refuse(why, -EBUSY, "the routes are frozen");
+    if ((unsigned)m >= HTTP_METHODS) return refuse(why, -EINVAL, "no such method");
+    if (!fn) return refuse(why, -EINVAL, "a route needs a handler");
+    const char *fault = malformed(pattern);
+    if (fault) return refuse(why, -EINVAL, fault);
+
+    /* A contradiction shows at a node that is there already, before any is made. */
+    struct node *node = &r->root;
+    slice rest = slice_skip(pattern, 1), segment;
+    while (slice_cut(&rest, '/', &segment)) {
+        slice path = slice_of(pattern.ptr, (size_t)(segment.ptr - pattern.ptr) + segment.len);
+        int rc = child_for(r, node, path, segment, &node, why);
+        if (rc) return rc;
+    }
+    if (node->route[m].fn) return refuse(why, -EEXIST, "method and pattern are taken");
+    node->route[m] = (struct route){fn, arg};
+    node->allow |= 1u << m | 1u << HTTP_OPTIONS;
+    if (m == HTTP_GET) node->allow |= 1u << HTTP_HEAD;
+    return 0;
+}
+
+/* ---- freezing ---- */
+
+/* What is left of the block. */
+struct room {
+    struct node *nodes;
+    char *bytes;
+};
+
+static void index_add(struct router *r, const struct node *node)
+{
+    struct key k = key_of(node->path);
+    size_t i = slot_of(r, k, node->path.len);
+    while (r->index[i].node) i = (i + 1) & r->mask;
+    r->index[i] = (struct entry){k, node->path, node};
+}
+
+static struct node *move(struct router *r, struct room *room, struct node *old)
+{
+    struct node *node = room->nodes++;
+    *node = *old;
+    node->path.ptr = memcpy(room->bytes, old->path.ptr, old->path.len);
+    node->text.ptr = node->path.ptr + (old->path.len - old->text.len);
+    room->bytes += old->path.len;
+    free(old);
+    if (node->is_static && node->allow) index_add(r, node);
+    return node;
+}
+
+/* Children stand together, static ones first, and before what is below them. */
+static void move_children(struct router *r, struct room *room, struct node *node)
+{
+    for (struct node **at = &node->statics; *at; at = &(*at)->next) *at = move(r, room, *at);
+    if (node->param) node->param = move(r, room, node->param);
+    if (node->rest) node->rest = move(r, room, node->rest);
+    for (struct node *c = node->statics; c; c = c->next) move_children(r, room, c);
+    if (node->param) move_children(r, room, node->param);
+}
+
+void router_freeze(struct router *r)
+{
+    if (r->frozen) return;
+    r->frozen = true;
+
+    unsigned bits = 1;
+    while ((size_t)1 << bits < r->n_static * 2) bits++;
+    size_t slots = (size_t)1 << bits, index_size = slots * sizeof(struct entry);
+    size_t size = r->n_nodes * sizeof(struct node) + index_size + r->n_bytes;
+    char *block = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (block == MAP_FAILED) return;
+
+    r->block = block;
+    r->block_size = size;
+    r->shift = 64 - bits;
+    r->mask = slots - 1;
+    r->index = (struct entry *)block;
+    struct node *nodes = (struct node *)(block + index_size);
+    struct room room = {nodes, (char *)(nodes + r->n_nodes)};
+    move_children(r, &room, &r->root);
+    ASSERT(room.bytes == block + size);
+    (void)mprotect(block, size, PROT_READ); /* a guard, which we can do without */
+}
+
+struct router *router_new(void)
+{
+    struct router *r = calloc(1, sizeof *r);
+    if (r) r->root.is_static = true;
+    return r;
+}
+
+static void free_below(struct node *node)
+{
+    for (struct node *c = node->statics, *next; c; c = next) {
+        next = c->next;
+        free_below(c);
+        free(c);
+    }
+    if (node->param) free_below(node->param);
+    free(node->param);
+    free(node->rest);
+}
+
+void router_free(struct router *r)
+{
+    if (!r) return;
+    if (r->block)
+        munmap(r->block, r->block_size);
+    else
+        free_below(&r->root);
+    free(r);
+}

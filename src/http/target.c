@@ -1,0 +1,163 @@
+#include "http/target.h"
+
+#include <arpa/inet.h>
+
+/* What a byte may be part of. */
+enum {
+    PATH = 1,  /* a target, but for '?' */
+    QUERY = 2, /* a target */
+    HOST = 4,  /* unreserved and sub-delims (RFC 3986, 2.2 and 2.3) without ',' */
+    SOME = PATH | QUERY,
+    EACH = PATH | QUERY | HOST,
+};
+
+// clang-format off
+static const unsigned char class_of[256] = {
+    ['!'] = EACH, ['"'] = SOME, ['$'] = EACH, ['%'] = SOME, ['&' ... '+'] = EACH, [','] = SOME,
+    ['-' ... '.'] = EACH, ['/'] = SOME, ['0' ... '9'] = EACH, [':'] = SOME, [';'] = EACH,
+    ['<'] = SOME, ['='] = EACH, ['>'] = SOME, ['?'] = QUERY, ['@'] = SOME, ['A' ... 'Z'] = EACH,
+    ['[' ... '^'] = SOME, ['_'] = EACH, ['`'] = SOME, ['a' ... 'z'] = EACH, ['{' ... '}'] = SOME,
+    ['~'] = EACH,
+};
+// clang-format on
+
+/* How many bytes at the start of `s` are of the class. */
+static inline size_t span(slice s, unsigned class)
+{
+    const unsigned char *p = (const unsigned char *)s.ptr, *c = class_of;
+    size_t i = 0;
+    while (s.len - i >= 4 && (c[p[i]] & c[p[i + 1]] & c[p[i + 2]] & c[p[i + 3]] & class)) i += 4;
+    while (i < s.len && (c[p[i]] & class)) i++;
+    return i;
+}
+
+/* Path and query of the origin-form, or of what follows the authority. */
+static bool split(slice s, struct target *out)
+{
+    size_t n = span(s, PATH);
+    out->path = slice_of(s.ptr, n);
+    out->query = (slice){NULL, 0};
+    if (n == s.len) return true;
+    if (s.ptr[n] != '?') return false;
+    out->query = slice_skip(s, n + 1);
+    return span(out->query, QUERY) == out->query.len;
+}
+
+static bool absolute_form(slice raw, struct target *out)
+{
+    if (raw.len >= 7 && slice_ieq(slice_of(raw.ptr, 7), SLICE("http://")))
+        raw = slice_skip(raw, 7);
+    else if (raw.len >= 8 && slice_ieq(slice_of(raw.ptr, 8), SLICE("https://")))
+        raw = slice_skip(raw, 8);
+    else
+        return false;
+
+    size_t n = 0;
+    while (n < raw.len && raw.ptr[n] != '/' && raw.ptr[n] != '?') n++;
+    out->host = slice_of(raw.ptr, n);
+    if (n == 0 || !host_valid(out->host) || !split(slice_skip(raw, n), out)) return false;
+    if (out->path.len == 0) out->path = SLICE("/");
+    return true;
+}
+
+bool target_parse(slice raw, bool options, struct target *out)
+{
+    out->host = (slice){NULL, 0};
+    out->asterisk = false;
+    if (raw.len == 0) return false;
+    if (LIKELY(raw.ptr[0] == '/')) return split(raw, out);
+    if (options && slice_eq(raw, SLICE("*"))) {
+        out->path = raw;
+        out->query = (slice){NULL, 0};
+        out->asterisk = true;
+        return true;
+    }
+    return absolute_form(raw, out);
+}
+
+static int hex(char c)
+{
+    unsigned digit = (unsigned)(unsigned char)c - '0';
+    if (digit < 10) return (int)digit;
+    unsigned letter = (unsigned)slice_lower(c) - 'a';
+    return letter < 6 ? (int)letter + 10 : -1;
+}
+
+/* The byte that "%XX" at `i` stands for, or -1. */
+static int escape(slice s, size_t i)
+{
+    if (s.len - i < 3) return -1;
+    int high = hex(s.ptr[i + 1]), low = hex(s.ptr[i + 2]);
+    return high < 0 || low < 0 ? -1 : high << 4 | low;
+}
+
+/* What stands behind the host: nothing, or ':' and a port that may be empty. */
+static bool port_valid(slice s)
+{
+    if (s.len == 0) return true;
+    if (s.ptr[0] != ':') return false;
+    unsigned port = 0;
+    for (size_t i = 1; i < s.len; i++) {
+        unsigned digit = (unsigned)(unsigned char)s.ptr[i] - '0';
+        if (digit > 9) return false;
+        port = port * 10 + digit;
+        if (port > UINT16_MAX) return false;
+    }
+    return true;
+}
+
+/* "[" IPv6address "]" and the port behind it. */
+static bool ip_literal(slice host)
+{
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr address;
+    const char *end = memchr(host.ptr, ']', host.len);
+    if (!end) return false;
+    size_t n = (size_t)(end - host.ptr) - 1;
+    if (n >= sizeof text || memchr(host.ptr, 0, n + 1)) return false;
+    memcpy(text, host.ptr + 1, n);
+    text[n] = 0;
+    return inet_pton(AF_INET6, text, &address) == 1 && port_valid(slice_skip(host, n + 2));
+}
+
+bool host_valid(slice host)
+{
+    size_t i = span(host, HOST);
+    while (i < host.len && host.ptr[i] == '%') {
+        if (escape(host, i) < 0) return false;
+        i += 3;
+        i += span(slice_skip(host, i), HOST);
+    }
+    if (i > 0) return port_valid(slice_skip(host, i));
+    return host.len == 0 || (host.ptr[0] == '[' && ip_literal(host));
+}
+
+int percent_decode(slice in, char *out, bool plus)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < in.len; i++) {
+        char c = in.ptr[i];
+        if (c == '%') {
+            int byte = escape(in, i);
+            if (byte < 0) return -1;
+            c = (char)byte;
+            i += 2;
+        } else if (c == '+' && plus) {
+            c = ' ';
+        }
+        out[n++] = c;
+    }
+    return (int)n;
+}
+
+bool query_next(slice *rest, slice *name, slice *value)
+{
+    slice pair;
+    while (slice_cut(rest, '&', &pair)) {
+        if (pair.len == 0) continue;
+        *value = pair;
+        slice_cut(value, '=', name);
+        return true;
+    }
+    return false;
+}
