@@ -41,7 +41,11 @@ typedef struct torc_slice {
 } torc_slice;
 
 /* A slice of a string literal. */
+#ifdef __cplusplus
+#define TORC_S(literal) (torc_slice{(literal), sizeof(literal) - 1})
+#else
 #define TORC_S(literal) ((torc_slice){(literal), sizeof(literal) - 1})
+#endif
 
 typedef struct torc_server torc_server;
 typedef struct torc_req torc_req;

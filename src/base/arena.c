@@ -15,15 +15,7 @@ struct arena_block {
 
 static_assert(sizeof(struct arena_block) % _Alignof(max_align_t) == 0, "blocks start aligned");
 
-/* Where an arena without a first block points: an allocation of nothing is not NULL. */
-static char nowhere[1];
-
-void arena_init(struct arena *a, void *first, size_t size, size_t limit)
-{
-    ASSERT(first || size == 0);
-    *a = (struct arena){.first = first ? first : nowhere, .first_size = size, .limit = limit};
-    arena_reset(a);
-}
+char arena_nowhere[1];
 
 void *arena_alloc_slow(struct arena *a, size_t size, size_t align)
 {

@@ -18,9 +18,6 @@ struct arena {
     size_t limit; /* bytes that may be malloc'ed */
 };
 
-/* `first` must be aligned for any type and outlives the arena; NULL with size 0 for none. */
-void arena_init(struct arena *a, void *first, size_t size, size_t limit);
-
 /* NULL when the limit or memory is used up. */
 void *arena_alloc_slow(struct arena *a, size_t size, size_t align);
 
@@ -56,6 +53,19 @@ static inline void arena_reset(struct arena *a)
     a->at = a->first;
     a->end = a->first + a->first_size;
     POISON(a->first, a->first_size);
+}
+
+extern char arena_nowhere[1];
+
+/* `first` must be aligned for any type and outlives the arena; NULL with size 0 for none. */
+static inline void arena_init(struct arena *a, void *first, size_t size, size_t limit)
+{
+    a->first = first ? first : arena_nowhere; /* an allocation of nothing is not NULL */
+    a->first_size = size;
+    a->blocks = NULL;
+    a->used = 0;
+    a->limit = limit;
+    arena_reset(a);
 }
 
 /* arena_reset, and gives the first block back to its owner, who may then put other things there. */

@@ -60,6 +60,16 @@ static inline void list_move(struct list *from, struct list *to)
     list_splice(from, to);
 }
 
+/* As list_push, at the front. */
+static inline void list_push_front(struct list *head, struct list *node)
+{
+    struct list *first = head->next;
+    node->next = first;
+    node->prev = head;
+    first->prev = node;
+    head->next = node;
+}
+
 /* Singly linked, first in first out. */
 struct fifo_node {
     struct fifo_node *next;

@@ -23,9 +23,22 @@ static inline slice slice_str(const char *s)
     return (slice){s, strlen(s)};
 }
 
+/* Of 8 to 16 bytes, as words that overlap: a call of memcmp takes longer. */
+static inline bool slice_eq_words(const char *a, const char *b, size_t n)
+{
+    uint64_t a1, a2, b1, b2;
+    memcpy(&a1, a, 8);
+    memcpy(&a2, a + n - 8, 8);
+    memcpy(&b1, b, 8);
+    memcpy(&b2, b + n - 8, 8);
+    return ((a1 ^ b1) | (a2 ^ b2)) == 0;
+}
+
 static inline bool slice_eq(slice a, slice b)
 {
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+    if (a.len != b.len) return false;
+    if (a.len - 8 <= 8) return slice_eq_words(a.ptr, b.ptr, a.len);
+    return a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0;
 }
 
 static inline unsigned char slice_lower(char c)
@@ -78,6 +91,28 @@ static inline bool slice_cut(slice *rest, char sep, slice *part)
     *part = slice_of(rest->ptr, (size_t)(at - rest->ptr));
     *rest = slice_of(at + 1, rest->len - part->len - 1);
     return true;
+}
+
+/* Copies `n` bytes and returns where they end. For the few bytes that most names and values have, a
+ * call of memcpy takes longer than the copying. */
+static inline char *slice_copy(char *to, const char *from, size_t n)
+{
+    if (n - 8 <= 8) { /* 8 to 16: two words that overlap */
+        uint64_t head, tail;
+        memcpy(&head, from, 8);
+        memcpy(&tail, from + n - 8, 8);
+        memcpy(to, &head, 8);
+        memcpy(to + n - 8, &tail, 8);
+    } else if (n - 4 < 4) {
+        uint32_t head, tail;
+        memcpy(&head, from, 4);
+        memcpy(&tail, from + n - 4, 4);
+        memcpy(to, &head, 4);
+        memcpy(to + n - 4, &tail, 4);
+    } else if (n) {
+        memcpy(to, from, n);
+    }
+    return to + n;
 }
 
 /* Decimal digits only: no sign, no white space, no overflow. False leaves *out alone. */

@@ -29,9 +29,12 @@ static bool maybe_control(const char *p)
 bool field_value_valid(slice value)
 {
     size_t i = 0;
-    while (value.len - i >= 8 && !maybe_control(value.ptr + i)) i += 8;
-    if (value.len >= 8 && value.len - i < 8 && !maybe_control(value.ptr + value.len - 8))
-        return true;
+    if (value.len >= 8) {
+        while (value.len - i > 8 && !maybe_control(value.ptr + i)) i += 8;
+        if (value.len - i <= 8) {
+            if (!maybe_control(value.ptr + value.len - 8)) return true;
+        }
+    }
     for (; i < value.len; i++) {
         unsigned char c = (unsigned char)value.ptr[i];
         if ((c < ' ' && c != '\t') || c == 0x7f) return false;

@@ -18,7 +18,7 @@ static int if_is(enum http_method m, slice name)
     return memcmp(name.ptr, names[m].ptr, names[m].len) == 0 ? (int)m : -1;
 }
 
-int http_method_of(slice name)
+int http_method_look_up(slice name)
 {
     switch (name.len) {
     case 3:

@@ -20,8 +20,14 @@ enum { HTTP_ALLOW_MAX = 48 }; /* bytes that http_allow writes at most */
 /* Static memory. */
 slice http_method_name(enum http_method m);
 
+int http_method_look_up(slice name);
+
 /* An enum http_method, or -1. Case-sensitive (RFC 9110, 9.1). */
-int http_method_of(slice name);
+static inline int http_method_of(slice name)
+{
+    if (name.len == 3 && memcmp(name.ptr, "GET", 3) == 0) return HTTP_GET;
+    return http_method_look_up(name);
+}
 
 /* Writes the value of an Allow field for the methods whose bit (1 << enum) is set, in the order of
  * the enum: "GET, HEAD, OPTIONS". `size` is at least HTTP_ALLOW_MAX, unless fewer methods are known

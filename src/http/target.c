@@ -43,7 +43,7 @@ static bool split(slice s, struct target *out)
     return span(out->query, QUERY) == out->query.len;
 }
 
-static bool absolute_form(slice raw, struct target *out)
+static bool absolute_form(slice raw, bool options, struct target *out)
 {
     if (raw.len >= 7 && slice_ieq(slice_of(raw.ptr, 7), SLICE("http://")))
         raw = slice_skip(raw, 7);
@@ -56,7 +56,10 @@ static bool absolute_form(slice raw, struct target *out)
     while (n < raw.len && raw.ptr[n] != '/' && raw.ptr[n] != '?') n++;
     out->host = slice_of(raw.ptr, n);
     if (n == 0 || !host_valid(out->host) || !split(slice_skip(raw, n), out)) return false;
-    if (out->path.len == 0) out->path = SLICE("/");
+    if (out->path.len > 0) return true;
+    /* RFC 9110, 4.2.3: empty is "/", but not for OPTIONS, which then is of the server as a whole. */
+    out->asterisk = options && !out->query.ptr;
+    out->path = out->asterisk ? SLICE("*") : SLICE("/");
     return true;
 }
 
@@ -72,7 +75,7 @@ bool target_parse(slice raw, bool options, struct target *out)
         out->asterisk = true;
         return true;
     }
-    return absolute_form(raw, out);
+    return absolute_form(raw, options, out);
 }
 
 static int hex(char c)

@@ -8,13 +8,13 @@ struct target {
     slice path;    /* begins with '/', not decoded; "*" of the asterisk-form */
     slice query;   /* behind '?', not decoded; absent (ptr NULL) without one */
     slice host;    /* uri-host [":" port] of the absolute-form; else absent */
-    bool asterisk; /* the asterisk-form */
+    bool asterisk; /* the asterisk-form, or what stands for it */
 };
 
 /* Origin-form; absolute-form with http or https, a host and no userinfo, where an empty path reads
- * as "/"; asterisk-form only when `options`. A target is of the bytes 0x21 to 0x7e without '#'; of
- * those RFC 3986 forbids a few ("|", "{", "^" …) that browsers send all the same. False for all
- * else; *out is then undefined. */
+ * as "/", or as the asterisk-form when `options`; asterisk-form only when `options`. A target is of
+ * the bytes 0x21 to 0x7e without '#'; of those RFC 3986 forbids a few ("|", "{", "^" …) that browsers
+ * send all the same. False for all else; *out is then undefined. */
 bool target_parse(slice raw, bool options, struct target *out);
 
 /* The value of a Host field, white space trimmed: uri-host [":" port] (RFC 9110, 7.2; RFC 3986,

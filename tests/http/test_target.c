@@ -85,8 +85,19 @@ static void asterisk_form(void **state)
     /* OPTIONS may ask for the others as well. */
     assert_true(target_parse(SLICE("/a"), true, &t));
     assert_false(t.asterisk);
-    assert_true(target_parse(SLICE("http://a"), true, &t));
+    assert_true(target_parse(SLICE("http://a/"), true, &t));
+    assert_false(t.asterisk);
     same(t.path, "/");
+    assert_true(target_parse(SLICE("http://a?b"), true, &t));
+    assert_false(t.asterisk);
+    same(t.path, "/");
+
+    /* An empty path is no path only to OPTIONS (RFC 9110, 4.2.3). */
+    assert_true(target_parse(SLICE("http://a:80"), true, &t));
+    assert_true(t.asterisk);
+    same(t.path, "*");
+    same(t.query, NULL);
+    same(t.host, "a:80");
 }
 
 static void refused(void **state)

@@ -1,0 +1,428 @@
+#define _GNU_SOURCE
+/* epoll, edge-triggered. Every socket is registered once, for both directions, and never touched by
+ * epoll_ctl again; a send is tried at once and waits for an edge only when the socket is full; a
+ * short read ends the reading without another call to learn that nothing is left. */
+
+#include "io/engines.h"
+#include "io/sock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum {
+    BATCH = 512,     /* events taken by one wait */
+    RECV_SHARE = 8,  /* buffers that one socket may fill in a turn before the others have theirs */
+    ACCEPT_SHARE = 64,
+};
+
+/* engine_bits of a socket */
+enum {
+    READABLE = 1,
+    ENDED = 2, /* the end of its stream, or an error, waits behind the bytes */
+};
+
+/* engine_bits of an operation */
+enum {
+    QUEUED = 1, /* accept stream in the list of those with connections waiting */
+    DONE = 2,   /* its final completion is queued: there is nothing left to cancel */
+};
+
+/* What an event's data points at, in the low bits of the pointer. */
+enum { TAG_SOCK, TAG_ACCEPT, TAG_CALL, TAG_WAKE, TAG_MASK = 3 };
+
+struct ep {
+    int fd;
+    bool no_pwait2;      /* before 5.11: millisecond timeouts */
+    struct list ready;   /* sockets that are readable and wanted */
+    struct fifo accepts; /* accept streams with connections waiting */
+    struct epoll_event events[BATCH];
+};
+
+static struct ep *ep_of(struct io *io)
+{
+    return io->state;
+}
+
+static int ctl(struct io *io, int op, int fd, uint32_t events, const void *ptr, int tag)
+{
+    struct epoll_event e = {.events = events, .data.u64 = (uint64_t)(uintptr_t)ptr | (uint64_t)tag};
+    counter_add(&io->stats.syscalls, 1);
+    return epoll_ctl(ep_of(io)->fd, op, fd, &e) < 0 ? -errno : 0;
+}
+
+static void finish(struct io *io, struct io_op *op, int res)
+{
+    op->engine_bits |= DONE;
+    io_done(io, op, res);
+}
+
+/* libc's recv and send are cancellation points, which in a program with threads costs each call two
+ * atomic operations. */
+static ssize_t raw_recv(int fd, void *buf, size_t size)
+{
+    return syscall(SYS_recvfrom, fd, buf, size, 0, NULL, NULL);
+}
+
+static ssize_t raw_send(int fd, const void *buf, size_t size)
+{
+    return syscall(SYS_sendto, fd, buf, size, MSG_NOSIGNAL, NULL, 0);
+}
+
+/* ---- recv ---- */
+
+static void make_ready(struct ep *ep, struct io_sock *s)
+{
+    if ((s->engine_bits & READABLE) && s->recv.kind == IO_RECV && list_empty(&s->queue))
+        list_push(&ep->ready, &s->queue);
+}
+
+static void run_recv(struct io *io, struct io_sock *s)
+{
+    for (int share = RECV_SHARE; share > 0 && !s->recv.cancelling; share--) {
+        int id = buf_take(&io->bufs);
+        ASSERT(id >= 0); /* a lease ends with its callback, so at most one is out */
+        counter_add(&io->stats.syscalls, 1);
+        ssize_t n = raw_recv(s->fd, buf_at(&io->bufs, (uint32_t)id), io->bufs.size);
+        int err = n < 0 ? errno : 0;
+        if (n > 0) {
+            counter_add(&io->stats.cqes, 1);
+            /* With room left, the socket is dry: the next bytes bring an edge (epoll(7), Q9). Not
+             * so at the end of the stream, whose edge was that of the last bytes. */
+            if ((uint32_t)n < io->bufs.size && !(s->engine_bits & ENDED))
+                s->engine_bits &= (uint8_t)~READABLE;
+            io->lease = buf_at(&io->bufs, (uint32_t)id);
+            io_complete(io, &s->recv, (int)n, true);
+            io->lease = NULL;
+        }
+        buf_give(&io->bufs, (uint32_t)id);
+        if (n > 0 && !(s->engine_bits & READABLE)) return;
+        if (n > 0 || err == EINTR) continue;
+        if (err == EAGAIN)
+            s->engine_bits &= (uint8_t)~READABLE;
+        else
+            io_complete(io, &s->recv, -err, false);
+        return;
+    }
+    if (io_busy(&s->recv) && !s->recv.cancelling) make_ready(ep_of(io), s);
+}
+
+static void epoll_recv(struct io *io, struct io_sock *s)
+{
+    make_ready(ep_of(io), s);
+}
+
+/* ---- send ---- */
+
+static void try_send(struct io *io, struct io_send *s)
+{
+    while (s->at < s->count) {
+        ssize_t n;
+        counter_add(&io->stats.syscalls, 1);
+        if (s->at + 1 == s->count) {
+            n = raw_send(s->sock->fd, s->iov[s->at].iov_base, s->iov[s->at].iov_len);
+        } else {
+            s->msg = (struct msghdr){.msg_iov = s->iov + s->at, .msg_iovlen = s->count - s->at};
+            n = sendmsg(s->sock->fd, &s->msg, MSG_NOSIGNAL);
+        }
+        if (n < 0) {
+            if (errno == EINTR) continue;
+            if (errno == EAGAIN) return; /* parked; the edge of EPOLLOUT goes on */
+            finish(io, &s->op, -errno);
+            return;
+        }
+        s->op.res += (int)n;
+        size_t left = (size_t)n;
+        while (s->at < s->count && left >= s->iov[s->at].iov_len) left -= s->iov[s->at++].iov_len;
+        if (s->at < s->count) {
+            s->iov[s->at].iov_base = (char *)s->iov[s->at].iov_base + left;
+            s->iov[s->at].iov_len -= left;
+        }
+    }
+    finish(io, &s->op, s->op.res);
+}
+
+static void epoll_send(struct io *io, struct io_send *s)
+{
+    s->op.res = 0;
+    try_send(io, s);
+}
+
+/* ---- accept ---- */
+
+static void epoll_accept(struct io *io, struct io_accept *a)
+{
+    /* Level-triggered, so that a batch that leaves connections waiting is told of them again. */
+    int err = ctl(io, EPOLL_CTL_ADD, a->listener, EPOLLIN, a, TAG_ACCEPT);
+    if (err < 0) finish(io, &a->op, err);
+}
+
+static void run_accept(struct io *io, struct io_accept *a)
+{
+    a->op.engine_bits &= (uint8_t)~QUEUED;
+    if (a->op.cancelling) {
+        io_complete(io, &a->op, -ECANCELED, false);
+        return;
+    }
+    for (int share = ACCEPT_SHARE; share > 0 && !a->op.cancelling; share--) {
+        counter_add(&io->stats.syscalls, 1);
+        int fd = accept4(a->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            counter_add(&io->stats.cqes, 1);
+            io_complete(io, &a->op, fd, true);
+            continue;
+        }
+        if (errno == EAGAIN) return;
+        if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO) continue;
+        int err = errno;
+        ctl(io, EPOLL_CTL_DEL, a->listener, 0, NULL, 0);
+        io_complete(io, &a->op, -err, false);
+        return;
+    }
+}
+
+/* ---- calls: files are read in place, as any server on epoll does ---- */
+
+static int file_call(struct io *io, struct io_call *c)
+{
+    long res;
+    counter_add(&io->stats.syscalls, 1);
+    switch ((enum io_kind)c->op.kind) {
+    case IO_OPEN:
+        res = syscall(SYS_openat2, c->open.dirfd, c->open.path, c->open.how, sizeof *c->open.how);
+        break;
+    case IO_STATX:
+        res = statx(c->statx.dirfd, c->statx.path, c->statx.flags, STATX_BASIC_STATS, c->statx.out);
+        break;
+    case IO_READ:
+        res = pread(c->read.fd, c->read.buf, c->read.size, (off_t)c->read.offset);
+        break;
+    case IO_CLOSE: res = close(c->close.fd); break;
+    case IO_SHUTDOWN: res = shutdown(c->sock.sock->fd, SHUT_WR); break;
+    case IO_UNTAKEN: return sock_untaken(c->sock.sock->fd);
+    default: return -EINVAL;
+    }
+    return res < 0 ? -errno : (int)res;
+}
+
+static void close_sock(struct io *io, struct io_call *c)
+{
+    struct io_sock *s = c->sock.sock;
+    list_unlink(&s->queue);
+    counter_add(&io->stats.syscalls, 1);
+    finish(io, &c->op, close(s->fd) < 0 ? -errno : 0);
+}
+
+static void start_poll(struct io *io, struct io_call *c, int fd, uint32_t events)
+{
+    int err = ctl(io, EPOLL_CTL_ADD, fd, events | EPOLLONESHOT, c, TAG_CALL);
+    if (err < 0) finish(io, &c->op, err);
+}
+
+static void start_connect(struct io *io, struct io_call *c)
+{
+    int flags = fcntl(c->connect.fd, F_GETFL);
+    fcntl(c->connect.fd, F_SETFL, flags | O_NONBLOCK);
+    counter_add(&io->stats.syscalls, 1);
+    if (connect(c->connect.fd, c->connect.addr, c->connect.len) == 0)
+        finish(io, &c->op, 0);
+    else if (errno != EINPROGRESS)
+        finish(io, &c->op, -errno);
+    else
+        start_poll(io, c, c->connect.fd, EPOLLOUT);
+}
+
+static void epoll_call(struct io *io, struct io_call *c)
+{
+    switch ((enum io_kind)c->op.kind) {
+    case IO_CLOSE_SOCK: close_sock(io, c); break;
+    case IO_POLL: start_poll(io, c, c->poll.fd, (uint32_t)c->poll.events); break;
+    case IO_CONNECT: start_connect(io, c); break;
+    default: finish(io, &c->op, file_call(io, c));
+    }
+}
+
+static void run_call(struct io *io, struct io_call *c, uint32_t events)
+{
+    int fd = c->op.kind == IO_CONNECT ? c->connect.fd : c->poll.fd;
+    int res = (int)events;
+    ctl(io, EPOLL_CTL_DEL, fd, 0, NULL, 0);
+    if (c->op.kind == IO_CONNECT) {
+        socklen_t len = sizeof res;
+        if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &res, &len) < 0) res = errno;
+        res = -res;
+    }
+    finish(io, &c->op, res);
+}
+
+/* ---- cancel ---- */
+
+static void epoll_cancel(struct io *io, struct io_op *op)
+{
+    if (op->engine_bits & DONE) return;
+    switch ((enum io_kind)op->kind) {
+    case IO_RECV:
+        list_unlink(&container_of(op, struct io_sock, recv)->queue);
+        finish(io, op, -ECANCELED);
+        break;
+    case IO_SEND: finish(io, op, -ECANCELED); break;
+    case IO_ACCEPT: {
+        struct io_accept *a = container_of(op, struct io_accept, op);
+        ctl(io, EPOLL_CTL_DEL, a->listener, 0, NULL, 0);
+        if (!(op->engine_bits & QUEUED)) finish(io, op, -ECANCELED);
+        break;
+    }
+    case IO_POLL:
+    case IO_CONNECT: {
+        struct io_call *c = container_of(op, struct io_call, op);
+        int fd = op->kind == IO_CONNECT ? c->connect.fd : c->poll.fd;
+        ctl(io, EPOLL_CTL_DEL, fd, 0, NULL, 0);
+        finish(io, op, -ECANCELED);
+        break;
+    }
+    default: break; /* the others are done as soon as they are asked for */
+    }
+}
+
+/* ---- the turn ---- */
+
+static int wait_events(struct io *io, uint64_t timeout_ns)
+{
+    struct ep *ep = ep_of(io);
+    counter_add(&io->stats.enters, 1);
+    counter_add(&io->stats.syscalls, 1);
+    if (!ep->no_pwait2 && timeout_ns != 0 && timeout_ns != WHEEL_NEVER) {
+        struct timespec ts = {(time_t)(timeout_ns / NS_PER_S), (long)(timeout_ns % NS_PER_S)};
+        int n = epoll_pwait2(ep->fd, ep->events, BATCH, &ts, NULL);
+        if (n >= 0 || errno != ENOSYS) return n;
+        ep->no_pwait2 = true;
+    }
+    int ms = -1;
+    if (timeout_ns < (uint64_t)INT32_MAX * NS_PER_MS)
+        ms = (int)((timeout_ns + NS_PER_MS - 1) / NS_PER_MS);
+    else if (timeout_ns != WHEEL_NEVER)
+        ms = INT32_MAX;
+    return epoll_wait(ep->fd, ep->events, BATCH, ms);
+}
+
+/* Events are only noted here and acted on afterwards, so that no callback can free what a later
+ * event of the same batch points at. */
+static void note_event(struct io *io, const struct epoll_event *e, bool *woken)
+{
+    struct ep *ep = ep_of(io);
+    void *ptr = (void *)(uintptr_t)(e->data.u64 & ~(uint64_t)TAG_MASK);
+    switch (e->data.u64 & TAG_MASK) {
+    case TAG_SOCK: {
+        struct io_sock *s = ptr;
+        if (e->events & ~(uint32_t)EPOLLOUT) {
+            s->engine_bits |= READABLE;
+            if (e->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) s->engine_bits |= ENDED;
+            make_ready(ep, s);
+        }
+        if ((e->events & ~(uint32_t)EPOLLIN) && s->sending && !(s->sending->op.engine_bits & DONE))
+            try_send(io, s->sending);
+        break;
+    }
+    case TAG_ACCEPT: {
+        struct io_op *op = &((struct io_accept *)ptr)->op;
+        op->engine_bits |= QUEUED;
+        fifo_push(&ep->accepts, &op->done);
+        break;
+    }
+    case TAG_CALL: run_call(io, ptr, e->events); break;
+    case TAG_WAKE: *woken = true; break;
+    }
+}
+
+static void epoll_engine_wait(struct io *io, uint64_t timeout_ns)
+{
+    struct ep *ep = ep_of(io);
+    bool woken = false;
+    int n = wait_events(io, list_empty(&ep->ready) ? timeout_ns : 0);
+    io->now = clock_ns();
+    for (int i = 0; i < n; i++) note_event(io, &ep->events[i], &woken);
+    if (woken) {
+        uint64_t count;
+        ssize_t got = read(io->wake_fd, &count, sizeof count);
+        if (got > 0 && io->on_wake) io->on_wake(io);
+    }
+    for (struct fifo_node *a; (a = fifo_pop(&ep->accepts));)
+        run_accept(io, container_of(a, struct io_accept, op.done));
+    struct list ready;
+    list_move(&ep->ready, &ready);
+    for (struct list *l; (l = list_pop(&ready));)
+        run_recv(io, container_of(l, struct io_sock, queue));
+}
+
+static int epoll_sock_open(struct io *io, struct io_sock *s, bool accepted)
+{
+    if (!accepted) {
+        int flags = fcntl(s->fd, F_GETFL);
+        if (flags < 0 || fcntl(s->fd, F_SETFL, flags | O_NONBLOCK) < 0) return -errno;
+    }
+    s->engine_bits = 0;
+    return ctl(io, EPOLL_CTL_ADD, s->fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, s, TAG_SOCK);
+}
+
+static void epoll_discard(struct io *io, int fd)
+{
+    counter_add(&io->stats.syscalls, 1);
+    close(fd);
+}
+
+/* ---- open and close ---- */
+
+static int epoll_probe(struct io_config *config, char *why, size_t size)
+{
+    config->features = 0;
+    if (size) why[0] = '\0';
+    return 0;
+}
+
+static int epoll_open(struct io *io, const struct io_config *config)
+{
+    (void)config;
+    struct ep *ep = calloc(1, sizeof *ep);
+    if (!ep) return -ENOMEM;
+    list_init(&ep->ready);
+    ep->fd = epoll_create1(EPOLL_CLOEXEC);
+    io->state = ep;
+    int err = ep->fd < 0 ? -errno : ctl(io, EPOLL_CTL_ADD, io->wake_fd, EPOLLIN, NULL, TAG_WAKE);
+    if (err < 0) {
+        if (ep->fd >= 0) close(ep->fd);
+        free(ep);
+        io->state = NULL;
+        return err;
+    }
+    io->config.features = 0;
+    return 0;
+}
+
+static void epoll_close(struct io *io)
+{
+    struct ep *ep = ep_of(io);
+    ASSERT(list_empty(&ep->ready));
+    close(ep->fd);
+    free(ep);
+    io->state = NULL;
+}
+
+const struct io_engine io_epoll_engine = {
+    .name = "epoll",
+    .probe = epoll_probe,
+    .open = epoll_open,
+    .close = epoll_close,
+    .wait = epoll_engine_wait,
+    .accept = epoll_accept,
+    .recv = epoll_recv,
+    .send = epoll_send,
+    .call = epoll_call,
+    .cancel = epoll_cancel,
+    .sock_open = epoll_sock_open,
+    .discard = epoll_discard,
+};

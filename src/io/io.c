@@ -1,0 +1,136 @@
+#define _GNU_SOURCE
+#include "io/io.h"
+
+#include "io/engines.h"
+#include "io/sock.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+const char *const io_feature_names[IO_FEATURES] = {
+    [IO_SINGLE_ISSUER] = "single-issuer",
+    [IO_DEFER_TASKRUN] = "defer-taskrun",
+    [IO_COOP_TASKRUN] = "coop-taskrun",
+    [IO_NO_SQARRAY] = "no-sqarray",
+    [IO_SUBMIT_ALL] = "submit-all",
+    [IO_RING_FD] = "ring-fd",
+    [IO_BUF_RING] = "buf-ring",
+    [IO_MULTISHOT] = "multishot",
+    [IO_DIRECT] = "direct",
+    [IO_IOWQ_CAP] = "iowq-cap",
+    [IO_RESTRICT] = "restrict",
+};
+
+const struct io_engine *const io_engines[] = {
+#ifdef TORC_IO_URING
+    &io_uring_engine,
+#endif
+#ifdef TORC_IO_EPOLL
+    &io_epoll_engine,
+#endif
+    NULL,
+};
+
+const struct io_engine *io_engine_find(const char *name)
+{
+    for (const struct io_engine *const *e = io_engines; *e; e++)
+        if (strcmp((*e)->name, name) == 0) return *e;
+    return NULL;
+}
+
+static uint32_t round_up(uint32_t n)
+{
+    return n <= 1 ? 1 : 1u << (32 - __builtin_clz(n - 1));
+}
+
+int io_open(struct io *io, const struct io_engine *engine, const struct io_config *config)
+{
+    memset(io, 0, sizeof *io);
+    io->engine = engine;
+    io->config = *config;
+    io->config.buffers = round_up(config->buffers);
+    io->now = clock_ns();
+    wheel_init(&io->wheel, io->now);
+    io->wake_fd = config->wake_fd > 0 ? config->wake_fd : eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (io->wake_fd < 0) return -errno;
+    int err = buf_pool_init(&io->bufs, io->config.buffers, config->buffer_size);
+    if (err == 0) {
+        err = engine->open(io, config);
+        if (err < 0) buf_pool_free(&io->bufs);
+    }
+    if (err < 0 && config->wake_fd <= 0) close(io->wake_fd);
+    return err;
+}
+
+void io_close(struct io *io)
+{
+    ASSERT(io->in_flight == 0 && !io->done.head && !io->tasks.head);
+    io->engine->close(io);
+    buf_pool_free(&io->bufs);
+    if (io->config.wake_fd <= 0) close(io->wake_fd);
+}
+
+void io_wake(struct io *io)
+{
+    uint64_t one = 1;
+    /* A full counter means that a wake is already on its way. */
+    ssize_t n = write(io->wake_fd, &one, sizeof one);
+    (void)n;
+}
+
+int io_sock_init(struct io *io, struct io_sock *s, int fd, bool accepted, io_fn *on_recv)
+{
+    *s = (struct io_sock){.fd = fd, .recv = {.fn = on_recv}};
+    list_init(&s->queue);
+    return io->engine->sock_open(io, s, accepted);
+}
+
+char *io_peer(struct io *io, const struct io_sock *s)
+{
+    struct sock_addr a = {.len = sizeof a.in6};
+    char text[SOCK_ADDR_TEXT];
+    if (io->config.features & 1u << IO_DIRECT) return NULL;
+    if (getpeername(s->fd, &a.sa, &a.len) < 0) return NULL;
+    sock_addr_format(&a, text);
+    return strdup(text);
+}
+
+/* Completions make tasks and tasks make completions, within a turn, so that a reply that could leave
+ * at once is done with at once; the bound keeps a pair that feed each other from holding the core. */
+static void run_local(struct io *io)
+{
+    for (int pass = 0; pass < 8 && (io->done.head || io->tasks.head); pass++) {
+        struct fifo done = io->done, tasks;
+        io->done = (struct fifo){0};
+        for (struct fifo_node *n; (n = fifo_pop(&done));) {
+            struct io_op *op = container_of(n, struct io_op, done);
+            counter_add(&io->stats.cqes, 1);
+            io_complete(io, op, op->res, false);
+        }
+        tasks = io->tasks;
+        io->tasks = (struct fifo){0};
+        for (struct fifo_node *n; (n = fifo_pop(&tasks));) {
+            struct io_task *t = container_of(n, struct io_task, link);
+            t->queued = false;
+            t->fn(t);
+        }
+    }
+}
+
+void io_turn(struct io *io)
+{
+    uint64_t before = clock_ns(), next = wheel_next(&io->wheel), timeout = next;
+    counter_add(&io->stats.busy_ns, before - io->now);
+    io->turn_end = before;
+    if (io->on_turn_end) io->on_turn_end(io);
+    if (io->done.head || io->tasks.head)
+        timeout = 0;
+    else if (next != WHEEL_NEVER)
+        timeout = next > before ? next - before : 0;
+    counter_add(&io->stats.turns, 1);
+    io->engine->wait(io, timeout);
+    wheel_run(&io->wheel, io->now);
+    run_local(io);
+}

@@ -1,0 +1,81 @@
+#define _GNU_SOURCE
+#include "io/sock.h"
+
+#include "base/slice.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/sockios.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+bool sock_addr_parse(const char *text, struct sock_addr *out)
+{
+    char host[INET6_ADDRSTRLEN];
+    const char *colon = strrchr(text, ':');
+    uint64_t port;
+    if (!colon || !slice_u64(slice_str(colon + 1), &port) || port > 65535) return false;
+    slice h = slice_of(text, (size_t)(colon - text));
+    bool bracketed = h.len >= 2 && h.ptr[0] == '[' && h.ptr[h.len - 1] == ']';
+    if (bracketed) h = slice_of(h.ptr + 1, h.len - 2);
+    if (h.len >= sizeof host) return false;
+    memcpy(host, h.ptr, h.len);
+    host[h.len] = '\0';
+
+    memset(out, 0, sizeof *out);
+    if (!bracketed && (h.len == 0 || slice_eq(h, SLICE("*")))) {
+        out->in6.sin6_family = AF_INET6;
+        out->in6.sin6_addr = in6addr_any;
+    } else if (bracketed) {
+        out->in6.sin6_family = AF_INET6;
+        if (inet_pton(AF_INET6, host, &out->in6.sin6_addr) != 1) return false;
+    } else {
+        out->in.sin_family = AF_INET;
+        if (inet_pton(AF_INET, host, &out->in.sin_addr) != 1) return false;
+    }
+    bool v6 = out->sa.sa_family == AF_INET6;
+    *(v6 ? &out->in6.sin6_port : &out->in.sin_port) = htons((uint16_t)port);
+    out->len = v6 ? sizeof out->in6 : sizeof out->in;
+    return true;
+}
+
+void sock_addr_format(const struct sock_addr *a, char out[SOCK_ADDR_TEXT])
+{
+    char host[INET6_ADDRSTRLEN] = "?";
+    bool v6 = a->sa.sa_family == AF_INET6;
+    inet_ntop(a->sa.sa_family, v6 ? (const void *)&a->in6.sin6_addr : &a->in.sin_addr, host,
+              sizeof host);
+    snprintf(out, SOCK_ADDR_TEXT, v6 ? "[%s]:%u" : "%s:%u", host,
+             ntohs(v6 ? a->in6.sin6_port : a->in.sin_port));
+}
+
+static int set_int(int fd, int level, int name, int value)
+{
+    return setsockopt(fd, level, name, &value, sizeof value);
+}
+
+int sock_listen(struct sock_addr *addr, int backlog, bool blocking)
+{
+    int fd = socket(addr->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | (blocking ? 0 : SOCK_NONBLOCK), 0);
+    if (fd < 0) return -errno;
+    struct sock_addr bound = {.len = sizeof bound.in6};
+    if (set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0 ||
+        set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1) < 0 ||
+        set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 || bind(fd, &addr->sa, addr->len) < 0 ||
+        listen(fd, backlog) < 0 || getsockname(fd, &bound.sa, &bound.len) < 0) {
+        int err = errno;
+        close(fd);
+        return -err;
+    }
+    *addr = bound;
+    return fd;
+}
+
+int sock_untaken(int fd)
+{
+    int n;
+    return ioctl(fd, SIOCOUTQ, &n) < 0 ? -errno : n;
+}

@@ -1,0 +1,34 @@
+#pragma once
+/* Addresses and listening sockets. */
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+struct sock_addr {
+    union {
+        struct sockaddr sa;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+    };
+    socklen_t len;
+};
+
+enum { SOCK_ADDR_TEXT = INET6_ADDRSTRLEN + 10 };
+
+/* "127.0.0.1:8080", "[::1]:8080", "*:80" or ":80" (every address, IPv6 with IPv4) — numbers only.
+ * False where it is none of these. */
+bool sock_addr_parse(const char *text, struct sock_addr *out);
+
+/* The reverse, with brackets around IPv6. */
+void sock_addr_format(const struct sock_addr *a, char out[SOCK_ADDR_TEXT]);
+
+/* A listening TCP socket, SO_REUSEPORT set so that each core has its own. TCP_NODELAY is set here
+ * because accepted sockets inherit it. Negative errno; *addr then is as given, else it holds the
+ * address that was bound (port 0 becomes the chosen port). `blocking` suits io_uring, which would
+ * answer -EAGAIN on a non-blocking socket. */
+int sock_listen(struct sock_addr *addr, int backlog, bool blocking);
+
+/* Bytes given to the socket that its peer has not acknowledged (tcp(7), SIOCOUTQ), or negative errno. */
+int sock_untaken(int fd);

@@ -1,0 +1,172 @@
+#define _GNU_SOURCE
+#include "task/fiber.h"
+
+#include "base/assert.h"
+#include "task/stack.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifdef TORC_VALGRIND
+#include <valgrind/valgrind.h>
+#else
+#define VALGRIND_STACK_REGISTER(low, high) 0u
+#define VALGRIND_STACK_DEREGISTER(id)      ((void)(id))
+#endif
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
+#endif
+
+enum {
+    COLOURS = 32,
+    COLOUR_STEP = 192,
+    GUARD = 64 * 1024, /* a frame larger than the guard may step over it */
+    TRIM_MAX = 128,    /* unmapping one takes microseconds, in which its core serves nobody */
+};
+
+struct fiber {
+    struct list link; /* in the pool's free list */
+    struct fiber_stack stack;
+    struct fiber_stack *back; /* who started or resumed it, and goes on when it parks */
+    struct fiber *resumer;    /* the fiber of `back`; NULL for the core's own stack */
+    struct fiber_pool *pool;
+    fiber_fn *fn;
+    void *arg;
+    void *map; /* guard and stack */
+    unsigned valgrind_id;
+    bool returned;
+};
+
+static size_t whole_pages(size_t size)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    return (size + page - 1) & ~(page - 1);
+}
+
+static size_t guard_size(void)
+{
+    return whole_pages(GUARD);
+}
+
+static size_t map_size(const struct fiber_pool *p)
+{
+    return guard_size() + p->stack_size + whole_pages(COLOURS * COLOUR_STEP + sizeof(struct fiber));
+}
+
+void fiber_pool_init(struct fiber_pool *p, size_t stack_size, uint32_t max)
+{
+    *p = (struct fiber_pool){.stack_size = whole_pages(stack_size), .max = max};
+    list_init(&p->free);
+}
+
+/* Called by fiber_entry, on the fiber's own stack; never returns. */
+__attribute__((used, visibility("hidden"))) _Noreturn void fiber_main(struct fiber *f)
+{
+    stack_entered(f->back);
+    for (;;) {
+        f->fn(f->arg);
+        f->returned = true;
+        f->pool->running = f->resumer;
+        stack_switch(&f->stack, f->back, NULL);
+    }
+}
+
+static struct fiber *fiber_new(struct fiber_pool *p)
+{
+    size_t guard = guard_size(), size = map_size(p);
+    char *map = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    if (map == MAP_FAILED) return NULL;
+    /* A guard that is no mapping of its own: two mappings per stack would meet vm.max_map_count. */
+    if (madvise(map, guard, MADV_GUARD_INSTALL) < 0 && mprotect(map, guard, PROT_NONE) < 0) {
+        munmap(map, size);
+        return NULL;
+    }
+    /* The fiber lives at the top of its stack; the tops are spread, or those of thousands of parked
+     * fibers would share a few sets of the cache. */
+    size_t colour = p->made++ % COLOURS * COLOUR_STEP;
+    struct fiber *f =
+        (struct fiber *)((uintptr_t)(map + size - colour - sizeof *f) & ~(uintptr_t)63);
+    *f = (struct fiber){.pool = p, .map = map};
+    list_init(&f->link);
+    f->stack.bottom = map + guard;
+    f->stack.size = (size_t)((char *)f - (map + guard));
+    f->valgrind_id = VALGRIND_STACK_REGISTER(f->stack.bottom, (char *)f);
+    stack_prepare(&f->stack, f);
+    p->total++;
+    return f;
+}
+
+static void fiber_free(struct fiber *f)
+{
+    struct fiber_pool *p = f->pool;
+    VALGRIND_STACK_DEREGISTER(f->valgrind_id);
+    stack_forget(&f->stack, &p->own);
+    p->total--;
+    munmap(f->map, map_size(p));
+}
+
+void fiber_pool_drain(struct fiber_pool *p)
+{
+    ASSERT(p->out == 0);
+    for (struct list *l; (l = list_pop(&p->free));) fiber_free(container_of(l, struct fiber, link));
+    ASSERT(p->total == 0);
+    p->min_free = 0;
+}
+
+void fiber_pool_trim(struct fiber_pool *p)
+{
+    ASSERT(!p->running);
+    uint32_t half = p->min_free / 2;
+    for (uint32_t n = half < TRIM_MAX ? half : TRIM_MAX; n > 0; n--) {
+        struct list *coldest = p->free.prev;
+        list_unlink(coldest);
+        fiber_free(container_of(coldest, struct fiber, link));
+    }
+    p->min_free = p->total - p->out;
+}
+
+static void enter(struct fiber_pool *p, struct fiber *f)
+{
+    f->resumer = p->running;
+    f->back = f->resumer ? &f->resumer->stack : &p->own;
+    p->running = f;
+    stack_switch(f->back, &f->stack, f);
+    if (!f->returned) return;
+    f->returned = false;
+    p->out--;
+    list_push_front(&p->free, &f->link);
+}
+
+int fiber_start(struct fiber_pool *p, fiber_fn *fn, void *arg)
+{
+    struct list *l = list_pop(&p->free);
+    struct fiber *f = l ? container_of(l, struct fiber, link) : NULL;
+    if (UNLIKELY(!f)) {
+        if (p->out >= p->max) return -EAGAIN;
+        f = fiber_new(p);
+        if (!f) return -ENOMEM;
+    }
+    p->out++;
+    if (p->total - p->out < p->min_free) p->min_free = p->total - p->out;
+    f->fn = fn;
+    f->arg = arg;
+    enter(p, f);
+    return 0;
+}
+
+void fiber_park(struct fiber_pool *p)
+{
+    struct fiber *f = p->running;
+    ASSERT(f);
+    p->running = f->resumer;
+    stack_switch(&f->stack, f->back, NULL);
+}
+
+void fiber_resume(struct fiber_pool *p, struct fiber *f)
+{
+    ASSERT(!p->running);
+    enter(p, f);
+}

@@ -1,0 +1,49 @@
+#include "task/group.h"
+
+#include <errno.h>
+
+struct member {
+    struct group *group;
+    group_fn *fn;
+    void *ctx, *arg;
+};
+
+void group_init(struct group *g, struct scope *s)
+{
+    *g = (struct group){.scope = s};
+}
+
+static void run_member(void *arg)
+{
+    /* The spawner's stack holds the original and goes on when this fiber first parks. */
+    struct member m = *(struct member *)arg;
+    int result = m.fn(m.ctx, m.arg);
+    if (result < 0 && m.group->result == 0) m.group->result = result;
+    if (--m.group->running == 0 && m.group->joiner) wait_wake(m.group->joiner, 0);
+}
+
+int group_spawn(struct group *g, group_fn *fn, void *ctx, void *arg)
+{
+    struct member m = {g, fn, ctx, arg};
+    g->running++;
+    int err = fiber_start(g->scope->fibers, run_member, &m);
+    if (err < 0) {
+        g->running--;
+        if (g->result == 0) g->result = err;
+    }
+    return err;
+}
+
+int group_join(struct group *g)
+{
+    if (g->joiner) return -EBUSY;
+    while (g->running > 0) { /* again where one was spawned after the last had returned */
+        struct wait w;
+        g->joiner = &w;
+        /* Not cut short when the scope is cancelled: that ends the members' waits, and those end
+         * this one. Returning before them would free what they still use. */
+        wait_park(g->scope, &w, NULL);
+        g->joiner = NULL;
+    }
+    return g->result;
+}

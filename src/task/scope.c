@@ -1,0 +1,104 @@
+#include "task/scope.h"
+
+#include <errno.h>
+
+void scope_init(struct scope *s, struct io *io, struct fiber_pool *fibers)
+{
+    *s = (struct scope){.io = io, .fibers = fibers};
+    list_init(&s->waits);
+}
+
+void scope_cancel(struct scope *s, int err)
+{
+    if (s->cancelled) return;
+    s->cancelled = err;
+    for (struct list *l = s->waits.next; l != &s->waits; l = l->next) {
+        struct wait *w = container_of(l, struct wait, link);
+        if (w->cancel && !w->woken) w->cancel(w);
+    }
+}
+
+static void resume(struct io_task *t)
+{
+    struct wait *w = container_of(t, struct wait, resume);
+    fiber_resume(w->scope->fibers, w->fiber);
+}
+
+int wait_park(struct scope *s, struct wait *w, void (*cancel)(struct wait *w))
+{
+    w->scope = s;
+    w->fiber = fiber_self(s->fibers);
+    w->cancel = cancel;
+    w->resume = (struct io_task){.fn = resume};
+    w->woken = false;
+    list_push(&s->waits, &w->link);
+    fiber_park(s->fibers);
+    list_unlink(&w->link);
+    return w->result;
+}
+
+void wait_wake(struct wait *w, int result)
+{
+    if (w->woken) return;
+    w->woken = true;
+    w->result = result;
+    io_defer(w->scope->io, &w->resume);
+}
+
+/* ---- sleep ---- */
+
+struct sleep {
+    struct wait wait;
+    struct wheel_timer timer;
+};
+
+static void sleep_over(struct wheel_timer *t)
+{
+    wait_wake(&container_of(t, struct sleep, timer)->wait, 0);
+}
+
+static void sleep_cancel(struct wait *w)
+{
+    wheel_clear(&w->scope->io->wheel, &container_of(w, struct sleep, wait)->timer);
+    wait_wake(w, w->scope->cancelled);
+}
+
+int scope_sleep(struct scope *s, uint64_t ns)
+{
+    struct sleep sleep;
+    if (s->cancelled) return s->cancelled;
+    wheel_timer_init(&sleep.timer, sleep_over);
+    /* The time of the turn may be old by now, and a sleep is never shorter than asked for. */
+    uint64_t now = clock_ns();
+    wheel_set(&s->io->wheel, &sleep.timer, ns < WHEEL_NEVER - now ? now + ns : WHEEL_NEVER);
+    return wait_park(s, &sleep.wait, sleep_cancel);
+}
+
+/* ---- calls ---- */
+
+struct pending {
+    struct wait wait;
+    struct io_call call;
+};
+
+static void call_done(struct io *io, struct io_op *op, int res, bool more)
+{
+    (void)io, (void)more;
+    wait_wake(&container_of(container_of(op, struct io_call, op), struct pending, call)->wait, res);
+}
+
+static void call_cancel(struct wait *w)
+{
+    io_cancel(w->scope->io, &container_of(w, struct pending, wait)->call.op);
+}
+
+int scope_call(struct scope *s, const struct io_call *c, enum io_kind kind)
+{
+    if (s->cancelled) return s->cancelled;
+    struct pending p = {.call = *c};
+    p.call.op = (struct io_op){.fn = call_done};
+    io_call_start(s->io, &p.call, kind);
+    int res = wait_park(s, &p.wait, call_cancel);
+    /* A descriptor that came to be in spite of the cancel is still handed over. */
+    return res < 0 && s->cancelled ? s->cancelled : res;
+}

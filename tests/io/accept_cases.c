@@ -1,0 +1,276 @@
+#define _GNU_SOURCE
+#include "cases.h"
+#include "rig.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* Closes what was accepted and not yet given to an end. */
+static void close_accepted(struct rig *r, unsigned n)
+{
+    while (n-- > 0) {
+        struct io_sock s;
+        struct io_call c = {.sock.sock = &s};
+        assert_true(r->taken < r->n_accepted);
+        assert_int_equal(io_sock_init(&r->io, &s, r->accepted[r->taken++], true, NULL), 0);
+        assert_int_equal(rig_call(r, &c, IO_CLOSE_SOCK), 0);
+    }
+}
+
+static void several_at_once(void **state)
+{
+    (void)state;
+    enum { N = 40 };
+    struct rig *r = rig_open(NULL);
+    struct end e[N];
+    int peers[N];
+    for (int i = 0; i < N; i++) peers[i] = peer_connect(&r->addr);
+    io_accept_start(&r->io, &r->accept);
+    TURN_UNTIL(r, r->n_accepted == N);
+    assert_int_equal(r->accept_end.ends, 0);
+    /* Each is a connection of its own: what one peer sends comes out of one socket. */
+    for (int i = 0; i < N; i++) end_take(r, &e[i], peers[i]);
+    for (int i = 0; i < N; i++) {
+        end_recv(&e[i]);
+        peer_send(peers[i], 0, (size_t)i + 1);
+        TURN_UNTIL(r, e[i].received == (uint64_t)i + 1);
+    }
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(e[i].received, i + 1);
+        end_close(&e[i]);
+    }
+    rig_close(r);
+}
+
+static void cancelled_and_started_again(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    for (unsigned round = 1; round <= 3; round++) {
+        io_accept_start(&r->io, &r->accept);
+        if (round != 2) rig_poll(r); /* in the second, cancelled before it was ever submitted */
+        io_cancel(&r->io, &r->accept.op);
+        io_cancel(&r->io, &r->accept.op);
+        TURN_UNTIL(r, !io_busy(&r->accept.op));
+        assert_int_equal(r->accept_end.ends, round);
+        assert_int_equal(r->accept_end.res, -ECANCELED);
+    }
+    struct end e;
+    end_open(r, &e);
+    end_close(&e);
+    assert_int_equal(r->accept_end.ends, 3);
+    rig_close(r);
+}
+
+struct two {
+    struct rig *r;
+    struct io_accept other;
+    struct outcome other_end;
+    int other_fd;
+    unsigned other_n;
+};
+
+static struct two *two;
+
+static void on_other(struct io *io, struct io_op *op, int res, bool more)
+{
+    (void)io;
+    (void)op;
+    if (more) {
+        assert_true(res >= 0);
+        two->other_fd = res;
+        two->other_n++;
+    } else {
+        two->other_end.res = res;
+        two->other_end.ends++;
+    }
+}
+
+static void cancel_both(struct rig *r)
+{
+    io_cancel(&r->io, &r->accept.op);
+    io_cancel(&r->io, &two->other.op);
+}
+
+static void cancel_own(struct rig *r)
+{
+    io_cancel(&r->io, &r->accept.op);
+}
+
+static void cancelled_in_its_callback(void **state)
+{
+    (void)state;
+    enum { N = 8 };
+    struct sock_addr addr;
+    struct two t = {.other.op.fn = on_other};
+    int peers[N], peer;
+    two = &t;
+    struct rig *r = rig_open(NULL);
+    rig_listen(&addr, &t.other.listener);
+
+    /* The other stream goes on where only the one is cancelled. */
+    r->on_accept = cancel_own;
+    io_accept_start(&r->io, &r->accept);
+    io_accept_start(&r->io, &t.other);
+    for (int i = 0; i < N; i++) peers[i] = peer_connect(&r->addr);
+    TURN_UNTIL(r, !io_busy(&r->accept.op));
+    assert_int_equal(r->accept_end.ends, 1);
+    assert_int_equal(r->accept_end.res, -ECANCELED);
+    assert_true(r->n_accepted >= 1);
+    peer = peer_connect(&addr);
+    TURN_UNTIL(r, t.other_n == 1);
+    assert_int_equal(t.other_end.ends, 0);
+    r->accepted[r->n_accepted++] = t.other_fd;
+
+    /* Connections that came meanwhile were not lost. */
+    r->on_accept = NULL;
+    io_accept_start(&r->io, &r->accept);
+    TURN_UNTIL(r, r->n_accepted == N + 1);
+
+    /* Both cancelled from a callback of one. */
+    int last = peer_connect(&addr);
+    r->on_accept = cancel_both;
+    int first = peer_connect(&r->addr);
+    TURN_UNTIL(r, !io_busy(&r->accept.op) && !io_busy(&t.other.op));
+    assert_int_equal(r->accept_end.ends, 2);
+    assert_int_equal(t.other_end.ends, 1);
+    assert_int_equal(t.other_end.res, -ECANCELED);
+    assert_int_equal(r->n_accepted, N + 2);
+    if (t.other_n == 2) r->accepted[r->n_accepted++] = t.other_fd;
+
+    for (int i = 0; i < N; i++) close(peers[i]);
+    close(peer);
+    close(last);
+    close(first);
+    close_accepted(r, r->n_accepted);
+    close(t.other.listener);
+    rig_close(r);
+}
+
+/* Nobody wants what was accepted. */
+static void discarded(void **state)
+{
+    (void)state;
+    enum { N = 20 };
+    struct rig *r = rig_open(NULL);
+    io_accept_start(&r->io, &r->accept);
+    for (int i = 0; i < N; i++) {
+        int peer = peer_connect(&r->addr);
+        TURN_UNTIL(r, r->taken < r->n_accepted);
+        io_discard(&r->io, r->accepted[r->taken++]);
+        rig_poll(r);
+        peer_expect_end(peer);
+        close(peer);
+    }
+    rig_close(r);
+}
+
+static void what_an_accepted_socket_is(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    struct sock_addr addr = {.len = sizeof addr.in6};
+    char text[SOCK_ADDR_TEXT];
+    struct end e;
+    end_open(r, &e);
+    assert_int_equal(getsockname(e.peer, &addr.sa, &addr.len), 0);
+    sock_addr_format(&addr, text);
+    char *got = io_peer(&r->io, &e.sock);
+    if (r->io.config.features & 1u << IO_DIRECT) {
+        assert_null(got);
+    } else {
+        assert_string_equal(got, text);
+        assert_int_equal(fcntl(e.sock.fd, F_GETFD), FD_CLOEXEC);
+    }
+    free(got);
+    end_close(&e);
+    rig_close(r);
+}
+
+static void on_a_bad_descriptor(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    int listener = r->listener;
+    r->accept.listener = 1000000;
+    io_accept_start(&r->io, &r->accept);
+    TURN_UNTIL(r, !io_busy(&r->accept.op));
+    assert_int_equal(r->accept_end.res, -EBADF);
+    io_accept_start(&r->io, &r->accept);
+    io_cancel(&r->io, &r->accept.op);
+    TURN_UNTIL(r, !io_busy(&r->accept.op));
+    assert_true(r->accept_end.res == -EBADF || r->accept_end.res == -ECANCELED);
+    assert_int_equal(r->accept_end.ends, 2);
+    r->accept.listener = listener;
+    rig_close(r);
+}
+
+/* The limit below which `n` more descriptors can be had. */
+static rlim_t limit_for(int n)
+{
+    int fd = 0;
+    for (; n > 0; fd++) n -= fcntl(fd, F_GETFD) < 0;
+    return (rlim_t)fd;
+}
+
+static bool exhausted(const struct outcome *o, unsigned ends)
+{
+    return o->ends == ends && (o->res == -EMFILE || o->res == -ENFILE);
+}
+
+static void out_of_descriptors(void **state)
+{
+    (void)state;
+    enum { PEERS = 8, ROOM = 4 };
+    struct io_config config = rig_config;
+    config.max_sockets = ROOM;
+    struct rig *r = rig_open(&config);
+    int peers[PEERS + 1];
+    struct rlimit normal, low;
+    for (int i = 0; i < PEERS; i++) peers[i] = peer_connect(&r->addr);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &normal), 0);
+    low = normal;
+    low.rlim_cur = limit_for(ROOM);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+
+    io_accept_start(&r->io, &r->accept);
+    TURN_UNTIL(r, !io_busy(&r->accept.op));
+    assert_true(exhausted(&r->accept_end, 1));
+    assert_int_equal(r->n_accepted, ROOM);
+
+    close_accepted(r, 2);
+    io_accept_start(&r->io, &r->accept);
+    TURN_UNTIL(r, !io_busy(&r->accept.op));
+    assert_true(exhausted(&r->accept_end, 2));
+    assert_int_equal(r->n_accepted, ROOM + 2);
+
+    close_accepted(r, ROOM);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &normal), 0);
+    /* A connection that is refused by a full direct table is gone, otherwise it is still waiting;
+     * whichever it is, a new one is accepted. */
+    io_accept_start(&r->io, &r->accept);
+    peers[PEERS] = peer_connect(&r->addr);
+    TURN_UNTIL(r, r->n_accepted > ROOM + 2);
+    for (int i = 0; i < 10; i++) rig_poll(r);
+    assert_int_equal(r->accept_end.ends, 2);
+    close_accepted(r, r->n_accepted - r->taken);
+    for (int i = 0; i < PEERS + 1; i++) close(peers[i]);
+    rig_close(r);
+}
+
+int accept_cases(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(several_at_once),
+        cmocka_unit_test(cancelled_and_started_again),
+        cmocka_unit_test(cancelled_in_its_callback),
+        cmocka_unit_test(discarded),
+        cmocka_unit_test(what_an_accepted_socket_is),
+        cmocka_unit_test(on_a_bad_descriptor),
+        cmocka_unit_test(out_of_descriptors),
+    };
+    return cmocka_run_group_tests_name("accept", tests, NULL, NULL);
+}

@@ -1,0 +1,302 @@
+#define _GNU_SOURCE
+#include "cases.h"
+#include "rig.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { FILE_SIZE = 10000 };
+
+static char dir[] = "/tmp/torc-test-io-XXXXXX";
+static int dirfd_ = -1;
+
+static int make_files(void **state)
+{
+    (void)state;
+    char bytes[FILE_SIZE];
+    pattern_fill(bytes, 0, sizeof bytes);
+    if (!mkdtemp(dir)) return -1;
+    dirfd_ = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(dirfd_, "file", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || write(fd, bytes, sizeof bytes) != FILE_SIZE) return -1;
+    close(fd);
+    return symlinkat("/etc/passwd", dirfd_, "outside");
+}
+
+static int remove_files(void **state)
+{
+    (void)state;
+    unlinkat(dirfd_, "outside", 0);
+    unlinkat(dirfd_, "file", 0);
+    close(dirfd_);
+    return rmdir(dir);
+}
+
+static int open_file(struct rig *r, const char *path)
+{
+    struct open_how how = {.flags = O_RDONLY | O_CLOEXEC, .resolve = RESOLVE_BENEATH};
+    struct io_call c = {.open = {dirfd_, path, &how}};
+    return rig_call(r, &c, IO_OPEN);
+}
+
+static int read_file(struct rig *r, int fd, void *buf, uint32_t size, uint64_t offset)
+{
+    struct io_call c = {.read = {fd, buf, size, offset}};
+    return rig_call(r, &c, IO_READ);
+}
+
+static int close_file(struct rig *r, int fd)
+{
+    struct io_call c = {.close = {fd}};
+    return rig_call(r, &c, IO_CLOSE);
+}
+
+static void open_read_close(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    char buf[FILE_SIZE + 100], want[FILE_SIZE];
+    pattern_fill(want, 0, sizeof want);
+    int fd = open_file(r, "file");
+    assert_true(fd >= 0);
+    assert_int_equal(read_file(r, fd, buf, sizeof buf, 0), FILE_SIZE);
+    assert_memory_equal(buf, want, FILE_SIZE);
+    assert_int_equal(read_file(r, fd, buf, 100, 4321), 100);
+    assert_memory_equal(buf, want + 4321, 100);
+    assert_int_equal(read_file(r, fd, buf, 100, FILE_SIZE - 7), 7);
+    assert_int_equal(read_file(r, fd, buf, 100, FILE_SIZE), 0);
+    assert_int_equal(read_file(r, fd, buf, 100, 1ull << 40), 0);
+    assert_int_equal(close_file(r, fd), 0);
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
+    assert_int_equal(close_file(r, fd), -EBADF);
+    assert_int_equal(read_file(r, fd, buf, 1, 0), -EBADF);
+    rig_close(r);
+}
+
+static void open_stays_beneath(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    assert_int_equal(open_file(r, "missing"), -ENOENT);
+    assert_int_equal(open_file(r, "../etc/passwd"), -EXDEV);
+    assert_int_equal(open_file(r, "/etc/passwd"), -EXDEV);
+    assert_int_equal(open_file(r, "outside"), -EXDEV);
+    assert_int_equal(open_file(r, "file/below"), -ENOTDIR);
+    rig_close(r);
+}
+
+static void statx_by_name_and_descriptor(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    struct statx stx = {0};
+    struct io_call c = {.statx = {dirfd_, "file", &stx, AT_SYMLINK_NOFOLLOW}};
+    assert_int_equal(rig_call(r, &c, IO_STATX), 0);
+    assert_int_equal(stx.stx_size, FILE_SIZE);
+    assert_true(S_ISREG(stx.stx_mode));
+    c.statx.path = "missing";
+    assert_int_equal(rig_call(r, &c, IO_STATX), -ENOENT);
+    int fd = open_file(r, "file");
+    memset(&stx, 0, sizeof stx);
+    c = (struct io_call){.statx = {fd, "", &stx, AT_EMPTY_PATH}};
+    assert_int_equal(rig_call(r, &c, IO_STATX), 0);
+    assert_int_equal(stx.stx_size, FILE_SIZE);
+    close_file(r, fd);
+    rig_close(r);
+}
+
+static struct outcome call_end;
+
+static void on_call(struct io *io, struct io_op *op, int res, bool more)
+{
+    (void)io;
+    (void)op;
+    assert_false(more);
+    call_end.res = res;
+    call_end.ends++;
+}
+
+/* Starts it, cancels it `later` turns later; true when it had come to its own end by then. */
+static bool cancel_call(struct rig *r, struct io_call *c, enum io_kind kind, int later)
+{
+    c->op = (struct io_op){.fn = on_call};
+    call_end = (struct outcome){0};
+    io_call_start(&r->io, c, kind);
+    assert_int_equal(call_end.ends, 0); /* submitting never calls back */
+    while (later-- > 0) rig_poll(r);
+    io_cancel(&r->io, &c->op);
+    TURN_UNTIL(r, !io_busy(&c->op));
+    for (int i = 0; i < 5; i++) rig_poll(r);
+    assert_int_equal(call_end.ends, 1);
+    return call_end.res != -ECANCELED;
+}
+
+/* It was done, or it was not, and it says which. */
+static void file_calls_cancelled(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    struct open_how how = {.flags = O_RDONLY | O_CLOEXEC, .resolve = RESOLVE_BENEATH};
+    struct statx stx;
+    char buf[100], want[100];
+    int fd = open_file(r, "file");
+    pattern_fill(want, 0, sizeof want);
+    for (int i = 0; i < 30; i++) {
+        struct io_call o = {.open = {dirfd_, "file", &how}};
+        if (cancel_call(r, &o, IO_OPEN, i % 3)) {
+            assert_true(call_end.res >= 0);
+            assert_int_equal(close_file(r, call_end.res), 0);
+        }
+        struct io_call s = {.statx = {fd, "", &stx, AT_EMPTY_PATH}};
+        stx.stx_size = 0;
+        if (cancel_call(r, &s, IO_STATX, i % 3)) {
+            assert_int_equal(call_end.res, 0);
+            assert_int_equal(stx.stx_size, FILE_SIZE);
+        }
+        struct io_call d = {.read = {fd, buf, sizeof buf, 0}};
+        if (cancel_call(r, &d, IO_READ, i % 3)) {
+            assert_int_equal(call_end.res, sizeof buf);
+            assert_memory_equal(buf, want, sizeof buf);
+        }
+    }
+    assert_int_equal(close_file(r, fd), 0);
+    rig_close(r);
+}
+
+static int tcp_socket(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static int connect_to(struct rig *r, int fd, const struct sock_addr *addr)
+{
+    struct io_call c = {.connect = {fd, &addr->sa, addr->len}};
+    return rig_call(r, &c, IO_CONNECT);
+}
+
+static void connect_and_talk(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    struct end near, far;
+    int fd = tcp_socket();
+    assert_int_equal(connect_to(r, fd, &r->addr), 0);
+    end_take(r, &far, -1);
+    end_adopt(r, &near, fd);
+    end_recv(&near);
+    end_recv(&far);
+    char bytes[3000];
+    pattern_fill(bytes, 0, sizeof bytes);
+    end_send(&near, &(struct iovec){bytes, sizeof bytes}, 1);
+    end_send(&far, &(struct iovec){bytes, 2000}, 1);
+    TURN_UNTIL(r, near.received == 2000 && far.received == sizeof bytes);
+    end_close(&near);
+    TURN_UNTIL(r, !io_busy(&far.sock.recv));
+    assert_int_equal(far.recv_end.res, 0);
+    end_close(&far);
+    rig_close(r);
+}
+
+static void connect_refused(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    struct sock_addr addr;
+    int fd = tcp_socket(), listener;
+    rig_listen(&addr, &listener);
+    close(listener);
+    assert_int_equal(connect_to(r, fd, &addr), -ECONNREFUSED);
+    close(fd);
+    assert_int_equal(connect_to(r, fd, &addr), -EBADF);
+    rig_close(r);
+}
+
+/* A listener whose queue is full drops what else arrives: the connect stays pending. */
+static void connect_cancelled(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    struct sock_addr addr;
+    assert_true(sock_addr_parse("127.0.0.1:0", &addr));
+    int listener = sock_listen(&addr, 0, true);
+    int queued = peer_connect(&addr);
+    int fd = tcp_socket();
+    struct io_call c = {.connect = {fd, &addr.sa, addr.len}};
+    assert_false(cancel_call(r, &c, IO_CONNECT, 20));
+    close(fd);
+    close(queued);
+    close(listener);
+    rig_close(r);
+}
+
+static void poll_until_ready(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    int p[2];
+    char byte;
+    assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+    struct io_call c = {.op.fn = on_call, .poll = {p[0], POLLIN}};
+    call_end = (struct outcome){0};
+    for (unsigned i = 1; i <= 3; i++) {
+        io_call_start(&r->io, &c, IO_POLL);
+        for (int k = 0; k < 5; k++) rig_poll(r);
+        assert_true(io_busy(&c.op));
+        assert_int_equal(write(p[1], "x", 1), 1);
+        TURN_UNTIL(r, !io_busy(&c.op));
+        assert_int_equal(call_end.ends, i);
+        assert_int_equal(call_end.res, POLLIN);
+        assert_int_equal(read(p[0], &byte, 1), 1);
+    }
+    c.poll.fd = p[1];
+    c.poll.events = POLLOUT;
+    assert_int_equal(rig_call(r, &c, IO_POLL), POLLOUT);
+    close(p[1]);
+    c.poll.fd = p[0];
+    c.poll.events = POLLIN;
+    assert_true(rig_call(r, &c, IO_POLL) & POLLHUP);
+    close(p[0]);
+    assert_int_equal(rig_call(r, &c, IO_POLL), -EBADF);
+    rig_close(r);
+}
+
+static void poll_cancelled(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    int p[2];
+    assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+    struct io_call c = {.poll = {p[0], POLLIN}};
+    for (int later = 0; later < 4; later++) assert_false(cancel_call(r, &c, IO_POLL, later));
+    assert_int_equal(write(p[1], "x", 1), 1);
+    if (cancel_call(r, &c, IO_POLL, 0)) assert_int_equal(call_end.res, POLLIN);
+    c.poll.fd = 1000000;
+    if (cancel_call(r, &c, IO_POLL, 0)) assert_int_equal(call_end.res, -EBADF);
+    close(p[0]);
+    close(p[1]);
+    rig_close(r);
+}
+
+int call_cases(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(open_read_close),
+        cmocka_unit_test(open_stays_beneath),
+        cmocka_unit_test(statx_by_name_and_descriptor),
+        cmocka_unit_test(file_calls_cancelled),
+        cmocka_unit_test(connect_and_talk),
+        cmocka_unit_test(connect_refused),
+        cmocka_unit_test(connect_cancelled),
+        cmocka_unit_test(poll_until_ready),
+        cmocka_unit_test(poll_cancelled),
+    };
+    return cmocka_run_group_tests_name("call", tests, make_files, remove_files);
+}

@@ -1,0 +1,12 @@
+#pragma once
+/* The engine suite, by subject. Each runs its tests on the rig's engine and returns how many
+ * failed. */
+
+int accept_cases(void);
+int recv_cases(void);
+int pause_cases(void);
+int send_cases(void);
+int call_cases(void);
+int share_cases(void);
+int turn_cases(void);
+int open_cases(void);

@@ -1,0 +1,194 @@
+/* A recv stream is paused by cancelling it and goes on by starting it again: no byte is lost, none
+ * comes twice, and each cancel brings one final completion. */
+
+#include "cases.h"
+#include "rig.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+static void idle_stream(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    struct end e;
+    end_open(r, &e);
+    for (unsigned round = 1; round <= 6; round++) {
+        end_recv(&e);
+        if (round % 2) rig_poll(r);
+        io_cancel(&r->io, &e.sock.recv);
+        io_cancel(&r->io, &e.sock.recv);
+        TURN_UNTIL(r, !io_busy(&e.sock.recv));
+        assert_int_equal(e.recv_end.ends, round);
+        assert_int_equal(e.recv_end.res, -ECANCELED);
+    }
+    io_cancel(&r->io, &e.sock.recv); /* nothing in flight: no effect */
+    rig_poll(r);
+    assert_int_equal(e.recv_end.ends, 6);
+    end_recv(&e);
+    peer_send(e.peer, 0, 10000);
+    TURN_UNTIL(r, e.received == 10000);
+    end_close(&e);
+    rig_close(r);
+}
+
+static void bytes_that_come_while_paused(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    struct end e;
+    uint64_t at = 0;
+    end_open(r, &e);
+    for (int round = 0; round < 5; round++) {
+        end_recv(&e);
+        peer_send(e.peer, at, 700);
+        at += 700;
+        TURN_UNTIL(r, e.received == at);
+        io_cancel(&r->io, &e.sock.recv);
+        TURN_UNTIL(r, !io_busy(&e.sock.recv));
+        peer_send(e.peer, at, 50000);
+        at += 50000;
+        for (int i = 0; i < 5; i++) rig_poll(r);
+        assert_int_equal(e.received, at - 50000);
+    }
+    assert_int_equal(shutdown(e.peer, SHUT_WR), 0);
+    rig_poll(r);
+    end_recv(&e);
+    TURN_UNTIL(r, !io_busy(&e.sock.recv));
+    assert_int_equal(e.received, at);
+    assert_int_equal(e.recv_end.res, 0);
+    end_close(&e);
+    rig_close(r);
+}
+
+static void cancel_now(struct end *e, int n)
+{
+    (void)n;
+    io_cancel(&e->rig->io, &e->sock.recv);
+}
+
+static void start_again(struct end *e)
+{
+    if (e->recv_end.res == -ECANCELED) end_recv(e);
+}
+
+/* Cancelled by every callback, started again by every final completion. */
+static void in_its_own_callback(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    struct end e;
+    end_open(r, &e);
+    e.on_data = cancel_now;
+    e.on_end = start_again;
+    end_recv(&e);
+    struct peer_thread t = {.fd = e.peer, .n = 1000000, .sends = true};
+    peer_start(&t);
+    TURN_UNTIL(r, e.received == t.n);
+    peer_join(&t);
+    assert_int_equal(shutdown(e.peer, SHUT_WR), 0);
+    TURN_UNTIL(r, !io_busy(&e.sock.recv));
+    assert_int_equal(e.received, t.n);
+    assert_int_equal(e.recv_end.res, 0);
+    assert_true(e.recv_end.ends > 1);
+    end_close(&e);
+    rig_close(r);
+}
+
+static void again_and_again_in_a_fast_stream(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    struct end e;
+    end_open(r, &e);
+    e.on_end = start_again;
+    end_recv(&e);
+    struct peer_thread t = {.fd = e.peer, .n = 3000000, .sends = true};
+    peer_start(&t);
+    rig_guard(r);
+    for (unsigned turn = 0; e.received < t.n; turn++) {
+        rig_turn(r, "all bytes", __FILE__, __LINE__);
+        if (turn % 3 == 0 && e.received < t.n) io_cancel(&r->io, &e.sock.recv);
+    }
+    rig_unguard(r);
+    peer_join(&t);
+    assert_true(e.recv_end.ends > 1);
+    assert_int_equal(e.received, t.n);
+    e.on_end = NULL;
+    io_cancel(&r->io, &e.sock.recv);
+    TURN_UNTIL(r, !io_busy(&e.sock.recv));
+    assert_int_equal(e.recv_end.res, -ECANCELED);
+    end_close(&e);
+    rig_close(r);
+}
+
+static struct end *victim;
+
+static void cancel_victim(struct end *e, int n)
+{
+    (void)n;
+    io_cancel(&e->rig->io, &victim->sock.recv);
+}
+
+/* Both have bytes in the same turn; the callback of the first cancels the second. */
+static void in_the_callback_of_another(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    struct end a, b;
+    victim = &b;
+    end_open(r, &a);
+    end_open(r, &b);
+    a.on_data = cancel_victim;
+    end_recv(&a);
+    end_recv(&b);
+    rig_poll(r);
+    peer_send(a.peer, 0, 5000);
+    peer_send(b.peer, 0, 5000);
+    TURN_UNTIL(r, a.received == 5000 && !io_busy(&b.sock.recv));
+    assert_int_equal(b.recv_end.ends, 1);
+    assert_int_equal(b.recv_end.res, -ECANCELED);
+    end_recv(&b);
+    a.on_data = NULL;
+    TURN_UNTIL(r, b.received == 5000);
+    end_close(&a);
+    end_close(&b);
+    rig_close(r);
+}
+
+static void end_of_stream_while_cancelling(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    for (int reset = 0; reset < 2; reset++) {
+        struct end e;
+        end_open(r, &e);
+        end_recv(&e);
+        rig_poll(r);
+        io_cancel(&r->io, &e.sock.recv);
+        if (reset)
+            peer_reset(e.peer);
+        else
+            close(e.peer);
+        e.peer = -1;
+        TURN_UNTIL(r, !io_busy(&e.sock.recv));
+        for (int i = 0; i < 5; i++) rig_poll(r);
+        assert_int_equal(e.recv_end.ends, 1);
+        assert_true(e.recv_end.res == -ECANCELED || e.recv_end.res == (reset ? -ECONNRESET : 0));
+        end_close(&e);
+    }
+    rig_close(r);
+}
+
+int pause_cases(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(idle_stream),
+        cmocka_unit_test(bytes_that_come_while_paused),
+        cmocka_unit_test(in_its_own_callback),
+        cmocka_unit_test(again_and_again_in_a_fast_stream),
+        cmocka_unit_test(in_the_callback_of_another),
+        cmocka_unit_test(end_of_stream_while_cancelling),
+    };
+    return cmocka_run_group_tests_name("pause", tests, NULL, NULL);
+}

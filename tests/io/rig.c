@@ -1,0 +1,303 @@
+#define _GNU_SOURCE
+#include "rig.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { GUARD_SECONDS = 30, PROGRAM_SECONDS = 240, TURNS = 1 << 20 };
+
+const struct io_engine *rig_engine;
+struct io_config rig_config = {
+    .depth = 64,
+    .buffers = 64,
+    .buffer_size = 4096,
+    .max_sockets = 256,
+    .iowq_bounded = 4,
+    .iowq_unbounded = 4,
+    .features = (1u << IO_FEATURES) - 1,
+};
+
+static bool choose_number(const char *word, const char *name, uint32_t *out)
+{
+    size_t n = strlen(name);
+    if (strncmp(word, name, n) != 0 || word[n] != '=') return false;
+    *out = (uint32_t)strtoul(word + n + 1, NULL, 10);
+    return true;
+}
+
+static bool choose(const char *word)
+{
+    if (strcmp(word, "bare") == 0) {
+        rig_config.features = 0;
+        return true;
+    }
+    for (int f = 0; f < IO_FEATURES; f++)
+        if (strncmp(word, "no-", 3) == 0 && strcmp(word + 3, io_feature_names[f]) == 0) {
+            rig_config.features &= ~(1u << f);
+            return true;
+        }
+    return choose_number(word, "depth", &rig_config.depth) ||
+           choose_number(word, "cq", &rig_config.cq_depth) ||
+           choose_number(word, "buffers", &rig_config.buffers) ||
+           choose_number(word, "buffer-size", &rig_config.buffer_size);
+}
+
+void rig_choose(int argc, char **argv)
+{
+    char why[256];
+    alarm(PROGRAM_SECONDS);
+    rig_engine = argc > 1 ? io_engine_find(argv[1]) : NULL;
+    if (!rig_engine) {
+        fprintf(stderr, "%s: no such engine: %s\n", argv[0], argc > 1 ? argv[1] : "");
+        exit(2);
+    }
+    for (int i = 2; i < argc; i++)
+        if (!choose(argv[i])) {
+            fprintf(stderr, "%s: no such word: %s\n", argv[0], argv[i]);
+            exit(2);
+        }
+    if (rig_engine->probe(&rig_config, why, sizeof why) < 0) {
+        fprintf(stderr, "%s: %s\n", argv[1], why);
+        exit(77);
+    }
+    if (why[0]) fprintf(stderr, "%s: without %s\n", argv[1], why);
+}
+
+static unsigned count_fds(void)
+{
+    unsigned n = 0;
+    DIR *d = opendir("/proc/self/fd");
+    assert_non_null(d);
+    while (readdir(d)) n++;
+    closedir(d);
+    return n;
+}
+
+void rig_listen(struct sock_addr *addr, int *listener)
+{
+    assert_true(sock_addr_parse("127.0.0.1:0", addr));
+    *listener = sock_listen(addr, 1024, rig_engine->blocking_listener);
+    assert_true(*listener >= 0);
+}
+
+static void on_accept(struct io *io, struct io_op *op, int res, bool more)
+{
+    struct rig *r = container_of(io, struct rig, io);
+    assert_ptr_equal(op, &r->accept.op);
+    if (more) {
+        assert_true(res >= 0 && r->n_accepted < RIG_ACCEPTED);
+        r->accepted[r->n_accepted++] = res;
+        if (r->on_accept) r->on_accept(r);
+    } else {
+        assert_true(res < 0);
+        r->accept_end.res = res;
+        r->accept_end.ends++;
+    }
+}
+
+static void on_guard(struct wheel_timer *t)
+{
+    container_of(t, struct rig, guard)->stalled = true;
+}
+
+static void on_nop(struct io_task *t)
+{
+    (void)t;
+}
+
+static void on_wake(struct io *io)
+{
+    container_of(io, struct rig, io)->wakes++;
+}
+
+struct rig *rig_open(const struct io_config *config)
+{
+    struct rig *r = calloc(1, sizeof *r);
+    assert_non_null(r);
+    r->fds = count_fds();
+    int err = io_open(&r->io, rig_engine, config ? config : &rig_config);
+    if (err < 0) fail_msg("io_open: %s", strerror(-err));
+    r->io.on_wake = on_wake;
+    r->accept = (struct io_accept){.op.fn = on_accept};
+    r->nop.fn = on_nop;
+    wheel_timer_init(&r->guard, on_guard);
+    rig_listen(&r->addr, &r->listener);
+    r->accept.listener = r->listener;
+    return r;
+}
+
+void rig_close(struct rig *r)
+{
+    assert_int_equal(r->taken, r->n_accepted);
+    io_cancel(&r->io, &r->accept.op);
+    TURN_UNTIL(r, r->io.in_flight == 0);
+    assert_int_equal(r->io.bufs.out, 0);
+    assert_int_equal(r->io.bufs.n_returning, 0);
+    assert_false(io_busy(&r->accept.op));
+    io_close(&r->io);
+    close(r->listener);
+    assert_int_equal(count_fds(), r->fds);
+    free(r);
+}
+
+void rig_guard(struct rig *r)
+{
+    r->turns_left = TURNS;
+    wheel_set(&r->io.wheel, &r->guard, clock_ns() + GUARD_SECONDS * NS_PER_S);
+}
+
+void rig_unguard(struct rig *r)
+{
+    wheel_clear(&r->io.wheel, &r->guard);
+}
+
+void rig_turn(struct rig *r, const char *what, const char *file, int line)
+{
+    io_turn(&r->io);
+    if (!r->stalled && r->turns_left--) return;
+    fail_msg("%s:%d: never came true: %s", file, line, what);
+}
+
+void rig_poll(struct rig *r)
+{
+    io_defer(&r->io, &r->nop);
+    io_turn(&r->io);
+}
+
+/* ---- ends ---- */
+
+static void on_recv(struct io *io, struct io_op *op, int res, bool more)
+{
+    struct end *e = container_of(op, struct end, sock.recv);
+    if (!more) {
+        assert_true(res <= 0);
+        assert_null(io->lease);
+        e->recv_end.res = res;
+        e->recv_end.ends++;
+        if (e->on_end) e->on_end(e);
+        return;
+    }
+    assert_true(res > 0 && (uint32_t)res <= io->bufs.size);
+    for (int i = 0; i < res; i++)
+        if ((uint8_t)io->lease[i] != pattern(e->received + (uint64_t)i))
+            fail_msg("wrong byte at %llu", (unsigned long long)e->received + (unsigned)i);
+    e->received += (uint64_t)res;
+    e->reads++;
+    if (e->on_data) e->on_data(e, res);
+}
+
+static void on_send(struct io *io, struct io_op *op, int res, bool more)
+{
+    (void)io;
+    struct end *e = container_of(op, struct end, send.op);
+    assert_false(more);
+    assert_null(e->sock.sending);
+    e->send_end.res = res;
+    e->send_end.ends++;
+}
+
+static void on_end_call(struct io *io, struct io_op *op, int res, bool more)
+{
+    (void)io;
+    struct end *e = container_of(op, struct end, call.op);
+    assert_false(more);
+    e->call_end.res = res;
+    e->call_end.ends++;
+}
+
+static void end_init(struct rig *r, struct end *e, int peer)
+{
+    *e = (struct end){.rig = r, .peer = peer, .send.op.fn = on_send, .call.op.fn = on_end_call};
+    e->send.sock = &e->sock;
+}
+
+void end_open(struct rig *r, struct end *e)
+{
+    end_take(r, e, peer_connect(&r->addr));
+}
+
+void end_take(struct rig *r, struct end *e, int peer)
+{
+    end_init(r, e, peer);
+    if (!io_busy(&r->accept.op)) io_accept_start(&r->io, &r->accept);
+    TURN_UNTIL(r, r->taken < r->n_accepted);
+    assert_int_equal(io_sock_init(&r->io, &e->sock, r->accepted[r->taken++], true, on_recv), 0);
+}
+
+void end_adopt(struct rig *r, struct end *e, int fd)
+{
+    end_init(r, e, -1);
+    assert_int_equal(io_sock_init(&r->io, &e->sock, fd, false, on_recv), 0);
+}
+
+void end_own(struct rig *r, struct end *e, bool nonblocking)
+{
+    struct sock_addr addr;
+    assert_true(sock_addr_parse("127.0.0.1:0", &addr));
+    int listener = sock_listen(&addr, 1, true);
+    assert_true(listener >= 0);
+    int peer = peer_connect(&addr);
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | (nonblocking ? SOCK_NONBLOCK : 0));
+    assert_true(fd >= 0);
+    close(listener);
+    end_adopt(r, e, fd);
+    e->peer = peer;
+}
+
+void end_recv(struct end *e)
+{
+    io_recv_start(&e->rig->io, &e->sock);
+}
+
+void end_send(struct end *e, const struct iovec *iov, uint32_t count)
+{
+    memcpy(e->send.iov, iov, count * sizeof *iov);
+    e->send.count = count;
+    io_send_start(&e->rig->io, &e->send);
+}
+
+int end_call(struct end *e, enum io_kind kind)
+{
+    unsigned ends = e->call_end.ends;
+    e->call.sock.sock = &e->sock;
+    io_call_start(&e->rig->io, &e->call, kind);
+    TURN_UNTIL(e->rig, !io_busy(&e->call.op));
+    assert_int_equal(e->call_end.ends, ends + 1);
+    return e->call_end.res;
+}
+
+void end_close(struct end *e)
+{
+    e->on_data = NULL;
+    e->on_end = NULL;
+    io_cancel(&e->rig->io, &e->sock.recv);
+    io_cancel(&e->rig->io, &e->send.op);
+    TURN_UNTIL(e->rig, !io_busy(&e->sock.recv) && !io_busy(&e->send.op));
+    assert_int_equal(end_call(e, IO_CLOSE_SOCK), 0);
+    if (e->peer >= 0) close(e->peer);
+}
+
+static struct outcome rig_call_end;
+
+static void on_rig_call(struct io *io, struct io_op *op, int res, bool more)
+{
+    (void)io;
+    (void)op;
+    assert_false(more);
+    rig_call_end.res = res;
+    rig_call_end.ends++;
+}
+
+int rig_call(struct rig *r, struct io_call *c, enum io_kind kind)
+{
+    rig_call_end = (struct outcome){0};
+    c->op = (struct io_op){.fn = on_rig_call};
+    io_call_start(&r->io, c, kind);
+    TURN_UNTIL(r, !io_busy(&c->op));
+    assert_int_equal(rig_call_end.ends, 1);
+    return rig_call_end.res;
+}

@@ -1,0 +1,216 @@
+/* What the io_uring engine does while the kernel takes nothing from a full submission queue: here,
+ * because submitting early fails. What does not fit waits in a backlog, in order. */
+
+#include "rig.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct io_uring;
+int __real_io_uring_submit(struct io_uring *ring);
+int __wrap_io_uring_submit(struct io_uring *ring);
+
+static int refusals; /* to come; -1: all of them */
+
+int __wrap_io_uring_submit(struct io_uring *ring)
+{
+    if (refusals == 0) return __real_io_uring_submit(ring);
+    if (refusals > 0) refusals--;
+    return -EBUSY;
+}
+
+enum { OPS = 300 };
+
+struct poll_op {
+    struct io_call call;
+    struct outcome end;
+    unsigned order;
+};
+
+static struct poll_op ops[OPS];
+static unsigned n_ended;
+static int pipe_fds[2];
+
+static void on_poll(struct io *io, struct io_op *op, int res, bool more)
+{
+    (void)io;
+    assert_false(more);
+    struct poll_op *o = container_of(op, struct poll_op, call.op);
+    o->end.res = res;
+    o->end.ends++;
+    o->order = n_ended++;
+}
+
+/* Polls of a descriptor that is ready, `n` of them. */
+static void submit_polls(struct rig *r, unsigned n)
+{
+    n_ended = 0;
+    memset(ops, 0, sizeof ops);
+    for (unsigned i = 0; i < n; i++) {
+        ops[i].call = (struct io_call){.op.fn = on_poll, .poll = {pipe_fds[1], POLLOUT}};
+        io_call_start(&r->io, &ops[i].call, IO_POLL);
+    }
+}
+
+static int setup(void **state)
+{
+    *state = rig_open(NULL);
+    refusals = 0;
+    return pipe(pipe_fds);
+}
+
+static int teardown(void **state)
+{
+    refusals = 0;
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+    rig_close(*state);
+    return 0;
+}
+
+static void all_complete_in_order(void **state)
+{
+    struct rig *r = *state;
+    refusals = -1;
+    submit_polls(r, OPS);
+    TURN_UNTIL(r, n_ended >= OPS);
+    for (unsigned i = 0; i < OPS; i++) {
+        assert_int_equal(ops[i].end.ends, 1);
+        assert_int_equal(ops[i].end.res, POLLOUT);
+        assert_int_equal(ops[i].order, i);
+    }
+}
+
+static void cancelled_in_the_backlog(void **state)
+{
+    struct rig *r = *state;
+    refusals = -1;
+    submit_polls(r, OPS);
+    for (unsigned i = OPS - 1; i > OPS / 2; i -= 2) {
+        io_cancel(&r->io, &ops[i].call.op);
+        io_cancel(&r->io, &ops[i].call.op);
+        assert_int_equal(ops[i].end.ends, 0);
+    }
+    TURN_UNTIL(r, n_ended >= OPS);
+    for (unsigned i = 0; i < OPS; i++) {
+        assert_int_equal(ops[i].end.ends, 1);
+        bool cancelled = i > OPS / 2 && i % 2 == (OPS - 1) % 2;
+        assert_int_equal(ops[i].end.res, cancelled ? -ECANCELED : POLLOUT);
+    }
+}
+
+static void sockets_in_the_backlog(void **state)
+{
+    struct rig *r = *state;
+    struct end e;
+    char bytes[1000];
+    pattern_fill(bytes, 0, sizeof bytes);
+    end_open(r, &e);
+    for (unsigned round = 1; round <= 2; round++) {
+        refusals = -1;
+        submit_polls(r, OPS);
+        end_recv(&e);
+        end_send(&e, &(struct iovec){bytes, 300}, 1);
+        io_cancel(&r->io, &e.sock.recv);
+        io_cancel(&r->io, &e.send.op);
+        TURN_UNTIL(r, n_ended >= OPS && !io_busy(&e.sock.recv) && !io_busy(&e.send.op));
+        assert_int_equal(e.recv_end.ends, round);
+        assert_int_equal(e.recv_end.res, -ECANCELED);
+        assert_int_equal(e.send_end.ends, round);
+        assert_int_equal(e.send_end.res, -ECANCELED);
+    }
+    submit_polls(r, OPS);
+    end_recv(&e);
+    end_send(&e, &(struct iovec){bytes, 1000}, 1);
+    peer_send(e.peer, 0, 5000);
+    TURN_UNTIL(r, n_ended >= OPS && e.received == 5000 && !io_busy(&e.send.op));
+    peer_expect(e.peer, 0, 1000);
+    assert_int_equal(e.send_end.res, 1000);
+    refusals = 0;
+    end_close(&e);
+}
+
+/* A part of a send has left when the rest meets a full queue, and there it is cancelled. */
+static void cancelled_half_way(void **state)
+{
+    struct rig *r = *state;
+    struct end e;
+    enum { BIG = 16 << 20 };
+    char *big = calloc(1, BIG);
+    end_open(r, &e);
+    end_send(&e, (struct iovec[]){{big, BIG / 2}, {big, BIG / 2}}, 2);
+    for (int i = 0; i < 20; i++) rig_poll(r);
+    assert_true(io_busy(&e.send.op));
+    refusals = 5; /* the cancel itself waits for room */
+    submit_polls(r, rig_config.depth);
+    io_cancel(&r->io, &e.send.op);
+    assert_int_equal(refusals, 0);
+    TURN_UNTIL(r, !io_busy(&e.send.op) && n_ended == rig_config.depth);
+    assert_int_equal(e.send_end.res, -ECANCELED);
+    end_close(&e);
+    free(big);
+}
+
+static struct end ends[2];
+static struct io_task cancel_task;
+
+static void cancel_other(struct io_task *t)
+{
+    (void)t;
+    refusals = 3; /* a cancel is not given up */
+    for (int i = 0; i < 2; i++) io_cancel(&ends[i].rig->io, &ends[i].sock.recv);
+}
+
+static void fill_queue(struct end *e, int n)
+{
+    (void)n;
+    if (n_ended == 0 && !io_busy(&ops[0].call.op)) submit_polls(e->rig, OPS);
+    io_defer(&e->rig->io, &cancel_task);
+}
+
+/* One's callback fills the queue just before the other comes to its own next step, which without
+ * provided buffers is a recv into a buffer that it has taken; then both are cancelled. */
+static void buffer_of_a_recv_in_the_backlog(void **state)
+{
+    struct rig *r = *state;
+    cancel_task.fn = cancel_other;
+    for (int round = 0; round < 4; round++) {
+        for (int i = 0; i < 2; i++) {
+            end_open(r, &ends[i]);
+            end_recv(&ends[i]);
+            ends[i].on_data = fill_queue;
+        }
+        n_ended = 0;
+        memset(ops, 0, sizeof ops);
+        rig_poll(r);
+        refusals = -1;
+        peer_send(ends[0].peer, 0, 100);
+        if (round % 2) rig_poll(r); /* one step ahead of the other */
+        peer_send(ends[1].peer, 0, 100);
+        TURN_UNTIL(r,
+                   n_ended >= OPS && !io_busy(&ends[0].sock.recv) && !io_busy(&ends[1].sock.recv));
+        refusals = 0;
+        for (int i = 0; i < 2; i++) {
+            assert_int_equal(ends[i].recv_end.ends, 1);
+            assert_int_equal(ends[i].recv_end.res, -ECANCELED);
+            end_close(&ends[i]);
+        }
+        assert_int_equal(r->io.bufs.out, 0);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    rig_choose(argc, argv);
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(all_complete_in_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(cancelled_in_the_backlog, setup, teardown),
+        cmocka_unit_test_setup_teardown(sockets_in_the_backlog, setup, teardown),
+        cmocka_unit_test_setup_teardown(cancelled_half_way, setup, teardown),
+        cmocka_unit_test_setup_teardown(buffer_of_a_recv_in_the_backlog, setup, teardown),
+    };
+    return cmocka_run_group_tests_name("backlog", tests, NULL, NULL);
+}

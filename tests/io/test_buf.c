@@ -1,0 +1,188 @@
+#include "io/buf.h"
+
+#include "base/assert.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static void memory_of_each(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t count, size;
+    } cases[] = {{1, 1}, {2, 64}, {8, 100}, {64, 4096}, {256, 16384}, {32768, 64}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct buf_pool p;
+        uint32_t n = cases[i].count, size = cases[i].size;
+        assert_int_equal(buf_pool_init(&p, n, size), 0);
+        assert_int_equal(buf_available(&p), n);
+        assert_int_equal((uintptr_t)buf_at(&p, 0) % 64, 0);
+        assert_int_equal(p.stride / 64 % 2, 1);
+        assert_true(p.stride % 64 == 0 && p.stride >= size);
+        for (uint32_t id = 0; id < n; id++) memset(buf_at(&p, id), (int)(id % 251), size);
+        for (uint32_t id = 0; id < n; id++)
+            for (uint32_t k = 0; k<size; k += size> 64 ? 63 : 1)
+                if ((unsigned char)buf_at(&p, id)[k] != id % 251) fail_msg("buffer %u", id);
+        buf_pool_free(&p);
+    }
+}
+
+static uint32_t published[8];
+static unsigned n_published;
+
+static void note(void *ctx, uint32_t id)
+{
+    assert_ptr_equal(ctx, published);
+    published[n_published++] = id;
+}
+
+static void a_life_through_the_kernel(void **state)
+{
+    (void)state;
+    static const uint32_t order[] = {3, 0, 2};
+    struct buf_pool p;
+    buf_pool_init(&p, 4, 100);
+    for (int round = 0; round < 3; round++) {
+        n_published = 0;
+        for (unsigned i = 0; i < 3; i++) {
+            buf_lease(&p, order[i]);
+            assert_int_equal(buf_available(&p), 3 - i);
+        }
+        for (unsigned i = 0; i < 3; i++) buf_release(&p, order[i]);
+        assert_int_equal(buf_available(&p), 1); /* released is not yet published */
+        buf_publish(&p, note, published);
+        assert_int_equal(n_published, 3);
+        assert_memory_equal(published, order, sizeof order);
+        assert_int_equal(buf_available(&p), 4);
+        buf_publish(&p, note, published);
+        assert_int_equal(n_published, 3);
+    }
+    buf_pool_free(&p);
+}
+
+static void taken_and_given(void **state)
+{
+    (void)state;
+    struct buf_pool p;
+    int id[4];
+    buf_pool_init(&p, 4, 100);
+    for (int i = 0; i < 4; i++) {
+        id[i] = buf_take(&p);
+        assert_in_range(id[i], 0, 3);
+        for (int k = 0; k < i; k++) assert_int_not_equal(id[i], id[k]);
+    }
+    assert_int_equal(buf_take(&p), -1);
+    assert_int_equal(buf_available(&p), 0);
+    buf_give(&p, (uint32_t)id[1]);
+    buf_give(&p, (uint32_t)id[2]);
+    assert_int_equal(buf_take(&p), id[2]); /* the last freed is the hot one */
+    assert_int_equal(buf_take(&p), id[1]);
+    for (int i = 0; i < 4; i++) buf_give(&p, (uint32_t)id[i]);
+    assert_int_equal(buf_available(&p), 4);
+    buf_pool_free(&p);
+}
+
+static void no_memory(void **state)
+{
+    (void)state;
+    struct buf_pool p;
+    assert_int_equal(buf_pool_init(&p, 32768, 0xfffff000u), -12 /* ENOMEM */);
+}
+
+static struct buf_pool broken;
+
+static void lease_leased(void)
+{
+    buf_lease(&broken, 1);
+    buf_lease(&broken, 1);
+}
+
+static void lease_returning(void)
+{
+    buf_lease(&broken, 1);
+    buf_release(&broken, 1);
+    buf_lease(&broken, 1);
+}
+
+static void lease_beyond(void)
+{
+    buf_lease(&broken, 4);
+}
+
+static void release_home(void)
+{
+    buf_release(&broken, 0);
+}
+
+static void release_twice(void)
+{
+    buf_lease(&broken, 0);
+    buf_release(&broken, 0);
+    buf_release(&broken, 0);
+}
+
+static void give_home(void)
+{
+    buf_give(&broken, 0);
+}
+
+static void free_leased(void)
+{
+    buf_lease(&broken, 0);
+    buf_pool_free(&broken);
+}
+
+static void free_returning(void)
+{
+    buf_lease(&broken, 0);
+    buf_release(&broken, 0);
+    buf_pool_free(&broken);
+}
+
+static void odd_count(void)
+{
+    struct buf_pool p;
+    buf_pool_init(&p, 3, 100);
+}
+
+static void wrong_steps_are_asserted(void **state)
+{
+    (void)state;
+    static void (*const steps[])(void) = {
+        lease_leased, lease_returning, lease_beyond, release_home,   release_twice,
+        give_home,    free_leased,     odd_count,    free_returning,
+    };
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        int status;
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            signal(SIGABRT, SIG_DFL);
+            close(STDERR_FILENO);
+            buf_pool_init(&broken, 4, 100);
+            steps[i]();
+            _exit(0);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status));
+        assert_int_equal(WTERMSIG(status), SIGABRT);
+    }
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(memory_of_each),           cmocka_unit_test(a_life_through_the_kernel),
+        cmocka_unit_test(taken_and_given),          cmocka_unit_test(no_memory),
+        cmocka_unit_test(wrong_steps_are_asserted),
+    };
+    return cmocka_run_group_tests_name("buf", tests, NULL, NULL);
+}

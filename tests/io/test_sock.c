@@ -1,0 +1,204 @@
+#define _GNU_SOURCE
+#include "io/sock.h"
+
+#include "base/assert.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static void parsed_and_formatted(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *formatted; /* NULL: as the text */
+        int family;
+    } cases[] = {
+        {"127.0.0.1:8080", NULL, AF_INET},
+        {"0.0.0.0:0", NULL, AF_INET},
+        {"255.255.255.255:65535", NULL, AF_INET},
+        {"1.2.3.4:007", "1.2.3.4:7", AF_INET},
+        {"[::1]:8080", NULL, AF_INET6},
+        {"[::]:1", NULL, AF_INET6},
+        {"[0:0:0:0:0:0:0:1]:65535", "[::1]:65535", AF_INET6},
+        {"[2001:DB8::ff]:443", "[2001:db8::ff]:443", AF_INET6},
+        {"[1111:2222:3333:4444:5555:6666:7777:8888]:65535", NULL, AF_INET6},
+        {"[::ffff:127.0.0.1]:80", NULL, AF_INET6},
+        {"*:80", "[::]:80", AF_INET6},
+        {":80", "[::]:80", AF_INET6},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct sock_addr a, b;
+        char text[SOCK_ADDR_TEXT];
+        memset(&a, 0xff, sizeof a);
+        if (!sock_addr_parse(cases[i].text, &a)) fail_msg("%s", cases[i].text);
+        assert_int_equal(a.sa.sa_family, cases[i].family);
+        assert_int_equal(a.len, cases[i].family == AF_INET ? sizeof a.in : sizeof a.in6);
+        sock_addr_format(&a, text);
+        assert_string_equal(text, cases[i].formatted ? cases[i].formatted : cases[i].text);
+        assert_true(sock_addr_parse(text, &b));
+        assert_int_equal(a.len, b.len);
+        assert_memory_equal(&a, &b, a.len);
+    }
+}
+
+static void not_an_address(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {
+        "",
+        ":",
+        "80",
+        "127.0.0.1",
+        "127.0.0.1:",
+        "127.0.0.1:65536",
+        "127.0.0.1:-1",
+        "127.0.0.1:+1",
+        "127.0.0.1: 80",
+        "127.0.0.1:80 ",
+        " 127.0.0.1:80",
+        "127.0.0.1:8o",
+        "127.0.0.1:99999999999999999999",
+        "127.0.0:80",
+        "127.0.0.1.1:80",
+        "256.0.0.1:80",
+        "localhost:80",
+        "::1:80",
+        "[::1]",
+        "[::1]80",
+        "[::1:80",
+        "::1]:80",
+        "[]:80",
+        "[*]:80",
+        "[127.0.0.1]:80",
+        "[::1%lo]:80",
+        "**:80",
+        "[:::1]:80",
+        "]:80",
+        "[:80",
+        "[1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa:bbbb:cccc:dddd]:80",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct sock_addr a;
+        if (sock_addr_parse(cases[i], &a)) fail_msg("taken for an address: %s", cases[i]);
+    }
+}
+
+static int get_int(int fd, int level, int name)
+{
+    int value = -1;
+    socklen_t len = sizeof value;
+    assert_int_equal(getsockopt(fd, level, name, &value, &len), 0);
+    return value;
+}
+
+static int connect_to(const struct sock_addr *a)
+{
+    int fd = socket(a->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, &a->sa, a->len), 0);
+    return fd;
+}
+
+static void listens_on_a_chosen_port(void **state)
+{
+    (void)state;
+    for (int blocking = 0; blocking < 2; blocking++) {
+        struct sock_addr a;
+        assert_true(sock_addr_parse("127.0.0.1:0", &a));
+        int fd = sock_listen(&a, 16, blocking);
+        assert_true(fd >= 0);
+        assert_int_not_equal(a.in.sin_port, 0);
+        assert_int_equal(a.in.sin_addr.s_addr, htonl(INADDR_LOOPBACK));
+        assert_int_equal(a.len, sizeof a.in);
+        assert_int_equal(!(fcntl(fd, F_GETFL) & O_NONBLOCK), blocking);
+        assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+        int peer = connect_to(&a), got = -1;
+        for (int i = 0; i < 1000 && got < 0; i++) {
+            got = accept(fd, NULL, NULL);
+            if (got < 0) usleep(1000);
+        }
+        assert_true(got >= 0);
+        assert_true(get_int(got, IPPROTO_TCP, TCP_NODELAY)); /* inherited */
+        close(got);
+        close(peer);
+        close(fd);
+    }
+}
+
+static void shares_its_port_with_other_cores(void **state)
+{
+    (void)state;
+    struct sock_addr a;
+    int fd[3];
+    assert_true(sock_addr_parse("127.0.0.1:0", &a));
+    for (int i = 0; i < 3; i++) {
+        in_port_t port = a.in.sin_port;
+        fd[i] = sock_listen(&a, 16, true);
+        assert_true(fd[i] >= 0);
+        if (i > 0) assert_int_equal(a.in.sin_port, port);
+    }
+    for (int i = 0; i < 3; i++) close(fd[i]);
+}
+
+static void says_what_is_wrong(void **state)
+{
+    (void)state;
+    struct sock_addr a, before;
+    assert_true(sock_addr_parse("127.0.0.1:0", &a));
+    int taken = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(taken, &a.sa, a.len), 0);
+    assert_int_equal(listen(taken, 1), 0);
+    assert_int_equal(getsockname(taken, &a.sa, &a.len), 0);
+    before = a;
+    assert_int_equal(sock_listen(&a, 16, true), -EADDRINUSE);
+    assert_memory_equal(&a, &before, sizeof a);
+    close(taken);
+
+    /* TEST-NET-1 (RFC 5737) is nobody's address. */
+    assert_true(sock_addr_parse("192.0.2.1:0", &a));
+    before = a;
+    assert_int_equal(sock_listen(&a, 16, true), -EADDRNOTAVAIL);
+    assert_memory_equal(&a, &before, sizeof a);
+
+    a.sa.sa_family = AF_UNSPEC;
+    assert_int_equal(sock_listen(&a, 16, true), -EAFNOSUPPORT);
+}
+
+static void every_address_is_both_families(void **state)
+{
+    (void)state;
+    struct sock_addr any, v4, v6;
+    assert_true(sock_addr_parse(":0", &any));
+    int fd = sock_listen(&any, 16, true);
+    if (fd == -EAFNOSUPPORT) skip(); /* no IPv6 here */
+    assert_true(fd >= 0);
+    assert_true(sock_addr_parse("127.0.0.1:0", &v4));
+    assert_true(sock_addr_parse("[::1]:0", &v6));
+    v4.in.sin_port = v6.in6.sin6_port = any.in6.sin6_port;
+    assert_int_equal(get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY), 0);
+    close(connect_to(&v4));
+    close(connect_to(&v6));
+    close(fd);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(parsed_and_formatted),
+        cmocka_unit_test(not_an_address),
+        cmocka_unit_test(listens_on_a_chosen_port),
+        cmocka_unit_test(shares_its_port_with_other_cores),
+        cmocka_unit_test(says_what_is_wrong),
+        cmocka_unit_test(every_address_is_both_families),
+    };
+    return cmocka_run_group_tests_name("sock", tests, NULL, NULL);
+}

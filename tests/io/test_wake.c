@@ -1,0 +1,202 @@
+/* io_wake, the one thing that other threads and signal handlers may do to an engine. */
+
+#define _GNU_SOURCE
+#include "rig.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum { POSTS = 20000, ROUNDS = 3000, SIGNALS = 200 };
+
+static struct rig *rig;
+static _Atomic unsigned posted;
+static unsigned seen;
+
+static void take_posts(struct io *io)
+{
+    (void)io;
+    seen = atomic_load(&posted);
+}
+
+static void *post_many(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < POSTS; i++) {
+        atomic_fetch_add(&posted, 1);
+        io_wake(&rig->io);
+    }
+    return NULL;
+}
+
+static void start(void)
+{
+    rig = rig_open(NULL);
+    rig->io.on_wake = take_posts;
+    atomic_store(&posted, 0);
+    seen = 0;
+}
+
+/* Every post is seen although the engine waits without a deadline of its own for the last one. */
+static void none_is_lost(void **state)
+{
+    (void)state;
+    pthread_t t[2];
+    start();
+    for (int i = 0; i < 2; i++) assert_int_equal(pthread_create(&t[i], NULL, post_many, NULL), 0);
+    TURN_UNTIL(rig, seen == 2 * POSTS);
+    for (int i = 0; i < 2; i++) pthread_join(t[i], NULL);
+    assert_true(rig->io.stats.turns <= 4 * POSTS);
+    rig_close(rig);
+}
+
+static _Atomic unsigned answered;
+
+static void answer(struct io *io)
+{
+    (void)io;
+    seen = atomic_load(&posted);
+    atomic_store(&answered, seen);
+}
+
+static void *post_and_wait(void *arg)
+{
+    (void)arg;
+    for (unsigned i = 1; i <= ROUNDS; i++) {
+        atomic_store(&posted, i);
+        io_wake(&rig->io);
+        while (atomic_load(&answered) < i) usleep(1);
+    }
+    return NULL;
+}
+
+static void one_after_another(void **state)
+{
+    (void)state;
+    pthread_t t;
+    start();
+    atomic_store(&answered, 0);
+    rig->io.on_wake = answer;
+    assert_int_equal(pthread_create(&t, NULL, post_and_wait, NULL), 0);
+    TURN_UNTIL(rig, seen == ROUNDS);
+    pthread_join(t, NULL);
+    rig_close(rig);
+}
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    atomic_fetch_add(&posted, 1);
+    io_wake(&rig->io);
+}
+
+static void *send_signals(void *arg)
+{
+    for (unsigned i = 1; i <= SIGNALS; i++) {
+        pthread_kill(*(pthread_t *)arg, SIGUSR1);
+        while (atomic_load(&posted) < i) usleep(1);
+    }
+    return NULL;
+}
+
+/* A signal interrupts the wait as well, which must do no harm. */
+static void from_a_signal_handler(void **state)
+{
+    (void)state;
+    pthread_t t, self = pthread_self();
+    struct sigaction sa = {.sa_handler = on_signal}, old;
+    struct end e;
+    start();
+    end_open(rig, &e);
+    end_recv(&e);
+    assert_int_equal(sigaction(SIGUSR1, &sa, &old), 0);
+    assert_int_equal(pthread_create(&t, NULL, send_signals, &self), 0);
+    TURN_UNTIL(rig, seen == SIGNALS);
+    pthread_join(t, NULL);
+    sigaction(SIGUSR1, &old, NULL);
+    peer_send(e.peer, 0, 10000);
+    TURN_UNTIL(rig, e.received == 10000);
+    end_close(&e);
+    rig_close(rig);
+}
+
+/* Two engines on two threads, as two cores: each answers a wake with a wake of the other. */
+struct player {
+    struct io io;
+    struct player *other;
+    _Atomic unsigned count;
+    bool ok;
+};
+
+static struct player players[2];
+static pthread_barrier_t both;
+
+static void hit(struct io *io)
+{
+    struct player *p = container_of(io, struct player, io);
+    atomic_fetch_add(&p->count, 1);
+    if (atomic_load(&p->count) <= ROUNDS) io_wake(&p->other->io);
+}
+
+static void *play(void *arg)
+{
+    struct player *p = arg;
+    p->ok = io_open(&p->io, rig_engine, &rig_config) == 0;
+    p->io.on_wake = hit;
+    pthread_barrier_wait(&both);
+    if (!players[0].ok || !players[1].ok) return NULL;
+    if (p == &players[0]) io_wake(&p->other->io);
+    while (atomic_load(&p->count) < ROUNDS) io_turn(&p->io);
+    pthread_barrier_wait(&both);
+    io_close(&p->io);
+    return NULL;
+}
+
+static void two_engines(void **state)
+{
+    (void)state;
+    pthread_t t[2];
+    pthread_barrier_init(&both, NULL, 2);
+    for (int i = 0; i < 2; i++) {
+        players[i].other = &players[1 - i];
+        atomic_store(&players[i].count, 0);
+    }
+    for (int i = 0; i < 2; i++) assert_int_equal(pthread_create(&t[i], NULL, play, &players[i]), 0);
+    for (int i = 0; i < 2; i++) pthread_join(t[i], NULL);
+    for (int i = 0; i < 2; i++) {
+        assert_true(players[i].ok);
+        assert_int_equal(atomic_load(&players[i].count), ROUNDS);
+    }
+    pthread_barrier_destroy(&both);
+}
+
+/* An eventfd of the caller's is used and stays the caller's. */
+static void eventfd_of_the_callers(void **state)
+{
+    (void)state;
+    struct io_config config = rig_config;
+    uint64_t one = 1;
+    config.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    assert_true(config.wake_fd >= 0);
+    /* A wake from before the engine was opened counts. */
+    assert_int_equal(write(config.wake_fd, &one, sizeof one), sizeof one);
+    rig = rig_open(&config);
+    TURN_UNTIL(rig, rig->wakes == 1);
+    assert_int_equal(write(config.wake_fd, &one, sizeof one), sizeof one);
+    TURN_UNTIL(rig, rig->wakes == 2);
+    rig_close(rig);
+    assert_int_equal(write(config.wake_fd, &one, sizeof one), sizeof one);
+    close(config.wake_fd);
+}
+
+int main(int argc, char **argv)
+{
+    rig_choose(argc, argv);
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(none_is_lost),           cmocka_unit_test(one_after_another),
+        cmocka_unit_test(from_a_signal_handler),  cmocka_unit_test(two_engines),
+        cmocka_unit_test(eventfd_of_the_callers),
+    };
+    return cmocka_run_group_tests_name("wake", tests, NULL, NULL);
+}

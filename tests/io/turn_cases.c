@@ -1,0 +1,199 @@
+#include "cases.h"
+#include "rig.h"
+
+#include <errno.h>
+
+enum { TIMERS = 40 };
+
+struct timed {
+    struct wheel_timer timer;
+    struct io *io;
+    uint64_t due;
+    unsigned fired;
+};
+
+static void on_timer(struct wheel_timer *t)
+{
+    struct timed *m = container_of(t, struct timed, timer);
+    assert_true(clock_ns() >= m->due);
+    assert_true(m->io->now >= m->due);
+    m->fired++;
+}
+
+static unsigned fired(const struct timed *m, int n)
+{
+    unsigned sum = 0;
+    for (int i = 0; i < n; i++) sum += m[i].fired;
+    return sum;
+}
+
+static void timers_never_early(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    struct timed m[TIMERS];
+    uint64_t now = clock_ns();
+    for (unsigned i = 0; i < TIMERS; i++) {
+        m[i] = (struct timed){.io = &r->io, .due = now + (uint64_t)i * i * 100000};
+        wheel_timer_init(&m[i].timer, on_timer);
+        wheel_set(&r->io.wheel, &m[i].timer, m[i].due);
+    }
+    TURN_UNTIL(r, fired(m, TIMERS) >= TIMERS);
+    for (int i = 0; i < 5; i++) rig_poll(r);
+    for (int i = 0; i < TIMERS; i++) assert_int_equal(m[i].fired, 1);
+    rig_close(r);
+}
+
+/* Waiting for a deadline takes as many turns as the wheel has levels to bring it down, not a spin.
+ */
+static void a_deadline_is_slept_for(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    struct timed m = {.io = &r->io, .due = clock_ns() + 60 * NS_PER_MS};
+    wheel_timer_init(&m.timer, on_timer);
+    rig_poll(r);
+    wheel_set(&r->io.wheel, &m.timer, m.due);
+    uint64_t before = r->io.stats.turns;
+    TURN_UNTIL(r, m.fired);
+    assert_true(r->io.stats.turns - before <= 2 * WHEEL_LEVELS);
+    m.fired = 0;
+    wheel_set(&r->io.wheel, &m.timer, clock_ns() + NS_PER_MS);
+    wheel_clear(&r->io.wheel, &m.timer);
+    m.due = clock_ns() + 3 * NS_PER_MS;
+    struct timed last = {.io = &r->io, .due = m.due};
+    wheel_timer_init(&last.timer, on_timer);
+    wheel_set(&r->io.wheel, &last.timer, last.due);
+    TURN_UNTIL(r, last.fired);
+    assert_int_equal(m.fired, 0);
+    rig_close(r);
+}
+
+struct counted {
+    struct io_task task;
+    struct rig *rig;
+    unsigned runs;
+    bool again;
+};
+
+static void on_task(struct io_task *t)
+{
+    struct counted *c = container_of(t, struct counted, task);
+    c->runs++;
+    if (c->again) io_defer(&c->rig->io, t);
+}
+
+static void tasks_run_once(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    struct counted a = {.task.fn = on_task, .rig = r}, b = a;
+    io_defer(&r->io, &a.task);
+    io_defer(&r->io, &b.task);
+    io_defer(&r->io, &a.task);
+    assert_int_equal(a.runs + b.runs, 0);
+    io_turn(&r->io);
+    assert_int_equal(a.runs, 1);
+    assert_int_equal(b.runs, 1);
+    rig_poll(r);
+    assert_int_equal(a.runs, 1);
+    io_defer(&r->io, &a.task);
+    io_turn(&r->io);
+    assert_int_equal(a.runs, 2);
+    rig_close(r);
+}
+
+/* It holds neither the turn nor what others wait for, and the next turn does not wait for it. */
+static void a_task_that_defers_itself(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    struct counted c = {.task.fn = on_task, .rig = r, .again = true};
+    struct end e;
+    end_open(r, &e);
+    end_recv(&e);
+    io_defer(&r->io, &c.task);
+    for (int turn = 0; turn < 10; turn++) {
+        unsigned runs = c.runs;
+        io_turn(&r->io);
+        assert_true(c.runs > runs && c.runs - runs <= 16);
+    }
+    peer_send(e.peer, 0, 30000);
+    TURN_UNTIL(r, e.received == 30000);
+    c.again = false;
+    rig_poll(r);
+    unsigned runs = c.runs;
+    rig_poll(r);
+    assert_int_equal(c.runs, runs);
+    end_close(&e);
+    rig_close(r);
+}
+
+static void wakes_coalesce(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    for (unsigned round = 1; round <= 20; round++) {
+        r->wakes = 0;
+        for (int i = 0; i < 100; i++) io_wake(&r->io);
+        TURN_UNTIL(r, r->wakes > 0);
+        for (int i = 0; i < 5; i++) rig_poll(r);
+        assert_in_range(r->wakes, 1, 2);
+    }
+    r->wakes = 0;
+    for (int i = 0; i < 10; i++) rig_poll(r);
+    assert_int_equal(r->wakes, 0);
+    r->io.on_wake = NULL;
+    io_wake(&r->io);
+    rig_poll(r);
+    rig_close(r);
+}
+
+/* An idle engine sleeps: a turn that waits ends for the guard's deadline and nothing else. */
+static void idle_engine_sleeps(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    struct end e;
+    end_open(r, &e);
+    end_recv(&e);
+    for (int i = 0; i < 5; i++) rig_poll(r);
+    struct timed m = {.io = &r->io, .due = clock_ns() + 100 * NS_PER_MS};
+    wheel_timer_init(&m.timer, on_timer);
+    wheel_set(&r->io.wheel, &m.timer, m.due);
+    uint64_t turns = r->io.stats.turns, enters = r->io.stats.enters;
+    TURN_UNTIL(r, m.fired);
+    assert_true(r->io.stats.turns - turns <= 2 * WHEEL_LEVELS);
+    assert_true(r->io.stats.enters - enters <= 2 * WHEEL_LEVELS);
+    end_close(&e);
+    rig_close(r);
+}
+
+static void stats_count(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    struct end e;
+    end_open(r, &e);
+    end_recv(&e);
+    struct io_stats a = r->io.stats;
+    peer_send(e.peer, 0, 1);
+    TURN_UNTIL(r, e.received == 1);
+    struct io_stats b = r->io.stats;
+    assert_true(b.turns > a.turns && b.enters > a.enters && b.cqes > a.cqes);
+    assert_true(b.syscalls >= b.enters);
+    assert_true(b.busy_ns > 0);
+    end_close(&e);
+    rig_close(r);
+}
+
+int turn_cases(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(timers_never_early), cmocka_unit_test(a_deadline_is_slept_for),
+        cmocka_unit_test(tasks_run_once),     cmocka_unit_test(a_task_that_defers_itself),
+        cmocka_unit_test(wakes_coalesce),     cmocka_unit_test(idle_engine_sleeps),
+        cmocka_unit_test(stats_count),
+    };
+    return cmocka_run_group_tests_name("turn", tests, NULL, NULL);
+}

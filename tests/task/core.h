@@ -1,0 +1,50 @@
+#pragma once
+/* A core without HTTP: an engine, fibers and a scope, and turns that are bounded. */
+
+#include "task/scope.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+struct core {
+    struct io io;
+    struct fiber_pool fibers;
+    struct scope scope;
+    struct wheel_timer guard;
+    bool stalled;
+};
+
+/* argv: an engine. Exits with 77, which skips, where the kernel refuses it. */
+void core_choose(int argc, char **argv);
+
+bool core_is(const char *engine);
+
+/* `max` fibers at most. */
+void core_open(struct core *c, uint32_t max);
+
+/* Checks that nothing is waited for and that every fiber is home. */
+void core_close(struct core *c);
+
+/* For cmocka: *state is a struct core of 100 fibers. */
+int core_set_up(void **state);
+int core_tear_down(void **state);
+
+/* One turn that waits for something to happen. */
+void core_turn(struct core *c, const char *what, const char *file, int line);
+
+/* A turn that does not wait. */
+void core_poll(struct core *c);
+
+#define TURN_UNTIL(c, cond)                                                                        \
+    do {                                                                                           \
+        while (!(cond)) core_turn(c, #cond, __FILE__, __LINE__);                                   \
+    } while (0)
+
+#define CORE_CASE(name) cmocka_unit_test_setup_teardown(name, core_set_up, core_tear_down)
+
+/* Open descriptors of the process. */
+unsigned core_count_fds(void);

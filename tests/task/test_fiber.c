@@ -1,0 +1,445 @@
+#include "task/fiber.h"
+
+#include "base/random.h"
+#include "child.h"
+#include "task/stack.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <cmocka.h>
+
+#ifdef TORC_VALGRIND
+#include <valgrind/valgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#endif
+
+enum { STACK = 64 * 1024 };
+
+static struct fiber_pool pool;
+
+/* What the fibers of a test have come to, in order. */
+static char trace[64];
+
+static void step(char c)
+{
+    size_t n = strlen(trace);
+    assert_true(n + 1 < sizeof trace);
+    trace[n] = c;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    memset(trace, 0, sizeof trace);
+    fiber_pool_init(&pool, STACK, 100);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    assert_int_equal(pool.out, 0);
+    assert_null(fiber_self(&pool));
+    fiber_pool_drain(&pool);
+    assert_int_equal(pool.total, 0);
+    return 0;
+}
+
+static bool on_own_stack(void)
+{
+    static __thread char *near;
+    char here, *at = &here;
+    __asm__("" : "+r"(at));
+    if (!near) near = at;
+    return at - near < STACK && near - at < STACK;
+}
+
+static void run_once(void *arg)
+{
+    assert_false(on_own_stack());
+    assert_non_null(fiber_self(&pool));
+    ++*(int *)arg;
+}
+
+static void runs_to_completion(void **state)
+{
+    (void)state;
+    assert_true(on_own_stack());
+    int runs = 0;
+    for (int i = 1; i <= 1000; i++) {
+        assert_int_equal(fiber_start(&pool, run_once, &runs), 0);
+        assert_int_equal(runs, i);
+        assert_null(fiber_self(&pool));
+        assert_int_equal(pool.out, 0);
+    }
+    assert_int_equal(pool.total, 1);
+    assert_true(on_own_stack());
+}
+
+/* A fiber that can be gone on with from outside. */
+struct parked {
+    struct fiber *self;
+    char mark;
+    int value;
+};
+
+static void park_twice(void *arg)
+{
+    struct parked *p = arg;
+    p->self = fiber_self(&pool);
+    int value = p->value;
+    step(p->mark);
+    fiber_park(&pool);
+    assert_ptr_equal(fiber_self(&pool), p->self);
+    step(p->mark);
+    fiber_park(&pool);
+    assert_int_equal(value, p->value);
+    step((char)(p->mark - 'a' + 'A'));
+}
+
+static void goes_on_where_it_parked(void **state)
+{
+    (void)state;
+    struct parked a = {.mark = 'a', .value = 1}, b = {.mark = 'b', .value = 2};
+    assert_int_equal(fiber_start(&pool, park_twice, &a), 0);
+    assert_null(fiber_self(&pool));
+    assert_int_equal(fiber_start(&pool, park_twice, &b), 0);
+    assert_ptr_not_equal(a.self, b.self);
+    assert_int_equal(pool.out, 2);
+    step('-');
+    fiber_resume(&pool, b.self);
+    fiber_resume(&pool, a.self);
+    fiber_resume(&pool, a.self);
+    assert_int_equal(pool.out, 1);
+    fiber_resume(&pool, b.self);
+    assert_string_equal(trace, "ab-baAB");
+}
+
+static void start_two(void *arg)
+{
+    struct parked *p = arg;
+    struct fiber *self = fiber_self(&pool);
+    step('(');
+    assert_int_equal(fiber_start(&pool, park_twice, &p[0]), 0);
+    assert_ptr_equal(fiber_self(&pool), self);
+    step('.');
+    assert_int_equal(fiber_start(&pool, park_twice, &p[1]), 0);
+    assert_ptr_equal(fiber_self(&pool), self);
+    int ran = 0;
+    assert_int_equal(fiber_start(&pool, run_once, &ran), 0);
+    assert_int_equal(ran, 1);
+    assert_ptr_equal(fiber_self(&pool), self);
+    step(')');
+}
+
+/* Started from a fiber that has returned since, they park to whoever resumes them. */
+static void started_from_a_fiber(void **state)
+{
+    (void)state;
+    struct parked p[2] = {{.mark = 'a', .value = 1}, {.mark = 'b', .value = 2}};
+    assert_int_equal(fiber_start(&pool, start_two, p), 0);
+    assert_string_equal(trace, "(a.b)");
+    assert_int_equal(pool.out, 2);
+    for (int i = 0; i < 2; i++) {
+        fiber_resume(&pool, p[0].self);
+        assert_null(fiber_self(&pool));
+        fiber_resume(&pool, p[1].self);
+    }
+    assert_string_equal(trace, "(a.b)abAB");
+}
+
+enum { CHAIN = 50 };
+
+static struct fiber *chain[CHAIN];
+static unsigned chained, unchained;
+
+static void start_next(void *arg)
+{
+    unsigned n = chained;
+    (void)arg;
+    chain[chained++] = fiber_self(&pool);
+    if (chained < CHAIN) assert_int_equal(fiber_start(&pool, start_next, NULL), 0);
+    fiber_park(&pool);
+    assert_ptr_equal(chain[n], fiber_self(&pool));
+    unchained++;
+}
+
+static void each_starts_the_next(void **state)
+{
+    (void)state;
+    chained = unchained = 0;
+    assert_int_equal(fiber_start(&pool, start_next, NULL), 0);
+    assert_int_equal(chained, CHAIN);
+    assert_int_equal(unchained, 0);
+    for (int i = 0; i < CHAIN; i++) fiber_resume(&pool, chain[(i * 7 + 3) % CHAIN]);
+    assert_int_equal(unchained, CHAIN);
+}
+
+struct one_of_many {
+    struct fiber_pool *pool;
+    struct fiber *self;
+    uint64_t seed;
+    unsigned rounds;
+    bool done;
+};
+
+/* Keeps on its stack what only it should have written there. */
+static void keep_words(void *arg)
+{
+    struct one_of_many *m = arg;
+    uint64_t words[64];
+    m->self = fiber_self(m->pool);
+    for (size_t i = 0; i < 64; i++) words[i] = m->seed * (i + 1);
+    while (m->rounds-- > 0) fiber_park(m->pool);
+    for (size_t i = 0; i < 64; i++) assert_int_equal(words[i], m->seed * (i + 1));
+    m->done = true;
+}
+
+static void run_many(struct fiber_pool *p, uint32_t n, uint64_t (*next)(uint64_t))
+{
+    struct one_of_many *many = calloc(n, sizeof *many);
+    uint32_t *left = calloc(n, sizeof *left), n_left = 0;
+    assert_true(many && left);
+    for (uint32_t i = 0; i < n; i++) {
+        many[i] = (struct one_of_many){p, NULL, i + 1, i % 4, false};
+        assert_int_equal(fiber_start(p, keep_words, &many[i]), 0);
+        if (!many[i].done) left[n_left++] = i;
+        assert_int_equal(many[i].done, i % 4 == 0);
+    }
+    assert_int_equal(p->out, n_left);
+    for (uint64_t at = 1; n_left > 0;) {
+        uint32_t *l = &left[(at = next(at)) % n_left];
+        fiber_resume(p, many[*l].self);
+        if (many[*l].done) *l = left[--n_left];
+    }
+    for (uint32_t i = 0; i < n; i++) assert_true(many[i].done);
+    assert_int_equal(p->out, 0);
+    free(many);
+    free(left);
+}
+
+static uint64_t next_random(uint64_t at)
+{
+    (void)at;
+    return random_u64();
+}
+
+static uint64_t next_scrambled(uint64_t at)
+{
+    return at * 2862933555777941757u + 3037000493u;
+}
+
+static void thousands(void **state)
+{
+    (void)state;
+#ifdef FIBER_TSAN
+    uint32_t n = 1000; /* it has room for some thousands of threads, and takes a fiber for one */
+#else
+    uint32_t n = RUNNING_ON_VALGRIND ? 1000 : 10000;
+#endif
+    struct fiber_pool p;
+    fiber_pool_init(&p, 16 * 1024, n);
+    for (int i = 0; i < 3; i++) run_many(&p, n, next_random);
+    assert_true(p.total <= n);
+    fiber_pool_drain(&p);
+}
+
+static void *on_a_thread(void *arg)
+{
+    struct fiber_pool *p = arg;
+    for (int i = 0; i < 20; i++) {
+        run_many(p, 50, next_scrambled);
+        fiber_pool_trim(p);
+    }
+    fiber_pool_drain(p);
+    return NULL;
+}
+
+static void a_pool_on_each_thread(void **state)
+{
+    (void)state;
+    static struct fiber_pool p[2];
+    pthread_t thread[2];
+    for (int i = 0; i < 2; i++) {
+        fiber_pool_init(&p[i], STACK, 50);
+        assert_int_equal(pthread_create(&thread[i], NULL, on_a_thread, &p[i]), 0);
+    }
+    for (int i = 0; i < 2; i++) assert_int_equal(pthread_join(thread[i], NULL), 0);
+}
+
+static void more_than_max(void **state)
+{
+    (void)state;
+    struct parked p[100];
+    int runs = 0;
+    for (int i = 0; i < 100; i++) {
+        p[i] = (struct parked){.mark = 'a'};
+        trace[0] = '\0';
+        assert_int_equal(fiber_start(&pool, park_twice, &p[i]), 0);
+    }
+    assert_int_equal(fiber_start(&pool, run_once, &runs), -EAGAIN);
+    assert_int_equal(fiber_start(&pool, run_once, &runs), -EAGAIN);
+    assert_int_equal(runs, 0);
+    assert_int_equal(pool.out, 100);
+    for (int i = 0; i < 100; i++) {
+        memset(trace, 0, sizeof trace);
+        fiber_resume(&pool, p[i].self);
+        fiber_resume(&pool, p[i].self);
+        assert_int_equal(fiber_start(&pool, run_once, &runs), 0);
+        assert_int_equal(runs, i + 1);
+    }
+    assert_int_equal(pool.total, 100);
+}
+
+static void note_self(void *arg)
+{
+    *(struct fiber **)arg = fiber_self(&pool);
+}
+
+static void last_used_is_first_reused(void **state)
+{
+    (void)state;
+    struct parked p[3] = {{.mark = 'a'}, {.mark = 'b'}, {.mark = 'c'}};
+    struct fiber *self;
+    for (int i = 0; i < 3; i++) assert_int_equal(fiber_start(&pool, park_twice, &p[i]), 0);
+    static const int order[] = {1, 0, 2};
+    for (int i = 0; i < 3; i++) {
+        fiber_resume(&pool, p[order[i]].self);
+        fiber_resume(&pool, p[order[i]].self);
+        assert_int_equal(fiber_start(&pool, note_self, &self), 0);
+        assert_ptr_equal(self, p[order[i]].self);
+    }
+    assert_int_equal(pool.total, 3);
+}
+
+/* n fibers at once; leaves them free. */
+static void use(uint32_t n)
+{
+    struct one_of_many many[100];
+    assert_true(n <= 100);
+    for (uint32_t i = 0; i < n; i++) {
+        many[i] = (struct one_of_many){.pool = &pool, .seed = i, .rounds = 1};
+        assert_int_equal(fiber_start(&pool, keep_words, &many[i]), 0);
+    }
+    for (uint32_t i = 0; i < n; i++) fiber_resume(&pool, many[i].self);
+}
+
+static bool is_mapped(void *at)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    unsigned char in_core;
+    return mincore((void *)((uintptr_t)at & ~(page - 1)), page, &in_core) == 0;
+}
+
+static void trim_takes_half_of_what_was_free_all_along(void **state)
+{
+    (void)state;
+    fiber_pool_trim(&pool); /* of nothing */
+    use(41);
+    assert_int_equal(pool.total, 41);
+    fiber_pool_trim(&pool); /* all of them have been in use */
+    assert_int_equal(pool.total, 41);
+    use(11); /* leaves 30 free */
+    fiber_pool_trim(&pool);
+    assert_int_equal(pool.total, 26);
+    fiber_pool_trim(&pool);
+    assert_int_equal(pool.total, 13);
+    use(20);
+    fiber_pool_trim(&pool);
+    assert_int_equal(pool.total, 20);
+    for (int i = 0; i < 10; i++) fiber_pool_trim(&pool);
+    assert_int_equal(pool.total, 1); /* the hot one stays */
+}
+
+/* A core serves nobody while it unmaps, so after a burst it does so little by little. */
+static void trim_is_bounded(void **state)
+{
+    (void)state;
+    struct fiber_pool p;
+    fiber_pool_init(&p, 16 * 1024, 1000);
+    run_many(&p, 1000, next_random);
+    fiber_pool_trim(&p);
+    for (int trims = 0; p.total > 1; trims++) {
+        uint32_t before = p.total;
+        assert_true(trims < 100);
+        fiber_pool_trim(&p);
+        assert_true(p.total < before && before - p.total <= 200);
+    }
+    fiber_pool_drain(&p);
+}
+
+static void trim_unmaps_the_coldest(void **state)
+{
+    (void)state;
+    struct one_of_many cold = {.pool = &pool, .rounds = 1}, hot = cold, busy = cold;
+    assert_int_equal(fiber_start(&pool, keep_words, &cold), 0);
+    assert_int_equal(fiber_start(&pool, keep_words, &hot), 0);
+    assert_int_equal(fiber_start(&pool, keep_words, &busy), 0);
+    fiber_resume(&pool, cold.self);
+    fiber_resume(&pool, hot.self);
+    fiber_pool_trim(&pool);
+    assert_true(is_mapped(cold.self) && is_mapped(hot.self));
+    fiber_pool_trim(&pool);
+    assert_false(is_mapped(cold.self));
+    assert_true(is_mapped(hot.self) && is_mapped(busy.self));
+    assert_int_equal(pool.total, 2);
+    fiber_resume(&pool, busy.self);
+    assert_true(busy.done);
+}
+
+static void drained_and_used_again(void **state)
+{
+    (void)state;
+    use(10);
+    fiber_pool_trim(&pool);
+    fiber_pool_drain(&pool);
+    fiber_pool_trim(&pool);
+    use(5);
+    assert_int_equal(pool.total, 5);
+}
+
+static void drain_one_too_early(void *arg)
+{
+    struct one_of_many m = {.pool = &pool, .rounds = 1};
+    (void)arg;
+    fiber_start(&pool, keep_words, &m);
+    fiber_pool_drain(&pool);
+}
+
+static void drain_is_for_the_end(void **state)
+{
+    (void)state;
+    int status = in_child(drain_one_too_early, NULL);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGABRT);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        CASE(runs_to_completion),
+        CASE(goes_on_where_it_parked),
+        CASE(started_from_a_fiber),
+        CASE(each_starts_the_next),
+        CASE(thousands),
+        CASE(a_pool_on_each_thread),
+        CASE(more_than_max),
+        CASE(last_used_is_first_reused),
+        CASE(trim_takes_half_of_what_was_free_all_along),
+        CASE(trim_is_bounded),
+        CASE(trim_unmaps_the_coldest),
+        CASE(drained_and_used_again),
+        CASE(drain_is_for_the_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
