@@ -1,0 +1,1 @@
+"""The modules of bench/compare.py: Python standard library only."""

@@ -1,0 +1,211 @@
+"""Child processes that never outlive the comparison, and the CPU time they use."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import resource
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Sequence
+
+STOP_SECONDS = 5.0
+READY_SECONDS = 10.0
+READY_LINE = re.compile(r"ready (http://\S+)")
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)  # loaded here: nothing may be loaded between fork and exec
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class ProcessError(Exception):
+    """A child did not start, or ended when it should not have."""
+
+
+class Child:
+    """A process in a process group of its own, pinned to the given CPUs (none: not pinned).
+
+    stop() ends the whole group; entering a Child as a context stops it at the end. The kernel
+    kills it should this program die without doing so.
+    """
+
+    living: set["Child"] = set()  # started and not stopped
+
+    def __init__(self, command: Sequence[str], cpus: Sequence[int], log: Path,
+                 output: int | IO[str] | None = subprocess.DEVNULL) -> None:  # fmt: skip
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+        def prepare() -> None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            if cpus:
+                os.sched_setaffinity(0, cpus)
+
+        self.command = list(command)
+        self.log = log
+        self.usage: resource.struct_rusage | None = None
+        # A signal that ends us must not come between the start of a child and its entry in living.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
+        try:
+            with log.open("wb") as errors:
+                self.process = subprocess.Popen(
+                    self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors,
+                    start_new_session=True, preexec_fn=prepare,
+                )  # fmt: skip
+            self.pid = self.process.pid
+            Child.living.add(self)
+        except OSError as error:
+            raise ProcessError(f"{command[0]}: {error.strerror}") from error
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    def __enter__(self) -> "Child":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def wait(self, seconds: float) -> int | None:
+        """Its exit status, or None when it still runs after that long; then usage is set too."""
+        deadline = time.monotonic() + seconds
+        while self.process.returncode is None:
+            pid, status, usage = os.wait4(self.pid, os.WNOHANG)
+            if pid != 0:
+                self.usage = usage
+                self.process.returncode = os.waitstatus_to_exitcode(status)
+            elif time.monotonic() >= deadline:
+                return None
+            else:
+                time.sleep(0.002)
+        return self.process.returncode
+
+    def signal(self, number: int) -> None:
+        """Signals the group. One that is gone already is no error."""
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            pass
+
+    def stop(self) -> None:
+        """SIGTERM, and SIGKILL for what is left of the group after STOP_SECONDS."""
+        if self.process.returncode is None:
+            self.signal(signal.SIGTERM)
+            self.wait(STOP_SECONDS)
+        self.signal(signal.SIGKILL)
+        self.wait(STOP_SECONDS)
+        Child.living.discard(self)
+
+    @classmethod
+    def stop_all(cls) -> None:
+        """Stops what an exception left running; signals that ask to end are ignored meanwhile."""
+        for number in ENDING_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        for child in list(cls.living):
+            child.stop()
+
+    def complaint(self) -> str:
+        """The last line it wrote to stderr."""
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it printed nothing"
+
+    def ready_url(self) -> str:
+        """Waits for the line that says where it listens."""
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            status = self.wait(0)
+            match = READY_LINE.search(self.log.read_text(errors="replace"))
+            if match:
+                return match.group(1)
+            if status is not None:
+                raise ProcessError(f"{self.command[0]} ended ({status}): {self.complaint()}")
+            time.sleep(0.005)
+        raise ProcessError(f"{self.command[0]} is not ready after {READY_SECONDS:.0f} s")
+
+    def accepts(self, port: int) -> None:
+        """Waits until something accepts on that port of 127.0.0.1."""
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            if self.wait(0) is not None:
+                raise ProcessError(f"{self.command[0]} ended: {self.complaint()}")
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                return
+            except OSError:
+                time.sleep(0.01)
+        raise ProcessError(f"{self.command[0]} does not listen after {READY_SECONDS:.0f} s")
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nothing uses now, for servers that cannot choose one themselves."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def family(pid: int) -> list[int]:
+    """The process and all that descend from it."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text()
+            except OSError:
+                continue  # it ended meanwhile
+            parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
+    found = [pid]
+    for member in found:
+        found.extend(child for child, parent in parents.items() if parent == member)
+    return found
+
+
+@dataclass(frozen=True)
+class CpuReading:
+    """Nanoseconds on a CPU of each thread, and ticks of the processes with their ended threads."""
+
+    threads: dict[tuple[int, int], int]
+    ticks: int
+
+
+def read_cpu(pids: Sequence[int]) -> CpuReading:
+    """Reads schedstat (its first field) of every thread: io_uring's kernel workers are among them."""
+    threads: dict[tuple[int, int], int] = {}
+    ticks = 0
+    for pid in pids:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            try:
+                text = (task / "schedstat").read_text()
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # the thread ended meanwhile
+            threads[pid, int(task.name)] = int(text.split()[0])
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return CpuReading(threads, ticks)
+
+
+def cpu_between(before: CpuReading, after: CpuReading) -> int:
+    """Nanoseconds on a CPU between two readings.
+
+    What a thread used that ended in between is only in the coarser ticks, so then those count.
+    """
+    precise = sum(ns - before.threads.get(key, 0) for key, ns in after.threads.items())
+    if before.threads.keys() <= after.threads.keys():
+        return precise
+    return max(precise, (after.ticks - before.ticks) * 1_000_000_000 // os.sysconf("SC_CLK_TCK"))
+
+
+def machine_busy_seconds() -> float:
+    """CPU time all CPUs have spent on anything but idling, from /proc/stat."""
+    fields = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
+    return (sum(fields[:8]) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")
+
+
+def connections_accepted() -> int:
+    """TCP connections this network namespace has accepted (PassiveOpens of /proc/net/snmp)."""
+    lines = [line.split() for line in Path("/proc/net/snmp").read_text().splitlines()
+             if line.startswith("Tcp:")]  # fmt: skip
+    return int(lines[1][lines[0].index("PassiveOpens")])

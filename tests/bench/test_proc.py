@@ -1,0 +1,86 @@
+"""CPU readings and the ending of children."""
+
+import os
+import signal
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+import context  # noqa: F401
+from lib import proc
+from lib.proc import CpuReading
+
+
+class CpuBetween(unittest.TestCase):
+    def test_sums_threads_old_and_new(self):
+        before = CpuReading({(1, 1): 100, (1, 2): 50}, 0)
+        after = CpuReading({(1, 1): 400, (1, 2): 50, (1, 3): 7}, 0)
+        self.assertEqual(proc.cpu_between(before, after), 307)
+
+    def test_ticks_stand_in_for_a_thread_that_ended(self):
+        tick = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+        before = CpuReading({(1, 1): 100, (1, 2): 50}, 10)
+        after = CpuReading({(1, 1): 400}, 13)
+        self.assertEqual(proc.cpu_between(before, after), 3 * tick)
+
+    def test_reads_this_process(self):
+        before = proc.read_cpu([os.getpid()])
+        sum(range(2_000_000))
+        self.assertGreater(proc.cpu_between(before, proc.read_cpu([os.getpid()])), 0)
+
+
+class Children(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.log = Path(directory.name) / "log"
+
+    def start(self, script):
+        child = proc.Child(["sh", "-c", script], [], self.log)
+        self.addCleanup(child.stop)
+        return child
+
+    def test_reads_the_ready_line(self):
+        child = self.start("echo 'torc: ready http://127.0.0.1:81 engine=epoll' >&2; sleep 60")
+        self.assertEqual(child.ready_url(), "http://127.0.0.1:81")
+
+    def test_says_why_a_child_ended(self):
+        child = self.start("echo 'torc: no such engine' >&2; exit 2")
+        with self.assertRaisesRegex(proc.ProcessError, r"ended \(2\): torc: no such engine"):
+            child.ready_url()
+
+    def test_a_missing_program_is_named(self):
+        with self.assertRaisesRegex(proc.ProcessError, "no-such-program-here"):
+            proc.Child(["no-such-program-here"], [], self.log)
+
+    def test_stop_ends_the_whole_group(self):
+        child = self.start("sleep 60 & echo 'ready http://x' >&2; wait")
+        child.ready_url()
+        members = proc.family(child.pid)
+        self.assertEqual(len(members), 2)
+        child.stop()
+        for _ in range(500):
+            if not any(self.runs(pid) for pid in members):
+                return
+            time.sleep(0.01)
+        self.fail("a member of the group still runs")
+
+    def test_stop_kills_what_does_not_listen(self):
+        seconds, proc.STOP_SECONDS = proc.STOP_SECONDS, 0.2
+        self.addCleanup(setattr, proc, "STOP_SECONDS", seconds)
+        child = self.start("trap '' TERM; echo 'ready http://x' >&2; sleep 60 & wait; wait")
+        child.ready_url()
+        child.stop()
+        self.assertEqual(child.process.returncode, -signal.SIGKILL)
+
+    @staticmethod
+    def runs(pid):
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        except OSError:
+            return False
+
+
+if __name__ == "__main__":
+    unittest.main()
