@@ -56,8 +56,8 @@ typedef void torc_handler(torc_req *rq, void *arg);
 
 /* ---- server ---------------------------------------------------------------------------------- */
 
-/* A server with every option at its default. `name` is what goes before ':' in its messages and
- * into --version, for example "hello 1.0"; it is copied. NULL when memory is out. */
+/* A server with every option at its default. `name` is what --version prints, for example
+ * "hello 1.0"; it is copied. NULL when memory is out. */
 TORC_API torc_server *torc_server_new(const char *name);
 
 /* Frees a server that is not running. NULL is allowed. */
@@ -187,7 +187,8 @@ TORC_API void torc_file_close(torc_req *rq, torc_file *file);
  * once. `fn` returns 0 or negative errno. */
 typedef int torc_task(torc_req *rq, void *arg);
 
-/* NULL when memory is out. The group lives until torc_group_join. */
+/* NULL when memory is out. The group ends with the request; one that the handler does not join is
+ * joined when it returns, so what its functions use must live as long. */
 TORC_API torc_group *torc_group_open(torc_req *rq);
 
 /* Starts fn(rq, arg) and returns when it first waits or has returned. -ENOMEM or -EAGAIN where no

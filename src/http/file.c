@@ -1,0 +1,75 @@
+#define _GNU_SOURCE
+#include "http/file.h"
+
+#include "http/request.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct torc_file {
+    struct list link; /* in the request's open files */
+    int fd;
+    int64_t size;
+};
+
+int torc_file_open(torc_req *rq, const char *path, torc_file **file)
+{
+    struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK};
+    struct io_call call = {.open = {AT_FDCWD, path, &how}};
+    struct torc_file *f = arena_alloc(&rq->arena, sizeof *f);
+    if (!f) return -ENOMEM;
+    int fd = scope_call(&rq->scope, &call, IO_OPEN);
+    if (fd < 0) return fd;
+    /* Asked for directly: an open file's attributes are in memory, and the ring would hand the same
+     * question to a kernel thread. */
+    struct stat st;
+    int err = 0;
+    if (fstat(fd, &st) < 0)
+        err = -errno;
+    else if (S_ISDIR(st.st_mode))
+        err = -EISDIR;
+    else if (!S_ISREG(st.st_mode))
+        err = -EACCES;
+    /* The flag was for a pipe or a device; on a file, the ring would take it to mean that a read must
+     * not wait for the disk. */
+    if (err == 0 && fcntl(fd, F_SETFL, 0) < 0) err = -errno;
+    if (err < 0) {
+        close(fd);
+        return err;
+    }
+    f->fd = fd;
+    f->size = st.st_size;
+    list_init(&f->link);
+    list_push(&rq->files, &f->link);
+    *file = f;
+    return 0;
+}
+
+int64_t torc_file_size(const torc_file *file)
+{
+    return file->size;
+}
+
+ssize_t torc_file_read(torc_req *rq, torc_file *file, void *buf, size_t size, int64_t offset)
+{
+    if (offset < 0) return -EINVAL;
+    struct io_call call = {.read = {file->fd, buf, (uint32_t)(size < INT32_MAX ? size : INT32_MAX),
+                                    (uint64_t)offset}};
+    return scope_call(&rq->scope, &call, IO_READ);
+}
+
+void torc_file_close(torc_req *rq, torc_file *file)
+{
+    (void)rq;
+    list_unlink(&file->link);
+    close(file->fd);
+}
+
+void file_close_all(torc_req *rq)
+{
+    while (!list_empty(&rq->files))
+        torc_file_close(rq, container_of(rq->files.next, struct torc_file, link));
+}

@@ -1,0 +1,119 @@
+#include "http/out.h"
+
+#include <errno.h>
+#include <string.h>
+
+static struct out_chunk *add_chunk(struct out *o, struct http_core *core, size_t size)
+{
+    struct slab *slab = size <= (size_t)OUT_SMALL_CAP ? &core->small : &core->large;
+    struct out_chunk *c = slab_get(slab);
+    if (!c) return NULL;
+    c->next = NULL;
+    c->slab = slab;
+    c->len = c->sent = 0;
+    c->cap = (uint32_t)(slab == &core->small ? OUT_SMALL_CAP : OUT_LARGE_CAP);
+    c->send.op.kind = IO_NONE;
+    if (o->tail)
+        o->tail->next = c;
+    else
+        o->head = c;
+    o->tail = c;
+    return c;
+}
+
+char *out_reserve_slow(struct out *o, struct http_core *core, size_t size)
+{
+    ASSERT(size <= (size_t)OUT_LARGE_CAP);
+    struct out_chunk *c = add_chunk(o, core, size);
+    return c ? c->data : NULL;
+}
+
+int out_append(struct out *o, struct http_core *core, const void *data, size_t n)
+{
+    struct out_chunk *tail = o->tail;
+    uint32_t len = tail ? tail->len : 0;
+    size_t bytes = o->bytes;
+    for (const char *at = data; n > 0;) {
+        struct out_chunk *c = o->tail;
+        if ((!c || c->len == c->cap) && !(c = add_chunk(o, core, n))) {
+            /* Take back what was added, so that the caller sees all or nothing. */
+            struct out_chunk *extra = tail ? tail->next : o->head;
+            while (extra) {
+                struct out_chunk *next = extra->next;
+                slab_put(extra->slab, extra);
+                extra = next;
+            }
+            o->tail = tail;
+            o->bytes = bytes;
+            if (tail) {
+                tail->next = NULL;
+                tail->len = len;
+            } else {
+                o->head = NULL;
+            }
+            return -ENOMEM;
+        }
+        size_t part = c->cap - c->len < n ? c->cap - c->len : n;
+        memcpy(c->data + c->len, at, part);
+        out_commit(o, part);
+        at += part;
+        n -= part;
+    }
+    return 0;
+}
+
+void out_send(struct out *o, struct io *io, struct io_sock *sock, io_fn *fn)
+{
+    struct io_send *s = &o->head->send;
+    s->op.fn = fn;
+    s->sock = sock;
+    s->count = 0;
+    for (struct out_chunk *c = o->head; c && s->count < IO_SEND_IOV; c = c->next)
+        if (c->len > c->sent)
+            s->iov[s->count++] = (struct iovec){c->data + c->sent, c->len - c->sent};
+    io_send_start(io, s);
+}
+
+/* Frees the chunks at the head that have been sent whole. */
+static void trim(struct out *o)
+{
+    for (struct out_chunk *c; (c = o->head) && c->sent == c->len;) {
+        if (c == o->tail && o->pinned) return;
+        o->head = c->next;
+        if (!o->head) o->tail = NULL;
+        slab_put(c->slab, c);
+    }
+}
+
+void out_sent(struct out *o, size_t n)
+{
+    ASSERT(n <= o->bytes);
+    o->bytes -= n;
+    if (LIKELY(o->bytes == 0 && o->head == o->tail && !o->pinned)) {
+        slab_put(o->head->slab, o->head);
+        o->head = o->tail = NULL;
+        return;
+    }
+    for (struct out_chunk *c = o->head; n > 0; c = c->next) {
+        size_t part = c->len - c->sent < n ? c->len - c->sent : n;
+        c->sent += (uint32_t)part;
+        n -= part;
+    }
+    trim(o);
+}
+
+void out_unpin(struct out *o)
+{
+    o->pinned = false;
+    if (o->head && !io_busy(&o->head->send.op)) trim(o);
+}
+
+void out_clear(struct out *o)
+{
+    ASSERT(!o->pinned);
+    for (struct out_chunk *c = o->head, *next; c; c = next) {
+        next = c->next;
+        slab_put(c->slab, c);
+    }
+    *o = (struct out){0};
+}

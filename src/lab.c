@@ -1,0 +1,202 @@
+/* torc-lab: the routes that benchmarks ask for, as a plain user of the public API. */
+
+#include "torc.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SUM_MAX INT64_C(1000000000000)
+
+enum {
+    FILE_READ = 4096,     /* bytes of one read of /file */
+    PIECE = 4096,         /* of a body; on the stack, which may be as small as 16 KiB */
+    FILE_READS_MAX = 100,
+    DELAY_MAX = 60000,
+};
+
+/* ---- parameters ---- */
+
+static bool whole(torc_slice text, int64_t *out)
+{
+    char digits[24], *end;
+    if (text.len == 0 || text.len >= sizeof digits) return false;
+    memcpy(digits, text.ptr, text.len);
+    digits[text.len] = '\0';
+    *out = strtoll(digits, &end, 10);
+    bool plain = digits[0] == '-' || (digits[0] >= '0' && digits[0] <= '9');
+    return plain && end == digits + text.len;
+}
+
+/* A whole number within the bounds; else the request is answered with the reason, and false. */
+static bool number(torc_req *rq, torc_slice name, torc_slice text, int64_t min, int64_t max,
+                   int64_t *out)
+{
+    if (whole(text, out) && *out >= min && *out <= max) return true;
+    torc_replyf(rq, 400, "%.*s must be a whole number from %" PRId64 " to %" PRId64 "\n",
+                (int)name.len, name.ptr, min, max);
+    return false;
+}
+
+/* seq or all: one after another, or together. */
+static bool mode(torc_req *rq, bool *together)
+{
+    torc_slice m = torc_query_param(rq, "mode");
+    if (m.len == 3 && (memcmp(m.ptr, "seq", 3) == 0 || memcmp(m.ptr, "all", 3) == 0)) {
+        *together = m.ptr[0] == 'a';
+        return true;
+    }
+    torc_replyf(rq, 400, "mode must be seq or all\n");
+    return false;
+}
+
+/* ---- routes ---- */
+
+static void plaintext(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_reply(rq, 200, "text/plain", TORC_S("Hello, World!"));
+}
+
+static void json(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_reply(rq, 200, "application/json", TORC_S("{\"message\":\"Hello, World!\"}"));
+}
+
+static void pipeline(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_reply(rq, 200, "text/plain", TORC_S("ok"));
+}
+
+static void baseline11(torc_req *rq, void *arg)
+{
+    (void)arg;
+    int64_t sum = 0, v;
+    torc_slice name, value, body;
+    static const char *const needed[] = {"a", "b"};
+    for (size_t i = 0; i < 2; i++) {
+        if (torc_query_param(rq, needed[i]).ptr) continue;
+        torc_replyf(rq, 400, "%s is missing\n", needed[i]);
+        return;
+    }
+    for (size_t at = 0; torc_query_next(rq, &at, &name, &value);) {
+        if (!number(rq, name, value, -SUM_MAX, SUM_MAX, &v)) return;
+        sum += v;
+    }
+    if (torc_method(rq).ptr[0] == 'P') {
+        if (torc_body_all(rq, &body) < 0) return;
+        if (!number(rq, TORC_S("the body"), body, -SUM_MAX, SUM_MAX, &v)) return;
+        sum += v;
+    }
+    torc_replyf(rq, 200, "%" PRId64, sum);
+}
+
+static void delay(torc_req *rq, void *arg)
+{
+    (void)arg;
+    int64_t ms;
+    if (!number(rq, TORC_S("the delay"), torc_param(rq, "ms"), 0, DELAY_MAX, &ms)) return;
+    if (torc_sleep(rq, (unsigned)ms) < 0) return;
+    torc_replyf(rq, 200, "%" PRId64, ms);
+}
+
+static void upload(torc_req *rq, void *arg)
+{
+    (void)arg;
+    char buf[PIECE];
+    int64_t total = 0;
+    ssize_t n;
+    while ((n = torc_body_read(rq, buf, sizeof buf)) > 0) total += n;
+    if (n == 0) torc_replyf(rq, 200, "%" PRId64, total);
+}
+
+static void echo(torc_req *rq, void *arg)
+{
+    (void)arg;
+    char buf[PIECE];
+    torc_slice type = torc_header(rq, "content-type");
+    int64_t length;
+    char type_text[256] = "application/octet-stream";
+    if (type.len > 0 && type.len < sizeof type_text) {
+        memcpy(type_text, type.ptr, type.len);
+        type_text[type.len] = '\0';
+    }
+    if (!whole(torc_header(rq, "content-length"), &length)) length = -1;
+    ssize_t n = torc_body_read(rq, buf, sizeof buf);
+    if (n < 0) return;
+    if (torc_start(rq, 200, type_text, length) < 0) return;
+    for (; n > 0; n = torc_body_read(rq, buf, sizeof buf))
+        if (torc_write(rq, buf, (size_t)n) < 0) return;
+}
+
+/* One read of /file, of a group or of a sequence. */
+struct file_read {
+    torc_file *file;
+    int64_t offset;
+    ssize_t got;
+};
+
+static int read_one(torc_req *rq, void *arg)
+{
+    struct file_read *r = arg;
+    char buf[FILE_READ];
+    r->got = torc_file_read(rq, r->file, buf, sizeof buf, r->offset);
+    return r->got < 0 ? (int)r->got : 0;
+}
+
+/* Reads this program's own file, which is there wherever the program runs. */
+static void file(torc_req *rq, void *arg)
+{
+    (void)arg;
+    int64_t n, total = 0;
+    bool together;
+    torc_file *f;
+    if (!number(rq, TORC_S("n"), torc_query_param(rq, "n"), 1, FILE_READS_MAX, &n) || !mode(rq, &together))
+        return;
+    struct file_read *reads = torc_alloc(rq, sizeof *reads * (size_t)n);
+    if (!reads || torc_file_open(rq, "/proc/self/exe", &f) < 0) return;
+    int64_t blocks = torc_file_size(f) / FILE_READ;
+    torc_group *g = together ? torc_group_open(rq) : NULL;
+    int err = together && !g ? -1 : 0;
+    for (int64_t i = 0; i < n && err == 0; i++) {
+        reads[i] = (struct file_read){f, i % blocks * FILE_READ, 0};
+        err = together ? torc_spawn(g, read_one, &reads[i]) : read_one(rq, &reads[i]);
+    }
+    if (g) {
+        int joined = torc_group_join(g);
+        if (err == 0) err = joined;
+    }
+    torc_file_close(rq, f);
+    if (err < 0) return;
+    for (int64_t i = 0; i < n; i++) total += reads[i].got;
+    torc_replyf(rq, 200, "%" PRId64, total);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *method, *pattern;
+        torc_handler *handler;
+    } routes[] = {
+        {"GET", "/plaintext", plaintext},   {"GET", "/json", json},
+        {"GET", "/pipeline", pipeline},     {"GET", "/baseline11", baseline11},
+        {"POST", "/baseline11", baseline11}, {"GET", "/delay/:ms", delay},
+        {"POST", "/upload", upload},        {"POST", "/echo", echo},
+        {"GET", "/file", file},
+    };
+    torc_server *s = torc_server_new("torc-lab " TORC_VERSION);
+    int err = s ? 0 : -1;
+    for (size_t i = 0; err == 0 && i < sizeof routes / sizeof *routes; i++)
+        err = torc_route(s, routes[i].method, routes[i].pattern, routes[i].handler, NULL);
+    if (err == 0) err = torc_static(s, "/static/");
+    if (err < 0) {
+        fprintf(stderr, "torc-lab: %s\n", s ? torc_server_error(s) : "out of memory");
+        return 1;
+    }
+    int status = torc_server_main(s, argc, argv);
+    torc_server_free(s);
+    return status;
+}

@@ -1,0 +1,39 @@
+#pragma once
+/* The whole server: its options, routes and workers. */
+
+#include "http/router.h"
+#include "serve/access_log.h"
+#include "serve/options.h"
+#include "serve/static.h"
+#include "serve/worker.h"
+
+#include <pthread.h>
+
+enum { STATIC_MOUNTS = 8 };
+
+enum server_phase { SERVER_SETUP, SERVER_STARTING, SERVER_READY, SERVER_DRAINING };
+
+struct torc_server {
+    char *name;
+    char error[256];
+    struct option_set *set;
+    struct options *options;
+    struct router *router;
+    struct static_root *root; /* NULL without --root */
+    const struct io_engine *engine;
+    _Atomic int phase;        /* enum server_phase */
+    int stop_fd;              /* an eventfd: torc_server_stop */
+
+    pthread_mutex_t mutex;    /* guards state[] */
+    pthread_cond_t changed;
+    struct worker *workers;   /* one per core, and last the admin side's */
+    enum worker_state *state; /* of each */
+    uint32_t n_cores, n_workers;
+    struct router *admin_router;
+    struct http_limits admin_limits;
+    struct access_log *log;
+    uint64_t started_at;      /* ns */
+};
+
+/* Mounts the admin side's routes; `s` is read by their handlers. NULL without memory. */
+struct router *admin_routes(struct torc_server *s);

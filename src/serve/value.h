@@ -1,0 +1,82 @@
+#pragma once
+/* Values of options as text: numbers, sizes ("16k"), durations ("500ms"), and the reverse for
+ * messages. Nothing around them, no sign, and what overflows is refused. */
+
+#include "base/clock.h"
+#include "base/slice.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { VALUE_TEXT = 24 }; /* bytes that value_*_text writes at most, NUL included */
+
+struct value_unit {
+    slice suffix;
+    uint64_t factor;
+};
+
+static const struct value_unit value_sizes[] = {
+    {SLICE("g"), 1ull << 30}, {SLICE("m"), 1ull << 20}, {SLICE("k"), 1ull << 10}, {SLICE(""), 1},
+};
+
+/* In ns; a bare number is none of these. */
+static const struct value_unit value_durations[] = {
+    {SLICE("h"), 3600 * NS_PER_S},
+    {SLICE("m"), 60 * NS_PER_S},
+    {SLICE("s"), NS_PER_S},
+    {SLICE("ms"), NS_PER_MS},
+};
+
+static inline bool value_scaled(slice text, const struct value_unit *units, size_t n, uint64_t *out)
+{
+    uint64_t v;
+    slice digits = text;
+    while (digits.len && (digits.ptr[digits.len - 1] < '0' || digits.ptr[digits.len - 1] > '9'))
+        digits.len--;
+    slice suffix = slice_skip(text, digits.len);
+    for (size_t i = 0; i < n; i++)
+        if (slice_ieq(suffix, units[i].suffix))
+            return slice_u64(digits, &v) && !__builtin_mul_overflow(v, units[i].factor, out);
+    return false;
+}
+
+/* "4096", "16k", "1m", "1g"; binary. */
+static inline bool value_size(slice text, uint64_t *bytes)
+{
+    return value_scaled(text, value_sizes, ARRAY_LEN(value_sizes), bytes);
+}
+
+/* "500ms", "10s", "2m", "1h", and "0". */
+static inline bool value_duration(slice text, uint64_t *ns)
+{
+    if (slice_eq(text, SLICE("0"))) {
+        *ns = 0;
+        return true;
+    }
+    return value_scaled(text, value_durations, ARRAY_LEN(value_durations), ns);
+}
+
+static inline bool value_bool(slice text, bool *out)
+{
+    *out = slice_eq(text, SLICE("yes"));
+    return *out || slice_eq(text, SLICE("no"));
+}
+
+/* In the largest unit that divides it. */
+static inline void value_text(uint64_t v, const struct value_unit *units, size_t n,
+                              char out[VALUE_TEXT])
+{
+    size_t i = 0;
+    while (i + 1 < n && (v == 0 || v % units[i].factor)) i++;
+    snprintf(out, VALUE_TEXT, "%" PRIu64 "%s", v / units[i].factor, v ? units[i].suffix.ptr : "");
+}
+
+static inline void value_size_text(uint64_t bytes, char out[VALUE_TEXT])
+{
+    value_text(bytes, value_sizes, ARRAY_LEN(value_sizes), out);
+}
+
+static inline void value_duration_text(uint64_t ns, char out[VALUE_TEXT])
+{
+    value_text(ns, value_durations, ARRAY_LEN(value_durations), out);
+}

@@ -1,0 +1,681 @@
+#include "serve/access_log.h"
+
+#include "base/slice.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define PEER "192.0.2.1:1234"
+
+enum {
+    TRIES = 1000, /* of 10 ms, while another thread does what it must */
+    PRODUCERS = 3,
+    EACH = 12000,
+};
+
+/* ---- requests by hand ---- */
+
+struct fixture {
+    struct io io;
+    struct http_core core;
+    struct torc_req rq;
+};
+
+/* A request whose head is these bytes, answered with 200 and 5 bytes after 1.5 ms. */
+static void request(struct fixture *f, slice head)
+{
+    memset(f, 0, sizeof *f);
+    f->core.io = &f->io;
+    f->io.now = 10 * NS_PER_S;
+    struct torc_req *rq = &f->rq;
+    rq->core = &f->core;
+    rq->arrived = f->io.now - 1500 * 1000;
+    rq->response.status = 200;
+    arena_init(&rq->arena, rq->inline_memory, sizeof rq->inline_memory, 1 << 20);
+    parser_init(&rq->parser, &rq->arena, rq->inline_text, sizeof rq->inline_text);
+    parser_head(&rq->parser, head);
+    rq->host = request_header(rq, SLICE("host"));
+}
+
+static void request_done(struct fixture *f)
+{
+    arena_end(&f->rq.arena);
+}
+
+static void add(struct access_log *log, slice head)
+{
+    struct fixture f;
+    request(&f, head);
+    access_log_add(access_log_ring(log, 0), &f.rq, PEER, 5);
+    request_done(&f);
+}
+
+/* "/name/number" as the target. */
+static void add_numbered(struct access_log_ring *ring, unsigned name, unsigned number)
+{
+    struct fixture f;
+    char head[80];
+    int n = snprintf(head, sizeof head, "GET /%u/%u HTTP/1.1\r\nHost: a\r\n\r\n", name, number);
+    request(&f, slice_of(head, (size_t)n));
+    access_log_add(ring, &f.rq, PEER, 5);
+    request_done(&f);
+}
+
+/* ---- files ---- */
+
+static char dir[] = "/tmp/torc-test-log-XXXXXX";
+
+static const char *in_dir(const char *name)
+{
+    static char path[4][80];
+    static unsigned next;
+    char *p = path[next++ % 4];
+    snprintf(p, sizeof path[0], "%s/%s", dir, name);
+    return p;
+}
+
+static int make_dir(void **state)
+{
+    (void)state;
+    setenv("TZ", "XXX-05:30", 1);
+    tzset();
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+    (void)state;
+    return rmdir(dir);
+}
+
+static int remove_files(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"log", "old", "fifo", "link"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) unlink(in_dir(names[i]));
+    return 0;
+}
+
+static char *read_all(const char *path, size_t *len)
+{
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    size_t cap = 8 << 20;
+    char *text = malloc(cap + 1);
+    assert_non_null(text);
+    *len = fread(text, 1, cap, f);
+    assert_true(*len < cap);
+    text[*len] = '\0';
+    fclose(f);
+    return text;
+}
+
+static void file_is(const char *path, const char *want)
+{
+    size_t len;
+    char *text = read_all(path, &len);
+    assert_string_equal(text, want);
+    free(text);
+}
+
+static off_t size_of(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 ? st.st_size : -1;
+}
+
+/* Until the thread has written this much; what never comes is told by the checks that follow. */
+static void await_size(const char *path, off_t size)
+{
+    for (int i = 0; i < TRIES && size_of(path) < size; i++) usleep(10000);
+}
+
+static struct access_log *open_log(const char *path, enum log_format format)
+{
+    struct access_log *log = access_log_open(path, format, 1);
+    assert_non_null(log);
+    return log;
+}
+
+/* One line for this request, in a log of its own, without its time, which is checked. */
+static char *line_of(slice head, enum log_format format, const char *peer, int status,
+                     uint64_t bytes)
+{
+    const char *path = in_dir("log");
+    struct fixture f;
+    size_t len;
+    time_t from = time(NULL);
+    unlink(path);
+    struct access_log *log = open_log(path, format);
+    request(&f, head);
+    f.rq.response.status = status;
+    access_log_add(access_log_ring(log, 0), &f.rq, peer, bytes);
+    request_done(&f);
+    access_log_close(log);
+    char *text = read_all(path, &len);
+    assert_true(len > 0 && text[len - 1] == '\n' && strchr(text, '\n') == text + len - 1);
+
+    struct tm t = {0};
+    char *at = strstr(text, format == LOG_JSON ? "{\"time\":\"" : " [");
+    assert_non_null(at);
+    at += format == LOG_JSON ? 9 : 2;
+    const char *end = strptime(at, format == LOG_JSON ? "%Y-%m-%dT%T%z" : "%d/%b/%Y:%T %z", &t);
+    assert_non_null(end);
+    assert_int_equal(*end, format == LOG_JSON ? '"' : ']');
+    assert_int_equal(t.tm_gmtoff, 5 * 3600 + 30 * 60);
+    time_t told = timegm(&t) - (5 * 3600 + 30 * 60);
+    assert_true(told >= from && told <= time(NULL));
+    memmove(at, end, strlen(end) + 1);
+    return text;
+}
+
+static void line_is(const char *want, slice head, enum log_format format, const char *peer,
+                    int status, uint64_t bytes)
+{
+    char *line = line_of(head, format, peer, status, bytes);
+    assert_string_equal(line, want);
+    free(line);
+}
+
+/* ---- formats ---- */
+
+static const char usual_head[] = "GET /a?b=c HTTP/1.1\r\nHost: h:80\r\nReferer: http://r/\r\n"
+                                 "User-Agent: x (y)\r\n\r\n";
+static const slice usual = {usual_head, sizeof usual_head - 1};
+
+static void combined(void **state)
+{
+    (void)state;
+    line_is("192.0.2.1 - - [] \"GET /a?b=c HTTP/1.1\" 200 1234 \"http://r/\" \"x (y)\"\n", usual,
+            LOG_COMBINED, PEER, 200, 1234);
+    line_is("2001:db8::1 - - [] \"HEAD / HTTP/1.0\" 304 - \"-\" \"-\"\n",
+            SLICE("HEAD / HTTP/1.0\r\n\r\n"), LOG_COMBINED, "[2001:db8::1]:80", 304, 0);
+    line_is("- - - [] \"GET / HTTP/1.1\" 200 18446744073709551615 \"\" \"-\"\n",
+            SLICE("GET / HTTP/1.1\r\nReferer:\r\n\r\n"), LOG_COMBINED, "-", 200, UINT64_MAX);
+}
+
+static void json(void **state)
+{
+    (void)state;
+    line_is("{\"time\":\"\",\"peer\":\"192.0.2.1:1234\",\"method\":\"GET\",\"target\":\"/a?b=c\","
+            "\"version\":\"HTTP/1.1\",\"status\":200,\"bytes\":1234,\"duration_us\":1500,"
+            "\"host\":\"h:80\",\"referer\":\"http://r/\",\"user_agent\":\"x (y)\"}\n",
+            usual, LOG_JSON, PEER, 200, 1234);
+    line_is("{\"time\":\"\",\"peer\":null,\"method\":\"POST\",\"target\":\"/\","
+            "\"version\":\"HTTP/1.0\",\"status\":500,\"bytes\":0,\"duration_us\":1500,"
+            "\"host\":null,\"referer\":null,\"user_agent\":\"\"}\n",
+            SLICE("POST / HTTP/1.0\r\nUser-Agent: \r\n\r\n"), LOG_JSON, "-", 500, 0);
+}
+
+/* Of a head that the parser refused, what is known of it. */
+static void refused_heads(void **state)
+{
+    (void)state;
+    line_is("192.0.2.1 - - [] \"-\" 400 5 \"-\" \"-\"\n", SLICE("\x16\x03\x01 hello"), LOG_COMBINED,
+            PEER, 400, 5);
+    line_is("192.0.2.1 - - [] \"GET /a\" 505 5 \"-\" \"-\"\n", SLICE("GET /a HTTP/x"), LOG_COMBINED,
+            PEER, 505, 5);
+    line_is("192.0.2.1 - - [] \"PUT /a HTTP/1.1\" 400 5 \"-\" \"u\"\n",
+            SLICE("PUT /a HTTP/1.1\r\nUser-Agent: u\r\nX Y: z\r\n\r\n"), LOG_COMBINED, PEER, 400,
+            5);
+    line_is("{\"time\":\"\",\"peer\":\"192.0.2.1:1234\",\"method\":null,\"target\":null,"
+            "\"version\":null,\"status\":400,\"bytes\":5,\"duration_us\":1500,"
+            "\"host\":null,\"referer\":null,\"user_agent\":null}\n",
+            SLICE("\r\nG@T"), LOG_JSON, PEER, 400, 5);
+}
+
+static unsigned hex(const char *p)
+{
+    char digits[3] = {p[0], p[1], '\0'};
+    return (unsigned)strtoul(digits, NULL, 16);
+}
+
+/* The bytes of a quoted value that begins at *at, which is then moved behind its end. */
+static size_t decode(const char **at, enum log_format format, char *out)
+{
+    size_t n = 0;
+    const char *p = *at;
+    for (; *p != '"'; n++) {
+        assert_true(*p >= ' ' && *p <= '~');
+        if (*p != '\\') {
+            out[n] = *p++;
+        } else if (format == LOG_JSON && p[1] != 'u') {
+            assert_true(p[1] == '"' || p[1] == '\\');
+            out[n] = p[1];
+            p += 2;
+        } else {
+            const char *prefix = format == LOG_JSON ? "\\u00" : "\\x";
+            assert_memory_equal(p, prefix, strlen(prefix));
+            out[n] = (char)hex(p + strlen(prefix));
+            p += strlen(prefix) + 2;
+        }
+    }
+    *at = p + 1;
+    return n;
+}
+
+/* Whatever a client sends, it can neither end its value nor its line, and can be told again. */
+static void every_byte(void **state)
+{
+    (void)state;
+    char all[256], got[1024];
+    for (unsigned i = 0; i < 256; i++) all[i] = (char)i;
+    for (enum log_format format = LOG_COMBINED; format <= LOG_JSON; format++) {
+        struct fixture f;
+        size_t len;
+        const char *path = in_dir("log");
+        unlink(path);
+        struct access_log *log = open_log(path, format);
+        request(&f, SLICE("GET / HTTP/1.1\r\n\r\n"));
+        char text[10 + 256] = "user-agent";
+        memcpy(text + 10, all, 256);
+        f.rq.parser.text = text;
+        f.rq.parser.target_len = 0;
+        f.rq.parser.n_fields = 1;
+        f.rq.parser.field[0] = (struct field){0, 10, 10, 256};
+        access_log_add(access_log_ring(log, 0), &f.rq, PEER, 5);
+        request_done(&f);
+        access_log_close(log);
+        char *line = read_all(path, &len);
+        const char *at = strstr(line, format == LOG_JSON ? "\"user_agent\":\"" : "5 \"-\" \"");
+        assert_non_null(at);
+        at += format == LOG_JSON ? 14 : 7;
+        assert_int_equal(decode(&at, format, got), 256);
+        assert_memory_equal(got, all, 256);
+        assert_string_equal(at, format == LOG_JSON ? "}\n" : "\n");
+        free(line);
+    }
+}
+
+static void largest_head(void **state)
+{
+    (void)state;
+    static char head[HEAD_MAX], got[HEAD_MAX * 8];
+    static const char start[] = "GET / HTTP/1.1\r\nHost: h\r\nUser-Agent: ";
+    memset(head, 0xff, sizeof head);
+    memcpy(head, start, sizeof start - 1);
+    memcpy(head + sizeof head - 4, "\r\n\r\n", 4);
+    char *line = line_of(slice_of(head, sizeof head), LOG_JSON, PEER, 200, 5);
+    const char *at = strstr(line, "\"user_agent\":\"");
+    assert_non_null(at);
+    at += 14;
+    size_t n = sizeof head - (sizeof start - 1) - 4;
+    assert_int_equal(decode(&at, LOG_JSON, got), n);
+    assert_memory_equal(got, head + sizeof start - 1, n);
+    assert_string_equal(at, "}\n");
+    free(line);
+}
+
+/* ---- many lines ---- */
+
+/* Whole lines only, of each producer in order. Returns how many. */
+static unsigned check_lines(const char *text, size_t len)
+{
+    unsigned lines = 0;
+    int last[PRODUCERS];
+    for (int i = 0; i < PRODUCERS; i++) last[i] = -1;
+    for (const char *at = text; at < text + len; lines++) {
+        unsigned name, number;
+        int end = 0;
+        assert_memory_equal(at, "192.0.2.1 - - [", 15);
+        const char *rest = strchr(at, ']');
+        assert_non_null(rest);
+        assert_int_equal(
+            sscanf(rest, "] \"GET /%u/%u HTTP/1.1\" 200 5 \"-\" \"-\"%n", &name, &number, &end), 2);
+        assert_true(end > 0 && rest[end] == '\n' && name < PRODUCERS && (int)number > last[name]);
+        last[name] = (int)number;
+        at = rest + end + 1;
+    }
+    return lines;
+}
+
+struct producer {
+    pthread_t thread;
+    struct access_log_ring *ring;
+    unsigned name;
+};
+
+static void *produce(void *arg)
+{
+    struct producer *p = arg;
+    for (unsigned i = 0; i < EACH; i++) {
+        add_numbered(p->ring, p->name, i);
+        if (i % 1000 == 999) usleep(1000);
+    }
+    return NULL;
+}
+
+static void several_producers(void **state)
+{
+    (void)state;
+    struct producer p[PRODUCERS];
+    struct access_log *log = access_log_open(in_dir("log"), LOG_COMBINED, PRODUCERS);
+    assert_non_null(log);
+    for (unsigned i = 0; i < PRODUCERS; i++) {
+        p[i] = (struct producer){.ring = access_log_ring(log, i), .name = i};
+        assert_int_equal(pthread_create(&p[i].thread, NULL, produce, &p[i]), 0);
+    }
+    /* As the admin side does, while all of it runs. */
+    for (unsigned i = 0; i < 100; i++)
+        assert_true(access_log_dropped(p[i % PRODUCERS].ring) <= EACH);
+    uint64_t dropped = 0;
+    for (unsigned i = 0; i < PRODUCERS; i++) {
+        pthread_join(p[i].thread, NULL);
+        dropped += access_log_dropped(p[i].ring);
+    }
+    access_log_close(log);
+    size_t len;
+    char *text = read_all(in_dir("log"), &len);
+    unsigned lines = check_lines(text, len);
+    assert_int_equal(lines + dropped, PRODUCERS * EACH);
+    assert_true(lines > EACH);
+    free(text);
+}
+
+/* Several times around the ring, without a loss as long as there is room. */
+static void around_the_ring(void **state)
+{
+    (void)state;
+    enum { FIRST = 10000, LAST = 60000, BATCH = 5000 };
+    const char *path = in_dir("log");
+    struct access_log *log = open_log(path, LOG_COMBINED);
+    struct access_log_ring *ring = access_log_ring(log, 0);
+    unsigned number = FIRST;
+    add_numbered(ring, 0, number++);
+    await_size(path, 1);
+    off_t line = size_of(path);
+    while (number < LAST) {
+        do add_numbered(ring, 0, number++);
+        while (number % BATCH);
+        await_size(path, line * (number - FIRST));
+    }
+    assert_int_equal(access_log_dropped(ring), 0);
+    access_log_close(log);
+    size_t len;
+    char *text = read_all(path, &len);
+    assert_true(len > 3 << 20);
+    assert_int_equal(check_lines(text, len), LAST - FIRST);
+    free(text);
+}
+
+struct sink {
+    int fd;
+    char *text;
+    size_t len;
+};
+
+static void *read_slowly(void *arg)
+{
+    struct sink *s = arg;
+    ssize_t n;
+    /* Odd pieces, so that the writes on the other side are partial. */
+    while ((n = read(s->fd, s->text + s->len, 1009)) > 0) s->len += (size_t)n;
+    return NULL;
+}
+
+/* A reader that does not read holds up nobody; what found no room is counted. */
+static void full_ring(void **state)
+{
+    (void)state;
+    const char *path = in_dir("fifo");
+    pthread_t reader;
+    unsigned added = 0;
+    assert_int_equal(mkfifo(path, 0600), 0);
+    struct sink s = {.fd = open(path, O_RDONLY | O_NONBLOCK), .text = malloc(8 << 20)};
+    assert_true(s.fd >= 0 && s.text);
+    struct access_log *log = open_log(path, LOG_COMBINED);
+    struct access_log_ring *ring = access_log_ring(log, 0);
+    while (access_log_dropped(ring) < 10 && added < 100000) add_numbered(ring, 0, added++);
+    assert_true(added < 100000);
+    assert_true(added > 5000);
+
+    assert_int_equal(fcntl(s.fd, F_SETFL, 0), 0);
+    assert_int_equal(pthread_create(&reader, NULL, read_slowly, &s), 0);
+    /* The ring stays full, and its room is used as soon as it is given back. */
+    for (unsigned more = 0; more < 20000; more++) {
+        add_numbered(ring, 0, added++);
+        if (more % 100 == 99) usleep(100);
+    }
+    uint64_t dropped = access_log_dropped(ring);
+    access_log_close(log);
+    pthread_join(reader, NULL);
+    close(s.fd);
+    assert_int_equal(check_lines(s.text, s.len) + dropped, added);
+    free(s.text);
+}
+
+/* Neither does it hold up the end. */
+static void close_on_a_stuck_reader(void **state)
+{
+    (void)state;
+    const char *path = in_dir("fifo");
+    assert_int_equal(mkfifo(path, 0600), 0);
+    int fd = open(path, O_RDONLY | O_NONBLOCK);
+    assert_true(fd >= 0);
+    struct access_log *log = open_log(path, LOG_COMBINED);
+    for (unsigned i = 0; i < 5000; i++) add_numbered(access_log_ring(log, 0), 0, i);
+    access_log_close(log);
+    close(fd);
+}
+
+static void reader_gone(void **state)
+{
+    (void)state;
+    const char *path = in_dir("fifo");
+    assert_int_equal(mkfifo(path, 0600), 0);
+    int fd = open(path, O_RDONLY | O_NONBLOCK);
+    assert_true(fd >= 0);
+    struct access_log *log = open_log(path, LOG_COMBINED);
+    close(fd);
+    add(log, usual);
+    for (int i = 0; i < TRIES && access_log_dropped(access_log_ring(log, 0)) < 1; i++)
+        usleep(10000);
+    assert_int_equal(access_log_dropped(access_log_ring(log, 0)), 1);
+    access_log_close(log);
+}
+
+/* ---- the file ---- */
+
+static void appends(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct access_log *log = open_log(in_dir("log"), LOG_COMBINED);
+        add_numbered(access_log_ring(log, 0), 0, i);
+        access_log_close(log);
+    }
+    size_t len;
+    char *text = read_all(in_dir("log"), &len);
+    assert_int_equal(check_lines(text, len), 2);
+    free(text);
+}
+
+static void stdout_too(void **state)
+{
+    (void)state;
+    fflush(stdout);
+    int saved = dup(STDOUT_FILENO), fd = open(in_dir("log"), O_WRONLY | O_CREAT, 0600);
+    assert_true(saved >= 0 && fd >= 0);
+    dup2(fd, STDOUT_FILENO);
+    struct access_log *log = access_log_open("-", LOG_COMBINED, 1);
+    if (log) {
+        add_numbered(access_log_ring(log, 0), 0, 0);
+        access_log_reopen(log); /* has nothing to do */
+        add_numbered(access_log_ring(log, 0), 0, 1);
+        access_log_close(log);
+    }
+    bool open_still = fcntl(STDOUT_FILENO, F_GETFD) >= 0;
+    dup2(saved, STDOUT_FILENO);
+    close(saved);
+    close(fd);
+    assert_non_null(log);
+    assert_true(open_still);
+    size_t len;
+    char *text = read_all(in_dir("log"), &len);
+    assert_int_equal(check_lines(text, len), 2);
+    free(text);
+}
+
+static void cannot_open(void **state)
+{
+    (void)state;
+    errno = 0;
+    assert_null(access_log_open("/no/such/dir/log", LOG_JSON, 2));
+    assert_int_equal(errno, ENOENT);
+    assert_null(access_log_open(dir, LOG_JSON, 2));
+    assert_int_equal(errno, EISDIR);
+}
+
+static void rotation(void **state)
+{
+    (void)state;
+    size_t len;
+    struct access_log *log = open_log(in_dir("log"), LOG_COMBINED);
+    add_numbered(access_log_ring(log, 0), 0, 0);
+    await_size(in_dir("log"), 1);
+    assert_int_equal(rename(in_dir("log"), in_dir("old")), 0);
+    add_numbered(access_log_ring(log, 0), 0, 1);
+    access_log_reopen(log);
+    await_size(in_dir("log"), 0);
+    add_numbered(access_log_ring(log, 0), 0, 2);
+    access_log_close(log);
+    /* Lines of before the rotation are in the file of before. */
+    char *text = read_all(in_dir("old"), &len);
+    assert_int_equal(check_lines(text, len), 2);
+    free(text);
+    text = read_all(in_dir("log"), &len);
+    assert_int_equal(check_lines(text, len), 1);
+    assert_non_null(strstr(text, "/0/2 "));
+    free(text);
+}
+
+static void rotation_to_nowhere(void **state)
+{
+    (void)state;
+    assert_int_equal(symlink(in_dir("old"), in_dir("link")), 0);
+    struct access_log *log = open_log(in_dir("link"), LOG_COMBINED);
+    unlink(in_dir("link"));
+    assert_int_equal(symlink("/no/such/dir/log", in_dir("link")), 0);
+    access_log_reopen(log);
+    add_numbered(access_log_ring(log, 0), 0, 0);
+    access_log_close(log);
+    size_t len;
+    char *text = read_all(in_dir("old"), &len);
+    assert_int_equal(check_lines(text, len), 1);
+    free(text);
+}
+
+/* A full disk costs lines, which are counted, and no more than them. */
+static void disk_full(void **state)
+{
+    (void)state;
+    assert_int_equal(symlink("/dev/full", in_dir("link")), 0);
+    struct access_log *log = open_log(in_dir("link"), LOG_COMBINED);
+    struct access_log_ring *ring = access_log_ring(log, 0);
+    for (unsigned i = 0; i < 3; i++) add_numbered(ring, 0, i);
+    for (int i = 0; i < TRIES && access_log_dropped(ring) < 3; i++) usleep(10000);
+    assert_int_equal(access_log_dropped(ring), 3);
+    unlink(in_dir("link"));
+    assert_int_equal(symlink(in_dir("old"), in_dir("link")), 0);
+    access_log_reopen(log);
+    await_size(in_dir("old"), 0);
+    add_numbered(ring, 0, 3);
+    await_size(in_dir("old"), 1);
+    assert_int_equal(access_log_dropped(ring), 3);
+    access_log_close(log);
+    size_t len;
+    char *text = read_all(in_dir("old"), &len);
+    assert_int_equal(check_lines(text, len), 1);
+    free(text);
+}
+
+/* A line that the disk took a part of counts as dropped; the next begins on a line of its own. */
+static void torn_line(void **state)
+{
+    (void)state;
+    struct rlimit saved, limit;
+    size_t len;
+    const char *path = in_dir("log");
+    struct access_log *log = open_log(path, LOG_COMBINED);
+    struct access_log_ring *ring = access_log_ring(log, 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &saved), 0);
+    limit = (struct rlimit){120, saved.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    for (unsigned i = 0; i < 3; i++) add_numbered(ring, 0, i);
+    for (int i = 0; i < TRIES && access_log_dropped(ring) < 2; i++) usleep(10000);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &saved), 0);
+    assert_int_equal(access_log_dropped(ring), 2);
+    assert_int_equal(size_of(path), 120);
+    add_numbered(ring, 0, 3);
+    access_log_close(log);
+    char *text = read_all(path, &len), *line = text;
+    for (int i = 0; i < 2; i++) {
+        line = strchr(line, '\n');
+        assert_non_null(line);
+        line++;
+    }
+    assert_int_equal(line - text, 121);
+    assert_int_equal(check_lines(line, strlen(line)), 1);
+    assert_non_null(strstr(line, "/0/3 "));
+    free(text);
+}
+
+/* The thread takes no signal that is meant for the program. */
+static void signals_are_left_alone(void **state)
+{
+    (void)state;
+    sigset_t set, saved;
+    struct timespec wait = {10, 0};
+    struct access_log *log = open_log(in_dir("log"), LOG_COMBINED);
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &set, &saved);
+    kill(getpid(), SIGTERM);
+    int got = sigtimedwait(&set, NULL, &wait);
+    pthread_sigmask(SIG_SETMASK, &saved, NULL);
+    assert_int_equal(got, SIGTERM);
+    access_log_close(log);
+    file_is(in_dir("log"), "");
+}
+
+#define TEST(name) cmocka_unit_test_teardown(name, remove_files)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(combined),
+        TEST(json),
+        TEST(refused_heads),
+        TEST(every_byte),
+        TEST(largest_head),
+        TEST(several_producers),
+        TEST(around_the_ring),
+        TEST(full_ring),
+        TEST(close_on_a_stuck_reader),
+        TEST(reader_gone),
+        TEST(appends),
+        TEST(stdout_too),
+        TEST(cannot_open),
+        TEST(rotation),
+        TEST(rotation_to_nowhere),
+        TEST(disk_full),
+        TEST(torn_line),
+        TEST(signals_are_left_alone),
+    };
+    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}

@@ -1,0 +1,301 @@
+/* The admin side: health, readiness, and counters that are exactly right after known traffic. */
+
+#include "client.h"
+#include "files.h"
+#include "json.h"
+#include "stats.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- health ---- */
+
+static void test_health(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s);
+    client_open_admin(&c, &s);
+    client_get(&c, "/healthz", 200, &r);
+    assert_string_equal(r.body, "ok\n");
+    client_get(&c, "/readyz", 200, &r);
+    assert_string_equal(r.body, "ready\n");
+    client_get(&c, "/nothing", 404, &r);
+    client_ask(&c, "POST", "/healthz", "Content-Length: 0\r\n");
+    client_reply(&c, "POST", &r);
+    assert_int_equal(r.status, 405);
+    client_ask(&c, "HEAD", "/metrics", "");
+    client_reply(&c, "HEAD", &r);
+    assert_int_equal(r.status, 200);
+    assert_int_equal(r.body_len, 0);
+    client_close(&c);
+
+    /* What is served here is not served there. */
+    client_open(&c, &s);
+    client_get(&c, "/healthz", 404, &r);
+    client_get(&c, "/metrics", 404, &r);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+/* More clients than the admin side has room for wait, and are served in their turn. */
+static void test_many_admin_clients(void **state)
+{
+    enum { N = 200 };
+    struct server s;
+    static struct client c[N];
+    struct reply r = {0};
+    (void)state;
+    server_start(&s);
+    for (int i = 0; i < N; i++) {
+        client_open_admin(&c[i], &s);
+        client_ask(&c[i], "GET", "/healthz", "");
+    }
+    for (int i = 0; i < N; i++) {
+        client_reply(&c[i], "GET", &r);
+        assert_string_equal(r.body, "ok\n");
+        client_close(&c[i]);
+    }
+    reply_free(&r);
+    server_stop(&s);
+}
+
+/* ---- exact counts ---- */
+
+static double total(const char *stats, const char *name)
+{
+    char path[128];
+    snprintf(path, sizeof path, "total.%s", name);
+    return json_number(stats, path);
+}
+
+static void check_total(const char *stats, const char *name, double want)
+{
+    double v = total(stats, name);
+    if (v != want) print_error("%s is %.0f and should be %.0f\n", name, v, want);
+    assert_true(v == want);
+}
+
+/* Every number of "total" is the sum of those of the cores. Not with traffic. */
+static void check_sums(const char *stats, int cores)
+{
+    int n = 0;
+    for (const char *p = json_at(stats, "total") + 1; *p == '"'; n++) {
+        char name[64], path[128];
+        assert_int_equal(sscanf(p, "\"%63[^\"]\"", name), 1);
+        double sum = 0, want = total(stats, name);
+        for (int c = 0; c < cores; c++) {
+            snprintf(path, sizeof path, "per_core.%d.%s", c, name);
+            sum += json_number(stats, path);
+        }
+        /* The engine's own counters go on while they are read. */
+        bool moves = strcmp(name, "busy_seconds") == 0 || strcmp(name, "turns") == 0 ||
+                     strcmp(name, "enters") == 0 || strcmp(name, "syscalls") == 0 ||
+                     strcmp(name, "cqes") == 0;
+        if (fabs(sum - want) > (moves ? want / 10 + 10 : 1e-6)) print_error("%s\n", name);
+        assert_true(fabs(sum - want) <= (moves ? want / 10 + 10 : 1e-6));
+        p += strcspn(p, ",}");
+        if (*p == ',') p++;
+    }
+    assert_true(n > 20);
+    assert_null(json_at(stats, "per_core.2"));
+}
+
+static void upload(struct client *c, size_t n, bool chunked, struct reply *r)
+{
+    char *body = malloc(n + 1);
+    char want[32];
+    assert_non_null(body);
+    memset(body, 'x', n);
+    body[n] = '\0';
+    if (chunked)
+        client_sendf(c, "POST /upload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                        "%zx\r\n%s\r\n0\r\n\r\n", n, body);
+    else
+        client_sendf(c, "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n%s", n, body);
+    free(body);
+    client_reply(c, "POST", r);
+    snprintf(want, sizeof want, "%zu", n);
+    assert_string_equal(r->body, want);
+}
+
+static void test_exact_counts(void **state)
+{
+    enum { ROUNDS = 12, FILE_SIZE = 100 * 1000 };
+    struct server s;
+    struct reply r = {0};
+    uint64_t received = 0;
+    (void)state;
+    char *dir = files_open();
+    files_fill(dir, "file", FILE_SIZE);
+    server_start(&s, "--cores", "2", "--root", dir, "--max-body", "64k");
+    for (int i = 0; i < ROUNDS; i++) {
+        struct client c;
+        client_open(&c, &s);
+        client_get(&c, "/plaintext", 200, &r);              /* 2xx: 1 */
+        client_get(&c, "/static/file", 200, &r);            /* 2 */
+        char *etag = reply_field(&r, "ETag"), fields[128];
+        snprintf(fields, sizeof fields, "If-None-Match: %s\r\n", etag);
+        free(etag);
+        client_ask(&c, "GET", "/static/file", fields);      /* 3xx: 1 */
+        client_reply(&c, "GET", &r);
+        assert_int_equal(r.status, 304);
+        client_get(&c, "/nothing", 404, &r);                /* 4xx: 1 */
+        client_get(&c, "/delay/x", 400, &r);                /* 2 */
+        client_ask(&c, "DELETE", "/plaintext", "");         /* 3 */
+        client_reply(&c, "DELETE", &r);
+        assert_int_equal(r.status, 405);
+        upload(&c, 5000, false, &r);                        /* 2xx: 3 */
+        upload(&c, 7000, true, &r);                         /* 4 */
+        client_sendf(&c, "NO:SUCH / HTTP/1.1\r\n\r\n");     /* 4xx: 4, malformed */
+        client_reply(&c, "GET", &r);
+        assert_int_equal(r.status, 400);
+        assert_true(r.closes);
+        client_expect_end(&c);
+        received += c.received;
+        client_close(&c);
+    }
+    stats_await(&s, "total.connections_closed", ROUNDS);
+    char *stats = stats_get(&s);
+    check_total(stats, "connections_accepted", ROUNDS);
+    check_total(stats, "connections_reset", 0);
+    check_total(stats, "accept_failures", 0);
+    check_total(stats, "requests_started", 8 * ROUNDS);
+    check_total(stats, "requests", 8 * ROUNDS);
+    check_total(stats, "requests_bad", ROUNDS);
+    check_total(stats, "requests_rejected", 0);
+    check_total(stats, "responses_2xx", 4 * ROUNDS);
+    check_total(stats, "responses_3xx", ROUNDS);
+    check_total(stats, "responses_4xx", 4 * ROUNDS);
+    check_total(stats, "responses_5xx", 0);
+    check_total(stats, "timeouts_header", 0);
+    check_total(stats, "timeouts_idle", 0);
+    check_total(stats, "timeouts_body", 0);
+    check_total(stats, "timeouts_write", 0);
+    check_total(stats, "body_bytes_received", 12000.0 * ROUNDS);
+    check_total(stats, "bytes_sent", (double)received);
+    check_sums(stats, 2);
+    assert_true(json_number(stats, "cores") == 2);
+    assert_true(total(stats, "turns") > 0 && total(stats, "syscalls") >= total(stats, "enters"));
+    free(stats);
+    reply_free(&r);
+    server_stop(&s);
+    files_close(dir);
+}
+
+/* ---- the three measures ---- */
+
+/* The body of each is held back until all are in progress, so the peak is known. */
+static void test_peak(void **state)
+{
+    enum { N = 40 };
+    struct server s;
+    struct client c[N];
+    struct reply r = {0};
+    (void)state;
+    server_start(&s);
+    for (int i = 0; i < N; i++) {
+        client_open(&c[i], &s);
+        client_ask(&c[i], "POST", "/upload", "Content-Length: 1\r\n");
+    }
+    stats_await(&s, "total.requests_started", N);
+    for (int i = 0; i < N; i++) {
+        client_sendf(&c[i], "x");
+        client_reply(&c[i], "POST", &r);
+        assert_string_equal(r.body, "1");
+    }
+    for (int i = 0; i < 2 * N; i++) client_get(&c[0], "/plaintext", 200, &r);
+    stats_await(&s, "total.requests", 3 * N);
+    char *stats = stats_get(&s);
+    assert_true(json_number(stats, "measures.concurrency_peak") == N);
+    check_total(stats, "requests_peak", N);
+    free(stats);
+    for (int i = 0; i < N; i++) client_close(&c[i]);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+static bool near(double a, double b, double part)
+{
+    return fabs(a - b) <= part * (fabs(a) + fabs(b)) + 1e-3;
+}
+
+/* N connections that wait all the time: concurrency near N over the run, asynchrony near 1. */
+static void test_measures(void **state)
+{
+    enum { N = 20, ROUNDS = 10, MS = 50 };
+    struct server s;
+    struct client c[N];
+    struct reply r = {0};
+    (void)state;
+    server_start(&s);
+    for (int i = 0; i < N; i++) client_open(&c[i], &s);
+    char *before = stats_get(&s);
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < N; i++) client_ask(&c[i], "GET", "/delay/50", "");
+        for (int i = 0; i < N; i++) {
+            client_reply(&c[i], "GET", &r);
+            assert_string_equal(r.body, "50");
+        }
+    }
+    stats_await(&s, "total.requests", N * ROUNDS);
+    char *after = stats_get(&s);
+    double wall = json_number(after, "uptime_seconds") - json_number(before, "uptime_seconds");
+    double progress = total(after, "request_seconds") - total(before, "request_seconds");
+    double busy = total(after, "busy_seconds") - total(before, "busy_seconds");
+    double l = progress / wall, a = 1 - busy / progress, peak = total(after, "requests_peak");
+    if (l < N / 4.0 || l > N + 1 || a < 0.8 || a > 1) print_error("L %g A %g\n", l, a);
+    assert_true(progress >= N * ROUNDS * MS / 1000.0); /* never early */
+    assert_true(l >= N / 4.0 && l <= N + 1);
+    assert_true(a >= 0.8 && a <= 1);
+    assert_true(peak >= N / 2 && peak <= N);
+
+    /* What is reported follows from the counters by the definitions of the measures. */
+    double uptime = json_number(after, "uptime_seconds");
+    double sum = total(after, "request_seconds"), held = total(after, "busy_seconds");
+    assert_true(near(json_number(after, "measures.concurrency"), sum / uptime, 0.05));
+    assert_true(near(json_number(after, "measures.parallelism"), held / uptime, 0.05));
+    assert_true(near(json_number(after, "measures.asynchrony"), 1 - held / sum, 0.05));
+    assert_true(json_number(after, "measures.concurrency_peak") == peak);
+    free(before);
+    free(after);
+    for (int i = 0; i < N; i++) client_close(&c[i]);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+/* Without traffic, and before any. */
+static void test_idle_stats(void **state)
+{
+    struct server s;
+    (void)state;
+    server_start(&s, "--buffers", "5", "--buffer-size", "512", "--depth", "16");
+    char *stats = stats_get(&s);
+    check_total(stats, "requests", 0);
+    check_total(stats, "connections_accepted", 0);
+    assert_true(json_number(stats, "measures.concurrency") == 0);
+    assert_true(json_number(stats, "measures.asynchrony") == 0);
+    assert_true(json_number(stats, "buffers") == 8);
+    assert_true(json_number(stats, "buffer_size") == 512);
+    assert_true(json_number(stats, "depth") == 16);
+    free(stats);
+    server_stop(&s);
+}
+
+int main(int argc, char **argv)
+{
+    server_choose(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_health),
+        cmocka_unit_test(test_many_admin_clients),
+        cmocka_unit_test(test_exact_counts),
+        cmocka_unit_test(test_peak),
+        cmocka_unit_test(test_measures),
+        cmocka_unit_test(test_idle_stats),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,291 @@
+/* Each deadline ends what has stalled and nothing else. Only outcomes are asserted: what was answered
+ * and counted, never when. */
+
+#include "client.h"
+#include "files.h"
+#include "stats.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void expect_timeout(struct client *c, const char *method, struct reply *r)
+{
+    client_reply(c, method, r);
+    assert_int_equal(r->status, 408);
+    assert_true(r->closes);
+    client_await_close(c);
+    assert_int_equal(c->len, 0);
+    client_close(c);
+}
+
+/* ---- heads ---- */
+
+static void test_slow_head(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--header-timeout", "200ms", "--idle-timeout", "1h");
+    client_open(&c, &s);
+    client_sendf(&c, "GET /plaintext HTTP/1.1\r\nHo");
+    expect_timeout(&c, "GET", &r);
+
+    /* From its first byte to its last: bytes that drip in do not push it out. */
+    client_open(&c, &s);
+    client_get(&c, "/plaintext", 200, &r);
+    client_sendf(&c, "GET /");
+    for (int i = 0; i < 100 && client_try_send(&c, "x", 1); i++) sleep_ms(20);
+    expect_timeout(&c, "GET", &r);
+
+    stats_await(&s, "total.timeouts_header", 2);
+    assert_true(stats_number(&s, "total.timeouts_idle") == 0);
+    assert_true(stats_number(&s, "total.responses_4xx") == 2);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+/* One after the other on a connection, each in pieces: none takes too long, all of them do. */
+static void test_heads_in_pieces(void **state)
+{
+    static const char head[] = "GET /plaintext HTTP/1.1\r\nHost: a\r\n\r\n";
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--header-timeout", "3s", "--idle-timeout", "3s", "--body-timeout", "1ms",
+                 "--write-timeout", "3s");
+    client_open(&c, &s);
+    for (int i = 0; i < 22; i++) {
+        for (size_t at = 0; at < sizeof head - 1; at += 9) {
+            client_send(&c, head + at, sizeof head - 1 - at < 9 ? sizeof head - 1 - at : 9);
+            sleep_ms(40);
+        }
+        client_reply(&c, "GET", &r);
+        assert_int_equal(r.status, 200);
+    }
+    client_close(&c);
+    assert_true(stats_number(&s, "total.timeouts_header") == 0);
+    assert_true(stats_number(&s, "total.timeouts_body") == 0);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+/* ---- idle connections ---- */
+
+static void test_idle(void **state)
+{
+    struct server s;
+    struct client fresh, used, busy, http10;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--idle-timeout", "200ms", "--header-timeout", "1h");
+    client_open(&fresh, &s);
+    client_open(&used, &s);
+    client_open(&busy, &s);
+    client_open(&http10, &s);
+    client_ask(&busy, "GET", "/delay/1000", "");
+    client_get(&used, "/plaintext", 200, &r);
+    client_sendf(&http10, "GET /pipeline HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    client_reply(&http10, "GET", &r);
+    assert_int_equal(r.status, 200);
+    assert_false(r.closes);
+
+    client_expect_end(&fresh); /* silently */
+    client_expect_end(&used);
+    client_expect_end(&http10);
+    stats_await_more(&s, "total.timeouts_idle", 3);
+    client_reply(&busy, "GET", &r); /* whose connection was at work all the time */
+    assert_string_equal(r.body, "1000");
+    client_expect_end(&busy);
+    stats_await(&s, "total.timeouts_idle", 4);
+    stats_await(&s, "total.connections_closed", 4);
+    assert_true(stats_number(&s, "total.responses_4xx") == 0);
+    assert_true(stats_number(&s, "total.connections_reset") == 0);
+    client_close(&fresh);
+    client_close(&used);
+    client_close(&busy);
+    client_close(&http10);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+/* ---- bodies ---- */
+
+static void test_stalled_body(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--body-timeout", "200ms", "--idle-timeout", "1h", "--header-timeout", "1h");
+    client_open(&c, &s);
+    client_ask(&c, "POST", "/upload", "Content-Length: 10\r\n");
+    client_sendf(&c, "01234");
+    expect_timeout(&c, "POST", &r);
+
+    client_open(&c, &s);
+    client_ask(&c, "POST", "/upload", "Transfer-Encoding: chunked\r\n");
+    client_sendf(&c, "a\r\n0123456789\r\n");
+    expect_timeout(&c, "POST", &r);
+
+    client_open(&c, &s);
+    client_ask(&c, "POST", "/baseline11?a=1&b=2", "Content-Length: 2\r\n");
+    client_sendf(&c, "1");
+    expect_timeout(&c, "POST", &r);
+
+    /* A body that nobody reads is dropped, and is given the same time. */
+    client_open(&c, &s);
+    client_ask(&c, "POST", "/nothing", "Content-Length: 10\r\n");
+    client_reply(&c, "POST", &r);
+    assert_int_equal(r.status, 404);
+    client_await_close(&c);
+    client_close(&c);
+    stats_await(&s, "total.timeouts_body", 4);
+    assert_true(stats_number(&s, "total.responses_4xx") == 4);
+
+    /* With the answer begun, the end of the connection is all that can tell. */
+    client_open(&c, &s);
+    client_ask(&c, "POST", "/echo", "Content-Length: 10\r\n");
+    client_sendf(&c, "01234");
+    assert_false(client_try_reply(&c, "POST", &r));
+    assert_int_equal(strncmp(r.head, "HTTP/1.1 200", 12), 0);
+    client_close(&c);
+    stats_await(&s, "total.timeouts_body", 5);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+/* In all it takes longer than the timeout, but there is always a next piece. */
+static void test_slow_body(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--body-timeout", "2s", "--header-timeout", "1ms", "--idle-timeout", "1h");
+    client_open(&c, &s);
+    client_ask(&c, "POST", "/upload", "Content-Length: 60\r\n");
+    for (int i = 0; i < 60; i++) {
+        sleep_ms(40);
+        client_sendf(&c, "x");
+    }
+    client_reply(&c, "POST", &r);
+    assert_string_equal(r.body, "60");
+    client_ask(&c, "POST", "/upload", "Transfer-Encoding: chunked\r\n");
+    for (int i = 0; i < 30; i++) {
+        sleep_ms(40);
+        client_sendf(&c, "1\r\n");
+        sleep_ms(40);
+        client_sendf(&c, "x\r\n");
+    }
+    client_sendf(&c, "0\r\n\r\n");
+    client_reply(&c, "POST", &r);
+    assert_string_equal(r.body, "30");
+    assert_true(stats_number(&s, "total.timeouts_body") == 0);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+/* ---- answers ---- */
+
+enum { BIG = 32 << 20 };
+
+static void test_client_that_does_not_read(void **state)
+{
+    struct server s;
+    struct client file, echo;
+    struct reply r = {0};
+    (void)state;
+    char *dir = files_open(), *piece = calloc(1, BIG);
+    assert_non_null(piece);
+    files_fill(dir, "big", BIG);
+    server_start(&s, "--write-timeout", "200ms", "--body-timeout", "1h", "--idle-timeout", "1h",
+                 "--root", dir);
+    struct client_how how = {.receive_buffer = 4096};
+    client_open_to(&file, &s.addr, &how);
+    client_ask(&file, "GET", "/static/big", "");
+    stats_await(&s, "total.timeouts_write", 1);
+    stats_await(&s, "total.connections_closed", 1);
+    assert_false(client_try_reply(&file, "GET", &r));
+    assert_true(file.received < BIG);
+    client_close(&file);
+
+    client_open_to(&echo, &s.addr, &how);
+    client_sendf(&echo, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", BIG);
+    client_try_send(&echo, piece, BIG); /* which is cut off, as the echo is not read */
+    stats_await(&s, "total.timeouts_write", 2);
+    stats_await(&s, "total.connections_closed", 2);
+    client_close(&echo);
+    reply_free(&r);
+    server_stop(&s);
+    free(piece);
+    files_close(dir);
+}
+
+/* For several times the timeout the client takes so little that the server sees none of its sends end;
+ * but it takes something, so it has not stalled. */
+static void test_slow_reader(void **state)
+{
+    enum { SIZE = 16 << 20, STEP = 4096, SLOW_STEPS = 220 };
+    struct server s;
+    struct client c;
+    char part[STEP];
+    (void)state;
+    char *dir = files_open();
+    files_fill(dir, "file", SIZE);
+    server_start(&s, "--write-timeout", "1500ms", "--idle-timeout", "1h", "--root", dir);
+    client_open_to(&c, &s.addr, &(struct client_how){.receive_buffer = 4096});
+    client_ask(&c, "GET", "/static/file", "");
+    char last[4] = "";
+    while (memcmp(last, "\r\n\r\n", 4) != 0) {
+        memmove(last, last + 1, 3);
+        assert_true(recv(c.fd, last + 3, 1, 0) == 1);
+    }
+    for (size_t at = 0; at < SIZE; at += STEP) {
+        ssize_t n = recv(c.fd, part, STEP, MSG_WAITALL);
+        if (n != STEP) print_error("%zd bytes at %zu of %d\n", n, at, SIZE);
+        assert_int_equal(n, STEP);
+        for (size_t i = 0; i < STEP; i += 61) assert_int_equal(part[i], files_byte(at + i));
+        if (at < STEP * SLOW_STEPS) sleep_ms(20);
+    }
+    assert_true(stats_number(&s, "total.timeouts_write") == 0);
+    client_close(&c);
+    server_stop(&s);
+    files_close(dir);
+}
+
+/* A handler may take longer than any of them. */
+static void test_slow_handler(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--write-timeout", "50ms", "--idle-timeout", "50ms", "--header-timeout", "50ms",
+                 "--body-timeout", "50ms");
+    client_open(&c, &s);
+    client_ask(&c, "GET", "/delay/600", "");
+    client_reply(&c, "GET", &r);
+    assert_string_equal(r.body, "600");
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+int main(int argc, char **argv)
+{
+    server_choose(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_slow_head),
+        cmocka_unit_test(test_heads_in_pieces),
+        cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_stalled_body),
+        cmocka_unit_test(test_slow_body),
+        cmocka_unit_test(test_client_that_does_not_read),
+        cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_slow_handler),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

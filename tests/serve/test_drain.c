@@ -1,0 +1,245 @@
+/* SIGTERM: what happens to each kind of connection, and the exit status. */
+
+#include "client.h"
+#include "files.h"
+#include "stats.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+/* A request that stays in flight for as long as the test likes: its body is not whole. */
+static void hold(struct client *c, const struct server *s)
+{
+    client_open(c, s);
+    client_ask(c, "POST", "/upload", "Content-Length: 10\r\nExpect: 100-continue\r\n");
+    struct reply r = {0};
+    client_reply(c, "POST", &r);
+    assert_int_equal(r.status, 100); /* the handler waits for it */
+    reply_free(&r);
+}
+
+static void await_draining(const struct server *s)
+{
+    struct reply r = {0};
+    for (int i = 0; i < SERVER_SECONDS * 100 && r.status != 503; i++, sleep_ms(10))
+        client_fetch(&s->admin, "/readyz", &r);
+    assert_int_equal(r.status, 503);
+    assert_string_equal(r.body, "draining\n");
+    reply_free(&r);
+}
+
+static void await_refused(const struct server *s)
+{
+    struct client c;
+    int err = 0;
+    for (int i = 0; i < SERVER_SECONDS * 100 && err != -ECONNREFUSED; i++, sleep_ms(10))
+        if ((err = client_try_open(&c, &s->addr, NULL)) == 0) client_close(&c);
+    assert_int_equal(err, -ECONNREFUSED);
+}
+
+static void drain_with_work(const char *cores)
+{
+    struct server s;
+    struct client idle[8], used[8], busy, delayed;
+    struct reply r = {0};
+    server_start(&s, "--drain-timeout", "1h", "--idle-timeout", "1h", "--cores", cores);
+    client_fetch(&s.admin, "/readyz", &r);
+    assert_int_equal(r.status, 200);
+    for (int i = 0; i < 8; i++) client_open(&idle[i], &s);
+    for (int i = 0; i < 8; i++) {
+        client_open(&used[i], &s);
+        client_get(&used[i], "/plaintext", 200, &r);
+    }
+    client_open(&delayed, &s);
+    client_ask(&delayed, "GET", "/delay/2000", "");
+    hold(&busy, &s);
+    stats_await(&s, "total.connections_accepted", 18);
+    stats_await(&s, "total.requests_started", 10);
+
+    server_signal(&s, SIGTERM);
+    await_draining(&s);
+    await_refused(&s);
+    for (int i = 0; i < 8; i++) {
+        client_expect_end(&idle[i]);
+        client_close(&idle[i]);
+        client_expect_end(&used[i]);
+        client_close(&used[i]);
+    }
+    client_reply(&delayed, "GET", &r);
+    assert_int_equal(r.status, 200);
+    assert_string_equal(r.body, "2000");
+    assert_true(r.closes);
+    client_expect_end(&delayed);
+    client_close(&delayed);
+
+    client_fetch(&s.admin, "/healthz", &r); /* which is there to the end */
+    assert_int_equal(r.status, 200);
+    server_signal(&s, SIGTERM); /* asking twice changes nothing */
+    await_draining(&s);
+    client_sendf(&busy, "0123456789");
+    client_reply(&busy, "POST", &r);
+    assert_int_equal(r.status, 200);
+    assert_string_equal(r.body, "10");
+    assert_true(r.closes);
+    client_expect_end(&busy);
+    client_close(&busy);
+    reply_free(&r);
+    assert_int_equal(server_wait(&s), 0);
+    server_free(&s);
+}
+
+static void test_drain(void **state)
+{
+    (void)state;
+    drain_with_work("1");
+    drain_with_work(server_two_cores());
+}
+
+static void test_drain_by_interrupt(void **state)
+{
+    struct server s;
+    (void)state;
+    server_start(&s);
+    server_signal(&s, SIGINT);
+    assert_int_equal(server_wait(&s), 0);
+    server_free(&s);
+}
+
+static void test_drain_timeout(void **state)
+{
+    struct server s;
+    struct client delayed, held;
+    (void)state;
+    server_start(&s, "--drain-timeout", "200ms");
+    client_open(&delayed, &s);
+    client_ask(&delayed, "GET", "/delay/60000", "");
+    hold(&held, &s);
+    stats_await(&s, "total.requests_started", 2);
+    server_signal(&s, SIGTERM);
+    client_await_close(&delayed);
+    client_await_close(&held);
+    assert_int_equal(delayed.len + held.len, 0);
+    assert_int_equal(server_wait(&s), 0);
+    assert_non_null(strstr(server_log(&s), "--drain-timeout"));
+    client_close(&delayed);
+    client_close(&held);
+    server_free(&s);
+}
+
+enum { BIG = 8 << 20 };
+
+static char *big_root(void)
+{
+    char *dir = files_open();
+    files_fill(dir, "big", BIG);
+    return dir;
+}
+
+static void test_drain_cuts_off_who_does_not_read(void **state)
+{
+    struct server s;
+    struct client c;
+    (void)state;
+    char *dir = big_root();
+    server_start(&s, "--drain-timeout", "200ms", "--root", dir);
+    client_open_to(&c, &s.addr, &(struct client_how){.receive_buffer = 4096});
+    client_ask(&c, "GET", "/static/big", "");
+    stats_await(&s, "total.requests_started", 1);
+    server_signal(&s, SIGTERM);
+    assert_int_equal(server_wait(&s), 0);
+    client_close(&c);
+    server_free(&s);
+    files_close(dir);
+}
+
+/* The handler has long returned, but the client has yet to take the answer. */
+static void test_drain_lets_an_answer_leave(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    char *dir = big_root();
+    server_start(&s, "--drain-timeout", "1h", "--idle-timeout", "1h", "--write-timeout", "1h",
+                 "--root", dir, "--write-buffer", "64m");
+    client_open_to(&c, &s.addr, &(struct client_how){.receive_buffer = 4096});
+    client_ask(&c, "GET", "/static/big", "");
+    stats_await(&s, "total.requests", 1);
+    server_signal(&s, SIGTERM);
+    await_draining(&s);
+    client_reply(&c, "GET", &r);
+    assert_int_equal(r.body_len, BIG);
+    client_await_close(&c);
+    client_close(&c);
+    reply_free(&r);
+    assert_int_equal(server_wait(&s), 0);
+    server_free(&s);
+    files_close(dir);
+}
+
+/* A head that has begun before the drain is a request in flight. */
+static void test_drain_with_half_a_head(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--drain-timeout", "1h", "--header-timeout", "1h");
+    client_open(&c, &s);
+    client_get(&c, "/plaintext", 200, &r);
+    client_sendf(&c, "GET /pipeline HTTP/1.1\r\nHo");
+    /* Nothing tells that these bytes have arrived, so there is time for it. */
+    sleep_ms(300);
+    server_signal(&s, SIGTERM);
+    await_draining(&s);
+    if (client_try_send(&c, "st: a\r\n\r\n", 9) && client_try_reply(&c, "GET", &r)) {
+        assert_string_equal(r.body, "ok");
+        assert_true(r.closes);
+    }
+    client_await_close(&c);
+    client_close(&c);
+    reply_free(&r);
+    assert_int_equal(server_wait(&s), 0);
+    server_free(&s);
+}
+
+/* Wherever the signal comes in the start, the server ends, and by a drain once it was ready. */
+static void test_stop_while_starting(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 24; i++) {
+        struct server s;
+        struct server_how how = {.engine = server_engine};
+        const char *const options[] = {"--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--cores",
+                                       server_two_cores(), NULL};
+        server_spawn(&s, &how, options);
+        if (i == 23)
+            server_await_ready(&s);
+        else
+            nanosleep(&(struct timespec){0, 1000000L * i * i / 2}, NULL);
+        server_signal(&s, SIGTERM);
+        int status = server_wait(&s);
+        bool ready = strstr(server_log(&s), "torc: ready") != NULL;
+        if (status != 0 && (ready || status != 128 + SIGTERM))
+            print_error("round %u: status %d\n%s\n", i, status, server_log(&s));
+        assert_true(status == 0 || (status == 128 + SIGTERM && !ready));
+        server_free(&s);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    server_choose(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_drain_by_interrupt),
+        cmocka_unit_test(test_drain_timeout),
+        cmocka_unit_test(test_drain_cuts_off_who_does_not_read),
+        cmocka_unit_test(test_drain_lets_an_answer_leave),
+        cmocka_unit_test(test_drain_with_half_a_head),
+        cmocka_unit_test(test_stop_while_starting),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,374 @@
+/* Clients that reset, close and half-close their connections in every state, thousands of times and in
+ * every configuration of the engine. Afterwards the server serves, nothing is left in progress, and
+ * it drains: when it ends it asserts that every buffer and object is home, and the sanitizers look
+ * for leaks. */
+
+#include "client.h"
+#include "files.h"
+#include "stats.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { SLOTS = 16, FILE_SIZE = 300 * 1000, SPECS = 32 };
+
+/* ---- chance, the same in each run ---- */
+
+static uint64_t seed;
+
+static unsigned chance(unsigned n)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return (unsigned)(seed >> 33) % n;
+}
+
+/* ---- what a client is at when its fault comes ---- */
+
+enum place {
+    BEFORE_ANY_BYTE,
+    IN_HEAD,
+    BEFORE_BODY,
+    IN_BODY,
+    IN_CHUNK,
+    IN_CONTINUE,     /* the server has been asked for 100 (Continue) */
+    IN_UNREAD_BODY,  /* which no handler wants */
+    READING_FILES,   /* several at the same time */
+    WAITING,         /* for an answer that takes its time */
+    WAITING_PIPED,   /* with more requests behind it */
+    SENDING,         /* the server is, and the client reads a part */
+    ECHOING,
+    AFTER_ANSWER,
+    LINGERING,       /* after an error, while the server waits for the client's end */
+    PLACES,
+};
+
+struct visitor {
+    struct client c;
+    enum place place;
+    bool open;
+    bool stays; /* asked for what takes long; else for what ends soon */
+};
+
+static struct client_how small_window = {.receive_buffer = 8192};
+
+/* Brings the client to its place, or, as nobody waits for the server here, on its way there. */
+static void go(struct visitor *v, const struct server *s, enum place place, bool stays)
+{
+    static const char pipeline[] = "GET /pipeline HTTP/1.1\r\nHost: a\r\n\r\n";
+    struct client *c = &v->c;
+    client_open_to(c, &s->addr, place == SENDING || place == ECHOING ? &small_window : NULL);
+    v->place = place;
+    v->stays = stays;
+    v->open = true;
+    if (chance(4) == 0 && place != BEFORE_ANY_BYTE) client_sendf(c, "%s", pipeline);
+    const char *delay = stays ? "/delay/60000" : "/delay/20";
+    switch (place) {
+    case BEFORE_ANY_BYTE: break;
+    case IN_HEAD: client_send(c, pipeline, 1 + chance(sizeof pipeline - 2)); break;
+    case BEFORE_BODY: client_ask(c, "POST", "/upload", "Content-Length: 100000\r\n"); break;
+    case IN_BODY:
+        client_ask(c, "POST", "/baseline11?a=1&b=2", "Content-Length: 1000\r\n");
+        client_sendf(c, "%0*d", 1 + (int)chance(900), 0);
+        break;
+    case IN_CHUNK:
+        client_ask(c, "POST", "/upload", "Transfer-Encoding: chunked\r\n");
+        client_sendf(c, "5\r\nabcde\r\n%x\r\n%0*d", 5000, 1 + (int)chance(4000), 0);
+        break;
+    case IN_CONTINUE:
+        client_ask(c, "POST", "/upload", "Content-Length: 10\r\nExpect: 100-continue\r\n");
+        break;
+    case IN_UNREAD_BODY:
+        client_ask(c, "POST", "/nothing", "Content-Length: 5000\r\n");
+        client_sendf(c, "%0*d", 1 + (int)chance(4000), 0);
+        break;
+    case READING_FILES: client_ask(c, "GET", "/file?n=5&mode=all", ""); break;
+    case WAITING: client_ask(c, "GET", delay, ""); break;
+    case WAITING_PIPED:
+        client_ask(c, "GET", delay, "");
+        for (unsigned n = chance(50); n > 0; n--) client_sendf(c, "%s", pipeline);
+        break;
+    case SENDING: client_ask(c, "GET", "/static/file", ""); break;
+    case ECHOING:
+        client_ask(c, "POST", "/echo", "Content-Length: 200000\r\n");
+        for (int n = 0; n < 5; n++) client_sendf(c, "%020000d", 0);
+        break;
+    case AFTER_ANSWER: client_ask(c, "GET", "/plaintext", ""); break;
+    case LINGERING: client_sendf(c, "BAD REQUEST\r\n\r\n%0*d", 1 + (int)chance(3000), 0); break;
+    case PLACES: break;
+    }
+}
+
+/* Reads all that still comes; true if the last answer is a whole one of 200. */
+static bool read_to_end(struct client *c)
+{
+    struct reply r = {0};
+    bool ok = false;
+    while (client_try_reply(c, "GET", &r)) ok = r.status == 200;
+    reply_free(&r);
+    return ok;
+}
+
+/* The client's end: by a reset, by closing, or by shutting its side and reading what comes. The server
+ * cannot tell the last two apart, so it works on for who has closed; only a reset stops it at once. */
+static void leave(struct visitor *v, bool drains)
+{
+    if (!v->open) return;
+    v->open = false;
+    bool answers = !drains && (v->place == WAITING || v->place == WAITING_PIPED ||
+                               v->place == SENDING || v->place == AFTER_ANSWER ||
+                               v->place == READING_FILES);
+    switch (v->stays ? 0 : chance(3)) {
+    case 0: client_reset(&v->c); break;
+    case 1: client_close(&v->c); break;
+    default:
+        client_shut(&v->c);
+        bool ok = read_to_end(&v->c);
+        if (answers && !ok) print_error("place %d: no answer after a half-close\n", v->place);
+        if (answers) assert_true(ok);
+        client_close(&v->c);
+    }
+}
+
+/* Half of those who read do so before they go. */
+static void read_some(struct visitor *v)
+{
+    char bytes[5000];
+    if (!v->open || chance(2) == 0) return;
+    recv(v->c.fd, bytes, 1 + chance(sizeof bytes), MSG_DONTWAIT | MSG_PEEK);
+    if (v->stays) recv(v->c.fd, bytes, 1 + chance(sizeof bytes), MSG_DONTWAIT);
+}
+
+static void check_rest(const struct server *s)
+{
+    struct client c;
+    struct reply r = {0};
+    client_open(&c, s);
+    client_get(&c, "/plaintext", 200, &r);
+    assert_string_equal(r.body, "Hello, World!");
+    double accepted = stats_number(s, "total.connections_accepted");
+    stats_await(s, "total.connections_closed", accepted - 1);
+    assert_true(stats_number(s, "total.requests_started") == stats_number(s, "total.requests"));
+    client_close(&c);
+    reply_free(&r);
+}
+
+/* ---- in each configuration ---- */
+
+static char *root;
+
+static void start_with(struct server *s, const char *const *more)
+{
+    const char *options[SERVER_ARGS] = {"--root",         root,  "--header-timeout", "1h",
+                                        "--body-timeout", "1h",  "--write-timeout",  "1h",
+                                        "--idle-timeout", "1h"};
+    size_t n = 10;
+    while (*more) options[n++] = *more++;
+    options[n] = NULL;
+    server_start_list(s, options);
+}
+
+static void run_faults(const char *const *options, int times)
+{
+    struct server s;
+    static struct visitor v[SLOTS];
+    seed = 0x5eed5eed5eed5eed;
+    start_with(&s, options);
+    for (int i = 0; i < times; i++) {
+        struct visitor *one = &v[chance(SLOTS)];
+        read_some(one);
+        leave(one, false);
+        go(one, &s, (enum place)chance(PLACES), chance(2));
+    }
+    for (int i = 0; i < SLOTS; i++) leave(&v[i], false);
+    check_rest(&s);
+    server_stop(&s);
+}
+
+#define faults(times, ...) run_faults((const char *const[]){__VA_ARGS__ __VA_OPT__(,) NULL}, times)
+
+static void test_faults(void **state)
+{
+    (void)state;
+    faults(4000);
+}
+
+static void test_faults_two_cores(void **state)
+{
+    (void)state;
+    faults(1500, "--cores", "2");
+}
+
+static void test_faults_one_buffer(void **state)
+{
+    (void)state;
+    faults(1000, "--buffers", "1");
+    faults(500, "--buffers", "1", "--buffer-size", "64");
+}
+
+static void test_faults_small_queues(void **state)
+{
+    (void)state;
+    faults(1000, "--depth", "1", "--cq-depth", "1");
+    faults(500, "--depth", "1", "--cq-depth", "1", "--buffers", "1");
+    faults(300, "--depth", "1", "--cq-depth", "1", "--buffers", "1", "--no-multishot");
+}
+
+static void test_faults_small_limits(void **state)
+{
+    (void)state;
+    faults(500, "--write-buffer", "4k", "--read-buffer", "4k", "--file-cache-ttl", "0ms");
+    faults(500, "--max-connections", "20", "--max-requests", "96");
+}
+
+/* The features as --help lists them, each switched the other way. */
+static int features(char flags[SPECS][64])
+{
+    struct server s;
+    int n = 0;
+    assert_int_equal(server_run(&s, NULL, (const char *const[]){"--help", NULL}), 0);
+    const char *at = strstr(server_log(&s), "Features of the io_uring engine");
+    assert_non_null(at);
+    const char *end = strstr(at, "\n\n");
+    while ((at = strstr(at, "  --[no-]")) && at < end) {
+        char name[40];
+        at += strlen("  --[no-]");
+        assert_int_equal(sscanf(at, "%39[a-z-]", name), 1);
+        const char *by_default = strstr(at, "(default");
+        assert_true(by_default && by_default < end && n < SPECS);
+        by_default += strlen("(default");
+        by_default += strspn(by_default, " \n");
+        snprintf(flags[n++], 64, "--%s%s", *by_default == 'y' ? "no-" : "", name);
+    }
+    server_free(&s);
+    return n;
+}
+
+static void test_faults_without_each_feature(void **state)
+{
+    char flags[SPECS][64];
+    (void)state;
+    if (strcmp(server_engine, "io_uring") != 0) return;
+    int n = features(flags);
+    assert_true(n >= 10);
+    for (int i = 0; i < n; i++) faults(250, flags[i]);
+    faults(250, "--no-defer-taskrun", "--no-coop-taskrun");
+    faults(250, "--no-buf-ring", "--buffers", "1");
+    faults(250, "--no-multishot", "--buffers", "1");
+    faults(250, "--no-direct", "--no-multishot", "--no-buf-ring", "--no-single-issuer", "--no-submit-all",
+           "--no-restrict", "--no-ring-fd", "--no-iowq-cap", "--sqarray", "--no-coop-taskrun");
+}
+
+static void test_faults_with_access_log(void **state)
+{
+    (void)state;
+    faults(500, "--access-log", "/dev/null", "--access-log-format", "json");
+}
+
+/* ---- nobody does anything ---- */
+
+/* Every client waits for the server or the server for it: the loop stands still but for its timers. */
+static void run_rest(const char *const *options)
+{
+    struct server s;
+    struct visitor v[PLACES];
+    seed = 1;
+    start_with(&s, options);
+    for (unsigned i = 0; i < PLACES; i++) go(&v[i], &s, (enum place)i, true);
+    stats_await(&s, "total.connections_accepted", PLACES);
+    /* One that has shut its side while it waits, and one whose requests are held back. */
+    struct client shut, held;
+    client_open(&shut, &s);
+    client_ask(&shut, "GET", "/delay/60000", "");
+    client_shut(&shut);
+    client_open(&held, &s);
+    client_ask(&held, "GET", "/delay/60000", "");
+    for (int i = 0; i < 20; i++) client_sendf(&held, "POST /%05000d HTTP/1.1\r\n\r\n", 0);
+    nanosleep(&(struct timespec){0, 300000000}, NULL);
+    double before = stats_number(&s, "total.turns");
+    nanosleep(&(struct timespec){0, 500000000}, NULL);
+    double turns = stats_number(&s, "total.turns") - before;
+    if (turns > 100) print_error("%g turns\n", turns);
+    assert_true(turns <= 100);
+    for (unsigned i = 0; i < PLACES; i++) client_reset(&v[i].c);
+    client_reset(&held);
+    client_reset(&shut);
+    server_stop(&s);
+}
+
+#define rest(...) run_rest((const char *const[]){__VA_ARGS__ __VA_OPT__(,) NULL})
+
+static void test_rest(void **state)
+{
+    (void)state;
+    rest("--drain-timeout", "1ms");
+    rest("--drain-timeout", "1ms", "--buffers", "1");
+    rest("--drain-timeout", "1ms", "--buffers", "1", "--no-multishot", "--no-direct");
+    rest("--drain-timeout", "1ms", "--buffers", "1", "--no-buf-ring");
+    rest("--drain-timeout", "1ms", "--depth", "1", "--cq-depth", "1", "--buffers", "1");
+    rest("--drain-timeout", "1ms", "--no-defer-taskrun", "--no-single-issuer");
+}
+
+/* ---- while the server drains ---- */
+
+static void run_drain(const char *const *options)
+{
+    struct server s;
+    static struct visitor v[SLOTS];
+    start_with(&s, options);
+    for (int i = 0; i < SLOTS; i++) go(&v[i], &s, (enum place)chance(PLACES), chance(2));
+    stats_await(&s, "total.connections_accepted", SLOTS);
+    server_signal(&s, SIGTERM);
+    for (int i = 0; i < SLOTS; i++) leave(&v[i], true);
+    assert_int_equal(server_wait(&s), 0);
+    server_free(&s);
+}
+
+static void test_faults_in_a_drain(void **state)
+{
+    (void)state;
+    seed = 0xd7a1d7a1d7a1d7a1;
+    for (int i = 0; i < 6; i++) {
+        run_drain((const char *const[]){"--drain-timeout", "1h", NULL});
+        run_drain((const char *const[]){"--drain-timeout", "1ms", NULL});
+        run_drain((const char *const[]){"--drain-timeout", "1h", "--cores", "2", NULL});
+        run_drain((const char *const[]){"--drain-timeout", "1ms", "--buffers", "1", "--depth", "1",
+                                        "--cq-depth", "1", NULL});
+    }
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    root = files_open();
+    files_fill(root, "file", FILE_SIZE);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    files_close(root);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    server_choose(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_faults_two_cores),
+        cmocka_unit_test(test_faults_one_buffer),
+        cmocka_unit_test(test_faults_small_queues),
+        cmocka_unit_test(test_faults_small_limits),
+        cmocka_unit_test(test_faults_without_each_feature),
+        cmocka_unit_test(test_faults_with_access_log),
+        cmocka_unit_test(test_rest),
+        cmocka_unit_test(test_faults_in_a_drain),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,276 @@
+/* Many connections that do little: 15,000 of them idle, as many requests that wait, and more clients
+ * than there are descriptors. */
+
+#include "client.h"
+#include "stats.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+enum {
+    MANY = 15000,
+    SPARE = 200,  /* descriptors that the test needs besides its clients' */
+    BATCH = 500,  /* requests that are on their way at a time */
+    SOURCES = 8,  /* addresses to come from, as each has ports for fewer */
+};
+
+static struct client many[MANY];
+
+/* As many as the descriptor limit allows; says so where that is fewer. */
+static int how_many(void)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    if (limit.rlim_cur >= MANY + SPARE) return MANY;
+    print_message("the descriptor limit is %lu: fewer connections\n", (unsigned long)limit.rlim_cur);
+    assert_true(limit.rlim_cur >= 2 * SPARE);
+    return (int)limit.rlim_cur - SPARE;
+}
+
+static void open_many(const struct server *s, int n)
+{
+    char source[32];
+    for (int i = 0; i < n; i++) {
+        snprintf(source, sizeof source, "127.0.0.%d", 2 + i % SOURCES);
+        client_open_to(&many[i], &s->addr, &(struct client_how){.source = source});
+    }
+}
+
+static void close_many(int n)
+{
+    for (int i = 0; i < n; i++) client_close(&many[i]);
+}
+
+/* GET on every `step`th. */
+static void ask_some(int n, int step, const char *path, const char *want)
+{
+    struct reply r = {0};
+    for (int from = 0; from < n; from += step * BATCH) {
+        int to = from + step * BATCH < n ? from + step * BATCH : n;
+        for (int i = from; i < to; i += step) client_ask(&many[i], "GET", path, "");
+        for (int i = from; i < to; i += step) {
+            client_reply(&many[i], "GET", &r);
+            assert_string_equal(r.body, want);
+        }
+    }
+    reply_free(&r);
+}
+
+/* ---- idle ---- */
+
+static void idle(const char *cores)
+{
+    enum { FRESH = 50 };
+    struct server s;
+    struct client fresh;
+    struct reply r = {0};
+    int n = how_many();
+    server_start(&s, "--idle-timeout", "1h", "--cores", cores);
+    open_many(&s, n);
+    stats_await(&s, "total.connections_accepted", n);
+    ask_some(n, 2, "/pipeline", "ok"); /* half have had a request before they fell idle */
+    assert_true(stats_number(&s, "total.connections_closed") == 0);
+    ask_some(n, 31, "/plaintext", "Hello, World!");
+    for (int i = 0; i < FRESH; i++) {
+        client_open(&fresh, &s);
+        client_get(&fresh, "/plaintext", 200, &r);
+        client_close(&fresh);
+    }
+    ask_some(n, 31, "/pipeline", "ok");
+    close_many(n);
+    stats_await(&s, "total.connections_closed", n + FRESH);
+    assert_true(stats_number(&s, "total.connections_accepted") == n + FRESH);
+    assert_true(stats_number(&s, "total.connections_reset") == 0);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+static void test_idle(void **state)
+{
+    (void)state;
+    idle("1");
+}
+
+static void test_idle_on_two_cores(void **state)
+{
+    (void)state;
+    idle("2");
+}
+
+/* They are still there when the server is told to end. */
+static void test_drain_with_idle(void **state)
+{
+    struct server s;
+    int n = how_many();
+    (void)state;
+    server_start(&s, "--idle-timeout", "1h", "--drain-timeout", "1h");
+    open_many(&s, n);
+    stats_await(&s, "total.connections_accepted", n);
+    server_stop(&s);
+    for (int i = 0; i < n; i += 100) client_expect_end(&many[i]);
+    close_many(n);
+}
+
+/* ---- waiting ---- */
+
+/* Each request lacks the last byte of its body until all are in progress. */
+static void test_requests_in_progress(void **state)
+{
+    struct server s;
+    struct reply r = {0};
+    int n = how_many();
+    (void)state;
+    server_start(&s, "--idle-timeout", "1h", "--body-timeout", "1h");
+    open_many(&s, n);
+    for (int i = 0; i < n; i++) client_ask(&many[i], "POST", "/upload", "Content-Length: 1\r\n");
+    stats_await(&s, "total.requests_started", n);
+    assert_true(stats_number(&s, "total.requests_peak") == n);
+    for (int i = 0; i < n; i++) client_sendf(&many[i], "x");
+    for (int i = 0; i < n; i++) {
+        client_reply(&many[i], "POST", &r);
+        assert_string_equal(r.body, "1");
+    }
+    for (int i = 0; i < n; i++) client_ask(&many[i], "GET", "/delay/500", "");
+    for (int i = 0; i < n; i++) {
+        client_reply(&many[i], "GET", &r);
+        assert_string_equal(r.body, "500");
+    }
+    stats_await(&s, "total.requests", 2 * n);
+    assert_true(stats_number(&s, "total.requests_rejected") == 0);
+    close_many(n);
+    stats_await(&s, "total.connections_closed", n);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+/* ---- fewer descriptors than clients ---- */
+
+enum { DESCRIPTORS = 64, CROWD = 150 };
+
+static void few_descriptors(void *arg)
+{
+    struct rlimit limit = {DESCRIPTORS, DESCRIPTORS};
+    (void)arg;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Serves the whole crowd: whoever has its answer leaves and makes room for the others. */
+static void serve_crowd(void)
+{
+    struct reply r = {0};
+    for (int i = 0; i < CROWD; i++) client_ask(&many[i], "GET", "/plaintext", "");
+    for (int left = CROWD; left > 0;) {
+        struct pollfd p[CROWD];
+        for (int i = 0; i < CROWD; i++) p[i] = (struct pollfd){many[i].fd, POLLIN, 0};
+        assert_true(poll(p, CROWD, CLIENT_SECONDS * 1000) > 0);
+        for (int i = 0; i < CROWD; i++) {
+            if (!p[i].revents) continue;
+            client_reply(&many[i], "GET", &r);
+            assert_int_equal(r.status, 200);
+            client_close(&many[i]);
+            left--;
+        }
+    }
+    reply_free(&r);
+}
+
+static void exhaust(const char *const *options, bool meets_limit)
+{
+    struct server s;
+    struct client first;
+    struct reply r = {0};
+    server_start_prepared(&s, few_descriptors, NULL, options);
+    client_open(&first, &s);
+    client_get(&first, "/plaintext", 200, &r);
+    open_many(&s, CROWD);
+    if (meets_limit) {
+        stats_await_more(&s, "total.accept_failures", 1);
+        server_await_log(&s, "torc: core 0 cannot accept: ");
+        assert_non_null(strstr(server_log(&s), "ulimit -n"));
+    } else {
+        stats_await_more(&s, "total.connections_accepted", 2);
+    }
+    /* Those that are in are served as ever, and it is tried again at intervals: a busy loop would
+     * come to thousands of failures. */
+    nanosleep(&(struct timespec){0, 500000000}, NULL);
+    client_get(&first, "/pipeline", 200, &r);
+    double failures = stats_number(&s, "total.accept_failures");
+    double turns = stats_number(&s, "total.turns");
+    if (failures > 100 || turns > 2000) print_error("%g failures, %g turns\n", failures, turns);
+    assert_true(failures <= 100 && turns <= 2000);
+    assert_true(stats_number(&s, "total.connections_accepted") < CROWD);
+    serve_crowd();
+    client_get(&first, "/pipeline", 200, &r);
+    client_close(&first);
+    stats_await(&s, "total.connections_closed", CROWD + 1);
+    assert_true(stats_number(&s, "total.connections_reset") == 0);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+#define exhaust_with(meets_limit, ...)                                                             \
+    exhaust((const char *const[]){__VA_ARGS__ __VA_OPT__(,) NULL}, meets_limit)
+
+static bool has_direct(void)
+{
+    struct server s;
+    server_start(&s);
+    char *stats = stats_get(&s);
+    bool has = strstr(stats, "\"direct\"") != NULL;
+    free(stats);
+    server_stop(&s);
+    return has;
+}
+
+static void test_few_descriptors(void **state)
+{
+    (void)state;
+    exhaust_with(false);
+    exhaust_with(true, "--max-connections", "1000", "--no-direct");
+    exhaust_with(true, "--max-connections", "1000", "--no-direct", "--no-multishot");
+    /* A table of direct descriptors does not meet the limit ... */
+    exhaust_with(!has_direct(), "--max-connections", "1000");
+}
+
+/* Told to end while some are in, some wait to be let in, and it waits to try again. */
+static void test_drain_without_descriptors(void **state)
+{
+    struct server s;
+    (void)state;
+    server_start_prepared(&s, few_descriptors, NULL,
+                          (const char *const[]){"--max-connections", "1000", "--no-direct", NULL});
+    open_many(&s, CROWD);
+    stats_await_more(&s, "total.accept_failures", 1);
+    server_stop(&s);
+    close_many(CROWD);
+}
+
+static void test_limit_beyond_descriptors(void **state)
+{
+    struct server s;
+    (void)state;
+    server_start_prepared(&s, few_descriptors, NULL,
+                          (const char *const[]){"--max-connections", "1000", NULL});
+    /* ... but is no larger either, which is said at the start. */
+    bool said = strstr(server_log(&s), "torc: --max-connections 1000 is more than") != NULL;
+    assert_true(said == has_direct());
+    server_stop(&s);
+}
+
+int main(int argc, char **argv)
+{
+    server_choose(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_idle_on_two_cores),
+        cmocka_unit_test(test_drain_with_idle),
+        cmocka_unit_test(test_requests_in_progress),
+        cmocka_unit_test(test_few_descriptors),
+        cmocka_unit_test(test_drain_without_descriptors),
+        cmocka_unit_test(test_limit_beyond_descriptors),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,410 @@
+/* From the command line to the ready line or the exit status: options, the config file, engines that
+ * are refused, and the access log. */
+
+#include "client.h"
+#include "files.h"
+#include "refuse.h"
+#include "stats.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <regex.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool matches(const char *text, const char *pattern)
+{
+    regex_t re;
+    assert_int_equal(regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB | REG_NEWLINE), 0);
+    bool found = regexec(&re, text, 0, NULL, 0) == 0;
+    regfree(&re);
+    if (!found) print_error("not like %s:\n%s\n", pattern, text);
+    return found;
+}
+
+static size_t lines(const char *text)
+{
+    size_t n = 0;
+    for (; *text; text++) n += *text == '\n';
+    return n;
+}
+
+/* ---- starting ---- */
+
+static void test_ready_line(void **state)
+{
+    struct server s;
+    struct reply r = {0};
+    char want[256];
+    (void)state;
+    server_start(&s, "--depth", "64");
+    snprintf(want, sizeof want,
+             "^torc: ready http://127\\.0\\.0\\.1:[1-9][0-9]* engine=%s cores=1 depth=64 pid=%d$",
+             server_engine, (int)s.pid);
+    assert_true(matches(server_log(&s), want));
+    assert_true(matches(server_log(&s), "^torc: admin http://127\\.0\\.0\\.1:[1-9][0-9]*$"));
+    client_fetch(&s.addr, "/plaintext", &r);
+    assert_string_equal(r.body, "Hello, World!");
+    reply_free(&r);
+    server_stop(&s);
+}
+
+static bool have_ipv6(void)
+{
+    struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool have = fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0;
+    if (fd >= 0) close(fd);
+    return have;
+}
+
+/* Every line "also http://..." names one more address, and all of them serve. */
+static void test_several_listeners(void **state)
+{
+    struct server s;
+    struct reply r = {0};
+    char text[128];
+    const char *cores = server_two_cores();
+    int n = 0;
+    (void)state;
+    if (!have_ipv6()) {
+        print_message("no IPv6 here\n");
+        skip();
+    }
+    server_start(&s, "--listen", "127.0.0.1:0", "--listen", "[::1]:0", "--listen", "127.0.0.2:0",
+                 "--cores", cores);
+    snprintf(text, sizeof text, "^torc: ready http://127\\.0\\.0\\.1:[0-9]+ .* cores=%s ", cores);
+    assert_true(matches(server_log(&s), text));
+    assert_true(matches(server_log(&s), "^torc: also http://\\[::1\\]:[1-9][0-9]*$"));
+    client_fetch(&s.addr, "/pipeline", &r);
+    for (const char *at = server_log(&s); (at = strstr(at, "torc: also http://")); n++) {
+        struct server_addr addr;
+        at += strlen("torc: also http://");
+        assert_int_equal(sscanf(at, "%127[^\n]", text), 1);
+        server_addr_parse(text, &addr);
+        for (int i = 0; i < 20; i++) {
+            client_fetch(&addr, "/pipeline", &r);
+            assert_string_equal(r.body, "ok");
+        }
+    }
+    assert_int_equal(n, 2);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+static void test_check(void **state)
+{
+    struct server s;
+    struct server_how how = {.engine = server_engine};
+    (void)state;
+    assert_int_equal(server_run(&s, &how, (const char *const[]){"--check", "--depth", "8", NULL}), 0);
+    assert_non_null(strstr(server_log(&s), server_engine));
+    assert_null(strstr(server_log(&s), "ready"));
+    assert_int_equal(lines(server_log(&s)), 1);
+    server_free(&s);
+    assert_int_equal(server_run(&s, &how, (const char *const[]){"--check", "--depth", "0", NULL}), 2);
+    server_free(&s);
+}
+
+static void test_version_and_help(void **state)
+{
+    struct server s;
+    (void)state;
+    assert_int_equal(server_run(&s, NULL, (const char *const[]){"--version", NULL}), 0);
+    assert_true(matches(server_log(&s), "^torc-lab [0-9]+\\.[0-9]+\\.[0-9]+$"));
+    server_free(&s);
+    assert_int_equal(server_run(&s, NULL, (const char *const[]){"--help", NULL}), 0);
+    assert_non_null(strstr(server_log(&s), "--listen ADDR:PORT"));
+    server_free(&s);
+}
+
+/* One line that names the option, and what it takes where there is such an option. */
+static void test_wrong_options(void **state)
+{
+    static const struct {
+        const char *option, *value, *named, *takes;
+    } cases[] = {
+        {"--depth", "0", "--depth", "from 1 to"},
+        {"--depth", "many", "--depth", "number"},
+        {"--depth", NULL, "--depth", "number"},
+        {"--engine", "kqueue", "--engine", "epoll"},
+        {"--listen", "nowhere", "--listen", "ADDR:PORT"},
+        {"--listen", "127.0.0.1:65536", "--listen", "ADDR:PORT"},
+        {"--admin", "x", "--admin", "ADDR:PORT"},
+        {"--cores", "0", "--cores", "CPU"},
+        {"--cores", "1000000", "--cores", "CPU"},
+        {"--root", "/does/not/exist", "--root", "directory"},
+        {"--root", "/dev/null", "--root", "directory"},
+        {"--idle-timeout", "10", "--idle-timeout", "unit"},
+        {"--max-body", "1y", "--max-body", "size"},
+        {"--no-multishot", "perhaps", "perhaps", ""},
+        {"--dpeth", "5", "--dpeth", "--depth"},
+        {"--config", "/does/not/exist", "/does/not/exist", "No such file"},
+        {"serve", NULL, "serve", "--help"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct server s;
+        const char *const options[] = {cases[i].option, cases[i].value, NULL};
+        int status = server_run(&s, NULL, options);
+        const char *log = server_log(&s);
+        if (status != 2 || lines(log) != 1 || !strstr(log, cases[i].named) ||
+            !strstr(log, cases[i].takes))
+            print_error("%s: status %d\n%s", cases[i].option, status, log);
+        assert_int_equal(status, 2);
+        assert_int_equal(lines(log), 1);
+        assert_int_equal(strncmp(log, "torc: ", 6), 0);
+        assert_non_null(strstr(log, cases[i].named));
+        assert_non_null(strstr(log, cases[i].takes));
+        server_free(&s);
+    }
+}
+
+static void test_port_in_use(void **state)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof a;
+    struct server s;
+    struct server_how how = {.engine = server_engine};
+    char text[64], free_one[] = "127.0.0.1:0";
+    (void)state;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+    snprintf(text, sizeof text, "127.0.0.1:%u", ntohs(a.sin_port));
+
+    const char *const listens[] = {"--listen", free_one, "--listen", text, NULL};
+    assert_int_equal(server_run(&s, &how, listens), 1);
+    assert_int_equal(lines(server_log(&s)), 1);
+    assert_non_null(strstr(server_log(&s), text));
+    assert_non_null(strstr(server_log(&s), "in use"));
+    server_free(&s);
+
+    const char *const admin[] = {"--listen", free_one, "--admin", text, NULL};
+    assert_int_equal(server_run(&s, &how, admin), 1);
+    assert_int_equal(lines(server_log(&s)), 1);
+    assert_non_null(strstr(server_log(&s), text));
+    server_free(&s);
+    close(fd);
+}
+
+static void test_log_that_cannot_be_opened(void **state)
+{
+    struct server s;
+    struct server_how how = {.engine = server_engine};
+    (void)state;
+    const char *const options[] = {"--listen", "127.0.0.1:0", "--access-log", "/does/not/exist", NULL};
+    assert_int_equal(server_run(&s, &how, options), 1);
+    assert_int_equal(lines(server_log(&s)), 1);
+    assert_non_null(strstr(server_log(&s), "/does/not/exist"));
+    server_free(&s);
+}
+
+/* ---- the config file ---- */
+
+static void test_config_file(void **state)
+{
+    static const char text[] = "# a comment\n"
+                               "listen = 127.0.0.1:0\n"
+                               "depth = 32   # and another\n"
+                               "max-body = 10\n"
+                               "multishot = no\n"
+                               "pin = no\n";
+    struct server s;
+    struct reply r = {0};
+    struct client c;
+    (void)state;
+    char *dir = files_open(), *path = files_path(dir, "torc.conf");
+    files_write(dir, "torc.conf", text, sizeof text - 1);
+    struct server_how how = {.engine = server_engine};
+    /* The command line wins, wherever on it the file is named. */
+    const char *const options[] = {"--max-body", "20", "--config", path, "--cores", "1", NULL};
+    server_spawn(&s, &how, options);
+    server_await_ready(&s);
+    assert_non_null(strstr(server_log(&s), "depth=32 "));
+    client_open(&c, &s);
+    client_sendf(&c, "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 15\r\n\r\n%015d", 0);
+    client_reply(&c, "POST", &r);
+    assert_int_equal(r.status, 200);
+    assert_string_equal(r.body, "15");
+    client_sendf(&c, "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 21\r\n\r\n%021d", 0);
+    client_reply(&c, "POST", &r);
+    assert_int_equal(r.status, 413);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+    free(path);
+    files_close(dir);
+}
+
+static void test_config_error(void **state)
+{
+    static const struct {
+        const char *text, *says;
+        unsigned line;
+    } cases[] = {
+        {"depth = 0\n", "depth takes", 1},
+        {"# one\n\nlisten = 127.0.0.1:0\nfoo = 1\n", "unknown option foo", 4},
+        {"depth 5\n", "name = value", 1},
+        {"pin = yes\nmultishot = maybe\n", "multishot takes yes or no", 2},
+        {"config = x\n", "command line", 1},
+    };
+    (void)state;
+    char *dir = files_open(), *path = files_path(dir, "bad.conf");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct server s;
+        char where[512];
+        files_write(dir, "bad.conf", cases[i].text, strlen(cases[i].text));
+        assert_int_equal(server_run(&s, NULL, (const char *const[]){"--config", path, NULL}), 2);
+        snprintf(where, sizeof where, "%s:%u: ", path, cases[i].line);
+        if (!strstr(server_log(&s), where)) print_error("%s", server_log(&s));
+        assert_non_null(strstr(server_log(&s), where));
+        assert_non_null(strstr(server_log(&s), cases[i].says));
+        assert_int_equal(lines(server_log(&s)), 1);
+        server_free(&s);
+    }
+    free(path);
+    files_close(dir);
+}
+
+/* ---- an engine that is refused ---- */
+
+static bool built_in(const char *engine)
+{
+    struct server s;
+    struct server_how how = {.engine = engine};
+    int status = server_run(&s, &how, (const char *const[]){"--check", NULL});
+    server_free(&s);
+    return status == 0;
+}
+
+static void test_refused_by_name(void **state)
+{
+    static const int errors[] = {EPERM, ENOSYS};
+    (void)state;
+    if (strcmp(server_engine, "io_uring") != 0) return; /* the others cannot be refused */
+    for (size_t i = 0; i < 2; i++) {
+        struct server s;
+        int err = errors[i];
+        struct server_how how = {"io_uring", refuse_io_uring, &err};
+        const char *const options[] = {"--listen", "127.0.0.1:0", NULL};
+        assert_int_equal(server_run(&s, &how, options), 3);
+        assert_int_equal(lines(server_log(&s)), 1);
+        assert_true(matches(server_log(&s), "^torc: engine io_uring: "));
+        assert_non_null(strstr(server_log(&s), "seccomp"));
+        assert_non_null(strstr(server_log(&s), "io_uring_setup"));
+        server_free(&s);
+    }
+}
+
+static void test_refused_and_not_named(void **state)
+{
+    static const int errors[] = {EPERM, ENOSYS};
+    bool uring = strcmp(server_engine, "io_uring") == 0;
+    (void)state;
+    if (!uring || !built_in("epoll")) return;
+    for (size_t i = 0; i < 2; i++) {
+        struct server s;
+        struct reply r = {0};
+        int err = errors[i];
+        struct server_how how = {NULL, refuse_io_uring, &err};
+        const char *const options[] = {"--listen", "127.0.0.1:0", "--cores", "1", NULL};
+        server_spawn(&s, &how, options);
+        server_await_ready(&s);
+        assert_true(matches(server_log(&s), "^torc: engine io_uring: .*; serving on epoll$"));
+        assert_true(matches(server_log(&s), "^torc: ready .* engine=epoll cores=1 "));
+        client_fetch(&s.addr, "/plaintext", &r);
+        assert_int_equal(r.status, 200);
+        reply_free(&r);
+        server_stop(&s);
+    }
+}
+
+/* What is switched off is not used, and everything else still works. */
+static void test_features_off(void **state)
+{
+    struct server s;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--no-multishot", "--no-direct", "--no-buf-ring", "--no-restrict");
+    char *stats = stats_get(&s);
+    assert_null(strstr(stats, "\"multishot\""));
+    assert_null(strstr(stats, "\"direct\""));
+    assert_null(strstr(stats, "\"buf-ring\""));
+    assert_null(strstr(stats, "\"restrict\""));
+    if (strcmp(server_engine, "io_uring") == 0) assert_non_null(strstr(stats, "\"iowq-cap\""));
+    free(stats);
+    client_fetch(&s.addr, "/json", &r);
+    assert_string_equal(r.body, "{\"message\":\"Hello, World!\"}");
+    reply_free(&r);
+    server_stop(&s);
+}
+
+/* ---- the access log ---- */
+
+static bool await_line(const char *path, const char *text)
+{
+    for (int i = 0; i < SERVER_SECONDS * 100; i++, sleep_ms(10)) {
+        char *log = files_read(path);
+        bool found = log && strstr(log, text);
+        free(log);
+        if (found) return true;
+    }
+    return false;
+}
+
+static void test_reopen_access_log(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    char *dir = files_open(), *log = files_path(dir, "log"), *old = files_path(dir, "old");
+    server_start(&s, "--access-log", log);
+    client_open(&c, &s);
+    client_get(&c, "/plaintext?before", 200, &r);
+    assert_true(await_line(log, "\"GET /plaintext?before HTTP/1.1\" 200 13"));
+    assert_int_equal(rename(log, old), 0);
+    server_signal(&s, SIGHUP);
+    assert_true(await_line(log, ""));
+    client_get(&c, "/plaintext?after", 200, &r);
+    assert_true(await_line(log, "\"GET /plaintext?after HTTP/1.1\" 200 13"));
+    char *text = files_read(old);
+    assert_null(strstr(text, "after"));
+    free(text);
+    client_get(&c, "/plaintext?last", 200, &r);
+    client_close(&c);
+    server_stop(&s);
+    text = files_read(log); /* every line is there after a drain */
+    assert_non_null(strstr(text, "?last"));
+    free(text);
+    reply_free(&r);
+    free(old);
+    free(log);
+    files_close(dir);
+}
+
+int main(int argc, char **argv)
+{
+    server_choose(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ready_line),
+        cmocka_unit_test(test_several_listeners),
+        cmocka_unit_test(test_check),
+        cmocka_unit_test(test_version_and_help),
+        cmocka_unit_test(test_wrong_options),
+        cmocka_unit_test(test_port_in_use),
+        cmocka_unit_test(test_log_that_cannot_be_opened),
+        cmocka_unit_test(test_config_file),
+        cmocka_unit_test(test_config_error),
+        cmocka_unit_test(test_refused_by_name),
+        cmocka_unit_test(test_refused_and_not_named),
+        cmocka_unit_test(test_features_off),
+        cmocka_unit_test(test_reopen_access_log),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

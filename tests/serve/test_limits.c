@@ -1,0 +1,285 @@
+/* Past a limit the server waits, refuses or closes, and goes on as before. */
+
+#include "client.h"
+#include "files.h"
+#include "stats.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- connections ---- */
+
+/* All clients are there before the server looks. Each is served, at most `max` at a time. */
+static void crowd(const char *cores, bool two_listeners, double max)
+{
+    enum { N = 40 };
+    struct server s;
+    static struct client c[N];
+    struct reply r = {0};
+    server_start(&s, "--max-connections", "4", "--cores", cores, "--listen", "127.0.0.1:0",
+                 two_listeners ? "--listen" : NULL, "127.0.0.2:0");
+    struct server_addr other = s.addr;
+    if (two_listeners) {
+        char text[64];
+        const char *also = strstr(server_log(&s), "torc: also ");
+        assert_int_equal(sscanf(also, "torc: also http://%63[^\n]", text), 1);
+        server_addr_parse(text, &other);
+    }
+    server_signal(&s, SIGSTOP);
+    for (int i = 0; i < N; i++) {
+        client_open_to(&c[i], i % 2 ? &other : &s.addr, NULL);
+        client_ask(&c[i], "GET", "/plaintext", "");
+    }
+    server_signal(&s, SIGCONT);
+    assert_true(stats_settled(&s, "total.connections_accepted") <= max);
+    /* Whoever has its answer makes room for one of the others. */
+    for (int left = N; left > 0;) {
+        struct pollfd p[N];
+        for (int i = 0; i < N; i++) p[i] = (struct pollfd){c[i].fd, POLLIN, 0};
+        assert_true(poll(p, N, CLIENT_SECONDS * 1000) > 0);
+        for (int i = 0; i < N; i++) {
+            if (!p[i].revents) continue;
+            client_reply(&c[i], "GET", &r);
+            assert_int_equal(r.status, 200);
+            assert_false(r.closes);
+            client_close(&c[i]);
+            left--;
+        }
+    }
+    stats_await(&s, "total.connections_closed", N);
+    assert_true(stats_number(&s, "total.connections_accepted") == N);
+    assert_true(stats_number(&s, "total.connections_reset") == 0);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+static void test_max_connections(void **state)
+{
+    (void)state;
+    crowd("1", false, 4);
+}
+
+static void test_max_connections_of_two_listeners(void **state)
+{
+    (void)state;
+    crowd("1", true, 4);
+}
+
+static void test_max_connections_of_two_cores(void **state)
+{
+    (void)state;
+    const char *cores = server_two_cores();
+    crowd(cores, false, 4 * atoi(cores));
+}
+
+/* The limit is for those that are open, however often they come and go. */
+static void test_connections_come_and_go(void **state)
+{
+    struct server s;
+    struct client kept[3], c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--max-connections", "4");
+    for (int i = 0; i < 3; i++) {
+        client_open(&kept[i], &s);
+        client_get(&kept[i], "/plaintext", 200, &r);
+    }
+    for (int i = 0; i < 100; i++) {
+        client_open(&c, &s);
+        client_get(&c, "/pipeline", 200, &r);
+        client_close(&c);
+    }
+    for (int i = 0; i < 3; i++) {
+        client_get(&kept[i], "/plaintext", 200, &r);
+        client_close(&kept[i]);
+    }
+    reply_free(&r);
+    server_stop(&s);
+}
+
+/* ---- requests ---- */
+
+static void test_max_requests(void **state)
+{
+    enum { MAX = 3 };
+    struct server s;
+    struct client held[MAX], c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--max-requests", "3");
+    for (int i = 0; i < MAX; i++) {
+        client_open(&held[i], &s);
+        client_ask(&held[i], "POST", "/upload", "Content-Length: 2\r\n");
+    }
+    stats_await(&s, "total.requests_started", MAX);
+    client_open(&c, &s);
+    for (int i = 0; i < 5; i++) {
+        client_get(&c, "/plaintext", 503, &r);
+        char *after = reply_field(&r, "Retry-After");
+        assert_non_null(after);
+        assert_true(atoi(after) > 0);
+        free(after);
+    }
+    /* The body of a refused request does not become the next request. */
+    static const char body[] = "GET /delay/1 HTTP/1.1\r\nHost: a\r\n\r\n";
+    client_sendf(&c, "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n%s",
+                 sizeof body - 1, body);
+    client_reply(&c, "POST", &r);
+    assert_int_equal(r.status, 503);
+    for (int i = 0; i < MAX; i++) {
+        client_sendf(&held[i], "ab");
+        client_reply(&held[i], "POST", &r);
+        assert_string_equal(r.body, "2");
+    }
+    client_get(&c, "/plaintext", 200, &r);
+    stats_await(&s, "total.requests_rejected", 6);
+    for (int i = 0; i < MAX; i++) client_close(&held[i]);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+static void test_max_body(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--max-body", "10000");
+    client_open(&c, &s);
+    client_ask(&c, "POST", "/upload", "Content-Length: 10000\r\n");
+    client_send_zeros(&c, 10000);
+    client_reply(&c, "POST", &r);
+    assert_string_equal(r.body, "10000");
+
+    client_ask(&c, "POST", "/upload", "Transfer-Encoding: chunked\r\n");
+    client_sendf(&c, "2710\r\n");
+    client_send_zeros(&c, 10000);
+    client_sendf(&c, "\r\n0\r\n\r\n");
+    client_reply(&c, "POST", &r);
+    assert_string_equal(r.body, "10000");
+
+    client_ask(&c, "POST", "/upload", "Content-Length: 10001\r\n");
+    client_reply(&c, "POST", &r);
+    assert_int_equal(r.status, 413);
+    assert_true(r.closes);
+    client_await_close(&c);
+    client_close(&c);
+
+    /* By chunks it is found out on the way. */
+    client_open(&c, &s);
+    client_ask(&c, "POST", "/upload", "Transfer-Encoding: chunked\r\n");
+    client_sendf(&c, "2711\r\n");
+    client_send_zeros(&c, 10001);
+    client_reply(&c, "POST", &r);
+    assert_int_equal(r.status, 413);
+    assert_true(r.closes);
+    client_await_close(&c);
+    client_close(&c);
+
+    client_open(&c, &s);
+    client_get(&c, "/plaintext", 200, &r);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+/* /baseline11 takes the whole body into the request's memory, /upload does not. */
+static void test_request_memory(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--request-memory", "16k");
+    for (int chunked = 0; chunked < 2; chunked++) {
+        for (size_t n = 4000; n <= 400000; n *= 10) {
+            client_open(&c, &s);
+            client_ask(&c, "POST", "/baseline11?a=1&b=2",
+                       chunked ? "Transfer-Encoding: chunked\r\n"
+                       : n == 4000  ? "Content-Length: 4000\r\n"
+                       : n == 40000 ? "Content-Length: 40000\r\n"
+                                    : "Content-Length: 400000\r\n");
+            if (chunked) client_sendf(&c, "%zx\r\n", n);
+            client_send_zeros(&c, n);
+            if (chunked) client_sendf(&c, "\r\n0\r\n\r\n");
+            client_reply(&c, "POST", &r);
+            /* What fits is no number; what does not is the server's limit. */
+            if (n == 4000)
+                assert_int_equal(r.status, 400);
+            else
+                assert_true(r.status >= 500 || r.status == 413);
+            client_close(&c);
+        }
+    }
+    client_open(&c, &s);
+    client_ask(&c, "POST", "/upload", "Content-Length: 400000\r\n");
+    client_send_zeros(&c, 400000);
+    client_reply(&c, "POST", &r);
+    assert_string_equal(r.body, "400000");
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+/* The smallest stacks there are, and every handler on many of them, as no two begin at the same line
+ * of the cache. */
+static void test_small_stacks(void **state)
+{
+    enum { N = 64, SIZE = 20000 };
+    static const char *const paths[] = {"/upload", "/echo"};
+    struct server s;
+    static struct client c[N];
+    struct reply r = {0};
+    (void)state;
+    char *dir = files_open();
+    files_fill(dir, "file", SIZE);
+    server_start(&s, "--stack-size", "16k", "--root", dir);
+    for (int which = 0; which < 2; which++) {
+        for (int i = 0; i < N; i++) {
+            client_open(&c[i], &s);
+            client_ask(&c[i], "POST", paths[which], "Content-Length: 20000\r\n");
+            client_send_zeros(&c[i], 1);
+        }
+        stats_await(&s, "total.requests_started", (which + 1) * N);
+        for (int i = 0; i < N; i++) {
+            client_send_zeros(&c[i], SIZE - 1);
+            client_reply(&c[i], "POST", &r);
+            assert_int_equal(r.status, 200);
+            client_close(&c[i]);
+        }
+    }
+    for (int i = 0; i < N; i++) {
+        client_open(&c[i], &s);
+        client_ask(&c[i], "GET", i % 2 ? "/file?n=20&mode=all" : "/static/file",
+                   "Range: bytes=0-9,20-29\r\n");
+    }
+    for (int i = 0; i < N; i++) {
+        client_reply(&c[i], "GET", &r);
+        assert_int_equal(r.status, i % 2 ? 200 : 206);
+        client_close(&c[i]);
+    }
+    client_fetch(&s.admin, "/metrics", &r);
+    assert_int_equal(r.status, 200);
+    reply_free(&r);
+    server_stop(&s);
+    files_close(dir);
+}
+
+int main(int argc, char **argv)
+{
+    server_choose(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_max_connections),
+        cmocka_unit_test(test_max_connections_of_two_listeners),
+        cmocka_unit_test(test_max_connections_of_two_cores),
+        cmocka_unit_test(test_connections_come_and_go),
+        cmocka_unit_test(test_max_requests),
+        cmocka_unit_test(test_max_body),
+        cmocka_unit_test(test_request_memory),
+        cmocka_unit_test(test_small_stacks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,273 @@
+/* Clients that send without reading, or read slowly: they are held back, and the server's memory does
+ * not grow with what they send or ask for. */
+
+#include "client.h"
+#include "files.h"
+#include "stats.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* What memory may grow by where it is bounded: buffers, stacks, and what the sanitizers keep of freed
+ * memory (see small_quarantine). Each test here would make it grow by several times as much if
+ * anything was kept that should not be. */
+enum { GROWTH = 48 << 20 };
+
+/* Of the address sanitizer, which else holds 256 MiB of freed memory. */
+static void small_quarantine(void *arg)
+{
+    const char *had = getenv("ASAN_OPTIONS");
+    char options[1024];
+    (void)arg;
+    snprintf(options, sizeof options, "%s:quarantine_size_mb=4", had ? had : "");
+    setenv("ASAN_OPTIONS", options, 1);
+}
+
+#define start_lean(s, ...)                                                                         \
+    server_start_prepared(s, small_quarantine, NULL,                                               \
+                          (const char *const[]){__VA_ARGS__ __VA_OPT__(,) NULL})
+
+/* Sends as much as the other side takes without being read from; true once all is sent. */
+static bool send_some(struct client *c, const char *data, size_t n, size_t *at)
+{
+    while (*at < n) {
+        ssize_t put = send(c->fd, data + *at, n - *at, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) {
+            assert_true(errno == EAGAIN);
+            return false;
+        }
+        *at += (size_t)put;
+    }
+    return true;
+}
+
+/* A child sends what is left while this process reads. */
+static pid_t send_beside(struct client *c, const char *data, size_t n, size_t at)
+{
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) _exit(client_try_send(c, data + at, n - at) ? 0 : 1);
+    return pid;
+}
+
+static void join(pid_t pid)
+{
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+/* Request i is for the sum of i and 0; every tenth for a file, so that the answers come to 160 MiB. */
+static void test_pipeline_without_reading(void **state)
+{
+    enum { N = 100000, FILE_SIZE = 16384, EACH = 64 };
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    char *dir = files_open(), *all = malloc((size_t)N * EACH);
+    size_t n = 0, at = 0;
+    assert_non_null(all);
+    files_fill(dir, "file", FILE_SIZE);
+    for (int i = 0; i < N; i++)
+        n += (size_t)snprintf(all + n, EACH, "GET %s%.*d HTTP/1.1\r\nHost: a\r\n\r\n",
+                              i % 10 ? "/baseline11?b=0&a=" : "/static/file?", 6, i);
+    start_lean(&s, "--root", dir, "--write-timeout", "1h");
+    client_open_to(&c, &s.addr, &(struct client_how){.receive_buffer = 65536});
+    client_get(&c, "/static/file", 200, &r);
+    size_t before = server_memory(&s);
+    for (int i = 0; i < 50 && !send_some(&c, all, n, &at); i++) sleep_ms(10);
+    double served = stats_settled(&s, "total.requests");
+    size_t grown = server_memory(&s) > before ? server_memory(&s) - before : 0;
+    if (served >= N || grown >= GROWTH) print_error("served %g, grown %zu\n", served, grown);
+    assert_true(served < N); /* held back */
+    assert_true(grown < GROWTH);
+
+    pid_t sender = send_beside(&c, all, n, at);
+    for (int i = 0; i < N; i++) {
+        char want[16];
+        client_reply(&c, "GET", &r);
+        assert_int_equal(r.status, 200);
+        snprintf(want, sizeof want, "%d", i);
+        if (i % 10)
+            assert_string_equal(r.body, want);
+        else
+            assert_int_equal(r.body_len, FILE_SIZE);
+    }
+    join(sender);
+    grown = server_memory(&s) > before ? server_memory(&s) - before : 0;
+    assert_true(grown < GROWTH);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+    free(all);
+    files_close(dir);
+}
+
+/* What is pipelined behind a request that waits is not all read into memory. */
+static void test_pipeline_behind_a_wait(void **state)
+{
+    enum { N = 400000, EACH = 98 };
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    char request[EACH + 1];
+    (void)state;
+    char *all = malloc((size_t)N * EACH);
+    size_t at = 0, n = (size_t)N * EACH; /* 37 MiB */
+    assert_non_null(all);
+    int len = snprintf(request, sizeof request,
+                       "GET /pipeline HTTP/1.1\r\nHost: a\r\nX-Pad: %054d\r\n\r\n", 0);
+    assert_int_equal(len, EACH);
+    for (size_t i = 0; i < N; i++) memcpy(all + i * EACH, request, EACH);
+    start_lean(&s, "--body-timeout", "1h");
+    client_open(&c, &s);
+    client_ask(&c, "GET", "/delay/3000", "");
+    stats_await(&s, "total.requests_started", 1);
+    size_t before = server_memory(&s);
+    for (int i = 0; i < 50 && !send_some(&c, all, n, &at); i++) sleep_ms(10);
+    size_t grown = server_memory(&s) > before ? server_memory(&s) - before : 0;
+    assert_true(at < n); /* held back */
+    assert_true(grown < GROWTH / 2);
+
+    pid_t sender = send_beside(&c, all, n, at);
+    client_reply(&c, "GET", &r);
+    assert_string_equal(r.body, "3000");
+    for (int i = 0; i < N; i++) {
+        client_reply(&c, "GET", &r);
+        assert_int_equal(r.body_len, 2);
+    }
+    join(sender);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+    free(all);
+}
+
+static void test_big_uploads(void **state)
+{
+    enum { SIZE = 20 << 20, CHUNK = 10000 };
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    char zeros[CHUNK] = {0}, want[32];
+    (void)state;
+    snprintf(want, sizeof want, "%d", SIZE);
+    start_lean(&s);
+    client_open(&c, &s);
+    client_get(&c, "/plaintext", 200, &r);
+    size_t before = server_memory(&s);
+    client_sendf(&c, "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", SIZE);
+    client_send_zeros(&c, SIZE);
+    client_reply(&c, "POST", &r);
+    assert_string_equal(r.body, want);
+
+    client_ask(&c, "POST", "/upload", "Transfer-Encoding: chunked\r\n");
+    for (size_t left = SIZE; left > 0;) {
+        size_t part = left < CHUNK ? left : CHUNK;
+        client_sendf(&c, "%zX;ext=\"a\"\r\n", part);
+        client_send(&c, zeros, part);
+        client_sendf(&c, "\r\n");
+        left -= part;
+    }
+    client_sendf(&c, "0\r\nTrailer: x\r\n\r\n");
+    client_reply(&c, "POST", &r);
+    assert_string_equal(r.body, want);
+    size_t grown = server_memory(&s) > before ? server_memory(&s) - before : 0;
+    assert_true(grown < GROWTH);
+    assert_true(stats_number(&s, "total.body_bytes_received") == 2.0 * SIZE);
+    client_get(&c, "/plaintext", 200, &r);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+/* The echo of a body that is larger than all buffers on the way, to a client that reads only after
+ * a while: its sending stops, and nothing is lost. */
+static void test_echo_back_pressure(void **state)
+{
+    enum { SIZE = 48 << 20 };
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    size_t at = 0;
+    (void)state;
+    char *data = malloc(SIZE);
+    assert_non_null(data);
+    for (size_t i = 0; i < SIZE; i++) data[i] = files_byte(i);
+    start_lean(&s, "--write-timeout", "1h", "--body-timeout", "1h");
+    client_open_to(&c, &s.addr, &(struct client_how){.receive_buffer = 65536});
+    client_get(&c, "/plaintext", 200, &r);
+    size_t before = server_memory(&s);
+    client_sendf(&c, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", SIZE);
+    for (int i = 0; i < 50; i++, sleep_ms(10))
+        assert_false(send_some(&c, data, SIZE, &at));
+    stats_settled(&s, "total.body_bytes_received");
+    size_t grown = server_memory(&s) > before ? server_memory(&s) - before : 0;
+    assert_true(grown < GROWTH / 2);
+    pid_t sender = send_beside(&c, data, SIZE, at);
+    client_reply(&c, "POST", &r);
+    assert_int_equal(r.body_len, SIZE);
+    assert_memory_equal(r.body, data, SIZE);
+    join(sender);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+    free(data);
+}
+
+static void test_slow_reader_of_a_large_file(void **state)
+{
+    enum { SIZE = 64 << 20, STEP = 1 << 20 };
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    char *dir = files_open(), *part = malloc(STEP);
+    assert_non_null(part);
+    files_fill(dir, "large", SIZE);
+    start_lean(&s, "--root", dir);
+    client_open_to(&c, &s.addr, &(struct client_how){.receive_buffer = 65536});
+    client_get(&c, "/plaintext", 200, &r);
+    size_t before = server_memory(&s), most = 0;
+    client_ask(&c, "GET", "/static/large", "");
+    stats_await(&s, "total.requests_started", 2);
+    /* The head, of which only the end matters here. */
+    char last[4] = "";
+    while (memcmp(last, "\r\n\r\n", 4) != 0) {
+        memmove(last, last + 1, 3);
+        client_read(&c, last + 3, 1);
+    }
+    for (size_t at = 0; at < SIZE; at += STEP) {
+        client_read(&c, part, STEP);
+        for (size_t i = 0; i < STEP; i += 997) assert_int_equal(part[i], files_byte(at + i));
+        if (at / STEP % 8 == 0) sleep_ms(10);
+        size_t now = server_memory(&s);
+        if (now > most) most = now;
+    }
+    if (most - before >= GROWTH / 2) print_error("grown by %zu\n", most - before);
+    assert_true(most < before + GROWTH / 2);
+    client_get(&c, "/plaintext", 200, &r);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+    free(part);
+    files_close(dir);
+}
+
+int main(int argc, char **argv)
+{
+    server_choose(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pipeline_without_reading),
+        cmocka_unit_test(test_pipeline_behind_a_wait),
+        cmocka_unit_test(test_big_uploads),
+        cmocka_unit_test(test_echo_back_pressure),
+        cmocka_unit_test(test_slow_reader_of_a_large_file),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

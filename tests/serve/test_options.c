@@ -1,0 +1,785 @@
+#include "serve/options.h"
+
+#include "base/slice.h"
+#include "serve/value.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { ARGS_MAX = 24 };
+
+#define ALL_FEATURES ((1u << IO_FEATURES) - 1)
+
+static struct option_set *set;
+static struct options *o;
+
+static void renew(void)
+{
+    options_free(set);
+    set = options_new();
+    assert_non_null(set);
+    o = options_get(set);
+}
+
+static int before(void **state)
+{
+    (void)state;
+    renew();
+    return 0;
+}
+
+static int after(void **state)
+{
+    (void)state;
+    options_free(set);
+    set = NULL;
+    return 0;
+}
+
+/* The command line of the words that follow, up to a NULL. */
+static int command(const char *word, ...)
+{
+    char *argv[ARGS_MAX] = {"torc"};
+    int argc = 1;
+    va_list args;
+    va_start(args, word);
+    for (; word; word = va_arg(args, const char *)) {
+        assert_true(argc < ARGS_MAX);
+        argv[argc++] = (char *)(uintptr_t)word;
+    }
+    va_end(args);
+    return options_read(set, argc, argv);
+}
+
+#define READ(...)  command(__VA_ARGS__, NULL)
+#define VALID(...) assert_int_equal(READ(__VA_ARGS__), 0)
+#define WRONG(message, ...)                                                                        \
+    do {                                                                                           \
+        renew();                                                                                   \
+        assert_int_equal(READ(__VA_ARGS__), -EINVAL);                                              \
+        assert_string_equal(options_error(set), message);                                          \
+    } while (0)
+
+static void addr_is(const struct sock_addr *a, const char *want)
+{
+    char text[SOCK_ADDR_TEXT];
+    sock_addr_format(a, text);
+    assert_string_equal(text, want);
+}
+
+/* Those built in, as messages list them. */
+static const char *engines(void)
+{
+    static char text[64];
+    text[0] = '\0';
+    for (const struct io_engine *const *e = io_engines; *e; e++) {
+        if (text[0]) strcat(text, ", ");
+        strcat(text, (*e)->name);
+    }
+    return text;
+}
+
+/* ---- config files ---- */
+
+static char config_path[] = "/tmp/torc-test-options-XXXXXX";
+
+static int make_config(void **state)
+{
+    (void)state;
+    int fd = mkstemp(config_path);
+    if (fd < 0) return -1;
+    close(fd);
+    return 0;
+}
+
+static int remove_config(void **state)
+{
+    (void)state;
+    return unlink(config_path);
+}
+
+static void write_bytes(const char *text, size_t len)
+{
+    FILE *f = fopen(config_path, "w");
+    assert_non_null(f);
+    assert_int_equal(fwrite(text, 1, len, f), len);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void config(const char *text)
+{
+    write_bytes(text, strlen(text));
+}
+
+static void config_wrong(const char *text, const char *message)
+{
+    char want[300];
+    config(text);
+    renew();
+    assert_int_equal(READ("--config", config_path), -EINVAL);
+    snprintf(want, sizeof want, "%s:%s", config_path, message);
+    assert_string_equal(options_error(set), want);
+}
+
+/* ---- values ---- */
+
+static void sizes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t value;
+        const char *again;
+    } good[] = {
+        {"0", 0, "0"},         {"1", 1, "1"},       {"4096", 4096, "4k"},
+        {"1000", 1000, "1000"}, {"16k", 16384, "16k"}, {"16K", 16384, "16k"},
+        {"1m", 1 << 20, "1m"}, {"3g", 3ull << 30, "3g"}, {"0k", 0, "0"},
+        {"17179869183g", 17179869183ull << 30, "17179869183g"},
+    };
+    static const char *const bad[] = {"", "k", "-1", "+1", " 1", "1 ", "1kb", "1.5k", "1t", "0x10",
+                                      "1k1", "17179869184g", "18446744073709551616"};
+    uint64_t v = 0;
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        char text[VALUE_TEXT];
+        assert_true(value_size(slice_str(good[i].text), &v));
+        assert_int_equal(v, good[i].value);
+        value_size_text(v, text);
+        assert_string_equal(text, good[i].again);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) assert_false(value_size(slice_str(bad[i]), &v));
+}
+
+static void durations(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t value;
+        const char *again;
+    } good[] = {
+        {"0", 0, "0"},
+        {"0s", 0, "0"},
+        {"1ms", NS_PER_MS, "1ms"},
+        {"500ms", 500 * NS_PER_MS, "500ms"},
+        {"10s", 10 * NS_PER_S, "10s"},
+        {"1000ms", NS_PER_S, "1s"},
+        {"90s", 90 * NS_PER_S, "90s"},
+        {"2m", 120 * NS_PER_S, "2m"},
+        {"24h", 86400 * NS_PER_S, "24h"},
+    };
+    static const char *const bad[] = {"", "10", "s", "-1s", "1.5s", "1d", "1us", "1 s", "1sm", "00",
+                                      "18446744073709551615s"};
+    uint64_t v = 0;
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        char text[VALUE_TEXT];
+        assert_true(value_duration(slice_str(good[i].text), &v));
+        assert_int_equal(v, good[i].value);
+        value_duration_text(v, text);
+        assert_string_equal(text, good[i].again);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) assert_false(value_duration(slice_str(bad[i]), &v));
+}
+
+/* ---- defaults and plain values ---- */
+
+static void defaults(void **state)
+{
+    (void)state;
+    cpu_set_t mask;
+    assert_string_equal(options_error(set), "");
+    assert_int_equal(command(NULL), 0);
+    assert_null(o->engine);
+    assert_int_equal(sched_getaffinity(0, sizeof mask, &mask), 0);
+    assert_int_equal(o->n_cpus, CPU_COUNT(&mask));
+    assert_true(o->pin);
+    assert_int_equal(o->n_listen, 1);
+    addr_is(&o->listen[0], "127.0.0.1:8080");
+    assert_int_equal(o->backlog, 4096);
+    assert_false(o->has_admin);
+    assert_null(o->root);
+    assert_null(o->config);
+    assert_false(o->check || o->version || o->help);
+    assert_null(o->access_log);
+    assert_int_equal(o->access_log_format, LOG_COMBINED);
+    assert_int_equal(o->drain_timeout, 10 * NS_PER_S);
+    assert_int_equal(o->file_cache_ttl, NS_PER_S);
+    assert_int_equal(o->file_cache, 512);
+    assert_int_equal(o->io.depth, 512);
+    assert_int_equal(o->io.cq_depth, 0);
+    assert_int_equal(o->io.buffers, 1024);
+    assert_int_equal(o->io.buffer_size, 4096);
+    assert_int_equal(o->io.iowq_bounded, 4);
+    assert_int_equal(o->io.iowq_unbounded, 4);
+    assert_int_equal(o->io.features, ALL_FEATURES);
+    assert_int_equal(o->limits.header_timeout, 10 * NS_PER_S);
+    assert_int_equal(o->limits.idle_timeout, 60 * NS_PER_S);
+    assert_int_equal(o->limits.body_timeout, 30 * NS_PER_S);
+    assert_int_equal(o->limits.write_timeout, 30 * NS_PER_S);
+    assert_int_equal(o->limits.max_body, 64 << 20);
+    assert_int_equal(o->limits.write_buffer, 256 << 10);
+    assert_int_equal(o->limits.read_buffer, 64 << 10);
+    assert_int_equal(o->limits.request_memory, 1 << 20);
+    assert_int_equal(o->limits.stack_size, 64 << 10);
+    assert_int_equal(o->limits.max_requests, 16384);
+}
+
+static void every_value(void **state)
+{
+    (void)state;
+    VALID("--backlog", "7", "--admin", "[::1]:9", "--root", "/", "--access-log", "-", "--depth=1",
+          "--cq-depth=65536", "--buffers=1000", "--buffer-size=64", "--iowq-workers=9", "--check");
+    assert_int_equal(o->backlog, 7);
+    assert_true(o->has_admin);
+    addr_is(&o->admin, "[::1]:9");
+    assert_string_equal(o->root, "/");
+    assert_string_equal(o->access_log, "-");
+    assert_int_equal(o->io.depth, 1);
+    assert_int_equal(o->io.cq_depth, 65536);
+    assert_int_equal(o->io.buffers, 1024);
+    assert_int_equal(o->io.buffer_size, 64);
+    assert_int_equal(o->io.iowq_bounded, 9);
+    assert_int_equal(o->io.iowq_unbounded, 9);
+    assert_true(o->check);
+    VALID("--header-timeout=1ms", "--idle-timeout=2ms", "--body-timeout=3ms", "--write-timeout=4ms",
+          "--drain-timeout=0", "--max-body=0", "--request-memory=5k", "--write-buffer=6k",
+          "--read-buffer=7k", "--stack-size=16k", "--max-requests=8", "--file-cache=9",
+          "--file-cache-ttl=0", "--access-log-format=json");
+    assert_int_equal(o->limits.header_timeout, 1 * NS_PER_MS);
+    assert_int_equal(o->limits.idle_timeout, 2 * NS_PER_MS);
+    assert_int_equal(o->limits.body_timeout, 3 * NS_PER_MS);
+    assert_int_equal(o->limits.write_timeout, 4 * NS_PER_MS);
+    assert_int_equal(o->drain_timeout, 0);
+    assert_int_equal(o->limits.max_body, 0);
+    assert_int_equal(o->limits.request_memory, 5 << 10);
+    assert_int_equal(o->limits.write_buffer, 6 << 10);
+    assert_int_equal(o->limits.read_buffer, 7 << 10);
+    assert_int_equal(o->limits.stack_size, 16 << 10);
+    assert_int_equal(o->limits.max_requests, 8);
+    assert_int_equal(o->file_cache, 9);
+    assert_int_equal(o->file_cache_ttl, 0);
+    assert_int_equal(o->access_log_format, LOG_JSON);
+}
+
+static void buffers_round_up(void **state)
+{
+    (void)state;
+    static const uint32_t pairs[][2] = {{1, 1}, {2, 2}, {3, 4}, {1025, 2048}, {16385, 32768},
+                                        {32768, 32768}};
+    for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+        char text[12];
+        snprintf(text, sizeof text, "%u", pairs[i][0]);
+        assert_int_equal(options_set(set, "buffers", text), 0);
+        assert_int_equal(o->io.buffers, pairs[i][1]);
+    }
+}
+
+static void last_one_wins(void **state)
+{
+    (void)state;
+    VALID("--depth", "4", "--depth=8", "--pin", "--no-pin");
+    assert_int_equal(o->io.depth, 8);
+    assert_false(o->pin);
+}
+
+static void flags(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *arg;
+        bool pin;
+    } cases[] = {
+        {"--pin", true},         {"--no-pin", false},     {"--pin=yes", true},
+        {"--pin=no", false},     {"--no-pin=yes", false}, {"--no-pin=no", true},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        renew();
+        o->pin = !cases[i].pin;
+        VALID(cases[i].arg);
+        assert_int_equal(o->pin, cases[i].pin);
+    }
+}
+
+static void features(void **state)
+{
+    (void)state;
+    for (unsigned f = 0; f < IO_FEATURES; f++) {
+        const char *name = io_feature_names[f];
+        /* A name that begins with "no-" is already the flag that switches the feature on. */
+        bool inverted = strncmp(name, "no-", 3) == 0;
+        char on[40], off[40], off_value[40];
+        snprintf(on, sizeof on, "--%s", name);
+        snprintf(off, sizeof off, "--%s%s", inverted ? "" : "no-", inverted ? name + 3 : name);
+        snprintf(off_value, sizeof off_value, "--%s=no", name);
+        renew();
+        VALID(off);
+        assert_int_equal(o->io.features, ALL_FEATURES & ~(1u << f));
+        VALID(on);
+        assert_int_equal(o->io.features, ALL_FEATURES);
+        VALID(off_value);
+        assert_int_equal(o->io.features, ALL_FEATURES & ~(1u << f));
+        assert_int_equal(options_set(set, name, "yes"), 0);
+        assert_int_equal(o->io.features, ALL_FEATURES);
+        assert_int_equal(options_set(set, name, "no"), 0);
+        assert_int_equal(o->io.features, ALL_FEATURES & ~(1u << f));
+    }
+}
+
+static void engine(void **state)
+{
+    (void)state;
+    char want[160];
+    for (const struct io_engine *const *e = io_engines; *e; e++) {
+        VALID("--engine", (*e)->name);
+        assert_string_equal(o->engine, (*e)->name);
+    }
+    snprintf(want, sizeof want, "--engine takes one of %s: threads is not built in", engines());
+    WRONG(want, "--engine", "threads");
+    snprintf(want, sizeof want, "--engine takes one of %s, not \"kqueue\"", engines());
+    WRONG(want, "--engine=kqueue");
+    assert_null(o->engine);
+#ifndef TORC_IO_URING
+    snprintf(want, sizeof want, "--engine takes one of %s: io_uring is not built in", engines());
+    WRONG(want, "--engine=io_uring");
+#endif
+}
+
+static void listens(void **state)
+{
+    (void)state;
+    VALID("--listen", "127.0.0.1:0", "--listen=[::1]:80", "--listen", "*:81");
+    assert_int_equal(o->n_listen, 3);
+    addr_is(&o->listen[0], "127.0.0.1:0");
+    addr_is(&o->listen[1], "[::1]:80");
+    addr_is(&o->listen[2], "[::]:81");
+
+    for (int i = 0; i < LISTEN_MAX; i++) {
+        if (i == 0) renew();
+        assert_int_equal(options_set(set, "listen", "127.0.0.1:1"), 0);
+        assert_int_equal(o->n_listen, i + 1);
+    }
+    assert_int_equal(options_set(set, "listen", "127.0.0.1:1"), -EINVAL);
+    assert_string_equal(options_error(set), "listen can be given at most 16 times");
+    assert_int_equal(o->n_listen, LISTEN_MAX);
+}
+
+/* ---- what depends on the machine ---- */
+
+static void connections_follow_the_limit(void **state)
+{
+    (void)state;
+    struct rlimit saved, limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &saved), 0);
+    assert_true(saved.rlim_max >= 300);
+    static const uint32_t cases[][2] = {{300, 236}, {129, 65}, {128, 65}, {100, 51}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        limit = (struct rlimit){cases[i][0], saved.rlim_max};
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        renew();
+        assert_int_equal(o->limits.max_conns, cases[i][1]);
+        assert_int_equal(o->io.max_sockets, cases[i][1]);
+    }
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &saved), 0);
+    VALID("--max-connections=70");
+    assert_int_equal(o->limits.max_conns, 70);
+    assert_int_equal(o->io.max_sockets, 70);
+    VALID("--max-connections=1000000");
+    assert_int_equal(o->limits.max_conns, 1000000);
+    rlim_t hard = saved.rlim_max < 1000000 ? saved.rlim_max : 1000000;
+    assert_int_equal(o->io.max_sockets, hard);
+}
+
+static void cores(void **state)
+{
+    (void)state;
+    cpu_set_t saved, one;
+    char text[40], want[120];
+    uint16_t cpu[CPUS_MAX];
+    uint32_t n = 0;
+    assert_int_equal(sched_getaffinity(0, sizeof saved, &saved), 0);
+    for (unsigned i = 0; i < CPU_SETSIZE; i++)
+        if (CPU_ISSET(i, &saved)) cpu[n++] = (uint16_t)i;
+
+    VALID("--cores", "1");
+    assert_int_equal(o->n_cpus, 1);
+    assert_int_equal(o->cpu[0], cpu[0]);
+    VALID("--cores", "all");
+    assert_int_equal(o->n_cpus, n);
+    assert_memory_equal(o->cpu, cpu, n * sizeof *cpu);
+    snprintf(text, sizeof text, "--cores=%u-%u", cpu[n - 1], cpu[n - 1]);
+    VALID(text);
+    assert_int_equal(o->n_cpus, 1);
+    assert_int_equal(o->cpu[0], cpu[n - 1]);
+    if (n > 1) {
+        snprintf(text, sizeof text, "--cores=%u,%u", cpu[1], cpu[0]);
+        VALID(text);
+        assert_int_equal(o->n_cpus, 2);
+        assert_int_equal(o->cpu[0], cpu[1]);
+        assert_int_equal(o->cpu[1], cpu[0]);
+    }
+    snprintf(text, sizeof text, "--cores=%u,%u", cpu[0], cpu[0]);
+    snprintf(want, sizeof want, "--cores %s: names CPU %u twice", text + 8, cpu[0]);
+    WRONG(want, text);
+
+    CPU_ZERO(&one);
+    CPU_SET(cpu[n - 1], &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    renew();
+    assert_int_equal(o->n_cpus, 1);
+    assert_int_equal(o->cpu[0], cpu[n - 1]);
+    WRONG("--cores 2: this process may use 1 CPU", "--cores", "2");
+    snprintf(text, sizeof text, "%u-%u", cpu[n - 1], cpu[n - 1] + 1);
+    snprintf(want, sizeof want, "--cores %s: this process may not use CPU %u", text,
+             cpu[n - 1] + 1);
+    WRONG(want, "--cores", text);
+    assert_int_equal(o->n_cpus, 1);
+    assert_int_equal(sched_setaffinity(0, sizeof saved, &saved), 0);
+
+    static const char *const bad[] = {"0", "x", "1-", "-1", ",", "1,", ",1", "1-0", "0--1", "0-0-0",
+                                      "1 ", "0x1", "0,,0", "99999999999999999999"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        renew();
+        snprintf(text, sizeof text, "--cores=%s", bad[i]);
+        assert_int_equal(READ(text), -EINVAL);
+        assert_int_equal(o->n_cpus, n);
+    }
+}
+
+/* ---- messages ---- */
+
+static void wrong_values(void **state)
+{
+    (void)state;
+    WRONG("--depth takes a number from 1 to 32768, not \"abc\"", "--depth", "abc");
+    WRONG("--depth takes a number from 1 to 32768, not \"0\"", "--depth=0");
+    WRONG("--depth takes a number from 1 to 32768, not \"32769\"", "--depth=32769");
+    WRONG("--depth takes a number from 1 to 32768, not \"-1\"", "--depth", "-1");
+    WRONG("--depth takes a number from 1 to 32768, not \"4294967297\"", "--depth=4294967297");
+    WRONG("--depth takes a number from 1 to 32768, not \"\"", "--depth=");
+    WRONG("--depth takes a number from 1 to 32768, and none is given", "--depth");
+    WRONG("--depth takes a number from 1 to 32768, and none is given", "--depth", "--pin");
+    WRONG("--buffer-size takes a size from 64 to 1m, such as 4096, 16k or 1m, not \"63\"",
+          "--buffer-size", "63");
+    WRONG("--stack-size takes a size from 16k to 64m, such as 4096, 16k or 1m, not \"15k\"",
+          "--stack-size=15k");
+    WRONG("--idle-timeout takes a time from 1ms to 24h with its unit, such as 500ms, 10s or 2m, "
+          "not \"10\"", "--idle-timeout=10");
+    WRONG("--header-timeout takes a time from 1ms to 24h with its unit, such as 500ms, 10s or 2m, "
+          "not \"0\"", "--header-timeout=0");
+    WRONG("--file-cache-ttl takes a time from 0 to 1s with its unit, such as 500ms, 10s or 2m, not "
+          "\"1001ms\"", "--file-cache-ttl=1001ms");
+    WRONG("--pin takes yes or no, not \"maybe\"", "--pin=maybe");
+    WRONG("--pin takes yes or no, not \"\"", "--pin=");
+    WRONG("--listen takes ADDR:PORT, such as 127.0.0.1:8080, [::1]:8080 or *:80, not \"8080\"",
+          "--listen", "8080");
+    WRONG("--access-log-format takes combined or json, not \"jsonl\"", "--access-log-format=jsonl");
+    WRONG("--max-connections takes a number from 0 to 1000000, not \"1000001\"",
+          "--max-connections=1000001");
+    WRONG("--root takes a directory, and none is given", "--root");
+    WRONG("--root takes a directory; /no/such/dir: No such file or directory",
+          "--root=/no/such/dir");
+    WRONG("--root takes a directory, which /dev/null is not", "--root=/dev/null");
+    /* Whatever the value holds, the message is one line of bounded length. */
+    WRONG("--pin takes yes or no, not \"a?b?\"", "--pin=a\nb\x7f");
+    char long_value[5000] = "--root=";
+    memset(long_value + 7, 'x', sizeof long_value - 8);
+    renew();
+    assert_int_equal(READ(long_value), -EINVAL);
+    assert_true(strlen(options_error(set)) < 300);
+}
+
+static void unknown_options(void **state)
+{
+    (void)state;
+    WRONG("unknown option --foo (see --help)", "--foo");
+    WRONG("unknown option --foo (see --help)", "--foo=--pin");
+    WRONG("unknown option --dept, did you mean --depth? (see --help)", "--dept=4");
+    WRONG("unknown option --dpeth, did you mean --depth? (see --help)", "--dpeth");
+    WRONG("unknown option --max-conn, did you mean --max-connections? (see --help)", "--max-conn");
+    WRONG("unknown option --no-dierct, did you mean --no-direct? (see --help)", "--no-dierct");
+    WRONG("unknown option -depth, did you mean --depth? (see --help)", "-depth", "4");
+    WRONG("unknown option -h (see --help)", "-h");
+    WRONG("unknown option --no-depth (see --help)", "--no-depth");
+    WRONG("unknown option --no- (see --help)", "--no-");
+    WRONG("unknown option --no-no-pin (see --help)", "--no-no-pin");
+    WRONG("unknown option --Depth, did you mean --depth? (see --help)", "--Depth");
+    WRONG("argument \"x\" is not an option (see --help)", "x");
+    WRONG("argument \"\" is not an option (see --help)", "");
+    WRONG("argument \"no\" is not an option (see --help)", "--pin", "no");
+    WRONG("argument \"--\" is not an option (see --help)", "--");
+    WRONG("argument \"-\" is not an option (see --help)", "-");
+    char long_name[500] = "--";
+    memset(long_name + 2, 'd', sizeof long_name - 3);
+    renew();
+    assert_int_equal(READ(long_name), -EINVAL);
+    assert_true(strlen(options_error(set)) < 120);
+}
+
+static void set_by_the_program(void **state)
+{
+    (void)state;
+    assert_int_equal(options_set(set, "depth", "16"), 0);
+    assert_int_equal(o->io.depth, 16);
+    assert_int_equal(options_set(set, "no-pin", NULL), 0);
+    assert_false(o->pin);
+    assert_int_equal(options_set(set, "depth", "x"), -EINVAL);
+    assert_string_equal(options_error(set), "depth takes a number from 1 to 32768, not \"x\"");
+    assert_int_equal(o->io.depth, 16);
+    assert_int_equal(options_set(set, "depth", NULL), -EINVAL);
+    assert_int_equal(options_set(set, "--depth", "16"), -EINVAL);
+    assert_int_equal(options_set(set, "dept", "16"), -EINVAL);
+    assert_string_equal(options_error(set),
+                        "unknown option dept, did you mean depth? (see --help)");
+
+    /* Strings are copied. */
+    char root[] = "/";
+    assert_int_equal(options_set(set, "root", root), 0);
+    root[0] = 'x';
+    assert_string_equal(o->root, "/");
+}
+
+/* ---- precedence and the config file ---- */
+
+static void config_values(void **state)
+{
+    (void)state;
+    config("# comment\n\n  \t\ndepth = 8\ncq-depth=16# not a comment here\n");
+    renew();
+    assert_int_equal(READ("--config", config_path), -EINVAL);
+    config("# comment\n\n  \t\n \tdepth = 8 # eight\t\r\ncq-depth=16\n"
+           "pin = no\nno-direct = yes\nsqarray = yes\nmultishot =no\naccess-log = /a b#c\n"
+           "listen=127.0.0.1:1\nlisten=127.0.0.1:2\nbacklog = 3");
+    renew();
+    VALID("--config", config_path);
+    assert_int_equal(o->io.depth, 8);
+    assert_int_equal(o->io.cq_depth, 16);
+    assert_false(o->pin);
+    assert_int_equal(o->io.features,
+                     ALL_FEATURES & ~(1u << IO_DIRECT | 1u << IO_NO_SQARRAY | 1u << IO_MULTISHOT));
+    assert_string_equal(o->access_log, "/a b#c");
+    assert_int_equal(o->n_listen, 2);
+    addr_is(&o->listen[1], "127.0.0.1:2");
+    assert_int_equal(o->backlog, 3);
+}
+
+static void precedence(void **state)
+{
+    (void)state;
+    config("depth = 2\ncq-depth = 2\nlisten = 127.0.0.1:2\n");
+    assert_int_equal(options_set(set, "depth", "1"), 0);
+    assert_int_equal(options_set(set, "cq-depth", "1"), 0);
+    assert_int_equal(options_set(set, "buffers", "1"), 0);
+    assert_int_equal(options_set(set, "listen", "127.0.0.1:1"), 0);
+    assert_int_equal(o->n_listen, 1);
+    VALID("--depth=3", "--config", config_path);
+    assert_int_equal(o->io.depth, 3);
+    assert_int_equal(o->io.cq_depth, 2);
+    assert_int_equal(o->io.buffers, 1);
+    assert_int_equal(o->n_listen, 1);
+    addr_is(&o->listen[0], "127.0.0.1:2");
+
+    renew();
+    VALID("--listen=127.0.0.1:3", "--config", config_path, "--listen=127.0.0.1:4");
+    assert_int_equal(o->n_listen, 2);
+    addr_is(&o->listen[0], "127.0.0.1:3");
+    addr_is(&o->listen[1], "127.0.0.1:4");
+
+    /* The program may name the file; the command line may name another. */
+    renew();
+    assert_int_equal(options_set(set, "config", config_path), 0);
+    assert_int_equal(command(NULL), 0);
+    assert_int_equal(o->io.depth, 2);
+    renew();
+    assert_int_equal(options_set(set, "config", "/no/such/file"), 0);
+    VALID("--config", config_path);
+    assert_int_equal(o->io.depth, 2);
+}
+
+static void config_errors(void **state)
+{
+    (void)state;
+    config_wrong("\n#\ndepth = x\n", "3: depth takes a number from 1 to 32768, not \"x\"");
+    config_wrong("depth =\n", "1: depth takes a number from 1 to 32768, not \"\"");
+    config_wrong("depth\n", "1: takes lines of \"name = value\"");
+    config_wrong("= 3\n", "1: unknown option  (see --help)");
+    config_wrong("pin\n", "1: takes lines of \"name = value\"");
+    config_wrong("pin = true\n", "1: pin takes yes or no, not \"true\"");
+    config_wrong("--depth = 3\n", "1: unknown option --depth, did you mean depth? (see --help)");
+    config_wrong("depht = 3", "1: unknown option depht, did you mean depth? (see --help)");
+    config_wrong("help = yes\n", "1: help belongs on the command line");
+    config_wrong("config = x\n", "1: config belongs on the command line");
+    /* What the command line overrides is checked all the same. */
+    config("depth = x\n");
+    renew();
+    assert_int_equal(READ("--config", config_path, "--depth=4"), -EINVAL);
+
+    char line[5000];
+    memset(line, 'x', sizeof line - 1);
+    line[sizeof line - 1] = '\0';
+    config_wrong(line, "1: a line has at most 4094 bytes and no NUL");
+    write_bytes("depth = 1\ndepth = 2\0\n", 21);
+    renew();
+    assert_int_equal(READ("--config", config_path), -EINVAL);
+
+    WRONG("cannot read config file /no/such/file: No such file or directory",
+          "--config=/no/such/file");
+    WRONG("cannot read config file /: Is a directory", "--config=/");
+}
+
+/* ---- the program's own options ---- */
+
+static void own_options(void **state)
+{
+    (void)state;
+    const char *url = "?", *timing = "?", *unused = "?";
+    char name[] = "upstream";
+    assert_int_equal(options_add(set, name, "URL", "where to fetch", &url), 0);
+    name[0] = 'X';
+    assert_int_equal(options_add(set, "timing", NULL, "tell how long", &timing), 0);
+    assert_null(url);
+    assert_null(timing);
+    assert_int_equal(options_add(set, "upstream", "URL", "", &unused), -EEXIST);
+    assert_int_equal(options_add(set, "depth", "N", "", &unused), -EEXIST);
+    assert_int_equal(options_add(set, "no-pin", "N", "", &unused), -EEXIST);
+    static const char *const bad[] = {"", "-x", "--x", "a b", "A", "a=b", "a\n"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_int_equal(options_add(set, bad[i], "X", "", &unused), -EINVAL);
+    assert_string_equal(unused, "?");
+
+    char value[] = "--upstream=http://a/?b=c";
+    VALID(value, "--timing");
+    value[11] = 'X';
+    assert_string_equal(url, "http://a/?b=c");
+    assert_string_equal(timing, "yes");
+    VALID("--upstream", "second", "--no-timing");
+    assert_string_equal(url, "second");
+    assert_string_equal(timing, "no");
+    assert_int_equal(READ("--upstream"), -EINVAL);
+    assert_string_equal(options_error(set), "--upstream takes URL, and none is given");
+    assert_int_equal(READ("--upstrem=x"), -EINVAL);
+    assert_string_equal(options_error(set),
+                        "unknown option --upstrem, did you mean --upstream? (see --help)");
+
+    config("upstream = third # x\ntiming = yes\n");
+    VALID("--config", config_path);
+    assert_string_equal(url, "third");
+    assert_string_equal(timing, "yes");
+}
+
+static void own_options_are_bounded(void **state)
+{
+    (void)state;
+    const char *value;
+    int err = 0, n = 0;
+    for (; n < 1000 && err == 0; n++) {
+        char name[20];
+        snprintf(name, sizeof name, "own%d", n);
+        err = options_add(set, name, "X", "", &value);
+    }
+    assert_int_equal(err, -ENOMEM);
+    assert_true(n > 32);
+    VALID("--own0=x", "--depth=2");
+}
+
+/* ---- help ---- */
+
+static char *help_text(const char *program)
+{
+    char *text;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+    assert_non_null(f);
+    options_print_help(set, program, f);
+    assert_int_equal(fclose(f), 0);
+    return text;
+}
+
+static void help(void **state)
+{
+    (void)state;
+    const char *url;
+    assert_int_equal(options_add(set, "upstream-of-this-program", "SCHEME://HOST:PORT/PATH",
+                                 "where to fetch", &url), 0);
+    char *text = help_text("/usr/bin/torc-lab");
+    assert_ptr_equal(strstr(text, "Usage: torc-lab [OPTION]...\n"), text);
+    for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1)
+        assert_true(end - line <= 100 && (end == line || end[-1] != ' '));
+    static const char *const want[] = {
+        "\n  --listen ADDR:PORT ", "(default 127.0.0.1:8080)", "\n  --cores N|LIST ",
+        "\n  --[no-]pin ", "\n  --depth N ", "(default 512)", "\n  --[no-]defer-taskrun ",
+        "\n  --[no-]sqarray ", "\n  --max-body SIZE ", "(default 64m)", "\n  --idle-timeout TIME ",
+        "(default 60s)", "\n  --config FILE ", "\n  --check ", "\n  --version ", "\n  --help ",
+        "\nOptions of torc-lab\n", "\n  --upstream-of-this-program SCHEME://HOST:PORT/PATH\n",
+        " where to fetch\n",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+        if (!strstr(text, want[i])) fail_msg("the help lacks \"%s\"", want[i]);
+    }
+    for (unsigned f = 0; f < IO_FEATURES; f++) {
+        const char *name = io_feature_names[f];
+        char line[60];
+        snprintf(line, sizeof line, "\n  --[no-]%s ",
+                 name + (strncmp(name, "no-", 3) == 0 ? 3 : 0));
+        assert_non_null(strstr(text, line));
+    }
+    for (const struct io_engine *const *e = io_engines; *e; e++)
+        assert_non_null(strstr(text, (*e)->name));
+    free(text);
+
+    renew();
+    text = help_text("torc");
+    assert_null(strstr(text, "Options of"));
+    free(text);
+}
+
+/* Help and version are answered whatever else there is. */
+static void help_comes_first(void **state)
+{
+    (void)state;
+    VALID("--config=/no/such/file", "--depth=abc", "--help");
+    assert_true(o->help);
+    renew();
+    VALID("--version", "--root=/no/such/dir");
+    assert_true(o->version);
+    WRONG("unknown option --foo (see --help)", "--help", "--foo");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, before, after)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(sizes),
+        TEST(durations),
+        TEST(defaults),
+        TEST(every_value),
+        TEST(buffers_round_up),
+        TEST(last_one_wins),
+        TEST(flags),
+        TEST(features),
+        TEST(engine),
+        TEST(listens),
+        TEST(connections_follow_the_limit),
+        TEST(cores),
+        TEST(wrong_values),
+        TEST(unknown_options),
+        TEST(set_by_the_program),
+        TEST(config_values),
+        TEST(precedence),
+        TEST(config_errors),
+        TEST(own_options),
+        TEST(own_options_are_bounded),
+        TEST(help),
+        TEST(help_comes_first),
+    };
+    return cmocka_run_group_tests(tests, make_config, remove_config);
+}

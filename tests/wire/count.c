@@ -1,0 +1,36 @@
+/* Serves N requests for /plaintext on each of some keep-alive connections in memory, and nothing
+ * else: for callgrind, which counts the instructions (instructions.sh). */
+
+#include "rig.h"
+
+#include <stdio.h>
+
+enum { CONNS_MAX = 1024 };
+
+/* As wrk sends it. */
+static const slice request = SLICE("GET /plaintext HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n");
+
+int main(int argc, char **argv)
+{
+    uint64_t n, conns = 1;
+    if (argc < 2 || argc > 3 || !slice_u64(slice_str(argv[1]), &n) ||
+        (argc == 3 && !slice_u64(slice_str(argv[2]), &conns)) || conns > CONNS_MAX) {
+        fprintf(stderr, "usage: %s REQUESTS [CONNECTIONS]\n", argv[0]);
+        return 2;
+    }
+    static struct rig rig;
+    static struct mem_client *client[CONNS_MAX];
+    rig_open(&rig);
+    mem_configure(&rig.io, &(struct mem_config){.share = 1, .patience = NS_PER_S});
+    for (uint64_t i = 0; i < conns; i++) {
+        client[i] = mem_connect(&rig.io);
+        mem_repeat(client[i], request.ptr, request.len, n);
+        mem_push_end(client[i]);
+    }
+    while (!mem_run(&rig.io, 1u << 20)) continue;
+    uint64_t served = rig.core.stats.requests;
+    for (uint64_t i = 0; i < conns; i++) mem_free(&rig.io, client[i]);
+    rig_close(&rig);
+    printf("%llu requests served\n", (unsigned long long)served);
+    return served == n * conns ? 0 : 1;
+}

@@ -1,0 +1,55 @@
+#include "rig.h"
+
+#include "http/conn.h"
+#include "lab_routes.h"
+#include "serve/options.h"
+
+static void on_accept(struct io *io, struct io_op *op, int res, bool more)
+{
+    (void)op;
+    if (more) conn_open(&((struct rig *)io->user)->core, res);
+}
+
+static void on_turn_end(struct io *io)
+{
+    http_core_end_turn(&((struct rig *)io->user)->core, io->now);
+}
+
+void rig_open(struct rig *r)
+{
+    struct option_set *set = options_new();
+    ASSERT(set);
+    const struct options *o = options_get(set);
+    r->limits = o->limits;
+    r->limits.max_body = RIG_MAX_BODY;
+    r->limits.max_conns = 4096;
+    struct io_config config = o->io;
+    int err = io_open(&r->io, &mem_engine, &config);
+    ASSERT(err == 0);
+    options_free(set);
+    r->router = lab_routes();
+    http_core_init(&r->core, &r->io, &r->limits, r->router, 0);
+    r->io.user = r;
+    r->io.on_turn_end = on_turn_end;
+    r->accept = (struct io_accept){.op = {.fn = on_accept}};
+    io_accept_start(&r->io, &r->accept);
+}
+
+const char *rig_left_behind(const struct rig *r)
+{
+    const struct http_core *c = &r->core;
+    if (c->n_open || c->conns.out) return "a connection was left behind";
+    if (c->reqs.out) return "a request was left behind";
+    if (c->fibers.out) return "a fiber was left behind";
+    return c->small.out || c->large.out ? "output was left behind" : NULL;
+}
+
+void rig_close(struct rig *r)
+{
+    io_cancel(&r->io, &r->accept.op);
+    bool idle = mem_run(&r->io, 1000);
+    ASSERT(idle);
+    http_core_drain(&r->core);
+    io_close(&r->io);
+    router_free(r->router);
+}
