@@ -131,8 +131,8 @@ static uint64_t next_deadline(const struct conn *c)
     return c->read_deadline < c->write_deadline ? c->read_deadline : c->write_deadline;
 }
 
-/* A send may take long because the client is slow, which is no reason to give it up as long as bytes
- * are taken at all. Where the socket cannot be asked, those that it took from us must do. */
+/* A send may take long because the client is slow, which is no reason to give it up as long as it
+ * takes bytes at all. Where the socket cannot be asked, those that it took from us must do. */
 static void on_untaken(struct io *io, struct io_op *op, int res, bool more)
 {
     struct conn *c = container_of(container_of(op, struct io_call, op), struct conn, call);

@@ -43,8 +43,8 @@ struct conn {
     bool want_recv;       /* the recv stream is to run */
     struct conn_reader *reader; /* NULL or a fiber that waits for input */
     struct wait *writer;        /* NULL or a fiber that waits for output to leave */
-    int64_t given;        /* bytes given to the socket since it was last asked how many the client had
-                           * not taken, and that many */
+    int64_t given;        /* bytes that the client had not taken when the socket was last asked, and
+                           * those given to it since */
     struct io_call call;  /* that question; shutdown; close */
     char *peer;           /* the client's address, where core->want_peer; malloc'ed */
 };

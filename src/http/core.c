@@ -26,6 +26,7 @@ void http_core_init(struct http_core *c, struct io *io, const struct http_limits
 void http_core_drain(struct http_core *c)
 {
     ASSERT(c->n_open == 0 && list_empty(&c->open));
+    for (struct core_end *e = c->ends; e; e = e->next) e->fn(e);
     fiber_pool_drain(&c->fibers);
     slab_drain(&c->conns);
     slab_drain(&c->reqs);

@@ -78,7 +78,20 @@ struct http_core {
     uint64_t ended;          /* requests that ended in this turn, and the sum of their arrivals */
     uint64_t ended_arrivals;
     void *user; /* the worker's */
+    struct core_end *ends;   /* what is to be done on the core's thread at its end */
 };
+
+/* What keeps things on a core, open files for one, adds itself once to core->ends. */
+struct core_end {
+    struct core_end *next;
+    void (*fn)(struct core_end *e);
+};
+
+static inline void http_core_at_end(struct http_core *c, struct core_end *e)
+{
+    e->next = c->ends;
+    c->ends = e;
+}
 
 void http_core_init(struct http_core *c, struct io *io, const struct http_limits *limits,
                     const struct router *router, unsigned index);
@@ -100,7 +113,8 @@ static inline void http_core_end_turn(struct http_core *c, uint64_t now)
     c->ended = c->ended_arrivals = 0;
 }
 
-/* Asserts that every connection, request, chunk and fiber is home. */
+/* On the core's thread, once nothing is in flight: runs core->ends, and asserts that every connection,
+ * request, chunk and fiber is home. */
 void http_core_drain(struct http_core *c);
 
 void http_core_refresh_date(struct http_core *c);

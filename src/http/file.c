@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "http/file.h"
 
 #include "http/request.h"

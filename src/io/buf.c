@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "io/buf.h"
 
 #include "base/assert.h"

@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 /* epoll, edge-triggered. Every socket is registered once, for both directions, and never touched by
  * epoll_ctl again; a send is tried at once and waits for an edge only when the socket is full; a
  * short read ends the reading without another call to learn that nothing is left. */

@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "io/io.h"
 
 #include "io/engines.h"

@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "io/sock.h"
 
 #include "base/slice.h"

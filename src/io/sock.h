@@ -30,5 +30,6 @@ void sock_addr_format(const struct sock_addr *a, char out[SOCK_ADDR_TEXT]);
  * answer -EAGAIN on a non-blocking socket. */
 int sock_listen(struct sock_addr *addr, int backlog, bool blocking);
 
-/* Bytes given to the socket that its peer has not acknowledged (tcp(7), SIOCOUTQ), or negative errno. */
+/* Bytes given to the socket that its peer has not acknowledged (SIOCOUTQ, tcp(7)), or negative
+ * errno. */
 int sock_untaken(int fd);

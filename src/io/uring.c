@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 /* io_uring. A turn is one io_uring_enter: it submits what the last turn asked for, waits, and then
  * the completion queue is run. Operations are stated once, in prepare(). */
 
@@ -88,8 +87,8 @@ static void prepare_recv(struct uring *u, struct io_uring_sqe *sqe, struct io_so
 
 static void prepare_send(struct io_uring_sqe *sqe, struct io_send *s)
 {
-    /* Without MSG_WAITALL a send that the socket has no room for completes in parts, which shows how
-     * far it has come. */
+    /* Without MSG_WAITALL a send that the socket has no room for completes in parts, which shows
+     * how far it has come. */
     int flags = MSG_NOSIGNAL;
     if (s->at + 1 == s->count) {
         io_uring_prep_send(sqe, s->sock->fd, s->iov[s->at].iov_base, s->iov[s->at].iov_len, flags);

@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 /* Finds out what this kernel's io_uring can do, by trying and not by version, and sets a ring up. */
 
 #include "io/uring.h"

@@ -160,8 +160,8 @@ static int choose_engine(struct torc_server *s)
     return EXIT_ENGINE;
 }
 
-/* A table of direct descriptors is no larger than the descriptor limit, and who finds no place in it
- * is not left waiting but lost. */
+/* A table of direct descriptors is no larger than the descriptor limit, and who finds no place in
+ * it is not left waiting but lost. */
 static void fit_connections(struct torc_server *s)
 {
     struct options *o = s->options;
@@ -172,8 +172,8 @@ static void fit_connections(struct torc_server *s)
     uint64_t room = limit.rlim_cur > LISTEN_MAX ? limit.rlim_cur - LISTEN_MAX : 1;
     if (room < s->admin_limits.max_conns) s->admin_limits.max_conns = (uint32_t)room;
     if (room >= o->limits.max_conns) return;
-    log_line("--max-connections %u is more than the descriptor limit allows: %" PRIu64 " of a core are "
-             "taken at a time (raise it, ulimit -n)", o->limits.max_conns, room);
+    log_line("--max-connections %u is more than the descriptor limit allows, which is %" PRIu64
+             " (raise it, ulimit -n)", o->limits.max_conns, room);
     o->limits.max_conns = (uint32_t)room;
 }
 

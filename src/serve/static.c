@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "serve/static.h"
 
 #include "serve/static_find.h"
@@ -14,7 +13,6 @@
 
 struct static_root {
     int dirfd;
-    pthread_key_t at_end;
     uint32_t n_cores;
     struct static_core core[];
 };
@@ -24,7 +22,7 @@ struct static_root {
 static int init_cores(struct static_root *root, const struct options *options, uint32_t cores)
 {
     for (; root->n_cores < cores; root->n_cores++) {
-        int err = static_core_init(&root->core[root->n_cores], options, root->at_end);
+        int err = static_core_init(&root->core[root->n_cores], options);
         if (err < 0) return err;
     }
     return 0;
@@ -35,14 +33,13 @@ struct static_root *static_open(const char *dir, const struct options *options, 
     struct static_root *root = aligned_alloc(64, sizeof *root + cores * sizeof(struct static_core));
     if (!root) return NULL;
     *root = (struct static_root){.dirfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC)};
-    int err = root->dirfd < 0 ? errno : pthread_key_create(&root->at_end, static_core_end);
-    if (err) {
-        if (root->dirfd >= 0) close(root->dirfd);
+    if (root->dirfd < 0) {
+        int why = errno;
         free(root);
-        errno = err;
+        errno = why;
         return NULL;
     }
-    err = init_cores(root, options, cores);
+    int err = init_cores(root, options, cores);
     if (err < 0) {
         static_close(root);
         errno = -err;
@@ -54,7 +51,6 @@ struct static_root *static_open(const char *dir, const struct options *options, 
 void static_close(struct static_root *root)
 {
     for (uint32_t i = 0; i < root->n_cores; i++) static_core_free(&root->core[i]);
-    pthread_key_delete(root->at_end);
     close(root->dirfd);
     free(root);
 }

@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "serve/static_find.h"
 
 #include <errno.h>
@@ -17,18 +16,20 @@ static void expire(struct wheel_timer *t)
     wheel_set(&core->io->wheel, t, file_cache_expire(&core->cache, core->io->now));
 }
 
-int static_core_init(struct static_core *core, const struct options *options, pthread_key_t at_end)
+static void close_all(struct core_end *e)
+{
+    struct static_core *core = container_of(e, struct static_core, end);
+    wheel_clear(&core->io->wheel, &core->expiry);
+    file_cache_clear(&core->cache);
+}
+
+int static_core_init(struct static_core *core, const struct options *options)
 {
     uint64_t ttl = options->file_cache_ttl < NS_PER_S ? options->file_cache_ttl : NS_PER_S;
     core->io = NULL;
-    core->at_end = at_end;
+    core->end = (struct core_end){.fn = close_all};
     wheel_timer_init(&core->expiry, expire);
     return file_cache_init(&core->cache, options->file_cache, ttl);
-}
-
-void static_core_end(void *core)
-{
-    file_cache_clear(&((struct static_core *)core)->cache);
 }
 
 void static_core_free(struct static_core *core)
@@ -36,9 +37,11 @@ void static_core_free(struct static_core *core)
     file_cache_free(&core->cache);
 }
 
-static void keep(struct static_core *core, struct io *io, struct static_file *f, uint64_t seen)
+static void keep(struct static_core *core, struct http_core *http, struct static_file *f,
+                 uint64_t seen)
 {
-    if (!core->io && pthread_setspecific(core->at_end, core) != 0) return;
+    struct io *io = http->io;
+    if (!core->io) http_core_at_end(http, &core->end);
     core->io = io;
     file_cache_add(&core->cache, f, seen);
     if (core->cache.open && !wheel_is_armed(&core->expiry))
@@ -169,7 +172,7 @@ static int open_file(torc_req *rq, struct static_core *core, int dirfd, slice pa
     struct static_file *f = static_file_new(path, slice_of(name, len), source, n, time(NULL));
     if (!f) return 503;
     /* Cut short, the search for twins has seen none. */
-    if (!rq->scope.cancelled) keep(core, rq->core->io, f, seen);
+    if (!rq->scope.cancelled) keep(core, rq->core, f, seen);
     *file = f;
     return 0;
 }

@@ -5,25 +5,19 @@
 #include "serve/file_cache.h"
 #include "serve/options.h"
 
-#include <pthread.h>
-
 /* One core's; a cache line is never two cores'. A core may have a table of descriptors of its own,
- * so what its thread has opened only that thread can close: it does at its end, by a key's
- * destructor. */
+ * so what its thread has opened only that thread can close: it does at its end. */
 struct static_core {
     _Alignas(64) struct file_cache cache;
     struct wheel_timer expiry; /* armed while the cache holds anything */
     struct io *io;             /* of the core, once it has kept a file */
-    pthread_key_t at_end;
+    struct core_end end;
 };
 
-/* With what static_core_end is the destructor of. 0 or -ENOMEM. */
-int static_core_init(struct static_core *core, const struct options *options, pthread_key_t at_end);
+/* 0 or -ENOMEM. */
+int static_core_init(struct static_core *core, const struct options *options);
 
-/* On the core's thread, when its engine is gone. */
-void static_core_end(void *core);
-
-/* Frees what is left; asserts that static_core_end has run if it had to. */
+/* Frees what is left; asserts that the core has closed what it kept. */
 void static_core_free(struct static_core *core);
 
 /* The file for a decoded path below the directory `dirfd`; "" or a slash at the end mean index.html

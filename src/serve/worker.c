@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "serve/worker.h"
 
 #include "base/log.h"

@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "task/fiber.h"
 
 #include "base/assert.h"

@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "cases.h"
 #include "rig.h"
 

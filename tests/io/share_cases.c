@@ -1,6 +1,5 @@
 /* What sockets share: the turn, the buffers, the queues of the ring. */
 
-#define _GNU_SOURCE
 #include "cases.h"
 #include "rig.h"
 

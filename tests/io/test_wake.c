@@ -1,6 +1,5 @@
 /* io_wake, the one thing that other threads and signal handlers may do to an engine. */
 
-#define _GNU_SOURCE
 #include "rig.h"
 
 #include <signal.h>

@@ -1,5 +1,5 @@
-/* Each deadline ends what has stalled and nothing else. Only outcomes are asserted: what was answered
- * and counted, never when. */
+/* Each deadline ends what has stalled and nothing else. Only outcomes are asserted: what was
+ * answered and counted, never when. */
 
 #include "client.h"
 #include "files.h"
@@ -224,8 +224,8 @@ static void test_client_that_does_not_read(void **state)
     files_close(dir);
 }
 
-/* For several times the timeout the client takes so little that the server sees none of its sends end;
- * but it takes something, so it has not stalled. */
+/* For several times the timeout the client takes so little that the server sees none of its sends
+ * end; but it takes something, so it has not stalled. */
 static void test_slow_reader(void **state)
 {
     enum { SIZE = 16 << 20, STEP = 4096, SLOW_STEPS = 220 };
@@ -263,8 +263,8 @@ static void test_slow_handler(void **state)
     struct client c;
     struct reply r = {0};
     (void)state;
-    server_start(&s, "--write-timeout", "50ms", "--idle-timeout", "50ms", "--header-timeout", "50ms",
-                 "--body-timeout", "50ms");
+    server_start(&s, "--write-timeout", "50ms", "--idle-timeout", "50ms", "--header-timeout",
+                 "50ms", "--body-timeout", "50ms");
     client_open(&c, &s);
     client_ask(&c, "GET", "/delay/600", "");
     client_reply(&c, "GET", &r);
@@ -278,14 +278,10 @@ int main(int argc, char **argv)
 {
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_slow_head),
-        cmocka_unit_test(test_heads_in_pieces),
-        cmocka_unit_test(test_idle),
-        cmocka_unit_test(test_stalled_body),
-        cmocka_unit_test(test_slow_body),
-        cmocka_unit_test(test_client_that_does_not_read),
-        cmocka_unit_test(test_slow_reader),
-        cmocka_unit_test(test_slow_handler),
+        cmocka_unit_test(test_slow_head),   cmocka_unit_test(test_heads_in_pieces),
+        cmocka_unit_test(test_idle),        cmocka_unit_test(test_stalled_body),
+        cmocka_unit_test(test_slow_body),   cmocka_unit_test(test_client_that_does_not_read),
+        cmocka_unit_test(test_slow_reader), cmocka_unit_test(test_slow_handler),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

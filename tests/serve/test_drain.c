@@ -212,8 +212,8 @@ static void test_stop_while_starting(void **state)
     for (unsigned i = 0; i < 24; i++) {
         struct server s;
         struct server_how how = {.engine = server_engine};
-        const char *const options[] = {"--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--cores",
-                                       server_two_cores(), NULL};
+        const char *const options[] = {"--listen", "127.0.0.1:0",      "--admin", "127.0.0.1:0",
+                                       "--cores",  server_two_cores(), NULL};
         server_spawn(&s, &how, options);
         if (i == 23)
             server_await_ready(&s);

@@ -1,147 +1,17 @@
-/* Clients that reset, close and half-close their connections in every state, thousands of times and in
- * every configuration of the engine. Afterwards the server serves, nothing is left in progress, and
- * it drains: when it ends it asserts that every buffer and object is home, and the sanitizers look
- * for leaks. */
+/* Clients that reset, close and half-close their connections in every state, thousands of times and
+ * in every configuration of the engine. Afterwards the server serves, nothing is left in progress,
+ * and it drains: when it ends it asserts that every buffer and object is home, and the sanitizers
+ * look for leaks. */
 
-#include "client.h"
 #include "files.h"
 #include "stats.h"
+#include "visitor.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-enum { SLOTS = 16, FILE_SIZE = 300 * 1000, SPECS = 32 };
-
-/* ---- chance, the same in each run ---- */
-
-static uint64_t seed;
-
-static unsigned chance(unsigned n)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (unsigned)(seed >> 33) % n;
-}
-
-/* ---- what a client is at when its fault comes ---- */
-
-enum place {
-    BEFORE_ANY_BYTE,
-    IN_HEAD,
-    BEFORE_BODY,
-    IN_BODY,
-    IN_CHUNK,
-    IN_CONTINUE,     /* the server has been asked for 100 (Continue) */
-    IN_UNREAD_BODY,  /* which no handler wants */
-    READING_FILES,   /* several at the same time */
-    WAITING,         /* for an answer that takes its time */
-    WAITING_PIPED,   /* with more requests behind it */
-    SENDING,         /* the server is, and the client reads a part */
-    ECHOING,
-    AFTER_ANSWER,
-    LINGERING,       /* after an error, while the server waits for the client's end */
-    PLACES,
-};
-
-struct visitor {
-    struct client c;
-    enum place place;
-    bool open;
-    bool stays; /* asked for what takes long; else for what ends soon */
-};
-
-static struct client_how small_window = {.receive_buffer = 8192};
-
-/* Brings the client to its place, or, as nobody waits for the server here, on its way there. */
-static void go(struct visitor *v, const struct server *s, enum place place, bool stays)
-{
-    static const char pipeline[] = "GET /pipeline HTTP/1.1\r\nHost: a\r\n\r\n";
-    struct client *c = &v->c;
-    client_open_to(c, &s->addr, place == SENDING || place == ECHOING ? &small_window : NULL);
-    v->place = place;
-    v->stays = stays;
-    v->open = true;
-    if (chance(4) == 0 && place != BEFORE_ANY_BYTE) client_sendf(c, "%s", pipeline);
-    const char *delay = stays ? "/delay/60000" : "/delay/20";
-    switch (place) {
-    case BEFORE_ANY_BYTE: break;
-    case IN_HEAD: client_send(c, pipeline, 1 + chance(sizeof pipeline - 2)); break;
-    case BEFORE_BODY: client_ask(c, "POST", "/upload", "Content-Length: 100000\r\n"); break;
-    case IN_BODY:
-        client_ask(c, "POST", "/baseline11?a=1&b=2", "Content-Length: 1000\r\n");
-        client_sendf(c, "%0*d", 1 + (int)chance(900), 0);
-        break;
-    case IN_CHUNK:
-        client_ask(c, "POST", "/upload", "Transfer-Encoding: chunked\r\n");
-        client_sendf(c, "5\r\nabcde\r\n%x\r\n%0*d", 5000, 1 + (int)chance(4000), 0);
-        break;
-    case IN_CONTINUE:
-        client_ask(c, "POST", "/upload", "Content-Length: 10\r\nExpect: 100-continue\r\n");
-        break;
-    case IN_UNREAD_BODY:
-        client_ask(c, "POST", "/nothing", "Content-Length: 5000\r\n");
-        client_sendf(c, "%0*d", 1 + (int)chance(4000), 0);
-        break;
-    case READING_FILES: client_ask(c, "GET", "/file?n=5&mode=all", ""); break;
-    case WAITING: client_ask(c, "GET", delay, ""); break;
-    case WAITING_PIPED:
-        client_ask(c, "GET", delay, "");
-        for (unsigned n = chance(50); n > 0; n--) client_sendf(c, "%s", pipeline);
-        break;
-    case SENDING: client_ask(c, "GET", "/static/file", ""); break;
-    case ECHOING:
-        client_ask(c, "POST", "/echo", "Content-Length: 200000\r\n");
-        for (int n = 0; n < 5; n++) client_sendf(c, "%020000d", 0);
-        break;
-    case AFTER_ANSWER: client_ask(c, "GET", "/plaintext", ""); break;
-    case LINGERING: client_sendf(c, "BAD REQUEST\r\n\r\n%0*d", 1 + (int)chance(3000), 0); break;
-    case PLACES: break;
-    }
-}
-
-/* Reads all that still comes; true if the last answer is a whole one of 200. */
-static bool read_to_end(struct client *c)
-{
-    struct reply r = {0};
-    bool ok = false;
-    while (client_try_reply(c, "GET", &r)) ok = r.status == 200;
-    reply_free(&r);
-    return ok;
-}
-
-/* The client's end: by a reset, by closing, or by shutting its side and reading what comes. The server
- * cannot tell the last two apart, so it works on for who has closed; only a reset stops it at once. */
-static void leave(struct visitor *v, bool drains)
-{
-    if (!v->open) return;
-    v->open = false;
-    bool answers = !drains && (v->place == WAITING || v->place == WAITING_PIPED ||
-                               v->place == SENDING || v->place == AFTER_ANSWER ||
-                               v->place == READING_FILES);
-    switch (v->stays ? 0 : chance(3)) {
-    case 0: client_reset(&v->c); break;
-    case 1: client_close(&v->c); break;
-    default:
-        client_shut(&v->c);
-        bool ok = read_to_end(&v->c);
-        if (answers && !ok) print_error("place %d: no answer after a half-close\n", v->place);
-        if (answers) assert_true(ok);
-        client_close(&v->c);
-    }
-}
-
-/* Half of those who read do so before they go. */
-static void read_some(struct visitor *v)
-{
-    char bytes[5000];
-    if (!v->open || chance(2) == 0) return;
-    recv(v->c.fd, bytes, 1 + chance(sizeof bytes), MSG_DONTWAIT | MSG_PEEK);
-    if (v->stays) recv(v->c.fd, bytes, 1 + chance(sizeof bytes), MSG_DONTWAIT);
-}
+enum { SLOTS = 16, SPECS = 32 };
 
 static void check_rest(const struct server *s)
 {
@@ -163,8 +33,8 @@ static char *root;
 
 static void start_with(struct server *s, const char *const *more)
 {
-    const char *options[SERVER_ARGS] = {"--root",         root,  "--header-timeout", "1h",
-                                        "--body-timeout", "1h",  "--write-timeout",  "1h",
+    const char *options[SERVER_ARGS] = {"--root",         root, "--header-timeout", "1h",
+                                        "--body-timeout", "1h", "--write-timeout",  "1h",
                                         "--idle-timeout", "1h"};
     size_t n = 10;
     while (*more) options[n++] = *more++;
@@ -176,20 +46,20 @@ static void run_faults(const char *const *options, int times)
 {
     struct server s;
     static struct visitor v[SLOTS];
-    seed = 0x5eed5eed5eed5eed;
+    chance_seed(0x5eed5eed5eed5eed);
     start_with(&s, options);
     for (int i = 0; i < times; i++) {
         struct visitor *one = &v[chance(SLOTS)];
-        read_some(one);
-        leave(one, false);
-        go(one, &s, (enum place)chance(PLACES), chance(2));
+        visitor_read_some(one);
+        visitor_leave(one, false);
+        visitor_go(one, &s, (enum place)chance(PLACES), chance(2));
     }
-    for (int i = 0; i < SLOTS; i++) leave(&v[i], false);
+    for (int i = 0; i < SLOTS; i++) visitor_leave(&v[i], false);
     check_rest(&s);
     server_stop(&s);
 }
 
-#define faults(times, ...) run_faults((const char *const[]){__VA_ARGS__ __VA_OPT__(,) NULL}, times)
+#define faults(times, ...) run_faults((const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL}, times)
 
 static void test_faults(void **state)
 {
@@ -200,7 +70,7 @@ static void test_faults(void **state)
 static void test_faults_two_cores(void **state)
 {
     (void)state;
-    faults(1500, "--cores", "2");
+    faults(1500, "--cores", server_two_cores());
 }
 
 static void test_faults_one_buffer(void **state)
@@ -259,8 +129,9 @@ static void test_faults_without_each_feature(void **state)
     faults(250, "--no-defer-taskrun", "--no-coop-taskrun");
     faults(250, "--no-buf-ring", "--buffers", "1");
     faults(250, "--no-multishot", "--buffers", "1");
-    faults(250, "--no-direct", "--no-multishot", "--no-buf-ring", "--no-single-issuer", "--no-submit-all",
-           "--no-restrict", "--no-ring-fd", "--no-iowq-cap", "--sqarray", "--no-coop-taskrun");
+    faults(250, "--no-direct", "--no-multishot", "--no-buf-ring", "--no-single-issuer",
+           "--no-submit-all", "--no-restrict", "--no-ring-fd", "--no-iowq-cap", "--sqarray",
+           "--no-coop-taskrun");
 }
 
 static void test_faults_with_access_log(void **state)
@@ -271,14 +142,15 @@ static void test_faults_with_access_log(void **state)
 
 /* ---- nobody does anything ---- */
 
-/* Every client waits for the server or the server for it: the loop stands still but for its timers. */
+/* Every client waits for the server or the server for it: the loop stands still but for its timers.
+ */
 static void run_rest(const char *const *options)
 {
     struct server s;
     struct visitor v[PLACES];
-    seed = 1;
+    chance_seed(1);
     start_with(&s, options);
-    for (unsigned i = 0; i < PLACES; i++) go(&v[i], &s, (enum place)i, true);
+    for (unsigned i = 0; i < PLACES; i++) visitor_go(&v[i], &s, (enum place)i, true);
     stats_await(&s, "total.connections_accepted", PLACES);
     /* One that has shut its side while it waits, and one whose requests are held back. */
     struct client shut, held;
@@ -288,9 +160,9 @@ static void run_rest(const char *const *options)
     client_open(&held, &s);
     client_ask(&held, "GET", "/delay/60000", "");
     for (int i = 0; i < 20; i++) client_sendf(&held, "POST /%05000d HTTP/1.1\r\n\r\n", 0);
-    nanosleep(&(struct timespec){0, 300000000}, NULL);
+    sleep_ms(300);
     double before = stats_number(&s, "total.turns");
-    nanosleep(&(struct timespec){0, 500000000}, NULL);
+    sleep_ms(500);
     double turns = stats_number(&s, "total.turns") - before;
     if (turns > 100) print_error("%g turns\n", turns);
     assert_true(turns <= 100);
@@ -300,7 +172,7 @@ static void run_rest(const char *const *options)
     server_stop(&s);
 }
 
-#define rest(...) run_rest((const char *const[]){__VA_ARGS__ __VA_OPT__(,) NULL})
+#define rest(...) run_rest((const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
 
 static void test_rest(void **state)
 {
@@ -320,10 +192,10 @@ static void run_drain(const char *const *options)
     struct server s;
     static struct visitor v[SLOTS];
     start_with(&s, options);
-    for (int i = 0; i < SLOTS; i++) go(&v[i], &s, (enum place)chance(PLACES), chance(2));
+    for (int i = 0; i < SLOTS; i++) visitor_go(&v[i], &s, (enum place)chance(PLACES), chance(2));
     stats_await(&s, "total.connections_accepted", SLOTS);
     server_signal(&s, SIGTERM);
-    for (int i = 0; i < SLOTS; i++) leave(&v[i], true);
+    for (int i = 0; i < SLOTS; i++) visitor_leave(&v[i], true);
     assert_int_equal(server_wait(&s), 0);
     server_free(&s);
 }
@@ -331,11 +203,12 @@ static void run_drain(const char *const *options)
 static void test_faults_in_a_drain(void **state)
 {
     (void)state;
-    seed = 0xd7a1d7a1d7a1d7a1;
+    chance_seed(0xd7a1d7a1d7a1d7a1);
+    const char *cores = server_two_cores();
     for (int i = 0; i < 6; i++) {
         run_drain((const char *const[]){"--drain-timeout", "1h", NULL});
         run_drain((const char *const[]){"--drain-timeout", "1ms", NULL});
-        run_drain((const char *const[]){"--drain-timeout", "1h", "--cores", "2", NULL});
+        run_drain((const char *const[]){"--drain-timeout", "1h", "--cores", cores, NULL});
         run_drain((const char *const[]){"--drain-timeout", "1ms", "--buffers", "1", "--depth", "1",
                                         "--cq-depth", "1", NULL});
     }
@@ -345,7 +218,7 @@ static int set_up(void **state)
 {
     (void)state;
     root = files_open();
-    files_fill(root, "file", FILE_SIZE);
+    files_fill(root, "file", VISITOR_FILE);
     return 0;
 }
 

@@ -1,5 +1,5 @@
-/* From the command line to the ready line or the exit status: options, the config file, engines that
- * are refused, and the access log. */
+/* From the command line to the ready line or the exit status: options, the config file, engines
+ * that are refused, and the access log. */
 
 #include "client.h"
 #include "files.h"
@@ -100,12 +100,14 @@ static void test_check(void **state)
     struct server s;
     struct server_how how = {.engine = server_engine};
     (void)state;
-    assert_int_equal(server_run(&s, &how, (const char *const[]){"--check", "--depth", "8", NULL}), 0);
+    assert_int_equal(server_run(&s, &how, (const char *const[]){"--check", "--depth", "8", NULL}),
+                     0);
     assert_non_null(strstr(server_log(&s), server_engine));
     assert_null(strstr(server_log(&s), "ready"));
     assert_int_equal(lines(server_log(&s)), 1);
     server_free(&s);
-    assert_int_equal(server_run(&s, &how, (const char *const[]){"--check", "--depth", "0", NULL}), 2);
+    assert_int_equal(server_run(&s, &how, (const char *const[]){"--check", "--depth", "0", NULL}),
+                     2);
     server_free(&s);
 }
 
@@ -197,7 +199,8 @@ static void test_log_that_cannot_be_opened(void **state)
     struct server s;
     struct server_how how = {.engine = server_engine};
     (void)state;
-    const char *const options[] = {"--listen", "127.0.0.1:0", "--access-log", "/does/not/exist", NULL};
+    const char *const options[] = {"--listen", "127.0.0.1:0", "--access-log", "/does/not/exist",
+                                   NULL};
     assert_int_equal(server_run(&s, &how, options), 1);
     assert_int_equal(lines(server_log(&s)), 1);
     assert_non_null(strstr(server_log(&s), "/does/not/exist"));

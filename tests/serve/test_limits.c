@@ -67,6 +67,31 @@ static void test_max_connections_of_two_listeners(void **state)
     crowd("1", true, 4);
 }
 
+/* Told to end while one has the only place, and others are at the door of either listener. */
+static void test_drain_at_max_connections(void **state)
+{
+    enum { N = 10 };
+    struct server s;
+    struct client c[N];
+    char text[64];
+    (void)state;
+    server_start(&s, "--max-connections", "1", "--listen", "127.0.0.1:0", "--listen",
+                 "127.0.0.2:0");
+    struct server_addr other;
+    assert_int_equal(
+        sscanf(strstr(server_log(&s), "torc: also "), "torc: also http://%63[^\n]", text), 1);
+    server_addr_parse(text, &other);
+    server_signal(&s, SIGSTOP);
+    for (int i = 0; i < N; i++) client_open_to(&c[i], i % 2 ? &other : &s.addr, NULL);
+    server_signal(&s, SIGCONT);
+    stats_await(&s, "total.connections_accepted", 1);
+    server_stop(&s);
+    for (int i = 0; i < N; i++) {
+        client_await_close(&c[i]);
+        client_close(&c[i]);
+    }
+}
+
 static void test_max_connections_of_two_cores(void **state)
 {
     (void)state;
@@ -198,7 +223,7 @@ static void test_request_memory(void **state)
         for (size_t n = 4000; n <= 400000; n *= 10) {
             client_open(&c, &s);
             client_ask(&c, "POST", "/baseline11?a=1&b=2",
-                       chunked ? "Transfer-Encoding: chunked\r\n"
+                       chunked      ? "Transfer-Encoding: chunked\r\n"
                        : n == 4000  ? "Content-Length: 4000\r\n"
                        : n == 40000 ? "Content-Length: 40000\r\n"
                                     : "Content-Length: 400000\r\n");
@@ -224,8 +249,8 @@ static void test_request_memory(void **state)
     server_stop(&s);
 }
 
-/* The smallest stacks there are, and every handler on many of them, as no two begin at the same line
- * of the cache. */
+/* The smallest stacks there are, and every handler on many of them, as no two begin at the same
+ * line of the cache. */
 static void test_small_stacks(void **state)
 {
     enum { N = 64, SIZE = 20000 };
@@ -275,6 +300,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_max_connections),
         cmocka_unit_test(test_max_connections_of_two_listeners),
         cmocka_unit_test(test_max_connections_of_two_cores),
+        cmocka_unit_test(test_drain_at_max_connections),
         cmocka_unit_test(test_connections_come_and_go),
         cmocka_unit_test(test_max_requests),
         cmocka_unit_test(test_max_body),

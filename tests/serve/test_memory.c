@@ -1,5 +1,5 @@
-/* Clients that send without reading, or read slowly: they are held back, and the server's memory does
- * not grow with what they send or ask for. */
+/* Clients that send without reading, or read slowly: they are held back, and the server's memory
+ * does not grow with what they send or ask for. */
 
 #include "client.h"
 #include "files.h"
@@ -11,9 +11,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* What memory may grow by where it is bounded: buffers, stacks, and what the sanitizers keep of freed
- * memory (see small_quarantine). Each test here would make it grow by several times as much if
- * anything was kept that should not be. */
+/* What memory may grow by where it is bounded: buffers, stacks, and what the sanitizers keep of
+ * freed memory (see small_quarantine). Each test here would make it grow by several times as much
+ * if anything was kept that should not be. */
 enum { GROWTH = 48 << 20 };
 
 /* Of the address sanitizer, which else holds 256 MiB of freed memory. */
@@ -28,7 +28,7 @@ static void small_quarantine(void *arg)
 
 #define start_lean(s, ...)                                                                         \
     server_start_prepared(s, small_quarantine, NULL,                                               \
-                          (const char *const[]){__VA_ARGS__ __VA_OPT__(,) NULL})
+                          (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
 
 /* Sends as much as the other side takes without being read from; true once all is sent. */
 static bool send_some(struct client *c, const char *data, size_t n, size_t *at)
@@ -61,7 +61,8 @@ static void join(pid_t pid)
     assert_int_equal(status, 0);
 }
 
-/* Request i is for the sum of i and 0; every tenth for a file, so that the answers come to 160 MiB. */
+/* Request i is for the sum of i and 0; every tenth for a file, so that the answers come to 160 MiB.
+ */
 static void test_pipeline_without_reading(void **state)
 {
     enum { N = 100000, FILE_SIZE = 16384, EACH = 64 };
@@ -204,8 +205,7 @@ static void test_echo_back_pressure(void **state)
     client_get(&c, "/plaintext", 200, &r);
     size_t before = server_memory(&s);
     client_sendf(&c, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", SIZE);
-    for (int i = 0; i < 50; i++, sleep_ms(10))
-        assert_false(send_some(&c, data, SIZE, &at));
+    for (int i = 0; i < 50; i++, sleep_ms(10)) assert_false(send_some(&c, data, SIZE, &at));
     stats_settled(&s, "total.body_bytes_received");
     size_t grown = server_memory(&s) > before ? server_memory(&s) - before : 0;
     assert_true(grown < GROWTH / 2);

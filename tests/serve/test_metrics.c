@@ -50,7 +50,8 @@ static size_t n_families;
 static struct family *family(const char *name, size_t n)
 {
     for (size_t i = 0; i < n_families; i++)
-        if (strlen(families[i].name) == n && memcmp(families[i].name, name, n) == 0) return &families[i];
+        if (strlen(families[i].name) == n && memcmp(families[i].name, name, n) == 0)
+            return &families[i];
     assert_true(n_families < 128 && n < 64);
     struct family *f = &families[n_families++];
     *f = (struct family){0};
@@ -112,7 +113,8 @@ static void test_metrics(void **state)
     struct family *current = NULL;
     (void)state;
     char *dir = files_open(), *log = files_path(dir, "log");
-    server_start(&s, "--cores", "2", "--access-log", log);
+    const char *cores = server_two_cores();
+    server_start(&s, "--cores", cores, "--access-log", log);
     for (int i = 0; i < 10; i++) client_fetch(&s.addr, "/plaintext", &r);
     stats_await(&s, "total.requests", 10);
     client_fetch(&s.admin, "/metrics", &r);
@@ -134,12 +136,12 @@ static void test_metrics(void **state)
         assert_int_equal(total, f->counter);
         assert_true(f->samples > 0);
     }
-    assert_true(sample(r.body, "torc_requests_total{core=\"0\"}") +
-                    sample(r.body, "torc_requests_total{core=\"1\"}") ==
-                10);
+    double requests = sample(r.body, "torc_requests_total{core=\"0\"}");
+    if (cores[0] == '2') requests += sample(r.body, "torc_requests_total{core=\"1\"}");
+    assert_true(requests == 10);
     assert_true(sample(r.body, "torc_access_log_dropped_total{core=\"0\"}") == 0);
     char info[256];
-    snprintf(info, sizeof info, "engine=\"%s\",cores=\"2\"", server_engine);
+    snprintf(info, sizeof info, "engine=\"%s\",cores=\"%s\"", server_engine, cores);
     assert_non_null(strstr(r.body, info));
     reply_free(&r);
     server_stop(&s);

@@ -1,5 +1,5 @@
-/* Two cores under load while the admin side reads their counters, then a drain in the middle of it: for
- * the thread sanitizer, whose word the exit status is. */
+/* Two cores under load while the admin side reads their counters, then a drain in the middle of it:
+ * for the thread sanitizer, whose word the exit status is. */
 
 #include "client.h"
 #include "files.h"
@@ -18,7 +18,9 @@ static void ask(struct client *c, unsigned what)
     case 1: client_ask(c, "GET", "/static/file", ""); break;
     case 2: client_ask(c, "GET", "/delay/1", ""); break;
     case 3: client_ask(c, "GET", "/file?n=4&mode=all", ""); break;
-    case 4: client_sendf(c, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"); break;
+    case 4:
+        client_sendf(c, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
+        break;
     default: client_ask(c, "GET", "/nothing", "");
     }
 }
@@ -74,9 +76,10 @@ static void test_two_cores(void **state)
     (void)state;
     char *dir = files_open(), *log = files_path(dir, "log");
     files_fill(dir, "file", 100 * 1000);
-    load((const char *const[]){"--cores", "2", "--root", dir, "--drain-timeout", "5s", NULL});
-    load((const char *const[]){"--cores", "2", "--root", dir, "--access-log", log, "--buffers", "4",
-                               "--drain-timeout", "1ms", NULL});
+    const char *cores = server_two_cores();
+    load((const char *const[]){"--cores", cores, "--root", dir, "--drain-timeout", "5s", NULL});
+    load((const char *const[]){"--cores", cores, "--root", dir, "--access-log", log, "--buffers",
+                               "4", "--drain-timeout", "1ms", NULL});
     free(log);
     files_close(dir);
 }

@@ -191,7 +191,8 @@ void client_await_close(struct client *c)
 
 /* ---- a response ---- */
 
-/* Bytes up to and with the first `mark`, at least from `from` on; 0 where the stream ends before. */
+/* Bytes up to and with the first `mark`, at least from `from` on; 0 where the stream ends before.
+ */
 static size_t find(struct client *c, const char *mark)
 {
     size_t len = strlen(mark), from = 0;
@@ -224,7 +225,8 @@ static void check_head(const char *head)
     for (const char *line = head, *end; *line; line = end + 2) {
         end = strstr(line, "\r\n");
         assert_non_null(end);
-        for (const char *c = line; c < end; c++) assert_true((unsigned char)*c >= ' ' || *c == '\t');
+        for (const char *c = line; c < end; c++)
+            assert_true((unsigned char)*c >= ' ' || *c == '\t');
         if (line != head && end != line) {
             const char *colon = memchr(line, ':', (size_t)(end - line));
             assert_non_null(colon);
@@ -264,7 +266,8 @@ static bool read_body(struct client *c, const char *method, struct reply *r)
 {
     char *length = reply_field(r, "Content-Length"), *coding = reply_field(r, "Transfer-Encoding");
     char *connection = reply_field(r, "Connection");
-    bool none = strcmp(method, "HEAD") == 0 || r->status < 200 || r->status == 204 || r->status == 304;
+    bool none =
+        strcmp(method, "HEAD") == 0 || r->status < 200 || r->status == 204 || r->status == 304;
     bool whole = true;
     r->closes = connection && strcasecmp(connection, "close") == 0;
     r->chunked = coding != NULL;
@@ -308,7 +311,8 @@ bool client_try_reply(struct client *c, const char *method, struct reply *r)
 void client_reply(struct client *c, const char *method, struct reply *r)
 {
     bool whole = client_try_reply(c, method, r);
-    if (!whole) print_error("incomplete response: %s%.*s\n", r->head ? r->head : "", (int)c->len, c->buf);
+    if (!whole)
+        print_error("incomplete response: %s%.*s\n", r->head ? r->head : "", (int)c->len, c->buf);
     assert_true(whole);
 }
 

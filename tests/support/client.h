@@ -21,7 +21,7 @@ struct client_how {
     int receive_buffer; /* SO_RCVBUF, or 0 for the system's */
 };
 
-/* One response. Freed by reply_free, which also readies it for use again; zero it before the first. */
+/* One response. Freed by reply_free, which also readies it for use again; zero it before that. */
 struct reply {
     int status;
     char *head; /* status line and fields, with their line ends; ends with NUL */
@@ -60,7 +60,7 @@ bool client_try_send(struct client *c, const void *data, size_t n);
 /* "METHOD PATH HTTP/1.1" with Host and these further lines ("" or "Name: value\r\n" each). */
 void client_ask(struct client *c, const char *method, const char *path, const char *fields);
 
-/* Reads one response, 1xx included, to the request method `method`; asserts that it is whole and well
+/* Reads one response, 1xx included, to a request of that method; asserts that it is whole and well
  * formed. */
 void client_reply(struct client *c, const char *method, struct reply *r);
 

@@ -6,8 +6,8 @@
 /* One value and white space around it, as RFC 8259 has it. */
 bool json_valid(const char *text);
 
-/* Where the value at a path such as "total.requests" or "per_core.0.core" begins, in valid JSON; NULL
- * where there is none. An empty path is the whole. */
+/* Where the value at a path such as "total.requests" or "per_core.0.core" begins, in valid JSON;
+ * NULL where there is none. An empty path is the whole. */
 const char *json_at(const char *text, const char *path);
 
 /* The number there; asserts that there is one. */

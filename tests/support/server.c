@@ -49,8 +49,8 @@ static void end_left(void)
     for (int i = 0; i < LEFT_MAX; i++) {
         if (!left[i].pid) continue;
         ssize_t n = pread(left[i].log, text, sizeof text - 1, 0);
-        fprintf(stderr, "left by a failed test, server %d:\n%.*s", (int)left[i].pid, (int)(n > 0 ? n : 0),
-                text);
+        fprintf(stderr, "left by a failed test, server %d:\n%.*s", (int)left[i].pid,
+                (int)(n > 0 ? n : 0), text);
         kill(left[i].pid, SIGKILL);
         waitpid(left[i].pid, NULL, 0);
     }

@@ -1,5 +1,6 @@
 #pragma once
-/* A server process for black-box tests: started with options, ended with a bound, its messages kept.
+/* A server process for black-box tests: started with options, ended in bounded time, what it says
+ * kept.
  * Everything here asserts with cmocka; whoever starts a server stops it. */
 
 #include <setjmp.h>
@@ -21,9 +22,9 @@ enum {
 extern const char *server_program;
 extern const char *server_engine;
 
-/* argv: the program to be started, the engine it is to be given, and maybe a pattern of the names of
- * tests to run. Exits with 2 on anything else and with 77, which skips, where the kernel refuses the
- * engine. Raises the descriptor limit. */
+/* argv: the program to be started, the engine it is to be given, and maybe a pattern of the names
+ * of tests to run. Exits with 2 on anything else and with 77, which skips, where the kernel refuses
+ * the engine. Raises the descriptor limit. */
 void server_choose(int argc, char **argv);
 
 /* "2" where this process may use two CPUs; else "1", said in a message. */
@@ -62,7 +63,8 @@ void server_await_ready(struct server *s);
 /* The usual start: the chosen engine, one core, 127.0.0.1 and an admin listener, both at a port of
  * the kernel's choice, unless the options say otherwise (later ones win, but for --listen). */
 void server_start_list(struct server *s, const char *const *options);
-#define server_start(s, ...) server_start_list(s, (const char *const[]){__VA_ARGS__ __VA_OPT__(,) NULL})
+#define server_start(s, ...)                                                                       \
+    server_start_list(s, (const char *const[]){__VA_ARGS__ __VA_OPT__(,) NULL})
 
 /* The same, with `prepare` run in the child. */
 void server_start_prepared(struct server *s, void (*prepare)(void *arg), void *arg,
@@ -95,6 +97,6 @@ size_t server_memory(const struct server *s);
 /* Parses ADDR:PORT as the server prints it. */
 void server_addr_parse(const char *text, struct server_addr *out);
 
-/* Runs the program to its end with just these options: its exit status; what it wrote is in s, which
- * is to be freed. */
+/* Runs the program to its end with just these options: its exit status; what it wrote is in s,
+ * which is to be freed. */
 int server_run(struct server *s, const struct server_how *how, const char *const *options);

@@ -1,0 +1,215 @@
+#include "http/h1_response.h"
+
+#include "base/log.h"
+#include "http/conn.h"
+#include "http/status.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+enum {
+    HEAD_ROOM = 512,         /* of a response head, without its fields and type */
+    PIECE = 64 * 1024,       /* of a body that is written or read from a file */
+    CHUNK_ROOM = 2 + 16 + 2, /* around one chunk: its size and two line ends */
+};
+
+/* ---- response head ---- */
+
+static char *put(char *p, const char *s, size_t n)
+{
+    memcpy(p, s, n);
+    return p + n;
+}
+
+#define PUT(p, literal) put(p, literal, sizeof(literal) - 1)
+
+static char *put_u64(char *p, uint64_t v)
+{
+    char digits[20];
+    size_t n = 0;
+    if (LIKELY(v < 100)) {
+        p[0] = (char)('0' + v / 10);
+        p[v >= 10] = (char)('0' + v % 10);
+        return p + 1 + (v >= 10);
+    }
+    do digits[sizeof digits - ++n] = (char)('0' + v % 10);
+    while (v /= 10);
+    return put(p, digits + sizeof digits - n, n);
+}
+
+static char *put_status(char *p, int status)
+{
+    slice line = http_status_line(status);
+    if (line.len) return put(p, line.ptr, line.len);
+    p = PUT(p, "HTTP/1.1 ");
+    p = put_u64(p, (uint64_t)status);
+    return PUT(p, " Unknown\r\n");
+}
+
+/* How the end of the body is told: by its length, by chunks, or by closing (RFC 9112, 6.3). */
+static char *put_framing(char *p, struct torc_req *rq)
+{
+    const struct response *r = &rq->response;
+    if (r->status == 204 || r->status == 304) return p;
+    if (r->length >= 0) {
+        p = PUT(p, "Content-Length: ");
+        p = put_u64(p, (uint64_t)r->length);
+        return PUT(p, "\r\n");
+    }
+    if (rq->parser.minor > 0) return PUT(p, "Transfer-Encoding: chunked\r\n");
+    rq->keep_alive = false;
+    return p;
+}
+
+static bool is_chunked(const struct torc_req *rq)
+{
+    return rq->response.length < 0 && rq->parser.minor > 0;
+}
+
+static char *put_head(char *p, struct torc_req *rq)
+{
+    const struct response *r = &rq->response;
+    const char *head = http_core_head(rq->core);
+    if (LIKELY(r->status == 200)) {
+        p = put(p, head, HEAD_OK_LEN + HEAD_DATE_LEN + HEAD_TYPE_LEN);
+    } else {
+        p = put_status(p, r->status);
+        p = put(p, head + HEAD_OK_LEN, HEAD_DATE_LEN + HEAD_TYPE_LEN);
+    }
+    if (r->type.ptr) {
+        p = slice_copy(p, r->type.ptr, r->type.len);
+        p = PUT(p, "\r\n");
+    } else {
+        p -= HEAD_TYPE_LEN;
+    }
+    p = put_framing(p, rq);
+    if (r->fields_len) p = put(p, r->fields, r->fields_len);
+    if (rq->core->draining) rq->keep_alive = false;
+    if (!rq->keep_alive)
+        p = PUT(p, "Connection: close\r\n");
+    else if (rq->parser.minor == 0)
+        p = PUT(p, "Connection: keep-alive\r\n");
+    return PUT(p, "\r\n");
+}
+
+int h1_respond(struct torc_req *rq, slice body)
+{
+    struct conn *c = rq->conn;
+    if (rq->scope.cancelled) return rq->scope.cancelled;
+    size_t head = HEAD_ROOM + rq->response.type.len + rq->response.fields_len;
+    if (!response_has_body(rq)) body.len = 0;
+    bool whole = head + body.len <= (size_t)OUT_LARGE_CAP;
+    /* Whether the client sends a body that it was not asked for is its choice, once it has the answer;
+     * it must not be taken for a request. */
+    if (rq->expect_continue && rq->parser.state == PARSE_BODY && !rq->parser.data_bytes)
+        rq->keep_alive = false;
+    char *start = out_reserve(&c->out, c->core, whole ? head + body.len : head);
+    if (!start) return -ENOMEM;
+    char *p = put_head(start, rq);
+    if (whole) p = slice_copy(p, body.ptr, body.len);
+    out_commit(&c->out, (size_t)(p - start));
+    if (!whole && out_append(&c->out, c->core, body.ptr, body.len) < 0) {
+        conn_abort(c, -ENOMEM); /* the head has promised what cannot be kept */
+        return -ENOMEM;
+    }
+    conn_touch(c);
+    return 0;
+}
+
+/* ---- response body ---- */
+
+static void writer_cancel(struct wait *w)
+{
+    struct torc_req *rq = container_of(w->scope, struct torc_req, scope);
+    rq->conn->writer = NULL;
+    wait_wake(w, w->scope->cancelled);
+}
+
+/* Has the output sent, and waits while there is more of it than a slow client should pin. */
+static int let_leave(struct torc_req *rq)
+{
+    struct conn *c = rq->conn;
+    conn_touch(c);
+    if (rq->scope.cancelled) return rq->scope.cancelled; /* meanwhile; nothing would end the wait */
+    if (c->out.bytes < c->core->limits->write_buffer) return 0;
+    if (c->writer) return -EBUSY;
+    struct wait w;
+    c->writer = &w;
+    return wait_park(&rq->scope, &w, writer_cancel);
+}
+
+int h1_write(struct torc_req *rq, const void *data, size_t size)
+{
+    struct conn *c = rq->conn;
+    bool chunked = is_chunked(rq);
+    for (const char *at = data; size > 0;) {
+        size_t part = size < PIECE ? size : PIECE;
+        char line[CHUNK_ROOM];
+        if (rq->scope.cancelled) return rq->scope.cancelled;
+        int n = chunked ? snprintf(line, sizeof line, "%zx\r\n", part) : 0;
+        if ((chunked && out_append(&c->out, c->core, line, (size_t)n) < 0) ||
+            out_append(&c->out, c->core, at, part) < 0 ||
+            (chunked && out_append(&c->out, c->core, "\r\n", 2) < 0)) {
+            conn_abort(c, -ENOMEM);
+            return -ENOMEM;
+        }
+        at += part;
+        size -= part;
+        int err = let_leave(rq);
+        if (err < 0) return err;
+    }
+    return 0;
+}
+
+/* The kernel writes to the room at the end of the output, so that the bytes are copied just once.
+ * While the first piece is read, the head waits for it, and they leave in one send; while a later
+ * one is read, those before it are on their way. */
+static int read_piece(struct torc_req *rq, int fd, uint64_t offset, size_t part)
+{
+    struct conn *c = rq->conn;
+    char *room = out_reserve(&c->out, c->core, part);
+    if (!room) return -ENOMEM;
+    struct io_call call = {.read = {fd, room, (uint32_t)part, offset}};
+    out_pin(&c->out);
+    int n = scope_call(&rq->scope, &call, IO_READ);
+    if (n > 0) out_commit(&c->out, (size_t)n);
+    out_unpin(&c->out);
+    return n;
+}
+
+int h1_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
+{
+    struct conn *c = rq->conn;
+    for (c->corked = true; size > 0;) {
+        int n = read_piece(rq, fd, offset, size < PIECE ? (size_t)size : PIECE);
+        c->corked = false;
+        if (n <= 0) {
+            if (n == 0) log_line("a file became shorter while it was sent; connection closed");
+            conn_abort(c, -EIO);
+            return n == 0 ? -EIO : n;
+        }
+        offset += (uint64_t)n;
+        size -= (uint64_t)n;
+        int err = let_leave(rq);
+        if (err < 0) return err;
+    }
+    return 0;
+}
+
+int h1_end(struct torc_req *rq)
+{
+    struct conn *c = rq->conn;
+    const struct response *r = &rq->response;
+    if (rq->scope.cancelled) return rq->scope.cancelled;
+    if (response_has_body(rq) && r->length >= 0 && r->written < (uint64_t)r->length) {
+        /* The client must see that the body is not whole: only the end of the stream can tell. */
+        log_line("a handler wrote less than it announced; connection closed");
+        rq->keep_alive = false;
+    } else if (response_has_body(rq) && is_chunked(rq) &&
+               out_append(&c->out, c->core, "0\r\n\r\n", 5) < 0) {
+        conn_abort(c, -ENOMEM);
+        return -ENOMEM;
+    }
+    conn_touch(c);
+    return 0;
+}
