@@ -1,8 +1,24 @@
 #include "base/log.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <sys/uio.h>
 #include <unistd.h>
+
+/* A core must not stand still because a pipe is full: RWF_NOWAIT (pipes since Linux 5.x), or, where the
+ * kind of file has no such thing, a look beforehand. */
+static void write_now(const char *line, size_t len)
+{
+    struct iovec v = {(void *)(uintptr_t)line, len};
+    if (pwritev2(STDERR_FILENO, &v, 1, -1, RWF_NOWAIT) >= 0 || errno == EAGAIN) return;
+    struct pollfd p = {STDERR_FILENO, POLLOUT, 0};
+    if (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT)) return;
+    ssize_t written = write(STDERR_FILENO, line, len);
+    (void)written;
+}
 
 void log_line(const char *format, ...)
 {
@@ -15,7 +31,5 @@ void log_line(const char *format, ...)
     size_t len = (size_t)(n + (m < 0 ? 0 : m));
     if (len > sizeof line - 2) len = sizeof line - 2;
     line[len++] = '\n';
-    /* One write, so that lines of several threads do not mix. */
-    ssize_t written = write(STDERR_FILENO, line, len);
-    (void)written;
+    write_now(line, len); /* in one piece, so that lines of several threads do not mix */
 }

@@ -8,6 +8,8 @@
 
 enum { LINGER_SECONDS = 2 };
 
+#define DRAIN_PATIENCE (NS_PER_S / 2)
+
 /* ---- input ---- */
 
 /* Keeps c->in, and `more` behind it, beyond the lease of its buffer; false without memory. */
@@ -305,7 +307,16 @@ void conn_open(struct http_core *core, int fd)
 
 static void drain(struct conn *c)
 {
-    if (c->state != CONN_OPEN || c->rq || c->in.len) return;
+    if (c->state != CONN_OPEN) return;
+    /* A head that is not complete, or a body that nobody wants, is no request to wait for; but the
+     * rest may be on its way. */
+    if (c->discarding || (c->rq && c->rq->parser.state == PARSE_HEAD)) {
+        uint64_t soon = c->core->io->now + DRAIN_PATIENCE;
+        if (c->read_deadline > soon) c->read_deadline = soon;
+        conn_touch(c);
+        return;
+    }
+    if (c->rq || c->in.len) return;
     if (c->out.bytes)
         c->last = true; /* it ends when that has left */
     else

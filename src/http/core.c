@@ -34,6 +34,13 @@ void http_core_drain(struct http_core *c)
     slab_drain(&c->large);
 }
 
+bool http_core_may_warn(struct http_core *c)
+{
+    if (c->warned && c->io->now - c->warned < 10 * NS_PER_S) return false;
+    c->warned = c->io->now;
+    return true;
+}
+
 void http_core_refresh_date(struct http_core *c)
 {
     struct timespec wall;

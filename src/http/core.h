@@ -79,6 +79,7 @@ struct http_core {
     uint64_t ended_arrivals;
     void *user; /* the worker's */
     struct core_end *ends;   /* what is to be done on the core's thread at its end */
+    uint64_t warned;         /* io time of the last warning that clients can bring about */
 };
 
 /* What keeps things on a core, open files for one, adds itself once to core->ends. */
@@ -95,6 +96,9 @@ static inline void http_core_at_end(struct http_core *c, struct core_end *e)
 
 void http_core_init(struct http_core *c, struct io *io, const struct http_limits *limits,
                     const struct router *router, unsigned index);
+
+/* Whether such a warning may be written now: one in ten seconds, so that nobody floods the log. */
+bool http_core_may_warn(struct http_core *c);
 
 /* A request counts as in progress up to the end of the turn that answers it, when its bytes leave. */
 static inline void http_core_count_end(struct http_core *c, uint64_t arrived)

@@ -184,7 +184,8 @@ int h1_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
         int n = read_piece(rq, fd, offset, size < PIECE ? (size_t)size : PIECE);
         c->corked = false;
         if (n <= 0) {
-            if (n == 0) log_line("a file became shorter while it was sent; connection closed");
+            if (n == 0 && http_core_may_warn(c->core))
+                log_line("a file became shorter while it was sent; connection closed");
             conn_abort(c, -EIO);
             return n == 0 ? -EIO : n;
         }
@@ -203,7 +204,8 @@ int h1_end(struct torc_req *rq)
     if (rq->scope.cancelled) return rq->scope.cancelled;
     if (response_has_body(rq) && r->length >= 0 && r->written < (uint64_t)r->length) {
         /* The client must see that the body is not whole: only the end of the stream can tell. */
-        log_line("a handler wrote less than it announced; connection closed");
+        if (http_core_may_warn(c->core))
+            log_line("a handler wrote less than it announced; connection closed");
         rq->keep_alive = false;
     } else if (response_has_body(rq) && is_chunked(rq) &&
                out_append(&c->out, c->core, "0\r\n\r\n", 5) < 0) {

@@ -254,17 +254,23 @@ ssize_t torc_body_read(torc_req *rq, void *buf, size_t size)
     return rq->carrier->read(rq, buf, size);
 }
 
+static int too_large(struct torc_req *rq)
+{
+    rq->failed = 413; /* unless the handler finds another answer */
+    return -ENOMEM;
+}
+
 int torc_body_all(torc_req *rq, torc_slice *body)
 {
     uint64_t length = rq->parser.content_length;
     size_t cap = length ? (size_t)length : 4096, len = 0;
     char *p = arena_alloc(&rq->arena, cap);
-    if (!p) return -ENOMEM;
+    if (!p) return too_large(rq);
     for (;;) {
         if (len == cap) {
             if (length) break;
             char *more = arena_extend(&rq->arena, p, cap, cap);
-            if (!more) return -ENOMEM;
+            if (!more) return too_large(rq);
             p = more;
             cap *= 2;
         }

@@ -93,7 +93,10 @@ uint64_t access_log_dropped(const struct access_log_ring *r)
 static int open_file(const struct access_log *log)
 {
     if (!log->path) return fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
-    return open(log->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+    /* A pipe without a reader is an error (ENXIO), not something to wait for. */
+    int fd = open(log->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+    if (fd >= 0) fcntl(fd, F_SETFL, O_APPEND);
+    return fd;
 }
 
 static void use_file(struct access_log *log, int fd)

@@ -653,11 +653,23 @@ static void signals_are_left_alone(void **state)
     file_is(in_dir("log"), "");
 }
 
+/* Opening it for writing would wait for whoever is to read. */
+static void pipe_without_reader(void **state)
+{
+    (void)state;
+    const char *path = in_dir("fifo");
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_null(access_log_open(path, LOG_COMBINED, 1));
+    assert_int_equal(errno, ENXIO);
+    unlink(path);
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, remove_files)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(pipe_without_reader),
         TEST(combined),
         TEST(json),
         TEST(refused_heads),

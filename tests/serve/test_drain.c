@@ -229,6 +229,22 @@ static void test_stop_while_starting(void **state)
     }
 }
 
+/* The other half never comes: that is no request to wait for. */
+static void test_drain_without_the_other_half(void **state)
+{
+    struct server s;
+    struct client c;
+    (void)state;
+    server_start(&s, "--drain-timeout", "1h", "--header-timeout", "1h");
+    client_open(&c, &s);
+    client_sendf(&c, "GET /pipeline HTTP/1.1\r\nHo");
+    stats_await(&s, "total.connections_accepted", 1);
+    server_signal(&s, SIGTERM);
+    assert_int_equal(server_wait(&s), 0);
+    client_close(&c);
+    server_free(&s);
+}
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
@@ -239,6 +255,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_drain_cuts_off_who_does_not_read),
         cmocka_unit_test(test_drain_lets_an_answer_leave),
         cmocka_unit_test(test_drain_with_half_a_head),
+        cmocka_unit_test(test_drain_without_the_other_half),
         cmocka_unit_test(test_stop_while_starting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
