@@ -78,3 +78,13 @@ int sock_untaken(int fd)
     int n;
     return ioctl(fd, SIOCOUTQ, &n) < 0 ? -errno : n;
 }
+
+int sock_taken(const struct sock_addr *addr)
+{
+    int fd = socket(addr->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return 0;
+    bool taken = set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) == 0 &&
+                 bind(fd, &addr->sa, addr->len) < 0 && errno == EADDRINUSE;
+    close(fd);
+    return taken ? -EADDRINUSE : 0;
+}

@@ -219,15 +219,30 @@ static bool wait_ended(struct torc_server *s, uint32_t from, uint32_t to, uint64
     return in_time;
 }
 
+static int say_cannot_listen(const struct sock_addr *addr, int err)
+{
+    char text[SOCK_ADDR_TEXT];
+    if (err < 0) {
+        sock_addr_format(addr, text);
+        log_line("cannot listen on %s: %s", text, strerror(-err));
+    }
+    return err;
+}
+
+/* Another server on the same address would silently take a part of the clients. */
+static int look_for_others(const struct options *o)
+{
+    int err = 0;
+    for (uint32_t l = 0; l < o->n_listen && err == 0; l++)
+        err = say_cannot_listen(&o->listen[l], sock_taken(&o->listen[l]));
+    if (err == 0 && o->has_admin) err = say_cannot_listen(&o->admin, sock_taken(&o->admin));
+    return err;
+}
+
 static int add_listener(struct torc_server *s, struct worker *w, struct sock_addr *addr)
 {
     int fd = sock_listen(addr, s->options->backlog, s->engine->blocking_listener);
-    if (fd < 0) {
-        char text[SOCK_ADDR_TEXT];
-        sock_addr_format(addr, text);
-        log_line("cannot listen on %s: %s", text, strerror(-fd));
-        return fd;
-    }
+    if (fd < 0) return say_cannot_listen(addr, fd);
     worker_listen(w, fd);
     return 0;
 }
@@ -270,6 +285,7 @@ static int start_workers(struct torc_server *s)
         s->state[i] = WORKER_FAILED;
         prepare_worker(s, i);
     }
+    if (look_for_others(o) < 0) return EXIT_START;
     for (uint32_t i = 0; i < s->n_cores; i++)
         for (uint32_t l = 0; l < o->n_listen; l++)
             if (add_listener(s, &s->workers[i], &o->listen[l]) < 0) return EXIT_START;

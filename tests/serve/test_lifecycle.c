@@ -165,6 +165,25 @@ static void test_wrong_options(void **state)
     }
 }
 
+/* SO_REUSEPORT, which the cores share a port by, would let two servers share it too. */
+static void test_second_server(void **state)
+{
+    struct server first, second;
+    struct server_how how = {.engine = server_engine};
+    (void)state;
+    server_start(&first, "--cores", "1");
+    char text[64];
+    snprintf(text, sizeof text, "127.0.0.1:%u", ntohs(((struct sockaddr_in *)&first.addr.sa)->sin_port));
+    const char *const options[] = {"--listen", text, NULL};
+    assert_int_equal(server_run(&second, &how, options), 1);
+    assert_int_equal(lines(server_log(&second)), 1);
+    assert_non_null(strstr(server_log(&second), "in use"));
+    server_free(&second);
+    server_signal(&first, SIGTERM);
+    assert_int_equal(server_wait(&first), 0);
+    server_free(&first);
+}
+
 static void test_port_in_use(void **state)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -401,6 +420,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_version_and_help),
         cmocka_unit_test(test_wrong_options),
         cmocka_unit_test(test_port_in_use),
+        cmocka_unit_test(test_second_server),
         cmocka_unit_test(test_log_that_cannot_be_opened),
         cmocka_unit_test(test_config_file),
         cmocka_unit_test(test_config_error),
