@@ -2,6 +2,12 @@
  * The io_uring control: one thread, one ring, multishot accept into direct descriptors, multishot
  * recv from one provided-buffer ring, one send per connection and turn, one io_uring_enter per
  * turn.
+ *
+ * Tried without a difference that interleaved runs could show: 64 to 1,024 buffers, strides, queues of
+ * 128 to 8,192 entries, the ring in huge pages of ours, completions for sends that succeed, sends
+ * without MSG_WAITALL. To wait up to 20 µs for as many completions as the turn before had takes 7 %
+ * less CPU at 256 connections, but 25 % more latency in the 99th percentile, and it takes
+ * 40 % of the throughput of 8 connections: that is a policy, not a floor.
  */
 #include "floor.h"
 
@@ -10,10 +16,10 @@
 #include <sys/mman.h>
 
 enum {
-    SQ_ENTRIES = 1024,
-    CQ_ENTRIES = 8192,
+    SQ_ENTRIES = 256,
+    CQ_ENTRIES = 4096,
     CONNECTIONS_MAX = 20000,
-    BUFFERS = 256,                         /* a power of two, as the buffer ring asks */
+    BUFFERS = 128,                         /* a power of two, as the buffer ring asks */
     BUFFER_STRIDE = FLOOR_RECV_BYTES + 64, /* odd lines: no two share all their cache sets */
     BUFFER_GROUP = 0,
 };
@@ -33,8 +39,9 @@ struct floor {
     unsigned returned; /* buffers put back in this turn, published at its end */
     int listener;
     const char *answers;
+    unsigned slots;           /* of the direct table */
     uint8_t *matched;         /* by slot; see floor_count */
-    unsigned short *pending;  /* by slot: answers owed at the end of this turn */
+    unsigned *pending;        /* by slot: answers owed at the end of this turn */
     unsigned *owing, n_owing; /* the slots with pending > 0 */
 };
 
@@ -66,13 +73,16 @@ static void arm_recv(struct floor *floor, unsigned slot)
 
 static void send_answers(struct floor *floor, unsigned slot)
 {
-    struct io_uring_sqe *sqe = sqe_get(floor);
-    io_uring_prep_send(sqe, (int)slot, floor->answers,
-                       (size_t)floor->pending[slot] * FLOOR_ANSWER_BYTES,
-                       MSG_NOSIGNAL | MSG_WAITALL);
-    sqe->flags |= IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS;
-    io_uring_sqe_set_data64(sqe, tag(SEND, slot));
-    floor->pending[slot] = 0;
+    while (floor->pending[slot] > 0) {
+        unsigned owed = floor->pending[slot];
+        unsigned now = owed < FLOOR_ANSWERS_MAX ? owed : FLOOR_ANSWERS_MAX;
+        struct io_uring_sqe *sqe = sqe_get(floor);
+        io_uring_prep_send(sqe, (int)slot, floor->answers, (size_t)now * FLOOR_ANSWER_BYTES,
+                           MSG_NOSIGNAL | MSG_WAITALL);
+        sqe->flags |= IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS;
+        io_uring_sqe_set_data64(sqe, tag(SEND, slot));
+        floor->pending[slot] = owed - now;
+    }
 }
 
 static void close_slot(struct floor *floor, unsigned slot)
@@ -101,7 +111,7 @@ static void received(struct floor *floor, const struct io_uring_cqe *cqe, unsign
         unsigned ends = floor_count(&floor->matched[slot], buffer_at(floor, id), (size_t)cqe->res);
         buffer_return(floor, id);
         if (ends > 0 && floor->pending[slot] == 0) floor->owing[floor->n_owing++] = slot;
-        floor->pending[slot] = (unsigned short)(floor->pending[slot] + ends);
+        floor->pending[slot] += ends;
     }
     if (cqe->flags & IORING_CQE_F_MORE) return;
     if (cqe->res > 0 || cqe->res == -ENOBUFS)
@@ -140,7 +150,7 @@ static void setup(struct floor *floor)
     floor_check(-errno, "io_uring_queue_init_params");
     errno = io_uring_register_ring_fd(&floor->ring) == 1 ? 0 : EINVAL;
     floor_check(-errno, "io_uring_register_ring_fd");
-    errno = -io_uring_register_files_sparse(&floor->ring, CONNECTIONS_MAX);
+    errno = -io_uring_register_files_sparse(&floor->ring, floor->slots);
     floor_check(-errno, "io_uring_register_files_sparse");
 
     size_t huge = 2u << 20;
@@ -163,11 +173,14 @@ int main(int argc, char **argv)
     struct floor_options options = floor_parse(argc, argv);
     static struct floor floor;
     floor.answers = floor_answers();
-    floor.matched = calloc(CONNECTIONS_MAX, sizeof *floor.matched);
-    floor.pending = calloc(CONNECTIONS_MAX, sizeof *floor.pending);
-    floor.owing = calloc(CONNECTIONS_MAX, sizeof *floor.owing);
-    floor_check(floor.matched && floor.pending && floor.owing ? 0 : -1, "calloc");
     floor.listener = floor_start(&options, "io_uring", 0);
+    /* The kernel takes no table larger than the descriptor limit. */
+    long limit = sysconf(_SC_OPEN_MAX);
+    floor.slots = limit < CONNECTIONS_MAX ? (unsigned)limit : CONNECTIONS_MAX;
+    floor.matched = calloc(floor.slots, sizeof *floor.matched);
+    floor.pending = calloc(floor.slots, sizeof *floor.pending);
+    floor.owing = calloc(floor.slots, sizeof *floor.owing);
+    floor_check(floor.matched && floor.pending && floor.owing ? 0 : -1, "calloc");
     setup(&floor);
     arm_accept(&floor);
 
