@@ -29,7 +29,7 @@ from lib.workloads import Workload  # noqa: E402
 
 TOP = Path(__file__).resolve().parent.parent
 MANY_CONNECTIONS = 15_000
-LIMIT_SECONDS = 105  # the default run starts no round after that
+LIMIT_SECONDS = 100  # the default run starts no round after that
 FORMAT = 1  # of the JSON file
 
 
@@ -176,7 +176,8 @@ class Comparison:
                 lines = report.delay_lines(workload, samples, workload.subjects)
             else:
                 lines = report.ratio_lines(samples, workload.ratios)
-            print("\n" + "\n".join(lines))
+            if lines:
+                print("\n" + "\n".join(lines))
         print()
         for line in self.notes + report.warnings(everything):
             print("note: " + line)

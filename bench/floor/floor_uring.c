@@ -3,11 +3,11 @@
  * recv from one provided-buffer ring, one send per connection and turn, one io_uring_enter per
  * turn.
  *
- * Tried without a difference that interleaved runs could show: 64 to 1,024 buffers, strides, queues of
- * 128 to 8,192 entries, the ring in huge pages of ours, completions for sends that succeed, sends
- * without MSG_WAITALL. To wait up to 20 µs for as many completions as the turn before had takes 7 %
- * less CPU at 256 connections, but 25 % more latency in the 99th percentile, and it takes
- * 40 % of the throughput of 8 connections: that is a policy, not a floor.
+ * Tried without a difference that interleaved runs could show: 64 to 1,024 buffers, their stride,
+ * queues of 128 to 8,192 entries, the ring in huge pages of ours, completions for sends that
+ * succeed, sends without MSG_WAITALL. To wait up to 20 µs for as many completions as the turn
+ * before had takes 7 % less CPU at 256 connections, but 25 % more latency in the 99th percentile,
+ * and 40 % of the throughput of 8 connections: that is a policy, not a floor.
  */
 #include "floor.h"
 

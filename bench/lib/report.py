@@ -147,7 +147,7 @@ def warnings(samples: Sequence[Sample]) -> list[str]:
     if reopened:
         worst = max(reopened, key=lambda s: s.reopened / s.connections)
         lines.append(
-            f"in {len(reopened)} samples more connections were accepted than the load keeps open "
+            f"in {len(reopened)} of {len(samples)} samples more connections were accepted than kept "
             f"({worst.reopened} in {worst.workload}, {SUBJECTS[worst.subject].label}): either a "
             "server closes connections or another program opens some; end other programs and see "
             "whether it stays")  # fmt: skip

@@ -17,7 +17,7 @@ BUILD = ""
 TIMEOUT_SECONDS = 100
 
 
-def children_of_session(pid):
+def children_of(pid):
     """Processes whose parent is this one."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
@@ -66,7 +66,7 @@ class Smoke(unittest.TestCase):
             children = []
             deadline = time.monotonic() + TIMEOUT_SECONDS
             while len(children) < 2 and time.monotonic() < deadline:
-                children = children_of_session(run.pid)
+                children = children_of(run.pid)
                 time.sleep(0.002)
             run.send_signal(number)
             self.assertEqual(run.wait(TIMEOUT_SECONDS), status)
