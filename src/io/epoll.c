@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 enum {
@@ -33,11 +34,12 @@ enum {
 };
 
 /* What an event's data points at, in the low bits of the pointer. */
-enum { TAG_SOCK, TAG_ACCEPT, TAG_CALL, TAG_WAKE, TAG_MASK = 3 };
+enum { TAG_SOCK, TAG_ACCEPT, TAG_CALL, TAG_CORE, TAG_MASK = 3 };
 
 struct ep {
     int fd;
-    bool no_pwait2;      /* before 5.11: millisecond timeouts */
+    int timer_fd;
+    uint64_t timer;      /* what timer_fd is set to; WHEEL_NEVER when it is not */
     struct list ready;   /* sockets that are readable and wanted */
     struct fifo accepts; /* accept streams with connections waiting */
     struct epoll_event events[BATCH];
@@ -290,23 +292,26 @@ static void epoll_cancel(struct io *io, struct io_op *op)
 
 /* ---- the turn ---- */
 
+/* A timeout given to the wait costs the kernel a timer set and taken back each time that it sleeps.
+ * The next deadline mostly moves away from turn to turn, so a timer once set can stay. */
+static void set_timer(struct io *io, uint64_t deadline)
+{
+    struct ep *ep = ep_of(io);
+    if (deadline >= ep->timer) return;
+    struct itimerspec at = {.it_value = {(time_t)(deadline / NS_PER_S), (long)(deadline % NS_PER_S)}};
+    counter_add(&io->stats.syscalls, 1);
+    timerfd_settime(ep->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
+    ep->timer = deadline;
+}
+
 static int wait_events(struct io *io, uint64_t timeout_ns)
 {
     struct ep *ep = ep_of(io);
+    bool at_once = timeout_ns == 0 || !list_empty(&ep->ready);
+    if (!at_once && timeout_ns != WHEEL_NEVER) set_timer(io, io->turn_end + timeout_ns);
     counter_add(&io->stats.enters, 1);
     counter_add(&io->stats.syscalls, 1);
-    if (!ep->no_pwait2 && timeout_ns != 0 && timeout_ns != WHEEL_NEVER) {
-        struct timespec ts = {(time_t)(timeout_ns / NS_PER_S), (long)(timeout_ns % NS_PER_S)};
-        int n = epoll_pwait2(ep->fd, ep->events, BATCH, &ts, NULL);
-        if (n >= 0 || errno != ENOSYS) return n;
-        ep->no_pwait2 = true;
-    }
-    int ms = -1;
-    if (timeout_ns < (uint64_t)INT32_MAX * NS_PER_MS)
-        ms = (int)((timeout_ns + NS_PER_MS - 1) / NS_PER_MS);
-    else if (timeout_ns != WHEEL_NEVER)
-        ms = INT32_MAX;
-    return epoll_wait(ep->fd, ep->events, BATCH, ms);
+    return epoll_wait(ep->fd, ep->events, BATCH, at_once ? 0 : -1);
 }
 
 /* Events are only noted here and acted on afterwards, so that no callback can free what a later
@@ -334,7 +339,12 @@ static void note_event(struct io *io, const struct epoll_event *e, bool *woken)
         break;
     }
     case TAG_CALL: run_call(io, ptr, e->events); break;
-    case TAG_WAKE: *woken = true; break;
+    case TAG_CORE:
+        if (ptr == &ep->timer)
+            ep->timer = WHEEL_NEVER; /* setting it anew makes the next edge; it need not be read */
+        else
+            *woken = true;
+        break;
     }
 }
 
@@ -342,7 +352,7 @@ static void epoll_engine_wait(struct io *io, uint64_t timeout_ns)
 {
     struct ep *ep = ep_of(io);
     bool woken = false;
-    int n = wait_events(io, list_empty(&ep->ready) ? timeout_ns : 0);
+    int n = wait_events(io, timeout_ns);
     io->now = clock_ns();
     for (int i = 0; i < n; i++) note_event(io, &ep->events[i], &woken);
     if (woken) {
@@ -383,18 +393,29 @@ static int epoll_probe(struct io_config *config, char *why, size_t size)
     return 0;
 }
 
+static void close_fds(struct ep *ep)
+{
+    if (ep->fd >= 0) close(ep->fd);
+    if (ep->timer_fd >= 0) close(ep->timer_fd);
+    free(ep);
+}
+
 static int epoll_open(struct io *io, const struct io_config *config)
 {
     (void)config;
     struct ep *ep = calloc(1, sizeof *ep);
     if (!ep) return -ENOMEM;
     list_init(&ep->ready);
+    ep->timer = WHEEL_NEVER;
     ep->fd = epoll_create1(EPOLL_CLOEXEC);
+    ep->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     io->state = ep;
-    int err = ep->fd < 0 ? -errno : ctl(io, EPOLL_CTL_ADD, io->wake_fd, EPOLLIN, NULL, TAG_WAKE);
+    int err = ep->fd < 0 || ep->timer_fd < 0 ? -errno : 0;
+    if (err == 0) err = ctl(io, EPOLL_CTL_ADD, io->wake_fd, EPOLLIN, NULL, TAG_CORE);
+    if (err == 0)
+        err = ctl(io, EPOLL_CTL_ADD, ep->timer_fd, EPOLLIN | EPOLLET, &ep->timer, TAG_CORE);
     if (err < 0) {
-        if (ep->fd >= 0) close(ep->fd);
-        free(ep);
+        close_fds(ep);
         io->state = NULL;
         return err;
     }
@@ -404,10 +425,8 @@ static int epoll_open(struct io *io, const struct io_config *config)
 
 static void epoll_close(struct io *io)
 {
-    struct ep *ep = ep_of(io);
-    ASSERT(list_empty(&ep->ready));
-    close(ep->fd);
-    free(ep);
+    ASSERT(list_empty(&ep_of(io)->ready));
+    close_fds(ep_of(io));
     io->state = NULL;
 }
 

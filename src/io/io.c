@@ -96,25 +96,39 @@ char *io_peer(struct io *io, const struct io_sock *s)
     return strdup(text);
 }
 
+static void run_done(struct io *io)
+{
+    struct fifo done = io->done;
+    io->done = (struct fifo){0};
+    for (struct fifo_node *n; (n = fifo_pop(&done));) {
+        struct io_op *op = container_of(n, struct io_op, done);
+        counter_add(&io->stats.cqes, 1);
+        io_complete(io, op, op->res, false);
+    }
+}
+
+/* What a task brought to an end at once is completed before the next one, while the memory of both is
+ * in the cache; that of the next is fetched meanwhile. */
+static void run_tasks(struct io *io)
+{
+    struct fifo tasks = io->tasks;
+    io->tasks = (struct fifo){0};
+    for (struct fifo_node *n; (n = fifo_pop(&tasks));) {
+        struct io_task *t = container_of(n, struct io_task, link);
+        __builtin_prefetch(tasks.head);
+        t->queued = false;
+        t->fn(t);
+        if (io->done.head) run_done(io);
+    }
+}
+
 /* Completions make tasks and tasks make completions, within a turn, so that a reply that could leave
  * at once is done with at once; the bound keeps a pair that feed each other from holding the core. */
 static void run_local(struct io *io)
 {
     for (int pass = 0; pass < 8 && (io->done.head || io->tasks.head); pass++) {
-        struct fifo done = io->done, tasks;
-        io->done = (struct fifo){0};
-        for (struct fifo_node *n; (n = fifo_pop(&done));) {
-            struct io_op *op = container_of(n, struct io_op, done);
-            counter_add(&io->stats.cqes, 1);
-            io_complete(io, op, op->res, false);
-        }
-        tasks = io->tasks;
-        io->tasks = (struct fifo){0};
-        for (struct fifo_node *n; (n = fifo_pop(&tasks));) {
-            struct io_task *t = container_of(n, struct io_task, link);
-            t->queued = false;
-            t->fn(t);
-        }
+        run_done(io);
+        run_tasks(io);
     }
 }
 
