@@ -60,6 +60,10 @@ typedef void torc_handler(torc_req *rq, void *arg);
  * "hello 1.0"; it is copied. NULL when memory is out. */
 TORC_API torc_server *torc_server_new(const char *name);
 
+/* Says below the first line of --help what the program is; lines of your own, without the last line
+ * end. Copied. 0 or -ENOMEM. */
+TORC_API int torc_server_about(torc_server *s, const char *text);
+
 /* Frees a server that is not running. NULL is allowed. */
 TORC_API void torc_server_free(torc_server *s);
 

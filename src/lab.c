@@ -175,6 +175,18 @@ static void file(torc_req *rq, void *arg)
     torc_replyf(rq, 200, "%" PRId64, total);
 }
 
+static const char about[] =
+    "The torc server with the routes that benchmarks ask for:\n"
+    "  GET /plaintext            Hello, World!\n"
+    "  GET /json                 {\"message\":\"Hello, World!\"}\n"
+    "  GET /pipeline             ok\n"
+    "  GET, POST /baseline11?a=&b=  the sum of the query's values and of the body\n"
+    "  GET /delay/MS             answers after MS milliseconds, 0 to 60000\n"
+    "  POST /upload              the number of bytes sent\n"
+    "  POST /echo                the bytes sent\n"
+    "  GET /file?n=&mode=seq|all n reads of a file, one after another or together; bytes read\n"
+    "  GET /static/...           the files below --root";
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -188,7 +200,7 @@ int main(int argc, char **argv)
         {"GET", "/file", file},
     };
     torc_server *s = torc_server_new("torc-lab " TORC_VERSION);
-    int err = s ? 0 : -1;
+    int err = s ? torc_server_about(s, about) : -1;
     for (size_t i = 0; err == 0 && i < sizeof routes / sizeof *routes; i++)
         err = torc_route(s, routes[i].method, routes[i].pattern, routes[i].handler, NULL);
     if (err == 0) err = torc_static(s, "/static/");

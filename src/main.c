@@ -4,10 +4,14 @@
 
 #include <stdio.h>
 
+static const char about[] =
+    "Serves the files below --root over HTTP/1.1, on one io_uring or epoll per core:\n"
+    "  torc --root /srv/www --listen 0.0.0.0:8080 --admin 127.0.0.1:9090";
+
 int main(int argc, char **argv)
 {
     torc_server *s = torc_server_new("torc " TORC_VERSION);
-    if (!s || torc_static(s, "/") < 0) {
+    if (!s || torc_server_about(s, about) < 0 || torc_static(s, "/") < 0) {
         fprintf(stderr, "torc: %s\n", s ? torc_server_error(s) : "out of memory");
         return 1;
     }

@@ -36,7 +36,6 @@ struct http_stats {
     uint64_t timeouts[4];       /* enum http_timeout */
     uint64_t resets;            /* connections that the client broke off */
     uint64_t rejected;          /* 503 for want of a fiber or of memory */
-    uint64_t stalls;            /* handlers that held the core longer than --stall-warn */
     uint64_t body_in, bytes_out;
     uint64_t started;           /* requests begun: started - requests are in progress */
     uint64_t progress_ns;       /* sum of the time that finished requests were in progress */

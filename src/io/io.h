@@ -120,7 +120,7 @@ struct io_stats {
     uint64_t syscalls;    /* all made by the engine, enters included */
     uint64_t sqes;        /* operations submitted; epoll: operations asked for */
     uint64_t cqes;        /* completions reaped; epoll: events and completions */
-    uint64_t overflows;   /* completions that did not fit the CQ and were kept by the kernel */
+    uint64_t overflows;   /* turns that found completions the CQ had no room for; none is lost */
     uint64_t starved;     /* recv streams that ended for want of a buffer */
     uint64_t rearmed;     /* streams started again by the engine */
     uint64_t sq_full;     /* times the SQ was submitted early because it was full */
@@ -289,8 +289,8 @@ static inline void io_call_start(struct io *io, struct io_call *c, enum io_kind 
     io->engine->call(io, c);
 }
 
-/* Asks for the final completion of `op` soon: -ECANCELED, or what it came to first. No effect on an
- * operation that is not in flight or already being cancelled. */
+/* Asks for the final completion of `op` soon: -ECANCELED, or what it came to first; a stream may still
+ * deliver before it. No effect on an operation that is not in flight or already being cancelled. */
 static inline void io_cancel(struct io *io, struct io_op *op)
 {
     if (!io_busy(op) || op->cancelling) return;

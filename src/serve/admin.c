@@ -220,12 +220,23 @@ static void stats_json(torc_req *rq, void *arg)
     flush(&t);
 }
 
+static void index_page(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_reply(rq, 200, "text/plain",
+               TORC_S("/healthz     the process is up\n"
+                      "/readyz      it accepts connections; 503 while it starts or drains\n"
+                      "/metrics     counters, as Prometheus text\n"
+                      "/stats.json  the same by core and in total, the three measures, sizes\n"));
+}
+
 struct router *admin_routes(struct torc_server *s)
 {
     static const struct {
         const char *path;
         torc_handler *fn;
     } routes[] = {
+        {"/", index_page},
         {"/healthz", healthz},
         {"/readyz", readyz},
         {"/metrics", prometheus},

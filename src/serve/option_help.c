@@ -40,11 +40,13 @@ static void print_title(enum option_group g, const char *program, FILE *out)
         fprintf(out, "\n%s\n", option_group_titles[g]);
 }
 
-void options_print_help(const struct option_set *s, const char *program, FILE *out)
+void options_print_help(const struct option_set *s, const char *program, const char *about,
+                        FILE *out)
 {
     const char *slash = strrchr(program, '/');
     if (slash) program = slash + 1;
     fprintf(out, "Usage: %s [OPTION]...\n", program);
+    if (about) fprintf(out, "\n%s\n", about);
     for (unsigned g = 0; g < GROUPS; g++) {
         bool empty = true;
         for (size_t i = 0; i < s->count; i++) {

@@ -57,5 +57,6 @@ int options_read(struct option_set *s, int argc, char **argv);
 /* The last error, without a line end; "" when there was none. */
 const char *options_error(const struct option_set *s);
 
-/* Writes the help, with every option, what it takes and its default. */
-void options_print_help(const struct option_set *s, const char *program, FILE *out);
+/* Writes the help: `about` (NULL for nothing), and every option, what it takes and its default. */
+void options_print_help(const struct option_set *s, const char *program, const char *about,
+                        FILE *out);

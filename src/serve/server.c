@@ -1,6 +1,7 @@
 #include "serve/server.h"
 
 #include "base/log.h"
+#include "serve/check.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -55,6 +56,7 @@ void torc_server_free(torc_server *s)
 {
     if (!s) return;
     free(s->name);
+    free(s->about);
     options_free(s->set);
     router_free(s->router);
     router_free(s->admin_router);
@@ -93,6 +95,15 @@ int torc_server_option(torc_server *s, const char *name, const char *takes, cons
     return err < 0 ? fail(s, err, "option %s: %s", name, strerror(-err)) : 0;
 }
 
+int torc_server_about(torc_server *s, const char *text)
+{
+    char *about = strdup(text);
+    if (!about) return fail(s, -ENOMEM, "out of memory");
+    free(s->about);
+    s->about = about;
+    return 0;
+}
+
 int torc_route(torc_server *s, const char *method, const char *pattern, torc_handler *handler,
                void *arg)
 {
@@ -121,6 +132,7 @@ int torc_static(torc_server *s, const char *prefix)
         return fail(s, -EINVAL, "the prefix of static files begins and ends with a slash, unlike %s",
                     prefix);
     snprintf(pattern, sizeof pattern, "%s*path", prefix);
+    s->serves_files_only = n == 1;
     return torc_route(s, "GET", pattern, serve_mount, s);
 }
 
@@ -386,25 +398,23 @@ static int run(struct torc_server *s)
     struct options *o = s->options;
     int status = choose_engine(s);
     if (status) return status;
-    if (o->check) {
-        printf("options are valid; engine %s, %u cores, depth %u\n", s->engine->name, o->n_cpus,
-               o->io.depth);
-        return 0;
-    }
+    /* A client's address cannot be asked of a direct descriptor before Linux 6.19. */
+    if (o->access_log) o->io.features &= ~(1u << IO_DIRECT);
+    fit_connections(s);
+    if (o->check) return server_check(s);
+    if (!o->root && s->serves_files_only)
+        log_line("without --root DIR there is no file to serve: every answer is 404");
     if (o->root && !(s->root = static_open(o->root, o, o->n_cpus))) {
         log_line("cannot open --root %s: %s", o->root, strerror(errno));
         return EXIT_START;
     }
     if (o->access_log) {
-        /* A client's address cannot be asked of a direct descriptor before Linux 6.19. */
-        o->io.features &= ~(1u << IO_DIRECT);
         s->log = access_log_open(o->access_log, o->access_log_format, o->n_cpus);
         if (!s->log) {
             log_line("cannot open --access-log %s: %s", o->access_log, strerror(errno));
             return EXIT_START;
         }
     }
-    fit_connections(s);
     if (o->has_admin && !(s->admin_router = admin_routes(s))) return EXIT_START;
     router_freeze(s->router);
     sigset_t set, before;
@@ -439,7 +449,7 @@ int torc_server_main(torc_server *s, int argc, char **argv)
         return 0;
     }
     if (s->options->help) {
-        options_print_help(s->set, argc > 0 ? argv[0] : "torc", stdout);
+        options_print_help(s->set, argc > 0 ? argv[0] : "torc", s->about, stdout);
         return 0;
     }
     return run(s);

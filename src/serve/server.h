@@ -9,12 +9,12 @@
 
 #include <pthread.h>
 
-enum { STATIC_MOUNTS = 8 };
-
 enum server_phase { SERVER_SETUP, SERVER_STARTING, SERVER_READY, SERVER_DRAINING };
 
 struct torc_server {
     char *name;
+    char *about;              /* for --help; NULL without */
+    bool serves_files_only;   /* from the top of the tree on */
     char error[256];
     struct option_set *set;
     struct options *options;

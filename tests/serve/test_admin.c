@@ -23,6 +23,8 @@ static void test_health(void **state)
     assert_string_equal(r.body, "ok\n");
     client_get(&c, "/readyz", 200, &r);
     assert_string_equal(r.body, "ready\n");
+    client_get(&c, "/", 200, &r);
+    assert_non_null(strstr(r.body, "/stats.json"));
     client_get(&c, "/nothing", 404, &r);
     client_ask(&c, "POST", "/healthz", "Content-Length: 0\r\n");
     client_reply(&c, "POST", &r);

@@ -100,11 +100,20 @@ static void test_check(void **state)
     struct server s;
     struct server_how how = {.engine = server_engine};
     (void)state;
-    assert_int_equal(server_run(&s, &how, (const char *const[]){"--check", "--depth", "8", NULL}),
-                     0);
+    /* Depth and buffers come rounded up, as they would be. */
+    assert_int_equal(server_run(&s, &how, (const char *const[]){"--check", "--depth", "9",
+                                                               "--cq-depth", "100", "--buffers",
+                                                               "33", "--cores", "1", NULL}), 0);
+    assert_true(matches(server_log(&s), "^engine +"));
     assert_non_null(strstr(server_log(&s), server_engine));
+    assert_true(matches(server_log(&s), "^buffers +64 of 4096 bytes"));
+    assert_true(matches(server_log(&s), "^listen +127\\.0\\.0\\.1:8080$"));
+    assert_true(matches(server_log(&s), "^root +none$"));
+    if (strcmp(server_engine, "io_uring") == 0)
+        assert_true(matches(server_log(&s), "^ring +submission queue 16, completion queue 128$"));
+    else
+        assert_null(strstr(server_log(&s), "ring  "));
     assert_null(strstr(server_log(&s), "ready"));
-    assert_int_equal(lines(server_log(&s)), 1);
     server_free(&s);
     assert_int_equal(server_run(&s, &how, (const char *const[]){"--check", "--depth", "0", NULL}),
                      2);
@@ -120,6 +129,7 @@ static void test_version_and_help(void **state)
     server_free(&s);
     assert_int_equal(server_run(&s, NULL, (const char *const[]){"--help", NULL}), 0);
     assert_non_null(strstr(server_log(&s), "--listen ADDR:PORT"));
+    assert_non_null(strstr(server_log(&s), "GET /delay/MS"));
     server_free(&s);
 }
 

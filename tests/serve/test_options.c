@@ -513,6 +513,7 @@ static void unknown_options(void **state)
     WRONG("unknown option --no-no-pin (see --help)", "--no-no-pin");
     WRONG("unknown option --Depth, did you mean --depth? (see --help)", "--Depth");
     WRONG("argument \"x\" is not an option (see --help)", "x");
+    WRONG("a directory is served with --root /", "/");
     WRONG("argument \"\" is not an option (see --help)", "");
     WRONG("argument \"no\" is not an option (see --help)", "--pin", "no");
     WRONG("argument \"--\" is not an option (see --help)", "--");
@@ -698,7 +699,7 @@ static char *help_text(const char *program)
     size_t size;
     FILE *f = open_memstream(&text, &size);
     assert_non_null(f);
-    options_print_help(set, program, f);
+    options_print_help(set, program, "Says hello.", f);
     assert_int_equal(fclose(f), 0);
     return text;
 }

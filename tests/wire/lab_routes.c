@@ -44,6 +44,12 @@ static void no_root(torc_req *rq, void *arg)
     torc_reply_error(rq, 404);
 }
 
+int torc_server_about(torc_server *s, const char *text)
+{
+    (void)s, (void)text;
+    return 0;
+}
+
 int torc_static(torc_server *s, const char *prefix)
 {
     char pattern[64];

@@ -1,0 +1,8 @@
+#pragma once
+/* What --check prints: the server that these options would start on this kernel. */
+
+struct torc_server;
+
+/* The engine is chosen; opens and closes one core's to learn the sizes that it comes to. An exit
+ * status; where it is not 0, the reason has been said. */
+int server_check(struct torc_server *s);
