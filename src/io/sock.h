@@ -24,6 +24,9 @@ bool sock_addr_parse(const char *text, struct sock_addr *out);
 /* The reverse, with brackets around IPv6. */
 void sock_addr_format(const struct sock_addr *a, char out[SOCK_ADDR_TEXT]);
 
+/* Whether one could not listen beside the other: the same port, and one address or every one. */
+bool sock_addr_clash(const struct sock_addr *a, const struct sock_addr *b);
+
 /* A listening TCP socket, SO_REUSEPORT set so that each core has its own. TCP_NODELAY is set here
  * because accepted sockets inherit it. Negative errno; *addr then is as given, else it holds the
  * address that was bound (port 0 becomes the chosen port). `blocking` suits io_uring, which would

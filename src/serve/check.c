@@ -57,9 +57,11 @@ int server_check(struct torc_server *s)
     printf("options are valid\n");
     print_engine(io);
     print_cores(o);
+    printf("allocator    %s\n", worker_has_jemalloc() ? "jemalloc" : "the C library's");
     printf("connections  at most %u on each core\n", o->limits.max_conns);
     print_addresses(o);
     printf("root         %s\n", o->root ? o->root : "none");
+    if (o->access_log) printf("access log   %s\n", o->access_log);
     io_close(io);
     free(io);
     return 0;

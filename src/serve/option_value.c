@@ -1,8 +1,7 @@
 #include "serve/option.h"
-#include "serve/value.h"
+#include "base/value.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -155,61 +154,15 @@ static int take_engine(struct option_set *s, const struct option *o, const char 
                        s->engines, text);
 }
 
-/* The CPUs that this process may run on, in order; at least one. */
-static uint32_t usable_cpus(uint16_t cpu[CPUS_MAX])
-{
-    cpu_set_t set[8]; /* the kernel refuses a set smaller than its own */
-    uint32_t n = 0;
-    memset(set, 0, sizeof set);
-    bool known = sched_getaffinity(0, sizeof set, set) == 0;
-    long online = sysconf(_SC_NPROCESSORS_ONLN);
-    for (uint32_t i = 0; i < 8 * sizeof set && n < CPUS_MAX; i++)
-        if (known ? CPU_ISSET_S(i, sizeof set, set) : i < (uint32_t)online) cpu[n++] = (uint16_t)i;
-    if (n == 0) cpu[n++] = 0;
-    return n;
-}
-
-static bool has_cpu(const uint16_t *cpu, uint32_t n, uint64_t want)
-{
-    for (uint32_t i = 0; i < n; i++)
-        if (cpu[i] == want) return true;
-    return false;
-}
-
 static int take_cores(struct option_set *s, const struct option *o, const char *text)
 {
-    uint16_t usable[CPUS_MAX], list[CPUS_MAX];
-    uint32_t have = usable_cpus(usable), n = 0;
-    uint64_t from, to;
-    slice rest = slice_str(text), part, first;
-    bool all = slice_eq(rest, SLICE("all"));
-    if (all || slice_u64(rest, &to)) {
-        if (all) to = have;
-        if (to == 0) return option_not_valid(s, o, text);
-        if (to > have)
-            return option_fail(s, "%s%s %.60s: this process may use %u CPU%s", option_dashes(s),
-                               o->name, text, have, have == 1 ? "" : "s");
-        s->options.n_cpus = (uint32_t)to;
-        memcpy(s->options.cpu, usable, to * sizeof *usable);
-        return 0;
-    }
-    while (slice_cut(&rest, ',', &part)) {
-        bool range = slice_cut(&part, '-', &first) && part.ptr;
-        if (!slice_u64(first, &from)) return option_not_valid(s, o, text);
-        to = from;
-        if (range && (!slice_u64(part, &to) || to < from)) return option_not_valid(s, o, text);
-        for (uint64_t c = from; c <= to; c++) {
-            if (!has_cpu(usable, have, c))
-                return option_fail(s, "%s%s %.60s: this process may not use CPU %" PRIu64,
-                                   option_dashes(s), o->name, text, c);
-            if (has_cpu(list, n, c))
-                return option_fail(s, "%s%s %.60s: names CPU %" PRIu64 " twice", option_dashes(s),
-                                   o->name, text, c);
-            list[n++] = (uint16_t)c;
-        }
-    }
-    s->options.n_cpus = n;
-    memcpy(s->options.cpu, list, n * sizeof *list);
+    uint16_t list[CPUS_MAX];
+    char why[80];
+    int n = cpus_parse(text, list, why, sizeof why);
+    if (n == 0) return option_not_valid(s, o, text);
+    if (n < 0) return option_fail(s, "%s%s %.60s: %s", option_dashes(s), o->name, text, why);
+    s->options.n_cpus = (uint32_t)n;
+    memcpy(s->options.cpu, list, (size_t)n * sizeof *list);
     return 0;
 }
 

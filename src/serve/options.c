@@ -218,6 +218,22 @@ static int check_root(struct option_set *s)
                : option_fail(s, "--root takes a directory, which %.200s is not", root);
 }
 
+/* SO_REUSEPORT would let both listen, and give each a part of the clients. */
+static int check_addresses(struct option_set *s)
+{
+    const struct options *o = &s->options;
+    char text[SOCK_ADDR_TEXT];
+    for (uint32_t i = 0; i < o->n_listen; i++) {
+        sock_addr_format(&o->listen[i], text);
+        for (uint32_t j = 0; j < i; j++)
+            if (sock_addr_clash(&o->listen[i], &o->listen[j]))
+                return option_fail(s, "--listen %s is within another --listen", text);
+        if (o->has_admin && sock_addr_clash(&o->admin, &o->listen[i]))
+            return option_fail(s, "--admin takes an address of its own, and --listen has %s", text);
+    }
+    return 0;
+}
+
 int options_read(struct option_set *s, int argc, char **argv)
 {
     struct options *o = &s->options;
@@ -225,5 +241,6 @@ int options_read(struct option_set *s, int argc, char **argv)
     if (err < 0 || o->help || o->version) return err;
     if (o->config) err = read_config(s, o->config);
     if (err == 0) err = read_command(s, argc, argv, false);
-    return err < 0 ? err : check_root(s);
+    if (err == 0) err = check_root(s);
+    return err < 0 ? err : check_addresses(s);
 }

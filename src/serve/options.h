@@ -2,13 +2,14 @@
 /* Everything that can be set, once: the command line, the config file and torc_server_set share the
  * names, the parsing and the messages. */
 
+#include "base/cpus.h"
 #include "http/core.h"
 #include "io/io.h"
 #include "io/sock.h"
 
 #include <stdio.h>
 
-enum { LISTEN_MAX = 16, CPUS_MAX = 1024 };
+enum { LISTEN_MAX = 16 };
 
 enum log_format { LOG_COMBINED, LOG_JSON };
 

@@ -171,6 +171,11 @@ static void pin(const struct worker *w)
 extern int mallctl(const char *name, void *old, size_t *old_len, void *value, size_t len)
     __attribute__((weak));
 
+bool worker_has_jemalloc(void)
+{
+    return mallctl != NULL;
+}
+
 static void own_arena(void)
 {
     unsigned arena;

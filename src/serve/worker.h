@@ -65,3 +65,6 @@ void worker_order(struct worker *w, enum worker_order order);
 
 /* Waits for the thread, if there is one, and closes what the worker was given. */
 void worker_end(struct worker *w);
+
+/* Whether the program runs on jemalloc, which gives each core an arena of its own. */
+bool worker_has_jemalloc(void);

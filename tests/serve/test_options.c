@@ -1,7 +1,7 @@
 #include "serve/options.h"
 
 #include "base/slice.h"
-#include "serve/value.h"
+#include "base/value.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -479,6 +479,23 @@ static void wrong_values(void **state)
           "\"1001ms\"", "--file-cache-ttl=1001ms");
     WRONG("--pin takes yes or no, not \"maybe\"", "--pin=maybe");
     WRONG("--pin takes yes or no, not \"\"", "--pin=");
+    renew();
+    WRONG("--admin takes an address of its own, and --listen has 127.0.0.1:9", "--listen", "127.0.0.1:9",
+          "--admin", "127.0.0.1:9");
+    renew();
+    WRONG("--admin takes an address of its own, and --listen has 0.0.0.0:9", "--listen", "0.0.0.0:9",
+          "--admin", "127.0.0.1:9");
+    renew();
+    WRONG("--admin takes an address of its own, and --listen has [::]:9", "--listen", "*:9", "--admin",
+          "127.0.0.1:9");
+    renew();
+    WRONG("--listen 127.0.0.1:9 is within another --listen", "--listen", "127.0.0.1:9", "--listen",
+          "127.0.0.1:9");
+    renew();
+    VALID("--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0");
+    renew();
+    VALID("--listen", "127.0.0.1:9", "--listen", "127.0.0.2:9", "--admin", "[::1]:9");
+    renew();
     WRONG("--listen takes ADDR:PORT, such as 127.0.0.1:8080, [::1]:8080 or *:80, not \"8080\"",
           "--listen", "8080");
     WRONG("--access-log-format takes combined or json, not \"jsonl\"", "--access-log-format=jsonl");
