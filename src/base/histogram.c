@@ -86,3 +86,15 @@ uint64_t histogram_quantile(const struct histogram *h, double q)
     }
     return h->max;
 }
+
+bool histogram_next(const struct histogram *h, unsigned *at, uint64_t *ns, uint64_t *count)
+{
+    for (; *at < HISTOGRAM_BUCKETS; ++*at) {
+        if (h->bucket[*at] == 0) continue;
+        *ns = bucket_middle(*at);
+        *count = h->bucket[*at];
+        ++*at;
+        return true;
+    }
+    return false;
+}

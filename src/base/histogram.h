@@ -3,6 +3,7 @@
  * allocation while recording. All bytes zero is an empty histogram. One thread adds; any other may
  * merge from it meanwhile. */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define HISTOGRAM_MAX_NS 3600000000000ull
@@ -30,3 +31,7 @@ void histogram_merge(struct histogram *into, const struct histogram *from);
 /* The smallest recorded value that at least `q` (0 to 1) of all values do not exceed, to three
  * significant digits; 0 when nothing was recorded. */
 uint64_t histogram_quantile(const struct histogram *h, double q);
+
+/* Goes through the values that were recorded, smallest first: begin with *at = 0. `ns` is to three
+ * significant digits. False when there are no more. */
+bool histogram_next(const struct histogram *h, unsigned *at, uint64_t *ns, uint64_t *count);

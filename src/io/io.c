@@ -52,6 +52,7 @@ int io_open(struct io *io, const struct io_engine *engine, const struct io_confi
     io->config.buffers = round_up(config->buffers);
     io->now = clock_ns();
     wheel_init(&io->wheel, io->now);
+    io->alarm = WHEEL_NEVER;
     io->wake_fd = config->wake_fd > 0 ? config->wake_fd : eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (io->wake_fd < 0) return -errno;
     int err = buf_pool_init(&io->bufs, io->config.buffers, config->buffer_size);
@@ -134,7 +135,9 @@ static void run_local(struct io *io)
 
 void io_turn(struct io *io)
 {
-    uint64_t before = clock_ns(), next = wheel_next(&io->wheel), timeout = next;
+    uint64_t before = clock_ns(), next = wheel_next(&io->wheel);
+    if (io->alarm < next) next = io->alarm;
+    uint64_t timeout = next;
     counter_add(&io->stats.busy_ns, before - io->now);
     io->turn_end = before;
     if (io->on_turn_end) io->on_turn_end(io);
@@ -145,5 +148,9 @@ void io_turn(struct io *io)
     counter_add(&io->stats.turns, 1);
     io->engine->wait(io, timeout);
     wheel_run(&io->wheel, io->now);
+    if (UNLIKELY(io->alarm <= io->now)) {
+        io->alarm = WHEEL_NEVER;
+        io->on_alarm(io);
+    }
     run_local(io);
 }

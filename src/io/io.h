@@ -191,6 +191,9 @@ struct io {
     void (*on_wake)(struct io *io); /* runs on the core after io_wake */
     void (*on_turn_end)(struct io *io); /* before the next wait */
     uint64_t turn_end;              /* ns, for on_turn_end */
+    uint64_t alarm;                 /* ns; on_alarm runs then, to the precision of the kernel's timers and
+                                     * not of the wheel's ticks. WHEEL_NEVER: not at all */
+    void (*on_alarm)(struct io *io); /* once; it may set the next */
     void *user;                     /* the core's */
     int wake_fd;
     void *state; /* engine's own */

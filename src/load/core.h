@@ -1,0 +1,102 @@
+#pragma once
+/* One core of the generator: its ring, its connections, when each next request is due, and what
+ * came of those that were sent. Nothing is shared with other cores but the phase, which is told. */
+
+#include "base/histogram.h"
+#include "load/plan.h"
+#include "load/schedule.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum load_error { ERROR_CONNECT, ERROR_RESET, ERROR_TIMEOUT, ERROR_STATUS, ERROR_FRAMING, ERROR_BODY,
+                  LOAD_ERRORS };
+
+extern const char *const load_error_names[LOAD_ERRORS];
+
+/* Where a run stands; only ever forward. */
+enum phase {
+    PHASE_CONNECT, /* connections are opened, nothing is asked */
+    PHASE_WARM,    /* requests are sent and not counted */
+    PHASE_MEASURE,
+    PHASE_DRAIN,   /* no new requests; those in flight come home */
+    PHASE_END,     /* everything is closed */
+};
+
+/* One writer, its core; the watcher reads them meanwhile. */
+struct load_counts {
+    uint64_t replies;   /* good ones in PHASE_MEASURE */
+    uint64_t total;     /* good ones ever */
+    uint64_t bytes_in, bytes_out;
+    uint64_t connects;  /* that succeeded */
+    uint64_t connecting_done; /* first attempts that came to an end, either way */
+    uint64_t issued;    /* requests handed out while measuring */
+    uint64_t settled;   /* of those, answered or given up */
+    uint64_t errors[LOAD_ERRORS];
+    uint64_t status[600]; /* of measured replies, right or wrong; [0]: beyond 599 */
+};
+
+/* A reply that was found right, against which the next can be compared as a whole. */
+struct sample {
+    char *bytes;
+    uint32_t len, cap;
+    uint32_t date;   /* where the 29 bytes of its Date are; == len where it has none */
+    uint16_t status;
+    uint16_t misses; /* in a row: replies that differ each time are not worth comparing */
+};
+
+struct client;
+
+struct load_core {
+    pthread_t thread;
+    const struct plan *plan;
+    const struct io_engine *engine;
+    uint32_t index;
+    uint32_t n_clients;
+    uint64_t share;      /* of plan->count */
+    struct io io;
+    struct client *clients;
+    int wake_fd;         /* an eventfd; made by the main thread */
+    _Atomic int order;   /* enum phase that the main thread asks for */
+    enum phase phase;
+    uint32_t open;       /* clients that are not at rest */
+    int connect_error;   /* the last one, positive errno */
+    struct list idle;    /* clients with room for a request, longest idle first */
+    struct schedule schedule;
+    struct wheel_timer ramp;
+    uint64_t measure_from, measure_to; /* ns, by this core's clock */
+    uint64_t unsent;     /* due while measuring, and never sent */
+    struct filler filler;
+    struct sample *samples; /* by request */
+    uint32_t next_request;
+    uint32_t started;    /* clients, of the ramp */
+    struct load_counts counts;
+    struct histogram *corrected, *raw;
+    int error;           /* negative errno where the engine did not open */
+    void (*on_settled)(struct load_core *c); /* wakes the main thread: counts->settled reached the share */
+    void *owner;
+};
+
+/* Opens the engine and serves until PHASE_END is done with, on its own thread. */
+int load_core_start(struct load_core *c);
+void load_core_order(struct load_core *c, enum phase phase); /* from any thread */
+void load_core_join(struct load_core *c);
+
+/* ---- for clients ---- */
+
+/* Whether another request may be sent in closed loop; counts it. */
+bool load_core_may_send(struct load_core *c);
+
+/* A client has room for a request of an open loop. */
+void load_core_has_room(struct load_core *c, struct client *client);
+
+/* Whether what ends now belongs to what is measured: in closed loop over a time, whatever is answered
+ * within it; else what was asked within it. */
+bool load_core_measures(const struct load_core *c, bool counted);
+
+/* A request has come to its end. Times are in ns; `counted` as in struct pending. */
+void load_core_good(struct load_core *c, uint64_t intended, uint64_t sent, uint64_t now, bool counted);
+void load_core_bad(struct load_core *c, enum load_error why, bool counted);
+
+/* A request that was taken on goes back unsent, through nobody's fault. */
+void load_core_return(struct load_core *c, bool counted);

@@ -1,0 +1,19 @@
+/* torc-load: HTTP requests in closed or open loop, every reply checked. */
+
+#include "load/result.h"
+
+int main(int argc, char **argv)
+{
+    static struct plan plan;
+    static struct run run;
+    int status = plan_read(&plan, argc, argv);
+    if (status) return status < 0 ? 2 : 0;
+    status = run_plan(&run, &plan);
+    if (status) return status;
+    bool to_stdout = (plan.json && plan.json[0] == '-' && !plan.json[1]) ||
+                     (plan.hdr && plan.hdr[0] == '-' && !plan.hdr[1]);
+    if (!to_stdout) result_print(&run);
+    if (plan.json && result_write_json(&run) < 0) return 1;
+    if (plan.hdr && result_write_hdr(&run) < 0) return 1;
+    return result_status(&run);
+}

@@ -1,0 +1,254 @@
+#include "load/result.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define FULL 0.95 /* share of its cores at which the generator limits what is measured */
+
+static double seconds(uint64_t ns)
+{
+    return (double)ns / 1e9;
+}
+
+static double per_second(const struct run *r, uint64_t n)
+{
+    return r->wall_ns ? (double)n / seconds(r->wall_ns) : 0;
+}
+
+static uint64_t errors(const struct run *r)
+{
+    uint64_t n = 0;
+    for (int e = 0; e < LOAD_ERRORS; e++) n += r->counts.errors[e];
+    return n;
+}
+
+static double own_share(const struct run *r)
+{
+    double wall = seconds(r->wall_ns) * r->plan->n_cores;
+    return wall > 0 ? seconds(r->user_ns + r->system_ns) / wall : 0;
+}
+
+static double own_ns_per_request(const struct run *r)
+{
+    uint64_t n = r->counts.replies;
+    return n ? (double)(r->user_ns + r->system_ns) / (double)n : 0;
+}
+
+static bool saturated(const struct run *r)
+{
+    return own_share(r) >= FULL;
+}
+
+/* NULL where nothing needs saying. */
+static const char *advice(const struct run *r)
+{
+    if (saturated(r))
+        return "the generator's cores were full, so it may be what limits the rate and adds to the "
+               "latency: give it more (--cores), or compare the server's CPU time instead";
+    if (r->unsent)
+        return "requests were due that found no free connection: the server is slower than --rate, or "
+               "--connections are too few";
+    if (r->connect_error == EADDRNOTAVAIL)
+        return "the ports of this host were used up: widen net.ipv4.ip_local_port_range, or send more "
+               "requests on each connection";
+    return NULL;
+}
+
+int result_status(const struct run *r)
+{
+    return errors(r) > 0 || r->counts.replies == 0 || r->interrupted;
+}
+
+/* ---- for people ---- */
+
+static void print_time(double ns)
+{
+    if (ns < 1e6)
+        printf("%8.1f us", ns / 1e3);
+    else if (ns < 1e9)
+        printf("%8.2f ms", ns / 1e6);
+    else
+        printf("%8.2f s ", ns / 1e9);
+}
+
+static void print_latency(const char *name, const struct histogram *h)
+{
+    static const double q[] = {0.5, 0.9, 0.99, 0.999};
+    printf("  %-12s", name);
+    for (size_t i = 0; i < ARRAY_LEN(q); i++) print_time((double)histogram_quantile(h, q[i]));
+    print_time((double)h->max);
+    print_time(h->count ? (double)h->sum / (double)h->count : 0);
+    putchar('\n');
+}
+
+static void print_errors(const struct run *r)
+{
+    char text[SOCK_ADDR_TEXT];
+    if (!errors(r)) return;
+    printf("ERRORS:");
+    for (int e = 0; e < LOAD_ERRORS; e++)
+        if (r->counts.errors[e]) printf(" %s %" PRIu64, load_error_names[e], r->counts.errors[e]);
+    putchar('\n');
+    sock_addr_format(&r->plan->addr, text);
+    if (r->counts.errors[ERROR_CONNECT])
+        printf("  connecting to %s: %s\n", text, strerror(r->connect_error));
+}
+
+static void print_status(const struct run *r)
+{
+    printf("  status     ");
+    for (unsigned i = 0; i < ARRAY_LEN(r->counts.status); i++)
+        if (r->counts.status[i]) printf(" %u: %" PRIu64, i, r->counts.status[i]);
+    putchar('\n');
+}
+
+void result_print(const struct run *r)
+{
+    const struct plan *p = r->plan;
+    print_errors(r);
+    printf("%.2f s, %u connection%s on %u core%s (%s), ", seconds(r->wall_ns), p->connections,
+           p->connections == 1 ? "" : "s", p->n_cores, p->n_cores == 1 ? "" : "s", r->engine->name);
+    if (p->rate > 0)
+        printf("open loop: %g requests/s, %s\n", p->rate, p->poisson ? "Poisson" : "constant");
+    else
+        printf("closed loop%s\n", p->pipeline > 1 ? ", pipelined" : "");
+    printf("  requests     %" PRIu64 " good, %.0f/s; %.1f MiB/s in, %.1f MiB/s out\n", r->counts.replies,
+           per_second(r, r->counts.replies), per_second(r, r->counts.bytes_in) / 1048576,
+           per_second(r, r->counts.bytes_out) / 1048576);
+    print_status(r);
+    printf("  latency             p50        p90        p99      p99.9        max       mean\n");
+    if (p->rate > 0) {
+        print_latency("corrected", &r->corrected);
+        print_latency("raw", &r->raw);
+        if (r->unsent) printf("  unsent       %" PRIu64 " were due and never sent\n", r->unsent);
+    } else {
+        print_latency("", &r->raw);
+    }
+    printf("  generator    %.2f us CPU per request, %.0f %% of its core%s\n", own_ns_per_request(r) / 1e3,
+           own_share(r) * 100, p->n_cores == 1 ? "" : "s");
+    if (p->n_watched && r->counts.replies)
+        printf("  watched      %.2f us CPU per request\n",
+               (double)r->watched_ns / (double)r->counts.replies / 1e3);
+    if (advice(r)) printf("note: %s.\n", advice(r));
+}
+
+/* ---- for programs ---- */
+
+static FILE *open_out(const char *path)
+{
+    FILE *f = strcmp(path, "-") == 0 ? stdout : fopen(path, "we");
+    if (!f) fprintf(stderr, "torc-load: cannot write %s: %s\n", path, strerror(errno));
+    return f;
+}
+
+static int close_out(FILE *f, const char *path)
+{
+    bool bad = fflush(f) != 0 || ferror(f);
+    if (f != stdout && fclose(f) != 0) bad = true;
+    if (bad) fprintf(stderr, "torc-load: cannot write %s: %s\n", path, strerror(errno));
+    return bad ? -1 : 0;
+}
+
+static void json_latency(FILE *f, const char *name, const struct histogram *h)
+{
+    static const struct { const char *name; double q; } quantile[] = {
+        {"p50", 0.5}, {"p75", 0.75}, {"p90", 0.9}, {"p99", 0.99}, {"p99.9", 0.999}, {"p99.99", 0.9999},
+    };
+    fprintf(f, "\"%s\":{\"count\":%" PRIu64 ",\"mean\":%.1f,\"min\":%" PRIu64 ",\"max\":%" PRIu64, name,
+            h->count, h->count ? (double)h->sum / (double)h->count : 0, h->min, h->max);
+    for (size_t i = 0; i < ARRAY_LEN(quantile); i++)
+        fprintf(f, ",\"%s\":%" PRIu64, quantile[i].name, histogram_quantile(h, quantile[i].q));
+    fputs(",\"histogram\":[", f);
+    uint64_t ns, count;
+    const char *comma = "";
+    for (unsigned at = 0; histogram_next(h, &at, &ns, &count); comma = ",")
+        fprintf(f, "%s[%" PRIu64 ",%" PRIu64 "]", comma, ns, count);
+    fputs("]}", f);
+}
+
+static void json_counts(FILE *f, const struct run *r)
+{
+    const struct load_counts *c = &r->counts;
+    const char *comma = "";
+    fputs("\"status\":{", f);
+    for (unsigned i = 0; i < ARRAY_LEN(c->status); i++)
+        if (c->status[i]) {
+            fprintf(f, "%s\"%u\":%" PRIu64, comma, i, c->status[i]);
+            comma = ",";
+        }
+    fputs("},\"errors\":{", f);
+    for (int e = 0; e < LOAD_ERRORS; e++)
+        fprintf(f, "%s\"%s\":%" PRIu64, e ? "," : "", load_error_names[e], c->errors[e]);
+    fputs("},", f);
+}
+
+static void json_watch(FILE *f, const struct run *r)
+{
+    if (!r->plan->n_watched) return;
+    fprintf(f, "\"watch\":{\"cpu_ns\":%" PRIu64 ",\"slices\":[", r->watched_ns);
+    for (uint32_t i = 0; i < r->n_slices; i++)
+        fprintf(f, "%s[%" PRIu64 ",%" PRIu64 ",%" PRIu64 "]", i ? "," : "", r->slices[i].requests,
+                r->slices[i].cpu_ns, r->slices[i].wall_ns);
+    fputs("]},", f);
+}
+
+int result_write_json(const struct run *r)
+{
+    const struct plan *p = r->plan;
+    const struct load_counts *c = &r->counts;
+    FILE *f = open_out(p->json);
+    if (!f) return -1;
+    fprintf(f, "{\"format\":1,\"program\":\"torc-load " TORC_VERSION "\",\"engine\":\"%s\",\"cores\":%u,"
+               "\"connections\":%u,\"pipeline\":%u,\"mode\":\"%s\",\"rate\":%g,\"arrivals\":\"%s\","
+               "\"seconds\":%.9f,\"interrupted\":%s,\"requests\":%" PRIu64 ",\"requests_total\":%" PRIu64
+               ",\"per_second\":%.3f,\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64
+               ",\"connects\":%" PRIu64 ",\"unsent\":%" PRIu64 ",",
+            r->engine->name, p->n_cores, p->connections, p->pipeline, p->rate > 0 ? "open" : "closed",
+            p->rate, p->poisson ? "poisson" : "constant", seconds(r->wall_ns),
+            r->interrupted ? "true" : "false", c->replies, c->total, per_second(r, c->replies),
+            c->bytes_in, c->bytes_out, c->connects, r->unsent);
+    json_counts(f, r);
+    fputs("\"latency_ns\":{", f);
+    json_latency(f, "corrected", &r->corrected);
+    fputc(',', f);
+    json_latency(f, "raw", &r->raw);
+    fprintf(f, "},\"cpu\":{\"user_ns\":%" PRIu64 ",\"system_ns\":%" PRIu64 ",\"share\":%.4f,"
+               "\"ns_per_request\":%.1f},\"io\":{\"enters\":%" PRIu64 ",\"syscalls\":%" PRIu64
+               ",\"sqes\":%" PRIu64 ",\"cqes\":%" PRIu64 "},",
+            r->user_ns, r->system_ns, own_share(r), own_ns_per_request(r), r->io.enters, r->io.syscalls,
+            r->io.sqes, r->io.cqes);
+    json_watch(f, r);
+    fprintf(f, "\"saturated\":%s,\"advice\":", saturated(r) ? "true" : "false");
+    if (advice(r))
+        fprintf(f, "\"%s\"}\n", advice(r));
+    else
+        fputs("null}\n", f);
+    return close_out(f, p->json);
+}
+
+/* As HdrHistogram's outputPercentileDistribution, in ms: what its plotters read. */
+int result_write_hdr(const struct run *r)
+{
+    const struct histogram *h = &r->corrected;
+    FILE *f = open_out(r->plan->hdr);
+    if (!f) return -1;
+    fprintf(f, "%12s %14s %10s %14s\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
+    uint64_t ns, count, seen = 0;
+    double squares = 0, mean = h->count ? (double)h->sum / (double)h->count : 0;
+    for (unsigned at = 0; histogram_next(h, &at, &ns, &count);) {
+        seen += count;
+        double q = (double)seen / (double)h->count;
+        squares += (double)count * ((double)ns - mean) * ((double)ns - mean);
+        fprintf(f, "%12.6f %14.12f %10" PRIu64, (double)ns / 1e6, q, seen);
+        fprintf(f, seen < h->count ? " %14.2f\n" : "\n", 1 / (1 - q));
+    }
+    double variance = h->count ? squares / (double)h->count : 0;
+    fprintf(f, "#[Mean    = %12.6f, StdDeviation   = %12.6f]\n", mean / 1e6,
+            __builtin_sqrt(variance) / 1e6);
+    fprintf(f, "#[Max     = %12.6f, Total count    = %12" PRIu64 "]\n", (double)h->max / 1e6, h->count);
+    fprintf(f, "#[Buckets = %12d, SubBuckets     = %12d]\n", HISTOGRAM_BITS - HISTOGRAM_SUB_BITS + 1,
+            1 << HISTOGRAM_SUB_BITS);
+    return close_out(f, r->plan->hdr);
+}

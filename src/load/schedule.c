@@ -1,0 +1,32 @@
+#include "load/schedule.h"
+
+#include <math.h>
+
+/* SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014). */
+static uint64_t next_random(struct schedule *s)
+{
+    uint64_t z = s->random += 0x9E3779B97F4A7C15;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+    return z ^ (z >> 31);
+}
+
+/* Exponential by inversion; 53 bits of [0, 1), so the logarithm is of (0, 1]. */
+static double distance(struct schedule *s)
+{
+    if (!s->poisson) return s->mean;
+    return -log1p(-(double)(next_random(s) >> 11) * 0x1p-53) * s->mean;
+}
+
+void schedule_start(struct schedule *s, double rate, bool poisson, uint64_t seed, double offset,
+                    uint64_t start)
+{
+    *s = (struct schedule){
+        .mean = rate > 0 ? 1e9 / rate : 0, .start = start, .random = seed, .poisson = poisson};
+    s->at = poisson ? distance(s) : offset * s->mean;
+}
+
+void schedule_next(struct schedule *s)
+{
+    s->at += distance(s);
+}
