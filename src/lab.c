@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define SUM_MAX INT64_C(1000000000000)
 
@@ -14,6 +15,7 @@ enum {
     PIECE = 4096,         /* of a body; on the stack, which may be as small as 16 KiB */
     FILE_READS_MAX = 100,
     DELAY_MAX = 60000,
+    BURN_MAX = 1000000,   /* ns */
 };
 
 /* ---- parameters ---- */
@@ -51,11 +53,33 @@ static bool mode(torc_req *rq, bool *together)
     return false;
 }
 
+/* ---- a planted cost ---- */
+
+static const char *burn_option;
+
+static int64_t now_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
+}
+
+/* What a measurement finds of a cost that is known tells how far it can be trusted. */
+static bool burn(torc_req *rq)
+{
+    int64_t ns, start = now_ns();
+    torc_slice text = {burn_option, strlen(burn_option)};
+    if (!number(rq, TORC_S("--burn-ns"), text, 0, BURN_MAX, &ns)) return false;
+    while (now_ns() - start < ns) continue;
+    return true;
+}
+
 /* ---- routes ---- */
 
 static void plaintext(torc_req *rq, void *arg)
 {
     (void)arg;
+    if (burn_option && !burn(rq)) return;
     torc_reply(rq, 200, "text/plain", TORC_S("Hello, World!"));
 }
 
@@ -204,6 +228,9 @@ int main(int argc, char **argv)
     for (size_t i = 0; err == 0 && i < sizeof routes / sizeof *routes; i++)
         err = torc_route(s, routes[i].method, routes[i].pattern, routes[i].handler, NULL);
     if (err == 0) err = torc_static(s, "/static/");
+    if (err == 0)
+        err = torc_server_option(s, "burn-ns", "N", "CPU time that each /plaintext burns on top, to see "
+                                 "whether a bench finds it", &burn_option);
     if (err < 0) {
         fprintf(stderr, "torc-lab: %s\n", s ? torc_server_error(s) : "out of memory");
         return 1;

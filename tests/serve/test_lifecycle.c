@@ -120,6 +120,29 @@ static void test_check(void **state)
     server_free(&s);
 }
 
+static void test_planted_cost(void **state)
+{
+    static const struct { const char *ns; int status; } cases[] = {
+        {"1000", 200}, {"0", 200}, {"1us", 400}, {"-1", 400}, {"1000001", 400},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct server s;
+        struct client c;
+        struct reply r = {0};
+        server_start(&s, "--burn-ns", cases[i].ns);
+        client_open(&c, &s);
+        client_get(&c, "/plaintext", cases[i].status, &r);
+        if (r.status == 200)
+            assert_string_equal(r.body, "Hello, World!");
+        else
+            assert_non_null(strstr(r.body, "--burn-ns must be a whole number from 0 to 1000000"));
+        client_close(&c);
+        reply_free(&r);
+        server_stop(&s);
+    }
+}
+
 static void test_version_and_help(void **state)
 {
     struct server s;
@@ -427,6 +450,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_ready_line),
         cmocka_unit_test(test_several_listeners),
         cmocka_unit_test(test_check),
+        cmocka_unit_test(test_planted_cost),
         cmocka_unit_test(test_version_and_help),
         cmocka_unit_test(test_wrong_options),
         cmocka_unit_test(test_port_in_use),

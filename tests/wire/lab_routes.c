@@ -50,6 +50,14 @@ int torc_server_about(torc_server *s, const char *text)
     return 0;
 }
 
+int torc_server_option(torc_server *s, const char *name, const char *takes, const char *help,
+                       const char **value)
+{
+    (void)s, (void)name, (void)takes, (void)help;
+    *value = NULL;
+    return 0;
+}
+
 int torc_static(torc_server *s, const char *prefix)
 {
     char pattern[64];
