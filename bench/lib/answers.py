@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+from typing import IO, Sequence
 
 TIMEOUT_SECONDS = 5.0
 ANSWER_MAX = 1 << 20
@@ -14,62 +15,72 @@ class AnswerError(Exception):
     """An answer that is not what a keep-alive client can use."""
 
 
-def split(data: bytes) -> tuple[bytes, bytes, bytes] | None:
-    """Head with its empty line, body by Content-Length, and the rest; None while incomplete."""
-    head, separator, rest = data.partition(b"\r\n\r\n")
-    if not separator:
-        return None
-    length = re.search(rb"(?mi)^content-length: *(\d+) *\r?$", head + b"\r\n")
-    if length is None:
+def read(stream: IO[bytes]) -> tuple[bytes, bytes]:
+    """The next answer: its head with the empty line, and its body by length or by chunks."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        line = stream.readline(ANSWER_MAX)
+        if not line:
+            raise AnswerError("the connection ended" + (" inside a head" if head else ""))
+        head += line
+    length = re.search(rb"(?mi)^content-length: *(\d+) *\r?$", head)
+    if length is not None:
+        return head, _exactly(stream, int(length.group(1)))
+    if not re.search(rb"(?mi)^transfer-encoding: *chunked *\r?$", head):
         raise AnswerError("an answer has no Content-Length")
-    count = int(length.group(1))
-    if len(rest) < count:
-        return None
-    return head + separator, rest[:count], rest[count:]
+    pieces = []
+    while size := _chunk_size(stream.readline(ANSWER_MAX)):
+        pieces.append(_exactly(stream, size))
+        stream.readline(3)
+    while stream.readline(ANSWER_MAX).strip():
+        pass  # a trailer
+    return head, b"".join(pieces)
+
+
+def _chunk_size(line: bytes) -> int:
+    found = re.match(rb"[0-9a-fA-F]+", line)
+    if found is None:
+        raise AnswerError("the connection ended inside a body" if not line else
+                          f"{line[:20]!r} is no chunk size")  # fmt: skip
+    return int(found[0], 16)
+
+
+def _exactly(stream: IO[bytes], count: int) -> bytes:
+    body = stream.read(count)
+    if len(body) < count:
+        raise AnswerError(f"the connection ended after {len(body)} of {count} bytes of a body")
+    return body
 
 
 def request(path: str, host: str, port: int) -> bytes:
-    """The request that wrk sends."""
+    """A plain GET."""
     return f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode()
 
 
-def fetch(host: str, port: int, path: str, depth: int) -> list[tuple[bytes, bytes]]:
-    """Sends depth requests in one write and returns their heads and bodies."""
-    answers: list[tuple[bytes, bytes]] = []
-    data = b""
+def exchange(host: str, port: int, requests: Sequence[bytes],
+             pipelined: bool = False) -> list[tuple[bytes, bytes]]:  # fmt: skip
+    """Asks one after another, or all in one write, on one connection: heads and bodies."""
+    found: list[tuple[bytes, bytes]] = []
     with socket.create_connection((host, port), TIMEOUT_SECONDS) as connection:
         connection.settimeout(TIMEOUT_SECONDS)
-        connection.sendall(request(path, host, port) * depth)
-        while len(answers) < depth:
-            parts = split(data)
-            if parts is not None:
-                answers.append(parts[:2])
-                data = parts[2]
-                continue
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with connection.makefile("rb") as stream:
             try:
-                more = connection.recv(65536)
+                for one in [b"".join(requests)] if pipelined else requests:
+                    connection.sendall(one)
+                    for _ in requests if pipelined else (one,):
+                        found.append(read(stream))
             except TimeoutError:
-                raise AnswerError(f"{len(answers)} of {depth} answers in time") from None
-            if not more or len(data) > ANSWER_MAX:
-                raise AnswerError(f"{len(answers)} of {depth} answers before the connection ended")
-            data += more
-    if data:
-        raise AnswerError(f"{len(data)} bytes more than {depth} answers")
-    return answers
+                raise AnswerError(f"{len(found)} of {len(requests)} answers in time") from None
+            connection.setblocking(False)
+            if rest := stream.peek():
+                raise AnswerError(f"{len(rest)} bytes more than {len(requests)} answers")
+    return found
 
 
-def checked(answers: list[tuple[bytes, bytes]], whole: bool) -> bytes:
-    """What has to be equal between servers: the answers with their dates masked, or the body.
-
-    Every answer has to be a 200, and those of one server equal.
-    """
-    for head, _ in answers:
-        if not head.startswith(b"HTTP/1.1 200 "):
-            raise AnswerError("answered " + head.split(b"\r\n", 1)[0].decode("latin-1"))
-    texts = {DATE.sub(rb"\1*\2", head) + body if whole else body for head, body in answers}
-    if len(texts) != 1:
-        raise AnswerError("equal requests got different answers")
-    return texts.pop()
+def masked(head: bytes) -> bytes:
+    """A head without its date."""
+    return DATE.sub(rb"\1*\2", head)
 
 
 def difference(a: bytes, b: bytes) -> str:

@@ -16,6 +16,7 @@ SYSCTLS = (
     "net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem", "net.ipv4.ip_local_port_range",
     "kernel.io_uring_disabled",
 )  # fmt: skip
+PASSING = ("load_average",)  # leaves of an environment that are never the same twice
 
 
 def _text(path: str | Path) -> str | None:
@@ -55,16 +56,48 @@ def parse_cpu_list(text: str) -> set[int]:
     return result
 
 
-def choose_cpus(allowed: Sequence[int]) -> tuple[list[int], list[int]]:
-    """One CPU for the server and one for the load, on different cores where there are two.
+def divide_cpus(allowed: Sequence[int], cores: int) -> tuple[list[int], list[int], str | None]:
+    """CPUs for a server of that many cores and for the load, and what is wrong with them if
+    anything is.
 
-    Both empty when fewer than two CPUs are allowed: then nothing is pinned.
+    The server gets one CPU of each of its cores, the load those of other cores, twice as many as
+    the server where there are so many, for the load must not be the bottleneck.
     """
-    if len(allowed) < 2:
-        return [], []
-    server = allowed[0]
-    apart = [cpu for cpu in allowed[1:] if cpu not in siblings(server)]
-    return [server], [(apart or list(allowed[1:]))[0]]
+    first: list[int] = []  # one CPU of every core, then the others
+    second: list[int] = []
+    for cpu in allowed:
+        (second if siblings(cpu) & set(first) else first).append(cpu)
+    server = (first + second)[:cores]
+    taken = set().union(*(siblings(cpu) for cpu in server))
+    load = [cpu for cpu in first + second if cpu not in taken][: 2 * cores]
+    if len(server) == cores and load:
+        return server, load, None
+    load = [cpu for cpu in allowed if cpu not in server][: 2 * cores]
+    if len(server) == cores and load:
+        return server, load, ("server and load share cores as siblings (SMT): use a machine with "
+                              f"{cores + 1} cores or more")  # fmt: skip
+    return server, list(allowed), (
+        f"server and load share {len(allowed)} CPU{'s' if len(allowed) > 1 else ''}: for a server "
+        f"of {cores} core{'s' if cores > 1 else ''} use a machine with {cores + 1} or more")
+
+
+def flatten(content: Any, path: str = "") -> dict[str, Any]:
+    """The leaves of an environment by their paths."""
+    if isinstance(content, dict):
+        leaves: dict[str, Any] = {}
+        for key, one in content.items():
+            leaves |= flatten(one, f"{path}.{key}" if path else key)
+        return leaves
+    return {path: json.loads(json.dumps(content))}
+
+
+def differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """What two environments differ in, a line each; what always differs is not looked at."""
+    sides = [{path: leaf for path, leaf in flatten(side).items() if path not in PASSING}
+             for side in (one, other)]  # fmt: skip
+    return [f"{path}: {sides[0].get(path)} and {sides[1].get(path)}"
+            for path in sorted(sides[0].keys() | sides[1].keys())
+            if sides[0].get(path) != sides[1].get(path)]  # fmt: skip
 
 
 def _cpu() -> dict[str, Any]:
@@ -104,6 +137,13 @@ def _build(build: Path) -> dict[str, Any]:
     return result
 
 
+def _peers() -> dict[str, str | None]:
+    """Versions of other people's servers."""
+    from .peers import PEERS  # only here: what reads environments does not need the servers
+
+    return {name: peer.version() for name, peer in PEERS.items()}
+
+
 def collect(top: Path, build: Path) -> dict[str, Any]:
     """The environment of a run. What cannot be found out is None, never left out."""
     status = _output(["git", "status", "--porcelain"], top)
@@ -123,8 +163,8 @@ def collect(top: Path, build: Path) -> dict[str, Any]:
             "liburing": _output(["pkg-config", "--modversion", "liburing"]),
             "llhttp": _output(["pkg-config", "--modversion", "libllhttp"]),
             "wrk": _version(["wrk", "--version"]),
-            "nginx": _version(["nginx", "-v"]),
-            "lighttpd": _version(["lighttpd", "-v"]),
+            **_peers(),
+            "torc-load": _version([str(build / "src/torc-load"), "--version"]),
             "python": platform.python_version(),
         },
         "build": _build(build),

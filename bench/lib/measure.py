@@ -1,144 +1,215 @@
-"""One sample: a server, a warm-up, and a run of wrk with CPU readings right before and after."""
+"""One sample: a fresh server process, and a run of torc-load that watches its CPU time."""
 
 from __future__ import annotations
 
-import signal
+import http.client
+import json
+import re
+import statistics
 import time
-from dataclasses import dataclass, field
-from typing import Sequence
+from typing import Any, Callable, Sequence
 
-from . import answers, proc, stats, wrk
-from .subjects import Place, Subject
+from . import answers, load, proc
+from .results import Cell, Sample
+from .subjects import WARMUP, Place, Server, Subject, Variant
 from .workloads import Workload
 
-SATURATED = 0.95  # of a core
-GRACE_SECONDS = 20.0  # that wrk may take beyond its duration, connecting and reporting
-SETTLE_SECONDS = 0.03  # for the server to close the warm-up's connections
+SATURATED = 0.95  # of the CPUs it has
+NOISY_OTHERS = 0.10  # CPUs' worth
+NOISY_STEAL = 0.02
+UNSENT = 0.01  # of the requests of an open loop
+PLACEHOLDER = re.compile(r"\{(?:rand|seq):(\d+)(?::\d+)?\}")
+Cpus = Callable[[Variant], tuple[Sequence[int], Sequence[int]]]
 
 
-@dataclass
-class Sample:
-    """What one run showed. Shares are of one core over the run; latencies are in microseconds."""
-
-    workload: str
-    subject: str
-    round: int
-    connections: int
-    started: float  # seconds since the epoch
-    invalid: str | None = None  # why it does not count
-    requests: int = 0
-    seconds: float = 0.0
-    per_second: float = 0.0
-    steady_per_second: float = 0.0  # without the time that connecting takes
-    cpu_ns: int = 0
-    cpu_ns_per_request: float = 0.0
-    server_share: float = 0.0
-    load_share: float = 0.0
-    others_share: float = 0.0  # what the rest of the machine used
-    latency_us: dict[str, float | None] = field(default_factory=dict)
-    errors: dict[str, int] = field(default_factory=dict)
-    reopened: int = 0  # connections accepted on this machine beyond those of the run
-
-
-def saturated(server_share: float, load_share: float) -> str:
-    """Which side had a full core."""
-    server, load = server_share >= SATURATED, load_share >= SATURATED
-    if server and load:
+def saturated(server: bool, generator: bool) -> str:
+    """Which side had no CPU left."""
+    if server and generator:
         return "both"
-    return "server" if server else "load" if load else "neither"
+    return "server" if server else "load" if generator else "neither"
 
 
-def check_answers(workload: Workload, subjects: Sequence[Subject], place: Place) -> None:
-    """Starts each subject once and refuses unless all answer this workload alike."""
-    first: tuple[Subject, bytes] | None = None
-    for subject in subjects:
-        server = subject.start(place)
-        with server.child:
-            try:
-                got = answers.checked(
-                    answers.fetch(server.host, server.port, workload.path, workload.depth),
-                    workload.whole_answer,
-                )
-            except (answers.AnswerError, OSError) as error:
-                raise answers.AnswerError(
-                    f"{workload.name}: {subject.label}: {error}") from error  # fmt: skip
-        if first is None:
-            first = subject, got
-        elif got != first[1]:
+def requests(workload: Workload, host: str, port: int) -> list[bytes]:
+    """What is asked before timing: every form once, with the least value of each placeholder."""
+    forms = [template.encode() for template in workload.templates]
+    for path in workload.paths:
+        head = f"{workload.method} {path} HTTP/1.1\r\nHost: {host}:{port}\r\n"
+        if workload.body_bytes:
+            head += f"Content-Length: {workload.body_bytes}\r\n"
+        forms.append(f"{head}\r\n".encode() + b"x" * workload.body_bytes)
+    plain = [PLACEHOLDER.sub(r"\1", form.decode("latin-1")).encode("latin-1") for form in forms]
+    return plain * workload.pipeline
+
+
+def _answers(workload: Workload, server: Server, place: Place) -> list[tuple[bytes, bytes]]:
+    """The answers of one server, dates masked, each a good one with the body that is expected."""
+    asked = requests(workload, server.host, server.port)
+    got = answers.exchange(server.host, server.port, asked, pipelined=workload.pipeline > 1)
+    expected = workload.expect.encode() if workload.expect is not None else None
+    if workload.expect_file is not None:
+        expected = (place.www / workload.expect_file).read_bytes()
+    for head, body in got:
+        if not head.startswith(b"HTTP/1.1 %d " % workload.status):
             raise answers.AnswerError(
-                f"{workload.name}: {first[0].label} and {subject.label} answer differently "
-                + answers.difference(first[1], got))  # fmt: skip
+                "answered " + head.split(b"\r\n", 1)[0].decode("latin-1", "replace"))  # fmt: skip
+        if expected is not None and body != expected:
+            raise answers.AnswerError(
+                "does not answer the body that is expected, " + answers.difference(body, expected))
+    return [(answers.masked(head), body) for head, body in got]
 
 
-def _load(url: str, workload: Workload, seconds: int, place: Place, cpus: Sequence[int],
-          stop_after: float | None = None) -> tuple[proc.Child, str]:  # fmt: skip
-    """Runs wrk to its end, or interrupts it, which makes it finish early. Returns its output."""
-    script = place.scratch / f"wrk-{workload.depth}.lua"
-    script.write_text(wrk.script(workload.depth))
-    command = wrk.command(url + workload.path, str(script), workload.connections, seconds)
-    place.started["wrk"] = command
-    output = place.scratch / "wrk.out"
-    with output.open("w") as sink, proc.Child(command, cpus, place.scratch / "wrk.log",
-                                              sink) as child:  # fmt: skip
-        if stop_after is not None:
-            child.wait(stop_after)
-            child.signal(signal.SIGINT)
-        status = child.wait(seconds + GRACE_SECONDS)
-        if status != 0:
-            raise proc.ProcessError(f"wrk ended ({status}): {child.complaint()}")
-    return child, output.read_text()
+def check_answers(workload: Workload, variants: Sequence[tuple[Variant, Subject]], place: Place,
+                  cpus: Cpus) -> list[tuple[Variant, str]]:  # fmt: skip
+    """Starts each variant once and refuses unless all answer alike.
+
+    Bodies always, heads among the workload's whole_heads. A command of the user's is not refused
+    but returned with the reason, to be left out.
+    """
+    left_out: list[tuple[Variant, str]] = []
+    bodies: tuple[Variant, list[bytes]] | None = None
+    heads: tuple[Variant, list[bytes]] | None = None
+    for variant, subject in variants:
+        try:
+            server = subject.start(place, variant, cpus(variant)[0])
+            with server.child:
+                got = _answers(workload, server, place)
+            bodies = _alike(bodies, variant, [body for _, body in got])
+            if subject.name in workload.whole_heads:
+                heads = _alike(heads, variant, [head for head, _ in got])
+        except (answers.AnswerError, OSError, ValueError) as error:
+            if not subject.trusted:
+                left_out.append((variant, str(error)))
+                continue
+            raise answers.AnswerError(f"{workload.name}: {variant.label}: {error}") from error
+    return left_out
 
 
-def take(workload: Workload, subject: Subject, number: int, seconds: int, place: Place,
-         load_cpus: Sequence[int]) -> Sample:  # fmt: skip
-    """One sample of a fresh server process, so that no single memory layout decides."""
-    sample = Sample(workload.name, subject.name, number, workload.connections, time.time())
-    server = subject.start(place)
-    with server.child:
-        if workload.warmup > 0:
-            _load(server.url, workload, seconds, place, load_cpus, stop_after=workload.warmup)
-            time.sleep(SETTLE_SECONDS)
-        pids = proc.family(server.child.pid)
-        accepted = proc.connections_accepted()
-        busy = proc.machine_busy_seconds()
-        before = proc.read_cpu(pids)
-        load, output = _load(server.url, workload, seconds, place, load_cpus)
-        after = proc.read_cpu(pids)
-        busy = proc.machine_busy_seconds() - busy
-        accepted = proc.connections_accepted() - accepted
-        if server.child.wait(0) is not None:
-            raise proc.ProcessError(f"{subject.label} ended: {server.child.complaint()}")
+def _alike(first: tuple[Variant, list[bytes]] | None, variant: Variant,
+           got: list[bytes]) -> tuple[Variant, list[bytes]]:  # fmt: skip
+    if first is None:
+        return variant, got
+    for one, other in zip(first[1], got):
+        if one != other:
+            raise answers.AnswerError(f"answers unlike {first[0].label} "
+                                      + answers.difference(one, other))  # fmt: skip
+    return first
+
+
+def totals(server: Server) -> dict[str, Any] | None:
+    """What torc has counted so far, from its admin side; None of other servers."""
+    if server.admin is None:
+        return None
+    connection = http.client.HTTPConnection(*server.admin, timeout=5)
     try:
-        figures = wrk.parse(output, workload.connections, workload.depth)
-    except wrk.WrkError as error:
-        sample.invalid = str(error)
-        return sample
-    _fill(sample, figures, proc.cpu_between(before, after), load, busy)
-    sample.reopened = max(accepted - workload.connections, 0)
-    failed = {name: count for name, count in figures.errors.items() if count}
-    if failed or figures.requests == 0:
-        listed = ", ".join(f"{count} {name} errors" for name, count in failed.items())
-        sample.invalid = listed or "no request was answered"
+        connection.request("GET", "/stats.json")
+        answer = connection.getresponse()
+        return dict(json.loads(answer.read())["total"]) if answer.status == 200 else None
+    except (OSError, ValueError, KeyError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def take(workload: Workload, subject: Subject, variant: Variant, place: Place,
+         server_cpus: Sequence[int], load_cpus: Sequence[int], number: int, order: int,
+         seconds: float) -> Sample:  # fmt: skip
+    """One sample of a fresh server process, so that no single memory layout decides."""
+    sample = Sample(variant.name, number, order, round(time.time(), 3))
+    warmup = max(workload.warmup, WARMUP.get(subject.name, 0.0))
+    server = subject.start(place, variant, server_cpus)
+    with server.child:
+        pids = proc.family(server.child.pid)
+        counted = totals(server)
+        busy, stolen = proc.machine_busy_seconds(), proc.machine_stolen_seconds()
+        before = proc.read_cpu(pids)
+        done = load.run(workload, server, place, load_cpus, seconds, warmup, pids)
+        if server.child.wait(0) is not None:
+            sample.invalid = f"the server ended: {server.child.complaint()}"
+            return sample
+        used = proc.cpu_between(before, proc.read_cpu(pids)) / 1e9
+        stolen = proc.machine_stolen_seconds() - stolen
+        busy = proc.machine_busy_seconds() - busy - stolen
+        sample.peak_rss_kb = proc.peak_rss_kb(pids)
+        after = totals(server)
+    _fill(sample, done.report, variant.cores)
+    sample.others_share = round(max(busy - used - done.cpu_seconds, 0.0) / done.wall, 4)
+    sample.steal_share = round(stolen / done.wall, 4)
+    if counted is not None and after is not None:
+        _count(sample, {key: after[key] - counted[key] for key in after if key in counted})
     return sample
 
 
-def _fill(sample: Sample, figures: wrk.Figures, cpu_ns: int, load: proc.Child,
-          busy_seconds: float) -> None:  # fmt: skip
-    wall = figures.duration_us / 1e6
-    usage = load.usage
-    load_seconds = usage.ru_utime + usage.ru_stime if usage else 0.0
-    sample.requests = figures.requests
-    sample.seconds = wall
-    sample.per_second = figures.per_second
-    sample.steady_per_second = figures.steady_per_second
-    sample.cpu_ns = cpu_ns
-    sample.cpu_ns_per_request = cpu_ns / max(figures.requests, 1)
-    sample.server_share = cpu_ns / 1e9 / wall
-    sample.load_share = load_seconds / wall
-    sample.others_share = max(busy_seconds / wall - sample.server_share - sample.load_share, 0.0)
-    sample.errors = figures.errors
-    sample.latency_us = {
-        "mean": stats.histogram_mean(figures.latency),
-        **{f"p{percent:g}": stats.histogram_percentile(figures.latency, percent)
-           for percent in (50, 90, 99, 99.9, 100)},
-    }  # fmt: skip
+def _fill(sample: Sample, report: dict[str, Any], cores: int) -> None:
+    latency, watch = report["latency_ns"], report.get("watch") or {}
+    sample.invalid = load.errors(report)
+    sample.seconds = report["seconds"]
+    sample.requests = report["requests"]
+    sample.per_second = round(report["per_second"], 1)
+    sample.cpu_ns = watch.get("cpu_ns", 0)
+    sample.cpu_ns_per_request = round(sample.cpu_ns / max(sample.requests, 1), 3)
+    sample.server_share = round(sample.cpu_ns / 1e9 / max(sample.seconds, 1e-9) / cores, 4)
+    sample.load_share = report["cpu"]["share"]
+    sample.saturated = saturated(sample.server_share >= SATURATED,
+                                 report["saturated"] or sample.load_share >= SATURATED)  # fmt: skip
+    sample.latency_us = load.microseconds(latency["corrected"])
+    if report["mode"] == "open":
+        sample.latency_raw_us = load.microseconds(latency["raw"])
+    sample.histogram = load.coarse(latency["corrected"]["histogram"])
+    sample.errors = report["errors"]
+    sample.connects = report["connects"]
+    sample.unsent = report["unsent"]
+    sample.slices = watch.get("slices", [])
+    sample.advice = report["advice"]
+    if sample.invalid is None and sample.cpu_ns == 0:
+        sample.invalid = "the server's CPU time could not be read"
+
+
+def _count(sample: Sample, total: dict[str, float]) -> None:
+    """The server's own counters over the whole load, openings of connections included."""
+    if total.get("requests", 0) > 0 and "syscalls" in total:
+        sample.syscalls_per_request = round(total["syscalls"] / total["requests"], 4)
+    if total.get("turns", 0) > 0 and total.get("cqes", 0) > 0:
+        sample.completions_per_wait = round(total["cqes"] / total["turns"], 2)
+    sample.overflows = total.get("cq_overflows")
+    sample.starved = total.get("buffers_short")
+
+
+def _mostly_load_bound(samples: Sequence[Sample]) -> bool:
+    return sum(sample.saturated == "load" for sample in samples) * 2 > len(samples)
+
+
+def cell_notes(cell: Cell) -> list[str]:
+    """What a reader of the cell must know before its figures."""
+    notes = [f"INVALID round {sample.round + 1}, {cell.label(sample.variant)}: {sample.invalid}"
+             for sample in cell.invalid]  # fmt: skip
+    bound = [name for name in cell.names if _mostly_load_bound(cell.valid(name))]
+    if bound:
+        advice = next((sample.advice for sample in cell.samples
+                       if sample.variant in bound and sample.advice), None)  # fmt: skip
+        notes.append(
+            f"{', '.join(map(cell.label, bound))}: the load generator was the bottleneck, so "
+            "requests/s say nothing about the server: compare CPU per request, or give the load "
+            "more CPUs" + (f" (it says: {advice})" if advice else ""))  # fmt: skip
+    for name in cell.names:
+        mine = cell.valid(name)
+        unsent = sum(sample.unsent for sample in mine)
+        if unsent > UNSENT * max(sum(sample.requests for sample in mine), 1):
+            notes.append(f"{cell.label(name)}: {unsent:,} requests whose time had come were not "
+                         "sent: the rate is more than it can do")  # fmt: skip
+    return notes
+
+
+def warnings(samples: Sequence[Sample]) -> list[str]:
+    """What makes all figures worth less, with the remedy."""
+    if not samples:
+        return []
+    lines = []
+    others = statistics.median(sample.others_share for sample in samples)
+    if others > NOISY_OTHERS:
+        lines.append(f"noisy: other programs used {others * 100:.0f} % of a CPU in the median "
+                     "sample: end them and run again")  # fmt: skip
+    stolen = statistics.mean(sample.steal_share for sample in samples)
+    if stolen > NOISY_STEAL:
+        lines.append(f"noisy: the hypervisor took {stolen * 100:.0f} % of a CPU (steal): use a "
+                     "machine that is not shared, or more --pairs")  # fmt: skip
+    return lines

@@ -6,6 +6,7 @@ import ctypes
 import os
 import re
 import resource
+import select
 import signal
 import socket
 import subprocess
@@ -16,7 +17,7 @@ from typing import IO, Sequence
 
 STOP_SECONDS = 5.0
 READY_SECONDS = 10.0
-READY_LINE = re.compile(r"ready (http://\S+)")
+READY_LINE = re.compile(r"ready (http://\S+:\d+)\s")
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)  # loaded here: nothing may be loaded between fork and exec
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -72,16 +73,17 @@ class Child:
 
     def wait(self, seconds: float) -> int | None:
         """Its exit status, or None when it still runs after that long; then usage is set too."""
-        deadline = time.monotonic() + seconds
-        while self.process.returncode is None:
-            pid, status, usage = os.wait4(self.pid, os.WNOHANG)
-            if pid != 0:
-                self.usage = usage
-                self.process.returncode = os.waitstatus_to_exitcode(status)
-            elif time.monotonic() >= deadline:
-                return None
-            else:
-                time.sleep(0.002)
+        if self.process.returncode is None:
+            pidfd = os.pidfd_open(self.pid)  # to sleep on it takes no CPU from what is measured
+            try:
+                poll = select.poll()
+                poll.register(pidfd, select.POLLIN)
+                if not poll.poll(seconds * 1000):
+                    return None
+            finally:
+                os.close(pidfd)
+            _, status, self.usage = os.wait4(self.pid, 0)
+            self.process.returncode = os.waitstatus_to_exitcode(status)
         return self.process.returncode
 
     def signal(self, number: int) -> None:
@@ -172,7 +174,7 @@ class CpuReading:
 
 
 def read_cpu(pids: Sequence[int]) -> CpuReading:
-    """Reads schedstat (its first field) of every thread: io_uring's kernel workers are among them."""
+    """Reads schedstat (its first field) of every thread, io_uring's kernel workers included."""
     threads: dict[tuple[int, int], int] = {}
     ticks = 0
     for pid in pids:
@@ -204,8 +206,22 @@ def machine_busy_seconds() -> float:
     return (sum(fields[:8]) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")
 
 
-def connections_accepted() -> int:
-    """TCP connections this network namespace has accepted (PassiveOpens of /proc/net/snmp)."""
-    lines = [line.split() for line in Path("/proc/net/snmp").read_text().splitlines()
-             if line.startswith("Tcp:")]  # fmt: skip
-    return int(lines[1][lines[0].index("PassiveOpens")])
+def machine_stolen_seconds() -> float:
+    """CPU time that the hypervisor gave to others while this machine wanted it."""
+    fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
+    return int(fields[8]) / os.sysconf("SC_CLK_TCK") if len(fields) > 8 else 0.0
+
+
+def peak_rss_kb(pids: Sequence[int]) -> int | None:
+    """The sum of the processes' largest resident sets, in kB."""
+    total = 0
+    for pid in pids:
+        try:
+            status = Path(f"/proc/{pid}/status").read_text()
+        except OSError:
+            return None
+        found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+        total += int(found[1]) if found else 0
+    return total
+
+

@@ -6,6 +6,8 @@ import sys
 import time
 from typing import TextIO
 
+BAR_CELLS = 20
+
 
 class Progress:
     """Counts samples, of which there will be total."""
@@ -16,15 +18,22 @@ class Progress:
         self.stream = stream
         self.terminal = stream.isatty()
         self.start = time.monotonic()
+        self.last = ""
 
     def show(self, what: str) -> None:
-        """Says what begins now."""
+        """Says what begins now. Elsewhere than on a terminal a line stands for all that begins
+        alike up to its colon."""
         left = ""
         if self.done >= 4:
             seconds = (time.monotonic() - self.start) / self.done * (self.total - self.done)
             left = f", about {seconds:.0f} s left"
-        text = f"[{self.done + 1}/{self.total}] {what}{left}"
-        self.stream.write(f"\r\033[K{text}" if self.terminal else text + "\n")
+        if self.terminal:
+            full = BAR_CELLS * self.done // max(self.total, 1)
+            bar = "█" * full + "░" * (BAR_CELLS - full)
+            self.stream.write(f"\r\033[K{bar} {self.done + 1}/{self.total} {what}{left}")
+        elif what.partition(":")[0] != self.last:
+            self.last = what.partition(":")[0]
+            self.stream.write(f"[{self.done + 1}/{self.total}] {self.last}{left}\n")
         self.stream.flush()
         self.done += 1
 

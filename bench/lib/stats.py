@@ -1,7 +1,8 @@
-"""Medians, spreads, bootstrap intervals and percentiles of latency histograms."""
+"""Medians and their bootstrap intervals."""
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
 from dataclasses import dataclass
@@ -26,12 +27,6 @@ class Interval:
         return self.low <= 1.0 <= self.high
 
 
-def median_deviation(values: Sequence[float]) -> float:
-    """The median absolute deviation from the median."""
-    middle = statistics.median(values)
-    return statistics.median(abs(value - middle) for value in values)
-
-
 def bootstrap_median(values: Sequence[float]) -> Interval:
     """The median of values and the 2.5th and 97.5th percentile of its resampled medians.
 
@@ -39,13 +34,63 @@ def bootstrap_median(values: Sequence[float]) -> Interval:
     """
     if not values:
         raise ValueError("no values")
-    source = random.Random(SEED)
-    medians = sorted(
-        statistics.median(source.choices(values, k=len(values))) for _ in range(RESAMPLES)
-    )
-    low = medians[int(0.025 * (RESAMPLES - 1))]
-    high = medians[int(0.975 * (RESAMPLES - 1)) + 1]
+    found = resampled_medians(values)
+    low, high = (_quantile(found, share) for share in (0.025, 0.975))
     return Interval(statistics.median(values), low, high, len(values))
+
+
+def bootstrap_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Interval:
+    """The ratio of two medians whose samples do not belong together, each side resampled."""
+    if not numerators or not denominators:
+        raise ValueError("no values")
+    source = random.Random(SEED)
+    sides = []
+    for values in (numerators, denominators):
+        medians, weights = zip(*resampled_medians(values))
+        sides.append(source.choices(medians, weights, k=RESAMPLES))
+    ratios = sorted((one / other, 1 / RESAMPLES) for one, other in zip(*sides) if other > 0)
+    low, high = (_quantile(ratios, share) for share in (0.025, 0.975))
+    middle = statistics.median(numerators) / statistics.median(denominators)
+    return Interval(middle, low, high, min(len(numerators), len(denominators)))
+
+
+def resampled_medians(values: Sequence[float]) -> list[tuple[float, float]]:
+    """Every median that a resample of values can have, ascending, with its probability.
+
+    What a bootstrap draws at random is small enough to be written down. Of n draws from the sorted
+    x[1..n], at most i are beyond x[i] with the probability of a binomial tail; with n even, the
+    two in the middle are x[i] and x[j], i < j, when n/2 are up to i, one of them at i, and n/2 from
+    j on, one of them at j.
+    """
+    x, n = sorted(values), len(values)
+    half = n // 2
+
+    def at_most(i: int, rank: int) -> float:  # the chance that the rank-th draw is up to x[i]
+        share = i / n
+        return sum(math.comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(rank, n + 1))
+
+    if n % 2:
+        sums = [at_most(i, half + 1) for i in range(n + 1)]
+        return [(x[i], sums[i + 1] - sums[i]) for i in range(n)]
+    sums = [at_most(i, half) for i in range(n + 1)]
+    low = [((i + 1) / n) ** half - (i / n) ** half for i in range(n)]
+    ways = math.comb(n, half)
+    found = []
+    for i in range(n):
+        apart = [(j, ways * low[i] * low[n - 1 - j]) for j in range(i + 1, n)]
+        found += [((x[i] + x[j]) / 2, chance) for j, chance in apart]
+        found.append((x[i], max(sums[i + 1] - sums[i] - sum(chance for _, chance in apart), 0.0)))
+    return sorted(found)
+
+
+def _quantile(weighted: Sequence[tuple[float, float]], share: float) -> float:
+    """The smallest of the ascending values that at least this share does not exceed."""
+    seen = 0.0
+    for value, chance in weighted:
+        seen += chance
+        if seen >= share:
+            return value
+    return weighted[-1][0]
 
 
 def paired_ratios(
@@ -56,22 +101,3 @@ def paired_ratios(
     return [numerators[key] / denominators[key] for key in both if denominators[key] > 0]
 
 
-def histogram_percentile(histogram: Mapping[int, int], percent: float) -> int | None:
-    """The smallest value that at least percent of the counted observations do not exceed."""
-    total = sum(histogram.values())
-    if total == 0:
-        return None
-    seen = 0
-    for value in sorted(histogram):
-        seen += histogram[value]
-        if seen * 100 >= percent * total:
-            return value
-    return max(histogram)
-
-
-def histogram_mean(histogram: Mapping[int, int]) -> float | None:
-    """The mean of the counted observations."""
-    total = sum(histogram.values())
-    if total == 0:
-        return None
-    return sum(value * count for value, count in histogram.items()) / total

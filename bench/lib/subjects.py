@@ -1,10 +1,13 @@
-"""The servers that can be compared, and how each is started with one worker on its CPU."""
+"""The servers that can be compared, and how each is started on its CPUs."""
 
 from __future__ import annotations
 
+import functools
 import os
-import pwd
+import re
+import shlex
 import shutil
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Sequence
@@ -12,70 +15,50 @@ from urllib.parse import urlsplit
 
 from .proc import Child, ProcessError, free_port
 
-# Connections are kept open for the whole run, files stay open, nothing is logged per request.
-NGINX_CONF = """
-daemon off;
-{user}
-worker_processes 1;
-worker_rlimit_nofile 20000;
-pid {scratch}/nginx.pid;
-error_log stderr error;
-events {{ worker_connections 16384; use epoll; multi_accept on; }}
-http {{
-    access_log off;
-    sendfile on;
-    tcp_nopush on;
-    tcp_nodelay on;
-    keepalive_timeout 3600s;
-    keepalive_requests 1000000000;
-    open_file_cache max=1000 inactive=3600s;
-    open_file_cache_valid 3600s;
-    open_file_cache_min_uses 1;
-    default_type application/octet-stream;
-    client_body_temp_path {scratch}/nginx-body;
-    proxy_temp_path {scratch}/nginx-proxy;
-    fastcgi_temp_path {scratch}/nginx-fastcgi;
-    uwsgi_temp_path {scratch}/nginx-uwsgi;
-    scgi_temp_path {scratch}/nginx-scgi;
-    server {{ listen 127.0.0.1:{port} backlog=4096; root {www}; }}
-}}
-"""
+ENGINES = {"io_uring": "torc io_uring", "epoll": "torc epoll", "threads": "torc threads"}
+FLOORS = {"floor-uring": "floor io_uring", "floor-epoll": "floor epoll"}
+FLOOR_WORKLOADS = frozenset({"plaintext", "pipelined", "short-lived", "idle", "latency"})
+# Seconds that servers are given at least which compile while they run. Each sample has a fresh one.
+WARMUP = {"java": 3.0, "node": 1.0}
+GROUPS = {"floor": tuple(FLOORS)}  # what one word of the user stands for
+ADMIN_LINE = re.compile(r"admin http://([0-9.]+):(\d+)")
+COMMAND = re.compile(r"(?P<name>[A-Za-z][\w.-]*)(:(?P<port>\d+))?=(?P<words>.+)", re.DOTALL)
 
-LIGHTTPD_CONF = """
-server.document-root = "{www}"
-server.bind = "127.0.0.1"
-server.port = {port}
-server.max-worker = 0
-server.max-fds = 16384
-server.max-connections = 8192
-server.listen-backlog = 4096
-server.event-handler = "linux-sysepoll"
-server.stat-cache-engine = "simple"
-server.max-keep-alive-requests = 65535
-server.max-keep-alive-idle = 3600
-mimetype.assign = ( "" => "application/octet-stream" )
-"""
+
+class SubjectError(Exception):
+    """A subject that does not exist or cannot run here; the text says why and what to do."""
 
 
 @dataclass
 class Place:
-    """Where servers find their binaries and files, and the CPUs they run on."""
+    """Where servers find their programs and files."""
 
     build: Path
     scratch: Path  # a temporary directory: configurations, logs
     www: Path  # the document root; torc's --root is its static/
-    cpus: Sequence[int]
-    server_args: Sequence[str] = ()
-    started: dict[str, list[str]] = field(default_factory=dict)  # the last command of each subject
+    server_args: Sequence[str] = ()  # for every torc
+    started: dict[str, list[str]] = field(default_factory=dict)  # the last command of each variant
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A subject in one configuration: what a cell compares."""
+
+    name: str  # unique in a cell
+    label: str  # how people call it
+    subject: str
+    args: tuple[str, ...] = ()  # more options, for torc
+    cores: int = 1
 
 
 @dataclass(frozen=True)
 class Server:
-    """A started subject."""
+    """A started variant."""
 
     child: Child
     host: str
     port: int
+    admin: tuple[str, int] | None = None
 
     @property
     def url(self) -> str:
@@ -85,25 +68,39 @@ class Server:
 
 @dataclass(frozen=True)
 class Subject:
-    """One program in one configuration. name is what options take, label what tables show."""
+    """One program. command(place, port, cores) gives its words; port is 0 for one that says in a
+    line "ready http://ADDR:PORT" on stderr where it listens, else a port to listen on."""
 
     name: str
     label: str
-    command: Callable[[Place, int], list[str]]
-    says_when_ready: bool = True
+    command: Callable[[Place, int, int], list[str]]
+    workloads: frozenset[str] | None = None  # names of those it can serve; None: all
+    says_when_ready: bool = False
+    takes_args: bool = False  # options of a variant and of --server-args
+    port: int = 0  # a fixed one; 0: any
+    trusted: bool = True  # answers unlike the others' are an error, not a reason to leave it out
+    refusal: Callable[[Place], str | None] = lambda place: None  # why it cannot run here
 
-    def start(self, place: Place) -> Server:
-        """Starts it and waits until it listens."""
-        port = 0 if self.says_when_ready else free_port()
-        command = self.command(place, port)
-        place.started[self.name] = command
-        child = Child(command, place.cpus, place.scratch / f"{self.name}.log")
+    def can(self, workload: str) -> bool:
+        """Whether it serves the workload of that name."""
+        return self.workloads is None or workload in self.workloads
+
+    def start(self, place: Place, variant: Variant, cpus: Sequence[int]) -> Server:
+        """Starts it and waits until it accepts."""
+        port = 0 if self.says_when_ready else self.port or free_port()
+        command = self.command(place, port, variant.cores)
+        if self.takes_args:
+            command += [*place.server_args, *variant.args]
+        place.started[variant.name] = command
+        child = Child(command, cpus, place.scratch / f"{self.name}.log")
         try:
-            if self.says_when_ready:
-                address = urlsplit(child.ready_url())
-                return Server(child, address.hostname or "127.0.0.1", address.port or 80)
-            child.accepts(port)
-            return Server(child, "127.0.0.1", port)
+            if not self.says_when_ready:
+                child.accepts(port)
+                return Server(child, "127.0.0.1", port)
+            address = urlsplit(child.ready_url())
+            admin = ADMIN_LINE.search(child.log.read_text(errors="replace"))
+            return Server(child, address.hostname or "127.0.0.1", address.port or 80,
+                          (admin[1], int(admin[2])) if admin else None)  # fmt: skip
         except BaseException:
             child.stop()
             raise
@@ -114,60 +111,94 @@ def binary(build: Path, name: str) -> str:
     for path in sorted(build.rglob(name)):
         if path.is_file() and os.access(path, os.X_OK):
             return str(path)
-    raise ProcessError(f"no {name} in {build}")
+    raise ProcessError(f"no {name} in {build}: build it with meson compile -C {build}")
 
 
-def installed(name: str) -> str:
+def installed(name: str) -> str | None:
     """A program of the system; servers are often outside a user's PATH."""
-    path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-    if path is None:
-        raise ProcessError(f"{name} is not installed: tools/setup --bench installs it")
-    return path
+    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 
 
-def _torc(engine: str) -> Callable[[Place, int], list[str]]:
-    def command(place: Place, port: int) -> list[str]:
-        return [
-            binary(place.build, "torc-lab"), "--engine", engine, "--cores", "1",
-            "--listen", f"127.0.0.1:{port}", "--root", str(place.www / "static"),
-            *place.server_args,
-        ]  # fmt: skip
-
-    return command
-
-
-def _floor(name: str) -> Callable[[Place, int], list[str]]:
-    def command(place: Place, port: int) -> list[str]:
-        return [binary(place.build, name), "--listen", f"127.0.0.1:{port}", "--cores", "1"]
-
-    return command
+@functools.cache
+def _engine_refusal(lab: str, engine: str) -> str | None:
+    """Asks torc itself: it looks at its build and at the kernel."""
+    done = subprocess.run([lab, "--engine", engine, "--check"], capture_output=True, text=True,
+                          timeout=20)  # fmt: skip
+    if done.returncode == 0:
+        return None
+    if done.returncode == 2:
+        return f"this build has no {engine} engine"
+    lines = done.stderr.strip().splitlines() or [f"torc-lab --check ended with {done.returncode}"]
+    return lines[-1].removeprefix("torc: ")
 
 
-def _configured(place: Place, name: str, template: str, port: int) -> str:
-    user = f"user {pwd.getpwuid(0).pw_name};" if os.geteuid() == 0 else ""
-    path = place.scratch / f"{name}.conf"
-    path.write_text(template.format(port=port, scratch=place.scratch, www=place.www, user=user))
-    return str(path)
+def _torc(engine: str) -> Subject:
+    def command(place: Place, port: int, cores: int) -> list[str]:
+        return [binary(place.build, "torc-lab"), "--engine", engine, "--cores", str(cores),
+                "--listen", f"127.0.0.1:{port}", "--admin", "127.0.0.1:0",
+                "--root", str(place.www / "static")]  # fmt: skip
+
+    def refusal(place: Place) -> str | None:
+        return _engine_refusal(binary(place.build, "torc-lab"), engine)
+
+    return Subject(engine, ENGINES[engine], command, says_when_ready=True, takes_args=True,
+                   refusal=refusal)  # fmt: skip
 
 
-def _nginx(place: Place, port: int) -> list[str]:
-    conf = _configured(place, "nginx", NGINX_CONF, port)
-    return [installed("nginx"), "-p", str(place.scratch), "-e", "stderr", "-c", conf]
+def _floor(name: str) -> Subject:
+    def command(place: Place, port: int, cores: int) -> list[str]:
+        return [binary(place.build, name), "--listen", f"127.0.0.1:{port}", "--cores", str(cores)]
+
+    return Subject(name, FLOORS[name], command, FLOOR_WORKLOADS, says_when_ready=True)
 
 
-def _lighttpd(place: Place, port: int) -> list[str]:
-    return [installed("lighttpd"), "-D", "-f",
-            _configured(place, "lighttpd", LIGHTTPD_CONF, port)]  # fmt: skip
+def user_command(text: str) -> Subject:
+    """A subject from NAME=COMMAND with {port} in it, or from NAME:PORT=COMMAND."""
+    found = COMMAND.fullmatch(text)
+    if not found or not found["words"].strip():
+        raise SubjectError("takes NAME='COMMAND --port {port}' or NAME:PORT=COMMAND, not "
+                           f"{text!r}")  # fmt: skip
+    name, words, fixed = found["name"], shlex.split(found["words"]), int(found["port"] or 0)
+    if not fixed and "{port}" not in found["words"]:
+        raise SubjectError(f"{name} needs its port: {{port}} in the command, or "
+                           f"{name}:PORT=COMMAND")  # fmt: skip
+    if fixed > 65535:
+        raise SubjectError(f"takes a port up to 65535, not {fixed}")
+    if name in known():
+        raise SubjectError(f"{name} is already the name of a subject")
+
+    def command(place: Place, port: int, cores: int) -> list[str]:
+        filled = {"{port}": str(port), "{cores}": str(cores), "{www}": str(place.www)}
+        return [re.sub(r"\{(port|cores|www)\}", lambda found: filled[found[0]], word)
+                for word in words]  # fmt: skip
+
+    return Subject(name, name, command, port=fixed, trusted=False)
 
 
-SUBJECTS = {
-    subject.name: subject
-    for subject in (
-        Subject("uring", "torc io_uring", _torc("io_uring")),
-        Subject("epoll", "torc epoll", _torc("epoll")),
-        Subject("floor-uring", "floor io_uring", _floor("floor-uring")),
-        Subject("floor-epoll", "floor epoll", _floor("floor-epoll")),
-        Subject("nginx", "nginx", _nginx, says_when_ready=False),
-        Subject("lighttpd", "lighttpd", _lighttpd, says_when_ready=False),
-    )
-}
+@functools.cache
+def known() -> dict[str, Subject]:
+    """All subjects that have a name of their own. peers.PEERS is a dict of name to Subject."""
+    subjects = {name: _torc(name) for name in ENGINES}
+    subjects |= {name: _floor(name) for name in FLOORS}
+    try:
+        from .peers import PEERS
+    except ImportError:
+        PEERS = {}
+    return subjects | dict(PEERS)
+
+
+def expand(words: Sequence[str]) -> list[str]:
+    """The user's names with groups spelled out, each once, in their order."""
+    names: list[str] = []
+    for word in words:
+        names += [name for name in GROUPS.get(word, (word,)) if name not in names]
+    return names
+
+
+def variant(name: str, *args: str, cores: int = 1, subject: str | None = None,
+            label: str | None = None) -> Variant:  # fmt: skip
+    """A variant of a known subject (or of a command: then subject is its name too)."""
+    of = subject or name
+    plain = known()[of].label if of in known() else of
+    return Variant(name, label or (plain if of == name else f"{plain}, {' '.join(args)}"), of, args,
+                   cores)  # fmt: skip

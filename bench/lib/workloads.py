@@ -1,4 +1,4 @@
-"""What is asked of the servers, which servers are asked, and which of them are set in ratio."""
+"""What is asked of the servers: the workloads, and the files they are asked for."""
 
 from __future__ import annotations
 
@@ -7,47 +7,104 @@ import resource
 from dataclasses import dataclass
 from pathlib import Path
 
-STATIC_NAME = "4k.txt"
-STATIC_BYTES = 4096
-DELAY_MS = 20
 DESCRIPTORS_SPARE = 512  # what a server keeps open beside its connections
-FLOORS = ("uring", "epoll", "floor-uring", "floor-epoll")
 PORTS_SPARE = 1024
+MANY_CONNECTIONS = 4000  # of delay
+IDLE_CONNECTIONS = 10_000
+LOAD_PERCENTS = (50, 70, 90)  # of latency, of the slower subject's capacity
+KIB, MIB = 1024, 1 << 20
+UPLOAD_BYTES = 20 * MIB
+STATIC_BYTES = {"1k": KIB, "4k": 4 * KIB, "16k": 16 * KIB, "64k": 64 * KIB, "1m": MIB,
+                "64m": 64 * MIB}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Workload:
-    """One row of questions. subjects are in the order of the first round; rounds alternate."""
+    """One question. Either paths are asked with one method and body, or templates as they are."""
 
     name: str
     title: str
-    path: str
-    subjects: tuple[str, ...]
-    ratios: tuple[tuple[str, str], ...]  # (numerator, denominator)
+    paths: tuple[str, ...] = ()  # asked in turn; may hold {rand:min:max}
+    templates: tuple[str, ...] = ()  # whole requests, asked in turn
+    method: str = "GET"
+    body_bytes: int = 0
+    chunked: bool = False
+    status: int = 200
+    expect: str | None = None  # the body of every answer
+    expect_file: str | None = None  # below www: the same, from a file
     connections: int = 256
-    depth: int = 1  # requests in flight per connection
-    rounds: int = 3
-    quick_rounds: int = 2
-    seconds: int = 1
-    warmup: float = 0.25  # seconds
-    delay_ms: int = 0  # how long an answer takes at least
-    whole_answer: bool = True  # subjects answer the same bytes; otherwise only the same body
+    pipeline: int = 1
+    requests_per_connection: int = 0  # 0: connections are kept
+    rate: float = 0.0  # requests/s in open loop; 0: closed loop
+    arrivals: str = "poisson"  # of an open loop
+    pairs: int = 10
+    quick_pairs: int = 4
+    seconds: float = 1.0
+    quick_seconds: float = 0.6
+    warmup: float = 0.2  # seconds
+    ramp: float = 0.0  # seconds over which connections are opened
+    main: bool = False  # part of --quick where no --workloads are given
+    whole_heads: tuple[str, ...] = ()  # subjects whose heads have to be alike too
+    subjects: tuple[str, ...] | None = None  # that can serve it; None: all that say so
 
 
-def _delay(connections: int) -> Workload:
-    return Workload(
-        name="delay",
-        title=f"GET /delay/{DELAY_MS}, {connections:,} connections",
-        path=f"/delay/{DELAY_MS}",
-        subjects=("uring", "epoll"),
-        ratios=(("uring", "epoll"),),
-        connections=connections,
-        rounds=1,
-        quick_rounds=1,
-        seconds=5 if connections > 4096 else 2,  # connecting thousands takes its time
-        warmup=0,
-        delay_ms=DELAY_MS,
+_TORC = ("io_uring", "epoll", "threads")
+_TWINS = (*_TORC, "floor-uring", "floor-epoll")
+
+
+def _post(path: str, fields: str, body: str) -> str:
+    return f"POST {path} HTTP/1.1\r\nHost: torc-bench\r\n{fields}\r\n\r\n{body}"
+
+
+# All three forms have the same answer, so that each reply can be checked whichever it belongs to.
+_BASELINE = (
+    "GET /baseline11?a=13&b=62 HTTP/1.1\r\nHost: torc-bench\r\n\r\n",
+    _post("/baseline11?a=13&b=42", "Content-Length: 2", "20"),
+    _post("/baseline11?a=13&b=42", "Transfer-Encoding: chunked", "2\r\n20\r\n0\r\n\r\n"),
+)
+
+
+def _static(size: str) -> Workload:
+    large = STATIC_BYTES[size] >= MIB
+    name = f"static-{'large' if large else 'small'}-{size}"
+    title = f"GET a file of {size[:-1]} {'M' if large else 'K'}iB"
+    if not large:
+        return Workload(name, title, (f"/static/{size}.txt",), expect_file=f"static/{size}.txt",
+                        main=size == "4k")  # fmt: skip
+    # Bodies this long are compared once, before timing: comparing each would slow the load down.
+    connections = 4 if size == "64m" else 32
+    return Workload(name, title, (f"/static/{size}.txt",), connections=connections,
+                    seconds=3.0 if size == "64m" else 2.0, quick_seconds=1.0,
+                    warmup=0.3)  # fmt: skip
+
+
+WORKLOADS: dict[str, Workload] = {
+    workload.name: workload
+    for workload in (
+        Workload("plaintext", "GET /plaintext, keep-alive", ("/plaintext",),
+                 expect="Hello, World!", quick_pairs=6, main=True, whole_heads=_TWINS),
+        Workload("json", "GET /json, keep-alive", ("/json",),
+                 expect='{"message":"Hello, World!"}'),
+        Workload("pipelined", "GET /plaintext, 16 requests pipelined", ("/plaintext",),
+                 expect="Hello, World!", pipeline=16, main=True, whole_heads=_TWINS),
+        Workload("baseline", "GET, POST with length and POST chunked in turn",
+                 templates=_BASELINE, expect="75"),
+        Workload("short-lived", "GET /plaintext, 10 requests per connection", ("/plaintext",),
+                 expect="Hello, World!", requests_per_connection=10, main=True,
+                 whole_heads=_TWINS),
+        *(_static(size) for size in STATIC_BYTES),
+        Workload("upload", "POST a body of 20 MiB", ("/upload",), method="POST",
+                 body_bytes=UPLOAD_BYTES, expect=str(UPLOAD_BYTES), connections=8, seconds=2.0,
+                 quick_seconds=1.0, warmup=0.3),
+        Workload("delay", "GET /delay of 10 to 30 ms, thousands of connections",
+                 ("/delay/{rand:10:30}",), connections=MANY_CONNECTIONS, warmup=0.5, ramp=0.3,
+                 seconds=1.5, quick_seconds=1.0, quick_pairs=3, main=True),
+        Workload("idle", "connections that have asked once and are held", ("/plaintext",),
+                 expect="Hello, World!", connections=IDLE_CONNECTIONS, pairs=5, quick_pairs=2),
+        Workload("latency", "GET /plaintext, open loop", ("/plaintext",),
+                 expect="Hello, World!", quick_pairs=3, main=True, whole_heads=_TWINS),
     )
+}  # fmt: skip
 
 
 def connections_possible() -> int:
@@ -58,32 +115,19 @@ def connections_possible() -> int:
     return ports if files == resource.RLIM_INFINITY else min(files - DESCRIPTORS_SPARE, ports)
 
 
-def workloads(connections: int, many: int) -> list[Workload]:
-    """All workloads, the main one first; many is the connection count of the large /delay run."""
-    floors = (("uring", "floor-uring"), ("epoll", "floor-epoll"), ("uring", "epoll"),
-              ("floor-uring", "floor-epoll"))
-    return [
-        Workload("plaintext", f"GET /plaintext, {connections} connections, keep-alive",
-                 "/plaintext", FLOORS, floors, connections, rounds=10, quick_rounds=3),
-        Workload("pipelined", f"GET /plaintext, {connections} connections, 16 requests pipelined",
-                 "/plaintext", FLOORS, floors, connections, depth=16),
-        Workload("static", f"GET a file of 4 KiB, {connections} connections, keep-alive",
-                 f"/static/{STATIC_NAME}", ("uring", "epoll", "nginx", "lighttpd"),
-                 (("uring", "nginx"), ("uring", "lighttpd"), ("epoll", "nginx"),
-                  ("epoll", "lighttpd"), ("uring", "epoll")),
-                 connections, whole_answer=False),
-        _delay(min(1000, many)),
-        _delay(many),
-    ]  # fmt: skip
+def write_static(www: Path, large: bool = False) -> None:
+    """The document root: text that no server can guess or compress to nothing. What is there stays.
 
-
-NAMES = ("plaintext", "pipelined", "static", "delay")
-
-
-def write_static(www: Path) -> None:
-    """The document root with its one file: text that no server can guess or compress to nothing."""
-    source = random.Random(STATIC_BYTES)
-    letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/"
-    (www / "static").mkdir(parents=True)
-    text = "".join(source.choices(letters, k=STATIC_BYTES))
-    (www / "static" / STATIC_NAME).write_text(text)
+    The large files come only on demand: most runs never ask for them.
+    """
+    letters = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/"
+    table = bytes(letters[byte % 64] for byte in range(256))
+    (www / "static").mkdir(parents=True, exist_ok=True)
+    block = random.Random(1).randbytes(MIB).translate(table)
+    for size, count in STATIC_BYTES.items():
+        path = www / "static" / f"{size}.txt"
+        if path.exists() or (count >= MIB and not large):
+            continue
+        with path.open("wb") as out:
+            for number in range(max(count // MIB, 1)):
+                out.write((b"%08d" % number + block[8:])[:count])

@@ -55,7 +55,7 @@ class Children(unittest.TestCase):
             proc.Child(["no-such-program-here"], [], self.log)
 
     def test_stop_ends_the_whole_group(self):
-        child = self.start("sleep 60 & echo 'ready http://x' >&2; wait")
+        child = self.start("sleep 60 & echo 'ready http://127.0.0.1:1 x' >&2; wait")
         child.ready_url()
         members = proc.family(child.pid)
         self.assertEqual(len(members), 2)
@@ -69,7 +69,7 @@ class Children(unittest.TestCase):
     def test_stop_kills_what_does_not_listen(self):
         seconds, proc.STOP_SECONDS = proc.STOP_SECONDS, 0.2
         self.addCleanup(setattr, proc, "STOP_SECONDS", seconds)
-        child = self.start("trap '' TERM; echo 'ready http://x' >&2; sleep 60 & wait; wait")
+        child = self.start("trap '' TERM; echo 'ready http://127.0.0.1:1 x' >&2; sleep 60 & wait; wait")
         child.ready_url()
         child.stop()
         self.assertEqual(child.process.returncode, -signal.SIGKILL)

@@ -1,18 +1,13 @@
 """Medians, intervals and percentiles on values whose answers are known."""
 
+import collections
+import itertools
 import random
+import statistics
 import unittest
 
 import context  # noqa: F401
 from lib import stats
-
-
-class MedianDeviation(unittest.TestCase):
-    def test_is_the_median_distance(self):
-        self.assertEqual(stats.median_deviation([1, 2, 3, 4, 100]), 1)
-
-    def test_of_equal_values_is_zero(self):
-        self.assertEqual(stats.median_deviation([5.0] * 4), 0)
 
 
 class BootstrapMedian(unittest.TestCase):
@@ -41,14 +36,10 @@ class BootstrapMedian(unittest.TestCase):
 
     def test_covers_the_true_median_about_as_often_as_it_says(self):
         source = random.Random(7)
-        resamples, stats.RESAMPLES = stats.RESAMPLES, 400
-        try:
-            covered = 0
-            for _ in range(200):
-                interval = stats.bootstrap_median([source.gauss(1, 0.05) for _ in range(15)])
-                covered += interval.low <= 1 <= interval.high
-        finally:
-            stats.RESAMPLES = resamples
+        covered = 0
+        for _ in range(200):
+            interval = stats.bootstrap_median([source.gauss(1, 0.05) for _ in range(15)])
+            covered += interval.low <= 1 <= interval.high
         self.assertGreater(covered, 176)  # 88 %: well below 95 %, well above chance
         self.assertLess(covered, 200)
 
@@ -58,6 +49,42 @@ class BootstrapMedian(unittest.TestCase):
         self.assertFalse(stats.Interval(1.1, 1.05, 1.2, 9).contains_one)
 
 
+class ResampledMedians(unittest.TestCase):
+    def test_are_what_all_resamples_have(self):
+        for values in ([3.0], [1.0, 4.0], [1.0, 2.0, 4.0], [1.0, 2.0, 4.0, 8.0],
+                       [1.0, 2.0, 2.0, 9.0, 9.5]):  # fmt: skip
+            counted = collections.Counter(
+                statistics.median(drawn) for drawn in itertools.product(values, repeat=len(values)))
+            total = len(values) ** len(values)
+            found = collections.Counter()
+            for median, chance in stats.resampled_medians(values):
+                found[median] += chance
+            for median, count in counted.items():
+                self.assertAlmostEqual(found.pop(median), count / total, 12)
+            self.assertAlmostEqual(sum(found.values()), 0, 12)
+
+    def test_of_many_are_certain_together(self):
+        for count in (29, 100):
+            total = sum(chance for _, chance in stats.resampled_medians(range(count)))
+            self.assertAlmostEqual(total, 1, 9)
+
+
+class BootstrapRatio(unittest.TestCase):
+    def test_is_of_the_medians(self):
+        interval = stats.bootstrap_ratio([2.0, 2.2, 2.4, 2.1, 2.3], [1.0, 1.1, 1.2])
+        self.assertAlmostEqual(interval.median, 2.0)
+        self.assertTrue(interval.low < interval.median < interval.high)
+        self.assertEqual(interval.count, 3)
+
+    def test_equal_values_give_a_point(self):
+        interval = stats.bootstrap_ratio([3.0] * 5, [2.0] * 7)
+        self.assertEqual((interval.low, interval.median, interval.high), (1.5, 1.5, 1.5))
+
+    def test_nothing_is_refused(self):
+        with self.assertRaises(ValueError):
+            stats.bootstrap_ratio([], [1.0])
+
+
 class PairedRatios(unittest.TestCase):
     def test_pairs_by_round_and_skips_what_has_no_partner(self):
         ratios = stats.paired_ratios({0: 2.0, 1: 3.0, 3: 9.0}, {1: 1.5, 0: 4.0, 2: 7.0})
@@ -65,25 +92,6 @@ class PairedRatios(unittest.TestCase):
 
     def test_skips_a_zero_denominator(self):
         self.assertEqual(stats.paired_ratios({0: 1.0}, {0: 0.0}), [])
-
-
-class Histogram(unittest.TestCase):
-    HUNDRED = {value: 1 for value in range(1, 101)}
-
-    def test_percentiles_of_one_to_a_hundred(self):
-        for percent in (1, 50, 99, 100):
-            self.assertEqual(stats.histogram_percentile(self.HUNDRED, percent), percent)
-
-    def test_weighs_by_count_whatever_the_order(self):
-        self.assertEqual(stats.histogram_percentile({900: 1, 10: 99}, 99), 10)
-        self.assertEqual(stats.histogram_percentile({900: 1, 10: 99}, 99.5), 900)
-
-    def test_mean(self):
-        self.assertEqual(stats.histogram_mean({10: 3, 50: 1}), 20)
-
-    def test_empty_has_none(self):
-        self.assertIsNone(stats.histogram_percentile({}, 50))
-        self.assertIsNone(stats.histogram_mean({}))
 
 
 if __name__ == "__main__":

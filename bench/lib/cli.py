@@ -1,0 +1,106 @@
+"""The command line of torc-bench: its subcommands, and how each of them ends."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from types import FrameType, ModuleType
+from typing import NoReturn, Sequence
+
+from . import answers, proc, results, subjects
+
+SUBCOMMANDS = ("compare", "sweep", "ablate", "tune", "scale", "report", "diff", "doctor")
+
+
+class Ended(KeyboardInterrupt):
+    """A signal asked to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+class Parser(argparse.ArgumentParser):
+    """Wrong options: one line and exit 2."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"torc-bench: {message.removeprefix('argument ')}\n")
+
+
+def modules() -> dict[str, ModuleType]:
+    """The subcommands whose modules are there."""
+    found = {}
+    for name in SUBCOMMANDS:
+        try:
+            found[name] = importlib.import_module(f"{__package__}.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"{__package__}.{name}":
+                raise
+    return found
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All options of all subcommands."""
+    parser = Parser(prog="torc-bench", allow_abbrev=False,
+                    description="Measures what io_uring is worth on this machine.")  # fmt: skip
+    subparsers = parser.add_subparsers(dest="kind", metavar="COMMAND", required=True)
+    for name, module in modules().items():
+        first = (module.__doc__ or name).split("\n")[0].rstrip(".")
+        about = getattr(module, "SUMMARY", first.removeprefix(f"torc-bench {name}: "))
+        sub = subparsers.add_parser(name, help=about, description=about, allow_abbrev=False)
+        module.add_options(sub)
+        sub.set_defaults(run=module.run)
+    return parser
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options; those of an interrupted run come from its file."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    options.argv = list(arguments)
+    file = getattr(options, "resume", None)
+    if file is None:
+        return options
+    try:
+        run = results.load(file)
+    except results.ResultsError as error:
+        parser.error(f"--resume: takes a result file: {error}")
+    if run.kind != options.kind:
+        parser.error(f"--resume: {file} is of torc-bench {run.kind}, not {options.kind}")
+    rest = [word for word in arguments[1:] if word not in ("--resume", f"--resume={file}")]
+    if [word for word in rest if word != str(file)]:
+        parser.error("--resume: goes alone, for the other options come from its file")
+    options = parser.parse_args(run.command[1:])
+    options.argv, options.resume, options.resumed = run.command[1:], file, run
+    return options
+
+
+def _ended(number: int, _: FrameType | None) -> NoReturn:
+    raise Ended(number)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0 good, 1 failed or invalid samples, 2 wrong options, 128 and the signal's number."""
+    for number in proc.ENDING_SIGNALS:
+        signal.signal(number, _ended)
+    try:
+        options = parse(arguments)
+        return int(options.run(options))
+    except subjects.SubjectError as error:
+        print(f"torc-bench: {error}", file=sys.stderr)
+        return 2
+    except (proc.ProcessError, answers.AnswerError, results.ResultsError) as error:
+        print(f"torc-bench: {error}", file=sys.stderr)
+        return 1
+    except Ended as end:
+        print("torc-bench: interrupted", file=sys.stderr)
+        return 128 + end.number
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    finally:
+        if proc.Child.living:
+            proc.Child.stop_all()

@@ -1,0 +1,239 @@
+"""Compares servers with each other: an A/A run, then interleaved rounds of every workload."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import shlex
+from typing import Sequence
+
+from . import results, table
+from .options import add_options as add_common
+from .options import workload_names
+from .results import Cell
+from .session import Session
+from .subjects import ENGINES, FLOORS, WARMUP, SubjectError, Variant, expand
+from .workloads import LOAD_PERCENTS, WORKLOADS, Workload
+
+SUMMARY = "compare servers: io_uring, epoll, their floors, others, or your own"
+DEFAULT = ("io_uring", "epoll", "floor")
+CAPACITY_SECONDS = 0.5
+OWN_FLOOR = {"io_uring": "floor-uring", "epoll": "floor-epoll"}
+OVERHEAD_SECONDS = 0.3  # of a sample: starting and ending processes
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Its own options and the common ones."""
+    parser.add_argument("subjects", nargs="*", metavar="SUBJECT", default=list(DEFAULT),
+                        help="io_uring, epoll, threads, floor (or floor-uring, floor-epoll), "
+                        "nginx, h2o, lighttpd, node, java, or the NAME of a --command; torc may "
+                        "have options of its own, as in 'io_uring --depth 64' "
+                        f"({' '.join(DEFAULT)})")  # fmt: skip
+    parser.add_argument("--workloads", type=workload_names, metavar="LIST",
+                        default=list(WORKLOADS), help="of " + ", ".join(WORKLOADS) + ", or all "
+                        "(all; with --quick the main ones)")  # fmt: skip
+    add_common(parser)
+
+
+def variants(words: Sequence[str], session: Session) -> list[Variant]:
+    """What the user named, in that order, each once."""
+    found: list[Variant] = []
+    for name in expand(words):
+        subject, *args = shlex.split(name) or [""]
+        known = session.subjects.get(subject)
+        if known is None:
+            raise SubjectError(f"compare: takes subjects of {', '.join(session.subjects)}, floor "
+                               f"or the name of a --command, not {subject!r}")  # fmt: skip
+        if args and not known.takes_args:
+            raise SubjectError(f"compare: {subject} takes no options of its own: {name!r}")
+        label = " ".join([known.label, *args])
+        found.append(Variant(name, label, subject, tuple(args), session.options.cores))
+    session.refuse_missing(found)
+    return found
+
+
+def chosen(options: argparse.Namespace) -> list[Workload]:
+    """The workloads asked for, in their own order."""
+    names = options.workloads
+    if options.quick and names == list(WORKLOADS):
+        names = [name for name, workload in WORKLOADS.items() if workload.main]
+    return [WORKLOADS[name] for name in names]
+
+
+class Comparison:
+    """The plan of a comparison and its steps."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.variants = variants(session.options.subjects, session)
+        self.plan: list[tuple[Workload, list[Variant]]] = []
+        for workload in chosen(session.options):
+            able = session.able(workload, self.variants)
+            if self._enough(workload, able):
+                self.plan.append((session.sized(workload), able))
+        if not self.plan:
+            raise SubjectError("compare: --workloads: none of them can be served by two of the "
+                               "subjects")  # fmt: skip
+
+    def _enough(self, workload: Workload, able: Sequence[Variant]) -> bool:
+        if able and (len(able) > 1 or len(self.variants) == 1):
+            return True
+        who = f"only {able[0].label} can" if able else "none can"
+        self.session.note(f"{workload.name}: left out, for {who} serve it")
+        return False
+
+    def check(self) -> None:
+        """Compares all answers before anything is timed."""
+        check = self.session.check_answers
+        plan = [(workload, check(workload, able)) for workload, able in self.plan]
+        self.plan = [(workload, able) for workload, able in plan if self._enough(workload, able)]
+        if not self.plan:
+            raise SubjectError("compare: no workload is left that two of the subjects can serve")
+
+    def announce(self) -> None:
+        """Tells how many samples there will be, and about how long they take."""
+        samples, wall = 0, 0.0
+        for workload, able in [(self.plan[0][0], self.plan[0][1][:1] * 2), *self.plan]:
+            count = self.session.pairs(workload) * len(able)
+            each = self.session.seconds(workload) + workload.ramp + OVERHEAD_SECONDS
+            warmups = (max(workload.warmup, WARMUP.get(one.subject, 0.0)) for one in able)
+            if workload.name == "latency":
+                count = count * len(LOAD_PERCENTS) + len(able)
+            samples += count
+            wall += count * (each + sum(warmups) / len(able))
+        self.session.expect(samples)
+        names = ", ".join(variant.label for variant in self.variants)
+        print(f"{names}: {len(self.plan)} workloads, {samples} samples, about "
+              f"{max(round(wall / 60), 1)} min", flush=True)  # fmt: skip
+
+    def measure(self) -> None:
+        """Takes all samples and prints each cell when it is done."""
+        session = self.session
+        workload, able = self.plan[0]
+        session.noise(workload, able[0], session.pairs(workload), session.seconds(workload))
+        for workload, able in self.plan:
+            if workload.name == "latency":
+                self._latency(workload, able)
+            else:
+                self._cell(workload.name, workload, able)
+
+    def _cell(self, name: str, workload: Workload, able: Sequence[Variant],
+              factors: dict[str, object] | None = None) -> None:  # fmt: skip
+        session = self.session
+        cell = session.cell(name, workload, able, session.pairs(workload),
+                            session.seconds(workload), factors, count_syscalls=True)  # fmt: skip
+        session.progress.clear()
+        print("\n" + describe(cell), flush=True)
+
+    def _latency(self, workload: Workload, able: Sequence[Variant]) -> None:
+        """Open loop at shares of what the slowest of the subjects can do in a closed loop."""
+        capacity = self.session.cell("latency-capacity", workload, able, 1, CAPACITY_SECONDS,
+                                     {"purpose": "capacity"})  # fmt: skip
+        rates = {name: capacity.median(name, "per_second") for name in capacity.names}
+        known = {name: rate for name, rate in rates.items() if rate}
+        if not known:
+            self.session.note("latency: left out, for no subject's capacity could be measured")
+            return
+        slowest = min(known, key=lambda name: known[name])
+        for percent in LOAD_PERCENTS:
+            rate = float(round(known[slowest] * percent / 100))
+            title = (f"{workload.title} at {rate:,.0f} requests/s, {percent} % of the capacity of "
+                     f"{capacity.label(slowest)}")  # fmt: skip
+            self._cell(f"latency-{percent}", dataclasses.replace(workload, title=title, rate=rate),
+                       able, {"load_percent": percent, "rate": rate, "slowest": slowest})
+
+
+def interesting(cell: Cell) -> list[tuple[str, str]]:
+    """The pairs to speak of: engines among each other, with their own floor, and with others."""
+    of = {variant["name"]: variant["subject"] for variant in cell.variants}
+    pairs = [(one, other) for i, one in enumerate(of) for other in list(of)[i + 1 :]]
+    if not set(of.values()) & set(ENGINES):
+        return pairs
+
+    def counts(one: str, other: str) -> bool:
+        sides = {of[one], of[other]}
+        if sides & set(FLOORS):
+            return any({engine, floor} == sides for engine, floor in OWN_FLOOR.items())
+        return bool(sides & set(ENGINES))
+
+    return [pair for pair in pairs if counts(*pair)]
+
+
+def describe(cell: Cell) -> str:
+    """The cell's table, its notes and its verdicts."""
+    connections = cell.workload["connections"]
+    lines = [f"{cell.id}: {cell.workload['title']}, {connections:,} connections"]
+    lines += [f"  {note}" for note in cell.notes]
+    lines.append(_memory_table(cell) if cell.workload["name"] == "idle" else _table(cell))
+    sentences = [f"  {ratio.verdict}" for ratio in spoken(cell)]
+    pairs = max((ratio.pairs for ratio in spoken(cell)), default=results.FEW_PAIRS)
+    if pairs == 1:
+        sentences = ["  One round says nothing about a difference."]
+    elif pairs < results.FEW_PAIRS:
+        sentences = [sentence.replace(results.few(pairs), "") for sentence in sentences]
+        sentences.append(f"  With {pairs} pairs an interval is only the range of their ratios.")
+    return "\n".join(lines + ([""] + sentences if sentences else []))
+
+
+def spoken(cell: Cell) -> list[results.Ratio]:
+    """The ratios to speak of: the first figure of all such pairs, and all of the first pair's."""
+    pairs = interesting(cell)
+    return [ratio for ratio in cell.ratios
+            if (ratio.numerator, ratio.denominator) in pairs
+            and (ratio.metric == cell.ratios[0].metric
+                 or (ratio.numerator, ratio.denominator) == pairs[0])]  # fmt: skip
+
+
+def _row(cell: Cell, name: str, columns: Sequence[tuple[str, object]]) -> list[str]:
+    row = [cell.label(name)]
+    for metric, show in columns:
+        found = cell.median(name, metric)
+        row.append("–" if found is None else show(found))  # type: ignore[operator]
+    return row
+
+
+def _table(cell: Cell) -> str:
+    columns = [("cpu_ns_per_request", table.cost), ("per_second", table.thousands),
+               *((f"latency_us.{p}", table.microseconds) for p in ("p50", "p90", "p99", "p99.9")),
+               ("syscalls_per_request", "{:.2f}".format), ("completions_per_wait", "{:.1f}".format),
+               ("peak_rss_kb", lambda kb: f"{kb / 1024:.0f}")]  # fmt: skip
+    rows = []
+    for name in cell.names:
+        states = [sample.saturated for sample in cell.valid(name)]
+        common = max(set(states), key=states.count) if states else "–"
+        short = sum((s.overflows or 0) + (s.starved or 0) for s in cell.valid(name))
+        rows.append([*_row(cell, name, columns), str(short) if short else "", common])
+    header = ("", "CPU µs/request", "requests/s", "p50", "p90", "p99", "p99.9", "syscalls",
+              "completions/wait", "peak MB", "overflows", "full")  # fmt: skip
+    return table.table(header, rows)
+
+
+def _memory_table(cell: Cell) -> str:
+    columns = [(f"memory.{key}_bytes", table.thousands)
+               for key in ("user", "kernel", "slab", "tcp", "available")]  # fmt: skip
+    header = ("bytes per connection", "user (Pss)", "kernel, both ends", "slab", "TCP buffers",
+              "less available")  # fmt: skip
+    return table.table(header, [_row(cell, name, columns) for name in cell.names])
+
+
+def run(options: argparse.Namespace) -> int:
+    """The subcommand."""
+    with Session("compare", options, "comparison of " + ", ".join(options.subjects)) as session:
+        comparison = Comparison(session)
+        comparison.check()
+        comparison.announce()
+        comparison.measure()
+        session.run.conclusions = [
+            f"{cell.id}: {ratio.verdict}"
+            for cell in session.run.cells
+            if "purpose" not in cell.factors
+            for ratio in spoken(cell)
+            if ratio.metric == cell.ratios[0].metric
+        ]
+        noise = session.run.noise
+        if noise:
+            print(f"\nnoise floor: {comparison.variants[0].label} set against itself differs by "
+                  f"{noise['low'] * 100 - 100:+.1f} to {noise['high'] * 100 - 100:+.1f} % in CPU "
+                  f"per request ({noise['pairs']} pairs)")  # fmt: skip
+        print()
+        return session.finish()

@@ -1,0 +1,73 @@
+"""Successive halving: many candidates measured a little, the better half of them twice as long.
+
+What it returns is where to look, not a result: the best of many noisy figures looks better than it
+is (the winner's curse), so its gain has to be measured afresh.
+"""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass, field
+from typing import Callable, Mapping, Sequence
+
+# Measures candidates by name in a rung with that many pairs: the ratios to the default of each one
+# (lower is better), empty where it failed.
+Measure = Callable[[int, Sequence[str], int], Mapping[str, Sequence[float]]]
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One round of the tournament."""
+
+    number: int
+    pairs: int
+    tried: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+@dataclass
+class Outcome:
+    """The last candidate standing, if any, with every ratio that was seen of all."""
+
+    winner: str | None
+    rungs: list[Rung] = field(default_factory=list)
+    ratios: dict[str, list[float]] = field(default_factory=dict)
+    out: dict[str, str] = field(default_factory=dict)  # candidate -> where or why it left
+
+
+def plan(count: int, pairs: int) -> list[tuple[int, int]]:
+    """How many candidates each rung has and how many pairs each of them gets."""
+    rungs = []
+    while count > 1 or not rungs:
+        rungs.append((count, pairs))
+        count, pairs = max(1, count // 2), pairs * 2
+    return rungs
+
+
+def run(candidates: Sequence[str], pairs: int, measure: Measure) -> Outcome:
+    """Halves the candidates until one is left. Equal ones keep their order.
+
+    A candidate is judged by the median of all its ratios, earlier rungs included. One without a
+    ratio in a rung failed and leaves.
+    """
+    outcome = Outcome(None, ratios={name: [] for name in candidates})
+    left = list(candidates)
+    number = 0
+    while left and (len(left) > 1 or number == 0):
+        measured = measure(number, tuple(left), pairs)
+        good = [name for name in left if measured.get(name)]
+        for name in left:
+            if name in good:
+                outcome.ratios[name].extend(measured[name])
+            else:
+                outcome.out[name] = "no valid sample"
+        ranked = sorted(good, key=lambda name: statistics.median(outcome.ratios[name]))
+        best = ranked[:max(1, len(left) // 2)]
+        kept = [name for name in left if name in best]
+        for name in ranked[len(best):]:
+            outcome.out[name] = f"rung {number}"
+        outcome.rungs.append(Rung(number, pairs, tuple(left), tuple(kept)))
+        left = kept
+        number, pairs = number + 1, pairs * 2
+    outcome.winner = left[0] if left else None
+    return outcome

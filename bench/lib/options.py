@@ -1,0 +1,95 @@
+"""The options that all measuring subcommands have, and what they take."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import Any, Sequence
+
+from . import workloads
+from .subjects import Subject, SubjectError, user_command
+
+TOP = Path(__file__).resolve().parents[2]
+DEFAULT_BUILD = TOP / "build/release"
+
+
+def positive(text: str) -> int:
+    """A whole number above 0."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"takes a whole number above 0, not {text!r}")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """A number of seconds."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0.1 <= number <= 3600:
+        raise argparse.ArgumentTypeError(f"takes seconds from 0.1 to 3600, not {text!r}")
+    return number
+
+
+def directory(text: str) -> Path:
+    """A directory that exists."""
+    path = Path(text)
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"takes a directory that exists, not {text!r}")
+    return path.resolve()
+
+
+def command(text: str) -> Subject:
+    """A subject of the user's own."""
+    try:
+        return user_command(text)
+    except SubjectError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def words(text: str) -> list[str]:
+    """Words as a shell would split them."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"takes words as a shell does: {error}") from error
+
+
+def workload_names(text: str) -> list[str]:
+    """Workloads by name; "static-small" stands for all that begin so, "all" for every one."""
+    chosen: list[str] = []
+    for word in text.split(","):
+        names = [name for name in workloads.WORKLOADS
+                 if word == "all" or name == word or name.startswith(word + "-")]  # fmt: skip
+        if not names:
+            raise argparse.ArgumentTypeError(
+                f"takes names of {', '.join(workloads.WORKLOADS)} or all, not {word!r}")
+        chosen += [name for name in names if name not in chosen]
+    return chosen
+
+
+def add_options(parser: argparse.ArgumentParser, skip: Sequence[str] = ()) -> None:
+    """The options that every measuring subcommand has, but for those it defines otherwise."""
+
+    def add(name: str, **more: Any) -> None:
+        if name not in skip:
+            parser.add_argument(name, **more)
+
+    add("--quick", action="store_true", help="fewer and shorter samples")
+    add("--pairs", type=positive, metavar="N",
+        help="rounds of each cell (10, or less with --quick)")  # fmt: skip
+    add("--seconds", type=seconds, metavar="S", help="length of each sample")
+    add("--connections", type=positive, metavar="N",
+        help="connections of every workload, instead of its own number")  # fmt: skip
+    add("--cores", type=positive, metavar="N", default=1, help="cores of each server (1)")
+    add("--server-args", type=words, metavar="ARGS", default=[],
+        help="more options for every torc, as one argument")  # fmt: skip
+    add("--command", type=command, metavar="NAME=COMMAND", action="append", default=[],
+        dest="commands", help="a server of your own, called NAME from then on, with {port} where "
+        "its port goes (or NAME:PORT=COMMAND); {cores} and {www} too")  # fmt: skip
+    add("--build", type=directory, metavar="DIR", default=DEFAULT_BUILD,
+        help="the build directory to measure (build/release)")  # fmt: skip
+    add("--json", type=Path, metavar="FILE", help="the result file (bench/results/KIND-TIME.json)")
+    add("--resume", type=Path, metavar="FILE",
+        help="go on with a run that was interrupted; its options are in FILE")  # fmt: skip

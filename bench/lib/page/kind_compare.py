@@ -1,0 +1,267 @@
+"""The body of a comparison: all workloads at a glance, then each one."""
+
+from __future__ import annotations
+
+from typing import Any, Sequence
+
+from .. import compare, results
+from . import plots, svg, tables
+from .figures import Figures
+from .figures import plots as side_by_side
+from .html import Markup, details, items, join, section, tag
+from .look import Looks, cut, legend_of
+
+COST = "cpu_ns_per_request"
+LABEL = 0.075  # height of a name in a plot of 260 units, as a share of its axis
+BELOW = "ratio (below 1: the first costs less)"
+
+
+SIDE = ("A/A", "capacity")  # purposes of cells that are no answers themselves
+
+
+def measured(run: results.Run) -> list[results.Cell]:
+    """The cells that answer the question: neither the A/A run nor a search for the capacity."""
+    return [cell for cell in run.cells if not is_noise(cell)
+            and cell.factors.get("purpose") not in SIDE]  # fmt: skip
+
+
+def is_noise(cell: results.Cell) -> bool:
+    """Whether a cell is the A/A run."""
+    return cell.id == "noise" or cell.factors.get("purpose") == "A/A"
+
+
+def first_metric(cell: results.Cell) -> str:
+    """The first figure of a cell: what its first ratio is of."""
+    return cell.ratios[0].metric if cell.ratios else COST
+
+
+def spoken(cell: results.Cell) -> list[results.Ratio]:
+    """The ratios of the first figure worth a sentence: engines, each with its floor, and peers."""
+    pairs = compare.interesting(cell)
+    mine = [one for one in cell.ratios if one.metric == first_metric(cell)]
+    return [one for one in mine if (one.numerator, one.denominator) in pairs] or mine
+
+
+def body(run: results.Run, looks: Looks, figures: Figures) -> Markup:
+    """At a glance, then a section for each workload."""
+    cells = measured(run)
+    probes = [cell for cell in run.cells if cell.factors.get("purpose") == "capacity"]
+    return join([glance(run, cells, looks, figures),
+                 *(workload(run, cell, looks, figures) for cell in cells),
+                 *(folded(cell, looks) for cell in probes)])  # fmt: skip
+
+
+def folded(cell: results.Cell, looks: Looks) -> Markup:
+    """A cell's figures without plots, folded."""
+    parts = [alarm(cell, looks), tables.figures(cell, looks), tables.ratios(cell.ratios, looks)]
+    names = cell.names
+    what = f"{len(names)} variants" if len(names) > 3 else ", ".join(looks.label(n) for n in names)
+    return details(f"{cell.id}: {what}", *parts)
+
+
+def headlines(run: results.Run) -> list[str]:
+    """All workloads in one sentence, for each pair that several of them have."""
+    found: dict[tuple[str, str], list[tuple[results.Cell, results.Ratio]]] = {}
+    for cell in measured(run):
+        for one in spoken(cell):
+            if one.metric == COST:
+                found.setdefault((one.numerator, one.denominator), []).append((cell, one))
+    return [_headline(mine) for mine in found.values() if len(mine) > 1]
+
+
+def _headline(mine: Sequence[tuple[results.Cell, results.Ratio]]) -> str:
+    cell, first = mine[0]
+    pair = f"{cell.label(first.numerator)} against {cell.label(first.denominator)}"
+    less = [(c.id, one) for c, one in mine if one.high < 1]
+    more = [(c.id, one) for c, one in mine if one.low > 1]
+    parts = [f"{word} in {len(some)} of {len(mine)} workloads ({_sizes(some)})"
+             for word, some in (("less CPU per request", less), ("more", more)) if some]  # fmt: skip
+    if not parts:
+        return f"{pair}: no difference in CPU per request detectable in any workload."
+    if not less:
+        parts[0] = parts[0].replace("more", "more CPU per request", 1)
+    same = len(mine) - len(less) - len(more)
+    return f"{pair}: {', '.join(parts)}{f'; no difference detectable in {same}' if same else ''}."
+
+
+def _sizes(some: Sequence[tuple[str, results.Ratio]]) -> str:
+    """Names where they are few, and how large the differences are."""
+    sizes = sorted(abs(one.median - 1) * 100 for _, one in some)
+    span = f"{sizes[0]:.1f} %" if len(sizes) == 1 else f"{sizes[0]:.1f} to {sizes[-1]:.1f} %"
+    return f"{' and '.join(name for name, _ in some)}, {span}" if len(some) < 3 else span
+
+
+def leading(cells: Sequence[results.Cell]) -> list[tuple[results.Cell, results.Ratio]]:
+    """The cost ratio of a cell's first two variants, where it has one."""
+    found = []
+    for cell in cells:
+        mine = [one for one in cell.ratios if one.metric == COST]
+        first = [one for one in mine if [one.numerator, one.denominator] == cell.names[:2]]
+        found += [(cell, one) for one in (first or mine)[:1]]
+    return found
+
+
+def glance(run: results.Run, cells: Sequence[results.Cell], looks: Looks,
+           figures: Figures) -> Markup:  # fmt: skip
+    """The leading ratio of every workload, and that ratio against what a wait returns."""
+    lead = leading(cells)
+    if len(lead) < 2:
+        return Markup("")
+    same = len({(one.numerator, one.denominator) for _, one in lead}) == 1
+    rows = [plots.Bar(cut(cell.id if same else f"{cell.id} · {looks.pair(one)}", 44), one.median,
+                      one.low, one.high, plots.bars([one], looks)[0].colour)
+            for cell, one in lead]  # fmt: skip
+    what = f"{looks.pair(lead[0][1])}, CPU per request" if same else "CPU per request, ratios"
+    overview = figures.add(what, lambda: plots.forest(rows, BELOW, run.noise),
+                           "Median and 95 % interval; green: detectably less, red: detectably more"
+                           + ("; band: the A/A run." if run.noise else "."))  # fmt: skip
+    cause = figures.add("Ratio against completions per wait", lambda: batches(lead, looks),
+                        "What one wait returns is what io_uring can save on: a workload without "
+                        "batches has nothing to gain.") if same else Markup("")  # fmt: skip
+    return section("glance", "All workloads at a glance", side_by_side(overview, cause),
+                   tables.ratios([one for _, one in lead], looks, "Each workload's leading ratio")
+                   if not same else _glance_table(lead, looks))  # fmt: skip
+
+
+def _glance_table(lead: Sequence[tuple[results.Cell, results.Ratio]], looks: Looks) -> Markup:
+    rows = [tables.ratio_row(one, looks, cell.id) for cell, one in lead]
+    return tables.table(f"{looks.pair(lead[0][1])}, CPU per request, paired by round",
+                        [tables.Column("Workload"), *tables.RATIO_COLUMNS[2:]],
+                        [[first, *others] for first, _, *others in rows])  # fmt: skip
+
+
+def batches(lead: Sequence[tuple[results.Cell, results.Ratio]], looks: Looks) -> Any:
+    """The leading ratios over completions per wait of their first variant."""
+    points = [(waits, one, cell.id) for cell, one in lead
+              if (waits := cell.median(one.numerator, "completions_per_wait"))]  # fmt: skip
+    if len(points) < 3:
+        return None
+    made, axes = svg.figure(260)
+    axes.set_xscale("log")
+    axes.axhline(1, color=plots.INK, linewidth=1)
+    colour = svg.series(0)
+    for waits, one, _ in points:
+        axes.plot([waits, waits], [one.low, one.high], color=colour, linewidth=1.4)
+        svg.mark(axes.plot([waits], [one.median], "o", color=colour, markersize=5))
+    low, high = min(p[0] for p in points), max(p[0] for p in points)
+    axes.set_xlim(low / 1.6, high * 1.6)
+    ladder = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+    ticks = [one for one in ladder if low / 1.6 <= one <= high * 1.6]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    bottom = min([1.0, *(one.low for _, one, _ in points)])
+    top = max([1.0, *(one.high for _, one, _ in points)])
+    axes.set_ylim(bottom - (top - bottom) * 0.08, top + (top - bottom) * 0.08)
+    for (waits, one, name), side, height in _spread(points, bottom, top):
+        axes.annotate(name, (waits, one.median), xytext=(waits * 1.14**side, height), fontsize=9,
+                      ha="left" if side > 0 else "right", va="center",
+                      arrowprops={"arrowstyle": "-", "color": plots.SOFT, "linewidth": 0.6,
+                                  "shrinkA": 0, "shrinkB": 3})  # fmt: skip
+    axes.set_xlabel(f"completions per wait, {looks.short(points[0][1].numerator)}")
+    axes.set_ylabel("cost ratio")
+    return made
+
+
+def _spread(points: Sequence[Any], bottom: float, top: float) -> list[tuple[Any, int, float]]:
+    """Names to the right of their dots, in the right half to the left, none as high as another."""
+    middle = (min(p[0] for p in points) * max(p[0] for p in points)) ** 0.5
+    ordered = sorted(points, key=lambda p: (p[1].median, p[2]))
+    gap = min((top - bottom) * LABEL, (top - bottom) / len(ordered))
+    heights: list[float] = []
+    for point in ordered:
+        least = heights[-1] + gap if heights else point[1].median
+        heights.append(max(point[1].median, least))
+    # What stands too high for the axes is pushed down again, each below the one above it.
+    most = top
+    for i in reversed(range(len(heights))):
+        heights[i] = min(heights[i], most)
+        most = heights[i] - gap
+    return [(p, 1 if p[0] <= middle else -1, h) for p, h in zip(ordered, heights)]
+
+
+def workload(run: results.Run, cell: results.Cell, looks: Looks, figures: Figures,
+             level: int = 2, lead: Sequence[results.Ratio] = ()) -> Markup:  # fmt: skip
+    """Verdicts, figures, ratios and plots of one cell; lead: what to speak of, if not its own."""
+    costs = list(lead) or spoken(cell)
+    others = [one for one in cell.ratios if one not in costs]
+    title = cell.workload.get("title") or cell.id
+    return section(
+        anchor(cell.id), cell.id,
+        tag("p", f"{title}; {tables.loop(cell.workload)}.", class_="meta"),
+        alarm(cell, looks),
+        items([one.verdict for one in costs if one.verdict], class_="verdicts"),
+        items(cell.notes, class_="soft"),
+        tables.figures(cell, looks),
+        tables.raw_latency(cell, looks),
+        tables.memory(cell, looks),
+        side_by_side(*drawn(run, cell, costs, looks, figures)),
+        tables.ratios(costs, looks),
+        details(f"{len(others)} more ratios: other figures, other pairs",
+                _others(cell, others, looks, figures), tables.ratios(others, looks))
+        if others else "",
+        level=level,
+    )  # fmt: skip
+
+
+def drawn(run: results.Run, cell: results.Cell, costs: Sequence[results.Ratio], looks: Looks,
+          figures: Figures) -> list[Markup]:  # fmt: skip
+    """The four plots of a cell."""
+    names = [name for name in cell.names if cell.valid(name)]
+    raw = any(s.latency_raw_us for s in cell.samples)
+    metric = first_metric(cell)
+    title = results.metric_title(metric)
+    crosses = "; crosses: invalid samples" if cell.invalid else ""
+    noise = run.noise if run.noise and run.noise.get("metric") == metric else None
+    band = "; band: the A/A run" if noise else ""
+    return [
+        figures.add(f"{_capital(title)}, every sample", lambda: plots.strip(cell, looks, metric),
+                    "A dot for each round, the first on top; bar: median" + crosses
+                    + ". The axis does not begin at 0."),
+        figures.add(f"Ratios of {title}",
+                    lambda: plots.forest(plots.bars(costs, looks), BELOW, noise),
+                    f"Median, 95 % interval; green: detectably less, red: detectably more{band}."),
+        figures.add("Latency by percentile", lambda: plots.percentiles(cell, looks),
+                    "All valid rounds together; " + (
+                        "from the intended send time; thin, hollow marks: raw, from the actual one."
+                        if raw else "closed loop: this compares servers, it is not what users see."
+                        if not cell.workload.get("rate") else "from the intended send time."),
+                    legend_of(looks, names)),
+        figures.add(f"{_capital(title)} over the rounds", lambda: plots.drift(cell, looks, metric),
+                    "Each round against its subject's median: what moves all lines is the machine.",
+                    legend_of(looks, names)),
+    ]  # fmt: skip
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _others(cell: results.Cell, others: Sequence[results.Ratio], looks: Looks,
+            figures: Figures) -> Markup:  # fmt: skip
+    """The first two subjects in everything else."""
+    mine = [one for one in others if [one.numerator, one.denominator] == cell.names[:2]]
+    if not mine:
+        return Markup("")
+    rows = [plots.Bar(cut(results.metric_title(one.metric), 44), one.median, one.low, one.high,
+                      plots.bars([one], looks)[0].colour) for one in mine]  # fmt: skip
+    return side_by_side(figures.add(
+        f"{looks.pair(mine[0])}, everything else", lambda: plots.forest(rows, "ratio"),
+        "Median and 95 % interval; green: detectably better, red: detectably worse."))  # fmt: skip
+
+
+def alarm(cell: results.Cell, looks: Looks) -> Markup:
+    """Invalid samples and unlike answers of a cell, before anything else."""
+    lines = [f"Round {s.round + 1}, {looks.label(s.variant)}: {s.invalid}" for s in cell.invalid]
+    if cell.answers not in (None, "alike"):
+        lines.insert(0, f"Answers are not alike: {cell.answers}")
+    if not cell.complete:
+        lines.append("This cell was interrupted: rounds are missing.")
+    if not lines:
+        return Markup("")
+    lead = tag("p", tag("strong", "Not all of this counts."))
+    return tag("div", lead, items(lines), class_="alarm")
+
+
+def anchor(name: str) -> str:
+    """A cell's name as the target of a link."""
+    return "cell-" + "".join(c if c.isalnum() else "-" for c in name).lower()

@@ -1,0 +1,289 @@
+"""The result file: what a run measured, read and written whole. Format 2; see bench/RESULTS.md."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import statistics
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import stats
+
+FORMAT = 2
+KINDS = ("compare", "sweep", "ablate", "tune", "scale")
+FEW_PAIRS = 6  # with fewer, the bootstrap interval of a median is the range of the ratios
+UNSTEADY = 0.5  # half width of an interval around 1 that bounds nothing worth saying
+
+
+class ResultsError(Exception):
+    """A file that is no result file, or none of this format."""
+
+
+@dataclass
+class Sample:
+    """One run of one variant. Shares are of one CPU over the whole load, warm-up included."""
+
+    variant: str
+    round: int
+    order: int  # place in its round
+    started: float  # seconds since the epoch
+    seconds: float = 0.0  # the measured window
+    invalid: str | None = None  # why it does not count
+    requests: int = 0  # good replies in the window
+    per_second: float = 0.0
+    cpu_ns: int = 0  # all threads of the server in the window, kernel workers included
+    cpu_ns_per_request: float = 0.0
+    server_share: float = 0.0
+    load_share: float = 0.0
+    others_share: float = 0.0  # CPUs' worth of other programs on the whole machine
+    steal_share: float = 0.0  # CPUs' worth taken by the hypervisor
+    saturated: str = "neither"  # server, load, both, neither
+    latency_us: dict[str, float] = field(default_factory=dict)  # from the intended send time
+    latency_raw_us: dict[str, float] | None = None  # from the actual one; open loop only
+    histogram: list[list[int]] = field(default_factory=list)  # [upper bound in ns, count]
+    errors: dict[str, int] = field(default_factory=dict)
+    syscalls_per_request: float | None = None
+    completions_per_wait: float | None = None
+    overflows: int | None = None
+    starved: int | None = None  # receives that found no buffer
+    peak_rss_kb: int | None = None
+    connects: int = 0
+    unsent: int = 0  # open loop: requests whose time came and that were not sent
+    slices: list[list[int]] = field(default_factory=list)  # [requests, cpu ns, wall ns] of 100 ms
+    memory: dict[str, float] | None = None  # of each idle connection; idle only
+    advice: str | None = None  # what the load generator says about itself
+
+
+@dataclass
+class Ratio:
+    """One variant over another, paired by round, with the bounds of its 95 % interval."""
+
+    metric: str
+    numerator: str
+    denominator: str
+    median: float
+    low: float
+    high: float
+    pairs: int
+    verdict: str = ""
+
+    @property
+    def contains_one(self) -> bool:
+        """Whether it may be no difference at all."""
+        return self.low <= 1.0 <= self.high
+
+
+@dataclass
+class Cell:
+    """One workload under one set of factors, with all variants' samples."""
+
+    id: str  # unique in the run
+    workload: dict[str, Any]
+    factors: dict[str, Any] = field(default_factory=dict)
+    variants: list[dict[str, Any]] = field(default_factory=list)  # as subjects.Variant
+    pairs_wanted: int = 0
+    complete: bool = False
+    answers: str | None = None  # "alike" once the bytes were compared; else why not
+    samples: list[Sample] = field(default_factory=list)
+    ratios: list[Ratio] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def names(self) -> list[str]:
+        """The variants' names in their order."""
+        return [variant["name"] for variant in self.variants]
+
+    def label(self, name: str) -> str:
+        """How people call the variant of that name."""
+        return next((v["label"] for v in self.variants if v["name"] == name), name)
+
+    def valid(self, name: str) -> list[Sample]:
+        """The samples of a variant that count, in round order."""
+        found = [s for s in self.samples if s.variant == name and s.invalid is None]
+        return sorted(found, key=lambda sample: sample.round)
+
+    @property
+    def invalid(self) -> list[Sample]:
+        """The samples that do not count."""
+        return [sample for sample in self.samples if sample.invalid is not None]
+
+    def median(self, name: str, metric: str) -> float | None:
+        """The median of a metric over the samples of a variant that count and have it."""
+        values = [value(sample, metric) for sample in self.valid(name)]
+        known = [one for one in values if one is not None]
+        return statistics.median(known) if known else None
+
+
+@dataclass
+class Run:
+    """A whole result file."""
+
+    kind: str
+    title: str
+    started: str
+    finished: str | None = None
+    seconds: float = 0.0
+    command: list[str] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    pinning: dict[str, Any] = field(default_factory=dict)
+    doctor: list[dict[str, Any]] = field(default_factory=list)
+    commands: dict[str, list[str]] = field(default_factory=dict)  # the last of each variant
+    notes: list[str] = field(default_factory=list)
+    noise: dict[str, Any] | None = None  # the A/A run
+    cells: list[Cell] = field(default_factory=list)
+    extra: dict[str, Any] = field(default_factory=dict)
+    conclusions: list[str] = field(default_factory=list)
+    format: int = FORMAT
+
+    def cell(self, name: str) -> Cell | None:
+        """The cell of that id."""
+        return next((cell for cell in self.cells if cell.id == name), None)
+
+
+def value(sample: Sample, metric: str) -> float | None:
+    """A metric of a sample: a field, or an entry of a map as in latency_us.p99."""
+    name, _, key = metric.partition(".")
+    found = getattr(sample, name)
+    if key:
+        found = (found or {}).get(key)
+    return None if found is None else float(found)
+
+
+def by_round(cell: Cell, variant: str, metric: str) -> dict[int, float]:
+    """What pairs are made of: round to value, of the samples that count."""
+    found = {sample.round: value(sample, metric) for sample in cell.valid(variant)}
+    return {number: one for number, one in found.items() if one is not None}
+
+
+def ratio(cell: Cell, numerator: str, denominator: str,
+          metric: str = "cpu_ns_per_request") -> Ratio | None:  # fmt: skip
+    """One variant over another, paired by round; None when no round has both."""
+    ratios = stats.paired_ratios(by_round(cell, numerator, metric),
+                                 by_round(cell, denominator, metric))  # fmt: skip
+    if not ratios:
+        return None
+    interval = stats.bootstrap_median(ratios)
+    result = Ratio(metric, numerator, denominator, interval.median, interval.low, interval.high,
+                   interval.count)  # fmt: skip
+    result.verdict = verdict(result, cell.label(numerator), cell.label(denominator))
+    return result
+
+
+# metric: how a sentence begins, with the word for more of it, the word for less, and what it is.
+_SENTENCES = {
+    "cpu_ns_per_request": ("uses", "more", "less", "CPU per request"),
+    "per_second": ("serves", "more", "fewer", "requests/s"),
+    "latency_us": ("has a", "higher", "lower", ""),
+    "memory": ("holds an idle connection in", "more", "less", ""),
+    "peak_rss_kb": ("needs", "more", "less", "memory at its peak"),
+    "syscalls_per_request": ("makes", "more", "fewer", "system calls per request"),
+}
+
+
+def metric_title(metric: str) -> str:
+    """How people call a metric."""
+    name, _, key = metric.partition(".")
+    known = {"latency_us": f"{key} latency", "latency_raw_us": f"raw {key} latency",
+             "memory": f"{key.removesuffix('_bytes')} memory"}  # fmt: skip
+    if name in known:
+        return known[name]
+    return _SENTENCES[name][3] if name in _SENTENCES else name.replace("_", " ")
+
+
+def verdict(found: Ratio, numerator: str | None = None, denominator: str | None = None) -> str:
+    """One sentence that claims no more than the interval does."""
+    one, other = numerator or found.numerator, denominator or found.denominator
+    what = metric_title(found.metric)
+    if found.pairs == 1:
+        return f"{one} and {other}: one round says nothing about a difference in {what}."
+    low, high = found.low - 1, found.high - 1
+    if found.contains_one and max(-low, high) > UNSTEADY:
+        text = f"{one} and {other}: {what} varied too much from run to run to compare"
+    elif found.contains_one:
+        text = (f"{one} and {other}: no difference in {what} detectable within "
+                f"±{max(-low, high, 0.0) * 100:.1f} %")  # fmt: skip
+    else:
+        begin, more, less, _ = _SENTENCES.get(found.metric.partition(".")[0],
+                                              ("has", "more", "less", ""))  # fmt: skip
+        near, far = sorted((abs(low), abs(high)))
+        text = (f"{one} {begin} {abs(found.median - 1) * 100:.1f} % {less if high < 0 else more} "
+                f"{what} than {other} ({near * 100:.1f} to {far * 100:.1f} %)")  # fmt: skip
+    if found.pairs < FEW_PAIRS:
+        text += few(found.pairs)
+    return text + "."
+
+
+def few(pairs: int) -> str:
+    """What to add to a sentence whose interval has too few pairs behind it."""
+    return f"; with {pairs} pairs that is only their range"
+
+
+def to_json(run: Run) -> dict[str, Any]:
+    """The file's content, format first."""
+    content = dataclasses.asdict(run)
+    return {"format": content.pop("format"), **content}
+
+
+def _known(cls: Any, content: dict[str, Any]) -> dict[str, Any]:
+    """The entries that the class has; files of later minor additions stay readable."""
+    names = {one.name for one in dataclasses.fields(cls)}
+    return {key: content[key] for key in content if key in names}
+
+
+def from_json(content: Any) -> Run:
+    """The run a file's content stands for."""
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        found = content.get("format") if isinstance(content, dict) else None
+        raise ResultsError(f"no result file of format {FORMAT} (its format is {found!r})")
+    try:
+        run = Run(**_known(Run, content))
+        run.cells = []
+        for entry in content["cells"]:
+            cell = Cell(**_known(Cell, entry))
+            cell.samples = [Sample(**_known(Sample, one)) for one in entry["samples"]]
+            cell.ratios = [Ratio(**_known(Ratio, one)) for one in entry["ratios"]]
+            run.cells.append(cell)
+    except (KeyError, TypeError) as error:
+        raise ResultsError(f"a damaged result file: {error}") from error
+    return run
+
+
+def load(path: Path) -> Run:
+    """Reads a file."""
+    try:
+        return from_json(json.loads(path.read_text()))
+    except ResultsError as error:
+        raise ResultsError(f"{path}: {error}") from error
+    except (OSError, ValueError) as error:
+        raise ResultsError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def save(run: Run, path: Path) -> None:
+    """Writes a file so that it is either the old one or the new one, whatever happens."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(to_json(run), separators=(",", ":"), default=str) + "\n"
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w") as out:
+            os.fchmod(out.fileno(), 0o644)
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def metrics(workload: str) -> tuple[str, ...]:
+    """What a workload's variants are set in ratio by, the first figure first."""
+    if workload == "idle":
+        return ("memory.user_bytes", "memory.kernel_bytes")
+    if workload == "latency":
+        return ("cpu_ns_per_request", "latency_us.p50", "latency_us.p99", "latency_us.p99.9")
+    return ("cpu_ns_per_request", "per_second", "latency_us.p99")

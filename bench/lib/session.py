@@ -1,0 +1,298 @@
+"""One run of the bench: its CPUs, its scratch directory, its result file, and its cells."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib
+import os
+import shlex
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Sequence
+
+from . import env, idle, load, measure, results, syscalls, workloads
+from .options import TOP, add_options  # noqa: F401 (subcommands take add_options from here)
+from .proc import Child
+from .progress import Progress
+from .subjects import FLOORS, Place, Subject, SubjectError, Variant, known
+from .workloads import Workload
+
+TOP = Path(__file__).resolve().parents[2]
+NOISY_QUICK, NOISY = 0.04, 0.02  # half widths of the A/A interval, below and from MANY_PAIRS on
+MANY_PAIRS = 10
+
+
+class Session:
+    """A run from its first check to its finished file. Used as a context: it stops every process
+    at the end and keeps what was measured, however it ends."""
+
+    def __init__(self, kind: str, options: argparse.Namespace, title: str = "") -> None:
+        self.options = options
+        self.resumed: results.Run | None = getattr(options, "resumed", None)
+        self.path: Path = getattr(options, "resume", None) or options.json or (
+            TOP / "bench/results" / time.strftime(f"{kind}-%Y%m%d-%H%M%S.json"))  # fmt: skip
+        self.subjects = {**known(), **{one.name: one for one in options.commands}}
+        self.affinity = sorted(os.sched_getaffinity(0))
+        self.server_cpus, self.load_cpus, shared = env.divide_cpus(self.affinity, options.cores)
+        self.run = self.resumed or results.Run(
+            kind, title or kind, time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            command=["bench/torc-bench", *getattr(options, "argv", [kind])],
+            options={key: one for key, one in vars(options).items()
+                     if isinstance(one, (bool, int, float, str, list, Path, type(None)))
+                     and key not in ("commands", "argv", "resume")},
+        )  # fmt: skip
+        self.run.options = {key: str(one) if isinstance(one, Path) else one
+                            for key, one in self.run.options.items()}  # fmt: skip
+        self.earlier = self.run.seconds
+        self.start = time.monotonic()
+        self.progress = Progress(0)
+        self.scratch = tempfile.TemporaryDirectory(prefix="torc-bench-")
+        scratch = Path(self.scratch.name)
+        self.place = Place(options.build.resolve(), scratch, scratch / "www", options.server_args,
+                           self.run.commands)  # fmt: skip
+        self.checked: dict[tuple[Any, ...], list[Variant]] = {}
+        self.run.pinning = {"server": self.server_cpus, "load": self.load_cpus}
+        if shared:
+            self.note(shared)
+
+    def __enter__(self) -> "Session":
+        try:
+            if not self.place.build.is_dir():
+                raise SubjectError(f"--build: no directory {self.place.build}: build torc first, "
+                                   "with bench/run or meson")  # fmt: skip
+            load.program(self.place.build)  # before anything takes time
+            workloads.write_static(self.place.www)
+            self._describe()
+            own = [cpu for cpu in self.affinity if cpu not in self.server_cpus]
+            os.sched_setaffinity(0, own or self.affinity)
+        except BaseException:
+            self.scratch.cleanup()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.progress.clear()
+        if kind is not None:
+            Child.stop_all()
+        os.sched_setaffinity(0, self.affinity)
+        self.scratch.cleanup()
+        if kind is None or not any(cell.samples for cell in self.run.cells):
+            return
+        self.save()
+        again = f"bench/torc-bench {self.run.kind} --resume {shlex.quote(str(self.path))}"
+        print(f"what was measured so far is in {self.path}; go on with: {again}", file=sys.stderr)
+
+    def _describe(self) -> None:
+        environment = env.collect(TOP, self.place.build)
+        if self.resumed is None:
+            self.run.environment = environment
+        else:
+            for line in env.differences(self.run.environment, environment):
+                self.note(f"gone on in another environment: {line}")
+        try:
+            doctor = importlib.import_module(f"{__package__}.doctor")
+        except ModuleNotFoundError as error:
+            if error.name != f"{__package__}.doctor":
+                raise
+            return
+        found = doctor.findings(self.place.build)
+        self.run.doctor = [dataclasses.asdict(finding) for finding in found]
+
+    def note(self, text: str) -> None:
+        """Keeps a note for the reader and prints it once."""
+        if text not in self.run.notes:
+            self.run.notes.append(text)
+            self.progress.clear()
+            print(f"note: {text}", flush=True)
+
+    def expect(self, samples: int) -> None:
+        """Tells the progress line how many samples are to come in all."""
+        self.progress.total += samples
+
+    def subject(self, variant: Variant) -> Subject:
+        """The subject of a variant."""
+        if variant.subject not in self.subjects:
+            raise SubjectError(f"takes subjects of {', '.join(self.subjects)}, not "
+                               f"{variant.subject!r}")  # fmt: skip
+        return self.subjects[variant.subject]
+
+    def refuse_missing(self, variants: Sequence[Variant]) -> None:
+        """Refuses, with the reason, unless each of them can run here."""
+        for variant in variants:
+            why = self.subject(variant).refusal(self.place)
+            if variant.cores > 1 and variant.subject in FLOORS:
+                why = "runs on one core only"
+            if why:
+                raise SubjectError(f"{variant.subject}: {why}")
+
+    def able(self, workload: Workload, variants: Sequence[Variant]) -> list[Variant]:
+        """Those of the variants that can serve the workload; the others are named in a note."""
+        chosen = []
+        for variant in variants:
+            listed = workload.subjects is None or variant.subject in workload.subjects
+            if listed and self.subject(variant).can(workload.name):
+                chosen.append(variant)
+            else:
+                self.note(f"{workload.name}: {variant.label} cannot serve it and is left out")
+        return chosen
+
+    def sized(self, workload: Workload) -> Workload:
+        """The workload with as many connections as were asked for and this machine can open."""
+        wanted = self.options.connections or workload.connections
+        possible = workloads.connections_possible()
+        if wanted > possible:
+            self.note(f"{workload.name} runs with {possible:,} connections instead of {wanted:,}: "
+                      "raise ulimit -n and net.ipv4.ip_local_port_range")  # fmt: skip
+        return dataclasses.replace(workload, connections=min(wanted, possible))
+
+    def pairs(self, workload: Workload) -> int:
+        """How many rounds the options give the workload."""
+        quick = self.options.quick
+        return self.options.pairs or (workload.quick_pairs if quick else workload.pairs)
+
+    def seconds(self, workload: Workload) -> float:
+        """How long the options make its samples."""
+        quick = self.options.quick
+        return self.options.seconds or (workload.quick_seconds if quick else workload.seconds)
+
+    def cell(self, id: str, workload: Workload, variants: Sequence[Variant], pairs: int,
+             seconds: float, factors: dict[str, object] | None = None,
+             metrics: Sequence[str] = (),
+             count_syscalls: bool = False) -> results.Cell:  # fmt: skip
+        """Checks the answers, takes interleaved rounds (A B, B A, ...) and saves the file.
+
+        A cell that the file already has is returned as it is; one that was interrupted goes on
+        with its first round that is not whole.
+        """
+        if len({variant.name for variant in variants}) != len(variants):
+            raise ValueError(f"{id}: two variants have one name")
+        cell = self.run.cell(id)
+        if cell is not None and cell.complete:
+            return cell
+        variants = self.check_answers(workload, variants)
+        if cell is None:
+            cell = results.Cell(id, dataclasses.asdict(workload), dict(factors or {}),
+                                [dataclasses.asdict(variant) for variant in variants], pairs,
+                                answers="alike")  # fmt: skip
+            self.run.cells.append(cell)
+        whole = {sample.round for sample in cell.samples
+                 if sum(other.round == sample.round for other in cell.samples) == len(variants)}
+        cell.samples = [sample for sample in cell.samples if sample.round in whole]
+        rounds = [number for number in range(pairs) if number not in whole]
+        missing = self.progress.done + len(rounds) * len(variants) - self.progress.total
+        self.progress.total += max(missing, 0)
+        for number in rounds:
+            for order, variant in enumerate(variants if number % 2 == 0 else reversed(variants)):
+                self.progress.show(f"{id}, round {number + 1} of {pairs}: {variant.label}")
+                cell.samples.append(self._sample(workload, variant, number, order, seconds))
+        if count_syscalls:
+            for variant in variants:
+                self._count_syscalls(cell, workload, variant)
+        self._conclude(cell, metrics or results.metrics(workload.name))
+        return cell
+
+    def _conclude(self, cell: results.Cell, metrics: Sequence[str]) -> None:
+        names = cell.names
+        pairs = [(one, other) for i, one in enumerate(names) for other in names[i + 1 :]]
+        found = [results.ratio(cell, *pair, metric) for pair in pairs for metric in metrics]
+        cell.ratios = [ratio for ratio in found if ratio is not None]
+        cell.notes += [note for note in measure.cell_notes(cell) if note not in cell.notes]
+        cell.complete = True
+        self.save()
+
+    def _sample(self, workload: Workload, variant: Variant, number: int, order: int,
+                seconds: float) -> results.Sample:  # fmt: skip
+        server_cpus, load_cpus = self.cpus(variant)
+        take = idle.take if workload.name == "idle" else measure.take
+        return take(workload, self.subject(variant), variant, self.place, server_cpus, load_cpus,
+                    number, order, seconds)  # fmt: skip
+
+    def cpus(self, variant: Variant) -> tuple[list[int], list[int]]:
+        """The CPUs of a variant's server and of its load."""
+        if variant.cores == self.options.cores:
+            return self.server_cpus, self.load_cpus
+        server, load_cpus, shared = env.divide_cpus(self.affinity, variant.cores)
+        if shared:
+            self.note(shared)
+        return server, load_cpus
+
+    def _ready(self, workload: Workload, variants: Sequence[Variant]) -> None:
+        self.refuse_missing(variants)
+        if any(path.startswith("/static/") and path.endswith("m.txt") for path in workload.paths):
+            workloads.write_static(self.place.www, large=True)
+
+    def check_answers(self, workload: Workload, variants: Sequence[Variant]) -> list[Variant]:
+        """Compares the bytes of all answers, once for the same question and variants.
+
+        What differs is refused, but for a command of the user's, which is left out.
+        """
+        key = (workload.name, workload.paths, workload.templates, *variants)
+        if key not in self.checked:
+            self._ready(workload, variants)
+            asked = [(variant, self.subject(variant)) for variant in variants]
+            left_out = measure.check_answers(workload, asked, self.place, self.cpus)
+            for variant, why in left_out:
+                self.note(f"{workload.name}: {variant.label} is left out: {why}")
+            out = [variant for variant, _ in left_out]
+            self.checked[key] = [variant for variant in variants if variant not in out]
+        return self.checked[key]
+
+    def _count_syscalls(self, cell: results.Cell, workload: Workload, variant: Variant) -> None:
+        """By one more run that is not timed, where the server does not count them itself."""
+        mine = cell.valid(variant.name)
+        if not mine or workload.name == "idle" or mine[0].syscalls_per_request is not None:
+            return
+        mine[0].syscalls_per_request = syscalls.count(
+            workload, self.subject(variant), variant, self.place, *self.cpus(variant))  # fmt: skip
+
+    def noise(self, workload: Workload, variant: Variant, pairs: int,
+              seconds: float) -> results.Cell:  # fmt: skip
+        """The A/A run: what this machine makes of a variant set against itself."""
+        again = dataclasses.replace(variant, name=f"{variant.name} (again)",
+                                    label=f"{variant.label} (again)")  # fmt: skip
+        cell = self.cell("noise", workload, (variant, again), pairs, seconds,
+                         {"purpose": "A/A"}, ("cpu_ns_per_request", "per_second"))  # fmt: skip
+        found = results.ratio(cell, variant.name, again.name)
+        if found is not None:
+            self.run.noise = {"metric": found.metric, "low": found.low, "median": found.median,
+                              "high": found.high, "pairs": found.pairs}  # fmt: skip
+            self.save()
+        return cell
+
+    def save(self) -> None:
+        """Writes the file as it is now."""
+        self.run.seconds = round(self.earlier + time.monotonic() - self.start, 1)
+        results.save(self.run, self.path)
+
+    def warn(self) -> None:
+        """Adds the warnings that follow from all samples and the A/A run, with their remedies."""
+        noise = self.run.noise
+        if noise is not None:
+            bound = NOISY if noise["pairs"] >= MANY_PAIRS else NOISY_QUICK
+            low, high = noise["low"] - 1, noise["high"] - 1
+            said = f"an A/A run gave {low * 100:+.1f} to {high * 100:+.1f} %"
+            if noise["pairs"] < 2:
+                self.note("one A/A pair does not tell how noisy this machine is: use more --pairs")
+            elif max(-low, high) > bound:
+                self.note(f"noisy: {said}, wider than ±{bound * 100:.0f} %: end other programs, or "
+                          "use more --pairs")  # fmt: skip
+            elif low > 0 or high < 0:
+                self.note(f"noisy: {said}, which does not contain 0: take smaller differences for "
+                          "none, or use more --pairs")  # fmt: skip
+        for text in measure.warnings([s for cell in self.run.cells for s in cell.samples]):
+            self.note(text)
+
+    def finish(self) -> int:
+        """Completes the file and says where it is: 0, or 1 when a sample did not count."""
+        self.progress.clear()
+        self.warn()
+        self.run.finished = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        self.save()
+        invalid = [sample for cell in self.run.cells for sample in cell.invalid]
+        if invalid:
+            print(f"{len(invalid)} samples are invalid and do not count: see INVALID above")
+        print(f"every sample: {self.path}")
+        return 1 if invalid or not any(cell.samples for cell in self.run.cells) else 0

@@ -1,0 +1,49 @@
+"""System calls per request of servers that do not count their own: one untimed run under perf."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+from typing import Sequence
+
+from . import load, proc
+from .subjects import WARMUP, Place, Subject, Variant
+from .workloads import Workload
+
+EVENT = "raw_syscalls:sys_enter"
+SECONDS = 0.4
+ATTACH_SECONDS = 0.3
+END_SECONDS = 5.0
+
+
+def command(pids: Sequence[int]) -> list[str]:
+    """perf on the processes and what they start, until it is interrupted."""
+    return ["perf", "stat", "-x", ",", "-e", EVENT, "-p", ",".join(map(str, pids))]
+
+
+def parse(text: str) -> int | None:
+    """The count in perf's output; None when it could not count."""
+    found = re.search(rf"^(\d+),[^,]*,{re.escape(EVENT)},", text, re.MULTILINE)
+    return int(found[1]) if found else None
+
+
+def count(workload: Workload, subject: Subject, variant: Variant, place: Place,
+          server_cpus: Sequence[int], load_cpus: Sequence[int]) -> float | None:  # fmt: skip
+    """System calls per request, connections' openings included; None without perf or permission."""
+    if shutil.which("perf") is None:
+        return None
+    server = subject.start(place, variant, server_cpus)
+    with server.child:
+        if subject.name in WARMUP:
+            load.run(workload, server, place, load_cpus, WARMUP[subject.name], 0.0)
+        log = place.scratch / "perf.log"
+        with proc.Child(command(proc.family(server.child.pid)), load_cpus, log) as perf:
+            if perf.wait(ATTACH_SECONDS) is not None:
+                return None
+            done = load.run(workload, server, place, load_cpus, SECONDS, 0.0)
+            perf.signal(signal.SIGINT)
+            perf.wait(END_SECONDS)
+        counted = parse(log.read_text(errors="replace"))
+    requests = done.report.get("requests_total", done.report["requests"])
+    return counted / requests if counted is not None and requests else None

@@ -1,0 +1,98 @@
+"""A session without servers: its samples are computed from planted costs, noise and drift."""
+
+import argparse
+import dataclasses
+import math
+import random
+
+import context  # noqa: F401
+from lib import results, workloads
+
+
+class FakeSession:
+    """Takes the place of session.Session. cost(variant, workload) is in ns, None makes samples
+    invalid; more(variant) gives further fields of a sample."""
+
+    def __init__(self, options, cost, more=lambda variant: {}, noise=0.004, drift=0.05, seed=1,
+                 affinity=range(1000, 1008)):  # CPUs that no machine here has as siblings
+        self.options, self.cost, self.more, self.noise_level = options, cost, more, noise
+        self.drift, self.seed = drift, seed
+        self.affinity = list(affinity)
+        self.run = results.Run("test", "test", "2026-01-01T00:00:00+0000")
+        self.calls, self.saves, self.expected, self.refused = [], 0, 0, []
+        self.measured = 0  # samples
+        self.stop_after = math.inf  # samples, then Ctrl-C
+
+    def pairs(self, workload):
+        quick = self.options.quick
+        return self.options.pairs or (workload.quick_pairs if quick else workload.pairs)
+
+    def seconds(self, workload):
+        return self.options.seconds or workload.seconds
+
+    def sized(self, workload):
+        return dataclasses.replace(
+            workload, connections=self.options.connections or workload.connections)
+
+    def note(self, text):
+        if text not in self.run.notes:
+            self.run.notes.append(text)
+
+    def expect(self, samples):
+        self.expected += samples
+
+    def refuse_missing(self, variants):
+        self.refused += variants
+
+    def save(self):
+        self.saves += 1
+
+    def noise(self, workload, variant, pairs, seconds):
+        again = dataclasses.replace(variant, name=variant.name + " (again)")
+        return self.cell("noise", workload, (variant, again), pairs, seconds)
+
+    def cell(self, id, workload, variants, pairs, seconds, factors=None, metrics=(),
+             count_syscalls=False):
+        self.calls.append((id, pairs, tuple(variant.name for variant in variants)))
+        found = self.run.cell(id)
+        if found is not None and found.complete:
+            return found
+        if found is not None:
+            self.run.cells.remove(found)
+        cell = results.Cell(id, dataclasses.asdict(workload), dict(factors or {}),
+                            [dataclasses.asdict(variant) for variant in variants], pairs)
+        self.run.cells.append(cell)
+        source = random.Random(f"{self.seed} {id}")
+        for number in range(pairs):
+            shared = 1 + self.drift * source.uniform(-1, 1)
+            for order, variant in enumerate(variants):
+                if self.measured >= self.stop_after:
+                    raise KeyboardInterrupt
+                self.measured += 1
+                cell.samples.append(self._sample(variant, workload, number, order, shared, source))
+        cell.complete = True
+        return cell
+
+    def _sample(self, variant, workload, number, order, shared, source):
+        cost = self.cost(variant, workload)
+        noise = source.gauss(1, self.noise_level)
+        if cost is None:
+            return results.Sample(variant.name, number, order, 0.0, invalid="planted")
+        cost *= shared * noise
+        return dataclasses.replace(
+            results.Sample(variant.name, number, order, 0.0, 1.0, None, 100_000,
+                           variant.cores * 1e9 / cost, int(cost * 100_000), cost,
+                           saturated="server", latency_us={"p99": cost / 5}),
+            **self.more(variant))
+
+
+def parse(module, *arguments):
+    """The options of a subcommand, as the command line gives them."""
+    parser = argparse.ArgumentParser(prog=module.__name__)
+    module.add_options(parser)
+    build = [] if "--build" in arguments else ["--build", str(context.TOP)]
+    return parser.parse_args([*build, *arguments])
+
+
+def workload(name):
+    return workloads.WORKLOADS[name]

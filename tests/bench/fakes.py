@@ -1,0 +1,180 @@
+"""Stand-ins for a build directory: servers that answer, and a torc-load that makes up figures.
+
+As a module: build(directory). As a program: fakes.py ROLE ARGUMENT..., which the executables in
+that directory call. What they do otherwise is in the environment: FAKE_SECONDS is how long the load
+takes, FAKE_ERRORS the engine whose replies fail, FAKE_UNLIKE the one that answers otherwise,
+FAKE_FULL the one whose load has no CPU left.
+"""
+
+import json
+import os
+import re
+import signal
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+COST_NS = {"io_uring": 5000, "epoll": 5500, "floor-uring": 4800, "floor-epoll": 5200}
+PER_SECOND = 100_000
+HELLO = b"Hello, World!"
+
+
+def build(directory):
+    """Fills a directory with executables that play the parts of the real ones."""
+    source = Path(directory) / "src"
+    source.mkdir(parents=True)
+    for role in ("torc-lab", "torc-load", "floor-uring", "floor-epoll"):
+        path = source / role
+        path.write_text(f"#!/bin/sh\nexec {sys.executable} -BSE {__file__} {role} \"$@\"\n")
+        path.chmod(0o755)
+    return Path(directory)
+
+
+def value_of(arguments, name, default=None):
+    """The last value of an option."""
+    found = [arguments[i + 1] for i, word in enumerate(arguments[:-1]) if word == name]
+    return found[-1] if found else default
+
+
+def reply(method, path, body, root, engine):
+    """A body for a request."""
+    route = path.partition("?")[0]
+    if route == "/fake":
+        return json.dumps({"engine": engine, "pid": os.getpid()}).encode()
+    if route == "/plaintext":
+        return b"Hello, Moon!!" if os.environ.get("FAKE_UNLIKE") == engine else HELLO
+    if route == "/json":
+        return b'{"message":"Hello, World!"}'
+    if route == "/baseline11":
+        numbers = [int(one) for one in re.findall(r"=(\d+)", path)]
+        return str(sum(numbers) + (int(body) if method == "POST" else 0)).encode()
+    if route.startswith("/delay/"):
+        return route.removeprefix("/delay/").encode()
+    if route == "/upload":
+        return str(len(body)).encode()
+    if route.startswith("/static/") and root:
+        return (Path(root) / route.removeprefix("/static/")).read_bytes()
+    return None
+
+
+def serve_one(connection, root, engine, counts):
+    """Answers until the peer leaves."""
+    with connection, connection.makefile("rb") as stream:
+        while line := stream.readline():
+            method, path = line.decode().split()[:2]
+            length, chunked = 0, False
+            while (field := stream.readline().strip().lower()) != b"":
+                if field.startswith(b"content-length:"):
+                    length = int(field.split(b":")[1])
+                chunked = chunked or field == b"transfer-encoding: chunked"
+            body = stream.read(length)
+            while chunked and (size := int(stream.readline(), 16)):
+                body += stream.read(size)
+                stream.readline()
+            if chunked:
+                stream.readline()
+            counts["requests"] += 1
+            counts["syscalls"] += 2
+            counts["cqes"] += 8
+            counts["turns"] += 4
+            if path == "/stats.json":
+                answer = json.dumps({"total": counts}).encode()
+            else:
+                answer = reply(method, path, body, root, engine)
+            status = "200 OK" if answer is not None else "404 Not Found"
+            answer = answer or b""
+            head = f"HTTP/1.1 {status}\r\nServer: torc\r\nContent-Length: {len(answer)}\r\n\r\n"
+            connection.sendall(head.encode() + answer)
+
+
+def listen(port=0):
+    """A listener on loopback."""
+    listener = socket.create_server(("127.0.0.1", port), backlog=1024)
+    return listener, listener.getsockname()[1]
+
+
+def accept(listener, *more):
+    """Serves every connection on a thread of its own."""
+    while True:
+        connection, _ = listener.accept()
+        threading.Thread(target=serve_one, args=(connection, *more), daemon=True).start()
+
+
+def server(role, arguments):
+    """torc-lab or a floor."""
+    engine = value_of(arguments, "--engine", role)
+    if engine == "threads":
+        print("torc: --engine takes one of io_uring, epoll: threads is not built in",
+              file=sys.stderr)  # fmt: skip
+        sys.exit(2)
+    if "--check" in arguments:
+        sys.exit(0)
+    counts = {"requests": 0, "syscalls": 0, "cqes": 0, "turns": 0, "cq_overflows": 0,
+              "buffers_short": 0}  # fmt: skip
+    listener, port = listen()
+    more = (value_of(arguments, "--root"), engine, counts)
+    if role == "torc-lab":
+        admin, admin_port = listen()
+        threading.Thread(target=accept, args=(admin, *more), daemon=True).start()
+        print(f"torc: admin http://127.0.0.1:{admin_port}", file=sys.stderr)
+    print(f"torc: ready http://127.0.0.1:{port} engine={engine}", file=sys.stderr, flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    accept(listener, *more)
+
+
+def ask(url, path):
+    """One answer's body."""
+    host, port = url.removeprefix("http://").partition("/")[0].split(":")
+    with socket.create_connection((host, int(port)), 5) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: fake\r\n\r\n".encode())
+        with connection.makefile("rb") as stream:
+            length = 0
+            while (field := stream.readline().strip().lower()) != b"":
+                if field.startswith(b"content-length:"):
+                    length = int(field.split(b":")[1])
+            return stream.read(length)
+
+
+def record(scale):
+    """A latency record around scale ns."""
+    points = [("min", 0.5), ("p50", 1), ("p75", 1.2), ("p90", 1.5), ("p99", 2), ("p99.9", 3),
+              ("p99.99", 4), ("max", 5)]  # fmt: skip
+    return {"count": 1000, "mean": scale * 1.1, **{key: int(scale * by) for key, by in points},
+            "histogram": [[int(scale * by), 100] for _, by in points]}  # fmt: skip
+
+
+def load(arguments):
+    """torc-load: asks once, sleeps, and reports what COST_NS says of the engine it found."""
+    url = arguments[-1]
+    engine = json.loads(ask(url, "/fake") or b'{"engine": "unknown"}')["engine"]
+    time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
+    seconds = float(value_of(arguments, "--duration").removesuffix("ms")) / 1000
+    rate = float(value_of(arguments, "--rate", "0"))
+    cost = COST_NS.get(engine, 6000)
+    requests = int((rate or PER_SECOND * 5000 / cost) * seconds)
+    failed = 3 if os.environ.get("FAKE_ERRORS") == engine else 0
+    full = os.environ.get("FAKE_FULL") == engine
+    Path(value_of(arguments, "--json")).write_text(json.dumps({
+        "format": 1, "program": "torc-load fake", "engine": "epoll", "cores": 1,
+        "connections": int(value_of(arguments, "--connections")), "pipeline": 1,
+        "mode": "open" if rate else "closed", "rate": rate, "arrivals": "constant",
+        "seconds": seconds, "requests": requests, "requests_total": requests * 2,
+        "per_second": requests / seconds, "bytes_in": 0, "bytes_out": 0, "connects": 8, "unsent": 0,
+        "status": {"200": requests},
+        "errors": {"connect": 0, "reset": 0, "timeout": failed, "status": 0, "framing": 0,
+                   "body": 0},
+        "latency_ns": {"corrected": record(cost * 200), "raw": record(cost * 190)},
+        "cpu": {"user_ns": 1, "system_ns": 1, "share": 1.0 if full else 0.5,
+                "ns_per_request": 3000.0},
+        "io": {"enters": 1, "syscalls": 1, "sqes": 1, "cqes": 1},
+        "watch": {"cpu_ns": requests * cost, "slices": [[requests, requests * cost, 10**8]]},
+        "saturated": full, "advice": "give the load --cores 2" if full else None,
+    }))  # fmt: skip
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    role, *rest = sys.argv[1:]
+    load(rest) if role == "torc-load" else server(role, rest)

@@ -1,0 +1,210 @@
+"""The report in a headless Chromium, on a phone and a desk, light and dark: plots and tables are
+there, nothing is cut off or too faint, nothing is loaded. Exits 77, saying why, without a browser.
+
+report_browser.py [--screenshots DIR] [KIND...]
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import chromium
+import context  # noqa: F401
+import sample_results
+from lib import page, results
+from lib.page import svg
+
+SIZES = {"phone": (360, 800), "desk": (1280, 900)}
+CONTRAST = 4.5
+PLOTS = {"compare": 45, "sweep": 10, "ablate": 10, "tune": 8, "scale": 4, "index": 0}
+TABLES = {"compare": 30, "sweep": 5, "ablate": 30, "tune": 30, "scale": 6, "index": 0}
+SKIP = 77
+
+CHECK = r"""
+(() => {
+  document.querySelectorAll('details').forEach(d => d.open = true);
+  const found = {problems: [], svgs: 0, marks: 0, tables: 0, rows: 0, texts: 0, faintest: 99};
+  const bad = (what, where) => found.problems.push(what + ': ' + where);
+  const root = document.documentElement;
+  if (root.scrollWidth > root.clientWidth)
+    bad('the page is wider than the screen', root.scrollWidth + ' > ' + root.clientWidth);
+  const wide = root.clientWidth;
+  document.querySelectorAll('body *').forEach(e => {
+    if (e.closest('.scroll, pre, svg')) return;
+    const b = e.getBoundingClientRect();
+    if (b.width && b.right > wide + 1) bad('sticks out', e.tagName + ' ' + e.className);
+  });
+
+  const parse = c => {
+    const m = c.match(/rgba?\(([^)]+)\)/);
+    if (!m) return null;
+    const p = m[1].split(/[ ,\/]+/).map(Number);
+    return {rgb: p.slice(0, 3), a: p.length > 3 ? p[3] : 1};
+  };
+  const luminance = rgb => {
+    const [r, g, b] = rgb.map(v => v / 255).map(
+      v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const over = (top, a, below) => top.map((v, i) => v * a + below[i] * (1 - a));
+  const behind = e => {
+    for (; e; e = e.parentElement) {
+      const c = parse(getComputedStyle(e).backgroundColor);
+      if (c && c.a > 0.99) return c.rgb;
+    }
+    return [255, 255, 255];
+  };
+  const contrast = (one, other) => {
+    const [x, y] = [luminance(one), luminance(other)].sort((p, q) => q - p);
+    return (x + 0.05) / (y + 0.05);
+  };
+  const seen = (e, colour, back) => {
+    const c = parse(colour);
+    if (!c) return bad('a colour that cannot be read', colour);
+    const ratio = contrast(over(c.rgb, c.a, back), back);
+    found.texts++;
+    found.faintest = Math.min(found.faintest, ratio);
+    if (ratio < MINIMUM)
+      bad('too faint, ' + ratio.toFixed(2), e.tagName + ' ' + e.textContent.trim().slice(0, 40));
+  };
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let n; n = walker.nextNode();) {
+    const e = n.parentElement;
+    if (!n.data.trim() || e.closest('svg, script, style')) continue;
+    if (!e.getClientRects().length) continue;
+    seen(e, getComputedStyle(e).color, behind(e));
+  }
+
+  const ids = new Set();
+  document.querySelectorAll('[id]').forEach(e => {
+    if (ids.has(e.id)) bad('an id twice', e.id);
+    ids.add(e.id);
+  });
+  document.querySelectorAll('a[href^="#"]').forEach(a => {
+    if (!ids.has(a.getAttribute('href').slice(1))) bad('a link to nowhere', a.href);
+  });
+
+  document.querySelectorAll('svg.plot').forEach(s => {
+    found.svgs++;
+    const name = s.querySelector('title')?.textContent.slice(0, 50) || '?';
+    const box = s.getBoundingClientRect();
+    if (box.width < 250 || box.height < 50) bad('no room for a plot', name);
+    if (box.right > wide + 1) bad('a plot sticks out', name);
+    if (s.getAttribute('role') !== 'img') bad('no role', name);
+    const inside = b => b.left >= box.left - 2 && b.right <= box.right + 2 &&
+      b.top >= box.top - 2 && b.bottom <= box.bottom + 2;
+    const marks = [...s.querySelectorAll('.mark')];
+    const drawn = marks.filter(m => {
+      const b = m.getBoundingClientRect();
+      return (b.width > 0 || b.height > 0) && inside(b);
+    });
+    found.marks += drawn.length;
+    if (!drawn.length) bad('no mark in view', name);
+    const texts = [...s.querySelectorAll('text')].filter(t => t.textContent.trim());
+    if (texts.length < 2) bad('no axis labels', name);
+    const boxes = texts.map(t => t.getBoundingClientRect());
+    texts.forEach((t, i) => {
+      if (!inside(boxes[i])) bad('text is cut off', name + ': ' + t.textContent);
+      if (boxes[i].height < 7.5) bad('text is too small', name + ': ' + t.textContent);
+      // What lies under a number: the patches before it, on the page's background.
+      let back = behind(s);
+      for (const p of s.querySelectorAll('.mark path')) {
+        if (!(p.compareDocumentPosition(t) & Node.DOCUMENT_POSITION_FOLLOWING)) break;
+        const style = getComputedStyle(p), c = parse(style.fill), b = p.getBoundingClientRect();
+        const x = (boxes[i].left + boxes[i].right) / 2, y = (boxes[i].top + boxes[i].bottom) / 2;
+        if (c && x > b.left && x < b.right && y > b.top && y < b.bottom)
+          back = over(c.rgb, c.a * parseFloat(style.opacity) * parseFloat(style.fillOpacity), back);
+      }
+      seen(t, getComputedStyle(t).fill, back);
+      for (let j = 0; j < i; j++) {
+        const w = Math.min(boxes[i].right, boxes[j].right) - Math.max(boxes[i].left, boxes[j].left);
+        const h = Math.min(boxes[i].bottom, boxes[j].bottom) - Math.max(boxes[i].top, boxes[j].top);
+        if (w > 1.5 && h > 3.5)
+          bad('texts overlap', name + ': ' + texts[j].textContent + ' / ' + t.textContent);
+      }
+    });
+  });
+  document.querySelectorAll('table').forEach(t => {
+    found.tables++;
+    const heads = t.querySelectorAll('thead th').length;
+    const rows = t.querySelectorAll('tbody tr');
+    found.rows += rows.length;
+    const name = t.getAttribute('aria-label')?.slice(0, 50) || '?';
+    if (!rows.length) bad('a table without rows', name);
+    rows.forEach(r => { if (r.children.length !== heads) bad('a ragged row', name); });
+    if (!t.closest('.scroll')) bad('a table outside its container', name);
+    const b = t.getBoundingClientRect();
+    if (b.height < 20 || b.width < 50) bad('a table that is not seen', name);
+  });
+  return found;
+})()
+""".replace("MINIMUM", str(CONTRAST))
+
+
+def check(browser, path, kind, size, dark, pictures):
+    """The problems of one page in one setting, with a line of what is there."""
+    width, height = SIZES[size]
+    browser.open(path.as_uri(), width, height, dark)
+    if pictures:
+        browser.screenshot(pictures / f"{kind}-{size}-{'dark' if dark else 'light'}.png")
+    found = browser.run(CHECK)
+    problems = found["problems"]
+    outside = [url for url in browser.requests() if not url.startswith(("file:", "data:"))]
+    problems += [f"asked for {url}" for url in outside]
+    problems += [f"another file: {url}" for url in browser.requests()
+                 if url.startswith("file:") and url != path.as_uri()]  # fmt: skip
+    problems += [f"console: {line}" for line in browser.complaints()]
+    if found["svgs"] < PLOTS[kind]:
+        problems.append(f"{found['svgs']} plots, not {PLOTS[kind]}")
+    if found["tables"] < TABLES[kind]:
+        problems.append(f"{found['tables']} tables, not {TABLES[kind]}")
+    if found["texts"] < (5 if kind == "index" else 100):
+        problems.append(f"only {found['texts']} texts")
+    print(f"{kind}, {size}, {'dark' if dark else 'light'}: {found['svgs']} plots with "
+          f"{found['marks']} marks, {found['tables']} tables with {found['rows']} rows, least "
+          f"contrast {found['faintest']:.1f}, {len(problems)} problems", flush=True)  # fmt: skip
+    return problems
+
+
+def main():
+    """0 when every page is good in every setting."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--screenshots", type=Path)
+    parser.add_argument("kinds", nargs="*")
+    options = parser.parse_args()
+    path = chromium.find()
+    if path is None:
+        print(f"skipped: none of {', '.join(chromium.NAMES)} is installed")
+        return SKIP
+    if not svg.available():
+        print("skipped: python3-matplotlib is not installed, so there are no plots to look at")
+        return SKIP
+    if options.screenshots:
+        options.screenshots.mkdir(parents=True, exist_ok=True)
+    failed = False
+    with tempfile.TemporaryDirectory(prefix="torc-report-") as name:
+        directory = Path(name)
+        pages = {}
+        for kind, make in sample_results.KINDS.items():
+            if not options.kinds or kind in options.kinds:
+                run = make()
+                results.save(run, directory / f"{kind}.json")
+                pages[kind] = page.write(run, directory / f"{kind}.html")
+        pages["index"] = page.write_index(directory)
+        browser = chromium.Browser(path)
+        try:
+            for kind, file in pages.items():
+                for size in SIZES:
+                    for dark in (False, True):
+                        problems = check(browser, file, kind, size, dark, options.screenshots)
+                        for line in problems[:20]:
+                            print(f"  {line}")
+                        failed = failed or bool(problems)
+        finally:
+            browser.close()
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

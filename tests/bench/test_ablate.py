@@ -1,0 +1,191 @@
+"""Feature sets that respect dependencies, and the worth of planted features."""
+
+import json
+import unittest
+
+import context  # noqa: F401
+from fake_session import FakeSession, parse
+from lib import ablate, features
+
+HELP = """Usage: torc-lab [OPTION]...
+
+Engine and cores
+  --[no-]pin                  each core's thread stays on its CPU (default yes)
+
+Features of the io_uring engine, each of which can be switched off
+  --[no-]single-issuer        only the core's thread submits to its ring (default yes)
+  --[no-]defer-taskrun        completion work runs when the core waits; needs single-issuer (default
+                              yes)
+  --[no-]coop-taskrun         where defer-taskrun is off (default yes)
+  --[no-]sqarray              has an index array, as before Linux 6.6; yes costs an
+                              indirection (default no)
+  --[no-]buf-ring             the kernel picks receive buffers from a ring (default yes)
+  --[no-]multishot            one accept and one recv bring many completions (default yes)
+  --[no-]direct               sockets live in the ring's own table (default yes)
+
+Limits
+  --[no-]other                something else (default yes)
+"""
+NAMES = ["single-issuer", "defer-taskrun", "coop-taskrun", "no-sqarray", "buf-ring", "multishot",
+         "direct"]  # fmt: skip
+# Nanoseconds that each feature adds where it is in effect.
+WORTH = {"defer-taskrun": -400, "multishot": -300, "direct": +150, "buf-ring": -100}
+
+
+def on_of(options):
+    return {name for name in NAMES if f"--{name}" in options}
+
+
+def kernel(*lacking):
+    """A --check that leaves out what the kernel lacks and what the engine does not use."""
+    return lambda options: features.effective(on_of(options) - set(lacking))
+
+
+def cost(variant, workload):
+    on = features.effective(on_of(variant.args))
+    return 6500.0 + sum(WORTH.get(name, 0) for name in on)
+
+
+def ablated(*arguments, probe=None, cost=cost, **more):
+    session = FakeSession(parse(ablate, *arguments), cost, **more)
+    ablate.measure(session, session.options, NAMES, probe or kernel())
+    json.dumps(session.run.extra, allow_nan=False)
+    return session
+
+
+def effects(session):
+    return {(one["feature"], one["context"]): one for one in session.run.extra["effects"]}
+
+
+class Features(unittest.TestCase):
+    def test_names_come_from_help(self):
+        self.assertEqual(features.known(HELP), NAMES)
+        self.assertEqual(features.known("Usage: something else\n"), [])
+
+    def test_flags_and_lines(self):
+        self.assertEqual(features.flags(["direct", "no-sqarray"], {"direct"}),
+                         ("--direct", "--sqarray"))  # fmt: skip
+        self.assertEqual(features.flags(["direct", "no-sqarray"], {"no-sqarray"}),
+                         ("--no-direct", "--no-sqarray"))  # fmt: skip
+        self.assertEqual(features.setting("no-sqarray", True), ("sqarray", "no"))
+        self.assertEqual(features.setting("direct", False), ("direct", "no"))
+
+    def test_effective(self):
+        self.assertEqual(features.effective({"defer-taskrun", "coop-taskrun"}), {"coop-taskrun"})
+        self.assertEqual(features.effective(set(NAMES)), set(NAMES) - {"coop-taskrun"})
+        self.assertEqual(features.effective({"multishot"}), set())
+
+    def test_available_sees_hidden_ones(self):
+        self.assertEqual(features.available(NAMES, kernel()), set(NAMES))
+        self.assertEqual(features.available(NAMES, kernel("single-issuer", "coop-taskrun")),
+                         set(NAMES) - {"single-issuer", "defer-taskrun", "coop-taskrun"})
+
+
+class Pairs(unittest.TestCase):
+    def test_every_pair_differs_in_its_feature_alone(self):
+        for lacking in ((), ("defer-taskrun",), ("buf-ring", "multishot"), ("coop-taskrun",)):
+            full = features.available(NAMES, kernel(*lacking))
+            found = ablate.pairs(NAMES, full)
+            self.assertEqual(len(found), 2 * len(full))
+            for pair in found:
+                with self.subTest(pair.id, lacking=lacking):
+                    one, other = map(features.effective, (pair.full_side, pair.bare_side))
+                    swapped = {"coop-taskrun"} if pair.feature == "defer-taskrun" else set()
+                    self.assertEqual((one ^ other) - swapped, {pair.feature})
+                    self.assertIn(pair.feature, one)
+
+    def test_dependencies_are_named(self):
+        found = {pair.id: pair for pair in ablate.pairs(NAMES, set(NAMES))}
+        self.assertEqual(found["single-issuer out of full"].names,
+                         ("full without defer-taskrun",
+                          "full without defer-taskrun and single-issuer"))  # fmt: skip
+        self.assertEqual(found["multishot into bare"].names,
+                         ("bare with buf-ring and multishot", "bare with buf-ring"))
+        self.assertEqual(found["direct into bare"].names, ("bare with direct", "bare"))
+        self.assertIn("which both sides lack", found["coop-taskrun out of full"].note)
+        self.assertIn("takes its place", found["defer-taskrun out of full"].note)
+        self.assertIn("needs it", found["buf-ring out of full"].note)
+        self.assertIsNone(found["direct out of full"].note)
+
+
+class Findings(unittest.TestCase):
+    def test_planted_worth_and_cost(self):
+        session = ablated()
+        found = effects(session)
+        for name, worth in WORTH.items():
+            for context_ in (ablate.OUT, ablate.INTO):
+                one = found[name, context_]
+                with self.subTest(one["cell"]):
+                    self.assertEqual(one["verdict"], "saves" if worth < 0 else "costs")
+                    self.assertLess(one["us"]["low"], worth / 1000)
+                    self.assertGreater(one["us"]["high"], worth / 1000)
+        self.assertLess(found["multishot", ablate.OUT]["ratio"]["high"], 1)
+        text = "\n".join(session.run.conclusions)
+        self.assertRegex(text, r"\ndirect costs \d\.\d % CPU per request \(\d\.\d to \d\.\d %\), "
+                               r"taken out of full\.")  # fmt: skip
+        self.assertRegex(session.run.conclusions[0],
+                         r"^The full set saves \d+\.\d % CPU per request \(.*\), against the "
+                         r"bare one\.$")  # fmt: skip
+        self.assertIn("may look real by chance", session.run.conclusions[-1])
+        self.assertEqual(session.expected, session.measured)
+
+    def test_no_effect(self):
+        session = ablated(cost=lambda variant, workload: 6000.0)
+        none = [one for one in session.run.extra["effects"] if one["verdict"] == "none"]
+        self.assertGreaterEqual(len(none), 11)  # of 14; chance may give about one
+        self.assertRegex("\n".join(session.run.conclusions),
+                         r"No difference detectable within ±\d\.\d %, taken out alone: ")
+
+    def test_missing_features_are_named_and_skipped(self):
+        session = ablated(probe=kernel("no-sqarray", "defer-taskrun"))
+        self.assertEqual([one["feature"] for one in session.run.extra["missing"]],
+                         ["defer-taskrun", "no-sqarray"])  # fmt: skip
+        self.assertNotIn("no-sqarray out of full", [name for name, _, _ in session.calls])
+        self.assertEqual(effects(session)["coop-taskrun", ablate.OUT]["against"], "full")
+        self.assertIn("Not in this kernel, and so not measured: defer-taskrun, no-sqarray.",
+                      session.run.conclusions)  # fmt: skip
+
+    def test_a_server_that_takes_another_set_is_not_measured(self):
+        stubborn = lambda options: features.effective(  # noqa: E731
+            on_of(options) | ({"direct"} if "--no-direct" in options else set()))
+        session = ablated(probe=stubborn)
+        self.assertEqual({one["verdict"] for one in session.run.extra["effects"]
+                          if one["feature"] == "direct"}, {"unmeasured"})  # fmt: skip
+        self.assertEqual(session.run.extra["waterfall"]["full"], [])
+
+    def test_a_cell_of_invalid_samples(self):
+        session = ablated(cost=lambda v, w: None if v.name == "bare with direct" else cost(v, w))
+        self.assertEqual(effects(session)["direct", ablate.INTO]["verdict"], "unmeasured")
+        self.assertIsNone(effects(session)["direct", ablate.INTO]["us"])
+        self.assertEqual(session.run.extra["waterfall"]["bare"], [])
+        self.assertTrue(session.run.extra["waterfall"]["full"])
+        self.assertIn("Not measured: direct into bare.", session.run.conclusions)
+
+    def test_waterfall_is_closed(self):
+        for start, end in (("bare", "full"), ("full", "bare")):
+            bars = ablated().run.extra["waterfall"][start]
+            self.assertEqual((bars[0]["label"], bars[-1]["label"]), (start, end))
+            self.assertEqual(len(bars), 3 + len(NAMES))
+            for one, other in zip(bars, bars[1:-1]):
+                self.assertEqual(one["to_us"], other["from_us"])
+            self.assertAlmostEqual(bars[-2]["to_us"], bars[-1]["to_us"])
+            self.assertLess(abs(bars[-2]["to_us"] - bars[-2]["from_us"]), 0.6)
+
+    def test_few_pairs_are_said_and_chance_is_larger(self):
+        session = ablated("--pairs", "3")
+        self.assertIn("with 3 pairs that is only their range", session.run.conclusions[0])
+        self.assertIn("about 4 may look real", session.run.conclusions[-1])
+
+    def test_resumes_to_the_same_findings(self):
+        whole = ablated()
+        broken = FakeSession(parse(ablate), cost)
+        broken.stop_after = 100
+        with self.assertRaises(KeyboardInterrupt):
+            ablate.measure(broken, broken.options, NAMES, kernel())
+        broken.stop_after = 10**9
+        ablate.measure(broken, broken.options, NAMES, kernel())
+        self.assertEqual(broken.run.extra, whole.run.extra)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,85 @@
+"""The knee of planted curves: flat, falling to a floor, falling throughout, rising again."""
+
+import random
+import unittest
+
+import context  # noqa: F401
+from lib import knee
+
+DEPTHS = [32, 64, 128, 256, 512, 1024]
+
+
+def curve(costs, rounds=10, noise=0.004, drift=0.05, seed=1):
+    """Rounds of depths with a planted cost, noise per sample and a drift all depths share."""
+    source = random.Random(seed)
+    shared = [1 + drift * source.uniform(-1, 1) for _ in range(rounds)]
+    return {depth: {number: cost * shared[number] * source.gauss(1, noise)
+                    for number in range(rounds)} for depth, cost in costs.items()}  # fmt: skip
+
+
+class Find(unittest.TestCase):
+    def test_a_floor_reached_at_128(self):
+        costs = dict(zip(DEPTHS, [7000, 6400, 6000, 6000, 6000, 6000]))
+        found = knee.find(curve(costs))
+        self.assertIn(found.depth, (128, 256))
+        self.assertLess(found.change[1], 0.0)
+        self.assertGreater(found.change[2], -1.0)
+        self.assertFalse(found.alike)
+        self.assertEqual(found.dearer, ())
+        text = knee.sentence(found, DEPTHS, "1 core, 256 connections")
+        self.assertRegex(text, r"^1 core, 256 connections: beyond depth \d+ nothing is gained, "
+                               r"[−+]?\d\.\d to [−+]?\d\.\d %\.$")  # fmt: skip
+
+    def test_no_effect_has_the_smallest_depth_as_knee(self):
+        found = knee.find(curve(dict.fromkeys(DEPTHS, 5500), seed=3))
+        self.assertEqual(found.depth, 32)
+        self.assertTrue(found.alike)
+        self.assertIn("makes no difference", knee.sentence(found, DEPTHS))
+
+    def test_falling_throughout_asks_for_more(self):
+        costs = dict(zip(DEPTHS, [9000, 8500, 8000, 7500, 7000, 6500]))
+        found = knee.find(curve(costs))
+        self.assertEqual((found.depth, found.best, found.other), (1024, 1024, 512))
+        self.assertLess(found.change[2], -4)
+        self.assertIn("try deeper", knee.sentence(found, DEPTHS))
+
+    def test_rising_again_names_what_costs_more(self):
+        costs = dict(zip(DEPTHS, [7000, 6000, 6500, 6500, 7000, 7000]))
+        found = knee.find(curve(costs))
+        self.assertEqual((found.depth, found.best), (64, 64))
+        self.assertEqual(found.dearer, (128, 256, 512, 1024))
+        self.assertGreater(found.change[1], 5)
+        self.assertIn("depth 64 is the best, and every deeper", knee.sentence(found, DEPTHS))
+
+    def test_a_dip_beyond_a_flat_stretch_is_named(self):
+        costs = dict(zip(DEPTHS, [6600, 6000, 6000, 6000, 6000, 6500]))
+        found = knee.find(curve(costs, seed=2))
+        self.assertEqual(found.dearer, (1024,))
+        self.assertRegex(knee.sentence(found, DEPTHS), r"nothing is gained, .*; 1024 costs more\.")
+
+    def test_drift_that_all_share_does_not_hide_the_knee(self):
+        costs = dict(zip(DEPTHS, [6300, 6000, 6000, 6000, 6000, 6000]))
+        found = knee.find(curve(costs, drift=0.3, seed=5))
+        self.assertGreater(found.depth, 32)
+
+    def test_missing_depths_and_rounds(self):
+        rounds = curve(dict(zip(DEPTHS, [7000, 6000, 6000, 6000, 6000, 6000])))
+        rounds[128] = {}
+        del rounds[64][3]
+        found = knee.find(rounds)
+        self.assertIn(found.depth, (64, 256))
+
+    def test_one_depth_and_none(self):
+        self.assertEqual(knee.find({64: {0: 1.0}}).change, None)
+        self.assertIn("only depth 64", knee.sentence(knee.find({64: {0: 1.0}}), [64]))
+        self.assertIn("no depth", knee.sentence(knee.find({64: {}}), [64]))
+
+
+class Words(unittest.TestCase):
+    def test_bounds(self):
+        self.assertEqual(knee.bounds(-0.42, 0.31), "−0.4 to +0.3 %")
+        self.assertEqual(knee.bounds(-0.04, 0.04), "0.0 to 0.0 %")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,217 @@
+"""Workloads, load commands and reports, counters, notes and warnings, CPUs."""
+
+import dataclasses
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+import context  # noqa: F401
+import fakes
+from lib import env, load, measure, subjects, syscalls, workloads
+from lib.results import Cell, Sample
+from lib.subjects import Place, Server
+from lib.workloads import WORKLOADS
+
+
+class Workloads(unittest.TestCase):
+    def test_each_can_be_asked_of_torc(self):
+        for name, workload in WORKLOADS.items():
+            self.assertEqual(name, workload.name)
+            self.assertEqual(bool(workload.paths), not workload.templates)
+
+    def test_the_baseline_forms_are_right_and_have_one_answer(self):
+        asked = measure.requests(WORKLOADS["baseline"], "h", 1)
+        self.assertEqual(len(asked), 3)
+        for one in asked:
+            head, _, body = one.partition(b"\r\n\r\n")
+            method, path = head.split()[:2]
+            if b"chunked" in head:
+                body = b"".join(body.split(b"\r\n")[1:-3:2])
+            self.assertEqual(fakes.reply(method.decode(), path.decode(), body, None, ""), b"75")
+
+    def test_placeholders_are_filled_before_timing(self):
+        (asked,) = measure.requests(WORKLOADS["delay"], "h", 1)
+        self.assertTrue(asked.startswith(b"GET /delay/10 HTTP/1.1\r\n"))
+
+    def test_bodies_and_pipelines(self):
+        (asked,) = measure.requests(WORKLOADS["upload"], "h", 1)
+        head, _, body = asked.partition(b"\r\n\r\n")
+        self.assertIn(b"Content-Length: 20971520", head)
+        self.assertEqual(len(body), 20 << 20)
+        self.assertEqual(len(measure.requests(WORKLOADS["pipelined"], "h", 1)), 16)
+
+    def test_files_have_their_sizes_and_stay(self):
+        with tempfile.TemporaryDirectory() as scratch:
+            www = Path(scratch)
+            workloads.write_static(www)
+            sizes = {path.stem: path.stat().st_size for path in (www / "static").iterdir()}
+            self.assertEqual(sizes, {"1k": 1024, "4k": 4096, "16k": 16384, "64k": 65536})
+            (www / "static/1k.txt").write_text("mine")
+            workloads.write_static(www, large=True)
+            self.assertEqual((www / "static/1k.txt").read_text(), "mine")
+            self.assertEqual((www / "static/64m.txt").stat().st_size, 64 << 20)
+
+
+class LoadCommand(unittest.TestCase):
+    def words(self, workload, cpus=(1,)):
+        with tempfile.TemporaryDirectory() as scratch:
+            build = fakes.build(Path(scratch) / "b")
+            place = Place(build, Path(scratch), Path("/www"))
+            server = Server(None, "127.0.0.1", 81)
+            return load.command(workload, server, place, cpus, Path("o"), 0.6, 0.25, [7, 8])
+
+    def value(self, words, name):
+        return words[words.index(name) + 1]
+
+    def test_plain(self):
+        words = self.words(WORKLOADS["plaintext"], (1, 2))
+        self.assertEqual(words[-1], "http://127.0.0.1:81/plaintext")
+        for name, expected in (("--connections", "256"), ("--duration", "600ms"), ("--cores", "2"),
+                               ("--warmup", "250ms"), ("--expect-body", "Hello, World!"),
+                               ("--expect-status", "200")):  # fmt: skip
+            self.assertEqual(self.value(words, name), expected)
+        self.assertEqual([words[i + 1] for i, w in enumerate(words) if w == "--watch"], ["7", "8"])
+        for absent in ("--rate", "--pipeline", "--requests-per-connection", "--template"):
+            self.assertNotIn(absent, words)
+
+    def test_no_more_cores_than_connections(self):
+        few = dataclasses.replace(WORKLOADS["plaintext"], connections=1)
+        self.assertEqual(self.value(self.words(few, (1, 2)), "--cores"), "1")
+
+    def test_the_others(self):
+        self.assertEqual(self.value(self.words(WORKLOADS["pipelined"]), "--pipeline"), "16")
+        self.assertEqual(
+            self.value(self.words(WORKLOADS["short-lived"]), "--requests-per-connection"), "10")
+        self.assertEqual(self.words(WORKLOADS["baseline"]).count("--template"), 3)
+        self.assertEqual(self.value(self.words(WORKLOADS["upload"]), "--body-size"), "20971520")
+        self.assertEqual(self.value(self.words(WORKLOADS["static-small-4k"]), "--expect-body-file"),
+                         "/www/static/4k.txt")  # fmt: skip
+        open_loop = dataclasses.replace(WORKLOADS["latency"], rate=45454.0)
+        self.assertEqual(self.value(self.words(open_loop), "--rate"), "45454")
+        self.assertEqual(self.value(self.words(open_loop), "--arrivals"), "poisson")
+
+
+class Reports(unittest.TestCase):
+    def test_errors_are_named(self):
+        self.assertEqual(load.errors({"errors": {"reset": 2, "body": 1}, "requests": 9}),
+                         "2 reset errors, 1 body errors")  # fmt: skip
+        self.assertIn("no request", load.errors({"errors": {"reset": 0}, "requests": 0}))
+        self.assertIsNone(load.errors({"errors": {"reset": 0}, "requests": 1}))
+
+    def test_coarse_bins_are_narrow_and_lose_nothing(self):
+        fine = [[upper, 1] for upper in range(1, 100_000, 37)]
+        coarse = load.coarse(fine)
+        self.assertEqual(sum(count for _, count in coarse), len(fine))
+        self.assertLess(len(coarse), 400)
+        self.assertEqual(coarse, sorted(coarse))
+        for upper, _ in fine:
+            ((bound, _),) = load.coarse([[upper, 1]])
+            self.assertTrue(upper <= bound <= upper * 1.04 + 1, (upper, bound))
+
+    def test_perf(self):
+        text = "1234,,raw_syscalls:sys_enter,1000,100.00,,\n"
+        self.assertEqual(syscalls.parse(text), 1234)
+        self.assertIsNone(syscalls.parse("<not counted>,,raw_syscalls:sys_enter,0,,,\n"))
+
+    def test_counters(self):
+        sample = Sample("a", 0, 0, 0.0)
+        measure._count(sample, {"requests": 200, "syscalls": 50, "turns": 20, "cqes": 400,
+                                "cq_overflows": 3, "buffers_short": 4})  # fmt: skip
+        self.assertEqual((sample.syscalls_per_request, sample.completions_per_wait), (0.25, 20))
+        self.assertEqual((sample.overflows, sample.starved), (3, 4))
+
+    def test_saturated(self):
+        cases = ((1, 1, "both"), (1, 0, "server"), (0, 1, "load"), (0, 0, "neither"))
+        for server, generator, word in cases:
+            self.assertEqual(measure.saturated(bool(server), bool(generator)), word)
+
+
+class Notes(unittest.TestCase):
+    def cell(self, **more):
+        variant = {"name": "a", "label": "the a", "subject": "a", "args": [], "cores": 1}
+        samples = [Sample("a", i, 0, 0.0, requests=100, **more) for i in range(3)]
+        return Cell("c", {}, variants=[variant], samples=samples)
+
+    def test_nothing_to_say(self):
+        self.assertEqual(measure.cell_notes(self.cell(saturated="server")), [])
+        self.assertEqual(measure.warnings(self.cell().samples), [])
+
+    def test_a_full_generator_is_named_with_its_remedy(self):
+        (note,) = measure.cell_notes(self.cell(saturated="load", advice="use --cores 2"))
+        self.assertIn("the a: the load generator was the bottleneck", note)
+        self.assertTrue(note.endswith("(it says: use --cores 2)"))
+
+    def test_unsent_requests(self):
+        (note,) = measure.cell_notes(self.cell(unsent=10))
+        self.assertIn("30 requests", note)
+
+    def test_invalid_samples_come_first(self):
+        found = self.cell(saturated="load")
+        found.samples[1].invalid = "2 reset errors"
+        first, _ = measure.cell_notes(found)
+        self.assertEqual(first, "INVALID round 2, the a: 2 reset errors")
+
+    def test_others_and_steal_have_remedies(self):
+        lines = measure.warnings(self.cell(others_share=0.3, steal_share=0.1).samples)
+        self.assertEqual(len(lines), 2)
+        self.assertIn("30 % of a CPU", lines[0])
+        self.assertIn("steal", lines[1])
+
+
+class Cpus(unittest.TestCase):
+    def divide(self, allowed, cores, smt=False):
+        pairs = (lambda cpu: {cpu & ~1, cpu | 1}) if smt else (lambda cpu: {cpu})
+        with mock.patch.object(env, "siblings", pairs):
+            return env.divide_cpus(allowed, cores)
+
+    def test_disjoint_where_there_are_enough(self):
+        self.assertEqual(self.divide([0, 1], 1), ([0], [1], None))
+        self.assertEqual(self.divide([0, 1, 2, 3], 1), ([0], [1, 2], None))
+        self.assertEqual(self.divide([0, 1, 2, 3], 2), ([0, 1], [2, 3], None))
+
+    def test_siblings_are_kept_apart(self):
+        self.assertEqual(self.divide([0, 1, 2, 3], 1, smt=True), ([0], [2, 3], None))
+        self.assertEqual(self.divide(list(range(8)), 2, smt=True), ([0, 2], [4, 6, 5, 7], None))
+
+    def test_says_when_siblings_have_to_do(self):
+        server, generator, text = self.divide([0, 1], 1, smt=True)
+        self.assertEqual((server, generator), ([0], [1]))
+        self.assertIn("SMT", text)
+
+    def test_says_when_there_are_too_few(self):
+        server, generator, text = self.divide([0, 1], 2)
+        self.assertEqual((server, generator), ([0, 1], [0, 1]))
+        self.assertIn("share 2 CPUs", text)
+        self.assertIn("3 or more", text)
+        self.assertIn("share 1 CPU:", self.divide([5], 1)[2])
+
+
+class Environment(unittest.TestCase):
+    def test_differences(self):
+        one = {"cpu": {"model": "a", "n": [1, 2]}, "load_average": [1], "same": 1}
+        other = {"cpu": {"model": "b", "n": (1, 2)}, "load_average": [2], "same": 1, "new": 2}
+        self.assertEqual(env.differences(one, other), ["cpu.model: a and b", "new: None and 2"])
+
+
+class Commands(unittest.TestCase):
+    def test_a_port_in_the_command(self):
+        found = subjects.user_command("mine=./server --port {port} '{www}/a b' {cores}")
+        place = Place(Path("b"), Path("s"), Path("/w"))
+        self.assertEqual(found.command(place, 81, 2), ["./server", "--port", "81", "/w/a b", "2"])
+
+    def test_a_fixed_port(self):
+        self.assertEqual(subjects.user_command("mine:8080=./server").port, 8080)
+
+    def test_wrong_ones(self):
+        for wrong in ("x", "=y {port}", "mine=./server", "io_uring=x {port}", "a:70000=x", "a:1= "):
+            with self.subTest(wrong), self.assertRaises(subjects.SubjectError):
+                subjects.user_command(wrong)
+
+    def test_floor_stands_for_both(self):
+        self.assertEqual(subjects.expand(["epoll", "floor", "floor-epoll", "epoll"]),
+                         ["epoll", "floor-uring", "floor-epoll"])  # fmt: skip
+
+
+if __name__ == "__main__":
+    unittest.main()

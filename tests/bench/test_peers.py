@@ -1,0 +1,226 @@
+"""The other servers start, answer what is asked of every subject, and say when they are missing."""
+
+import http.client
+import os
+import resource
+import tempfile
+import time
+import unittest
+from pathlib import Path
+from unittest import mock
+
+import context  # noqa: F401
+from lib import peers, proc, workloads
+from lib.peers import PEERS
+from lib.subjects import Place, Variant
+
+BIG = 1 << 20
+FILES = {"1k.txt": b"x" * 1024, "64k.txt": bytes(range(32, 96)) * 1024,
+         "1m.txt": bytes(range(32, 96)) * (BIG // 64)}  # fmt: skip
+FIXED = {"/plaintext": ("text/plain", b"Hello, World!"), "/pipeline": ("text/plain", b"ok"),
+         "/json": ("application/json", b'{"message":"Hello, World!"}')}  # fmt: skip
+
+
+class Common:
+    """What every peer has to do; a class for each follows."""
+
+    name = ""
+
+    @classmethod
+    def setUpClass(cls):
+        missing = PEERS[cls.name].missing()
+        if missing:
+            raise unittest.SkipTest(missing)
+        directory = tempfile.TemporaryDirectory(prefix="torc-peers-")
+        cls.addClassCleanup(directory.cleanup)
+        scratch = Path(directory.name)
+        www = scratch / "www"
+        (www / "static").mkdir(parents=True)
+        for name, content in FILES.items():
+            (www / "static" / name).write_bytes(content)
+        (scratch / "secret").write_text("secret")
+        cls.place = Place(scratch, scratch, www)
+
+    def start(self, cores=1):
+        server = PEERS[self.name].start(self.place, Variant("x", "x", self.name, cores=cores), [])
+        self.addCleanup(server.child.stop)
+        return server
+
+    def connect(self, server):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        self.addCleanup(connection.close)
+        return connection
+
+    def ask(self, connection, path, body=None, status=200, **more):
+        """The body and the type of an answer on a connection that has to stay open."""
+        connection.request("POST" if body is not None else "GET", path, body, **more)
+        answer = connection.getresponse()
+        content = answer.read()
+        self.assertEqual(answer.status, status, path)
+        self.assertFalse(answer.will_close, f"{path} ends the connection")
+        self.assertEqual(answer.getheader("Content-Length", "0"), str(len(content)), path)
+        return content, (answer.getheader("Content-Type") or "").partition(";")[0]
+
+    def ask_fixed(self, connection):
+        for path, (kind, body) in FIXED.items():
+            self.assertEqual(self.ask(connection, path), (body, kind), path)
+
+    def test_fixed_answers_and_files(self):
+        connection = self.connect(self.start())
+        self.ask_fixed(connection)
+        for name, content in FILES.items():
+            got, kind = self.ask(connection, f"/static/{name}")
+            self.assertTrue(got == content, f"{name}: {len(got)} bytes")
+            self.assertEqual(kind, "text/plain", name)
+        self.ask(connection, "/plaintext")  # and after a large file
+        self.ask(connection, "/static/none.txt", status=404)
+
+    def test_two_cores(self):
+        server = self.start(cores=2)
+        self.ask_fixed(self.connect(server))
+        if self.name in ("nginx", "lighttpd", "node"):
+            members = proc.family(server.child.pid)
+            self.assertGreaterEqual(len(members), 3, "a parent and two workers")
+            server.child.stop()
+            for _ in range(500):
+                members = [pid for pid in members if self.runs(pid)]
+                if not members:
+                    break
+                time.sleep(0.01)
+            self.assertEqual(members, [])
+
+    @staticmethod
+    def runs(pid):
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        except OSError:
+            return False
+
+    def test_pipelined_requests_are_answered_in_order(self):
+        connection = self.connect(self.start())
+        connection.connect()
+        asked = ("/plaintext", "/json", "/pipeline", "/plaintext") * 4
+        connection.sock.sendall(b"".join(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path.encode()
+                                         for path in asked))  # fmt: skip
+        data = b""
+        for path in asked:
+            body = FIXED[path][1]
+            while b"\r\n\r\n" + body not in data:
+                more = connection.sock.recv(65536)
+                self.assertTrue(more, f"the connection ended before {path}")
+                data += more
+            head, _, data = data.partition(b"\r\n\r\n" + body)
+            self.assertEqual(head.count(b"HTTP/1.1 200"), 1, head)
+        self.assertEqual(data, b"")
+
+    def test_many_connections_stay_open(self):
+        server = self.start()
+        connections = [self.connect(server) for _ in range(300)]
+        for connection in connections * 2:
+            connection.auto_open = connection.sock is None  # the second time it has to be there
+            self.assertEqual(self.ask(connection, "/plaintext")[0], b"Hello, World!")
+
+
+class Program(Common):
+    """And what a program of ours on someone's server has to do."""
+
+    def test_sums(self):
+        connection = self.connect(self.start())
+        self.assertEqual(self.ask(connection, "/baseline11?a=13&b=42")[0], b"55")
+        self.assertEqual(self.ask(connection, "/baseline11?a=13&b=42", b"20")[0], b"75")
+        pieces = self.ask(connection, "/baseline11?a=-13&b=42", iter([b"2", b"0"]),
+                          encode_chunked=True)  # fmt: skip
+        self.assertEqual(pieces[0], b"49")
+        self.ask(connection, "/baseline11?a=x&b=42", status=400)
+        self.ask(connection, "/baseline11?a=1&b=2", b"1x", status=400)
+
+    def test_bodies(self):
+        connection = self.connect(self.start())
+        sent = 3 * BIG + 7
+        self.assertEqual(self.ask(connection, "/upload", b"u" * sent)[0], str(sent).encode())
+        self.assertEqual(self.ask(connection, "/upload", iter([b"abc", b"de"]),
+                                  encode_chunked=True)[0], b"5")  # fmt: skip
+        body = os.urandom(200_000)
+        self.assertTrue(self.ask(connection, "/echo", body)[0] == body)
+        self.assertEqual(self.ask(connection, "/echo", b"")[0], b"")
+        self.ask(connection, "/none", status=404)
+
+    def test_a_delay_is_never_short(self):
+        connection = self.connect(self.start())
+        for ms in (0, 1, 7, 25) * 5:
+            start = time.monotonic()
+            self.assertEqual(self.ask(connection, f"/delay/{ms}")[0], str(ms).encode())
+            self.assertGreaterEqual(time.monotonic() - start, ms / 1000)
+        for wrong in ("60001", "x", "-1", ""):
+            self.ask(connection, f"/delay/{wrong}", status=400)
+
+    def test_nothing_above_the_root(self):
+        connection = self.connect(self.start())
+        for path in ("../../secret", "%2e%2e/%2e%2e/secret", "", "..%2f..%2fsecret"):
+            self.ask(connection, "/static/" + path, status=404)
+
+
+class Nginx(Common, unittest.TestCase):
+    name = "nginx"
+
+
+class H2o(Common, unittest.TestCase):
+    name = "h2o"
+
+
+class Lighttpd(Common, unittest.TestCase):
+    name = "lighttpd"
+
+
+class Node(Program, unittest.TestCase):
+    name = "node"
+
+
+class Java(Program, unittest.TestCase):
+    name = "java"
+
+
+class Descriptions(unittest.TestCase):
+    def test_workloads_are_those_that_exist(self):
+        self.assertLessEqual(peers.FILE_SERVER, set(workloads.WORKLOADS))
+        for name in ("upload", "delay", "baseline"):
+            self.assertNotIn(name, peers.FILE_SERVER)
+            self.assertTrue(PEERS["java"].can(name) and PEERS["node"].can(name))
+
+    def test_each_has_notes(self):
+        for peer in PEERS.values():
+            self.assertTrue(peer.notes, peer.name)
+
+    def test_what_is_missing_is_one_line_with_the_remedy(self):
+        peers._java_missing.cache_clear()
+        self.addCleanup(peers._java_missing.cache_clear)
+        with mock.patch.dict(os.environ, PATH="/nowhere"), \
+                mock.patch.object(peers.shutil, "which", return_value=None):  # fmt: skip
+            for peer in PEERS.values():
+                text = peer.missing()
+                self.assertIn("tools/setup --bench", text, peer.name)
+                self.assertNotIn("\n", text)
+                self.assertEqual(peer.refusal(None), text)
+                with self.assertRaisesRegex(proc.ProcessError, "not installed"), \
+                        tempfile.TemporaryDirectory() as scratch:  # fmt: skip
+                    peer.command(Place(Path(scratch), Path(scratch), Path(scratch)), 1, 1)
+
+    def test_a_java_without_a_compiler_is_missing(self):
+        peers._java_missing.cache_clear()
+        self.addCleanup(peers._java_missing.cache_clear)
+        with tempfile.TemporaryDirectory() as directory:
+            fake = Path(directory) / "java"
+            fake.write_text("#!/bin/sh\necho java.base@21\necho jdk.httpserver@21\n")
+            fake.chmod(0o755)
+            with mock.patch.object(peers, "installed", return_value=str(fake)):
+                self.assertIn("no jdk.compiler", PEERS["java"].missing())
+
+    def test_descriptors_follow_the_hard_limit(self):
+        for hard, want in ((1024, 1024), (resource.RLIM_INFINITY, peers.FILES_MAX),
+                           (1 << 30, peers.FILES_MAX)):  # fmt: skip
+            with mock.patch.object(peers.resource, "getrlimit", return_value=(512, hard)):
+                self.assertEqual(peers.files_possible(), want)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,37 @@
+"""The progress line, on a terminal and elsewhere."""
+
+import io
+import unittest
+
+import context  # noqa: F401
+from lib.progress import Progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+class Lines(unittest.TestCase):
+    def test_elsewhere_a_line_for_each_round(self):
+        stream = io.StringIO()
+        progress = Progress(4, stream)
+        for what in ("a, round 1: x", "a, round 1: y", "a, round 2: y", "a, round 2: x"):
+            progress.show(what)
+        progress.clear()
+        self.assertEqual(stream.getvalue(), "[1/4] a, round 1\n[3/4] a, round 2\n")
+
+    def test_a_terminal_has_a_bar_that_grows_and_goes(self):
+        stream = Terminal()
+        progress = Progress(2, stream)
+        progress.show("a: x")
+        self.assertNotIn("█", stream.getvalue())
+        progress.show("a: y")
+        self.assertIn("█" * 10 + "░" * 10 + " 2/2 a: y", stream.getvalue())
+        progress.clear()
+        self.assertTrue(stream.getvalue().endswith("\r\033[K"))
+        self.assertNotIn("\n", stream.getvalue())
+
+
+if __name__ == "__main__":
+    unittest.main()

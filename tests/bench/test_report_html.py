@@ -1,0 +1,387 @@
+"""The report's pages without a browser: well formed, complete, escaped, the same each time."""
+
+import argparse
+import contextlib
+import dataclasses
+import html.parser
+import io
+import json
+import re
+import shlex
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+import context
+import sample_results
+import schema
+from lib import page, report, results
+from lib.page import figures, latency, numbers, svg, threats
+
+VOID = {"meta", "link", "br", "hr", "img"}
+ENVIRONMENT = sample_results.ENVIRONMENT
+
+
+class Reader(html.parser.HTMLParser):
+    """Elements that are closed in order, ids that are there once, and the text a reader gets."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.ids, self.links, self.tags, self.words = [], [], [], [], []
+        self.feed(text)
+        self.close()
+        if self.open:
+            raise AssertionError(f"never closed: {self.open}")
+        self.text = plain(" ".join(self.words))
+
+    def handle_starttag(self, tag, attributes):
+        self.handle_startendtag(tag, attributes)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append(tag)
+        for name, value in attributes:
+            if name == "id":
+                self.ids.append(value)
+            if name in ("href", "src", "xlink:href"):
+                self.links.append(value)
+            if name.startswith("on"):
+                raise AssertionError(f"an attribute that runs something: {name}")
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            raise AssertionError(f"</{tag}> closes something else")
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def plain(text):
+    """Text with all white space alike."""
+    return " ".join(text.split())
+
+
+def written(run):
+    """A run's page."""
+    with tempfile.TemporaryDirectory() as directory:
+        return page.write(run, Path(directory) / "run.html").read_text()
+
+
+def without_plots():
+    return mock.patch.object(svg, "available", return_value=False)
+
+
+class Pages(unittest.TestCase):
+    """Every kind, with plots where they can be drawn."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.runs = {name: make() for name, make in sample_results.KINDS.items()}
+        cls.pages = {name: written(run) for name, run in cls.runs.items()}
+
+    def test_well_formed_with_ids_that_are_unique_and_links_that_lead_somewhere(self):
+        for kind, text in self.pages.items():
+            with self.subTest(kind):
+                reader = Reader(text)
+                self.assertEqual(len(reader.ids), len(set(reader.ids)))
+                for link in reader.links:
+                    self.assertTrue(link.startswith(("#", "data:")), link)
+                    if link.startswith("#"):
+                        self.assertIn(link[1:], reader.ids)
+                for name in re.findall(r"url\(#([^)]+)\)", text):
+                    self.assertIn(name, reader.ids)
+
+    def test_nothing_is_loaded_or_run(self):
+        for kind, text in self.pages.items():
+            with self.subTest(kind):
+                reader = Reader(text)
+                self.assertFalse({"script", "img", "iframe", "object"} & set(reader.tags))
+                self.assertNotRegex(text, r"https?://(?!127\.)")
+                self.assertNotIn("@import", text)
+
+    def test_conclusions_verdicts_threats_notes_and_commands_are_there(self):
+        for kind, run in self.runs.items():
+            with self.subTest(kind):
+                text = Reader(self.pages[kind]).text
+                wanted = [*run.conclusions, *run.notes]
+                wanted += [one.verdict for cell in run.cells for one in cell.ratios]
+                wanted += [one.text for one in threats.find(run)]
+                wanted += [one.remedy for one in threats.find(run)]
+                wanted += [shlex.join(words) for words in [run.command, *run.commands.values()]]
+                self.assertGreater(len(wanted), 20)
+                for sentence in wanted:
+                    self.assertIn(plain(sentence), text)
+
+    def test_the_answer_comes_before_the_figures(self):
+        for kind, text in self.pages.items():
+            with self.subTest(kind):
+                answer = text.index('class="answer"')
+                self.assertLess(answer, text.index("<table"))
+                first = page.page.conclusions(self.runs[kind])[0]
+                self.assertIn(plain(first), plain(html.unescape(text[answer : answer + 800])))
+
+    def test_each_variant_has_its_row_and_its_medians(self):
+        run, text = self.runs["compare"], Reader(self.pages["compare"]).text
+        for cell in run.cells:
+            for name in cell.names:
+                rate = numbers.number(cell.median(name, "per_second"))
+                self.assertIn(rate, text)
+
+    def test_environment_is_complete(self):
+        text = Reader(self.pages["compare"]).text
+        for words in ("AMD EPYC 9354P", "0xa101148", "always [madvise] never", "4096", "2.9",
+                      ENVIRONMENT["git"]["commit"], "gcc 12.2.0", "not known"):
+            self.assertIn(words, text)
+
+    def test_same_run_same_page(self):
+        run = sample_results.scale_run()
+        self.assertEqual(written(run), written(run))
+        self.assertEqual(written(run), self.pages["scale"])
+
+    def test_the_samples_are_what_real_runs_are(self):
+        rules = json.loads((context.TOP / "bench/results.schema.json").read_text())
+        for kind, run in self.runs.items():
+            content = json.loads(json.dumps(results.to_json(run), default=str))
+            self.assertEqual(list(schema.faults(content, rules, rules)), [], kind)
+
+    def test_survives_the_file(self):
+        run = self.runs["ablate"]
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "run.json"
+            results.save(run, path)
+            self.assertEqual(written(results.load(path)), self.pages["ablate"])
+
+    @unittest.skipUnless(svg.available(), "python3-matplotlib is not installed")
+    def test_plots(self):
+        for kind, text in self.pages.items():
+            with self.subTest(kind):
+                drawn = re.findall(r"<svg .*?</svg>", text, re.DOTALL)
+                self.assertGreaterEqual(len(drawn), 4)
+                for one in drawn:
+                    self.assertIn('role="img"', one)
+                    self.assertIn("viewBox=", one)
+                    self.assertRegex(one, r"<title[^>]*>\w")
+                    self.assertIn('class="mark"', one)
+                    self.assertNotRegex(one[: one.index(">")], r"\b(width|height)=")
+                    self.assertNotRegex(one, r"#[0-9a-fA-F]{6}\b(?!-)")  # every colour a variable
+                    self.assertIn("<text", one)
+
+    def test_without_matplotlib(self):
+        for kind, run in self.runs.items():
+            with self.subTest(kind), without_plots():
+                text = written(run)
+                reader = Reader(text)
+                self.assertNotIn("<svg", text)
+                self.assertIn("python3-matplotlib", reader.text)
+                self.assertIn("table", reader.tags)
+                for sentence in run.conclusions:
+                    self.assertIn(plain(sentence), reader.text)
+
+
+class Escaping(unittest.TestCase):
+    def test_names_are_text(self):
+        evil = "<script>alert('$x_1$ & \"y\"')</script>"
+        run = sample_results.scale_run("1,2,3")
+        for cell in run.cells:
+            cell.id, cell.notes = f"{cell.id} {evil}", [evil]
+            cell.workload["title"] = evil
+            for variant in cell.variants:
+                variant["label"] = evil
+        run.kind, run.title = "compare", evil
+        run.conclusions, run.notes = [evil], [evil]
+        run.cells[-1].samples[0].invalid = evil
+        run.environment = {"kernel": evil, "cpu": {evil: evil}, "git": {"commit": evil}}
+        run.commands, run.command = {evil: [evil]}, [evil]
+        run.doctor = [{"id": evil, "level": "limit", "text": evil, "remedy": evil}]
+        text = written(run)
+        reader = Reader(text)
+        self.assertNotIn("script", reader.tags)
+        self.assertNotIn("<script", text)
+        self.assertGreater(reader.text.count(plain(evil)), 10)
+
+
+class Trust(unittest.TestCase):
+    """What does not count is named first, and every threat has its sentence."""
+
+    def planted(self, **environment):
+        run = sample_results.scale_run("1,2,3")
+        run.environment = {**ENVIRONMENT, **environment}
+        return run
+
+    def ids(self, run):
+        return {one.id for one in threats.find(run)}
+
+    def test_invalid_samples_come_first(self):
+        run = sample_results.compare(3, lambda id, number, name: "the load had 3 reset errors"
+                                     if (id, number, name) == ("json", 1, "epoll") else None)  # fmt: skip
+        with without_plots():
+            text = written(run)
+        words = Reader(text).text
+        self.assertIn("1 of", words)
+        self.assertIn("json, round 2, torc epoll", words)
+        self.assertLess(text.index("3 reset errors"), text.index('class="answer"'))
+        self.assertIn("2 of 3", words)
+        self.assertIn("invalid", self.ids(run))
+        self.assertIn("few-pairs", self.ids(run))
+
+    def test_an_interrupted_run_says_so(self):
+        run = sample_results.sweep_run()
+        run.finished = None
+        run.cells[-1].complete = False
+        run.cells[-1].samples = run.cells[-1].samples[:3]
+        run.extra, run.conclusions = {}, []
+        with without_plots():
+            text = Reader(written(run)).text
+        self.assertIn("This run ended early", text)
+        self.assertIn("unfinished", self.ids(run))
+
+    def test_an_empty_run_has_a_page(self):
+        for kind in results.KINDS:
+            text = Reader(written(results.Run(kind, "", "2026-01-01T00:00:00+0000"))).text
+            self.assertIn("Nothing was concluded", text)
+
+    def test_variants_without_a_valid_sample(self):
+        run = sample_results.compare(
+            2, lambda id, number, name: "dead" if name == "epoll" else None)  # fmt: skip
+        reader = Reader(written(run))
+        self.assertIn("torc epoll: dead", reader.text)
+
+    def test_machine(self):
+        cpu = ENVIRONMENT["cpu"]
+        quiet = self.planted(cpu={**cpu, "hypervisor": False, "allowed": [0, 1, 2, 3],
+                                  "governor": "performance", "mitigations": {}})  # fmt: skip
+        self.assertFalse({"virtual", "few-cores", "frequency", "mitigations", "smt", "dirty",
+                          "debug"} & self.ids(quiet))  # fmt: skip
+        self.assertIn("loopback", self.ids(quiet))
+        for change, threat in (
+            ({"cpu": cpu}, "virtual"), ({"cpu": cpu}, "few-cores"), ({"cpu": cpu}, "mitigations"),
+            ({"cpu": {**cpu, "governor": "powersave"}}, "frequency"),
+            ({"cpu": {**cpu, "siblings_of_cpu0": [0, 1]}}, "smt"),
+            ({"cpu": {**cpu, "boost": "1"}}, "boost"),
+            ({"git": {"commit": "1", "dirty": True}}, "dirty"), ({"git": {}}, "no-commit"),
+            ({"build": {"options": {"buildtype": "debug"}}}, "debug"),
+            ({"build": {"options": {"b_sanitize": "address"}}}, "sanitizer"),
+        ):  # fmt: skip
+            self.assertIn(threat, self.ids(self.planted(**change)), threat)
+
+    def test_samples(self):
+        run = self.planted()
+        self.assertFalse({"load-saturated", "steal", "others", "noisy", "unsent"} & self.ids(run))
+        for change, threat in (
+            ({"saturated": "load"}, "load-saturated"), ({"steal_share": 0.2}, "steal"),
+            ({"others_share": 0.5}, "others"), ({"unsent": 9}, "unsent"),
+            ({"errors": {"reset": 2}}, "errors"), ({"saturated": "neither"}, "unsaturated"),
+        ):  # fmt: skip
+            changed = self.planted()
+            for cell in changed.cells:
+                cell.samples = [dataclasses.replace(one, **change) for one in cell.samples]
+            self.assertIn(threat, self.ids(changed), threat)
+
+    def test_noise(self):
+        run = self.planted()
+        run.noise = {**run.noise, "low": 0.9, "high": 1.08}
+        self.assertIn("noisy", self.ids(run))
+        run.noise = {**run.noise, "low": 1.01, "high": 1.08}
+        self.assertIn("noise-biased", self.ids(run))
+        run.noise = None
+        self.assertIn("no-noise-floor", self.ids(run))
+
+    def test_pinning_and_doctor(self):
+        run = self.planted()
+        run.pinning = {"server": [0, 1], "load": [1]}
+        self.assertIn("shared-cores", self.ids(run))
+        run.pinning = {}
+        self.assertIn("unpinned", self.ids(run))
+        self.assertIn("memlock", self.ids(run))
+        self.assertNotIn("kernel", self.ids(run))  # level ok is no threat
+
+
+class Parts(unittest.TestCase):
+    def test_histograms_are_added_not_averaged(self):
+        one = results.Sample("a", 0, 0, 0.0, histogram=[[1000, 90], [5000, 10]])
+        other = results.Sample("a", 1, 0, 0.0, histogram=[[1000, 100], [9000, 1]])
+        merged = latency.merged([one, other])
+        self.assertEqual(merged, [(1000, 190), (5000, 10), (9000, 1)])
+        points = latency.thin(merged)
+        self.assertEqual([value for _, value in points], [1.0, 5.0, 9.0])
+        self.assertAlmostEqual(points[0][0], latency.place(190 / 201))
+
+    def test_numbers(self):
+        self.assertEqual(numbers.column([1234.5, 0.0123, None]), ["1,234.5000", "0.0123", "–"])
+        self.assertEqual(numbers.number(-1.25, 1), "−1.2")
+        self.assertEqual(numbers.signed_percent(0.99996), "0.0 %")
+        self.assertEqual(numbers.signed_percent(1.024), "+2.4 %")
+        self.assertEqual(numbers.compact(20_000), "20k")
+        self.assertEqual(numbers.duration_us(2500), "2.5 ms")
+
+    @unittest.skipUnless(svg.available(), "python3-matplotlib is not installed")
+    def test_a_figure_keeps_dollar_signs_and_has_ids_of_its_own(self):
+        def draw():
+            made, axes = svg.figure(100)
+            svg.mark(axes.plot([1, 2], [1, 2], color=svg.series(0)))
+            axes.set_xlabel("$a_1$ <b>")
+            return made
+
+        both = figures.Figures()
+        one, other = both.add("One", draw), both.add("Other", draw)
+        self.assertIn("$a_1$ &lt;b&gt;", one)
+        ids = [re.findall(r'id="([^"]+)"', text) for text in (one, other)]
+        self.assertTrue(ids[0])
+        self.assertFalse(set(ids[0]) & set(ids[1]))
+
+
+class Command(unittest.TestCase):
+    """torc-bench report."""
+
+    def report(self, *words):
+        parser = argparse.ArgumentParser()
+        report.add_options(parser)
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), without_plots():
+            code = report.run(parser.parse_args([str(word) for word in words]))
+        return code, out.getvalue(), err.getvalue()
+
+    def test_pages_and_index(self):
+        with tempfile.TemporaryDirectory() as name:
+            directory = Path(name)
+            older, newer = sample_results.scale_run("1,2,3"), sample_results.tune_run(1.0)
+            older.started, older.title = "2026-01-01T00:00:00+0000", "older & <b>"
+            results.save(older, directory / "z.json")
+            results.save(newer, directory / "a.json")
+            (directory / "bad.json").write_text("{}")
+            code, out, _ = self.report(directory / "z.json", directory / "a.json")
+            self.assertEqual(code, 0)
+            self.assertEqual(len(out.splitlines()), 3)
+            index = (directory / "index.html").read_text()
+            reader = Reader(index)
+            self.assertLess(index.index("a.html"), index.index("z.html"))
+            self.assertIn("Older & <b>", reader.text)
+            for words in (newer.conclusions[0], older.conclusions[0], "2f1c9a7be04d",
+                          "AMD EPYC 9354P", "2 runs"):
+                self.assertIn(plain(words), reader.text)
+            self.assertIn('href="z.json"', (directory / "z.html").read_text())
+
+    def test_elsewhere(self):
+        with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
+            results.save(sample_results.scale_run("1,2,3"), Path(one) / "run.json")
+            code, _, _ = self.report("--output", other, Path(one) / "run.json")
+            self.assertEqual(code, 0)
+            self.assertEqual(sorted(path.name for path in Path(other).iterdir()),
+                             ["index.html", "run.html", "run.json"])  # fmt: skip
+
+    def test_files_that_cannot_be_read(self):
+        with tempfile.TemporaryDirectory() as name:
+            path = Path(name) / "no.json"
+            code, out, err = self.report(path)
+            self.assertEqual((code, out), (1, ""))
+            self.assertIn("no.json", err)
+            path.write_text('{"format": 1}')
+            code, _, err = self.report(path)
+            self.assertEqual(code, 1)
+            self.assertIn("format", err)
+
+
+if __name__ == "__main__":
+    unittest.main()

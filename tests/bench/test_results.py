@@ -1,0 +1,164 @@
+"""Result files: round trip, damage, ratios, verdicts, metrics and the schema."""
+
+import json
+import tempfile
+import unittest
+from pathlib import Path
+
+import context
+import schema
+from lib import results
+from lib.results import Cell, Ratio, Run, Sample
+
+SCHEMA = json.loads((context.TOP / "bench/results.schema.json").read_text())
+
+
+def sample(variant, number, cost, **more):
+    fields = dict(seconds=1.0, requests=1000, per_second=1e9 / cost, cpu_ns=cost * 1000,
+                  cpu_ns_per_request=float(cost), latency_us={"p50": 90.0, "p99.9": cost / 10},
+                  histogram=[[1000, 3]], errors={"connect": 0}, slices=[[10, 20, 30]])  # fmt: skip
+    return Sample(variant, number, 0, 1.0, **{**fields, **more})
+
+
+def cell(**costs):
+    """A cell with a variant for each keyword and a round for each of its costs."""
+    workload = {"name": "plaintext", "title": "x", "paths": ["/"], "templates": [], "method": "GET",
+                "connections": 8, "pipeline": 1, "requests_per_connection": 0, "rate": 0.0}  # fmt: skip
+    variants = [{"name": name, "label": f"the {name}", "subject": name, "args": [], "cores": 1}
+                for name in costs]  # fmt: skip
+    samples = [sample(name, i, cost) for name in costs for i, cost in enumerate(costs[name])]
+    return Cell("plaintext", workload, {}, variants, 3, True, "alike", samples)
+
+
+def run(*cells):
+    found = Run("compare", "t", "2026-11-23T17:00:00+0000", cells=list(cells),
+                pinning={"server": [0], "load": [1]})  # fmt: skip
+    for one in cells:
+        names = one.names
+        ratio = results.ratio(one, names[0], names[-1])
+        one.ratios = [ratio] if ratio else []
+    return found
+
+
+class File(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.path = Path(directory.name) / "below/r.json"
+
+    def test_comes_back_as_it_was(self):
+        before = run(cell(a=[5000, 5100], b=[5500, 5600]))
+        results.save(before, self.path)
+        self.assertEqual(results.load(self.path), before)
+        self.assertEqual([p.name for p in self.path.parent.iterdir()], ["r.json"])
+
+    def test_a_failed_write_leaves_the_old_file(self):
+        results.save(run(), self.path)
+        bad = run()
+        bad.extra = {1: {(1, 2): 3}}  # no key of JSON
+        with self.assertRaises(TypeError):
+            results.save(bad, self.path)
+        self.assertEqual(results.load(self.path), run())
+        self.assertEqual([p.name for p in self.path.parent.iterdir()], ["r.json"])
+
+    def test_entries_that_came_later_are_passed_over(self):
+        content = results.to_json(run(cell(a=[1, 2], b=[3, 4])))
+        content["later"] = content["cells"][0]["later"] = content["cells"][0]["samples"][0]["l"] = 1
+        self.assertEqual(results.from_json(content), run(cell(a=[1, 2], b=[3, 4])))
+
+    def test_what_is_no_result_file_is_refused_by_name(self):
+        self.path.parent.mkdir()
+        for text in ("", "[]", "{}", '{"format": 1}', '{"format": 2}', '{"format": 2, "cells": 3}'):
+            self.path.write_text(text)
+            with self.subTest(text), self.assertRaisesRegex(results.ResultsError, "r.json: "):
+                results.load(self.path)
+        with self.assertRaisesRegex(results.ResultsError, "No such file"):
+            results.load(self.path.with_name("none"))
+
+
+class Schema(unittest.TestCase):
+    def test_holds_for_what_is_written(self):
+        content = json.loads(json.dumps(results.to_json(run(cell(a=[5000, 1], b=[5500, 2])))))
+        self.assertEqual(schema.faults(content, SCHEMA, SCHEMA), [])
+
+    def test_finds_what_is_wrong(self):
+        for path, wrong in ((("format",), 1), (("kind",), "x"), (("cells", 0, "id"), None),
+                            (("cells", 0, "samples", 0, "requests"), -1),
+                            (("cells", 0, "samples", 0, "requests"), 1.5),
+                            (("cells", 0, "samples", 0, "more"), 1),
+                            (("cells", 0, "ratios", 0, "low"), "1"), (("notes",), [1])):  # fmt: skip
+            content = results.to_json(run(cell(a=[5000, 1], b=[5500, 2])))
+            *parents, last = path
+            inner = content
+            for step in parents:
+                inner = inner[step]
+            inner[last] = wrong
+            with self.subTest(path):
+                self.assertEqual(len(schema.faults(content, SCHEMA, SCHEMA)), 1)
+
+    def test_knows_every_entry_and_the_page_explains_it(self):
+        page = (context.TOP / "bench/RESULTS.md").read_text()
+        parts = SCHEMA["$defs"]
+        places = ((Run, SCHEMA), (Cell, parts["cell"]), (Sample, parts["sample"]),
+                  (Ratio, parts["ratio"]))  # fmt: skip
+        for kind, part in places:
+            names = set(kind.__dataclass_fields__)
+            self.assertEqual(set(part["properties"]), names)
+            self.assertEqual(set(part["required"]), names)
+            for name in names - {"metric", "pairs"}:
+                self.assertIn(f"`{name}`", page)
+
+
+class Ratios(unittest.TestCase):
+    def test_pairs_by_round(self):
+        one = cell(a=[4000, 5000, 6000], b=[8000, 10000, 12000])
+        found = results.ratio(one, "a", "b")
+        self.assertEqual((found.low, found.median, found.high, found.pairs), (0.5, 0.5, 0.5, 3))
+        self.assertIn("the a uses 50.0 % less CPU per request than the b", found.verdict)
+
+    def test_invalid_samples_do_not_count(self):
+        one = cell(a=[4000, 5000], b=[8000, 10000])
+        one.samples[0].invalid = "3 timeout errors"
+        self.assertEqual(results.ratio(one, "a", "b").pairs, 1)
+        self.assertEqual([s.invalid for s in one.invalid], ["3 timeout errors"])
+        one.samples[1].invalid = "x"
+        self.assertIsNone(results.ratio(one, "a", "b"))
+
+    def test_metrics_of_maps(self):
+        one = cell(a=[4000, 5000], b=[8000, 10000])
+        self.assertEqual(results.ratio(one, "a", "b", "latency_us.p99.9").median, 0.5)
+        self.assertEqual(one.median("a", "latency_us.p50"), 90)
+        self.assertIsNone(results.ratio(one, "a", "b", "memory.user_bytes"))
+        self.assertIsNone(one.median("a", "overflows"))
+
+
+class Verdict(unittest.TestCase):
+    def say(self, low, median, high, pairs=10, metric="cpu_ns_per_request"):
+        return results.verdict(Ratio(metric, "A", "B", median, low, high, pairs))
+
+    def test_no_difference(self):
+        self.assertEqual(self.say(0.99, 1.0, 1.014), "A and B: no difference in CPU per request "
+                         "detectable within ±1.4 %.")  # fmt: skip
+        self.assertIn("±0.0 %", self.say(1, 1, 1))
+
+    def test_less_and_more(self):
+        self.assertEqual(self.say(0.88, 0.9, 0.93),
+                         "A uses 10.0 % less CPU per request than B (7.0 to 12.0 %).")  # fmt: skip
+        self.assertEqual(self.say(1.05, 1.1, 1.2, metric="per_second"),
+                         "A serves 10.0 % more requests/s than B (5.0 to 20.0 %).")  # fmt: skip
+        self.assertEqual(self.say(0.8, 0.9, 0.95, metric="latency_us.p99"),
+                         "A has a 10.0 % lower p99 latency than B (5.0 to 20.0 %).")  # fmt: skip
+        self.assertEqual(self.say(0.8, 0.9, 0.95, metric="memory.user_bytes"), "A holds an idle "
+                         "connection in 10.0 % less user memory than B (5.0 to 20.0 %).")  # fmt: skip
+
+    def test_an_interval_that_bounds_nothing(self):
+        self.assertEqual(self.say(0.4, 1.0, 2.1, metric="latency_us.p99"),
+                         "A and B: p99 latency varied too much from run to run to compare.")
+
+    def test_few_pairs_are_said(self):
+        self.assertIn("3 pairs", self.say(1.05, 1.1, 1.2, 3))
+        self.assertIn("one round says nothing", self.say(1.1, 1.1, 1.1, 1))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,247 @@
+"""Whole runs of torc-bench on fakes: files, resumption, signals, refusals."""
+
+import contextlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+import context
+import fakes
+import schema
+from lib import cli, results
+from lib.proc import family
+
+BENCH = [sys.executable, "-B", str(context.TOP / "bench/torc-bench")]
+SCHEMA = json.loads((context.TOP / "bench/results.schema.json").read_text())
+TIMEOUT_SECONDS = 60
+
+
+class Runs(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.scratch = Path(directory.name)
+        (self.scratch / "tmp").mkdir()
+        self.build = fakes.build(self.scratch / "build")
+        self.json = self.scratch / "r.json"
+
+    def environment(self, more):
+        return {**os.environ, "TMPDIR": str(self.scratch / "tmp"), **more}
+
+    def bench(self, *arguments, **environment):
+        done = subprocess.run([*BENCH, *arguments], capture_output=True, text=True,
+                              env=self.environment(environment), timeout=TIMEOUT_SECONDS)  # fmt: skip
+        self.assertEqual(list((self.scratch / "tmp").iterdir()), [], "scratch is left behind")
+        return done
+
+    def compare(self, *arguments, **environment):
+        return self.bench("compare", *arguments, "--build", str(self.build), "--json",
+                          str(self.json), "--connections", "8", **environment)  # fmt: skip
+
+
+class Compare(Runs):
+    def test_all_of_it(self):
+        done = self.compare("io_uring", "epoll", "floor", "--pairs", "2", "--seconds", "0.1",
+                            "--workloads", "plaintext,pipelined,baseline,static-small-4k,upload,"
+                            "delay,idle,latency")  # fmt: skip
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("torc io_uring uses 9.1 % less CPU per request than torc epoll", done.stdout)
+        self.assertIn("baseline: floor epoll cannot serve it and is left out", done.stdout)
+        self.assertIn(str(self.json), done.stdout)
+        content = json.loads(self.json.read_text())
+        self.assertEqual(schema.faults(content, SCHEMA, SCHEMA), [])
+        run = results.load(self.json)
+        self.assertIsNotNone(run.finished)
+        self.assertEqual((run.noise["low"], run.noise["high"], run.noise["pairs"]), (1, 1, 2))
+        ids = ["noise", "plaintext", "pipelined", "baseline", "static-small-4k", "upload", "delay",
+               "idle", "latency-capacity", "latency-50", "latency-70", "latency-90"]  # fmt: skip
+        self.assertEqual([cell.id for cell in run.cells], ids)
+        for cell in run.cells:
+            self.assertTrue(cell.complete)
+            self.assertEqual(cell.answers, "alike")
+            self.assertEqual(cell.invalid, [])
+        order = [(s.variant, s.round, s.order) for s in run.cell("baseline").samples]
+        self.assertEqual(order, [("io_uring", 0, 0), ("epoll", 0, 1), ("epoll", 1, 0),
+                                 ("io_uring", 1, 1)])  # fmt: skip
+        (found,) = [r for r in run.cell("plaintext").ratios if r.metric == "cpu_ns_per_request"
+                    and (r.numerator, r.denominator) == ("io_uring", "epoll")]  # fmt: skip
+        self.assertAlmostEqual(found.median, 5000 / 5500, 4)
+        slow = run.cell("latency-capacity").median("epoll", "per_second")
+        for percent in (50, 70, 90):
+            cell = run.cell(f"latency-{percent}")
+            self.assertEqual(cell.workload["rate"], round(slow * percent / 100))
+            self.assertIsNotNone(cell.samples[0].latency_raw_us)
+        self.assertIsNone(run.cell("plaintext").samples[0].latency_raw_us)
+        self.assertGreater(run.cell("idle").median("epoll", "memory.user_bytes"), 0)
+        self.assertEqual(run.cell("plaintext").median("io_uring", "completions_per_wait"), 2)
+        self.assertTrue(all(one.startswith(tuple(ids)) for one in run.conclusions))
+
+    def test_invalid_samples_are_named_and_fail_the_run(self):
+        done = self.compare("io_uring", "epoll", "--pairs", "1", "--workloads", "plaintext",
+                            FAKE_ERRORS="epoll")  # fmt: skip
+        self.assertEqual(done.returncode, 1, done.stderr)
+        lines = done.stdout.splitlines()
+        first = next(i for i, line in enumerate(lines) if "INVALID round 1, torc epoll" in line)
+        self.assertIn("3 timeout errors", lines[first])
+        self.assertLess(first, next(i for i, line in enumerate(lines) if "CPU µs/request" in line))
+        self.assertIn("1 samples are invalid", done.stdout)
+        cell = results.load(self.json).cell("plaintext")
+        self.assertIsNone(results.ratio(cell, "io_uring", "epoll"))
+
+    def test_answers_have_to_be_alike(self):
+        done = self.compare("epoll", "io_uring", "--workloads", "plaintext", FAKE_UNLIKE="io_uring")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("plaintext: torc io_uring: does not answer the body", done.stderr)
+        self.assertFalse(self.json.exists())
+
+    def test_a_command_of_ones_own(self):
+        script = self.scratch / "own.py"
+        script.write_text(
+            "import sys; sys.path.insert(0, sys.argv[1]); import fakes\n"
+            "fakes.accept(fakes.listen(int(sys.argv[2]))[0], None, 'own',\n"
+            "             dict.fromkeys(('requests', 'syscalls', 'cqes', 'turns'), 0))\n")  # fmt: skip
+        command = f"own={sys.executable} -B {script} {Path(fakes.__file__).parent} {{port}}"
+        done = self.compare("own", "io_uring", "--command", command, "--pairs", "1", "--workloads",
+                            "plaintext,static-small-4k")  # fmt: skip
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("static-small-4k: own is left out: answered HTTP/1.1 404", done.stdout)
+        run = results.load(self.json)
+        self.assertEqual(run.cell("plaintext").names, ["own", "io_uring"])
+        self.assertIsNone(run.cell("static-small-4k"))
+        self.assertGreater(run.cell("plaintext").median("own", "requests"), 0)
+
+    def test_options_of_one_variant(self):
+        done = self.compare("io_uring", "io_uring --depth 64", "--pairs", "1", "--workloads",
+                            "plaintext", "--server-args", "--cq-depth 8")  # fmt: skip
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        run = results.load(self.json)
+        self.assertEqual(run.commands["io_uring"][-2:], ["--cq-depth", "8"])
+        self.assertEqual(run.commands["io_uring --depth 64"][-2:], ["--depth", "64"])
+
+    def test_a_full_generator_is_said_with_its_remedy(self):
+        done = self.compare("io_uring", "epoll", "--pairs", "1", "--workloads", "plaintext",
+                            FAKE_FULL="epoll")  # fmt: skip
+        self.assertIn("torc epoll: the load generator was the bottleneck", done.stdout)
+        self.assertIn("give the load --cores 2", done.stdout)
+
+
+class Interrupted(Runs):
+    def interrupt(self, number, cell="plaintext"):
+        """Ends a run inside a cell; what it printed, its status and the processes left."""
+        run = subprocess.Popen(
+            [*BENCH, "compare", "io_uring", "epoll", "--build", str(self.build), "--json",
+             str(self.json), "--connections", "8", "--pairs", "3", "--workloads", "plaintext,json"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            env=self.environment({"FAKE_SECONDS": "0.3"}), start_new_session=True)  # fmt: skip
+        printed = ""
+        while f"{cell}, round 2" not in printed:
+            line = run.stderr.readline()
+            self.assertTrue(line, printed)
+            printed += line
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        members = []
+        while len(members) < 3 and time.monotonic() < deadline:
+            members = family(run.pid)
+            time.sleep(0.002)
+        run.send_signal(number)
+        printed += run.communicate(timeout=TIMEOUT_SECONDS)[1]
+        self.assertEqual(len(members), 3, "it, a server and a load")
+        self.assertEqual([pid for pid in members[1:] if Path(f"/proc/{pid}").exists()], [])
+        self.assertEqual(list((self.scratch / "tmp").iterdir()), [])
+        return run.returncode, printed
+
+    def test_keeps_what_is_done_and_goes_on(self):
+        status, printed = self.interrupt(signal.SIGINT)
+        self.assertEqual(status, 130)
+        self.assertIn(f"--resume {self.json}", printed)
+        before = results.load(self.json)
+        self.assertIsNone(before.finished)
+        self.assertTrue(before.cell("noise").complete)
+        self.assertFalse(before.cell("plaintext").complete)
+        whole = [s for s in before.cell("plaintext").samples if s.round == 0]
+        self.assertEqual(len(whole), 2)
+        content = json.loads(self.json.read_text())
+        self.assertEqual(schema.faults(content, SCHEMA, SCHEMA), [])
+
+        done = self.bench("compare", "--resume", str(self.json))
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        after = results.load(self.json)
+        self.assertIsNotNone(after.finished)
+        self.assertEqual(after.cell("noise"), before.cell("noise"))
+        self.assertEqual([cell.id for cell in after.cells], ["noise", "plaintext", "json"])
+        self.assertEqual(after.cell("plaintext").samples[:2], whole)
+        for cell in after.cells:
+            pairs = sorted((s.round, s.variant) for s in cell.samples)
+            self.assertEqual(pairs, sorted((n, name) for n in range(3) for name in cell.names))
+        self.assertGreater(after.seconds, before.seconds)
+
+        again = self.bench("compare", "--resume", str(self.json))
+        self.assertEqual(again.returncode, 0)
+        self.assertEqual(results.load(self.json).cells, after.cells)
+
+    def test_the_other_signals(self):
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            status, _ = self.interrupt(number)
+            self.assertEqual(status, 128 + number)
+            self.assertTrue(results.load(self.json).cell("noise").complete)
+
+
+class Refusals(Runs):
+    def refused(self, *arguments):
+        done = self.bench(*arguments)
+        self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+        self.assertTrue(all(line.startswith("note: ") for line in done.stdout.splitlines()))
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        return done.stderr
+
+    def test_wrong_options_say_so_in_one_line(self):
+        cases = ((["--pairs", "0"], "--pairs: takes a whole number above 0"),
+                 (["--seconds", "x"], "--seconds: takes seconds"),
+                 (["--workloads", "nothing"], "--workloads: takes names of plaintext"),
+                 (["--build", "/nowhere"], "--build: takes a directory that exists"),
+                 (["--command", "x=y"], "--command: x needs its port"),
+                 (["--server-args", "'"], "--server-args: takes words"),
+                 (["--resume", "/nowhere.json"], "--resume: takes a result file"),
+                 (["--nonsense"], "--nonsense"), (["--pair", "3"], "--pair"))  # fmt: skip
+        for wrong, text in cases:
+            said = io.StringIO()
+            with self.subTest(wrong), contextlib.redirect_stderr(said):
+                with self.assertRaises(SystemExit) as stop:
+                    cli.parse(["compare", *wrong])
+                self.assertEqual(stop.exception.code, 2)
+                self.assertEqual(said.getvalue().count("\n"), 1)
+                self.assertIn(text, said.getvalue())
+
+    def test_subjects(self):
+        build = ("--build", str(self.build), "--json", str(self.json))
+        self.assertIn("threads: this build has no threads engine",
+                      self.refused("compare", "threads", "epoll", *build))  # fmt: skip
+        self.assertIn("takes subjects of io_uring", self.refused("compare", "apache", *build))
+        self.assertIn("floor-epoll: runs on one core only",
+                      self.refused("compare", "floor-epoll", "--cores", "2", *build))  # fmt: skip
+        self.assertIn("takes no options of its own", self.refused("compare", "nginx --x", *build))
+        self.assertFalse(self.json.exists())
+
+    def test_resume_goes_alone_and_with_its_own_kind(self):
+        results.save(results.Run("sweep", "t", "x", command=["b", "sweep"]), self.json)
+        self.assertIn("is of torc-bench sweep", self.refused("compare", "--resume", str(self.json)))
+        results.save(results.Run("compare", "t", "x", command=["b", "compare"]), self.json)
+        self.assertIn("goes alone",
+                      self.refused("compare", "--resume", str(self.json), "--quick"))  # fmt: skip
+
+    def test_help_knows_the_subcommands(self):
+        done = self.bench("--help")
+        self.assertEqual(done.returncode, 0)
+        for name in ("compare", "diff"):
+            self.assertIn(f"\n    {name} ", done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
