@@ -12,7 +12,8 @@ from typing import NoReturn, Sequence
 
 from . import answers, proc, results, subjects
 
-SUBCOMMANDS = ("compare", "sweep", "ablate", "tune", "scale", "report", "diff", "doctor")
+SUBCOMMANDS = ("compare", "sweep", "ablate", "tune", "scale", "generators", "report", "diff",
+               "doctor")
 
 
 class Ended(KeyboardInterrupt):

@@ -1,0 +1,104 @@
+"""What the load generators cost: torc-load on each engine against wrk, on the same traffic.
+
+A generator that costs much takes CPU from what it measures, and reaches its limit before the server
+does."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from . import env, load, proc, results, stats, table
+from .options import DEFAULT_BUILD, directory, positive, seconds
+from .progress import Progress
+from .subjects import Place, Server, SubjectError, installed, known, variant
+from .workloads import write_static
+
+SUMMARY = "what torc-load costs per request, against wrk on the same traffic"
+REPORT = "generator.json"
+WRK_COUNT = re.compile(r"(\d+) requests in")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """No result file: this is about the tool, and one table says it."""
+    add = parser.add_argument
+    add("--pairs", type=positive, metavar="N", default=10, help="rounds (10)")
+    add("--seconds", type=seconds, metavar="S", default=1.0, help="length of each sample (1)")
+    add("--connections", type=positive, metavar="N", default=256, help="kept connections (256)")
+    add("--build", type=directory, metavar="DIR", default=DEFAULT_BUILD,
+        help="the build directory to measure (build/release)")  # fmt: skip
+
+
+def commands(options: argparse.Namespace, place: Place, url: str) -> dict[str, list[str]]:
+    """Each generator's words: one thread, the same connections, the same time."""
+    wrk = installed("wrk")
+    if wrk is None:
+        raise SubjectError("generators: wrk is not installed: tools/setup --bench installs it")
+    count = str(options.connections)
+    found = {"wrk": [wrk, "--threads", "1", "--connections", count,
+                     "--duration", str(max(round(options.seconds), 1)), url]}  # fmt: skip
+    for engine in ("io_uring", "epoll"):
+        found[f"torc-load {engine}"] = [
+            load.program(place.build), "--engine", engine, "--quiet", "--json",
+            str(place.scratch / REPORT),
+            "--connections", count, "--duration", f"{round(options.seconds * 1000)}ms",
+            "--expect-body", "Hello, World!", url]  # fmt: skip
+    return found
+
+
+def sample(words: list[str], cpus: list[int], scratch: Path) -> tuple[float, int]:
+    """CPU ns per request of one run, all of the process counted, and its requests."""
+    output, report = scratch / "generator.out", scratch / REPORT
+    report.unlink(missing_ok=True)
+    with output.open("w") as sink, proc.Child(words, cpus, scratch / "generator.log", sink) as child:
+        status = child.wait(load.GRACE_SECONDS + 3600)
+        usage = child.usage
+    text = output.read_text()
+    if status != 0 or usage is None:
+        raise proc.ProcessError(f"{words[0]} ended ({status}): {child.complaint() or text[-300:]}")
+    found = WRK_COUNT.search(text)
+    count = int(found[1]) if found else json.loads(report.read_text())["requests_total"]
+    return (usage.ru_utime + usage.ru_stime) * 1e9 / max(count, 1), count
+
+
+def measure(options: argparse.Namespace, place: Place, server: Server,
+            cpus: list[int]) -> dict[str, list[float]]:  # fmt: skip
+    """Interleaved rounds of all generators against one server."""
+    words = commands(options, place, server.url + "/plaintext")
+    costs: dict[str, list[float]] = {name: [] for name in words}
+    progress = Progress(options.pairs * len(words))
+    for number in range(options.pairs):
+        for name in words if number % 2 == 0 else reversed(words):
+            progress.show(f"round {number + 1} of {options.pairs}: {name}")
+            costs[name].append(sample(words[name], cpus, place.scratch)[0])
+    progress.clear()
+    return costs
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints the table, and a sentence for each engine."""
+    server_cpus, cpus, shared = env.divide_cpus(sorted(os.sched_getaffinity(0)), 1)
+    if shared:
+        print(f"note: {shared}")
+    with tempfile.TemporaryDirectory(prefix="torc-bench-") as name:
+        scratch = Path(name)
+        place = Place(options.build, scratch, scratch / "www", (), {})
+        write_static(place.www)
+        server = known()["io_uring"].start(place, variant("io_uring"), server_cpus)
+        with server.child:
+            costs = measure(options, place, server, cpus)
+    rows = []
+    for one, mine in costs.items():
+        found = stats.bootstrap_median([a / b for a, b in zip(mine, costs["wrk"])])
+        rows.append((one, table.cost(stats.bootstrap_median(mine).median),
+                     f"{table.cost(min(mine))}–{table.cost(max(mine))}", f"{found.median:.3f}",
+                     f"{found.low:.3f}–{found.high:.3f}"))  # fmt: skip
+    print(f"GET /plaintext, {options.connections} connections, keep-alive; {options.pairs} rounds")
+    print(table.table(("generator", "CPU µs/request", "min–max", "÷ wrk", "95 % interval"), rows))
+    if options.pairs < results.FEW_PAIRS:
+        print(f"With {options.pairs} pairs an interval is only the range of their ratios.")
+    return 0
