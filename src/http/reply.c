@@ -21,6 +21,14 @@ static int on_headers_complete(llhttp_t *l)
     struct reply *r = reply_of(l);
     r->status = (uint16_t)l->status_code;
     l->upgrade = 0; /* nothing was asked to be upgraded */
+    if (l->http_major != 1) {
+        llhttp_set_error_reason(l, "not HTTP/1.x");
+        return -1;
+    }
+    if (r->status == 101) {
+        llhttp_set_error_reason(l, "it switches protocols unasked");
+        return -1;
+    }
     if (r->status < 200) return 0;
     r->state = REPLY_BODY;
     bool no_body = r->to_head || r->status == 204 || r->status == 304;

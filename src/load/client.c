@@ -203,7 +203,7 @@ static void feed(struct client *c, slice in, uint64_t now)
     while (in.len && c->state == CLIENT_OPEN) {
         if (c->head == c->sent) { /* bytes that nobody asked for */
             load_core_bad(c->core, ERROR_FRAMING, false);
-            broken(c, ERROR_FRAMING);
+            client_close(c);
             return;
         }
         struct pending *p = pending_at(c, c->head);
@@ -391,8 +391,8 @@ static void tried(struct client *c)
 static void connect_failed(struct client *c, int err)
 {
     struct load_core *core = c->core;
-    core->connect_error = err == -ECANCELED ? ETIMEDOUT : -err;
     if (core->phase < PHASE_DRAIN) {
+        core->connect_error = err == -ECANCELED ? ETIMEDOUT : -err;
         load_core_bad(core, ERROR_CONNECT, false);
         wheel_set(&core->io.wheel, &c->timer, core->io.now + RETRY_NS);
     }

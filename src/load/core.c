@@ -41,6 +41,7 @@ static void dispatch(struct load_core *c)
     while ((due = schedule_due(&c->schedule)) <= now && !list_empty(&c->idle)) {
         if (c->plan->count && c->phase == PHASE_MEASURE && c->counts.issued == c->share) return;
         struct client *client = container_of(list_pop(&c->idle), struct client, link);
+        if (!client_has_room(client)) continue; /* the server has said meanwhile that it closes */
         if (c->phase == PHASE_MEASURE && due >= c->measure_from) counter_add(&c->counts.issued, 1);
         client_take(client, due);
         schedule_next(&c->schedule);
@@ -94,7 +95,7 @@ void load_core_bad(struct load_core *c, enum load_error why, bool counted)
 void load_core_return(struct load_core *c, bool counted)
 {
     if (!counted) return;
-    if (is_open_loop(c))
+    if (is_open_loop(c) && c->phase < PHASE_END)
         load_core_bad(c, ERROR_RESET, true);
     else
         counter_set(&c->counts.issued, c->counts.issued - 1);
@@ -155,10 +156,10 @@ static void enter(struct load_core *c, enum phase phase)
     if (phase >= PHASE_DRAIN && c->measure_from && !c->measure_to) {
         c->measure_to = now;
         c->io.alarm = WHEEL_NEVER;
-        count_unsent(c);
     }
+    if (phase >= PHASE_DRAIN) counter_set(&c->counts.draining, 1);
     if (phase == PHASE_END)
-        for (uint32_t i = 0; i < c->n_clients; i++) {
+        for (uint32_t i = 0; i < c->started; i++) {
             wheel_clear(&c->io.wheel, &c->clients[i].timer);
             client_close(&c->clients[i]);
         }
@@ -220,6 +221,7 @@ static void *run(void *arg)
     open_more(c);
     on_wake(&c->io);
     while (!over(c)) io_turn(&c->io);
+    count_unsent(c); /* last: replies are not to wait for it */
     wheel_clear(&c->io.wheel, &c->ramp);
     io_close(&c->io);
     return NULL;

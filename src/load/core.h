@@ -32,6 +32,7 @@ struct load_counts {
     uint64_t connecting_done; /* first attempts that came to an end, either way */
     uint64_t issued;    /* requests handed out while measuring */
     uint64_t settled;   /* of those, answered or given up */
+    uint64_t draining;  /* 1 once `issued` stands: nothing more is handed out */
     uint64_t errors[LOAD_ERRORS];
     uint64_t status[600]; /* of measured replies, right or wrong; [0]: beyond 599 */
 };

@@ -300,6 +300,9 @@ static int resolve(struct plan *p, slice host)
     size_t n = colon && (!bracket || colon > bracket) ? (size_t)(colon - host.ptr) : host.len;
     size_t digits = host.len > n ? host.len - n - 1 : 0;
     uint64_t v = 80;
+    if (n == 0) return fail("\"%.*s\" names no host", (int)host.len, host.ptr);
+    if (!bracket && colon && memchr(host.ptr, ':', n))
+        return fail("%.*s: an IPv6 address stands in brackets", (int)host.len, host.ptr);
     if (digits && (!slice_u64(slice_of(host.ptr + n + 1, digits), &v) || v == 0 || v > 65535))
         return fail("%.*s: no such port", (int)host.len, host.ptr);
     snprintf(port, sizeof port, "%u", (unsigned)v);
@@ -357,9 +360,10 @@ static int check(const struct plan *p, const struct forms *f, int urls)
 
 int plan_read(struct plan *p, int argc, char **argv)
 {
-    struct forms f = {0};
+    static struct forms f; /* what it refers to is the program's until it ends, too */
     uint16_t usable[CPUS_MAX];
     cpus_usable(usable);
+    f = (struct forms){0};
     *p = (struct plan){
         .n_cores = 1, .pin = true, .connections = 64, .pipeline = 1, .duration = 10 * NS_PER_S,
         .timeout = 10 * NS_PER_S, .seed = 1,
@@ -370,6 +374,7 @@ int plan_read(struct plan *p, int argc, char **argv)
     f.form.headers = f.header;
     opterr = 0;
     for (int id, at = 0; (id = getopt_long(argc, argv, ":", options, &at)) != -1;) {
+        if (id == '?' && optopt > ' ') return fail("unknown option -%c (see --help)", optopt);
         if (id == '?') return fail("unknown option %s (see --help)", argv[optind - 1]);
         if (id == ':') return fail("%s needs a value (see --help)", argv[optind - 1]);
         int done = take(p, &f, id, options[at].name, optarg);

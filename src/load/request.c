@@ -83,13 +83,16 @@ static bool is_plain(const struct parts *p)
 /* Text that grows; what options hold is never too large for memory, or the program ends. */
 struct text {
     char *ptr;
-    size_t len;
+    size_t len, cap;
 };
 
 static void append(struct text *t, const void *bytes, size_t n)
 {
-    t->ptr = realloc(t->ptr, t->len + n + 1);
-    if (!t->ptr) abort();
+    if (t->len + n >= t->cap) {
+        t->cap = 2 * t->cap + n + 1;
+        t->ptr = realloc(t->ptr, t->cap);
+        if (!t->ptr) abort();
+    }
     if (n) memcpy(t->ptr + t->len, bytes, n);
     t->len += n;
     t->ptr[t->len] = '\0';
@@ -163,7 +166,10 @@ bool request_make(struct request *r, const struct request_form *form, uint32_t *
     }
     bool length = form->has_body && !form->chunked && !has_header(form, SLICE("content-length"));
     if (length) append_str(&t, "Content-Length: ");
-    if (!parts_cut(slice_of(t.ptr, t.len), &r->head, sequences, why, size)) return false;
+    if (!parts_cut(slice_of(t.ptr, t.len), &r->head, sequences, why, size)) {
+        free(t.ptr);
+        return false;
+    }
     if (length) add_part(&r->head, (struct part){.kind = PART_LENGTH});
     add_part(&r->head, (struct part){.text = length ? SLICE("\r\n\r\n") : SLICE("\r\n")});
     if (form->has_body && !parts_cut(body, &r->body, sequences, why, size)) return false;

@@ -104,7 +104,7 @@ static void print_status(const struct run *r)
     putchar('\n');
 }
 
-void result_print(const struct run *r)
+int result_print(const struct run *r)
 {
     const struct plan *p = r->plan;
     print_errors(r);
@@ -115,8 +115,8 @@ void result_print(const struct run *r)
     else
         printf("closed loop%s\n", p->pipeline > 1 ? ", pipelined" : "");
     printf("  requests     %" PRIu64 " good, %.0f/s; %.1f MiB/s in, %.1f MiB/s out\n", r->counts.replies,
-           per_second(r, r->counts.replies), per_second(r, r->counts.bytes_in) / 1048576,
-           per_second(r, r->counts.bytes_out) / 1048576);
+           per_second(r, r->counts.replies), per_second(r, r->bytes_in) / 1048576,
+           per_second(r, r->bytes_out) / 1048576);
     print_status(r);
     printf("  latency             p50        p90        p99      p99.9        max       mean\n");
     if (p->rate > 0) {
@@ -132,6 +132,9 @@ void result_print(const struct run *r)
         printf("  watched      %.2f us CPU per request\n",
                (double)r->watched_ns / (double)r->counts.replies / 1e3);
     if (advice(r)) printf("note: %s.\n", advice(r));
+    if (fflush(stdout) == 0 && !ferror(stdout)) return 0;
+    fprintf(stderr, "torc-load: cannot write the report: %s\n", strerror(errno));
+    return -1;
 }
 
 /* ---- for programs ---- */
@@ -208,7 +211,7 @@ int result_write_json(const struct run *r)
             r->engine->name, p->n_cores, p->connections, p->pipeline, p->rate > 0 ? "open" : "closed",
             p->rate, p->poisson ? "poisson" : "constant", seconds(r->wall_ns),
             r->interrupted ? "true" : "false", c->replies, c->total, per_second(r, c->replies),
-            c->bytes_in, c->bytes_out, c->connects, r->unsent);
+            r->bytes_in, r->bytes_out, c->connects, r->unsent);
     json_counts(f, r);
     fputs("\"latency_ns\":{", f);
     json_latency(f, "corrected", &r->corrected);

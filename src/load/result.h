@@ -3,8 +3,8 @@
 
 #include "load/run.h"
 
-/* To stdout, errors first. */
-void result_print(const struct run *r);
+/* To stdout, errors first; -1 with a line on stderr where it cannot be written. */
+int result_print(const struct run *r);
 
 /* Both go to files that the plan names; -1 with a line on stderr where one cannot be written. */
 int result_write_json(const struct run *r);

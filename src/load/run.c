@@ -93,13 +93,17 @@ static bool measured_all(const struct run *r)
 }
 
 /* A count that is never reached, as the server does not answer any more, ends all the same. */
-static bool stuck(const struct run *r, uint64_t total, uint64_t *seen, uint64_t *since, uint64_t now)
+static bool stuck(const struct run *r, uint64_t *seen, uint64_t *since, uint64_t now)
 {
-    if (total != *seen || !r->plan->count) {
-        *seen = total;
+    const struct plan *p = r->plan;
+    uint64_t come = SUM(settled) + SUM(total);
+    /* Of a core's share of the rate; of a Poisson process one gap in 10^8 is longer. */
+    double gap = p->rate > 0 ? p->n_cores / p->rate * (p->poisson ? 20 : 1) : 0;
+    if (come != *seen || !p->count) {
+        *seen = come;
         *since = now;
     }
-    return now - *since > r->plan->timeout + NS_PER_S;
+    return now - *since > p->timeout + NS_PER_S + (uint64_t)(gap * 1e9);
 }
 
 static void measure(struct run *r, int signals)
@@ -108,6 +112,7 @@ static void measure(struct run *r, int signals)
     uint64_t end = r->plan->count ? WHEEL_NEVER : start + r->plan->duration, told_replies = 0;
     uint64_t user, system;
     struct slice_of_run last = {SUM(replies), watch_read(&r->watch), start}, first = last, now = last;
+    uint64_t in = SUM(bytes_in), out = SUM(bytes_out);
     watch_self(&user, &system);
     while (now.wall_ns < end && !measured_all(r) && !r->interrupted) {
         doze(r, signals, next < end ? next : end);
@@ -115,7 +120,7 @@ static void measure(struct run *r, int signals)
         if (now.wall_ns < next && now.wall_ns < end) continue;
         add_slice(r, now, &last);
         while (next <= now.wall_ns) next += SLICE_NS;
-        if (stuck(r, SUM(total), &seen, &since, now.wall_ns)) break;
+        if (stuck(r, &seen, &since, now.wall_ns)) break;
         if (now.wall_ns - told >= NS_PER_S) {
             char what[40];
             snprintf(what, sizeof what, "%u s", (unsigned)((now.wall_ns - start) / NS_PER_S));
@@ -130,6 +135,8 @@ static void measure(struct run *r, int signals)
     watch_self(&r->user_ns, &r->system_ns);
     r->user_ns -= user;
     r->system_ns -= system;
+    r->bytes_in = SUM(bytes_in) - in;
+    r->bytes_out = SUM(bytes_out) - out;
 }
 
 static void drain(struct run *r, int signals)
@@ -137,7 +144,8 @@ static void drain(struct run *r, int signals)
     bool matters = r->plan->rate > 0 || r->plan->count;
     uint64_t until = clock_ns() + (matters ? r->plan->timeout + NS_PER_S : CLOSED_DRAIN_NS);
     order(r, PHASE_DRAIN);
-    while (clock_ns() < until && SUM(settled) < SUM(issued) && !r->interrupted)
+    while (clock_ns() < until && !r->interrupted &&
+           (SUM(draining) < r->plan->n_cores || SUM(settled) < SUM(issued)))
         doze(r, signals, clock_ns() + NS_PER_MS);
     order(r, PHASE_END);
 }

@@ -206,9 +206,58 @@ static void merge_while_another_thread_adds(void **state)
     assert_memory_equal(&h, &other, sizeof(h));
 }
 
+/* All that was added, once each and in order, whatever it is. */
+static void next_goes_through_all(void **state)
+{
+    enum { N = 5000 };
+    static uint64_t all[N];
+    (void)state;
+    for (int kind = 0; kind < 5; kind++) {
+        uint64_t ns, count, last = 0, seen = 0;
+        unsigned at = 0, steps = 0;
+        histogram_reset(&h);
+        for (int i = 0; i < N; i++) {
+            all[i] = draw(kind);
+            histogram_add(&h, all[i]);
+        }
+        qsort(all, N, sizeof(all[0]), by_value);
+        while (histogram_next(&h, &at, &ns, &count)) {
+            assert_true(count > 0 && (steps++ == 0 || ns > last));
+            last = ns;
+            assert_true(seen + count <= N);
+            for (uint64_t i = 0; i < count; i++) is_within_a_thousandth(ns, all[seen + i]);
+            seen += count;
+        }
+        assert_int_equal(seen, N);
+        assert_false(histogram_next(&h, &at, &ns, &count));
+    }
+}
+
+static void next_at_the_ends(void **state)
+{
+    unsigned at = 0;
+    uint64_t ns = 1, count = 2;
+    (void)state;
+    assert_false(histogram_next(&h, &at, &ns, &count));
+    assert_int_equal(ns, 1);
+    assert_int_equal(count, 2);
+    histogram_add(&h, 0);
+    histogram_add(&h, UINT64_MAX);
+    histogram_add(&h, UINT64_MAX);
+    at = 0;
+    assert_true(histogram_next(&h, &at, &ns, &count));
+    assert_true(ns == 0 && count == 1);
+    assert_true(histogram_next(&h, &at, &ns, &count));
+    is_within_a_thousandth(ns, HISTOGRAM_MAX_NS);
+    assert_int_equal(count, 2);
+    assert_false(histogram_next(&h, &at, &ns, &count));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(next_goes_through_all, setup),
+        cmocka_unit_test_setup(next_at_the_ends, setup),
         cmocka_unit_test_setup(empty, setup),
         cmocka_unit_test_setup(bucket_edges, setup),
         cmocka_unit_test_setup(alone_it_is_exact, setup),

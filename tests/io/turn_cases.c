@@ -187,6 +187,113 @@ static void stats_count(void **state)
     rig_close(r);
 }
 
+/* ---- alarms ---- */
+
+struct alarms {
+    struct rig *rig;
+    unsigned rang;
+    uint64_t due, next; /* `next`: ns until another is set, 0: none */
+};
+
+static void on_alarm(struct io *io)
+{
+    struct alarms *a = io->user;
+    assert_true(io->alarm == WHEEL_NEVER);
+    assert_true(io->now >= a->due && clock_ns() >= a->due);
+    a->rang++;
+    if (a->next) io->alarm = a->due = io->now + a->next;
+}
+
+static struct rig *alarm_rig(struct alarms *a)
+{
+    struct rig *r = rig_open(NULL);
+    *a = (struct alarms){.rig = r};
+    r->io.user = a;
+    r->io.on_alarm = on_alarm;
+    assert_true(r->io.alarm == WHEEL_NEVER);
+    return r;
+}
+
+/* Not early by a part of a tick, and once; nobody is rung for nothing. */
+static void alarms_never_early_and_once(void **state)
+{
+    static const uint64_t after[] = {0, 1, 50000, 300000, 999999, 1000001, 3700000, 12345678};
+    struct alarms a;
+    (void)state;
+    struct rig *r = alarm_rig(&a);
+    for (int i = 0; i < 5; i++) rig_poll(r);
+    assert_int_equal(a.rang, 0);
+    for (unsigned i = 0; i < ARRAY_LEN(after); i++) {
+        r->io.alarm = a.due = clock_ns() + after[i];
+        TURN_UNTIL(r, a.rang == i + 1);
+        for (int k = 0; k < 5; k++) rig_poll(r);
+        assert_int_equal(a.rang, i + 1);
+    }
+    r->io.alarm = a.due = 1; /* long past */
+    rig_poll(r);
+    assert_int_equal(a.rang, ARRAY_LEN(after) + 1);
+    rig_close(r);
+}
+
+/* A sleep until it is one wait, and what ends that early changes nothing. */
+static void an_alarm_is_slept_for(void **state)
+{
+    struct alarms a;
+    struct end e;
+    (void)state;
+    struct rig *r = alarm_rig(&a);
+    end_open(r, &e);
+    end_recv(&e);
+    for (int i = 0; i < 5; i++) rig_poll(r);
+    uint64_t turns = r->io.stats.turns;
+    r->io.alarm = a.due = clock_ns() + 40 * NS_PER_MS;
+    TURN_UNTIL(r, a.rang == 1);
+    assert_true(r->io.stats.turns - turns <= 2 * WHEEL_LEVELS);
+    r->io.alarm = a.due = clock_ns() + 5 * NS_PER_MS;
+    peer_send(e.peer, 0, 1);
+    io_wake(&r->io);
+    TURN_UNTIL(r, a.rang == 2);
+    TURN_UNTIL(r, e.received == 1);
+    end_close(&e);
+    rig_close(r);
+}
+
+/* Each sets the next; beside timers, of which each comes to its own. */
+static void alarms_in_a_row(void **state)
+{
+    struct alarms a;
+    (void)state;
+    struct rig *r = alarm_rig(&a);
+    struct timed m = {.io = &r->io, .due = clock_ns() + 5 * NS_PER_MS};
+    wheel_timer_init(&m.timer, on_timer);
+    wheel_set(&r->io.wheel, &m.timer, m.due);
+    a.next = 200000;
+    r->io.alarm = a.due = clock_ns() + a.next;
+    TURN_UNTIL(r, a.rang >= 20 && m.fired);
+    a.next = 0;
+    unsigned rang = a.rang;
+    TURN_UNTIL(r, a.rang == rang + 1);
+    for (int i = 0; i < 5; i++) rig_poll(r);
+    assert_int_equal(a.rang, rang + 1);
+    assert_int_equal(m.fired, 1);
+    rig_close(r);
+}
+
+static void an_alarm_taken_back(void **state)
+{
+    struct alarms a;
+    (void)state;
+    struct rig *r = alarm_rig(&a);
+    r->io.alarm = clock_ns() + NS_PER_MS;
+    r->io.alarm = WHEEL_NEVER;
+    struct timed m = {.io = &r->io, .due = clock_ns() + 5 * NS_PER_MS};
+    wheel_timer_init(&m.timer, on_timer);
+    wheel_set(&r->io.wheel, &m.timer, m.due);
+    TURN_UNTIL(r, m.fired);
+    assert_int_equal(a.rang, 0);
+    rig_close(r);
+}
+
 int turn_cases(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -194,6 +301,10 @@ int turn_cases(void)
         cmocka_unit_test(tasks_run_once),     cmocka_unit_test(a_task_that_defers_itself),
         cmocka_unit_test(wakes_coalesce),     cmocka_unit_test(idle_engine_sleeps),
         cmocka_unit_test(stats_count),
+        cmocka_unit_test(alarms_never_early_and_once),
+        cmocka_unit_test(an_alarm_is_slept_for),
+        cmocka_unit_test(alarms_in_a_row),
+        cmocka_unit_test(an_alarm_taken_back),
     };
     return cmocka_run_group_tests_name("turn", tests, NULL, NULL);
 }

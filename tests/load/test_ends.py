@@ -1,0 +1,260 @@
+"""How a run begins and ends: its phases, signals, servers that die, and engines that are refused."""
+
+import ctypes
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import time
+
+import rig
+from rig import reply
+
+
+def refuse_io_uring():
+    """In a child: a filter as containers have it, under which io_uring_setup(2), whose number is the
+    same everywhere, fails with EPERM."""
+    code = b"".join(struct.pack("HBBI", *i) for i in (
+        (0x20, 0, 0, 0), (0x15, 0, 1, 425), (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7FFF0000)))  # fmt: skip
+    buffer = ctypes.create_string_buffer(code)
+    program = struct.pack("HxxxxxxP", 4, ctypes.addressof(buffer))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, ctypes.create_string_buffer(program)):
+        os._exit(125)
+
+
+class Ends(rig.Case):
+    # ---- phases ----
+
+    def test_warmup_is_not_counted(self):
+        server = self.each(reply())
+        done = self.run_load("--warmup", "400ms", "--duration", "50ms", "--connections", 2, server.url)
+        self.errors(done)
+        j = done.json
+        self.assertGreater(j["requests_total"], j["requests"])
+        self.assertGreater(j["requests"], 0)
+        # A ninth of the time: bytes of all of it would be all bytes.
+        self.assertLess(j["bytes_in"], 0.6 * j["requests_total"] * len(reply()))
+        self.assertGreater(j["bytes_in"], 0)
+
+    def test_warmup_and_count(self):
+        server = self.each(reply())
+        done = self.run_load("--warmup", "100ms", "--requests", 10, "--connections", 2, server.url)
+        self.errors(done)
+        self.assertEqual(done.json["requests"], 10)
+        self.assertEqual(done.json["requests_total"], len(server.requests))
+        self.assertGreater(len(server.requests), 10)
+
+    def test_errors_while_warming_up_are_errors(self):
+        state = iter(range(10**9))
+
+        def serve(peer):
+            while peer.request():
+                peer.send(reply(status="500 Oh") if next(state) == 0 else reply())
+
+        done = self.run_load("--warmup", "200ms", "--requests", 5, "--connections", 1, self.server(serve).url)
+        self.errors(done, status=1)
+
+    def test_ramp(self):
+        server = self.each(reply())
+        done = self.run_load("--ramp", "300ms", "--duration", "100ms", "--connections", 12, server.url)
+        self.errors(done)
+        self.assertEqual(done.json["connects"], 12)
+        self.assertEqual(server.connects, 12)
+        for options in (["--rate", 500], ["--warmup", "100ms"], ["--cores", rig.two_cores()]):
+            self.errors(self.run_load("--ramp", "100ms", "--requests", 20, "--connections", 4, *options, server.url))
+
+    def test_short(self):
+        server = self.each(reply())
+        for options in (["--duration", "1ms"], ["--duration", "1ms", "--rate", 100000], ["--ramp", "1ms", "--duration", "1ms"]):
+            done = self.run_load("--connections", 3, *options, server.url)
+            self.assertEqual(sum(done.json["errors"].values()), 0)
+            self.agrees(done.json)
+
+    # ---- open loop ----
+
+    def test_a_slow_rate_is_waited_for(self):
+        """Between two requests may be more time than a reply is given."""
+        server = self.each(reply())
+        done = self.run_load("--requests", 2, "--rate", 0.7, "--timeout", "50ms", "--connections", 1, server.url)
+        self.errors(done)
+        self.assertEqual(len(server.requests), 2)
+
+    def test_requests_that_find_no_connection(self):
+        """All that were due are in the corrected histogram, each with the time that it waited at least."""
+
+        def serve(peer):
+            while peer.request():
+                time.sleep(0.05)
+                peer.send(reply())
+
+        done = self.run_load("--rate", 1000, "--duration", "400ms", "--connections", 2, self.server(serve).url)
+        self.errors(done)
+        j = done.json
+        self.assertGreater(j["unsent"], 300)
+        self.assertIn("were due and never sent", done.out)
+        self.assertIn("--connections", j["advice"])
+        corrected = j["latency_ns"]["corrected"]
+        due = j["seconds"] * 1000
+        self.assertGreaterEqual(corrected["count"], due - 30)
+        # Uniform over the run: half of them have waited for most of half of it.
+        self.assertGreater(corrected["p50"], j["seconds"] * 1e9 * 0.3)
+
+    def test_far_too_high_a_rate(self):
+        """Reckoning up the millions that were not sent keeps no reply waiting, nor does it count as one."""
+        done = self.run_load("--rate", 1e9, "--duration", "60ms", "--connections", 2, "--timeout", "5s", self.each(reply()).url)
+        self.errors(done)
+        j = done.json
+        self.assertGreater(j["unsent"], 1e6)
+        self.assertLessEqual(j["latency_ns"]["corrected"]["max"], (j["seconds"] + 1) * 1e9)
+
+    # ---- interrupted ----
+
+    def interrupted(self, server, *options, number=signal.SIGINT, after=5):
+        process = self.start("--quiet", *options, server.url)
+        self.assertTrue(rig.wait_for(lambda: len(server.requests) >= after))
+        process.send_signal(number)
+        done = self.finish(process)
+        self.assertEqual(done.status, 1)
+        self.assertEqual(done.json["errors"], dict.fromkeys(rig.ERRORS, 0))
+        self.assertTrue(done.json["interrupted"])
+        self.assertIn("requests ", done.out)
+        self.assertNotIn("ERRORS", done.out)
+        self.assertFalse(os.path.exists(f"/proc/{process.pid}"))
+        self.agrees(done.json)
+        return done
+
+    def test_interrupted(self):
+        for options, number in ((["--duration", "1h"], signal.SIGINT), (["--requests", 10**12], signal.SIGTERM)):
+            # More requests than connections: some have been answered.
+            done = self.interrupted(self.each(reply()), "--connections", 4, *options, number=number, after=20)
+            self.assertGreater(done.json["requests"], 0)
+
+    def test_interrupted_with_requests_in_flight(self):
+        def serve(peer):
+            while peer.request():
+                pass
+
+        for options in (["--duration", "1h"], ["--duration", "1h", "--rate", 200], ["--requests", 10**9, "--rate", 200],
+                        ["--duration", "1h", "--pipeline", 5, "--cores", rig.two_cores()], ["--warmup", "1h"]):  # fmt: skip
+            self.interrupted(self.server(serve), "--connections", 8, *options)
+
+    def test_interrupted_within_the_ramp(self):
+        self.interrupted(self.each(reply()), "--ramp", "1h", "--connections", 4)
+
+    def test_interrupted_while_connecting(self):
+        """To a server whose queue of connections is full, none of which is taken."""
+        listener = socket.create_server(("127.0.0.1", 0), backlog=0)
+        self.addCleanup(listener.close)
+        url = "http://127.0.0.1:%d/" % listener.getsockname()[1]
+        process = self.start("--quiet", "--connections", 20, "--timeout", "1h", url)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        done = self.finish(process)
+        self.assertEqual(done.status, 1)
+        self.assertTrue(done.json["interrupted"])
+
+    # ---- servers that go ----
+
+    def test_a_server_that_dies(self):
+        for options in (["--requests", 10**9], ["--requests", 10**9, "--rate", 1000], ["--duration", "700ms"]):
+            lab, url, _ = self.lab()
+            process = self.start("--quiet", "--timeout", "200ms", "--connections", 4, *options, url + "/delay/1")
+            time.sleep(0.3)
+            lab.kill()
+            done = self.finish(process)
+            self.assertEqual(done.status, 1)
+            errors = done.json["errors"]
+            self.assertGreater(errors["connect"], 0)
+            self.assertEqual(sum(errors.values()), errors["connect"] + errors["reset"])
+            self.assertTrue(done.out.startswith("ERRORS: connect "))
+            self.agrees(done.json)
+
+    def test_a_server_that_stops_answering(self):
+        def serve(peer):
+            for _ in range(5):
+                peer.request()
+                peer.send(reply())
+            while peer.more():
+                pass
+
+        server = self.server(serve)
+        done = self.run_load("--requests", 20, "--connections", 2, "--timeout", "200ms", server.url)
+        self.assertEqual(done.json["requests"] + done.json["errors"]["timeout"], 20)
+        self.assertGreaterEqual(done.json["errors"]["timeout"], 2)
+        self.assertEqual(done.status, 1)
+
+    # ---- what there is not enough of ----
+
+    def test_ports_may_run_out(self):
+        """With a new connection for each request; a run that finds no port says so and what to do."""
+        _, url, _ = self.lab()
+        done = self.run_load("--requests-per-connection", 1, "--duration", "1s", "--connections", 8, url + "/plaintext")
+        errors = done.json["errors"]
+        self.assertEqual(sum(errors.values()), errors["connect"])
+        if errors["connect"]:
+            self.assertIn("ip_local_port_range", done.out)
+        self.assertGreaterEqual(done.json["connects"], done.json["requests"])
+        self.agrees(done.json)
+
+    def test_too_few_descriptors(self):
+        def limit():
+            import resource
+
+            resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+
+        done = self.run_load("--connections", 100, "http://127.0.0.1:1/", preexec_fn=limit)
+        self.assertEqual(done.status, 1)
+        self.assertEqual(done.err, "torc-load: --connections 100 needs a descriptor limit of more than 100 (raise it, ulimit -n)\n")
+
+    def test_engine_refused(self):
+        server = self.each(reply())
+        done = self.run_load("--requests", 3, server.url, engine="io_uring", preexec_fn=refuse_io_uring)
+        if "not built in" in done.err:
+            return self.assertEqual(done.status, 2)
+        self.assertEqual(done.status, 3)
+        self.assertTrue(done.err.startswith("torc-load: engine io_uring: "), done.err)
+        self.assertEqual(len(server.requests), 0)
+        done = self.run_load("--requests", 3, server.url, engine="", preexec_fn=refuse_io_uring)
+        if rig.ENGINE == "epoll":
+            self.errors(done)
+            self.assertEqual(done.json["engine"], "epoll")
+
+    def test_wrong_options(self):
+        for words in (["--connections", "0"], ["--rate", "-1"], ["--pipeline", "1025"], ["--nothing"], ["--rate"], ["-q"]):
+            done = self.run_load("http://127.0.0.1:1/", *words)
+            self.assertEqual(done.status, 2)
+            self.assertEqual(len(done.err.splitlines()), 1)
+            self.assertTrue(done.err.startswith("torc-load: "), done.err)
+            self.assertEqual(done.out, "")
+
+    def test_depth_one(self):
+        server = self.each(reply())
+        self.errors(self.run_load("--depth", 1, "--connections", 40, "--pipeline", 3, "--requests", 400, server.url))
+
+    def test_progress_and_reports(self):
+        server = self.each(reply())
+        hdr = self.scratch / "hdr"
+        done = self.finish(self.start("--duration", "1100ms", "--connections", 2, "--hdr", hdr, server.url))
+        self.errors(done)
+        self.assertRegex(done.err, r"^1 s, \d+ replies/s, 0 errors\n$")
+        self.assertIn(f"Total count    = {done.json['requests']:12d}]", hdr.read_text())
+        done = self.run_load("--requests", 2, "--json", "-", server.url)
+        self.assertEqual(json.loads(done.out)["requests"], 2)
+
+    def test_watching(self):
+        lab, url, _ = self.lab()
+        done = self.run_load("--duration", "300ms", "--connections", 4, "--watch", lab.pid, url + "/plaintext")
+        self.errors(done)
+        watch = done.json["watch"]
+        self.assertGreater(watch["cpu_ns"], 0)
+        # What is answered while the cores are told of the end counts, and is in no slice.
+        self.assertLessEqual(sum(s[0] for s in watch["slices"]), done.json["requests"])
+        self.assertGreater(sum(s[0] for s in watch["slices"]), 0)
+        self.assertEqual(sum(s[1] for s in watch["slices"]), watch["cpu_ns"])
+        gone = subprocess.Popen(["true"])
+        gone.wait()
+        done = self.run_load("--watch", gone.pid, url)
+        self.assertEqual((done.status, done.err), (1, f"torc-load: --watch {gone.pid}: no such process\n"))

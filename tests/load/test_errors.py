@@ -1,0 +1,238 @@
+"""Every kind of error, counted exactly and named first."""
+
+import socket
+import subprocess
+import threading
+
+import rig
+from rig import reply
+
+N = 12
+
+
+class Errors(rig.Case):
+    def counted(self, server, *options, **want):
+        done = self.run_load("--requests", N, "--connections", 3, *options, server.url)
+        self.errors(done, **want)
+        self.assertEqual(len(server.requests), N)
+        return done
+
+    def test_connect_refused(self):
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))  # bound and not listening
+            url = "http://127.0.0.1:%d/" % s.getsockname()[1]
+            for options in (["--requests", 5], ["--duration", "10s"], ["--duration", "10s", "--rate", 100]):
+                done = self.run_load("--connections", 7, *options, url)
+                # Who is refused tries again, 50 ms later.
+                self.assertGreaterEqual(done.json["errors"]["connect"], 7)
+                self.assertTrue(done.out.startswith("ERRORS: connect "), done)
+                self.assertIn("Connection refused", done.out)
+                self.assertEqual(done.json["connects"], 0)
+                self.assertEqual(sum(done.json["errors"].values()), done.json["errors"]["connect"])
+                self.assertEqual(done.status, 1)
+                self.agrees(done.json)
+
+    def test_reset_before_any_byte(self):
+        def serve(peer):
+            peer.request()
+            peer.reset()
+
+        self.counted(self.server(serve), reset=N)
+
+    def test_closed_before_any_byte(self):
+        self.counted(self.server(lambda peer: peer.request()), reset=N)
+
+    def test_reset_in_mid_reply(self):
+        def serve(peer):
+            peer.request()
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")
+            peer.reset()
+
+        self.counted(self.server(serve), reset=N)
+
+    def test_closed_in_mid_reply(self):
+        pieces = [b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello", b"HTTP/1.1 200",
+                  b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"]  # fmt: skip
+        for piece in pieces:
+
+            def serve(peer):
+                peer.request()
+                peer.send(piece)
+
+            self.counted(self.server(serve), reset=N)
+
+    def test_no_answer(self):
+        def serve(peer):
+            while peer.request():
+                pass
+
+        done = self.counted(self.server(serve), "--timeout", "100ms", timeout=N)
+        self.assertEqual(done.json["requests"], 0)
+        self.assertGreaterEqual(done.json["seconds"], 0.4)
+
+    def test_half_an_answer(self):
+        server = self.each(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi")
+        self.counted(server, "--timeout", "100ms", timeout=N)
+
+    def test_status(self):
+        done = self.counted(self.each(reply(status="500 Oh")), status=N)
+        self.assertEqual(done.json["status"], {"500": N})
+        done = self.counted(self.each(reply(status="302 Found")), status=N)
+        done = self.counted(self.each(reply(b"yes")), "--expect-status", 404, status=N)
+        self.assertEqual(done.json["requests"], 0)
+        done = self.counted(self.each(reply(status="404 No")), "--expect-status", 404)
+        self.assertEqual(done.json["requests"], N)
+
+    def test_slow_wrong_status(self):
+        """Wrong replies are replies: a run that gets nothing else does not end before its count."""
+
+        def serve(peer):
+            while peer.request():
+                peer.sock.settimeout(0.3)
+                try:
+                    peer.more()
+                except TimeoutError:
+                    pass
+                peer.sock.settimeout(None)
+                peer.send(reply(status="500 Oh"))
+
+        done = self.run_load("--requests", 8, "--connections", 1, "--timeout", "700ms", self.server(serve).url)
+        self.errors(done, status=8)
+
+    def test_framing(self):
+        for bytes_ in (b"garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+                       b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhello\r\n0\r\n\r\n",
+                       b"HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok"):  # fmt: skip
+            self.counted(self.each(bytes_), framing=N)
+
+    def test_bytes_that_nobody_asked_for(self):
+        """The reply before them was right, and its connection is not used again."""
+
+        def serve(peer):
+            peer.request()
+            peer.send(reply() + b"x")
+            peer.more()
+
+        done = self.counted(self.server(serve), framing=N)
+        self.assertEqual(done.json["requests"], N)
+
+    def test_a_reply_before_any_request(self):
+        """The requests that wait on the connection are not to blame."""
+
+        def serve(peer):
+            peer.send(reply())
+            peer.more()
+
+        server = self.server(serve)
+        done = self.run_load("--duration", "200ms", "--connections", 2, server.url)
+        self.assertGreater(done.json["errors"]["framing"] + done.json["requests"], 0)
+        self.agrees(done.json)
+
+    def test_body(self):
+        self.counted(self.each(reply(b"hello")), "--expect-body", "hellO", body=N)
+        self.counted(self.each(reply(b"hello")), "--expect-body", "hell", body=N)
+        self.counted(self.each(reply(b"hello")), "--expect-body", "hello!", body=N)
+        self.counted(self.each(reply(b"hello")), "--expect-body", "", body=N)
+        self.counted(self.each(reply(b"")), "--expect-body", "x", body=N)
+        self.counted(self.each(reply(b"hello")), "--expect-body", "hello")
+        self.counted(self.each(reply(b"")), "--expect-body", "")
+
+    def test_body_in_pieces(self):
+        want = self.scratch / "want"
+        want.write_bytes(bytes(range(256)) * 40)
+        chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        for i in range(40):
+            chunked += b"100\r\n" + bytes(range(256)) + b"\r\n"
+        right, wrong = chunked + b"0\r\n\r\n", chunked[:-20] + b"?" + chunked[-19:] + b"0\r\n\r\n"
+        self.counted(self.each(right), "--expect-body-file", want)
+        self.counted(self.each(wrong), "--expect-body-file", want, body=N)
+
+    def test_one_wrong_among_right_ones(self):
+        """Also where whole replies are compared with one that was right: a date of the same length may
+        differ, nothing else."""
+        date = b"Date: Sun, 06 Nov 1994 08:49:%02d GMT\r\n"
+
+        def serve(peer):
+            for i in range(8):
+                peer.request()
+                body = b"ok" if i != 5 else b"oK"
+                peer.send(reply(body, fields=date % i))
+            peer.more()
+
+        server = self.server(serve)
+        done = self.run_load("--requests", 8, "--connections", 1, "--expect-body", "ok", server.url)
+        self.errors(done, body=1)
+        self.assertEqual(done.json["requests"], 7)
+        self.assertEqual(done.json["connects"], 1)
+
+    def test_several_kinds_at_once(self):
+        kinds = [reply(), reply(status="500 Oh"), reply(b"other"), b"nonsense"]
+        state = iter(range(10**6))
+
+        def serve(peer):
+            while peer.request():
+                peer.send(kinds[next(state) % 4])
+
+        done = self.run_load("--requests", 40, "--connections", 1, "--expect-body", "ok", self.server(serve).url)
+        self.errors(done, status=10, framing=10, body=10)
+        self.assertEqual(done.json["requests"], 10)
+
+    def test_a_report_that_cannot_be_written(self):
+        server = self.each(reply())
+        with open("/dev/full", "w") as full:
+            done = self.run_load("--requests", 1, server.url, stdout=full)
+        self.assertEqual(done.status, 1)
+        self.assertIn("torc-load: cannot write the report: No space left on device\n", done.err)
+        for option in ("--json", "--hdr"):
+            for path, why in (("/dev/full", "No space left on device"), ("/nowhere/x", "No such file or directory")):
+                done = self.run_load("--requests", 1, option, path, server.url)
+                self.assertEqual(done.status, 1)
+                self.assertEqual(done.err, f"torc-load: cannot write {path}: {why}\n")
+
+    def test_descriptors_that_are_closed(self):
+        """A socket in the place of stdout or stderr would be sent what is printed."""
+        server = self.each(reply())
+        for closed in ("<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"):
+            words = [rig.LOAD, "--engine", rig.ENGINE, "--no-pin", "--connections", "4", "--duration", "1100ms" if closed == "2>&-" else "50ms",
+                     "--json", str(self.report), server.url]  # fmt: skip
+            done = subprocess.run(["sh", "-c", 'exec "$@" ' + closed, "sh", *words], capture_output=True, text=True,
+                                  timeout=rig.LIMIT_SECONDS)  # fmt: skip
+            self.assertEqual(done.returncode, 0 if ">&-" not in closed.replace("2>&-", "") else 1, done)
+            self.assertNotIn("Sanitizer", done.stderr)
+        self.assertEqual({first for first, _, _ in server.requests}, {b"GET / HTTP/1.1"})
+
+    def test_a_server_that_reads_nothing(self):
+        """Then the request itself does not get away, and is cancelled in the middle."""
+        stop = threading.Event()
+        server = self.server(lambda peer: stop.wait(rig.LIMIT_SECONDS))
+        self.addCleanup(stop.set)
+        done = self.run_load("--requests", 4, "--connections", 2, "--timeout", "100ms", "--body-size", "64m", server.url)
+        self.errors(done, timeout=4)
+
+    def test_an_answer_before_the_request_is_whole(self):
+        """As to a body that is too large: what was answered counts, not that nobody took the rest."""
+
+        def serve(peer):
+            peer.more()
+            peer.send(reply(status="413 Too Large", fields=b"Connection: close\r\n"))
+            stop.wait(rig.LIMIT_SECONDS)
+
+        stop = threading.Event()
+        server = self.server(serve)
+        self.addCleanup(stop.set)
+        done = self.run_load("--requests", 4, "--connections", 2, "--body-size", "64m", server.url)
+        self.errors(done, status=4)
+
+    def test_an_answer_before_the_request_is_whole_that_keeps_the_connection(self):
+        """The next request waits until this one has left."""
+
+        def serve(peer):
+            while True:
+                peer.more()
+                peer.send(reply())
+                peer.request()
+
+        server = self.server(serve)
+        done = self.run_load("--requests", 4, "--connections", 1, "--body-size", "16m", server.url)
+        self.errors(done)
+        self.assertEqual(done.json["connects"], 1)

@@ -1,0 +1,315 @@
+/* Reports, from runs that never were: JSON that agrees with itself, and the HdrHistogram text. */
+
+#include "load/result.h"
+
+#include "../base/random.h"
+#include "json.h"
+
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static struct plan plan;
+static struct run run;
+static char path[] = "/tmp/torc-result-XXXXXX";
+static char *text;
+
+static int set_up(void **state)
+{
+    (void)state;
+    memset(&run, 0, sizeof run);
+    plan = (struct plan){.n_cores = 2, .connections = 8, .pipeline = 3, .json = path, .hdr = path};
+    run.plan = &plan;
+    run.engine = io_engines[0];
+    run.wall_ns = 2 * NS_PER_S;
+    run.user_ns = 300 * NS_PER_MS;
+    run.system_ns = 100 * NS_PER_MS;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    free(text);
+    text = NULL;
+    return 0;
+}
+
+static const char *contents(void)
+{
+    FILE *f = fopen(path, "r");
+    size_t cap = 1 << 22;
+    assert_non_null(f);
+    free(text);
+    text = malloc(cap);
+    assert_non_null(text);
+    size_t n = fread(text, 1, cap - 1, f);
+    fclose(f);
+    text[n] = '\0';
+    return text;
+}
+
+static void record(struct histogram *h, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) histogram_add(h, 20000 + random_below(8000) + (i % 100 ? 0 : random_log(34)));
+}
+
+static const char *write_json(void)
+{
+    assert_int_equal(result_write_json(&run), 0);
+    const char *json = contents();
+    assert_true(json_valid(json));
+    assert_int_equal(json[strlen(json) - 1], '\n');
+    return json;
+}
+
+static bool is(const char *json, const char *at, const char *want)
+{
+    const char *v = json_at(json, at);
+    return v && strncmp(v, want, strlen(want)) == 0;
+}
+
+static double number(const char *json, const char *before, const char *name)
+{
+    char at[80];
+    snprintf(at, sizeof at, "latency_ns.%s.%s", before, name);
+    return json_number(json, at);
+}
+
+/* Counts, sums and quantiles of one histogram against the list of its values. */
+static void agrees(const char *json, const char *name, const struct histogram *h)
+{
+    static const struct { const char *key; double q; } quantiles[] = {{"p50", 0.5}, {"p75", 0.75}, {"p90", 0.9}, {"p99", 0.99}};
+    char at[80];
+    double last = number(json, name, "min");
+    assert_true(number(json, name, "count") == (double)h->count);
+    for (size_t i = 0; i < ARRAY_LEN(quantiles); i++) {
+        double v = number(json, name, quantiles[i].key);
+        assert_true(v >= last);
+        last = v;
+    }
+    assert_true(number(json, name, "max") >= last);
+    assert_true(last <= (double)histogram_quantile(h, 0.999));
+
+    uint64_t count = 0, before = 0;
+    double sum = 0;
+    snprintf(at, sizeof at, "latency_ns.%s.histogram", name);
+    const char *list = json_at(json, at);
+    assert_non_null(list);
+    assert_int_equal(*list++, '[');
+    size_t k = 0;
+    while (*list == '[') {
+        uint64_t ns, n;
+        int used = 0;
+        assert_int_equal(sscanf(list, "[%" SCNu64 ",%" SCNu64 "]%n", &ns, &n, &used), 2);
+        assert_true(used > 0 && n > 0);
+        assert_true(count == 0 || ns > before);
+        before = ns;
+        count += n;
+        sum += (double)ns * (double)n;
+        /* The value whose rank is reached here is what the quantiles say. */
+        for (; k < ARRAY_LEN(quantiles) && (double)count >= quantiles[k].q * (double)h->count; k++) {
+            double v = number(json, name, quantiles[k].key), off = v > (double)ns ? v - (double)ns : (double)ns - v;
+            assert_true(off <= (double)ns / 1000);
+        }
+        list += used;
+        if (*list == ',') list++;
+    }
+    assert_int_equal(count, h->count);
+    assert_int_equal(k, h->count ? ARRAY_LEN(quantiles) : 0);
+    double mean = number(json, name, "mean"), listed = h->count ? sum / (double)h->count : 0;
+    assert_true(mean >= listed * 0.999 - 1 && mean <= listed * 1.001 + 1);
+}
+
+static void json_agrees_with_itself(void **state)
+{
+    (void)state;
+    plan.rate = 12345;
+    plan.poisson = true;
+    record(&run.raw, 5000);
+    record(&run.corrected, 5017);
+    run.unsent = 17;
+    run.counts.replies = 5000;
+    run.counts.total = 5100;
+    run.counts.status[200] = 4990;
+    run.counts.status[599] = 10;
+    run.bytes_in = 1 << 20;
+    run.bytes_out = 1 << 19;
+    run.counts.connects = 9;
+    const char *json = write_json();
+    assert_true(json_number(json, "format") == 1);
+    assert_true(is(json, "mode", "\"open\""));
+    assert_true(is(json, "arrivals", "\"poisson\""));
+    assert_true(json_number(json, "rate") == 12345);
+    assert_true(json_number(json, "seconds") == 2);
+    assert_true(json_number(json, "requests") == 5000);
+    assert_true(json_number(json, "requests_total") == 5100);
+    assert_true(json_number(json, "per_second") == 2500);
+    assert_true(json_number(json, "connects") == 9);
+    assert_true(json_number(json, "unsent") == 17);
+    assert_true(json_number(json, "bytes_in") == 1 << 20);
+    assert_true(json_number(json, "bytes_out") == 1 << 19);
+    assert_true(json_number(json, "status.200") == 4990);
+    assert_true(json_number(json, "status.599") == 10);
+    for (int e = 0; e < LOAD_ERRORS; e++) {
+        char at[40];
+        snprintf(at, sizeof at, "errors.%s", load_error_names[e]);
+        assert_true(json_number(json, at) == 0);
+    }
+    assert_true(json_number(json, "cpu.ns_per_request") == 80000);
+    assert_true(json_number(json, "cpu.share") == 0.1);
+    assert_true(is(json, "saturated", "false"));
+    assert_null(json_at(json, "watch"));
+    agrees(json, "raw", &run.raw);
+    agrees(json, "corrected", &run.corrected);
+}
+
+static void json_of_nothing(void **state)
+{
+    (void)state;
+    run.wall_ns = 0;
+    run.interrupted = true;
+    const char *json = write_json();
+    assert_true(json_number(json, "requests") == 0);
+    assert_true(json_number(json, "per_second") == 0);
+    assert_true(is(json, "interrupted", "true"));
+    assert_true(is(json, "status", "{}"));
+    agrees(json, "raw", &run.raw);
+    agrees(json, "corrected", &run.corrected);
+}
+
+static void json_of_what_was_watched(void **state)
+{
+    struct slice_of_run slices[] = {{10, 20, 30}, {40, 50, 60}};
+    (void)state;
+    plan.n_watched = 1;
+    run.watched_ns = 70;
+    run.slices = slices;
+    run.n_slices = 2;
+    const char *json = write_json();
+    assert_true(json_number(json, "watch.cpu_ns") == 70);
+    assert_true(is(json, "watch.slices", "[[10,20,30],[40,50,60]]"));
+}
+
+static void json_says_what_limits(void **state)
+{
+    (void)state;
+    run.user_ns = 3900 * NS_PER_MS;
+    const char *json = write_json();
+    assert_true(is(json, "saturated", "true"));
+    assert_non_null(strstr(json_at(json, "advice"), "--cores"));
+    run.user_ns = 0;
+    run.unsent = 1;
+    assert_non_null(strstr(json_at(write_json(), "advice"), "--connections"));
+}
+
+static void every_error_is_a_failure(void **state)
+{
+    (void)state;
+    assert_int_equal(result_status(&run), 1);
+    run.counts.replies = 1;
+    assert_int_equal(result_status(&run), 0);
+    run.interrupted = true;
+    assert_int_equal(result_status(&run), 1);
+    run.interrupted = false;
+    for (int e = 0; e < LOAD_ERRORS; e++) {
+        run.counts.errors[e] = 1;
+        assert_int_equal(result_status(&run), 1);
+        run.counts.errors[e] = 0;
+    }
+}
+
+/* ---- the HdrHistogram text ---- */
+
+static void hdr_is_a_percentile_distribution(void **state)
+{
+    (void)state;
+    record(&run.corrected, 20000);
+    assert_int_equal(result_write_hdr(&run), 0);
+    const char *at = contents();
+    static const char head[] = "       Value     Percentile TotalCount 1/(1-Percentile)\n\n";
+    assert_true(strncmp(at, head, sizeof head - 1) == 0);
+    at += sizeof head - 1;
+    double value = 0, percentile = 0;
+    unsigned long long seen = 0;
+    while (*at != '#') {
+        double v, p, inverse;
+        unsigned long long n;
+        const char *end = strchr(at, '\n');
+        assert_non_null(end);
+        int fields = sscanf(at, "%lf %lf %llu %lf", &v, &p, &n, &inverse);
+        assert_true(v > value && p > percentile && n > seen && p <= 1);
+        assert_true(p >= (double)n / 20000 - 1e-9 && p <= (double)n / 20000 + 1e-9);
+        value = v;
+        percentile = p;
+        seen = n;
+        if (n < 20000) {
+            /* Two decimals of a quotient of twelve. */
+            assert_int_equal(fields, 4);
+            assert_true(inverse >= 1 / (1 - p) * 0.9999 - 0.01 && inverse <= 1 / (1 - p) * 1.0001 + 0.01);
+        } else {
+            assert_int_equal(memchr(at, '\n', (size_t)(end - at) + 1) == end, 1);
+            assert_true(end[1] == '#'); /* no fourth column, and the last line */
+        }
+        at = end + 1;
+    }
+    assert_int_equal(seen, 20000);
+    assert_true(percentile == 1);
+    double mean, deviation, max;
+    unsigned long long total;
+    int buckets, sub;
+    assert_int_equal(sscanf(at, "#[Mean    = %lf, StdDeviation   = %lf]\n#[Max     = %lf, Total count    = %llu]\n"
+                            "#[Buckets = %d, SubBuckets     = %d]\n", &mean, &deviation, &max, &total, &buckets, &sub), 6);
+    assert_int_equal(total, 20000);
+    assert_true(max >= (double)run.corrected.max / 1e6 - 1e-6 && max <= (double)run.corrected.max / 1e6 + 1e-6);
+    assert_true(value <= max * 1.001);
+    assert_true(mean > 0 && mean < max && deviation > 0);
+}
+
+static void hdr_of_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(result_write_hdr(&run), 0);
+    assert_non_null(strstr(contents(), "Total count    =            0]"));
+}
+
+static void unwritable_files(void **state)
+{
+    (void)state;
+    plan.json = "/nowhere/x";
+    plan.hdr = "/dev/full";
+    record(&run.raw, 10);
+    record(&run.corrected, 10);
+    assert_int_equal(result_write_json(&run), -1);
+    assert_int_equal(result_write_hdr(&run), -1);
+    plan.json = "/dev/full";
+    assert_int_equal(result_write_json(&run), -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(json_agrees_with_itself, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(json_of_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(json_of_what_was_watched, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(json_says_what_limits, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(every_error_is_a_failure, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(hdr_is_a_percentile_distribution, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(hdr_of_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(unwritable_files, set_up, tear_down),
+    };
+    int fd = mkstemp(path);
+    if (fd < 0) return 1;
+    close(fd);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    unlink(path);
+    return failed;
+}

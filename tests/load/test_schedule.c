@@ -1,0 +1,135 @@
+#include "load/schedule.h"
+
+#include "base/assert.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define START UINT64_C(123456789012345)
+
+static void constant_times_are_exact(void **state)
+{
+    struct schedule s;
+    (void)state;
+    schedule_start(&s, 1000, false, 1, 0, START);
+    for (uint64_t i = 0; i < 100000; i++, schedule_next(&s)) assert_int_equal(schedule_due(&s), START + i * 1000000);
+    /* Distances that are no whole ns do not add up their rounding. */
+    schedule_start(&s, 3e6, false, 1, 0, START);
+    for (uint64_t i = 0; i < 3000000; i++) schedule_next(&s);
+    assert_in_range(schedule_due(&s), START + 999999999, START + 1000000001);
+}
+
+/* Cores that share a rate take turns. */
+static void offsets_of_cores(void **state)
+{
+    enum { CORES = 4 };
+    struct schedule s[CORES];
+    (void)state;
+    for (int core = 0; core < CORES; core++) schedule_start(&s[core], 4000.0 / CORES, false, 1, core / (double)CORES, START);
+    for (uint64_t i = 0; i < 1000; i++) {
+        assert_int_equal(schedule_due(&s[i % CORES]), START + i * 250000);
+        schedule_next(&s[i % CORES]);
+    }
+}
+
+static void extremes_of_rate(void **state)
+{
+    struct schedule s;
+    (void)state;
+    schedule_start(&s, 0.001, false, 1, 0, START);
+    schedule_next(&s);
+    assert_int_equal(schedule_due(&s), START + UINT64_C(1000000000000));
+    schedule_start(&s, 1e9, false, 1, 0, START);
+    for (int i = 0; i < 1000; i++) schedule_next(&s);
+    assert_int_equal(schedule_due(&s), START + 1000);
+}
+
+static void a_closed_loop_has_no_distance(void **state)
+{
+    struct schedule s;
+    (void)state;
+    schedule_start(&s, 0, false, 1, 0.5, START);
+    assert_true(s.mean == 0);
+    assert_int_equal(schedule_due(&s), START);
+}
+
+/* Of n exponential distances of mean 1, the mean and the variance lie within six of their standard
+ * errors (1/sqrt(n) and sqrt(8/n)), and so do the shares beyond 0.1, 0.5, 1, 2, 4 and 8 times the mean
+ * (binomial). The seed is fixed, so it holds always or never. */
+static void poisson_is_exponential(void **state)
+{
+    enum { N = 200000 };
+    static const double beyond[] = {0.1, 0.5, 1, 2, 4, 8};
+    uint64_t count[ARRAY_LEN(beyond)] = {0};
+    struct schedule s;
+    double mean = 0, squares = 0, last = 0;
+    (void)state;
+    schedule_start(&s, 1000, true, 42, 0, START);
+    for (int i = 0; i < N; i++, schedule_next(&s)) {
+        double x = (s.at - last) / 1e6;
+        last = s.at;
+        assert_true(x >= 0);
+        mean += x;
+        squares += x * x;
+        for (size_t k = 0; k < ARRAY_LEN(beyond); k++) count[k] += x > beyond[k];
+    }
+    mean /= N;
+    double variance = squares / N - mean * mean;
+    assert_true(fabs(mean - 1) < 6 / sqrt(N));
+    assert_true(fabs(variance - 1) < 6 * sqrt(8.0 / N));
+    for (size_t k = 0; k < ARRAY_LEN(beyond); k++) {
+        double p = exp(-beyond[k]);
+        assert_true(fabs((double)count[k] - p * N) < 6 * sqrt(p * (1 - p) * N) + 1);
+    }
+}
+
+/* Two distances in a row have nothing to do with each other: six standard errors again. */
+static void poisson_has_no_memory(void **state)
+{
+    enum { N = 100000 };
+    struct schedule s;
+    double last = 0, before = 0, sum = 0;
+    (void)state;
+    schedule_start(&s, 1000, true, 7, 0, START);
+    for (int i = 0; i < N; i++, schedule_next(&s)) {
+        double x = (s.at - last) / 1e6 - 1;
+        last = s.at;
+        if (i) sum += x * before;
+        before = x;
+    }
+    assert_true(fabs(sum / N) < 6 / sqrt(N));
+}
+
+static void times_follow_from_the_seed(void **state)
+{
+    struct schedule a, b, c;
+    unsigned same = 0;
+    (void)state;
+    schedule_start(&a, 5000, true, 1, 0, START);
+    schedule_start(&b, 5000, true, 1, 0, START);
+    schedule_start(&c, 5000, true, 2, 0, START);
+    for (int i = 0; i < 1000; i++) {
+        assert_int_equal(schedule_due(&a), schedule_due(&b));
+        same += schedule_due(&a) == schedule_due(&c);
+        schedule_next(&a);
+        schedule_next(&b);
+        schedule_next(&c);
+    }
+    assert_true(same < 10);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(constant_times_are_exact), cmocka_unit_test(offsets_of_cores),
+        cmocka_unit_test(extremes_of_rate),         cmocka_unit_test(a_closed_loop_has_no_distance),
+        cmocka_unit_test(poisson_is_exponential),   cmocka_unit_test(poisson_has_no_memory),
+        cmocka_unit_test(times_follow_from_the_seed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

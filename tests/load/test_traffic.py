@@ -1,0 +1,240 @@
+"""Servers that do nothing wrong, however they go about it, and what the generator sends them."""
+
+import collections
+import os
+import threading
+
+import rig
+from rig import reply
+
+BIG = 64 << 20
+
+
+class Traffic(rig.Case):
+    def exact(self, server, n, *options, sent=None, connects=None):
+        done = self.run_load("--requests", n, *options, server.url)
+        self.errors(done)
+        self.assertEqual(done.json["requests"], n)
+        if sent is None:
+            sent = n
+        self.assertEqual(len(server.requests), sent)
+        if connects is not None:
+            self.assertEqual(done.json["connects"], connects)
+        return done
+
+    # ---- counts ----
+
+    def test_requests_exact(self):
+        for options in (["--connections", 1], ["--connections", 7], ["--connections", 7, "--pipeline", 5],
+                        ["--connections", 50], ["--connections", 3, "--pipeline", 1024],
+                        ["--connections", 4, "--cores", rig.two_cores()],
+                        ["--connections", 5, "--cores", rig.two_cores(), "--pipeline", 3],
+                        ["--rate", 2000, "--connections", 5], ["--rate", 5000, "--pipeline", 4, "--arrivals", "poisson"],
+                        ["--rate", 1000, "--cores", rig.two_cores()]):  # fmt: skip
+            self.exact(self.each(reply()), 23, *options)
+
+    def test_fewer_requests_than_connections(self):
+        self.exact(self.each(reply()), 1, "--connections", 20, "--pipeline", 1024)
+        self.exact(self.each(reply()), 1, "--connections", 4, "--cores", rig.two_cores())
+
+    def test_requests_per_connection_exact(self):
+        for options in (["--connections", 1], ["--connections", 1, "--pipeline", 8], ["--connections", 1, "--rate", 2000]):
+            server = self.each(reply())
+            done = self.run_load("--requests", 30, "--requests-per-connection", 3, *options, server.url)
+            self.errors(done)
+            self.assertEqual(len(server.requests), 30)
+            # What served the 30, and maybe one that was opened as the last was settled.
+            self.assertIn(done.json["connects"], (10, 11))
+            self.assertLessEqual(abs(server.connects - done.json["connects"]), 1)
+
+    def test_each_connection_carries_what_it_may(self):
+        counts, lock = collections.Counter(), threading.Lock()
+
+        def serve(peer):
+            while peer.request():
+                with lock:
+                    counts[id(peer)] += 1
+                    keep.append(peer)
+                peer.send(reply())
+
+        keep = []
+        server = self.server(serve)
+        self.exact(server, 60, "--requests-per-connection", 4, "--connections", 5, "--pipeline", 3)
+        self.assertLessEqual(max(counts.values()), 4)
+
+    # ---- connections that end ----
+
+    def test_close_after_each_reply(self):
+        def serve(peer):
+            peer.request()
+            peer.send(reply(fields=b"Connection: close\r\n"))
+
+        for options in (["--connections", 1], ["--connections", 5], ["--connections", 5, "--rate", 3000],
+                        ["--connections", 4, "--cores", rig.two_cores()]):  # fmt: skip
+            server = self.server(serve)
+            done = self.exact(server, 25, *options)
+            self.assertGreaterEqual(done.json["connects"], 25)
+
+    def test_close_before_pipelined_ones_are_answered(self):
+        """They are asked again elsewhere: nobody did wrong."""
+
+        def serve(peer):
+            peer.request()
+            peer.send(reply(fields=b"Connection: close\r\n"))
+
+        server = self.server(serve)
+        done = self.run_load("--requests", 20, "--connections", 2, "--pipeline", 4, server.url)
+        # A reset may overtake the reply, as requests that nobody reads are on their way.
+        self.assertEqual(sum(done.json["errors"].values()), done.json["errors"]["reset"])
+        self.assertEqual(done.json["requests"] + done.json["errors"]["reset"], 20)
+
+    def test_pipelined_and_close_after_three(self):
+        """A server that reads all that is sent, answers three and drains: no reset, so no error."""
+
+        def serve(peer):
+            for i in range(3):
+                peer.request()
+                peer.send(reply(fields=b"Connection: close\r\n" if i == 2 else b""))
+            peer.sock.shutdown(1)
+            while peer.more():
+                pass
+
+        done = self.run_load("--requests", 20, "--connections", 2, "--pipeline", 4, self.server(serve).url)
+        self.errors(done)
+        self.assertEqual(done.json["requests"], 20)
+
+    def test_closing_between_replies(self):
+        """An idle connection is the server's to close."""
+
+        def serve(peer):
+            peer.request()
+            peer.send(reply())
+
+        server = self.server(serve)
+        done = self.run_load("--requests", 8, "--rate", 20, "--connections", 2, server.url)
+        self.errors(done)
+        self.assertEqual(done.json["requests"], 8)
+        self.assertGreaterEqual(done.json["connects"], 8)
+
+    def test_until_close(self):
+        def serve(peer):
+            peer.request()
+            peer.send(b"HTTP/1.1 200 OK\r\n\r\n", b"until ", b"the end")
+
+        self.exact(self.server(serve), 9, "--connections", 2, "--expect-body", "until the end")
+
+    def test_http_1_0(self):
+        def serve(peer):
+            peer.request()
+            peer.send(reply(version=b"HTTP/1.0"))
+
+        done = self.exact(self.server(serve), 9, "--connections", 1)
+        self.assertGreaterEqual(done.json["connects"], 9)
+        server = self.each(reply(version=b"HTTP/1.0", fields=b"Connection: keep-alive\r\n"))
+        self.exact(server, 9, "--connections", 1, connects=1)
+
+    # ---- replies as they come ----
+
+    def test_byte_by_byte(self):
+        text = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX: y\r\n\r\n5;a=b\r\nhello\r\n0\r\nT: 1\r\n\r\n"
+        server = self.each(*(text[i : i + 1] for i in range(len(text))))
+        self.exact(server, 6, "--connections", 2, "--expect-body", "hello", connects=2)
+
+    def test_sixteen_in_one_segment(self):
+        def serve(peer):
+            while True:
+                for _ in range(16):
+                    peer.request()
+                peer.send(b"".join(reply() for _ in range(16)))
+
+        self.exact(self.server(serve), 64, "--connections", 1, "--pipeline", 16, connects=1)
+
+    def test_sixteen_cut_anywhere(self):
+        whole = b"".join(reply(b"x" * i) for i in range(16))
+
+        def serve(peer):
+            for cut in range(1, len(whole), 37):
+                for _ in range(16):
+                    peer.request()
+                peer.send(whole[:cut], whole[cut:])
+            peer.more()
+
+        self.exact(self.server(serve), 16 * 8, "--connections", 1, "--pipeline", 16, connects=1)
+
+    def test_interim_replies(self):
+        server = self.each(b"HTTP/1.1 100 Continue\r\n\r\n" + b"HTTP/1.1 103 Hints\r\nLink: a\r\n\r\n", reply())
+        done = self.exact(server, 9, "--connections", 1, "--header", "Expect: 100-continue", "--body", "x",
+                          "--expect-body", "ok", connects=1)  # fmt: skip
+        self.assertEqual(done.json["status"], {"200": 9})
+
+    def test_head_and_no_content(self):
+        server = self.each(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        self.exact(server, 9, "--method", "HEAD", "--connections", 1, "--expect-body", "x", connects=1)
+        self.exact(self.each(b"HTTP/1.1 204 No Content\r\n\r\n"), 9, "--connections", 1, connects=1)
+        server = self.each(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n")
+        self.exact(server, 9, "--connections", 1, "--expect-status", 304, connects=1)
+
+    def test_large_bodies(self):
+        block = b"x" * (1 << 20)
+        server = self.each(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % BIG, *[block] * (BIG >> 20))
+        done = self.exact(server, 2, "--connections", 1, connects=1)
+        self.assertGreaterEqual(done.json["bytes_in"], 2 * BIG)
+
+    # ---- requests ----
+
+    def test_what_is_sent(self):
+        server = self.each(reply())
+        self.exact(server, 4, "--connections", 1, "--method", "PUT", "--header", "X-A: {seq:5}", "--body",
+                   "n={seq:9};{rand:3:3}")  # fmt: skip
+        for i, (first, fields, body) in enumerate(server.requests):
+            self.assertEqual(first, b"PUT / HTTP/1.1")
+            self.assertEqual(fields[b"host"], server.url[7:-1].encode())
+            self.assertEqual(fields[b"x-a"], b"%d" % (5 + i))
+            self.assertEqual(body, b"n=%d;3" % (9 + i))
+
+    def test_sequences_are_unique(self):
+        server = self.each(reply())
+        done = self.run_load("--requests", 60, "--connections", 6, "--pipeline", 3, "--cores", rig.two_cores(),
+                             server.url + "{seq:100}")  # fmt: skip
+        self.errors(done)
+        self.assertEqual(len({first for first, _, _ in server.requests}), 60)
+
+    def test_urls_in_turn(self):
+        server = self.each(reply())
+        done = self.run_load("--requests", 9, "--connections", 1, server.url + "a", server.url + "b?c=d", server.url)
+        self.errors(done)
+        paths = [first.split()[1] for first, _, _ in server.requests]
+        self.assertEqual(paths, [b"/a", b"/b?c=d", b"/"] * 3)
+
+    def test_templates(self):
+        for i, text in enumerate(("GET /{seq:1} HTTP/1.1\r\nHost: a\r\n\r\n", "POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi")):
+            (self.scratch / f"{i}").write_text(text)
+        server = self.each(reply())
+        self.exact(server, 6, "--connections", 1, "--template", self.scratch / "0", "--template", self.scratch / "1")
+        self.assertEqual([r[0] for r in server.requests],
+                         [b"GET /1 HTTP/1.1", b"POST /b HTTP/1.1", b"GET /2 HTTP/1.1", b"POST /b HTTP/1.1",
+                          b"GET /3 HTTP/1.1", b"POST /b HTTP/1.1"])  # fmt: skip
+        self.assertEqual(server.requests[1][2], b"hi")
+
+    def test_uploads_to_the_lab(self):
+        _, url, _ = self.lab()
+        n = 20 << 20
+        for options in (["--chunked"], []):
+            done = self.run_load("--requests", 4, "--connections", 2, "--body-size", "20m", *options, "--expect-body", n,
+                                 url + "/upload")  # fmt: skip
+            self.errors(done)
+            self.assertGreaterEqual(done.json["bytes_out"], 4 * n)
+        body = self.scratch / "body"
+        body.write_bytes(os.urandom(300000))
+        done = self.run_load("--requests", 4, "--connections", 2, "--body-file", body, "--chunked", "--expect-body-file", body,
+                             url + "/echo")  # fmt: skip
+        self.errors(done)
+
+    def test_the_same_server_on_ipv6(self):
+        _, url, _ = self.lab("--listen", "[::1]:0") if os.path.exists("/proc/net/if_inet6") else self.skipTest("no IPv6")
+        log = (self.scratch / "lab.log").read_text()
+        six = next((w for w in log.split() if w.startswith("http://[::1]")), None)
+        if six is None:
+            self.skipTest("no IPv6")
+        done = self.run_load("--requests", 5, six + "/plaintext", "--expect-body", "Hello, World!")
+        self.errors(done)

@@ -1,0 +1,101 @@
+#include "load/watch.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* CPU time of this process, in ns. */
+static uint64_t own(void)
+{
+    uint64_t user, system;
+    watch_self(&user, &system);
+    return user + system;
+}
+
+static void burn(uint64_t ns)
+{
+    struct timespec ts;
+    uint64_t until = 0, now;
+    do {
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+        now = (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+        if (!until) until = now + ns;
+    } while (now < until);
+}
+
+static void what_this_process_uses(void **state)
+{
+    struct plan p = {.watched = {getpid()}, .n_watched = 1};
+    struct watch w;
+    (void)state;
+    assert_int_equal(watch_open(&w, &p), 0);
+    uint64_t before = watch_read(&w), self = own();
+    burn(20 * NS_PER_MS);
+    assert_true(watch_read(&w) - before >= 20 * NS_PER_MS);
+    /* getrusage counts in us. */
+    assert_true(own() - self >= 19 * NS_PER_MS);
+}
+
+static void several_are_summed(void **state)
+{
+    struct plan p = {.watched = {getpid(), getpid()}, .n_watched = 2};
+    struct watch w;
+    (void)state;
+    assert_int_equal(watch_open(&w, &p), 0);
+    uint64_t before = watch_read(&w);
+    burn(10 * NS_PER_MS);
+    assert_true(watch_read(&w) - before >= 20 * NS_PER_MS);
+}
+
+static void another_process_until_it_ends(void **state)
+{
+    int started[2];
+    char c;
+    (void)state;
+    assert_int_equal(pipe(started), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        burn(20 * NS_PER_MS);
+        if (write(started[1], "", 1) != 1) _exit(1);
+        for (;;) pause();
+    }
+    struct plan p = {.watched = {pid}, .n_watched = 1};
+    struct watch w;
+    assert_int_equal(watch_open(&w, &p), 0);
+    assert_int_equal(read(started[0], &c, 1), 1);
+    assert_true(watch_read(&w) >= 20 * NS_PER_MS);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_int_equal(watch_read(&w), 0);
+    /* And who is gone cannot be watched. */
+    assert_int_equal(watch_open(&w, &p), -1);
+    close(started[0]);
+    close(started[1]);
+}
+
+static void nobody(void **state)
+{
+    struct plan p = {0};
+    struct watch w;
+    (void)state;
+    assert_int_equal(watch_open(&w, &p), 0);
+    assert_int_equal(watch_read(&w), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_this_process_uses),
+        cmocka_unit_test(several_are_summed),
+        cmocka_unit_test(another_process_until_it_ends),
+        cmocka_unit_test(nobody),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
