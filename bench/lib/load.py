@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import resource
 import time
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from .subjects import Place, Server, binary
 from .workloads import Workload
 
 GRACE_SECONDS = 20.0  # that it may take beyond its times, connecting and reporting
+PERCENTS = (50, 75, 90, 99, 99.9, 99.99)
 SUB_BINS = 32  # of each power of two, in the histograms that are kept
 
 
@@ -119,3 +121,64 @@ def coarse(histogram: Sequence[Sequence[int]]) -> list[list[int]]:
         bound = -(-int(upper) // step) * step
         bins[bound] = bins.get(bound, 0) + int(count)
     return [[upper, bins[upper]] for upper in sorted(bins)]
+
+
+def quantile(histogram: Sequence[Sequence[int]], share: float) -> int:
+    """The smallest value that at least this share of all do not exceed; ascending values."""
+    rank = max(math.ceil(share * sum(count for _, count in histogram) - 1e-9), 1)
+    seen = 0
+    for value, count in histogram:
+        seen += count
+        if seen >= rank:
+            return value
+    return 0
+
+
+def _merged_latency(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    counts: dict[int, int] = {}
+    for part in parts:
+        for value, count in part["histogram"]:
+            counts[value] = counts.get(value, 0) + count
+    total = sum(part["count"] for part in parts)
+    histogram = [[value, counts[value]] for value in sorted(counts)]
+    some = [part for part in parts if part["count"]]
+    return {
+        "count": total,
+        "mean": sum(part["mean"] * part["count"] for part in parts) / max(total, 1),
+        "min": min((part["min"] for part in some), default=0),
+        "max": max((part["max"] for part in some), default=0),
+        **{f"p{percent:g}": quantile(histogram, percent / 100) for percent in PERCENTS},
+        "histogram": histogram,
+    }
+
+
+def _sums(parts: Sequence[dict[str, int]]) -> dict[str, int]:
+    return {key: sum(part.get(key, 0) for part in parts)
+            for key in dict.fromkeys(key for part in parts for key in part)}  # fmt: skip
+
+
+def merged(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One report of several runs of the same question, as if they had been one."""
+    if len(reports) == 1:
+        return reports[0]
+    result = dict(reports[0])
+    for key in ("seconds", "requests", "requests_total", "bytes_in", "bytes_out", "connects",
+                "unsent"):  # fmt: skip
+        result[key] = sum(report[key] for report in reports)
+    for key in ("status", "errors", "io"):
+        result[key] = _sums([report[key] for report in reports])
+    result["per_second"] = result["requests"] / max(result["seconds"], 1e-9)
+    result["latency_ns"] = {name: _merged_latency([report["latency_ns"][name] for report in reports])
+                            for name in ("corrected", "raw")}  # fmt: skip
+    result["cpu"] = _sums([{key: one for key, one in report["cpu"].items() if key.endswith("_ns")}
+                           for report in reports])  # fmt: skip
+    result["cpu"]["share"] = (sum(report["cpu"]["share"] * report["seconds"] for report in reports)
+                              / max(result["seconds"], 1e-9))  # fmt: skip
+    watched = [report["watch"] for report in reports if report.get("watch")]
+    if watched:
+        result["watch"] = {"cpu_ns": sum(one["cpu_ns"] for one in watched),
+                           "slices": [piece for one in watched for piece in one["slices"]]}  # fmt: skip
+    full = [report for report in reports if report["saturated"]]
+    result["saturated"] = len(full) * 2 > len(reports)
+    result["advice"] = next((report["advice"] for report in full or reports if report["advice"]), None)
+    return result

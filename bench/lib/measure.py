@@ -1,7 +1,9 @@
-"""One sample: a fresh server process, and a run of torc-load that watches its CPU time."""
+"""One round: a fresh server process of each variant, and runs of torc-load that take turns among
+them and watch their CPU time."""
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import re
@@ -14,6 +16,8 @@ from .results import Cell, Sample
 from .subjects import WARMUP, Place, Server, Subject, Variant
 from .workloads import Workload
 
+PART_SECONDS = 0.2  # of a sample that is taken in parts, about
+PART_WARMUP = 0.03  # of all parts but the first, whose server is warm
 SATURATED = 0.95  # of the CPUs it has
 NOISY_OTHERS = 0.10  # CPUs' worth
 NOISY_STEAL = 0.02
@@ -110,33 +114,82 @@ def totals(server: Server) -> dict[str, Any] | None:
         connection.close()
 
 
-def take(workload: Workload, subject: Subject, variant: Variant, place: Place,
-         server_cpus: Sequence[int], load_cpus: Sequence[int], number: int, order: int,
-         seconds: float) -> Sample:  # fmt: skip
-    """One sample of a fresh server process, so that no single memory layout decides."""
-    sample = Sample(variant.name, number, order, round(time.time(), 3))
-    warmup = max(workload.warmup, WARMUP.get(subject.name, 0.0))
-    server = subject.start(place, variant, server_cpus)
-    with server.child:
-        pids = proc.family(server.child.pid)
-        counted = totals(server)
+class Running:
+    """One variant's server during a round, and what its parts have shown so far."""
+
+    def __init__(self, variant: Variant, subject: Subject, server: Server, number: int,
+                 order: int) -> None:  # fmt: skip
+        self.variant, self.server = variant, server
+        self.sample = Sample(variant.name, number, order, round(time.time(), 3))
+        self.pids = proc.family(server.child.pid)
+        self.counted = totals(server)
+        self.first_warmup = WARMUP.get(subject.name, 0.0)
+        self.reports: list[dict[str, Any]] = []
+        self.failed = False  # the last one has errors; _fill names them
+        self.others = self.stolen = self.wall = 0.0
+
+    def part(self, workload: Workload, place: Place, cpus: Sequence[int], seconds: float) -> None:
+        """Some of the sample's time under load; nothing more once something went wrong."""
+        if self.sample.invalid is not None or self.failed:
+            return
+        first = not self.reports
+        warmup = max(workload.warmup, self.first_warmup) if first else PART_WARMUP
         busy, stolen = proc.machine_busy_seconds(), proc.machine_stolen_seconds()
-        before = proc.read_cpu(pids)
-        done = load.run(workload, server, place, load_cpus, seconds, warmup, pids)
-        if server.child.wait(0) is not None:
-            sample.invalid = f"the server ended: {server.child.complaint()}"
-            return sample
-        used = proc.cpu_between(before, proc.read_cpu(pids)) / 1e9
+        before = proc.read_cpu(self.pids)
+        done = load.run(workload, self.server, place, cpus, seconds, warmup, self.pids)
+        if self.server.child.wait(0) is not None:
+            self.sample.invalid = f"the server ended: {self.server.child.complaint()}"
+            return
+        used = proc.cpu_between(before, proc.read_cpu(self.pids)) / 1e9
         stolen = proc.machine_stolen_seconds() - stolen
         busy = proc.machine_busy_seconds() - busy - stolen
-        sample.peak_rss_kb = proc.peak_rss_kb(pids)
-        after = totals(server)
-    _fill(sample, done.report, variant.cores)
-    sample.others_share = round(max(busy - used - done.cpu_seconds, 0.0) / done.wall, 4)
-    sample.steal_share = round(stolen / done.wall, 4)
-    if counted is not None and after is not None:
-        _count(sample, {key: after[key] - counted[key] for key in after if key in counted})
-    return sample
+        self.others += max(busy - used - done.cpu_seconds, 0.0)
+        self.stolen += stolen
+        self.wall += done.wall
+        self.reports.append(done.report)
+        self.failed = load.errors(done.report) is not None
+
+    def finish(self) -> Sample:
+        """The sample that all parts make, while the server still runs."""
+        sample = self.sample
+        if sample.invalid is not None:
+            return sample
+        sample.peak_rss_kb = proc.peak_rss_kb(self.pids)
+        after = totals(self.server)
+        _fill(sample, load.merged(self.reports), self.variant.cores)
+        sample.others_share = round(self.others / self.wall, 4)
+        sample.steal_share = round(self.stolen / self.wall, 4)
+        if self.counted is not None and after is not None:
+            _count(sample, {key: after[key] - self.counted[key] for key in after
+                            if key in self.counted})  # fmt: skip
+        return sample
+
+
+def take_round(workload: Workload, asked: Sequence[tuple[Variant, Subject]], place: Place,
+               cpus: Cpus, number: int, seconds: float,
+               announce: Callable[[Variant], None]) -> list[Sample]:  # fmt: skip
+    """One sample of each variant, taken in parts that alternate.
+
+    Every round starts its servers afresh, so that no single memory layout decides. What disturbs a
+    shared machine comes and goes within seconds and costs up to a quarter: parts short enough fall
+    on all variants alike.
+    """
+    ports = [subject.port for _, subject in asked if subject.port]
+    if len(ports) != len(set(ports)):  # one of them at a time
+        return [sample for one in asked for sample in take_round(
+            workload, [one], place, cpus, number, seconds, announce)]  # fmt: skip
+    parts = max(min(workload.parts, int(seconds / PART_SECONDS + 0.5)), 1)
+    with contextlib.ExitStack() as stack:
+        runs = []
+        for order, (variant, subject) in enumerate(asked if number % 2 == 0 else asked[::-1]):
+            server = stack.enter_context(subject.started(place, variant, cpus(variant)[0]))
+            runs.append(Running(variant, subject, server, number, order))
+        for part in range(parts):
+            for run in runs if part % 2 == 0 else reversed(runs):
+                if part == 0:
+                    announce(run.variant)
+                run.part(workload, place, cpus(run.variant)[1], seconds / parts)
+        return [run.finish() for run in runs]
 
 
 def _fill(sample: Sample, report: dict[str, Any], cores: int) -> None:

@@ -162,7 +162,7 @@ class Session:
              seconds: float, factors: dict[str, object] | None = None,
              metrics: Sequence[str] = (),
              count_syscalls: bool = False) -> results.Cell:  # fmt: skip
-        """Checks the answers, takes interleaved rounds (A B, B A, ...) and saves the file.
+        """Checks the answers, takes interleaved rounds and saves the file.
 
         A cell that the file already has is returned as it is; one that was interrupted goes on
         with its first round that is not whole.
@@ -185,9 +185,8 @@ class Session:
         missing = self.progress.done + len(rounds) * len(variants) - self.progress.total
         self.progress.total += max(missing, 0)
         for number in rounds:
-            for order, variant in enumerate(variants if number % 2 == 0 else reversed(variants)):
-                self.progress.show(f"{id}, round {number + 1} of {pairs}: {variant.label}")
-                cell.samples.append(self._sample(workload, variant, number, order, seconds))
+            cell.samples += self._round(workload, variants, number, seconds,
+                                        f"{id}, round {number + 1} of {pairs}")  # fmt: skip
         if count_syscalls:
             for variant in variants:
                 self._count_syscalls(cell, workload, variant)
@@ -203,12 +202,21 @@ class Session:
         cell.complete = True
         self.save()
 
-    def _sample(self, workload: Workload, variant: Variant, number: int, order: int,
-                seconds: float) -> results.Sample:  # fmt: skip
-        server_cpus, load_cpus = self.cpus(variant)
-        take = idle.take if workload.name == "idle" else measure.take
-        return take(workload, self.subject(variant), variant, self.place, server_cpus, load_cpus,
-                    number, order, seconds)  # fmt: skip
+    def _round(self, workload: Workload, variants: Sequence[Variant], number: int, seconds: float,
+               title: str) -> list[results.Sample]:  # fmt: skip
+        def announce(variant: Variant) -> None:
+            self.progress.show(f"{title}: {variant.label}")
+
+        if workload.name != "idle":
+            asked = [(variant, self.subject(variant)) for variant in variants]
+            return measure.take_round(workload, asked, self.place, self.cpus, number, seconds,
+                                      announce)  # fmt: skip
+        found = []
+        for order, variant in enumerate(variants if number % 2 == 0 else reversed(variants)):
+            announce(variant)
+            found.append(idle.take(workload, self.subject(variant), variant, self.place,
+                                   *self.cpus(variant), number, order, seconds))  # fmt: skip
+        return found
 
     def cpus(self, variant: Variant) -> tuple[list[int], list[int]]:
         """The CPUs of a variant's server and of its load."""

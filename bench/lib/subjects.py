@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import itertools
 import os
 import re
 import shlex
@@ -10,7 +12,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Sequence
+from typing import Callable, Iterator, Sequence
 from urllib.parse import urlsplit
 
 from .proc import Child, ProcessError, free_port
@@ -22,6 +24,7 @@ FLOOR_WORKLOADS = frozenset({"plaintext", "pipelined", "short-lived", "idle", "l
 WARMUP = {"java": 3.0, "node": 1.0}
 GROUPS = {"floor": tuple(FLOORS)}  # what one word of the user stands for
 ADMIN_LINE = re.compile(r"admin http://([0-9.]+):(\d+)")
+_LOGS = itertools.count()  # several servers of one subject may run at once
 COMMAND = re.compile(r"(?P<name>[A-Za-z][\w.-]*)(:(?P<port>\d+))?=(?P<words>.+)", re.DOTALL)
 
 
@@ -85,6 +88,13 @@ class Subject:
         """Whether it serves the workload of that name."""
         return self.workloads is None or workload in self.workloads
 
+    @contextlib.contextmanager
+    def started(self, place: Place, variant: Variant, cpus: Sequence[int]) -> Iterator[Server]:
+        """It runs within the context."""
+        server = self.start(place, variant, cpus)
+        with server.child:
+            yield server
+
     def start(self, place: Place, variant: Variant, cpus: Sequence[int]) -> Server:
         """Starts it and waits until it accepts."""
         port = 0 if self.says_when_ready else self.port or free_port()
@@ -92,7 +102,7 @@ class Subject:
         if self.takes_args:
             command += [*place.server_args, *variant.args]
         place.started[variant.name] = command
-        child = Child(command, cpus, place.scratch / f"{self.name}.log")
+        child = Child(command, cpus, place.scratch / f"{self.name}-{next(_LOGS)}.log")
         try:
             if not self.says_when_ready:
                 child.accepts(port)

@@ -41,6 +41,7 @@ class Workload:
     quick_pairs: int = 4
     seconds: float = 1.0
     quick_seconds: float = 0.6
+    parts: int = 16  # that a sample is taken in at most, alternating with those of others
     warmup: float = 0.2  # seconds
     ramp: float = 0.0  # seconds over which connections are opened
     main: bool = False  # part of --quick where no --workloads are given
@@ -73,7 +74,7 @@ def _static(size: str) -> Workload:
                         main=size == "4k")  # fmt: skip
     # Bodies this long are compared once, before timing: comparing each would slow the load down.
     connections = 4 if size == "64m" else 32
-    return Workload(name, title, (f"/static/{size}.txt",), connections=connections,
+    return Workload(name, title, (f"/static/{size}.txt",), connections=connections, parts=1,
                     seconds=3.0 if size == "64m" else 2.0, quick_seconds=1.0,
                     warmup=0.3)  # fmt: skip
 
@@ -94,13 +95,13 @@ WORKLOADS: dict[str, Workload] = {
                  whole_heads=_TWINS),
         *(_static(size) for size in STATIC_BYTES),
         Workload("upload", "POST a body of 20 MiB", ("/upload",), method="POST",
-                 body_bytes=UPLOAD_BYTES, expect=str(UPLOAD_BYTES), connections=8, seconds=2.0,
+                 body_bytes=UPLOAD_BYTES, expect=str(UPLOAD_BYTES), connections=8, parts=1, seconds=2.0,
                  quick_seconds=1.0, warmup=0.3),
         Workload("delay", "GET /delay of 10 to 30 ms, thousands of connections",
-                 ("/delay/{rand:10:30}",), connections=MANY_CONNECTIONS, warmup=0.5, ramp=0.3,
+                 ("/delay/{rand:10:30}",), connections=MANY_CONNECTIONS, parts=1, warmup=0.5, ramp=0.3,
                  seconds=1.5, quick_seconds=1.0, quick_pairs=3, main=True),
         Workload("idle", "connections that have asked once and are held", ("/plaintext",),
-                 expect="Hello, World!", connections=IDLE_CONNECTIONS, pairs=5, quick_pairs=2),
+                 expect="Hello, World!", connections=IDLE_CONNECTIONS, parts=1, pairs=5, quick_pairs=2),
         Workload("latency", "GET /plaintext, open loop", ("/plaintext",),
                  expect="Hello, World!", quick_pairs=3, main=True, whole_heads=_TWINS),
     )

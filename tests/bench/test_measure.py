@@ -99,6 +99,33 @@ class Reports(unittest.TestCase):
         self.assertIn("no request", load.errors({"errors": {"reset": 0}, "requests": 0}))
         self.assertIsNone(load.errors({"errors": {"reset": 0}, "requests": 1}))
 
+    def test_several_runs_as_one(self):
+        def report(values, seconds, **more):
+            latency = {"count": len(values), "mean": sum(values) / len(values), "min": min(values),
+                       "max": max(values), "histogram": [[one, 1] for one in sorted(values)]}  # fmt: skip
+            return {"seconds": seconds, "requests": len(values), "requests_total": 9, "bytes_in": 1,
+                    "bytes_out": 1, "connects": 2, "unsent": 0, "status": {"200": len(values)},
+                    "errors": {"reset": 0}, "io": {"enters": 3}, "saturated": False, "advice": None,
+                    "latency_ns": {"corrected": latency, "raw": latency},
+                    "cpu": {"user_ns": 5, "share": 0.5}, "watch": {"cpu_ns": 7, "slices": [[1, 2, 3]]},
+                    **more}  # fmt: skip
+
+        one, other = report(range(1, 51), 1.0), report(range(51, 101), 3.0, advice="more")
+        self.assertIs(load.merged([one]), one)
+        both = load.merged([one, other])
+        latency = both["latency_ns"]["corrected"]
+        self.assertEqual([latency[key] for key in ("count", "mean", "min", "max", "p50", "p99")],
+                         [100, 50.5, 1, 100, 50, 99])  # fmt: skip
+        self.assertEqual((both["requests"], both["seconds"], both["per_second"]), (100, 4.0, 25.0))
+        self.assertEqual(both["status"], {"200": 100})
+        self.assertEqual(both["watch"], {"cpu_ns": 14, "slices": [[1, 2, 3]] * 2})
+        self.assertEqual(both["advice"], "more")
+
+    def test_quantiles_are_values_that_were_recorded(self):
+        self.assertEqual(load.quantile([[10, 1], [20, 99]], 0.01), 10)
+        self.assertEqual(load.quantile([[10, 1], [20, 99]], 0.02), 20)
+        self.assertEqual(load.quantile([], 0.5), 0)
+
     def test_coarse_bins_are_narrow_and_lose_nothing(self):
         fine = [[upper, 1] for upper in range(1, 100_000, 37)]
         coarse = load.coarse(fine)
