@@ -158,10 +158,12 @@ def _sums(parts: Sequence[dict[str, int]]) -> dict[str, int]:
 
 
 def merged(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """One report of several runs of the same question, as if they had been one."""
+    """One report of several runs of the same question, as if they had been one, with its parts."""
+    parts = [[report["requests"], (report.get("watch") or {}).get("cpu_ns", 0),
+              round(report["seconds"] * 1e9)] for report in reports]  # fmt: skip
+    result = {**reports[0], "parts": parts}
     if len(reports) == 1:
-        return reports[0]
-    result = dict(reports[0])
+        return result
     for key in ("seconds", "requests", "requests_total", "bytes_in", "bytes_out", "connects",
                 "unsent"):  # fmt: skip
         result[key] = sum(report[key] for report in reports)
@@ -176,8 +178,7 @@ def merged(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
                               / max(result["seconds"], 1e-9))  # fmt: skip
     watched = [report["watch"] for report in reports if report.get("watch")]
     if watched:
-        result["watch"] = {"cpu_ns": sum(one["cpu_ns"] for one in watched),
-                           "slices": [piece for one in watched for piece in one["slices"]]}  # fmt: skip
+        result["watch"] = {"cpu_ns": sum(one["cpu_ns"] for one in watched)}
     full = [report for report in reports if report["saturated"]]
     result["saturated"] = len(full) * 2 > len(reports)
     result["advice"] = next((report["advice"] for report in full or reports if report["advice"]), None)

@@ -211,7 +211,7 @@ def _fill(sample: Sample, report: dict[str, Any], cores: int) -> None:
     sample.errors = report["errors"]
     sample.connects = report["connects"]
     sample.unsent = report["unsent"]
-    sample.slices = watch.get("slices", [])
+    sample.parts = report["parts"]
     sample.advice = report["advice"]
     if sample.invalid is None and sample.cpu_ns == 0:
         sample.invalid = "the server's CPU time could not be read"

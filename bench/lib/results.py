@@ -9,13 +9,14 @@ import statistics
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Sequence
 
 from . import stats
 
 FORMAT = 2
 KINDS = ("compare", "sweep", "ablate", "tune", "scale")
 FEW_PAIRS = 6  # with fewer, the bootstrap interval of a median is the range of the ratios
+PART_METRICS = ("cpu_ns_per_request", "per_second")  # those that parts have
 UNSTEADY = 0.5  # half width of an interval around 1 that bounds nothing worth saying
 
 
@@ -53,7 +54,7 @@ class Sample:
     peak_rss_kb: int | None = None
     connects: int = 0
     unsent: int = 0  # open loop: requests whose time came and that were not sent
-    slices: list[list[int]] = field(default_factory=list)  # [requests, cpu ns, wall ns] of 100 ms
+    parts: list[list[int]] = field(default_factory=list)  # [requests, cpu ns, wall ns] of each
     memory: dict[str, float] | None = None  # of each idle connection; idle only
     advice: str | None = None  # what the load generator says about itself
 
@@ -160,14 +161,38 @@ def by_round(cell: Cell, variant: str, metric: str) -> dict[int, float]:
     return {number: one for number, one in found.items() if one is not None}
 
 
+def _of_part(part: Sequence[int], metric: str) -> float:
+    requests, cpu_ns, wall_ns = part
+    return cpu_ns / requests if metric == "cpu_ns_per_request" else requests / wall_ns
+
+
+def round_ratios(cell: Cell, numerator: str, denominator: str, metric: str) -> list[list[float]]:
+    """The ratios of each round that has both: one for each pair of parts that stood side by side, or
+    one of the whole samples where they have none."""
+    sides = [{sample.round: sample for sample in cell.valid(name)}
+             for name in (numerator, denominator)]  # fmt: skip
+    rounds = []
+    for number in sorted(sides[0].keys() & sides[1].keys()):
+        one, other = (side[number] for side in sides)
+        if metric in PART_METRICS and len(one.parts) == len(other.parts) > 1:
+            whole = [pair for pair in zip(one.parts, other.parts)
+                     if all(part[0] > 0 and part[1] > 0 for part in pair)]  # fmt: skip
+            ratios = [_of_part(a, metric) / _of_part(b, metric) for a, b in whole]
+        else:
+            values = [value(sample, metric) for sample in (one, other)]
+            ratios = [values[0] / values[1]] if values[0] is not None and values[1] else []
+        if ratios:
+            rounds.append(ratios)
+    return rounds
+
+
 def ratio(cell: Cell, numerator: str, denominator: str,
           metric: str = "cpu_ns_per_request") -> Ratio | None:  # fmt: skip
     """One variant over another, paired by round; None when no round has both."""
-    ratios = stats.paired_ratios(by_round(cell, numerator, metric),
-                                 by_round(cell, denominator, metric))  # fmt: skip
-    if not ratios:
+    rounds = round_ratios(cell, numerator, denominator, metric)
+    if not rounds:
         return None
-    interval = stats.bootstrap_median(ratios)
+    interval = stats.bootstrap_rounds(rounds)
     result = Ratio(metric, numerator, denominator, interval.median, interval.low, interval.high,
                    interval.count)  # fmt: skip
     result.verdict = verdict(result, cell.label(numerator), cell.label(denominator))

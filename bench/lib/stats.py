@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 import statistics
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import Mapping, Sequence
 
 RESAMPLES = 10_000
+ROUND_RESAMPLES = 2_000
 SEED = 1  # the same samples give the same interval
 
 
@@ -37,6 +39,22 @@ def bootstrap_median(values: Sequence[float]) -> Interval:
     found = resampled_medians(values)
     low, high = (_quantile(found, share) for share in (0.025, 0.975))
     return Interval(statistics.median(values), low, high, len(values))
+
+
+def bootstrap_rounds(rounds: Sequence[Sequence[float]]) -> Interval:
+    """The median of all values, resampled by rounds: values of one round are not independent."""
+    if not rounds:
+        raise ValueError("no values")
+    if all(len(values) == 1 for values in rounds):
+        return bootstrap_median([values[0] for values in rounds])
+    source = random.Random(SEED)
+    medians = sorted(
+        statistics.median(itertools.chain.from_iterable(source.choices(rounds, k=len(rounds))))
+        for _ in range(ROUND_RESAMPLES)
+    )
+    low, high = (medians[round(share * (ROUND_RESAMPLES - 1))] for share in (0.025, 0.975))
+    middle = statistics.median(itertools.chain.from_iterable(rounds))
+    return Interval(middle, low, high, len(rounds))
 
 
 def bootstrap_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Interval:

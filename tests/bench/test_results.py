@@ -16,7 +16,7 @@ SCHEMA = json.loads((context.TOP / "bench/results.schema.json").read_text())
 def sample(variant, number, cost, **more):
     fields = dict(seconds=1.0, requests=1000, per_second=1e9 / cost, cpu_ns=cost * 1000,
                   cpu_ns_per_request=float(cost), latency_us={"p50": 90.0, "p99.9": cost / 10},
-                  histogram=[[1000, 3]], errors={"connect": 0}, slices=[[10, 20, 30]])  # fmt: skip
+                  histogram=[[1000, 3]], errors={"connect": 0}, parts=[[10, 20, 30]])  # fmt: skip
     return Sample(variant, number, 0, 1.0, **{**fields, **more})
 
 
@@ -130,6 +130,26 @@ class Ratios(unittest.TestCase):
         self.assertEqual(one.median("a", "latency_us.p50"), 90)
         self.assertIsNone(results.ratio(one, "a", "b", "memory.user_bytes"))
         self.assertIsNone(one.median("a", "overflows"))
+
+
+class RoundRatios(unittest.TestCase):
+    def cell(self, one, other):
+        return Cell("x", {"name": "plaintext"}, {}, [{"name": "A", "label": "A"}, {"name": "B", "label": "B"}],
+                    1, samples=[sample("A", 0, 100.0, parts=one), sample("B", 0, 50.0, parts=other)])  # fmt: skip
+
+    def test_of_parts_that_stood_side_by_side(self):
+        cell = self.cell([[10, 100, 5], [10, 200, 5]], [[10, 50, 5], [20, 100, 5]])
+        ratios = results.round_ratios(cell, "A", "B", "cpu_ns_per_request")
+        self.assertEqual(ratios, [[2.0, 4.0]])
+        self.assertEqual(results.round_ratios(cell, "A", "B", "per_second"), [[1.0, 0.5]])
+
+    def test_of_whole_samples_where_parts_do_not_match(self):
+        cell = self.cell([[10, 100, 5]], [[10, 50, 5], [20, 100, 5]])
+        self.assertEqual(results.round_ratios(cell, "A", "B", "cpu_ns_per_request"), [[2.0]])
+
+    def test_a_part_without_requests_has_no_ratio(self):
+        cell = self.cell([[10, 100, 5], [0, 0, 5]], [[10, 50, 5], [20, 100, 5]])
+        self.assertEqual(results.round_ratios(cell, "A", "B", "cpu_ns_per_request"), [[2.0]])
 
 
 class Verdict(unittest.TestCase):

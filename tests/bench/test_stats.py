@@ -85,6 +85,36 @@ class BootstrapRatio(unittest.TestCase):
             stats.bootstrap_ratio([], [1.0])
 
 
+class BootstrapRounds(unittest.TestCase):
+    def test_one_value_each_is_the_plain_bootstrap(self):
+        values = [0.9, 1.1, 1.0, 1.2, 0.8]
+        self.assertEqual(stats.bootstrap_rounds([[one] for one in values]),
+                         stats.bootstrap_median(values))  # fmt: skip
+
+    def test_values_of_a_round_stay_together(self):
+        interval = stats.bootstrap_rounds([[1.0, 1.0, 1.0]] * 3 + [[2.0, 2.0, 2.0]] * 3)
+        self.assertEqual((interval.low, interval.high, interval.count), (1.0, 2.0, 6))
+
+    def test_equal_values_give_a_point(self):
+        interval = stats.bootstrap_rounds([[0.97] * 5] * 8)
+        self.assertEqual((interval.median, interval.low, interval.high), (0.97,) * 3)
+
+    def test_nothing_is_refused(self):
+        with self.assertRaises(ValueError):
+            stats.bootstrap_rounds([])
+
+    def test_covers_the_true_median_about_as_often_as_it_says(self):
+        source, hits = random.Random(7), 0
+        for _ in range(100):
+            rounds = []
+            for _ in range(10):
+                shift = source.gauss(0, 0.01)
+                rounds.append([1 + shift + source.gauss(0, 0.02) for _ in range(5)])
+            interval = stats.bootstrap_rounds(rounds)
+            hits += interval.low <= 1 <= interval.high
+        self.assertGreaterEqual(hits, 85)
+
+
 class PairedRatios(unittest.TestCase):
     def test_pairs_by_round_and_skips_what_has_no_partner(self):
         ratios = stats.paired_ratios({0: 2.0, 1: 3.0, 3: 9.0}, {1: 1.5, 0: 4.0, 2: 7.0})
