@@ -171,7 +171,7 @@ def describe(cell: Cell) -> str:
         sentences = ["  One round says nothing about a difference."]
     elif pairs < results.FEW_PAIRS:
         sentences = [sentence.replace(results.few(pairs), "") for sentence in sentences]
-        sentences.append(f"  With {pairs} pairs an interval is only the range of their ratios.")
+        sentences.append(f"  With {pairs} pairs an interval is a rough one, and often too narrow.")
     return "\n".join(lines + ([""] + sentences if sentences else []))
 
 

@@ -127,7 +127,7 @@ def saturated(cell: results.Cell, name: str) -> str | None:
 
 def few(pairs: int) -> str:
     """What to add to a sentence whose interval has too few pairs behind it."""
-    return f"; with {pairs} pairs that is only their range" if pairs < results.FEW_PAIRS else ""
+    return f"; with {pairs} pairs that interval is a rough one" if pairs < results.FEW_PAIRS else ""
 
 
 def kind(ratio: Figure | None) -> str:

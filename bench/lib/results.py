@@ -245,7 +245,7 @@ def verdict(found: Ratio, numerator: str | None = None, denominator: str | None 
 
 def few(pairs: int) -> str:
     """What to add to a sentence whose interval has too few pairs behind it."""
-    return f"; with {pairs} pairs that is only their range"
+    return f"; with {pairs} pairs that interval is a rough one"
 
 
 def to_json(run: Run) -> dict[str, Any]:

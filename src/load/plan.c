@@ -7,7 +7,6 @@
 #include <netdb.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 enum { FILE_MAX = 1 << 30, PORT_TEXT = 6 };
 
@@ -142,26 +141,32 @@ static int take_rate(const char *text, double *out)
 {
     char *end;
     *out = strtod(text, &end);
-    if (end == text || *end || !(*out >= 0.001 && *out <= 1e9))
-        return fail("--rate takes requests a second, from 0.001 to 1000000000, not \"%.60s\"", text);
+    if (end == text || *end || !(*out >= 0.001 && *out <= 1e8))
+        return fail("--rate takes requests a second, from 0.001 to 100000000, not \"%.60s\"", text);
     return 0;
 }
 
+/* To its end, whatever it is: a pipe has no size to ask for. */
 static int take_file(const char *name, const char *path, slice *out)
 {
-    struct stat st;
     FILE *f = fopen(path, "re");
-    if (!f || fstat(fileno(f), &st) < 0 || S_ISDIR(st.st_mode)) {
-        int err = f && S_ISDIR(st.st_mode) ? EISDIR : errno;
-        if (f) fclose(f);
+    if (!f) return fail("--%s: cannot read %s: %s", name, path, strerror(errno));
+    size_t len = 0, cap = 4096, got = 1;
+    char *bytes = NULL;
+    while (got > 0 && len < FILE_MAX) {
+        char *more = realloc(bytes, cap *= 2);
+        if (!more) break;
+        bytes = more;
+        while (len < cap && (got = fread(bytes + len, 1, cap - len, f)) > 0) len += got;
+    }
+    bool whole = bytes && feof(f) && !ferror(f);
+    int err = ferror(f) ? errno : EFBIG;
+    fclose(f);
+    if (!whole) {
+        free(bytes);
         return fail("--%s: cannot read %s: %s", name, path, strerror(err));
     }
-    size_t size = (size_t)st.st_size;
-    char *bytes = size <= FILE_MAX ? malloc(size + 1) : NULL;
-    size_t got = bytes ? fread(bytes, 1, size, f) : 0;
-    fclose(f);
-    if (!bytes || got != size) return fail("--%s: cannot read all of %s", name, path);
-    *out = slice_of(bytes, size);
+    *out = slice_of(bytes, len);
     return 0;
 }
 

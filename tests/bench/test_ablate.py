@@ -173,7 +173,7 @@ class Findings(unittest.TestCase):
 
     def test_few_pairs_are_said_and_chance_is_larger(self):
         session = ablated("--pairs", "3")
-        self.assertIn("with 3 pairs that is only their range", session.run.conclusions[0])
+        self.assertIn("with 3 pairs that interval is a rough one", session.run.conclusions[0])
         self.assertIn("about 4 may look real", session.run.conclusions[-1])
 
     def test_resumes_to_the_same_findings(self):

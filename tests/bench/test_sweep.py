@@ -121,7 +121,7 @@ class Findings(unittest.TestCase):
 
     def test_few_pairs_are_said(self):
         session = swept("--pairs", "4")
-        self.assertIn("with 4 pairs that is only their range", session.run.conclusions[0])
+        self.assertIn("with 4 pairs that interval is a rough one", session.run.conclusions[0])
 
     def test_a_depth_without_a_valid_sample(self):
         plain = planted()

@@ -230,6 +230,21 @@ class Traffic(rig.Case):
                              url + "/echo")  # fmt: skip
         self.errors(done)
 
+    def test_a_body_from_a_pipe(self):
+        path = self.scratch / "pipe"
+        os.mkfifo(path)
+
+        def write():
+            with open(path, "wb") as pipe:
+                pipe.write(b"p" * 100_000)
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        server = self.each(reply())
+        self.errors(self.run_load("--requests", 1, "--connections", 1, "--body-file", path, server.url))
+        thread.join()
+        self.assertEqual(server.requests[0][2], b"p" * 100_000)
+
     def test_the_same_server_on_ipv6(self):
         _, url, _ = self.lab("--listen", "[::1]:0") if os.path.exists("/proc/net/if_inet6") else self.skipTest("no IPv6")
         log = (self.scratch / "lab.log").read_text()
