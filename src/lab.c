@@ -65,7 +65,7 @@ static int64_t now_ns(void)
 }
 
 /* What a measurement finds of a cost that is known tells how far it can be trusted. */
-static bool burn(torc_req *rq)
+__attribute__((noinline, cold)) static bool burn(torc_req *rq)
 {
     int64_t ns, start = now_ns();
     torc_slice text = {burn_option, strlen(burn_option)};

@@ -284,8 +284,10 @@ def load(path: Path) -> Run:
         return from_json(json.loads(path.read_text()))
     except ResultsError as error:
         raise ResultsError(f"{path}: {error}") from error
-    except (OSError, ValueError) as error:
-        raise ResultsError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    except OSError as error:
+        raise ResultsError(f"{path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ResultsError(f"{path}: not a result file") from error
 
 
 def save(run: Run, path: Path) -> None:

@@ -34,6 +34,11 @@ class Session:
         self.resumed: results.Run | None = getattr(options, "resumed", None)
         self.path: Path = getattr(options, "resume", None) or options.json or (
             TOP / "bench/results" / time.strftime(f"{kind}-%Y%m%d-%H%M%S.json"))  # fmt: skip
+        if self.path.exists() and self.resumed is None:
+            try:
+                results.load(self.path)
+            except results.ResultsError as error:
+                raise SubjectError(f"--json: {error}, and is not written over") from error
         self.subjects = {**known(), **{one.name: one for one in options.commands}}
         self.affinity = sorted(os.sched_getaffinity(0))
         self.server_cpus, self.load_cpus, shared = env.divide_cpus(self.affinity, options.cores)

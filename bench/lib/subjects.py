@@ -121,7 +121,8 @@ def binary(build: Path, name: str) -> str:
     for path in sorted(build.rglob(name)):
         if path.is_file() and os.access(path, os.X_OK):
             return str(path)
-    raise ProcessError(f"no {name} in {build}: build it with meson compile -C {build}")
+    more = " (meson configure -Dbench=true)" if name.startswith("floor-") else ""
+    raise ProcessError(f"no {name} in {build}: build it with meson compile -C {build}{more}")
 
 
 def installed(name: str) -> str | None:

@@ -222,6 +222,9 @@ def verdict_text(what: str, verdict: str, ratio: Mapping[str, Any] | None) -> st
     if verdict == "costs":
         return (f"Nothing is gained by tuning: the best candidate, {what}, costs {middle:.1f} % "
                 f"more CPU per request than the default ({experiment.span(low, high)}).")
+    if low > 0 or high < 0:
+        return (f"Not confirmed: {ratio['pairs']} pairs are too few to tell whether {what} gains; "
+                f"give --confirm-pairs {FEW_PAIRS} or more.")  # fmt: skip
     return (f"Nothing is gained by tuning: the best candidate, {what}, and the default show no "
             f"difference within ±{max(-low, high):.1f} %{experiment.few(ratio['pairs'])}.")
 

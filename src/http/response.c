@@ -57,7 +57,9 @@ int torc_set_header(torc_req *rq, torc_slice name, torc_slice value)
 
 /* ---- starting ---- */
 
-static int begin(struct torc_req *rq, int status, const char *type_text, int64_t length)
+/* Inlined, or each response would pay for the registers that the error paths save. */
+__attribute__((always_inline)) static inline int begin(struct torc_req *rq, int status,
+                                                      const char *type_text, int64_t length)
 {
     struct response *r = &rq->response;
     slice type = type_text ? slice_str(type_text) : (slice){NULL, 0};

@@ -99,10 +99,11 @@ char *io_peer(struct io *io, const struct io_sock *s)
 
 static void run_done(struct io *io)
 {
-    struct fifo done = io->done;
+    struct fifo_node *n = io->done.head;
     io->done = (struct fifo){0};
-    for (struct fifo_node *n; (n = fifo_pop(&done));) {
+    while (n) {
         struct io_op *op = container_of(n, struct io_op, done);
+        n = n->next; /* the completion may queue the operation anew */
         counter_add(&io->stats.cqes, 1);
         io_complete(io, op, op->res, false);
     }
@@ -112,11 +113,12 @@ static void run_done(struct io *io)
  * in the cache; that of the next is fetched meanwhile. */
 static void run_tasks(struct io *io)
 {
-    struct fifo tasks = io->tasks;
+    struct fifo_node *n = io->tasks.head;
     io->tasks = (struct fifo){0};
-    for (struct fifo_node *n; (n = fifo_pop(&tasks));) {
+    while (n) {
         struct io_task *t = container_of(n, struct io_task, link);
-        __builtin_prefetch(tasks.head);
+        n = n->next;
+        __builtin_prefetch(n);
         t->queued = false;
         t->fn(t);
         if (io->done.head) run_done(io);

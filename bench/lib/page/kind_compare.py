@@ -64,7 +64,7 @@ def headlines(run: results.Run) -> list[str]:
     found: dict[tuple[str, str], list[tuple[results.Cell, results.Ratio]]] = {}
     for cell in measured(run):
         for one in spoken(cell):
-            if one.metric == COST:
+            if one.metric == COST and one.pairs > 1:  # one round says nothing
                 found.setdefault((one.numerator, one.denominator), []).append((cell, one))
     return [_headline(mine) for mine in found.values() if len(mine) > 1]
 
