@@ -86,8 +86,10 @@ static void print_latency(const char *name, const struct histogram *h)
 static void print_errors(const struct run *r)
 {
     char text[SOCK_ADDR_TEXT];
-    if (r->interrupted && r->wall_ns) puts("INTERRUPTED: what follows is what there was until then.");
-    if (!errors(r) && r->counts.replies == 0) puts("ERRORS: no request was answered");
+    if (r->interrupted && r->counts.connects)
+        puts("INTERRUPTED: what follows is what there was until then.");
+    else if (!errors(r) && r->counts.replies == 0)
+        puts("ERRORS: no request was answered");
     if (!errors(r)) return;
     printf("ERRORS:");
     for (int e = 0; e < LOAD_ERRORS; e++)

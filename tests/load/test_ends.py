@@ -122,6 +122,7 @@ class Ends(rig.Case):
         self.assertTrue(done.json["interrupted"])
         self.assertIn("requests ", done.out)
         self.assertNotIn("ERRORS", done.out)
+        self.assertIn("INTERRUPTED", done.out)
         self.assertFalse(os.path.exists(f"/proc/{process.pid}"))
         self.agrees(done.json)
         return done

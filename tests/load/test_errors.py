@@ -70,6 +70,15 @@ class Errors(rig.Case):
         self.assertEqual(done.json["requests"], 0)
         self.assertGreaterEqual(done.json["seconds"], 0.4)
 
+    def test_no_answer_before_the_end(self):
+        def serve(peer):
+            while peer.request():
+                pass
+
+        done = self.run_load("--connections", 2, "--duration", "100ms", self.server(serve).url)
+        self.assertEqual(done.status, 1)
+        self.assertTrue(done.out.startswith("ERRORS: no request was answered\n"), done.out)
+
     def test_half_an_answer(self):
         server = self.each(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi")
         self.counted(server, "--timeout", "100ms", timeout=N)
