@@ -114,6 +114,7 @@ static void measure(struct run *r, int signals)
     struct slice_of_run last = {SUM(replies), watch_read(&r->watch), start}, first = last, now = last;
     uint64_t in = SUM(bytes_in), out = SUM(bytes_out);
     watch_self(&user, &system);
+    order(r, PHASE_MEASURE); /* only now, or what comes at once would be missed */
     while (now.wall_ns < end && !measured_all(r) && !r->interrupted) {
         doze(r, signals, next < end ? next : end);
         now = (struct slice_of_run){SUM(replies), watch_read(&r->watch), clock_ns()};
@@ -159,10 +160,7 @@ static void run_phases(struct run *r, int signals)
         order(r, PHASE_WARM);
         doze(r, signals, clock_ns() + r->plan->warmup);
     }
-    if (!r->interrupted) {
-        order(r, PHASE_MEASURE);
-        measure(r, signals);
-    }
+    if (!r->interrupted) measure(r, signals);
     drain(r, signals);
 }
 
