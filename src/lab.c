@@ -199,6 +199,20 @@ static void file(torc_req *rq, void *arg)
     torc_replyf(rq, 200, "%" PRId64, total);
 }
 
+/* A directory without its slash; what is relative to it would be looked for beside it. */
+static void static_slash(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_slice query = torc_query(rq);
+    size_t size = sizeof "/static/?" + query.len;
+    char *location = torc_alloc(rq, size);
+    if (!location) return;
+    int n = snprintf(location, size, "/static/%s%.*s", query.ptr ? "?" : "", (int)query.len,
+                     query.ptr ? query.ptr : "");
+    if (torc_set_header(rq, TORC_S("Location"), (torc_slice){location, (size_t)n}) == 0)
+        torc_reply_error(rq, 301);
+}
+
 static const char about[] =
     "The torc server with the routes that benchmarks ask for:\n"
     "  GET /plaintext            Hello, World!\n"
@@ -221,7 +235,7 @@ int main(int argc, char **argv)
         {"GET", "/pipeline", pipeline},     {"GET", "/baseline11", baseline11},
         {"POST", "/baseline11", baseline11}, {"GET", "/delay/:ms", delay},
         {"POST", "/upload", upload},        {"POST", "/echo", echo},
-        {"GET", "/file", file},
+        {"GET", "/file", file},             {"GET", "/static", static_slash},
     };
     torc_server *s = torc_server_new("torc-lab " TORC_VERSION);
     int err = s ? torc_server_about(s, about) : -1;

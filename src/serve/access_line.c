@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 enum {
-    ESCAPE_MAX = 6,  /* bytes that one becomes at most: \u00XX */
+    ESCAPE_MAX = 6,  /* bytes that one becomes at most: \u00XX, \uf0XX */
     FIXED_MAX = 512, /* of a line, without what the client sent */
 };
 
@@ -40,19 +40,56 @@ static bool is_plain(char c)
     return c >= ' ' && c <= '~' && c != '"' && c != '\\';
 }
 
-static void put_escaped(struct line *l, slice s, const char *prefix)
+/* Bytes of the character beyond ASCII that `s` begins with, where it may stand as it is; else 0.
+ * Well-formed as in RFC 3629, 3 and 4; without the control characters U+0080 to U+009F, which a
+ * terminal may obey, and without those that stand for single bytes. */
+static size_t character(slice s)
+{
+    static const uint32_t least[] = {[2] = 0xa0, [3] = 0x800, [4] = 0x10000};
+    unsigned char c = (unsigned char)s.ptr[0];
+    size_t n = c < 0xc0 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf8 ? 4 : 0;
+    if (n == 0 || n > s.len) return 0;
+    uint32_t code = c & 0x7fu >> n;
+    for (size_t i = 1; i < n; i++) {
+        if ((s.ptr[i] & 0xc0) != 0x80) return 0;
+        code = code << 6 | (s.ptr[i] & 0x3f);
+    }
+    bool surrogate = code >= 0xd800 && code <= 0xdfff, byte = code >= 0xf080 && code <= 0xf0ff;
+    return code >= least[n] && code <= 0x10ffff && !surrogate && !byte ? n : 0;
+}
+
+/* How many bytes stand as they are, from the begin of `s`. */
+static size_t plain_run(slice s, enum log_format format)
+{
+    size_t n = 0, more = 1;
+    for (; n < s.len && more; n += more) {
+        more = is_plain(s.ptr[n]);
+        if (!more && format == LOG_JSON) more = character(slice_skip(s, n));
+    }
+    return n;
+}
+
+static void put_escape(struct line *l, unsigned char c, enum log_format format)
 {
     static const char hex[] = "0123456789abcdef";
-    for (size_t i = 0; i < s.len;) {
-        size_t run = i;
-        while (run < s.len && is_plain(s.ptr[run])) run++;
-        put(l, s.ptr + i, run - i);
-        if (run < s.len) {
-            unsigned char c = (unsigned char)s.ptr[run++];
-            put(l, prefix, strlen(prefix));
-            put(l, (char[2]){hex[c >> 4], hex[c & 15]}, 2);
-        }
-        i = run;
+    if (format == LOG_JSON && (c == '"' || c == '\\')) {
+        put(l, (char[2]){'\\', (char)c}, 2);
+        return;
+    }
+    const char *prefix = format == LOG_COMBINED ? "\\x" : c < 0x80 ? "\\u00" : "\\uf0";
+    put(l, prefix, strlen(prefix));
+    put(l, (char[2]){hex[c >> 4], hex[c & 15]}, 2);
+}
+
+static void put_text(struct line *l, slice s, enum log_format format)
+{
+    while (s.len) {
+        size_t n = plain_run(s, format);
+        put(l, s.ptr, n);
+        s = slice_skip(s, n);
+        if (s.len == 0) break;
+        put_escape(l, (unsigned char)s.ptr[0], format);
+        s = slice_skip(s, 1);
     }
 }
 
@@ -60,7 +97,7 @@ static void put_escaped(struct line *l, slice s, const char *prefix)
 static void put_combined(struct line *l, slice s)
 {
     if (s.ptr)
-        put_escaped(l, s, "\\x");
+        put_text(l, s, LOG_COMBINED);
     else
         PUT(l, "-");
 }
@@ -73,17 +110,7 @@ static void put_json(struct line *l, const char *name, slice s)
         return;
     }
     PUT(l, "\"");
-    for (const char *end = s.ptr + s.len; s.ptr < end;) {
-        slice rest = slice_of(s.ptr, (size_t)(end - s.ptr));
-        size_t n = 0;
-        while (n < rest.len && rest.ptr[n] != '"' && rest.ptr[n] != '\\') n++;
-        put_escaped(l, slice_of(rest.ptr, n), "\\u00");
-        if (n < rest.len) {
-            put(l, (char[2]){'\\', rest.ptr[n]}, 2);
-            n++;
-        }
-        s.ptr += n;
-    }
+    put_text(l, s, LOG_JSON);
     PUT(l, "\"");
 }
 

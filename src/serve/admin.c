@@ -81,16 +81,15 @@ static const struct metric metrics[] = {
     {"sq_full", "submissions made early because the queue was full", COUNTER, AT(io.stats.sq_full)},
 };
 
-static uint64_t value_of(const struct worker *w, const struct metric *m)
+static uint64_t value_of(const struct worker *w, size_t offset)
 {
-    return counter_get((const uint64_t *)((const char *)w + m->offset));
+    return counter_get((const uint64_t *)((const char *)w + offset));
 }
 
 static uint64_t total(const struct torc_server *s, size_t offset)
 {
     uint64_t sum = 0;
-    for (uint32_t i = 0; i < s->n_cores; i++)
-        sum += counter_get((const uint64_t *)((const char *)&s->workers[i] + offset));
+    for (uint32_t i = 0; i < s->n_cores; i++) sum += value_of(&s->workers[i], offset);
     return sum;
 }
 
@@ -146,7 +145,7 @@ static void prometheus(torc_req *rq, void *arg)
         add(&t, "# HELP torc_%s%s %s, by core.\n# TYPE torc_%s%s %s\n", m->name, suffix(m), m->help,
             m->name, suffix(m), m->kind == GAUGE ? "gauge" : "counter");
         for (uint32_t c = 0; c < s->n_cores; c++) {
-            uint64_t v = value_of(&s->workers[c], m);
+            uint64_t v = value_of(&s->workers[c], m->offset);
             if (m->kind == SECONDS)
                 add(&t, "torc_%s_total{core=\"%u\"} %.9f\n", m->name, c, seconds(v));
             else
@@ -212,7 +211,7 @@ static void stats_json(torc_req *rq, void *arg)
         add(&t, "%s{\"core\":%u,\"cpu\":%d", c ? "," : "", c, s->workers[c].cpu);
         for (size_t i = 0; i < ARRAY_LEN(metrics); i++) {
             add(&t, ",");
-            add_number(&t, &metrics[i], value_of(&s->workers[c], &metrics[i]));
+            add_number(&t, &metrics[i], value_of(&s->workers[c], metrics[i].offset));
         }
         add(&t, "}");
     }

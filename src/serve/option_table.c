@@ -75,8 +75,8 @@ const struct option option_table[] = {
      "at all", "1s", GROUP_FILES, OPT_DURATION, AT(file_cache_ttl), 0, NS_PER_S},
     {"access-log", "FILE", "one line for each request; - is stdout", NULL, GROUP_FILES, OPT_TEXT,
      AT(access_log), .what = "a file name, or - for stdout"},
-    {"access-log-format", "FORMAT", "combined or json", "combined", GROUP_FILES,
-     OPT_LOG_FORMAT, .what = "combined or json"},
+    {"access-log-format", "FORMAT", "combined, or json, where a byte that is not UTF-8 is \\uf0XX",
+     "combined", GROUP_FILES, OPT_LOG_FORMAT, .what = "combined or json"},
 
     {"config", "FILE", "read options from a file; those of the command line win", NULL, GROUP_OTHER,
      OPT_TEXT, AT(config), .what = "a file name", .command = true},
@@ -84,7 +84,8 @@ const struct option option_table[] = {
      AT(check), .command = true},
     {"version", NULL, "print the version and exit", "no", GROUP_OTHER, OPT_FLAG, AT(version),
      .command = true},
-    {"help", NULL, "print this and exit", "no", GROUP_OTHER, OPT_FLAG, AT(help), .command = true},
+    {"help", NULL, "print this and exit; -h too", "no", GROUP_OTHER, OPT_FLAG, AT(help),
+     .command = true},
 };
 
 const size_t option_table_count = ARRAY_LEN(option_table);

@@ -124,6 +124,10 @@ static int read_argument(struct option_set *s, int argc, char **argv, int *i, st
     bool long_form = slice_starts(rest, SLICE("--"));
     rest = slice_skip(rest, long_form ? 2 : 1);
     slice_cut(&rest, '=', &name);
+    if (!long_form && slice_eq(name, SLICE("h"))) {
+        name = SLICE("help");
+        long_form = true;
+    }
     *o = long_form ? option_find(s, name, negated) : NULL;
     if (!*o) return option_unknown(s, long_form ? "--" : "-", name);
     *value = rest.ptr;

@@ -39,6 +39,13 @@ void rig_start_list(const char *const *options)
     client_open(&client, &server);
 }
 
+int rig_start_plain(void **state)
+{
+    (void)state;
+    rig_start();
+    return 0;
+}
+
 int rig_stop(void **state)
 {
     (void)state;

@@ -20,6 +20,9 @@ int rig_remove(void **state);
 #define rig_start(...) rig_start_list((const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
 void rig_start_list(const char *const *options);
 
+/* The same as a cmocka set-up, without further options. */
+int rig_start_plain(void **state);
+
 /* cmocka tear-down of a case: the server ends with 0, and has complained of nothing. */
 int rig_stop(void **state);
 
@@ -43,6 +46,10 @@ void await(const char *path, const char *fields, int status, const char *body);
 #define RIG_TIME     784111777
 #define RIG_MODIFIED "Sun, 06 Nov 1994 08:49:37 GMT"
 void rig_put(const char *name, const char *text, long ns);
+
+/* A text of 26 bytes, and its tag where `ns` is 5: 784111777.000000005 s in ns, and the length. */
+#define RIG_ABC     "abcdefghijklmnopqrstuvwxyz"
+#define RIG_ABC_TAG "\"ae1b981bc490a05-1a\""
 
 /* How many descriptors of the server are of files below the root (the root itself apart). */
 unsigned rig_open_files(void);

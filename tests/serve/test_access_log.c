@@ -260,8 +260,11 @@ static size_t decode(const char **at, enum log_format format, char *out)
             p += 2;
         } else {
             const char *prefix = format == LOG_JSON ? "\\u00" : "\\x";
+            /* A byte that is not UTF-8. */
+            if (format == LOG_JSON && p[2] == 'f') prefix = "\\uf0";
             assert_memory_equal(p, prefix, strlen(prefix));
             out[n] = (char)hex(p + strlen(prefix));
+            if (format == LOG_JSON) assert_int_equal(p[2] == 'f', (out[n] & 0x80) != 0);
             p += strlen(prefix) + 2;
         }
     }
@@ -344,6 +347,15 @@ static unsigned check_lines(const char *text, size_t len)
     return lines;
 }
 
+static unsigned lines_in(const char *path)
+{
+    size_t len;
+    char *text = read_all(path, &len);
+    unsigned lines = check_lines(text, len);
+    free(text);
+    return lines;
+}
+
 struct producer {
     pthread_t thread;
     struct access_log_ring *ring;
@@ -379,12 +391,9 @@ static void several_producers(void **state)
         dropped += access_log_dropped(p[i].ring);
     }
     access_log_close(log);
-    size_t len;
-    char *text = read_all(in_dir("log"), &len);
-    unsigned lines = check_lines(text, len);
+    unsigned lines = lines_in(in_dir("log"));
     assert_int_equal(lines + dropped, PRODUCERS * EACH);
     assert_true(lines > EACH);
-    free(text);
 }
 
 /* Several times around the ring, without a loss as long as there is room. */
@@ -406,11 +415,8 @@ static void around_the_ring(void **state)
     }
     assert_int_equal(access_log_dropped(ring), 0);
     access_log_close(log);
-    size_t len;
-    char *text = read_all(path, &len);
-    assert_true(len > 3 << 20);
-    assert_int_equal(check_lines(text, len), LAST - FIRST);
-    free(text);
+    assert_true(size_of(path) > 3 << 20);
+    assert_int_equal(lines_in(path), LAST - FIRST);
 }
 
 struct sink {
@@ -428,17 +434,25 @@ static void *read_slowly(void *arg)
     return NULL;
 }
 
+/* A log into a pipe, at whose other end is *fd. */
+static struct access_log *open_fifo(int *fd)
+{
+    const char *path = in_dir("fifo");
+    assert_int_equal(mkfifo(path, 0600), 0);
+    *fd = open(path, O_RDONLY | O_NONBLOCK);
+    assert_true(*fd >= 0);
+    return open_log(path, LOG_COMBINED);
+}
+
 /* A reader that does not read holds up nobody; what found no room is counted. */
 static void full_ring(void **state)
 {
     (void)state;
-    const char *path = in_dir("fifo");
     pthread_t reader;
     unsigned added = 0;
-    assert_int_equal(mkfifo(path, 0600), 0);
-    struct sink s = {.fd = open(path, O_RDONLY | O_NONBLOCK), .text = malloc(8 << 20)};
-    assert_true(s.fd >= 0 && s.text);
-    struct access_log *log = open_log(path, LOG_COMBINED);
+    struct sink s = {.text = malloc(8 << 20)};
+    assert_non_null(s.text);
+    struct access_log *log = open_fifo(&s.fd);
     struct access_log_ring *ring = access_log_ring(log, 0);
     while (access_log_dropped(ring) < 10 && added < 100000) add_numbered(ring, 0, added++);
     assert_true(added < 100000);
@@ -463,11 +477,8 @@ static void full_ring(void **state)
 static void close_on_a_stuck_reader(void **state)
 {
     (void)state;
-    const char *path = in_dir("fifo");
-    assert_int_equal(mkfifo(path, 0600), 0);
-    int fd = open(path, O_RDONLY | O_NONBLOCK);
-    assert_true(fd >= 0);
-    struct access_log *log = open_log(path, LOG_COMBINED);
+    int fd;
+    struct access_log *log = open_fifo(&fd);
     for (unsigned i = 0; i < 5000; i++) add_numbered(access_log_ring(log, 0), 0, i);
     access_log_close(log);
     close(fd);
@@ -476,11 +487,8 @@ static void close_on_a_stuck_reader(void **state)
 static void reader_gone(void **state)
 {
     (void)state;
-    const char *path = in_dir("fifo");
-    assert_int_equal(mkfifo(path, 0600), 0);
-    int fd = open(path, O_RDONLY | O_NONBLOCK);
-    assert_true(fd >= 0);
-    struct access_log *log = open_log(path, LOG_COMBINED);
+    int fd;
+    struct access_log *log = open_fifo(&fd);
     close(fd);
     add(log, usual);
     for (int i = 0; i < TRIES && access_log_dropped(access_log_ring(log, 0)) < 1; i++)
@@ -499,10 +507,7 @@ static void appends(void **state)
         add_numbered(access_log_ring(log, 0), 0, i);
         access_log_close(log);
     }
-    size_t len;
-    char *text = read_all(in_dir("log"), &len);
-    assert_int_equal(check_lines(text, len), 2);
-    free(text);
+    assert_int_equal(lines_in(in_dir("log")), 2);
 }
 
 static void stdout_too(void **state)
@@ -525,10 +530,7 @@ static void stdout_too(void **state)
     close(fd);
     assert_non_null(log);
     assert_true(open_still);
-    size_t len;
-    char *text = read_all(in_dir("log"), &len);
-    assert_int_equal(check_lines(text, len), 2);
-    free(text);
+    assert_int_equal(lines_in(in_dir("log")), 2);
 }
 
 static void cannot_open(void **state)
@@ -555,11 +557,9 @@ static void rotation(void **state)
     add_numbered(access_log_ring(log, 0), 0, 2);
     access_log_close(log);
     /* Lines of before the rotation are in the file of before. */
-    char *text = read_all(in_dir("old"), &len);
-    assert_int_equal(check_lines(text, len), 2);
-    free(text);
-    text = read_all(in_dir("log"), &len);
-    assert_int_equal(check_lines(text, len), 1);
+    assert_int_equal(lines_in(in_dir("old")), 2);
+    assert_int_equal(lines_in(in_dir("log")), 1);
+    char *text = read_all(in_dir("log"), &len);
     assert_non_null(strstr(text, "/0/2 "));
     free(text);
 }
@@ -574,10 +574,7 @@ static void rotation_to_nowhere(void **state)
     access_log_reopen(log);
     add_numbered(access_log_ring(log, 0), 0, 0);
     access_log_close(log);
-    size_t len;
-    char *text = read_all(in_dir("old"), &len);
-    assert_int_equal(check_lines(text, len), 1);
-    free(text);
+    assert_int_equal(lines_in(in_dir("old")), 1);
 }
 
 /* A full disk costs lines, which are counted, and no more than them. */
@@ -598,10 +595,7 @@ static void disk_full(void **state)
     await_size(in_dir("old"), 1);
     assert_int_equal(access_log_dropped(ring), 3);
     access_log_close(log);
-    size_t len;
-    char *text = read_all(in_dir("old"), &len);
-    assert_int_equal(check_lines(text, len), 1);
-    free(text);
+    assert_int_equal(lines_in(in_dir("old")), 1);
 }
 
 /* A line that the disk took a part of counts as dropped; the next begins on a line of its own. */

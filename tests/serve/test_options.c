@@ -133,14 +133,27 @@ static void config_wrong(const char *text, const char *message)
 
 /* ---- values ---- */
 
+struct reading {
+    const char *text;
+    uint64_t value;
+    const char *again; /* as it is written */
+};
+
+static void reads_as(bool (*read)(slice, uint64_t *), void (*write)(uint64_t, char *),
+                     const struct reading *r)
+{
+    uint64_t v = 0;
+    char text[VALUE_TEXT];
+    assert_true(read(slice_str(r->text), &v));
+    assert_int_equal(v, r->value);
+    write(v, text);
+    assert_string_equal(text, r->again);
+}
+
 static void sizes(void **state)
 {
     (void)state;
-    static const struct {
-        const char *text;
-        uint64_t value;
-        const char *again;
-    } good[] = {
+    static const struct reading good[] = {
         {"0", 0, "0"},         {"1", 1, "1"},       {"4096", 4096, "4k"},
         {"1000", 1000, "1000"}, {"16k", 16384, "16k"}, {"16K", 16384, "16k"},
         {"1m", 1 << 20, "1m"}, {"3g", 3ull << 30, "3g"}, {"0k", 0, "0"},
@@ -148,25 +161,16 @@ static void sizes(void **state)
     };
     static const char *const bad[] = {"", "k", "-1", "+1", " 1", "1 ", "1kb", "1.5k", "1t", "0x10",
                                       "1k1", "17179869184g", "18446744073709551616"};
-    uint64_t v = 0;
-    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
-        char text[VALUE_TEXT];
-        assert_true(value_size(slice_str(good[i].text), &v));
-        assert_int_equal(v, good[i].value);
-        value_size_text(v, text);
-        assert_string_equal(text, good[i].again);
-    }
+    for (size_t i = 0; i < ARRAY_LEN(good); i++)
+        reads_as(value_size, value_size_text, &good[i]);
+    uint64_t v;
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) assert_false(value_size(slice_str(bad[i]), &v));
 }
 
 static void durations(void **state)
 {
     (void)state;
-    static const struct {
-        const char *text;
-        uint64_t value;
-        const char *again;
-    } good[] = {
+    static const struct reading good[] = {
         {"0", 0, "0"},
         {"0s", 0, "0"},
         {"1ms", NS_PER_MS, "1ms"},
@@ -179,14 +183,9 @@ static void durations(void **state)
     };
     static const char *const bad[] = {"", "10", "s", "-1s", "1.5s", "1d", "1us", "1 s", "1sm", "00",
                                       "18446744073709551615s"};
-    uint64_t v = 0;
-    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
-        char text[VALUE_TEXT];
-        assert_true(value_duration(slice_str(good[i].text), &v));
-        assert_int_equal(v, good[i].value);
-        value_duration_text(v, text);
-        assert_string_equal(text, good[i].again);
-    }
+    for (size_t i = 0; i < ARRAY_LEN(good); i++)
+        reads_as(value_duration, value_duration_text, &good[i]);
+    uint64_t v;
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) assert_false(value_duration(slice_str(bad[i]), &v));
 }
 
@@ -524,7 +523,10 @@ static void unknown_options(void **state)
     WRONG("unknown option --max-conn, did you mean --max-connections? (see --help)", "--max-conn");
     WRONG("unknown option --no-dierct, did you mean --no-direct? (see --help)", "--no-dierct");
     WRONG("unknown option -depth, did you mean --depth? (see --help)", "-depth", "4");
-    WRONG("unknown option -h (see --help)", "-h");
+    WRONG("unknown option --h (see --help)", "--h");
+    WRONG("unknown option -H (see --help)", "-H");
+    WRONG("unknown option -hh (see --help)", "-hh");
+    WRONG("unknown option -v (see --help)", "-v");
     WRONG("unknown option --no-depth (see --help)", "--no-depth");
     WRONG("unknown option --no- (see --help)", "--no-");
     WRONG("unknown option --no-no-pin (see --help)", "--no-no-pin");
@@ -710,6 +712,26 @@ static void own_options_are_bounded(void **state)
 
 /* ---- help ---- */
 
+static void asked_for_help(void **state)
+{
+    (void)state;
+    static const char *const given[] = {"--help", "-h"};
+    for (size_t i = 0; i < ARRAY_LEN(given); i++) {
+        renew();
+        VALID(given[i]);
+        assert_true(o->help);
+        renew();
+        VALID("--backlog", "7", given[i]);
+        assert_true(o->help);
+        /* As a value it is none of the two. */
+        renew();
+        VALID("--access-log=-h");
+        assert_false(o->help);
+    }
+    config_wrong("h = yes\n", "1: unknown option h (see --help)");
+    config_wrong("-h = yes\n", "1: unknown option -h (see --help)");
+}
+
 static char *help_text(const char *program)
 {
     char *text;
@@ -796,6 +818,7 @@ int main(void)
         TEST(config_errors),
         TEST(own_options),
         TEST(own_options_are_bounded),
+        TEST(asked_for_help),
         TEST(help),
         TEST(help_comes_first),
     };

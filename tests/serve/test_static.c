@@ -5,12 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ALPHABET "abcdefghijklmnopqrstuvwxyz"
-
 static int make(void **state)
 {
     rig_make(state);
-    rig_put("root/abc.txt", ALPHABET, 5);
+    rig_put("root/abc.txt", RIG_ABC, 5);
     rig_put("root/empty.css", "", 0);
     rig_put("root/app.js", "the plain script", 0);
     rig_put("root/app.js.br", "BR script", 1);
@@ -22,21 +20,11 @@ static int make(void **state)
     return 0;
 }
 
-static int start(void **state)
-{
-    (void)state;
-    rig_start();
-    return 0;
-}
-
-/* 784111777.000000005 s in ns, and 26 bytes. */
-#define ABC_TAG "\"ae1b981bc490a05-1a\""
-
 static void whole_file(void **state)
 {
     (void)state;
     for (int i = 0; i < 3; i++) { /* opened, then from the cache */
-        expect("/abc.txt", 200, ALPHABET);
+        expect("/abc.txt", 200, RIG_ABC);
         expect_field("Content-Type", "text/plain; charset=utf-8");
         expect_field("Content-Length", "26");
         expect_field("Last-Modified", RIG_MODIFIED);
@@ -45,7 +33,7 @@ static void whole_file(void **state)
         expect_field("Content-Encoding", NULL);
         expect_field("Content-Range", NULL);
         char *tag = take_field("ETag");
-        assert_string_equal(tag, ABC_TAG);
+        assert_string_equal(tag, RIG_ABC_TAG);
         free(tag);
     }
 }
@@ -85,17 +73,17 @@ static void not_modified(void **state)
 {
     (void)state;
     static const char *const fields[] = {
-        "If-None-Match: " ABC_TAG "\r\n",
-        "If-None-Match: \"x\", W/" ABC_TAG "\r\n",
-        "If-None-Match: \"x\"\r\nIf-None-Match: " ABC_TAG "\r\n", /* two lines are one list */
+        "If-None-Match: " RIG_ABC_TAG "\r\n",
+        "If-None-Match: \"x\", W/" RIG_ABC_TAG "\r\n",
+        "If-None-Match: \"x\"\r\nIf-None-Match: " RIG_ABC_TAG "\r\n", /* two lines are one list */
         "If-None-Match: *\r\nRange: bytes=0-1\r\n",
         "If-Modified-Since: " RIG_MODIFIED "\r\n",
         "if-modified-since: Sunday, 06-Nov-94 08:49:38 GMT\r\n",
-        "If-None-Match: " ABC_TAG "\r\nIf-Modified-Since: Sun, 06 Nov 1994 08:49:36 GMT\r\n",
+        "If-None-Match: " RIG_ABC_TAG "\r\nIf-Modified-Since: Sun, 06 Nov 1994 08:49:36 GMT\r\n",
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         assert_int_equal(ask("GET", "/abc.txt", fields[i]), 304);
-        expect_field("ETag", ABC_TAG);
+        expect_field("ETag", RIG_ABC_TAG);
         expect_field("Last-Modified", RIG_MODIFIED);
         expect_field("Content-Length", NULL);
         expect_field("Content-Type", NULL);
@@ -113,8 +101,9 @@ static void preconditions(void **state)
     (void)state;
     assert_int_equal(ask("GET", "/abc.txt", "If-Match: \"x\"\r\n"), 412);
     expect_field("ETag", NULL);
-    assert_int_equal(ask("GET", "/abc.txt", "If-Match: W/" ABC_TAG "\r\n"), 412);
-    assert_int_equal(ask("GET", "/abc.txt", "If-Match: \"x\"\r\nIf-Match: " ABC_TAG "\r\n"), 200);
+    assert_int_equal(ask("GET", "/abc.txt", "If-Match: W/" RIG_ABC_TAG "\r\n"), 412);
+    assert_int_equal(ask("GET", "/abc.txt", "If-Match: \"x\"\r\nIf-Match: " RIG_ABC_TAG "\r\n"),
+                     200);
     assert_int_equal(
         ask("GET", "/abc.txt", "If-Unmodified-Since: Sun, 06 Nov 1994 08:49:36 GMT\r\n"), 412);
     assert_int_equal(ask("GET", "/abc.txt", "If-Unmodified-Since: " RIG_MODIFIED "\r\n"), 200);
@@ -211,21 +200,21 @@ static void other_methods(void **state)
         expect_field("Allow", "GET, HEAD, OPTIONS");
     }
     assert_int_equal(ask("OPTIONS", "/abc.txt", ""), 204);
-    expect("/abc.txt", 200, ALPHABET);
+    expect("/abc.txt", 200, RIG_ABC);
 }
 
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(whole_file, start, rig_stop),
-        cmocka_unit_test_setup_teardown(head, start, rig_stop),
-        cmocka_unit_test_setup_teardown(empty_file, start, rig_stop),
-        cmocka_unit_test_setup_teardown(not_modified, start, rig_stop),
-        cmocka_unit_test_setup_teardown(preconditions, start, rig_stop),
-        cmocka_unit_test_setup_teardown(twins, start, rig_stop),
-        cmocka_unit_test_setup_teardown(twins_are_versions, start, rig_stop),
-        cmocka_unit_test_setup_teardown(other_methods, start, rig_stop),
+        cmocka_unit_test_setup_teardown(whole_file, rig_start_plain, rig_stop),
+        cmocka_unit_test_setup_teardown(head, rig_start_plain, rig_stop),
+        cmocka_unit_test_setup_teardown(empty_file, rig_start_plain, rig_stop),
+        cmocka_unit_test_setup_teardown(not_modified, rig_start_plain, rig_stop),
+        cmocka_unit_test_setup_teardown(preconditions, rig_start_plain, rig_stop),
+        cmocka_unit_test_setup_teardown(twins, rig_start_plain, rig_stop),
+        cmocka_unit_test_setup_teardown(twins_are_versions, rig_start_plain, rig_stop),
+        cmocka_unit_test_setup_teardown(other_methods, rig_start_plain, rig_stop),
     };
     return cmocka_run_group_tests(tests, make, rig_remove);
 }

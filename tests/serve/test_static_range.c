@@ -5,26 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ALPHABET "abcdefghijklmnopqrstuvwxyz"
-
 static int make(void **state)
 {
     rig_make(state);
-    rig_put("root/abc.txt", ALPHABET, 5);
+    rig_put("root/abc.txt", RIG_ABC, 5);
     rig_put("root/app.js", "the plain script", 0);
     rig_put("root/app.js.gz", "GZIP script", 3);
     return 0;
 }
-
-static int start(void **state)
-{
-    (void)state;
-    rig_start();
-    return 0;
-}
-
-/* 784111777.000000005 s in ns, and 26 bytes. */
-#define ABC_TAG "\"ae1b981bc490a05-1a\""
 
 static void single_ranges(void **state)
 {
@@ -35,8 +23,8 @@ static void single_ranges(void **state)
         {"bytes=23-", "bytes 23-25/26", "xyz"},
         {"bytes=23-99", "bytes 23-25/26", "xyz"},
         {"bytes=-2", "bytes 24-25/26", "yz"},
-        {"bytes=-99", "bytes 0-25/26", ALPHABET},
-        {"bytes=0-25", "bytes 0-25/26", ALPHABET},
+        {"bytes=-99", "bytes 0-25/26", RIG_ABC},
+        {"bytes=0-25", "bytes 0-25/26", RIG_ABC},
         {"bytes=99-, 1-1, -0", "bytes 1-1/26", "b"}, /* one of them can be satisfied */
     };
     char field[128];
@@ -45,7 +33,7 @@ static void single_ranges(void **state)
         assert_int_equal(ask("GET", "/abc.txt", field), 206);
         expect_field("Content-Range", ranges[i][1]);
         expect_field("Content-Type", "text/plain; charset=utf-8");
-        expect_field("ETag", ABC_TAG);
+        expect_field("ETag", RIG_ABC_TAG);
         expect_field("Last-Modified", RIG_MODIFIED);
         assert_string_equal(reply.body, ranges[i][2]);
     }
@@ -55,7 +43,7 @@ static void single_ranges(void **state)
         snprintf(field, sizeof field, "Range: %s\r\n", ignored[i]);
         assert_int_equal(ask("GET", "/abc.txt", field), 200);
         expect_field("Content-Range", NULL);
-        assert_string_equal(reply.body, ALPHABET);
+        assert_string_equal(reply.body, RIG_ABC);
     }
     static const char *const beyond[] = {"bytes=26-", "bytes=-0", "bytes=99-100, 26-26"};
     for (size_t i = 0; i < sizeof beyond / sizeof *beyond; i++) {
@@ -70,12 +58,13 @@ static void single_ranges(void **state)
 static void if_range(void **state)
 {
     (void)state;
-    assert_int_equal(ask("GET", "/abc.txt", "Range: bytes=0-1\r\nIf-Range: " ABC_TAG "\r\n"), 206);
+    assert_int_equal(ask("GET", "/abc.txt", "Range: bytes=0-1\r\nIf-Range: " RIG_ABC_TAG "\r\n"),
+                     206);
     assert_int_equal(ask("GET", "/abc.txt", "Range: bytes=0-1\r\nIf-Range: " RIG_MODIFIED "\r\n"),
                      206);
     assert_int_equal(ask("GET", "/abc.txt", "Range: bytes=0-1\r\nIf-Range: \"x\"\r\n"), 200);
-    assert_string_equal(reply.body, ALPHABET);
-    assert_int_equal(ask("GET", "/abc.txt", "Range: bytes=0-1\r\nIf-Range: W/" ABC_TAG "\r\n"),
+    assert_string_equal(reply.body, RIG_ABC);
+    assert_int_equal(ask("GET", "/abc.txt", "Range: bytes=0-1\r\nIf-Range: W/" RIG_ABC_TAG "\r\n"),
                      200);
     assert_int_equal(ask("GET", "/abc.txt", "Range: bytes=90-\r\nIf-Range: \"x\"\r\n"), 200);
     assert_int_equal(ask("GET", "/abc.txt",
@@ -114,7 +103,7 @@ static void several_ranges(void **state)
     static const struct part parts[] = {{"0-2/26", "abc"}, {"24-25/26", "yz"}, {"1-1/26", "b"}};
     assert_int_equal(ask("GET", "/abc.txt", "Range: bytes=0-2,-2, 1-1,30-\r\n"), 206);
     expect_parts("Content-Type: text/plain; charset=utf-8\r\n", parts, 3);
-    expect_field("ETag", ABC_TAG);
+    expect_field("ETag", RIG_ABC_TAG);
     expect_field("Accept-Ranges", "bytes");
 
     /* Never the same boundary twice. */
@@ -131,7 +120,7 @@ static void several_ranges(void **state)
                          "Range: bytes=0-0,0-0,0-0,0-0,0-0,0-0,0-0,0-0,0-0,0-0,"
                          "0-0,0-0,0-0,0-0,0-0,0-0,0-0\r\n"),
                      200);
-    assert_string_equal(reply.body, ALPHABET);
+    assert_string_equal(reply.body, RIG_ABC);
 }
 
 /* Ranges are of the version chosen. */
@@ -168,7 +157,7 @@ static void pipelined(void **state)
                           "GET /big.bin HTTP/1.1\r\nHost: h\r\nRange: bytes=70000-200000\r\n\r\n"
                           "GET /abc.txt HTTP/1.0\r\n\r\n");
     client_reply(&client, "GET", &reply);
-    assert_string_equal(reply.body, ALPHABET);
+    assert_string_equal(reply.body, RIG_ABC);
     client_reply(&client, "GET", &reply);
     assert_int_equal(reply.body_len, BIG);
     for (size_t i = 0; i < BIG; i++)
@@ -181,7 +170,7 @@ static void pipelined(void **state)
     for (size_t i = 0; i < reply.body_len; i++)
         if (reply.body[i] != files_byte(70000 + i)) fail_msg("byte %zu of the range is wrong", i);
     client_reply(&client, "GET", &reply);
-    assert_string_equal(reply.body, ALPHABET);
+    assert_string_equal(reply.body, RIG_ABC);
     client_expect_end(&client);
 }
 
@@ -208,12 +197,12 @@ int main(int argc, char **argv)
 {
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(single_ranges, start, rig_stop),
-        cmocka_unit_test_setup_teardown(if_range, start, rig_stop),
-        cmocka_unit_test_setup_teardown(several_ranges, start, rig_stop),
-        cmocka_unit_test_setup_teardown(ranges_of_a_twin, start, rig_stop),
-        cmocka_unit_test_setup_teardown(pipelined, start, rig_stop),
-        cmocka_unit_test_setup_teardown(sizes, start, rig_stop),
+        cmocka_unit_test_setup_teardown(single_ranges, rig_start_plain, rig_stop),
+        cmocka_unit_test_setup_teardown(if_range, rig_start_plain, rig_stop),
+        cmocka_unit_test_setup_teardown(several_ranges, rig_start_plain, rig_stop),
+        cmocka_unit_test_setup_teardown(ranges_of_a_twin, rig_start_plain, rig_stop),
+        cmocka_unit_test_setup_teardown(pipelined, rig_start_plain, rig_stop),
+        cmocka_unit_test_setup_teardown(sizes, rig_start_plain, rig_stop),
     };
     return cmocka_run_group_tests(tests, make, rig_remove);
 }
