@@ -15,15 +15,14 @@ bool field_name_valid(slice name)
     return name.len > 0;
 }
 
-/* Whether any of eight bytes is below SP or is DEL: subtracting SP borrows into the top bit of what
- * is smaller, and obs-text has that bit to begin with. HTAB is among them and looked at again. */
-static bool maybe_control(const char *p)
+/* Whether any of eight bytes may be other than SP to '~': subtracting SP leaves the top bit set in what
+ * is smaller, and adding one sets it in DEL and what is larger. A carry from a neighbour only ever adds
+ * to those that are looked at again. */
+static uint64_t maybe_control(const char *p)
 {
     uint64_t v;
     memcpy(&v, p, sizeof v);
-    uint64_t low = (v - 0x2020202020202020) & ~v;
-    uint64_t del = v ^ 0x7f7f7f7f7f7f7f7f;
-    return (low | ((del - 0x0101010101010101) & ~del)) & 0x8080808080808080;
+    return ((v - 0x2020202020202020) | (v + 0x0101010101010101)) & 0x8080808080808080;
 }
 
 bool field_value_valid(slice value)
@@ -31,9 +30,7 @@ bool field_value_valid(slice value)
     size_t i = 0;
     if (value.len >= 8) {
         while (value.len - i > 8 && !maybe_control(value.ptr + i)) i += 8;
-        if (value.len - i <= 8) {
-            if (!maybe_control(value.ptr + value.len - 8)) return true;
-        }
+        if (value.len - i <= 8 && !maybe_control(value.ptr + value.len - 8)) return true;
     }
     for (; i < value.len; i++) {
         unsigned char c = (unsigned char)value.ptr[i];

@@ -48,6 +48,15 @@ static void values(void **state)
         }
         free(bytes);
     }
+    for (int pair = 0; pair < 256 * 256; pair++) { /* a byte hides nothing in its neighbour */
+        char bytes[] = {'v', 'v', 'v', (char)(pair >> 8), (char)pair, 'v', 'v', 'v', 'v'};
+        bool want = true;
+        for (int i = 3; i < 5; i++) {
+            unsigned char c = (unsigned char)bytes[i];
+            want &= c == '\t' || (c >= ' ' && c != 0x7f);
+        }
+        assert_int_equal(field_value_valid(slice_of(bytes, sizeof bytes)), want);
+    }
     assert_true(field_value_valid(SLICE("")));
     assert_true(field_value_valid(absent));
     assert_true(field_value_valid(SLICE(" text/plain; charset=\"utf-8\"\t")));
