@@ -97,6 +97,31 @@ static void steer_recv(struct conn *c)
 
 /* ---- output ---- */
 
+static void wake_writer(struct conn *c, int result)
+{
+    struct conn_writer *w = c->writer;
+    c->writer = NULL;
+    wait_wake(&w->wait, result);
+}
+
+static void writer_cancel(struct wait *wait)
+{
+    struct conn_writer *w = container_of(wait, struct conn_writer, wait);
+    struct conn *c = container_of(wait->scope, struct torc_req, scope)->conn;
+    if (w->lent && c->sock.sending)
+        io_cancel(c->core->io, &c->sock.sending->op); /* on_sent wakes it */
+    else
+        wake_writer(c, wait->scope->cancelled);
+}
+
+int conn_wait_sent(struct conn *c, size_t below, bool lent)
+{
+    struct conn_writer w = {.below = below, .lent = lent};
+    if (c->writer) return -EBUSY;
+    c->writer = &w;
+    return wait_park(&c->rq->scope, &w.wait, writer_cancel);
+}
+
 static void on_sent(struct io *io, struct io_op *op, int res, bool more)
 {
     struct io_send *s = container_of(op, struct io_send, op);
@@ -104,18 +129,18 @@ static void on_sent(struct io *io, struct io_op *op, int res, bool more)
     (void)io, (void)more;
     c->write_deadline = WHEEL_NEVER;
     if (res < 0) {
-        if (c->state == CONN_OPEN && res != -ECANCELED) counter_add(&c->core->stats.resets, 1);
-        conn_abort(c, -ECANCELED);
+        if (c->state == CONN_OPEN && res != -ECANCELED && res != -EFAULT)
+            counter_add(&c->core->stats.resets, 1);
+        conn_abort(c, res == -EFAULT ? -EIO : -ECANCELED);
+        if (c->writer) wake_writer(c, c->rq->scope.cancelled);
         conn_touch(c);
         return;
     }
     counter_add(&c->core->stats.bytes_out, (uint64_t)res);
     c->given += res;
     out_sent(&c->out, (size_t)res);
-    if (c->writer && c->out.bytes < c->core->limits->write_buffer) {
-        wait_wake(c->writer, 0);
-        c->writer = NULL;
-    }
+    if (c->writer && (c->out.bytes < c->writer->below || c->rq->scope.cancelled))
+        wake_writer(c, c->rq->scope.cancelled);
     if (c->out.bytes || c->last || c->in.len || c->state != CONN_OPEN) conn_touch(c);
 }
 

@@ -22,6 +22,13 @@ struct conn_reader {
     size_t size;
 };
 
+/* A fiber that waits for output to leave; on its stack. */
+struct conn_writer {
+    struct wait wait;
+    size_t below; /* unsent bytes at which it goes on */
+    bool lent;    /* some of them are lent: it cannot go on while a send may still read them */
+};
+
 struct conn {
     struct io_sock sock;
     struct http_core *core;
@@ -42,7 +49,7 @@ struct conn {
     bool discarding;      /* the rest of a body that the handler did not read is dropped */
     bool want_recv;       /* the recv stream is to run */
     struct conn_reader *reader; /* NULL or a fiber that waits for input */
-    struct wait *writer;        /* NULL or a fiber that waits for output to leave */
+    struct conn_writer *writer; /* NULL or a fiber that waits for output to leave */
     int64_t given;        /* bytes that the client had not taken when the socket was last asked, and
                            * those given to it since */
     struct io_call call;  /* that question; shutdown; close */
@@ -54,6 +61,10 @@ void conn_open(struct http_core *core, int fd);
 
 /* Ends the connection without sending what is unsent; waits in it return `err`. */
 void conn_abort(struct conn *c, int err);
+
+/* Parks the running fiber of the connection's request until less than `below` bytes are unsent. 0;
+ * -EBUSY when another one waits; or the scope's error. */
+int conn_wait_sent(struct conn *c, size_t below, bool lent);
 
 /* Has conn's end-of-turn work done: output sent, a finished request ended, deadlines set. */
 static inline void conn_touch(struct conn *c)

@@ -85,6 +85,7 @@ static const struct carrier h1_carrier = {
     .respond = h1_respond,
     .write = h1_write,
     .write_file = h1_write_file,
+    .lend = h1_lend,
     .end = h1_end,
 };
 

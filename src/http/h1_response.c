@@ -118,13 +118,6 @@ int h1_respond(struct torc_req *rq, slice body)
 
 /* ---- response body ---- */
 
-static void writer_cancel(struct wait *w)
-{
-    struct torc_req *rq = container_of(w->scope, struct torc_req, scope);
-    rq->conn->writer = NULL;
-    wait_wake(w, w->scope->cancelled);
-}
-
 /* Has the output sent, and waits while there is more of it than a slow client should pin. */
 static int let_leave(struct torc_req *rq)
 {
@@ -132,10 +125,7 @@ static int let_leave(struct torc_req *rq)
     conn_touch(c);
     if (rq->scope.cancelled) return rq->scope.cancelled; /* meanwhile; nothing would end the wait */
     if (c->out.bytes < c->core->limits->write_buffer) return 0;
-    if (c->writer) return -EBUSY;
-    struct wait w;
-    c->writer = &w;
-    return wait_park(&rq->scope, &w, writer_cancel);
+    return conn_wait_sent(c, c->core->limits->write_buffer, false);
 }
 
 int h1_write(struct torc_req *rq, const void *data, size_t size)
@@ -161,6 +151,12 @@ int h1_write(struct torc_req *rq, const void *data, size_t size)
     return 0;
 }
 
+static void warn_shorter(struct conn *c)
+{
+    if (http_core_may_warn(c->core))
+        log_line("a file became shorter while it was sent; connection closed");
+}
+
 /* The kernel writes to the room at the end of the output, so that the bytes are copied just once.
  * While the first piece is read, the head waits for it, and they leave in one send; while a later
  * one is read, those before it are on their way. */
@@ -184,8 +180,7 @@ int h1_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
         int n = read_piece(rq, fd, offset, size < PIECE ? (size_t)size : PIECE);
         c->corked = false;
         if (n <= 0) {
-            if (n == 0 && http_core_may_warn(c->core))
-                log_line("a file became shorter while it was sent; connection closed");
+            if (n == 0) warn_shorter(c);
             conn_abort(c, -EIO);
             return n == 0 ? -EIO : n;
         }
@@ -195,6 +190,22 @@ int h1_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
         if (err < 0) return err;
     }
     return 0;
+}
+
+int h1_lend(struct torc_req *rq, const void *bytes, size_t size)
+{
+    struct conn *c = rq->conn;
+    if (rq->scope.cancelled) return rq->scope.cancelled;
+    if (c->writer) return -EBUSY;
+    ASSERT(!is_chunked(rq));
+    if (out_lend(&c->out, c->core, bytes, size) < 0) {
+        conn_abort(c, -ENOMEM);
+        return -ENOMEM;
+    }
+    conn_touch(c);
+    int err = conn_wait_sent(c, 1, true);
+    if (err == -EIO) warn_shorter(c);
+    return err;
 }
 
 int h1_end(struct torc_req *rq)

@@ -7,4 +7,5 @@
 int h1_respond(struct torc_req *rq, slice body);
 int h1_write(struct torc_req *rq, const void *data, size_t size);
 int h1_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size);
+int h1_lend(struct torc_req *rq, const void *bytes, size_t size);
 int h1_end(struct torc_req *rq);

@@ -10,6 +10,7 @@ static struct out_chunk *add_chunk(struct out *o, struct http_core *core, size_t
     if (!c) return NULL;
     c->next = NULL;
     c->slab = slab;
+    c->bytes = c->data;
     c->len = c->sent = 0;
     c->cap = (uint32_t)(slab == &core->small ? OUT_SMALL_CAP : OUT_LARGE_CAP);
     c->send.op.kind = IO_NONE;
@@ -62,6 +63,16 @@ int out_append(struct out *o, struct http_core *core, const void *data, size_t n
     return 0;
 }
 
+int out_lend(struct out *o, struct http_core *core, const char *bytes, size_t n)
+{
+    struct out_chunk *c = add_chunk(o, core, 0);
+    if (!c) return -ENOMEM;
+    c->bytes = bytes;
+    c->cap = 0; /* nothing is written behind them */
+    out_commit(o, n);
+    return 0;
+}
+
 void out_send(struct out *o, struct io *io, struct io_sock *sock, io_fn *fn)
 {
     struct io_send *s = &o->head->send;
@@ -70,7 +81,7 @@ void out_send(struct out *o, struct io *io, struct io_sock *sock, io_fn *fn)
     s->count = 0;
     for (struct out_chunk *c = o->head; c && s->count < IO_SEND_IOV; c = c->next)
         if (c->len > c->sent)
-            s->iov[s->count++] = (struct iovec){c->data + c->sent, c->len - c->sent};
+            s->iov[s->count++] = (struct iovec){(char *)(uintptr_t)c->bytes + c->sent, c->len - c->sent};
     io_send_start(io, s);
 }
 

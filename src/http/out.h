@@ -9,6 +9,7 @@ struct out_chunk {
     struct slab *slab;   /* where it came from */
     uint32_t len, sent;  /* bytes written; of these, bytes sent */
     uint32_t cap;
+    const char *bytes;   /* `data`, or what was lent */
     struct io_send send; /* used in the chunk that heads a send */
     char data[];
 };
@@ -45,6 +46,9 @@ static inline void out_commit(struct out *o, size_t n)
 
 /* Copies; 0 or -ENOMEM, and then nothing was added. */
 int out_append(struct out *o, struct http_core *core, const void *data, size_t n);
+
+/* Adds bytes that stay where they are until they are sent or the output is cleared; 0 or -ENOMEM. */
+int out_lend(struct out *o, struct http_core *core, const char *bytes, size_t n);
 
 /* Sends what there is, gathered; fn gets the completion, for which out_sent is to be called. Only
  * with something to send and no send in flight. */

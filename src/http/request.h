@@ -21,6 +21,9 @@ struct carrier {
     int (*write)(struct torc_req *rq, const void *data, size_t size);
     /* The bytes of a file, as a piece of a streamed body; fails where the file is too short. */
     int (*write_file)(struct torc_req *rq, int fd, uint64_t offset, uint64_t size);
+    /* The same for bytes in memory that is not copied: they have been sent, or never will be, when it
+     * returns. -EIO where the kernel could not read them. */
+    int (*lend)(struct torc_req *rq, const void *bytes, size_t size);
     /* The end of a streamed body. */
     int (*end)(struct torc_req *rq);
 };
@@ -94,5 +97,6 @@ static inline bool response_has_body(const struct torc_req *rq)
 /* Adds a field line that the server itself vouches for, unchecked. 0 or -ENOMEM. */
 int response_field(struct torc_req *rq, slice name, slice value);
 
-/* torc_start, with torc_write_file to follow. */
+/* Pieces of the body of a response that torc_start began with its length. */
 int response_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size);
+int response_lend(struct torc_req *rq, const void *bytes, size_t size);

@@ -160,6 +160,14 @@ int response_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
     return response_has_body(rq) ? rq->carrier->write_file(rq, fd, offset, size) : 0;
 }
 
+int response_lend(struct torc_req *rq, const void *bytes, size_t size)
+{
+    int err = check_room(rq, size);
+    if (err < 0 || size == 0) return err;
+    rq->response.written += size;
+    return response_has_body(rq) ? rq->carrier->lend(rq, bytes, size) : 0;
+}
+
 int torc_end(torc_req *rq)
 {
     if (!rq->response.streamed) return -EINVAL;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -204,6 +205,7 @@ static int file_call(struct io *io, struct io_call *c)
         res = pread(c->read.fd, c->read.buf, c->read.size, (off_t)c->read.offset);
         break;
     case IO_CLOSE: res = close(c->close.fd); break;
+    case IO_POPULATE: res = madvise(c->populate.addr, c->populate.size, MADV_POPULATE_READ); break;
     case IO_SHUTDOWN: res = shutdown(c->sock.sock->fd, SHUT_WR); break;
     case IO_UNTAKEN: return sock_untaken(c->sock.sock->fd);
     default: return -EINVAL;

@@ -50,6 +50,7 @@ enum io_kind {
     IO_SHUTDOWN,   /* of a socket's sending side */
     IO_UNTAKEN,    /* bytes given to a socket that its peer has not acknowledged */
     IO_POLL,
+    IO_POPULATE,   /* memory that is a file's gets its pages (MADV_POPULATE_READ, 5.14) */
 };
 
 struct io_op {
@@ -73,7 +74,9 @@ struct io_sock {
 
 enum { IO_SEND_IOV = 8 };
 
-/* One gathered send. The caller fills `iov` and `count`; the engine changes them as bytes leave. */
+/* One gathered send. The caller fills `iov` and `count`; the engine changes them as bytes leave. The
+ * bytes are read by the kernel only: where they are a mapped file's and it has become shorter, the send
+ * fails with -EFAULT. */
 struct io_send {
     struct io_op op;
     struct io_sock *sock;
@@ -102,6 +105,7 @@ struct io_call {
         struct { int fd; } close;
         struct { int fd; const struct sockaddr *addr; socklen_t len; } connect;
         struct { int fd; short events; } poll;                               /* result: revents */
+        struct { void *addr; uint32_t size; } populate;
         struct { struct io_sock *sock; } sock;           /* close, shutdown, untaken: a count */
     };
 };

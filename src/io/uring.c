@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 /* engine_bits of an operation */
@@ -151,6 +152,9 @@ static void prepare(struct uring *u, struct io_uring_sqe *sqe, struct io_op *op)
         set_sock(sqe, c->sock.sock);
         break;
     case IO_POLL: io_uring_prep_poll_add(sqe, c->poll.fd, (unsigned)c->poll.events); break;
+    case IO_POPULATE:
+        io_uring_prep_madvise(sqe, c->populate.addr, c->populate.size, MADV_POPULATE_READ);
+        break;
     case IO_NONE: ASSERT(!"an operation without a kind");
     }
     io_uring_sqe_set_data(sqe, op);

@@ -150,6 +150,7 @@ static int restrict_ring(struct io_uring *ring, bool direct)
         IORING_OP_ACCEPT,   IORING_OP_RECV,     IORING_OP_SEND,     IORING_OP_SENDMSG,
         IORING_OP_CONNECT,  IORING_OP_OPENAT2,  IORING_OP_STATX,    IORING_OP_READ,
         IORING_OP_CLOSE,    IORING_OP_SHUTDOWN, IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL,
+        IORING_OP_MADVISE,
         IORING_OP_URING_CMD, /* last: asked of direct descriptors only, and as old as these, 5.19 */
     };
     static const unsigned char registers[] = {

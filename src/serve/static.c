@@ -1,5 +1,6 @@
 #include "serve/static.h"
 
+#include "serve/static_body.h"
 #include "serve/static_find.h"
 #include "serve/static_wish.h"
 
@@ -72,21 +73,23 @@ static int start(torc_req *rq, int status, slice lines, const char *type, slice 
     return err;
 }
 
-static void send_whole(torc_req *rq, const struct static_version *v)
+static void send_whole(torc_req *rq, struct static_version *v)
 {
+    static_body_prepare(rq, v, 0);
     if (start(rq, 200, slice_of(v->fields, v->fields_len), NULL, SLICE(""), v->size) == 0)
-        response_file(rq, v->fd, 0, v->size);
+        static_body_send(rq, v, 0, v->size);
 }
 
-static void send_range(torc_req *rq, const struct static_version *v, const struct http_range *range)
+static void send_range(torc_req *rq, struct static_version *v, const struct http_range *range)
 {
     char text[80];
     uint64_t length = range->to - range->from + 1;
+    static_body_prepare(rq, v, range->from);
     int n = snprintf(text, sizeof text, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, range->from,
                      range->to, v->size);
     if (start(rq, 206, slice_of(v->fields, v->fields_len), NULL, slice_of(text, (size_t)n),
               length) == 0)
-        response_file(rq, v->fd, range->from, length);
+        static_body_send(rq, v, range->from, length);
 }
 
 /* ---- several ranges: multipart/byteranges (RFC 9110, 14.6) ---- */
@@ -116,7 +119,7 @@ static bool make_boundary(char out[BOUNDARY_LEN + 1])
     return true;
 }
 
-static void send_ranges(torc_req *rq, const struct static_version *v,
+static void send_ranges(torc_req *rq, struct static_version *v,
                         const struct http_range *range, int n)
 {
     static const char type_before[] = "multipart/byteranges; boundary=";
@@ -136,7 +139,7 @@ static void send_ranges(torc_req *rq, const struct static_version *v,
     for (int i = 0; i < n && err == 0; i++) {
         err = torc_write(rq, head, part_head(head, boundary, v, &range[i]));
         if (err == 0)
-            err = response_file(rq, v->fd, range[i].from, range[i].to - range[i].from + 1);
+            err = static_body_send(rq, v, range[i].from, range[i].to - range[i].from + 1);
     }
     if (err == 0) torc_write(rq, tail, tail_len);
 }
@@ -166,13 +169,13 @@ static void refuse_range(torc_req *rq, const struct static_version *v)
     request_refuse(rq, 416);
 }
 
-static void send_file(torc_req *rq, const struct static_file *f)
+static void send_file(torc_req *rq, struct static_file *f)
 {
     struct static_wish wish;
     struct http_range range[RANGES_MAX];
     int n = 0;
     static_wish_read(rq, &wish);
-    const struct static_version *v = static_wish_version(&wish, f);
+    struct static_version *v = static_wish_version(&wish, f);
     int status = static_wish_status(&wish, v, rq->method == HTTP_GET, range, &n);
     switch (status) {
     case 200:

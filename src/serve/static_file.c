@@ -2,6 +2,7 @@
 
 #include "http/date.h"
 #include "serve/mime.h"
+#include "serve/static_body.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,6 +84,9 @@ void static_file_release(struct static_file *f)
 {
     ASSERT(f->refs > 0);
     if (--f->refs > 0) return;
-    for (int i = 0; i < f->n_versions; i++) close(f->version[i].fd);
+    for (int i = 0; i < f->n_versions; i++) {
+        static_body_unmap(&f->version[i]);
+        close(f->version[i].fd);
+    }
     free(f);
 }

@@ -1,6 +1,6 @@
 #pragma once
 /* A path as it is served: the open file, its precompressed twins, and what a response says of each.
- * Made in one go, unchanged after. References are counted, because a response may still read a file
+ * Made in one go; what it says is unchanged after. References are counted, because a response may still read a file
  * that the cache has let go of; one core uses it. */
 
 #include "base/list.h"
@@ -37,6 +37,11 @@ struct static_version {
      * bytes (Content-Encoding, Content-Type). A response takes them up to one of these places. */
     uint16_t validators_len, ranges_len, fields_len;
     char fields[STATIC_FIELDS_MAX];
+    /* static_body's */
+    char *mapped;       /* the file as memory, for the kernel to send from; or NULL */
+    uint64_t populated; /* bytes from the start that have their pages */
+    uint64_t checked;   /* io time at which it was found to be no shorter than `size` */
+    uint8_t asked;      /* times, up to 2 */
 };
 
 struct static_file {

@@ -46,8 +46,7 @@ void static_wish_read(torc_req *rq, struct static_wish *wish)
     }
 }
 
-const struct static_version *static_wish_version(const struct static_wish *wish,
-                                                 const struct static_file *f)
+struct static_version *static_wish_version(const struct static_wish *wish, struct static_file *f)
 {
     if (f->n_versions == 1) return &f->version[0];
     int best = accept_encoding(wish->value[WISH_ACCEPT_ENCODING], f->codings, f->n_versions - 1);

@@ -24,8 +24,7 @@ struct static_wish {
 void static_wish_read(torc_req *rq, struct static_wish *wish);
 
 /* The version of the file to answer with. */
-const struct static_version *static_wish_version(const struct static_wish *wish,
-                                                 const struct static_file *f);
+struct static_version *static_wish_version(const struct static_wish *wish, struct static_file *f);
 
 /* The status that the conditions come to for this version, in the order of RFC 9110, 13.2.2: 200;
  * 206, and then *n ranges; 304; 412; 416. Ranges are for GET alone (14.2). */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 enum { FILE_SIZE = 10000 };
@@ -75,6 +76,42 @@ static void open_read_close(void **state)
     assert_int_equal(fcntl(fd, F_GETFD), -1);
     assert_int_equal(close_file(r, fd), -EBADF);
     assert_int_equal(read_file(r, fd, buf, 1, 0), -EBADF);
+    rig_close(r);
+}
+
+/* A mapped file gets its pages and is sent from there, unless it has become shorter. */
+static void populate_and_send(void **state)
+{
+    (void)state;
+    enum { MAPPED = 3 * 4096, SHORTER = 4096 };
+    struct rig *r = rig_open(NULL);
+    struct end e;
+    FILE *f = tmpfile();
+    assert_non_null(f);
+    int fd = fileno(f);
+    char bytes[FILE_SIZE];
+    pattern_fill(bytes, 0, sizeof bytes);
+    assert_int_equal(write(fd, bytes, FILE_SIZE), FILE_SIZE);
+    char *mapped = mmap(NULL, MAPPED, PROT_READ, MAP_SHARED, fd, 0);
+    assert_true(mapped != MAP_FAILED);
+
+    struct io_call c = {.populate = {mapped, FILE_SIZE}};
+    assert_int_equal(rig_call(r, &c, IO_POPULATE), 0);
+    end_open(r, &e);
+    end_send(&e, &(struct iovec){mapped, FILE_SIZE}, 1);
+    TURN_UNTIL(r, !io_busy(&e.send.op));
+    assert_int_equal(e.send_end.res, FILE_SIZE);
+    peer_expect(e.peer, 0, FILE_SIZE);
+
+    assert_int_equal(ftruncate(fd, SHORTER), 0);
+    assert_int_equal(rig_call(r, &c, IO_POPULATE), -EFAULT);
+    end_send(&e, &(struct iovec){mapped, FILE_SIZE}, 1);
+    TURN_UNTIL(r, !io_busy(&e.send.op));
+    assert_int_equal(e.send_end.res, -EFAULT);
+
+    end_close(&e);
+    munmap(mapped, MAPPED);
+    fclose(f);
     rig_close(r);
 }
 
@@ -288,6 +325,7 @@ int call_cases(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(open_read_close),
+        cmocka_unit_test(populate_and_send),
         cmocka_unit_test(open_stays_beneath),
         cmocka_unit_test(statx_by_name_and_descriptor),
         cmocka_unit_test(file_calls_cancelled),

@@ -155,3 +155,25 @@ void rig_await_open_files(unsigned n)
     for (int i = 0; i < SERVER_SECONDS * 100 && rig_open_files() != n; i++) pause_a_little();
     assert_int_equal(rig_open_files(), n);
 }
+
+/* ---- the server's mappings ---- */
+
+bool rig_mapped(const char *path)
+{
+    char name[512], line[1024];
+    const char *wanted = tree_path(&tree, path);
+    bool found = false;
+    snprintf(name, sizeof name, "/proc/%d/maps", (int)server.pid);
+    FILE *f = fopen(name, "re");
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f)) found |= strstr(line, wanted) != NULL;
+    fclose(f);
+    return found;
+}
+
+void rig_map(const char *path)
+{
+    for (int i = 0; i < SERVER_SECONDS * 100 && !rig_mapped(path); i++)
+        assert_int_equal(ask("GET", path + strlen("root"), "Range: bytes=0-0\r\n"), 206);
+    assert_true(rig_mapped(path));
+}

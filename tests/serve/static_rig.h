@@ -54,5 +54,11 @@ void rig_put(const char *name, const char *text, long ns);
 /* How many descriptors of the server are of files below the root (the root itself apart). */
 unsigned rig_open_files(void);
 
+/* Whether the server has mapped that file below the root. */
+bool rig_mapped(const char *path);
+
+/* Has the file asked for until the server maps it. */
+void rig_map(const char *path);
+
 /* Waits until there are so many. */
 void rig_await_open_files(unsigned n);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -156,6 +157,134 @@ static void a_drain_sends_the_file(void **state)
     assert_int_equal(server_wait(&server), 0);
 }
 
+/* ---- the same of files that the server has mapped ---- */
+
+static void await_unmapped(const char *path)
+{
+    for (int i = 0; i < SERVER_SECONDS * 100 && rig_mapped(path); i++)
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    assert_false(rig_mapped(path));
+}
+
+static void a_file_asked_for_again_is_mapped(void **state)
+{
+    (void)state;
+    enum { SIZE = 700001 };
+    files_fill(tree.path, "root/again", SIZE);
+    rig_start();
+    rig_map("root/again");
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(get("/again"), 200);
+        assert_int_equal(reply.body_len, SIZE);
+        for (size_t k = 0; k < SIZE; k++)
+            if (reply.body[k] != files_byte(k)) fail_msg("byte %zu is wrong", k);
+    }
+    assert_int_equal(ask("GET", "/again", "Range: bytes=299999-600000\r\n"), 206);
+    assert_int_equal(reply.body_len, 300002);
+    for (size_t k = 0; k < 300002; k++)
+        if (reply.body[k] != files_byte(299999 + k)) fail_msg("byte %zu of the range is wrong", k);
+    await_unmapped("root/again"); /* nobody asks for it any more */
+}
+
+static void without_a_cache_nothing_is_mapped(void **state)
+{
+    (void)state;
+    files_fill(tree.path, "root/again", 70000);
+    rig_start("--file-cache-ttl", "0");
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(get("/again"), 200);
+        assert_int_equal(reply.body_len, 70000);
+        assert_false(rig_mapped("root/again"));
+    }
+}
+
+static void clients_that_leave_a_mapped_file(void **state)
+{
+    (void)state;
+    struct client slow[8];
+    files_fill(tree.path, "root/big", BIG);
+    rig_start();
+    rig_map("root/big");
+    for (int i = 0; i < 8; i++) stall(&slow[i], "/big");
+    assert_true(rig_mapped("root/big"));
+    for (int i = 0; i < 8; i++) client_reset(&slow[i]);
+    rig_await_open_files(0);
+    assert_false(rig_mapped("root/big"));
+}
+
+static void a_mapping_in_use_outlives_its_entry(void **state)
+{
+    (void)state;
+    struct client slow;
+    files_fill(tree.path, "root/big", BIG);
+    tree_text(&tree, "root/other", "other");
+    rig_start("--file-cache", "1");
+    rig_map("root/big");
+    stall(&slow, "/big");
+    expect("/other", 200, "other"); /* takes the only place */
+    assert_true(rig_mapped("root/big"));
+    finish(&slow, BIG);
+    rig_await_open_files(0);
+    assert_false(rig_mapped("root/big"));
+}
+
+/* Cut in the midst of a page, whose rest would read as zeros. */
+static void a_mapped_file_that_shrinks(void **state)
+{
+    (void)state;
+    enum { CUT = BIG / 2 + 1000, SMALL = 6000 };
+    struct client slow;
+    files_fill(tree.path, "root/big", BIG);
+    files_fill(tree.path, "root/small", SMALL);
+    rig_start();
+    rig_map("root/big");
+    stall(&slow, "/big");
+    assert_int_equal(truncate(tree_path(&tree, "root/big"), CUT), 0);
+    ssize_t n;
+    size_t total = 0;
+    while ((n = client_more(&slow)) > 0) {
+        total += (size_t)n;
+        slow.len = 0;
+    }
+    assert_true(n == 0 || n == -ECONNRESET);
+    assert_true(total <= CUT + 4096 + 1024);
+    client_close(&slow);
+    server_await_log(&server, "became shorter");
+
+    rig_map("root/small");
+    assert_int_equal(truncate(tree_path(&tree, "root/small"), SMALL - 1), 0);
+    client_ask(&client, "GET", "/small", "");
+    if (client_try_reply(&client, "GET", &reply)) /* a second has passed */
+        assert_int_equal(reply.body_len, SMALL - 1);
+}
+
+static void a_drain_sends_a_mapped_file(void **state)
+{
+    (void)state;
+    struct client slow;
+    files_fill(tree.path, "root/big", BIG);
+    rig_start();
+    rig_map("root/big");
+    stall(&slow, "/big");
+    server_signal(&server, SIGTERM);
+    client_expect_end(&client);
+    finish(&slow, BIG);
+    assert_int_equal(server_wait(&server), 0);
+}
+
+static void the_end_of_a_drain_cuts_a_mapped_file(void **state)
+{
+    (void)state;
+    struct client slow;
+    files_fill(tree.path, "root/big", BIG);
+    rig_start("--drain-timeout", "50ms");
+    rig_map("root/big");
+    stall(&slow, "/big");
+    server_signal(&server, SIGTERM);
+    assert_int_equal(server_wait(&server), 0);
+    client_close(&slow);
+}
+
 static int rig_free(void **state)
 {
     (void)state;
@@ -175,6 +304,13 @@ int main(int argc, char **argv)
         cmocka_unit_test_teardown(a_file_that_grows, rig_stop),
         cmocka_unit_test_teardown(large_files_in_bounded_memory, rig_stop),
         cmocka_unit_test_teardown(a_drain_sends_the_file, rig_free),
+        cmocka_unit_test_teardown(a_file_asked_for_again_is_mapped, rig_stop),
+        cmocka_unit_test_teardown(without_a_cache_nothing_is_mapped, rig_stop),
+        cmocka_unit_test_teardown(clients_that_leave_a_mapped_file, rig_stop),
+        cmocka_unit_test_teardown(a_mapping_in_use_outlives_its_entry, rig_stop),
+        cmocka_unit_test_teardown(a_mapped_file_that_shrinks, rig_stop),
+        cmocka_unit_test_teardown(a_drain_sends_a_mapped_file, rig_free),
+        cmocka_unit_test_teardown(the_end_of_a_drain_cuts_a_mapped_file, rig_free),
     };
     return cmocka_run_group_tests(tests, rig_make, rig_remove);
 }

@@ -5,6 +5,7 @@
 #include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -203,6 +204,7 @@ static int run_call(struct io *io, struct io_call *c)
         res = pread(c->read.fd, c->read.buf, c->read.size, (off_t)c->read.offset);
         break;
     case IO_CLOSE: res = close(c->close.fd); break;
+    case IO_POPULATE: res = madvise(c->populate.addr, c->populate.size, MADV_POPULATE_READ); break;
     case IO_SHUTDOWN:
         mem_client_of(io, c->sock.sock)->shut = true;
         return 0;
