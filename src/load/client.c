@@ -50,7 +50,7 @@ static void give_up_all(struct client *c, enum load_error why)
 
 static void return_all(struct client *c)
 {
-    for (; c->head != c->tail; c->head++) load_core_return(c->core, pending_at(c, c->head)->counted);
+    for (; c->head != c->tail; c->head++) load_core_return(c->core, pending_at(c, c->head));
     c->sent = c->tail;
 }
 
@@ -79,7 +79,7 @@ static void on_closed(struct io *io, struct io_op *op, int res, bool more)
     (void)io, (void)res, (void)more;
     c->state = CLIENT_REST;
     core->open--;
-    if (core->phase < PHASE_DRAIN) client_connect(c);
+    if (load_core_connects(core)) client_connect(c);
 }
 
 static void close_step(struct client *c)
@@ -229,12 +229,13 @@ static void feed(struct client *c, slice in, uint64_t now)
     }
 }
 
-/* The server has closed. That is its right between two replies, and where it has said so. */
-static void ended(struct client *c, uint64_t now)
+/* The server has closed, or reset the connection. That is its right between two replies, and where it
+ * has said so: to reset it, then, is how it does not read what it does not answer (RFC 9112, 9.6). */
+static void ended(struct client *c, uint64_t now, bool reset)
 {
     if (c->in_reply) {
         reply_end(&c->reply);
-        if (c->reply.state == REPLY_DONE)
+        if (c->reply.state == REPLY_DONE && !reset)
             judge(c, now);
         else
             bad(c, c->reply.status, ERROR_RESET);
@@ -255,10 +256,8 @@ static void on_recv(struct io *io, struct io_op *op, int res, bool more)
         if (res > 0) {
             counter_add(&c->core->counts.bytes_in, (uint64_t)res);
             feed(c, slice_of(io->lease, (size_t)res), now);
-        } else if (res == 0) {
-            ended(c, now);
         } else {
-            broken(c, ERROR_RESET);
+            ended(c, now, res < 0 || c->reset);
         }
     }
     client_touch(c);
@@ -266,13 +265,9 @@ static void on_recv(struct io *io, struct io_op *op, int res, bool more)
 
 /* ---- requests ---- */
 
-void client_take(struct client *c, uint64_t intended)
+void client_take(struct client *c, const struct pending *p)
 {
-    struct load_core *core = c->core;
-    struct pending *p = pending_at(c, c->tail++);
-    bool counts = core->phase == PHASE_MEASURE && (!intended || intended >= core->measure_from);
-    *p = (struct pending){.intended = intended, .request = core->next_request, .counted = counts};
-    if (++core->next_request == core->plan->n_requests) core->next_request = 0;
+    *pending_at(c, c->tail++) = *p;
     c->on_this++;
     client_touch(c);
 }
@@ -282,7 +277,13 @@ static void on_sent(struct io *io, struct io_op *op, int res, bool more)
     struct client *c = container_of(container_of(op, struct io_send, op), struct client, send);
     (void)io, (void)more;
     if (res > 0) counter_add(&c->core->counts.bytes_out, (uint64_t)res);
-    if (res < 0 && c->state == CLIENT_OPEN) broken(c, ERROR_RESET);
+    if (res < 0 && c->state == CLIENT_OPEN) {
+        /* What came before is still to be read, with its end behind it; but the error is told once. */
+        if (res == -ECONNRESET) c->reset = true;
+        if (res != -ECONNRESET && res != -EPIPE) broken(c, ERROR_RESET);
+        client_touch(c);
+        return;
+    }
     if (c->state != CLIENT_OPEN || c->sent != c->tail) client_touch(c);
 }
 
@@ -353,11 +354,7 @@ static void run_task(struct io_task *t)
     struct load_core *core = c->core;
     if (c->state == CLIENT_OPEN) {
         if (c->last) return_all(c);
-        if (core->plan->rate > 0) {
-            if (client_has_room(c)) load_core_has_room(core, c);
-        } else {
-            while (client_has_room(c) && load_core_may_send(core)) client_take(c, 0);
-        }
+        if (client_has_room(c)) load_core_has_room(core, c);
         send_more(c);
         if (c->state == CLIENT_OPEN && nothing_more(c)) client_close(c);
         if (c->head != c->sent)
@@ -371,7 +368,7 @@ static void on_timer(struct wheel_timer *t)
     struct client *c = container_of(t, struct client, timer);
     struct load_core *core = c->core;
     if (c->state == CLIENT_REST) {
-        if (core->phase < PHASE_DRAIN) client_connect(c);
+        if (load_core_connects(core)) client_connect(c);
     } else if (c->state == CLIENT_CONNECTING) {
         io_cancel(&core->io, &c->call.op);
     } else if (c->state == CLIENT_OPEN && c->head != c->sent) {
@@ -391,7 +388,7 @@ static void tried(struct client *c)
 static void connect_failed(struct client *c, int err)
 {
     struct load_core *core = c->core;
-    if (core->phase < PHASE_DRAIN) {
+    if (load_core_connects(core)) {
         core->connect_error = err == -ECANCELED ? ETIMEDOUT : -err;
         load_core_bad(core, ERROR_CONNECT, false);
         wheel_set(&core->io.wheel, &c->timer, core->io.now + RETRY_NS);
@@ -417,7 +414,7 @@ static void on_connected(struct io *io, struct io_op *op, int res, bool more)
     c->state = CLIENT_OPEN;
     c->head = c->sent = c->tail = 0;
     c->on_this = 0;
-    c->in_reply = c->last = false;
+    c->in_reply = c->last = c->reset = false;
     counter_add(&c->core->counts.connects, 1);
     tried(c);
     io_recv_start(io, &c->sock);

@@ -12,13 +12,6 @@ enum client_state {
     CLIENT_CLOSING,    /* what is in flight on the socket comes home, then it is closed */
 };
 
-/* A request that is to be sent, or whose reply is awaited. */
-struct pending {
-    uint64_t intended, sent; /* ns; `sent` is 0 until it is handed to the socket */
-    uint32_t request;
-    bool counted;            /* it was issued while measuring */
-};
-
 struct client {
     struct io_sock sock;
     struct load_core *core;
@@ -33,6 +26,7 @@ struct client {
     bool in_reply;           /* some bytes of a reply have come */
     bool wrong_body;         /* of the reply at hand */
     bool last;               /* the server has said that it closes */
+    bool reset;              /* the connection was found reset as something was sent */
     bool tried;              /* the first connect came to its end */
     struct reply reply;
     struct io_send send;
@@ -56,7 +50,7 @@ static inline bool client_has_room(const struct client *c)
 }
 
 /* Takes on one request, to be sent at the end of the turn. For a client with room. */
-void client_take(struct client *c, uint64_t intended);
+void client_take(struct client *c, const struct pending *p);
 
 /* Has its end-of-turn work done: requests sent, the connection ended. */
 void client_touch(struct client *c);

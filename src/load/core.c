@@ -23,31 +23,66 @@ static bool is_open_loop(const struct load_core *c)
     return c->plan->rate > 0;
 }
 
-bool load_core_may_send(struct load_core *c)
+static bool is_asking(const struct load_core *c)
 {
-    if (c->phase == PHASE_WARM) return true;
-    if (c->phase != PHASE_MEASURE) return false;
-    if (c->plan->count && c->counts.issued == c->share) return false;
-    counter_add(&c->counts.issued, 1);
+    return c->phase == PHASE_WARM || c->phase == PHASE_MEASURE;
+}
+
+static bool owes(const struct load_core *c)
+{
+    return c->owed_head != c->owed_tail;
+}
+
+bool load_core_connects(const struct load_core *c)
+{
+    return c->phase < PHASE_DRAIN || (c->phase == PHASE_DRAIN && owes(c));
+}
+
+static bool issued_all(const struct load_core *c)
+{
+    return c->plan->count && c->phase == PHASE_MEASURE && c->counts.issued == c->share;
+}
+
+/* A new request, due at `intended` (0: as it is sent); false where there are enough. */
+static bool issue(struct load_core *c, uint64_t intended, struct pending *p)
+{
+    if (!is_asking(c) || issued_all(c)) return false;
+    bool counted = c->phase == PHASE_MEASURE && (!intended || intended >= c->measure_from);
+    if (counted) counter_add(&c->counts.issued, 1);
+    *p = (struct pending){.intended = intended, .request = c->next_request, .counted = counted};
+    if (++c->next_request == c->plan->n_requests) c->next_request = 0;
     return true;
 }
 
-/* The first request of each connection that is owed one; a client stays in the list while it has
- * room for more. */
+/* What an open loop asks next; false where nothing is due. */
+static bool next_due(struct load_core *c, struct pending *p)
+{
+    if (owes(c)) {
+        *p = c->owed[c->owed_head++];
+        return true;
+    }
+    uint64_t due = schedule_due(&c->schedule);
+    if (due > c->io.now || !issue(c, due, p)) return false;
+    schedule_next(&c->schedule);
+    return true;
+}
+
+/* One request for each connection in turn; a client stays in the list while it has room for more. */
 static void dispatch(struct load_core *c)
 {
-    if (c->phase != PHASE_WARM && c->phase != PHASE_MEASURE) return;
-    uint64_t due, now = c->io.now;
-    while ((due = schedule_due(&c->schedule)) <= now && !list_empty(&c->idle)) {
-        if (c->plan->count && c->phase == PHASE_MEASURE && c->counts.issued == c->share) return;
+    while (!list_empty(&c->idle)) {
         struct client *client = container_of(list_pop(&c->idle), struct client, link);
+        struct pending p;
         if (!client_has_room(client)) continue; /* the server has said meanwhile that it closes */
-        if (c->phase == PHASE_MEASURE && due >= c->measure_from) counter_add(&c->counts.issued, 1);
-        client_take(client, due);
-        schedule_next(&c->schedule);
+        if (!next_due(c, &p)) {
+            list_push_front(&c->idle, &client->link);
+            break;
+        }
+        client_take(client, &p);
         if (client_has_room(client)) list_push(&c->idle, &client->link);
     }
-    c->io.alarm = list_empty(&c->idle) ? WHEEL_NEVER : due;
+    bool waits = !list_empty(&c->idle) && is_asking(c) && !issued_all(c);
+    c->io.alarm = waits ? schedule_due(&c->schedule) : WHEEL_NEVER;
 }
 
 static void on_alarm(struct io *io)
@@ -57,11 +92,35 @@ static void on_alarm(struct io *io)
 
 void load_core_has_room(struct load_core *c, struct client *client)
 {
+    struct pending p;
+    if (!is_open_loop(c)) {
+        while (client_has_room(client) && issue(c, 0, &p)) client_take(client, &p);
+        return;
+    }
     if (list_empty(&client->link)) list_push(&c->idle, &client->link);
-    if (schedule_due(&c->schedule) <= c->io.now)
+    if (owes(c) || schedule_due(&c->schedule) <= c->io.now)
         dispatch(c);
-    else if (c->io.alarm == WHEEL_NEVER && (c->phase == PHASE_WARM || c->phase == PHASE_MEASURE))
+    else if (c->io.alarm == WHEEL_NEVER && is_asking(c))
         c->io.alarm = schedule_due(&c->schedule);
+}
+
+/* Never more than fit on all connections: nothing new is issued while there are any. */
+static bool owe(struct load_core *c, const struct pending *p)
+{
+    if (c->owed_tail == c->owed_cap) {
+        uint32_t n = c->owed_tail - c->owed_head, cap = n < 32 ? 64 : 2 * n;
+        struct pending *more = calloc(cap, sizeof *more);
+        if (!more) return false;
+        if (n) memcpy(more, c->owed + c->owed_head, n * sizeof *more);
+        free(c->owed);
+        c->owed = more;
+        c->owed_head = 0;
+        c->owed_tail = n;
+        c->owed_cap = cap;
+    }
+    c->owed[c->owed_tail++] = *p;
+    if (!list_empty(&c->idle)) c->io.alarm = c->io.now; /* others take them on */
+    return true;
 }
 
 static void settled(struct load_core *c)
@@ -92,13 +151,11 @@ void load_core_bad(struct load_core *c, enum load_error why, bool counted)
     if (counted) settled(c);
 }
 
-void load_core_return(struct load_core *c, bool counted)
+void load_core_return(struct load_core *c, const struct pending *p)
 {
-    if (!counted) return;
-    if (is_open_loop(c) && c->phase < PHASE_END)
-        load_core_bad(c, ERROR_RESET, true);
-    else
-        counter_set(&c->counts.issued, c->counts.issued - 1);
+    bool again = is_open_loop(c) && (is_asking(c) || (c->phase == PHASE_DRAIN && p->counted));
+    if (again && owe(c, p)) return;
+    if (p->counted) counter_set(&c->counts.issued, c->counts.issued - 1);
 }
 
 /* ---- phases ---- */
@@ -125,14 +182,21 @@ static void on_ramp(struct wheel_timer *t)
     if (c->phase < PHASE_DRAIN) open_more(c);
 }
 
+static void count_one_unsent(struct load_core *c, uint64_t due)
+{
+    c->unsent++;
+    histogram_add(c->corrected, c->measure_to - due);
+}
+
 /* What was due while measuring and found no connection has waited until now at least. */
 static void count_unsent(struct load_core *c)
 {
     if (!is_open_loop(c) || c->plan->count) return;
+    for (; owes(c); c->owed_head++)
+        if (c->owed[c->owed_head].counted) count_one_unsent(c, c->owed[c->owed_head].intended);
     for (uint64_t due; (due = schedule_due(&c->schedule)) < c->measure_to; schedule_next(&c->schedule)) {
         if (due < c->measure_from) continue;
-        c->unsent++;
-        histogram_add(c->corrected, c->measure_to - due);
+        count_one_unsent(c, due);
     }
 }
 
@@ -270,5 +334,6 @@ void load_core_join(struct load_core *c)
     for (uint32_t i = 0; c->samples && i < c->plan->n_requests; i++) free(c->samples[i].bytes);
     free(c->clients);
     free(c->samples);
+    free(c->owed);
     free(c->filler.sequence);
 }

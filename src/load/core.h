@@ -37,6 +37,13 @@ struct load_counts {
     uint64_t status[600]; /* of measured replies, right or wrong; [0]: beyond 599 */
 };
 
+/* A request that is to be sent, or whose reply is awaited. */
+struct pending {
+    uint64_t intended, sent; /* ns; `intended` is 0 where it is as good as `sent`, until that is known */
+    uint32_t request;
+    bool counted;            /* it was issued while measuring */
+};
+
 /* A reply that was found right, against which the next can be compared as a whole. */
 struct sample {
     char *bytes;
@@ -64,6 +71,8 @@ struct load_core {
     int connect_error;   /* the last one, positive errno */
     struct list idle;    /* clients with room for a request, longest idle first */
     struct schedule schedule;
+    struct pending *owed; /* of an open loop, to be asked again: [owed_head, owed_tail), oldest first */
+    uint32_t owed_head, owed_tail, owed_cap;
     struct wheel_timer ramp;
     uint64_t measure_from, measure_to; /* ns, by this core's clock */
     uint64_t unsent;     /* due while measuring, and never sent */
@@ -85,10 +94,10 @@ void load_core_join(struct load_core *c);
 
 /* ---- for clients ---- */
 
-/* Whether another request may be sent in closed loop; counts it. */
-bool load_core_may_send(struct load_core *c);
+/* Whether connections are opened, still or again. */
+bool load_core_connects(const struct load_core *c);
 
-/* A client has room for a request of an open loop. */
+/* A client has room for requests: is given those of a closed loop, or waits for those of an open one. */
 void load_core_has_room(struct load_core *c, struct client *client);
 
 /* Whether what ends now belongs to what is measured: in closed loop over a time, whatever is answered
@@ -99,5 +108,7 @@ bool load_core_measures(const struct load_core *c, bool counted);
 void load_core_good(struct load_core *c, uint64_t intended, uint64_t sent, uint64_t now, bool counted);
 void load_core_bad(struct load_core *c, enum load_error why, bool counted);
 
-/* A request that was taken on goes back unsent, through nobody's fault. */
-void load_core_return(struct load_core *c, bool counted);
+/* A request that was taken on goes back unanswered, through nobody's fault: of those that the server
+ * leaves behind the reply with which it closes, none has been processed (RFC 9112, 9.6). In open loop
+ * this one is asked again, in closed loop another in its place. */
+void load_core_return(struct load_core *c, const struct pending *p);

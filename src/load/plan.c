@@ -17,7 +17,8 @@ static const char usage[] =
     "  torc-load --connections 256 --duration 10s http://127.0.0.1:8080/plaintext\n"
     "  torc-load --rate 50000 --arrivals poisson http://127.0.0.1:8080/plaintext\n"
     "\n"
-    "Several URLs of one server are asked in turn.\n"
+    "Several URLs of one server are asked in turn. Of several addresses that its name has, the first is\n"
+    "asked that takes a connection.\n"
     "\n"
     "What is sent\n"
     "  --method NAME              (default GET; POST where there is a body)\n"
@@ -61,7 +62,8 @@ static const char usage[] =
     "  --hdr FILE                 latencies as HdrHistogram percentiles; - is stdout\n"
     "  --watch PID                measure the CPU time of that process, too; can be given several times\n"
     "  --quiet                    no progress\n"
-    "  --version, --help\n"
+    "  --version\n"
+    "  --help, -h\n"
     "\n"
     "A SIZE is in bytes or has k, m or g behind it (binary). A TIME has its unit: ms, s, m or h.\n"
     "Exit status: 0 when every reply was right, 1 otherwise, 2 for wrong options, 3 when the engine\n"
@@ -317,8 +319,12 @@ static int resolve(struct plan *p, slice host)
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
     int err = getaddrinfo(name, port, &hints, &found);
     if (err) return fail("%s: %s", name, gai_strerror(err));
-    memcpy(&p->addr.sa, found->ai_addr, found->ai_addrlen);
-    p->addr.len = found->ai_addrlen;
+    for (const struct addrinfo *a = found; a && p->n_addrs < PLAN_ADDRS; a = a->ai_next) {
+        struct sock_addr *to = &p->addrs[p->n_addrs++];
+        memcpy(&to->sa, a->ai_addr, a->ai_addrlen);
+        to->len = a->ai_addrlen;
+    }
+    p->addr = p->addrs[0];
     freeaddrinfo(found);
     p->host = strndup(host.ptr, host.len);
     return p->host ? 0 : fail("out of memory");
@@ -358,6 +364,8 @@ static int check(const struct plan *p, const struct forms *f, int urls)
     if (f->n_templates && (f->form.has_body || f->form.n_headers || f->form.method))
         return fail("--template is a whole request: it takes no method, field or body");
     if (p->poisson && p->rate == 0) return fail("--arrivals needs --rate");
+    if (p->json && p->hdr && strcmp(p->json, "-") == 0 && strcmp(p->hdr, "-") == 0)
+        return fail("--json - and --hdr - would mix on stdout: write one of them to a file");
     if (p->n_cores > p->connections)
         return fail("--connections %u is less than one for each of %u cores", p->connections, p->n_cores);
     return 0;
@@ -378,10 +386,11 @@ int plan_read(struct plan *p, int argc, char **argv)
     p->cpu[0] = usable[0];
     f.form.headers = f.header;
     opterr = 0;
-    for (int id, at = 0; (id = getopt_long(argc, argv, ":", options, &at)) != -1;) {
+    for (int id, at = 0; (id = getopt_long(argc, argv, ":h", options, &at)) != -1;) {
         if (id == '?' && optopt > ' ') return fail("unknown option -%c (see --help)", optopt);
         if (id == '?') return fail("unknown option %s (see --help)", argv[optind - 1]);
         if (id == ':') return fail("%s needs a value (see --help)", argv[optind - 1]);
+        if (id == 'h') id = O_HELP;
         int done = take(p, &f, id, options[at].name, optarg);
         if (done) return done;
     }

@@ -6,7 +6,7 @@
 #include "io/sock.h"
 #include "load/request.h"
 
-enum { PLAN_REQUESTS = 64, PLAN_HEADERS = 64, PLAN_WATCHED = 64 };
+enum { PLAN_REQUESTS = 64, PLAN_HEADERS = 64, PLAN_WATCHED = 64, PLAN_ADDRS = 16 };
 
 struct plan {
     const char *engine;      /* NULL: the best that works */
@@ -15,7 +15,9 @@ struct plan {
     uint32_t n_cores;
     bool pin;
 
-    struct sock_addr addr;   /* the server's */
+    struct sock_addr addr;   /* the server's: the first of addrs, or which of them a run has chosen */
+    struct sock_addr addrs[PLAN_ADDRS]; /* all that its name has */
+    uint32_t n_addrs;
     char *host;              /* as it was written, with its port */
     struct request request[PLAN_REQUESTS];
     uint32_t n_requests;

@@ -75,11 +75,12 @@ static void print_time(double ns)
 
 static void print_latency(const char *name, const struct histogram *h)
 {
+    if (h->count == 0) return;
     static const double q[] = {0.5, 0.9, 0.99, 0.999};
     printf("  %-12s", name);
     for (size_t i = 0; i < ARRAY_LEN(q); i++) print_time((double)histogram_quantile(h, q[i]));
     print_time((double)h->max);
-    print_time(h->count ? (double)h->sum / (double)h->count : 0);
+    print_time((double)h->sum / (double)h->count);
     putchar('\n');
 }
 
@@ -102,10 +103,23 @@ static void print_errors(const struct run *r)
 
 static void print_status(const struct run *r)
 {
+    uint64_t n = 0;
+    for (unsigned i = 0; i < ARRAY_LEN(r->counts.status); i++) n += r->counts.status[i];
+    if (n == 0) return;
     printf("  status     ");
     for (unsigned i = 0; i < ARRAY_LEN(r->counts.status); i++)
         if (r->counts.status[i]) printf(" %u: %" PRIu64, i, r->counts.status[i]);
     putchar('\n');
+}
+
+/* Which of several addresses it was, where a reader would expect the first. */
+static void print_address(const struct plan *p)
+{
+    char text[SOCK_ADDR_TEXT], first[SOCK_ADDR_TEXT];
+    if (p->n_addrs < 2) return;
+    sock_addr_format(&p->addr, text);
+    sock_addr_format(&p->addrs[0], first);
+    if (strcmp(text, first) != 0) printf("to %s, as %s takes no connection; ", text, first);
 }
 
 int result_print(const struct run *r)
@@ -114,6 +128,7 @@ int result_print(const struct run *r)
     print_errors(r);
     printf("%.2f s, %u connection%s on %u core%s (%s), ", seconds(r->wall_ns), p->connections,
            p->connections == 1 ? "" : "s", p->n_cores, p->n_cores == 1 ? "" : "s", r->engine->name);
+    print_address(p);
     if (p->rate > 0)
         printf("open loop: %g requests/s, %s\n", p->rate, p->poisson ? "Poisson" : "constant");
     else
@@ -122,7 +137,8 @@ int result_print(const struct run *r)
            per_second(r, r->counts.replies), per_second(r, r->bytes_in) / 1048576,
            per_second(r, r->bytes_out) / 1048576);
     print_status(r);
-    printf("  latency             p50        p90        p99      p99.9        max       mean\n");
+    if (r->raw.count || r->corrected.count) /* what was never sent has a corrected one */
+        puts("  latency             p50        p90        p99      p99.9        max       mean");
     if (p->rate > 0) {
         print_latency("corrected", &r->corrected);
         print_latency("raw", &r->raw);
@@ -130,8 +146,9 @@ int result_print(const struct run *r)
     } else {
         print_latency("", &r->raw);
     }
-    printf("  generator    %.2f us CPU per request, %.0f %% of its core%s\n", own_ns_per_request(r) / 1e3,
-           own_share(r) * 100, p->n_cores == 1 ? "" : "s");
+    printf("  generator    ");
+    if (r->counts.replies) printf("%.2f us CPU per request, ", own_ns_per_request(r) / 1e3);
+    printf("%.0f %% of its core%s\n", own_share(r) * 100, p->n_cores == 1 ? "" : "s");
     if (p->n_watched && r->counts.replies)
         printf("  watched      %.2f us CPU per request\n",
                (double)r->watched_ns / (double)r->counts.replies / 1e3);
@@ -205,15 +222,18 @@ int result_write_json(const struct run *r)
 {
     const struct plan *p = r->plan;
     const struct load_counts *c = &r->counts;
+    char address[SOCK_ADDR_TEXT];
     FILE *f = open_out(p->json);
     if (!f) return -1;
-    fprintf(f, "{\"format\":1,\"program\":\"torc-load " TORC_VERSION "\",\"engine\":\"%s\",\"cores\":%u,"
+    sock_addr_format(&p->addr, address);
+    fprintf(f, "{\"format\":1,\"program\":\"torc-load " TORC_VERSION "\",\"engine\":\"%s\","
+               "\"address\":\"%s\",\"cores\":%u,"
                "\"connections\":%u,\"pipeline\":%u,\"mode\":\"%s\",\"rate\":%g,\"arrivals\":\"%s\","
                "\"seconds\":%.9f,\"interrupted\":%s,\"requests\":%" PRIu64 ",\"requests_total\":%" PRIu64
                ",\"per_second\":%.3f,\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64
                ",\"connects\":%" PRIu64 ",\"unsent\":%" PRIu64 ",",
-            r->engine->name, p->n_cores, p->connections, p->pipeline, p->rate > 0 ? "open" : "closed",
-            p->rate, p->poisson ? "poisson" : "constant", seconds(r->wall_ns),
+            r->engine->name, address, p->n_cores, p->connections, p->pipeline,
+            p->rate > 0 ? "open" : "closed", p->rate, p->poisson ? "poisson" : "constant", seconds(r->wall_ns),
             r->interrupted ? "true" : "false", c->replies, c->total, per_second(r, c->replies),
             r->bytes_in, r->bytes_out, c->connects, r->unsent);
     json_counts(f, r);

@@ -182,6 +182,30 @@ static int choose_engine(struct run *r, struct plan *p)
     return EXIT_ENGINE;
 }
 
+static bool takes_connections(const struct sock_addr *a, uint64_t timeout)
+{
+    struct timespec ts = {(time_t)(timeout / NS_PER_S), (long)(timeout % NS_PER_S)};
+    int fd = socket(a->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return false;
+    struct pollfd p = {fd, POLLOUT, 0};
+    int err = connect(fd, &a->sa, a->len) < 0 ? errno : 0;
+    if (err == EINPROGRESS && ppoll(&p, 1, &ts, NULL) == 1) {
+        socklen_t len = sizeof err;
+        getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len);
+    }
+    close(fd);
+    return err == 0;
+}
+
+void run_choose_address(struct plan *p)
+{
+    for (uint32_t i = 0; p->n_addrs > 1 && i < p->n_addrs; i++)
+        if (takes_connections(&p->addrs[i], p->timeout)) {
+            p->addr = p->addrs[i];
+            return;
+        }
+}
+
 /* Each connection is a descriptor. */
 static int fit_descriptors(const struct plan *p)
 {
@@ -266,6 +290,7 @@ int run_plan(struct run *r, const struct plan *plan)
     if (status == 0) status = fit_descriptors(&own);
     if (status == 0 && watch_open(&r->watch, &own) < 0) status = EXIT_START;
     if (status) return status;
+    run_choose_address(&own);
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);

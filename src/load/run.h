@@ -33,5 +33,9 @@ struct run {
     int connect_error;
 };
 
+/* Makes `addr` the first of several addresses that takes a connection within the plan's timeout, so
+ * that all of a run goes to one; where none does, the first. */
+void run_choose_address(struct plan *p);
+
 /* 0 when it ran to an end, whatever the replies were; else an exit status, its reason said. */
 int run_plan(struct run *r, const struct plan *plan);

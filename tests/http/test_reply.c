@@ -102,6 +102,17 @@ static const struct good goods[] = {
     {"HTTP/1.1 200 OK\r\n\r\n", "", 200, 0, 1, 1},
 };
 
+static void is_answered(const struct reply *r, const struct good *g)
+{
+    if (r->state != REPLY_DONE) fail_msg("%s: %s", g->text, r->problem ? r->problem : "not yet whole");
+    assert_int_equal(r->status, g->status);
+    assert_int_equal(r->keep_alive, !g->closes);
+    assert_int_equal(r->body_bytes, strlen(g->body));
+    assert_int_equal(body_len, strlen(g->body));
+    assert_memory_equal(body, g->body, body_len);
+    assert_null(r->problem);
+}
+
 static void is_good(const struct good *g, enum cut cut)
 {
     static const char next[] = "HTTP/1.1 200";
@@ -121,13 +132,7 @@ static void is_good(const struct good *g, enum cut cut)
         size_t used = feed(&r, slice_of(both, n + sizeof next - 1), cut);
         if (used != n) fail_msg("%zu of %zu bytes used: %s", used, n, g->text);
     }
-    if (r.state != REPLY_DONE) fail_msg("%s: %s", g->text, r.problem);
-    assert_int_equal(r.status, g->status);
-    assert_int_equal(r.keep_alive, !g->closes);
-    assert_int_equal(r.body_bytes, strlen(g->body));
-    assert_int_equal(body_len, strlen(g->body));
-    assert_memory_equal(body, g->body, body_len);
-    assert_null(r.problem);
+    is_answered(&r, g);
     reply_end(&r);
     assert_int_equal(r.state, REPLY_DONE);
 }
@@ -172,10 +177,7 @@ static void one_behind_the_other(void **state)
             if (goods[i].until_close) continue;
             begin(&r, goods[i].to_head);
             at += feed(&r, slice_of(stream + at, n - at), k < RANDOM ? (enum cut)k : RANDOM);
-            assert_int_equal(r.state, REPLY_DONE);
-            assert_int_equal(r.status, goods[i].status);
-            assert_int_equal(body_len, strlen(goods[i].body));
-            assert_memory_equal(body, goods[i].body, body_len);
+            is_answered(&r, &goods[i]);
         }
         assert_int_equal(at, n);
     }

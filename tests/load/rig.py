@@ -77,10 +77,11 @@ class Server:
     """Serves each connection on a thread of its own by `serve(peer)`, which ends by returning (the
     connection is then closed) or as the other side closes."""
 
-    def __init__(self, serve, backlog=256):
+    def __init__(self, serve, backlog=256, host="127.0.0.1"):
         self.serve, self.lock, self.stopping = serve, threading.Lock(), False
         self.requests, self.connects, self.peers, self.failures = [], 0, [], []
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=backlog)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.listener = socket.create_server((host, 0), family=family, backlog=backlog)
         self.url = "http://127.0.0.1:%d/" % self.listener.getsockname()[1]
         self.threads = [threading.Thread(target=self.accept)]
         self.threads[0].start()

@@ -12,4 +12,4 @@ if __name__ == "__main__":
     if asked.returncode == 3:
         print(asked.stderr.strip() or "the kernel refuses the engine")
         sys.exit(77)
-    unittest.main(module=module, argv=[module, *rest])
+    unittest.main(module=module, argv=[module, *rest], verbosity=2)

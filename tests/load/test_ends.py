@@ -224,12 +224,39 @@ class Ends(rig.Case):
             self.assertEqual(done.json["engine"], "epoll")
 
     def test_wrong_options(self):
-        for words in (["--connections", "0"], ["--rate", "-1"], ["--pipeline", "1025"], ["--nothing"], ["--rate"], ["-q"]):
+        for words in (["--connections", "0"], ["--rate", "-1"], ["--pipeline", "1025"], ["--nothing"], ["--rate"], ["-q"],
+                      ["--json", "-", "--hdr", "-"]):  # fmt: skip
             done = self.run_load("http://127.0.0.1:1/", *words)
             self.assertEqual(done.status, 2)
             self.assertEqual(len(done.err.splitlines()), 1)
             self.assertTrue(done.err.startswith("torc-load: "), done.err)
             self.assertEqual(done.out, "")
+
+    def test_help(self):
+        for word in ("--help", "-h"):
+            done = self.run_load(word)
+            self.assertEqual((done.status, done.err), (0, ""))
+            self.assertTrue(done.out.startswith("Usage: torc-load "), done.out)
+
+    def test_a_name_with_several_addresses(self):
+        """Served on the last only; where "localhost" has one, on that."""
+        found = [a[:2] for *_, a in socket.getaddrinfo("localhost", 80, type=socket.SOCK_STREAM)]
+        server = rig.Server(self.answer, host=found[-1][0])
+        self.addCleanup(server.stop)
+        port = server.listener.getsockname()[1]
+        done = self.run_load("--requests", 5, "--connections", 2, f"http://localhost:{port}/")
+        self.errors(done)
+        text = ["[%s]:%d" % (a, port) if ":" in a else "%s:%d" % (a, port) for a, _ in found]
+        self.assertEqual(done.json["address"], text[-1])
+        head = done.out.splitlines()[0]
+        if text[0] != text[-1]:
+            self.assertIn(f"to {text[-1]}, as {text[0]} takes no connection", head)
+        else:
+            self.assertNotIn("to 127", head)
+
+    def answer(self, peer):
+        while peer.request():
+            peer.send(reply())
 
     def test_depth_one(self):
         server = self.each(reply())

@@ -27,6 +27,8 @@ class Errors(rig.Case):
                 self.assertGreaterEqual(done.json["errors"]["connect"], 7)
                 self.assertTrue(done.out.startswith("ERRORS: connect "), done)
                 self.assertIn("Connection refused", done.out)
+                if "--rate" not in options:  # what was never sent has waited
+                    self.assertNotIn("latency", done.out)
                 self.assertEqual(done.json["connects"], 0)
                 self.assertEqual(sum(done.json["errors"].values()), done.json["errors"]["connect"])
                 self.assertEqual(done.status, 1)
@@ -41,6 +43,19 @@ class Errors(rig.Case):
 
     def test_closed_before_any_byte(self):
         self.counted(self.server(lambda peer: peer.request()), reset=N)
+
+    def test_closed_before_pipelined_ones_are_answered(self):
+        """Not having said that it would."""
+
+        def serve(peer):
+            for _ in range(4):
+                peer.request()
+            peer.send(reply())
+
+        for options in ([], ["--rate", 2000]):
+            done = self.run_load("--requests", 4, "--connections", 1, "--pipeline", 4, *options, self.server(serve).url)
+            self.errors(done, reset=3)
+            self.assertEqual(done.json["requests"], 1)
 
     def test_reset_in_mid_reply(self):
         def serve(peer):

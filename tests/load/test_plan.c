@@ -346,6 +346,9 @@ static void reports_and_watching(void **state)
     assert_true(plan.quiet);
     assert_int_equal(plan.n_watched, 2);
     assert_int_equal(plan.watched[1], 2147483647);
+    GOOD("--json", "-", "--hdr", "b", URL);
+    GOOD("--json", "a", "--hdr", "-", URL);
+    BAD("--json - and --hdr - would mix on stdout: write one of them to a file", "--json", "-", "--hdr", "-", URL);
     BAD("--watch takes a whole number from 1 to 2147483647, not \"0\"", "--watch", "0", URL);
     BAD("--watch takes a whole number from 1 to 2147483647, not \"2147483648\"", "--watch", "2147483648", URL);
 }
@@ -367,8 +370,10 @@ static void help_and_version(void **state)
     (void)state;
     assert_int_equal(READ("--version"), 1);
     assert_string_equal(said, "torc-load " TORC_VERSION "\n");
-    assert_int_equal(READ("--help"), 1);
-    assert_true(strncmp(said, "Usage: torc-load ", 17) == 0);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(i == 0 ? READ("--help") : i == 1 ? READ("-h") : READ("--quiet", "-h", "--nothing"), 1);
+        assert_true(strncmp(said, "Usage: torc-load ", 17) == 0);
+    }
 }
 
 /* ---- URLs ---- */
@@ -402,7 +407,11 @@ static void urls(void **state)
     assert_int_equal(plan.addr.sa.sa_family, AF_INET6);
     assert_int_equal(port(), 80);
     assert_true(sends(0, "GET / HTTP/1.1\r\nHost: [::1]\r\n\r\n"));
+    GOOD("http://127.0.0.1:1/");
+    assert_int_equal(plan.n_addrs, 1);
     GOOD("http://localhost:1/");
+    assert_true(plan.n_addrs >= 1);
+    assert_int_equal(plan.addr.sa.sa_family, plan.addrs[0].sa.sa_family);
     assert_true(sends(0, "GET / HTTP/1.1\r\nHost: localhost:1\r\n\r\n"));
 }
 

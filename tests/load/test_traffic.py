@@ -76,32 +76,120 @@ class Traffic(rig.Case):
             self.assertGreaterEqual(done.json["connects"], 25)
 
     def test_close_before_pipelined_ones_are_answered(self):
-        """They are asked again elsewhere: nobody did wrong."""
+        """They are asked again elsewhere: nobody did wrong. That nobody read them resets the connection,
+        behind the reply."""
 
         def serve(peer):
             peer.request()
             peer.send(reply(fields=b"Connection: close\r\n"))
 
-        server = self.server(serve)
-        done = self.run_load("--requests", 20, "--connections", 2, "--pipeline", 4, server.url)
-        # A reset may overtake the reply, as requests that nobody reads are on their way.
-        self.assertEqual(sum(done.json["errors"].values()), done.json["errors"]["reset"])
-        self.assertEqual(done.json["requests"] + done.json["errors"]["reset"], 20)
+        for options in ([], ["--rate", 2000]):
+            done = self.run_load("--requests", 20, "--connections", 2, "--pipeline", 4, *options, self.server(serve).url)
+            self.errors(done)
+            self.assertEqual(done.json["requests"], 20)
 
-    def test_pipelined_and_close_after_three(self):
-        """A server that reads all that is sent, answers three and drains: no reset, so no error."""
+    def drains_after(self, n):
+        """A server that reads all that is sent, answers n, the last as such, and drains: no reset."""
 
         def serve(peer):
-            for i in range(3):
+            for i in range(n):
                 peer.request()
-                peer.send(reply(fields=b"Connection: close\r\n" if i == 2 else b""))
+                peer.send(reply(fields=b"Connection: close\r\n" if i == n - 1 else b""))
             peer.sock.shutdown(1)
             while peer.more():
                 pass
 
-        done = self.run_load("--requests", 20, "--connections", 2, "--pipeline", 4, self.server(serve).url)
+        return self.server(serve)
+
+    def test_pipelined_and_close_after_three(self):
+        for options in ([], ["--rate", 2000], ["--rate", 2000, "--arrivals", "poisson"], ["--warmup", "50ms"],
+                        ["--rate", 2000, "--warmup", "50ms"], ["--rate", 2000, "--cores", rig.two_cores()]):  # fmt: skip
+            server = self.drains_after(3)
+            done = self.run_load("--requests", 20, "--connections", 2, "--pipeline", 4, *options, server.url)
+            self.errors(done)
+            self.assertEqual(done.json["requests"], 20)
+
+    def test_what_is_asked_again_keeps_its_time(self):
+        """The first reply takes a third of a second, in which eleven more fall due, each sent at once and
+        left unanswered by right: their latency counts from then, not from when they are asked again."""
+
+        def serve(peer):
+            first = next(state)
+            peer.request()
+            if first == 0:
+                for _ in range(11):
+                    peer.request()
+            peer.send(reply(fields=b"Connection: close\r\n" if first == 0 else b""))
+            while peer.request():
+                peer.send(reply())
+
+        state = iter(range(10**9))
+        server = self.server(serve)
+        done = self.run_load("--requests", 12, "--rate", 40, "--connections", 1, "--pipeline", 12, server.url)
         self.errors(done)
-        self.assertEqual(done.json["requests"], 20)
+        j = done.json
+        self.assertEqual((j["requests"], len(server.requests), j["connects"]), (12, 23, 2))
+        late = sorted((n for n, count in j["latency_ns"]["corrected"]["histogram"] for _ in range(count)))
+        # Due 25 ms apart, and all answered when the last of them was due.
+        for i, ns in enumerate(late):
+            self.assertGreaterEqual(ns, i * 24e6)
+
+    def test_asked_again_after_the_time_is_over(self):
+        """What was due in time is answered even where a connection must be opened for it at the end."""
+
+        def serve(peer):
+            seen.append(peer.request())
+            peer.sock.settimeout(0.5)
+            try:
+                while True:
+                    seen.append(peer.request())
+            except TimeoutError:
+                pass
+            peer.send(reply(fields=b"Connection: close\r\n"))
+            peer.sock.shutdown(1)
+            peer.sock.settimeout(None)
+            while peer.more():
+                pass
+
+        def then(peer):
+            (serve if next(state) == 0 else self.answer_all)(peer)
+
+        state, seen = iter(range(10**9)), []
+        server = self.server(then)
+        done = self.run_load("--duration", "100ms", "--rate", 100, "--connections", 1, "--pipeline", 100, server.url)
+        self.errors(done)
+        j = done.json
+        self.assertEqual(j["unsent"], 0)
+        self.assertGreater(j["requests"], 1)
+        # All but the one that was answered first were asked twice.
+        self.assertEqual(j["requests"], len(seen))
+        self.assertEqual(len(server.requests), 2 * len(seen) - 1)
+        self.assertEqual(j["connects"], 2)
+
+    def answer_all(self, peer):
+        while peer.request():
+            peer.send(reply())
+
+    def test_asked_again_of_nobody(self):
+        """A server that says that it closes and is gone then: what is left was never answered."""
+
+        def serve(peer):
+            peer.request()
+            server.close_listener()
+            for _ in range(3):
+                peer.request()
+            peer.send(reply(fields=b"Connection: close\r\n"))
+
+        server = self.server(serve)
+        done = self.run_load("--duration", "200ms", "--rate", 100, "--connections", 1, "--pipeline", 100, "--timeout", "300ms",
+                             server.url)  # fmt: skip
+        j = done.json
+        self.assertEqual(done.status, 1)
+        self.assertGreater(j["errors"]["connect"], 0)
+        self.assertEqual(sum(j["errors"].values()), j["errors"]["connect"])
+        self.assertEqual(j["requests"], 1)
+        self.assertGreaterEqual(j["unsent"], 3)
+        self.agrees(j)
 
     def test_closing_between_replies(self):
         """An idle connection is the server's to close."""
