@@ -366,8 +366,10 @@ static void epoll_engine_wait(struct io *io, uint64_t timeout_ns)
         run_accept(io, container_of(a, struct io_accept, op.done));
     struct list ready;
     list_move(&ep->ready, &ready);
-    for (struct list *l; (l = list_pop(&ready));)
+    for (struct list *l; (l = list_pop(&ready));) {
+        io_fetch((char *)ready.next + 64);
         run_recv(io, container_of(l, struct io_sock, queue));
+    }
 }
 
 static int epoll_sock_open(struct io *io, struct io_sock *s, bool accepted)

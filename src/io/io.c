@@ -118,7 +118,7 @@ static void run_tasks(struct io *io)
     while (n) {
         struct io_task *t = container_of(n, struct io_task, link);
         n = n->next;
-        __builtin_prefetch(n);
+        if (n) io_fetch(n);
         t->queued = false;
         t->fn(t);
         if (io->done.head) run_done(io);
