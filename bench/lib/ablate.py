@@ -130,7 +130,7 @@ def measure(session: Any, options: argparse.Namespace, names: Sequence[str],
     session.noise(asked, whole, count, seconds)
     cell = session.cell(TOTAL, asked, (whole, bare), count, seconds, {"purpose": "total"},
                         metrics=(COST,))  # fmt: skip
-    run.extra["total"] = total(cell)
+    run.extra["total"] = total(cell, run.noise)
     for pair in todo:
         sides = [variant(name, names, on, options.cores)
                  for name, on in zip(pair.names, (pair.full_side, pair.bare_side))]
@@ -142,23 +142,24 @@ def measure(session: Any, options: argparse.Namespace, names: Sequence[str],
             run.extra["effects"].append(effect(pair, None))
             continue
         cell = session.cell(pair.id, asked, sides, count, seconds, factors, metrics=(COST,))
-        run.extra["effects"].append(effect(pair, cell))
+        run.extra["effects"].append(effect(pair, cell, run.noise))
         run.conclusions = conclude(run.extra)
         session.save()
     run.extra["waterfall"] = waterfall(run.extra)
     run.conclusions = conclude(run.extra)
 
 
-def total(cell: results.Cell) -> dict[str, Any]:
+def total(cell: results.Cell, noise: dict[str, Any] | None = None) -> dict[str, Any]:
     """What all features are worth together."""
     ratio = results.ratio(cell, "full", "bare")
     return {"cell": cell.id, "with": "full", "without": "bare", "ratio": experiment.paired(ratio),
             "full_us": experiment.metric(cell, "full", COST, US),
             "bare_us": experiment.metric(cell, "bare", COST, US),
-            "text": _text("the full set", experiment.paired(ratio), "against the bare one")}
+            "text": _text("the full set", experiment.paired(ratio), "against the bare one", noise)}
 
 
-def effect(pair: Pair, cell: results.Cell | None) -> dict[str, Any]:
+def effect(pair: Pair, cell: results.Cell | None,
+           noise: dict[str, Any] | None = None) -> dict[str, Any]:  # fmt: skip
     """What a feature is worth in a cell."""
     with_name, without_name = pair.names
     ratio = experiment.paired(results.ratio(cell, with_name, without_name)) if cell else None
@@ -170,7 +171,7 @@ def effect(pair: Pair, cell: results.Cell | None) -> dict[str, Any]:
         "feature": pair.feature, "title": features.TITLES.get(pair.feature, pair.feature),
         "context": pair.context, "cell": pair.id, "with": with_name, "without": without_name,
         "against": pair.base, "ratio": ratio, "us": difference, "verdict": experiment.kind(ratio),
-        "note": pair.note, "text": _text(pair.feature, ratio, _place(pair)),
+        "note": pair.note, "text": _text(pair.feature, ratio, _place(pair), noise),
     }  # fmt: skip
 
 
@@ -178,8 +179,8 @@ def _place(pair: Pair) -> str:
     return f"taken out of {pair.base}" if pair.context == OUT else f"put into {pair.base}"
 
 
-def _text(name: str, ratio: Figure | None, place: str) -> str:
-    """One sentence that claims no more than the interval does."""
+def _text(name: str, ratio: Figure | None, place: str, noise: dict[str, Any] | None) -> str:
+    """One sentence that claims no more than the interval does, nor than the A/A run allows."""
     kind = experiment.kind(ratio)
     if ratio is None or kind == "unmeasured":
         return f"{name}: {'one round says nothing' if ratio else 'not measured'}, {place}."
@@ -188,7 +189,8 @@ def _text(name: str, ratio: Figure | None, place: str) -> str:
         text = f"{name}: no difference detectable within ±{max(-low, high):.1f} %"
     else:
         text = f"{name} {kind} {abs(middle):.1f} % CPU per request ({experiment.span(low, high)})"
-    return f"{text}, {place}{experiment.few(ratio['pairs'])}."
+    beside = results.beside_noise(COST, ratio["low"], ratio["high"], noise)
+    return f"{text}, {place}{beside}{experiment.few(ratio['pairs'])}."
 
 
 def waterfall(extra: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
@@ -257,6 +259,20 @@ def _capital(text: str) -> str:
     return text if word in features.TITLES else text[0].upper() + text[1:]
 
 
+def rows(extra: dict[str, Any]) -> list[list[str]]:
+    """A row for each feature, as HEADER has it, and one for all together."""
+    found = []
+    for name in extra["full"]:
+        mine = {one["context"]: one["ratio"] for one in extra["effects"] if one["feature"] == name}
+        found.append([name, *(experiment.shown_ratio(mine.get(one)) for one in (OUT, INTO))])
+    if extra["total"]:
+        found.append(["all, full ÷ bare", experiment.shown_ratio(extra["total"]["ratio"]), ""])
+    return found
+
+
+HEADER = ("CPU with ÷ without", "taken out of full", "put into bare")
+
+
 def run(options: argparse.Namespace) -> int:
     """The subcommand."""
     try:
@@ -265,6 +281,7 @@ def run(options: argparse.Namespace) -> int:
         probe = features.prober(lab, options.server_args)
         with Session("ablate", options, f"io_uring features, {options.workload}") as session:
             measure(session, options, names, probe)
+            experiment.print_table(session, HEADER, rows(session.run.extra))
             experiment.print_conclusions(session.run)
             return session.finish()
     except features.FeatureError as error:

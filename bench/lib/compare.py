@@ -36,8 +36,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def variants(words: Sequence[str], session: Session) -> list[Variant]:
-    """What the user named, in that order, each once."""
+    """What the user named, in that order."""
     found: list[Variant] = []
+    try:
+        named = [" ".join(shlex.split(word)) for word in words]
+    except ValueError as error:
+        raise SubjectError(f"compare: takes words as a shell does: {error}") from error
+    if twice := next((word for word in named if named.count(word) > 1), None):
+        raise SubjectError(f"compare: {twice} is named twice: name it once; what a server set "
+                           "against itself differs is measured first in every comparison")
+    first = [word.partition(" ")[0] for word in named]
+    if idle := next((c.name for c in session.options.commands if c.name not in first), None):
+        raise SubjectError(f"--command: {idle} is not among the subjects: name it there too")
     for name in expand(words):
         subject, *args = shlex.split(name) or [""]
         known = session.subjects.get(subject)
@@ -103,8 +113,8 @@ class Comparison:
             wall += count * (each + sum(warmups) / len(able))
         self.session.expect(samples)
         names = ", ".join(variant.label for variant in self.variants)
-        print(f"{names}: {len(self.plan)} workloads, {samples} samples, about "
-              f"{max(round(wall / 60), 1)} min", flush=True)  # fmt: skip
+        print(f"{names}: {len(self.plan)} workload{'s' if len(self.plan) > 1 else ''}, {samples} "
+              f"samples, about {about(wall)}", flush=True)  # fmt: skip
 
     def measure(self) -> None:
         """Takes all samples and prints each cell when it is done."""
@@ -143,6 +153,11 @@ class Comparison:
                        able, {"load_percent": percent, "rate": rate, "slowest": slowest})
 
 
+def about(seconds: float) -> str:
+    """A time to wait: 40 s, 3 min."""
+    return f"{max(round(seconds, -1), 5):.0f} s" if seconds < 115 else f"{seconds / 60:.0f} min"
+
+
 def interesting(cell: Cell) -> list[tuple[str, str]]:
     """The pairs to speak of: engines among each other, with their own floor, and with others."""
     of = {variant["name"]: variant["subject"] for variant in cell.variants}
@@ -176,12 +191,16 @@ def describe(cell: Cell) -> str:
 
 
 def spoken(cell: Cell) -> list[results.Ratio]:
-    """The ratios to speak of: the first figure of all such pairs, and all of the first pair's."""
+    """The ratios to speak of: leading figures of all such pairs, and all of the first pair's."""
     pairs = interesting(cell)
     return [ratio for ratio in cell.ratios
             if (ratio.numerator, ratio.denominator) in pairs
-            and (ratio.metric == cell.ratios[0].metric
-                 or (ratio.numerator, ratio.denominator) == pairs[0])]  # fmt: skip
+            and (leads(cell, ratio) or (ratio.numerator, ratio.denominator) == pairs[0])]  # fmt: skip
+
+
+def leads(cell: Cell, ratio: results.Ratio) -> bool:
+    """Whether a ratio is of the cell's first figure, or of what must be read beside it."""
+    return ratio.metric in (cell.ratios[0].metric, results.WITH_LOAD)
 
 
 def _row(cell: Cell, name: str, columns: Sequence[tuple[str, object]]) -> list[str]:
@@ -193,7 +212,8 @@ def _row(cell: Cell, name: str, columns: Sequence[tuple[str, object]]) -> list[s
 
 
 def _table(cell: Cell) -> str:
-    columns = [("cpu_ns_per_request", table.cost), ("per_second", table.thousands),
+    columns = [("cpu_ns_per_request", table.cost), (results.WITH_LOAD, table.cost),
+               ("per_second", table.thousands),
                *((f"latency_us.{p}", table.microseconds) for p in ("p50", "p90", "p99", "p99.9")),
                ("syscalls_per_request", "{:.2f}".format), ("completions_per_wait", "{:.1f}".format),
                ("peak_rss_kb", lambda kb: f"{kb / 1024:.0f}")]  # fmt: skip
@@ -203,7 +223,7 @@ def _table(cell: Cell) -> str:
         common = max(set(states), key=states.count) if states else "–"
         short = sum((s.overflows or 0) + (s.starved or 0) for s in cell.valid(name))
         rows.append([*_row(cell, name, columns), str(short) if short else "", common])
-    header = ("", "CPU µs/request", "requests/s", "p50", "p90", "p99", "p99.9", "syscalls",
+    header = ("", "CPU µs/request", "with load µs", "requests/s", "p50", "p90", "p99", "p99.9", "syscalls",
               "completions/wait", "peak MB", "overflows", "full")  # fmt: skip
     return table.table(header, rows)
 
@@ -228,12 +248,12 @@ def run(options: argparse.Namespace) -> int:
             for cell in session.run.cells
             if "purpose" not in cell.factors
             for ratio in spoken(cell)
-            if ratio.metric == cell.ratios[0].metric
+            if leads(cell, ratio)
         ]
         noise = session.run.noise
         if noise:
             print(f"\nnoise floor: {comparison.variants[0].label} set against itself differs by "
-                  f"{noise['low'] * 100 - 100:+.1f} to {noise['high'] * 100 - 100:+.1f} % in CPU "
-                  f"per request ({noise['pairs']} pairs)")  # fmt: skip
+                  f"{results.noise_band(noise)} in CPU per request ({noise['pairs']} "
+                  f"pair{'s' if noise['pairs'] > 1 else ''})")  # fmt: skip
         print()
         return session.finish()

@@ -14,6 +14,19 @@ SUMMARY = "compare two result files, across machines or commits"
 SAME = ("name", "paths", "templates", "method", "body_bytes", "chunked", "connections", "pipeline",
         "requests_per_connection")  # fmt: skip
 ENVIRONMENT_LINES = 40
+SHOWN = {results.COST: ("CPU µs/request", table.cost),
+         results.WITH_LOAD: ("CPU µs/request with the load's own", table.cost),
+         "per_second": ("requests/s", table.thousands)}  # fmt: skip
+
+
+def shown(metric: str, value: float | None) -> tuple[str, str]:
+    """A metric as people call it, and a value of it with its unit."""
+    title, show = SHOWN.get(metric, (results.metric_title(metric), "{:,.1f}".format))
+    if metric.startswith("latency"):
+        show = table.microseconds
+    elif metric.endswith("_bytes"):
+        title, show = f"{title}, bytes", table.thousands
+    return title, "–" if value is None else show(value)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +53,8 @@ def matched(before: Run, after: Run) -> tuple[list[tuple[Cell, Cell]], list[str]
         if unlike:
             lines.append(f"{one.id}: not compared, for it is another workload: " + ", ".join(
                 f"other {key}" if isinstance(asked[0][key], list) else
-                f"{key} {asked[0][key]} and {asked[1][key]}" for key in unlike))  # fmt: skip
+                f"{key.replace('_', ' ')} {asked[0][key]} and {asked[1][key]}"
+                for key in unlike))  # fmt: skip
         else:
             pairs.append((one, other))
     if not pairs:
@@ -74,8 +88,9 @@ def _section(before: Cell, after: Cell) -> list[str]:
             ratio = unpaired(before, after, name, metric)
             if ratio is None:
                 continue
-            sides = [f"{cell.median(name, metric):,.1f}" for cell in (before, after)]
-            rows.append([f"{before.label(name)}, {metric}", *sides, f"{ratio.median:.3f}",
+            (title, one), (_, other) = (shown(metric, cell.median(name, metric))
+                                        for cell in (before, after))  # fmt: skip
+            rows.append([f"{before.label(name)}, {title}", one, other, f"{ratio.median:.3f}",
                          f"{ratio.low:.3f}–{ratio.high:.3f}"])  # fmt: skip
             sentences.append(f"  {ratio.verdict}")
     if not rows:

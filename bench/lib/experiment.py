@@ -7,7 +7,7 @@ import collections
 import dataclasses
 from typing import Any, Callable, Iterable, Sequence
 
-from . import env, options, results, stats, workloads
+from . import env, options, results, stats, table, workloads
 from .subjects import ENGINES, Variant
 from .workloads import Workload
 
@@ -155,6 +155,25 @@ def engine_variant(engine: str, cores: int = 1, what: str = "", *args: str) -> V
 def cores_text(count: int) -> str:
     """1 core, 2 cores."""
     return f"{count} core" if count == 1 else f"{count} cores"
+
+
+def shown(found: Figure | None, form: str = ",.0f") -> str:
+    """A figure's median in a table."""
+    return format(found["median"], form) if found else "–"
+
+
+def shown_ratio(found: Figure | None) -> str:
+    """A ratio and its interval in a table: 0.951 (0.940–0.962)."""
+    if not found:
+        return "–"
+    return f"{found['median']:.3f} ({found['low']:.3f}–{found['high']:.3f})"
+
+
+def print_table(session: Any, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """What was measured, on the terminal."""
+    session.progress.clear()
+    if rows:
+        print("\n" + table.table(header, rows))
 
 
 def print_conclusions(run: results.Run) -> None:

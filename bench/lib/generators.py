@@ -84,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
     server_cpus, cpus, shared = env.divide_cpus(sorted(os.sched_getaffinity(0)), 1)
     if shared:
         print(f"note: {shared}")
-    with tempfile.TemporaryDirectory(prefix="torc-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix=f"torc-bench-{os.getpid()}-") as name:
         scratch = Path(name)
         place = Place(options.build, scratch, scratch / "www", (), {})
         write_static(place.www)

@@ -8,6 +8,7 @@ from typing import Mapping, Sequence
 
 from . import stats
 
+UNTOLD = 5.0  # percent that an interval reaches to either side, from which on it tells nothing
 Rounds = Mapping[int, float]  # round -> cost
 Change = tuple[float, float, float]  # median, low, high, in percent
 
@@ -99,8 +100,9 @@ def signed(value: float) -> str:
     return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
 
 
-def sentence(knee: Knee, depths: Sequence[int], where: str = "") -> str:
-    """The knee in words; `where` is something like "1 core, 256 connections"."""
+def sentence(knee: Knee, depths: Sequence[int], where: str = "", pairs: int = 0) -> str:
+    """The knee in words; `where` is something like "1 core, 256 connections", pairs how many
+    rounds the change rests on."""
     lead = f"{where}: " if where else ""
     if knee.depth is None:
         return lead + "no depth was measured."
@@ -111,7 +113,8 @@ def sentence(knee: Knee, depths: Sequence[int], where: str = "") -> str:
         return lead + (
             f"depth {knee.depth} is the deepest tried and still gains on {knee.other} "
             f"({bounds(low, high)} CPU per request): try deeper.")  # fmt: skip
-    if knee.alike:
+    untold = low <= 0 and max(-low, high) > UNTOLD
+    if knee.alike and not untold:
         return lead + (
             f"depth makes no difference that can be detected from {min(depths)} to {max(depths)}: "
             f"beyond depth {knee.depth} nothing is gained, {bounds(low, high)}.")  # fmt: skip
@@ -120,6 +123,10 @@ def sentence(knee: Knee, depths: Sequence[int], where: str = "") -> str:
             f"depth {knee.depth} is the best, and every deeper one costs more CPU per request "
             f"({bounds(low, high)} at {knee.other}).")  # fmt: skip
     text = f"beyond depth {knee.depth} nothing is gained, {bounds(low, high)}"
+    if untold:
+        text = (f"whether anything is gained beyond depth {knee.depth} cannot be told with "
+                f"{pairs or 'so few'} pairs, give more: {bounds(low, high)} CPU per request at "
+                f"{knee.other}")  # fmt: skip
     if knee.dearer:
         listed = ", ".join(map(str, knee.dearer))
         text += f"; {listed} cost{'s' if len(knee.dearer) == 1 else ''} more"

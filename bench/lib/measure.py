@@ -200,6 +200,8 @@ def _fill(sample: Sample, report: dict[str, Any], cores: int) -> None:
     sample.per_second = round(report["per_second"], 1)
     sample.cpu_ns = watch.get("cpu_ns", 0)
     sample.cpu_ns_per_request = round(sample.cpu_ns / max(sample.requests, 1), 3)
+    own = report["cpu"]["user_ns"] + report["cpu"]["system_ns"]
+    sample.with_load_ns_per_request = round((sample.cpu_ns + own) / max(sample.requests, 1), 3)
     sample.server_share = round(sample.cpu_ns / 1e9 / max(sample.seconds, 1e-9) / cores, 4)
     sample.load_share = report["cpu"]["share"]
     sample.saturated = saturated(sample.server_share >= SATURATED,

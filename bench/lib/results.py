@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any, Sequence
 
 from . import stats
+from .sentences import (  # noqa: F401 (taken from here elsewhere)
+    COST, FEW_PAIRS, TIMES, WITH_LOAD, beside_noise, few, metric_title, noise_band,
+    not_above_noise, size, times, verdict,
+)  # fmt: skip
 
 FORMAT = 2
 KINDS = ("compare", "sweep", "ablate", "tune", "scale")
-FEW_PAIRS = 6  # with fewer, the bootstrap interval of a median is the range of the ratios
 PART_METRICS = ("cpu_ns_per_request", "per_second")  # those that parts have
-UNSTEADY = 0.5  # half width of an interval around 1 that bounds nothing worth saying
 
 
 class ResultsError(Exception):
@@ -38,6 +40,7 @@ class Sample:
     per_second: float = 0.0
     cpu_ns: int = 0  # all threads of the server in the window, kernel workers included
     cpu_ns_per_request: float = 0.0
+    with_load_ns_per_request: float | None = None  # the same and the load generator's own
     server_share: float = 0.0
     load_share: float = 0.0
     others_share: float = 0.0  # CPUs' worth of other programs on the whole machine
@@ -167,8 +170,8 @@ def _of_part(part: Sequence[int], metric: str) -> float:
 
 
 def round_ratios(cell: Cell, numerator: str, denominator: str, metric: str) -> list[list[float]]:
-    """The ratios of each round that has both: one for each pair of parts that stood side by side, or
-    one of the whole samples where they have none."""
+    """The ratios of each round that has both: one for each pair of parts that stood side by side,
+    or one of the whole samples where they have none."""
     sides = [{sample.round: sample for sample in cell.valid(name)}
              for name in (numerator, denominator)]  # fmt: skip
     rounds = []
@@ -186,66 +189,18 @@ def round_ratios(cell: Cell, numerator: str, denominator: str, metric: str) -> l
     return rounds
 
 
-def ratio(cell: Cell, numerator: str, denominator: str,
-          metric: str = "cpu_ns_per_request") -> Ratio | None:  # fmt: skip
-    """One variant over another, paired by round; None when no round has both."""
+def ratio(cell: Cell, numerator: str, denominator: str, metric: str = COST,
+          noise: dict[str, Any] | None = None) -> Ratio | None:  # fmt: skip
+    """One variant over another, paired by round; None when no round has both. noise is the A/A run
+    that the verdict has to mind."""
     rounds = round_ratios(cell, numerator, denominator, metric)
     if not rounds:
         return None
     interval = stats.bootstrap_rounds(rounds)
     result = Ratio(metric, numerator, denominator, interval.median, interval.low, interval.high,
                    interval.count)  # fmt: skip
-    result.verdict = verdict(result, cell.label(numerator), cell.label(denominator))
+    result.verdict = verdict(result, cell.label(numerator), cell.label(denominator), noise)
     return result
-
-
-# metric: how a sentence begins, with the word for more of it, the word for less, and what it is.
-_SENTENCES = {
-    "cpu_ns_per_request": ("uses", "more", "less", "CPU per request"),
-    "per_second": ("serves", "more", "fewer", "requests/s"),
-    "latency_us": ("has a", "higher", "lower", ""),
-    "memory": ("holds an idle connection in", "more", "less", ""),
-    "peak_rss_kb": ("needs", "more", "less", "memory at its peak"),
-    "syscalls_per_request": ("makes", "more", "fewer", "system calls per request"),
-}
-
-
-def metric_title(metric: str) -> str:
-    """How people call a metric."""
-    name, _, key = metric.partition(".")
-    known = {"latency_us": f"{key} latency", "latency_raw_us": f"raw {key} latency",
-             "memory": f"{key.removesuffix('_bytes')} memory"}  # fmt: skip
-    if name in known:
-        return known[name]
-    return _SENTENCES[name][3] if name in _SENTENCES else name.replace("_", " ")
-
-
-def verdict(found: Ratio, numerator: str | None = None, denominator: str | None = None) -> str:
-    """One sentence that claims no more than the interval does."""
-    one, other = numerator or found.numerator, denominator or found.denominator
-    what = metric_title(found.metric)
-    if found.pairs == 1:
-        return f"{one} and {other}: one round says nothing about a difference in {what}."
-    low, high = found.low - 1, found.high - 1
-    if found.contains_one and max(-low, high) > UNSTEADY:
-        text = f"{one} and {other}: {what} varied too much from run to run to compare"
-    elif found.contains_one:
-        text = (f"{one} and {other}: no difference in {what} detectable within "
-                f"±{max(-low, high, 0.0) * 100:.1f} %")  # fmt: skip
-    else:
-        begin, more, less, _ = _SENTENCES.get(found.metric.partition(".")[0],
-                                              ("has", "more", "less", ""))  # fmt: skip
-        near, far = sorted((abs(low), abs(high)))
-        text = (f"{one} {begin} {abs(found.median - 1) * 100:.1f} % {less if high < 0 else more} "
-                f"{what} than {other} ({near * 100:.1f} to {far * 100:.1f} %)")  # fmt: skip
-    if found.pairs < FEW_PAIRS:
-        text += few(found.pairs)
-    return text + "."
-
-
-def few(pairs: int) -> str:
-    """What to add to a sentence whose interval has too few pairs behind it."""
-    return f"; with {pairs} pairs that interval is a rough one"
 
 
 def to_json(run: Run) -> dict[str, Any]:
@@ -313,4 +268,11 @@ def metrics(workload: str) -> tuple[str, ...]:
         return ("memory.user_bytes", "memory.kernel_bytes")
     if workload == "latency":
         return ("cpu_ns_per_request", "latency_us.p50", "latency_us.p99", "latency_us.p99.9")
-    return ("cpu_ns_per_request", "per_second", "latency_us.p99")
+    with_load = (WITH_LOAD,) if moves_bodies(workload) else ()
+    return ("cpu_ns_per_request", *with_load, "per_second", "latency_us.p99")
+
+
+def moves_bodies(workload: str) -> bool:
+    """Whether a workload's bodies are so long that on loopback a part of the server's sending or
+    receiving is done on the load's CPU."""
+    return workload.startswith(("static-large", "upload"))

@@ -89,6 +89,7 @@ def measure(session: Any, options: argparse.Namespace) -> None:
                  "fits": dict.fromkeys(options.engines), "cannot": [],
                  "skipped": skipped}  # fmt: skip
     if not todo:
+        session.refuse_missing([Point(options.engines[0], min(wanted)).variant])
         run.conclusions = conclude(run.extra)
         return
     least = max(asked.connections, CONNECTIONS_PER_CORE * max(todo))
@@ -126,7 +127,7 @@ def evaluate(run: results.Run, cell: results.Cell, points: Sequence[Point],
     for engine in extra["engines"]:
         mine = [point for point in points if point.engine == engine and cell.valid(
             point.variant.name)]  # fmt: skip
-        extra["steps"] += [step(cell, one, other, shared[other.cores])
+        extra["steps"] += [step(cell, one, other, shared[other.cores], run.noise)
                            for one, other in zip(mine, mine[1:])]  # fmt: skip
         extra["fits"][engine] = fit(engine, {point.cores: capacity[point] for point in mine},
                                     extra["basis"])  # fmt: skip
@@ -172,7 +173,8 @@ def _capacity(cell: results.Cell, point: Point, basis: str) -> dict[int, float]:
     return {number: point.cores * 1e9 / cost for number, cost in costs.items() if cost > 0}
 
 
-def step(cell: results.Cell, one: Point, other: Point, shared: bool) -> dict[str, Any]:
+def step(cell: results.Cell, one: Point, other: Point, shared: bool,
+         noise: dict[str, Any] | None = None) -> dict[str, Any]:  # fmt: skip
     """What going from one core count to the next does to the cost per request."""
     ratio = experiment.paired(results.ratio(cell, other.variant.name, one.variant.name))
     kind = experiment.kind(ratio)
@@ -186,6 +188,7 @@ def step(cell: results.Cell, one: Point, other: Point, shared: bool) -> dict[str
         text += (f"no difference in CPU per request detectable within ±{max(-low, high):.1f} %"
                  if kind == "none" else
                  f"{abs(middle):.1f} % {more} CPU per request ({experiment.span(low, high)})")
+        text += results.beside_noise(COST, ratio["low"], ratio["high"], noise)
         text += experiment.few(ratio["pairs"])
         text += ", with server and load sharing CPUs." if shared else "."
     return {"engine": one.engine, "from": one.cores, "to": other.cores, "ratio": ratio,
@@ -280,9 +283,28 @@ def conclude(extra: Mapping[str, Any]) -> list[str]:
     return [text[0].upper() + text[1:] if not text.startswith("torc") else text for text in found]
 
 
+def rows(extra: Mapping[str, Any]) -> list[list[str]]:
+    """A row for each engine and core count, as HEADER has it."""
+    steps = {(one["engine"], one["to"]): one for one in extra["steps"]}
+    found = []
+    for point in extra["points"]:
+        step_to = steps.get((point["engine"], point["cores"]))
+        full = "load" if point["load_bound"] else ""
+        found.append([f"{ENGINES[point['engine']]}, {experiment.cores_text(point['cores'])}",
+                      experiment.shown(point["cost_us"], ".2f"),
+                      experiment.shown(point["per_second"]), experiment.shown(point["capacity"]),
+                      experiment.shown_ratio(step_to and step_to["ratio"]),
+                      "shared CPUs" if point["shared_cpus"] else full])  # fmt: skip
+    return found
+
+
+HEADER = ("", "CPU µs/request", "requests/s", "could serve", "cost ÷ fewer cores", "limits")
+
+
 def run(options: argparse.Namespace) -> int:
     """The subcommand."""
     with Session("scale", options, f"core counts, {options.workload}") as session:
         measure(session, options)
+        experiment.print_table(session, HEADER, rows(session.run.extra))
         experiment.print_conclusions(session.run)
         return session.finish()

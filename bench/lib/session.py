@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import fcntl
 import importlib
 import os
 import shlex
+import shutil
 import sys
 import tempfile
 import time
@@ -23,6 +25,27 @@ from .workloads import Workload
 TOP = Path(__file__).resolve().parents[2]
 NOISY_QUICK, NOISY = 0.04, 0.02  # half widths of the A/A interval, below and from MANY_PAIRS on
 MANY_PAIRS = 10
+
+
+def remove_abandoned(directory: Path) -> None:
+    """Removes the scratch directories of runs that were killed: no process of their number is
+    there, and nobody holds their lock (which one in another container does)."""
+    for path in directory.glob("torc-bench-*-*"):
+        pid = path.name.split("-")[2]
+        if not pid.isdecimal() or Path("/proc", pid).exists() or path.is_symlink():
+            continue
+        try:
+            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError:
+            continue  # no directory, or gone meanwhile
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(lock).st_uid == os.getuid():
+                shutil.rmtree(path, ignore_errors=True)
+        except OSError:
+            pass  # its process lives
+        finally:
+            os.close(lock)
 
 
 class Session:
@@ -54,13 +77,17 @@ class Session:
         self.earlier = self.run.seconds
         self.start = time.monotonic()
         self.progress = Progress(0)
-        self.scratch = tempfile.TemporaryDirectory(prefix="torc-bench-")
+        remove_abandoned(Path(tempfile.gettempdir()))
+        self.scratch = tempfile.TemporaryDirectory(prefix=f"torc-bench-{os.getpid()}-")
+        # Held while this process lives, however it ends: its number may mean another one elsewhere.
+        self.lock = os.open(self.scratch.name, os.O_RDONLY)
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
         scratch = Path(self.scratch.name)
         self.place = Place(options.build.resolve(), scratch, scratch / "www", options.server_args,
                            self.run.commands)  # fmt: skip
         self.checked: dict[tuple[Any, ...], list[Variant]] = {}
         self.run.pinning = {"server": self.server_cpus, "load": self.load_cpus}
-        if shared:
+        if shared and options.cores <= len(self.affinity):
             self.note(shared)
 
     def __enter__(self) -> "Session":
@@ -74,7 +101,7 @@ class Session:
             own = [cpu for cpu in self.affinity if cpu not in self.server_cpus]
             os.sched_setaffinity(0, own or self.affinity)
         except BaseException:
-            self.scratch.cleanup()
+            self._clean()
             raise
         return self
 
@@ -83,12 +110,16 @@ class Session:
         if kind is not None:
             Child.stop_all()
         os.sched_setaffinity(0, self.affinity)
-        self.scratch.cleanup()
+        self._clean()
         if kind is None or not any(cell.samples for cell in self.run.cells):
             return
         self.save()
         again = f"bench/torc-bench {self.run.kind} --resume {shlex.quote(str(self.path))}"
         print(f"what was measured so far is in {self.path}; go on with: {again}", file=sys.stderr)
+
+    def _clean(self) -> None:
+        self.scratch.cleanup()
+        os.close(self.lock)
 
     def _describe(self) -> None:
         environment = env.collect(TOP, self.place.build)
@@ -127,7 +158,10 @@ class Session:
     def refuse_missing(self, variants: Sequence[Variant]) -> None:
         """Refuses, with the reason, unless each of them can run here."""
         for variant in variants:
-            why = self.subject(variant).refusal(self.place)
+            if variant.cores > len(self.affinity):
+                raise SubjectError(f"--cores: takes 1 to {len(self.affinity)} here, not "
+                                   f"{variant.cores}, for so many CPUs may be used")  # fmt: skip
+            why = self.subject(variant).refuses(self.place, variant)
             if variant.cores > 1 and variant.subject in FLOORS:
                 why = "runs on one core only"
             if why:
@@ -201,7 +235,8 @@ class Session:
     def _conclude(self, cell: results.Cell, metrics: Sequence[str]) -> None:
         names = cell.names
         pairs = [(one, other) for i, one in enumerate(names) for other in names[i + 1 :]]
-        found = [results.ratio(cell, *pair, metric) for pair in pairs for metric in metrics]
+        found = [results.ratio(cell, *pair, metric, self.run.noise)
+                 for pair in pairs for metric in metrics]  # fmt: skip
         cell.ratios = [ratio for ratio in found if ratio is not None]
         cell.notes += [note for note in measure.cell_notes(cell) if note not in cell.notes]
         cell.complete = True
@@ -306,6 +341,8 @@ class Session:
         self.save()
         invalid = [sample for cell in self.run.cells for sample in cell.invalid]
         if invalid:
-            print(f"{len(invalid)} samples are invalid and do not count: see INVALID above")
+            print(("1 sample is invalid and does" if len(invalid) == 1 else
+                   f"{len(invalid)} samples are invalid and do") + " not count: see INVALID above")
         print(f"every sample: {self.path}")
+        print(f"page: bench/torc-bench report {shlex.quote(str(self.path))}")
         return 1 if invalid or not any(cell.samples for cell in self.run.cells) else 0

@@ -84,6 +84,14 @@ class Subject:
     trusted: bool = True  # answers unlike the others' are an error, not a reason to leave it out
     refusal: Callable[[Place], str | None] = lambda place: None  # why it cannot run here
 
+    def refuses(self, place: Place, variant: Variant) -> str | None:
+        """Why it cannot run here, or with the options of a variant and --server-args."""
+        why = self.refusal(place)
+        if why or not self.takes_args or not (place.server_args or variant.args):
+            return why
+        command = self.command(place, 0, 1)  # this process itself may be left one CPU only
+        return _option_refusal((*command, *place.server_args, *variant.args))
+
     def can(self, workload: str) -> bool:
         """Whether it serves the workload of that name."""
         return self.workloads is None or workload in self.workloads
@@ -143,6 +151,16 @@ def _engine_refusal(lab: str, engine: str) -> str | None:
     return lines[-1].removeprefix("torc: ")
 
 
+@functools.cache
+def _option_refusal(words: tuple[str, ...]) -> str | None:
+    """What a server says of options that it does not take; it checks them and serves nothing."""
+    done = subprocess.run([*words, "--check"], capture_output=True, text=True, timeout=20)
+    if done.returncode == 0:
+        return None
+    lines = done.stderr.strip().splitlines() or [f"--check ended with {done.returncode}"]
+    return lines[-1].removeprefix("torc: ")
+
+
 def _torc(engine: str) -> Subject:
     def command(place: Place, port: int, cores: int) -> list[str]:
         return [binary(place.build, "torc-lab"), "--engine", engine, "--cores", str(cores),
@@ -169,7 +187,11 @@ def user_command(text: str) -> Subject:
     if not found or not found["words"].strip():
         raise SubjectError("takes NAME='COMMAND --port {port}' or NAME:PORT=COMMAND, not "
                            f"{text!r}")  # fmt: skip
-    name, words, fixed = found["name"], shlex.split(found["words"]), int(found["port"] or 0)
+    try:
+        words = shlex.split(found["words"])
+    except ValueError as error:
+        raise SubjectError(f"takes words as a shell does: {error}") from error
+    name, fixed = found["name"], int(found["port"] or 0)
     if not fixed and "{port}" not in found["words"]:
         raise SubjectError(f"{name} needs its port: {{port}} in the command, or "
                            f"{name}:PORT=COMMAND")  # fmt: skip
@@ -183,7 +205,11 @@ def user_command(text: str) -> Subject:
         return [re.sub(r"\{(port|cores|www)\}", lambda found: filled[found[0]], word)
                 for word in words]  # fmt: skip
 
-    return Subject(name, name, command, port=fixed, trusted=False)
+    def refusal(place: Place) -> str | None:
+        program = command(place, fixed, 1)[0]
+        return None if shutil.which(program) else f"no program {program}"
+
+    return Subject(name, name, command, port=fixed, trusted=False, refusal=refusal)
 
 
 @functools.cache

@@ -27,12 +27,13 @@ from typing import Any, Sequence
 from . import experiment, knee, results, workloads
 from .experiment import COST, US
 from .session import Session
-from .subjects import Variant
+from .subjects import SubjectError, Variant
 
 SUMMARY = "every ring depth, core count and connection count, and the knee in words"
 WITH_DEPTH = "io_uring"
 DEPTHS = [32, 64, 128, 256, 512, 1024, 2048]
 QUICK_DEPTHS = [32, 128, 512, 2048]
+DEFAULT_DEPTH = 512  # torc's own
 
 
 @dataclass(frozen=True)
@@ -132,9 +133,9 @@ def measure(session: Any, options: argparse.Namespace) -> None:
         run.extra["grid"] += rows(square, cell, shared)
         if WITH_DEPTH in options.engines:
             run.extra["knees"].append(knee_of(square, cell))
-        run.conclusions = conclude(run.extra, done)
+        run.conclusions = conclude(run.extra, done, run.noise)
         session.save()
-    run.conclusions = conclude(run.extra, done)
+    run.conclusions = conclude(run.extra, done, run.noise)
 
 
 def shared_note(engines: Sequence[str]) -> str | None:
@@ -177,7 +178,7 @@ def knee_of(square: Square, cell: results.Cell) -> dict[str, Any]:
     found = knee.find(costs)
     change = found.change and dict(zip(("median", "low", "high"), found.change))
     rounds = min((len(r) for r in costs.values() if r), default=0)
-    text = knee.sentence(found, sorted(costs), square.where)
+    text = knee.sentence(found, sorted(costs), square.where, rounds)
     if found.change and rounds < results.FEW_PAIRS:
         text = text.removesuffix(".") + experiment.few(rounds) + "."
     return {"cell": cell.id, "cores": square.cores, "connections": square.connections,
@@ -185,7 +186,8 @@ def knee_of(square: Square, cell: results.Cell) -> dict[str, Any]:
             "dearer": list(found.dearer), "alike": found.alike, "text": text}  # fmt: skip
 
 
-def conclude(extra: dict[str, Any], done: Sequence[tuple[Square, results.Cell]]) -> list[str]:
+def conclude(extra: dict[str, Any], done: Sequence[tuple[Square, results.Cell]],
+             noise: dict[str, Any] | None = None) -> list[str]:  # fmt: skip
     """One sentence for each knee, and what io_uring costs there against epoll."""
     found = []
     for entry in extra["knees"]:
@@ -196,7 +198,7 @@ def conclude(extra: dict[str, Any], done: Sequence[tuple[Square, results.Cell]])
                         if d == depth and v.subject == WITH_DEPTH), None)  # fmt: skip
         if at_knee is None or "epoll" not in cell.names:
             continue
-        ratio = results.ratio(cell, at_knee.name, "epoll")
+        ratio = results.ratio(cell, at_knee.name, "epoll", noise=noise)
         if ratio is not None:
             text = ratio.verdict
             found.append(f"{square.where[0].upper()}{square.where[1:]}: {text}")
@@ -206,9 +208,34 @@ def conclude(extra: dict[str, Any], done: Sequence[tuple[Square, results.Cell]])
     return found
 
 
+def printed(run: results.Run) -> list[list[str]]:
+    """A row for each place of the grid, as HEADER has it, against the default depth or the best."""
+    found = []
+    for row in run.extra["grid"]:
+        mine = [one for one in run.extra["grid"]
+                if one["cell"] == row["cell"] and one["depth"] and one["cost_us"]]  # fmt: skip
+        base = next((one for one in mine if one["depth"] == DEFAULT_DEPTH), None) or min(
+            mine, key=lambda one: one["cost_us"]["median"], default=None)  # fmt: skip
+        ratio = None
+        if base and base is not row and (cell := run.cell(row["cell"])):
+            ratio = experiment.paired(results.ratio(cell, row["variant"], base["variant"]))
+        found.append([
+            f"{row['engine']}, {experiment.cores_text(row['cores'])}, {row['connections']} "
+            "connections", str(row["depth"] or "–"), experiment.shown(row["cost_us"], ".2f"),
+            experiment.shown(row["per_second"]), str(base["depth"]) if base else "–",
+            "1" if base is row else experiment.shown_ratio(ratio)])  # fmt: skip
+    return found
+
+
+HEADER = ("", "depth", "CPU µs/request", "requests/s", "base depth", "cost ÷ base")
+
+
 def run(options: argparse.Namespace) -> int:
     """The subcommand."""
     with Session("sweep", options, f"Ring depth, {options.workload}") as session:
         measure(session, options)
+        if not session.run.cells:
+            raise SubjectError("sweep: nothing is left to measure")
+        experiment.print_table(session, HEADER, printed(session.run))
         experiment.print_conclusions(session.run)
         return session.finish()

@@ -190,7 +190,7 @@ def conclude(session: Any, options: argparse.Namespace, cell: results.Cell, winn
     extra["confirmation"] = {"cell": cell.id, "variant": winner, "ratio": ratio, "verdict": verdict}
     extra["gained"] = verdict == "gains"
     what = space.described(settings)
-    extra["text"] = verdict_text(what, verdict, ratio)
+    extra["text"] = verdict_text(what, verdict, ratio, session.run.noise)
     session.run.conclusions = [extra["text"]]
     seen = next(one["ratio"] for one in extra["candidates"] if one["name"] == winner)
     if seen and seen["median"] < 1:
@@ -211,22 +211,41 @@ def conclude(session: Any, options: argparse.Namespace, cell: results.Cell, winn
                                    + f": torc --config {path}")  # fmt: skip
 
 
-def verdict_text(what: str, verdict: str, ratio: Mapping[str, Any] | None) -> str:
+def verdict_text(what: str, verdict: str, ratio: Mapping[str, Any] | None,
+                 noise: dict[str, Any] | None = None) -> str:  # fmt: skip
     """The answer in a sentence."""
     if ratio is None or verdict == "unmeasured":
         return f"The confirmation of {what} has no valid pair, so nothing can be said of it."
     low, high, middle = ((ratio[key] - 1) * 100 for key in ("low", "high", "median"))
+    beside = results.beside_noise(COST, ratio["low"], ratio["high"], noise)
     if verdict == "gains":
         return (f"Tuning gains {-middle:.1f} % CPU per request here "
-                f"({experiment.span(low, high)}): {what}.")  # fmt: skip
+                f"({experiment.span(low, high)}){beside}: {what}.")  # fmt: skip
     if verdict == "costs":
         return (f"Nothing is gained by tuning: the best candidate, {what}, costs {middle:.1f} % "
-                f"more CPU per request than the default ({experiment.span(low, high)}).")
+                f"more CPU per request than the default ({experiment.span(low, high)}){beside}.")
     if low > 0 or high < 0:
         return (f"Not confirmed: {ratio['pairs']} pairs are too few to tell whether {what} gains; "
                 f"give --confirm-pairs {FEW_PAIRS} or more.")  # fmt: skip
     return (f"Nothing is gained by tuning: the best candidate, {what}, and the default show no "
             f"difference within ±{max(-low, high):.1f} %{experiment.few(ratio['pairs'])}.")
+
+
+def rows(extra: Mapping[str, Any]) -> list[list[str]]:
+    """The candidates of the last round that had any, as HEADER has them, and the confirmation."""
+    last = extra["rungs"][-1]["tried"] if extra["rungs"] else []
+    found = [[f"{one['name']}: {space.described(one['options'])}", str(one["pairs"]),
+              experiment.shown_ratio(one["ratio"])]
+             for one in extra["candidates"] if one["name"] in last]  # fmt: skip
+    confirmed = extra["confirmation"]
+    if confirmed:
+        ratio = confirmed["ratio"]
+        found.append([f"confirmation of {confirmed['variant']}",
+                      str(ratio["pairs"] if ratio else 0), experiment.shown_ratio(ratio)])  # fmt: skip
+    return found
+
+
+HEADER = ("last round of the search", "pairs", "CPU ÷ default")
 
 
 def _signed(ratio: Mapping[str, Any]) -> str:
@@ -274,13 +293,15 @@ def run(options: argparse.Namespace) -> int:
     lab = Path(binary(options.build, "torc-lab"))
 
     def check(words: Sequence[str]) -> str:
-        always = ("--engine", "io_uring", "--cores", str(options.cores), *options.server_args)
+        # One core: this process itself may be left one CPU only, and the ring is the same.
+        always = ("--engine", "io_uring", "--cores", "1", *options.server_args)
         return features.ask(lab, "--check", *always, *words)
 
     try:
         help_text = features.ask(lab, "--help")
         with Session("tune", options, f"tuned options, {options.workload}") as session:
             measure(session, options, help_text, check)
+            experiment.print_table(session, HEADER, rows(session.run.extra))
             experiment.print_conclusions(session.run)
             return session.finish()
     except features.FeatureError as error:

@@ -109,7 +109,13 @@ def server(role, arguments):
         print("torc: --engine takes one of io_uring, epoll: threads is not built in",
               file=sys.stderr)  # fmt: skip
         sys.exit(2)
+    if "--dpeth" in arguments:
+        print("torc: unknown option --dpeth, did you mean --depth?", file=sys.stderr)
+        sys.exit(2)
     if "--check" in arguments:
+        if int(value_of(arguments, "--cores", "1")) > len(os.sched_getaffinity(0)):
+            print("torc: --cores: this process may use fewer CPUs", file=sys.stderr)
+            sys.exit(2)
         sys.exit(0)
     counts = {"requests": 0, "syscalls": 0, "cqes": 0, "turns": 0, "cq_overflows": 0,
               "buffers_short": 0}  # fmt: skip
@@ -166,7 +172,7 @@ def load(arguments):
         "errors": {"connect": 0, "reset": 0, "timeout": failed, "status": 0, "framing": 0,
                    "body": 0},
         "latency_ns": {"corrected": record(cost * 200), "raw": record(cost * 190)},
-        "cpu": {"user_ns": 1, "system_ns": 1, "share": 1.0 if full else 0.5,
+        "cpu": {"user_ns": requests * 1000, "system_ns": requests * 2000, "share": 1.0 if full else 0.5,
                 "ns_per_request": 3000.0},
         "io": {"enters": 1, "syscalls": 1, "sqes": 1, "cqes": 1},
         "watch": {"cpu_ns": requests * cost, "slices": [[requests, requests * cost, 10**8]]},

@@ -90,7 +90,8 @@ CHECK = r"""
     const name = s.querySelector('title')?.textContent.slice(0, 50) || '?';
     const box = s.getBoundingClientRect();
     if (box.width < 250 || box.height < 50) bad('no room for a plot', name);
-    if (box.right > wide + 1) bad('a plot sticks out', name);
+    const frame = s.closest('.scroll');
+    if (frame.getBoundingClientRect().right > wide + 1) bad('a plot sticks out', name);
     if (s.getAttribute('role') !== 'img') bad('no role', name);
     const inside = b => b.left >= box.left - 2 && b.right <= box.right + 2 &&
       b.top >= box.top - 2 && b.bottom <= box.bottom + 2;
@@ -106,7 +107,8 @@ CHECK = r"""
     const boxes = texts.map(t => t.getBoundingClientRect());
     texts.forEach((t, i) => {
       if (!inside(boxes[i])) bad('text is cut off', name + ': ' + t.textContent);
-      if (boxes[i].height < 7.5) bad('text is too small', name + ': ' + t.textContent);
+      const type = parseFloat(getComputedStyle(t).fontSize) * box.width / s.viewBox.baseVal.width;
+      if (type < 10.99) bad('text is too small, ' + type, name + ': ' + t.textContent);
       // What lies under a number: the patches before it, on the page's background.
       let back = behind(s);
       for (const p of s.querySelectorAll('.mark path')) {

@@ -143,7 +143,8 @@ class PlantedSession:
         return results.Sample(
             variant.name, number, order, 1.7e9 + 100 * number + order, seconds,
             self.invalid(id, number, variant.name), int(rate * seconds), rate,
-            int(cost * rate * seconds), 0.0 if idle else cost, variant.cores * rate / full, 0.71,
+            int(cost * rate * seconds), 0.0 if idle else cost, None if idle else cost + 4000,
+            variant.cores * rate / full, 0.71,
             0.02, 0.0, "server" if not workload.rate else "neither", corrected,
             {key: value * (0.6 if key != "p50" else 1) for key, value in corrected.items()}
             if workload.rate else None,

@@ -5,7 +5,7 @@ import unittest
 
 import context  # noqa: F401
 from fake_session import FakeSession, parse
-from lib import ablate, features
+from lib import ablate, features, results
 
 HELP = """Usage: torc-lab [OPTION]...
 
@@ -128,6 +128,22 @@ class Findings(unittest.TestCase):
                          r"bare one\.$")  # fmt: skip
         self.assertIn("may look real by chance", session.run.conclusions[-1])
         self.assertEqual(session.expected, session.measured)
+
+    def test_a_row_for_each_feature(self):
+        extra = ablated().run.extra
+        rows = ablate.rows(extra)
+        self.assertEqual([row[0] for row in rows], [*extra["full"], "all, full ÷ bare"])
+        for row in rows:
+            self.assertEqual(len(row), len(ablate.HEADER))
+            self.assertRegex(row[1], r"^\d\.\d{3} \(\d\.\d{3}–\d\.\d{3}\)$")
+
+    def test_what_the_noise_covers_says_so(self):
+        noise = {"metric": results.COST, "low": 0.9, "median": 1, "high": 1.1, "pairs": 10}
+        ratio = {"median": 0.98, "low": 0.97, "high": 0.99, "pairs": 10}
+        self.assertEqual(ablate._text("direct", ratio, "taken out of full", noise),
+                         "direct saves 2.0 % CPU per request (1.0 to 3.0 %), taken out of full, "
+                         "which is within what a server set against itself differs here "
+                         "(−10.0 to +10.0 %).")  # fmt: skip
 
     def test_no_effect(self):
         session = ablated(cost=lambda variant, workload: 6000.0)

@@ -33,6 +33,15 @@ class Diff(unittest.TestCase):
         self.assertIn("the a in B uses 10.0 % more CPU per request than in A", text)
         self.assertIn("the b in B and in A: no difference in CPU per request", text)
 
+    def test_figures_have_the_words_of_other_tables(self):
+        text = self.diff(run(cell(a=[5000, 5000])), run(cell(a=[5500, 5500])))
+        for name in ("the a, CPU µs/request ", "the a, requests/s "):
+            self.assertIn(name, text)
+        for name in ("cpu_ns", "per_second", "latency_us"):
+            self.assertNotIn(name, text)
+        self.assertEqual(diff.shown("latency_us.p99", 2500.0), ("p99 latency", "2.5 ms"))
+        self.assertEqual(diff.shown("memory.user_bytes", 1e4), ("user memory, bytes", "10,000"))
+
     def test_environments(self):
         one, other = run(cell(a=[1, 2], b=[1, 2])), run(cell(a=[1, 2], b=[1, 2]))
         self.assertIn("the environments are the same", self.diff(one, other))

@@ -62,6 +62,17 @@ class Find(unittest.TestCase):
         found = knee.find(curve(costs, drift=0.3, seed=5))
         self.assertGreater(found.depth, 32)
 
+    def test_a_wide_interval_tells_nothing(self):
+        for alike in (True, False):
+            found = knee.Knee(128, 512, 512, (3.0, -3.8, 29.2), (1024,), alike)
+            text = knee.sentence(found, DEPTHS, "", 4)
+            self.assertNotIn("nothing is gained", text)
+            self.assertNotIn("no difference", text)
+            self.assertEqual(text, "whether anything is gained beyond depth 128 cannot be told "
+                             "with 4 pairs, give more: −3.8 to +29.2 % CPU per request at 512; "
+                             "1024 costs more.")  # fmt: skip
+        self.assertIn("cannot be told", knee.sentence(knee.Knee(64, 64, 128, (-9, -19, 0.1)), [64]))
+
     def test_missing_depths_and_rounds(self):
         rounds = curve(dict(zip(DEPTHS, [7000, 6000, 6000, 6000, 6000, 6000])))
         rounds[128] = {}

@@ -17,7 +17,7 @@ import context
 import sample_results
 import schema
 from lib import page, report, results
-from lib.page import figures, latency, numbers, svg, threats
+from lib.page import figures, kind_compare, latency, numbers, svg, threats
 
 VOID = {"meta", "link", "br", "hr", "img"}
 ENVIRONMENT = sample_results.ENVIRONMENT
@@ -279,6 +279,12 @@ class Trust(unittest.TestCase):
                 cell.samples = [dataclasses.replace(one, **change) for one in cell.samples]
             self.assertIn(threat, self.ids(changed), threat)
 
+    def test_long_bodies_share_work_with_the_load(self):
+        run = self.planted()
+        self.assertNotIn("shared-work", self.ids(run))
+        run.cells[-1].workload["name"] = "static-large-1m"
+        self.assertIn("shared-work", self.ids(run))
+
     def test_noise(self):
         run = self.planted()
         run.noise = {**run.noise, "low": 0.9, "high": 1.08}
@@ -296,6 +302,49 @@ class Trust(unittest.TestCase):
         self.assertIn("unpinned", self.ids(run))
         self.assertIn("memlock", self.ids(run))
         self.assertNotIn("kernel", self.ids(run))  # level ok is no threat
+
+
+class Headlines(unittest.TestCase):
+    def first(self, costs, noise):
+        """The headline of workloads in which A costs so much of B."""
+        cells = [results.Cell(f"w{i}", {"name": "plaintext"}, {}, [
+            {"name": name, "label": name, "subject": name, "args": [], "cores": 1}
+            for name in "AB"], ratios=[results.Ratio(
+                results.COST, "A", "B", cost, cost - 0.005, cost + 0.005, 10)])
+            for i, cost in enumerate(costs)]  # fmt: skip
+        (found,) = kind_compare.headlines(results.Run("compare", "t", "x", cells=cells, noise=noise))
+        return found
+
+    def test_what_the_noise_covers_is_counted_apart(self):
+        noise = {"metric": results.COST, "low": 0.974, "median": 1, "high": 1.021, "pairs": 10}
+        band = "differs here (−2.6 to +2.1 %)"
+        self.assertEqual(self.first((0.9, 0.8, 0.98, 1.0), noise), "A against B: less CPU per "
+                         "request in 2 of 4 workloads (w0 and w1, 10.0 to 20.0 %); a difference "
+                         f"within what a server set against itself {band} in 1; no difference "
+                         "detectable in 1.")  # fmt: skip
+        self.assertEqual(self.first((0.98, 1.02), noise), "A against B: in 2 workloads no "
+                         "difference in CPU per request to rely on; a difference within what a server set against itself "
+                         f"{band} in 2.")  # fmt: skip
+        self.assertIn("less CPU per request in 1 of 2 workloads (w0, 2.0 %), more in 1",
+                      self.first((0.98, 1.02), None))  # fmt: skip
+
+    def test_several_times(self):
+        self.assertIn("more CPU per request in 2 of 2 workloads (w0 and w1, 20.0 % to 12 times)",
+                      self.first((1.2, 12.0), None))  # fmt: skip
+
+
+class LongBodies(unittest.TestCase):
+    def test_the_load_is_counted_in(self):
+        run = sample_results.compare(3)
+        cell = run.cell("static-small-4k")
+        cell.workload["name"] = "static-large-1m"
+        names = cell.names
+        cell.ratios.insert(1, results.ratio(cell, names[0], names[1], results.WITH_LOAD))
+        with without_plots():
+            text = Reader(written(run)).text
+        self.assertIn(plain(cell.ratios[1].verdict), text)
+        self.assertIn("server and load together", cell.ratios[1].verdict)
+        self.assertIn("With the load's", text)
 
 
 class Parts(unittest.TestCase):

@@ -175,9 +175,60 @@ class Verdict(unittest.TestCase):
         self.assertEqual(self.say(0.4, 1.0, 2.1, metric="latency_us.p99"),
                          "A and B: p99 latency varied too much from run to run to compare.")
 
+    def test_several_times_instead_of_huge_percentages(self):
+        self.assertEqual(self.say(3.5, 4.04, 4.5), "A uses 4.0 times as much CPU per request as B "
+                         "(3.5 to 4.5 times).")  # fmt: skip
+        self.assertIn("has 245 times as high a p99 latency as B (200 to 300 times)",
+                      self.say(200, 245.1, 300, metric="latency_us.p99"))  # fmt: skip
+        self.assertIn("uses 190.0 % more", self.say(2.8, 2.9, 3.1))
+        self.assertEqual((results.size(0.9), results.size(12.4)), ("10.0 %", "12 times"))
+
     def test_few_pairs_are_said(self):
         self.assertIn("3 pairs", self.say(1.05, 1.1, 1.2, 3))
         self.assertIn("one round says nothing", self.say(1.1, 1.1, 1.1, 1))
+
+
+class BesideNoise(unittest.TestCase):
+    NOISE = {"metric": "cpu_ns_per_request", "low": 0.974, "median": 1.0, "high": 1.021, "pairs": 10}
+
+    def say(self, low, high, metric="cpu_ns_per_request", **more):
+        ratio = Ratio(metric, "A", "B", (low + high) / 2, low, high, 10)
+        return results.verdict(ratio, noise={**self.NOISE, **more})
+
+    def test_no_larger_than_the_band(self):
+        for low, high in ((0.98, 0.99), (1.01, 1.02), (0.974, 0.98)):
+            self.assertTrue(self.say(low, high).endswith(
+                " %), which is within what a server set against itself differs here "
+                "(−2.6 to +2.1 %)."), self.say(low, high))  # fmt: skip
+
+    def test_that_touches_the_band(self):
+        self.assertIn("(1.0 to 10.0 %), the least of which is within what", self.say(0.9, 0.99))
+        self.assertIn("the least of which", self.say(0.9, 0.974))
+
+    def test_beyond_it_or_of_another_metric_nothing_is_added(self):
+        for text in (self.say(0.9, 0.973), self.say(1.03, 1.04), self.say(0.99, 1.01),
+                     self.say(0.98, 0.99, "per_second"), self.say(0.98, 0.99, pairs=1)):
+            self.assertNotIn("set against itself", text)
+
+    def test_ratios_of_cells_mind_it(self):
+        one = cell(a=[5000, 5000], b=[5050, 5050])
+        self.assertIn("against itself", results.ratio(one, "a", "b", noise=self.NOISE).verdict)
+        self.assertNotIn("against itself", results.ratio(one, "a", "b").verdict)
+
+
+class WithLoad(unittest.TestCase):
+    def test_is_set_in_ratio_where_bodies_are_long(self):
+        for name in ("static-large-1m", "static-large-64m", "upload"):
+            self.assertEqual(results.metrics(name)[:2], (results.COST, results.WITH_LOAD))
+        for name in ("plaintext", "static-small-64k", "idle", "latency"):
+            self.assertNotIn(results.WITH_LOAD, results.metrics(name))
+
+    def test_in_words(self):
+        one = cell(a=[4000, 4000], b=[4000, 4000])
+        for s in one.samples:
+            s.with_load_ns_per_request = 9000.0 if s.variant == "a" else 10000.0
+        self.assertIn("the a uses 10.0 % less CPU per request of server and load together than "
+                      "the b", results.ratio(one, "a", "b", results.WITH_LOAD).verdict)  # fmt: skip
 
 
 if __name__ == "__main__":

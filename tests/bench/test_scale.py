@@ -127,5 +127,16 @@ class SmallMachine(unittest.TestCase):
             session.run.conclusions))
 
 
+class Printed(unittest.TestCase):
+    def test_a_row_for_each_engine_and_core_count(self):
+        rows = scale.rows(scaled("--cores", "1,2").run.extra)
+        names = {f"torc {engine}, {cores}" for engine in ("io_uring", "epoll")
+                 for cores in ("1 core", "2 cores")}  # fmt: skip
+        self.assertEqual({row[0] for row in rows}, names)
+        self.assertTrue(all(len(row) == len(scale.HEADER) for row in rows))
+        self.assertEqual([row[4] for row in rows if row[0].endswith("1 core")], ["–", "–"])
+        self.assertTrue(all("(" in row[4] for row in rows if row[0].endswith("2 cores")))
+
+
 if __name__ == "__main__":
     unittest.main()

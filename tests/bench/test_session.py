@@ -1,6 +1,7 @@
 """Whole runs of torc-bench on fakes: files, resumption, signals, refusals."""
 
 import contextlib
+import fcntl
 import io
 import json
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 import context
 import fakes
 import schema
-from lib import cli, results
+from lib import cli, compare, results, session
 from lib.proc import family
 
 BENCH = [sys.executable, "-B", str(context.TOP / "bench/torc-bench")]
@@ -54,7 +55,10 @@ class Compare(Runs):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("torc io_uring uses 9.1 % less CPU per request than torc epoll", done.stdout)
         self.assertIn("baseline: floor epoll cannot serve it and is left out", done.stdout)
-        self.assertIn(str(self.json), done.stdout)
+        self.assertIn(f"page: bench/torc-bench report {self.json}", done.stdout)
+        self.assertRegex(done.stdout, r": 8 workloads, \d+ samples, about \d+ (s|min)\n")
+        self.assertIn("upload: torc io_uring uses 5.9 % less CPU per request of server and load "
+                      "together than torc epoll", self.json.read_text())  # fmt: skip
         content = json.loads(self.json.read_text())
         self.assertEqual(schema.faults(content, SCHEMA, SCHEMA), [])
         run = results.load(self.json)
@@ -80,6 +84,9 @@ class Compare(Runs):
             self.assertIsNotNone(cell.samples[0].latency_raw_us)
         self.assertIsNone(run.cell("plaintext").samples[0].latency_raw_us)
         self.assertGreater(run.cell("idle").median("epoll", "memory.user_bytes"), 0)
+        self.assertAlmostEqual(run.cell("plaintext").median("epoll", results.WITH_LOAD), 8500, -1)
+        self.assertIsNone(run.cell("idle").median("epoll", results.WITH_LOAD))
+        self.assertIn("with load µs", done.stdout)
         self.assertEqual(run.cell("plaintext").median("io_uring", "completions_per_wait"), 2)
         self.assertTrue(all(one.startswith(tuple(ids)) for one in run.conclusions))
 
@@ -91,7 +98,7 @@ class Compare(Runs):
         first = next(i for i, line in enumerate(lines) if "INVALID round 1, torc epoll" in line)
         self.assertIn("3 timeout errors", lines[first])
         self.assertLess(first, next(i for i, line in enumerate(lines) if "CPU µs/request" in line))
-        self.assertIn("1 samples are invalid", done.stdout)
+        self.assertIn("1 sample is invalid and does not count", done.stdout)
         cell = results.load(self.json).cell("plaintext")
         self.assertIsNone(results.ratio(cell, "io_uring", "epoll"))
 
@@ -130,6 +137,33 @@ class Compare(Runs):
                             FAKE_FULL="epoll")  # fmt: skip
         self.assertIn("torc epoll: the load generator was the bottleneck", done.stdout)
         self.assertIn("give the load --cores 2", done.stdout)
+
+
+class Tables(Runs):
+    def table(self, kind, *arguments):
+        done = self.bench(kind, *arguments, "--build", str(self.build), "--json", str(self.json),
+                          "--pairs", "1", "--seconds", "0.1")  # fmt: skip
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn(f"page: bench/torc-bench report {self.json}", done.stdout)
+        return done.stdout
+
+    def test_a_sweep_ends_with_one(self):
+        text = self.table("sweep", "--depth", "64,512", "--connections", "8")
+        self.assertIn("base depth", text)
+        self.assertIn("1.000 (1.000–1.000)", text)
+
+    def test_scale_ends_with_one_and_checks_options_for_any_core_count(self):
+        if len(os.sched_getaffinity(0)) < 2:
+            self.skipTest("one CPU")
+        text = self.table("scale", "--cores", "1,2", "--server-args", "--cq-depth 8")
+        self.assertIn("torc epoll, 2 cores", text)
+        self.assertIn("could serve", text)
+
+
+class Words(unittest.TestCase):
+    def test_how_long_it_takes(self):
+        self.assertEqual([compare.about(s) for s in (2, 41, 114, 121, 400)],
+                         ["5 s", "40 s", "110 s", "2 min", "7 min"])  # fmt: skip
 
 
 class Interrupted(Runs):
@@ -193,6 +227,34 @@ class Interrupted(Runs):
             self.assertTrue(results.load(self.json).cell("noise").complete)
 
 
+class Abandoned(Runs):
+    def test_what_a_killed_run_left_goes_with_the_next(self):
+        run = subprocess.Popen(
+            [*BENCH, "compare", "io_uring", "epoll", "--build", str(self.build), "--json",
+             str(self.json), "--pairs", "3", "--workloads", "plaintext"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            env=self.environment({"FAKE_SECONDS": "0.3"}))  # fmt: skip
+        self.assertTrue(run.stderr.readline())
+        run.kill()
+        run.communicate(timeout=TIMEOUT_SECONDS)
+        (left,) = (self.scratch / "tmp").iterdir()
+        self.assertTrue(left.name.startswith(f"torc-bench-{run.pid}-"))
+        self.bench("compare", "apache", "--build", str(self.build))  # asserts that it is gone
+
+    def test_what_lives_stays(self):
+        dead = subprocess.Popen(["true"])
+        dead.wait()
+        names = ["torc-bench-1-a", f"torc-bench-{os.getpid()}-a", "torc-bench-abc", "other-1-a",
+                 f"torc-bench-{dead.pid}-locked", f"torc-bench-{dead.pid}-gone"]  # fmt: skip
+        for name in names:
+            (self.scratch / name).mkdir()
+        lock = os.open(self.scratch / names[4], os.O_RDONLY)
+        self.addCleanup(os.close, lock)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        session.remove_abandoned(self.scratch)
+        self.assertEqual([n for n in names if not (self.scratch / n).exists()], names[5:])
+
+
 class Refusals(Runs):
     def refused(self, *arguments):
         done = self.bench(*arguments)
@@ -207,6 +269,7 @@ class Refusals(Runs):
                  (["--workloads", "nothing"], "--workloads: takes names of plaintext"),
                  (["--build", "/nowhere"], "--build: takes a directory that exists"),
                  (["--command", "x=y"], "--command: x needs its port"),
+                 (["--command", "x='{port}"], "--command: takes words"),
                  (["--server-args", "'"], "--server-args: takes words"),
                  (["--resume", "/nowhere.json"], "--resume: takes a result file"),
                  (["--nonsense"], "--nonsense"), (["--pair", "3"], "--pair"))  # fmt: skip
@@ -227,7 +290,25 @@ class Refusals(Runs):
         self.assertIn("floor-epoll: runs on one core only",
                       self.refused("compare", "floor-epoll", "--cores", "2", *build))  # fmt: skip
         self.assertIn("takes no options of its own", self.refused("compare", "nginx --x", *build))
+        self.assertIn("io_uring: unknown option --dpeth, did you mean --depth?",
+                      self.refused("compare", "io_uring --dpeth 64", "epoll", *build))  # fmt: skip
+        self.assertIn("unknown option --dpeth",
+                      self.refused("compare", "--server-args", "--dpeth 64", *build))  # fmt: skip
+        self.assertIn("io_uring is named twice: name it once; what a server set against itself",
+                      self.refused("compare", "io_uring", " io_uring", *build))  # fmt: skip
+        self.assertIn("takes words as a shell does", self.refused("compare", "io_uring '", *build))
+        self.assertIn("--command: own is not among the subjects",
+                      self.refused("compare", "--command", "own=true {port}", *build))  # fmt: skip
+        self.assertIn("own: no program /nowhere/x",
+                      self.refused("compare", "own", "--command", "own=/nowhere/x {port}", *build))
         self.assertFalse(self.json.exists())
+
+    def test_more_cores_than_there_are(self):
+        build = ("--build", str(self.build), "--json", str(self.json))
+        here = len(os.sched_getaffinity(0))
+        for kind in ("compare", "sweep", "scale"):
+            self.assertIn(f"--cores: takes 1 to {here} here, not 4000",
+                          self.refused(kind, "--cores", "4000", *build))  # fmt: skip
 
     def test_resume_goes_alone_and_with_its_own_kind(self):
         results.save(results.Run("sweep", "t", "x", command=["b", "sweep"]), self.json)

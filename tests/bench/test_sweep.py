@@ -149,5 +149,23 @@ class Findings(unittest.TestCase):
         self.assertEqual(broken.run.conclusions, whole.run.conclusions)
 
 
+class Printed(unittest.TestCase):
+    def test_a_row_for_each_place_of_the_grid(self):
+        session = swept("--depth", "64,512", "--connections", "256")
+        rows = sweep.printed(session.run)
+        self.assertEqual([row[:2] for row in rows],
+                         [["io_uring, 1 core, 256 connections", "64"],
+                          ["io_uring, 1 core, 256 connections", "512"],
+                          ["epoll, 1 core, 256 connections", "–"]])  # fmt: skip
+        self.assertEqual([row[4] for row in rows], ["512"] * 3)
+        self.assertEqual(rows[1][5], "1")
+        self.assertRegex(rows[0][5], r"^\d\.\d{3} \(\d\.\d{3}–\d\.\d{3}\)$")
+        self.assertTrue(all(len(row) == len(sweep.HEADER) for row in rows))
+
+    def test_without_the_default_depth_the_best_is_the_base(self):
+        rows = sweep.printed(swept("--depth", "32,128", "--engines", "io_uring").run)
+        self.assertEqual([row[4] for row in rows], ["128", "128"])
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -142,6 +142,14 @@ class Verdicts(unittest.TestCase):
             self.assertRegex(line, r"^(#.*|[a-z-]+ = [\w]+)$")
         self.assertEqual(tuned.session.expected, tuned.session.measured)
 
+    def test_the_last_round_and_the_confirmation_as_rows(self):
+        extra = Tuned(cost=gain_at(256, 0.95)).extra
+        rows = tune.rows(extra)
+        self.assertEqual([row[0].partition(":")[0] for row in rows],
+                         [*extra["rungs"][-1]["tried"], f"confirmation of {extra['winner']}"])
+        self.assertEqual(rows[-1][1], str(tune.CONFIRM_PAIRS))
+        self.assertRegex(rows[-1][2], r"^0\.9\d\d \(")
+
     def test_the_search_alone_proves_nothing(self):
         """Candidates of no effect: the best looks good, and the confirmation sees through it."""
         fooled = 0

@@ -26,7 +26,9 @@ class Figures:
                 return Markup("")
             self.drawn += 1
             drawing = svg.render(made, f"{name}. {caption}".strip(), f"f{self.drawn}")
-        return tag("figure", tag("p", name, class_="name"), legend, drawing,
+        return tag("figure", tag("p", name, class_="name"), legend,
+                   tag("div", drawing, class_="scroll drawing", tabindex="0", role="region",
+                       aria_label=name),
                    tag("figcaption", caption) if caption else "")  # fmt: skip
 
 

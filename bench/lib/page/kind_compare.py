@@ -36,9 +36,9 @@ def first_metric(cell: results.Cell) -> str:
 
 
 def spoken(cell: results.Cell) -> list[results.Ratio]:
-    """The ratios of the first figure worth a sentence: engines, each with its floor, and peers."""
+    """The leading ratios worth a sentence: engines, each with its floor, and peers."""
     pairs = compare.interesting(cell)
-    mine = [one for one in cell.ratios if one.metric == first_metric(cell)]
+    mine = [one for one in cell.ratios if compare.leads(cell, one)]
     return [one for one in mine if (one.numerator, one.denominator) in pairs] or mine
 
 
@@ -66,28 +66,38 @@ def headlines(run: results.Run) -> list[str]:
         for one in spoken(cell):
             if one.metric == COST and one.pairs > 1:  # one round says nothing
                 found.setdefault((one.numerator, one.denominator), []).append((cell, one))
-    return [_headline(mine) for mine in found.values() if len(mine) > 1]
+    return [_headline(mine, run.noise) for mine in found.values() if len(mine) > 1]
 
 
-def _headline(mine: Sequence[tuple[results.Cell, results.Ratio]]) -> str:
+def _headline(mine: Sequence[tuple[results.Cell, results.Ratio]],
+              noise: dict[str, Any] | None) -> str:  # fmt: skip
     cell, first = mine[0]
     pair = f"{cell.label(first.numerator)} against {cell.label(first.denominator)}"
-    less = [(c.id, one) for c, one in mine if one.high < 1]
-    more = [(c.id, one) for c, one in mine if one.low > 1]
+    small = [one for _, one in mine
+             if results.not_above_noise(one.metric, one.low, one.high, noise)]  # fmt: skip
+    less = [(c.id, one) for c, one in mine if one.high < 1 and one not in small]
+    more = [(c.id, one) for c, one in mine if one.low > 1 and one not in small]
     parts = [f"{word} in {len(some)} of {len(mine)} workloads ({_sizes(some)})"
              for word, some in (("less CPU per request", less), ("more", more)) if some]  # fmt: skip
-    if not parts:
+    within = (f"a difference within what a server set against itself differs here "
+              f"({results.noise_band(noise)}) in {len(small)}") if noise and small else ""
+    if not parts and not small:
         return f"{pair}: no difference in CPU per request detectable in any workload."
-    if not less:
+    if parts and not less:
         parts[0] = parts[0].replace("more", "more CPU per request", 1)
-    same = len(mine) - len(less) - len(more)
-    return f"{pair}: {', '.join(parts)}{f'; no difference detectable in {same}' if same else ''}."
+    same = len(mine) - len(less) - len(more) - len(small)
+    none = f"no difference detectable in {same}" if same else ""
+    nothing = f"in {len(mine)} workloads no difference in CPU per request to rely on"
+    lead = ", ".join(parts) or nothing
+    return f"{pair}: {'; '.join(filter(None, (lead, within, none)))}."
 
 
 def _sizes(some: Sequence[tuple[str, results.Ratio]]) -> str:
     """Names where they are few, and how large the differences are."""
-    sizes = sorted(abs(one.median - 1) * 100 for _, one in some)
-    span = f"{sizes[0]:.1f} %" if len(sizes) == 1 else f"{sizes[0]:.1f} to {sizes[-1]:.1f} %"
+    ratios = sorted((one.median for _, one in some), key=lambda ratio: abs(ratio - 1))
+    least, most = results.size(ratios[0]), results.size(ratios[-1])
+    least = least.removesuffix(" %") if most.endswith("%") else least
+    span = most if len(ratios) == 1 else f"{least} to {most}"
     return f"{' and '.join(name for name, _ in some)}, {span}" if len(some) < 3 else span
 
 
@@ -210,6 +220,7 @@ def drawn(run: results.Run, cell: results.Cell, costs: Sequence[results.Ratio], 
     raw = any(s.latency_raw_us for s in cell.samples)
     metric = first_metric(cell)
     title = results.metric_title(metric)
+    same = [one for one in costs if one.metric == metric] or costs
     crosses = "; crosses: invalid samples" if cell.invalid else ""
     noise = run.noise if run.noise and run.noise.get("metric") == metric else None
     band = "; band: the A/A run" if noise else ""
@@ -218,7 +229,7 @@ def drawn(run: results.Run, cell: results.Cell, costs: Sequence[results.Ratio], 
                     "A dot for each round, the first on top; bar: median" + crosses
                     + ". The axis does not begin at 0."),
         figures.add(f"Ratios of {title}",
-                    lambda: plots.forest(plots.bars(costs, looks), BELOW, noise),
+                    lambda: plots.forest(plots.bars(same, looks), BELOW, noise),
                     f"Median, 95 % interval; green: detectably less, red: detectably more{band}."),
         figures.add("Latency by percentile", lambda: plots.percentiles(cell, looks),
                     "All valid rounds together; " + (

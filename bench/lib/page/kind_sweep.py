@@ -297,7 +297,7 @@ def heat(values: Mapping[tuple[Any, Any], float], x: str, y: str, index: int | N
             axes.add_patch(Rectangle((column - 0.48, row - 0.46), 0.96, 0.92, fill=False,
                                      edgecolor=plots.INK, linewidth=1.6))  # fmt: skip
         axes.text(column, row, numbers.number(value, decimals), ha="center", va="center",
-                  fontsize=10 if len(xs) < 8 else 8)  # fmt: skip
+                  fontsize=10 if len(xs) < 8 else 9)  # fmt: skip
     axes.set_xlim(-0.5, len(xs) - 0.5)
     axes.set_ylim(-0.5, len(ys) - 0.5)
     axes.set_xticks(range(len(xs)), [numbers.compact(one) if isinstance(one, int) else str(one)

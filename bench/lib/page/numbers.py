@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Sequence
 
+from .. import results
+
 
 def digits(values: Sequence[float], significant: int = 3) -> int:
     """Decimals that give the smallest value (zero aside) so many digits, at most 4."""
@@ -33,9 +35,11 @@ def percent(value: float | None, decimals: int = 0) -> str:
 
 
 def signed_percent(ratio: float | None, decimals: int = 1) -> str:
-    """How far a ratio is from 1, with its sign."""
+    """How far a ratio is from 1, with its sign; how many times where that is more than 200 %."""
     if ratio is None or not math.isfinite(ratio):
         return "–"
+    if ratio > results.TIMES:
+        return results.times(ratio)
     text = f"{(ratio - 1) * 100:+.{decimals}f}"
     return f"{text if float(text) else text[1:]} %".replace("-", "−")
 

@@ -117,13 +117,15 @@ def forest(rows: Sequence[Bar], label: str, noise: dict[str, Any] | None = None)
     low, high = min(row.low for row in rows), max(row.high for row in rows)
     if noise:
         low, high = min(low, noise["low"]), max(high, noise["high"])
-        axes.axvspan(noise["low"], noise["high"], color=SOFT, alpha=0.16, linewidth=0)
     low, high = min(low, 1), max(high, 1)
     air = (high / low) ** 0.07 if high > low else 1.02
     axes.set_xlim(low / air, high * air)
     axes.axvline(1, color=INK, linewidth=1)
     for number, row in enumerate(rows):
         y = -number - 0.08
+        if noise:  # in each row below its name, which would be hard to read on it
+            axes.fill_between([noise["low"], noise["high"]], y - 0.24, y + 0.2, color=SOFT,
+                              alpha=0.2, linewidth=0)  # fmt: skip
         svg.mark(axes.plot([row.low, row.high], [y, y], color=row.colour, linewidth=2.2,
                            solid_capstyle="butt"))  # fmt: skip
         for end in (row.low, row.high):

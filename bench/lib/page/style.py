@@ -68,10 +68,12 @@ th:first-child { text-align: left; padding-left: 0; position: sticky; left: 0;
 .long th:first-child { min-width: 15rem; }
 .words { text-align: left; } .wide { white-space: normal; min-width: 17rem; }
 .unit { display: block; font-weight: 400; color: var(--soft); font-size: .8125rem; }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 23rem), 1fr));
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 28rem), 1fr));
   gap: 1.5rem 2.5rem; margin: 1.25rem 0; align-items: start; }
 figure { margin: 0; min-width: 0; max-width: 32rem; }
-.plot { display: block; width: 100%; height: auto; overflow: hidden; }
+.drawing { margin: 0; }
+/* Its type is 9 units at least, of 360 in width: 11 px. A narrower screen scrolls the plot. */
+.plot { display: block; width: 100%; min-width: 27.5rem; height: auto; overflow: hidden; }
 .plot text { fill: var(--ink); font-family: inherit; font-variant-numeric: tabular-nums; }
 .plot .halo text { paint-order: stroke; stroke: var(--bg); stroke-width: 3px; }
 .plot * { stroke-linejoin: round; stroke-linecap: butt; }

@@ -1,8 +1,8 @@
 """From a matplotlib figure to inline SVG that takes its colours and type from the page.
 
 Plots are drawn with stand-in colours, one for each CSS variable, and those are replaced in the
-SVG; text stays text. The figures are 360 units wide, a phone's width, so that 10 units of type
-are still legible there.
+SVG; text stays text. The figures are 360 units wide and never shown narrower than 440 px, so that
+9 units of type are 11 px; a phone scrolls them sideways.
 """
 
 from __future__ import annotations

@@ -69,6 +69,8 @@ def figures(cell: results.Cell, looks: Looks) -> Markup:
     answers: list[tuple[Column, Sequence[Any]]] = [
         (Column("CPU per request", "µs"), [numbers.number(one, decimals) for one in costs]),
         (Column("Least–most", "µs"), spans),
+        (Column("With the load's", "µs"), [numbers.number(one, decimals)
+                                           for one in scaled(metric(results.WITH_LOAD), 1000)]),
         (Column("Requests", "per s"), [numbers.number(one) for one in metric("per_second")]),
         *((Column(p, unit), [numbers.number(one, places) for one in waits[p]]) for p in LATENCIES),
         (Column("Saturated", words=True), [_saturated(cell, name) for name in names]),

@@ -233,6 +233,14 @@ def _program(run: results.Run) -> Iterator[Threat]:
 
 
 def _always(run: results.Run) -> Iterator[Threat]:
+    large = [cell.id for cell in run.cells if results.moves_bodies(str(cell.workload.get("name")))]
+    if large:
+        yield Threat("shared-work", "limit", f"{_some(large)}: a server that hands its pages to "
+                     "the socket (sendfile) leaves part of TCP's sending work to the receiver's "
+                     "CPU: on loopback the acknowledgements that make it send are processed on the "
+                     "load's CPU.",
+                     "Compare the CPU of server and load together, which compare gives beside "
+                     "it.")  # fmt: skip
     yield Threat("loopback", "limit", "Load and server talk over loopback: no network card, no "
                  "interrupts of one, no loss, no distance; and they share caches and memory.",
                  "Repeat with torc-load on a second machine.")  # fmt: skip
