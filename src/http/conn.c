@@ -8,6 +8,8 @@
 
 enum { LINGER_SECONDS = 2 };
 
+static_assert(sizeof(struct conn) <= 320, "an idle connection is five cache lines");
+
 #define DRAIN_PATIENCE (NS_PER_S / 2)
 
 /* ---- input ---- */
@@ -15,21 +17,22 @@ enum { LINGER_SECONDS = 2 };
 /* Keeps c->in, and `more` behind it, beyond the lease of its buffer; false without memory. */
 static bool stash(struct conn *c, slice more)
 {
+    struct conn_stash *s = c->stash;
     size_t need = c->in.len + more.len;
-    if (need > c->stash_cap) {
-        size_t cap = c->stash_cap ? c->stash_cap : 1024;
+    if (!s || need > s->cap) {
+        size_t cap = s ? s->cap : 1024;
         while (cap < need) cap *= 2;
-        char *p = malloc(cap);
-        if (!p) return false;
-        if (c->in.len) memcpy(p, c->in.ptr, c->in.len);
+        s = malloc(sizeof *s + cap);
+        if (!s) return false;
+        s->cap = cap;
+        if (c->in.len) memcpy(s->bytes, c->in.ptr, c->in.len);
         free(c->stash);
-        c->stash = p;
-        c->stash_cap = (uint32_t)cap;
+        c->stash = s;
     } else if (c->in.len) {
-        memmove(c->stash, c->in.ptr, c->in.len);
+        memmove(s->bytes, c->in.ptr, c->in.len);
     }
-    if (more.len) memcpy(c->stash + c->in.len, more.ptr, more.len);
-    c->in = slice_of(c->stash, need);
+    if (more.len) memcpy(s->bytes + c->in.len, more.ptr, more.len);
+    c->in = slice_of(s->bytes, need);
     return true;
 }
 
@@ -37,7 +40,6 @@ static void free_stash(struct conn *c)
 {
     free(c->stash);
     c->stash = NULL;
-    c->stash_cap = 0;
     c->in = (slice){0};
 }
 

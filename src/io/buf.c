@@ -76,6 +76,14 @@ int buf_take(struct buf_pool *p)
     return (int)id;
 }
 
+int buf_add(struct buf_pool *p)
+{
+    if (!p->n_free) return -1;
+    uint32_t id = p->free[--p->n_free];
+    ASSERT(p->state[id] == KERNEL);
+    return (int)id;
+}
+
 void buf_give(struct buf_pool *p, uint32_t id)
 {
     ASSERT(id < p->count && p->state[id] == LEASED);

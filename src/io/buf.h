@@ -1,7 +1,7 @@
 #pragma once
 /* The receive buffers of one core. The life of a buffer:
  *
- *   1. KERNEL     the kernel has it, or the free stack where there is no provided-buffer ring
+ *   1. KERNEL     the kernel has it in a provided-buffer ring, or the free stack
  *   2. LEASED     it came with a completion; its bytes may be read until the callback returns
  *   3. RETURNING  the callback is done; it is published at the end of the turn
  *   4. KERNEL     again
@@ -16,7 +16,7 @@ struct buf_pool {
     size_t mapped;       /* bytes of mem */
     uint8_t *state;      /* of each buffer */
     uint16_t *returning; /* ids in the order of their release */
-    uint16_t *free;      /* stack of ids, used by engines that hand out buffers themselves */
+    uint16_t *free;      /* stack of the ids that are in no ring */
     uint32_t count, size;
     uint32_t stride;     /* bytes from one buffer to the next */
     uint32_t out;        /* LEASED or RETURNING */
@@ -47,8 +47,11 @@ void buf_publish(struct buf_pool *p, void (*publish)(void *ctx, uint32_t id), vo
 int buf_take(struct buf_pool *p);
 void buf_give(struct buf_pool *p, uint32_t id);
 
-/* How many the kernel can still fill. */
-static inline uint32_t buf_available(const struct buf_pool *p)
+/* A buffer that leaves the free stack for the kernel's ring, or -1. */
+int buf_add(struct buf_pool *p);
+
+/* How many are in the kernel's ring. */
+static inline uint32_t buf_in_ring(const struct buf_pool *p)
 {
-    return p->count - p->out;
+    return p->count - p->out - p->n_free;
 }

@@ -25,6 +25,8 @@ enum {
 /* engine_bits of a socket */
 enum { SOCK_DIRECT = 1 };
 
+enum { FILL_FIRST = 256 /* buffers that the ring holds to begin with */ };
+
 /* User data below any operation's address. */
 enum { DATA_IGNORE = 0, DATA_WAKE = 1 };
 
@@ -214,6 +216,7 @@ static void recv_wait(struct uring *u, struct io_sock *s)
 static void starve(struct uring *u, struct io_sock *s)
 {
     counter_add(&u->io->stats.starved, 1);
+    u->short_of_buffers = true;
     recv_wait(u, s);
 }
 
@@ -282,9 +285,8 @@ static void publish_one(void *ctx, uint32_t id)
 {
     struct uring *u = ctx;
     struct buf_pool *p = &u->io->bufs;
-    if (u->buf_ring)
-        io_uring_buf_ring_add(u->buf_ring, buf_at(p, id), p->size, (unsigned short)id,
-                              io_uring_buf_ring_mask(p->count), (int)u->published++);
+    io_uring_buf_ring_add(u->buf_ring, buf_at(p, id), p->size, (unsigned short)id,
+                          io_uring_buf_ring_mask(p->count), (int)u->published++);
 }
 
 /* Those that had nothing the last time come first, or a socket with much to read could take every
@@ -296,16 +298,40 @@ static struct io_sock *next_waiting(struct uring *u)
     return l ? container_of(l, struct io_sock, queue) : NULL;
 }
 
-/* Once a turn: buffers go back to the kernel, and waiting sockets are armed, no more of them than
- * there are buffers and none before the low-water mark, so that they do not starve at once. */
-static void publish_buffers(struct uring *u)
+/* The kernel takes buffers in the order in which they came to the ring, so it goes through all that the
+ * ring holds: it gets as many as the busiest turn so far was found to need, and what is beyond costs no
+ * memory and no cache. */
+static void fill_ring(struct uring *u)
 {
     struct buf_pool *p = &u->io->bufs;
-    u->published = 0;
-    buf_publish(p, publish_one, u);
-    if (u->buf_ring && u->published) io_uring_buf_ring_advance(u->buf_ring, (int)u->published);
-    uint32_t n = buf_available(p);
-    if (n < u->low_water) return;
+    if (u->short_of_buffers && u->fill < p->count) u->fill *= 2;
+    u->short_of_buffers = false;
+    for (int id; buf_in_ring(p) < u->fill && (id = buf_add(p)) >= 0;) publish_one(u, (uint32_t)id);
+}
+
+static uint32_t available(const struct uring *u)
+{
+    return u->buf_ring ? buf_in_ring(&u->io->bufs) : u->io->bufs.n_free;
+}
+
+/* Below, waiting sockets are not armed: they would starve again at once. */
+static uint32_t low_water(const struct uring *u)
+{
+    return u->fill / 4 ? u->fill / 4 : 1;
+}
+
+/* Once a turn: buffers go back to the kernel, and waiting sockets are armed, no more of them than
+ * there are buffers. */
+static void publish_buffers(struct uring *u)
+{
+    if (u->buf_ring) {
+        u->published = 0;
+        buf_publish(&u->io->bufs, publish_one, u);
+        fill_ring(u);
+        if (u->published) io_uring_buf_ring_advance(u->buf_ring, (int)u->published);
+    }
+    uint32_t n = available(u);
+    if (n < low_water(u)) return;
     for (struct io_sock *s; n > 0 && (s = next_waiting(u)); n--) {
         counter_add(&u->io->stats.rearmed, 1);
         recv_arm(u, s);
@@ -316,8 +342,7 @@ static void publish_buffers(struct uring *u)
  * the next turn must come to them without waiting for a completion. */
 static bool can_arm_more(const struct uring *u)
 {
-    return (!list_empty(&u->hungry) || !list_empty(&u->fed)) &&
-           buf_available(&u->io->bufs) >= u->low_water;
+    return (!list_empty(&u->hungry) || !list_empty(&u->fed)) && available(u) >= low_water(u);
 }
 
 /* ---- other completions ---- */
@@ -490,12 +515,8 @@ static int uring_open(struct io *io, const struct io_config *config)
     io->config.depth = u->ring.sq.ring_entries;
     io->config.cq_depth = u->ring.cq.ring_entries;
     io->config.features = u->features;
-    u->low_water = io->bufs.count / 4 ? io->bufs.count / 4 : 1;
-    if (u->buf_ring) {
-        u->published = 0;
-        for (uint32_t id = 0; id < io->bufs.count; id++) publish_one(u, id);
-        io_uring_buf_ring_advance(u->buf_ring, (int)u->published);
-    }
+    u->fill = u->buf_ring && io->bufs.count > FILL_FIRST ? FILL_FIRST : io->bufs.count;
+    publish_buffers(u);
     run_cqe(u, DATA_WAKE, 0, 0);
     return 0;
 }

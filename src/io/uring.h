@@ -14,7 +14,8 @@ struct uring {
     struct fifo backlog;  /* operations that found the SQ full even after submitting */
     struct list hungry;   /* sockets whose recv is to be armed, and had no buffer the last time */
     struct list fed;      /* those that had; each first come first served */
-    uint32_t low_water;   /* buffers that must be back before waiting sockets are armed again */
+    uint32_t fill;        /* buffers that the ring holds when all are home */
+    bool short_of_buffers; /* in this turn */
     uint32_t published;   /* buffers published in this turn */
     uint32_t features;    /* bit per enum io_feature in use */
     bool direct;          /* sockets are accepted into the direct table */

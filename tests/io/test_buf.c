@@ -23,7 +23,8 @@ static void memory_of_each(void **state)
         struct buf_pool p;
         uint32_t n = cases[i].count, size = cases[i].size;
         assert_int_equal(buf_pool_init(&p, n, size), 0);
-        assert_int_equal(buf_available(&p), n);
+        assert_int_equal(p.n_free, n);
+        assert_int_equal(buf_in_ring(&p), 0);
         assert_int_equal((uintptr_t)buf_at(&p, 0) % 64, 0);
         assert_int_equal(p.stride / 64 % 2, 1);
         assert_true(p.stride % 64 == 0 && p.stride >= size);
@@ -50,18 +51,21 @@ static void a_life_through_the_kernel(void **state)
     static const uint32_t order[] = {3, 0, 2};
     struct buf_pool p;
     buf_pool_init(&p, 4, 100);
+    for (int i = 0; i < 4; i++) assert_in_range(buf_add(&p), 0, 3);
+    assert_int_equal(buf_add(&p), -1);
+    assert_int_equal(p.n_free, 0);
     for (int round = 0; round < 3; round++) {
         n_published = 0;
         for (unsigned i = 0; i < 3; i++) {
             buf_lease(&p, order[i]);
-            assert_int_equal(buf_available(&p), 3 - i);
+            assert_int_equal(buf_in_ring(&p), 3 - i);
         }
         for (unsigned i = 0; i < 3; i++) buf_release(&p, order[i]);
-        assert_int_equal(buf_available(&p), 1); /* released is not yet published */
+        assert_int_equal(buf_in_ring(&p), 1); /* released is not yet published */
         buf_publish(&p, note, published);
         assert_int_equal(n_published, 3);
         assert_memory_equal(published, order, sizeof order);
-        assert_int_equal(buf_available(&p), 4);
+        assert_int_equal(buf_in_ring(&p), 4);
         buf_publish(&p, note, published);
         assert_int_equal(n_published, 3);
     }
@@ -80,13 +84,14 @@ static void taken_and_given(void **state)
         for (int k = 0; k < i; k++) assert_int_not_equal(id[i], id[k]);
     }
     assert_int_equal(buf_take(&p), -1);
-    assert_int_equal(buf_available(&p), 0);
+    assert_int_equal(p.n_free, 0);
     buf_give(&p, (uint32_t)id[1]);
     buf_give(&p, (uint32_t)id[2]);
     assert_int_equal(buf_take(&p), id[2]); /* the last freed is the hot one */
     assert_int_equal(buf_take(&p), id[1]);
     for (int i = 0; i < 4; i++) buf_give(&p, (uint32_t)id[i]);
-    assert_int_equal(buf_available(&p), 4);
+    assert_int_equal(p.n_free, 4);
+    assert_int_equal(buf_in_ring(&p), 0);
     buf_pool_free(&p);
 }
 
