@@ -12,8 +12,8 @@ from typing import NoReturn, Sequence
 
 from . import answers, proc, results, subjects
 
-SUBCOMMANDS = ("compare", "sweep", "ablate", "tune", "scale", "generators", "report", "diff",
-               "doctor")
+SUBCOMMANDS = ("compare", "sweep", "ablate", "tune", "scale", "generators", "answer", "report",
+               "diff", "doctor")
 
 
 class Ended(KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""The index of runs: newest first, each with its answer in one line."""
+"""The index of runs: what they answer together, then each, newest first, in one line."""
 
 from __future__ import annotations
 
@@ -6,30 +6,46 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from .. import results
+from .. import answer, results
 from . import environment, kind_compare, page
-from .html import Markup, document, tag
+from .html import Markup, document, join, section, tag
 from .style import CSS
 
 EMPTY = "No run yet: bench/torc-bench compare io_uring epoll makes one."
 
 
-def runs_in(directory: Path) -> list[tuple[Path, results.Run]]:
-    """The result files that can be read, newest first."""
-    found = []
-    for path in sorted(directory.glob("*.json")):
-        try:
-            found.append((path, results.load(path)))
-        except results.ResultsError:
-            continue
-    return sorted(found, key=lambda one: (one[1].started, one[0].name), reverse=True)
+def link(path: Path, name: str) -> Any:
+    """The name, as a link to the page of a result file where it has one."""
+    target = path.with_suffix(".html")
+    return tag("a", name, href=quote(target.name)) if target.exists() else name
+
+
+def answered(line: answer.Line) -> Markup:
+    """What one run says to a question."""
+    source: list[Any] = []
+    if line.path:
+        remark = f", {line.remark}" if line.remark else ""
+        name = link(line.path, line.path.stem)
+        source = [" ", tag("span", "(", name, f"{remark})", class_="soft")]
+    return join([
+        tag("p", line.text, *([] if line.word else source)),
+        tag("p", tag("strong", line.word), *source) if line.word else "",
+    ])  # fmt: skip
+
+
+def together(runs: list[tuple[Path, results.Run]]) -> Markup:
+    """The answer of all runs."""
+    found = answer.answer(runs)
+    if found is None:
+        return Markup("")
+    parts = [join([tag("h3", question), *map(answered, lines)])
+             for question, lines in found.parts.items()]  # fmt: skip
+    notes = [tag("p", text, class_="meta") for text in (found.about, *found.notes)]
+    return section("answer", "Is io_uring worth it here?", *notes, *parts)
 
 
 def entry(path: Path, run: results.Run) -> Markup:
     """One run."""
-    target = path.with_suffix(".html")
-    name = page.title(run)
-    title: Any = tag("a", name, href=quote(target.name)) if target.exists() else name
     lines = page.conclusions(run)
     invalid = sum(len(cell.invalid) for cell in run.cells)
     commit = environment.short_commit(run)
@@ -39,7 +55,7 @@ def entry(path: Path, run: results.Run) -> Markup:
     return tag(
         "li",
         tag("p", run.kind, class_="kind"),
-        tag("p", title, class_="name"),
+        tag("p", link(path, page.title(run)), class_="name"),
         tag("p", lines[0] if lines else "Nothing was concluded."),
         tag("p", f"{invalid} samples are invalid.", class_="bad") if invalid else "",
         tag("p", "Ended early.", class_="warn") if run.finished is None else "",
@@ -50,12 +66,14 @@ def entry(path: Path, run: results.Run) -> Markup:
 
 def index(directory: Path) -> str:
     """The document."""
-    runs = runs_in(directory)
+    runs = answer.runs_in(directory)
     count = f"{len(runs)} run{'s' if len(runs) != 1 else ''}, newest first."
     body = tag(
         "main",
         tag("p", "torc-bench", class_="kind"),
-        tag("h1", "Runs"),
+        tag("h1", "Results"),
+        together(runs),
+        tag("h2", "Runs"),
         tag("p", count if runs else EMPTY, class_="meta"),
         tag("ol", *(entry(path, run) for path, run in runs), class_="runs"),
     )  # fmt: skip

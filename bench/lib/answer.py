@@ -1,0 +1,477 @@
+"""torc-bench answer: whether io_uring is worth it here, at what depth, on how many cores, and for
+what gain, from the newest finished run of every kind.
+
+All of an answer is of one machine, that of the newest finished run. Runs of another CPU or kernel
+are left out, and a run of another commit is used where there is none of the newest, and named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Mapping, Sequence
+
+from . import ablate, experiment, features, knee, results, scale
+from .results import Cell, Ratio, Run
+from .subjects import ENGINES, FLOORS
+
+SUMMARY = "say what the newest runs answer: io_uring or not, what depth, how many cores, what gain"
+RESULTS = Path(__file__).resolve().parents[1] / "results"
+WIDTH = 98
+LITTLE = 0.02  # a difference of less than this is called little
+BLIND = 0.10  # an interval around 1 that reaches further has not looked closely enough
+CLEARLY = 3  # times as many workloads on one side as on the other make a plain yes or no
+FEW_NAMES = 3  # that are listed before the others are only counted
+USE, DEPTH, CORES, GAIN = ("Should I use io_uring?", "At what depth?", "On how many cores?",
+                           "What would I gain?")  # fmt: skip
+
+File = tuple[Path, Run]
+Pair = tuple[Cell, Ratio]
+
+
+@dataclass(frozen=True)
+class Line:
+    """Sentences from one result file; without a path they say what is missing. The word is the
+    answer to the question, and remark what a reader must know of the file."""
+
+    text: str
+    path: Path | None = None
+    word: str = ""
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The four questions with their lines, and what they are about."""
+
+    about: str
+    notes: list[str]
+    parts: dict[str, list[Line]]
+
+
+class Files:
+    """Which of some result files, at least one, an answer may rest on."""
+
+    def __init__(self, files: Sequence[File]) -> None:
+        def newest_first(one: File) -> tuple[str, str]:
+            return one[1].started, one[0].name
+
+        ordered = sorted(files, key=newest_first, reverse=True)
+        finished = [one for one in ordered if one[1].finished is not None]
+        self.newest = (finished or ordered)[0]
+        here = [one for one in ordered if machine(one[1]) == machine(self.newest[1])]
+        self.away = [one for one in finished if one not in here]
+        self.finished = [one for one in here if one in finished]
+        self.unfinished = [one for one in here if one not in finished]
+
+    def pick(self, kind: str, useful: Callable[[Run], Any] = lambda _: True) -> File | None:
+        """The newest run of that kind that says something, one of the newest commit before all."""
+        mine = [one for one in self.finished if one[1].kind == kind and useful(one[1])]
+        same = [one for one in mine if not self.remark(one)]
+        return (same or mine or [None])[0]
+
+    def remark(self, file: File) -> str:
+        """That a run is of another commit than the newest."""
+        mine, newest = commit(file[1]), commit(self.newest[1])
+        return "" if mine == newest else f"of {mine}, not of {newest}"
+
+    def line(self, file: File, text: str, word: str = "") -> Line:
+        """A line that rests on that file."""
+        return Line(text, file[0], word, self.remark(file))
+
+    def missing(self, kind: str, what: str, words: str = "") -> Line:
+        """What to do to get an answer."""
+        started = next((path for path, run in self.unfinished if run.kind == kind), None)
+        if started is not None and not words:
+            return Line(f"{what} is not known yet: the run in {shown(started)} did not finish; "
+                        f"bench/torc-bench {kind} --resume {shown(started)} goes on with it.")
+        return Line(f"{what} is not known yet: bench/torc-bench {kind}{words} answers it.")
+
+
+def machine(run: Run) -> tuple[Any, Any]:
+    """What has to be the same for two runs to be of one machine."""
+    return run.environment.get("kernel"), (run.environment.get("cpu") or {}).get("model")
+
+
+def commit(run: Run) -> str:
+    """The commit of torc in a few words."""
+    from .page import environment  # only here, for its package shows answers itself
+
+    known = environment.short_commit(run)
+    return f"commit {known}" if known else "no commit"
+
+
+def shown(path: Path) -> str:
+    """A path as the user would write it."""
+    return min(str(path), os.path.relpath(path), key=len)
+
+
+def listed(names: Sequence[str]) -> str:
+    """a, b and c; a, b, c and 4 more."""
+    first, more = list(names[:FEW_NAMES]), len(names) - FEW_NAMES
+    words = [*first, f"{more} more"] if more > 0 else first
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def sized(one: Ratio) -> str:
+    """How far a ratio is from 1, with its interval."""
+    span = experiment.span((one.low - 1) * 100, (one.high - 1) * 100)
+    return f"{results.size(one.median)} ({span})"
+
+
+class Tally:
+    """One subject against another over the workloads of a comparison, minding the A/A run."""
+
+    def __init__(self, run: Run, one: str, other: str, metric: str | None = None,
+                 cells: Sequence[Cell] | None = None) -> None:  # fmt: skip
+        pairs = [(cell, found) for cell in (measured(run) if cells is None else cells)
+                 if (found := ratio(run, cell, one, other, metric or cost(cell)))]  # fmt: skip
+        self.all: list[Pair] = pairs
+        self.within = [pair for pair in pairs if results.not_above_noise(
+            pair[1].metric, pair[1].low, pair[1].high, run.noise)]  # fmt: skip
+        told = [pair for pair in pairs if pair not in self.within]
+        self.less = sorted((p for p in told if p[1].high < 1), key=lambda p: p[1].median)
+        self.more = sorted((p for p in told if p[1].low > 1), key=lambda p: -p[1].median)
+        self.noise = run.noise
+
+    @property
+    def rest(self) -> str:
+        """Of how many no difference can be claimed, and why; empty where there are none."""
+        none = len(self.all) - len(self.less) - len(self.more) - len(self.within)
+        parts = [f"on {none} no difference could be detected"] if none else []
+        if self.within and self.noise:
+            parts.append(f"on {len(self.within)} the difference is within what a server set "
+                         f"against itself differs here "
+                         f"({results.noise_band(self.noise)})")  # fmt: skip
+        return " and ".join(parts)
+
+    @property
+    def caveat(self) -> str:
+        """What must be known to read it."""
+        together = [cell.id for cell, one in self.all if one.metric == results.WITH_LOAD]
+        text = f" Of {listed(together)}, server and load are counted together." if together else ""
+        pairs = min(one.pairs for _, one in self.all)
+        if pairs < results.FEW_PAIRS:
+            text += f" With as few as {pairs} pairs those intervals are rough ones."
+        return text
+
+    def against(self, name: str) -> str:
+        """All workloads in one sentence."""
+        parts = [f"{word} CPU per request on {len(some)} of {len(self.all)} workloads "
+                 f"({extent(some)})"
+                 for word, some in (("less", self.less), ("more", self.more)) if some]  # fmt: skip
+        return f"Against {name}: {'; '.join(parts) or self.rest}."
+
+
+def extent(some: Sequence[Pair]) -> str:
+    """From the smallest difference to the largest, or the only one and its workload."""
+    most, least = (results.size(some[at][1].median) for at in (0, -1))
+    if len(some) == 1:
+        return f"{some[0][0].id}, {most}"
+    return f"{least.removesuffix(' %') if most.endswith('%') else least} to {most}"
+
+
+def measured(run: Run) -> list[Cell]:
+    """The cells that are an answer themselves."""
+    return [cell for cell in run.cells if "purpose" not in cell.factors and cell.id != "noise"]
+
+
+def cost(cell: Cell) -> str:
+    """By what a workload is judged."""
+    large = results.moves_bodies(str(cell.workload["name"]))
+    return results.WITH_LOAD if large else results.COST
+
+
+def variant(cell: Cell, subject: str) -> str | None:
+    """The subject's variant in a cell, the one without options of its own where there are more."""
+    mine = [one for one in cell.variants if one["subject"] == subject]
+    return min(mine, key=lambda one: len(one["args"]))["name"] if mine else None
+
+
+def ratio(run: Run, cell: Cell, one: str, other: str, metric: str) -> Ratio | None:
+    """One subject over another; None where nothing can be said."""
+    names = variant(cell, one), variant(cell, other)
+    if None in names or metric not in results.metrics(str(cell.workload["name"])):
+        return None
+    found = next((r for r in cell.ratios if (r.numerator, r.denominator, r.metric)
+                  == (*names, metric)), None)  # fmt: skip
+    found = found or results.ratio(cell, str(names[0]), str(names[1]), metric, run.noise)
+    return found if found and found.pairs > 1 else None
+
+
+def of_epoll(run: Run) -> Tally | None:
+    """io_uring against epoll, where a run has them both."""
+    found = Tally(run, "io_uring", "epoll")
+    return found if found.all else None
+
+
+def of_peers(run: Run) -> dict[str, Tally]:
+    """io_uring against every other server of a run, by its label."""
+    labels = {one["subject"]: one["label"] for cell in measured(run) for one in cell.variants
+              if one["subject"] not in (*ENGINES, *FLOORS)}  # fmt: skip
+    found = {label: Tally(run, "io_uring", subject) for subject, label in labels.items()}
+    return {label: tally for label, tally in found.items() if tally.all}
+
+
+def use(files: Files) -> list[Line]:
+    """Whether io_uring can be used, and whether it uses less CPU than epoll."""
+    found = [files.line(files.newest, one["text"], "No, not as this machine is now."
+                        + (f" Remedy: {one['remedy']}" if one.get("remedy") else ""))
+             for one in files.newest[1].doctor if one["level"] == "fail"]  # fmt: skip
+    file = files.pick("compare", of_epoll)
+    tally = of_epoll(file[1]) if file else None
+    if file is None or tally is None:
+        return found or [files.missing("compare", "Whether io_uring costs less than epoll")]
+    text = (f"torc io_uring used less CPU per request than torc epoll on "
+            f"{len(tally.less) or 'none'} of {len(tally.all)} workloads, more on "
+            f"{len(tally.more) or 'none'}{'; ' if tally.rest else ''}{tally.rest}.")  # fmt: skip
+    for word, some in (("gain", tally.less), ("loss", tally.more)):
+        ends = [f"{sized(one)} on {cell.id}" for cell, one in some]
+        if len(ends) == 1:
+            text += f" The only {word} is {ends[0]}."
+        elif ends:
+            text += f" The largest {word} is {ends[0]}, the smallest {ends[-1]}."
+    text += tally.caveat + tails(file[1])
+    return [*found, files.line(file, text, plain_word(tally))]
+
+
+def tails(run: Run) -> str:
+    """p99 in one sentence: of the open loops where there are any, for they are what users see."""
+    cells = measured(run)
+    opened = [cell for cell in cells if cell.workload.get("rate")]
+    tally = Tally(run, "io_uring", "epoll", "latency_us.p99", opened or cells)
+    where = f"of {len(tally.all)} workloads in {'an open' if opened else 'a closed'} loop"
+    if not tally.less and not tally.more:
+        return f" No difference in p99 latency could be detected in any {where}." * bool(tally.all)
+    return (f" Its p99 latency was lower in {len(tally.less) or 'none'} {where}, higher in "
+            f"{len(tally.more) or 'none'}.")  # fmt: skip
+
+
+def plain_word(tally: Tally) -> str:
+    """Yes, no, or why neither."""
+    gains, losses = ([cell.id for cell, _ in some] for some in (tally.less, tally.more))
+    told = [*tally.less, *tally.more]
+    if not told:
+        reach = max(abs(edge - 1) for _, one in tally.all for edge in (one.low, one.high))
+        if reach > BLIND:
+            return (f"It cannot be told: a difference of up to {reach * 100:.0f} % would not have "
+                    "been seen; give more --pairs.")  # fmt: skip
+        return f"It makes little difference: none above {reach * 100:.1f} % on any workload."
+    largest = max((one for _, one in told), key=lambda one: abs(one.median - 1))
+    if abs(largest.median - 1) < LITTLE:
+        return f"It makes little difference: {results.size(largest.median)} at most."
+    if len(told) * CLEARLY < len(tally.all) and not (gains and losses):
+        return (f"It makes little difference: only {listed(gains or losses)} "
+                f"{'used less' if gains else 'used more'}, {results.size(largest.median)} at most.")
+    if len(gains) >= CLEARLY * len(losses):
+        but = f", but not for {listed(losses)}" if losses else ""
+        return f"Yes: it uses less CPU for {listed(gains)}{but}."
+    if len(losses) >= CLEARLY * len(gains):
+        but = f", and less only for {listed(gains)}" if gains else ""
+        return f"No: it uses more CPU for {listed(losses)}{but}."
+    return f"It depends on what is served: yes for {listed(gains)}, no for {listed(losses)}."
+
+
+def depth(files: Files) -> list[Line]:
+    """The knees of a sweep, and the depth that tune chose."""
+    found = []
+    if file := files.pick("sweep", lambda run: run.extra.get("knees")):
+        knees = file[1].extra["knees"]
+        texts = [f"{file[1].extra['workload']}, {one['text']}" for one in knees[:FEW_NAMES]]
+        if len(knees) > FEW_NAMES:
+            texts.append(f"{len(knees) - FEW_NAMES} more settings are in the file.")
+        found.append(files.line(file, " ".join(map(capital, texts)), depth_word(knees)))
+    else:
+        found.append(files.missing("sweep", "Beyond which depth nothing is gained"))
+    if file := files.pick("tune", lambda run: run.extra.get("winner")):
+        extra = file[1].extra
+        if extra["gained"]:
+            options = next(one["options"] for one in extra["candidates"]
+                           if one["name"] == extra["winner"])  # fmt: skip
+            depth = options.get("depth", extra["default"].get("depth"))
+            text = f"The options that tune found for {extra['workload']} have depth {depth}."
+        else:
+            text = (f"Tune found nothing for {extra['workload']} that gains on the default, whose "
+                    f"depth is {extra['default'].get('depth')}.")  # fmt: skip
+        found.append(files.line(file, text))
+    return found
+
+
+def depth_word(knees: Sequence[Mapping[str, Any]]) -> str:
+    """One depth for all settings, or why there is none."""
+    told = [one for one in knees if one["depth"] is not None and one["change"]]
+    if not told:
+        return "It cannot be told: fewer than two depths were measured."
+    deepest = max(told, key=lambda one: one["depth"])
+    change = deepest["change"]
+    if deepest["other"] < deepest["depth"]:
+        return f"At least {deepest['depth']}: it is the deepest tried and still gains."
+    if change["low"] <= 0 and max(-change["low"], change["high"]) > knee.UNTOLD:
+        return "It cannot be told from so few pairs: give more --pairs."
+    if all(one["alike"] for one in told):
+        return "It makes no difference that could be detected: keep the default."
+    return f"Depth {deepest['depth']}."
+
+
+def cores(files: Files) -> list[Line]:
+    """What more cores do to the cost of a request, as far as this machine can tell."""
+    file = files.pick("scale", lambda run: run.extra.get("points"))
+    if file is None:
+        return [files.missing("scale", "What more cores bring")]
+    run, extra = file[1], file[1].extra
+    points = [point for point in extra["points"] if point["samples"]]
+    apart = [point for point in points if not point["shared_cpus"]]
+    texts = []
+    for engine in extra["engines"]:
+        mine = [[p for p in some if p["engine"] == engine] for some in (apart, points)]
+        several = next((some for some in mine if len(some) > 1), None)
+        cell = run.cell(several[0]["cell"]) if several else None
+        if several and cell:
+            ends = [scale.Point(engine, several[at]["cores"]) for at in (0, -1)]
+            texts.append(scale.step(cell, *ends, several[-1]["shared_cpus"], run.noise)["text"])
+        if fit := extra["fits"].get(engine):
+            texts.append(fit["text"].partition(";")[0].removesuffix(".") + ".")
+    most = max((point["cores"] for point in apart), default=0)
+    beyond = ""
+    if len(apart) < len(points):
+        end = f" beyond {experiment.cores_text(most)}" if most else ""
+        beyond = (f"this machine cannot tell{end}, for with more server and load share its "
+                  "CPUs")  # fmt: skip
+    return [files.line(file, capital(f"{extra['workload']}: {' '.join(texts)}"),
+                       cores_word(apart, most, beyond))]  # fmt: skip
+
+
+def cores_word(apart: Sequence[Mapping[str, Any]], most: int, beyond: str) -> str:
+    """The core count with the largest capacity."""
+    first = apart[0]["engine"] if apart else ""
+    mine = [p for p in apart if p["engine"] == first and p["capacity"]]
+    if len(mine) < 2:
+        return capital(f"{beyond or 'it cannot be told: one core count was measured'}.")
+    best = max(mine, key=lambda point: point["capacity"]["median"])["cores"]
+    text = (f"As many as you have, up to the {most} measured: each set of more serves more"
+            if best == mine[-1]["cores"] else
+            f"{experiment.cores_text(best)}: with more, up to {most}, it serves less")  # fmt: skip
+    return capital(f"{text}{'; ' if beyond else ''}{beyond}.")
+
+
+def gain(files: Files) -> list[Line]:
+    """io_uring against everything else, what tuning adds, and which features it comes from."""
+    found = []
+    versus = files.pick("compare", of_epoll)
+    others = files.pick("compare", of_peers)
+    epoll = of_epoll(versus[1]) if versus else None
+    if versus and epoll:
+        found.append(files.line(versus, epoll.against("torc epoll")))
+    else:
+        found.append(files.missing("compare", "What io_uring gains on epoll"))
+    if others:
+        texts = [tally.against(name) for name, tally in of_peers(others[1]).items()]
+        found.append(files.line(others, " ".join(texts)))
+    else:
+        found.append(files.missing("compare", "What it gains on other servers",
+                                   " io_uring epoll nginx h2o lighttpd"))  # fmt: skip
+    if file := files.pick("tune", lambda run: run.extra.get("text")):
+        extra = file[1].extra
+        also = f" Serve with it: torc --config {extra['config_file']}" if extra["gained"] else ""
+        found.append(files.line(file, f"{capital(extra['workload'])}: {extra['text']}{also}"))
+    else:
+        found.append(files.missing("tune", "What other options gain on the default ones"))
+    if file := files.pick("ablate", lambda run: run.extra.get("total")):
+        found.append(files.line(file, worth(file[1])))
+    else:
+        found.append(files.missing("ablate", "Which features the gain comes from"))
+    return found
+
+
+def worth(run: Run) -> str:
+    """What all features are worth together, and the largest alone. One that does nothing while
+    another is there is not among them."""
+    extra = run.extra
+    text = f"{capital(extra['workload'])}: {extra['total']['text']}"
+    saving = [one for one in extra["effects"]
+              if one["verdict"] == "saves" and one["context"] == ablate.OUT
+              and features.HIDDEN_BY.get(one["feature"]) not in extra["full"]
+              and not results.not_above_noise(results.COST, one["ratio"]["low"],
+                                              one["ratio"]["high"], run.noise)]  # fmt: skip
+    best = sorted(saving, key=lambda one: one["ratio"]["median"])[:FEW_NAMES]
+    sizes = [f"{one['feature']} {-(one['ratio']['median'] - 1) * 100:.1f} % "
+             f"({experiment.span(*((one['ratio'][end] - 1) * 100 for end in ('low', 'high')))})"
+             for one in best]  # fmt: skip
+    if not sizes:
+        return f"{text} No feature that was taken out alone is seen to save anything."
+    return f"{text} What saves most, seen by taking it out alone: {listed(sizes)}."
+
+
+def capital(text: str) -> str:
+    """A sentence's first letter, unless it begins with a name of torc's."""
+    return text if text.startswith("torc") else text[:1].upper() + text[1:]
+
+
+def answer(found: Sequence[File]) -> Answer | None:
+    """The answer that result files give together; None without any."""
+    from .page import environment  # only here, for its package shows answers itself
+
+    if not found:
+        return None
+    files, notes = Files(found), []
+    if files.away:
+        names = listed([path.name for path, _ in files.away])
+        notes.append(f"Left out, for they are of another CPU or kernel: {names}.")
+    parts = {USE: use(files), DEPTH: depth(files), CORES: cores(files), GAIN: gain(files)}
+    about = f"{environment.machine(files.newest[1])}; torc of {commit(files.newest[1])}"
+    return Answer(about, notes, parts)
+
+
+def runs_in(directory: Path) -> list[File]:
+    """The result files of a directory that can be read, newest first."""
+    found = []
+    for path in sorted(directory.glob("*.json")):
+        try:
+            found.append((path, results.load(path)))
+        except results.ResultsError:
+            continue
+    return sorted(found, key=lambda one: (one[1].started, one[0].name), reverse=True)
+
+
+def text(found: Answer) -> str:
+    """The answer for a terminal."""
+    def wrapped(words: str) -> str:
+        return textwrap.fill(words, WIDTH, initial_indent="  ", subsequent_indent="  ",
+                             break_long_words=False, break_on_hyphens=False)  # fmt: skip
+
+    lines = textwrap.wrap(found.about, WIDTH) + found.notes
+    for question, part in found.parts.items():
+        lines += ["", question]
+        for line in part:
+            lines.append(wrapped(line.text))
+            if line.word:
+                lines.append(wrapped(line.word))
+            if line.path:
+                remark = f", {line.remark}" if line.remark else ""
+                lines.append(f"  ({shown(line.path)}{remark})")
+    return "\n".join(lines)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What to answer from."""
+    parser.add_argument("files", type=Path, nargs="*", metavar="DIR|FILE", default=[RESULTS],
+                        help="result files, or directories of them (bench/results)")  # fmt: skip
+
+
+def run(options: argparse.Namespace) -> int:
+    """The subcommand; 1 where no run is finished."""
+    files: list[File] = []
+    for path in options.files:
+        files += runs_in(path) if path.is_dir() else [(path, results.load(path))]
+    found = answer(files)
+    if found is None:
+        where = ", ".join(shown(path) for path in options.files)
+        print(f"no result file in {where}: bench/torc-bench compare io_uring epoll makes one",
+              file=sys.stderr)  # fmt: skip
+        return 1
+    print(text(found))
+    return 0 if any(one.finished for _, one in files) else 1

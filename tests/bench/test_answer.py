@@ -1,0 +1,400 @@
+"""The answer that result files of all kinds give together."""
+
+import argparse
+import contextlib
+import copy
+import io
+import random
+import tempfile
+import unittest
+from pathlib import Path
+
+import context
+import sample_results
+from lib import answer, cli, page, results, scale
+from lib.subjects import Variant, variant
+from lib.workloads import WORKLOADS
+
+NAMES = ("plaintext", "json", "pipelined", "short-lived")
+NO_NOISE = {"metric": results.COST, "low": 0.999, "median": 1.0, "high": 1.001, "pairs": 10}
+
+
+def compared(factors, pairs=10, noise=None, subjects=("io_uring", "epoll", "nginx"),
+             names=NAMES, spread=0.0):  # fmt: skip
+    """A comparison in which io_uring costs epoll's times what factors has for the workload."""
+    source = random.Random(7)
+
+    def cost(one, workload):
+        own = factors.get(workload.name, 1.0) if one.subject == "io_uring" else 1.0
+        return 5000 * (2 if one.subject == "nginx" else own) * (1 + spread * source.random())
+
+    session = sample_results.PlantedSession(
+        "compare", "comparison", argparse.Namespace(pairs=pairs, seconds=1.0), cost)
+    able = [variant(name) if name != "nginx" else Variant(name, name, name) for name in subjects]
+    for name in names:
+        session.cell(name, WORKLOADS[name], able, pairs, 1.0)
+    session.run.noise = noise or NO_NOISE
+    return session.run
+
+
+def scaled(affinity, growth, counts):
+    """A scale run on those CPUs, on which each core more makes a request dearer by growth."""
+    def cost(one, _):
+        return 5000 * (1 + growth * (one.cores - 1))
+
+    options = sample_results.options_of(scale, "--cores", counts, "--pairs", "8")
+    session = sample_results.PlantedSession("scale", "core counts", options, cost)
+    session.affinity = affinity
+    scale.measure(session, options)
+    return session.run
+
+
+def started(run, when):
+    run.started = when
+    return run
+
+
+def of_commit(run, commit):
+    run.environment = copy.deepcopy(run.environment)
+    run.environment["git"]["commit"] = commit
+    return run
+
+
+def asked(**runs):
+    """The answer of runs by their files' names."""
+    return answer.answer([(Path(f"{name}.json"), run) for name, run in runs.items()])
+
+
+def said(lines):
+    return "\n".join(f"{line.text} {line.word}" for line in lines)
+
+
+class Use(unittest.TestCase):
+    """Should I use io_uring?"""
+
+    def word(self, *arguments, **keywords):
+        (line,) = asked(c=compared(*arguments, **keywords)).parts[answer.USE]
+        self.assertEqual(line.path, Path("c.json"))
+        return line.text, line.word
+
+    def test_better_everywhere(self):
+        text, word = self.word(dict(zip(NAMES, (0.9, 0.8, 0.95, 0.85))))
+        self.assertIn("than torc epoll on 4 of 4 workloads, more on none", text)
+        self.assertRegex(text, r"largest gain is (19|20)\.\d % \(\d+\.\d to \d+\.\d %\) on json")
+        self.assertRegex(text, r"smallest [45]\.\d % \(\d+\.\d to \d+\.\d %\) on pipelined")
+        self.assertIn("p99 latency was lower in", text)
+        self.assertIn("closed loop", text)
+        self.assertEqual(word, "Yes: it uses less CPU for json, short-lived, plaintext and 1 more.")
+
+    def test_better_but_for_one(self):
+        text, word = self.word({**dict.fromkeys(NAMES, 0.9), "short-lived": 1.2})
+        self.assertIn("on 3 of 4 workloads, more on 1", text)
+        self.assertRegex(text, r"The only loss is (19|20|21)\.\d % \(.*\) on short-lived")
+        self.assertRegex(word, "^Yes: .*, but not for short-lived")
+
+    def test_worse(self):
+        text, word = self.word(dict.fromkeys(NAMES, 1.1))
+        self.assertIn("on none of 4 workloads, more on 4", text)
+        self.assertIn("The largest loss", text)
+        self.assertRegex(word, "^No: it uses more CPU for ")
+        _, word = self.word({"plaintext": 1.1, "json": 1.1, "pipelined": 1.1, "short-lived": 0.8})
+        self.assertRegex(word, "^No: .*, and less only for short-lived")
+
+    def test_both(self):
+        _, word = self.word({"plaintext": 0.9, "json": 0.8, "pipelined": 1.1, "short-lived": 1.2})
+        self.assertEqual(word, "It depends on what is served: yes for json and plaintext, no for "
+                         "short-lived and pipelined.")  # fmt: skip
+
+    def test_no_difference(self):
+        wide = {**NO_NOISE, "low": 0.98, "high": 1.02}
+        text, word = self.word({}, noise=wide)
+        self.assertIn("on none of 4 workloads, more on none", text)
+        self.assertNotIn("gain", text)
+        self.assertRegex(word, r"^It makes little difference: none above \d\.\d %")
+
+    def test_little(self):
+        text, word = self.word(dict.fromkeys(NAMES, 0.985))
+        self.assertIn("on 4 of 4", text)
+        self.assertRegex(word, r"^It makes little difference: 1\.\d % at most")
+
+    def test_gains_in_one_workload_only(self):
+        _, word = self.word({"json": 0.9}, noise={**NO_NOISE, "low": 0.97})
+        self.assertRegex(word, r"^It makes little difference: only json used less, \d+\.\d %")
+
+    def test_within_the_noise(self):
+        noisy = {**NO_NOISE, "low": 0.8, "high": 1.2}
+        text, word = self.word(dict.fromkeys(NAMES, 0.95), noise=noisy)
+        self.assertIn("on none of 4", text)
+        self.assertIn("on 4 the difference is within what a server set against itself differs here "
+                      "(−20.0 to +20.0 %)", text)
+        self.assertRegex(word, "^It makes little difference")
+
+    def test_too_wide_to_tell(self):
+        _, word = self.word({}, pairs=6, spread=1.5)
+        self.assertRegex(word, "^It cannot be told: .*--pairs")
+
+    def test_few_pairs(self):
+        text, _ = self.word(dict.fromkeys(NAMES, 0.8), pairs=4)
+        self.assertIn("With as few as 4 pairs", text)
+        self.assertNotIn("With as few", self.word(dict.fromkeys(NAMES, 0.8))[0])
+
+    def test_tails_of_open_loops(self):
+        (line,) = asked(c=sample_results.compare()).parts[answer.USE]
+        self.assertIn("p99 latency was lower in 2 of 2 workloads in an open loop", line.text)
+
+    def test_order_of_subjects(self):
+        _, word = self.word(dict.fromkeys(NAMES, 0.8), subjects=("epoll", "io_uring"))
+        self.assertRegex(word, "^Yes: ")
+
+    def test_large_bodies_count_with_the_load(self):
+        text, _ = self.word({}, names=("plaintext", "static-large-1m"))
+        self.assertIn("Of static-large-1m, server and load are counted together.", text)
+
+    def test_idle_has_no_cost(self):
+        text, _ = self.word({"idle": 0.5, "plaintext": 0.8}, names=("plaintext", "idle"))
+        self.assertIn("on 1 of 1 workloads", text)
+
+    def test_one_round_says_nothing(self):
+        (line,) = asked(c=compared({}, pairs=1)).parts[answer.USE]
+        self.assertIsNone(line.path)
+        self.assertIn("bench/torc-bench compare", line.text)
+
+    def test_io_uring_that_this_machine_forbids(self):
+        run = compared({}, subjects=("epoll", "nginx"))
+        run.doctor = [{"id": "x", "level": "fail", "text": "io_uring is disabled.",
+                       "remedy": "sysctl it"}]  # fmt: skip
+        (line,) = asked(c=run).parts[answer.USE]
+        self.assertEqual(line.text, "io_uring is disabled.")
+        self.assertEqual(line.word, "No, not as this machine is now. Remedy: sysctl it")
+
+
+class Depth(unittest.TestCase):
+    """At what depth?"""
+
+    def knee(self, depth=256, other=2048, change=(0.0, -0.3, 0.4), alike=False):
+        return {"depth": depth, "other": other, "alike": alike,
+                "change": change and dict(zip(("median", "low", "high"), change))}  # fmt: skip
+
+    def test_words(self):
+        knee = self.knee
+        for knees, word in (
+            ([knee(128), knee(256)], "Depth 256."),
+            ([knee(32, alike=True)] * 2, "It makes no difference"),
+            ([knee(32, alike=True), knee(64)], "Depth 64."),
+            ([knee(2048, 1024, (-2.0, -3.0, -1.0))], "At least 2048"),
+            ([knee(change=(0.0, -9.0, 9.0))], "It cannot be told"),
+            ([knee(change=None)], "It cannot be told"),
+            ([knee(None, None, None)], "It cannot be told"),
+            ([knee(change=(20.0, 15.0, 25.0))], "Depth 256."),
+        ):  # fmt: skip
+            with self.subTest(word=word):
+                self.assertIn(word, answer.depth_word(knees))
+
+    def test_sweep_and_tune(self):
+        found = asked(s=sample_results.sweep_run(), t=sample_results.tune_run())
+        swept, tuned = found.parts[answer.DEPTH]
+        self.assertIn("1 core, 64 connections: beyond depth 256 nothing is gained", swept.text)
+        self.assertEqual((swept.word, swept.path), ("Depth 256.", Path("s.json")))
+        self.assertIn("have depth", tuned.text)
+        self.assertEqual(tuned.path, Path("t.json"))
+        (_, tuned) = asked(t=sample_results.tune_run(1.1)).parts[answer.DEPTH]
+        self.assertIn("the default, whose depth is 512", tuned.text)
+
+
+class Cores(unittest.TestCase):
+    """On how many cores?"""
+
+    def line(self, *arguments):
+        (line,) = asked(k=scaled(*arguments)).parts[answer.CORES]
+        return line
+
+    def test_as_many_as_there_are(self):
+        line = self.line(list(range(1000, 1016)), 0.01, "1,2,4,8")
+        self.assertIn("torc io_uring, 1 core → 8: ", line.text)
+        self.assertRegex(line.word, "^As many as you have, up to the 8 measured: [^;]*$")
+
+    def test_fewer(self):
+        def cost(one, _):
+            return 5000 * one.cores ** (0 if one.cores <= 4 else 2)
+
+        options = sample_results.options_of(scale, "--cores", "1,2,4,8", "--pairs", "8")
+        session = sample_results.PlantedSession("scale", "core counts", options, cost)
+        scale.measure(session, options)
+        (line,) = asked(k=session.run).parts[answer.CORES]
+        self.assertRegex(line.word, "^4 cores: with more, up to 8, it serves less")
+
+    def test_two_cpus(self):
+        line = self.line([1000, 1001], 0.01, "1,2")
+        self.assertEqual(line.word, "This machine cannot tell beyond 1 core, for with more server "
+                         "and load share its CPUs.")  # fmt: skip
+        self.assertIn("sharing CPUs", line.text)
+
+    def test_one_cpu(self):
+        self.assertRegex(self.line([1000], 0.01, "1").word, "^This machine cannot tell, for")
+
+    def test_some_apart(self):
+        line = self.line(list(range(1000, 1004)), 0.01, "1,2,3,4")
+        self.assertIn("1 core → 3", line.text)
+        self.assertIn("up to the 3 measured", line.word)
+        self.assertIn("cannot tell beyond 3 cores", line.word)
+
+
+class Gain(unittest.TestCase):
+    """What would I gain?"""
+
+    def test_all_kinds(self):
+        found = asked(c=compared(dict.fromkeys(NAMES, 0.9)), t=sample_results.tune_run(),
+                      a=sample_results.ablate_run())  # fmt: skip
+        epoll, nginx, tuned, ablated = found.parts[answer.GAIN]
+        self.assertRegex(epoll.text, r"^Against torc epoll: less CPU per request on 4 of 4 "
+                         r"workloads \(\d+\.\d to \d+\.\d %\)\.$")  # fmt: skip
+        self.assertRegex(nginx.text, "^Against nginx: less .* on 4 of 4")
+        self.assertIn("Tuning gains", tuned.text)
+        self.assertIn("torc --config bench/results/tuned.conf", tuned.text)
+        self.assertRegex(ablated.text, r"taking it out alone: defer-taskrun 6\.\d % .*, multishot ")
+        self.assertEqual([line.path.stem for line in found.parts[answer.GAIN]], list("ccta"))
+
+    def test_features_that_the_full_set_hides(self):
+        run = sample_results.ablate_run()
+        for one in run.extra["effects"]:
+            if one["feature"] in ("coop-taskrun", "single-issuer"):
+                ratio = {"median": 0.5, "low": 0.4, "high": 0.6, "pairs": 10}
+                one.update(verdict="saves", ratio=ratio)
+        text = said(asked(a=run).parts[answer.GAIN])
+        self.assertIn("single-issuer 50.0 % (40.0 to 60.0 %)", text)
+        self.assertNotIn("coop-taskrun", text)
+
+    def test_peers_of_an_older_comparison(self):
+        found = asked(new=compared({}, subjects=("io_uring", "epoll")),
+                      old=started(compared({}), "2026-01-01T00:00:00+0000"))  # fmt: skip
+        self.assertEqual([line.path and line.path.stem for line in found.parts[answer.GAIN]],
+                         ["new", "old", None, None])  # fmt: skip
+
+    def test_nothing_to_rely_on(self):
+        wide = {**NO_NOISE, "low": 0.8, "high": 1.2}
+        found = asked(c=compared({"json": 0.95}, noise=wide))
+        self.assertNotIn("less", found.parts[answer.GAIN][0].text)
+
+
+class Choice(unittest.TestCase):
+    """Which files an answer rests on."""
+
+    def paths(self, found):
+        return {line.path.stem for lines in found.parts.values() for line in lines if line.path}
+
+    def test_missing_kinds_name_their_command(self):
+        found = asked(c=compared({}, subjects=("io_uring", "epoll")))
+        for question, command in ((answer.DEPTH, "sweep"), (answer.CORES, "scale"),
+                                  (answer.GAIN, "tune"), (answer.GAIN, "ablate"),
+                                  (answer.GAIN, "compare io_uring epoll nginx h2o lighttpd")):
+            self.assertIn(f"bench/torc-bench {command} answers it", said(found.parts[question]))
+        self.assertNotIn("compare answers it", said(found.parts[answer.USE]))
+        found = asked(s=sample_results.sweep_run())
+        self.assertIn("bench/torc-bench compare answers it", said(found.parts[answer.USE]))
+
+    def test_nothing(self):
+        self.assertIsNone(answer.answer([]))
+
+    def test_newest(self):
+        found = asked(old=started(compared({}), "2026-03-01T00:00:00+0000"),
+                      new=started(compared({}), "2026-03-02T00:00:00+0000"))  # fmt: skip
+        self.assertEqual(self.paths(found), {"new"})
+
+    def test_another_commit_is_named(self):
+        newer = started(compared({}), "2026-04-01T00:00:00+0000")
+        found = asked(c=newer, s=of_commit(sample_results.sweep_run(), "abcdef0123456789"))
+        line = found.parts[answer.DEPTH][0]
+        self.assertEqual(line.remark, "of commit abcdef012345, not of commit 2f1c9a7be04d")
+        self.assertIn("s.json, of commit abcdef012345", answer.text(found))
+        self.assertEqual(found.parts[answer.USE][0].remark, "")
+
+    def test_the_newest_commit_goes_before(self):
+        found = asked(of_it=started(compared({}), "2026-01-01T00:00:00+0000"),
+                      other=of_commit(started(compared({}), "2026-02-01T00:00:00+0000"), "abc"),
+                      newest=sample_results.sweep_run())  # fmt: skip
+        self.assertEqual(found.parts[answer.USE][0].path, Path("of_it.json"))
+
+    def test_another_machine_is_left_out(self):
+        for change in ({"kernel": "Linux 5.1"}, {"cpu": {"model": "another"}}):
+            away = sample_results.sweep_run()
+            away.started = "2025-01-01T00:00:00+0000"
+            away.environment = {**away.environment, **change}
+            found = asked(c=compared({}), s=away)
+            self.assertEqual(self.paths(found), {"c"})
+            self.assertIn("s.json", found.notes[0])
+        self.assertEqual(asked(c=compared({})).notes, [])
+
+    def test_unfinished(self):
+        half = started(compared(dict.fromkeys(NAMES, 0.5)), "2026-05-01T00:00:00+0000")
+        swept = sample_results.sweep_run()
+        half.finished = swept.finished = None
+        found = asked(c=compared(dict.fromkeys(NAMES, 1.2)), half=half, s=swept)
+        self.assertEqual(self.paths(found), {"c"})
+        self.assertRegex(found.parts[answer.USE][0].word, "^No")
+        self.assertIn("bench/torc-bench sweep --resume s.json", said(found.parts[answer.DEPTH]))
+        found = asked(half=half)
+        self.assertEqual(self.paths(found), set())
+        self.assertIn("--resume half.json", said(found.parts[answer.USE]))
+
+
+class Shown(unittest.TestCase):
+    """On the terminal and on the index page."""
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.directory = Path(directory.name)
+
+    def run_it(self, *words):
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            options = cli.build_parser().parse_args(["answer", *map(str, words)])
+            try:
+                code = options.run(options)
+            except results.ResultsError as error:
+                return 1, "", str(error)
+        return code, out.getvalue(), err.getvalue()
+
+    def test_command(self):
+        code, out, err = self.run_it(self.directory)
+        self.assertEqual((code, out), (1, ""))
+        self.assertIn("bench/torc-bench compare io_uring epoll", err)
+        results.save(compared(dict.fromkeys(NAMES, 0.9)), self.directory / "c.json")
+        (self.directory / "other.json").write_text('{"format": 1}')
+        for where in (self.directory, self.directory / "c.json"):
+            code, out, _ = self.run_it(where)
+            self.assertEqual(code, 0)
+            for words in (*asked(c=compared({})).parts, "AMD EPYC 9354P", "Yes: ", "c.json)"):
+                self.assertIn(words, out)
+            self.assertLessEqual(max(map(len, out.splitlines())), 110)
+        code, _, err = self.run_it(self.directory / "other.json")
+        self.assertEqual(code, 1)
+        self.assertIn("other.json", err)
+
+    def test_only_unfinished(self):
+        run = compared({})
+        run.finished = None
+        results.save(run, self.directory / "c.json")
+        code, out, _ = self.run_it(self.directory)
+        self.assertEqual(code, 1)
+        self.assertIn("--resume", out)
+
+    def test_index(self):
+        results.save(compared(dict.fromkeys(NAMES, 0.9)), self.directory / "c & d.json")
+        swept = of_commit(sample_results.sweep_run(), "<b>")
+        swept.started = "2026-01-01T00:00:00+0000"
+        results.save(swept, self.directory / "s.json")
+        (self.directory / "c & d.html").write_text("")
+        shown = page.write_index(self.directory).read_text()
+        for words in (*asked(c=compared({})).parts, "Yes: it uses less CPU", "c &amp; d",
+                      'href="c%20%26%20d.html"', "of commit &lt;b&gt;, not of"):  # fmt: skip
+            self.assertIn(words, shown)
+        self.assertNotIn('href="s.html"', shown)
+        self.assertLess(shown.index(answer.USE), shown.index("2 runs, newest first"))
+
+    def test_empty_index(self):
+        self.assertNotIn(answer.USE, page.write_index(self.directory).read_text())
+
+
+if __name__ == "__main__":
+    unittest.main()
