@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from typing import Mapping, Sequence
+from typing import Callable, Mapping, Sequence
 
 from . import stats
 
 UNTOLD = 5.0  # percent that an interval reaches to either side, from which on it tells nothing
 Rounds = Mapping[int, float]  # round -> cost
 Change = tuple[float, float, float]  # median, low, high, in percent
+Ratios = Callable[[int, int], Sequence[Sequence[float]]]  # of one depth to another, by round
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,35 +29,19 @@ class Knee:
     alike: bool = False  # no depth is distinguishable from the smallest
 
 
-def percent_change(numerator: Rounds, denominator: Rounds,
-                   comparisons: int = 1) -> Change | None:  # fmt: skip
-    """Median and bounds of the paired change in percent; None without a common round.
-
-    With several comparisons the bounds are wide enough for all of them to hold together with
-    95 % (Bonferroni): among seven equal depths some pair always looks different at 95 % each.
-    """
-    ratios = stats.paired_ratios(numerator, denominator)
-    if not ratios:
+def percent_change(rounds: Sequence[Sequence[float]], comparisons: int = 1) -> Change | None:
+    """Median and bounds of the change in percent, of the ratios of each round; None without any.
+    With several comparisons the bounds hold together."""
+    if not rounds:
         return None
-    medians = stats.resampled_medians(ratios)
-    tail = 0.025 / comparisons
-    found = statistics.median(ratios), _beyond(medians, tail), _beyond(medians[::-1], tail)
-    middle, low, high = ((one - 1) * 100 for one in found)
+    found = stats.bootstrap_rounds(rounds, comparisons)
+    middle, low, high = ((one - 1) * 100 for one in (found.median, found.low, found.high))
     return middle, low, high
 
 
-def _beyond(weighted: Sequence[tuple[float, float]], tail: float) -> float:
-    """The value at which that share of the probability is used up."""
-    seen = 0.0
-    for one, chance in weighted:
-        seen += chance
-        if seen >= tail:
-            return one
-    return weighted[-1][0]
-
-
-def find(costs: Mapping[int, Rounds]) -> Knee:
-    """The smallest depth whose cost cannot be told from the cheapest depth's.
+def find(costs: Mapping[int, Rounds], ratios: Ratios | None = None) -> Knee:
+    """The smallest depth whose cost cannot be told from the cheapest depth's. Ratios are those of
+    the costs where there are no better ones.
 
     The cheapest is chosen by the same rounds that it is compared in, so it looks a little better
     than it is: where the knee errs, it errs towards a deeper ring.
@@ -68,7 +53,10 @@ def find(costs: Mapping[int, Rounds]) -> Knee:
     many = max(1, len(measured) - 1)
 
     def change(one: int, other: int) -> Change | None:
-        return percent_change(measured[one], measured[other], many)
+        if ratios:
+            return percent_change(ratios(one, other), many)
+        whole = stats.paired_ratios(measured[one], measured[other])
+        return percent_change([[ratio] for ratio in whole], many)
 
     knee = next(depth for depth in measured
                 if depth == best or _not_below_zero(change(best, depth)))  # fmt: skip
@@ -124,9 +112,9 @@ def sentence(knee: Knee, depths: Sequence[int], where: str = "", pairs: int = 0)
             f"({bounds(low, high)} at {knee.other}).")  # fmt: skip
     text = f"beyond depth {knee.depth} nothing is gained, {bounds(low, high)}"
     if untold:
-        text = (f"whether anything is gained beyond depth {knee.depth} cannot be told with "
-                f"{pairs or 'so few'} pairs, give more: {bounds(low, high)} CPU per request at "
-                f"{knee.other}")  # fmt: skip
+        text = (f"no gain can be seen beyond depth {knee.depth}, but {pairs or 'so few'} pairs "
+                f"leave {bounds(low, high)} CPU per request open at {knee.other}: "
+                "give more")  # fmt: skip
     if knee.dearer:
         listed = ", ".join(map(str, knee.dearer))
         text += f"; {listed} cost{'s' if len(knee.dearer) == 1 else ''} more"

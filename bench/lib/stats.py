@@ -29,30 +29,36 @@ class Interval:
         return self.low <= 1.0 <= self.high
 
 
-def bootstrap_median(values: Sequence[float]) -> Interval:
-    """The median of values and the 2.5th and 97.5th percentile of its resampled medians.
+def bootstrap_median(values: Sequence[float], tail: float = 0.025) -> Interval:
+    """The median of values, and what its resampled medians leave below and above with that
+    probability each.
 
     A round is the sampling unit: requests of one run are not independent, rounds nearly are.
     """
     if not values:
         raise ValueError("no values")
     found = resampled_medians(values)
-    low, high = (_quantile(found, share) for share in (0.025, 0.975))
+    low, high = (_quantile(found, share) for share in (tail, 1 - tail))
     return Interval(statistics.median(values), low, high, len(values))
 
 
-def bootstrap_rounds(rounds: Sequence[Sequence[float]]) -> Interval:
-    """The median of all values, resampled by rounds: values of one round are not independent."""
+def bootstrap_rounds(rounds: Sequence[Sequence[float]], comparisons: int = 1) -> Interval:
+    """The median of all values, resampled by rounds: values of one round are not independent.
+
+    With several comparisons the bounds are wide enough for all of them to hold together with
+    95 % (Bonferroni): among seven equal sides some pair always looks different at 95 % each.
+    """
     if not rounds:
         raise ValueError("no values")
+    tail = 0.025 / comparisons
     if all(len(values) == 1 for values in rounds):
-        return bootstrap_median([values[0] for values in rounds])
+        return bootstrap_median([values[0] for values in rounds], tail)
     source = random.Random(SEED)
     medians = sorted(
         statistics.median(itertools.chain.from_iterable(source.choices(rounds, k=len(rounds))))
         for _ in range(ROUND_RESAMPLES)
     )
-    low, high = (medians[round(share * (ROUND_RESAMPLES - 1))] for share in (0.025, 0.975))
+    low, high = (medians[round(share * (ROUND_RESAMPLES - 1))] for share in (tail, 1 - tail))
     middle = statistics.median(itertools.chain.from_iterable(rounds))
     return Interval(middle, low, high, len(rounds))
 

@@ -175,7 +175,12 @@ def knee_of(square: Square, cell: results.Cell) -> dict[str, Any]:
     costs = {depth: results.by_round(cell, variant.name, COST)
              for variant, depth in zip(square.variants, square.depths)
              if depth is not None}  # fmt: skip
-    found = knee.find(costs)
+    names = {depth: variant.name for variant, depth in zip(square.variants, square.depths)}
+
+    def ratios(one: int, other: int) -> list[list[float]]:  # of parts that stood side by side
+        return results.round_ratios(cell, names[one], names[other], COST)
+
+    found = knee.find(costs, ratios)
     change = found.change and dict(zip(("median", "low", "high"), found.change))
     rounds = min((len(r) for r in costs.values() if r), default=0)
     text = knee.sentence(found, sorted(costs), square.where, rounds)

@@ -68,10 +68,25 @@ class Find(unittest.TestCase):
             text = knee.sentence(found, DEPTHS, "", 4)
             self.assertNotIn("nothing is gained", text)
             self.assertNotIn("no difference", text)
-            self.assertEqual(text, "whether anything is gained beyond depth 128 cannot be told "
-                             "with 4 pairs, give more: −3.8 to +29.2 % CPU per request at 512; "
+            self.assertEqual(text, "no gain can be seen beyond depth 128, but 4 pairs leave "
+                             "−3.8 to +29.2 % CPU per request open at 512: give more; "
                              "1024 costs more.")  # fmt: skip
-        self.assertIn("cannot be told", knee.sentence(knee.Knee(64, 64, 128, (-9, -19, 0.1)), [64]))
+        text = knee.sentence(knee.Knee(64, 64, 128, (-9, -19, 0.1)), [64])
+        self.assertIn("so few pairs leave −19.0 to +0.1 %", text)
+
+    def test_better_ratios_than_those_of_the_costs(self):
+        costs = curve(dict.fromkeys(DEPTHS, 5500), noise=0.2)  # of no use by themselves
+        planted = dict(zip(DEPTHS, [6300, 6000, 6000, 6000, 6000, 6000]))
+        exact = curve(planted, drift=0)
+
+        def ratios(one, other):
+            return [[exact[one][number] / exact[other][number]] for number in range(10)]
+
+        found = knee.find(costs, ratios)
+        self.assertEqual(found.depth if found.best != 32 else 64, 64)
+        if found.other > found.depth:
+            self.assertGreater(found.change[1], -2)
+            self.assertLess(found.change[2], 2)
 
     def test_missing_depths_and_rounds(self):
         rounds = curve(dict(zip(DEPTHS, [7000, 6000, 6000, 6000, 6000, 6000])))
