@@ -1,7 +1,6 @@
 #include "http/field.h"
 
-/* token characters (RFC 9110, 5.6.2) */
-static const bool tchar[256] = {
+const bool field_token_char[256] = {
     ['!'] = true,         ['#'] = true,         ['$'] = true,         ['%'] = true, ['&'] = true,
     ['\''] = true,        ['*'] = true,         ['+'] = true,         ['-'] = true, ['.'] = true,
     ['^'] = true,         ['_'] = true,         ['`'] = true,         ['|'] = true, ['~'] = true,
@@ -11,7 +10,7 @@ static const bool tchar[256] = {
 bool field_name_valid(slice name)
 {
     for (size_t i = 0; i < name.len; i++)
-        if (!tchar[(unsigned char)name.ptr[i]]) return false;
+        if (!field_token_char[(unsigned char)name.ptr[i]]) return false;
     return name.len > 0;
 }
 

@@ -3,6 +3,9 @@
 
 #include "base/slice.h"
 
+/* tchar (5.6.2). */
+extern const bool field_token_char[256];
+
 /* A token (5.6.2): not empty. */
 bool field_name_valid(slice name);
 

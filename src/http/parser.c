@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "http/field.h"
+#include "http/plain.h"
 
 #include <llhttp.h>
 
@@ -223,14 +224,13 @@ __attribute__((constructor)) static void make_fresh(void)
 
 void parser_init(struct parser *p, struct arena *arena, char *text, uint32_t size)
 {
-    *llhttp_of(p) = fresh;
     p->arena = arena;
     p->text = text;
     p->text_cap = size;
     p->text_len = p->head_bytes = p->empty_bytes = 0;
     p->target_len = p->n_fields = 0;
     p->state = PARSE_HEAD;
-    p->in_value = p->cut = false;
+    p->in_value = p->cut = p->begun = false;
     p->has_method = true;
     p->status = 0;
     p->minor = 0;
@@ -275,6 +275,8 @@ static int status_of(const struct parser *p, llhttp_errno_t err)
 /* Runs llhttp over `in`; returns how many bytes it used. */
 static size_t execute(struct parser *p, slice in)
 {
+    if (!p->begun) *llhttp_of(p) = fresh;
+    p->begun = true;
     p->input = in.ptr;
     p->input_len = in.len;
     llhttp_errno_t err = llhttp_execute(llhttp_of(p), in.ptr, in.len);
@@ -330,6 +332,10 @@ static size_t head_part(struct parser *p, slice in)
 size_t parser_head(struct parser *p, slice in)
 {
     size_t skipped = 0;
+    if (LIKELY(p->head_bytes == 0)) {
+        size_t used = plain_head(p, in);
+        if (LIKELY(used)) return used;
+    }
     if (UNLIKELY(p->cut)) {
         refuse(p, in.ptr[0] == '\n' ? 505 : 400);
         return 0;
@@ -363,12 +369,14 @@ slice parser_method(const struct parser *p)
 #define NAME(number, name, text) [number] = {#text, sizeof #text - 1},
     static const slice names[] = {HTTP_ALL_METHOD_MAP(NAME)};
 #undef NAME
-    return names[llhttp_of(p)->method];
+    if (p->state == PARSE_DONE && !p->begun) return SLICE("GET");
+    return p->begun ? names[llhttp_of(p)->method] : (slice){NULL, 0};
 }
 
 slice parser_version(const struct parser *p)
 {
     bool past = p->n_fields > 0 || p->state == PARSE_BODY || p->state == PARSE_DONE;
+    if (past && !p->begun) return SLICE("HTTP/1.1");
     if (!past || llhttp_of(p)->http_major != 1) return (slice){NULL, 0};
     return llhttp_of(p)->http_minor ? SLICE("HTTP/1.1") : SLICE("HTTP/1.0");
 }

@@ -1,6 +1,7 @@
 #pragma once
-/* One HTTP/1.x request, parsed as its bytes come in any split, by llhttp without any lenient flag. The
- * head is copied into the parser's own memory; body bytes are handed out where they lie. */
+/* One HTTP/1.x request, parsed as its bytes come in any split, by llhttp without any lenient flag, but
+ * for heads that are plain and whole (plain.h). The head is copied into the parser's own memory; body
+ * bytes are handed out where they lie. */
 
 #include "base/arena.h"
 #include "base/slice.h"
@@ -24,7 +25,7 @@ enum parse_state {
 };
 
 struct parser {
-    _Alignas(8) unsigned char llhttp[128]; /* an llhttp_t, which only parser.c knows */
+    _Alignas(8) unsigned char llhttp[128]; /* an llhttp_t, which only parser.c knows; once begun */
     struct arena *arena;
     char *text; /* target, names and values, one after the other */
     uint32_t text_len, text_cap;
@@ -35,6 +36,7 @@ struct parser {
     uint8_t state;        /* enum parse_state */
     bool in_value;        /* the last span was of a value */
     bool cut;             /* the target was followed by a CR */
+    bool begun;           /* llhttp has had bytes of the request */
     bool has_method;      /* PARSE_ERROR: the method was read before it came to that */
     int status;           /* PARSE_ERROR: the status that answers it */
     /* Once the head is complete: */
@@ -82,7 +84,7 @@ static inline slice field_value(const struct parser *p, size_t i)
     return v;
 }
 
-/* As sent; "GET" and so on. Static memory. */
+/* As sent; "GET" and so on. Absent where nothing of it has come. Static memory. */
 slice parser_method(const struct parser *p);
 
 /* "HTTP/1.1" or "HTTP/1.0"; absent where the head did not get that far. */

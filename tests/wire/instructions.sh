@@ -3,7 +3,7 @@
 # takes from the connection up, and fails where they are more than the bound. The difference of two
 # counts has neither the start nor the end of the program in it.
 set -eu
-bound=2500 # per request, where each turn serves many connections, as under load
+bound=1400 # per request, where each turn serves many connections, as under load
 conns=64
 program=$1
 command -v valgrind >/dev/null || {
