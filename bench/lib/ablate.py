@@ -190,7 +190,7 @@ def _text(name: str, ratio: Figure | None, place: str, noise: dict[str, Any] | N
     else:
         text = f"{name} {kind} {abs(middle):.1f} % CPU per request ({experiment.span(low, high)})"
     beside = results.beside_noise(COST, ratio["low"], ratio["high"], noise)
-    return f"{text}, {place}{beside}{experiment.few(ratio['pairs'])}."
+    return f"{text}, {place}{beside}."
 
 
 def waterfall(extra: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
@@ -244,8 +244,7 @@ def conclude(extra: dict[str, Any]) -> list[str]:
         names = ", ".join(one["feature"] for one in extra["missing"])
         found.append(f"Not in this kernel, and so not measured: {names}.")
     tested = [one["ratio"]["pairs"] for one in effects if one["verdict"] != "unmeasured"]
-    # An interval that is the range of n pairs misses a true 1 with 2 in 2^n.
-    chance = sum(max(0.05, 2 * 0.5**pairs) for pairs in tested)
+    chance = 0.05 * len(tested)
     if chance >= 0.5:
         found.append(
             f"Of {len(tested)} effects tested, about {max(1, round(chance))} may look real by "

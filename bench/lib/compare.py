@@ -181,12 +181,8 @@ def describe(cell: Cell) -> str:
     lines += [f"  {note}" for note in cell.notes]
     lines.append(_memory_table(cell) if cell.workload["name"] == "idle" else _table(cell))
     sentences = [f"  {ratio.verdict}" for ratio in spoken(cell)]
-    pairs = max((ratio.pairs for ratio in spoken(cell)), default=results.FEW_PAIRS)
-    if pairs == 1:
+    if max((ratio.pairs for ratio in spoken(cell)), default=0) == 1:
         sentences = ["  One round says nothing about a difference."]
-    elif pairs < results.FEW_PAIRS:
-        sentences = [sentence.replace(results.few(pairs), "") for sentence in sentences]
-        sentences.append(f"  With {pairs} pairs an interval is a rough one, and often too narrow.")
     return "\n".join(lines + ([""] + sentences if sentences else []))
 
 

@@ -15,6 +15,7 @@ COST = "cpu_ns_per_request"
 US = 1 / 1000  # of nanoseconds
 UNSUITED = ("idle", "latency")  # they ask other questions than what a request costs
 MOST_CORES, MOST_CONNECTIONS = 4096, 1_000_000
+QUICK_PAIRS = 6
 Figure = dict[str, Any]  # a median with the bounds of its 95 % interval
 
 
@@ -86,9 +87,9 @@ def shares_cpus(affinity: Sequence[int], cores: int) -> bool:
 
 
 def pairs(run: Any, asked: Workload) -> int:
-    """How many rounds a cell gets: what was asked for, else never so few that an interval is no
-    more than the range of the ratios, for here many are compared and chance would find some."""
-    return run.options.pairs or max(run.pairs(asked), results.FEW_PAIRS)
+    """How many rounds a cell gets: what was asked for, else never so few that their interval is
+    too wide for the small differences that are looked for here."""
+    return run.options.pairs or max(run.pairs(asked), QUICK_PAIRS)
 
 
 def expect(run: Any, cells: Iterable[tuple[str, int]]) -> None:
@@ -123,11 +124,6 @@ def saturated(cell: results.Cell, name: str) -> str | None:
     """Who was saturated in most of a variant's samples."""
     seen = collections.Counter(sample.saturated for sample in cell.valid(name))
     return seen.most_common(1)[0][0] if seen else None
-
-
-def few(pairs: int) -> str:
-    """What to add to a sentence whose interval has too few pairs behind it."""
-    return f"; with {pairs} pairs that interval is a rough one" if pairs < results.FEW_PAIRS else ""
 
 
 def kind(ratio: Figure | None) -> str:

@@ -99,6 +99,4 @@ def run(options: argparse.Namespace) -> int:
                      f"{found.low:.3f}–{found.high:.3f}"))  # fmt: skip
     print(f"GET /plaintext, {options.connections} connections, keep-alive; {options.pairs} rounds")
     print(table.table(("generator", "CPU µs/request", "min–max", "÷ wrk", "95 % interval"), rows))
-    if options.pairs < results.FEW_PAIRS:
-        print(f"With {options.pairs} pairs an interval is only the range of their ratios.")
     return 0

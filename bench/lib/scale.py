@@ -189,7 +189,6 @@ def step(cell: results.Cell, one: Point, other: Point, shared: bool,
                  if kind == "none" else
                  f"{abs(middle):.1f} % {more} CPU per request ({experiment.span(low, high)})")
         text += results.beside_noise(COST, ratio["low"], ratio["high"], noise)
-        text += experiment.few(ratio["pairs"])
         text += ", with server and load sharing CPUs." if shared else "."
     return {"engine": one.engine, "from": one.cores, "to": other.cores, "ratio": ratio,
             "shared_cpus": shared, "text": text}  # fmt: skip

@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from .results import Ratio
 
 COST, WITH_LOAD = "cpu_ns_per_request", "with_load_ns_per_request"
-FEW_PAIRS = 6  # with fewer, the bootstrap interval of a median is the range of the ratios
 UNSTEADY = 0.5  # half width of an interval around 1 that bounds nothing worth saying
 TIMES = 3.0  # a ratio from which on "times as much" is said instead of percent
 
@@ -94,11 +93,4 @@ def verdict(found: Ratio, numerator: str | None = None, denominator: str | None 
             text = (f"{one} {as_much.format(times(found.median))} {what} as {other} "
                     f"({times(found.low).removesuffix(' times')} to {times(found.high)})")
         text += beside_noise(found.metric, found.low, found.high, noise)
-    if found.pairs < FEW_PAIRS:
-        text += few(found.pairs)
     return text + "."
-
-
-def few(pairs: int) -> str:
-    """What to add to a sentence whose interval has too few pairs behind it."""
-    return f"; with {pairs} pairs that interval is a rough one"

@@ -1,4 +1,11 @@
-"""Medians and their bootstrap intervals."""
+"""Medians and their bootstrap intervals.
+
+Percentiles of resampled medians are too narrow where samples are few: three pairs cover the truth four
+times in five, ten pairs nine times in ten. So the interval is expanded as Student's t is wider than the
+normal distribution (Hesterberg 2015, What Teachers Should Know About the Bootstrap, The American
+Statistician 69:4), here by its bounds' distance from the median, since percentiles of a few
+values have an end. That covers about 95 % from three pairs on (tests/bench/test_stats.py).
+"""
 
 from __future__ import annotations
 
@@ -39,7 +46,7 @@ def bootstrap_median(values: Sequence[float], tail: float = 0.025) -> Interval:
         raise ValueError("no values")
     found = resampled_medians(values)
     low, high = (_quantile(found, share) for share in (tail, 1 - tail))
-    return Interval(statistics.median(values), low, high, len(values))
+    return _expanded(statistics.median(values), low, high, len(values), tail)
 
 
 def bootstrap_rounds(rounds: Sequence[Sequence[float]], comparisons: int = 1) -> Interval:
@@ -60,7 +67,7 @@ def bootstrap_rounds(rounds: Sequence[Sequence[float]], comparisons: int = 1) ->
     )
     low, high = (medians[round(share * (ROUND_RESAMPLES - 1))] for share in (tail, 1 - tail))
     middle = statistics.median(itertools.chain.from_iterable(rounds))
-    return Interval(middle, low, high, len(rounds))
+    return _expanded(middle, low, high, len(rounds), tail)
 
 
 def bootstrap_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Interval:
@@ -75,7 +82,45 @@ def bootstrap_ratio(numerators: Sequence[float], denominators: Sequence[float]) 
     ratios = sorted((one / other, 1 / RESAMPLES) for one, other in zip(*sides) if other > 0)
     low, high = (_quantile(ratios, share) for share in (0.025, 0.975))
     middle = statistics.median(numerators) / statistics.median(denominators)
-    return Interval(middle, low, high, min(len(numerators), len(denominators)))
+    return _expanded(middle, low, high, min(len(numerators), len(denominators)), 0.025)
+
+
+def _expanded(middle: float, low: float, high: float, count: int, tail: float) -> Interval:
+    """An interval of resampled medians, widened by what count samples cannot know of their spread.
+
+    Ratios are widened by factors, so that none becomes negative.
+    """
+    if count < 2:
+        return Interval(middle, low, high, count)
+    wider = student_quantile(1 - tail, count - 1) / statistics.NormalDist().inv_cdf(1 - tail)
+    wider *= math.sqrt(count / (count - 1))
+    if low > 0:
+        return Interval(middle, middle * (low / middle) ** wider, middle * (high / middle) ** wider, count)
+    return Interval(middle, middle - (middle - low) * wider, middle + (high - middle) * wider, count)
+
+
+def student_quantile(share: float, freedom: int) -> float:
+    """Below which Student's t of so many degrees of freedom is with that probability (over 1/2)."""
+    low, high = 0.0, 1.0
+    while _student_below(high, freedom) < share:
+        high *= 2
+    while high - low > 1e-9 * high:
+        middle = (low + high) / 2
+        low, high = (middle, high) if _student_below(middle, freedom) < share else (low, middle)
+    return high
+
+
+def _student_below(t: float, freedom: int) -> float:
+    """The distribution function as a finite sum (Abramowitz and Stegun, 26.7.3 and 26.7.4)."""
+    angle = math.atan(t / math.sqrt(freedom))
+    sine, square = math.sin(angle), math.cos(angle) ** 2
+    odd = freedom % 2
+    term, total = math.cos(angle) if odd else 1.0, 0.0
+    for k in range(1 + odd, freedom, 2):
+        total += term
+        term *= square * k / (k + 1)
+    within = 2 / math.pi * (angle + sine * total) if odd else sine * total
+    return (1 + within) / 2
 
 
 def resampled_medians(values: Sequence[float]) -> list[tuple[float, float]]:

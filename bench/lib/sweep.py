@@ -184,8 +184,6 @@ def knee_of(square: Square, cell: results.Cell) -> dict[str, Any]:
     change = found.change and dict(zip(("median", "low", "high"), found.change))
     rounds = min((len(r) for r in costs.values() if r), default=0)
     text = knee.sentence(found, sorted(costs), square.where, rounds)
-    if found.change and rounds < results.FEW_PAIRS:
-        text = text.removesuffix(".") + experiment.few(rounds) + "."
     return {"cell": cell.id, "cores": square.cores, "connections": square.connections,
             "depth": found.depth, "best": found.best, "other": found.other, "change": change,
             "dearer": list(found.dearer), "alike": found.alike, "text": text}  # fmt: skip

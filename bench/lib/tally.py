@@ -56,11 +56,7 @@ class Tally:
     def caveat(self) -> str:
         """What must be known to read it."""
         together = [cell.id for cell, one in self.all if one.metric == results.WITH_LOAD]
-        text = f" Of {listed(together)}, server and load are counted together." if together else ""
-        pairs = min(one.pairs for _, one in self.all)
-        if pairs < results.FEW_PAIRS:
-            text += f" With as few as {pairs} pairs those intervals are rough ones."
-        return text
+        return f" Of {listed(together)}, server and load are counted together." if together else ""
 
     def against(self, name: str) -> str:
         """All workloads in one sentence."""

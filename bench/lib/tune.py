@@ -25,7 +25,6 @@ from typing import Any, Callable, Mapping, Sequence
 
 from . import experiment, features, halving, options as common, results, space, stats, workloads
 from .experiment import COST
-from .results import FEW_PAIRS
 from .session import Session
 from .space import Settings
 from .subjects import SubjectError, Variant, binary
@@ -185,8 +184,6 @@ def conclude(session: Any, options: argparse.Namespace, cell: results.Cell, winn
     extra = session.run.extra
     ratio = experiment.paired(results.ratio(cell, winner, "default"))
     verdict = {"saves": "gains"}.get(kind := experiment.kind(ratio), kind)
-    if ratio is not None and ratio["pairs"] < FEW_PAIRS and verdict != "unmeasured":
-        verdict = "none"  # so few pairs cannot tell a gain from chance
     extra["confirmation"] = {"cell": cell.id, "variant": winner, "ratio": ratio, "verdict": verdict}
     extra["gained"] = verdict == "gains"
     what = space.described(settings)
@@ -224,11 +221,8 @@ def verdict_text(what: str, verdict: str, ratio: Mapping[str, Any] | None,
     if verdict == "costs":
         return (f"Nothing is gained by tuning: the best candidate, {what}, costs {middle:.1f} % "
                 f"more CPU per request than the default ({experiment.span(low, high)}){beside}.")
-    if low > 0 or high < 0:
-        return (f"Not confirmed: {ratio['pairs']} pairs are too few to tell whether {what} gains; "
-                f"give --confirm-pairs {FEW_PAIRS} or more.")  # fmt: skip
     return (f"Nothing is gained by tuning: the best candidate, {what}, and the default show no "
-            f"difference within ±{max(-low, high):.1f} %{experiment.few(ratio['pairs'])}.")
+            f"difference within ±{max(-low, high):.1f} %.")
 
 
 def rows(extra: Mapping[str, Any]) -> list[list[str]]:

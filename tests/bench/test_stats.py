@@ -2,6 +2,7 @@
 
 import collections
 import itertools
+import math
 import random
 import statistics
 import unittest
@@ -26,9 +27,20 @@ class BootstrapMedian(unittest.TestCase):
         self.assertEqual((interval.low, interval.median, interval.high), (0.97, 0.97, 0.97))
         self.assertFalse(interval.contains_one)
 
-    def test_few_values_give_their_range(self):
+    def test_few_values_give_more_than_their_range(self):
         interval = stats.bootstrap_median([0.9, 1.0, 1.1])
-        self.assertEqual((interval.low, interval.high), (0.9, 1.1))
+        wider = 4.3027 / 1.95996 * math.sqrt(3 / 2)  # Student's t with 2 degrees of freedom
+        self.assertAlmostEqual(interval.low, 0.9**wider, 4)
+        self.assertAlmostEqual(interval.high, 1.1**wider, 4)
+
+    def test_one_value_is_a_point(self):
+        interval = stats.bootstrap_median([0.9])
+        self.assertEqual((interval.low, interval.high, interval.count), (0.9, 0.9, 1))
+
+    def test_values_that_are_no_ratios(self):
+        interval = stats.bootstrap_median([0.0, 0.0, 0.0, 1.0, 1.0])
+        self.assertLess(interval.low, interval.median + 1e-12)
+        self.assertGreater(interval.high, 1.0)
 
     def test_nothing_is_refused(self):
         with self.assertRaises(ValueError):
@@ -40,7 +52,7 @@ class BootstrapMedian(unittest.TestCase):
         for _ in range(200):
             interval = stats.bootstrap_median([source.gauss(1, 0.05) for _ in range(15)])
             covered += interval.low <= 1 <= interval.high
-        self.assertGreater(covered, 176)  # 88 %: well below 95 %, well above chance
+        self.assertGreater(covered, 180)
         self.assertLess(covered, 200)
 
     def test_one_inside_and_outside(self):
@@ -92,8 +104,12 @@ class BootstrapRounds(unittest.TestCase):
                          stats.bootstrap_median(values))  # fmt: skip
 
     def test_values_of_a_round_stay_together(self):
-        interval = stats.bootstrap_rounds([[1.0, 1.0, 1.0]] * 3 + [[2.0, 2.0, 2.0]] * 3)
-        self.assertEqual((interval.low, interval.high, interval.count), (1.0, 2.0, 6))
+        apart = stats.bootstrap_rounds([[1.0, 1.0, 1.0]] * 3 + [[2.0, 2.0, 2.0]] * 3)
+        mixed = stats.bootstrap_rounds([[1.0, 2.0]] * 9)
+        self.assertEqual(apart.count, 6)
+        self.assertLess(apart.low, 1.0)
+        self.assertGreater(apart.high, 2.0)
+        self.assertEqual((mixed.low, mixed.high), (1.5, 1.5))
 
     def test_equal_values_give_a_point(self):
         interval = stats.bootstrap_rounds([[0.97] * 5] * 8)
@@ -103,16 +119,33 @@ class BootstrapRounds(unittest.TestCase):
         with self.assertRaises(ValueError):
             stats.bootstrap_rounds([])
 
-    def test_covers_the_true_median_about_as_often_as_it_says(self):
+    def covered(self, count, times=300):
         source, hits = random.Random(7), 0
-        for _ in range(100):
+        for _ in range(times):
             rounds = []
-            for _ in range(10):
-                shift = source.gauss(0, 0.01)
-                rounds.append([1 + shift + source.gauss(0, 0.02) for _ in range(5)])
+            for _ in range(count):
+                shift = source.gauss(0, 0.02)
+                rounds.append([math.exp(shift + source.gauss(0, 0.03)) for _ in range(8)])
             interval = stats.bootstrap_rounds(rounds)
             hits += interval.low <= 1 <= interval.high
-        self.assertGreaterEqual(hits, 85)
+        return hits / times
+
+    def test_covers_the_truth_as_often_as_it_says_with_few_rounds_too(self):
+        for count in (3, 4, 6, 10):  # plain percentiles: 77, 82, 86, 90 %
+            self.assertGreaterEqual(self.covered(count), 0.9, count)
+            self.assertLess(self.covered(count), 1, count)
+
+
+class StudentQuantile(unittest.TestCase):
+    def test_is_that_of_tables(self):
+        for freedom, share, known in ((1, 0.975, 12.706), (2, 0.975, 4.303), (5, 0.975, 2.571),
+                                      (9, 0.975, 2.262), (30, 0.975, 2.042), (3, 0.95, 2.353),
+                                      (4, 0.995, 4.604)):  # fmt: skip
+            self.assertAlmostEqual(stats.student_quantile(share, freedom), known, 3)
+
+    def test_of_many_degrees_is_the_normal_one(self):
+        normal = statistics.NormalDist().inv_cdf(0.975)
+        self.assertAlmostEqual(stats.student_quantile(0.975, 100_000), normal, 3)
 
 
 class PairedRatios(unittest.TestCase):

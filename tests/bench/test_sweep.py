@@ -8,7 +8,7 @@ from unittest import mock
 
 import context  # noqa: F401
 from fake_session import FakeSession, parse
-from lib import results, sweep, workloads
+from lib import experiment, results, sweep, workloads
 
 
 def planted(floor_at=128, epoll=6300.0, floor=6000.0):
@@ -117,11 +117,7 @@ class Findings(unittest.TestCase):
         self.assertIn("no difference in CPU per request detectable", session.run.conclusions[1])
 
     def test_quick_still_has_enough_pairs_for_an_interval(self):
-        self.assertEqual({pairs for _, pairs, _ in swept("--quick").calls}, {results.FEW_PAIRS})
-
-    def test_few_pairs_are_said(self):
-        session = swept("--pairs", "4")
-        self.assertIn("with 4 pairs that interval is a rough one", session.run.conclusions[0])
+        self.assertEqual({pairs for _, pairs, _ in swept("--quick").calls}, {experiment.QUICK_PAIRS})
 
     def test_a_depth_without_a_valid_sample(self):
         plain = planted()

@@ -75,8 +75,8 @@ def _samples(run: results.Run) -> Iterator[Threat]:
     few = min((len(cell.valid(name)) for cell in measured(run) for name in cell.names), default=0)
     if few < FEW_PAIRS and run.kind != "tune":
         yield Threat("few-pairs", "limit",
-                     f"Some figures rest on {few} rounds; below {FEW_PAIRS} pairs an interval is "
-                     "little more than the range seen.",
+                     f"Some figures rest on {few} rounds; below {FEW_PAIRS} pairs intervals are wide "
+                     "and rest on the assumption that rounds are alike.",
                      f"Measure at least {FEW_PAIRS} pairs: leave out --quick.")  # fmt: skip
     full = [s for s in good if s.saturated in ("load", "both")]
     if full:
