@@ -104,7 +104,7 @@ def errors(report: dict[str, Any]) -> str | None:
     found = [f"{count} {name} errors" for name, count in report["errors"].items() if count]
     if found:
         return ", ".join(found)
-    return None if report["requests"] else "no request was answered"
+    return None if report["answered"] else "no request was answered"
 
 
 def microseconds(latency: dict[str, Any]) -> dict[str, float]:
@@ -159,17 +159,17 @@ def _sums(parts: Sequence[dict[str, int]]) -> dict[str, int]:
 
 def merged(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """One report of several runs of the same question, as if they had been one, with its parts."""
-    parts = [[report["requests"], (report.get("watch") or {}).get("cpu_ns", 0),
+    parts = [[report["answered"], (report.get("watch") or {}).get("cpu_ns", 0),
               round(report["seconds"] * 1e9)] for report in reports]  # fmt: skip
     result = {**reports[0], "parts": parts}
     if len(reports) == 1:
         return result
-    for key in ("seconds", "requests", "requests_total", "bytes_in", "bytes_out", "connects",
+    for key in ("seconds", "requests", "answered", "requests_total", "bytes_in", "bytes_out", "connects",
                 "unsent"):  # fmt: skip
         result[key] = sum(report[key] for report in reports)
     for key in ("status", "errors", "io"):
         result[key] = _sums([report[key] for report in reports])
-    result["per_second"] = result["requests"] / max(result["seconds"], 1e-9)
+    result["per_second"] = result["answered"] / max(result["seconds"], 1e-9)
     result["latency_ns"] = {name: _merged_latency([report["latency_ns"][name] for report in reports])
                             for name in ("corrected", "raw")}  # fmt: skip
     result["cpu"] = _sums([{key: one for key, one in report["cpu"].items() if key.endswith("_ns")}

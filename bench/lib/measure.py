@@ -196,7 +196,7 @@ def _fill(sample: Sample, report: dict[str, Any], cores: int) -> None:
     latency, watch = report["latency_ns"], report.get("watch") or {}
     sample.invalid = load.errors(report)
     sample.seconds = report["seconds"]
-    sample.requests = report["requests"]
+    sample.requests = report["answered"]
     sample.per_second = round(report["per_second"], 1)
     sample.cpu_ns = watch.get("cpu_ns", 0)
     sample.cpu_ns_per_request = round(sample.cpu_ns / max(sample.requests, 1), 3)

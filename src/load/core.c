@@ -137,6 +137,7 @@ bool load_core_measures(const struct load_core *c, bool counted)
 void load_core_good(struct load_core *c, uint64_t intended, uint64_t sent, uint64_t now, bool counted)
 {
     counter_add(&c->counts.total, 1);
+    if (c->phase == PHASE_MEASURE) counter_add(&c->counts.answered, 1);
     if (load_core_measures(c, counted)) {
         counter_add(&c->counts.replies, 1);
         histogram_add(c->raw, now - sent);

@@ -25,7 +25,8 @@ enum phase {
 
 /* One writer, its core; the watcher reads them meanwhile. */
 struct load_counts {
-    uint64_t replies;   /* good ones in PHASE_MEASURE */
+    uint64_t replies;   /* good ones that are measured; see load_core_measures */
+    uint64_t answered;  /* good ones in PHASE_MEASURE, whenever they were asked: what was done in that time */
     uint64_t total;     /* good ones ever */
     uint64_t bytes_in, bytes_out;
     uint64_t connects;  /* that succeeded */

@@ -24,6 +24,12 @@ static uint64_t errors(const struct run *r)
     return n;
 }
 
+/* Where an open loop is too fast, what is answered may all have been due before the time that is measured. */
+static bool any(const struct run *r)
+{
+    return r->counts.replies > 0 || r->counts.answered > 0;
+}
+
 static double own_share(const struct run *r)
 {
     double wall = seconds(r->wall_ns) * r->plan->n_cores;
@@ -32,7 +38,7 @@ static double own_share(const struct run *r)
 
 static double own_ns_per_request(const struct run *r)
 {
-    uint64_t n = r->counts.replies;
+    uint64_t n = r->counts.answered;
     return n ? (double)(r->user_ns + r->system_ns) / (double)n : 0;
 }
 
@@ -58,7 +64,7 @@ static const char *advice(const struct run *r)
 
 int result_status(const struct run *r)
 {
-    return errors(r) > 0 || r->counts.replies == 0 || r->interrupted;
+    return errors(r) > 0 || !any(r) || r->interrupted;
 }
 
 /* ---- for people ---- */
@@ -89,7 +95,7 @@ static void print_errors(const struct run *r)
     char text[SOCK_ADDR_TEXT];
     if (r->interrupted && r->counts.connects)
         puts("INTERRUPTED: what follows is what there was until then.");
-    else if (!errors(r) && r->counts.replies == 0)
+    else if (!errors(r) && !any(r))
         puts("ERRORS: no request was answered");
     if (!errors(r)) return;
     printf("ERRORS:");
@@ -134,7 +140,7 @@ int result_print(const struct run *r)
     else
         printf("closed loop%s\n", p->pipeline > 1 ? ", pipelined" : "");
     printf("  requests     %" PRIu64 " good, %.0f/s; %.1f MiB/s in, %.1f MiB/s out\n", r->counts.replies,
-           per_second(r, r->counts.replies), per_second(r, r->bytes_in) / 1048576,
+           per_second(r, r->counts.answered), per_second(r, r->bytes_in) / 1048576,
            per_second(r, r->bytes_out) / 1048576);
     print_status(r);
     if (r->raw.count || r->corrected.count) /* what was never sent has a corrected one */
@@ -147,11 +153,11 @@ int result_print(const struct run *r)
         print_latency("", &r->raw);
     }
     printf("  generator    ");
-    if (r->counts.replies) printf("%.2f us CPU per request, ", own_ns_per_request(r) / 1e3);
+    if (r->counts.answered) printf("%.2f us CPU per request, ", own_ns_per_request(r) / 1e3);
     printf("%.0f %% of its core%s\n", own_share(r) * 100, p->n_cores == 1 ? "" : "s");
-    if (p->n_watched && r->counts.replies)
+    if (p->n_watched && r->counts.answered)
         printf("  watched      %.2f us CPU per request\n",
-               (double)r->watched_ns / (double)r->counts.replies / 1e3);
+               (double)r->watched_ns / (double)r->counts.answered / 1e3);
     if (advice(r)) printf("note: %s.\n", advice(r));
     if (fflush(stdout) == 0 && !ferror(stdout)) return 0;
     fprintf(stderr, "torc-load: cannot write the report: %s\n", strerror(errno));
@@ -229,12 +235,14 @@ int result_write_json(const struct run *r)
     fprintf(f, "{\"format\":1,\"program\":\"torc-load " TORC_VERSION "\",\"engine\":\"%s\","
                "\"address\":\"%s\",\"cores\":%u,"
                "\"connections\":%u,\"pipeline\":%u,\"mode\":\"%s\",\"rate\":%g,\"arrivals\":\"%s\","
-               "\"seconds\":%.9f,\"interrupted\":%s,\"requests\":%" PRIu64 ",\"requests_total\":%" PRIu64
+               "\"seconds\":%.9f,\"interrupted\":%s,\"requests\":%" PRIu64 ",\"answered\":%" PRIu64
+               ",\"requests_total\":%" PRIu64
                ",\"per_second\":%.3f,\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64
                ",\"connects\":%" PRIu64 ",\"unsent\":%" PRIu64 ",",
             r->engine->name, address, p->n_cores, p->connections, p->pipeline,
             p->rate > 0 ? "open" : "closed", p->rate, p->poisson ? "poisson" : "constant", seconds(r->wall_ns),
-            r->interrupted ? "true" : "false", c->replies, c->total, per_second(r, c->replies),
+            r->interrupted ? "true" : "false", c->replies, c->answered, c->total,
+            per_second(r, c->answered),
             r->bytes_in, r->bytes_out, c->connects, r->unsent);
     json_counts(f, r);
     fputs("\"latency_ns\":{", f);

@@ -109,15 +109,15 @@ static bool stuck(const struct run *r, uint64_t *seen, uint64_t *since, uint64_t
 static void measure(struct run *r, int signals)
 {
     uint64_t start = clock_ns(), next = start + SLICE_NS, since = start, seen = 0, told = start;
-    uint64_t end = r->plan->count ? WHEEL_NEVER : start + r->plan->duration, told_replies = 0;
+    uint64_t end = r->plan->count ? WHEEL_NEVER : start + r->plan->duration, told_answered = 0;
     uint64_t user, system;
-    struct slice_of_run last = {SUM(replies), watch_read(&r->watch), start}, first = last, now = last;
+    struct slice_of_run last = {SUM(answered), watch_read(&r->watch), start}, first = last, now = last;
     uint64_t in = SUM(bytes_in), out = SUM(bytes_out);
     watch_self(&user, &system);
     order(r, PHASE_MEASURE); /* only now, or what comes at once would be missed */
     while (now.wall_ns < end && !measured_all(r) && !r->interrupted) {
         doze(r, signals, next < end ? next : end);
-        now = (struct slice_of_run){SUM(replies), watch_read(&r->watch), clock_ns()};
+        now = (struct slice_of_run){SUM(answered), watch_read(&r->watch), clock_ns()};
         if (now.wall_ns < next && now.wall_ns < end) continue;
         add_slice(r, now, &last);
         while (next <= now.wall_ns) next += SLICE_NS;
@@ -125,9 +125,9 @@ static void measure(struct run *r, int signals)
         if (now.wall_ns - told >= NS_PER_S) {
             char what[40];
             snprintf(what, sizeof what, "%u s", (unsigned)((now.wall_ns - start) / NS_PER_S));
-            progress(r, what, (now.requests - told_replies) * NS_PER_S / (now.wall_ns - told));
+            progress(r, what, (now.requests - told_answered) * NS_PER_S / (now.wall_ns - told));
             told = now.wall_ns;
-            told_replies = now.requests;
+            told_answered = now.requests;
         }
     }
     progress(r, NULL, 0);

@@ -166,7 +166,7 @@ def load(arguments):
         "format": 1, "program": "torc-load fake", "engine": "epoll", "cores": 1,
         "connections": int(value_of(arguments, "--connections")), "pipeline": 1,
         "mode": "open" if rate else "closed", "rate": rate, "arrivals": "constant",
-        "seconds": seconds, "requests": requests, "requests_total": requests * 2,
+        "seconds": seconds, "requests": requests, "answered": requests, "requests_total": requests * 2,
         "per_second": requests / seconds, "bytes_in": 0, "bytes_out": 0, "connects": 8, "unsent": 0,
         "status": {"200": requests},
         "errors": {"connect": 0, "reset": 0, "timeout": failed, "status": 0, "framing": 0,

@@ -94,16 +94,16 @@ class LoadCommand(unittest.TestCase):
 
 class Reports(unittest.TestCase):
     def test_errors_are_named(self):
-        self.assertEqual(load.errors({"errors": {"reset": 2, "body": 1}, "requests": 9}),
+        self.assertEqual(load.errors({"errors": {"reset": 2, "body": 1}, "answered": 9}),
                          "2 reset errors, 1 body errors")  # fmt: skip
-        self.assertIn("no request", load.errors({"errors": {"reset": 0}, "requests": 0}))
-        self.assertIsNone(load.errors({"errors": {"reset": 0}, "requests": 1}))
+        self.assertIn("no request", load.errors({"errors": {"reset": 0}, "answered": 0}))
+        self.assertIsNone(load.errors({"errors": {"reset": 0}, "answered": 1}))
 
     def test_several_runs_as_one(self):
         def report(values, seconds, **more):
             latency = {"count": len(values), "mean": sum(values) / len(values), "min": min(values),
                        "max": max(values), "histogram": [[one, 1] for one in sorted(values)]}  # fmt: skip
-            return {"seconds": seconds, "requests": len(values), "requests_total": 9, "bytes_in": 1,
+            return {"seconds": seconds, "requests": 9, "answered": len(values), "requests_total": 9, "bytes_in": 1,
                     "bytes_out": 1, "connects": 2, "unsent": 0, "status": {"200": len(values)},
                     "errors": {"reset": 0}, "io": {"enters": 3}, "saturated": False, "advice": None,
                     "latency_ns": {"corrected": latency, "raw": latency},
@@ -116,7 +116,7 @@ class Reports(unittest.TestCase):
         latency = both["latency_ns"]["corrected"]
         self.assertEqual([latency[key] for key in ("count", "mean", "min", "max", "p50", "p99")],
                          [100, 50.5, 1, 100, 50, 99])  # fmt: skip
-        self.assertEqual((both["requests"], both["seconds"], both["per_second"]), (100, 4.0, 25.0))
+        self.assertEqual((both["answered"], both["seconds"], both["per_second"]), (100, 4.0, 25.0))
         self.assertEqual(both["status"], {"200": 100})
         self.assertEqual(both["watch"], {"cpu_ns": 14})
         self.assertEqual(both["parts"], [[50, 7, 10**9], [50, 7, 3 * 10**9]])

@@ -245,6 +245,7 @@ class Case(unittest.TestCase):
         self.assertEqual(j["latency_ns"]["raw"]["count"], j["requests"])
         self.assertEqual(j["latency_ns"]["corrected"]["count"], j["requests"] + j["unsent"])
         self.assertGreaterEqual(j["requests_total"], j["requests"])
+        self.assertGreaterEqual(j["requests_total"], j["answered"])
         self.assertGreaterEqual(sum(j["status"].values()), j["requests"])
 
 

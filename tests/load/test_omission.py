@@ -67,6 +67,19 @@ class Omission(rig.Case):
         self.assertEqual(j["latency_ns"]["raw"], j["latency_ns"]["corrected"])
         self.assertLess(beyond_50(j, "raw"), 0.01 * j["requests"])
 
+    def test_a_rate_that_is_too_high(self):
+        """What is answered in the time was all due before it: it was done in that time all the same."""
+        lab, url, _ = self.lab()
+        done = self.run_load("--connections", 2, "--rate", 100_000, "--warmup", "300ms", "--duration", "300ms",
+                             "--watch", lab.pid, url + "/delay/20")  # fmt: skip
+        self.errors(done)
+        j = done.json
+        self.assertEqual(j["requests"], 0)
+        self.assertGreater(j["answered"], 0)
+        self.assertAlmostEqual(j["per_second"], j["answered"] / j["seconds"], 2)
+        self.assertLessEqual(sum(s[0] for s in j["watch"]["slices"]), j["answered"])
+        self.assertIn("slower than --rate", j["advice"])
+
 
 def beyond_50(j, name):
     """How many values are more than 50 ms."""
