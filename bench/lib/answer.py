@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
-from . import ablate, experiment, features, knee, results, scale
+from . import ablate, experiment, features, knee, measure, results, scale, sweep
 from .results import Run
 from .tally import FEW_NAMES, Tally, listed, measured, of_epoll, of_peers, sized
 
@@ -24,6 +24,7 @@ RESULTS = Path(__file__).resolve().parents[1] / "results"
 WIDTH = 98
 LITTLE = 0.02  # a difference of less than this is called little
 BLIND = 0.10  # an interval around 1 that reaches further has not looked closely enough
+SPOILED = 0.30  # CPUs' worth of other programs from which on a run is no ground for an answer
 CLEARLY = 3  # times as many workloads on one side as on the other make a plain yes or no
 USE, DEPTH, CORES, GAIN = ("Should I use io_uring?", "At what depth?", "On how many cores?",
                            "What would I gain?")  # fmt: skip
@@ -78,8 +79,15 @@ class Files:
         return "" if mine == newest else f"of {mine}, not of {newest}"
 
     def line(self, file: File, text: str, word: str = "") -> Line:
-        """A line that rests on that file."""
-        return Line(text, file[0], word, self.remark(file))
+        """A line that rests on that file. What other programs spoiled is not given as an answer."""
+        others = measure.disturbed([s for cell in file[1].cells for s in cell.samples])
+        remarks = [self.remark(file)]
+        if others > measure.NOISY_OTHERS:
+            remarks.append(f"while other programs used {others * 100:.0f} % of a CPU")
+        if word and others > SPOILED:
+            word = ("Not to be told from this run, for other programs disturbed it: end them and "
+                    f"run it again. It would say: {word}")  # fmt: skip
+        return Line(text, file[0], word, ", ".join(filter(None, remarks)))
 
     def missing(self, kind: str, what: str, words: str = "") -> Line:
         """What to do to get an answer."""
@@ -180,11 +188,14 @@ def depth(files: Files) -> list[Line]:
         found.append(files.missing("sweep", "Beyond which depth nothing is gained"))
     if file := files.pick("tune", lambda run: run.extra.get("winner")):
         extra = file[1].extra
-        if extra["gained"]:
-            options = next(one["options"] for one in extra["candidates"]
-                           if one["name"] == extra["winner"])  # fmt: skip
-            depth = options.get("depth", extra["default"].get("depth"))
-            text = f"The options that tune found for {extra['workload']} have depth {depth}."
+        options = next(one["options"] for one in extra["candidates"]
+                       if one["name"] == extra["winner"])  # fmt: skip
+        if extra["gained"] and "depth" in options:
+            text = (f"The options that tune found for {extra['workload']} have depth "
+                    f"{options['depth']}.")  # fmt: skip
+        elif extra["gained"]:
+            text = (f"The options that tune found for {extra['workload']} leave the depth at its "
+                    f"default, {extra['default'].get('depth')}.")  # fmt: skip
         else:
             text = (f"Tune found nothing for {extra['workload']} that gains on the default, whose "
                     f"depth is {extra['default'].get('depth')}.")  # fmt: skip
@@ -205,7 +216,12 @@ def depth_word(knees: Sequence[Mapping[str, Any]]) -> str:
         return "It cannot be told from so few pairs: give more --pairs."
     if all(one["alike"] for one in told):
         return "It makes no difference that could be detected: keep the default."
-    return f"Depth {deepest['depth']}."
+    default = sweep.DEFAULT_DEPTH
+    costly = min((depth for one in told for depth in one["dearer"]), default=default + 1)
+    if deepest["depth"] <= default < costly:
+        return f"The default, {default}: beyond {deepest['depth']} nothing is gained or lost up to it."
+    than = "costs more" if costly <= default else "gains less"
+    return f"Depth {deepest['depth']}: the default, {default}, {than}."
 
 
 def cores(files: Files) -> list[Line]:
@@ -222,6 +238,9 @@ def cores(files: Files) -> list[Line]:
         several = next((some for some in mine if len(some) > 1), None)
         cell = run.cell(several[0]["cell"]) if several else None
         if several and cell:
+            if several is not mine[0] and scale.SHARED not in "".join(texts):
+                texts.append(f"With more than {experiment.cores_text(several[0]['cores'])}, "
+                             f"{scale.SHARED}, which says little of the server alone.")
             ends = [scale.Point(engine, several[at]["cores"]) for at in (0, -1)]
             texts.append(scale.step(cell, *ends, several[-1]["shared_cpus"], run.noise)["text"])
         if fit := extra["fits"].get(engine):
@@ -279,22 +298,26 @@ def gain(files: Files) -> list[Line]:
 
 
 def worth(run: Run) -> str:
-    """What all features are worth together, and the largest alone. One that does nothing while
-    another is there is not among them."""
+    """What all features are worth together, and the largest alone: taken out of all, and put into
+    none, which finds those that do the same work as another. One that does nothing while another is
+    there is not among them."""
     extra = run.extra
     text = f"{capital(extra['workload'])}: {extra['total']['text']}"
-    saving = [one for one in extra["effects"]
-              if one["verdict"] == "saves" and one["context"] == ablate.OUT
-              and features.HIDDEN_BY.get(one["feature"]) not in extra["full"]
-              and not results.not_above_noise(results.COST, one["ratio"]["low"],
-                                              one["ratio"]["high"], run.noise)]  # fmt: skip
-    best = sorted(saving, key=lambda one: one["ratio"]["median"])[:FEW_NAMES]
-    sizes = [f"{one['feature']} {-(one['ratio']['median'] - 1) * 100:.1f} % "
-             f"({experiment.span(*((one['ratio'][end] - 1) * 100 for end in ('low', 'high')))})"
-             for one in best]  # fmt: skip
-    if not sizes:
-        return f"{text} No feature that was taken out alone is seen to save anything."
-    return f"{text} What saves most, seen by taking it out alone: {listed(sizes)}."
+    for context, how in ((ablate.OUT, "taken out"), (ablate.INTO, "put into the bare ring")):
+        saving = [one for one in extra["effects"]
+                  if one["verdict"] == "saves" and one["context"] == context
+                  and features.HIDDEN_BY.get(one["feature"]) not in extra["full"]
+                  and not results.not_above_noise(results.COST, one["ratio"]["low"],
+                                                  one["ratio"]["high"], run.noise)]  # fmt: skip
+        best = sorted(saving, key=lambda one: one["ratio"]["median"])[:FEW_NAMES]
+        sizes = [f"{one['feature']} {-(one['ratio']['median'] - 1) * 100:.1f} % "
+                 f"({experiment.span(*((one['ratio'][end] - 1) * 100 for end in ('low', 'high')))})"
+                 for one in best]  # fmt: skip
+        if sizes:
+            text += f" What saves most, {how} alone: {listed(sizes)}."
+        else:
+            text += f" No feature {how} alone is seen to save more than a server differs from itself."
+    return text
 
 
 def capital(text: str) -> str:

@@ -9,10 +9,12 @@ import argparse
 import json
 import os
 import re
+import statistics
 import tempfile
+import time
 from pathlib import Path
 
-from . import env, load, proc, results, stats, table
+from . import env, load, measure as measuring, proc, stats, table
 from .options import DEFAULT_BUILD, directory, positive, seconds
 from .progress import Progress
 from .subjects import Place, Server, SubjectError, installed, known, variant
@@ -50,8 +52,8 @@ def commands(options: argparse.Namespace, place: Place, url: str) -> dict[str, l
     return found
 
 
-def sample(words: list[str], cpus: list[int], scratch: Path) -> tuple[float, int]:
-    """CPU ns per request of one run, all of the process counted, and its requests."""
+def sample(words: list[str], cpus: list[int], scratch: Path) -> tuple[float, float]:
+    """CPU ns per request of one run, all of the process counted, and its CPU seconds."""
     output, report = scratch / "generator.out", scratch / REPORT
     report.unlink(missing_ok=True)
     with output.open("w") as sink, proc.Child(words, cpus, scratch / "generator.log", sink) as child:
@@ -62,21 +64,30 @@ def sample(words: list[str], cpus: list[int], scratch: Path) -> tuple[float, int
         raise proc.ProcessError(f"{words[0]} ended ({status}): {child.complaint() or text[-300:]}")
     found = WRK_COUNT.search(text)
     count = int(found[1]) if found else json.loads(report.read_text())["requests_total"]
-    return (usage.ru_utime + usage.ru_stime) * 1e9 / max(count, 1), count
+    used = usage.ru_utime + usage.ru_stime
+    return used * 1e9 / max(count, 1), used
 
 
 def measure(options: argparse.Namespace, place: Place, server: Server,
-            cpus: list[int]) -> dict[str, list[float]]:  # fmt: skip
-    """Interleaved rounds of all generators against one server."""
+            cpus: list[int]) -> tuple[dict[str, list[float]], float]:  # fmt: skip
+    """Interleaved rounds of all generators against one server, and how many CPUs' worth other
+    programs used in the median sample."""
     words = commands(options, place, server.url + "/plaintext")
     costs: dict[str, list[float]] = {name: [] for name in words}
+    others: list[float] = []
+    pids = proc.family(server.child.pid)
     progress = Progress(options.pairs * len(words))
     for number in range(options.pairs):
         for name in words if number % 2 == 0 else reversed(words):
             progress.show(f"round {number + 1} of {options.pairs}: {name}")
-            costs[name].append(sample(words[name], cpus, place.scratch)[0])
+            begin, busy, before = time.monotonic(), proc.machine_busy_seconds(), proc.read_cpu(pids)
+            cost, own = sample(words[name], cpus, place.scratch)
+            own += proc.cpu_between(before, proc.read_cpu(pids)) / 1e9
+            busy = proc.machine_busy_seconds() - busy
+            others.append(max(busy - own, 0.0) / (time.monotonic() - begin))
+            costs[name].append(cost)
     progress.clear()
-    return costs
+    return costs, statistics.median(others)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -90,7 +101,7 @@ def run(options: argparse.Namespace) -> int:
         write_static(place.www)
         server = known()["io_uring"].start(place, variant("io_uring"), server_cpus)
         with server.child:
-            costs = measure(options, place, server, cpus)
+            costs, others = measure(options, place, server, cpus)
     rows = []
     for one, mine in costs.items():
         found = stats.bootstrap_median([a / b for a, b in zip(mine, costs["wrk"])])
@@ -99,4 +110,6 @@ def run(options: argparse.Namespace) -> int:
                      f"{found.low:.3f}–{found.high:.3f}"))  # fmt: skip
     print(f"GET /plaintext, {options.connections} connections, keep-alive; {options.pairs} rounds")
     print(table.table(("generator", "CPU µs/request", "min–max", "÷ wrk", "95 % interval"), rows))
+    for line in measuring.disturbance(others):
+        print(f"note: {line}")
     return 0

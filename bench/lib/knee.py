@@ -27,6 +27,7 @@ class Knee:
     change: Change | None = None
     dearer: tuple[int, ...] = ()  # above the knee and detectably more expensive than it
     alike: bool = False  # no depth is distinguishable from the smallest
+    slack: float = 0.0  # percent: what a depth set against itself differs
 
 
 def percent_change(rounds: Sequence[Sequence[float]], comparisons: int = 1) -> Change | None:
@@ -39,9 +40,10 @@ def percent_change(rounds: Sequence[Sequence[float]], comparisons: int = 1) -> C
     return middle, low, high
 
 
-def find(costs: Mapping[int, Rounds], ratios: Ratios | None = None) -> Knee:
+def find(costs: Mapping[int, Rounds], ratios: Ratios | None = None, slack: float = 0.0) -> Knee:
     """The smallest depth whose cost cannot be told from the cheapest depth's. Ratios are those of
-    the costs where there are no better ones.
+    the costs where there are no better ones; a change counts where its interval lies beyond slack
+    percent, which is how far the A/A run went.
 
     The cheapest is chosen by the same rounds that it is compared in, so it looks a little better
     than it is: where the knee errs, it errs towards a deeper ring.
@@ -59,22 +61,22 @@ def find(costs: Mapping[int, Rounds], ratios: Ratios | None = None) -> Knee:
         return percent_change([[ratio] for ratio in whole], many)
 
     knee = next(depth for depth in measured
-                if depth == best or _not_below_zero(change(best, depth)))  # fmt: skip
+                if depth == best or not _gains(change(best, depth), slack))  # fmt: skip
     changes = {depth: change(depth, knee) for depth in measured if depth > knee}
     known = {depth: found for depth, found in changes.items() if found is not None}
-    dearer = tuple(depth for depth, found in known.items() if found[1] > 0)
+    dearer = tuple(depth for depth, found in known.items() if found[1] > slack)
     if not known:  # the deepest tried is still the best: tell what the last step gained
         shallower = [depth for depth in measured if depth < knee]
         other = shallower[-1] if shallower else None
         last = change(knee, other) if other is not None else None
-        return Knee(knee, best, other, last)
+        return Knee(knee, best, other, last, slack=slack)
     other = best if best in known else min(known, key=lambda depth: known[depth])
     alike = knee == min(measured) and not dearer
-    return Knee(knee, best, other, known[other], dearer, alike)
+    return Knee(knee, best, other, known[other], dearer, alike, slack)
 
 
-def _not_below_zero(change: Change | None) -> bool:
-    return change is not None and change[2] >= 0
+def _gains(change: Change | None, slack: float) -> bool:
+    return change is None or change[2] < -slack
 
 
 def bounds(low: float, high: float) -> str:
@@ -101,12 +103,14 @@ def sentence(knee: Knee, depths: Sequence[int], where: str = "", pairs: int = 0)
         return lead + (
             f"depth {knee.depth} is the deepest tried and still gains on {knee.other} "
             f"({bounds(low, high)} CPU per request): try deeper.")  # fmt: skip
-    untold = low <= 0 and max(-low, high) > UNTOLD
+    untold = low <= knee.slack and max(-low, high) > max(UNTOLD, knee.slack)
+    self = (f" A depth set against itself differs by up to {knee.slack:.1f} % here."
+            if knee.slack else "")  # fmt: skip
     if knee.alike and not untold:
         return lead + (
             f"depth makes no difference that can be detected from {min(depths)} to {max(depths)}: "
-            f"beyond depth {knee.depth} nothing is gained, {bounds(low, high)}.")  # fmt: skip
-    if low > 0:
+            f"beyond depth {knee.depth} nothing is gained, {bounds(low, high)}.{self}")  # fmt: skip
+    if low > knee.slack:
         return lead + (
             f"depth {knee.depth} is the best, and every deeper one costs more CPU per request "
             f"({bounds(low, high)} at {knee.other}).")  # fmt: skip
@@ -118,4 +122,4 @@ def sentence(knee: Knee, depths: Sequence[int], where: str = "", pairs: int = 0)
     if knee.dearer:
         listed = ", ".join(map(str, knee.dearer))
         text += f"; {listed} cost{'s' if len(knee.dearer) == 1 else ''} more"
-    return lead + text + "."
+    return f"{lead}{text}.{self}"

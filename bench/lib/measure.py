@@ -254,15 +254,22 @@ def cell_notes(cell: Cell) -> list[str]:
     return notes
 
 
+def disturbed(samples: Sequence[Sample]) -> float:
+    """CPUs' worth that other programs used in the median sample."""
+    return statistics.median(sample.others_share for sample in samples) if samples else 0.0
+
+
+def disturbance(others: float) -> list[str]:
+    """What to say of so many CPUs' worth of other programs, if anything."""
+    return [f"noisy: other programs used {others * 100:.0f} % of a CPU in the median sample: end "
+            "them and run again"] if others > NOISY_OTHERS else []  # fmt: skip
+
+
 def warnings(samples: Sequence[Sample]) -> list[str]:
     """What makes all figures worth less, with the remedy."""
     if not samples:
         return []
-    lines = []
-    others = statistics.median(sample.others_share for sample in samples)
-    if others > NOISY_OTHERS:
-        lines.append(f"noisy: other programs used {others * 100:.0f} % of a CPU in the median "
-                     "sample: end them and run again")  # fmt: skip
+    lines = disturbance(disturbed(samples))
     stolen = statistics.mean(sample.steal_share for sample in samples)
     if stolen > NOISY_STEAL:
         lines.append(f"noisy: the hypervisor took {stolen * 100:.0f} % of a CPU (steal): use a "

@@ -13,7 +13,7 @@ from typing import Any, Sequence
 
 from . import stats
 from .sentences import (  # noqa: F401 (taken from here elsewhere)
-    COST, TIMES, WITH_LOAD, beside_noise, metric_title, noise_band,
+    COST, TIMES, WITH_LOAD, beside_noise, metric_title, noise_band, noise_reach,
     not_above_noise, size, times, verdict,
 )  # fmt: skip
 

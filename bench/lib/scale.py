@@ -31,6 +31,7 @@ from .experiment import COST, US
 from .session import Session
 from .subjects import ENGINES, Variant
 
+SHARED = "server and load shared CPUs"
 SUMMARY = "throughput and cost per request over core counts, with a fit that says where it peaks"
 CELL = "cores"
 MOST_COUNTS = 8  # that are chosen when none are given
@@ -262,7 +263,7 @@ def cannot(extra: Mapping[str, Any], shared: Mapping[int, bool]) -> list[str]:
                 "CPUs.")  # fmt: skip
     if any(shared.values()):
         count = next(count for count, is_shared in sorted(shared.items()) if is_shared)
-        found.append(f"From {experiment.cores_text(count)} on, server and load shared CPUs: those "
+        found.append(f"From {experiment.cores_text(count)} on, {SHARED}: those "
                      "figures hold the load's interference too, and throughput there says nothing "
                      "about scaling.")  # fmt: skip
     if extra["basis"] == "cost":
@@ -272,12 +273,13 @@ def cannot(extra: Mapping[str, Any], shared: Mapping[int, bool]) -> list[str]:
 
 
 def conclude(extra: Mapping[str, Any]) -> list[str]:
-    """Fits first, then steps, then what cannot be said."""
-    found = [one["text"] for one in extra["fits"].values() if one]
+    """Fits first, then steps, then what cannot be said; before all that CPUs were shared."""
+    said_first = [text for text in extra["cannot"] if SHARED in text]
+    found = said_first + [one["text"] for one in extra["fits"].values() if one]
     found += [one["text"] for one in extra["steps"]]
     if extra["basis"] == "cost":
         found.append(extra["basis_text"])
-    found += extra["cannot"]
+    found += [text for text in extra["cannot"] if text not in said_first]
     found += [f"Not measured: {entry['why']}." for entry in extra["skipped"]]
     return [text[0].upper() + text[1:] if not text.startswith("torc") else text for text in found]
 
@@ -291,7 +293,8 @@ def rows(extra: Mapping[str, Any]) -> list[list[str]]:
         full = "load" if point["load_bound"] else ""
         found.append([f"{ENGINES[point['engine']]}, {experiment.cores_text(point['cores'])}",
                       experiment.shown(point["cost_us"], ".2f"),
-                      experiment.shown(point["per_second"]), experiment.shown(point["capacity"]),
+                      experiment.shown(point["per_second"]),
+                      experiment.shown(None if point["shared_cpus"] else point["capacity"]),
                       experiment.shown_ratio(step_to and step_to["ratio"]),
                       "shared CPUs" if point["shared_cpus"] else full])  # fmt: skip
     return found

@@ -53,19 +53,25 @@ def noise_band(noise: dict[str, Any]) -> str:
     return f"{low} to {high} %"
 
 
+def noise_reach(metric: str, noise: dict[str, Any] | None) -> float:
+    """How far from 1 the A/A run's interval went; 0 where there is none of this metric."""
+    if not noise or noise["metric"] != metric or noise["pairs"] < 2:
+        return 0.0
+    return float(max(1 - noise["low"], noise["high"] - 1, 0.0))
+
+
 def not_above_noise(metric: str, low: float, high: float, noise: dict[str, Any] | None) -> bool:
     """Whether an interval of ratios beside 1 has an end that is no further from 1 than the A/A
     run's went."""
-    if not noise or noise["metric"] != metric or noise["pairs"] < 2 or low <= 1.0 <= high:
-        return False
-    return min(abs(low - 1), abs(high - 1)) <= max(1 - noise["low"], noise["high"] - 1)
+    reach = noise_reach(metric, noise)
+    return reach > 0 and not low <= 1.0 <= high and min(abs(low - 1), abs(high - 1)) <= reach
 
 
 def beside_noise(metric: str, low: float, high: float, noise: dict[str, Any] | None) -> str:
     """What a sentence about a difference must add where the A/A run of its file showed as much."""
     if noise is None or not not_above_noise(metric, low, high, noise):
         return ""
-    whole = max(abs(low - 1), abs(high - 1)) <= max(1 - noise["low"], noise["high"] - 1)
+    whole = max(abs(low - 1), abs(high - 1)) <= noise_reach(metric, noise)
     return (f", {'which' if whole else 'the least of which'} is within what a server set against "
             f"itself differs here ({noise_band(noise)})")  # fmt: skip
 

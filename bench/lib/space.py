@@ -110,8 +110,11 @@ def arguments(settings: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def described(settings: Mapping[str, str]) -> str:
-    """depth 64, no multishot."""
+    """depth 64, no single-issuer and so no defer-taskrun."""
     words = []
     for name, value in sorted(settings.items()):
         words.append({"yes": name, "no": f"no {name}"}.get(value, f"{name} {value}"))
+        if value == "no":
+            lost = [f"no {one}" for one, need in features.NEEDS.items() if need == name]
+            words[-1] += "".join(f" and so {one}" for one in lost if one not in words)
     return ", ".join(words)

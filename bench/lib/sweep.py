@@ -132,7 +132,7 @@ def measure(session: Any, options: argparse.Namespace) -> None:
         shared = experiment.shares_cpus(session.affinity, square.cores)
         run.extra["grid"] += rows(square, cell, shared)
         if WITH_DEPTH in options.engines:
-            run.extra["knees"].append(knee_of(square, cell))
+            run.extra["knees"].append(knee_of(square, cell, run.noise))
         run.conclusions = conclude(run.extra, done, run.noise)
         session.save()
     run.conclusions = conclude(run.extra, done, run.noise)
@@ -170,8 +170,9 @@ def rows(square: Square, cell: results.Cell, shared: bool) -> list[dict[str, Any
     return found
 
 
-def knee_of(square: Square, cell: results.Cell) -> dict[str, Any]:
-    """The knee of a cell's depths."""
+def knee_of(square: Square, cell: results.Cell,
+            noise: dict[str, Any] | None = None) -> dict[str, Any]:  # fmt: skip
+    """The knee of a cell's depths, minding the A/A run."""
     costs = {depth: results.by_round(cell, variant.name, COST)
              for variant, depth in zip(square.variants, square.depths)
              if depth is not None}  # fmt: skip
@@ -180,7 +181,7 @@ def knee_of(square: Square, cell: results.Cell) -> dict[str, Any]:
     def ratios(one: int, other: int) -> list[list[float]]:  # of parts that stood side by side
         return results.round_ratios(cell, names[one], names[other], COST)
 
-    found = knee.find(costs, ratios)
+    found = knee.find(costs, ratios, results.noise_reach(COST, noise) * 100)
     change = found.change and dict(zip(("median", "low", "high"), found.change))
     rounds = min((len(r) for r in costs.values() if r), default=0)
     text = knee.sentence(found, sorted(costs), square.where, rounds)

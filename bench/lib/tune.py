@@ -184,6 +184,8 @@ def conclude(session: Any, options: argparse.Namespace, cell: results.Cell, winn
     extra = session.run.extra
     ratio = experiment.paired(results.ratio(cell, winner, "default"))
     verdict = {"saves": "gains"}.get(kind := experiment.kind(ratio), kind)
+    if ratio and results.not_above_noise(COST, ratio["low"], ratio["high"], session.run.noise):
+        verdict = "none"
     extra["confirmation"] = {"cell": cell.id, "variant": winner, "ratio": ratio, "verdict": verdict}
     extra["gained"] = verdict == "gains"
     what = space.described(settings)
@@ -217,10 +219,14 @@ def verdict_text(what: str, verdict: str, ratio: Mapping[str, Any] | None,
     beside = results.beside_noise(COST, ratio["low"], ratio["high"], noise)
     if verdict == "gains":
         return (f"Tuning gains {-middle:.1f} % CPU per request here "
-                f"({experiment.span(low, high)}){beside}: {what}.")  # fmt: skip
+                f"({experiment.span(low, high)}): {what}.")  # fmt: skip
     if verdict == "costs":
         return (f"Nothing is gained by tuning: the best candidate, {what}, costs {middle:.1f} % "
-                f"more CPU per request than the default ({experiment.span(low, high)}){beside}.")
+                f"more CPU per request than the default ({experiment.span(low, high)}).")
+    if beside:
+        return (f"Nothing is known to be gained by tuning: the best candidate, {what}, uses "
+                f"{abs(middle):.1f} % {'less' if middle < 0 else 'more'} than the default "
+                f"({experiment.span(low, high)}){beside}.")  # fmt: skip
     return (f"Nothing is gained by tuning: the best candidate, {what}, and the default show no "
             f"difference within ±{max(-low, high):.1f} %.")
 

@@ -142,6 +142,18 @@ class Use(unittest.TestCase):
         _, word = self.word(dict.fromkeys(NAMES, 0.8), subjects=("epoll", "io_uring"))
         self.assertRegex(word, "^Yes: ")
 
+    def test_other_programs_spoil_a_run(self):
+        run = compared(dict.fromkeys(NAMES, 0.8))
+        for others, word, remark in ((0.05, "^Yes: ", ""), (0.2, "^Yes: ", "used 20 % of a CPU"),
+                                     (1.1, "^Not to be told from this run.* It would say: Yes: ",
+                                      "while other programs used 110 % of a CPU")):  # fmt: skip
+            for sample in (s for cell in run.cells for s in cell.samples):
+                sample.others_share = others
+            (line,) = asked(c=run).parts[answer.USE]
+            self.assertRegex(line.word, word)
+            self.assertIn(remark, line.remark)
+            self.assertEqual(bool(line.remark), bool(remark))
+
     def test_large_bodies_count_with_the_load(self):
         text, _ = self.word({}, names=("plaintext", "static-large-1m"))
         self.assertIn("Of static-large-1m, server and load are counted together.", text)
@@ -167,21 +179,24 @@ class Use(unittest.TestCase):
 class Depth(unittest.TestCase):
     """At what depth?"""
 
-    def knee(self, depth=256, other=2048, change=(0.0, -0.3, 0.4), alike=False):
-        return {"depth": depth, "other": other, "alike": alike,
+    def knee(self, depth=256, other=2048, change=(0.0, -0.3, 0.4), alike=False, dearer=()):
+        return {"depth": depth, "other": other, "alike": alike, "dearer": list(dearer),
                 "change": change and dict(zip(("median", "low", "high"), change))}  # fmt: skip
 
     def test_words(self):
         knee = self.knee
         for knees, word in (
-            ([knee(128), knee(256)], "Depth 256."),
+            ([knee(128), knee(256)], "The default, 512: beyond 256 nothing is gained or lost"),
+            ([knee(128, dearer=(1024,)), knee(256)], "The default, 512: beyond 256"),
+            ([knee(128, dearer=(512, 1024))], "Depth 128: the default, 512, costs more."),
+            ([knee(1024)], "Depth 1024: the default, 512, gains less."),
             ([knee(32, alike=True)] * 2, "It makes no difference"),
-            ([knee(32, alike=True), knee(64)], "Depth 64."),
+            ([knee(32, alike=True), knee(64)], "The default, 512: beyond 64 nothing"),
             ([knee(2048, 1024, (-2.0, -3.0, -1.0))], "At least 2048"),
             ([knee(change=(0.0, -9.0, 9.0))], "It cannot be told"),
             ([knee(change=None)], "It cannot be told"),
             ([knee(None, None, None)], "It cannot be told"),
-            ([knee(change=(20.0, 15.0, 25.0))], "Depth 256."),
+            ([knee(change=(20.0, 15.0, 25.0), dearer=(512,))], "Depth 256: the default"),
         ):  # fmt: skip
             with self.subTest(word=word):
                 self.assertIn(word, answer.depth_word(knees))
@@ -190,11 +205,16 @@ class Depth(unittest.TestCase):
         found = asked(s=sample_results.sweep_run(), t=sample_results.tune_run())
         swept, tuned = found.parts[answer.DEPTH]
         self.assertIn("1 core, 64 connections: beyond depth 256 nothing is gained", swept.text)
-        self.assertEqual((swept.word, swept.path), ("Depth 256.", Path("s.json")))
+        self.assertEqual((swept.word, swept.path), ("The default, 512: beyond 256 nothing is gained or lost up to it.", Path("s.json")))
         self.assertIn("have depth", tuned.text)
         self.assertEqual(tuned.path, Path("t.json"))
         (_, tuned) = asked(t=sample_results.tune_run(1.1)).parts[answer.DEPTH]
         self.assertIn("the default, whose depth is 512", tuned.text)
+        run = sample_results.tune_run()
+        for one in run.extra["candidates"]:
+            one["options"] = {"multishot": "no"}
+        (_, tuned) = asked(t=run).parts[answer.DEPTH]
+        self.assertIn("leave the depth at its default, 512", tuned.text)
 
 
 class Cores(unittest.TestCase):
@@ -223,7 +243,8 @@ class Cores(unittest.TestCase):
         line = self.line([1000, 1001], 0.01, "1,2")
         self.assertEqual(line.word, "This machine cannot tell beyond 1 core, for with more server "
                          "and load share its CPUs.")  # fmt: skip
-        self.assertIn("sharing CPUs", line.text)
+        self.assertRegex(line.text, "^Plaintext: With more than 1 core, server and load shared CPUs, "
+                         "which says little of the server alone. torc io_uring, 1 core → 2")
 
     def test_one_cpu(self):
         self.assertRegex(self.line([1000], 0.01, "1").word, "^This machine cannot tell, for")
@@ -247,7 +268,7 @@ class Gain(unittest.TestCase):
         self.assertRegex(nginx.text, "^Against nginx: less .* on 4 of 4")
         self.assertIn("Tuning gains", tuned.text)
         self.assertIn("torc --config bench/results/tuned.conf", tuned.text)
-        self.assertRegex(ablated.text, r"taking it out alone: defer-taskrun 6\.\d % .*, multishot ")
+        self.assertRegex(ablated.text, r"taken out alone: defer-taskrun 6\.\d % .*, multishot ")
         self.assertEqual([line.path.stem for line in found.parts[answer.GAIN]], list("ccta"))
 
     def test_features_that_the_full_set_hides(self):

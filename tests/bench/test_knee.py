@@ -88,6 +88,15 @@ class Find(unittest.TestCase):
             self.assertGreater(found.change[1], -2)
             self.assertLess(found.change[2], 2)
 
+    def test_what_a_depth_differs_from_itself_is_no_gain_and_no_loss(self):
+        costs = dict(zip(DEPTHS, [6150, 6150, 6000, 6000, 6000, 6150]))
+        plain, minding = (knee.find(curve(costs, noise=0.001), slack=slack) for slack in (0, 4.0))
+        self.assertEqual((plain.depth, plain.dearer), (128, (1024,)))
+        self.assertEqual((minding.depth, minding.dearer, minding.alike), (32, (), True))
+        text = knee.sentence(minding, DEPTHS)
+        self.assertIn("makes no difference that can be detected from 32 to 1024", text)
+        self.assertIn("A depth set against itself differs by up to 4.0 % here.", text)
+
     def test_missing_depths_and_rounds(self):
         rounds = curve(dict(zip(DEPTHS, [7000, 6000, 6000, 6000, 6000, 6000])))
         rounds[128] = {}

@@ -92,6 +92,12 @@ class LoadCommand(unittest.TestCase):
         self.assertEqual(self.value(self.words(open_loop), "--arrivals"), "poisson")
 
 
+class Disturbance(unittest.TestCase):
+    def test_is_said_from_a_tenth_of_a_cpu_on(self):
+        self.assertEqual(measure.disturbance(0.09), [])
+        self.assertIn("other programs used 28 % of a CPU", measure.disturbance(0.28)[0])
+
+
 class Reports(unittest.TestCase):
     def test_errors_are_named(self):
         self.assertEqual(load.errors({"errors": {"reset": 2, "body": 1}, "answered": 9}),

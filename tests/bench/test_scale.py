@@ -98,10 +98,12 @@ class SmallMachine(unittest.TestCase):
                          [("io_uring", 1, 2), ("epoll", 1, 2)])  # fmt: skip
         self.assertAlmostEqual(extra["steps"][0]["ratio"]["median"], 1.028, delta=0.01)
         text = "\n".join(session.run.conclusions)
-        self.assertRegex(text, r"^torc io_uring, 1 core → 2: \d\.\d % more CPU per request \(.*\), "
+        self.assertRegex(text, r"^From 2 cores on, server and load shared CPUs: .*\n"
+                               r"torc io_uring, 1 core → 2: \d\.\d % more CPU per request \(.*\), "
                                r"with server and load sharing CPUs\.\n")  # fmt: skip
         self.assertIn("2 core counts measured, and the scalability law has 3 coefficients", text)
-        self.assertIn("From 2 cores on, server and load shared CPUs", text)
+        self.assertEqual(text.count("server and load shared CPUs: those"), 1)
+        self.assertEqual([row[3] == "–" for row in scale.rows(extra)], [False, False, True, True])
 
     def test_one_cpu_and_too_many_cores(self):
         session = scaled("--cores", "1,2", affinity=[1000])

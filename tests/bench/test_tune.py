@@ -112,6 +112,8 @@ class Space(unittest.TestCase):
         settings = {"depth": "64", "direct": "no", "sqarray": "yes"}
         self.assertEqual(space.arguments(settings), ("--depth", "64", "--no-direct", "--sqarray"))
         self.assertEqual(space.described(settings), "depth 64, no direct, sqarray")
+        self.assertEqual(space.described({"single-issuer": "no"}),
+                         "no single-issuer and so no defer-taskrun")  # fmt: skip
 
     def test_what_the_server_refuses_or_takes_for_another_is_left_out(self):
         base = space.defaults(HELP)
@@ -141,6 +143,20 @@ class Verdicts(unittest.TestCase):
         for line in tuned.text.splitlines():
             self.assertRegex(line, r"^(#.*|[a-z-]+ = [\w]+)$")
         self.assertEqual(tuned.session.expected, tuned.session.measured)
+
+    def test_a_gain_within_what_a_server_differs_from_itself_is_none(self):
+        noise = {"metric": "cpu_ns_per_request", "low": 0.96, "median": 1.0, "high": 1.04, "pairs": 20}
+        ratio = {"median": 0.97, "low": 0.95, "high": 0.985, "pairs": 20}
+        text = tune.verdict_text("depth 64", "none", ratio, noise)
+        self.assertIn("Nothing is known to be gained by tuning: the best candidate, depth 64, uses "
+                      "3.0 % less than the default", text)  # fmt: skip
+        self.assertIn("set against itself", text)
+
+        session = FakeSession(parse(tune), gain_at(256, 0.95))
+        session.run.noise = {**noise, "low": 0.9, "high": 1.1}
+        tuned = Tuned(session=session)
+        self.assertEqual(tuned.extra["confirmation"]["verdict"], "none")
+        self.assertIsNone(tuned.text)
 
     def test_the_last_round_and_the_confirmation_as_rows(self):
         extra = Tuned(cost=gain_at(256, 0.95)).extra
