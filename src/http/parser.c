@@ -88,6 +88,8 @@ static int on_url(llhttp_t *l, const char *at, size_t n)
     /* llhttp skips any number of spaces here; RFC 9112, 3 has exactly one. */
     if (p->target_len == 0 && preceded_by(p, at, SLICE("  "))) return fail(p, 400);
     if (p->target_len + n > TARGET_MAX) return fail(p, 414);
+    int err = append(p, at, n);
+    if (err) return err;
     p->target_len += (uint16_t)n;
     /* llhttp also knows RTSP and ICE, so what follows is looked at here, or with the version where
      * it has not come yet. */
@@ -99,7 +101,7 @@ static int on_url(llhttp_t *l, const char *at, size_t n)
         l->settings = (void *)(uintptr_t)&settings_in_pieces;
     else if (memcmp(end, follows.ptr, follows.len) != 0)
         return fail(p, 400);
-    return append(p, at, n);
+    return 0;
 }
 
 static int on_version(llhttp_t *l, const char *at, size_t n)
@@ -120,8 +122,9 @@ static int on_field_name(llhttp_t *l, const char *at, size_t n)
         p->field[p->n_fields++] = (struct field){.name = (uint16_t)p->text_len};
         p->in_value = false;
     }
-    p->field[p->n_fields - 1].name_len += (uint16_t)n;
-    return append(p, at, n);
+    int err = append(p, at, n);
+    if (!err) p->field[p->n_fields - 1].name_len += (uint16_t)n;
+    return err;
 }
 
 static int on_field_value(llhttp_t *l, const char *at, size_t n)
@@ -133,8 +136,9 @@ static int on_field_value(llhttp_t *l, const char *at, size_t n)
         f->value = (uint16_t)p->text_len;
         p->in_value = true;
     }
-    f->value_len += (uint16_t)n;
-    return append(p, at, n);
+    int err = append(p, at, n);
+    if (!err) f->value_len += (uint16_t)n;
+    return err;
 }
 
 /* RFC 9112, 6.1 and 6.3: of the codings only chunked is known, and it stands once. */
