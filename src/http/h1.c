@@ -115,6 +115,10 @@ static void finished(struct conn *c)
     struct torc_req *rq = c->rq;
     struct http_core *core = c->core;
     struct parser *p = &rq->parser;
+    if (!rq->response.status) { /* not even an error could be told: the next answer must not pass for this one */
+        conn_abort(c, -ENOMEM);
+        return;
+    }
     if (rq->keep_alive && p->state == PARSE_BODY) {
         c->discarding = true;
         c->read_deadline = core->io->now + core->limits->body_timeout;
@@ -124,11 +128,9 @@ static void finished(struct conn *c)
     /* A client that did not ask for the end may have sent on. */
     bool linger = last && (p->state != PARSE_DONE || c->in.len || p->keep_alive);
     c->discarding = false;
-    if (rq->response.status) {
-        int status = rq->response.status;
-        counter_add(&core->stats.status[LIKELY(status == 200) ? 2 : status / 100], 1);
-        if (core->on_finish) core->on_finish(core, rq);
-    }
+    int status = rq->response.status;
+    counter_add(&core->stats.status[LIKELY(status == 200) ? 2 : status / 100], 1);
+    if (core->on_finish) core->on_finish(core, rq);
     free_request(c);
     c->read_deadline = core->io->now + core->limits->idle_timeout;
     if (last) make_last(c, linger);

@@ -114,9 +114,33 @@ static void the_rest(void **state)
     answers(splits_the_head, "200", "5");
 }
 
+/* Without memory for any answer the connection ends: the next one's would pass for the first's. */
+static void no_memory_for_an_answer(void **state)
+{
+    (void)state;
+    static const char request[] = "GET /plaintext HTTP/1.1\r\nHost: a\r\n\r\n";
+    struct rig rig;
+    rig_open(&rig);
+    struct mem_client *m = mem_connect(&rig.io);
+    rig.core.small.max = rig.core.large.max = 0;
+    mem_push(m, request, sizeof request - 1);
+    while (!mem_run(&rig.io, 1000)) continue;
+    rig.core.small.max = rig.core.large.max = UINT32_MAX;
+    mem_push(m, request, sizeof request - 1);
+    while (!mem_run(&rig.io, 1000)) continue;
+    size_t n;
+    mem_out(m, &n);
+    assert_int_equal(n, 0);
+    assert_true(mem_closed(m));
+    assert_null(rig_left_behind(&rig));
+    mem_free(&rig.io, m);
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_memory_for_an_answer),
         cmocka_unit_test(groups_are_joined),
         cmocka_unit_test(the_rest),
     };
