@@ -1,8 +1,8 @@
 #pragma once
-/* The bytes of a file as the body of a response. A file asked for again soon is mapped, and the kernel
- * sends from its page cache: one copy less than reading it into memory of our own, and no operation to
- * wait for. Only the kernel ever reads the mapping, so a file that is cut short makes a send fail and
- * raises no signal. */
+/* The bytes of a file as the body of a response. A small file that is asked for again soon is kept in
+ * memory, as it was then, and there is nothing to wait for. A large one is mapped, and the kernel sends
+ * from its page cache: one copy less than reading it into memory of our own. Only the kernel ever reads
+ * the mapping, so a file that is cut short makes a send fail and raises no signal. */
 
 #include "http/request.h"
 #include "serve/static_file.h"
@@ -14,4 +14,4 @@ void static_body_prepare(torc_req *rq, struct static_version *v, uint64_t from);
 /* A piece of the body of a response that torc_start began. 0 or negative errno. */
 int static_body_send(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n);
 
-void static_body_unmap(struct static_version *v);
+void static_body_release(struct static_version *v);

@@ -85,7 +85,7 @@ void static_file_release(struct static_file *f)
     ASSERT(f->refs > 0);
     if (--f->refs > 0) return;
     for (int i = 0; i < f->n_versions; i++) {
-        static_body_unmap(&f->version[i]);
+        static_body_release(&f->version[i]);
         close(f->version[i].fd);
     }
     free(f);

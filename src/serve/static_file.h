@@ -38,9 +38,9 @@ struct static_version {
     uint16_t validators_len, ranges_len, fields_len;
     char fields[STATIC_FIELDS_MAX];
     /* static_body's */
-    char *mapped;       /* the file as memory, for the kernel to send from; or NULL */
-    uint64_t populated; /* bytes from the start that have their pages */
-    uint64_t checked;   /* io time at which it was found to be no shorter than `size` */
+    char *bytes;        /* the file, kept in memory or mapped for the kernel to send from; or NULL */
+    uint64_t populated; /* bytes from the start of a mapping that have their pages */
+    bool is_mapped;
     uint8_t asked;      /* times, up to 2 */
 };
 

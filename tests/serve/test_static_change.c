@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -232,10 +233,9 @@ static void a_mapping_in_use_outlives_its_entry(void **state)
 static void a_mapped_file_that_shrinks(void **state)
 {
     (void)state;
-    enum { CUT = BIG / 2 + 1000, SMALL = 6000 };
+    enum { CUT = BIG / 2 + 1000 };
     struct client slow;
     files_fill(tree.path, "root/big", BIG);
-    files_fill(tree.path, "root/small", SMALL);
     rig_start();
     rig_map("root/big");
     stall(&slow, "/big");
@@ -250,12 +250,87 @@ static void a_mapped_file_that_shrinks(void **state)
     assert_true(total <= CUT + 4096 + 1024);
     client_close(&slow);
     server_await_log(&server, "became shorter");
+}
 
-    rig_map("root/small");
-    assert_int_equal(truncate(tree_path(&tree, "root/small"), SMALL - 1), 0);
-    client_ask(&client, "GET", "/small", "");
-    if (client_try_reply(&client, "GET", &reply)) /* a second has passed */
-        assert_int_equal(reply.body_len, SMALL - 1);
+/* However much of it the socket had taken: what is whole is right, to the last byte. */
+static void a_mapped_file_that_loses_its_end(void **state)
+{
+    (void)state;
+    enum { STEP = 12 * 4096, CUT = 500 };
+    unsigned cut = 0;
+    rig_start();
+    for (size_t size = 1800000; size < 3600000; size += STEP) {
+        struct client slow;
+        files_fill(tree.path, "root/end", size);
+        rig_map("root/end");
+        stall(&slow, "/end");
+        assert_int_equal(truncate(tree_path(&tree, "root/end"), (off_t)size - CUT), 0);
+        int room = 1 << 20;
+        setsockopt(slow.fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+        client_shut(&slow);
+        client_read_all(&slow);
+        const char *body = slow.len ? memmem(slow.buf, slow.len, "\r\n\r\n", 4) : NULL;
+        size_t n = body ? (size_t)(slow.buf + slow.len - (body + 4)) : 0;
+        cut += n < size;
+        for (size_t i = 0; n == size && i < size; i++)
+            if (body[4 + i] != files_byte(i)) fail_msg("byte %zu of %zu is wrong", i, size);
+        client_close(&slow);
+        assert_int_equal(unlink(tree_path(&tree, "root/end")), 0);
+        rig_await_open_files(0);
+    }
+    assert_true(cut > 0);
+}
+
+/* A small file that is asked for again is one that it was as a whole, however it is written meanwhile. */
+static void a_small_file_that_is_written_over(void **state)
+{
+    (void)state;
+    enum { SIZE = 60000, WRITES = 40 };
+    static char bytes[SIZE];
+    rig_start("--file-cache-ttl", "50ms");
+    for (int i = 0; i < WRITES; i++) {
+        memset(bytes, 'a' + i % 26, SIZE);
+        /* In its place, and for some writes shorter, so that what was longer is not to be had any more. */
+        size_t size = i % 3 ? SIZE : SIZE / 2;
+        int fd = open(tree_path(&tree, "root/over"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+        assert_int_equal(write(fd, bytes, size), size);
+        close(fd);
+        for (int k = 0; k < 20; k++) {
+            client_ask(&client, "GET", "/over", "");
+            if (!client_try_reply(&client, "GET", &reply)) { /* read as it was cut */
+                client_close(&client);
+                client_open(&client, &server);
+                continue;
+            }
+            assert_true(reply.body_len == SIZE || reply.body_len == SIZE / 2);
+            for (size_t at = 1; at < reply.body_len; at++)
+                if (reply.body[at] != reply.body[0]) fail_msg("byte %zu of %zu is another's", at, reply.body_len);
+        }
+    }
+}
+
+/* More of them than a core keeps; each is right all the same. */
+static void more_small_files_than_are_kept(void **state)
+{
+    (void)state;
+    enum { FILES = 300, SIZE = 64 * 1024 };
+    char name[32];
+    for (int i = 0; i < FILES; i++) {
+        snprintf(name, sizeof name, "root/kept-%d", i);
+        files_fill(tree.path, name, SIZE - (size_t)i);
+    }
+    rig_start();
+    size_t before = server_memory(&server);
+    for (int i = 0; i < FILES; i++) {
+        for (int times = 0; times < 3; times++) {
+            snprintf(name, sizeof name, "/kept-%d", i);
+            assert_int_equal(get(name), 200);
+            assert_int_equal(reply.body_len, SIZE - i);
+            for (size_t k = 0; k < reply.body_len; k++)
+                if (reply.body[k] != files_byte(k)) fail_msg("byte %zu of %s is wrong", k, name);
+        }
+    }
+    assert_true(server_memory(&server) < before + 48 * 1024 * 1024); /* 16 MiB, and what sanitizers add */
 }
 
 static void a_drain_sends_a_mapped_file(void **state)
@@ -309,6 +384,9 @@ int main(int argc, char **argv)
         cmocka_unit_test_teardown(clients_that_leave_a_mapped_file, rig_stop),
         cmocka_unit_test_teardown(a_mapping_in_use_outlives_its_entry, rig_stop),
         cmocka_unit_test_teardown(a_mapped_file_that_shrinks, rig_stop),
+        cmocka_unit_test_teardown(a_mapped_file_that_loses_its_end, rig_stop),
+        cmocka_unit_test_teardown(a_small_file_that_is_written_over, rig_stop),
+        cmocka_unit_test_teardown(more_small_files_than_are_kept, rig_stop),
         cmocka_unit_test_teardown(a_drain_sends_a_mapped_file, rig_free),
         cmocka_unit_test_teardown(the_end_of_a_drain_cuts_a_mapped_file, rig_free),
     };
