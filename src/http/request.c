@@ -209,6 +209,7 @@ static slice decode(struct torc_req *rq, slice raw, bool plus)
 {
     if (raw.len == 0) return SLICE("");
     char *out = arena_alloc_aligned(&rq->arena, raw.len, 1);
+    if (!out) rq->failed = 503; /* it is not the client's fault */
     int n = out ? percent_decode(raw, out, plus) : -1;
     return n < 0 ? (slice){NULL, 0} : slice_of(out, (size_t)n);
 }

@@ -331,7 +331,8 @@ static void publish_buffers(struct uring *u)
         if (u->published) io_uring_buf_ring_advance(u->buf_ring, (int)u->published);
     }
     uint32_t n = available(u);
-    if (n < low_water(u)) return;
+    /* A completion that the queue had no room for may hold the buffer that seems to be there. */
+    if (n < low_water(u) || io_uring_cq_has_overflow(&u->ring)) return;
     for (struct io_sock *s; n > 0 && (s = next_waiting(u)); n--) {
         counter_add(&u->io->stats.rearmed, 1);
         recv_arm(u, s);

@@ -204,8 +204,8 @@ void static_serve(torc_req *rq, void *arg)
     ASSERT(torc_core(rq) < root->n_cores);
     struct static_file *file;
     slice path = torc_param(rq, "path");
-    if (!path.ptr) { /* an escape that is none */
-        request_refuse(rq, 400);
+    if (!path.ptr) { /* an escape that is none, or no memory */
+        request_refuse(rq, rq->failed ? rq->failed : 400);
         return;
     }
     int status = static_find(rq, &root->core[torc_core(rq)], root->dirfd, path, &file);

@@ -293,6 +293,61 @@ static void test_small_stacks(void **state)
     files_close(dir);
 }
 
+/* The smallest queues there are, and many who have more to say than fits: each has its turn. */
+static void test_tiny_queues(void **state)
+{
+    enum { N = 200, SIZE = 20000, BUFFER = 64, RECEIVED = N * SIZE / BUFFER };
+    struct server s;
+    static struct client c[N];
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--depth", "1", "--cq-depth", "1", "--buffers", "1", "--buffer-size", "64");
+    for (int i = 0; i < N; i++) {
+        client_open(&c[i], &s);
+        client_ask(&c[i], "POST", "/upload", "Content-Length: 20000\r\n");
+        client_send_zeros(&c[i], SIZE);
+    }
+    for (int i = 0; i < N; i++) {
+        client_reply(&c[i], "POST", &r);
+        assert_string_equal(r.body, "20000");
+        client_close(&c[i]);
+    }
+    /* Nobody is armed again and again for a buffer that is not there. */
+    double starved = stats_number(&s, "total.buffers_short");
+    print_message("%.0f times without a buffer, for %d pieces\n", starved, RECEIVED);
+    assert_true(starved <= 2 * RECEIVED);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+/* That memory is out is the server's fault and no bad request. */
+static void test_paths_that_memory_is_too_small_for(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    char path[8000];
+    unsigned refused = 0;
+    (void)state;
+    char *dir = files_open();
+    server_start(&s, "--request-memory", "6k", "--root", dir);
+    for (size_t n = 1000; n < sizeof path - 1; n += 100) {
+        memset(path, 'x', n);
+        memcpy(path, "/static/", 8);
+        path[n] = '\0';
+        client_open(&c, &s);
+        client_ask(&c, "GET", path, "");
+        client_reply(&c, "GET", &r);
+        assert_true(r.status == 404 || r.status == 503);
+        refused += r.status == 503;
+        client_close(&c);
+    }
+    assert_true(refused > 0);
+    reply_free(&r);
+    server_stop(&s);
+    files_close(dir);
+}
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
@@ -306,6 +361,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_max_body),
         cmocka_unit_test(test_request_memory),
         cmocka_unit_test(test_small_stacks),
+        cmocka_unit_test(test_tiny_queues),
+        cmocka_unit_test(test_paths_that_memory_is_too_small_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
