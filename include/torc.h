@@ -93,7 +93,9 @@ TORC_API const char *torc_server_error(const torc_server *s);
 
 /* Reads the command line, runs until SIGTERM or SIGINT has drained it, and returns the exit status:
  * 0 after a drain, 1 where it could not start, 2 for wrong options, 3 where the engine asked for by
- * name is not to be had. Prints the ready line to stderr once every core listens. */
+ * name is not to be had. Prints the ready line to stderr once every core listens. After it has run, SIGTERM, SIGINT
+ * and SIGHUP are ignored, so that a second one does not change the exit status; a program that goes on
+ * sets them as it wants them. */
 TORC_API int torc_server_main(torc_server *s, int argc, char **argv);
 
 /* Starts the drain, as SIGTERM does. Callable from any thread and from a signal handler. */

@@ -184,8 +184,8 @@ static void fit_connections(struct torc_server *s)
     uint64_t room = limit.rlim_cur > LISTEN_MAX ? limit.rlim_cur - LISTEN_MAX : 1;
     if (room < s->admin_limits.max_conns) s->admin_limits.max_conns = (uint32_t)room;
     if (room >= o->limits.max_conns) return;
-    log_line("--max-connections %u is more than the descriptor limit allows, which is %" PRIu64
-             " (raise it, ulimit -n)", o->limits.max_conns, room);
+    log_line("--max-connections: %" PRIu64 " instead of %u, for the descriptor limit allows no more (raise it, "
+             "ulimit -n)", room, o->limits.max_conns);
     o->limits.max_conns = (uint32_t)room;
 }
 
@@ -366,9 +366,13 @@ static void wait_for_stop(struct torc_server *s, int signals)
 
 /* Who asks again while the server drains has been heard: once unblocked, the signal would end the
  * process with a status that says otherwise. */
-static void forget_signals(int signals)
+/* One that comes from now on, before the process has ended, must not make of an orderly end another. */
+static void ignore_signals(int signals)
 {
     struct signalfd_siginfo info;
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
     while (read(signals, &info, sizeof info) == sizeof info) continue;
 }
 
@@ -393,6 +397,14 @@ static void end_workers(struct torc_server *s)
     for (uint32_t i = 0; i < s->n_workers; i++) worker_end(&s->workers[i]);
 }
 
+static void close_files(struct torc_server *s)
+{
+    if (s->log) access_log_close(s->log);
+    if (s->root) static_close(s->root);
+    s->log = NULL;
+    s->root = NULL;
+}
+
 static int run(struct torc_server *s)
 {
     struct options *o = s->options;
@@ -408,14 +420,16 @@ static int run(struct torc_server *s)
         log_line("cannot open --root %s: %s", o->root, strerror(errno));
         return EXIT_START;
     }
-    if (o->access_log) {
-        s->log = access_log_open(o->access_log, o->access_log_format, o->n_cpus);
-        if (!s->log) {
-            log_line("cannot open --access-log %s: %s", o->access_log, strerror(errno));
-            return EXIT_START;
-        }
+    if (o->access_log &&
+        !(s->log = access_log_open(o->access_log, o->access_log_format, o->n_cpus))) {
+        log_line("cannot open --access-log %s: %s", o->access_log, strerror(errno));
+        close_files(s);
+        return EXIT_START;
     }
-    if (o->has_admin && !(s->admin_router = admin_routes(s))) return EXIT_START;
+    if (o->has_admin && !(s->admin_router = admin_routes(s))) {
+        close_files(s);
+        return EXIT_START;
+    }
     router_freeze(s->router);
     sigset_t set, before;
     block_signals(&set, &before);
@@ -430,9 +444,8 @@ static int run(struct torc_server *s)
     }
     drain(s);
     end_workers(s);
-    if (s->log) access_log_close(s->log);
-    if (s->root) static_close(s->root);
-    forget_signals(signals);
+    close_files(s);
+    ignore_signals(signals);
     close(signals);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return status;

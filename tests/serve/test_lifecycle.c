@@ -251,12 +251,28 @@ static void test_log_that_cannot_be_opened(void **state)
     struct server s;
     struct server_how how = {.engine = server_engine};
     (void)state;
-    const char *const options[] = {"--listen", "127.0.0.1:0", "--access-log", "/does/not/exist",
-                                   NULL};
+    const char *const options[] = {"--listen", "127.0.0.1:0", "--root", "/", "--access-log",
+                                   "/does/not/exist", NULL};
     assert_int_equal(server_run(&s, &how, options), 1);
     assert_int_equal(lines(server_log(&s)), 1);
     assert_non_null(strstr(server_log(&s), "/does/not/exist"));
     server_free(&s);
+}
+
+/* However often it is told to end, it ends once, and well. */
+static void test_told_to_end_again_and_again(void **state)
+{
+    (void)state;
+    for (int times = 0; times < 15; times++) {
+        struct server s;
+        server_start(&s, "--cores", "1");
+        for (int i = 0; i < 400; i++) {
+            server_signal(&s, i % 3 == 0 ? SIGTERM : i % 3 == 1 ? SIGINT : SIGHUP);
+            usleep(50);
+        }
+        assert_int_equal(server_wait(&s), 0);
+        server_free(&s);
+    }
 }
 
 /* ---- the config file ---- */
@@ -456,6 +472,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_port_in_use),
         cmocka_unit_test(test_second_server),
         cmocka_unit_test(test_log_that_cannot_be_opened),
+        cmocka_unit_test(test_told_to_end_again_and_again),
         cmocka_unit_test(test_config_file),
         cmocka_unit_test(test_config_error),
         cmocka_unit_test(test_refused_by_name),

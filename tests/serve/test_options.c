@@ -591,6 +591,17 @@ static void config_values(void **state)
     assert_int_equal(o->backlog, 3);
 }
 
+/* As some editors put it first. */
+static void config_with_a_byte_order_mark(void **state)
+{
+    (void)state;
+    config_wrong("\xef\xbb\xbf" "depth = 16\n\xef\xbb\xbf" "pin = no\n", "2: unknown option \xef\xbb\xbfpin (see --help)");
+    config("\xef\xbb\xbf" "depth = 16\n");
+    renew();
+    VALID("--config", config_path);
+    assert_int_equal(o->io.depth, 16);
+}
+
 static void precedence(void **state)
 {
     (void)state;
@@ -814,6 +825,7 @@ int main(void)
         TEST(unknown_options),
         TEST(set_by_the_program),
         TEST(config_values),
+        TEST(config_with_a_byte_order_mark),
         TEST(precedence),
         TEST(config_errors),
         TEST(own_options),
