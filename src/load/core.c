@@ -43,11 +43,18 @@ static bool issued_all(const struct load_core *c)
     return c->plan->count && c->phase == PHASE_MEASURE && c->counts.issued == c->share;
 }
 
+/* In closed loop over a time no request is more to the point than another: what was asked before is
+ * answered within it, or its reply is missed. */
+static bool counts_all(const struct load_core *c)
+{
+    return !is_open_loop(c) && !c->plan->count;
+}
+
 /* A new request, due at `intended` (0: as it is sent); false where there are enough. */
 static bool issue(struct load_core *c, uint64_t intended, struct pending *p)
 {
     if (!is_asking(c) || issued_all(c)) return false;
-    bool counted = c->phase == PHASE_MEASURE && (!intended || intended >= c->measure_from);
+    bool counted = counts_all(c) || (c->phase == PHASE_MEASURE && (!intended || intended >= c->measure_from));
     if (counted) counter_add(&c->counts.issued, 1);
     *p = (struct pending){.intended = intended, .request = c->next_request, .counted = counted};
     if (++c->next_request == c->plan->n_requests) c->next_request = 0;
@@ -131,7 +138,7 @@ static void settled(struct load_core *c)
 
 bool load_core_measures(const struct load_core *c, bool counted)
 {
-    return is_open_loop(c) || c->plan->count ? counted : c->phase == PHASE_MEASURE;
+    return counts_all(c) ? c->phase == PHASE_MEASURE : counted;
 }
 
 void load_core_good(struct load_core *c, uint64_t intended, uint64_t sent, uint64_t now, bool counted)

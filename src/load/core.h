@@ -31,7 +31,7 @@ struct load_counts {
     uint64_t bytes_in, bytes_out;
     uint64_t connects;  /* that succeeded */
     uint64_t connecting_done; /* first attempts that came to an end, either way */
-    uint64_t issued;    /* requests handed out while measuring */
+    uint64_t issued;    /* requests handed out while measuring; in closed loop over a time, ever */
     uint64_t settled;   /* of those, answered or given up */
     uint64_t draining;  /* 1 once `issued` stands: nothing more is handed out */
     uint64_t errors[LOAD_ERRORS];
@@ -42,7 +42,7 @@ struct load_counts {
 struct pending {
     uint64_t intended, sent; /* ns; `intended` is 0 where it is as good as `sent`, until that is known */
     uint32_t request;
-    bool counted;            /* it was issued while measuring */
+    bool counted;            /* it is among load_counts.issued */
 };
 
 /* A reply that was found right, against which the next can be compared as a whole. */

@@ -73,6 +73,21 @@ class Ends(rig.Case):
             self.assertEqual(sum(done.json["errors"].values()), 0)
             self.agrees(done.json)
 
+    def test_what_is_in_flight_at_the_end_is_waited_for(self):
+        """A reply that comes when the time is over, and is not overdue, is right, though it is not of that time."""
+
+        def serve(peer):
+            peer.request()
+            peer.send(reply())
+            peer.request()
+            time.sleep(1.5)
+            peer.send(reply())
+            peer.more()
+
+        done = self.run_load("--connections", 3, "--duration", "100ms", self.server(serve).url)
+        self.errors(done)
+        self.assertEqual(done.json["requests_total"], 6)
+
     # ---- open loop ----
 
     def test_a_slow_rate_is_waited_for(self):
@@ -141,6 +156,21 @@ class Ends(rig.Case):
         for options in (["--duration", "1h"], ["--duration", "1h", "--rate", 200], ["--requests", 10**9, "--rate", 200],
                         ["--duration", "1h", "--pipeline", 5, "--cores", rig.two_cores()], ["--warmup", "1h"]):  # fmt: skip
             self.interrupted(self.server(serve), "--connections", 8, *options)
+
+    def test_interrupted_while_replies_are_waited_for(self):
+        def serve(peer):
+            while peer.request():
+                pass
+
+        server = self.server(serve)
+        process = self.start("--quiet", "--duration", "50ms", "--timeout", "1h", "--connections", 4, server.url)
+        self.assertTrue(rig.wait_for(lambda: len(server.requests) == 4))
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        done = self.finish(process)
+        self.assertEqual(done.status, 1)
+        self.assertTrue(done.json["interrupted"])
+        self.assertEqual(done.json["errors"], dict.fromkeys(rig.ERRORS, 0))
 
     def test_interrupted_within_the_ramp(self):
         self.interrupted(self.each(reply()), "--ramp", "1h", "--connections", 4)

@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import threading
+import time
 
 import rig
 from rig import reply
@@ -90,9 +91,48 @@ class Errors(rig.Case):
             while peer.request():
                 pass
 
-        done = self.run_load("--connections", 2, "--duration", "100ms", self.server(serve).url)
+        done = self.run_load("--connections", 2, "--duration", "100ms", "--timeout", "1s", self.server(serve).url)
+        self.errors(done, timeout=2)
+        self.assertEqual(done.json["requests"], 0)
+
+    def test_no_answer_in_time(self):
+        """They come when the time is over, and are right; but a run is for what it measures."""
+
+        def serve(peer):
+            peer.request()
+            time.sleep(1)
+            peer.send(reply())
+            peer.more()
+
+        done = self.run_load("--connections", 2, "--duration", "10ms", self.server(serve).url)
         self.assertEqual(done.status, 1)
         self.assertTrue(done.out.startswith("ERRORS: no request was answered\n"), done.out)
+        self.assertEqual(done.json["requests_total"], 2)
+        self.assertEqual(done.json["errors"], dict.fromkeys(rig.ERRORS, 0))
+
+    def test_no_answer_any_more(self):
+        """In less time than a reply is given, so that only who waits for them misses them."""
+
+        def serve(peer):
+            for _ in range(2):
+                peer.request()
+                peer.send(reply())
+            while peer.more():
+                pass
+
+        for pipeline, options in ((1, []), (1, ["--warmup", "100ms"]), (1, ["--cores", rig.two_cores()]), (3, [])):
+            server = self.server(serve)
+            done = self.run_load("--connections", 4, "--duration", "100ms", "--timeout", "1s", "--pipeline", pipeline,
+                                 *options, server.url)  # fmt: skip
+            self.errors(done, timeout=4 * pipeline)
+            self.assertEqual(done.json["requests_total"], 8)
+
+    def test_an_upload_that_is_not_taken_at_the_end(self):
+        stop = threading.Event()
+        server = self.server(lambda peer: stop.wait(rig.LIMIT_SECONDS))
+        self.addCleanup(stop.set)
+        done = self.run_load("--duration", "50ms", "--connections", 2, "--timeout", "1s", "--body-size", "64m", server.url)
+        self.errors(done, timeout=2)
 
     def test_half_an_answer(self):
         server = self.each(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi")

@@ -109,6 +109,11 @@ class Traffic(rig.Case):
             self.errors(done)
             self.assertEqual(done.json["requests"], 20)
 
+    def test_what_is_left_behind_at_the_end(self):
+        """Nobody did wrong, and nobody waits for it."""
+        server = self.drains_after(3)
+        self.errors(self.run_load("--duration", "100ms", "--connections", 2, "--pipeline", 4, server.url))
+
     def test_what_is_asked_again_keeps_its_time(self):
         """The first reply takes a third of a second, in which eleven more fall due, each sent at once and
         left unanswered by right: their latency counts from then, not from when they are asked again."""
