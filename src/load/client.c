@@ -267,7 +267,9 @@ static void on_recv(struct io *io, struct io_op *op, int res, bool more)
 
 void client_take(struct client *c, const struct pending *p)
 {
-    *pending_at(c, c->tail++) = *p;
+    struct pending *mine = pending_at(c, c->tail++);
+    *mine = *p;
+    mine->sent = c->core->io.now; /* until it is: it may have to wait for what is being sent */
     c->on_this++;
     client_touch(c);
 }
@@ -357,7 +359,7 @@ static void run_task(struct io_task *t)
         if (client_has_room(c)) load_core_has_room(core, c);
         send_more(c);
         if (c->state == CLIENT_OPEN && nothing_more(c)) client_close(c);
-        if (c->head != c->sent)
+        if (c->head != c->tail)
             wheel_set(&core->io.wheel, &c->timer, pending_at(c, c->head)->sent + core->plan->timeout);
     }
     if (c->state == CLIENT_CLOSING && !io_busy(&c->call.op)) close_step(c);
@@ -371,7 +373,7 @@ static void on_timer(struct wheel_timer *t)
         if (load_core_connects(core)) client_connect(c);
     } else if (c->state == CLIENT_CONNECTING) {
         io_cancel(&core->io, &c->call.op);
-    } else if (c->state == CLIENT_OPEN && c->head != c->sent) {
+    } else if (c->state == CLIENT_OPEN && c->head != c->tail) {
         if (pending_at(c, c->head)->sent + core->plan->timeout <= core->io.now) broken(c, ERROR_TIMEOUT);
         client_touch(c);
     }

@@ -40,7 +40,8 @@ struct load_counts {
 
 /* A request that is to be sent, or whose reply is awaited. */
 struct pending {
-    uint64_t intended, sent; /* ns; `intended` is 0 where it is as good as `sent`, until that is known */
+    uint64_t intended, sent; /* ns; `intended` is 0 where it is as good as `sent`, until that is known;
+                              * `sent` is when it was taken on, until then */
     uint32_t request;
     bool counted;            /* it is among load_counts.issued */
 };

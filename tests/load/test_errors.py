@@ -300,3 +300,19 @@ class Errors(rig.Case):
         done = self.run_load("--requests", 4, "--connections", 1, "--body-size", "16m", server.url)
         self.errors(done)
         self.assertEqual(done.json["connects"], 1)
+
+    def test_a_request_behind_one_that_is_answered_and_never_taken(self):
+        """It cannot be sent, and is not answered in time either."""
+
+        def serve(peer):
+            peer.more()
+            peer.send(reply())
+            stop.wait(rig.LIMIT_SECONDS)
+
+        stop = threading.Event()
+        for options in (["--requests", 4], ["--duration", "50ms"]):
+            server = self.server(serve)
+            self.addCleanup(stop.set)
+            done = self.run_load(*options, "--connections", 2, "--timeout", "1s", "--body-size", "64m", server.url)
+            self.errors(done, timeout=2)
+            self.assertEqual(done.json["requests_total"], 2)
