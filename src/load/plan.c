@@ -67,8 +67,8 @@ static const char usage[] =
     "  --help, -h\n"
     "\n"
     "A SIZE is in bytes or has k, m or g behind it (binary). A TIME has its unit: ms, s, m or h.\n"
-    "Exit status: 0 when every reply was right, 1 otherwise, 2 for wrong options, 3 when the engine\n"
-    "asked for is not to be had.\n";
+    "Exit status: 0 when every reply was right and no watched process ended, 1 otherwise, 2 for wrong\n"
+    "options, 3 when the engine asked for is not to be had.\n";
 
 enum option_id {
     O_METHOD = 1, O_HEADER, O_BODY, O_BODY_FILE, O_BODY_SIZE, O_CHUNKED, O_TEMPLATE, O_CONNECTIONS,

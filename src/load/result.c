@@ -64,7 +64,7 @@ static const char *advice(const struct run *r)
 
 int result_status(const struct run *r)
 {
-    return errors(r) > 0 || !any(r) || r->interrupted;
+    return errors(r) > 0 || !any(r) || r->interrupted || r->watch.ended;
 }
 
 /* ---- for people ---- */
@@ -90,13 +90,9 @@ static void print_latency(const char *name, const struct histogram *h)
     putchar('\n');
 }
 
-static void print_errors(const struct run *r)
+static void print_kinds(const struct run *r)
 {
     char text[SOCK_ADDR_TEXT];
-    if (r->interrupted && r->counts.connects)
-        puts("INTERRUPTED: what follows is what there was until then.");
-    else if (!errors(r) && !any(r))
-        puts("ERRORS: no request was answered");
     if (!errors(r)) return;
     printf("ERRORS:");
     for (int e = 0; e < LOAD_ERRORS; e++)
@@ -105,6 +101,17 @@ static void print_errors(const struct run *r)
     sock_addr_format(&r->plan->addr, text);
     if (r->counts.errors[ERROR_CONNECT])
         printf("  connecting to %s: %s\n", text, strerror(r->connect_error));
+}
+
+static void print_errors(const struct run *r)
+{
+    if (r->interrupted && r->counts.connects)
+        puts("INTERRUPTED: what follows is what there was until then.");
+    else if (!errors(r) && !any(r))
+        puts("ERRORS: no request was answered");
+    print_kinds(r);
+    if (r->watch.ended)
+        puts("ERRORS: a watched process ended, and its CPU time is what was last read of it");
 }
 
 static void print_status(const struct run *r)
@@ -217,7 +224,8 @@ static void json_counts(FILE *f, const struct run *r)
 static void json_watch(FILE *f, const struct run *r)
 {
     if (!r->plan->n_watched) return;
-    fprintf(f, "\"watch\":{\"cpu_ns\":%" PRIu64 ",\"slices\":[", r->watched_ns);
+    fprintf(f, "\"watch\":{\"cpu_ns\":%" PRIu64 ",\"ended\":%s,\"slices\":[", r->watched_ns,
+            r->watch.ended ? "true" : "false");
     for (uint32_t i = 0; i < r->n_slices; i++)
         fprintf(f, "%s[%" PRIu64 ",%" PRIu64 ",%" PRIu64 "]", i ? "," : "", r->slices[i].requests,
                 r->slices[i].cpu_ns, r->slices[i].wall_ns);

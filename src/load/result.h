@@ -10,5 +10,5 @@ int result_print(const struct run *r);
 int result_write_json(const struct run *r);
 int result_write_hdr(const struct run *r);
 
-/* 0 when every reply was right, and there was one. */
+/* 0 when every reply was right, there was one, and what was watched is still there. */
 int result_status(const struct run *r);

@@ -311,6 +311,7 @@ int run_plan(struct run *r, const struct plan *plan)
     status = collect(r);
     close(signals);
     close(r->wake_fd);
+    watch_close(&r->watch);
     free(r->cores);
     r->cores = NULL;
     return status;

@@ -312,7 +312,31 @@ class Ends(rig.Case):
         self.assertLessEqual(sum(s[0] for s in watch["slices"]), done.json["answered"])
         self.assertGreater(sum(s[0] for s in watch["slices"]), 0)
         self.assertEqual(sum(s[1] for s in watch["slices"]), watch["cpu_ns"])
+        self.assertFalse(watch["ended"])
         gone = subprocess.Popen(["true"])
         gone.wait()
         done = self.run_load("--watch", gone.pid, url)
         self.assertEqual((done.status, done.err), (1, f"torc-load: --watch {gone.pid}: no such process\n"))
+
+    def test_watching_who_ends(self):
+        """Whether or not somebody has waited for it: with what it had used, and not as if all was well."""
+
+        def serve(peer):
+            while peer.request():
+                if len(server.requests) == 20:
+                    other.kill()
+                    os.waitid(os.P_PID, other.pid, os.WEXITED | (0 if waits else os.WNOWAIT))
+                peer.send(reply())
+
+        for waits in (True, False):
+            other = subprocess.Popen(["sleep", "1h"])
+            server = self.server(serve)
+            done = self.run_load("--requests", 50, "--connections", 1, "--watch", other.pid, "--watch", os.getpid(), server.url)
+            other.wait()
+            self.assertEqual(done.status, 1, done)
+            self.assertTrue(done.out.startswith("ERRORS: a watched process ended"), done.out)
+            watch = done.json["watch"]
+            self.assertTrue(watch["ended"])
+            self.assertLess(watch["cpu_ns"], 1e12)
+            self.assertEqual(done.json["requests"], 50)
+            self.agrees(done.json)

@@ -199,6 +199,9 @@ static void json_of_what_was_watched(void **state)
     const char *json = write_json();
     assert_true(json_number(json, "watch.cpu_ns") == 70);
     assert_true(is(json, "watch.slices", "[[10,20,30],[40,50,60]]"));
+    assert_true(is(json, "watch.ended", "false"));
+    run.watch.ended = true;
+    assert_true(is(write_json(), "watch.ended", "true"));
 }
 
 static void json_says_what_limits(void **state)
@@ -224,6 +227,9 @@ static void every_error_is_a_failure(void **state)
     run.interrupted = true;
     assert_int_equal(result_status(&run), 1);
     run.interrupted = false;
+    run.watch.ended = true;
+    assert_int_equal(result_status(&run), 1);
+    run.watch.ended = false;
     for (int e = 0; e < LOAD_ERRORS; e++) {
         run.counts.errors[e] = 1;
         assert_int_equal(result_status(&run), 1);

@@ -40,6 +40,7 @@ static void what_this_process_uses(void **state)
     assert_true(watch_read(&w) - before >= 20 * NS_PER_MS);
     /* getrusage counts in us. */
     assert_true(own() - self >= 19 * NS_PER_MS);
+    watch_close(&w);
 }
 
 static void several_are_summed(void **state)
@@ -51,13 +52,14 @@ static void several_are_summed(void **state)
     uint64_t before = watch_read(&w);
     burn(10 * NS_PER_MS);
     assert_true(watch_read(&w) - before >= 20 * NS_PER_MS);
+    watch_close(&w);
 }
 
-static void another_process_until_it_ends(void **state)
+/* A process that has burnt 20 ms and sleeps. */
+static pid_t start_another(void)
 {
     int started[2];
     char c;
-    (void)state;
     assert_int_equal(pipe(started), 0);
     pid_t pid = fork();
     assert_true(pid >= 0);
@@ -66,18 +68,49 @@ static void another_process_until_it_ends(void **state)
         if (write(started[1], "", 1) != 1) _exit(1);
         for (;;) pause();
     }
-    struct plan p = {.watched = {pid}, .n_watched = 1};
-    struct watch w;
-    assert_int_equal(watch_open(&w, &p), 0);
     assert_int_equal(read(started[0], &c, 1), 1);
-    assert_true(watch_read(&w) >= 20 * NS_PER_MS);
-    assert_int_equal(kill(pid, SIGKILL), 0);
-    assert_int_equal(waitpid(pid, NULL, 0), pid);
-    assert_int_equal(watch_read(&w), 0);
-    /* And who is gone cannot be watched. */
-    assert_int_equal(watch_open(&w, &p), -1);
     close(started[0]);
     close(started[1]);
+    return pid;
+}
+
+/* What it has used stays in the sum, or there would be less than before. */
+static void another_process_until_it_ends(void **state)
+{
+    pid_t pid = start_another();
+    struct plan p = {.watched = {pid, getpid()}, .n_watched = 2};
+    struct watch w;
+    (void)state;
+    assert_int_equal(watch_open(&w, &p), 0);
+    uint64_t before = watch_read(&w);
+    assert_true(before >= 20 * NS_PER_MS);
+    assert_false(w.ended);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_true(watch_read(&w) >= before);
+    assert_true(w.ended);
+    watch_close(&w);
+    /* And who is gone cannot be watched. */
+    assert_int_equal(watch_open(&w, &p), -1);
+}
+
+/* One that nobody has waited for has a clock still, which stands. */
+static void another_process_that_is_a_zombie(void **state)
+{
+    pid_t pid = start_another();
+    struct plan p = {.watched = {pid}, .n_watched = 1};
+    struct watch w;
+    siginfo_t info;
+    (void)state;
+    assert_int_equal(watch_open(&w, &p), 0);
+    if (w.pidfd[0] < 0) skip();
+    uint64_t before = watch_read(&w);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+    assert_int_equal(watch_read(&w), before);
+    assert_true(w.ended);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    watch_close(&w);
 }
 
 static void nobody(void **state)
@@ -95,6 +128,7 @@ int main(void)
         cmocka_unit_test(what_this_process_uses),
         cmocka_unit_test(several_are_summed),
         cmocka_unit_test(another_process_until_it_ends),
+        cmocka_unit_test(another_process_that_is_a_zombie),
         cmocka_unit_test(nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
