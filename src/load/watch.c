@@ -1,5 +1,6 @@
 #include "load/watch.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,14 +21,14 @@ int watch_open(struct watch *w, const struct plan *p)
 {
     *w = (struct watch){0};
     for (uint32_t i = 0; i < p->n_watched; i++) {
-        int err = clock_getcpuclockid(p->watched[i], &w->clock[i]);
-        if (err || !read_clock(w, i)) {
+        w->pidfd[w->n++] = (int)syscall(SYS_pidfd_open, p->watched[i], 0);
+        /* A number beyond those of processes makes the clock of another, this one's. */
+        bool gone = w->pidfd[i] < 0 && errno == ESRCH;
+        if (gone || clock_getcpuclockid(p->watched[i], &w->clock[i]) || !read_clock(w, i)) {
             fprintf(stderr, "torc-load: --watch %d: no such process\n", p->watched[i]);
             watch_close(w);
             return -1;
         }
-        w->pidfd[i] = (int)syscall(SYS_pidfd_open, p->watched[i], 0);
-        w->n++;
     }
     return 0;
 }

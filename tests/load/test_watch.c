@@ -120,6 +120,9 @@ static void nobody(void **state)
     (void)state;
     assert_int_equal(watch_open(&w, &p), 0);
     assert_int_equal(watch_read(&w), 0);
+    /* There are no such pids (proc_sys_kernel(5)), but clocks that their bits seem to name. */
+    p = (struct plan){.watched = {getpid(), INT32_MAX}, .n_watched = 2};
+    assert_int_equal(watch_open(&w, &p), -1);
 }
 
 int main(void)
