@@ -13,19 +13,37 @@ static void fill_standard(void)
     if (fd >= 0) close(fd);
 }
 
+static int open_outputs(const struct plan *p, struct output *json, struct output *hdr)
+{
+    if (output_open(json, p->json) < 0 || output_open(hdr, p->hdr) < 0) return 1;
+    if (!output_same(json, hdr)) return 0;
+    fprintf(stderr, "torc-load: --json %.60s and --hdr %.60s are one file: it holds one of them\n", p->json,
+            p->hdr);
+    return 2;
+}
+
+/* What can be written is, whatever else cannot. */
+static int report(const struct run *r, struct output *json, struct output *hdr)
+{
+    int status = result_status(r);
+    if (json->file != stdout && hdr->file != stdout && result_print(r) < 0) status = 1;
+    if (json->file && result_write_json(r, json) < 0) status = 1;
+    if (hdr->file && result_write_hdr(r, hdr) < 0) status = 1;
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     static struct plan plan;
     static struct run run;
+    struct output json = {0}, hdr = {0};
     fill_standard();
     int status = plan_read(&plan, argc, argv);
     if (status) return status < 0 ? 2 : 0;
-    status = run_plan(&run, &plan);
-    if (status) return status;
-    bool to_stdout = (plan.json && plan.json[0] == '-' && !plan.json[1]) ||
-                     (plan.hdr && plan.hdr[0] == '-' && !plan.hdr[1]);
-    if (!to_stdout && result_print(&run) < 0) return 1;
-    if (plan.json && result_write_json(&run) < 0) return 1;
-    if (plan.hdr && result_write_hdr(&run) < 0) return 1;
-    return result_status(&run);
+    status = open_outputs(&plan, &json, &hdr);
+    if (status == 0) status = run_plan(&run, &plan);
+    if (status == 0) return report(&run, &json, &hdr);
+    output_drop(&json);
+    output_drop(&hdr);
+    return status;
 }

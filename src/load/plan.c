@@ -367,6 +367,8 @@ static int check(const struct plan *p, const struct forms *f, int urls)
     if (p->poisson && p->rate == 0) return fail("--arrivals needs --rate");
     if (p->json && p->hdr && strcmp(p->json, "-") == 0 && strcmp(p->hdr, "-") == 0)
         return fail("--json - and --hdr - would mix on stdout: write one of them to a file");
+    if (p->json && p->hdr && strcmp(p->json, p->hdr) == 0)
+        return fail("--json and --hdr name one file, %.60s: it holds one of them", p->json);
     if (p->n_cores > p->connections)
         return fail("--connections %u is less than one for each of %u cores", p->connections, p->n_cores);
     return 0;

@@ -1,9 +1,11 @@
 #include "load/result.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define FULL 0.95 /* share of its cores at which the generator limits what is measured */
 
@@ -171,22 +173,63 @@ int result_print(const struct run *r)
     return -1;
 }
 
+/* ---- files ---- */
+
+static int cannot_write(const char *path)
+{
+    fprintf(stderr, "torc-load: cannot write %s: %s\n", path, strerror(errno));
+    return -1;
+}
+
+int output_open(struct output *o, const char *path)
+{
+    *o = (struct output){.path = path};
+    if (!path) return 0;
+    if (strcmp(path, "-") == 0) {
+        o->file = stdout;
+        return 0;
+    }
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    o->made = fd >= 0;
+    if (fd < 0 && errno == EEXIST) fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0) return cannot_write(path);
+    o->file = fdopen(fd, "w");
+    if (o->file) return 0;
+    close(fd);
+    return cannot_write(path);
+}
+
+void output_drop(struct output *o)
+{
+    if (o->file && o->file != stdout) fclose(o->file);
+    if (o->made) unlink(o->path);
+    *o = (struct output){0};
+}
+
+bool output_same(const struct output *a, const struct output *b)
+{
+    struct stat s, t;
+    return a->file && b->file && fstat(fileno(a->file), &s) == 0 && fstat(fileno(b->file), &t) == 0 &&
+           S_ISREG(s.st_mode) && s.st_dev == t.st_dev && s.st_ino == t.st_ino;
+}
+
+static FILE *output_begin(const struct output *o)
+{
+    /* Fails for what has nothing to be cut off, such as a pipe. */
+    int cut = o->file == stdout ? 0 : ftruncate(fileno(o->file), 0);
+    (void)cut;
+    return o->file;
+}
+
+static int output_end(struct output *o)
+{
+    bool bad = fflush(o->file) != 0 || ferror(o->file);
+    if (o->file != stdout && fclose(o->file) != 0) bad = true;
+    o->file = NULL;
+    return bad ? cannot_write(o->path) : 0;
+}
+
 /* ---- for programs ---- */
-
-static FILE *open_out(const char *path)
-{
-    FILE *f = strcmp(path, "-") == 0 ? stdout : fopen(path, "we");
-    if (!f) fprintf(stderr, "torc-load: cannot write %s: %s\n", path, strerror(errno));
-    return f;
-}
-
-static int close_out(FILE *f, const char *path)
-{
-    bool bad = fflush(f) != 0 || ferror(f);
-    if (f != stdout && fclose(f) != 0) bad = true;
-    if (bad) fprintf(stderr, "torc-load: cannot write %s: %s\n", path, strerror(errno));
-    return bad ? -1 : 0;
-}
 
 static void json_latency(FILE *f, const char *name, const struct histogram *h)
 {
@@ -232,13 +275,12 @@ static void json_watch(FILE *f, const struct run *r)
     fputs("]},", f);
 }
 
-int result_write_json(const struct run *r)
+int result_write_json(const struct run *r, struct output *to)
 {
     const struct plan *p = r->plan;
     const struct load_counts *c = &r->counts;
     char address[SOCK_ADDR_TEXT];
-    FILE *f = open_out(p->json);
-    if (!f) return -1;
+    FILE *f = output_begin(to);
     sock_addr_format(&p->addr, address);
     fprintf(f, "{\"format\":1,\"program\":\"torc-load " TORC_VERSION "\",\"engine\":\"%s\","
                "\"address\":\"%s\",\"cores\":%u,"
@@ -268,15 +310,14 @@ int result_write_json(const struct run *r)
         fprintf(f, "\"%s\"}\n", advice(r));
     else
         fputs("null}\n", f);
-    return close_out(f, p->json);
+    return output_end(to);
 }
 
 /* As HdrHistogram's outputPercentileDistribution, in ms: what its plotters read. */
-int result_write_hdr(const struct run *r)
+int result_write_hdr(const struct run *r, struct output *to)
 {
     const struct histogram *h = &r->corrected;
-    FILE *f = open_out(r->plan->hdr);
-    if (!f) return -1;
+    FILE *f = output_begin(to);
     fprintf(f, "%12s %14s %10s %14s\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
     uint64_t ns, count, seen = 0;
     double squares = 0, mean = h->count ? (double)h->sum / (double)h->count : 0;
@@ -293,5 +334,5 @@ int result_write_hdr(const struct run *r)
     fprintf(f, "#[Max     = %12.6f, Total count    = %12" PRIu64 "]\n", (double)h->max / 1e6, h->count);
     fprintf(f, "#[Buckets = %12d, SubBuckets     = %12d]\n", HISTOGRAM_BITS - HISTOGRAM_SUB_BITS + 1,
             1 << HISTOGRAM_SUB_BITS);
-    return close_out(f, r->plan->hdr);
+    return output_end(to);
 }

@@ -3,12 +3,31 @@
 
 #include "load/run.h"
 
+#include <stdio.h>
+
+/* A file that is to be written when a run is over. Opened before it, so that nothing is measured that then
+ * cannot be kept; an old file has what it had until there is something to write. */
+struct output {
+    const char *path; /* "-" is stdout; NULL: nothing is to be written */
+    FILE *file;
+    bool made;        /* there was none before */
+};
+
+/* -1 with a line on stderr where it cannot be written. */
+int output_open(struct output *o, const char *path);
+
+/* Closes it without having written; one that was made goes. */
+void output_drop(struct output *o);
+
+/* Whether both are one file, and the second would be written over the first. */
+bool output_same(const struct output *a, const struct output *b);
+
 /* To stdout, errors first; -1 with a line on stderr where it cannot be written. */
 int result_print(const struct run *r);
 
-/* Both go to files that the plan names; -1 with a line on stderr where one cannot be written. */
-int result_write_json(const struct run *r);
-int result_write_hdr(const struct run *r);
+/* Both close what they write; -1 with a line on stderr where it cannot be written. */
+int result_write_json(const struct run *r, struct output *to);
+int result_write_hdr(const struct run *r, struct output *to);
 
 /* 0 when every reply was right, there was one, and what was watched is still there. */
 int result_status(const struct run *r);

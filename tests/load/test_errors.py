@@ -247,11 +247,45 @@ class Errors(rig.Case):
             done = self.run_load("--requests", 1, server.url, stdout=full)
         self.assertEqual(done.status, 1)
         self.assertIn("torc-load: cannot write the report: No space left on device\n", done.err)
+        server.requests.clear()
         for option in ("--json", "--hdr"):
             for path, why in (("/dev/full", "No space left on device"), ("/nowhere/x", "No such file or directory")):
                 done = self.run_load("--requests", 1, option, path, server.url)
                 self.assertEqual(done.status, 1)
                 self.assertEqual(done.err, f"torc-load: cannot write {path}: {why}\n")
+                # What cannot be opened is told before anything is asked, and what cannot be written after.
+                self.assertEqual(len(server.requests), path == "/dev/full")
+                server.requests.clear()
+
+    def test_one_report_that_cannot_be_written_is_not_all(self):
+        server, hdr = self.each(reply()), self.scratch / "hdr"
+        with open("/dev/full", "w") as full:
+            done = self.run_load("--requests", 1, "--hdr", hdr, server.url, stdout=full)
+        self.assertEqual((done.status, done.json["requests"]), (1, 1))
+        self.assertIn("Total count    =            1]", hdr.read_text())
+        done = self.run_load("--requests", 1, "--json", "/dev/full", "--hdr", hdr, server.url)
+        self.assertEqual(done.status, 1)
+        self.assertIn("Total count    =            1]", hdr.read_text())
+
+    def test_a_run_that_is_refused_leaves_files_alone(self):
+        old, new = self.scratch / "old", self.scratch / "new"
+        old.write_text("as it was")
+        for options in (["--watch", 2**31 - 1], ["--hdr", "/nowhere/x"]):
+            done = self.run_load("--json", old, "--hdr", new, *options, "http://127.0.0.1:1/")
+            self.assertEqual(done.status, 1, done)
+            self.assertEqual(old.read_text(), "as it was")
+            self.assertFalse(new.exists())
+
+    def test_one_file_for_both_reports(self):
+        server, link = self.each(reply()), self.scratch / "link"
+        self.report.write_text("")
+        link.symlink_to(self.report)
+        for json, hdr in ((link, link), (self.report, link), (link, self.scratch / ".." / self.scratch.name / "link")):
+            process = self.start("--quiet", "--requests", 1, "--json", json, "--hdr", hdr, server.url)
+            done = self.finish(process)
+            self.assertEqual((done.status, done.out, done.json), (2, "", None), done)
+            self.assertEqual(len(done.err.splitlines()), 1)
+        self.assertEqual(len(server.requests), 0)
 
     def test_descriptors_that_are_closed(self):
         """A socket in the place of stdout or stderr would be sent what is printed."""

@@ -349,6 +349,7 @@ static void reports_and_watching(void **state)
     GOOD("--json", "-", "--hdr", "b", URL);
     GOOD("--json", "a", "--hdr", "-", URL);
     BAD("--json - and --hdr - would mix on stdout: write one of them to a file", "--json", "-", "--hdr", "-", URL);
+    BAD("--json and --hdr name one file, a: it holds one of them", "--json", "a", "--hdr", "a", URL);
     BAD("--watch takes a whole number from 1 to 2147483647, not \"0\"", "--watch", "0", URL);
     BAD("--watch takes a whole number from 1 to 2147483647, not \"2147483648\"", "--watch", "2147483648", URL);
 }

@@ -26,7 +26,7 @@ static int set_up(void **state)
 {
     (void)state;
     memset(&run, 0, sizeof run);
-    plan = (struct plan){.n_cores = 2, .connections = 8, .pipeline = 3, .json = path, .hdr = path};
+    plan = (struct plan){.n_cores = 2, .connections = 8, .pipeline = 3};
     run.plan = &plan;
     run.engine = io_engines[0];
     run.wall_ns = 2 * NS_PER_S;
@@ -64,7 +64,9 @@ static void record(struct histogram *h, unsigned n)
 
 static const char *write_json(void)
 {
-    assert_int_equal(result_write_json(&run), 0);
+    struct output to;
+    assert_int_equal(output_open(&to, path), 0);
+    assert_int_equal(result_write_json(&run, &to), 0);
     const char *json = contents();
     assert_true(json_valid(json));
     assert_int_equal(json[strlen(json) - 1], '\n');
@@ -239,12 +241,19 @@ static void every_error_is_a_failure(void **state)
 
 /* ---- the HdrHistogram text ---- */
 
+static const char *write_hdr(void)
+{
+    struct output to;
+    assert_int_equal(output_open(&to, path), 0);
+    assert_int_equal(result_write_hdr(&run, &to), 0);
+    return contents();
+}
+
 static void hdr_is_a_percentile_distribution(void **state)
 {
     (void)state;
     record(&run.corrected, 20000);
-    assert_int_equal(result_write_hdr(&run), 0);
-    const char *at = contents();
+    const char *at = write_hdr();
     static const char head[] = "       Value     Percentile TotalCount 1/(1-Percentile)\n\n";
     assert_true(strncmp(at, head, sizeof head - 1) == 0);
     at += sizeof head - 1;
@@ -287,21 +296,81 @@ static void hdr_is_a_percentile_distribution(void **state)
 static void hdr_of_nothing(void **state)
 {
     (void)state;
-    assert_int_equal(result_write_hdr(&run), 0);
-    assert_non_null(strstr(contents(), "Total count    =            0]"));
+    assert_non_null(strstr(write_hdr(), "Total count    =            0]"));
 }
+
+/* ---- files ---- */
 
 static void unwritable_files(void **state)
 {
+    struct output to;
     (void)state;
-    plan.json = "/nowhere/x";
-    plan.hdr = "/dev/full";
     record(&run.raw, 10);
     record(&run.corrected, 10);
-    assert_int_equal(result_write_json(&run), -1);
-    assert_int_equal(result_write_hdr(&run), -1);
-    plan.json = "/dev/full";
-    assert_int_equal(result_write_json(&run), -1);
+    assert_int_equal(output_open(&to, "/nowhere/x"), -1);
+    assert_int_equal(output_open(&to, "/dev/full"), 0);
+    assert_int_equal(result_write_json(&run, &to), -1);
+    assert_int_equal(output_open(&to, "/dev/full"), 0);
+    assert_int_equal(result_write_hdr(&run, &to), -1);
+}
+
+static void put(const char *bytes)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(bytes, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* It is there until something is written, and then nothing of it is. */
+static void an_old_file(void **state)
+{
+    static char old[100000];
+    struct output to;
+    (void)state;
+    memset(old, 'x', sizeof old - 1);
+    put(old);
+    assert_int_equal(output_open(&to, path), 0);
+    assert_string_equal(contents(), old);
+    output_drop(&to);
+    assert_string_equal(contents(), old);
+    write_json();
+}
+
+static void a_new_file_goes_unless_written(void **state)
+{
+    struct output to;
+    (void)state;
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(output_open(&to, path), 0);
+    assert_int_equal(access(path, F_OK), 0);
+    output_drop(&to);
+    assert_int_equal(access(path, F_OK), -1);
+    write_json();
+}
+
+static void one_file_by_two_names(void **state)
+{
+    struct output a, b;
+    char other[sizeof path + 1];
+    (void)state;
+    snprintf(other, sizeof other, "%sx", path);
+    assert_int_equal(link(path, other), 0);
+    assert_int_equal(output_open(&a, path), 0);
+    assert_int_equal(output_open(&b, other), 0);
+    assert_true(output_same(&a, &b));
+    output_drop(&b);
+    assert_false(output_same(&a, &b));
+    assert_int_equal(unlink(other), 0);
+    assert_int_equal(output_open(&b, other), 0);
+    assert_false(output_same(&a, &b));
+    output_drop(&a);
+    output_drop(&b);
+    assert_int_equal(output_open(&a, "/dev/null"), 0);
+    assert_int_equal(output_open(&b, "/dev/null"), 0);
+    assert_false(output_same(&a, &b));
+    output_drop(&a);
+    output_drop(&b);
 }
 
 int main(void)
@@ -315,6 +384,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(hdr_is_a_percentile_distribution, set_up, tear_down),
         cmocka_unit_test_setup_teardown(hdr_of_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(unwritable_files, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_old_file, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_new_file_goes_unless_written, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_file_by_two_names, set_up, tear_down),
     };
     int fd = mkstemp(path);
     if (fd < 0) return 1;
