@@ -2,7 +2,9 @@
 
 #include "load/result.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 /* What was given closed stays unusable, and does not become a socket that a report is written to. */
@@ -32,6 +34,14 @@ static int report(const struct run *r, struct output *json, struct output *hdr)
     return status;
 }
 
+/* What --help and --version say. */
+static int answered(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout)) return 0;
+    fprintf(stderr, "torc-load: cannot write to stdout: %s\n", strerror(errno));
+    return 1;
+}
+
 int main(int argc, char **argv)
 {
     static struct plan plan;
@@ -39,7 +49,7 @@ int main(int argc, char **argv)
     struct output json = {0}, hdr = {0};
     fill_standard();
     int status = plan_read(&plan, argc, argv);
-    if (status) return status < 0 ? 2 : 0;
+    if (status) return status < 0 ? 2 : answered();
     status = open_outputs(&plan, &json, &hdr);
     if (status == 0) status = run_plan(&run, &plan);
     if (status == 0) return report(&run, &json, &hdr);

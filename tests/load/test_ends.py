@@ -268,6 +268,13 @@ class Ends(rig.Case):
             self.assertEqual((done.status, done.err), (0, ""))
             self.assertTrue(done.out.startswith("Usage: torc-load "), done.out)
 
+    def test_help_that_cannot_be_written(self):
+        for word in ("--help", "--version"):
+            with open("/dev/full", "w") as full:
+                done = self.run_load(word, stdout=full)
+            self.assertEqual(done.status, 1)
+            self.assertEqual(done.err, "torc-load: cannot write to stdout: No space left on device\n")
+
     def test_a_name_with_several_addresses(self):
         """Served on the last only; where "localhost" has one, on that."""
         found = [a[:2] for *_, a in socket.getaddrinfo("localhost", 80, type=socket.SOCK_STREAM)]
