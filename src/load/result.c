@@ -145,7 +145,7 @@ int result_print(const struct run *r)
            p->connections == 1 ? "" : "s", p->n_cores, p->n_cores == 1 ? "" : "s", r->engine->name);
     print_address(p);
     if (p->rate > 0)
-        printf("open loop: %g requests/s, %s\n", p->rate, p->poisson ? "Poisson" : "constant");
+        printf("open loop: %.15g requests/s, %s\n", p->rate, p->poisson ? "Poisson" : "constant");
     else
         printf("closed loop%s\n", p->pipeline > 1 ? ", pipelined" : "");
     printf("  requests     %" PRIu64 " good, %.0f/s; %.1f MiB/s in, %.1f MiB/s out\n", r->counts.replies,
@@ -284,7 +284,7 @@ int result_write_json(const struct run *r, struct output *to)
     sock_addr_format(&p->addr, address);
     fprintf(f, "{\"format\":1,\"program\":\"torc-load " TORC_VERSION "\",\"engine\":\"%s\","
                "\"address\":\"%s\",\"cores\":%u,"
-               "\"connections\":%u,\"pipeline\":%u,\"mode\":\"%s\",\"rate\":%g,\"arrivals\":\"%s\","
+               "\"connections\":%u,\"pipeline\":%u,\"mode\":\"%s\",\"rate\":%.15g,\"arrivals\":\"%s\","
                "\"seconds\":%.9f,\"interrupted\":%s,\"requests\":%" PRIu64 ",\"answered\":%" PRIu64
                ",\"requests_total\":%" PRIu64
                ",\"per_second\":%.3f,\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64

@@ -176,6 +176,19 @@ static void json_agrees_with_itself(void **state)
     agrees(json, "corrected", &run.corrected);
 }
 
+/* As it was given, to the last digit and no further. */
+static void json_rates(void **state)
+{
+    static const char *const rates[] = {"0", "0.001", "0.1", "12345.678", "12345678", "100000000"};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rates); i++) {
+        char want[32];
+        plan.rate = strtod(rates[i], NULL);
+        snprintf(want, sizeof want, "%s,", rates[i]);
+        assert_true(is(write_json(), "rate", want));
+    }
+}
+
 static void json_of_nothing(void **state)
 {
     (void)state;
@@ -377,6 +390,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(json_agrees_with_itself, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(json_rates, set_up, tear_down),
         cmocka_unit_test_setup_teardown(json_of_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(json_of_what_was_watched, set_up, tear_down),
         cmocka_unit_test_setup_teardown(json_says_what_limits, set_up, tear_down),
