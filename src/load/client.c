@@ -11,6 +11,7 @@ enum {
     SAMPLE_MAX = 16 * 1024, /* of a reply that is compared as a whole */
     MISSES_MAX = 16,
     DATE_LEN = 29,          /* of an IMF-fixdate (RFC 9110, 5.6.7) */
+    NO_STATUS = 100,        /* of a reply whose head is not whole: 0 is one that a server can send */
 };
 
 static struct pending *pending_at(struct client *c, uint32_t i)
@@ -143,6 +144,7 @@ static void learn(struct sample *s, slice reply, const struct reply *r)
 
 static void count_status(struct client *c, uint16_t status, bool counted)
 {
+    if (status < 200) return; /* an interim one is not the reply's */
     if (load_core_measures(c->core, counted))
         counter_add(&c->core->counts.status[status < 600 ? status : 0], 1);
 }
@@ -194,6 +196,7 @@ static void begin_reply(struct client *c, const struct pending *p)
 {
     c->reply.on_body = on_body;
     reply_begin(&c->reply, c->core->plan->request[p->request].to_head);
+    c->reply.status = NO_STATUS;
     c->in_reply = true;
     c->wrong_body = false;
 }
@@ -219,7 +222,8 @@ static void feed(struct client *c, slice in, uint64_t now)
             begin_reply(c, p);
         }
         size_t used = reply_parse(&c->reply, in);
-        if (c->reply.state == REPLY_ERROR) {
+        /* A status below 100 was passed over like an interim one. */
+        if (c->reply.state == REPLY_ERROR || c->reply.status < 100) {
             broken(c, ERROR_FRAMING);
             return;
         }

@@ -35,7 +35,7 @@ struct load_counts {
     uint64_t settled;   /* of those, answered or given up */
     uint64_t draining;  /* 1 once `issued` stands: nothing more is handed out */
     uint64_t errors[LOAD_ERRORS];
-    uint64_t status[600]; /* of measured replies, right or wrong; [0]: beyond 599 */
+    uint64_t status[600]; /* of measured replies that have one, right or wrong; [0]: beyond 599 */
 };
 
 /* A request that is to be sent, or whose reply is awaited. */

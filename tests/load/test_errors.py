@@ -67,15 +67,19 @@ class Errors(rig.Case):
         self.counted(self.server(serve), reset=N)
 
     def test_closed_in_mid_reply(self):
-        pieces = [b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello", b"HTTP/1.1 200",
-                  b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"]  # fmt: skip
-        for piece in pieces:
+        whole = {"200": N}
+        pieces = [(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello", whole), (b"HTTP/1.1 200", {}), (b"HT", {}),
+                  (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", whole),
+                  (b"HTTP/1.1 100 Continue\r\n\r\n", {})]  # fmt: skip
+        for piece, status in pieces:
 
             def serve(peer):
                 peer.request()
                 peer.send(piece)
 
-            self.counted(self.server(serve), reset=N)
+            done = self.counted(self.server(serve), reset=N)
+            # Of a head that is not whole none is known.
+            self.assertEqual(done.json["status"], status)
 
     def test_no_answer(self):
         def serve(peer):
@@ -168,6 +172,15 @@ class Errors(rig.Case):
                        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhello\r\n0\r\n\r\n",
                        b"HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok"):  # fmt: skip
             self.counted(self.each(bytes_), framing=N)
+
+    def test_status_that_is_none(self):
+        """Below 100 it is neither an interim reply's nor a reply's."""
+        for status in ("000 Oh", "007 Oh", "099 Oh"):
+            for fields in (b"", b"Connection: close\r\n"):
+                done = self.counted(self.each(reply(status=status, fields=fields)), framing=N)
+                self.assertEqual(done.json["status"], {})
+        text = reply(b"", status="000 Oh")
+        self.counted(self.each(*(text[i : i + 1] for i in range(len(text)))), framing=N)
 
     def test_bytes_that_nobody_asked_for(self):
         """The reply before them was right, and its connection is not used again."""
