@@ -34,6 +34,15 @@ static bool looks_meant(slice text)
     return slice_starts(text, SLICE("{rand:")) || slice_starts(text, SLICE("{seq:"));
 }
 
+/* What a message shows of a placeholder: no more than its line has. */
+static int shown(slice text)
+{
+    size_t n = 0;
+    while (n < text.len && n < 24 && text.ptr[n] != '\r' && text.ptr[n] != '\n')
+        if (text.ptr[n++] == '}') break;
+    return (int)n;
+}
+
 static void *add(void *list, uint32_t n, size_t size)
 {
     void *more = realloc(list, (n + 1) * size);
@@ -57,8 +66,7 @@ bool parts_cut(slice text, struct parts *out, uint32_t *sequences, char *why, si
         if (text.ptr[i] != '{' || !looks_meant(rest)) continue;
         size_t n = placeholder(rest, &p);
         if (n == 0) {
-            snprintf(why, size, "\"%.*s\" is not {rand:MIN:MAX} or {seq:START}",
-                     (int)(rest.len < 24 ? rest.len : 24), rest.ptr);
+            snprintf(why, size, "\"%.*s\" is not {rand:MIN:MAX} or {seq:START}", shown(rest), rest.ptr);
             return false;
         }
         if (p.kind == PART_SEQ) p.number = (*sequences)++;
