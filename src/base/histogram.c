@@ -23,6 +23,14 @@ static uint64_t bucket_middle(unsigned i)
     return ((uint64_t)(i % STEPS + STEPS) << shift) + ((1ull << shift) >> 1);
 }
 
+/* The first value beyond the bucket of `ns`, or the largest of all. */
+static double bucket_end(uint64_t ns)
+{
+    unsigned shift = 63 - (unsigned)__builtin_clzll(ns | STEPS) - HISTOGRAM_SUB_BITS;
+    uint64_t end = ((ns >> shift) + 1) << shift;
+    return (double)(end < HISTOGRAM_MAX_NS ? end : HISTOGRAM_MAX_NS);
+}
+
 /* Plain loads and stores on the machines we run on, yet no data race for a thread that merges. */
 static uint64_t load(const uint64_t *p)
 {
@@ -39,16 +47,37 @@ void histogram_reset(struct histogram *h)
     memset(h, 0, sizeof(*h));
 }
 
+/* `n` values of one bucket, from `least` to `most`. */
+static inline void record(struct histogram *h, uint64_t least, uint64_t most, uint64_t n, uint64_t sum)
+{
+    if (h->count == 0 || least < h->min) store(&h->min, least);
+    if (most > h->max) store(&h->max, most);
+    store(&h->count, h->count + n);
+    store(&h->sum, h->sum + sum);
+    /* Last, and released: who sees a value in its bucket sees a min and a max that enclose it. */
+    uint64_t *b = &h->bucket[bucket_of(least)];
+    __atomic_store_n(b, *b + n, __ATOMIC_RELEASE);
+}
+
 void histogram_add(struct histogram *h, uint64_t ns)
 {
     if (ns > HISTOGRAM_MAX_NS) ns = HISTOGRAM_MAX_NS;
-    if (h->count == 0 || ns < h->min) store(&h->min, ns);
-    if (ns > h->max) store(&h->max, ns);
-    store(&h->count, h->count + 1);
-    store(&h->sum, h->sum + ns);
-    /* Last, and released: who sees a value in its bucket sees a min and a max that enclose it. */
-    uint64_t *b = &h->bucket[bucket_of(ns)];
-    __atomic_store_n(b, *b + 1, __ATOMIC_RELEASE);
+    record(h, ns, ns, 1, ns);
+}
+
+void histogram_add_even(struct histogram *h, double least, double step, uint64_t n)
+{
+    for (uint64_t i = 0, next; i < n; i = next) {
+        double from = least + step * (double)i;
+        if (from >= (double)HISTOGRAM_MAX_NS) { /* so are all that follow */
+            record(h, HISTOGRAM_MAX_NS, HISTOGRAM_MAX_NS, n - i, (n - i) * HISTOGRAM_MAX_NS);
+            return;
+        }
+        double steps = (bucket_end((uint64_t)from) - from) / step; /* above 0: one value at least */
+        next = steps < (double)(n - i) ? i + (uint64_t)__builtin_ceil(steps) : n;
+        double to = least + step * (double)(next - 1);
+        record(h, (uint64_t)from, (uint64_t)to, next - i, (next - i) * (uint64_t)((from + to) / 2));
+    }
 }
 
 void histogram_merge(struct histogram *into, const struct histogram *from)

@@ -16,6 +16,8 @@ const char *const load_error_names[LOAD_ERRORS] = {
     [ERROR_STATUS] = "status",   [ERROR_FRAMING] = "framing", [ERROR_BODY] = "body",
 };
 
+enum { MANY = 1 << 20 }; /* requests unsent, that are not worth going through one by one */
+
 /* ---- requests ---- */
 
 static bool is_open_loop(const struct load_core *c)
@@ -196,16 +198,28 @@ static void count_one_unsent(struct load_core *c, uint64_t due)
     histogram_add(c->corrected, c->measure_to - due);
 }
 
+/* As if at equal distances: a rate that no machine can send leaves more than can be gone through. */
+static void count_many_unsent(struct load_core *c, uint64_t n)
+{
+    struct schedule *s = &c->schedule;
+    double longest = (double)(c->measure_to - schedule_due(s)), least = longest - (double)(n - 1) * s->mean;
+    histogram_add_even(c->corrected, least > 0 ? least : 0, s->mean, n);
+    c->unsent += n;
+    schedule_skip(s, c->measure_to);
+}
+
 /* What was due while measuring and found no connection has waited until now at least. */
 static void count_unsent(struct load_core *c)
 {
+    struct schedule *s = &c->schedule;
     if (!is_open_loop(c) || c->plan->count) return;
     for (; owes(c); c->owed_head++)
         if (c->owed[c->owed_head].counted) count_one_unsent(c, c->owed[c->owed_head].intended);
-    for (uint64_t due; (due = schedule_due(&c->schedule)) < c->measure_to; schedule_next(&c->schedule)) {
-        if (due < c->measure_from) continue;
-        count_one_unsent(c, due);
-    }
+    if (schedule_left(s, c->measure_from) > MANY) schedule_skip(s, c->measure_from);
+    while (schedule_due(s) < c->measure_from) schedule_next(s);
+    uint64_t n = schedule_left(s, c->measure_to);
+    if (n > MANY) count_many_unsent(c, n);
+    for (uint64_t due; (due = schedule_due(s)) < c->measure_to; schedule_next(s)) count_one_unsent(c, due);
 }
 
 static void start_schedule(struct load_core *c, uint64_t now)

@@ -30,3 +30,15 @@ void schedule_next(struct schedule *s)
 {
     s->at += distance(s);
 }
+
+uint64_t schedule_left(const struct schedule *s, uint64_t to)
+{
+    if (s->mean == 0 || schedule_due(s) >= to) return 0;
+    return (uint64_t)ceil(((double)(to - s->start) - s->at) / s->mean);
+}
+
+void schedule_skip(struct schedule *s, uint64_t to)
+{
+    s->at += (double)schedule_left(s, to) * s->mean;
+    while (s->mean > 0 && schedule_due(s) < to) s->at += s->mean; /* one more, where it was rounded */
+}

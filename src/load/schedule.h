@@ -25,3 +25,10 @@ static inline uint64_t schedule_due(const struct schedule *s)
 }
 
 void schedule_next(struct schedule *s);
+
+/* How many are due before `to`, or about so many of a Poisson process. */
+uint64_t schedule_left(const struct schedule *s, uint64_t to);
+
+/* Passes over all that are due before `to` at once; those of a Poisson process are then where they would
+ * be at equal distances. */
+void schedule_skip(struct schedule *s, uint64_t to);

@@ -152,6 +152,40 @@ static void quantiles_agree_with_a_sorted_array(void **state)
     }
 }
 
+/* In every bucket as many as if they had been added one by one; a sum may lose half a ns of each. */
+static void even_is_as_if_added_one_by_one(void **state)
+{
+    static const struct { double least, step; uint64_t n; } cases[] = {
+        {0, 1, 5000}, {0, 0, 7}, {5, 0, 1}, {5, 3, 0}, {0, 0.25, 100000}, {1023, 1, 3}, {1024, 512, 4096},
+        {3, 10, 300000}, {12345.5, 1000.25, 200000}, {17, 1e9, 3700}, {0, 3.3333333333333335, 1000000},
+        {3599999999990, 1, 30}, {4e12, 5, 10},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        histogram_reset(&h);
+        histogram_reset(&whole);
+        histogram_add(&h, 777);
+        histogram_add(&whole, 777);
+        histogram_add_even(&h, cases[i].least, cases[i].step, cases[i].n);
+        for (uint64_t k = 0; k < cases[i].n; k++)
+            histogram_add(&whole, (uint64_t)(cases[i].least + cases[i].step * (double)k));
+        assert_in_range(h.sum - whole.sum + whole.count, 0, 2 * whole.count);
+        h.sum = whole.sum;
+        assert_memory_equal(&h, &whole, sizeof h);
+    }
+}
+
+static void any_number_takes_no_longer(void **state)
+{
+    (void)state;
+    histogram_add_even(&h, 0, 0.0036, 1000000000000001);
+    assert_int_equal(h.count, 1000000000000001);
+    assert_int_equal(h.min, 0);
+    assert_int_equal(h.max, HISTOGRAM_MAX_NS);
+    is_within_a_thousandth(histogram_quantile(&h, 0.25), HISTOGRAM_MAX_NS / 4);
+    is_within_a_thousandth(histogram_quantile(&h, 0.9), HISTOGRAM_MAX_NS / 10 * 9);
+}
+
 static void merged_is_as_if_added_to_one(void **state)
 {
     (void)state;
@@ -264,6 +298,8 @@ int main(void)
         cmocka_unit_test_setup(beyond_an_hour_is_an_hour, setup),
         cmocka_unit_test_setup(ranks, setup),
         cmocka_unit_test_setup(quantiles_agree_with_a_sorted_array, setup),
+        cmocka_unit_test_setup(even_is_as_if_added_one_by_one, setup),
+        cmocka_unit_test_setup(any_number_takes_no_longer, setup),
         cmocka_unit_test_setup(merged_is_as_if_added_to_one, setup),
         cmocka_unit_test_setup(merge_while_another_thread_adds, setup),
     };

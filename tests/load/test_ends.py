@@ -125,6 +125,20 @@ class Ends(rig.Case):
         self.assertGreater(j["unsent"], 1e6)
         self.assertLessEqual(j["latency_ns"]["corrected"]["max"], (j["seconds"] + 1) * 1e9)
 
+    def test_unsent_ones_that_are_reckoned_up_at_once(self):
+        """As if at equal distances, where there are too many to go through."""
+        server = self.each(reply())
+        for options in (["--duration", "1s"], ["--duration", "100ms", "--warmup", "1s", "--arrivals", "poisson"]):
+            done = self.run_load("--rate", 1e8, "--connections", 2, *options, server.url)
+            self.errors(done)
+            j = done.json
+            self.assertGreater(j["unsent"], 5e6)
+            corrected = j["latency_ns"]["corrected"]
+            self.assertLessEqual(corrected["max"], (j["seconds"] + 1) * 1e9)
+            # Uniform over the run.
+            self.assertGreater(corrected["p75"], 1.4 * corrected["p50"])
+            self.assertLess(corrected["p75"], 1.6 * corrected["p50"])
+
     # ---- interrupted ----
 
     def interrupted(self, server, *options, number=signal.SIGINT, after=5):

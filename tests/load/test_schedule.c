@@ -123,13 +123,58 @@ static void times_follow_from_the_seed(void **state)
     assert_true(same < 10);
 }
 
+/* As many are left as are gone through one by one, and to pass over them comes to the same. */
+static void what_is_left(void **state)
+{
+    static const double rates[] = {0.001, 1000, 12345.678, 3e6, 1e8};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rates); i++) {
+        struct schedule s, skipped;
+        schedule_start(&s, rates[i], false, 1, 0.3, START);
+        for (uint64_t to = START; to < START + 30000000; to = to * 2 - START + 12345) {
+            uint64_t n = 0, left = schedule_left(&s, to);
+            skipped = s;
+            for (; schedule_due(&s) < to; n++) schedule_next(&s);
+            assert_in_range(left - n + 1, 0, 2); /* distances that are no whole ns */
+            schedule_skip(&skipped, to);
+            assert_true(schedule_due(&skipped) >= to);
+            assert_true(fabs(skipped.at - s.at) <= s.mean * 1.001);
+            assert_int_equal(schedule_left(&s, to), 0);
+        }
+    }
+}
+
+/* Within six standard deviations of a count of that mean. */
+static void what_is_left_of_a_poisson_process(void **state)
+{
+    struct schedule s;
+    double n = 0;
+    (void)state;
+    schedule_start(&s, 1e6, true, 1, 0, START);
+    double left = (double)schedule_left(&s, START + 100000000);
+    for (; schedule_due(&s) < START + 100000000; n++) schedule_next(&s);
+    assert_true(fabs(left - n) < 6 * sqrt(n));
+}
+
+static void nothing_is_left_of_a_closed_loop(void **state)
+{
+    struct schedule s;
+    (void)state;
+    schedule_start(&s, 0, false, 1, 0, START);
+    assert_int_equal(schedule_left(&s, START + 1000), 0);
+    schedule_skip(&s, START + 1000);
+    assert_int_equal(schedule_due(&s), START);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(constant_times_are_exact), cmocka_unit_test(offsets_of_cores),
         cmocka_unit_test(extremes_of_rate),         cmocka_unit_test(a_closed_loop_has_no_distance),
         cmocka_unit_test(poisson_is_exponential),   cmocka_unit_test(poisson_has_no_memory),
-        cmocka_unit_test(times_follow_from_the_seed),
+        cmocka_unit_test(times_follow_from_the_seed), cmocka_unit_test(what_is_left),
+        cmocka_unit_test(what_is_left_of_a_poisson_process),
+        cmocka_unit_test(nothing_is_left_of_a_closed_loop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
