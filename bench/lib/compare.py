@@ -7,7 +7,7 @@ import dataclasses
 import shlex
 from typing import Sequence
 
-from . import results, table
+from . import measure, results, table
 from .options import add_options as add_common
 from .options import workload_names
 from .results import Cell
@@ -175,10 +175,11 @@ def interesting(cell: Cell) -> list[tuple[str, str]]:
 
 
 def describe(cell: Cell) -> str:
-    """The cell's table, its notes and its verdicts."""
+    """The cell's table, its notes (the session has named what is invalid) and its verdicts."""
     connections = cell.workload["connections"]
     lines = [f"{cell.id}: {cell.workload['title']}, {connections:,} connections"]
-    lines += [f"  {note}" for note in cell.notes]
+    invalid = measure.invalid_notes(cell)
+    lines += [f"  {note}" for note in cell.notes if note not in invalid]
     lines.append(_memory_table(cell) if cell.workload["name"] == "idle" else _table(cell))
     sentences = [f"  {ratio.verdict}" for ratio in spoken(cell)]
     if max((ratio.pairs for ratio in spoken(cell)), default=0) == 1:

@@ -233,10 +233,15 @@ def _mostly_load_bound(samples: Sequence[Sample]) -> bool:
     return sum(sample.saturated == "load" for sample in samples) * 2 > len(samples)
 
 
+def invalid_notes(cell: Cell) -> list[str]:
+    """Which samples of the cell do not count, and why."""
+    return [f"INVALID round {sample.round + 1}, {cell.label(sample.variant)}: {sample.invalid}"
+            for sample in cell.invalid]  # fmt: skip
+
+
 def cell_notes(cell: Cell) -> list[str]:
     """What a reader of the cell must know before its figures."""
-    notes = [f"INVALID round {sample.round + 1}, {cell.label(sample.variant)}: {sample.invalid}"
-             for sample in cell.invalid]  # fmt: skip
+    notes = invalid_notes(cell)
     bound = [name for name in cell.names if _mostly_load_bound(cell.valid(name))]
     if bound:
         advice = next((sample.advice for sample in cell.samples

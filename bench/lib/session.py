@@ -86,6 +86,7 @@ class Session:
         self.place = Place(options.build.resolve(), scratch, scratch / "www", options.server_args,
                            self.run.commands)  # fmt: skip
         self.checked: dict[tuple[Any, ...], list[Variant]] = {}
+        self.told: set[str] = set()  # cells whose invalid samples were named
         self.run.pinning = {"server": self.server_cpus, "load": self.load_cpus}
         if shared and options.cores <= len(self.affinity):
             self.note(shared)
@@ -210,6 +211,7 @@ class Session:
             raise ValueError(f"{id}: two variants have one name")
         cell = self.run.cell(id)
         if cell is not None and cell.complete:
+            self._tell_invalid(cell)
             return cell
         variants = self.check_answers(workload, variants)
         if cell is None:
@@ -241,6 +243,15 @@ class Session:
         cell.notes += [note for note in measure.cell_notes(cell) if note not in cell.notes]
         cell.complete = True
         self.save()
+        self._tell_invalid(cell)
+
+    def _tell_invalid(self, cell: results.Cell) -> None:
+        """Prints once which samples of a cell do not count, and why."""
+        if cell.invalid and cell.id not in self.told:
+            self.told.add(cell.id)
+            self.progress.clear()
+            for note in measure.invalid_notes(cell):
+                print(f"{cell.id}: {note}", flush=True)
 
     def _round(self, workload: Workload, variants: Sequence[Variant], number: int, seconds: float,
                title: str) -> list[results.Sample]:  # fmt: skip
@@ -339,10 +350,17 @@ class Session:
         self.warn()
         self.run.finished = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         self.save()
-        invalid = [sample for cell in self.run.cells for sample in cell.invalid]
-        if invalid:
-            print(("1 sample is invalid and does" if len(invalid) == 1 else
-                   f"{len(invalid)} samples are invalid and do") + " not count: see INVALID above")
+        for cell in self.run.cells:
+            self._tell_invalid(cell)  # those of an earlier part of the run, too
         print(f"every sample: {self.path}")
         print(f"page: bench/torc-bench report {shlex.quote(str(self.path))}")
-        return 1 if invalid or not any(cell.samples for cell in self.run.cells) else 0
+        invalid = sum(len(cell.invalid) for cell in self.run.cells)
+        if invalid:
+            print(("1 sample is invalid and does" if invalid == 1 else
+                   f"{invalid} samples are invalid and do") + " not count: see INVALID above; "
+                  "the exit status is 1 for it")  # fmt: skip
+            return 1
+        if any(cell.samples for cell in self.run.cells):
+            return 0
+        print("no sample was taken; the exit status is 1 for it")
+        return 1

@@ -98,9 +98,22 @@ class Compare(Runs):
         first = next(i for i, line in enumerate(lines) if "INVALID round 1, torc epoll" in line)
         self.assertIn("3 timeout errors", lines[first])
         self.assertLess(first, next(i for i, line in enumerate(lines) if "CPU µs/request" in line))
-        self.assertIn("1 sample is invalid and does not count", done.stdout)
+        self.assertEqual(done.stdout.count("INVALID round"), 1)
+        self.assertEqual(lines[-1], "1 sample is invalid and does not count: see INVALID above; "
+                         "the exit status is 1 for it")  # fmt: skip
         cell = results.load(self.json).cell("plaintext")
         self.assertIsNone(results.ratio(cell, "io_uring", "epoll"))
+
+    def test_invalid_samples_of_every_cell_of_every_kind_are_named(self):
+        done = self.bench("sweep", "--depth", "64", "--build", str(self.build), "--pairs", "1",
+                          "--json", str(self.json), "--seconds", "0.1", FAKE_ERRORS="io_uring")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        for cell in results.load(self.json).cells:
+            count = len(cell.invalid)
+            self.assertGreater(count, 0)
+            self.assertEqual(done.stdout.count(f"{cell.id}: INVALID round 1"), count, done.stdout)
+        self.assertRegex(done.stdout, r"3 samples are invalid and do not count: see INVALID above; "
+                         r"the exit status is 1 for it\n$")  # fmt: skip
 
     def test_answers_have_to_be_alike(self):
         done = self.compare("epoll", "io_uring", "--workloads", "plaintext", FAKE_UNLIKE="io_uring")
