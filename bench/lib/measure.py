@@ -11,14 +11,16 @@ import statistics
 import time
 from typing import Any, Callable, Sequence
 
-from . import answers, load, proc
-from .results import Cell, Sample
+from . import answers, load, proc, sentences
+from .results import Cell, Run, Sample
 from .subjects import WARMUP, Place, Server, Subject, Variant
 from .workloads import Workload
 
 PART_SECONDS = 0.2  # of a sample that is taken in parts, about
 PART_WARMUP = 0.03  # of all parts but the first, whose server is warm
 SATURATED = 0.95  # of the CPUs it has
+NOISY_QUICK, NOISY = 0.04, 0.02  # half widths of the A/A interval, below and from MANY_PAIRS on
+MANY_PAIRS = 10
 NOISY_OTHERS = 0.10  # CPUs' worth
 NOISY_STEAL = 0.02
 UNSENT = 0.01  # of the requests of an open loop
@@ -280,3 +282,25 @@ def warnings(samples: Sequence[Sample]) -> list[str]:
         lines.append(f"noisy: the hypervisor took {stolen * 100:.0f} % of a CPU (steal): use a "
                      "machine that is not shared, or more --pairs")  # fmt: skip
     return lines
+
+
+def noise_warning(noise: dict[str, Any]) -> str | None:
+    """What an A/A run says against its machine, with the remedy."""
+    if noise["pairs"] < 2:
+        return "one A/A pair does not tell how noisy this machine is: use more --pairs"
+    said = f"noisy: an A/A run gave {sentences.noise_band(noise)}"
+    bound = NOISY if noise["pairs"] >= MANY_PAIRS else NOISY_QUICK
+    low, high = noise["low"] - 1, noise["high"] - 1
+    if max(-low, high) > bound:
+        return (f"{said}, wider than ±{bound * 100:.0f} %: end other programs, or use more "
+                "--pairs")  # fmt: skip
+    if low > 0 or high < 0:
+        return (f"{said}, which does not contain 0: take smaller differences for none, or use more "
+                "--pairs")  # fmt: skip
+    return None
+
+
+def run_warnings(run: Run) -> list[str]:
+    """The warnings that follow from the A/A run and from all samples."""
+    first = noise_warning(run.noise) if run.noise else None
+    return ([first] if first else []) + warnings([s for cell in run.cells for s in cell.samples])

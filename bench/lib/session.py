@@ -23,8 +23,6 @@ from .subjects import FLOORS, Place, Subject, SubjectError, Variant, known
 from .workloads import Workload
 
 TOP = Path(__file__).resolve().parents[2]
-NOISY_QUICK, NOISY = 0.04, 0.02  # half widths of the A/A interval, below and from MANY_PAIRS on
-MANY_PAIRS = 10
 
 
 def remove_abandoned(directory: Path) -> None:
@@ -328,20 +326,7 @@ class Session:
 
     def warn(self) -> None:
         """Adds the warnings that follow from all samples and the A/A run, with their remedies."""
-        noise = self.run.noise
-        if noise is not None:
-            bound = NOISY if noise["pairs"] >= MANY_PAIRS else NOISY_QUICK
-            low, high = noise["low"] - 1, noise["high"] - 1
-            said = f"an A/A run gave {low * 100:+.1f} to {high * 100:+.1f} %"
-            if noise["pairs"] < 2:
-                self.note("one A/A pair does not tell how noisy this machine is: use more --pairs")
-            elif max(-low, high) > bound:
-                self.note(f"noisy: {said}, wider than ±{bound * 100:.0f} %: end other programs, or "
-                          "use more --pairs")  # fmt: skip
-            elif low > 0 or high < 0:
-                self.note(f"noisy: {said}, which does not contain 0: take smaller differences for "
-                          "none, or use more --pairs")  # fmt: skip
-        for text in measure.warnings([s for cell in self.run.cells for s in cell.samples]):
+        for text in measure.run_warnings(self.run):
             self.note(text)
 
     def finish(self) -> int:

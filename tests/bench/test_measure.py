@@ -8,7 +8,7 @@ from unittest import mock
 
 import context  # noqa: F401
 import fakes
-from lib import env, load, measure, subjects, syscalls, workloads
+from lib import env, load, measure, results, subjects, syscalls, workloads
 from lib.results import Cell, Sample
 from lib.subjects import Place, Server
 from lib.workloads import WORKLOADS
@@ -191,6 +191,21 @@ class Notes(unittest.TestCase):
         self.assertEqual(len(lines), 2)
         self.assertIn("30 % of a CPU", lines[0])
         self.assertIn("steal", lines[1])
+
+
+    def test_a_wide_noise_floor_has_a_true_minus(self):
+        noise = {"low": 0.959, "median": 1.0, "high": 1.012, "pairs": 6}
+        found = measure.run_warnings(results.Run("compare", "t", "x", noise=noise))
+        self.assertEqual(found, ["noisy: an A/A run gave −4.1 to +1.2 %, wider than ±4 %: end "
+                                 "other programs, or use more --pairs"])  # fmt: skip
+
+    def test_when_a_noise_floor_is_wide(self):
+        for low, high, pairs, words in (
+                (0.985, 1.01, 10, None), (0.97, 1.01, 10, "wider than ±2 %"),
+                (0.97, 1.01, 6, None), (1.01, 1.02, 6, "does not contain 0"),
+                (0.9, 0.9, 1, "one A/A pair")):  # fmt: skip
+            said = measure.noise_warning({"low": low, "high": high, "pairs": pairs})
+            self.assertIn(words or "None", str(said))
 
 
 class Cpus(unittest.TestCase):
