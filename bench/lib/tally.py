@@ -31,8 +31,11 @@ class Tally:
 
     def __init__(self, run: Run, one: str, other: str, metric: str | None = None,
                  cells: Sequence[Cell] | None = None) -> None:  # fmt: skip
-        pairs = [(cell, found) for cell in (measured(run) if cells is None else cells)
+        cells = measured(run) if cells is None else cells
+        pairs = [(cell, found) for cell in cells
                  if (found := ratio(run, cell, one, other, metric or cost(cell)))]  # fmt: skip
+        self.away = [cell.id for cell in cells if both(cell, one, other, metric or cost(cell))
+                     and cell not in [counted for counted, _ in pairs]]  # fmt: skip
         self.all: list[Pair] = pairs
         self.within = [pair for pair in pairs if results.not_above_noise(
             pair[1].metric, pair[1].low, pair[1].high, run.noise)]  # fmt: skip
@@ -56,7 +59,10 @@ class Tally:
     def caveat(self) -> str:
         """What must be known to read it."""
         together = [cell.id for cell, one in self.all if one.metric == results.WITH_LOAD]
-        return f" Of {listed(together)}, server and load are counted together." if together else ""
+        text = f" Of {listed(together)}, server and load are counted together." if together else ""
+        if self.away:
+            text += f" Not counted, for fewer than two pairs of it count: {listed(self.away)}."
+        return text
 
     def against(self, name: str) -> str:
         """All workloads in one sentence."""
@@ -91,11 +97,17 @@ def variant(cell: Cell, subject: str) -> str | None:
     return min(mine, key=lambda one: len(one["args"]))["name"] if mine else None
 
 
+def both(cell: Cell, one: str, other: str, metric: str) -> bool:
+    """Whether a cell was to tell of both subjects."""
+    names = variant(cell, one), variant(cell, other)
+    return None not in names and metric in results.metrics(str(cell.workload["name"]))
+
+
 def ratio(run: Run, cell: Cell, one: str, other: str, metric: str) -> Ratio | None:
     """One subject over another; None where nothing can be said."""
-    names = variant(cell, one), variant(cell, other)
-    if None in names or metric not in results.metrics(str(cell.workload["name"])):
+    if not both(cell, one, other, metric):
         return None
+    names = variant(cell, one), variant(cell, other)
     found = next((r for r in cell.ratios if (r.numerator, r.denominator, r.metric)
                   == (*names, metric)), None)  # fmt: skip
     found = found or results.ratio(cell, str(names[0]), str(names[1]), metric, run.noise)

@@ -17,7 +17,9 @@ import context
 import sample_results
 import schema
 from lib import page, report, results
-from lib.page import figures, kind_compare, latency, numbers, svg, threats
+from lib.page import (
+    figures, kind_compare, latency, look, numbers, plots, svg, tables, threats,
+)  # fmt: skip
 
 VOID = {"meta", "link", "br", "hr", "img"}
 ENVIRONMENT = sample_results.ENVIRONMENT
@@ -331,6 +333,46 @@ class Headlines(unittest.TestCase):
     def test_several_times(self):
         self.assertIn("more CPU per request in 2 of 2 workloads (w0 and w1, 20.0 % to 12 times)",
                       self.first((1.2, 12.0), None))  # fmt: skip
+
+
+class FewPairs(unittest.TestCase):
+    """A ratio of one pair is no finding."""
+
+    def setUp(self):
+        self.run = sample_results.compare(3, lambda id, number, name: "dead" if number > (
+            0 if id == "json" else -1 if id == "pipelined" else 9) else None)  # fmt: skip
+
+    def test_the_headline_says_which_workloads_it_leaves_out(self):
+        first = kind_compare.headlines(self.run)[0]
+        self.assertIn(" of 6 workloads", first)
+        self.assertTrue(first.endswith(" Not counted: json (one pair that counts), pipelined (no "
+                                       "pair that counts)."), first)  # fmt: skip
+        self.assertNotIn("Not counted", kind_compare.headlines(sample_results.compare(3))[0])
+
+    def test_tables_have_no_interval_of_it(self):
+        looks = look.Looks(self.run)
+        rows = [tables.ratio_row(one, looks) for one in self.run.cell("json").ratios]
+        self.assertEqual({(row[3], row[4]) for row in rows}, {("–", "–")})
+
+    @unittest.skipUnless(svg.available(), "python3-matplotlib is not installed")
+    def test_plots_draw_it_hollow_without_an_interval(self):
+        looks = look.Looks(self.run)
+        low = results.Ratio(results.COST, "io_uring", "epoll", 0.5, 0.5, 0.5, 1)
+        (bar,) = plots.bars([low], looks)
+        self.assertEqual(bar.colour, plots.SOFT)
+        with svg.styled():
+            one, of_few = (plots.forest([dataclasses.replace(bar, pairs=pairs)], "x").axes[0]
+                           for pairs in (1, 2))  # fmt: skip
+        self.assertEqual(len(one.lines), len(of_few.lines) - 3, "an interval has three lines")
+        self.assertEqual(one.lines[-1].get_markerfacecolor(), "none")
+        self.assertIn("0.500, one pair", [text.get_text() for text in one.texts])
+        lead = [(cell, one) for cell, one in kind_compare.leading(self.run.cells)
+                if cell.id in ("plaintext", "short-lived", "json")]  # fmt: skip
+        with svg.styled():
+            axes = kind_compare.batches(lead, looks).axes[0]
+        faces = [line.get_markerfacecolor() for line in axes.lines if line.get_marker() == "o"]
+        self.assertEqual(faces.count("none"), 1)
+        self.assertIn("hollow: one pair, which says nothing", written(self.run))
 
 
 class LongBodies(unittest.TestCase):

@@ -92,7 +92,8 @@ def waterfall(bars: Sequence[Mapping[str, Any]]) -> Any:
 def ratios(found: Sequence[Mapping[str, Any]], context: str) -> Any:
     """Each feature's ratio with its interval."""
     rows = [plots.Bar(str(row["feature"]), row["ratio"]["median"], row["ratio"]["low"],
-                      row["ratio"]["high"], svg.COLOUR[TONES.get(str(row.get("verdict")), "soft")])
+                      row["ratio"]["high"], svg.COLOUR[TONES.get(str(row.get("verdict")), "soft")],
+                      row["ratio"]["pairs"])
             for row in found if row.get("context") == context and row.get("ratio")]  # fmt: skip
     rows.sort(key=lambda row: row.median)
     return plots.forest(rows, "cost with ÷ cost without (below 1: the feature saves)")

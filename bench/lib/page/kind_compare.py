@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Sequence
 
 from .. import compare, results
@@ -66,7 +67,22 @@ def headlines(run: results.Run) -> list[str]:
         for one in spoken(cell):
             if one.metric == COST and one.pairs > 1:  # one round says nothing
                 found.setdefault((one.numerator, one.denominator), []).append((cell, one))
-    return [_headline(mine, run.noise) for mine in found.values() if len(mine) > 1]
+    return [_headline(mine, run.noise) + dropped(run, *pair) for pair, mine in found.items()
+            if len(mine) > 1]  # fmt: skip
+
+
+def dropped(run: results.Run, one: str, other: str) -> str:
+    """Which workloads of both sides are not counted, and why; empty where all are."""
+    away = []
+    for cell in measured(run):
+        metrics = results.metrics(str(cell.workload.get("name")))
+        if COST not in metrics or not {one, other} <= set(cell.names):
+            continue
+        mine = next((r for r in cell.ratios if (r.numerator, r.denominator, r.metric)
+                     == (one, other, COST)), None)  # fmt: skip
+        if mine is None or mine.pairs < plots.FEW:
+            away.append(f"{cell.id} ({'one pair' if mine else 'no pair'} that counts)")
+    return f" Not counted: {', '.join(away)}." if away else ""
 
 
 def _headline(mine: Sequence[tuple[results.Cell, results.Ratio]],
@@ -118,19 +134,24 @@ def glance(run: results.Run, cells: Sequence[results.Cell], looks: Looks,
     if len(lead) < 2:
         return Markup("")
     same = len({(one.numerator, one.denominator) for _, one in lead}) == 1
-    rows = [plots.Bar(cut(cell.id if same else f"{cell.id} · {looks.pair(one)}", 44), one.median,
-                      one.low, one.high, plots.bars([one], looks)[0].colour)
+    rows = [named(one, looks, cell.id if same else f"{cell.id} · {looks.pair(one)}")
             for cell, one in lead]  # fmt: skip
     what = f"{looks.pair(lead[0][1])}, CPU per request" if same else "CPU per request, ratios"
     overview = figures.add(what, lambda: plots.forest(rows, BELOW, run.noise),
                            "Median and 95 % interval; green: detectably less, red: detectably more"
+                           + plots.hollow(rows)
                            + ("; band: the A/A run." if run.noise else "."))  # fmt: skip
     cause = figures.add("Ratio against completions per wait", lambda: batches(lead, looks),
                         "What one wait returns is what io_uring can save on: a workload without "
-                        "batches has nothing to gain.") if same else Markup("")  # fmt: skip
+                        f"batches has nothing to gain{plots.hollow(rows)}.") if same else Markup("")  # fmt: skip
     return section("glance", "All workloads at a glance", side_by_side(overview, cause),
                    tables.ratios([one for _, one in lead], looks, "Each workload's leading ratio")
                    if not same else _glance_table(lead, looks))  # fmt: skip
+
+
+def named(one: results.Ratio, looks: Looks, name: str) -> plots.Bar:
+    """A ratio as a row of that name."""
+    return dataclasses.replace(plots.bars([one], looks)[0], name=cut(name, 44))
 
 
 def _glance_table(lead: Sequence[tuple[results.Cell, results.Ratio]], looks: Looks) -> Markup:
@@ -151,6 +172,10 @@ def batches(lead: Sequence[tuple[results.Cell, results.Ratio]], looks: Looks) ->
     axes.axhline(1, color=plots.INK, linewidth=1)
     colour = svg.series(0)
     for waits, one, _ in points:
+        if one.pairs < plots.FEW:
+            svg.mark(axes.plot([waits], [one.median], "o", color=plots.SOFT, markersize=5,
+                               markerfacecolor="none"))  # fmt: skip
+            continue
         axes.plot([waits, waits], [one.low, one.high], color=colour, linewidth=1.4)
         svg.mark(axes.plot([waits], [one.median], "o", color=colour, markersize=5))
     low, high = min(p[0] for p in points), max(p[0] for p in points)
@@ -224,13 +249,15 @@ def drawn(run: results.Run, cell: results.Cell, costs: Sequence[results.Ratio], 
     crosses = "; crosses: invalid samples" if cell.invalid else ""
     noise = run.noise if run.noise and run.noise.get("metric") == metric else None
     band = "; band: the A/A run" if noise else ""
+    rows = plots.bars(same, looks)
     return [
         figures.add(f"{_capital(title)}, every sample", lambda: plots.strip(cell, looks, metric),
                     "A dot for each round, the first on top; bar: median" + crosses
                     + ". The axis does not begin at 0."),
         figures.add(f"Ratios of {title}",
-                    lambda: plots.forest(plots.bars(same, looks), BELOW, noise),
-                    f"Median, 95 % interval; green: detectably less, red: detectably more{band}."),
+                    lambda: plots.forest(rows, BELOW, noise),
+                    "Median, 95 % interval; green: detectably less, red: detectably more"
+                    f"{plots.hollow(rows)}{band}."),
         figures.add("Latency by percentile", lambda: plots.percentiles(cell, looks),
                     "All valid rounds together; " + (
                         "from the intended send time; thin, hollow marks: raw, from the actual one."
@@ -253,11 +280,11 @@ def _others(cell: results.Cell, others: Sequence[results.Ratio], looks: Looks,
     mine = [one for one in others if [one.numerator, one.denominator] == cell.names[:2]]
     if not mine:
         return Markup("")
-    rows = [plots.Bar(cut(results.metric_title(one.metric), 44), one.median, one.low, one.high,
-                      plots.bars([one], looks)[0].colour) for one in mine]  # fmt: skip
+    rows = [named(one, looks, results.metric_title(one.metric)) for one in mine]
     return side_by_side(figures.add(
         f"{looks.pair(mine[0])}, everything else", lambda: plots.forest(rows, "ratio"),
-        "Median and 95 % interval; green: detectably better, red: detectably worse."))  # fmt: skip
+        "Median and 95 % interval; green: detectably better, red: detectably worse"
+        f"{plots.hollow(rows)}."))  # fmt: skip
 
 
 def alarm(cell: results.Cell, looks: Looks) -> Markup:

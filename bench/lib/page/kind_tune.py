@@ -124,7 +124,7 @@ def _forest(candidates: Sequence[Mapping[str, Any]], looks: Looks) -> Any:
         if ratio := one.get("ratio"):
             name = looks.label(str(one.get("name"))).removeprefix("torc io_uring, ")
             rows.append(plots.Bar(cut(name, 44), ratio["median"], ratio["low"], ratio["high"],
-                                  plots.SOFT))  # fmt: skip
+                                  plots.SOFT, ratio["pairs"]))  # fmt: skip
     return plots.forest(rows, "cost ÷ default's cost")
 
 

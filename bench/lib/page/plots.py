@@ -12,6 +12,7 @@ from . import latency, numbers, svg
 from .look import Looks, cut
 
 INK, SOFT, LINE = svg.COLOUR["ink"], svg.COLOUR["soft"], svg.COLOUR["line"]
+FEW = 2  # pairs from which on a ratio has an interval
 ROW = 34  # units of height of a row with its name above
 
 
@@ -87,6 +88,17 @@ class Bar:
     low: float
     high: float
     colour: str = INK
+    pairs: int = FEW
+
+    @property
+    def told(self) -> bool:
+        """Whether it rests on pairs enough to have an interval."""
+        return self.pairs >= FEW
+
+
+def hollow(rows: Sequence[Bar]) -> str:
+    """What a caption says of rows that are no findings, where there are any."""
+    return "" if all(row.told for row in rows) else "; hollow: one pair, which says nothing"
 
 
 def bars(ratios: Sequence[results.Ratio], looks: Looks, prefix: Sequence[str] = ()) -> list[Bar]:
@@ -96,19 +108,20 @@ def bars(ratios: Sequence[results.Ratio], looks: Looks, prefix: Sequence[str] = 
         name = looks.pair(one)
         if prefix:
             name = f"{prefix[index]} · {name}" if prefix[index] else name
-        made.append(Bar(cut(name, 48), one.median, one.low, one.high, _tone(one)))
+        made.append(Bar(cut(name, 48), one.median, one.low, one.high, _tone(one), one.pairs))
     return made
 
 
 def _tone(one: results.Ratio) -> str:
-    if one.contains_one:
+    if one.contains_one or one.pairs < FEW:
         return SOFT
     fewer_is_better = one.metric != "per_second" and one.metric != "completions_per_wait"
     return svg.COLOUR["good" if (one.high < 1) == fewer_is_better else "bad"]
 
 
 def forest(rows: Sequence[Bar], label: str, noise: dict[str, Any] | None = None) -> Any:
-    """Ratios with their 95 % intervals around 1, on a logarithmic axis."""
+    """Ratios with their 95 % intervals around 1, on a logarithmic axis; one of a single pair is
+    hollow and has none."""
     rows = [row for row in rows if min(row.low, row.median, row.high) > 0]
     if not rows:
         return None
@@ -126,13 +139,17 @@ def forest(rows: Sequence[Bar], label: str, noise: dict[str, Any] | None = None)
         if noise:  # in each row below its name, which would be hard to read on it
             axes.fill_between([noise["low"], noise["high"]], y - 0.24, y + 0.2, color=SOFT,
                               alpha=0.2, linewidth=0)  # fmt: skip
+        decimals = 3 if row.high - row.low < 0.5 else 2
+        row_text(axes, number, row.name, f"{row.median:.{decimals}f}" + ", one pair" * (not row.told))
+        if not row.told:
+            svg.mark(axes.plot([row.median], [y], "s", color=SOFT, markersize=6,
+                               markerfacecolor="none"))  # fmt: skip
+            continue
         svg.mark(axes.plot([row.low, row.high], [y, y], color=row.colour, linewidth=2.2,
                            solid_capstyle="butt"))  # fmt: skip
         for end in (row.low, row.high):
             axes.plot([end, end], [y - 0.1, y + 0.1], color=row.colour, linewidth=1.4)
         svg.mark(axes.plot([row.median], [y], "s", color=row.colour, markersize=6))
-        decimals = 3 if row.high - row.low < 0.5 else 2
-        row_text(axes, number, row.name, f"{row.median:.{decimals}f}")
     ratio_ticks(axes)
     axes.set_xlabel(label)
     return made

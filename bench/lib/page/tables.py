@@ -137,8 +137,9 @@ def ratio_row(one: results.Ratio, looks: Looks, pair: str | None = None) -> list
     places = 2 if wide else 3
     return [pair or looks.pair(one), results.metric_title(one.metric),
             numbers.number(one.median, places),
-            f"{numbers.number(one.low, places)}–{numbers.number(one.high, places)}",
-            numbers.signed_percent(one.median), one.pairs, one.verdict]  # fmt: skip
+            f"{numbers.number(one.low, places)}–{numbers.number(one.high, places)}"
+            if one.pairs > 1 else "–",
+            numbers.signed_percent(one.median) if one.pairs > 1 else "–", one.pairs, one.verdict]  # fmt: skip
 
 
 RATIO_COLUMNS = (Column("Ratio"), Column("of", words=True), Column("Median"),

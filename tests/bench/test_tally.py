@@ -1,0 +1,21 @@
+"""One subject against another over all workloads."""
+
+import unittest
+
+import context  # noqa: F401
+import sample_results
+from lib import tally
+
+
+class Away(unittest.TestCase):
+    def test_what_is_not_counted_is_named(self):
+        run = sample_results.compare(3, lambda id, number, name: "dead" if number and id == "json"
+                                     else None)  # fmt: skip
+        found = tally.of_epoll(run)
+        self.assertEqual(found.away, ["json"])
+        self.assertIn("Not counted, for fewer than two pairs of it count: json.", found.caveat)
+        self.assertEqual(tally.of_epoll(sample_results.compare(3)).caveat, "")
+
+
+if __name__ == "__main__":
+    unittest.main()
