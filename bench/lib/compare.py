@@ -17,7 +17,7 @@ from .workloads import LOAD_PERCENTS, WORKLOADS, Workload
 
 SUMMARY = "compare servers: io_uring, epoll, their floors, others, or your own"
 DEFAULT = ("io_uring", "epoll", "floor")
-CAPACITY_SECONDS = 0.5
+CAPACITY_SECONDS, CAPACITY_ROUNDS = 0.5, 3  # of whose median the open loops' rates are shares
 OWN_FLOOR = {"io_uring": "floor-uring", "epoll": "floor-epoll"}
 OVERHEAD_SECONDS = 0.3  # of a sample: starting and ending processes
 
@@ -108,7 +108,7 @@ class Comparison:
             each = self.session.seconds(workload) + workload.ramp + OVERHEAD_SECONDS
             warmups = (max(workload.warmup, WARMUP.get(one.subject, 0.0)) for one in able)
             if workload.name == "latency":
-                count = count * len(LOAD_PERCENTS) + len(able)
+                count = count * len(LOAD_PERCENTS) + CAPACITY_ROUNDS * len(able)
             samples += count
             wall += count * (each + sum(warmups) / len(able))
         self.session.expect(samples)
@@ -137,8 +137,8 @@ class Comparison:
 
     def _latency(self, workload: Workload, able: Sequence[Variant]) -> None:
         """Open loop at shares of what the slowest of the subjects can do in a closed loop."""
-        capacity = self.session.cell("latency-capacity", workload, able, 1, CAPACITY_SECONDS,
-                                     {"purpose": "capacity"})  # fmt: skip
+        capacity = self.session.cell("latency-capacity", workload, able, CAPACITY_ROUNDS,
+                                     CAPACITY_SECONDS, {"purpose": "capacity"})  # fmt: skip
         rates = {name: capacity.median(name, "per_second") for name in capacity.names}
         known = {name: rate for name, rate in rates.items() if rate}
         if not known:

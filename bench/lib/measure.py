@@ -257,7 +257,7 @@ def cell_notes(cell: Cell) -> list[str]:
         unsent = sum(sample.unsent for sample in mine)
         if unsent > UNSENT * max(sum(sample.requests for sample in mine), 1):
             notes.append(f"{cell.label(name)}: {unsent:,} requests whose time had come were not "
-                         "sent: the rate is more than it can do")  # fmt: skip
+                         f"sent: {_rate(cell)} is more than it can do")  # fmt: skip
     return notes
 
 
@@ -270,6 +270,13 @@ def disturbance(others: float) -> list[str]:
     """What to say of so many CPUs' worth of other programs, if anything."""
     return [f"noisy: other programs used {others * 100:.0f} % of a CPU in the median sample: end "
             "them and run again"] if others > NOISY_OTHERS else []  # fmt: skip
+
+
+def _rate(cell: Cell) -> str:
+    """The rate of an open loop, and the share of whose capacity it was meant to be."""
+    percent, slowest = cell.factors.get("load_percent"), str(cell.factors.get("slowest"))
+    share = f", {percent} % of the measured capacity of {cell.label(slowest)}," if percent else ""
+    return f"the rate of {cell.workload.get('rate', 0):,.0f} requests/s{share}"
 
 
 def warnings(samples: Sequence[Sample]) -> list[str]:

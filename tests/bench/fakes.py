@@ -3,7 +3,7 @@
 As a module: build(directory). As a program: fakes.py ROLE ARGUMENT..., which the executables in
 that directory call. What they do otherwise is in the environment: FAKE_SECONDS is how long the load
 takes, FAKE_ERRORS the engine whose replies fail, FAKE_UNLIKE the one that answers otherwise,
-FAKE_FULL the one whose load has no CPU left.
+FAKE_FULL the one whose load has no CPU left, FAKE_UNSENT the one that cannot keep up with a rate.
 """
 
 import json
@@ -167,7 +167,8 @@ def load(arguments):
         "connections": int(value_of(arguments, "--connections")), "pipeline": 1,
         "mode": "open" if rate else "closed", "rate": rate, "arrivals": "constant",
         "seconds": seconds, "requests": requests, "answered": requests, "requests_total": requests * 2,
-        "per_second": requests / seconds, "bytes_in": 0, "bytes_out": 0, "connects": 8, "unsent": 0,
+        "per_second": requests / seconds, "bytes_in": 0, "bytes_out": 0, "connects": 8,
+        "unsent": 1000 if rate and os.environ.get("FAKE_UNSENT") == engine else 0,
         "status": {"200": requests},
         "errors": {"connect": 0, "reset": 0, "timeout": failed, "status": 0, "framing": 0,
                    "body": 0},

@@ -177,8 +177,15 @@ class Notes(unittest.TestCase):
         self.assertTrue(note.endswith("(it says: use --cores 2)"))
 
     def test_unsent_requests(self):
-        (note,) = measure.cell_notes(self.cell(unsent=10))
-        self.assertIn("30 requests", note)
+        found = self.cell(unsent=10)
+        found.workload["rate"] = 5200.0
+        (note,) = measure.cell_notes(found)
+        self.assertEqual(note, "the a: 30 requests whose time had come were not sent: the rate of "
+                         "5,200 requests/s is more than it can do")  # fmt: skip
+        found.factors = {"load_percent": 50, "slowest": "a"}
+        (note,) = measure.cell_notes(found)
+        self.assertIn("the rate of 5,200 requests/s, 50 % of the measured capacity of the a, is",
+                      note)  # fmt: skip
 
     def test_invalid_samples_come_first(self):
         found = self.cell(saturated="load")

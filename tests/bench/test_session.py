@@ -12,16 +12,18 @@ import tempfile
 import time
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import context
 import fakes
 import schema
 from lib import cli, compare, results, session
+from lib.page import page, svg
 from lib.proc import family
 
 BENCH = [sys.executable, "-B", str(context.TOP / "bench/torc-bench")]
 SCHEMA = json.loads((context.TOP / "bench/results.schema.json").read_text())
-TIMEOUT_SECONDS = 60
+TIMEOUT_SECONDS = 120
 
 
 class Runs(unittest.TestCase):
@@ -51,7 +53,7 @@ class Compare(Runs):
     def test_all_of_it(self):
         done = self.compare("io_uring", "epoll", "floor", "--pairs", "2", "--seconds", "0.1",
                             "--workloads", "plaintext,pipelined,baseline,static-small-4k,upload,"
-                            "delay,idle,latency")  # fmt: skip
+                            "delay,idle,latency", FAKE_UNSENT="epoll")  # fmt: skip
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("torc io_uring uses 9.1 % less CPU per request than torc epoll", done.stdout)
         self.assertIn("baseline: floor epoll cannot serve it and is left out", done.stdout)
@@ -77,12 +79,19 @@ class Compare(Runs):
         (found,) = [r for r in run.cell("plaintext").ratios if r.metric == "cpu_ns_per_request"
                     and (r.numerator, r.denominator) == ("io_uring", "epoll")]  # fmt: skip
         self.assertAlmostEqual(found.median, 5000 / 5500, 4)
-        slow = run.cell("latency-capacity").median("epoll", "per_second")
+        capacity = run.cell("latency-capacity")
+        self.assertEqual(len(capacity.valid("epoll")), compare.CAPACITY_ROUNDS)
+        slow = capacity.median("epoll", "per_second")
         for percent in (50, 70, 90):
             cell = run.cell(f"latency-{percent}")
             self.assertEqual(cell.workload["rate"], round(slow * percent / 100))
             self.assertIsNotNone(cell.samples[0].latency_raw_us)
         self.assertIsNone(run.cell("plaintext").samples[0].latency_raw_us)
+        said = "torc epoll: 2,000 requests whose time had come were not sent: the rate of "
+        self.assertEqual(done.stdout.count(said), 3, done.stdout)
+        self.assertIn("50 % of the measured capacity of torc epoll, is more than", done.stdout)
+        with mock.patch.object(svg, "available", return_value=False):
+            self.assertIn(said, page.page(run))
         self.assertGreater(run.cell("idle").median("epoll", "memory.user_bytes"), 0)
         self.assertAlmostEqual(run.cell("plaintext").median("epoll", results.WITH_LOAD), 8500, -1)
         self.assertIsNone(run.cell("idle").median("epoll", results.WITH_LOAD))
