@@ -50,6 +50,50 @@ class Diff(unittest.TestCase):
         self.assertIn("cpu.m: x and y", text)
         self.assertIn("The machines differ", text)
 
+    def test_noise_is_said_first(self):
+        one, other = run(cell(a=[1, 2], b=[1, 2])), run(cell(a=[1, 2], b=[1, 2]))
+        one.noise = {"metric": results.COST, "low": 0.93, "median": 1, "high": 1.01, "pairs": 10}
+        for found in other.cells[0].samples:
+            found.others_share = 0.3
+        lines = self.diff(one, other).splitlines()
+        self.assertIn("A was noisy: an A/A run gave −7.0 to +1.0 %, wider than ±2 %", lines[2])
+        self.assertEqual(lines[3], "B: no A/A run says how noisy this machine was")
+        self.assertIn("B was noisy: other programs used 30 % of a CPU", lines[4])
+
+    def test_the_copies_of_an_a_a_run_are_left_out(self):
+        names = {"a": [5000, 5010], "a (again)": [5000, 5010]}
+        text = self.diff(run(cell(**names)), run(cell(**names)))
+        self.assertIn("the a in B", text)
+        self.assertNotIn("again", text)
+
+    def test_rates_are_of_one_machine_where_it_is_one(self):
+        one, other = run(cell(a=[1, 2], b=[1, 2])), run(cell(a=[1, 2], b=[1, 2]))
+        one.cells[0].workload["rate"], other.cells[0].workload["rate"] = 5000.0, 6000.0
+        text = self.diff(one, other)
+        self.assertIn("each is a share of the capacity that its run measured", text)
+        other.environment = {"cpu": {"model": "y"}}
+        self.assertIn("each is a share of its own machine's capacity", self.diff(one, other))
+
+    def test_pairs_are_compared_as_each_file_has_them(self):
+        base = [5000 + 200 * (n % 3) for n in range(10)]  # both sides drift alike
+        one = run(cell(a=base, b=[x * 1.1 for x in base]))
+        other = run(cell(a=[x * 3 for x in base], b=[x * 3 for x in base]))
+        text = self.diff(one, other)
+        self.assertIn("the a ÷ the b, CPU per request: 0.909 (0.909–0.909) in A, 1.000 (1.000–"
+                      "1.000) in B: 10.0 % higher in B (10.0 to 10.0 %).", text)  # fmt: skip
+        self.assertIn("no change detectable within ±0.0 %", self.diff(one, one))
+        other.noise = {"metric": results.COST, "low": 0.8, "median": 1, "high": 1.2, "pairs": 10}
+        self.assertIn("which is within what a server set against itself", self.diff(one, other))
+
+    def test_of_many_variants_only_different_subjects_are_paired(self):
+        costs = {name: [5000, 5000] for name in "abc"}
+        one, other = run(cell(**costs)), run(cell(**costs))
+        for cells in (one.cells, other.cells):
+            cells[0].variants[1]["subject"] = "a"
+        text = self.diff(one, other)
+        self.assertNotIn("the a ÷ the b", text)
+        self.assertIn("the b ÷ the c", text)
+
     def test_other_workloads_are_refused(self):
         one, other = run(cell(a=[1, 2], b=[1, 2])), run(cell(a=[1, 2], b=[1, 2]))
         other.cells[0].id = "json"
