@@ -92,10 +92,26 @@ class Comparison:
         self.session.note(f"{workload.name}: left out, for {who} serve it")
         return False
 
+    def _leave_out(self) -> None:
+        """Leaves out commands of the user's that do not run; refuses where fewer than two are left
+        of several."""
+        failed = [(one, why) for one in self.variants if (why := self.session.fails(one))]
+        left = [one for one in self.variants if one not in [out for out, _ in failed]]
+        if len(left) < min(2, len(self.variants)):
+            raise SubjectError("compare: too few subjects are left: "
+                               + "; ".join(f"{out.label}: {why}" for out, why in failed))
+        for out, why in failed:
+            self.session.note(f"{out.label} is left out: {why}")
+        self.variants = left
+        self.plan = [(workload, [one for one in able if one in left])
+                     for workload, able in self.plan]  # fmt: skip
+
     def check(self) -> None:
-        """Compares all answers before anything is timed."""
+        """Starts what may not run, and compares all answers before anything is timed."""
+        self._leave_out()
         check = self.session.check_answers
-        plan = [(workload, check(workload, able)) for workload, able in self.plan]
+        plan = [(workload, check(workload, able)) for workload, able in self.plan
+                if self._enough(workload, able)]  # fmt: skip
         self.plan = [(workload, able) for workload, able in plan if self._enough(workload, able)]
         if not self.plan:
             raise SubjectError("compare: no workload is left that two of the subjects can serve")

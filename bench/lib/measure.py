@@ -64,6 +64,15 @@ def _answers(workload: Workload, server: Server, place: Place) -> list[tuple[byt
     return [(answers.masked(head), body) for head, body in got]
 
 
+def start_failure(variant: Variant, subject: Subject, place: Place, cpus: Cpus) -> str | None:
+    """Why a server does not run here, which is found out by starting it once."""
+    try:
+        with subject.started(place, variant, cpus(variant)[0]):
+            return None
+    except (proc.ProcessError, OSError) as error:
+        return str(error)
+
+
 def check_answers(workload: Workload, variants: Sequence[tuple[Variant, Subject]], place: Place,
                   cpus: Cpus) -> list[tuple[Variant, str]]:  # fmt: skip
     """Starts each variant once and refuses unless all answer alike.
@@ -82,10 +91,12 @@ def check_answers(workload: Workload, variants: Sequence[tuple[Variant, Subject]
             bodies = _alike(bodies, variant, [body for _, body in got])
             if subject.name in workload.whole_heads:
                 heads = _alike(heads, variant, [head for head, _ in got])
-        except (answers.AnswerError, OSError, ValueError) as error:
+        except (answers.AnswerError, proc.ProcessError, OSError, ValueError) as error:
             if not subject.trusted:
                 left_out.append((variant, str(error)))
                 continue
+            if isinstance(error, proc.ProcessError):
+                raise
             raise answers.AnswerError(f"{workload.name}: {variant.label}: {error}") from error
     return left_out
 
@@ -182,16 +193,28 @@ def take_round(workload: Workload, asked: Sequence[tuple[Variant, Subject]], pla
             workload, [one], place, cpus, number, seconds, announce)]  # fmt: skip
     parts = max(min(workload.parts, int(seconds / PART_SECONDS + 0.5)), 1)
     with contextlib.ExitStack() as stack:
-        runs = []
+        runs, failed = [], []
         for order, (variant, subject) in enumerate(asked if number % 2 == 0 else asked[::-1]):
-            server = stack.enter_context(subject.started(place, variant, cpus(variant)[0]))
+            try:
+                server = stack.enter_context(subject.started(place, variant, cpus(variant)[0]))
+            except proc.ProcessError as error:
+                if subject.trusted:
+                    raise
+                failed.append(not_started(variant, number, order, error))
+                continue
             runs.append(Running(variant, subject, server, number, order))
         for part in range(parts):
             for run in runs if part % 2 == 0 else reversed(runs):
                 if part == 0:
                     announce(run.variant)
                 run.part(workload, place, cpus(run.variant)[1], seconds / parts)
-        return [run.finish() for run in runs]
+        return [run.finish() for run in runs] + failed
+
+
+def not_started(variant: Variant, number: int, order: int, error: Exception) -> Sample:
+    """The sample of a command of the user's that started before and does not any more."""
+    return Sample(variant.name, number, order, round(time.time(), 3),
+                  invalid=f"the server did not start: {error}")  # fmt: skip
 
 
 def _fill(sample: Sample, report: dict[str, Any], cores: int) -> None:

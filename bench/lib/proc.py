@@ -132,8 +132,8 @@ class Child:
         """Waits until something accepts on that port of 127.0.0.1."""
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline:
-            if self.wait(0) is not None:
-                raise ProcessError(f"{self.command[0]} ended: {self.complaint()}")
+            if (status := self.wait(0)) is not None:
+                raise ProcessError(f"{self.command[0]} ended ({status}): {self.complaint()}")
             try:
                 socket.create_connection(("127.0.0.1", port), 1).close()
                 return

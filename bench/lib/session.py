@@ -17,7 +17,7 @@ from typing import Any, Sequence
 
 from . import env, idle, load, measure, results, syscalls, workloads
 from .options import TOP, add_options  # noqa: F401 (subcommands take add_options from here)
-from .proc import Child
+from .proc import Child, ProcessError
 from .progress import Progress
 from .subjects import FLOORS, Place, Subject, SubjectError, Variant, known
 from .workloads import Workload
@@ -155,7 +155,8 @@ class Session:
         return self.subjects[variant.subject]
 
     def refuse_missing(self, variants: Sequence[Variant]) -> None:
-        """Refuses, with the reason, unless each of them can run here."""
+        """Refuses, with the reason, unless each of them can run here; a command of the user's is
+        left to fails()."""
         for variant in variants:
             if variant.cores > len(self.affinity):
                 raise SubjectError(f"--cores: takes 1 to {len(self.affinity)} here, not "
@@ -163,8 +164,16 @@ class Session:
             why = self.subject(variant).refuses(self.place, variant)
             if variant.cores > 1 and variant.subject in FLOORS:
                 why = "runs on one core only"
-            if why:
+            if why and self.subject(variant).trusted:
                 raise SubjectError(f"{variant.subject}: {why}")
+
+    def fails(self, variant: Variant) -> str | None:
+        """Why a command of the user's does not run here; it is started once. None of others."""
+        subject = self.subject(variant)
+        if subject.trusted:
+            return None
+        return subject.refuses(self.place, variant) or measure.start_failure(
+            variant, subject, self.place, self.cpus)  # fmt: skip
 
     def able(self, workload: Workload, variants: Sequence[Variant]) -> list[Variant]:
         """Those of the variants that can serve the workload; the others are named in a note."""
@@ -263,8 +272,13 @@ class Session:
         found = []
         for order, variant in enumerate(variants if number % 2 == 0 else reversed(variants)):
             announce(variant)
-            found.append(idle.take(workload, self.subject(variant), variant, self.place,
-                                   *self.cpus(variant), number, order, seconds))  # fmt: skip
+            try:
+                found.append(idle.take(workload, self.subject(variant), variant, self.place,
+                                       *self.cpus(variant), number, order, seconds))  # fmt: skip
+            except ProcessError as error:
+                if self.subject(variant).trusted:
+                    raise
+                found.append(measure.not_started(variant, number, order, error))
         return found
 
     def cpus(self, variant: Variant) -> tuple[list[int], list[int]]:
@@ -299,11 +313,15 @@ class Session:
 
     def _count_syscalls(self, cell: results.Cell, workload: Workload, variant: Variant) -> None:
         """By one more run that is not timed, where the server does not count them itself."""
-        mine = cell.valid(variant.name)
+        mine, subject = cell.valid(variant.name), self.subject(variant)
         if not mine or workload.name == "idle" or mine[0].syscalls_per_request is not None:
             return
-        mine[0].syscalls_per_request = syscalls.count(
-            workload, self.subject(variant), variant, self.place, *self.cpus(variant))  # fmt: skip
+        try:
+            mine[0].syscalls_per_request = syscalls.count(workload, subject, variant, self.place,
+                                                          *self.cpus(variant))  # fmt: skip
+        except ProcessError:
+            if subject.trusted:
+                raise
 
     def noise(self, workload: Workload, variant: Variant, pairs: int,
               seconds: float) -> results.Cell:  # fmt: skip

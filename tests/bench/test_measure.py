@@ -8,7 +8,7 @@ from unittest import mock
 
 import context  # noqa: F401
 import fakes
-from lib import env, load, measure, results, subjects, syscalls, workloads
+from lib import env, load, measure, proc, results, subjects, syscalls, workloads
 from lib.results import Cell, Sample
 from lib.subjects import Place, Server
 from lib.workloads import WORKLOADS
@@ -248,6 +248,36 @@ class Environment(unittest.TestCase):
         one = {"cpu": {"model": "a", "n": [1, 2]}, "load_average": [1], "same": 1}
         other = {"cpu": {"model": "b", "n": (1, 2)}, "load_average": [2], "same": 1, "new": 2}
         self.assertEqual(env.differences(one, other), ["cpu.model: a and b", "new: None and 2"])
+
+
+class LateFailures(unittest.TestCase):
+    """A command of the user's that started before and does not any more."""
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.place = Place(Path(directory.name), Path(directory.name), Path(directory.name))
+        self.subject = subjects.user_command("own=false {port}")
+        self.variant = subjects.Variant("own", "own", "own")
+
+    def round(self, subject):
+        return measure.take_round(WORKLOADS["plaintext"], [(self.variant, subject)], self.place,
+                                  lambda _: ([], []), 0, 0.1, lambda _: None)  # fmt: skip
+
+    def test_its_sample_does_not_count(self):
+        (sample,) = self.round(self.subject)
+        self.assertEqual(sample.invalid,
+                         "the server did not start: false ended (1): it printed nothing")
+
+    def test_any_other_ends_the_run(self):
+        with self.assertRaisesRegex(proc.ProcessError, "false ended"):
+            self.round(dataclasses.replace(self.subject, trusted=True))
+
+    def test_one_that_never_listens(self):
+        with mock.patch.object(proc, "READY_SECONDS", 0.1):
+            why = measure.start_failure(self.variant, subjects.user_command("own=sleep 9{port}"),
+                                        self.place, lambda _: ([], []))  # fmt: skip
+        self.assertIn("sleep does not listen after", why)
 
 
 class Commands(unittest.TestCase):

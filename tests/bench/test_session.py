@@ -146,6 +146,23 @@ class Compare(Runs):
         self.assertIsNone(run.cell("static-small-4k"))
         self.assertGreater(run.cell("plaintext").median("own", "requests"), 0)
 
+    def test_commands_that_do_not_run_are_left_out_with_the_reason(self):
+        script = self.scratch / "no-format"
+        script.write_text("true")
+        script.chmod(0o755)
+        commands = {"ends": "false {port}", "none": "/nowhere/x {port}", "odd": f"{script} {{port}}"}
+        done = self.compare("io_uring", "epoll", *commands, *(
+            word for name, one in commands.items() for word in ("--command", f"{name}={one}")),
+            "--pairs", "1", "--workloads", "plaintext")  # fmt: skip
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        run = results.load(self.json)
+        for note in ("ends is left out: false ended (1): it printed nothing",
+                     "none is left out: no program /nowhere/x",
+                     f"odd is left out: {script}: Exec format error"):  # fmt: skip
+            self.assertIn(f"note: {note}", done.stdout)
+            self.assertIn(note, run.notes)
+        self.assertEqual(run.cell("plaintext").names, ["io_uring", "epoll"])
+
     def test_options_of_one_variant(self):
         done = self.compare("io_uring", "io_uring --depth 64", "--pairs", "1", "--workloads",
                             "plaintext", "--server-args", "--cq-depth 8")  # fmt: skip
@@ -323,6 +340,9 @@ class Refusals(Runs):
                       self.refused("compare", "--command", "own=true {port}", *build))  # fmt: skip
         self.assertIn("own: no program /nowhere/x",
                       self.refused("compare", "own", "--command", "own=/nowhere/x {port}", *build))
+        self.assertIn("too few subjects are left: own: false ended (1): it printed nothing",
+                      self.refused("compare", "own", "epoll", "--command", "own=false {port}",
+                                   *build))  # fmt: skip
         self.assertFalse(self.json.exists())
 
     def test_more_cores_than_there_are(self):
