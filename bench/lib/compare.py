@@ -116,21 +116,32 @@ class Comparison:
         if not self.plan:
             raise SubjectError("compare: no workload is left that two of the subjects can serve")
 
+    def _cells(self, workload: Workload, able: Sequence[Variant]) -> list[tuple[str, int]]:
+        """The cells of a workload by name, each with its number of samples."""
+        count = self.session.pairs(workload) * len(able)
+        if workload.name != "latency":
+            return [(workload.name, count)]
+        return [("latency-capacity", CAPACITY_ROUNDS * len(able)),
+                *((f"latency-{percent}", count) for percent in LOAD_PERCENTS)]  # fmt: skip
+
     def announce(self) -> None:
-        """Tells how many samples there will be, and about how long they take."""
-        samples, wall = 0, 0.0
-        for workload, able in [(self.plan[0][0], self.plan[0][1][:1] * 2), *self.plan]:
-            count = self.session.pairs(workload) * len(able)
+        """Tells how many samples there will be, of a resumed run are left, and about how long they
+        take."""
+        samples, left, wall = 0, 0, 0.0
+        (first, able), run = self.plan[0], self.session.run
+        plan = [(first, able[:1], [("noise", 2 * self.session.pairs(first))]),
+                *((workload, able, self._cells(workload, able)) for workload, able in self.plan)]
+        for workload, able, cells in plan:
             each = self.session.seconds(workload) + workload.ramp + OVERHEAD_SECONDS
             warmups = (max(workload.warmup, WARMUP.get(one.subject, 0.0)) for one in able)
-            if workload.name == "latency":
-                count = count * len(LOAD_PERCENTS) + CAPACITY_ROUNDS * len(able)
-            samples += count
-            wall += count * (each + sum(warmups) / len(able))
-        self.session.expect(samples)
+            more = sum(run.left(*cell) for cell in cells)
+            samples, left = samples + sum(count for _, count in cells), left + more
+            wall += more * (each + sum(warmups) / len(able))
+        self.session.expect(left)
         names = ", ".join(variant.label for variant in self.variants)
-        print(f"{names}: {len(self.plan)} workload{'s' if len(self.plan) > 1 else ''}, {samples} "
-              f"samples, about {about(wall)}", flush=True)  # fmt: skip
+        count = f"{left} of {samples} samples left" if left < samples else f"{samples} samples"
+        print(f"{names}: {len(self.plan)} workload{'s' if len(self.plan) > 1 else ''}, {count}"
+              + (f", about {about(wall)}" if left else ""), flush=True)  # fmt: skip
 
     def measure(self) -> None:
         """Takes all samples and prints each cell when it is done."""

@@ -93,11 +93,9 @@ def pairs(run: Any, asked: Workload) -> int:
 
 
 def expect(run: Any, cells: Iterable[tuple[str, int]]) -> None:
-    """Tells the session's progress line of cells (id, samples) that are not complete yet."""
+    """Tells the session's progress line what is left to be taken of cells (id, samples)."""
     for name, samples in cells:
-        cell = run.run.cell(name)
-        if cell is None or not cell.complete:
-            run.expect(samples)
+        run.expect(run.run.left(name, samples))
 
 
 def figure(values: Sequence[float], scale: float = 1.0) -> Figure | None:

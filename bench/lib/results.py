@@ -148,6 +148,13 @@ class Run:
         """The cell of that id."""
         return next((cell for cell in self.cells if cell.id == name), None)
 
+    def left(self, name: str, samples: int) -> int:
+        """How many of a cell's samples are still to be taken; it has only whole rounds."""
+        cell = self.cell(name)
+        if cell is None:
+            return samples
+        return 0 if cell.complete else max(samples - len(cell.samples), 0)
+
 
 def value(sample: Sample, metric: str) -> float | None:
     """A metric of a sample: a field, or an entry of a map as in latency_us.p99."""

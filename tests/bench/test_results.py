@@ -76,6 +76,15 @@ class File(unittest.TestCase):
             results.load(self.path.with_name("none"))
 
 
+class Left(unittest.TestCase):
+    def test_what_is_still_to_be_taken(self):
+        found = run(cell(a=[1, 2], b=[1, 2]))
+        self.assertEqual(found.left("json", 12), 12)
+        self.assertEqual(found.left("plaintext", 12), 0)
+        found.cells[0].complete = False
+        self.assertEqual(found.left("plaintext", 12), 8)
+
+
 class Schema(unittest.TestCase):
     def test_holds_for_what_is_written(self):
         content = json.loads(json.dumps(results.to_json(run(cell(a=[5000, 1], b=[5500, 2])))))

@@ -245,6 +245,10 @@ class Interrupted(Runs):
 
         done = self.bench("compare", "--resume", str(self.json))
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertRegex(done.stdout, r"2 workloads, 10 of 18 samples left, about \d+ s")
+        first, *_, last = done.stderr.splitlines()
+        self.assertTrue(first.startswith("[1/10] plaintext, round 2 of 3"), first)
+        self.assertTrue(last.startswith("[9/10] json, round 3 of 3"), last)
         after = results.load(self.json)
         self.assertIsNotNone(after.finished)
         self.assertEqual(after.cell("noise"), before.cell("noise"))
