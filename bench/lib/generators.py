@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from . import env, load, measure as measuring, proc, stats, table
+from . import alone, env, load, measure as measuring, proc, stats, table
 from .options import DEFAULT_BUILD, directory, positive, seconds
 from .progress import Progress
 from .subjects import Place, Server, SubjectError, installed, known, variant
@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
     server_cpus, cpus, shared = env.divide_cpus(sorted(os.sched_getaffinity(0)), 1)
     if shared:
         print(f"note: {shared}")
-    with tempfile.TemporaryDirectory(prefix=f"torc-bench-{os.getpid()}-") as name:
+    with alone.Lock(), tempfile.TemporaryDirectory(prefix=f"torc-bench-{os.getpid()}-") as name:
         scratch = Path(name)
         place = Place(options.build, scratch, scratch / "www", (), {})
         write_static(place.www)

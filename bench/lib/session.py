@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any, Sequence
 
-from . import env, idle, load, measure, results, syscalls, workloads
+from . import alone, env, idle, load, measure, results, syscalls, workloads
 from .options import TOP, add_options  # noqa: F401 (subcommands take add_options from here)
 from .proc import Child, ProcessError
 from .progress import Progress
@@ -84,6 +84,7 @@ class Session:
         self.place = Place(options.build.resolve(), scratch, scratch / "www", options.server_args,
                            self.run.commands)  # fmt: skip
         self.checked: dict[tuple[Any, ...], list[Variant]] = {}
+        self.alone: alone.Lock | None = None
         self.told: set[str] = set()  # cells whose invalid samples were named
         self.run.pinning = {"server": self.server_cpus, "load": self.load_cpus}
         if shared and options.cores <= len(self.affinity):
@@ -91,6 +92,7 @@ class Session:
 
     def __enter__(self) -> "Session":
         try:
+            self.alone = alone.Lock()
             if not self.place.build.is_dir():
                 raise SubjectError(f"--build: no directory {self.place.build}: build torc first, "
                                    "with bench/run or meson")  # fmt: skip
@@ -119,6 +121,8 @@ class Session:
     def _clean(self) -> None:
         self.scratch.cleanup()
         os.close(self.lock)
+        if self.alone is not None:
+            self.alone.release()
 
     def _describe(self) -> None:
         environment = env.collect(TOP, self.place.build)

@@ -17,7 +17,7 @@ from unittest import mock
 import context
 import fakes
 import schema
-from lib import cli, compare, results, session
+from lib import alone, cli, compare, results, session, subjects
 from lib.page import page, svg
 from lib.proc import family
 
@@ -280,8 +280,9 @@ class Abandoned(Runs):
         self.assertTrue(run.stderr.readline())
         run.kill()
         run.communicate(timeout=TIMEOUT_SECONDS)
-        (left,) = (self.scratch / "tmp").iterdir()
-        self.assertTrue(left.name.startswith(f"torc-bench-{run.pid}-"))
+        left, lock = sorted(path.name for path in (self.scratch / "tmp").iterdir())
+        self.assertTrue(left.startswith(f"torc-bench-{run.pid}-"))
+        self.assertEqual(lock, alone.NAME)
         self.bench("compare", "apache", "--build", str(self.build))  # asserts that it is gone
 
     def test_what_lives_stays(self):
@@ -296,6 +297,42 @@ class Abandoned(Runs):
         fcntl.flock(lock, fcntl.LOCK_EX)
         session.remove_abandoned(self.scratch)
         self.assertEqual([n for n in names if not (self.scratch / n).exists()], names[5:])
+
+
+class Alone(Runs):
+    def test_a_second_run_is_refused_at_once(self):
+        fake = {**os.environ, "TMPDIR": str(self.scratch)}
+        wanted = ["compare", "io_uring", "epoll", "--build", str(self.build), "--workloads",
+                  "plaintext", "--pairs", "1", "--seconds", "0.1"]  # fmt: skip
+        lock = self.scratch / alone.NAME
+        run = subprocess.Popen(
+            [*BENCH, *wanted, "--json", str(self.json)], stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, text=True, env={**fake, "FAKE_SECONDS": "2"})  # fmt: skip
+        self.assertTrue(run.stderr.readline())
+        for arguments in (wanted, ["generators", "--build", str(self.build)]):
+            done = subprocess.run([*BENCH, *arguments], capture_output=True, text=True, env=fake,
+                                  timeout=TIMEOUT_SECONDS)  # fmt: skip
+            self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+            self.assertEqual(done.stderr, f"torc-bench: another torc-bench (pid {run.pid}) is "
+                             "measuring here, and each would spoil the other's figures: wait for "
+                             f"its end ({lock} is its lock)\n")  # fmt: skip
+        run.send_signal(signal.SIGTERM)
+        run.communicate(timeout=TIMEOUT_SECONDS)
+        self.assertFalse(lock.exists())
+
+    def test_a_lock_that_a_killed_run_left_is_taken(self):
+        with mock.patch.object(tempfile, "tempdir", str(self.scratch)):
+            path = self.scratch / alone.NAME
+            path.write_text("1 and more\n")
+            with alone.Lock():
+                self.assertEqual(path.read_text(), f"{os.getpid()}\n")
+                with self.assertRaisesRegex(subjects.SubjectError, f"pid {os.getpid()}"):
+                    alone.Lock()
+            self.assertFalse(path.exists())
+            path.symlink_to(self.json)
+            with self.assertRaisesRegex(subjects.SubjectError, "set TMPDIR"):
+                alone.Lock()
+            self.assertFalse(self.json.exists())
 
 
 class Refusals(Runs):
