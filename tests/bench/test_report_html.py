@@ -228,6 +228,17 @@ class Trust(unittest.TestCase):
         self.assertIn("invalid", self.ids(run))
         self.assertIn("few-pairs", self.ids(run))
 
+    def test_noise_comes_before_the_answer(self):
+        run = self.planted()
+        with without_plots():
+            self.assertNotIn("This run was noisy", written(run))
+            for cell in run.cells:
+                for sample in cell.samples:
+                    sample.others_share = 0.3
+            text = written(run)
+        self.assertIn("other programs used 30", text)
+        self.assertLess(text.index("This run was noisy"), text.index('class="answer"'))
+
     def test_an_interrupted_run_says_so(self):
         run = sample_results.sweep_run()
         run.finished = None

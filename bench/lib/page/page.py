@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import results
+from .. import measure, results
 from . import (
     checklist, environment, kind_ablate, kind_compare, kind_scale, kind_sweep, kind_tune, numbers,
     svg, tables, threats,
@@ -52,7 +52,7 @@ def page(run: results.Run, source: str | None = None) -> str:
     sections = [section(ident, name, Markup(content)) for ident, name, content in there]
     links = [(ident, name) for ident, name, _ in there]
     whole = join([
-        head(run), alarm(run, looks), answer(run), contents(run, links),
+        head(run), alarm(run, looks), noisy(run), answer(run), contents(run, links),
         "" if figures.enabled else tag("p", svg.MISSING, class_="alarm"),
         tag("main", body, *sections), foot(run, source),
     ])  # fmt: skip
@@ -100,6 +100,18 @@ def alarm(run: results.Run, looks: Looks) -> Markup:
         parts.append(tag("p", tag("strong", "This run ended early"), ": what is here is what was "
                          "measured until then; go on with --resume."))  # fmt: skip
     return tag("div", *parts, class_="alarm", role="alert") if parts else Markup("")
+
+
+def noisy(run: results.Run) -> Markup:
+    """What makes all figures worth less, before any of them."""
+    lines = measure.run_warnings(run)
+    if not lines:
+        return Markup("")
+    known = any(line.startswith("noisy: ") for line in lines)
+    lead = "This run was noisy" if known else "How noisy this run was is not known"
+    return tag("div", tag("p", tag("strong", lead), ":"),
+               items(line.removeprefix("noisy: ") for line in lines),
+               class_="alarm caution", role="alert")  # fmt: skip
 
 
 def answer(run: results.Run) -> Markup:

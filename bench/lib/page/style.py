@@ -48,6 +48,7 @@ main > section:first-child > h2 { margin-top: 1.5rem; }
   border-left-color: var(--s0); }
 .alarm { margin: 1.25rem 0; padding: .75rem 1rem; border-left: 4px solid var(--bad);
   background: var(--badbg); }
+.caution { border-left-color: var(--warn); background: var(--panel); }
 .alarm > :first-child { margin-top: 0; } .alarm > :last-child { margin-bottom: 0; }
 nav { margin: 1.25rem 0 0; font-size: .875rem; }
 nav ul { list-style: none; padding: 0; margin: 0; display: flex; flex-wrap: wrap;
