@@ -434,6 +434,17 @@ class Parts(unittest.TestCase):
         self.assertFalse(set(ids[0]) & set(ids[1]))
 
 
+class Lines(unittest.TestCase):
+    def test_eight_subjects_have_a_dash_each_and_the_legend_has_the_same(self):
+        self.assertEqual(len({str(svg.dash(index)) for index in range(8)}), 8)
+        self.assertEqual(len({(svg.dash(i), svg.series(i)) for i in range(64)}), 64)
+        keys = re.findall(r'style="([^"]+)"', look.legend((str(i), i, True) for i in range(8)))
+        self.assertEqual(len({re.sub(r"--s\d", "", key) for key in keys}), 8)
+        self.assertEqual(keys[0], "background: var(--s0)")
+        self.assertEqual(keys[1], "background: repeating-linear-gradient(to right, var(--s1) 0.0px "
+                         "10.0px, transparent 10.0px 14.0px)")  # fmt: skip
+
+
 class Command(unittest.TestCase):
     """torc-bench report."""
 

@@ -8,7 +8,9 @@ from typing import Iterable, Sequence
 from .. import results
 from . import svg
 from .html import Markup, tag
+from .style import SERIES
 
+KEY_WIDTH = 2  # px of a line in a legend
 LONGEST = 46  # letters of a name in a plot
 
 
@@ -75,11 +77,18 @@ def legend(entries: Iterable[tuple[str, int, bool]]) -> Markup:
     """A legend in HTML, which wraps where a drawn one would not: name, place, whether a line."""
     made = []
     for name, index, line in entries:
-        dash = ("", "dash", "dot")[index % 3] if line else ""
-        key = tag("i", style=f"border-top-color: var(--s{index % 8})", class_=dash or None,
-                  aria_hidden="true")  # fmt: skip
+        key = tag("i", style=f"background: {_stroke(index, line)}", aria_hidden="true")
         made.append(tag("li", key, tag("span", name)))
     return tag("ul", *made, class_="legend")
+
+
+def _stroke(index: int, line: bool) -> str:
+    """The colour of a place, in the dashes that its line has in a plot."""
+    colour, at, stops = f"var(--s{index % SERIES})", 0.0, []
+    for number, length in enumerate(svg.pattern(index) if line else ()):
+        start, at = at, at + length * KEY_WIDTH
+        stops.append(f"{'transparent' if number % 2 else colour} {start:.1f}px {at:.1f}px")
+    return f"repeating-linear-gradient(to right, {', '.join(stops)})" if stops else colour
 
 
 def legend_of(looks: Looks, names: Sequence[str]) -> Markup:

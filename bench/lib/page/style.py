@@ -83,8 +83,7 @@ figcaption { margin-top: .25rem; line-height: 1.4; }
 .legend { list-style: none; display: flex; flex-wrap: wrap; gap: .1rem 1rem; padding: 0;
   margin: .1rem 0 .3rem; font-size: .8125rem; color: var(--ink); }
 .legend li { margin: 0; display: flex; align-items: center; gap: .4rem; min-width: 0; }
-.legend i { flex: none; width: 1.5rem; border-top: 2.5px solid; }
-.legend .dash { border-top-style: dashed; } .legend .dot { border-top-style: dotted; }
+.legend i { flex: none; width: 2.5rem; height: 2.5px; print-color-adjust: exact; }
 pre { background: var(--panel); padding: .7rem .9rem; overflow-x: auto; margin: .5rem 0;
   line-height: 1.5; border-radius: 4px; }
 pre.copy code { user-select: all; -webkit-user-select: all; }

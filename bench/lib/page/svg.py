@@ -19,7 +19,9 @@ WIDTH = 360 / 72  # inches: SVG units are points
 _NAMES = ("ink", "soft", "line", "bg", "bad", "good", "warn", *(f"s{i}" for i in range(SERIES)))
 COLOUR = {name: f"#0f{16 + index:02x}a7" for index, name in enumerate(_NAMES)}
 _BACK = {value: name for name, value in COLOUR.items()}
-DASHES = ("-", (0, (5, 2)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)))
+DASHES: tuple[tuple[float, ...], ...] = (  # a line and a gap in turn, in widths of the line
+    (), (5, 2), (1.2, 1.4), (6, 1.5, 1.2, 1.5), (11, 3), (6, 1.5, 1.2, 1.5, 1.2, 1.5), (1.2, 4),
+    (11, 1.5, 4, 1.5))  # fmt: skip
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "d")
 
 _STYLE = {
@@ -52,9 +54,14 @@ def series(index: int) -> str:
     return COLOUR[f"s{index % SERIES}"]
 
 
+def pattern(index: int) -> tuple[float, ...]:
+    """The dashes of the so-manieth line, others where the colours begin anew."""
+    return DASHES[(index + index // SERIES) % len(DASHES)]
+
+
 def dash(index: int) -> Any:
     """A line style that tells lines apart without colour."""
-    return DASHES[index % 3]
+    return (0, pattern(index)) if pattern(index) else "-"
 
 
 def mark(artist: Any) -> Any:
