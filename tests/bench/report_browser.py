@@ -15,7 +15,7 @@ import sample_results
 from lib import page, results
 from lib.page import svg
 
-SIZES = {"phone": (360, 800), "desk": (1280, 900)}
+SIZES = {"phone": (360, 800), "desk": (1200, 900)}
 CONTRAST = 4.5
 PLOTS = {"compare": 45, "sweep": 10, "ablate": 10, "tune": 8, "scale": 4, "index": 0}
 TABLES = {"compare": 30, "sweep": 5, "ablate": 30, "tune": 30, "scale": 6, "index": 0}
@@ -135,7 +135,10 @@ CHECK = r"""
     const name = t.getAttribute('aria-label')?.slice(0, 50) || '?';
     if (!rows.length) bad('a table without rows', name);
     rows.forEach(r => { if (r.children.length !== heads) bad('a ragged row', name); });
-    if (!t.closest('.scroll')) bad('a table outside its container', name);
+    const frame = t.closest('.scroll');
+    if (!frame) bad('a table outside its container', name);
+    else if (wide >= 1200 && frame.scrollWidth > frame.clientWidth + 1)
+      bad('a table scrolls on a desk', name + ' ' + frame.scrollWidth);
     const b = t.getBoundingClientRect();
     if (b.height < 20 || b.width < 50) bad('a table that is not seen', name);
   });
