@@ -86,12 +86,16 @@ CHECK = r"""
   });
 
   document.querySelectorAll('svg.plot').forEach(s => {
+    if (!s.getClientRects().length) return;  // drawn for another screen
     found.svgs++;
     const name = s.querySelector('title')?.textContent.slice(0, 50) || '?';
     const box = s.getBoundingClientRect();
     if (box.width < 250 || box.height < 50) bad('no room for a plot', name);
     const frame = s.closest('.scroll');
     if (frame.getBoundingClientRect().right > wide + 1) bad('a plot sticks out', name);
+    if (s.closest('.phone') && frame.scrollWidth > frame.clientWidth + 1)
+      bad('a plot for phones scrolls', name);
+    if (s.closest('.desk') && wide < 500) bad('a plot for desks on a phone', name);
     if (s.getAttribute('role') !== 'img') bad('no role', name);
     const inside = b => b.left >= box.left - 2 && b.right <= box.right + 2 &&
       b.top >= box.top - 2 && b.bottom <= box.bottom + 2;

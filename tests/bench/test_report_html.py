@@ -10,6 +10,7 @@ import re
 import shlex
 import tempfile
 import unittest
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -409,6 +410,15 @@ class Parts(unittest.TestCase):
         points = latency.thin(merged)
         self.assertEqual([value for _, value in points], [1.0, 5.0, 9.0])
         self.assertAlmostEqual(points[0][0], latency.place(190 / 201))
+
+    @unittest.skipUnless(svg.available(), "python3-matplotlib is not installed")
+    def test_a_phone_has_ratios_of_its_own_whose_names_fit(self):
+        row = plots.Bar("a workload · torc io_uring ÷ torc epoll", 0.9, 0.8, 0.95)
+        drawn = figures.Figures().add("x", partial(plots.forest, [row], "x"), phone=True)
+        boxes = re.findall(r'<div class="scroll drawing (\w+)".*?viewBox="0 0 (\d+)', drawn, re.S)
+        self.assertEqual(boxes, [("desk", "360"), ("phone", "268")])
+        self.assertEqual(drawn.count(row.name), 1)
+        self.assertIn("a workload · torc io_uring ÷ torc ep…<", drawn)
 
     def test_numbers(self):
         self.assertEqual(numbers.column([1234.5, 0.0123, None]), ["1,234.5000", "0.0123", "–"])

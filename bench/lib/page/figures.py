@@ -1,4 +1,5 @@
-"""A plot with its name, legend and caption; without matplotlib nothing, said once by the page."""
+"""A plot with its name, legend and caption, drawn once more for a phone where `draw` takes a width;
+without matplotlib nothing, said once by the page."""
 
 from __future__ import annotations
 
@@ -15,20 +16,24 @@ class Figures:
         self.drawn = 0
         self.enabled = svg.available()
 
-    def add(self, name: str, draw: Callable[[], Any], caption: str = "",
-            legend: Markup | str = "") -> Markup:  # fmt: skip
-        """The figure that `draw` makes; nothing where it has nothing to show."""
+    def add(self, name: str, draw: Callable[..., Any], caption: str = "",
+            legend: Markup | str = "", phone: bool = False) -> Markup:  # fmt: skip
+        """The figure that `draw` makes; nothing where it has nothing to show. For a phone it is
+        called with a width."""
         if not self.enabled:
             return Markup("")
+        sizes = {"desk": {}, "phone": {"width": svg.NARROW}} if phone else {"": {}}
+        drawings = []
         with svg.styled():
-            made = draw()
-            if made is None:
-                return Markup("")
-            self.drawn += 1
-            drawing = svg.render(made, f"{name}. {caption}".strip(), f"f{self.drawn}")
-        return tag("figure", tag("p", name, class_="name"), legend,
-                   tag("div", drawing, class_="scroll drawing", tabindex="0", role="region",
-                       aria_label=name),
+            for which, more in sizes.items():
+                made = draw(**more)
+                if made is None:
+                    return Markup("")
+                self.drawn += 1
+                drawing = svg.render(made, f"{name}. {caption}".strip(), f"f{self.drawn}")
+                drawings.append(tag("div", drawing, class_=f"scroll drawing {which}".rstrip(),
+                                    tabindex="0", role="region", aria_label=name))  # fmt: skip
+        return tag("figure", tag("p", name, class_="name"), legend, *drawings,
                    tag("figcaption", caption) if caption else "")  # fmt: skip
 
 

@@ -5,6 +5,7 @@ Reads what ablate.py documents as its `extra`.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Mapping, Sequence
 
 from .. import results
@@ -39,13 +40,15 @@ def body(run: results.Run, looks: Looks, figures: Figures) -> Markup:
             tag("p", tag("strong", "These cost rather than save: ", class_="bad"),
                 ", ".join(dict.fromkeys(costing)), ".") if costing else "",
             side_by_side(
-                figures.add("From the bare ring up", lambda: waterfall(bars.get("bare") or []),
-                            "What each feature does when it alone is put in. " + LEGEND),
-                figures.add("From the full set down", lambda: waterfall(bars.get("full") or []),
-                            "What taking each feature away does. " + LEGEND),
-                *(figures.add(f"{title}, as ratios", lambda c=context: ratios(found, c),
+                figures.add("From the bare ring up", partial(waterfall, bars.get("bare") or []),
+                            "What each feature does when it alone is put in. " + LEGEND,
+                            phone=True),
+                figures.add("From the full set down", partial(waterfall, bars.get("full") or []),
+                            "What taking each feature away does. " + LEGEND,
+                            phone=True),
+                *(figures.add(f"{title}, as ratios", partial(ratios, found, context),
                               "Cost with the feature over cost without; median and 95 % interval. "
-                              "Green: saves; red: costs; grey: not detectable.")
+                              "Green: saves; red: costs; grey: not detectable.", phone=True)
                   for context, title in (("into bare", "Put into the bare ring"),
                                          ("out of full", "Taken out of the full set")))),
             _table(found),
@@ -61,11 +64,11 @@ LEGEND = ("Each bar begins where the one above it ends. Green: the feature saves
           "grey: not detectable; line: 95 % interval.")  # fmt: skip
 
 
-def waterfall(bars: Sequence[Mapping[str, Any]]) -> Any:
+def waterfall(bars: Sequence[Mapping[str, Any]], width: float = svg.WIDTH) -> Any:
     """Bars from one total to the other, in µs."""
     if len(bars) < 3:
         return None
-    made, axes = plots.rows_figure(len(bars))
+    made, axes = plots.rows_figure(len(bars), width)
     reached: list[float] = []
     for row, bar in enumerate(bars):
         y, at, to = -row - 0.1, bar["from_us"], bar["to_us"]
@@ -85,18 +88,18 @@ def waterfall(bars: Sequence[Mapping[str, Any]]) -> Any:
         reached += [to, *edges] if bar["kind"] == "total" else [at, to, *edges]
         plots.row_text(axes, row, cut(str(bar["label"])), right)
     plots.fit(axes, reached)
-    axes.set_xlabel("server CPU per request, µs (the axis does not begin at 0)")
+    axes.set_xlabel("server CPU per request, µs (not from 0)")
     return made
 
 
-def ratios(found: Sequence[Mapping[str, Any]], context: str) -> Any:
+def ratios(found: Sequence[Mapping[str, Any]], context: str, width: float = svg.WIDTH) -> Any:
     """Each feature's ratio with its interval."""
     rows = [plots.Bar(str(row["feature"]), row["ratio"]["median"], row["ratio"]["low"],
                       row["ratio"]["high"], svg.COLOUR[TONES.get(str(row.get("verdict")), "soft")],
                       row["ratio"]["pairs"])
             for row in found if row.get("context") == context and row.get("ratio")]  # fmt: skip
     rows.sort(key=lambda row: row.median)
-    return plots.forest(rows, "cost with ÷ cost without (below 1: the feature saves)")
+    return plots.forest(rows, "cost with ÷ cost without (below 1: it saves)", width=width)
 
 
 def _table(found: Sequence[Mapping[str, Any]]) -> Markup:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from typing import Any, Sequence
 
 from .. import compare, results
@@ -137,10 +138,11 @@ def glance(run: results.Run, cells: Sequence[results.Cell], looks: Looks,
     rows = [named(one, looks, cell.id if same else f"{cell.id} · {looks.pair(one)}")
             for cell, one in lead]  # fmt: skip
     what = f"{looks.pair(lead[0][1])}, CPU per request" if same else "CPU per request, ratios"
-    overview = figures.add(what, lambda: plots.forest(rows, BELOW, run.noise),
+    overview = figures.add(what, partial(plots.forest, rows, BELOW, run.noise),
                            "Median and 95 % interval; green: detectably less, red: detectably more"
                            + plots.hollow(rows)
-                           + ("; band: the A/A run." if run.noise else "."))  # fmt: skip
+                           + ("; band: the A/A run." if run.noise else "."),
+                           phone=True)  # fmt: skip
     cause = figures.add("Ratio against completions per wait", lambda: batches(lead, looks),
                         "What one wait returns is what io_uring can save on: a workload without "
                         f"batches has nothing to gain{plots.hollow(rows)}.") if same else Markup("")  # fmt: skip
@@ -251,13 +253,13 @@ def drawn(run: results.Run, cell: results.Cell, costs: Sequence[results.Ratio], 
     band = "; band: the A/A run" if noise else ""
     rows = plots.bars(same, looks)
     return [
-        figures.add(f"{_capital(title)}, every sample", lambda: plots.strip(cell, looks, metric),
+        figures.add(f"{_capital(title)}, every sample", partial(plots.strip, cell, looks, metric),
                     "A dot for each round, the first on top; bar: median" + crosses
-                    + ". The axis does not begin at 0."),
+                    + ". The axis does not begin at 0.", phone=True),
         figures.add(f"Ratios of {title}",
-                    lambda: plots.forest(rows, BELOW, noise),
+                    partial(plots.forest, rows, BELOW, noise),
                     "Median, 95 % interval; green: detectably less, red: detectably more"
-                    f"{plots.hollow(rows)}{band}."),
+                    f"{plots.hollow(rows)}{band}.", phone=True),
         figures.add("Latency by percentile", lambda: plots.percentiles(cell, looks),
                     "All valid rounds together; " + (
                         "from the intended send time; thin, hollow marks: raw, from the actual one."
@@ -282,9 +284,9 @@ def _others(cell: results.Cell, others: Sequence[results.Ratio], looks: Looks,
         return Markup("")
     rows = [named(one, looks, results.metric_title(one.metric)) for one in mine]
     return side_by_side(figures.add(
-        f"{looks.pair(mine[0])}, everything else", lambda: plots.forest(rows, "ratio"),
+        f"{looks.pair(mine[0])}, everything else", partial(plots.forest, rows, "ratio"),
         "Median and 95 % interval; green: detectably better, red: detectably worse"
-        f"{plots.hollow(rows)}."))  # fmt: skip
+        f"{plots.hollow(rows)}.", phone=True))  # fmt: skip
 
 
 def alarm(cell: results.Cell, looks: Looks) -> Markup:

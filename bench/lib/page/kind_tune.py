@@ -6,6 +6,7 @@ Reads what tune.py documents as its `extra`.
 from __future__ import annotations
 
 import statistics
+from functools import partial
 from typing import Any, Mapping, Sequence
 
 from .. import results, stats
@@ -88,9 +89,9 @@ def _search(run: results.Run, looks: Looks, figures: Figures) -> Markup:
         "A dot for each candidate at the median of the ratios it had by then. Filled: kept; "
         "hollow: dropped; line: the winner's way. Not a result: only the confirmation is.")  # fmt: skip
     leaders = figures.add(
-        "The candidates", lambda: _forest(candidates, looks),
+        "The candidates", partial(_forest, candidates, looks),
         "Cost over the default's, all rungs together, with intervals; those dropped early rest on "
-        "few pairs.")  # fmt: skip
+        "few pairs.", phone=True)  # fmt: skip
     rows = [[f"{int(row.get('rung', i)) + 1}", len(row.get("tried") or []), row.get("pairs"),
              len(row.get("kept") or []), "; ".join(looks.label(n) for n in row.get("kept") or [])]
             for i, row in enumerate(found)]  # fmt: skip
@@ -118,14 +119,15 @@ def _candidate(one: Mapping[str, Any], winner: Any) -> list[Any]:
             one.get("pairs"), "winner" if one.get("name") == winner else one.get("out")]  # fmt: skip
 
 
-def _forest(candidates: Sequence[Mapping[str, Any]], looks: Looks) -> Any:
+def _forest(candidates: Sequence[Mapping[str, Any]], looks: Looks,
+            width: float = svg.WIDTH) -> Any:  # fmt: skip
     rows = []
     for one in sorted(candidates, key=_median)[:12]:
         if ratio := one.get("ratio"):
             name = looks.label(str(one.get("name"))).removeprefix("torc io_uring, ")
             rows.append(plots.Bar(cut(name, 44), ratio["median"], ratio["low"], ratio["high"],
                                   plots.SOFT, ratio["pairs"]))  # fmt: skip
-    return plots.forest(rows, "cost ÷ default's cost")
+    return plots.forest(rows, "cost ÷ default's cost", width=width)
 
 
 def halving(run: results.Run, looks: Looks) -> Any:

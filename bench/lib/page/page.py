@@ -163,8 +163,9 @@ def noise(run: results.Run, looks: Looks, figures: Figures) -> Markup:
                "That interval does not contain 1: take differences of this size for none.")))  # fmt: skip
     for cell in cells:
         parts.append(side_by_side(
-            figures.add("The A/A run, every sample", lambda c=cell: plots_strip(c, looks),
-                        "The same program on both rows."),
+            figures.add("The A/A run, every sample",
+                        lambda c=cell, **more: plots_strip(c, looks, **more),
+                        "The same program on both rows.", phone=True),
             figures.add("The A/A run over its rounds", lambda c=cell: plots_drift(c, looks),
                         "Each round against its own median.")))  # fmt: skip
         parts.append(tables.figures(cell, looks))
@@ -172,9 +173,9 @@ def noise(run: results.Run, looks: Looks, figures: Figures) -> Markup:
     return join(parts)
 
 
-def plots_strip(cell: results.Cell, looks: Looks) -> object:
+def plots_strip(cell: results.Cell, looks: Looks, **more: float) -> object:
     """The A/A samples as dots."""
-    return kind_compare.plots.strip(cell, looks, kind_compare.first_metric(cell))
+    return kind_compare.plots.strip(cell, looks, kind_compare.first_metric(cell), **more)
 
 
 def plots_drift(cell: results.Cell, looks: Looks) -> object:

@@ -13,12 +13,13 @@ from .look import Looks, cut
 
 INK, SOFT, LINE = svg.COLOUR["ink"], svg.COLOUR["soft"], svg.COLOUR["line"]
 FEW = 2  # pairs from which on a ratio has an interval
+LETTER = 6  # units of width, about
 ROW = 34  # units of height of a row with its name above
 
 
-def rows_figure(count: int, bottom: float = 34) -> tuple[Any, Any]:
+def rows_figure(count: int, width: float = svg.WIDTH) -> tuple[Any, Any]:
     """Axes whose rows carry their names above them, at y = 0, −1, …"""
-    made, axes = svg.figure(count * ROW + bottom)
+    made, axes = svg.figure(count * ROW + 34, width)
     axes.set_ylim(-count + 0.5, 0.62)
     axes.yaxis.set_visible(False)
     axes.spines["left"].set_visible(False)
@@ -28,6 +29,8 @@ def rows_figure(count: int, bottom: float = 34) -> tuple[Any, Any]:
 
 def row_text(axes: Any, row: int, left: str, right: str = "", colour: str = INK) -> None:
     """A row's name at its left and its figures at its right, above what is drawn."""
+    room = axes.figure.get_figwidth() * 72 - LETTER * (len(right) + 2)
+    left = cut(left, max(int(room / LETTER), 8))
     place = axes.get_yaxis_transform()
     axes.text(0, -row + 0.38, left, transform=place, ha="left", va="center", color=colour,
               gid="halo")  # fmt: skip
@@ -51,7 +54,8 @@ def unit(metric: str) -> tuple[str, float]:
     return (f"{title}, bytes" if metric.endswith("_bytes") else title), 1.0
 
 
-def strip(cell: results.Cell, looks: Looks, metric: str = "cpu_ns_per_request") -> Any:
+def strip(cell: results.Cell, looks: Looks, metric: str = "cpu_ns_per_request",
+          width: float = svg.WIDTH) -> Any:  # fmt: skip
     """A metric's samples as dots, first round on top; the median a bar."""
     label, by = unit(metric)
     values = {name: [found / by for s in cell.valid(name)
@@ -60,7 +64,7 @@ def strip(cell: results.Cell, looks: Looks, metric: str = "cpu_ns_per_request") 
     names = [name for name in cell.names if values[name]]
     if not names:
         return None
-    made, axes = rows_figure(len(names))
+    made, axes = rows_figure(len(names), width)
     shown: list[float] = []
     for row, name in enumerate(names):
         mine, look = values[name], looks.of(name)
@@ -119,13 +123,14 @@ def _tone(one: results.Ratio) -> str:
     return svg.COLOUR["good" if (one.high < 1) == fewer_is_better else "bad"]
 
 
-def forest(rows: Sequence[Bar], label: str, noise: dict[str, Any] | None = None) -> Any:
+def forest(rows: Sequence[Bar], label: str, noise: dict[str, Any] | None = None,
+           width: float = svg.WIDTH) -> Any:  # fmt: skip
     """Ratios with their 95 % intervals around 1, on a logarithmic axis; one of a single pair is
     hollow and has none."""
     rows = [row for row in rows if min(row.low, row.median, row.high) > 0]
     if not rows:
         return None
-    made, axes = rows_figure(len(rows))
+    made, axes = rows_figure(len(rows), width)
     axes.set_xscale("log")
     low, high = min(row.low for row in rows), max(row.high for row in rows)
     if noise:

@@ -73,8 +73,10 @@ th:first-child { text-align: left; padding-left: 0; position: sticky; left: 0;
   gap: 1.5rem 2.5rem; margin: 1.25rem 0; align-items: start; }
 figure { margin: 0; min-width: 0; max-width: 32rem; }
 .drawing { margin: 0; }
-/* Its type is 9 units at least, of 360 in width: 11 px. A narrower screen scrolls the plot. */
+/* Its type is 9 units at least, of 360 in width: 11 px. A narrower screen scrolls the plot, or has
+   another one of 268 units. */
 .plot { display: block; width: 100%; min-width: 27.5rem; height: auto; overflow: hidden; }
+.phone { display: none; } .phone .plot { min-width: 20.5rem; }
 .plot text { fill: var(--ink); font-family: inherit; font-variant-numeric: tabular-nums; }
 .plot .halo text { paint-order: stroke; stroke: var(--bg); stroke-width: 3px; }
 .plot * { stroke-linejoin: round; stroke-linecap: butt; }
@@ -105,6 +107,7 @@ dl.facts dt { color: var(--soft); } dl.facts dd { margin: 0; overflow-wrap: anyw
 .runs p { margin: .15rem 0; }
 footer { margin-top: 3rem; color: var(--soft); font-size: .8125rem; }
 @media (max-width: 34rem) {
+  .desk { display: none; } .phone { display: block; }
   body { padding-top: 1rem; } h1 { font-size: 1.35rem; }
   .answer li:first-child { font-size: 1.0625rem; }
   dl.facts { grid-template-columns: minmax(0, 1fr); gap: 0; }

@@ -2,7 +2,8 @@
 
 Plots are drawn with stand-in colours, one for each CSS variable, and those are replaced in the
 SVG; text stays text. The figures are 360 units wide and never shown narrower than 440 px, so that
-9 units of type are 11 px; a phone scrolls them sideways.
+9 units of type are 11 px. A phone scrolls them sideways, but for those that are drawn once more for
+it, 268 units wide for 328 px.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 from .html import Markup, text
 from .style import SERIES
 
-WIDTH = 360 / 72  # inches: SVG units are points
+WIDTH, NARROW = 360, 268  # SVG units: points
 
 _NAMES = ("ink", "soft", "line", "bg", "bad", "good", "warn", *(f"s{i}" for i in range(SERIES)))
 COLOUR = {name: f"#0f{16 + index:02x}a7" for index, name in enumerate(_NAMES)}
@@ -79,12 +80,12 @@ def styled() -> Any:
     return matplotlib.rc_context(known)
 
 
-def figure(height: float) -> tuple[Any, Any]:
-    """A figure of the page's width and `height` units, with its axes."""
+def figure(height: float, width: float = WIDTH) -> tuple[Any, Any]:
+    """A figure of that many units, with its axes."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    made = Figure(figsize=(WIDTH, height / 72), layout="constrained")
+    made = Figure(figsize=(width / 72, height / 72), layout="constrained")
     FigureCanvasSVG(made)
     made.get_layout_engine().set(w_pad=2 / 72, h_pad=3 / 72)
     return made, made.subplots()
