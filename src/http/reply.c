@@ -29,6 +29,10 @@ static int on_headers_complete(llhttp_t *l)
         llhttp_set_error_reason(l, "it switches protocols unasked");
         return -1;
     }
+    if (r->status < 100) {
+        llhttp_set_error_reason(l, "a status below 100");
+        return -1;
+    }
     if (r->status < 200) return 0;
     r->state = REPLY_BODY;
     bool no_body = r->to_head || r->status == 204 || r->status == 304;

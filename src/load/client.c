@@ -222,8 +222,7 @@ static void feed(struct client *c, slice in, uint64_t now)
             begin_reply(c, p);
         }
         size_t used = reply_parse(&c->reply, in);
-        /* A status below 100 was passed over like an interim one. */
-        if (c->reply.state == REPLY_ERROR || c->reply.status < 100) {
+        if (c->reply.state == REPLY_ERROR) {
             broken(c, ERROR_FRAMING);
             return;
         }
