@@ -86,7 +86,7 @@ def run(workload: Workload, server: Server, place: Place, cpus: Sequence[int], s
     words = command(workload, server, place, cpus, output, seconds, warmup, watch)
     place.started["torc-load"] = words
     begin = time.monotonic()
-    with proc.Child(words, cpus, place.scratch / "load.log") as child:
+    with proc.Child(words, cpus, place.scratch / "load.log", alone=True) as child:
         status = child.wait(seconds + warmup + workload.ramp + GRACE_SECONDS)
         wall = time.monotonic() - begin
         if status is None:

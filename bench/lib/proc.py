@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import functools
+import itertools
 import os
 import re
 import resource
@@ -18,7 +20,8 @@ from typing import IO, Sequence
 STOP_SECONDS = 5.0
 READY_SECONDS = 10.0
 READY_LINE = re.compile(r"ready (http://\S+:\d+)\s")
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+MARK = "TORC_BENCH_CHILD"  # in the environment of a child and of all that it starts
 LIBC = ctypes.CDLL(None)  # loaded here: nothing may be loaded between fork and exec
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -27,17 +30,81 @@ class ProcessError(Exception):
     """A child did not start, or ended when it should not have."""
 
 
+@dataclass(frozen=True)
+class Entry:
+    """What the kernel says of a process; begun tells it from a later one of the same number."""
+
+    state: str
+    parent: int
+    session: int
+    begun: int
+
+
+def _entry(pid: int) -> Entry:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return Entry(fields[0], int(fields[1]), int(fields[3]), int(fields[19]))
+
+
+def processes() -> dict[int, Entry]:
+    """Every process there is."""
+    table: dict[int, Entry] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                table[int(entry.name)] = _entry(int(entry.name))
+            except OSError:
+                continue  # it ended meanwhile
+    return table
+
+
+def family(pid: int, table: dict[int, Entry] | None = None) -> list[int]:
+    """The process and all that descend from it."""
+    table = processes() if table is None else table
+    found = [pid]
+    for member in found:
+        found.extend(child for child, one in table.items() if one.parent == member)
+    return found
+
+
+def _kill(pid: int, begun: int) -> None:
+    """Kills that very process and reaps it where it is ours."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except OSError:
+        return  # it is gone
+    try:
+        if _entry(pid).begun == begun:  # while the descriptor is open the number stays its own
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            os.waitpid(pid, os.WNOHANG)
+    except OSError:
+        pass  # gone, or another's child
+    finally:
+        os.close(pidfd)
+
+
+@functools.cache
+def adopt_orphans() -> bool:
+    """From now on what loses its parent below us becomes our child, not init's. Whether all such
+    orphans descend from our own children: a shell may have given us others before."""
+    alone = len(family(os.getpid())) == 1
+    LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    return alone
+
+
 class Child:
     """A process in a process group of its own, pinned to the given CPUs (none: not pinned).
 
-    stop() ends the whole group; entering a Child as a context stops it at the end. The kernel
-    kills it should this program die without doing so.
+    stop() ends it and all that descends from it, in whatever session; entering a Child as a context
+    stops it at the end. The kernel kills it should this program die without doing so. One that is
+    alone starts no others: to look for them takes CPU beside what is measured.
     """
 
     living: set["Child"] = set()  # started and not stopped
+    count = itertools.count()
 
     def __init__(self, command: Sequence[str], cpus: Sequence[int], log: Path,
-                 output: int | IO[str] | None = subprocess.DEVNULL) -> None:  # fmt: skip
+                 output: int | IO[str] | None = subprocess.DEVNULL,
+                 alone: bool = False) -> None:  # fmt: skip
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
         def prepare() -> None:
@@ -49,6 +116,9 @@ class Child:
 
         self.command = list(command)
         self.log = log
+        self.alone = alone
+        self.mark = f"{os.getpid()}-{next(Child.count)}"
+        adopt_orphans()
         self.usage: resource.struct_rusage | None = None
         # A signal that ends us must not come between the start of a child and its entry in living.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
@@ -57,9 +127,11 @@ class Child:
                 self.process = subprocess.Popen(
                     self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors,
                     start_new_session=True, preexec_fn=prepare,
+                    env={**os.environ, MARK: self.mark},
                 )  # fmt: skip
             self.pid = self.process.pid
             Child.living.add(self)
+            self.begun = _entry(self.pid).begun
         except OSError as error:
             raise ProcessError(f"{command[0]}: {error.strerror}") from error
         finally:
@@ -94,13 +166,48 @@ class Child:
             pass
 
     def stop(self) -> None:
-        """SIGTERM, and SIGKILL for what is left of the group after STOP_SECONDS."""
+        """SIGTERM, and SIGKILL for what is left of it after STOP_SECONDS."""
+        known = {} if self.alone else self._descendants({})  # later their parent may be gone
         if self.process.returncode is None:
             self.signal(signal.SIGTERM)
             self.wait(STOP_SECONDS)
         self.signal(signal.SIGKILL)
         self.wait(STOP_SECONDS)
+        deadline = time.monotonic() + STOP_SECONDS
+        while not self.alone and (known := self._descendants(known)):
+            for pid, begun in known.items():
+                _kill(pid, begun)
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.002)
         Child.living.discard(self)
+
+    def _descendants(self, known: dict[int, int]) -> dict[int, int]:
+        """What descends from it and is there, with its begin: children's children, those known
+        before, and orphans of ours that are its own."""
+        table = processes()
+        roots = [pid for pid, begun in known.items() if pid in table and table[pid].begun == begun]
+        if self.process.returncode is None:
+            roots.append(self.pid)
+        living = {child.pid for child in Child.living}
+        roots += [pid for pid, one in table.items() if one.parent == os.getpid()
+                  and pid not in living and self._left_behind(pid, one)]  # fmt: skip
+        found = dict.fromkeys(pid for root in roots for pid in family(root, table))
+        return {pid: table[pid].begun for pid in found if pid in table and pid not in living}
+
+    def _left_behind(self, pid: int, orphan: Entry) -> bool:
+        """Whether an orphan descends from it: by its session, its mark, or because no other child
+        could have started it (a server may overwrite its environment, where the mark is)."""
+        if orphan.session in (self.pid, os.getsid(0)):  # a child is in a session of its own
+            return orphan.session == self.pid
+        try:
+            words = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        except OSError:
+            words = []
+        marks = [word for word in words if word.startswith(f"{MARK}={os.getpid()}-".encode())]
+        if marks:
+            return f"{MARK}={self.mark}".encode() in marks
+        return adopt_orphans() and Child.living <= {self} and orphan.begun >= self.begun
 
     @classmethod
     def stop_all(cls) -> None:
@@ -147,22 +254,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def family(pid: int) -> list[int]:
-    """The process and all that descend from it."""
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                stat = (entry / "stat").read_text()
-            except OSError:
-                continue  # it ended meanwhile
-            parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
-    found = [pid]
-    for member in found:
-        found.extend(child for child, parent in parents.items() if parent == member)
-    return found
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 import unittest
 from pathlib import Path
 
-import context  # noqa: F401
+import context
 from lib import proc
 from lib.proc import CpuReading
 
@@ -65,6 +67,53 @@ class Children(unittest.TestCase):
                 return
             time.sleep(0.01)
         self.fail("a member of the group still runs")
+
+    def descendants(self, child, count):
+        """Waits for the numbers that a script wrote to its stderr."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            found = [int(word) for word in child.log.read_text().split()]
+            if len(found) == count:
+                return found
+            time.sleep(0.01)
+        self.fail("it did not start them")
+
+    def test_stop_ends_what_left_the_session(self):
+        child = self.start("setsid sh -c 'echo $$ >&2; sleep 60 & echo $! >&2; wait' & wait")
+        found = self.descendants(child, 2)
+        child.stop()
+        self.assertEqual([pid for pid in found if Path(f"/proc/{pid}").exists()], [])
+
+    def test_stop_ends_a_daemon_and_nothing_else(self):
+        daemon = "setsid sh -c 'echo $$ >&2; sleep 60 & echo $! >&2; wait' & exit"
+        one, other = self.start(daemon), None
+        first = self.descendants(one, 2)
+        self.log = self.log.with_name("other")
+        other = self.start(daemon)
+        second = self.descendants(other, 2)
+        stranger = subprocess.Popen(["sleep", "60"])  # a child of ours that is none of theirs
+        self.addCleanup(stranger.wait)
+        self.addCleanup(stranger.kill)
+        one.stop()
+        self.assertEqual([pid for pid in first if Path(f"/proc/{pid}").exists()], [])
+        self.assertTrue(all(self.runs(pid) for pid in second))
+        other.stop()
+        self.assertEqual([pid for pid in second if Path(f"/proc/{pid}").exists()], [])
+        self.assertTrue(self.runs(stranger.pid))
+
+    def test_stop_ends_a_daemon_that_hides_its_origin(self):
+        script = f"""if True:
+            import sys, time; sys.path.insert(0, {str(context.TOP / "bench")!r})
+            from pathlib import Path; from lib import proc
+            log = Path({str(self.log)!r})
+            child = proc.Child(["sh", "-c", "exec env -i setsid sh -c 'echo $$ >&2; sleep 60' &"],
+                               [], log)
+            while not log.read_text().endswith("\\n"):
+                time.sleep(0.01)
+            child.stop()
+            print(Path("/proc", log.read_text().strip()).exists())"""  # fmt: skip
+        done = subprocess.run([sys.executable, "-B", "-c", script], capture_output=True, text=True)
+        self.assertEqual((done.stdout, done.stderr), ("False\n", ""))
 
     def test_stop_kills_what_does_not_listen(self):
         seconds, proc.STOP_SECONDS = proc.STOP_SECONDS, 0.2
