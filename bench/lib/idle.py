@@ -22,7 +22,10 @@ def smaps(pids: Sequence[int]) -> dict[str, int]:
     """Bytes of proportional and resident set of the processes together (smaps_rollup)."""
     found = {"Pss": 0, "Rss": 0}
     for pid in pids:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        try:
+            text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        except (FileNotFoundError, ProcessLookupError) as error:
+            raise proc.Gone from error
         for key in found:
             line = re.search(rf"^{key}:\s+(\d+) kB", text, re.MULTILINE)
             found[key] += int(line[1]) * 1024 if line else 0
@@ -76,7 +79,7 @@ def take(workload: Workload, subject: Subject, variant: Variant, place: Place,
             for one in held:
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                 one.close()
-    except (answers.AnswerError, OSError) as error:
+    except (answers.AnswerError, proc.Gone, OSError) as error:
         sample.invalid = f"after {len(held)} connections: {error}"
         return sample
     finally:

@@ -145,13 +145,24 @@ class Running:
         """Some of the sample's time under load; nothing more once something went wrong."""
         if self.sample.invalid is not None or self.failed:
             return
+        try:
+            self._part(workload, place, cpus, seconds)
+        except proc.Gone as error:
+            self.sample.invalid = self._ended() or str(error)
+
+    def _ended(self) -> str | None:
+        if self.server.child.wait(0) is None:
+            return None
+        return f"the server ended: {self.server.child.complaint()}"
+
+    def _part(self, workload: Workload, place: Place, cpus: Sequence[int], seconds: float) -> None:
         first = not self.reports
         warmup = max(workload.warmup, self.first_warmup) if first else PART_WARMUP
         busy, stolen = proc.machine_busy_seconds(), proc.machine_stolen_seconds()
         before = proc.read_cpu(self.pids)
         done = load.run(workload, self.server, place, cpus, seconds, warmup, self.pids)
-        if self.server.child.wait(0) is not None:
-            self.sample.invalid = f"the server ended: {self.server.child.complaint()}"
+        self.sample.invalid = self._ended()
+        if self.sample.invalid is not None:
             return
         used = proc.cpu_between(before, proc.read_cpu(self.pids)) / 1e9
         stolen = proc.machine_stolen_seconds() - stolen

@@ -91,6 +91,13 @@ def adopt_orphans() -> bool:
     return alone
 
 
+class Gone(ProcessError):
+    """A process of a server ended while it was watched."""
+
+    def __init__(self) -> None:
+        super().__init__("a process of the server ended")
+
+
 class Child:
     """A process in a process group of its own, pinned to the given CPUs (none: not pinned).
 
@@ -265,18 +272,24 @@ class CpuReading:
 
 
 def read_cpu(pids: Sequence[int]) -> CpuReading:
-    """Reads schedstat (its first field) of every thread, io_uring's kernel workers included."""
+    """Reads schedstat (its first field) of every thread, io_uring's kernel workers included; Gone
+    where one of the processes is no more."""
     threads: dict[tuple[int, int], int] = {}
     ticks = 0
-    for pid in pids:
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            try:
-                text = (task / "schedstat").read_text()
-            except (FileNotFoundError, ProcessLookupError):
-                continue  # the thread ended meanwhile
-            threads[pid, int(task.name)] = int(text.split()[0])
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
+    try:
+        for pid in pids:
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                try:
+                    text = (task / "schedstat").read_text()
+                except (FileNotFoundError, ProcessLookupError):
+                    continue  # the thread ended meanwhile
+                threads[pid, int(task.name)] = int(text.split()[0])
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            if fields[0] in "ZX":
+                raise Gone
+            ticks += int(fields[11]) + int(fields[12])
+    except (FileNotFoundError, ProcessLookupError) as error:
+        raise Gone from error
     return CpuReading(threads, ticks)
 
 

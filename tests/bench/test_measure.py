@@ -1,7 +1,10 @@
 """Workloads, load commands and reports, counters, notes and warnings, CPUs."""
 
 import dataclasses
+import os
+import signal
 import tempfile
+import time
 import unittest
 from pathlib import Path
 from unittest import mock
@@ -159,6 +162,34 @@ class Reports(unittest.TestCase):
         cases = ((1, 1, "both"), (1, 0, "server"), (0, 1, "load"), (0, 0, "neither"))
         for server, generator, word in cases:
             self.assertEqual(measure.saturated(bool(server), bool(generator)), word)
+
+
+class Worker(unittest.TestCase):
+    def part(self, victim):
+        """The sample of a server one of whose processes is killed under load."""
+        with tempfile.TemporaryDirectory() as scratch:
+            log = Path(scratch) / "log"
+            with proc.Child(["sh", "-c", "sleep 60 & while :; do wait; sleep 0.02; done"], (),
+                            log) as child:  # fmt: skip
+                while len(proc.family(child.pid)) < 2:
+                    time.sleep(0.01)
+                server = Server(child, "127.0.0.1", 81)
+                run = measure.Running(subjects.variant("nginx"), subjects.known()["nginx"], server,
+                                      0, 0)  # fmt: skip
+
+                def load(*_):
+                    os.kill(run.pids[victim], signal.SIGKILL)
+                    child.wait(0.2)
+
+                with mock.patch("lib.load.run", load):
+                    run.part(WORKLOADS["plaintext"], None, (), 0.1)
+                return run.finish()
+
+    def test_one_that_ends_makes_the_sample_invalid(self):
+        self.assertEqual(self.part(1).invalid, "a process of the server ended")
+
+    def test_all_of_it_ends(self):
+        self.assertEqual(self.part(0).invalid, "the server ended: it printed nothing")
 
 
 class Notes(unittest.TestCase):

@@ -31,6 +31,14 @@ class CpuBetween(unittest.TestCase):
         sum(range(2_000_000))
         self.assertGreater(proc.cpu_between(before, proc.read_cpu([os.getpid()])), 0)
 
+    def test_a_process_that_ended_is_gone(self):
+        ended = subprocess.Popen(["true"])
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        for state in ("not reaped", "reaped"):
+            with self.subTest(state), self.assertRaisesRegex(proc.Gone, "a process of the server"):
+                proc.read_cpu([os.getpid(), ended.pid])
+            ended.wait()
+
 
 class Children(unittest.TestCase):
     def setUp(self):
