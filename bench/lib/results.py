@@ -242,6 +242,8 @@ def from_json(content: Any) -> Run:
 
 def load(path: Path) -> Run:
     """Reads a file."""
+    if path.exists() and not (path.is_file() or path.is_fifo()):  # some devices never end
+        raise ResultsError(f"{path}: no regular file")
     try:
         return from_json(json.loads(path.read_text()))
     except ResultsError as error:

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import fcntl
 import importlib
+import itertools
 import os
 import shlex
 import shutil
@@ -46,6 +47,19 @@ def remove_abandoned(directory: Path) -> None:
             os.close(lock)
 
 
+def refuse_to_replace(path: Path) -> None:
+    """Refuses a file that holds more than a run which ended before its first sample."""
+    if not path.is_file():
+        raise SubjectError(f"--json: {path} is no regular file")
+    try:
+        run = results.load(path)
+    except results.ResultsError as error:
+        raise SubjectError(f"--json: {error}, and is not written over") from error
+    if any(cell.samples for cell in run.cells):
+        raise SubjectError(f"--json: {path} has the samples of another run: go on with that by "
+                           f"--resume {path}, or name another file")  # fmt: skip
+
+
 class Session:
     """A run from its first check to its finished file. Used as a context: it stops every process
     at the end and keeps what was measured, however it ends."""
@@ -55,11 +69,7 @@ class Session:
         self.resumed: results.Run | None = getattr(options, "resumed", None)
         self.path: Path = getattr(options, "resume", None) or options.json or (
             TOP / "bench/results" / time.strftime(f"{kind}-%Y%m%d-%H%M%S.json"))  # fmt: skip
-        if self.path.exists() and self.resumed is None:
-            try:
-                results.load(self.path)
-            except results.ResultsError as error:
-                raise SubjectError(f"--json: {error}, and is not written over") from error
+        self.made = self.kept = False  # whether the file is of this run, and has samples of it
         self.subjects = {**known(), **{one.name: one for one in options.commands}}
         self.affinity = sorted(os.sched_getaffinity(0))
         self.server_cpus, self.load_cpus, shared = env.divide_cpus(self.affinity, options.cores)
@@ -97,6 +107,7 @@ class Session:
                 raise SubjectError(f"--build: no directory {self.place.build}: build torc first, "
                                    "with bench/run or meson")  # fmt: skip
             load.program(self.place.build)  # before anything takes time
+            self._make()
             workloads.write_static(self.place.www)
             self._describe()
             own = [cpu for cpu in self.affinity if cpu not in self.server_cpus]
@@ -111,9 +122,14 @@ class Session:
         if kind is not None:
             Child.stop_all()
         os.sched_setaffinity(0, self.affinity)
-        self._clean()
-        if kind is None or not any(cell.samples for cell in self.run.cells):
-            return
+        try:
+            if kind is not None and any(cell.samples for cell in self.run.cells):
+                self._keep()
+        finally:
+            self._clean()
+
+    def _keep(self) -> None:
+        """Saves what an interrupted run has, and says how to go on."""
         self.save()
         again = f"bench/torc-bench {self.run.kind} --resume {shlex.quote(str(self.path))}"
         print(f"what was measured so far is in {self.path}; go on with: {again}", file=sys.stderr)
@@ -123,6 +139,30 @@ class Session:
         os.close(self.lock)
         if self.alone is not None:
             self.alone.release()
+        if self.made and not self.kept:
+            self.path.unlink(missing_ok=True)
+
+    def _make(self) -> None:
+        """Makes the file before anything is measured: a place where none can be written is refused,
+        and of runs that begin in the same second each has its own."""
+        first, option = self.path, "--json" if self.resumed is None else "--resume"
+        try:
+            first.parent.mkdir(parents=True, exist_ok=True)
+            for number in itertools.count(2):
+                try:
+                    os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
+                    self.made = True
+                except FileExistsError:
+                    if self.resumed is None and not self.options.json:
+                        self.path = first.with_stem(f"{first.stem}-{number}")
+                        continue
+                    if self.resumed is None:
+                        refuse_to_replace(self.path)
+                break
+            results.save(self.run, self.path)
+        except OSError as error:
+            raise SubjectError(f"{option}: {self.path} cannot be written: "
+                               f"{error.strerror or error}") from error  # fmt: skip
 
     def _describe(self) -> None:
         environment = env.collect(TOP, self.place.build)
@@ -345,6 +385,7 @@ class Session:
         """Writes the file as it is now."""
         self.run.seconds = round(self.earlier + time.monotonic() - self.start, 1)
         results.save(self.run, self.path)
+        self.kept = self.run.finished is not None or any(cell.samples for cell in self.run.cells)
 
     def warn(self) -> None:
         """Adds the warnings that follow from all samples and the A/A run, with their remedies."""

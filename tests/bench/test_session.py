@@ -20,6 +20,7 @@ import schema
 from lib import alone, cli, compare, results, session, subjects
 from lib.page import page, svg
 from lib.proc import family
+from lib.subjects import SubjectError
 
 BENCH = [sys.executable, "-B", str(context.TOP / "bench/torc-bench")]
 SCHEMA = json.loads((context.TOP / "bench/results.schema.json").read_text())
@@ -199,6 +200,60 @@ class Tables(Runs):
         self.assertIn("could serve", text)
 
 
+class Files(Runs):
+    ARGUMENTS = ("io_uring", "epoll", "--pairs", "1", "--seconds", "0.1", "--workloads",
+                 "plaintext")  # fmt: skip
+
+    def session(self, *arguments, kind="compare"):
+        options = cli.parse([kind, *self.ARGUMENTS, "--build", str(self.build), *arguments])
+        return session.Session(kind, options)
+
+    def results(self):
+        """Makes default files go into the scratch directory."""
+        (self.scratch / "bench").mkdir()
+        patched = mock.patch("lib.session.TOP", self.scratch)
+        patched.start()
+        self.addCleanup(patched.stop)
+        return self.scratch / "bench/results"
+
+    def test_runs_of_one_second_have_files_of_their_own(self):
+        where = self.results()
+        with mock.patch("time.strftime", lambda form: form.replace("%Y%m%d-%H%M%S", "now")):
+            with contextlib.redirect_stdout(io.StringIO()), self.session(), self.session(), \
+                    self.session():  # fmt: skip
+                names = sorted(path.name for path in where.iterdir())
+        self.assertEqual(names, ["compare-now-2.json", "compare-now-3.json", "compare-now.json"])
+        self.assertEqual(list(where.iterdir()), [], "they took no sample")
+
+    def test_a_result_is_not_replaced(self):
+        self.assertEqual(self.compare(*self.ARGUMENTS).returncode, 0)
+        before = self.json.read_bytes()
+        done = self.compare(*self.ARGUMENTS)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(f"go on with that by --resume {self.json}", done.stderr)
+        self.assertEqual(self.json.read_bytes(), before)
+
+    def test_a_result_without_a_sample_is_replaced(self):
+        results.save(results.Run("compare", "t", "x"), self.json)
+        with self.session("--json", str(self.json)):
+            self.assertNotEqual(results.load(self.json).started, "x")
+        self.assertTrue(self.json.exists())
+
+    def test_where_no_file_can_be_is_refused_before_measuring(self):
+        (self.scratch / "file").touch()
+        for path, text in (("/dev/full", "no regular file"), (self.scratch, "no regular file"),
+                           (self.scratch / "file/r.json", "cannot be written: "),
+                           ("/proc/r.json", "/proc/r.json cannot be written: No such file"),
+                           (self.scratch / "file", "not a result file, and is not written over")):
+            with self.subTest(path), self.assertRaisesRegex(SubjectError, f"--json: .*{text}"):
+                with self.session("--json", str(path)):
+                    self.fail("it began")
+
+    def test_what_is_no_file_is_not_read(self):
+        with self.assertRaisesRegex(results.ResultsError, "^/dev/full: no regular file"):
+            results.load(Path("/dev/full"))
+
+
 class Words(unittest.TestCase):
     def test_how_long_it_takes(self):
         self.assertEqual([compare.about(s) for s in (2, 41, 114, 121, 400)],
@@ -208,6 +263,7 @@ class Words(unittest.TestCase):
 class Interrupted(Runs):
     def interrupt(self, number, cell="plaintext"):
         """Ends a run inside a cell; what it printed, its status and the processes left."""
+        self.json.unlink(missing_ok=True)
         run = subprocess.Popen(
             [*BENCH, "compare", "io_uring", "epoll", "--build", str(self.build), "--json",
              str(self.json), "--connections", "8", "--pairs", "3", "--workloads", "plaintext,json"],
