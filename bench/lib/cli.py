@@ -16,6 +16,9 @@ SUBCOMMANDS = ("compare", "sweep", "ablate", "tune", "scale", "generators", "ans
                "diff", "doctor")
 
 
+PLACES = ("--build", "--config-file")  # options that --resume reads again, maybe elsewhere
+
+
 class Ended(KeyboardInterrupt):
     """A signal asked to end."""
 
@@ -57,11 +60,24 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def anywhere(words: Sequence[str]) -> list[str]:
+    """A command line that means the same in every directory."""
+    found = []
+    for before, word in zip(["", *words], words):
+        name, given, value = word.partition("=")
+        if before in PLACES:
+            word = os.path.abspath(word)
+        elif name in PLACES and given:
+            word = f"{name}={os.path.abspath(value)}"
+        found.append(word)
+    return found
+
+
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options; those of an interrupted run come from its file."""
     parser = build_parser()
     options = parser.parse_args(arguments)
-    options.argv = list(arguments)
+    options.argv = anywhere(arguments)
     file = getattr(options, "resume", None)
     if file is None:
         return options
@@ -69,10 +85,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         run = results.load(file)
     except results.ResultsError as error:
         parser.error(f"--resume: takes a result file: {error}")
+    if not file.is_file():
+        parser.error(f"--resume: takes a result file: {file}: no regular file")
     if run.kind != options.kind:
         parser.error(f"--resume: {file} is of torc-bench {run.kind}, not {options.kind}")
-    rest = [word for word in arguments[1:] if word not in ("--resume", f"--resume={file}")]
-    if [word for word in rest if word != str(file)]:
+    words = arguments[1:]
+    if not (len(words) == 1 or len(words) == 2 and words[0] == "--resume"):
         parser.error("--resume: goes alone, for the other options come from its file")
     options = parser.parse_args(run.command[1:])
     options.argv, options.resume, options.resumed = run.command[1:], file, run

@@ -456,6 +456,27 @@ class Refusals(Runs):
         self.assertIn("goes alone",
                       self.refused("compare", "--resume", str(self.json), "--quick"))  # fmt: skip
 
+    def test_resume_takes_its_file_however_it_is_written(self):
+        run = results.Run("compare", "t", "x", command=["b", "compare", "--quick"])
+        results.save(run, self.json)
+        here = os.path.relpath(self.json)
+        for words in (["--resume", f"./{here}"], [f"--resume=./{here}"], [f"--resume={self.json}"]):
+            with self.subTest(words):
+                self.assertTrue(cli.parse(["compare", *words]).quick)
+        for more in (["--quick", f"--resume={here}"], [f"--resume={here}", "--quick"]):
+            with self.subTest(more), contextlib.redirect_stderr(io.StringIO()) as said:
+                with self.assertRaises(SystemExit):
+                    cli.parse(["compare", *more])
+                self.assertIn("goes alone", said.getvalue())
+
+    def test_places_in_the_command_hold_in_every_directory(self):
+        here = os.path.relpath(self.build)
+        for words in (["--build", here], [f"--build={here}"]):
+            with self.subTest(words):
+                argv = cli.parse(["tune", *words, "--config-file", "x.conf"]).argv
+                self.assertEqual(argv[-1], str(Path("x.conf").absolute()))
+                self.assertEqual(argv[-3].removeprefix("--build="), str(self.build))
+
     def test_help_knows_the_subcommands(self):
         done = self.bench("--help")
         self.assertEqual(done.returncode, 0)
