@@ -5,26 +5,16 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-import signal
-import sys
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import NoReturn, Sequence
 
-from . import answers, proc, results, subjects
+from . import answers, ending, proc, results, subjects
 
 SUBCOMMANDS = ("compare", "sweep", "ablate", "tune", "scale", "generators", "answer", "report",
                "diff", "doctor")
 
 
 PLACES = ("--build", "--config-file")  # options that --resume reads again, maybe elsewhere
-
-
-class Ended(KeyboardInterrupt):
-    """A signal asked to end."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.number = number
 
 
 class Parser(argparse.ArgumentParser):
@@ -97,29 +87,34 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def _ended(number: int, _: FrameType | None) -> NoReturn:
-    raise Ended(number)
-
-
 def main(arguments: Sequence[str]) -> int:
     """0 good, 1 failed or invalid samples, 2 wrong options, 128 and the signal's number."""
-    for number in proc.ENDING_SIGNALS:
-        signal.signal(number, _ended)
+    ending.expect()
+    try:
+        status = _run(arguments)
+    finally:
+        if proc.Child.living:
+            proc.Child.stop_all()
+        written = ending.flush()
+    return status if written else status or 1
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         options = parse(arguments)
         return int(options.run(options))
     except subjects.SubjectError as error:
-        print(f"torc-bench: {error}", file=sys.stderr)
+        ending.say(str(error))
         return 2
     except (proc.ProcessError, answers.AnswerError, results.ResultsError) as error:
-        print(f"torc-bench: {error}", file=sys.stderr)
+        ending.say(str(error))
         return 1
-    except Ended as end:
-        print("torc-bench: interrupted", file=sys.stderr)
-        return 128 + end.number
+    except ending.Ended as end:
+        return end.status()
+    except SystemExit as end:  # of the parser: what it printed may still have to be written
+        return int(end.code or 0)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    finally:
-        if proc.Child.living:
-            proc.Child.stop_all()
+    except OSError as error:
+        ending.failed(error)
+        return 1

@@ -37,26 +37,38 @@ def run(options: argparse.Namespace) -> int:
     if not svg.available():
         print(f"note: {svg.MISSING}", file=sys.stderr)
     for path in files:
+        directory = options.output or path.parent
         try:
             found = results.load(path)
-            directory = options.output or path.parent
             directory.mkdir(parents=True, exist_ok=True)
             if options.output:
                 _beside(path, options.output)
-            print(page.write(found, directory / path.with_suffix(".html").name))
+            made = page.write(found, directory / path.with_suffix(".html").name)
         except results.ResultsError as error:
             print(f"{'' if asked else 'left out: '}{error}", file=sys.stderr)
             failed = failed or asked
             continue
         except OSError as error:
-            print(f"{path}: {error.strerror or error}", file=sys.stderr)
+            print(_why(error, directory), file=sys.stderr)
             failed = True
             continue
+        print(made)
         if directory not in directories:
             directories.append(directory)
     for directory in directories:
-        print(page.write_index(directory))
+        try:
+            made = page.write_index(directory)
+        except OSError as error:
+            print(_why(error, directory), file=sys.stderr)
+            failed = True
+            continue
+        print(made)
     return 1 if failed or not directories else 0
+
+
+def _why(error: OSError, directory: Path) -> str:
+    """A full disk names no file, so the directory is named."""
+    return f"{error.filename or directory}: {error.strerror or error}"
 
 
 def _beside(path: Path, directory: Path) -> None:

@@ -256,8 +256,15 @@ def load(path: Path) -> Run:
 
 def save(run: Run, path: Path) -> None:
     """Writes a file so that it is either the old one or the new one, whatever happens."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(to_json(run), separators=(",", ":"), default=str) + "\n"
+    try:
+        _replace(path, text)
+    except OSError as error:
+        raise ResultsError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _replace(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w") as out:

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any, Sequence
 
-from . import alone, env, idle, load, measure, results, syscalls, workloads
+from . import alone, ending, env, idle, load, measure, results, syscalls, workloads
 from .options import TOP, add_options  # noqa: F401 (subcommands take add_options from here)
 from .proc import Child, ProcessError
 from .progress import Progress
@@ -124,15 +124,23 @@ class Session:
         os.sched_setaffinity(0, self.affinity)
         try:
             if kind is not None and any(cell.samples for cell in self.run.cells):
-                self._keep()
+                self._keep(kind)
         finally:
             self._clean()
 
-    def _keep(self) -> None:
+    def _keep(self, kind: type[BaseException]) -> None:
         """Saves what an interrupted run has, and says how to go on."""
-        self.save()
+        what = "measured so far"
+        try:
+            self.save()
+        except results.ResultsError as error:
+            if kind is not results.ResultsError:  # it ended for another reason, which is said later
+                ending.say(str(error))
+            if not self.kept and self.made:
+                return
+            what = "saved before"
         again = f"bench/torc-bench {self.run.kind} --resume {shlex.quote(str(self.path))}"
-        print(f"what was measured so far is in {self.path}; go on with: {again}", file=sys.stderr)
+        print(f"what was {what} is in {self.path}; go on with: {again}", file=sys.stderr)
 
     def _clean(self) -> None:
         self.scratch.cleanup()
@@ -163,6 +171,8 @@ class Session:
         except OSError as error:
             raise SubjectError(f"{option}: {self.path} cannot be written: "
                                f"{error.strerror or error}") from error  # fmt: skip
+        except results.ResultsError as error:
+            raise SubjectError(f"{option}: {error}") from error
 
     def _describe(self) -> None:
         environment = env.collect(TOP, self.place.build)

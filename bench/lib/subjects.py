@@ -126,7 +126,9 @@ class Subject:
 
 def binary(build: Path, name: str) -> str:
     """The executable of that name, wherever the build directory keeps it."""
-    for path in sorted(build.rglob(name)):
+    # Not rglob, which fails where a directory is removed meanwhile.
+    found = (Path(where, name) for where, _, names in os.walk(build) if name in names)
+    for path in sorted(found):
         if path.is_file() and os.access(path, os.X_OK):
             return str(path)
     more = " (meson configure -Dbench=true)" if name.startswith("floor-") else ""

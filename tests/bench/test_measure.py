@@ -325,6 +325,20 @@ class Commands(unittest.TestCase):
             with self.subTest(wrong), self.assertRaises(subjects.SubjectError):
                 subjects.user_command(wrong)
 
+    def test_a_directory_that_goes_while_a_program_is_looked_for(self):
+        with tempfile.TemporaryDirectory() as scratch:
+            build = fakes.build(Path(scratch) / "b")
+            (build / "gone").mkdir()
+            look = os.scandir
+
+            def scandir(path):
+                if str(path).endswith("gone"):
+                    raise FileNotFoundError(2, "No such file or directory", str(path))
+                return look(path)
+
+            with mock.patch("os.scandir", scandir):
+                self.assertEqual(subjects.binary(build, "torc-lab"), str(build / "src/torc-lab"))
+
     def test_floor_stands_for_both(self):
         self.assertEqual(subjects.expand(["epoll", "floor", "floor-epoll", "epoll"]),
                          ["epoll", "floor-uring", "floor-epoll"])  # fmt: skip

@@ -494,6 +494,14 @@ class Command(unittest.TestCase):
             self.assertEqual(sorted(path.name for path in Path(other).iterdir()),
                              ["index.html", "run.html", "run.json"])  # fmt: skip
 
+    def test_where_no_page_can_be_is_what_is_named(self):
+        with tempfile.TemporaryDirectory() as name:
+            path = Path(name) / "r.json"
+            results.save(sample_results.scale_run("1,2,3"), path)
+            code, _, err = self.report(path, "--output", "/proc/x")
+            self.assertEqual(code, 1)
+            self.assertEqual(err.splitlines()[-1], "/proc/x: No such file or directory")
+
     def test_files_that_cannot_be_read(self):
         with tempfile.TemporaryDirectory() as name:
             path = Path(name) / "no.json"

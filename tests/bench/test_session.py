@@ -1,6 +1,7 @@
 """Whole runs of torc-bench on fakes: files, resumption, signals, refusals."""
 
 import contextlib
+import errno
 import fcntl
 import io
 import json
@@ -17,6 +18,7 @@ from unittest import mock
 import context
 import fakes
 import schema
+import test_results
 from lib import alone, cli, compare, results, session, subjects
 from lib.page import page, svg
 from lib.proc import family
@@ -200,7 +202,7 @@ class Tables(Runs):
         self.assertIn("could serve", text)
 
 
-class Files(Runs):
+class Sessions(Runs):
     ARGUMENTS = ("io_uring", "epoll", "--pairs", "1", "--seconds", "0.1", "--workloads",
                  "plaintext")  # fmt: skip
 
@@ -208,6 +210,8 @@ class Files(Runs):
         options = cli.parse([kind, *self.ARGUMENTS, "--build", str(self.build), *arguments])
         return session.Session(kind, options)
 
+
+class Files(Sessions):
     def results(self):
         """Makes default files go into the scratch directory."""
         (self.scratch / "bench").mkdir()
@@ -252,6 +256,68 @@ class Files(Runs):
     def test_what_is_no_file_is_not_read(self):
         with self.assertRaisesRegex(results.ResultsError, "^/dev/full: no regular file"):
             results.load(Path("/dev/full"))
+
+
+class Streams(Runs):
+    def run_with(self, *arguments, **more):
+        return subprocess.run([*BENCH, *arguments], text=True, timeout=TIMEOUT_SECONDS, **more)
+
+    def test_a_full_stdout_is_one_line(self):
+        results.save(test_results.run(test_results.cell(a=[5000], b=[5500])), self.json)
+        for arguments in (("--help",), ("diff", str(self.json), str(self.json))):
+            with self.subTest(arguments), open("/dev/full", "w") as full:
+                done = self.run_with(*arguments, stdout=full, stderr=subprocess.PIPE)
+                self.assertEqual(done.returncode, 1)
+                self.assertEqual(done.stderr,
+                                 "torc-bench: standard output: No space left on device\n")
+
+    def test_closed_streams_do_not_matter(self):
+        words = [*BENCH, "compare", *Sessions.ARGUMENTS, "--build", str(self.build), "--json",
+                 str(self.json)]  # fmt: skip
+        done = subprocess.run(["sh", "-c", 'exec "$@" 2>&- <&-', "sh", *words], text=True,
+                              stdout=subprocess.PIPE, timeout=TIMEOUT_SECONDS)  # fmt: skip
+        self.assertEqual(done.returncode, 0)
+        self.assertIn(f"every sample: {self.json}", done.stdout)
+
+    def test_a_signal_while_it_is_imported(self):
+        (self.scratch / "argparse.py").write_text(
+            "import sys, time; print('importing', file=sys.stderr, flush=True); time.sleep(60)")
+        for number in (signal.SIGINT, signal.SIGTERM):
+            run = subprocess.Popen([*BENCH, "doctor"], stderr=subprocess.PIPE, text=True,
+                                   env=self.environment({"PYTHONPATH": str(self.scratch)}))
+            self.assertEqual(run.stderr.readline(), "importing\n")
+            run.send_signal(number)
+            self.assertEqual(run.communicate(timeout=TIMEOUT_SECONDS)[1],
+                             "torc-bench: interrupted\n")  # fmt: skip
+            self.assertEqual(run.returncode, 128 + number)
+
+
+class FullDisk(Sessions):
+    def ended(self, *samples):
+        """A run whose file cannot be saved again once it has a cell of these samples."""
+        full = mock.patch("os.fsync", side_effect=OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+        self.addCleanup(full.stop)
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+            with self.assertRaisesRegex(results.ResultsError, "r.json cannot be written: No space"):
+                with self.session("--json", str(self.json)) as run:
+                    run.run.cells.append(results.Cell("plaintext", {}, samples=list(samples)))
+                    run.save()
+                    full.start()
+                    run.run.cells.append(results.Cell("json", {}, samples=[
+                        results.Sample("epoll", 0, 0, 1.0)]))  # fmt: skip
+                    run.save()
+        return said.getvalue()
+
+    def test_keeps_the_cells_before(self):
+        said = self.ended(results.Sample("io_uring", 0, 0, 1.0))
+        self.assertRegex(said, "^what was saved before is in .*r.json; go on with: .*--resume")
+        self.assertEqual([cell["id"] for cell in json.loads(self.json.read_text())["cells"]],
+                         ["plaintext"])  # fmt: skip
+
+    def test_leaves_no_file_without_samples(self):
+        self.assertEqual(self.ended(), "")
+        self.assertFalse(self.json.exists())
 
 
 class Words(unittest.TestCase):

@@ -1,0 +1,105 @@
+"""What is arranged before anything that takes time: standard streams, and signals that ask to end."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Iterator, NoReturn
+
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Ended(KeyboardInterrupt):
+    """A signal asked to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+    def status(self) -> int:
+        """Says so, and gives the exit status."""
+        say("interrupted")
+        return 128 + self.number
+
+
+def _ended(number: int, _: FrameType | None) -> NoReturn:
+    raise Ended(number)
+
+
+def expect() -> None:
+    """Makes the signals raise Ended."""
+    for number in ENDING_SIGNALS:
+        signal.signal(number, _ended)
+
+
+class Output(io.TextIOWrapper):
+    """stdout, whose errors say that they are its own."""
+
+    def write(self, text: str) -> int:
+        """As a file does."""
+        with _named():
+            return super().write(text)
+
+    def flush(self) -> None:
+        """As a file does."""
+        with _named():
+            super().flush()
+
+
+@contextlib.contextmanager
+def _named() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or "standard output"
+        raise
+
+
+def open_streams() -> None:
+    """Opens what the caller closed of stdin, stdout and stderr: files that are opened later must not
+    get their numbers, and what writes to one that is None fails."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            try:
+                os.fstat(number)
+            except OSError:
+                os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))
+    out = sys.stdout
+    kept = out.encoding, out.errors, None, out.line_buffering, out.write_through
+    sys.stdout = Output(out.detach(), *kept)
+
+
+def say(text: str) -> None:
+    """A line on stderr, where that can be written."""
+    try:
+        print(f"torc-bench: {text}", file=sys.stderr, flush=True)
+    except OSError:
+        pass
+
+
+def failed(error: OSError) -> None:
+    """Says what could not be done to what."""
+    why = error.strerror or str(error)
+    say(f"{error.filename}: {why}" if error.filename else why)
+
+
+def flush() -> bool:
+    """Writes what is left for stdout. Where that fails it is said, but of a pipe, and dropped."""
+    written = True
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError as error:
+            if stream is sys.stdout:
+                written = False
+                if not isinstance(error, BrokenPipeError):
+                    failed(error)
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)
+    return written
