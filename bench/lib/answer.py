@@ -52,13 +52,15 @@ class Answer:
     parts: dict[str, list[Line]]
 
 
+def newest_first(one: File) -> tuple[float, str]:
+    """To sort by, reversed: the zones of two files may differ."""
+    return one[1].instant, one[0].name
+
+
 class Files:
     """Which of some result files, at least one, an answer may rest on."""
 
     def __init__(self, files: Sequence[File]) -> None:
-        def newest_first(one: File) -> tuple[str, str]:
-            return one[1].started, one[0].name
-
         ordered = sorted(files, key=newest_first, reverse=True)
         finished = [one for one in ordered if one[1].finished is not None]
         self.newest = (finished or ordered)[0]
@@ -348,7 +350,7 @@ def runs_in(directory: Path) -> list[File]:
             found.append((path, results.load(path)))
         except results.ResultsError:
             continue
-    return sorted(found, key=lambda one: (one[1].started, one[0].name), reverse=True)
+    return sorted(found, key=newest_first, reverse=True)
 
 
 def text(found: Answer) -> str:

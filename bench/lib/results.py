@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
+import math
 import os
 import statistics
 import tempfile
@@ -143,6 +145,14 @@ class Run:
     extra: dict[str, Any] = field(default_factory=dict)
     conclusions: list[str] = field(default_factory=list)
     format: int = FORMAT
+
+    @property
+    def instant(self) -> float:
+        """When it began, in seconds since the epoch, whatever the zone; -inf where it is no time."""
+        try:
+            return datetime.datetime.fromisoformat(self.started).timestamp()
+        except (ValueError, OverflowError):
+            return -math.inf
 
     def cell(self, name: str) -> Cell | None:
         """The cell of that id."""

@@ -317,6 +317,17 @@ class Choice(unittest.TestCase):
                       new=started(compared({}), "2026-03-02T00:00:00+0000"))  # fmt: skip
         self.assertEqual(self.paths(found), {"new"})
 
+    def test_newest_whatever_the_zone(self):
+        later = started(compared(dict.fromkeys(NAMES, 0.5)), "2026-02-01T23:59:59-1200")
+        found = asked(a=later, b=started(compared({}), "2026-02-02T00:00:00+0000"))
+        self.assertEqual(found.parts[answer.USE][0].path, Path("a.json"))
+
+    def test_a_start_that_is_no_time_is_the_oldest(self):
+        for text in ("yesterday", "", "0001-01-01T00:00:00+2300"):
+            found = asked(a=started(compared({}), text), b=compared(dict.fromkeys(NAMES, 0.5)))
+            with self.subTest(text):
+                self.assertEqual(found.parts[answer.USE][0].path, Path("b.json"))
+
     def test_another_commit_is_named(self):
         newer = started(compared({}), "2026-04-01T00:00:00+0000")
         found = asked(c=newer, s=of_commit(sample_results.sweep_run(), "abcdef0123456789"))
