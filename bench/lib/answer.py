@@ -348,8 +348,8 @@ def runs_in(directory: Path) -> list[File]:
     for path in sorted(directory.glob("*.json")):
         try:
             found.append((path, results.load(path)))
-        except results.ResultsError:
-            continue
+        except results.ResultsError as error:
+            results.left_out(str(error))
     return sorted(found, key=newest_first, reverse=True)
 
 

@@ -45,8 +45,11 @@ def run(options: argparse.Namespace) -> int:
                 _beside(path, options.output)
             made = page.write(found, directory / path.with_suffix(".html").name)
         except results.ResultsError as error:
-            print(f"{'' if asked else 'left out: '}{error}", file=sys.stderr)
-            failed = failed or asked
+            if asked:
+                print(error, file=sys.stderr)
+                failed = True
+            else:
+                results.left_out(str(error))
             continue
         except OSError as error:
             print(_why(error, directory), file=sys.stderr)

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import json
 import math
 import os
 import statistics
+import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, Callable, Sequence
 
-from . import stats
+from . import schema, stats
 from .sentences import (  # noqa: F401 (taken from here elsewhere)
     COST, TIMES, WITH_LOAD, beside_noise, metric_title, noise_band, noise_reach,
     not_above_noise, size, times, verdict,
 )  # fmt: skip
 
 FORMAT = 2
+SCHEMA = Path(__file__).resolve().parents[1] / "results.schema.json"
+LISTS = ("cells", "samples", "ratios")  # that every file has
+DEEPEST = 20  # levels of what is written in one another
 KINDS = ("compare", "sweep", "ablate", "tune", "scale")
 PART_METRICS = ("cpu_ns_per_request", "per_second")  # those that parts have
 
@@ -196,7 +201,7 @@ def round_ratios(cell: Cell, numerator: str, denominator: str, metric: str) -> l
         one, other = (side[number] for side in sides)
         if metric in PART_METRICS and len(one.parts) == len(other.parts) > 1:
             whole = [pair for pair in zip(one.parts, other.parts)
-                     if all(part[0] > 0 and part[1] > 0 for part in pair)]  # fmt: skip
+                     if all(min(part) > 0 for part in pair)]  # fmt: skip
             ratios = [_of_part(a, metric) / _of_part(b, metric) for a, b in whole]
         else:
             values = [value(sample, metric) for sample in (one, other)]
@@ -232,21 +237,72 @@ def _known(cls: Any, content: dict[str, Any]) -> dict[str, Any]:
     return {key: content[key] for key in content if key in names}
 
 
+def _filled(cls: Any, content: Any) -> Any:
+    """The entries that the class has, with what an earlier file does not have yet."""
+    if not isinstance(content, dict):
+        return content
+    none, fields = dataclasses.MISSING, dataclasses.fields(cls)
+    filled = {one.name: one.default for one in fields if one.default is not none}
+    filled |= {one.name: one.default_factory() for one in fields
+               if one.default_factory is not none and one.name not in LISTS}  # fmt: skip
+    return filled | _known(cls, content)
+
+
+def _each(content: Any, name: str, make: Callable[[Any], Any]) -> None:
+    """Replaces the entries of a list, where it is one."""
+    if isinstance(content, dict) and isinstance(content.get(name), list):
+        content[name] = [make(one) for one in content[name]]
+
+
+def _filled_cell(content: Any) -> Any:
+    cell = _filled(Cell, content)
+    _each(cell, "samples", functools.partial(_filled, Sample))
+    _each(cell, "ratios", functools.partial(_filled, Ratio))
+    return cell
+
+
+def _is_deep(content: Any, levels: int = DEEPEST) -> bool:
+    inner = content.values() if isinstance(content, dict) else content
+    return isinstance(content, (dict, list)) and (
+        not levels or any(_is_deep(one, levels - 1) for one in inner))  # fmt: skip
+
+
+def _contradiction(run: Run) -> str | None:
+    """What is of the right form and yet cannot be."""
+    extra = run.extra
+    winner = extra.get("winner")
+    if winner is not None and winner not in [one["name"] for one in extra["candidates"]]:
+        return f"$.extra.winner: {winner} is not among the candidates"
+    for i, one in enumerate(extra.get("knees", [])):
+        if one["change"] and None in (one["depth"], one["other"]):
+            return f"$.extra.knees[{i}]: a change without two depths"
+    return None
+
+
+@functools.cache
+def _schema() -> dict[str, Any]:
+    return dict(json.loads(SCHEMA.read_text()))
+
+
 def from_json(content: Any) -> Run:
-    """The run a file's content stands for."""
+    """The run a file's content stands for, all of it checked: what reads it need not."""
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else None
         raise ResultsError(f"no result file of format {FORMAT} (its format is {found!r})")
-    try:
-        run = Run(**_known(Run, content))
-        run.cells = []
-        for entry in content["cells"]:
-            cell = Cell(**_known(Cell, entry))
-            cell.samples = [Sample(**_known(Sample, one)) for one in entry["samples"]]
-            cell.ratios = [Ratio(**_known(Ratio, one)) for one in entry["ratios"]]
-            run.cells.append(cell)
-    except (KeyError, TypeError) as error:
-        raise ResultsError(f"a damaged result file: {error}") from error
+    content = _filled(Run, content)
+    _each(content, "cells", _filled_cell)
+    wrong = next(schema.faults(content, _schema(), _schema(), strict=False), None)
+    if wrong is None and _is_deep(content):
+        wrong = f"nested more than {DEEPEST} levels deep"
+    if wrong is not None:
+        raise ResultsError(f"a damaged result file: {wrong}")
+    run = Run(**content)
+    run.cells = [Cell(**entry) for entry in content["cells"]]
+    for cell in run.cells:
+        cell.samples = [Sample(**one) for one in cell.samples]  # type: ignore[arg-type]
+        cell.ratios = [Ratio(**one) for one in cell.ratios]  # type: ignore[arg-type]
+    if wrong := _contradiction(run):
+        raise ResultsError(f"a damaged result file: {wrong}")
     return run
 
 
@@ -255,13 +311,21 @@ def load(path: Path) -> Run:
     if path.exists() and not (path.is_file() or path.is_fifo()):  # some devices never end
         raise ResultsError(f"{path}: no regular file")
     try:
-        return from_json(json.loads(path.read_text()))
+        content = json.loads(path.read_text())
+        json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair cannot be printed
+        return from_json(content)
     except ResultsError as error:
         raise ResultsError(f"{path}: {error}") from error
     except OSError as error:
         raise ResultsError(f"{path}: {error.strerror or error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ResultsError(f"{path}: not a result file") from error
+
+
+@functools.cache
+def left_out(why: str) -> None:
+    """Says once that a file among others was passed over."""
+    print(f"left out: {why}", file=sys.stderr)
 
 
 def save(run: Run, path: Path) -> None:

@@ -9,8 +9,7 @@ import unittest
 from pathlib import Path
 
 import context
-import schema
-from lib import load, proc, results
+from lib import load, proc, results, schema
 
 BENCH = [sys.executable, "-B", str(context.TOP / "bench/torc-bench")]
 SCHEMA = json.loads((context.TOP / "bench/results.schema.json").read_text())
@@ -34,7 +33,7 @@ class Small(unittest.TestCase):
             env={**os.environ, "TMPDIR": str(self.scratch / "tmp")})  # fmt: skip
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertEqual(list((self.scratch / "tmp").iterdir()), [])
-        faults = schema.faults(json.loads(path.read_text()), SCHEMA, SCHEMA)
+        faults = list(schema.faults(json.loads(path.read_text()), SCHEMA, SCHEMA))
         self.assertEqual(faults, [])
         return results.load(path)
 

@@ -16,8 +16,7 @@ from unittest import mock
 
 import context
 import sample_results
-import schema
-from lib import page, report, results
+from lib import page, report, results, schema
 from lib.page import (
     figures, kind_compare, latency, look, numbers, plots, svg, tables, threats,
 )  # fmt: skip

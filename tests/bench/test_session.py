@@ -17,9 +17,8 @@ from unittest import mock
 
 import context
 import fakes
-import schema
 import test_results
-from lib import alone, cli, compare, results, session, subjects
+from lib import alone, cli, compare, results, schema, session, subjects
 from lib.page import page, svg
 from lib.proc import family
 from lib.subjects import SubjectError
@@ -65,7 +64,7 @@ class Compare(Runs):
         self.assertIn("upload: torc io_uring uses 5.9 % less CPU per request of server and load "
                       "together than torc epoll", self.json.read_text())  # fmt: skip
         content = json.loads(self.json.read_text())
-        self.assertEqual(schema.faults(content, SCHEMA, SCHEMA), [])
+        self.assertEqual(list(schema.faults(content, SCHEMA, SCHEMA)), [])
         run = results.load(self.json)
         self.assertIsNotNone(run.finished)
         self.assertEqual((run.noise["low"], run.noise["high"], run.noise["pairs"]), (1, 1, 2))
@@ -363,7 +362,7 @@ class Interrupted(Runs):
         whole = [s for s in before.cell("plaintext").samples if s.round == 0]
         self.assertEqual(len(whole), 2)
         content = json.loads(self.json.read_text())
-        self.assertEqual(schema.faults(content, SCHEMA, SCHEMA), [])
+        self.assertEqual(list(schema.faults(content, SCHEMA, SCHEMA)), [])
 
         done = self.bench("compare", "--resume", str(self.json))
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
