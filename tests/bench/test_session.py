@@ -221,12 +221,15 @@ class Files(Sessions):
 
     def test_runs_of_one_second_have_files_of_their_own(self):
         where = self.results()
+        where.mkdir(parents=True)
+        for name in ("compare-now.json", "compare-now-2.json"):
+            (where / name).write_text("another's")
         with mock.patch("time.strftime", lambda form: form.replace("%Y%m%d-%H%M%S", "now")):
-            with contextlib.redirect_stdout(io.StringIO()), self.session(), self.session(), \
-                    self.session():  # fmt: skip
-                names = sorted(path.name for path in where.iterdir())
-        self.assertEqual(names, ["compare-now-2.json", "compare-now-3.json", "compare-now.json"])
-        self.assertEqual(list(where.iterdir()), [], "they took no sample")
+            with contextlib.redirect_stdout(io.StringIO()), self.session() as mine:
+                self.assertEqual(mine.path, where / "compare-now-3.json")
+                self.assertTrue(mine.path.exists())
+        self.assertFalse(mine.path.exists(), "it took no sample")
+        self.assertEqual((where / "compare-now.json").read_text(), "another's")
 
     def test_a_result_is_not_replaced(self):
         self.assertEqual(self.compare(*self.ARGUMENTS).returncode, 0)
