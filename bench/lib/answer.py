@@ -17,14 +17,14 @@ from typing import Any, Callable, Mapping, Sequence
 
 from . import ablate, experiment, features, knee, measure, results, scale, sweep
 from .results import Run
-from .tally import FEW_NAMES, Tally, listed, measured, of_epoll, of_peers, sized
+from .tally import FEW_NAMES, Tally, listed, measured, of_epoll, of_peers, sized, variant
 
 SUMMARY = "say what the newest runs answer: io_uring or not, what depth, how many cores, what gain"
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 WIDTH = 98
 LITTLE = 0.02  # a difference of less than this is called little
 BLIND = 0.10  # an interval around 1 that reaches further has not looked closely enough
-SPOILED = 0.30  # CPUs' worth of other programs from which on a run is no ground for an answer
+SPOILED = 0.30  # CPUs' worth of other programs from which on a run gives no plain answer
 CLEARLY = 3  # times as many workloads on one side as on the other make a plain yes or no
 USE, DEPTH, CORES, GAIN = ("Should I use io_uring?", "At what depth?", "On how many cores?",
                            "What would I gain?")  # fmt: skip
@@ -81,14 +81,14 @@ class Files:
         return "" if mine == newest else f"of {mine}, not of {newest}"
 
     def line(self, file: File, text: str, word: str = "") -> Line:
-        """A line that rests on that file. What other programs spoiled is not given as an answer."""
+        """A line that rests on that file. What other programs disturbed gives no plain answer."""
         others = measure.disturbed([s for cell in file[1].cells for s in cell.samples])
         remarks = [self.remark(file)]
         if others > measure.NOISY_OTHERS:
             remarks.append(f"while other programs used {others * 100:.0f} % of a CPU")
         if word and others > SPOILED:
-            word = ("Not to be told from this run, for other programs disturbed it: end them and "
-                    f"run it again. It would say: {word}")  # fmt: skip
+            word = (f"As far as a run can tell that other programs disturbed (end them, and run it "
+                    f"again): {word}")  # fmt: skip
         return Line(text, file[0], word, ", ".join(filter(None, remarks)))
 
     def missing(self, kind: str, what: str, words: str = "") -> Line:
@@ -136,8 +136,21 @@ def use(files: Files) -> list[Line]:
             text += f" The only {word} is {ends[0]}."
         elif ends:
             text += f" The largest {word} is {ends[0]}, the smallest {ends[-1]}."
-    text += tally.caveat + tails(file[1])
+    text += reason(file[1], tally) + tally.caveat + tails(file[1])
     return [*found, files.line(file, text, plain_word(tally))]
+
+
+def reason(run: Run, tally: Tally) -> str:
+    """Where the gain comes from, on a machine whose system calls are dear."""
+    dear = next((one["text"] for one in run.doctor
+                 if one["id"] == "syscalls" and one["level"] == "limit"), None)  # fmt: skip
+    for cell, _ in tally.less if dear else []:
+        ours, theirs = (cell.median(str(variant(cell, engine)), "syscalls_per_request")
+                        for engine in ("io_uring", "epoll"))  # fmt: skip
+        if ours is not None and theirs is not None and ours < theirs:
+            return (f" On {cell.id} it makes {ours:.2f} system calls per request where epoll makes "
+                    f"{theirs:.2f}, and {str(dear).partition(' here')[0]} here.")  # fmt: skip
+    return ""
 
 
 def tails(run: Run) -> str:

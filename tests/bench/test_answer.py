@@ -142,10 +142,23 @@ class Use(unittest.TestCase):
         _, word = self.word(dict.fromkeys(NAMES, 0.8), subjects=("epoll", "io_uring"))
         self.assertRegex(word, "^Yes: ")
 
+    def test_dear_system_calls_are_the_reason(self):
+        run = compared(dict.fromkeys(NAMES, 0.8))
+        for sample in (s for cell in run.cells for s in cell.samples):
+            sample.syscalls_per_request = 0.03 if sample.variant == "io_uring" else 2.05
+        run.doctor = [{"id": "syscalls", "level": "limit", "remedy": None,
+                       "text": "a system call takes 1.1 µs here, where most machines take 0.1"}]
+        (line,) = asked(c=run).parts[answer.USE]
+        self.assertRegex(line.text, r"On \S+ it makes 0\.03 system calls per request where epoll makes "
+                         r"2\.05, and a system call takes 1\.1 µs here\.")  # fmt: skip
+        run.doctor = []
+        (line,) = asked(c=run).parts[answer.USE]
+        self.assertNotIn("system call", line.text)
+
     def test_other_programs_spoil_a_run(self):
         run = compared(dict.fromkeys(NAMES, 0.8))
         for others, word, remark in ((0.05, "^Yes: ", ""), (0.2, "^Yes: ", "used 20 % of a CPU"),
-                                     (1.1, "^Not to be told from this run.* It would say: Yes: ",
+                                     (1.1, "^As far as a run can tell that other programs disturbed.*: Yes: ",
                                       "while other programs used 110 % of a CPU")):  # fmt: skip
             for sample in (s for cell in run.cells for s in cell.samples):
                 sample.others_share = others

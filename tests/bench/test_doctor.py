@@ -16,7 +16,7 @@ from pathlib import Path
 from unittest import mock
 
 import context
-from lib import doctor, doctor_cpu, doctor_limits, doctor_ring, doctor_versions
+from lib import doctor, doctor_base, doctor_cpu, doctor_limits, doctor_ring, doctor_versions
 from lib.doctor_base import LEVELS, Machine, parse_cpu_list, size
 
 GIB = 1 << 30
@@ -57,7 +57,8 @@ class Fake:
 
 
 class Case(unittest.TestCase):
-    def machine(self, files=None, cpus=(0, 1, 2, 3), open_files=(1024, 1 << 20), locked=(-1, -1)):
+    def machine(self, files=None, cpus=(0, 1, 2, 3), open_files=(1024, 1 << 20), locked=(-1, -1),
+                syscall_ns=150.0):  # fmt: skip
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
         root = Path(directory.name)
@@ -66,7 +67,7 @@ class Case(unittest.TestCase):
             path = root / name.lstrip("/")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        return Machine(root, list(cpus), open_files, locked)
+        return Machine(root, list(cpus), open_files, locked, lambda: syscall_ns)
 
     def only(self, found, id_):
         chosen = [finding for finding in found if finding.id == id_]
@@ -344,6 +345,13 @@ class Cpu(Case):
         self.assertEqual(self.only(self.found(metal), "virtual").level, "ok")
         dmi = {**metal, "sys/class/dmi/id/sys_vendor": "QEMU"}
         self.assertIn("(QEMU); the host", self.only(self.found(dmi), "virtual").text)
+
+    def test_what_a_system_call_takes(self):
+        for each, level in ((150.0, "ok"), (1100.0, "limit")):
+            found = doctor_cpu.findings(self.machine(syscall_ns=each))
+            self.assertEqual(self.only(found, "syscalls").level, level)
+        self.assertIn("takes 1.1 µs here", self.only(found, "syscalls").text)
+        self.assertGreater(doctor_base.syscall_ns(), 0)
 
     def test_clock_container_and_load(self):
         clock = "sys/devices/system/clocksource/clocksource0/current_clocksource"
