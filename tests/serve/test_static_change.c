@@ -258,7 +258,7 @@ static void a_mapped_file_that_loses_its_end(void **state)
     (void)state;
     enum { STEP = 12 * 4096, CUT = 500 };
     unsigned cut = 0;
-    rig_start();
+    rig_start("--file-cache-ttl", "100ms"); /* so that no descriptor is waited for for long */
     for (size_t size = 1800000; size < 3600000; size += STEP) {
         struct client slow;
         files_fill(tree.path, "root/end", size);
