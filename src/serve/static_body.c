@@ -8,8 +8,7 @@
 enum {
     KEPT_MAX = 64 * 1024, /* bytes of a file that is kept in memory; larger ones are mapped */
     COPY_MAX = 7 * 1024,  /* of a body that leaves with its head in one piece: cheaper than two that are gathered */
-    PIECE = 256 * 1024,   /* of one send: more would leave the caches before it is received, less is more
-                           * sends */
+    PIECE = 1024 * 1024,  /* of one send: less is more sends, and more would hold the core up for too long */
     MAPS_MAX = 128,       /* of a core: the kernel allows a process 65,530 (vm.max_map_count) */
 };
 
