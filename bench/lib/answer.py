@@ -141,7 +141,7 @@ def use(files: Files) -> list[Line]:
 
 
 def reason(run: Run, tally: Tally) -> str:
-    """Where the gain comes from, on a machine whose system calls are dear."""
+    """What goes with the gain, on a machine whose system calls are dear."""
     dear = next((one["text"] for one in run.doctor
                  if one["id"] == "syscalls" and one["level"] == "limit"), None)  # fmt: skip
     for cell, _ in tally.less if dear else []:

@@ -104,12 +104,12 @@ def sentence(knee: Knee, depths: Sequence[int], where: str = "", pairs: int = 0)
             f"depth {knee.depth} is the deepest tried and still gains on {knee.other} "
             f"({bounds(low, high)} CPU per request): try deeper.")  # fmt: skip
     untold = low <= knee.slack and max(-low, high) > max(UNTOLD, knee.slack)
-    self = (f" A depth set against itself differs by up to {knee.slack:.1f} % here."
-            if knee.slack else "")  # fmt: skip
+    itself = (f" A depth set against itself differs by up to {knee.slack:.1f} % here."
+              if knee.slack else "")  # fmt: skip
     if knee.alike and not untold:
         return lead + (
             f"depth makes no difference that can be detected from {min(depths)} to {max(depths)}: "
-            f"beyond depth {knee.depth} nothing is gained, {bounds(low, high)}.{self}")  # fmt: skip
+            f"beyond depth {knee.depth} nothing is gained, {bounds(low, high)}.{itself}")  # fmt: skip
     if low > knee.slack:
         return lead + (
             f"depth {knee.depth} is the best, and every deeper one costs more CPU per request "
@@ -122,4 +122,4 @@ def sentence(knee: Knee, depths: Sequence[int], where: str = "", pairs: int = 0)
     if knee.dearer:
         listed = ", ".join(map(str, knee.dearer))
         text += f"; {listed} cost{'s' if len(knee.dearer) == 1 else ''} more"
-    return f"{lead}{text}.{self}"
+    return f"{lead}{text}.{itself}"
