@@ -1,21 +1,18 @@
 """torc-bench answer: whether io_uring is worth it here, at what depth, on how many cores, and for
 what gain, from the newest finished run of every kind.
-
-All of an answer is of one machine, that of the newest finished run. Runs of another CPU or kernel
-are left out, and a run of another commit is used where there is none of the newest, and named.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Mapping, Sequence
 
-from . import ablate, experiment, features, knee, measure, results, scale, sweep
+from . import ablate, env, experiment, features, knee, results, scale, sweep
+from .newest import File, Files, Line, commit, runs_in, shown
 from .results import Run
 from .tally import FEW_NAMES, Tally, listed, measured, of_epoll, of_peers, sized, variant
 
@@ -24,23 +21,9 @@ RESULTS = Path(__file__).resolve().parents[1] / "results"
 WIDTH = 98
 LITTLE = 0.02  # a difference of less than this is called little
 BLIND = 0.10  # an interval around 1 that reaches further has not looked closely enough
-SPOILED = 0.30  # CPUs' worth of other programs from which on a run gives no plain answer
 CLEARLY = 3  # times as many workloads on one side as on the other make a plain yes or no
 USE, DEPTH, CORES, GAIN = ("Should I use io_uring?", "At what depth?", "On how many cores?",
                            "What would I gain?")  # fmt: skip
-
-File = tuple[Path, Run]
-
-
-@dataclass(frozen=True)
-class Line:
-    """Sentences from one result file; without a path they say what is missing. The word is the
-    answer to the question, and remark what a reader must know of the file."""
-
-    text: str
-    path: Path | None = None
-    word: str = ""
-    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,72 +33,6 @@ class Answer:
     about: str
     notes: list[str]
     parts: dict[str, list[Line]]
-
-
-def newest_first(one: File) -> tuple[float, str]:
-    """To sort by, reversed: the zones of two files may differ."""
-    return one[1].instant, one[0].name
-
-
-class Files:
-    """Which of some result files, at least one, an answer may rest on."""
-
-    def __init__(self, files: Sequence[File]) -> None:
-        ordered = sorted(files, key=newest_first, reverse=True)
-        finished = [one for one in ordered if one[1].finished is not None]
-        self.newest = (finished or ordered)[0]
-        here = [one for one in ordered if machine(one[1]) == machine(self.newest[1])]
-        self.away = [one for one in finished if one not in here]
-        self.finished = [one for one in here if one in finished]
-        self.unfinished = [one for one in here if one not in finished]
-
-    def pick(self, kind: str, useful: Callable[[Run], Any] = lambda _: True) -> File | None:
-        """The newest run of that kind that says something, one of the newest commit before all."""
-        mine = [one for one in self.finished if one[1].kind == kind and useful(one[1])]
-        same = [one for one in mine if not self.remark(one)]
-        return (same or mine or [None])[0]
-
-    def remark(self, file: File) -> str:
-        """That a run is of another commit than the newest."""
-        mine, newest = commit(file[1]), commit(self.newest[1])
-        return "" if mine == newest else f"of {mine}, not of {newest}"
-
-    def line(self, file: File, text: str, word: str = "") -> Line:
-        """A line that rests on that file. What other programs disturbed gives no plain answer."""
-        others = measure.disturbed([s for cell in file[1].cells for s in cell.samples])
-        remarks = [self.remark(file)]
-        if others > measure.NOISY_OTHERS:
-            remarks.append(f"while other programs used {others * 100:.0f} % of a CPU")
-        if word and others > SPOILED:
-            word = (f"As far as a run can tell that other programs disturbed (end them, and run it "
-                    f"again): {word}")  # fmt: skip
-        return Line(text, file[0], word, ", ".join(filter(None, remarks)))
-
-    def missing(self, kind: str, what: str, words: str = "") -> Line:
-        """What to do to get an answer."""
-        started = next((path for path, run in self.unfinished if run.kind == kind), None)
-        if started is not None and not words:
-            return Line(f"{what} is not known yet: the run in {shown(started)} did not finish; "
-                        f"bench/torc-bench {kind} --resume {shown(started)} goes on with it.")
-        return Line(f"{what} is not known yet: bench/torc-bench {kind}{words} answers it.")
-
-
-def machine(run: Run) -> tuple[Any, Any]:
-    """What has to be the same for two runs to be of one machine."""
-    return run.environment.get("kernel"), (run.environment.get("cpu") or {}).get("model")
-
-
-def commit(run: Run) -> str:
-    """The commit of torc in a few words."""
-    from .page import environment  # only here, for its package shows answers itself
-
-    known = environment.short_commit(run)
-    return f"commit {known}" if known else "no commit"
-
-
-def shown(path: Path) -> str:
-    """A path as the user would write it."""
-    return min(str(path), os.path.relpath(path), key=len)
 
 
 def use(files: Files) -> list[Line]:
@@ -342,8 +259,6 @@ def capital(text: str) -> str:
 
 def answer(found: Sequence[File]) -> Answer | None:
     """The answer that result files give together; None without any."""
-    from .page import environment  # only here, for its package shows answers itself
-
     if not found:
         return None
     files, notes = Files(found), []
@@ -351,19 +266,8 @@ def answer(found: Sequence[File]) -> Answer | None:
         names = listed([path.name for path, _ in files.away])
         notes.append(f"Left out, for they are of another CPU or kernel: {names}.")
     parts = {USE: use(files), DEPTH: depth(files), CORES: cores(files), GAIN: gain(files)}
-    about = f"{environment.machine(files.newest[1])}; torc of {commit(files.newest[1])}"
+    about = f"{env.machine(files.newest[1].environment)}; torc of {commit(files.newest[1])}"
     return Answer(about, notes, parts)
-
-
-def runs_in(directory: Path) -> list[File]:
-    """The result files of a directory that can be read, newest first."""
-    found = []
-    for path in sorted(directory.glob("*.json")):
-        try:
-            found.append((path, results.load(path)))
-        except results.ResultsError as error:
-            results.left_out(str(error))
-    return sorted(found, key=newest_first, reverse=True)
 
 
 def text(found: Answer) -> str:
@@ -395,7 +299,7 @@ def run(options: argparse.Namespace) -> int:
     """The subcommand; 1 where no run is finished."""
     files: list[File] = []
     for path in options.files:
-        files += runs_in(path) if path.is_dir() else [(path, results.load(path))]
+        files += runs_in(path)[0] if path.is_dir() else [(path, results.load(path))]
     found = answer(files)
     if found is None:
         where = ", ".join(shown(path) for path in options.files)

@@ -7,7 +7,7 @@ import dataclasses
 import shlex
 from typing import Sequence
 
-from . import measure, results, table
+from . import remarks, results, table
 from .options import add_options as add_common
 from .options import workload_names
 from .results import Cell
@@ -205,7 +205,7 @@ def describe(cell: Cell) -> str:
     """The cell's table, its notes (the session has named what is invalid) and its verdicts."""
     connections = cell.workload["connections"]
     lines = [f"{cell.id}: {cell.workload['title']}, {connections:,} connections"]
-    invalid = measure.invalid_notes(cell)
+    invalid = remarks.invalid_notes(cell)
     lines += [f"  {note}" for note in cell.notes if note not in invalid]
     lines.append(_memory_table(cell) if cell.workload["name"] == "idle" else _table(cell))
     sentences = [f"  {ratio.verdict}" for ratio in spoken(cell)]

@@ -7,7 +7,7 @@ import statistics
 from pathlib import Path
 from typing import Any, Sequence
 
-from . import compare, env, measure, results, sentences, stats, table
+from . import compare, env, remarks, results, sentences, stats, table
 from .results import Cell, Ratio, ResultsError, Run
 
 SUMMARY = "compare two result files, across machines or commits"
@@ -81,7 +81,7 @@ def unpaired(before: Cell, after: Cell, name: str, metric: str) -> Ratio | None:
 def noise(run: Run, side: str) -> list[str]:
     """What to know of a file's noise before its figures."""
     lines = [] if run.noise else ["no A/A run says how noisy this machine was"]
-    lines += measure.run_warnings(run)
+    lines += remarks.run_warnings(run)
     return [f"{side} was noisy: {line.removeprefix('noisy: ')}" if line.startswith("noisy: ")
             else f"{side}: {line}" for line in lines]  # fmt: skip
 

@@ -9,7 +9,7 @@ import re
 import resource
 import subprocess
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, Mapping, Sequence
 
 SYSCTLS = (
     "net.ipv4.tcp_congestion_control", "net.core.default_qdisc", "net.core.somaxconn",
@@ -174,3 +174,24 @@ def collect(top: Path, build: Path) -> dict[str, Any]:
         },
         "load_average": os.getloadavg(),
     }
+
+
+def short_commit(environment: Mapping[str, Any]) -> str | None:
+    """Twelve digits, with a word where the tree had changes."""
+    git = environment.get("git") or {}
+    if not git.get("commit"):
+        return None
+    return str(git["commit"])[:12] + (" with changes" if git.get("dirty") else "")
+
+
+def machine(environment: Mapping[str, Any]) -> str:
+    """The machine in a few words."""
+    cpu = environment.get("cpu") or {}
+    allowed = len(cpu.get("allowed") or []) or cpu.get("online")
+    parts = [
+        str(cpu.get("model") or "unknown CPU"),
+        f"{allowed} CPU{'s' if allowed != 1 else ''}" if allowed else "",
+        "virtual machine" if cpu.get("hypervisor") else "",
+        str(environment.get("kernel") or ""),
+    ]
+    return ", ".join(part for part in parts if part)

@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from . import alone, env, load, measure as measuring, proc, stats, table
+from . import alone, env, load, proc, remarks, stats, table
 from .options import DEFAULT_BUILD, directory, positive, seconds
 from .progress import Progress
 from .subjects import Place, Server, SubjectError, installed, known, variant
@@ -110,6 +110,6 @@ def run(options: argparse.Namespace) -> int:
                      f"{found.low:.3f}–{found.high:.3f}"))  # fmt: skip
     print(f"GET /plaintext, {options.connections} connections, keep-alive; {options.pairs} rounds")
     print(table.table(("generator", "CPU µs/request", "min–max", "÷ wrk", "95 % interval"), rows))
-    for line in measuring.disturbance(others):
+    for line in remarks.disturbance(others):
         print(f"note: {line}")
     return 0

@@ -7,23 +7,17 @@ import contextlib
 import http.client
 import json
 import re
-import statistics
 import time
 from typing import Any, Callable, Sequence
 
-from . import answers, load, proc, sentences
-from .results import Cell, Run, Sample
+from . import answers, load, proc
+from .results import Sample
 from .subjects import WARMUP, Place, Server, Subject, Variant
 from .workloads import Workload
 
 PART_SECONDS = 0.2  # of a sample that is taken in parts, about
 PART_WARMUP = 0.03  # of all parts but the first, whose server is warm
 SATURATED = 0.95  # of the CPUs it has
-NOISY_QUICK, NOISY = 0.04, 0.02  # half widths of the A/A interval, below and from MANY_PAIRS on
-MANY_PAIRS = 10
-NOISY_OTHERS = 0.10  # CPUs' worth
-NOISY_STEAL = 0.02
-UNSENT = 0.01  # of the requests of an open loop
 PLACEHOLDER = re.compile(r"\{(?:rand|seq):(\d+)(?::\d+)?\}")
 Cpus = Callable[[Variant], tuple[Sequence[int], Sequence[int]]]
 
@@ -263,85 +257,3 @@ def _count(sample: Sample, total: dict[str, float]) -> None:
         sample.completions_per_wait = round(total["cqes"] / total["turns"], 2)
     sample.overflows = total.get("cq_overflows")
     sample.starved = total.get("buffers_short")
-
-
-def _mostly_load_bound(samples: Sequence[Sample]) -> bool:
-    return sum(sample.saturated == "load" for sample in samples) * 2 > len(samples)
-
-
-def invalid_notes(cell: Cell) -> list[str]:
-    """Which samples of the cell do not count, and why."""
-    return [f"INVALID round {sample.round + 1}, {cell.label(sample.variant)}: {sample.invalid}"
-            for sample in cell.invalid]  # fmt: skip
-
-
-def cell_notes(cell: Cell) -> list[str]:
-    """What a reader of the cell must know before its figures."""
-    notes = invalid_notes(cell)
-    bound = [name for name in cell.names if _mostly_load_bound(cell.valid(name))]
-    if bound:
-        advice = next((sample.advice for sample in cell.samples
-                       if sample.variant in bound and sample.advice), None)  # fmt: skip
-        notes.append(
-            f"{', '.join(map(cell.label, bound))}: the load generator was the bottleneck, so "
-            "requests/s say nothing about the server: compare CPU per request, or give the load "
-            "more CPUs" + (f" (it says: {advice})" if advice else ""))  # fmt: skip
-    for name in cell.names:
-        mine = cell.valid(name)
-        unsent = sum(sample.unsent for sample in mine)
-        if unsent > UNSENT * max(sum(sample.requests for sample in mine), 1):
-            notes.append(f"{cell.label(name)}: {unsent:,} requests whose time had come were not "
-                         f"sent: {_rate(cell)} is more than it can do")  # fmt: skip
-    return notes
-
-
-def disturbed(samples: Sequence[Sample]) -> float:
-    """CPUs' worth that other programs used in the median sample."""
-    return statistics.median(sample.others_share for sample in samples) if samples else 0.0
-
-
-def disturbance(others: float) -> list[str]:
-    """What to say of so many CPUs' worth of other programs, if anything."""
-    return [f"noisy: other programs used {others * 100:.0f} % of a CPU in the median sample: end "
-            "them and run again"] if others > NOISY_OTHERS else []  # fmt: skip
-
-
-def _rate(cell: Cell) -> str:
-    """The rate of an open loop, and the share of whose capacity it was meant to be."""
-    percent, slowest = cell.factors.get("load_percent"), str(cell.factors.get("slowest"))
-    share = f", {percent} % of the measured capacity of {cell.label(slowest)}," if percent else ""
-    return f"the rate of {cell.workload.get('rate', 0):,.0f} requests/s{share}"
-
-
-def warnings(samples: Sequence[Sample]) -> list[str]:
-    """What makes all figures worth less, with the remedy."""
-    if not samples:
-        return []
-    lines = disturbance(disturbed(samples))
-    stolen = statistics.mean(sample.steal_share for sample in samples)
-    if stolen > NOISY_STEAL:
-        lines.append(f"noisy: the hypervisor took {stolen * 100:.0f} % of a CPU (steal): use a "
-                     "machine that is not shared, or more --pairs")  # fmt: skip
-    return lines
-
-
-def noise_warning(noise: dict[str, Any]) -> str | None:
-    """What an A/A run says against its machine, with the remedy."""
-    if noise["pairs"] < 2:
-        return "one A/A pair does not tell how noisy this machine is: use more --pairs"
-    said = f"noisy: an A/A run gave {sentences.noise_band(noise)}"
-    bound = NOISY if noise["pairs"] >= MANY_PAIRS else NOISY_QUICK
-    low, high = noise["low"] - 1, noise["high"] - 1
-    if max(-low, high) > bound:
-        return (f"{said}, wider than ±{bound * 100:.0f} %: end other programs, or use more "
-                "--pairs")  # fmt: skip
-    if low > 0 or high < 0:
-        return (f"{said}, which does not contain 0: take smaller differences for none, or use more "
-                "--pairs")  # fmt: skip
-    return None
-
-
-def run_warnings(run: Run) -> list[str]:
-    """The warnings that follow from the A/A run and from all samples."""
-    first = noise_warning(run.noise) if run.noise else None
-    return ([first] if first else []) + warnings([s for cell in run.cells for s in cell.samples])

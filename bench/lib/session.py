@@ -4,60 +4,22 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import fcntl
 import importlib
-import itertools
 import os
 import shlex
-import shutil
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any, Sequence
 
-from . import alone, ending, env, idle, load, measure, results, syscalls, workloads
+from . import alone, ending, env, idle, load, measure, remarks, results, syscalls, workloads
 from .options import TOP, add_options  # noqa: F401 (subcommands take add_options from here)
 from .proc import Child, ProcessError
 from .progress import Progress
+from .record import Record
+from .scratch import Scratch
 from .subjects import FLOORS, Place, Subject, SubjectError, Variant, known
 from .workloads import Workload
-
-TOP = Path(__file__).resolve().parents[2]
-
-
-def remove_abandoned(directory: Path) -> None:
-    """Removes the scratch directories of runs that were killed: no process of their number is
-    there, and nobody holds their lock (which one in another container does)."""
-    for path in directory.glob("torc-bench-*-*"):
-        pid = path.name.split("-")[2]
-        if not pid.isdecimal() or Path("/proc", pid).exists() or path.is_symlink():
-            continue
-        try:
-            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError:
-            continue  # no directory, or gone meanwhile
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(lock).st_uid == os.getuid():
-                shutil.rmtree(path, ignore_errors=True)
-        except OSError:
-            pass  # its process lives
-        finally:
-            os.close(lock)
-
-
-def refuse_to_replace(path: Path) -> None:
-    """Refuses a file that holds more than a run which ended before its first sample."""
-    if not path.is_file():
-        raise SubjectError(f"--json: {path} is no regular file")
-    try:
-        run = results.load(path)
-    except results.ResultsError as error:
-        raise SubjectError(f"--json: {error}, and is not written over") from error
-    if any(cell.samples for cell in run.cells):
-        raise SubjectError(f"--json: {path} has the samples of another run: go on with that by "
-                           f"--resume {path}, or name another file")  # fmt: skip
 
 
 class Session:
@@ -67,9 +29,6 @@ class Session:
     def __init__(self, kind: str, options: argparse.Namespace, title: str = "") -> None:
         self.options = options
         self.resumed: results.Run | None = getattr(options, "resumed", None)
-        self.path: Path = getattr(options, "resume", None) or options.json or (
-            TOP / "bench/results" / time.strftime(f"{kind}-%Y%m%d-%H%M%S.json"))  # fmt: skip
-        self.made = self.kept = False  # whether the file is of this run, and has samples of it
         self.subjects = {**known(), **{one.name: one for one in options.commands}}
         self.affinity = sorted(os.sched_getaffinity(0))
         self.server_cpus, self.load_cpus, shared = env.divide_cpus(self.affinity, options.cores)
@@ -82,17 +41,15 @@ class Session:
         )  # fmt: skip
         self.run.options = {key: str(one) if isinstance(one, Path) else one
                             for key, one in self.run.options.items()}  # fmt: skip
+        path = getattr(options, "resume", None) or options.json or (
+            TOP / "bench/results" / time.strftime(f"{kind}-%Y%m%d-%H%M%S.json"))  # fmt: skip
+        self.record = Record(self.run, path, options.json is not None, self.resumed is not None)
         self.earlier = self.run.seconds
         self.start = time.monotonic()
         self.progress = Progress(0)
-        remove_abandoned(Path(tempfile.gettempdir()))
-        self.scratch = tempfile.TemporaryDirectory(prefix=f"torc-bench-{os.getpid()}-")
-        # Held while this process lives, however it ends: its number may mean another one elsewhere.
-        self.lock = os.open(self.scratch.name, os.O_RDONLY)
-        fcntl.flock(self.lock, fcntl.LOCK_EX)
-        scratch = Path(self.scratch.name)
-        self.place = Place(options.build.resolve(), scratch, scratch / "www", options.server_args,
-                           self.run.commands)  # fmt: skip
+        self.scratch = Scratch()
+        self.place = Place(options.build.resolve(), self.scratch.path, self.scratch.path / "www",
+                           options.server_args, self.run.commands)  # fmt: skip
         self.checked: dict[tuple[Any, ...], list[Variant]] = {}
         self.alone: alone.Lock | None = None
         self.told: set[str] = set()  # cells whose invalid samples were named
@@ -107,7 +64,7 @@ class Session:
                 raise SubjectError(f"--build: no directory {self.place.build}: build torc first, "
                                    "with bench/run or meson")  # fmt: skip
             load.program(self.place.build)  # before anything takes time
-            self._make()
+            self.record.make()
             workloads.write_static(self.place.www)
             self._describe()
             own = [cpu for cpu in self.affinity if cpu not in self.server_cpus]
@@ -136,43 +93,17 @@ class Session:
         except results.ResultsError as error:
             if kind is not results.ResultsError:  # it ended for another reason, which is said later
                 ending.say(str(error))
-            if not self.kept and self.made:
+            if not self.record.kept and self.record.made:
                 return
             what = "saved before"
         again = f"bench/torc-bench {self.run.kind} --resume {shlex.quote(str(self.path))}"
         print(f"what was {what} is in {self.path}; go on with: {again}", file=sys.stderr)
 
     def _clean(self) -> None:
-        self.scratch.cleanup()
-        os.close(self.lock)
+        self.scratch.remove()
         if self.alone is not None:
             self.alone.release()
-        if self.made and not self.kept:
-            self.path.unlink(missing_ok=True)
-
-    def _make(self) -> None:
-        """Makes the file before anything is measured: a place where none can be written is refused,
-        and of runs that begin in the same second each has its own."""
-        first, option = self.path, "--json" if self.resumed is None else "--resume"
-        try:
-            first.parent.mkdir(parents=True, exist_ok=True)
-            for number in itertools.count(2):
-                try:
-                    os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
-                    self.made = True
-                except FileExistsError:
-                    if self.resumed is None and not self.options.json:
-                        self.path = first.with_stem(f"{first.stem}-{number}")
-                        continue
-                    if self.resumed is None:
-                        refuse_to_replace(self.path)
-                break
-            results.save(self.run, self.path)
-        except OSError as error:
-            raise SubjectError(f"{option}: {self.path} cannot be written: "
-                               f"{error.strerror or error}") from error  # fmt: skip
-        except results.ResultsError as error:
-            raise SubjectError(f"{option}: {error}") from error
+        self.record.drop_empty()
 
     def _describe(self) -> None:
         environment = env.collect(TOP, self.place.build)
@@ -301,7 +232,7 @@ class Session:
         found = [results.ratio(cell, *pair, metric, self.run.noise)
                  for pair in pairs for metric in metrics]  # fmt: skip
         cell.ratios = [ratio for ratio in found if ratio is not None]
-        cell.notes += [note for note in measure.cell_notes(cell) if note not in cell.notes]
+        cell.notes += [note for note in remarks.cell_notes(cell) if note not in cell.notes]
         cell.complete = True
         self.save()
         self._tell_invalid(cell)
@@ -311,7 +242,7 @@ class Session:
         if cell.invalid and cell.id not in self.told:
             self.told.add(cell.id)
             self.progress.clear()
-            for note in measure.invalid_notes(cell):
+            for note in remarks.invalid_notes(cell):
                 print(f"{cell.id}: {note}", flush=True)
 
     def _round(self, workload: Workload, variants: Sequence[Variant], number: int, seconds: float,
@@ -391,15 +322,19 @@ class Session:
             self.save()
         return cell
 
+    @property
+    def path(self) -> Path:
+        """The run's file."""
+        return self.record.path
+
     def save(self) -> None:
         """Writes the file as it is now."""
         self.run.seconds = round(self.earlier + time.monotonic() - self.start, 1)
-        results.save(self.run, self.path)
-        self.kept = self.run.finished is not None or any(cell.samples for cell in self.run.cells)
+        self.record.save()
 
     def warn(self) -> None:
         """Adds the warnings that follow from all samples and the A/A run, with their remedies."""
-        for text in measure.run_warnings(self.run):
+        for text in remarks.run_warnings(self.run):
             self.note(text)
 
     def finish(self) -> int:

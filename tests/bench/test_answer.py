@@ -433,6 +433,14 @@ class Shown(unittest.TestCase):
         self.assertNotIn('href="s.html"', shown)
         self.assertLess(shown.index(answer.USE), shown.index("2 runs, newest first"))
 
+    def test_the_index_names_a_file_that_cannot_be_read(self):
+        results.save(compared(dict.fromkeys(NAMES, 0.9)), self.directory / "c.json")
+        (self.directory / "<cut>.json").write_text("{")
+        shown = page.write_index(self.directory).read_text()
+        self.assertIn("Left out: ", shown)
+        self.assertIn("&lt;cut&gt;.json", shown)
+        self.assertIn("1 run, newest first", shown)
+
     def test_empty_index(self):
         self.assertNotIn(answer.USE, page.write_index(self.directory).read_text())
 

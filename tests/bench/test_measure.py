@@ -1,4 +1,4 @@
-"""Workloads, load commands and reports, counters, notes and warnings, CPUs."""
+"""Workloads, load commands and reports, counters, CPUs."""
 
 import dataclasses
 import os
@@ -11,8 +11,8 @@ from unittest import mock
 
 import context  # noqa: F401
 import fakes
-from lib import env, load, measure, proc, results, subjects, syscalls, workloads
-from lib.results import Cell, Sample
+from lib import env, load, measure, proc, subjects, syscalls, workloads
+from lib.results import Sample
 from lib.subjects import Place, Server
 from lib.workloads import WORKLOADS
 
@@ -93,12 +93,6 @@ class LoadCommand(unittest.TestCase):
         open_loop = dataclasses.replace(WORKLOADS["latency"], rate=45454.0)
         self.assertEqual(self.value(self.words(open_loop), "--rate"), "45454")
         self.assertEqual(self.value(self.words(open_loop), "--arrivals"), "poisson")
-
-
-class Disturbance(unittest.TestCase):
-    def test_is_said_from_a_tenth_of_a_cpu_on(self):
-        self.assertEqual(measure.disturbance(0.09), [])
-        self.assertIn("other programs used 28 % of a CPU", measure.disturbance(0.28)[0])
 
 
 class Reports(unittest.TestCase):
@@ -190,60 +184,6 @@ class Worker(unittest.TestCase):
 
     def test_all_of_it_ends(self):
         self.assertEqual(self.part(0).invalid, "the server ended: it printed nothing")
-
-
-class Notes(unittest.TestCase):
-    def cell(self, **more):
-        variant = {"name": "a", "label": "the a", "subject": "a", "args": [], "cores": 1}
-        samples = [Sample("a", i, 0, 0.0, requests=100, **more) for i in range(3)]
-        return Cell("c", {}, variants=[variant], samples=samples)
-
-    def test_nothing_to_say(self):
-        self.assertEqual(measure.cell_notes(self.cell(saturated="server")), [])
-        self.assertEqual(measure.warnings(self.cell().samples), [])
-
-    def test_a_full_generator_is_named_with_its_remedy(self):
-        (note,) = measure.cell_notes(self.cell(saturated="load", advice="use --cores 2"))
-        self.assertIn("the a: the load generator was the bottleneck", note)
-        self.assertTrue(note.endswith("(it says: use --cores 2)"))
-
-    def test_unsent_requests(self):
-        found = self.cell(unsent=10)
-        found.workload["rate"] = 5200.0
-        (note,) = measure.cell_notes(found)
-        self.assertEqual(note, "the a: 30 requests whose time had come were not sent: the rate of "
-                         "5,200 requests/s is more than it can do")  # fmt: skip
-        found.factors = {"load_percent": 50, "slowest": "a"}
-        (note,) = measure.cell_notes(found)
-        self.assertIn("the rate of 5,200 requests/s, 50 % of the measured capacity of the a, is",
-                      note)  # fmt: skip
-
-    def test_invalid_samples_come_first(self):
-        found = self.cell(saturated="load")
-        found.samples[1].invalid = "2 reset errors"
-        first, _ = measure.cell_notes(found)
-        self.assertEqual(first, "INVALID round 2, the a: 2 reset errors")
-
-    def test_others_and_steal_have_remedies(self):
-        lines = measure.warnings(self.cell(others_share=0.3, steal_share=0.1).samples)
-        self.assertEqual(len(lines), 2)
-        self.assertIn("30 % of a CPU", lines[0])
-        self.assertIn("steal", lines[1])
-
-
-    def test_a_wide_noise_floor_has_a_true_minus(self):
-        noise = {"low": 0.959, "median": 1.0, "high": 1.012, "pairs": 6}
-        found = measure.run_warnings(results.Run("compare", "t", "x", noise=noise))
-        self.assertEqual(found, ["noisy: an A/A run gave −4.1 to +1.2 %, wider than ±4 %: end "
-                                 "other programs, or use more --pairs"])  # fmt: skip
-
-    def test_when_a_noise_floor_is_wide(self):
-        for low, high, pairs, words in (
-                (0.985, 1.01, 10, None), (0.97, 1.01, 10, "wider than ±2 %"),
-                (0.97, 1.01, 6, None), (1.01, 1.02, 6, "does not contain 0"),
-                (0.9, 0.9, 1, "one A/A pair")):  # fmt: skip
-            said = measure.noise_warning({"low": low, "high": high, "pairs": pairs})
-            self.assertIn(words or "None", str(said))
 
 
 class Cpus(unittest.TestCase):

@@ -18,7 +18,7 @@ from unittest import mock
 import context
 import fakes
 import test_results
-from lib import alone, cli, compare, results, schema, session, subjects
+from lib import alone, cli, compare, results, schema, scratch, session, subjects
 from lib.page import page, svg
 from lib.proc import family
 from lib.subjects import SubjectError
@@ -34,6 +34,10 @@ class Runs(unittest.TestCase):
         self.addCleanup(directory.cleanup)
         self.scratch = Path(directory.name)
         (self.scratch / "tmp").mkdir()
+        # Its own, for the lock of a torc-bench that measures is in the one of the machine.
+        temporary = mock.patch.object(tempfile, "tempdir", str(self.scratch / "tmp"))
+        temporary.start()
+        self.addCleanup(temporary.stop)
         self.build = fakes.build(self.scratch / "build")
         self.json = self.scratch / "r.json"
 
@@ -277,7 +281,8 @@ class Streams(Runs):
         words = [*BENCH, "compare", *Sessions.ARGUMENTS, "--build", str(self.build), "--json",
                  str(self.json)]  # fmt: skip
         done = subprocess.run(["sh", "-c", 'exec "$@" 2>&- <&-', "sh", *words], text=True,
-                              stdout=subprocess.PIPE, timeout=TIMEOUT_SECONDS)  # fmt: skip
+                              stdout=subprocess.PIPE, env=self.environment({}),
+                              timeout=TIMEOUT_SECONDS)  # fmt: skip
         self.assertEqual(done.returncode, 0)
         self.assertIn(f"every sample: {self.json}", done.stdout)
 
@@ -419,7 +424,7 @@ class Abandoned(Runs):
         lock = os.open(self.scratch / names[4], os.O_RDONLY)
         self.addCleanup(os.close, lock)
         fcntl.flock(lock, fcntl.LOCK_EX)
-        session.remove_abandoned(self.scratch)
+        scratch.remove_abandoned(self.scratch)
         self.assertEqual([n for n in names if not (self.scratch / n).exists()], names[5:])
 
 

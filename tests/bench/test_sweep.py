@@ -8,7 +8,7 @@ from unittest import mock
 
 import context  # noqa: F401
 from fake_session import FakeSession, parse
-from lib import experiment, results, sweep, workloads
+from lib import experiment, sweep, workloads
 
 
 def planted(floor_at=128, epoll=6300.0, floor=6000.0):

@@ -11,27 +11,6 @@ from .html import Markup, details, join, pre, tag
 UNKNOWN = "not known"
 
 
-def short_commit(run: results.Run) -> str | None:
-    """Twelve digits, with a word where the tree had changes."""
-    git = run.environment.get("git") or {}
-    if not git.get("commit"):
-        return None
-    return str(git["commit"])[:12] + (" with changes" if git.get("dirty") else "")
-
-
-def machine(run: results.Run) -> str:
-    """The machine in a few words."""
-    cpu = run.environment.get("cpu") or {}
-    allowed = len(cpu.get("allowed") or []) or cpu.get("online")
-    parts = [
-        str(cpu.get("model") or "unknown CPU"),
-        f"{allowed} CPU{'s' if allowed != 1 else ''}" if allowed else "",
-        "virtual machine" if cpu.get("hypervisor") else "",
-        str(run.environment.get("kernel") or ""),
-    ]
-    return ", ".join(part for part in parts if part)
-
-
 def flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Everything in a nested map as lines; what is None is said to be not known."""
     if isinstance(value, Mapping):

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from .. import answer, results
-from . import environment, kind_compare, page
+from .. import answer, env, newest, results
+from . import kind_compare, page
 from .html import Markup, document, join, section, tag
 from .style import CSS
 
@@ -20,7 +20,7 @@ def link(path: Path, name: str) -> Any:
     return tag("a", name, href=quote(target.name)) if target.exists() else name
 
 
-def answered(line: answer.Line) -> Markup:
+def answered(line: newest.Line) -> Markup:
     """What one run says to a question."""
     source: list[Any] = []
     if line.path:
@@ -48,8 +48,8 @@ def entry(path: Path, run: results.Run) -> Markup:
     """One run."""
     lines = page.conclusions(run)
     invalid = sum(len(cell.invalid) for cell in run.cells)
-    commit = environment.short_commit(run)
-    facts = [page.when(run), f"commit {commit}" if commit else "", environment.machine(run)]
+    commit = env.short_commit(run.environment)
+    facts = [page.when(run), f"commit {commit}" if commit else "", env.machine(run.environment)]
     cells = kind_compare.measured(run) if run.kind == "compare" else []
     workloads = ", ".join(dict.fromkeys(cell.id for cell in cells))
     return tag(
@@ -66,7 +66,7 @@ def entry(path: Path, run: results.Run) -> Markup:
 
 def index(directory: Path) -> str:
     """The document."""
-    runs = answer.runs_in(directory)
+    runs, damaged = newest.runs_in(directory)
     count = f"{len(runs)} run{'s' if len(runs) != 1 else ''}, newest first."
     body = tag(
         "main",
@@ -75,6 +75,7 @@ def index(directory: Path) -> str:
         together(runs),
         tag("h2", "Runs"),
         tag("p", count if runs else EMPTY, class_="meta"),
+        *(tag("p", f"Left out: {why}", class_="warn") for why in damaged),
         tag("ol", *(entry(path, run) for path, run in runs), class_="runs"),
     )  # fmt: skip
     return document("torc-bench: runs", CSS, body)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import measure, results
+from .. import env, remarks, results
 from . import (
     checklist, environment, kind_ablate, kind_compare, kind_scale, kind_sweep, kind_tune, numbers,
     svg, tables, threats,
@@ -61,14 +61,14 @@ def page(run: results.Run, source: str | None = None) -> str:
 
 def head(run: results.Run) -> Markup:
     """What was run, when, of what, and where."""
-    commit = environment.short_commit(run)
+    commit = env.short_commit(run.environment)
     minutes = f"{run.seconds / 60:.0f} min" if run.seconds >= 90 else f"{run.seconds:.0f} s"
     return tag(
         "header",
         tag("p", f"torc-bench {run.kind}", class_="kind"),
         tag("h1", title(run)),
         tag("p", f"{when(run)}, {minutes}{f', commit {commit}' if commit else ''}", class_="meta"),
-        tag("p", environment.machine(run), class_="meta"),
+        tag("p", env.machine(run.environment), class_="meta"),
     )
 
 
@@ -104,7 +104,7 @@ def alarm(run: results.Run, looks: Looks) -> Markup:
 
 def noisy(run: results.Run) -> Markup:
     """What makes all figures worth less, before any of them."""
-    lines = measure.run_warnings(run)
+    lines = remarks.run_warnings(run)
     if not lines:
         return Markup("")
     known = any(line.startswith("noisy: ") for line in lines)

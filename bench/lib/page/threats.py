@@ -6,14 +6,13 @@ import statistics
 from dataclasses import dataclass
 from typing import Any, Iterator, Sequence
 
-from .. import results
+from .. import remarks, results
 from .html import Markup, join, tag
 from .kind_compare import measured
 
 FEW_PAIRS = 10
 FEW_CPUS = 4
 WIDE_NOISE = 0.04  # half of the A/A interval
-OTHERS = 0.10  # CPUs' worth of other programs
 STEAL = 0.01  # CPUs' worth taken by the hypervisor
 DRIFT = 0.05  # between the first and the second half of the rounds
 MANY_INTERVALS = 20
@@ -142,7 +141,7 @@ def _noise(run: results.Run) -> Iterator[Threat]:
                          "End other programs, or measure more pairs.")  # fmt: skip
     good = _good(run)
     others = statistics.median(s.others_share for s in good) if good else 0
-    if others > OTHERS:
+    if others > remarks.NOISY_OTHERS:
         yield Threat("others", "limit", f"Other programs used {others * 100:.0f} % of a core while "
                      "measuring.", "End them.")  # fmt: skip
     steal = max((s.steal_share for s in good), default=0)

@@ -1,0 +1,107 @@
+"""Which result files an answer rests on: the newest finished run of every kind, of one machine.
+
+The machine is that of the newest finished run. Runs of another CPU or kernel are left out, and a run
+of another commit is used where there is none of the newest, and named.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Sequence
+
+from . import env, remarks, results
+from .results import Run
+
+SPOILED = 0.30  # CPUs' worth of other programs from which on a run gives no plain answer
+
+File = tuple[Path, Run]
+
+
+@dataclass(frozen=True)
+class Line:
+    """Sentences from one result file; without a path they say what is missing. The word is the
+    answer to the question, and remark what a reader must know of the file."""
+
+    text: str
+    path: Path | None = None
+    word: str = ""
+    remark: str = ""
+
+
+def newest_first(one: File) -> tuple[float, str]:
+    """To sort by, reversed: the zones of two files may differ."""
+    return one[1].instant, one[0].name
+
+
+class Files:
+    """Which of some result files, at least one, an answer may rest on."""
+
+    def __init__(self, files: Sequence[File]) -> None:
+        ordered = sorted(files, key=newest_first, reverse=True)
+        finished = [one for one in ordered if one[1].finished is not None]
+        self.newest = (finished or ordered)[0]
+        here = [one for one in ordered if machine(one[1]) == machine(self.newest[1])]
+        self.away = [one for one in finished if one not in here]
+        self.finished = [one for one in here if one in finished]
+        self.unfinished = [one for one in here if one not in finished]
+
+    def pick(self, kind: str, useful: Callable[[Run], Any] = lambda _: True) -> File | None:
+        """The newest run of that kind that says something, one of the newest commit before all."""
+        mine = [one for one in self.finished if one[1].kind == kind and useful(one[1])]
+        same = [one for one in mine if not self.remark(one)]
+        return (same or mine or [None])[0]
+
+    def remark(self, file: File) -> str:
+        """That a run is of another commit than the newest."""
+        mine, newest = commit(file[1]), commit(self.newest[1])
+        return "" if mine == newest else f"of {mine}, not of {newest}"
+
+    def line(self, file: File, text: str, word: str = "") -> Line:
+        """A line that rests on that file. What other programs disturbed gives no plain answer."""
+        others = remarks.disturbed([s for cell in file[1].cells for s in cell.samples])
+        said = [self.remark(file)]
+        if others > remarks.NOISY_OTHERS:
+            said.append(f"while {remarks.others_used(others)}")
+        if word and others > SPOILED:
+            word = (f"As far as a run can tell that other programs disturbed (end them, and run it "
+                    f"again): {word}")  # fmt: skip
+        return Line(text, file[0], word, ", ".join(filter(None, said)))
+
+    def missing(self, kind: str, what: str, words: str = "") -> Line:
+        """What to do to get an answer."""
+        started = next((path for path, run in self.unfinished if run.kind == kind), None)
+        if started is not None and not words:
+            return Line(f"{what} is not known yet: the run in {shown(started)} did not finish; "
+                        f"bench/torc-bench {kind} --resume {shown(started)} goes on with it.")
+        return Line(f"{what} is not known yet: bench/torc-bench {kind}{words} answers it.")
+
+
+def machine(run: Run) -> tuple[Any, Any]:
+    """What has to be the same for two runs to be of one machine."""
+    return run.environment.get("kernel"), (run.environment.get("cpu") or {}).get("model")
+
+
+def commit(run: Run) -> str:
+    """The commit of torc in a few words."""
+    known = env.short_commit(run.environment)
+    return f"commit {known}" if known else "no commit"
+
+
+def shown(path: Path) -> str:
+    """A path as the user would write it."""
+    return min(str(path), os.path.relpath(path), key=len)
+
+
+def runs_in(directory: Path) -> tuple[list[File], list[str]]:
+    """The result files of a directory that can be read, newest first, and what is wrong with the
+    others, which is also said once."""
+    found, damaged = [], []
+    for path in sorted(directory.glob("*.json")):
+        try:
+            found.append((path, results.load(path)))
+        except results.ResultsError as error:
+            damaged.append(str(error))
+            results.left_out(str(error))
+    return sorted(found, key=newest_first, reverse=True), damaged
