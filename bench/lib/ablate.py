@@ -31,7 +31,8 @@ from typing import AbstractSet, Any, Sequence
 from . import experiment, features, results, workloads
 from .experiment import COST, US, Figure
 from .session import Session
-from .subjects import SubjectError, Variant, binary
+from .subject import SubjectError, Variant
+from .subjects import binary
 
 SUMMARY = "what each io_uring feature is worth, out of the full set and into the bare one"
 OUT, INTO = "out of full", "into bare"

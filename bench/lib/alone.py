@@ -11,7 +11,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from .subjects import SubjectError
+from .subject import SubjectError
 
 NAME = "torc-bench.lock"
 

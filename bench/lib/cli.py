@@ -8,7 +8,7 @@ import os
 from types import ModuleType
 from typing import NoReturn, Sequence
 
-from . import answers, ending, proc, results, subjects
+from . import answers, ending, proc, results, subject
 
 SUBCOMMANDS = ("compare", "sweep", "ablate", "tune", "scale", "generators", "answer", "report",
                "diff", "doctor")
@@ -103,7 +103,7 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         options = parse(arguments)
         return int(options.run(options))
-    except subjects.SubjectError as error:
+    except subject.SubjectError as error:
         ending.say(str(error))
         return 2
     except (proc.ProcessError, answers.AnswerError, results.ResultsError) as error:

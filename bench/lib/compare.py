@@ -12,7 +12,8 @@ from .options import add_options as add_common
 from .options import workload_names
 from .results import Cell
 from .session import Session
-from .subjects import ENGINES, FLOORS, WARMUP, SubjectError, Variant, expand
+from .subject import SubjectError, Variant
+from .subjects import ENGINES, FLOORS, WARMUP, expand
 from .workloads import LOAD_PERCENTS, WORKLOADS, Workload
 
 SUMMARY = "compare servers: io_uring, epoll, their floors, others, or your own"

@@ -8,7 +8,8 @@ import dataclasses
 from typing import Any, Callable, Iterable, Sequence
 
 from . import env, options, results, stats, table, workloads
-from .subjects import ENGINES, Variant
+from .subject import Variant
+from .subjects import ENGINES
 from .workloads import Workload
 
 COST = "cpu_ns_per_request"

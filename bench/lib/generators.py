@@ -16,8 +16,10 @@ from pathlib import Path
 
 from . import alone, env, load, proc, remarks, stats, table
 from .options import DEFAULT_BUILD, directory, positive, seconds
+from .peers import installed
 from .progress import Progress
-from .subjects import Place, Server, SubjectError, installed, known, variant
+from .subject import Place, Server, SubjectError
+from .subjects import known, variant
 from .workloads import write_static
 
 SUMMARY = "what torc-load costs per request, against wrk on the same traffic"

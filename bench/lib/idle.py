@@ -11,7 +11,7 @@ from typing import Sequence
 
 from . import answers, proc
 from .results import Sample
-from .subjects import Place, Subject, Variant
+from .subject import Place, Subject, Variant
 from .workloads import Workload
 
 SETTLE_SECONDS = 0.3  # for deferred frees of the kernel

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Sequence
 
 from . import proc
-from .subjects import Place, Server, binary
+from .subject import Place, Server
+from .subjects import binary
 from .workloads import Workload
 
 GRACE_SECONDS = 20.0  # that it may take beyond its times, connecting and reporting

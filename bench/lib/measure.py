@@ -12,7 +12,8 @@ from typing import Any, Callable, Sequence
 
 from . import answers, load, proc
 from .results import Sample
-from .subjects import WARMUP, Place, Server, Subject, Variant
+from .subject import Place, Server, Subject, Variant
+from .subjects import WARMUP
 from .workloads import Workload
 
 PART_SECONDS = 0.2  # of a sample that is taken in parts, about

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Sequence
 
 from . import workloads
-from .subjects import Subject, SubjectError, user_command
+from .subject import Subject, SubjectError
+from .subjects import user_command
 
 TOP = Path(__file__).resolve().parents[2]
 DEFAULT_BUILD = TOP / "build/release"

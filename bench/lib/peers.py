@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Callable
 
 from .proc import ProcessError
-from .subjects import Place, Subject
+from .subject import Place, Subject
 
 SERVERS = Path(__file__).resolve().parent.parent / "servers"
 REMEDY = "tools/setup --bench installs it"

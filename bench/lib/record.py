@@ -9,7 +9,7 @@ from pathlib import Path
 
 from . import results
 from .results import Run
-from .subjects import SubjectError
+from .subject import SubjectError
 
 
 def refuse_to_replace(path: Path) -> None:

@@ -95,7 +95,7 @@ class Cell:
     id: str  # unique in the run
     workload: dict[str, Any]
     factors: dict[str, Any] = field(default_factory=dict)
-    variants: list[dict[str, Any]] = field(default_factory=list)  # as subjects.Variant
+    variants: list[dict[str, Any]] = field(default_factory=list)  # as subject.Variant
     pairs_wanted: int = 0
     complete: bool = False
     answers: str | None = None  # "alike" once the bytes were compared; else why not

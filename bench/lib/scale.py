@@ -29,7 +29,8 @@ from typing import Any, Mapping, Sequence
 from . import experiment, results, usl, workloads
 from .experiment import COST, US
 from .session import Session
-from .subjects import ENGINES, Variant
+from .subject import Variant
+from .subjects import ENGINES
 
 SHARED = "server and load shared CPUs"
 SUMMARY = "throughput and cost per request over core counts, with a fit that says where it peaks"

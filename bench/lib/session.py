@@ -18,7 +18,8 @@ from .proc import Child, ProcessError
 from .progress import Progress
 from .record import Record
 from .scratch import Scratch
-from .subjects import FLOORS, Place, Subject, SubjectError, Variant, known
+from .subject import Place, Subject, SubjectError, Variant
+from .subjects import FLOORS, known
 from .workloads import Workload
 
 

@@ -27,7 +27,7 @@ from typing import Any, Sequence
 from . import experiment, knee, results, workloads
 from .experiment import COST, US
 from .session import Session
-from .subjects import SubjectError, Variant
+from .subject import SubjectError, Variant
 
 SUMMARY = "every ring depth, core count and connection count, and the knee in words"
 WITH_DEPTH = "io_uring"

@@ -8,7 +8,8 @@ import signal
 from typing import Sequence
 
 from . import load, proc
-from .subjects import WARMUP, Place, Subject, Variant
+from .subject import Place, Subject, Variant
+from .subjects import WARMUP
 from .workloads import Workload
 
 EVENT = "raw_syscalls:sys_enter"

@@ -27,7 +27,8 @@ from . import experiment, features, halving, options as common, results, space, 
 from .experiment import COST
 from .session import Session
 from .space import Settings
-from .subjects import SubjectError, Variant, binary
+from .subject import SubjectError, Variant
+from .subjects import binary
 
 SUMMARY = "searches the ring's options for this machine and confirms what it finds"
 CANDIDATES, QUICK_CANDIDATES = 16, 8

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import context  # noqa: F401
 from lib import ablate, features, results, scale, space, sweep, tune
-from lib.subjects import Variant, variant
+from lib.subject import Variant
+from lib.subjects import variant
 from lib.workloads import WORKLOADS
 
 STARTED, FINISHED = "2026-03-02T09:14:07+0000", "2026-03-02T09:31:40+0000"

@@ -12,7 +12,8 @@ from pathlib import Path
 import context
 import sample_results
 from lib import answer, cli, page, results, scale
-from lib.subjects import Variant, variant
+from lib.subject import Variant
+from lib.subjects import variant
 from lib.workloads import WORKLOADS
 
 NAMES = ("plaintext", "json", "pipelined", "short-lived")

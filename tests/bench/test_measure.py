@@ -13,7 +13,7 @@ import context  # noqa: F401
 import fakes
 from lib import env, load, measure, proc, subjects, syscalls, workloads
 from lib.results import Sample
-from lib.subjects import Place, Server
+from lib.subject import Place, Server, SubjectError, Variant
 from lib.workloads import WORKLOADS
 
 
@@ -229,7 +229,7 @@ class LateFailures(unittest.TestCase):
         self.addCleanup(directory.cleanup)
         self.place = Place(Path(directory.name), Path(directory.name), Path(directory.name))
         self.subject = subjects.user_command("own=false {port}")
-        self.variant = subjects.Variant("own", "own", "own")
+        self.variant = Variant("own", "own", "own")
 
     def round(self, subject):
         return measure.take_round(WORKLOADS["plaintext"], [(self.variant, subject)], self.place,
@@ -262,7 +262,7 @@ class Commands(unittest.TestCase):
 
     def test_wrong_ones(self):
         for wrong in ("x", "=y {port}", "mine=./server", "io_uring=x {port}", "a:70000=x", "a:1= "):
-            with self.subTest(wrong), self.assertRaises(subjects.SubjectError):
+            with self.subTest(wrong), self.assertRaises(SubjectError):
                 subjects.user_command(wrong)
 
     def test_a_directory_that_goes_while_a_program_is_looked_for(self):

@@ -12,7 +12,7 @@ from unittest import mock
 import context  # noqa: F401
 from lib import peers, proc, workloads
 from lib.peers import PEERS
-from lib.subjects import Place, Variant
+from lib.subject import Place, Variant
 
 BIG = 1 << 20
 FILES = {"1k.txt": b"x" * 1024, "64k.txt": bytes(range(32, 96)) * 1024,

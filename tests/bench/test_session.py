@@ -18,10 +18,10 @@ from unittest import mock
 import context
 import fakes
 import test_results
-from lib import alone, cli, compare, results, schema, scratch, session, subjects
+from lib import alone, cli, compare, results, schema, scratch, session
 from lib.page import page, svg
 from lib.proc import family
-from lib.subjects import SubjectError
+from lib.subject import SubjectError
 
 BENCH = [sys.executable, "-B", str(context.TOP / "bench/torc-bench")]
 SCHEMA = json.loads((context.TOP / "bench/results.schema.json").read_text())
@@ -455,11 +455,11 @@ class Alone(Runs):
             path.write_text("1 and more\n")
             with alone.Lock():
                 self.assertEqual(path.read_text(), f"{os.getpid()}\n")
-                with self.assertRaisesRegex(subjects.SubjectError, f"pid {os.getpid()}"):
+                with self.assertRaisesRegex(SubjectError, f"pid {os.getpid()}"):
                     alone.Lock()
             self.assertFalse(path.exists())
             path.symlink_to(self.json)
-            with self.assertRaisesRegex(subjects.SubjectError, "set TMPDIR"):
+            with self.assertRaisesRegex(SubjectError, "set TMPDIR"):
                 alone.Lock()
             self.assertFalse(self.json.exists())
 
