@@ -126,8 +126,8 @@ def measure(session: Any, options: argparse.Namespace, names: Sequence[str],
     whole = variant("full", names, full, options.cores)
     bare = variant("bare", names, frozenset(), options.cores)
     session.refuse_missing([whole])
-    experiment.expect(session, [(name, 2 * count)
-                                for name in ("noise", TOTAL, *(pair.id for pair in todo))])
+    experiment.expect(session, asked, [(name, 2 * count)
+                                       for name in ("noise", TOTAL, *(pair.id for pair in todo))])
     session.noise(asked, whole, count, seconds)
     cell = session.cell(TOTAL, asked, (whole, bare), count, seconds, {"purpose": "total"},
                         metrics=(COST,))  # fmt: skip

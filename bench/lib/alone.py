@@ -16,6 +16,10 @@ from .subject import SubjectError
 NAME = "torc-bench.lock"
 
 
+class Busy(SubjectError):
+    """Another run measures: try again when it has ended."""
+
+
 class Lock:
     """Held until it is released or this process ends, however it does; its file goes with it."""
 
@@ -48,7 +52,7 @@ class Lock:
             except BlockingIOError:
                 pid = os.pread(handle, 20, 0).decode("ascii", "replace").strip()
                 os.close(handle)
-                raise SubjectError(
+                raise Busy(
                     f"another torc-bench (pid {pid or 'not known'}) is measuring here, and each "
                     f"would spoil the other's figures: wait for its end ({self.path} is its lock)"
                 ) from None

@@ -145,7 +145,8 @@ def depth_word(knees: Sequence[Mapping[str, Any]]) -> str:
     if deepest["other"] < deepest["depth"]:
         return f"At least {deepest['depth']}: it is the deepest tried and still gains."
     if change["low"] <= 0 and max(-change["low"], change["high"]) > knee.UNTOLD:
-        return "It cannot be told from so few pairs: give more --pairs."
+        return (f"It cannot be told from so few pairs: keep the default, {sweep.DEFAULT_DEPTH}, or "
+                "give more --pairs.")  # fmt: skip
     if all(one["alike"] for one in told):
         return "It makes no difference that could be detected: keep the default."
     default = sweep.DEFAULT_DEPTH
@@ -181,8 +182,7 @@ def cores(files: Files) -> list[Line]:
     beyond = ""
     if len(apart) < len(points):
         end = f" beyond {experiment.cores_text(most)}" if most else ""
-        beyond = (f"this machine cannot tell{end}, for with more server and load share its "
-                  "CPUs")  # fmt: skip
+        beyond = f"this machine cannot tell{end}: with more, server and load share its CPUs"
     return [files.line(file, capital(f"{extra['workload']}: {' '.join(texts)}"),
                        cores_word(apart, most, beyond))]  # fmt: skip
 
@@ -192,7 +192,8 @@ def cores_word(apart: Sequence[Mapping[str, Any]], most: int, beyond: str) -> st
     first = apart[0]["engine"] if apart else ""
     mine = [p for p in apart if p["engine"] == first and p["capacity"]]
     if len(mine) < 2:
-        return capital(f"{beyond or 'it cannot be told: one core count was measured'}.")
+        return capital(f"{beyond or 'it cannot be told: one core count was measured'}. Keep the "
+                       "default, one for each CPU, and run scale where it is to serve.")  # fmt: skip
     best = max(mine, key=lambda point: point["capacity"]["median"])["cores"]
     text = (f"As many as you have, up to the {most} measured: each set of more serves more"
             if best == mine[-1]["cores"] else
@@ -231,14 +232,15 @@ def gain(files: Files) -> list[Line]:
 
 def worth(run: Run) -> str:
     """What all features are worth together, and the largest alone: taken out of all, and put into
-    none, which finds those that do the same work as another. One that does nothing while another is
-    there is not among them."""
+    none, which finds those that do the same work as another. Taken out, one that does nothing while
+    another is there does not count."""
     extra = run.extra
     text = f"{capital(extra['workload'])}: {extra['total']['text']}"
     for context, how in ((ablate.OUT, "taken out"), (ablate.INTO, "put into the bare ring")):
         saving = [one for one in extra["effects"]
                   if one["verdict"] == "saves" and one["context"] == context
-                  and features.HIDDEN_BY.get(one["feature"]) not in extra["full"]
+                  and (context == ablate.INTO
+                       or features.HIDDEN_BY.get(one["feature"]) not in extra["full"])
                   and not results.not_above_noise(results.COST, one["ratio"]["low"],
                                                   one["ratio"]["high"], run.noise)]  # fmt: skip
         best = sorted(saving, key=lambda one: one["ratio"]["median"])[:FEW_NAMES]
@@ -296,15 +298,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """The subcommand; 1 where no run is finished."""
+    """The subcommand; 1 where no run is finished, or a file that was named cannot be read."""
     files: list[File] = []
+    damaged = False
     for path in options.files:
-        files += runs_in(path)[0] if path.is_dir() else [(path, results.load(path))]
+        if path.is_dir():
+            files += runs_in(path)[0]
+            continue
+        try:
+            files.append((path, results.load(path)))
+        except results.ResultsError as error:
+            print(error, file=sys.stderr)
+            damaged = True
     found = answer(files)
-    if found is None:
+    if found is None and not damaged:
         where = ", ".join(shown(path) for path in options.files)
         print(f"no result file in {where}: bench/torc-bench compare io_uring epoll makes one",
               file=sys.stderr)  # fmt: skip
+    if found is None:
         return 1
     print(text(found))
-    return 0 if any(one.finished for _, one in files) else 1
+    return 0 if any(one.finished for _, one in files) and not damaged else 1

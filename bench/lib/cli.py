@@ -8,7 +8,7 @@ import os
 from types import ModuleType
 from typing import NoReturn, Sequence
 
-from . import answers, ending, proc, results, subject
+from . import alone, answers, ending, proc, results, subject
 
 SUBCOMMANDS = ("compare", "sweep", "ablate", "tune", "scale", "generators", "answer", "report",
                "diff", "doctor")
@@ -88,7 +88,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """0 good, 1 failed or invalid samples, 2 wrong options, 128 and the signal's number."""
+    """0 good, 1 failed or invalid samples, 2 wrong options, 3 another one measures, 128 and the
+    signal's number."""
     ending.expect()
     try:
         status = _run(arguments)
@@ -103,6 +104,9 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         options = parse(arguments)
         return int(options.run(options))
+    except alone.Busy as error:
+        ending.say(str(error))
+        return 3
     except subject.SubjectError as error:
         ending.say(str(error))
         return 2

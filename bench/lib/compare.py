@@ -10,6 +10,7 @@ from typing import Sequence
 from . import remarks, results, table
 from .options import add_options as add_common
 from .options import workload_names
+from .progress import OVERHEAD_SECONDS, plan
 from .results import Cell
 from .session import Session
 from .subject import SubjectError, Variant
@@ -20,7 +21,6 @@ SUMMARY = "compare servers: io_uring, epoll, their floors, others, or your own"
 DEFAULT = ("io_uring", "epoll", "floor")
 CAPACITY_SECONDS, CAPACITY_ROUNDS = 0.5, 3  # of whose median the open loops' rates are shares
 OWN_FLOOR = {"io_uring": "floor-uring", "epoll": "floor-epoll"}
-OVERHEAD_SECONDS = 0.3  # of a sample: starting and ending processes
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -130,9 +130,9 @@ class Comparison:
         take."""
         samples, left, wall = 0, 0, 0.0
         (first, able), run = self.plan[0], self.session.run
-        plan = [(first, able[:1], [("noise", 2 * self.session.pairs(first))]),
-                *((workload, able, self._cells(workload, able)) for workload, able in self.plan)]
-        for workload, able, cells in plan:
+        parts = [(first, able[:1], [("noise", 2 * self.session.pairs(first))]),
+                 *((workload, able, self._cells(workload, able)) for workload, able in self.plan)]
+        for workload, able, cells in parts:
             each = self.session.seconds(workload) + workload.ramp + OVERHEAD_SECONDS
             warmups = (max(workload.warmup, WARMUP.get(one.subject, 0.0)) for one in able)
             more = sum(run.left(*cell) for cell in cells)
@@ -140,9 +140,8 @@ class Comparison:
             wall += more * (each + sum(warmups) / len(able))
         self.session.expect(left)
         names = ", ".join(variant.label for variant in self.variants)
-        count = f"{left} of {samples} samples left" if left < samples else f"{samples} samples"
-        print(f"{names}: {len(self.plan)} workload{'s' if len(self.plan) > 1 else ''}, {count}"
-              + (f", about {about(wall)}" if left else ""), flush=True)  # fmt: skip
+        print(f"{names}: {len(self.plan)} workload{'s' if len(self.plan) > 1 else ''}, "
+              f"{plan(left, samples, wall)}", flush=True)  # fmt: skip
 
     def measure(self) -> None:
         """Takes all samples and prints each cell when it is done."""
@@ -179,11 +178,6 @@ class Comparison:
                      f"{capacity.label(slowest)}")  # fmt: skip
             self._cell(f"latency-{percent}", dataclasses.replace(workload, title=title, rate=rate),
                        able, {"load_percent": percent, "rate": rate, "slowest": slowest})
-
-
-def about(seconds: float) -> str:
-    """A time to wait: 40 s, 3 min."""
-    return f"{max(round(seconds, -1), 5):.0f} s" if seconds < 115 else f"{seconds / 60:.0f} min"
 
 
 def interesting(cell: Cell) -> list[tuple[str, str]]:

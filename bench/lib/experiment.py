@@ -7,7 +7,7 @@ import collections
 import dataclasses
 from typing import Any, Callable, Iterable, Sequence
 
-from . import env, options, results, stats, table, workloads
+from . import env, options, progress, results, stats, table, workloads
 from .subject import Variant
 from .subjects import ENGINES
 from .workloads import Workload
@@ -93,10 +93,14 @@ def pairs(run: Any, asked: Workload) -> int:
     return run.options.pairs or max(run.pairs(asked), QUICK_PAIRS)
 
 
-def expect(run: Any, cells: Iterable[tuple[str, int]]) -> None:
-    """Tells the session's progress line what is left to be taken of cells (id, samples)."""
-    for name, samples in cells:
-        run.expect(run.run.left(name, samples))
+def expect(session: Any, asked: Workload, cells: Iterable[tuple[str, int]]) -> None:
+    """Says what is left to be taken of cells (id, samples), and about how long that takes."""
+    samples = left = 0
+    for name, count in cells:
+        samples, left = samples + count, left + session.run.left(name, count)
+    session.expect(left)
+    each = session.seconds(asked) + asked.warmup + asked.ramp + progress.OVERHEAD_SECONDS
+    print(f"{asked.name}: {progress.plan(left, samples, left * each)}", flush=True)
 
 
 def figure(values: Sequence[float], scale: float = 1.0) -> Figure | None:

@@ -65,16 +65,16 @@ class Files:
         if others > remarks.NOISY_OTHERS:
             said.append(f"while {remarks.others_used(others)}")
         if word and others > SPOILED:
-            word = (f"As far as a run can tell that other programs disturbed (end them, and run it "
-                    f"again): {word}")  # fmt: skip
+            word = f"Other programs disturbed this run (end them and run it again), so not for sure: {word}"
         return Line(text, file[0], word, ", ".join(filter(None, said)))
 
     def missing(self, kind: str, what: str, words: str = "") -> Line:
         """What to do to get an answer."""
         started = next((path for path, run in self.unfinished if run.kind == kind), None)
         if started is not None and not words:
-            return Line(f"{what} is not known yet: the run in {shown(started)} did not finish; "
-                        f"bench/torc-bench {kind} --resume {shown(started)} goes on with it.")
+            return Line(f"{what} is not known yet: the run in {shown(started)} is not finished; if it "
+                        f"was ended, bench/torc-bench {kind} --resume {shown(started)} goes on with "
+                        "it.")  # fmt: skip
         return Line(f"{what} is not known yet: bench/torc-bench {kind}{words} answers it.")
 
 

@@ -7,6 +7,18 @@ import time
 from typing import TextIO
 
 BAR_CELLS = 20
+OVERHEAD_SECONDS = 0.3  # of a sample: starting and ending processes
+
+
+def about(seconds: float) -> str:
+    """A time to wait: 40 s, 3 min."""
+    return f"{max(round(seconds, -1), 5):.0f} s" if seconds < 115 else f"{seconds / 60:.0f} min"
+
+
+def plan(left: int, samples: int, seconds: float) -> str:
+    """How many samples there will be, of a resumed run are left, and how long they take."""
+    count = f"{left} of {samples} samples left" if left < samples else f"{samples} samples"
+    return count + (f", about {about(seconds)}" if left else "")
 
 
 class Progress:

@@ -42,8 +42,11 @@ def cell_notes(cell: Cell) -> list[str]:
         mine = cell.valid(name)
         unsent = sum(sample.unsent for sample in mine)
         if unsent > UNSENT * max(sum(sample.requests for sample in mine), 1):
+            others = disturbed(mine)
+            why = (f"{others_used(others)} meanwhile" if others > NOISY_OTHERS else
+                   f"{_rate(cell)} is more than it can do")  # fmt: skip
             notes.append(f"{cell.label(name)}: {unsent:,} requests whose time had come were not "
-                         f"sent: {_rate(cell)} is more than it can do")  # fmt: skip
+                         f"sent: {why}")  # fmt: skip
     return notes
 
 

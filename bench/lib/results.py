@@ -318,6 +318,9 @@ def load(path: Path) -> Run:
         raise ResultsError(f"{path}: {error}") from error
     except OSError as error:
         raise ResultsError(f"{path}: {error.strerror or error}") from error
+    except json.JSONDecodeError as error:
+        raise ResultsError(f"{path}: not a result file, from line {error.lineno}, column "
+                           f"{error.colno} on") from error  # fmt: skip
     except (ValueError, RecursionError) as error:
         raise ResultsError(f"{path}: not a result file") from error
 

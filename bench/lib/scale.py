@@ -99,7 +99,7 @@ def measure(session: Any, options: argparse.Namespace) -> None:
     pairs, seconds = experiment.pairs(session, asked), session.seconds(asked)
     points = [Point(engine, count) for count in todo for engine in options.engines]
     session.refuse_missing([point.variant for point in points])
-    experiment.expect(session, [("noise", 2 * pairs), (CELL, pairs * len(points))])
+    experiment.expect(session, asked, [("noise", 2 * pairs), (CELL, pairs * len(points))])
     session.noise(asked, points[0].variant, pairs, seconds)
     cell = session.cell(CELL, asked, [point.variant for point in points], pairs, seconds,
                         {"connections": asked.connections}, metrics=(COST,))  # fmt: skip
@@ -301,7 +301,7 @@ def rows(extra: Mapping[str, Any]) -> list[list[str]]:
     return found
 
 
-HEADER = ("", "CPU µs/request", "requests/s", "could serve", "cost ÷ fewer cores", "limits")
+HEADER = ("", "CPU µs/request", "requests/s", "capacity", "cost ÷ fewer cores", "limits")
 
 
 def run(options: argparse.Namespace) -> int:

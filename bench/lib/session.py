@@ -53,7 +53,7 @@ class Session:
                            options.server_args, self.run.commands)  # fmt: skip
         self.checked: dict[tuple[Any, ...], list[Variant]] = {}
         self.alone: alone.Lock | None = None
-        self.told: set[str] = set()  # cells whose invalid samples were named
+        self.told: set[str] = set()  # notes that were printed, and cells of which all was said
         self.run.pinning = {"server": self.server_cpus, "load": self.load_cpus}
         if shared and options.cores <= len(self.affinity):
             self.note(shared)
@@ -123,9 +123,11 @@ class Session:
         self.run.doctor = [dataclasses.asdict(finding) for finding in found]
 
     def note(self, text: str) -> None:
-        """Keeps a note for the reader and prints it once."""
+        """Keeps a note for the reader and prints it, each once."""
         if text not in self.run.notes:
             self.run.notes.append(text)
+        if text not in self.told:
+            self.told.add(text)
             self.progress.clear()
             print(f"note: {text}", flush=True)
 
@@ -342,6 +344,8 @@ class Session:
         """Completes the file and says where it is: 0, or 1 when a sample did not count."""
         self.progress.clear()
         self.warn()
+        for text in self.run.notes:
+            self.note(text)  # those of an earlier part of the run, too
         self.run.finished = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         self.save()
         for cell in self.run.cells:

@@ -117,7 +117,7 @@ def measure(session: Any, options: argparse.Namespace) -> None:
             {"cores": square.cores, "connections": square.connections, "why": why})
         session.note(f"skipped: {square.where}: {why}")
     noisy = min(counts[0], possible)
-    experiment.expect(session, [("noise", 2 * pairs)] * bool(todo) + [
+    experiment.expect(session, asked, [("noise", 2 * pairs)] * bool(todo) + [
         (square.id, pairs * len(square.variants)) for square in todo])  # fmt: skip
     if todo:
         session.noise(experiment.with_connections(asked, noisy),

@@ -6,8 +6,11 @@ from typing import Sequence
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Lines of aligned columns: the first to the left, the others to the right."""
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    """Lines of aligned columns: the first to the left, the others to the right. A name that is wider
+    than all below it takes two lines."""
+    below = [max((len(row[i]) for row in rows), default=0) for i in range(len(header))]
+    heads = list(zip(*(broken(name, width) for name, width in zip(header, below))))
+    widths = [max(width, *(len(head[i]) for head in heads)) for i, width in enumerate(below)]
 
     def line(cells: Sequence[str]) -> str:
         aligned = [
@@ -17,7 +20,17 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         return "  " + "   ".join(aligned).rstrip()
 
     rule = "  " + "   ".join("─" * width for width in widths)
-    return "\n".join([line(header), rule, *(line(row) for row in rows)])
+    named = [line(head) for head in heads if any(head)]
+    return "\n".join([*named, rule, *(line(row) for row in rows)])
+
+
+def broken(name: str, width: int) -> tuple[str, str]:
+    """A name in two parts, the first empty where it fits: the longer one as short as can be."""
+    parts = [("", name)]
+    if len(name) > width:
+        parts += [(name[: at + (name[at] == "/")], name[at + 1 :])
+                  for at, letter in enumerate(name) if letter in " /"]  # fmt: skip
+    return min(parts, key=lambda both: max(map(len, both)))
 
 
 def microseconds(value: float | None) -> str:

@@ -69,7 +69,8 @@ class Tally:
         parts = [f"{word} CPU per request on {len(some)} of {len(self.all)} workloads "
                  f"({extent(some)})"
                  for word, some in (("less", self.less), ("more", self.more)) if some]  # fmt: skip
-        return f"Against {name}: {'; '.join(parts) or self.rest}."
+        room = f" There, the same CPU serves {capacity(self.less)} as many." if self.less else ""
+        return f"Against {name}: {'; '.join(parts) or self.rest}.{room}"
 
 
 def extent(some: Sequence[Pair]) -> str:
@@ -78,6 +79,12 @@ def extent(some: Sequence[Pair]) -> str:
     if len(some) == 1:
         return f"{some[0][0].id}, {most}"
     return f"{least.removesuffix(' %') if most.endswith('%') else least} to {most}"
+
+
+def capacity(some: Sequence[Pair]) -> str:
+    """What smaller costs come to, the largest first: 1.1 to 2.6 times."""
+    least, most = (f"{1 / some[at][1].median:.2g}" for at in (-1, 0))
+    return f"{most} times" if least == most else f"{least} to {most} times"
 
 
 def measured(run: Run) -> list[Cell]:

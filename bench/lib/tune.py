@@ -138,8 +138,8 @@ def measure(session: Any, options: argparse.Namespace, help_text: str, check: Ch
     session.refuse_missing([search.default])
     pairs = options.pairs or (QUICK_RUNG_PAIRS if quick else RUNG_PAIRS)
     confirm_pairs = options.confirm_pairs or (QUICK_CONFIRM_PAIRS if quick else CONFIRM_PAIRS)
-    experiment.expect(session, [("noise", 2 * confirm_pairs), (CONFIRM, 2 * confirm_pairs),
-                                *(search.samples(len(named), pairs) if named else [])])
+    experiment.expect(session, asked, [("noise", 2 * confirm_pairs), (CONFIRM, 2 * confirm_pairs),
+                                       *(search.samples(len(named), pairs) if named else [])])
     run.extra = {
         "workload": asked.name, "seed": options.seed, "space": found,
         "default": {key: base[key] for key in sorted(base)

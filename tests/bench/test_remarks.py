@@ -39,6 +39,13 @@ class Notes(unittest.TestCase):
         self.assertIn("the rate of 5,200 requests/s, 50 % of the measured capacity of the a, is",
                       note)  # fmt: skip
 
+    def test_unsent_requests_of_a_busy_machine_are_not_laid_to_the_server(self):
+        found = self.cell(unsent=10, others_share=1.7)
+        found.workload["rate"] = 5200.0
+        (note,) = remarks.cell_notes(found)
+        self.assertEqual(note, "the a: 30 requests whose time had come were not sent: other programs "
+                         "used 170 % of a CPU meanwhile")  # fmt: skip
+
     def test_invalid_samples_come_first(self):
         found = self.cell(saturated="load")
         found.samples[1].invalid = "2 reset errors"
