@@ -187,7 +187,7 @@ def _text(name: str, ratio: Figure | None, place: str, noise: dict[str, Any] | N
         return f"{name}: {'one round says nothing' if ratio else 'not measured'}, {place}."
     low, high, middle = ((ratio[key] - 1) * 100 for key in ("low", "high", "median"))
     if kind == "none":
-        text = f"{name}: no difference detectable within ±{max(-low, high):.1f} %"
+        text = f"{name}: no difference detectable within ±{max(abs(low), high):.1f} %"
     else:
         text = f"{name} {kind} {abs(middle):.1f} % CPU per request ({experiment.span(low, high)})"
     beside = results.beside_noise(COST, ratio["low"], ratio["high"], noise)

@@ -122,7 +122,7 @@ def change(before: Cell, after: Cell, pair: tuple[str, str], metric: str,
     if found.contains_one and max(-low, high) > sentences.UNSTEADY:
         return f"{text}it varied too much from round to round to compare."
     if found.contains_one:
-        return f"{text}no change detectable within ±{max(-low, high) * 100:.1f} %."
+        return f"{text}no change detectable within ±{max(abs(low), high) * 100:.1f} %."
     near, far = sorted((abs(low), abs(high)))
     text += (f"{results.size(found.median)} {'lower' if high < 0 else 'higher'} in B "
              f"({near * 100:.1f} to {far * 100:.1f} %)")  # fmt: skip

@@ -70,7 +70,8 @@ def open_streams() -> None:
                 os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
             setattr(sys, name, open(number, "w" if number else "r", closefd=False))
     out = sys.stdout
-    kept = out.encoding, out.errors, None, out.line_buffering, out.write_through
+    # What the encoding lacks (µ, −) must not end a run that was measured.
+    kept = out.encoding, "replace", None, out.line_buffering, out.write_through
     sys.stdout = Output(out.detach(), *kept)
 
 

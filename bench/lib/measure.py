@@ -145,6 +145,10 @@ class Running:
         except proc.Gone as error:
             self.sample.invalid = self._ended() or str(error)
 
+    def _new(self) -> list[int]:
+        """Processes of the server that are not counted."""
+        return [pid for pid in proc.family(self.server.child.pid) if pid not in self.pids]
+
     def _ended(self) -> str | None:
         if self.server.child.wait(0) is None:
             return None
@@ -153,6 +157,7 @@ class Running:
     def _part(self, workload: Workload, place: Place, cpus: Sequence[int], seconds: float) -> None:
         first = not self.reports
         warmup = max(workload.warmup, self.first_warmup) if first else PART_WARMUP
+        self.pids += self._new()
         busy, stolen = proc.machine_busy_seconds(), proc.machine_stolen_seconds()
         before = proc.read_cpu(self.pids)
         done = load.run(workload, self.server, place, cpus, seconds, warmup, self.pids)
@@ -160,6 +165,10 @@ class Running:
         if self.sample.invalid is not None:
             return
         used = proc.cpu_between(before, proc.read_cpu(self.pids)) / 1e9
+        if self._new():
+            self.sample.invalid = ("the server started processes while it was measured, whose CPU "
+                                   "time is not counted")  # fmt: skip
+            return
         stolen = proc.machine_stolen_seconds() - stolen
         busy = proc.machine_busy_seconds() - busy - stolen
         self.others += max(busy - used - done.cpu_seconds, 0.0)

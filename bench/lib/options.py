@@ -13,12 +13,15 @@ from .subjects import user_command
 
 TOP = Path(__file__).resolve().parents[2]
 DEFAULT_BUILD = TOP / "build/release"
+MOST = 1_000_000  # of anything that is counted: no machine has more, and no day is so long
 
 
 def positive(text: str) -> int:
     """A whole number above 0."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"takes a whole number above 0, not {text!r}")
+    if int(text) > MOST:
+        raise argparse.ArgumentTypeError(f"takes a whole number up to {MOST:,}, not {text!r}")
     return int(text)
 
 

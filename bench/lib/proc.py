@@ -23,6 +23,7 @@ STOP_SECONDS = 5.0
 READY_SECONDS = 10.0
 READY_LINE = re.compile(r"ready (http://\S+:\d+)\s")
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+PROBE = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 MARK = "TORC_BENCH_CHILD"  # in the environment of a child and of all that it starts
 LIBC = ctypes.CDLL(None)  # loaded here: nothing may be loaded between fork and exec
 
@@ -243,18 +244,36 @@ class Child:
             time.sleep(0.005)
         raise ProcessError(f"{self.command[0]} is not ready after {READY_SECONDS:.0f} s")
 
-    def accepts(self, port: int) -> None:
-        """Waits until something accepts on that port of 127.0.0.1."""
+    def serves(self, port: int) -> None:
+        """Waits until something on that port of 127.0.0.1 has answered a request, or ended the
+        connection. A process that only listens may have its workers still to start."""
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline:
             if (status := self.wait(0)) is not None:
                 raise ProcessError(f"{self.command[0]} ended ({status}): {self.complaint()}")
             try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
+                with socket.create_connection(("127.0.0.1", port), 1) as connection:
+                    connection.sendall(PROBE)
+                    connection.settimeout(max(deadline - time.monotonic(), 0.01))
+                    connection.recv(1)
+                return
+            except TimeoutError:
+                raise ProcessError(f"{self.command[0]} listens and does not answer after "
+                                   f"{READY_SECONDS:.0f} s") from None  # fmt: skip
+            except ConnectionResetError:
                 return
             except OSError:
                 time.sleep(0.01)
         raise ProcessError(f"{self.command[0]} does not listen after {READY_SECONDS:.0f} s")
+
+
+def taken(port: int) -> bool:
+    """Whether something accepts on that port of 127.0.0.1."""
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+        return True
+    except OSError:
+        return False
 
 
 def free_port() -> int:

@@ -8,6 +8,7 @@ import functools
 import json
 import math
 import os
+import re
 import statistics
 import sys
 import tempfile
@@ -26,6 +27,9 @@ SCHEMA = Path(__file__).resolve().parents[1] / "results.schema.json"
 LISTS = ("cells", "samples", "ratios")  # that every file has
 DEEPEST = 20  # levels of what is written in one another
 KINDS = ("compare", "sweep", "ablate", "tune", "scale")
+METRIC = re.compile(  # what a ratio may be of
+    r"(cpu_ns_per_request|with_load_ns_per_request|per_second|peak_rss_kb|syscalls_per_request|"
+    r"completions_per_wait|(latency_us|latency_raw_us|memory)\.[\w.]+)")
 PART_METRICS = ("cpu_ns_per_request", "per_second")  # those that parts have
 
 
@@ -273,6 +277,10 @@ def _contradiction(run: Run) -> str | None:
     winner = extra.get("winner")
     if winner is not None and winner not in [one["name"] for one in extra["candidates"]]:
         return f"$.extra.winner: {winner} is not among the candidates"
+    for i, cell in enumerate(run.cells):
+        for j, ratio in enumerate(cell.ratios):
+            if not METRIC.fullmatch(ratio.metric):
+                return f"$.cells[{i}].ratios[{j}].metric: there is no {ratio.metric!r}"
     for i, one in enumerate(extra.get("knees", [])):
         if one["change"] and None in (one["depth"], one["other"]):
             return f"$.extra.knees[{i}]: a change without two depths"

@@ -187,7 +187,7 @@ def step(cell: results.Cell, one: Point, other: Point, shared: bool,
         low, high, middle = ((ratio[key] - 1) * 100 for key in ("low", "high", "median"))
         more = "less" if kind == "saves" else "more"
         text = f"{lead}: "
-        text += (f"no difference in CPU per request detectable within ±{max(-low, high):.1f} %"
+        text += (f"no difference in CPU per request detectable within ±{max(abs(low), high):.1f} %"
                  if kind == "none" else
                  f"{abs(middle):.1f} % {more} CPU per request ({experiment.span(low, high)})")
         text += results.beside_noise(COST, ratio["low"], ratio["high"], noise)

@@ -88,7 +88,7 @@ def verdict(found: Ratio, numerator: str | None = None, denominator: str | None 
         text = f"{one} and {other}: {what} varied too much from run to run to compare"
     elif found.contains_one:
         text = (f"{one} and {other}: no difference in {what} detectable within "
-                f"±{max(-low, high, 0.0) * 100:.1f} %")  # fmt: skip
+                f"±{max(abs(low), high) * 100:.1f} %")  # fmt: skip
     else:
         begin, more, less, _, as_much = _SENTENCES.get(
             found.metric.partition(".")[0], ("has", "more", "less", "", "has {} as much"))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Callable, Iterator, Sequence
 from urllib.parse import urlsplit
 
-from .proc import Child, free_port
+from .proc import Child, ProcessError, free_port, taken
 
 ADMIN_LINE = re.compile(r"admin http://([0-9.]+):(\d+)")
 _LOGS = itertools.count()  # several servers of one subject may run at once
@@ -94,7 +94,9 @@ class Subject:
             yield server
 
     def start(self, place: Place, variant: Variant, cpus: Sequence[int]) -> Server:
-        """Starts it and waits until it accepts."""
+        """Starts it and waits until it serves."""
+        if self.port and taken(self.port):
+            raise ProcessError(f"something else listens on port {self.port}: end it first")
         port = 0 if self.says_when_ready else self.port or free_port()
         command = self.command(place, port, variant.cores)
         if self.takes_args:
@@ -103,7 +105,7 @@ class Subject:
         child = Child(command, cpus, place.scratch / f"{self.name}-{next(_LOGS)}.log")
         try:
             if not self.says_when_ready:
-                child.accepts(port)
+                child.serves(port)
                 return Server(child, "127.0.0.1", port)
             address = urlsplit(child.ready_url())
             admin = ADMIN_LINE.search(child.log.read_text(errors="replace"))

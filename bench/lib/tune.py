@@ -229,7 +229,7 @@ def verdict_text(what: str, verdict: str, ratio: Mapping[str, Any] | None,
                 f"{abs(middle):.1f} % {'less' if middle < 0 else 'more'} than the default "
                 f"({experiment.span(low, high)}){beside}.")  # fmt: skip
     return (f"Nothing is gained by tuning: the best candidate, {what}, and the default show no "
-            f"difference within ±{max(-low, high):.1f} %.")
+            f"difference within ±{max(abs(low), high):.1f} %.")
 
 
 def rows(extra: Mapping[str, Any]) -> list[list[str]]:
@@ -289,8 +289,23 @@ def same_as_arguments(text: str, settings: Settings, check: Check) -> None:
                                        f"were measured: {space.described(settings)}")  # fmt: skip
 
 
+def refuse_unwritable(path: Path) -> None:
+    """Refuses, before anything is measured, a file that could not be written at the end."""
+    there = path.exists()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("a").close()
+        if not there:
+            path.unlink()
+    except OSError as error:
+        raise SubjectError(f"--config-file: {path} cannot be written: "
+                           f"{error.strerror or error}") from error  # fmt: skip
+
+
 def run(options: argparse.Namespace) -> int:
     """The subcommand."""
+    if options.config_file:
+        refuse_unwritable(options.config_file)
     lab = Path(binary(options.build, "torc-lab"))
 
     def check(words: Sequence[str]) -> str:

@@ -1,9 +1,10 @@
 """Stand-ins for a build directory: servers that answer, and a torc-load that makes up figures.
 
-As a module: build(directory). As a program: fakes.py ROLE ARGUMENT..., which the executables in
-that directory call. What they do otherwise is in the environment: FAKE_SECONDS is how long the load
-takes, FAKE_ERRORS the engine whose replies fail, FAKE_UNLIKE the one that answers otherwise,
-FAKE_FULL the one whose load has no CPU left, FAKE_UNSENT the one that cannot keep up with a rate.
+build(directory) fills it, and the executables in it call main(). A run starts dozens of them, so
+they import little and what is compiled already. What they do otherwise is in the environment:
+FAKE_STUCK is the number of the load that does not end by itself, FAKE_ERRORS the engine whose
+replies fail, FAKE_UNLIKE the one that answers otherwise, FAKE_FULL the one whose load has no CPU
+left, FAKE_UNSENT the one that cannot keep up with a rate.
 """
 
 import json
@@ -14,22 +15,40 @@ import socket
 import sys
 import threading
 import time
-from pathlib import Path
 
 COST_NS = {"io_uring": 5000, "epoll": 5500, "floor-uring": 4800, "floor-epoll": 5200}
 PER_SECOND = 100_000
 HELLO = b"Hello, World!"
+STUCK_SECONDS = 60  # longer than a load is waited for
+
+
+def executable(path, text):
+    """Writes a script."""
+    with open(path, "w") as out:
+        out.write(text)
+    os.chmod(path, 0o755)
 
 
 def build(directory):
     """Fills a directory with executables that play the parts of the real ones."""
-    source = Path(directory) / "src"
-    source.mkdir(parents=True)
+    import py_compile  # only here: none of them needs it
+
+    source = os.path.join(directory, "src")
+    os.makedirs(source)
+    py_compile.compile(__file__, os.path.join(source, "fakes.pyc"), doraise=True)
     for role in ("torc-lab", "torc-load", "floor-uring", "floor-epoll"):
-        path = source / role
-        path.write_text(f"#!/bin/sh\nexec {sys.executable} -BSE {__file__} {role} \"$@\"\n")
-        path.chmod(0o755)
-    return Path(directory)
+        executable(os.path.join(source, role), f"#!{sys.executable} -BSE\nimport fakes\n"
+                   f"fakes.main({role!r})\n")  # fmt: skip
+    return directory
+
+
+def tools(directory):
+    """A directory for the front of PATH. Every run asks java for its version and its modules, which
+    takes longest of all that it asks."""
+    os.makedirs(directory)
+    said = "21.0.1 jdk.compiler@21 jdk.httpserver@21"
+    executable(os.path.join(directory, "java"), f"#!/bin/sh\necho {said}\n")
+    return directory
 
 
 def value_of(arguments, name, default=None):
@@ -55,7 +74,8 @@ def reply(method, path, body, root, engine):
     if route == "/upload":
         return str(len(body)).encode()
     if route.startswith("/static/") and root:
-        return (Path(root) / route.removeprefix("/static/")).read_bytes()
+        with open(os.path.join(root, route.removeprefix("/static/")), "rb") as file:
+            return file.read()
     return None
 
 
@@ -152,17 +172,20 @@ def record(scale):
 
 
 def load(arguments):
-    """torc-load: asks once, sleeps, and reports what COST_NS says of the engine it found."""
+    """torc-load: asks once, and reports what COST_NS says of the engine it found."""
     url = arguments[-1]
     engine = json.loads(ask(url, "/fake") or b'{"engine": "unknown"}')["engine"]
-    time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
+    with open(sys.argv[0] + ".count", "a") as count:
+        count.write("x")
+        if count.tell() == int(os.environ.get("FAKE_STUCK", "0")):
+            time.sleep(STUCK_SECONDS)
     seconds = float(value_of(arguments, "--duration").removesuffix("ms")) / 1000
     rate = float(value_of(arguments, "--rate", "0"))
     cost = COST_NS.get(engine, 6000)
     requests = int((rate or PER_SECOND * 5000 / cost) * seconds)
     failed = 3 if os.environ.get("FAKE_ERRORS") == engine else 0
     full = os.environ.get("FAKE_FULL") == engine
-    Path(value_of(arguments, "--json")).write_text(json.dumps({
+    report = {
         "format": 1, "program": "torc-load fake", "engine": "epoll", "cores": 1,
         "connections": int(value_of(arguments, "--connections")), "pipeline": 1,
         "mode": "open" if rate else "closed", "rate": rate, "arrivals": "constant",
@@ -178,10 +201,15 @@ def load(arguments):
         "io": {"enters": 1, "syscalls": 1, "sqes": 1, "cqes": 1},
         "watch": {"cpu_ns": requests * cost, "slices": [[requests, requests * cost, 10**8]]},
         "saturated": full, "advice": "give the load --cores 2" if full else None,
-    }))  # fmt: skip
+    }  # fmt: skip
+    with open(value_of(arguments, "--json"), "w") as out:
+        json.dump(report, out)
     sys.exit(1 if failed else 0)
 
 
-if __name__ == "__main__":
-    role, *rest = sys.argv[1:]
-    load(rest) if role == "torc-load" else server(role, rest)
+def main(role):
+    """One of the executables."""
+    if role == "torc-load":
+        load(sys.argv[1:])
+    else:
+        server(role, sys.argv[1:])

@@ -1,30 +1,27 @@
 """torc-bench generators on fakes: a fake torc-load and a fake wrk."""
 
-import os
 import unittest
 
 import context  # noqa: F401
-from test_session import Runs
+import fakes
+from runs import Runs
 
 
 class Generators(Runs):
-    def fake_wrk(self):
-        tools = self.scratch / "tools"
-        tools.mkdir()
-        (tools / "wrk").write_text("#!/bin/sh\necho '  1000 requests in 1.00s, 1MB read'\n")
-        (tools / "wrk").chmod(0o755)
-        return f"{tools}:{os.environ['PATH']}"
+    def setUp(self):
+        super().setUp()
+        fakes.executable(self.tools / "wrk", "#!/bin/sh\necho '  1000 requests in 1.00s, 1MB read'\n")
 
     def test_every_generator_has_its_row(self):
         done = self.bench("generators", "--pairs", "2", "--seconds", "0.1", "--connections", "8",
-                          "--build", str(self.build), PATH=self.fake_wrk())  # fmt: skip
+                          "--build", str(self.build))  # fmt: skip
         self.assertEqual(done.returncode, 0, done.stderr)
         for name in ("wrk", "torc-load io_uring", "torc-load epoll"):
             self.assertIn(f"  {name} ", done.stdout)
 
     def test_a_generator_that_fails_is_said(self):
         done = self.bench("generators", "--pairs", "1", "--seconds", "0.1", "--build",
-                          str(self.build), PATH=self.fake_wrk(), FAKE_ERRORS="io_uring")  # fmt: skip
+                          str(self.build), FAKE_ERRORS="io_uring")  # fmt: skip
         self.assertEqual(done.returncode, 1)
         self.assertIn("torc-load ended (1)", done.stderr)
 

@@ -1,5 +1,6 @@
 """Workloads, load commands and reports, counters, CPUs."""
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -178,6 +179,51 @@ class Worker(unittest.TestCase):
                 with mock.patch("lib.load.run", load):
                     run.part(WORKLOADS["plaintext"], None, (), 0.1)
                 return run.finish()
+
+    def grown(self, when):
+        """The sample of a server that starts a second process before its first part, or in it."""
+        with tempfile.TemporaryDirectory() as scratch:
+            go = Path(scratch) / "go"
+            os.mkfifo(go)
+            words = ["sh", "-c", f"read line <{go}; sleep 60 & wait"]
+            with proc.Child(words, (), Path(scratch) / "log") as child:
+                run = measure.Running(subjects.variant("nginx"), subjects.known()["nginx"],
+                                      Server(child, "127.0.0.1", 81), 0, 0)  # fmt: skip
+                run.pids = [child.pid]
+
+                def grow():
+                    go.write_text("now\n")
+                    while "sleep 60" not in self.commands(child.pid):
+                        time.sleep(0.01)
+
+                def load(*_):
+                    if when == "in it":
+                        grow()
+                    return mock.Mock(cpu_seconds=0.0, wall=0.1, report={"errors": {}})
+
+                if when == "before":
+                    grow()
+                with mock.patch("lib.load.run", load), mock.patch("lib.load.errors"):
+                    run.part(WORKLOADS["plaintext"], None, (), 0.1)
+                return run
+
+    @staticmethod
+    def commands(pid):
+        """What the process and its own run, in words."""
+        found = []
+        for one in proc.family(pid):
+            with contextlib.suppress(OSError):
+                found.append(Path(f"/proc/{one}/cmdline").read_text().replace("\0", " ").strip())
+        return found
+
+    def test_one_that_starts_before_is_counted(self):
+        run = self.grown("before")
+        self.assertIsNone(run.sample.invalid)
+        self.assertEqual(len(run.pids), 2)
+
+    def test_one_that_starts_in_a_part_makes_the_sample_invalid(self):
+        self.assertEqual(self.grown("in it").sample.invalid, "the server started processes while it "
+                         "was measured, whose CPU time is not counted")  # fmt: skip
 
     def test_one_that_ends_makes_the_sample_invalid(self):
         self.assertEqual(self.part(1).invalid, "a process of the server ended")

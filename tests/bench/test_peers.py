@@ -22,7 +22,7 @@ FIXED = {"/plaintext": ("text/plain", b"Hello, World!"), "/pipeline": ("text/pla
 
 
 class Common:
-    """What every peer has to do; a class for each follows."""
+    """What every peer has to do, one server all of it; a class for each follows."""
 
     name = ""
 
@@ -40,11 +40,12 @@ class Common:
             (www / "static" / name).write_bytes(content)
         (scratch / "secret").write_text("secret")
         cls.place = Place(scratch, scratch, www)
+        cls.server = cls.start()
+        cls.addClassCleanup(cls.server.child.stop)
 
-    def start(self, cores=1):
-        server = PEERS[self.name].start(self.place, Variant("x", "x", self.name, cores=cores), [])
-        self.addCleanup(server.child.stop)
-        return server
+    @classmethod
+    def start(cls, cores=1):
+        return PEERS[cls.name].start(cls.place, Variant("x", "x", cls.name, cores=cores), [])
 
     def connect(self, server):
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
@@ -66,7 +67,7 @@ class Common:
             self.assertEqual(self.ask(connection, path), (body, kind), path)
 
     def test_fixed_answers_and_files(self):
-        connection = self.connect(self.start())
+        connection = self.connect(self.server)
         self.ask_fixed(connection)
         for name, content in FILES.items():
             got, kind = self.ask(connection, f"/static/{name}")
@@ -77,6 +78,7 @@ class Common:
 
     def test_two_cores(self):
         server = self.start(cores=2)
+        self.addCleanup(server.child.stop)
         self.ask_fixed(self.connect(server))
         if self.name in ("nginx", "lighttpd", "node"):
             members = proc.family(server.child.pid)
@@ -97,7 +99,7 @@ class Common:
             return False
 
     def test_pipelined_requests_are_answered_in_order(self):
-        connection = self.connect(self.start())
+        connection = self.connect(self.server)
         connection.connect()
         asked = ("/plaintext", "/json", "/pipeline", "/plaintext") * 4
         connection.sock.sendall(b"".join(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path.encode()
@@ -114,8 +116,7 @@ class Common:
         self.assertEqual(data, b"")
 
     def test_many_connections_stay_open(self):
-        server = self.start()
-        connections = [self.connect(server) for _ in range(300)]
+        connections = [self.connect(self.server) for _ in range(300)]
         for connection in connections * 2:
             connection.auto_open = connection.sock is None  # the second time it has to be there
             self.assertEqual(self.ask(connection, "/plaintext")[0], b"Hello, World!")
@@ -125,7 +126,7 @@ class Program(Common):
     """And what a program of ours on someone's server has to do."""
 
     def test_sums(self):
-        connection = self.connect(self.start())
+        connection = self.connect(self.server)
         self.assertEqual(self.ask(connection, "/baseline11?a=13&b=42")[0], b"55")
         self.assertEqual(self.ask(connection, "/baseline11?a=13&b=42", b"20")[0], b"75")
         pieces = self.ask(connection, "/baseline11?a=-13&b=42", iter([b"2", b"0"]),
@@ -135,7 +136,7 @@ class Program(Common):
         self.ask(connection, "/baseline11?a=1&b=2", b"1x", status=400)
 
     def test_bodies(self):
-        connection = self.connect(self.start())
+        connection = self.connect(self.server)
         sent = 3 * BIG + 7
         self.assertEqual(self.ask(connection, "/upload", b"u" * sent)[0], str(sent).encode())
         self.assertEqual(self.ask(connection, "/upload", iter([b"abc", b"de"]),
@@ -146,7 +147,7 @@ class Program(Common):
         self.ask(connection, "/none", status=404)
 
     def test_a_delay_is_never_short(self):
-        connection = self.connect(self.start())
+        connection = self.connect(self.server)
         for ms in (0, 1, 7, 25) * 5:
             start = time.monotonic()
             self.assertEqual(self.ask(connection, f"/delay/{ms}")[0], str(ms).encode())
@@ -155,7 +156,7 @@ class Program(Common):
             self.ask(connection, f"/delay/{wrong}", status=400)
 
     def test_nothing_above_the_root(self):
-        connection = self.connect(self.start())
+        connection = self.connect(self.server)
         for path in ("../../secret", "%2e%2e/%2e%2e/secret", "", "..%2f..%2fsecret"):
             self.ask(connection, "/static/" + path, status=404)
 

@@ -4,7 +4,7 @@ import io
 import unittest
 
 import context  # noqa: F401
-from lib.progress import Progress
+from lib.progress import Progress, about, plan
 
 
 class Terminal(io.StringIO):
@@ -31,6 +31,17 @@ class Lines(unittest.TestCase):
         progress.clear()
         self.assertTrue(stream.getvalue().endswith("\r\033[K"))
         self.assertNotIn("\n", stream.getvalue())
+
+
+class Plan(unittest.TestCase):
+    def test_how_long_it_takes(self):
+        self.assertEqual([about(s) for s in (2, 41, 114, 121, 400)],
+                         ["5 s", "40 s", "110 s", "2 min", "7 min"])  # fmt: skip
+
+    def test_of_a_whole_run_and_of_a_resumed_one(self):
+        self.assertEqual(plan(18, 18, 41.0), "18 samples, about 40 s")
+        self.assertEqual(plan(10, 18, 41.0), "10 of 18 samples left, about 40 s")
+        self.assertEqual(plan(0, 18, 0.0), "0 of 18 samples left")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import copy
 import dataclasses
 import html.parser
 import io
@@ -207,8 +208,12 @@ class Escaping(unittest.TestCase):
 class Trust(unittest.TestCase):
     """What does not count is named first, and every threat has its sentence."""
 
+    @classmethod
+    def setUpClass(cls):
+        cls.run_of_scale = sample_results.scale_run("1,2,3")
+
     def planted(self, **environment):
-        run = sample_results.scale_run("1,2,3")
+        run = copy.deepcopy(self.run_of_scale)
         run.environment = {**ENVIRONMENT, **environment}
         return run
 
@@ -383,6 +388,7 @@ class FewPairs(unittest.TestCase):
             axes = kind_compare.batches(lead, looks).axes[0]
         faces = [line.get_markerfacecolor() for line in axes.lines if line.get_marker() == "o"]
         self.assertEqual(faces.count("none"), 1)
+        self.run.cells = [cell for cell, _ in lead]  # to draw the others takes longest
         self.assertIn("hollow: one pair, which says nothing", written(self.run))
 
 

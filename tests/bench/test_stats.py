@@ -132,8 +132,9 @@ class BootstrapRounds(unittest.TestCase):
 
     def test_covers_the_truth_as_often_as_it_says_with_few_rounds_too(self):
         for count in (3, 4, 6, 10):  # plain percentiles: 77, 82, 86, 90 %
-            self.assertGreaterEqual(self.covered(count), 0.9, count)
-            self.assertLess(self.covered(count), 1, count)
+            share = self.covered(count)
+            self.assertGreaterEqual(share, 0.9, count)
+            self.assertLess(share, 1, count)
 
 
 class StudentQuantile(unittest.TestCase):

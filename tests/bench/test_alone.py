@@ -1,0 +1,51 @@
+"""One run measures at a time."""
+
+import os
+import signal
+import subprocess
+import tempfile
+import unittest
+from unittest import mock
+
+import context  # noqa: F401
+from lib import alone
+from lib.subject import SubjectError
+from runs import BENCH, TIMEOUT_SECONDS, Runs
+
+
+class Alone(Runs):
+    def test_a_second_run_is_refused_at_once(self):
+        here = {"TMPDIR": str(self.scratch)}
+        wanted = ["io_uring", "epoll", "--workloads", "plaintext", "--pairs", "1", "--seconds", "0.1"]
+        lock = self.scratch / alone.NAME
+        run = self.start(*wanted, FAKE_STUCK="1", **here)
+        self.assertTrue(run.stderr.readline())
+        for arguments in (["compare", *wanted], ["generators"]):
+            done = subprocess.run([*BENCH, *arguments, "--build", str(self.build)], text=True,
+                                  capture_output=True, env=self.environment(here),
+                                  timeout=TIMEOUT_SECONDS)  # fmt: skip
+            self.assertEqual(done.returncode, 3, done.stdout + done.stderr)
+            self.assertEqual(done.stderr, f"torc-bench: another torc-bench (pid {run.pid}) is "
+                             "measuring here, and each would spoil the other's figures: wait for "
+                             f"its end ({lock} is its lock)\n")  # fmt: skip
+        run.send_signal(signal.SIGTERM)
+        run.communicate(timeout=TIMEOUT_SECONDS)
+        self.assertFalse(lock.exists())
+
+    def test_a_lock_that_a_killed_run_left_is_taken(self):
+        with mock.patch.object(tempfile, "tempdir", str(self.scratch)):
+            path = self.scratch / alone.NAME
+            path.write_text("1 and more\n")
+            with alone.Lock():
+                self.assertEqual(path.read_text(), f"{os.getpid()}\n")
+                with self.assertRaisesRegex(SubjectError, f"pid {os.getpid()}"):
+                    alone.Lock()
+            self.assertFalse(path.exists())
+            path.symlink_to(self.json)
+            with self.assertRaisesRegex(SubjectError, "set TMPDIR"):
+                alone.Lock()
+            self.assertFalse(self.json.exists())
+
+
+if __name__ == "__main__":
+    unittest.main()

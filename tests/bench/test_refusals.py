@@ -1,0 +1,114 @@
+"""Options and subjects that torc-bench refuses, and how its options are read."""
+
+import contextlib
+import io
+import os
+import unittest
+from pathlib import Path
+
+import context  # noqa: F401
+from lib import cli, results
+from runs import Runs
+
+
+class Refusals(Runs):
+    def refused(self, *arguments):
+        done = self.bench_here(*arguments)
+        self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+        self.assertTrue(all(line.startswith("note: ") for line in done.stdout.splitlines()))
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        return done.stderr
+
+    def test_wrong_options_say_so_in_one_line(self):
+        cases = ((["--pairs", "0"], "--pairs: takes a whole number above 0"),
+                 (["--pairs", "1000000000"], "--pairs: takes a whole number up to 1,000,000"),
+                 (["--seconds", "x"], "--seconds: takes seconds"),
+                 (["--workloads", "nothing"], "--workloads: takes names of plaintext"),
+                 (["--build", "/nowhere"], "--build: takes a directory that exists"),
+                 (["--command", "x=y"], "--command: x needs its port"),
+                 (["--command", "x='{port}"], "--command: takes words"),
+                 (["--server-args", "'"], "--server-args: takes words"),
+                 (["--resume", "/nowhere.json"], "--resume: takes a result file"),
+                 (["--nonsense"], "--nonsense"), (["--pair", "3"], "--pair"))  # fmt: skip
+        for wrong, text in cases:
+            said = io.StringIO()
+            with self.subTest(wrong), contextlib.redirect_stderr(said):
+                with self.assertRaises(SystemExit) as stop:
+                    cli.parse(["compare", *wrong])
+                self.assertEqual(stop.exception.code, 2)
+                self.assertEqual(said.getvalue().count("\n"), 1)
+                self.assertIn(text, said.getvalue())
+
+    def test_a_configuration_that_could_not_be_written(self):
+        for path, why in ((self.scratch, "Is a directory"), ("/proc/x.conf", "No such file")):
+            said = self.refused("tune", "--config-file", str(path), "--build", str(self.build))
+            self.assertIn(f"--config-file: {path} cannot be written: {why}", said)
+
+    def test_subjects(self):
+        build = ("--build", str(self.build), "--json", str(self.json))
+        self.assertIn("threads: this build has no threads engine",
+                      self.refused("compare", "threads", "epoll", *build))  # fmt: skip
+        self.assertIn("takes subjects of io_uring", self.refused("compare", "apache", *build))
+        self.assertIn("floor-epoll: runs on one core only",
+                      self.refused("compare", "floor-epoll", "--cores", "2", *build))  # fmt: skip
+        self.assertIn("takes no options of its own", self.refused("compare", "nginx --x", *build))
+        self.assertIn("io_uring: unknown option --dpeth, did you mean --depth?",
+                      self.refused("compare", "io_uring --dpeth 64", "epoll", *build))  # fmt: skip
+        self.assertIn("unknown option --dpeth",
+                      self.refused("compare", "--server-args", "--dpeth 64", *build))  # fmt: skip
+        self.assertIn("io_uring is named twice: name it once; what a server set against itself",
+                      self.refused("compare", "io_uring", " io_uring", *build))  # fmt: skip
+        self.assertIn("takes words as a shell does", self.refused("compare", "io_uring '", *build))
+        self.assertIn("--command: own is not among the subjects",
+                      self.refused("compare", "--command", "own=true {port}", *build))  # fmt: skip
+        self.assertIn("own: no program /nowhere/x",
+                      self.refused("compare", "own", "--command", "own=/nowhere/x {port}", *build))
+        self.assertIn("too few subjects are left: own: false ended (1): it printed nothing",
+                      self.refused("compare", "own", "epoll", "--command", "own=false {port}",
+                                   *build))  # fmt: skip
+        self.assertFalse(self.json.exists())
+
+    def test_more_cores_than_there_are(self):
+        build = ("--build", str(self.build), "--json", str(self.json))
+        here = len(os.sched_getaffinity(0))
+        for kind in ("compare", "sweep", "scale"):
+            self.assertIn(f"--cores: takes 1 to {here} here, not 4000",
+                          self.refused(kind, "--cores", "4000", *build))  # fmt: skip
+
+    def test_resume_goes_alone_and_with_its_own_kind(self):
+        results.save(results.Run("sweep", "t", "x", command=["b", "sweep"]), self.json)
+        self.assertIn("is of torc-bench sweep", self.refused("compare", "--resume", str(self.json)))
+        results.save(results.Run("compare", "t", "x", command=["b", "compare"]), self.json)
+        self.assertIn("goes alone",
+                      self.refused("compare", "--resume", str(self.json), "--quick"))  # fmt: skip
+
+    def test_resume_takes_its_file_however_it_is_written(self):
+        run = results.Run("compare", "t", "x", command=["b", "compare", "--quick"])
+        results.save(run, self.json)
+        here = os.path.relpath(self.json)
+        for words in (["--resume", f"./{here}"], [f"--resume=./{here}"], [f"--resume={self.json}"]):
+            with self.subTest(words):
+                self.assertTrue(cli.parse(["compare", *words]).quick)
+        for more in (["--quick", f"--resume={here}"], [f"--resume={here}", "--quick"]):
+            with self.subTest(more), contextlib.redirect_stderr(io.StringIO()) as said:
+                with self.assertRaises(SystemExit):
+                    cli.parse(["compare", *more])
+                self.assertIn("goes alone", said.getvalue())
+
+    def test_places_in_the_command_hold_in_every_directory(self):
+        here = os.path.relpath(self.build)
+        for words in (["--build", here], [f"--build={here}"]):
+            with self.subTest(words):
+                argv = cli.parse(["tune", *words, "--config-file", "x.conf"]).argv
+                self.assertEqual(argv[-1], str(Path("x.conf").absolute()))
+                self.assertEqual(argv[-3].removeprefix("--build="), str(self.build))
+
+    def test_help_knows_the_subcommands(self):
+        done = self.bench("--help")
+        self.assertEqual(done.returncode, 0)
+        for name in ("compare", "diff"):
+            self.assertIn(f"\n    {name} ", done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
