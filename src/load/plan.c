@@ -13,7 +13,7 @@ enum { FILE_MAX = 1 << 30, PORT_TEXT = 6 };
 static const char usage[] =
     "Usage: torc-load [OPTION]... URL...\n"
     "\n"
-    "Sends HTTP/1.1 requests to a server, checks every reply, and says how long they took.\n"
+    "Sends HTTP/1.1 requests (no TLS) to a server, checks every reply, and says how long they took.\n"
     "  torc-load --connections 256 --duration 10s http://127.0.0.1:8080/plaintext\n"
     "  torc-load --rate 50000 --arrivals poisson http://127.0.0.1:8080/plaintext\n"
     "\n"
@@ -21,10 +21,10 @@ static const char usage[] =
     "asked that takes a connection.\n"
     "\n"
     "What is sent\n"
-    "  --method NAME              (default GET; POST where there is a body)\n"
+    "  --method NAME              of the request (default GET; POST where there is a body)\n"
     "  --header 'NAME: VALUE'     one more field; can be given several times\n"
-    "  --body TEXT                \n"
-    "  --body-file FILE           \n"
+    "  --body TEXT                a body of this text\n"
+    "  --body-file FILE           a body of what the file holds\n"
     "  --body-size SIZE           a body of that many bytes\n"
     "  --chunked                  send the body in chunks, without its length\n"
     "  --template FILE            a whole request as its bytes; several are sent in turn. The URL then\n"
@@ -33,14 +33,16 @@ static const char usage[] =
     "  {seq:START} the next of a sequence.\n"
     "\n"
     "How\n"
-    "  --connections N            (default 64)\n"
-    "  --duration TIME            measured, after --warmup (default 10s)\n"
+    "  --connections N            held open at a time, over all cores (default 64)\n"
+    "  --duration TIME            that is measured, after --warmup (default 10s)\n"
     "  --requests N               that many requests instead, then it ends\n"
-    "  --warmup TIME              before anything is measured (default 0)\n"
+    "  --warmup TIME              of requests before anything is measured; only their errors count\n"
+    "                             (default 0)\n"
     "  --ramp TIME                over which connections are opened (default 0)\n"
     "  --rate N                   open loop: so many requests a second in all, whether or not earlier\n"
-    "                             ones are answered; latency counts from when each was due\n"
-    "  --arrivals NAME            of these: constant or poisson (default constant)\n"
+    "                             ones are answered; latency counts from when each was due (default:\n"
+    "                             closed loop, each connection asks again when it has its answer)\n"
+    "  --arrivals NAME            when those are due: constant or poisson (default constant)\n"
     "  --pipeline N               requests in flight on a connection (default 1)\n"
     "  --requests-per-connection N  then it is closed and another opened; 0: no end (default 0)\n"
     "  --timeout TIME             of a reply or a connect; replies are awaited so long when the time is\n"
@@ -48,23 +50,25 @@ static const char usage[] =
     "  --seed N                   of random numbers and arrivals (default 1)\n"
     "\n"
     "What is expected\n"
-    "  --expect-status N          (default any from 200 to 299)\n"
-    "  --expect-body TEXT         \n"
-    "  --expect-body-file FILE    \n"
+    "  --expect-status N          status of every reply (default any from 200 to 299)\n"
+    "  --expect-body TEXT         body of every reply, to the byte (default any)\n"
+    "  --expect-body-file FILE    the same, of what the file holds\n"
     "\n"
     "Cores and engine\n"
-    "  --cores N|LIST             one thread each, on its CPU: how many, or which (default 1)\n"
+    "  --cores N|LIST             one thread each, on its CPU: how many (4), or which (0-3,8) (default 1,\n"
+    "                             on the first CPU)\n"
     "  --no-pin                   threads run where the system puts them\n"
-    "  --engine NAME              io_uring or epoll (default the best that works)\n"
+    "  --engine NAME              of input and output: io_uring or epoll (default the best that works)\n"
     "  --depth N                  submission queue entries of a ring (default 512)\n"
     "\n"
     "What is reported\n"
     "  --json FILE                everything, for programs; - is stdout\n"
     "  --hdr FILE                 latencies as HdrHistogram percentiles; - is stdout\n"
-    "  --watch PID                measure the CPU time of that process, too; can be given several times\n"
-    "  --quiet                    no progress\n"
-    "  --version\n"
-    "  --help, -h\n"
+    "  --watch PID                measure the CPU time of that process, too, the server's say; can be\n"
+    "                             given several times\n"
+    "  --quiet                    no progress on stderr\n"
+    "  --version                  print the version and exit\n"
+    "  --help, -h                 print this and exit\n"
     "\n"
     "A SIZE is in bytes or has k, m or g behind it (binary). A TIME has its unit: ms, s, m or h.\n"
     "Exit status: 0 when every reply was right and no watched process ended, 1 otherwise, 2 for wrong\n"
@@ -276,13 +280,46 @@ static int take(struct plan *p, struct forms *f, int id, const char *name, const
     return 0;
 }
 
+/* What other generators call it: those that come from them try it first. */
+static const char *meant(const char *option)
+{
+    static const struct { const char *theirs, *ours; } names[] = {
+        {"-c", "--connections"}, {"--clients", "--connections"}, {"-d", "--duration"}, {"-n", "--requests"},
+        {"-R", "--rate"}, {"--rps", "--rate"}, {"-t", "--cores"}, {"--threads", "--cores"}, {"-H", "--header"},
+        {"-s", "--template"}, {"--script", "--template"}, {"-T", "--timeout"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        size_t n = strlen(names[i].theirs);
+        if (strncmp(option, names[i].theirs, n) == 0 && (option[n] == '\0' || option[n] == '='))
+            return names[i].ours;
+    }
+    return NULL;
+}
+
+static int unknown(const char *option)
+{
+    const char *ours = meant(option);
+    if (ours) return fail("unknown option %s: here it is %s (see --help)", option, ours);
+    if (strcmp(option, "-L") == 0 || strcmp(option, "--latency") == 0)
+        return fail("unknown option %s: latencies are always reported", option);
+    return fail("unknown option %s (see --help)", option);
+}
+
 /* ---- URLs ---- */
+
+/* In any case of letters (RFC 3986, 3.1). */
+static bool has_scheme(slice url, slice scheme)
+{
+    return url.len >= scheme.len && slice_ieq(slice_of(url.ptr, scheme.len), scheme);
+}
 
 /* Splits http://HOST[:PORT][/TARGET]; the fragment stays with the client (RFC 9110, 4.2.5). */
 static int split_url(const char *url, slice *host, slice *target)
 {
     slice rest = slice_str(url), part;
-    if (!slice_starts(rest, SLICE("http://")))
+    if (has_scheme(rest, SLICE("https://")))
+        return fail("\"%.100s\": TLS is not supported, only http://", url);
+    if (!has_scheme(rest, SLICE("http://")))
         return fail("\"%.100s\" is not a URL such as http://127.0.0.1:8080/path", url);
     rest = slice_skip(rest, 7);
     size_t n = strcspn(rest.ptr, "/?#");
@@ -390,8 +427,8 @@ int plan_read(struct plan *p, int argc, char **argv)
     f.form.headers = f.header;
     opterr = 0;
     for (int id, at = 0; (id = getopt_long(argc, argv, ":h", options, &at)) != -1;) {
-        if (id == '?' && optopt > ' ') return fail("unknown option -%c (see --help)", optopt);
-        if (id == '?') return fail("unknown option %s (see --help)", argv[optind - 1]);
+        if (id == '?' && optopt > ' ') return unknown((char[]){'-', (char)optopt, '\0'});
+        if (id == '?') return unknown(argv[optind - 1]);
         if (id == ':') return fail("%s needs a value (see --help)", argv[optind - 1]);
         if (id == 'h') id = O_HELP;
         int done = take(p, &f, id, options[at].name, optarg);

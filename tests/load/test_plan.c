@@ -21,7 +21,7 @@
 enum { ARGS = 160 };
 
 static struct plan plan;
-static char said[4096];
+static char said[16384];
 static char dir[] = "/tmp/torc-plan-XXXXXX";
 
 /* plan_read with its stdout and stderr taken down. */
@@ -362,6 +362,12 @@ static void words_that_are_no_options(void **state)
     BAD("unknown option --quiet=yes (see --help)", "--quiet=yes", URL);
     BAD("unknown option -x (see --help)", "-x", URL);
     BAD("unknown option -x (see --help)", "--quiet", "-xyz", URL);
+    BAD("unknown option -c: here it is --connections (see --help)", "-c", "64", URL);
+    BAD("unknown option -t: here it is --cores (see --help)", "-t2", URL);
+    BAD("unknown option --threads: here it is --cores (see --help)", "--threads", "2", URL);
+    BAD("unknown option --threads=2: here it is --cores (see --help)", "--threads=2", URL);
+    BAD("unknown option --threadsx (see --help)", "--threadsx", URL);
+    BAD("unknown option --latency: latencies are always reported", "--latency", URL);
     BAD("no URL is given (see --help)", "--quiet");
     GOOD("--", URL);
 }
@@ -377,6 +383,23 @@ static void help_and_version(void **state)
     }
 }
 
+/* Each option says what it is for, beside its name or on the next line. */
+static void help_of_each_option(void **state)
+{
+    int n = 0;
+    (void)state;
+    assert_int_equal(READ("--help"), 1);
+    for (const char *at = said; (at = strstr(at, "\n  --")); n++) {
+        const char *text = strstr(at + 3, "  ");
+        at += 3;
+        text += strspn(text, " ");
+        if (*text < 'a' || *text > 'z') fail_msg("%.40s", at);
+    }
+    assert_int_equal(n, 31);
+    for (const char *line = said, *end; (end = strchr(line, '\n')); line = end + 1)
+        if (end - line > 103) fail_msg("%.*s", (int)(end - line), line);
+}
+
 /* ---- URLs ---- */
 
 static uint16_t port(void)
@@ -390,7 +413,7 @@ static void urls(void **state)
     GOOD("http://127.0.0.1");
     assert_int_equal(port(), 80);
     assert_true(sends(0, "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"));
-    GOOD("http://127.0.0.1:/a");
+    GOOD("HTTP://127.0.0.1:/a");
     assert_int_equal(port(), 80);
     GOOD("http://127.0.0.1:65535/a/b?c=d&e={rand:1:1}#fragment");
     assert_int_equal(port(), 65535);
@@ -419,7 +442,9 @@ static void urls(void **state)
 static void wrong_urls(void **state)
 {
     (void)state;
-    BAD("\"https://a/\" is not a URL such as http://127.0.0.1:8080/path", "https://a/");
+    BAD("\"https://a/\": TLS is not supported, only http://", "https://a/");
+    BAD("\"HTTPS://a\": TLS is not supported, only http://", "HTTPS://a");
+    BAD("\"https:a\" is not a URL such as http://127.0.0.1:8080/path", "https:a");
     BAD("\"127.0.0.1:80\" is not a URL such as http://127.0.0.1:8080/path", "127.0.0.1:80");
     BAD("\"\" is not a URL such as http://127.0.0.1:8080/path", "");
     BAD("\"http://\" names no host", "http://");
@@ -494,6 +519,7 @@ int main(void)
         cmocka_unit_test(reports_and_watching),
         cmocka_unit_test(words_that_are_no_options),
         cmocka_unit_test(help_and_version),
+        cmocka_unit_test(help_of_each_option),
         cmocka_unit_test(urls),
         cmocka_unit_test(wrong_urls),
         cmocka_unit_test(several_urls),
