@@ -41,11 +41,85 @@ void client_touch(struct client *c)
     io_defer(&c->core->io, &c->task);
 }
 
+/* ---- the first error of a kind ---- */
+
+static struct difference *difference_of(const struct client *c)
+{
+    return &c->core->differences[c - c->core->clients];
+}
+
+static const char *server_of(const struct client *c, char text[SOCK_ADDR_TEXT])
+{
+    sock_addr_format(&c->core->plan->addr, text);
+    return text;
+}
+
+/* The oldest request in flight. */
+static const char *request_of(struct client *c, char text[REQUEST_LINE])
+{
+    request_line(&c->core->plan->request[pending_at(c, c->head)->request], text);
+    return text;
+}
+
+static void tell_connect(struct client *c, int err)
+{
+    struct first_error *f = load_core_first(c->core, ERROR_CONNECT);
+    char server[SOCK_ADDR_TEXT];
+    if (f) first_connect(f, server_of(c, server), err);
+}
+
+/* `err` is a positive errno, or 0 where the server has closed. */
+static void tell_reset(struct client *c, int err)
+{
+    struct first_error *f = load_core_first(c->core, ERROR_RESET);
+    char server[SOCK_ADDR_TEXT], request[REQUEST_LINE];
+    if (f && c->head != c->tail)
+        first_reset(f, server_of(c, server), request_of(c, request), err, c->in_reply);
+}
+
+static void tell_timeout(struct client *c)
+{
+    struct first_error *f = load_core_first(c->core, ERROR_TIMEOUT);
+    char server[SOCK_ADDR_TEXT], request[REQUEST_LINE];
+    if (f) first_timeout(f, server_of(c, server), request_of(c, request), c->core->plan->timeout, c->in_reply);
+}
+
+static void tell_status(struct client *c)
+{
+    struct first_error *f = load_core_first(c->core, ERROR_STATUS);
+    char request[REQUEST_LINE];
+    if (f) first_status(f, request_of(c, request), c->reply.status, c->core->plan->expect_status);
+}
+
+static void tell_body(struct client *c)
+{
+    struct first_error *f = load_core_first(c->core, ERROR_BODY);
+    char request[REQUEST_LINE];
+    if (f)
+        first_body(f, request_of(c, request), c->wrong_body ? difference_of(c) : NULL, c->core->plan->expect_body,
+                   c->reply.body_bytes);
+}
+
+/* `at` is where in `in` the parser stopped. */
+static void tell_framing(struct client *c, slice in, size_t at)
+{
+    struct first_error *f = load_core_first(c->core, ERROR_FRAMING);
+    char request[REQUEST_LINE];
+    if (f) first_framing(f, request_of(c, request), c->reply.problem, in, at);
+}
+
+static void tell_unasked(struct client *c, slice in)
+{
+    struct first_error *f = load_core_first(c->core, ERROR_FRAMING);
+    char server[SOCK_ADDR_TEXT];
+    if (f) first_unasked(f, server_of(c, server), in);
+}
+
 /* ---- the end of a connection ---- */
 
 static void give_up_all(struct client *c, enum load_error why)
 {
-    for (; c->head != c->tail; c->head++) load_core_bad(c->core, why, pending_at(c, c->head)->counted);
+    for (; c->head != c->tail; c->head++) load_core_bad(c->core, why, pending_at(c, c->head));
     c->sent = c->tail;
 }
 
@@ -158,9 +232,9 @@ static void good(struct client *c, uint16_t status, uint64_t now)
 
 static void bad(struct client *c, uint16_t status, enum load_error why)
 {
-    bool counted = pending_at(c, c->head++)->counted;
-    count_status(c, status, counted);
-    load_core_bad(c->core, why, counted);
+    const struct pending *p = pending_at(c, c->head++);
+    count_status(c, status, p->counted);
+    load_core_bad(c->core, why, p);
 }
 
 static void on_body(struct reply *r, slice piece)
@@ -168,8 +242,11 @@ static void on_body(struct reply *r, slice piece)
     struct client *c = container_of(r, struct client, reply);
     slice want = c->core->plan->expect_body;
     uint64_t from = r->body_bytes - piece.len;
-    if (want.ptr && (r->body_bytes > want.len || memcmp(want.ptr + from, piece.ptr, piece.len) != 0))
+    if (!want.ptr || c->wrong_body) return;
+    if (r->body_bytes > want.len || memcmp(want.ptr + from, piece.ptr, piece.len) != 0) {
         c->wrong_body = true;
+        difference_find(difference_of(c), want, from, piece);
+    }
 }
 
 /* The reply at hand is whole; true when it is right, too. */
@@ -180,11 +257,13 @@ static bool judge(struct client *c, uint64_t now)
     c->in_reply = false;
     if (!r->keep_alive) c->last = true;
     if (plan->expect_status ? r->status != plan->expect_status : r->status / 100 != 2) {
+        tell_status(c);
         bad(c, r->status, ERROR_STATUS);
         return false;
     }
     if (plan->expect_body.ptr && !r->to_head &&
         (c->wrong_body || r->body_bytes != plan->expect_body.len)) {
+        tell_body(c);
         bad(c, r->status, ERROR_BODY);
         return false;
     }
@@ -205,7 +284,8 @@ static void feed(struct client *c, slice in, uint64_t now)
 {
     while (in.len && c->state == CLIENT_OPEN) {
         if (c->head == c->sent) { /* bytes that nobody asked for */
-            load_core_bad(c->core, ERROR_FRAMING, false);
+            tell_unasked(c, in);
+            load_core_bad(c->core, ERROR_FRAMING, NULL);
             client_close(c);
             return;
         }
@@ -223,6 +303,7 @@ static void feed(struct client *c, slice in, uint64_t now)
         }
         size_t used = reply_parse(&c->reply, in);
         if (c->reply.state == REPLY_ERROR) {
+            tell_framing(c, in, used);
             broken(c, ERROR_FRAMING);
             return;
         }
@@ -233,21 +314,26 @@ static void feed(struct client *c, slice in, uint64_t now)
 }
 
 /* The server has closed, or reset the connection. That is its right between two replies, and where it
- * has said so: to reset it, then, is how it does not read what it does not answer (RFC 9112, 9.6). */
-static void ended(struct client *c, uint64_t now, bool reset)
+ * has said so: to reset it, then, is how it does not read what it does not answer (RFC 9112, 9.6).
+ * `reset` is a positive errno, or 0 where it has closed. */
+static void ended(struct client *c, uint64_t now, int reset)
 {
     if (c->in_reply) {
         reply_end(&c->reply);
-        if (c->reply.state == REPLY_DONE && !reset)
+        if (c->reply.state == REPLY_DONE && !reset) {
             judge(c, now);
-        else
+        } else {
+            tell_reset(c, reset);
             bad(c, c->reply.status, ERROR_RESET);
+        }
         c->in_reply = false;
     }
-    if (c->last)
+    if (c->last) {
         client_close(c);
-    else
+    } else {
+        tell_reset(c, reset);
         broken(c, ERROR_RESET);
+    }
 }
 
 static void on_recv(struct io *io, struct io_op *op, int res, bool more)
@@ -260,7 +346,7 @@ static void on_recv(struct io *io, struct io_op *op, int res, bool more)
             counter_add(&c->core->counts.bytes_in, (uint64_t)res);
             feed(c, slice_of(io->lease, (size_t)res), now);
         } else {
-            ended(c, now, res < 0 || c->reset);
+            ended(c, now, res < 0 ? -res : c->reset);
         }
     }
     client_touch(c);
@@ -284,8 +370,11 @@ static void on_sent(struct io *io, struct io_op *op, int res, bool more)
     if (res > 0) counter_add(&c->core->counts.bytes_out, (uint64_t)res);
     if (res < 0 && c->state == CLIENT_OPEN) {
         /* What came before is still to be read, with its end behind it; but the error is told once. */
-        if (res == -ECONNRESET) c->reset = true;
-        if (res != -ECONNRESET && res != -EPIPE) broken(c, ERROR_RESET);
+        if (res == -ECONNRESET) c->reset = ECONNRESET;
+        if (res != -ECONNRESET && res != -EPIPE) {
+            tell_reset(c, -res);
+            broken(c, ERROR_RESET);
+        }
         client_touch(c);
         return;
     }
@@ -336,6 +425,7 @@ static void send_more(struct client *c)
         if (!p->intended) p->intended = now;
     }
     if (s->count == 0) { /* out of memory */
+        tell_connect(c, ENOMEM);
         broken(c, ERROR_CONNECT);
         return;
     }
@@ -377,7 +467,10 @@ static void on_timer(struct wheel_timer *t)
     } else if (c->state == CLIENT_CONNECTING) {
         io_cancel(&core->io, &c->call.op);
     } else if (c->state == CLIENT_OPEN && c->head != c->tail) {
-        if (pending_at(c, c->head)->sent + core->plan->timeout <= core->io.now) broken(c, ERROR_TIMEOUT);
+        if (pending_at(c, c->head)->sent + core->plan->timeout <= core->io.now) {
+            tell_timeout(c);
+            broken(c, ERROR_TIMEOUT);
+        }
         client_touch(c);
     }
 }
@@ -395,7 +488,8 @@ static void connect_failed(struct client *c, int err)
     struct load_core *core = c->core;
     if (load_core_connects(core)) {
         core->connect_error = err == -ECANCELED ? ETIMEDOUT : -err;
-        load_core_bad(core, ERROR_CONNECT, false);
+        tell_connect(c, core->connect_error);
+        load_core_bad(core, ERROR_CONNECT, NULL);
         wheel_set(&core->io.wheel, &c->timer, core->io.now + RETRY_NS);
     }
     c->state = CLIENT_REST;
@@ -419,7 +513,8 @@ static void on_connected(struct io *io, struct io_op *op, int res, bool more)
     c->state = CLIENT_OPEN;
     c->head = c->sent = c->tail = 0;
     c->on_this = 0;
-    c->in_reply = c->last = c->reset = false;
+    c->in_reply = c->last = false;
+    c->reset = 0;
     counter_add(&c->core->counts.connects, 1);
     tried(c);
     io_recv_start(io, &c->sock);

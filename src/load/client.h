@@ -22,11 +22,11 @@ struct client {
     uint32_t mask;
     uint32_t head, sent, tail; /* awaited [head, sent), to be sent [sent, tail) */
     uint64_t on_this;        /* requests taken on for this connection */
+    uint16_t reset;          /* 0, or the positive errno with which something could not be sent */
     uint8_t state;           /* enum client_state */
     bool in_reply;           /* some bytes of a reply have come */
     bool wrong_body;         /* of the reply at hand */
     bool last;               /* the server has said that it closes */
-    bool reset;              /* the connection was found reset as something was sent */
     bool tried;              /* the first connect came to its end */
     struct reply reply;
     struct io_send send;

@@ -155,10 +155,12 @@ void load_core_good(struct load_core *c, uint64_t intended, uint64_t sent, uint6
     if (counted) settled(c);
 }
 
-void load_core_bad(struct load_core *c, enum load_error why, bool counted)
+void load_core_bad(struct load_core *c, enum load_error why, const struct pending *p)
 {
+    bool measured = p ? load_core_measures(c, p->counted) : c->phase == PHASE_MEASURE;
     counter_add(&c->counts.errors[why], 1);
-    if (counted) settled(c);
+    if (measured) counter_add(&c->counts.errors_measured[why], 1);
+    if (p && p->counted) settled(c);
 }
 
 void load_core_return(struct load_core *c, const struct pending *p)
@@ -317,6 +319,7 @@ static bool allocate(struct load_core *c)
 {
     const struct plan *p = c->plan;
     c->clients = aligned_alloc(64, c->n_clients * sizeof *c->clients);
+    c->differences = calloc(c->n_clients, sizeof *c->differences);
     c->samples = calloc(p->n_requests, sizeof *c->samples);
     c->corrected = calloc(1, sizeof *c->corrected);
     c->raw = calloc(1, sizeof *c->raw);
@@ -325,7 +328,7 @@ static bool allocate(struct load_core *c)
         .sequence = calloc(p->n_sequences + 1, sizeof(uint64_t)),
         .core = c->index, .cores = p->n_cores,
     };
-    if (!c->clients || !c->samples || !c->corrected || !c->raw || !c->filler.sequence) return false;
+    if (!c->clients || !c->differences || !c->samples || !c->corrected || !c->raw || !c->filler.sequence) return false;
     memset(c->clients, 0, c->n_clients * sizeof *c->clients);
     for (uint32_t i = 0; i < c->n_clients; i++)
         if (!client_init(&c->clients[i], c)) return false;
@@ -355,6 +358,7 @@ void load_core_join(struct load_core *c)
     for (uint32_t i = 0; c->clients && i < c->n_clients; i++) client_free(&c->clients[i]);
     for (uint32_t i = 0; c->samples && i < c->plan->n_requests; i++) free(c->samples[i].bytes);
     free(c->clients);
+    free(c->differences);
     free(c->samples);
     free(c->owed);
     free(c->filler.sequence);

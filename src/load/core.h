@@ -3,6 +3,7 @@
  * came of those that were sent. Nothing is shared with other cores but the phase, which is told. */
 
 #include "base/histogram.h"
+#include "load/first.h"
 #include "load/plan.h"
 #include "load/schedule.h"
 
@@ -34,7 +35,8 @@ struct load_counts {
     uint64_t issued;    /* requests handed out while measuring; in closed loop over a time, ever */
     uint64_t settled;   /* of those, answered or given up */
     uint64_t draining;  /* 1 once `issued` stands: nothing more is handed out */
-    uint64_t errors[LOAD_ERRORS];
+    uint64_t errors[LOAD_ERRORS]; /* from the first connect to the last reply, warm-up included */
+    uint64_t errors_measured[LOAD_ERRORS]; /* of these, those of what is measured, as `replies` and `status` */
     uint64_t status[600]; /* of measured replies that have one, right or wrong; [0]: beyond 599 */
 };
 
@@ -66,6 +68,7 @@ struct load_core {
     uint64_t share;      /* of plan->count */
     struct io io;
     struct client *clients;
+    struct difference *differences; /* by client: of the body at hand, where it is wrong */
     int wake_fd;         /* an eventfd; made by the main thread */
     _Atomic int order;   /* enum phase that the main thread asks for */
     enum phase phase;
@@ -83,6 +86,7 @@ struct load_core {
     uint32_t next_request;
     uint32_t started;    /* clients, of the ramp */
     struct load_counts counts;
+    struct first_error first[LOAD_ERRORS];
     struct histogram *corrected, *raw;
     int error;           /* negative errno where the engine did not open */
     void (*on_settled)(struct load_core *c); /* wakes the main thread: counts->settled reached the share */
@@ -106,9 +110,16 @@ void load_core_has_room(struct load_core *c, struct client *client);
  * within it; else what was asked within it. */
 bool load_core_measures(const struct load_core *c, bool counted);
 
-/* A request has come to its end. Times are in ns; `counted` as in struct pending. */
+/* A request has come to its end. Times are in ns; `counted` as in struct pending. Of an error that no
+ * request is to blame for, `p` is NULL. */
 void load_core_good(struct load_core *c, uint64_t intended, uint64_t sent, uint64_t now, bool counted);
-void load_core_bad(struct load_core *c, enum load_error why, bool counted);
+void load_core_bad(struct load_core *c, enum load_error why, const struct pending *p);
+
+/* Where an error that is about to be counted is to be told: NULL where there was one of its kind. */
+static inline struct first_error *load_core_first(struct load_core *c, enum load_error why)
+{
+    return c->counts.errors[why] ? NULL : &c->first[why];
+}
 
 /* A request that was taken on goes back unanswered, through nobody's fault: of those that the server
  * leaves behind the reply with which it closes, none has been processed (RFC 9112, 9.6). In open loop

@@ -1,5 +1,7 @@
 #include "load/request.h"
 
+#include "load/first.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,6 +197,40 @@ bool request_raw(struct request *r, slice bytes, uint32_t *sequences, char *why,
     if (!parts_cut(bytes, &r->head, sequences, why, size)) return false;
     finish(r);
     return true;
+}
+
+/* ---- telling ---- */
+
+/* A part as it was given. */
+static slice part_text(const struct part *p, char *room, size_t size)
+{
+    int n = 0;
+    if (p->kind == PART_TEXT) return p->text;
+    if (p->kind == PART_RAND) n = snprintf(room, size, "{rand:%" PRIu64 ":%" PRIu64 "}", p->min, p->max);
+    if (p->kind == PART_SEQ) n = snprintf(room, size, "{seq:%" PRIu64 "}", p->min);
+    return slice_of(room, (size_t)n);
+}
+
+static slice without_version(slice line)
+{
+    const char *space = memrchr(line.ptr, ' ', line.len);
+    size_t n = space ? (size_t)(space - line.ptr) : line.len;
+    return space && slice_starts(slice_skip(line, n + 1), SLICE("HTTP/")) ? slice_of(line.ptr, n) : line;
+}
+
+void request_line(const struct request *r, char to[REQUEST_LINE])
+{
+    char line[2 * REQUEST_LINE], room[64];
+    size_t len = 0;
+    bool over = false;
+    for (uint32_t i = 0; i < r->head.n && !over; i++) {
+        slice text = part_text(&r->head.part[i], room, sizeof room);
+        for (size_t k = 0; k < text.len && !over; k++) {
+            over = text.ptr[k] == '\r' || text.ptr[k] == '\n' || len == sizeof line;
+            if (!over) line[len++] = text.ptr[k];
+        }
+    }
+    escape(without_version(slice_of(line, len)), to, REQUEST_LINE);
 }
 
 /* ---- filling ---- */

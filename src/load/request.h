@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+enum { REQUEST_LINE = 100 };
+
 enum part_kind { PART_TEXT, PART_RAND, PART_SEQ, PART_LENGTH /* of the body, in bytes */ };
 
 struct part {
@@ -55,6 +57,9 @@ bool request_make(struct request *r, const struct request_form *form, uint32_t *
 
 /* A request given as its bytes. */
 bool request_raw(struct request *r, slice bytes, uint32_t *sequences, char *why, size_t size);
+
+/* Its method and target as they were given, placeholders unfilled, escaped and cut to fit into a line. */
+void request_line(const struct request *r, char to[REQUEST_LINE]);
 
 /* Bytes that request_fill writes at most. */
 size_t request_room(const struct request *r);

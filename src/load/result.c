@@ -94,15 +94,20 @@ static void print_latency(const char *name, const struct histogram *h)
 
 static void print_kinds(const struct run *r)
 {
-    char text[SOCK_ADDR_TEXT];
+    uint64_t outside = 0;
     if (!errors(r)) return;
     printf("ERRORS:");
     for (int e = 0; e < LOAD_ERRORS; e++)
         if (r->counts.errors[e]) printf(" %s %" PRIu64, load_error_names[e], r->counts.errors[e]);
     putchar('\n');
-    sock_addr_format(&r->plan->addr, text);
-    if (r->counts.errors[ERROR_CONNECT])
-        printf("  connecting to %s: %s\n", text, strerror(r->connect_error));
+    for (int e = 0; e < LOAD_ERRORS; e++)
+        if (r->counts.errors[e] && r->first[e].at)
+            printf("  %-12s first: %s\n", load_error_names[e], r->first[e].text);
+    for (enum load_error e = ERROR_STATUS; e <= ERROR_BODY; e++)
+        outside += r->counts.errors[e] - r->counts.errors_measured[e];
+    if (outside)
+        printf("  %" PRIu64 " of the wrong replies came before or after what was measured, and are in the ERRORS "
+               "alone\n", outside);
 }
 
 static void print_errors(const struct run *r)
@@ -121,7 +126,7 @@ static void print_status(const struct run *r)
     uint64_t n = 0;
     for (unsigned i = 0; i < ARRAY_LEN(r->counts.status); i++) n += r->counts.status[i];
     if (n == 0) return;
-    printf("  status     ");
+    printf("  status      ");
     for (unsigned i = 0; i < ARRAY_LEN(r->counts.status); i++)
         if (r->counts.status[i]) printf(" %u: %" PRIu64, i, r->counts.status[i]);
     putchar('\n');
@@ -248,6 +253,37 @@ static void json_latency(FILE *f, const char *name, const struct histogram *h)
     fputs("]}", f);
 }
 
+static void json_string(FILE *f, const char *text)
+{
+    fputc('"', f);
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\') fputc('\\', f);
+        fputc(*text, f);
+    }
+    fputc('"', f);
+}
+
+static void json_errors(FILE *f, const char *name, const uint64_t n[LOAD_ERRORS])
+{
+    fprintf(f, "\"%s\":{", name);
+    for (int e = 0; e < LOAD_ERRORS; e++)
+        fprintf(f, "%s\"%s\":%" PRIu64, e ? "," : "", load_error_names[e], n[e]);
+    fputs("},", f);
+}
+
+static void json_firsts(FILE *f, const struct first_error first[LOAD_ERRORS])
+{
+    const char *comma = "";
+    fputs("\"first_errors\":{", f);
+    for (int e = 0; e < LOAD_ERRORS; e++) {
+        if (!first[e].at) continue;
+        fprintf(f, "%s\"%s\":", comma, load_error_names[e]);
+        json_string(f, first[e].text);
+        comma = ",";
+    }
+    fputs("},", f);
+}
+
 static void json_counts(FILE *f, const struct run *r)
 {
     const struct load_counts *c = &r->counts;
@@ -258,10 +294,10 @@ static void json_counts(FILE *f, const struct run *r)
             fprintf(f, "%s\"%u\":%" PRIu64, comma, i, c->status[i]);
             comma = ",";
         }
-    fputs("},\"errors\":{", f);
-    for (int e = 0; e < LOAD_ERRORS; e++)
-        fprintf(f, "%s\"%s\":%" PRIu64, e ? "," : "", load_error_names[e], c->errors[e]);
     fputs("},", f);
+    json_errors(f, "errors", c->errors);
+    json_errors(f, "errors_measured", c->errors_measured);
+    json_firsts(f, r->first);
 }
 
 static void json_watch(FILE *f, const struct run *r)

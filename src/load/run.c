@@ -253,6 +253,11 @@ static void add_stats(struct io_stats *to, const struct io_stats *from)
     for (size_t i = 0; i < sizeof *to / sizeof *t; i++) t[i] += f[i];
 }
 
+static void keep_first(struct first_error *to, const struct first_error *other)
+{
+    if (other->at && (!to->at || other->at < to->at)) *to = *other;
+}
+
 static int collect(struct run *r)
 {
     int status = 0;
@@ -270,6 +275,7 @@ static int collect(struct run *r)
         add_stats(&r->io, &c->io.stats);
         if (c->raw) histogram_merge(&r->raw, c->raw);
         if (c->corrected) histogram_merge(&r->corrected, c->corrected);
+        for (int e = 0; e < LOAD_ERRORS; e++) keep_first(&r->first[e], &c->first[e]);
         r->unsent += c->unsent;
         if (c->connect_error) r->connect_error = c->connect_error;
         free(c->raw);

@@ -27,6 +27,7 @@ struct run {
 
     /* of all cores together, when it is over */
     struct load_counts counts;
+    struct first_error first[LOAD_ERRORS];
     struct io_stats io;
     struct histogram corrected, raw;
     uint64_t unsent;

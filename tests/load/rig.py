@@ -233,6 +233,11 @@ class Case(unittest.TestCase):
             self.assertEqual(done.status, 0, done)
         self.agrees(done.json)
 
+    def first(self, done, kind, want):
+        """What the report says of the first error of a kind, in both its forms."""
+        self.assertRegex(done.json["first_errors"][kind], f"^(?:{want})$")
+        self.assertIn(f"\n  {kind:12} first: {done.json['first_errors'][kind]}\n", done.out)
+
     def agrees(self, j):
         """Whatever happened, a report agrees with itself."""
         for name, latency in j["latency_ns"].items():
@@ -246,7 +251,15 @@ class Case(unittest.TestCase):
         self.assertEqual(j["latency_ns"]["corrected"]["count"], j["requests"] + j["unsent"])
         self.assertGreaterEqual(j["requests_total"], j["requests"])
         self.assertGreaterEqual(j["requests_total"], j["answered"])
-        self.assertGreaterEqual(sum(j["status"].values()), j["requests"])
+        # Of what was measured, each reply has its status, but one that was cut off may have had none yet.
+        measured, kinds = j["errors_measured"], j["errors"]
+        replies = j["requests"] + measured["status"] + measured["body"]
+        self.assertGreaterEqual(sum(j["status"].values()), replies)
+        self.assertLessEqual(sum(j["status"].values()), replies + measured["reset"])
+        for kind in ERRORS:
+            self.assertLessEqual(measured[kind], kinds[kind])
+        # And of each kind that there was, what the first was.
+        self.assertEqual(set(j["first_errors"]), {kind for kind in ERRORS if kinds[kind]})
 
 
 def wait_for(condition):

@@ -1,5 +1,6 @@
 """Every kind of error, counted exactly and named first."""
 
+import re
 import socket
 import subprocess
 import threading
@@ -27,7 +28,8 @@ class Errors(rig.Case):
                 # Who is refused tries again, 50 ms later.
                 self.assertGreaterEqual(done.json["errors"]["connect"], 7)
                 self.assertTrue(done.out.startswith("ERRORS: connect "), done)
-                self.assertIn("Connection refused", done.out)
+                self.first(done, "connect", url[7:-1] + ": Connection refused")
+                self.assertIsNone(done.json["advice"])  # nobody was there to be slow
                 if "--rate" not in options:  # what was never sent has waited
                     self.assertNotIn("latency", done.out)
                 self.assertEqual(done.json["connects"], 0)
@@ -40,10 +42,12 @@ class Errors(rig.Case):
             peer.request()
             peer.reset()
 
-        self.counted(self.server(serve), reset=N)
+        done = self.counted(self.server(serve), reset=N)
+        self.first(done, "reset", r"127\.0\.0\.1:\d+: Connection reset by peer before the reply to GET /")
 
     def test_closed_before_any_byte(self):
-        self.counted(self.server(lambda peer: peer.request()), reset=N)
+        done = self.counted(self.server(lambda peer: peer.request()), reset=N)
+        self.first(done, "reset", r"127\.0\.0\.1:\d+: Connection closed before the reply to GET /")
 
     def test_closed_before_pipelined_ones_are_answered(self):
         """Not having said that it would."""
@@ -64,7 +68,8 @@ class Errors(rig.Case):
             peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")
             peer.reset()
 
-        self.counted(self.server(serve), reset=N)
+        done = self.counted(self.server(serve), reset=N)
+        self.first(done, "reset", r"127\.0\.0\.1:\d+: Connection reset by peer (within|before) the reply to GET /")
 
     def test_closed_in_mid_reply(self):
         whole = {"200": N}
@@ -78,6 +83,7 @@ class Errors(rig.Case):
                 peer.send(piece)
 
             done = self.counted(self.server(serve), reset=N)
+            self.first(done, "reset", r"127\.0\.0\.1:\d+: Connection closed within the reply to GET /")
             # Of a head that is not whole none is known.
             self.assertEqual(done.json["status"], status)
 
@@ -87,6 +93,7 @@ class Errors(rig.Case):
                 pass
 
         done = self.counted(self.server(serve), "--timeout", "100ms", timeout=N)
+        self.first(done, "timeout", r"127\.0\.0\.1:\d+: no reply to GET / within 100ms")
         self.assertEqual(done.json["requests"], 0)
         self.assertGreaterEqual(done.json["seconds"], 0.4)
 
@@ -140,16 +147,64 @@ class Errors(rig.Case):
 
     def test_half_an_answer(self):
         server = self.each(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi")
-        self.counted(server, "--timeout", "100ms", timeout=N)
+        done = self.counted(server, "--timeout", "100ms", timeout=N)
+        self.first(done, "timeout", r"127\.0\.0\.1:\d+: no whole reply to GET / within 100ms")
 
     def test_status(self):
         done = self.counted(self.each(reply(status="500 Oh")), status=N)
         self.assertEqual(done.json["status"], {"500": N})
+        self.first(done, "status", "500 for GET /")
         done = self.counted(self.each(reply(status="302 Found")), status=N)
         done = self.counted(self.each(reply(b"yes")), "--expect-status", 404, status=N)
+        self.first(done, "status", "200 for GET /, 404 expected")
         self.assertEqual(done.json["requests"], 0)
         done = self.counted(self.each(reply(status="404 No")), "--expect-status", 404)
         self.assertEqual(done.json["requests"], N)
+
+    def test_the_first_of_its_kind(self):
+        """Whichever follow; and of which of several URLs."""
+        server = self.server(lambda peer: [peer.send(reply(status=s)) for s in ("200 OK", "404 No", "500 Oh") if peer.request()])
+        done = self.run_load("--requests", 3, "--connections", 1, server.url + "a", server.url + "b?{seq:7}", server.url + "c")
+        self.errors(done, status=2)
+        self.first(done, "status", r"404 for GET /b\?\{seq:7\}")
+
+    def test_the_first_of_all_cores(self):
+        """That which came first, whichever core saw it."""
+
+        def serve(peer):
+            while peer.request():
+                with server.lock:
+                    n = next(turn)
+                if n:
+                    time.sleep(0.4)
+                peer.send(reply(status="%d Oh" % (500 + n)))
+
+        turn = iter(range(90))
+        server = self.server(serve)
+        done = self.run_load("--requests", 8, "--connections", 4, "--cores", rig.two_cores(), server.url)
+        self.errors(done, status=8)
+        self.first(done, "status", "500 for GET /")
+
+    def test_wrong_replies_beyond_what_is_measured(self):
+        """They are errors, and told apart from those that the statuses have, too."""
+
+        def serve(peer):
+            while peer.request():
+                if time.monotonic() > slow_from:
+                    time.sleep(0.1)
+                peer.send(reply(b"no"))
+
+        for options in (["--warmup", "100ms"], [], ["--rate", 200, "--warmup", "100ms"]):
+            slow_from = time.monotonic() + 0.2
+            done = self.run_load("--duration", "300ms", "--connections", 8, "--expect-body", "ok", *options, self.server(serve).url)
+            j = done.json
+            self.errors(done, body=j["errors"]["body"])
+            self.assertEqual(j["status"].get("200", 0), j["errors_measured"]["body"])
+            outside = j["errors"]["body"] - j["errors_measured"]["body"]
+            if "--warmup" in options:
+                self.assertGreater(outside, 0)
+            told = f"  {outside} of the wrong replies came before or after what was measured, and are in the ERRORS alone\n"
+            self.assertEqual(told in done.out, outside > 0)
 
     def test_slow_wrong_status(self):
         """Wrong replies are replies: a run that gets nothing else does not end before its count."""
@@ -171,7 +226,9 @@ class Errors(rig.Case):
         for bytes_ in (b"garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
                        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhello\r\n0\r\n\r\n",
                        b"HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok"):  # fmt: skip
-            self.counted(self.each(bytes_), framing=N)
+            done = self.counted(self.each(bytes_), framing=N)
+            near = re.escape(bytes_[-12:-4].decode().replace("\r", "\\r").replace("\n", "\\n"))
+            self.first(done, "framing", f'GET /: [^"]+: ".*{near}.*"')
 
     def test_status_that_is_none(self):
         """Below 100 it is neither an interim reply's nor a reply's."""
@@ -192,6 +249,7 @@ class Errors(rig.Case):
 
         done = self.counted(self.server(serve), framing=N)
         self.assertEqual(done.json["requests"], N)
+        self.first(done, "framing", r'127\.0\.0\.1:\d+ sent what nobody asked for: "x"')
 
     def test_a_reply_before_any_request(self):
         """The requests that wait on the connection are not to blame."""
@@ -206,9 +264,12 @@ class Errors(rig.Case):
         self.agrees(done.json)
 
     def test_body(self):
-        self.counted(self.each(reply(b"hello")), "--expect-body", "hellO", body=N)
-        self.counted(self.each(reply(b"hello")), "--expect-body", "hell", body=N)
-        self.counted(self.each(reply(b"hello")), "--expect-body", "hello!", body=N)
+        done = self.counted(self.each(reply(b"hello")), "--expect-body", "hellO", body=N)
+        self.first(done, "body", 'GET /: byte 5 differs: "o" came for "O"')
+        done = self.counted(self.each(reply(b"hello")), "--expect-body", "hell", body=N)
+        self.first(done, "body", "GET /: 5 bytes came, 4 expected")
+        done = self.counted(self.each(reply(b"hello")), "--expect-body", "hello!", body=N)
+        self.first(done, "body", "GET /: 5 bytes came, 6 expected")
         self.counted(self.each(reply(b"hello")), "--expect-body", "", body=N)
         self.counted(self.each(reply(b"")), "--expect-body", "x", body=N)
         self.counted(self.each(reply(b"hello")), "--expect-body", "hello")
@@ -222,7 +283,8 @@ class Errors(rig.Case):
             chunked += b"100\r\n" + bytes(range(256)) + b"\r\n"
         right, wrong = chunked + b"0\r\n\r\n", chunked[:-20] + b"?" + chunked[-19:] + b"0\r\n\r\n"
         self.counted(self.each(right), "--expect-body-file", want)
-        self.counted(self.each(wrong), "--expect-body-file", want, body=N)
+        done = self.counted(self.each(wrong), "--expect-body-file", want, body=N)
+        self.first(done, "body", r'GET /: byte 10223 differs: "\?.*" came for ".*"')
 
     def test_one_wrong_among_right_ones(self):
         """Also where whole replies are compared with one that was right: a date of the same length may
@@ -252,6 +314,7 @@ class Errors(rig.Case):
 
         done = self.run_load("--requests", 40, "--connections", 1, "--expect-body", "ok", self.server(serve).url)
         self.errors(done, status=10, framing=10, body=10)
+        self.first(done, "body", 'GET /: byte 2 differs: "ther" came for "k"; 5 bytes came, 2 expected')
         self.assertEqual(done.json["requests"], 10)
 
     def test_a_report_that_cannot_be_written(self):
@@ -357,7 +420,7 @@ class Errors(rig.Case):
             stop.wait(rig.LIMIT_SECONDS)
 
         stop = threading.Event()
-        for options in (["--requests", 4], ["--duration", "50ms"]):
+        for options in (["--requests", 4], ["--duration", "500ms"]):
             server = self.server(serve)
             self.addCleanup(stop.set)
             done = self.run_load(*options, "--connections", 2, "--timeout", "1s", "--body-size", "64m", server.url)

@@ -5,6 +5,7 @@
 #include "../base/random.h"
 #include "json.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
