@@ -268,12 +268,13 @@ static void on_wake(struct io *io)
 
 /* ---- the thread ---- */
 
-static void prepare_thread(const struct load_core *c)
+static void prepare_thread(struct load_core *c)
 {
     char name[16];
     cpu_set_t set;
     snprintf(name, sizeof name, "torc-load-%u", c->index);
     pthread_setname_np(pthread_self(), name);
+    atomic_store(&c->tid, gettid());
     /* Sleeps end when they are due and not up to 50 us later (PR_SET_TIMERSLACK(2const)). */
     prctl(PR_SET_TIMERSLACK, 1UL);
     if (!c->plan->pin) return;

@@ -61,6 +61,7 @@ struct client;
 
 struct load_core {
     pthread_t thread;
+    _Atomic int tid;     /* of the thread; 0 until it runs */
     const struct plan *plan;
     const struct io_engine *engine;
     uint32_t index;

@@ -7,7 +7,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FULL 0.95 /* share of its cores at which the generator limits what is measured */
+#define FULL   0.95 /* share of its cores at which the generator limits what is measured */
+#define WAITED 0.05 /* share of the time that it may wait for its cores */
+
+/* A thread that wakes up on an idle CPU has waited, too: for as long as that takes to wake up, tens of us
+ * in a virtual machine. Other programs keep it waiting for longer than this. */
+#define WAKE_NS 100000
+
+enum { ADVICE = 240 };
 
 static double seconds(uint64_t ns)
 {
@@ -49,19 +56,46 @@ static bool saturated(const struct run *r)
     return own_share(r) >= FULL;
 }
 
-/* NULL where nothing needs saying. */
-static const char *advice(const struct run *r)
+static double waited_share(const struct run *r)
 {
-    if (saturated(r))
-        return "the generator's cores were full, so it may be what limits the rate and adds to the "
-               "latency: give it more (--cores), or compare the server's CPU time instead";
-    if (r->unsent)
-        return "requests were due that found no free connection: the server is slower than --rate, or "
-               "--connections are too few";
-    if (r->connect_error == EADDRNOTAVAIL)
-        return "the ports of this host were used up: widen net.ipv4.ip_local_port_range, or send more "
-               "requests on each connection";
-    return NULL;
+    double wall = seconds(r->wall_ns) * r->plan->n_cores;
+    return wall > 0 ? seconds(r->waited.ns) / wall : 0;
+}
+
+static bool kept_waiting(const struct run *r)
+{
+    return waited_share(r) > WAITED && r->waited.ns > r->waited.turns * WAKE_NS;
+}
+
+enum load_limit result_limit(const struct run *r)
+{
+    if (saturated(r)) return LIMIT_CORES;
+    if (r->connect_error == EADDRNOTAVAIL) return LIMIT_PORTS;
+    if (kept_waiting(r)) return LIMIT_WAITED;
+    if (r->unsent && !r->counts.errors[ERROR_CONNECT]) return LIMIT_RATE;
+    return LIMIT_NONE;
+}
+
+/* NULL where nothing needs saying, or `text`. No character of it needs escaping in JSON. */
+static const char *advice(const struct run *r, char text[ADVICE])
+{
+    static const char *const advices[] = {
+        [LIMIT_CORES] = "the generator's cores were full, so it may be what limits the rate and adds to the "
+                        "latency: give it more (--cores), or compare the server's CPU time instead",
+        [LIMIT_PORTS] = "the ports of this host were used up: widen net.ipv4.ip_local_port_range, or send "
+                        "more requests on each connection",
+        [LIMIT_RATE] = "requests were due that found no free connection: the server is slower than --rate, "
+                       "or --connections are too few",
+    };
+    enum load_limit limit = result_limit(r);
+    if (limit == LIMIT_NONE) return NULL;
+    if (limit == LIMIT_WAITED)
+        snprintf(text, ADVICE, "other programs kept the generator from its CPU for %.0f %% of the run, which "
+                 "limits the rate and adds to the latency: end them, or pin it to a CPU that they leave alone "
+                 "(--cores LIST)", waited_share(r) * 100);
+    else
+        snprintf(text, ADVICE, "%s", advices[limit]);
+    return text;
 }
 
 int result_status(const struct run *r)
@@ -144,6 +178,7 @@ static void print_address(const struct plan *p)
 
 int result_print(const struct run *r)
 {
+    char text[ADVICE];
     const struct plan *p = r->plan;
     print_errors(r);
     printf("%.2f s, %u connection%s on %u core%s (%s), ", seconds(r->wall_ns), p->connections,
@@ -168,11 +203,17 @@ int result_print(const struct run *r)
     }
     printf("  generator    ");
     if (r->counts.answered) printf("%.2f us CPU per request, ", own_ns_per_request(r) / 1e3);
-    printf("%.0f %% of its core%s\n", own_share(r) * 100, p->n_cores == 1 ? "" : "s");
-    if (p->n_watched && r->counts.answered)
-        printf("  watched      %.2f us CPU per request\n",
-               (double)r->watched_ns / (double)r->counts.answered / 1e3);
-    if (advice(r)) printf("note: %s.\n", advice(r));
+    printf("%.0f %% of its core%s", own_share(r) * 100, p->n_cores == 1 ? "" : "s");
+    if (kept_waiting(r))
+        printf(", waited for %s for %.0f %% of the time", p->n_cores == 1 ? "it" : "them", waited_share(r) * 100);
+    putchar('\n');
+    if (p->n_watched && r->counts.answered) {
+        printf("  watched      %.2f us CPU per request", (double)r->watched_ns / (double)r->counts.answered / 1e3);
+        if (r->watched_waited.ns > r->watched_waited.turns * WAKE_NS)
+            printf(", %.2f s waiting for a CPU", seconds(r->watched_waited.ns));
+        putchar('\n');
+    }
+    if (advice(r, text)) printf("note: %s.\n", text);
     if (fflush(stdout) == 0 && !ferror(stdout)) return 0;
     fprintf(stderr, "torc-load: cannot write the report: %s\n", strerror(errno));
     return -1;
@@ -300,11 +341,26 @@ static void json_counts(FILE *f, const struct run *r)
     json_firsts(f, r->first);
 }
 
+static void json_cpu(FILE *f, const struct run *r)
+{
+    fprintf(f, "\"cpu\":{\"user_ns\":%" PRIu64 ",\"system_ns\":%" PRIu64 ",\"share\":%.4f,\"waited_share\":",
+            r->user_ns, r->system_ns, own_share(r));
+    if (r->waited.turns)
+        fprintf(f, "%.4f", waited_share(r));
+    else
+        fputs("null", f);
+    fprintf(f, ",\"ns_per_request\":%.1f},", own_ns_per_request(r));
+}
+
 static void json_watch(FILE *f, const struct run *r)
 {
     if (!r->plan->n_watched) return;
-    fprintf(f, "\"watch\":{\"cpu_ns\":%" PRIu64 ",\"ended\":%s,\"slices\":[", r->watched_ns,
-            r->watch.ended ? "true" : "false");
+    fprintf(f, "\"watch\":{\"cpu_ns\":%" PRIu64 ",\"waited_ns\":", r->watched_ns);
+    if (r->watched_waited.turns)
+        fprintf(f, "%" PRIu64, r->watched_waited.ns);
+    else
+        fputs("null", f);
+    fprintf(f, ",\"ended\":%s,\"slices\":[", r->watch.ended ? "true" : "false");
     for (uint32_t i = 0; i < r->n_slices; i++)
         fprintf(f, "%s[%" PRIu64 ",%" PRIu64 ",%" PRIu64 "]", i ? "," : "", r->slices[i].requests,
                 r->slices[i].cpu_ns, r->slices[i].wall_ns);
@@ -315,7 +371,7 @@ int result_write_json(const struct run *r, struct output *to)
 {
     const struct plan *p = r->plan;
     const struct load_counts *c = &r->counts;
-    char address[SOCK_ADDR_TEXT];
+    char address[SOCK_ADDR_TEXT], text[ADVICE];
     FILE *f = output_begin(to);
     sock_addr_format(&p->addr, address);
     fprintf(f, "{\"format\":1,\"program\":\"torc-load " TORC_VERSION "\",\"engine\":\"%s\","
@@ -335,15 +391,14 @@ int result_write_json(const struct run *r, struct output *to)
     json_latency(f, "corrected", &r->corrected);
     fputc(',', f);
     json_latency(f, "raw", &r->raw);
-    fprintf(f, "},\"cpu\":{\"user_ns\":%" PRIu64 ",\"system_ns\":%" PRIu64 ",\"share\":%.4f,"
-               "\"ns_per_request\":%.1f},\"io\":{\"enters\":%" PRIu64 ",\"syscalls\":%" PRIu64
-               ",\"sqes\":%" PRIu64 ",\"cqes\":%" PRIu64 "},",
-            r->user_ns, r->system_ns, own_share(r), own_ns_per_request(r), r->io.enters, r->io.syscalls,
-            r->io.sqes, r->io.cqes);
+    fputs("},", f);
+    json_cpu(f, r);
+    fprintf(f, "\"io\":{\"enters\":%" PRIu64 ",\"syscalls\":%" PRIu64 ",\"sqes\":%" PRIu64 ",\"cqes\":%" PRIu64
+               "},", r->io.enters, r->io.syscalls, r->io.sqes, r->io.cqes);
     json_watch(f, r);
     fprintf(f, "\"saturated\":%s,\"advice\":", saturated(r) ? "true" : "false");
-    if (advice(r))
-        fprintf(f, "\"%s\"}\n", advice(r));
+    if (advice(r, text))
+        fprintf(f, "\"%s\"}\n", text);
     else
         fputs("null}\n", f);
     return output_end(to);

@@ -5,6 +5,15 @@
 
 #include <stdio.h>
 
+/* What a run may have measured in the server's place. */
+enum load_limit {
+    LIMIT_NONE,
+    LIMIT_CORES,   /* the generator used its cores up */
+    LIMIT_PORTS,   /* of this host; there were none left to connect from */
+    LIMIT_WAITED,  /* other programs had the generator's cores */
+    LIMIT_RATE,    /* requests were due and found no connection: of the server, or of too few connections */
+};
+
 /* A file that is to be written when a run is over. Opened before it, so that nothing is measured that then
  * cannot be kept; an old file has what it had until there is something to write. */
 struct output {
@@ -21,6 +30,9 @@ void output_drop(struct output *o);
 
 /* Whether both are one file, and the second would be written over the first. */
 bool output_same(const struct output *a, const struct output *b);
+
+/* The one that is to be mended first. */
+enum load_limit result_limit(const struct run *r);
 
 /* To stdout, errors first; -1 with a line on stderr where it cannot be written. */
 int result_print(const struct run *r);

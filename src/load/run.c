@@ -105,8 +105,19 @@ static bool stuck(const struct run *r, uint64_t *seen, uint64_t *since, uint64_t
     return now - *since > p->timeout + NS_PER_S + (uint64_t)(gap * 1e9);
 }
 
+static struct waited cores_waited(const struct run *r)
+{
+    struct waited sum = {0};
+    for (uint32_t i = 0; i < r->plan->n_cores; i++) {
+        int tid = atomic_load(&r->cores[i].tid);
+        if (tid) waited_add_thread(&sum, tid);
+    }
+    return sum;
+}
+
 static void measure(struct run *r, int signals)
 {
+    struct waited waited = cores_waited(r), watched = watch_waited(&r->watch), until;
     uint64_t start = clock_ns(), next = start + SLICE_NS, since = start, seen = 0, told = start;
     uint64_t end = r->plan->count ? WHEEL_NEVER : start + r->plan->duration, told_answered = 0;
     uint64_t user, system;
@@ -129,6 +140,10 @@ static void measure(struct run *r, int signals)
             told_answered = now.requests;
         }
     }
+    until = cores_waited(r);
+    r->waited = waited_since(&waited, &until);
+    until = watch_waited(&r->watch);
+    r->watched_waited = waited_since(&watched, &until);
     progress(r, NULL, 0);
     r->wall_ns = now.wall_ns - start;
     r->watched_ns = now.cpu_ns - first.cpu_ns;

@@ -21,6 +21,8 @@ struct run {
     uint64_t wall_ns;        /* measured */
     uint64_t user_ns, system_ns; /* this process's, meanwhile */
     uint64_t watched_ns;     /* the watched processes', meanwhile */
+    struct waited waited;    /* the cores' threads, meanwhile */
+    struct waited watched_waited; /* the watched processes', meanwhile */
     uint64_t bytes_in, bytes_out; /* of all connections, meanwhile */
     struct slice_of_run *slices;
     uint32_t n_slices;

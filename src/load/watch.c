@@ -1,6 +1,9 @@
 #include "load/watch.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +24,7 @@ int watch_open(struct watch *w, const struct plan *p)
 {
     *w = (struct watch){0};
     for (uint32_t i = 0; i < p->n_watched; i++) {
+        w->pid[i] = p->watched[i];
         w->pidfd[w->n++] = (int)syscall(SYS_pidfd_open, p->watched[i], 0);
         /* A number beyond those of processes makes the clock of another, this one's. */
         bool gone = w->pidfd[i] < 0 && errno == ESRCH;
@@ -54,6 +58,62 @@ uint64_t watch_read(struct watch *w)
         sum += w->last[i];
     }
     return sum;
+}
+
+/* ---- waiting for a CPU ---- */
+
+bool waited_parse(const char *line, struct waited *out)
+{
+    /* On a CPU, waiting for one, how often on one (Linux, Documentation/scheduler/sched-stats.rst). */
+    return sscanf(line, "%*u %" SCNu64 " %" SCNu64, &out->ns, &out->turns) == 2;
+}
+
+static void add_file(struct waited *w, const char *path)
+{
+    char line[80];
+    struct waited more;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return;
+    ssize_t n = read(fd, line, sizeof line - 1);
+    close(fd);
+    line[n > 0 ? n : 0] = '\0';
+    if (!waited_parse(line, &more)) return;
+    w->ns += more.ns;
+    w->turns += more.turns;
+}
+
+void waited_add_thread(struct waited *w, int tid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/task/%d/schedstat", tid);
+    add_file(w, path);
+}
+
+static void add_process(struct waited *w, int pid)
+{
+    char path[320];
+    snprintf(path, sizeof path, "/proc/%d/task", pid);
+    DIR *dir = opendir(path);
+    for (const struct dirent *e; dir && (e = readdir(dir));) {
+        if (e->d_name[0] == '.') continue;
+        snprintf(path, sizeof path, "/proc/%d/task/%s/schedstat", pid, e->d_name);
+        add_file(w, path);
+    }
+    if (dir) closedir(dir);
+}
+
+struct waited watch_waited(const struct watch *w)
+{
+    struct waited sum = {0};
+    for (uint32_t i = 0; i < w->n; i++)
+        if (!has_ended(w, i)) add_process(&sum, w->pid[i]);
+    return sum;
+}
+
+struct waited waited_since(const struct waited *before, const struct waited *now)
+{
+    if (now->ns < before->ns || now->turns < before->turns) return (struct waited){0};
+    return (struct waited){now->ns - before->ns, now->turns - before->turns};
 }
 
 static uint64_t ns_of(const struct timeval *t)

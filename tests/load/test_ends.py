@@ -110,7 +110,7 @@ class Ends(rig.Case):
         j = done.json
         self.assertGreater(j["unsent"], 300)
         self.assertIn("were due and never sent", done.out)
-        self.assertIn("--connections", j["advice"])
+        self.assertRegex(j["advice"], "--connections|other programs")  # whichever kept more from being sent
         corrected = j["latency_ns"]["corrected"]
         due = j["seconds"] * 1000
         self.assertGreaterEqual(corrected["count"], due - 30)

@@ -220,6 +220,84 @@ static void json_of_what_was_watched(void **state)
     assert_true(is(write_json(), "watch.ended", "true"));
 }
 
+/* Of the first error of each kind, those that were. */
+static void json_of_errors(void **state)
+{
+    (void)state;
+    const char *json = write_json();
+    assert_true(is(json, "first_errors", "{}"));
+    run.counts.errors[ERROR_BODY] = 5;
+    run.counts.errors_measured[ERROR_BODY] = 3;
+    run.counts.errors[ERROR_RESET] = 1;
+    run.first[ERROR_BODY] = (struct first_error){7, "byte 1 differs: \"\\x00\" came"};
+    run.first[ERROR_RESET] = (struct first_error){9, "closed"};
+    json = write_json();
+    assert_true(is(json, "first_errors", "{\"reset\":\"closed\",\"body\":\"byte 1 differs: \\\"\\\\x00\\\" came\"}"));
+    assert_true(json_number(json, "errors.body") == 5);
+    assert_true(json_number(json, "errors_measured.body") == 3);
+    assert_true(json_number(json, "errors_measured.reset") == 0);
+}
+
+static void json_of_waiting(void **state)
+{
+    (void)state;
+    plan.n_watched = 1;
+    const char *json = write_json();
+    assert_true(is(json, "cpu.waited_share", "null"));
+    assert_true(is(json, "watch.waited_ns", "null"));
+    run.waited = (struct waited){NS_PER_S, 10};
+    run.watched_waited = (struct waited){12345, 1};
+    json = write_json();
+    assert_true(json_number(json, "cpu.waited_share") == 0.25); /* of 2 s on 2 cores */
+    assert_true(json_number(json, "watch.waited_ns") == 12345);
+    assert_non_null(strstr(json_at(json, "advice"), "other programs kept the generator from its CPU for 25 %"));
+}
+
+/* ---- what limits ---- */
+
+static void limits(void **state)
+{
+    (void)state;
+    assert_int_equal(result_limit(&run), LIMIT_NONE);
+    run.unsent = 1;
+    assert_int_equal(result_limit(&run), LIMIT_RATE);
+    run.waited = (struct waited){NS_PER_S, 1000}; /* 1 ms each, a quarter of the time */
+    assert_int_equal(result_limit(&run), LIMIT_WAITED);
+    run.unsent = 0;
+    assert_int_equal(result_limit(&run), LIMIT_WAITED);
+    run.connect_error = EADDRNOTAVAIL;
+    assert_int_equal(result_limit(&run), LIMIT_PORTS);
+    run.user_ns = 3900 * NS_PER_MS;
+    assert_int_equal(result_limit(&run), LIMIT_CORES);
+}
+
+static void limits_of_waiting(void **state)
+{
+    (void)state;
+    run.waited = (struct waited){NS_PER_S * 2 * 2 / 20, 10}; /* 5 % */
+    assert_int_equal(result_limit(&run), LIMIT_NONE);
+    run.waited.ns++;
+    assert_int_equal(result_limit(&run), LIMIT_WAITED);
+    /* As many as it takes for the waking up alone: 20 us each. */
+    run.waited = (struct waited){NS_PER_S, 50000};
+    assert_int_equal(result_limit(&run), LIMIT_NONE);
+    run.waited = (struct waited){0};
+    assert_int_equal(result_limit(&run), LIMIT_NONE);
+    run.wall_ns = 0;
+    run.waited = (struct waited){NS_PER_S, 10};
+    assert_int_equal(result_limit(&run), LIMIT_NONE);
+}
+
+/* Nobody was there to be slow. */
+static void limits_where_connections_failed(void **state)
+{
+    (void)state;
+    run.unsent = 1;
+    run.connect_error = ECONNREFUSED;
+    run.counts.errors[ERROR_CONNECT] = 1;
+    assert_int_equal(result_limit(&run), LIMIT_NONE);
+}
+
 static void json_says_what_limits(void **state)
 {
     (void)state;
@@ -394,6 +472,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(json_rates, set_up, tear_down),
         cmocka_unit_test_setup_teardown(json_of_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(json_of_what_was_watched, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(json_of_errors, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(json_of_waiting, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(limits, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(limits_of_waiting, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(limits_where_connections_failed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(json_says_what_limits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(every_error_is_a_failure, set_up, tear_down),
         cmocka_unit_test_setup_teardown(hdr_is_a_percentile_distribution, set_up, tear_down),

@@ -125,6 +125,48 @@ static void nobody(void **state)
     assert_int_equal(watch_open(&w, &p), -1);
 }
 
+/* ---- waiting for a CPU ---- */
+
+static void lines_of_schedstat(void **state)
+{
+    struct waited w;
+    (void)state;
+    assert_true(waited_parse("10531094 46371807 4\n", &w));
+    assert_int_equal(w.ns, 46371807);
+    assert_int_equal(w.turns, 4);
+    assert_false(waited_parse("", &w));
+    assert_false(waited_parse("10531094 46371807\n", &w));
+    assert_false(waited_parse("No such file", &w));
+}
+
+static void between_two_readings(void **state)
+{
+    struct waited before = {100, 5}, now = {170, 7}, since = waited_since(&before, &now);
+    (void)state;
+    assert_int_equal(since.ns, 70);
+    assert_int_equal(since.turns, 2);
+    /* A thread that is gone takes what it had waited with it. */
+    since = waited_since(&now, &before);
+    assert_int_equal(since.ns + since.turns, 0);
+}
+
+/* As far as this kernel says anything of it. */
+static void what_this_process_waited(void **state)
+{
+    struct plan p = {.watched = {getpid()}, .n_watched = 1};
+    struct watch w;
+    struct waited thread = {0};
+    (void)state;
+    if (access("/proc/self/schedstat", R_OK) < 0) skip();
+    waited_add_thread(&thread, INT32_MAX); /* nobody */
+    assert_int_equal(thread.ns + thread.turns, 0);
+    waited_add_thread(&thread, getpid());
+    assert_int_equal(watch_open(&w, &p), 0);
+    struct waited all = watch_waited(&w);
+    assert_true(all.ns >= thread.ns && all.turns >= thread.turns);
+    watch_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,6 +175,9 @@ int main(void)
         cmocka_unit_test(another_process_until_it_ends),
         cmocka_unit_test(another_process_that_is_a_zombie),
         cmocka_unit_test(nobody),
+        cmocka_unit_test(lines_of_schedstat),
+        cmocka_unit_test(between_two_readings),
+        cmocka_unit_test(what_this_process_waited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
