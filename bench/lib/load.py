@@ -102,7 +102,9 @@ def run(workload: Workload, server: Server, place: Place, cpus: Sequence[int], s
 
 def errors(report: dict[str, Any]) -> str | None:
     """Why its figures do not count."""
-    found = [f"{count} {name} errors" for name, count in report["errors"].items() if count]
+    first = report.get("first_errors") or {}
+    found = [f"{count} {name} errors" + (f" (first: {first[name]})" if first.get(name) else "")
+             for name, count in report["errors"].items() if count]  # fmt: skip
     if found:
         return ", ".join(found)
     return None if report["answered"] else "no request was answered"
@@ -170,6 +172,8 @@ def merged(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
         result[key] = sum(report[key] for report in reports)
     for key in ("status", "errors", "io"):
         result[key] = _sums([report[key] for report in reports])
+    result["first_errors"] = {kind: text for report in reversed(reports)
+                              for kind, text in (report.get("first_errors") or {}).items()}
     result["per_second"] = result["answered"] / max(result["seconds"], 1e-9)
     result["latency_ns"] = {name: _merged_latency([report["latency_ns"][name] for report in reports])
                             for name in ("corrected", "raw")}  # fmt: skip

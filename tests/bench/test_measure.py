@@ -100,6 +100,9 @@ class Reports(unittest.TestCase):
     def test_errors_are_named(self):
         self.assertEqual(load.errors({"errors": {"reset": 2, "body": 1}, "answered": 9}),
                          "2 reset errors, 1 body errors")  # fmt: skip
+        self.assertEqual(load.errors({"errors": {"reset": 0, "status": 3}, "answered": 9,
+                                      "first_errors": {"status": "404 for GET /nope"}}),
+                         "3 status errors (first: 404 for GET /nope)")  # fmt: skip
         self.assertIn("no request", load.errors({"errors": {"reset": 0}, "answered": 0}))
         self.assertIsNone(load.errors({"errors": {"reset": 0}, "answered": 1}))
 
