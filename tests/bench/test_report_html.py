@@ -491,6 +491,19 @@ class Command(unittest.TestCase):
                 self.assertIn(plain(words), reader.text)
             self.assertIn('href="z.json"', (directory / "z.html").read_text())
 
+    def test_the_index_says_which_runs_were_noisy(self):
+        quiet, noisy = sample_results.scale_run("1,2,3"), sample_results.scale_run("1,2,3")
+        noisy.started = "2026-01-01T00:00:00+0000"
+        for sample in [one for cell in noisy.cells for one in cell.samples]:
+            sample.others_share = 0.3
+        with tempfile.TemporaryDirectory() as name:
+            for letter, run in (("a", quiet), ("b", noisy)):
+                results.save(run, Path(name) / f"{letter}.json")
+            text = page.write_index(Path(name)).read_text()
+        _, first, second = text.partition('class="runs"')[2].split("<li>")
+        self.assertNotIn("Noisy.", first)
+        self.assertIn("Noisy.", second)
+
     def test_elsewhere(self):
         with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
             results.save(sample_results.scale_run("1,2,3"), Path(one) / "run.json")

@@ -59,6 +59,7 @@ def entry(path: Path, run: results.Run) -> Markup:
         tag("p", lines[0] if lines else "Nothing was concluded."),
         tag("p", f"{invalid} samples are invalid.", class_="bad") if invalid else "",
         tag("p", "Ended early.", class_="warn") if run.finished is None else "",
+        tag("p", "Noisy.", class_="warn") if page.is_noisy(run) else "",
         tag("p", ", ".join(fact for fact in facts if fact), class_="meta"),
         tag("p", workloads, class_="meta") if workloads else "",
     )

@@ -102,13 +102,17 @@ def alarm(run: results.Run, looks: Looks) -> Markup:
     return tag("div", *parts, class_="alarm", role="alert") if parts else Markup("")
 
 
+def is_noisy(run: results.Run) -> bool:
+    """Whether something is known to have disturbed the run."""
+    return any(line.startswith("noisy: ") for line in remarks.run_warnings(run))
+
+
 def noisy(run: results.Run) -> Markup:
     """What makes all figures worth less, before any of them."""
     lines = remarks.run_warnings(run)
     if not lines:
         return Markup("")
-    known = any(line.startswith("noisy: ") for line in lines)
-    lead = "This run was noisy" if known else "How noisy this run was is not known"
+    lead = "This run was noisy" if is_noisy(run) else "How noisy this run was is not known"
     return tag("div", tag("p", tag("strong", lead), ":"),
                items(line.removeprefix("noisy: ") for line in lines),
                class_="alarm caution", role="alert")  # fmt: skip
