@@ -21,6 +21,7 @@ from lib import page, report, results, schema
 from lib.page import (
     figures, kind_compare, latency, look, numbers, plots, svg, tables, threats,
 )  # fmt: skip
+from lib.page.html import tag
 
 VOID = {"meta", "link", "br", "hr", "img"}
 ENVIRONMENT = sample_results.ENVIRONMENT
@@ -32,16 +33,24 @@ class Reader(html.parser.HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.open, self.ids, self.links, self.tags, self.words = [], [], [], [], []
+        self.glued = False  # the text to come follows the last one without a space
         self.feed(text)
         self.close()
         if self.open:
             raise AssertionError(f"never closed: {self.open}")
         self.text = plain(" ".join(self.words))
 
+    def glue(self):
+        """An option's element parts no words."""
+        self.glued = bool(self.words)
+
     def handle_starttag(self, tag, attributes):
         self.handle_startendtag(tag, attributes)
+        option = ("class", "option") in attributes
+        if option:
+            self.glue()
         if tag not in VOID:
-            self.open.append(tag)
+            self.open.append((tag, option))
 
     def handle_startendtag(self, tag, attributes):
         self.tags.append(tag)
@@ -54,11 +63,18 @@ class Reader(html.parser.HTMLParser):
                 raise AssertionError(f"an attribute that runs something: {name}")
 
     def handle_endtag(self, tag):
-        if not self.open or self.open.pop() != tag:
+        opened, option = self.open.pop() if self.open else (None, False)
+        if opened != tag:
             raise AssertionError(f"</{tag}> closes something else")
+        if option:
+            self.glue()
 
     def handle_data(self, data):
-        self.words.append(data)
+        if self.glued:
+            self.words[-1] += data
+        else:
+            self.words.append(data)
+        self.glued = False
 
 
 def plain(text):
@@ -407,6 +423,12 @@ class LongBodies(unittest.TestCase):
 
 
 class Parts(unittest.TestCase):
+    def test_an_option_stays_on_one_line_and_is_no_element_in_an_attribute(self):
+        whole = '<span class="option">--no-buf-ring</span>'
+        self.assertEqual(tag("p", "use --no-buf-ring, <b>"), f"<p>use {whole}, &lt;b&gt;</p>")
+        self.assertEqual(tag("p", "a---b, x--y, 3 -- 4"), "<p>a---b, x--y, 3 -- 4</p>")
+        self.assertEqual(tag("i", title="more --pairs"), '<i title="more --pairs"></i>')
+
     def test_histograms_are_added_not_averaged(self):
         one = results.Sample("a", 0, 0, 0.0, histogram=[[1000, 90], [5000, 10]])
         other = results.Sample("a", 1, 0, 0.0, histogram=[[1000, 100], [9000, 1]])

@@ -15,8 +15,20 @@ class Markup(str):
     """Text that is HTML already and must not be escaped again."""
 
 
+_OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]*\w")  # --pairs
+
+
 def text(value: Any) -> Markup:
     """A value as HTML text; Markup passes as it is, None is a dash."""
+    if isinstance(value, Markup):
+        return value
+    # A browser may end a line after any hyphen, which would leave -- without its word.
+    whole = _OPTION.sub(lambda m: f'<span class="option">{m.group()}</span>', attribute(value))
+    return Markup(whole)
+
+
+def attribute(value: Any) -> Markup:
+    """A value where no elements can be: in an attribute, in a title."""
     if isinstance(value, Markup):
         return value
     if value is None:
@@ -28,7 +40,7 @@ def text(value: Any) -> Markup:
 def tag(name: str, *children: Any, **attributes: Any) -> Markup:
     """An element; `class_` and `for_` lose their underscore, None leaves an attribute out."""
     attrs = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{text(value)}"'
+        f' {key.rstrip("_").replace("_", "-")}="{attribute(value)}"'
         for key, value in attributes.items() if value is not None
     )  # fmt: skip
     return Markup(f"<{name}{attrs}>{''.join(text(child) for child in children)}</{name}>")
@@ -109,6 +121,6 @@ def document(title: str, style: str, body: Any) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
         '<link rel="icon" href="data:,">\n'
-        f"<title>{text(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
+        f"<title>{attribute(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
         f"{text(body)}\n</body>\n</html>\n"
     )

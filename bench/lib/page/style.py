@@ -46,8 +46,9 @@ main > section:first-child > h2 { margin-top: 1.5rem; }
 .answer li { padding-left: 1rem; border-left: 3px solid var(--line); margin: .6rem 0; }
 .answer li:first-child { font-size: 1.2rem; line-height: 1.4; font-weight: 600;
   border-left-color: var(--s0); }
-.alarm { margin: 1.25rem 0; padding: .75rem 1rem; border-left: 4px solid var(--bad);
+.alarm { max-width: 46rem; margin: 1.25rem 0; padding: .75rem 1rem; border-left: 4px solid var(--bad);
   background: var(--badbg); }
+.option { white-space: nowrap; }
 .caution { border-left-color: var(--warn); background: var(--panel); }
 .alarm > :first-child { margin-top: 0; } .alarm > :last-child { margin-bottom: 0; }
 nav { margin: 1.25rem 0 0; font-size: .875rem; }

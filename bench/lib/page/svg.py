@@ -12,7 +12,7 @@ import io
 import re
 from typing import Any
 
-from .html import Markup, text
+from .html import Markup, attribute
 from .style import SERIES
 
 WIDTH, NARROW = 360, 268  # SVG units: points
@@ -117,6 +117,6 @@ def render(made: Any, title: str, ident: str) -> Markup:
     body = svg[svg.index(">") + 1 :].strip()
     head = (
         f'<svg class="plot" role="img" viewBox="{view.group(1) if view else "0 0 360 240"}" '
-        f'aria-labelledby="{ident}-title"><title id="{ident}-title">{text(title)}</title>\n'
+        f'aria-labelledby="{ident}-title"><title id="{ident}-title">{attribute(title)}</title>\n'
     )
     return Markup(head + body)
