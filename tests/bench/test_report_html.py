@@ -429,14 +429,25 @@ class Parts(unittest.TestCase):
         self.assertEqual(tag("p", "a---b, x--y, 3 -- 4"), "<p>a---b, x--y, 3 -- 4</p>")
         self.assertEqual(tag("i", title="more --pairs"), '<i title="more --pairs"></i>')
 
-    def test_histograms_are_added_not_averaged(self):
+    def test_a_latency_curve_is_what_the_table_says_whatever_one_round_was(self):
+        cell = sample_results.compare(5).cell("latency-90")
+        mine = cell.valid("io_uring")
+        for sample in mine[:2]:  # as a machine that stood still for a while makes them
+            sample.histogram = [[upper * 10, count] for upper, count in sample.histogram]
+            sample.latency_us = {key: one * 10 for key, one in sample.latency_us.items()}
+        curve = dict(latency.curve(cell, "io_uring", False))
+        for percentile, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)):
+            told = cell.median("io_uring", f"latency_us.{percentile}")
+            self.assertAlmostEqual(curve[latency.place(share)] / told, 1, 2, percentile)
+        self.assertEqual(list(curve.values()), sorted(curve.values()))
+
+    def test_a_latency_curve_ends_where_the_shortest_round_does(self):
         one = results.Sample("a", 0, 0, 0.0, histogram=[[1000, 90], [5000, 10]])
-        other = results.Sample("a", 1, 0, 0.0, histogram=[[1000, 100], [9000, 1]])
-        merged = latency.merged([one, other])
-        self.assertEqual(merged, [(1000, 190), (5000, 10), (9000, 1)])
-        points = latency.thin(merged)
-        self.assertEqual([value for _, value in points], [1.0, 5.0, 9.0])
-        self.assertAlmostEqual(points[0][0], latency.place(190 / 201))
+        other = results.Sample("a", 1, 0, 0.0, histogram=[[1000, 1000], [9000, 1]])
+        points = latency.of_rounds([one, other])
+        self.assertEqual((points[0][1], points[-1][1]), (1.0, 3.0))
+        self.assertAlmostEqual(points[-1][0], latency.place(0.995))
+        self.assertEqual(latency.of_rounds([results.Sample("a", 0, 0, 0.0)]), [])
 
     @unittest.skipUnless(svg.available(), "python3-matplotlib is not installed")
     def test_a_phone_has_ratios_of_its_own_whose_names_fit(self):

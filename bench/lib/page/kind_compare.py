@@ -261,7 +261,7 @@ def drawn(run: results.Run, cell: results.Cell, costs: Sequence[results.Ratio], 
                     "Median, 95 % interval; green: detectably less, red: detectably more"
                     f"{plots.hollow(rows)}{band}.", phone=True),
         figures.add("Latency by percentile", lambda: plots.percentiles(cell, looks),
-                    "All valid rounds together; " + (
+                    "At each percentile the median of the rounds, as in the table; " + (
                         "from the intended send time; thin, hollow marks: raw, from the actual one."
                         if raw else "closed loop: this compares servers, it is not what users see."
                         if not cell.workload.get("rate") else "from the intended send time."),

@@ -1,12 +1,11 @@
-"""Latency over percentiles, from all of a variant's rounds together: histograms are added up,
-percentiles are never averaged."""
+"""Latency over percentiles. A curve is, at each percentile, the median over the rounds of what the
+round had there: what the tables say, which one bad round cannot move."""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections import Counter
-from typing import Sequence
+from typing import Iterator, Sequence
 
 from .. import results
 
@@ -20,36 +19,40 @@ def place(share: float) -> float:
     return -math.log10(1 - share)
 
 
-def merged(samples: Sequence[results.Sample]) -> list[tuple[int, int]]:
-    """The histograms of several samples as one: upper bound in ns and count, rising."""
-    total: Counter[int] = Counter()
-    for sample in samples:
-        for upper, count in sample.histogram:
-            total[upper] += count
-    return sorted((upper, count) for upper, count in total.items() if count)
-
-
-def thin(histogram: Sequence[tuple[int, int]]) -> list[tuple[float, float]]:
-    """Places and µs of a histogram, as many as a plot can show."""
+def _at(histogram: Sequence[Sequence[int]], shares: Sequence[float]) -> Iterator[float]:
+    """The µs that each of the rising shares of a histogram's requests did not exceed."""
     total = sum(count for _, count in histogram)
-    points: list[tuple[float, float]] = []
-    seen = 0
-    for upper, count in histogram:
-        seen += count
-        # The last bucket ends at the share that its last request still stands for.
-        at = place(min(seen, total - 0.5) / total)
-        if points and round(at * POINTS_PER_DECADE) == round(points[-1][0] * POINTS_PER_DECADE):
-            points[-1] = (at, upper / 1000)
-        else:
-            points.append((at, upper / 1000))
-    return points
+    buckets = iter(histogram)
+    upper, seen = next(buckets)
+    for share in shares:
+        while seen < share * total:
+            upper, count = next(buckets)
+            seen += count
+        yield upper / 1000
+
+
+def of_rounds(samples: Sequence[results.Sample]) -> list[tuple[float, float]]:
+    """Places and µs, up to the last that the round with the fewest requests can tell."""
+    histograms = [rising for sample in samples
+                  if (rising := sorted(b for b in sample.histogram if b[1] > 0))]  # fmt: skip
+    if not histograms:
+        return []
+    fewest = min(sum(count for _, count in one) for one in histograms)
+    # The last request of a round stands for the upper half of its share.
+    last = place((fewest - 0.5) / fewest)
+    places = [i / POINTS_PER_DECADE for i in range(math.floor(last * POINTS_PER_DECADE) + 1)]
+    # The ticks of the axis themselves, 50 % among them, so that they can be read off exactly.
+    places = sorted({*places, *(at for _, share in _KNOWN if (at := place(share)) < last), last})
+    shares = [1 - 10**-at for at in places]
+    rounds = zip(*(_at(one, shares) for one in histograms))
+    return [(at, statistics.median(values)) for at, values in zip(places, rounds)]
 
 
 def curve(cell: results.Cell, name: str, raw: bool) -> list[tuple[float, float]]:
     """A variant's curve. The raw one, of an open loop, has only the known percentiles."""
     good = cell.valid(name)
-    if not raw and (histogram := merged(good)):
-        return thin(histogram)
+    if not raw and (points := of_rounds(good)):
+        return points
     key = "latency_raw_us" if raw else "latency_us"
     maps = [found for sample in good if (found := getattr(sample, key))]
     if not maps:
