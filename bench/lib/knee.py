@@ -79,6 +79,11 @@ def _gains(change: Change | None, slack: float) -> bool:
     return change is None or change[2] < -slack
 
 
+def untold(low: float, high: float, slack: float) -> bool:
+    """Whether a change's interval reaches too far to say that nothing is gained."""
+    return low <= slack and max(-low, high) > max(UNTOLD, slack)
+
+
 def bounds(low: float, high: float) -> str:
     """−0.4 to +0.3 %."""
     return f"{signed(low)} to {signed(high)} %"
@@ -103,10 +108,10 @@ def sentence(knee: Knee, depths: Sequence[int], where: str = "", pairs: int = 0)
         return lead + (
             f"depth {knee.depth} is the deepest tried and still gains on {knee.other} "
             f"({bounds(low, high)} CPU per request): try deeper.")  # fmt: skip
-    untold = low <= knee.slack and max(-low, high) > max(UNTOLD, knee.slack)
+    wide = untold(low, high, knee.slack)
     itself = (f" A depth set against itself differs by up to {knee.slack:.1f} % here."
               if knee.slack else "")  # fmt: skip
-    if knee.alike and not untold:
+    if knee.alike and not wide:
         return lead + (
             f"depth makes no difference that can be detected from {min(depths)} to {max(depths)}: "
             f"beyond depth {knee.depth} nothing is gained, {bounds(low, high)}.{itself}")  # fmt: skip
@@ -115,7 +120,7 @@ def sentence(knee: Knee, depths: Sequence[int], where: str = "", pairs: int = 0)
             f"depth {knee.depth} is the best, and every deeper one costs more CPU per request "
             f"({bounds(low, high)} at {knee.other}).")  # fmt: skip
     text = f"beyond depth {knee.depth} nothing is gained, {bounds(low, high)}"
-    if untold:
+    if wide:
         text = (f"no gain can be seen beyond depth {knee.depth}, but {pairs or 'so few'} pairs "
                 f"leave {bounds(low, high)} CPU per request open at {knee.other}: "
                 "give more")  # fmt: skip
