@@ -19,9 +19,9 @@ import context
 import sample_results
 from lib import page, report, results, schema
 from lib.page import (
-    figures, kind_compare, latency, look, numbers, plots, svg, tables, threats,
+    figures, kind_compare, look, numbers, plots, scatter, svg, tables, threats,
 )  # fmt: skip
-from lib.page.html import tag
+from lib.page.html import Column, table, tag
 
 VOID = {"meta", "link", "br", "hr", "img"}
 ENVIRONMENT = sample_results.ENVIRONMENT
@@ -401,7 +401,7 @@ class FewPairs(unittest.TestCase):
         lead = [(cell, one) for cell, one in kind_compare.leading(self.run.cells)
                 if cell.id in ("plaintext", "short-lived", "json")]  # fmt: skip
         with svg.styled():
-            axes = kind_compare.batches(lead, looks).axes[0]
+            axes = scatter.batches(lead, looks).axes[0]
         faces = [line.get_markerfacecolor() for line in axes.lines if line.get_marker() == "o"]
         self.assertEqual(faces.count("none"), 1)
         self.run.cells = [cell for cell, _ in lead]  # to draw the others takes longest
@@ -429,31 +429,19 @@ class Parts(unittest.TestCase):
         self.assertEqual(tag("p", "a---b, x--y, 3 -- 4"), "<p>a---b, x--y, 3 -- 4</p>")
         self.assertEqual(tag("i", title="more --pairs"), '<i title="more --pairs"></i>')
 
-    def test_a_latency_curve_is_what_the_table_says_whatever_one_round_was(self):
-        cell = sample_results.compare(5).cell("latency-90")
-        mine = cell.valid("io_uring")
-        for sample in mine[:2]:  # as a machine that stood still for a while makes them
-            sample.histogram = [[upper * 10, count] for upper, count in sample.histogram]
-            sample.latency_us = {key: one * 10 for key, one in sample.latency_us.items()}
-        curve = dict(latency.curve(cell, "io_uring", False))
-        for percentile, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)):
-            told = cell.median("io_uring", f"latency_us.{percentile}")
-            self.assertAlmostEqual(curve[latency.place(share)] / told, 1, 2, percentile)
-        self.assertEqual(list(curve.values()), sorted(curve.values()))
-
-    def test_a_latency_curve_ends_where_the_shortest_round_does(self):
-        one = results.Sample("a", 0, 0, 0.0, histogram=[[1000, 90], [5000, 10]])
-        other = results.Sample("a", 1, 0, 0.0, histogram=[[1000, 1000], [9000, 1]])
-        points = latency.of_rounds([one, other])
-        self.assertEqual((points[0][1], points[-1][1]), (1.0, 3.0))
-        self.assertAlmostEqual(points[-1][0], latency.place(0.995))
-        self.assertEqual(latency.of_rounds([results.Sample("a", 0, 0, 0.0)]), [])
+    def test_a_value_of_a_table_has_its_name_where_there_is_no_head(self):
+        columns = [Column("Who"), Column("p50", "µs"), Column("Said", words=True, wide=True)]
+        made = table("All", columns, [["a", 1, "b"]])
+        self.assertIn('<td data-label="p50, µs">1</td>', made)
+        self.assertIn('<td class="words wide" data-label="Said">b</td>', made)
+        self.assertNotIn('class="many"', made)
+        self.assertIn('<table class="many"', table("All", columns * 2, [["a", 1, "b"] * 2]))
 
     @unittest.skipUnless(svg.available(), "python3-matplotlib is not installed")
     def test_a_phone_has_ratios_of_its_own_whose_names_fit(self):
         row = plots.Bar("a workload · torc io_uring ÷ torc epoll", 0.9, 0.8, 0.95)
-        drawn = figures.Figures().add("x", partial(plots.forest, [row], "x"), phone=True)
-        boxes = re.findall(r'<div class="scroll drawing (\w+)".*?viewBox="0 0 (\d+)', drawn, re.S)
+        drawn = figures.Figures().add("x", partial(plots.forest, [row], "x"))
+        boxes = re.findall(r'<div class="(desk|phone)".*?viewBox="0 0 (\d+)', drawn, re.S)
         self.assertEqual(boxes, [("desk", "360"), ("phone", "268")])
         self.assertEqual(drawn.count(row.name), 1)
         self.assertIn("a workload · torc io_uring ÷ torc ep…<", drawn)
@@ -468,8 +456,8 @@ class Parts(unittest.TestCase):
 
     @unittest.skipUnless(svg.available(), "python3-matplotlib is not installed")
     def test_a_figure_keeps_dollar_signs_and_has_ids_of_its_own(self):
-        def draw():
-            made, axes = svg.figure(100)
+        def draw(width):
+            made, axes = svg.figure(100, width)
             svg.mark(axes.plot([1, 2], [1, 2], color=svg.series(0)))
             axes.set_xlabel("$a_1$ <b>")
             return made

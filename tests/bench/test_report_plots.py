@@ -1,11 +1,35 @@
 """The plots of the report's pages: what they show is what the tables and the answer say."""
 
+import random
 import unittest
 
 import context  # noqa: F401
 import sample_results
-from lib.page import svg, sweep_plots, sweep_points
+from lib import results
+from lib.page import latency, scatter, svg, sweep_plots, sweep_points
 from test_report_html import Reader, written
+
+
+class Latency(unittest.TestCase):
+    def test_a_latency_curve_is_what_the_table_says_whatever_one_round_was(self):
+        cell = sample_results.compare(5).cell("latency-90")
+        mine = cell.valid("io_uring")
+        for sample in mine[:2]:  # as a machine that stood still for a while makes them
+            sample.histogram = [[upper * 10, count] for upper, count in sample.histogram]
+            sample.latency_us = {key: one * 10 for key, one in sample.latency_us.items()}
+        curve = dict(latency.curve(cell, "io_uring", False))
+        for percentile, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)):
+            told = cell.median("io_uring", f"latency_us.{percentile}")
+            self.assertAlmostEqual(curve[latency.place(share)] / told, 1, 2, percentile)
+        self.assertEqual(list(curve.values()), sorted(curve.values()))
+
+    def test_a_latency_curve_ends_where_the_shortest_round_does(self):
+        one = results.Sample("a", 0, 0, 0.0, histogram=[[1000, 90], [5000, 10]])
+        other = results.Sample("a", 1, 0, 0.0, histogram=[[1000, 1000], [9000, 1]])
+        points = latency.of_rounds([one, other])
+        self.assertEqual((points[0][1], points[-1][1]), (1.0, 3.0))
+        self.assertAlmostEqual(points[-1][0], latency.place(0.995))
+        self.assertEqual(latency.of_rounds([results.Sample("a", 0, 0, 0.0)]), [])
 
 
 class Sweep(unittest.TestCase):
@@ -49,6 +73,24 @@ class Sweep(unittest.TestCase):
         text = Reader(written(self.run)).text
         self.assertIn("torc epoll (no depth, measured once)", text)
         self.assertIn("Depth does not concern torc epoll: measured once in each round", text)
+
+
+class Names(unittest.TestCase):
+    def test_no_line_from_a_name_to_its_point_strikes_another_name(self):
+        source = random.Random(1)
+        for width in (230, 315):
+            for count in range(3, 14):
+                points = [("w" * source.randrange(4, 16), source.random()) for _ in range(count)]
+                rows = scatter.names(points, width)
+                self.assertCountEqual([(name, x) for name, x, _ in rows], points)
+                boxes = [sorted((x, x + side * scatter.long(name, width))) for name, x, side in rows]
+                self.assertTrue(all(0 <= start and end <= 1 for start, end in boxes))
+                for row, (_, x, _) in enumerate(rows):
+                    passed = {below for start, end in scatter.line(rows, row, width)
+                              for below in range(int(start), int(end)) if below > row}  # fmt: skip
+                    free = {below for below in range(row + 1, count)
+                            if not boxes[below][0] < x < boxes[below][1]}  # fmt: skip
+                    self.assertEqual(passed, free)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""A plot with its name, legend and caption, drawn once more for a phone where `draw` takes a width;
-without matplotlib nothing, said once by the page."""
+"""A plot with its name, legend and caption, drawn once for a desk and once for a phone; without
+matplotlib nothing, said once by the page."""
 
 from __future__ import annotations
 
@@ -17,22 +17,19 @@ class Figures:
         self.enabled = svg.available()
 
     def add(self, name: str, draw: Callable[..., Any], caption: str = "",
-            legend: Markup | str = "", phone: bool = False) -> Markup:  # fmt: skip
-        """The figure that `draw` makes; nothing where it has nothing to show. For a phone it is
-        called with a width."""
+            legend: Markup | str = "") -> Markup:  # fmt: skip
+        """The figure that `draw` makes of a width; nothing where it has nothing to show."""
         if not self.enabled:
             return Markup("")
-        sizes = {"desk": {}, "phone": {"width": svg.NARROW}} if phone else {"": {}}
         drawings = []
         with svg.styled():
-            for which, more in sizes.items():
-                made = draw(**more)
+            for which, width in (("desk", svg.WIDTH), ("phone", svg.NARROW)):
+                made = draw(width=width)
                 if made is None:
                     return Markup("")
                 self.drawn += 1
                 drawing = svg.render(made, f"{name}. {caption}".strip(), f"f{self.drawn}")
-                drawings.append(tag("div", drawing, class_=f"scroll drawing {which}".rstrip(),
-                                    tabindex="0", role="region", aria_label=name))  # fmt: skip
+                drawings.append(tag("div", drawing, class_=which))
         return tag("figure", tag("p", name, class_="name"), legend, *drawings,
                    tag("figcaption", caption) if caption else "")  # fmt: skip
 

@@ -9,6 +9,7 @@ from typing import Any, Iterable, Sequence
 
 
 LONG = 20  # letters of a row's name for which its column gets more room
+MANY = 5  # columns from which on a table does not fit between a phone and a desk
 
 
 class Markup(str):
@@ -87,6 +88,10 @@ class Column:
         """The class of its cells."""
         return "words wide" if self.wide else "words" if self.words else None
 
+    def label(self) -> str:
+        """Its name before a value, where the table is no table."""
+        return f"{self.name}, {self.unit}" if self.unit else self.name
+
     def head(self) -> Markup:
         """The cell at its top."""
         unit = tag("span", self.unit, class_="unit") if self.unit else ""
@@ -94,19 +99,22 @@ class Column:
 
 
 def table(caption: Any, columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> Markup:
-    """A table in a container of its own that scrolls sideways where the screen is narrow."""
+    """A table in a container of its own; where the screen is too narrow for its columns each row is a
+    block of values with their names, so that none is out of sight."""
     long = any(len(str(row[0])) > LONG for row in rows)
+    many = len(columns) > MANY
     body = []
     for row in rows:
         first, *others = row
-        cells = [tag("td", cell, class_=column.style())
+        cells = [tag("td", cell, class_=column.style(), data_label=column.label())
                  for column, cell in zip(columns[1:], others)]  # fmt: skip
         body.append(tag("tr", tag("th", first, scope="row"), *cells))
     content = tag(
         "table",
         tag("thead", tag("tr", *(column.head() for column in columns))),
         tag("tbody", *body),
-        class_="long" if long else None, aria_label=caption,
+        class_=" ".join(filter(None, ("long" if long else "", "many" if many else ""))) or None,
+        aria_label=caption,
     )  # fmt: skip
     # Not a caption element, which would scroll away with the table.
     return join([tag("p", caption, class_="caption"),

@@ -41,14 +41,12 @@ def body(run: results.Run, looks: Looks, figures: Figures) -> Markup:
                 ", ".join(dict.fromkeys(costing)), ".") if costing else "",
             side_by_side(
                 figures.add("From the bare ring up", partial(waterfall, bars.get("bare") or []),
-                            "What each feature does when it alone is put in. " + LEGEND,
-                            phone=True),
+                            "What each feature does when it alone is put in. " + LEGEND),
                 figures.add("From the full set down", partial(waterfall, bars.get("full") or []),
-                            "What taking each feature away does. " + LEGEND,
-                            phone=True),
+                            "What taking each feature away does. " + LEGEND),
                 *(figures.add(f"{title}, as ratios", partial(ratios, found, context),
                               "Cost with the feature over cost without; median and 95 % interval. "
-                              "Green: saves; red: costs; grey: not detectable.", phone=True)
+                              "Green: saves; red: costs; grey: not detectable.")
                   for context, title in (("into bare", "Put into the bare ring"),
                                          ("out of full", "Taken out of the full set")))),
             _table(found),

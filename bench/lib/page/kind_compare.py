@@ -7,14 +7,13 @@ from functools import partial
 from typing import Any, Sequence
 
 from .. import compare, results
-from . import plots, svg, tables
+from . import plots, scatter, tables
 from .figures import Figures
 from .figures import plots as side_by_side
 from .html import Markup, details, items, join, section, tag
 from .look import Looks, cut, legend_of
 
 COST = "cpu_ns_per_request"
-LABEL = 0.075  # height of a name in a plot of 260 units, as a share of its axis
 BELOW = "ratio (below 1: the first costs less)"
 
 
@@ -141,9 +140,8 @@ def glance(run: results.Run, cells: Sequence[results.Cell], looks: Looks,
     overview = figures.add(what, partial(plots.forest, rows, BELOW, run.noise),
                            "Median and 95 % interval; green: detectably less, red: detectably more"
                            + plots.hollow(rows)
-                           + ("; band: the A/A run." if run.noise else "."),
-                           phone=True)  # fmt: skip
-    cause = figures.add("Ratio against completions per wait", lambda: batches(lead, looks),
+                           + ("; band: the A/A run." if run.noise else "."))  # fmt: skip
+    cause = figures.add("Ratio against completions per wait", partial(scatter.batches, lead, looks),
                         "What one wait returns is what io_uring can save on: a workload without "
                         f"batches has nothing to gain{plots.hollow(rows)}.") if same else Markup("")  # fmt: skip
     return section("glance", "All workloads at a glance", side_by_side(overview, cause),
@@ -161,59 +159,6 @@ def _glance_table(lead: Sequence[tuple[results.Cell, results.Ratio]], looks: Loo
     return tables.table(f"{looks.pair(lead[0][1])}, CPU per request, paired by round",
                         [tables.Column("Workload"), *tables.RATIO_COLUMNS[2:]],
                         [[first, *others] for first, _, *others in rows])  # fmt: skip
-
-
-def batches(lead: Sequence[tuple[results.Cell, results.Ratio]], looks: Looks) -> Any:
-    """The leading ratios over completions per wait of their first variant."""
-    points = [(waits, one, cell.id) for cell, one in lead
-              if (waits := cell.median(one.numerator, "completions_per_wait"))]  # fmt: skip
-    if len(points) < 3:
-        return None
-    made, axes = svg.figure(260)
-    axes.set_xscale("log")
-    axes.axhline(1, color=plots.INK, linewidth=1)
-    colour = svg.series(0)
-    for waits, one, _ in points:
-        if one.pairs < plots.FEW:
-            svg.mark(axes.plot([waits], [one.median], "o", color=plots.SOFT, markersize=5,
-                               markerfacecolor="none"))  # fmt: skip
-            continue
-        axes.plot([waits, waits], [one.low, one.high], color=colour, linewidth=1.4)
-        svg.mark(axes.plot([waits], [one.median], "o", color=colour, markersize=5))
-    low, high = min(p[0] for p in points), max(p[0] for p in points)
-    axes.set_xlim(low / 1.6, high * 1.6)
-    ladder = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
-    ticks = [one for one in ladder if low / 1.6 <= one <= high * 1.6]
-    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.minorticks_off()
-    bottom = min([1.0, *(one.low for _, one, _ in points)])
-    top = max([1.0, *(one.high for _, one, _ in points)])
-    axes.set_ylim(bottom - (top - bottom) * 0.08, top + (top - bottom) * 0.08)
-    for (waits, one, name), side, height in _spread(points, bottom, top):
-        axes.annotate(name, (waits, one.median), xytext=(waits * 1.14**side, height), fontsize=9,
-                      ha="left" if side > 0 else "right", va="center",
-                      arrowprops={"arrowstyle": "-", "color": plots.SOFT, "linewidth": 0.6,
-                                  "shrinkA": 0, "shrinkB": 3})  # fmt: skip
-    axes.set_xlabel(f"completions per wait, {looks.short(points[0][1].numerator)}")
-    axes.set_ylabel("cost ratio")
-    return made
-
-
-def _spread(points: Sequence[Any], bottom: float, top: float) -> list[tuple[Any, int, float]]:
-    """Names to the right of their dots, in the right half to the left, none as high as another."""
-    middle = (min(p[0] for p in points) * max(p[0] for p in points)) ** 0.5
-    ordered = sorted(points, key=lambda p: (p[1].median, p[2]))
-    gap = min((top - bottom) * LABEL, (top - bottom) / len(ordered))
-    heights: list[float] = []
-    for point in ordered:
-        least = heights[-1] + gap if heights else point[1].median
-        heights.append(max(point[1].median, least))
-    # What stands too high for the axes is pushed down again, each below the one above it.
-    most = top
-    for i in reversed(range(len(heights))):
-        heights[i] = min(heights[i], most)
-        most = heights[i] - gap
-    return [(p, 1 if p[0] <= middle else -1, h) for p, h in zip(ordered, heights)]
 
 
 def workload(run: results.Run, cell: results.Cell, looks: Looks, figures: Figures,
@@ -255,18 +200,18 @@ def drawn(run: results.Run, cell: results.Cell, costs: Sequence[results.Ratio], 
     return [
         figures.add(f"{_capital(title)}, every sample", partial(plots.strip, cell, looks, metric),
                     "A dot for each round, the first on top; bar: median" + crosses
-                    + ". The axis does not begin at 0.", phone=True),
+                    + ". The axis does not begin at 0."),
         figures.add(f"Ratios of {title}",
                     partial(plots.forest, rows, BELOW, noise),
                     "Median, 95 % interval; green: detectably less, red: detectably more"
-                    f"{plots.hollow(rows)}{band}.", phone=True),
-        figures.add("Latency by percentile", lambda: plots.percentiles(cell, looks),
+                    f"{plots.hollow(rows)}{band}."),
+        figures.add("Latency by percentile", partial(plots.percentiles, cell, looks),
                     "At each percentile the median of the rounds, as in the table; " + (
                         "from the intended send time; thin, hollow marks: raw, from the actual one."
                         if raw else "closed loop: this compares servers, it is not what users see."
                         if not cell.workload.get("rate") else "from the intended send time."),
                     legend_of(looks, names)),
-        figures.add(f"{_capital(title)} over the rounds", lambda: plots.drift(cell, looks, metric),
+        figures.add(f"{_capital(title)} over the rounds", partial(plots.drift, cell, looks, metric),
                     "Each round against its subject's median: what moves all lines is the machine.",
                     legend_of(looks, names)),
     ]  # fmt: skip
@@ -286,7 +231,7 @@ def _others(cell: results.Cell, others: Sequence[results.Ratio], looks: Looks,
     return side_by_side(figures.add(
         f"{looks.pair(mine[0])}, everything else", partial(plots.forest, rows, "ratio"),
         "Median and 95 % interval; green: detectably better, red: detectably worse"
-        f"{plots.hollow(rows)}.", phone=True))  # fmt: skip
+        f"{plots.hollow(rows)}."))  # fmt: skip
 
 
 def alarm(cell: results.Cell, looks: Looks) -> Markup:

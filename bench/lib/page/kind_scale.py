@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from functools import partial
 from typing import Any, Mapping, Sequence
 
 from .. import results
@@ -76,9 +77,9 @@ def body(run: results.Run, looks: Looks, figures: Figures) -> Markup:
             join(kind_compare.alarm(cell, looks) for cell in cells),
             tag("p", run.extra["basis_text"]) if run.extra.get("basis_text") else "",
             side_by_side(
-                figures.add(what, lambda: throughput(run, names), f"Dots: single rounds. {said}",
+                figures.add(what, partial(throughput, run, names), f"Dots: single rounds. {said}",
                             key),
-                figures.add("Cost per request over cores", lambda: cost(run, names),
+                figures.add("Cost per request over cores", partial(cost, run, names),
                             "Dots: single rounds; line: medians. Flat is perfect.", key)),
             _law(run),
             items([text for text in told if text and text not in run.conclusions]),
@@ -88,13 +89,13 @@ def body(run: results.Run, looks: Looks, figures: Figures) -> Markup:
     ])  # fmt: skip
 
 
-def throughput(run: results.Run, names: Sequence[str]) -> Any:
+def throughput(run: results.Run, names: Sequence[str], width: float = svg.WIDTH) -> Any:
     """Rounds, the fitted curves, and how they would go on."""
     seen = {name: found for name in names if (found := rounds(run, name, "capacity"))}
     counts = sorted({cores for found in seen.values() for cores in found})
     if not counts:
         return None
-    made, axes = svg.figure(250)
+    made, axes = svg.figure(250, width)
     last = far = counts[-1]
     top = max(one for found in seen.values() for mine in found.values() for one in mine)
     for name, found in seen.items():
@@ -134,14 +135,14 @@ def _part(axes: Any, curve: Sequence[Mapping[str, Any]], counts: Sequence[int], 
                       color=colour, alpha=0.13, linewidth=0)  # fmt: skip
 
 
-def cost(run: results.Run, names: Sequence[str]) -> Any:
+def cost(run: results.Run, names: Sequence[str], width: float = svg.WIDTH) -> Any:
     """CPU per request over core counts."""
     seen = {name: {cores: [one / 1000 for one in mine] for cores, mine in found.items()}
             for name in names if (found := rounds(run, name, "cost"))}  # fmt: skip
     counts = sorted({cores for found in seen.values() for cores in found})
     if not counts:
         return None
-    made, axes = svg.figure(250)
+    made, axes = svg.figure(250, width)
     for name, found in seen.items():
         index = names.index(name)
         _dots(axes, found, index, len(names))

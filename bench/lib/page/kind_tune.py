@@ -85,13 +85,13 @@ def _search(run: results.Run, looks: Looks, figures: Figures) -> Markup:
         return Markup("")
     winner = run.extra.get("winner")
     plot = figures.add(
-        "The rungs of the search", lambda: halving(run, looks),
+        "The rungs of the search", partial(halving, run, looks),
         "A dot for each candidate at the median of the ratios it had by then. Filled: kept; "
         "hollow: dropped; line: the winner's way. Not a result: only the confirmation is.")  # fmt: skip
     leaders = figures.add(
         "The candidates", partial(_forest, candidates, looks),
         "Cost over the default's, all rungs together, with intervals; those dropped early rest on "
-        "few pairs.", phone=True)  # fmt: skip
+        "few pairs.")  # fmt: skip
     rows = [[f"{int(row.get('rung', i)) + 1}", len(row.get("tried") or []), row.get("pairs"),
              len(row.get("kept") or []), "; ".join(looks.label(n) for n in row.get("kept") or [])]
             for i, row in enumerate(found)]  # fmt: skip
@@ -130,14 +130,14 @@ def _forest(candidates: Sequence[Mapping[str, Any]], looks: Looks,
     return plots.forest(rows, "cost ÷ default's cost", width=width)
 
 
-def halving(run: results.Run, looks: Looks) -> Any:
+def halving(run: results.Run, looks: Looks, width: float = svg.WIDTH) -> Any:
     """Candidates over rungs."""
     found, heights = rungs(run), standings(run)
     shown = [value for rung in heights for value in rung.values()]
     if not shown:
         return None
     winner = run.extra.get("winner")
-    made, axes = svg.figure(240)
+    made, axes = svg.figure(240, width)
     way: list[tuple[float, float]] = []
     for place, (row, medians) in enumerate(zip(found, heights)):
         kept = set(row.get("kept") or [])

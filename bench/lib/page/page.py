@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from .. import env, remarks, results
 from . import (
     checklist, environment, kind_ablate, kind_compare, kind_scale, kind_sweep, kind_tune, numbers,
-    svg, tables, threats,
+    plots, svg, tables, threats,
 )  # fmt: skip
 from .figures import Figures
 from .figures import plots as side_by_side
@@ -166,25 +168,16 @@ def noise(run: results.Run, looks: Looks, figures: Figures) -> Markup:
             + (f"Differences within ±{reach:.1f} % are not told from none here." if inside else
                "That interval does not contain 1: take differences of this size for none.")))  # fmt: skip
     for cell in cells:
+        metric = kind_compare.first_metric(cell)
         parts.append(side_by_side(
             figures.add("The A/A run, every sample",
-                        lambda c=cell, **more: plots_strip(c, looks, **more),
-                        "The same program on both rows.", phone=True),
-            figures.add("The A/A run over its rounds", lambda c=cell: plots_drift(c, looks),
+                        partial(plots.strip, cell, looks, metric),
+                        "The same program on both rows."),
+            figures.add("The A/A run over its rounds", partial(plots.drift, cell, looks, metric),
                         "Each round against its own median.")))  # fmt: skip
         parts.append(tables.figures(cell, looks))
         parts.append(tables.ratios(cell.ratios, looks))
     return join(parts)
-
-
-def plots_strip(cell: results.Cell, looks: Looks, **more: float) -> object:
-    """The A/A samples as dots."""
-    return kind_compare.plots.strip(cell, looks, kind_compare.first_metric(cell), **more)
-
-
-def plots_drift(cell: results.Cell, looks: Looks) -> object:
-    """The A/A samples over rounds."""
-    return kind_compare.plots.drift(cell, looks, kind_compare.first_metric(cell))
 
 
 def foot(run: results.Run, source: str | None) -> Markup:

@@ -14,12 +14,15 @@ from .look import Looks, cut
 INK, SOFT, LINE = svg.COLOUR["ink"], svg.COLOUR["soft"], svg.COLOUR["line"]
 FEW = 2  # pairs from which on a ratio has an interval
 LETTER = 6  # units of width, about
-ROW = 34  # units of height of a row with its name above
+ROW = 38  # units of height of a row with its name above
+NAME = 0.36  # where in its row a name stands, and half of its height, as shares of a row
+HALF = 0.17
 
 
 def rows_figure(count: int, width: float = svg.WIDTH) -> tuple[Any, Any]:
-    """Axes whose rows carry their names above them, at y = 0, −1, …"""
-    made, axes = svg.figure(count * ROW + 34, width)
+    """Axes whose rows carry their names above them, at y = 0, −1, …; what is drawn stays between
+    0.44 below and 0.14 above that, clear of the names."""
+    made, axes = svg.figure(count * ROW + 45, width)  # the axis and its name below them
     axes.set_ylim(-count + 0.5, 0.62)
     axes.yaxis.set_visible(False)
     axes.spines["left"].set_visible(False)
@@ -32,11 +35,34 @@ def row_text(axes: Any, row: int, left: str, right: str = "", colour: str = INK)
     room = axes.figure.get_figwidth() * 72 - LETTER * (len(right) + 2)
     left = cut(left, max(int(room / LETTER), 8))
     place = axes.get_yaxis_transform()
-    axes.text(0, -row + 0.38, left, transform=place, ha="left", va="center", color=colour,
+    axes.text(0, -row + NAME, left, transform=place, ha="left", va="center", color=colour,
               gid="halo")  # fmt: skip
     if right:
-        axes.text(1, -row + 0.38, right, transform=place, ha="right", va="center", fontsize=9.5,
+        axes.text(1, -row + NAME, right, transform=place, ha="right", va="center", fontsize=9.5,
                   color=SOFT, gid="halo")  # fmt: skip
+
+
+def middle(row: int) -> float:
+    """The height of what is drawn in a row."""
+    return -row - 0.14
+
+
+def upright(axes: Any, x: float, top: float, bottom: float, **style: Any) -> None:
+    """An upright line through rows whose names stand already and whose x axis has its limits; it
+    leaves out the names and figures that it would strike."""
+    share = (axes.transData - axes.transAxes).transform((x, top))[0]
+    width = axes.figure.get_figwidth() * 72 - 2 * LETTER
+    struck = []
+    for text in axes.texts:
+        y = text.get_position()[1]
+        taken = (len(text.get_text()) + 1) * LETTER / width
+        if bottom < y < top and (share if text.get_ha() == "left" else 1 - share) < taken:
+            struck.append(y)
+    edges = [top, *(edge for y in sorted(set(struck), reverse=True) for edge in (y + HALF, y - HALF)),
+             bottom]  # fmt: skip
+    for one, other in zip(edges[::2], edges[1::2]):
+        if one - other > 0.12:  # more than the air above the first name
+            svg.mark(axes.plot([x, x], [one, other], **style))
 
 
 def fit(axes: Any, values: Sequence[float], share: float = 0.06) -> None:
@@ -68,16 +94,16 @@ def strip(cell: results.Cell, looks: Looks, metric: str = "cpu_ns_per_request",
     shown: list[float] = []
     for row, name in enumerate(names):
         mine, look = values[name], looks.of(name)
-        heights = [-row + 0.14 - 0.46 * i / max(len(mine) - 1, 1) for i in range(len(mine))]
+        heights = [-row + 0.08 - 0.46 * i / max(len(mine) - 1, 1) for i in range(len(mine))]
         svg.mark(axes.plot(mine, heights, look.marker, color=look.colour, alpha=0.75,
                            markersize=4.5, markeredgewidth=0, clip_on=False))  # fmt: skip
-        middle = statistics.median(mine)
-        axes.plot([middle, middle], [-row + 0.2, -row - 0.38], color=INK, linewidth=1.6)
+        median = statistics.median(mine)
+        svg.mark(axes.plot([median, median], [-row + 0.14, -row - 0.44], color=INK, linewidth=1.6))
         bad = [found / by for s in cell.invalid
                if s.variant == name and (found := results.value(s, metric))]  # fmt: skip
-        axes.plot(bad, [-row - 0.09] * len(bad), "x", color=svg.COLOUR["bad"], markersize=6)
+        axes.plot(bad, [middle(row)] * len(bad), "x", color=svg.COLOUR["bad"], markersize=6)
         shown += mine + bad
-        row_text(axes, row, look.name, numbers.number(middle, numbers.digits([middle])))
+        row_text(axes, row, look.name, numbers.number(median, numbers.digits([median])))
     fit(axes, shown)
     axes.set_xlabel(label)
     return made
@@ -93,6 +119,7 @@ class Bar:
     high: float
     colour: str = INK
     pairs: int = FEW
+    instead: str = ""  # why there is no figure, where there is none
 
     @property
     def told(self) -> bool:
@@ -127,25 +154,30 @@ def forest(rows: Sequence[Bar], label: str, noise: dict[str, Any] | None = None,
            width: float = svg.WIDTH) -> Any:  # fmt: skip
     """Ratios with their 95 % intervals around 1, on a logarithmic axis; one of a single pair is
     hollow and has none."""
-    rows = [row for row in rows if min(row.low, row.median, row.high) > 0]
-    if not rows:
+    rows = [row for row in rows if row.instead or min(row.low, row.median, row.high) > 0]
+    known = [row for row in rows if not row.instead]
+    if not known:
         return None
     made, axes = rows_figure(len(rows), width)
     axes.set_xscale("log")
-    low, high = min(row.low for row in rows), max(row.high for row in rows)
+    low, high = min(row.low for row in known), max(row.high for row in known)
     if noise:
         low, high = min(low, noise["low"]), max(high, noise["high"])
     low, high = min(low, 1), max(high, 1)
     air = (high / low) ** 0.07 if high > low else 1.02
     axes.set_xlim(low / air, high * air)
-    axes.axvline(1, color=INK, linewidth=1)
     for number, row in enumerate(rows):
-        y = -number - 0.08
-        if noise:  # in each row below its name, which would be hard to read on it
-            axes.fill_between([noise["low"], noise["high"]], y - 0.24, y + 0.2, color=SOFT,
-                              alpha=0.2, linewidth=0)  # fmt: skip
         decimals = 3 if row.high - row.low < 0.5 else 2
-        row_text(axes, number, row.name, f"{row.median:.{decimals}f}" + ", one pair" * (not row.told))
+        row_text(axes, number, row.name, row.instead or f"{row.median:.{decimals}f}"
+                 + ", one pair" * (not row.told))  # fmt: skip
+    upright(axes, 1, 0.62, -len(rows) + 0.5, color=INK, linewidth=1)
+    for number, row in enumerate(rows):
+        y = middle(number)
+        if noise:  # in each row below its name, which would be hard to read on it
+            axes.fill_between([noise["low"], noise["high"]], y - 0.26, y + 0.24, color=SOFT,
+                              alpha=0.2, linewidth=0)  # fmt: skip
+        if row.instead:
+            continue
         if not row.told:
             svg.mark(axes.plot([row.median], [y], "s", color=SOFT, markersize=6,
                                markerfacecolor="none"))  # fmt: skip
@@ -178,13 +210,13 @@ def ratio_ticks(axes: Any) -> None:
     axes.minorticks_off()
 
 
-def percentiles(cell: results.Cell, looks: Looks) -> Any:
+def percentiles(cell: results.Cell, looks: Looks, width: float = svg.WIDTH) -> Any:
     """Latency over a logarithmic axis of percentiles; raw beside corrected in open loop."""
     curves = [(name, raw, points) for name in cell.names for raw in (False, True)
               if len(points := latency.curve(cell, name, raw)) > 1]  # fmt: skip
     if not curves:
         return None
-    made, axes = svg.figure(230)
+    made, axes = svg.figure(230, width)
     last = max(points[-1][0] for _, _, points in curves)
     tops = [value for _, _, points in curves for _, value in points if value > 0]
     axes.set_yscale("log")
@@ -197,7 +229,7 @@ def percentiles(cell: results.Cell, looks: Looks) -> Any:
         svg.mark(axes.plot(x, y, color=look.colour, linestyle=look.dash, clip_on=False, **style))
     ticks = [place for place in range(0, math.ceil(last) + 1) if place <= last + 0.01]
     names = ["0", "90", "99", "99.9", "99.99", "99.999", "99.9999"]
-    ticks = ticks[: len(names)]  # more would not fit beside each other
+    ticks = ticks[: len(names) if width >= svg.WIDTH else 6]  # more would not fit beside each other
     axes.set_xticks([math.log10(2), *ticks[1:]], ["50", *names[1 : len(ticks)]])
     axes.set_xlim(0, max(last, 1) * 1.02)
     _latency_axis(axes, min(tops), max(tops))
@@ -217,13 +249,14 @@ def _latency_axis(axes: Any, low: float, high: float) -> None:
     axes.minorticks_off()
 
 
-def drift(cell: results.Cell, looks: Looks, metric: str = "cpu_ns_per_request") -> Any:
+def drift(cell: results.Cell, looks: Looks, metric: str = "cpu_ns_per_request",
+          width: float = svg.WIDTH) -> Any:  # fmt: skip
     """Each round over its variant's median: a machine that changes moves all lines."""
     found = [(name, results.by_round(cell, name, metric)) for name in cell.names]
     series = [(name, rounds) for name, rounds in found if len(rounds) > 2]
     if not series:
         return None
-    made, axes = svg.figure(180)
+    made, axes = svg.figure(180, width)
     axes.axhline(0, color=INK, linewidth=0.8)
     for name, rounds in series:
         look = looks.of(name)

@@ -19,6 +19,22 @@ def _variables(colours: dict[str, str]) -> str:
     return " ".join(f"--{name}: {value};" for name, value in colours.items())
 
 
+def _blocks(table: str) -> str:
+    """Rules under which the rows of these tables are blocks of values with their names."""
+    return f"""
+  {table}, {table} tbody {{ display: block; font-size: .875rem; }}
+  {table} thead {{ position: absolute; width: 1px; height: 1px; overflow: hidden;
+    clip-path: inset(50%); }}
+  {table} tr {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr));
+    gap: .3rem 1rem; padding: .6rem 0; border-bottom: 1px solid var(--line); }}
+  {table} th, {table} td {{ border: 0; padding: 0; text-align: left; white-space: normal;
+    min-width: 0; }}
+  {table} tbody th, {table} .wide {{ grid-column: 1 / -1; }}
+  {table} td::before {{ content: attr(data-label); display: block; color: var(--soft);
+    font-size: .8125rem; }}
+"""
+
+
 RULES = """
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
@@ -73,11 +89,10 @@ th:first-child { text-align: left; padding-left: 0; position: sticky; left: 0;
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 28rem), 1fr));
   gap: 1.5rem 2.5rem; margin: 1.25rem 0; align-items: start; }
 figure { margin: 0; min-width: 0; max-width: 32rem; }
-.drawing { margin: 0; }
-/* Its type is 9 units at least, of 360 in width: 11 px. A narrower screen scrolls the plot, or has
-   another one of 268 units. */
-.plot { display: block; width: 100%; min-width: 27.5rem; height: auto; overflow: hidden; }
-.phone { display: none; } .phone .plot { min-width: 20.5rem; }
+/* Its type is 9 units at least, of 360 in width: 11 px. A narrower screen has another plot, of 268
+   units. */
+.plot { display: block; width: 100%; height: auto; overflow: hidden; }
+.phone { display: none; }
 .plot text { fill: var(--ink); font-family: inherit; font-variant-numeric: tabular-nums; }
 .plot .halo text { paint-order: stroke; stroke: var(--bg); stroke-width: 3px; }
 .plot * { stroke-linejoin: round; stroke-linecap: butt; }
@@ -107,13 +122,18 @@ dl.facts dt { color: var(--soft); } dl.facts dd { margin: 0; overflow-wrap: anyw
 .runs .name { font-weight: 600; font-size: 1.0625rem; }
 .runs p { margin: .15rem 0; }
 footer { margin-top: 3rem; color: var(--soft); font-size: .8125rem; }
-@media (max-width: 34rem) {
+@media (max-width: 75rem) {
+  table { font-size: .8125rem; } th, td { padding: .35rem .4rem; }
+  th:first-child { min-width: 7.5rem; } .long th:first-child { min-width: 10rem; }
+  thead th, .words { white-space: normal; } .wide { min-width: 12rem; }
+}
+@media (max-width: 60rem) {""" + _blocks(".many") + """}
+@media (max-width: 34rem) {""" + _blocks("table") + """
   .desk { display: none; } .phone { display: block; }
   body { padding-top: 1rem; } h1 { font-size: 1.35rem; }
   .answer li:first-child { font-size: 1.0625rem; }
   dl.facts { grid-template-columns: minmax(0, 1fr); gap: 0; }
   dl.facts dt { margin-top: .45rem; }
-  th:first-child, .long th:first-child { min-width: 6.5rem; max-width: 8rem; }
 }
 @media print { pre { white-space: pre-wrap; } h2, figure, tr { break-inside: avoid; } }
 """

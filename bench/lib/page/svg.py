@@ -2,8 +2,7 @@
 
 Plots are drawn with stand-in colours, one for each CSS variable, and those are replaced in the
 SVG; text stays text. The figures are 360 units wide and never shown narrower than 440 px, so that
-9 units of type are 11 px. A phone scrolls them sideways, but for those that are drawn once more for
-it, 268 units wide for 328 px.
+9 units of type are 11 px; for a phone they are drawn once more, 268 units wide for 328 px.
 """
 
 from __future__ import annotations
