@@ -6,7 +6,7 @@ import unittest
 import context  # noqa: F401
 import sample_results
 from lib import results
-from lib.page import latency, scatter, svg, sweep_plots, sweep_points
+from lib.page import latency, scatter, svg, sweep_plots, sweep_points, waterfall
 from test_report_html import Reader, written
 
 
@@ -73,6 +73,53 @@ class Sweep(unittest.TestCase):
         text = Reader(written(self.run)).text
         self.assertIn("torc epoll (no depth, measured once)", text)
         self.assertIn("Depth does not concern torc epoll: measured once in each round", text)
+
+
+class Ablation(unittest.TestCase):
+    """Bars and table of an ablation say the same of every feature."""
+
+    def setUp(self):
+        self.run = sample_results.ablate_run()
+        # As where the machine changes between the rounds: the ratios cost, the differences save.
+        row = next(one for one in self.run.extra["effects"]
+                   if (one["feature"], one["context"]) == ("direct", "into bare"))  # fmt: skip
+        row["ratio"] = {"median": 1.014, "low": 0.96, "high": 1.058, "pairs": 6}
+        row["us"] = {"median": -0.196, "low": -0.7, "high": 0.4}
+
+    def test_a_bar_is_its_ratio_of_the_cost_it_begins_with(self):
+        for start, moved in (("bare", "into bare"), ("full", "out of full")):
+            steps = waterfall.steps(self.run.extra, start)
+            base = self.run.extra["total"][f"{start}_us"]["median"]
+            ratios = {one["feature"]: one["ratio"] for one in self.run.extra["effects"]
+                      if one["context"] == moved}  # fmt: skip
+            power = 1 if start == "bare" else -1
+            for step in steps[1:-2]:
+                if step.kind != "hidden":
+                    low, middle, high = sorted(base * (ratios[step.label][key]**power - 1)
+                                               for key in ("low", "median", "high"))  # fmt: skip
+                    self.assertAlmostEqual(step.end - step.start, middle)
+                    self.assertAlmostEqual(step.low - step.start, low)
+                    self.assertAlmostEqual(step.high - step.start, high)
+                    self.assertIn(f" {ratios[step.label]['median']:.3f}, ", step.words)
+                    self.assertIn(waterfall.signed(middle), step.words)
+            self.assertEqual([one.start for one in steps[2:-1]], [one.end for one in steps[1:-2]])
+            whole = self.run.extra["total"]["ratio"]["median"]
+            self.assertAlmostEqual(steps[-1].end, base * whole**power)
+            self.assertEqual((steps[-2].kind, steps[-2].end), ("rest", steps[-1].end))
+
+    def test_a_feature_that_another_hides_has_no_effect(self):
+        for one in self.run.extra["effects"]:
+            if one["feature"] == "coop-taskrun":
+                one["verdict"] = "costs"
+        words = "hidden by defer-taskrun"
+        (step,) = (one for one in waterfall.steps(self.run.extra, "full") if one.kind == "hidden")
+        self.assertEqual((step.label, step.words, step.end), ("coop-taskrun", words, step.start))
+        self.assertNotIn("hidden", [one.kind for one in waterfall.steps(self.run.extra, "bare")])
+        text = Reader(written(self.run)).text
+        self.assertIn(f"coop-taskrun out of full – – – {words}", text)
+        self.assertIn("In the full set defer-taskrun hides it.", text)
+        self.run.extra["full"].remove("defer-taskrun")
+        self.assertNotIn(words, Reader(written(self.run)).text)
 
 
 class Names(unittest.TestCase):

@@ -9,13 +9,12 @@ from functools import partial
 from typing import Any, Mapping, Sequence
 
 from .. import results
-from . import kind_compare, numbers, plots, svg
+from . import kind_compare, numbers, plots, svg, waterfall
 from .figures import Figures
 from .figures import plots as side_by_side
 from .html import Column, Markup, details, items, join, section, table, tag
-from .look import Looks, cut
+from .look import Looks
 
-TONES = {"saves": "good", "costs": "bad"}
 WORDS = {"saves": "saves", "costs": "costs", "none": "not detectable", "unmeasured": "not measured"}
 
 
@@ -27,89 +26,83 @@ def effects(run: results.Run) -> list[Mapping[str, Any]]:
 def body(run: results.Run, looks: Looks, figures: Figures) -> Markup:
     """Two waterfalls and their table, everything together, then the single comparisons."""
     found = effects(run)
-    bars = run.extra.get("waterfall") or {}
+    full = list(run.extra.get("full") or [])
     total = run.extra.get("total") or {}
     cells = kind_compare.measured(run)
     whole = next((cell for cell in cells if cell.id == total.get("cell")), None)
-    costing = [str(row.get("feature")) for row in found if row.get("verdict") == "costs"]
+    costing = [str(row.get("feature")) for row in found
+               if row.get("verdict") == "costs" and not waterfall.hider(row, full)]  # fmt: skip
     return join([
         section(
             "effects", "What each feature is worth",
             tag("p", "One at a time. Features work together, so the single effects need not add "
-                "up: what is left is drawn as the rest.", class_="meta"),
+                "up: what is left is drawn as beyond the sum.", class_="meta"),
             tag("p", tag("strong", "These cost rather than save: ", class_="bad"),
                 ", ".join(dict.fromkeys(costing)), ".") if costing else "",
             side_by_side(
-                figures.add("From the bare ring up", partial(waterfall, bars.get("bare") or []),
-                            "What each feature does when it alone is put in. " + LEGEND),
-                figures.add("From the full set down", partial(waterfall, bars.get("full") or []),
-                            "What taking each feature away does. " + LEGEND),
-                *(figures.add(f"{title}, as ratios", partial(ratios, found, context),
+                *(figures.add(name, partial(waterfall.draw, waterfall.steps(run.extra, start)),
+                              f"{what} {LEGEND}")
+                  for name, start, what in (
+                      ("From the bare ring up", "bare",
+                       "What each feature does when it alone is put in."),
+                      ("From the full set down", "full",
+                       "What taking each feature away does."))),
+                *(figures.add(f"{title}, as ratios", partial(ratios, found, context, full),
                               "Cost with the feature over cost without; median and 95 % interval. "
                               "Green: saves; red: costs; grey: not detectable.")
                   for context, title in (("into bare", "Put into the bare ring"),
                                          ("out of full", "Taken out of the full set")))),
-            _table(found),
-            details("Every effect in words", items([row.get("text") for row in found
-                                                    if row.get("text")]))) if found else "",
+            _table(found, full),
+            details("Every effect in words", items(_words(row, full) for row in found
+                                                   if row.get("text")))) if found else "",
         kind_compare.workload(run, whole, looks, figures) if whole else "",
         section("pairs", "Every comparison", *(kind_compare.folded(cell, looks)
                                                for cell in cells if cell is not whole)),
     ])  # fmt: skip
 
 
-LEGEND = ("Each bar begins where the one above it ends. Green: the feature saves; red: it costs; "
-          "grey: not detectable; line: 95 % interval.")  # fmt: skip
+def _words(row: Mapping[str, Any], full: Sequence[str]) -> str:
+    """An effect in words, with why it is none in the full set itself."""
+    other = waterfall.hider(row, full)
+    return f"{row['text']}" + (f" In the full set {other} hides it." if other else "")
 
 
-def waterfall(bars: Sequence[Mapping[str, Any]], width: float = svg.WIDTH) -> Any:
-    """Bars from one total to the other, in µs."""
-    if len(bars) < 3:
-        return None
-    made, axes = plots.rows_figure(len(bars), width)
-    reached: list[float] = []
-    for row, bar in enumerate(bars):
-        y, at, to = -row - 0.1, bar["from_us"], bar["to_us"]
-        edges = [bar["low_us"], bar["high_us"]]
-        tone = svg.COLOUR[TONES.get(bar["kind"], "soft")]
-        if bar["kind"] == "total":
-            svg.mark(axes.plot([to], [y], "D", color=plots.INK, markersize=6))
-            right = f"{numbers.number(to, 3)} µs"
-        else:
-            svg.mark(axes.barh(y, to - at, left=at, height=0.36, color=tone,
-                               alpha=0.3 if bar["kind"] == "rest" else 0.6).patches)  # fmt: skip
-            right = f"{to - at:+.3f} µs".replace("-", "−")
-        if bar["kind"] != "rest":
-            axes.plot(edges, [y, y], color=plots.INK, linewidth=1.3)
-        if row + 1 < len(bars):  # to where the next bar begins
-            axes.plot([to, to], [y - 0.18, y - 0.82], color=plots.SOFT, linewidth=0.7)
-        reached += [to, *edges] if bar["kind"] == "total" else [at, to, *edges]
-        plots.row_text(axes, row, cut(str(bar["label"])), right)
-    plots.fit(axes, reached)
-    axes.set_xlabel("server CPU per request, µs (not from 0)")
-    return made
+LEGEND = ("A bar is what the ratio beside it, paired by round, makes of the cost at the top, and begins "
+          "where the one above it ends; beyond the sum: what the features do together and not alone. "
+          "Green: the feature saves; red: it costs; grey: not detectable; line: 95 % interval.")  # fmt: skip
 
 
-def ratios(found: Sequence[Mapping[str, Any]], context: str, width: float = svg.WIDTH) -> Any:
+def ratios(found: Sequence[Mapping[str, Any]], context: str, full: Sequence[str],
+           width: float = svg.WIDTH) -> Any:  # fmt: skip
     """Each feature's ratio with its interval."""
     rows = [plots.Bar(str(row["feature"]), row["ratio"]["median"], row["ratio"]["low"],
-                      row["ratio"]["high"], svg.COLOUR[TONES.get(str(row.get("verdict")), "soft")],
+                      row["ratio"]["high"], waterfall.tone(str(row.get("verdict"))),
                       row["ratio"]["pairs"])
-            for row in found if row.get("context") == context and row.get("ratio")]  # fmt: skip
+            for row in found if row.get("context") == context and row.get("ratio")
+            and not waterfall.hider(row, full)]  # fmt: skip
     rows.sort(key=lambda row: row.median)
+    rows += [plots.Bar(str(row["feature"]), 1, 1, 1, instead=f"hidden by {other}")
+             for row in found if row.get("context") == context
+             and (other := waterfall.hider(row, full))]  # fmt: skip
     return plots.forest(rows, "cost with ÷ cost without (below 1: it saves)", width=width)
 
 
-def _table(found: Sequence[Mapping[str, Any]]) -> Markup:
+def _table(found: Sequence[Mapping[str, Any]], full: Sequence[str]) -> Markup:
     rows = []
     for row in found:
         ratio, verdict = row.get("ratio") or {}, str(row.get("verdict") or "")
+        about = "; ".join(filter(None, (row.get("title"), row.get("note"))))
+        if other := waterfall.hider(row, full):
+            # Its pair stands on another set: what it says there is among all comparisons.
+            rows.append([row.get("feature"), row.get("context"), None, None, None,
+                         tag("span", f"hidden by {other}", class_="note"), about])  # fmt: skip
+            continue
         low, high = (numbers.signed_percent(ratio.get(key)) for key in ("low", "high"))
         rows.append([row.get("feature"), row.get("context"),
                      numbers.signed_percent(ratio.get("median")),
                      f"{low} to {high}" if ratio else "–", ratio.get("pairs"),
-                     tag("span", WORDS.get(verdict, verdict), class_=TONES.get(verdict, "note")),
-                     "; ".join(filter(None, (row.get("title"), row.get("note"))))])  # fmt: skip
+                     tag("span", WORDS.get(verdict, verdict), class_=waterfall.TONES.get(verdict, "note")),
+                     about])
     return table("CPU per request with the feature against without it, paired by round", [
         Column("Feature"), Column("Moved", words=True), Column("Change"), Column("95 % interval"),
         Column("Pairs"), Column("The feature", words=True), Column("About", words=True, wide=True),
