@@ -13,12 +13,7 @@ changes, and the sentence names it.
      "effects": [{"feature", "title", "context": "out of full"|"into bare", "cell", "with",
                   "without", "against", "ratio": R (with ÷ without),
                   "us": I (with − without; negative saves),
-                  "verdict": "saves"|"costs"|"none"|"unmeasured", "note": str|None, "text"}],
-     "waterfall": {"bare": [B], "full": [B]}}
-B is {"label", "kind": "total"|"saves"|"costs"|"none"|"rest", "from_us", "to_us", "low_us",
-"high_us"}: from bare up to full by what each feature puts in, and from full to bare by what each
-takes away. Its "rest" is what the features do together beyond the sum of each alone; a list is
-empty where the total or an effect was not measured.
+                  "verdict": "saves"|"costs"|"none"|"unmeasured", "note": str|None, "text"}]}
 """
 
 from __future__ import annotations
@@ -118,7 +113,7 @@ def measure(session: Any, options: argparse.Namespace, names: Sequence[str],
         "workload": asked.name, "full": [name for name in names if name in full],
         "missing": [{"feature": name, "why": "this kernel does not have it"}
                     for name in names if name not in full],
-        "total": None, "effects": [], "waterfall": {"bare": [], "full": []},
+        "total": None, "effects": [],
     }  # fmt: skip
     for entry in run.extra["missing"]:
         session.note(f"skipped: {entry['feature']}: {entry['why']}")
@@ -146,7 +141,6 @@ def measure(session: Any, options: argparse.Namespace, names: Sequence[str],
         run.extra["effects"].append(effect(pair, cell, run.noise))
         run.conclusions = conclude(run.extra)
         session.save()
-    run.extra["waterfall"] = waterfall(run.extra)
     run.conclusions = conclude(run.extra)
 
 
@@ -192,33 +186,6 @@ def _text(name: str, ratio: Figure | None, place: str, noise: dict[str, Any] | N
         text = f"{name} {kind} {abs(middle):.1f} % CPU per request ({experiment.span(low, high)})"
     beside = results.beside_noise(COST, ratio["low"], ratio["high"], noise)
     return f"{text}, {place}{beside}."
-
-
-def waterfall(extra: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """The bars from bare to full and from full to bare."""
-    result: dict[str, list[dict[str, Any]]] = {}
-    for start, end, context, sign in (("bare", "full", INTO, 1), ("full", "bare", OUT, -1)):
-        effects = [one for one in extra["effects"] if one["context"] == context]
-        ends = [(extra["total"] or {}).get(f"{name}_us") for name in (start, end)]
-        result[start] = []
-        if None in ends or any(one["us"] is None for one in effects):
-            continue
-        at = ends[0]["median"]
-        bars = [_bar(start, "total", 0.0, at, ends[0]["low"], ends[0]["high"])]
-        for one in sorted(effects, key=lambda one: one["us"]["median"]):
-            low, high = sorted(at + sign * one["us"][key] for key in ("low", "high"))
-            start_at, at = at, at + sign * one["us"]["median"]
-            bars.append(_bar(one["feature"], one["verdict"], start_at, at, low, high))
-        last = ends[1]["median"]
-        bars.append(_bar("together, beyond the sum", "rest", at, last, last, last))
-        bars.append(_bar(end, "total", 0.0, last, ends[1]["low"], ends[1]["high"]))
-        result[start] = bars
-    return result
-
-
-def _bar(label: str, kind: str, *edges: float) -> dict[str, Any]:
-    return {"label": label, "kind": kind,
-            **dict(zip(("from_us", "to_us", "low_us", "high_us"), edges))}  # fmt: skip
 
 
 def conclude(extra: dict[str, Any]) -> list[str]:

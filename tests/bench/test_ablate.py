@@ -167,25 +167,12 @@ class Findings(unittest.TestCase):
         session = ablated(probe=stubborn)
         self.assertEqual({one["verdict"] for one in session.run.extra["effects"]
                           if one["feature"] == "direct"}, {"unmeasured"})  # fmt: skip
-        self.assertEqual(session.run.extra["waterfall"]["full"], [])
 
     def test_a_cell_of_invalid_samples(self):
         session = ablated(cost=lambda v, w: None if v.name == "bare with direct" else cost(v, w))
         self.assertEqual(effects(session)["direct", ablate.INTO]["verdict"], "unmeasured")
         self.assertIsNone(effects(session)["direct", ablate.INTO]["us"])
-        self.assertEqual(session.run.extra["waterfall"]["bare"], [])
-        self.assertTrue(session.run.extra["waterfall"]["full"])
         self.assertIn("Not measured: direct into bare.", session.run.conclusions)
-
-    def test_waterfall_is_closed(self):
-        for start, end in (("bare", "full"), ("full", "bare")):
-            bars = ablated().run.extra["waterfall"][start]
-            self.assertEqual((bars[0]["label"], bars[-1]["label"]), (start, end))
-            self.assertEqual(len(bars), 3 + len(NAMES))
-            for one, other in zip(bars, bars[1:-1]):
-                self.assertEqual(one["to_us"], other["from_us"])
-            self.assertAlmostEqual(bars[-2]["to_us"], bars[-1]["to_us"])
-            self.assertLess(abs(bars[-2]["to_us"] - bars[-2]["from_us"]), 0.6)
 
     def test_chance_is_said(self):
         session = ablated("--pairs", "3")
