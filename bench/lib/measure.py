@@ -147,7 +147,7 @@ class Running:
 
     def _new(self) -> list[int]:
         """Processes of the server that are not counted."""
-        return [pid for pid in proc.family(self.server.child.pid) if pid not in self.pids]
+        return proc.newcomers(self.server.child.pid, self.pids)
 
     def _ended(self) -> str | None:
         if self.server.child.wait(0) is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import itertools
@@ -66,6 +67,27 @@ def family(pid: int, table: dict[int, Entry] | None = None) -> list[int]:
     for member in found:
         found.extend(child for child, one in table.items() if one.parent == member)
     return found
+
+
+def _children(pid: int) -> list[int]:
+    """Of all threads of a process (/proc/PID/task/TID/children, proc(5)); none where it is gone.
+    One that ends meanwhile may hide another."""
+    found: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += map(int, path.read_text().split())
+    return found
+
+
+def newcomers(pid: int, known: Sequence[int]) -> list[int]:
+    """Those of a process's family that are not known. It asks the family alone, which takes a
+    twentieth of the time that all processes take: it is asked between the parts of every sample."""
+    if not Path(f"/proc/{pid}/task/{pid}/children").exists():
+        return [one for one in family(pid) if one not in known]
+    found = [pid]
+    for member in found:
+        found.extend(_children(member))
+    return [one for one in found if one not in known]
 
 
 def _kill(pid: int, begun: int) -> None:

@@ -99,7 +99,7 @@ WORKLOADS: dict[str, Workload] = {
                  quick_seconds=1.0, warmup=0.3),
         Workload("delay", "GET /delay of 10 to 30 ms, thousands of connections",
                  ("/delay/{rand:10:30}",), connections=MANY_CONNECTIONS, parts=1, warmup=0.5, ramp=0.3,
-                 seconds=1.5, quick_seconds=1.0, quick_pairs=6, main=True),
+                 seconds=1.5, quick_seconds=1.0, main=True),
         Workload("idle", "connections that have asked once and are held", ("/plaintext",),
                  expect="Hello, World!", connections=IDLE_CONNECTIONS, parts=1, pairs=5, quick_pairs=2),
         Workload("latency", "GET /plaintext, open loop", ("/plaintext",),
