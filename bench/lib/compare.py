@@ -7,10 +7,10 @@ import dataclasses
 import shlex
 from typing import Sequence
 
-from . import remarks, results, table
+from . import measure, remarks, results, table
 from .options import add_options as add_common
 from .options import workload_names
-from .progress import OVERHEAD_SECONDS, plan
+from .progress import plan
 from .results import Cell
 from .session import Session
 from .subject import SubjectError, Variant
@@ -133,11 +133,11 @@ class Comparison:
         parts = [(first, able[:1], [("noise", 2 * self.session.pairs(first))]),
                  *((workload, able, self._cells(workload, able)) for workload, able in self.plan)]
         for workload, able, cells in parts:
-            each = self.session.seconds(workload) + workload.ramp + OVERHEAD_SECONDS
-            warmups = (max(workload.warmup, WARMUP.get(one.subject, 0.0)) for one in able)
+            each = measure.expected_seconds(workload, self.session.seconds(workload))
+            more_warmup = (max(WARMUP.get(one.subject, 0.0) - workload.warmup, 0.0) for one in able)
             more = sum(run.left(*cell) for cell in cells)
             samples, left = samples + sum(count for _, count in cells), left + more
-            wall += more * (each + sum(warmups) / len(able))
+            wall += more * (each + sum(more_warmup) / len(able))
         self.session.expect(left)
         names = ", ".join(variant.label for variant in self.variants)
         print(f"{names}: {len(self.plan)} workload{'s' if len(self.plan) > 1 else ''}, "

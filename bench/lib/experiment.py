@@ -7,7 +7,7 @@ import collections
 import dataclasses
 from typing import Any, Callable, Iterable, Sequence
 
-from . import env, options, progress, results, stats, table, workloads
+from . import env, measure, options, progress, results, stats, table, workloads
 from .subject import Variant
 from .subjects import ENGINES
 from .workloads import Workload
@@ -99,8 +99,8 @@ def expect(session: Any, asked: Workload, cells: Iterable[tuple[str, int]]) -> N
     for name, count in cells:
         samples, left = samples + count, left + session.run.left(name, count)
     session.expect(left)
-    each = session.seconds(asked) + asked.warmup + asked.ramp + progress.OVERHEAD_SECONDS
-    print(f"{asked.name}: {progress.plan(left, samples, left * each)}", flush=True)
+    wall = left * measure.expected_seconds(asked, session.seconds(asked))
+    print(f"{asked.name}: {progress.plan(left, samples, wall)}", flush=True)
 
 
 def figure(values: Sequence[float], scale: float = 1.0) -> Figure | None:

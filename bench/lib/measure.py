@@ -18,6 +18,7 @@ from .workloads import Workload
 
 PART_SECONDS = 0.2  # of a sample that is taken in parts, about
 PART_WARMUP = 0.03  # of all parts but the first, whose server is warm
+PART_OVERHEAD = 0.13  # seconds: to start and end processes, about
 SATURATED = 0.95  # of the CPUs it has
 PLACEHOLDER = re.compile(r"\{(?:rand|seq):(\d+)(?::\d+)?\}")
 Cpus = Callable[[Variant], tuple[Sequence[int], Sequence[int]]]
@@ -122,6 +123,17 @@ def totals(server: Server) -> dict[str, Any] | None:
         connection.close()
 
 
+def parts_of(workload: Workload, seconds: float) -> int:
+    """In how many parts a sample is taken."""
+    return max(min(workload.parts, int(seconds / PART_SECONDS + 0.5)), 1)
+
+
+def expected_seconds(workload: Workload, seconds: float) -> float:
+    """How long a sample takes, all about it included."""
+    return (seconds + workload.warmup + workload.ramp
+            + parts_of(workload, seconds) * PART_OVERHEAD)  # fmt: skip
+
+
 class Running:
     """One variant's server during a round, and what its parts have shown so far."""
 
@@ -158,6 +170,7 @@ class Running:
         first = not self.reports
         warmup = max(workload.warmup, self.first_warmup) if first else PART_WARMUP
         self.pids += self._new()
+        own = time.process_time()  # this program is no other one
         busy, stolen = proc.machine_busy_seconds(), proc.machine_stolen_seconds()
         before = proc.read_cpu(self.pids)
         done = load.run(workload, self.server, place, cpus, seconds, warmup, self.pids)
@@ -171,7 +184,8 @@ class Running:
             return
         stolen = proc.machine_stolen_seconds() - stolen
         busy = proc.machine_busy_seconds() - busy - stolen
-        self.others += max(busy - used - done.cpu_seconds, 0.0)
+        own = time.process_time() - own
+        self.others += busy - used - done.cpu_seconds - own  # the kernel counts in ticks of 10 ms
         self.stolen += stolen
         self.wall += done.wall
         self.reports.append(done.report)
@@ -185,7 +199,7 @@ class Running:
         sample.peak_rss_kb = proc.peak_rss_kb(self.pids)
         after = totals(self.server)
         _fill(sample, load.merged(self.reports), self.variant.cores)
-        sample.others_share = round(self.others / self.wall, 4)
+        sample.others_share = round(max(self.others, 0.0) / self.wall, 4)
         sample.steal_share = round(self.stolen / self.wall, 4)
         if self.counted is not None and after is not None:
             _count(sample, {key: after[key] - self.counted[key] for key in after
@@ -206,7 +220,7 @@ def take_round(workload: Workload, asked: Sequence[tuple[Variant, Subject]], pla
     if len(ports) != len(set(ports)):  # one of them at a time
         return [sample for one in asked for sample in take_round(
             workload, [one], place, cpus, number, seconds, announce)]  # fmt: skip
-    parts = max(min(workload.parts, int(seconds / PART_SECONDS + 0.5)), 1)
+    parts = parts_of(workload, seconds)
     with contextlib.ExitStack() as stack:
         runs, failed = [], []
         for order, (variant, subject) in enumerate(asked if number % 2 == 0 else asked[::-1]):

@@ -7,7 +7,6 @@ import time
 from typing import TextIO
 
 BAR_CELLS = 20
-OVERHEAD_SECONDS = 0.3  # of a sample: starting and ending processes
 
 
 def about(seconds: float) -> str:

@@ -219,6 +219,23 @@ class Worker(unittest.TestCase):
                 found.append(Path(f"/proc/{one}/cmdline").read_text().replace("\0", " ").strip())
         return found
 
+    def test_ticks_that_fall_into_another_part_are_not_of_other_programs(self):
+        with tempfile.TemporaryDirectory() as scratch:
+            with proc.Child(["sleep", "60"], (), Path(scratch) / "log") as child:
+                run = measure.Running(subjects.variant("nginx"), subjects.known()["nginx"],
+                                      Server(child, "127.0.0.1", 81), 0, 0)  # fmt: skip
+                done = mock.Mock(cpu_seconds=0.0, wall=0.5, report={})
+                with (mock.patch("lib.load.run", return_value=done),
+                      mock.patch("lib.load.errors", return_value=None),
+                      mock.patch.object(time, "process_time", side_effect=[0.0, 0.1] * 2),
+                      mock.patch.multiple(
+                          proc, machine_busy_seconds=mock.Mock(side_effect=[0.0, 0.6, 1.0, 1.2]),
+                          machine_stolen_seconds=mock.Mock(return_value=0.0),
+                          read_cpu=mock.Mock(), cpu_between=lambda *_: 0.3e9)):  # fmt: skip
+                    for _ in range(2):
+                        run.part(WORKLOADS["plaintext"], None, (), 0.1)
+                self.assertAlmostEqual(run.others, 0.0)
+
     def test_one_that_starts_before_is_counted(self):
         run = self.grown("before")
         self.assertIsNone(run.sample.invalid)
