@@ -41,7 +41,8 @@ def percent_change(rounds: Sequence[Sequence[float]], comparisons: int = 1) -> C
 
 
 def find(costs: Mapping[int, Rounds], ratios: Ratios | None = None, slack: float = 0.0) -> Knee:
-    """The smallest depth whose cost cannot be told from the cheapest depth's. Ratios are those of
+    """The smallest depth whose cost is known not to differ from the cheapest depth's, or else the
+    smallest whose cost cannot be told from that. Ratios are those of
     the costs where there are no better ones; a change counts where its interval lies beyond slack
     percent, which is how far the A/A run went.
 
@@ -60,8 +61,17 @@ def find(costs: Mapping[int, Rounds], ratios: Ratios | None = None, slack: float
         whole = stats.paired_ratios(measured[one], measured[other])
         return percent_change([[ratio] for ratio in whole], many)
 
-    knee = next(depth for depth in measured
-                if depth == best or not _gains(change(best, depth), slack))  # fmt: skip
+    alike_best = [depth for depth in measured
+                  if depth == best or not _gains(change(best, depth), slack)]  # fmt: skip
+
+    def told(depth: int) -> bool:
+        """Whether it is known that nothing, or little, is gained beyond it."""
+        if depth == best:
+            return depth != max(measured)
+        found = change(best, depth)
+        return found is not None and not untold(found[1], found[2], slack)
+
+    knee = next(filter(told, alike_best), alike_best[0])
     changes = {depth: change(depth, knee) for depth in measured if depth > knee}
     known = {depth: found for depth, found in changes.items() if found is not None}
     dearer = tuple(depth for depth, found in known.items() if found[1] > slack)

@@ -36,6 +36,15 @@ class Find(unittest.TestCase):
         self.assertTrue(found.alike)
         self.assertIn("makes no difference", knee.sentence(found, DEPTHS))
 
+    def test_a_depth_of_which_little_is_known_is_passed_over(self):
+        flat = curve(dict.fromkeys(DEPTHS, 6000))
+        loose = curve({32: 6200}, noise=0.15, drift=0.05)
+        found = knee.find({**flat, **loose})
+        self.assertEqual(found.depth, 64)
+        self.assertIn("beyond depth 64 nothing is gained", knee.sentence(found, DEPTHS))
+        only = {depth: loose[32] if depth == 32 else flat[64] for depth in (32, 64)}
+        self.assertIn("no gain can be seen beyond depth 32", knee.sentence(knee.find(only), (32, 64)))
+
     def test_falling_throughout_asks_for_more(self):
         costs = dict(zip(DEPTHS, [9000, 8500, 8000, 7500, 7000, 6500]))
         found = knee.find(curve(costs))
