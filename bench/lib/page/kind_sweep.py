@@ -110,7 +110,7 @@ def _about_knee(run: results.Run, mine: Sequence[Point], factor: str) -> str:
     if found is None:
         return ""
     if found.told:
-        return f" Upright: the knee, the least {factor} that cannot be told from the cheapest."
+        return f" Upright: the knee, the least {factor} known to cost about what the cheapest does."
     return (f" Dashed, with a question mark: beyond {factor} {found.depth} no gain was seen, but so "
             "few pairs do not tell that there is none.")  # fmt: skip
 
