@@ -1,8 +1,8 @@
 /* torc: an HTTP/1.1 server library for Linux, one io_uring (or epoll) per core.
  *
  * A handler is straight-line C. It runs on a fiber of the core that accepted the connection; calls
- * marked WAITS may suspend it, and while it is suspended its core serves other requests. It must not
- * block in any other way: a handler that sleeps or computes for long holds up its whole core.
+ * marked WAITS may suspend it, and while it is suspended its core serves other requests. It must
+ * not block in any other way: a handler that sleeps or computes for long holds up its whole core.
  *
  * Threads: routes are declared before torc_server_main, from one thread. A torc_req and everything
  * reached from it belongs to the handler it was given to, until that handler returns. Two requests
@@ -10,8 +10,8 @@
  * read-only or synchronised by you.
  *
  * Errors are negative errno values. -ECANCELED means that the client has gone away or the server is
- * being stopped: return from the handler; nothing you reply is sent any more.
- */
+ * being stopped: return from the handler; nothing you reply is sent any
+ * more. */
 #pragma once
 
 #include <stdarg.h>
@@ -80,7 +80,8 @@ TORC_API int torc_server_option(torc_server *s, const char *name, const char *ta
 /* Mounts `handler` at `pattern` for one method ("GET", also answers HEAD). A pattern is made of
  * segments: "/users/:id/posts" matches one segment by name, a last segment "*rest" matches what is
  * left, slashes included. A static segment wins over ":name", that over "*rest". Returns 0, -EINVAL
- * for a malformed pattern or method, -EEXIST where the pair is taken, -EBUSY once the server runs. */
+ * for a malformed pattern or method, -EEXIST where the pair is taken, -EBUSY once the server
+ * runs. */
 TORC_API int torc_route(torc_server *s, const char *method, const char *pattern,
                         torc_handler *handler, void *arg);
 
@@ -88,14 +89,15 @@ TORC_API int torc_route(torc_server *s, const char *method, const char *pattern,
  * conditional requests, ranges and precompressed twins. Without --root the prefix answers 404. */
 TORC_API int torc_static(torc_server *s, const char *prefix);
 
-/* The last error of torc_server_set, torc_route or torc_static, in words; "" when there was none. */
+/* The last error of torc_server_set, torc_route or torc_static, in words; "" when there was
+ * none. */
 TORC_API const char *torc_server_error(const torc_server *s);
 
 /* Reads the command line, runs until SIGTERM or SIGINT has drained it, and returns the exit status:
  * 0 after a drain, 1 where it could not start, 2 for wrong options, 3 where the engine asked for by
- * name is not to be had. Prints the ready line to stderr once every core listens. After it has run, SIGTERM, SIGINT
- * and SIGHUP are ignored, so that a second one does not change the exit status; a program that goes on
- * sets them as it wants them. */
+ * name is not to be had. Prints the ready line to stderr once every core listens. After it has run,
+ * SIGTERM, SIGINT and SIGHUP are ignored, so that a second one does not change the exit status; a
+ * program that goes on sets them as it wants them. */
 TORC_API int torc_server_main(torc_server *s, int argc, char **argv);
 
 /* Starts the drain, as SIGTERM does. Callable from any thread and from a signal handler. */
@@ -159,7 +161,8 @@ TORC_API int torc_replyf(torc_req *rq, int status, const char *format, ...) TORC
 TORC_API int torc_reply_error(torc_req *rq, int status);
 
 /* Starts a response whose body follows by torc_write. `length` is its size in bytes, or -1 when it
- * is not known: then it is chunked (to an HTTP/1.0 client: ended by closing). Errors as torc_reply. */
+ * is not known: then it is chunked (to an HTTP/1.0 client: ended by closing). Errors as
+ * torc_reply. */
 TORC_API int torc_start(torc_req *rq, int status, const char *type, int64_t length);
 
 /* WAITS while more than --write-buffer bytes of this response are unsent. The bytes are copied.
@@ -182,8 +185,8 @@ TORC_API int torc_file_open(torc_req *rq, const char *path, torc_file **file);
 /* Its size in bytes when it was opened. */
 TORC_API int64_t torc_file_size(const torc_file *file);
 
-/* WAITS. Reads up to `size` bytes at `offset`: a count, 0 at the end, negative errno. Several fibers
- * of the same request may read one file at the same time. */
+/* WAITS. Reads up to `size` bytes at `offset`: a count, 0 at the end, negative errno. Several
+ * fibers of the same request may read one file at the same time. */
 TORC_API ssize_t torc_file_read(torc_req *rq, torc_file *file, void *buf, size_t size,
                                 int64_t offset);
 

@@ -11,11 +11,11 @@
 #define SUM_MAX INT64_C(1000000000000)
 
 enum {
-    FILE_READ = 4096,     /* bytes of one read of /file */
-    PIECE = 4096,         /* of a body; on the stack, which may be as small as 16 KiB */
+    FILE_READ = 4096, /* bytes of one read of /file */
+    PIECE = 4096,     /* of a body; on the stack, which may be as small as 16 KiB */
     FILE_READS_MAX = 100,
     DELAY_MAX = 60000,
-    BURN_MAX = 1000000,   /* ns */
+    BURN_MAX = 1000000, /* ns */
 };
 
 /* ---- parameters ---- */
@@ -64,7 +64,8 @@ static int64_t now_ns(void)
     return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
 }
 
-/* A turn takes the same time each time, and touches no memory. Not inlined: every copy has its own speed. */
+/* A turn takes the same time each time, and touches no memory. Not inlined: every copy has its own
+ * speed. */
 __attribute__((noinline)) static void spin(int64_t turns)
 {
     while (turns-- > 0) __asm__ volatile("");
@@ -76,8 +77,8 @@ static int ascending(const void *one, const void *other)
     return (a > b) - (a < b);
 }
 
-/* What a call takes in ns, in the middle of several tries: the fastest would be of a moment at which the
- * CPU ran faster than it does for requests. */
+/* What a call takes in ns, in the middle of several tries: the fastest would be of a moment at
+ * which the CPU ran faster than it does for requests. */
 static double spin_ns(int64_t turns)
 {
     enum { CALLS = 100, TRIES = 101 };
@@ -99,8 +100,9 @@ static int64_t turns_for(int64_t ns)
     return turn > 0 ? SHORT + (int64_t)(((double)ns - little) / turn) : 0;
 }
 
-/* What a measurement finds of a cost that is known tells how far it can be trusted. The clock is not
- * read for it: where that takes 50 ns and waits for all that is under way, 150 ns became 500. */
+/* What a measurement finds of a cost that is known tells how far it can be trusted. The clock is
+ * not read for it: where that takes 50 ns and waits for all that is under way, 150 ns became
+ * 500. */
 __attribute__((noinline, cold)) static bool burn(torc_req *rq)
 {
     static _Thread_local int64_t turns = -1;
@@ -219,7 +221,8 @@ static void file(torc_req *rq, void *arg)
     int64_t n, total = 0;
     bool together;
     torc_file *f;
-    if (!number(rq, TORC_S("n"), torc_query_param(rq, "n"), 1, FILE_READS_MAX, &n) || !mode(rq, &together))
+    if (!number(rq, TORC_S("n"), torc_query_param(rq, "n"), 1, FILE_READS_MAX, &n) ||
+        !mode(rq, &together))
         return;
     struct file_read *reads = torc_alloc(rq, sizeof *reads * (size_t)n);
     if (!reads || torc_file_open(rq, "/proc/self/exe", &f) < 0) return;
@@ -272,11 +275,16 @@ int main(int argc, char **argv)
         const char *method, *pattern;
         torc_handler *handler;
     } routes[] = {
-        {"GET", "/plaintext", plaintext},   {"GET", "/json", json},
-        {"GET", "/pipeline", pipeline},     {"GET", "/baseline11", baseline11},
-        {"POST", "/baseline11", baseline11}, {"GET", "/delay/:ms", delay},
-        {"POST", "/upload", upload},        {"POST", "/echo", echo},
-        {"GET", "/file", file},             {"GET", "/static", static_slash},
+        {"GET", "/plaintext", plaintext},
+        {"GET", "/json", json},
+        {"GET", "/pipeline", pipeline},
+        {"GET", "/baseline11", baseline11},
+        {"POST", "/baseline11", baseline11},
+        {"GET", "/delay/:ms", delay},
+        {"POST", "/upload", upload},
+        {"POST", "/echo", echo},
+        {"GET", "/file", file},
+        {"GET", "/static", static_slash},
     };
     torc_server *s = torc_server_new("torc-lab " TORC_VERSION);
     int err = s ? torc_server_about(s, about) : -1;
@@ -284,8 +292,10 @@ int main(int argc, char **argv)
         err = torc_route(s, routes[i].method, routes[i].pattern, routes[i].handler, NULL);
     if (err == 0) err = torc_static(s, "/static/");
     if (err == 0)
-        err = torc_server_option(s, "burn-ns", "N", "CPU time that each /plaintext burns on top, to see "
-                                 "whether a bench finds it", &burn_option);
+        err = torc_server_option(s, "burn-ns", "N",
+                                 "CPU time that each /plaintext burns on top, to see "
+                                 "whether a bench finds it",
+                                 &burn_option);
     if (err < 0) {
         fprintf(stderr, "torc-lab: %s\n", s ? torc_server_error(s) : "out of memory");
         return 1;

@@ -1,6 +1,6 @@
 #pragma once
-/* A counter has one writer, its core, and any number of readers, which may see it a little late. The
- * relaxed store is a plain one to the processor and not a data race to the language. */
+/* A counter has one writer, its core, and any number of readers, which may see it a little late.
+ * The relaxed store is a plain one to the processor and not a data race to the language. */
 
 #include <stdint.h>
 

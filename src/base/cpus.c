@@ -49,8 +49,10 @@ int cpus_parse(const char *text, uint16_t cpu[CPUS_MAX], char *why, size_t size)
         for (uint64_t c = from; c <= to; c++) {
             bool usable_one = has_cpu(usable, have, c);
             if (!usable_one || has_cpu(cpu, n, c)) {
-                snprintf(why, size, usable_one ? "names CPU %" PRIu64 " twice"
-                                               : "this process may not use CPU %" PRIu64, c);
+                snprintf(why, size,
+                         usable_one ? "names CPU %" PRIu64 " twice"
+                                    : "this process may not use CPU %" PRIu64,
+                         c);
                 return -1;
             }
             cpu[n++] = (uint16_t)c;

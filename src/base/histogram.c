@@ -48,7 +48,8 @@ void histogram_reset(struct histogram *h)
 }
 
 /* `n` values of one bucket, from `least` to `most`. */
-static inline void record(struct histogram *h, uint64_t least, uint64_t most, uint64_t n, uint64_t sum)
+static inline void record(struct histogram *h, uint64_t least, uint64_t most, uint64_t n,
+                          uint64_t sum)
 {
     if (h->count == 0 || least < h->min) store(&h->min, least);
     if (most > h->max) store(&h->max, most);

@@ -25,8 +25,8 @@ void histogram_reset(struct histogram *h);
 /* Values beyond an hour count as an hour. */
 void histogram_add(struct histogram *h, uint64_t ns);
 
-/* As if each of `n` values were added: `least`, and on at equal distances of `step` (both in ns, not
- * negative). Takes time by the buckets they fall into, not by their number. */
+/* As if each of `n` values were added: `least`, and on at equal distances of `step` (both in ns,
+ * not negative). Takes time by the buckets they fall into, not by their number. */
 void histogram_add_even(struct histogram *h, double least, double step, uint64_t n);
 
 /* `into` belongs to the caller alone. A value that is being added to `from` is counted or not. */

@@ -8,8 +8,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* A core must not stand still because a pipe is full: RWF_NOWAIT (pipes since Linux 5.x), or, where the
- * kind of file has no such thing, a look beforehand. */
+/* A core must not stand still because a pipe is full: RWF_NOWAIT (pipes since Linux 5.x), or, where
+ * the kind of file has no such thing, a look beforehand. */
 static void write_now(const char *line, size_t len)
 {
     struct iovec v = {(void *)(uintptr_t)line, len};

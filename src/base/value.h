@@ -16,7 +16,10 @@ struct value_unit {
 };
 
 static const struct value_unit value_sizes[] = {
-    {SLICE("g"), 1ull << 30}, {SLICE("m"), 1ull << 20}, {SLICE("k"), 1ull << 10}, {SLICE(""), 1},
+    {SLICE("g"), 1ull << 30},
+    {SLICE("m"), 1ull << 20},
+    {SLICE("k"), 1ull << 10},
+    {SLICE(""), 1},
 };
 
 /* In ns; a bare number is none of these. */

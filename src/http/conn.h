@@ -1,11 +1,11 @@
 #pragma once
-/* A client's connection: its socket, its unread input and unsent output, its deadlines, and its end.
- * What the bytes mean is HTTP/1.1's matter (h1.h).
+/* A client's connection: its socket, its unread input and unsent output, its deadlines, and its
+ * end. What the bytes mean is HTTP/1.1's matter (h1.h).
  *
  * It ends in stages, so that nothing is closed under an operation in flight:
  *   OPEN     requests are served
- *   LINGER   the last answer has left and the sending side is shut; input is read and dropped, so that
- *            no reset destroys the answer on its way (RFC 9112, 9.6)
+ *   LINGER   the last answer has left and the sending side is shut; input is read and dropped, so
+ *            that no reset destroys the answer on its way (RFC 9112, 9.6)
  *   CLOSING  the handler, the recv and the send in flight come home, then the socket is closed
  *   CLOSED   its memory goes back */
 
@@ -38,27 +38,27 @@ struct conn_stash {
 struct conn {
     struct io_sock sock;
     struct http_core *core;
-    struct list link;     /* in core->open */
-    struct torc_req *rq;  /* NULL between requests */
-    struct io_task task;  /* what is left to do at the end of the turn */
+    struct list link;    /* in core->open */
+    struct torc_req *rq; /* NULL between requests */
+    struct io_task task; /* what is left to do at the end of the turn */
     struct wheel_timer timer;
     uint64_t read_deadline, write_deadline; /* ns; WHEEL_NEVER for none */
     struct out out;
-    slice in;             /* received and not used: in the leased buffer or in the stash */
-    struct conn_stash *stash; /* NULL, or where input is kept beyond its lease */
-    uint8_t state;        /* enum conn_state */
-    bool eof;             /* the client will send no more */
-    bool last;            /* no further request is served */
-    bool linger;          /* input may still come that nobody reads */
-    bool corked;          /* the output is not complete enough to be sent */
-    bool discarding;      /* the rest of a body that the handler did not read is dropped */
-    bool want_recv;       /* the recv stream is to run */
+    slice in;                   /* received and not used: in the leased buffer or in the stash */
+    struct conn_stash *stash;   /* NULL, or where input is kept beyond its lease */
+    uint8_t state;              /* enum conn_state */
+    bool eof;                   /* the client will send no more */
+    bool last;                  /* no further request is served */
+    bool linger;                /* input may still come that nobody reads */
+    bool corked;                /* the output is not complete enough to be sent */
+    bool discarding;            /* the rest of a body that the handler did not read is dropped */
+    bool want_recv;             /* the recv stream is to run */
     struct conn_reader *reader; /* NULL or a fiber that waits for input */
     struct conn_writer *writer; /* NULL or a fiber that waits for output to leave */
-    int64_t given;        /* bytes that the client had not taken when the socket was last asked, and
-                           * those given to it since */
-    struct io_call call;  /* that question; shutdown; close */
-    char *peer;           /* the client's address, where core->want_peer; malloc'ed */
+    int64_t given;       /* bytes that the client had not taken when the socket was last asked, and
+                          * those given to it since */
+    struct io_call call; /* that question; shutdown; close */
+    char *peer;          /* the client's address, where core->want_peer; malloc'ed */
 };
 
 /* Takes over an accepted socket. */

@@ -1,6 +1,6 @@
 #pragma once
-/* What the connections of one core share: pools, fibers, limits, counters, the routes. Nothing here is
- * seen by another core, but for the counters, which others may read. */
+/* What the connections of one core share: pools, fibers, limits, counters, the routes. Nothing here
+ * is seen by another core, but for the counters, which others may read. */
 
 #include "base/counter.h"
 #include "base/slab.h"
@@ -30,16 +30,16 @@ struct http_limits {
 /* One writer, its core; read elsewhere relaxed. */
 struct http_stats {
     uint64_t accepted, closed;
-    uint64_t requests;          /* answered */
-    uint64_t status[6];         /* by hundreds, from index 1 */
-    uint64_t bad_requests;      /* refused by the parser or for their framing */
-    uint64_t timeouts[4];       /* enum http_timeout */
-    uint64_t resets;            /* connections that the client broke off */
-    uint64_t rejected;          /* 503 for want of a fiber or of memory */
+    uint64_t requests;     /* answered */
+    uint64_t status[6];    /* by hundreds, from index 1 */
+    uint64_t bad_requests; /* refused by the parser or for their framing */
+    uint64_t timeouts[4];  /* enum http_timeout */
+    uint64_t resets;       /* connections that the client broke off */
+    uint64_t rejected;     /* 503 for want of a fiber or of memory */
     uint64_t body_in, bytes_out;
-    uint64_t started;           /* requests begun: started - requests are in progress */
-    uint64_t progress_ns;       /* sum of the time that finished requests were in progress */
-    uint64_t peak;              /* most requests in progress at once */
+    uint64_t started;     /* requests begun: started - requests are in progress */
+    uint64_t progress_ns; /* sum of the time that finished requests were in progress */
+    uint64_t peak;        /* most requests in progress at once */
 };
 
 enum http_timeout { TIMEOUT_HEADER, TIMEOUT_IDLE, TIMEOUT_BODY, TIMEOUT_WRITE };
@@ -63,22 +63,22 @@ struct http_core {
     struct slab conns, reqs, small, large; /* small and large are chunks of output */
     struct list open;                      /* every connection */
     uint32_t n_open;
-    unsigned index;   /* of the core */
-    bool draining;    /* answers close their connection */
+    unsigned index;      /* of the core */
+    bool draining;       /* answers close their connection */
     uint64_t date_until; /* io time until which the date is right */
     char head[HEAD_OK_LEN + HEAD_DATE_LEN + HEAD_TYPE_LEN]; /* from the status line of 200 on */
-    char host[64];       /* the last Host that was found valid: clients of a core name few */
+    char host[64]; /* the last Host that was found valid: clients of a core name few */
     uint8_t host_len;
     struct http_stats stats;
     /* Called when a request has been answered, if set; `rq` is about to end. */
     void (*on_finish)(struct http_core *core, const struct torc_req *rq);
     void (*on_close)(struct http_core *core); /* a connection is gone */
-    bool want_peer;          /* connections note their client's address */
-    uint64_t ended;          /* requests that ended in this turn, and the sum of their arrivals */
+    bool want_peer;                           /* connections note their client's address */
+    uint64_t ended; /* requests that ended in this turn, and the sum of their arrivals */
     uint64_t ended_arrivals;
-    void *user; /* the worker's */
-    struct core_end *ends;   /* what is to be done on the core's thread at its end */
-    uint64_t warned;         /* io time of the last warning that clients can bring about */
+    void *user;            /* the worker's */
+    struct core_end *ends; /* what is to be done on the core's thread at its end */
+    uint64_t warned;       /* io time of the last warning that clients can bring about */
 };
 
 /* What keeps things on a core, open files for one, adds itself once to core->ends. */
@@ -99,7 +99,8 @@ void http_core_init(struct http_core *c, struct io *io, const struct http_limits
 /* Whether such a warning may be written now: one in ten seconds, so that nobody floods the log. */
 bool http_core_may_warn(struct http_core *c);
 
-/* A request counts as in progress up to the end of the turn that answers it, when its bytes leave. */
+/* A request counts as in progress up to the end of the turn that answers it, when its bytes
+ * leave. */
 static inline void http_core_count_end(struct http_core *c, uint64_t arrived)
 {
     c->ended++;
@@ -116,8 +117,8 @@ static inline void http_core_end_turn(struct http_core *c, uint64_t now)
     c->ended = c->ended_arrivals = 0;
 }
 
-/* On the core's thread, once nothing is in flight: runs core->ends, and asserts that every connection,
- * request, chunk and fiber is home. */
+/* On the core's thread, once nothing is in flight: runs core->ends, and asserts that every
+ * connection, request, chunk and fiber is home. */
 void http_core_drain(struct http_core *c);
 
 void http_core_refresh_date(struct http_core *c);

@@ -14,9 +14,9 @@ bool field_name_valid(slice name)
     return name.len > 0;
 }
 
-/* Whether any of eight bytes may be other than SP to '~': subtracting SP leaves the top bit set in what
- * is smaller, and adding one sets it in DEL and what is larger. A carry from a neighbour only ever adds
- * to those that are looked at again. */
+/* Whether any of eight bytes may be other than SP to '~': subtracting SP leaves the top bit set in
+ * what is smaller, and adding one sets it in DEL and what is larger. A carry from a neighbour only
+ * ever adds to those that are looked at again. */
 static uint64_t maybe_control(const char *p)
 {
     uint64_t v;

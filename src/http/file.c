@@ -32,8 +32,8 @@ int torc_file_open(torc_req *rq, const char *path, torc_file **file)
         err = -EISDIR;
     else if (!S_ISREG(st.st_mode))
         err = -EACCES;
-    /* The flag was for a pipe or a device; on a file, the ring would take it to mean that a read must
-     * not wait for the disk. */
+    /* The flag was for a pipe or a device; on a file, the ring would take it to mean that a read
+     * must not wait for the disk. */
     if (err == 0 && fcntl(fd, F_SETFL, 0) < 0) err = -errno;
     if (err < 0) {
         close(fd);
@@ -55,8 +55,8 @@ int64_t torc_file_size(const torc_file *file)
 ssize_t torc_file_read(torc_req *rq, torc_file *file, void *buf, size_t size, int64_t offset)
 {
     if (offset < 0) return -EINVAL;
-    struct io_call call = {.read = {file->fd, buf, (uint32_t)(size < INT32_MAX ? size : INT32_MAX),
-                                    (uint64_t)offset}};
+    struct io_call call = {
+        .read = {file->fd, buf, (uint32_t)(size < INT32_MAX ? size : INT32_MAX), (uint64_t)offset}};
     return scope_call(&rq->scope, &call, IO_READ);
 }
 

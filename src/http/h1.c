@@ -5,7 +5,9 @@
 
 #include <errno.h>
 
-enum { DISCARD_MAX = 256 * 1024 }; /* of a body that nobody reads; beyond, the connection is closed */
+enum {
+    DISCARD_MAX = 256 * 1024
+}; /* of a body that nobody reads; beyond, the connection is closed */
 
 /* ---- request body ---- */
 
@@ -115,7 +117,8 @@ static void finished(struct conn *c)
     struct torc_req *rq = c->rq;
     struct http_core *core = c->core;
     struct parser *p = &rq->parser;
-    if (!rq->response.status) { /* not even an error could be told: the next answer must not pass for this one */
+    if (!rq->response.status) { /* not even an error could be told: the next answer must not pass
+                                   for this one */
         conn_abort(c, -ENOMEM);
         return;
     }

@@ -3,8 +3,8 @@
 
 #include "http/conn.h"
 
-/* Serves what c->in holds, until it is used up, a handler waits, or the output backs up; and ends what
- * cannot be completed once c->eof is set. */
+/* Serves what c->in holds, until it is used up, a handler waits, or the output backs up; and ends
+ * what cannot be completed once c->eof is set. */
 void h1_input(struct conn *c);
 
 /* Ends the request whose handler has returned after waiting. */

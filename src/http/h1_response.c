@@ -99,8 +99,8 @@ int h1_respond(struct torc_req *rq, slice body)
     size_t head = HEAD_ROOM + rq->response.type.len + rq->response.fields_len;
     if (!response_has_body(rq)) body.len = 0;
     bool whole = head + body.len <= (size_t)OUT_LARGE_CAP;
-    /* Whether the client sends a body that it was not asked for is its choice, once it has the answer;
-     * it must not be taken for a request. */
+    /* Whether the client sends a body that it was not asked for is its choice, once it has the
+     * answer; it must not be taken for a request. */
     if (rq->expect_continue && rq->parser.state == PARSE_BODY && !rq->parser.data_bytes)
         rq->keep_alive = false;
     char *start = out_reserve(&c->out, c->core, whole ? head + body.len : head);

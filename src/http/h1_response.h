@@ -1,6 +1,6 @@
 #pragma once
-/* Responses as HTTP/1.x puts them on the wire (RFC 9112, 4, 6 and 7): the writing half of its carrier;
- * see struct carrier. */
+/* Responses as HTTP/1.x puts them on the wire (RFC 9112, 4, 6 and 7): the writing half of its
+ * carrier; see struct carrier. */
 
 #include "http/request.h"
 

@@ -21,18 +21,12 @@ static int if_is(enum http_method m, slice name)
 int http_method_look_up(slice name)
 {
     switch (name.len) {
-    case 3:
-        return name.ptr[0] == 'G' ? if_is(HTTP_GET, name) : if_is(HTTP_PUT, name);
-    case 4:
-        return name.ptr[0] == 'P' ? if_is(HTTP_POST, name) : if_is(HTTP_HEAD, name);
-    case 5:
-        return if_is(HTTP_PATCH, name);
-    case 6:
-        return if_is(HTTP_DELETE, name);
-    case 7:
-        return if_is(HTTP_OPTIONS, name);
-    default:
-        return -1;
+    case 3: return name.ptr[0] == 'G' ? if_is(HTTP_GET, name) : if_is(HTTP_PUT, name);
+    case 4: return name.ptr[0] == 'P' ? if_is(HTTP_POST, name) : if_is(HTTP_HEAD, name);
+    case 5: return if_is(HTTP_PATCH, name);
+    case 6: return if_is(HTTP_DELETE, name);
+    case 7: return if_is(HTTP_OPTIONS, name);
+    default: return -1;
     }
 }
 

@@ -81,7 +81,8 @@ void out_send(struct out *o, struct io *io, struct io_sock *sock, io_fn *fn)
     s->count = 0;
     for (struct out_chunk *c = o->head; c && s->count < IO_SEND_IOV; c = c->next)
         if (c->len > c->sent)
-            s->iov[s->count++] = (struct iovec){(char *)(uintptr_t)c->bytes + c->sent, c->len - c->sent};
+            s->iov[s->count++] =
+                (struct iovec){(char *)(uintptr_t)c->bytes + c->sent, c->len - c->sent};
     io_send_start(io, s);
 }
 

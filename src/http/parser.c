@@ -6,8 +6,8 @@
 
 #include <llhttp.h>
 
-/* Chunk framing may outgrow the data it frames by this much, and by this many bytes per byte of data;
- * more is an attack by chunk extensions or trailers. */
+/* Chunk framing may outgrow the data it frames by this much, and by this many bytes per byte of
+ * data; more is an attack by chunk extensions or trailers. */
 enum { OVERHEAD_BASE = 16 * 1024, OVERHEAD_PER_BYTE = 16 };
 
 _Static_assert(sizeof(llhttp_t) <= sizeof((struct parser *)0)->llhttp, "room for an llhttp_t");
@@ -166,8 +166,8 @@ static bool connection_has(const struct parser *p, slice option)
     return false;
 }
 
-/* Not llhttp_should_keep_alive, which in HTTP/1.0 lets keep-alive win over close (RFC 9112, 9.3) and
- * takes Proxy-Connection for Connection. */
+/* Not llhttp_should_keep_alive, which in HTTP/1.0 lets keep-alive win over close (RFC 9112, 9.3)
+ * and takes Proxy-Connection for Connection. */
 static bool keeps_alive(const struct parser *p, const llhttp_t *l)
 {
     if (!(l->flags & (F_CONNECTION_CLOSE | F_CONNECTION_KEEP_ALIVE))) return l->http_minor > 0;
@@ -244,12 +244,15 @@ void parser_init(struct parser *p, struct arena *arena, char *text, uint32_t siz
     p->sink_len = 0;
 }
 
-/* A method that llhttp does not know is told by the first byte that fits none: it goes on, or ends. */
+/* A method that llhttp does not know is told by the first byte that fits none: it goes on, or
+ * ends. */
 static int method_status(const struct parser *p)
 {
     const char *at = llhttp_get_error_pos(llhttp_of(p));
-    if (*at == ' ' && at > p->input) at--;
-    else if (*at == ' ' && p->tail_len) at = p->tail + p->tail_len - 1;
+    if (*at == ' ' && at > p->input)
+        at--;
+    else if (*at == ' ' && p->tail_len)
+        at = p->tail + p->tail_len - 1;
     return field_name_valid(slice_of(at, 1)) ? 501 : 400;
 }
 
@@ -361,7 +364,8 @@ size_t parser_body(struct parser *p, slice in, char *out, size_t size, size_t *g
     size_t used = execute(p, in);
     *got = p->sink_len;
     p->overhead_bytes += used - p->sink_len;
-    if (p->state == PARSE_BODY && p->overhead_bytes > OVERHEAD_BASE + OVERHEAD_PER_BYTE * p->data_bytes) {
+    if (p->state == PARSE_BODY &&
+        p->overhead_bytes > OVERHEAD_BASE + OVERHEAD_PER_BYTE * p->data_bytes) {
         p->status = 400;
         p->state = PARSE_ERROR;
     }

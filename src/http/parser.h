@@ -1,7 +1,7 @@
 #pragma once
-/* One HTTP/1.x request, parsed as its bytes come in any split, by llhttp without any lenient flag, but
- * for heads that are plain and whole (plain.h). The head is copied into the parser's own memory; body
- * bytes are handed out where they lie. */
+/* One HTTP/1.x request, parsed as its bytes come in any split, by llhttp without any lenient flag,
+ * but for heads that are plain and whole (plain.h). The head is copied into the parser's own
+ * memory; body bytes are handed out where they lie. */
 
 #include "base/arena.h"
 #include "base/slice.h"
@@ -33,20 +33,20 @@ struct parser {
     uint32_t empty_bytes; /* of these, in empty lines before the request line */
     uint16_t target_len;  /* the target begins at text[0] */
     uint16_t n_fields;
-    uint8_t state;        /* enum parse_state */
-    bool in_value;        /* the last span was of a value */
-    bool cut;             /* the target was followed by a CR */
-    bool begun;           /* llhttp has had bytes of the request */
-    bool has_method;      /* PARSE_ERROR: the method was read before it came to that */
-    int status;           /* PARSE_ERROR: the status that answers it */
+    uint8_t state;   /* enum parse_state */
+    bool in_value;   /* the last span was of a value */
+    bool cut;        /* the target was followed by a CR */
+    bool begun;      /* llhttp has had bytes of the request */
+    bool has_method; /* PARSE_ERROR: the method was read before it came to that */
+    int status;      /* PARSE_ERROR: the status that answers it */
     /* Once the head is complete: */
-    bool keep_alive;         /* whether the client lets the connection live on */
+    bool keep_alive; /* whether the client lets the connection live on */
     bool chunked;
     uint8_t minor;           /* of HTTP/1.x; 0 before */
     uint64_t content_length; /* 0 when chunked or without a body */
     uint8_t tail_len;
-    char tail[8];         /* the last bytes of earlier input, while in the head */
-    const char *input;    /* of the running parser_feed */
+    char tail[8];      /* the last bytes of earlier input, while in the head */
+    const char *input; /* of the running parser_feed */
     size_t input_len;
     uint64_t data_bytes;     /* of the body, so far */
     uint64_t overhead_bytes; /* chunk sizes, extensions and trailers, so far */
@@ -62,8 +62,8 @@ void parser_init(struct parser *p, struct arena *arena, char *text, uint32_t siz
  * behind the head (PARSE_BODY, PARSE_DONE) and leaves the rest. */
 size_t parser_head(struct parser *p, slice in);
 
-/* Takes bytes of the body in PARSE_BODY: returns how many of `in` were used and copies at most `size`
- * bytes of data to `out`, their count to *got. `out` NULL discards the data. */
+/* Takes bytes of the body in PARSE_BODY: returns how many of `in` were used and copies at most
+ * `size` bytes of data to `out`, their count to *got. `out` NULL discards the data. */
 size_t parser_body(struct parser *p, slice in, char *out, size_t size, size_t *got);
 
 static inline slice parser_target(const struct parser *p)

@@ -57,13 +57,9 @@ int range_parse(slice field, uint64_t size, struct http_range out[RANGES_MAX])
         if (member.len == 0) continue; /* empty members of a list are to be accepted (5.6.1) */
         if (++asked > RANGES_MAX) return 0;
         switch (parse_spec(member, size, &out[n])) {
-        case MALFORMED:
-            return 0;
-        case UNSATISFIABLE:
-            break;
-        case ALL_OF_NOTHING:
-            everything = true;
-            break;
+        case MALFORMED: return 0;
+        case UNSATISFIABLE: break;
+        case ALL_OF_NOTHING: everything = true; break;
         case SATISFIABLE:
             if (__builtin_add_overflow(sum, out[n].to - out[n].from + 1, &sum)) return 0;
             n++;

@@ -114,8 +114,8 @@ int request_accept(struct torc_req *rq)
     return rq->method == HTTP_OPTIONS ? 204 : 405;
 }
 
-/* What was made of a body that came to nothing is not whole either; only without an end to it can the
- * client tell. */
+/* What was made of a body that came to nothing is not whole either; only without an end to it can
+ * the client tell. */
 static void request_cut(struct torc_req *rq)
 {
     rq->response.ended = true;
@@ -311,7 +311,8 @@ struct task {
 static int run_task(void *ctx, void *arg)
 {
     (void)arg;
-    struct task t = *(struct task *)ctx; /* the spawner's stack goes on when this fiber first waits */
+    struct task t =
+        *(struct task *)ctx; /* the spawner's stack goes on when this fiber first waits */
     return t.fn(t.rq, t.arg);
 }
 

@@ -21,22 +21,22 @@ struct carrier {
     int (*write)(struct torc_req *rq, const void *data, size_t size);
     /* The bytes of a file, as a piece of a streamed body; fails where the file is too short. */
     int (*write_file)(struct torc_req *rq, int fd, uint64_t offset, uint64_t size);
-    /* The same for bytes in memory that is not copied: they have been sent, or never will be, when it
-     * returns. -EIO where the kernel could not read them. */
+    /* The same for bytes in memory that is not copied: they have been sent, or never will be, when
+     * it returns. -EIO where the kernel could not read them. */
     int (*lend)(struct torc_req *rq, const void *bytes, size_t size);
     /* The end of a streamed body. */
     int (*end)(struct torc_req *rq);
 };
 
 struct response {
-    int status;          /* 0: none yet */
-    slice type;          /* Content-Type, or absent */
-    int64_t length;      /* of the body; -1: not known */
-    char *fields;        /* further field lines, with their line ends */
+    int status;     /* 0: none yet */
+    slice type;     /* Content-Type, or absent */
+    int64_t length; /* of the body; -1: not known */
+    char *fields;   /* further field lines, with their line ends */
     uint32_t fields_len, fields_cap;
-    bool streamed;       /* the body follows by write */
+    bool streamed; /* the body follows by write */
     bool ended;
-    uint64_t written;    /* body bytes given so far */
+    uint64_t written; /* body bytes given so far */
 };
 
 enum { REQUEST_INLINE = 2048 };
@@ -50,16 +50,16 @@ struct torc_req {
     const struct route *route;
     struct target target;
     slice host;
-    uint64_t arrived;  /* io time of the turn that brought its first byte */
-    int failed;        /* status for what went wrong while the body was read; 0 */
-    int8_t method;     /* enum http_method; -1 for one that is not served */
-    bool keep_alive;   /* the connection outlives this request */
+    uint64_t arrived; /* io time of the turn that brought its first byte */
+    int failed;       /* status for what went wrong while the body was read; 0 */
+    int8_t method;    /* enum http_method; -1 for one that is not served */
+    bool keep_alive;  /* the connection outlives this request */
     bool has_body;
-    bool expect_continue; /* and 100 (Continue) has not been sent */
-    bool started;      /* counted as in progress */
-    bool returned;     /* the handler has */
-    bool parked;       /* the handler has waited: its end comes in a later callback */
-    struct list files; /* opened and not closed by the handler */
+    bool expect_continue;      /* and 100 (Continue) has not been sent */
+    bool started;              /* counted as in progress */
+    bool returned;             /* the handler has */
+    bool parked;               /* the handler has waited: its end comes in a later callback */
+    struct list files;         /* opened and not closed by the handler */
     struct torc_group *groups; /* opened by the handler, newest first */
     struct route_match match;
     struct arena arena;
@@ -74,8 +74,8 @@ void request_init(struct torc_req *rq, struct http_core *core, struct conn *conn
 /* Frees what the request holds; every fiber of it has returned. */
 void request_end(struct torc_req *rq);
 
-/* Once the head is complete: fills in target, host, method and body, and finds the route. Returns 0,
- * or the status that answers the request in place of a handler. */
+/* Once the head is complete: fills in target, host, method and body, and finds the route. Returns
+ * 0, or the status that answers the request in place of a handler. */
 int request_accept(struct torc_req *rq);
 
 /* Answers with `status` as torc_reply_error does, with Allow or Retry-After where that belongs. */

@@ -15,8 +15,10 @@ static int check_field(slice name, slice value)
 {
     /* The framing and what the server says of itself; a handler that set them could break both. */
     static const slice own[] = {
-        SLICE("server"),     SLICE("date"),      SLICE("content-length"), SLICE("transfer-encoding"),
-        SLICE("connection"), SLICE("keep-alive"), SLICE("upgrade"),       SLICE("trailer"),
+        SLICE("server"),         SLICE("date"),
+        SLICE("content-length"), SLICE("transfer-encoding"),
+        SLICE("connection"),     SLICE("keep-alive"),
+        SLICE("upgrade"),        SLICE("trailer"),
     };
     if (!field_name_valid(name) || !field_value_valid(value)) return -EINVAL;
     for (size_t i = 0; i < ARRAY_LEN(own); i++)
@@ -59,7 +61,7 @@ int torc_set_header(torc_req *rq, torc_slice name, torc_slice value)
 
 /* Inlined, or each response would pay for the registers that the error paths save. */
 __attribute__((always_inline)) static inline int begin(struct torc_req *rq, int status,
-                                                      const char *type_text, int64_t length)
+                                                       const char *type_text, int64_t length)
 {
     struct response *r = &rq->response;
     slice type = type_text ? slice_str(type_text) : (slice){NULL, 0};

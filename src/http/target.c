@@ -57,7 +57,8 @@ static bool absolute_form(slice raw, bool options, struct target *out)
     out->host = slice_of(raw.ptr, n);
     if (n == 0 || !host_valid(out->host) || !split(slice_skip(raw, n), out)) return false;
     if (out->path.len > 0) return true;
-    /* RFC 9110, 4.2.3: empty is "/", but not for OPTIONS, which then is of the server as a whole. */
+    /* RFC 9110, 4.2.3: empty is "/", but not for OPTIONS, which then is of the server as a
+     * whole. */
     out->asterisk = options && !out->query.ptr;
     out->path = out->asterisk ? SLICE("*") : SLICE("/");
     return true;

@@ -13,8 +13,8 @@ struct target {
 
 /* Origin-form; absolute-form with http or https, a host and no userinfo, where an empty path reads
  * as "/", or as the asterisk-form when `options`; asterisk-form only when `options`. A target is of
- * the bytes 0x21 to 0x7e without '#'; of those RFC 3986 forbids a few ("|", "{", "^" …) that browsers
- * send all the same. False for all else; *out is then undefined. */
+ * the bytes 0x21 to 0x7e without '#'; of those RFC 3986 forbids a few ("|", "{", "^" …) that
+ * browsers send all the same. False for all else; *out is then undefined. */
 bool target_parse(slice raw, bool options, struct target *out);
 
 /* The value of a Host field, white space trimmed: uri-host [":" port] (RFC 9110, 7.2; RFC 3986,
@@ -23,8 +23,8 @@ bool target_parse(slice raw, bool options, struct target *out);
 bool host_valid(slice host);
 
 /* Decodes %XX, and '+' to a space when `plus`. `out` has room for in.len bytes and may be in.ptr
- * itself. Returns the length, or -1 for a malformed escape. %00 decodes to NUL: the caller decides.
- */
+ * itself. Returns the length, or -1 for a malformed escape. %00 decodes to NUL: the caller
+ * decides. */
 int percent_decode(slice in, char *out, bool plus);
 
 /* The next pair of a query, raw; empty pairs are skipped. `rest` begins as the query and is moved

@@ -18,8 +18,8 @@ struct buf_pool {
     uint16_t *returning; /* ids in the order of their release */
     uint16_t *free;      /* stack of the ids that are in no ring */
     uint32_t count, size;
-    uint32_t stride;     /* bytes from one buffer to the next */
-    uint32_t out;        /* LEASED or RETURNING */
+    uint32_t stride; /* bytes from one buffer to the next */
+    uint32_t out;    /* LEASED or RETURNING */
     uint32_t n_returning, n_free;
 };
 

@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 enum {
-    BATCH = 512,     /* events taken by one wait */
-    RECV_SHARE = 8,  /* buffers that one socket may fill in a turn before the others have theirs */
+    BATCH = 512,    /* events taken by one wait */
+    RECV_SHARE = 8, /* buffers that one socket may fill in a turn before the others have theirs */
     ACCEPT_SHARE = 64,
 };
 
@@ -201,9 +201,7 @@ static int file_call(struct io *io, struct io_call *c)
     case IO_STATX:
         res = statx(c->statx.dirfd, c->statx.path, c->statx.flags, STATX_BASIC_STATS, c->statx.out);
         break;
-    case IO_READ:
-        res = pread(c->read.fd, c->read.buf, c->read.size, (off_t)c->read.offset);
-        break;
+    case IO_READ: res = pread(c->read.fd, c->read.buf, c->read.size, (off_t)c->read.offset); break;
     case IO_CLOSE: res = close(c->close.fd); break;
     case IO_POPULATE: res = madvise(c->populate.addr, c->populate.size, MADV_POPULATE_READ); break;
     case IO_SHUTDOWN: res = shutdown(c->sock.sock->fd, SHUT_WR); break;
@@ -300,7 +298,8 @@ static void set_timer(struct io *io, uint64_t deadline)
 {
     struct ep *ep = ep_of(io);
     if (deadline >= ep->timer) return;
-    struct itimerspec at = {.it_value = {(time_t)(deadline / NS_PER_S), (long)(deadline % NS_PER_S)}};
+    struct itimerspec at = {
+        .it_value = {(time_t)(deadline / NS_PER_S), (long)(deadline % NS_PER_S)}};
     counter_add(&io->stats.syscalls, 1);
     timerfd_settime(ep->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
     ep->timer = deadline;

@@ -109,8 +109,8 @@ static void run_done(struct io *io)
     }
 }
 
-/* What a task brought to an end at once is completed before the next one, while the memory of both is
- * in the cache; that of the next is fetched meanwhile. */
+/* What a task brought to an end at once is completed before the next one, while the memory of both
+ * is in the cache; that of the next is fetched meanwhile. */
 static void run_tasks(struct io *io)
 {
     struct fifo_node *n = io->tasks.head;
@@ -125,8 +125,9 @@ static void run_tasks(struct io *io)
     }
 }
 
-/* Completions make tasks and tasks make completions, within a turn, so that a reply that could leave
- * at once is done with at once; the bound keeps a pair that feed each other from holding the core. */
+/* Completions make tasks and tasks make completions, within a turn, so that a reply that could
+ * leave at once is done with at once; the bound keeps a pair that feed each other from holding the
+ * core. */
 static void run_local(struct io *io)
 {
     for (int pass = 0; pass < 8 && (io->done.head || io->tasks.head); pass++) {

@@ -2,18 +2,19 @@
 /* The engine contract: what a core asks of the kernel, stated once and performed by io_uring or by
  * epoll. Nothing above this file knows which.
  *
- * 1. The caller owns every operation struct. From submit until its *final* completion the struct and
- *    the bytes it points to belong to the engine.
+ * 1. The caller owns every operation struct. From submit until its *final* completion the struct
+ * and the bytes it points to belong to the engine.
  * 2. Submitting never calls back. Completions run from io_turn, on the core's main stack.
- * 3. Every operation has exactly one final completion, cancelled or not. Streams (accept, recv) have
- *    any number of completions before it, marked `more`.
+ * 3. Every operation has exactly one final completion, cancelled or not. Streams (accept, recv)
+ * have any number of completions before it, marked `more`.
  * 4. Results are counts or descriptors (>= 0) or negative errno.
- * 5. A send finishes whole or fails. A socket carries at most one recv stream and one send at a time.
+ * 5. A send finishes whole or fails. A socket carries at most one recv stream and one send at a
+ * time.
  * 6. A socket is closed only when nothing is in flight on it.
  * 7. Bytes delivered to a recv stream are leased for the length of the callback; who needs them
  *    longer copies them.
- * 8. One thread uses an engine: the one that opened it. Only io_wake may be called by others.
- */
+ * 8. One thread uses an engine: the one that opened it. Only io_wake may be called by
+ * others. */
 
 #include "base/assert.h"
 #include "base/clock.h"
@@ -45,12 +46,12 @@ enum io_kind {
     IO_OPEN,
     IO_STATX,
     IO_READ,
-    IO_CLOSE,      /* a file */
+    IO_CLOSE, /* a file */
     IO_CLOSE_SOCK,
-    IO_SHUTDOWN,   /* of a socket's sending side */
-    IO_UNTAKEN,    /* bytes given to a socket that its peer has not acknowledged */
+    IO_SHUTDOWN, /* of a socket's sending side */
+    IO_UNTAKEN,  /* bytes given to a socket that its peer has not acknowledged */
     IO_POLL,
-    IO_POPULATE,   /* memory that is a file's gets its pages (MADV_POPULATE_READ, 5.14) */
+    IO_POPULATE, /* memory that is a file's gets its pages (MADV_POPULATE_READ, 5.14) */
 };
 
 struct io_op {
@@ -74,9 +75,9 @@ struct io_sock {
 
 enum { IO_SEND_IOV = 8 };
 
-/* One gathered send. The caller fills `iov` and `count`; the engine changes them as bytes leave. The
- * bytes are read by the kernel only: where they are a mapped file's and it has become shorter, the send
- * fails with -EFAULT. */
+/* One gathered send. The caller fills `iov` and `count`; the engine changes them as bytes leave.
+ * The bytes are read by the kernel only: where they are a mapped file's and it has become shorter,
+ * the send fails with -EFAULT. */
 struct io_send {
     struct io_op op;
     struct io_sock *sock;
@@ -99,14 +100,42 @@ struct io_accept {
 struct io_call {
     struct io_op op;
     union {
-        struct { int dirfd; const char *path; struct open_how *how; } open;   /* result: fd */
-        struct { int dirfd; const char *path; struct statx *out; int flags; } statx;
-        struct { int fd; void *buf; uint32_t size; uint64_t offset; } read;   /* result: count */
-        struct { int fd; } close;
-        struct { int fd; const struct sockaddr *addr; socklen_t len; } connect;
-        struct { int fd; short events; } poll;                               /* result: revents */
-        struct { void *addr; uint32_t size; } populate;
-        struct { struct io_sock *sock; } sock;           /* close, shutdown, untaken: a count */
+        struct {
+            int dirfd;
+            const char *path;
+            struct open_how *how;
+        } open; /* result: fd */
+        struct {
+            int dirfd;
+            const char *path;
+            struct statx *out;
+            int flags;
+        } statx;
+        struct {
+            int fd;
+            void *buf;
+            uint32_t size;
+            uint64_t offset;
+        } read; /* result: count */
+        struct {
+            int fd;
+        } close;
+        struct {
+            int fd;
+            const struct sockaddr *addr;
+            socklen_t len;
+        } connect;
+        struct {
+            int fd;
+            short events;
+        } poll; /* result: revents */
+        struct {
+            void *addr;
+            uint32_t size;
+        } populate;
+        struct {
+            struct io_sock *sock;
+        } sock; /* close, shutdown, untaken: a count */
     };
 };
 
@@ -120,51 +149,52 @@ struct io_task {
 /* One counter has one writer, its core; readers elsewhere see it relaxed. */
 struct io_stats {
     uint64_t turns;
-    uint64_t enters;      /* io_uring_enter, or epoll_wait */
-    uint64_t syscalls;    /* all made by the engine, enters included */
-    uint64_t sqes;        /* operations submitted; epoll: operations asked for */
-    uint64_t cqes;        /* completions reaped; epoll: events and completions */
-    uint64_t overflows;   /* turns that found completions the CQ had no room for; none is lost */
-    uint64_t starved;     /* recv streams that ended for want of a buffer */
-    uint64_t rearmed;     /* streams started again by the engine */
-    uint64_t sq_full;     /* times the SQ was submitted early because it was full */
-    uint64_t busy_ns;     /* time outside the kernel's wait */
+    uint64_t enters;    /* io_uring_enter, or epoll_wait */
+    uint64_t syscalls;  /* all made by the engine, enters included */
+    uint64_t sqes;      /* operations submitted; epoll: operations asked for */
+    uint64_t cqes;      /* completions reaped; epoll: events and completions */
+    uint64_t overflows; /* turns that found completions the CQ had no room for; none is lost */
+    uint64_t starved;   /* recv streams that ended for want of a buffer */
+    uint64_t rearmed;   /* streams started again by the engine */
+    uint64_t sq_full;   /* times the SQ was submitted early because it was full */
+    uint64_t busy_ns;   /* time outside the kernel's wait */
 };
 
 /* Features of the io_uring engine; each can be switched off, and is where the kernel lacks it. */
 enum io_feature {
-    IO_SINGLE_ISSUER,  /* 6.0 */
-    IO_DEFER_TASKRUN,  /* 6.1, needs single-issuer */
-    IO_COOP_TASKRUN,   /* 5.19, where defer-taskrun is off */
-    IO_NO_SQARRAY,     /* 6.6 */
-    IO_SUBMIT_ALL,     /* 5.18 */
-    IO_RING_FD,        /* registered ring descriptor, 5.18 */
-    IO_BUF_RING,       /* provided-buffer ring, 5.19 */
-    IO_MULTISHOT,      /* multishot accept (5.19) and recv (6.0); recv needs buf-ring */
-    IO_DIRECT,         /* accept into direct descriptors, 5.19 */
-    IO_IOWQ_CAP,       /* cap on kernel worker threads, 5.15 */
-    IO_RESTRICT,       /* ring restrictions to the opcodes used, 5.10 */
+    IO_SINGLE_ISSUER, /* 6.0 */
+    IO_DEFER_TASKRUN, /* 6.1, needs single-issuer */
+    IO_COOP_TASKRUN,  /* 5.19, where defer-taskrun is off */
+    IO_NO_SQARRAY,    /* 6.6 */
+    IO_SUBMIT_ALL,    /* 5.18 */
+    IO_RING_FD,       /* registered ring descriptor, 5.18 */
+    IO_BUF_RING,      /* provided-buffer ring, 5.19 */
+    IO_MULTISHOT,     /* multishot accept (5.19) and recv (6.0); recv needs buf-ring */
+    IO_DIRECT,        /* accept into direct descriptors, 5.19 */
+    IO_IOWQ_CAP,      /* cap on kernel worker threads, 5.15 */
+    IO_RESTRICT,      /* ring restrictions to the opcodes used, 5.10 */
     IO_FEATURES
 };
 
 extern const char *const io_feature_names[IO_FEATURES];
 
 struct io_config {
-    uint32_t depth;        /* SQ entries, a power of two after rounding up */
-    uint32_t cq_depth;     /* CQ entries; 0: 8 x depth, at least 4096 */
-    uint32_t buffers;      /* recv buffers of the core, rounded up to a power of two */
-    uint32_t buffer_size;  /* bytes of each */
-    uint32_t max_sockets;  /* size of the direct table */
+    uint32_t depth;       /* SQ entries, a power of two after rounding up */
+    uint32_t cq_depth;    /* CQ entries; 0: 8 x depth, at least 4096 */
+    uint32_t buffers;     /* recv buffers of the core, rounded up to a power of two */
+    uint32_t buffer_size; /* bytes of each */
+    uint32_t max_sockets; /* size of the direct table */
     uint32_t iowq_bounded, iowq_unbounded; /* kernel worker threads at most */
-    uint32_t features;     /* bit per enum io_feature that is wanted */
-    int wake_fd;           /* an eventfd of the caller's for io_wake; 0: io_open makes one */
+    uint32_t features;                     /* bit per enum io_feature that is wanted */
+    int wake_fd; /* an eventfd of the caller's for io_wake; 0: io_open makes one */
 };
 
 struct io_engine {
-    const char *name; /* as in --engine */
+    const char *name;       /* as in --engine */
     bool blocking_listener; /* wants listening sockets without O_NONBLOCK */
     /* Negative errno and a message in `why` where the kernel refuses the engine at all. Features it
-     * lacks are taken out of config->features and named in `why`, comma-separated ("" when none). */
+     * lacks are taken out of config->features and named in `why`, comma-separated ("" when
+     * none). */
     int (*probe)(struct io_config *config, char *why, size_t size);
     int (*open)(struct io *io, const struct io_config *config);
     void (*close)(struct io *io);
@@ -192,13 +222,13 @@ struct io {
     uint32_t in_flight; /* operations submitted and not finally completed */
     struct io_stats stats;
     struct io_config config;
-    void (*on_wake)(struct io *io); /* runs on the core after io_wake */
+    void (*on_wake)(struct io *io);     /* runs on the core after io_wake */
     void (*on_turn_end)(struct io *io); /* before the next wait */
-    uint64_t turn_end;              /* ns, for on_turn_end */
-    uint64_t alarm;                 /* ns; on_alarm runs then, to the precision of the kernel's timers and
-                                     * not of the wheel's ticks. WHEEL_NEVER: not at all */
+    uint64_t turn_end;                  /* ns, for on_turn_end */
+    uint64_t alarm; /* ns; on_alarm runs then, to the precision of the kernel's timers and
+                     * not of the wheel's ticks. WHEEL_NEVER: not at all */
     void (*on_alarm)(struct io *io); /* once; it may set the next */
-    void *user;                     /* the core's */
+    void *user;                      /* the core's */
     int wake_fd;
     void *state; /* engine's own */
 };
@@ -307,8 +337,9 @@ static inline void io_call_start(struct io *io, struct io_call *c, enum io_kind 
     io->engine->call(io, c);
 }
 
-/* Asks for the final completion of `op` soon: -ECANCELED, or what it came to first; a stream may still
- * deliver before it. No effect on an operation that is not in flight or already being cancelled. */
+/* Asks for the final completion of `op` soon: -ECANCELED, or what it came to first; a stream may
+ * still deliver before it. No effect on an operation that is not in flight or already being
+ * cancelled. */
 static inline void io_cancel(struct io *io, struct io_op *op)
 {
     if (!io_busy(op) || op->cancelling) return;

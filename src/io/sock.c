@@ -65,9 +65,8 @@ bool sock_addr_clash(const struct sock_addr *a, const struct sock_addr *b)
     if (a->sa.sa_family != b->sa.sa_family) /* every address of IPv6 has those of IPv4 in it */
         return is_every(a->sa.sa_family == AF_INET6 ? a : b);
     if (is_every(a) || is_every(b)) return true;
-    return a->sa.sa_family == AF_INET6
-               ? IN6_ARE_ADDR_EQUAL(&a->in6.sin6_addr, &b->in6.sin6_addr)
-               : a->in.sin_addr.s_addr == b->in.sin_addr.s_addr;
+    return a->sa.sa_family == AF_INET6 ? IN6_ARE_ADDR_EQUAL(&a->in6.sin6_addr, &b->in6.sin6_addr)
+                                       : a->in.sin_addr.s_addr == b->in.sin_addr.s_addr;
 }
 
 static int set_int(int fd, int level, int name, int value)
@@ -77,7 +76,8 @@ static int set_int(int fd, int level, int name, int value)
 
 int sock_listen(struct sock_addr *addr, int backlog, bool blocking)
 {
-    int fd = socket(addr->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | (blocking ? 0 : SOCK_NONBLOCK), 0);
+    int fd =
+        socket(addr->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | (blocking ? 0 : SOCK_NONBLOCK), 0);
     if (fd < 0) return -errno;
     struct sock_addr bound = {.len = sizeof bound.in6};
     if (set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0 ||

@@ -37,6 +37,6 @@ int sock_listen(struct sock_addr *addr, int backlog, bool blocking);
  * errno. */
 int sock_untaken(int fd);
 
-/* Whether another program listens there already, which SO_REUSEPORT would let pass in silence: 0, or
- * -EADDRINUSE. Other errors are left for sock_listen to find. */
+/* Whether another program listens there already, which SO_REUSEPORT would let pass in silence: 0,
+ * or -EADDRINUSE. Other errors are left for sock_listen to find. */
 int sock_taken(const struct sock_addr *addr);

@@ -1,8 +1,8 @@
 /* io_uring. A turn is one io_uring_enter: it submits what the last turn asked for, waits, and then
  * the completion queue is run. Operations are stated once, in prepare(). */
 
-#include "io/sock.h"
 #include "io/uring.h"
+#include "io/sock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -120,20 +120,16 @@ static void prepare(struct uring *u, struct io_uring_sqe *sqe, struct io_op *op)
 {
     struct io_call *c = container_of(op, struct io_call, op);
     switch ((enum io_kind)op->kind) {
-    case IO_ACCEPT:
-        prepare_accept(u, sqe, container_of(op, struct io_accept, op));
-        break;
+    case IO_ACCEPT: prepare_accept(u, sqe, container_of(op, struct io_accept, op)); break;
     case IO_RECV: prepare_recv(u, sqe, container_of(op, struct io_sock, recv)); break;
     case IO_SEND: prepare_send(sqe, container_of(op, struct io_send, op)); break;
     case IO_CONNECT:
         io_uring_prep_connect(sqe, c->connect.fd, c->connect.addr, c->connect.len);
         break;
-    case IO_OPEN:
-        io_uring_prep_openat2(sqe, c->open.dirfd, c->open.path, c->open.how);
-        break;
+    case IO_OPEN: io_uring_prep_openat2(sqe, c->open.dirfd, c->open.path, c->open.how); break;
     case IO_STATX:
-        io_uring_prep_statx(sqe, c->statx.dirfd, c->statx.path, c->statx.flags,
-                            STATX_BASIC_STATS, c->statx.out);
+        io_uring_prep_statx(sqe, c->statx.dirfd, c->statx.path, c->statx.flags, STATX_BASIC_STATS,
+                            c->statx.out);
         break;
     case IO_READ:
         io_uring_prep_read(sqe, c->read.fd, c->read.buf, c->read.size, c->read.offset);
@@ -298,9 +294,9 @@ static struct io_sock *next_waiting(struct uring *u)
     return l ? container_of(l, struct io_sock, queue) : NULL;
 }
 
-/* The kernel takes buffers in the order in which they came to the ring, so it goes through all that the
- * ring holds: it gets as many as the busiest turn so far was found to need, and what is beyond costs no
- * memory and no cache. */
+/* The kernel takes buffers in the order in which they came to the ring, so it goes through all that
+ * the ring holds: it gets as many as the busiest turn so far was found to need, and what is beyond
+ * costs no memory and no cache. */
 static void fill_ring(struct uring *u)
 {
     struct buf_pool *p = &u->io->bufs;

@@ -1,4 +1,5 @@
-/* Finds out what this kernel's io_uring can do, by trying and not by version, and sets a ring up. */
+/* Finds out what this kernel's io_uring can do, by trying and not by version, and sets a ring
+ * up. */
 
 #include "io/uring.h"
 
@@ -53,7 +54,8 @@ static bool buf_ring_works(struct io_uring *ring)
 
 static bool direct_works(struct io_uring *ring, const struct io_uring_probe *probe)
 {
-    /* Slots chosen by the kernel came in 5.19 together with this opcode; there is no flag to ask. */
+    /* Slots chosen by the kernel came in 5.19 together with this opcode; there is no flag to
+     * ask. */
     if (!io_uring_opcode_supported(probe, IORING_OP_SOCKET)) return false;
     if (io_uring_register_files_sparse(ring, 1) < 0) return false;
     io_uring_unregister_files(ring);
@@ -69,14 +71,18 @@ static void say_refused(int err, char *why, size_t size)
         fclose(f);
     }
     if (err == -ENOSYS)
-        snprintf(why, size, "this kernel has no io_uring, or a seccomp profile hides it "
-                            "(needs Linux 5.11 or newer and a profile that allows io_uring_setup)");
+        snprintf(why, size,
+                 "this kernel has no io_uring, or a seccomp profile hides it "
+                 "(needs Linux 5.11 or newer and a profile that allows io_uring_setup)");
     else if (err == -EPERM && disabled)
-        snprintf(why, size, "io_uring is switched off: kernel.io_uring_disabled=%d "
-                            "(sysctl -w kernel.io_uring_disabled=0)", disabled);
+        snprintf(why, size,
+                 "io_uring is switched off: kernel.io_uring_disabled=%d "
+                 "(sysctl -w kernel.io_uring_disabled=0)",
+                 disabled);
     else if (err == -EPERM || err == -EACCES)
-        snprintf(why, size, "io_uring_setup is not permitted, as by a container's seccomp profile "
-                            "(allow io_uring_setup, io_uring_enter and io_uring_register)");
+        snprintf(why, size,
+                 "io_uring_setup is not permitted, as by a container's seccomp profile "
+                 "(allow io_uring_setup, io_uring_enter and io_uring_register)");
     else if (err == -ENOMEM)
         snprintf(why, size, "no memory for a ring: the locked-memory limit is too low (ulimit -l)");
     else
@@ -147,14 +153,16 @@ int uring_probe(struct io_config *c, char *why, size_t size)
 static int restrict_ring(struct io_uring *ring, bool direct)
 {
     static const unsigned char ops[] = {
-        IORING_OP_ACCEPT,   IORING_OP_RECV,     IORING_OP_SEND,     IORING_OP_SENDMSG,
-        IORING_OP_CONNECT,  IORING_OP_OPENAT2,  IORING_OP_STATX,    IORING_OP_READ,
-        IORING_OP_CLOSE,    IORING_OP_SHUTDOWN, IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL,
-        IORING_OP_MADVISE,
-        IORING_OP_URING_CMD, /* last: asked of direct descriptors only, and as old as these, 5.19 */
+        IORING_OP_ACCEPT,  IORING_OP_RECV,      IORING_OP_SEND,     IORING_OP_SENDMSG,
+        IORING_OP_CONNECT, IORING_OP_OPENAT2,   IORING_OP_STATX,    IORING_OP_READ,
+        IORING_OP_CLOSE,   IORING_OP_SHUTDOWN,  IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL,
+        IORING_OP_MADVISE, IORING_OP_URING_CMD, /* last: asked of direct descriptors only, and as
+                                                   old as these, 5.19 */
     };
     static const unsigned char registers[] = {
-        IORING_REGISTER_RING_FDS, IORING_UNREGISTER_RING_FDS, IORING_UNREGISTER_PBUF_RING,
+        IORING_REGISTER_RING_FDS,
+        IORING_UNREGISTER_RING_FDS,
+        IORING_UNREGISTER_PBUF_RING,
     };
     struct io_uring_restriction r[ARRAY_LEN(ops) + ARRAY_LEN(registers) + 1] = {0};
     unsigned n = 0;
@@ -216,7 +224,8 @@ int uring_setup(struct uring *u, const struct io_config *config)
 {
     struct io_config c = *config;
     int err = create_ring(u, &c);
-    /* Only want of memory makes a smaller ring a good answer; what was got is shown in the stats. */
+    /* Only want of memory makes a smaller ring a good answer; what was got is shown in the
+     * stats. */
     while (err == -ENOMEM && c.depth > 8) {
         c.depth /= 2;
         c.cq_depth = c.depth * 8;

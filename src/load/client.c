@@ -10,8 +10,8 @@
 enum {
     SAMPLE_MAX = 16 * 1024, /* of a reply that is compared as a whole */
     MISSES_MAX = 16,
-    DATE_LEN = 29,          /* of an IMF-fixdate (RFC 9110, 5.6.7) */
-    NO_STATUS = 100,        /* of a reply whose head is not whole: 0 is one that a server can send */
+    DATE_LEN = 29,   /* of an IMF-fixdate (RFC 9110, 5.6.7) */
+    NO_STATUS = 100, /* of a reply whose head is not whole: 0 is one that a server can send */
 };
 
 static struct pending *pending_at(struct client *c, uint32_t i)
@@ -81,7 +81,9 @@ static void tell_timeout(struct client *c)
 {
     struct first_error *f = load_core_first(c->core, ERROR_TIMEOUT);
     char server[SOCK_ADDR_TEXT], request[REQUEST_LINE];
-    if (f) first_timeout(f, server_of(c, server), request_of(c, request), c->core->plan->timeout, c->in_reply);
+    if (f)
+        first_timeout(f, server_of(c, server), request_of(c, request), c->core->plan->timeout,
+                      c->in_reply);
 }
 
 static void tell_status(struct client *c)
@@ -96,8 +98,8 @@ static void tell_body(struct client *c)
     struct first_error *f = load_core_first(c->core, ERROR_BODY);
     char request[REQUEST_LINE];
     if (f)
-        first_body(f, request_of(c, request), c->wrong_body ? difference_of(c) : NULL, c->core->plan->expect_body,
-                   c->reply.body_bytes);
+        first_body(f, request_of(c, request), c->wrong_body ? difference_of(c) : NULL,
+                   c->core->plan->expect_body, c->reply.body_bytes);
 }
 
 /* `at` is where in `in` the parser stopped. */
@@ -177,8 +179,8 @@ static bool same_bytes(const struct sample *s, slice in)
     return s->date == s->len || memcmp(in.ptr + rest, s->bytes + rest, s->len - rest) == 0;
 }
 
-/* A reply with the bytes of one that was found right, but for its date, is right: that is cheaper to
- * see than to parse, and a stricter check. Its length, or 0. */
+/* A reply with the bytes of one that was found right, but for its date, is right: that is cheaper
+ * to see than to parse, and a stricter check. Its length, or 0. */
 static uint32_t same_as_sample(struct sample *s, slice in)
 {
     if (s->len == 0) return 0;
@@ -313,9 +315,9 @@ static void feed(struct client *c, slice in, uint64_t now)
     }
 }
 
-/* The server has closed, or reset the connection. That is its right between two replies, and where it
- * has said so: to reset it, then, is how it does not read what it does not answer (RFC 9112, 9.6).
- * `reset` is a positive errno, or 0 where it has closed. */
+/* The server has closed, or reset the connection. That is its right between two replies, and where
+ * it has said so: to reset it, then, is how it does not read what it does not answer (RFC
+ * 9112, 9.6). `reset` is a positive errno, or 0 where it has closed. */
 static void ended(struct client *c, uint64_t now, int reset)
 {
     if (c->in_reply) {
@@ -369,7 +371,8 @@ static void on_sent(struct io *io, struct io_op *op, int res, bool more)
     (void)io, (void)more;
     if (res > 0) counter_add(&c->core->counts.bytes_out, (uint64_t)res);
     if (res < 0 && c->state == CLIENT_OPEN) {
-        /* What came before is still to be read, with its end behind it; but the error is told once. */
+        /* What came before is still to be read, with its end behind it; but the error is told
+         * once. */
         if (res == -ECONNRESET) c->reset = ECONNRESET;
         if (res != -ECONNRESET && res != -EPIPE) {
             tell_reset(c, -res);
@@ -453,7 +456,8 @@ static void run_task(struct io_task *t)
         send_more(c);
         if (c->state == CLIENT_OPEN && nothing_more(c)) client_close(c);
         if (c->head != c->tail)
-            wheel_set(&core->io.wheel, &c->timer, pending_at(c, c->head)->sent + core->plan->timeout);
+            wheel_set(&core->io.wheel, &c->timer,
+                      pending_at(c, c->head)->sent + core->plan->timeout);
     }
     if (c->state == CLIENT_CLOSING && !io_busy(&c->call.op)) close_step(c);
 }
@@ -535,7 +539,8 @@ void client_connect(struct client *c)
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     c->state = CLIENT_CONNECTING;
-    c->call = (struct io_call){.op = {.fn = on_connected}, .connect = {fd, &p->addr.sa, p->addr.len}};
+    c->call =
+        (struct io_call){.op = {.fn = on_connected}, .connect = {fd, &p->addr.sa, p->addr.len}};
     wheel_set(&core->io.wheel, &c->timer, core->io.now + p->timeout);
     io_call_start(&core->io, &c->call, IO_CONNECT);
 }

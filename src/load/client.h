@@ -6,32 +6,32 @@
 #include "load/core.h"
 
 enum client_state {
-    CLIENT_REST,       /* no socket */
+    CLIENT_REST, /* no socket */
     CLIENT_CONNECTING,
     CLIENT_OPEN,
-    CLIENT_CLOSING,    /* what is in flight on the socket comes home, then it is closed */
+    CLIENT_CLOSING, /* what is in flight on the socket comes home, then it is closed */
 };
 
 struct client {
     struct io_sock sock;
     struct load_core *core;
-    struct list link;        /* in core->idle */
+    struct list link; /* in core->idle */
     struct io_task task;
     struct wheel_timer timer;
     struct pending *pending; /* a ring of plan->pipeline, rounded up */
     uint32_t mask;
     uint32_t head, sent, tail; /* awaited [head, sent), to be sent [sent, tail) */
-    uint64_t on_this;        /* requests taken on for this connection */
-    uint16_t reset;          /* 0, or the positive errno with which something could not be sent */
-    uint8_t state;           /* enum client_state */
-    bool in_reply;           /* some bytes of a reply have come */
-    bool wrong_body;         /* of the reply at hand */
-    bool last;               /* the server has said that it closes */
-    bool tried;              /* the first connect came to its end */
+    uint64_t on_this;          /* requests taken on for this connection */
+    uint16_t reset;            /* 0, or the positive errno with which something could not be sent */
+    uint8_t state;             /* enum client_state */
+    bool in_reply;             /* some bytes of a reply have come */
+    bool wrong_body;           /* of the reply at hand */
+    bool last;                 /* the server has said that it closes */
+    bool tried;                /* the first connect came to its end */
     struct reply reply;
     struct io_send send;
-    struct io_call call;     /* connect, close */
-    char *filled;            /* requests with placeholders, while they are sent */
+    struct io_call call; /* connect, close */
+    char *filled;        /* requests with placeholders, while they are sent */
     size_t filled_cap;
 };
 

@@ -56,7 +56,8 @@ static bool counts_all(const struct load_core *c)
 static bool issue(struct load_core *c, uint64_t intended, struct pending *p)
 {
     if (!is_asking(c) || issued_all(c)) return false;
-    bool counted = counts_all(c) || (c->phase == PHASE_MEASURE && (!intended || intended >= c->measure_from));
+    bool counted =
+        counts_all(c) || (c->phase == PHASE_MEASURE && (!intended || intended >= c->measure_from));
     if (counted) counter_add(&c->counts.issued, 1);
     *p = (struct pending){.intended = intended, .request = c->next_request, .counted = counted};
     if (++c->next_request == c->plan->n_requests) c->next_request = 0;
@@ -76,7 +77,8 @@ static bool next_due(struct load_core *c, struct pending *p)
     return true;
 }
 
-/* One request for each connection in turn; a client stays in the list while it has room for more. */
+/* One request for each connection in turn; a client stays in the list while it has room for
+ * more. */
 static void dispatch(struct load_core *c)
 {
     while (!list_empty(&c->idle)) {
@@ -143,7 +145,8 @@ bool load_core_measures(const struct load_core *c, bool counted)
     return counts_all(c) ? c->phase == PHASE_MEASURE : counted;
 }
 
-void load_core_good(struct load_core *c, uint64_t intended, uint64_t sent, uint64_t now, bool counted)
+void load_core_good(struct load_core *c, uint64_t intended, uint64_t sent, uint64_t now,
+                    bool counted)
 {
     counter_add(&c->counts.total, 1);
     if (c->phase == PHASE_MEASURE) counter_add(&c->counts.answered, 1);
@@ -183,7 +186,8 @@ static void open_more(struct load_core *c)
 {
     uint64_t ramp = c->plan->ramp, since = c->io.now - c->schedule.start;
     uint64_t want = ramp && since < ramp ? (uint64_t)c->n_clients * since / ramp + 1 : c->n_clients;
-    while (c->started < c->n_clients && c->started < want) client_connect(&c->clients[c->started++]);
+    while (c->started < c->n_clients && c->started < want)
+        client_connect(&c->clients[c->started++]);
     if (c->started < c->n_clients)
         wheel_set(&c->io.wheel, &c->ramp, c->io.now + ramp / c->n_clients);
 }
@@ -200,11 +204,13 @@ static void count_one_unsent(struct load_core *c, uint64_t due)
     histogram_add(c->corrected, c->measure_to - due);
 }
 
-/* As if at equal distances: a rate that no machine can send leaves more than can be gone through. */
+/* As if at equal distances: a rate that no machine can send leaves more than can be gone
+ * through. */
 static void count_many_unsent(struct load_core *c, uint64_t n)
 {
     struct schedule *s = &c->schedule;
-    double longest = (double)(c->measure_to - schedule_due(s)), least = longest - (double)(n - 1) * s->mean;
+    double longest = (double)(c->measure_to - schedule_due(s)),
+           least = longest - (double)(n - 1) * s->mean;
     histogram_add_even(c->corrected, least > 0 ? least : 0, s->mean, n);
     c->unsent += n;
     schedule_skip(s, c->measure_to);
@@ -221,14 +227,16 @@ static void count_unsent(struct load_core *c)
     while (schedule_due(s) < c->measure_from) schedule_next(s);
     uint64_t n = schedule_left(s, c->measure_to);
     if (n > MANY) count_many_unsent(c, n);
-    for (uint64_t due; (due = schedule_due(s)) < c->measure_to; schedule_next(s)) count_one_unsent(c, due);
+    for (uint64_t due; (due = schedule_due(s)) < c->measure_to; schedule_next(s))
+        count_one_unsent(c, due);
 }
 
 static void start_schedule(struct load_core *c, uint64_t now)
 {
     const struct plan *p = c->plan;
     schedule_start(&c->schedule, p->rate / p->n_cores, p->poisson,
-                   (p->seed + 1) * 0x9E3779B97F4A7C15 ^ c->index, (double)c->index / p->n_cores, now);
+                   (p->seed + 1) * 0x9E3779B97F4A7C15 ^ c->index, (double)c->index / p->n_cores,
+                   now);
     if (is_open_loop(c)) c->io.alarm = schedule_due(&c->schedule);
 }
 
@@ -236,7 +244,8 @@ static void enter(struct load_core *c, enum phase phase)
 {
     uint64_t now = c->io.now;
     enum phase before = c->phase;
-    if (phase >= PHASE_DRAIN && is_open_loop(c)) dispatch(c); /* what is due by now was due in time */
+    if (phase >= PHASE_DRAIN && is_open_loop(c))
+        dispatch(c); /* what is due by now was due in time */
     c->phase = phase;
     if (phase == PHASE_WARM || (phase == PHASE_MEASURE && before == PHASE_CONNECT))
         start_schedule(c, now);
@@ -327,9 +336,12 @@ static bool allocate(struct load_core *c)
     c->filler = (struct filler){
         .random = (p->seed + c->index + 1) * 0x9E3779B97F4A7C15 | 1,
         .sequence = calloc(p->n_sequences + 1, sizeof(uint64_t)),
-        .core = c->index, .cores = p->n_cores,
+        .core = c->index,
+        .cores = p->n_cores,
     };
-    if (!c->clients || !c->differences || !c->samples || !c->corrected || !c->raw || !c->filler.sequence) return false;
+    if (!c->clients || !c->differences || !c->samples || !c->corrected || !c->raw ||
+        !c->filler.sequence)
+        return false;
     memset(c->clients, 0, c->n_clients * sizeof *c->clients);
     for (uint32_t i = 0; i < c->n_clients; i++)
         if (!client_init(&c->clients[i], c)) return false;

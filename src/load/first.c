@@ -4,7 +4,10 @@
 
 #include <stdarg.h>
 
-enum { SHOWN = 60, BEFORE = 20 }; /* bytes of a malformed reply, and those of them before the problem */
+enum {
+    SHOWN = 60,
+    BEFORE = 20
+}; /* bytes of a malformed reply, and those of them before the problem */
 
 /* ---- text ---- */
 
@@ -61,8 +64,8 @@ void first_body(struct first_error *f, const char *request, const struct differe
 {
     char lengths[80] = "", these[4 * EXCERPT + 1], those[4 * EXCERPT + 1];
     if (came != want.len)
-        snprintf(lengths, sizeof lengths, "%" PRIu64 " byte%s came, %zu expected", came, came == 1 ? "" : "s",
-                 want.len);
+        snprintf(lengths, sizeof lengths, "%" PRIu64 " byte%s came, %zu expected", came,
+                 came == 1 ? "" : "s", want.len);
     if (!d || d->len == 0) {
         say(f, "%s: %s", request, lengths);
         return;
@@ -71,8 +74,8 @@ void first_body(struct first_error *f, const char *request, const struct differe
     if (rest.len > EXCERPT) rest.len = EXCERPT;
     escape(slice_of(d->came, d->len), these, sizeof these);
     escape(rest, those, sizeof those);
-    say(f, "%s: byte %" PRIu64 " differs: \"%s\" came for \"%s\"%s%s", request, d->at + 1, these, those,
-        *lengths ? "; " : "", lengths);
+    say(f, "%s: byte %" PRIu64 " differs: \"%s\" came for \"%s\"%s%s", request, d->at + 1, these,
+        those, *lengths ? "; " : "", lengths);
 }
 
 /* ---- the others ---- */
@@ -95,7 +98,8 @@ static void show(slice in, size_t at, char *to, size_t size)
     escape(rest, to, size);
 }
 
-void first_framing(struct first_error *f, const char *request, const char *problem, slice in, size_t at)
+void first_framing(struct first_error *f, const char *request, const char *problem, slice in,
+                   size_t at)
 {
     char bytes[SHOWN + 4];
     show(in, at, bytes, sizeof bytes);
@@ -114,7 +118,8 @@ void first_connect(struct first_error *f, const char *server, int err)
     say(f, "%s: %s", server, strerror(err));
 }
 
-void first_reset(struct first_error *f, const char *server, const char *request, int err, bool in_reply)
+void first_reset(struct first_error *f, const char *server, const char *request, int err,
+                 bool in_reply)
 {
     say(f, "%s: %s %s the reply to %s", server, err ? strerror(err) : "Connection closed",
         in_reply ? "within" : "before", request);

@@ -19,13 +19,13 @@ struct first_error {
 
 /* Where a body is not the one that is expected. */
 struct difference {
-    uint64_t at;         /* bytes before it */
-    uint32_t len;        /* of `came`; 0: the body differs in its length alone */
+    uint64_t at;  /* bytes before it */
+    uint32_t len; /* of `came`; 0: the body differs in its length alone */
     char came[EXCERPT];
 };
 
-/* Writes `bytes` as printable ASCII, with C's escapes, and a NUL; "..." where not all of it fits into
- * `size`, which is more than 8. */
+/* Writes `bytes` as printable ASCII, with C's escapes, and a NUL; "..." where not all of it fits
+ * into `size`, which is more than 8. */
 void escape(slice bytes, char *to, size_t size);
 
 /* Finds in `piece`, which begins `from` bytes into a body, where that is no longer `want`. */
@@ -41,14 +41,16 @@ void first_body(struct first_error *f, const char *request, const struct differe
                 uint64_t came);
 
 /* `in` is what was received together, `at` the byte of it that `problem` was found at. */
-void first_framing(struct first_error *f, const char *request, const char *problem, slice in, size_t at);
+void first_framing(struct first_error *f, const char *request, const char *problem, slice in,
+                   size_t at);
 void first_unasked(struct first_error *f, const char *server, slice in);
 
 /* `err` is a positive errno. */
 void first_connect(struct first_error *f, const char *server, int err);
 
 /* `err` is 0 where the connection was closed, and not reset. */
-void first_reset(struct first_error *f, const char *server, const char *request, int err, bool in_reply);
+void first_reset(struct first_error *f, const char *server, const char *request, int err,
+                 bool in_reply);
 
 /* `timeout` is in ns. */
 void first_timeout(struct first_error *f, const char *server, const char *request, uint64_t timeout,

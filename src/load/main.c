@@ -7,7 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What was given closed stays unusable, and does not become a socket that a report is written to. */
+/* What was given closed stays unusable, and does not become a socket that a report is written
+ * to. */
 static void fill_standard(void)
 {
     int fd;
@@ -19,8 +20,8 @@ static int open_outputs(const struct plan *p, struct output *json, struct output
 {
     if (output_open(json, p->json) < 0 || output_open(hdr, p->hdr) < 0) return 1;
     if (!output_same(json, hdr)) return 0;
-    fprintf(stderr, "torc-load: --json %.60s and --hdr %.60s are one file: it holds one of them\n", p->json,
-            p->hdr);
+    fprintf(stderr, "torc-load: --json %.60s and --hdr %.60s are one file: it holds one of them\n",
+            p->json, p->hdr);
     return 2;
 }
 

@@ -13,11 +13,13 @@ enum { FILE_MAX = 1 << 30, PORT_TEXT = 6 };
 static const char usage[] =
     "Usage: torc-load [OPTION]... URL...\n"
     "\n"
-    "Sends HTTP/1.1 requests (no TLS) to a server, checks every reply, and says how long they took.\n"
+    "Sends HTTP/1.1 requests (no TLS) to a server, checks every reply, and says how long they "
+    "took.\n"
     "  torc-load --connections 256 --duration 10s http://127.0.0.1:8080/plaintext\n"
     "  torc-load --rate 50000 --arrivals poisson http://127.0.0.1:8080/plaintext\n"
     "\n"
-    "Several URLs of one server are asked in turn. Of several addresses that its name has, the first is\n"
+    "Several URLs of one server are asked in turn. Of several addresses that its name has, the "
+    "first is\n"
     "asked that takes a connection.\n"
     "\n"
     "What is sent\n"
@@ -27,7 +29,8 @@ static const char usage[] =
     "  --body-file FILE           a body of what the file holds\n"
     "  --body-size SIZE           a body of that many bytes\n"
     "  --chunked                  send the body in chunks, without its length\n"
-    "  --template FILE            a whole request as its bytes; several are sent in turn. The URL then\n"
+    "  --template FILE            a whole request as its bytes; several are sent in turn. The URL "
+    "then\n"
     "                             only names the server\n"
     "  In a URL, field, body or template, {rand:MIN:MAX} becomes a random number each time, and\n"
     "  {seq:START} the next of a sequence.\n"
@@ -36,16 +39,20 @@ static const char usage[] =
     "  --connections N            held open at a time, over all cores (default 64)\n"
     "  --duration TIME            that is measured, after --warmup (default 10s)\n"
     "  --requests N               that many requests instead, then it ends\n"
-    "  --warmup TIME              of requests before anything is measured; only their errors count\n"
+    "  --warmup TIME              of requests before anything is measured; only their errors "
+    "count\n"
     "                             (default 0)\n"
     "  --ramp TIME                over which connections are opened (default 0)\n"
-    "  --rate N                   open loop: so many requests a second in all, whether or not earlier\n"
-    "                             ones are answered; latency counts from when each was due (default:\n"
+    "  --rate N                   open loop: so many requests a second in all, whether or not "
+    "earlier\n"
+    "                             ones are answered; latency counts from when each was due "
+    "(default:\n"
     "                             closed loop, each connection asks again when it has its answer)\n"
     "  --arrivals NAME            when those are due: constant or poisson (default constant)\n"
     "  --pipeline N               requests in flight on a connection (default 1)\n"
     "  --requests-per-connection N  then it is closed and another opened; 0: no end (default 0)\n"
-    "  --timeout TIME             of a reply or a connect; replies are awaited so long when the time is\n"
+    "  --timeout TIME             of a reply or a connect; replies are awaited so long when the "
+    "time is\n"
     "                             over, too (default 10s)\n"
     "  --seed N                   of random numbers and arrivals (default 1)\n"
     "\n"
@@ -55,46 +62,96 @@ static const char usage[] =
     "  --expect-body-file FILE    the same, of what the file holds\n"
     "\n"
     "Cores and engine\n"
-    "  --cores N|LIST             one thread each, on its CPU: how many (4), or which (0-3,8) (default 1,\n"
+    "  --cores N|LIST             one thread each, on its CPU: how many (4), or which (0-3,8) "
+    "(default 1,\n"
     "                             on the first CPU)\n"
     "  --no-pin                   threads run where the system puts them\n"
-    "  --engine NAME              of input and output: io_uring or epoll (default the best that works)\n"
+    "  --engine NAME              of input and output: io_uring or epoll (default the best that "
+    "works)\n"
     "  --depth N                  submission queue entries of a ring (default 512)\n"
     "\n"
     "What is reported\n"
     "  --json FILE                everything, for programs; - is stdout\n"
     "  --hdr FILE                 latencies as HdrHistogram percentiles; - is stdout\n"
-    "  --watch PID                measure the CPU time of that process, too, the server's say; can be\n"
+    "  --watch PID                measure the CPU time of that process, too, the server's say; can "
+    "be\n"
     "                             given several times\n"
     "  --quiet                    no progress on stderr\n"
     "  --version                  print the version and exit\n"
     "  --help, -h                 print this and exit\n"
     "\n"
     "A SIZE is in bytes or has k, m or g behind it (binary). A TIME has its unit: ms, s, m or h.\n"
-    "Exit status: 0 when every reply was right and no watched process ended, 1 otherwise, 2 for wrong\n"
+    "Exit status: 0 when every reply was right and no watched process ended, 1 otherwise, 2 for "
+    "wrong\n"
     "options, 3 when the engine asked for is not to be had.\n";
 
 enum option_id {
-    O_METHOD = 1, O_HEADER, O_BODY, O_BODY_FILE, O_BODY_SIZE, O_CHUNKED, O_TEMPLATE, O_CONNECTIONS,
-    O_DURATION, O_REQUESTS, O_WARMUP, O_RAMP, O_RATE, O_ARRIVALS, O_PIPELINE, O_PER_CONNECTION,
-    O_TIMEOUT, O_SEED, O_EXPECT_STATUS, O_EXPECT_BODY, O_EXPECT_BODY_FILE, O_CORES, O_NO_PIN,
-    O_ENGINE, O_DEPTH, O_JSON, O_HDR, O_WATCH, O_QUIET, O_VERSION, O_HELP,
+    O_METHOD = 1,
+    O_HEADER,
+    O_BODY,
+    O_BODY_FILE,
+    O_BODY_SIZE,
+    O_CHUNKED,
+    O_TEMPLATE,
+    O_CONNECTIONS,
+    O_DURATION,
+    O_REQUESTS,
+    O_WARMUP,
+    O_RAMP,
+    O_RATE,
+    O_ARRIVALS,
+    O_PIPELINE,
+    O_PER_CONNECTION,
+    O_TIMEOUT,
+    O_SEED,
+    O_EXPECT_STATUS,
+    O_EXPECT_BODY,
+    O_EXPECT_BODY_FILE,
+    O_CORES,
+    O_NO_PIN,
+    O_ENGINE,
+    O_DEPTH,
+    O_JSON,
+    O_HDR,
+    O_WATCH,
+    O_QUIET,
+    O_VERSION,
+    O_HELP,
 };
 
 static const struct option options[] = {
-    {"method", 1, NULL, O_METHOD}, {"header", 1, NULL, O_HEADER}, {"body", 1, NULL, O_BODY},
-    {"body-file", 1, NULL, O_BODY_FILE}, {"body-size", 1, NULL, O_BODY_SIZE},
-    {"chunked", 0, NULL, O_CHUNKED}, {"template", 1, NULL, O_TEMPLATE},
-    {"connections", 1, NULL, O_CONNECTIONS}, {"duration", 1, NULL, O_DURATION},
-    {"requests", 1, NULL, O_REQUESTS}, {"warmup", 1, NULL, O_WARMUP}, {"ramp", 1, NULL, O_RAMP},
-    {"rate", 1, NULL, O_RATE}, {"arrivals", 1, NULL, O_ARRIVALS}, {"pipeline", 1, NULL, O_PIPELINE},
-    {"requests-per-connection", 1, NULL, O_PER_CONNECTION}, {"timeout", 1, NULL, O_TIMEOUT},
-    {"seed", 1, NULL, O_SEED}, {"expect-status", 1, NULL, O_EXPECT_STATUS},
-    {"expect-body", 1, NULL, O_EXPECT_BODY}, {"expect-body-file", 1, NULL, O_EXPECT_BODY_FILE},
-    {"cores", 1, NULL, O_CORES}, {"no-pin", 0, NULL, O_NO_PIN}, {"engine", 1, NULL, O_ENGINE},
-    {"depth", 1, NULL, O_DEPTH}, {"json", 1, NULL, O_JSON}, {"hdr", 1, NULL, O_HDR},
-    {"watch", 1, NULL, O_WATCH}, {"quiet", 0, NULL, O_QUIET}, {"version", 0, NULL, O_VERSION},
-    {"help", 0, NULL, O_HELP}, {0},
+    {"method", 1, NULL, O_METHOD},
+    {"header", 1, NULL, O_HEADER},
+    {"body", 1, NULL, O_BODY},
+    {"body-file", 1, NULL, O_BODY_FILE},
+    {"body-size", 1, NULL, O_BODY_SIZE},
+    {"chunked", 0, NULL, O_CHUNKED},
+    {"template", 1, NULL, O_TEMPLATE},
+    {"connections", 1, NULL, O_CONNECTIONS},
+    {"duration", 1, NULL, O_DURATION},
+    {"requests", 1, NULL, O_REQUESTS},
+    {"warmup", 1, NULL, O_WARMUP},
+    {"ramp", 1, NULL, O_RAMP},
+    {"rate", 1, NULL, O_RATE},
+    {"arrivals", 1, NULL, O_ARRIVALS},
+    {"pipeline", 1, NULL, O_PIPELINE},
+    {"requests-per-connection", 1, NULL, O_PER_CONNECTION},
+    {"timeout", 1, NULL, O_TIMEOUT},
+    {"seed", 1, NULL, O_SEED},
+    {"expect-status", 1, NULL, O_EXPECT_STATUS},
+    {"expect-body", 1, NULL, O_EXPECT_BODY},
+    {"expect-body-file", 1, NULL, O_EXPECT_BODY_FILE},
+    {"cores", 1, NULL, O_CORES},
+    {"no-pin", 0, NULL, O_NO_PIN},
+    {"engine", 1, NULL, O_ENGINE},
+    {"depth", 1, NULL, O_DEPTH},
+    {"json", 1, NULL, O_JSON},
+    {"hdr", 1, NULL, O_HDR},
+    {"watch", 1, NULL, O_WATCH},
+    {"quiet", 0, NULL, O_QUIET},
+    {"version", 0, NULL, O_VERSION},
+    {"help", 0, NULL, O_HELP},
+    {0},
 };
 
 /* What the request forms are made of, until all options are known. */
@@ -119,12 +176,13 @@ TORC_PRINTF(1, 2) static void say(const char *format, ...)
 
 /* ---- values ---- */
 
-static int take_number(const char *name, const char *text, uint64_t min, uint64_t max, uint64_t *out)
+static int take_number(const char *name, const char *text, uint64_t min, uint64_t max,
+                       uint64_t *out)
 {
     uint64_t v;
     if (!slice_u64(slice_str(text), &v) || v < min || v > max)
-        return fail("--%s takes a whole number from %" PRIu64 " to %" PRIu64 ", not \"%.60s\"", name,
-                    min, max, text);
+        return fail("--%s takes a whole number from %" PRIu64 " to %" PRIu64 ", not \"%.60s\"",
+                    name, min, max, text);
     *out = v;
     return 0;
 }
@@ -140,7 +198,8 @@ static int take_u32(const char *name, const char *text, uint32_t min, uint32_t m
 static int take_time(const char *name, const char *text, uint64_t min, uint64_t *out)
 {
     if (!value_duration(slice_str(text), out) || *out < min || *out > 24 * 3600 * NS_PER_S)
-        return fail("--%s takes a time with its unit, such as 500ms or 10s, not \"%.60s\"", name, text);
+        return fail("--%s takes a time with its unit, such as 500ms or 10s, not \"%.60s\"", name,
+                    text);
     return 0;
 }
 
@@ -198,7 +257,8 @@ static int take_body(struct forms *f, const char *name, const char *text)
     }
     if (strcmp(name, "body-file") == 0) return take_file(name, text, &f->form.body);
     if (!value_size(slice_str(text), &size) || size > FILE_MAX)
-        return fail("--body-size takes bytes, such as 4096 or 20m, at most 1g, not \"%.60s\"", text);
+        return fail("--body-size takes bytes, such as 4096 or 20m, at most 1g, not \"%.60s\"",
+                    text);
     char *bytes = malloc(size + 1);
     if (!bytes) return fail("--body-size %s: out of memory", text);
     memset(bytes, 'x', size);
@@ -219,7 +279,8 @@ static int take_cores(struct plan *p, const char *text)
     char why[80];
     int n = cpus_parse(text, p->cpu, why, sizeof why);
     if (n < 0) return fail("--cores %.60s: %s", text, why);
-    if (n == 0) return fail("--cores takes how many CPUs (2) or which (0-3,8), not \"%.60s\"", text);
+    if (n == 0)
+        return fail("--cores takes how many CPUs (2) or which (0-3,8), not \"%.60s\"", text);
     p->n_cores = (uint32_t)n;
     return 0;
 }
@@ -227,7 +288,9 @@ static int take_cores(struct plan *p, const char *text)
 static int take_engine(struct plan *p, const char *text)
 {
     p->engine = text;
-    return io_engine_find(text) ? 0 : fail("--engine %.60s is not built in; takes io_uring or epoll", text);
+    return io_engine_find(text)
+               ? 0
+               : fail("--engine %.60s is not built in; takes io_uring or epoll", text);
 }
 
 static int take(struct plan *p, struct forms *f, int id, const char *name, const char *text)
@@ -283,10 +346,15 @@ static int take(struct plan *p, struct forms *f, int id, const char *name, const
 /* What other generators call it: those that come from them try it first. */
 static const char *meant(const char *option)
 {
-    static const struct { const char *theirs, *ours; } names[] = {
-        {"-c", "--connections"}, {"--clients", "--connections"}, {"-d", "--duration"}, {"-n", "--requests"},
-        {"-R", "--rate"}, {"--rps", "--rate"}, {"-t", "--cores"}, {"--threads", "--cores"}, {"-H", "--header"},
-        {"-s", "--template"}, {"--script", "--template"}, {"-T", "--timeout"},
+    static const struct {
+        const char *theirs, *ours;
+    } names[] = {
+        {"-c", "--connections"},    {"--clients", "--connections"},
+        {"-d", "--duration"},       {"-n", "--requests"},
+        {"-R", "--rate"},           {"--rps", "--rate"},
+        {"-t", "--cores"},          {"--threads", "--cores"},
+        {"-H", "--header"},         {"-s", "--template"},
+        {"--script", "--template"}, {"-T", "--timeout"},
     };
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         size_t n = strlen(names[i].theirs);
@@ -341,7 +409,8 @@ static int split_url(const char *url, slice *host, slice *target)
 static int resolve(struct plan *p, slice host)
 {
     char name[256], port[PORT_TEXT] = "80";
-    const char *colon = memrchr(host.ptr, ':', host.len), *bracket = memrchr(host.ptr, ']', host.len);
+    const char *colon = memrchr(host.ptr, ':', host.len),
+               *bracket = memrchr(host.ptr, ']', host.len);
     size_t n = colon && (!bracket || colon > bracket) ? (size_t)(colon - host.ptr) : host.len;
     size_t digits = host.len > n ? host.len - n - 1 : 0;
     uint64_t v = 80;
@@ -388,7 +457,8 @@ static int add_templates(struct plan *p, const struct forms *f)
 {
     char why[120];
     for (uint32_t i = 0; i < f->n_templates; i++)
-        if (!request_raw(&p->request[p->n_requests++], f->template[i], &p->n_sequences, why, sizeof why))
+        if (!request_raw(&p->request[p->n_requests++], f->template[i], &p -> n_sequences, why,
+                         sizeof why))
             return fail("--template: %s", why);
     return 0;
 }
@@ -407,7 +477,8 @@ static int check(const struct plan *p, const struct forms *f, int urls)
     if (p->json && p->hdr && strcmp(p->json, p->hdr) == 0)
         return fail("--json and --hdr name one file, %.60s: it holds one of them", p->json);
     if (p->n_cores > p->connections)
-        return fail("--connections %u is less than one for each of %u cores", p->connections, p->n_cores);
+        return fail("--connections %u is less than one for each of %u cores", p->connections,
+                    p->n_cores);
     return 0;
 }
 
@@ -418,10 +489,20 @@ int plan_read(struct plan *p, int argc, char **argv)
     cpus_usable(usable);
     f = (struct forms){0};
     *p = (struct plan){
-        .n_cores = 1, .pin = true, .connections = 64, .pipeline = 1, .duration = 10 * NS_PER_S,
-        .timeout = 10 * NS_PER_S, .seed = 1,
-        .io = {.depth = 512, .buffers = 1024, .buffer_size = 16384, .max_sockets = 1,
-               .iowq_bounded = 4, .iowq_unbounded = 4, .features = (1u << IO_FEATURES) - 1},
+        .n_cores = 1,
+        .pin = true,
+        .connections = 64,
+        .pipeline = 1,
+        .duration = 10 * NS_PER_S,
+        .timeout = 10 * NS_PER_S,
+        .seed = 1,
+        .io = {.depth = 512,
+               .buffers = 1024,
+               .buffer_size = 16384,
+               .max_sockets = 1,
+               .iowq_bounded = 4,
+               .iowq_unbounded = 4,
+               .features = (1u << IO_FEATURES) - 1},
     };
     p->cpu[0] = usable[0];
     f.form.headers = f.header;

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 
 enum {
-    NUMBER_MAX = 20,     /* digits of a uint64_t */
-    CHUNK = 16 * 1024,   /* of a chunked body */
-    COPIES = 64,         /* of a request that fits COPIES_MAX bytes so often */
+    NUMBER_MAX = 20,   /* digits of a uint64_t */
+    CHUNK = 16 * 1024, /* of a chunked body */
+    COPIES = 64,       /* of a request that fits COPIES_MAX bytes so often */
     COPIES_MAX = 64 * 1024,
 };
 
@@ -68,7 +68,8 @@ bool parts_cut(slice text, struct parts *out, uint32_t *sequences, char *why, si
         if (text.ptr[i] != '{' || !looks_meant(rest)) continue;
         size_t n = placeholder(rest, &p);
         if (n == 0) {
-            snprintf(why, size, "\"%.*s\" is not {rand:MIN:MAX} or {seq:START}", shown(rest), rest.ptr);
+            snprintf(why, size, "\"%.*s\" is not {rand:MIN:MAX} or {seq:START}", shown(rest),
+                     rest.ptr);
             return false;
         }
         if (p.kind == PART_SEQ) p.number = (*sequences)++;
@@ -150,8 +151,8 @@ static void finish(struct request *r)
     for (uint32_t i = 1; i < r->copies; i++) memcpy(bytes + i * r->bytes.len, bytes, r->bytes.len);
 }
 
-bool request_make(struct request *r, const struct request_form *form, uint32_t *sequences, char *why,
-                  size_t size)
+bool request_make(struct request *r, const struct request_form *form, uint32_t *sequences,
+                  char *why, size_t size)
 {
     const char *method = form->method ? form->method : form->has_body ? "POST" : "GET";
     struct text t = {0};
@@ -206,7 +207,8 @@ static slice part_text(const struct part *p, char *room, size_t size)
 {
     int n = 0;
     if (p->kind == PART_TEXT) return p->text;
-    if (p->kind == PART_RAND) n = snprintf(room, size, "{rand:%" PRIu64 ":%" PRIu64 "}", p->min, p->max);
+    if (p->kind == PART_RAND)
+        n = snprintf(room, size, "{rand:%" PRIu64 ":%" PRIu64 "}", p->min, p->max);
     if (p->kind == PART_SEQ) n = snprintf(room, size, "{seq:%" PRIu64 "}", p->min);
     return slice_of(room, (size_t)n);
 }
@@ -215,7 +217,8 @@ static slice without_version(slice line)
 {
     const char *space = memrchr(line.ptr, ' ', line.len);
     size_t n = space ? (size_t)(space - line.ptr) : line.len;
-    return space && slice_starts(slice_skip(line, n + 1), SLICE("HTTP/")) ? slice_of(line.ptr, n) : line;
+    return space && slice_starts(slice_skip(line, n + 1), SLICE("HTTP/")) ? slice_of(line.ptr, n)
+                                                                          : line;
 }
 
 void request_line(const struct request *r, char to[REQUEST_LINE])

@@ -1,7 +1,7 @@
 #pragma once
 /* What is sent: requests as bytes, or as text with placeholders that each sending fills anew:
- * {rand:MIN:MAX} a random whole number within the bounds, {seq:START} one that counts up. Numbers of
- * a sequence are given out once each over all cores. */
+ * {rand:MIN:MAX} a random whole number within the bounds, {seq:START} one that counts up. Numbers
+ * of a sequence are given out once each over all cores. */
 
 #include "base/slice.h"
 
@@ -25,7 +25,7 @@ struct parts {
 
 struct request {
     struct parts head, body;
-    slice bytes; /* the whole of it, where it holds no placeholder; else NULL */
+    slice bytes;     /* the whole of it, where it holds no placeholder; else NULL */
     uint32_t copies; /* of `bytes`, one behind the other, for sends of several */
     bool to_head;
 };
@@ -39,7 +39,7 @@ struct filler {
 
 /* How a request is put together from options. All strings outlive it. */
 struct request_form {
-    const char *method;         /* NULL: GET, or POST where there is a body */
+    const char *method; /* NULL: GET, or POST where there is a body */
     slice target, host;
     const char *const *headers; /* "Name: value" lines */
     uint32_t n_headers;
@@ -52,13 +52,14 @@ struct request_form {
 bool parts_cut(slice text, struct parts *out, uint32_t *sequences, char *why, size_t size);
 
 /* False with a line in `why`. Its memory is the program's until it ends. */
-bool request_make(struct request *r, const struct request_form *form, uint32_t *sequences, char *why,
-                  size_t size);
+bool request_make(struct request *r, const struct request_form *form, uint32_t *sequences,
+                  char *why, size_t size);
 
 /* A request given as its bytes. */
 bool request_raw(struct request *r, slice bytes, uint32_t *sequences, char *why, size_t size);
 
-/* Its method and target as they were given, placeholders unfilled, escaped and cut to fit into a line. */
+/* Its method and target as they were given, placeholders unfilled, escaped and cut to fit into a
+ * line. */
 void request_line(const struct request *r, char to[REQUEST_LINE]);
 
 /* Bytes that request_fill writes at most. */

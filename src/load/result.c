@@ -10,8 +10,8 @@
 #define FULL   0.95 /* share of its cores at which the generator limits what is measured */
 #define WAITED 0.05 /* share of the time that it may wait for its cores */
 
-/* A thread that wakes up on an idle CPU has waited, too: for as long as that takes to wake up, tens of us
- * in a virtual machine. Other programs keep it waiting for longer than this. */
+/* A thread that wakes up on an idle CPU has waited, too: for as long as that takes to wake up, tens
+ * of us in a virtual machine. Other programs keep it waiting for longer than this. */
 #define WAKE_NS 100000
 
 enum { ADVICE = 240 };
@@ -33,7 +33,8 @@ static uint64_t errors(const struct run *r)
     return n;
 }
 
-/* Where an open loop is too fast, what is answered may all have been due before the time that is measured. */
+/* Where an open loop is too fast, what is answered may all have been due before the time that is
+ * measured. */
 static bool any(const struct run *r)
 {
     return r->counts.replies > 0 || r->counts.answered > 0;
@@ -80,19 +81,25 @@ enum load_limit result_limit(const struct run *r)
 static const char *advice(const struct run *r, char text[ADVICE])
 {
     static const char *const advices[] = {
-        [LIMIT_CORES] = "the generator's cores were full, so it may be what limits the rate and adds to the "
-                        "latency: give it more (--cores), or compare the server's CPU time instead",
-        [LIMIT_PORTS] = "the ports of this host were used up: widen net.ipv4.ip_local_port_range, or send "
-                        "more requests on each connection",
-        [LIMIT_RATE] = "requests were due that found no free connection: the server is slower than --rate, "
-                       "or --connections are too few",
+        [LIMIT_CORES] =
+            "the generator's cores were full, so it may be what limits the rate and adds to the "
+            "latency: give it more (--cores), or compare the server's CPU time instead",
+        [LIMIT_PORTS] =
+            "the ports of this host were used up: widen net.ipv4.ip_local_port_range, or send "
+            "more requests on each connection",
+        [LIMIT_RATE] =
+            "requests were due that found no free connection: the server is slower than --rate, "
+            "or --connections are too few",
     };
     enum load_limit limit = result_limit(r);
     if (limit == LIMIT_NONE) return NULL;
     if (limit == LIMIT_WAITED)
-        snprintf(text, ADVICE, "other programs kept the generator from its CPU for %.0f %% of the run, which "
-                 "limits the rate and adds to the latency: end them, or pin it to a CPU that they leave alone "
-                 "(--cores LIST)", waited_share(r) * 100);
+        snprintf(text, ADVICE,
+                 "other programs kept the generator from its CPU for %.0f %% of the run, which "
+                 "limits the rate and adds to the latency: end them, or pin it to a CPU that they "
+                 "leave alone "
+                 "(--cores LIST)",
+                 waited_share(r) * 100);
     else
         snprintf(text, ADVICE, "%s", advices[limit]);
     return text;
@@ -140,8 +147,11 @@ static void print_kinds(const struct run *r)
     for (enum load_error e = ERROR_STATUS; e <= ERROR_BODY; e++)
         outside += r->counts.errors[e] - r->counts.errors_measured[e];
     if (outside)
-        printf("  %" PRIu64 " of the wrong replies came before or after what was measured, and are in the ERRORS "
-               "alone\n", outside);
+        printf(
+            "  %" PRIu64
+            " of the wrong replies came before or after what was measured, and are in the ERRORS "
+            "alone\n",
+            outside);
 }
 
 static void print_errors(const struct run *r)
@@ -188,9 +198,9 @@ int result_print(const struct run *r)
         printf("open loop: %.15g requests/s, %s\n", p->rate, p->poisson ? "Poisson" : "constant");
     else
         printf("closed loop%s\n", p->pipeline > 1 ? ", pipelined" : "");
-    printf("  requests     %" PRIu64 " good, %.0f/s; %.1f MiB/s in, %.1f MiB/s out\n", r->counts.replies,
-           per_second(r, r->counts.answered), per_second(r, r->bytes_in) / 1048576,
-           per_second(r, r->bytes_out) / 1048576);
+    printf("  requests     %" PRIu64 " good, %.0f/s; %.1f MiB/s in, %.1f MiB/s out\n",
+           r->counts.replies, per_second(r, r->counts.answered),
+           per_second(r, r->bytes_in) / 1048576, per_second(r, r->bytes_out) / 1048576);
     print_status(r);
     if (r->raw.count || r->corrected.count) /* what was never sent has a corrected one */
         puts("  latency             p50        p90        p99      p99.9        max       mean");
@@ -205,10 +215,12 @@ int result_print(const struct run *r)
     if (r->counts.answered) printf("%.2f us CPU per request, ", own_ns_per_request(r) / 1e3);
     printf("%.0f %% of its core%s", own_share(r) * 100, p->n_cores == 1 ? "" : "s");
     if (kept_waiting(r))
-        printf(", waited for %s for %.0f %% of the time", p->n_cores == 1 ? "it" : "them", waited_share(r) * 100);
+        printf(", waited for %s for %.0f %% of the time", p->n_cores == 1 ? "it" : "them",
+               waited_share(r) * 100);
     putchar('\n');
     if (p->n_watched && r->counts.answered) {
-        printf("  watched      %.2f us CPU per request", (double)r->watched_ns / (double)r->counts.answered / 1e3);
+        printf("  watched      %.2f us CPU per request",
+               (double)r->watched_ns / (double)r->counts.answered / 1e3);
         if (r->watched_waited.ns > r->watched_waited.turns * WAKE_NS)
             printf(", %.2f s waiting for a CPU", seconds(r->watched_waited.ns));
         putchar('\n');
@@ -255,8 +267,9 @@ void output_drop(struct output *o)
 bool output_same(const struct output *a, const struct output *b)
 {
     struct stat s, t;
-    return a->file && b->file && fstat(fileno(a->file), &s) == 0 && fstat(fileno(b->file), &t) == 0 &&
-           S_ISREG(s.st_mode) && s.st_dev == t.st_dev && s.st_ino == t.st_ino;
+    return a->file && b->file && fstat(fileno(a->file), &s) == 0 &&
+           fstat(fileno(b->file), &t) == 0 && S_ISREG(s.st_mode) && s.st_dev == t.st_dev &&
+           s.st_ino == t.st_ino;
 }
 
 static FILE *output_begin(const struct output *o)
@@ -279,11 +292,15 @@ static int output_end(struct output *o)
 
 static void json_latency(FILE *f, const char *name, const struct histogram *h)
 {
-    static const struct { const char *name; double q; } quantile[] = {
-        {"p50", 0.5}, {"p75", 0.75}, {"p90", 0.9}, {"p99", 0.99}, {"p99.9", 0.999}, {"p99.99", 0.9999},
+    static const struct {
+        const char *name;
+        double q;
+    } quantile[] = {
+        {"p50", 0.5},  {"p75", 0.75},    {"p90", 0.9},
+        {"p99", 0.99}, {"p99.9", 0.999}, {"p99.99", 0.9999},
     };
-    fprintf(f, "\"%s\":{\"count\":%" PRIu64 ",\"mean\":%.1f,\"min\":%" PRIu64 ",\"max\":%" PRIu64, name,
-            h->count, h->count ? (double)h->sum / (double)h->count : 0, h->min, h->max);
+    fprintf(f, "\"%s\":{\"count\":%" PRIu64 ",\"mean\":%.1f,\"min\":%" PRIu64 ",\"max\":%" PRIu64,
+            name, h->count, h->count ? (double)h->sum / (double)h->count : 0, h->min, h->max);
     for (size_t i = 0; i < ARRAY_LEN(quantile); i++)
         fprintf(f, ",\"%s\":%" PRIu64, quantile[i].name, histogram_quantile(h, quantile[i].q));
     fputs(",\"histogram\":[", f);
@@ -343,7 +360,9 @@ static void json_counts(FILE *f, const struct run *r)
 
 static void json_cpu(FILE *f, const struct run *r)
 {
-    fprintf(f, "\"cpu\":{\"user_ns\":%" PRIu64 ",\"system_ns\":%" PRIu64 ",\"share\":%.4f,\"waited_share\":",
+    fprintf(f,
+            "\"cpu\":{\"user_ns\":%" PRIu64 ",\"system_ns\":%" PRIu64
+            ",\"share\":%.4f,\"waited_share\":",
             r->user_ns, r->system_ns, own_share(r));
     if (r->waited.turns)
         fprintf(f, "%.4f", waited_share(r));
@@ -374,18 +393,18 @@ int result_write_json(const struct run *r, struct output *to)
     char address[SOCK_ADDR_TEXT], text[ADVICE];
     FILE *f = output_begin(to);
     sock_addr_format(&p->addr, address);
-    fprintf(f, "{\"format\":1,\"program\":\"torc-load " TORC_VERSION "\",\"engine\":\"%s\","
-               "\"address\":\"%s\",\"cores\":%u,"
-               "\"connections\":%u,\"pipeline\":%u,\"mode\":\"%s\",\"rate\":%.15g,\"arrivals\":\"%s\","
-               "\"seconds\":%.9f,\"interrupted\":%s,\"requests\":%" PRIu64 ",\"answered\":%" PRIu64
-               ",\"requests_total\":%" PRIu64
-               ",\"per_second\":%.3f,\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64
-               ",\"connects\":%" PRIu64 ",\"unsent\":%" PRIu64 ",",
+    fprintf(f,
+            "{\"format\":1,\"program\":\"torc-load " TORC_VERSION "\",\"engine\":\"%s\","
+            "\"address\":\"%s\",\"cores\":%u,"
+            "\"connections\":%u,\"pipeline\":%u,\"mode\":\"%s\",\"rate\":%.15g,\"arrivals\":\"%s\","
+            "\"seconds\":%.9f,\"interrupted\":%s,\"requests\":%" PRIu64 ",\"answered\":%" PRIu64
+            ",\"requests_total\":%" PRIu64 ",\"per_second\":%.3f,\"bytes_in\":%" PRIu64
+            ",\"bytes_out\":%" PRIu64 ",\"connects\":%" PRIu64 ",\"unsent\":%" PRIu64 ",",
             r->engine->name, address, p->n_cores, p->connections, p->pipeline,
-            p->rate > 0 ? "open" : "closed", p->rate, p->poisson ? "poisson" : "constant", seconds(r->wall_ns),
-            r->interrupted ? "true" : "false", c->replies, c->answered, c->total,
-            per_second(r, c->answered),
-            r->bytes_in, r->bytes_out, c->connects, r->unsent);
+            p->rate > 0 ? "open" : "closed", p->rate, p->poisson ? "poisson" : "constant",
+            seconds(r->wall_ns), r->interrupted ? "true" : "false", c->replies, c->answered,
+            c->total, per_second(r, c->answered), r->bytes_in, r->bytes_out, c->connects,
+            r->unsent);
     json_counts(f, r);
     fputs("\"latency_ns\":{", f);
     json_latency(f, "corrected", &r->corrected);
@@ -393,8 +412,10 @@ int result_write_json(const struct run *r, struct output *to)
     json_latency(f, "raw", &r->raw);
     fputs("},", f);
     json_cpu(f, r);
-    fprintf(f, "\"io\":{\"enters\":%" PRIu64 ",\"syscalls\":%" PRIu64 ",\"sqes\":%" PRIu64 ",\"cqes\":%" PRIu64
-               "},", r->io.enters, r->io.syscalls, r->io.sqes, r->io.cqes);
+    fprintf(f,
+            "\"io\":{\"enters\":%" PRIu64 ",\"syscalls\":%" PRIu64 ",\"sqes\":%" PRIu64
+            ",\"cqes\":%" PRIu64 "},",
+            r->io.enters, r->io.syscalls, r->io.sqes, r->io.cqes);
     json_watch(f, r);
     fprintf(f, "\"saturated\":%s,\"advice\":", saturated(r) ? "true" : "false");
     if (advice(r, text))
@@ -422,8 +443,9 @@ int result_write_hdr(const struct run *r, struct output *to)
     double variance = h->count ? squares / (double)h->count : 0;
     fprintf(f, "#[Mean    = %12.6f, StdDeviation   = %12.6f]\n", mean / 1e6,
             __builtin_sqrt(variance) / 1e6);
-    fprintf(f, "#[Max     = %12.6f, Total count    = %12" PRIu64 "]\n", (double)h->max / 1e6, h->count);
-    fprintf(f, "#[Buckets = %12d, SubBuckets     = %12d]\n", HISTOGRAM_BITS - HISTOGRAM_SUB_BITS + 1,
-            1 << HISTOGRAM_SUB_BITS);
+    fprintf(f, "#[Max     = %12.6f, Total count    = %12" PRIu64 "]\n", (double)h->max / 1e6,
+            h->count);
+    fprintf(f, "#[Buckets = %12d, SubBuckets     = %12d]\n",
+            HISTOGRAM_BITS - HISTOGRAM_SUB_BITS + 1, 1 << HISTOGRAM_SUB_BITS);
     return output_end(to);
 }

@@ -8,18 +8,19 @@
 /* What a run may have measured in the server's place. */
 enum load_limit {
     LIMIT_NONE,
-    LIMIT_CORES,   /* the generator used its cores up */
-    LIMIT_PORTS,   /* of this host; there were none left to connect from */
-    LIMIT_WAITED,  /* other programs had the generator's cores */
-    LIMIT_RATE,    /* requests were due and found no connection: of the server, or of too few connections */
+    LIMIT_CORES,  /* the generator used its cores up */
+    LIMIT_PORTS,  /* of this host; there were none left to connect from */
+    LIMIT_WAITED, /* other programs had the generator's cores */
+    LIMIT_RATE,   /* requests were due and found no connection: of the server, or of too few
+                     connections */
 };
 
-/* A file that is to be written when a run is over. Opened before it, so that nothing is measured that then
- * cannot be kept; an old file has what it had until there is something to write. */
+/* A file that is to be written when a run is over. Opened before it, so that nothing is measured
+ * that then cannot be kept; an old file has what it had until there is something to write. */
 struct output {
     const char *path; /* "-" is stdout; NULL: nothing is to be written */
     FILE *file;
-    bool made;        /* there was none before */
+    bool made; /* there was none before */
 };
 
 /* -1 with a line on stderr where it cannot be written. */

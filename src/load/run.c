@@ -121,7 +121,8 @@ static void measure(struct run *r, int signals)
     uint64_t start = clock_ns(), next = start + SLICE_NS, since = start, seen = 0, told = start;
     uint64_t end = r->plan->count ? WHEEL_NEVER : start + r->plan->duration, told_answered = 0;
     uint64_t user, system;
-    struct slice_of_run last = {SUM(answered), watch_read(&r->watch), start}, first = last, now = last;
+    struct slice_of_run last = {SUM(answered), watch_read(&r->watch), start}, first = last,
+                        now = last;
     uint64_t in = SUM(bytes_in), out = SUM(bytes_out);
     watch_self(&user, &system);
     order(r, PHASE_MEASURE); /* only now, or what comes at once would be missed */
@@ -154,8 +155,8 @@ static void measure(struct run *r, int signals)
     r->bytes_out = SUM(bytes_out) - out;
 }
 
-/* Whoever is still owed a reply gets it, or finds it overdue: the clients' timers see to that, and a second
- * more is for a machine that is slow. */
+/* Whoever is still owed a reply gets it, or finds it overdue: the clients' timers see to that, and
+ * a second more is for a machine that is slow. */
 static void drain(struct run *r, int signals)
 {
     uint64_t until = clock_ns() + r->plan->timeout + NS_PER_S;
@@ -229,8 +230,10 @@ static int fit_descriptors(const struct plan *p)
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
     if (limit.rlim_cur >= p->connections + 64 + 4 * p->n_cores) return 0;
-    fprintf(stderr, "torc-load: --connections %u needs a descriptor limit of more than %" PRIu64
-            " (raise it, ulimit -n)\n", p->connections, (uint64_t)limit.rlim_cur);
+    fprintf(stderr,
+            "torc-load: --connections %u needs a descriptor limit of more than %" PRIu64
+            " (raise it, ulimit -n)\n",
+            p->connections, (uint64_t)limit.rlim_cur);
     return EXIT_START;
 }
 
@@ -281,8 +284,8 @@ static int collect(struct run *r)
         struct load_core *c = &r->cores[i];
         load_core_join(c);
         if (c->error < 0) {
-            fprintf(stderr, "torc-load: core %u cannot start its %s engine: %s\n", i, r->engine->name,
-                    strerror(-c->error));
+            fprintf(stderr, "torc-load: core %u cannot start its %s engine: %s\n", i,
+                    r->engine->name, strerror(-c->error));
             status = EXIT_START;
         }
         const uint64_t *f = (const uint64_t *)&c->counts;

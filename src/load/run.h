@@ -16,12 +16,12 @@ struct run {
     const struct io_engine *engine;
     struct load_core *cores;
     struct watch watch;
-    int wake_fd;             /* an eventfd: a core has settled its share */
+    int wake_fd; /* an eventfd: a core has settled its share */
     bool interrupted;
-    uint64_t wall_ns;        /* measured */
-    uint64_t user_ns, system_ns; /* this process's, meanwhile */
-    uint64_t watched_ns;     /* the watched processes', meanwhile */
-    struct waited waited;    /* the cores' threads, meanwhile */
+    uint64_t wall_ns;             /* measured */
+    uint64_t user_ns, system_ns;  /* this process's, meanwhile */
+    uint64_t watched_ns;          /* the watched processes', meanwhile */
+    struct waited waited;         /* the cores' threads, meanwhile */
     struct waited watched_waited; /* the watched processes', meanwhile */
     uint64_t bytes_in, bytes_out; /* of all connections, meanwhile */
     struct slice_of_run *slices;

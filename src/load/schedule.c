@@ -40,5 +40,6 @@ uint64_t schedule_left(const struct schedule *s, uint64_t to)
 void schedule_skip(struct schedule *s, uint64_t to)
 {
     s->at += (double)schedule_left(s, to) * s->mean;
-    while (s->mean > 0 && schedule_due(s) < to) s->at += s->mean; /* one more, where it was rounded */
+    while (s->mean > 0 && schedule_due(s) < to)
+        s->at += s->mean; /* one more, where it was rounded */
 }

@@ -64,7 +64,8 @@ uint64_t watch_read(struct watch *w)
 
 bool waited_parse(const char *line, struct waited *out)
 {
-    /* On a CPU, waiting for one, how often on one (Linux, Documentation/scheduler/sched-stats.rst). */
+    /* On a CPU, waiting for one, how often on one (Linux,
+     * Documentation/scheduler/sched-stats.rst). */
     return sscanf(line, "%*u %" SCNu64 " %" SCNu64, &out->ns, &out->turns) == 2;
 }
 

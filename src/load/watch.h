@@ -1,7 +1,7 @@
 #pragma once
 /* CPU time of other processes and of this one, as the kernel's CPU clocks have it: to the
- * nanosecond, of all threads that live and lived, io_uring's kernel workers among them. And how long
- * threads waited for a CPU, as its scheduler has it: of those that live. */
+ * nanosecond, of all threads that live and lived, io_uring's kernel workers among them. And how
+ * long threads waited for a CPU, as its scheduler has it: of those that live. */
 
 #include "load/plan.h"
 
@@ -17,7 +17,7 @@ struct watch {
     int pidfd[PLAN_WATCHED];     /* tells when it ends; -1: not to be had */
     uint64_t last[PLAN_WATCHED]; /* ns, what the clock said */
     uint32_t n;
-    bool ended;                  /* one of them has */
+    bool ended; /* one of them has */
 };
 
 /* 0, or -1 with a line on stderr where there is no such process. */

@@ -219,8 +219,8 @@ static void put_json_line(struct line *l, const struct access_entry *e, slice ti
 
 size_t access_line_most(const struct access_entry *e)
 {
-    return FIXED_MAX + ESCAPE_MAX * (e->peer.len + e->target.len + e->host.len + e->referer.len +
-                                     e->agent.len);
+    return FIXED_MAX +
+           ESCAPE_MAX * (e->peer.len + e->target.len + e->host.len + e->referer.len + e->agent.len);
 }
 
 size_t access_line_put(char *ring, size_t at, enum log_format format, const struct access_entry *e,

@@ -32,7 +32,7 @@ struct access_log_ring {
     uint64_t dropped;                 /* lines that did not fit */
     enum log_format format;
     char *bytes;
-    uint64_t time_until;              /* io time until which `time` is right */
+    uint64_t time_until; /* io time until which `time` is right */
     uint32_t time_len;
     char time[ACCESS_TIME_MAX];
 
@@ -42,7 +42,7 @@ struct access_log_ring {
 };
 
 struct access_log {
-    char *path;           /* NULL for stdout */
+    char *path; /* NULL for stdout */
     int fd;
     int wake_fd;
     bool regular;         /* a file, to which a write does not wait for a reader */
@@ -94,7 +94,8 @@ static int open_file(const struct access_log *log)
 {
     if (!log->path) return fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
     /* A pipe without a reader is an error (ENXIO), not something to wait for. */
-    int fd = open(log->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+    int fd =
+        open(log->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
     if (fd >= 0) fcntl(fd, F_SETFL, O_APPEND);
     return fd;
 }

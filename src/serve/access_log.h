@@ -1,6 +1,6 @@
 #pragma once
-/* The access log: each core writes lines into a ring of its own, one thread writes them to the file.
- * A core never waits: a line that does not fit is dropped and counted. */
+/* The access log: each core writes lines into a ring of its own, one thread writes them to the
+ * file. A core never waits: a line that does not fit is dropped and counted. */
 
 #include "http/request.h"
 #include "serve/options.h"

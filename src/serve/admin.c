@@ -27,7 +27,8 @@ TORC_PRINTF(2, 3) static void add(struct text *t, const char *format, ...)
     va_start(args, format);
     int n = vsnprintf(t->buf + t->len, sizeof t->buf - t->len, format, args);
     va_end(args);
-    if (n > 0) t->len += (size_t)n < sizeof t->buf - t->len ? (size_t)n : sizeof t->buf - t->len - 1;
+    if (n > 0)
+        t->len += (size_t)n < sizeof t->buf - t->len ? (size_t)n : sizeof t->buf - t->len - 1;
 }
 
 /* ---- what is counted, once for both formats ---- */
@@ -135,11 +136,14 @@ static void prometheus(torc_req *rq, void *arg)
     struct text t = {.rq = rq};
     if (!is_up(s, rq)) return;
     if (torc_start(rq, 200, "text/plain; version=0.0.4; charset=utf-8", -1) < 0) return;
-    add(&t, "# HELP torc_info What runs.\n# TYPE torc_info gauge\n"
-            "torc_info{version=\"%s\",engine=\"%s\",cores=\"%u\",depth=\"%u\"} 1\n",
+    add(&t,
+        "# HELP torc_info What runs.\n# TYPE torc_info gauge\n"
+        "torc_info{version=\"%s\",engine=\"%s\",cores=\"%u\",depth=\"%u\"} 1\n",
         TORC_VERSION, s->engine->name, s->n_cores, s->workers[0].io.config.depth);
-    add(&t, "# HELP torc_uptime_seconds Time since the start.\n# TYPE torc_uptime_seconds gauge\n"
-            "torc_uptime_seconds %.3f\n", seconds(clock_ns() - s->started_at));
+    add(&t,
+        "# HELP torc_uptime_seconds Time since the start.\n# TYPE torc_uptime_seconds gauge\n"
+        "torc_uptime_seconds %.3f\n",
+        seconds(clock_ns() - s->started_at));
     for (size_t i = 0; i < ARRAY_LEN(metrics); i++) {
         const struct metric *m = &metrics[i];
         add(&t, "# HELP torc_%s%s %s, by core.\n# TYPE torc_%s%s %s\n", m->name, suffix(m), m->help,
@@ -170,14 +174,16 @@ static void add_number(struct text *t, const struct metric *m, uint64_t v)
         add(t, "\"%s\":%" PRIu64, m->name, v);
 }
 
-/* Concurrency, parallelism and asynchrony since the start; see "The three measures" in README.md. */
+/* Concurrency, parallelism and asynchrony since the start; see "The three measures" in
+ * README.md. */
 static void add_measures(struct text *t, struct torc_server *s, double wall)
 {
     double progress = seconds(total(s, AT(core.stats.progress_ns)));
     double busy = seconds(total(s, AT(io.stats.busy_ns)));
     double async = progress > 0 ? 1 - busy / progress : 0;
-    add(t, "\"measures\":{\"concurrency\":%.6f,\"concurrency_peak\":%" PRIu64
-           ",\"parallelism\":%.6f,\"asynchrony\":%.6f},",
+    add(t,
+        "\"measures\":{\"concurrency\":%.6f,\"concurrency_peak\":%" PRIu64
+        ",\"parallelism\":%.6f,\"asynchrony\":%.6f},",
         progress / wall, total(s, AT(core.stats.peak)), busy / wall, async > 0 ? async : 0);
 }
 
@@ -189,8 +195,9 @@ static void stats_json(torc_req *rq, void *arg)
     double wall = seconds(clock_ns() - s->started_at);
     const struct io_config *config = &s->workers[0].io.config;
     if (torc_start(rq, 200, "application/json", -1) < 0) return;
-    add(&t, "{\"version\":\"%s\",\"engine\":\"%s\",\"cores\":%u,\"depth\":%u,\"cq_depth\":%u,"
-            "\"buffers\":%u,\"buffer_size\":%u,\"uptime_seconds\":%.3f,\"features\":[",
+    add(&t,
+        "{\"version\":\"%s\",\"engine\":\"%s\",\"cores\":%u,\"depth\":%u,\"cq_depth\":%u,"
+        "\"buffers\":%u,\"buffer_size\":%u,\"uptime_seconds\":%.3f,\"features\":[",
         TORC_VERSION, s->engine->name, s->n_cores, config->depth, config->cq_depth, config->buffers,
         config->buffer_size, wall);
     bool first = true;
@@ -235,11 +242,8 @@ struct router *admin_routes(struct torc_server *s)
         const char *path;
         torc_handler *fn;
     } routes[] = {
-        {"/", index_page},
-        {"/healthz", healthz},
-        {"/readyz", readyz},
-        {"/metrics", prometheus},
-        {"/stats.json", stats_json},
+        {"/", index_page},        {"/healthz", healthz},       {"/readyz", readyz},
+        {"/metrics", prometheus}, {"/stats.json", stats_json},
     };
     struct router *r = router_new();
     for (size_t i = 0; r && i < ARRAY_LEN(routes); i++)

@@ -12,14 +12,14 @@ enum {
 };
 
 enum option_kind {
-    OPT_FLAG,        /* bool */
-    OPT_FEATURE,     /* a bit of io.features: min is the bit; max is 1 where "yes" clears it */
-    OPT_NUMBER,      /* these three: an integer of `size` bytes, from min to max */
+    OPT_FLAG,    /* bool */
+    OPT_FEATURE, /* a bit of io.features: min is the bit; max is 1 where "yes" clears it */
+    OPT_NUMBER,  /* these three: an integer of `size` bytes, from min to max */
     OPT_SIZE,
     OPT_DURATION,
-    OPT_TEXT,        /* const char * */
-    OPT_OWN,         /* a const char * of the program's */
-    OPT_OWN_FLAG,    /* the same, "yes" or "no" */
+    OPT_TEXT,     /* const char * */
+    OPT_OWN,      /* a const char * of the program's */
+    OPT_OWN_FLAG, /* the same, "yes" or "no" */
     OPT_ENGINE,
     OPT_CORES,
     OPT_LISTEN,
@@ -53,10 +53,10 @@ struct option {
     enum option_kind kind;
     size_t at, size; /* in struct options */
     uint64_t min, max;
-    const char *what;    /* it takes, in words; NULL where the kind says it */
-    const char *shown;   /* the default in words; NULL: `value` */
-    bool command;        /* belongs on the command line, and is read before anything else */
-    const char **own;    /* OPT_OWN, OPT_OWN_FLAG */
+    const char *what;  /* it takes, in words; NULL where the kind says it */
+    const char *shown; /* the default in words; NULL: `value` */
+    bool command;      /* belongs on the command line, and is read before anything else */
+    const char **own;  /* OPT_OWN, OPT_OWN_FLAG */
     enum option_level level;
 };
 

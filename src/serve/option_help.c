@@ -58,5 +58,6 @@ void options_print_help(const struct option_set *s, const char *program, const c
     }
     fputs("\nA SIZE is in bytes or has k, m or g behind it (binary). A TIME has its unit: ms, s, m "
           "or h.\nThe config file has a line \"name = value\" for each option, yes or no for a "
-          "flag, and # for comments.\n", out);
+          "flag, and # for comments.\n",
+          out);
 }

@@ -11,10 +11,10 @@ const char *const option_group_titles[GROUPS] = {
 
 #define AT(field)                                                                                  \
     .at = offsetof(struct options, field), .size = sizeof(((struct options *)0)->field)
-#define DAY       (24 * 3600 * NS_PER_S)
-#define K         (UINT64_C(1) << 10)
-#define M         (UINT64_C(1) << 20)
-#define G         (UINT64_C(1) << 30)
+#define DAY (24 * 3600 * NS_PER_S)
+#define K   (UINT64_C(1) << 10)
+#define M   (UINT64_C(1) << 20)
+#define G   (UINT64_C(1) << 30)
 
 const struct option option_table[] = {
     {"listen", "ADDR:PORT", "where clients connect; can be given several times; port 0 picks one",
@@ -32,7 +32,8 @@ const struct option option_table[] = {
     {"engine", "NAME", NULL, NULL, GROUP_ENGINE, OPT_ENGINE, .shown = "the best that works"},
     {"cores", "N|LIST",
      "how many CPUs, or which: 4 is the first four that this process may use; 0-3,8 are numbers "
-     "of CPUs, and 0-0 is CPU 0 alone", "all", GROUP_ENGINE, OPT_CORES,
+     "of CPUs, and 0-0 is CPU 0 alone",
+     "all", GROUP_ENGINE, OPT_CORES,
      .what = "how many CPUs (4), which (0-3,8; 0-0 is CPU 0 alone), or all"},
     {"pin", NULL, "each core's thread stays on its CPU", "yes", GROUP_ENGINE, OPT_FLAG, AT(pin)},
     {"depth", "N", "submission queue entries of a ring", "512", GROUP_ENGINE, OPT_NUMBER,
@@ -71,8 +72,10 @@ const struct option option_table[] = {
 
     {"file-cache", "N", "files that a core keeps open", "512", GROUP_FILES, OPT_NUMBER,
      AT(file_cache), 1, 1000000},
-    {"file-cache-ttl", "TIME", "how long an open file is trusted to be the one of its name; 0: not "
-     "at all", "1s", GROUP_FILES, OPT_DURATION, AT(file_cache_ttl), 0, NS_PER_S},
+    {"file-cache-ttl", "TIME",
+     "how long an open file is trusted to be the one of its name; 0: not "
+     "at all",
+     "1s", GROUP_FILES, OPT_DURATION, AT(file_cache_ttl), 0, NS_PER_S},
     {"access-log", "FILE", "one line for each request; - is stdout", NULL, GROUP_FILES, OPT_TEXT,
      AT(access_log), .what = "a file name, or - for stdout"},
     {"access-log-format", "FORMAT", "combined, or json, where a byte that is not UTF-8 is \\uf0XX",
@@ -94,7 +97,8 @@ const char *const option_feature_help[IO_FEATURES] = {
     [IO_SINGLE_ISSUER] = "only the core's thread submits to its ring",
     [IO_DEFER_TASKRUN] = "completion work runs when the core waits; needs single-issuer",
     [IO_COOP_TASKRUN] = "no interrupts for completion work, where defer-taskrun is off",
-    [IO_NO_SQARRAY] = "the submission queue has an index array, as before Linux 6.6; yes costs an indirection",
+    [IO_NO_SQARRAY] =
+        "the submission queue has an index array, as before Linux 6.6; yes costs an indirection",
     [IO_SUBMIT_ALL] = "an entry that fails does not hold up those behind it",
     [IO_RING_FD] = "the ring's descriptor is registered with the kernel",
     [IO_BUF_RING] = "the kernel picks receive buffers from a ring",

@@ -1,5 +1,5 @@
-#include "serve/option.h"
 #include "base/value.h"
+#include "serve/option.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -187,7 +187,8 @@ static int read_lines(struct option_set *s, FILE *in)
     static const char mark[] = "\xef\xbb\xbf"; /* of UTF-8, which some editors put first */
     char line[LINE_MAX_BYTES];
     while (fgets(line, sizeof line, in)) {
-        if (s->line++ == 0 && strncmp(line, mark, 3) == 0) memmove(line, line + 3, strlen(line + 3) + 1);
+        if (s->line++ == 0 && strncmp(line, mark, 3) == 0)
+            memmove(line, line + 3, strlen(line + 3) + 1);
         if (!strchr(line, '\n') && !feof(in))
             return option_fail(s, "a line has at most %d bytes and no NUL", LINE_MAX_BYTES - 2);
         int err = read_line(s, line);

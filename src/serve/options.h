@@ -17,20 +17,21 @@ struct options {
     const char *engine;     /* NULL: the best that works */
     uint16_t cpu[CPUS_MAX]; /* of each core, in order */
     uint32_t n_cpus;
-    bool pin;               /* each core's thread to its CPU */
+    bool pin; /* each core's thread to its CPU */
     struct sock_addr listen[LISTEN_MAX];
     uint32_t n_listen;
     int backlog;
     struct sock_addr admin;
     bool has_admin;
-    const char *root;       /* NULL without */
+    const char *root; /* NULL without */
     const char *config;
     bool check, version, help;
     const char *access_log; /* NULL: none; "-": stdout */
     enum log_format access_log_format;
     uint64_t drain_timeout; /* ns */
-    uint64_t file_cache_ttl; /* ns that an open file and its metadata are trusted, at most a second */
-    uint32_t file_cache;    /* open files of a core */
+    uint64_t
+        file_cache_ttl;  /* ns that an open file and its metadata are trusted, at most a second */
+    uint32_t file_cache; /* open files of a core */
     struct io_config io;
     struct http_limits limits;
 };

@@ -129,8 +129,8 @@ int torc_static(torc_server *s, const char *prefix)
     char pattern[256];
     size_t n = strlen(prefix);
     if (n == 0 || prefix[n - 1] != '/' || n + sizeof "*path" > sizeof pattern)
-        return fail(s, -EINVAL, "the prefix of static files begins and ends with a slash, unlike %s",
-                    prefix);
+        return fail(s, -EINVAL,
+                    "the prefix of static files begins and ends with a slash, unlike %s", prefix);
     snprintf(pattern, sizeof pattern, "%s*path", prefix);
     s->serves_files_only = n == 1;
     return torc_route(s, "GET", pattern, serve_mount, s);
@@ -184,8 +184,10 @@ static void fit_connections(struct torc_server *s)
     uint64_t room = limit.rlim_cur > LISTEN_MAX ? limit.rlim_cur - LISTEN_MAX : 1;
     if (room < s->admin_limits.max_conns) s->admin_limits.max_conns = (uint32_t)room;
     if (room >= o->limits.max_conns) return;
-    log_line("--max-connections: %" PRIu64 " instead of %u, for the descriptor limit allows no more (raise it, "
-             "ulimit -n)", room, o->limits.max_conns);
+    log_line("--max-connections: %" PRIu64
+             " instead of %u, for the descriptor limit allows no more (raise it, "
+             "ulimit -n)",
+             room, o->limits.max_conns);
     o->limits.max_conns = (uint32_t)room;
 }
 
@@ -221,11 +223,12 @@ static bool wait_ended(struct torc_server *s, uint32_t from, uint32_t to, uint64
 {
     bool in_time = true;
     pthread_mutex_lock(&s->mutex);
-    while (count(s, from, to, WORKER_DONE) + count(s, from, to, WORKER_FAILED) < to - from && in_time) {
+    while (count(s, from, to, WORKER_DONE) + count(s, from, to, WORKER_FAILED) < to - from &&
+           in_time) {
         struct timespec until = {(time_t)(deadline / NS_PER_S), (long)(deadline % NS_PER_S)};
-        in_time = deadline == WHEEL_NEVER
-                      ? pthread_cond_wait(&s->changed, &s->mutex) == 0
-                      : pthread_cond_clockwait(&s->changed, &s->mutex, CLOCK_MONOTONIC, &until) == 0;
+        in_time = deadline == WHEEL_NEVER ? pthread_cond_wait(&s->changed, &s->mutex) == 0
+                                          : pthread_cond_clockwait(&s->changed, &s->mutex,
+                                                                   CLOCK_MONOTONIC, &until) == 0;
     }
     pthread_mutex_unlock(&s->mutex);
     return in_time;
@@ -311,7 +314,8 @@ static int start_workers(struct torc_server *s)
         else
             s->state[i] = WORKER_STARTING;
     }
-    while (count(s, 0, s->n_workers, WORKER_STARTING) > 0) pthread_cond_wait(&s->changed, &s->mutex);
+    while (count(s, 0, s->n_workers, WORKER_STARTING) > 0)
+        pthread_cond_wait(&s->changed, &s->mutex);
     uint32_t failed = count(s, 0, s->n_workers, WORKER_FAILED);
     pthread_mutex_unlock(&s->mutex);
     for (uint32_t i = 0; i < s->n_workers; i++)
@@ -334,8 +338,8 @@ static void say_ready(struct torc_server *s)
         log_line("admin http://%s", text);
     }
     sock_addr_format(&o->listen[0], text);
-    log_line("ready http://%s engine=%s cores=%u depth=%u pid=%d", text, s->engine->name, s->n_cores,
-             s->workers[0].io.config.depth, (int)getpid());
+    log_line("ready http://%s engine=%s cores=%u depth=%u pid=%d", text, s->engine->name,
+             s->n_cores, s->workers[0].io.config.depth, (int)getpid());
 }
 
 /* ---- running ---- */
@@ -358,7 +362,8 @@ static void wait_for_stop(struct torc_server *s, int signals)
         struct signalfd_siginfo info;
         if (poll(fds, 2, -1) < 0) continue;
         if (fds[1].revents) return;
-        if (!(fds[0].revents & POLLIN) || read(signals, &info, sizeof info) != sizeof info) continue;
+        if (!(fds[0].revents & POLLIN) || read(signals, &info, sizeof info) != sizeof info)
+            continue;
         if (info.ssi_signo != SIGHUP) return;
         if (s->log) access_log_reopen(s->log);
     }
@@ -366,7 +371,8 @@ static void wait_for_stop(struct torc_server *s, int signals)
 
 /* Who asks again while the server drains has been heard: once unblocked, the signal would end the
  * process with a status that says otherwise. */
-/* One that comes from now on, before the process has ended, must not make of an orderly end another. */
+/* One that comes from now on, before the process has ended, must not make of an orderly end
+ * another. */
 static void ignore_signals(int signals)
 {
     struct signalfd_siginfo info;

@@ -13,18 +13,18 @@ enum server_phase { SERVER_SETUP, SERVER_STARTING, SERVER_READY, SERVER_DRAINING
 
 struct torc_server {
     char *name;
-    char *about;              /* for --help; NULL without */
-    bool serves_files_only;   /* from the top of the tree on */
+    char *about;            /* for --help; NULL without */
+    bool serves_files_only; /* from the top of the tree on */
     char error[256];
     struct option_set *set;
     struct options *options;
     struct router *router;
     struct static_root *root; /* NULL without --root */
     const struct io_engine *engine;
-    _Atomic int phase;        /* enum server_phase */
-    int stop_fd;              /* an eventfd: torc_server_stop */
+    _Atomic int phase; /* enum server_phase */
+    int stop_fd;       /* an eventfd: torc_server_stop */
 
-    pthread_mutex_t mutex;    /* guards state[] */
+    pthread_mutex_t mutex; /* guards state[] */
     pthread_cond_t changed;
     struct worker *workers;   /* one per core, and last the admin side's */
     enum worker_state *state; /* of each */
@@ -32,7 +32,7 @@ struct torc_server {
     struct router *admin_router;
     struct http_limits admin_limits;
     struct access_log *log;
-    uint64_t started_at;      /* ns */
+    uint64_t started_at; /* ns */
 };
 
 /* Mounts the admin side's routes; `s` is read by their handlers. NULL without memory. */

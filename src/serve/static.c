@@ -119,8 +119,8 @@ static bool make_boundary(char out[BOUNDARY_LEN + 1])
     return true;
 }
 
-static void send_ranges(torc_req *rq, struct static_version *v,
-                        const struct http_range *range, int n)
+static void send_ranges(torc_req *rq, struct static_version *v, const struct http_range *range,
+                        int n)
 {
     static const char type_before[] = "multipart/byteranges; boundary=";
     char boundary[BOUNDARY_LEN + 1], head[PART_HEAD_MAX], tail[BOUNDARY_LEN + 9];
@@ -138,8 +138,7 @@ static void send_ranges(torc_req *rq, struct static_version *v,
     int err = start(rq, 206, slice_of(v->fields, v->ranges_len), type, SLICE(""), length);
     for (int i = 0; i < n && err == 0; i++) {
         err = torc_write(rq, head, part_head(head, boundary, v, &range[i]));
-        if (err == 0)
-            err = static_body_send(rq, v, range[i].from, range[i].to - range[i].from + 1);
+        if (err == 0) err = static_body_send(rq, v, range[i].from, range[i].to - range[i].from + 1);
     }
     if (err == 0) torc_write(rq, tail, tail_len);
 }
@@ -178,23 +177,16 @@ static void send_file(torc_req *rq, struct static_file *f)
     struct static_version *v = static_wish_version(&wish, f);
     int status = static_wish_status(&wish, v, rq->method == HTTP_GET, range, &n);
     switch (status) {
-    case 200:
-        send_whole(rq, v);
-        break;
+    case 200: send_whole(rq, v); break;
     case 206:
         if (n == 1)
             send_range(rq, v, range);
         else
             send_ranges(rq, v, range, n);
         break;
-    case 304:
-        start(rq, 304, slice_of(v->fields, v->validators_len), NULL, SLICE(""), 0);
-        break;
-    case 416:
-        refuse_range(rq, v);
-        break;
-    default:
-        request_refuse(rq, status);
+    case 304: start(rq, 304, slice_of(v->fields, v->validators_len), NULL, SLICE(""), 0); break;
+    case 416: refuse_range(rq, v); break;
+    default: request_refuse(rq, status);
     }
 }
 

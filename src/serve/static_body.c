@@ -7,9 +7,12 @@
 
 enum {
     KEPT_MAX = 64 * 1024, /* bytes of a file that is kept in memory; larger ones are mapped */
-    COPY_MAX = 7 * 1024,  /* of a body that leaves with its head in one piece: cheaper than two that are gathered */
-    PIECE = 1024 * 1024,  /* of one send: less is more sends, and more would hold the core up for too long */
-    MAPS_MAX = 128,       /* of a core: the kernel allows a process 65,530 (vm.max_map_count) */
+    COPY_MAX = 7 * 1024,  /* of a body that leaves with its head in one piece: cheaper than two that
+                             are gathered */
+    PIECE =
+        1024 *
+        1024, /* of one send: less is more sends, and more would hold the core up for too long */
+    MAPS_MAX = 128, /* of a core: the kernel allows a process 65,530 (vm.max_map_count) */
 };
 
 #define KEPT_TOTAL (16ull << 20) /* bytes, of a core */
@@ -84,8 +87,9 @@ static uint64_t page_start(uint64_t at)
     return at & ~(size - 1);
 }
 
-/* Whether the kernel can send these bytes from the mapping at once. They get their pages first, through
- * the ring, so that no send waits for the disk while the core's other connections wait for it. */
+/* Whether the kernel can send these bytes from the mapping at once. They get their pages first,
+ * through the ring, so that no send waits for the disk while the core's other connections wait for
+ * it. */
 static bool can_lend(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n)
 {
     if (!v->is_mapped) return false;
@@ -114,9 +118,9 @@ void static_body_prepare(torc_req *rq, struct static_version *v, uint64_t from)
     can_lend(rq, v, from, piece(v->size - from));
 }
 
-/* Of a file that is cut meanwhile, pages behind its new end make the send fail, but the rest of the page
- * that it ends in reads as zeros. So the last page of a body is read, once all before it has left: where
- * any of it is missing by then, that comes to light before the body is whole. */
+/* Of a file that is cut meanwhile, pages behind its new end make the send fail, but the rest of the
+ * page that it ends in reads as zeros. So the last page of a body is read, once all before it has
+ * left: where any of it is missing by then, that comes to light before the body is whole. */
 static int send_mapped(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n)
 {
     uint64_t last = page_start(from + n - 1);
@@ -135,5 +139,6 @@ int static_body_send(torc_req *rq, struct static_version *v, uint64_t from, uint
 {
     if (!v->bytes || rq->method == HTTP_HEAD || n == 0) return response_file(rq, v->fd, from, n);
     if (v->is_mapped) return send_mapped(rq, v, from, n);
-    return n <= COPY_MAX ? torc_write(rq, v->bytes + from, n) : response_lend(rq, v->bytes + from, n);
+    return n <= COPY_MAX ? torc_write(rq, v->bytes + from, n)
+                         : response_lend(rq, v->bytes + from, n);
 }

@@ -1,7 +1,7 @@
 #pragma once
 /* A path as it is served: the open file, its precompressed twins, and what a response says of each.
- * Made in one go; what it says is unchanged after. References are counted, because a response may still read a file
- * that the cache has let go of; one core uses it. */
+ * Made in one go; what it says is unchanged after. References are counted, because a response may
+ * still read a file that the cache has let go of; one core uses it. */
 
 #include "base/list.h"
 #include "base/slice.h"
@@ -38,10 +38,10 @@ struct static_version {
     uint16_t validators_len, ranges_len, fields_len;
     char fields[STATIC_FIELDS_MAX];
     /* static_body's */
-    char *bytes;        /* the file, kept in memory or mapped for the kernel to send from; or NULL */
+    char *bytes; /* the file, kept in memory or mapped for the kernel to send from; or NULL */
     uint64_t populated; /* bytes from the start of a mapping that have their pages */
     bool is_mapped;
-    uint8_t asked;      /* times, up to 2 */
+    uint8_t asked; /* times, up to 2 */
 };
 
 struct static_file {
@@ -57,8 +57,8 @@ struct static_file {
 };
 
 /* Takes over the descriptors of the sources, the file itself first, whatever comes of it. `name` is
- * what tells the type; `now` is wall time. The reference is the caller's. NULL when memory is out.
- */
+ * what tells the type; `now` is wall time. The reference is the caller's. NULL when memory is
+ * out. */
 struct static_file *static_file_new(slice path, slice name, const struct static_source *source,
                                     int n, time_t now);
 

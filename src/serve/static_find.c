@@ -61,20 +61,15 @@ static int status_of(int err)
     case ENXIO: /* a socket, or a device without a driver */
     case ENODEV:
     case EINVAL: /* no name on this file system */
-    case EILSEQ:
-        return 404;
+    case EILSEQ: return 404;
     case EACCES:
-    case EPERM:
-        return 403;
+    case EPERM: return 403;
     case EMFILE:
     case ENFILE:
     case ENOMEM:
-    case EAGAIN:
-        return 503;
-    case ECANCELED:
-        return err;
-    default:
-        return 500;
+    case EAGAIN: return 503;
+    case ECANCELED: return err;
+    default: return 500;
     }
 }
 

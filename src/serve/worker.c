@@ -28,7 +28,8 @@
 
 static void listen_start(struct listener *l)
 {
-    if (l->worker->accepting && !io_busy(&l->accept.op)) io_accept_start(&l->worker->io, &l->accept);
+    if (l->worker->accepting && !io_busy(&l->accept.op))
+        io_accept_start(&l->worker->io, &l->accept);
 }
 
 static void accepting(struct worker *w, bool on)
@@ -84,7 +85,8 @@ static void on_retry(struct wheel_timer *t)
 
 static void on_accept(struct io *io, struct io_op *op, int res, bool more)
 {
-    struct listener *l = container_of(container_of(op, struct io_accept, op), struct listener, accept);
+    struct listener *l =
+        container_of(container_of(op, struct io_accept, op), struct listener, accept);
     struct worker *w = l->worker;
     if (res >= 0) {
         if (w->order != WORKER_RUN) {
@@ -103,7 +105,8 @@ static void on_accept(struct io *io, struct io_op *op, int res, bool more)
     if (io->now - l->last_warning > WARNING_NS) {
         l->last_warning = io->now;
         log_line("core %u cannot accept: %s; %u connections are open (raise the descriptor limit, "
-                 "ulimit -n)", w->index, strerror(-res), w->core.n_open);
+                 "ulimit -n)",
+                 w->index, strerror(-res), w->core.n_open);
     }
     wheel_set(&io->wheel, &l->retry, io->now + RETRY_NS);
 }
@@ -138,7 +141,8 @@ static void on_wake(struct io *io)
     if (order >= WORKER_DRAIN && !w->core.draining) {
         accepting(w, false);
         /* Not only closed: the other cores' tables have copies of it, and it is to take no more. */
-        for (uint32_t i = 0; i < w->n_listeners; i++) shutdown(w->listener[i].accept.listener, SHUT_RDWR);
+        for (uint32_t i = 0; i < w->n_listeners; i++)
+            shutdown(w->listener[i].accept.listener, SHUT_RDWR);
         while (w->n_early) io_discard(io, w->early[--w->n_early]);
         conn_drain_all(&w->core);
     }
@@ -184,10 +188,10 @@ static void own_arena(void)
         mallctl("thread.arena", NULL, NULL, &arena, sizeof arena);
 }
 
-/* A descriptor table of its own for each core: calls on descriptors then need no atomic reference, as
- * in a program with one thread, and cores that accept and close do not meet on one lock. The limit of
- * descriptors is then each core's, too. Where it is refused, as in some containers, the table is
- * shared as usual. */
+/* A descriptor table of its own for each core: calls on descriptors then need no atomic reference,
+ * as in a program with one thread, and cores that accept and close do not meet on one lock. The
+ * limit of descriptors is then each core's, too. Where it is refused, as in some containers, the
+ * table is shared as usual. */
 static void own_descriptors(void)
 {
 #if !THREAD_SANITIZER /* to which one number is one descriptor */

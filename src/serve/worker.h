@@ -1,6 +1,6 @@
 #pragma once
-/* One core: a thread, its engine, its listeners and its connections. The admin side is a worker too,
- * unpinned and with routes of its own. */
+/* One core: a thread, its engine, its listeners and its connections. The admin side is a worker
+ * too, unpinned and with routes of its own. */
 
 #include "http/core.h"
 #include "serve/options.h"
@@ -45,8 +45,8 @@ struct worker {
     const struct http_limits *limits;
     const struct router *router;
     unsigned index;
-    uint32_t backlog; /* of each listener */
-    int cpu; /* to be pinned to; -1 for none */
+    uint32_t backlog;                                            /* of each listener */
+    int cpu;                                                     /* to be pinned to; -1 for none */
     void (*on_state)(struct worker *w, enum worker_state state); /* on its thread */
     void *owner;
 

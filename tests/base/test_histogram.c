@@ -109,16 +109,11 @@ static int by_value(const void *a, const void *b)
 static uint64_t draw(int kind)
 {
     switch (kind) {
-    case 0:
-        return random_below(HISTOGRAM_MAX_NS);
-    case 1:
-        return random_log(41);
-    case 2:
-        return 20000 + random_below(4000) + (random_below(50) ? 0 : random_log(30));
-    case 3:
-        return random_below(3) * 1000003;
-    default:
-        return random_below(1500);
+    case 0: return random_below(HISTOGRAM_MAX_NS);
+    case 1: return random_log(41);
+    case 2: return 20000 + random_below(4000) + (random_below(50) ? 0 : random_log(30));
+    case 3: return random_below(3) * 1000003;
+    default: return random_below(1500);
     }
 }
 
@@ -152,13 +147,27 @@ static void quantiles_agree_with_a_sorted_array(void **state)
     }
 }
 
-/* In every bucket as many as if they had been added one by one; a sum may lose half a ns of each. */
+/* In every bucket as many as if they had been added one by one; a sum may lose half a ns of
+ * each. */
 static void even_is_as_if_added_one_by_one(void **state)
 {
-    static const struct { double least, step; uint64_t n; } cases[] = {
-        {0, 1, 5000}, {0, 0, 7}, {5, 0, 1}, {5, 3, 0}, {0, 0.25, 100000}, {1023, 1, 3}, {1024, 512, 4096},
-        {3, 10, 300000}, {12345.5, 1000.25, 200000}, {17, 1e9, 3700}, {0, 3.3333333333333335, 1000000},
-        {3599999999990, 1, 30}, {4e12, 5, 10},
+    static const struct {
+        double least, step;
+        uint64_t n;
+    } cases[] = {
+        {0, 1, 5000},
+        {0, 0, 7},
+        {5, 0, 1},
+        {5, 3, 0},
+        {0, 0.25, 100000},
+        {1023, 1, 3},
+        {1024, 512, 4096},
+        {3, 10, 300000},
+        {12345.5, 1000.25, 200000},
+        {17, 1e9, 3700},
+        {0, 3.3333333333333335, 1000000},
+        {3599999999990, 1, 30},
+        {4e12, 5, 10},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

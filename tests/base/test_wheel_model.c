@@ -42,34 +42,23 @@ static uint64_t some_deadline(const struct model *m)
 {
     uint64_t from;
     switch (random_below(8)) {
-    case 0:
-        from = random_log(40);
-        return from < now ? now - from : 0;
-    case 1: /* anywhere in what is left of time */
-        return now + random_below(WHEEL_NEVER - now);
-    case 2:
-        return later_by(random_below(4) * TICK);
+    case 0: from = random_log(40); return from < now ? now - from : 0;
+    case 1: /* anywhere in what is left of time */ return now + random_below(WHEEL_NEVER - now);
+    case 2: return later_by(random_below(4) * TICK);
     case 3: /* a little later than it is, as an idle deadline */
         from = m->deadline == WHEEL_NEVER ? now : m->deadline;
         return from > WHEEL_NEVER / 2 ? from : from + random_log(32);
-    case 4:
-        return later_by(random_log(63));
-    default:
-        return later_by(random_log(36));
+    case 4: return later_by(random_log(63));
+    default: return later_by(random_log(36));
     }
 }
 
 static void some_change(struct model *m)
 {
     switch (random_below(8)) {
-    case 0:
-        model_clear(m);
-        break;
-    case 1:
-        model_set(m, WHEEL_NEVER);
-        break;
-    default:
-        model_set(m, some_deadline(m));
+    case 0: model_clear(m); break;
+    case 1: model_set(m, WHEEL_NEVER); break;
+    default: model_set(m, some_deadline(m));
     }
 }
 
@@ -133,17 +122,12 @@ static uint64_t some_time(void)
 {
     uint64_t next = wheel_next(&w);
     switch (random_below(8)) {
-    case 0:
-        return now;
+    case 0: return now;
     case 1:
-    case 2:
-        return next > now && next < UINT64_MAX / 4 ? next : now;
-    case 3:
-        return next > now && next < UINT64_MAX / 4 ? next - 1 : now;
-    case 4:
-        return now + random_log(random_below(20) ? 40 : 56);
-    default:
-        return now + random_log(24);
+    case 2: return next > now && next < UINT64_MAX / 4 ? next : now;
+    case 3: return next > now && next < UINT64_MAX / 4 ? next - 1 : now;
+    case 4: return now + random_log(random_below(20) ? 40 : 56);
+    default: return now + random_log(24);
     }
 }
 

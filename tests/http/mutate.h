@@ -43,9 +43,7 @@ static inline slice mutate(slice seed, slice alphabet)
             memmove(buf + at, buf + at + 1, n - at - 1);
             n--;
             break;
-        case 3:
-            n = at;
-            break;
+        case 3: n = at; break;
         case 4:
             if (n + (n - at) > MUTATE_MAX) break;
             memcpy(buf + n, buf + at, n - at);

@@ -47,9 +47,15 @@ static void is_consistent(const struct parsed *r)
 static void a_target_that_is_refused_is_told(void **state)
 {
     (void)state;
-    static const struct { slice head; const char *target; int status; } cases[] = {
-        {SLICE("GET /abc\r\n\r\n"), "/abc", 505},          {SLICE("GET /abc RTSP/1.0\r\n\r\n"), "/abc", 400},
-        {SLICE("GET /abc\n"), "/abc", 400},                {SLICE("GET /abc HTTP/2.0\r\n\r\n"), "/abc", 505},
+    static const struct {
+        slice head;
+        const char *target;
+        int status;
+    } cases[] = {
+        {SLICE("GET /abc\r\n\r\n"), "/abc", 505},
+        {SLICE("GET /abc RTSP/1.0\r\n\r\n"), "/abc", 400},
+        {SLICE("GET /abc\n"), "/abc", 400},
+        {SLICE("GET /abc HTTP/2.0\r\n\r\n"), "/abc", 505},
         {SLICE("GET /abc HTTP/1.1 \r\n\r\n"), "/abc", 400},
     };
     struct parsed r;
@@ -67,13 +73,17 @@ static void a_target_that_is_refused_is_told(void **state)
     }
 }
 
-/* Target, name or value: whichever meets the end of memory, nothing that was not copied is counted. */
+/* Target, name or value: whichever meets the end of memory, nothing that was not copied is
+ * counted. */
 static void without_memory_nothing_is_counted(void **state)
 {
     (void)state;
     char head[600];
     static const char *const forms[] = {
-        "GET /%s HTTP/1.1\r\n\r\n", "GET /%s\r\n\r\n", "GET / HTTP/1.1\r\n%s: b\r\n\r\n", "GET / HTTP/1.1\r\na: %s\r\n\r\n",
+        "GET /%s HTTP/1.1\r\n\r\n",
+        "GET /%s\r\n\r\n",
+        "GET / HTTP/1.1\r\n%s: b\r\n\r\n",
+        "GET / HTTP/1.1\r\na: %s\r\n\r\n",
     };
     char long_text[501];
     memset(long_text, 'A', 500);

@@ -51,7 +51,9 @@ static size_t feed(struct reply *r, slice in, enum cut cut)
 {
     size_t at = 0;
     while (at < in.len && r->state < REPLY_DONE) {
-        size_t left = in.len - at, n = cut == WHOLE ? left : cut == BYTES ? 1 : 1 + random_below(left < 40 ? left : 40);
+        size_t left = in.len - at, n = cut == WHOLE   ? left
+                                       : cut == BYTES ? 1
+                                                      : 1 + random_below(left < 40 ? left : 40);
         size_t used = parse(r, in.ptr + at, n);
         at += used;
         if (used < n) assert_true(r->state >= REPLY_DONE);
@@ -74,14 +76,19 @@ static const struct good goods[] = {
     {"HTTP/1.1 404 Not Found at all\r\ncontent-length:2\r\nX: \t y \r\n\r\nno", "no", 404, 0, 0, 0},
     {"HTTP/1.1 599 ?\r\nContent-Length: 1\r\n\r\nx", "x", 599, 0, 0, 0},
     {"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi", "hi", 200, 0, 1, 0},
-    {"HTTP/1.1 200 OK\r\nConnection: a, Close, b\r\nContent-Length: 2\r\n\r\nhi", "hi", 200, 0, 1, 0},
+    {"HTTP/1.1 200 OK\r\nConnection: a, Close, b\r\nContent-Length: 2\r\n\r\nhi", "hi", 200, 0, 1,
+     0},
     {"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi", "hi", 200, 0, 1, 0},
-    {"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nhi", "hi", 200, 0, 0, 0},
-    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "hello", 200, 0, 0, 0},
+    {"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nhi", "hi", 200, 0, 0,
+     0},
+    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "hello", 200,
+     0, 0, 0},
     {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "", 200, 0, 0, 0},
-    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n1;a=b\r\nh\r\n0A;c=\"d\"\r\nello world\r\n000\r\nT: 1\r\nU: 2\r\n\r\n",
+    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n1;a=b\r\nh\r\n0A;c=\"d\"\r\nello "
+     "world\r\n000\r\nT: 1\r\nU: 2\r\n\r\n",
      "hello world", 200, 0, 0, 0},
-    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", "hi", 200, 0, 0, 0},
+    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", "hi", 200,
+     0, 0, 0},
     {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "", 200, 1, 0, 0},
     {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "", 200, 1, 0, 0},
     {"HTTP/1.1 200 OK\r\n\r\n", "", 200, 1, 0, 0},
@@ -90,21 +97,26 @@ static const struct good goods[] = {
     {"HTTP/1.1 304 Not Modified\r\n\r\n", "", 304, 0, 0, 0},
     {"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", "", 304, 0, 0, 0},
     {"HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n", "", 304, 0, 0, 0},
-    {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "hi", 200, 0, 0, 0},
-    {"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 103 x\r\nX: y\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+    {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "hi", 200, 0, 0,
+     0},
+    {"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 103 x\r\nX: y\r\n\r\nHTTP/1.1 200 "
+     "OK\r\nContent-Length: 2\r\n\r\nhi",
      "hi", 200, 0, 0, 0},
     {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", "", 200, 1, 0, 0},
     {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", "", 204, 0, 0, 0},
     {"HTTP/1.1 200 OK\r\n\r\nuntil the end", "until the end", 200, 0, 1, 1},
     {"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nuntil the end", "until the end", 200, 0, 1, 1},
-    {"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\nuntil the end", "until the end", 200, 0, 1, 1},
-    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nuntil the end", "until the end", 200, 0, 1, 1},
+    {"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\nuntil the end", "until the end", 200, 0, 1,
+     1},
+    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nuntil the end", "until the end", 200, 0, 1,
+     1},
     {"HTTP/1.1 200 OK\r\n\r\n", "", 200, 0, 1, 1},
 };
 
 static void is_answered(const struct reply *r, const struct good *g)
 {
-    if (r->state != REPLY_DONE) fail_msg("%s: %s", g->text, r->problem ? r->problem : "not yet whole");
+    if (r->state != REPLY_DONE)
+        fail_msg("%s: %s", g->text, r->problem ? r->problem : "not yet whole");
     assert_int_equal(r->status, g->status);
     assert_int_equal(r->keep_alive, !g->closes);
     assert_int_equal(r->body_bytes, strlen(g->body));
@@ -171,7 +183,8 @@ static void one_behind_the_other(void **state)
         struct reply r;
         size_t n = 0, at = 0;
         for (size_t i = 0; i < ARRAY_LEN(goods); i++)
-            if (!goods[i].until_close) n += (size_t)snprintf(stream + n, sizeof stream - n, "%s", goods[i].text);
+            if (!goods[i].until_close)
+                n += (size_t)snprintf(stream + n, sizeof stream - n, "%s", goods[i].text);
         assert_true(n < sizeof stream);
         for (size_t i = 0; i < ARRAY_LEN(goods); i++) {
             if (goods[i].until_close) continue;
@@ -202,7 +215,8 @@ static void a_large_body(void **state)
     char head[80];
     const uint64_t total = UINT64_C(5) << 30; /* more than 32 bits */
     (void)state;
-    int n = snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Length: %llu\r\n\r\n", (unsigned long long)total);
+    int n = snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Length: %llu\r\n\r\n",
+                     (unsigned long long)total);
     reply_begin(&r, false);
     assert_int_equal(parse(&r, head, (size_t)n), n);
     for (uint64_t sent = 0; sent < total; sent += PIECE) {
@@ -267,7 +281,8 @@ static void malformed_ones(void **state)
         }
 }
 
-/* Bytes changed anyhow: whatever comes of them, all states are among the four and nothing is read beyond. */
+/* Bytes changed anyhow: whatever comes of them, all states are among the four and nothing is read
+ * beyond. */
 static void mutated_ones(void **state)
 {
     (void)state;
@@ -277,7 +292,8 @@ static void mutated_ones(void **state)
         struct reply r;
         size_t n = strlen(g->text);
         memcpy(text, g->text, n);
-        for (uint64_t changes = 1 + random_below(3); changes; changes--) text[random_below(n)] = (char)random_below(256);
+        for (uint64_t changes = 1 + random_below(3); changes; changes--)
+            text[random_below(n)] = (char)random_below(256);
         begin(&r, g->to_head);
         size_t used = feed(&r, slice_of(text, n), RANDOM);
         assert_true(used == n || r.state >= REPLY_DONE);
@@ -301,10 +317,14 @@ static void an_end_before_anything(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good_ones),       cmocka_unit_test(cut_short),
-        cmocka_unit_test(one_behind_the_other), cmocka_unit_test(nobody_wants_the_body),
-        cmocka_unit_test(a_large_body),    cmocka_unit_test(malformed_ones),
-        cmocka_unit_test(mutated_ones),    cmocka_unit_test(an_end_before_anything),
+        cmocka_unit_test(good_ones),
+        cmocka_unit_test(cut_short),
+        cmocka_unit_test(one_behind_the_other),
+        cmocka_unit_test(nobody_wants_the_body),
+        cmocka_unit_test(a_large_body),
+        cmocka_unit_test(malformed_ones),
+        cmocka_unit_test(mutated_ones),
+        cmocka_unit_test(an_end_before_anything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -324,16 +324,11 @@ static void poll_cancelled(void **state)
 int call_cases(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(open_read_close),
-        cmocka_unit_test(populate_and_send),
-        cmocka_unit_test(open_stays_beneath),
-        cmocka_unit_test(statx_by_name_and_descriptor),
-        cmocka_unit_test(file_calls_cancelled),
-        cmocka_unit_test(connect_and_talk),
-        cmocka_unit_test(connect_refused),
-        cmocka_unit_test(connect_cancelled),
-        cmocka_unit_test(poll_until_ready),
-        cmocka_unit_test(poll_cancelled),
+        cmocka_unit_test(open_read_close),      cmocka_unit_test(populate_and_send),
+        cmocka_unit_test(open_stays_beneath),   cmocka_unit_test(statx_by_name_and_descriptor),
+        cmocka_unit_test(file_calls_cancelled), cmocka_unit_test(connect_and_talk),
+        cmocka_unit_test(connect_refused),      cmocka_unit_test(connect_cancelled),
+        cmocka_unit_test(poll_until_ready),     cmocka_unit_test(poll_cancelled),
     };
     return cmocka_run_group_tests_name("call", tests, make_files, remove_files);
 }

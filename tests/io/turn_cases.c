@@ -44,8 +44,8 @@ static void timers_never_early(void **state)
     rig_close(r);
 }
 
-/* Waiting for a deadline takes as many turns as the wheel has levels to bring it down, not a spin.
- */
+/* Waiting for a deadline takes as many turns as the wheel has levels to bring it down, not a
+ * spin. */
 static void a_deadline_is_slept_for(void **state)
 {
     (void)state;
@@ -297,13 +297,11 @@ static void an_alarm_taken_back(void **state)
 int turn_cases(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(timers_never_early), cmocka_unit_test(a_deadline_is_slept_for),
-        cmocka_unit_test(tasks_run_once),     cmocka_unit_test(a_task_that_defers_itself),
-        cmocka_unit_test(wakes_coalesce),     cmocka_unit_test(idle_engine_sleeps),
-        cmocka_unit_test(stats_count),
-        cmocka_unit_test(alarms_never_early_and_once),
-        cmocka_unit_test(an_alarm_is_slept_for),
-        cmocka_unit_test(alarms_in_a_row),
+        cmocka_unit_test(timers_never_early),    cmocka_unit_test(a_deadline_is_slept_for),
+        cmocka_unit_test(tasks_run_once),        cmocka_unit_test(a_task_that_defers_itself),
+        cmocka_unit_test(wakes_coalesce),        cmocka_unit_test(idle_engine_sleeps),
+        cmocka_unit_test(stats_count),           cmocka_unit_test(alarms_never_early_and_once),
+        cmocka_unit_test(an_alarm_is_slept_for), cmocka_unit_test(alarms_in_a_row),
         cmocka_unit_test(an_alarm_taken_back),
     };
     return cmocka_run_group_tests_name("turn", tests, NULL, NULL);

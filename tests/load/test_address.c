@@ -25,7 +25,8 @@ static int set_up(void **state)
     plan = (struct plan){.timeout = 10 * NS_PER_S, .n_addrs = SOCKETS};
     for (int i = 0; i < SOCKETS; i++) {
         struct sock_addr *a = &plan.addrs[i];
-        a->in = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        a->in =
+            (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
         a->len = sizeof a->in;
         fd[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (fd[i] < 0 || bind(fd[i], &a->sa, a->len) < 0) return -1;

@@ -56,7 +56,9 @@ static void text_that_does_not_fit(void **state)
     assert_string_equal(text, "\\xff\\xff...");
     for (size_t size = 9; size < sizeof text; size++) {
         text[size] = '#';
-        escape(SLICE("a\xff" "b\n\xff\n\xff\n\xff\n\xff"), text, size);
+        escape(SLICE("a\xff"
+                     "b\n\xff\n\xff\n\xff\n\xff"),
+               text, size);
         assert_true(strlen(text) < size);
         assert_string_equal(text + strlen(text) - 3, "...");
         assert_int_equal(text[size], '#');
@@ -123,7 +125,8 @@ static void framings(void **state)
     (void)state;
     first_framing(&first, "GET /", "Expected HTTP/", SLICE("garbage\r\n\r\n"), 0);
     is("GET /: Expected HTTP/: \"garbage\\r\\n\\r\\n\"");
-    first_framing(&first, "GET /", "Bad", SLICE("x"), SIZE_MAX); /* wherever the parser says that it is */
+    first_framing(&first, "GET /", "Bad", SLICE("x"),
+                  SIZE_MAX); /* wherever the parser says that it is */
     is("GET /: Bad: \"x\"");
     first_unasked(&first, "127.0.0.1:80", SLICE("\x80"));
     is("127.0.0.1:80 sent what nobody asked for: \"\\x80\"");

@@ -1,4 +1,5 @@
-/* The command line: what each option makes of the plan, and the line that each wrong one is met with. */
+/* The command line: what each option makes of the plan, and the line that each wrong one is met
+ * with. */
 
 #include "load/plan.h"
 
@@ -52,17 +53,17 @@ static int read_list(char *const *words)
 
 #define READ(...) read_list((char *[]){__VA_ARGS__, NULL})
 
-#define GOOD(...)                                                                                   \
-    do {                                                                                            \
-        if (READ(__VA_ARGS__) != 0) fail_msg("%s", said);                                           \
-        assert_string_equal(said, "");                                                              \
+#define GOOD(...)                                                                                  \
+    do {                                                                                           \
+        if (READ(__VA_ARGS__) != 0) fail_msg("%s", said);                                          \
+        assert_string_equal(said, "");                                                             \
     } while (0)
 
 /* One line, to the letter. */
-#define BAD(line, ...)                                                                              \
-    do {                                                                                            \
-        assert_int_equal(READ(__VA_ARGS__), -1);                                                    \
-        assert_string_equal(said, "torc-load: " line "\n");                                         \
+#define BAD(line, ...)                                                                             \
+    do {                                                                                           \
+        assert_int_equal(READ(__VA_ARGS__), -1);                                                   \
+        assert_string_equal(said, "torc-load: " line "\n");                                        \
     } while (0)
 
 static const char *path_of(const char *name)
@@ -116,20 +117,20 @@ static void defaults(void **state)
 
 /* ---- numbers ---- */
 
-#define NUMBER(option, field, min, max, range)                                                      \
-    do {                                                                                            \
-        GOOD(option, #min, URL);                                                                    \
-        assert_int_equal(plan.field, UINT64_C(min));                                                \
-        GOOD(option "=" #max, URL);                                                                 \
-        assert_int_equal(plan.field, UINT64_C(max));                                                \
-        BAD(option " takes a whole number from " range ", not \"-1\"", option, "-1", URL);          \
-        BAD(option " takes a whole number from " range ", not \"\"", option, "", URL);              \
-        BAD(option " takes a whole number from " range ", not \"1.5\"", option, "1.5", URL);        \
-        BAD(option " takes a whole number from " range ", not \" 1\"", option, " 1", URL);          \
-        BAD(option " takes a whole number from " range ", not \"99999999999999999999\"", option,    \
-            "99999999999999999999", URL);                                                           \
-        BAD(option " takes a whole number from " range ", not \"" URL "\"", option, URL);           \
-        BAD(option " needs a value (see --help)", URL, option);                                     \
+#define NUMBER(option, field, min, max, range)                                                     \
+    do {                                                                                           \
+        GOOD(option, #min, URL);                                                                   \
+        assert_int_equal(plan.field, UINT64_C(min));                                               \
+        GOOD(option "=" #max, URL);                                                                \
+        assert_int_equal(plan.field, UINT64_C(max));                                               \
+        BAD(option " takes a whole number from " range ", not \"-1\"", option, "-1", URL);         \
+        BAD(option " takes a whole number from " range ", not \"\"", option, "", URL);             \
+        BAD(option " takes a whole number from " range ", not \"1.5\"", option, "1.5", URL);       \
+        BAD(option " takes a whole number from " range ", not \" 1\"", option, " 1", URL);         \
+        BAD(option " takes a whole number from " range ", not \"99999999999999999999\"", option,   \
+            "99999999999999999999", URL);                                                          \
+        BAD(option " takes a whole number from " range ", not \"" URL "\"", option, URL);          \
+        BAD(option " needs a value (see --help)", URL, option);                                    \
     } while (0)
 
 static void numbers(void **state)
@@ -138,39 +139,47 @@ static void numbers(void **state)
     NUMBER("--connections", connections, 1, 1000000, "1 to 1000000");
     NUMBER("--requests", count, 1, 1152921504606846976, "1 to 1152921504606846976");
     NUMBER("--pipeline", pipeline, 1, 1024, "1 to 1024");
-    NUMBER("--requests-per-connection", per_connection, 0, 1152921504606846976, "0 to 1152921504606846976");
+    NUMBER("--requests-per-connection", per_connection, 0, 1152921504606846976,
+           "0 to 1152921504606846976");
     NUMBER("--seed", seed, 0, 18446744073709551615, "0 to 18446744073709551615");
     NUMBER("--expect-status", expect_status, 200, 599, "200 to 599");
     NUMBER("--depth", io.depth, 1, 32768, "1 to 32768");
-    BAD("--connections takes a whole number from 1 to 1000000, not \"0\"", "--connections", "0", URL);
-    BAD("--connections takes a whole number from 1 to 1000000, not \"1000001\"", "--connections", "1000001", URL);
-    BAD("--requests takes a whole number from 1 to 1152921504606846976, not \"0\"", "--requests=0", URL);
+    BAD("--connections takes a whole number from 1 to 1000000, not \"0\"", "--connections", "0",
+        URL);
+    BAD("--connections takes a whole number from 1 to 1000000, not \"1000001\"", "--connections",
+        "1000001", URL);
+    BAD("--requests takes a whole number from 1 to 1152921504606846976, not \"0\"", "--requests=0",
+        URL);
     BAD("--pipeline takes a whole number from 1 to 1024, not \"1025\"", "--pipeline", "1025", URL);
-    BAD("--expect-status takes a whole number from 200 to 599, not \"100\"", "--expect-status", "100", URL);
-    BAD("--expect-status takes a whole number from 200 to 599, not \"600\"", "--expect-status", "600", URL);
+    BAD("--expect-status takes a whole number from 200 to 599, not \"100\"", "--expect-status",
+        "100", URL);
+    BAD("--expect-status takes a whole number from 200 to 599, not \"600\"", "--expect-status",
+        "600", URL);
     BAD("--depth takes a whole number from 1 to 32768, not \"0\"", "--depth", "0", URL);
 }
 
-#define TIME(option, field)                                                                         \
-    do {                                                                                            \
-        GOOD(option, "1ms", URL);                                                                   \
-        assert_int_equal(plan.field, NS_PER_MS);                                                    \
-        GOOD(option, "2s", URL);                                                                    \
-        assert_int_equal(plan.field, 2 * NS_PER_S);                                                 \
-        GOOD(option, "3m", URL);                                                                    \
-        assert_int_equal(plan.field, 180 * NS_PER_S);                                               \
-        GOOD(option, "24h", URL);                                                                   \
-        assert_int_equal(plan.field, 24 * 3600 * NS_PER_S);                                         \
-        static const char *const wrong[] = {"25h", "10", "", "s", "-1s", "1.5s", "1 s", "1us",      \
-                                            "99999999999999999999s", "1sx"};                        \
-        for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {                                             \
-            char line[160];                                                                         \
-            snprintf(line, sizeof line, "torc-load: %s takes a time with its unit, such as 500ms or " \
-                     "10s, not \"%s\"\n", option, wrong[i]);                                        \
-            assert_int_equal(READ(option, (char *)(uintptr_t)wrong[i], URL), -1);                   \
-            assert_string_equal(said, line);                                                        \
-        }                                                                                           \
-        BAD(option " needs a value (see --help)", URL, option);                                     \
+#define TIME(option, field)                                                                        \
+    do {                                                                                           \
+        GOOD(option, "1ms", URL);                                                                  \
+        assert_int_equal(plan.field, NS_PER_MS);                                                   \
+        GOOD(option, "2s", URL);                                                                   \
+        assert_int_equal(plan.field, 2 * NS_PER_S);                                                \
+        GOOD(option, "3m", URL);                                                                   \
+        assert_int_equal(plan.field, 180 * NS_PER_S);                                              \
+        GOOD(option, "24h", URL);                                                                  \
+        assert_int_equal(plan.field, 24 * 3600 * NS_PER_S);                                        \
+        static const char *const wrong[] = {                                                       \
+            "25h", "10", "", "s", "-1s", "1.5s", "1 s", "1us", "99999999999999999999s", "1sx"};    \
+        for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {                                            \
+            char line[160];                                                                        \
+            snprintf(line, sizeof line,                                                            \
+                     "torc-load: %s takes a time with its unit, such as 500ms or "                 \
+                     "10s, not \"%s\"\n",                                                          \
+                     option, wrong[i]);                                                            \
+            assert_int_equal(READ(option, (char *)(uintptr_t)wrong[i], URL), -1);                  \
+            assert_string_equal(said, line);                                                       \
+        }                                                                                          \
+        BAD(option " needs a value (see --help)", URL, option);                                    \
     } while (0)
 
 static void times(void **state)
@@ -181,16 +190,22 @@ static void times(void **state)
     TIME("--ramp", ramp);
     TIME("--timeout", timeout);
     GOOD("--warmup", "0", "--ramp", "0", URL);
-    BAD("--duration takes a time with its unit, such as 500ms or 10s, not \"0\"", "--duration", "0", URL);
-    BAD("--timeout takes a time with its unit, such as 500ms or 10s, not \"0ms\"", "--timeout", "0ms", URL);
+    BAD("--duration takes a time with its unit, such as 500ms or 10s, not \"0\"", "--duration", "0",
+        URL);
+    BAD("--timeout takes a time with its unit, such as 500ms or 10s, not \"0ms\"", "--timeout",
+        "0ms", URL);
 }
 
 static void rates(void **state)
 {
-    static const struct { const char *text; double want; } good[] = {
+    static const struct {
+        const char *text;
+        double want;
+    } good[] = {
         {"0.001", 0.001}, {"1", 1}, {"2.5", 2.5}, {"1e8", 1e8}, {"50000", 50000},
     };
-    static const char *const wrong[] = {"0", "-1", "", "x", "1x", "0.0009", "100000001", "nan", "inf", "1e999"};
+    static const char *const wrong[] = {"0",      "-1",        "",    "x",   "1x",
+                                        "0.0009", "100000001", "nan", "inf", "1e999"};
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         GOOD("--rate", (char *)(uintptr_t)good[i].text, URL);
@@ -198,7 +213,8 @@ static void rates(void **state)
     }
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         char line[160];
-        snprintf(line, sizeof line, "torc-load: --rate takes requests a second, from 0.001 to 100000000, not \"%s\"\n",
+        snprintf(line, sizeof line,
+                 "torc-load: --rate takes requests a second, from 0.001 to 100000000, not \"%s\"\n",
                  wrong[i]);
         assert_int_equal(READ("--rate", (char *)(uintptr_t)wrong[i], URL), -1);
         assert_string_equal(said, line);
@@ -213,7 +229,8 @@ static void arrivals(void **state)
     assert_true(plan.poisson);
     GOOD("--rate", "1", "--arrivals", "constant", URL);
     assert_false(plan.poisson);
-    BAD("--arrivals takes constant or poisson, not \"Poisson\"", "--rate", "1", "--arrivals", "Poisson", URL);
+    BAD("--arrivals takes constant or poisson, not \"Poisson\"", "--rate", "1", "--arrivals",
+        "Poisson", URL);
     BAD("--arrivals takes constant or poisson, not \"\"", "--arrivals=", URL);
     BAD("--arrivals needs --rate", "--arrivals", "poisson", URL);
     BAD("--arrivals needs a value (see --help)", URL, "--arrivals");
@@ -253,27 +270,36 @@ static void bodies(void **state)
     char *file = file_of("body", "a\0b", 3);
     (void)state;
     GOOD("--body", "hi", URL);
-    assert_true(sends(0, "POST /x HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nContent-Length: 2\r\n\r\nhi"));
+    assert_true(
+        sends(0, "POST /x HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nContent-Length: 2\r\n\r\nhi"));
     GOOD("--body", "", "--method", "PUT", URL);
     assert_true(sends(0, "PUT /x HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nContent-Length: 0\r\n\r\n"));
     GOOD("--body-size", "3", URL);
-    assert_true(sends(0, "POST /x HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nContent-Length: 3\r\n\r\nxxx"));
+    assert_true(
+        sends(0, "POST /x HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nContent-Length: 3\r\n\r\nxxx"));
     GOOD("--body-size", "20m", URL);
     assert_true(plan.request[0].bytes.len > 20 << 20);
     GOOD("--body-file", file, URL);
-    static const char want[] = "POST /x HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nContent-Length: 3\r\n\r\na\0b";
+    static const char want[] =
+        "POST /x HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nContent-Length: 3\r\n\r\na\0b";
     assert_true(slice_eq(plan.request[0].bytes, SLICE(want)));
     GOOD("--body", "hi", "--chunked", URL);
-    assert_true(sends(0, "POST /x HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"));
+    assert_true(sends(0, "POST /x HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nTransfer-Encoding: "
+                         "chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"));
     BAD("--chunked needs a body", "--chunked", URL);
     BAD("--body: the body has been given already", "--body-size", "1", "--body", "x", URL);
     BAD("--body-size: the body has been given already", "--body", "x", "--body-size", "1", URL);
-    BAD("--body-size takes bytes, such as 4096 or 20m, at most 1g, not \"1025m\"", "--body-size", "1025m", URL);
-    BAD("--body-size takes bytes, such as 4096 or 20m, at most 1g, not \"-1\"", "--body-size", "-1", URL);
-    BAD("--body-size takes bytes, such as 4096 or 20m, at most 1g, not \"\"", "--body-size", "", URL);
-    BAD("--body-file: cannot read /nowhere/x: No such file or directory", "--body-file", "/nowhere/x", URL);
+    BAD("--body-size takes bytes, such as 4096 or 20m, at most 1g, not \"1025m\"", "--body-size",
+        "1025m", URL);
+    BAD("--body-size takes bytes, such as 4096 or 20m, at most 1g, not \"-1\"", "--body-size", "-1",
+        URL);
+    BAD("--body-size takes bytes, such as 4096 or 20m, at most 1g, not \"\"", "--body-size", "",
+        URL);
+    BAD("--body-file: cannot read /nowhere/x: No such file or directory", "--body-file",
+        "/nowhere/x", URL);
     BAD("--body-file: cannot read /: Is a directory", "--body-file", "/", URL);
-    BAD("a chunked body takes no placeholders: its chunks have fixed sizes", "--chunked", "--body", "{seq:1}", URL);
+    BAD("a chunked body takes no placeholders: its chunks have fixed sizes", "--chunked", "--body",
+        "{seq:1}", URL);
     BAD("\"{seq:}\" is not {rand:MIN:MAX} or {seq:START}", "--body", "{seq:}", URL);
 }
 
@@ -287,10 +313,14 @@ static void templates(void **state)
     assert_int_equal(plan.request[1].head.part[1].number, 1);
     assert_int_equal(READ("--template", empty, URL), -1);
     assert_non_null(strstr(said, "/empty is empty\n"));
-    BAD("--template: cannot read /nowhere/x: No such file or directory", "--template", "/nowhere/x", URL);
-    BAD("--template is a whole request: it takes no method, field or body", "--template", a, "--body", "x", URL);
-    BAD("--template is a whole request: it takes no method, field or body", "--template", a, "--header", "a:b", URL);
-    BAD("--template is a whole request: it takes no method, field or body", "--template", a, "--method", "GET", URL);
+    BAD("--template: cannot read /nowhere/x: No such file or directory", "--template", "/nowhere/x",
+        URL);
+    BAD("--template is a whole request: it takes no method, field or body", "--template", a,
+        "--body", "x", URL);
+    BAD("--template is a whole request: it takes no method, field or body", "--template", a,
+        "--header", "a:b", URL);
+    BAD("--template is a whole request: it takes no method, field or body", "--template", a,
+        "--method", "GET", URL);
     char *bad = file_of("bad", "{rand:2:1}", 10);
     BAD("--template: \"{rand:2:1}\" is not {rand:MIN:MAX} or {seq:START}", "--template", bad, URL);
 }
@@ -304,7 +334,8 @@ static void expectations(void **state)
     assert_int_equal(plan.expect_body.len, 0);
     GOOD("--expect-body-file", file, URL);
     assert_true(slice_eq(plan.expect_body, SLICE("x\0y")));
-    BAD("--expect-body-file: cannot read /nowhere/x: No such file or directory", "--expect-body-file", "/nowhere/x", URL);
+    BAD("--expect-body-file: cannot read /nowhere/x: No such file or directory",
+        "--expect-body-file", "/nowhere/x", URL);
 }
 
 /* ---- the rest ---- */
@@ -328,7 +359,8 @@ static void cores_and_engines(void **state)
     if (n > 1) {
         GOOD("--cores", "2", URL);
         assert_int_equal(plan.n_cores, 2);
-        BAD("--connections 1 is less than one for each of 2 cores", "--cores", "2", "--connections", "1", URL);
+        BAD("--connections 1 is less than one for each of 2 cores", "--cores", "2", "--connections",
+            "1", URL);
     }
     for (const struct io_engine *const *e = io_engines; *e; e++) {
         GOOD("--engine", (char *)(uintptr_t)(*e)->name, URL);
@@ -348,10 +380,13 @@ static void reports_and_watching(void **state)
     assert_int_equal(plan.watched[1], 2147483647);
     GOOD("--json", "-", "--hdr", "b", URL);
     GOOD("--json", "a", "--hdr", "-", URL);
-    BAD("--json - and --hdr - would mix on stdout: write one of them to a file", "--json", "-", "--hdr", "-", URL);
-    BAD("--json and --hdr name one file, a: it holds one of them", "--json", "a", "--hdr", "a", URL);
+    BAD("--json - and --hdr - would mix on stdout: write one of them to a file", "--json", "-",
+        "--hdr", "-", URL);
+    BAD("--json and --hdr name one file, a: it holds one of them", "--json", "a", "--hdr", "a",
+        URL);
     BAD("--watch takes a whole number from 1 to 2147483647, not \"0\"", "--watch", "0", URL);
-    BAD("--watch takes a whole number from 1 to 2147483647, not \"2147483648\"", "--watch", "2147483648", URL);
+    BAD("--watch takes a whole number from 1 to 2147483647, not \"2147483648\"", "--watch",
+        "2147483648", URL);
 }
 
 static void words_that_are_no_options(void **state)
@@ -378,7 +413,10 @@ static void help_and_version(void **state)
     assert_int_equal(READ("--version"), 1);
     assert_string_equal(said, "torc-load " TORC_VERSION "\n");
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(i == 0 ? READ("--help") : i == 1 ? READ("-h") : READ("--quiet", "-h", "--nothing"), 1);
+        assert_int_equal(i == 0   ? READ("--help")
+                         : i == 1 ? READ("-h")
+                                  : READ("--quiet", "-h", "--nothing"),
+                         1);
         assert_true(strncmp(said, "Usage: torc-load ", 17) == 0);
     }
 }
@@ -404,7 +442,8 @@ static void help_of_each_option(void **state)
 
 static uint16_t port(void)
 {
-    return ntohs(plan.addr.sa.sa_family == AF_INET6 ? plan.addr.in6.sin6_port : plan.addr.in.sin_port);
+    return ntohs(plan.addr.sa.sa_family == AF_INET6 ? plan.addr.in6.sin6_port
+                                                    : plan.addr.in.sin_port);
 }
 
 static void urls(void **state)
@@ -453,7 +492,8 @@ static void wrong_urls(void **state)
     BAD("\"http://me@127.0.0.1/\" names no host", "http://me@127.0.0.1/");
     BAD("\"http://127.0.0.1?a\": put a / before the ?", "http://127.0.0.1?a");
     BAD("\"http://127.0.0.1/a b\" has a character that belongs encoded", "http://127.0.0.1/a b");
-    BAD("\"http://127.0.0.1/a\r\nX: y\" has a character that belongs encoded", "http://127.0.0.1/a\r\nX: y");
+    BAD("\"http://127.0.0.1/a\r\nX: y\" has a character that belongs encoded",
+        "http://127.0.0.1/a\r\nX: y");
     BAD("127.0.0.1:0: no such port", "http://127.0.0.1:0/");
     BAD("127.0.0.1:65536: no such port", "http://127.0.0.1:65536/");
     BAD("127.0.0.1:x: no such port", "http://127.0.0.1:x/");
@@ -472,10 +512,10 @@ static void several_urls(void **state)
     assert_int_equal(plan.n_requests, 2);
     assert_true(plan.quiet);
     assert_true(sends(1, "GET /b HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n"));
-    BAD("\"http://127.0.0.1:8081/b\": all URLs of a run are of one server", "http://127.0.0.1:8080/a",
-        "http://127.0.0.1:8081/b");
-    BAD("\"http://127.0.0.2:8080/\": all URLs of a run are of one server", "http://127.0.0.1:8080/a",
-        "http://127.0.0.2:8080/");
+    BAD("\"http://127.0.0.1:8081/b\": all URLs of a run are of one server",
+        "http://127.0.0.1:8080/a", "http://127.0.0.1:8081/b");
+    BAD("\"http://127.0.0.2:8080/\": all URLs of a run are of one server",
+        "http://127.0.0.1:8080/a", "http://127.0.0.2:8080/");
     char *many[ARGS] = {0};
     for (int i = 0; i < PLAN_REQUESTS; i++) many[i] = (char *)(uintptr_t)URL;
     assert_int_equal(read_list(many), 0);

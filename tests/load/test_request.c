@@ -36,7 +36,8 @@ static slice fill(const struct request *r, struct filler *f)
 static void text_without_placeholders_is_one_part(void **state)
 {
     static const char *const texts[] = {
-        "plain", "{", "}", "{}", "{rand}", "{seq}", "{ran:1:2}", "{Rand:1:2}", "{ seq:1}", "a{{b}}", "rand:1:2",
+        "plain",     "{",          "}",        "{}",     "{rand}",   "{seq}",
+        "{ran:1:2}", "{Rand:1:2}", "{ seq:1}", "a{{b}}", "rand:1:2",
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
@@ -82,7 +83,9 @@ static void placeholders_are_cut_out(void **state)
 
 static void malformed_placeholders_are_refused(void **state)
 {
-    static const struct { const char *text, *why; } cases[] = {
+    static const struct {
+        const char *text, *why;
+    } cases[] = {
         {"{rand:}", "\"{rand:}\" is not {rand:MIN:MAX} or {seq:START}"},
         {"{rand:1}", "\"{rand:1}\" is not {rand:MIN:MAX} or {seq:START}"},
         {"{rand:1:}", "\"{rand:1:}\" is not {rand:MIN:MAX} or {seq:START}"},
@@ -91,7 +94,8 @@ static void malformed_placeholders_are_refused(void **state)
         {"{rand:-1:1}", "\"{rand:-1:1}\" is not {rand:MIN:MAX} or {seq:START}"},
         {"{rand:1:2:3}", "\"{rand:1:2:3}\" is not {rand:MIN:MAX} or {seq:START}"},
         {"{rand:a:b}", "\"{rand:a:b}\" is not {rand:MIN:MAX} or {seq:START}"},
-        {"{rand:0:18446744073709551616}", "\"{rand:0:1844674407370955\" is not {rand:MIN:MAX} or {seq:START}"},
+        {"{rand:0:18446744073709551616}",
+         "\"{rand:0:1844674407370955\" is not {rand:MIN:MAX} or {seq:START}"},
         {"{seq:}", "\"{seq:}\" is not {rand:MIN:MAX} or {seq:START}"},
         {"{seq:1:2}", "\"{seq:1:2}\" is not {rand:MIN:MAX} or {seq:START}"},
         {"{seq:1:}", "\"{seq:1:}\" is not {rand:MIN:MAX} or {seq:START}"},
@@ -192,7 +196,10 @@ static void random_bounds_are_inclusive(void **state)
 
 static void random_extremes(void **state)
 {
-    static const struct { const char *text; uint64_t min, max; } cases[] = {
+    static const struct {
+        const char *text;
+        uint64_t min, max;
+    } cases[] = {
         {"{rand:0:0}", 0, 0},
         {"{rand:18446744073709551615:18446744073709551615}", UINT64_MAX, UINT64_MAX},
         {"{rand:0:18446744073709551615}", 0, UINT64_MAX},
@@ -260,11 +267,14 @@ static void requests_from_options(void **state)
 
 static void chunked_bodies(void **state)
 {
-    struct request_form f = {.target = SLICE("/"), .host = SLICE("h"), .has_body = true, .chunked = true};
+    struct request_form f = {
+        .target = SLICE("/"), .host = SLICE("h"), .has_body = true, .chunked = true};
     (void)state;
     makes(&f, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
     f.body = SLICE("hello");
-    makes(&f, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
+    makes(
+        &f,
+        "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
 
     /* Larger ones in several chunks, whose sizes add up. */
     static char body[40000];
@@ -273,7 +283,8 @@ static void chunked_bodies(void **state)
     struct request r;
     uint32_t sequences = 0;
     assert_true(request_make(&r, &f, &sequences, why, sizeof why));
-    const char *at = memmem(r.bytes.ptr, r.bytes.len, "\r\n\r\n", 4), *end = r.bytes.ptr + r.bytes.len;
+    const char *at = memmem(r.bytes.ptr, r.bytes.len, "\r\n\r\n", 4),
+               *end = r.bytes.ptr + r.bytes.len;
     assert_non_null(at);
     size_t got = 0, n, chunks = 0;
     for (at += 4; (n = strtoull(at, NULL, 16)) > 0; chunks++) {
@@ -299,8 +310,12 @@ static void chunked_bodies(void **state)
 static void length_of_a_body_with_placeholders(void **state)
 {
     static const char *const headers[] = {"X-N: {seq:8}"};
-    struct request_form f = {.target = SLICE("/{seq:98}"), .host = SLICE("h"), .headers = headers, .n_headers = 1,
-                             .body = SLICE("n={seq:9};{rand:1:1000000}"), .has_body = true};
+    struct request_form f = {.target = SLICE("/{seq:98}"),
+                             .host = SLICE("h"),
+                             .headers = headers,
+                             .n_headers = 1,
+                             .body = SLICE("n={seq:9};{rand:1:1000000}"),
+                             .has_body = true};
     uint64_t sequence[3] = {0};
     struct request r;
     uint32_t sequences = 0;
@@ -313,8 +328,10 @@ static void length_of_a_body_with_placeholders(void **state)
         unsigned target, field, length, body, random;
         int head = 0;
         fill(&r, &filler);
-        assert_int_equal(sscanf(out, "POST /%u HTTP/1.1\r\nHost: h\r\nX-N: %u\r\nContent-Length: %u\r\n\r\n%n", &target, &field,
-                                &length, &head), 3);
+        assert_int_equal(
+            sscanf(out, "POST /%u HTTP/1.1\r\nHost: h\r\nX-N: %u\r\nContent-Length: %u\r\n\r\n%n",
+                   &target, &field, &length, &head),
+            3);
         assert_int_equal(strlen(out + head), length);
         assert_int_equal(sscanf(out + head, "n=%u;%u", &body, &random), 2);
         assert_int_equal(target, 98 + i);
@@ -335,7 +352,8 @@ static void raw_templates(void **state)
     assert_true(request_raw(&r, slice_of("a\0b\xff", 4), &sequences, why, sizeof why));
     assert_false(r.to_head);
     assert_true(slice_eq(r.bytes, slice_of("a\0b\xff", 4)));
-    assert_false(request_raw(&r, SLICE("GET /{seq:} HTTP/1.1\r\n\r\n"), &sequences, why, sizeof why));
+    assert_false(
+        request_raw(&r, SLICE("GET /{seq:} HTTP/1.1\r\n\r\n"), &sequences, why, sizeof why));
     assert_string_equal(why, "\"{seq:}\" is not {rand:MIN:MAX} or {seq:START}");
 
     struct request_form f = {.method = "HEAD", .target = SLICE("/"), .host = SLICE("h")};

@@ -60,7 +60,8 @@ static const char *contents(void)
 
 static void record(struct histogram *h, unsigned n)
 {
-    for (unsigned i = 0; i < n; i++) histogram_add(h, 20000 + random_below(8000) + (i % 100 ? 0 : random_log(34)));
+    for (unsigned i = 0; i < n; i++)
+        histogram_add(h, 20000 + random_below(8000) + (i % 100 ? 0 : random_log(34)));
 }
 
 static const char *write_json(void)
@@ -90,7 +91,10 @@ static double number(const char *json, const char *before, const char *name)
 /* Counts, sums and quantiles of one histogram against the list of its values. */
 static void agrees(const char *json, const char *name, const struct histogram *h)
 {
-    static const struct { const char *key; double q; } quantiles[] = {{"p50", 0.5}, {"p75", 0.75}, {"p90", 0.9}, {"p99", 0.99}};
+    static const struct {
+        const char *key;
+        double q;
+    } quantiles[] = {{"p50", 0.5}, {"p75", 0.75}, {"p90", 0.9}, {"p99", 0.99}};
     char at[80];
     double last = number(json, name, "min");
     assert_true(number(json, name, "count") == (double)h->count);
@@ -119,8 +123,10 @@ static void agrees(const char *json, const char *name, const struct histogram *h
         count += n;
         sum += (double)ns * (double)n;
         /* The value whose rank is reached here is what the quantiles say. */
-        for (; k < ARRAY_LEN(quantiles) && (double)count >= quantiles[k].q * (double)h->count; k++) {
-            double v = number(json, name, quantiles[k].key), off = v > (double)ns ? v - (double)ns : (double)ns - v;
+        for (; k < ARRAY_LEN(quantiles) && (double)count >= quantiles[k].q * (double)h->count;
+             k++) {
+            double v = number(json, name, quantiles[k].key),
+                   off = v > (double)ns ? v - (double)ns : (double)ns - v;
             assert_true(off <= (double)ns / 1000);
         }
         list += used;
@@ -232,7 +238,8 @@ static void json_of_errors(void **state)
     run.first[ERROR_BODY] = (struct first_error){7, "byte 1 differs: \"\\x00\" came"};
     run.first[ERROR_RESET] = (struct first_error){9, "closed"};
     json = write_json();
-    assert_true(is(json, "first_errors", "{\"reset\":\"closed\",\"body\":\"byte 1 differs: \\\"\\\\x00\\\" came\"}"));
+    assert_true(is(json, "first_errors",
+                   "{\"reset\":\"closed\",\"body\":\"byte 1 differs: \\\"\\\\x00\\\" came\"}"));
     assert_true(json_number(json, "errors.body") == 5);
     assert_true(json_number(json, "errors_measured.body") == 3);
     assert_true(json_number(json, "errors_measured.reset") == 0);
@@ -250,7 +257,8 @@ static void json_of_waiting(void **state)
     json = write_json();
     assert_true(json_number(json, "cpu.waited_share") == 0.25); /* of 2 s on 2 cores */
     assert_true(json_number(json, "watch.waited_ns") == 12345);
-    assert_non_null(strstr(json_at(json, "advice"), "other programs kept the generator from its CPU for 25 %"));
+    assert_non_null(
+        strstr(json_at(json, "advice"), "other programs kept the generator from its CPU for 25 %"));
 }
 
 /* ---- what limits ---- */
@@ -365,7 +373,8 @@ static void hdr_is_a_percentile_distribution(void **state)
         if (n < 20000) {
             /* Two decimals of a quotient of twelve. */
             assert_int_equal(fields, 4);
-            assert_true(inverse >= 1 / (1 - p) * 0.9999 - 0.01 && inverse <= 1 / (1 - p) * 1.0001 + 0.01);
+            assert_true(inverse >= 1 / (1 - p) * 0.9999 - 0.01 &&
+                        inverse <= 1 / (1 - p) * 1.0001 + 0.01);
         } else {
             assert_int_equal(memchr(at, '\n', (size_t)(end - at) + 1) == end, 1);
             assert_true(end[1] == '#'); /* no fourth column, and the last line */
@@ -377,10 +386,15 @@ static void hdr_is_a_percentile_distribution(void **state)
     double mean, deviation, max;
     unsigned long long total;
     int buckets, sub;
-    assert_int_equal(sscanf(at, "#[Mean    = %lf, StdDeviation   = %lf]\n#[Max     = %lf, Total count    = %llu]\n"
-                            "#[Buckets = %d, SubBuckets     = %d]\n", &mean, &deviation, &max, &total, &buckets, &sub), 6);
+    assert_int_equal(
+        sscanf(at,
+               "#[Mean    = %lf, StdDeviation   = %lf]\n#[Max     = %lf, Total count    = %llu]\n"
+               "#[Buckets = %d, SubBuckets     = %d]\n",
+               &mean, &deviation, &max, &total, &buckets, &sub),
+        6);
     assert_int_equal(total, 20000);
-    assert_true(max >= (double)run.corrected.max / 1e6 - 1e-6 && max <= (double)run.corrected.max / 1e6 + 1e-6);
+    assert_true(max >= (double)run.corrected.max / 1e6 - 1e-6 &&
+                max <= (double)run.corrected.max / 1e6 + 1e-6);
     assert_true(value <= max * 1.001);
     assert_true(mean > 0 && mean < max && deviation > 0);
 }

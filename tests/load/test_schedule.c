@@ -17,7 +17,8 @@ static void constant_times_are_exact(void **state)
     struct schedule s;
     (void)state;
     schedule_start(&s, 1000, false, 1, 0, START);
-    for (uint64_t i = 0; i < 100000; i++, schedule_next(&s)) assert_int_equal(schedule_due(&s), START + i * 1000000);
+    for (uint64_t i = 0; i < 100000; i++, schedule_next(&s))
+        assert_int_equal(schedule_due(&s), START + i * 1000000);
     /* Distances that are no whole ns do not add up their rounding. */
     schedule_start(&s, 3e6, false, 1, 0, START);
     for (uint64_t i = 0; i < 3000000; i++) schedule_next(&s);
@@ -30,7 +31,8 @@ static void offsets_of_cores(void **state)
     enum { CORES = 4 };
     struct schedule s[CORES];
     (void)state;
-    for (int core = 0; core < CORES; core++) schedule_start(&s[core], 4000.0 / CORES, false, 1, core / (double)CORES, START);
+    for (int core = 0; core < CORES; core++)
+        schedule_start(&s[core], 4000.0 / CORES, false, 1, core / (double)CORES, START);
     for (uint64_t i = 0; i < 1000; i++) {
         assert_int_equal(schedule_due(&s[i % CORES]), START + i * 250000);
         schedule_next(&s[i % CORES]);
@@ -59,8 +61,8 @@ static void a_closed_loop_has_no_distance(void **state)
 }
 
 /* Of n exponential distances of mean 1, the mean and the variance lie within six of their standard
- * errors (1/sqrt(n) and sqrt(8/n)), and so do the shares beyond 0.1, 0.5, 1, 2, 4 and 8 times the mean
- * (binomial). The seed is fixed, so it holds always or never. */
+ * errors (1/sqrt(n) and sqrt(8/n)), and so do the shares beyond 0.1, 0.5, 1, 2, 4 and 8 times the
+ * mean (binomial). The seed is fixed, so it holds always or never. */
 static void poisson_is_exponential(void **state)
 {
     enum { N = 200000 };
@@ -169,10 +171,14 @@ static void nothing_is_left_of_a_closed_loop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(constant_times_are_exact), cmocka_unit_test(offsets_of_cores),
-        cmocka_unit_test(extremes_of_rate),         cmocka_unit_test(a_closed_loop_has_no_distance),
-        cmocka_unit_test(poisson_is_exponential),   cmocka_unit_test(poisson_has_no_memory),
-        cmocka_unit_test(times_follow_from_the_seed), cmocka_unit_test(what_is_left),
+        cmocka_unit_test(constant_times_are_exact),
+        cmocka_unit_test(offsets_of_cores),
+        cmocka_unit_test(extremes_of_rate),
+        cmocka_unit_test(a_closed_loop_has_no_distance),
+        cmocka_unit_test(poisson_is_exponential),
+        cmocka_unit_test(poisson_has_no_memory),
+        cmocka_unit_test(times_follow_from_the_seed),
+        cmocka_unit_test(what_is_left),
         cmocka_unit_test(what_is_left_of_a_poisson_process),
         cmocka_unit_test(nothing_is_left_of_a_closed_loop),
     };

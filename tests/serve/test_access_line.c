@@ -119,7 +119,9 @@ static void characters_as_bytes(void **state)
 {
     (void)state;
     IS("\xc2\x80", "\\uf0c2\\uf080");
-    IS("\xc2\x9b" "0m", "\\uf0c2\\uf09b0m");
+    IS("\xc2\x9b"
+       "0m",
+       "\\uf0c2\\uf09b0m");
     IS("\xc2\x9f", "\\uf0c2\\uf09f");
     IS("\xef\x82\x80", "\\uf0ef\\uf082\\uf080");
     IS("\xef\x83\xbf", "\\uf0ef\\uf083\\uf0bf");

@@ -101,9 +101,11 @@ static void test_check(void **state)
     struct server_how how = {.engine = server_engine};
     (void)state;
     /* Depth and buffers come rounded up, as they would be. */
-    assert_int_equal(server_run(&s, &how, (const char *const[]){"--check", "--depth", "9",
-                                                               "--cq-depth", "100", "--buffers",
-                                                               "33", "--cores", "1", NULL}), 0);
+    assert_int_equal(
+        server_run(&s, &how,
+                   (const char *const[]){"--check", "--depth", "9", "--cq-depth", "100",
+                                         "--buffers", "33", "--cores", "1", NULL}),
+        0);
     assert_true(matches(server_log(&s), "^engine +"));
     assert_non_null(strstr(server_log(&s), server_engine));
     assert_true(matches(server_log(&s), "^buffers +64 of 4096 bytes"));
@@ -122,7 +124,10 @@ static void test_check(void **state)
 
 static void test_planted_cost(void **state)
 {
-    static const struct { const char *ns; int status; } cases[] = {
+    static const struct {
+        const char *ns;
+        int status;
+    } cases[] = {
         {"1000", 200}, {"0", 200}, {"1us", 400}, {"-1", 400}, {"1000001", 400},
     };
     (void)state;
@@ -206,7 +211,8 @@ static void test_second_server(void **state)
     (void)state;
     server_start(&first, "--cores", "1");
     char text[64];
-    snprintf(text, sizeof text, "127.0.0.1:%u", ntohs(((struct sockaddr_in *)&first.addr.sa)->sin_port));
+    snprintf(text, sizeof text, "127.0.0.1:%u",
+             ntohs(((struct sockaddr_in *)&first.addr.sa)->sin_port));
     const char *const options[] = {"--listen", text, NULL};
     assert_int_equal(server_run(&second, &how, options), 1);
     assert_int_equal(lines(server_log(&second)), 1);
@@ -251,8 +257,8 @@ static void test_log_that_cannot_be_opened(void **state)
     struct server s;
     struct server_how how = {.engine = server_engine};
     (void)state;
-    const char *const options[] = {"--listen", "127.0.0.1:0", "--root", "/", "--access-log",
-                                   "/does/not/exist", NULL};
+    const char *const options[] = {"--listen",     "127.0.0.1:0",     "--root", "/",
+                                   "--access-log", "/does/not/exist", NULL};
     assert_int_equal(server_run(&s, &how, options), 1);
     assert_int_equal(lines(server_log(&s)), 1);
     assert_non_null(strstr(server_log(&s), "/does/not/exist"));

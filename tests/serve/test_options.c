@@ -154,15 +154,26 @@ static void sizes(void **state)
 {
     (void)state;
     static const struct reading good[] = {
-        {"0", 0, "0"},         {"1", 1, "1"},       {"4096", 4096, "4k"},
-        {"1000", 1000, "1000"}, {"16k", 16384, "16k"}, {"16K", 16384, "16k"},
-        {"1m", 1 << 20, "1m"}, {"3g", 3ull << 30, "3g"}, {"0k", 0, "0"},
-        {"17179869183g", 17179869183ull << 30, "17179869183g"},
+        {"0", 0, "0"},         {"1", 1, "1"},
+        {"4096", 4096, "4k"},  {"1000", 1000, "1000"},
+        {"16k", 16384, "16k"}, {"16K", 16384, "16k"},
+        {"1m", 1 << 20, "1m"}, {"3g", 3ull << 30, "3g"},
+        {"0k", 0, "0"},        {"17179869183g", 17179869183ull << 30, "17179869183g"},
     };
-    static const char *const bad[] = {"", "k", "-1", "+1", " 1", "1 ", "1kb", "1.5k", "1t", "0x10",
-                                      "1k1", "17179869184g", "18446744073709551616"};
-    for (size_t i = 0; i < ARRAY_LEN(good); i++)
-        reads_as(value_size, value_size_text, &good[i]);
+    static const char *const bad[] = {"",
+                                      "k",
+                                      "-1",
+                                      "+1",
+                                      " 1",
+                                      "1 ",
+                                      "1kb",
+                                      "1.5k",
+                                      "1t",
+                                      "0x10",
+                                      "1k1",
+                                      "17179869184g",
+                                      "18446744073709551616"};
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) reads_as(value_size, value_size_text, &good[i]);
     uint64_t v;
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) assert_false(value_size(slice_str(bad[i]), &v));
 }
@@ -181,8 +192,8 @@ static void durations(void **state)
         {"2m", 120 * NS_PER_S, "2m"},
         {"24h", 86400 * NS_PER_S, "24h"},
     };
-    static const char *const bad[] = {"", "10", "s", "-1s", "1.5s", "1d", "1us", "1 s", "1sm", "00",
-                                      "18446744073709551615s"};
+    static const char *const bad[] = {
+        "", "10", "s", "-1s", "1.5s", "1d", "1us", "1 s", "1sm", "00", "18446744073709551615s"};
     for (size_t i = 0; i < ARRAY_LEN(good); i++)
         reads_as(value_duration, value_duration_text, &good[i]);
     uint64_t v;
@@ -272,8 +283,8 @@ static void every_value(void **state)
 static void buffers_round_up(void **state)
 {
     (void)state;
-    static const uint32_t pairs[][2] = {{1, 1}, {2, 2}, {3, 4}, {1025, 2048}, {16385, 32768},
-                                        {32768, 32768}};
+    static const uint32_t pairs[][2] = {{1, 1},       {2, 2},         {3, 4},
+                                        {1025, 2048}, {16385, 32768}, {32768, 32768}};
     for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
         char text[12];
         snprintf(text, sizeof text, "%u", pairs[i][0]);
@@ -297,8 +308,8 @@ static void flags(void **state)
         const char *arg;
         bool pin;
     } cases[] = {
-        {"--pin", true},         {"--no-pin", false},     {"--pin=yes", true},
-        {"--pin=no", false},     {"--no-pin=yes", false}, {"--no-pin=no", true},
+        {"--pin", true},     {"--no-pin", false},     {"--pin=yes", true},
+        {"--pin=no", false}, {"--no-pin=yes", false}, {"--no-pin=no", true},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         renew();
@@ -443,8 +454,9 @@ static void cores(void **state)
     assert_int_equal(o->n_cpus, 1);
     assert_int_equal(sched_setaffinity(0, sizeof saved, &saved), 0);
 
-    static const char *const bad[] = {"0", "x", "1-", "-1", ",", "1,", ",1", "1-0", "0--1", "0-0-0",
-                                      "1 ", "0x1", "0,,0", "99999999999999999999"};
+    static const char *const bad[] = {
+        "0",   "x",    "1-",    "-1", ",",   "1,",   ",1",
+        "1-0", "0--1", "0-0-0", "1 ", "0x1", "0,,0", "99999999999999999999"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         renew();
         snprintf(text, sizeof text, "--cores=%s", bad[i]);
@@ -471,22 +483,25 @@ static void wrong_values(void **state)
     WRONG("--stack-size takes a size from 16k to 64m, such as 4096, 16k or 1m, not \"15k\"",
           "--stack-size=15k");
     WRONG("--idle-timeout takes a time from 1ms to 24h with its unit, such as 500ms, 10s or 2m, "
-          "not \"10\"", "--idle-timeout=10");
+          "not \"10\"",
+          "--idle-timeout=10");
     WRONG("--header-timeout takes a time from 1ms to 24h with its unit, such as 500ms, 10s or 2m, "
-          "not \"0\"", "--header-timeout=0");
+          "not \"0\"",
+          "--header-timeout=0");
     WRONG("--file-cache-ttl takes a time from 0 to 1s with its unit, such as 500ms, 10s or 2m, not "
-          "\"1001ms\"", "--file-cache-ttl=1001ms");
+          "\"1001ms\"",
+          "--file-cache-ttl=1001ms");
     WRONG("--pin takes yes or no, not \"maybe\"", "--pin=maybe");
     WRONG("--pin takes yes or no, not \"\"", "--pin=");
     renew();
-    WRONG("--admin takes an address of its own, and --listen has 127.0.0.1:9", "--listen", "127.0.0.1:9",
-          "--admin", "127.0.0.1:9");
+    WRONG("--admin takes an address of its own, and --listen has 127.0.0.1:9", "--listen",
+          "127.0.0.1:9", "--admin", "127.0.0.1:9");
     renew();
-    WRONG("--admin takes an address of its own, and --listen has 0.0.0.0:9", "--listen", "0.0.0.0:9",
-          "--admin", "127.0.0.1:9");
+    WRONG("--admin takes an address of its own, and --listen has 0.0.0.0:9", "--listen",
+          "0.0.0.0:9", "--admin", "127.0.0.1:9");
     renew();
-    WRONG("--admin takes an address of its own, and --listen has [::]:9", "--listen", "*:9", "--admin",
-          "127.0.0.1:9");
+    WRONG("--admin takes an address of its own, and --listen has [::]:9", "--listen", "*:9",
+          "--admin", "127.0.0.1:9");
     renew();
     WRONG("--listen 127.0.0.1:9 is within another --listen", "--listen", "127.0.0.1:9", "--listen",
           "127.0.0.1:9");
@@ -595,8 +610,12 @@ static void config_values(void **state)
 static void config_with_a_byte_order_mark(void **state)
 {
     (void)state;
-    config_wrong("\xef\xbb\xbf" "depth = 16\n\xef\xbb\xbf" "pin = no\n", "2: unknown option \xef\xbb\xbfpin (see --help)");
-    config("\xef\xbb\xbf" "depth = 16\n");
+    config_wrong("\xef\xbb\xbf"
+                 "depth = 16\n\xef\xbb\xbf"
+                 "pin = no\n",
+                 "2: unknown option \xef\xbb\xbfpin (see --help)");
+    config("\xef\xbb\xbf"
+           "depth = 16\n");
     renew();
     VALID("--config", config_path);
     assert_int_equal(o->io.depth, 16);
@@ -759,17 +778,31 @@ static void help(void **state)
     (void)state;
     const char *url;
     assert_int_equal(options_add(set, "upstream-of-this-program", "SCHEME://HOST:PORT/PATH",
-                                 "where to fetch", &url), 0);
+                                 "where to fetch", &url),
+                     0);
     char *text = help_text("/usr/bin/torc-lab");
     assert_ptr_equal(strstr(text, "Usage: torc-lab [OPTION]...\n"), text);
     for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1)
         assert_true(end - line <= 100 && (end == line || end[-1] != ' '));
     static const char *const want[] = {
-        "\n  --listen ADDR:PORT ", "(default 127.0.0.1:8080)", "\n  --cores N|LIST ",
-        "\n  --[no-]pin ", "\n  --depth N ", "(default 512)", "\n  --[no-]defer-taskrun ",
-        "\n  --[no-]sqarray ", "\n  --max-body SIZE ", "(default 64m)", "\n  --idle-timeout TIME ",
-        "(default 60s)", "\n  --config FILE ", "\n  --check ", "\n  --version ", "\n  --help ",
-        "\nOptions of torc-lab\n", "\n  --upstream-of-this-program SCHEME://HOST:PORT/PATH\n",
+        "\n  --listen ADDR:PORT ",
+        "(default 127.0.0.1:8080)",
+        "\n  --cores N|LIST ",
+        "\n  --[no-]pin ",
+        "\n  --depth N ",
+        "(default 512)",
+        "\n  --[no-]defer-taskrun ",
+        "\n  --[no-]sqarray ",
+        "\n  --max-body SIZE ",
+        "(default 64m)",
+        "\n  --idle-timeout TIME ",
+        "(default 60s)",
+        "\n  --config FILE ",
+        "\n  --check ",
+        "\n  --version ",
+        "\n  --help ",
+        "\nOptions of torc-lab\n",
+        "\n  --upstream-of-this-program SCHEME://HOST:PORT/PATH\n",
         " where to fetch\n",
     };
     for (size_t i = 0; i < ARRAY_LEN(want); i++) {

@@ -107,7 +107,8 @@ static void a_hit_opens_nothing(void **state)
     double before = stats_number(&server, "total.sqes");
     uint64_t start = now_ms();
     for (int i = 0; i < HITS; i++) expect("/hot.txt", 200, "hot");
-    /* Each second it is opened anew, with a look for each twin, and read for an answer and to be kept. */
+    /* Each second it is opened anew, with a look for each twin, and read for an answer and to be
+     * kept. */
     double opens = OPENS * (double)((now_ms() - start) / 1000 + 1);
     double sqes = stats_number(&server, "total.sqes") - before;
     print_message("%.2f operations for each of %d requests\n", sqes / HITS, HITS);

@@ -281,7 +281,8 @@ static void a_mapped_file_that_loses_its_end(void **state)
     assert_true(cut > 0);
 }
 
-/* A small file that is asked for again is one that it was as a whole, however it is written meanwhile. */
+/* A small file that is asked for again is one that it was as a whole, however it is written
+ * meanwhile. */
 static void a_small_file_that_is_written_over(void **state)
 {
     (void)state;
@@ -290,9 +291,11 @@ static void a_small_file_that_is_written_over(void **state)
     rig_start("--file-cache-ttl", "50ms");
     for (int i = 0; i < WRITES; i++) {
         memset(bytes, 'a' + i % 26, SIZE);
-        /* In its place, and for some writes shorter, so that what was longer is not to be had any more. */
+        /* In its place, and for some writes shorter, so that what was longer is not to be had any
+         * more. */
         size_t size = i % 3 ? SIZE : SIZE / 2;
-        int fd = open(tree_path(&tree, "root/over"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+        int fd =
+            open(tree_path(&tree, "root/over"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
         assert_int_equal(write(fd, bytes, size), size);
         close(fd);
         for (int k = 0; k < 20; k++) {
@@ -304,7 +307,8 @@ static void a_small_file_that_is_written_over(void **state)
             }
             assert_true(reply.body_len == SIZE || reply.body_len == SIZE / 2);
             for (size_t at = 1; at < reply.body_len; at++)
-                if (reply.body[at] != reply.body[0]) fail_msg("byte %zu of %zu is another's", at, reply.body_len);
+                if (reply.body[at] != reply.body[0])
+                    fail_msg("byte %zu of %zu is another's", at, reply.body_len);
         }
     }
 }
@@ -330,7 +334,8 @@ static void more_small_files_than_are_kept(void **state)
                 if (reply.body[k] != files_byte(k)) fail_msg("byte %zu of %s is wrong", k, name);
         }
     }
-    assert_true(server_memory(&server) < before + 48 * 1024 * 1024); /* 16 MiB, and what sanitizers add */
+    assert_true(server_memory(&server) <
+                before + 48 * 1024 * 1024); /* 16 MiB, and what sanitizers add */
 }
 
 static void a_drain_sends_a_mapped_file(void **state)

@@ -77,9 +77,9 @@ void visitor_leave(struct visitor *v, bool drains)
 {
     if (!v->open) return;
     v->open = false;
-    bool answers = !drains && (v->place == WAITING || v->place == WAITING_PIPED ||
-                               v->place == SENDING || v->place == AFTER_ANSWER ||
-                               v->place == READING_FILES);
+    bool answers =
+        !drains && (v->place == WAITING || v->place == WAITING_PIPED || v->place == SENDING ||
+                    v->place == AFTER_ANSWER || v->place == READING_FILES);
     switch (v->stays ? 0 : chance(3)) {
     case 0: client_reset(&v->c); break;
     case 1: client_close(&v->c); break;

@@ -13,15 +13,15 @@ enum place {
     BEFORE_BODY,
     IN_BODY,
     IN_CHUNK,
-    IN_CONTINUE,     /* the server has been asked for 100 (Continue) */
-    IN_UNREAD_BODY,  /* which no handler wants */
-    READING_FILES,   /* several at the same time */
-    WAITING,         /* for an answer that takes its time */
-    WAITING_PIPED,   /* with more requests behind it */
-    SENDING,         /* the server is, and the client reads a part */
+    IN_CONTINUE,    /* the server has been asked for 100 (Continue) */
+    IN_UNREAD_BODY, /* which no handler wants */
+    READING_FILES,  /* several at the same time */
+    WAITING,        /* for an answer that takes its time */
+    WAITING_PIPED,  /* with more requests behind it */
+    SENDING,        /* the server is, and the client reads a part */
     ECHOING,
     AFTER_ANSWER,
-    LINGERING,       /* after an error, while the server waits for the client's end */
+    LINGERING, /* after an error, while the server waits for the client's end */
     PLACES,
 };
 

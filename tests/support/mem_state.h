@@ -20,10 +20,10 @@ struct mem_client {
     size_t waiting;
     char *out;
     size_t out_len, out_cap;
-    size_t window;     /* bytes that leave in one turn, where `windowed` */
+    size_t window; /* bytes that leave in one turn, where `windowed` */
     bool windowed;
     bool drop_out;
-    bool end, reset;   /* the client's stream has ended; the client is gone */
+    bool end, reset; /* the client's stream has ended; the client is gone */
     bool accepted, shut, closed;
 };
 
@@ -32,7 +32,7 @@ struct mem {
     struct io_accept *accept;
     struct mem_client **client; /* by descriptor */
     uint32_t n_clients, cap_clients;
-    struct fifo late;           /* operations to be done in the next turn */
+    struct fifo late; /* operations to be done in the next turn */
     bool idle;
 };
 

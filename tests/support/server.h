@@ -41,9 +41,9 @@ struct server_addr {
 };
 
 struct server {
-    pid_t pid; /* 0 once it has ended and been waited for */
-    int log;   /* a file in memory: everything it wrote to stdout and stderr */
-    char *text; /* what server_log returned last */
+    pid_t pid;                      /* 0 once it has ended and been waited for */
+    int log;                        /* a file in memory: everything it wrote to stdout and stderr */
+    char *text;                     /* what server_log returned last */
     struct server_addr addr, admin; /* len 0 where there is none */
 };
 
@@ -64,7 +64,7 @@ void server_await_ready(struct server *s);
  * the kernel's choice, unless the options say otherwise (later ones win, but for --listen). */
 void server_start_list(struct server *s, const char *const *options);
 #define server_start(s, ...)                                                                       \
-    server_start_list(s, (const char *const[]){__VA_ARGS__ __VA_OPT__(,) NULL})
+    server_start_list(s, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
 
 /* The same, with `prepare` run in the child. */
 void server_start_prepared(struct server *s, void (*prepare)(void *arg), void *arg,

@@ -8,7 +8,7 @@ enum { TURNS = 2000000 };
 #define LONG (1000 * NS_PER_S)
 
 const char *const broken_names[BROKEN_EVENTS] = {
-    [BROKEN_END] = "the client sends no more", [BROKEN_RESET] = "the client resets",
+    [BROKEN_END] = "the client sends no more",   [BROKEN_RESET] = "the client resets",
     [BROKEN_STALL] = "the client reads no more", [BROKEN_DRAIN] = "the server drains",
     [BROKEN_ABORT] = "the server aborts",
 };

@@ -3,8 +3,8 @@
  * server is told to stop meanwhile. The connection must end all the same and leave nothing
  * behind. */
 
-#include "rig.h"
 #include "bytes.h"
+#include "rig.h"
 #include "split.h"
 
 enum broken_event {

@@ -12,7 +12,7 @@ struct reader {
     struct case_file *file;
     const char *path;
     int line;
-    struct bytes *block;      /* where data lines go; NULL: nowhere */
+    struct bytes *block;       /* where data lines go; NULL: nowhere */
     struct wire_case *current; /* NULL between cases */
 };
 

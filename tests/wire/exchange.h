@@ -1,9 +1,9 @@
 #pragma once
 /* Runs one case once, its input split in one way, and says what came of it. */
 
-#include "rig.h"
 #include "../support/server.h"
 #include "answer.h"
+#include "rig.h"
 #include "split.h"
 
 /* What a connection that is to serve on is asked at the end, and what it answers. */

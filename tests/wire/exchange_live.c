@@ -15,11 +15,11 @@ struct live {
     struct split split;
     struct outcome *o;
     int fd;
-    unsigned step;       /* the one that the client is at; behind the last comes the probe */
-    size_t at;           /* bytes of it that are sent */
-    size_t piece;        /* bytes of the running piece that are not; 0 for none */
-    size_t awaited;      /* bytes, normalised, that come before the client goes on */
-    bool refuses;        /* the server takes no more */
+    unsigned step;  /* the one that the client is at; behind the last comes the probe */
+    size_t at;      /* bytes of it that are sent */
+    size_t piece;   /* bytes of the running piece that are not; 0 for none */
+    size_t awaited; /* bytes, normalised, that come before the client goes on */
+    bool refuses;   /* the server takes no more */
 };
 
 static bool is_there(const struct live *l)

@@ -7,7 +7,9 @@ enum { MIDDLE_BITS = 12 };
 struct split split_nth(unsigned i, size_t dense)
 {
     static const unsigned bits[SPLITS] = {0, 0, 1, 2, 3, 5, 7, 10, 13};
-    struct split s = {.kind = i == 0 ? SPLIT_WHOLE : i == 1 ? SPLIT_BYTES : SPLIT_RANDOM,
+    struct split s = {.kind = i == 0   ? SPLIT_WHOLE
+                              : i == 1 ? SPLIT_BYTES
+                                       : SPLIT_RANDOM,
                       .seed = i,
                       .bits = bits[i],
                       .dense = dense};
