@@ -75,8 +75,9 @@ def pairs(names: Sequence[str], full: AbstractSet[str]) -> list[Pair]:
         away |= {features.HIDDEN_BY[name]} if name in features.HIDDEN_BY else set()
         away &= full
         base = "full" + (f" without {' and '.join(sorted(away))}" if away else "")
-        found.append(Pair(name, OUT, base, frozenset(full - away), frozenset(full - away - {name}),
-                          _note_out(name, away, full)))  # fmt: skip
+        found.append(
+            Pair(name, OUT, base, frozenset(full - away), frozenset(full - away - {name}), _note_out(name, away, full))
+        )
     for name in names:
         if name not in full:
             continue
@@ -103,38 +104,43 @@ def variant(name: str, names: Sequence[str], on: AbstractSet[str], cores: int = 
     return Variant(name, f"io_uring, {name}", "io_uring", features.flags(names, on), cores)
 
 
-def measure(session: Any, options: argparse.Namespace, names: Sequence[str],
-            probe: features.Probe) -> None:  # fmt: skip
+def measure(session: Any, options: argparse.Namespace, names: Sequence[str], probe: features.Probe) -> None:
     """Takes all cells and concludes from those that are there."""
     run, full = session.run, features.available(names, probe)
     asked = session.sized(workloads.WORKLOADS[options.workload])
     count, seconds = experiment.pairs(session, asked), session.seconds(asked)
     run.extra = {
-        "workload": asked.name, "full": [name for name in names if name in full],
-        "missing": [{"feature": name, "why": "this kernel does not have it"}
-                    for name in names if name not in full],
-        "total": None, "effects": [],
-    }  # fmt: skip
+        "workload": asked.name,
+        "full": [name for name in names if name in full],
+        "missing": [{"feature": name, "why": "this kernel does not have it"} for name in names if name not in full],
+        "total": None,
+        "effects": [],
+    }
     for entry in run.extra["missing"]:
         session.note(f"skipped: {entry['feature']}: {entry['why']}")
     todo = pairs(names, full)
     whole = variant("full", names, full, options.cores)
     bare = variant("bare", names, frozenset(), options.cores)
     session.refuse_missing([whole])
-    experiment.expect(session, asked, [(name, 2 * count)
-                                       for name in ("noise", TOTAL, *(pair.id for pair in todo))])
+    experiment.expect(session, asked, [(name, 2 * count) for name in ("noise", TOTAL, *(pair.id for pair in todo))])
     session.noise(asked, whole, count, seconds)
-    cell = session.cell(TOTAL, asked, (whole, bare), count, seconds, {"purpose": "total"},
-                        metrics=(COST,))  # fmt: skip
+    cell = session.cell(TOTAL, asked, (whole, bare), count, seconds, {"purpose": "total"}, metrics=(COST,))
     run.extra["total"] = total(cell, run.noise)
     for pair in todo:
-        sides = [variant(name, names, on, options.cores)
-                 for name, on in zip(pair.names, (pair.full_side, pair.bare_side))]
+        sides = [
+            variant(name, names, on, options.cores) for name, on in zip(pair.names, (pair.full_side, pair.bare_side))
+        ]
         factors = {"feature": pair.feature, "context": pair.context}
-        wrong = next((v.name for v, on in zip(sides, (pair.full_side, pair.bare_side))
-                      if probe(v.args) != features.effective(on)), None)  # fmt: skip
+        wrong = next(
+            (
+                v.name
+                for v, on in zip(sides, (pair.full_side, pair.bare_side))
+                if probe(v.args) != features.effective(on)
+            ),
+            None,
+        )
         if wrong:
-            session.note(f"skipped: {pair.id}: the server does not run as \"{wrong}\" here")
+            session.note(f'skipped: {pair.id}: the server does not run as "{wrong}" here')
             run.extra["effects"].append(effect(pair, None))
             continue
         cell = session.cell(pair.id, asked, sides, count, seconds, factors, metrics=(COST,))
@@ -147,14 +153,18 @@ def measure(session: Any, options: argparse.Namespace, names: Sequence[str],
 def total(cell: results.Cell, noise: dict[str, Any] | None = None) -> dict[str, Any]:
     """What all features are worth together."""
     ratio = results.ratio(cell, "full", "bare")
-    return {"cell": cell.id, "with": "full", "without": "bare", "ratio": experiment.paired(ratio),
-            "full_us": experiment.metric(cell, "full", COST, US),
-            "bare_us": experiment.metric(cell, "bare", COST, US),
-            "text": _text("the full set", experiment.paired(ratio), "against the bare one", noise)}
+    return {
+        "cell": cell.id,
+        "with": "full",
+        "without": "bare",
+        "ratio": experiment.paired(ratio),
+        "full_us": experiment.metric(cell, "full", COST, US),
+        "bare_us": experiment.metric(cell, "bare", COST, US),
+        "text": _text("the full set", experiment.paired(ratio), "against the bare one", noise),
+    }
 
 
-def effect(pair: Pair, cell: results.Cell | None,
-           noise: dict[str, Any] | None = None) -> dict[str, Any]:  # fmt: skip
+def effect(pair: Pair, cell: results.Cell | None, noise: dict[str, Any] | None = None) -> dict[str, Any]:
     """What a feature is worth in a cell."""
     with_name, without_name = pair.names
     ratio = experiment.paired(results.ratio(cell, with_name, without_name)) if cell else None
@@ -163,11 +173,19 @@ def effect(pair: Pair, cell: results.Cell | None,
         one, other = (results.by_round(cell, name, COST) for name in pair.names)
         difference = experiment.figure([one[n] - other[n] for n in sorted(one.keys() & other)], US)
     return {
-        "feature": pair.feature, "title": features.TITLES.get(pair.feature, pair.feature),
-        "context": pair.context, "cell": pair.id, "with": with_name, "without": without_name,
-        "against": pair.base, "ratio": ratio, "us": difference, "verdict": experiment.kind(ratio),
-        "note": pair.note, "text": _text(pair.feature, ratio, _place(pair), noise),
-    }  # fmt: skip
+        "feature": pair.feature,
+        "title": features.TITLES.get(pair.feature, pair.feature),
+        "context": pair.context,
+        "cell": pair.id,
+        "with": with_name,
+        "without": without_name,
+        "against": pair.base,
+        "ratio": ratio,
+        "us": difference,
+        "verdict": experiment.kind(ratio),
+        "note": pair.note,
+        "text": _text(pair.feature, ratio, _place(pair), noise),
+    }
 
 
 def _place(pair: Pair) -> str:
@@ -193,18 +211,22 @@ def conclude(extra: dict[str, Any]) -> list[str]:
     effects = extra["effects"]
     found = [_capital(extra["total"]["text"])] if extra["total"] else []
     for verdict in ("saves", "costs"):
-        ranked = sorted((one for one in effects if one["verdict"] == verdict),
-                        key=lambda one: one["ratio"]["median"], reverse=verdict == "costs")
-        found += [_capital(one["text"]) + (f" ({_capital(one['note'])}.)" if one["note"] else "")
-                  for one in ranked]  # fmt: skip
+        ranked = sorted(
+            (one for one in effects if one["verdict"] == verdict),
+            key=lambda one: one["ratio"]["median"],
+            reverse=verdict == "costs",
+        )
+        found += [_capital(one["text"]) + (f" ({_capital(one['note'])}.)" if one["note"] else "") for one in ranked]
     for context in (OUT, INTO):
         none = [one for one in effects if one["verdict"] == "none" and one["context"] == context]
         if none:
             bounds = [one["ratio"][key] - 1 for one in none for key in ("low", "high")]
             within = max(map(abs, bounds)) * 100
             names = ", ".join(one["feature"] for one in none)
-            found.append(f"No difference detectable within ±{within:.1f} %, "
-                         f"{'taken out' if context == OUT else 'put in'} alone: {names}.")
+            found.append(
+                f"No difference detectable within ±{within:.1f} %, "
+                f"{'taken out' if context == OUT else 'put in'} alone: {names}."
+            )
     unmeasured = [one for one in effects if one["verdict"] == "unmeasured"]
     if unmeasured:
         found.append("Not measured: " + ", ".join(one["cell"] for one in unmeasured) + ".")
@@ -216,7 +238,8 @@ def conclude(extra: dict[str, Any]) -> list[str]:
     if chance >= 0.5:
         found.append(
             f"Of {len(tested)} effects tested, about {max(1, round(chance))} may look real by "
-            "chance: trust those that are large or show in both directions.")  # fmt: skip
+            "chance: trust those that are large or show in both directions."
+        )
     return found
 
 

@@ -28,8 +28,9 @@ class Lock:
         try:
             self.handle = self._take()
         except OSError as error:
-            raise SubjectError(f"{self.path}: {error.strerror}: no lock against another torc-bench "
-                               "can be taken: set TMPDIR") from error  # fmt: skip
+            raise SubjectError(
+                f"{self.path}: {error.strerror}: no lock against another torc-bench " "can be taken: set TMPDIR"
+            ) from error
 
     def __enter__(self) -> "Lock":
         return self

@@ -22,8 +22,7 @@ WIDTH = 98
 LITTLE = 0.02  # a difference of less than this is called little
 BLIND = 0.10  # an interval around 1 that reaches further has not looked closely enough
 CLEARLY = 3  # times as many workloads on one side as on the other make a plain yes or no
-USE, DEPTH, CORES, GAIN = ("Should I use io_uring?", "At what depth?", "On how many cores?",
-                           "What would I gain?")  # fmt: skip
+USE, DEPTH, CORES, GAIN = ("Should I use io_uring?", "At what depth?", "On how many cores?", "What would I gain?")
 
 
 @dataclass(frozen=True)
@@ -37,16 +36,24 @@ class Answer:
 
 def use(files: Files) -> list[Line]:
     """Whether io_uring can be used, and whether it uses less CPU than epoll."""
-    found = [files.line(files.newest, one["text"], "No, not as this machine is now."
-                        + (f" Remedy: {one['remedy']}" if one.get("remedy") else ""))
-             for one in files.newest[1].doctor if one["level"] == "fail"]  # fmt: skip
+    found = [
+        files.line(
+            files.newest,
+            one["text"],
+            "No, not as this machine is now." + (f" Remedy: {one['remedy']}" if one.get("remedy") else ""),
+        )
+        for one in files.newest[1].doctor
+        if one["level"] == "fail"
+    ]
     file = files.pick("compare", of_epoll)
     tally = of_epoll(file[1]) if file else None
     if file is None or tally is None:
         return found or [files.missing("compare", "Whether io_uring costs less than epoll")]
-    text = (f"torc io_uring used less CPU per request than torc epoll on "
-            f"{len(tally.less) or 'none'} of {len(tally.all)} workloads, more on "
-            f"{len(tally.more) or 'none'}{'; ' if tally.rest else ''}{tally.rest}.")  # fmt: skip
+    text = (
+        f"torc io_uring used less CPU per request than torc epoll on "
+        f"{len(tally.less) or 'none'} of {len(tally.all)} workloads, more on "
+        f"{len(tally.more) or 'none'}{'; ' if tally.rest else ''}{tally.rest}."
+    )
     for word, some in (("gain", tally.less), ("loss", tally.more)):
         ends = [f"{sized(one)} on {cell.id}" for cell, one in some]
         if len(ends) == 1:
@@ -59,14 +66,16 @@ def use(files: Files) -> list[Line]:
 
 def reason(run: Run, tally: Tally) -> str:
     """What goes with the gain, on a machine whose system calls are dear."""
-    dear = next((one["text"] for one in run.doctor
-                 if one["id"] == "syscalls" and one["level"] == "limit"), None)  # fmt: skip
+    dear = next((one["text"] for one in run.doctor if one["id"] == "syscalls" and one["level"] == "limit"), None)
     for cell, _ in tally.less if dear else []:
-        ours, theirs = (cell.median(str(variant(cell, engine)), "syscalls_per_request")
-                        for engine in ("io_uring", "epoll"))  # fmt: skip
+        ours, theirs = (
+            cell.median(str(variant(cell, engine)), "syscalls_per_request") for engine in ("io_uring", "epoll")
+        )
         if ours is not None and theirs is not None and ours < theirs:
-            return (f" On {cell.id} it makes {ours:.2f} system calls per request where epoll makes "
-                    f"{theirs:.2f}, and {str(dear).partition(' here')[0]} here.")  # fmt: skip
+            return (
+                f" On {cell.id} it makes {ours:.2f} system calls per request where epoll makes "
+                f"{theirs:.2f}, and {str(dear).partition(' here')[0]} here."
+            )
     return ""
 
 
@@ -78,8 +87,9 @@ def tails(run: Run) -> str:
     where = f"of {len(tally.all)} workloads in {'an open' if opened else 'a closed'} loop"
     if not tally.less and not tally.more:
         return f" No difference in p99 latency could be detected in any {where}." * bool(tally.all)
-    return (f" Its p99 latency was lower in {len(tally.less) or 'none'} {where}, higher in "
-            f"{len(tally.more) or 'none'}.")  # fmt: skip
+    return (
+        f" Its p99 latency was lower in {len(tally.less) or 'none'} {where}, higher in " f"{len(tally.more) or 'none'}."
+    )
 
 
 def plain_word(tally: Tally) -> str:
@@ -89,15 +99,19 @@ def plain_word(tally: Tally) -> str:
     if not told:
         reach = max(abs(edge - 1) for _, one in tally.all for edge in (one.low, one.high))
         if reach > BLIND:
-            return (f"It cannot be told: a difference of up to {reach * 100:.0f} % would not have "
-                    "been seen; give more --pairs.")  # fmt: skip
+            return (
+                f"It cannot be told: a difference of up to {reach * 100:.0f} % would not have "
+                "been seen; give more --pairs."
+            )
         return f"It makes little difference: none above {reach * 100:.1f} % on any workload."
     largest = max((one for _, one in told), key=lambda one: abs(one.median - 1))
     if abs(largest.median - 1) < LITTLE:
         return f"It makes little difference: {results.size(largest.median)} at most."
     if len(told) * CLEARLY < len(tally.all) and not (gains and losses):
-        return (f"It makes little difference: only {listed(gains or losses)} "
-                f"{'used less' if gains else 'used more'}, {results.size(largest.median)} at most.")
+        return (
+            f"It makes little difference: only {listed(gains or losses)} "
+            f"{'used less' if gains else 'used more'}, {results.size(largest.median)} at most."
+        )
     if len(gains) >= CLEARLY * len(losses):
         but = f", but not for {listed(losses)}" if losses else ""
         return f"Yes: it uses less CPU for {listed(gains)}{but}."
@@ -120,17 +134,19 @@ def depth(files: Files) -> list[Line]:
         found.append(files.missing("sweep", "Beyond which depth nothing is gained"))
     if file := files.pick("tune", lambda run: run.extra.get("winner")):
         extra = file[1].extra
-        options = next(one["options"] for one in extra["candidates"]
-                       if one["name"] == extra["winner"])  # fmt: skip
+        options = next(one["options"] for one in extra["candidates"] if one["name"] == extra["winner"])
         if extra["gained"] and "depth" in options:
-            text = (f"The options that tune found for {extra['workload']} have depth "
-                    f"{options['depth']}.")  # fmt: skip
+            text = f"The options that tune found for {extra['workload']} have depth " f"{options['depth']}."
         elif extra["gained"]:
-            text = (f"The options that tune found for {extra['workload']} leave the depth at its "
-                    f"default, {extra['default'].get('depth')}.")  # fmt: skip
+            text = (
+                f"The options that tune found for {extra['workload']} leave the depth at its "
+                f"default, {extra['default'].get('depth')}."
+            )
         else:
-            text = (f"Tune found nothing for {extra['workload']} that gains on the default, whose "
-                    f"depth is {extra['default'].get('depth')}.")  # fmt: skip
+            text = (
+                f"Tune found nothing for {extra['workload']} that gains on the default, whose "
+                f"depth is {extra['default'].get('depth')}."
+            )
         found.append(files.line(file, text))
     return found
 
@@ -145,8 +161,7 @@ def depth_word(knees: Sequence[Mapping[str, Any]]) -> str:
     if deepest["other"] < deepest["depth"]:
         return f"At least {deepest['depth']}: it is the deepest tried and still gains."
     if change["low"] <= 0 and max(-change["low"], change["high"]) > knee.UNTOLD:
-        return (f"It cannot be told from so few pairs: keep the default, {sweep.DEFAULT_DEPTH}, or "
-                "give more --pairs.")  # fmt: skip
+        return f"It cannot be told from so few pairs: keep the default, {sweep.DEFAULT_DEPTH}, or " "give more --pairs."
     if all(one["alike"] for one in told):
         return "It makes no difference that could be detected: keep the default."
     default = sweep.DEFAULT_DEPTH
@@ -172,8 +187,10 @@ def cores(files: Files) -> list[Line]:
         cell = run.cell(several[0]["cell"]) if several else None
         if several and cell:
             if several is not mine[0] and scale.SHARED not in "".join(texts):
-                texts.append(f"With more than {experiment.cores_text(several[0]['cores'])}, "
-                             f"{scale.SHARED}, which says little of the server alone.")
+                texts.append(
+                    f"With more than {experiment.cores_text(several[0]['cores'])}, "
+                    f"{scale.SHARED}, which says little of the server alone."
+                )
             ends = [scale.Point(engine, several[at]["cores"]) for at in (0, -1)]
             texts.append(scale.step(cell, *ends, several[-1]["shared_cpus"], run.noise)["text"])
         if fit := extra["fits"].get(engine):
@@ -183,8 +200,7 @@ def cores(files: Files) -> list[Line]:
     if len(apart) < len(points):
         end = f" beyond {experiment.cores_text(most)}" if most else ""
         beyond = f"this machine cannot tell{end}: with more, server and load share its CPUs"
-    return [files.line(file, capital(f"{extra['workload']}: {' '.join(texts)}"),
-                       cores_word(apart, most, beyond))]  # fmt: skip
+    return [files.line(file, capital(f"{extra['workload']}: {' '.join(texts)}"), cores_word(apart, most, beyond))]
 
 
 def cores_word(apart: Sequence[Mapping[str, Any]], most: int, beyond: str) -> str:
@@ -192,12 +208,16 @@ def cores_word(apart: Sequence[Mapping[str, Any]], most: int, beyond: str) -> st
     first = apart[0]["engine"] if apart else ""
     mine = [p for p in apart if p["engine"] == first and p["capacity"]]
     if len(mine) < 2:
-        return capital(f"{beyond or 'it cannot be told: one core count was measured'}. Keep the "
-                       "default, one for each CPU, and run scale where it is to serve.")  # fmt: skip
+        return capital(
+            f"{beyond or 'it cannot be told: one core count was measured'}. Keep the "
+            "default, one for each CPU, and run scale where it is to serve."
+        )
     best = max(mine, key=lambda point: point["capacity"]["median"])["cores"]
-    text = (f"As many as you have, up to the {most} measured: each set of more serves more"
-            if best == mine[-1]["cores"] else
-            f"{experiment.cores_text(best)}: with more, up to {most}, it serves less")  # fmt: skip
+    text = (
+        f"As many as you have, up to the {most} measured: each set of more serves more"
+        if best == mine[-1]["cores"]
+        else f"{experiment.cores_text(best)}: with more, up to {most}, it serves less"
+    )
     return capital(f"{text}{'; ' if beyond else ''}{beyond}.")
 
 
@@ -215,8 +235,7 @@ def gain(files: Files) -> list[Line]:
         texts = [tally.against(name) for name, tally in of_peers(others[1]).items()]
         found.append(files.line(others, " ".join(texts)))
     else:
-        found.append(files.missing("compare", "What it gains on other servers",
-                                   " io_uring epoll nginx h2o lighttpd"))  # fmt: skip
+        found.append(files.missing("compare", "What it gains on other servers", " io_uring epoll nginx h2o lighttpd"))
     if file := files.pick("tune", lambda run: run.extra.get("text")):
         extra = file[1].extra
         also = f" Serve with it: torc --config {extra['config_file']}" if extra["gained"] else ""
@@ -237,16 +256,20 @@ def worth(run: Run) -> str:
     extra = run.extra
     text = f"{capital(extra['workload'])}: {extra['total']['text']}"
     for context, how in ((ablate.OUT, "taken out"), (ablate.INTO, "put into the bare ring")):
-        saving = [one for one in extra["effects"]
-                  if one["verdict"] == "saves" and one["context"] == context
-                  and (context == ablate.INTO
-                       or features.HIDDEN_BY.get(one["feature"]) not in extra["full"])
-                  and not results.not_above_noise(results.COST, one["ratio"]["low"],
-                                                  one["ratio"]["high"], run.noise)]  # fmt: skip
+        saving = [
+            one
+            for one in extra["effects"]
+            if one["verdict"] == "saves"
+            and one["context"] == context
+            and (context == ablate.INTO or features.HIDDEN_BY.get(one["feature"]) not in extra["full"])
+            and not results.not_above_noise(results.COST, one["ratio"]["low"], one["ratio"]["high"], run.noise)
+        ]
         best = sorted(saving, key=lambda one: one["ratio"]["median"])[:FEW_NAMES]
-        sizes = [f"{one['feature']} {-(one['ratio']['median'] - 1) * 100:.1f} % "
-                 f"({experiment.span(*((one['ratio'][end] - 1) * 100 for end in ('low', 'high')))})"
-                 for one in best]  # fmt: skip
+        sizes = [
+            f"{one['feature']} {-(one['ratio']['median'] - 1) * 100:.1f} % "
+            f"({experiment.span(*((one['ratio'][end] - 1) * 100 for end in ('low', 'high')))})"
+            for one in best
+        ]
         if sizes:
             text += f" What saves most, {how} alone: {listed(sizes)}."
         else:
@@ -274,9 +297,11 @@ def answer(found: Sequence[File]) -> Answer | None:
 
 def text(found: Answer) -> str:
     """The answer for a terminal."""
+
     def wrapped(words: str) -> str:
-        return textwrap.fill(words, WIDTH, initial_indent="  ", subsequent_indent="  ",
-                             break_long_words=False, break_on_hyphens=False)  # fmt: skip
+        return textwrap.fill(
+            words, WIDTH, initial_indent="  ", subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        )
 
     lines = textwrap.wrap(found.about, WIDTH) + found.notes
     for question, part in found.parts.items():
@@ -293,8 +318,14 @@ def text(found: Answer) -> str:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What to answer from."""
-    parser.add_argument("files", type=Path, nargs="*", metavar="DIR|FILE", default=[RESULTS],
-                        help="result files, or directories of them (bench/results)")  # fmt: skip
+    parser.add_argument(
+        "files",
+        type=Path,
+        nargs="*",
+        metavar="DIR|FILE",
+        default=[RESULTS],
+        help="result files, or directories of them (bench/results)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -313,8 +344,7 @@ def run(options: argparse.Namespace) -> int:
     found = answer(files)
     if found is None and not damaged:
         where = ", ".join(shown(path) for path in options.files)
-        print(f"no result file in {where}: bench/torc-bench compare io_uring epoll makes one",
-              file=sys.stderr)  # fmt: skip
+        print(f"no result file in {where}: bench/torc-bench compare io_uring epoll makes one", file=sys.stderr)
     if found is None:
         return 1
     print(text(found))

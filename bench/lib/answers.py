@@ -40,8 +40,7 @@ def read(stream: IO[bytes]) -> tuple[bytes, bytes]:
 def _chunk_size(line: bytes) -> int:
     found = re.match(rb"[0-9a-fA-F]+", line)
     if found is None:
-        raise AnswerError("the connection ended inside a body" if not line else
-                          f"{line[:20]!r} is no chunk size")  # fmt: skip
+        raise AnswerError("the connection ended inside a body" if not line else f"{line[:20]!r} is no chunk size")
     return int(found[0], 16)
 
 
@@ -57,8 +56,7 @@ def request(path: str, host: str, port: int) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode()
 
 
-def exchange(host: str, port: int, requests: Sequence[bytes],
-             pipelined: bool = False) -> list[tuple[bytes, bytes]]:  # fmt: skip
+def exchange(host: str, port: int, requests: Sequence[bytes], pipelined: bool = False) -> list[tuple[bytes, bytes]]:
     """Asks one after another, or all in one write, on one connection: heads and bodies."""
     found: list[tuple[bytes, bytes]] = []
     with socket.create_connection((host, port), TIMEOUT_SECONDS) as connection:

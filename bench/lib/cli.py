@@ -10,8 +10,7 @@ from typing import NoReturn, Sequence
 
 from . import alone, answers, ending, proc, results, subject
 
-SUBCOMMANDS = ("compare", "sweep", "ablate", "tune", "scale", "generators", "answer", "report",
-               "diff", "doctor")
+SUBCOMMANDS = ("compare", "sweep", "ablate", "tune", "scale", "generators", "answer", "report", "diff", "doctor")
 
 
 PLACES = ("--build", "--config-file")  # options that --resume reads again, maybe elsewhere
@@ -38,8 +37,9 @@ def modules() -> dict[str, ModuleType]:
 
 def build_parser() -> argparse.ArgumentParser:
     """All options of all subcommands."""
-    parser = Parser(prog="torc-bench", allow_abbrev=False,
-                    description="Measures what io_uring is worth on this machine.")  # fmt: skip
+    parser = Parser(
+        prog="torc-bench", allow_abbrev=False, description="Measures what io_uring is worth on this machine."
+    )
     subparsers = parser.add_subparsers(dest="kind", metavar="COMMAND", required=True)
     for name, module in modules().items():
         first = (module.__doc__ or name).split("\n")[0].rstrip(".")

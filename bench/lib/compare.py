@@ -25,14 +25,23 @@ OWN_FLOOR = {"io_uring": "floor-uring", "epoll": "floor-epoll"}
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Its own options and the common ones."""
-    parser.add_argument("subjects", nargs="*", metavar="SUBJECT", default=list(DEFAULT),
-                        help="io_uring, epoll, threads, floor (or floor-uring, floor-epoll), "
-                        "nginx, h2o, lighttpd, node, java, or the NAME of a --command; torc may "
-                        "have options of its own, as in 'io_uring --depth 64' "
-                        f"({' '.join(DEFAULT)})")  # fmt: skip
-    parser.add_argument("--workloads", type=workload_names, metavar="LIST",
-                        default=list(WORKLOADS), help="of " + ", ".join(WORKLOADS) + ", or all "
-                        "(all; with --quick the main ones)")  # fmt: skip
+    parser.add_argument(
+        "subjects",
+        nargs="*",
+        metavar="SUBJECT",
+        default=list(DEFAULT),
+        help="io_uring, epoll, threads, floor (or floor-uring, floor-epoll), "
+        "nginx, h2o, lighttpd, node, java, or the NAME of a --command; torc may "
+        "have options of its own, as in 'io_uring --depth 64' "
+        f"({' '.join(DEFAULT)})",
+    )
+    parser.add_argument(
+        "--workloads",
+        type=workload_names,
+        metavar="LIST",
+        default=list(WORKLOADS),
+        help="of " + ", ".join(WORKLOADS) + ", or all " "(all; with --quick the main ones)",
+    )
     add_common(parser)
 
 
@@ -44,8 +53,10 @@ def variants(words: Sequence[str], session: Session) -> list[Variant]:
     except ValueError as error:
         raise SubjectError(f"compare: takes words as a shell does: {error}") from error
     if twice := next((word for word in named if named.count(word) > 1), None):
-        raise SubjectError(f"compare: {twice} is named twice: name it once; what a server set "
-                           "against itself differs is measured first in every comparison")
+        raise SubjectError(
+            f"compare: {twice} is named twice: name it once; what a server set "
+            "against itself differs is measured first in every comparison"
+        )
     first = [word.partition(" ")[0] for word in named]
     if idle := next((c.name for c in session.options.commands if c.name not in first), None):
         raise SubjectError(f"--command: {idle} is not among the subjects: name it there too")
@@ -53,8 +64,10 @@ def variants(words: Sequence[str], session: Session) -> list[Variant]:
         subject, *args = shlex.split(name) or [""]
         known = session.subjects.get(subject)
         if known is None:
-            raise SubjectError(f"compare: takes subjects of {', '.join(session.subjects)}, floor "
-                               f"or the name of a --command, not {subject!r}")  # fmt: skip
+            raise SubjectError(
+                f"compare: takes subjects of {', '.join(session.subjects)}, floor "
+                f"or the name of a --command, not {subject!r}"
+            )
         if args and not known.takes_args:
             raise SubjectError(f"compare: {subject} takes no options of its own: {name!r}")
         label = " ".join([known.label, *args])
@@ -83,8 +96,7 @@ class Comparison:
             if self._enough(workload, able):
                 self.plan.append((session.sized(workload), able))
         if not self.plan:
-            raise SubjectError("compare: --workloads: none of them can be served by two of the "
-                               "subjects")  # fmt: skip
+            raise SubjectError("compare: --workloads: none of them can be served by two of the " "subjects")
 
     def _enough(self, workload: Workload, able: Sequence[Variant]) -> bool:
         if able and (len(able) > 1 or len(self.variants) == 1):
@@ -99,20 +111,19 @@ class Comparison:
         failed = [(one, why) for one in self.variants if (why := self.session.fails(one))]
         left = [one for one in self.variants if one not in [out for out, _ in failed]]
         if len(left) < min(2, len(self.variants)):
-            raise SubjectError("compare: too few subjects are left: "
-                               + "; ".join(f"{out.label}: {why}" for out, why in failed))
+            raise SubjectError(
+                "compare: too few subjects are left: " + "; ".join(f"{out.label}: {why}" for out, why in failed)
+            )
         for out, why in failed:
             self.session.note(f"{out.label} is left out: {why}")
         self.variants = left
-        self.plan = [(workload, [one for one in able if one in left])
-                     for workload, able in self.plan]  # fmt: skip
+        self.plan = [(workload, [one for one in able if one in left]) for workload, able in self.plan]
 
     def check(self) -> None:
         """Starts what may not run, and compares all answers before anything is timed."""
         self._leave_out()
         check = self.session.check_answers
-        plan = [(workload, check(workload, able)) for workload, able in self.plan
-                if self._enough(workload, able)]  # fmt: skip
+        plan = [(workload, check(workload, able)) for workload, able in self.plan if self._enough(workload, able)]
         self.plan = [(workload, able) for workload, able in plan if self._enough(workload, able)]
         if not self.plan:
             raise SubjectError("compare: no workload is left that two of the subjects can serve")
@@ -122,16 +133,20 @@ class Comparison:
         count = self.session.pairs(workload) * len(able)
         if workload.name != "latency":
             return [(workload.name, count)]
-        return [("latency-capacity", CAPACITY_ROUNDS * len(able)),
-                *((f"latency-{percent}", count) for percent in LOAD_PERCENTS)]  # fmt: skip
+        return [
+            ("latency-capacity", CAPACITY_ROUNDS * len(able)),
+            *((f"latency-{percent}", count) for percent in LOAD_PERCENTS),
+        ]
 
     def announce(self) -> None:
         """Tells how many samples there will be, of a resumed run are left, and about how long they
         take."""
         samples, left, wall = 0, 0, 0.0
         (first, able), run = self.plan[0], self.session.run
-        parts = [(first, able[:1], [("noise", 2 * self.session.pairs(first))]),
-                 *((workload, able, self._cells(workload, able)) for workload, able in self.plan)]
+        parts = [
+            (first, able[:1], [("noise", 2 * self.session.pairs(first))]),
+            *((workload, able, self._cells(workload, able)) for workload, able in self.plan),
+        ]
         for workload, able, cells in parts:
             each = measure.expected_seconds(workload, self.session.seconds(workload))
             more_warmup = (max(WARMUP.get(one.subject, 0.0) - workload.warmup, 0.0) for one in able)
@@ -140,8 +155,10 @@ class Comparison:
             wall += more * (each + sum(more_warmup) / len(able))
         self.session.expect(left)
         names = ", ".join(variant.label for variant in self.variants)
-        print(f"{names}: {len(self.plan)} workload{'s' if len(self.plan) > 1 else ''}, "
-              f"{plan(left, samples, wall)}", flush=True)  # fmt: skip
+        print(
+            f"{names}: {len(self.plan)} workload{'s' if len(self.plan) > 1 else ''}, " f"{plan(left, samples, wall)}",
+            flush=True,
+        )
 
     def measure(self) -> None:
         """Takes all samples and prints each cell when it is done."""
@@ -154,18 +171,21 @@ class Comparison:
             else:
                 self._cell(workload.name, workload, able)
 
-    def _cell(self, name: str, workload: Workload, able: Sequence[Variant],
-              factors: dict[str, object] | None = None) -> None:  # fmt: skip
+    def _cell(
+        self, name: str, workload: Workload, able: Sequence[Variant], factors: dict[str, object] | None = None
+    ) -> None:
         session = self.session
-        cell = session.cell(name, workload, able, session.pairs(workload),
-                            session.seconds(workload), factors, count_syscalls=True)  # fmt: skip
+        cell = session.cell(
+            name, workload, able, session.pairs(workload), session.seconds(workload), factors, count_syscalls=True
+        )
         session.progress.clear()
         print("\n" + describe(cell), flush=True)
 
     def _latency(self, workload: Workload, able: Sequence[Variant]) -> None:
         """Open loop at shares of what the slowest of the subjects can do in a closed loop."""
-        capacity = self.session.cell("latency-capacity", workload, able, CAPACITY_ROUNDS,
-                                     CAPACITY_SECONDS, {"purpose": "capacity"})  # fmt: skip
+        capacity = self.session.cell(
+            "latency-capacity", workload, able, CAPACITY_ROUNDS, CAPACITY_SECONDS, {"purpose": "capacity"}
+        )
         rates = {name: capacity.median(name, "per_second") for name in capacity.names}
         known = {name: rate for name, rate in rates.items() if rate}
         if not known:
@@ -174,10 +194,16 @@ class Comparison:
         slowest = min(known, key=lambda name: known[name])
         for percent in LOAD_PERCENTS:
             rate = float(round(known[slowest] * percent / 100))
-            title = (f"{workload.title} at {rate:,.0f} requests/s, {percent} % of the capacity of "
-                     f"{capacity.label(slowest)}")  # fmt: skip
-            self._cell(f"latency-{percent}", dataclasses.replace(workload, title=title, rate=rate),
-                       able, {"load_percent": percent, "rate": rate, "slowest": slowest})
+            title = (
+                f"{workload.title} at {rate:,.0f} requests/s, {percent} % of the capacity of "
+                f"{capacity.label(slowest)}"
+            )
+            self._cell(
+                f"latency-{percent}",
+                dataclasses.replace(workload, title=title, rate=rate),
+                able,
+                {"load_percent": percent, "rate": rate, "slowest": slowest},
+            )
 
 
 def interesting(cell: Cell) -> list[tuple[str, str]]:
@@ -212,9 +238,12 @@ def describe(cell: Cell) -> str:
 def spoken(cell: Cell) -> list[results.Ratio]:
     """The ratios to speak of: leading figures of all such pairs, and all of the first pair's."""
     pairs = interesting(cell)
-    return [ratio for ratio in cell.ratios
-            if (ratio.numerator, ratio.denominator) in pairs
-            and (leads(cell, ratio) or (ratio.numerator, ratio.denominator) == pairs[0])]  # fmt: skip
+    return [
+        ratio
+        for ratio in cell.ratios
+        if (ratio.numerator, ratio.denominator) in pairs
+        and (leads(cell, ratio) or (ratio.numerator, ratio.denominator) == pairs[0])
+    ]
 
 
 def leads(cell: Cell, ratio: results.Ratio) -> bool:
@@ -231,27 +260,42 @@ def _row(cell: Cell, name: str, columns: Sequence[tuple[str, object]]) -> list[s
 
 
 def _table(cell: Cell) -> str:
-    columns = [("cpu_ns_per_request", table.cost), (results.WITH_LOAD, table.cost),
-               ("per_second", table.thousands),
-               *((f"latency_us.{p}", table.microseconds) for p in ("p50", "p90", "p99", "p99.9")),
-               ("syscalls_per_request", "{:.2f}".format), ("completions_per_wait", "{:.1f}".format),
-               ("peak_rss_kb", lambda kb: f"{kb / 1024:.0f}")]  # fmt: skip
+    columns = [
+        ("cpu_ns_per_request", table.cost),
+        (results.WITH_LOAD, table.cost),
+        ("per_second", table.thousands),
+        *((f"latency_us.{p}", table.microseconds) for p in ("p50", "p90", "p99", "p99.9")),
+        ("syscalls_per_request", "{:.2f}".format),
+        ("completions_per_wait", "{:.1f}".format),
+        ("peak_rss_kb", lambda kb: f"{kb / 1024:.0f}"),
+    ]
     rows = []
     for name in cell.names:
         states = [sample.saturated for sample in cell.valid(name)]
         common = max(set(states), key=states.count) if states else "–"
         short = sum((s.overflows or 0) + (s.starved or 0) for s in cell.valid(name))
         rows.append([*_row(cell, name, columns), str(short) if short else "", common])
-    header = ("", "CPU µs/request", "with load µs", "requests/s", "p50", "p90", "p99", "p99.9", "syscalls",
-              "completions/wait", "peak MB", "overflows", "full")  # fmt: skip
+    header = (
+        "",
+        "CPU µs/request",
+        "with load µs",
+        "requests/s",
+        "p50",
+        "p90",
+        "p99",
+        "p99.9",
+        "syscalls",
+        "completions/wait",
+        "peak MB",
+        "overflows",
+        "full",
+    )
     return table.table(header, rows)
 
 
 def _memory_table(cell: Cell) -> str:
-    columns = [(f"memory.{key}_bytes", table.thousands)
-               for key in ("user", "kernel", "slab", "tcp", "available")]  # fmt: skip
-    header = ("bytes per connection", "user (Pss)", "kernel, both ends", "slab", "TCP buffers",
-              "less available")  # fmt: skip
+    columns = [(f"memory.{key}_bytes", table.thousands) for key in ("user", "kernel", "slab", "tcp", "available")]
+    header = ("bytes per connection", "user (Pss)", "kernel, both ends", "slab", "TCP buffers", "less available")
     return table.table(header, [_row(cell, name, columns) for name in cell.names])
 
 
@@ -271,8 +315,10 @@ def run(options: argparse.Namespace) -> int:
         ]
         noise = session.run.noise
         if noise:
-            print(f"\nnoise floor: {comparison.variants[0].label} set against itself differs by "
-                  f"{results.noise_band(noise)} in CPU per request ({noise['pairs']} "
-                  f"pair{'s' if noise['pairs'] > 1 else ''})")  # fmt: skip
+            print(
+                f"\nnoise floor: {comparison.variants[0].label} set against itself differs by "
+                f"{results.noise_band(noise)} in CPU per request ({noise['pairs']} "
+                f"pair{'s' if noise['pairs'] > 1 else ''})"
+            )
         print()
         return session.finish()

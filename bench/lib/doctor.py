@@ -24,13 +24,17 @@ HEADINGS = {
 WIDTH = 96
 
 
-def findings(build: Path = DEFAULT_BUILD, machine: Machine | None = None,
-             rings: doctor_ring.Rings | None = None) -> list[Finding]:  # fmt: skip
+def findings(
+    build: Path = DEFAULT_BUILD, machine: Machine | None = None, rings: doctor_ring.Rings | None = None
+) -> list[Finding]:
     """All findings, the worst first: about this machine, unless a test brings another."""
     machine = machine or Machine()
-    found = [*doctor_ring.findings(machine, rings or doctor_ring.Kernel()),
-             *doctor_cpu.findings(machine), *doctor_limits.findings(machine),
-             *doctor_versions.findings(doctor_versions.versions(build))]  # fmt: skip
+    found = [
+        *doctor_ring.findings(machine, rings or doctor_ring.Kernel()),
+        *doctor_cpu.findings(machine),
+        *doctor_limits.findings(machine),
+        *doctor_versions.findings(doctor_versions.versions(build)),
+    ]
     return sorted(found, key=lambda finding: LEVELS.index(finding.level))
 
 
@@ -46,8 +50,7 @@ def conclusion(found: Iterable[Finding]) -> str:
 
 
 def _wrap(first: str, text: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=" " * len(first),
-                         break_on_hyphens=False)  # fmt: skip
+    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=" " * len(first), break_on_hyphens=False)
 
 
 def _lines(found: list[Finding]) -> Iterator[str]:
@@ -67,8 +70,13 @@ def _lines(found: list[Finding]) -> Iterator[str]:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Of torc-bench doctor."""
     parser.add_argument("--json", action="store_true", help="for machines")
-    parser.add_argument("--build", type=Path, default=DEFAULT_BUILD, metavar="DIR",
-                        help="the build whose versions to tell (build/release)")  # fmt: skip
+    parser.add_argument(
+        "--build",
+        type=Path,
+        default=DEFAULT_BUILD,
+        metavar="DIR",
+        help="the build whose versions to tell (build/release)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:

@@ -60,14 +60,14 @@ def parse_cpu_list(text: str) -> set[int]:
 
 def syscall_ns() -> float:
     """What the cheapest of system calls takes, Python's part of it taken off: the least of some tries."""
+
     def each(call: Callable[[], object]) -> float:
         begin = time.perf_counter_ns()
         for _ in range(SYSCALLS):
             call()
         return (time.perf_counter_ns() - begin) / SYSCALLS
 
-    return max(min(each(os.getppid) for _ in range(TRIES))
-               - min(each(SYSCALLS.bit_length) for _ in range(TRIES)), 0.0)  # fmt: skip
+    return max(min(each(os.getppid) for _ in range(TRIES)) - min(each(SYSCALLS.bit_length) for _ in range(TRIES)), 0.0)
 
 
 @dataclass
@@ -76,10 +76,8 @@ class Machine:
 
     root: Path = Path("/")
     affinity: list[int] = field(default_factory=lambda: sorted(os.sched_getaffinity(0)))
-    open_files: tuple[int, int] = field(
-        default_factory=lambda: resource.getrlimit(resource.RLIMIT_NOFILE))
-    locked_memory: tuple[int, int] = field(
-        default_factory=lambda: resource.getrlimit(resource.RLIMIT_MEMLOCK))
+    open_files: tuple[int, int] = field(default_factory=lambda: resource.getrlimit(resource.RLIMIT_NOFILE))
+    locked_memory: tuple[int, int] = field(default_factory=lambda: resource.getrlimit(resource.RLIMIT_MEMLOCK))
     syscall_ns: Callable[[], float] = syscall_ns
 
     def read(self, path: str) -> str | None:

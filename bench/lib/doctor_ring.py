@@ -34,12 +34,23 @@ CAP_SYS_ADMIN = 21
 
 # Kernels from which on a feature is there, for the words of what is missing and nothing else.
 SINCE = {
-    "single-issuer": "6.0", "defer-taskrun": "6.1", "coop-taskrun": "5.19", "no-sqarray": "6.6",
-    "submit-all": "5.18", "ring-fd": "5.18", "buf-ring": "5.19", "multishot": "6.0",
-    "direct": "5.19", "iowq-cap": "5.15", "restrict": "5.10", "send-zc": "6.0",
-    "recv-bundle": "6.10", "incremental-buffers": "6.12", "min-wait": "6.12",
+    "single-issuer": "6.0",
+    "defer-taskrun": "6.1",
+    "coop-taskrun": "5.19",
+    "no-sqarray": "6.6",
+    "submit-all": "5.18",
+    "ring-fd": "5.18",
+    "buf-ring": "5.19",
+    "multishot": "6.0",
+    "direct": "5.19",
+    "iowq-cap": "5.15",
+    "restrict": "5.10",
+    "send-zc": "6.0",
+    "recv-bundle": "6.10",
+    "incremental-buffers": "6.12",
+    "min-wait": "6.12",
     "registered-buffers": "5.1",
-}  # fmt: skip
+}
 UNUSED = ("send-zc", "recv-bundle", "incremental-buffers", "min-wait", "registered-buffers")
 
 
@@ -49,8 +60,7 @@ class Rings(Protocol):
     def setup(self, entries: int, flags: int) -> tuple[int, int]:
         """A ring's descriptor and its IORING_FEAT bits."""
 
-    def register(self, fd: int, operation: int, argument: ctypes.Array[ctypes.c_char] | None,
-                 count: int) -> int:  # fmt: skip
+    def register(self, fd: int, operation: int, argument: ctypes.Array[ctypes.c_char] | None, count: int) -> int:
         """io_uring_register."""
 
     def close(self, fd: int) -> None:
@@ -73,8 +83,7 @@ class Kernel:
             return -ctypes.get_errno(), 0
         return fd, struct.unpack_from("I", params, 20)[0]
 
-    def register(self, fd: int, operation: int, argument: ctypes.Array[ctypes.c_char] | None,
-                 count: int) -> int:  # fmt: skip
+    def register(self, fd: int, operation: int, argument: ctypes.Array[ctypes.c_char] | None, count: int) -> int:
         numbers = [ctypes.c_long(number) for number in (self.REGISTER, fd, operation, count)]
         result = self._syscall(*numbers[:3], argument, numbers[3])
         return -ctypes.get_errno() if result < 0 else result
@@ -108,8 +117,7 @@ def _opcodes(rings: Rings, fd: int) -> set[int]:
     if rings.register(fd, REGISTER_PROBE, table, PROBE_OPS) < 0:
         return set()
     last = table.raw[0]
-    return {op for op in range(last + 1)
-            if struct.unpack_from("H", table, 16 + 8 * op + 2)[0] & OP_SUPPORTED}  # fmt: skip
+    return {op for op in range(last + 1) if struct.unpack_from("H", table, 16 + 8 * op + 2)[0] & OP_SUPPORTED}
 
 
 def _argument(layout: str, *values: int) -> ctypes.Array[ctypes.c_char]:
@@ -139,8 +147,7 @@ def _buffer_ring(rings: Rings, fd: int, flags: int) -> bool:
 def _registered_buffer(rings: Rings, fd: int) -> int:
     with mmap.mmap(-1, PAGE) as memory:
         address = ctypes.c_char.from_buffer(memory)
-        done = rings.register(fd, REGISTER_BUFFERS,
-                              _argument("QQ", ctypes.addressof(address), PAGE), 1)  # fmt: skip
+        done = rings.register(fd, REGISTER_BUFFERS, _argument("QQ", ctypes.addressof(address), PAGE), 1)
         del address
     return done
 
@@ -178,8 +185,8 @@ def probe(rings: Rings) -> Probe:
         # Multishot recv has no flag to ask; it came together with this opcode.
         "multishot": OP_SEND_ZC in opcodes,
         # Nor have slots that the kernel chooses; they came together with this one.
-        "direct": OP_SOCKET in opcodes and rings.register(
-            fd, REGISTER_FILES2, _argument("IIQQQ", 1, RSRC_REGISTER_SPARSE, 0, 0, 0), 32) >= 0,
+        "direct": OP_SOCKET in opcodes
+        and rings.register(fd, REGISTER_FILES2, _argument("IIQQQ", 1, RSRC_REGISTER_SPARSE, 0, 0, 0), 32) >= 0,
         "iowq-cap": rings.register(fd, REGISTER_IOWQ_MAX_WORKERS, _argument("II", 0, 0), 2) >= 0,
         "restrict": _restrictable(rings),
         "send-zc": OP_SEND_ZC in opcodes,
@@ -187,7 +194,7 @@ def probe(rings: Rings) -> Probe:
         "incremental-buffers": _buffer_ring(rings, fd, PBUF_RING_INC),
         "min-wait": bool(features & FEAT_MIN_TIMEOUT),
         "registered-buffers": found.buffers_error == 0,
-    }  # fmt: skip
+    }
     rings.close(fd)
     found.have = [name for name, there in answers.items() if there]
     found.lack = [name for name, there in answers.items() if not there]
@@ -212,9 +219,11 @@ def refusal(error: int, machine: Machine) -> Finding:
     name = errno.errorcode.get(-error, str(-error))
     epoll = "; epoll can still be measured"
     if error == -errno.ENOSYS and machine.older_than(5, 1):
-        return fail("io-uring-kernel",
-                    f"Linux {machine.release} is too old for io_uring, which came with 5.1{epoll}",
-                    "run Linux 6.1 or newer")  # fmt: skip
+        return fail(
+            "io-uring-kernel",
+            f"Linux {machine.release} is too old for io_uring, which came with 5.1{epoll}",
+            "run Linux 6.1 or newer",
+        )
     if error == -errno.EPERM and disabled:
         group = machine.sysctl("kernel.io_uring_group")
         others = {1: "processes without CAP_SYS_ADMIN", 2: "everyone"}.get(disabled, "this process")
@@ -223,35 +232,47 @@ def refusal(error: int, machine: Machine) -> Finding:
             also = ", or set kernel.io_uring_group to a group of yours"
             if group is not None and group >= 0:
                 also = f", or join group {group}"
-        return fail("io-uring-disabled",
-                    f"io_uring is switched off for {others}: kernel.io_uring_disabled="
-                    f"{disabled}{epoll}",
-                    f"sysctl -w kernel.io_uring_disabled=0{also}")  # fmt: skip
+        return fail(
+            "io-uring-disabled",
+            f"io_uring is switched off for {others}: kernel.io_uring_disabled=" f"{disabled}{epoll}",
+            f"sysctl -w kernel.io_uring_disabled=0{also}",
+        )
     if error in (-errno.EPERM, -errno.EACCES, -errno.ENOSYS) and filtered:
-        return fail("io-uring-seccomp",
-                    f"a seccomp filter refuses io_uring ({name} from io_uring_setup), as "
-                    f"containers' default profiles do{epoll}",
-                    "allow io_uring_setup, io_uring_enter and io_uring_register in the profile "
-                    "(docker: --security-opt seccomp=FILE), or leave the container")  # fmt: skip
+        return fail(
+            "io-uring-seccomp",
+            f"a seccomp filter refuses io_uring ({name} from io_uring_setup), as "
+            f"containers' default profiles do{epoll}",
+            "allow io_uring_setup, io_uring_enter and io_uring_register in the profile "
+            "(docker: --security-opt seccomp=FILE), or leave the container",
+        )
     if error == -errno.ENOSYS:
-        return fail("io-uring-absent",
-                    f"Linux {machine.release} was built without io_uring (CONFIG_IO_URING), or "
-                    f"what runs this program hides it{epoll}",
-                    "run a distribution's own kernel, 6.1 or newer")  # fmt: skip
+        return fail(
+            "io-uring-absent",
+            f"Linux {machine.release} was built without io_uring (CONFIG_IO_URING), or "
+            f"what runs this program hides it{epoll}",
+            "run a distribution's own kernel, 6.1 or newer",
+        )
     if error == -errno.ENOMEM:
         soft = machine.locked_memory[0]
         if 0 <= soft < LOCKED_ENOUGH:
-            return fail("io-uring-memlock",
-                        f"no memory for a ring: only {size(soft)} may be locked, and this kernel "
-                        f"counts rings as locked memory{epoll}",
-                        "ulimit -l unlimited, or LimitMEMLOCK=infinity in the service")  # fmt: skip
-        return fail("io-uring-memory", f"no memory for a ring (ENOMEM){epoll}",
-                    "free memory, or raise the cgroup's memory limit")  # fmt: skip
+            return fail(
+                "io-uring-memlock",
+                f"no memory for a ring: only {size(soft)} may be locked, and this kernel "
+                f"counts rings as locked memory{epoll}",
+                "ulimit -l unlimited, or LimitMEMLOCK=infinity in the service",
+            )
+        return fail(
+            "io-uring-memory",
+            f"no memory for a ring (ENOMEM){epoll}",
+            "free memory, or raise the cgroup's memory limit",
+        )
     if error in (-errno.EPERM, -errno.EACCES):
-        return fail("io-uring-denied",
-                    f"io_uring_setup is not permitted ({name}) though neither seccomp nor "
-                    f"kernel.io_uring_disabled forbids it: a security module may{epoll}",
-                    "look for io_uring in the audit log, and allow it here")  # fmt: skip
+        return fail(
+            "io-uring-denied",
+            f"io_uring_setup is not permitted ({name}) though neither seccomp nor "
+            f"kernel.io_uring_disabled forbids it: a security module may{epoll}",
+            "look for io_uring in the audit log, and allow it here",
+        )
     return fail("io-uring-refused", f"io_uring_setup fails: {os.strerror(-error)}{epoll}")
 
 
@@ -259,16 +280,21 @@ def _memlock(found: Probe, machine: Machine) -> Finding:
     soft = machine.locked_memory[0]
     most = "no limit" if soft < 0 else size(soft)
     if found.large_error == -errno.ENOMEM:
-        return limit("memlock", f"locked memory: {most}, too little for a ring of {LARGE:,} "
-                     "entries, since this kernel counts rings: deep ones are made smaller",
-                     "ulimit -l unlimited, or LimitMEMLOCK=infinity in the service")  # fmt: skip
+        return limit(
+            "memlock",
+            f"locked memory: {most}, too little for a ring of {LARGE:,} "
+            "entries, since this kernel counts rings: deep ones are made smaller",
+            "ulimit -l unlimited, or LimitMEMLOCK=infinity in the service",
+        )
     if found.buffers_error == -errno.ENOMEM:
-        return note("memlock", f"locked memory: {most}, too little to register buffers "
-                    "(rings are not counted here, and torc registers none)",
-                    "ulimit -l unlimited")  # fmt: skip
+        return note(
+            "memlock",
+            f"locked memory: {most}, too little to register buffers "
+            "(rings are not counted here, and torc registers none)",
+            "ulimit -l unlimited",
+        )
     if 0 <= soft < SMALL_LIMIT:
-        return note("memlock", f"locked memory: {most}; rings are not counted by this "
-                    "kernel", "ulimit -l unlimited")  # fmt: skip
+        return note("memlock", f"locked memory: {most}; rings are not counted by this " "kernel", "ulimit -l unlimited")
     return ok("memlock", f"locked memory: {most}; a ring needs none of it here")
 
 
@@ -278,18 +304,26 @@ def findings(machine: Machine, rings: Rings) -> list[Finding]:
     if found.error:
         return [refusal(found.error, machine)]
     if not found.usable:
-        return [fail("io-uring-kernel",
-                     f"the io_uring of Linux {machine.release} is too old: it has no timeout in "
-                     "its wait (IORING_FEAT_EXT_ARG) or no shutdown; epoll can still be measured",
-                     "run Linux 6.1 or newer; 5.11 is the least")]  # fmt: skip
+        return [
+            fail(
+                "io-uring-kernel",
+                f"the io_uring of Linux {machine.release} is too old: it has no timeout in "
+                "its wait (IORING_FEAT_EXT_ARG) or no shutdown; epoll can still be measured",
+                "run Linux 6.1 or newer; 5.11 is the least",
+            )
+        ]
     used = [name for name in found.have if name not in UNUSED]
     result = [ok("io-uring", f"io_uring works, with {', '.join(used)}")]
     missing = [name for name in found.lack if name not in UNUSED]
     if missing:
         listed = ", ".join(f"{name} (Linux {SINCE[name]})" for name in missing)
-        result.append(limit("io-uring-features",
-                            f"io_uring lacks {listed}: figures here say little about newer kernels",
-                            "run Linux 6.6 or newer"))  # fmt: skip
+        result.append(
+            limit(
+                "io-uring-features",
+                f"io_uring lacks {listed}: figures here say little about newer kernels",
+                "run Linux 6.6 or newer",
+            )
+        )
     more = [name for name in found.have if name in UNUSED]
     if more:
         text = f"io_uring also has {', '.join(more)}, which torc does not use"

@@ -20,8 +20,7 @@ NEED = {"matplotlib": "the report needs it"}  # of parts that the bench itself u
 def _output(command: Sequence[str]) -> str | None:
     """What a short command prints; None where it is missing or fails."""
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=20)  # fmt: skip
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return (done.stdout.strip() or done.stderr.strip()) if done.returncode == 0 else None
@@ -37,8 +36,9 @@ def _of_build(build: Path) -> dict[str, str | None]:
         pass
     try:
         for part in json.loads((build / "meson-info/intro-dependencies.json").read_text()):
-            found[part["name"].removeprefix("lib") if part["name"] == "libllhttp" else
-                  part["name"]] = part.get("version") or None  # fmt: skip
+            found[part["name"].removeprefix("lib") if part["name"] == "libllhttp" else part["name"]] = (
+                part.get("version") or None
+            )
     except (OSError, ValueError, KeyError):
         pass
     return found
@@ -87,8 +87,7 @@ def findings(found: dict[str, str | None]) -> list[Finding]:
             result.append(note(f"no-{name}", f"{text}: it cannot be compared with", remedy or None))
     for part, need in NEED.items():
         if found.get(part) is None:
-            result.append(note(f"no-{part}", f"{part} is not installed: {need}",
-                               "tools/setup --bench installs it"))  # fmt: skip
+            result.append(note(f"no-{part}", f"{part} is not installed: {need}", "tools/setup --bench installs it"))
     if found.get("torc") is None:
         remedy = "bench/run builds it; or meson setup build/release && ninja -C build/release"
         result.append(note("no-build", "torc is not built yet", remedy))

@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import Any, Mapping, Sequence
 
 SYSCTLS = (
-    "net.ipv4.tcp_congestion_control", "net.core.default_qdisc", "net.core.somaxconn",
-    "net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem", "net.ipv4.ip_local_port_range",
+    "net.ipv4.tcp_congestion_control",
+    "net.core.default_qdisc",
+    "net.core.somaxconn",
+    "net.ipv4.tcp_rmem",
+    "net.ipv4.tcp_wmem",
+    "net.ipv4.ip_local_port_range",
     "kernel.io_uring_disabled",
-)  # fmt: skip
+)
 PASSING = ("load_average",)  # leaves of an environment that are never the same twice
 
 
@@ -74,11 +78,19 @@ def divide_cpus(allowed: Sequence[int], cores: int) -> tuple[list[int], list[int
         return server, load, None
     load = [cpu for cpu in allowed if cpu not in server][: 2 * cores]
     if len(server) == cores and load:
-        return server, load, ("server and load share cores as siblings (SMT): use a machine with "
-                              f"{cores + 1} cores or more")  # fmt: skip
-    return server, list(allowed), (
-        f"server and load share {len(allowed)} CPU{'s' if len(allowed) > 1 else ''}: for a server "
-        f"of {cores} core{'s' if cores > 1 else ''} use a machine with {cores + 1} or more")
+        return (
+            server,
+            load,
+            ("server and load share cores as siblings (SMT): use a machine with " f"{cores + 1} cores or more"),
+        )
+    return (
+        server,
+        list(allowed),
+        (
+            f"server and load share {len(allowed)} CPU{'s' if len(allowed) > 1 else ''}: for a server "
+            f"of {cores} core{'s' if cores > 1 else ''} use a machine with {cores + 1} or more"
+        ),
+    )
 
 
 def flatten(content: Any, path: str = "") -> dict[str, Any]:
@@ -93,11 +105,12 @@ def flatten(content: Any, path: str = "") -> dict[str, Any]:
 
 def differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     """What two environments differ in, a line each; what always differs is not looked at."""
-    sides = [{path: leaf for path, leaf in flatten(side).items() if path not in PASSING}
-             for side in (one, other)]  # fmt: skip
-    return [f"{path}: {sides[0].get(path)} and {sides[1].get(path)}"
-            for path in sorted(sides[0].keys() | sides[1].keys())
-            if sides[0].get(path) != sides[1].get(path)]  # fmt: skip
+    sides = [{path: leaf for path, leaf in flatten(side).items() if path not in PASSING} for side in (one, other)]
+    return [
+        f"{path}: {sides[0].get(path)} and {sides[1].get(path)}"
+        for path in sorted(sides[0].keys() | sides[1].keys())
+        if sides[0].get(path) != sides[1].get(path)
+    ]
 
 
 def _cpu() -> dict[str, Any]:
@@ -130,10 +143,10 @@ def _build(build: Path) -> dict[str, Any]:
         result["compiler"] = c.get("full_version") or c.get("version")
     options = _text(build / "meson-info/intro-buildoptions.json")
     if options:
-        wanted = {"buildtype", "optimization", "b_lto", "b_ndebug", "b_sanitize", "c_args",
-                  "engines", "jemalloc"}  # fmt: skip
-        result["options"] = {option["name"]: option["value"] for option in json.loads(options)
-                             if option["name"] in wanted}  # fmt: skip
+        wanted = {"buildtype", "optimization", "b_lto", "b_ndebug", "b_sanitize", "c_args", "engines", "jemalloc"}
+        result["options"] = {
+            option["name"]: option["value"] for option in json.loads(options) if option["name"] in wanted
+        }
     return result
 
 

@@ -28,11 +28,10 @@ def numbers(least: int, most: int) -> Callable[[str], list[int]]:
         for word in text.split(","):
             first, dots, last = word.partition("..")
             ends = [first, last] if dots else [first]
-            if not all(e.isdecimal() and least <= int(e) <= most for e in ends) or (
-                    int(ends[0]) > int(ends[-1])):  # fmt: skip
+            if not all(e.isdecimal() and least <= int(e) <= most for e in ends) or (int(ends[0]) > int(ends[-1])):
                 raise argparse.ArgumentTypeError(
-                    f"takes numbers from {least} to {most} such as 64,128 or 32..1024 (doubling), "
-                    f"not {text!r}")  # fmt: skip
+                    f"takes numbers from {least} to {most} such as 64,128 or 32..1024 (doubling), " f"not {text!r}"
+                )
             number = int(first)
             while number <= int(ends[-1]):
                 found.append(number)
@@ -63,16 +62,31 @@ def add_options(parser: argparse.ArgumentParser, lists: Sequence[str] = ()) -> N
     """The options of every session; --cores or --connections among lists take more than one."""
     options.add_options(parser, skip=lists)
     add = parser.add_argument
-    add("--workload", type=workload, metavar="NAME", default="plaintext",
-        help="what is asked of the servers (plaintext)")  # fmt: skip
+    add(
+        "--workload",
+        type=workload,
+        metavar="NAME",
+        default="plaintext",
+        help="what is asked of the servers (plaintext)",
+    )
     # What a session reads is set to one of each; the lists have names of their own.
     if "--cores" in lists:
-        add("--cores", type=numbers(1, MOST_CORES), metavar="LIST", dest="core_counts",
-            help="core counts of the server, as in 1,2,4")  # fmt: skip
+        add(
+            "--cores",
+            type=numbers(1, MOST_CORES),
+            metavar="LIST",
+            dest="core_counts",
+            help="core counts of the server, as in 1,2,4",
+        )
         parser.set_defaults(cores=1)
     if "--connections" in lists:
-        add("--connections", type=numbers(1, MOST_CONNECTIONS), metavar="LIST",
-            dest="connection_counts", help="connections, as in 64,256 or 16..1024 (doubling)")
+        add(
+            "--connections",
+            type=numbers(1, MOST_CONNECTIONS),
+            metavar="LIST",
+            dest="connection_counts",
+            help="connections, as in 64,256 or 16..1024 (doubling)",
+        )
         parser.set_defaults(connections=None)
 
 

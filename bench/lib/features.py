@@ -37,8 +37,7 @@ def known(help_text: str) -> list[str]:
 
     One whose flag is off by default is called by what it does without: --sqarray is no-sqarray.
     """
-    section = re.search(r"^Features of the io_uring engine.*?\n(.*?)(\n\n|\Z)", help_text,
-                        re.MULTILINE | re.DOTALL)  # fmt: skip
+    section = re.search(r"^Features of the io_uring engine.*?\n(.*?)(\n\n|\Z)", help_text, re.MULTILINE | re.DOTALL)
     found = []
     for entry in re.split(r"^  (?=--)", section.group(1) if section else "", flags=re.MULTILINE):
         name = re.match(r"--\[no-\](\S+)", entry)

@@ -33,8 +33,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--pairs", type=positive, metavar="N", default=10, help="rounds (10)")
     add("--seconds", type=seconds, metavar="S", default=1.0, help="length of each sample (1)")
     add("--connections", type=positive, metavar="N", default=256, help="kept connections (256)")
-    add("--build", type=directory, metavar="DIR", default=DEFAULT_BUILD,
-        help="the build directory to measure (build/release)")  # fmt: skip
+    add(
+        "--build",
+        type=directory,
+        metavar="DIR",
+        default=DEFAULT_BUILD,
+        help="the build directory to measure (build/release)",
+    )
 
 
 def commands(options: argparse.Namespace, place: Place, url: str) -> dict[str, list[str]]:
@@ -43,14 +48,25 @@ def commands(options: argparse.Namespace, place: Place, url: str) -> dict[str, l
     if wrk is None:
         raise SubjectError("generators: wrk is not installed: tools/setup --bench installs it")
     count = str(options.connections)
-    found = {"wrk": [wrk, "--threads", "1", "--connections", count,
-                     "--duration", str(max(round(options.seconds), 1)), url]}  # fmt: skip
+    found = {
+        "wrk": [wrk, "--threads", "1", "--connections", count, "--duration", str(max(round(options.seconds), 1)), url]
+    }
     for engine in ("io_uring", "epoll"):
         found[f"torc-load {engine}"] = [
-            load.program(place.build), "--engine", engine, "--quiet", "--json",
+            load.program(place.build),
+            "--engine",
+            engine,
+            "--quiet",
+            "--json",
             str(place.scratch / REPORT),
-            "--connections", count, "--duration", f"{round(options.seconds * 1000)}ms",
-            "--expect-body", "Hello, World!", url]  # fmt: skip
+            "--connections",
+            count,
+            "--duration",
+            f"{round(options.seconds * 1000)}ms",
+            "--expect-body",
+            "Hello, World!",
+            url,
+        ]
     return found
 
 
@@ -70,8 +86,9 @@ def sample(words: list[str], cpus: list[int], scratch: Path) -> tuple[float, flo
     return used * 1e9 / max(count, 1), used
 
 
-def measure(options: argparse.Namespace, place: Place, server: Server,
-            cpus: list[int]) -> tuple[dict[str, list[float]], float]:  # fmt: skip
+def measure(
+    options: argparse.Namespace, place: Place, server: Server, cpus: list[int]
+) -> tuple[dict[str, list[float]], float]:
     """Interleaved rounds of all generators against one server, and how many CPUs' worth other
     programs used in the median sample."""
     words = commands(options, place, server.url + "/plaintext")
@@ -107,9 +124,15 @@ def run(options: argparse.Namespace) -> int:
     rows = []
     for one, mine in costs.items():
         found = stats.bootstrap_median([a / b for a, b in zip(mine, costs["wrk"])])
-        rows.append((one, table.cost(stats.bootstrap_median(mine).median),
-                     f"{table.cost(min(mine))}–{table.cost(max(mine))}", f"{found.median:.3f}",
-                     f"{found.low:.3f}–{found.high:.3f}"))  # fmt: skip
+        rows.append(
+            (
+                one,
+                table.cost(stats.bootstrap_median(mine).median),
+                f"{table.cost(min(mine))}–{table.cost(max(mine))}",
+                f"{found.median:.3f}",
+                f"{found.low:.3f}–{found.high:.3f}",
+            )
+        )
     print(f"GET /plaintext, {options.connections} connections, keep-alive; {options.pairs} rounds")
     print(table.table(("generator", "CPU µs/request", "min–max", "÷ wrk", "95 % interval"), rows))
     for line in remarks.disturbance(others):

@@ -62,9 +62,9 @@ def run(candidates: Sequence[str], pairs: int, measure: Measure) -> Outcome:
             else:
                 outcome.out[name] = "no valid sample"
         ranked = sorted(good, key=lambda name: statistics.median(outcome.ratios[name]))
-        best = ranked[:max(1, len(left) // 2)]
+        best = ranked[: max(1, len(left) // 2)]
         kept = [name for name in left if name in best]
-        for name in ranked[len(best):]:
+        for name in ranked[len(best) :]:
             outcome.out[name] = f"rung {number}"
         outcome.rungs.append(Rung(number, pairs, tuple(left), tuple(kept)))
         left = kept

@@ -37,8 +37,7 @@ def kernel() -> dict[str, int]:
 
     Slab is counted in objects in use where /proc/slabinfo may be read (as root), else in pages.
     """
-    meminfo = dict(re.findall(r"^(\w+):\s+(\d+) kB", Path("/proc/meminfo").read_text(),
-                              re.MULTILINE))  # fmt: skip
+    meminfo = dict(re.findall(r"^(\w+):\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE))
     slab = int(meminfo["Slab"]) * 1024
     try:
         lines = [line.split() for line in Path("/proc/slabinfo").read_text().splitlines()[2:]]
@@ -46,13 +45,24 @@ def kernel() -> dict[str, int]:
     except OSError:
         pass
     tcp = re.search(r"^TCP:.* mem (\d+)", Path("/proc/net/sockstat").read_text(), re.MULTILINE)
-    return {"slab": slab, "tcp": int(tcp[1]) * resource.getpagesize() if tcp else 0,
-            "available": int(meminfo["MemAvailable"]) * 1024}  # fmt: skip
+    return {
+        "slab": slab,
+        "tcp": int(tcp[1]) * resource.getpagesize() if tcp else 0,
+        "available": int(meminfo["MemAvailable"]) * 1024,
+    }
 
 
-def take(workload: Workload, subject: Subject, variant: Variant, place: Place,
-         server_cpus: Sequence[int], load_cpus: Sequence[int], number: int, order: int,
-         seconds: float) -> Sample:  # fmt: skip
+def take(
+    workload: Workload,
+    subject: Subject,
+    variant: Variant,
+    place: Place,
+    server_cpus: Sequence[int],
+    load_cpus: Sequence[int],
+    number: int,
+    order: int,
+    seconds: float,
+) -> Sample:
     """One sample: memory with all connections held, less memory with one, for each more. No more
     are opened in all: lighttpd holds half as many as it has descriptors, to the last.
 

@@ -61,8 +61,7 @@ def find(costs: Mapping[int, Rounds], ratios: Ratios | None = None, slack: float
         whole = stats.paired_ratios(measured[one], measured[other])
         return percent_change([[ratio] for ratio in whole], many)
 
-    alike_best = [depth for depth in measured
-                  if depth == best or not _gains(change(best, depth), slack)]  # fmt: skip
+    alike_best = [depth for depth in measured if depth == best or not _gains(change(best, depth), slack)]
 
     def told(depth: int) -> bool:
         """Whether it is known that nothing, or little, is gained beyond it."""
@@ -117,23 +116,27 @@ def sentence(knee: Knee, depths: Sequence[int], where: str = "", pairs: int = 0)
     if knee.other < knee.depth:
         return lead + (
             f"depth {knee.depth} is the deepest tried and still gains on {knee.other} "
-            f"({bounds(low, high)} CPU per request): try deeper.")  # fmt: skip
+            f"({bounds(low, high)} CPU per request): try deeper."
+        )
     wide = untold(low, high, knee.slack)
-    itself = (f" A depth set against itself differs by up to {knee.slack:.1f} % here."
-              if knee.slack else "")  # fmt: skip
+    itself = f" A depth set against itself differs by up to {knee.slack:.1f} % here." if knee.slack else ""
     if knee.alike and not wide:
         return lead + (
             f"depth makes no difference that can be detected from {min(depths)} to {max(depths)}: "
-            f"beyond depth {knee.depth} nothing is gained, {bounds(low, high)}.{itself}")  # fmt: skip
+            f"beyond depth {knee.depth} nothing is gained, {bounds(low, high)}.{itself}"
+        )
     if low > knee.slack:
         return lead + (
             f"depth {knee.depth} is the best, and every deeper one costs more CPU per request "
-            f"({bounds(low, high)} at {knee.other}).")  # fmt: skip
+            f"({bounds(low, high)} at {knee.other})."
+        )
     text = f"beyond depth {knee.depth} nothing is gained, {bounds(low, high)}"
     if wide:
-        text = (f"no gain can be seen beyond depth {knee.depth}, but {pairs or 'so few'} pairs "
-                f"leave {bounds(low, high)} CPU per request open at {knee.other}: "
-                "give more")  # fmt: skip
+        text = (
+            f"no gain can be seen beyond depth {knee.depth}, but {pairs or 'so few'} pairs "
+            f"leave {bounds(low, high)} CPU per request open at {knee.other}: "
+            "give more"
+        )
     if knee.dearer:
         listed = ", ".join(map(str, knee.dearer))
         text += f"; {listed} cost{'s' if len(knee.dearer) == 1 else ''} more"

@@ -39,15 +39,33 @@ def program(build: Path) -> str:
     return binary(build, "torc-load")
 
 
-def command(workload: Workload, server: Server, place: Place, cpus: Sequence[int],
-            output: Path, seconds: float, warmup: float,
-            watch: Sequence[int] = ()) -> list[str]:  # fmt: skip
+def command(
+    workload: Workload,
+    server: Server,
+    place: Place,
+    cpus: Sequence[int],
+    output: Path,
+    seconds: float,
+    warmup: float,
+    watch: Sequence[int] = (),
+) -> list[str]:
     """The words that ask the workload of a server."""
-    words = [program(place.build), "--quiet", "--json", str(output),
-             "--connections", str(workload.connections),
-             "--cores", str(max(min(len(cpus), workload.connections), 1)),
-             "--duration", _time(seconds), "--warmup", _time(warmup),
-             "--expect-status", str(workload.status)]  # fmt: skip
+    words = [
+        program(place.build),
+        "--quiet",
+        "--json",
+        str(output),
+        "--connections",
+        str(workload.connections),
+        "--cores",
+        str(max(min(len(cpus), workload.connections), 1)),
+        "--duration",
+        _time(seconds),
+        "--warmup",
+        _time(warmup),
+        "--expect-status",
+        str(workload.status),
+    ]
     if workload.ramp > 0:
         words += ["--ramp", _time(workload.ramp)]
     if workload.rate > 0:
@@ -79,8 +97,15 @@ def _time(seconds: float) -> str:
     return f"{round(seconds * 1000)}ms"
 
 
-def run(workload: Workload, server: Server, place: Place, cpus: Sequence[int], seconds: float,
-        warmup: float, watch: Sequence[int] = ()) -> Load:  # fmt: skip
+def run(
+    workload: Workload,
+    server: Server,
+    place: Place,
+    cpus: Sequence[int],
+    seconds: float,
+    warmup: float,
+    watch: Sequence[int] = (),
+) -> Load:
     """Runs it to its end. One with errors reports them; one that cannot run is a ProcessError."""
     output = place.scratch / "load.json"
     output.unlink(missing_ok=True)
@@ -103,8 +128,11 @@ def run(workload: Workload, server: Server, place: Place, cpus: Sequence[int], s
 def errors(report: dict[str, Any]) -> str | None:
     """Why its figures do not count."""
     first = report.get("first_errors") or {}
-    found = [f"{count} {name} errors" + (f" (first: {first[name]})" if first.get(name) else "")
-             for name, count in report["errors"].items() if count]  # fmt: skip
+    found = [
+        f"{count} {name} errors" + (f" (first: {first[name]})" if first.get(name) else "")
+        for name, count in report["errors"].items()
+        if count
+    ]
     if found:
         return ", ".join(found)
     return None if report["answered"] else "no request was answered"
@@ -112,8 +140,11 @@ def errors(report: dict[str, Any]) -> str | None:
 
 def microseconds(latency: dict[str, Any]) -> dict[str, float]:
     """The percentiles, mean and largest of a latency record."""
-    return {key: round(one / 1000, 3) for key, one in latency.items()
-            if key not in ("histogram", "count") and one is not None}  # fmt: skip
+    return {
+        key: round(one / 1000, 3)
+        for key, one in latency.items()
+        if key not in ("histogram", "count") and one is not None
+    }
 
 
 def coarse(histogram: Sequence[Sequence[int]]) -> list[list[int]]:
@@ -156,31 +187,37 @@ def _merged_latency(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _sums(parts: Sequence[dict[str, int]]) -> dict[str, int]:
-    return {key: sum(part.get(key, 0) for part in parts)
-            for key in dict.fromkeys(key for part in parts for key in part)}  # fmt: skip
+    return {
+        key: sum(part.get(key, 0) for part in parts) for key in dict.fromkeys(key for part in parts for key in part)
+    }
 
 
 def merged(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """One report of several runs of the same question, as if they had been one, with its parts."""
-    parts = [[report["answered"], (report.get("watch") or {}).get("cpu_ns", 0),
-              round(report["seconds"] * 1e9)] for report in reports]  # fmt: skip
+    parts = [
+        [report["answered"], (report.get("watch") or {}).get("cpu_ns", 0), round(report["seconds"] * 1e9)]
+        for report in reports
+    ]
     result = {**reports[0], "parts": parts}
     if len(reports) == 1:
         return result
-    for key in ("seconds", "requests", "answered", "requests_total", "bytes_in", "bytes_out", "connects",
-                "unsent"):  # fmt: skip
+    for key in ("seconds", "requests", "answered", "requests_total", "bytes_in", "bytes_out", "connects", "unsent"):
         result[key] = sum(report[key] for report in reports)
     for key in ("status", "errors", "io"):
         result[key] = _sums([report[key] for report in reports])
-    result["first_errors"] = {kind: text for report in reversed(reports)
-                              for kind, text in (report.get("first_errors") or {}).items()}
+    result["first_errors"] = {
+        kind: text for report in reversed(reports) for kind, text in (report.get("first_errors") or {}).items()
+    }
     result["per_second"] = result["answered"] / max(result["seconds"], 1e-9)
-    result["latency_ns"] = {name: _merged_latency([report["latency_ns"][name] for report in reports])
-                            for name in ("corrected", "raw")}  # fmt: skip
-    result["cpu"] = _sums([{key: one for key, one in report["cpu"].items() if key.endswith("_ns")}
-                           for report in reports])  # fmt: skip
-    result["cpu"]["share"] = (sum(report["cpu"]["share"] * report["seconds"] for report in reports)
-                              / max(result["seconds"], 1e-9))  # fmt: skip
+    result["latency_ns"] = {
+        name: _merged_latency([report["latency_ns"][name] for report in reports]) for name in ("corrected", "raw")
+    }
+    result["cpu"] = _sums(
+        [{key: one for key, one in report["cpu"].items() if key.endswith("_ns")} for report in reports]
+    )
+    result["cpu"]["share"] = sum(report["cpu"]["share"] * report["seconds"] for report in reports) / max(
+        result["seconds"], 1e-9
+    )
     watched = [report["watch"] for report in reports if report.get("watch")]
     if watched:
         result["watch"] = {"cpu_ns": sum(one["cpu_ns"] for one in watched)}

@@ -52,11 +52,11 @@ def _answers(workload: Workload, server: Server, place: Place) -> list[tuple[byt
         expected = (place.www / workload.expect_file).read_bytes()
     for head, body in got:
         if not head.startswith(b"HTTP/1.1 %d " % workload.status):
-            raise answers.AnswerError(
-                "answered " + head.split(b"\r\n", 1)[0].decode("latin-1", "replace"))  # fmt: skip
+            raise answers.AnswerError("answered " + head.split(b"\r\n", 1)[0].decode("latin-1", "replace"))
         if expected is not None and body != expected:
             raise answers.AnswerError(
-                "does not answer the body that is expected, " + answers.difference(body, expected))
+                "does not answer the body that is expected, " + answers.difference(body, expected)
+            )
     return [(answers.masked(head), body) for head, body in got]
 
 
@@ -69,8 +69,9 @@ def start_failure(variant: Variant, subject: Subject, place: Place, cpus: Cpus) 
         return str(error)
 
 
-def check_answers(workload: Workload, variants: Sequence[tuple[Variant, Subject]], place: Place,
-                  cpus: Cpus) -> list[tuple[Variant, str]]:  # fmt: skip
+def check_answers(
+    workload: Workload, variants: Sequence[tuple[Variant, Subject]], place: Place, cpus: Cpus
+) -> list[tuple[Variant, str]]:
     """Starts each variant once and refuses unless all answer alike.
 
     Bodies always, heads among the workload's whole_heads. A command of the user's is not refused
@@ -97,14 +98,14 @@ def check_answers(workload: Workload, variants: Sequence[tuple[Variant, Subject]
     return left_out
 
 
-def _alike(first: tuple[Variant, list[bytes]] | None, variant: Variant,
-           got: list[bytes]) -> tuple[Variant, list[bytes]]:  # fmt: skip
+def _alike(
+    first: tuple[Variant, list[bytes]] | None, variant: Variant, got: list[bytes]
+) -> tuple[Variant, list[bytes]]:
     if first is None:
         return variant, got
     for one, other in zip(first[1], got):
         if one != other:
-            raise answers.AnswerError(f"answers unlike {first[0].label} "
-                                      + answers.difference(one, other))  # fmt: skip
+            raise answers.AnswerError(f"answers unlike {first[0].label} " + answers.difference(one, other))
     return first
 
 
@@ -130,15 +131,13 @@ def parts_of(workload: Workload, seconds: float) -> int:
 
 def expected_seconds(workload: Workload, seconds: float) -> float:
     """How long a sample takes, all about it included."""
-    return (seconds + workload.warmup + workload.ramp
-            + parts_of(workload, seconds) * PART_OVERHEAD)  # fmt: skip
+    return seconds + workload.warmup + workload.ramp + parts_of(workload, seconds) * PART_OVERHEAD
 
 
 class Running:
     """One variant's server during a round, and what its parts have shown so far."""
 
-    def __init__(self, variant: Variant, subject: Subject, server: Server, number: int,
-                 order: int) -> None:  # fmt: skip
+    def __init__(self, variant: Variant, subject: Subject, server: Server, number: int, order: int) -> None:
         self.variant, self.server = variant, server
         self.sample = Sample(variant.name, number, order, round(time.time(), 3))
         self.pids = proc.family(server.child.pid)
@@ -179,8 +178,7 @@ class Running:
             return
         used = proc.cpu_between(before, proc.read_cpu(self.pids)) / 1e9
         if self._new():
-            self.sample.invalid = ("the server started processes while it was measured, whose CPU "
-                                   "time is not counted")  # fmt: skip
+            self.sample.invalid = "the server started processes while it was measured, whose CPU " "time is not counted"
             return
         stolen = proc.machine_stolen_seconds() - stolen
         busy = proc.machine_busy_seconds() - busy - stolen
@@ -202,14 +200,19 @@ class Running:
         sample.others_share = round(max(self.others, 0.0) / self.wall, 4)
         sample.steal_share = round(self.stolen / self.wall, 4)
         if self.counted is not None and after is not None:
-            _count(sample, {key: after[key] - self.counted[key] for key in after
-                            if key in self.counted})  # fmt: skip
+            _count(sample, {key: after[key] - self.counted[key] for key in after if key in self.counted})
         return sample
 
 
-def take_round(workload: Workload, asked: Sequence[tuple[Variant, Subject]], place: Place,
-               cpus: Cpus, number: int, seconds: float,
-               announce: Callable[[Variant], None]) -> list[Sample]:  # fmt: skip
+def take_round(
+    workload: Workload,
+    asked: Sequence[tuple[Variant, Subject]],
+    place: Place,
+    cpus: Cpus,
+    number: int,
+    seconds: float,
+    announce: Callable[[Variant], None],
+) -> list[Sample]:
     """One sample of each variant, taken in parts that alternate.
 
     Every round starts its servers afresh, so that no single memory layout decides. What disturbs a
@@ -218,8 +221,9 @@ def take_round(workload: Workload, asked: Sequence[tuple[Variant, Subject]], pla
     """
     ports = [subject.port for _, subject in asked if subject.port]
     if len(ports) != len(set(ports)):  # one of them at a time
-        return [sample for one in asked for sample in take_round(
-            workload, [one], place, cpus, number, seconds, announce)]  # fmt: skip
+        return [
+            sample for one in asked for sample in take_round(workload, [one], place, cpus, number, seconds, announce)
+        ]
     parts = parts_of(workload, seconds)
     with contextlib.ExitStack() as stack:
         runs, failed = [], []
@@ -242,8 +246,7 @@ def take_round(workload: Workload, asked: Sequence[tuple[Variant, Subject]], pla
 
 def not_started(variant: Variant, number: int, order: int, error: Exception) -> Sample:
     """The sample of a command of the user's that started before and does not any more."""
-    return Sample(variant.name, number, order, round(time.time(), 3),
-                  invalid=f"the server did not start: {error}")  # fmt: skip
+    return Sample(variant.name, number, order, round(time.time(), 3), invalid=f"the server did not start: {error}")
 
 
 def _fill(sample: Sample, report: dict[str, Any], cores: int) -> None:
@@ -258,8 +261,9 @@ def _fill(sample: Sample, report: dict[str, Any], cores: int) -> None:
     sample.with_load_ns_per_request = round((sample.cpu_ns + own) / max(sample.requests, 1), 3)
     sample.server_share = round(sample.cpu_ns / 1e9 / max(sample.seconds, 1e-9) / cores, 4)
     sample.load_share = report["cpu"]["share"]
-    sample.saturated = saturated(sample.server_share >= SATURATED,
-                                 report["saturated"] or sample.load_share >= SATURATED)  # fmt: skip
+    sample.saturated = saturated(
+        sample.server_share >= SATURATED, report["saturated"] or sample.load_share >= SATURATED
+    )
     sample.latency_us = load.microseconds(latency["corrected"])
     if report["mode"] == "open":
         sample.latency_raw_us = load.microseconds(latency["raw"])

@@ -72,9 +72,11 @@ class Files:
         """What to do to get an answer."""
         started = next((path for path, run in self.unfinished if run.kind == kind), None)
         if started is not None and not words:
-            return Line(f"{what} is not known yet: the run in {shown(started)} is not finished; if it "
-                        f"was ended, bench/torc-bench {kind} --resume {shown(started)} goes on with "
-                        "it.")  # fmt: skip
+            return Line(
+                f"{what} is not known yet: the run in {shown(started)} is not finished; if it "
+                f"was ended, bench/torc-bench {kind} --resume {shown(started)} goes on with "
+                "it."
+            )
         return Line(f"{what} is not known yet: bench/torc-bench {kind}{words} answers it.")
 
 

@@ -133,9 +133,14 @@ class Child:
     living: set["Child"] = set()  # started and not stopped
     count = itertools.count()
 
-    def __init__(self, command: Sequence[str], cpus: Sequence[int], log: Path,
-                 output: int | IO[str] | None = subprocess.DEVNULL,
-                 alone: bool = False) -> None:  # fmt: skip
+    def __init__(
+        self,
+        command: Sequence[str],
+        cpus: Sequence[int],
+        log: Path,
+        output: int | IO[str] | None = subprocess.DEVNULL,
+        alone: bool = False,
+    ) -> None:
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
         def prepare() -> None:
@@ -156,10 +161,14 @@ class Child:
         try:
             with log.open("wb") as errors:
                 self.process = subprocess.Popen(
-                    self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors,
-                    start_new_session=True, preexec_fn=prepare,
+                    self.command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=errors,
+                    start_new_session=True,
+                    preexec_fn=prepare,
                     env={**os.environ, MARK: self.mark},
-                )  # fmt: skip
+                )
             self.pid = self.process.pid
             Child.living.add(self)
             self.begun = _entry(self.pid).begun
@@ -221,8 +230,11 @@ class Child:
         if self.process.returncode is None:
             roots.append(self.pid)
         living = {child.pid for child in Child.living}
-        roots += [pid for pid, one in table.items() if one.parent == os.getpid()
-                  and pid not in living and self._left_behind(pid, one)]  # fmt: skip
+        roots += [
+            pid
+            for pid, one in table.items()
+            if one.parent == os.getpid() and pid not in living and self._left_behind(pid, one)
+        ]
         found = dict.fromkeys(pid for root in roots for pid in family(root, table))
         return {pid: table[pid].begun for pid in found if pid in table and pid not in living}
 
@@ -280,8 +292,9 @@ class Child:
                     connection.recv(1)
                 return
             except TimeoutError:
-                raise ProcessError(f"{self.command[0]} listens and does not answer after "
-                                   f"{READY_SECONDS:.0f} s") from None  # fmt: skip
+                raise ProcessError(
+                    f"{self.command[0]} listens and does not answer after " f"{READY_SECONDS:.0f} s"
+                ) from None
             except ConnectionResetError:
                 return
             except OSError:
@@ -369,5 +382,3 @@ def peak_rss_kb(pids: Sequence[int]) -> int | None:
         found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
         total += int(found[1]) if found else 0
     return total
-
-

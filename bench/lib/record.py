@@ -21,8 +21,10 @@ def refuse_to_replace(path: Path) -> None:
     except results.ResultsError as error:
         raise SubjectError(f"--json: {error}, and is not written over") from error
     if any(cell.samples for cell in run.cells):
-        raise SubjectError(f"--json: {path} has the samples of another run: go on with that by "
-                           f"--resume {path}, or name another file")  # fmt: skip
+        raise SubjectError(
+            f"--json: {path} has the samples of another run: go on with that by "
+            f"--resume {path}, or name another file"
+        )
 
 
 class Record:
@@ -43,8 +45,7 @@ class Record:
             self._claim()
             results.save(self.run, self.path)
         except OSError as error:
-            raise SubjectError(f"{option}: {self.path} cannot be written: "
-                               f"{error.strerror or error}") from error  # fmt: skip
+            raise SubjectError(f"{option}: {self.path} cannot be written: " f"{error.strerror or error}") from error
         except results.ResultsError as error:
             raise SubjectError(f"{option}: {error}") from error
 

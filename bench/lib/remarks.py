@@ -23,8 +23,9 @@ def _mostly_load_bound(samples: Sequence[Sample]) -> bool:
 
 def invalid_notes(cell: Cell) -> list[str]:
     """Which samples of the cell do not count, and why."""
-    return [f"INVALID round {sample.round + 1}, {cell.label(sample.variant)}: {sample.invalid}"
-            for sample in cell.invalid]  # fmt: skip
+    return [
+        f"INVALID round {sample.round + 1}, {cell.label(sample.variant)}: {sample.invalid}" for sample in cell.invalid
+    ]
 
 
 def cell_notes(cell: Cell) -> list[str]:
@@ -32,21 +33,21 @@ def cell_notes(cell: Cell) -> list[str]:
     notes = invalid_notes(cell)
     bound = [name for name in cell.names if _mostly_load_bound(cell.valid(name))]
     if bound:
-        advice = next((sample.advice for sample in cell.samples
-                       if sample.variant in bound and sample.advice), None)  # fmt: skip
+        advice = next((sample.advice for sample in cell.samples if sample.variant in bound and sample.advice), None)
         notes.append(
             f"{', '.join(map(cell.label, bound))}: the load generator was the bottleneck, so "
             "requests/s say nothing about the server: compare CPU per request, or give the load "
-            "more CPUs" + (f" (it says: {advice})" if advice else ""))  # fmt: skip
+            "more CPUs" + (f" (it says: {advice})" if advice else "")
+        )
     for name in cell.names:
         mine = cell.valid(name)
         unsent = sum(sample.unsent for sample in mine)
         if unsent > UNSENT * max(sum(sample.requests for sample in mine), 1):
             others = disturbed(mine)
-            why = (f"{others_used(others)} meanwhile" if others > NOISY_OTHERS else
-                   f"{_rate(cell)} is more than it can do")  # fmt: skip
-            notes.append(f"{cell.label(name)}: {unsent:,} requests whose time had come were not "
-                         f"sent: {why}")  # fmt: skip
+            why = (
+                f"{others_used(others)} meanwhile" if others > NOISY_OTHERS else f"{_rate(cell)} is more than it can do"
+            )
+            notes.append(f"{cell.label(name)}: {unsent:,} requests whose time had come were not " f"sent: {why}")
     return notes
 
 
@@ -62,8 +63,9 @@ def others_used(others: float) -> str:
 
 def disturbance(others: float) -> list[str]:
     """What to say of so many CPUs' worth of other programs, if anything."""
-    return [f"noisy: {others_used(others)} in the median sample: end them and run again"
-            ] if others > NOISY_OTHERS else []  # fmt: skip
+    return (
+        [f"noisy: {others_used(others)} in the median sample: end them and run again"] if others > NOISY_OTHERS else []
+    )
 
 
 def _rate(cell: Cell) -> str:
@@ -80,8 +82,10 @@ def warnings(samples: Sequence[Sample]) -> list[str]:
     lines = disturbance(disturbed(samples))
     stolen = statistics.mean(sample.steal_share for sample in samples)
     if stolen > NOISY_STEAL:
-        lines.append(f"noisy: the hypervisor took {stolen * 100:.0f} % of a CPU (steal): use a "
-                     "machine that is not shared, or more --pairs")  # fmt: skip
+        lines.append(
+            f"noisy: the hypervisor took {stolen * 100:.0f} % of a CPU (steal): use a "
+            "machine that is not shared, or more --pairs"
+        )
     return lines
 
 
@@ -93,11 +97,9 @@ def noise_warning(noise: dict[str, Any]) -> str | None:
     bound = NOISY if noise["pairs"] >= MANY_PAIRS else NOISY_QUICK
     low, high = noise["low"] - 1, noise["high"] - 1
     if max(-low, high) > bound:
-        return (f"{said}, wider than ±{bound * 100:.0f} %: end other programs, or use more "
-                "--pairs")  # fmt: skip
+        return f"{said}, wider than ±{bound * 100:.0f} %: end other programs, or use more " "--pairs"
     if low > 0 or high < 0:
-        return (f"{said}, which does not contain 0: take smaller differences for none, or use more "
-                "--pairs")  # fmt: skip
+        return f"{said}, which does not contain 0: take smaller differences for none, or use more " "--pairs"
     return None
 
 
@@ -130,6 +132,8 @@ def moved(run: Run) -> str | None:
     least, most = max(ends, key=lambda both: both[1][0] / both[0][0])
     if most[0] <= MOVED * least[0]:
         return None
-    return (f"noisy: the machine changed meanwhile, for one server cost {least[0] / 1e3:.3g} µs per "
-            f"request ({least[1]}) and {most[0] / 1e3:.3g} µs ({most[1]}): compare only what stood "
-            "side by side, or run it again")  # fmt: skip
+    return (
+        f"noisy: the machine changed meanwhile, for one server cost {least[0] / 1e3:.3g} µs per "
+        f"request ({least[1]}) and {most[0] / 1e3:.3g} µs ({most[1]}): compare only what stood "
+        "side by side, or run it again"
+    )

@@ -18,8 +18,13 @@ RESULTS = Path(__file__).resolve().parents[1] / "results"
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of report."""
     add = parser.add_argument
-    add("files", type=Path, nargs="*", metavar="FILE",
-        help="result files (all in bench/results); each gets a page beside it")  # fmt: skip
+    add(
+        "files",
+        type=Path,
+        nargs="*",
+        metavar="FILE",
+        help="result files (all in bench/results); each gets a page beside it",
+    )
     add("--output", type=Path, metavar="DIR", help="write the pages there instead")
 
 
@@ -30,8 +35,7 @@ def run(options: argparse.Namespace) -> int:
     if not asked:
         files = sorted(RESULTS.glob("*.json"))
         if not files:
-            print(f"no result file in {RESULTS}: bench/torc-bench compare io_uring epoll makes one",
-                  file=sys.stderr)  # fmt: skip
+            print(f"no result file in {RESULTS}: bench/torc-bench compare io_uring epoll makes one", file=sys.stderr)
             return 1
     failed, directories = False, []
     if not svg.available():

@@ -18,9 +18,18 @@ from typing import Any, Callable, Sequence
 
 from . import schema, stats
 from .sentences import (  # noqa: F401 (taken from here elsewhere)
-    COST, TIMES, WITH_LOAD, beside_noise, metric_title, noise_band, noise_reach,
-    not_above_noise, size, times, verdict,
-)  # fmt: skip
+    COST,
+    TIMES,
+    WITH_LOAD,
+    beside_noise,
+    metric_title,
+    noise_band,
+    noise_reach,
+    not_above_noise,
+    size,
+    times,
+    verdict,
+)
 
 FORMAT = 2
 SCHEMA = Path(__file__).resolve().parents[1] / "results.schema.json"
@@ -29,7 +38,8 @@ DEEPEST = 20  # levels of what is written in one another
 KINDS = ("compare", "sweep", "ablate", "tune", "scale")
 METRIC = re.compile(  # what a ratio may be of
     r"(cpu_ns_per_request|with_load_ns_per_request|per_second|peak_rss_kb|syscalls_per_request|"
-    r"completions_per_wait|(latency_us|latency_raw_us|memory)\.[\w.]+)")
+    r"completions_per_wait|(latency_us|latency_raw_us|memory)\.[\w.]+)"
+)
 PART_METRICS = ("cpu_ns_per_request", "per_second")  # those that parts have
 
 
@@ -198,14 +208,12 @@ def _of_part(part: Sequence[int], metric: str) -> float:
 def round_ratios(cell: Cell, numerator: str, denominator: str, metric: str) -> list[list[float]]:
     """The ratios of each round that has both: one for each pair of parts that stood side by side,
     or one of the whole samples where they have none."""
-    sides = [{sample.round: sample for sample in cell.valid(name)}
-             for name in (numerator, denominator)]  # fmt: skip
+    sides = [{sample.round: sample for sample in cell.valid(name)} for name in (numerator, denominator)]
     rounds = []
     for number in sorted(sides[0].keys() & sides[1].keys()):
         one, other = (side[number] for side in sides)
         if metric in PART_METRICS and len(one.parts) == len(other.parts) > 1:
-            whole = [pair for pair in zip(one.parts, other.parts)
-                     if all(min(part) > 0 for part in pair)]  # fmt: skip
+            whole = [pair for pair in zip(one.parts, other.parts) if all(min(part) > 0 for part in pair)]
             ratios = [_of_part(a, metric) / _of_part(b, metric) for a, b in whole]
         else:
             values = [value(sample, metric) for sample in (one, other)]
@@ -215,16 +223,16 @@ def round_ratios(cell: Cell, numerator: str, denominator: str, metric: str) -> l
     return rounds
 
 
-def ratio(cell: Cell, numerator: str, denominator: str, metric: str = COST,
-          noise: dict[str, Any] | None = None) -> Ratio | None:  # fmt: skip
+def ratio(
+    cell: Cell, numerator: str, denominator: str, metric: str = COST, noise: dict[str, Any] | None = None
+) -> Ratio | None:
     """One variant over another, paired by round; None when no round has both. noise is the A/A run
     that the verdict has to mind."""
     rounds = round_ratios(cell, numerator, denominator, metric)
     if not rounds:
         return None
     interval = stats.bootstrap_rounds(rounds)
-    result = Ratio(metric, numerator, denominator, interval.median, interval.low, interval.high,
-                   interval.count)  # fmt: skip
+    result = Ratio(metric, numerator, denominator, interval.median, interval.low, interval.high, interval.count)
     result.verdict = verdict(result, cell.label(numerator), cell.label(denominator), noise)
     return result
 
@@ -247,8 +255,9 @@ def _filled(cls: Any, content: Any) -> Any:
         return content
     none, fields = dataclasses.MISSING, dataclasses.fields(cls)
     filled = {one.name: one.default for one in fields if one.default is not none}
-    filled |= {one.name: one.default_factory() for one in fields
-               if one.default_factory is not none and one.name not in LISTS}  # fmt: skip
+    filled |= {
+        one.name: one.default_factory() for one in fields if one.default_factory is not none and one.name not in LISTS
+    }
     return filled | _known(cls, content)
 
 
@@ -267,8 +276,7 @@ def _filled_cell(content: Any) -> Any:
 
 def _is_deep(content: Any, levels: int = DEEPEST) -> bool:
     inner = content.values() if isinstance(content, dict) else content
-    return isinstance(content, (dict, list)) and (
-        not levels or any(_is_deep(one, levels - 1) for one in inner))  # fmt: skip
+    return isinstance(content, (dict, list)) and (not levels or any(_is_deep(one, levels - 1) for one in inner))
 
 
 def _contradiction(run: Run) -> str | None:
@@ -327,8 +335,9 @@ def load(path: Path) -> Run:
     except OSError as error:
         raise ResultsError(f"{path}: {error.strerror or error}") from error
     except json.JSONDecodeError as error:
-        raise ResultsError(f"{path}: not a result file, from line {error.lineno}, column "
-                           f"{error.colno} on") from error  # fmt: skip
+        raise ResultsError(
+            f"{path}: not a result file, from line {error.lineno}, column " f"{error.colno} on"
+        ) from error
     except (ValueError, RecursionError) as error:
         raise ResultsError(f"{path}: not a result file") from error
 

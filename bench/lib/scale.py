@@ -59,8 +59,13 @@ class Point:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of scale."""
     experiment.add_options(parser, lists=("--cores",))
-    parser.add_argument("--engines", type=experiment.engines, metavar="LIST",
-                        default=["io_uring", "epoll"], help="engines (io_uring,epoll)")  # fmt: skip
+    parser.add_argument(
+        "--engines",
+        type=experiment.engines,
+        metavar="LIST",
+        default=["io_uring", "epoll"],
+        help="engines (io_uring,epoll)",
+    )
 
 
 def counts(affinity: Sequence[int]) -> list[int]:
@@ -82,14 +87,21 @@ def measure(session: Any, options: argparse.Namespace) -> None:
     available = len(session.affinity)
     wanted = options.core_counts or counts(session.affinity)
     todo = [count for count in wanted if count <= available]
-    skipped = [{"cores": count, "why": f"{count} cores of {available} CPUs"}
-               for count in wanted if count > available]  # fmt: skip
+    skipped = [{"cores": count, "why": f"{count} cores of {available} CPUs"} for count in wanted if count > available]
     for entry in skipped:
         session.note(f"skipped: {entry['why']}")
-    run.extra = {"workload": asked.name, "basis": None, "basis_text": "", "cores": todo,
-                 "engines": options.engines, "points": [], "steps": [],
-                 "fits": dict.fromkeys(options.engines), "cannot": [],
-                 "skipped": skipped}  # fmt: skip
+    run.extra = {
+        "workload": asked.name,
+        "basis": None,
+        "basis_text": "",
+        "cores": todo,
+        "engines": options.engines,
+        "points": [],
+        "steps": [],
+        "fits": dict.fromkeys(options.engines),
+        "cannot": [],
+        "skipped": skipped,
+    }
     if not todo:
         session.refuse_missing([Point(options.engines[0], min(wanted)).variant])
         run.conclusions = conclude(run.extra)
@@ -101,13 +113,19 @@ def measure(session: Any, options: argparse.Namespace) -> None:
     session.refuse_missing([point.variant for point in points])
     experiment.expect(session, asked, [("noise", 2 * pairs), (CELL, pairs * len(points))])
     session.noise(asked, points[0].variant, pairs, seconds)
-    cell = session.cell(CELL, asked, [point.variant for point in points], pairs, seconds,
-                        {"connections": asked.connections}, metrics=(COST,))  # fmt: skip
+    cell = session.cell(
+        CELL,
+        asked,
+        [point.variant for point in points],
+        pairs,
+        seconds,
+        {"connections": asked.connections},
+        metrics=(COST,),
+    )
     evaluate(run, cell, points, session.affinity)
 
 
-def evaluate(run: results.Run, cell: results.Cell, points: Sequence[Point],
-             affinity: Sequence[int]) -> None:  # fmt: skip
+def evaluate(run: results.Run, cell: results.Cell, points: Sequence[Point], affinity: Sequence[int]) -> None:
     """Fills extra and the conclusions from the samples."""
     extra = run.extra
     shared = {point.cores: experiment.shares_cpus(affinity, point.cores) for point in points}
@@ -119,26 +137,29 @@ def evaluate(run: results.Run, cell: results.Cell, points: Sequence[Point],
     capacity = {point: _capacity(cell, point, extra["basis"]) for point in points}
     for point in points:
         name = point.variant.name
-        extra["points"].append({
-            "cell": cell.id, "engine": point.engine, "variant": name, "cores": point.cores,
-            "samples": len(cell.valid(name)), "cost_us": experiment.metric(cell, name, COST, US),
-            "per_second": experiment.metric(cell, name, "per_second"),
-            "capacity": experiment.figure(list(capacity[point].values())),
-            "load_bound": states[point] == "load", "shared_cpus": shared[point.cores],
-        })  # fmt: skip
+        extra["points"].append(
+            {
+                "cell": cell.id,
+                "engine": point.engine,
+                "variant": name,
+                "cores": point.cores,
+                "samples": len(cell.valid(name)),
+                "cost_us": experiment.metric(cell, name, COST, US),
+                "per_second": experiment.metric(cell, name, "per_second"),
+                "capacity": experiment.figure(list(capacity[point].values())),
+                "load_bound": states[point] == "load",
+                "shared_cpus": shared[point.cores],
+            }
+        )
     for engine in extra["engines"]:
-        mine = [point for point in points if point.engine == engine and cell.valid(
-            point.variant.name)]  # fmt: skip
-        extra["steps"] += [step(cell, one, other, shared[other.cores], run.noise)
-                           for one, other in zip(mine, mine[1:])]  # fmt: skip
-        extra["fits"][engine] = fit(engine, {point.cores: capacity[point] for point in mine},
-                                    extra["basis"])  # fmt: skip
+        mine = [point for point in points if point.engine == engine and cell.valid(point.variant.name)]
+        extra["steps"] += [step(cell, one, other, shared[other.cores], run.noise) for one, other in zip(mine, mine[1:])]
+        extra["fits"][engine] = fit(engine, {point.cores: capacity[point] for point in mine}, extra["basis"])
     extra["cannot"] = cannot(extra, shared)
     run.conclusions = conclude(extra)
 
 
-def basis(bound: Sequence[Point], shared: Sequence[Point],
-          states: Mapping[Point, str | None]) -> tuple[str, str]:  # fmt: skip
+def basis(bound: Sequence[Point], shared: Sequence[Point], states: Mapping[Point, str | None]) -> tuple[str, str]:
     """Whether throughput or cost says what the server can do, with the reason."""
     if not bound and not shared:
         return "throughput", "The server was saturated on CPUs of its own at every core count."
@@ -153,9 +174,11 @@ def basis(bound: Sequence[Point], shared: Sequence[Point],
     if sharing:
         why.append(f"server and load shared CPUs at {_listed(sharing)}")
     text = "; ".join(why)
-    text = (f"{text[0].upper()}{text[1:]}: throughput does not say what the server can do, so its "
-            "capacity is taken as cores ÷ CPU per request, which does not see time lost in "
-            "waiting.")  # fmt: skip
+    text = (
+        f"{text[0].upper()}{text[1:]}: throughput does not say what the server can do, so its "
+        "capacity is taken as cores ÷ CPU per request, which does not see time lost in "
+        "waiting."
+    )
     wrong = {point.cores for point in (*bound, *shared)}
     clean = [count for count in sorted({point.cores for point in states}) if count not in wrong]
     if len(clean) >= usl.FEWEST:
@@ -175,8 +198,9 @@ def _capacity(cell: results.Cell, point: Point, basis: str) -> dict[int, float]:
     return {number: point.cores * 1e9 / cost for number, cost in costs.items() if cost > 0}
 
 
-def step(cell: results.Cell, one: Point, other: Point, shared: bool,
-         noise: dict[str, Any] | None = None) -> dict[str, Any]:  # fmt: skip
+def step(
+    cell: results.Cell, one: Point, other: Point, shared: bool, noise: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """What going from one core count to the next does to the cost per request."""
     ratio = experiment.paired(results.ratio(cell, other.variant.name, one.variant.name))
     kind = experiment.kind(ratio)
@@ -187,17 +211,24 @@ def step(cell: results.Cell, one: Point, other: Point, shared: bool,
         low, high, middle = ((ratio[key] - 1) * 100 for key in ("low", "high", "median"))
         more = "less" if kind == "saves" else "more"
         text = f"{lead}: "
-        text += (f"no difference in CPU per request detectable within ±{max(abs(low), high):.1f} %"
-                 if kind == "none" else
-                 f"{abs(middle):.1f} % {more} CPU per request ({experiment.span(low, high)})")
+        text += (
+            f"no difference in CPU per request detectable within ±{max(abs(low), high):.1f} %"
+            if kind == "none"
+            else f"{abs(middle):.1f} % {more} CPU per request ({experiment.span(low, high)})"
+        )
         text += results.beside_noise(COST, ratio["low"], ratio["high"], noise)
         text += ", with server and load sharing CPUs." if shared else "."
-    return {"engine": one.engine, "from": one.cores, "to": other.cores, "ratio": ratio,
-            "shared_cpus": shared, "text": text}  # fmt: skip
+    return {
+        "engine": one.engine,
+        "from": one.cores,
+        "to": other.cores,
+        "ratio": ratio,
+        "shared_cpus": shared,
+        "text": text,
+    }
 
 
-def fit(engine: str, capacity: Mapping[int, Mapping[int, float]],
-        basis: str) -> dict[str, Any] | None:  # fmt: skip
+def fit(engine: str, capacity: Mapping[int, Mapping[int, float]], basis: str) -> dict[str, Any] | None:
     """The law's coefficients and its curve; None with too few core counts."""
     usable = {cores: rounds for cores, rounds in capacity.items() if rounds}
     if len(usable) < usl.FEWEST:
@@ -205,19 +236,35 @@ def fit(engine: str, capacity: Mapping[int, Mapping[int, float]],
     found = usl.fit_rounds(usable)
     most = max(usable)
     good = found.points >= usl.GOOD
-    peak = {"cores": _finite(found.peak.median), "low": _finite(found.peak.low),
-            "high": _finite(found.peak.high), "extrapolated": found.peak.median > most}
+    peak = {
+        "cores": _finite(found.peak.median),
+        "low": _finite(found.peak.low),
+        "high": _finite(found.peak.high),
+        "extrapolated": found.peak.median > most,
+    }
     curve = []
     for cores in range(1, math.ceil(most * DRAWN_BEYOND) + 1):
         at = found.at(cores)
-        curve.append({"cores": cores, "per_second": at.median, "low": at.low, "high": at.high,
-                      "extrapolated": not min(usable) <= cores <= most})  # fmt: skip
+        curve.append(
+            {
+                "cores": cores,
+                "per_second": at.median,
+                "low": at.low,
+                "high": at.high,
+                "extrapolated": not min(usable) <= cores <= most,
+            }
+        )
     return {
-        "lambda": _figure(found.rate), "sigma": _figure(found.contention),
-        "kappa": _figure(found.coherence), "points": found.points,
-        "confidence": "good" if good else "indicative", "worst_residual": found.fit.worst,
-        "peak": peak, "curve": curve, "text": fit_text(engine, found, most, basis),
-    }  # fmt: skip
+        "lambda": _figure(found.rate),
+        "sigma": _figure(found.contention),
+        "kappa": _figure(found.coherence),
+        "points": found.points,
+        "confidence": "good" if good else "indicative",
+        "worst_residual": found.fit.worst,
+        "peak": peak,
+        "curve": curve,
+        "text": fit_text(engine, found, most, basis),
+    }
 
 
 def _finite(value: float) -> float | None:
@@ -238,12 +285,12 @@ def fit_text(engine: str, found: usl.Uncertain, most: int, basis: str) -> str:
             text += f" (a peak before {peak.low:.0f} cores is ruled out by the fit)"
     else:
         high = f"{peak.high:.0f}" if math.isfinite(peak.high) else "no end"
-        text = (f"throughput is predicted to peak at {peak.median:.0f} cores "
-                f"({peak.low:.0f} to {high})")  # fmt: skip
+        text = f"throughput is predicted to peak at {peak.median:.0f} cores " f"({peak.low:.0f} to {high})"
         if peak.median > most:
             text += f", which is extrapolated from {most} at most"
-    text += (f"; contention σ {found.contention.median * 100:.2f} %, "
-             f"coherence κ {found.coherence.median * 100:.3f} %")  # fmt: skip
+    text += (
+        f"; contention σ {found.contention.median * 100:.2f} %, " f"coherence κ {found.coherence.median * 100:.3f} %"
+    )
     if basis == "cost":
         text += ", judged by cost per request"
     if found.points < usl.GOOD:
@@ -261,15 +308,20 @@ def cannot(extra: Mapping[str, Any], shared: Mapping[int, bool]) -> list[str]:
                 f"{ENGINES[engine]}: {have} core count{'' if have == 1 else 's'} measured, and the "
                 f"scalability law has {usl.FEWEST} coefficients: nothing can be said about "
                 "contention, coherence, or where throughput would peak; use a machine with more "
-                "CPUs.")  # fmt: skip
+                "CPUs."
+            )
     if any(shared.values()):
         count = next(count for count, is_shared in sorted(shared.items()) if is_shared)
-        found.append(f"From {experiment.cores_text(count)} on, {SHARED}: those "
-                     "figures hold the load's interference too, and throughput there says nothing "
-                     "about scaling.")  # fmt: skip
+        found.append(
+            f"From {experiment.cores_text(count)} on, {SHARED}: those "
+            "figures hold the load's interference too, and throughput there says nothing "
+            "about scaling."
+        )
     if extra["basis"] == "cost":
-        found.append("Time that cores lose in waiting for each other without using CPU is not seen "
-                     "where capacity is taken from cost per request.")  # fmt: skip
+        found.append(
+            "Time that cores lose in waiting for each other without using CPU is not seen "
+            "where capacity is taken from cost per request."
+        )
     return found
 
 
@@ -292,12 +344,16 @@ def rows(extra: Mapping[str, Any]) -> list[list[str]]:
     for point in extra["points"]:
         step_to = steps.get((point["engine"], point["cores"]))
         full = "load" if point["load_bound"] else ""
-        found.append([f"{ENGINES[point['engine']]}, {experiment.cores_text(point['cores'])}",
-                      experiment.shown(point["cost_us"], ".2f"),
-                      experiment.shown(point["per_second"]),
-                      experiment.shown(None if point["shared_cpus"] else point["capacity"]),
-                      experiment.shown_ratio(step_to and step_to["ratio"]),
-                      "shared CPUs" if point["shared_cpus"] else full])  # fmt: skip
+        found.append(
+            [
+                f"{ENGINES[point['engine']]}, {experiment.cores_text(point['cores'])}",
+                experiment.shown(point["cost_us"], ".2f"),
+                experiment.shown(point["per_second"]),
+                experiment.shown(None if point["shared_cpus"] else point["capacity"]),
+                experiment.shown_ratio(step_to and step_to["ratio"]),
+                "shared CPUs" if point["shared_cpus"] else full,
+            ]
+        )
     return found
 
 

@@ -6,9 +6,23 @@ import re
 from typing import Any, Iterator, Mapping
 
 TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
-KNOWN = {"$schema", "$defs", "title", "$ref", "type", "enum", "anyOf", "minimum", "required",
-         "dependentRequired", "properties", "additionalProperties", "items", "minItems",
-         "maxItems"}  # fmt: skip
+KNOWN = {
+    "$schema",
+    "$defs",
+    "title",
+    "$ref",
+    "type",
+    "enum",
+    "anyOf",
+    "minimum",
+    "required",
+    "dependentRequired",
+    "properties",
+    "additionalProperties",
+    "items",
+    "minItems",
+    "maxItems",
+}
 SMALLEST, LARGEST = 1e-30, 10**15  # of numbers but 0: what is made of several of them stays finite
 Schema = Mapping[str, Any]
 Where = tuple[Any, ...]  # the way to a value, put into words only where something is wrong with it
@@ -18,8 +32,11 @@ def is_type(value: Any, name: str) -> bool:
     """Whether a value is of a type of JSON Schema. No number is NaN, huge or tiny."""
     if name in ("integer", "number"):
         kinds = int if name == "integer" else (int, float)
-        return isinstance(value, kinds) and not isinstance(value, bool) and (
-            value == 0 or SMALLEST <= abs(value) <= LARGEST)  # fmt: skip
+        return (
+            isinstance(value, kinds)
+            and not isinstance(value, bool)
+            and (value == 0 or SMALLEST <= abs(value) <= LARGEST)
+        )
     return isinstance(value, TYPES[name])
 
 
@@ -40,14 +57,14 @@ def faults(value: Any, schema: Schema, root: Schema, strict: bool = True) -> Ite
     return _faults(value, schema, root, (), strict)
 
 
-def _faults(value: Any, schema: Schema, root: Schema, where: Where,
-            strict: bool) -> Iterator[str]:  # fmt: skip
+def _faults(value: Any, schema: Schema, root: Schema, where: Where, strict: bool) -> Iterator[str]:
     if unknown := set(schema) - KNOWN:
         raise ValueError(f"the schema uses {unknown}")
     if "$ref" in schema:
         schema = root["$defs"][re.fullmatch(r"#/\$defs/(\w+)", schema["$ref"])[1]]
-    if "anyOf" in schema and all(any(True for _ in _faults(value, one, root, where, strict))
-                                 for one in schema["anyOf"]):  # fmt: skip
+    if "anyOf" in schema and all(
+        any(True for _ in _faults(value, one, root, where, strict)) for one in schema["anyOf"]
+    ):
         yield f"{path(where)}: {shown(value)} fits no alternative"
     if "enum" in schema and value not in schema["enum"]:
         yield f"{path(where)}: {shown(value)} is not one of {schema['enum']}"
@@ -58,8 +75,7 @@ def _faults(value: Any, schema: Schema, root: Schema, where: Where,
             return
     if "minimum" in schema and is_type(value, "number") and value < schema["minimum"]:
         yield f"{path(where)}: {value} is less than {schema['minimum']}"
-    if isinstance(value, list) and not (
-            schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value))):
+    if isinstance(value, list) and not (schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value))):
         yield f"{path(where)}: {shown(value)} is too short or too long"
     if isinstance(value, dict):
         yield from _in_object(value, schema, root, where, strict)
@@ -68,8 +84,7 @@ def _faults(value: Any, schema: Schema, root: Schema, where: Where,
             yield from _faults(one, schema["items"], root, (*where, i), strict)
 
 
-def _in_object(value: Mapping[str, Any], schema: Schema, root: Schema, where: Where,
-               strict: bool) -> Iterator[str]:  # fmt: skip
+def _in_object(value: Mapping[str, Any], schema: Schema, root: Schema, where: Where, strict: bool) -> Iterator[str]:
     needed = dict.fromkeys(schema.get("required", ()))
     for key, more in schema.get("dependentRequired", {}).items():
         needed |= dict.fromkeys(more if key in value else ())

@@ -15,23 +15,23 @@ TIMES = 3.0  # a ratio from which on "times as much" is said instead of percent
 # how a sentence about several times of it begins.
 _SENTENCES = {
     COST: ("uses", "more", "less", "CPU per request", "uses {} as much"),
-    WITH_LOAD: ("uses", "more", "less", "CPU per request of server and load together",
-                "uses {} as much"),
+    WITH_LOAD: ("uses", "more", "less", "CPU per request of server and load together", "uses {} as much"),
     "per_second": ("serves", "more", "fewer", "requests/s", "serves {} as many"),
     "latency_us": ("has a", "higher", "lower", "", "has {} as high a"),
-    "memory": ("holds an idle connection in", "more", "less", "",
-               "holds an idle connection in {} as much"),
+    "memory": ("holds an idle connection in", "more", "less", "", "holds an idle connection in {} as much"),
     "peak_rss_kb": ("needs", "more", "less", "memory at its peak", "needs {} as much"),
-    "syscalls_per_request": ("makes", "more", "fewer", "system calls per request",
-                             "makes {} as many"),
-}  # fmt: skip
+    "syscalls_per_request": ("makes", "more", "fewer", "system calls per request", "makes {} as many"),
+}
 
 
 def metric_title(metric: str) -> str:
     """How people call a metric."""
     name, _, key = metric.partition(".")
-    known = {"latency_us": f"{key} latency", "latency_raw_us": f"raw {key} latency",
-             "memory": f"{key.removesuffix('_bytes')} memory"}  # fmt: skip
+    known = {
+        "latency_us": f"{key} latency",
+        "latency_raw_us": f"raw {key} latency",
+        "memory": f"{key.removesuffix('_bytes')} memory",
+    }
     if name in known:
         return known[name]
     return _SENTENCES[name][3] if name in _SENTENCES else name.replace("_", " ")
@@ -72,12 +72,15 @@ def beside_noise(metric: str, low: float, high: float, noise: dict[str, Any] | N
     if noise is None or not not_above_noise(metric, low, high, noise):
         return ""
     whole = max(abs(low - 1), abs(high - 1)) <= noise_reach(metric, noise)
-    return (f", {'which' if whole else 'the least of which'} is within what a server set against "
-            f"itself differs here ({noise_band(noise)})")  # fmt: skip
+    return (
+        f", {'which' if whole else 'the least of which'} is within what a server set against "
+        f"itself differs here ({noise_band(noise)})"
+    )
 
 
-def verdict(found: Ratio, numerator: str | None = None, denominator: str | None = None,
-            noise: dict[str, Any] | None = None) -> str:  # fmt: skip
+def verdict(
+    found: Ratio, numerator: str | None = None, denominator: str | None = None, noise: dict[str, Any] | None = None
+) -> str:
     """One sentence that claims no more than the interval does, nor than the A/A run allows."""
     one, other = numerator or found.numerator, denominator or found.denominator
     what = metric_title(found.metric)
@@ -87,16 +90,20 @@ def verdict(found: Ratio, numerator: str | None = None, denominator: str | None 
     if found.contains_one and max(-low, high) > UNSTEADY:
         text = f"{one} and {other}: {what} varied too much from run to run to compare"
     elif found.contains_one:
-        text = (f"{one} and {other}: no difference in {what} detectable within "
-                f"±{max(abs(low), high) * 100:.1f} %")  # fmt: skip
+        text = f"{one} and {other}: no difference in {what} detectable within " f"±{max(abs(low), high) * 100:.1f} %"
     else:
         begin, more, less, _, as_much = _SENTENCES.get(
-            found.metric.partition(".")[0], ("has", "more", "less", "", "has {} as much"))
+            found.metric.partition(".")[0], ("has", "more", "less", "", "has {} as much")
+        )
         near, far = sorted((abs(low), abs(high)))
-        text = (f"{one} {begin} {size(found.median)} {less if high < 0 else more} {what} than "
-                f"{other} ({near * 100:.1f} to {far * 100:.1f} %)")  # fmt: skip
+        text = (
+            f"{one} {begin} {size(found.median)} {less if high < 0 else more} {what} than "
+            f"{other} ({near * 100:.1f} to {far * 100:.1f} %)"
+        )
         if found.median > TIMES:
-            text = (f"{one} {as_much.format(times(found.median))} {what} as {other} "
-                    f"({times(found.low).removesuffix(' times')} to {times(found.high)})")
+            text = (
+                f"{one} {as_much.format(times(found.median))} {what} as {other} "
+                f"({times(found.low).removesuffix(' times')} to {times(found.high)})"
+            )
         text += beside_noise(found.metric, found.low, found.high, noise)
     return text + "."

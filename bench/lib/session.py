@@ -34,23 +34,35 @@ class Session:
         self.affinity = sorted(os.sched_getaffinity(0))
         self.server_cpus, self.load_cpus, shared = env.divide_cpus(self.affinity, options.cores)
         self.run = self.resumed or results.Run(
-            kind, title or kind, time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            kind,
+            title or kind,
+            time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             command=["bench/torc-bench", *getattr(options, "argv", [kind])],
-            options={key: one for key, one in vars(options).items()
-                     if isinstance(one, (bool, int, float, str, list, Path, type(None)))
-                     and key not in ("commands", "argv", "resume")},
-        )  # fmt: skip
-        self.run.options = {key: str(one) if isinstance(one, Path) else one
-                            for key, one in self.run.options.items()}  # fmt: skip
-        path = getattr(options, "resume", None) or options.json or (
-            TOP / "bench/results" / time.strftime(f"{kind}-%Y%m%d-%H%M%S.json"))  # fmt: skip
+            options={
+                key: one
+                for key, one in vars(options).items()
+                if isinstance(one, (bool, int, float, str, list, Path, type(None)))
+                and key not in ("commands", "argv", "resume")
+            },
+        )
+        self.run.options = {key: str(one) if isinstance(one, Path) else one for key, one in self.run.options.items()}
+        path = (
+            getattr(options, "resume", None)
+            or options.json
+            or (TOP / "bench/results" / time.strftime(f"{kind}-%Y%m%d-%H%M%S.json"))
+        )
         self.record = Record(self.run, path, options.json is not None, self.resumed is not None)
         self.earlier = self.run.seconds
         self.start = time.monotonic()
         self.progress = Progress(0)
         self.scratch = Scratch()
-        self.place = Place(options.build.resolve(), self.scratch.path, self.scratch.path / "www",
-                           options.server_args, self.run.commands)  # fmt: skip
+        self.place = Place(
+            options.build.resolve(),
+            self.scratch.path,
+            self.scratch.path / "www",
+            options.server_args,
+            self.run.commands,
+        )
         self.checked: dict[tuple[Any, ...], list[Variant]] = {}
         self.alone: alone.Lock | None = None
         self.told: set[str] = set()  # notes that were printed, and cells of which all was said
@@ -62,8 +74,9 @@ class Session:
         try:
             self.alone = alone.Lock()
             if not self.place.build.is_dir():
-                raise SubjectError(f"--build: no directory {self.place.build}: build torc first, "
-                                   "with bench/run or meson")  # fmt: skip
+                raise SubjectError(
+                    f"--build: no directory {self.place.build}: build torc first, " "with bench/run or meson"
+                )
             load.program(self.place.build)  # before anything takes time
             self.record.make()
             workloads.write_static(self.place.www)
@@ -138,8 +151,7 @@ class Session:
     def subject(self, variant: Variant) -> Subject:
         """The subject of a variant."""
         if variant.subject not in self.subjects:
-            raise SubjectError(f"takes subjects of {', '.join(self.subjects)}, not "
-                               f"{variant.subject!r}")  # fmt: skip
+            raise SubjectError(f"takes subjects of {', '.join(self.subjects)}, not " f"{variant.subject!r}")
         return self.subjects[variant.subject]
 
     def refuse_missing(self, variants: Sequence[Variant]) -> None:
@@ -147,8 +159,10 @@ class Session:
         left to fails()."""
         for variant in variants:
             if variant.cores > len(self.affinity):
-                raise SubjectError(f"--cores: takes 1 to {len(self.affinity)} here, not "
-                                   f"{variant.cores}, for so many CPUs may be used")  # fmt: skip
+                raise SubjectError(
+                    f"--cores: takes 1 to {len(self.affinity)} here, not "
+                    f"{variant.cores}, for so many CPUs may be used"
+                )
             why = self.subject(variant).refuses(self.place, variant)
             if variant.cores > 1 and variant.subject in FLOORS:
                 why = "runs on one core only"
@@ -160,8 +174,7 @@ class Session:
         subject = self.subject(variant)
         if subject.trusted:
             return None
-        return subject.refuses(self.place, variant) or measure.start_failure(
-            variant, subject, self.place, self.cpus)  # fmt: skip
+        return subject.refuses(self.place, variant) or measure.start_failure(variant, subject, self.place, self.cpus)
 
     def able(self, workload: Workload, variants: Sequence[Variant]) -> list[Variant]:
         """Those of the variants that can serve the workload; the others are named in a note."""
@@ -179,8 +192,10 @@ class Session:
         wanted = self.options.connections or workload.connections
         possible = workloads.connections_possible()
         if wanted > possible:
-            self.note(f"{workload.name} runs with {possible:,} connections instead of {wanted:,}: "
-                      "raise ulimit -n and net.ipv4.ip_local_port_range")  # fmt: skip
+            self.note(
+                f"{workload.name} runs with {possible:,} connections instead of {wanted:,}: "
+                "raise ulimit -n and net.ipv4.ip_local_port_range"
+            )
         return dataclasses.replace(workload, connections=min(wanted, possible))
 
     def pairs(self, workload: Workload) -> int:
@@ -193,10 +208,17 @@ class Session:
         quick = self.options.quick
         return self.options.seconds or (workload.quick_seconds if quick else workload.seconds)
 
-    def cell(self, id: str, workload: Workload, variants: Sequence[Variant], pairs: int,
-             seconds: float, factors: dict[str, object] | None = None,
-             metrics: Sequence[str] = (),
-             count_syscalls: bool = False) -> results.Cell:  # fmt: skip
+    def cell(
+        self,
+        id: str,
+        workload: Workload,
+        variants: Sequence[Variant],
+        pairs: int,
+        seconds: float,
+        factors: dict[str, object] | None = None,
+        metrics: Sequence[str] = (),
+        count_syscalls: bool = False,
+    ) -> results.Cell:
         """Checks the answers, takes interleaved rounds and saves the file.
 
         A cell that the file already has is returned as it is; one that was interrupted goes on
@@ -210,19 +232,26 @@ class Session:
             return cell
         variants = self.check_answers(workload, variants)
         if cell is None:
-            cell = results.Cell(id, dataclasses.asdict(workload), dict(factors or {}),
-                                [dataclasses.asdict(variant) for variant in variants], pairs,
-                                answers="alike")  # fmt: skip
+            cell = results.Cell(
+                id,
+                dataclasses.asdict(workload),
+                dict(factors or {}),
+                [dataclasses.asdict(variant) for variant in variants],
+                pairs,
+                answers="alike",
+            )
             self.run.cells.append(cell)
-        whole = {sample.round for sample in cell.samples
-                 if sum(other.round == sample.round for other in cell.samples) == len(variants)}
+        whole = {
+            sample.round
+            for sample in cell.samples
+            if sum(other.round == sample.round for other in cell.samples) == len(variants)
+        }
         cell.samples = [sample for sample in cell.samples if sample.round in whole]
         rounds = [number for number in range(pairs) if number not in whole]
         missing = self.progress.done + len(rounds) * len(variants) - self.progress.total
         self.progress.total += max(missing, 0)
         for number in rounds:
-            cell.samples += self._round(workload, variants, number, seconds,
-                                        f"{id}, round {number + 1} of {pairs}")  # fmt: skip
+            cell.samples += self._round(workload, variants, number, seconds, f"{id}, round {number + 1} of {pairs}")
         if count_syscalls:
             for variant in variants:
                 self._count_syscalls(cell, workload, variant)
@@ -232,8 +261,7 @@ class Session:
     def _conclude(self, cell: results.Cell, metrics: Sequence[str]) -> None:
         names = cell.names
         pairs = [(one, other) for i, one in enumerate(names) for other in names[i + 1 :]]
-        found = [results.ratio(cell, *pair, metric, self.run.noise)
-                 for pair in pairs for metric in metrics]  # fmt: skip
+        found = [results.ratio(cell, *pair, metric, self.run.noise) for pair in pairs for metric in metrics]
         cell.ratios = [ratio for ratio in found if ratio is not None]
         cell.notes += [note for note in remarks.cell_notes(cell) if note not in cell.notes]
         cell.complete = True
@@ -248,21 +276,31 @@ class Session:
             for note in remarks.invalid_notes(cell):
                 print(f"{cell.id}: {note}", flush=True)
 
-    def _round(self, workload: Workload, variants: Sequence[Variant], number: int, seconds: float,
-               title: str) -> list[results.Sample]:  # fmt: skip
+    def _round(
+        self, workload: Workload, variants: Sequence[Variant], number: int, seconds: float, title: str
+    ) -> list[results.Sample]:
         def announce(variant: Variant) -> None:
             self.progress.show(f"{title}: {variant.label}")
 
         if workload.name != "idle":
             asked = [(variant, self.subject(variant)) for variant in variants]
-            return measure.take_round(workload, asked, self.place, self.cpus, number, seconds,
-                                      announce)  # fmt: skip
+            return measure.take_round(workload, asked, self.place, self.cpus, number, seconds, announce)
         found = []
         for order, variant in enumerate(variants if number % 2 == 0 else reversed(variants)):
             announce(variant)
             try:
-                found.append(idle.take(workload, self.subject(variant), variant, self.place,
-                                       *self.cpus(variant), number, order, seconds))  # fmt: skip
+                found.append(
+                    idle.take(
+                        workload,
+                        self.subject(variant),
+                        variant,
+                        self.place,
+                        *self.cpus(variant),
+                        number,
+                        order,
+                        seconds,
+                    )
+                )
             except ProcessError as error:
                 if self.subject(variant).trusted:
                     raise
@@ -305,23 +343,32 @@ class Session:
         if not mine or workload.name == "idle" or mine[0].syscalls_per_request is not None:
             return
         try:
-            mine[0].syscalls_per_request = syscalls.count(workload, subject, variant, self.place,
-                                                          *self.cpus(variant))  # fmt: skip
+            mine[0].syscalls_per_request = syscalls.count(workload, subject, variant, self.place, *self.cpus(variant))
         except ProcessError:
             if subject.trusted:
                 raise
 
-    def noise(self, workload: Workload, variant: Variant, pairs: int,
-              seconds: float) -> results.Cell:  # fmt: skip
+    def noise(self, workload: Workload, variant: Variant, pairs: int, seconds: float) -> results.Cell:
         """The A/A run: what this machine makes of a variant set against itself."""
-        again = dataclasses.replace(variant, name=f"{variant.name} (again)",
-                                    label=f"{variant.label} (again)")  # fmt: skip
-        cell = self.cell("noise", workload, (variant, again), pairs, seconds,
-                         {"purpose": "A/A"}, ("cpu_ns_per_request", "per_second"))  # fmt: skip
+        again = dataclasses.replace(variant, name=f"{variant.name} (again)", label=f"{variant.label} (again)")
+        cell = self.cell(
+            "noise",
+            workload,
+            (variant, again),
+            pairs,
+            seconds,
+            {"purpose": "A/A"},
+            ("cpu_ns_per_request", "per_second"),
+        )
         found = results.ratio(cell, variant.name, again.name)
         if found is not None:
-            self.run.noise = {"metric": found.metric, "low": found.low, "median": found.median,
-                              "high": found.high, "pairs": found.pairs}  # fmt: skip
+            self.run.noise = {
+                "metric": found.metric,
+                "low": found.low,
+                "median": found.median,
+                "high": found.high,
+                "pairs": found.pairs,
+            }
             self.save()
         return cell
 
@@ -354,9 +401,11 @@ class Session:
         print(f"page: bench/torc-bench report {shlex.quote(str(self.path))}")
         invalid = sum(len(cell.invalid) for cell in self.run.cells)
         if invalid:
-            print(("1 sample is invalid and does" if invalid == 1 else
-                   f"{invalid} samples are invalid and do") + " not count: see INVALID above; "
-                  "the exit status is 1 for it")  # fmt: skip
+            print(
+                ("1 sample is invalid and does" if invalid == 1 else f"{invalid} samples are invalid and do")
+                + " not count: see INVALID above; "
+                "the exit status is 1 for it"
+            )
             return 1
         if any(cell.samples for cell in self.run.cells):
             return 0

@@ -53,8 +53,7 @@ def space(base: Mapping[str, str], names: Sequence[str], asked: Workload) -> dic
     return {key: values for key, values in found.items() if values}
 
 
-def candidates(found: Mapping[str, list[Any]], base: Mapping[str, str], count: int,
-               seed: int) -> list[Settings]:  # fmt: skip
+def candidates(found: Mapping[str, list[Any]], base: Mapping[str, str], count: int, seed: int) -> list[Settings]:
     """Settings that differ from the default in one to three things, each set once.
 
     Few changes, so that a winner carries little that is of no use to it. The same seed gives the
@@ -87,12 +86,12 @@ def _change(settings: Settings, key: str, value: Any, base: Mapping[str, str]) -
 
 def _fits(settings: Settings, base: Mapping[str, str]) -> bool:
     """Whether a core's buffers are of a sound size and the CQ is no smaller than the SQ."""
+
     def at(key: str, otherwise: str) -> int:
         return size(settings.get(key, base.get(key, otherwise)))
 
     cq = at("cq-depth", "0")
-    return at("buffers", "0") * at("buffer-size", "0") <= BUFFER_MEMORY_MOST and (
-        cq == 0 or at("depth", "512") <= cq)  # fmt: skip
+    return at("buffers", "0") * at("buffer-size", "0") <= BUFFER_MEMORY_MOST and (cq == 0 or at("depth", "512") <= cq)
 
 
 def size(text: str) -> int:

@@ -162,11 +162,7 @@ def _quantile(weighted: Sequence[tuple[float, float]], share: float) -> float:
     return weighted[-1][0]
 
 
-def paired_ratios(
-    numerators: Mapping[int, float], denominators: Mapping[int, float]
-) -> list[float]:
+def paired_ratios(numerators: Mapping[int, float], denominators: Mapping[int, float]) -> list[float]:
     """Ratios of the rounds (keys) that both sides have, in round order."""
     both = sorted(numerators.keys() & denominators.keys())
     return [numerators[key] / denominators[key] for key in both if denominators[key] > 0]
-
-

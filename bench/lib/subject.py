@@ -109,8 +109,9 @@ class Subject:
                 return Server(child, "127.0.0.1", port)
             address = urlsplit(child.ready_url())
             admin = ADMIN_LINE.search(child.log.read_text(errors="replace"))
-            return Server(child, address.hostname or "127.0.0.1", address.port or 80,
-                          (admin[1], int(admin[2])) if admin else None)  # fmt: skip
+            return Server(
+                child, address.hostname or "127.0.0.1", address.port or 80, (admin[1], int(admin[2])) if admin else None
+            )
         except BaseException:
             child.stop()
             raise

@@ -38,8 +38,7 @@ def binary(build: Path, name: str) -> str:
 @functools.cache
 def _engine_refusal(lab: str, engine: str) -> str | None:
     """Asks torc itself: it looks at its build and at the kernel."""
-    done = subprocess.run([lab, "--engine", engine, "--check"], capture_output=True, text=True,
-                          timeout=20)  # fmt: skip
+    done = subprocess.run([lab, "--engine", engine, "--check"], capture_output=True, text=True, timeout=20)
     if done.returncode == 0:
         return None
     if done.returncode == 2:
@@ -50,15 +49,24 @@ def _engine_refusal(lab: str, engine: str) -> str | None:
 
 def _torc(engine: str) -> Subject:
     def command(place: Place, port: int, cores: int) -> list[str]:
-        return [binary(place.build, "torc-lab"), "--engine", engine, "--cores", str(cores),
-                "--listen", f"127.0.0.1:{port}", "--admin", "127.0.0.1:0",
-                "--root", str(place.www / "static")]  # fmt: skip
+        return [
+            binary(place.build, "torc-lab"),
+            "--engine",
+            engine,
+            "--cores",
+            str(cores),
+            "--listen",
+            f"127.0.0.1:{port}",
+            "--admin",
+            "127.0.0.1:0",
+            "--root",
+            str(place.www / "static"),
+        ]
 
     def refusal(place: Place) -> str | None:
         return _engine_refusal(binary(place.build, "torc-lab"), engine)
 
-    return Subject(engine, ENGINES[engine], command, says_when_ready=True, takes_args=True,
-                   refusal=refusal)  # fmt: skip
+    return Subject(engine, ENGINES[engine], command, says_when_ready=True, takes_args=True, refusal=refusal)
 
 
 def _floor(name: str) -> Subject:
@@ -72,16 +80,14 @@ def user_command(text: str) -> Subject:
     """A subject from NAME=COMMAND with {port} in it, or from NAME:PORT=COMMAND."""
     found = COMMAND.fullmatch(text)
     if not found or not found["words"].strip():
-        raise SubjectError("takes NAME='COMMAND --port {port}' or NAME:PORT=COMMAND, not "
-                           f"{text!r}")  # fmt: skip
+        raise SubjectError("takes NAME='COMMAND --port {port}' or NAME:PORT=COMMAND, not " f"{text!r}")
     try:
         words = shlex.split(found["words"])
     except ValueError as error:
         raise SubjectError(f"takes words as a shell does: {error}") from error
     name, fixed = found["name"], int(found["port"] or 0)
     if not fixed and "{port}" not in found["words"]:
-        raise SubjectError(f"{name} needs its port: {{port}} in the command, or "
-                           f"{name}:PORT=COMMAND")  # fmt: skip
+        raise SubjectError(f"{name} needs its port: {{port}} in the command, or " f"{name}:PORT=COMMAND")
     if fixed > 65535:
         raise SubjectError(f"takes a port up to 65535, not {fixed}")
     if name in known():
@@ -89,8 +95,7 @@ def user_command(text: str) -> Subject:
 
     def command(place: Place, port: int, cores: int) -> list[str]:
         filled = {"{port}": str(port), "{cores}": str(cores), "{www}": str(place.www)}
-        return [re.sub(r"\{(port|cores|www)\}", lambda found: filled[found[0]], word)
-                for word in words]  # fmt: skip
+        return [re.sub(r"\{(port|cores|www)\}", lambda found: filled[found[0]], word) for word in words]
 
     def refusal(place: Place) -> str | None:
         program = command(place, fixed, 1)[0]
@@ -115,10 +120,8 @@ def expand(words: Sequence[str]) -> list[str]:
     return names
 
 
-def variant(name: str, *args: str, cores: int = 1, subject: str | None = None,
-            label: str | None = None) -> Variant:  # fmt: skip
+def variant(name: str, *args: str, cores: int = 1, subject: str | None = None, label: str | None = None) -> Variant:
     """A variant of a known subject (or of a command: then subject is its name too)."""
     of = subject or name
     plain = known()[of].label if of in known() else of
-    return Variant(name, label or (plain if of == name else f"{plain}, {' '.join(args)}"), of, args,
-                   cores)  # fmt: skip
+    return Variant(name, label or (plain if of == name else f"{plain}, {' '.join(args)}"), of, args, cores)

@@ -60,14 +60,25 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of sweep."""
     experiment.add_options(parser, lists=("--cores", "--connections"))
     add = parser.add_argument
-    add("--depth", type=experiment.numbers(1, 32768), metavar="LIST", dest="depths",
-        help="ring depths, as in 64,128,256 or 32..1024 (doubling; default 32..2048)")  # fmt: skip
-    add("--engines", type=experiment.engines, metavar="LIST", default=["io_uring", "epoll"],
-        help="engines (io_uring,epoll)")  # fmt: skip
+    add(
+        "--depth",
+        type=experiment.numbers(1, 32768),
+        metavar="LIST",
+        dest="depths",
+        help="ring depths, as in 64,128,256 or 32..1024 (doubling; default 32..2048)",
+    )
+    add(
+        "--engines",
+        type=experiment.engines,
+        metavar="LIST",
+        default=["io_uring", "epoll"],
+        help="engines (io_uring,epoll)",
+    )
 
 
-def squares(engines: Sequence[str], depths: Sequence[int], cores: Sequence[int],
-            connections: Sequence[int]) -> list[Square]:  # fmt: skip
+def squares(
+    engines: Sequence[str], depths: Sequence[int], cores: Sequence[int], connections: Sequence[int]
+) -> list[Square]:
     """Every cell of the sweep."""
     found = []
     for count in cores:
@@ -86,11 +97,12 @@ def why_not(square: Square, affinity: Sequence[int], possible: int) -> str | Non
     if square.cores > len(affinity):
         return f"{square.cores} cores of {len(affinity)} CPUs"
     if square.cores > 1 and experiment.shares_cpus(affinity, square.cores):
-        return (f"{square.cores} cores of {len(affinity)} CPUs leave the load generator none of "
-                "its own (scale measures that, and says so)")  # fmt: skip
+        return (
+            f"{square.cores} cores of {len(affinity)} CPUs leave the load generator none of "
+            "its own (scale measures that, and says so)"
+        )
     if square.connections > possible:
-        return (f"only {possible:,} connections are possible: raise ulimit -n and "
-                "net.ipv4.ip_local_port_range")  # fmt: skip
+        return f"only {possible:,} connections are possible: raise ulimit -n and " "net.ipv4.ip_local_port_range"
     return None
 
 
@@ -102,10 +114,17 @@ def measure(session: Any, options: argparse.Namespace) -> None:
     every = squares(options.engines, depths, options.core_counts or [1], counts)
     session.refuse_missing([v for square in every[:1] for v in square.variants])
     run, pairs, seconds = session.run, experiment.pairs(session, asked), session.seconds(asked)
-    run.extra = {"workload": asked.name, "engines": options.engines, "depths": depths,
-                 "cores": options.core_counts or [1], "connections": counts,
-                 "note": shared_note(options.engines), "grid": [], "knees": [],
-                 "skipped": []}  # fmt: skip
+    run.extra = {
+        "workload": asked.name,
+        "engines": options.engines,
+        "depths": depths,
+        "cores": options.core_counts or [1],
+        "connections": counts,
+        "note": shared_note(options.engines),
+        "grid": [],
+        "knees": [],
+        "skipped": [],
+    }
     possible = workloads.connections_possible()
     todo = []
     for square in every:
@@ -113,21 +132,32 @@ def measure(session: Any, options: argparse.Namespace) -> None:
         if why is None:
             todo.append(square)
             continue
-        run.extra["skipped"].append(
-            {"cores": square.cores, "connections": square.connections, "why": why})
+        run.extra["skipped"].append({"cores": square.cores, "connections": square.connections, "why": why})
         session.note(f"skipped: {square.where}: {why}")
     noisy = min(counts[0], possible)
-    experiment.expect(session, asked, [("noise", 2 * pairs)] * bool(todo) + [
-        (square.id, pairs * len(square.variants)) for square in todo])  # fmt: skip
+    experiment.expect(
+        session,
+        asked,
+        [("noise", 2 * pairs)] * bool(todo) + [(square.id, pairs * len(square.variants)) for square in todo],
+    )
     if todo:
-        session.noise(experiment.with_connections(asked, noisy),
-                      experiment.engine_variant(options.engines[0], todo[0].cores), pairs, seconds)
+        session.noise(
+            experiment.with_connections(asked, noisy),
+            experiment.engine_variant(options.engines[0], todo[0].cores),
+            pairs,
+            seconds,
+        )
     done: list[tuple[Square, results.Cell]] = []
     for square in todo:
         cell = session.cell(
-            square.id, experiment.with_connections(asked, square.connections), square.variants,
-            pairs, seconds, {"cores": square.cores, "connections": square.connections},
-            metrics=(COST,))  # fmt: skip
+            square.id,
+            experiment.with_connections(asked, square.connections),
+            square.variants,
+            pairs,
+            seconds,
+            {"cores": square.cores, "connections": square.connections},
+            metrics=(COST,),
+        )
         done.append((square, cell))
         shared = experiment.shares_cpus(session.affinity, square.cores)
         run.extra["grid"] += rows(square, cell, shared)
@@ -144,8 +174,10 @@ def shared_note(engines: Sequence[str]) -> str | None:
     if not without:
         return None
     has = "has" if len(without) == 1 else "have"
-    return (f"{' and '.join(without)} {has} no ring and so no depth: measured once in each round "
-            "and shared by all depths of that round.")  # fmt: skip
+    return (
+        f"{' and '.join(without)} {has} no ring and so no depth: measured once in each round "
+        "and shared by all depths of that round."
+    )
 
 
 def rows(square: Square, cell: results.Cell, shared: bool) -> list[dict[str, Any]]:
@@ -155,27 +187,37 @@ def rows(square: Square, cell: results.Cell, shared: bool) -> list[dict[str, Any
         ratio = None
         if variant.subject != "epoll" and "epoll" in cell.names:
             ratio = results.ratio(cell, variant.name, "epoll")
-        found.append({
-            "cell": cell.id, "engine": variant.subject, "variant": variant.name, "depth": depth,
-            "cores": square.cores, "connections": square.connections,
-            "samples": len(cell.valid(variant.name)),
-            "cost_us": experiment.metric(cell, variant.name, COST, US),
-            "per_second": experiment.metric(cell, variant.name, "per_second"),
-            "p99_us": experiment.metric(cell, variant.name, "latency_us.p99"),
-            **{name: cell.median(variant.name, name)
-               for name in ("syscalls_per_request", "completions_per_wait", "overflows")},
-            "against_epoll": experiment.paired(ratio),
-            "saturated": experiment.saturated(cell, variant.name), "shared_cpus": shared,
-        })  # fmt: skip
+        found.append(
+            {
+                "cell": cell.id,
+                "engine": variant.subject,
+                "variant": variant.name,
+                "depth": depth,
+                "cores": square.cores,
+                "connections": square.connections,
+                "samples": len(cell.valid(variant.name)),
+                "cost_us": experiment.metric(cell, variant.name, COST, US),
+                "per_second": experiment.metric(cell, variant.name, "per_second"),
+                "p99_us": experiment.metric(cell, variant.name, "latency_us.p99"),
+                **{
+                    name: cell.median(variant.name, name)
+                    for name in ("syscalls_per_request", "completions_per_wait", "overflows")
+                },
+                "against_epoll": experiment.paired(ratio),
+                "saturated": experiment.saturated(cell, variant.name),
+                "shared_cpus": shared,
+            }
+        )
     return found
 
 
-def knee_of(square: Square, cell: results.Cell,
-            noise: dict[str, Any] | None = None) -> dict[str, Any]:  # fmt: skip
+def knee_of(square: Square, cell: results.Cell, noise: dict[str, Any] | None = None) -> dict[str, Any]:
     """The knee of a cell's depths, minding the A/A run."""
-    costs = {depth: results.by_round(cell, variant.name, COST)
-             for variant, depth in zip(square.variants, square.depths)
-             if depth is not None}  # fmt: skip
+    costs = {
+        depth: results.by_round(cell, variant.name, COST)
+        for variant, depth in zip(square.variants, square.depths)
+        if depth is not None
+    }
     names = {depth: variant.name for variant, depth in zip(square.variants, square.depths)}
 
     def ratios(one: int, other: int) -> list[list[float]]:  # of parts that stood side by side
@@ -185,21 +227,32 @@ def knee_of(square: Square, cell: results.Cell,
     change = found.change and dict(zip(("median", "low", "high"), found.change))
     rounds = min((len(r) for r in costs.values() if r), default=0)
     text = knee.sentence(found, sorted(costs), square.where, rounds)
-    return {"cell": cell.id, "cores": square.cores, "connections": square.connections,
-            "depth": found.depth, "best": found.best, "other": found.other, "change": change,
-            "dearer": list(found.dearer), "alike": found.alike, "text": text}  # fmt: skip
+    return {
+        "cell": cell.id,
+        "cores": square.cores,
+        "connections": square.connections,
+        "depth": found.depth,
+        "best": found.best,
+        "other": found.other,
+        "change": change,
+        "dearer": list(found.dearer),
+        "alike": found.alike,
+        "text": text,
+    }
 
 
-def conclude(extra: dict[str, Any], done: Sequence[tuple[Square, results.Cell]],
-             noise: dict[str, Any] | None = None) -> list[str]:  # fmt: skip
+def conclude(
+    extra: dict[str, Any], done: Sequence[tuple[Square, results.Cell]], noise: dict[str, Any] | None = None
+) -> list[str]:
     """One sentence for each knee, and what io_uring costs there against epoll."""
     found = []
     for entry in extra["knees"]:
         found.append(entry["text"][0].upper() + entry["text"][1:])
     for square, cell in done:
         depth = next((k["depth"] for k in extra["knees"] if k["cell"] == square.id), None)
-        at_knee = next((v for v, d in zip(square.variants, square.depths)
-                        if d == depth and v.subject == WITH_DEPTH), None)  # fmt: skip
+        at_knee = next(
+            (v for v, d in zip(square.variants, square.depths) if d == depth and v.subject == WITH_DEPTH), None
+        )
         if at_knee is None or "epoll" not in cell.names:
             continue
         ratio = results.ratio(cell, at_knee.name, "epoll", noise=noise)
@@ -216,18 +269,23 @@ def printed(run: results.Run) -> list[list[str]]:
     """A row for each place of the grid, as HEADER has it, against the default depth or the best."""
     found = []
     for row in run.extra["grid"]:
-        mine = [one for one in run.extra["grid"]
-                if one["cell"] == row["cell"] and one["depth"] and one["cost_us"]]  # fmt: skip
+        mine = [one for one in run.extra["grid"] if one["cell"] == row["cell"] and one["depth"] and one["cost_us"]]
         base = next((one for one in mine if one["depth"] == DEFAULT_DEPTH), None) or min(
-            mine, key=lambda one: one["cost_us"]["median"], default=None)  # fmt: skip
+            mine, key=lambda one: one["cost_us"]["median"], default=None
+        )
         ratio = None
         if base and base is not row and (cell := run.cell(row["cell"])):
             ratio = experiment.paired(results.ratio(cell, row["variant"], base["variant"]))
-        found.append([
-            f"{row['engine']}, {experiment.cores_text(row['cores'])}, {row['connections']} "
-            "connections", str(row["depth"] or "–"), experiment.shown(row["cost_us"], ".2f"),
-            experiment.shown(row["per_second"]), str(base["depth"]) if base else "–",
-            "1" if base is row else experiment.shown_ratio(ratio)])  # fmt: skip
+        found.append(
+            [
+                f"{row['engine']}, {experiment.cores_text(row['cores'])}, {row['connections']} " "connections",
+                str(row["depth"] or "–"),
+                experiment.shown(row["cost_us"], ".2f"),
+                experiment.shown(row["per_second"]),
+                str(base["depth"]) if base else "–",
+                "1" if base is row else experiment.shown_ratio(ratio),
+            ]
+        )
     return found
 
 

@@ -29,8 +29,14 @@ def parse(text: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def count(workload: Workload, subject: Subject, variant: Variant, place: Place,
-          server_cpus: Sequence[int], load_cpus: Sequence[int]) -> float | None:  # fmt: skip
+def count(
+    workload: Workload,
+    subject: Subject,
+    variant: Variant,
+    place: Place,
+    server_cpus: Sequence[int],
+    load_cpus: Sequence[int],
+) -> float | None:
     """System calls per request, connections' openings included; None without perf or permission."""
     if shutil.which("perf") is None:
         return None

@@ -14,8 +14,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
     def line(cells: Sequence[str]) -> str:
         aligned = [
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(cells, widths))
+            cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(cells, widths))
         ]
         return "  " + "   ".join(aligned).rstrip()
 
@@ -28,8 +27,7 @@ def broken(name: str, width: int) -> tuple[str, str]:
     """A name in two parts, the first empty where it fits: the longer one as short as can be."""
     parts = [("", name)]
     if len(name) > width:
-        parts += [(name[: at + (name[at] == "/")], name[at + 1 :])
-                  for at, letter in enumerate(name) if letter in " /"]  # fmt: skip
+        parts += [(name[: at + (name[at] == "/")], name[at + 1 :]) for at, letter in enumerate(name) if letter in " /"]
     return min(parts, key=lambda both: max(map(len, both)))
 
 

@@ -29,16 +29,20 @@ def sized(one: Ratio) -> str:
 class Tally:
     """One subject against another over the workloads of a comparison, minding the A/A run."""
 
-    def __init__(self, run: Run, one: str, other: str, metric: str | None = None,
-                 cells: Sequence[Cell] | None = None) -> None:  # fmt: skip
+    def __init__(
+        self, run: Run, one: str, other: str, metric: str | None = None, cells: Sequence[Cell] | None = None
+    ) -> None:
         cells = measured(run) if cells is None else cells
-        pairs = [(cell, found) for cell in cells
-                 if (found := ratio(run, cell, one, other, metric or cost(cell)))]  # fmt: skip
-        self.away = [cell.id for cell in cells if both(cell, one, other, metric or cost(cell))
-                     and cell not in [counted for counted, _ in pairs]]  # fmt: skip
+        pairs = [(cell, found) for cell in cells if (found := ratio(run, cell, one, other, metric or cost(cell)))]
+        self.away = [
+            cell.id
+            for cell in cells
+            if both(cell, one, other, metric or cost(cell)) and cell not in [counted for counted, _ in pairs]
+        ]
         self.all: list[Pair] = pairs
-        self.within = [pair for pair in pairs if results.not_above_noise(
-            pair[1].metric, pair[1].low, pair[1].high, run.noise)]  # fmt: skip
+        self.within = [
+            pair for pair in pairs if results.not_above_noise(pair[1].metric, pair[1].low, pair[1].high, run.noise)
+        ]
         told = [pair for pair in pairs if pair not in self.within]
         self.less = sorted((p for p in told if p[1].high < 1), key=lambda p: p[1].median)
         self.more = sorted((p for p in told if p[1].low > 1), key=lambda p: -p[1].median)
@@ -50,9 +54,11 @@ class Tally:
         none = len(self.all) - len(self.less) - len(self.more) - len(self.within)
         parts = [f"on {none} no difference could be detected"] if none else []
         if self.within and self.noise:
-            parts.append(f"on {len(self.within)} the difference is within what a server set "
-                         f"against itself differs here "
-                         f"({results.noise_band(self.noise)})")  # fmt: skip
+            parts.append(
+                f"on {len(self.within)} the difference is within what a server set "
+                f"against itself differs here "
+                f"({results.noise_band(self.noise)})"
+            )
         return " and ".join(parts)
 
     @property
@@ -66,9 +72,11 @@ class Tally:
 
     def against(self, name: str) -> str:
         """All workloads in one sentence."""
-        parts = [f"{word} CPU per request on {len(some)} of {len(self.all)} workloads "
-                 f"({extent(some)})"
-                 for word, some in (("less", self.less), ("more", self.more)) if some]  # fmt: skip
+        parts = [
+            f"{word} CPU per request on {len(some)} of {len(self.all)} workloads " f"({extent(some)})"
+            for word, some in (("less", self.less), ("more", self.more))
+            if some
+        ]
         room = f" There, the same CPU serves {capacity(self.less)} as many." if self.less else ""
         return f"Against {name}: {'; '.join(parts) or self.rest}.{room}"
 
@@ -115,8 +123,7 @@ def ratio(run: Run, cell: Cell, one: str, other: str, metric: str) -> Ratio | No
     if not both(cell, one, other, metric):
         return None
     names = variant(cell, one), variant(cell, other)
-    found = next((r for r in cell.ratios if (r.numerator, r.denominator, r.metric)
-                  == (*names, metric)), None)  # fmt: skip
+    found = next((r for r in cell.ratios if (r.numerator, r.denominator, r.metric) == (*names, metric)), None)
     found = found or results.ratio(cell, str(names[0]), str(names[1]), metric, run.noise)
     return found if found and found.pairs > 1 else None
 
@@ -129,7 +136,11 @@ def of_epoll(run: Run) -> Tally | None:
 
 def of_peers(run: Run) -> dict[str, Tally]:
     """io_uring against every other server of a run, by its label."""
-    labels = {one["subject"]: one["label"] for cell in measured(run) for one in cell.variants
-              if one["subject"] not in (*ENGINES, *FLOORS)}  # fmt: skip
+    labels = {
+        one["subject"]: one["label"]
+        for cell in measured(run)
+        for one in cell.variants
+        if one["subject"] not in (*ENGINES, *FLOORS)
+    }
     found = {label: Tally(run, "io_uring", subject) for subject, label in labels.items()}
     return {label: tally for label, tally in found.items() if tally.all}

@@ -45,21 +45,38 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of tune."""
     experiment.add_options(parser)
     add = parser.add_argument
-    add("--candidates", type=common.positive, metavar="N",
-        help=f"how many to begin with ({CANDIDATES}; {QUICK_CANDIDATES} with --quick)")
-    add("--seed", type=common.positive, metavar="N", default=1,
-        help="of the candidates: the same seed gives the same ones (1)")  # fmt: skip
-    add("--confirm-pairs", type=common.positive, metavar="N",
+    add(
+        "--candidates",
+        type=common.positive,
+        metavar="N",
+        help=f"how many to begin with ({CANDIDATES}; {QUICK_CANDIDATES} with --quick)",
+    )
+    add(
+        "--seed",
+        type=common.positive,
+        metavar="N",
+        default=1,
+        help="of the candidates: the same seed gives the same ones (1)",
+    )
+    add(
+        "--confirm-pairs",
+        type=common.positive,
+        metavar="N",
         help=f"rounds of the confirmation ({CONFIRM_PAIRS}; {QUICK_CONFIRM_PAIRS} with --quick); "
-        "--pairs are those of the first rung")  # fmt: skip
-    add("--config-file", type=Path, metavar="FILE",
-        help="where the configuration goes (beside the result file, as NAME.conf)")  # fmt: skip
-    add("--write-anyway", action="store_true",
-        help="write the configuration even where it gains nothing")  # fmt: skip
+        "--pairs are those of the first rung",
+    )
+    add(
+        "--config-file",
+        type=Path,
+        metavar="FILE",
+        help="where the configuration goes (beside the result file, as NAME.conf)",
+    )
+    add("--write-anyway", action="store_true", help="write the configuration even where it gains nothing")
 
 
-def chosen(found: Mapping[str, list[Any]], base: Settings, count: int, seed: int,
-           check: Check) -> tuple[dict[str, Settings], list[str]]:  # fmt: skip
+def chosen(
+    found: Mapping[str, list[Any]], base: Settings, count: int, seed: int, check: Check
+) -> tuple[dict[str, Settings], list[str]]:
     """Candidates by name that the server takes, and what it says of those that it does not.
 
     One that comes to the same ring as the default or an earlier one is left out.
@@ -84,29 +101,32 @@ def chosen(found: Mapping[str, list[Any]], base: Settings, count: int, seed: int
 class Search:
     """The tournament on a session."""
 
-    def __init__(self, session: Any, asked: workloads.Workload, seconds: float, cores: int,
-                 named: Mapping[str, Settings]) -> None:  # fmt: skip
+    def __init__(
+        self, session: Any, asked: workloads.Workload, seconds: float, cores: int, named: Mapping[str, Settings]
+    ) -> None:
         self.session, self.asked, self.seconds = session, asked, seconds
         self.default = Variant("default", "torc io_uring, default", "io_uring", (), cores)
         self.variants = {
-            name: Variant(name, f"torc io_uring, {space.described(settings)}", "io_uring",
-                          space.arguments(settings), cores)
+            name: Variant(
+                name, f"torc io_uring, {space.described(settings)}", "io_uring", space.arguments(settings), cores
+            )
             for name, settings in named.items()
-        }  # fmt: skip
+        }
         self.cells: dict[int, list[str]] = {}  # rung -> ids
 
     def groups(self, number: int, names: Sequence[str]) -> list[tuple[str, list[str]]]:
         """The cells of a rung: id, candidates."""
-        return [(f"rung {number}, group {i // TOGETHER}", list(names[i : i + TOGETHER]))
-                for i in range(0, len(names), TOGETHER)]  # fmt: skip
+        return [
+            (f"rung {number}, group {i // TOGETHER}", list(names[i : i + TOGETHER]))
+            for i in range(0, len(names), TOGETHER)
+        ]
 
     def measure(self, number: int, names: Sequence[str], pairs: int) -> dict[str, list[float]]:
         """A rung: for each candidate its ratios to the default."""
         found = {}
         for id, members in self.groups(number, names):
             variants = [self.default, *(self.variants[name] for name in members)]
-            cell = self.session.cell(id, self.asked, variants, pairs, self.seconds,
-                                     {"rung": number}, metrics=(COST,))  # fmt: skip
+            cell = self.session.cell(id, self.asked, variants, pairs, self.seconds, {"rung": number}, metrics=(COST,))
             self.cells.setdefault(number, []).append(id)
             plain = results.by_round(cell, self.default.name, COST)
             for name in members:
@@ -138,31 +158,61 @@ def measure(session: Any, options: argparse.Namespace, help_text: str, check: Ch
     session.refuse_missing([search.default])
     pairs = options.pairs or (QUICK_RUNG_PAIRS if quick else RUNG_PAIRS)
     confirm_pairs = options.confirm_pairs or (QUICK_CONFIRM_PAIRS if quick else CONFIRM_PAIRS)
-    experiment.expect(session, asked, [("noise", 2 * confirm_pairs), (CONFIRM, 2 * confirm_pairs),
-                                       *(search.samples(len(named), pairs) if named else [])])
+    experiment.expect(
+        session,
+        asked,
+        [
+            ("noise", 2 * confirm_pairs),
+            (CONFIRM, 2 * confirm_pairs),
+            *(search.samples(len(named), pairs) if named else []),
+        ],
+    )
     run.extra = {
-        "workload": asked.name, "seed": options.seed, "space": found,
-        "default": {key: base[key] for key in sorted(base)
-                    if key in {*found, "cq-depth", *(features.setting(n, True)[0] for n in names)}},
-        "candidates": [], "rungs": [], "winner": None, "confirmation": None, "gained": False,
-        "config": None, "config_file": None, "text": "",
-    }  # fmt: skip
+        "workload": asked.name,
+        "seed": options.seed,
+        "space": found,
+        "default": {
+            key: base[key]
+            for key in sorted(base)
+            if key in {*found, "cq-depth", *(features.setting(n, True)[0] for n in names)}
+        },
+        "candidates": [],
+        "rungs": [],
+        "winner": None,
+        "confirmation": None,
+        "gained": False,
+        "config": None,
+        "config_file": None,
+        "text": "",
+    }
     session.noise(asked, search.default, confirm_pairs, seconds)
     outcome = halving.run(list(named), pairs, search.measure)
     run.extra["candidates"] = [_candidate(name, named[name], outcome) for name in named]
     run.extra["rungs"] = [
-        {"rung": rung.number, "pairs": rung.pairs, "tried": list(rung.tried),
-         "kept": list(rung.kept), "cells": search.cells[rung.number]}
+        {
+            "rung": rung.number,
+            "pairs": rung.pairs,
+            "tried": list(rung.tried),
+            "kept": list(rung.kept),
+            "cells": search.cells[rung.number],
+        }
         for rung in outcome.rungs
-    ]  # fmt: skip
+    ]
     run.extra["winner"] = outcome.winner
     session.save()
     if outcome.winner is None:
         run.extra["text"] = "No candidate could be measured: nothing was tuned."
         run.conclusions = [run.extra["text"]]
         return
-    cell = session.cell(CONFIRM, asked, (search.default, search.variants[outcome.winner]),
-                        confirm_pairs, seconds, {"purpose": "confirmation"}, metrics=(COST,))
+    cell = session.cell(
+        CONFIRM,
+        asked,
+        (search.default, search.variants[outcome.winner]),
+        confirm_pairs,
+        seconds,
+        {"purpose": "confirmation"},
+        metrics=(COST,),
+    )
     conclude(session, options, cell, outcome.winner, named[outcome.winner], check)
 
 
@@ -174,13 +224,19 @@ def _features(text: str) -> frozenset[str]:
 def _candidate(name: str, settings: Settings, outcome: halving.Outcome) -> dict[str, Any]:
     ratios = outcome.ratios.get(name, [])
     ratio = experiment.figure(ratios)
-    return {"name": name, "options": settings, "args": list(space.arguments(settings)),
-            "pairs": len(ratios), "ratio": ratio and {**ratio, "pairs": len(ratios)},
-            "out": outcome.out.get(name)}  # fmt: skip
+    return {
+        "name": name,
+        "options": settings,
+        "args": list(space.arguments(settings)),
+        "pairs": len(ratios),
+        "ratio": ratio and {**ratio, "pairs": len(ratios)},
+        "out": outcome.out.get(name),
+    }
 
 
-def conclude(session: Any, options: argparse.Namespace, cell: results.Cell, winner: str,
-             settings: Settings, check: Check) -> None:  # fmt: skip
+def conclude(
+    session: Any, options: argparse.Namespace, cell: results.Cell, winner: str, settings: Settings, check: Check
+) -> None:
     """The verdict, from the confirmation alone, and the file that follows from it."""
     extra = session.run.extra
     ratio = experiment.paired(results.ratio(cell, winner, "default"))
@@ -197,7 +253,8 @@ def conclude(session: Any, options: argparse.Namespace, cell: results.Cell, winn
         session.run.conclusions.append(
             f"The search had put it {_signed(seen)} against the default: the best of "
             f"{len(extra['candidates'])} candidates looks better than it is, which is why only the "
-            "fresh comparison counts.")  # fmt: skip
+            "fresh comparison counts."
+        )
     if not extra["gained"] and not options.write_anyway:
         session.run.conclusions.append("No configuration was written: keep the default.")
         return
@@ -207,42 +264,54 @@ def conclude(session: Any, options: argparse.Namespace, cell: results.Cell, winn
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(extra["config"])
     extra["config_file"] = str(path)
-    session.run.conclusions.append(("Serve with it" if extra["gained"] else "Written all the same")
-                                   + f": torc --config {path}")  # fmt: skip
+    session.run.conclusions.append(
+        ("Serve with it" if extra["gained"] else "Written all the same") + f": torc --config {path}"
+    )
 
 
-def verdict_text(what: str, verdict: str, ratio: Mapping[str, Any] | None,
-                 noise: dict[str, Any] | None = None) -> str:  # fmt: skip
+def verdict_text(what: str, verdict: str, ratio: Mapping[str, Any] | None, noise: dict[str, Any] | None = None) -> str:
     """The answer in a sentence."""
     if ratio is None or verdict == "unmeasured":
         return f"The confirmation of {what} has no valid pair, so nothing can be said of it."
     low, high, middle = ((ratio[key] - 1) * 100 for key in ("low", "high", "median"))
     beside = results.beside_noise(COST, ratio["low"], ratio["high"], noise)
     if verdict == "gains":
-        return (f"Tuning gains {-middle:.1f} % CPU per request here "
-                f"({experiment.span(low, high)}): {what}.")  # fmt: skip
+        return f"Tuning gains {-middle:.1f} % CPU per request here " f"({experiment.span(low, high)}): {what}."
     if verdict == "costs":
-        return (f"Nothing is gained by tuning: the best candidate, {what}, costs {middle:.1f} % "
-                f"more CPU per request than the default ({experiment.span(low, high)}).")
+        return (
+            f"Nothing is gained by tuning: the best candidate, {what}, costs {middle:.1f} % "
+            f"more CPU per request than the default ({experiment.span(low, high)})."
+        )
     if beside:
-        return (f"Nothing is known to be gained by tuning: the best candidate, {what}, uses "
-                f"{abs(middle):.1f} % {'less' if middle < 0 else 'more'} than the default "
-                f"({experiment.span(low, high)}){beside}.")  # fmt: skip
-    return (f"Nothing is gained by tuning: the best candidate, {what}, and the default show no "
-            f"difference within ±{max(abs(low), high):.1f} %.")
+        return (
+            f"Nothing is known to be gained by tuning: the best candidate, {what}, uses "
+            f"{abs(middle):.1f} % {'less' if middle < 0 else 'more'} than the default "
+            f"({experiment.span(low, high)}){beside}."
+        )
+    return (
+        f"Nothing is gained by tuning: the best candidate, {what}, and the default show no "
+        f"difference within ±{max(abs(low), high):.1f} %."
+    )
 
 
 def rows(extra: Mapping[str, Any]) -> list[list[str]]:
     """The candidates of the last round that had any, as HEADER has them, and the confirmation."""
     last = extra["rungs"][-1]["tried"] if extra["rungs"] else []
-    found = [[f"{one['name']}: {space.described(one['options'])}", str(one["pairs"]),
-              experiment.shown_ratio(one["ratio"])]
-             for one in extra["candidates"] if one["name"] in last]  # fmt: skip
+    found = [
+        [f"{one['name']}: {space.described(one['options'])}", str(one["pairs"]), experiment.shown_ratio(one["ratio"])]
+        for one in extra["candidates"]
+        if one["name"] in last
+    ]
     confirmed = extra["confirmation"]
     if confirmed:
         ratio = confirmed["ratio"]
-        found.append([f"confirmation of {confirmed['variant']}",
-                      str(ratio["pairs"] if ratio else 0), experiment.shown_ratio(ratio)])  # fmt: skip
+        found.append(
+            [
+                f"confirmation of {confirmed['variant']}",
+                str(ratio["pairs"] if ratio else 0),
+                experiment.shown_ratio(ratio),
+            ]
+        )
     return found
 
 
@@ -264,8 +333,7 @@ def config(settings: Settings, extra: Mapping[str, Any], run: results.Run) -> st
         f"# Where:     {run.environment.get('kernel')}, {cpu.get('model')}; "
         f"torc {(git.get('commit') or 'of no commit')[:12]}",
         f"# Command:   {' '.join(run.command)}",
-        f"# Workload:  {extra['workload']}, {len(extra['candidates'])} candidates, "
-        f"seed {extra['seed']}",
+        f"# Workload:  {extra['workload']}, {len(extra['candidates'])} candidates, " f"seed {extra['seed']}",
     ]
     if ratio:
         lines += [
@@ -285,8 +353,10 @@ def same_as_arguments(text: str, settings: Settings, check: Check) -> None:
         file.write(text)
         file.flush()
         if check(("--config", file.name)) != check(space.arguments(settings)):
-            raise results.ResultsError("the server reads the configuration as other options than "
-                                       f"were measured: {space.described(settings)}")  # fmt: skip
+            raise results.ResultsError(
+                "the server reads the configuration as other options than "
+                f"were measured: {space.described(settings)}"
+            )
 
 
 def refuse_unwritable(path: Path) -> None:
@@ -298,8 +368,7 @@ def refuse_unwritable(path: Path) -> None:
         if not there:
             path.unlink()
     except OSError as error:
-        raise SubjectError(f"--config-file: {path} cannot be written: "
-                           f"{error.strerror or error}") from error  # fmt: skip
+        raise SubjectError(f"--config-file: {path} cannot be written: " f"{error.strerror or error}") from error
 
 
 def run(options: argparse.Namespace) -> int:

@@ -29,9 +29,7 @@ class Fit:
 
     def at(self, cores: float) -> float:
         """Throughput on that many cores."""
-        return self.rate * cores / (
-            1 + self.contention * (cores - 1) + self.coherence * cores * (cores - 1)
-        )
+        return self.rate * cores / (1 + self.contention * (cores - 1) + self.coherence * cores * (cores - 1))
 
     @property
     def peak(self) -> float:
@@ -105,8 +103,10 @@ def _least_squares(rows: Sequence[Sequence[float]]) -> list[float] | None:
     size = len(rows[0])
     scale = [math.sqrt(sum(row[i] ** 2 for row in rows)) or 1.0 for i in range(size)]
     scaled = [[row[i] / scale[i] for i in range(size)] for row in rows]
-    m = [[sum(row[i] * row[j] for row in scaled) for j in range(size)]
-         + [sum(row[i] for row in scaled)] for i in range(size)]  # fmt: skip
+    m = [
+        [sum(row[i] * row[j] for row in scaled) for j in range(size)] + [sum(row[i] for row in scaled)]
+        for i in range(size)
+    ]
     for i in range(size):
         pivot = max(range(i, size), key=lambda k: abs(m[k][i]))
         if abs(m[pivot][i]) < 1e-12:

@@ -14,8 +14,7 @@ IDLE_CONNECTIONS = 10_000
 LOAD_PERCENTS = (50, 70, 90)  # of latency, of the slower subject's capacity
 KIB, MIB = 1024, 1 << 20
 UPLOAD_BYTES = 20 * MIB
-STATIC_BYTES = {"1k": KIB, "4k": 4 * KIB, "16k": 16 * KIB, "64k": 64 * KIB, "1m": MIB,
-                "64m": 64 * MIB}  # fmt: skip
+STATIC_BYTES = {"1k": KIB, "4k": 4 * KIB, "16k": 16 * KIB, "64k": 64 * KIB, "1m": MIB, "64m": 64 * MIB}
 
 
 @dataclass(frozen=True)
@@ -70,42 +69,100 @@ def _static(size: str) -> Workload:
     name = f"static-{'large' if large else 'small'}-{size}"
     title = f"GET a file of {size[:-1]} {'M' if large else 'K'}iB"
     if not large:
-        return Workload(name, title, (f"/static/{size}.txt",), expect_file=f"static/{size}.txt",
-                        main=size == "4k")  # fmt: skip
+        return Workload(name, title, (f"/static/{size}.txt",), expect_file=f"static/{size}.txt", main=size == "4k")
     # Bodies this long are compared once, before timing: comparing each would slow the load down.
     connections = 4 if size == "64m" else 32
-    return Workload(name, title, (f"/static/{size}.txt",), connections=connections, parts=1,
-                    seconds=3.0 if size == "64m" else 2.0, quick_seconds=1.0,
-                    warmup=0.3)  # fmt: skip
+    return Workload(
+        name,
+        title,
+        (f"/static/{size}.txt",),
+        connections=connections,
+        parts=1,
+        seconds=3.0 if size == "64m" else 2.0,
+        quick_seconds=1.0,
+        warmup=0.3,
+    )
 
 
 WORKLOADS: dict[str, Workload] = {
     workload.name: workload
     for workload in (
-        Workload("plaintext", "GET /plaintext, keep-alive", ("/plaintext",),
-                 expect="Hello, World!", quick_pairs=6, main=True, whole_heads=_TWINS),
-        Workload("json", "GET /json, keep-alive", ("/json",),
-                 expect='{"message":"Hello, World!"}'),
-        Workload("pipelined", "GET /plaintext, 16 requests pipelined", ("/plaintext",),
-                 expect="Hello, World!", pipeline=16, main=True, whole_heads=_TWINS),
-        Workload("baseline", "GET, POST with length and POST chunked in turn",
-                 templates=_BASELINE, expect="75"),
-        Workload("short-lived", "GET /plaintext, 10 requests per connection", ("/plaintext",),
-                 expect="Hello, World!", requests_per_connection=10, main=True,
-                 whole_heads=_TWINS),
+        Workload(
+            "plaintext",
+            "GET /plaintext, keep-alive",
+            ("/plaintext",),
+            expect="Hello, World!",
+            quick_pairs=6,
+            main=True,
+            whole_heads=_TWINS,
+        ),
+        Workload("json", "GET /json, keep-alive", ("/json",), expect='{"message":"Hello, World!"}'),
+        Workload(
+            "pipelined",
+            "GET /plaintext, 16 requests pipelined",
+            ("/plaintext",),
+            expect="Hello, World!",
+            pipeline=16,
+            main=True,
+            whole_heads=_TWINS,
+        ),
+        Workload("baseline", "GET, POST with length and POST chunked in turn", templates=_BASELINE, expect="75"),
+        Workload(
+            "short-lived",
+            "GET /plaintext, 10 requests per connection",
+            ("/plaintext",),
+            expect="Hello, World!",
+            requests_per_connection=10,
+            main=True,
+            whole_heads=_TWINS,
+        ),
         *(_static(size) for size in STATIC_BYTES),
-        Workload("upload", "POST a body of 20 MiB", ("/upload",), method="POST",
-                 body_bytes=UPLOAD_BYTES, expect=str(UPLOAD_BYTES), connections=8, parts=1, seconds=2.0,
-                 quick_seconds=1.0, warmup=0.3),
-        Workload("delay", "GET /delay of 10 to 30 ms, thousands of connections",
-                 ("/delay/{rand:10:30}",), connections=MANY_CONNECTIONS, parts=1, warmup=0.5, ramp=0.3,
-                 seconds=1.5, quick_seconds=1.0, main=True),
-        Workload("idle", "connections that have asked once and are held", ("/plaintext",),
-                 expect="Hello, World!", connections=IDLE_CONNECTIONS, parts=1, pairs=5, quick_pairs=2),
-        Workload("latency", "GET /plaintext, open loop", ("/plaintext",),
-                 expect="Hello, World!", quick_pairs=3, main=True, whole_heads=_TWINS),
+        Workload(
+            "upload",
+            "POST a body of 20 MiB",
+            ("/upload",),
+            method="POST",
+            body_bytes=UPLOAD_BYTES,
+            expect=str(UPLOAD_BYTES),
+            connections=8,
+            parts=1,
+            seconds=2.0,
+            quick_seconds=1.0,
+            warmup=0.3,
+        ),
+        Workload(
+            "delay",
+            "GET /delay of 10 to 30 ms, thousands of connections",
+            ("/delay/{rand:10:30}",),
+            connections=MANY_CONNECTIONS,
+            parts=1,
+            warmup=0.5,
+            ramp=0.3,
+            seconds=1.5,
+            quick_seconds=1.0,
+            main=True,
+        ),
+        Workload(
+            "idle",
+            "connections that have asked once and are held",
+            ("/plaintext",),
+            expect="Hello, World!",
+            connections=IDLE_CONNECTIONS,
+            parts=1,
+            pairs=5,
+            quick_pairs=2,
+        ),
+        Workload(
+            "latency",
+            "GET /plaintext, open loop",
+            ("/plaintext",),
+            expect="Hello, World!",
+            quick_pairs=3,
+            main=True,
+            whole_heads=_TWINS,
+        ),
     )
-}  # fmt: skip
+}
 
 
 def connections_possible() -> int:

@@ -27,21 +27,38 @@ class Browser:
     """A browser with one page. Events are collected in `events`."""
 
     def __init__(self, path):
-        self.profile = tempfile.TemporaryDirectory(
-            prefix="torc-chromium-", ignore_cleanup_errors=True)  # fmt: skip
+        self.profile = tempfile.TemporaryDirectory(prefix="torc-chromium-", ignore_cleanup_errors=True)
         ours, theirs = os.pipe(), os.pipe()  # we write to ours[1], it writes to theirs[1]
         # Away from 3 and 4, where the browser will look for its ends.
         child = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in (ours[0], theirs[1])]
-        command = [path, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-                   "--disable-dev-shm-usage", "--disable-extensions", "--hide-scrollbars",
-                   "--disable-background-networking", "--disable-component-update",
-                   "--remote-debugging-pipe", f"--user-data-dir={self.profile.name}",
-                   "about:blank"]  # fmt: skip
+        command = [
+            path,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--no-first-run",
+            "--disable-dev-shm-usage",
+            "--disable-extensions",
+            "--hide-scrollbars",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--remote-debugging-pipe",
+            f"--user-data-dir={self.profile.name}",
+            "about:blank",
+        ]
 
         # Not Popen, which has pipes of its own at those numbers.
-        self.pid = os.posix_spawn(path, command, os.environ, setsid=True, file_actions=[
-            *((os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in range(3)),
-            (os.POSIX_SPAWN_DUP2, child[0], 3), (os.POSIX_SPAWN_DUP2, child[1], 4)])  # fmt: skip
+        self.pid = os.posix_spawn(
+            path,
+            command,
+            os.environ,
+            setsid=True,
+            file_actions=[
+                *((os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in range(3)),
+                (os.POSIX_SPAWN_DUP2, child[0], 3),
+                (os.POSIX_SPAWN_DUP2, child[1], 4),
+            ],
+        )
         for end in (*child, ours[0], theirs[1]):
             os.close(end)
         self.out, self.into = ours[1], theirs[0]
@@ -102,10 +119,17 @@ class Browser:
 
     def open(self, url, width, height, dark=False):
         """Loads a page as a device of that size would."""
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height,
-                  deviceScaleFactor=2 if width < 600 else 1, mobile=width < 600)  # fmt: skip
-        self.call("Emulation.setEmulatedMedia", features=[
-            {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])  # fmt: skip
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=2 if width < 600 else 1,
+            mobile=width < 600,
+        )
+        self.call(
+            "Emulation.setEmulatedMedia",
+            features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}],
+        )
         self.events.clear()
         if error := self.call("Page.navigate", url=url).get("errorText"):
             raise BrowserError(f"{url}: {error}")
@@ -129,8 +153,9 @@ class Browser:
 
     def requests(self):
         """What the page asked for, itself included."""
-        return [event["params"]["request"]["url"] for event in self.events
-                if event["method"] == "Network.requestWillBeSent"]  # fmt: skip
+        return [
+            event["params"]["request"]["url"] for event in self.events if event["method"] == "Network.requestWillBeSent"
+        ]
 
     def complaints(self):
         """Errors and warnings on the console and in the log."""

@@ -13,8 +13,9 @@ class FakeSession:
     """Takes the place of session.Session. cost(variant, workload) is in ns, None makes samples
     invalid; more(variant) gives further fields of a sample."""
 
-    def __init__(self, options, cost, more=lambda variant: {}, noise=0.004, drift=0.05, seed=1,
-                 affinity=range(1000, 1008)):  # CPUs that no machine here has as siblings
+    def __init__(
+        self, options, cost, more=lambda variant: {}, noise=0.004, drift=0.05, seed=1, affinity=range(1000, 1008)
+    ):  # CPUs that no machine here has as siblings
         self.options, self.cost, self.more, self.noise_level = options, cost, more, noise
         self.drift, self.seed = drift, seed
         self.affinity = list(affinity)
@@ -31,8 +32,7 @@ class FakeSession:
         return self.options.seconds or workload.seconds
 
     def sized(self, workload):
-        return dataclasses.replace(
-            workload, connections=self.options.connections or workload.connections)
+        return dataclasses.replace(workload, connections=self.options.connections or workload.connections)
 
     def note(self, text):
         if text not in self.run.notes:
@@ -51,16 +51,20 @@ class FakeSession:
         again = dataclasses.replace(variant, name=variant.name + " (again)")
         return self.cell("noise", workload, (variant, again), pairs, seconds)
 
-    def cell(self, id, workload, variants, pairs, seconds, factors=None, metrics=(),
-             count_syscalls=False):
+    def cell(self, id, workload, variants, pairs, seconds, factors=None, metrics=(), count_syscalls=False):
         self.calls.append((id, pairs, tuple(variant.name for variant in variants)))
         found = self.run.cell(id)
         if found is not None and found.complete:
             return found
         if found is not None:
             self.run.cells.remove(found)
-        cell = results.Cell(id, dataclasses.asdict(workload), dict(factors or {}),
-                            [dataclasses.asdict(variant) for variant in variants], pairs)
+        cell = results.Cell(
+            id,
+            dataclasses.asdict(workload),
+            dict(factors or {}),
+            [dataclasses.asdict(variant) for variant in variants],
+            pairs,
+        )
         self.run.cells.append(cell)
         source = random.Random(f"{self.seed} {id}")
         for number in range(pairs):
@@ -80,10 +84,22 @@ class FakeSession:
             return results.Sample(variant.name, number, order, 0.0, invalid="planted")
         cost *= shared * noise
         return dataclasses.replace(
-            results.Sample(variant.name, number, order, 0.0, 1.0, None, 100_000,
-                           variant.cores * 1e9 / cost, int(cost * 100_000), cost,
-                           saturated="server", latency_us={"p99": cost / 5}),
-            **self.more(variant))
+            results.Sample(
+                variant.name,
+                number,
+                order,
+                0.0,
+                1.0,
+                None,
+                100_000,
+                variant.cores * 1e9 / cost,
+                int(cost * 100_000),
+                cost,
+                saturated="server",
+                latency_us={"p99": cost / 5},
+            ),
+            **self.more(variant),
+        )
 
 
 def parse(module, *arguments):

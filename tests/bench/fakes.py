@@ -37,8 +37,7 @@ def build(directory):
     os.makedirs(source)
     py_compile.compile(__file__, os.path.join(source, "fakes.pyc"), doraise=True)
     for role in ("torc-lab", "torc-load", "floor-uring", "floor-epoll"):
-        executable(os.path.join(source, role), f"#!{sys.executable} -BSE\nimport fakes\n"
-                   f"fakes.main({role!r})\n")  # fmt: skip
+        executable(os.path.join(source, role), f"#!{sys.executable} -BSE\nimport fakes\n" f"fakes.main({role!r})\n")
     return directory
 
 
@@ -126,8 +125,7 @@ def server(role, arguments):
     """torc-lab or a floor."""
     engine = value_of(arguments, "--engine", role)
     if engine == "threads":
-        print("torc: --engine takes one of io_uring, epoll: threads is not built in",
-              file=sys.stderr)  # fmt: skip
+        print("torc: --engine takes one of io_uring, epoll: threads is not built in", file=sys.stderr)
         sys.exit(2)
     if "--dpeth" in arguments:
         print("torc: unknown option --dpeth, did you mean --depth?", file=sys.stderr)
@@ -137,8 +135,7 @@ def server(role, arguments):
             print("torc: --cores: this process may use fewer CPUs", file=sys.stderr)
             sys.exit(2)
         sys.exit(0)
-    counts = {"requests": 0, "syscalls": 0, "cqes": 0, "turns": 0, "cq_overflows": 0,
-              "buffers_short": 0}  # fmt: skip
+    counts = {"requests": 0, "syscalls": 0, "cqes": 0, "turns": 0, "cq_overflows": 0, "buffers_short": 0}
     listener, port = listen()
     more = (value_of(arguments, "--root"), engine, counts)
     if role == "torc-lab":
@@ -165,10 +162,13 @@ def ask(url, path):
 
 def record(scale):
     """A latency record around scale ns."""
-    points = [("min", 0.5), ("p50", 1), ("p75", 1.2), ("p90", 1.5), ("p99", 2), ("p99.9", 3),
-              ("p99.99", 4), ("max", 5)]  # fmt: skip
-    return {"count": 1000, "mean": scale * 1.1, **{key: int(scale * by) for key, by in points},
-            "histogram": [[int(scale * by), 100] for _, by in points]}  # fmt: skip
+    points = [("min", 0.5), ("p50", 1), ("p75", 1.2), ("p90", 1.5), ("p99", 2), ("p99.9", 3), ("p99.99", 4), ("max", 5)]
+    return {
+        "count": 1000,
+        "mean": scale * 1.1,
+        **{key: int(scale * by) for key, by in points},
+        "histogram": [[int(scale * by), 100] for _, by in points],
+    }
 
 
 def load(arguments):
@@ -186,22 +186,38 @@ def load(arguments):
     failed = 3 if os.environ.get("FAKE_ERRORS") == engine else 0
     full = os.environ.get("FAKE_FULL") == engine
     report = {
-        "format": 1, "program": "torc-load fake", "engine": "epoll", "cores": 1,
-        "connections": int(value_of(arguments, "--connections")), "pipeline": 1,
-        "mode": "open" if rate else "closed", "rate": rate, "arrivals": "constant",
-        "seconds": seconds, "requests": requests, "answered": requests, "requests_total": requests * 2,
-        "per_second": requests / seconds, "bytes_in": 0, "bytes_out": 0, "connects": 8,
+        "format": 1,
+        "program": "torc-load fake",
+        "engine": "epoll",
+        "cores": 1,
+        "connections": int(value_of(arguments, "--connections")),
+        "pipeline": 1,
+        "mode": "open" if rate else "closed",
+        "rate": rate,
+        "arrivals": "constant",
+        "seconds": seconds,
+        "requests": requests,
+        "answered": requests,
+        "requests_total": requests * 2,
+        "per_second": requests / seconds,
+        "bytes_in": 0,
+        "bytes_out": 0,
+        "connects": 8,
         "unsent": 1000 if rate and os.environ.get("FAKE_UNSENT") == engine else 0,
         "status": {"200": requests},
-        "errors": {"connect": 0, "reset": 0, "timeout": failed, "status": 0, "framing": 0,
-                   "body": 0},
+        "errors": {"connect": 0, "reset": 0, "timeout": failed, "status": 0, "framing": 0, "body": 0},
         "latency_ns": {"corrected": record(cost * 200), "raw": record(cost * 190)},
-        "cpu": {"user_ns": requests * 1000, "system_ns": requests * 2000, "share": 1.0 if full else 0.5,
-                "ns_per_request": 3000.0},
+        "cpu": {
+            "user_ns": requests * 1000,
+            "system_ns": requests * 2000,
+            "share": 1.0 if full else 0.5,
+            "ns_per_request": 3000.0,
+        },
         "io": {"enters": 1, "syscalls": 1, "sqes": 1, "cqes": 1},
         "watch": {"cpu_ns": requests * cost, "slices": [[requests, requests * cost, 10**8]]},
-        "saturated": full, "advice": "give the load --cores 2" if full else None,
-    }  # fmt: skip
+        "saturated": full,
+        "advice": "give the load --cores 2" if full else None,
+    }
     with open(value_of(arguments, "--json"), "w") as out:
         json.dump(report, out)
     sys.exit(1 if failed else 0)

@@ -12,7 +12,8 @@ REQUEST = b"GET /plaintext HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 ANSWER = re.compile(
     rb"HTTP/1\.1 200 OK\r\nServer: torc\r\n"
     rb"Date: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\r\n"
-    rb"Content-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, World!")  # fmt: skip
+    rb"Content-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, World!"
+)
 TIMEOUT_SECONDS = 10
 PROGRAMS = []
 
@@ -21,11 +22,11 @@ class Floor:
     """A started control program."""
 
     def __init__(self, program, *arguments):
-        self.process = subprocess.Popen([program, "--listen", "127.0.0.1:0", *arguments],
-                                        stderr=subprocess.PIPE, text=True)  # fmt: skip
+        self.process = subprocess.Popen(
+            [program, "--listen", "127.0.0.1:0", *arguments], stderr=subprocess.PIPE, text=True
+        )
         self.ready = self.process.stderr.readline()
-        found = re.match(r"floor: ready http://127\.0\.0\.1:(\d+) engine=(io_uring|epoll) pid=\d+$",
-                         self.ready)  # fmt: skip
+        found = re.match(r"floor: ready http://127\.0\.0\.1:(\d+) engine=(io_uring|epoll) pid=\d+$", self.ready)
         self.port = int(found.group(1)) if found else None
 
     def __enter__(self):
@@ -113,10 +114,8 @@ class Floors(unittest.TestCase):
 
     def test_wrong_options(self):
         for program in PROGRAMS:
-            for wrong in (["--cores", "2"], ["--cores", "0-1"], ["--listen", "x"], ["--nonsense"],
-                          ["--cores"]):  # fmt: skip
-                done = subprocess.run([program, *wrong], stderr=subprocess.PIPE, text=True,
-                                      timeout=TIMEOUT_SECONDS)  # fmt: skip
+            for wrong in (["--cores", "2"], ["--cores", "0-1"], ["--listen", "x"], ["--nonsense"], ["--cores"]):
+                done = subprocess.run([program, *wrong], stderr=subprocess.PIPE, text=True, timeout=TIMEOUT_SECONDS)
                 with self.subTest(program, wrong=wrong):
                     self.assertEqual(done.returncode, 2)
                     self.assertEqual(done.stderr.count("\n"), 1)

@@ -167,7 +167,9 @@ CHECK = r"""
   });
   return found;
 })()
-""".replace("MINIMUM", str(CONTRAST))
+""".replace(
+    "MINIMUM", str(CONTRAST)
+)
 
 
 def check(browser, path, kind, size, dark, pictures):
@@ -180,8 +182,9 @@ def check(browser, path, kind, size, dark, pictures):
     problems = found["problems"]
     outside = [url for url in browser.requests() if not url.startswith(("file:", "data:"))]
     problems += [f"asked for {url}" for url in outside]
-    problems += [f"another file: {url}" for url in browser.requests()
-                 if url.startswith("file:") and url != path.as_uri()]  # fmt: skip
+    problems += [
+        f"another file: {url}" for url in browser.requests() if url.startswith("file:") and url != path.as_uri()
+    ]
     problems += [f"console: {line}" for line in browser.complaints()]
     if found["svgs"] < PLOTS[kind]:
         problems.append(f"{found['svgs']} plots, not {PLOTS[kind]}")
@@ -189,9 +192,12 @@ def check(browser, path, kind, size, dark, pictures):
         problems.append(f"{found['tables']} tables, not {TABLES[kind]}")
     if found["texts"] < (5 if kind == "index" else 100):
         problems.append(f"only {found['texts']} texts")
-    print(f"{kind}, {size}, {'dark' if dark else 'light'}: {found['svgs']} plots with "
-          f"{found['marks']} marks, {found['tables']} tables with {found['rows']} rows, least "
-          f"contrast {found['faintest']:.1f}, {len(problems)} problems", flush=True)  # fmt: skip
+    print(
+        f"{kind}, {size}, {'dark' if dark else 'light'}: {found['svgs']} plots with "
+        f"{found['marks']} marks, {found['tables']} tables with {found['rows']} rows, least "
+        f"contrast {found['faintest']:.1f}, {len(problems)} problems",
+        flush=True,
+    )
     return problems
 
 

@@ -35,15 +35,19 @@ class Runs(unittest.TestCase):
         self.json = self.scratch / "r.json"
 
     def environment(self, more):
-        return {**os.environ, "TMPDIR": str(self.scratch / "tmp"),
-                "PATH": f"{self.tools}:{os.environ['PATH']}", **more}  # fmt: skip
+        return {**os.environ, "TMPDIR": str(self.scratch / "tmp"), "PATH": f"{self.tools}:{os.environ['PATH']}", **more}
 
     def nothing_is_left(self):
         self.assertEqual(list((self.scratch / "tmp").iterdir()), [], "scratch is left behind")
 
     def bench(self, *arguments, **environment):
-        done = subprocess.run([*BENCH, *arguments], capture_output=True, text=True,
-                              env=self.environment(environment), timeout=TIMEOUT_SECONDS)  # fmt: skip
+        done = subprocess.run(
+            [*BENCH, *arguments],
+            capture_output=True,
+            text=True,
+            env=self.environment(environment),
+            timeout=TIMEOUT_SECONDS,
+        )
         self.nothing_is_left()
         return done
 
@@ -52,8 +56,9 @@ class Runs(unittest.TestCase):
         before = [(number, signal.getsignal(number)) for number in ending.ENDING_SIGNALS]
         out, err = io.StringIO(), io.StringIO()
         try:
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), \
-                    mock.patch.dict(os.environ, self.environment({})):  # fmt: skip
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), mock.patch.dict(
+                os.environ, self.environment({})
+            ):
                 status = cli.main(arguments)
         finally:
             for number, handler in before:
@@ -63,12 +68,27 @@ class Runs(unittest.TestCase):
 
     def compare(self, *arguments, **environment):
         """Samples as short as one part of them is: what a fake load reports depends on no time."""
-        return self.bench("compare", "--seconds", "0.1", *arguments, "--build", str(self.build),
-                          "--json", str(self.json), "--connections", "8", **environment)  # fmt: skip
+        return self.bench(
+            "compare",
+            "--seconds",
+            "0.1",
+            *arguments,
+            "--build",
+            str(self.build),
+            "--json",
+            str(self.json),
+            "--connections",
+            "8",
+            **environment,
+        )
 
     def start(self, *arguments, **environment):
         """A comparison that goes on until it is ended from without."""
         return subprocess.Popen(
             [*BENCH, "compare", *arguments, "--build", str(self.build), "--json", str(self.json)],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-            env=self.environment(environment), start_new_session=True)  # fmt: skip
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self.environment(environment),
+            start_new_session=True,
+        )

@@ -38,30 +38,51 @@ Features of the io_uring engine, each of which can be switched off
 """
 FEATURES = features.known(HELP)
 ENVIRONMENT = {
-    "kernel": "Linux 6.12.9 x86_64", "kernel_build": "#1 SMP", "kernel_command_line": "quiet",
+    "kernel": "Linux 6.12.9 x86_64",
+    "kernel_build": "#1 SMP",
+    "kernel_command_line": "quiet",
     "cpu": {
-        "model": "AMD EPYC 9354P", "microcode": "0xa101148", "hypervisor": True, "online": 2,
-        "allowed": [0, 1], "siblings_of_cpu0": [0], "governor": None, "boost": None,
-        "mitigations": {"meltdown": "Not affected", "retbleed": "Mitigation: safe RET",
-                        "spectre_v2": "Mitigation: Retpolines; STIBP: disabled"},
+        "model": "AMD EPYC 9354P",
+        "microcode": "0xa101148",
+        "hypervisor": True,
+        "online": 2,
+        "allowed": [0, 1],
+        "siblings_of_cpu0": [0],
+        "governor": None,
+        "boost": None,
+        "mitigations": {
+            "meltdown": "Not affected",
+            "retbleed": "Mitigation: safe RET",
+            "spectre_v2": "Mitigation: Retpolines; STIBP: disabled",
+        },
     },
-    "memory": "MemTotal:       24684084 kB", "transparent_hugepage": "always [madvise] never",
+    "memory": "MemTotal:       24684084 kB",
+    "transparent_hugepage": "always [madvise] never",
     "clocksource": "tsc",
-    "sysctl": {"net.ipv4.tcp_congestion_control": "cubic", "net.core.somaxconn": "4096",
-               "kernel.io_uring_disabled": "0"},
+    "sysctl": {
+        "net.ipv4.tcp_congestion_control": "cubic",
+        "net.core.somaxconn": "4096",
+        "kernel.io_uring_disabled": "0",
+    },
     "ulimit": {"open_files": [20000, 20000], "locked_memory": [8388608, 8388608]},
     "versions": {"liburing": "2.9", "nginx": "1.22.1", "h2o": None, "python": "3.11.2"},
-    "build": {"directory": "release", "compiler": "gcc 12.2.0",
-              "options": {"buildtype": "release", "optimization": "3", "b_sanitize": "none"}},
+    "build": {
+        "directory": "release",
+        "compiler": "gcc 12.2.0",
+        "options": {"buildtype": "release", "optimization": "3", "b_sanitize": "none"},
+    },
     "git": {"commit": "2f1c9a7be04d5c1f6a3b8e7d90c4f5a6b7c8d9e0", "dirty": False},
     "load_average": [0.31, 0.22, 0.18],
-}  # fmt: skip
+}
 DOCTOR = [
-    {"id": "kernel", "level": "ok", "text": "Linux 6.12.9 has every ring feature torc uses.",
-     "remedy": None},
-    {"id": "memlock", "level": "limit", "text": "Locked memory is limited to 8 MiB: deep rings of "
-     "many cores may not fit.", "remedy": "ulimit -l unlimited"},
-]  # fmt: skip
+    {"id": "kernel", "level": "ok", "text": "Linux 6.12.9 has every ring feature torc uses.", "remedy": None},
+    {
+        "id": "memlock",
+        "level": "limit",
+        "text": "Locked memory is limited to 8 MiB: deep rings of " "many cores may not fit.",
+        "remedy": "ulimit -l unlimited",
+    },
+]
 
 
 class PlantedSession:
@@ -73,10 +94,19 @@ class PlantedSession:
         self.affinity = list(range(1000, 1016))  # CPUs that no machine here has as siblings
         self.path = Path("unused.json")
         self.run = results.Run(
-            kind, title, STARTED, FINISHED, 1053.0,
-            ["bench/torc-bench", kind, "--workloads", "a b"], {"quick": False, "pairs": None},
-            ENVIRONMENT, {"server": [0], "load": [1]}, list(DOCTOR), {},
-            ["other programs used 0.03 of a CPU"])  # fmt: skip
+            kind,
+            title,
+            STARTED,
+            FINISHED,
+            1053.0,
+            ["bench/torc-bench", kind, "--workloads", "a b"],
+            {"quick": False, "pairs": None},
+            ENVIRONMENT,
+            {"server": [0], "load": [1]},
+            list(DOCTOR),
+            {},
+            ["other programs used 0.03 of a CPU"],
+        )
 
     def pairs(self, workload):
         return self.options.pairs or workload.pairs
@@ -100,59 +130,89 @@ class PlantedSession:
         pass
 
     def noise(self, workload, variant, pairs, seconds):
-        again = dataclasses.replace(variant, name=f"{variant.name} (again)",
-                                    label=f"{variant.label} (again)")  # fmt: skip
+        again = dataclasses.replace(variant, name=f"{variant.name} (again)", label=f"{variant.label} (again)")
         cell = self.cell("noise", workload, (variant, again), pairs, seconds, {"purpose": "A/A"})
         found = cell.ratios[0]
-        self.run.noise = {"metric": found.metric, "low": found.low, "median": found.median,
-                          "high": found.high, "pairs": found.pairs}  # fmt: skip
+        self.run.noise = {
+            "metric": found.metric,
+            "low": found.low,
+            "median": found.median,
+            "high": found.high,
+            "pairs": found.pairs,
+        }
         return cell
 
-    def cell(self, id, workload, variants, pairs, seconds, factors=None, metrics=(),
-             count_syscalls=False):
-        cell = results.Cell(id, dataclasses.asdict(workload), dict(factors or {}),
-                            [dataclasses.asdict(one) for one in variants], pairs, True, "alike")
+    def cell(self, id, workload, variants, pairs, seconds, factors=None, metrics=(), count_syscalls=False):
+        cell = results.Cell(
+            id,
+            dataclasses.asdict(workload),
+            dict(factors or {}),
+            [dataclasses.asdict(one) for one in variants],
+            pairs,
+            True,
+            "alike",
+        )
         self.run.cells.append(cell)
         source = random.Random(f"{self.seed} {id}")
         for number in range(pairs):
             shared = 1 + 0.02 * math.sin(number) + source.gauss(0, 0.004)
             for order, one in enumerate(variants if number % 2 == 0 else reversed(variants)):
-                self.run.commands.setdefault(one.name, [
-                    "build/release/src/torc-lab", "--engine", one.subject, "--cores",
-                    str(one.cores), *one.args])  # fmt: skip
-                cell.samples.append(self._sample(one, workload, id, number, order, seconds, shared,
-                                                 source))  # fmt: skip
+                self.run.commands.setdefault(
+                    one.name,
+                    ["build/release/src/torc-lab", "--engine", one.subject, "--cores", str(one.cores), *one.args],
+                )
+                cell.samples.append(self._sample(one, workload, id, number, order, seconds, shared, source))
         names = cell.names
         cell.ratios = [
-            found for i, one in enumerate(names) for other in names[i + 1 :]
+            found
+            for i, one in enumerate(names)
+            for other in names[i + 1 :]
             for metric in metrics or results.metrics(workload.name)
             if (found := results.ratio(cell, one, other, metric)) is not None
-        ]  # fmt: skip
+        ]
         return cell
 
     def _sample(self, variant, workload, id, number, order, seconds, shared, source):
         cost = self.cost(variant, workload) * shared * source.gauss(1, 0.006)
         full = variant.cores * 1e9 / cost
         rate = min(workload.rate or full, full)
-        middle = 1e3 * (workload.connections / full * 1e3 if not workload.rate else
-                        0.08 / (1.02 - workload.rate / full))  # fmt: skip
+        middle = 1e3 * (
+            workload.connections / full * 1e3 if not workload.rate else 0.08 / (1.02 - workload.rate / full)
+        )
         histogram = buckets(middle * 1e3, 0.35 + 0.25 * (workload.rate / full), int(rate * seconds))
         corrected = percentiles(histogram)
         ring = variant.subject in ("io_uring", "floor-uring")
         torc = variant.subject in ("io_uring", "epoll", "threads")
         idle = workload.name == "idle"
         return results.Sample(
-            variant.name, number, order, 1.7e9 + 100 * number + order, seconds,
-            self.invalid(id, number, variant.name), int(rate * seconds), rate,
-            int(cost * rate * seconds), 0.0 if idle else cost, None if idle else cost + 4000,
-            variant.cores * rate / full, 0.71,
-            0.02, 0.0, "server" if not workload.rate else "neither", corrected,
-            {key: value * (0.6 if key != "p50" else 1) for key, value in corrected.items()}
-            if workload.rate else None,
-            [] if idle else histogram, {}, (0.02 if ring else 1.1) if not idle else None,
-            24.0 if torc else None, 0 if ring else None, (number % 3 == 0) * 2 if ring else None,
-            int(8200 * source.gauss(1, 0.002)), workload.connections,
-            memory={"user_bytes": cost / 12, "kernel_bytes": cost} if idle else None)  # fmt: skip
+            variant.name,
+            number,
+            order,
+            1.7e9 + 100 * number + order,
+            seconds,
+            self.invalid(id, number, variant.name),
+            int(rate * seconds),
+            rate,
+            int(cost * rate * seconds),
+            0.0 if idle else cost,
+            None if idle else cost + 4000,
+            variant.cores * rate / full,
+            0.71,
+            0.02,
+            0.0,
+            "server" if not workload.rate else "neither",
+            corrected,
+            {key: value * (0.6 if key != "p50" else 1) for key, value in corrected.items()} if workload.rate else None,
+            [] if idle else histogram,
+            {},
+            (0.02 if ring else 1.1) if not idle else None,
+            24.0 if torc else None,
+            0 if ring else None,
+            (number % 3 == 0) * 2 if ring else None,
+            int(8200 * source.gauss(1, 0.002)),
+            workload.connections,
+            memory={"user_bytes": cost / 12, "kernel_bytes": cost} if idle else None,
+        )
 
 
 def buckets(middle_ns, spread, count):
@@ -160,8 +220,9 @@ def buckets(middle_ns, spread, count):
     found, before = [], 0
     for k in range(160):
         upper = middle_ns * 0.2 * 1.045**k
-        share = (0.997 * NORMAL.cdf(math.log(upper / middle_ns) / spread)
-                 + 0.003 * NORMAL.cdf(math.log(upper / middle_ns / 9) / 0.5))  # fmt: skip
+        share = 0.997 * NORMAL.cdf(math.log(upper / middle_ns) / spread) + 0.003 * NORMAL.cdf(
+            math.log(upper / middle_ns / 9) / 0.5
+        )
         here = round(count * share)
         if here > before:
             found.append([int(upper), here - before])
@@ -202,28 +263,42 @@ def compare_cost(variant, workload):
 
 def compare(pairs=10, invalid=lambda *_: None):
     """Five subjects over the main workloads, open loop included."""
-    session = PlantedSession("compare", "comparison of io_uring, epoll, floor, nginx",
-                             argparse.Namespace(pairs=pairs, seconds=1.0), compare_cost, invalid)
+    session = PlantedSession(
+        "compare",
+        "comparison of io_uring, epoll, floor, nginx",
+        argparse.Namespace(pairs=pairs, seconds=1.0),
+        compare_cost,
+        invalid,
+    )
     all_of_them = [variant(name) for name in ("io_uring", "epoll", "floor-uring", "floor-epoll")]
     all_of_them.append(Variant("nginx", "nginx", "nginx"))
     session.noise(WORKLOADS["plaintext"], all_of_them[0], pairs, 1.0)
-    for name in ("plaintext", "json", "pipelined", "short-lived", "static-small-4k", "delay",
-                 "idle"):  # fmt: skip
-        able = all_of_them if name in ("plaintext", "pipelined", "short-lived") else [
-            one for one in all_of_them if not one.subject.startswith("floor")]  # fmt: skip
+    for name in ("plaintext", "json", "pipelined", "short-lived", "static-small-4k", "delay", "idle"):
+        able = (
+            all_of_them
+            if name in ("plaintext", "pipelined", "short-lived")
+            else [one for one in all_of_them if not one.subject.startswith("floor")]
+        )
         cell = session.cell(name, WORKLOADS[name], able, pairs, 1.0)
         for sample in cell.samples:
-            sample.completions_per_wait = {"delay": 3.0, "short-lived": 9.0, "pipelined": 61.0,
-                                           "json": 22.0}.get(name, sample.completions_per_wait) \
-                if sample.completions_per_wait else None  # fmt: skip
-    session.cell("latency-capacity", WORKLOADS["latency"], all_of_them[:2], 1, 0.5,
-                 {"purpose": "capacity"})  # fmt: skip
+            sample.completions_per_wait = (
+                {"delay": 3.0, "short-lived": 9.0, "pipelined": 61.0, "json": 22.0}.get(
+                    name, sample.completions_per_wait
+                )
+                if sample.completions_per_wait
+                else None
+            )
+    session.cell("latency-capacity", WORKLOADS["latency"], all_of_them[:2], 1, 0.5, {"purpose": "capacity"})
     for percent in (50, 90):
         asked = dataclasses.replace(WORKLOADS["latency"], rate=183_000.0 * percent / 100)
         session.cell(f"latency-{percent}", asked, all_of_them[:2], pairs, 1.0)
     run = session.run
-    run.conclusions = [f"{cell.id}: {one.verdict}" for cell in run.cells[1:] for one in cell.ratios
-                       if one.metric == cell.ratios[0].metric and cell.id != "latency-capacity"]  # fmt: skip
+    run.conclusions = [
+        f"{cell.id}: {one.verdict}"
+        for cell in run.cells[1:]
+        for one in cell.ratios
+        if one.metric == cell.ratios[0].metric and cell.id != "latency-capacity"
+    ]
     return run
 
 
@@ -265,8 +340,7 @@ def _check(words):
     """What --check says of options: the same of a file as of the words that say the same."""
     words = list(words)
     if words[:1] == ["--config"]:
-        lines = [line.split(" = ") for line in Path(words[1]).read_text().splitlines()
-                 if not line.startswith("#")]  # fmt: skip
+        lines = [line.split(" = ") for line in Path(words[1]).read_text().splitlines() if not line.startswith("#")]
         words = list(space.arguments(dict(lines)))
     off = {word for word in words if word.startswith("--no-")}
     on = {name for name in FEATURES if f"--no-{name}" not in off}
@@ -286,8 +360,7 @@ def tune_run(gain=0.93):
         tune.measure(session, options, HELP, _check)
     run = session.run
     run.extra["config_file"] = run.extra["config_file"] and "bench/results/tuned.conf"
-    run.conclusions = [line.replace(str(file), "bench/results/tuned.conf")
-                       for line in run.conclusions]  # fmt: skip
+    run.conclusions = [line.replace(str(file), "bench/results/tuned.conf") for line in run.conclusions]
     return run
 
 
@@ -296,8 +369,11 @@ def scale_run(counts="1,2,3,4,6,8"):
 
     def cost(variant, workload):
         n = variant.cores
-        return 5000 * (1 + 0.004 * (n - 1)) if variant.subject == "io_uring" else (
-            5450 * (1 + 0.03 * (n - 1) + 0.004 * n * (n - 1)))  # fmt: skip
+        return (
+            5000 * (1 + 0.004 * (n - 1))
+            if variant.subject == "io_uring"
+            else (5450 * (1 + 0.03 * (n - 1) + 0.004 * n * (n - 1)))
+        )
 
     options = options_of(scale, "--cores", counts, "--pairs", "8")
     session = PlantedSession("scale", "core counts, plaintext", options, cost)
@@ -305,8 +381,7 @@ def scale_run(counts="1,2,3,4,6,8"):
     return session.run
 
 
-KINDS = {"compare": compare, "sweep": sweep_run, "ablate": ablate_run, "tune": tune_run,
-         "scale": scale_run}  # fmt: skip
+KINDS = {"compare": compare, "sweep": sweep_run, "ablate": ablate_run, "tune": tune_run, "scale": scale_run}
 
 
 def main(directory):

@@ -27,10 +27,26 @@ class Small(unittest.TestCase):
     def compare(self, *arguments):
         path = self.scratch / "r.json"
         done = subprocess.run(
-            [*BENCH, "compare", *arguments, "--build", BUILD, "--json", str(path), "--pairs", "1",
-             "--seconds", "0.2", "--connections", "16"], capture_output=True, text=True,
+            [
+                *BENCH,
+                "compare",
+                *arguments,
+                "--build",
+                BUILD,
+                "--json",
+                str(path),
+                "--pairs",
+                "1",
+                "--seconds",
+                "0.2",
+                "--connections",
+                "16",
+            ],
+            capture_output=True,
+            text=True,
             timeout=TIMEOUT_SECONDS,
-            env={**os.environ, "TMPDIR": str(self.scratch / "tmp")})  # fmt: skip
+            env={**os.environ, "TMPDIR": str(self.scratch / "tmp")},
+        )
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertEqual(list((self.scratch / "tmp").iterdir()), [])
         faults = list(schema.faults(json.loads(path.read_text()), SCHEMA, SCHEMA))
@@ -38,12 +54,13 @@ class Small(unittest.TestCase):
         return results.load(path)
 
     def test_engines_and_floors(self):
-        run = self.compare("io_uring", "epoll", "floor", "--workloads",
-                           "plaintext,short-lived,idle")  # fmt: skip
+        run = self.compare("io_uring", "epoll", "floor", "--workloads", "plaintext,short-lived,idle")
         for cell in run.cells:
             names = ["io_uring", "epoll", "floor-uring", "floor-epoll"]
-            self.assertEqual(sorted(s.variant for s in cell.samples if cell.id != "noise"),
-                             sorted(names if cell.id != "noise" else []))  # fmt: skip
+            self.assertEqual(
+                sorted(s.variant for s in cell.samples if cell.id != "noise"),
+                sorted(names if cell.id != "noise" else []),
+            )
         for sample in run.cell("plaintext").samples + run.cell("short-lived").samples:
             self.assertGreater(sample.cpu_ns_per_request, 0)
             self.assertLess(sample.server_share, 1.2)
@@ -60,8 +77,7 @@ class Small(unittest.TestCase):
         self.assertGreater(reopened.connects, 16)
 
     def test_every_form_of_request(self):
-        run = self.compare("io_uring", "epoll", "--workloads",
-                           "json,pipelined,baseline,static-small-4k,delay,latency")  # fmt: skip
+        run = self.compare("io_uring", "epoll", "--workloads", "json,pipelined,baseline,static-small-4k,delay,latency")
         for cell in run.cells:
             self.assertEqual(cell.invalid, [])
         for sample in run.cell("latency-50").samples:

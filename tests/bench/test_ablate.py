@@ -26,8 +26,7 @@ Features of the io_uring engine, each of which can be switched off
 Limits
   --[no-]other                something else (default yes)
 """
-NAMES = ["single-issuer", "defer-taskrun", "coop-taskrun", "no-sqarray", "buf-ring", "multishot",
-         "direct"]  # fmt: skip
+NAMES = ["single-issuer", "defer-taskrun", "coop-taskrun", "no-sqarray", "buf-ring", "multishot", "direct"]
 # Nanoseconds that each feature adds where it is in effect.
 WORTH = {"defer-taskrun": -400, "multishot": -300, "direct": +150, "buf-ring": -100}
 
@@ -63,10 +62,8 @@ class Features(unittest.TestCase):
         self.assertEqual(features.known("Usage: something else\n"), [])
 
     def test_flags_and_lines(self):
-        self.assertEqual(features.flags(["direct", "no-sqarray"], {"direct"}),
-                         ("--direct", "--sqarray"))  # fmt: skip
-        self.assertEqual(features.flags(["direct", "no-sqarray"], {"no-sqarray"}),
-                         ("--no-direct", "--no-sqarray"))  # fmt: skip
+        self.assertEqual(features.flags(["direct", "no-sqarray"], {"direct"}), ("--direct", "--sqarray"))
+        self.assertEqual(features.flags(["direct", "no-sqarray"], {"no-sqarray"}), ("--no-direct", "--no-sqarray"))
         self.assertEqual(features.setting("no-sqarray", True), ("sqarray", "no"))
         self.assertEqual(features.setting("direct", False), ("direct", "no"))
 
@@ -77,8 +74,10 @@ class Features(unittest.TestCase):
 
     def test_available_sees_hidden_ones(self):
         self.assertEqual(features.available(NAMES, kernel()), set(NAMES))
-        self.assertEqual(features.available(NAMES, kernel("single-issuer", "coop-taskrun")),
-                         set(NAMES) - {"single-issuer", "defer-taskrun", "coop-taskrun"})
+        self.assertEqual(
+            features.available(NAMES, kernel("single-issuer", "coop-taskrun")),
+            set(NAMES) - {"single-issuer", "defer-taskrun", "coop-taskrun"},
+        )
 
 
 class Pairs(unittest.TestCase):
@@ -96,11 +95,11 @@ class Pairs(unittest.TestCase):
 
     def test_dependencies_are_named(self):
         found = {pair.id: pair for pair in ablate.pairs(NAMES, set(NAMES))}
-        self.assertEqual(found["single-issuer out of full"].names,
-                         ("full without defer-taskrun",
-                          "full without defer-taskrun and single-issuer"))  # fmt: skip
-        self.assertEqual(found["multishot into bare"].names,
-                         ("bare with buf-ring and multishot", "bare with buf-ring"))
+        self.assertEqual(
+            found["single-issuer out of full"].names,
+            ("full without defer-taskrun", "full without defer-taskrun and single-issuer"),
+        )
+        self.assertEqual(found["multishot into bare"].names, ("bare with buf-ring and multishot", "bare with buf-ring"))
         self.assertEqual(found["direct into bare"].names, ("bare with direct", "bare"))
         self.assertIn("which both sides lack", found["coop-taskrun out of full"].note)
         self.assertIn("takes its place", found["defer-taskrun out of full"].note)
@@ -121,11 +120,13 @@ class Findings(unittest.TestCase):
                     self.assertGreater(one["us"]["high"], worth / 1000)
         self.assertLess(found["multishot", ablate.OUT]["ratio"]["high"], 1)
         text = "\n".join(session.run.conclusions)
-        self.assertRegex(text, r"\ndirect costs \d\.\d % CPU per request \(\d\.\d to \d\.\d %\), "
-                               r"taken out of full\.")  # fmt: skip
-        self.assertRegex(session.run.conclusions[0],
-                         r"^The full set saves \d+\.\d % CPU per request \(.*\), against the "
-                         r"bare one\.$")  # fmt: skip
+        self.assertRegex(
+            text, r"\ndirect costs \d\.\d % CPU per request \(\d\.\d to \d\.\d %\), " r"taken out of full\."
+        )
+        self.assertRegex(
+            session.run.conclusions[0],
+            r"^The full set saves \d+\.\d % CPU per request \(.*\), against the " r"bare one\.$",
+        )
         self.assertIn("may look real by chance", session.run.conclusions[-1])
         self.assertEqual(session.expected, session.measured)
 
@@ -140,33 +141,36 @@ class Findings(unittest.TestCase):
     def test_what_the_noise_covers_says_so(self):
         noise = {"metric": results.COST, "low": 0.9, "median": 1, "high": 1.1, "pairs": 10}
         ratio = {"median": 0.98, "low": 0.97, "high": 0.99, "pairs": 10}
-        self.assertEqual(ablate._text("direct", ratio, "taken out of full", noise),
-                         "direct saves 2.0 % CPU per request (1.0 to 3.0 %), taken out of full, "
-                         "which is within what a server set against itself differs here "
-                         "(−10.0 to +10.0 %).")  # fmt: skip
+        self.assertEqual(
+            ablate._text("direct", ratio, "taken out of full", noise),
+            "direct saves 2.0 % CPU per request (1.0 to 3.0 %), taken out of full, "
+            "which is within what a server set against itself differs here "
+            "(−10.0 to +10.0 %).",
+        )
 
     def test_no_effect(self):
         session = ablated(cost=lambda variant, workload: 6000.0)
         none = [one for one in session.run.extra["effects"] if one["verdict"] == "none"]
         self.assertGreaterEqual(len(none), 11)  # of 14; chance may give about one
-        self.assertRegex("\n".join(session.run.conclusions),
-                         r"No difference detectable within ±\d\.\d %, taken out alone: ")
+        self.assertRegex(
+            "\n".join(session.run.conclusions), r"No difference detectable within ±\d\.\d %, taken out alone: "
+        )
 
     def test_missing_features_are_named_and_skipped(self):
         session = ablated(probe=kernel("no-sqarray", "defer-taskrun"))
-        self.assertEqual([one["feature"] for one in session.run.extra["missing"]],
-                         ["defer-taskrun", "no-sqarray"])  # fmt: skip
+        self.assertEqual([one["feature"] for one in session.run.extra["missing"]], ["defer-taskrun", "no-sqarray"])
         self.assertNotIn("no-sqarray out of full", [name for name, _, _ in session.calls])
         self.assertEqual(effects(session)["coop-taskrun", ablate.OUT]["against"], "full")
-        self.assertIn("Not in this kernel, and so not measured: defer-taskrun, no-sqarray.",
-                      session.run.conclusions)  # fmt: skip
+        self.assertIn("Not in this kernel, and so not measured: defer-taskrun, no-sqarray.", session.run.conclusions)
 
     def test_a_server_that_takes_another_set_is_not_measured(self):
         stubborn = lambda options: features.effective(  # noqa: E731
-            on_of(options) | ({"direct"} if "--no-direct" in options else set()))
+            on_of(options) | ({"direct"} if "--no-direct" in options else set())
+        )
         session = ablated(probe=stubborn)
-        self.assertEqual({one["verdict"] for one in session.run.extra["effects"]
-                          if one["feature"] == "direct"}, {"unmeasured"})  # fmt: skip
+        self.assertEqual(
+            {one["verdict"] for one in session.run.extra["effects"] if one["feature"] == "direct"}, {"unmeasured"}
+        )
 
     def test_a_cell_of_invalid_samples(self):
         session = ablated(cost=lambda v, w: None if v.name == "bare with direct" else cost(v, w))

@@ -21,13 +21,20 @@ class Alone(Runs):
         run = self.start(*wanted, FAKE_STUCK="1", **here)
         self.assertTrue(run.stderr.readline())
         for arguments in (["compare", *wanted], ["generators"]):
-            done = subprocess.run([*BENCH, *arguments, "--build", str(self.build)], text=True,
-                                  capture_output=True, env=self.environment(here),
-                                  timeout=TIMEOUT_SECONDS)  # fmt: skip
+            done = subprocess.run(
+                [*BENCH, *arguments, "--build", str(self.build)],
+                text=True,
+                capture_output=True,
+                env=self.environment(here),
+                timeout=TIMEOUT_SECONDS,
+            )
             self.assertEqual(done.returncode, 3, done.stdout + done.stderr)
-            self.assertEqual(done.stderr, f"torc-bench: another torc-bench (pid {run.pid}) is "
-                             "measuring here, and each would spoil the other's figures: wait for "
-                             f"its end ({lock} is its lock)\n")  # fmt: skip
+            self.assertEqual(
+                done.stderr,
+                f"torc-bench: another torc-bench (pid {run.pid}) is "
+                "measuring here, and each would spoil the other's figures: wait for "
+                f"its end ({lock} is its lock)\n",
+            )
         run.send_signal(signal.SIGTERM)
         run.communicate(timeout=TIMEOUT_SECONDS)
         self.assertFalse(lock.exists())

@@ -20,8 +20,7 @@ NAMES = ("plaintext", "json", "pipelined", "short-lived")
 NO_NOISE = {"metric": results.COST, "low": 0.999, "median": 1.0, "high": 1.001, "pairs": 10}
 
 
-def compared(factors, pairs=10, noise=None, subjects=("io_uring", "epoll", "nginx"),
-             names=NAMES, spread=0.0):  # fmt: skip
+def compared(factors, pairs=10, noise=None, subjects=("io_uring", "epoll", "nginx"), names=NAMES, spread=0.0):
     """A comparison in which io_uring costs epoll's times what factors has for the workload."""
     source = random.Random(7)
 
@@ -29,8 +28,7 @@ def compared(factors, pairs=10, noise=None, subjects=("io_uring", "epoll", "ngin
         own = factors.get(workload.name, 1.0) if one.subject == "io_uring" else 1.0
         return 5000 * (2 if one.subject == "nginx" else own) * (1 + spread * source.random())
 
-    session = sample_results.PlantedSession(
-        "compare", "comparison", argparse.Namespace(pairs=pairs, seconds=1.0), cost)
+    session = sample_results.PlantedSession("compare", "comparison", argparse.Namespace(pairs=pairs, seconds=1.0), cost)
     able = [variant(name) if name != "nginx" else Variant(name, name, name) for name in subjects]
     for name in names:
         session.cell(name, WORKLOADS[name], able, pairs, 1.0)
@@ -40,6 +38,7 @@ def compared(factors, pairs=10, noise=None, subjects=("io_uring", "epoll", "ngin
 
 def scaled(affinity, growth, counts):
     """A scale run on those CPUs, on which each core more makes a request dearer by growth."""
+
     def cost(one, _):
         return 5000 * (1 + growth * (one.cores - 1))
 
@@ -103,8 +102,9 @@ class Use(unittest.TestCase):
 
     def test_both(self):
         _, word = self.word({"plaintext": 0.9, "json": 0.8, "pipelined": 1.1, "short-lived": 1.2})
-        self.assertEqual(word, "It depends on what is served: yes for json and plaintext, no for "
-                         "short-lived and pipelined.")  # fmt: skip
+        self.assertEqual(
+            word, "It depends on what is served: yes for json and plaintext, no for " "short-lived and pipelined."
+        )
 
     def test_no_difference(self):
         wide = {**NO_NOISE, "low": 0.98, "high": 1.02}
@@ -126,14 +126,14 @@ class Use(unittest.TestCase):
         noisy = {**NO_NOISE, "low": 0.8, "high": 1.2}
         text, word = self.word(dict.fromkeys(NAMES, 0.95), noise=noisy)
         self.assertIn("on none of 4", text)
-        self.assertIn("on 4 the difference is within what a server set against itself differs here "
-                      "(−20.0 to +20.0 %)", text)
+        self.assertIn(
+            "on 4 the difference is within what a server set against itself differs here " "(−20.0 to +20.0 %)", text
+        )
         self.assertRegex(word, "^It makes little difference")
 
     def test_too_wide_to_tell(self):
         _, word = self.word({}, pairs=6, spread=1.5)
         self.assertRegex(word, "^It cannot be told: .*--pairs")
-
 
     def test_tails_of_open_loops(self):
         (line,) = asked(c=sample_results.compare()).parts[answer.USE]
@@ -147,20 +147,35 @@ class Use(unittest.TestCase):
         run = compared(dict.fromkeys(NAMES, 0.8))
         for sample in (s for cell in run.cells for s in cell.samples):
             sample.syscalls_per_request = 0.03 if sample.variant == "io_uring" else 2.05
-        run.doctor = [{"id": "syscalls", "level": "limit", "remedy": None,
-                       "text": "a system call takes 1.1 µs here, many times what it does on bare metal"}]
+        run.doctor = [
+            {
+                "id": "syscalls",
+                "level": "limit",
+                "remedy": None,
+                "text": "a system call takes 1.1 µs here, many times what it does on bare metal",
+            }
+        ]
         (line,) = asked(c=run).parts[answer.USE]
-        self.assertRegex(line.text, r"On \S+ it makes 0\.03 system calls per request where epoll makes "
-                         r"2\.05, and a system call takes 1\.1 µs here\.")  # fmt: skip
+        self.assertRegex(
+            line.text,
+            r"On \S+ it makes 0\.03 system calls per request where epoll makes "
+            r"2\.05, and a system call takes 1\.1 µs here\.",
+        )
         run.doctor = []
         (line,) = asked(c=run).parts[answer.USE]
         self.assertNotIn("system call", line.text)
 
     def test_other_programs_spoil_a_run(self):
         run = compared(dict.fromkeys(NAMES, 0.8))
-        for others, word, remark in ((0.05, "^Yes: ", ""), (0.2, "^Yes: ", "used 20 % of a CPU"),
-                                     (1.1, "^Other programs disturbed this run .*not for sure: Yes: ",
-                                      "while other programs used 110 % of a CPU")):  # fmt: skip
+        for others, word, remark in (
+            (0.05, "^Yes: ", ""),
+            (0.2, "^Yes: ", "used 20 % of a CPU"),
+            (
+                1.1,
+                "^Other programs disturbed this run .*not for sure: Yes: ",
+                "while other programs used 110 % of a CPU",
+            ),
+        ):
             for sample in (s for cell in run.cells for s in cell.samples):
                 sample.others_share = others
             (line,) = asked(c=run).parts[answer.USE]
@@ -183,8 +198,7 @@ class Use(unittest.TestCase):
 
     def test_io_uring_that_this_machine_forbids(self):
         run = compared({}, subjects=("epoll", "nginx"))
-        run.doctor = [{"id": "x", "level": "fail", "text": "io_uring is disabled.",
-                       "remedy": "sysctl it"}]  # fmt: skip
+        run.doctor = [{"id": "x", "level": "fail", "text": "io_uring is disabled.", "remedy": "sysctl it"}]
         (line,) = asked(c=run).parts[answer.USE]
         self.assertEqual(line.text, "io_uring is disabled.")
         self.assertEqual(line.word, "No, not as this machine is now. Remedy: sysctl it")
@@ -194,8 +208,13 @@ class Depth(unittest.TestCase):
     """At what depth?"""
 
     def knee(self, depth=256, other=2048, change=(0.0, -0.3, 0.4), alike=False, dearer=()):
-        return {"depth": depth, "other": other, "alike": alike, "dearer": list(dearer),
-                "change": change and dict(zip(("median", "low", "high"), change))}  # fmt: skip
+        return {
+            "depth": depth,
+            "other": other,
+            "alike": alike,
+            "dearer": list(dearer),
+            "change": change and dict(zip(("median", "low", "high"), change)),
+        }
 
     def test_words(self):
         knee = self.knee
@@ -211,7 +230,7 @@ class Depth(unittest.TestCase):
             ([knee(change=None)], "It cannot be told"),
             ([knee(None, None, None)], "It cannot be told"),
             ([knee(change=(20.0, 15.0, 25.0), dearer=(512,))], "Depth 256: the default"),
-        ):  # fmt: skip
+        ):
             with self.subTest(word=word):
                 self.assertIn(word, answer.depth_word(knees))
 
@@ -219,7 +238,10 @@ class Depth(unittest.TestCase):
         found = asked(s=sample_results.sweep_run(), t=sample_results.tune_run())
         swept, tuned = found.parts[answer.DEPTH]
         self.assertIn("1 core, 64 connections: beyond depth 256 nothing is gained", swept.text)
-        self.assertEqual((swept.word, swept.path), ("The default, 512: beyond 256 nothing is gained or lost up to it.", Path("s.json")))
+        self.assertEqual(
+            (swept.word, swept.path),
+            ("The default, 512: beyond 256 nothing is gained or lost up to it.", Path("s.json")),
+        )
         self.assertIn("have depth", tuned.text)
         self.assertEqual(tuned.path, Path("t.json"))
         (_, tuned) = asked(t=sample_results.tune_run(1.1)).parts[answer.DEPTH]
@@ -255,11 +277,17 @@ class Cores(unittest.TestCase):
 
     def test_two_cpus(self):
         line = self.line([1000, 1001], 0.01, "1,2")
-        self.assertEqual(line.word, "This machine cannot tell beyond 1 core: with more, server and "
-                         "load share its CPUs. Keep the default, one for each CPU, and run scale "
-                         "where it is to serve.")  # fmt: skip
-        self.assertRegex(line.text, "^Plaintext: With more than 1 core, server and load shared CPUs, "
-                         "which says little of the server alone. torc io_uring, 1 core → 2")
+        self.assertEqual(
+            line.word,
+            "This machine cannot tell beyond 1 core: with more, server and "
+            "load share its CPUs. Keep the default, one for each CPU, and run scale "
+            "where it is to serve.",
+        )
+        self.assertRegex(
+            line.text,
+            "^Plaintext: With more than 1 core, server and load shared CPUs, "
+            "which says little of the server alone. torc io_uring, 1 core → 2",
+        )
 
     def test_one_cpu(self):
         self.assertRegex(self.line([1000], 0.01, "1").word, "^This machine cannot tell: with more,")
@@ -275,12 +303,14 @@ class Gain(unittest.TestCase):
     """What would I gain?"""
 
     def test_all_kinds(self):
-        found = asked(c=compared(dict.fromkeys(NAMES, 0.9)), t=sample_results.tune_run(),
-                      a=sample_results.ablate_run())  # fmt: skip
+        found = asked(c=compared(dict.fromkeys(NAMES, 0.9)), t=sample_results.tune_run(), a=sample_results.ablate_run())
         epoll, nginx, tuned, ablated = found.parts[answer.GAIN]
-        self.assertRegex(epoll.text, r"^Against torc epoll: less CPU per request on 4 of 4 "
-                         r"workloads \(\d+\.\d to \d+\.\d %\)\. There, the same CPU serves 1\.1 "
-                         r"times as many\.$")  # fmt: skip
+        self.assertRegex(
+            epoll.text,
+            r"^Against torc epoll: less CPU per request on 4 of 4 "
+            r"workloads \(\d+\.\d to \d+\.\d %\)\. There, the same CPU serves 1\.1 "
+            r"times as many\.$",
+        )
         self.assertRegex(nginx.text, "^Against nginx: less .* on 4 of 4")
         self.assertIn("Tuning gains", tuned.text)
         self.assertIn("torc --config bench/results/tuned.conf", tuned.text)
@@ -299,10 +329,12 @@ class Gain(unittest.TestCase):
         self.assertIn("coop-taskrun 50.0 % (40.0 to 60.0 %)", into)
 
     def test_peers_of_an_older_comparison(self):
-        found = asked(new=compared({}, subjects=("io_uring", "epoll")),
-                      old=started(compared({}), "2026-01-01T00:00:00+0000"))  # fmt: skip
-        self.assertEqual([line.path and line.path.stem for line in found.parts[answer.GAIN]],
-                         ["new", "old", None, None])  # fmt: skip
+        found = asked(
+            new=compared({}, subjects=("io_uring", "epoll")), old=started(compared({}), "2026-01-01T00:00:00+0000")
+        )
+        self.assertEqual(
+            [line.path and line.path.stem for line in found.parts[answer.GAIN]], ["new", "old", None, None]
+        )
 
     def test_nothing_to_rely_on(self):
         wide = {**NO_NOISE, "low": 0.8, "high": 1.2}
@@ -318,9 +350,13 @@ class Choice(unittest.TestCase):
 
     def test_missing_kinds_name_their_command(self):
         found = asked(c=compared({}, subjects=("io_uring", "epoll")))
-        for question, command in ((answer.DEPTH, "sweep"), (answer.CORES, "scale"),
-                                  (answer.GAIN, "tune"), (answer.GAIN, "ablate"),
-                                  (answer.GAIN, "compare io_uring epoll nginx h2o lighttpd")):
+        for question, command in (
+            (answer.DEPTH, "sweep"),
+            (answer.CORES, "scale"),
+            (answer.GAIN, "tune"),
+            (answer.GAIN, "ablate"),
+            (answer.GAIN, "compare io_uring epoll nginx h2o lighttpd"),
+        ):
             self.assertIn(f"bench/torc-bench {command} answers it", said(found.parts[question]))
         self.assertNotIn("compare answers it", said(found.parts[answer.USE]))
         found = asked(s=sample_results.sweep_run())
@@ -330,8 +366,9 @@ class Choice(unittest.TestCase):
         self.assertIsNone(answer.answer([]))
 
     def test_newest(self):
-        found = asked(old=started(compared({}), "2026-03-01T00:00:00+0000"),
-                      new=started(compared({}), "2026-03-02T00:00:00+0000"))  # fmt: skip
+        found = asked(
+            old=started(compared({}), "2026-03-01T00:00:00+0000"), new=started(compared({}), "2026-03-02T00:00:00+0000")
+        )
         self.assertEqual(self.paths(found), {"new"})
 
     def test_newest_whatever_the_zone(self):
@@ -354,9 +391,11 @@ class Choice(unittest.TestCase):
         self.assertEqual(found.parts[answer.USE][0].remark, "")
 
     def test_the_newest_commit_goes_before(self):
-        found = asked(of_it=started(compared({}), "2026-01-01T00:00:00+0000"),
-                      other=of_commit(started(compared({}), "2026-02-01T00:00:00+0000"), "abc"),
-                      newest=sample_results.sweep_run())  # fmt: skip
+        found = asked(
+            of_it=started(compared({}), "2026-01-01T00:00:00+0000"),
+            other=of_commit(started(compared({}), "2026-02-01T00:00:00+0000"), "abc"),
+            newest=sample_results.sweep_run(),
+        )
         self.assertEqual(found.parts[answer.USE][0].path, Path("of_it.json"))
 
     def test_another_machine_is_left_out(self):
@@ -429,8 +468,13 @@ class Shown(unittest.TestCase):
         results.save(swept, self.directory / "s.json")
         (self.directory / "c & d.html").write_text("")
         shown = page.write_index(self.directory).read_text()
-        for words in (*asked(c=compared({})).parts, "Yes: it uses less CPU", "c &amp; d",
-                      'href="c%20%26%20d.html"', "of commit &lt;b&gt;, not of"):  # fmt: skip
+        for words in (
+            *asked(c=compared({})).parts,
+            "Yes: it uses less CPU",
+            "c &amp; d",
+            'href="c%20%26%20d.html"',
+            "of commit &lt;b&gt;, not of",
+        ):
             self.assertIn(words, shown)
         self.assertNotIn('href="s.html"', shown)
         self.assertLess(shown.index(answer.USE), shown.index("2 runs, newest first"))

@@ -39,8 +39,7 @@ class Read(unittest.TestCase):
 
     def test_chunks_are_put_together(self):
         body = b"2\r\nab\r\n10;x=y\r\n0123456789abcdef\r\n0\r\nA: b\r\n\r\n"
-        self.assertEqual(read(self.CHUNKED + body + b"HTTP"),
-                         (self.CHUNKED, b"ab0123456789abcdef", b"HTTP"))  # fmt: skip
+        self.assertEqual(read(self.CHUNKED + body + b"HTTP"), (self.CHUNKED, b"ab0123456789abcdef", b"HTTP"))
 
     def test_chunks_have_to_be_whole(self):
         for body in (b"", b"2\r\na", b"5\r\nab\r\n"):
@@ -68,13 +67,11 @@ class Exchange(unittest.TestCase):
 
     def test_one_after_another(self):
         port = self.serve(HEAD + b"ab", HEAD + b"cd")
-        self.assertEqual(answers.exchange("127.0.0.1", port, [b"x", b"y"]),
-                         [(HEAD, b"ab"), (HEAD, b"cd")])  # fmt: skip
+        self.assertEqual(answers.exchange("127.0.0.1", port, [b"x", b"y"]), [(HEAD, b"ab"), (HEAD, b"cd")])
 
     def test_all_at_once(self):
         port = self.serve((HEAD + b"ab") * 3)
-        self.assertEqual(answers.exchange("127.0.0.1", port, [b"x"] * 3, pipelined=True),
-                         [(HEAD, b"ab")] * 3)  # fmt: skip
+        self.assertEqual(answers.exchange("127.0.0.1", port, [b"x"] * 3, pipelined=True), [(HEAD, b"ab")] * 3)
 
     def test_more_than_was_asked_for_is_wrong(self):
         port = self.serve(HEAD + b"ab" + b"HTTP")

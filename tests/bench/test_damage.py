@@ -17,9 +17,39 @@ from lib import cli, results, stats
 from lib.page import svg
 
 SEED, MUTATIONS = 7, 50  # of each kind of run
-JUNK = (None, True, False, -1, 0, 1, 3, 10**15, 10**400, -2.5, 0.0, 2.5, 1e-300, 1e-29, 1e14, 1e308,
-        float("nan"), float("inf"), "", "x", "io_uring", "depth=x", "A/A", "\ud800", [], [1], ["x"],
-        [None], {}, {"a": 1}, {"median": 1})  # fmt: skip
+JUNK = (
+    None,
+    True,
+    False,
+    -1,
+    0,
+    1,
+    3,
+    10**15,
+    10**400,
+    -2.5,
+    0.0,
+    2.5,
+    1e-300,
+    1e-29,
+    1e14,
+    1e308,
+    float("nan"),
+    float("inf"),
+    "",
+    "x",
+    "io_uring",
+    "depth=x",
+    "A/A",
+    "\ud800",
+    [],
+    [1],
+    ["x"],
+    [None],
+    {},
+    {"a": 1},
+    {"median": 1},
+)
 
 
 def places(content, found):
@@ -85,10 +115,11 @@ class Damage(unittest.TestCase):
         """Of a command, and what it prints to stderr."""
         results.left_out.cache_clear()
         out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), \
-                mock.patch.object(svg, "available", return_value=False), \
-                mock.patch.object(cli, "build_parser", return_value=self.parser), \
-                mock.patch.multiple(stats, RESAMPLES=100, ROUND_RESAMPLES=50):  # fmt: skip
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), mock.patch.object(
+            svg, "available", return_value=False
+        ), mock.patch.object(cli, "build_parser", return_value=self.parser), mock.patch.multiple(
+            stats, RESAMPLES=100, ROUND_RESAMPLES=50
+        ):
             status = cli.main([str(word) for word in words])
         out.getvalue().encode()  # as a terminal needs it
         return status, err.getvalue()
@@ -136,7 +167,8 @@ class Damage(unittest.TestCase):
             ("sweep", "extra knees 0 other", None, "$.extra.knees[0]: a change without two depths"),
             ("tune", "extra winner", "x", "$.extra.winner: x is not among the candidates"),
             ("scale", "options x", json.loads("[" * 20 + "]" * 20), "nested more than 20 le"),
-            ("scale", "title", "\ud800", "not a result file"))  # fmt: skip
+            ("scale", "title", "\ud800", "not a result file"),
+        )
         for kind, way, value, place in cases:
             content = inner = json.loads(self.texts[kind])
             *above, last = [int(step) if step.isdecimal() else step for step in way.split()]

@@ -25,8 +25,9 @@ GIB = 1 << 30
 class Fake:
     """A kernel: which set-up flags, registrations and opcodes it knows, or the error of all."""
 
-    def __init__(self, error=0, flags=0xFFFFFFFF, opcodes=range(60), registers=range(40),
-                 features=0xFFFFFFFF, entries=1 << 20):  # fmt: skip
+    def __init__(
+        self, error=0, flags=0xFFFFFFFF, opcodes=range(60), registers=range(40), features=0xFFFFFFFF, entries=1 << 20
+    ):
         self.error, self.flags, self.features = error, flags, features
         self.opcodes, self.registers, self.entries = opcodes, registers, entries
         self.open = set()
@@ -57,8 +58,7 @@ class Fake:
 
 
 class Case(unittest.TestCase):
-    def machine(self, files=None, cpus=(0, 1, 2, 3), open_files=(1024, 1 << 20), locked=(-1, -1),
-                syscall_ns=150.0):  # fmt: skip
+    def machine(self, files=None, cpus=(0, 1, 2, 3), open_files=(1024, 1 << 20), locked=(-1, -1), syscall_ns=150.0):
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
         root = Path(directory.name)
@@ -102,8 +102,11 @@ class Refusals(Case):
         self.assertEqual(found.remedy, "sysctl -w kernel.io_uring_disabled=0")
 
     def test_disabled_but_for_a_group(self):
-        files = {"proc/sys/kernel/io_uring_disabled": "1", "proc/sys/kernel/io_uring_group": "984",
-                 "proc/self/status": "CapEff:\t0000000000000000\nGroups:\t4 27\nSeccomp:\t2\n"}
+        files = {
+            "proc/sys/kernel/io_uring_disabled": "1",
+            "proc/sys/kernel/io_uring_group": "984",
+            "proc/self/status": "CapEff:\t0000000000000000\nGroups:\t4 27\nSeccomp:\t2\n",
+        }
         found = self.refused(errno.EPERM, files)
         self.assertEqual(found.id, "io-uring-disabled")
         self.assertIn("CAP_SYS_ADMIN", found.text)
@@ -113,8 +116,10 @@ class Refusals(Case):
 
     def test_disabled_for_others_is_not_why_this_process_is_refused(self):
         files = {"proc/sys/kernel/io_uring_disabled": "1", "proc/sys/kernel/io_uring_group": "984"}
-        for status in ("CapEff:\t000001ffffffffff\nGroups:\t\nSeccomp:\t2\n",
-                       "CapEff:\t0000000000000000\nGroups:\t4 984\nSeccomp:\t2\n"):  # fmt: skip
+        for status in (
+            "CapEff:\t000001ffffffffff\nGroups:\t\nSeccomp:\t2\n",
+            "CapEff:\t0000000000000000\nGroups:\t4 984\nSeccomp:\t2\n",
+        ):
             found = self.refused(errno.EPERM, {**files, "proc/self/status": status})
             self.assertEqual(found.id, "io-uring-seccomp")
 
@@ -126,8 +131,7 @@ class Refusals(Case):
             self.assertIn("io_uring_setup, io_uring_enter and io_uring_register", found.remedy)
 
     def test_memlock(self):
-        found = self.refused(errno.ENOMEM, {"proc/sys/kernel/osrelease": "5.10.0"},
-                             locked=(65536, 65536))  # fmt: skip
+        found = self.refused(errno.ENOMEM, {"proc/sys/kernel/osrelease": "5.10.0"}, locked=(65536, 65536))
         self.assertEqual(found.id, "io-uring-memlock")
         self.assertIn("64 KiB", found.text)
         self.assertIn("ulimit -l", found.remedy)
@@ -175,8 +179,7 @@ class Features(Case):
             "recv-bundle": Fake(features=~r.FEAT_RECVSEND_BUNDLE),
             "min-wait": Fake(features=~r.FEAT_MIN_TIMEOUT),
         }
-        follows = {"single-issuer": {"defer-taskrun"}, "buf-ring": {"incremental-buffers"},
-                   "multishot": {"send-zc"}}  # fmt: skip
+        follows = {"single-issuer": {"defer-taskrun"}, "buf-ring": {"incremental-buffers"}, "multishot": {"send-zc"}}
         for name, rings in without.items():
             with self.subTest(name):
                 found = doctor_ring.probe(rings)
@@ -240,8 +243,9 @@ class ThisKernelRefuses(unittest.TestCase):
     def child(self, kind):
         if doctor_ring.probe(doctor_ring.Kernel()).error:
             self.skipTest("io_uring is refused here already")
-        done = subprocess.run([sys.executable, "-c", CHILD, str(context.TOP / "bench"), kind],
-                              capture_output=True, text=True, timeout=60)  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-c", CHILD, str(context.TOP / "bench"), kind], capture_output=True, text=True, timeout=60
+        )
         if done.returncode == 77:
             self.skipTest(done.stdout.strip())
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -265,8 +269,7 @@ class ThisKernelRefuses(unittest.TestCase):
 
 
 def topology(*pairs):
-    return {f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list": text
-            for cpu, text in enumerate(pairs)}  # fmt: skip
+    return {f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list": text for cpu, text in enumerate(pairs)}
 
 
 class Cpu(Case):
@@ -274,9 +277,11 @@ class Cpu(Case):
         return doctor_cpu.findings(self.machine(files, **more))
 
     def test_few_cores(self):
-        for cpus, words in (((0,), "1 CPU: server and load share it"),
-                            ((0, 1), "scaling beyond 1 server core cannot be measured"),
-                            ((0, 1, 2), "a server gets 2 at most")):  # fmt: skip
+        for cpus, words in (
+            ((0,), "1 CPU: server and load share it"),
+            ((0, 1), "scaling beyond 1 server core cannot be measured"),
+            ((0, 1, 2), "a server gets 2 at most"),
+        ):
             found = self.only(self.found(cpus=cpus), "few-cores")
             self.assertEqual(found.level, "limit")
             self.assertIn(words, found.text)
@@ -296,16 +301,23 @@ class Cpu(Case):
         self.assertIn("4 of 16", self.only(found, "affinity").text)
 
     def test_quota(self):
-        second = {"proc/self/cgroup": "0::/a/b\n", "sys/fs/cgroup/a/cpu.max": "150000 100000",
-                  "sys/fs/cgroup/a/b/cpu.max": "max 100000"}  # fmt: skip
-        first = {"proc/self/cgroup": "4:cpu,cpuacct:/docker/1\n",
-                 "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "150000"}  # fmt: skip
+        second = {
+            "proc/self/cgroup": "0::/a/b\n",
+            "sys/fs/cgroup/a/cpu.max": "150000 100000",
+            "sys/fs/cgroup/a/b/cpu.max": "max 100000",
+        }
+        first = {
+            "proc/self/cgroup": "4:cpu,cpuacct:/docker/1\n",
+            "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "150000",
+        }
         for files in (second, first):
             found = self.only(self.found(files), "cpu-quota")
             self.assertIn("1.5 CPUs' time on 4 CPUs", found.text)
-        for files in ({**second, "sys/fs/cgroup/a/cpu.max": "max 100000"},
-                      {**second, "sys/fs/cgroup/a/cpu.max": "800000 100000"},
-                      {**first, "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "-1"}):  # fmt: skip
+        for files in (
+            {**second, "sys/fs/cgroup/a/cpu.max": "max 100000"},
+            {**second, "sys/fs/cgroup/a/cpu.max": "800000 100000"},
+            {**first, "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "-1"},
+        ):
             self.assertNotIn("cpu-quota", [f.id for f in self.found(files)])
 
     def test_governor_and_boost(self):
@@ -313,8 +325,7 @@ class Cpu(Case):
         self.assertEqual(self.only(self.found({governor: "schedutil"}), "frequency").level, "limit")
         self.assertEqual(self.only(self.found({governor: "performance"}), "frequency").level, "ok")
         self.assertEqual(self.only(self.found(), "frequency").level, "note")
-        for path, on, off, off_value in (("cpufreq/boost", "1", "0", "0"),
-                                         ("intel_pstate/no_turbo", "0", "1", "1")):  # fmt: skip
+        for path, on, off, off_value in (("cpufreq/boost", "1", "0", "0"), ("intel_pstate/no_turbo", "0", "1", "1")):
             name = f"sys/devices/system/cpu/{path}"
             found = self.only(self.found({name: on}), "boost")
             self.assertEqual(found.remedy, f"echo {off_value} > /{name}")
@@ -322,8 +333,11 @@ class Cpu(Case):
 
     def test_mitigations(self):
         base = "sys/devices/system/cpu/vulnerabilities/"
-        files = {base + "meltdown": "Not affected", base + "spectre_v2": "Mitigation: Retpolines",
-                 base + "srso": "Vulnerable: no microcode"}  # fmt: skip
+        files = {
+            base + "meltdown": "Not affected",
+            base + "spectre_v2": "Mitigation: Retpolines",
+            base + "srso": "Vulnerable: no microcode",
+        }
         text = self.only(self.found(files), "mitigations").text
         self.assertIn("active against spectre_v2; none against srso", text)
         self.assertNotIn("meltdown", text)
@@ -332,8 +346,10 @@ class Cpu(Case):
         self.assertNotIn("mitigations", [f.id for f in self.found({base + "l1tf": "Not affected"})])
 
     def test_virtual_and_steal(self):
-        files = {"proc/cpuinfo": "model name\t: X 1\nflags\t\t: fpu hypervisor sse\n",
-                 "proc/stat": "cpu  100 0 100 794 0 0 3 3 0 0\ncpu0 1\n"}  # fmt: skip
+        files = {
+            "proc/cpuinfo": "model name\t: X 1\nflags\t\t: fpu hypervisor sse\n",
+            "proc/stat": "cpu  100 0 100 794 0 0 3 3 0 0\ncpu0 1\n",
+        }
         found = self.found(files)
         text = self.only(found, "virtual").text
         self.assertIn("no hardware counters; steal was 0.3 %", text)
@@ -400,22 +416,25 @@ class Limits(Case):
     def test_connection_tracking(self):
         most = "proc/sys/net/netfilter/nf_conntrack_max"
         count = {"proc/sys/net/netfilter/nf_conntrack_count": "12"}
-        for files, level in (({most: "1000", **count}, "limit"), ({most: "262144"}, "ok"),
-                             ({most: "262144", **count}, "note")):  # fmt: skip
+        for files, level in (
+            ({most: "1000", **count}, "limit"),
+            ({most: "262144"}, "ok"),
+            ({most: "262144", **count}, "note"),
+        ):
             self.assertEqual(self.only(self.found(files), "conntrack").level, level)
         self.assertNotIn("conntrack", [f.id for f in self.found()])
 
     def test_memory(self):
         files = {"proc/meminfo": "MemTotal: 8388608 kB\nMemAvailable: 6291456 kB\n"}
         self.assertEqual(self.only(self.found(files), "memory").level, "ok")
-        for cgroup in ({"proc/self/cgroup": "0::/x\n", "sys/fs/cgroup/x/memory.max": str(GIB)},
-                       {"proc/self/cgroup": "4:memory:/x\n",
-                        "sys/fs/cgroup/memory/x/memory.limit_in_bytes": str(GIB)}):  # fmt: skip
+        for cgroup in (
+            {"proc/self/cgroup": "0::/x\n", "sys/fs/cgroup/x/memory.max": str(GIB)},
+            {"proc/self/cgroup": "4:memory:/x\n", "sys/fs/cgroup/memory/x/memory.limit_in_bytes": str(GIB)},
+        ):
             found = self.only(self.found({**files, **cgroup}), "memory")
             self.assertEqual(found.level, "limit")
             self.assertIn("the cgroup allows 1.0 GiB", found.text)
-        free = {"proc/self/cgroup": "4:memory:/\n",
-                "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712"}  # fmt: skip
+        free = {"proc/self/cgroup": "4:memory:/\n", "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712"}
         self.assertEqual(self.only(self.found({**files, **free}), "memory").level, "ok")
         small = {"proc/meminfo": "MemTotal: 8388608 kB\nMemAvailable: 1048576 kB\n"}
         self.assertEqual(self.only(self.found(small), "memory").level, "limit")
@@ -452,9 +471,9 @@ class Whole(Case):
         doctor.add_options(parser)
         out = io.StringIO()
         machine = self.machine({"proc/self/status": "Seccomp:\t2\n"})
-        with mock.patch.object(doctor, "Machine", return_value=machine), \
-                mock.patch.object(doctor_ring, "Kernel", return_value=rings), \
-                contextlib.redirect_stdout(out):  # fmt: skip
+        with mock.patch.object(doctor, "Machine", return_value=machine), mock.patch.object(
+            doctor_ring, "Kernel", return_value=rings
+        ), contextlib.redirect_stdout(out):
             status = doctor.run(parser.parse_args(arguments))
         return status, out.getvalue()
 
@@ -495,16 +514,17 @@ class Whole(Case):
             info.mkdir()
             (info / "intro-compilers.json").write_text('{"host":{"c":{"full_version":"cc 9"}}}')
             (info / "intro-dependencies.json").write_text(
-                '[{"name":"liburing","version":"2.99"},{"name":"libllhttp","version":"9.99"}]')
+                '[{"name":"liburing","version":"2.99"},{"name":"libllhttp","version":"9.99"}]'
+            )
             found = doctor_versions.versions(Path(directory))
-        self.assertEqual([found[part] for part in ("compiler", "liburing", "llhttp", "torc")],
-                         ["cc 9", "2.99", "9.99", None])  # fmt: skip
+        self.assertEqual(
+            [found[part] for part in ("compiler", "liburing", "llhttp", "torc")], ["cc 9", "2.99", "9.99", None]
+        )
 
     def test_helpers(self):
         self.assertEqual(parse_cpu_list("0-2,5"), {0, 1, 2, 5})
         self.assertEqual(parse_cpu_list(""), set())
-        self.assertEqual([size(0), size(65536), size(3 * GIB), size(1536)],
-                         ["0 bytes", "64 KiB", "3.0 GiB", "1.5 KiB"])  # fmt: skip
+        self.assertEqual([size(0), size(65536), size(3 * GIB), size(1536)], ["0 bytes", "64 KiB", "3.0 GiB", "1.5 KiB"])
 
 
 if __name__ == "__main__":

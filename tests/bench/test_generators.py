@@ -13,15 +13,17 @@ class Generators(Runs):
         fakes.executable(self.tools / "wrk", "#!/bin/sh\necho '  1000 requests in 1.00s, 1MB read'\n")
 
     def test_every_generator_has_its_row(self):
-        done = self.bench("generators", "--pairs", "2", "--seconds", "0.1", "--connections", "8",
-                          "--build", str(self.build))  # fmt: skip
+        done = self.bench(
+            "generators", "--pairs", "2", "--seconds", "0.1", "--connections", "8", "--build", str(self.build)
+        )
         self.assertEqual(done.returncode, 0, done.stderr)
         for name in ("wrk", "torc-load io_uring", "torc-load epoll"):
             self.assertIn(f"  {name} ", done.stdout)
 
     def test_a_generator_that_fails_is_said(self):
-        done = self.bench("generators", "--pairs", "1", "--seconds", "0.1", "--build",
-                          str(self.build), FAKE_ERRORS="io_uring")  # fmt: skip
+        done = self.bench(
+            "generators", "--pairs", "1", "--seconds", "0.1", "--build", str(self.build), FAKE_ERRORS="io_uring"
+        )
         self.assertEqual(done.returncode, 1)
         self.assertIn("torc-load ended (1)", done.stderr)
 

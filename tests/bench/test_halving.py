@@ -18,8 +18,11 @@ class Field:
 
     def measure(self, number, names, pairs):
         self.calls.append((number, names, pairs))
-        return {name: [self.planted[name] * self.source.gauss(1, self.noise) for _ in range(pairs)]
-                for name in names if self.planted[name] is not None}  # fmt: skip
+        return {
+            name: [self.planted[name] * self.source.gauss(1, self.noise) for _ in range(pairs)]
+            for name in names
+            if self.planted[name] is not None
+        }
 
 
 class Halving(unittest.TestCase):
@@ -31,8 +34,10 @@ class Halving(unittest.TestCase):
     def test_rungs_halve_and_pairs_double(self):
         field = Field(dict.fromkeys(NAMES, 1.0))
         outcome = halving.run(NAMES, 3, field.measure)
-        self.assertEqual([(number, len(names), pairs) for number, names, pairs in field.calls],
-                         [(0, 16, 3), (1, 8, 6), (2, 4, 12), (3, 2, 24)])  # fmt: skip
+        self.assertEqual(
+            [(number, len(names), pairs) for number, names, pairs in field.calls],
+            [(0, 16, 3), (1, 8, 6), (2, 4, 12), (3, 2, 24)],
+        )
         self.assertEqual(halving.plan(16, 3), [(16, 3), (8, 6), (4, 12), (2, 24)])
         self.assertEqual(len(outcome.ratios[outcome.winner]), 45)
         self.assertEqual(len(outcome.out), 15)
@@ -42,13 +47,11 @@ class Halving(unittest.TestCase):
         for count in range(1, 18):
             field = Field({name: 1.0 for name in NAMES + ["c16"]})
             halving.run((NAMES + ["c16"])[:count], 2, field.measure)
-            self.assertEqual([(len(names), pairs) for _, names, pairs in field.calls],
-                             halving.plan(count, 2))  # fmt: skip
+            self.assertEqual([(len(names), pairs) for _, names, pairs in field.calls], halving.plan(count, 2))
 
     def test_earlier_rungs_count(self):
         """Lucky in the last rung alone is not enough."""
-        ratios = [{"a": [0.9] * 8, "b": [0.98] * 8, "c": [2.0] * 8, "d": [3.0] * 8},
-                  {"a": [0.97] * 6, "b": [0.96] * 6}]  # fmt: skip
+        ratios = [{"a": [0.9] * 8, "b": [0.98] * 8, "c": [2.0] * 8, "d": [3.0] * 8}, {"a": [0.97] * 6, "b": [0.96] * 6}]
         outcome = halving.run("abcd", 1, lambda number, names, pairs: ratios[number])
         self.assertEqual(outcome.winner, "a")
 

@@ -23,8 +23,19 @@ class Interrupted(Runs):
         self.json.unlink(missing_ok=True)
         (self.build / "src/torc-load.count").unlink(missing_ok=True)
         stuck = 2 * 3 + 2 + 1  # the A/A run's three rounds, the first of the cell, and into the second
-        run = self.start("io_uring", "epoll", "--connections", "8", "--pairs", "3", "--seconds", "0.1",
-                         "--workloads", "plaintext,json", FAKE_STUCK=str(stuck))  # fmt: skip
+        run = self.start(
+            "io_uring",
+            "epoll",
+            "--connections",
+            "8",
+            "--pairs",
+            "3",
+            "--seconds",
+            "0.1",
+            "--workloads",
+            "plaintext,json",
+            FAKE_STUCK=str(stuck),
+        )
         printed = ""
         while f"{cell}, round 2" not in printed:
             line = run.stderr.readline()
@@ -86,8 +97,7 @@ class Interrupted(Runs):
 
 class Abandoned(Runs):
     def test_what_a_killed_run_left_goes_with_the_next(self):
-        run = self.start("io_uring", "epoll", "--pairs", "3", "--workloads", "plaintext",
-                         FAKE_STUCK="1")  # fmt: skip
+        run = self.start("io_uring", "epoll", "--pairs", "3", "--workloads", "plaintext", FAKE_STUCK="1")
         self.assertTrue(run.stderr.readline())
         run.kill()
         run.communicate(timeout=TIMEOUT_SECONDS)
@@ -99,8 +109,14 @@ class Abandoned(Runs):
     def test_what_lives_stays(self):
         dead = subprocess.Popen(["true"])
         dead.wait()
-        names = ["torc-bench-1-a", f"torc-bench-{os.getpid()}-a", "torc-bench-abc", "other-1-a",
-                 f"torc-bench-{dead.pid}-locked", f"torc-bench-{dead.pid}-gone"]  # fmt: skip
+        names = [
+            "torc-bench-1-a",
+            f"torc-bench-{os.getpid()}-a",
+            "torc-bench-abc",
+            "other-1-a",
+            f"torc-bench-{dead.pid}-locked",
+            f"torc-bench-{dead.pid}-gone",
+        ]
         for name in names:
             (self.scratch / name).mkdir()
         lock = os.open(self.scratch / names[4], os.O_RDONLY)

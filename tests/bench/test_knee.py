@@ -13,8 +13,10 @@ def curve(costs, rounds=10, noise=0.004, drift=0.05, seed=1):
     """Rounds of depths with a planted cost, noise per sample and a drift all depths share."""
     source = random.Random(seed)
     shared = [1 + drift * source.uniform(-1, 1) for _ in range(rounds)]
-    return {depth: {number: cost * shared[number] * source.gauss(1, noise)
-                    for number in range(rounds)} for depth, cost in costs.items()}  # fmt: skip
+    return {
+        depth: {number: cost * shared[number] * source.gauss(1, noise) for number in range(rounds)}
+        for depth, cost in costs.items()
+    }
 
 
 class Find(unittest.TestCase):
@@ -27,8 +29,9 @@ class Find(unittest.TestCase):
         self.assertFalse(found.alike)
         self.assertEqual(found.dearer, ())
         text = knee.sentence(found, DEPTHS, "1 core, 256 connections")
-        self.assertRegex(text, r"^1 core, 256 connections: beyond depth \d+ nothing is gained, "
-                               r"[−+]?\d\.\d to [−+]?\d\.\d %\.$")  # fmt: skip
+        self.assertRegex(
+            text, r"^1 core, 256 connections: beyond depth \d+ nothing is gained, " r"[−+]?\d\.\d to [−+]?\d\.\d %\.$"
+        )
 
     def test_no_effect_has_the_smallest_depth_as_knee(self):
         found = knee.find(curve(dict.fromkeys(DEPTHS, 5500), seed=3))
@@ -77,9 +80,12 @@ class Find(unittest.TestCase):
             text = knee.sentence(found, DEPTHS, "", 4)
             self.assertNotIn("nothing is gained", text)
             self.assertNotIn("no difference", text)
-            self.assertEqual(text, "no gain can be seen beyond depth 128, but 4 pairs leave "
-                             "−3.8 to +29.2 % CPU per request open at 512: give more; "
-                             "1024 costs more.")  # fmt: skip
+            self.assertEqual(
+                text,
+                "no gain can be seen beyond depth 128, but 4 pairs leave "
+                "−3.8 to +29.2 % CPU per request open at 512: give more; "
+                "1024 costs more.",
+            )
         text = knee.sentence(knee.Knee(64, 64, 128, (-9, -19, 0.1)), [64])
         self.assertIn("so few pairs leave −19.0 to +0.1 %", text)
 

@@ -71,9 +71,14 @@ class LoadCommand(unittest.TestCase):
     def test_plain(self):
         words = self.words(WORKLOADS["plaintext"], (1, 2))
         self.assertEqual(words[-1], "http://127.0.0.1:81/plaintext")
-        for name, expected in (("--connections", "256"), ("--duration", "600ms"), ("--cores", "2"),
-                               ("--warmup", "250ms"), ("--expect-body", "Hello, World!"),
-                               ("--expect-status", "200")):  # fmt: skip
+        for name, expected in (
+            ("--connections", "256"),
+            ("--duration", "600ms"),
+            ("--cores", "2"),
+            ("--warmup", "250ms"),
+            ("--expect-body", "Hello, World!"),
+            ("--expect-status", "200"),
+        ):
             self.assertEqual(self.value(words, name), expected)
         self.assertEqual([words[i + 1] for i, w in enumerate(words) if w == "--watch"], ["7", "8"])
         for absent in ("--rate", "--pipeline", "--requests-per-connection", "--template"):
@@ -85,12 +90,12 @@ class LoadCommand(unittest.TestCase):
 
     def test_the_others(self):
         self.assertEqual(self.value(self.words(WORKLOADS["pipelined"]), "--pipeline"), "16")
-        self.assertEqual(
-            self.value(self.words(WORKLOADS["short-lived"]), "--requests-per-connection"), "10")
+        self.assertEqual(self.value(self.words(WORKLOADS["short-lived"]), "--requests-per-connection"), "10")
         self.assertEqual(self.words(WORKLOADS["baseline"]).count("--template"), 3)
         self.assertEqual(self.value(self.words(WORKLOADS["upload"]), "--body-size"), "20971520")
-        self.assertEqual(self.value(self.words(WORKLOADS["static-small-4k"]), "--expect-body-file"),
-                         "/www/static/4k.txt")  # fmt: skip
+        self.assertEqual(
+            self.value(self.words(WORKLOADS["static-small-4k"]), "--expect-body-file"), "/www/static/4k.txt"
+        )
         open_loop = dataclasses.replace(WORKLOADS["latency"], rate=45454.0)
         self.assertEqual(self.value(self.words(open_loop), "--rate"), "45454")
         self.assertEqual(self.value(self.words(open_loop), "--arrivals"), "poisson")
@@ -98,31 +103,54 @@ class LoadCommand(unittest.TestCase):
 
 class Reports(unittest.TestCase):
     def test_errors_are_named(self):
-        self.assertEqual(load.errors({"errors": {"reset": 2, "body": 1}, "answered": 9}),
-                         "2 reset errors, 1 body errors")  # fmt: skip
-        self.assertEqual(load.errors({"errors": {"reset": 0, "status": 3}, "answered": 9,
-                                      "first_errors": {"status": "404 for GET /nope"}}),
-                         "3 status errors (first: 404 for GET /nope)")  # fmt: skip
+        self.assertEqual(
+            load.errors({"errors": {"reset": 2, "body": 1}, "answered": 9}), "2 reset errors, 1 body errors"
+        )
+        self.assertEqual(
+            load.errors(
+                {"errors": {"reset": 0, "status": 3}, "answered": 9, "first_errors": {"status": "404 for GET /nope"}}
+            ),
+            "3 status errors (first: 404 for GET /nope)",
+        )
         self.assertIn("no request", load.errors({"errors": {"reset": 0}, "answered": 0}))
         self.assertIsNone(load.errors({"errors": {"reset": 0}, "answered": 1}))
 
     def test_several_runs_as_one(self):
         def report(values, seconds, **more):
-            latency = {"count": len(values), "mean": sum(values) / len(values), "min": min(values),
-                       "max": max(values), "histogram": [[one, 1] for one in sorted(values)]}  # fmt: skip
-            return {"seconds": seconds, "requests": 9, "answered": len(values), "requests_total": 9, "bytes_in": 1,
-                    "bytes_out": 1, "connects": 2, "unsent": 0, "status": {"200": len(values)},
-                    "errors": {"reset": 0}, "io": {"enters": 3}, "saturated": False, "advice": None,
-                    "latency_ns": {"corrected": latency, "raw": latency},
-                    "cpu": {"user_ns": 5, "share": 0.5}, "watch": {"cpu_ns": 7, "slices": [[1, 2, 3]]},
-                    **more}  # fmt: skip
+            latency = {
+                "count": len(values),
+                "mean": sum(values) / len(values),
+                "min": min(values),
+                "max": max(values),
+                "histogram": [[one, 1] for one in sorted(values)],
+            }
+            return {
+                "seconds": seconds,
+                "requests": 9,
+                "answered": len(values),
+                "requests_total": 9,
+                "bytes_in": 1,
+                "bytes_out": 1,
+                "connects": 2,
+                "unsent": 0,
+                "status": {"200": len(values)},
+                "errors": {"reset": 0},
+                "io": {"enters": 3},
+                "saturated": False,
+                "advice": None,
+                "latency_ns": {"corrected": latency, "raw": latency},
+                "cpu": {"user_ns": 5, "share": 0.5},
+                "watch": {"cpu_ns": 7, "slices": [[1, 2, 3]]},
+                **more,
+            }
 
         one, other = report(range(1, 51), 1.0), report(range(51, 101), 3.0, advice="more")
         self.assertEqual(load.merged([one]), {**one, "parts": [[50, 7, 10**9]]})
         both = load.merged([one, other])
         latency = both["latency_ns"]["corrected"]
-        self.assertEqual([latency[key] for key in ("count", "mean", "min", "max", "p50", "p99")],
-                         [100, 50.5, 1, 100, 50, 99])  # fmt: skip
+        self.assertEqual(
+            [latency[key] for key in ("count", "mean", "min", "max", "p50", "p99")], [100, 50.5, 1, 100, 50, 99]
+        )
         self.assertEqual((both["answered"], both["seconds"], both["per_second"]), (100, 4.0, 25.0))
         self.assertEqual(both["status"], {"200": 100})
         self.assertEqual(both["watch"], {"cpu_ns": 14})
@@ -151,8 +179,9 @@ class Reports(unittest.TestCase):
 
     def test_counters(self):
         sample = Sample("a", 0, 0, 0.0)
-        measure._count(sample, {"requests": 200, "syscalls": 50, "turns": 20, "cqes": 400,
-                                "cq_overflows": 3, "buffers_short": 4})  # fmt: skip
+        measure._count(
+            sample, {"requests": 200, "syscalls": 50, "turns": 20, "cqes": 400, "cq_overflows": 3, "buffers_short": 4}
+        )
         self.assertEqual((sample.syscalls_per_request, sample.completions_per_wait), (0.25, 20))
         self.assertEqual((sample.overflows, sample.starved), (3, 4))
 
@@ -167,13 +196,11 @@ class Worker(unittest.TestCase):
         """The sample of a server one of whose processes is killed under load."""
         with tempfile.TemporaryDirectory() as scratch:
             log = Path(scratch) / "log"
-            with proc.Child(["sh", "-c", "sleep 60 & while :; do wait; sleep 0.02; done"], (),
-                            log) as child:  # fmt: skip
+            with proc.Child(["sh", "-c", "sleep 60 & while :; do wait; sleep 0.02; done"], (), log) as child:
                 while len(proc.family(child.pid)) < 2:
                     time.sleep(0.01)
                 server = Server(child, "127.0.0.1", 81)
-                run = measure.Running(subjects.variant("nginx"), subjects.known()["nginx"], server,
-                                      0, 0)  # fmt: skip
+                run = measure.Running(subjects.variant("nginx"), subjects.known()["nginx"], server, 0, 0)
 
                 def load(*_):
                     os.kill(run.pids[victim], signal.SIGKILL)
@@ -190,8 +217,9 @@ class Worker(unittest.TestCase):
             os.mkfifo(go)
             words = ["sh", "-c", f"read line <{go}; sleep 60 & wait"]
             with proc.Child(words, (), Path(scratch) / "log") as child:
-                run = measure.Running(subjects.variant("nginx"), subjects.known()["nginx"],
-                                      Server(child, "127.0.0.1", 81), 0, 0)  # fmt: skip
+                run = measure.Running(
+                    subjects.variant("nginx"), subjects.known()["nginx"], Server(child, "127.0.0.1", 81), 0, 0
+                )
                 run.pids = [child.pid]
 
                 def grow():
@@ -222,16 +250,22 @@ class Worker(unittest.TestCase):
     def test_ticks_that_fall_into_another_part_are_not_of_other_programs(self):
         with tempfile.TemporaryDirectory() as scratch:
             with proc.Child(["sleep", "60"], (), Path(scratch) / "log") as child:
-                run = measure.Running(subjects.variant("nginx"), subjects.known()["nginx"],
-                                      Server(child, "127.0.0.1", 81), 0, 0)  # fmt: skip
+                run = measure.Running(
+                    subjects.variant("nginx"), subjects.known()["nginx"], Server(child, "127.0.0.1", 81), 0, 0
+                )
                 done = mock.Mock(cpu_seconds=0.0, wall=0.5, report={})
-                with (mock.patch("lib.load.run", return_value=done),
-                      mock.patch("lib.load.errors", return_value=None),
-                      mock.patch.object(time, "process_time", side_effect=[0.0, 0.1] * 2),
-                      mock.patch.multiple(
-                          proc, machine_busy_seconds=mock.Mock(side_effect=[0.0, 0.6, 1.0, 1.2]),
-                          machine_stolen_seconds=mock.Mock(return_value=0.0),
-                          read_cpu=mock.Mock(), cpu_between=lambda *_: 0.3e9)):  # fmt: skip
+                with (
+                    mock.patch("lib.load.run", return_value=done),
+                    mock.patch("lib.load.errors", return_value=None),
+                    mock.patch.object(time, "process_time", side_effect=[0.0, 0.1] * 2),
+                    mock.patch.multiple(
+                        proc,
+                        machine_busy_seconds=mock.Mock(side_effect=[0.0, 0.6, 1.0, 1.2]),
+                        machine_stolen_seconds=mock.Mock(return_value=0.0),
+                        read_cpu=mock.Mock(),
+                        cpu_between=lambda *_: 0.3e9,
+                    ),
+                ):
                     for _ in range(2):
                         run.part(WORKLOADS["plaintext"], None, (), 0.1)
                 self.assertAlmostEqual(run.others, 0.0)
@@ -242,8 +276,10 @@ class Worker(unittest.TestCase):
         self.assertEqual(len(run.pids), 2)
 
     def test_one_that_starts_in_a_part_makes_the_sample_invalid(self):
-        self.assertEqual(self.grown("in it").sample.invalid, "the server started processes while it "
-                         "was measured, whose CPU time is not counted")  # fmt: skip
+        self.assertEqual(
+            self.grown("in it").sample.invalid,
+            "the server started processes while it " "was measured, whose CPU time is not counted",
+        )
 
     def test_one_that_ends_makes_the_sample_invalid(self):
         self.assertEqual(self.part(1).invalid, "a process of the server ended")
@@ -298,13 +334,13 @@ class LateFailures(unittest.TestCase):
         self.variant = Variant("own", "own", "own")
 
     def round(self, subject):
-        return measure.take_round(WORKLOADS["plaintext"], [(self.variant, subject)], self.place,
-                                  lambda _: ([], []), 0, 0.1, lambda _: None)  # fmt: skip
+        return measure.take_round(
+            WORKLOADS["plaintext"], [(self.variant, subject)], self.place, lambda _: ([], []), 0, 0.1, lambda _: None
+        )
 
     def test_its_sample_does_not_count(self):
         (sample,) = self.round(self.subject)
-        self.assertEqual(sample.invalid,
-                         "the server did not start: false ended (1): it printed nothing")
+        self.assertEqual(sample.invalid, "the server did not start: false ended (1): it printed nothing")
 
     def test_any_other_ends_the_run(self):
         with self.assertRaisesRegex(proc.ProcessError, "false ended"):
@@ -312,8 +348,9 @@ class LateFailures(unittest.TestCase):
 
     def test_one_that_never_listens(self):
         with mock.patch.object(proc, "READY_SECONDS", 0.1):
-            why = measure.start_failure(self.variant, subjects.user_command("own=sleep 9{port}"),
-                                        self.place, lambda _: ([], []))  # fmt: skip
+            why = measure.start_failure(
+                self.variant, subjects.user_command("own=sleep 9{port}"), self.place, lambda _: ([], [])
+            )
         self.assertIn("sleep does not listen after", why)
 
 
@@ -346,8 +383,9 @@ class Commands(unittest.TestCase):
                 self.assertEqual(subjects.binary(build, "torc-lab"), str(build / "src/torc-lab"))
 
     def test_floor_stands_for_both(self):
-        self.assertEqual(subjects.expand(["epoll", "floor", "floor-epoll", "epoll"]),
-                         ["epoll", "floor-uring", "floor-epoll"])  # fmt: skip
+        self.assertEqual(
+            subjects.expand(["epoll", "floor", "floor-epoll", "epoll"]), ["epoll", "floor-uring", "floor-epoll"]
+        )
 
 
 if __name__ == "__main__":

@@ -15,10 +15,12 @@ from lib.peers import PEERS
 from lib.subject import Place, Variant
 
 BIG = 1 << 20
-FILES = {"1k.txt": b"x" * 1024, "64k.txt": bytes(range(32, 96)) * 1024,
-         "1m.txt": bytes(range(32, 96)) * (BIG // 64)}  # fmt: skip
-FIXED = {"/plaintext": ("text/plain", b"Hello, World!"), "/pipeline": ("text/plain", b"ok"),
-         "/json": ("application/json", b'{"message":"Hello, World!"}')}  # fmt: skip
+FILES = {"1k.txt": b"x" * 1024, "64k.txt": bytes(range(32, 96)) * 1024, "1m.txt": bytes(range(32, 96)) * (BIG // 64)}
+FIXED = {
+    "/plaintext": ("text/plain", b"Hello, World!"),
+    "/pipeline": ("text/plain", b"ok"),
+    "/json": ("application/json", b'{"message":"Hello, World!"}'),
+}
 
 
 class Common:
@@ -102,8 +104,7 @@ class Common:
         connection = self.connect(self.server)
         connection.connect()
         asked = ("/plaintext", "/json", "/pipeline", "/plaintext") * 4
-        connection.sock.sendall(b"".join(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path.encode()
-                                         for path in asked))  # fmt: skip
+        connection.sock.sendall(b"".join(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path.encode() for path in asked))
         data = b""
         for path in asked:
             body = FIXED[path][1]
@@ -129,8 +130,7 @@ class Program(Common):
         connection = self.connect(self.server)
         self.assertEqual(self.ask(connection, "/baseline11?a=13&b=42")[0], b"55")
         self.assertEqual(self.ask(connection, "/baseline11?a=13&b=42", b"20")[0], b"75")
-        pieces = self.ask(connection, "/baseline11?a=-13&b=42", iter([b"2", b"0"]),
-                          encode_chunked=True)  # fmt: skip
+        pieces = self.ask(connection, "/baseline11?a=-13&b=42", iter([b"2", b"0"]), encode_chunked=True)
         self.assertEqual(pieces[0], b"49")
         self.ask(connection, "/baseline11?a=x&b=42", status=400)
         self.ask(connection, "/baseline11?a=1&b=2", b"1x", status=400)
@@ -139,8 +139,7 @@ class Program(Common):
         connection = self.connect(self.server)
         sent = 3 * BIG + 7
         self.assertEqual(self.ask(connection, "/upload", b"u" * sent)[0], str(sent).encode())
-        self.assertEqual(self.ask(connection, "/upload", iter([b"abc", b"de"]),
-                                  encode_chunked=True)[0], b"5")  # fmt: skip
+        self.assertEqual(self.ask(connection, "/upload", iter([b"abc", b"de"]), encode_chunked=True)[0], b"5")
         body = os.urandom(200_000)
         self.assertTrue(self.ask(connection, "/echo", body)[0] == body)
         self.assertEqual(self.ask(connection, "/echo", b"")[0], b"")
@@ -195,15 +194,15 @@ class Descriptions(unittest.TestCase):
     def test_what_is_missing_is_one_line_with_the_remedy(self):
         peers._java_missing.cache_clear()
         self.addCleanup(peers._java_missing.cache_clear)
-        with mock.patch.dict(os.environ, PATH="/nowhere"), \
-                mock.patch.object(peers.shutil, "which", return_value=None):  # fmt: skip
+        with mock.patch.dict(os.environ, PATH="/nowhere"), mock.patch.object(peers.shutil, "which", return_value=None):
             for peer in PEERS.values():
                 text = peer.missing()
                 self.assertIn("tools/setup --bench", text, peer.name)
                 self.assertNotIn("\n", text)
                 self.assertEqual(peer.refusal(None), text)
-                with self.assertRaisesRegex(proc.ProcessError, "not installed"), \
-                        tempfile.TemporaryDirectory() as scratch:  # fmt: skip
+                with self.assertRaisesRegex(
+                    proc.ProcessError, "not installed"
+                ), tempfile.TemporaryDirectory() as scratch:
                     peer.command(Place(Path(scratch), Path(scratch), Path(scratch)), 1, 1)
 
     def test_a_java_without_a_compiler_is_missing(self):
@@ -217,8 +216,7 @@ class Descriptions(unittest.TestCase):
                 self.assertIn("no jdk.compiler", PEERS["java"].missing())
 
     def test_descriptors_follow_the_hard_limit(self):
-        for hard, want in ((1024, 1024), (resource.RLIM_INFINITY, peers.FILES_MAX),
-                           (1 << 30, peers.FILES_MAX)):  # fmt: skip
+        for hard, want in ((1024, 1024), (resource.RLIM_INFINITY, peers.FILES_MAX), (1 << 30, peers.FILES_MAX)):
             with mock.patch.object(peers.resource, "getrlimit", return_value=(512, hard)):
                 self.assertEqual(peers.files_possible(), want)
 

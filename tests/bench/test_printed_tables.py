@@ -9,8 +9,9 @@ from runs import Runs
 
 class Tables(Runs):
     def table(self, kind, *arguments):
-        done = self.bench(kind, *arguments, "--build", str(self.build), "--json", str(self.json),
-                          "--pairs", "1", "--seconds", "0.1")  # fmt: skip
+        done = self.bench(
+            kind, *arguments, "--build", str(self.build), "--json", str(self.json), "--pairs", "1", "--seconds", "0.1"
+        )
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn(f"page: bench/torc-bench report {self.json}", done.stdout)
         return done.stdout

@@ -129,7 +129,7 @@ class Children(unittest.TestCase):
             while not log.read_text().endswith("\\n"):
                 time.sleep(0.01)
             child.stop()
-            print(Path("/proc", log.read_text().strip()).exists())"""  # fmt: skip
+            print(Path("/proc", log.read_text().strip()).exists())"""
         done = subprocess.run([sys.executable, "-B", "-c", script], capture_output=True, text=True)
         self.assertEqual((done.stdout, done.stderr), ("False\n", ""))
 

@@ -35,8 +35,7 @@ class Lines(unittest.TestCase):
 
 class Plan(unittest.TestCase):
     def test_how_long_it_takes(self):
-        self.assertEqual([about(s) for s in (2, 41, 114, 121, 400)],
-                         ["5 s", "40 s", "110 s", "2 min", "7 min"])  # fmt: skip
+        self.assertEqual([about(s) for s in (2, 41, 114, 121, 400)], ["5 s", "40 s", "110 s", "2 min", "7 min"])
 
     def test_of_a_whole_run_and_of_a_resumed_one(self):
         self.assertEqual(plan(18, 18, 41.0), "18 samples, about 40 s")

@@ -20,16 +20,19 @@ class Refusals(Runs):
         return done.stderr
 
     def test_wrong_options_say_so_in_one_line(self):
-        cases = ((["--pairs", "0"], "--pairs: takes a whole number above 0"),
-                 (["--pairs", "1000000000"], "--pairs: takes a whole number up to 1,000,000"),
-                 (["--seconds", "x"], "--seconds: takes seconds"),
-                 (["--workloads", "nothing"], "--workloads: takes names of plaintext"),
-                 (["--build", "/nowhere"], "--build: takes a directory that exists"),
-                 (["--command", "x=y"], "--command: x needs its port"),
-                 (["--command", "x='{port}"], "--command: takes words"),
-                 (["--server-args", "'"], "--server-args: takes words"),
-                 (["--resume", "/nowhere.json"], "--resume: takes a result file"),
-                 (["--nonsense"], "--nonsense"), (["--pair", "3"], "--pair"))  # fmt: skip
+        cases = (
+            (["--pairs", "0"], "--pairs: takes a whole number above 0"),
+            (["--pairs", "1000000000"], "--pairs: takes a whole number up to 1,000,000"),
+            (["--seconds", "x"], "--seconds: takes seconds"),
+            (["--workloads", "nothing"], "--workloads: takes names of plaintext"),
+            (["--build", "/nowhere"], "--build: takes a directory that exists"),
+            (["--command", "x=y"], "--command: x needs its port"),
+            (["--command", "x='{port}"], "--command: takes words"),
+            (["--server-args", "'"], "--server-args: takes words"),
+            (["--resume", "/nowhere.json"], "--resume: takes a result file"),
+            (["--nonsense"], "--nonsense"),
+            (["--pair", "3"], "--pair"),
+        )
         for wrong, text in cases:
             said = io.StringIO()
             with self.subTest(wrong), contextlib.redirect_stderr(said):
@@ -46,41 +49,45 @@ class Refusals(Runs):
 
     def test_subjects(self):
         build = ("--build", str(self.build), "--json", str(self.json))
-        self.assertIn("threads: this build has no threads engine",
-                      self.refused("compare", "threads", "epoll", *build))  # fmt: skip
+        self.assertIn("threads: this build has no threads engine", self.refused("compare", "threads", "epoll", *build))
         self.assertIn("takes subjects of io_uring", self.refused("compare", "apache", *build))
-        self.assertIn("floor-epoll: runs on one core only",
-                      self.refused("compare", "floor-epoll", "--cores", "2", *build))  # fmt: skip
+        self.assertIn(
+            "floor-epoll: runs on one core only", self.refused("compare", "floor-epoll", "--cores", "2", *build)
+        )
         self.assertIn("takes no options of its own", self.refused("compare", "nginx --x", *build))
-        self.assertIn("io_uring: unknown option --dpeth, did you mean --depth?",
-                      self.refused("compare", "io_uring --dpeth 64", "epoll", *build))  # fmt: skip
-        self.assertIn("unknown option --dpeth",
-                      self.refused("compare", "--server-args", "--dpeth 64", *build))  # fmt: skip
-        self.assertIn("io_uring is named twice: name it once; what a server set against itself",
-                      self.refused("compare", "io_uring", " io_uring", *build))  # fmt: skip
+        self.assertIn(
+            "io_uring: unknown option --dpeth, did you mean --depth?",
+            self.refused("compare", "io_uring --dpeth 64", "epoll", *build),
+        )
+        self.assertIn("unknown option --dpeth", self.refused("compare", "--server-args", "--dpeth 64", *build))
+        self.assertIn(
+            "io_uring is named twice: name it once; what a server set against itself",
+            self.refused("compare", "io_uring", " io_uring", *build),
+        )
         self.assertIn("takes words as a shell does", self.refused("compare", "io_uring '", *build))
-        self.assertIn("--command: own is not among the subjects",
-                      self.refused("compare", "--command", "own=true {port}", *build))  # fmt: skip
-        self.assertIn("own: no program /nowhere/x",
-                      self.refused("compare", "own", "--command", "own=/nowhere/x {port}", *build))
-        self.assertIn("too few subjects are left: own: false ended (1): it printed nothing",
-                      self.refused("compare", "own", "epoll", "--command", "own=false {port}",
-                                   *build))  # fmt: skip
+        self.assertIn(
+            "--command: own is not among the subjects", self.refused("compare", "--command", "own=true {port}", *build)
+        )
+        self.assertIn(
+            "own: no program /nowhere/x", self.refused("compare", "own", "--command", "own=/nowhere/x {port}", *build)
+        )
+        self.assertIn(
+            "too few subjects are left: own: false ended (1): it printed nothing",
+            self.refused("compare", "own", "epoll", "--command", "own=false {port}", *build),
+        )
         self.assertFalse(self.json.exists())
 
     def test_more_cores_than_there_are(self):
         build = ("--build", str(self.build), "--json", str(self.json))
         here = len(os.sched_getaffinity(0))
         for kind in ("compare", "sweep", "scale"):
-            self.assertIn(f"--cores: takes 1 to {here} here, not 4000",
-                          self.refused(kind, "--cores", "4000", *build))  # fmt: skip
+            self.assertIn(f"--cores: takes 1 to {here} here, not 4000", self.refused(kind, "--cores", "4000", *build))
 
     def test_resume_goes_alone_and_with_its_own_kind(self):
         results.save(results.Run("sweep", "t", "x", command=["b", "sweep"]), self.json)
         self.assertIn("is of torc-bench sweep", self.refused("compare", "--resume", str(self.json)))
         results.save(results.Run("compare", "t", "x", command=["b", "compare"]), self.json)
-        self.assertIn("goes alone",
-                      self.refused("compare", "--resume", str(self.json), "--quick"))  # fmt: skip
+        self.assertIn("goes alone", self.refused("compare", "--resume", str(self.json), "--quick"))
 
     def test_resume_takes_its_file_however_it_is_written(self):
         run = results.Run("compare", "t", "x", command=["b", "compare", "--quick"])

@@ -19,8 +19,16 @@ import context
 import sample_results
 from lib import page, report, results, schema
 from lib.page import (
-    figures, kind_compare, look, numbers, plots, scatter, svg, tables, threats,
-)  # fmt: skip
+    figures,
+    kind_compare,
+    look,
+    numbers,
+    plots,
+    scatter,
+    svg,
+    tables,
+    threats,
+)
 from lib.page.html import Column, table, tag
 
 VOID = {"meta", "link", "br", "hr", "img"}
@@ -150,8 +158,16 @@ class Pages(unittest.TestCase):
 
     def test_environment_is_complete(self):
         text = Reader(self.pages["compare"]).text
-        for words in ("AMD EPYC 9354P", "0xa101148", "always [madvise] never", "4096", "2.9",
-                      ENVIRONMENT["git"]["commit"], "gcc 12.2.0", "not known"):
+        for words in (
+            "AMD EPYC 9354P",
+            "0xa101148",
+            "always [madvise] never",
+            "4096",
+            "2.9",
+            ENVIRONMENT["git"]["commit"],
+            "gcc 12.2.0",
+            "not known",
+        ):
             self.assertIn(words, text)
 
     def test_same_run_same_page(self):
@@ -237,8 +253,12 @@ class Trust(unittest.TestCase):
         return {one.id for one in threats.find(run)}
 
     def test_invalid_samples_come_first(self):
-        run = sample_results.compare(3, lambda id, number, name: "the load had 3 reset errors"
-                                     if (id, number, name) == ("json", 1, "epoll") else None)  # fmt: skip
+        run = sample_results.compare(
+            3,
+            lambda id, number, name: "the load had 3 reset errors"
+            if (id, number, name) == ("json", 1, "epoll")
+            else None,
+        )
         with without_plots():
             text = written(run)
         words = Reader(text).text
@@ -277,37 +297,44 @@ class Trust(unittest.TestCase):
             self.assertIn("Nothing was concluded", text)
 
     def test_variants_without_a_valid_sample(self):
-        run = sample_results.compare(
-            2, lambda id, number, name: "dead" if name == "epoll" else None)  # fmt: skip
+        run = sample_results.compare(2, lambda id, number, name: "dead" if name == "epoll" else None)
         reader = Reader(written(run))
         self.assertIn("torc epoll: dead", reader.text)
 
     def test_machine(self):
         cpu = ENVIRONMENT["cpu"]
-        quiet = self.planted(cpu={**cpu, "hypervisor": False, "allowed": [0, 1, 2, 3],
-                                  "governor": "performance", "mitigations": {}})  # fmt: skip
-        self.assertFalse({"virtual", "few-cores", "frequency", "mitigations", "smt", "dirty",
-                          "debug"} & self.ids(quiet))  # fmt: skip
+        quiet = self.planted(
+            cpu={**cpu, "hypervisor": False, "allowed": [0, 1, 2, 3], "governor": "performance", "mitigations": {}}
+        )
+        self.assertFalse(
+            {"virtual", "few-cores", "frequency", "mitigations", "smt", "dirty", "debug"} & self.ids(quiet)
+        )
         self.assertIn("loopback", self.ids(quiet))
         for change, threat in (
-            ({"cpu": cpu}, "virtual"), ({"cpu": cpu}, "few-cores"), ({"cpu": cpu}, "mitigations"),
+            ({"cpu": cpu}, "virtual"),
+            ({"cpu": cpu}, "few-cores"),
+            ({"cpu": cpu}, "mitigations"),
             ({"cpu": {**cpu, "governor": "powersave"}}, "frequency"),
             ({"cpu": {**cpu, "siblings_of_cpu0": [0, 1]}}, "smt"),
             ({"cpu": {**cpu, "boost": "1"}}, "boost"),
-            ({"git": {"commit": "1", "dirty": True}}, "dirty"), ({"git": {}}, "no-commit"),
+            ({"git": {"commit": "1", "dirty": True}}, "dirty"),
+            ({"git": {}}, "no-commit"),
             ({"build": {"options": {"buildtype": "debug"}}}, "debug"),
             ({"build": {"options": {"b_sanitize": "address"}}}, "sanitizer"),
-        ):  # fmt: skip
+        ):
             self.assertIn(threat, self.ids(self.planted(**change)), threat)
 
     def test_samples(self):
         run = self.planted()
         self.assertFalse({"load-saturated", "steal", "others", "noisy", "unsent"} & self.ids(run))
         for change, threat in (
-            ({"saturated": "load"}, "load-saturated"), ({"steal_share": 0.2}, "steal"),
-            ({"others_share": 0.5}, "others"), ({"unsent": 9}, "unsent"),
-            ({"errors": {"reset": 2}}, "errors"), ({"saturated": "neither"}, "unsaturated"),
-        ):  # fmt: skip
+            ({"saturated": "load"}, "load-saturated"),
+            ({"steal_share": 0.2}, "steal"),
+            ({"others_share": 0.5}, "others"),
+            ({"unsent": 9}, "unsent"),
+            ({"errors": {"reset": 2}}, "errors"),
+            ({"saturated": "neither"}, "unsaturated"),
+        ):
             changed = self.planted()
             for cell in changed.cells:
                 cell.samples = [dataclasses.replace(one, **change) for one in cell.samples]
@@ -341,44 +368,60 @@ class Trust(unittest.TestCase):
 class Headlines(unittest.TestCase):
     def first(self, costs, noise):
         """The headline of workloads in which A costs so much of B."""
-        cells = [results.Cell(f"w{i}", {"name": "plaintext"}, {}, [
-            {"name": name, "label": name, "subject": name, "args": [], "cores": 1}
-            for name in "AB"], ratios=[results.Ratio(
-                results.COST, "A", "B", cost, cost - 0.005, cost + 0.005, 10)])
-            for i, cost in enumerate(costs)]  # fmt: skip
+        cells = [
+            results.Cell(
+                f"w{i}",
+                {"name": "plaintext"},
+                {},
+                [{"name": name, "label": name, "subject": name, "args": [], "cores": 1} for name in "AB"],
+                ratios=[results.Ratio(results.COST, "A", "B", cost, cost - 0.005, cost + 0.005, 10)],
+            )
+            for i, cost in enumerate(costs)
+        ]
         (found,) = kind_compare.headlines(results.Run("compare", "t", "x", cells=cells, noise=noise))
         return found
 
     def test_what_the_noise_covers_is_counted_apart(self):
         noise = {"metric": results.COST, "low": 0.974, "median": 1, "high": 1.021, "pairs": 10}
         band = "differs here (−2.6 to +2.1 %)"
-        self.assertEqual(self.first((0.9, 0.8, 0.98, 1.0), noise), "A against B: less CPU per "
-                         "request in 2 of 4 workloads (w0 and w1, 10.0 to 20.0 %); a difference "
-                         f"within what a server set against itself {band} in 1; no difference "
-                         "detectable in 1.")  # fmt: skip
-        self.assertEqual(self.first((0.98, 1.02), noise), "A against B: in 2 workloads no "
-                         "difference in CPU per request to rely on; a difference within what a server set against itself "
-                         f"{band} in 2.")  # fmt: skip
-        self.assertIn("less CPU per request in 1 of 2 workloads (w0, 2.0 %), more in 1",
-                      self.first((0.98, 1.02), None))  # fmt: skip
+        self.assertEqual(
+            self.first((0.9, 0.8, 0.98, 1.0), noise),
+            "A against B: less CPU per "
+            "request in 2 of 4 workloads (w0 and w1, 10.0 to 20.0 %); a difference "
+            f"within what a server set against itself {band} in 1; no difference "
+            "detectable in 1.",
+        )
+        self.assertEqual(
+            self.first((0.98, 1.02), noise),
+            "A against B: in 2 workloads no "
+            "difference in CPU per request to rely on; a difference within what a server set against itself "
+            f"{band} in 2.",
+        )
+        self.assertIn("less CPU per request in 1 of 2 workloads (w0, 2.0 %), more in 1", self.first((0.98, 1.02), None))
 
     def test_several_times(self):
-        self.assertIn("more CPU per request in 2 of 2 workloads (w0 and w1, 20.0 % to 12 times)",
-                      self.first((1.2, 12.0), None))  # fmt: skip
+        self.assertIn(
+            "more CPU per request in 2 of 2 workloads (w0 and w1, 20.0 % to 12 times)", self.first((1.2, 12.0), None)
+        )
 
 
 class FewPairs(unittest.TestCase):
     """A ratio of one pair is no finding."""
 
     def setUp(self):
-        self.run = sample_results.compare(3, lambda id, number, name: "dead" if number > (
-            0 if id == "json" else -1 if id == "pipelined" else 9) else None)  # fmt: skip
+        self.run = sample_results.compare(
+            3,
+            lambda id, number, name: "dead"
+            if number > (0 if id == "json" else -1 if id == "pipelined" else 9)
+            else None,
+        )
 
     def test_the_headline_says_which_workloads_it_leaves_out(self):
         first = kind_compare.headlines(self.run)[0]
         self.assertIn(" of 6 workloads", first)
-        self.assertTrue(first.endswith(" Not counted: json (one pair that counts), pipelined (no "
-                                       "pair that counts)."), first)  # fmt: skip
+        self.assertTrue(
+            first.endswith(" Not counted: json (one pair that counts), pipelined (no " "pair that counts)."), first
+        )
         self.assertNotIn("Not counted", kind_compare.headlines(sample_results.compare(3))[0])
 
     def test_tables_have_no_interval_of_it(self):
@@ -393,13 +436,15 @@ class FewPairs(unittest.TestCase):
         (bar,) = plots.bars([low], looks)
         self.assertEqual(bar.colour, plots.SOFT)
         with svg.styled():
-            one, of_few = (plots.forest([dataclasses.replace(bar, pairs=pairs)], "x").axes[0]
-                           for pairs in (1, 2))  # fmt: skip
+            one, of_few = (plots.forest([dataclasses.replace(bar, pairs=pairs)], "x").axes[0] for pairs in (1, 2))
         self.assertEqual(len(one.lines), len(of_few.lines) - 3, "an interval has three lines")
         self.assertEqual(one.lines[-1].get_markerfacecolor(), "none")
         self.assertIn("0.500, one pair", [text.get_text() for text in one.texts])
-        lead = [(cell, one) for cell, one in kind_compare.leading(self.run.cells)
-                if cell.id in ("plaintext", "short-lived", "json")]  # fmt: skip
+        lead = [
+            (cell, one)
+            for cell, one in kind_compare.leading(self.run.cells)
+            if cell.id in ("plaintext", "short-lived", "json")
+        ]
         with svg.styled():
             axes = scatter.batches(lead, looks).axes[0]
         faces = [line.get_markerfacecolor() for line in axes.lines if line.get_marker() == "o"]
@@ -477,8 +522,10 @@ class Lines(unittest.TestCase):
         keys = re.findall(r'style="([^"]+)"', look.legend((str(i), i, True) for i in range(8)))
         self.assertEqual(len({re.sub(r"--s\d", "", key) for key in keys}), 8)
         self.assertEqual(keys[0], "background: var(--s0)")
-        self.assertEqual(keys[1], "background: repeating-linear-gradient(to right, var(--s1) 0.0px "
-                         "10.0px, transparent 10.0px 14.0px)")  # fmt: skip
+        self.assertEqual(
+            keys[1],
+            "background: repeating-linear-gradient(to right, var(--s1) 0.0px " "10.0px, transparent 10.0px 14.0px)",
+        )
 
 
 class Command(unittest.TestCase):
@@ -507,8 +554,7 @@ class Command(unittest.TestCase):
             reader = Reader(index)
             self.assertLess(index.index("a.html"), index.index("z.html"))
             self.assertIn("Older & <b>", reader.text)
-            for words in (newer.conclusions[0], older.conclusions[0], "2f1c9a7be04d",
-                          "AMD EPYC 9354P", "2 runs"):
+            for words in (newer.conclusions[0], older.conclusions[0], "2f1c9a7be04d", "AMD EPYC 9354P", "2 runs"):
                 self.assertIn(plain(words), reader.text)
             self.assertIn('href="z.json"', (directory / "z.html").read_text())
 
@@ -530,8 +576,9 @@ class Command(unittest.TestCase):
             results.save(sample_results.scale_run("1,2,3"), Path(one) / "run.json")
             code, _, _ = self.report("--output", other, Path(one) / "run.json")
             self.assertEqual(code, 0)
-            self.assertEqual(sorted(path.name for path in Path(other).iterdir()),
-                             ["index.html", "run.html", "run.json"])  # fmt: skip
+            self.assertEqual(
+                sorted(path.name for path in Path(other).iterdir()), ["index.html", "run.html", "run.json"]
+            )
 
     def test_where_no_page_can_be_is_what_is_named(self):
         with tempfile.TemporaryDirectory() as name:

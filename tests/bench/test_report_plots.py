@@ -38,20 +38,17 @@ class Sweep(unittest.TestCase):
     def setUp(self):
         self.run = sample_results.sweep_run()
         self.entry = self.run.extra["knees"][0]
-        self.points = [point for point in sweep_points.points(self.run)
-                       if point.cell.id == self.entry["cell"]]  # fmt: skip
+        self.points = [point for point in sweep_points.points(self.run) if point.cell.id == self.entry["cell"]]
 
     def drawn(self, field="cost"):
         with svg.styled():
-            return sweep_plots.curve(self.run, self.points, "depth", ["io_uring", "epoll"],
-                                     field).axes[0]  # fmt: skip
+            return sweep_plots.curve(self.run, self.points, "depth", ["io_uring", "epoll"], field).axes[0]
 
     def knee(self):
         """Its name and whether its line is dashed."""
         axes = self.drawn()
         upright = [one for one in axes.lines if one.get_linewidth() == 1.2]
-        return ([text.get_text() for text in axes.texts],
-                [one.get_linestyle() != "-" for one in upright])  # fmt: skip
+        return ([text.get_text() for text in axes.texts], [one.get_linestyle() != "-" for one in upright])
 
     @unittest.skipUnless(svg.available(), "python3-matplotlib is not installed")
     def test_a_knee_is_drawn_as_surely_as_the_run_tells_it(self):
@@ -81,8 +78,9 @@ class Ablation(unittest.TestCase):
     def setUp(self):
         self.run = sample_results.ablate_run()
         # As where the machine changes between the rounds: the ratios cost, the differences save.
-        row = next(one for one in self.run.extra["effects"]
-                   if (one["feature"], one["context"]) == ("direct", "into bare"))  # fmt: skip
+        row = next(
+            one for one in self.run.extra["effects"] if (one["feature"], one["context"]) == ("direct", "into bare")
+        )
         row["ratio"] = {"median": 1.014, "low": 0.96, "high": 1.058, "pairs": 6}
         row["us"] = {"median": -0.196, "low": -0.7, "high": 0.4}
 
@@ -90,13 +88,13 @@ class Ablation(unittest.TestCase):
         for start, moved in (("bare", "into bare"), ("full", "out of full")):
             steps = waterfall.steps(self.run.extra, start)
             base = self.run.extra["total"][f"{start}_us"]["median"]
-            ratios = {one["feature"]: one["ratio"] for one in self.run.extra["effects"]
-                      if one["context"] == moved}  # fmt: skip
+            ratios = {one["feature"]: one["ratio"] for one in self.run.extra["effects"] if one["context"] == moved}
             power = 1 if start == "bare" else -1
             for step in steps[1:-2]:
                 if step.kind != "hidden":
-                    low, middle, high = sorted(base * (ratios[step.label][key]**power - 1)
-                                               for key in ("low", "median", "high"))  # fmt: skip
+                    low, middle, high = sorted(
+                        base * (ratios[step.label][key] ** power - 1) for key in ("low", "median", "high")
+                    )
                     self.assertAlmostEqual(step.end - step.start, middle)
                     self.assertAlmostEqual(step.low - step.start, low)
                     self.assertAlmostEqual(step.high - step.start, high)
@@ -133,10 +131,13 @@ class Names(unittest.TestCase):
                 boxes = [sorted((x, x + side * scatter.long(name, width))) for name, x, side in rows]
                 self.assertTrue(all(0 <= start and end <= 1 for start, end in boxes))
                 for row, (_, x, _) in enumerate(rows):
-                    passed = {below for start, end in scatter.line(rows, row, width)
-                              for below in range(int(start), int(end)) if below > row}  # fmt: skip
-                    free = {below for below in range(row + 1, count)
-                            if not boxes[below][0] < x < boxes[below][1]}  # fmt: skip
+                    passed = {
+                        below
+                        for start, end in scatter.line(rows, row, width)
+                        for below in range(int(start), int(end))
+                        if below > row
+                    }
+                    free = {below for below in range(row + 1, count) if not boxes[below][0] < x < boxes[below][1]}
                     self.assertEqual(passed, free)
 
 

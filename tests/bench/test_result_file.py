@@ -60,11 +60,13 @@ class Files(Sessions):
 
     def test_where_no_file_can_be_is_refused_before_measuring(self):
         (self.scratch / "file").touch()
-        for path, text in (("/dev/full", "no regular file"), (self.scratch, "no regular file"),
-                           (self.scratch / "file/r.json", "cannot be written: "),
-                           ("/proc/r.json", "/proc/r.json cannot be written: No such file"),
-                           (self.scratch / "file", "not a result file, from line 1, column 1 on, and "
-                            "is not written over")):
+        for path, text in (
+            ("/dev/full", "no regular file"),
+            (self.scratch, "no regular file"),
+            (self.scratch / "file/r.json", "cannot be written: "),
+            ("/proc/r.json", "/proc/r.json cannot be written: No such file"),
+            (self.scratch / "file", "not a result file, from line 1, column 1 on, and " "is not written over"),
+        ):
             with self.subTest(path), self.assertRaisesRegex(SubjectError, f"--json: .*{text}"):
                 with self.session("--json", str(path)):
                     self.fail("it began")
@@ -86,16 +88,14 @@ class FullDisk(Sessions):
                     run.run.cells.append(results.Cell("plaintext", {}, samples=list(samples)))
                     run.save()
                     full.start()
-                    run.run.cells.append(results.Cell("json", {}, samples=[
-                        results.Sample("epoll", 0, 0, 1.0)]))  # fmt: skip
+                    run.run.cells.append(results.Cell("json", {}, samples=[results.Sample("epoll", 0, 0, 1.0)]))
                     run.save()
         return said.getvalue()
 
     def test_keeps_the_cells_before(self):
         said = self.ended(results.Sample("io_uring", 0, 0, 1.0))
         self.assertRegex(said, "^what was saved before is in .*r.json; go on with: .*--resume")
-        self.assertEqual([cell["id"] for cell in json.loads(self.json.read_text())["cells"]],
-                         ["plaintext"])  # fmt: skip
+        self.assertEqual([cell["id"] for cell in json.loads(self.json.read_text())["cells"]], ["plaintext"])
 
     def test_leaves_no_file_without_samples(self):
         self.assertEqual(self.ended(), "")

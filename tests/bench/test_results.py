@@ -13,25 +13,40 @@ SCHEMA = json.loads((context.TOP / "bench/results.schema.json").read_text())
 
 
 def sample(variant, number, cost, **more):
-    fields = dict(seconds=1.0, requests=1000, per_second=1e9 / cost, cpu_ns=round(cost * 1000),
-                  cpu_ns_per_request=float(cost), latency_us={"p50": 90.0, "p99.9": cost / 10},
-                  histogram=[[1000, 3]], errors={"connect": 0}, parts=[[10, 20, 30]])  # fmt: skip
+    fields = dict(
+        seconds=1.0,
+        requests=1000,
+        per_second=1e9 / cost,
+        cpu_ns=round(cost * 1000),
+        cpu_ns_per_request=float(cost),
+        latency_us={"p50": 90.0, "p99.9": cost / 10},
+        histogram=[[1000, 3]],
+        errors={"connect": 0},
+        parts=[[10, 20, 30]],
+    )
     return Sample(variant, number, 0, 1.0, **{**fields, **more})
 
 
 def cell(**costs):
     """A cell with a variant for each keyword and a round for each of its costs."""
-    workload = {"name": "plaintext", "title": "x", "paths": ["/"], "templates": [], "method": "GET",
-                "connections": 8, "pipeline": 1, "requests_per_connection": 0, "rate": 0.0}  # fmt: skip
-    variants = [{"name": name, "label": f"the {name}", "subject": name, "args": [], "cores": 1}
-                for name in costs]  # fmt: skip
+    workload = {
+        "name": "plaintext",
+        "title": "x",
+        "paths": ["/"],
+        "templates": [],
+        "method": "GET",
+        "connections": 8,
+        "pipeline": 1,
+        "requests_per_connection": 0,
+        "rate": 0.0,
+    }
+    variants = [{"name": name, "label": f"the {name}", "subject": name, "args": [], "cores": 1} for name in costs]
     samples = [sample(name, i, cost) for name in costs for i, cost in enumerate(costs[name])]
     return Cell("plaintext", workload, {}, variants, 3, True, "alike", samples)
 
 
 def run(*cells):
-    found = Run("compare", "t", "2026-11-23T17:00:00+0000", cells=list(cells),
-                pinning={"server": [0], "load": [1]})  # fmt: skip
+    found = Run("compare", "t", "2026-11-23T17:00:00+0000", cells=list(cells), pinning={"server": [0], "load": [1]})
     for one in cells:
         names = one.names
         ratio = results.ratio(one, names[0], names[-1])
@@ -90,11 +105,16 @@ class Schema(unittest.TestCase):
         self.assertEqual(list(schema.faults(content, SCHEMA, SCHEMA)), [])
 
     def test_finds_what_is_wrong(self):
-        for path, wrong in ((("format",), 1), (("kind",), "x"), (("cells", 0, "id"), None),
-                            (("cells", 0, "samples", 0, "requests"), -1),
-                            (("cells", 0, "samples", 0, "requests"), 1.5),
-                            (("cells", 0, "samples", 0, "more"), 1),
-                            (("cells", 0, "ratios", 0, "low"), "1"), (("notes",), [1])):  # fmt: skip
+        for path, wrong in (
+            (("format",), 1),
+            (("kind",), "x"),
+            (("cells", 0, "id"), None),
+            (("cells", 0, "samples", 0, "requests"), -1),
+            (("cells", 0, "samples", 0, "requests"), 1.5),
+            (("cells", 0, "samples", 0, "more"), 1),
+            (("cells", 0, "ratios", 0, "low"), "1"),
+            (("notes",), [1]),
+        ):
             content = results.to_json(run(cell(a=[5000, 1], b=[5500, 2])))
             *parents, last = path
             inner = content
@@ -107,8 +127,7 @@ class Schema(unittest.TestCase):
     def test_knows_every_entry_and_the_page_explains_it(self):
         page = (context.TOP / "bench/RESULTS.md").read_text()
         parts = SCHEMA["$defs"]
-        places = ((Run, SCHEMA), (Cell, parts["cell"]), (Sample, parts["sample"]),
-                  (Ratio, parts["ratio"]))  # fmt: skip
+        places = ((Run, SCHEMA), (Cell, parts["cell"]), (Sample, parts["sample"]), (Ratio, parts["ratio"]))
         for kind, part in places:
             names = set(kind.__dataclass_fields__)
             self.assertEqual(set(part["properties"]), names)
@@ -142,8 +161,14 @@ class Ratios(unittest.TestCase):
 
 class RoundRatios(unittest.TestCase):
     def cell(self, one, other):
-        return Cell("x", {"name": "plaintext"}, {}, [{"name": "A", "label": "A"}, {"name": "B", "label": "B"}],
-                    1, samples=[sample("A", 0, 100.0, parts=one), sample("B", 0, 50.0, parts=other)])  # fmt: skip
+        return Cell(
+            "x",
+            {"name": "plaintext"},
+            {},
+            [{"name": "A", "label": "A"}, {"name": "B", "label": "B"}],
+            1,
+            samples=[sample("A", 0, 100.0, parts=one), sample("B", 0, 50.0, parts=other)],
+        )
 
     def test_of_parts_that_stood_side_by_side(self):
         cell = self.cell([[10, 100, 5], [10, 200, 5]], [[10, 50, 5], [20, 100, 5]])
@@ -165,29 +190,39 @@ class Verdict(unittest.TestCase):
         return results.verdict(Ratio(metric, "A", "B", median, low, high, pairs))
 
     def test_no_difference(self):
-        self.assertEqual(self.say(0.99, 1.0, 1.014), "A and B: no difference in CPU per request "
-                         "detectable within ±1.4 %.")  # fmt: skip
+        self.assertEqual(
+            self.say(0.99, 1.0, 1.014), "A and B: no difference in CPU per request " "detectable within ±1.4 %."
+        )
         self.assertIn("±0.0 %", self.say(1, 1, 1))
 
     def test_less_and_more(self):
-        self.assertEqual(self.say(0.88, 0.9, 0.93),
-                         "A uses 10.0 % less CPU per request than B (7.0 to 12.0 %).")  # fmt: skip
-        self.assertEqual(self.say(1.05, 1.1, 1.2, metric="per_second"),
-                         "A serves 10.0 % more requests/s than B (5.0 to 20.0 %).")  # fmt: skip
-        self.assertEqual(self.say(0.8, 0.9, 0.95, metric="latency_us.p99"),
-                         "A has a 10.0 % lower p99 latency than B (5.0 to 20.0 %).")  # fmt: skip
-        self.assertEqual(self.say(0.8, 0.9, 0.95, metric="memory.user_bytes"), "A holds an idle "
-                         "connection in 10.0 % less user memory than B (5.0 to 20.0 %).")  # fmt: skip
+        self.assertEqual(self.say(0.88, 0.9, 0.93), "A uses 10.0 % less CPU per request than B (7.0 to 12.0 %).")
+        self.assertEqual(
+            self.say(1.05, 1.1, 1.2, metric="per_second"), "A serves 10.0 % more requests/s than B (5.0 to 20.0 %)."
+        )
+        self.assertEqual(
+            self.say(0.8, 0.9, 0.95, metric="latency_us.p99"),
+            "A has a 10.0 % lower p99 latency than B (5.0 to 20.0 %).",
+        )
+        self.assertEqual(
+            self.say(0.8, 0.9, 0.95, metric="memory.user_bytes"),
+            "A holds an idle " "connection in 10.0 % less user memory than B (5.0 to 20.0 %).",
+        )
 
     def test_an_interval_that_bounds_nothing(self):
-        self.assertEqual(self.say(0.4, 1.0, 2.1, metric="latency_us.p99"),
-                         "A and B: p99 latency varied too much from run to run to compare.")
+        self.assertEqual(
+            self.say(0.4, 1.0, 2.1, metric="latency_us.p99"),
+            "A and B: p99 latency varied too much from run to run to compare.",
+        )
 
     def test_several_times_instead_of_huge_percentages(self):
-        self.assertEqual(self.say(3.5, 4.04, 4.5), "A uses 4.0 times as much CPU per request as B "
-                         "(3.5 to 4.5 times).")  # fmt: skip
-        self.assertIn("has 245 times as high a p99 latency as B (200 to 300 times)",
-                      self.say(200, 245.1, 300, metric="latency_us.p99"))  # fmt: skip
+        self.assertEqual(
+            self.say(3.5, 4.04, 4.5), "A uses 4.0 times as much CPU per request as B " "(3.5 to 4.5 times)."
+        )
+        self.assertIn(
+            "has 245 times as high a p99 latency as B (200 to 300 times)",
+            self.say(200, 245.1, 300, metric="latency_us.p99"),
+        )
         self.assertIn("uses 190.0 % more", self.say(2.8, 2.9, 3.1))
         self.assertEqual((results.size(0.9), results.size(12.4)), ("10.0 %", "12 times"))
 
@@ -204,17 +239,25 @@ class BesideNoise(unittest.TestCase):
 
     def test_no_larger_than_the_band(self):
         for low, high in ((0.98, 0.99), (1.01, 1.02), (0.974, 0.98)):
-            self.assertTrue(self.say(low, high).endswith(
-                " %), which is within what a server set against itself differs here "
-                "(−2.6 to +2.1 %)."), self.say(low, high))  # fmt: skip
+            self.assertTrue(
+                self.say(low, high).endswith(
+                    " %), which is within what a server set against itself differs here " "(−2.6 to +2.1 %)."
+                ),
+                self.say(low, high),
+            )
 
     def test_that_touches_the_band(self):
         self.assertIn("(1.0 to 10.0 %), the least of which is within what", self.say(0.9, 0.99))
         self.assertIn("the least of which", self.say(0.9, 0.974))
 
     def test_beyond_it_or_of_another_metric_nothing_is_added(self):
-        for text in (self.say(0.9, 0.973), self.say(1.03, 1.04), self.say(0.99, 1.01),
-                     self.say(0.98, 0.99, "per_second"), self.say(0.98, 0.99, pairs=1)):
+        for text in (
+            self.say(0.9, 0.973),
+            self.say(1.03, 1.04),
+            self.say(0.99, 1.01),
+            self.say(0.98, 0.99, "per_second"),
+            self.say(0.98, 0.99, pairs=1),
+        ):
             self.assertNotIn("set against itself", text)
 
     def test_ratios_of_cells_mind_it(self):
@@ -234,8 +277,10 @@ class WithLoad(unittest.TestCase):
         one = cell(a=[4000, 4000], b=[4000, 4000])
         for s in one.samples:
             s.with_load_ns_per_request = 9000.0 if s.variant == "a" else 10000.0
-        self.assertIn("the a uses 10.0 % less CPU per request of server and load together than "
-                      "the b", results.ratio(one, "a", "b", results.WITH_LOAD).verdict)  # fmt: skip
+        self.assertIn(
+            "the a uses 10.0 % less CPU per request of server and load together than " "the b",
+            results.ratio(one, "a", "b", results.WITH_LOAD).verdict,
+        )
 
 
 if __name__ == "__main__":

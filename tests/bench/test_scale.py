@@ -13,8 +13,7 @@ MACHINE = range(1000, 1016)
 
 def cost(variant, workload):
     """Such that cores ÷ cost follows the law; epoll is a little dearer and scales alike."""
-    return variant.cores * 1e9 / PLANTED.at(variant.cores) * (
-        1.05 if variant.subject == "epoll" else 1)
+    return variant.cores * 1e9 / PLANTED.at(variant.cores) * (1.05 if variant.subject == "epoll" else 1)
 
 
 def scaled(*arguments, cost=cost, **more):
@@ -94,13 +93,17 @@ class SmallMachine(unittest.TestCase):
         self.assertEqual((extra["cores"], extra["basis"]), ([1, 2], "cost"))
         self.assertEqual(extra["fits"], {"io_uring": None, "epoll": None})
         self.assertEqual([p["shared_cpus"] for p in extra["points"]], [False, False, True, True])
-        self.assertEqual([(s["engine"], s["from"], s["to"]) for s in extra["steps"]],
-                         [("io_uring", 1, 2), ("epoll", 1, 2)])  # fmt: skip
+        self.assertEqual(
+            [(s["engine"], s["from"], s["to"]) for s in extra["steps"]], [("io_uring", 1, 2), ("epoll", 1, 2)]
+        )
         self.assertAlmostEqual(extra["steps"][0]["ratio"]["median"], 1.028, delta=0.01)
         text = "\n".join(session.run.conclusions)
-        self.assertRegex(text, r"^From 2 cores on, server and load shared CPUs: .*\n"
-                               r"torc io_uring, 1 core → 2: \d\.\d % more CPU per request \(.*\), "
-                               r"with server and load sharing CPUs\.\n")  # fmt: skip
+        self.assertRegex(
+            text,
+            r"^From 2 cores on, server and load shared CPUs: .*\n"
+            r"torc io_uring, 1 core → 2: \d\.\d % more CPU per request \(.*\), "
+            r"with server and load sharing CPUs\.\n",
+        )
         self.assertIn("2 core counts measured, and the scalability law has 3 coefficients", text)
         self.assertEqual(text.count("server and load shared CPUs: those"), 1)
         self.assertEqual([row[3] == "–" for row in scale.rows(extra)], [False, False, True, True])
@@ -115,8 +118,9 @@ class SmallMachine(unittest.TestCase):
         self.assertEqual(session.run.conclusions[-1], "Not measured: 4 cores of 1 CPUs.")
 
     def test_an_engine_without_valid_samples(self):
-        session = scaled("--cores", "1,2,4", cost=lambda v, w: (
-            None if v.subject == "epoll" and v.cores > 1 else cost(v, w)))  # fmt: skip
+        session = scaled(
+            "--cores", "1,2,4", cost=lambda v, w: (None if v.subject == "epoll" and v.cores > 1 else cost(v, w))
+        )
         extra = session.run.extra
         self.assertIsNone(extra["fits"]["epoll"])
         self.assertIsNotNone(extra["fits"]["io_uring"])
@@ -125,15 +129,13 @@ class SmallMachine(unittest.TestCase):
 
     def test_no_effect_of_a_second_core(self):
         session = scaled("--cores", "1,2", cost=lambda v, w: 6000.0, seed=3)
-        self.assertIn("no difference in CPU per request detectable within", "\n".join(
-            session.run.conclusions))
+        self.assertIn("no difference in CPU per request detectable within", "\n".join(session.run.conclusions))
 
 
 class Printed(unittest.TestCase):
     def test_a_row_for_each_engine_and_core_count(self):
         rows = scale.rows(scaled("--cores", "1,2").run.extra)
-        names = {f"torc {engine}, {cores}" for engine in ("io_uring", "epoll")
-                 for cores in ("1 core", "2 cores")}  # fmt: skip
+        names = {f"torc {engine}, {cores}" for engine in ("io_uring", "epoll") for cores in ("1 core", "2 cores")}
         self.assertEqual({row[0] for row in rows}, names)
         self.assertTrue(all(len(row) == len(scale.HEADER) for row in rows))
         self.assertEqual([row[4] for row in rows if row[0].endswith("1 core")], ["–", "–"])

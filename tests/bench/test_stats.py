@@ -63,10 +63,10 @@ class BootstrapMedian(unittest.TestCase):
 
 class ResampledMedians(unittest.TestCase):
     def test_are_what_all_resamples_have(self):
-        for values in ([3.0], [1.0, 4.0], [1.0, 2.0, 4.0], [1.0, 2.0, 4.0, 8.0],
-                       [1.0, 2.0, 2.0, 9.0, 9.5]):  # fmt: skip
+        for values in ([3.0], [1.0, 4.0], [1.0, 2.0, 4.0], [1.0, 2.0, 4.0, 8.0], [1.0, 2.0, 2.0, 9.0, 9.5]):
             counted = collections.Counter(
-                statistics.median(drawn) for drawn in itertools.product(values, repeat=len(values)))
+                statistics.median(drawn) for drawn in itertools.product(values, repeat=len(values))
+            )
             total = len(values) ** len(values)
             found = collections.Counter()
             for median, chance in stats.resampled_medians(values):
@@ -100,8 +100,7 @@ class BootstrapRatio(unittest.TestCase):
 class BootstrapRounds(unittest.TestCase):
     def test_one_value_each_is_the_plain_bootstrap(self):
         values = [0.9, 1.1, 1.0, 1.2, 0.8]
-        self.assertEqual(stats.bootstrap_rounds([[one] for one in values]),
-                         stats.bootstrap_median(values))  # fmt: skip
+        self.assertEqual(stats.bootstrap_rounds([[one] for one in values]), stats.bootstrap_median(values))
 
     def test_values_of_a_round_stay_together(self):
         apart = stats.bootstrap_rounds([[1.0, 1.0, 1.0]] * 3 + [[2.0, 2.0, 2.0]] * 3)
@@ -139,9 +138,15 @@ class BootstrapRounds(unittest.TestCase):
 
 class StudentQuantile(unittest.TestCase):
     def test_is_that_of_tables(self):
-        for freedom, share, known in ((1, 0.975, 12.706), (2, 0.975, 4.303), (5, 0.975, 2.571),
-                                      (9, 0.975, 2.262), (30, 0.975, 2.042), (3, 0.95, 2.353),
-                                      (4, 0.995, 4.604)):  # fmt: skip
+        for freedom, share, known in (
+            (1, 0.975, 12.706),
+            (2, 0.975, 4.303),
+            (5, 0.975, 2.571),
+            (9, 0.975, 2.262),
+            (30, 0.975, 2.042),
+            (3, 0.95, 2.353),
+            (4, 0.995, 4.604),
+        ):
             self.assertAlmostEqual(stats.student_quantile(share, freedom), known, 3)
 
     def test_of_many_degrees_is_the_normal_one(self):

@@ -20,35 +20,46 @@ class Streams(Runs):
             with self.subTest(arguments), open("/dev/full", "w") as full:
                 done = self.run_with(*arguments, stdout=full, stderr=subprocess.PIPE)
                 self.assertEqual(done.returncode, 1)
-                self.assertEqual(done.stderr,
-                                 "torc-bench: standard output: No space left on device\n")
+                self.assertEqual(done.stderr, "torc-bench: standard output: No space left on device\n")
 
     def test_an_encoding_without_the_micro_sign_loses_only_that(self):
         results.save(test_results.run(test_results.cell(a=[5000], b=[5500])), self.json)
-        done = self.run_with("diff", str(self.json), str(self.json), stdout=subprocess.PIPE,
-                             env=self.environment({"PYTHONIOENCODING": "ascii"}))  # fmt: skip
+        done = self.run_with(
+            "diff",
+            str(self.json),
+            str(self.json),
+            stdout=subprocess.PIPE,
+            env=self.environment({"PYTHONIOENCODING": "ascii"}),
+        )
         self.assertEqual(done.returncode, 0)
         self.assertIn("CPU ?s", done.stdout)
 
     def test_closed_streams_do_not_matter(self):
-        words = [*BENCH, "compare", *ARGUMENTS, "--build", str(self.build), "--json",
-                 str(self.json)]  # fmt: skip
-        done = subprocess.run(["sh", "-c", 'exec "$@" 2>&- <&-', "sh", *words], text=True,
-                              stdout=subprocess.PIPE, timeout=TIMEOUT_SECONDS,
-                              env=self.environment({}))  # fmt: skip
+        words = [*BENCH, "compare", *ARGUMENTS, "--build", str(self.build), "--json", str(self.json)]
+        done = subprocess.run(
+            ["sh", "-c", 'exec "$@" 2>&- <&-', "sh", *words],
+            text=True,
+            stdout=subprocess.PIPE,
+            timeout=TIMEOUT_SECONDS,
+            env=self.environment({}),
+        )
         self.assertEqual(done.returncode, 0)
         self.assertIn(f"every sample: {self.json}", done.stdout)
 
     def test_a_signal_while_it_is_imported(self):
         (self.scratch / "argparse.py").write_text(
-            "import sys, time; print('importing', file=sys.stderr, flush=True); time.sleep(60)")
+            "import sys, time; print('importing', file=sys.stderr, flush=True); time.sleep(60)"
+        )
         for number in (signal.SIGINT, signal.SIGTERM):
-            run = subprocess.Popen([*BENCH, "doctor"], stderr=subprocess.PIPE, text=True,
-                                   env=self.environment({"PYTHONPATH": str(self.scratch)}))
+            run = subprocess.Popen(
+                [*BENCH, "doctor"],
+                stderr=subprocess.PIPE,
+                text=True,
+                env=self.environment({"PYTHONPATH": str(self.scratch)}),
+            )
             self.assertEqual(run.stderr.readline(), "importing\n")
             run.send_signal(number)
-            self.assertEqual(run.communicate(timeout=TIMEOUT_SECONDS)[1],
-                             "torc-bench: interrupted\n")  # fmt: skip
+            self.assertEqual(run.communicate(timeout=TIMEOUT_SECONDS)[1], "torc-bench: interrupted\n")
             self.assertEqual(run.returncode, 128 + number)
 
 

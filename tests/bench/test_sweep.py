@@ -40,10 +40,19 @@ class Options(unittest.TestCase):
         self.assertEqual(parse(sweep, "--depth", "48..200,7").depths, [7, 48, 96, 192])
 
     def test_wrong_ones_name_the_option(self):
-        for wrong in (["--depth", "0"], ["--depth", "64..32"], ["--depth", "40000"],
-                      ["--depth", "a,b"], ["--depth", "64.."], ["--depth", ""], ["--cores", "0"],
-                      ["--connections", "x"], ["--engines", "io_uring,kqueue"],
-                      ["--workload", "idle"], ["--workload", "none"]):  # fmt: skip
+        for wrong in (
+            ["--depth", "0"],
+            ["--depth", "64..32"],
+            ["--depth", "40000"],
+            ["--depth", "a,b"],
+            ["--depth", "64.."],
+            ["--depth", ""],
+            ["--cores", "0"],
+            ["--connections", "x"],
+            ["--engines", "io_uring,kqueue"],
+            ["--workload", "idle"],
+            ["--workload", "none"],
+        ):
             errors = io.StringIO()
             with self.subTest(wrong), contextlib.redirect_stderr(errors):
                 with self.assertRaises(SystemExit) as stop:
@@ -55,11 +64,19 @@ class Options(unittest.TestCase):
 class Cells(unittest.TestCase):
     def test_every_depth_beside_one_epoll(self):
         session = swept("--depth", "64,128,256", "--cores", "1,2", "--connections", "64,256")
-        self.assertEqual([name for name, _, _ in session.calls],
-                         ["noise", "cores=1 connections=64", "cores=1 connections=256",
-                          "cores=2 connections=64", "cores=2 connections=256"])  # fmt: skip
-        self.assertEqual(session.calls[1][2], ("io_uring depth=64", "io_uring depth=128",
-                                               "io_uring depth=256", "epoll"))  # fmt: skip
+        self.assertEqual(
+            [name for name, _, _ in session.calls],
+            [
+                "noise",
+                "cores=1 connections=64",
+                "cores=1 connections=256",
+                "cores=2 connections=64",
+                "cores=2 connections=256",
+            ],
+        )
+        self.assertEqual(
+            session.calls[1][2], ("io_uring depth=64", "io_uring depth=128", "io_uring depth=256", "epoll")
+        )
         self.assertEqual(session.expected, session.measured)
         self.assertIn("no ring and so no depth", session.run.extra["note"])
         self.assertEqual(session.run.cell("cores=2 connections=64").workload["connections"], 64)
@@ -67,10 +84,8 @@ class Cells(unittest.TestCase):
         self.assertEqual(cores, {2})
 
     def test_what_the_machine_cannot_do_is_skipped_and_said(self):
-        session = swept("--depth", "64,128", "--cores", "1,2,3", "--connections", "256,20000",
-                        affinity=[1000, 1001])  # fmt: skip
-        self.assertEqual([name for name, _, _ in session.calls],
-                         ["noise", "cores=1 connections=256"])  # fmt: skip
+        session = swept("--depth", "64,128", "--cores", "1,2,3", "--connections", "256,20000", affinity=[1000, 1001])
+        self.assertEqual([name for name, _, _ in session.calls], ["noise", "cores=1 connections=256"])
         self.assertEqual(len(session.run.extra["skipped"]), 5)
         text = "\n".join(session.run.conclusions)
         self.assertIn("3 cores, 256 connections: 3 cores of 2 CPUs.", text)
@@ -103,11 +118,12 @@ class Findings(unittest.TestCase):
         session = swept("--depth", "32..1024")
         (found,) = session.run.extra["knees"]
         self.assertIn(found["depth"], (128, 256))
-        self.assertRegex(found["text"], r"^1 core, 256 connections: beyond depth \d+ nothing is "
-                                        r"gained, .* %\.$")  # fmt: skip
-        self.assertRegex(session.run.conclusions[1],
-                         r"^1 core, 256 connections: torc io_uring, depth \d+ uses \d\.\d % less "
-                         r"CPU per request than torc epoll")  # fmt: skip
+        self.assertRegex(found["text"], r"^1 core, 256 connections: beyond depth \d+ nothing is " r"gained, .* %\.$")
+        self.assertRegex(
+            session.run.conclusions[1],
+            r"^1 core, 256 connections: torc io_uring, depth \d+ uses \d\.\d % less "
+            r"CPU per request than torc epoll",
+        )
 
     def test_no_effect(self):
         session = swept(cost=lambda variant, workload: 6000.0, seed=4)
@@ -121,8 +137,7 @@ class Findings(unittest.TestCase):
 
     def test_a_depth_without_a_valid_sample(self):
         plain = planted()
-        session = swept("--depth", "64,128,256",
-                        cost=lambda v, w: None if "depth=256" in v.name else plain(v, w))
+        session = swept("--depth", "64,128,256", cost=lambda v, w: None if "depth=256" in v.name else plain(v, w))
         self.assertEqual(session.run.extra["grid"][2]["cost_us"], None)
         self.assertEqual(session.run.extra["knees"][0]["depth"], 128)
 
@@ -149,10 +164,14 @@ class Printed(unittest.TestCase):
     def test_a_row_for_each_place_of_the_grid(self):
         session = swept("--depth", "64,512", "--connections", "256")
         rows = sweep.printed(session.run)
-        self.assertEqual([row[:2] for row in rows],
-                         [["io_uring, 1 core, 256 connections", "64"],
-                          ["io_uring, 1 core, 256 connections", "512"],
-                          ["epoll, 1 core, 256 connections", "–"]])  # fmt: skip
+        self.assertEqual(
+            [row[:2] for row in rows],
+            [
+                ["io_uring, 1 core, 256 connections", "64"],
+                ["io_uring, 1 core, 256 connections", "512"],
+                ["epoll, 1 core, 256 connections", "–"],
+            ],
+        )
         self.assertEqual([row[4] for row in rows], ["512"] * 3)
         self.assertEqual(rows[1][5], "1")
         self.assertRegex(rows[0][5], r"^\d\.\d{3} \(\d\.\d{3}–\d\.\d{3}\)$")

@@ -9,8 +9,7 @@ from lib import tally
 
 class Away(unittest.TestCase):
     def test_what_is_not_counted_is_named(self):
-        run = sample_results.compare(3, lambda id, number, name: "dead" if number and id == "json"
-                                     else None)  # fmt: skip
+        run = sample_results.compare(3, lambda id, number, name: "dead" if number and id == "json" else None)
         found = tally.of_epoll(run)
         self.assertEqual(found.away, ["json"])
         self.assertIn("Not counted, for fewer than two pairs of it count: json.", found.caveat)

@@ -11,7 +11,8 @@ from lib import features, results, space, tune
 from test_ablate import HELP as FEATURES_HELP
 from test_ablate import NAMES
 
-HELP = """Usage: torc-lab [OPTION]...
+HELP = (
+    """Usage: torc-lab [OPTION]...
 
 Engine and cores
   --engine NAME               how to talk to the kernel (default the best
@@ -23,7 +24,9 @@ Engine and cores
   --buffer-size SIZE          bytes of a receive buffer (default 4k)
   --iowq-workers N            kernel worker threads of a ring at most (default 4)
 
-""" + FEATURES_HELP[FEATURES_HELP.index("Features of") :]
+"""
+    + FEATURES_HELP[FEATURES_HELP.index("Features of") :]
+)
 
 
 class Server:
@@ -35,19 +38,19 @@ class Server:
     def __call__(self, words):
         words = list(words)
         if words[:1] == ["--config"]:
-            lines = [line.split(" = ") for line in Path(words[1]).read_text().splitlines()
-                     if not line.startswith("#")]  # fmt: skip
+            lines = [line.split(" = ") for line in Path(words[1]).read_text().splitlines() if not line.startswith("#")]
             words = [] if self.misreads else list(space.arguments(dict(lines)))
         if self.refuses(words):
             raise features.FeatureError("torc: will not")
-        on = {name for name in NAMES if features._opposite(name) not in
-              [word.removeprefix("--") for word in words]}  # fmt: skip
+        on = {name for name in NAMES if features._opposite(name) not in [word.removeprefix("--") for word in words]}
         values = dict(zip(words, words[1:]))
         depth = int(values.get("--depth", 512))
         cq = int(values.get("--cq-depth", 0)) or max(4096, 8 * depth)
         working = " ".join(sorted(features.effective(on - self.lacking)))
-        return (f"ring {depth} {cq}\nfeatures {working}\n"
-                f"buffers {values.get('--buffers', 1024)} {values.get('--buffer-size', '4k')}\n")
+        return (
+            f"ring {depth} {cq}\nfeatures {working}\n"
+            f"buffers {values.get('--buffers', 1024)} {values.get('--buffer-size', '4k')}\n"
+        )
 
 
 def gain_at(depth, factor):
@@ -73,18 +76,17 @@ class Tuned:
 class Space(unittest.TestCase):
     def test_defaults_come_from_help(self):
         found = space.defaults(HELP)
-        self.assertEqual({key: found[key] for key in ("depth", "cq-depth", "buffer-size", "sqarray",
-                                                      "defer-taskrun")},
-                         {"depth": "512", "cq-depth": "0", "buffer-size": "4k", "sqarray": "no",
-                          "defer-taskrun": "yes"})  # fmt: skip
+        self.assertEqual(
+            {key: found[key] for key in ("depth", "cq-depth", "buffer-size", "sqarray", "defer-taskrun")},
+            {"depth": "512", "cq-depth": "0", "buffer-size": "4k", "sqarray": "no", "defer-taskrun": "yes"},
+        )
 
     def test_holds_no_default_and_nothing_without_effect(self):
         found = space.space(space.defaults(HELP), NAMES, workload("plaintext"))
         self.assertNotIn("512", found["depth"])
         self.assertNotIn("iowq-workers", found)
         self.assertNotIn("coop-taskrun", found["feature"])
-        self.assertIn("iowq-workers", space.space(space.defaults(HELP), NAMES,
-                                                  workload("static-small-4k")))  # fmt: skip
+        self.assertIn("iowq-workers", space.space(space.defaults(HELP), NAMES, workload("static-small-4k")))
 
     def test_candidates_follow_from_the_seed(self):
         base = space.defaults(HELP)
@@ -96,8 +98,7 @@ class Space(unittest.TestCase):
         for settings in one:
             self.assertEqual(one.count(settings), 1)
             self.assertLessEqual(len(settings), 3)
-            memory = int(settings.get("buffers", 1024)) * space.size(
-                settings.get("buffer-size", "4k"))  # fmt: skip
+            memory = int(settings.get("buffers", 1024)) * space.size(settings.get("buffer-size", "4k"))
             self.assertLessEqual(memory, space.BUFFER_MEMORY_MOST)
             cq = int(settings.get("cq-depth", 0))
             if cq:
@@ -112,8 +113,7 @@ class Space(unittest.TestCase):
         settings = {"depth": "64", "direct": "no", "sqarray": "yes"}
         self.assertEqual(space.arguments(settings), ("--depth", "64", "--no-direct", "--sqarray"))
         self.assertEqual(space.described(settings), "depth 64, no direct, sqarray")
-        self.assertEqual(space.described({"single-issuer": "no"}),
-                         "no single-issuer and so no defer-taskrun")  # fmt: skip
+        self.assertEqual(space.described({"single-issuer": "no"}), "no single-issuer and so no defer-taskrun")
 
     def test_what_the_server_refuses_or_takes_for_another_is_left_out(self):
         base = space.defaults(HELP)
@@ -148,8 +148,11 @@ class Verdicts(unittest.TestCase):
         noise = {"metric": "cpu_ns_per_request", "low": 0.96, "median": 1.0, "high": 1.04, "pairs": 20}
         ratio = {"median": 0.97, "low": 0.95, "high": 0.985, "pairs": 20}
         text = tune.verdict_text("depth 64", "none", ratio, noise)
-        self.assertIn("Nothing is known to be gained by tuning: the best candidate, depth 64, uses "
-                      "3.0 % less than the default", text)  # fmt: skip
+        self.assertIn(
+            "Nothing is known to be gained by tuning: the best candidate, depth 64, uses "
+            "3.0 % less than the default",
+            text,
+        )
         self.assertIn("set against itself", text)
 
         session = FakeSession(parse(tune), gain_at(256, 0.95))
@@ -161,8 +164,10 @@ class Verdicts(unittest.TestCase):
     def test_the_last_round_and_the_confirmation_as_rows(self):
         extra = Tuned(cost=gain_at(256, 0.95)).extra
         rows = tune.rows(extra)
-        self.assertEqual([row[0].partition(":")[0] for row in rows],
-                         [*extra["rungs"][-1]["tried"], f"confirmation of {extra['winner']}"])
+        self.assertEqual(
+            [row[0].partition(":")[0] for row in rows],
+            [*extra["rungs"][-1]["tried"], f"confirmation of {extra['winner']}"],
+        )
         self.assertEqual(rows[-1][1], str(tune.CONFIRM_PAIRS))
         self.assertRegex(rows[-1][2], r"^0\.9\d\d \(")
 
@@ -171,8 +176,7 @@ class Verdicts(unittest.TestCase):
         fooled = 0
         for seed in range(6):
             tuned = Tuned(noise=0.02, seed=seed)
-            winner = next(c for c in tuned.extra["candidates"]
-                          if c["name"] == tuned.extra["winner"])  # fmt: skip
+            winner = next(c for c in tuned.extra["candidates"] if c["name"] == tuned.extra["winner"])
             self.assertLess(winner["ratio"]["median"], 1.002)
             fooled += tuned.extra["gained"]
             if not tuned.extra["gained"]:

@@ -55,8 +55,7 @@ class Constraints(unittest.TestCase):
         """No coefficient nearby that the constraints allow is closer to noisy points."""
         for seed in range(20):
             source = random.Random(seed)
-            points = {n: x * source.gauss(1, 0.05)
-                      for n, x in exact(1e5, 0.02, 0.0005).items()}  # fmt: skip
+            points = {n: x * source.gauss(1, 0.05) for n, x in exact(1e5, 0.02, 0.0005).items()}
             found = usl.fit(points)
 
             def error(candidate):
@@ -64,17 +63,23 @@ class Constraints(unittest.TestCase):
 
             least = error(found)
             for _ in range(200):
-                near = usl.Fit(found.rate * source.gauss(1, 0.01),
-                               max(0.0, found.contention + source.gauss(0, 0.005)),
-                               max(0.0, found.coherence + source.gauss(0, 0.0005)))  # fmt: skip
+                near = usl.Fit(
+                    found.rate * source.gauss(1, 0.01),
+                    max(0.0, found.contention + source.gauss(0, 0.005)),
+                    max(0.0, found.coherence + source.gauss(0, 0.0005)),
+                )
                 self.assertGreaterEqual(error(near), least - 1e-12)
 
 
 class Intervals(unittest.TestCase):
     def test_contain_the_planted_values(self):
         found = usl.fit_rounds(rounds(exact(1e5, 0.05, 0.003)), resamples=300)
-        for bounds, planted in ((found.rate, 1e5), (found.contention, 0.05),
-                                (found.coherence, 0.003), (found.peak, math.sqrt(0.95 / 0.003))):
+        for bounds, planted in (
+            (found.rate, 1e5),
+            (found.contention, 0.05),
+            (found.coherence, 0.003),
+            (found.peak, math.sqrt(0.95 / 0.003)),
+        ):
             self.assertLessEqual(bounds.low, planted)
             self.assertGreaterEqual(bounds.high, planted)
         self.assertLess(found.peak.high - found.peak.low, 4)

@@ -19,8 +19,7 @@ ERRORS = ("connect", "reset", "timeout", "status", "framing", "body")
 
 
 def reply(body=b"ok", status="200 OK", fields=b"", version=b"HTTP/1.1"):
-    return b"%s %s\r\nContent-Length: %d\r\n%s\r\n%s" % (
-        version, status.encode(), len(body), fields, body)  # fmt: skip
+    return b"%s %s\r\nContent-Length: %d\r\n%s\r\n%s" % (version, status.encode(), len(body), fields, body)
 
 
 class Peer:
@@ -172,12 +171,28 @@ class Case(unittest.TestCase):
     def lab(self, *options):
         log = self.scratch / "lab.log"
         with log.open("wb") as f:
-            process = subprocess.Popen([LAB, "--engine", ENGINE, "--cores", "1", "--listen", "127.0.0.1:0",
-                                        "--admin", "127.0.0.1:0", *options], stdin=subprocess.DEVNULL,
-                                       stdout=f, stderr=f)  # fmt: skip
+            process = subprocess.Popen(
+                [
+                    LAB,
+                    "--engine",
+                    ENGINE,
+                    "--cores",
+                    "1",
+                    "--listen",
+                    "127.0.0.1:0",
+                    "--admin",
+                    "127.0.0.1:0",
+                    *options,
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=f,
+                stderr=f,
+            )
         self.addCleanup(self.end, process)
-        pattern = re.compile(r"ready (http://\S+).*\n(?:.*\n)*?.*admin (http://\S+)\n|"
-                             r"admin (http://\S+)\n(?:.*\n)*?.*ready (http://\S+) ")  # fmt: skip
+        pattern = re.compile(
+            r"ready (http://\S+).*\n(?:.*\n)*?.*admin (http://\S+)\n|"
+            r"admin (http://\S+)\n(?:.*\n)*?.*ready (http://\S+) "
+        )
         for _ in range(LIMIT_SECONDS * 100):
             if m := pattern.search(log.read_text()):
                 return process, m[1] or m[4], m[2] or m[3]
@@ -199,7 +214,15 @@ class Case(unittest.TestCase):
 
     def start(self, *options, engine=None, **how):
         how = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **how}
-        words = [LOAD, "--engine", ENGINE if engine is None else engine, "--json", str(self.report), "--no-pin", *options]
+        words = [
+            LOAD,
+            "--engine",
+            ENGINE if engine is None else engine,
+            "--json",
+            str(self.report),
+            "--no-pin",
+            *options,
+        ]
         if engine == "":
             del words[1:3]
         self.report.unlink(missing_ok=True)

@@ -16,8 +16,10 @@ from rig import reply
 def refuse_io_uring():
     """In a child: a filter as containers have it, under which io_uring_setup(2), whose number is the
     same everywhere, fails with EPERM."""
-    code = b"".join(struct.pack("HBBI", *i) for i in (
-        (0x20, 0, 0, 0), (0x15, 0, 1, 425), (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7FFF0000)))  # fmt: skip
+    code = b"".join(
+        struct.pack("HBBI", *i)
+        for i in ((0x20, 0, 0, 0), (0x15, 0, 1, 425), (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7FFF0000))
+    )
     buffer = ctypes.create_string_buffer(code)
     program = struct.pack("HxxxxxxP", 4, ctypes.addressof(buffer))
     libc = ctypes.CDLL(None, use_errno=True)
@@ -68,7 +70,11 @@ class Ends(rig.Case):
 
     def test_short(self):
         server = self.each(reply())
-        for options in (["--duration", "1ms"], ["--duration", "1ms", "--rate", 100000], ["--ramp", "1ms", "--duration", "1ms"]):
+        for options in (
+            ["--duration", "1ms"],
+            ["--duration", "1ms", "--rate", 100000],
+            ["--ramp", "1ms", "--duration", "1ms"],
+        ):
             done = self.run_load("--connections", 3, *options, server.url)
             self.assertEqual(sum(done.json["errors"].values()), 0)
             self.agrees(done.json)
@@ -119,7 +125,9 @@ class Ends(rig.Case):
 
     def test_far_too_high_a_rate(self):
         """Reckoning up the millions that were not sent keeps no reply waiting, nor does it count as one."""
-        done = self.run_load("--rate", 1e8, "--duration", "60ms", "--connections", 2, "--timeout", "5s", self.each(reply()).url)
+        done = self.run_load(
+            "--rate", 1e8, "--duration", "60ms", "--connections", 2, "--timeout", "5s", self.each(reply()).url
+        )
         self.errors(done)
         j = done.json
         self.assertGreater(j["unsent"], 1e6)
@@ -167,8 +175,13 @@ class Ends(rig.Case):
             while peer.request():
                 pass
 
-        for options in (["--duration", "1h"], ["--duration", "1h", "--rate", 200], ["--requests", 10**9, "--rate", 200],
-                        ["--duration", "1h", "--pipeline", 5, "--cores", rig.two_cores()], ["--warmup", "1h"]):  # fmt: skip
+        for options in (
+            ["--duration", "1h"],
+            ["--duration", "1h", "--rate", 200],
+            ["--requests", 10**9, "--rate", 200],
+            ["--duration", "1h", "--pipeline", 5, "--cores", rig.two_cores()],
+            ["--warmup", "1h"],
+        ):
             self.interrupted(self.server(serve), "--connections", 8, *options)
 
     def test_interrupted_while_replies_are_waited_for(self):
@@ -252,7 +265,9 @@ class Ends(rig.Case):
 
         done = self.run_load("--connections", 100, "http://127.0.0.1:1/", preexec_fn=limit)
         self.assertEqual(done.status, 1)
-        self.assertEqual(done.err, "torc-load: --connections 100 needs a descriptor limit of more than 100 (raise it, ulimit -n)\n")
+        self.assertEqual(
+            done.err, "torc-load: --connections 100 needs a descriptor limit of more than 100 (raise it, ulimit -n)\n"
+        )
 
     def test_engine_refused(self):
         server = self.each(reply())
@@ -268,8 +283,15 @@ class Ends(rig.Case):
             self.assertEqual(done.json["engine"], "epoll")
 
     def test_wrong_options(self):
-        for words in (["--connections", "0"], ["--rate", "-1"], ["--pipeline", "1025"], ["--nothing"], ["--rate"], ["-q"],
-                      ["--json", "-", "--hdr", "-"]):  # fmt: skip
+        for words in (
+            ["--connections", "0"],
+            ["--rate", "-1"],
+            ["--pipeline", "1025"],
+            ["--nothing"],
+            ["--rate"],
+            ["-q"],
+            ["--json", "-", "--hdr", "-"],
+        ):
             done = self.run_load("http://127.0.0.1:1/", *words)
             self.assertEqual(done.status, 2)
             self.assertEqual(len(done.err.splitlines()), 1)
@@ -352,7 +374,9 @@ class Ends(rig.Case):
         for waits in (True, False):
             other = subprocess.Popen(["sleep", "1h"])
             server = self.server(serve)
-            done = self.run_load("--requests", 50, "--connections", 1, "--watch", other.pid, "--watch", os.getpid(), server.url)
+            done = self.run_load(
+                "--requests", 50, "--connections", 1, "--watch", other.pid, "--watch", os.getpid(), server.url
+            )
             other.wait()
             self.assertEqual(done.status, 1, done)
             self.assertTrue(done.out.startswith("ERRORS: a watched process ended"), done.out)

@@ -73,9 +73,13 @@ class Errors(rig.Case):
 
     def test_closed_in_mid_reply(self):
         whole = {"200": N}
-        pieces = [(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello", whole), (b"HTTP/1.1 200", {}), (b"HT", {}),
-                  (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", whole),
-                  (b"HTTP/1.1 100 Continue\r\n\r\n", {})]  # fmt: skip
+        pieces = [
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello", whole),
+            (b"HTTP/1.1 200", {}),
+            (b"HT", {}),
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", whole),
+            (b"HTTP/1.1 100 Continue\r\n\r\n", {}),
+        ]
         for piece, status in pieces:
 
             def serve(peer):
@@ -133,8 +137,18 @@ class Errors(rig.Case):
 
         for pipeline, options in ((1, []), (1, ["--warmup", "100ms"]), (1, ["--cores", rig.two_cores()]), (3, [])):
             server = self.server(serve)
-            done = self.run_load("--connections", 4, "--duration", "100ms", "--timeout", "1s", "--pipeline", pipeline,
-                                 *options, server.url)  # fmt: skip
+            done = self.run_load(
+                "--connections",
+                4,
+                "--duration",
+                "100ms",
+                "--timeout",
+                "1s",
+                "--pipeline",
+                pipeline,
+                *options,
+                server.url,
+            )
             self.errors(done, timeout=4 * pipeline)
             self.assertEqual(done.json["requests_total"], 8)
 
@@ -142,7 +156,9 @@ class Errors(rig.Case):
         stop = threading.Event()
         server = self.server(lambda peer: stop.wait(rig.LIMIT_SECONDS))
         self.addCleanup(stop.set)
-        done = self.run_load("--duration", "50ms", "--connections", 2, "--timeout", "1s", "--body-size", "64m", server.url)
+        done = self.run_load(
+            "--duration", "50ms", "--connections", 2, "--timeout", "1s", "--body-size", "64m", server.url
+        )
         self.errors(done, timeout=2)
 
     def test_half_an_answer(self):
@@ -163,8 +179,12 @@ class Errors(rig.Case):
 
     def test_the_first_of_its_kind(self):
         """Whichever follow; and of which of several URLs."""
-        server = self.server(lambda peer: [peer.send(reply(status=s)) for s in ("200 OK", "404 No", "500 Oh") if peer.request()])
-        done = self.run_load("--requests", 3, "--connections", 1, server.url + "a", server.url + "b?{seq:7}", server.url + "c")
+        server = self.server(
+            lambda peer: [peer.send(reply(status=s)) for s in ("200 OK", "404 No", "500 Oh") if peer.request()]
+        )
+        done = self.run_load(
+            "--requests", 3, "--connections", 1, server.url + "a", server.url + "b?{seq:7}", server.url + "c"
+        )
         self.errors(done, status=2)
         self.first(done, "status", r"404 for GET /b\?\{seq:7\}")
 
@@ -196,7 +216,9 @@ class Errors(rig.Case):
 
         for options in (["--warmup", "100ms"], [], ["--rate", 200, "--warmup", "100ms"]):
             slow_from = time.monotonic() + 0.2
-            done = self.run_load("--duration", "300ms", "--connections", 8, "--expect-body", "ok", *options, self.server(serve).url)
+            done = self.run_load(
+                "--duration", "300ms", "--connections", 8, "--expect-body", "ok", *options, self.server(serve).url
+            )
             j = done.json
             self.errors(done, body=j["errors"]["body"])
             self.assertEqual(j["status"].get("200", 0), j["errors_measured"]["body"])
@@ -223,9 +245,12 @@ class Errors(rig.Case):
         self.errors(done, status=8)
 
     def test_framing(self):
-        for bytes_ in (b"garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
-                       b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhello\r\n0\r\n\r\n",
-                       b"HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok"):  # fmt: skip
+        for bytes_ in (
+            b"garbage\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhello\r\n0\r\n\r\n",
+            b"HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        ):
             done = self.counted(self.each(bytes_), framing=N)
             near = re.escape(bytes_[-12:-4].decode().replace("\r", "\\r").replace("\n", "\\n"))
             self.first(done, "framing", f'GET /: [^"]+: ".*{near}.*"')
@@ -367,10 +392,25 @@ class Errors(rig.Case):
         """A socket in the place of stdout or stderr would be sent what is printed."""
         server = self.each(reply())
         for closed in ("<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"):
-            words = [rig.LOAD, "--engine", rig.ENGINE, "--no-pin", "--connections", "4", "--duration", "1100ms" if closed == "2>&-" else "50ms",
-                     "--json", str(self.report), server.url]  # fmt: skip
-            done = subprocess.run(["sh", "-c", 'exec "$@" ' + closed, "sh", *words], capture_output=True, text=True,
-                                  timeout=rig.LIMIT_SECONDS)  # fmt: skip
+            words = [
+                rig.LOAD,
+                "--engine",
+                rig.ENGINE,
+                "--no-pin",
+                "--connections",
+                "4",
+                "--duration",
+                "1100ms" if closed == "2>&-" else "50ms",
+                "--json",
+                str(self.report),
+                server.url,
+            ]
+            done = subprocess.run(
+                ["sh", "-c", 'exec "$@" ' + closed, "sh", *words],
+                capture_output=True,
+                text=True,
+                timeout=rig.LIMIT_SECONDS,
+            )
             self.assertEqual(done.returncode, 0 if ">&-" not in closed.replace("2>&-", "") else 1, done)
             self.assertNotIn("Sanitizer", done.stderr)
         self.assertEqual({first for first, _, _ in server.requests}, {b"GET / HTTP/1.1"})
@@ -380,7 +420,9 @@ class Errors(rig.Case):
         stop = threading.Event()
         server = self.server(lambda peer: stop.wait(rig.LIMIT_SECONDS))
         self.addCleanup(stop.set)
-        done = self.run_load("--requests", 4, "--connections", 2, "--timeout", "100ms", "--body-size", "64m", server.url)
+        done = self.run_load(
+            "--requests", 4, "--connections", 2, "--timeout", "100ms", "--body-size", "64m", server.url
+        )
         self.errors(done, timeout=4)
 
     def test_an_answer_before_the_request_is_whole(self):

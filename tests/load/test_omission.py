@@ -30,8 +30,15 @@ class Omission(rig.Case):
 
         for _ in range(5):
             before, begun = asked(), time.monotonic()
-            process = self.start("--quiet", "--connections", self.CONNECTIONS, "--duration", f"{int(self.SECONDS * 1000)}ms",
-                                 *options, url + "/plaintext")  # fmt: skip
+            process = self.start(
+                "--quiet",
+                "--connections",
+                self.CONNECTIONS,
+                "--duration",
+                f"{int(self.SECONDS * 1000)}ms",
+                *options,
+                url + "/plaintext",
+            )
             self.assertTrue(rig.wait_for(lambda: asked() > before + 20))
             lab.send_signal(signal.SIGSTOP)
             self.assertTrue(rig.wait_for(is_stopped))
@@ -70,8 +77,19 @@ class Omission(rig.Case):
     def test_a_rate_that_is_too_high(self):
         """What is answered in the time was all due before it: it was done in that time all the same."""
         lab, url, _ = self.lab()
-        done = self.run_load("--connections", 2, "--rate", 100_000, "--warmup", "300ms", "--duration", "300ms",
-                             "--watch", lab.pid, url + "/delay/20")  # fmt: skip
+        done = self.run_load(
+            "--connections",
+            2,
+            "--rate",
+            100_000,
+            "--warmup",
+            "300ms",
+            "--duration",
+            "300ms",
+            "--watch",
+            lab.pid,
+            url + "/delay/20",
+        )
         self.errors(done)
         j = done.json
         self.assertEqual(j["requests"], 0)

@@ -25,12 +25,18 @@ class Traffic(rig.Case):
     # ---- counts ----
 
     def test_requests_exact(self):
-        for options in (["--connections", 1], ["--connections", 7], ["--connections", 7, "--pipeline", 5],
-                        ["--connections", 50], ["--connections", 3, "--pipeline", 1024],
-                        ["--connections", 4, "--cores", rig.two_cores()],
-                        ["--connections", 5, "--cores", rig.two_cores(), "--pipeline", 3],
-                        ["--rate", 2000, "--connections", 5], ["--rate", 5000, "--pipeline", 4, "--arrivals", "poisson"],
-                        ["--rate", 1000, "--cores", rig.two_cores()]):  # fmt: skip
+        for options in (
+            ["--connections", 1],
+            ["--connections", 7],
+            ["--connections", 7, "--pipeline", 5],
+            ["--connections", 50],
+            ["--connections", 3, "--pipeline", 1024],
+            ["--connections", 4, "--cores", rig.two_cores()],
+            ["--connections", 5, "--cores", rig.two_cores(), "--pipeline", 3],
+            ["--rate", 2000, "--connections", 5],
+            ["--rate", 5000, "--pipeline", 4, "--arrivals", "poisson"],
+            ["--rate", 1000, "--cores", rig.two_cores()],
+        ):
             self.exact(self.each(reply()), 23, *options)
 
     def test_fewer_requests_than_connections(self):
@@ -38,7 +44,11 @@ class Traffic(rig.Case):
         self.exact(self.each(reply()), 1, "--connections", 4, "--cores", rig.two_cores())
 
     def test_requests_per_connection_exact(self):
-        for options in (["--connections", 1], ["--connections", 1, "--pipeline", 8], ["--connections", 1, "--rate", 2000]):
+        for options in (
+            ["--connections", 1],
+            ["--connections", 1, "--pipeline", 8],
+            ["--connections", 1, "--rate", 2000],
+        ):
             server = self.each(reply())
             done = self.run_load("--requests", 30, "--requests-per-connection", 3, *options, server.url)
             self.errors(done)
@@ -69,8 +79,12 @@ class Traffic(rig.Case):
             peer.request()
             peer.send(reply(fields=b"Connection: close\r\n"))
 
-        for options in (["--connections", 1], ["--connections", 5], ["--connections", 5, "--rate", 3000],
-                        ["--connections", 4, "--cores", rig.two_cores()]):  # fmt: skip
+        for options in (
+            ["--connections", 1],
+            ["--connections", 5],
+            ["--connections", 5, "--rate", 3000],
+            ["--connections", 4, "--cores", rig.two_cores()],
+        ):
             server = self.server(serve)
             done = self.exact(server, 25, *options)
             self.assertGreaterEqual(done.json["connects"], 25)
@@ -84,7 +98,9 @@ class Traffic(rig.Case):
             peer.send(reply(fields=b"Connection: close\r\n"))
 
         for options in ([], ["--rate", 2000]):
-            done = self.run_load("--requests", 20, "--connections", 2, "--pipeline", 4, *options, self.server(serve).url)
+            done = self.run_load(
+                "--requests", 20, "--connections", 2, "--pipeline", 4, *options, self.server(serve).url
+            )
             self.errors(done)
             self.assertEqual(done.json["requests"], 20)
 
@@ -102,8 +118,14 @@ class Traffic(rig.Case):
         return self.server(serve)
 
     def test_pipelined_and_close_after_three(self):
-        for options in ([], ["--rate", 2000], ["--rate", 2000, "--arrivals", "poisson"], ["--warmup", "50ms"],
-                        ["--rate", 2000, "--warmup", "50ms"], ["--rate", 2000, "--cores", rig.two_cores()]):  # fmt: skip
+        for options in (
+            [],
+            ["--rate", 2000],
+            ["--rate", 2000, "--arrivals", "poisson"],
+            ["--warmup", "50ms"],
+            ["--rate", 2000, "--warmup", "50ms"],
+            ["--rate", 2000, "--cores", rig.two_cores()],
+        ):
             server = self.drains_after(3)
             done = self.run_load("--requests", 20, "--connections", 2, "--pipeline", 4, *options, server.url)
             self.errors(done)
@@ -186,8 +208,19 @@ class Traffic(rig.Case):
             peer.send(reply(fields=b"Connection: close\r\n"))
 
         server = self.server(serve)
-        done = self.run_load("--duration", "200ms", "--rate", 100, "--connections", 1, "--pipeline", 100, "--timeout", "300ms",
-                             server.url)  # fmt: skip
+        done = self.run_load(
+            "--duration",
+            "200ms",
+            "--rate",
+            100,
+            "--connections",
+            1,
+            "--pipeline",
+            100,
+            "--timeout",
+            "300ms",
+            server.url,
+        )
         j = done.json
         self.assertEqual(done.status, 1)
         self.assertGreater(j["errors"]["connect"], 0)
@@ -256,8 +289,19 @@ class Traffic(rig.Case):
 
     def test_interim_replies(self):
         server = self.each(b"HTTP/1.1 100 Continue\r\n\r\n" + b"HTTP/1.1 103 Hints\r\nLink: a\r\n\r\n", reply())
-        done = self.exact(server, 9, "--connections", 1, "--header", "Expect: 100-continue", "--body", "x",
-                          "--expect-body", "ok", connects=1)  # fmt: skip
+        done = self.exact(
+            server,
+            9,
+            "--connections",
+            1,
+            "--header",
+            "Expect: 100-continue",
+            "--body",
+            "x",
+            "--expect-body",
+            "ok",
+            connects=1,
+        )
         self.assertEqual(done.json["status"], {"200": 9})
 
     def test_head_and_no_content(self):
@@ -277,8 +321,18 @@ class Traffic(rig.Case):
 
     def test_what_is_sent(self):
         server = self.each(reply())
-        self.exact(server, 4, "--connections", 1, "--method", "PUT", "--header", "X-A: {seq:5}", "--body",
-                   "n={seq:9};{rand:3:3}")  # fmt: skip
+        self.exact(
+            server,
+            4,
+            "--connections",
+            1,
+            "--method",
+            "PUT",
+            "--header",
+            "X-A: {seq:5}",
+            "--body",
+            "n={seq:9};{rand:3:3}",
+        )
         for i, (first, fields, body) in enumerate(server.requests):
             self.assertEqual(first, b"PUT / HTTP/1.1")
             self.assertEqual(fields[b"host"], server.url[7:-1].encode())
@@ -287,8 +341,9 @@ class Traffic(rig.Case):
 
     def test_sequences_are_unique(self):
         server = self.each(reply())
-        done = self.run_load("--requests", 60, "--connections", 6, "--pipeline", 3, "--cores", rig.two_cores(),
-                             server.url + "{seq:100}")  # fmt: skip
+        done = self.run_load(
+            "--requests", 60, "--connections", 6, "--pipeline", 3, "--cores", rig.two_cores(), server.url + "{seq:100}"
+        )
         self.errors(done)
         self.assertEqual(len({first for first, _, _ in server.requests}), 60)
 
@@ -300,27 +355,48 @@ class Traffic(rig.Case):
         self.assertEqual(paths, [b"/a", b"/b?c=d", b"/"] * 3)
 
     def test_templates(self):
-        for i, text in enumerate(("GET /{seq:1} HTTP/1.1\r\nHost: a\r\n\r\n", "POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi")):
+        for i, text in enumerate(
+            ("GET /{seq:1} HTTP/1.1\r\nHost: a\r\n\r\n", "POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi")
+        ):
             (self.scratch / f"{i}").write_text(text)
         server = self.each(reply())
         self.exact(server, 6, "--connections", 1, "--template", self.scratch / "0", "--template", self.scratch / "1")
-        self.assertEqual([r[0] for r in server.requests],
-                         [b"GET /1 HTTP/1.1", b"POST /b HTTP/1.1", b"GET /2 HTTP/1.1", b"POST /b HTTP/1.1",
-                          b"GET /3 HTTP/1.1", b"POST /b HTTP/1.1"])  # fmt: skip
+        self.assertEqual(
+            [r[0] for r in server.requests],
+            [
+                b"GET /1 HTTP/1.1",
+                b"POST /b HTTP/1.1",
+                b"GET /2 HTTP/1.1",
+                b"POST /b HTTP/1.1",
+                b"GET /3 HTTP/1.1",
+                b"POST /b HTTP/1.1",
+            ],
+        )
         self.assertEqual(server.requests[1][2], b"hi")
 
     def test_uploads_to_the_lab(self):
         _, url, _ = self.lab()
         n = 20 << 20
         for options in (["--chunked"], []):
-            done = self.run_load("--requests", 4, "--connections", 2, "--body-size", "20m", *options, "--expect-body", n,
-                                 url + "/upload")  # fmt: skip
+            done = self.run_load(
+                "--requests", 4, "--connections", 2, "--body-size", "20m", *options, "--expect-body", n, url + "/upload"
+            )
             self.errors(done)
             self.assertGreaterEqual(done.json["bytes_out"], 4 * n)
         body = self.scratch / "body"
         body.write_bytes(os.urandom(300000))
-        done = self.run_load("--requests", 4, "--connections", 2, "--body-file", body, "--chunked", "--expect-body-file", body,
-                             url + "/echo")  # fmt: skip
+        done = self.run_load(
+            "--requests",
+            4,
+            "--connections",
+            2,
+            "--body-file",
+            body,
+            "--chunked",
+            "--expect-body-file",
+            body,
+            url + "/echo",
+        )
         self.errors(done)
 
     def test_a_body_from_a_pipe(self):
@@ -339,7 +415,9 @@ class Traffic(rig.Case):
         self.assertEqual(server.requests[0][2], b"p" * 100_000)
 
     def test_the_same_server_on_ipv6(self):
-        _, url, _ = self.lab("--listen", "[::1]:0") if os.path.exists("/proc/net/if_inet6") else self.skipTest("no IPv6")
+        _, url, _ = (
+            self.lab("--listen", "[::1]:0") if os.path.exists("/proc/net/if_inet6") else self.skipTest("no IPv6")
+        )
         log = (self.scratch / "lab.log").read_text()
         six = next((w for w in log.split() if w.startswith("http://[::1]")), None)
         if six is None:

@@ -47,8 +47,7 @@ def unknown(run: results.Run) -> list[str]:
 
 def facts(pairs: Iterator[tuple[str, str]] | list[tuple[str, str]]) -> Markup:
     """Names and values beside each other, below each other on a phone."""
-    return tag("dl", *(join([tag("dt", name), tag("dd", value)]) for name, value in pairs),
-               class_="facts")  # fmt: skip
+    return tag("dl", *(join([tag("dt", name), tag("dd", value)]) for name, value in pairs), class_="facts")
 
 
 def described(run: results.Run) -> Markup:
@@ -74,8 +73,15 @@ def findings(run: results.Run) -> Markup:
     for one in run.doctor:
         level = str(one.get("level") or "")
         remedy = one.get("remedy")
-        rows.append(tag("li", tag("span", level, class_=f"tag {level}"), " ", one.get("text") or "",
-                        tag("span", f" Remedy: {remedy}", class_="soft") if remedy else ""))  # fmt: skip
+        rows.append(
+            tag(
+                "li",
+                tag("span", level, class_=f"tag {level}"),
+                " ",
+                one.get("text") or "",
+                tag("span", f" Remedy: {remedy}", class_="soft") if remedy else "",
+            )
+        )
     return details(f"What doctor found ({len(rows)})", tag("ul", *rows))
 
 
@@ -91,8 +97,7 @@ def commands(run: results.Run) -> Markup:
         steps.append(f"meson setup build/release --buildtype={options['buildtype']}")
         steps.append("meson compile -C build/release")
     steps += [again] if again else []
-    parts = [tag("p", "One click selects a whole block.", class_="meta"), tag("h3", "This run"),
-             pre("\n".join(steps))]  # fmt: skip
+    parts = [tag("p", "One click selects a whole block.", class_="meta"), tag("h3", "This run"), pre("\n".join(steps))]
     if run.commands:
         parts.append(tag("h3", "Every server as it was started"))
         for name, words in run.commands.items():

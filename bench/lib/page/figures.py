@@ -16,8 +16,7 @@ class Figures:
         self.drawn = 0
         self.enabled = svg.available()
 
-    def add(self, name: str, draw: Callable[..., Any], caption: str = "",
-            legend: Markup | str = "") -> Markup:  # fmt: skip
+    def add(self, name: str, draw: Callable[..., Any], caption: str = "", legend: Markup | str = "") -> Markup:
         """The figure that `draw` makes of a width; nothing where it has nothing to show."""
         if not self.enabled:
             return Markup("")
@@ -30,8 +29,9 @@ class Figures:
                 self.drawn += 1
                 drawing = svg.render(made, f"{name}. {caption}".strip(), f"f{self.drawn}")
                 drawings.append(tag("div", drawing, class_=which))
-        return tag("figure", tag("p", name, class_="name"), legend, *drawings,
-                   tag("figcaption", caption) if caption else "")  # fmt: skip
+        return tag(
+            "figure", tag("p", name, class_="name"), legend, *drawings, tag("figcaption", caption) if caption else ""
+        )
 
 
 def plots(*figures: Markup) -> Markup:

@@ -42,8 +42,9 @@ def tag(name: str, *children: Any, **attributes: Any) -> Markup:
     """An element; `class_` and `for_` lose their underscore, None leaves an attribute out."""
     attrs = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{attribute(value)}"'
-        for key, value in attributes.items() if value is not None
-    )  # fmt: skip
+        for key, value in attributes.items()
+        if value is not None
+    )
     return Markup(f"<{name}{attrs}>{''.join(text(child) for child in children)}</{name}>")
 
 
@@ -106,8 +107,10 @@ def table(caption: Any, columns: Sequence[Column], rows: Sequence[Sequence[Any]]
     body = []
     for row in rows:
         first, *others = row
-        cells = [tag("td", cell, class_=column.style(), data_label=column.label())
-                 for column, cell in zip(columns[1:], others)]  # fmt: skip
+        cells = [
+            tag("td", cell, class_=column.style(), data_label=column.label())
+            for column, cell in zip(columns[1:], others)
+        ]
         body.append(tag("tr", tag("th", first, scope="row"), *cells))
     content = tag(
         "table",
@@ -115,11 +118,14 @@ def table(caption: Any, columns: Sequence[Column], rows: Sequence[Sequence[Any]]
         tag("tbody", *body),
         class_=" ".join(filter(None, ("long" if long else "", "many" if many else ""))) or None,
         aria_label=caption,
-    )  # fmt: skip
+    )
     # Not a caption element, which would scroll away with the table.
-    return join([tag("p", caption, class_="caption"),
-                 tag("div", content, class_="scroll", tabindex="0", role="region",
-                     aria_label=caption)])  # fmt: skip
+    return join(
+        [
+            tag("p", caption, class_="caption"),
+            tag("div", content, class_="scroll", tabindex="0", role="region", aria_label=caption),
+        ]
+    )
 
 
 def document(title: str, style: str, body: Any) -> str:

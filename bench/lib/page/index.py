@@ -27,10 +27,12 @@ def answered(line: newest.Line) -> Markup:
         remark = f", {line.remark}" if line.remark else ""
         name = link(line.path, line.path.stem)
         source = [" ", tag("span", "(", name, f"{remark})", class_="soft")]
-    return join([
-        tag("p", line.text, *([] if line.word else source)),
-        tag("p", tag("strong", line.word), *source) if line.word else "",
-    ])  # fmt: skip
+    return join(
+        [
+            tag("p", line.text, *([] if line.word else source)),
+            tag("p", tag("strong", line.word), *source) if line.word else "",
+        ]
+    )
 
 
 def together(runs: list[tuple[Path, results.Run]]) -> Markup:
@@ -38,8 +40,7 @@ def together(runs: list[tuple[Path, results.Run]]) -> Markup:
     found = answer.answer(runs)
     if found is None:
         return Markup("")
-    parts = [join([tag("h3", question), *map(answered, lines)])
-             for question, lines in found.parts.items()]  # fmt: skip
+    parts = [join([tag("h3", question), *map(answered, lines)]) for question, lines in found.parts.items()]
     notes = [tag("p", text, class_="meta") for text in (found.about, *found.notes)]
     return section("answer", "Is io_uring worth it here?", *notes, *parts)
 
@@ -78,5 +79,5 @@ def index(directory: Path) -> str:
         tag("p", count if runs else EMPTY, class_="meta"),
         *(tag("p", f"Left out: {why}", class_="warn") for why in damaged),
         tag("ol", *(entry(path, run) for path, run in runs), class_="runs"),
-    )  # fmt: skip
+    )
     return document("torc-bench: runs", CSS, body)

@@ -30,35 +30,62 @@ def body(run: results.Run, looks: Looks, figures: Figures) -> Markup:
     total = run.extra.get("total") or {}
     cells = kind_compare.measured(run)
     whole = next((cell for cell in cells if cell.id == total.get("cell")), None)
-    costing = [str(row.get("feature")) for row in found
-               if row.get("verdict") == "costs" and not waterfall.hider(row, full)]  # fmt: skip
-    return join([
-        section(
-            "effects", "What each feature is worth",
-            tag("p", "One at a time. Features work together, so the single effects need not add "
-                "up: what is left is drawn as beyond the sum.", class_="meta"),
-            tag("p", tag("strong", "These cost rather than save: ", class_="bad"),
-                ", ".join(dict.fromkeys(costing)), ".") if costing else "",
-            side_by_side(
-                *(figures.add(name, partial(waterfall.draw, waterfall.steps(run.extra, start)),
-                              f"{what} {LEGEND}")
-                  for name, start, what in (
-                      ("From the bare ring up", "bare",
-                       "What each feature does when it alone is put in."),
-                      ("From the full set down", "full",
-                       "What taking each feature away does."))),
-                *(figures.add(f"{title}, as ratios", partial(ratios, found, context, full),
-                              "Cost with the feature over cost without; median and 95 % interval. "
-                              "Green: saves; red: costs; grey: not detectable.")
-                  for context, title in (("into bare", "Put into the bare ring"),
-                                         ("out of full", "Taken out of the full set")))),
-            _table(found, full),
-            details("Every effect in words", items(_words(row, full) for row in found
-                                                   if row.get("text")))) if found else "",
-        kind_compare.workload(run, whole, looks, figures) if whole else "",
-        section("pairs", "Every comparison", *(kind_compare.folded(cell, looks)
-                                               for cell in cells if cell is not whole)),
-    ])  # fmt: skip
+    costing = [
+        str(row.get("feature")) for row in found if row.get("verdict") == "costs" and not waterfall.hider(row, full)
+    ]
+    return join(
+        [
+            section(
+                "effects",
+                "What each feature is worth",
+                tag(
+                    "p",
+                    "One at a time. Features work together, so the single effects need not add "
+                    "up: what is left is drawn as beyond the sum.",
+                    class_="meta",
+                ),
+                tag(
+                    "p",
+                    tag("strong", "These cost rather than save: ", class_="bad"),
+                    ", ".join(dict.fromkeys(costing)),
+                    ".",
+                )
+                if costing
+                else "",
+                side_by_side(
+                    *(
+                        figures.add(
+                            name, partial(waterfall.draw, waterfall.steps(run.extra, start)), f"{what} {LEGEND}"
+                        )
+                        for name, start, what in (
+                            ("From the bare ring up", "bare", "What each feature does when it alone is put in."),
+                            ("From the full set down", "full", "What taking each feature away does."),
+                        )
+                    ),
+                    *(
+                        figures.add(
+                            f"{title}, as ratios",
+                            partial(ratios, found, context, full),
+                            "Cost with the feature over cost without; median and 95 % interval. "
+                            "Green: saves; red: costs; grey: not detectable.",
+                        )
+                        for context, title in (
+                            ("into bare", "Put into the bare ring"),
+                            ("out of full", "Taken out of the full set"),
+                        )
+                    ),
+                ),
+                _table(found, full),
+                details("Every effect in words", items(_words(row, full) for row in found if row.get("text"))),
+            )
+            if found
+            else "",
+            kind_compare.workload(run, whole, looks, figures) if whole else "",
+            section(
+                "pairs", "Every comparison", *(kind_compare.folded(cell, looks) for cell in cells if cell is not whole)
+            ),
+        ]
+    )
 
 
 def _words(row: Mapping[str, Any], full: Sequence[str]) -> str:
@@ -67,23 +94,33 @@ def _words(row: Mapping[str, Any], full: Sequence[str]) -> str:
     return f"{row['text']}" + (f" In the full set {other} hides it." if other else "")
 
 
-LEGEND = ("A bar is what the ratio beside it, paired by round, makes of the cost at the top, and begins "
-          "where the one above it ends; beyond the sum: what the features do together and not alone. "
-          "Green: the feature saves; red: it costs; grey: not detectable; line: 95 % interval.")  # fmt: skip
+LEGEND = (
+    "A bar is what the ratio beside it, paired by round, makes of the cost at the top, and begins "
+    "where the one above it ends; beyond the sum: what the features do together and not alone. "
+    "Green: the feature saves; red: it costs; grey: not detectable; line: 95 % interval."
+)
 
 
-def ratios(found: Sequence[Mapping[str, Any]], context: str, full: Sequence[str],
-           width: float = svg.WIDTH) -> Any:  # fmt: skip
+def ratios(found: Sequence[Mapping[str, Any]], context: str, full: Sequence[str], width: float = svg.WIDTH) -> Any:
     """Each feature's ratio with its interval."""
-    rows = [plots.Bar(str(row["feature"]), row["ratio"]["median"], row["ratio"]["low"],
-                      row["ratio"]["high"], waterfall.tone(str(row.get("verdict"))),
-                      row["ratio"]["pairs"])
-            for row in found if row.get("context") == context and row.get("ratio")
-            and not waterfall.hider(row, full)]  # fmt: skip
+    rows = [
+        plots.Bar(
+            str(row["feature"]),
+            row["ratio"]["median"],
+            row["ratio"]["low"],
+            row["ratio"]["high"],
+            waterfall.tone(str(row.get("verdict"))),
+            row["ratio"]["pairs"],
+        )
+        for row in found
+        if row.get("context") == context and row.get("ratio") and not waterfall.hider(row, full)
+    ]
     rows.sort(key=lambda row: row.median)
-    rows += [plots.Bar(str(row["feature"]), 1, 1, 1, instead=f"hidden by {other}")
-             for row in found if row.get("context") == context
-             and (other := waterfall.hider(row, full))]  # fmt: skip
+    rows += [
+        plots.Bar(str(row["feature"]), 1, 1, 1, instead=f"hidden by {other}")
+        for row in found
+        if row.get("context") == context and (other := waterfall.hider(row, full))
+    ]
     return plots.forest(rows, "cost with ÷ cost without (below 1: it saves)", width=width)
 
 
@@ -94,16 +131,40 @@ def _table(found: Sequence[Mapping[str, Any]], full: Sequence[str]) -> Markup:
         about = "; ".join(filter(None, (row.get("title"), row.get("note"))))
         if other := waterfall.hider(row, full):
             # Its pair stands on another set: what it says there is among all comparisons.
-            rows.append([row.get("feature"), row.get("context"), None, None, None,
-                         tag("span", f"hidden by {other}", class_="note"), about])  # fmt: skip
+            rows.append(
+                [
+                    row.get("feature"),
+                    row.get("context"),
+                    None,
+                    None,
+                    None,
+                    tag("span", f"hidden by {other}", class_="note"),
+                    about,
+                ]
+            )
             continue
         low, high = (numbers.signed_percent(ratio.get(key)) for key in ("low", "high"))
-        rows.append([row.get("feature"), row.get("context"),
-                     numbers.signed_percent(ratio.get("median")),
-                     f"{low} to {high}" if ratio else "–", ratio.get("pairs"),
-                     tag("span", WORDS.get(verdict, verdict), class_=waterfall.TONES.get(verdict, "note")),
-                     about])
-    return table("CPU per request with the feature against without it, paired by round", [
-        Column("Feature"), Column("Moved", words=True), Column("Change"), Column("95 % interval"),
-        Column("Pairs"), Column("The feature", words=True), Column("About", words=True, wide=True),
-    ], rows)  # fmt: skip
+        rows.append(
+            [
+                row.get("feature"),
+                row.get("context"),
+                numbers.signed_percent(ratio.get("median")),
+                f"{low} to {high}" if ratio else "–",
+                ratio.get("pairs"),
+                tag("span", WORDS.get(verdict, verdict), class_=waterfall.TONES.get(verdict, "note")),
+                about,
+            ]
+        )
+    return table(
+        "CPU per request with the feature against without it, paired by round",
+        [
+            Column("Feature"),
+            Column("Moved", words=True),
+            Column("Change"),
+            Column("95 % interval"),
+            Column("Pairs"),
+            Column("The feature", words=True),
+            Column("About", words=True, wide=True),
+        ],
+        rows,
+    )

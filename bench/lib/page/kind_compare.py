@@ -22,8 +22,7 @@ SIDE = ("A/A", "capacity")  # purposes of cells that are no answers themselves
 
 def measured(run: results.Run) -> list[results.Cell]:
     """The cells that answer the question: neither the A/A run nor a search for the capacity."""
-    return [cell for cell in run.cells if not is_noise(cell)
-            and cell.factors.get("purpose") not in SIDE]  # fmt: skip
+    return [cell for cell in run.cells if not is_noise(cell) and cell.factors.get("purpose") not in SIDE]
 
 
 def is_noise(cell: results.Cell) -> bool:
@@ -47,9 +46,13 @@ def body(run: results.Run, looks: Looks, figures: Figures) -> Markup:
     """At a glance, then a section for each workload."""
     cells = measured(run)
     probes = [cell for cell in run.cells if cell.factors.get("purpose") == "capacity"]
-    return join([glance(run, cells, looks, figures),
-                 *(workload(run, cell, looks, figures) for cell in cells),
-                 *(folded(cell, looks) for cell in probes)])  # fmt: skip
+    return join(
+        [
+            glance(run, cells, looks, figures),
+            *(workload(run, cell, looks, figures) for cell in cells),
+            *(folded(cell, looks) for cell in probes),
+        ]
+    )
 
 
 def folded(cell: results.Cell, looks: Looks) -> Markup:
@@ -67,8 +70,7 @@ def headlines(run: results.Run) -> list[str]:
         for one in spoken(cell):
             if one.metric == COST and one.pairs > 1:  # one round says nothing
                 found.setdefault((one.numerator, one.denominator), []).append((cell, one))
-    return [_headline(mine, run.noise) + dropped(run, *pair) for pair, mine in found.items()
-            if len(mine) > 1]  # fmt: skip
+    return [_headline(mine, run.noise) + dropped(run, *pair) for pair, mine in found.items() if len(mine) > 1]
 
 
 def dropped(run: results.Run, one: str, other: str) -> str:
@@ -78,25 +80,31 @@ def dropped(run: results.Run, one: str, other: str) -> str:
         metrics = results.metrics(str(cell.workload.get("name")))
         if COST not in metrics or not {one, other} <= set(cell.names):
             continue
-        mine = next((r for r in cell.ratios if (r.numerator, r.denominator, r.metric)
-                     == (one, other, COST)), None)  # fmt: skip
+        mine = next((r for r in cell.ratios if (r.numerator, r.denominator, r.metric) == (one, other, COST)), None)
         if mine is None or mine.pairs < plots.FEW:
             away.append(f"{cell.id} ({'one pair' if mine else 'no pair'} that counts)")
     return f" Not counted: {', '.join(away)}." if away else ""
 
 
-def _headline(mine: Sequence[tuple[results.Cell, results.Ratio]],
-              noise: dict[str, Any] | None) -> str:  # fmt: skip
+def _headline(mine: Sequence[tuple[results.Cell, results.Ratio]], noise: dict[str, Any] | None) -> str:
     cell, first = mine[0]
     pair = f"{cell.label(first.numerator)} against {cell.label(first.denominator)}"
-    small = [one for _, one in mine
-             if results.not_above_noise(one.metric, one.low, one.high, noise)]  # fmt: skip
+    small = [one for _, one in mine if results.not_above_noise(one.metric, one.low, one.high, noise)]
     less = [(c.id, one) for c, one in mine if one.high < 1 and one not in small]
     more = [(c.id, one) for c, one in mine if one.low > 1 and one not in small]
-    parts = [f"{word} in {len(some)} of {len(mine)} workloads ({_sizes(some)})"
-             for word, some in (("less CPU per request", less), ("more", more)) if some]  # fmt: skip
-    within = (f"a difference within what a server set against itself differs here "
-              f"({results.noise_band(noise)}) in {len(small)}") if noise and small else ""
+    parts = [
+        f"{word} in {len(some)} of {len(mine)} workloads ({_sizes(some)})"
+        for word, some in (("less CPU per request", less), ("more", more))
+        if some
+    ]
+    within = (
+        (
+            f"a difference within what a server set against itself differs here "
+            f"({results.noise_band(noise)}) in {len(small)}"
+        )
+        if noise and small
+        else ""
+    )
     if not parts and not small:
         return f"{pair}: no difference in CPU per request detectable in any workload."
     if parts and not less:
@@ -127,26 +135,39 @@ def leading(cells: Sequence[results.Cell]) -> list[tuple[results.Cell, results.R
     return found
 
 
-def glance(run: results.Run, cells: Sequence[results.Cell], looks: Looks,
-           figures: Figures) -> Markup:  # fmt: skip
+def glance(run: results.Run, cells: Sequence[results.Cell], looks: Looks, figures: Figures) -> Markup:
     """The leading ratio of every workload, and that ratio against what a wait returns."""
     lead = leading(cells)
     if len(lead) < 2:
         return Markup("")
     same = len({(one.numerator, one.denominator) for _, one in lead}) == 1
-    rows = [named(one, looks, cell.id if same else f"{cell.id} · {looks.pair(one)}")
-            for cell, one in lead]  # fmt: skip
+    rows = [named(one, looks, cell.id if same else f"{cell.id} · {looks.pair(one)}") for cell, one in lead]
     what = f"{looks.pair(lead[0][1])}, CPU per request" if same else "CPU per request, ratios"
-    overview = figures.add(what, partial(plots.forest, rows, BELOW, run.noise),
-                           "Median and 95 % interval; green: detectably less, red: detectably more"
-                           + plots.hollow(rows)
-                           + ("; band: the A/A run." if run.noise else "."))  # fmt: skip
-    cause = figures.add("Ratio against completions per wait", partial(scatter.batches, lead, looks),
-                        "What one wait returns is what io_uring can save on: a workload without "
-                        f"batches has nothing to gain{plots.hollow(rows)}.") if same else Markup("")  # fmt: skip
-    return section("glance", "All workloads at a glance", side_by_side(overview, cause),
-                   tables.ratios([one for _, one in lead], looks, "Each workload's leading ratio")
-                   if not same else _glance_table(lead, looks))  # fmt: skip
+    overview = figures.add(
+        what,
+        partial(plots.forest, rows, BELOW, run.noise),
+        "Median and 95 % interval; green: detectably less, red: detectably more"
+        + plots.hollow(rows)
+        + ("; band: the A/A run." if run.noise else "."),
+    )
+    cause = (
+        figures.add(
+            "Ratio against completions per wait",
+            partial(scatter.batches, lead, looks),
+            "What one wait returns is what io_uring can save on: a workload without "
+            f"batches has nothing to gain{plots.hollow(rows)}.",
+        )
+        if same
+        else Markup("")
+    )
+    return section(
+        "glance",
+        "All workloads at a glance",
+        side_by_side(overview, cause),
+        tables.ratios([one for _, one in lead], looks, "Each workload's leading ratio")
+        if not same
+        else _glance_table(lead, looks),
+    )
 
 
 def named(one: results.Ratio, looks: Looks, name: str) -> plots.Bar:
@@ -156,19 +177,28 @@ def named(one: results.Ratio, looks: Looks, name: str) -> plots.Bar:
 
 def _glance_table(lead: Sequence[tuple[results.Cell, results.Ratio]], looks: Looks) -> Markup:
     rows = [tables.ratio_row(one, looks, cell.id) for cell, one in lead]
-    return tables.table(f"{looks.pair(lead[0][1])}, CPU per request, paired by round",
-                        [tables.Column("Workload"), *tables.RATIO_COLUMNS[2:]],
-                        [[first, *others] for first, _, *others in rows])  # fmt: skip
+    return tables.table(
+        f"{looks.pair(lead[0][1])}, CPU per request, paired by round",
+        [tables.Column("Workload"), *tables.RATIO_COLUMNS[2:]],
+        [[first, *others] for first, _, *others in rows],
+    )
 
 
-def workload(run: results.Run, cell: results.Cell, looks: Looks, figures: Figures,
-             level: int = 2, lead: Sequence[results.Ratio] = ()) -> Markup:  # fmt: skip
+def workload(
+    run: results.Run,
+    cell: results.Cell,
+    looks: Looks,
+    figures: Figures,
+    level: int = 2,
+    lead: Sequence[results.Ratio] = (),
+) -> Markup:
     """Verdicts, figures, ratios and plots of one cell; lead: what to speak of, if not its own."""
     costs = list(lead) or spoken(cell)
     others = [one for one in cell.ratios if one not in costs]
     title = cell.workload.get("title") or cell.id
     return section(
-        anchor(cell.id), cell.id,
+        anchor(cell.id),
+        cell.id,
         tag("p", f"{title}; {tables.loop(cell.workload)}.", class_="meta"),
         alarm(cell, looks),
         items([one.verdict for one in costs if one.verdict], class_="verdicts"),
@@ -178,15 +208,20 @@ def workload(run: results.Run, cell: results.Cell, looks: Looks, figures: Figure
         tables.memory(cell, looks),
         side_by_side(*drawn(run, cell, costs, looks, figures)),
         tables.ratios(costs, looks),
-        details(f"{len(others)} more ratios: other figures, other pairs",
-                _others(cell, others, looks, figures), tables.ratios(others, looks))
-        if others else "",
+        details(
+            f"{len(others)} more ratios: other figures, other pairs",
+            _others(cell, others, looks, figures),
+            tables.ratios(others, looks),
+        )
+        if others
+        else "",
         level=level,
-    )  # fmt: skip
+    )
 
 
-def drawn(run: results.Run, cell: results.Cell, costs: Sequence[results.Ratio], looks: Looks,
-          figures: Figures) -> list[Markup]:  # fmt: skip
+def drawn(
+    run: results.Run, cell: results.Cell, costs: Sequence[results.Ratio], looks: Looks, figures: Figures
+) -> list[Markup]:
     """The four plots of a cell."""
     names = [name for name in cell.names if cell.valid(name)]
     raw = any(s.latency_raw_us for s in cell.samples)
@@ -198,40 +233,55 @@ def drawn(run: results.Run, cell: results.Cell, costs: Sequence[results.Ratio], 
     band = "; band: the A/A run" if noise else ""
     rows = plots.bars(same, looks)
     return [
-        figures.add(f"{_capital(title)}, every sample", partial(plots.strip, cell, looks, metric),
-                    "A dot for each round, the first on top; bar: median" + crosses
-                    + ". The axis does not begin at 0."),
-        figures.add(f"Ratios of {title}",
-                    partial(plots.forest, rows, BELOW, noise),
-                    "Median, 95 % interval; green: detectably less, red: detectably more"
-                    f"{plots.hollow(rows)}{band}."),
-        figures.add("Latency by percentile", partial(plots.percentiles, cell, looks),
-                    "At each percentile the median of the rounds, as in the table; " + (
-                        "from the intended send time; thin, hollow marks: raw, from the actual one."
-                        if raw else "closed loop: this compares servers, it is not what users see."
-                        if not cell.workload.get("rate") else "from the intended send time."),
-                    legend_of(looks, names)),
-        figures.add(f"{_capital(title)} over the rounds", partial(plots.drift, cell, looks, metric),
-                    "Each round against its subject's median: what moves all lines is the machine.",
-                    legend_of(looks, names)),
-    ]  # fmt: skip
+        figures.add(
+            f"{_capital(title)}, every sample",
+            partial(plots.strip, cell, looks, metric),
+            "A dot for each round, the first on top; bar: median" + crosses + ". The axis does not begin at 0.",
+        ),
+        figures.add(
+            f"Ratios of {title}",
+            partial(plots.forest, rows, BELOW, noise),
+            "Median, 95 % interval; green: detectably less, red: detectably more" f"{plots.hollow(rows)}{band}.",
+        ),
+        figures.add(
+            "Latency by percentile",
+            partial(plots.percentiles, cell, looks),
+            "At each percentile the median of the rounds, as in the table; "
+            + (
+                "from the intended send time; thin, hollow marks: raw, from the actual one."
+                if raw
+                else "closed loop: this compares servers, it is not what users see."
+                if not cell.workload.get("rate")
+                else "from the intended send time."
+            ),
+            legend_of(looks, names),
+        ),
+        figures.add(
+            f"{_capital(title)} over the rounds",
+            partial(plots.drift, cell, looks, metric),
+            "Each round against its subject's median: what moves all lines is the machine.",
+            legend_of(looks, names),
+        ),
+    ]
 
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _others(cell: results.Cell, others: Sequence[results.Ratio], looks: Looks,
-            figures: Figures) -> Markup:  # fmt: skip
+def _others(cell: results.Cell, others: Sequence[results.Ratio], looks: Looks, figures: Figures) -> Markup:
     """The first two subjects in everything else."""
     mine = [one for one in others if [one.numerator, one.denominator] == cell.names[:2]]
     if not mine:
         return Markup("")
     rows = [named(one, looks, results.metric_title(one.metric)) for one in mine]
-    return side_by_side(figures.add(
-        f"{looks.pair(mine[0])}, everything else", partial(plots.forest, rows, "ratio"),
-        "Median and 95 % interval; green: detectably better, red: detectably worse"
-        f"{plots.hollow(rows)}."))  # fmt: skip
+    return side_by_side(
+        figures.add(
+            f"{looks.pair(mine[0])}, everything else",
+            partial(plots.forest, rows, "ratio"),
+            "Median and 95 % interval; green: detectably better, red: detectably worse" f"{plots.hollow(rows)}.",
+        )
+    )
 
 
 def alarm(cell: results.Cell, looks: Looks) -> Markup:

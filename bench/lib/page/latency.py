@@ -10,8 +10,7 @@ from typing import Iterator, Sequence
 from .. import results
 
 POINTS_PER_DECADE = 24
-_KNOWN = (("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999),
-          ("p99.99", 0.9999))  # fmt: skip
+_KNOWN = (("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999))
 
 
 def place(share: float) -> float:
@@ -33,8 +32,7 @@ def _at(histogram: Sequence[Sequence[int]], shares: Sequence[float]) -> Iterator
 
 def of_rounds(samples: Sequence[results.Sample]) -> list[tuple[float, float]]:
     """Places and µs, up to the last that the round with the fewest requests can tell."""
-    histograms = [rising for sample in samples
-                  if (rising := sorted(b for b in sample.histogram if b[1] > 0))]  # fmt: skip
+    histograms = [rising for sample in samples if (rising := sorted(b for b in sample.histogram if b[1] > 0))]
     if not histograms:
         return []
     fewest = min(sum(count for _, count in one) for one in histograms)
@@ -57,5 +55,8 @@ def curve(cell: results.Cell, name: str, raw: bool) -> list[tuple[float, float]]
     maps = [found for sample in good if (found := getattr(sample, key))]
     if not maps:
         return []
-    return [(place(share), statistics.median(one[percentile] for one in maps))
-            for percentile, share in _KNOWN if all(percentile in one for one in maps)]  # fmt: skip
+    return [
+        (place(share), statistics.median(one[percentile] for one in maps))
+        for percentile, share in _KNOWN
+        if all(percentile in one for one in maps)
+    ]

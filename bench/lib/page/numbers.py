@@ -66,4 +66,3 @@ def duration_us(value: float, _position: object = None) -> str:
         if value >= limit:
             return f"{value / limit:g} {unit}"
     return f"{value:g} µs"
-

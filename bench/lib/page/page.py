@@ -6,9 +6,19 @@ from functools import partial
 
 from .. import env, remarks, results
 from . import (
-    checklist, environment, kind_ablate, kind_compare, kind_scale, kind_sweep, kind_tune, numbers,
-    plots, svg, tables, threats,
-)  # fmt: skip
+    checklist,
+    environment,
+    kind_ablate,
+    kind_compare,
+    kind_scale,
+    kind_sweep,
+    kind_tune,
+    numbers,
+    plots,
+    svg,
+    tables,
+    threats,
+)
 from .figures import Figures
 from .figures import plots as side_by_side
 from .html import Markup, details, document, items, join, section, tag
@@ -16,9 +26,12 @@ from .look import Looks
 from .style import CSS
 
 BODIES = {
-    "compare": kind_compare.body, "sweep": kind_sweep.body, "ablate": kind_ablate.body,
-    "tune": kind_tune.body, "scale": kind_scale.body,
-}  # fmt: skip
+    "compare": kind_compare.body,
+    "sweep": kind_sweep.body,
+    "ablate": kind_ablate.body,
+    "tune": kind_tune.body,
+    "scale": kind_scale.body,
+}
 
 
 MOST = 6  # conclusions that are shown unfolded
@@ -53,11 +66,18 @@ def page(run: results.Run, source: str | None = None) -> str:
     there = [part for part in parts if part[2]]
     sections = [section(ident, name, Markup(content)) for ident, name, content in there]
     links = [(ident, name) for ident, name, _ in there]
-    whole = join([
-        head(run), alarm(run, looks), noisy(run), answer(run), contents(run, links),
-        "" if figures.enabled else tag("p", svg.MISSING, class_="alarm"),
-        tag("main", body, *sections), foot(run, source),
-    ])  # fmt: skip
+    whole = join(
+        [
+            head(run),
+            alarm(run, looks),
+            noisy(run),
+            answer(run),
+            contents(run, links),
+            "" if figures.enabled else tag("p", svg.MISSING, class_="alarm"),
+            tag("main", body, *sections),
+            foot(run, source),
+        ]
+    )
     return document(f"{title(run)}: torc-bench {run.kind}", CSS, whole)
 
 
@@ -92,15 +112,20 @@ def alarm(run: results.Run, looks: Looks) -> Markup:
     parts = []
     if lines:
         total = sum(len(cell.samples) for cell in run.cells)
-        parts.append(tag("p", tag("strong", f"{len(lines)} of {total} samples are invalid"),
-                         " and left out of every figure:"))  # fmt: skip
+        parts.append(
+            tag("p", tag("strong", f"{len(lines)} of {total} samples are invalid"), " and left out of every figure:")
+        )
         parts.append(items(lines))
     if unlike:
-        parts.append(tag("p", tag("strong", "Answers differ between subjects"), ": ",
-                         ", ".join(unlike), "."))  # fmt: skip
+        parts.append(tag("p", tag("strong", "Answers differ between subjects"), ": ", ", ".join(unlike), "."))
     if run.finished is None:
-        parts.append(tag("p", tag("strong", "This run ended early"), ": what is here is what was "
-                         "measured until then; go on with --resume."))  # fmt: skip
+        parts.append(
+            tag(
+                "p",
+                tag("strong", "This run ended early"),
+                ": what is here is what was " "measured until then; go on with --resume.",
+            )
+        )
     return tag("div", *parts, class_="alarm", role="alert") if parts else Markup("")
 
 
@@ -115,9 +140,13 @@ def noisy(run: results.Run) -> Markup:
     if not lines:
         return Markup("")
     lead = "This run was noisy" if is_noisy(run) else "How noisy this run was is not known"
-    return tag("div", tag("p", tag("strong", lead), ":"),
-               items(line.removeprefix("noisy: ") for line in lines),
-               class_="alarm caution", role="alert")  # fmt: skip
+    return tag(
+        "div",
+        tag("p", tag("strong", lead), ":"),
+        items(line.removeprefix("noisy: ") for line in lines),
+        class_="alarm caution",
+        role="alert",
+    )
 
 
 def answer(run: results.Run) -> Markup:
@@ -135,8 +164,11 @@ def contents(run: results.Run, links: list[tuple[str, str]]) -> Markup:
     if run.kind == "compare":
         cells = kind_compare.measured(run)
         links = [(kind_compare.anchor(cell.id), cell.id) for cell in cells] + links
-    return tag("nav", tag("ul", *(tag("li", tag("a", title, href=f"#{ident}"))
-                                  for ident, title in links)), aria_label="Contents")  # fmt: skip
+    return tag(
+        "nav",
+        tag("ul", *(tag("li", tag("a", title, href=f"#{ident}")) for ident, title in links)),
+        aria_label="Contents",
+    )
 
 
 def _skipped(run: results.Run) -> list[str]:
@@ -154,27 +186,41 @@ def noise(run: results.Run, looks: Looks, figures: Figures) -> Markup:
     """The A/A run in words and dots."""
     cells = [cell for cell in run.cells if kind_compare.is_noise(cell)]
     if not run.noise and not cells:
-        return tag("p", "No A/A run was made, so how far two runs of one program differ here is "
-                   "not known.")  # fmt: skip
+        return tag("p", "No A/A run was made, so how far two runs of one program differ here is " "not known.")
     parts = []
     if run.noise:
         low, high = run.noise["low"], run.noise["high"]
         reach = max(abs(low - 1), abs(high - 1)) * 100
         inside = low <= 1 <= high
-        parts.append(tag(
-            "p", "One program against itself, as if they were two: the ratio of CPU per request "
-            f"was {numbers.number(run.noise['median'], 3)}, 95 % interval {numbers.number(low, 3)} "
-            f"to {numbers.number(high, 3)}, over {run.noise['pairs']} pairs. "
-            + (f"Differences within ±{reach:.1f} % are not told from none here." if inside else
-               "That interval does not contain 1: take differences of this size for none.")))  # fmt: skip
+        parts.append(
+            tag(
+                "p",
+                "One program against itself, as if they were two: the ratio of CPU per request "
+                f"was {numbers.number(run.noise['median'], 3)}, 95 % interval {numbers.number(low, 3)} "
+                f"to {numbers.number(high, 3)}, over {run.noise['pairs']} pairs. "
+                + (
+                    f"Differences within ±{reach:.1f} % are not told from none here."
+                    if inside
+                    else "That interval does not contain 1: take differences of this size for none."
+                ),
+            )
+        )
     for cell in cells:
         metric = kind_compare.first_metric(cell)
-        parts.append(side_by_side(
-            figures.add("The A/A run, every sample",
-                        partial(plots.strip, cell, looks, metric),
-                        "The same program on both rows."),
-            figures.add("The A/A run over its rounds", partial(plots.drift, cell, looks, metric),
-                        "Each round against its own median.")))  # fmt: skip
+        parts.append(
+            side_by_side(
+                figures.add(
+                    "The A/A run, every sample",
+                    partial(plots.strip, cell, looks, metric),
+                    "The same program on both rows.",
+                ),
+                figures.add(
+                    "The A/A run over its rounds",
+                    partial(plots.drift, cell, looks, metric),
+                    "Each round against its own median.",
+                ),
+            )
+        )
         parts.append(tables.figures(cell, looks))
         parts.append(tables.ratios(cell.ratios, looks))
     return join(parts)
@@ -183,5 +229,7 @@ def noise(run: results.Run, looks: Looks, figures: Figures) -> Markup:
 def foot(run: results.Run, source: str | None) -> Markup:
     """Where the raw data is."""
     raw = tag("a", source, href=source) if source else "the result file"
-    return tag("footer", tag("p", "Every sample: ", raw, ". Written by torc-bench report; this "
-                             "page loads nothing and runs nothing."))  # fmt: skip
+    return tag(
+        "footer",
+        tag("p", "Every sample: ", raw, ". Written by torc-bench report; this " "page loads nothing and runs nothing."),
+    )

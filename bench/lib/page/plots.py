@@ -35,11 +35,9 @@ def row_text(axes: Any, row: int, left: str, right: str = "", colour: str = INK)
     room = axes.figure.get_figwidth() * 72 - LETTER * (len(right) + 2)
     left = cut(left, max(int(room / LETTER), 8))
     place = axes.get_yaxis_transform()
-    axes.text(0, -row + NAME, left, transform=place, ha="left", va="center", color=colour,
-              gid="halo")  # fmt: skip
+    axes.text(0, -row + NAME, left, transform=place, ha="left", va="center", color=colour, gid="halo")
     if right:
-        axes.text(1, -row + NAME, right, transform=place, ha="right", va="center", fontsize=9.5,
-                  color=SOFT, gid="halo")  # fmt: skip
+        axes.text(1, -row + NAME, right, transform=place, ha="right", va="center", fontsize=9.5, color=SOFT, gid="halo")
 
 
 def middle(row: int) -> float:
@@ -58,8 +56,7 @@ def upright(axes: Any, x: float, top: float, bottom: float, **style: Any) -> Non
         taken = (len(text.get_text()) + 1) * LETTER / width
         if bottom < y < top and (share if text.get_ha() == "left" else 1 - share) < taken:
             struck.append(y)
-    edges = [top, *(edge for y in sorted(set(struck), reverse=True) for edge in (y + HALF, y - HALF)),
-             bottom]  # fmt: skip
+    edges = [top, *(edge for y in sorted(set(struck), reverse=True) for edge in (y + HALF, y - HALF)), bottom]
     for one, other in zip(edges[::2], edges[1::2]):
         if one - other > 0.12:  # more than the air above the first name
             svg.mark(axes.plot([x, x], [one, other], **style))
@@ -80,13 +77,13 @@ def unit(metric: str) -> tuple[str, float]:
     return (f"{title}, bytes" if metric.endswith("_bytes") else title), 1.0
 
 
-def strip(cell: results.Cell, looks: Looks, metric: str = "cpu_ns_per_request",
-          width: float = svg.WIDTH) -> Any:  # fmt: skip
+def strip(cell: results.Cell, looks: Looks, metric: str = "cpu_ns_per_request", width: float = svg.WIDTH) -> Any:
     """A metric's samples as dots, first round on top; the median a bar."""
     label, by = unit(metric)
-    values = {name: [found / by for s in cell.valid(name)
-                     if (found := results.value(s, metric)) is not None]
-              for name in cell.names}  # fmt: skip
+    values = {
+        name: [found / by for s in cell.valid(name) if (found := results.value(s, metric)) is not None]
+        for name in cell.names
+    }
     names = [name for name in cell.names if values[name]]
     if not names:
         return None
@@ -95,12 +92,21 @@ def strip(cell: results.Cell, looks: Looks, metric: str = "cpu_ns_per_request",
     for row, name in enumerate(names):
         mine, look = values[name], looks.of(name)
         heights = [-row + 0.08 - 0.46 * i / max(len(mine) - 1, 1) for i in range(len(mine))]
-        svg.mark(axes.plot(mine, heights, look.marker, color=look.colour, alpha=0.75,
-                           markersize=4.5, markeredgewidth=0, clip_on=False))  # fmt: skip
+        svg.mark(
+            axes.plot(
+                mine,
+                heights,
+                look.marker,
+                color=look.colour,
+                alpha=0.75,
+                markersize=4.5,
+                markeredgewidth=0,
+                clip_on=False,
+            )
+        )
         median = statistics.median(mine)
         svg.mark(axes.plot([median, median], [-row + 0.14, -row - 0.44], color=INK, linewidth=1.6))
-        bad = [found / by for s in cell.invalid
-               if s.variant == name and (found := results.value(s, metric))]  # fmt: skip
+        bad = [found / by for s in cell.invalid if s.variant == name and (found := results.value(s, metric))]
         axes.plot(bad, [middle(row)] * len(bad), "x", color=svg.COLOUR["bad"], markersize=6)
         shown += mine + bad
         row_text(axes, row, look.name, numbers.number(median, numbers.digits([median])))
@@ -150,8 +156,7 @@ def _tone(one: results.Ratio) -> str:
     return svg.COLOUR["good" if (one.high < 1) == fewer_is_better else "bad"]
 
 
-def forest(rows: Sequence[Bar], label: str, noise: dict[str, Any] | None = None,
-           width: float = svg.WIDTH) -> Any:  # fmt: skip
+def forest(rows: Sequence[Bar], label: str, noise: dict[str, Any] | None = None, width: float = svg.WIDTH) -> Any:
     """Ratios with their 95 % intervals around 1, on a logarithmic axis; one of a single pair is
     hollow and has none."""
     rows = [row for row in rows if row.instead or min(row.low, row.median, row.high) > 0]
@@ -168,22 +173,18 @@ def forest(rows: Sequence[Bar], label: str, noise: dict[str, Any] | None = None,
     axes.set_xlim(low / air, high * air)
     for number, row in enumerate(rows):
         decimals = 3 if row.high - row.low < 0.5 else 2
-        row_text(axes, number, row.name, row.instead or f"{row.median:.{decimals}f}"
-                 + ", one pair" * (not row.told))  # fmt: skip
+        row_text(axes, number, row.name, row.instead or f"{row.median:.{decimals}f}" + ", one pair" * (not row.told))
     upright(axes, 1, 0.62, -len(rows) + 0.5, color=INK, linewidth=1)
     for number, row in enumerate(rows):
         y = middle(number)
         if noise:  # in each row below its name, which would be hard to read on it
-            axes.fill_between([noise["low"], noise["high"]], y - 0.26, y + 0.24, color=SOFT,
-                              alpha=0.2, linewidth=0)  # fmt: skip
+            axes.fill_between([noise["low"], noise["high"]], y - 0.26, y + 0.24, color=SOFT, alpha=0.2, linewidth=0)
         if row.instead:
             continue
         if not row.told:
-            svg.mark(axes.plot([row.median], [y], "s", color=SOFT, markersize=6,
-                               markerfacecolor="none"))  # fmt: skip
+            svg.mark(axes.plot([row.median], [y], "s", color=SOFT, markersize=6, markerfacecolor="none"))
             continue
-        svg.mark(axes.plot([row.low, row.high], [y, y], color=row.colour, linewidth=2.2,
-                           solid_capstyle="butt"))  # fmt: skip
+        svg.mark(axes.plot([row.low, row.high], [y, y], color=row.colour, linewidth=2.2, solid_capstyle="butt"))
         for end in (row.low, row.high):
             axes.plot([end, end], [y - 0.1, y + 0.1], color=row.colour, linewidth=1.4)
         svg.mark(axes.plot([row.median], [y], "s", color=row.colour, markersize=6))
@@ -212,8 +213,12 @@ def ratio_ticks(axes: Any) -> None:
 
 def percentiles(cell: results.Cell, looks: Looks, width: float = svg.WIDTH) -> Any:
     """Latency over a logarithmic axis of percentiles; raw beside corrected in open loop."""
-    curves = [(name, raw, points) for name in cell.names for raw in (False, True)
-              if len(points := latency.curve(cell, name, raw)) > 1]  # fmt: skip
+    curves = [
+        (name, raw, points)
+        for name in cell.names
+        for raw in (False, True)
+        if len(points := latency.curve(cell, name, raw)) > 1
+    ]
     if not curves:
         return None
     made, axes = svg.figure(230, width)
@@ -224,8 +229,11 @@ def percentiles(cell: results.Cell, looks: Looks, width: float = svg.WIDTH) -> A
         look = looks.of(name)
         x = [place for place, value in points if value > 0]
         y = [value for _, value in points if value > 0]
-        style = {"linewidth": 1.0, "alpha": 0.75, "marker": look.marker, "markersize": 4.5,
-                 "markerfacecolor": "none"} if raw else {"linewidth": 1.8}  # fmt: skip
+        style = (
+            {"linewidth": 1.0, "alpha": 0.75, "marker": look.marker, "markersize": 4.5, "markerfacecolor": "none"}
+            if raw
+            else {"linewidth": 1.8}
+        )
         svg.mark(axes.plot(x, y, color=look.colour, linestyle=look.dash, clip_on=False, **style))
     ticks = [place for place in range(0, math.ceil(last) + 1) if place <= last + 0.01]
     names = ["0", "90", "99", "99.9", "99.99", "99.999", "99.9999"]
@@ -249,8 +257,7 @@ def _latency_axis(axes: Any, low: float, high: float) -> None:
     axes.minorticks_off()
 
 
-def drift(cell: results.Cell, looks: Looks, metric: str = "cpu_ns_per_request",
-          width: float = svg.WIDTH) -> Any:  # fmt: skip
+def drift(cell: results.Cell, looks: Looks, metric: str = "cpu_ns_per_request", width: float = svg.WIDTH) -> Any:
     """Each round over its variant's median: a machine that changes moves all lines."""
     found = [(name, results.by_round(cell, name, metric)) for name in cell.names]
     series = [(name, rounds) for name, rounds in found if len(rounds) > 2]
@@ -261,15 +268,22 @@ def drift(cell: results.Cell, looks: Looks, metric: str = "cpu_ns_per_request",
     for name, rounds in series:
         look = looks.of(name)
         middle = statistics.median(rounds.values()) or 1.0
-        svg.mark(axes.plot([number + 1 for number in rounds],
-                           [(one / middle - 1) * 100 for one in rounds.values()],
-                           color=look.colour, linestyle=look.dash, marker=look.marker,
-                           linewidth=1.2, markersize=3.5, clip_on=False))  # fmt: skip
+        svg.mark(
+            axes.plot(
+                [number + 1 for number in rounds],
+                [(one / middle - 1) * 100 for one in rounds.values()],
+                color=look.colour,
+                linestyle=look.dash,
+                marker=look.marker,
+                linewidth=1.2,
+                markersize=3.5,
+                clip_on=False,
+            )
+        )
     seen = [number + 1 for _, rounds in series for number in rounds]
     axes.set_xlim(min(seen) - 0.3, max(seen) + 0.3)
     axes.set_xticks(range(min(seen), max(seen) + 1, max(1, math.ceil(max(seen) / 10))))
-    axes.yaxis.set_major_formatter(
-        lambda value, _: f"{value:+g}".replace("-", "−") if value else "0")  # fmt: skip
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:+g}".replace("-", "−") if value else "0")
     axes.set_xlabel("round")
     axes.set_ylabel("against own median, %")
     return made

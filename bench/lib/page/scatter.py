@@ -49,11 +49,11 @@ def line(placed: Sequence[Placed], row: int, width: float) -> list[tuple[float, 
     return [*pieces, (start, float(len(placed)))]
 
 
-def batches(lead: Sequence[tuple[results.Cell, results.Ratio]], looks: Looks,
-            width: float = svg.WIDTH) -> Any:  # fmt: skip
+def batches(lead: Sequence[tuple[results.Cell, results.Ratio]], looks: Looks, width: float = svg.WIDTH) -> Any:
     """The leading ratios over completions per wait of their first variant."""
-    points = {cell.id: (waits, one) for cell, one in lead
-              if (waits := cell.median(one.numerator, "completions_per_wait"))}  # fmt: skip
+    points = {
+        cell.id: (waits, one) for cell, one in lead if (waits := cell.median(one.numerator, "completions_per_wait"))
+    }
     if len(points) < 3:
         return None
     made, axes = svg.figure(HEIGHT + NAME * len(points), width)
@@ -69,20 +69,28 @@ def batches(lead: Sequence[tuple[results.Cell, results.Ratio]], looks: Looks,
     axes.set_yticks([tick for tick in axes.get_yticks() if bottom <= tick <= top])
     axes.axhline(1, color=plots.INK, linewidth=1)
     share = axes.transData - axes.transAxes
-    placed = names([(name, share.transform((waits, 1))[0]) for name, (waits, _) in points.items()],
-                   width - AXIS)  # fmt: skip
+    placed = names([(name, share.transform((waits, 1))[0]) for name, (waits, _) in points.items()], width - AXIS)
     highest = axes.get_ylim()[1]
     unit = (highest - top) / len(placed)
     for row, (name, _, side) in enumerate(placed):
         waits, one = points[name]
         y = highest - (row + 0.5) * unit
         _point(axes, waits, one)
-        *pieces, last = [(highest - start * unit, highest - end * unit)
-                         for start, end in line(placed, row, width - AXIS)]  # fmt: skip
+        *pieces, last = [
+            (highest - start * unit, highest - end * unit) for start, end in line(placed, row, width - AXIS)
+        ]
         for ends in (*pieces, (last[0], one.high)):
             axes.plot([waits, waits], ends, color=plots.SOFT, linewidth=0.6, zorder=1)
-        axes.annotate(name, (waits, y), xytext=(4 * side, 0), textcoords="offset points", fontsize=9,
-                      ha="left" if side > 0 else "right", va="center", gid="halo")  # fmt: skip
+        axes.annotate(
+            name,
+            (waits, y),
+            xytext=(4 * side, 0),
+            textcoords="offset points",
+            fontsize=9,
+            ha="left" if side > 0 else "right",
+            va="center",
+            gid="halo",
+        )
     ticks = [one for one in LADDER if least / 1.3 <= one <= most * 1.3]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
@@ -94,8 +102,7 @@ def batches(lead: Sequence[tuple[results.Cell, results.Ratio]], looks: Looks,
 def _point(axes: Any, waits: float, one: results.Ratio) -> None:
     """A ratio with its interval, or hollow without."""
     if one.pairs < plots.FEW:
-        svg.mark(axes.plot([waits], [one.median], "o", color=plots.SOFT, markersize=5,
-                           markerfacecolor="none"))  # fmt: skip
+        svg.mark(axes.plot([waits], [one.median], "o", color=plots.SOFT, markersize=5, markerfacecolor="none"))
         return
     colour = svg.series(0)
     svg.mark(axes.plot([waits, waits], [one.low, one.high], color=colour, linewidth=1.4))

@@ -1,17 +1,45 @@
 """The page's style sheet: two sets of colours, one column that fits a phone."""
 
 LIGHT = {
-    "bg": "#ffffff", "panel": "#f5f6f7", "ink": "#1b1d21", "soft": "#555b64", "line": "#d8dbe0",
-    "link": "#1a56b0", "bad": "#b01e3a", "good": "#1d7044", "warn": "#8a5300",
-    "badbg": "#fdeef0", "s0": "#1f5fbf", "s1": "#b9500b", "s2": "#23794a", "s3": "#7a43b6",
-    "s4": "#b3265e", "s5": "#0b7480", "s6": "#7a5b1c", "s7": "#5f6368",
-}  # fmt: skip
+    "bg": "#ffffff",
+    "panel": "#f5f6f7",
+    "ink": "#1b1d21",
+    "soft": "#555b64",
+    "line": "#d8dbe0",
+    "link": "#1a56b0",
+    "bad": "#b01e3a",
+    "good": "#1d7044",
+    "warn": "#8a5300",
+    "badbg": "#fdeef0",
+    "s0": "#1f5fbf",
+    "s1": "#b9500b",
+    "s2": "#23794a",
+    "s3": "#7a43b6",
+    "s4": "#b3265e",
+    "s5": "#0b7480",
+    "s6": "#7a5b1c",
+    "s7": "#5f6368",
+}
 DARK = {
-    "bg": "#14161a", "panel": "#1d2025", "ink": "#e9eaec", "soft": "#a6acb6", "line": "#383d46",
-    "link": "#8ab8ff", "bad": "#ff8fa0", "good": "#74d39e", "warn": "#f0b45e",
-    "badbg": "#33191f", "s0": "#7db0ff", "s1": "#f2a25c", "s2": "#6fce98", "s3": "#c7a6f7",
-    "s4": "#f590b4", "s5": "#5fd0dc", "s6": "#d7b56d", "s7": "#b3b8c0",
-}  # fmt: skip
+    "bg": "#14161a",
+    "panel": "#1d2025",
+    "ink": "#e9eaec",
+    "soft": "#a6acb6",
+    "line": "#383d46",
+    "link": "#8ab8ff",
+    "bad": "#ff8fa0",
+    "good": "#74d39e",
+    "warn": "#f0b45e",
+    "badbg": "#33191f",
+    "s0": "#7db0ff",
+    "s1": "#f2a25c",
+    "s2": "#6fce98",
+    "s3": "#c7a6f7",
+    "s4": "#f590b4",
+    "s5": "#5fd0dc",
+    "s6": "#d7b56d",
+    "s7": "#b3b8c0",
+}
 SERIES = 8  # colours s0 to s7, after that they repeat with another dash
 
 
@@ -35,7 +63,8 @@ def _blocks(table: str) -> str:
 """
 
 
-RULES = """
+RULES = (
+    """
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
 body { margin: 0 auto; max-width: 90rem; padding: 1.5rem 1rem 4rem; background: var(--bg);
@@ -127,8 +156,12 @@ footer { margin-top: 3rem; color: var(--soft); font-size: .8125rem; }
   th:first-child { min-width: 7.5rem; } .long th:first-child { min-width: 10rem; }
   thead th, .words { white-space: normal; } .wide { min-width: 12rem; }
 }
-@media (max-width: 60rem) {""" + _blocks(".many") + """}
-@media (max-width: 34rem) {""" + _blocks("table") + """
+@media (max-width: 60rem) {"""
+    + _blocks(".many")
+    + """}
+@media (max-width: 34rem) {"""
+    + _blocks("table")
+    + """
   .desk { display: none; } .phone { display: block; }
   body { padding-top: 1rem; } h1 { font-size: 1.35rem; }
   .answer li:first-child { font-size: 1.0625rem; }
@@ -137,6 +170,7 @@ footer { margin-top: 3rem; color: var(--soft); font-size: .8125rem; }
 }
 @media print { pre { white-space: pre-wrap; } h2, figure, tr { break-inside: avoid; } }
 """
+)
 
 CSS = (
     ":root { color-scheme: light dark; " + _variables(LIGHT) + " }\n"

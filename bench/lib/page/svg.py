@@ -20,22 +20,49 @@ _NAMES = ("ink", "soft", "line", "bg", "bad", "good", "warn", *(f"s{i}" for i in
 COLOUR = {name: f"#0f{16 + index:02x}a7" for index, name in enumerate(_NAMES)}
 _BACK = {value: name for name, value in COLOUR.items()}
 DASHES: tuple[tuple[float, ...], ...] = (  # a line and a gap in turn, in widths of the line
-    (), (5, 2), (1.2, 1.4), (6, 1.5, 1.2, 1.5), (11, 3), (6, 1.5, 1.2, 1.5, 1.2, 1.5), (1.2, 4),
-    (11, 1.5, 4, 1.5))  # fmt: skip
+    (),
+    (5, 2),
+    (1.2, 1.4),
+    (6, 1.5, 1.2, 1.5),
+    (11, 3),
+    (6, 1.5, 1.2, 1.5, 1.2, 1.5),
+    (1.2, 4),
+    (11, 1.5, 4, 1.5),
+)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "d")
 
 _STYLE = {
-    "svg.fonttype": "none", "svg.hashsalt": "torc-bench", "font.family": "DejaVu Sans",
-    "font.size": 10, "axes.titlesize": 10, "axes.labelsize": 9.5, "xtick.labelsize": 9.5,
-    "ytick.labelsize": 9.5, "axes.edgecolor": COLOUR["line"], "axes.labelcolor": COLOUR["soft"],
-    "text.color": COLOUR["ink"], "xtick.color": COLOUR["line"], "ytick.color": COLOUR["line"],
-    "xtick.labelcolor": COLOUR["soft"], "ytick.labelcolor": COLOUR["soft"],
-    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
-    "grid.color": COLOUR["line"], "grid.linewidth": 0.6, "axes.axisbelow": True,
-    "axes.linewidth": 0.8, "lines.linewidth": 1.6, "lines.markersize": 4,
-    "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
-    "text.parse_math": False, "axes.unicode_minus": True, "axes.formatter.use_mathtext": False,
-}  # fmt: skip
+    "svg.fonttype": "none",
+    "svg.hashsalt": "torc-bench",
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9.5,
+    "xtick.labelsize": 9.5,
+    "ytick.labelsize": 9.5,
+    "axes.edgecolor": COLOUR["line"],
+    "axes.labelcolor": COLOUR["soft"],
+    "text.color": COLOUR["ink"],
+    "xtick.color": COLOUR["line"],
+    "ytick.color": COLOUR["line"],
+    "xtick.labelcolor": COLOUR["soft"],
+    "ytick.labelcolor": COLOUR["soft"],
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": COLOUR["line"],
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "axes.linewidth": 0.8,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "text.parse_math": False,
+    "axes.unicode_minus": True,
+    "axes.formatter.use_mathtext": False,
+}
 
 MISSING = "Plots need matplotlib: install python3-matplotlib and write the report again."
 

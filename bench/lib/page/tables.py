@@ -61,46 +61,50 @@ def figures(cell: results.Cell, looks: Looks) -> Markup:
     decimals = numbers.digits([one for one in costs if one])
     for name in names:
         mine = [s.cpu_ns_per_request / 1000 for s in cell.valid(name)]
-        spans.append(f"{numbers.number(min(mine), decimals)}–{numbers.number(max(mine), decimals)}"
-                     if mine else "–")  # fmt: skip
+        spans.append(f"{numbers.number(min(mine), decimals)}–{numbers.number(max(mine), decimals)}" if mine else "–")
     unit, by = numbers.latency_unit(metric("latency_us.p50"))
     waits = {p: scaled(metric(f"latency_us.{p}"), by) for p in LATENCIES}
     places = 0 if by == 1 else 1
     answers: list[tuple[Column, Sequence[Any]]] = [
         (Column("CPU per request", "µs"), [numbers.number(one, decimals) for one in costs]),
         (Column("Least–most", "µs"), spans),
-        (Column("With the load's", "µs"), [numbers.number(one, decimals)
-                                           for one in scaled(metric(results.WITH_LOAD), 1000)]),
+        (
+            Column("With the load's", "µs"),
+            [numbers.number(one, decimals) for one in scaled(metric(results.WITH_LOAD), 1000)],
+        ),
         (Column("Requests", "per s"), [numbers.number(one) for one in metric("per_second")]),
         *((Column(p, unit), [numbers.number(one, places) for one in waits[p]]) for p in LATENCIES),
         (Column("Saturated", words=True), [_saturated(cell, name) for name in names]),
-        (Column("Valid", "rounds"), [f"{len(cell.valid(name))} of "
-                                     f"{sum(s.variant == name for s in cell.samples)}"
-                                     for name in names]),
-    ]  # fmt: skip
+        (
+            Column("Valid", "rounds"),
+            [f"{len(cell.valid(name))} of " f"{sum(s.variant == name for s in cell.samples)}" for name in names],
+        ),
+    ]
     causes: list[tuple[Column, Sequence[Any]]] = [
         (Column("System calls", "per request"), numbers.column(metric("syscalls_per_request"), 2)),
-        (Column("Completions", "per wait"), [numbers.number(v, 1)
-                                             for v in metric("completions_per_wait")]),
+        (Column("Completions", "per wait"), [numbers.number(v, 1) for v in metric("completions_per_wait")]),
         (Column("Overflows", "in all"), [_sum(cell, name, "overflows") for name in names]),
         (Column("Starved", "in all"), [_sum(cell, name, "starved") for name in names]),
-        (Column("Peak memory", "MiB"), [numbers.number(v, 1)
-                                        for v in scaled(metric("peak_rss_kb"), 1024)]),
+        (Column("Peak memory", "MiB"), [numbers.number(v, 1) for v in scaled(metric("peak_rss_kb"), 1024)]),
         (Column("Server", "% of a CPU"), [numbers.percent(v) for v in metric("server_share")]),
         (Column("Load", "% of a CPU"), [numbers.percent(v) for v in metric("load_share")]),
         (Column("Others", "% of a CPU"), [numbers.percent(v) for v in metric("others_share")]),
-    ]  # fmt: skip
+    ]
     how = f"{loop(cell.workload)}; {measured(cell)}"
-    return join([_of_variants(how, cell, looks, answers),
-                 _of_variants("What explains it, and what it took", cell, looks, causes)])  # fmt: skip
+    return join(
+        [
+            _of_variants(how, cell, looks, answers),
+            _of_variants("What explains it, and what it took", cell, looks, causes),
+        ]
+    )
 
 
-def _of_variants(caption: str, cell: results.Cell, looks: Looks,
-                 columns: Sequence[tuple[Column, Sequence[Any]]]) -> Markup:  # fmt: skip
+def _of_variants(
+    caption: str, cell: results.Cell, looks: Looks, columns: Sequence[tuple[Column, Sequence[Any]]]
+) -> Markup:
     """A row for each variant, without the columns that nobody has."""
     there = [one for one in columns if any(value != "–" for value in one[1])]
-    rows = [[looks.label(name), *(values[i] for _, values in there)]
-            for i, name in enumerate(cell.names)]  # fmt: skip
+    rows = [[looks.label(name), *(values[i] for _, values in there)] for i, name in enumerate(cell.names)]
     return table(caption, [Column("Subject"), *(column for column, _ in there)], rows)
 
 
@@ -111,11 +115,16 @@ def raw_latency(cell: results.Cell, looks: Looks) -> Markup:
         return Markup("")
     kinds = [("corrected", "latency_us"), ("raw", "latency_raw_us")]
     points = (*LATENCIES, "max")
-    rows = [[f"{looks.label(name)}, {word}",
-             *(numbers.number(cell.median(name, f"{field}.{p}")) for p in points)]
-            for name in names for word, field in kinds]  # fmt: skip
-    return table("Latency from the intended send time (corrected) and from the actual one (raw)",
-                 [Column("Subject"), *(Column(p, "µs") for p in points)], rows)  # fmt: skip
+    rows = [
+        [f"{looks.label(name)}, {word}", *(numbers.number(cell.median(name, f"{field}.{p}")) for p in points)]
+        for name in names
+        for word, field in kinds
+    ]
+    return table(
+        "Latency from the intended send time (corrected) and from the actual one (raw)",
+        [Column("Subject"), *(Column(p, "µs") for p in points)],
+        rows,
+    )
 
 
 def memory(cell: results.Cell, looks: Looks) -> Markup:
@@ -123,11 +132,13 @@ def memory(cell: results.Cell, looks: Looks) -> Markup:
     keys = list(dict.fromkeys(key for s in cell.samples for key in s.memory or {}))
     if not keys:
         return Markup("")
-    rows = [[looks.label(name),
-             *(numbers.number(cell.median(name, f"memory.{key}")) for key in keys)]
-            for name in cell.names]  # fmt: skip
-    heads = [Column(key.removesuffix("_bytes").replace("_", " "),
-                    "bytes" if key.endswith("_bytes") else "") for key in keys]  # fmt: skip
+    rows = [
+        [looks.label(name), *(numbers.number(cell.median(name, f"memory.{key}")) for key in keys)]
+        for name in cell.names
+    ]
+    heads = [
+        Column(key.removesuffix("_bytes").replace("_", " "), "bytes" if key.endswith("_bytes") else "") for key in keys
+    ]
     return table("Memory of each idle connection", [Column("Subject"), *heads], rows)
 
 
@@ -135,20 +146,31 @@ def ratio_row(one: results.Ratio, looks: Looks, pair: str | None = None) -> list
     """A ratio as cells of the table below."""
     wide = one.high - one.low >= 0.5
     places = 2 if wide else 3
-    return [pair or looks.pair(one), results.metric_title(one.metric),
-            numbers.number(one.median, places),
-            f"{numbers.number(one.low, places)}–{numbers.number(one.high, places)}"
-            if one.pairs > 1 else "–",
-            numbers.signed_percent(one.median) if one.pairs > 1 else "–", one.pairs, one.verdict]  # fmt: skip
+    return [
+        pair or looks.pair(one),
+        results.metric_title(one.metric),
+        numbers.number(one.median, places),
+        f"{numbers.number(one.low, places)}–{numbers.number(one.high, places)}" if one.pairs > 1 else "–",
+        numbers.signed_percent(one.median) if one.pairs > 1 else "–",
+        one.pairs,
+        one.verdict,
+    ]
 
 
-RATIO_COLUMNS = (Column("Ratio"), Column("of", words=True), Column("Median"),
-                 Column("95 % interval"), Column("Difference"), Column("Pairs"),
-                 Column("Verdict", words=True, wide=True))  # fmt: skip
+RATIO_COLUMNS = (
+    Column("Ratio"),
+    Column("of", words=True),
+    Column("Median"),
+    Column("95 % interval"),
+    Column("Difference"),
+    Column("Pairs"),
+    Column("Verdict", words=True, wide=True),
+)
 
 
-def ratios(found: Sequence[results.Ratio], looks: Looks,
-           caption: str = "Ratios, paired by round, with bootstrap intervals") -> Markup:  # fmt: skip
+def ratios(
+    found: Sequence[results.Ratio], looks: Looks, caption: str = "Ratios, paired by round, with bootstrap intervals"
+) -> Markup:
     """All ratios with interval and verdict."""
     if not found:
         return Markup("")
@@ -158,7 +180,7 @@ def ratios(found: Sequence[results.Ratio], looks: Looks,
 def invalid(run: results.Run, looks: Looks) -> list[Markup]:
     """A line for each sample that does not count."""
     return [
-        tag("span", tag("b", f"{cell.id}, round {one.round + 1}, {looks.label(one.variant)}"),
-            f": {one.invalid}")
-        for cell in run.cells for one in cell.invalid
-    ]  # fmt: skip
+        tag("span", tag("b", f"{cell.id}, round {one.round + 1}, {looks.label(one.variant)}"), f": {one.invalid}")
+        for cell in run.cells
+        for one in cell.invalid
+    ]

@@ -59,20 +59,28 @@ def steps(extra: Mapping[str, Any], start: str) -> list[Step]:
         return f"{'×' if up else '÷'} {ratio['median']:.3f}, {text} µs"
 
     at = base
-    made = [Step(start, "total", at, at, first["low"], first["high"],
-                 f"{numbers.number(base, 3)} µs")]  # fmt: skip
+    made = [Step(start, "total", at, at, first["low"], first["high"], f"{numbers.number(base, 3)} µs")]
     for row in sorted(rows, key=lambda row: float(row["ratio"]["median"])):
         ratio = row["ratio"]
         more, *ends = (cost(ratio, key) - base for key in ("median", "low", "high"))
-        made.append(Step(str(row["feature"]), str(row["verdict"]), at, at + more, at + min(ends),
-                         at + max(ends), figures(ratio, signed(more))))  # fmt: skip
+        made.append(
+            Step(
+                str(row["feature"]),
+                str(row["verdict"]),
+                at,
+                at + more,
+                at + min(ends),
+                at + max(ends),
+                figures(ratio, signed(more)),
+            )
+        )
         at += more
-    made += [Step(str(row["feature"]), "hidden", at, at, at, at,
-                  f"hidden by {hider(row, extra['full'])}") for row in hidden]  # fmt: skip
+    made += [
+        Step(str(row["feature"]), "hidden", at, at, at, at, f"hidden by {hider(row, extra['full'])}") for row in hidden
+    ]
     last, *ends = (cost(whole, key) for key in ("median", "low", "high"))
     made.append(Step("beyond the sum", "rest", at, last, last, last, f"{signed(last - at)} µs"))
-    made.append(Step(end, "total", last, last, min(ends), max(ends),
-                     figures(whole, numbers.number(last, 3))))  # fmt: skip
+    made.append(Step(end, "total", last, last, min(ends), max(ends), figures(whole, numbers.number(last, 3))))
     return made
 
 
@@ -99,13 +107,19 @@ def draw(rows: Sequence[Step], width: float = svg.WIDTH) -> Any:
         if row.kind == "total":
             svg.mark(axes.plot([row.end], [y], "D", color=plots.INK, markersize=6))
         elif row.kind != "hidden":
-            svg.mark(axes.barh(y, row.end - row.start, left=row.start, height=0.32,
-                               color=tone(row.kind),
-                               alpha=0.3 if row.kind == "rest" else 0.6).patches)  # fmt: skip
+            svg.mark(
+                axes.barh(
+                    y,
+                    row.end - row.start,
+                    left=row.start,
+                    height=0.32,
+                    color=tone(row.kind),
+                    alpha=0.3 if row.kind == "rest" else 0.6,
+                ).patches
+            )
         if row.kind not in ("rest", "hidden"):
             svg.mark(axes.plot([row.low, row.high], [y, y], color=plots.INK, linewidth=1.3))
         if number + 1 < len(rows):  # to where the next bar begins
-            plots.upright(axes, row.end, y - 0.16, plots.middle(number + 1) + 0.16,
-                          color=plots.SOFT, linewidth=0.7)  # fmt: skip
+            plots.upright(axes, row.end, y - 0.16, plots.middle(number + 1) + 0.16, color=plots.SOFT, linewidth=0.7)
     axes.set_xlabel("server CPU per request, µs (not from 0)")
     return made
