@@ -15,9 +15,9 @@ static_assert(sizeof(struct conn) <= 320, "an idle connection is five cache line
 /* ---- input ---- */
 
 /* Keeps c->in, and `more` behind it, beyond the lease of its buffer; false without memory. */
-static bool stash(struct conn *c, slice more)
+static bool spill(struct conn *c, slice more)
 {
-    struct conn_stash *s = c->stash;
+    struct conn_spill *s = c->spill;
     size_t need = c->in.len + more.len;
     if (!s || need > s->cap) {
         size_t cap = s ? s->cap : 1024;
@@ -26,8 +26,8 @@ static bool stash(struct conn *c, slice more)
         if (!s) return false;
         s->cap = cap;
         if (c->in.len) memcpy(s->bytes, c->in.ptr, c->in.len);
-        free(c->stash);
-        c->stash = s;
+        free(c->spill);
+        c->spill = s;
     } else if (c->in.len) {
         memmove(s->bytes, c->in.ptr, c->in.len);
     }
@@ -36,17 +36,17 @@ static bool stash(struct conn *c, slice more)
     return true;
 }
 
-static void free_stash(struct conn *c)
+static void free_spill(struct conn *c)
 {
-    free(c->stash);
-    c->stash = NULL;
+    free(c->spill);
+    c->spill = NULL;
     c->in = (slice){0};
 }
 
 static void run_input(struct conn *c)
 {
     h1_input(c);
-    if (c->in.len == 0 && c->stash) free_stash(c);
+    if (c->in.len == 0 && c->spill) free_spill(c);
     /* A client that sends on while nobody reads is held back by TCP, not by our memory. */
     c->want_recv = c->state == CONN_LINGER ||
                    (!c->eof && (c->in.len < c->core->limits->read_buffer || c->reader));
@@ -58,10 +58,10 @@ static void on_bytes(struct conn *c, slice bytes)
     bool kept = c->in.len > 0;
     if (!kept)
         c->in = bytes;
-    else if (!stash(c, bytes))
+    else if (!spill(c, bytes))
         goto out_of_memory;
     run_input(c);
-    if (kept || c->in.len == 0 || stash(c, (slice){0})) return;
+    if (kept || c->in.len == 0 || spill(c, (slice){0})) return;
 out_of_memory:
     conn_abort(c, -ENOMEM);
 }
@@ -83,7 +83,7 @@ static void on_recv(struct io *io, struct io_op *op, int res, bool more)
         conn_abort(c, -ECANCELED);
     }
     (void)more;
-    conn_touch(c);
+    conn_schedule(c);
 }
 
 /* The recv stream follows want_recv; it may be on its way to an end that it was asked for. */
@@ -135,22 +135,22 @@ static void on_sent(struct io *io, struct io_op *op, int res, bool more)
             counter_add(&c->core->stats.resets, 1);
         conn_abort(c, res == -EFAULT ? -EIO : -ECANCELED);
         if (c->writer) wake_writer(c, c->rq->scope.cancelled);
-        conn_touch(c);
+        conn_schedule(c);
         return;
     }
     counter_add(&c->core->stats.bytes_out, (uint64_t)res);
     c->given += res;
-    out_sent(&c->out, (size_t)res);
+    send_queue_sent(&c->out, (size_t)res);
     if (c->writer && (c->out.bytes < c->writer->below || c->rq->scope.cancelled))
         wake_writer(c, c->rq->scope.cancelled);
-    if (c->out.bytes || c->last || c->in.len || c->state != CONN_OPEN) conn_touch(c);
+    if (c->out.bytes || c->last || c->in.len || c->state != CONN_OPEN) conn_schedule(c);
 }
 
 static void flush(struct conn *c)
 {
     if (!c->out.bytes || c->sock.sending || c->corked) return;
     c->write_deadline = c->core->io->now + c->core->limits->write_timeout;
-    out_send(&c->out, c->core->io, &c->sock, on_sent);
+    send_queue_send(&c->out, c->core->io, &c->sock, on_sent);
 }
 
 /* ---- deadlines ---- */
@@ -162,29 +162,29 @@ static uint64_t next_deadline(const struct conn *c)
 
 /* A send may take long because the client is slow, which is no reason to give it up as long as it
  * takes bytes at all. Where the socket cannot be asked, those that it took from us must do. */
-static void on_untaken(struct io *io, struct io_op *op, int res, bool more)
+static void on_unacked(struct io *io, struct io_op *op, int res, bool more)
 {
     struct conn *c = container_of(container_of(op, struct io_call, op), struct conn, call);
     (void)more;
     if (c->state == CONN_OPEN && c->sock.sending && c->write_deadline == WHEEL_NEVER) {
-        int64_t part = io_sent_so_far(c->sock.sending), untaken = res > 0 ? res : 0;
-        if (untaken < c->given + part) {
-            c->given = untaken - part;
+        int64_t part = io_sent_so_far(c->sock.sending), unacked = res > 0 ? res : 0;
+        if (unacked < c->given + part) {
+            c->given = unacked - part;
             c->write_deadline = io->now + c->core->limits->write_timeout;
         } else {
             counter_add(&c->core->stats.timeouts[TIMEOUT_WRITE], 1);
             conn_abort(c, -ETIMEDOUT);
         }
     }
-    conn_touch(c);
+    conn_schedule(c);
 }
 
-static void ask_untaken(struct conn *c)
+static void ask_unacked(struct conn *c)
 {
     c->write_deadline = WHEEL_NEVER;
-    c->call.op.fn = on_untaken;
+    c->call.op.fn = on_unacked;
     c->call.sock.sock = &c->sock;
-    io_call_start(c->core->io, &c->call, IO_UNTAKEN);
+    io_call_start(c->core->io, &c->call, IO_UNACKED);
 }
 
 /* A timer that comes up before its deadline is set again then: pushing one out costs nothing. */
@@ -199,7 +199,7 @@ static void on_timer(struct wheel_timer *t)
     struct conn *c = container_of(t, struct conn, timer);
     uint64_t now = c->core->io->now;
     if (c->write_deadline <= now) {
-        if (!io_busy(&c->call.op)) ask_untaken(c);
+        if (!io_busy(&c->call.op)) ask_unacked(c);
     } else if (c->read_deadline <= now) {
         c->read_deadline = WHEEL_NEVER;
         if (c->state == CONN_OPEN)
@@ -207,7 +207,7 @@ static void on_timer(struct wheel_timer *t)
         else
             conn_abort(c, -ETIMEDOUT);
     }
-    conn_touch(c);
+    conn_schedule(c);
 }
 
 /* ---- the end ---- */
@@ -217,12 +217,12 @@ static void on_closed(struct io *io, struct io_op *op, int res, bool more)
     struct conn *c = container_of(container_of(op, struct io_call, op), struct conn, call);
     (void)io, (void)res, (void)more;
     c->state = CONN_CLOSED;
-    conn_touch(c); /* the task may be queued already, so it is the one that frees */
+    conn_schedule(c); /* the task may be queued already, so it is the one that frees */
 }
 
 static void release(struct conn *c)
 {
-    struct http_core *core = c->core;
+    struct http_context *core = c->core;
     free(c->peer);
     list_unlink(&c->link);
     core->n_open--;
@@ -238,10 +238,10 @@ static void close_step(struct conn *c)
     if (c->rq) h1_drop(c);
     io_cancel(io, &c->sock.recv);
     if (c->sock.sending) io_cancel(io, &c->sock.sending->op);
-    if (io_busy(&c->sock.recv) || out_busy(&c->out) || io_busy(&c->call.op)) return;
+    if (io_busy(&c->sock.recv) || send_queue_busy(&c->out) || io_busy(&c->call.op)) return;
     wheel_clear(&io->wheel, &c->timer);
-    out_clear(&c->out);
-    free_stash(c);
+    send_queue_clear(&c->out);
+    free_spill(c);
     c->call.op.fn = on_closed;
     c->call.sock.sock = &c->sock;
     io_call_start(io, &c->call, IO_CLOSE_SOCK);
@@ -251,13 +251,13 @@ static void on_shutdown(struct io *io, struct io_op *op, int res, bool more)
 {
     struct conn *c = container_of(container_of(op, struct io_call, op), struct conn, call);
     (void)io, (void)res, (void)more;
-    conn_touch(c);
+    conn_schedule(c);
 }
 
 /* All that was to be said has been said. */
 static void end(struct conn *c)
 {
-    free_stash(c);
+    free_spill(c);
     if (!c->linger || c->eof) {
         c->state = CONN_CLOSING;
         return;
@@ -276,7 +276,7 @@ void conn_abort(struct conn *c, int err)
     c->state = CONN_CLOSING;
     c->in = (slice){0};
     if (c->rq) scope_cancel(&c->rq->scope, err);
-    conn_touch(c);
+    conn_schedule(c);
 }
 
 /* ---- the end of the turn ---- */
@@ -306,7 +306,7 @@ static void run_task(struct io_task *t)
 
 /* ---- the beginning ---- */
 
-void conn_open(struct http_core *core, int fd)
+void conn_open(struct http_context *core, int fd)
 {
     struct conn *c = slab_get(&core->conns);
     if (!c) {
@@ -340,7 +340,7 @@ static void drain(struct conn *c)
     if (c->discarding || (c->rq && c->rq->parser.state == PARSE_HEAD)) {
         uint64_t soon = c->core->io->now + DRAIN_PATIENCE;
         if (c->read_deadline > soon) c->read_deadline = soon;
-        conn_touch(c);
+        conn_schedule(c);
         return;
     }
     if (c->rq || c->in.len) return;
@@ -350,14 +350,14 @@ static void drain(struct conn *c)
         conn_abort(c, -ECANCELED);
 }
 
-void conn_drain_all(struct http_core *core)
+void conn_drain_all(struct http_context *core)
 {
     core->draining = true;
     for (struct list *l = core->open.next; l != &core->open; l = l->next)
         drain(container_of(l, struct conn, link));
 }
 
-void conn_abort_all(struct http_core *core)
+void conn_abort_all(struct http_context *core)
 {
     for (struct list *l = core->open.next; l != &core->open; l = l->next)
         conn_abort(container_of(l, struct conn, link), -ECANCELED);

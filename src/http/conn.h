@@ -9,9 +9,9 @@
  *   CLOSING  the handler, the recv and the send in flight come home, then the socket is closed
  *   CLOSED   its memory goes back */
 
-#include "http/core.h"
-#include "http/out.h"
+#include "http/context.h"
 #include "http/request.h"
+#include "http/send_queue.h"
 
 enum conn_state { CONN_OPEN, CONN_LINGER, CONN_CLOSING, CONN_CLOSED };
 
@@ -29,7 +29,7 @@ struct conn_writer {
     bool lent;    /* some of them are lent: it cannot go on while a send may still read them */
 };
 
-struct conn_stash {
+struct conn_spill {
     size_t cap;
     char bytes[];
 };
@@ -37,15 +37,15 @@ struct conn_stash {
 /* Five cache lines, and thousands of them idle. */
 struct conn {
     struct io_sock sock;
-    struct http_core *core;
+    struct http_context *core;
     struct list link;    /* in core->open */
     struct torc_req *rq; /* NULL between requests */
     struct io_task task; /* what is left to do at the end of the turn */
     struct wheel_timer timer;
     uint64_t read_deadline, write_deadline; /* ns; WHEEL_NEVER for none */
-    struct out out;
-    slice in;                   /* received and not used: in the leased buffer or in the stash */
-    struct conn_stash *stash;   /* NULL, or where input is kept beyond its lease */
+    struct send_queue out;
+    slice in;                   /* received and not used: in the leased buffer or in the spill */
+    struct conn_spill *spill;   /* NULL, or where input is kept beyond its lease */
     uint8_t state;              /* enum conn_state */
     bool eof;                   /* the client will send no more */
     bool last;                  /* no further request is served */
@@ -62,7 +62,7 @@ struct conn {
 };
 
 /* Takes over an accepted socket. */
-void conn_open(struct http_core *core, int fd);
+void conn_open(struct http_context *core, int fd);
 
 /* Ends the connection without sending what is unsent; waits in it return `err`. */
 void conn_abort(struct conn *c, int err);
@@ -72,13 +72,13 @@ void conn_abort(struct conn *c, int err);
 int conn_wait_sent(struct conn *c, size_t below, bool lent);
 
 /* Has conn's end-of-turn work done: output sent, a finished request ended, deadlines set. */
-static inline void conn_touch(struct conn *c)
+static inline void conn_schedule(struct conn *c)
 {
     io_defer(c->core->io, &c->task);
 }
 
 /* Drain: no new requests; connections end when what they are at is done. */
-void conn_drain_all(struct http_core *core);
+void conn_drain_all(struct http_context *core);
 
 /* The drain has taken too long: all end now. */
-void conn_abort_all(struct http_core *core);
+void conn_abort_all(struct http_context *core);

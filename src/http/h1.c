@@ -73,21 +73,22 @@ static ssize_t h1_read(struct torc_req *rq, void *buf, size_t size)
     }
     if (rq->expect_continue) {
         rq->expect_continue = false;
-        if (!rq->response.status) out_append(&c->out, c->core, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+        if (!rq->response.status)
+            send_queue_append(&c->out, c->core, "HTTP/1.1 100 Continue\r\n\r\n", 25);
     }
     struct conn_reader r = {.buf = buf, .size = size};
     c->reader = &r;
     c->read_deadline = c->core->io->now + c->core->limits->body_timeout;
-    conn_touch(c);
+    conn_schedule(c);
     return wait_park(&rq->scope, &r.wait, reader_cancel);
 }
 
-static const struct carrier h1_carrier = {
+static const struct exchange_ops h1_exchange_ops = {
     .read = h1_read,
     .respond = h1_respond,
     .write = h1_write,
     .write_file = h1_write_file,
-    .lend = h1_lend,
+    .write_ref = h1_write_ref,
     .end = h1_end,
 };
 
@@ -105,7 +106,7 @@ static void make_last(struct conn *c, bool linger)
 static void free_request(struct conn *c)
 {
     struct torc_req *rq = c->rq;
-    if (rq->started) http_core_count_end(c->core, rq->arrived);
+    if (rq->started) http_context_count_end(c->core, rq->arrived);
     request_end(rq);
     slab_put(&c->core->reqs, rq);
     c->rq = NULL;
@@ -115,7 +116,7 @@ static void free_request(struct conn *c)
 static void finished(struct conn *c)
 {
     struct torc_req *rq = c->rq;
-    struct http_core *core = c->core;
+    struct http_context *core = c->core;
     struct parser *p = &rq->parser;
     if (!rq->response.status) { /* not even an error could be told: the next answer must not pass
                                    for this one */
@@ -144,7 +145,7 @@ static void run_handler(void *arg)
     struct torc_req *rq = arg;
     request_run(rq);
     rq->returned = true;
-    if (rq->parked) conn_touch(rq->conn);
+    if (rq->parked) conn_schedule(rq->conn);
 }
 
 static void answer(struct conn *c, int status)
@@ -188,14 +189,14 @@ static void serve(struct conn *c)
 
 static bool begin(struct conn *c)
 {
-    struct http_core *core = c->core;
+    struct http_context *core = c->core;
     struct torc_req *rq = slab_get(&core->reqs);
     if (!rq) {
         counter_add(&core->stats.rejected, 1);
         conn_abort(c, -ENOMEM);
         return false;
     }
-    request_init(rq, core, c, &h1_carrier);
+    request_init(rq, core, c, &h1_exchange_ops);
     c->rq = rq;
     c->read_deadline = core->io->now + core->limits->header_timeout;
     return true;
@@ -224,7 +225,7 @@ static void discard(struct conn *c)
 
 /* After the client's end of stream nothing can complete what is incomplete. Answers are still sent,
  * as it may have shut its sending side only. */
-static void settle_eof(struct conn *c)
+static void handle_eof(struct conn *c)
 {
     if (!c->eof || c->in.len || c->last) return;
     if (c->reader) {
@@ -264,7 +265,7 @@ static void serve_input(struct conn *c)
 void h1_input(struct conn *c)
 {
     serve_input(c);
-    settle_eof(c);
+    handle_eof(c);
 }
 
 void h1_finish(struct conn *c)

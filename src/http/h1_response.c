@@ -69,7 +69,7 @@ static bool is_chunked(const struct torc_req *rq)
 static char *put_head(char *p, struct torc_req *rq)
 {
     const struct response *r = &rq->response;
-    const char *head = http_core_head(rq->core);
+    const char *head = http_context_head(rq->core);
     if (LIKELY(r->status == 200)) {
         p = put(p, head, HEAD_OK_LEN + HEAD_DATE_LEN + HEAD_TYPE_LEN);
     } else {
@@ -98,21 +98,21 @@ int h1_respond(struct torc_req *rq, slice body)
     if (rq->scope.cancelled) return rq->scope.cancelled;
     size_t head = HEAD_ROOM + rq->response.type.len + rq->response.fields_len;
     if (!response_has_body(rq)) body.len = 0;
-    bool whole = head + body.len <= (size_t)OUT_LARGE_CAP;
+    bool whole = head + body.len <= (size_t)SEND_LARGE_CAP;
     /* Whether the client sends a body that it was not asked for is its choice, once it has the
      * answer; it must not be taken for a request. */
     if (rq->expect_continue && rq->parser.state == PARSE_BODY && !rq->parser.data_bytes)
         rq->keep_alive = false;
-    char *start = out_reserve(&c->out, c->core, whole ? head + body.len : head);
+    char *start = send_queue_reserve(&c->out, c->core, whole ? head + body.len : head);
     if (!start) return -ENOMEM;
     char *p = put_head(start, rq);
     if (whole) p = slice_copy(p, body.ptr, body.len);
-    out_commit(&c->out, (size_t)(p - start));
-    if (!whole && out_append(&c->out, c->core, body.ptr, body.len) < 0) {
+    send_queue_commit(&c->out, (size_t)(p - start));
+    if (!whole && send_queue_append(&c->out, c->core, body.ptr, body.len) < 0) {
         conn_abort(c, -ENOMEM); /* the head has promised what cannot be kept */
         return -ENOMEM;
     }
-    conn_touch(c);
+    conn_schedule(c);
     return 0;
 }
 
@@ -122,7 +122,7 @@ int h1_respond(struct torc_req *rq, slice body)
 static int let_leave(struct torc_req *rq)
 {
     struct conn *c = rq->conn;
-    conn_touch(c);
+    conn_schedule(c);
     if (rq->scope.cancelled) return rq->scope.cancelled; /* meanwhile; nothing would end the wait */
     if (c->out.bytes < c->core->limits->write_buffer) return 0;
     return conn_wait_sent(c, c->core->limits->write_buffer, false);
@@ -137,9 +137,9 @@ int h1_write(struct torc_req *rq, const void *data, size_t size)
         char line[CHUNK_ROOM];
         if (rq->scope.cancelled) return rq->scope.cancelled;
         int n = chunked ? snprintf(line, sizeof line, "%zx\r\n", part) : 0;
-        if ((chunked && out_append(&c->out, c->core, line, (size_t)n) < 0) ||
-            out_append(&c->out, c->core, at, part) < 0 ||
-            (chunked && out_append(&c->out, c->core, "\r\n", 2) < 0)) {
+        if ((chunked && send_queue_append(&c->out, c->core, line, (size_t)n) < 0) ||
+            send_queue_append(&c->out, c->core, at, part) < 0 ||
+            (chunked && send_queue_append(&c->out, c->core, "\r\n", 2) < 0)) {
             conn_abort(c, -ENOMEM);
             return -ENOMEM;
         }
@@ -153,7 +153,7 @@ int h1_write(struct torc_req *rq, const void *data, size_t size)
 
 static void warn_shorter(struct conn *c)
 {
-    if (http_core_may_warn(c->core))
+    if (http_context_may_warn(c->core))
         log_line("a file became shorter while it was sent; connection closed");
 }
 
@@ -163,13 +163,13 @@ static void warn_shorter(struct conn *c)
 static int read_piece(struct torc_req *rq, int fd, uint64_t offset, size_t part)
 {
     struct conn *c = rq->conn;
-    char *room = out_reserve(&c->out, c->core, part);
+    char *room = send_queue_reserve(&c->out, c->core, part);
     if (!room) return -ENOMEM;
     struct io_call call = {.read = {fd, room, (uint32_t)part, offset}};
-    out_pin(&c->out);
+    send_queue_pin(&c->out);
     int n = scope_call(&rq->scope, &call, IO_READ);
-    if (n > 0) out_commit(&c->out, (size_t)n);
-    out_unpin(&c->out);
+    if (n > 0) send_queue_commit(&c->out, (size_t)n);
+    send_queue_unpin(&c->out);
     return n;
 }
 
@@ -192,17 +192,17 @@ int h1_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
     return 0;
 }
 
-int h1_lend(struct torc_req *rq, const void *bytes, size_t size)
+int h1_write_ref(struct torc_req *rq, const void *bytes, size_t size)
 {
     struct conn *c = rq->conn;
     if (rq->scope.cancelled) return rq->scope.cancelled;
     if (c->writer) return -EBUSY;
     ASSERT(!is_chunked(rq));
-    if (out_lend(&c->out, c->core, bytes, size) < 0) {
+    if (send_queue_append_ref(&c->out, c->core, bytes, size) < 0) {
         conn_abort(c, -ENOMEM);
         return -ENOMEM;
     }
-    conn_touch(c);
+    conn_schedule(c);
     int err = conn_wait_sent(c, 1, true);
     if (err == -EIO) warn_shorter(c);
     return err;
@@ -215,14 +215,14 @@ int h1_end(struct torc_req *rq)
     if (rq->scope.cancelled) return rq->scope.cancelled;
     if (response_has_body(rq) && r->length >= 0 && r->written < (uint64_t)r->length) {
         /* The client must see that the body is not whole: only the end of the stream can tell. */
-        if (http_core_may_warn(c->core))
+        if (http_context_may_warn(c->core))
             log_line("a handler wrote less than it announced; connection closed");
         rq->keep_alive = false;
     } else if (response_has_body(rq) && is_chunked(rq) &&
-               out_append(&c->out, c->core, "0\r\n\r\n", 5) < 0) {
+               send_queue_append(&c->out, c->core, "0\r\n\r\n", 5) < 0) {
         conn_abort(c, -ENOMEM);
         return -ENOMEM;
     }
-    conn_touch(c);
+    conn_schedule(c);
     return 0;
 }

@@ -7,10 +7,10 @@
 
 /* ---- life ---- */
 
-void request_init(struct torc_req *rq, struct http_core *core, struct conn *conn,
-                  const struct carrier *carrier)
+void request_init(struct torc_req *rq, struct http_context *core, struct conn *conn,
+                  const struct exchange_ops *exchange)
 {
-    rq->carrier = carrier;
+    rq->exchange = exchange;
     rq->core = core;
     rq->conn = conn;
     scope_init(&rq->scope, core->io, &core->fibers);
@@ -46,7 +46,7 @@ static bool is_host(const char *name)
     return (v | lower) == host;
 }
 
-static bool host_known(struct http_core *core, slice host)
+static bool host_known(struct http_context *core, slice host)
 {
     if (slice_eq(host, slice_of(core->host, core->host_len))) return true;
     if (!host_valid(host)) return false;
@@ -252,7 +252,7 @@ torc_slice torc_query_param(torc_req *rq, const char *name)
 ssize_t torc_body_read(torc_req *rq, void *buf, size_t size)
 {
     if (!rq->has_body || size == 0) return 0;
-    return rq->carrier->read(rq, buf, size);
+    return rq->exchange->read(rq, buf, size);
 }
 
 static int too_large(struct torc_req *rq)

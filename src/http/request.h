@@ -2,9 +2,9 @@
 /* A request and its response: what a handler sees as torc_req. It does not know how they travel; a
  * carrier, such as HTTP/1.1, reads the body and puts the response on the wire. */
 
-#include "http/core.h"
+#include "http/context.h"
+#include "http/h1_parser.h"
 #include "http/method.h"
-#include "http/parser.h"
 #include "http/router.h"
 #include "http/target.h"
 #include "task/group.h"
@@ -12,7 +12,7 @@
 struct torc_req;
 
 /* Each may wait, and runs on a fiber of the request. */
-struct carrier {
+struct exchange_ops {
     /* torc_body_read. */
     ssize_t (*read)(struct torc_req *rq, void *buf, size_t size);
     /* The head, and with it the whole `body` unless the response is streamed. 0 or -ENOMEM. */
@@ -23,7 +23,7 @@ struct carrier {
     int (*write_file)(struct torc_req *rq, int fd, uint64_t offset, uint64_t size);
     /* The same for bytes in memory that is not copied: they have been sent, or never will be, when
      * it returns. -EIO where the kernel could not read them. */
-    int (*lend)(struct torc_req *rq, const void *bytes, size_t size);
+    int (*write_ref)(struct torc_req *rq, const void *bytes, size_t size);
     /* The end of a streamed body. */
     int (*end)(struct torc_req *rq);
 };
@@ -42,8 +42,8 @@ struct response {
 enum { REQUEST_INLINE = 2048 };
 
 struct torc_req {
-    const struct carrier *carrier;
-    struct http_core *core;
+    const struct exchange_ops *exchange;
+    struct http_context *core;
     struct conn *conn;
     struct scope scope;
     struct response response;
@@ -68,8 +68,8 @@ struct torc_req {
     _Alignas(max_align_t) char inline_memory[REQUEST_INLINE / 2];
 };
 
-void request_init(struct torc_req *rq, struct http_core *core, struct conn *conn,
-                  const struct carrier *carrier);
+void request_init(struct torc_req *rq, struct http_context *core, struct conn *conn,
+                  const struct exchange_ops *exchange);
 
 /* Frees what the request holds; every fiber of it has returned. */
 void request_end(struct torc_req *rq);
@@ -99,4 +99,4 @@ int response_field(struct torc_req *rq, slice name, slice value);
 
 /* Pieces of the body of a response that torc_start began with its length. */
 int response_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size);
-int response_lend(struct torc_req *rq, const void *bytes, size_t size);
+int response_ref(struct torc_req *rq, const void *bytes, size_t size);

@@ -1,6 +1,6 @@
 /* The response half of torc_req. */
 
-#include "http/field.h"
+#include "http/fields/field.h"
 #include "http/request.h"
 #include "http/status.h"
 
@@ -87,7 +87,7 @@ int torc_reply(torc_req *rq, int status, const char *type, torc_slice body)
     if (err < 0) return err;
     rq->response.written = body.len;
     rq->response.ended = true;
-    return undo(rq, rq->carrier->respond(rq, body));
+    return undo(rq, rq->exchange->respond(rq, body));
 }
 
 int torc_replyf(torc_req *rq, int status, const char *format, ...)
@@ -133,7 +133,7 @@ int torc_start(torc_req *rq, int status, const char *type, int64_t length)
     int err = begin(rq, status, type, length < 0 ? -1 : length);
     if (err < 0) return err;
     rq->response.streamed = true;
-    return undo(rq, rq->carrier->respond(rq, SLICE("")));
+    return undo(rq, rq->exchange->respond(rq, SLICE("")));
 }
 
 /* ---- streaming ---- */
@@ -151,7 +151,7 @@ int torc_write(torc_req *rq, const void *data, size_t size)
     int err = check_room(rq, size);
     if (err < 0 || size == 0) return err;
     rq->response.written += size;
-    return response_has_body(rq) ? rq->carrier->write(rq, data, size) : 0;
+    return response_has_body(rq) ? rq->exchange->write(rq, data, size) : 0;
 }
 
 int response_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
@@ -159,15 +159,15 @@ int response_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
     int err = check_room(rq, size);
     if (err < 0 || size == 0) return err;
     rq->response.written += size;
-    return response_has_body(rq) ? rq->carrier->write_file(rq, fd, offset, size) : 0;
+    return response_has_body(rq) ? rq->exchange->write_file(rq, fd, offset, size) : 0;
 }
 
-int response_lend(struct torc_req *rq, const void *bytes, size_t size)
+int response_ref(struct torc_req *rq, const void *bytes, size_t size)
 {
     int err = check_room(rq, size);
     if (err < 0 || size == 0) return err;
     rq->response.written += size;
-    return response_has_body(rq) ? rq->carrier->lend(rq, bytes, size) : 0;
+    return response_has_body(rq) ? rq->exchange->write_ref(rq, bytes, size) : 0;
 }
 
 int torc_end(torc_req *rq)
@@ -175,5 +175,5 @@ int torc_end(torc_req *rq)
     if (!rq->response.streamed) return -EINVAL;
     if (rq->response.ended) return 0;
     rq->response.ended = true;
-    return rq->carrier->end(rq);
+    return rq->exchange->end(rq);
 }

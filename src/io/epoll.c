@@ -205,7 +205,7 @@ static int file_call(struct io *io, struct io_call *c)
     case IO_CLOSE: res = close(c->close.fd); break;
     case IO_POPULATE: res = madvise(c->populate.addr, c->populate.size, MADV_POPULATE_READ); break;
     case IO_SHUTDOWN: res = shutdown(c->sock.sock->fd, SHUT_WR); break;
-    case IO_UNTAKEN: return sock_untaken(c->sock.sock->fd);
+    case IO_UNACKED: return sock_unacked(c->sock.sock->fd);
     default: return -EINVAL;
     }
     return res < 0 ? -errno : (int)res;

@@ -49,7 +49,7 @@ enum io_kind {
     IO_CLOSE, /* a file */
     IO_CLOSE_SOCK,
     IO_SHUTDOWN, /* of a socket's sending side */
-    IO_UNTAKEN,  /* bytes given to a socket that its peer has not acknowledged */
+    IO_UNACKED,  /* bytes given to a socket that its peer has not acknowledged */
     IO_POLL,
     IO_POPULATE, /* memory that is a file's gets its pages (MADV_POPULATE_READ, 5.14) */
 };
@@ -135,7 +135,7 @@ struct io_call {
         } populate;
         struct {
             struct io_sock *sock;
-        } sock; /* close, shutdown, untaken: a count */
+        } sock; /* close, shutdown, unacked: a count */
     };
 };
 

@@ -92,7 +92,7 @@ int sock_listen(struct sock_addr *addr, int backlog, bool blocking)
     return fd;
 }
 
-int sock_untaken(int fd)
+int sock_unacked(int fd)
 {
     int n;
     return ioctl(fd, SIOCOUTQ, &n) < 0 ? -errno : n;

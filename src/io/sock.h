@@ -35,7 +35,7 @@ int sock_listen(struct sock_addr *addr, int backlog, bool blocking);
 
 /* Bytes given to the socket that its peer has not acknowledged (SIOCOUTQ, tcp(7)), or negative
  * errno. */
-int sock_untaken(int fd);
+int sock_unacked(int fd);
 
 /* Whether another program listens there already, which SO_REUSEPORT would let pass in silence: 0,
  * or -EADDRINUSE. Other errors are left for sock_listen to find. */

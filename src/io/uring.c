@@ -145,7 +145,7 @@ static void prepare(struct uring *u, struct io_uring_sqe *sqe, struct io_op *op)
         io_uring_prep_shutdown(sqe, c->sock.sock->fd, SHUT_WR);
         set_sock(sqe, c->sock.sock);
         break;
-    case IO_UNTAKEN:
+    case IO_UNACKED:
         io_uring_prep_cmd_sock(sqe, SOCKET_URING_OP_SIOCOUTQ, c->sock.sock->fd, 0, 0, NULL, 0);
         set_sock(sqe, c->sock.sock);
         break;
@@ -454,8 +454,8 @@ static void uring_send(struct io *io, struct io_send *s)
 
 static void uring_call(struct io *io, struct io_call *c)
 {
-    if (c->op.kind == IO_UNTAKEN && !(c->sock.sock->engine_bits & SOCK_DIRECT))
-        io_done(io, &c->op, sock_untaken(c->sock.sock->fd)); /* there is an older way to ask */
+    if (c->op.kind == IO_UNACKED && !(c->sock.sock->engine_bits & SOCK_DIRECT))
+        io_done(io, &c->op, sock_unacked(c->sock.sock->fd)); /* there is an older way to ask */
     else
         push(uring_of(io), &c->op);
 }

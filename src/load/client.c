@@ -202,7 +202,7 @@ static uint32_t find_date(slice reply)
     return (uint32_t)reply.len;
 }
 
-static void learn(struct sample *s, slice reply, const struct reply *r)
+static void learn(struct sample *s, slice reply, const struct response_parser *r)
 {
     if (reply.len > SAMPLE_MAX || !r->keep_alive || s->misses >= MISSES_MAX) return;
     if (s->len) s->misses++;
@@ -239,7 +239,7 @@ static void bad(struct client *c, uint16_t status, enum load_error why)
     load_core_bad(c->core, why, p);
 }
 
-static void on_body(struct reply *r, slice piece)
+static void on_body(struct response_parser *r, slice piece)
 {
     struct client *c = container_of(r, struct client, reply);
     slice want = c->core->plan->expect_body;
@@ -255,7 +255,7 @@ static void on_body(struct reply *r, slice piece)
 static bool judge(struct client *c, uint64_t now)
 {
     const struct plan *plan = c->core->plan;
-    const struct reply *r = &c->reply;
+    const struct response_parser *r = &c->reply;
     c->in_reply = false;
     if (!r->keep_alive) c->last = true;
     if (plan->expect_status ? r->status != plan->expect_status : r->status / 100 != 2) {
@@ -276,7 +276,7 @@ static bool judge(struct client *c, uint64_t now)
 static void begin_reply(struct client *c, const struct pending *p)
 {
     c->reply.on_body = on_body;
-    reply_begin(&c->reply, c->core->plan->request[p->request].to_head);
+    response_parser_begin(&c->reply, c->core->plan->request[p->request].to_head);
     c->reply.status = NO_STATUS;
     c->in_reply = true;
     c->wrong_body = false;
@@ -303,13 +303,13 @@ static void feed(struct client *c, slice in, uint64_t now)
             }
             begin_reply(c, p);
         }
-        size_t used = reply_parse(&c->reply, in);
-        if (c->reply.state == REPLY_ERROR) {
+        size_t used = response_parser_parse(&c->reply, in);
+        if (c->reply.state == RESPONSE_ERROR) {
             tell_framing(c, in, used);
             broken(c, ERROR_FRAMING);
             return;
         }
-        if (c->reply.state == REPLY_DONE && judge(c, now) && from_here)
+        if (c->reply.state == RESPONSE_DONE && judge(c, now) && from_here)
             learn(sample, slice_of(in.ptr, used), &c->reply);
         in = slice_skip(in, used);
     }
@@ -321,8 +321,8 @@ static void feed(struct client *c, slice in, uint64_t now)
 static void ended(struct client *c, uint64_t now, int reset)
 {
     if (c->in_reply) {
-        reply_end(&c->reply);
-        if (c->reply.state == REPLY_DONE && !reset) {
+        response_parser_end(&c->reply);
+        if (c->reply.state == RESPONSE_DONE && !reset) {
             judge(c, now);
         } else {
             tell_reset(c, reset);

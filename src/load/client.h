@@ -2,7 +2,7 @@
 /* One connection of the generator, opened again as often as it is closed: requests out, replies in,
  * each checked. */
 
-#include "http/reply.h"
+#include "client/response_parser.h"
 #include "load/core.h"
 
 enum client_state {
@@ -28,7 +28,7 @@ struct client {
     bool wrong_body;           /* of the reply at hand */
     bool last;                 /* the server has said that it closes */
     bool tried;                /* the first connect came to its end */
-    struct reply reply;
+    struct response_parser reply;
     struct io_send send;
     struct io_call call; /* connect, close */
     char *filled;        /* requests with placeholders, while they are sent */

@@ -3,7 +3,7 @@
  * names, the parsing and the messages. */
 
 #include "base/cpus.h"
-#include "http/core.h"
+#include "http/context.h"
 #include "io/io.h"
 #include "io/sock.h"
 

@@ -1,10 +1,10 @@
 #pragma once
 /* The whole server: its options, routes and workers. */
 
+#include "files/static.h"
 #include "http/router.h"
 #include "serve/access_log.h"
 #include "serve/options.h"
-#include "serve/static.h"
 #include "serve/worker.h"
 
 #include <pthread.h>

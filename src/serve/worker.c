@@ -111,7 +111,7 @@ static void on_accept(struct io *io, struct io_op *op, int res, bool more)
     wheel_set(&io->wheel, &l->retry, io->now + RETRY_NS);
 }
 
-static void on_conn_close(struct http_core *core)
+static void on_conn_close(struct http_context *core)
 {
     struct worker *w = core->user;
     if (w->order != WORKER_RUN) return;
@@ -152,10 +152,10 @@ static void on_wake(struct io *io)
 static void on_turn_end(struct io *io)
 {
     struct worker *w = io->user;
-    http_core_end_turn(&w->core, io->turn_end);
+    http_context_end_turn(&w->core, io->turn_end);
 }
 
-static void on_finish(struct http_core *core, const struct torc_req *rq)
+static void on_finish(struct http_context *core, const struct torc_req *rq)
 {
     struct worker *w = core->user;
     access_log_add(w->log, rq, rq->conn->peer ? rq->conn->peer : "-", rq->response.written);
@@ -224,7 +224,7 @@ static void *run(void *arg)
     w->io.user = w;
     w->io.on_wake = on_wake;
     w->io.on_turn_end = on_turn_end;
-    http_core_init(&w->core, &w->io, w->limits, w->router, w->index);
+    http_context_init(&w->core, &w->io, w->limits, w->router, w->index);
     w->core.user = w;
     w->core.on_close = on_conn_close;
     if (w->log) {
@@ -240,7 +240,7 @@ static void *run(void *arg)
     while (!finished(w)) io_turn(&w->io);
     w->on_state(w, WORKER_DONE); /* from here on nobody wakes the engine */
     wheel_clear(&w->io.wheel, &w->housekeeping);
-    http_core_drain(&w->core);
+    http_context_drain(&w->core);
     io_close(&w->io);
     return NULL;
 }

@@ -2,7 +2,7 @@
 /* One core: a thread, its engine, its listeners and its connections. The admin side is a worker
  * too, unpinned and with routes of its own. */
 
-#include "http/core.h"
+#include "http/context.h"
 #include "serve/options.h"
 
 #include <pthread.h>
@@ -27,7 +27,7 @@ enum worker_state { WORKER_STARTING, WORKER_READY, WORKER_FAILED, WORKER_DONE };
 struct worker {
     /* Written by its own thread, read by the admin side: on cache lines of their own. */
     _Alignas(64) struct io io;
-    struct http_core core;
+    struct http_context core;
     struct wheel_timer housekeeping;
     struct listener listener[LISTEN_MAX];
     uint32_t n_listeners;

@@ -117,11 +117,11 @@ static void progress_is_seen(void **state)
     struct rig *r = rig_open(NULL);
     struct end e;
     end_open(r, &e);
-    assert_int_equal(end_call(&e, IO_UNTAKEN), 0);
+    assert_int_equal(end_call(&e, IO_UNACKED), 0);
     park(&e);
-    int32_t sent = io_sent_so_far(&e.send), untaken = end_call(&e, IO_UNTAKEN);
+    int32_t sent = io_sent_so_far(&e.send), unacked = end_call(&e, IO_UNACKED);
     assert_true(sent > 0 && sent < BIG);
-    assert_true(untaken > 0 && untaken <= sent);
+    assert_true(unacked > 0 && unacked <= sent);
     peer_expect(e.peer, 0, (size_t)sent);
     TURN_UNTIL(r, io_sent_so_far(&e.send) > sent);
     assert_true(io_busy(&e.send.op));

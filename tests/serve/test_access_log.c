@@ -32,7 +32,7 @@ enum {
 
 struct fixture {
     struct io io;
-    struct http_core core;
+    struct http_context core;
     struct torc_req rq;
 };
 

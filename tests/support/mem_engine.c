@@ -204,7 +204,7 @@ static int run_call(struct io *io, struct io_call *c)
     case IO_CLOSE: res = close(c->close.fd); break;
     case IO_POPULATE: res = madvise(c->populate.addr, c->populate.size, MADV_POPULATE_READ); break;
     case IO_SHUTDOWN: mem_client_of(io, c->sock.sock)->shut = true; return 0;
-    case IO_UNTAKEN: return 0; /* what left was taken */
+    case IO_UNACKED: return 0; /* what left was taken */
     case IO_CLOSE_SOCK: return close_sock(io, c->sock.sock);
     default: return -EINVAL;
     }

@@ -1,6 +1,6 @@
 #include "answer.h"
 
-#include "http/date.h"
+#include "http/fields/date.h"
 
 #include <stdio.h>
 

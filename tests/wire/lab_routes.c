@@ -4,7 +4,7 @@
 #include "lab_routes.h"
 
 #define main lab_main
-#include "lab.c"
+#include "lab/lab.c"
 #undef main
 
 #include "http/request.h"

@@ -2,13 +2,13 @@
 /* One core of torc-lab, from the connection up, on the engine in memory. */
 
 #include "../support/mem_engine.h"
-#include "http/core.h"
+#include "http/context.h"
 
 enum { RIG_MAX_BODY = 64 * 1024 }; /* --max-body, for every engine that runs the cases */
 
 struct rig {
     struct io io;
-    struct http_core core;
+    struct http_context core;
     struct http_limits limits; /* torc-lab's defaults, but for max_body */
     struct io_accept accept;
     struct router *router;

@@ -1,0 +1,184 @@
+#include "files/find.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { OPEN_TRIES = 8 };
+
+/* ---- what a core keeps ---- */
+
+static void expire(struct wheel_timer *t)
+{
+    struct static_core *core = container_of(t, struct static_core, expiry);
+    wheel_set(&core->io->wheel, t, file_cache_expire(&core->cache, core->io->now));
+}
+
+static void close_all(struct exit_hook *e)
+{
+    struct static_core *core = container_of(e, struct static_core, end);
+    wheel_clear(&core->io->wheel, &core->expiry);
+    file_cache_clear(&core->cache);
+}
+
+int static_core_init(struct static_core *core, const struct options *options)
+{
+    uint64_t ttl = options->file_cache_ttl < NS_PER_S ? options->file_cache_ttl : NS_PER_S;
+    core->io = NULL;
+    core->end = (struct exit_hook){.fn = close_all};
+    wheel_timer_init(&core->expiry, expire);
+    return file_cache_init(&core->cache, options->file_cache, ttl);
+}
+
+void static_core_free(struct static_core *core)
+{
+    file_cache_free(&core->cache);
+}
+
+static void keep(struct static_core *core, struct http_context *http, struct static_file *f,
+                 uint64_t seen)
+{
+    struct io *io = http->io;
+    if (!core->io) http_context_add_exit_hook(http, &core->end);
+    core->io = io;
+    file_cache_add(&core->cache, f, seen);
+    if (core->cache.open && !wheel_is_armed(&core->expiry))
+        wheel_set(&io->wheel, &core->expiry, seen + core->cache.ttl);
+}
+
+/* ---- opening ---- */
+
+static int status_of(int err)
+{
+    switch (-err) {
+    case ENOENT:
+    case ENOTDIR:
+    case ELOOP: /* a link to itself, or one of /proc */
+    case EXDEV: /* leads out of the directory */
+    case ENAMETOOLONG:
+    case ENXIO: /* a socket, or a device without a driver */
+    case ENODEV:
+    case EINVAL: /* no name on this file system */
+    case EILSEQ: return 404;
+    case EACCES:
+    case EPERM: return 403;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case EAGAIN: return 503;
+    case ECANCELED: return err;
+    default: return 500;
+    }
+}
+
+static bool path_visible(slice path)
+{
+    slice part;
+    while (slice_cut(&path, '/', &part)) {
+        if (part.len == 0 && path.ptr) return false; /* at the end it is the slash of a directory */
+        if (part.len && part.ptr[0] == '.' && !slice_eq(part, SLICE(".well-known"))) return false;
+    }
+    return true;
+}
+
+/* O_NONBLOCK, as the open of a pipe would wait for its writer. */
+static int open_beneath(torc_req *rq, struct static_core *core, int dirfd, const char *path)
+{
+    struct open_how how = {
+        .flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+    };
+    struct io_call call = {.open = {dirfd, path, &how}};
+    int fd = -EAGAIN;
+    for (int tries = OPEN_TRIES; tries > 0; tries--) {
+        fd = scope_call(&rq->scope, &call, IO_OPEN);
+        if (fd == -EMFILE || fd == -ENFILE) {
+            if (!file_cache_evict(&core->cache)) break;
+        } else if (fd != -EAGAIN && fd != -EINTR) { /* a rename on the way: openat2(2), EAGAIN */
+            break;
+        }
+    }
+    return fd;
+}
+
+/* Asked for directly: an open file's attributes are in memory, and the ring would hand the same
+ * question to a kernel thread. -EISDIR for a directory, -ENOENT for what else is not a file. */
+static int look_at(struct static_source *s)
+{
+    struct stat st;
+    if (fstat(s->fd, &st) < 0) return -errno;
+    if (S_ISDIR(st.st_mode)) return -EISDIR;
+    if (!S_ISREG(st.st_mode)) return -ENOENT;
+    /* Left on a file, it would tell the ring that reads never block, whatever the file system. */
+    if (fcntl(s->fd, F_SETFL, 0) < 0) return -errno;
+    s->size = (uint64_t)st.st_size;
+    s->modified = st.st_mtim;
+    return 0;
+}
+
+static int open_source(torc_req *rq, struct static_core *core, int dirfd, const char *path,
+                       struct static_source *s)
+{
+    s->fd = open_beneath(rq, core, dirfd, path);
+    if (s->fd < 0) return s->fd;
+    int err = look_at(s);
+    if (err < 0) close(s->fd);
+    return err;
+}
+
+/* `name` has room for a suffix behind `len`. Opened now, so that Vary is right for everybody and a
+ * cached file needs no further look. A twin that cannot be had is one that is not there. */
+static int open_twins(torc_req *rq, struct static_core *core, int dirfd, char *name, size_t len,
+                      struct static_source *source)
+{
+    int n = 0;
+    for (int i = 0; i < TWINS; i++) {
+        slice suffix = static_codings[i].suffix;
+        memcpy(name + len, suffix.ptr, suffix.len + 1);
+        source[n].coding = &static_codings[i];
+        if (open_source(rq, core, dirfd, name, &source[n]) == 0) n++;
+    }
+    name[len] = 0;
+    return n;
+}
+
+/* ---- finding ---- */
+
+static int open_file(torc_req *rq, struct static_core *core, int dirfd, slice path,
+                     struct static_file **file)
+{
+    static const slice index = SLICE("index.html"), longest_suffix = SLICE(".zst");
+    bool directory = path.len == 0 || path.ptr[path.len - 1] == '/';
+    size_t len = path.len + (directory ? index.len : 0);
+    char *name = torc_alloc(rq, len + longest_suffix.len + 1);
+    if (!name) return 503;
+    if (path.len) memcpy(name, path.ptr, path.len);
+    if (directory) memcpy(name + path.len, index.ptr, index.len);
+    name[len] = 0;
+
+    struct static_source source[VERSIONS_MAX] = {0};
+    uint64_t seen = rq->core->io->now;
+    int err = open_source(rq, core, dirfd, name, &source[0]);
+    if (err == -EISDIR) return directory ? 404 : 301;
+    if (err < 0) return status_of(err);
+    int n = 1 + open_twins(rq, core, dirfd, name, len, source + 1);
+    struct static_file *f = static_file_new(path, slice_of(name, len), source, n, time(NULL));
+    if (!f) return 503;
+    /* Cut short, the search for twins has seen none. */
+    if (!rq->scope.cancelled) keep(core, rq->core, f, seen);
+    *file = f;
+    return 0;
+}
+
+int static_find(torc_req *rq, struct static_core *core, int dirfd, slice path,
+                struct static_file **file)
+{
+    /* What is cached has been through the checks below. */
+    *file = file_cache_find(&core->cache, path, rq->core->io->now);
+    if (*file) return 0;
+    if (path.len && memchr(path.ptr, 0, path.len)) return 400;
+    if (!path_visible(path)) return 404;
+    return open_file(rq, core, dirfd, path, file);
+}

@@ -1,0 +1,47 @@
+#include "http/fields/field.h"
+
+const bool field_token_char[256] = {
+    ['!'] = true,         ['#'] = true,         ['$'] = true,         ['%'] = true, ['&'] = true,
+    ['\''] = true,        ['*'] = true,         ['+'] = true,         ['-'] = true, ['.'] = true,
+    ['^'] = true,         ['_'] = true,         ['`'] = true,         ['|'] = true, ['~'] = true,
+    ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true,
+};
+
+bool field_name_valid(slice name)
+{
+    for (size_t i = 0; i < name.len; i++)
+        if (!field_token_char[(unsigned char)name.ptr[i]]) return false;
+    return name.len > 0;
+}
+
+/* Whether any of eight bytes may be other than SP to '~': subtracting SP leaves the top bit set in
+ * what is smaller, and adding one sets it in DEL and what is larger. A carry from a neighbour only
+ * ever adds to those that are looked at again. */
+static uint64_t maybe_control(const char *p)
+{
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    return ((v - 0x2020202020202020) | (v + 0x0101010101010101)) & 0x8080808080808080;
+}
+
+bool field_value_valid(slice value)
+{
+    size_t i = 0;
+    if (value.len >= 8) {
+        while (value.len - i > 8 && !maybe_control(value.ptr + i)) i += 8;
+        if (value.len - i <= 8 && !maybe_control(value.ptr + value.len - 8)) return true;
+    }
+    for (; i < value.len; i++) {
+        unsigned char c = (unsigned char)value.ptr[i];
+        if ((c < ' ' && c != '\t') || c == 0x7f) return false;
+    }
+    return true;
+}
+
+bool token_list_has(slice list, slice token)
+{
+    slice member;
+    while (slice_cut(&list, ',', &member))
+        if (slice_ieq(slice_trim(member), token)) return token.len > 0;
+    return false;
+}

@@ -1,0 +1,220 @@
+/* What is answered for a file: its fields, conditions and twins. */
+
+#include "rig.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static int make(void **state)
+{
+    rig_make(state);
+    rig_put("root/abc.txt", RIG_ABC, 5);
+    rig_put("root/empty.css", "", 0);
+    rig_put("root/app.js", "the plain script", 0);
+    rig_put("root/app.js.br", "BR script", 1);
+    rig_put("root/app.js.zst", "ZSTD script", 2);
+    rig_put("root/app.js.gz", "GZIP script", 3);
+    rig_put("root/page/index.html", "<p>plain", 0);
+    rig_put("root/page/index.html.gz", "<p>GZIP", 0);
+    rig_put("root/only.txt.gz", "GZIP", 0);
+    return 0;
+}
+
+static void whole_file(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) { /* opened, then from the cache */
+        expect("/abc.txt", 200, RIG_ABC);
+        expect_field("Content-Type", "text/plain; charset=utf-8");
+        expect_field("Content-Length", "26");
+        expect_field("Last-Modified", RIG_MODIFIED);
+        expect_field("Accept-Ranges", "bytes");
+        expect_field("Vary", NULL);
+        expect_field("Content-Encoding", NULL);
+        expect_field("Content-Range", NULL);
+        char *tag = take_field("ETag");
+        assert_string_equal(tag, RIG_ABC_TAG);
+        free(tag);
+    }
+}
+
+/* The same fields, and no body: the next answer follows at once. */
+static void head(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"/abc.txt", "/empty.css", "/app.js", "/none", "/page"};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        get(paths[i]);
+        char *wanted = strdup(strstr(reply.head, "Content-"));
+        int status = reply.status;
+        assert_int_equal(ask("HEAD", paths[i], ""), status);
+        assert_string_equal(strstr(reply.head, "Content-"), wanted);
+        assert_int_equal(reply.body_len, 0);
+        free(wanted);
+    }
+    assert_int_equal(ask("HEAD", "/abc.txt", "Range: bytes=0-1\r\n"), 200); /* for GET alone */
+    expect_field("Content-Length", "26");
+    assert_int_equal(ask("HEAD", "/abc.txt", "If-None-Match: *\r\n"), 304);
+    assert_int_equal(ask("HEAD", "/abc.txt", "If-Match: \"x\"\r\n"), 412);
+}
+
+static void empty_file(void **state)
+{
+    (void)state;
+    expect("/empty.css", 200, "");
+    expect_field("Content-Length", "0");
+    expect_field("Content-Type", "text/css; charset=utf-8");
+    assert_int_equal(ask("GET", "/empty.css", "Range: bytes=0-\r\n"), 416);
+    expect_field("Content-Range", "bytes */0");
+    assert_int_equal(ask("GET", "/empty.css", "Range: bytes=-5\r\n"), 200);
+}
+
+static void not_modified(void **state)
+{
+    (void)state;
+    static const char *const fields[] = {
+        "If-None-Match: " RIG_ABC_TAG "\r\n",
+        "If-None-Match: \"x\", W/" RIG_ABC_TAG "\r\n",
+        "If-None-Match: \"x\"\r\nIf-None-Match: " RIG_ABC_TAG "\r\n", /* two lines are one list */
+        "If-None-Match: *\r\nRange: bytes=0-1\r\n",
+        "If-Modified-Since: " RIG_MODIFIED "\r\n",
+        "if-modified-since: Sunday, 06-Nov-94 08:49:38 GMT\r\n",
+        "If-None-Match: " RIG_ABC_TAG "\r\nIf-Modified-Since: Sun, 06 Nov 1994 08:49:36 GMT\r\n",
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        assert_int_equal(ask("GET", "/abc.txt", fields[i]), 304);
+        expect_field("ETag", RIG_ABC_TAG);
+        expect_field("Last-Modified", RIG_MODIFIED);
+        expect_field("Content-Length", NULL);
+        expect_field("Content-Type", NULL);
+        expect_field("Accept-Ranges", NULL);
+    }
+    assert_int_equal(ask("GET", "/abc.txt", "If-None-Match: \"x\"\r\n"), 200);
+    assert_int_equal(
+        ask("GET", "/abc.txt", "If-None-Match: \"x\"\r\nIf-Modified-Since: " RIG_MODIFIED "\r\n"),
+        200);
+    assert_int_equal(ask("GET", "/none", "If-None-Match: *\r\n"), 404);
+}
+
+static void preconditions(void **state)
+{
+    (void)state;
+    assert_int_equal(ask("GET", "/abc.txt", "If-Match: \"x\"\r\n"), 412);
+    expect_field("ETag", NULL);
+    assert_int_equal(ask("GET", "/abc.txt", "If-Match: W/" RIG_ABC_TAG "\r\n"), 412);
+    assert_int_equal(ask("GET", "/abc.txt", "If-Match: \"x\"\r\nIf-Match: " RIG_ABC_TAG "\r\n"),
+                     200);
+    assert_int_equal(
+        ask("GET", "/abc.txt", "If-Unmodified-Since: Sun, 06 Nov 1994 08:49:36 GMT\r\n"), 412);
+    assert_int_equal(ask("GET", "/abc.txt", "If-Unmodified-Since: " RIG_MODIFIED "\r\n"), 200);
+    assert_int_equal(ask("GET", "/abc.txt", "If-Match: \"x\"\r\nIf-None-Match: *\r\n"), 412);
+}
+
+static void twins(void **state)
+{
+    (void)state;
+    static const char *const select_fields[][2] = {
+        /* Accept-Encoding, and the coding that comes of it */
+        {"gzip", "gzip"},
+        {"br", "br"},
+        {"zstd", "zstd"},
+        {"gzip, deflate, br, zstd", "br"},
+        {"gzip, zstd", "zstd"},
+        {"GZIP", "gzip"},
+        {"x-gzip", "gzip"},
+        {"*", "br"},
+        {"br;q=0.5, gzip", "gzip"},
+        {"br;q=0.5, gzip;q=0.4, zstd;q=0.6", "zstd"},
+        {"br;q=0, *", "zstd"},
+        {"br;q=0,zstd;q=0,gzip;q=0", NULL},
+        {"gzip;q=0.5, identity", NULL},
+        {"gzip;q=0.5, identity;q=0.2", "gzip"},
+        {"deflate", NULL},
+        {"identity", NULL},
+        {"", NULL},
+        {"*;q=0", NULL}, /* nothing will do: the file is better than nothing */
+    };
+    char field[128];
+    for (size_t i = 0; i < sizeof select_fields / sizeof *select_fields; i++) {
+        snprintf(field, sizeof field, "Accept-Encoding: %s\r\n", select_fields[i][0]);
+        assert_int_equal(ask("GET", "/app.js", field), 200);
+        const char *coding = select_fields[i][1];
+        expect_field("Content-Encoding", coding);
+        expect_field("Vary", "Accept-Encoding");
+        expect_field("Content-Type", "text/javascript; charset=utf-8");
+        const char *body = !coding                       ? "the plain script"
+                           : strcmp(coding, "br") == 0   ? "BR script"
+                           : strcmp(coding, "zstd") == 0 ? "ZSTD script"
+                                                         : "GZIP script";
+        assert_string_equal(reply.body, body);
+    }
+    assert_int_equal(ask("GET", "/app.js", "Accept-Encoding: gzip\r\nAccept-Encoding: br\r\n"),
+                     200);
+    expect_field("Content-Encoding", "br");
+    expect("/app.js", 200, "the plain script");
+    expect_field("Vary", "Accept-Encoding");
+
+    assert_int_equal(ask("GET", "/page/", "Accept-Encoding: br, gzip\r\n"), 200);
+    assert_string_equal(reply.body, "<p>GZIP");
+    expect_field("Content-Type", "text/html; charset=utf-8");
+    assert_int_equal(ask("GET", "/abc.txt", "Accept-Encoding: br, gzip\r\n"), 200);
+    expect_field("Vary", NULL);
+    /* A twin alone is nobody's. */
+    assert_int_equal(ask("GET", "/only.txt", "Accept-Encoding: gzip\r\n"), 404);
+    expect("/app.js.gz", 200, "GZIP script");
+    expect_field("Content-Encoding", NULL);
+    expect_field("Content-Type", "application/gzip");
+}
+
+/* Each version has a tag of its own, and conditions are of the version chosen. */
+static void twins_are_versions(void **state)
+{
+    (void)state;
+    char *tags[4], field[256];
+    static const char *const codings[] = {"identity", "br", "zstd", "gzip"};
+    for (int i = 0; i < 4; i++) {
+        snprintf(field, sizeof field, "Accept-Encoding: %s\r\n", codings[i]);
+        ask("GET", "/app.js", field);
+        tags[i] = take_field("ETag");
+        assert_int_equal(tags[i][0], '"');
+        for (int k = 0; k < i; k++) assert_string_not_equal(tags[i], tags[k]);
+    }
+    for (int i = 0; i < 4; i++) {
+        for (int k = 0; k < 4; k++) {
+            snprintf(field, sizeof field, "Accept-Encoding: %s\r\nIf-None-Match: %s\r\n",
+                     codings[i], tags[k]);
+            assert_int_equal(ask("GET", "/app.js", field), i == k ? 304 : 200);
+            expect_field("Vary", "Accept-Encoding");
+            if (i == k) expect_field("ETag", tags[i]);
+        }
+    }
+    for (int i = 0; i < 4; i++) free(tags[i]);
+}
+
+static void other_methods(void **state)
+{
+    (void)state;
+    static const char *const methods[] = {"POST", "PUT", "DELETE", "PATCH"};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        assert_int_equal(ask(methods[i], "/abc.txt", "Content-Length: 0\r\n"), 405);
+        expect_field("Allow", "GET, HEAD, OPTIONS");
+    }
+    assert_int_equal(ask("OPTIONS", "/abc.txt", ""), 204);
+    expect("/abc.txt", 200, RIG_ABC);
+}
+
+int main(int argc, char **argv)
+{
+    server_choose(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(whole_file, rig_start_plain, rig_stop),
+        cmocka_unit_test_setup_teardown(head, rig_start_plain, rig_stop),
+        cmocka_unit_test_setup_teardown(empty_file, rig_start_plain, rig_stop),
+        cmocka_unit_test_setup_teardown(not_modified, rig_start_plain, rig_stop),
+        cmocka_unit_test_setup_teardown(preconditions, rig_start_plain, rig_stop),
+        cmocka_unit_test_setup_teardown(twins, rig_start_plain, rig_stop),
+        cmocka_unit_test_setup_teardown(twins_are_versions, rig_start_plain, rig_stop),
+        cmocka_unit_test_setup_teardown(other_methods, rig_start_plain, rig_stop),
+    };
+    return cmocka_run_group_tests(tests, make, rig_remove);
+}

@@ -1,0 +1,399 @@
+/* Files that are slow to be sent, and what happens to them meanwhile. */
+
+#include "rig.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    BIG = 24 * 1024 * 1024
+}; /* more than sockets hold between a stalled client and the server */
+
+/* A client that has asked and reads slowly: the file is open as long as its answer is not whole. */
+static void stall(struct client *c, const char *path)
+{
+    static const struct client_how how = {.receive_buffer = 4096};
+    char head[64];
+    client_open_to(c, &server.addr, &how);
+    client_ask(c, "GET", path, "");
+    client_read(c, head, sizeof head);
+    assert_int_equal(strncmp(head, "HTTP/1.1 200", 12), 0);
+}
+
+/* Reads what is left of a stalled answer of n bytes filled by files_fill. */
+static void finish(struct client *c, size_t n)
+{
+    int room = 1 << 20;
+    setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+    client_shut(c);
+    assert_true(client_read_all(c));
+    const char *body = memmem(c->buf, c->len, "\r\n\r\n", 4);
+    assert_non_null(body);
+    body += 4;
+    assert_int_equal(c->buf + c->len - body, n);
+    for (size_t i = 0; i < n; i++)
+        if (body[i] != files_byte(i)) fail_msg("byte %zu is wrong", i);
+    client_close(c);
+}
+
+static void a_file_in_use_outlives_its_entry(void **state)
+{
+    (void)state;
+    struct client slow;
+    files_fill(tree.path, "root/big", BIG);
+    tree_text(&tree, "root/other", "other");
+    rig_start("--file-cache", "1", "--file-cache-ttl", "20ms");
+    stall(&slow, "/big");
+    expect("/other", 200, "other"); /* takes the only place */
+    assert_int_equal(unlink(tree_path(&tree, "root/big")), 0);
+    tree_text(&tree, "root/big", "small");
+    await("/big", "", 200, "small");
+    rig_await_open_files(1); /* the old one */
+    finish(&slow, BIG);
+    rig_await_open_files(0);
+}
+
+static void a_client_that_leaves_closes_the_file(void **state)
+{
+    (void)state;
+    struct client slow[8];
+    files_fill(tree.path, "root/big", BIG);
+    rig_start("--file-cache-ttl", "0");
+    for (int i = 0; i < 8; i++) stall(&slow[i], "/big");
+    rig_await_open_files(8);
+    for (int i = 0; i < 8; i++) client_reset(&slow[i]);
+    rig_await_open_files(0);
+}
+
+static void a_file_that_shrinks(void **state)
+{
+    (void)state;
+    struct client slow;
+    files_fill(tree.path, "root/big", BIG);
+    rig_start();
+    stall(&slow, "/big");
+    assert_int_equal(truncate(tree_path(&tree, "root/big"), BIG / 2), 0);
+    ssize_t n;
+    size_t total = 0;
+    while ((n = client_more(&slow)) > 0) {
+        total += (size_t)n;
+        slow.len = 0;
+    }
+    assert_true(n == 0 || n == -ECONNRESET);
+    assert_true(total <= BIG / 2 + 1024); /* never made up for */
+    client_close(&slow);
+    server_await_log(&server, "became shorter");
+    rig_await_open_files(0);
+
+    /* And one of which nothing is left by the time it is read, but for what is kept of it. */
+    tree_text(&tree, "root/gone", "content");
+    expect("/gone", 200, "content");
+    assert_int_equal(truncate(tree_path(&tree, "root/gone"), 0), 0);
+    client_ask(&client, "GET", "/gone", "");
+    if (client_try_reply(&client, "GET", &reply)) { /* a second has passed */
+        assert_int_equal(reply.body_len, 0);
+    } else {
+        assert_null(reply.head);
+    }
+}
+
+static void a_file_that_grows(void **state)
+{
+    (void)state;
+    struct client slow;
+    files_fill(tree.path, "root/big", BIG);
+    rig_start();
+    stall(&slow, "/big");
+    int fd = open(tree_path(&tree, "root/big"), O_WRONLY | O_APPEND | O_CLOEXEC);
+    assert_int_equal(write(fd, "more", 4), 4);
+    close(fd);
+    finish(&slow, BIG); /* as long as announced */
+}
+
+static void large_files_in_bounded_memory(void **state)
+{
+    (void)state;
+    enum { CLIENTS = 4, ROOM = 48 * 1024 * 1024 };
+    const size_t size = 3ull * 1024 * 1024 * 1024;
+    struct client slow[CLIENTS];
+    tree_hole(&tree, "root/huge", size);
+    tree_text(&tree, "root/small", "small");
+    rig_start();
+    expect("/small", 200, "small");
+    size_t before = server_memory(&server);
+    for (int i = 0; i < CLIENTS; i++) stall(&slow[i], "/huge");
+    for (int i = 0; i < 64; i++) {
+        for (int k = 0; k < CLIENTS; k++) {
+            assert_true(client_more(&slow[k]) > 0);
+            slow[k].len = 0;
+        }
+    }
+    expect("/small", 200, "small"); /* they hold nobody up */
+    size_t after = server_memory(&server);
+    print_message("memory %zu KiB, then %zu KiB\n", before / 1024, after / 1024);
+    assert_true(after < before + ROOM);
+    for (int i = 0; i < CLIENTS; i++) client_close(&slow[i]);
+
+    /* Past what 32 bits can say. */
+    assert_int_equal(ask("GET", "/huge", "Range: bytes=3221225470-\r\n"), 206);
+    expect_field("Content-Range", "bytes 3221225470-3221225471/3221225472");
+    assert_int_equal(ask("HEAD", "/huge", ""), 200);
+    expect_field("Content-Length", "3221225472");
+}
+
+static void a_drain_sends_the_file(void **state)
+{
+    (void)state;
+    struct client slow;
+    files_fill(tree.path, "root/big", BIG);
+    rig_start();
+    stall(&slow, "/big");
+    server_signal(&server, SIGTERM);
+    client_expect_end(&client);
+    finish(&slow, BIG);
+    assert_int_equal(server_wait(&server), 0);
+}
+
+/* ---- the same of files that the server has mapped ---- */
+
+static void await_unmapped(const char *path)
+{
+    for (int i = 0; i < SERVER_SECONDS * 100 && rig_mapped(path); i++)
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    assert_false(rig_mapped(path));
+}
+
+static void a_file_asked_for_again_is_mapped(void **state)
+{
+    (void)state;
+    enum { SIZE = 700001 };
+    files_fill(tree.path, "root/again", SIZE);
+    rig_start();
+    rig_map("root/again");
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(get("/again"), 200);
+        assert_int_equal(reply.body_len, SIZE);
+        for (size_t k = 0; k < SIZE; k++)
+            if (reply.body[k] != files_byte(k)) fail_msg("byte %zu is wrong", k);
+    }
+    assert_int_equal(ask("GET", "/again", "Range: bytes=299999-600000\r\n"), 206);
+    assert_int_equal(reply.body_len, 300002);
+    for (size_t k = 0; k < 300002; k++)
+        if (reply.body[k] != files_byte(299999 + k)) fail_msg("byte %zu of the range is wrong", k);
+    await_unmapped("root/again"); /* nobody asks for it any more */
+}
+
+static void without_a_cache_nothing_is_mapped(void **state)
+{
+    (void)state;
+    files_fill(tree.path, "root/again", 70000);
+    rig_start("--file-cache-ttl", "0");
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(get("/again"), 200);
+        assert_int_equal(reply.body_len, 70000);
+        assert_false(rig_mapped("root/again"));
+    }
+}
+
+static void clients_that_leave_a_mapped_file(void **state)
+{
+    (void)state;
+    struct client slow[8];
+    files_fill(tree.path, "root/big", BIG);
+    rig_start();
+    rig_map("root/big");
+    for (int i = 0; i < 8; i++) stall(&slow[i], "/big");
+    assert_true(rig_mapped("root/big"));
+    for (int i = 0; i < 8; i++) client_reset(&slow[i]);
+    rig_await_open_files(0);
+    assert_false(rig_mapped("root/big"));
+}
+
+static void a_mapping_in_use_outlives_its_entry(void **state)
+{
+    (void)state;
+    struct client slow;
+    files_fill(tree.path, "root/big", BIG);
+    tree_text(&tree, "root/other", "other");
+    rig_start("--file-cache", "1");
+    rig_map("root/big");
+    stall(&slow, "/big");
+    expect("/other", 200, "other"); /* takes the only place */
+    assert_true(rig_mapped("root/big"));
+    finish(&slow, BIG);
+    rig_await_open_files(0);
+    assert_false(rig_mapped("root/big"));
+}
+
+/* Cut in the midst of a page, whose rest would read as zeros. */
+static void a_mapped_file_that_shrinks(void **state)
+{
+    (void)state;
+    enum { CUT = BIG / 2 + 1000 };
+    struct client slow;
+    files_fill(tree.path, "root/big", BIG);
+    rig_start();
+    rig_map("root/big");
+    stall(&slow, "/big");
+    assert_int_equal(truncate(tree_path(&tree, "root/big"), CUT), 0);
+    ssize_t n;
+    size_t total = 0;
+    while ((n = client_more(&slow)) > 0) {
+        total += (size_t)n;
+        slow.len = 0;
+    }
+    assert_true(n == 0 || n == -ECONNRESET);
+    assert_true(total <= CUT + 4096 + 1024);
+    client_close(&slow);
+    server_await_log(&server, "became shorter");
+}
+
+/* However much of it the socket had taken: what is whole is right, to the last byte. */
+static void a_mapped_file_that_loses_its_end(void **state)
+{
+    (void)state;
+    enum { STEP = 12 * 4096, CUT = 500 };
+    unsigned cut = 0;
+    rig_start("--file-cache-ttl", "100ms"); /* so that no descriptor is waited for for long */
+    for (size_t size = 1800000; size < 3600000; size += STEP) {
+        struct client slow;
+        files_fill(tree.path, "root/end", size);
+        rig_map("root/end");
+        stall(&slow, "/end");
+        assert_int_equal(truncate(tree_path(&tree, "root/end"), (off_t)size - CUT), 0);
+        int room = 1 << 20;
+        setsockopt(slow.fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+        client_shut(&slow);
+        client_read_all(&slow);
+        const char *body = slow.len ? memmem(slow.buf, slow.len, "\r\n\r\n", 4) : NULL;
+        size_t n = body ? (size_t)(slow.buf + slow.len - (body + 4)) : 0;
+        cut += n < size;
+        for (size_t i = 0; n == size && i < size; i++)
+            if (body[4 + i] != files_byte(i)) fail_msg("byte %zu of %zu is wrong", i, size);
+        client_close(&slow);
+        assert_int_equal(unlink(tree_path(&tree, "root/end")), 0);
+        rig_await_open_files(0);
+    }
+    assert_true(cut > 0);
+}
+
+/* A small file that is asked for again is one that it was as a whole, however it is written
+ * meanwhile. */
+static void a_small_file_that_is_written_over(void **state)
+{
+    (void)state;
+    enum { SIZE = 60000, WRITES = 40 };
+    static char bytes[SIZE];
+    rig_start("--file-cache-ttl", "50ms");
+    for (int i = 0; i < WRITES; i++) {
+        memset(bytes, 'a' + i % 26, SIZE);
+        /* In its place, and for some writes shorter, so that what was longer is not to be had any
+         * more. */
+        size_t size = i % 3 ? SIZE : SIZE / 2;
+        int fd =
+            open(tree_path(&tree, "root/over"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+        assert_int_equal(write(fd, bytes, size), size);
+        close(fd);
+        for (int k = 0; k < 20; k++) {
+            client_ask(&client, "GET", "/over", "");
+            if (!client_try_reply(&client, "GET", &reply)) { /* read as it was cut */
+                client_close(&client);
+                client_open(&client, &server);
+                continue;
+            }
+            assert_true(reply.body_len == SIZE || reply.body_len == SIZE / 2);
+            for (size_t at = 1; at < reply.body_len; at++)
+                if (reply.body[at] != reply.body[0])
+                    fail_msg("byte %zu of %zu is another's", at, reply.body_len);
+        }
+    }
+}
+
+/* More of them than a core keeps; each is right all the same. */
+static void more_small_files_than_are_kept(void **state)
+{
+    (void)state;
+    enum { FILES = 300, SIZE = 64 * 1024 };
+    char name[32];
+    for (int i = 0; i < FILES; i++) {
+        snprintf(name, sizeof name, "root/kept-%d", i);
+        files_fill(tree.path, name, SIZE - (size_t)i);
+    }
+    rig_start();
+    size_t before = server_memory(&server);
+    for (int i = 0; i < FILES; i++) {
+        for (int times = 0; times < 3; times++) {
+            snprintf(name, sizeof name, "/kept-%d", i);
+            assert_int_equal(get(name), 200);
+            assert_int_equal(reply.body_len, SIZE - i);
+            for (size_t k = 0; k < reply.body_len; k++)
+                if (reply.body[k] != files_byte(k)) fail_msg("byte %zu of %s is wrong", k, name);
+        }
+    }
+    assert_true(server_memory(&server) <
+                before + 48 * 1024 * 1024); /* 16 MiB, and what sanitizers add */
+}
+
+static void a_drain_sends_a_mapped_file(void **state)
+{
+    (void)state;
+    struct client slow;
+    files_fill(tree.path, "root/big", BIG);
+    rig_start();
+    rig_map("root/big");
+    stall(&slow, "/big");
+    server_signal(&server, SIGTERM);
+    client_expect_end(&client);
+    finish(&slow, BIG);
+    assert_int_equal(server_wait(&server), 0);
+}
+
+static void the_end_of_a_drain_cuts_a_mapped_file(void **state)
+{
+    (void)state;
+    struct client slow;
+    files_fill(tree.path, "root/big", BIG);
+    rig_start("--drain-timeout", "50ms");
+    rig_map("root/big");
+    stall(&slow, "/big");
+    server_signal(&server, SIGTERM);
+    assert_int_equal(server_wait(&server), 0);
+    client_close(&slow);
+}
+
+static int rig_free(void **state)
+{
+    (void)state;
+    client_close(&client);
+    reply_free(&reply);
+    server_free(&server);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    server_choose(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(a_file_in_use_outlives_its_entry, rig_stop),
+        cmocka_unit_test_teardown(a_client_that_leaves_closes_the_file, rig_stop),
+        cmocka_unit_test_teardown(a_file_that_shrinks, rig_stop),
+        cmocka_unit_test_teardown(a_file_that_grows, rig_stop),
+        cmocka_unit_test_teardown(large_files_in_bounded_memory, rig_stop),
+        cmocka_unit_test_teardown(a_drain_sends_the_file, rig_free),
+        cmocka_unit_test_teardown(a_file_asked_for_again_is_mapped, rig_stop),
+        cmocka_unit_test_teardown(without_a_cache_nothing_is_mapped, rig_stop),
+        cmocka_unit_test_teardown(clients_that_leave_a_mapped_file, rig_stop),
+        cmocka_unit_test_teardown(a_mapping_in_use_outlives_its_entry, rig_stop),
+        cmocka_unit_test_teardown(a_mapped_file_that_shrinks, rig_stop),
+        cmocka_unit_test_teardown(a_mapped_file_that_loses_its_end, rig_stop),
+        cmocka_unit_test_teardown(a_small_file_that_is_written_over, rig_stop),
+        cmocka_unit_test_teardown(more_small_files_than_are_kept, rig_stop),
+        cmocka_unit_test_teardown(a_drain_sends_a_mapped_file, rig_free),
+        cmocka_unit_test_teardown(the_end_of_a_drain_cuts_a_mapped_file, rig_free),
+    };
+    return cmocka_run_group_tests(tests, rig_make, rig_remove);
+}

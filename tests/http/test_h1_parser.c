@@ -1,0 +1,112 @@
+/* What is left to see of a head that was refused: its own bytes, and none that are not there. */
+
+#include "http/h1_parser.h"
+#include "mutate.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+enum { TEXT = 64 };
+
+struct parsed {
+    struct arena arena;
+    struct parser p;
+    char text[TEXT];
+};
+
+/* With so much memory beside `text`; in two pieces, cut at `cut`. */
+static void parse(struct parsed *r, slice in, size_t memory, size_t cut)
+{
+    memset(r, 'x', sizeof *r);
+    arena_init(&r->arena, NULL, 0, memory);
+    parser_init(&r->p, &r->arena, r->text, sizeof r->text);
+    size_t used = cut ? parser_head(&r->p, slice_of(in.ptr, cut)) : 0;
+    if (r->p.state == PARSE_HEAD && used < in.len) parser_head(&r->p, slice_skip(in, used));
+}
+
+static bool has(const struct parsed *r, slice s)
+{
+    return s.len == 0 || inside(s, slice_of(r->p.text, r->p.text_len));
+}
+
+static void is_consistent(const struct parsed *r)
+{
+    assert_true(r->p.text_len <= r->p.text_cap);
+    assert_true(has(r, parser_target(&r->p)));
+    for (size_t i = 0; i < r->p.n_fields; i++) {
+        assert_true(has(r, field_name(&r->p, i)));
+        assert_true(has(r, field_value(&r->p, i)));
+    }
+}
+
+static void a_target_that_is_refused_is_told(void **state)
+{
+    (void)state;
+    static const struct {
+        slice head;
+        const char *target;
+        int status;
+    } cases[] = {
+        {SLICE("GET /abc\r\n\r\n"), "/abc", 505},
+        {SLICE("GET /abc RTSP/1.0\r\n\r\n"), "/abc", 400},
+        {SLICE("GET /abc\n"), "/abc", 400},
+        {SLICE("GET /abc HTTP/2.0\r\n\r\n"), "/abc", 505},
+        {SLICE("GET /abc HTTP/1.1 \r\n\r\n"), "/abc", 400},
+    };
+    struct parsed r;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        for (size_t cut = 0; cut < cases[i].head.len; cut++) {
+            parse(&r, cases[i].head, 4096, cut);
+            assert_int_equal(r.p.state, PARSE_ERROR);
+            assert_int_equal(r.p.status, cases[i].status);
+            is_consistent(&r);
+            slice target = parser_target(&r.p);
+            if (!slice_eq(target, slice_str(cases[i].target)))
+                fail_msg("'%.*s' of case %zu cut at %zu", (int)target.len, target.ptr, i, cut);
+            arena_reset(&r.arena);
+        }
+    }
+}
+
+/* Target, name or value: whichever meets the end of memory, nothing that was not copied is
+ * counted. */
+static void without_memory_nothing_is_counted(void **state)
+{
+    (void)state;
+    char head[600];
+    static const char *const forms[] = {
+        "GET /%s HTTP/1.1\r\n\r\n",
+        "GET /%s\r\n\r\n",
+        "GET / HTTP/1.1\r\n%s: b\r\n\r\n",
+        "GET / HTTP/1.1\r\na: %s\r\n\r\n",
+    };
+    char long_text[501];
+    memset(long_text, 'A', 500);
+    long_text[500] = 0;
+    unsigned refused = 0;
+    struct parsed r;
+    for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+        size_t len = (size_t)snprintf(head, sizeof head, forms[i], long_text);
+        for (size_t cut = 0; cut < len; cut += 7) {
+            parse(&r, slice_of(head, len), 100, cut);
+            is_consistent(&r);
+            refused += r.p.state == PARSE_ERROR && r.p.status == 503;
+            arena_reset(&r.arena);
+        }
+    }
+    assert_true(refused > 100);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_target_that_is_refused_is_told),
+        cmocka_unit_test(without_memory_nothing_is_counted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
