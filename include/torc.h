@@ -35,10 +35,13 @@ extern "C" {
 #endif
 
 /* Bytes that somebody else owns; not NUL-terminated. An absent value has ptr NULL. */
+#ifndef TORC_SLICE
+#define TORC_SLICE
 typedef struct torc_slice {
     const char *ptr;
     size_t len;
 } torc_slice;
+#endif
 
 /* A slice of a string literal. */
 #ifdef __cplusplus

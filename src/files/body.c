@@ -1,5 +1,7 @@
 #include "files/body.h"
 
+#include "http/response.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -113,7 +115,7 @@ static uint64_t piece(uint64_t n)
 
 void static_body_prepare(torc_req *rq, struct static_version *v, uint64_t from)
 {
-    if (rq->method == HTTP_HEAD) return;
+    if (rq->head.method == HTTP_HEAD) return;
     hold(rq, v);
     can_lend(rq, v, from, piece(v->size - from));
 }
@@ -127,18 +129,19 @@ static int send_mapped(torc_req *rq, struct static_version *v, uint64_t from, ui
     while (from < last) {
         uint64_t part = piece(last - from);
         if (!can_lend(rq, v, from, part)) break;
-        int err = response_ref(rq, v->bytes + from, part);
+        int err = response_write_ref(rq, v->bytes + from, part);
         if (err < 0) return err;
         from += part;
         n -= part;
     }
-    return response_file(rq, v->fd, from, n);
+    return response_write_file(rq, v->fd, from, n);
 }
 
 int static_body_send(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n)
 {
-    if (!v->bytes || rq->method == HTTP_HEAD || n == 0) return response_file(rq, v->fd, from, n);
+    if (!v->bytes || rq->head.method == HTTP_HEAD || n == 0)
+        return response_write_file(rq, v->fd, from, n);
     if (v->is_mapped) return send_mapped(rq, v, from, n);
     return n <= COPY_MAX ? torc_write(rq, v->bytes + from, n)
-                         : response_ref(rq, v->bytes + from, n);
+                         : response_write_ref(rq, v->bytes + from, n);
 }

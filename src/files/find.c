@@ -41,7 +41,7 @@ static void keep(struct static_core *core, struct http_context *http, struct sta
                  uint64_t seen)
 {
     struct io *io = http->io;
-    if (!core->io) http_context_add_exit_hook(http, &core->end);
+    if (!core->io) http_add_exit_hook(http, &core->end);
     core->io = io;
     file_cache_add(&core->cache, f, seen);
     if (core->cache.open && !wheel_is_armed(&core->expiry))
@@ -159,7 +159,7 @@ static int open_file(torc_req *rq, struct static_core *core, int dirfd, slice pa
     name[len] = 0;
 
     struct static_source source[VERSIONS_MAX] = {0};
-    uint64_t seen = rq->core->io->now;
+    uint64_t seen = rq->ctx->io->now;
     int err = open_source(rq, core, dirfd, name, &source[0]);
     if (err == -EISDIR) return directory ? 404 : 301;
     if (err < 0) return status_of(err);
@@ -167,7 +167,7 @@ static int open_file(torc_req *rq, struct static_core *core, int dirfd, slice pa
     struct static_file *f = static_file_new(path, slice_of(name, len), source, n, time(NULL));
     if (!f) return 503;
     /* Cut short, the search for twins has seen none. */
-    if (!rq->scope.cancelled) keep(core, rq->core, f, seen);
+    if (!rq->scope.cancelled) keep(core, rq->ctx, f, seen);
     *file = f;
     return 0;
 }
@@ -176,7 +176,7 @@ int static_find(torc_req *rq, struct static_core *core, int dirfd, slice path,
                 struct static_file **file)
 {
     /* What is cached has been through the checks below. */
-    *file = file_cache_find(&core->cache, path, rq->core->io->now);
+    *file = file_cache_find(&core->cache, path, rq->ctx->io->now);
     if (*file) return 0;
     if (path.len && memchr(path.ptr, 0, path.len)) return 400;
     if (!path_visible(path)) return 404;

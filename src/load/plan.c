@@ -1,6 +1,7 @@
 #include "load/plan.h"
 
 #include "base/value.h"
+#include "torc.h"
 
 #include <errno.h>
 #include <getopt.h>

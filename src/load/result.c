@@ -1,5 +1,7 @@
 #include "load/result.h"
 
+#include "torc.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

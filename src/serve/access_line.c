@@ -143,18 +143,18 @@ struct access_entry access_entry_of(const struct torc_req *rq, const char *peer,
     struct access_entry e = {
         .peer = strcmp(peer, "-") == 0 ? (slice){0} : slice_str(peer),
         .host = rq->host,
-        .referer = request_header(rq, SLICE("referer")),
-        .agent = request_header(rq, SLICE("user-agent")),
+        .referer = head_find(&rq->head, SLICE("referer")),
+        .agent = head_find(&rq->head, SLICE("user-agent")),
         .status = (uint64_t)rq->response.status,
         .bytes = bytes,
-        .duration_us = (rq->core->io->now - rq->arrived) / 1000,
+        .duration_us = (rq->ctx->io->now - rq->arrived) / 1000,
     };
     /* Of a head that was refused there may be a part. */
-    if (rq->parser.target_len) {
-        e.method = parser_method(&rq->parser);
-        e.target = parser_target(&rq->parser);
+    if (rq->head.target_len) {
+        e.method = rq->head.method_name;
+        e.target = head_target(&rq->head);
     }
-    e.version = parser_version(&rq->parser);
+    e.version = head_version(&rq->head);
     return e;
 }
 

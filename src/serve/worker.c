@@ -1,7 +1,7 @@
 #include "serve/worker.h"
 
 #include "base/log.h"
-#include "http/conn.h"
+#include "http/http.h"
 #include "serve/access_log.h"
 
 #include <errno.h>
@@ -66,7 +66,7 @@ static void admit(struct worker *w, int fd)
 {
     uint32_t max = w->limits->max_conns;
     if (w->core.n_open < max)
-        conn_open(&w->core, fd);
+        http_accept(&w->core, fd);
     else if (w->n_early < LISTEN_MAX)
         w->early[w->n_early++] = fd;
     else
@@ -116,7 +116,7 @@ static void on_conn_close(struct http_context *core)
     struct worker *w = core->user;
     if (w->order != WORKER_RUN) return;
     if (w->n_early) {
-        conn_open(core, w->early[--w->n_early]);
+        http_accept(core, w->early[--w->n_early]);
         return;
     }
     if (w->singly && !near_limit(w, 2)) accept_singly(w, false);
@@ -144,21 +144,21 @@ static void on_wake(struct io *io)
         for (uint32_t i = 0; i < w->n_listeners; i++)
             shutdown(w->listener[i].accept.listener, SHUT_RDWR);
         while (w->n_early) io_discard(io, w->early[--w->n_early]);
-        conn_drain_all(&w->core);
+        http_drain(&w->core);
     }
-    if (order >= WORKER_ABORT) conn_abort_all(&w->core);
+    if (order >= WORKER_ABORT) http_abort(&w->core);
 }
 
 static void on_turn_end(struct io *io)
 {
     struct worker *w = io->user;
-    http_context_end_turn(&w->core, io->turn_end);
+    http_end_turn(&w->core, io->turn_end);
 }
 
-static void on_finish(struct http_context *core, const struct torc_req *rq)
+static void on_request_done(struct http_context *core, const struct torc_req *rq, const char *peer)
 {
     struct worker *w = core->user;
-    access_log_add(w->log, rq, rq->conn->peer ? rq->conn->peer : "-", rq->response.written);
+    access_log_add(w->log, rq, peer ? peer : "-", rq->response.written);
 }
 
 static void pin(const struct worker *w)
@@ -224,11 +224,11 @@ static void *run(void *arg)
     w->io.user = w;
     w->io.on_wake = on_wake;
     w->io.on_turn_end = on_turn_end;
-    http_context_init(&w->core, &w->io, w->limits, w->router, w->index);
+    http_open(&w->core, &w->io, w->limits, w->router, w->index);
     w->core.user = w;
     w->core.on_close = on_conn_close;
     if (w->log) {
-        w->core.on_finish = on_finish;
+        w->core.on_request_done = on_request_done;
         w->core.want_peer = true;
     }
     w->started_at = w->io.now;
@@ -240,7 +240,7 @@ static void *run(void *arg)
     while (!finished(w)) io_turn(&w->io);
     w->on_state(w, WORKER_DONE); /* from here on nobody wakes the engine */
     wheel_clear(&w->io.wheel, &w->housekeeping);
-    http_context_drain(&w->core);
+    http_close(&w->core);
     io_close(&w->io);
     return NULL;
 }

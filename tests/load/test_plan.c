@@ -2,6 +2,7 @@
  * with. */
 
 #include "load/plan.h"
+#include "torc.h"
 
 #include <fcntl.h>
 #include <inttypes.h>

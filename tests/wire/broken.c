@@ -1,6 +1,6 @@
 #include "broken.h"
 
-#include "http/conn.h"
+#include "http/http.h"
 
 enum { TURNS = 2000000 };
 
@@ -20,8 +20,8 @@ static void happen(struct rig *r, struct mem_client *m, enum broken_event e)
     case BROKEN_EVENTS: break; /* behind the whole input */
     case BROKEN_RESET: mem_reset(m); break;
     case BROKEN_STALL: mem_set_window(m, 0); break;
-    case BROKEN_DRAIN: conn_drain_all(&r->core); break;
-    case BROKEN_ABORT: conn_abort_all(&r->core); break;
+    case BROKEN_DRAIN: http_drain(&r->core); break;
+    case BROKEN_ABORT: http_abort(&r->core); break;
     }
 }
 

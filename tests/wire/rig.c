@@ -1,18 +1,18 @@
 #include "rig.h"
 
-#include "http/conn.h"
+#include "http/http.h"
 #include "lab_routes.h"
 #include "serve/options.h"
 
 static void on_accept(struct io *io, struct io_op *op, int res, bool more)
 {
     (void)op;
-    if (more) conn_open(&((struct rig *)io->user)->core, res);
+    if (more) http_accept(&((struct rig *)io->user)->core, res);
 }
 
 static void on_turn_end(struct io *io)
 {
-    http_context_end_turn(&((struct rig *)io->user)->core, io->now);
+    http_end_turn(&((struct rig *)io->user)->core, io->now);
 }
 
 void rig_open(struct rig *r)
@@ -28,7 +28,7 @@ void rig_open(struct rig *r)
     ASSERT(err == 0);
     options_free(set);
     r->router = lab_routes();
-    http_context_init(&r->core, &r->io, &r->limits, r->router, 0);
+    http_open(&r->core, &r->io, &r->limits, r->router, 0);
     r->io.user = r;
     r->io.on_turn_end = on_turn_end;
     r->accept = (struct io_accept){.op = {.fn = on_accept}};
@@ -39,7 +39,7 @@ const char *rig_left_behind(const struct rig *r)
 {
     const struct http_context *c = &r->core;
     if (c->n_open || c->conns.out) return "a connection was left behind";
-    if (c->reqs.out) return "a request was left behind";
+    if (c->exchanges.out) return "a request was left behind";
     if (c->fibers.out) return "a fiber was left behind";
     return c->small.out || c->large.out ? "output was left behind" : NULL;
 }
@@ -49,7 +49,7 @@ void rig_close(struct rig *r)
     io_cancel(&r->io, &r->accept.op);
     bool idle = mem_run(&r->io, 1000);
     ASSERT(idle);
-    http_context_drain(&r->core);
+    http_close(&r->core);
     io_close(&r->io);
     router_free(r->router);
 }
