@@ -1,8 +1,6 @@
 #include "files/find.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -83,14 +81,10 @@ static bool path_visible(slice path)
     return true;
 }
 
-/* O_NONBLOCK, as the open of a pipe would wait for its writer. */
-static int open_beneath(torc_req *rq, struct static_core *core, int dirfd, const char *path)
+static int open_beneath(torc_req *rq, struct static_core *core, int dirfd, const char *path,
+                        struct stat *st)
 {
-    struct open_how how = {
-        .flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
-    };
-    struct io_call call = {.open = {dirfd, path, &how}};
+    struct io_call call = {.open = {dirfd, path, true, st}};
     int fd = -EAGAIN;
     for (int tries = OPEN_TRIES; tries > 0; tries--) {
         fd = scope_call(&rq->scope, &call, IO_OPEN);
@@ -103,29 +97,20 @@ static int open_beneath(torc_req *rq, struct static_core *core, int dirfd, const
     return fd;
 }
 
-/* Asked for directly: an open file's attributes are in memory, and the ring would hand the same
- * question to a kernel thread. -EISDIR for a directory, -ENOENT for what else is not a file. */
-static int look_at(struct static_source *s)
-{
-    struct stat st;
-    if (fstat(s->fd, &st) < 0) return -errno;
-    if (S_ISDIR(st.st_mode)) return -EISDIR;
-    if (!S_ISREG(st.st_mode)) return -ENOENT;
-    /* Left on a file, it would tell the ring that reads never block, whatever the file system. */
-    if (fcntl(s->fd, F_SETFL, 0) < 0) return -errno;
-    s->size = (uint64_t)st.st_size;
-    s->modified = st.st_mtim;
-    return 0;
-}
-
+/* -EISDIR for a directory, -ENOENT for what else is not a file. */
 static int open_source(torc_req *rq, struct static_core *core, int dirfd, const char *path,
                        struct static_source *s)
 {
-    s->fd = open_beneath(rq, core, dirfd, path);
+    struct stat st;
+    s->fd = open_beneath(rq, core, dirfd, path, &st);
     if (s->fd < 0) return s->fd;
-    int err = look_at(s);
-    if (err < 0) close(s->fd);
-    return err;
+    if (!S_ISREG(st.st_mode)) {
+        close(s->fd);
+        return S_ISDIR(st.st_mode) ? -EISDIR : -ENOENT;
+    }
+    s->size = (uint64_t)st.st_size;
+    s->modified = st.st_mtim;
+    return 0;
 }
 
 /* `name` has room for a suffix behind `len`. Opened now, so that Vary is right for everybody and a

@@ -1,9 +1,8 @@
-#include "io/io.h"
-
-#include "io/engines.h"
+#include "io/engine.h"
 #include "io/sock.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -39,6 +38,60 @@ const struct io_engine *io_engine_find(const char *name)
     return NULL;
 }
 
+const char *io_engine_name(const struct io_engine *e)
+{
+    return e->name;
+}
+
+bool io_engine_has_ring(const struct io_engine *e)
+{
+    return e->has_ring;
+}
+
+/* ---- choosing ---- */
+
+int io_probe(const struct io_engine *e, struct io_config *config, char *why, size_t size)
+{
+    if (config->peers) config->features &= ~(1u << IO_DIRECT);
+    return e->probe(config, why, size);
+}
+
+const struct io_engine *io_choose(const char *name, struct io_config *config,
+                                  void (*say)(const char *line))
+{
+    char why[512], line[640];
+    for (const struct io_engine *const *e = io_engines; *e; e++) {
+        struct io_config fitted = *config;
+        if (name && strcmp((*e)->name, name) != 0) continue;
+        if (io_probe(*e, &fitted, why, sizeof why) == 0) {
+            snprintf(line, sizeof line, "this kernel's %s lacks %s; continuing without", (*e)->name,
+                     why);
+            if (why[0]) say(line);
+            *config = fitted;
+            return *e;
+        }
+        const struct io_engine *next = name ? NULL : e[1];
+        snprintf(line, sizeof line, "engine %s: %s%s%s", (*e)->name, why,
+                 next ? "; continuing on " : "", next ? next->name : "");
+        say(line);
+    }
+    return NULL;
+}
+
+/* A table of direct descriptors is no larger than the descriptor limit, and who finds no place in
+ * it is not left waiting but lost. */
+uint64_t io_max_sockets(const struct io_config *config, uint64_t descriptors)
+{
+    return config->features & 1u << IO_DIRECT ? descriptors : UINT64_MAX;
+}
+
+int io_listen(const struct io_engine *e, struct sock_addr *addr, int backlog)
+{
+    return sock_listen(addr, backlog, e->blocking_listener);
+}
+
+/* ---- opening ---- */
+
 static uint32_t round_up(uint32_t n)
 {
     return n <= 1 ? 1 : 1u << (32 - __builtin_clz(n - 1));
@@ -66,7 +119,7 @@ int io_open(struct io *io, const struct io_engine *engine, const struct io_confi
 
 void io_close(struct io *io)
 {
-    ASSERT(io->in_flight == 0 && !io->done.head && !io->tasks.head);
+    ASSERT(io_idle(io));
     io->engine->close(io);
     buf_pool_free(&io->bufs);
     if (io->config.wake_fd <= 0) close(io->wake_fd);
@@ -80,6 +133,29 @@ void io_wake(struct io *io)
     (void)n;
 }
 
+bool io_idle(const struct io *io)
+{
+    return io->in_flight == 0 && !io->done.head && !io->tasks.head;
+}
+
+/* ---- submitting ---- */
+
+static void submit_begin(struct io *io, struct io_op *op, enum io_kind kind)
+{
+    ASSERT(!io_busy(op));
+    op->kind = (uint8_t)kind;
+    op->cancelling = false;
+    op->engine_bits = 0;
+    io->in_flight++;
+    counter_add(&io->stats.sqes, 1);
+}
+
+void io_accept_start(struct io *io, struct io_accept *a)
+{
+    submit_begin(io, &a->op, IO_ACCEPT);
+    io->engine->accept(io, a);
+}
+
 int io_sock_init(struct io *io, struct io_sock *s, int fd, bool accepted, io_fn *on_recv)
 {
     *s = (struct io_sock){.fd = fd, .recv = {.fn = on_recv}};
@@ -91,11 +167,47 @@ char *io_peer(struct io *io, const struct io_sock *s)
 {
     struct sock_addr a = {.len = sizeof a.in6};
     char text[SOCK_ADDR_TEXT];
-    if (io->config.features & 1u << IO_DIRECT) return NULL;
-    if (getpeername(s->fd, &a.sa, &a.len) < 0) return NULL;
+    int fd = io->engine->descriptor(s);
+    if (fd < 0 || getpeername(fd, &a.sa, &a.len) < 0) return NULL;
     sock_addr_format(&a, text);
     return strdup(text);
 }
+
+void io_discard(struct io *io, int fd)
+{
+    io->engine->discard(io, fd);
+}
+
+void io_recv_start(struct io *io, struct io_sock *s)
+{
+    submit_begin(io, &s->recv, IO_RECV);
+    io->engine->recv(io, s);
+}
+
+void io_send_start(struct io *io, struct io_send *s)
+{
+    ASSERT(!s->sock->sending && s->count && s->count <= IO_SEND_IOV);
+    submit_begin(io, &s->op, IO_SEND);
+    s->at = 0;
+    s->op.res = 0;
+    s->sock->sending = s;
+    io->engine->send(io, s);
+}
+
+void io_call_start(struct io *io, struct io_call *c, enum io_kind kind)
+{
+    submit_begin(io, &c->op, kind);
+    io->engine->call(io, c);
+}
+
+void io_cancel(struct io *io, struct io_op *op)
+{
+    if (!io_busy(op) || op->cancelling) return;
+    op->cancelling = true;
+    io->engine->cancel(io, op);
+}
+
+/* ---- the turn ---- */
 
 static void run_done(struct io *io)
 {
@@ -103,7 +215,7 @@ static void run_done(struct io *io)
     io->done = (struct fifo){0};
     while (n) {
         struct io_op *op = container_of(n, struct io_op, done);
-        n = n->next; /* the completion may queue the operation anew */
+        n = n->next; /* the completion may queue the operation again */
         counter_add(&io->stats.cqes, 1);
         io_complete(io, op, op->res, false);
     }

@@ -194,7 +194,8 @@ int result_print(const struct run *r)
     const struct plan *p = r->plan;
     print_errors(r);
     printf("%.2f s, %u connection%s on %u core%s (%s), ", seconds(r->wall_ns), p->connections,
-           p->connections == 1 ? "" : "s", p->n_cores, p->n_cores == 1 ? "" : "s", r->engine->name);
+           p->connections == 1 ? "" : "s", p->n_cores, p->n_cores == 1 ? "" : "s",
+           io_engine_name(r->engine));
     print_address(p);
     if (p->rate > 0)
         printf("open loop: %.15g requests/s, %s\n", p->rate, p->poisson ? "Poisson" : "constant");
@@ -402,7 +403,7 @@ int result_write_json(const struct run *r, struct output *to)
             "\"seconds\":%.9f,\"interrupted\":%s,\"requests\":%" PRIu64 ",\"answered\":%" PRIu64
             ",\"requests_total\":%" PRIu64 ",\"per_second\":%.3f,\"bytes_in\":%" PRIu64
             ",\"bytes_out\":%" PRIu64 ",\"connects\":%" PRIu64 ",\"unsent\":%" PRIu64 ",",
-            r->engine->name, address, p->n_cores, p->connections, p->pipeline,
+            io_engine_name(r->engine), address, p->n_cores, p->connections, p->pipeline,
             p->rate > 0 ? "open" : "closed", p->rate, p->poisson ? "poisson" : "constant",
             seconds(r->wall_ns), r->interrupted ? "true" : "false", c->replies, c->answered,
             c->total, per_second(r, c->answered), r->bytes_in, r->bytes_out, c->connects,

@@ -139,7 +139,7 @@ static void prometheus(torc_req *rq, void *arg)
     add(&t,
         "# HELP torc_info What runs.\n# TYPE torc_info gauge\n"
         "torc_info{version=\"%s\",engine=\"%s\",cores=\"%u\",depth=\"%u\"} 1\n",
-        TORC_VERSION, s->engine->name, s->n_cores, s->workers[0].io.config.depth);
+        TORC_VERSION, io_engine_name(s->engine), s->n_cores, s->workers[0].io.config.depth);
     add(&t,
         "# HELP torc_uptime_seconds Time since the start.\n# TYPE torc_uptime_seconds gauge\n"
         "torc_uptime_seconds %.3f\n",
@@ -198,8 +198,8 @@ static void stats_json(torc_req *rq, void *arg)
     add(&t,
         "{\"version\":\"%s\",\"engine\":\"%s\",\"cores\":%u,\"depth\":%u,\"cq_depth\":%u,"
         "\"buffers\":%u,\"buffer_size\":%u,\"uptime_seconds\":%.3f,\"features\":[",
-        TORC_VERSION, s->engine->name, s->n_cores, config->depth, config->cq_depth, config->buffers,
-        config->buffer_size, wall);
+        TORC_VERSION, io_engine_name(s->engine), s->n_cores, config->depth, config->cq_depth,
+        config->buffers, config->buffer_size, wall);
     bool first = true;
     for (int f = 0; f < IO_FEATURES; f++) {
         if (!(config->features & 1u << f)) continue;

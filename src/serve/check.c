@@ -18,8 +18,8 @@ static void print_cores(const struct options *o)
 static void print_engine(const struct io *io)
 {
     const struct io_config *c = &io->config;
-    printf("engine       %s\n", io->engine->name);
-    if (strcmp(io->engine->name, "io_uring") == 0) {
+    printf("engine       %s\n", io_engine_name(io->engine));
+    if (io_engine_has_ring(io->engine)) {
         printf("ring         submission queue %u, completion queue %u\n", c->depth, c->cq_depth);
         printf("features    ");
         for (int f = 0; f < IO_FEATURES; f++)
@@ -50,7 +50,8 @@ int server_check(struct torc_server *s)
     config.max_sockets = o->limits.max_conns + LISTEN_MAX;
     int err = io ? io_open(io, s->engine, &config) : -ENOMEM;
     if (err < 0) {
-        log_line("a core cannot start its %s engine: %s", s->engine->name, strerror(-err));
+        log_line("a core cannot start its %s engine: %s", io_engine_name(s->engine),
+                 strerror(-err));
         free(io);
         return 1;
     }

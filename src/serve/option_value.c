@@ -144,7 +144,7 @@ static int take_engine(struct option_set *s, const struct option *o, const char 
 {
     const struct io_engine *engine = io_engine_find(text);
     if (engine) {
-        s->options.engine = engine->name;
+        s->options.engine = io_engine_name(engine);
         return 0;
     }
     bool known =

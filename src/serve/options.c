@@ -36,7 +36,7 @@ struct option_set *options_new(void)
     arena_init(&s->arena, NULL, 0, TEXT_BYTES);
     for (const struct io_engine *const *e = io_engines; *e; e++) {
         size_t n = strlen(s->engines);
-        snprintf(s->engines + n, sizeof s->engines - n, "%s%s", n ? ", " : "", (*e)->name);
+        snprintf(s->engines + n, sizeof s->engines - n, "%s%s", n ? ", " : "", io_engine_name(*e));
     }
     snprintf(s->engine_help, sizeof s->engine_help, "how to talk to the kernel: one of %s",
              s->engines);

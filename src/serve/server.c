@@ -147,46 +147,32 @@ void torc_server_stop(torc_server *s)
 
 /* ---- choosing the engine ---- */
 
+static void say(const char *line)
+{
+    log_line("%s", line);
+}
+
 /* 0, or an exit status with its reason said. */
 static int choose_engine(struct torc_server *s)
 {
-    struct options *o = s->options;
-    const struct io_engine *named = o->engine ? io_engine_find(o->engine) : NULL;
-    for (const struct io_engine *const *e = io_engines; *e; e++) {
-        char why[512];
-        struct io_config config = o->io;
-        if (named && *e != named) continue;
-        if ((*e)->probe(&config, why, sizeof why) == 0) {
-            if (why[0])
-                log_line("this kernel's %s is without: %s; going on without", (*e)->name, why);
-            o->io = config;
-            s->engine = *e;
-            return 0;
-        }
-        if (named || !e[1]) {
-            log_line("engine %s: %s", (*e)->name, why);
-            return EXIT_ENGINE;
-        }
-        log_line("engine %s: %s; serving on %s", (*e)->name, why, e[1]->name);
-    }
-    return EXIT_ENGINE;
+    s->engine = io_choose(s->options->engine, &s->options->io, say);
+    return s->engine ? 0 : EXIT_ENGINE;
 }
 
-/* A table of direct descriptors is no larger than the descriptor limit, and who finds no place in
- * it is not left waiting but lost. */
+/* No more connections than the engine can hold. */
 static void fit_connections(struct torc_server *s)
 {
     struct options *o = s->options;
     struct rlimit limit;
     s->admin_limits = o->limits;
     s->admin_limits.max_conns = ADMIN_CONNECTIONS;
-    if (!(o->io.features & 1u << IO_DIRECT) || getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
-    uint64_t room = limit.rlim_cur > LISTEN_MAX ? limit.rlim_cur - LISTEN_MAX : 1;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
+    uint64_t room = io_max_sockets(&o->io, limit.rlim_cur);
+    room = room > LISTEN_MAX ? room - LISTEN_MAX : 1;
     if (room < s->admin_limits.max_conns) s->admin_limits.max_conns = (uint32_t)room;
     if (room >= o->limits.max_conns) return;
     log_line("--max-connections: %" PRIu64
-             " instead of %u, for the descriptor limit allows no more (raise it, "
-             "ulimit -n)",
+             " instead of %u, as the descriptor limit allows no more (raise it, ulimit -n)",
              room, o->limits.max_conns);
     o->limits.max_conns = (uint32_t)room;
 }
@@ -256,7 +242,7 @@ static int look_for_others(const struct options *o)
 
 static int add_listener(struct torc_server *s, struct worker *w, struct sock_addr *addr)
 {
-    int fd = sock_listen(addr, s->options->backlog, s->engine->blocking_listener);
+    int fd = io_listen(s->engine, addr, s->options->backlog);
     if (fd < 0) return say_cannot_listen(addr, fd);
     worker_listen(w, fd);
     return 0;
@@ -320,7 +306,7 @@ static int start_workers(struct torc_server *s)
     pthread_mutex_unlock(&s->mutex);
     for (uint32_t i = 0; i < s->n_workers; i++)
         if (s->state[i] == WORKER_FAILED)
-            log_line("core %u cannot start its %s engine: %s", i, s->engine->name,
+            log_line("core %u cannot start its %s engine: %s", i, io_engine_name(s->engine),
                      strerror(-s->workers[i].error));
     return failed ? EXIT_START : 0;
 }
@@ -338,7 +324,7 @@ static void say_ready(struct torc_server *s)
         log_line("admin http://%s", text);
     }
     sock_addr_format(&o->listen[0], text);
-    log_line("ready http://%s engine=%s cores=%u depth=%u pid=%d", text, s->engine->name,
+    log_line("ready http://%s engine=%s cores=%u depth=%u pid=%d", text, io_engine_name(s->engine),
              s->n_cores, s->workers[0].io.config.depth, (int)getpid());
 }
 
@@ -414,10 +400,9 @@ static void close_files(struct torc_server *s)
 static int run(struct torc_server *s)
 {
     struct options *o = s->options;
+    o->io.peers = o->access_log != NULL;
     int status = choose_engine(s);
     if (status) return status;
-    /* A client's address cannot be asked of a direct descriptor before Linux 6.19. */
-    if (o->access_log) o->io.features &= ~(1u << IO_DIRECT);
     fit_connections(s);
     if (o->check) return server_check(s);
     if (!o->root && s->serves_files_only)

@@ -364,8 +364,8 @@ static void cores_and_engines(void **state)
             "1", URL);
     }
     for (const struct io_engine *const *e = io_engines; *e; e++) {
-        GOOD("--engine", (char *)(uintptr_t)(*e)->name, URL);
-        assert_string_equal(plan.engine, (*e)->name);
+        GOOD("--engine", (char *)(uintptr_t)io_engine_name(*e), URL);
+        assert_string_equal(plan.engine, io_engine_name(*e));
     }
     BAD("--engine select is not built in; takes io_uring or epoll", "--engine", "select", URL);
 }

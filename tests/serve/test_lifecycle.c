@@ -392,7 +392,7 @@ static void test_refused_and_not_named(void **state)
         const char *const options[] = {"--listen", "127.0.0.1:0", "--cores", "1", NULL};
         server_spawn(&s, &how, options);
         server_await_ready(&s);
-        assert_true(matches(server_log(&s), "^torc: engine io_uring: .*; serving on epoll$"));
+        assert_true(matches(server_log(&s), "^torc: engine io_uring: .*; continuing on epoll$"));
         assert_true(matches(server_log(&s), "^torc: ready .* engine=epoll cores=1 "));
         client_fetch(&s.addr, "/plaintext", &r);
         assert_int_equal(r.status, 200);

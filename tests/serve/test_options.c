@@ -84,7 +84,7 @@ static const char *engines(void)
     text[0] = '\0';
     for (const struct io_engine *const *e = io_engines; *e; e++) {
         if (text[0]) strcat(text, ", ");
-        strcat(text, (*e)->name);
+        strcat(text, io_engine_name(*e));
     }
     return text;
 }
@@ -349,8 +349,8 @@ static void engine(void **state)
     (void)state;
     char want[160];
     for (const struct io_engine *const *e = io_engines; *e; e++) {
-        VALID("--engine", (*e)->name);
-        assert_string_equal(o->engine, (*e)->name);
+        VALID("--engine", io_engine_name(*e));
+        assert_string_equal(o->engine, io_engine_name(*e));
     }
     snprintf(want, sizeof want, "--engine takes one of %s: threads is not built in", engines());
     WRONG(want, "--engine", "threads");
@@ -816,7 +816,7 @@ static void help(void **state)
         assert_non_null(strstr(text, line));
     }
     for (const struct io_engine *const *e = io_engines; *e; e++)
-        assert_non_null(strstr(text, (*e)->name));
+        assert_non_null(strstr(text, io_engine_name(*e)));
     free(text);
 
     renew();
