@@ -21,13 +21,13 @@ static void close_all(struct exit_hook *e)
     file_cache_clear(&core->cache);
 }
 
-int static_core_init(struct static_core *core, const struct options *options)
+int static_core_init(struct static_core *core, const struct file_cache_limits *limits)
 {
-    uint64_t ttl = options->file_cache_ttl < NS_PER_S ? options->file_cache_ttl : NS_PER_S;
+    uint64_t ttl = limits->ttl < NS_PER_S ? limits->ttl : NS_PER_S;
     core->io = NULL;
     core->end = (struct exit_hook){.fn = close_all};
     wheel_timer_init(&core->expiry, expire);
-    return file_cache_init(&core->cache, options->file_cache, ttl);
+    return file_cache_init(&core->cache, limits->max_open, ttl);
 }
 
 void static_core_free(struct static_core *core)

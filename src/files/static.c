@@ -21,16 +21,18 @@ struct static_root {
 
 /* ---- life ---- */
 
-static int init_cores(struct static_root *root, const struct options *options, uint32_t cores)
+static int init_cores(struct static_root *root, const struct file_cache_limits *limits,
+                      uint32_t cores)
 {
     for (; root->n_cores < cores; root->n_cores++) {
-        int err = static_core_init(&root->core[root->n_cores], options);
+        int err = static_core_init(&root->core[root->n_cores], limits);
         if (err < 0) return err;
     }
     return 0;
 }
 
-struct static_root *static_open(const char *dir, const struct options *options, uint32_t cores)
+struct static_root *static_open(const char *dir, const struct file_cache_limits *limits,
+                                uint32_t cores)
 {
     struct static_root *root = aligned_alloc(64, sizeof *root + cores * sizeof(struct static_core));
     if (!root) return NULL;
@@ -41,7 +43,7 @@ struct static_root *static_open(const char *dir, const struct options *options, 
         errno = why;
         return NULL;
     }
-    int err = init_cores(root, options, cores);
+    int err = init_cores(root, limits, cores);
     if (err < 0) {
         static_close(root);
         errno = -err;

@@ -1,13 +1,14 @@
 #pragma once
 /* Static files below one directory. */
 
-#include "serve/options.h"
+#include "files/cache.h"
 #include "torc.h"
 
 struct static_root; /* shared by all cores, read-only after static_open */
 
 /* Opens the directory; NULL and errno where that fails. `cores` is how many will serve from it. */
-struct static_root *static_open(const char *dir, const struct options *options, uint32_t cores);
+struct static_root *static_open(const char *dir, const struct file_cache_limits *limits,
+                                uint32_t cores);
 
 /* Every core has ended, and with it what its cache held. */
 void static_close(struct static_root *root);

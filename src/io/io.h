@@ -71,7 +71,7 @@ struct io_sock {
     uint8_t engine_bits;
     struct io_op recv;
     struct io_send *sending; /* the send in flight, up to its completion */
-    struct list queue;       /* engine: ready, or starved of buffers */
+    struct list queue;       /* engine: ready, or waiting for a buffer */
 };
 
 enum { IO_SEND_IOV = 8 };
@@ -151,15 +151,15 @@ struct io_task {
 /* One counter has one writer, its core; readers elsewhere see it relaxed. */
 struct io_stats {
     uint64_t turns;
-    uint64_t enters;    /* io_uring_enter, or epoll_wait */
-    uint64_t syscalls;  /* all made by the engine, enters included */
-    uint64_t sqes;      /* operations submitted; epoll: operations asked for */
-    uint64_t cqes;      /* completions reaped; epoll: events and completions */
-    uint64_t overflows; /* turns that found completions the CQ had no room for; none is lost */
-    uint64_t starved;   /* recv streams that ended for want of a buffer */
-    uint64_t rearmed;   /* streams started again by the engine */
-    uint64_t sq_full;   /* times the SQ was submitted early because it was full */
-    uint64_t busy_ns;   /* time outside the kernel's wait */
+    uint64_t enters;     /* io_uring_enter, or epoll_wait */
+    uint64_t syscalls;   /* all made by the engine, enters included */
+    uint64_t sqes;       /* operations submitted; epoll: operations asked for */
+    uint64_t cqes;       /* completions reaped; epoll: events and completions */
+    uint64_t overflows;  /* turns that found completions the CQ had no room for; none is lost */
+    uint64_t no_buffers; /* recv streams that ended for want of a buffer */
+    uint64_t rearmed;    /* streams started again by the engine */
+    uint64_t sq_full;    /* times the SQ was submitted early because it was full */
+    uint64_t busy_ns;    /* time outside the kernel's wait */
 };
 
 /* Features of the io_uring engine; each can be switched off, and is where the kernel lacks it. */

@@ -219,7 +219,7 @@ static void recv_wait(struct uring *u, struct io_sock *s)
 
 static void wait_for_buffer(struct uring *u, struct io_sock *s)
 {
-    counter_add(&u->io->stats.starved, 1);
+    counter_add(&u->io->stats.no_buffers, 1);
     u->ran_out = true;
     recv_wait(u, s);
 }

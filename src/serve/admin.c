@@ -1,8 +1,10 @@
+#include "serve/admin.h"
+
 /* The admin side: health, readiness and counters, on a listener and a thread of its own, so that it
  * answers while the cores are full. It only reads what the cores count. */
 
 #include "base/counter.h"
-#include "serve/server.h"
+#include "serve/server_state.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -38,59 +40,62 @@ enum kind { COUNTER, GAUGE, SECONDS /* a counter kept in ns */ };
 struct metric {
     const char *name, *help;
     enum kind kind;
-    size_t offset; /* of a uint64_t in struct worker */
+    size_t offset; /* of a uint64_t in struct core */
 };
 
-#define AT(field) offsetof(struct worker, field)
+#define AT(field) offsetof(struct core, field)
 
 static const struct metric metrics[] = {
-    {"connections_accepted", "connections accepted", COUNTER, AT(core.stats.accepted)},
-    {"connections_closed", "connections closed", COUNTER, AT(core.stats.closed)},
-    {"connections_reset", "connections that the client broke off", COUNTER, AT(core.stats.resets)},
-    {"accept_failures", "accepts that ended for want of descriptors", COUNTER, AT(refused)},
-    {"requests_started", "requests whose head was complete", COUNTER, AT(core.stats.started)},
-    {"requests", "requests ended", COUNTER, AT(core.stats.requests)},
-    {"requests_peak", "most requests in progress at once", GAUGE, AT(core.stats.peak)},
-    {"requests_bad", "requests refused as malformed", COUNTER, AT(core.stats.bad_requests)},
+    {"connections_accepted", "connections accepted", COUNTER, AT(http.stats.accepted)},
+    {"connections_closed", "connections closed", COUNTER, AT(http.stats.closed)},
+    {"connections_reset", "connections that the client broke off", COUNTER, AT(http.stats.resets)},
+    {"accept_failures", "accepts that ended for want of descriptors", COUNTER,
+     AT(acceptor.refused)},
+    {"requests_started", "requests whose head was complete", COUNTER, AT(http.stats.started)},
+    {"requests", "requests ended", COUNTER, AT(http.stats.requests)},
+    {"requests_peak", "most requests in progress at once", GAUGE, AT(http.stats.peak)},
+    {"requests_bad", "requests refused as malformed", COUNTER, AT(http.stats.bad_requests)},
     {"requests_rejected", "requests refused for want of a fiber or of memory", COUNTER,
-     AT(core.stats.rejected)},
-    {"responses_2xx", "responses by class", COUNTER, AT(core.stats.status[2])},
-    {"responses_3xx", "responses by class", COUNTER, AT(core.stats.status[3])},
-    {"responses_4xx", "responses by class", COUNTER, AT(core.stats.status[4])},
-    {"responses_5xx", "responses by class", COUNTER, AT(core.stats.status[5])},
+     AT(http.stats.rejected)},
+    {"responses_2xx", "responses by class", COUNTER, AT(http.stats.status[2])},
+    {"responses_3xx", "responses by class", COUNTER, AT(http.stats.status[3])},
+    {"responses_4xx", "responses by class", COUNTER, AT(http.stats.status[4])},
+    {"responses_5xx", "responses by class", COUNTER, AT(http.stats.status[5])},
     {"timeouts_header", "heads that were not complete in time", COUNTER,
-     AT(core.stats.timeouts[TIMEOUT_HEADER])},
-    {"timeouts_idle", "idle connections closed", COUNTER, AT(core.stats.timeouts[TIMEOUT_IDLE])},
+     AT(http.stats.timeouts[TIMEOUT_HEADER])},
+    {"timeouts_idle", "idle connections closed", COUNTER, AT(http.stats.timeouts[TIMEOUT_IDLE])},
     {"timeouts_body", "bodies that did not go on in time", COUNTER,
-     AT(core.stats.timeouts[TIMEOUT_BODY])},
+     AT(http.stats.timeouts[TIMEOUT_BODY])},
     {"timeouts_write", "sends in which nothing moved", COUNTER,
-     AT(core.stats.timeouts[TIMEOUT_WRITE])},
-    {"body_bytes_received", "bytes of request bodies", COUNTER, AT(core.stats.body_in)},
-    {"bytes_sent", "bytes sent", COUNTER, AT(core.stats.bytes_out)},
+     AT(http.stats.timeouts[TIMEOUT_WRITE])},
+    {"body_bytes_received", "bytes of request bodies", COUNTER, AT(http.stats.body_in)},
+    {"bytes_sent", "bytes sent", COUNTER, AT(http.stats.bytes_out)},
     {"request_seconds", "sum over ended requests of the time from arrival to answer", SECONDS,
-     AT(core.stats.progress_ns)},
-    {"busy_seconds", "time outside the kernel's wait", SECONDS, AT(io.stats.busy_ns)},
-    {"turns", "turns of the event loop", COUNTER, AT(io.stats.turns)},
-    {"enters", "io_uring_enter or epoll_wait calls", COUNTER, AT(io.stats.enters)},
-    {"syscalls", "system calls made by the engine", COUNTER, AT(io.stats.syscalls)},
-    {"sqes", "operations submitted", COUNTER, AT(io.stats.sqes)},
-    {"cqes", "completions reaped", COUNTER, AT(io.stats.cqes)},
+     AT(http.stats.progress_ns)},
+    {"busy_seconds", "time outside the kernel's wait", SECONDS, AT(loop.io.stats.busy_ns)},
+    {"turns", "turns of the event loop", COUNTER, AT(loop.io.stats.turns)},
+    {"enters", "io_uring_enter or epoll_wait calls", COUNTER, AT(loop.io.stats.enters)},
+    {"syscalls", "system calls made by the engine", COUNTER, AT(loop.io.stats.syscalls)},
+    {"sqes", "operations submitted", COUNTER, AT(loop.io.stats.sqes)},
+    {"cqes", "completions reaped", COUNTER, AT(loop.io.stats.cqes)},
     {"cq_overflows", "turns that found completions the queue had no room for", COUNTER,
-     AT(io.stats.overflows)},
-    {"buffers_short", "receives that ended for want of a buffer", COUNTER, AT(io.stats.starved)},
-    {"streams_rearmed", "multishot operations started again", COUNTER, AT(io.stats.rearmed)},
-    {"sq_full", "submissions made early because the queue was full", COUNTER, AT(io.stats.sq_full)},
+     AT(loop.io.stats.overflows)},
+    {"buffers_short", "receives that ended for want of a buffer", COUNTER,
+     AT(loop.io.stats.no_buffers)},
+    {"streams_rearmed", "multishot operations started again", COUNTER, AT(loop.io.stats.rearmed)},
+    {"sq_full", "submissions made early because the queue was full", COUNTER,
+     AT(loop.io.stats.sq_full)},
 };
 
-static uint64_t value_of(const struct worker *w, size_t offset)
+static uint64_t value_of(const struct core *c, size_t offset)
 {
-    return counter_get((const uint64_t *)((const char *)w + offset));
+    return counter_get((const uint64_t *)((const char *)c + offset));
 }
 
 static uint64_t total(const struct torc_server *s, size_t offset)
 {
     uint64_t sum = 0;
-    for (uint32_t i = 0; i < s->n_cores; i++) sum += value_of(&s->workers[i], offset);
+    for (uint32_t i = 0; i < s->n_cores; i++) sum += value_of(&s->cores[i], offset);
     return sum;
 }
 
@@ -139,7 +144,7 @@ static void prometheus(torc_req *rq, void *arg)
     add(&t,
         "# HELP torc_info What runs.\n# TYPE torc_info gauge\n"
         "torc_info{version=\"%s\",engine=\"%s\",cores=\"%u\",depth=\"%u\"} 1\n",
-        TORC_VERSION, io_engine_name(s->engine), s->n_cores, s->workers[0].io.config.depth);
+        TORC_VERSION, io_engine_name(s->engine), s->n_cores, s->cores[0].loop.io.config.depth);
     add(&t,
         "# HELP torc_uptime_seconds Time since the start.\n# TYPE torc_uptime_seconds gauge\n"
         "torc_uptime_seconds %.3f\n",
@@ -149,7 +154,7 @@ static void prometheus(torc_req *rq, void *arg)
         add(&t, "# HELP torc_%s%s %s, by core.\n# TYPE torc_%s%s %s\n", m->name, suffix(m), m->help,
             m->name, suffix(m), m->kind == GAUGE ? "gauge" : "counter");
         for (uint32_t c = 0; c < s->n_cores; c++) {
-            uint64_t v = value_of(&s->workers[c], m->offset);
+            uint64_t v = value_of(&s->cores[c], m->offset);
             if (m->kind == SECONDS)
                 add(&t, "torc_%s_total{core=\"%u\"} %.9f\n", m->name, c, seconds(v));
             else
@@ -161,7 +166,7 @@ static void prometheus(torc_req *rq, void *arg)
                 "# TYPE torc_access_log_dropped_total counter\n");
         for (uint32_t c = 0; c < s->n_cores; c++)
             add(&t, "torc_access_log_dropped_total{core=\"%u\"} %" PRIu64 "\n", c,
-                access_log_dropped(s->workers[c].log));
+                access_log_dropped(s->cores[c].log));
     }
     flush(&t);
 }
@@ -178,13 +183,13 @@ static void add_number(struct text *t, const struct metric *m, uint64_t v)
  * README.md. */
 static void add_measures(struct text *t, struct torc_server *s, double wall)
 {
-    double progress = seconds(total(s, AT(core.stats.progress_ns)));
-    double busy = seconds(total(s, AT(io.stats.busy_ns)));
+    double progress = seconds(total(s, AT(http.stats.progress_ns)));
+    double busy = seconds(total(s, AT(loop.io.stats.busy_ns)));
     double async = progress > 0 ? 1 - busy / progress : 0;
     add(t,
         "\"measures\":{\"concurrency\":%.6f,\"concurrency_peak\":%" PRIu64
         ",\"parallelism\":%.6f,\"asynchrony\":%.6f},",
-        progress / wall, total(s, AT(core.stats.peak)), busy / wall, async > 0 ? async : 0);
+        progress / wall, total(s, AT(http.stats.peak)), busy / wall, async > 0 ? async : 0);
 }
 
 static void stats_json(torc_req *rq, void *arg)
@@ -193,7 +198,7 @@ static void stats_json(torc_req *rq, void *arg)
     struct text t = {.rq = rq};
     if (!is_up(s, rq)) return;
     double wall = seconds(clock_ns() - s->started_at);
-    const struct io_config *config = &s->workers[0].io.config;
+    const struct io_config *config = &s->cores[0].loop.io.config;
     if (torc_start(rq, 200, "application/json", -1) < 0) return;
     add(&t,
         "{\"version\":\"%s\",\"engine\":\"%s\",\"cores\":%u,\"depth\":%u,\"cq_depth\":%u,"
@@ -215,10 +220,10 @@ static void stats_json(torc_req *rq, void *arg)
     }
     add(&t, "},\"per_core\":[");
     for (uint32_t c = 0; c < s->n_cores; c++) {
-        add(&t, "%s{\"core\":%u,\"cpu\":%d", c ? "," : "", c, s->workers[c].cpu);
+        add(&t, "%s{\"core\":%u,\"cpu\":%d", c ? "," : "", c, s->cores[c].loop.cpu);
         for (size_t i = 0; i < ARRAY_LEN(metrics); i++) {
             add(&t, ",");
-            add_number(&t, &metrics[i], value_of(&s->workers[c], metrics[i].offset));
+            add_number(&t, &metrics[i], value_of(&s->cores[c], metrics[i].offset));
         }
         add(&t, "}");
     }

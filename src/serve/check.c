@@ -1,7 +1,7 @@
 #include "serve/check.h"
 
 #include "base/log.h"
-#include "serve/server.h"
+#include "serve/server_state.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -58,7 +58,7 @@ int server_check(struct torc_server *s)
     printf("options are valid\n");
     print_engine(io);
     print_cores(o);
-    printf("allocator    %s\n", worker_has_jemalloc() ? "jemalloc" : "the C library's");
+    printf("allocator    %s\n", loop_has_jemalloc() ? "jemalloc" : "the C library's");
     printf("connections  at most %u on each core\n", o->limits.max_conns);
     print_addresses(o);
     printf("root         %s\n", o->root ? o->root : "none");

@@ -6,10 +6,9 @@
 #include "http/context.h"
 #include "io/io.h"
 #include "io/sock.h"
+#include "serve/acceptor.h"
 
 #include <stdio.h>
-
-enum { LISTEN_MAX = 16 };
 
 enum log_format { LOG_COMBINED, LOG_JSON };
 

@@ -1,11 +1,12 @@
 #pragma once
-/* The whole server: its options, routes and workers. */
+/* The whole server, as the files see it that share its work: the life cycle (server.c), its cores
+ * (cores.c), the admin side (admin.c) and the check of its options (check.c). */
 
 #include "files/static.h"
 #include "http/router.h"
 #include "serve/access_log.h"
+#include "serve/core.h"
 #include "serve/options.h"
-#include "serve/worker.h"
 
 #include <pthread.h>
 
@@ -26,14 +27,11 @@ struct torc_server {
 
     pthread_mutex_t mutex; /* guards state[] */
     pthread_cond_t changed;
-    struct worker *workers;   /* one per core, and last the admin side's */
-    enum worker_state *state; /* of each */
-    uint32_t n_cores, n_workers;
+    struct core *cores;      /* one per core, and last the admin side's */
+    enum loop_state *state;  /* of each */
+    uint32_t n_cores, n_all; /* without and with the admin side's */
     struct router *admin_router;
     struct http_limits admin_limits;
     struct access_log *log;
     uint64_t started_at; /* ns */
 };
-
-/* Mounts the admin side's routes; `s` is read by their handlers. NULL without memory. */
-struct router *admin_routes(struct torc_server *s);
