@@ -39,6 +39,12 @@ const struct io_engine *io_engine_find(const char *name)
     return NULL;
 }
 
+bool io_engine_known(const char *name)
+{
+    return strcmp(name, "io_uring") == 0 || strcmp(name, "epoll") == 0 ||
+           strcmp(name, "threads") == 0;
+}
+
 static uint32_t round_up(uint32_t n)
 {
     return n <= 1 ? 1 : 1u << (32 - __builtin_clz(n - 1));

@@ -239,6 +239,9 @@ extern const struct io_engine *const io_engines[];
 /* NULL when no engine of that name is built in. */
 const struct io_engine *io_engine_find(const char *name);
 
+/* Whether it is the name of an engine, built in or not. */
+bool io_engine_known(const char *name);
+
 /* On the thread that will use it. Negative errno when the engine cannot start. */
 int io_open(struct io *io, const struct io_engine *engine, const struct io_config *config);
 
