@@ -225,9 +225,9 @@ static bool has_direct(void)
 {
     struct server s;
     server_start(&s);
-    char *stats = stats_get(&s);
-    bool has = strstr(stats, "\"direct\"") != NULL;
-    free(stats);
+    json_t *stats = stats_get(&s);
+    bool has = json_has(json_at(stats, "features"), "direct");
+    json_decref(stats);
     server_stop(&s);
     return has;
 }
