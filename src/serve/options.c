@@ -218,6 +218,8 @@ static const struct option table[] = {
      OPTION_TEXT, AT(config), .what = "a file name", .command = true},
     {"check", NULL, "look at the options and the kernel, then exit", "no", GROUP_OTHER, OPTION_FLAG,
      AT(check), .command = true},
+    {"json", NULL, "print what --check finds as JSON", "no", GROUP_OTHER, OPTION_FLAG, AT(json),
+     .command = true},
     {"version", NULL, "print the version and exit", "no", GROUP_OTHER, OPTION_FLAG, AT(version),
      .command = true},
     {"help", NULL, "print this and exit; -h too", "no", GROUP_OTHER, OPTION_FLAG, AT(help),
@@ -365,6 +367,7 @@ int options_read(struct option_set *s, int argc, char **argv)
     struct options *o = options_get(s);
     int err = option_read_command(s, argc, argv, true);
     if (err < 0 || o->help || o->version) return err;
+    if (o->json && !o->check) return option_fail(s, "--json needs --check");
     if (o->config) err = option_read_config(s, o->config);
     if (err == 0) err = option_read_command(s, argc, argv, false);
     if (err == 0) err = check_root(s);

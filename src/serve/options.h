@@ -24,7 +24,7 @@ struct options {
     bool has_admin;
     const char *root; /* NULL without */
     const char *config;
-    bool check, version, help;
+    bool check, json, version, help;
     const char *access_log; /* NULL: none; "-": stdout */
     enum log_format access_log_format;
     uint64_t drain_timeout; /* ns */

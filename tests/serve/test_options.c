@@ -144,7 +144,7 @@ static void defaults(void **state)
     assert_false(o->has_admin);
     assert_null(o->root);
     assert_null(o->config);
-    assert_false(o->check || o->version || o->help);
+    assert_false(o->check || o->json || o->version || o->help);
     assert_null(o->access_log);
     assert_int_equal(o->access_log_format, LOG_COMBINED);
     assert_int_equal(o->drain_timeout, 10 * NS_PER_S);
@@ -173,7 +173,8 @@ static void every_value(void **state)
 {
     (void)state;
     VALID("--backlog", "7", "--admin", "[::1]:9", "--root", "/", "--access-log", "-", "--depth=1",
-          "--cq-depth=65536", "--buffers=1000", "--buffer-size=64", "--iowq-workers=9", "--check");
+          "--cq-depth=65536", "--buffers=1000", "--buffer-size=64", "--iowq-workers=9", "--check",
+          "--json");
     assert_int_equal(o->backlog, 7);
     assert_true(o->has_admin);
     addr_is(&o->admin, "[::1]:9");
@@ -185,7 +186,7 @@ static void every_value(void **state)
     assert_int_equal(o->io.buffer_size, 64);
     assert_int_equal(o->io.iowq_bounded, 9);
     assert_int_equal(o->io.iowq_unbounded, 9);
-    assert_true(o->check);
+    assert_true(o->check && o->json);
     VALID("--header-timeout=1ms", "--idle-timeout=2ms", "--body-timeout=3ms", "--write-timeout=4ms",
           "--drain-timeout=0", "--max-body=0", "--request-memory=5k", "--write-buffer=6k",
           "--read-buffer=7k", "--stack-size=16k", "--max-requests=8", "--file-cache=9",
@@ -515,6 +516,7 @@ static void config_errors(void **state)
     config_wrong("\n#\ndepth = x\n", "3: depth takes a number from 1 to 32768, not \"x\"");
     config_wrong("help = yes\n", "1: help belongs on the command line");
     config_wrong("config = x\n", "1: config belongs on the command line");
+    config_wrong("json = yes\n", "1: json belongs on the command line");
     /* What the command line overrides is checked all the same. */
     config("depth = x\n");
     renew();
@@ -637,6 +639,7 @@ static void help(void **state)
         "(default 60s)",
         "\n  --config FILE ",
         "\n  --check ",
+        "\n  --json ",
         "\n  --version ",
         "\n  --help ",
         "\nOptions of torc-lab\n",
@@ -669,6 +672,10 @@ static void help_comes_first(void **state)
     (void)state;
     VALID("--config=/no/such/file", "--depth=abc", "--help");
     assert_true(o->help);
+    renew();
+    VALID("--help", "--json");
+    WRONG("--json needs --check", "--json");
+    WRONG("--json needs --check", "--json", "--depth=abc");
     renew();
     VALID("--version", "--root=/no/such/dir");
     assert_true(o->version);
