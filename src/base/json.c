@@ -123,7 +123,9 @@ void json_put_null(struct json *j, const char *key)
 void json_put_double(struct json *j, const char *key, double v, int decimals)
 {
     put_key(j, key);
-    if (decimals < 0)
+    if (!__builtin_isfinite(v))
+        writer_text(j->out, "null");
+    else if (decimals < 0)
         writer_printf(j->out, "%.15g", v);
     else
         writer_printf(j->out, "%.*f", decimals, v);

@@ -30,7 +30,8 @@ void json_put_i64(struct json *j, const char *key, int64_t v);
 void json_put_bool(struct json *j, const char *key, bool v);
 void json_put_null(struct json *j, const char *key);
 
-/* With so many decimals; negative: as many as tell it, up to 15 digits. */
+/* With so many decimals; negative: as many as tell it, up to 15 digits. What is not finite, which
+ * JSON has no number for, is null. */
 void json_put_double(struct json *j, const char *key, double v, int decimals);
 
 /* Text or null, from a string or NULL. */

@@ -232,6 +232,13 @@ int result_print(const struct run *r)
 
 /* ---- for programs ---- */
 
+static void put_row(struct json *j, const uint64_t *v, size_t n)
+{
+    json_begin(j, NULL, '[');
+    for (size_t i = 0; i < n; i++) json_put_u64(j, NULL, v[i]);
+    json_end(j, ']');
+}
+
 static void put_latency(struct json *j, const char *name, const struct histogram *h)
 {
     static const struct {
@@ -250,12 +257,8 @@ static void put_latency(struct json *j, const char *name, const struct histogram
         json_put_u64(j, quantile[i].name, histogram_quantile(h, quantile[i].q));
     json_begin(j, "histogram", '[');
     uint64_t ns, count;
-    for (unsigned at = 0; histogram_next(h, &at, &ns, &count);) {
-        json_begin(j, NULL, '[');
-        json_put_u64(j, NULL, ns);
-        json_put_u64(j, NULL, count);
-        json_end(j, ']');
-    }
+    for (unsigned at = 0; histogram_next(h, &at, &ns, &count);)
+        put_row(j, (uint64_t[]){ns, count}, 2);
     json_end(j, ']');
     json_end(j, '}');
 }
@@ -291,10 +294,8 @@ static void put_cpu(struct json *j, const struct run *r)
     json_put_u64(j, "user_ns", r->user_ns);
     json_put_u64(j, "system_ns", r->system_ns);
     json_put_double(j, "share", own_share(r), 4);
-    if (r->waited.turns)
-        json_put_double(j, "waited_share", waited_share(r), 4);
-    else
-        json_put_null(j, "waited_share");
+    /* NaN: unknown, which is null. */
+    json_put_double(j, "waited_share", r->waited.turns ? waited_share(r) : __builtin_nan(""), 4);
     json_put_double(j, "ns_per_request", own_ns_per_request(r), 1);
     json_end(j, '}');
 }
@@ -311,11 +312,8 @@ static void put_watch(struct json *j, const struct run *r)
     json_put_bool(j, "ended", r->watch.ended);
     json_begin(j, "slices", '[');
     for (uint32_t i = 0; i < r->n_slices; i++) {
-        json_begin(j, NULL, '[');
-        json_put_u64(j, NULL, r->slices[i].requests);
-        json_put_u64(j, NULL, r->slices[i].cpu_ns);
-        json_put_u64(j, NULL, r->slices[i].wall_ns);
-        json_end(j, ']');
+        const struct slice_of_run *s = &r->slices[i];
+        put_row(j, (uint64_t[]){s->requests, s->cpu_ns, s->wall_ns}, 3);
     }
     json_end(j, ']');
     json_end(j, '}');
@@ -380,30 +378,5 @@ int result_write_json(const struct run *r, struct output *to)
     json_end(j, '}');
     writer_char(j->out, '\n');
     file_writer_end(&file);
-    return output_end(to);
-}
-
-/* As HdrHistogram's outputPercentileDistribution, in ms: what its plotters read. */
-int result_write_hdr(const struct run *r, struct output *to)
-{
-    const struct histogram *h = &r->corrected;
-    FILE *f = output_begin(to);
-    fprintf(f, "%12s %14s %10s %14s\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
-    uint64_t ns, count, seen = 0;
-    double squares = 0, mean = h->count ? (double)h->sum / (double)h->count : 0;
-    for (unsigned at = 0; histogram_next(h, &at, &ns, &count);) {
-        seen += count;
-        double q = (double)seen / (double)h->count;
-        squares += (double)count * ((double)ns - mean) * ((double)ns - mean);
-        fprintf(f, "%12.6f %14.12f %10" PRIu64, (double)ns / 1e6, q, seen);
-        fprintf(f, seen < h->count ? " %14.2f\n" : "\n", 1 / (1 - q));
-    }
-    double variance = h->count ? squares / (double)h->count : 0;
-    fprintf(f, "#[Mean    = %12.6f, StdDeviation   = %12.6f]\n", mean / 1e6,
-            __builtin_sqrt(variance) / 1e6);
-    fprintf(f, "#[Max     = %12.6f, Total count    = %12" PRIu64 "]\n", (double)h->max / 1e6,
-            h->count);
-    fprintf(f, "#[Buckets = %12d, SubBuckets     = %12d]\n",
-            HISTOGRAM_BITS - HISTOGRAM_SUB_BITS + 1, 1 << HISTOGRAM_SUB_BITS);
     return output_end(to);
 }

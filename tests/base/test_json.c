@@ -36,7 +36,8 @@ static void move(struct writer *out)
 static const char want[] =
     "{\"none\":{},\"list\":[1,-2,[],[true,false,null],\"a\"],\"text\":\"\\\"\\\\\\u000a\xc3\xa9"
     "\\uf0ff\",\"absent\":null,\"zero\":0,\"most\":18446744073709551615,"
-    "\"least\":-9223372036854775808,\"fixed\":1.50,\"third\":0.333333333333333,\"big\":50000}";
+    "\"least\":-9223372036854775808,\"fixed\":1.50,\"third\":0.333333333333333,\"big\":50000,"
+    "\"nan\":null,\"inf\":null}";
 
 static void write_all(struct json *j)
 {
@@ -63,6 +64,8 @@ static void write_all(struct json *j)
     json_put_double(j, "fixed", 1.5, 2);
     json_put_double(j, "third", 1.0 / 3, -1);
     json_put_double(j, "big", 50000, -1);
+    json_put_double(j, "nan", __builtin_nan(""), 1);
+    json_put_double(j, "inf", -__builtin_inf(), -1);
     json_end(j, '}');
 }
 
