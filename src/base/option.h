@@ -56,7 +56,7 @@ struct option_program {
     size_t count;
     const char *const *groups; /* titles in the order of the help; NULL: "Options of PROGRAM" */
     unsigned n_groups;
-    const char *usage; /* what stands behind the program's name */
+    const char *usage; /* what stands after the program's name */
     const char *notes; /* the last lines of the help */
     const struct option_alias *aliases;
     size_t n_aliases;

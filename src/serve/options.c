@@ -232,7 +232,7 @@ static const char *const feature_help[IO_FEATURES] = {
     [IO_COOP_TASKRUN] = "no interrupts for completion work, where defer-taskrun is off",
     [IO_NO_SQARRAY] =
         "the submission queue has an index array, as before Linux 6.6; yes costs an indirection",
-    [IO_SUBMIT_ALL] = "an entry that fails does not hold up those behind it",
+    [IO_SUBMIT_ALL] = "an entry that fails does not hold up those after it",
     [IO_RING_FD] = "the ring's descriptor is registered with the kernel",
     [IO_BUF_RING] = "the kernel picks receive buffers from a ring",
     [IO_MULTISHOT] = "one accept and one recv bring many completions",
