@@ -1,5 +1,6 @@
 #include "http/h1_exchange.h"
 
+#include "base/decimal.h"
 #include "base/log.h"
 #include "http/status.h"
 
@@ -22,26 +23,12 @@ static char *put(char *p, const char *s, size_t n)
 
 #define PUT(p, literal) put(p, literal, sizeof(literal) - 1)
 
-static char *put_u64(char *p, uint64_t v)
-{
-    char digits[20];
-    size_t n = 0;
-    if (LIKELY(v < 100)) {
-        p[0] = (char)('0' + v / 10);
-        p[v >= 10] = (char)('0' + v % 10);
-        return p + 1 + (v >= 10);
-    }
-    do digits[sizeof digits - ++n] = (char)('0' + v % 10);
-    while (v /= 10);
-    return put(p, digits + sizeof digits - n, n);
-}
-
 static char *put_status(char *p, int status)
 {
     slice line = http_status_line(status);
     if (line.len) return put(p, line.ptr, line.len);
     p = PUT(p, "HTTP/1.1 ");
-    p = put_u64(p, (uint64_t)status);
+    p = decimal_put(p, (uint64_t)status);
     return PUT(p, " Unknown\r\n");
 }
 
@@ -52,7 +39,7 @@ static char *put_framing(char *p, struct torc_req *rq)
     if (r->status == 204 || r->status == 304) return p;
     if (r->length >= 0) {
         p = PUT(p, "Content-Length: ");
-        p = put_u64(p, (uint64_t)r->length);
+        p = decimal_put(p, (uint64_t)r->length);
         return PUT(p, "\r\n");
     }
     if (rq->head.minor > 0) return PUT(p, "Transfer-Encoding: chunked\r\n");

@@ -38,6 +38,12 @@ const struct io_engine *io_engine_find(const char *name)
     return NULL;
 }
 
+bool io_engine_known(const char *name)
+{
+    return strcmp(name, "io_uring") == 0 || strcmp(name, "epoll") == 0 ||
+           strcmp(name, "threads") == 0;
+}
+
 const char *io_engine_name(const struct io_engine *e)
 {
     return e->name;

@@ -225,6 +225,9 @@ const char *io_engine_name(const struct io_engine *e);
 /* NULL when no engine of that name is built in. */
 const struct io_engine *io_engine_find(const char *name);
 
+/* Whether it is the name of an engine, built in or not. */
+bool io_engine_known(const char *name);
+
 /* Whether it has a ring: depth, cq_depth and features of the configuration are of one. */
 bool io_engine_has_ring(const struct io_engine *e);
 
@@ -244,7 +247,6 @@ uint64_t io_max_sockets(const struct io_config *config, uint64_t descriptors);
 
 /* A listening socket as the engine wants it; see sock_listen. */
 int io_listen(const struct io_engine *e, struct sock_addr *addr, int backlog);
-
 /* On the thread that will use it. Negative errno when the engine cannot start. */
 int io_open(struct io *io, const struct io_engine *engine, const struct io_config *config);
 

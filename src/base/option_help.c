@@ -1,6 +1,4 @@
-#include "serve/option.h"
-
-#include <stdio.h>
+#include "base/option.h"
 
 enum { HELP_WIDTH = 100, HELP_COLUMN = 30 };
 
@@ -32,32 +30,23 @@ static void print_option(const struct option *o, FILE *out)
     print_wrapped(text, HELP_COLUMN, out);
 }
 
-static void print_title(enum option_group g, const char *program, FILE *out)
-{
-    if (g == GROUP_OWN)
-        fprintf(out, "\nOptions of %s\n", program);
-    else
-        fprintf(out, "\n%s\n", option_group_titles[g]);
-}
-
-void options_print_help(const struct option_set *s, const char *program, const char *about,
-                        FILE *out)
+void option_print_help(const struct option_set *s, const char *program, const char *about,
+                       FILE *out)
 {
     const char *slash = strrchr(program, '/');
     if (slash) program = slash + 1;
-    fprintf(out, "Usage: %s [OPTION]...\n", program);
+    fprintf(out, "Usage: %s %s\n", program, s->program->usage);
     if (about) fprintf(out, "\n%s\n", about);
-    for (unsigned g = 0; g < GROUPS; g++) {
+    for (unsigned g = 0; g < s->program->n_groups; g++) {
+        const char *title = s->program->groups[g];
         bool empty = true;
         for (size_t i = 0; i < s->count; i++) {
             if (s->list[i].group != g) continue;
-            if (empty) print_title(g, program, out);
+            if (empty)
+                fprintf(out, "\n%s%s\n", title ? title : "Options of ", title ? "" : program);
             print_option(&s->list[i], out);
             empty = false;
         }
     }
-    fputs("\nA SIZE is in bytes or has k, m or g behind it (binary). A TIME has its unit: ms, s, m "
-          "or h.\nThe config file has a line \"name = value\" for each option, yes or no for a "
-          "flag, and # for comments.\n",
-          out);
+    fprintf(out, "\n%s", s->program->notes);
 }
