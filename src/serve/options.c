@@ -119,7 +119,7 @@ static int read_argument(struct option_set *s, int argc, char **argv, int *i, st
     struct stat st;
     if (arg[0] != '-' && stat(arg, &st) == 0 && S_ISDIR(st.st_mode))
         return option_fail(s, "a directory is served with --root %.200s", arg);
-    if (arg[0] != '-' || strspn(arg, "-") == rest.len)
+    if (!slice_starts(rest, SLICE("-")) || strspn(arg, "-") == rest.len)
         return option_fail(s, "argument \"%.60s\" is not an option (see --help)", arg);
     bool long_form = slice_starts(rest, SLICE("--"));
     rest = slice_skip(rest, long_form ? 2 : 1);
