@@ -148,9 +148,10 @@ static void send_ranges(torc_req *rq, struct static_version *v, const struct htt
 
 /* ---- the handler ---- */
 
-/* The slash is put behind the path as it was sent. "//host" and "/\host" would lead elsewhere. */
-static void redirect(torc_req *rq)
+/* "//host" and "/\host" would lead elsewhere. */
+void static_redirect(torc_req *rq, void *arg)
 {
+    (void)arg;
     slice path = torc_path(rq), query = torc_query(rq);
     while (path.len > 1 && (path.ptr[1] == '/' || path.ptr[1] == '\\')) path = slice_skip(path, 1);
     size_t room = path.len + query.len + 4;
@@ -208,7 +209,7 @@ void static_serve(torc_req *rq, void *arg)
         send_file(rq, file);
         static_file_release(file);
     } else if (status == 301) {
-        redirect(rq);
+        static_redirect(rq, NULL);
     } else if (status > 0) {
         response_error(rq, status);
     }

@@ -15,3 +15,6 @@ void static_close(struct static_root *root);
 
 /* The handler for GET of a route "PREFIX*path"; `arg` is the struct static_root. */
 void static_serve(torc_req *rq, void *arg);
+
+/* The handler that sends a client on to the same path with a slash at its end. */
+void static_redirect(torc_req *rq, void *arg);

@@ -1,23 +1,8 @@
 #include "http/h1_fast.h"
 
+#include "base/word.h"
 #include "http/fields/field.h"
 #include "http/method.h"
-
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
-               "the lowest flag is that of the first byte");
-
-#define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
-
-/* Flags in the top bits of bytes. A carry from a neighbour may set one too many, but only above one
- * that is right, so the lowest always is. */
-static inline uint64_t below(uint64_t v, uint8_t b)
-{
-    return (v - EACH_BYTE(b)) & EACH_BYTE(0x80);
-}
-static inline uint64_t above_tilde(uint64_t v)
-{
-    return (v | (v + EACH_BYTE(1))) & EACH_BYTE(0x80);
-}
 
 static inline bool visible(char c, char first)
 {
@@ -27,10 +12,10 @@ static inline bool visible(char c, char first)
 /* The first byte that is no VCHAR, or is '#', which begins what a target does not have. */
 static inline const char *target_end(const char *at, const char *end)
 {
-    for (uint64_t v, stop; end - at >= 8; at += 8) {
-        memcpy(&v, at, 8);
-        stop = below(v, '!') | above_tilde(v) | below(v ^ EACH_BYTE('#'), 1);
-        if (stop) return at + __builtin_ctzll(stop) / 8;
+    for (; end - at >= 8; at += 8) {
+        uint64_t v = word_load(at);
+        uint64_t stop = word_below(v, '!') | word_above_tilde(v) | word_equal(v, '#');
+        if (stop) return at + word_first(stop);
     }
     while (at < end && visible(*at, '!') && *at != '#') at++;
     return at;
@@ -39,10 +24,9 @@ static inline const char *target_end(const char *at, const char *end)
 /* The first byte that is neither VCHAR nor SP. */
 static inline const char *value_end(const char *at, const char *end)
 {
-    for (uint64_t v, stop; end - at >= 8; at += 8) {
-        memcpy(&v, at, 8);
-        stop = below(v, ' ') | above_tilde(v);
-        if (stop) return at + __builtin_ctzll(stop) / 8;
+    for (; end - at >= 8; at += 8) {
+        uint64_t v = word_load(at), stop = word_below(v, ' ') | word_above_tilde(v);
+        if (stop) return at + word_first(stop);
     }
     while (at < end && visible(*at, ' ')) at++;
     return at;

@@ -4,7 +4,6 @@
 #include "params.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 
 enum {
     FILE_READ = 4096, /* bytes of one read; on the stack, which may be as small as 16 KiB */
@@ -55,22 +54,7 @@ static void file(torc_req *rq, void *arg)
     torc_replyf(rq, 200, "%" PRId64, total);
 }
 
-/* A directory without its slash; what is relative to it would be looked for beside it. */
-static void static_slash(torc_req *rq, void *arg)
-{
-    (void)arg;
-    torc_slice query = torc_query(rq);
-    size_t size = sizeof "/static/?" + query.len;
-    char *location = torc_alloc(rq, size);
-    if (!location) return;
-    int n = snprintf(location, size, "/static/%s%.*s", query.ptr ? "?" : "", (int)query.len,
-                     query.ptr ? query.ptr : "");
-    if (torc_set_header(rq, TORC_S("Location"), (torc_slice){location, (size_t)n}) == 0)
-        torc_reply_error(rq, 301);
-}
-
 const struct lab_route file_routes[] = {
     {"GET", "/file", file},
-    {"GET", "/static", static_slash},
     {0},
 };

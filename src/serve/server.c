@@ -132,9 +132,14 @@ int torc_static(torc_server *s, const char *prefix)
     if (n == 0 || prefix[n - 1] != '/' || n + sizeof "*path" > sizeof pattern)
         return fail(s, -EINVAL,
                     "the prefix of static files begins and ends with a slash, unlike %s", prefix);
-    snprintf(pattern, sizeof pattern, "%s*path", prefix);
     s->serves_files_only = n == 1;
-    return torc_route(s, "GET", pattern, serve_mount, s);
+    snprintf(pattern, sizeof pattern, "%s*path", prefix);
+    int err = torc_route(s, "GET", pattern, serve_mount, s);
+    if (err < 0 || n == 1) return err;
+    /* Unless the program has a route of its own there. */
+    pattern[n - 1] = '\0';
+    err = torc_route(s, "GET", pattern, static_redirect, NULL);
+    return err == -EEXIST ? 0 : err;
 }
 
 void torc_server_stop(torc_server *s)
