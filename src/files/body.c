@@ -22,19 +22,14 @@ enum {
 /* Above, page tables would take more memory than they are worth: 2 MiB for each GiB. */
 #define MAP_MAX (1ull << 30)
 
-static _Thread_local struct {
-    unsigned maps;
-    uint64_t kept; /* bytes */
-} held;
-
 /* ---- holding ---- */
 
 static void keep(torc_req *rq, struct static_version *v)
 {
-    if (v->size == 0 || held.kept + v->size > KEPT_TOTAL) return;
+    if (v->size == 0 || static_held.kept + v->size > KEPT_TOTAL) return;
     char *bytes = malloc(v->size);
     if (!bytes) return;
-    held.kept += v->size; /* before others of this core go on */
+    static_held.kept += v->size; /* before others of this core go on */
     uint64_t n = 0;
     for (int got = 1; n < v->size && got > 0; n += got > 0 ? (uint64_t)got : 0) {
         struct io_call call = {.read = {v->fd, bytes + n, (uint32_t)(v->size - n), n}};
@@ -44,18 +39,18 @@ static void keep(torc_req *rq, struct static_version *v)
         v->bytes = bytes;
         return;
     }
-    held.kept -= v->size;
+    static_held.kept -= v->size;
     free(bytes);
 }
 
 static void map(struct static_version *v)
 {
-    if (v->size > MAP_MAX || held.maps == MAPS_MAX) return;
+    if (v->size > MAP_MAX || static_held.maps == MAPS_MAX) return;
     void *p = mmap(NULL, v->size, PROT_READ, MAP_SHARED, v->fd, 0);
     if (p == MAP_FAILED) return;
     v->bytes = p;
     v->is_mapped = true;
-    held.maps++;
+    static_held.maps++;
 }
 
 /* Either costs more than one answer saves, so the first of an entry is read. */
@@ -66,18 +61,6 @@ static void hold(torc_req *rq, struct static_version *v)
         keep(rq, v);
     else
         map(v);
-}
-
-void static_body_release(struct static_version *v)
-{
-    if (!v->bytes) return;
-    if (v->is_mapped) {
-        munmap(v->bytes, v->size);
-        held.maps--;
-    } else {
-        free(v->bytes);
-        held.kept -= v->size;
-    }
 }
 
 /* ---- sending ---- */
