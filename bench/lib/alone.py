@@ -28,9 +28,8 @@ class Lock:
         try:
             self.handle = self._take()
         except OSError as error:
-            raise SubjectError(
-                f"{self.path}: {error.strerror}: no lock against another torc-bench " "can be taken: set TMPDIR"
-            ) from error
+            text = f"{self.path}: {error.strerror}: no lock against another torc-bench can be taken: set TMPDIR"
+            raise SubjectError(text) from error
 
     def __enter__(self) -> "Lock":
         return self

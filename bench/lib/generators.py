@@ -16,7 +16,7 @@ from pathlib import Path
 
 from . import alone, env, load, proc, remarks, stats, table
 from .options import DEFAULT_BUILD, directory, positive, seconds
-from .peers import installed
+from .program import installed
 from .progress import Progress
 from .subject import Place, Server, SubjectError
 from .subjects import known, variant
@@ -99,10 +99,10 @@ def measure(
     for number in range(options.pairs):
         for name in words if number % 2 == 0 else reversed(words):
             progress.show(f"round {number + 1} of {options.pairs}: {name}")
-            begin, busy, before = time.monotonic(), proc.machine_busy_seconds(), proc.read_cpu(pids)
+            begin, busy, before = time.monotonic(), sum(proc.machine_seconds()), proc.read_cpu(pids)
             cost, own = sample(words[name], cpus, place.scratch)
             own += proc.cpu_between(before, proc.read_cpu(pids)) / 1e9
-            busy = proc.machine_busy_seconds() - busy
+            busy = sum(proc.machine_seconds()) - busy
             others.append(max(busy - own, 0.0) / (time.monotonic() - begin))
             costs[name].append(cost)
     progress.clear()

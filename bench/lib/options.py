@@ -64,11 +64,11 @@ def workload_names(text: str) -> list[str]:
     """Workloads by name; "static-small" stands for all that begin so, "all" for every one."""
     chosen: list[str] = []
     for word in text.split(","):
-        names = [name for name in workloads.WORKLOADS if word == "all" or name == word or name.startswith(word + "-")]
+        names = [name for name in workloads.WORKLOADS if word in ("all", name) or name.startswith(word + "-")]
         if not names:
             raise argparse.ArgumentTypeError(f"takes names of {', '.join(workloads.WORKLOADS)} or all, not {word!r}")
-        chosen += [name for name in names if name not in chosen]
-    return chosen
+        chosen += names
+    return list(dict.fromkeys(chosen))
 
 
 def add_options(parser: argparse.ArgumentParser, skip: Sequence[str] = ()) -> None:
@@ -84,22 +84,10 @@ def add_options(parser: argparse.ArgumentParser, skip: Sequence[str] = ()) -> No
     add("--connections", type=positive, metavar="N", help="connections of every workload, instead of its own number")
     add("--cores", type=positive, metavar="N", default=1, help="cores of each server (1)")
     add("--server-args", type=words, metavar="ARGS", default=[], help="more options for every torc, as one argument")
-    add(
-        "--command",
-        type=command,
-        metavar="NAME=COMMAND",
-        action="append",
-        default=[],
-        dest="commands",
-        help="a server of your own, called NAME from then on, with {port} where "
-        "its port goes (or NAME:PORT=COMMAND); {cores} and {www} too",
-    )
-    add(
-        "--build",
-        type=directory,
-        metavar="DIR",
-        default=DEFAULT_BUILD,
-        help="the build directory to measure (build/release)",
-    )
+    text = "a server of your own, called NAME from then on, with {port} where its port goes (or NAME:PORT=COMMAND); "
+    more = {"metavar": "NAME=COMMAND", "action": "append", "default": [], "help": text + "{cores} and {www} too"}
+    add("--command", type=command, dest="commands", **more)
+    text = "the build directory to measure (build/release)"
+    add("--build", type=directory, metavar="DIR", default=DEFAULT_BUILD, help=text)
     add("--json", type=Path, metavar="FILE", help="the result file (bench/results/KIND-TIME.json)")
     add("--resume", type=Path, metavar="FILE", help="go on with a run that was interrupted; its options are in FILE")

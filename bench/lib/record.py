@@ -21,10 +21,8 @@ def refuse_to_replace(path: Path) -> None:
     except results.ResultsError as error:
         raise SubjectError(f"--json: {error}, and is not written over") from error
     if any(cell.samples for cell in run.cells):
-        raise SubjectError(
-            f"--json: {path} has the samples of another run: go on with that by "
-            f"--resume {path}, or name another file"
-        )
+        again = f"go on with that by --resume {path}, or name another file"
+        raise SubjectError(f"--json: {path} has the samples of another run: {again}")
 
 
 class Record:
@@ -45,7 +43,7 @@ class Record:
             self._claim()
             results.save(self.run, self.path)
         except OSError as error:
-            raise SubjectError(f"{option}: {self.path} cannot be written: " f"{error.strerror or error}") from error
+            raise SubjectError(f"{option}: {self.path} cannot be written: {error.strerror or error}") from error
         except results.ResultsError as error:
             raise SubjectError(f"{option}: {error}") from error
 

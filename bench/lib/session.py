@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import collections
 import dataclasses
-import importlib
 import os
 import shlex
 import sys
@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any, Sequence
 
-from . import alone, ending, env, idle, load, measure, remarks, results, syscalls, workloads
+from . import alone, doctor, ending, env, idle, load, measure, remarks, results, syscalls, workloads
 from .options import TOP, add_options  # noqa: F401 (subcommands take add_options from here)
 from .proc import Child, ProcessError
 from .progress import Progress
@@ -21,6 +21,13 @@ from .scratch import Scratch
 from .subject import Place, Subject, SubjectError, Variant
 from .subjects import FLOORS, known
 from .workloads import Workload
+
+
+def _plain(options: argparse.Namespace) -> dict[str, Any]:
+    """The options as a file has them: paths as text, and nothing that the file has elsewhere."""
+    kept = {key: one for key, one in vars(options).items() if key not in ("commands", "argv", "resume")}
+    texts = {key: str(one) if isinstance(one, Path) else one for key, one in kept.items()}
+    return {key: one for key, one in texts.items() if isinstance(one, (bool, int, float, str, list, type(None)))}
 
 
 class Session:
@@ -33,36 +40,19 @@ class Session:
         self.subjects = {**known(), **{one.name: one for one in options.commands}}
         self.affinity = sorted(os.sched_getaffinity(0))
         self.server_cpus, self.load_cpus, shared = env.divide_cpus(self.affinity, options.cores)
-        self.run = self.resumed or results.Run(
-            kind,
-            title or kind,
-            time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            command=["bench/torc-bench", *getattr(options, "argv", [kind])],
-            options={
-                key: one
-                for key, one in vars(options).items()
-                if isinstance(one, (bool, int, float, str, list, Path, type(None)))
-                and key not in ("commands", "argv", "resume")
-            },
-        )
-        self.run.options = {key: str(one) if isinstance(one, Path) else one for key, one in self.run.options.items()}
-        path = (
-            getattr(options, "resume", None)
-            or options.json
-            or (TOP / "bench/results" / time.strftime(f"{kind}-%Y%m%d-%H%M%S.json"))
-        )
+        self.run = self.resumed or results.Run(kind, title or kind, time.strftime("%Y-%m-%dT%H:%M:%S%z"))
+        if self.resumed is None:
+            self.run.command = ["bench/torc-bench", *getattr(options, "argv", [kind])]
+            self.run.options = _plain(options)
+        default = TOP / "bench/results" / time.strftime(f"{kind}-%Y%m%d-%H%M%S.json")
+        path = getattr(options, "resume", None) or options.json or default
         self.record = Record(self.run, path, options.json is not None, self.resumed is not None)
         self.earlier = self.run.seconds
         self.start = time.monotonic()
         self.progress = Progress(0)
         self.scratch = Scratch()
-        self.place = Place(
-            options.build.resolve(),
-            self.scratch.path,
-            self.scratch.path / "www",
-            options.server_args,
-            self.run.commands,
-        )
+        where = self.scratch.path
+        self.place = Place(options.build.resolve(), where, where / "www", options.server_args, self.run.commands)
         self.checked: dict[tuple[Any, ...], list[Variant]] = {}
         self.alone: alone.Lock | None = None
         self.told: set[str] = set()  # notes that were printed, and cells of which all was said
@@ -74,9 +64,8 @@ class Session:
         try:
             self.alone = alone.Lock()
             if not self.place.build.is_dir():
-                raise SubjectError(
-                    f"--build: no directory {self.place.build}: build torc first, " "with bench/run or meson"
-                )
+                where = self.place.build
+                raise SubjectError(f"--build: no directory {where}: build torc first, with bench/run or meson")
             load.program(self.place.build)  # before anything takes time
             self.record.make()
             workloads.write_static(self.place.www)
@@ -126,14 +115,7 @@ class Session:
         else:
             for line in env.differences(self.run.environment, environment):
                 self.note(f"gone on in another environment: {line}")
-        try:
-            doctor = importlib.import_module(f"{__package__}.doctor")
-        except ModuleNotFoundError as error:
-            if error.name != f"{__package__}.doctor":
-                raise
-            return
-        found = doctor.findings(self.place.build)
-        self.run.doctor = [dataclasses.asdict(finding) for finding in found]
+        self.run.doctor = [dataclasses.asdict(finding) for finding in doctor.findings(self.place.build)]
 
     def note(self, text: str) -> None:
         """Keeps a note for the reader and prints it, each once."""
@@ -151,7 +133,7 @@ class Session:
     def subject(self, variant: Variant) -> Subject:
         """The subject of a variant."""
         if variant.subject not in self.subjects:
-            raise SubjectError(f"takes subjects of {', '.join(self.subjects)}, not " f"{variant.subject!r}")
+            raise SubjectError(f"takes subjects of {', '.join(self.subjects)}, not {variant.subject!r}")
         return self.subjects[variant.subject]
 
     def refuse_missing(self, variants: Sequence[Variant]) -> None:
@@ -159,9 +141,9 @@ class Session:
         left to fails()."""
         for variant in variants:
             if variant.cores > len(self.affinity):
+                most = len(self.affinity)
                 raise SubjectError(
-                    f"--cores: takes 1 to {len(self.affinity)} here, not "
-                    f"{variant.cores}, for so many CPUs may be used"
+                    f"--cores: takes 1 to {most} here, not {variant.cores}, for so many CPUs may be used"
                 )
             why = self.subject(variant).refuses(self.place, variant)
             if variant.cores > 1 and variant.subject in FLOORS:
@@ -200,13 +182,11 @@ class Session:
 
     def pairs(self, workload: Workload) -> int:
         """How many rounds the options give the workload."""
-        quick = self.options.quick
-        return self.options.pairs or (workload.quick_pairs if quick else workload.pairs)
+        return self.options.pairs or (workload.quick_pairs if self.options.quick else workload.pairs)
 
     def seconds(self, workload: Workload) -> float:
         """How long the options make its samples."""
-        quick = self.options.quick
-        return self.options.seconds or (workload.quick_seconds if quick else workload.seconds)
+        return self.options.seconds or (workload.quick_seconds if self.options.quick else workload.seconds)
 
     def cell(
         self,
@@ -232,24 +212,13 @@ class Session:
             return cell
         variants = self.check_answers(workload, variants)
         if cell is None:
-            cell = results.Cell(
-                id,
-                dataclasses.asdict(workload),
-                dict(factors or {}),
-                [dataclasses.asdict(variant) for variant in variants],
-                pairs,
-                answers="alike",
-            )
+            asked, sides = dataclasses.asdict(workload), [dataclasses.asdict(variant) for variant in variants]
+            cell = results.Cell(id, asked, dict(factors or {}), sides, pairs, answers="alike")
             self.run.cells.append(cell)
-        whole = {
-            sample.round
-            for sample in cell.samples
-            if sum(other.round == sample.round for other in cell.samples) == len(variants)
-        }
-        cell.samples = [sample for sample in cell.samples if sample.round in whole]
-        rounds = [number for number in range(pairs) if number not in whole]
-        missing = self.progress.done + len(rounds) * len(variants) - self.progress.total
-        self.progress.total += max(missing, 0)
+        taken = collections.Counter(sample.round for sample in cell.samples)
+        cell.samples = [sample for sample in cell.samples if taken[sample.round] == len(variants)]
+        rounds = [number for number in range(pairs) if taken[number] != len(variants)]
+        self.progress.total = max(self.progress.total, self.progress.done + len(rounds) * len(variants))
         for number in rounds:
             cell.samples += self._round(workload, variants, number, seconds, f"{id}, round {number + 1} of {pairs}")
         if count_syscalls:
@@ -282,29 +251,17 @@ class Session:
         def announce(variant: Variant) -> None:
             self.progress.show(f"{title}: {variant.label}")
 
+        asked = [(variant, self.subject(variant)) for variant in variants]
         if workload.name != "idle":
-            asked = [(variant, self.subject(variant)) for variant in variants]
             return measure.take_round(workload, asked, self.place, self.cpus, number, seconds, announce)
         found = []
-        for order, variant in enumerate(variants if number % 2 == 0 else reversed(variants)):
+        for order, (variant, subject) in enumerate(asked if number % 2 == 0 else reversed(asked)):
             announce(variant)
+            cpus = self.cpus(variant)[0]
             try:
-                found.append(
-                    idle.take(
-                        workload,
-                        self.subject(variant),
-                        variant,
-                        self.place,
-                        *self.cpus(variant),
-                        number,
-                        order,
-                        seconds,
-                    )
-                )
+                found.append(idle.take(workload, variant, subject, self.place, cpus, number, order, seconds))
             except ProcessError as error:
-                if self.subject(variant).trusted:
-                    raise
-                found.append(measure.not_started(variant, number, order, error))
+                found.append(measure.not_started(variant, subject, number, order, error))
         return found
 
     def cpus(self, variant: Variant) -> tuple[list[int], list[int]]:
@@ -351,24 +308,12 @@ class Session:
     def noise(self, workload: Workload, variant: Variant, pairs: int, seconds: float) -> results.Cell:
         """The A/A run: what this machine makes of a variant set against itself."""
         again = dataclasses.replace(variant, name=f"{variant.name} (again)", label=f"{variant.label} (again)")
-        cell = self.cell(
-            "noise",
-            workload,
-            (variant, again),
-            pairs,
-            seconds,
-            {"purpose": "A/A"},
-            ("cpu_ns_per_request", "per_second"),
-        )
+        metrics = ("cpu_ns_per_request", "per_second")
+        cell = self.cell("noise", workload, (variant, again), pairs, seconds, {"purpose": "A/A"}, metrics)
         found = results.ratio(cell, variant.name, again.name)
         if found is not None:
-            self.run.noise = {
-                "metric": found.metric,
-                "low": found.low,
-                "median": found.median,
-                "high": found.high,
-                "pairs": found.pairs,
-            }
+            kept = ("metric", "low", "median", "high", "pairs")
+            self.run.noise = {name: getattr(found, name) for name in kept}
             self.save()
         return cell
 
@@ -401,11 +346,8 @@ class Session:
         print(f"page: bench/torc-bench report {shlex.quote(str(self.path))}")
         invalid = sum(len(cell.invalid) for cell in self.run.cells)
         if invalid:
-            print(
-                ("1 sample is invalid and does" if invalid == 1 else f"{invalid} samples are invalid and do")
-                + " not count: see INVALID above; "
-                "the exit status is 1 for it"
-            )
+            what = "1 sample is invalid and does" if invalid == 1 else f"{invalid} samples are invalid and do"
+            print(f"{what} not count: see INVALID above; the exit status is 1 for it")
             return 1
         if any(cell.samples for cell in self.run.cells):
             return 0

@@ -1,4 +1,4 @@
-"""What a doctor's finding is, and the machine it is found on: /proc and /sys below some root."""
+"""A machine as /proc and /sys below some root tell it, and what can be found on it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Callable
 
 SYSCALLS, TRIES = 5000, 5
-LEVELS = ("fail", "limit", "note", "ok")  # the worst first
+FILES_SPARE = 512  # descriptors that a server keeps open beside its connections
+PORTS_SPARE = 1024
+LEVELS = ("fail", "limit", "note", "ok")  # of findings, the worst first
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing about this machine.
+    """One thing about a machine.
 
     Level fail makes comparing io_uring impossible, limit bounds what a run can show, note is worth
     knowing, ok is as it should be. remedy is None where there is none to give.
@@ -28,38 +30,25 @@ class Finding:
     remedy: str | None = None
 
 
-def fail(id_: str, text: str, remedy: str | None = None) -> Finding:
-    """What makes comparing io_uring impossible."""
-    return Finding(id_, "fail", text, remedy)
-
-
-def limit(id_: str, text: str, remedy: str | None = None) -> Finding:
-    """What bounds what a run can show."""
-    return Finding(id_, "limit", text, remedy)
-
-
-def note(id_: str, text: str, remedy: str | None = None) -> Finding:
-    """What is worth knowing."""
-    return Finding(id_, "note", text, remedy)
-
-
-def ok(id_: str, text: str) -> Finding:
-    """What is as it should be."""
-    return Finding(id_, "ok", text)
-
-
 def parse_cpu_list(text: str) -> set[int]:
     """A kernel CPU list such as 0-2,5."""
     result: set[int] = set()
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        if first.strip().isdecimal():
-            result.update(range(int(first), int(last or first) + 1))
+    for first, last in re.findall(r"(\d+)(?:-(\d+))?", text):
+        result.update(range(int(first), int(last or first) + 1))
     return result
 
 
+def size(count: float) -> str:
+    """Bytes for people: 8 MiB."""
+    for unit in ("bytes", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:g} {unit}" if count == int(count) else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GiB"
+
+
 def syscall_ns() -> float:
-    """What the cheapest of system calls takes, Python's part of it taken off: the least of some tries."""
+    """What the cheapest of system calls takes, less Python's part of it: the least of some tries."""
 
     def each(call: Callable[[], object]) -> float:
         begin = time.perf_counter_ns()
@@ -67,7 +56,8 @@ def syscall_ns() -> float:
             call()
         return (time.perf_counter_ns() - begin) / SYSCALLS
 
-    return max(min(each(os.getppid) for _ in range(TRIES)) - min(each(SYSCALLS.bit_length) for _ in range(TRIES)), 0.0)
+    system, python = (min(each(call) for _ in range(TRIES)) for call in (os.getppid, SYSCALLS.bit_length))
+    return max(system - python, 0.0)
 
 
 @dataclass
@@ -80,30 +70,30 @@ class Machine:
     locked_memory: tuple[int, int] = field(default_factory=lambda: resource.getrlimit(resource.RLIMIT_MEMLOCK))
     syscall_ns: Callable[[], float] = syscall_ns
 
-    def read(self, path: str) -> str | None:
+    def path(self, name: str) -> Path:
+        """A path of the machine's below the root."""
+        return self.root / name.lstrip("/")
+
+    def read(self, name: str) -> str | None:
         """The text of a file, stripped; None where there is none to read."""
         try:
-            return (self.root / path.lstrip("/")).read_text(errors="replace").strip()
+            return self.path(name).read_text(errors="replace").strip()
         except (OSError, ValueError):
             return None
 
-    def number(self, path: str) -> int | None:
-        """A file that holds one whole number."""
-        text = self.read(path)
-        return int(text) if text and re.fullmatch(r"-?\d+", text) else None
-
-    def exists(self, path: str) -> bool:
-        """Whether there is anything of that name."""
-        return (self.root / path.lstrip("/")).exists()
+    def find(self, pattern: str, name: str) -> str | None:
+        """The first group of a pattern in a file, ^ and $ being ends of lines."""
+        found = re.search(pattern, self.read(name) or "", re.MULTILINE)
+        return found[1] if found else None
 
     def sysctl(self, name: str) -> int | None:
         """A sysctl that is one whole number."""
-        return self.number("/proc/sys/" + name.replace(".", "/"))
+        text = self.read("/proc/sys/" + name.replace(".", "/"))
+        return int(text) if text and re.fullmatch(r"-?\d+", text) else None
 
     def status(self, key: str) -> str | None:
         """A field of this process's status, such as Seccomp."""
-        found = re.search(rf"^{key}:\s*(.+)$", self.read("/proc/self/status") or "", re.MULTILINE)
-        return found[1] if found else None
+        return self.find(rf"^{key}:\s*(.+)$", "/proc/self/status")
 
     @property
     def release(self) -> str:
@@ -115,10 +105,32 @@ class Machine:
         found = re.match(r"(\d+)\.(\d+)", self.release)
         return bool(found) and (int(found[1]), int(found[2])) < (major, minor)
 
+    @property
+    def virtual(self) -> bool:
+        """Whether the CPU says that a hypervisor is below it."""
+        return self.find(r"^flags.*\b(hypervisor)\b", "/proc/cpuinfo") is not None
+
+    def memory(self, key: str) -> int | None:
+        """Bytes of an entry of /proc/meminfo."""
+        found = self.find(rf"^{key}:\s*(\d+) kB", "/proc/meminfo")
+        return int(found) * 1024 if found else None
+
+    def cpu_ticks(self) -> list[int]:
+        """Of all CPUs since the boot: user, nice, system, idle, iowait, irq, softirq, steal."""
+        return [int(word) for word in (self.find(r"^cpu +(.*)$", "/proc/stat") or "").split()[:8]]
+
     def siblings(self, cpu: int) -> set[int]:
         """The CPUs that share a core with this one, itself included."""
         path = f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"
         return parse_cpu_list(self.read(path) or "") | {cpu}
+
+    def connections_possible(self) -> tuple[int, bool]:
+        """How many connections to one address can be had, and whether descriptors are what bounds them
+        and not ports."""
+        first, last = (self.read("/proc/sys/net/ipv4/ip_local_port_range") or "32768 60999").split()
+        ports = int(last) - int(first) + 1 - PORTS_SPARE
+        files = self.open_files[1] - FILES_SPARE
+        return (files, True) if 0 <= self.open_files[1] and files < ports else (ports, False)
 
     def cgroup_values(self, controller: str, v2: str, v1: str) -> list[str]:
         """What a cgroup file says in this process's group and in each above it, nearest first."""
@@ -131,19 +143,6 @@ class Machine:
                 places, name = [f"/sys/fs/cgroup/{controllers}", f"/sys/fs/cgroup/{controller}"], v1
             else:
                 continue
-            parts = [part for part in path.split("/") if part]
-            for place in dict.fromkeys(places):
-                for depth in range(len(parts), -1, -1):
-                    text = self.read("/".join([place, *parts[:depth], name]))
-                    if text is not None:
-                        found.append(text)
-        return found
-
-
-def size(count: int) -> str:
-    """Bytes for people: 8 MiB."""
-    for unit in ("bytes", "KiB", "MiB"):
-        if count < 1024:
-            return f"{count:g} {unit}" if count == int(count) else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} GiB"
+            groups = [Path(path), *Path(path).parents]
+            found += [self.read(f"{place}/{group}/{name}") for place in dict.fromkeys(places) for group in groups]
+        return [text for text in found if text is not None]
