@@ -87,15 +87,9 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         options = parse(arguments)
         return int(options.run(options))
-    except alone.Busy as error:
+    except (subject.SubjectError, proc.ProcessError, answers.AnswerError, results.ResultsError) as error:
         ending.say(str(error))
-        return 3
-    except subject.SubjectError as error:
-        ending.say(str(error))
-        return 2
-    except (proc.ProcessError, answers.AnswerError, results.ResultsError) as error:
-        ending.say(str(error))
-        return 1
+        return {alone.Busy: 3, subject.SubjectError: 2}.get(type(error), 1)
     except ending.Ended as end:
         return end.status()
     except SystemExit as end:  # of the parser: what it printed may still have to be written

@@ -49,7 +49,6 @@ def findings(build: Path = DEFAULT_BUILD, machine: Machine | None = None) -> lis
 
 
 def conclusion(found: Iterable[Finding]) -> str:
-    """One sentence."""
     levels = [finding.level for finding in found]
     if "fail" in levels:
         return "io_uring cannot be measured here until that is mended."
@@ -78,7 +77,6 @@ def _lines(found: list[Finding]) -> Iterator[str]:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Of torc-bench doctor."""
     parser.add_argument("--json", action="store_true", help="for machines")
     text = "the build whose versions to tell (build/release)"
     parser.add_argument("--build", type=Path, default=DEFAULT_BUILD, metavar="DIR", help=text)

@@ -13,25 +13,40 @@ UNLIMITED = 1 << 60  # version 1 cgroups write nearly 2^63 for no limit
 
 SYSCTLS = (  # what is below its least value limits a run: (id, name, least, what to set, why)
     (
-        *("file-max", "fs.file-max", 4 * CONNECTIONS_WANTED, f"{1 << 20}"),
+        "file-max",
+        "fs.file-max",
+        4 * CONNECTIONS_WANTED,
+        f"{1 << 20}",
         "is {value:,}: server and load may run out of open files together",
     ),
     (
-        *("somaxconn", "net.core.somaxconn", 4096, "4096"),
+        "somaxconn",
+        "net.core.somaxconn",
+        4096,
+        "4096",
         "is {value}: connections beyond that many at once wait a second for a second SYN, "
         "which distorts short-lived and every start",
     ),
     (
-        *("syn-backlog", "net.ipv4.tcp_max_syn_backlog", 1024, "4096"),
+        "syn-backlog",
+        "net.ipv4.tcp_max_syn_backlog",
+        1024,
+        "4096",
         "is {value}: bursts of connections are dropped or answered with cookies",
     ),
     (
-        *("tw-reuse", "net.ipv4.tcp_tw_reuse", 1, "2 (loopback only)"),
+        "tw-reuse",
+        "net.ipv4.tcp_tw_reuse",
+        1,
+        "2 (loopback only)",
         "is {value}: a closed connection keeps its port for a minute, "
         "which bounds short-lived at {rate:,} connections/s in the long run",
     ),
     (
-        *("max-map-count", "vm.max_map_count", 65530, f"{4 * 65530}"),
+        "max-map-count",
+        "vm.max_map_count",
+        65530,
+        f"{4 * 65530}",
         "is {value:,}: a request that waits has a stack of its own, two mappings each, so {half:,} at most may wait",
     ),
 )

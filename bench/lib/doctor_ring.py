@@ -33,15 +33,15 @@ SINCE = {
 
 def ask(server: str) -> dict[str, Any] | str:
     """What a server says of its io_uring engine on this kernel; a line where it says nothing."""
+    words = [server, "--check", "--json", "--depth", str(LARGE)]
     try:
-        done = subprocess.run(
-            [server, "--check", "--json", "--depth", str(LARGE)], capture_output=True, text=True, timeout=20
-        )
+        done = subprocess.run(words, capture_output=True, text=True, timeout=20)
         return dict(json.loads(done.stdout)["engines"]["io_uring"])
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     except (ValueError, KeyError, TypeError):
-        return (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1].removeprefix("torc: ")
+        lines = done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"]
+        return lines[-1].removeprefix("torc: ")
 
 
 def _switched_off(machine: Machine) -> int:
@@ -64,53 +64,54 @@ def _disabled(value: int, machine: Machine) -> tuple[str, str]:
 
 def refusal(reason: str, machine: Machine) -> Finding:
     """Why the engine cannot run here, and the way out: what the server says, and what of this machine
-    explains it."""
-    denied, hidden = "not permitted" in reason, "no io_uring" in reason
-    filtered = machine.status("Seccomp") == "2"
-    disabled = _switched_off(machine)
-    kind, text, remedy = "refused", reason, None
-    if machine.older_than(5, 1):
-        kind, text = "kernel", f"Linux {machine.release} is too old for io_uring, which came with 5.1"
-        remedy = "run Linux 6.1 or newer"
-    elif "too old" in reason:
-        kind = "kernel"
-        text = (
-            f"the io_uring of Linux {machine.release} is too old: it has no timeout in its wait "
-            "(IORING_FEAT_EXT_ARG) or no shutdown"
-        )
-        remedy = "run Linux 6.1 or newer; 5.11 is the least"
-    elif disabled and not hidden:
-        kind, (text, remedy) = "disabled", _disabled(disabled, machine)
-    elif filtered and (denied or hidden):
-        kind, text = "seccomp", "a seccomp filter refuses io_uring, as containers' default profiles do"
-        remedy = (
+    explains it. The first that applies is it."""
+    denied, hidden, memory = (words in reason for words in ("not permitted", "no io_uring", "memory"))
+    filtered, soft = machine.status("Seccomp") == "2", machine.locked_memory[0]
+    disabled, linux = _switched_off(machine), f"Linux {machine.release}"
+    causes = (
+        (
+            machine.older_than(5, 1),
+            "kernel",
+            f"{linux} is too old for io_uring, which came with 5.1",
+            "run Linux 6.1 or newer",
+        ),
+        (
+            "too old" in reason,
+            "kernel",
+            f"the io_uring of {linux} is too old: it has no timeout in its wait (IORING_FEAT_EXT_ARG) or no shutdown",
+            "run Linux 6.1 or newer; 5.11 is the least",
+        ),
+        (disabled and not hidden, "disabled", *_disabled(disabled, machine)),
+        (
+            filtered and (denied or hidden),
+            "seccomp",
+            "a seccomp filter refuses io_uring, as containers' default profiles do",
             "allow io_uring_setup, io_uring_enter and io_uring_register in the profile "
-            "(docker: --security-opt seccomp=FILE), or leave the container"
-        )
-    elif hidden:
-        kind = "absent"
-        text = (
-            f"Linux {machine.release} was built without io_uring (CONFIG_IO_URING), "
-            "or what runs this program hides it"
-        )
-        remedy = "run a distribution's own kernel, 6.1 or newer"
-    elif "memory" in reason and 0 <= machine.locked_memory[0] < LOCKED_ENOUGH:
-        kind = "memlock"
-        text = (
-            f"no memory for a ring: only {size(machine.locked_memory[0])} may be locked, "
-            "and this kernel counts rings as locked memory"
-        )
-        remedy = f"{UNLIMIT}, or LimitMEMLOCK=infinity in the service"
-    elif "memory" in reason:
-        kind, text = "memory", "no memory for a ring (ENOMEM)"
-        remedy = "free memory, or raise the cgroup's memory limit"
-    elif denied:
-        kind = "denied"
-        text = (
+            "(docker: --security-opt seccomp=FILE), or leave the container",
+        ),
+        (
+            hidden,
+            "absent",
+            f"{linux} was built without io_uring (CONFIG_IO_URING), or what runs this program hides it",
+            "run a distribution's own kernel, 6.1 or newer",
+        ),
+        (
+            memory and 0 <= soft < LOCKED_ENOUGH,
+            "memlock",
+            f"no memory for a ring: only {size(soft)} may be locked, and this kernel counts rings as locked memory",
+            f"{UNLIMIT}, or LimitMEMLOCK=infinity in the service",
+        ),
+        (memory, "memory", "no memory for a ring (ENOMEM)", "free memory, or raise the cgroup's memory limit"),
+        (
+            denied,
+            "denied",
             "io_uring_setup is not permitted though neither seccomp nor kernel.io_uring_disabled forbids it: "
-            "a security module may"
-        )
-        remedy = "look for io_uring in the audit log, and allow it here"
+            "a security module may",
+            "look for io_uring in the audit log, and allow it here",
+        ),
+        (True, "refused", reason, None),
+    )
+    _, kind, text, remedy = next(cause for cause in causes if cause[0])
     return Finding(f"io-uring-{kind}", "fail", f"{text}; epoll can still be measured", remedy)
 
 
@@ -118,10 +119,8 @@ def _memlock(depth: int, machine: Machine) -> Finding:
     soft = machine.locked_memory[0]
     most = f"locked memory: {'no limit' if soft < 0 else size(soft)}"
     if depth < LARGE:
-        text = (
-            f"{most}, too little for a ring of {LARGE:,} entries, since this kernel counts rings: "
-            "deep ones are made smaller"
-        )
+        text = f"{most}, too little for a ring of {LARGE:,} entries, since this kernel counts rings"
+        text += ": deep ones are made smaller"
         return Finding("memlock", "limit", text, f"{UNLIMIT}, or LimitMEMLOCK=infinity in the service")
     if 0 <= soft < SMALL_LIMIT:
         return Finding("memlock", "note", f"{most}; rings are not counted by this kernel", UNLIMIT)
@@ -132,9 +131,8 @@ def findings(machine: Machine, server: str | None) -> Iterator[Finding]:
     """All about io_uring; server is the torc to ask."""
     if server is None:
         text = "torc is not built yet: it is asked what io_uring gives here, which is not known before"
-        yield Finding(
-            "no-build", "note", text, "bench/run builds it; or meson setup build/release && ninja -C build/release"
-        )
+        remedy = "bench/run builds it; or meson setup build/release && ninja -C build/release"
+        yield Finding("no-build", "note", text, remedy)
         return
     found = ask(server)
     if isinstance(found, str):

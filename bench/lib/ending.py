@@ -40,12 +40,10 @@ class Output(io.TextIOWrapper):
     """stdout, whose errors say that they are its own."""
 
     def write(self, text: str) -> int:
-        """As a file does."""
         with _named():
             return super().write(text)
 
     def flush(self) -> None:
-        """As a file does."""
         with _named():
             super().flush()
 

@@ -10,7 +10,6 @@ import json
 import os
 import re
 import statistics
-import tempfile
 import time
 from pathlib import Path
 
@@ -114,9 +113,8 @@ def run(options: argparse.Namespace) -> int:
     server_cpus, cpus, shared = env.divide_cpus(sorted(os.sched_getaffinity(0)), 1)
     if shared:
         print(f"note: {shared}")
-    with alone.Lock(), tempfile.TemporaryDirectory(prefix=f"torc-bench-{os.getpid()}-") as name:
-        scratch = Path(name)
-        place = Place(options.build, scratch, scratch / "www", (), {})
+    with alone.Lock() as lock:
+        place = Place(options.build, lock.scratch, lock.scratch / "www", (), {})
         write_static(place.www)
         server = known()["io_uring"].start(place, variant("io_uring"), server_cpus)
         with server.child:

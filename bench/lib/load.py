@@ -5,11 +5,9 @@ from __future__ import annotations
 import collections
 import json
 import math
-import resource
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, NamedTuple, Sequence
 
 import numpy
 
@@ -22,27 +20,20 @@ GRACE_SECONDS = 20.0  # that it may take beyond its times, connecting and report
 PERCENTS = (50, 75, 90, 99, 99.9, 99.99)
 SUB_BINS = 32  # of each power of two, in the histograms that are kept
 REPORT = "load.json"
-SUMMED = ("seconds", "requests", "answered", "requests_total", "bytes_in", "bytes_out", "connects", "unsent")
+SUMMED = ("seconds", "answered", "connects", "unsent")
 Pids = Sequence[int]
 Histogram = Sequence[Sequence[int]]  # ascending values and their counts
 
 
-@dataclass(frozen=True)
-class Load:
-    """A finished run: its JSON, and the CPU and wall time of the whole process."""
+class Load(NamedTuple):
+    """A finished run: its JSON, and the CPU and wall time of the whole process, warm-up included."""
 
     report: dict[str, Any]
-    usage: resource.struct_rusage | None
+    cpu_seconds: float
     wall: float
-
-    @property
-    def cpu_seconds(self) -> float:
-        """Its own CPU time, warm-up included."""
-        return self.usage.ru_utime + self.usage.ru_stime if self.usage else 0.0
 
 
 def program(build: Path) -> str:
-    """The generator of a build."""
     return binary(build, "torc-load")
 
 
@@ -105,8 +96,9 @@ def run(
             raise proc.ProcessError(f"torc-load did not end: {child.complaint()}")
         if status not in (0, 1):
             raise proc.ProcessError(f"torc-load ended ({status}): {child.complaint()}")
+    used = child.usage.ru_utime + child.usage.ru_stime if child.usage else 0.0
     try:
-        return Load(json.loads(output.read_text()), child.usage, wall)
+        return Load(json.loads(output.read_text()), used, wall)
     except (OSError, ValueError) as error:
         raise proc.ProcessError(f"torc-load wrote no report: {child.complaint()}") from error
 
@@ -179,20 +171,20 @@ def merged(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
     if len(reports) == 1:
         return {**reports[0], "parts": parts}
     full = [report for report in reports if report["saturated"]]
-    seconds = sum(report["seconds"] for report in reports)
+    total = _sums([{key: report[key] for key in SUMMED} for report in reports])
     used = [{key: one for key, one in report["cpu"].items() if key.endswith("_ns")} for report in reports]
     busy = sum(report["cpu"]["share"] * report["seconds"] for report in reports)
     errors = [report.get("first_errors") or {} for report in reversed(reports)]
     return {
         **reports[0],
-        **_sums([{key: report[key] for key in SUMMED} for report in reports]),
-        **{key: _sums([report[key] for report in reports]) for key in ("status", "errors", "io")},
+        **total,
+        "errors": _sums([report["errors"] for report in reports]),
         "first_errors": {kind: text for each in errors for kind, text in each.items()},
-        "per_second": sum(report["answered"] for report in reports) / max(seconds, 1e-9),
+        "per_second": total["answered"] / max(total["seconds"], 1e-9),
         "latency_ns": {
             name: _merged_latency([report["latency_ns"][name] for report in reports]) for name in ("corrected", "raw")
         },
-        "cpu": {**_sums(used), "share": busy / max(seconds, 1e-9)},
+        "cpu": {**_sums(used), "share": busy / max(total["seconds"], 1e-9)},
         "watch": {"cpu_ns": sum(watch["cpu_ns"] for watch in watched)},
         "saturated": len(full) * 2 > len(reports),
         "advice": next((report["advice"] for report in full or reports if report["advice"]), None),

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Sequence
 
 from . import workloads
-from .subject import Subject, SubjectError
 from .subjects import user_command
 
 TOP = Path(__file__).resolve().parents[2]
@@ -17,7 +16,6 @@ MOST = 1_000_000  # of anything that is counted: no machine has more, and no day
 
 
 def positive(text: str) -> int:
-    """A whole number above 0."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"takes a whole number above 0, not {text!r}")
     if int(text) > MOST:
@@ -26,7 +24,6 @@ def positive(text: str) -> int:
 
 
 def seconds(text: str) -> float:
-    """A number of seconds."""
     try:
         number = float(text)
     except ValueError:
@@ -37,23 +34,13 @@ def seconds(text: str) -> float:
 
 
 def directory(text: str) -> Path:
-    """A directory that exists."""
     path = Path(text)
     if not path.is_dir():
         raise argparse.ArgumentTypeError(f"takes a directory that exists, not {text!r}")
     return path.resolve()
 
 
-def command(text: str) -> Subject:
-    """A subject of the user's own."""
-    try:
-        return user_command(text)
-    except SubjectError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
 def words(text: str) -> list[str]:
-    """Words as a shell would split them."""
     try:
         return shlex.split(text)
     except ValueError as error:
@@ -86,7 +73,7 @@ def add_options(parser: argparse.ArgumentParser, skip: Sequence[str] = ()) -> No
     add("--server-args", type=words, metavar="ARGS", default=[], help="more options for every torc, as one argument")
     text = "a server of your own, called NAME from then on, with {port} where its port goes (or NAME:PORT=COMMAND); "
     more = {"metavar": "NAME=COMMAND", "action": "append", "default": [], "help": text + "{cores} and {www} too"}
-    add("--command", type=command, dest="commands", **more)
+    add("--command", type=user_command, dest="commands", **more)
     text = "the build directory to measure (build/release)"
     add("--build", type=directory, metavar="DIR", default=DEFAULT_BUILD, help=text)
     add("--json", type=Path, metavar="FILE", help="the result file (bench/results/KIND-TIME.json)")

@@ -53,11 +53,9 @@ class Peer(Subject):
         return _java_missing() if self.name == "java" else None
 
     def refusal(self, place: Place | None) -> str | None:
-        """What is missing."""
         return self.missing()
 
     def version(self) -> str | None:
-        """As it says itself."""
         found = program.installed(*self.programs)
         return program.version(found, self.version_option) if found else None
 

@@ -59,7 +59,6 @@ def _entry(pid: int) -> Entry:
 
 
 def processes() -> dict[int, Entry]:
-    """Every process there is."""
     table: dict[int, Entry] = {}
     for name in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):  # it ended meanwhile

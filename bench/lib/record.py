@@ -62,7 +62,6 @@ class Record:
                 self.path = first.with_stem(f"{first.stem}-{number}")
 
     def save(self) -> None:
-        """Writes the run as it is now."""
         results.save(self.run, self.path)
         self.kept = self.run.finished is not None or any(cell.samples for cell in self.run.cells)
 

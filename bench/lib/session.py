@@ -17,7 +17,6 @@ from .options import TOP, add_options  # noqa: F401 (subcommands take add_option
 from .proc import Child, ProcessError
 from .progress import Progress
 from .record import Record
-from .scratch import Scratch
 from .subject import Place, Subject, SubjectError, Variant
 from .subjects import FLOORS, known
 from .workloads import Workload
@@ -50,9 +49,6 @@ class Session:
         self.earlier = self.run.seconds
         self.start = time.monotonic()
         self.progress = Progress(0)
-        self.scratch = Scratch()
-        where = self.scratch.path
-        self.place = Place(options.build.resolve(), where, where / "www", options.server_args, self.run.commands)
         self.checked: dict[tuple[Any, ...], list[Variant]] = {}
         self.alone: alone.Lock | None = None
         self.told: set[str] = set()  # notes that were printed, and cells of which all was said
@@ -63,10 +59,11 @@ class Session:
     def __enter__(self) -> "Session":
         try:
             self.alone = alone.Lock()
-            if not self.place.build.is_dir():
-                where = self.place.build
-                raise SubjectError(f"--build: no directory {where}: build torc first, with bench/run or meson")
-            load.program(self.place.build)  # before anything takes time
+            build, scratch = self.options.build.resolve(), self.alone.scratch
+            self.place = Place(build, scratch, scratch / "www", self.options.server_args, self.run.commands)
+            if not build.is_dir():
+                raise SubjectError(f"--build: no directory {build}: build torc first, with bench/run or meson")
+            load.program(build)  # before anything takes time
             self.record.make()
             workloads.write_static(self.place.www)
             self._describe()
@@ -103,7 +100,6 @@ class Session:
         print(f"what was {what} is in {self.path}; go on with: {again}", file=sys.stderr)
 
     def _clean(self) -> None:
-        self.scratch.remove()
         if self.alone is not None:
             self.alone.release()
         self.record.drop_empty()
@@ -131,7 +127,6 @@ class Session:
         self.progress.total += samples
 
     def subject(self, variant: Variant) -> Subject:
-        """The subject of a variant."""
         if variant.subject not in self.subjects:
             raise SubjectError(f"takes subjects of {', '.join(self.subjects)}, not {variant.subject!r}")
         return self.subjects[variant.subject]
@@ -141,10 +136,8 @@ class Session:
         left to fails()."""
         for variant in variants:
             if variant.cores > len(self.affinity):
-                most = len(self.affinity)
-                raise SubjectError(
-                    f"--cores: takes 1 to {most} here, not {variant.cores}, for so many CPUs may be used"
-                )
+                here = f"takes 1 to {len(self.affinity)} here, not {variant.cores}"
+                raise SubjectError(f"--cores: {here}, for so many CPUs may be used")
             why = self.subject(variant).refuses(self.place, variant)
             if variant.cores > 1 and variant.subject in FLOORS:
                 why = "runs on one core only"
@@ -273,11 +266,6 @@ class Session:
             self.note(shared)
         return server, load_cpus
 
-    def _ready(self, workload: Workload, variants: Sequence[Variant]) -> None:
-        self.refuse_missing(variants)
-        if any(path.startswith("/static/") and path.endswith("m.txt") for path in workload.paths):
-            workloads.write_static(self.place.www, large=True)
-
     def check_answers(self, workload: Workload, variants: Sequence[Variant]) -> list[Variant]:
         """Compares the bytes of all answers, once for the same question and variants.
 
@@ -285,7 +273,9 @@ class Session:
         """
         key = (workload.name, workload.paths, workload.templates, *variants)
         if key not in self.checked:
-            self._ready(workload, variants)
+            self.refuse_missing(variants)
+            if any(path.startswith("/static/") and path.endswith("m.txt") for path in workload.paths):
+                workloads.write_static(self.place.www, large=True)
             asked = [(variant, self.subject(variant)) for variant in variants]
             left_out = measure.check_answers(workload, asked, self.place, self.cpus)
             for variant, why in left_out:
@@ -319,23 +309,17 @@ class Session:
 
     @property
     def path(self) -> Path:
-        """The run's file."""
         return self.record.path
 
     def save(self) -> None:
-        """Writes the file as it is now."""
         self.run.seconds = round(self.earlier + time.monotonic() - self.start, 1)
         self.record.save()
-
-    def warn(self) -> None:
-        """Adds the warnings that follow from all samples and the A/A run, with their remedies."""
-        for text in remarks.run_warnings(self.run):
-            self.note(text)
 
     def finish(self) -> int:
         """Completes the file and says where it is: 0, or 1 when a sample did not count."""
         self.progress.clear()
-        self.warn()
+        for text in remarks.run_warnings(self.run):
+            self.note(text)
         for text in self.run.notes:
             self.note(text)  # those of an earlier part of the run, too
         self.run.finished = time.strftime("%Y-%m-%dT%H:%M:%S%z")

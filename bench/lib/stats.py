@@ -98,7 +98,7 @@ def _expanded(middle: float, low: float, high: float, count: int, tail: float) -
     low, high = float(low), float(high)  # numpy's are not written to a file
     if count < 2:
         return Interval(middle, low, high, count)
-    wider = student_quantile(1 - tail, count - 1) / special.ndtri(1 - tail) * math.sqrt(count / (count - 1))
+    wider = student_quantile(1 - tail, count - 1) / float(special.ndtri(1 - tail)) * math.sqrt(count / (count - 1))
     if low > 0:
         return Interval(middle, middle * (low / middle) ** wider, middle * (high / middle) ** wider, count)
     return Interval(middle, middle - (middle - low) * wider, middle + (high - middle) * wider, count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import itertools
 import re
@@ -17,8 +18,9 @@ ADMIN_LINE = re.compile(r"admin http://([0-9.]+):(\d+)")
 _LOGS = itertools.count()  # several servers of one subject may run at once
 
 
-class SubjectError(Exception):
-    """A subject that does not exist or cannot run here; the text says why and what to do."""
+class SubjectError(argparse.ArgumentTypeError):
+    """A subject that does not exist or cannot run here, of an option too; the text says why and what
+    to do."""
 
 
 @dataclass
@@ -54,7 +56,6 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Without a path."""
         return f"http://{self.host}:{self.port}"
 
 
@@ -96,7 +97,6 @@ class Subject:
             yield server
 
     def start(self, place: Place, variant: Variant, cpus: Sequence[int]) -> Server:
-        """Starts it and waits until it serves."""
         if self.port and taken(self.port):
             raise ProcessError(f"something else listens on port {self.port}: end it first")
         port = 0 if self.says_when_ready else self.port or free_port()

@@ -30,7 +30,6 @@ def _meson(build: Path, name: str, otherwise: Any) -> Any:
 
 
 def compiler(build: Path) -> str | None:
-    """The C compiler of a build."""
     return _meson(build, "compilers", {}).get("host", {}).get("c", {}).get("full_version")
 
 
@@ -40,7 +39,6 @@ def build_options(build: Path) -> dict[str, Any]:
 
 
 def matplotlib() -> str | None:
-    """The version of the package."""
     try:
         return importlib.metadata.version("matplotlib")
     except importlib.metadata.PackageNotFoundError:

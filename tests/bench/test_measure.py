@@ -153,7 +153,7 @@ class Reports(unittest.TestCase):
             [latency[key] for key in ("count", "mean", "min", "max", "p50", "p99")], [100, 50.5, 1, 100, 50, 99]
         )
         self.assertEqual((both["answered"], both["seconds"], both["per_second"]), (100, 4.0, 25.0))
-        self.assertEqual(both["status"], {"200": 100})
+        self.assertEqual((both["connects"], both["errors"]), (4, {"reset": 0}))
         self.assertEqual(both["watch"], {"cpu_ns": 14})
         self.assertEqual(both["parts"], [[50, 7, 10**9], [50, 7, 3 * 10**9]])
         self.assertEqual(both["advice"], "more")
