@@ -4,8 +4,6 @@ The lock is a file in the temporary directory, whoever's run it is; another TMPD
 With it comes a scratch directory: those that killed runs left are nobody's while the lock is held.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import os

@@ -1,7 +1,5 @@
 """The command line of torc-bench: its subcommands, and how each of them ends."""
 
-from __future__ import annotations
-
 import argparse
 import os
 from typing import NoReturn, Sequence

@@ -1,7 +1,5 @@
 """torc-bench doctor: all findings about this machine, and a conclusion."""
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import json

@@ -1,7 +1,5 @@
 """Findings about processors: how many, shared with whom, how steady, and what mitigations cost."""
 
-from __future__ import annotations
-
 import re
 from typing import Iterator
 

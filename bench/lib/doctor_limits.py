@@ -1,7 +1,5 @@
 """Findings about memory, descriptors and the network's settings: how far a run can go here."""
 
-from __future__ import annotations
-
 from typing import Iterator
 
 from .host import Finding, Machine, size

@@ -1,7 +1,5 @@
 """What this kernel's io_uring gives, or why it gives nothing, as the built server tells it."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from typing import Any, Iterator

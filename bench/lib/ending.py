@@ -1,7 +1,5 @@
 """What is arranged before anything that takes time: standard streams, and signals that ask to end."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os

@@ -1,7 +1,5 @@
 """What a reader must know about the machine and the programs to judge a result."""
 
-from __future__ import annotations
-
 import json
 import os
 import platform

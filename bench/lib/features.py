@@ -1,7 +1,5 @@
 """The features of torc's io_uring engine: their names, their flags, and which this kernel has."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 from pathlib import Path

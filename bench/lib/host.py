@@ -1,7 +1,5 @@
 """A machine as /proc and /sys below some root tell it, and what can be found on it."""
 
-from __future__ import annotations
-
 import os
 import re
 import resource

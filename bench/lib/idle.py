@@ -1,7 +1,5 @@
 """What a connection costs in memory that has asked once and is then held."""
 
-from __future__ import annotations
-
 import re
 import resource
 import socket
@@ -12,11 +10,11 @@ from typing import Sequence
 
 from . import answers, proc
 from .host import Machine
+from .measure import Announce, Asked, Cpus, not_started
 from .results import Sample
-from .subject import Place, Server, Subject, Variant
+from .subject import Place, Server
 from .workloads import Workload
 
-Cpus = Sequence[int]
 SETTLE_SECONDS = 0.3  # for deferred frees of the kernel
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER with no time: closing leaves no TIME_WAIT behind
 
@@ -46,35 +44,40 @@ def memory(pids: Sequence[int]) -> dict[str, int]:
     }
 
 
-def take(
-    workload: Workload,
-    variant: Variant,
-    subject: Subject,
-    place: Place,
-    cpus: Cpus,
-    number: int,
-    order: int,
-    seconds: float,
-) -> Sample:
-    """One sample: memory with all connections held, less memory with one, for each more. No more
-    are opened in all: lighttpd holds half as many as it has descriptors, to the last.
+def take_round(
+    workload: Workload, asked: Asked, place: Place, cpus: Cpus, number: int, seconds: float, announce: Announce
+) -> list[Sample]:
+    """One sample of each variant, one after the other."""
+    found = []
+    for order, (variant, subject) in enumerate(asked if number % 2 == 0 else asked[::-1]):
+        announce(variant)
+        sample = Sample(variant.name, number, order, round(time.time(), 3), seconds)
+        try:
+            with subject.started(place, variant, cpus(variant)[0]) as server:
+                _take(sample, server, workload)
+        except proc.ProcessError as error:
+            sample = not_started(variant, subject, number, order, error)
+        found.append(sample)
+    return found
+
+
+def _take(sample: Sample, server: Server, workload: Workload) -> None:
+    """Memory with all connections held, less memory with one, for each more. No more are opened in
+    all: lighttpd holds half as many as it has descriptors, to the last.
 
     The kernel's part is that of both ends, for both are on this machine.
     """
-    sample = Sample(variant.name, number, order, round(time.time(), 3), seconds)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     held: list[socket.socket] = []
     try:
-        with subject.started(place, variant, cpus) as server:
-            _hold_all(sample, held, server, workload)
+        _hold_all(sample, held, server, workload)
     except (answers.AnswerError, proc.Gone, OSError) as error:
         sample.invalid = f"after {len(held)} connections: {error}"
     finally:
         for one in held:
             one.close()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return sample
 
 
 def _hold_all(sample: Sample, held: list[socket.socket], server: Server, workload: Workload) -> None:

@@ -1,7 +1,5 @@
 """The knee of a sweep: the smallest ring depth beyond which nothing is gained."""
 
-from __future__ import annotations
-
 import dataclasses
 import statistics
 from typing import Callable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """torc-load: its command line for a workload, a run of it, and what it reports."""
 
-from __future__ import annotations
-
 import collections
 import json
 import math

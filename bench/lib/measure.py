@@ -1,8 +1,6 @@
 """One round: a fresh server process of each variant, and runs of torc-load that take turns among
 them and watch their CPU time."""
 
-from __future__ import annotations
-
 import contextlib
 import http.client
 import json

@@ -1,7 +1,5 @@
 """The options that all measuring subcommands have, and what they take."""
 
-from __future__ import annotations
-
 import argparse
 import shlex
 from pathlib import Path

@@ -5,8 +5,6 @@ TCP_NODELAY and asks for the same listen backlog. Their configurations and progr
 bench/servers. What they write is below place.scratch and, three files of fixed answers, place.www.
 """
 
-from __future__ import annotations
-
 import functools
 import os
 import pwd
@@ -30,7 +28,8 @@ JAVA_THREADS = 200  # the default of Tomcat, the most common Java server
 ANSWERS = {"plaintext": "Hello, World!", "json": '{"message":"Hello, World!"}', "pipeline": "ok"}
 
 # Servers of files and fixed answers; the others run a program of ours and can do everything.
-FILE_SERVER = frozenset(WORKLOADS) - {"baseline", "upload", "delay"}
+FIXED = {"plaintext", "json", "pipelined", "short-lived", "idle", "latency"}
+FILE_SERVER = frozenset(FIXED | {name for name in WORKLOADS if name.startswith("static-")})
 
 JAVA_OPTIONS = (
     "-Dsun.net.httpserver.nodelay=true",  # without it every reply waits 40 ms for an ACK

@@ -1,7 +1,5 @@
 """Child processes that never outlive the comparison, and the CPU time they use."""
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import functools

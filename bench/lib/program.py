@@ -1,7 +1,5 @@
 """Other programs: whether they are there, and what short commands of theirs print."""
 
-from __future__ import annotations
-
 import functools
 import os
 import re

@@ -1,7 +1,5 @@
 """Where a run stands: one line that overwrites itself on a terminal, plain lines elsewhere."""
 
-from __future__ import annotations
-
 import sys
 import time
 from typing import TextIO

@@ -1,8 +1,6 @@
 """The file of a run: made before anything is measured, never in place of another run's, and kept
 only with samples in it."""
 
-from __future__ import annotations
-
 import itertools
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Result files against results.schema.json."""
 
-from __future__ import annotations
-
 import functools
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """One run of the bench: its CPUs, its scratch directory, its result file, and its cells."""
 
-from __future__ import annotations
-
 import argparse
 import collections
 import dataclasses
@@ -245,17 +243,8 @@ class Session:
             self.progress.show(f"{title}: {variant.label}")
 
         asked = [(variant, self.subject(variant)) for variant in variants]
-        if workload.name != "idle":
-            return measure.take_round(workload, asked, self.place, self.cpus, number, seconds, announce)
-        found = []
-        for order, (variant, subject) in enumerate(asked if number % 2 == 0 else reversed(asked)):
-            announce(variant)
-            cpus = self.cpus(variant)[0]
-            try:
-                found.append(idle.take(workload, variant, subject, self.place, cpus, number, order, seconds))
-            except ProcessError as error:
-                found.append(measure.not_started(variant, subject, number, order, error))
-        return found
+        take = idle.take_round if workload.name == "idle" else measure.take_round
+        return take(workload, asked, self.place, self.cpus, number, seconds, announce)
 
     def cpus(self, variant: Variant) -> tuple[list[int], list[int]]:
         """The CPUs of a variant's server and of its load."""

@@ -7,8 +7,6 @@ Statistician 69:4), here by its bounds' distance from the median, since percenti
 values have an end. That covers about 95 % from three pairs on (tests/bench/test_stats.py).
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 import random

@@ -1,7 +1,5 @@
 """What a cell compares: a subject in one configuration, and how its server is started."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import itertools

@@ -1,7 +1,5 @@
 """The servers that can be compared, and how each is started on its CPUs."""
 
-from __future__ import annotations
-
 import functools
 import os
 import re

@@ -1,7 +1,5 @@
 """System calls per request of servers that do not count their own: one untimed run under perf."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import signal

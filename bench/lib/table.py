@@ -1,7 +1,5 @@
 """Plain text tables and numbers for people."""
 
-from __future__ import annotations
-
 from typing import Sequence
 
 

@@ -4,8 +4,6 @@
 pairwise (coherence). With κ > 0 throughput peaks at n = √((1−σ)/κ).
 """
 
-from __future__ import annotations
-
 import math
 import random
 import statistics
@@ -14,6 +12,8 @@ from typing import Mapping, Sequence
 
 import numpy
 from scipy import optimize
+
+from .stats import Interval
 
 FEWEST = 3  # as many points as parameters
 GOOD = 6  # fewer are indicative only
@@ -43,27 +43,19 @@ class Fit:
 
 
 @dataclass(frozen=True)
-class Bounds:
-    """A value of the fit to all rounds with its 95 % interval; a peak may be infinite."""
-
-    median: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
 class Uncertain:
-    """A fit to the medians of all rounds, and how far it moves when rounds are drawn again."""
+    """A fit to the medians of all rounds, and how far it moves when rounds are drawn again; a peak may
+    be infinite."""
 
     fit: Fit
-    rate: Bounds
-    contention: Bounds
-    coherence: Bounds
-    peak: Bounds
+    rate: Interval
+    contention: Interval
+    coherence: Interval
+    peak: Interval
     resampled: tuple[Fit, ...]
     points: int
 
-    def at(self, cores: float) -> Bounds:
+    def at(self, cores: float) -> Interval:
         """Throughput on that many cores, with its interval."""
         return _bounds(self.fit.at(cores), [fit.at(cores) for fit in self.resampled])
 
@@ -113,10 +105,10 @@ def fit_rounds(rounds: Mapping[int, Mapping[int, float]], resamples: int = RESAM
     return Uncertain(whole, *bounds, tuple(drawn), len(usable))
 
 
-def _bounds(middle: float, values: Sequence[float]) -> Bounds:
+def _bounds(middle: float, values: Sequence[float]) -> Interval:
     if not values:
-        return Bounds(middle, middle, middle)
+        return Interval(middle, middle, middle, 0)
     ordered, last = sorted(values), len(values) - 1
     low, high = ordered[math.floor(0.025 * last)], ordered[math.ceil(0.975 * last)]
     # The fit to all rounds may lie just outside of what few resamples show.
-    return Bounds(middle, min(low, middle), max(high, middle))
+    return Interval(middle, min(low, middle), max(high, middle), len(values))

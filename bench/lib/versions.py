@@ -1,7 +1,5 @@
 """Versions of every part that a figure depends on, and what Meson wrote down of a build."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import json
 import platform

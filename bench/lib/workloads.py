@@ -1,7 +1,5 @@
 """What is asked of the servers: the workloads, and the files they are asked for."""
 
-from __future__ import annotations
-
 import random
 from dataclasses import dataclass
 from pathlib import Path
