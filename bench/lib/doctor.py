@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Iterable, Iterator
 
 from . import doctor_cpu, doctor_limits, doctor_ring, versions
-from .host import LEVELS, Finding, Machine
+from .finding import LEVELS, Finding, find
+from .host import Machine
 from .options import DEFAULT_BUILD
 from .peers import PEERS
 
@@ -24,14 +25,13 @@ WIDTH = 96
 
 def of_versions(found: dict[str, str | None]) -> Iterator[Finding]:
     """One line with all versions, and one for each part that is missing."""
-    yield Finding("versions", "ok", ", ".join(f"{part} {text}" for part, text in found.items() if text))
+    yield find("versions", versions=", ".join(f"{part} {text}" for part, text in found.items() if text))
     for name, peer in PEERS.items():
         if missing := peer.missing():
             text, _, remedy = missing.partition(": ")
             yield Finding(f"no-{name}", "note", f"{text}: it cannot be compared with", remedy or None)
     if found["matplotlib"] is None:
-        text = "matplotlib is not installed: the report needs it"
-        yield Finding("no-matplotlib", "note", text, "tools/setup --bench installs it")
+        yield find("no-matplotlib")
 
 
 def findings(build: Path = DEFAULT_BUILD, machine: Machine | None = None) -> list[Finding]:

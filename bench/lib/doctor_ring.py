@@ -5,13 +5,13 @@ import subprocess
 from typing import Any, Iterator
 
 from .features import HIDDEN_BY
-from .host import Finding, Machine, size
+from .finding import Finding, find
+from .host import Machine, size
 
 LOCKED_ENOUGH = 1 << 20  # bytes: below this a want of memory is the limit's doing
 SMALL_LIMIT = 64 << 10
 LARGE = 4096  # entries: the deepest ring that a sweep asks for by itself
 CAP_SYS_ADMIN = 21
-UNLIMIT = "ulimit -l unlimited"
 
 # Kernels from which on a feature is there, for the words of what is missing and nothing else.
 SINCE = {
@@ -50,101 +50,55 @@ def _switched_off(machine: Machine) -> int:
     return 0 if value == 1 and (able or member) else value
 
 
-def _disabled(value: int, machine: Machine) -> tuple[str, str]:
+def _disabled(value: int, machine: Machine) -> Finding:
     group = machine.sysctl("kernel.io_uring_group")
     also = ", or set kernel.io_uring_group to a group of yours" if value == 1 else ""
     if value == 1 and group is not None and group >= 0:
         also = f", or join group {group}"
     others = {1: "processes without CAP_SYS_ADMIN", 2: "everyone"}.get(value, "this process")
-    text = f"io_uring is switched off for {others}: kernel.io_uring_disabled={value}"
-    return text, f"sysctl -w kernel.io_uring_disabled=0{also}"
+    return find("io-uring-disabled", others=others, value=value, also=also)
 
 
 def refusal(reason: str, machine: Machine) -> Finding:
-    """Why the engine cannot run here, and the way out: what the server says, and what of this machine
-    explains it. The first that applies is it."""
+    """Why the engine cannot run here: what the server says, and what of this machine explains it."""
     denied, hidden, memory = (words in reason for words in ("not permitted", "no io_uring", "memory"))
-    filtered, soft = machine.status("Seccomp") == "2", machine.locked_memory[0]
-    disabled, linux = _switched_off(machine), f"Linux {machine.release}"
-    causes = (
-        (
-            machine.older_than(5, 1),
-            "kernel",
-            f"{linux} is too old for io_uring, which came with 5.1",
-            "run Linux 6.1 or newer",
-        ),
-        (
-            "too old" in reason,
-            "kernel",
-            f"the io_uring of {linux} is too old: it has no timeout in its wait (IORING_FEAT_EXT_ARG) or no shutdown",
-            "run Linux 6.1 or newer; 5.11 is the least",
-        ),
-        (disabled and not hidden, "disabled", *_disabled(disabled, machine)),
-        (
-            filtered and (denied or hidden),
-            "seccomp",
-            "a seccomp filter refuses io_uring, as containers' default profiles do",
-            "allow io_uring_setup, io_uring_enter and io_uring_register in the profile "
-            "(docker: --security-opt seccomp=FILE), or leave the container",
-        ),
-        (
-            hidden,
-            "absent",
-            f"{linux} was built without io_uring (CONFIG_IO_URING), or what runs this program hides it",
-            "run a distribution's own kernel, 6.1 or newer",
-        ),
-        (
-            memory and 0 <= soft < LOCKED_ENOUGH,
-            "memlock",
-            f"no memory for a ring: only {size(soft)} may be locked, and this kernel counts rings as locked memory",
-            f"{UNLIMIT}, or LimitMEMLOCK=infinity in the service",
-        ),
-        (memory, "memory", "no memory for a ring (ENOMEM)", "free memory, or raise the cgroup's memory limit"),
-        (
-            denied,
-            "denied",
-            "io_uring_setup is not permitted though neither seccomp nor kernel.io_uring_disabled forbids it: "
-            "a security module may",
-            "look for io_uring in the audit log, and allow it here",
-        ),
-        (True, "refused", reason, None),
-    )
-    _, kind, text, remedy = next(cause for cause in causes if cause[0])
-    return Finding(f"io-uring-{kind}", "fail", f"{text}; epoll can still be measured", remedy)
+    disabled, soft = _switched_off(machine), machine.locked_memory[0]
+    if disabled and not hidden:
+        return _disabled(disabled, machine)
+    causes = {  # the first that applies
+        "io-uring-kernel.absent": machine.older_than(5, 1),
+        "io-uring-kernel.old": "too old" in reason,
+        "io-uring-seccomp": machine.status("Seccomp") == "2" and (denied or hidden),
+        "io-uring-absent": hidden,
+        "io-uring-memlock": memory and 0 <= soft < LOCKED_ENOUGH,
+        "io-uring-memory": memory,
+        "io-uring-denied": denied,
+        "io-uring-refused": True,
+    }
+    cause = next(name for name, applies in causes.items() if applies)
+    return find(cause, release=machine.release, locked=size(soft), reason=reason)
 
 
 def _memlock(depth: int, machine: Machine) -> Finding:
     soft = machine.locked_memory[0]
-    most = f"locked memory: {'no limit' if soft < 0 else size(soft)}"
-    if depth < LARGE:
-        text = f"{most}, too little for a ring of {LARGE:,} entries, since this kernel counts rings"
-        text += ": deep ones are made smaller"
-        return Finding("memlock", "limit", text, f"{UNLIMIT}, or LimitMEMLOCK=infinity in the service")
-    if 0 <= soft < SMALL_LIMIT:
-        return Finding("memlock", "note", f"{most}; rings are not counted by this kernel", UNLIMIT)
-    return Finding("memlock", "ok", f"{most}; a ring needs none of it here")
+    form = "shallow" if depth < LARGE else "small" if 0 <= soft < SMALL_LIMIT else "enough"
+    return find(f"memlock.{form}", locked="no limit" if soft < 0 else size(soft), large=LARGE)
 
 
 def findings(machine: Machine, server: str | None) -> Iterator[Finding]:
     """All about io_uring; server is the torc to ask."""
-    if server is None:
-        text = "torc is not built yet: it is asked what io_uring gives here, which is not known before"
-        remedy = "bench/run builds it; or meson setup build/release && ninja -C build/release"
-        yield Finding("no-build", "note", text, remedy)
-        return
-    found = ask(server)
-    if isinstance(found, str):
-        text = f"torc --check --json does not say what io_uring gives here: {found}"
-        yield Finding("no-check", "note", text, "build torc again: ninja -C build/release")
-        return
-    if not found["available"]:
+    found = ask(server) if server else None
+    if found is None:
+        yield find("no-build")
+    elif isinstance(found, str):
+        yield find("no-check", why=found)
+    elif not found["available"]:
         yield refusal(found["reason"], machine)
-        return
-    have = {name for name, there in found["features"].items() if there}
-    have |= {name for name, hider in HIDDEN_BY.items() if hider in have}  # left out, and yet there
-    yield Finding("io-uring", "ok", f"io_uring works, with {', '.join(name for name in SINCE if name in have)}")
-    missing = [f"{name} (Linux {since})" for name, since in SINCE.items() if name not in have]
-    if missing:
-        text = f"io_uring lacks {', '.join(missing)}: figures here say little about newer kernels"
-        yield Finding("io-uring-features", "limit", text, "run Linux 6.6 or newer")
-    yield _memlock(found["depth"], machine)
+    else:
+        have = {name for name, there in found["features"].items() if there}
+        have |= {name for name, hider in HIDDEN_BY.items() if hider in have}  # left out, and yet there
+        yield find("io-uring", have=", ".join(name for name in SINCE if name in have))
+        missing = [f"{name} (Linux {since})" for name, since in SINCE.items() if name not in have]
+        if missing:
+            yield find("io-uring-features", missing=", ".join(missing))
+        yield _memlock(found["depth"], machine)

@@ -1,4 +1,4 @@
-"""A machine as /proc and /sys below some root tell it, and what can be found on it."""
+"""A machine, as /proc and /sys below some root tell it."""
 
 import os
 import re
@@ -11,21 +11,6 @@ from typing import Callable
 SYSCALLS, TRIES = 5000, 5
 FILES_SPARE = 512  # descriptors that a server keeps open beside its connections
 PORTS_SPARE = 1024
-LEVELS = ("fail", "limit", "note", "ok")  # of findings, the worst first
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing about a machine.
-
-    Level fail makes comparing io_uring impossible, limit bounds what a run can show, note is worth
-    knowing, ok is as it should be. remedy is None where there is none to give.
-    """
-
-    id: str
-    level: str
-    text: str
-    remedy: str | None = None
 
 
 def parse_cpu_list(text: str) -> set[int]:
@@ -122,13 +107,12 @@ class Machine:
         path = f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"
         return parse_cpu_list(self.read(path) or "") | {cpu}
 
-    def connections_possible(self) -> tuple[int, bool]:
-        """How many connections to one address can be had, and whether descriptors are what bounds them
-        and not ports."""
+    def connections_possible(self) -> tuple[int, str]:
+        """How many connections to one address can be had, and what bounds them: files or ports."""
         first, last = (self.read("/proc/sys/net/ipv4/ip_local_port_range") or "32768 60999").split()
         ports = int(last) - int(first) + 1 - PORTS_SPARE
         files = self.open_files[1] - FILES_SPARE
-        return (files, True) if 0 <= self.open_files[1] and files < ports else (ports, False)
+        return (files, "files") if 0 <= self.open_files[1] and files < ports else (ports, "ports")
 
     def cgroup_values(self, controller: str, v2: str, v1: str) -> list[str]:
         """What a cgroup file says in this process's group and in each above it, nearest first."""

@@ -12,7 +12,8 @@ from unittest import mock
 import context  # noqa: F401
 import fakes
 from lib import doctor, doctor_cpu, doctor_limits, doctor_ring, host, versions
-from lib.host import LEVELS, Finding, Machine, parse_cpu_list, size
+from lib.finding import CATALOGUE, LEVELS, Finding
+from lib.host import Machine, parse_cpu_list, size
 
 GIB = 1 << 30
 DENIED = "io_uring_setup is not permitted, as by a container's seccomp profile"
@@ -424,6 +425,13 @@ class Whole(Case):
         parts = ("compiler", "liburing", "llhttp", "torc")
         self.assertEqual([found[part] for part in parts], ["cc 9", "2.99", "9.99", "1.2.3"])
         self.assertIsNone(versions.versions(self.directory())["torc"])
+
+    def test_every_finding_of_the_catalogue_is_of_a_level_and_has_words(self):
+        for name, entry in CATALOGUE.items():
+            with self.subTest(name):
+                self.assertIn(entry["level"], LEVELS)
+                self.assertTrue(entry["text"])
+                self.assertLessEqual(set(entry), {"level", "text", "remedy"})
 
     def test_helpers(self):
         self.assertEqual(parse_cpu_list("0-2,5"), {0, 1, 2, 5})
