@@ -19,7 +19,6 @@ class Parser(argparse.ArgumentParser):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """All options of all subcommands."""
     text = "Measures what io_uring is worth on this machine."
     parser = Parser(prog="torc-bench", allow_abbrev=False, description=text)
     subparsers = parser.add_subparsers(dest="kind", metavar="COMMAND", required=True)

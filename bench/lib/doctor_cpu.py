@@ -108,6 +108,5 @@ def _time(machine: Machine) -> Iterator[Finding]:
 
 
 def findings(machine: Machine) -> list[Finding]:
-    """All about processors."""
     parts = (_cpus, _quota, _frequency, _mitigations, _virtual, _time)
     return [finding for part in parts for finding in part(machine)]

@@ -72,6 +72,5 @@ def _kernel(machine: Machine) -> Iterator[Finding]:
 
 
 def findings(machine: Machine) -> list[Finding]:
-    """All about memory, descriptors and the network."""
     parts = (_kernel, _memory, _connections, _sysctls, _tracking, _congestion)
     return [finding for part in parts for finding in part(machine)]

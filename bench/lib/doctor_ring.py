@@ -86,7 +86,6 @@ def _memlock(depth: int, machine: Machine) -> Finding:
 
 
 def findings(machine: Machine, server: str | None) -> Iterator[Finding]:
-    """All about io_uring; server is the torc to ask."""
     found = ask(server) if server else None
     if found is None:
         yield find("no-build")

@@ -29,7 +29,6 @@ def _ended(number: int, _: FrameType | None) -> NoReturn:
 
 
 def expect() -> None:
-    """Makes the signals raise Ended."""
     for number in ENDING_SIGNALS:
         signal.signal(number, _ended)
 
@@ -80,7 +79,6 @@ def say(text: str) -> None:
 
 
 def failed(error: OSError) -> None:
-    """Says what could not be done to what."""
     why = error.strerror or str(error)
     say(f"{error.filename}: {why}" if error.filename else why)
 

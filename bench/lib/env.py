@@ -126,7 +126,6 @@ def short_commit(environment: Mapping[str, Any]) -> str | None:
 
 
 def machine(environment: Mapping[str, Any]) -> str:
-    """The machine in a few words."""
     cpu = environment.get("cpu") or {}
     allowed = len(cpu.get("allowed") or []) or cpu.get("online")
     parts = [

@@ -15,8 +15,6 @@ Measure = Callable[[int, Sequence[str], int], Mapping[str, Sequence[float]]]
 
 @dataclass(frozen=True)
 class Rung:
-    """One round of the tournament."""
-
     number: int
     pairs: int
     tried: tuple[str, ...]

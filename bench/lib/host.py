@@ -54,7 +54,6 @@ class Machine:
     syscall_ns: Callable[[], float] = syscall_ns
 
     def path(self, name: str) -> Path:
-        """A path of the machine's below the root."""
         return self.root / name.lstrip("/")
 
     def read(self, name: str) -> str | None:
@@ -90,7 +89,6 @@ class Machine:
 
     @property
     def virtual(self) -> bool:
-        """Whether the CPU says that a hypervisor is below it."""
         return self.find(r"^flags.*\b(hypervisor)\b", "/proc/cpuinfo") is not None
 
     def memory(self, key: str) -> int | None:

@@ -38,7 +38,6 @@ def program(build: Path) -> str:
 def command(
     workload: Workload, server: Server, place: Place, cpus: Sequence[int], seconds: float, warmup: float, watch: Pids
 ) -> list[str]:
-    """The words that ask the workload of a server."""
     given: dict[str, object] = {  # what is not asked for is left out
         "--json": place.scratch / REPORT,
         "--connections": workload.connections,

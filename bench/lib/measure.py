@@ -25,7 +25,6 @@ Announce = Callable[[Variant], None]
 
 
 def saturated(server: bool, generator: bool) -> str:
-    """Which side had no CPU left."""
     if server and generator:
         return "both"
     return "server" if server else "load" if generator else "neither"
@@ -117,7 +116,6 @@ def totals(server: Server) -> dict[str, Any] | None:
 
 
 def parts_of(workload: Workload, seconds: float) -> int:
-    """In how many parts a sample is taken."""
     return max(min(workload.parts, int(seconds / PART_SECONDS + 0.5)), 1)
 
 

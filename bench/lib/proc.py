@@ -237,7 +237,6 @@ class Child:
             child.stop()
 
     def complaint(self) -> str:
-        """The last line it wrote to stderr."""
         lines = self.log.read_text(errors="replace").strip().splitlines()
         return lines[-1] if lines else "it printed nothing"
 

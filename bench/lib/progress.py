@@ -47,7 +47,6 @@ class Progress:
         self.done += 1
 
     def clear(self) -> None:
-        """Gives the line back."""
         if self.terminal:
             self.stream.write("\r\033[K")
             self.stream.flush()

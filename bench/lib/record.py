@@ -64,6 +64,5 @@ class Record:
         self.kept = self.run.finished is not None or any(cell.samples for cell in self.run.cells)
 
     def drop_empty(self) -> None:
-        """Removes a file that is of this run and got no sample."""
         if self.made and not self.kept:
             self.path.unlink(missing_ok=True)

@@ -121,7 +121,6 @@ class Session:
             print(f"note: {text}", flush=True)
 
     def expect(self, samples: int) -> None:
-        """Tells the progress line how many samples are to come in all."""
         self.progress.total += samples
 
     def subject(self, variant: Variant) -> Subject:
@@ -172,11 +171,9 @@ class Session:
         return dataclasses.replace(workload, connections=min(wanted, possible))
 
     def pairs(self, workload: Workload) -> int:
-        """How many rounds the options give the workload."""
         return self.options.pairs or (workload.quick_pairs if self.options.quick else workload.pairs)
 
     def seconds(self, workload: Workload) -> float:
-        """How long the options make its samples."""
         return self.options.seconds or (workload.quick_seconds if self.options.quick else workload.seconds)
 
     def cell(

@@ -84,7 +84,6 @@ class Subject:
         return said if status else None
 
     def can(self, workload: str) -> bool:
-        """Whether it serves the workload of that name."""
         return self.workloads is None or workload in self.workloads
 
     @contextlib.contextmanager

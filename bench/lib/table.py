@@ -39,7 +39,6 @@ def microseconds(value: float | None) -> str:
 
 
 def thousands(value: float) -> str:
-    """A whole number with its thousands apart."""
     return f"{value:,.0f}"
 
 
@@ -50,5 +49,4 @@ def cost(nanoseconds: float) -> str:
 
 
 def percent(ratio: float) -> str:
-    """A fraction as whole percent."""
     return f"{ratio * 100:.0f} %"

@@ -31,7 +31,6 @@ class Fit:
     worst: float = 0.0
 
     def at(self, cores: float) -> float:
-        """Throughput on that many cores."""
         return self.rate * cores / (1 + self.contention * (cores - 1) + self.coherence * cores * (cores - 1))
 
     @property
@@ -56,7 +55,6 @@ class Uncertain:
     points: int
 
     def at(self, cores: float) -> Interval:
-        """Throughput on that many cores, with its interval."""
         return _bounds(self.fit.at(cores), [fit.at(cores) for fit in self.resampled])
 
 

@@ -16,7 +16,6 @@ OPTIONS = {"buildtype", "optimization", "b_lto", "b_ndebug", "b_sanitize", "c_ar
 
 
 def package(part: str) -> str | None:
-    """The version of a library that is installed."""
     return output(["pkg-config", "--modversion", PACKAGES[part]])
 
 
@@ -32,7 +31,6 @@ def compiler(build: Path) -> str | None:
 
 
 def build_options(build: Path) -> dict[str, Any]:
-    """The options of a build that change what is measured."""
     return {one["name"]: one["value"] for one in _meson(build, "buildoptions", []) if one["name"] in OPTIONS}
 
 
@@ -44,7 +42,6 @@ def matplotlib() -> str | None:
 
 
 def torc(build: Path) -> str | None:
-    """The server of a build, where it is there."""
     try:
         return binary(build, "torc")
     except ProcessError:

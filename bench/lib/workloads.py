@@ -49,7 +49,6 @@ _TWINS = ("io_uring", "epoll", "threads", "floor-uring", "floor-epoll")
 
 
 def _hello(name: str, title: str, **more: object) -> Workload:
-    """A workload of the shortest answer."""
     return Workload(name, title, ("/plaintext",), expect="Hello, World!", **more)
 
 
