@@ -10,13 +10,12 @@ import json
 import os
 import re
 import statistics
-import tempfile
 import time
 from pathlib import Path
 
 from . import alone, env, load, proc, remarks, stats, table
 from .options import DEFAULT_BUILD, directory, positive, seconds
-from .peers import installed
+from .program import installed
 from .progress import Progress
 from .subject import Place, Server, SubjectError
 from .subjects import known, variant
@@ -99,10 +98,10 @@ def measure(
     for number in range(options.pairs):
         for name in words if number % 2 == 0 else reversed(words):
             progress.show(f"round {number + 1} of {options.pairs}: {name}")
-            begin, busy, before = time.monotonic(), proc.machine_busy_seconds(), proc.read_cpu(pids)
+            begin, busy, before = time.monotonic(), sum(proc.machine_seconds()), proc.read_cpu(pids)
             cost, own = sample(words[name], cpus, place.scratch)
             own += proc.cpu_between(before, proc.read_cpu(pids)) / 1e9
-            busy = proc.machine_busy_seconds() - busy
+            busy = sum(proc.machine_seconds()) - busy
             others.append(max(busy - own, 0.0) / (time.monotonic() - begin))
             costs[name].append(cost)
     progress.clear()
@@ -114,9 +113,8 @@ def run(options: argparse.Namespace) -> int:
     server_cpus, cpus, shared = env.divide_cpus(sorted(os.sched_getaffinity(0)), 1)
     if shared:
         print(f"note: {shared}")
-    with alone.Lock(), tempfile.TemporaryDirectory(prefix=f"torc-bench-{os.getpid()}-") as name:
-        scratch = Path(name)
-        place = Place(options.build, scratch, scratch / "www", (), {})
+    with alone.Lock() as lock:
+        place = Place(options.build, lock.scratch, lock.scratch / "www", (), {})
         write_static(place.www)
         server = known()["io_uring"].start(place, variant("io_uring"), server_cpus)
         with server.child:

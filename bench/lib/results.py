@@ -32,7 +32,6 @@ from .sentences import (  # noqa: F401 (taken from here elsewhere)
 )
 
 FORMAT = 2
-SCHEMA = Path(__file__).resolve().parents[1] / "results.schema.json"
 LISTS = ("cells", "samples", "ratios")  # that every file has
 DEEPEST = 20  # levels of what is written in one another
 KINDS = ("compare", "sweep", "ablate", "tune", "scale")
@@ -295,11 +294,6 @@ def _contradiction(run: Run) -> str | None:
     return None
 
 
-@functools.cache
-def _schema() -> dict[str, Any]:
-    return dict(json.loads(SCHEMA.read_text()))
-
-
 def from_json(content: Any) -> Run:
     """The run a file's content stands for, all of it checked: what reads it need not."""
     if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -307,7 +301,7 @@ def from_json(content: Any) -> Run:
         raise ResultsError(f"no result file of format {FORMAT} (its format is {found!r})")
     content = _filled(Run, content)
     _each(content, "cells", _filled_cell)
-    wrong = next(schema.faults(content, _schema(), _schema(), strict=False), None)
+    wrong = next(schema.faults(content, strict=False), None)
     if wrong is None and _is_deep(content):
         wrong = f"nested more than {DEEPEST} levels deep"
     if wrong is not None:

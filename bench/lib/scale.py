@@ -271,7 +271,7 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _figure(bounds: usl.Bounds) -> dict[str, float]:
+def _figure(bounds: usl.Interval) -> dict[str, float]:
     return {"median": bounds.median, "low": bounds.low, "high": bounds.high}
 
 

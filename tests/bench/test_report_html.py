@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from unittest import mock
 
-import context
+import context  # noqa: F401
 import sample_results
 from lib import page, report, results, schema
 from lib.page import (
@@ -176,10 +176,9 @@ class Pages(unittest.TestCase):
         self.assertEqual(written(run), self.pages["scale"])
 
     def test_the_samples_are_what_real_runs_are(self):
-        rules = json.loads((context.TOP / "bench/results.schema.json").read_text())
         for kind, run in self.runs.items():
             content = json.loads(json.dumps(results.to_json(run), default=str))
-            self.assertEqual(list(schema.faults(content, rules, rules)), [], kind)
+            self.assertEqual(list(schema.faults(content)), [], kind)
 
     def test_survives_the_file(self):
         run = self.runs["ablate"]
