@@ -1,7 +1,7 @@
 """Which result files an answer rests on: the newest finished run of every kind, of one machine.
 
-The machine is that of the newest finished run. Runs of another CPU or kernel are left out, and a run
-of another commit is used where there is none of the newest, and named.
+The machine is that of the newest finished run. Runs of another CPU or kernel are left out; a run of
+another commit is used where the newest commit has none, and named.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ class Line:
     remark: str = ""
 
 
-def newest_first(one: File) -> tuple[float, str]:
-    """To sort by, reversed: the zones of two files may differ."""
-    return one[1].instant, one[0].name
+def newest_first(files: Sequence[File]) -> list[File]:
+    """Sorted by when they began, whatever their zones."""
+    return sorted(files, key=lambda one: (one[1].instant, one[0].name), reverse=True)
 
 
 class Files:
     """Which of some result files, at least one, an answer may rest on."""
 
     def __init__(self, files: Sequence[File]) -> None:
-        ordered = sorted(files, key=newest_first, reverse=True)
+        ordered = newest_first(files)
         finished = [one for one in ordered if one[1].finished is not None]
         self.newest = (finished or ordered)[0]
         here = [one for one in ordered if machine(one[1]) == machine(self.newest[1])]
@@ -48,7 +48,7 @@ class Files:
         self.unfinished = [one for one in here if one not in finished]
 
     def pick(self, kind: str, useful: Callable[[Run], Any] = lambda _: True) -> File | None:
-        """The newest run of that kind that says something, one of the newest commit before all."""
+        """The newest useful run of that kind, one of the newest commit before all others."""
         mine = [one for one in self.finished if one[1].kind == kind and useful(one[1])]
         same = [one for one in mine if not self.remark(one)]
         return (same or mine or [None])[0]
@@ -56,32 +56,31 @@ class Files:
     def remark(self, file: File) -> str:
         """That a run is of another commit than the newest."""
         mine, newest = commit(file[1]), commit(self.newest[1])
-        return "" if mine == newest else f"of {mine}, not of {newest}"
+        return "" if mine == newest else f"at {mine}, not {newest}"
 
     def line(self, file: File, text: str, word: str = "") -> Line:
-        """A line that rests on that file. What other programs disturbed gives no plain answer."""
+        """A line that rests on that file; a run that other programs disturbed gives no plain answer."""
         others = remarks.disturbed([s for cell in file[1].cells for s in cell.samples])
         said = [self.remark(file)]
         if others > remarks.NOISY_OTHERS:
             said.append(f"while {remarks.others_used(others)}")
         if word and others > SPOILED:
-            word = f"Other programs disturbed this run (end them and run it again), so not for sure: {word}"
+            word = f"Uncertain, because other programs disturbed this run (stop them and run it again): {word}"
         return Line(text, file[0], word, ", ".join(filter(None, said)))
 
     def missing(self, kind: str, what: str, words: str = "") -> Line:
         """What to do to get an answer."""
         started = next((path for path, run in self.unfinished if run.kind == kind), None)
-        if started is not None and not words:
-            return Line(
-                f"{what} is not known yet: the run in {shown(started)} is not finished; if it "
-                f"was ended, bench/torc-bench {kind} --resume {shown(started)} goes on with "
-                "it."
-            )
-        return Line(f"{what} is not known yet: bench/torc-bench {kind}{words} answers it.")
+        if started is None or words:
+            return Line(f"Not measured yet: {what}. Run bench/torc-bench {kind}{words}.")
+        return Line(
+            f"Not measured yet: {what}. The run in {shown(started)} is not finished; if it was interrupted, continue "
+            f"it with bench/torc-bench {kind} --resume {shown(started)}."
+        )
 
 
 def machine(run: Run) -> tuple[Any, Any]:
-    """What has to be the same for two runs to be of one machine."""
+    """What two runs of one machine have in common."""
     return run.environment.get("kernel"), (run.environment.get("cpu") or {}).get("model")
 
 
@@ -106,4 +105,4 @@ def runs_in(directory: Path) -> tuple[list[File], list[str]]:
         except results.ResultsError as error:
             damaged.append(str(error))
             results.left_out(str(error))
-    return sorted(found, key=newest_first, reverse=True), damaged
+    return newest_first(found), damaged

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Sequence
 
-from . import experiment, results
+from . import results
 from .results import Cell, Ratio, Run
 from .subjects import ENGINES, FLOORS
+from .verdict import COST, WITH_LOAD, Verdict, noise_band, size
 
 FEW_NAMES = 3  # that are listed before the others are only counted
 
-Pair = tuple[Cell, Ratio]
+Judged = tuple[Cell, Verdict]
 
 
 def listed(names: Sequence[str]) -> str:
@@ -20,77 +21,65 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
-def sized(one: Ratio) -> str:
-    """How far a ratio is from 1, with its interval."""
-    span = experiment.span((one.low - 1) * 100, (one.high - 1) * 100)
-    return f"{results.size(one.median)} ({span})"
-
-
 class Tally:
-    """One subject against another over the workloads of a comparison, minding the A/A run."""
+    """One subject against another over the workloads of a comparison, judged against the A/A run."""
 
     def __init__(
         self, run: Run, one: str, other: str, metric: str | None = None, cells: Sequence[Cell] | None = None
     ) -> None:
-        cells = measured(run) if cells is None else cells
-        pairs = [(cell, found) for cell in cells if (found := ratio(run, cell, one, other, metric or cost(cell)))]
-        self.away = [
-            cell.id
-            for cell in cells
-            if both(cell, one, other, metric or cost(cell)) and cell not in [counted for counted, _ in pairs]
-        ]
-        self.all: list[Pair] = pairs
-        self.within = [
-            pair for pair in pairs if results.not_above_noise(pair[1].metric, pair[1].low, pair[1].high, run.noise)
-        ]
-        told = [pair for pair in pairs if pair not in self.within]
-        self.less = sorted((p for p in told if p[1].high < 1), key=lambda p: p[1].median)
-        self.more = sorted((p for p in told if p[1].low > 1), key=lambda p: -p[1].median)
         self.noise = run.noise
+        self.all: list[Judged] = []
+        self.away: list[str] = []  # workloads of both subjects that have too few pairs
+        for cell in measured(run) if cells is None else cells:
+            of = metric or cost(cell)
+            if both(cell, one, other, of):
+                found = ratio(run, cell, one, other, of)
+                if found:
+                    self.all.append((cell, found.judge(run.noise)))
+                else:
+                    self.away.append(cell.id)
+        self.within = [pair for pair in self.all if pair[1].within_noise]
+        told = [pair for pair in self.all if not pair[1].within_noise]
+        self.less = sorted((p for p in told if p[1].kind == "less"), key=lambda p: p[1].median)
+        self.more = sorted((p for p in told if p[1].kind == "more"), key=lambda p: -p[1].median)
 
     @property
     def rest(self) -> str:
-        """Of how many no difference can be claimed, and why; empty where there are none."""
+        """On how many workloads no difference can be claimed, and why; empty where there are none."""
         none = len(self.all) - len(self.less) - len(self.more) - len(self.within)
-        parts = [f"on {none} no difference could be detected"] if none else []
+        parts = [f"no detectable difference on {none}"] if none else []
         if self.within and self.noise:
-            parts.append(
-                f"on {len(self.within)} the difference is within what a server set "
-                f"against itself differs here "
-                f"({results.noise_band(self.noise)})"
-            )
+            parts.append(f"a difference within the A/A noise ({noise_band(self.noise)}) on {len(self.within)}")
         return " and ".join(parts)
 
     @property
     def caveat(self) -> str:
         """What must be known to read it."""
-        together = [cell.id for cell, one in self.all if one.metric == results.WITH_LOAD]
-        text = f" Of {listed(together)}, server and load are counted together." if together else ""
-        if self.away:
-            text += f" Not counted, for fewer than two pairs of it count: {listed(self.away)}."
-        return text
+        together = [cell.id for cell, one in self.all if one.metric == WITH_LOAD]
+        text = f" For {listed(together)}, server and load are counted together." if together else ""
+        return text + (f" Not counted, with fewer than two valid pairs: {listed(self.away)}." if self.away else "")
 
     def against(self, name: str) -> str:
         """All workloads in one sentence."""
         parts = [
-            f"{word} CPU per request on {len(some)} of {len(self.all)} workloads " f"({extent(some)})"
+            f"{word} CPU per request on {len(some)} of {len(self.all)} workloads ({extent(some)})"
             for word, some in (("less", self.less), ("more", self.more))
             if some
         ]
-        room = f" There, the same CPU serves {capacity(self.less)} as many." if self.less else ""
+        room = f" There, the same CPU serves {capacity(self.less)} as many requests." if self.less else ""
         return f"Against {name}: {'; '.join(parts) or self.rest}.{room}"
 
 
-def extent(some: Sequence[Pair]) -> str:
+def extent(some: Sequence[Judged]) -> str:
     """From the smallest difference to the largest, or the only one and its workload."""
-    most, least = (results.size(some[at][1].median) for at in (0, -1))
+    most, least = (size(some[at][1].median) for at in (0, -1))
     if len(some) == 1:
         return f"{some[0][0].id}, {most}"
     return f"{least.removesuffix(' %') if most.endswith('%') else least} to {most}"
 
 
-def capacity(some: Sequence[Pair]) -> str:
-    """What smaller costs come to, the largest first: 1.1 to 2.6 times."""
+def capacity(some: Sequence[Judged]) -> str:
+    """What lower costs come to, the lowest first: 1.1 to 2.6 times."""
     least, most = (f"{1 / some[at][1].median:.2g}" for at in (-1, 0))
     return f"{most} times" if least == most else f"{least} to {most} times"
 
@@ -101,46 +90,39 @@ def measured(run: Run) -> list[Cell]:
 
 
 def cost(cell: Cell) -> str:
-    """By what a workload is judged."""
-    large = results.moves_bodies(str(cell.workload["name"]))
-    return results.WITH_LOAD if large else results.COST
+    """The metric that a workload is judged by."""
+    return WITH_LOAD if results.moves_bodies(str(cell.workload["name"])) else COST
 
 
 def variant(cell: Cell, subject: str) -> str | None:
-    """The subject's variant in a cell, the one without options of its own where there are more."""
+    """The subject's variant in a cell, the one with the fewest options of its own."""
     mine = [one for one in cell.variants if one["subject"] == subject]
     return min(mine, key=lambda one: len(one["args"]))["name"] if mine else None
 
 
 def both(cell: Cell, one: str, other: str, metric: str) -> bool:
-    """Whether a cell was to tell of both subjects."""
+    """Whether a cell compares both subjects by that metric."""
     names = variant(cell, one), variant(cell, other)
     return None not in names and metric in results.metrics(str(cell.workload["name"]))
 
 
 def ratio(run: Run, cell: Cell, one: str, other: str, metric: str) -> Ratio | None:
-    """One subject over another; None where nothing can be said."""
-    if not both(cell, one, other, metric):
-        return None
-    names = variant(cell, one), variant(cell, other)
+    """One subject over the other; None with fewer than two pairs."""
+    names = str(variant(cell, one)), str(variant(cell, other))
     found = next((r for r in cell.ratios if (r.numerator, r.denominator, r.metric) == (*names, metric)), None)
-    found = found or results.ratio(cell, str(names[0]), str(names[1]), metric, run.noise)
+    found = found or results.ratio(cell, *names, metric, run.noise)
     return found if found and found.pairs > 1 else None
 
 
 def of_epoll(run: Run) -> Tally | None:
-    """io_uring against epoll, where a run has them both."""
+    """io_uring against epoll, where a run has both."""
     found = Tally(run, "io_uring", "epoll")
     return found if found.all else None
 
 
 def of_peers(run: Run) -> dict[str, Tally]:
     """io_uring against every other server of a run, by its label."""
-    labels = {
-        one["subject"]: one["label"]
-        for cell in measured(run)
-        for one in cell.variants
-        if one["subject"] not in (*ENGINES, *FLOORS)
-    }
+    every = [one for cell in measured(run) for one in cell.variants]
+    labels = {one["subject"]: one["label"] for one in every if one["subject"] not in (*ENGINES, *FLOORS)}
     found = {label: Tally(run, "io_uring", subject) for subject, label in labels.items()}
     return {label: tally for label, tally in found.items() if tally.all}

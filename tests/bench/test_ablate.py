@@ -88,7 +88,7 @@ class Pairs(unittest.TestCase):
             self.assertEqual(len(found), 2 * len(full))
             for pair in found:
                 with self.subTest(pair.id, lacking=lacking):
-                    one, other = map(features.effective, (pair.full_side, pair.bare_side))
+                    one, other = map(features.effective, pair.sides)
                     swapped = {"coop-taskrun"} if pair.feature == "defer-taskrun" else set()
                     self.assertEqual((one ^ other) - swapped, {pair.feature})
                     self.assertIn(pair.feature, one)
@@ -124,15 +124,15 @@ class Findings(unittest.TestCase):
             text, r"\ndirect costs \d\.\d % CPU per request \(\d\.\d to \d\.\d %\), " r"taken out of full\."
         )
         self.assertRegex(
-            session.run.conclusions[0],
-            r"^The full set saves \d+\.\d % CPU per request \(.*\), against the " r"bare one\.$",
+            session.run.conclusions[0], r"^The full set saves \d+\.\d % CPU per request \(.*\), compared with"
         )
         self.assertIn("may look real by chance", session.run.conclusions[-1])
         self.assertEqual(session.expected, session.measured)
 
     def test_a_row_for_each_feature(self):
-        extra = ablated().run.extra
-        rows = ablate.rows(extra)
+        session = ablated()
+        extra = session.run.extra
+        rows = ablate.rows(session.run)
         self.assertEqual([row[0] for row in rows], [*extra["full"], "all, full ÷ bare"])
         for row in rows:
             self.assertEqual(len(row), len(ablate.HEADER))
@@ -141,27 +141,24 @@ class Findings(unittest.TestCase):
     def test_what_the_noise_covers_says_so(self):
         noise = {"metric": results.COST, "low": 0.9, "median": 1, "high": 1.1, "pairs": 10}
         ratio = {"median": 0.98, "low": 0.97, "high": 0.99, "pairs": 10}
-        self.assertEqual(
-            ablate._text("direct", ratio, "taken out of full", noise),
-            "direct saves 2.0 % CPU per request (1.0 to 3.0 %), taken out of full, "
-            "which is within what a server set against itself differs here "
-            "(−10.0 to +10.0 %).",
-        )
+        said = "direct saves 2.0 % CPU per request (1.0 to 3.0 %), taken out of full, within the A/A noise (−10.0 to +10.0 %)."
+        self.assertEqual(ablate.sentence("direct", ratio, "taken out of full", noise), said)
 
     def test_no_effect(self):
         session = ablated(cost=lambda variant, workload: 6000.0)
         none = [one for one in session.run.extra["effects"] if one["verdict"] == "none"]
         self.assertGreaterEqual(len(none), 11)  # of 14; chance may give about one
-        self.assertRegex(
-            "\n".join(session.run.conclusions), r"No difference detectable within ±\d\.\d %, taken out alone: "
-        )
+        said = r"No detectable difference \(within ±\d\.\d %\), taken out alone: "
+        self.assertRegex("\n".join(session.run.conclusions), said)
 
     def test_missing_features_are_named_and_skipped(self):
         session = ablated(probe=kernel("no-sqarray", "defer-taskrun"))
         self.assertEqual([one["feature"] for one in session.run.extra["missing"]], ["defer-taskrun", "no-sqarray"])
         self.assertNotIn("no-sqarray out of full", [name for name, _, _ in session.calls])
         self.assertEqual(effects(session)["coop-taskrun", ablate.OUT]["against"], "full")
-        self.assertIn("Not in this kernel, and so not measured: defer-taskrun, no-sqarray.", session.run.conclusions)
+        self.assertIn(
+            "Not measured, because this kernel lacks them: defer-taskrun, no-sqarray.", session.run.conclusions
+        )
 
     def test_a_server_that_takes_another_set_is_not_measured(self):
         stubborn = lambda options: features.effective(  # noqa: E731

@@ -82,8 +82,7 @@ class Use(unittest.TestCase):
         self.assertIn("than torc epoll on 4 of 4 workloads, more on none", text)
         self.assertRegex(text, r"largest gain is (19|20)\.\d % \(\d+\.\d to \d+\.\d %\) on json")
         self.assertRegex(text, r"smallest [45]\.\d % \(\d+\.\d to \d+\.\d %\) on pipelined")
-        self.assertIn("p99 latency was lower in", text)
-        self.assertIn("closed loop", text)
+        self.assertRegex(text, "p99 latency was lower on . of 4 closed-loop workloads")
         self.assertEqual(word, "Yes: it uses less CPU for json, short-lived, plaintext and 1 more.")
 
     def test_better_but_for_one(self):
@@ -103,7 +102,7 @@ class Use(unittest.TestCase):
     def test_both(self):
         _, word = self.word({"plaintext": 0.9, "json": 0.8, "pipelined": 1.1, "short-lived": 1.2})
         self.assertEqual(
-            word, "It depends on what is served: yes for json and plaintext, no for " "short-lived and pipelined."
+            word, "It depends on the workload: yes for json and plaintext, no for short-lived and pipelined."
         )
 
     def test_no_difference(self):
@@ -120,24 +119,22 @@ class Use(unittest.TestCase):
 
     def test_gains_in_one_workload_only(self):
         _, word = self.word({"json": 0.9}, noise={**NO_NOISE, "low": 0.97})
-        self.assertRegex(word, r"^It makes little difference: only json used less, \d+\.\d %")
+        self.assertRegex(word, r"^It makes little difference: only json used less CPU, \d+\.\d %")
 
     def test_within_the_noise(self):
         noisy = {**NO_NOISE, "low": 0.8, "high": 1.2}
         text, word = self.word(dict.fromkeys(NAMES, 0.95), noise=noisy)
         self.assertIn("on none of 4", text)
-        self.assertIn(
-            "on 4 the difference is within what a server set against itself differs here " "(−20.0 to +20.0 %)", text
-        )
+        self.assertIn("; a difference within the A/A noise (−20.0 to +20.0 %) on 4.", text)
         self.assertRegex(word, "^It makes little difference")
 
     def test_too_wide_to_tell(self):
         _, word = self.word({}, pairs=6, spread=1.5)
-        self.assertRegex(word, "^It cannot be told: .*--pairs")
+        self.assertRegex(word, "^Inconclusive: .*--pairs")
 
     def test_tails_of_open_loops(self):
         (line,) = asked(c=sample_results.compare()).parts[answer.USE]
-        self.assertIn("p99 latency was lower in 2 of 2 workloads in an open loop", line.text)
+        self.assertIn("p99 latency was lower on 2 of 2 open-loop workloads", line.text)
 
     def test_order_of_subjects(self):
         _, word = self.word(dict.fromkeys(NAMES, 0.8), subjects=("epoll", "io_uring"))
@@ -172,7 +169,7 @@ class Use(unittest.TestCase):
             (0.2, "^Yes: ", "used 20 % of a CPU"),
             (
                 1.1,
-                "^Other programs disturbed this run .*not for sure: Yes: ",
+                "^Uncertain, because other programs disturbed this run .*: Yes: ",
                 "while other programs used 110 % of a CPU",
             ),
         ):
@@ -185,7 +182,7 @@ class Use(unittest.TestCase):
 
     def test_large_bodies_count_with_the_load(self):
         text, _ = self.word({}, names=("plaintext", "static-large-1m"))
-        self.assertIn("Of static-large-1m, server and load are counted together.", text)
+        self.assertIn("For static-large-1m, server and load are counted together.", text)
 
     def test_idle_has_no_cost(self):
         text, _ = self.word({"idle": 0.5, "plaintext": 0.8}, names=("plaintext", "idle"))
@@ -201,7 +198,7 @@ class Use(unittest.TestCase):
         run.doctor = [{"id": "x", "level": "fail", "text": "io_uring is disabled.", "remedy": "sysctl it"}]
         (line,) = asked(c=run).parts[answer.USE]
         self.assertEqual(line.text, "io_uring is disabled.")
-        self.assertEqual(line.word, "No, not as this machine is now. Remedy: sysctl it")
+        self.assertEqual(line.word, "No, not on this machine as configured. Remedy: sysctl it")
 
 
 class Depth(unittest.TestCase):
@@ -219,16 +216,16 @@ class Depth(unittest.TestCase):
     def test_words(self):
         knee = self.knee
         for knees, word in (
-            ([knee(128), knee(256)], "The default, 512: beyond 256 nothing is gained or lost"),
-            ([knee(128, dearer=(1024,)), knee(256)], "The default, 512: beyond 256"),
+            ([knee(128), knee(256)], "The default, 512: it gains nothing over 256 and costs nothing either."),
+            ([knee(128, dearer=(1024,)), knee(256)], "The default, 512: it gains nothing over 256"),
             ([knee(128, dearer=(512, 1024))], "Depth 128: the default, 512, costs more."),
             ([knee(1024)], "Depth 1024: the default, 512, gains less."),
-            ([knee(32, alike=True)] * 2, "It makes no difference"),
-            ([knee(32, alike=True), knee(64)], "The default, 512: beyond 64 nothing"),
+            ([knee(32, alike=True)] * 2, "It makes no detectable difference"),
+            ([knee(32, alike=True), knee(64)], "The default, 512: it gains nothing over 64"),
             ([knee(2048, 1024, (-2.0, -3.0, -1.0))], "At least 2048"),
-            ([knee(change=(0.0, -9.0, 9.0))], "It cannot be told"),
-            ([knee(change=None)], "It cannot be told"),
-            ([knee(None, None, None)], "It cannot be told"),
+            ([knee(change=(0.0, -9.0, 9.0))], "Inconclusive with so few pairs"),
+            ([knee(change=None)], "Unknown: "),
+            ([knee(None, None, None)], "Unknown: "),
             ([knee(change=(20.0, 15.0, 25.0), dearer=(512,))], "Depth 256: the default"),
         ):
             with self.subTest(word=word):
@@ -240,12 +237,12 @@ class Depth(unittest.TestCase):
         self.assertIn("1 core, 64 connections: beyond depth 256 nothing is gained", swept.text)
         self.assertEqual(
             (swept.word, swept.path),
-            ("The default, 512: beyond 256 nothing is gained or lost up to it.", Path("s.json")),
+            ("The default, 512: it gains nothing over 256 and costs nothing either.", Path("s.json")),
         )
-        self.assertIn("have depth", tuned.text)
+        self.assertIn("The tuned options for plaintext set depth", tuned.text)
         self.assertEqual(tuned.path, Path("t.json"))
         (_, tuned) = asked(t=sample_results.tune_run(1.1)).parts[answer.DEPTH]
-        self.assertIn("the default, whose depth is 512", tuned.text)
+        self.assertIn("nothing better than the default, depth 512", tuned.text)
         run = sample_results.tune_run()
         for one in run.extra["candidates"]:
             one["options"] = {"multishot": "no"}
@@ -263,7 +260,7 @@ class Cores(unittest.TestCase):
     def test_as_many_as_there_are(self):
         line = self.line(list(range(1000, 1016)), 0.01, "1,2,4,8")
         self.assertIn("torc io_uring, 1 core → 8: ", line.text)
-        self.assertRegex(line.word, "^As many as you have, up to the 8 measured: [^;]*$")
+        self.assertRegex(line.word, "^As many as you have, up to the 8 measured: capacity still grows[^;]*$")
 
     def test_fewer(self):
         def cost(one, _):
@@ -273,30 +270,29 @@ class Cores(unittest.TestCase):
         session = sample_results.PlantedSession("scale", "core counts", options, cost)
         scale.measure(session, options)
         (line,) = asked(k=session.run).parts[answer.CORES]
-        self.assertRegex(line.word, "^4 cores: with more, up to 8, it serves less")
+        self.assertRegex(line.word, "^4 cores: beyond that, up to 8, capacity drops")
 
     def test_two_cpus(self):
         line = self.line([1000, 1001], 0.01, "1,2")
         self.assertEqual(
             line.word,
-            "This machine cannot tell beyond 1 core: with more, server and "
-            "load share its CPUs. Keep the default, one for each CPU, and run scale "
-            "where it is to serve.",
+            "Unknown beyond 1 core on this machine, where server and load would share CPUs. Keep the default, one core "
+            "per CPU, and run scale on the target machine.",
         )
         self.assertRegex(
             line.text,
-            "^Plaintext: With more than 1 core, server and load shared CPUs, "
-            "which says little of the server alone. torc io_uring, 1 core → 2",
+            "^Plaintext: Beyond 1 core, server and load shared CPUs, so those figures say little about the server "
+            "alone. torc io_uring, 1 core → 2",
         )
 
     def test_one_cpu(self):
-        self.assertRegex(self.line([1000], 0.01, "1").word, "^This machine cannot tell: with more,")
+        self.assertRegex(self.line([1000], 0.01, "1").word, "^Unknown on this machine, where")
 
     def test_some_apart(self):
         line = self.line(list(range(1000, 1004)), 0.01, "1,2,3,4")
         self.assertIn("1 core → 3", line.text)
         self.assertIn("up to the 3 measured", line.word)
-        self.assertIn("cannot tell beyond 3 cores", line.word)
+        self.assertIn("; unknown beyond 3 cores", line.word)
 
 
 class Gain(unittest.TestCase):
@@ -309,7 +305,7 @@ class Gain(unittest.TestCase):
             epoll.text,
             r"^Against torc epoll: less CPU per request on 4 of 4 "
             r"workloads \(\d+\.\d to \d+\.\d %\)\. There, the same CPU serves 1\.1 "
-            r"times as many\.$",
+            r"times as many requests\.$",
         )
         self.assertRegex(nginx.text, "^Against nginx: less .* on 4 of 4")
         self.assertIn("Tuning gains", tuned.text)
@@ -357,10 +353,10 @@ class Choice(unittest.TestCase):
             (answer.GAIN, "ablate"),
             (answer.GAIN, "compare io_uring epoll nginx h2o lighttpd"),
         ):
-            self.assertIn(f"bench/torc-bench {command} answers it", said(found.parts[question]))
-        self.assertNotIn("compare answers it", said(found.parts[answer.USE]))
+            self.assertIn(f"Run bench/torc-bench {command}.", said(found.parts[question]))
+        self.assertNotIn("Run ", said(found.parts[answer.USE]))
         found = asked(s=sample_results.sweep_run())
-        self.assertIn("bench/torc-bench compare answers it", said(found.parts[answer.USE]))
+        self.assertIn("Run bench/torc-bench compare.", said(found.parts[answer.USE]))
 
     def test_nothing(self):
         self.assertIsNone(answer.answer([]))
@@ -386,8 +382,8 @@ class Choice(unittest.TestCase):
         newer = started(compared({}), "2026-04-01T00:00:00+0000")
         found = asked(c=newer, s=of_commit(sample_results.sweep_run(), "abcdef0123456789"))
         line = found.parts[answer.DEPTH][0]
-        self.assertEqual(line.remark, "of commit abcdef012345, not of commit 2f1c9a7be04d")
-        self.assertIn("s.json, of commit abcdef012345", answer.text(found))
+        self.assertEqual(line.remark, "at commit abcdef012345, not commit 2f1c9a7be04d")
+        self.assertIn("s.json, at commit abcdef012345", answer.text(found))
         self.assertEqual(found.parts[answer.USE][0].remark, "")
 
     def test_the_newest_commit_goes_before(self):
@@ -451,7 +447,7 @@ class Shown(unittest.TestCase):
         for words, shown in (([], False), ([self.directory / "c.json"], True)):
             code, out, err = self.run_it(self.directory / "other.json", *words)
             self.assertEqual((code, answer.USE in out), (1, shown))
-            self.assertRegex(err, "other.json: no result file of format")
+            self.assertRegex(err, "other.json: not a result file of format")
 
     def test_only_unfinished(self):
         run = compared({})
@@ -473,7 +469,7 @@ class Shown(unittest.TestCase):
             "Yes: it uses less CPU",
             "c &amp; d",
             'href="c%20%26%20d.html"',
-            "of commit &lt;b&gt;, not of",
+            "at commit &lt;b&gt;, not commit",
         ):
             self.assertIn(words, shown)
         self.assertNotIn('href="s.html"', shown)

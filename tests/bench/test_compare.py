@@ -70,7 +70,7 @@ class Compare(Runs):
             cell = run.cell(f"latency-{percent}")
             self.assertEqual(cell.workload["rate"], round(slow * percent / 100))
             self.assertIsNotNone(cell.samples[0].latency_raw_us)
-        said = "torc epoll: 2,000 requests whose time had come were not sent: "
+        said = "torc epoll: 2,000 requests were due but not sent: "
         self.assertEqual(done.stdout.count(said), 3, done.stdout)
         with mock.patch.object(svg, "available", return_value=False):
             self.assertIn(said, page.page(run))

@@ -130,7 +130,7 @@ class Findings(unittest.TestCase):
         (found,) = session.run.extra["knees"]
         self.assertTrue(found["alike"])
         self.assertEqual(found["depth"], 32)
-        self.assertIn("no difference in CPU per request detectable", session.run.conclusions[1])
+        self.assertIn("no detectable difference in CPU per request", session.run.conclusions[1])
 
     def test_quick_still_has_enough_pairs_for_an_interval(self):
         self.assertEqual({pairs for _, pairs, _ in swept("--quick").calls}, {experiment.QUICK_PAIRS})

@@ -12,7 +12,7 @@ class Away(unittest.TestCase):
         run = sample_results.compare(3, lambda id, number, name: "dead" if number and id == "json" else None)
         found = tally.of_epoll(run)
         self.assertEqual(found.away, ["json"])
-        self.assertIn("Not counted, for fewer than two pairs of it count: json.", found.caveat)
+        self.assertIn("Not counted, with fewer than two valid pairs: json.", found.caveat)
         self.assertEqual(tally.of_epoll(sample_results.compare(3)).caveat, "")
 
 
