@@ -16,7 +16,7 @@ from typing import AbstractSet, Any, Mapping, Sequence
 
 from . import experiment, features, results, workloads
 from .experiment import US, Experiment
-from .subject import SubjectError, Variant
+from .subject import Variant
 from .subjects import binary
 from .verdict import COST, Noise, Verdict
 
@@ -194,11 +194,10 @@ def rows(run: results.Run) -> list[list[str]]:
 
 def run(options: argparse.Namespace) -> int:
     """The subcommand."""
-    try:
+
+    def take(session: Any) -> None:
         lab = Path(binary(options.build, "torc-lab"))
         names = features.known(features.ask(lab, "--help"))
-        probe = features.prober(lab, options.server_args)
-        title = f"io_uring features, {options.workload}"
-        return experiment.run("ablate", title, options, lambda one: measure(one, options, names, probe), HEADER, rows)
-    except features.FeatureError as error:
-        raise SubjectError(f"io_uring: {error}") from error
+        measure(session, options, names, features.prober(lab, options.server_args))
+
+    return experiment.run("ablate", f"io_uring features, {options.workload}", options, take, HEADER, rows)

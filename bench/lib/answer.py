@@ -9,7 +9,7 @@ import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 from . import ablate, env, features, knee, results, scale, sweep
 from .experiment import capital, cores_text
@@ -23,6 +23,7 @@ RESULTS = Path(__file__).resolve().parents[1] / "results"
 WIDTH = 98
 LITTLE = 0.02  # a difference of less than this is called little
 BLIND = 0.10  # an interval around 1 that reaches further could hide a difference that matters
+TWO = ("io_uring", "epoll")
 CLEARLY = 3  # times as many workloads on one side as on the other make a plain yes or no
 USE, DEPTH, CORES, GAIN = ("Should I use io_uring?", "At what depth?", "On how many cores?", "What would I gain?")
 
@@ -43,10 +44,14 @@ def use(files: Files) -> list[Line]:
         if one["level"] == "fail":
             remedy = f" Remedy: {one['remedy']}" if one.get("remedy") else ""
             found.append(files.line(files.newest, one["text"], f"No, not on this machine as configured.{remedy}"))
-    file = files.pick("compare", of_epoll)
-    tally = of_epoll(file[1]) if file else None
-    if file is None or tally is None:
-        return found or [files.missing("compare", "whether io_uring uses less CPU than epoll")]
+    what = "whether io_uring uses less CPU than epoll"
+    line = files.tell("compare", of_epoll, against_epoll, what, word=lambda run: plain_word(Tally(run, *TWO)))
+    return [*found, line] if line.path or not found else found
+
+
+def against_epoll(run: Run) -> str:
+    """On how many workloads io_uring uses less CPU than epoll, by how much, and why."""
+    tally = Tally(run, *TWO)
     text = (
         f"torc io_uring used less CPU per request than torc epoll on {len(tally.less) or 'none'} of "
         f"{len(tally.all)} workloads, more on {len(tally.more) or 'none'}{'; ' if tally.rest else ''}{tally.rest}."
@@ -57,15 +62,14 @@ def use(files: Files) -> list[Line]:
             text += f" The only {word} is {ends[0]}."
         elif ends:
             text += f" The largest {word} is {ends[0]}, the smallest {ends[-1]}."
-    text += reason(file[1], tally) + tally.caveat + tails(file[1])
-    return [*found, files.line(file, text, plain_word(tally))]
+    return text + reason(run, tally) + tally.caveat + tails(run)
 
 
 def reason(run: Run, tally: Tally) -> str:
     """The system calls that are saved, on a machine whose system calls are expensive."""
     dear = next((one["text"] for one in run.doctor if one["id"] == "syscalls" and one["level"] == "limit"), None)
     for cell, _ in tally.less if dear else []:
-        names = (str(variant(cell, engine)) for engine in ("io_uring", "epoll"))
+        names = (str(variant(cell, engine)) for engine in TWO)
         ours, theirs = (cell.median(name, "syscalls_per_request") for name in names)
         if ours is not None and theirs is not None and ours < theirs:
             return (
@@ -78,7 +82,7 @@ def reason(run: Run, tally: Tally) -> str:
 def tails(run: Run) -> str:
     """p99 in one sentence: of the open loops where there are any, for they are what users see."""
     opened = [cell for cell in measured(run) if cell.workload.get("rate")]
-    tally = Tally(run, "io_uring", "epoll", "latency_us.p99", opened or measured(run))
+    tally = Tally(run, *TWO, "latency_us.p99", opened or measured(run))
     where = f"{len(tally.all)} {'open' if opened else 'closed'}-loop workloads"
     if not tally.all:
         return ""
@@ -114,26 +118,30 @@ def plain_word(tally: Tally) -> str:
 
 def depth(files: Files) -> list[Line]:
     """The knees of a sweep, and the depth that tune chose."""
-    found = []
-    if file := files.pick("sweep", lambda run: run.extra.get("knees")):
-        knees = file[1].extra["knees"]
-        texts = [f"{file[1].extra['workload']}, {one['text']}" for one in knees[:FEW_NAMES]]
-        if len(knees) > FEW_NAMES:
-            texts.append(f"{len(knees) - FEW_NAMES} more settings are in the file.")
-        found.append(files.line(file, " ".join(map(capital, texts)), depth_word(knees)))
-    else:
-        found.append(files.missing("sweep", "the depth beyond which nothing is gained"))
-    if file := files.pick("tune", lambda run: run.extra.get("winner")):
-        extra = file[1].extra
+
+    def knees(run: Run) -> str:
+        found = run.extra["knees"]
+        texts = [f"{run.extra['workload']}, {one['text']}" for one in found[:FEW_NAMES]]
+        if len(found) > FEW_NAMES:
+            texts.append(f"{len(found) - FEW_NAMES} more settings are in the file.")
+        return " ".join(map(capital, texts))
+
+    def tuned(run: Run) -> str:
+        extra, default = run.extra, run.extra["default"].get("depth")
         options = next(one["options"] for one in extra["candidates"] if one["name"] == extra["winner"])
-        default, workload = extra["default"].get("depth"), extra["workload"]
-        text = f"The tuned options for {workload} leave the depth at its default, {default}."
         if not extra["gained"]:
-            text = f"For {workload}, tune found nothing better than the default, depth {default}."
-        elif "depth" in options:
-            text = f"The tuned options for {workload} set depth {options['depth']}."
-        found.append(files.line(file, text))
-    return found
+            return f"For {extra['workload']}, tune found nothing better than the default, depth {default}."
+        sets = f"set depth {options['depth']}" if "depth" in options else f"leave the depth at its default, {default}"
+        return f"The tuned options for {extra['workload']} {sets}."
+
+    what = "the depth beyond which nothing is gained"
+    swept = files.tell("sweep", _has("knees"), knees, what, word=lambda run: depth_word(run.extra["knees"]))
+    return [swept, *(files.line(file, tuned(file[1])) for file in [files.pick("tune", _has("winner"))] if file)]
+
+
+def _has(name: str) -> Callable[[Run], Any]:
+    """Whether a run has that in its extra."""
+    return lambda run: run.extra.get(name)
 
 
 def depth_word(knees: Sequence[Mapping[str, Any]]) -> str:
@@ -158,16 +166,21 @@ def depth_word(knees: Sequence[Mapping[str, Any]]) -> str:
 
 def cores(files: Files) -> list[Line]:
     """What more cores do to the cost of a request, as far as this machine can tell."""
-    file = files.pick("scale", lambda run: run.extra.get("points"))
-    if file is None:
-        return [files.missing("scale", "the effect of more cores")]
-    run, extra = file[1], file[1].extra
-    points = [point for point in extra["points"] if point["samples"]]
-    apart = [point for point in points if not point["shared_cpus"]]
+    return [files.tell("scale", _has("points"), scaled, "the effect of more cores", word=cores_word)]
+
+
+def measured_points(run: Run) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The points of a scale run with samples, and those of them with CPUs of their own."""
+    points = [point for point in run.extra["points"] if point["samples"]]
+    return points, [point for point in points if not point["shared_cpus"]]
+
+
+def scaled(run: Run) -> str:
+    """For each engine the cost of its first core count against its last, and where it peaks."""
     texts: list[str] = []
-    for engine in extra["engines"]:
-        mine, all_of_it = ([p for p in some if p["engine"] == engine] for some in (apart, points))
-        several = mine if len(mine) > 1 else all_of_it
+    for engine in run.extra["engines"]:
+        points, mine = ([one for one in some if one["engine"] == engine] for some in measured_points(run))
+        several = mine if len(mine) > 1 else points
         cell = run.cell(several[0]["cell"]) if len(several) > 1 else None
         if cell:
             if several is not mine and not any(scale.SHARED in text for text in texts):
@@ -175,15 +188,15 @@ def cores(files: Files) -> list[Line]:
                 texts.append(f"Beyond {first}, {scale.SHARED}, so those figures say little about the server alone.")
             ends = [scale.variant(engine, several[at]["cores"]) for at in (0, -1)]
             texts.append(scale.step(cell, *ends, several[-1]["shared_cpus"], run.noise)["text"])
-        if fit := extra["fits"].get(engine):
+        if fit := run.extra["fits"].get(engine):
             texts.append(fit["text"].partition(";")[0].removesuffix(".") + ".")
-    text = capital(f"{extra['workload']}: {' '.join(texts)}")
-    return [files.line(file, text, cores_word(apart, len(apart) < len(points)))]
+    return capital(f"{run.extra['workload']}: {' '.join(texts)}")
 
 
-def cores_word(apart: Sequence[Mapping[str, Any]], sharing: bool) -> str:
+def cores_word(run: Run) -> str:
     """The core count with the largest capacity, of the points with CPUs of their own."""
-    most = max((point["cores"] for point in apart), default=0)
+    points, apart = measured_points(run)
+    sharing, most = len(apart) < len(points), max((point["cores"] for point in apart), default=0)
     beyond = f" beyond {cores_text(most)}" if most else ""
     unknown = f"unknown{beyond} on this machine, where server and load would share CPUs"
     mine = [point for point in apart if point["engine"] == apart[0]["engine"] and point["capacity"]]
@@ -199,29 +212,21 @@ def cores_word(apart: Sequence[Mapping[str, Any]], sharing: bool) -> str:
 
 def gain(files: Files) -> list[Line]:
     """io_uring against everything else, what tuning adds, and which features it comes from."""
-    found = []
-    versus, others = files.pick("compare", of_epoll), files.pick("compare", of_peers)
-    epoll = of_epoll(versus[1]) if versus else None
-    if versus and epoll:
-        found.append(files.line(versus, epoll.against("torc epoll")))
-    else:
-        found.append(files.missing("compare", "the gain over epoll"))
-    if others:
-        texts = [tally.against(name) for name, tally in of_peers(others[1]).items()]
-        found.append(files.line(others, " ".join(texts)))
-    else:
-        found.append(files.missing("compare", "the gain over other servers", " io_uring epoll nginx h2o lighttpd"))
-    if file := files.pick("tune", lambda run: run.extra.get("text")):
-        extra = file[1].extra
-        also = f" Use it with: torc --config {extra['config_file']}" if extra["gained"] else ""
-        found.append(files.line(file, f"{capital(extra['workload'])}: {extra['text']}{also}"))
-    else:
-        found.append(files.missing("tune", "the gain from other options"))
-    if file := files.pick("ablate", lambda run: run.extra.get("total")):
-        found.append(files.line(file, worth(file[1])))
-    else:
-        found.append(files.missing("ablate", "the features that the gain comes from"))
-    return found
+
+    def peers(run: Run) -> str:
+        return " ".join(tally.against(name) for name, tally in of_peers(run).items())
+
+    def tuned(run: Run) -> str:
+        also = f" Use it with: torc --config {run.extra['config_file']}" if run.extra["gained"] else ""
+        return f"{capital(run.extra['workload'])}: {run.extra['text']}{also}"
+
+    others = " io_uring epoll nginx h2o lighttpd"
+    return [
+        files.tell("compare", of_epoll, lambda run: Tally(run, *TWO).against("torc epoll"), "the gain over epoll"),
+        files.tell("compare", of_peers, peers, "the gain over other servers", others),
+        files.tell("tune", _has("text"), tuned, "the gain from other options"),
+        files.tell("ablate", _has("total"), worth, "the features that the gain comes from"),
+    ]
 
 
 def worth(run: Run) -> str:

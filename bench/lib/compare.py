@@ -32,11 +32,14 @@ COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "peak_rss_kb": ("peak MB", lambda kb: f"{kb / 1024:.0f}"),
 }
 MEMORY = {
-    "user": "user (Pss)",
-    "kernel": "kernel, both ends",
-    "slab": "slab",
-    "tcp": "TCP buffers",
-    "available": "less available",
+    f"memory.{key}_bytes": (title, table.thousands)
+    for key, title in (
+        ("user", "user (Pss)"),
+        ("kernel", "kernel, both ends"),
+        ("slab", "slab"),
+        ("tcp", "TCP buffers"),
+        ("available", "less available"),
+    )
 }
 
 
@@ -89,10 +92,24 @@ class Comparison:
     """The plan of a comparison, an experiment for each workload, and its steps."""
 
     def __init__(self, session: Session) -> None:
-        self.session = session
-        self.variants = variants(session.options.subjects, session)
-        able = [(one, session.able(one, self.variants)) for one in chosen(session.options)]
-        self.plan = [self._experiment(session.sized(one), mine) for one, mine in able if self._enough(one, mine)]
+        """Leaves out commands of the user's that do not run, refuses where too few subjects are
+        left, and compares all answers before anything is timed."""
+        self.session, named = session, variants(session.options.subjects, session)
+        failed = {one: why for one in named if (why := session.fails(one))}
+        if len(named) - len(failed) < min(2, len(named)):
+            reasons = "; ".join(f"{one.label}: {why}" for one, why in failed.items())
+            raise SubjectError(f"compare: too few subjects are left: {reasons}")
+        for one, why in failed.items():
+            session.note(f"{one.label} is left out: {why}")
+        self.variants = [one for one in named if one not in failed]
+        self.fewest = min(2, len(named))
+        self.plan: list[Experiment] = []
+        for workload in chosen(session.options):
+            able = session.able(workload, self.variants)
+            if self._enough(workload, able):
+                workload = session.sized(workload)
+                able = session.check_answers(workload, able)
+                self.plan += [self._experiment(workload, able)] if self._enough(workload, able) else []
         if not self.plan:
             raise SubjectError("compare: --workloads: no two of the subjects can serve any of them")
 
@@ -100,32 +117,11 @@ class Comparison:
         return Experiment(self.session, workload, self.session.pairs(workload), able)
 
     def _enough(self, workload: Workload, able: Sequence[Variant]) -> bool:
-        if able and (len(able) > 1 or len(self.variants) == 1):
+        if len(able) >= self.fewest:
             return True
         who = f"only {able[0].label}" if able else "none of the subjects"
         self.session.note(f"{workload.name}: left out: {who} can serve it")
         return False
-
-    def check(self) -> None:
-        """Leaves out commands of the user's that do not run, refuses where too few subjects are
-        left, and compares all answers before anything is timed."""
-        session = self.session
-        failed = {one: why for one in self.variants if (why := session.fails(one))}
-        if len(self.variants) - len(failed) < min(2, len(self.variants)):
-            reasons = "; ".join(f"{one.label}: {why}" for one, why in failed.items())
-            raise SubjectError(f"compare: too few subjects are left: {reasons}")
-        for one, why in failed.items():
-            session.note(f"{one.label} is left out: {why}")
-        self.variants = [one for one in self.variants if one not in failed]
-        plan = []
-        for workload, able in [(one.asked, one.variants) for one in self.plan]:
-            able = [one for one in able if one not in failed]
-            if self._enough(workload, able):
-                able = session.check_answers(workload, able)
-                plan += [self._experiment(workload, able)] if self._enough(workload, able) else []
-        if not plan:
-            raise SubjectError("compare: no workload is left that two of the subjects can serve")
-        self.plan = plan
 
     def announce(self) -> None:
         """Tells how many samples are to come, and about how long they take."""
@@ -207,40 +203,29 @@ def describe(cell: Cell) -> str:
     invalid = remarks.invalid_notes(cell)
     lines = [f"{cell.id}: {cell.workload['title']}, {cell.workload['connections']:,} connections"]
     lines += [f"  {note}" for note in cell.notes if note not in invalid]
-    lines.append(_memory_table(cell) if cell.workload["name"] == "idle" else _table(cell))
+    lines.append(_table(cell))
     sentences = [f"  {ratio.verdict}" for ratio in spoken(cell)]
     if max((ratio.pairs for ratio in spoken(cell)), default=0) == 1:
         sentences = ["  A single round cannot show a difference."]
     return "\n".join(lines + ([""] + sentences if sentences else []))
 
 
-def _shown(cell: Cell, name: str, metric: str, show: Callable[[float], str]) -> str:
-    found = cell.median(name, metric)
-    return "–" if found is None else show(found)
-
-
 def _table(cell: Cell) -> str:
-    rows = []
+    idle = cell.workload["name"] == "idle"
+    columns, rows = MEMORY if idle else COLUMNS, []
     for name in cell.names:
+        medians = [(cell.median(name, metric), show) for metric, (_, show) in columns.items()]
+        row = [cell.label(name), *("–" if median is None else show(median) for median, show in medians)]
         short = sum((one.overflows or 0) + (one.starved or 0) for one in cell.valid(name))
-        row = [_shown(cell, name, metric, show) for metric, (_, show) in COLUMNS.items()]
-        rows.append([cell.label(name), *row, str(short or ""), experiment.saturated(cell, name) or "–"])
-    return table.table(["", *(title for title, _ in COLUMNS.values()), "overflows", "full"], rows)
-
-
-def _memory_table(cell: Cell) -> str:
-    rows = []
-    for name in cell.names:
-        row = [_shown(cell, name, f"memory.{key}_bytes", table.thousands) for key in MEMORY]
-        rows.append([cell.label(name), *row])
-    return table.table(["bytes per connection", *MEMORY.values()], rows)
+        rows.append(row if idle else [*row, str(short or ""), experiment.saturated(cell, name) or "–"])
+    titles = [title for title, _ in columns.values()]
+    return table.table(["bytes per connection", *titles] if idle else ["", *titles, "overflows", "full"], rows)
 
 
 def run(options: argparse.Namespace) -> int:
     """The subcommand."""
     with Session("compare", options, "comparison of " + ", ".join(options.subjects)) as session:
         comparison = Comparison(session)
-        comparison.check()
         comparison.announce()
         comparison.measure()
         cells = [cell for cell in session.run.cells if "purpose" not in cell.factors]

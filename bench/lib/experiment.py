@@ -10,7 +10,7 @@ from typing import Any, Callable, Mapping, Sequence
 from . import env, features, measure, options, progress, results, stats, table, workloads
 from .results import Cell
 from .session import Session
-from .subject import Variant
+from .subject import SubjectError, Variant
 from .subjects import ENGINES, WARMUP
 from .verdict import COST, Verdict
 from .workloads import Workload
@@ -137,13 +137,16 @@ def run(
     rows: Callable[[results.Run], Sequence[Sequence[str]]],
 ) -> int:
     """A subcommand: takes the measurements in a session, then prints their table and conclusions."""
-    with Session(kind, options, title) as session:
-        take(session)
-        session.progress.clear()
-        if found := rows(session.run):
-            print("\n" + table.table(header, found))
-        print("\n" + "\n".join(session.run.conclusions) + "\n")
-        return session.finish()
+    try:
+        with Session(kind, options, title) as session:
+            take(session)
+            session.progress.clear()
+            if found := rows(session.run):
+                print("\n" + table.table(header, found))
+            print("\n" + "\n".join(session.run.conclusions) + "\n")
+            return session.finish()
+    except features.FeatureError as error:
+        raise SubjectError(f"io_uring: {error}") from error
 
 
 def shares_cpus(affinity: Sequence[int], cores: int) -> bool:
@@ -176,6 +179,15 @@ def paired(cell: Cell | None, one: str, other: str) -> Figure | None:
     """The cost of one variant over another as a figure."""
     found = results.ratio(cell, one, other) if cell else None
     return found and {"median": found.median, "low": found.low, "high": found.high, "pairs": found.pairs}
+
+
+def place(cell: Cell, variant: Mapping[str, Any]) -> dict[str, Any]:
+    """What every kind keeps of a variant in a cell."""
+    name = variant["name"]
+    found = {"cell": cell.id, "engine": variant["subject"], "variant": name, "cores": variant["cores"]}
+    found["samples"] = len(cell.valid(name))
+    found["cost_us"] = metric(cell, name, COST, US)
+    return {**found, "per_second": metric(cell, name, "per_second")}
 
 
 def effect(verdict: Verdict) -> str:

@@ -73,10 +73,22 @@ class Files:
         started = next((path for path, run in self.unfinished if run.kind == kind), None)
         if started is None or words:
             return Line(f"Not measured yet: {what}. Run bench/torc-bench {kind}{words}.")
-        return Line(
-            f"Not measured yet: {what}. The run in {shown(started)} is not finished; if it was interrupted, continue "
-            f"it with bench/torc-bench {kind} --resume {shown(started)}."
-        )
+        again = f"if it was interrupted, continue it with bench/torc-bench {kind} --resume {shown(started)}"
+        return Line(f"Not measured yet: {what}. The run in {shown(started)} is not finished; {again}.")
+
+    def tell(
+        self,
+        kind: str,
+        useful: Callable[[Run], Any],
+        text: Callable[[Run], str],
+        what: str,
+        words: str = "",
+        word: Callable[[Run], str] = lambda _: "",
+    ) -> Line:
+        """What the newest useful run of that kind says, or what is missing and the words of the
+        command that answers it."""
+        file = self.pick(kind, useful)
+        return self.line(file, text(file[1]), word(file[1])) if file else self.missing(kind, what, words)
 
 
 def machine(run: Run) -> tuple[Any, Any]:

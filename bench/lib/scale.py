@@ -15,7 +15,7 @@ import math
 from typing import Any, Mapping, Sequence
 
 from . import experiment, results, usl, workloads
-from .experiment import US, Experiment
+from .experiment import Experiment
 from .subject import Variant
 from .subjects import ENGINES
 from .verdict import COST, Noise, Verdict
@@ -89,11 +89,7 @@ def evaluate(run: results.Run, cell: results.Cell, points: Sequence[Variant], af
     extra["basis"], extra["basis_text"] = basis({p: s for p, s in states.items() if s is not None}, shared)
     capacity = {point: _capacity(cell, point, extra["basis"]) for point in points}
     for point in points:
-        name = point.name
-        found = {"cell": cell.id, "engine": point.subject, "variant": name, "cores": point.cores}
-        found["samples"] = len(cell.valid(name))
-        found["cost_us"] = experiment.metric(cell, name, COST, US)
-        found["per_second"] = experiment.metric(cell, name, "per_second")
+        found = experiment.place(cell, dataclasses.asdict(point))
         found["capacity"] = experiment.figure(list(capacity[point].values()))
         extra["points"].append({**found, "load_bound": states[point] == "load", "shared_cpus": shared[point.cores]})
     for engine in extra["engines"]:
@@ -121,7 +117,7 @@ def basis(states: Mapping[Variant, str], shared: Mapping[int, bool]) -> tuple[st
     text = "; ".join(f"{why} at {at(found)}" for why, found in reasons.items() if found)
     text = (
         f"{experiment.capital(text)}: throughput does not show what the server can do, so its capacity is taken as "
-        "cores ÷ CPU per request, which does not include time lost in waiting."
+        "cores ÷ CPU per request, which misses the time that cores wait for each other."
     )
     clean = sorted({point.cores for point in states} - wrong)
     if len(clean) >= usl.FEWEST:
@@ -140,10 +136,10 @@ def _capacity(cell: results.Cell, point: Variant, basis: str) -> dict[int, float
 def step(cell: results.Cell, one: Variant, other: Variant, shared: bool, noise: Noise | None) -> dict[str, Any]:
     """What going from one core count to the next does to the cost per request."""
     ratio = experiment.paired(cell, other.name, one.name)
-    found, what = Verdict.of(COST, ratio, noise), "CPU per request"
+    found = Verdict.of(COST, ratio, noise)
     text = "not measured"
     if found.kind != "unmeasured":
-        text = found.phrase(f"less {what}", f"more {what}", f"no detectable difference in {what}") + found.caveat
+        text = found.phrase() + found.caveat
         text += ", with server and load sharing CPUs" if shared else ""
     found_in = {"engine": one.subject, "from": one.cores, "to": other.cores, "ratio": ratio, "shared_cpus": shared}
     return {**found_in, "text": f"{one.label} → {other.cores}: {text}."}
@@ -159,9 +155,6 @@ def fit(engine: str, capacity: Mapping[int, Mapping[int, float]], basis: str) ->
     def finite(value: float) -> float | None:
         return value if math.isfinite(value) else None
 
-    def bounds(one: usl.Bounds) -> dict[str, float]:
-        return {"median": one.median, "low": one.low, "high": one.high}
-
     def at(cores: int) -> dict[str, Any]:
         one = found.at(cores)
         place = {"cores": cores, "per_second": one.median, "low": one.low, "high": one.high}
@@ -169,9 +162,9 @@ def fit(engine: str, capacity: Mapping[int, Mapping[int, float]], basis: str) ->
 
     peak = {"cores": finite(found.peak.median), "low": finite(found.peak.low), "high": finite(found.peak.high)}
     return {
-        "lambda": bounds(found.rate),
-        "sigma": bounds(found.contention),
-        "kappa": bounds(found.coherence),
+        "lambda": dataclasses.asdict(found.rate),
+        "sigma": dataclasses.asdict(found.contention),
+        "kappa": dataclasses.asdict(found.coherence),
         "points": found.points,
         "confidence": "good" if found.points >= usl.GOOD else "indicative",
         "worst_residual": found.fit.worst,
@@ -218,8 +211,6 @@ def cannot(extra: Mapping[str, Any], shared: Mapping[int, bool]) -> list[str]:
             f"From {first} on, {SHARED}: those figures include the load's interference, and throughput there "
             "says nothing about scaling."
         )
-    if extra["basis"] == "cost":
-        found.append("Capacity taken from cost per request misses the time that cores wait for each other off CPU.")
     return found
 
 
@@ -227,11 +218,9 @@ def conclude(extra: Mapping[str, Any]) -> list[str]:
     """That CPUs were shared before all, then fits, steps, and what the figures do not show."""
     first = [text for text in extra["cannot"] if SHARED in text]
     found = first + [one["text"] for one in [*extra["fits"].values(), *extra["steps"]] if one]
-    if extra["basis"] == "cost":
-        found.append(extra["basis_text"])
+    found += [extra["basis_text"]] * (extra["basis"] == "cost")
     found += [text for text in extra["cannot"] if text not in first]
-    found += [f"Not measured: {entry['why']}." for entry in extra["skipped"]]
-    return [experiment.capital(text) for text in found]
+    return [*map(experiment.capital, found), *(f"Not measured: {entry['why']}." for entry in extra["skipped"])]
 
 
 def rows(run: results.Run) -> list[list[str]]:

@@ -12,7 +12,7 @@ import itertools
 from typing import Any, Mapping, Sequence
 
 from . import experiment, knee, results, workloads
-from .experiment import US, Experiment
+from .experiment import Experiment
 from .results import Cell
 from .subject import SubjectError, Variant
 from .verdict import COST, Noise, noise_reach
@@ -110,12 +110,9 @@ def rows(cell: Cell, shared: bool) -> list[dict[str, Any]]:
     """The rows of the grid that a cell gives, one for each variant."""
     found = []
     for variant in cell.variants:
-        name, engine = variant["name"], variant["subject"]
-        paired = engine != "epoll" and "epoll" in cell.names
-        row = {"cell": cell.id, "engine": engine, "variant": name, "depth": depth_of(variant), **cell.factors}
-        row["samples"] = len(cell.valid(name))
-        row["cost_us"] = experiment.metric(cell, name, COST, US)
-        row["per_second"] = experiment.metric(cell, name, "per_second")
+        name = variant["name"]
+        paired = variant["subject"] != "epoll" and "epoll" in cell.names
+        row = {**experiment.place(cell, variant), **cell.factors, "depth": depth_of(variant)}
         row["p99_us"] = experiment.metric(cell, name, "latency_us.p99")
         row |= {key: cell.median(name, key) for key in ("syscalls_per_request", "completions_per_wait", "overflows")}
         row["against_epoll"] = experiment.paired(cell, name, "epoll") if paired else None

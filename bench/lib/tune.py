@@ -195,14 +195,12 @@ def sentence(what: str, found: Verdict) -> str:
     """The answer in a sentence; what is the best candidate."""
     if found.kind == "unmeasured":
         return f"The confirmation of {what} has no two valid pairs, so its effect is unknown."
-    cost = found.phrase("less CPU per request", "more CPU per request", "no detectable difference")
-    if found.within_noise:
-        return f"Tuning shows no certain gain: the best candidate, {what}, uses {cost} than the default{found.caveat}."
-    if found.kind == "less":
-        return f"Tuning gains {found.phrase('CPU per request here', '', '')}: {what}."
-    if found.kind == "more":
-        return f"Tuning gains nothing: the best candidate, {what}, uses {cost} than the default."
-    return f"Tuning gains nothing: the best candidate, {what}, shows {cost} from the default."
+    if found.kind == "less" and not found.within_noise:
+        return f"Tuning gains {found.phrase('CPU per request here')}: {what}."
+    none = "certain" if found.within_noise else "detectable"
+    return (
+        f"Tuning shows no {none} gain: the best candidate, {what}, against the default: {found.phrase()}{found.caveat}."
+    )
 
 
 def rows(run: results.Run) -> list[list[str]]:
@@ -267,15 +265,11 @@ def run(options: argparse.Namespace) -> int:
     """The subcommand."""
     if options.config_file:
         refuse_unwritable(options.config_file)
-    lab = Path(binary(options.build, "torc-lab"))
 
-    def check(words: Sequence[str]) -> str:
+    def take(session: Any) -> None:
+        lab = Path(binary(options.build, "torc-lab"))
         # One core: this process itself may be left one CPU only, and the ring is the same.
-        return features.ask(lab, "--check", "--engine", "io_uring", "--cores", "1", *options.server_args, *words)
+        always = ("--check", "--engine", "io_uring", "--cores", "1", *options.server_args)
+        measure(session, options, features.ask(lab, "--help"), lambda words: features.ask(lab, *always, *words))
 
-    try:
-        text = features.ask(lab, "--help")
-        title = f"tuned options, {options.workload}"
-        return experiment.run("tune", title, options, lambda one: measure(one, options, text, check), HEADER, rows)
-    except features.FeatureError as error:
-        raise SubjectError(f"io_uring: {error}") from error
+    return experiment.run("tune", f"tuned options, {options.workload}", options, take, HEADER, rows)

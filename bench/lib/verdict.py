@@ -140,11 +140,14 @@ class Verdict:
         partly = "" if self.reach <= noise_reach(self.metric, self.noise) else "partly "
         return f", {partly}within the A/A noise ({noise_band(self.noise)})"
 
-    def phrase(self, less: str, more: str, none: str) -> str:
-        """The difference in a few words: 3.1 % less (2.0 to 4.1 %), or none (within ±1.4 %)."""
+    def phrase(self, less: str = "", more: str = "", none: str = "") -> str:
+        """The difference in a few words: 3.1 % less CPU per request (2.0 to 4.1 %), or no detectable
+        difference in it (within ±1.4 %)."""
+        words, what = _words(self.metric), metric_title(self.metric)
         if self.kind == "none":
-            return f"{none} (within ±{self.reach * 100:.1f} %)"
-        return f"{self.percent} {less if self.kind == 'less' else more} ({self.span})"
+            return f"{none or f'no detectable difference in {what}'} (within ±{self.reach * 100:.1f} %)"
+        word = less or f"{words.less} {what}" if self.kind == "less" else more or f"{words.more} {what}"
+        return f"{self.percent} {word} ({self.span})"
 
     def sentence(self, one: str, other: str) -> str:
         """One subject over the other in a sentence."""
@@ -154,9 +157,9 @@ class Verdict:
         if self.unsteady:
             return f"{one} and {other}: {what} varied too much between rounds to compare."
         if self.kind == "none":
-            return f"{one} and {other}: {self.phrase('', '', f'no detectable difference in {what}')}."
+            return f"{one} and {other}: {self.phrase()}."
         if self.median > TIMES:
             span = f"{times(self.low).removesuffix(' times')} to {times(self.high)}"
             return f"{one} {words.times.format(times(self.median))} {what} as {other} ({span}){self.caveat}."
         less, more = (f"{word} {what} than {other}" for word in (words.less, words.more))
-        return f"{one} {words.verb} {self.phrase(less, more, '')}{self.caveat}."
+        return f"{one} {words.verb} {self.phrase(less, more)}{self.caveat}."
