@@ -19,6 +19,7 @@ from .experiment import US, Experiment
 from .subject import Variant
 from .subjects import binary
 from .verdict import COST, Noise, Verdict
+from .words import capital, say
 
 SUMMARY = "what each io_uring feature is worth, out of the full set and into the bare one"
 OUT, INTO = "out of full", "into bare"
@@ -134,51 +135,41 @@ def effect(pair: Pair, cell: results.Cell | None, noise: Noise | None) -> dict[s
     found = {"feature": pair.feature, "title": title, "context": pair.context, "cell": pair.id}
     found |= {"with": pair.names[0], "without": pair.names[1], "against": pair.base, "ratio": ratio}
     found["us"] = experiment.figure([costs[0][number] - costs[1][number] for number in both], US)
-    found |= {"verdict": experiment.effect(Verdict.of(COST, ratio)), "note": pair.note}
+    found |= {"verdict": Verdict.of(COST, ratio).effect, "note": pair.note}
     return {**found, "text": sentence(pair.feature, ratio, place, noise)}
 
 
 def sentence(name: str, ratio: Mapping[str, Any] | None, place: str, noise: Noise | None) -> str:
     """What a feature, or the whole set, does to the cost."""
-    found = Verdict.of(COST, ratio, noise)
-    if found.kind == "unmeasured":
-        return f"{name}: {'a single round shows no difference' if ratio else 'not measured'}, {place}."
-    if found.kind == "none":
-        return f"{name}: {found.phrase('', '', 'no detectable difference')}, {place}."
-    amount = found.phrase("CPU per request", "CPU per request", "")
-    return f"{name} {experiment.effect(found)} {amount}, {place}{found.caveat}."
+    return say("effect", name, Verdict.of(COST, ratio, noise), place)
 
 
 def conclude(extra: Mapping[str, Any]) -> list[str]:
     """The total, then what saves, what costs, what makes no difference, and what chance does."""
 
     def of(verdict: str) -> list[Mapping[str, Any]]:
-        return [one for one in extra["effects"] if one["verdict"] == verdict]
+        mine = [one for one in extra["effects"] if one["verdict"] == verdict]
+        return (
+            sorted(mine, key=lambda one: -Verdict.of(COST, one["ratio"]).size)
+            if verdict in ("saves", "costs")
+            else mine
+        )
 
-    def size(one: Mapping[str, Any]) -> float:
-        return abs(float(one["ratio"]["median"]) - 1)
-
-    found = [experiment.capital(extra["total"]["text"])] if extra["total"] else []
-    for one in [*sorted(of("saves"), key=size, reverse=True), *sorted(of("costs"), key=size, reverse=True)]:
-        note = f" ({experiment.capital(one['note'])}.)" if one["note"] else ""
-        found.append(experiment.capital(one["text"]) + note)
+    found = [extra["total"]["text"]] if extra["total"] else []
+    found += [one["text"] + (f" ({capital(one['note'])}.)" if one["note"] else "") for one in of("saves") + of("costs")]
     for context, how in ((OUT, "taken out"), (INTO, "put in")):
         if none := [one for one in of("none") if one["context"] == context]:
-            within = max(Verdict.of(COST, one["ratio"]).reach for one in none) * 100
-            names = ", ".join(one["feature"] for one in none)
-            found.append(f"No detectable difference (within ±{within:.1f} %), {how} alone: {names}.")
+            reach = max(Verdict.of(COST, one["ratio"]).reach for one in none)
+            found.append(say("no_effect", reach, how, [one["feature"] for one in none]))
     if of("unmeasured"):
-        found.append("Not measured: " + ", ".join(one["cell"] for one in of("unmeasured")) + ".")
+        found.append(f"Not measured: {', '.join(one['cell'] for one in of('unmeasured'))}.")
     if extra["missing"]:
         names = ", ".join(one["feature"] for one in extra["missing"])
         found.append(f"Not measured, because this kernel lacks them: {names}.")
     tested = len(extra["effects"]) - len(of("unmeasured"))
     if tested * 0.05 >= 0.5:
-        found.append(
-            f"Of {tested} effects tested, about {max(1, round(tested * 0.05))} may look real by chance: "
-            "trust those that are large or show in both directions."
-        )
-    return found
+        found.append(say("chance", tested, max(1, round(tested * 0.05))))
+    return [capital(text) for text in found]
 
 
 def rows(run: results.Run) -> list[list[str]]:

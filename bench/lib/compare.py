@@ -15,7 +15,8 @@ from .results import Cell
 from .session import Session
 from .subject import SubjectError, Variant
 from .subjects import ENGINES, FLOORS, expand
-from .verdict import COST, WITH_LOAD, noise_band
+from .verdict import COST, WITH_LOAD
+from .words import noise_band
 from .workloads import LOAD_PERCENTS, WORKLOADS, Workload
 
 SUMMARY = "compare servers: io_uring, epoll, their floors, others, or your own"

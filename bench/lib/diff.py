@@ -10,6 +10,7 @@ from typing import Any
 from . import compare, env, remarks, results, stats, table
 from .results import Cell, ResultsError, Run
 from .verdict import COST, WITH_LOAD, Noise, Verdict, metric_title
+from .words import say
 
 SUMMARY = "compare two result files, across machines or commits"
 # What makes two workloads of one name the same question.
@@ -17,11 +18,6 @@ SAME = ("name", "paths", "templates", "method", "body_bytes", "chunked")
 SAME += ("connections", "pipeline", "requests_per_connection")
 ENVIRONMENT_LINES = 40
 AGAIN = " (again)"  # ends the name of an A/A run's copy
-INTERLEAVED = (
-    "The samples of the two files were not interleaved: these ratios include any drift between the runs, "
-    "except for those paired inside each file."
-)
-MACHINES = "The machines differ: these ratios reflect the machines as much as the programs."
 SHOWN = {
     COST: ("CPU µs/request", table.cost),
     WITH_LOAD: ("CPU µs/request with the load's own", table.cost),
@@ -108,13 +104,10 @@ def change(before: Cell, after: Cell, pair: tuple[str, str], metric: str, wider:
     inside = [ratio for cell in cells if (ratio := results.ratio(cell, *pair, metric))]
     if min(map(len, rounds)) < 2:
         return None
-    figures = [f"{one.median:.3f} ({one.low:.3f}–{one.high:.3f}) in {side}" for one, side in zip(inside, "AB")]
-    lead = f"{before.label(pair[0])} ÷ {before.label(pair[1])}, {metric_title(metric)}: {', '.join(figures)}"
+    lead = f"{before.label(pair[0])} ÷ {before.label(pair[1])}, {metric_title(metric)}"
     ratio = stats.bootstrap_ratio(rounds[1], rounds[0])
     found = Verdict(metric, ratio.median, ratio.low, ratio.high, ratio.count, wider)
-    if found.unsteady:
-        return f"{lead}: varied too much between rounds to compare."
-    return f"{lead}: {found.phrase('lower in B', 'higher in B', 'no detectable change')}{found.caveat}."
+    return say("change", lead, inside, found)
 
 
 def alone(before: Cell, after: Cell) -> tuple[list[list[str]], list[str]]:
@@ -141,8 +134,7 @@ def section(before: Cell, after: Cell, same: bool, wider: Noise | None) -> list[
     lines = ["", before.id]
     rates = before.workload.get("rate"), after.workload.get("rate")
     if rates[0] != rates[1]:
-        whose = "the capacity that its run measured" if same else "its own machine's capacity"
-        lines.append(f"  rates differ, {rates[0]:,.0f} and {rates[1]:,.0f} requests/s: each is a share of {whose}")
+        lines.append(f"  {say('other_rates', *rates, same)}")
     rows, sentences = alone(before, after)
     if not rows:
         return [*lines, "  no variant in common"]
@@ -175,5 +167,5 @@ def run(options: argparse.Namespace) -> int:
     for one, other in pairs:
         lines += section(one, other, same, wider)
     print("\n" + "\n".join(lines).lstrip("\n"))
-    print("\n" + (INTERLEAVED if same else MACHINES))
+    print("\n" + say("not_paired", same))
     return 0

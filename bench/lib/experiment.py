@@ -12,7 +12,7 @@ from .results import Cell
 from .session import Session
 from .subject import SubjectError, Variant
 from .subjects import ENGINES, WARMUP
-from .verdict import COST, Verdict
+from .verdict import COST
 from .workloads import Workload
 
 US = 1 / 1000  # of nanoseconds
@@ -190,26 +190,10 @@ def place(cell: Cell, variant: Mapping[str, Any]) -> dict[str, Any]:
     return {**found, "per_second": metric(cell, name, "per_second")}
 
 
-def effect(verdict: Verdict) -> str:
-    """What a verdict on a cost means: saves, costs, none or unmeasured, as result files have it."""
-    return {"less": "saves", "more": "costs"}.get(verdict.kind, verdict.kind)
-
-
 def saturated(cell: Cell, name: str) -> str | None:
     """Who was saturated in most of a variant's samples."""
     seen = collections.Counter(sample.saturated for sample in cell.valid(name))
     return seen.most_common(1)[0][0] if seen else None
-
-
-def cores_text(count: int) -> str:
-    """1 core, 2 cores."""
-    return f"{count} core" if count == 1 else f"{count} cores"
-
-
-def capital(text: str) -> str:
-    """A sentence with its first letter, unless it begins with torc or the name of a feature."""
-    named = text.startswith("torc") or text.split(" ", 1)[0].rstrip(":") in features.TITLES
-    return text if named else text[:1].upper() + text[1:]
 
 
 def shown(found: Figure | None, form: str = ",.0f") -> str:

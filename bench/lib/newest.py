@@ -13,6 +13,7 @@ from typing import Any, Callable, Sequence
 
 from . import env, remarks, results
 from .results import Run
+from .words import say
 
 SPOILED = 0.30  # CPUs' worth of other programs from which on a run gives no plain answer
 
@@ -63,18 +64,15 @@ class Files:
         others = remarks.disturbed([s for cell in file[1].cells for s in cell.samples])
         said = [self.remark(file)]
         if others > remarks.NOISY_OTHERS:
-            said.append(f"while {remarks.others_used(others)}")
+            said.append(f"while {say('others_used', others)}")
         if word and others > SPOILED:
-            word = f"Uncertain, because other programs disturbed this run (stop them and run it again): {word}"
+            word = say("uncertain", word)
         return Line(text, file[0], word, ", ".join(filter(None, said)))
 
     def missing(self, kind: str, what: str, words: str = "") -> Line:
         """What to do to get an answer."""
         started = next((path for path, run in self.unfinished if run.kind == kind), None)
-        if started is None or words:
-            return Line(f"Not measured yet: {what}. Run bench/torc-bench {kind}{words}.")
-        again = f"if it was interrupted, continue it with bench/torc-bench {kind} --resume {shown(started)}"
-        return Line(f"Not measured yet: {what}. The run in {shown(started)} is not finished; {again}.")
+        return Line(say("missing", what, kind, words, shown(started) if started and not words else None))
 
     def tell(
         self,

@@ -7,7 +7,8 @@ import statistics
 from typing import Any, Sequence
 
 from .results import COST, Cell, Run, Sample
-from .verdict import Noise, noise_band
+from .verdict import Noise
+from .words import say
 
 NOISY_QUICK, NOISY = 0.04, 0.02  # half widths of the A/A interval, below and from MANY_PAIRS on
 MANY_PAIRS = 10
@@ -29,25 +30,15 @@ def cell_notes(cell: Cell) -> list[str]:
     notes = invalid_notes(cell)
     if bound:
         advice = next((s.advice for s in cell.samples if s.variant in bound and s.advice), None)
-        notes.append(
-            f"{', '.join(map(cell.label, bound))}: the load generator was the bottleneck, so requests/s say nothing "
-            "about the server: compare CPU per request, or give the load generator more CPUs"
-            + (f" (it advises: {advice})" if advice else "")
-        )
+        notes.append(say("load_bound", [cell.label(name) for name in bound], advice))
     for name, mine in samples.items():
-        unsent = sum(s.unsent for s in mine)
+        unsent, others = sum(s.unsent for s in mine), disturbed(mine)
         if unsent > UNSENT * max(sum(s.requests for s in mine), 1):
-            others = disturbed(mine)
-            why = others_used(others) if others > NOISY_OTHERS else f"{_rate(cell)} exceeds its capacity"
-            notes.append(f"{cell.label(name)}: {unsent:,} requests were due but not sent: {why}")
+            others = others if others > NOISY_OTHERS else 0.0
+            slowest, percent = (cell.factors.get(key) for key in ("slowest", "load_percent"))
+            rate = (cell.workload.get("rate", 0), percent, cell.label(str(slowest)))
+            notes.append(say("unsent", cell.label(name), unsent, others, *rate))
     return notes
-
-
-def _rate(cell: Cell) -> str:
-    """The rate of an open loop, and the share of the measured capacity that it was meant to be."""
-    percent, slowest = cell.factors.get("load_percent"), str(cell.factors.get("slowest"))
-    share = f", {percent} % of the measured capacity of {cell.label(slowest)}," if percent else ""
-    return f"the rate of {cell.workload.get('rate', 0):,.0f} requests/s{share}"
 
 
 def disturbed(samples: Sequence[Sample]) -> float:
@@ -55,43 +46,26 @@ def disturbed(samples: Sequence[Sample]) -> float:
     return statistics.median(sample.others_share for sample in samples) if samples else 0.0
 
 
-def others_used(others: float) -> str:
-    """What other programs did, in words."""
-    return f"other programs used {others * 100:.0f} % of a CPU"
-
-
 def disturbance(others: float) -> list[str]:
     """The warning about other programs, if they used enough for one."""
-    if others <= NOISY_OTHERS:
-        return []
-    return [f"noisy: {others_used(others)} in the median sample: stop them and run again"]
+    return [say("disturbance", others)] if others > NOISY_OTHERS else []
 
 
 def warnings(samples: Sequence[Sample]) -> list[str]:
     """What makes all figures worth less."""
-    lines = disturbance(disturbed(samples))
     stolen = statistics.mean(sample.steal_share for sample in samples) if samples else 0.0
-    if stolen > NOISY_STEAL:
-        lines.append(
-            f"noisy: the hypervisor took {stolen * 100:.0f} % of a CPU (steal): use a machine that is not shared, "
-            "or more --pairs"
-        )
-    return lines
+    return disturbance(disturbed(samples)) + ([say("steal", stolen)] if stolen > NOISY_STEAL else [])
 
 
 def noise_warning(noise: Noise) -> str | None:
     """What an A/A run says against its machine."""
-    if noise["pairs"] < 2:
-        return "a single A/A pair does not show how noisy this machine is: use more --pairs"
     bound = NOISY if noise["pairs"] >= MANY_PAIRS else NOISY_QUICK
     low, high = noise["low"] - 1, noise["high"] - 1
+    if noise["pairs"] < 2:
+        return say("noise_unknown")
     if max(-low, high) > bound:
-        wrong = f"wider than ±{bound * 100:.0f} %: stop other programs"
-    elif low > 0 or high < 0:
-        wrong = "which excludes 0: ignore smaller differences"
-    else:
-        return None
-    return f"noisy: the A/A run gave {noise_band(noise)}, {wrong}, or use more --pairs"
+        return say("noise_wide", noise, bound)
+    return say("noise_wide", noise, None) if low > 0 or high < 0 else None
 
 
 def moved(run: Run) -> str | None:
@@ -106,12 +80,7 @@ def moved(run: Run) -> str | None:
                 costs.setdefault(same, []).append((cost, name))
     ends = [(min(levels), max(levels)) for levels in costs.values()]
     least, most = max(ends, key=lambda both: both[1][0] / both[0][0], default=((1.0, ""), (1.0, "")))
-    if most[0] <= MOVED * least[0]:
-        return None
-    return (
-        f"noisy: the machine changed during the run: the same server cost {least[0] / 1e3:.3g} µs per request "
-        f"({least[1]}) and {most[0] / 1e3:.3g} µs ({most[1]}): compare only what ran side by side, or run it again"
-    )
+    return say("moved", least, most) if most[0] > MOVED * least[0] else None
 
 
 def run_warnings(run: Run) -> list[str]:

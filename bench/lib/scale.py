@@ -14,11 +14,12 @@ import dataclasses
 import math
 from typing import Any, Mapping, Sequence
 
-from . import experiment, results, usl, workloads
+from . import experiment, results, usl, words, workloads
 from .experiment import Experiment
 from .subject import Variant
 from .subjects import ENGINES
 from .verdict import COST, Noise, Verdict
+from .words import capital, say
 
 SHARED = "server and load shared CPUs"
 SUMMARY = "throughput and cost per request over core counts, with a fit that says where it peaks"
@@ -36,7 +37,7 @@ def variant(engine: str, cores: int) -> Variant:
 
 def label(engine: str, cores: int) -> str:
     """torc io_uring, 2 cores."""
-    return f"{ENGINES[engine]}, {experiment.cores_text(cores)}"
+    return f"{ENGINES[engine]}, {words.cores(cores)}"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -101,28 +102,17 @@ def evaluate(run: results.Run, cell: results.Cell, points: Sequence[Variant], af
 
 def basis(states: Mapping[Variant, str], shared: Mapping[int, bool]) -> tuple[str, str]:
     """Whether throughput or cost shows what the server can do, with the reason."""
-
-    def at(found: Sequence[Variant]) -> str:
-        cores = sorted({point.cores for point in found})
-        return f"{', '.join(map(str, cores))} {'core' if cores == [1] else 'cores'}"
-
-    reasons = {
-        "the load generator was the bottleneck": [p for p, state in states.items() if state == "load"],
-        "neither side was saturated": [p for p, state in states.items() if state == "neither"],
-        SHARED: [point for point in states if shared[point.cores]],
+    counts = {
+        "the load generator was the bottleneck": {p.cores for p, state in states.items() if state == "load"},
+        "neither side was saturated": {p.cores for p, state in states.items() if state == "neither"},
+        SHARED: {point.cores for point in states if shared[point.cores]},
     }
-    wrong = {point.cores for found in reasons.values() for point in found}
+    wrong = set().union(*counts.values())
     if not wrong:
         return "throughput", "The server was saturated on CPUs of its own at every core count."
-    text = "; ".join(f"{why} at {at(found)}" for why, found in reasons.items() if found)
-    text = (
-        f"{experiment.capital(text)}: throughput does not show what the server can do, so its capacity is taken as "
-        "cores ÷ CPU per request, which misses the time that cores wait for each other."
-    )
     clean = sorted({point.cores for point in states} - wrong)
-    if len(clean) >= usl.FEWEST:
-        text += f" With --cores {','.join(map(str, clean))} throughput would do."
-    return "cost", text
+    reasons = [(why, sorted(found)) for why, found in counts.items() if found]
+    return "cost", say("basis", reasons, clean if len(clean) >= usl.FEWEST else [])
 
 
 def _capacity(cell: results.Cell, point: Variant, basis: str) -> dict[int, float]:
@@ -136,13 +126,9 @@ def _capacity(cell: results.Cell, point: Variant, basis: str) -> dict[int, float
 def step(cell: results.Cell, one: Variant, other: Variant, shared: bool, noise: Noise | None) -> dict[str, Any]:
     """What going from one core count to the next does to the cost per request."""
     ratio = experiment.paired(cell, other.name, one.name)
-    found = Verdict.of(COST, ratio, noise)
-    text = "not measured"
-    if found.kind != "unmeasured":
-        text = found.phrase() + found.caveat
-        text += ", with server and load sharing CPUs" if shared else ""
-    found_in = {"engine": one.subject, "from": one.cores, "to": other.cores, "ratio": ratio, "shared_cpus": shared}
-    return {**found_in, "text": f"{one.label} → {other.cores}: {text}."}
+    text = say("step", f"{one.label} → {other.cores}", Verdict.of(COST, ratio, noise), shared)
+    found = {"engine": one.subject, "from": one.cores, "to": other.cores, "ratio": ratio}
+    return {**found, "shared_cpus": shared, "text": text}
 
 
 def fit(engine: str, capacity: Mapping[int, Mapping[int, float]], basis: str) -> dict[str, Any] | None:
@@ -170,29 +156,8 @@ def fit(engine: str, capacity: Mapping[int, Mapping[int, float]], basis: str) ->
         "worst_residual": found.fit.worst,
         "peak": {**peak, "extrapolated": found.peak.median > most},
         "curve": [at(cores) for cores in range(1, math.ceil(most * DRAWN_BEYOND) + 1)],
-        "text": fit_text(engine, found, most, basis),
+        "text": say("fitted", ENGINES[engine], found, most, DRAWN_BEYOND * most, usl.GOOD, basis == "cost"),
     }
-
-
-def fit_text(engine: str, found: usl.Uncertain, most: int, basis: str) -> str:
-    """Where it peaks, as far as the points can say."""
-    peak = found.peak
-    if not math.isfinite(peak.median) or peak.low > DRAWN_BEYOND * most:
-        text = f"no peak in sight: it still scales at {most} cores"
-        if math.isfinite(peak.low):
-            text += f" (the fit rules out a peak before {peak.low:.0f} cores)"
-    else:
-        high = f"{peak.high:.0f}" if math.isfinite(peak.high) else "unbounded"
-        text = f"throughput is predicted to peak at {peak.median:.0f} cores ({peak.low:.0f} to {high})"
-        if peak.median > most:
-            text += f", extrapolated from at most {most}"
-    sigma, kappa = (one.median * 100 for one in (found.contention, found.coherence))
-    text += f"; contention σ {sigma:.2f} %, coherence κ {kappa:.3f} %"
-    if basis == "cost":
-        text += ", based on cost per request"
-    if found.points < usl.GOOD:
-        text += f"; indicative only: {found.points} core counts for three coefficients"
-    return f"{ENGINES[engine]}: {text}."
 
 
 def cannot(extra: Mapping[str, Any], shared: Mapping[int, bool]) -> list[str]:
@@ -200,18 +165,9 @@ def cannot(extra: Mapping[str, Any], shared: Mapping[int, bool]) -> list[str]:
     found = []
     for engine in [engine for engine, one in extra["fits"].items() if one is None]:
         have = len([p for p in extra["points"] if p["engine"] == engine and p["samples"]])
-        found.append(
-            f"{ENGINES[engine]}: {have} core count{'' if have == 1 else 's'} measured, and the scalability law has "
-            f"{usl.FEWEST} coefficients: contention, coherence and the peak remain unknown; use a machine with more "
-            "CPUs."
-        )
-    if any(shared.values()):
-        first = experiment.cores_text(min(count for count, is_shared in shared.items() if is_shared))
-        found.append(
-            f"From {first} on, {SHARED}: those figures include the load's interference, and throughput there "
-            "says nothing about scaling."
-        )
-    return found
+        found.append(say("no_fit", ENGINES[engine], have, usl.FEWEST))
+    sharing = [count for count, is_shared in shared.items() if is_shared]
+    return found + ([say("interference", min(sharing), SHARED)] if sharing else [])
 
 
 def conclude(extra: Mapping[str, Any]) -> list[str]:
@@ -220,7 +176,7 @@ def conclude(extra: Mapping[str, Any]) -> list[str]:
     found = first + [one["text"] for one in [*extra["fits"].values(), *extra["steps"]] if one]
     found += [extra["basis_text"]] * (extra["basis"] == "cost")
     found += [text for text in extra["cannot"] if text not in first]
-    return [*map(experiment.capital, found), *(f"Not measured: {entry['why']}." for entry in extra["skipped"])]
+    return [*map(capital, found), *(f"Not measured: {entry['why']}." for entry in extra["skipped"])]
 
 
 def rows(run: results.Run) -> list[list[str]]:

@@ -16,6 +16,7 @@ from .experiment import Experiment
 from .results import Cell
 from .subject import SubjectError, Variant
 from .verdict import COST, Noise, noise_reach
+from .words import capital, cores, say
 
 SUMMARY = "every ring depth, core count and connection count, and the knee in words"
 WITH_DEPTH = "io_uring"
@@ -32,12 +33,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--depth", type=experiment.numbers(1, 32768), metavar="LIST", dest="depths", help=text)
 
 
-def variants(engines: Sequence[str], depths: Sequence[int], cores: int) -> list[Variant]:
+def variants(engines: Sequence[str], depths: Sequence[int], count: int) -> list[Variant]:
     """All variants of a cell: one for each depth, one for an engine without rings."""
     found = []
     for engine in engines:
         named = [(f"depth={depth}", "--depth", str(depth)) for depth in depths] if engine == WITH_DEPTH else [()]
-        found += [experiment.engine_variant(engine, cores, *what) for what in named]
+        found += [experiment.engine_variant(engine, count, *what) for what in named]
     return found
 
 
@@ -48,15 +49,15 @@ def depth_of(variant: Mapping[str, Any]) -> int | None:
 
 def where(factors: Mapping[str, Any]) -> str:
     """1 core, 256 connections."""
-    return f"{experiment.cores_text(factors['cores'])}, {factors['connections']} connections"
+    return f"{cores(factors['cores'])}, {factors['connections']} connections"
 
 
-def why_not(cores: int, connections: int, affinity: Sequence[int], possible: int) -> str | None:
+def why_not(count: int, connections: int, affinity: Sequence[int], possible: int) -> str | None:
     """Why this machine cannot do a cell."""
-    needs = f"{cores} cores of {len(affinity)} CPUs"
-    if cores > len(affinity):
+    needs = f"{count} cores of {len(affinity)} CPUs"
+    if count > len(affinity):
         return needs
-    if cores > 1 and experiment.shares_cpus(affinity, cores):
+    if count > 1 and experiment.shares_cpus(affinity, count):
         return f"{needs} leave the load generator none of its own (scale measures that, and says so)"
     if connections > possible:
         return f"only {possible:,} connections are possible: raise ulimit -n and net.ipv4.ip_local_port_range"
@@ -67,13 +68,13 @@ def measure(session: Any, options: argparse.Namespace) -> None:
     """Takes all cells and concludes from those that are there."""
     run, asked = session.run, workloads.WORKLOADS[options.workload]
     depths = options.depths or (QUICK_DEPTHS if options.quick else DEPTHS)
-    cores, counts = options.core_counts or [1], options.connection_counts or [asked.connections]
-    extra = {"workload": asked.name, "engines": options.engines, "depths": depths, "cores": cores}
+    core_counts, counts = options.core_counts or [1], options.connection_counts or [asked.connections]
+    extra = {"workload": asked.name, "engines": options.engines, "depths": depths, "cores": core_counts}
     extra |= {"connections": counts, "note": shared_note(options.engines), "grid": [], "knees": [], "skipped": []}
     run.extra = extra
-    session.refuse_missing(variants(options.engines, depths, cores[0]))
+    session.refuse_missing(variants(options.engines, depths, core_counts[0]))
     whole, possible, todo = Experiment(session, asked), workloads.connections_possible(), []
-    for count, connections in itertools.product(cores, counts):
+    for count, connections in itertools.product(core_counts, counts):
         factors = {"cores": count, "connections": connections}
         if why := why_not(count, connections, session.affinity, possible):
             extra["skipped"].append({**factors, "why": why})
@@ -100,10 +101,7 @@ def measure(session: Any, options: argparse.Namespace) -> None:
 def shared_note(engines: Sequence[str]) -> str | None:
     """What a reader must know about engines without a depth."""
     without = [engine for engine in engines if engine != WITH_DEPTH]
-    if not without:
-        return None
-    has = f"{' and '.join(without)} {'has' if len(without) == 1 else 'have'}"
-    return f"{has} no ring and so no depth: measured once per round, and compared with every depth of that round."
+    return say("no_depth", without) if without else None
 
 
 def rows(cell: Cell, shared: bool) -> list[dict[str, Any]]:
@@ -147,7 +145,7 @@ def epoll_there(cell: Cell, depth: int | None, noise: Noise | None) -> list[str]
 def conclude(extra: Mapping[str, Any], against: Sequence[str]) -> list[str]:
     """The knees, then io_uring against epoll there, then what was not measured."""
     texts = [*(one["text"] for one in extra["knees"]), *against]
-    return [*map(experiment.capital, texts), *(f"Not measured: {where(o)}: {o['why']}." for o in extra["skipped"])]
+    return [*map(capital, texts), *(f"Not measured: {where(o)}: {o['why']}." for o in extra["skipped"])]
 
 
 def printed(run: results.Run) -> list[list[str]]:

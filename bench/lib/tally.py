@@ -7,18 +7,12 @@ from typing import Sequence
 from . import results
 from .results import Cell, Ratio, Run
 from .subjects import ENGINES, FLOORS
-from .verdict import COST, WITH_LOAD, Verdict, noise_band, size
+from .verdict import COST, WITH_LOAD, Verdict
+from .words import say
 
-FEW_NAMES = 3  # that are listed before the others are only counted
+KINDS = ("none", "less", "more")  # of verdicts
 
 Judged = tuple[Cell, Verdict]
-
-
-def listed(names: Sequence[str]) -> str:
-    """a, b and c; a, b, c and 4 more."""
-    first, more = list(names[:FEW_NAMES]), len(names) - FEW_NAMES
-    words = [*first, f"{more} more"] if more > 0 else first
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 class Tally:
@@ -38,50 +32,15 @@ class Tally:
                     self.all.append((cell, found.judge(run.noise)))
                 else:
                     self.away.append(cell.id)
+        self.together = [cell.id for cell, one in self.all if one.metric == WITH_LOAD]
         self.within = [pair for pair in self.all if pair[1].within_noise]
-        told = [pair for pair in self.all if not pair[1].within_noise]
-        self.less = sorted((p for p in told if p[1].kind == "less"), key=lambda p: p[1].median)
-        self.more = sorted((p for p in told if p[1].kind == "more"), key=lambda p: -p[1].median)
-
-    @property
-    def rest(self) -> str:
-        """On how many workloads no difference can be claimed, and why; empty where there are none."""
-        none = len(self.all) - len(self.less) - len(self.more) - len(self.within)
-        parts = [f"no detectable difference on {none}"] if none else []
-        if self.within and self.noise:
-            parts.append(f"a difference within the A/A noise ({noise_band(self.noise)}) on {len(self.within)}")
-        return " and ".join(parts)
-
-    @property
-    def caveat(self) -> str:
-        """What must be known to read it."""
-        together = [cell.id for cell, one in self.all if one.metric == WITH_LOAD]
-        text = f" For {listed(together)}, server and load are counted together." if together else ""
-        return text + (f" Not counted, with fewer than two valid pairs: {listed(self.away)}." if self.away else "")
+        told = {kind: [p for p in self.all if p[1].kind == kind and p not in self.within] for kind in KINDS}
+        self.alike = told["none"]
+        self.less, self.more = (sorted(told[kind], key=lambda p: -p[1].size) for kind in ("less", "more"))
 
     def against(self, name: str) -> str:
         """All workloads in one sentence."""
-        parts = [
-            f"{word} CPU per request on {len(some)} of {len(self.all)} workloads ({extent(some)})"
-            for word, some in (("less", self.less), ("more", self.more))
-            if some
-        ]
-        room = f" There, the same CPU serves {capacity(self.less)} as many requests." if self.less else ""
-        return f"Against {name}: {'; '.join(parts) or self.rest}.{room}"
-
-
-def extent(some: Sequence[Judged]) -> str:
-    """From the smallest difference to the largest, or the only one and its workload."""
-    most, least = (size(some[at][1].median) for at in (0, -1))
-    if len(some) == 1:
-        return f"{some[0][0].id}, {most}"
-    return f"{least.removesuffix(' %') if most.endswith('%') else least} to {most}"
-
-
-def capacity(some: Sequence[Judged]) -> str:
-    """What lower costs come to, the lowest first: 1.1 to 2.6 times."""
-    least, most = (f"{1 / some[at][1].median:.2g}" for at in (-1, 0))
-    return f"{most} times" if least == most else f"{least} to {most} times"
+        return say("against", name, self)
 
 
 def measured(run: Run) -> list[Cell]:

@@ -14,12 +14,13 @@ import tempfile
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
-from . import experiment, features, halving, options as common, results, space, stats, workloads
+from . import env, experiment, features, halving, options as common, results, space, stats, workloads
 from .experiment import Experiment
 from .space import Settings
 from .subject import SubjectError, Variant
 from .subjects import binary
 from .verdict import COST, Verdict
+from .words import fill, say
 
 SUMMARY = "searches the ring's options for this machine and confirms what it finds"
 CANDIDATES, QUICK_CANDIDATES = 16, 8
@@ -171,36 +172,23 @@ def conclude(session: Any, options: argparse.Namespace, cell: results.Cell, sett
     kind = "none" if found.within_noise else {"less": "gains", "more": "costs"}.get(found.kind, found.kind)
     extra["confirmation"] = {"cell": cell.id, "variant": winner, "ratio": ratio, "verdict": kind}
     extra["gained"] = kind == "gains"
-    extra["text"] = sentence(space.described(settings), found)
+    extra["text"] = say("tuned", found, space.described(settings))
     run.conclusions = [extra["text"]]
     seen = Verdict.of(COST, next(one["ratio"] for one in extra["candidates"] if one["name"] == winner))
     if seen.median < 1:
-        run.conclusions.append(
-            f"In the search it was {seen.percent} below the default: the best of {len(extra['candidates'])} "
-            "candidates looks better than it is, so only the fresh comparison counts."
-        )
+        run.conclusions.append(say("searched", seen, len(extra["candidates"])))
     if not extra["gained"] and not options.write_anyway:
         run.conclusions.append("No configuration was written: keep the default.")
         return
-    extra["config"] = config(settings, run)
+    commit = env.short_commit(run.environment)
+    where = (env.machine(run.environment), f"commit {commit}" if commit else "no commit")
+    extra["config"] = fill("config", run, *where, extra, ratio, settings) + "\n"
     path = options.config_file or session.path.with_suffix(".conf")
     same_as_arguments(extra["config"], settings, check)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(extra["config"])
     extra["config_file"] = str(path)
     run.conclusions.append(("Use it with" if extra["gained"] else "Written anyway") + f": torc --config {path}")
-
-
-def sentence(what: str, found: Verdict) -> str:
-    """The answer in a sentence; what is the best candidate."""
-    if found.kind == "unmeasured":
-        return f"The confirmation of {what} has no two valid pairs, so its effect is unknown."
-    if found.kind == "less" and not found.within_noise:
-        return f"Tuning gains {found.phrase('CPU per request here')}: {what}."
-    none = "certain" if found.within_noise else "detectable"
-    return (
-        f"Tuning shows no {none} gain: the best candidate, {what}, against the default: {found.phrase()}{found.caveat}."
-    )
 
 
 def rows(run: results.Run) -> list[list[str]]:
@@ -216,27 +204,6 @@ def rows(run: results.Run) -> list[list[str]]:
         pairs = str(Verdict.of(COST, confirmed["ratio"]).pairs)
         found.append([f"confirmation of {confirmed['variant']}", pairs, shown(confirmed["ratio"])])
     return found
-
-
-def config(settings: Settings, run: results.Run) -> str:
-    """A file for --config, with how it was obtained."""
-    extra, environment = run.extra, run.environment
-    ratio = extra["confirmation"]["ratio"]
-    commit = ((environment.get("git") or {}).get("commit") or "of no commit")[:12]
-    lines = [
-        "# Options of the io_uring engine, found by torc-bench tune.",
-        f"# When:      {run.started}",
-        f"# Where:     {environment.get('kernel')}, {(environment.get('cpu') or {}).get('model')}; torc {commit}",
-        f"# Command:   {' '.join(run.command)}",
-        f"# Workload:  {extra['workload']}, {len(extra['candidates'])} candidates, seed {extra['seed']}",
-    ]
-    if ratio:
-        gain = "a gain." if extra["gained"] else "NOT a gain; written on request."
-        lines.append(f"# Confirmed: {ratio['median']:.4f} of the default's CPU per request, 95 % interval")
-        lines.append(f"#            {ratio['low']:.4f} to {ratio['high']:.4f}, {ratio['pairs']} fresh pairs: {gain}")
-    else:
-        lines.append("# NOT confirmed: no valid pair; written on request.")
-    return "\n".join(lines + [f"{key} = {value}" for key, value in sorted(settings.items())]) + "\n"
 
 
 def same_as_arguments(text: str, settings: Settings, check: Check) -> None:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Mapping, NamedTuple
 
+from .words import say
+
 COST, WITH_LOAD = "cpu_ns_per_request", "with_load_ns_per_request"
 UNSTEADY = 0.5  # an interval around 1 that reaches further from it is not worth a bound
-TIMES = 3.0  # from this ratio on a sentence says "times as much" instead of percent
 
 Noise = Mapping[str, Any]  # the A/A run of a result file
 
@@ -21,50 +22,33 @@ class Words(NamedTuple):
     """How sentences about a metric are worded."""
 
     title: str
-    verb: str
-    more: str
-    less: str
-    times: str
+    verb: str = "has"
+    more: str = "more"
+    less: str = "less"
+    times: str = "has {} as much"
 
 
 WORDS = {
-    COST: Words("CPU per request", "uses", "more", "less", "uses {} as much"),
-    WITH_LOAD: Words("CPU per request of server and load together", "uses", "more", "less", "uses {} as much"),
+    COST: Words("CPU per request", "uses", times="uses {} as much"),
+    WITH_LOAD: Words("CPU per request of server and load together", "uses", times="uses {} as much"),
     "per_second": Words("requests/s", "serves", "more", "fewer", "serves {} as many"),
     "latency_us": Words("{} latency", "has a", "higher", "lower", "has {} as high a"),
     "latency_raw_us": Words("raw {} latency", "has a", "higher", "lower", "has {} as high a"),
-    "memory": Words(
-        "{} memory", "holds an idle connection in", "more", "less", "holds an idle connection in {} as much"
-    ),
-    "peak_rss_kb": Words("peak memory", "uses", "more", "less", "uses {} as much"),
+    "memory": Words("{} memory", "holds an idle connection in", times="holds an idle connection in {} as much"),
+    "peak_rss_kb": Words("peak memory", "uses", times="uses {} as much"),
     "syscalls_per_request": Words("system calls per request", "makes", "more", "fewer", "makes {} as many"),
 }
 
 
-def _words(metric: str) -> Words:
+def words_of(metric: str) -> Words:
+    """How a metric is worded."""
     name = metric.partition(".")[0]
-    return WORDS.get(name, Words(name.replace("_", " "), "has", "more", "less", "has {} as much"))
+    return WORDS.get(name, Words(name.replace("_", " ")))
 
 
 def metric_title(metric: str) -> str:
     """How people call a metric."""
-    return _words(metric).title.format(metric.partition(".")[2].removesuffix("_bytes"))
-
-
-def times(ratio: float) -> str:
-    """A ratio above TIMES in words: 4.0 times, 245 times."""
-    return f"{ratio:,.{1 if ratio < 10 else 0}f} times"
-
-
-def size(ratio: float) -> str:
-    """How far a ratio is from 1, without its direction: 8.0 %, or 245 times."""
-    return times(ratio) if ratio > TIMES else f"{abs(ratio - 1) * 100:.1f} %"
-
-
-def noise_band(noise: Noise) -> str:
-    """The interval of an A/A run: −2.6 to +2.1 %."""
-    low, high = (f"{(noise[key] - 1) * 100:+.1f}".replace("-", "−") for key in ("low", "high"))
-    return f"{low} to {high} %"
+    return words_of(metric).title.format(metric.partition(".")[2].removesuffix("_bytes"))
 
 
 def noise_reach(metric: str, noise: Noise | None) -> float:
@@ -107,9 +91,14 @@ class Verdict:
         return "less" if self.high < 1.0 else "more"
 
     @property
-    def within_noise(self) -> bool:
-        """Whether the A/A run differs by as much as the smaller end of a detected difference."""
-        return not_above_noise(self.metric, self.low, self.high, self.noise)
+    def effect(self) -> str:
+        """What the kind means for a cost, as result files have it: saves, costs, none, unmeasured."""
+        return {"less": "saves", "more": "costs"}.get(self.kind, self.kind)
+
+    @property
+    def size(self) -> float:
+        """How far from 1 the ratio is."""
+        return abs(self.median - 1)
 
     @property
     def reach(self) -> float:
@@ -122,9 +111,14 @@ class Verdict:
         return self.kind == "none" and self.reach > UNSTEADY
 
     @property
-    def percent(self) -> str:
-        """The size of the difference, without its direction: 8.0 %."""
-        return f"{abs(self.median - 1) * 100:.1f} %"
+    def within_noise(self) -> bool:
+        """Whether the A/A run differs by as much as the smaller end of a detected difference."""
+        return not_above_noise(self.metric, self.low, self.high, self.noise)
+
+    @property
+    def partly(self) -> bool:
+        """Whether the larger end of the difference is beyond the A/A run."""
+        return self.reach > noise_reach(self.metric, self.noise)
 
     @property
     def span(self) -> str:
@@ -133,33 +127,15 @@ class Verdict:
         return f"{near * 100:.1f} to {far * 100:.1f} %"
 
     @property
-    def caveat(self) -> str:
-        """What a text must add where the A/A run shows as much of a difference."""
-        if self.noise is None or not self.within_noise:
-            return ""
-        partly = "" if self.reach <= noise_reach(self.metric, self.noise) else "partly "
-        return f", {partly}within the A/A noise ({noise_band(self.noise)})"
+    def words(self) -> Words:
+        """How its metric is worded."""
+        return words_of(self.metric)
 
-    def phrase(self, less: str = "", more: str = "", none: str = "") -> str:
-        """The difference in a few words: 3.1 % less CPU per request (2.0 to 4.1 %), or no detectable
-        difference in it (within ±1.4 %)."""
-        words, what = _words(self.metric), metric_title(self.metric)
-        if self.kind == "none":
-            return f"{none or f'no detectable difference in {what}'} (within ±{self.reach * 100:.1f} %)"
-        word = less or f"{words.less} {what}" if self.kind == "less" else more or f"{words.more} {what}"
-        return f"{self.percent} {word} ({self.span})"
+    @property
+    def title(self) -> str:
+        """How people call its metric."""
+        return metric_title(self.metric)
 
     def sentence(self, one: str, other: str) -> str:
         """One subject over the other in a sentence."""
-        words, what = _words(self.metric), metric_title(self.metric)
-        if self.kind == "unmeasured":
-            return f"{one} and {other}: a single round cannot show a difference in {what}."
-        if self.unsteady:
-            return f"{one} and {other}: {what} varied too much between rounds to compare."
-        if self.kind == "none":
-            return f"{one} and {other}: {self.phrase()}."
-        if self.median > TIMES:
-            span = f"{times(self.low).removesuffix(' times')} to {times(self.high)}"
-            return f"{one} {words.times.format(times(self.median))} {what} as {other} ({span}){self.caveat}."
-        less, more = (f"{word} {what} than {other}" for word in (words.less, words.more))
-        return f"{one} {words.verb} {self.phrase(less, more)}{self.caveat}."
+        return say("sentence", self, one, other)
