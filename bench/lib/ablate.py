@@ -18,8 +18,8 @@ from . import experiment, features, results, workloads
 from .experiment import US, Experiment
 from .subject import Variant
 from .subjects import binary
-from .verdict import COST, Noise, Verdict
-from .words import capital, say
+from .verdict import Noise, Verdict
+from .words import COST, capital, say
 
 SUMMARY = "what each io_uring feature is worth, out of the full set and into the bare one"
 OUT, INTO = "out of full", "into bare"
@@ -45,7 +45,6 @@ class Pair:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of ablate."""
     experiment.add_options(parser)
 
 
@@ -184,11 +183,9 @@ def rows(run: results.Run) -> list[list[str]]:
 
 
 def run(options: argparse.Namespace) -> int:
-    """The subcommand."""
-
     def take(session: Any) -> None:
         lab = Path(binary(options.build, "torc-lab"))
         names = features.known(features.ask(lab, "--help"))
         measure(session, options, names, features.prober(lab, options.server_args))
 
-    return experiment.run("ablate", f"io_uring features, {options.workload}", options, take, HEADER, rows)
+    return experiment.run(f"io_uring features, {options.workload}", options, take, HEADER, rows)

@@ -15,8 +15,8 @@ from . import ablate, env, features, knee, results, scale, sweep
 from .newest import File, Files, Line, commit, runs_in, shown
 from .results import Run
 from .tally import Tally, measured, of_epoll, of_peers, variant
-from .verdict import COST, Verdict
-from .words import FEW_NAMES, capital, listed, say
+from .verdict import Verdict
+from .words import COST, FEW_NAMES, capital, listed, say
 
 SUMMARY = "say what the newest runs answer: io_uring or not, what depth, how many cores, what gain"
 RESULTS = Path(__file__).resolve().parents[1] / "results"
@@ -233,7 +233,6 @@ def text(found: Answer) -> str:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """What to answer from."""
     text = "result files, or directories of them (bench/results)"
     parser.add_argument("files", type=Path, nargs="*", metavar="DIR|FILE", default=[RESULTS], help=text)
 

@@ -15,8 +15,7 @@ from .results import Cell
 from .session import Session
 from .subject import SubjectError, Variant
 from .subjects import ENGINES, FLOORS, expand
-from .verdict import COST, WITH_LOAD
-from .words import noise_band
+from .words import COST, WITH_LOAD, noise_band
 from .workloads import LOAD_PERCENTS, WORKLOADS, Workload
 
 SUMMARY = "compare servers: io_uring, epoll, their floors, others, or your own"
@@ -45,7 +44,6 @@ MEMORY = {
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Its own options and the common ones."""
     text = (
         "io_uring, epoll, threads, floor (or floor-uring, floor-epoll), nginx, h2o, lighttpd, node, java, or the "
         "NAME of a --command; torc may have options of its own, as in 'io_uring --depth 64' "
@@ -224,7 +222,6 @@ def _table(cell: Cell) -> str:
 
 
 def run(options: argparse.Namespace) -> int:
-    """The subcommand."""
     with Session("compare", options, "comparison of " + ", ".join(options.subjects)) as session:
         comparison = Comparison(session)
         comparison.announce()

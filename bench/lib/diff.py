@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import statistics
 from pathlib import Path
-from typing import Any
+
 
 from . import compare, env, remarks, results, stats, table
 from .results import Cell, ResultsError, Run
-from .verdict import COST, WITH_LOAD, Noise, Verdict, metric_title
-from .words import say
+from .verdict import Noise, Verdict
+from .words import COST, WITH_LOAD, metric_title, say
 
 SUMMARY = "compare two result files, across machines or commits"
 # What makes two workloads of one name the same question.
@@ -36,36 +36,19 @@ def shown(metric: str, value: float | None) -> tuple[str, str]:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Two files."""
     parser.add_argument("before", type=Path, metavar="A.json", help="the baseline")
     parser.add_argument("after", type=Path, metavar="B.json", help="the file to compare with it")
 
 
-def question(cell: Cell) -> dict[str, Any]:
-    """What a cell asks, without how often and how long."""
-    found = {key: cell.workload.get(key) for key in SAME}
-    return {key: list(one) if isinstance(one, (list, tuple)) else one for key, one in found.items()}
-
-
-def unlike(before: Cell, after: Cell) -> list[str]:
-    """In what two cells of one name ask different questions."""
-    one, other = question(before), question(after)
-    return [
-        f"other {key}" if isinstance(one[key], list) else f"{key.replace('_', ' ')} {one[key]} and {other[key]}"
-        for key in SAME
-        if one[key] != other[key]
-    ]
-
-
 def matched(before: Run, after: Run) -> tuple[list[tuple[Cell, Cell]], list[str]]:
-    """The cells that ask the same, and a line for each of one name that do not."""
+    """The cells that ask the same question, and a line for each of one name that do not."""
     pairs, lines = [], []
     for one in before.cells:
         other = after.cell(one.id)
         if other is None or one.factors.get("purpose") == "capacity":
             continue
-        if found := unlike(one, other):
-            lines.append(f"{one.id}: not compared, the workloads differ: {', '.join(found)}")
+        if unlike := [key for key in SAME if one.workload.get(key) != other.workload.get(key)]:
+            lines.append(say("unlike", one.id, unlike, one.workload, other.workload))
         else:
             pairs.append((one, other))
     if not pairs:
@@ -78,10 +61,8 @@ def noise(run: Run, side: str) -> list[str]:
     """What to know of a file's noise before its figures."""
     lines = [] if run.noise else ["no A/A run shows how noisy this machine was"]
     lines += remarks.run_warnings(run)
-    return [
-        f"{side} was noisy: {line.removeprefix('noisy: ')}" if line.startswith("noisy: ") else f"{side}: {line}"
-        for line in lines
-    ]
+    noisy = [(line.removeprefix("noisy: "), line.startswith("noisy: ")) for line in lines]
+    return [f"{side}{' was noisy' if is_noisy else ''}: {line}" for line, is_noisy in noisy]
 
 
 def common(before: Cell, after: Cell) -> list[str]:
@@ -149,7 +130,6 @@ def section(before: Cell, after: Cell, same: bool, wider: Noise | None) -> list[
 
 
 def run(options: argparse.Namespace) -> int:
-    """The subcommand."""
     before, after = results.load(options.before), results.load(options.after)
     pairs, lines = matched(before, after)
     print(f"A: {options.before}, {before.started}\nB: {options.after}, {after.started}")

@@ -12,7 +12,7 @@ from .results import Cell
 from .session import Session
 from .subject import SubjectError, Variant
 from .subjects import ENGINES, WARMUP
-from .verdict import COST
+from .words import COST
 from .workloads import Workload
 
 US = 1 / 1000  # of nanoseconds
@@ -43,21 +43,17 @@ def numbers(least: int, most: int) -> Callable[[str], list[int]]:
     return parse
 
 
-def engines(text: str) -> list[str]:
-    """Engines by name, each once."""
-    chosen = list(dict.fromkeys(text.split(",")))
-    wrong = [name for name in chosen if name not in ENGINES]
-    if wrong:
-        raise argparse.ArgumentTypeError(f"takes names of {', '.join(ENGINES)}, not {wrong[0]!r}")
-    return chosen
+def names(known: Sequence[str], several: bool = False) -> Callable[[str], Any]:
+    """A parser of one of the known names, or of several, each once."""
 
+    def parse(text: str) -> str | list[str]:
+        chosen = list(dict.fromkeys(text.split(","))) if several else [text]
+        if wrong := next((name for name in chosen if name not in known), None):
+            what = "names" if several else "one"
+            raise argparse.ArgumentTypeError(f"takes {what} of {', '.join(known)}, not {wrong!r}")
+        return chosen if several else text
 
-def workload(text: str) -> str:
-    """One workload that has a cost per request."""
-    known = [name for name in workloads.WORKLOADS if name not in UNSUITED]
-    if text not in known:
-        raise argparse.ArgumentTypeError(f"takes one of {', '.join(known)}, not {text!r}")
-    return text
+    return parse
 
 
 def add_options(parser: argparse.ArgumentParser, lists: Sequence[str] = ()) -> None:
@@ -67,7 +63,8 @@ def add_options(parser: argparse.ArgumentParser, lists: Sequence[str] = ()) -> N
         parser.add_argument(name, type=kind, metavar=metavar, help=text, **more)
 
     options.add_options(parser, skip=lists)
-    add("--workload", workload, "NAME", "the workload (plaintext)", default="plaintext")
+    suited = [name for name in workloads.WORKLOADS if name not in UNSUITED]
+    add("--workload", names(suited), "NAME", "the workload (plaintext)", default="plaintext")
     # A session reads one core count and one number of connections; the lists are called otherwise.
     if "--cores" in lists:
         text = "core counts of the server, as in 1,2,4"
@@ -78,7 +75,13 @@ def add_options(parser: argparse.ArgumentParser, lists: Sequence[str] = ()) -> N
         add("--connections", numbers(1, MOST_CONNECTIONS), "LIST", text, dest="connection_counts")
         parser.set_defaults(connections=None)
     if "--engines" in lists:
-        add("--engines", engines, "LIST", "engines (io_uring,epoll)", default=["io_uring", "epoll"])
+        add(
+            "--engines",
+            names(list(ENGINES), several=True),
+            "LIST",
+            "engines (io_uring,epoll)",
+            default=["io_uring", "epoll"],
+        )
 
 
 class Experiment:
@@ -129,7 +132,6 @@ def expect(label: str, *parts: tuple[Experiment, Sequence[tuple[str, int]]], sep
 
 
 def run(
-    kind: str,
     title: str,
     options: argparse.Namespace,
     take: Callable[[Session], None],
@@ -138,7 +140,7 @@ def run(
 ) -> int:
     """A subcommand: takes the measurements in a session, then prints their table and conclusions."""
     try:
-        with Session(kind, options, title) as session:
+        with Session(options.kind, options, title) as session:
             take(session)
             session.progress.clear()
             if found := rows(session.run):

@@ -29,7 +29,6 @@ HEADER = ("generator", "CPU µs/request", "min–max", "÷ wrk", "95 % interval"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """No result file: this is about the tool, and one table says it."""
     add = parser.add_argument
     add("--pairs", type=positive, metavar="N", default=10, help="rounds (10)")
     add("--seconds", type=seconds, metavar="S", default=1.0, help="length of each sample (1)")

@@ -14,12 +14,13 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any
 
 from . import schema, stats
-from .verdict import COST, WITH_LOAD, Noise, Verdict
-from .verdict import metric_title, noise_reach, not_above_noise  # noqa: F401 (taken from here)
-from .words import TIMES, noise_band, size, times  # noqa: F401 (taken from here)
+from .verdict import Noise, Verdict
+from .verdict import noise_reach, not_above_noise  # noqa: F401 (taken from here)
+from .words import COST, WITH_LOAD
+from .words import TIMES, metric_title, noise_band, size, times  # noqa: F401 (taken from here)
 
 FORMAT = 2
 SCHEMA = Path(__file__).resolve().parents[1] / "results.schema.json"
@@ -30,7 +31,7 @@ METRIC = re.compile(  # what a ratio may be of
     r"(cpu_ns_per_request|with_load_ns_per_request|per_second|peak_rss_kb|syscalls_per_request|"
     r"completions_per_wait|(latency_us|latency_raw_us|memory)\.[\w.]+)"
 )
-PART_METRICS = (COST, "per_second")  # those that parts have
+PARTS = {COST: (1, 0), "per_second": (0, 2)}  # what of a part is divided by what
 
 
 class ResultsError(Exception):
@@ -197,11 +198,6 @@ def by_round(cell: Cell, variant: str, metric: str) -> dict[int, float]:
     return {number: one for number, one in found.items() if one is not None}
 
 
-def _of_part(part: Sequence[int], metric: str) -> float:
-    requests, cpu_ns, wall_ns = part
-    return cpu_ns / requests if metric == COST else requests / wall_ns
-
-
 def round_ratios(cell: Cell, numerator: str, denominator: str, metric: str) -> list[list[float]]:
     """The ratios of each round that has both variants: one for each pair of parts measured side by
     side, or one of the whole samples where they have no parts."""
@@ -209,9 +205,10 @@ def round_ratios(cell: Cell, numerator: str, denominator: str, metric: str) -> l
     rounds = []
     for number in sorted(sides[0].keys() & sides[1].keys()):
         one, other = (side[number] for side in sides)
-        if metric in PART_METRICS and len(one.parts) == len(other.parts) > 1:
+        if metric in PARTS and len(one.parts) == len(other.parts) > 1:
+            top, bottom = PARTS[metric]
             whole = [pair for pair in zip(one.parts, other.parts) if all(min(part) > 0 for part in pair)]
-            ratios = [_of_part(a, metric) / _of_part(b, metric) for a, b in whole]
+            ratios = [a[top] / a[bottom] / (b[top] / b[bottom]) for a, b in whole]
         else:
             values = [value(sample, metric) for sample in (one, other)]
             ratios = [values[0] / values[1]] if values[0] is not None and values[1] else []

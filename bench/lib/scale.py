@@ -18,8 +18,8 @@ from . import experiment, results, usl, words, workloads
 from .experiment import Experiment
 from .subject import Variant
 from .subjects import ENGINES
-from .verdict import COST, Noise, Verdict
-from .words import capital, say
+from .verdict import Noise, Verdict
+from .words import COST, capital, say
 
 SHARED = "server and load shared CPUs"
 SUMMARY = "throughput and cost per request over core counts, with a fit that says where it peaks"
@@ -41,7 +41,6 @@ def label(engine: str, cores: int) -> str:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of scale."""
     experiment.add_options(parser, lists=("--cores", "--engines"))
 
 
@@ -192,6 +191,5 @@ def rows(run: results.Run) -> list[list[str]]:
 
 
 def run(options: argparse.Namespace) -> int:
-    """The subcommand."""
     title = f"core counts, {options.workload}"
-    return experiment.run("scale", title, options, lambda session: measure(session, options), HEADER, rows)
+    return experiment.run(title, options, lambda session: measure(session, options), HEADER, rows)

@@ -15,8 +15,8 @@ from . import experiment, knee, results, workloads
 from .experiment import Experiment
 from .results import Cell
 from .subject import SubjectError, Variant
-from .verdict import COST, Noise, noise_reach
-from .words import capital, cores, say
+from .verdict import Noise, noise_reach
+from .words import COST, capital, cores, say
 
 SUMMARY = "every ring depth, core count and connection count, and the knee in words"
 WITH_DEPTH = "io_uring"
@@ -27,7 +27,6 @@ HEADER = ("", "depth", "CPU µs/request", "requests/s", "base depth", "cost ÷ b
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of sweep."""
     experiment.add_options(parser, lists=("--cores", "--connections", "--engines"))
     text = "ring depths, as in 64,128,256 or 32..1024 (doubling; 32..2048)"
     parser.add_argument("--depth", type=experiment.numbers(1, 32768), metavar="LIST", dest="depths", help=text)
@@ -164,11 +163,9 @@ def printed(run: results.Run) -> list[list[str]]:
 
 
 def run(options: argparse.Namespace) -> int:
-    """The subcommand."""
-
     def take(session: Any) -> None:
         measure(session, options)
         if not session.run.cells:
             raise SubjectError("sweep: nothing is left to measure")
 
-    return experiment.run("sweep", f"Ring depth, {options.workload}", options, take, HEADER, printed)
+    return experiment.run(f"Ring depth, {options.workload}", options, take, HEADER, printed)

@@ -7,8 +7,8 @@ from typing import Sequence
 from . import results
 from .results import Cell, Ratio, Run
 from .subjects import ENGINES, FLOORS
-from .verdict import COST, WITH_LOAD, Verdict
-from .words import say
+from .verdict import Verdict
+from .words import COST, WITH_LOAD, say
 
 KINDS = ("none", "less", "more")  # of verdicts
 

@@ -19,8 +19,8 @@ from .experiment import Experiment
 from .space import Settings
 from .subject import SubjectError, Variant
 from .subjects import binary
-from .verdict import COST, Verdict
-from .words import fill, say
+from .verdict import Verdict
+from .words import COST, fill, say
 
 SUMMARY = "searches the ring's options for this machine and confirms what it finds"
 CANDIDATES, QUICK_CANDIDATES = 16, 8
@@ -35,8 +35,6 @@ Check = Callable[[Sequence[str]], str]  # options -> what --check prints; Featur
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of tune."""
-
     def count(name: str, text: str, **more: Any) -> None:
         parser.add_argument(name, type=common.positive, metavar="N", help=text, **more)
 
@@ -229,7 +227,6 @@ def refuse_unwritable(path: Path) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """The subcommand."""
     if options.config_file:
         refuse_unwritable(options.config_file)
 
@@ -239,4 +236,4 @@ def run(options: argparse.Namespace) -> int:
         always = ("--check", "--engine", "io_uring", "--cores", "1", *options.server_args)
         measure(session, options, features.ask(lab, "--help"), lambda words: features.ask(lab, *always, *words))
 
-    return experiment.run("tune", f"tuned options, {options.workload}", options, take, HEADER, rows)
+    return experiment.run(f"tuned options, {options.workload}", options, take, HEADER, rows)

@@ -8,47 +8,13 @@ does, nor than the A/A run allows.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Mapping, NamedTuple
+from typing import Any, Mapping
 
 from .words import say
 
-COST, WITH_LOAD = "cpu_ns_per_request", "with_load_ns_per_request"
 UNSTEADY = 0.5  # an interval around 1 that reaches further from it is not worth a bound
 
 Noise = Mapping[str, Any]  # the A/A run of a result file
-
-
-class Words(NamedTuple):
-    """How sentences about a metric are worded."""
-
-    title: str
-    verb: str = "has"
-    more: str = "more"
-    less: str = "less"
-    times: str = "has {} as much"
-
-
-WORDS = {
-    COST: Words("CPU per request", "uses", times="uses {} as much"),
-    WITH_LOAD: Words("CPU per request of server and load together", "uses", times="uses {} as much"),
-    "per_second": Words("requests/s", "serves", "more", "fewer", "serves {} as many"),
-    "latency_us": Words("{} latency", "has a", "higher", "lower", "has {} as high a"),
-    "latency_raw_us": Words("raw {} latency", "has a", "higher", "lower", "has {} as high a"),
-    "memory": Words("{} memory", "holds an idle connection in", times="holds an idle connection in {} as much"),
-    "peak_rss_kb": Words("peak memory", "uses", times="uses {} as much"),
-    "syscalls_per_request": Words("system calls per request", "makes", "more", "fewer", "makes {} as many"),
-}
-
-
-def words_of(metric: str) -> Words:
-    """How a metric is worded."""
-    name = metric.partition(".")[0]
-    return WORDS.get(name, Words(name.replace("_", " ")))
-
-
-def metric_title(metric: str) -> str:
-    """How people call a metric."""
-    return words_of(metric).title.format(metric.partition(".")[2].removesuffix("_bytes"))
 
 
 def noise_reach(metric: str, noise: Noise | None) -> float:
@@ -125,16 +91,6 @@ class Verdict:
         """The interval of a difference of a known direction, the smaller end first: 2.0 to 4.1 %."""
         near, far = sorted((abs(self.low - 1), abs(self.high - 1)))
         return f"{near * 100:.1f} to {far * 100:.1f} %"
-
-    @property
-    def words(self) -> Words:
-        """How its metric is worded."""
-        return words_of(self.metric)
-
-    @property
-    def title(self) -> str:
-        """How people call its metric."""
-        return metric_title(self.metric)
 
     def sentence(self, one: str, other: str) -> str:
         """One subject over the other in a sentence."""

@@ -5,14 +5,48 @@ from __future__ import annotations
 import functools
 import math
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping, NamedTuple, Sequence
 
 import jinja2
 
 from . import features
 
+COST, WITH_LOAD = "cpu_ns_per_request", "with_load_ns_per_request"
 TIMES = 3.0  # from this ratio on a text says "times as much" instead of percent
 FEW_NAMES = 3  # that are listed before the others are only counted
+
+
+class Words(NamedTuple):
+    """How sentences about a metric are worded."""
+
+    title: str
+    verb: str = "has"
+    more: str = "more"
+    less: str = "less"
+    times: str = "has {} as much"
+
+
+WORDS = {
+    COST: Words("CPU per request", "uses", times="uses {} as much"),
+    WITH_LOAD: Words("CPU per request of server and load together", "uses", times="uses {} as much"),
+    "per_second": Words("requests/s", "serves", "more", "fewer", "serves {} as many"),
+    "latency_us": Words("{} latency", "has a", "higher", "lower", "has {} as high a"),
+    "latency_raw_us": Words("raw {} latency", "has a", "higher", "lower", "has {} as high a"),
+    "memory": Words("{} memory", "holds an idle connection in", times="holds an idle connection in {} as much"),
+    "peak_rss_kb": Words("peak memory", "uses", times="uses {} as much"),
+    "syscalls_per_request": Words("system calls per request", "makes", "more", "fewer", "makes {} as many"),
+}
+
+
+def words_of(metric: str) -> Words:
+    """How a metric is worded."""
+    name = metric.partition(".")[0]
+    return WORDS.get(name, Words(name.replace("_", " ")))
+
+
+def metric_title(metric: str) -> str:
+    """How people call a metric."""
+    return words_of(metric).title.format(metric.partition(".")[2].removesuffix("_bytes"))
 
 
 def times(ratio: float) -> str:
@@ -58,7 +92,7 @@ def capital(text: str) -> str:
 def _templates() -> Any:
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     found = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    for filled in (times, size, percent, noise_band, listed, cores, capital):
+    for filled in (times, size, percent, noise_band, listed, cores, capital, words_of, metric_title):
         found.filters[filled.__name__] = filled
     found.globals.update(TIMES=TIMES, inf=math.inf)
     return found.get_template("words.j2").module

@@ -148,7 +148,7 @@ class Verdicts(unittest.TestCase):
         noise = {"metric": "cpu_ns_per_request", "low": 0.96, "median": 1.0, "high": 1.04, "pairs": 20}
         ratio = {"median": 0.97, "low": 0.95, "high": 0.985, "pairs": 20}
         self.assertEqual(
-            words.say("tuned", verdict.Verdict.of(verdict.COST, ratio, noise), "depth 64"),
+            words.say("tuned", verdict.Verdict.of(words.COST, ratio, noise), "depth 64"),
             "Tuning shows no certain gain: the best candidate, depth 64, against the default: 3.0 % less CPU per "
             "request (1.5 to 5.0 %), partly within the A/A noise (−4.0 to +4.0 %).",
         )

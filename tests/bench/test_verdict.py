@@ -3,8 +3,9 @@
 import unittest
 
 import context  # noqa: F401
-from lib import verdict, words
-from lib.verdict import COST, WITH_LOAD, Verdict
+from lib import words
+from lib.verdict import Verdict
+from lib.words import COST, WITH_LOAD
 
 NOISE = {"metric": COST, "low": 0.974, "median": 1.0, "high": 1.021, "pairs": 10}
 
@@ -48,7 +49,7 @@ class Sentences(unittest.TestCase):
         self.assertEqual((words.size(0.9), words.size(12.4)), ("10.0 %", "12 times"))
         titles = {"latency_raw_us.p99": "raw p99 latency", "memory.user_bytes": "user memory", "overflows": "overflows"}
         for metric, title in titles.items():
-            self.assertEqual(verdict.metric_title(metric), title)
+            self.assertEqual(words.metric_title(metric), title)
 
 
 class BesideNoise(unittest.TestCase):
