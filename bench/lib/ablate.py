@@ -100,7 +100,7 @@ def measure(session: Any, options: argparse.Namespace, names: Sequence[str], pro
     ends = [variant("full", names, full, options.cores), variant("bare", names, frozenset(), options.cores)]
     session.refuse_missing(ends[:1])
     ids = ["noise", TOTAL, *(pair.id for pair in todo)]
-    experiment.expect(whole.asked.name, (whole, [(id, 2 * whole.pairs) for id in ids]))
+    experiment.expect(f"{whole.asked.name}:", (whole, [(id, 2 * whole.pairs) for id in ids]))
     whole.noise(ends[0])
     extra["total"] = total(whole.cell(TOTAL, ends, {"purpose": "total"}), run.noise)
     for pair in todo:

@@ -165,14 +165,11 @@ def gain(files: Files) -> list[Line]:
     def peers(run: Run) -> str:
         return " ".join(tally.against(name) for name, tally in of_peers(run).items())
 
-    def tuned(run: Run) -> str:
-        return say("tuned_gain", run.extra)
-
     others = " io_uring epoll nginx h2o lighttpd"
     return [
         files.tell("compare", of_epoll, lambda run: Tally(run, *TWO).against("torc epoll"), "the gain over epoll"),
         files.tell("compare", of_peers, peers, "the gain over other servers", others),
-        files.tell("tune", has("text"), tuned, "the gain from other options"),
+        files.tell("tune", has("text"), lambda run: say("tuned_gain", run.extra), "the gain from other options"),
         files.tell("ablate", has("total"), worth, "the features that the gain comes from"),
     ]
 

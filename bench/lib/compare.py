@@ -128,13 +128,13 @@ class Comparison:
         noise = Experiment(self.session, first.asked, first.pairs, first.variants[:1])
         parts = [(noise, [("noise", 2 * first.pairs)])]
         for one in self.plan:
-            able, ids = len(one.variants), [one.asked.name]
+            able, cells = len(one.variants), [(one.asked.name, one.pairs * len(one.variants))]
             if one.asked.name == "latency":
-                ids = [f"latency-{percent}" for percent in LOAD_PERCENTS]
-                parts.append((one, [("latency-capacity", CAPACITY_ROUNDS * able)]))
-            parts.append((one, [(id, one.pairs * able) for id in ids]))
+                cells = [(f"latency-{percent}", one.pairs * able) for percent in LOAD_PERCENTS]
+                cells.append(("latency-capacity", CAPACITY_ROUNDS * able))
+            parts.append((one, cells))
         names, count = ", ".join(variant.label for variant in self.variants), len(self.plan)
-        experiment.expect(f"{names}: {count} workload{'s' if count > 1 else ''}", *parts, separator=", ")
+        experiment.expect(f"{names}: {count} workload{'s' if count > 1 else ''},", *parts)
 
     def measure(self) -> None:
         """Takes all samples and prints each cell when it is done."""

@@ -6,7 +6,6 @@ import argparse
 import statistics
 from pathlib import Path
 
-
 from . import compare, env, remarks, results, stats, table
 from .results import Cell, ResultsError, Run
 from .verdict import Noise, Verdict

@@ -19,6 +19,8 @@ US = 1 / 1000  # of nanoseconds
 UNSUITED = ("idle", "latency")  # workloads without a cost per request
 MOST_CORES, MOST_CONNECTIONS = 4096, 1_000_000
 QUICK_PAIRS = 6  # fewer leave intervals too wide for the small differences that are looked for
+Take = Callable[[Session], None]
+Rows = Callable[[results.Run], Sequence[Sequence[str]]]
 Figure = dict[str, Any]  # a median with the bounds of its 95 % interval
 
 
@@ -119,7 +121,7 @@ class Experiment:
         return measure.expected_seconds(self.asked, self.seconds) + sum(warmups) / max(len(warmups), 1)
 
 
-def expect(label: str, *parts: tuple[Experiment, Sequence[tuple[str, int]]], separator: str = ": ") -> None:
+def expect(label: str, *parts: tuple[Experiment, Sequence[tuple[str, int]]]) -> None:
     """Announces how many samples are left, and about how long they take; a part is an experiment
     with its cells by name and number of samples."""
     samples, left, wall = 0, 0, 0.0
@@ -128,16 +130,10 @@ def expect(label: str, *parts: tuple[Experiment, Sequence[tuple[str, int]]], sep
         samples, left = samples + sum(count for _, count in cells), left + more
         wall += more * experiment.sample_seconds()
     parts[0][0].session.expect(left)
-    print(f"{label}{separator}{progress.plan(left, samples, wall)}", flush=True)
+    print(f"{label} {progress.plan(left, samples, wall)}", flush=True)
 
 
-def run(
-    title: str,
-    options: argparse.Namespace,
-    take: Callable[[Session], None],
-    header: Sequence[str],
-    rows: Callable[[results.Run], Sequence[Sequence[str]]],
-) -> int:
+def run(title: str, options: argparse.Namespace, take: Take, header: Sequence[str], rows: Rows) -> int:
     """A subcommand: takes the measurements in a session, then prints their table and conclusions."""
     try:
         with Session(options.kind, options, title) as session:

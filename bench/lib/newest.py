@@ -18,6 +18,8 @@ from .words import say
 SPOILED = 0.30  # CPUs' worth of other programs from which on a run gives no plain answer
 
 File = tuple[Path, Run]
+Useful = Callable[[Run], Any]
+Says = Callable[[Run], str]
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Files:
         self.finished = [one for one in here if one in finished]
         self.unfinished = [one for one in here if one not in finished]
 
-    def pick(self, kind: str, useful: Callable[[Run], Any] = lambda _: True) -> File | None:
+    def pick(self, kind: str, useful: Useful) -> File | None:
         """The newest useful run of that kind, one of the newest commit before all others."""
         mine = [one for one in self.finished if one[1].kind == kind and useful(one[1])]
         same = [one for one in mine if not self.remark(one)]
@@ -69,24 +71,14 @@ class Files:
             word = say("uncertain", word)
         return Line(text, file[0], word, ", ".join(filter(None, said)))
 
-    def missing(self, kind: str, what: str, words: str = "") -> Line:
-        """What to do to get an answer."""
+    def tell(self, kind: str, useful: Useful, text: Says, what: str, words: str = "", word: Says | None = None) -> Line:
+        """What the newest useful run of that kind says; without one what is missing, and the words of
+        the command that answers it."""
+        file = self.pick(kind, useful)
+        if file:
+            return self.line(file, text(file[1]), word(file[1]) if word else "")
         started = next((path for path, run in self.unfinished if run.kind == kind), None)
         return Line(say("missing", what, kind, words, shown(started) if started and not words else None))
-
-    def tell(
-        self,
-        kind: str,
-        useful: Callable[[Run], Any],
-        text: Callable[[Run], str],
-        what: str,
-        words: str = "",
-        word: Callable[[Run], str] = lambda _: "",
-    ) -> Line:
-        """What the newest useful run of that kind says, or what is missing and the words of the
-        command that answers it."""
-        file = self.pick(kind, useful)
-        return self.line(file, text(file[1]), word(file[1])) if file else self.missing(kind, what, words)
 
 
 def machine(run: Run) -> tuple[Any, Any]:

@@ -74,7 +74,7 @@ def measure(session: Any, options: argparse.Namespace) -> None:
     if points:
         least = max(asked.connections, CONNECTIONS_PER_CORE * max(todo))
         whole = Experiment(session, session.sized(dataclasses.replace(asked, connections=least)))
-        experiment.expect(asked.name, (whole, [("noise", 2 * whole.pairs), (CELL, whole.pairs * len(points))]))
+        experiment.expect(f"{asked.name}:", (whole, [("noise", 2 * whole.pairs), (CELL, whole.pairs * len(points))]))
         whole.noise(points[0])
         cell = whole.cell(CELL, points, {"connections": whole.asked.connections})
         evaluate(run, cell, points, session.affinity)

@@ -81,7 +81,7 @@ def measure(session: Any, options: argparse.Namespace) -> None:
         else:
             todo.append((f"cores={count} connections={connections}", factors))
     samples = whole.pairs * len(variants(options.engines, depths, 1))
-    experiment.expect(asked.name, (whole, [("noise", 2 * whole.pairs), *((id, samples) for id, _ in todo)]))
+    experiment.expect(f"{asked.name}:", (whole, [("noise", 2 * whole.pairs), *((id, samples) for id, _ in todo)]))
     if todo:
         first = experiment.engine_variant(options.engines[0], todo[0][1]["cores"])
         whole.on(min(counts[0], possible)).noise(first)

@@ -135,7 +135,7 @@ def measure(session: Any, options: argparse.Namespace, help_text: str, check: Ch
     confirm = options.confirm_pairs or (QUICK_CONFIRM_PAIRS if quick else CONFIRM_PAIRS)
     final = Experiment(session, asked, confirm)
     cells = [("noise", 2 * confirm), (CONFIRM, 2 * confirm), *(search.samples(pairs) if named else [])]
-    experiment.expect(asked.name, (final, cells))
+    experiment.expect(f"{asked.name}:", (final, cells))
     shown = {*found, "cq-depth", *(features.setting(name, True)[0] for name in names)}
     extra = {"workload": asked.name, "seed": options.seed, "space": found}
     extra["default"] = {key: base[key] for key in sorted(base) if key in shown}
