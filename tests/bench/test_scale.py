@@ -93,17 +93,12 @@ class SmallMachine(unittest.TestCase):
         self.assertEqual((extra["cores"], extra["basis"]), ([1, 2], "cost"))
         self.assertEqual(extra["fits"], {"io_uring": None, "epoll": None})
         self.assertEqual([p["shared_cpus"] for p in extra["points"]], [False, False, True, True])
-        self.assertEqual(
-            [(s["engine"], s["from"], s["to"]) for s in extra["steps"]], [("io_uring", 1, 2), ("epoll", 1, 2)]
-        )
+        steps = [(one["engine"], one["from"], one["to"]) for one in extra["steps"]]
+        self.assertEqual(steps, [("io_uring", 1, 2), ("epoll", 1, 2)])
         self.assertAlmostEqual(extra["steps"][0]["ratio"]["median"], 1.028, delta=0.01)
         text = "\n".join(session.run.conclusions)
-        self.assertRegex(
-            text,
-            r"^From 2 cores on, server and load shared CPUs: .*\n"
-            r"torc io_uring, 1 core → 2: \d\.\d % more CPU per request \(.*\), "
-            r"with server and load sharing CPUs\.\n",
-        )
+        said = r"torc io_uring, 1 core → 2: \d\.\d % more CPU per request \(.*\), with server and load sharing CPUs\.\n"
+        self.assertRegex(text, r"^From 2 cores on, server and load shared CPUs: .*\n" + said)
         self.assertIn("2 core counts measured, and the scalability law has 3 coefficients", text)
         self.assertEqual(text.count("server and load shared CPUs: those"), 1)
         self.assertEqual([row[3] == "–" for row in scale.rows(session.run)], [False, False, True, True])
@@ -118,9 +113,8 @@ class SmallMachine(unittest.TestCase):
         self.assertEqual(session.run.conclusions[-1], "Not measured: 4 cores of 1 CPUs.")
 
     def test_an_engine_without_valid_samples(self):
-        session = scaled(
-            "--cores", "1,2,4", cost=lambda v, w: (None if v.subject == "epoll" and v.cores > 1 else cost(v, w))
-        )
+        dead = lambda v, w: None if v.subject == "epoll" and v.cores > 1 else cost(v, w)  # noqa: E731
+        session = scaled("--cores", "1,2,4", cost=dead)
         extra = session.run.extra
         self.assertIsNone(extra["fits"]["epoll"])
         self.assertIsNotNone(extra["fits"]["io_uring"])

@@ -76,10 +76,8 @@ class Tuned:
 class Space(unittest.TestCase):
     def test_defaults_come_from_help(self):
         found = space.defaults(HELP)
-        self.assertEqual(
-            {key: found[key] for key in ("depth", "cq-depth", "buffer-size", "sqarray", "defer-taskrun")},
-            {"depth": "512", "cq-depth": "0", "buffer-size": "4k", "sqarray": "no", "defer-taskrun": "yes"},
-        )
+        defaults = {"depth": "512", "cq-depth": "0", "buffer-size": "4k", "sqarray": "no", "defer-taskrun": "yes"}
+        self.assertEqual({key: found[key] for key in defaults}, defaults)
 
     def test_holds_no_default_and_nothing_without_effect(self):
         found = space.space(space.defaults(HELP), NAMES, workload("plaintext"))
@@ -162,10 +160,8 @@ class Verdicts(unittest.TestCase):
     def test_the_last_round_and_the_confirmation_as_rows(self):
         tuned = Tuned(cost=gain_at(256, 0.95))
         extra, rows = tuned.extra, tune.rows(tuned.session.run)
-        self.assertEqual(
-            [row[0].partition(":")[0] for row in rows],
-            [*extra["rungs"][-1]["tried"], f"confirmation of {extra['winner']}"],
-        )
+        names = [*extra["rungs"][-1]["tried"], f"confirmation of {extra['winner']}"]
+        self.assertEqual([row[0].partition(":")[0] for row in rows], names)
         self.assertEqual(rows[-1][1], str(tune.CONFIRM_PAIRS))
         self.assertRegex(rows[-1][2], r"^0\.9\d\d \(")
 

@@ -7,6 +7,7 @@ from lib import words
 from lib.verdict import Verdict
 from lib.words import COST, WITH_LOAD
 
+IDLE, BOTH = "A holds an idle connection in", "CPU per request of server and load together"
 NOISE = {"metric": COST, "low": 0.974, "median": 1.0, "high": 1.021, "pairs": 10}
 
 
@@ -20,19 +21,11 @@ class Sentences(unittest.TestCase):
             ((0.88, 0.9, 0.93), COST, "A uses 10.0 % less CPU per request than B (7.0 to 12.0 %)."),
             ((1.05, 1.1, 1.2), "per_second", "A serves 10.0 % more requests/s than B (5.0 to 20.0 %)."),
             ((0.8, 0.9, 0.95), "latency_us.p99", "A has a 10.0 % lower p99 latency than B (5.0 to 20.0 %)."),
-            (
-                (0.8, 0.9, 0.95),
-                "memory.user_bytes",
-                "A holds an idle connection in 10.0 % less user memory than B (5.0 to 20.0 %).",
-            ),
+            ((0.8, 0.9, 0.95), "memory.user_bytes", f"{IDLE} 10.0 % less user memory than B (5.0 to 20.0 %)."),
             ((2.8, 2.9, 3.1), COST, "A uses 190.0 % more CPU per request than B (180.0 to 210.0 %)."),
             ((3.5, 4.04, 4.5), COST, "A uses 4.0 times as much CPU per request as B (3.5 to 4.5 times)."),
             ((200, 245.1, 300), "latency_us.p99", "A has 245 times as high a p99 latency as B (200 to 300 times)."),
-            (
-                (0.88, 0.9, 0.93),
-                WITH_LOAD,
-                "A uses 10.0 % less CPU per request of server and load together than B (7.0 to 12.0 %).",
-            ),
+            ((0.88, 0.9, 0.93), WITH_LOAD, f"A uses 10.0 % less {BOTH} than B (7.0 to 12.0 %)."),
             ((0.99, 1.0, 1.014), COST, "A and B: no detectable difference in CPU per request (within ±1.4 %)."),
             ((1, 1, 1), COST, "A and B: no detectable difference in CPU per request (within ±0.0 %)."),
             ((0.4, 1, 2.1), "latency_us.p99", "A and B: p99 latency varied too much between rounds to compare."),
@@ -65,13 +58,8 @@ class BesideNoise(unittest.TestCase):
             self.assertRegex(self.say(low, high), r" to 10\.0 %\), partly within the A/A noise \(")
 
     def test_beyond_it_or_of_another_metric_nothing_is_added(self):
-        for low, high, more in (
-            (0.9, 0.973, {}),
-            (1.03, 1.04, {}),
-            (0.99, 1.01, {}),
-            (0.98, 0.99, {"metric": "per_second"}),
-            (0.98, 0.99, {"pairs": 1}),
-        ):
+        others = [(0.98, 0.99, {"metric": "per_second"}), (0.98, 0.99, {"pairs": 1})]
+        for low, high, more in [(0.9, 0.973, {}), (1.03, 1.04, {}), (0.99, 1.01, {}), *others]:
             with self.subTest(low=low, high=high):
                 self.assertNotIn("A/A", say(low, (low + high) / 2, high, noise={**NOISE, **more}))
 
