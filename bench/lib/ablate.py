@@ -7,8 +7,6 @@ feature needs another (defer-taskrun needs single-issuer, multishot needs buf-ri
 changes, and the sentence names it. bench/RESULTS.md has the run's `extra`.
 """
 
-from __future__ import annotations
-
 import argparse
 from dataclasses import dataclass
 from pathlib import Path

@@ -2,8 +2,6 @@
 what gain, from the newest finished run of every kind.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import textwrap

@@ -1,7 +1,5 @@
 """Compares servers with each other: an A/A run, then interleaved rounds of every workload."""
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import shlex
@@ -50,7 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         f"({' '.join(DEFAULT)})"
     )
     parser.add_argument("subjects", nargs="*", metavar="SUBJECT", default=list(DEFAULT), help=text)
-    text = f"of {', '.join(WORKLOADS)}, or all (all; with --quick the main ones)"
+    text = f"workloads to run, of {', '.join(WORKLOADS)}, or all (all; the main ones with --quick)"
     parser.add_argument("--workloads", type=workload_names, metavar="LIST", default=list(WORKLOADS), help=text)
     add_common(parser)
 

@@ -1,7 +1,5 @@
 """Sets two result files in ratio: other machines, other commits."""
 
-from __future__ import annotations
-
 import argparse
 import statistics
 from pathlib import Path

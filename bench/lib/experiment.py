@@ -1,7 +1,5 @@
 """What the measuring subcommands share: their options, one experiment object, figures and tables."""
 
-from __future__ import annotations
-
 import argparse
 import collections
 import dataclasses

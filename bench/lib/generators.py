@@ -3,8 +3,6 @@
 An expensive generator takes CPU from what it measures, and reaches its limit before the server does.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -4,8 +4,6 @@ The machine is that of the newest finished run. Runs of another CPU or kernel ar
 another commit is used where the newest commit has none, and named.
 """
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,8 +1,6 @@
 """What a reader must know before the figures, each with its remedy: samples that do not count, a
 load generator that was the bottleneck, a noisy machine."""
 
-from __future__ import annotations
-
 import statistics
 from typing import Any, Sequence
 

@@ -1,7 +1,5 @@
 """The result file: what a run measured, read and written whole. Format 2; see bench/RESULTS.md."""
 
-from __future__ import annotations
-
 import dataclasses
 import datetime
 import functools

@@ -7,8 +7,6 @@ the fit takes cores ÷ CPU per request: what the cores could serve at that cost.
 the run's `extra`.
 """
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import math

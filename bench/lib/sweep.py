@@ -5,8 +5,6 @@ the depths are interleaved round by round and paired. Cells follow one another: 
 between core or connection counts, not absolute figures. bench/RESULTS.md has the run's `extra`.
 """
 
-from __future__ import annotations
-
 import argparse
 import itertools
 from typing import Any, Mapping, Sequence

@@ -1,11 +1,9 @@
 """One subject against another over all workloads of a comparison."""
 
-from __future__ import annotations
-
 from typing import Sequence
 
 from . import results
-from .results import Cell, Ratio, Run
+from .results import Cell, Run
 from .subjects import ENGINES, FLOORS
 from .verdict import Verdict
 from .words import COST, WITH_LOAD, say
@@ -25,13 +23,15 @@ class Tally:
         self.all: list[Judged] = []
         self.away: list[str] = []  # workloads of both subjects that have too few pairs
         for cell in measured(run) if cells is None else cells:
-            of = metric or cost(cell)
-            if both(cell, one, other, of):
-                found = ratio(run, cell, one, other, of)
-                if found:
-                    self.all.append((cell, found.judge(run.noise)))
-                else:
-                    self.away.append(cell.id)
+            of, names = metric or cost(cell), (variant(cell, one), variant(cell, other))
+            if None in names or of not in results.metrics(cell.workload["name"]):
+                continue
+            found = next((r for r in cell.ratios if (r.numerator, r.denominator, r.metric) == (*names, of)), None)
+            found = found or results.ratio(cell, str(names[0]), str(names[1]), of, run.noise)
+            if found and found.pairs > 1:
+                self.all.append((cell, found.judge(run.noise)))
+            else:
+                self.away.append(cell.id)
         self.together = [cell.id for cell, one in self.all if one.metric == WITH_LOAD]
         self.within = [pair for pair in self.all if pair[1].within_noise]
         told = {kind: [p for p in self.all if p[1].kind == kind and p not in self.within] for kind in KINDS}
@@ -57,20 +57,6 @@ def variant(cell: Cell, subject: str) -> str | None:
     """The subject's variant in a cell, the one with the fewest options of its own."""
     mine = [one for one in cell.variants if one["subject"] == subject]
     return min(mine, key=lambda one: len(one["args"]))["name"] if mine else None
-
-
-def both(cell: Cell, one: str, other: str, metric: str) -> bool:
-    """Whether a cell compares both subjects by that metric."""
-    names = variant(cell, one), variant(cell, other)
-    return None not in names and metric in results.metrics(str(cell.workload["name"]))
-
-
-def ratio(run: Run, cell: Cell, one: str, other: str, metric: str) -> Ratio | None:
-    """One subject over the other; None with fewer than two pairs."""
-    names = str(variant(cell, one)), str(variant(cell, other))
-    found = next((r for r in cell.ratios if (r.numerator, r.denominator, r.metric) == (*names, metric)), None)
-    found = found or results.ratio(cell, *names, metric, run.noise)
-    return found if found and found.pairs > 1 else None
 
 
 def of_epoll(run: Run) -> Tally | None:

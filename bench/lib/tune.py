@@ -7,8 +7,6 @@ nominates: the verdict comes from a fresh comparison with the default, with more
 bench/RESULTS.md has the run's `extra`.
 """
 
-from __future__ import annotations
-
 import argparse
 import tempfile
 from pathlib import Path
@@ -93,9 +91,8 @@ class Search:
     def measure(self, number: int, names: Sequence[str], pairs: int) -> dict[str, list[float]]:
         """A rung: the ratios of each candidate to the default."""
         found, rung = {}, Experiment(self.session, self.asked, pairs)
-        groups = self.groups(number, names)
-        self.cells[number] = list(groups)
-        for id, members in groups.items():
+        self.cells[number] = list(self.groups(number, names))
+        for id, members in self.groups(number, names).items():
             cell = rung.cell(id, [self.default, *(self.variants[name] for name in members)], {"rung": number})
             plain = results.by_round(cell, self.default.name, COST)
             for name in members:

@@ -5,8 +5,6 @@ A/A run; every text about a difference is a template over it. It claims no more 
 does, nor than the A/A run allows.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Mapping
 

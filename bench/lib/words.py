@@ -1,7 +1,5 @@
 """The texts that a user reads: the templates of words.j2, filled with facts."""
 
-from __future__ import annotations
-
 import functools
 import math
 from pathlib import Path
