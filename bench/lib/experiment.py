@@ -158,12 +158,14 @@ def engine_variant(engine: str, cores: int = 1, what: str = "", *args: str) -> V
     return Variant(name, label, engine, args, cores)
 
 
+def bounds(found: Any, scale: float = 1.0) -> Figure:
+    """A median and its interval as a result file has them."""
+    return {"median": found.median * scale, "low": found.low * scale, "high": found.high * scale}
+
+
 def figure(values: Sequence[float], scale: float = 1.0) -> Figure | None:
     """The median of values with its interval; None without values."""
-    if not values:
-        return None
-    found = stats.bootstrap_median(values)
-    return {"median": found.median * scale, "low": found.low * scale, "high": found.high * scale}
+    return bounds(stats.bootstrap_median(values), scale) if values else None
 
 
 def metric(cell: Cell, name: str, what: str, scale: float = 1.0) -> Figure | None:
@@ -174,7 +176,7 @@ def metric(cell: Cell, name: str, what: str, scale: float = 1.0) -> Figure | Non
 def paired(cell: Cell | None, one: str, other: str) -> Figure | None:
     """The cost of one variant over another as a figure."""
     found = results.ratio(cell, one, other) if cell else None
-    return found and {"median": found.median, "low": found.low, "high": found.high, "pairs": found.pairs}
+    return {**bounds(found), "pairs": found.pairs} if found else None
 
 
 def place(cell: Cell, variant: Mapping[str, Any]) -> dict[str, Any]:

@@ -145,9 +145,9 @@ def fit(engine: str, capacity: Mapping[int, Mapping[int, float]], basis: str) ->
 
     peak = {"cores": finite(found.peak.median), "low": finite(found.peak.low), "high": finite(found.peak.high)}
     return {
-        "lambda": dataclasses.asdict(found.rate),
-        "sigma": dataclasses.asdict(found.contention),
-        "kappa": dataclasses.asdict(found.coherence),
+        "lambda": experiment.bounds(found.rate),
+        "sigma": experiment.bounds(found.contention),
+        "kappa": experiment.bounds(found.coherence),
         "points": found.points,
         "confidence": "good" if found.points >= usl.GOOD else "indicative",
         "worst_residual": found.fit.worst,
