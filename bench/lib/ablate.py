@@ -19,7 +19,7 @@ from .subjects import binary
 from .verdict import Noise, Verdict
 from .words import COST, capital, say
 
-SUMMARY = "what each io_uring feature is worth, out of the full set and into the bare one"
+SUMMARY = "measure what each io_uring feature is worth, taken out of the full set and put into the bare one"
 OUT, INTO = "out of full", "into bare"
 TOTAL = "full against bare"
 HEADER = ("CPU with ÷ without", "taken out of full", "put into bare")

@@ -16,7 +16,7 @@ from .tally import Tally, measured, of_epoll, of_peers, variant
 from .verdict import Verdict
 from .words import COST, FEW_NAMES, capital, listed, say
 
-SUMMARY = "say what the newest runs answer: io_uring or not, what depth, how many cores, what gain"
+SUMMARY = "answer from the newest runs: io_uring or not, at what depth, on how many cores, for what gain"
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 WIDTH = 98
 LITTLE = 0.02  # a difference of less than this is called little

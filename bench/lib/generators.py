@@ -20,7 +20,7 @@ from .subject import Place, Server, SubjectError
 from .subjects import known, variant
 from .workloads import write_static
 
-SUMMARY = "what torc-load costs per request, compared with wrk on the same traffic"
+SUMMARY = "measure what torc-load costs per request, compared with wrk on the same traffic"
 REPORT = "generator.json"
 WRK_COUNT = re.compile(r"(\d+) requests in")
 HEADER = ("generator", "CPU µs/request", "min–max", "÷ wrk", "95 % interval")

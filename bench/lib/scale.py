@@ -20,7 +20,7 @@ from .verdict import Noise, Verdict
 from .words import COST, capital, say
 
 SHARED = "server and load shared CPUs"
-SUMMARY = "throughput and cost per request over core counts, with a fit that says where it peaks"
+SUMMARY = "measure throughput and cost per request over core counts, and fit where throughput peaks"
 CELL = "cores"
 MOST_COUNTS = 8  # that are chosen when none are given
 CONNECTIONS_PER_CORE = 64  # at least, of the largest server

@@ -16,7 +16,7 @@ from .subject import SubjectError, Variant
 from .verdict import Noise, noise_reach
 from .words import COST, capital, cores, say
 
-SUMMARY = "every ring depth, core count and connection count, and the knee in words"
+SUMMARY = "measure every ring depth, core count and connection count, and find the knee"
 WITH_DEPTH = "io_uring"
 DEPTHS = [32, 64, 128, 256, 512, 1024, 2048]
 QUICK_DEPTHS = [32, 128, 512, 2048]

@@ -20,7 +20,7 @@ from .subjects import binary
 from .verdict import Verdict
 from .words import COST, fill, say
 
-SUMMARY = "searches the ring's options for this machine and confirms what it finds"
+SUMMARY = "search the ring's options for this machine and confirm the best with a fresh comparison"
 CANDIDATES, QUICK_CANDIDATES = 16, 8
 RUNG_PAIRS, QUICK_RUNG_PAIRS = 3, 2
 CONFIRM_PAIRS, QUICK_CONFIRM_PAIRS = 20, 8
