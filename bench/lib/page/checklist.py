@@ -2,100 +2,87 @@
 
 from __future__ import annotations
 
-from typing import Iterator
+from typing import Any
 
 from .. import results, usl
-from . import environment, kind_ablate, kind_scale
-from .html import Column, Markup, table, tag
+from . import kind_scale
 from .kind_compare import measured
-from .threats import Threat
+from .render import Table, toned
 
-Point = tuple[str, str, str]  # what, yes/partly/no, why
+TONES = {"yes": "good", "partly": "warn", "no": "bad"}
+COUNTERS = ("syscalls_per_request", "completions_per_wait", "overflows", "starved")
 
 
-def points(run: results.Run, threats: list[Threat]) -> Iterator[Point]:
-    """All points; each says what is there and what is not."""
+def _state(yes: Any, partly: Any = False) -> str:
+    return "yes" if yes else "partly" if partly else "no"
+
+
+def table(run: results.Run, threats: int, unknown: int) -> Table:
+    """All points, with the counts of the threats found and of what is unknown of the machine."""
     cells = measured(run)
     good = [s for cell in cells for s in cell.samples if s.invalid is None]
-    noise = run.noise
-    yield ("A/A run as noise floor", "yes" if noise else "no", f"{noise['pairs']} pairs" if noise else "none was made")
-    missing = environment.unknown(run)
-    commit = (run.environment.get("git") or {}).get("commit")
-    state = "no" if not run.environment else "partly" if missing or not commit else "yes"
-    yield (
-        "Machine, kernel and programs disclosed",
-        state,
-        f"{len(missing)} entries are not " "known: figures that depend on them are estimates" if missing else "below",
-    )
     alike = sum(cell.answers == "alike" for cell in cells)
-    yield (
-        "Answers compared before timing",
-        "yes" if cells and alike == len(cells) else "partly" if alike else "no",
-        f"{alike} of {len(cells)} cells alike, byte for byte",
-    )
     ratios = [one for cell in cells for one in cell.ratios]
     metrics = {one.metric for one in ratios}
-    several = bool(metrics - {"cpu_ns_per_request"})
-    yield (
-        "Paired ratios with 95 % intervals",
-        "yes" if ratios and several else "partly" if ratios else "no",
-        f"{len(ratios)} ratios of {len(metrics)} metrics, paired by round",
-    )
-    loads = {round(cell.workload["rate"]) for cell in cells if cell.workload.get("rate")}
-    yield (
-        "Latency in open loop",
-        "yes" if len(loads) >= 3 else "partly" if loads else "no",
-        f"{len(loads)} rates, from the intended send time" if loads else "closed loop only; run the latency workload",
-    )
-    counters = ("syscalls_per_request", "completions_per_wait", "overflows", "starved")
-    there = [name for name in counters if any(getattr(s, name) is not None for s in good)]
-    yield (
-        "Counters that explain",
-        "yes" if len(there) == len(counters) else "partly" if there else "no",
-        ", ".join(name.replace("_", " ") for name in there) or "none reported",
-    )
-    told = sum(bool(s.saturated) for s in good)
-    yield ("Who was saturated", "yes" if good and told == len(good) else "no", "measured per sample")
-    yield from _kinds(run)
-    yield ("Threats to validity listed", "yes", f"{len(threats)}, found automatically")
-    sentences = [one for one in ratios if one.verdict]
-    yield (
-        "Verdicts tied to intervals",
-        "yes" if sentences and len(sentences) == len(ratios) else "partly" if sentences else "no",
-        f"{len(sentences)} sentences",
-    )
-    yield (
-        "Raw data and commands",
-        "yes" if run.command and run.commands else "partly",
-        f"{sum(len(cell.samples) for cell in run.cells)} samples in the result file, "
-        f"{len(run.commands)} commands below",
-    )
-
-
-def _kinds(run: results.Run) -> Iterator[Point]:
-    """Points that other kinds of run answer."""
-    laws = kind_scale.fits(run) if run.kind == "scale" else {}
-    fits = max((int(fit["points"]) for fit in laws.values()), default=0)
-    yield (
-        "Scaling fit",
-        "yes" if fits >= usl.GOOD else "partly" if fits >= usl.FEWEST else "no",
-        f"{fits} core counts"
-        if fits
-        else "too few core counts"
-        if run.kind == "scale"
-        else "not part of this run; see torc-bench scale",
-    )
-    effects = len(kind_ablate.effects(run)) if run.kind == "ablate" else 0
-    yield (
-        "Ablation of single features",
-        "yes" if effects else "no",
-        f"{effects} effects" if effects else "not part of this run; see torc-bench ablate",
-    )
-
-
-def listed(run: results.Run, threats: list[Threat]) -> Markup:
-    """The checklist as a table."""
-    tones = {"yes": "good", "partly": "warn", "no": "bad"}
-    rows = [[what, tag("span", state, class_=tones[state]), why] for what, state, why in points(run, threats)]
-    columns = [Column("Point"), Column("Here", words=True), Column("Detail", words=True, wide=True)]
-    return table("What a trusted comparison needs", columns, rows)
+    rates = {round(cell.workload["rate"]) for cell in cells if cell.workload.get("rate")}
+    counters = [name for name in COUNTERS if any(getattr(s, name) is not None for s in good)]
+    commit = (run.environment.get("git") or {}).get("commit")
+    fitted = max((fit["points"] for fit in kind_scale.fits(run).values()), default=0) if run.kind == "scale" else 0
+    effects = len(run.extra.get("effects") or []) if run.kind == "ablate" else 0
+    verdicts = [one for one in ratios if one.verdict]
+    samples = sum(len(cell.samples) for cell in run.cells)
+    elsewhere = "not part of this run; see torc-bench"
+    points = [
+        ("A/A run as noise floor", _state(run.noise), f"{run.noise['pairs']} pairs" if run.noise else "none"),
+        (
+            "Machine, kernel and programs disclosed",
+            _state(commit and not unknown, run.environment),
+            f"{unknown} entries are unknown: figures that depend on them are estimates" if unknown else "below",
+        ),
+        (
+            "Responses compared before timing",
+            _state(cells and alike == len(cells), alike),
+            f"{alike} of {len(cells)} cells identical, byte for byte",
+        ),
+        (
+            "Paired ratios with 95 % intervals",
+            _state(metrics - {results.COST}, ratios),
+            f"{len(ratios)} ratios of {len(metrics)} metrics, paired by round",
+        ),
+        (
+            "Latency in open loop",
+            _state(len(rates) >= 3, rates),
+            f"{len(rates)} rates, from the intended send time"
+            if rates
+            else "closed loop only; run the latency workload",
+        ),
+        (
+            "Counters that explain",
+            _state(len(counters) == len(COUNTERS), counters),
+            ", ".join(name.replace("_", " ").replace("starved", "no buffers") for name in counters) or "none reported",
+        ),
+        ("Saturation identified", _state(good and all(s.saturated for s in good)), "measured per sample"),
+        (
+            "Scaling fit",
+            _state(fitted >= usl.GOOD, fitted >= usl.FEWEST),
+            f"{fitted} core counts"
+            if fitted
+            else "too few core counts"
+            if run.kind == "scale"
+            else f"{elsewhere} scale",
+        ),
+        ("Ablation of single features", _state(effects), f"{effects} effects" if effects else f"{elsewhere} ablate"),
+        ("Threats to validity listed", "yes", f"{threats}, found automatically"),
+        (
+            "Verdicts tied to intervals",
+            _state(verdicts and len(verdicts) == len(ratios), verdicts),
+            f"{len(verdicts)} sentences",
+        ),
+        (
+            "Raw data and commands",
+            _state(run.command and run.commands, True),
+            f"{samples} samples in the result file, {len(run.commands)} commands below",
+        ),
+    ]
+    rows = [[what, toned(state, TONES[state]), detail] for what, state, detail in points]
+    return Table("What a trusted comparison needs", ["Point", "Present", "Detail"], rows)

@@ -1,170 +1,152 @@
-"""The body of an ablation: what each feature is worth, out of the full set and into the bare one.
+"""What each feature is worth, out of the full set and into the bare one.
 
-Reads what ablate.py documents as its `extra`.
+A bar of the waterfall is what the feature's paired ratio makes of the cost that the chart begins
+with. The rounds' differences in µs are not used: where the machine changes between rounds, their
+median and that of the ratios may have different signs, and the tables have the ratios.
 """
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
 
-from .. import results
-from . import kind_compare, numbers, plots, svg, waterfall
-from .figures import Figures
-from .figures import plots as side_by_side
-from .html import Column, Markup, details, items, join, section, table, tag
-from .look import Looks
+from .. import ablate, features, results
+from . import numbers, plots, svg
+from .kind_compare import measured
+from .render import Table, toned
 
-WORDS = {"saves": "saves", "costs": "costs", "none": "not detectable", "unmeasured": "not measured"}
-
-
-def effects(run: results.Run) -> list[Mapping[str, Any]]:
-    """The effects that the run wrote down."""
-    return [row for row in run.extra.get("effects") or [] if isinstance(row, Mapping)]
+WORDS = {"none": "not detectable", "unmeasured": "not measured"}
+TONES = {"saves": "good", "costs": "bad"}
+MOVED = {"bare": ablate.INTO, "full": ablate.OUT}
+Effect = Mapping[str, Any]
 
 
-def body(run: results.Run, looks: Looks, figures: Figures) -> Markup:
-    """Two waterfalls and their table, everything together, then the single comparisons."""
-    found = effects(run)
-    full = list(run.extra.get("full") or [])
-    total = run.extra.get("total") or {}
-    cells = kind_compare.measured(run)
-    whole = next((cell for cell in cells if cell.id == total.get("cell")), None)
-    costing = [
-        str(row.get("feature")) for row in found if row.get("verdict") == "costs" and not waterfall.hider(row, full)
-    ]
-    return join(
-        [
-            section(
-                "effects",
-                "What each feature is worth",
-                tag(
-                    "p",
-                    "One at a time. Features work together, so the single effects need not add "
-                    "up: what is left is drawn as beyond the sum.",
-                    class_="meta",
-                ),
-                tag(
-                    "p",
-                    tag("strong", "These cost rather than save: ", class_="bad"),
-                    ", ".join(dict.fromkeys(costing)),
-                    ".",
-                )
-                if costing
-                else "",
-                side_by_side(
-                    *(
-                        figures.add(
-                            name, partial(waterfall.draw, waterfall.steps(run.extra, start)), f"{what} {LEGEND}"
-                        )
-                        for name, start, what in (
-                            ("From the bare ring up", "bare", "What each feature does when it alone is put in."),
-                            ("From the full set down", "full", "What taking each feature away does."),
-                        )
-                    ),
-                    *(
-                        figures.add(
-                            f"{title}, as ratios",
-                            partial(ratios, found, context, full),
-                            "Cost with the feature over cost without; median and 95 % interval. "
-                            "Green: saves; red: costs; grey: not detectable.",
-                        )
-                        for context, title in (
-                            ("into bare", "Put into the bare ring"),
-                            ("out of full", "Taken out of the full set"),
-                        )
-                    ),
-                ),
-                _table(found, full),
-                details("Every effect in words", items(_words(row, full) for row in found if row.get("text"))),
-            )
-            if found
-            else "",
-            kind_compare.workload(run, whole, looks, figures) if whole else "",
-            section(
-                "pairs", "Every comparison", *(kind_compare.folded(cell, looks) for cell in cells if cell is not whole)
-            ),
-        ]
-    )
+@dataclass(frozen=True)
+class Step:
+    """A row: where it begins and ends, its interval, and its figures in words, all in µs."""
+
+    label: str
+    kind: str  # total, rest, hidden, or an effect's verdict
+    start: float
+    end: float
+    low: float
+    high: float
+    words: str
 
 
-def _words(row: Mapping[str, Any], full: Sequence[str]) -> str:
-    """An effect in words, with why it is none in the full set itself."""
-    other = waterfall.hider(row, full)
-    return f"{row['text']}" + (f" In the full set {other} hides it." if other else "")
+def whole_cell(run: results.Run) -> results.Cell | None:
+    """The comparison of the full set with the bare one."""
+    name = (run.extra.get("total") or {}).get("cell")
+    return next((cell for cell in measured(run) if cell.id == name), None)
 
 
-LEGEND = (
-    "A bar is what the ratio beside it, paired by round, makes of the cost at the top, and begins "
-    "where the one above it ends; beyond the sum: what the features do together and not alone. "
-    "Green: the feature saves; red: it costs; grey: not detectable; line: 95 % interval."
-)
+def hider(effect: Effect, full: Sequence[str]) -> str | None:
+    """The feature of the full set that the engine runs instead of this one, so that taking this one
+    out of full does nothing."""
+    other = features.HIDDEN_BY.get(effect["feature"])
+    return other if effect["context"] == ablate.OUT and other in full else None
 
 
-def ratios(found: Sequence[Mapping[str, Any]], context: str, full: Sequence[str], width: float = svg.WIDTH) -> Any:
-    """Each feature's ratio with its interval."""
-    rows = [
-        plots.Bar(
-            str(row["feature"]),
-            row["ratio"]["median"],
-            row["ratio"]["low"],
-            row["ratio"]["high"],
-            waterfall.tone(str(row.get("verdict"))),
-            row["ratio"]["pairs"],
-        )
-        for row in found
-        if row.get("context") == context and row.get("ratio") and not waterfall.hider(row, full)
-    ]
-    rows.sort(key=lambda row: row.median)
-    rows += [
-        plots.Bar(str(row["feature"]), 1, 1, 1, instead=f"hidden by {other}")
-        for row in found
-        if row.get("context") == context and (other := waterfall.hider(row, full))
-    ]
-    return plots.forest(rows, "cost with ÷ cost without (below 1: it saves)", width=width)
+def costing(extra: Mapping[str, Any]) -> list[str]:
+    """The features that cost rather than save."""
+    effects = [one for one in extra["effects"] if one["verdict"] == "costs" and not hider(one, extra["full"])]
+    return list(dict.fromkeys(one["feature"] for one in effects))
 
 
-def _table(found: Sequence[Mapping[str, Any]], full: Sequence[str]) -> Markup:
-    rows = []
-    for row in found:
-        ratio, verdict = row.get("ratio") or {}, str(row.get("verdict") or "")
-        about = "; ".join(filter(None, (row.get("title"), row.get("note"))))
-        if other := waterfall.hider(row, full):
-            # Its pair stands on another set: what it says there is among all comparisons.
-            rows.append(
-                [
-                    row.get("feature"),
-                    row.get("context"),
-                    None,
-                    None,
-                    None,
-                    tag("span", f"hidden by {other}", class_="note"),
-                    about,
-                ]
-            )
+def steps(extra: Mapping[str, Any], start: str) -> list[Step]:
+    """The rows from start, bare or full, to the other; none where the total or an effect was not
+    measured."""
+    total = extra.get("total") or {}
+    first, whole = total.get(f"{start}_us"), total.get("ratio")
+    rows = [row for row in extra["effects"] if row["context"] == MOVED[start]]
+    hidden = [row for row in rows if hider(row, extra["full"])]
+    rows = [row for row in rows if row not in hidden]
+    if not first or not whole or not rows or not all(row["ratio"] for row in rows):
+        return []
+    at = base = first["median"]
+    power, sign = (1, "×") if start == "bare" else (-1, "÷")
+    made = [Step(start, "total", at, at, first["low"], first["high"], f"{numbers.number(base, 3)} µs")]
+    for row in sorted(rows, key=lambda row: float(row["ratio"]["median"])):
+        median, one, other = (base * (row["ratio"][key] ** power - 1) for key in ("median", "low", "high"))
+        words = f"{sign} {row['ratio']['median']:.3f}, {signed(median)} µs"
+        low, high = at + min(one, other), at + max(one, other)
+        made.append(Step(row["feature"], row["verdict"], at, at + median, low, high, words))
+        at += median
+    for row in hidden:
+        made.append(Step(row["feature"], "hidden", at, at, at, at, f"hidden by {hider(row, extra['full'])}"))
+    last, one, other = (base * whole[key] ** power for key in ("median", "low", "high"))
+    made.append(Step("beyond the sum", "rest", at, last, last, last, f"{signed(last - at)} µs"))
+    words = f"{sign} {whole['median']:.3f}, {numbers.number(last, 3)} µs"
+    end = "full" if start == "bare" else "bare"
+    return [*made, Step(end, "total", last, last, min(one, other), max(one, other), words)]
+
+
+def signed(value: float) -> str:
+    """µs with a sign."""
+    return f"{value:+.3f}".replace("-", "−")
+
+
+def waterfall(rows: Sequence[Step], width: float = svg.WIDTH) -> Any:
+    """A bar for each, which begins where the one above it ends."""
+    if len(rows) < 3:
+        return None
+    made, axes = plots.rows_figure(len(rows), width)
+    plots.fit(axes, [one for row in rows for one in (row.start, row.end, row.low, row.high)])
+    for number, row in enumerate(rows):
+        y = plots.middle(number)
+        plots.row_text(axes, number, row.label, row.words)
+        if row.kind == "total":
+            axes.plot([row.end], [y], "D", color=svg.INK, markersize=6, gid="mark")
+        elif row.kind != "hidden":
+            colour, alpha = svg.COLOUR[TONES.get(row.kind, "soft")], 0.3 if row.kind == "rest" else 0.6
+            axes.barh(y, row.end - row.start, left=row.start, height=0.32, color=colour, alpha=alpha, gid="mark")
+        if row.kind not in ("rest", "hidden"):
+            axes.plot([row.low, row.high], [y, y], color=svg.INK, linewidth=1.3, gid="mark")
+        if number + 1 < len(rows):  # to where the next bar begins
+            ends = [y - 0.16, plots.middle(number + 1) + 0.16]
+            axes.plot([row.end, row.end], ends, color=svg.SOFT, linewidth=0.7)
+    axes.set_xlabel("server CPU per request, µs (not from 0)")
+    return made
+
+
+def ratios(extra: Mapping[str, Any], start: str) -> list[plots.Bar]:
+    """Each feature's ratio with its interval, then those that another hides."""
+    rows, hidden = [], []
+    for one in extra["effects"]:
+        if one["context"] != MOVED[start]:
             continue
-        low, high = (numbers.signed_percent(ratio.get(key)) for key in ("low", "high"))
-        rows.append(
-            [
-                row.get("feature"),
-                row.get("context"),
-                numbers.signed_percent(ratio.get("median")),
-                f"{low} to {high}" if ratio else "–",
-                ratio.get("pairs"),
-                tag("span", WORDS.get(verdict, verdict), class_=waterfall.TONES.get(verdict, "note")),
-                about,
-            ]
-        )
-    return table(
-        "CPU per request with the feature against without it, paired by round",
-        [
-            Column("Feature"),
-            Column("Moved", words=True),
-            Column("Change"),
-            Column("95 % interval"),
-            Column("Pairs"),
-            Column("The feature", words=True),
-            Column("About", words=True, wide=True),
-        ],
-        rows,
-    )
+        if other := hider(one, extra["full"]):
+            hidden.append(plots.Bar(one["feature"], 1, 1, 1, instead=f"hidden by {other}"))
+        elif found := one["ratio"]:
+            colour = svg.COLOUR[TONES.get(one["verdict"], "soft")]
+            pairs = found.get("pairs", plots.FEW)
+            rows.append(plots.Bar(one["feature"], found["median"], found["low"], found["high"], colour, pairs))
+    return [*sorted(rows, key=lambda row: row.median), *hidden]
+
+
+def in_words(extra: Mapping[str, Any]) -> list[str]:
+    """Every effect as a sentence, with why it is none in the full set itself."""
+    lines = []
+    for one in extra["effects"]:
+        other = hider(one, extra["full"])
+        if one.get("text"):
+            lines.append(one["text"] + (f" In the full set {other} hides it." if other else ""))
+    return lines
+
+
+def table(extra: Mapping[str, Any]) -> Table:
+    """Every effect as a row. A hidden one has no figures: its pair stands on another set, and what it
+    says is among all comparisons."""
+    rows = []
+    for one in extra["effects"]:
+        other, found, verdict = hider(one, extra["full"]), one["ratio"], one["verdict"]
+        about = "; ".join(filter(None, (one.get("title"), one.get("note"))))
+        if other or not found:
+            word = toned(f"hidden by {other}" if other else WORDS.get(verdict, verdict), "note")
+            rows.append([one["feature"], one["context"], None, None, None, word, about])
+            continue
+        change, low, high = (numbers.signed_percent(found[key]) for key in ("median", "low", "high"))
+        word = toned(WORDS.get(verdict, verdict), TONES.get(verdict, "note"))
+        rows.append([one["feature"], one["context"], change, f"{low} to {high}", found.get("pairs"), word, about])
+    heads = ["Feature", "Moved", "Change", "95 % interval", "Pairs", "The feature", "About"]
+    return Table("CPU per request with the feature against without it, paired by round", heads, rows)

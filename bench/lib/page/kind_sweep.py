@@ -1,238 +1,209 @@
-"""The body of a sweep: cost over ring depth, cores and connections, with its knees."""
+"""What a sweep measured: every engine under every setting of its factors."""
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any, Mapping, Sequence
+import re
+from dataclasses import dataclass
+from typing import Any, Iterator, Sequence
 
-from .. import results
-from . import numbers, sweep_plots, tables
-from .figures import Figures
-from .figures import plots as side_by_side
-from .html import Column, Markup, details, items, join, section, table, tag
-from .kind_compare import alarm, anchor, measured
-from .look import Looks, cut, legend
-from .sweep_points import Point, engine_label, groups, points, varied
+from .. import knee, results
+from ..subjects import ENGINES
+from . import numbers, tables
+from .kind_compare import measured
+from .looks import Key, Looks, cut
+from .render import Table, transposed
 
-
-def words(run: results.Run) -> list[str]:
-    """The knees in words, as the sweep wrote them."""
-    kept = run.extra.get("knees") or []
-    rows = kept.values() if isinstance(kept, Mapping) else kept
-    lines = []
-    for row in rows:
-        text = (
-            row
-            if isinstance(row, str)
-            else (row.get("text") or row.get("sentence") if isinstance(row, Mapping) else None)
-        )
-        if text and str(text).lower() not in {one.lower() for one in run.conclusions}:
-            lines.append(str(text))
-    return lines
+FACTORS = ("depth", "connections", "cores")  # the order in which they make an x axis
 
 
-def body(run: results.Run, looks: Looks, figures: Figures) -> Markup:
-    """Knees, heat maps, lines, and the table of all cells."""
-    parts = []
-    everything = points(run)
-    engines = list(dict.fromkeys(point.engine for point in everything))
-    for name, found in groups(everything):
-        factors = varied(found)
-        title = f"Cost over {' and '.join(factors)}" if factors else "The one cell"
-        parts.append(
-            section(
-                f"sweep-{anchor(name)}",
-                f"{title}: {name}" if name else title,
-                tag("p", _asked(found), class_="meta"),
-                side_by_side(*_lines(run, found, factors, engines, looks, figures)),
-                side_by_side(*_heat_maps(found, factors, engines, looks, figures)),
-                _table(found, factors, looks),
-            )
-        )
-    spoken = items(words(run))
-    cells = measured(run)
-    alarms = join(alarm(cell, looks) for cell in cells)
-    ratios = [one for cell in cells for one in cell.ratios]
-    return join(
-        [
-            section("knees", "The knees in words", spoken) if spoken else "",
-            *parts,
-            alarms,
-            section(
-                "ratios",
-                "Ratios of every cell",
-                details(f"{len(ratios)} ratios with their verdicts", _ratios(cells, looks)),
-            )
-            if ratios
-            else "",
-        ]
-    )
+@dataclass(frozen=True)
+class Point:
+    """What one engine did in one cell."""
+
+    engine: str
+    factors: dict[str, Any]
+    cell: results.Cell
+    variant: str
+
+    def median(self, metric: str) -> float | None:
+        """The median of a metric."""
+        return self.cell.median(self.variant, metric)
+
+    def rounds(self, metric: str) -> list[float]:
+        """A metric in each round, cost in µs."""
+        by = 1000 if metric == results.COST else 1
+        return [one / by for one in results.by_round(self.cell, self.variant, metric).values()]
 
 
-def _asked(found: Sequence[Point]) -> str:
-    workload = found[0].cell.workload
-    title = workload.get("title") or workload.get("name") or ""
-    loop = "open loop" if workload.get("rate") else "closed loop"
-    return f"{title}; {loop}; {tables.measured(found[0].cell)}."
-
-
-def _rest(point: Point, factors: Sequence[str]) -> tuple[tuple[str, Any], ...]:
-    return tuple((factor, point.get(factor)) for factor in factors)
-
-
-def _named(rest: Sequence[tuple[str, Any]]) -> str:
-    return ", ".join(_setting(key, one) for key, one in rest if one is not None)
-
-
-def _setting(key: str, one: Any) -> str:
-    if key in ("cores", "connections"):
-        number = f"{one:,}" if isinstance(one, int) else str(one)
-        return f"{number} {key[:-1] if one == 1 else key}"
-    return f"{key} {one}"
-
-
-def _lines(
-    run: results.Run,
-    found: Sequence[Point],
-    factors: Sequence[str],
-    engines: Sequence[str],
-    looks: Looks,
-    figures: Figures,
-) -> list[Markup]:
-    """Cost over the first factor; a plot for each setting of the others."""
-    if not factors:
-        return []
-    first, *others = factors
-    made = []
-    for rest in dict.fromkeys(_rest(point, others) for point in found):
-        mine = [point for point in found if _rest(point, others) == rest]
-        present = list(dict.fromkeys(p.engine for p in mine))
-        flat = [e for e in present if all(p.get(first) is None for p in mine if p.engine == e)]
-        names = {engine: engine_label(engine, found, looks) for engine in present}
-        key = legend(
-            (names[engine] + f" (no {first}, measured once)" * (engine in flat), engines.index(engine), True)
-            for engine in present
-        )
-        where = _named(rest)
-        about = "Dots: single rounds; line: medians."
-        if flat:
-            about += (
-                f" {first.capitalize()} does not concern {' and '.join(map(names.get, flat))}: "
-                "measured once in each round, its line is the median and its band goes from "
-                "the least to the most of its rounds."
-            )
-        for field, what in (("cost", "CPU per request"), ("per_second", "Throughput")):
-            made.append(
-                figures.add(
-                    f"{what} over {first}" + (f", {where}" if where else ""),
-                    partial(sweep_plots.curve, run, mine, first, engines, field),
-                    about + (_about_knee(run, mine, first) if field == "cost" else ""),
-                    key,
-                )
-            )
-    return made
-
-
-def _about_knee(run: results.Run, mine: Sequence[Point], factor: str) -> str:
-    """What a caption says of the knee that is drawn, if one is."""
-    found = sweep_plots.knee_of(run, mine, factor)
-    if found is None:
-        return ""
-    if found.told:
-        return f" Upright: the knee, the least {factor} known to cost about what the cheapest does."
-    return (
-        f" Dashed, with a question mark: beyond {factor} {found.depth} no gain was seen, but so "
-        "few pairs do not tell that there is none."
-    )
-
-
-def _heat_maps(
-    found: Sequence[Point], factors: Sequence[str], engines: Sequence[str], looks: Looks, figures: Figures
-) -> list[Markup]:
-    """Cost over the first two factors: each engine, then the first engine over the second."""
-    if len(factors) < 2:
-        return []
-    x, y, *others = factors
-    made = []
-    for rest in dict.fromkeys(_rest(point, others) for point in found):
-        mine = [point for point in found if _rest(point, others) == rest]
-        where = f", {_named(rest)}" if _named(rest) else ""
-        maps = {
-            engine: {(p.get(x), p.get(y)): cost for p in mine if p.engine == engine and (cost := p.cost()) is not None}
-            for engine in engines
-        }
-        for engine in engines:
-            if len(maps[engine]) > 1 and all(None not in key for key in maps[engine]):
-                made.append(
-                    figures.add(
-                        f"{engine_label(engine, found, looks)}: µs per request{where}",
-                        partial(sweep_plots.heat, maps[engine], x, y, engines.index(engine)),
-                        "Median CPU per request; stronger is dearer, outlined the cheapest.",
-                    )
-                )
-        if len(engines) > 1:
-            one, other = engines[:2]
-            both = _paired(mine, x, y, one, other)
-            if len(both) > 1:
-                sides = [engine_label(engine, found, looks) for engine in (one, other)]
-                made.append(
-                    figures.add(
-                        f"{' ÷ '.join(sides)}{where}",
-                        partial(sweep_plots.heat, both, x, y, None),
-                        "Median of the paired ratios of CPU per request; green: the first costs less, " "red: more.",
-                    )
-                )
-    return made
-
-
-def _paired(mine: Sequence[Point], x: str, y: str, one: str, other: str) -> dict[tuple[Any, Any], float]:
-    """Cost of one engine over another's in the same cell, which may have no setting of x."""
-    found = {}
-    for point in mine:
-        twins = [p for p in mine if p.engine == other and p.cell is point.cell and p.get(x) in (point.get(x), None)]
-        if point.engine == one and twins:
-            ratio = results.ratio(point.cell, point.variant, twins[0].variant)
-            if ratio is not None:
-                found[(point.get(x), point.get(y))] = ratio.median
+def points(run: results.Run) -> list[Point]:
+    """Every engine in every cell; a variant's name may have a factor too (depth=64)."""
+    found = []
+    for cell in measured(run):
+        for variant in cell.variants:
+            factors = {key: one for key, one in cell.factors.items() if key != "workload"}
+            for key, one in re.findall(r"\b([a-z-]+)=(\S+)", variant["name"]):
+                factors[key] = int(one) if one.isdecimal() else one
+            found.append(Point(variant["subject"], factors, cell, variant["name"]))
     return found
 
 
-def _table(found: Sequence[Point], factors: Sequence[str], looks: Looks) -> Markup:
-    rows = []
-    costs = numbers.column([point.cost() for point in found])
-    rates = [point.cell.median(point.variant, "per_second") for point in found]
-    unit, by = numbers.latency_unit([p.cell.median(p.variant, "latency_us.p50") for p in found])
-    tails = [point.cell.median(point.variant, "latency_us.p99") for point in found]
-    waits = [point.cell.median(point.variant, "completions_per_wait") for point in found]
-    calls = numbers.column([p.cell.median(p.variant, "syscalls_per_request") for p in found], 2)
-    for i, point in enumerate(found):
-        held = [numbers.number(one) if isinstance(one := point.get(f), int) else one or "–" for f in factors]
-        tail = None if tails[i] is None else tails[i] / by
-        rows.append(
-            [
-                cut(engine_label(point.engine, found, looks)),
-                *held,
-                costs[i],
-                numbers.number(rates[i]),
-                numbers.number(tail, 0 if by == 1 else 1),
-                numbers.number(waits[i], 1),
-                calls[i],
-                f"{len(point.cell.valid(point.variant))}",
-            ]
-        )
-    columns = [
-        Column("Engine"),
-        *(Column(f.capitalize()) for f in factors),
-        Column("CPU per request", "µs"),
-        Column("Requests", "per s"),
-        Column("p99", unit),
-        Column("Completions", "per wait"),
-        Column("System calls", "per request"),
-        Column("Valid", "rounds"),
-    ]
-    return table("Every cell, medians over its rounds", columns, rows)
+Groups = Iterator[tuple[str, list[Point]]]
 
 
-def _ratios(cells: Sequence[results.Cell], looks: Looks) -> Markup:
+def by_workload(found: Sequence[Point]) -> Groups:
+    """The points of each workload."""
+    for name in dict.fromkeys(str(point.cell.workload["name"]) for point in found):
+        yield name, [point for point in found if str(point.cell.workload["name"]) == name]
+
+
+def grouped(found: Sequence[Point], factors: Sequence[str]) -> Groups:
+    """The points that share their settings of these factors."""
+
+    def key(point: Point) -> str:
+        return ", ".join(_setting(name, point.factors[name]) for name in factors if name in point.factors)
+
+    for name in dict.fromkeys(map(key, found)):
+        yield name, [point for point in found if key(point) == name]
+
+
+def _setting(name: str, value: Any) -> str:
+    if name in ("cores", "connections"):
+        return f"{numbers.number(value) if isinstance(value, int) else value} {name[:-1] if value == 1 else name}"
+    return f"{name} {value}"
+
+
+def settings(found: Sequence[Point], factor: str) -> list[Any]:
+    """A factor's settings in order."""
+    there = {point.factors[factor] for point in found if factor in point.factors}
+    return sorted(there, key=lambda one: (isinstance(one, str), one))
+
+
+def varied(found: Sequence[Point]) -> list[str]:
+    """The factors with more than one setting, depth first."""
+    many = [name for name in dict.fromkeys(key for p in found for key in p.factors) if len(settings(found, name)) > 1]
+    return sorted(many, key=lambda name: FACTORS.index(name) if name in FACTORS else len(FACTORS))
+
+
+def engines(found: Sequence[Point]) -> list[str]:
+    """The engines in their order."""
+    return list(dict.fromkeys(point.engine for point in found))
+
+
+def engine_label(engine: str, found: Sequence[Point], looks: Looks) -> str:
+    """The display name of an engine."""
+    mine = next((point.variant for point in found if point.engine == engine), engine)
+    return ENGINES.get(engine) or looks.label(mine)
+
+
+def without(found: Sequence[Point], factor: str) -> list[str]:
+    """The engines that a factor does not concern."""
+    with_it = {point.engine for point in found if factor in point.factors}
+    return [engine for engine in engines(found) if engine not in with_it]
+
+
+def keys(found: Sequence[Point], mine: Sequence[Point], factor: str, looks: Looks) -> list[Key]:
+    """The legend of lines over a factor."""
+    flat, order = without(mine, factor), engines(found)
+    remark = f" (no {factor}, measured once)"
+    return [(engine_label(e, found, looks) + remark * (e in flat), order.index(e)) for e in engines(mine)]
+
+
+@dataclass(frozen=True)
+class Knee:
+    """A depth beyond which no gain was seen, and whether there are pairs enough to be sure."""
+
+    depth: int
+    sure: bool
+
+
+def knee_of(run: results.Run, mine: Sequence[Point], factor: str) -> Knee | None:
+    """What the run found in the cell of these points; None too where the deepest still gains."""
+    found = [one for one in run.extra.get("knees") or [] if one["cell"] == mine[0].cell.id and factor == "depth"]
+    entry = found[0] if found else None
+    if not entry or entry["depth"] is None or not entry["change"] or entry["other"] < entry["depth"]:
+        return None
+    slack = results.noise_reach(results.COST, run.noise) * 100
+    return Knee(entry["depth"], not knee.untold(entry["change"]["low"], entry["change"]["high"], slack))
+
+
+def about_flat(found: Sequence[Point], mine: Sequence[Point], factor: str, looks: Looks) -> str:
+    """What a caption says of the engines that a factor does not concern."""
+    names = [engine_label(engine, found, looks) for engine in without(mine, factor)]
+    if not names:
+        return ""
+    return (
+        f" {factor.capitalize()} does not apply to {' and '.join(names)}: measured once in each round, the line "
+        "is the median and the band the range of its rounds."
+    )
+
+
+def about_knee(run: results.Run, mine: Sequence[Point], factor: str) -> str:
+    """What a caption says of the knee that is drawn, if there is one."""
+    found = knee_of(run, mine, factor)
+    if found is None:
+        return ""
+    if found.sure:
+        return f" Vertical line: the knee, the smallest {factor} known to cost about as little as the cheapest."
+    return (
+        f" Dashed, with a question mark: no gain was seen beyond {factor} {found.depth}, but the pairs are too few "
+        "to exclude one."
+    )
+
+
+Heat = dict[tuple[Any, Any], float]
+
+
+def costs(mine: Sequence[Point], x: str, y: str, engine: str) -> Heat:
+    """An engine's cost in µs over two factors; nothing where one of them does not concern it."""
+    if engine in (*without(mine, x), *without(mine, y)):
+        return {}
+    known = [(p, cost) for p in mine if p.engine == engine and (cost := p.median(results.COST)) is not None]
+    return {(p.factors[x], p.factors[y]): cost / 1000 for p, cost in known}
+
+
+def paired(mine: Sequence[Point], x: str, y: str, one: str, other: str) -> Heat:
+    """Cost of one engine over another's in the same cell, which may have no setting of x."""
+    found = {}
+    for point in mine:
+        here = point.factors.get(x)
+        twins = [p for p in mine if p.engine == other and p.cell is point.cell and p.factors.get(x, here) == here]
+        if point.engine == one and twins:
+            ratio = results.ratio(point.cell, point.variant, twins[0].variant)
+            if ratio is not None:
+                found[(here, point.factors.get(y))] = ratio.median
+    return found
+
+
+def table(found: Sequence[Point], factors: Sequence[str], looks: Looks) -> Table:
+    """Every cell."""
+    unit, by = numbers.latency_unit([point.median("latency_us.p50") for point in found])
+    tails = [None if (tail := point.median("latency_us.p99")) is None else tail / by for point in found]
+    prices = [None if (cost := point.median(results.COST)) is None else cost / 1000 for point in found]
+    heads = [f.capitalize() for f in factors]
+    columns = {
+        "Engine": [cut(engine_label(point.engine, found, looks)) for point in found],
+        **{head: [_held(point.factors.get(f)) for point in found] for head, f in zip(heads, factors)},
+        "CPU per request|µs": numbers.column(prices),
+        "Requests|per s": [numbers.number(point.median("per_second")) for point in found],
+        f"p99|{unit}": [numbers.number(tail, 0 if by == 1 else 1) for tail in tails],
+        "Completions|per wait": [numbers.number(p.median("completions_per_wait"), 1) for p in found],
+        "System calls|per request": numbers.column([p.median("syscalls_per_request") for p in found], 2),
+        "Valid|rounds": [len(point.cell.valid(point.variant)) for point in found],
+    }
+    return transposed("Every cell, medians over its rounds", columns)
+
+
+def _held(value: Any) -> Any:
+    return numbers.number(value) if isinstance(value, int) else value
+
+
+def ratios(cells: Sequence[results.Cell], looks: Looks) -> Table:
+    """The ratios of all cells."""
     rows = [tables.ratio_row(one, looks, f"{cell.id}: {looks.pair(one)}") for cell in cells for one in cell.ratios]
-    return table("Ratios, paired by round, with bootstrap intervals", tables.RATIO_COLUMNS, rows)
+    return Table(tables.PAIRED, tables.RATIO_HEADS, rows)
+
+
+def knee_texts(run: results.Run) -> list[str]:
+    """The knees in words, unless they are among the conclusions."""
+    said = {line.lower() for line in run.conclusions}
+    return [one["text"] for one in run.extra.get("knees") or [] if one["text"].lower() not in said]
