@@ -418,7 +418,7 @@ class FewPairs(unittest.TestCase):
         (bar,) = plots.bars([low], named)
         self.assertEqual(bar.colour, svg.SOFT)
         with svg.styled():
-            one, of_few = (plots.forest([dataclasses.replace(bar, pairs=pairs)], "x").axes[0] for pairs in (1, 2))
+            one, of_few = (plots.forest([bar._replace(pairs=pairs)], "x").axes[0] for pairs in (1, 2))
         self.assertEqual(len(one.lines), len(of_few.lines) - 3, "an interval has three lines")
         self.assertEqual(one.lines[-1].get_markerfacecolor(), "none")
         self.assertIn("0.500, one pair", [text.get_text() for text in one.texts])

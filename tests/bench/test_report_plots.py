@@ -5,7 +5,7 @@ import unittest
 import context  # noqa: F401
 import sample_results
 from lib import results
-from lib.page import kind_ablate, kind_compare, kind_sweep, looks, plots, scatter, svg, sweep_plots
+from lib.page import kind_ablate, kind_compare, kind_sweep, looks, numbers, plots, scatter, svg, sweep_plots
 from test_report_html import Reader, written
 
 if svg.available():
@@ -101,7 +101,7 @@ class Ablation(unittest.TestCase):
                     self.assertAlmostEqual(step.low - step.start, low)
                     self.assertAlmostEqual(step.high - step.start, high)
                     self.assertIn(f" {ratios[step.label]['median']:.3f}, ", step.words)
-                    self.assertIn(kind_ablate.signed(middle), step.words)
+                    self.assertIn(numbers.signed(middle, 3), step.words)
             self.assertEqual([one.start for one in steps[2:-1]], [one.end for one in steps[1:-2]])
             whole = self.run.extra["total"]["ratio"]["median"]
             self.assertAlmostEqual(steps[-1].end, base * whole**power)

@@ -10,79 +10,57 @@ from .kind_compare import measured
 from .render import Table, toned
 
 TONES = {"yes": "good", "partly": "warn", "no": "bad"}
-COUNTERS = ("syscalls_per_request", "completions_per_wait", "overflows", "starved")
-
-
-def _state(yes: Any, partly: Any = False) -> str:
-    return "yes" if yes else "partly" if partly else "no"
+COUNTERS = {
+    "syscalls_per_request": "system calls per request",
+    "completions_per_wait": "completions per wait",
+    "overflows": "overflows",
+    "starved": "no buffers",
+}
 
 
 def table(run: results.Run, threats: int, unknown: int) -> Table:
     """All points, with the counts of the threats found and of what is unknown of the machine."""
+    rows: list[list[Any]] = []
+
+    def point(what: str, detail: str, yes: Any, partly: Any = False) -> None:
+        state = "yes" if yes else "partly" if partly else "no"
+        rows.append([what, toned(state, TONES[state]), detail])
+
     cells = measured(run)
     good = [s for cell in cells for s in cell.samples if s.invalid is None]
-    alike = sum(cell.answers == "alike" for cell in cells)
     ratios = [one for cell in cells for one in cell.ratios]
-    metrics = {one.metric for one in ratios}
-    rates = {round(cell.workload["rate"]) for cell in cells if cell.workload.get("rate")}
-    counters = [name for name in COUNTERS if any(getattr(s, name) is not None for s in good)]
+
+    point("A/A run as noise floor", f"{run.noise['pairs']} pairs" if run.noise else "none", run.noise)
+    detail = f"{unknown} entries are unknown: figures that depend on them are estimates" if unknown else "below"
     commit = (run.environment.get("git") or {}).get("commit")
-    fitted = max((fit["points"] for fit in kind_scale.fits(run).values()), default=0) if run.kind == "scale" else 0
-    effects = len(run.extra.get("effects") or []) if run.kind == "ablate" else 0
+    point("Machine, kernel and programs disclosed", detail, commit and not unknown, run.environment)
+    alike = sum(cell.answers == "alike" for cell in cells)
+    detail = f"{alike} of {len(cells)} cells identical, byte for byte"
+    point("Responses compared before timing", detail, cells and alike == len(cells), alike)
+    metrics = {one.metric for one in ratios}
+    detail = f"{len(ratios)} ratios of {len(metrics)} metrics, paired by round"
+    point("Paired ratios with 95 % intervals", detail, metrics - {results.COST}, ratios)
+    rates = {round(cell.workload["rate"]) for cell in cells if cell.workload["rate"]}
+    detail = (
+        f"{len(rates)} rates, from the intended send time" if rates else "closed loop only; run the latency workload"
+    )
+    point("Latency in open loop", detail, len(rates) >= 3, rates)
+    counters = [name for field, name in COUNTERS.items() if any(getattr(s, field) is not None for s in good)]
+    point("Counters that explain", ", ".join(counters) or "none", len(counters) == len(COUNTERS), counters)
+    point("Saturation identified", "measured per sample", good and all(s.saturated for s in good))
+    fitted = max((fit["points"] for fit in kind_scale.fits(run).values()), default=0)
+    absent = "too few core counts" if run.kind == "scale" else "not part of this run; see torc-bench scale"
+    detail = f"{fitted} core counts" if fitted else absent
+    point("Scaling fit", detail, fitted >= usl.GOOD, fitted >= usl.FEWEST)
+    effects = run.extra.get("effects") or []
+    detail = f"{len(effects)} effects" if effects else "not part of this run; see torc-bench ablate"
+    point("Ablation of single features", detail, effects)
+    point("Threats to validity listed", f"{threats}, found automatically", True)
     verdicts = [one for one in ratios if one.verdict]
+    point(
+        "Verdicts tied to intervals", f"{len(verdicts)} sentences", verdicts and len(verdicts) == len(ratios), verdicts
+    )
     samples = sum(len(cell.samples) for cell in run.cells)
-    elsewhere = "not part of this run; see torc-bench"
-    points = [
-        ("A/A run as noise floor", _state(run.noise), f"{run.noise['pairs']} pairs" if run.noise else "none"),
-        (
-            "Machine, kernel and programs disclosed",
-            _state(commit and not unknown, run.environment),
-            f"{unknown} entries are unknown: figures that depend on them are estimates" if unknown else "below",
-        ),
-        (
-            "Responses compared before timing",
-            _state(cells and alike == len(cells), alike),
-            f"{alike} of {len(cells)} cells identical, byte for byte",
-        ),
-        (
-            "Paired ratios with 95 % intervals",
-            _state(metrics - {results.COST}, ratios),
-            f"{len(ratios)} ratios of {len(metrics)} metrics, paired by round",
-        ),
-        (
-            "Latency in open loop",
-            _state(len(rates) >= 3, rates),
-            f"{len(rates)} rates, from the intended send time"
-            if rates
-            else "closed loop only; run the latency workload",
-        ),
-        (
-            "Counters that explain",
-            _state(len(counters) == len(COUNTERS), counters),
-            ", ".join(name.replace("_", " ").replace("starved", "no buffers") for name in counters) or "none reported",
-        ),
-        ("Saturation identified", _state(good and all(s.saturated for s in good)), "measured per sample"),
-        (
-            "Scaling fit",
-            _state(fitted >= usl.GOOD, fitted >= usl.FEWEST),
-            f"{fitted} core counts"
-            if fitted
-            else "too few core counts"
-            if run.kind == "scale"
-            else f"{elsewhere} scale",
-        ),
-        ("Ablation of single features", _state(effects), f"{effects} effects" if effects else f"{elsewhere} ablate"),
-        ("Threats to validity listed", "yes", f"{threats}, found automatically"),
-        (
-            "Verdicts tied to intervals",
-            _state(verdicts and len(verdicts) == len(ratios), verdicts),
-            f"{len(verdicts)} sentences",
-        ),
-        (
-            "Raw data and commands",
-            _state(run.command and run.commands, True),
-            f"{samples} samples in the result file, {len(run.commands)} commands below",
-        ),
-    ]
-    rows = [[what, toned(state, TONES[state]), detail] for what, state, detail in points]
+    detail = f"{samples} samples in the result file, {len(run.commands)} commands below"
+    point("Raw data and commands", detail, run.command and run.commands, True)
     return Table("What a trusted comparison needs", ["Point", "Present", "Detail"], rows)

@@ -7,8 +7,7 @@ median and that of the ratios may have different signs, and the tables have the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping, NamedTuple, Sequence
 
 from .. import ablate, features, results
 from . import numbers, plots, svg
@@ -18,11 +17,22 @@ from .render import Table, toned
 WORDS = {"none": "not detectable", "unmeasured": "not measured"}
 TONES = {"saves": "good", "costs": "bad"}
 MOVED = {"bare": ablate.INTO, "full": ablate.OUT}
-Effect = Mapping[str, Any]
+Figure = Mapping[str, float]
 
 
-@dataclass(frozen=True)
-class Step:
+class Effect(NamedTuple):
+    """What a feature does in one context."""
+
+    feature: str
+    context: str
+    ratio: Figure | None
+    verdict: str
+    about: str
+    text: str
+    hidden_by: str | None  # the feature of the full set that the engine runs instead of this one
+
+
+class Step(NamedTuple):
     """A row: where it begins and ends, its interval, and its figures in words, all in µs."""
 
     label: str
@@ -34,23 +44,23 @@ class Step:
     words: str
 
 
+def effects(extra: Mapping[str, Any]) -> list[Effect]:
+    """The effects that the run wrote down. To take a hidden feature out of the full set does nothing:
+    its pair stands on another set, and what that says is among all comparisons."""
+    found = []
+    for row in extra.get("effects") or []:
+        other = features.HIDDEN_BY.get(row["feature"])
+        hidden = other if row["context"] == ablate.OUT and other in (extra.get("full") or []) else None
+        about = "; ".join(filter(None, (row.get("title"), row.get("note"))))
+        text = (row.get("text") or "") + (f" In the full set {hidden} hides it." if hidden else "")
+        found.append(Effect(row["feature"], row["context"], row["ratio"], row["verdict"], about, text, hidden))
+    return found
+
+
 def whole_cell(run: results.Run) -> results.Cell | None:
     """The comparison of the full set with the bare one."""
     name = (run.extra.get("total") or {}).get("cell")
     return next((cell for cell in measured(run) if cell.id == name), None)
-
-
-def hider(effect: Effect, full: Sequence[str]) -> str | None:
-    """The feature of the full set that the engine runs instead of this one, so that taking this one
-    out of full does nothing."""
-    other = features.HIDDEN_BY.get(effect["feature"])
-    return other if effect["context"] == ablate.OUT and other in full else None
-
-
-def costing(extra: Mapping[str, Any]) -> list[str]:
-    """The features that cost rather than save."""
-    effects = [one for one in extra["effects"] if one["verdict"] == "costs" and not hider(one, extra["full"])]
-    return list(dict.fromkeys(one["feature"] for one in effects))
 
 
 def steps(extra: Mapping[str, Any], start: str) -> list[Step]:
@@ -58,32 +68,27 @@ def steps(extra: Mapping[str, Any], start: str) -> list[Step]:
     measured."""
     total = extra.get("total") or {}
     first, whole = total.get(f"{start}_us"), total.get("ratio")
-    rows = [row for row in extra["effects"] if row["context"] == MOVED[start]]
-    hidden = [row for row in rows if hider(row, extra["full"])]
-    rows = [row for row in rows if row not in hidden]
-    if not first or not whole or not rows or not all(row["ratio"] for row in rows):
+    found = [one for one in effects(extra) if one.context == MOVED[start]]
+    shown = [(one, one.ratio) for one in found if one.ratio and not one.hidden_by]
+    if not first or not whole or not shown or not all(one.ratio or one.hidden_by for one in found):
         return []
     at = base = first["median"]
     power, sign = (1, "×") if start == "bare" else (-1, "÷")
     made = [Step(start, "total", at, at, first["low"], first["high"], f"{numbers.number(base, 3)} µs")]
-    for row in sorted(rows, key=lambda row: float(row["ratio"]["median"])):
-        median, one, other = (base * (row["ratio"][key] ** power - 1) for key in ("median", "low", "high"))
-        words = f"{sign} {row['ratio']['median']:.3f}, {signed(median)} µs"
+    for effect, ratio in sorted(shown, key=lambda one: one[1]["median"]):
+        median, one, other = (base * (ratio[key] ** power - 1) for key in ("median", "low", "high"))
+        words = f"{sign} {ratio['median']:.3f}, {numbers.signed(median, 3)} µs"
         low, high = at + min(one, other), at + max(one, other)
-        made.append(Step(row["feature"], row["verdict"], at, at + median, low, high, words))
+        made.append(Step(effect.feature, effect.verdict, at, at + median, low, high, words))
         at += median
-    for row in hidden:
-        made.append(Step(row["feature"], "hidden", at, at, at, at, f"hidden by {hider(row, extra['full'])}"))
+    for effect in found:
+        if effect.hidden_by:
+            made.append(Step(effect.feature, "hidden", at, at, at, at, f"hidden by {effect.hidden_by}"))
     last, one, other = (base * whole[key] ** power for key in ("median", "low", "high"))
-    made.append(Step("beyond the sum", "rest", at, last, last, last, f"{signed(last - at)} µs"))
+    made.append(Step("beyond the sum", "rest", at, last, last, last, f"{numbers.signed(last - at, 3)} µs"))
     words = f"{sign} {whole['median']:.3f}, {numbers.number(last, 3)} µs"
     end = "full" if start == "bare" else "bare"
     return [*made, Step(end, "total", last, last, min(one, other), max(one, other), words)]
-
-
-def signed(value: float) -> str:
-    """µs with a sign."""
-    return f"{value:+.3f}".replace("-", "−")
 
 
 def waterfall(rows: Sequence[Step], width: float = svg.WIDTH) -> Any:
@@ -112,41 +117,24 @@ def waterfall(rows: Sequence[Step], width: float = svg.WIDTH) -> Any:
 def ratios(extra: Mapping[str, Any], start: str) -> list[plots.Bar]:
     """Each feature's ratio with its interval, then those that another hides."""
     rows, hidden = [], []
-    for one in extra["effects"]:
-        if one["context"] != MOVED[start]:
-            continue
-        if other := hider(one, extra["full"]):
-            hidden.append(plots.Bar(one["feature"], 1, 1, 1, instead=f"hidden by {other}"))
-        elif found := one["ratio"]:
-            colour = svg.COLOUR[TONES.get(one["verdict"], "soft")]
-            pairs = found.get("pairs", plots.FEW)
-            rows.append(plots.Bar(one["feature"], found["median"], found["low"], found["high"], colour, pairs))
+    for one in effects(extra):
+        if one.context == MOVED[start] and one.hidden_by:
+            hidden.append(plots.Bar(one.feature, 1, 1, 1, instead=f"hidden by {one.hidden_by}"))
+        elif one.context == MOVED[start] and one.ratio:
+            rows.append(plots.figure_bar(one.feature, one.ratio, svg.COLOUR[TONES.get(one.verdict, "soft")]))
     return [*sorted(rows, key=lambda row: row.median), *hidden]
 
 
-def in_words(extra: Mapping[str, Any]) -> list[str]:
-    """Every effect as a sentence, with why it is none in the full set itself."""
-    lines = []
-    for one in extra["effects"]:
-        other = hider(one, extra["full"])
-        if one.get("text"):
-            lines.append(one["text"] + (f" In the full set {other} hides it." if other else ""))
-    return lines
-
-
 def table(extra: Mapping[str, Any]) -> Table:
-    """Every effect as a row. A hidden one has no figures: its pair stands on another set, and what it
-    says is among all comparisons."""
+    """Every effect as a row."""
     rows = []
-    for one in extra["effects"]:
-        other, found, verdict = hider(one, extra["full"]), one["ratio"], one["verdict"]
-        about = "; ".join(filter(None, (one.get("title"), one.get("note"))))
-        if other or not found:
-            word = toned(f"hidden by {other}" if other else WORDS.get(verdict, verdict), "note")
-            rows.append([one["feature"], one["context"], None, None, None, word, about])
-            continue
-        change, low, high = (numbers.signed_percent(found[key]) for key in ("median", "low", "high"))
-        word = toned(WORDS.get(verdict, verdict), TONES.get(verdict, "note"))
-        rows.append([one["feature"], one["context"], change, f"{low} to {high}", found.get("pairs"), word, about])
+    for one in effects(extra):
+        figures: list[Any] = [None, None, None]
+        if one.ratio and not one.hidden_by:
+            change, low, high = (numbers.signed_percent(one.ratio[key]) for key in ("median", "low", "high"))
+            figures = [change, f"{low} to {high}", one.ratio.get("pairs")]
+        word = f"hidden by {one.hidden_by}" if one.hidden_by else WORDS.get(one.verdict, one.verdict)
+        tone = "note" if one.hidden_by else TONES.get(one.verdict, "note")
+        rows.append([one.feature, one.context, *figures, toned(word, tone), one.about])
     heads = ["Feature", "Moved", "Change", "95 % interval", "Pairs", "The feature", "About"]
     return Table("CPU per request with the feature against without it, paired by round", heads, rows)

@@ -10,23 +10,18 @@ from .looks import Looks
 from .render import Table
 
 COST = results.COST
-Lead = tuple[results.Cell, results.Ratio]
 SIDE = ("A/A", "capacity")  # purposes of cells that answer nothing themselves
+Lead = tuple[results.Cell, results.Ratio]
 
 
-def is_noise(cell: results.Cell) -> bool:
-    """Whether a cell is the A/A run."""
-    return cell.id == "noise" or cell.factors.get("purpose") == "A/A"
+def purpose(cell: results.Cell) -> str | None:
+    """What a cell is for."""
+    return "A/A" if cell.id == "noise" else cell.factors.get("purpose")
 
 
 def measured(run: results.Run) -> list[results.Cell]:
     """The cells that answer the question: neither the A/A run nor a search for the capacity."""
-    return [cell for cell in run.cells if not is_noise(cell) and cell.factors.get("purpose") not in SIDE]
-
-
-def probes(run: results.Run) -> list[results.Cell]:
-    """The searches for the capacity."""
-    return [cell for cell in run.cells if cell.factors.get("purpose") == "capacity"]
+    return [cell for cell in run.cells if purpose(cell) not in SIDE]
 
 
 def first_metric(cell: results.Cell) -> str:
@@ -81,9 +76,9 @@ def glance(lead: Sequence[Lead], looks: Looks) -> Table:
 
 
 def headlines(run: results.Run) -> list[str]:
-    """All workloads in one sentence, for each pair that several of them have."""
+    """All workloads of a comparison in one sentence, for each pair that several of them have."""
     found: dict[tuple[str, str], list[Lead]] = {}
-    for cell in measured(run):
+    for cell in measured(run) if run.kind == "compare" else []:
         for one in spoken(cell):
             if one.metric == COST and one.pairs >= plots.FEW:
                 found.setdefault((one.numerator, one.denominator), []).append((cell, one))

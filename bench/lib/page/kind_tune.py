@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from typing import Any, Mapping
 
 from .. import results, stats
 from . import numbers, plots, svg
 from .looks import Looks, cut
-from .render import Table
+from .render import Table, transposed
 
 COST = results.COST
 DEFAULT = "default"
@@ -28,25 +29,21 @@ def confirmed(run: results.Run, cell: results.Cell) -> list[results.Ratio]:
 
 def rungs(run: results.Run, looks: Looks) -> Table:
     """The rounds of the search."""
-    rows = [
-        [
-            str(row.get("rung", i) + 1),
-            len(row["tried"]),
-            row.get("pairs"),
-            len(row["kept"]),
-            "; ".join(map(looks.label, row["kept"])),
-        ]
-        for i, row in enumerate((run.extra.get("rungs") or []))
-    ]
-    heads = ["Rung", "Tried|candidates", "Each|pairs", "Kept|candidates", "Which"]
-    return Table("Successive halving: the better half goes on, measured twice as long", heads, rows)
+    rows = run.extra.get("rungs") or []
+    columns = {
+        "Rung": [row.get("rung", number) + 1 for number, row in enumerate(rows)],
+        "Tried|candidates": [len(row["tried"]) for row in rows],
+        "Each|pairs": [row.get("pairs") for row in rows],
+        "Kept|candidates": [len(row["kept"]) for row in rows],
+        "Which": ["; ".join(map(looks.label, row["kept"])) for row in rows],
+    }
+    return transposed("Successive halving: the better half goes on, measured twice as long", columns)
 
 
 def ranked(run: results.Run) -> list[Mapping[str, Any]]:
     """The candidates, the cheapest first, those without a figure last."""
-    return sorted(
-        run.extra.get("candidates") or [], key=lambda one: one["ratio"]["median"] if one["ratio"] else float("inf")
-    )
+    found = run.extra.get("candidates") or []
+    return sorted(found, key=lambda one: one["ratio"]["median"] if one["ratio"] else math.inf)
 
 
 def candidates(run: results.Run) -> Table:
@@ -63,12 +60,8 @@ def candidates(run: results.Run) -> Table:
 
 def leaders(run: results.Run, looks: Looks) -> list[plots.Bar]:
     """The first dozen candidates as rows of a plot."""
-    rows = []
-    for one in ranked(run)[:12]:
-        if ratio := one["ratio"]:
-            name, pairs = cut(_name(looks, one["name"]), 44), ratio.get("pairs", plots.FEW)
-            rows.append(plots.Bar(name, ratio["median"], ratio["low"], ratio["high"], svg.SOFT, pairs))
-    return rows
+    found = [one for one in ranked(run)[:12] if one["ratio"]]
+    return [plots.figure_bar(cut(_name(looks, one["name"]), 44), one["ratio"], svg.SOFT) for one in found]
 
 
 def _name(looks: Looks, candidate: str) -> str:
@@ -98,7 +91,7 @@ def halving(run: results.Run, looks: Looks, width: float = svg.WIDTH) -> Any:
     winner = run.extra.get("winner")
     made, axes = svg.figure(240, width)
     way: list[tuple[float, float]] = []
-    for place, (row, medians) in enumerate(zip((run.extra.get("rungs") or []), heights)):
+    for place, (row, medians) in enumerate(zip(run.extra["rungs"], heights)):
         for number, (name, height) in enumerate(medians.items()):
             x = place + ((number + 0.5) / len(medians) - 0.5) * 0.62
             fill = svg.series(0) if name in row["kept"] else svg.COLOUR["bg"]
@@ -113,7 +106,7 @@ def halving(run: results.Run, looks: Looks, width: float = svg.WIDTH) -> Any:
         axes.plot(*zip(*way), color=svg.series(1), zorder=2)
         place = {"transform": axes.transAxes, "ha": "right", "va": "bottom"}
         text = f"winner: {cut(_name(looks, str(winner)), 40)}"
-        axes.text(0.99, 0.03, text, color=svg.series(1), fontsize=9.5, **place)
+        axes.text(0.99, 0.03, text, color=svg.series(1), **place)
     axes.set_xticks(range(len(heights)), [str(number + 1) for number in range(len(heights))])
     axes.grid(axis="x", visible=False)
     axes.set_xlabel("rung")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Sequence
+from typing import Sequence
 
 from .. import results
 
@@ -54,11 +54,6 @@ def compact(value: float, _position: object = None) -> str:
         if abs(value) >= limit:
             return f"{value / unit:g}{letter}".replace("-", "−")
     return f"{value:,.6g}".replace("-", "−")
-
-
-def setting(value: Any) -> str:
-    """A setting of a factor as an axis label."""
-    return compact(value) if isinstance(value, int) else str(value)
 
 
 def duration_us(value: float) -> str:

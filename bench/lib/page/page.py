@@ -6,73 +6,44 @@ import shlex
 from typing import Any, Iterator, Mapping
 
 from .. import env, remarks, results
-from . import (
-    checklist,
-    kind_ablate,
-    kind_compare,
-    kind_scale,
-    kind_sweep,
-    kind_tune,
-    numbers,
-    plots,
-    scatter,
-    svg,
-    sweep_plots,
-    tables,
-    threats,
-)
+from . import checklist, kind_ablate, kind_compare, kind_scale, kind_sweep, kind_tune
+from . import numbers, plots, scatter, svg, sweep_plots, tables, threats
 from .looks import Looks
 from .render import template
 
 MOST = 6  # conclusions that are shown unfolded
-MODULES = (
-    kind_ablate,
-    kind_compare,
-    kind_scale,
-    kind_sweep,
-    kind_tune,
-    numbers,
-    plots,
-    results,
-    scatter,
-    svg,
-    sweep_plots,
-    tables,
-)
-LISTS, TEXTS = ("effects", "full", "rungs"), ("workload", "config", "config_file", "basis", "basis_text")  # of a run's extra
+KINDS = (kind_ablate, kind_compare, kind_scale, kind_sweep, kind_tune)
+TOOLS = (numbers, plots, results, scatter, svg, sweep_plots, tables)
+LISTS, TEXTS = ("effects", "full", "rungs"), ("workload", "config", "config_file", "basis", "basis_text")
 UNKNOWN = "unknown"
 
 
 def page(run: results.Run, source: str | None = None) -> str:
     """The whole document; source names the result file beside it."""
-    found = threats.find(run)
-    lines, first = conclusions(run), len(kind_compare.headlines(run)) if run.kind == "compare" else 0
-    cells = kind_compare.measured(run)
+    found, lines = threats.find(run), conclusions(run)
+    # A comparison's own conclusions have every workload: its headlines sum them up.
+    first = len(kind_compare.headlines(run)) or MOST
     return template(
         "page",
-        **{module.__name__.rpartition(".")[2]: module for module in MODULES},
+        **{module.__name__.rpartition(".")[2]: module for module in (*KINDS, *TOOLS)},
         run=run,
-        duration=f"{run.seconds / 60:.0f} min" if run.seconds >= 90 else f"{run.seconds:.0f} s",
-        invalid=[(cell, one) for cell in run.cells for one in cell.invalid],
-        unlike=[cell.id for cell in run.cells if cell.answers not in (None, "alike")],
-        noise_cells=[cell for cell in run.cells if kind_compare.is_noise(cell)],
-        notes=[*run.notes, *_left_out(run)],
         extra=dict.fromkeys(LISTS, []) | dict.fromkeys(TEXTS) | run.extra,
-        source=source,
-        title=title(run),
-        started=when(run),
-        commit=env.short_commit(run.environment),
-        machine=env.machine(run.environment),
+        cells=kind_compare.measured(run),
+        noise_cells=[cell for cell in run.cells if kind_compare.purpose(cell) == "A/A"],
         looks=Looks(run),
         draw=svg.Draw(),
-        cells=cells,
-        # A comparison's own conclusions have every workload: its headlines sum them up.
-        shown=lines[: first or MOST],
-        more=lines[first or MOST :],
+        source=source,
+        title=title(run),
+        about=about(run),
+        shown=lines[:first],
+        more=lines[first:],
+        invalid=[(cell, one) for cell in run.cells for one in cell.invalid],
+        unlike=[cell.id for cell in run.cells if cell.answers not in (None, "alike")],
         warnings=[line.removeprefix("noisy: ") for line in remarks.run_warnings(run)],
         noisy=is_noisy(run),
         threats=found,
         checklist=checklist.table(run, len(found), len(unknown(run.environment))),
+        notes=[*run.notes, *_left_out(run)],
         facts=facts(run),
         steps=steps(run),
         join=shlex.join,
@@ -82,12 +53,9 @@ def page(run: results.Run, source: str | None = None) -> str:
 def conclusions(run: results.Run) -> list[str]:
     """The answer in words: for a comparison each pair in a sentence first, then the run's own, or
     else the verdict that leads each cell."""
-    own = list(run.conclusions)
-    if not own:
-        lead = kind_compare.leading(kind_compare.measured(run))
-        own = [f"{cell.id}: {one.verdict}" for cell, one in lead if one.verdict]
-    first = kind_compare.headlines(run) if run.kind == "compare" else []
-    return [*first, *own]
+    lead = kind_compare.leading(kind_compare.measured(run))
+    own = run.conclusions or [f"{cell.id}: {one.verdict}" for cell, one in lead if one.verdict]
+    return [*kind_compare.headlines(run), *own]
 
 
 def _left_out(run: results.Run) -> list[str]:
@@ -106,9 +74,12 @@ def title(run: results.Run) -> str:
     return text[0].upper() + text[1:] if text.split(" ")[0].isalpha() else text
 
 
-def when(run: results.Run) -> str:
-    """Its start without the T in the middle."""
-    return run.started.replace("T", " ")[:16]
+def about(run: results.Run) -> list[str]:
+    """When it was made, how long it took, of what commit, and on what machine."""
+    commit = env.short_commit(run.environment)
+    length = f"{run.seconds / 60:.0f} min" if run.seconds >= 90 else f"{run.seconds:.0f} s"
+    when = f"{run.started.replace('T', ' ')[:16]}, {length}"
+    return [f"{when}, commit {commit}" if commit else when, env.machine(run.environment)]
 
 
 def is_noisy(run: results.Run) -> bool:

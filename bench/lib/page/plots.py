@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from dataclasses import dataclass
-from typing import Any, Sequence
+from typing import Any, Mapping, NamedTuple, Sequence
 
 from .. import results
 from . import numbers, svg
@@ -39,7 +38,7 @@ def row_text(axes: Any, row: int, left: str, right: str) -> None:
     box = {"facecolor": svg.COLOUR["bg"], "edgecolor": "none", "pad": 1}
     place = {"transform": axes.get_yaxis_transform(), "va": "center", "bbox": box}
     axes.text(0, -row + NAME, cut(left, max(int(room / CHARACTER), 8)), ha="left", **place)
-    axes.text(1, -row + NAME, right, ha="right", fontsize=9.5, color=SOFT, **place)
+    axes.text(1, -row + NAME, right, ha="right", color=SOFT, **place)
 
 
 def middle(row: int) -> float:
@@ -58,6 +57,17 @@ def ticks(axes: Any, which: str, places: Sequence[float], names: Sequence[str]) 
     """These ticks and no others on the x or y axis."""
     getattr(axes, f"set_{which}ticks")(places, names)
     axes.minorticks_off()
+
+
+def rounds(
+    axes: Any, found: Mapping[int, list[float]], index: int, apart: float, size: float, line_too: bool = True
+) -> None:
+    """The rounds of a series at each x, a little apart from those of others, with a line through
+    their medians."""
+    for x, values in found.items():
+        axes.plot([x + apart] * len(values), values, **svg.dots(index, size, 0.45))
+    if line_too:
+        axes.plot(list(found), [statistics.median(values) for values in found.values()], **svg.line(index))
 
 
 def strip(cell: results.Cell, looks: Looks, metric: str, width: float = svg.WIDTH) -> Any:
@@ -88,8 +98,7 @@ def strip(cell: results.Cell, looks: Looks, metric: str, width: float = svg.WIDT
     return made
 
 
-@dataclass(frozen=True)
-class Bar:
+class Bar(NamedTuple):
     """A row of a forest plot."""
 
     name: str
@@ -99,6 +108,12 @@ class Bar:
     colour: str = INK
     pairs: int = FEW
     instead: str = ""  # why there is no figure, if there is none
+
+
+def figure_bar(name: str, figure: Mapping[str, float], colour: str) -> Bar:
+    """A ratio of a run's extra as a row."""
+    pairs = int(figure.get("pairs", FEW))
+    return Bar(name, figure["median"], figure["low"], figure["high"], colour, pairs)
 
 
 def hollow(rows: Sequence[Bar]) -> str:

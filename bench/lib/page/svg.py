@@ -27,11 +27,7 @@ _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "d")
 _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "torc-bench",
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "axes.labelsize": 9.5,
-    "xtick.labelsize": 9.5,
-    "ytick.labelsize": 9.5,
+    "font.size": 9.5,
     "axes.edgecolor": COLOUR["line"],
     "axes.labelcolor": SOFT,
     "text.color": INK,
@@ -42,15 +38,11 @@ _STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": COLOUR["line"],
     "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "axes.linewidth": 0.8,
-    "lines.linewidth": 1.6,
-    "lines.markersize": 4,
     "figure.facecolor": "none",
     "axes.facecolor": "none",
-    "savefig.facecolor": "none",
     "text.parse_math": False,
 }
 
@@ -82,8 +74,8 @@ def dashes(index: int, width: float = 2.5) -> str:
 
 
 def line(index: int) -> dict[str, Any]:
-    """The look of a line, which the dash tells from others without colour. An artist whose id is
-    "mark" carries data: its SVG element gets the class `mark`."""
+    """The look of a line, distinct without colour too. An artist whose id is "mark" carries data: its
+    SVG element gets the class `mark`."""
     return {"color": series(index), "linestyle": (0, pattern(index)) if pattern(index) else "-", "gid": "mark"}
 
 

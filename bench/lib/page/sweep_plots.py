@@ -5,9 +5,11 @@ from __future__ import annotations
 import statistics
 from typing import Any, Sequence
 
-from .. import results, sweep
-from . import numbers, svg
+from .. import results
+from . import numbers, plots, svg
 from .kind_sweep import Heat, Knee, Point, engines, knee_of, settings, without
+
+TITLES = {"depth": "ring depth"}
 
 
 def curve(
@@ -20,36 +22,28 @@ def curve(
     if not steps or not shown:
         return None
     made, axes = svg.figure(210, width)
-    order, flat = engines(found), without(mine, factor)
-    dotted = [engine for engine in engines(mine) if engine not in flat]
-    for engine in engines(mine):
-        index = order.index(engine)
+    dotted = [engine for engine in engines(mine) if engine not in without(mine, factor)]
+    for index, engine in enumerate(engines(found)):
         rounds = {p.factors.get(factor): some for p in mine if p.engine == engine and (some := p.rounds(metric))}
         if constant := rounds.pop(None, None):
             ends, level = [-0.4, len(steps) - 0.6], statistics.median(constant)
             axes.fill_between(ends, min(constant), max(constant), color=svg.series(index), alpha=0.13, linewidth=0)
             axes.plot(ends, [level, level], **svg.line(index))
-        offset = (dotted.index(engine) - (len(dotted) - 1) / 2) * 0.12 if engine in dotted else 0
-        at = {place: rounds[step] for place, step in enumerate(steps) if step in rounds}
-        for place, some in at.items():
-            axes.plot([place + offset] * len(some), some, **svg.dots(index, 3, 0.4))
-        if at:
-            axes.plot(list(at), [statistics.median(some) for some in at.values()], **svg.line(index))
+        if rounds:
+            offset = (dotted.index(engine) - (len(dotted) - 1) / 2) * 0.12
+            places = {steps.index(step): rounds[step] for step in sorted(rounds)}
+            plots.rounds(axes, places, index, offset, 3)
     knee = knee_of(run, mine, factor) if metric == results.COST else None
     if knee and knee.depth in steps:
-        _upright(axes, steps.index(knee.depth), len(steps), knee, svg.series(order.index(sweep.WITH_DEPTH)))
-    axes.set_xticks(range(len(steps)), [numbers.setting(step) for step in steps])
+        _upright(axes, steps.index(knee.depth), len(steps), knee, svg.series(engines(found).index(dotted[0])))
+    axes.set_xticks(range(len(steps)), map(numbers.compact, steps))
     axes.set_xlim(-0.4, len(steps) - 0.6)
     air = (max(shown) - min(shown) or max(shown)) * 0.08
     axes.set_ylim(min(shown) - air, max(shown) + air * 4)
     axes.yaxis.set_major_formatter(numbers.compact)
-    axes.set_xlabel(_title(factor))
+    axes.set_xlabel(TITLES.get(factor, factor))
     axes.set_ylabel("µs per request" if metric == results.COST else "requests/s")
     return made
-
-
-def _title(factor: str) -> str:
-    return "ring depth" if factor == "depth" else factor
 
 
 def _upright(axes: Any, at: int, of: int, knee: Knee, colour: str) -> None:
@@ -71,7 +65,7 @@ def heat(values: Heat, x: str, y: str, index: int | None, width: float = svg.WID
     made, axes = svg.figure(44 + 34 * len(ys), width)
     low, high = min(values.values()), max(values.values())
     decimals = max(numbers.digits([low]), 2 if index is None else 1)
-    for key, value in sorted(values.items()):
+    for key, value in values.items():
         column, row = xs.index(key[0]), ys.index(key[1])
         if index is None:
             colour = svg.COLOUR["good" if value < 1 else "bad"]
@@ -86,11 +80,11 @@ def heat(values: Heat, x: str, y: str, index: int | None, width: float = svg.WID
         axes.text(column, row, numbers.number(value, decimals), ha="center", va="center", fontsize=size)
     axes.set_xlim(-0.5, len(xs) - 0.5)
     axes.set_ylim(-0.5, len(ys) - 0.5)
-    axes.set_xticks(range(len(xs)), map(numbers.setting, xs))
-    axes.set_yticks(range(len(ys)), map(numbers.setting, ys))
+    axes.set_xticks(range(len(xs)), map(numbers.compact, xs))
+    axes.set_yticks(range(len(ys)), map(numbers.compact, ys))
     axes.grid(False)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_xlabel(_title(x))
-    axes.set_ylabel(_title(y))
+    axes.set_xlabel(TITLES.get(x, x))
+    axes.set_ylabel(TITLES.get(y, y))
     return made

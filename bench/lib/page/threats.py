@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import statistics
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, NamedTuple
+
+import jinja2
 
 from .. import remarks, results
+from . import numbers
 from .kind_compare import measured
 
-FEW_PAIRS = 10
-FEW_CPUS = 4
-WIDE_NOISE = 0.04  # half of the A/A interval
-STEAL = 0.01  # CPUs' worth taken by the hypervisor
-DRIFT = 0.05  # between the first and the second half of the rounds
-MANY_INTERVALS = 20
-TAIL = 10  # observations beyond a percentile that make it worth showing
 LEVELS = ("fail", "limit", "note")  # the worst first
+THIN = 10_000  # requests of a round below which its p99.9 rests on fewer than ten
+TABLE = tomllib.loads(Path(__file__).with_name("threats.toml").read_text(encoding="utf-8"))
+_HOLDS = jinja2.Environment().compile_expression
 
-SENTENCES = tomllib.loads(Path(__file__).with_name("threats.toml").read_text())
 
-
-@dataclass(frozen=True)
-class Threat:
+class Threat(NamedTuple):
     """One threat: how bad, a sentence, and a remedy."""
 
     id: str
@@ -35,146 +30,110 @@ class Threat:
 
 def find(run: results.Run) -> list[Threat]:
     """All threats of a run, the worst first; those that doctor found come with them."""
-    there = {**_samples(run), **_noise(run), **_machine(run), **_program(run), **_loops(run)}
+    known = {**_of_samples(run), **_of_machine(run), **_of_build(run)}
     found = [
-        Threat(name.partition(":")[0], level, text.format(*values), remedy)
-        for level, sentences in SENTENCES.items()
-        for name, (text, remedy) in sentences.items()
-        if (values := there.get(name))
+        Threat(name.partition(":")[0], level, " ".join(text.split()).format_map(known), remedy)
+        for level in LEVELS
+        for name, (condition, text, remedy) in TABLE[level].items()
+        if _HOLDS(condition)(known)
     ]
-    known = {threat.id for threat in found}
+    seen = {threat.id for threat in found}
     for one in run.doctor:
-        if one["level"] in LEVELS and one["id"] not in known:
+        if one["level"] in LEVELS and one["id"] not in seen:
             found.append(Threat(one["id"], one["level"], one["text"], one["remedy"] or ""))
     return sorted(found, key=lambda threat: LEVELS.index(threat.level))
 
 
-Found = dict[str, Any]  # id: the values of the sentence where the condition holds, else something false
-YES = [None]  # holds, and the sentence has no values
+class Names(list[str]):
+    """Cells, of which a sentence names a few."""
+
+    def __format__(self, _: str) -> str:
+        more = f" and {len(self) - 4} more" if len(self) > 4 else ""
+        return ", ".join(self[:4]) + more
 
 
-def _good(run: results.Run) -> list[results.Sample]:
-    return [s for cell in run.cells for s in cell.samples if s.invalid is None]
-
-
-def _samples(run: results.Run) -> Found:
-    good, cells = _good(run), run.cells
-    total = sum(len(cell.samples) for cell in cells)
-    unlike = [cell.id for cell in cells if cell.answers not in (None, "alike")]
-    unchecked = [cell.id for cell in cells if cell.answers is None]
-    short = [cell.id for cell in cells if not cell.complete]
-    found: Found = {
-        "invalid": len(good) < total and (total - len(good), total),
-        "answers": unlike and [_some(unlike)],
-        "unchecked": unchecked and [_some(unchecked)],
-        "unfinished": (short or run.finished is None) and [f": {_some(short)}" if short else ""],
+def _of_samples(run: results.Run) -> dict[str, Any]:
+    cells, noise = run.cells, run.noise
+    everything = [s for cell in cells for s in cell.samples]
+    good = [s for s in everything if s.invalid is None]
+    valid = {cell.id: [s for s in cell.samples if s.invalid is None] for cell in cells}
+    short = Names(cell.id for cell in cells if not cell.complete)
+    closed = [cell.id for cell in cells if not cell.workload["rate"]]
+    drift, drifting = max((_drift(cell) for cell in cells), key=lambda one: abs(one[0]), default=(0.0, ""))
+    count = sum(len(cell.ratios) for cell in cells)
+    return {
+        "kind": run.kind,
+        "finished": run.finished is not None,
+        "samples": len(everything),
+        "good": len(good),
+        "invalid": len(everything) - len(good),
+        "unlike": Names(cell.id for cell in cells if cell.answers not in (None, "alike")),
+        "unchecked": Names(cell.id for cell in cells if cell.answers is None),
+        "short": short,
+        "where": f": {short}" if short else "",
+        "rounds": min((len(cell.valid(name)) for cell in measured(run) for name in cell.names), default=0),
+        "load_full": sum(s.saturated in ("load", "both") for s in good),
+        "idle": sum(s.saturated == "neither" for s in good),
+        "closed": closed,
+        "unsaturated": Names(name for name in closed if any(s.saturated == "neither" for s in valid[name])),
+        "errors": sum(sum(s.errors.values()) for s in good),
+        "unsent": sum(s.unsent > 0 for s in good),
+        "thin": Names(name for name, some in valid.items() if some and 0 < min(s.requests for s in some) < THIN),
+        "drifted": abs(drift),
+        "drift": f"{numbers.signed(drift * 100, 1)} %",
+        "drifting": drifting,
+        "noise": noise,
+        "reach": max(noise["high"] - 1, 1 - noise["low"]) * 100 if noise else 0,
+        "biased": noise and not noise["low"] <= 1 <= noise["high"],
+        "others": remarks.disturbed(good) * 100,
+        "most_others": remarks.NOISY_OTHERS * 100,
+        "steal": max((s.steal_share for s in good), default=0) * 100,
+        "intervals": count,
+        "missed": count * 0.05,
+        "large": Names(cell.id for cell in cells if results.moves_bodies(cell.workload["name"])),
     }
-    if not good:
-        return found
-    few = min((len(cell.valid(name)) for cell in measured(run) for name in cell.names), default=0)
-    full = [s for s in good if s.saturated in ("load", "both")]
-    idle = [s for s in good if s.saturated == "neither"]
-    closed = [
-        cell.id
-        for cell in cells
-        if not cell.workload.get("rate") and any(s.saturated == "neither" for s in cell.samples if s.invalid is None)
-    ]
-    unsent = [s for s in good if s.unsent]
-    requests = {cell.id: min((s.requests for s in cell.samples if not s.invalid), default=0) for cell in cells}
-    thin = [name for name, least in requests.items() if 0 < least < TAIL * 1000]
-    change, variant, where = max((_drift(cell) for cell in cells), key=lambda drift: abs(drift[0]))
-    moved = f"{change * 100:+.1f} %".replace("-", "−")
-    return found | {
-        "few-pairs": few < FEW_PAIRS and run.kind != "tune" and [few],
-        "load-saturated": full and (len(full), len(good)),
-        "unsaturated": closed and len(idle) * 2 > len(good) and [_some(closed)],
-        "errors": any(sum(s.errors.values()) for s in good) and YES,
-        "unsent": unsent and [len(unsent)],
-        "thin-tail": thin and [_some(thin)],
-        "drift": abs(change) > DRIFT and (moved, variant, where),
-    }
 
 
-def _drift(cell: results.Cell) -> tuple[float, str, str]:
-    """The largest change of a variant's cost from the first half of the rounds to the second."""
-    worst = 0.0, "", cell.id
+def _drift(cell: results.Cell) -> tuple[float, str]:
+    """The largest change of a variant's cost from the first half of the rounds to the second, and
+    whose it is."""
+    worst = 0.0, ""
     for name in cell.names:
         costs = [s.cpu_ns_per_request for s in cell.valid(name) if s.cpu_ns_per_request]
         if len(costs) >= 6:
             half = len(costs) // 2
             change = statistics.median(costs[half:]) / statistics.median(costs[:half]) - 1
-            worst = max(worst, (change, cell.label(name), cell.id), key=lambda drift: abs(drift[0]))
+            worst = max(worst, (change, f"{cell.label(name)} in {cell.id}"), key=lambda one: abs(one[0]))
     return worst
 
 
-def _noise(run: results.Run) -> Found:
-    good, noise = _good(run), run.noise
-    half = max(noise["high"] - 1, 1 - noise["low"]) if noise else 0
-    biased = bool(noise) and not noise["low"] <= 1 <= noise["high"]
-    others = remarks.disturbed(good)
-    steal = max((s.steal_share for s in good), default=0)
-    count = sum(len(cell.ratios) for cell in run.cells)
-    return {
-        "no-noise-floor": not noise and YES,
-        "noise-biased": biased and YES,
-        "noisy": half > WIDE_NOISE and not biased and [f"{half * 100:.1f}"],
-        "others": others > remarks.NOISY_OTHERS and [f"{others * 100:.0f}"],
-        "steal": steal > STEAL and [f"{steal * 100:.0f}"],
-        "many-intervals": count >= MANY_INTERVALS and (count, round(count * 0.05)),
-    }
-
-
-def _machine(run: results.Run) -> Found:
+def _of_machine(run: results.Run) -> dict[str, Any]:
     cpu = run.environment.get("cpu") or {}
-    cpus, siblings = cpu.get("allowed") or [], set(cpu.get("siblings_of_cpu0") or [])
+    siblings = set(cpu.get("siblings_of_cpu0") or [])
     server, load = (set(run.pinning.get(side) or []) for side in ("server", "load"))
-    smt = len(siblings) > 1 or cpu.get("smt") in (True, "on", "1")
-    shared = siblings & server and siblings & load
-    governor, hypervisor = cpu.get("governor"), cpu.get("hypervisor")
     states = (cpu.get("mitigations") or {}).items()
-    active = sorted(name for name, state in states if str(state).startswith("Mitigation"))
-    off = "mitigations=off" in str(run.environment.get("kernel_command_line") or "").split()
     return {
-        "virtual": hypervisor and YES,
-        "shared-host": hypervisor and not any(s.steal_share for s in _good(run)) and YES,
-        "few-cores": 0 < len(cpus) < FEW_CPUS and [len(cpus)],
-        "unpinned": not (server and load) and YES,
-        "shared-cores": server & load and YES,
-        "smt:shared": smt and shared and YES,
-        "smt": smt and not shared and YES,
-        "frequency:unknown": governor is None and YES,
-        "frequency": governor not in (None, "performance") and [governor],
-        "boost": str(cpu.get("boost")) == "1" and YES,
-        "mitigations:off": off and YES,
-        "mitigations": active and not off and [", ".join(active)],
+        "cpus": len(cpu.get("allowed") or []),
+        "virtual": cpu.get("hypervisor"),
+        "pinned": server and load,
+        "shared": server & load,
+        "smt": len(siblings) > 1 or cpu.get("smt") in (True, "on", "1"),
+        "siblings_shared": siblings & server and siblings & load,
+        "governor": cpu.get("governor"),
+        "boost": str(cpu.get("boost")),
+        "mitigations": ", ".join(sorted(name for name, state in states if str(state).startswith("Mitigation"))),
+        "mitigations_off": "mitigations=off" in str(run.environment.get("kernel_command_line") or "").split(),
     }
 
 
-def _program(run: results.Run) -> Found:
+def _of_build(run: results.Run) -> dict[str, Any]:
     git = run.environment.get("git") or {}
-    build = (run.environment.get("build") or {}).get("options") or {}
-    kind, sanitize = build.get("buildtype"), build.get("b_sanitize")
-    debug = kind in ("debug", "debugoptimized", "plain") or str(build.get("optimization")) in ("0", "g")
+    options = (run.environment.get("build") or {}).get("options") or {}
+    kind = options.get("buildtype")
     return {
-        "dirty": git.get("dirty") and YES,
-        "no-commit": not git.get("dirty") and not git.get("commit") and YES,
-        "debug": debug and kind != "debugoptimized" and [kind],
-        "debug:optimized": kind == "debugoptimized" and [kind],
-        "sanitizer": sanitize not in (None, "", "none") and [sanitize],
+        "dirty": git.get("dirty"),
+        "commit": git.get("commit"),
+        "buildtype": kind,
+        "debug": kind in ("debug", "debugoptimized", "plain") or str(options.get("optimization")) in ("0", "g"),
+        "sanitizer": options.get("b_sanitize"),
     }
-
-
-def _loops(run: results.Run) -> Found:
-    large = [cell.id for cell in run.cells if results.moves_bodies(str(cell.workload.get("name")))]
-    return {
-        "shared-work": large and [_some(large)],
-        "loopback": YES,
-        "closed-loop": any(not cell.workload.get("rate") for cell in run.cells) and YES,
-    }
-
-
-def _some(names: Sequence[str], most: int = 4) -> str:
-    """A few names in words."""
-    names = list(dict.fromkeys(names))
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
