@@ -21,6 +21,7 @@ from lib.page import kind_compare, looks, numbers, plots, render, scatter, svg, 
 
 VOID = {"meta", "link", "br", "hr", "img"}
 ENVIRONMENT = sample_results.ENVIRONMENT
+PARTS = render.ENVIRONMENT.get_template("parts.html.j2").module
 
 
 class Reader(html.parser.HTMLParser):
@@ -454,18 +455,18 @@ class Parts(unittest.TestCase):
         whole = '<span class="option">--no-buf-ring</span>'
         self.assertEqual(render.shown("use --no-buf-ring, <b>"), f"use {whole}, &lt;b&gt;")
         self.assertEqual(render.shown("a---b, x--y, 3 -- 4"), "a---b, x--y, 3 -- 4")
-        made = render.macro("table", render.Table("more --pairs", ["a"], [["b"]]))
+        made = PARTS.table(render.Table("more --pairs", ["a"], [["b"]]))
         self.assertIn('aria-label="more --pairs"', made)
 
     def test_a_value_of_a_table_has_its_name_where_there_is_no_head(self):
         long = "a sentence that is longer than a few words"
-        made = render.macro("table", render.Table("All", ["Who", "p50|µs", "Said", "Why"], [["a", 1, "b", long]]))
+        made = PARTS.table(render.Table("All", ["Who", "p50|µs", "Said", "Why"], [["a", 1, "b", long]]))
         self.assertIn('<td class="" data-label="p50, µs">1</td>', made)
         self.assertIn('<td class="words" data-label="Said">b</td>', made)
         self.assertIn(f'<td class="words wide" data-label="Why">{long}</td>', made)
         self.assertNotIn('class="many"', made)
         wide = render.Table("All", list("abcdef"), [list("abcdef")])
-        self.assertIn('<table class="many"', render.macro("table", wide))
+        self.assertIn('<table class="many"', PARTS.table(wide))
 
     @unittest.skipUnless(svg.available(), "python3-matplotlib is not installed")
     def test_a_phone_has_ratios_of_its_own_whose_names_fit(self):
@@ -505,7 +506,7 @@ class Lines(unittest.TestCase):
         self.assertEqual(len({svg.dashes(index) for index in range(8)}), 8)
         self.assertEqual(len({(svg.dashes(i), svg.series(i)) for i in range(64)}), 64)
         one = svg.Drawing("desktop", "f1", "0 0 1 1", render.Markup(""))
-        made = render.macro("figure", "Lines", [one], "", [(str(i), i) for i in range(8)])
+        made = PARTS.figure("Lines", [one], "", [(str(i), i) for i in range(8)])
         strokes = re.findall(r'stroke="([^"]*)".*?dasharray="([^"]*)"', made, re.DOTALL)
         self.assertEqual(strokes, [(f"var(--s{i})", svg.dashes(i)) for i in range(8)])
         self.assertEqual(svg.dashes(1), "12.5 5")

@@ -128,14 +128,20 @@ class Names(unittest.TestCase):
         self.assertEqual(scatter.order(places), ["b", "d", "a", "c"])
 
     @unittest.skipUnless(svg.available(), "python3-matplotlib is not installed")
-    def test_a_name_hides_the_lines_below_it(self):
-        run = sample_results.compare(3)
-        with svg.styled():
-            axes = scatter.batches(kind_compare.leading(kind_compare.measured(run)), looks.Looks(run)).axes[0]
-        self.assertGreater(len(axes.texts), 3)
-        for text in axes.texts:
-            self.assertEqual(text.get_bbox_patch().get_facecolor()[:3], colors.to_rgb(svg.COLOUR["bg"]))
-            self.assertTrue(all(text.zorder > line.zorder for line in axes.lines))
+    def test_a_name_hides_the_lines_behind_it(self):
+        run, features = sample_results.compare(3), sample_results.ablate_run().extra
+        lead, named = kind_compare.leading(kind_compare.measured(run)), looks.Looks(run)
+        for plot, *arguments in (
+            (scatter.batches, lead, named),
+            (plots.forest, kind_compare.bars(lead, named), "x"),
+            (kind_ablate.waterfall, kind_ablate.steps(features, "full")),
+        ):
+            with svg.styled():
+                axes = plot(*arguments).axes[0]
+            self.assertGreater(len(axes.texts), 3)
+            for text in axes.texts:
+                self.assertEqual(text.get_bbox_patch().get_facecolor()[:3], colors.to_rgb(svg.COLOUR["bg"]))
+                self.assertTrue(all(text.zorder > line.zorder for line in axes.lines))
 
 
 if __name__ == "__main__":

@@ -8,10 +8,8 @@ from typing import Any, Iterator, NamedTuple, Sequence
 
 from .. import knee, results
 from ..subjects import ENGINES
-from . import numbers, tables
 from .kind_compare import measured
-from .looks import Key, Looks
-from .render import Table, transposed
+from .looks import Key
 
 FACTORS = ("depth", "connections", "cores")  # the order in which they make an x axis
 Heat = dict[tuple[Any, Any], float]
@@ -26,10 +24,10 @@ class Point:
     cell: results.Cell
     variant: str
 
-    def median(self, metric: str, by: float = 1) -> float | None:
-        """The median of a metric in units of `by`."""
-        found = self.cell.median(self.variant, metric)
-        return None if found is None else found / by
+    def cost(self) -> float | None:
+        """Median µs per request."""
+        found = self.cell.median(self.variant, results.COST)
+        return None if found is None else found / 1000
 
     def rounds(self, metric: str) -> list[float]:
         """A metric in each round, cost in µs."""
@@ -108,7 +106,7 @@ def knee_of(run: results.Run, mine: Sequence[Point], factor: str) -> Knee | None
 def costs(mine: Sequence[Point], x: str, y: str, engine: str) -> Heat:
     """An engine's cost in µs over two factors that concern it."""
     known = [p for p in mine if p.engine == engine and x in p.factors and y in p.factors]
-    return {(p.factors[x], p.factors[y]): cost for p in known if (cost := p.median(results.COST, 1000)) is not None}
+    return {(p.factors[x], p.factors[y]): cost for p in known if (cost := p.cost()) is not None}
 
 
 def paired(mine: Sequence[Point], x: str, y: str, one: str, other: str) -> Heat:
@@ -121,28 +119,6 @@ def paired(mine: Sequence[Point], x: str, y: str, one: str, other: str) -> Heat:
         if ratio is not None and {x, y} <= point.factors.keys():
             found[(here, point.factors[y])] = ratio.median
     return found
-
-
-def table(found: Sequence[Point], factors: Sequence[str]) -> Table:
-    """Every cell."""
-    unit, by = numbers.latency_unit([point.median("latency_us.p50") for point in found])
-    held = {factor.capitalize(): [numbers.number(point.factors.get(factor)) for point in found] for factor in factors}
-    columns = {
-        "CPU per request|µs": numbers.column([point.median(results.COST, 1000) for point in found]),
-        "Requests|per s": [numbers.number(point.median("per_second")) for point in found],
-        f"p99|{unit}": [numbers.number(point.median("latency_us.p99", by), 0 if by == 1 else 1) for point in found],
-        "Completions|per wait": [numbers.number(p.median("completions_per_wait"), 1) for p in found],
-        "System calls|per request": numbers.column([p.median("syscalls_per_request") for p in found], 2),
-        "Valid|rounds": [len(point.cell.valid(point.variant)) for point in found],
-    }
-    names = {"Engine": [point.engine for point in found]}
-    return transposed("Every cell, medians over its rounds", names | held | columns)
-
-
-def ratios(cells: Sequence[results.Cell], looks: Looks) -> Table:
-    """The ratios of all cells."""
-    rows = [tables.ratio_row(one, looks, f"{cell.id}: {looks.pair(one)}") for cell in cells for one in cell.ratios]
-    return Table(tables.PAIRED, tables.RATIO_HEADS, rows)
 
 
 def knee_texts(run: results.Run) -> list[str]:

@@ -61,7 +61,7 @@ def candidates(run: results.Run) -> Table:
 def leaders(run: results.Run, looks: Looks) -> list[plots.Bar]:
     """The first dozen candidates as rows of a plot."""
     found = [one for one in ranked(run)[:12] if one["ratio"]]
-    return [plots.figure_bar(cut(_name(looks, one["name"]), 44), one["ratio"], svg.SOFT) for one in found]
+    return [plots.figure_bar(_name(looks, one["name"]), one["ratio"], svg.SOFT) for one in found]
 
 
 def _name(looks: Looks, candidate: str) -> str:

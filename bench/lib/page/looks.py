@@ -6,7 +6,6 @@ from typing import Sequence
 
 from .. import results
 
-LONGEST = 46  # characters of a name in a plot
 Key = tuple[str, int]  # an entry of a legend: its name and its place
 
 
@@ -24,10 +23,6 @@ class Looks:
     def label(self, name: str) -> str:
         """The display name of a variant."""
         return self._labels.get(name, name)
-
-    def short(self, name: str) -> str:
-        """The same, cut to fit a plot."""
-        return cut(self.label(name))
 
     def summary(self, names: Sequence[str]) -> str:
         """A few names, or how many there are."""
@@ -48,6 +43,6 @@ class Looks:
         return [(self.label(name), self.index(name)) for name in cell.names if cell.valid(name)]
 
 
-def cut(name: str, longest: int = LONGEST) -> str:
+def cut(name: str, longest: int) -> str:
     """A name without its end where it is too long."""
     return name if len(name) <= longest else name[: longest - 1].rstrip() + "…"

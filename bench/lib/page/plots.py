@@ -90,7 +90,7 @@ def strip(cell: results.Cell, looks: Looks, metric: str, width: float = svg.WIDT
         bad = [found / by for s in cell.invalid if s.variant == name and (found := results.value(s, metric))]
         axes.plot(bad, [middle(row)] * len(bad), "x", color=svg.COLOUR["bad"], markersize=6)
         shown += mine + bad
-        row_text(axes, row, looks.short(name), numbers.column([median])[0])
+        row_text(axes, row, looks.label(name), numbers.column([median])[0])
     fit(axes, shown)
     title = results.metric_title(metric)
     unit = ", bytes" if metric.endswith("_bytes") else ""
@@ -127,7 +127,7 @@ def bar(one: results.Ratio, name: str) -> Bar:
     if not one.contains_one and one.pairs >= FEW:
         less_is_better = one.metric not in ("per_second", "completions_per_wait")
         colour = svg.COLOUR["good" if (one.high < 1) == less_is_better else "bad"]
-    return Bar(cut(name, 48), one.median, one.low, one.high, colour, one.pairs)
+    return Bar(name, one.median, one.low, one.high, colour, one.pairs)
 
 
 def bars(ratios: Sequence[results.Ratio], looks: Looks, metrics: bool = False) -> list[Bar]:

@@ -82,7 +82,7 @@ def anchor(name: str) -> str:
     return "cell-" + "".join(c if c.isalnum() else "-" for c in name).lower()
 
 
-_ENVIRONMENT = jinja2.Environment(
+ENVIRONMENT = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
     autoescape=True,
     finalize=shown,
@@ -90,15 +90,9 @@ _ENVIRONMENT = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.globals |= {"dashes": svg.dashes, "anchor": anchor}
+ENVIRONMENT.globals |= {"dashes": svg.dashes, "anchor": anchor}
 
 
 def template(name: str, **values: Any) -> str:
     """The document that a template makes of the values."""
-    return _ENVIRONMENT.get_template(f"{name}.html.j2").render(values)
-
-
-def macro(name: str, *arguments: Any) -> Markup:
-    """What a single macro of the page's parts makes of its arguments."""
-    made: Markup = getattr(_ENVIRONMENT.get_template("parts.html.j2").module, name)(*arguments)
-    return made
+    return ENVIRONMENT.get_template(f"{name}.html.j2").render(values)

@@ -7,7 +7,7 @@ from typing import Any, Sequence
 
 from .. import results
 from . import svg
-from .looks import Looks
+from .looks import Looks, cut
 from .plots import FEW, ticks
 
 LADDER = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -44,7 +44,7 @@ def batches(lead: Sequence[tuple[results.Cell, results.Ratio]], looks: Looks, wi
         axes.annotate(name, (waits, y), fontsize=9, va="center", bbox=box, **side)
     shown = [one for one in LADDER if low <= one <= high]
     ticks(axes, "x", shown, [f"{one}" for one in shown])
-    axes.set_xlabel(f"completions per wait, {looks.short(lead[0][1].numerator)}")
+    axes.set_xlabel(f"completions per wait, {cut(looks.label(lead[0][1].numerator), 30)}")
     axes.set_ylabel("cost ratio")
     return made
 
