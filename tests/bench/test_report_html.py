@@ -30,24 +30,16 @@ class Reader(html.parser.HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.open, self.ids, self.links, self.tags, self.words = [], [], [], [], []
-        self.glued = False  # the text to come follows the last one without a space
-        self.feed(text)
+        self.feed(re.sub(r'<span class="option">(.*?)</span>', r"\1", text))  # which parts no words
         self.close()
         if self.open:
             raise AssertionError(f"never closed: {self.open}")
         self.text = plain(" ".join(self.words))
 
-    def glue(self):
-        """An option's element parts no words."""
-        self.glued = bool(self.words)
-
     def handle_starttag(self, tag, attributes):
         self.handle_startendtag(tag, attributes)
-        option = ("class", "option") in attributes
-        if option:
-            self.glue()
         if tag not in VOID:
-            self.open.append((tag, option))
+            self.open.append(tag)
 
     def handle_startendtag(self, tag, attributes):
         self.tags.append(tag)
@@ -60,18 +52,11 @@ class Reader(html.parser.HTMLParser):
                 raise AssertionError(f"an attribute that runs something: {name}")
 
     def handle_endtag(self, tag):
-        opened, option = self.open.pop() if self.open else (None, False)
-        if opened != tag:
+        if not self.open or self.open.pop() != tag:
             raise AssertionError(f"</{tag}> closes something else")
-        if option:
-            self.glue()
 
     def handle_data(self, data):
-        if self.glued:
-            self.words[-1] += data
-        else:
-            self.words.append(data)
-        self.glued = False
+        self.words.append(data)
 
 
 def plain(text):

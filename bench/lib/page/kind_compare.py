@@ -68,11 +68,9 @@ def bars(lead: Sequence[Lead], looks: Looks) -> list[plots.Bar]:
 
 def glance(lead: Sequence[Lead], looks: Looks) -> Table:
     """The same as a table."""
-    if not same_pair(lead):
-        return tables.ratios([one for _, one in lead], looks)
-    rows = [[cell.id, *tables.ratio_row(one, looks)[2:]] for cell, one in lead]
-    caption = f"{looks.pair(lead[0][1])}, CPU per request, paired by round"
-    return Table(caption, ["Workload", *tables.RATIO_HEADS[2:]], rows)
+    rows = [[row.name, *tables.ratio_row(one, looks)[2:]] for row, (_, one) in zip(bars(lead, looks), lead)]
+    what = f"{looks.pair(lead[0][1])}, CPU per request" if same_pair(lead) else "CPU per request"
+    return Table(f"{what}, paired by round", ["Workload", *tables.RATIO_HEADS[2:]], rows)
 
 
 def headlines(run: results.Run) -> list[str]:

@@ -211,15 +211,19 @@ def curve(samples: Sequence[results.Sample], raw: bool = False) -> list[tuple[fl
 
 def percentiles(cell: results.Cell, looks: Looks, width: float = svg.WIDTH) -> Any:
     """Latency over a logarithmic axis of percentiles; raw beside corrected in open loop."""
-    found = [(name, raw, curve(cell.valid(name), raw)) for name in cell.names for raw in (False, True)]
-    curves = [(name, raw, points) for name, raw, points in found if len(points) > 1]
+    curves = [
+        (name, raw, points)
+        for name in cell.names
+        for raw in (False, True)
+        if len(points := [point for point in curve(cell.valid(name), raw) if point[1] > 0]) > 1
+    ]
     if not curves:
         return None
     made, axes = svg.figure(230, width)
     axes.set_yscale("log")
     tops: list[float] = []
     for name, raw, points in curves:
-        x, y = zip(*((at, value) for at, value in points if value > 0))
+        x, y = zip(*points)
         look = svg.line(looks.index(name)) | {"linewidth": 1.8, "clip_on": False}
         if raw:
             hollow = {"markerfacecolor": "none", "markeredgewidth": 1}
@@ -232,7 +236,7 @@ def percentiles(cell: results.Cell, looks: Looks, width: float = svg.WIDTH) -> A
     axes.set_xlim(0, max(last, 1) * 1.02)
     ticks(axes, "x", [place(0.5), *places], ["50", *(names[at] for at in places)])
     low, high = min(tops) / 1.15, max(tops) * 1.15
-    steps = (1, 2, 5) if high / low < 250 else (1,)
+    steps = (1, 2, 5) if high / low < 260 else (1,)
     ladder = [step * 10.0**power for power in range(-1, 8) for step in steps]
     axes.set_ylim(low, high)
     ladder = [one for one in ladder if low <= one <= high]
