@@ -9,7 +9,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-import context
+import context  # noqa: F401
 import sample_results
 from lib import answer, cli, page, results, scale
 from lib.subject import Variant

@@ -83,7 +83,7 @@ def mutated(source, text):
         other, where = source.choice(places(content, []))
         inner[key] = copy.deepcopy(other[where])
     else:
-        like = [one for one in JUNK if kind < 10 and type(one) is type(inner[key])]
+        like = [one for one in JUNK if kind < 10 and type(one) is type(inner[key])]  # noqa: E721
         inner[key] = source.choice(like or JUNK)
     return json.dumps(content)
 
