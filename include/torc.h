@@ -35,10 +35,13 @@ extern "C" {
 #endif
 
 /* Bytes that somebody else owns; not NUL-terminated. An absent value has ptr NULL. */
+#ifndef TORC_SLICE
+#define TORC_SLICE
 typedef struct torc_slice {
     const char *ptr;
     size_t len;
 } torc_slice;
+#endif
 
 /* A slice of a string literal. */
 #ifdef __cplusplus
@@ -86,7 +89,8 @@ TORC_API int torc_route(torc_server *s, const char *method, const char *pattern,
                         torc_handler *handler, void *arg);
 
 /* Serves the files below the directory given by --root at `prefix` ("/" or "/static/"), with types,
- * conditional requests, ranges and precompressed twins. Without --root the prefix answers 404. */
+ * conditional requests, ranges and precompressed twins; "/static" without its slash redirects
+ * there. Without --root the prefix answers 404. */
 TORC_API int torc_static(torc_server *s, const char *prefix);
 
 /* The last error of torc_server_set, torc_route or torc_static, in words; "" when there was

@@ -1,19 +1,20 @@
 """One run measures at a time: two on the same CPUs spoil each other's figures.
 
 The lock is a file in the temporary directory, whoever's run it is; another TMPDIR has another lock.
+With it comes a scratch directory: those that killed runs left are nobody's while the lock is held.
 """
-
-from __future__ import annotations
 
 import contextlib
 import fcntl
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
 from .subject import SubjectError
 
 NAME = "torc-bench.lock"
+PREFIX = "torc-bench-"  # of scratch directories; their process's number follows
 
 
 class Busy(SubjectError):
@@ -28,9 +29,11 @@ class Lock:
         try:
             self.handle = self._take()
         except OSError as error:
-            raise SubjectError(
-                f"{self.path}: {error.strerror}: no lock against another torc-bench " "can be taken: set TMPDIR"
-            ) from error
+            text = f"{self.path}: {error.strerror}: no lock against another torc-bench can be taken: set TMPDIR"
+            raise SubjectError(text) from error
+        self._remove_abandoned()
+        self._directory = tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-")
+        self.scratch = Path(self._directory.name)
 
     def __enter__(self) -> "Lock":
         return self
@@ -73,8 +76,14 @@ class Lock:
                 os.fchmod(handle, 0o666)  # every user has to be able to lock it
                 return handle
 
+    def _remove_abandoned(self) -> None:
+        for path in self.path.parent.glob(f"{PREFIX}[0-9]*-*"):
+            if path.is_dir() and not path.is_symlink() and path.lstat().st_uid == os.getuid():
+                shutil.rmtree(path, ignore_errors=True)
+
     def release(self) -> None:
-        """Lets the next one measure."""
+        """Removes the scratch directory and lets the next one measure."""
+        self._directory.cleanup()
         with contextlib.suppress(OSError):  # another user's, left by a run that was killed
             self.path.unlink()
         os.close(self.handle)

@@ -2,25 +2,26 @@
 what gain, from the newest finished run of every kind.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
-from . import ablate, env, experiment, features, knee, results, scale, sweep
+from . import ablate, env, features, knee, results, scale, sweep
 from .newest import File, Files, Line, commit, runs_in, shown
 from .results import Run
-from .tally import FEW_NAMES, Tally, listed, measured, of_epoll, of_peers, sized, variant
+from .tally import Tally, measured, of_epoll, of_peers, variant
+from .verdict import Verdict
+from .words import COST, FEW_NAMES, capital, listed, say
 
-SUMMARY = "say what the newest runs answer: io_uring or not, what depth, how many cores, what gain"
+SUMMARY = "answer from the newest runs: io_uring or not, at what depth, on how many cores, for what gain"
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 WIDTH = 98
 LITTLE = 0.02  # a difference of less than this is called little
-BLIND = 0.10  # an interval around 1 that reaches further has not looked closely enough
+BLIND = 0.10  # an interval around 1 that reaches further could hide a difference that matters
+TWO = ("io_uring", "epoll")
 CLEARLY = 3  # times as many workloads on one side as on the other make a plain yes or no
 USE, DEPTH, CORES, GAIN = ("Should I use io_uring?", "At what depth?", "On how many cores?", "What would I gain?")
 
@@ -36,250 +37,164 @@ class Answer:
 
 def use(files: Files) -> list[Line]:
     """Whether io_uring can be used, and whether it uses less CPU than epoll."""
-    found = [
-        files.line(
-            files.newest,
-            one["text"],
-            "No, not as this machine is now." + (f" Remedy: {one['remedy']}" if one.get("remedy") else ""),
-        )
-        for one in files.newest[1].doctor
-        if one["level"] == "fail"
-    ]
-    file = files.pick("compare", of_epoll)
-    tally = of_epoll(file[1]) if file else None
-    if file is None or tally is None:
-        return found or [files.missing("compare", "Whether io_uring costs less than epoll")]
-    text = (
-        f"torc io_uring used less CPU per request than torc epoll on "
-        f"{len(tally.less) or 'none'} of {len(tally.all)} workloads, more on "
-        f"{len(tally.more) or 'none'}{'; ' if tally.rest else ''}{tally.rest}."
-    )
-    for word, some in (("gain", tally.less), ("loss", tally.more)):
-        ends = [f"{sized(one)} on {cell.id}" for cell, one in some]
-        if len(ends) == 1:
-            text += f" The only {word} is {ends[0]}."
-        elif ends:
-            text += f" The largest {word} is {ends[0]}, the smallest {ends[-1]}."
-    text += reason(file[1], tally) + tally.caveat + tails(file[1])
-    return [*found, files.line(file, text, plain_word(tally))]
+    failed = [one for one in files.newest[1].doctor if one["level"] == "fail"]
+    found = [files.line(files.newest, one["text"], say("impossible", one.get("remedy"))) for one in failed]
+    what = "whether io_uring uses less CPU than epoll"
+    line = files.tell("compare", of_epoll, against_epoll, what, word=lambda run: plain_word(Tally(run, *TWO)))
+    return [*found, line] if line.path or not found else found
 
 
-def reason(run: Run, tally: Tally) -> str:
-    """What goes with the gain, on a machine whose system calls are dear."""
-    dear = next((one["text"] for one in run.doctor if one["id"] == "syscalls" and one["level"] == "limit"), None)
+def against_epoll(run: Run) -> str:
+    """On how many workloads io_uring uses less CPU than epoll, by how much and why; and p99, of the
+    open loops where there are any, for they are what users see."""
+    tally, opened = Tally(run, *TWO), [cell for cell in measured(run) if cell.workload.get("rate")]
+    p99 = Tally(run, *TWO, "latency_us.p99", opened or measured(run))
+    return say("against_epoll", tally, saved_calls(run, tally), p99, bool(opened))
+
+
+def saved_calls(run: Run, tally: Tally) -> dict[str, Any] | None:
+    """The system calls that are saved on a workload, on a machine whose system calls are expensive."""
+    dear = [one["text"] for one in run.doctor if one["id"] == "syscalls" and one["level"] == "limit"]
     for cell, _ in tally.less if dear else []:
-        ours, theirs = (
-            cell.median(str(variant(cell, engine)), "syscalls_per_request") for engine in ("io_uring", "epoll")
-        )
+        names = (str(variant(cell, engine)) for engine in TWO)
+        ours, theirs = (cell.median(name, "syscalls_per_request") for name in names)
         if ours is not None and theirs is not None and ours < theirs:
-            return (
-                f" On {cell.id} it makes {ours:.2f} system calls per request where epoll makes "
-                f"{theirs:.2f}, and {str(dear).partition(' here')[0]} here."
-            )
-    return ""
-
-
-def tails(run: Run) -> str:
-    """p99 in one sentence: of the open loops where there are any, for they are what users see."""
-    cells = measured(run)
-    opened = [cell for cell in cells if cell.workload.get("rate")]
-    tally = Tally(run, "io_uring", "epoll", "latency_us.p99", opened or cells)
-    where = f"of {len(tally.all)} workloads in {'an open' if opened else 'a closed'} loop"
-    if not tally.less and not tally.more:
-        return f" No difference in p99 latency could be detected in any {where}." * bool(tally.all)
-    return (
-        f" Its p99 latency was lower in {len(tally.less) or 'none'} {where}, higher in " f"{len(tally.more) or 'none'}."
-    )
+            return {"id": cell.id, "ours": ours, "theirs": theirs, "cost": dear[0].partition(" here")[0]}
+    return None
 
 
 def plain_word(tally: Tally) -> str:
     """Yes, no, or why neither."""
     gains, losses = ([cell.id for cell, _ in some] for some in (tally.less, tally.more))
-    told = [*tally.less, *tally.more]
+    told = [one for _, one in [*tally.less, *tally.more]]
+    largest = max(told, key=lambda one: one.size).median if told else max(one.reach for _, one in tally.all)
     if not told:
-        reach = max(abs(edge - 1) for _, one in tally.all for edge in (one.low, one.high))
-        if reach > BLIND:
-            return (
-                f"It cannot be told: a difference of up to {reach * 100:.0f} % would not have "
-                "been seen; give more --pairs."
-            )
-        return f"It makes little difference: none above {reach * 100:.1f} % on any workload."
-    largest = max((one for _, one in told), key=lambda one: abs(one.median - 1))
-    if abs(largest.median - 1) < LITTLE:
-        return f"It makes little difference: {results.size(largest.median)} at most."
-    if len(told) * CLEARLY < len(tally.all) and not (gains and losses):
-        return (
-            f"It makes little difference: only {listed(gains or losses)} "
-            f"{'used less' if gains else 'used more'}, {results.size(largest.median)} at most."
-        )
-    if len(gains) >= CLEARLY * len(losses):
-        but = f", but not for {listed(losses)}" if losses else ""
-        return f"Yes: it uses less CPU for {listed(gains)}{but}."
-    if len(losses) >= CLEARLY * len(gains):
-        but = f", and less only for {listed(gains)}" if gains else ""
-        return f"No: it uses more CPU for {listed(losses)}{but}."
-    return f"It depends on what is served: yes for {listed(gains)}, no for {listed(losses)}."
+        kind = "blind" if largest > BLIND else "none"
+    elif abs(largest - 1) < LITTLE:
+        kind = "little"
+    elif len(told) * CLEARLY < len(tally.all) and not (gains and losses):
+        kind = "rare"
+    elif len(gains) >= CLEARLY * len(losses):
+        kind = "yes"
+    else:
+        kind = "no" if len(losses) >= CLEARLY * len(gains) else "both"
+    return say("plain_word", kind, largest, gains, losses)
 
 
 def depth(files: Files) -> list[Line]:
     """The knees of a sweep, and the depth that tune chose."""
-    found = []
-    if file := files.pick("sweep", lambda run: run.extra.get("knees")):
-        knees = file[1].extra["knees"]
-        texts = [f"{file[1].extra['workload']}, {one['text']}" for one in knees[:FEW_NAMES]]
-        if len(knees) > FEW_NAMES:
-            texts.append(f"{len(knees) - FEW_NAMES} more settings are in the file.")
-        found.append(files.line(file, " ".join(map(capital, texts)), depth_word(knees)))
-    else:
-        found.append(files.missing("sweep", "Beyond which depth nothing is gained"))
-    if file := files.pick("tune", lambda run: run.extra.get("winner")):
-        extra = file[1].extra
+
+    def knees(run: Run) -> str:
+        found = run.extra["knees"]
+        return say("knees", run.extra["workload"], found[:FEW_NAMES], len(found) - FEW_NAMES)
+
+    def tuned(run: Run) -> str:
+        extra = run.extra
         options = next(one["options"] for one in extra["candidates"] if one["name"] == extra["winner"])
-        if extra["gained"] and "depth" in options:
-            text = f"The options that tune found for {extra['workload']} have depth " f"{options['depth']}."
-        elif extra["gained"]:
-            text = (
-                f"The options that tune found for {extra['workload']} leave the depth at its "
-                f"default, {extra['default'].get('depth')}."
-            )
-        else:
-            text = (
-                f"Tune found nothing for {extra['workload']} that gains on the default, whose "
-                f"depth is {extra['default'].get('depth')}."
-            )
-        found.append(files.line(file, text))
-    return found
+        return say("tuned_depth", extra, options.get("depth"))
+
+    what = "the depth beyond which nothing is gained"
+    swept = files.tell("sweep", has("knees"), knees, what, word=lambda run: depth_word(run.extra["knees"]))
+    file = files.pick("tune", has("winner"))
+    return [swept, files.line(file, tuned(file[1]))] if file else [swept]
 
 
 def depth_word(knees: Sequence[Mapping[str, Any]]) -> str:
     """One depth for all settings, or why there is none."""
-    told = [one for one in knees if one["depth"] is not None and one["change"]]
+    told, default = [one for one in knees if one["depth"] is not None and one["change"]], sweep.DEFAULT_DEPTH
     if not told:
-        return "It cannot be told: fewer than two depths were measured."
+        return say("depth_word", "unmeasured", None, default)
     deepest = max(told, key=lambda one: one["depth"])
-    change = deepest["change"]
-    if deepest["other"] < deepest["depth"]:
-        return f"At least {deepest['depth']}: it is the deepest tried and still gains."
-    if change["low"] <= 0 and max(-change["low"], change["high"]) > knee.UNTOLD:
-        return f"It cannot be told from so few pairs: keep the default, {sweep.DEFAULT_DEPTH}, or " "give more --pairs."
-    if all(one["alike"] for one in told):
-        return "It makes no difference that could be detected: keep the default."
-    default = sweep.DEFAULT_DEPTH
+    change, knee_at = deepest["change"], deepest["depth"]
     costly = min((depth for one in told for depth in one["dearer"]), default=default + 1)
-    if deepest["depth"] <= default < costly:
-        return f"The default, {default}: beyond {deepest['depth']} nothing is gained or lost up to it."
-    than = "costs more" if costly <= default else "gains less"
-    return f"Depth {deepest['depth']}: the default, {default}, {than}."
+    if deepest["other"] < knee_at:
+        kind = "deepest"
+    elif change["low"] <= 0 and max(-change["low"], change["high"]) > knee.UNTOLD:
+        kind = "wide"
+    elif all(one["alike"] for one in told):
+        kind = "alike"
+    elif knee_at <= default < costly:
+        kind = "default"
+    else:
+        kind = "costly" if costly <= default else "shallow"
+    return say("depth_word", kind, knee_at, default)
 
 
 def cores(files: Files) -> list[Line]:
     """What more cores do to the cost of a request, as far as this machine can tell."""
-    file = files.pick("scale", lambda run: run.extra.get("points"))
-    if file is None:
-        return [files.missing("scale", "What more cores bring")]
-    run, extra = file[1], file[1].extra
-    points = [point for point in extra["points"] if point["samples"]]
-    apart = [point for point in points if not point["shared_cpus"]]
-    texts = []
-    for engine in extra["engines"]:
-        mine = [[p for p in some if p["engine"] == engine] for some in (apart, points)]
-        several = next((some for some in mine if len(some) > 1), None)
-        cell = run.cell(several[0]["cell"]) if several else None
-        if several and cell:
-            if several is not mine[0] and scale.SHARED not in "".join(texts):
-                texts.append(
-                    f"With more than {experiment.cores_text(several[0]['cores'])}, "
-                    f"{scale.SHARED}, which says little of the server alone."
-                )
-            ends = [scale.Point(engine, several[at]["cores"]) for at in (0, -1)]
+    return [files.tell("scale", has("points"), scaled, "the effect of more cores", word=cores_word)]
+
+
+def measured_points(run: Run) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The points of a scale run with samples, and those of them with CPUs of their own."""
+    points = [point for point in run.extra["points"] if point["samples"]]
+    return points, [point for point in points if not point["shared_cpus"]]
+
+
+def scaled(run: Run) -> str:
+    """For each engine the cost of its first core count against its last, and where it peaks."""
+    texts: list[str] = []
+    for engine in run.extra["engines"]:
+        points, mine = ([one for one in some if one["engine"] == engine] for some in measured_points(run))
+        several = mine if len(mine) > 1 else points
+        cell = run.cell(several[0]["cell"]) if len(several) > 1 else None
+        if cell:
+            if several is not mine and not any(scale.SHARED in text for text in texts):
+                texts.append(say("beyond", several[0]["cores"], scale.SHARED))
+            ends = [scale.variant(engine, several[at]["cores"]) for at in (0, -1)]
             texts.append(scale.step(cell, *ends, several[-1]["shared_cpus"], run.noise)["text"])
-        if fit := extra["fits"].get(engine):
+        if fit := run.extra["fits"].get(engine):
             texts.append(fit["text"].partition(";")[0].removesuffix(".") + ".")
+    return capital(f"{run.extra['workload']}: {' '.join(texts)}")
+
+
+def cores_word(run: Run) -> str:
+    """The core count with the largest capacity, of the points with CPUs of their own."""
+    points, apart = measured_points(run)
+    mine = [point for point in apart if point["engine"] == apart[0]["engine"] and point["capacity"]]
+    best = max(mine, key=lambda point: float(point["capacity"]["median"])) if len(mine) > 1 else None
     most = max((point["cores"] for point in apart), default=0)
-    beyond = ""
-    if len(apart) < len(points):
-        end = f" beyond {experiment.cores_text(most)}" if most else ""
-        beyond = f"this machine cannot tell{end}: with more, server and load share its CPUs"
-    return [files.line(file, capital(f"{extra['workload']}: {' '.join(texts)}"), cores_word(apart, most, beyond))]
-
-
-def cores_word(apart: Sequence[Mapping[str, Any]], most: int, beyond: str) -> str:
-    """The core count with the largest capacity."""
-    first = apart[0]["engine"] if apart else ""
-    mine = [p for p in apart if p["engine"] == first and p["capacity"]]
-    if len(mine) < 2:
-        return capital(
-            f"{beyond or 'it cannot be told: one core count was measured'}. Keep the "
-            "default, one for each CPU, and run scale where it is to serve."
-        )
-    best = max(mine, key=lambda point: point["capacity"]["median"])["cores"]
-    text = (
-        f"As many as you have, up to the {most} measured: each set of more serves more"
-        if best == mine[-1]["cores"]
-        else f"{experiment.cores_text(best)}: with more, up to {most}, it serves less"
-    )
-    return capital(f"{text}{'; ' if beyond else ''}{beyond}.")
+    return say("cores_word", best and best["cores"], most, len(apart) < len(points))
 
 
 def gain(files: Files) -> list[Line]:
     """io_uring against everything else, what tuning adds, and which features it comes from."""
-    found = []
-    versus = files.pick("compare", of_epoll)
-    others = files.pick("compare", of_peers)
-    epoll = of_epoll(versus[1]) if versus else None
-    if versus and epoll:
-        found.append(files.line(versus, epoll.against("torc epoll")))
-    else:
-        found.append(files.missing("compare", "What io_uring gains on epoll"))
-    if others:
-        texts = [tally.against(name) for name, tally in of_peers(others[1]).items()]
-        found.append(files.line(others, " ".join(texts)))
-    else:
-        found.append(files.missing("compare", "What it gains on other servers", " io_uring epoll nginx h2o lighttpd"))
-    if file := files.pick("tune", lambda run: run.extra.get("text")):
-        extra = file[1].extra
-        also = f" Serve with it: torc --config {extra['config_file']}" if extra["gained"] else ""
-        found.append(files.line(file, f"{capital(extra['workload'])}: {extra['text']}{also}"))
-    else:
-        found.append(files.missing("tune", "What other options gain on the default ones"))
-    if file := files.pick("ablate", lambda run: run.extra.get("total")):
-        found.append(files.line(file, worth(file[1])))
-    else:
-        found.append(files.missing("ablate", "Which features the gain comes from"))
-    return found
+
+    def peers(run: Run) -> str:
+        return " ".join(tally.against(name) for name, tally in of_peers(run).items())
+
+    others = " io_uring epoll nginx h2o lighttpd"
+    return [
+        files.tell("compare", of_epoll, lambda run: Tally(run, *TWO).against("torc epoll"), "the gain over epoll"),
+        files.tell("compare", of_peers, peers, "the gain over other servers", others),
+        files.tell("tune", has("text"), lambda run: say("tuned_gain", run.extra), "the gain from other options"),
+        files.tell("ablate", has("total"), worth, "the features that the gain comes from"),
+    ]
 
 
 def worth(run: Run) -> str:
     """What all features are worth together, and the largest alone: taken out of all, and put into
-    none, which finds those that do the same work as another. Taken out, one that does nothing while
-    another is there does not count."""
+    none, which also shows those that do the same work as another. Taken out, a feature does not count
+    that does nothing while another is there."""
     extra = run.extra
-    text = f"{capital(extra['workload'])}: {extra['total']['text']}"
+    texts = [f"{extra['workload']}: {extra['total']['text']}"]
     for context, how in ((ablate.OUT, "taken out"), (ablate.INTO, "put into the bare ring")):
+        hidden = extra["full"] if context == ablate.OUT else ()
         saving = [
-            one
+            (one["feature"], Verdict.of(COST, one["ratio"], run.noise))
             for one in extra["effects"]
             if one["verdict"] == "saves"
             and one["context"] == context
-            and (context == ablate.INTO or features.HIDDEN_BY.get(one["feature"]) not in extra["full"])
-            and not results.not_above_noise(results.COST, one["ratio"]["low"], one["ratio"]["high"], run.noise)
+            and features.HIDDEN_BY.get(one["feature"]) not in hidden
         ]
-        best = sorted(saving, key=lambda one: one["ratio"]["median"])[:FEW_NAMES]
-        sizes = [
-            f"{one['feature']} {-(one['ratio']['median'] - 1) * 100:.1f} % "
-            f"({experiment.span(*((one['ratio'][end] - 1) * 100 for end in ('low', 'high')))})"
-            for one in best
-        ]
-        if sizes:
-            text += f" What saves most, {how} alone: {listed(sizes)}."
-        else:
-            text += f" No feature {how} alone is seen to save more than a server differs from itself."
-    return text
+        best = sorted((one for one in saving if not one[1].within_noise), key=lambda one: one[1].median)
+        texts.append(say("savings", how, best[:FEW_NAMES]))
+    return capital(" ".join(texts))
 
 
-def capital(text: str) -> str:
-    """A sentence's first letter, unless it begins with a name of torc's."""
-    return text if text.startswith("torc") else text[:1].upper() + text[1:]
+def has(name: str) -> Callable[[Run], Any]:
+    """Whether a run has that in its extra."""
+    return lambda run: run.extra.get(name)
 
 
 def answer(found: Sequence[File]) -> Answer | None:
@@ -289,9 +204,9 @@ def answer(found: Sequence[File]) -> Answer | None:
     files, notes = Files(found), []
     if files.away:
         names = listed([path.name for path, _ in files.away])
-        notes.append(f"Left out, for they are of another CPU or kernel: {names}.")
+        notes.append(f"Left out, because they are of another CPU or kernel: {names}.")
     parts = {USE: use(files), DEPTH: depth(files), CORES: cores(files), GAIN: gain(files)}
-    about = f"{env.machine(files.newest[1].environment)}; torc of {commit(files.newest[1])}"
+    about = f"{env.machine(files.newest[1].environment)}; torc at {commit(files.newest[1])}"
     return Answer(about, notes, parts)
 
 
@@ -299,17 +214,13 @@ def text(found: Answer) -> str:
     """The answer for a terminal."""
 
     def wrapped(words: str) -> str:
-        return textwrap.fill(
-            words, WIDTH, initial_indent="  ", subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-        )
+        return textwrap.indent(textwrap.fill(words, WIDTH - 2, break_long_words=False, break_on_hyphens=False), "  ")
 
     lines = textwrap.wrap(found.about, WIDTH) + found.notes
     for question, part in found.parts.items():
         lines += ["", question]
         for line in part:
-            lines.append(wrapped(line.text))
-            if line.word:
-                lines.append(wrapped(line.word))
+            lines += [wrapped(words) for words in (line.text, line.word) if words]
             if line.path:
                 remark = f", {line.remark}" if line.remark else ""
                 lines.append(f"  ({shown(line.path)}{remark})")
@@ -317,15 +228,8 @@ def text(found: Answer) -> str:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """What to answer from."""
-    parser.add_argument(
-        "files",
-        type=Path,
-        nargs="*",
-        metavar="DIR|FILE",
-        default=[RESULTS],
-        help="result files, or directories of them (bench/results)",
-    )
+    text = "result files, or directories of them (bench/results)"
+    parser.add_argument("files", type=Path, nargs="*", metavar="DIR|FILE", default=[RESULTS], help=text)
 
 
 def run(options: argparse.Namespace) -> int:

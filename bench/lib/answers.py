@@ -1,7 +1,5 @@
 """Fetches answers over a plain socket and tells whether two servers answer the same."""
 
-from __future__ import annotations
-
 import re
 import socket
 from typing import IO, Sequence

@@ -1,18 +1,13 @@
 """The command line of torc-bench: its subcommands, and how each of them ends."""
 
-from __future__ import annotations
-
 import argparse
-import importlib
 import os
-from types import ModuleType
 from typing import NoReturn, Sequence
 
-from . import alone, answers, ending, proc, results, subject
+from . import ablate, alone, answer, answers, compare, diff, doctor, ending, generators
+from . import proc, report, results, scale, subject, sweep, tune
 
-SUBCOMMANDS = ("compare", "sweep", "ablate", "tune", "scale", "generators", "answer", "report", "diff", "doctor")
-
-
+SUBCOMMANDS = (compare, sweep, ablate, tune, scale, generators, answer, report, diff, doctor)
 PLACES = ("--build", "--config-file")  # options that --resume reads again, maybe elsewhere
 
 
@@ -23,28 +18,13 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"torc-bench: {message.removeprefix('argument ')}\n")
 
 
-def modules() -> dict[str, ModuleType]:
-    """The subcommands whose modules are there."""
-    found = {}
-    for name in SUBCOMMANDS:
-        try:
-            found[name] = importlib.import_module(f"{__package__}.{name}")
-        except ModuleNotFoundError as error:
-            if error.name != f"{__package__}.{name}":
-                raise
-    return found
-
-
 def build_parser() -> argparse.ArgumentParser:
-    """All options of all subcommands."""
-    parser = Parser(
-        prog="torc-bench", allow_abbrev=False, description="Measures what io_uring is worth on this machine."
-    )
+    text = "Measures what io_uring is worth on this machine."
+    parser = Parser(prog="torc-bench", allow_abbrev=False, description=text)
     subparsers = parser.add_subparsers(dest="kind", metavar="COMMAND", required=True)
-    for name, module in modules().items():
-        first = (module.__doc__ or name).split("\n")[0].rstrip(".")
-        about = getattr(module, "SUMMARY", first.removeprefix(f"torc-bench {name}: "))
-        sub = subparsers.add_parser(name, help=about, description=about, allow_abbrev=False)
+    for module in SUBCOMMANDS:
+        name = module.__name__.rpartition(".")[2]
+        sub = subparsers.add_parser(name, help=module.SUMMARY, description=module.SUMMARY, allow_abbrev=False)
         module.add_options(sub)
         sub.set_defaults(run=module.run)
     return parser
@@ -104,15 +84,9 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         options = parse(arguments)
         return int(options.run(options))
-    except alone.Busy as error:
+    except (subject.SubjectError, proc.ProcessError, answers.AnswerError, results.ResultsError) as error:
         ending.say(str(error))
-        return 3
-    except subject.SubjectError as error:
-        ending.say(str(error))
-        return 2
-    except (proc.ProcessError, answers.AnswerError, results.ResultsError) as error:
-        ending.say(str(error))
-        return 1
+        return {alone.Busy: 3, subject.SubjectError: 2}.get(type(error), 1)
     except ending.Ended as end:
         return end.status()
     except SystemExit as end:  # of the parser: what it printed may still have to be written

@@ -1,20 +1,19 @@
-"""torc-bench doctor: what this machine is, what will limit a run here, and how to lift it."""
-
-from __future__ import annotations
+"""torc-bench doctor: all findings about this machine, and a conclusion."""
 
 import argparse
 import dataclasses
 import json
-import sys
 import textwrap
 from pathlib import Path
 from typing import Iterable, Iterator
 
-from . import doctor_cpu, doctor_limits, doctor_ring, doctor_versions
-from .doctor_base import LEVELS, Finding, Machine
+from . import doctor_cpu, doctor_limits, doctor_ring, versions
+from .finding import LEVELS, Finding, find
+from .host import Machine
+from .options import DEFAULT_BUILD
+from .peers import PEERS
 
-TOP = Path(__file__).resolve().parents[2]
-DEFAULT_BUILD = TOP / "build/release"
+SUMMARY = "what this machine is, what will limit a run here, and how to lift it"
 HEADINGS = {
     "fail": "What makes comparing io_uring impossible here",
     "limit": "What will limit a run here",
@@ -24,22 +23,30 @@ HEADINGS = {
 WIDTH = 96
 
 
-def findings(
-    build: Path = DEFAULT_BUILD, machine: Machine | None = None, rings: doctor_ring.Rings | None = None
-) -> list[Finding]:
+def of_versions(found: dict[str, str | None]) -> Iterator[Finding]:
+    """One line with all versions, and one for each part that is missing."""
+    yield find("versions", versions=", ".join(f"{part} {text}" for part, text in found.items() if text))
+    for name, peer in PEERS.items():
+        if missing := peer.missing():
+            text, _, remedy = missing.partition(": ")
+            yield Finding(f"no-{name}", "note", f"{text}: it cannot be compared with", remedy or None)
+    if found["matplotlib"] is None:
+        yield find("no-matplotlib")
+
+
+def findings(build: Path = DEFAULT_BUILD, machine: Machine | None = None) -> list[Finding]:
     """All findings, the worst first: about this machine, unless a test brings another."""
     machine = machine or Machine()
     found = [
-        *doctor_ring.findings(machine, rings or doctor_ring.Kernel()),
+        *doctor_ring.findings(machine, versions.torc(build)),
         *doctor_cpu.findings(machine),
         *doctor_limits.findings(machine),
-        *doctor_versions.findings(doctor_versions.versions(build)),
+        *of_versions(versions.versions(build)),
     ]
     return sorted(found, key=lambda finding: LEVELS.index(finding.level))
 
 
 def conclusion(found: Iterable[Finding]) -> str:
-    """One sentence."""
     levels = [finding.level for finding in found]
     if "fail" in levels:
         return "io_uring cannot be measured here until that is mended."
@@ -68,15 +75,9 @@ def _lines(found: list[Finding]) -> Iterator[str]:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Of torc-bench doctor."""
     parser.add_argument("--json", action="store_true", help="for machines")
-    parser.add_argument(
-        "--build",
-        type=Path,
-        default=DEFAULT_BUILD,
-        metavar="DIR",
-        help="the build whose versions to tell (build/release)",
-    )
+    text = "the build whose versions to tell (build/release)"
+    parser.add_argument("--build", type=Path, default=DEFAULT_BUILD, metavar="DIR", help=text)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -86,11 +87,10 @@ def run(options: argparse.Namespace) -> int:
         content = {
             "format": 1,
             "findings": [dataclasses.asdict(finding) for finding in found],
-            "versions": doctor_versions.versions(options.build),
+            "versions": versions.versions(options.build),
             "conclusion": conclusion(found),
         }
-        json.dump(content, sys.stdout, indent=1)
-        print()
+        print(json.dumps(content, indent=1))
     else:
         print("\n".join(_lines(found)))
     return 1 if any(finding.level == "fail" for finding in found) else 0

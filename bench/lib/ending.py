@@ -1,7 +1,5 @@
 """What is arranged before anything that takes time: standard streams, and signals that ask to end."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os
@@ -31,7 +29,6 @@ def _ended(number: int, _: FrameType | None) -> NoReturn:
 
 
 def expect() -> None:
-    """Makes the signals raise Ended."""
     for number in ENDING_SIGNALS:
         signal.signal(number, _ended)
 
@@ -40,12 +37,10 @@ class Output(io.TextIOWrapper):
     """stdout, whose errors say that they are its own."""
 
     def write(self, text: str) -> int:
-        """As a file does."""
         with _named():
             return super().write(text)
 
     def flush(self) -> None:
-        """As a file does."""
         with _named():
             super().flush()
 
@@ -84,7 +79,6 @@ def say(text: str) -> None:
 
 
 def failed(error: OSError) -> None:
-    """Says what could not be done to what."""
     why = error.strerror or str(error)
     say(f"{error.filename}: {why}" if error.filename else why)
 

@@ -1,22 +1,24 @@
-"""What sweep, ablate, tune and scale share: their options, and figures as the report takes them."""
-
-from __future__ import annotations
+"""What the measuring subcommands share: their options, one experiment object, figures and tables."""
 
 import argparse
 import collections
 import dataclasses
-from typing import Any, Callable, Iterable, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
-from . import env, measure, options, progress, results, stats, table, workloads
-from .subject import Variant
-from .subjects import ENGINES
+from . import env, features, measure, options, progress, results, stats, table, workloads
+from .results import Cell
+from .session import Session
+from .subject import SubjectError, Variant
+from .subjects import ENGINES, WARMUP
+from .words import COST
 from .workloads import Workload
 
-COST = "cpu_ns_per_request"
 US = 1 / 1000  # of nanoseconds
-UNSUITED = ("idle", "latency")  # they ask other questions than what a request costs
+UNSUITED = ("idle", "latency")  # workloads without a cost per request
 MOST_CORES, MOST_CONNECTIONS = 4096, 1_000_000
-QUICK_PAIRS = 6
+QUICK_PAIRS = 6  # fewer leave intervals too wide for the small differences that are looked for
+Take = Callable[[Session], None]
+Rows = Callable[[results.Run], Sequence[Sequence[str]]]
 Figure = dict[str, Any]  # a median with the bounds of its 95 % interval
 
 
@@ -28,9 +30,9 @@ def numbers(least: int, most: int) -> Callable[[str], list[int]]:
         for word in text.split(","):
             first, dots, last = word.partition("..")
             ends = [first, last] if dots else [first]
-            if not all(e.isdecimal() and least <= int(e) <= most for e in ends) or (int(ends[0]) > int(ends[-1])):
+            if not all(e.isdecimal() and least <= int(e) <= most for e in ends) or int(ends[0]) > int(ends[-1]):
                 raise argparse.ArgumentTypeError(
-                    f"takes numbers from {least} to {most} such as 64,128 or 32..1024 (doubling), " f"not {text!r}"
+                    f"takes numbers from {least} to {most} such as 64,128 or 32..1024 (doubling), not {text!r}"
                 )
             number = int(first)
             while number <= int(ends[-1]):
@@ -41,121 +43,112 @@ def numbers(least: int, most: int) -> Callable[[str], list[int]]:
     return parse
 
 
-def engines(text: str) -> list[str]:
-    """Engines by name, each once."""
-    chosen = list(dict.fromkeys(text.split(",")))
-    wrong = [name for name in chosen if name not in ENGINES]
-    if wrong:
-        raise argparse.ArgumentTypeError(f"takes names of {', '.join(ENGINES)}, not {wrong[0]!r}")
-    return chosen
+def names(known: Sequence[str], several: bool = False) -> Callable[[str], Any]:
+    """A parser of one of the known names, or of several, each once."""
 
+    def parse(text: str) -> str | list[str]:
+        chosen = list(dict.fromkeys(text.split(","))) if several else [text]
+        if wrong := next((name for name in chosen if name not in known), None):
+            what = "names" if several else "one"
+            raise argparse.ArgumentTypeError(f"takes {what} of {', '.join(known)}, not {wrong!r}")
+        return chosen if several else text
 
-def workload(text: str) -> str:
-    """One workload that has a cost per request."""
-    known = [name for name in workloads.WORKLOADS if name not in UNSUITED]
-    if text not in known:
-        raise argparse.ArgumentTypeError(f"takes one of {', '.join(known)}, not {text!r}")
-    return text
+    return parse
 
 
 def add_options(parser: argparse.ArgumentParser, lists: Sequence[str] = ()) -> None:
-    """The options of every session; --cores or --connections among lists take more than one."""
+    """The options of every session; --cores, --connections and --engines may be among the lists."""
+
+    def add(name: str, kind: Any, metavar: str, text: str, **more: Any) -> None:
+        parser.add_argument(name, type=kind, metavar=metavar, help=text, **more)
+
     options.add_options(parser, skip=lists)
-    add = parser.add_argument
-    add(
-        "--workload",
-        type=workload,
-        metavar="NAME",
-        default="plaintext",
-        help="what is asked of the servers (plaintext)",
-    )
-    # What a session reads is set to one of each; the lists have names of their own.
+    suited = [name for name in workloads.WORKLOADS if name not in UNSUITED]
+    add("--workload", names(suited), "NAME", "the workload (plaintext)", default="plaintext")
+    # A session reads one core count and one number of connections; the lists are called otherwise.
     if "--cores" in lists:
-        add(
-            "--cores",
-            type=numbers(1, MOST_CORES),
-            metavar="LIST",
-            dest="core_counts",
-            help="core counts of the server, as in 1,2,4",
-        )
+        text = "core counts of the server, as in 1,2,4"
+        add("--cores", numbers(1, MOST_CORES), "LIST", text, dest="core_counts")
         parser.set_defaults(cores=1)
     if "--connections" in lists:
-        add(
-            "--connections",
-            type=numbers(1, MOST_CONNECTIONS),
-            metavar="LIST",
-            dest="connection_counts",
-            help="connections, as in 64,256 or 16..1024 (doubling)",
-        )
+        text = "numbers of connections, as in 64,256 or 16..1024 (doubling)"
+        add("--connections", numbers(1, MOST_CONNECTIONS), "LIST", text, dest="connection_counts")
         parser.set_defaults(connections=None)
+    if "--engines" in lists:
+        add(
+            "--engines",
+            names(list(ENGINES), several=True),
+            "LIST",
+            "engines (io_uring,epoll)",
+            default=["io_uring", "epoll"],
+        )
 
 
-def with_connections(asked: Workload, count: int) -> Workload:
-    """The workload on that many connections."""
-    return dataclasses.replace(asked, connections=count)
+class Experiment:
+    """One workload of a session, measured in cells of interleaved rounds."""
+
+    def __init__(
+        self, session: Any, asked: Workload, pairs: int | None = None, variants: Sequence[Variant] = ()
+    ) -> None:
+        self.session, self.run, self.asked, self.variants = session, session.run, asked, variants
+        self.pairs = pairs or session.options.pairs or max(session.pairs(asked), QUICK_PAIRS)
+        self.seconds = session.seconds(asked)
+
+    def on(self, connections: int) -> "Experiment":
+        """The same on that many connections."""
+        return Experiment(self.session, dataclasses.replace(self.asked, connections=connections), self.pairs)
+
+    def noise(self, variant: Variant) -> None:
+        """The A/A run."""
+        self.session.noise(self.asked, variant, self.pairs, self.seconds)
+
+    def cell(self, id: str, variants: Sequence[Variant], factors: Mapping[str, Any], **more: Any) -> Cell:
+        """A cell, as the session takes it; its ratios are of cost alone unless more says otherwise."""
+        more = {"metrics": (COST,), **more}
+        found: Cell = self.session.cell(id, self.asked, variants, self.pairs, self.seconds, factors, **more)
+        return found
+
+    def conclude(self, lines: Sequence[str]) -> None:
+        """Keeps the conclusions so far."""
+        self.run.conclusions = list(lines)
+        self.session.save()
+
+    def sample_seconds(self) -> float:
+        """How long a sample takes on average, with the longer warm-up that some variants need."""
+        warmups = [max(WARMUP.get(one.subject, 0.0) - self.asked.warmup, 0.0) for one in self.variants]
+        return measure.expected_seconds(self.asked, self.seconds) + sum(warmups) / max(len(warmups), 1)
+
+
+def expect(label: str, *parts: tuple[Experiment, Sequence[tuple[str, int]]]) -> None:
+    """Announces how many samples are left, and about how long they take; a part is an experiment
+    with its cells by name and number of samples."""
+    samples, left, wall = 0, 0, 0.0
+    for experiment, cells in parts:
+        more = sum(experiment.run.left(*cell) for cell in cells)
+        samples, left = samples + sum(count for _, count in cells), left + more
+        wall += more * experiment.sample_seconds()
+    parts[0][0].session.expect(left)
+    print(f"{label} {progress.plan(left, samples, wall)}", flush=True)
+
+
+def run(title: str, options: argparse.Namespace, take: Take, header: Sequence[str], rows: Rows) -> int:
+    """A subcommand: takes the measurements in a session, then prints their table and conclusions."""
+    try:
+        with Session(options.kind, options, title) as session:
+            take(session)
+            session.progress.clear()
+            if found := rows(session.run):
+                print("\n" + table.table(header, found))
+            print("\n" + "\n".join(session.run.conclusions) + "\n")
+            return session.finish()
+    except features.FeatureError as error:
+        raise SubjectError(f"io_uring: {error}") from error
 
 
 def shares_cpus(affinity: Sequence[int], cores: int) -> bool:
     """Whether a server of that many cores leaves the load generator no CPU of its own."""
     server, load, *_ = env.divide_cpus(affinity, cores)
     return bool(set(server) & set(load)) or not load
-
-
-def pairs(run: Any, asked: Workload) -> int:
-    """How many rounds a cell gets: what was asked for, else never so few that their interval is
-    too wide for the small differences that are looked for here."""
-    return run.options.pairs or max(run.pairs(asked), QUICK_PAIRS)
-
-
-def expect(session: Any, asked: Workload, cells: Iterable[tuple[str, int]]) -> None:
-    """Says what is left to be taken of cells (id, samples), and about how long that takes."""
-    samples = left = 0
-    for name, count in cells:
-        samples, left = samples + count, left + session.run.left(name, count)
-    session.expect(left)
-    wall = left * measure.expected_seconds(asked, session.seconds(asked))
-    print(f"{asked.name}: {progress.plan(left, samples, wall)}", flush=True)
-
-
-def figure(values: Sequence[float], scale: float = 1.0) -> Figure | None:
-    """The median of values with its interval; None without values."""
-    if not values:
-        return None
-    found = stats.bootstrap_median(values)
-    return {"median": found.median * scale, "low": found.low * scale, "high": found.high * scale}
-
-
-def metric(cell: results.Cell, name: str, what: str, scale: float = 1.0) -> Figure | None:
-    """A metric of a variant as a figure."""
-    return figure(list(results.by_round(cell, name, what).values()), scale)
-
-
-def paired(found: results.Ratio | None) -> Figure | None:
-    """A ratio as a figure."""
-    if found is None:
-        return None
-    return {"median": found.median, "low": found.low, "high": found.high, "pairs": found.pairs}
-
-
-def saturated(cell: results.Cell, name: str) -> str | None:
-    """Who was saturated in most of a variant's samples."""
-    seen = collections.Counter(sample.saturated for sample in cell.valid(name))
-    return seen.most_common(1)[0][0] if seen else None
-
-
-def kind(ratio: Figure | None) -> str:
-    """What a cost ratio means: saves, costs, none (may be no difference), or unmeasured."""
-    if ratio is None or ratio["pairs"] < 2:
-        return "unmeasured"
-    if ratio["low"] <= 1.0 <= ratio["high"]:
-        return "none"
-    return "saves" if ratio["high"] < 1.0 else "costs"
-
-
-def span(low: float, high: float) -> str:
-    """Two sizes of a known direction in percent, as in "2.0 to 4.1 %", the smaller first."""
-    near, far = sorted((abs(low), abs(high)))
-    return f"{near:.1f} to {far:.1f} %"
 
 
 def engine_variant(engine: str, cores: int = 1, what: str = "", *args: str) -> Variant:
@@ -165,9 +158,40 @@ def engine_variant(engine: str, cores: int = 1, what: str = "", *args: str) -> V
     return Variant(name, label, engine, args, cores)
 
 
-def cores_text(count: int) -> str:
-    """1 core, 2 cores."""
-    return f"{count} core" if count == 1 else f"{count} cores"
+def bounds(found: Any, scale: float = 1.0) -> Figure:
+    """A median and its interval as a result file has them."""
+    return {"median": found.median * scale, "low": found.low * scale, "high": found.high * scale}
+
+
+def figure(values: Sequence[float], scale: float = 1.0) -> Figure | None:
+    """The median of values with its interval; None without values."""
+    return bounds(stats.bootstrap_median(values), scale) if values else None
+
+
+def metric(cell: Cell, name: str, what: str, scale: float = 1.0) -> Figure | None:
+    """A metric of a variant as a figure."""
+    return figure(list(results.by_round(cell, name, what).values()), scale)
+
+
+def paired(cell: Cell | None, one: str, other: str) -> Figure | None:
+    """The cost of one variant over another as a figure."""
+    found = results.ratio(cell, one, other) if cell else None
+    return {**bounds(found), "pairs": found.pairs} if found else None
+
+
+def place(cell: Cell, variant: Mapping[str, Any]) -> dict[str, Any]:
+    """What every kind keeps of a variant in a cell."""
+    name = variant["name"]
+    found = {"cell": cell.id, "engine": variant["subject"], "variant": name, "cores": variant["cores"]}
+    found["samples"] = len(cell.valid(name))
+    found["cost_us"] = metric(cell, name, COST, US)
+    return {**found, "per_second": metric(cell, name, "per_second")}
+
+
+def saturated(cell: Cell, name: str) -> str | None:
+    """Who was saturated in most of a variant's samples."""
+    seen = collections.Counter(sample.saturated for sample in cell.valid(name))
+    return seen.most_common(1)[0][0] if seen else None
 
 
 def shown(found: Figure | None, form: str = ",.0f") -> str:
@@ -177,21 +201,4 @@ def shown(found: Figure | None, form: str = ",.0f") -> str:
 
 def shown_ratio(found: Figure | None) -> str:
     """A ratio and its interval in a table: 0.951 (0.940–0.962)."""
-    if not found:
-        return "–"
-    return f"{found['median']:.3f} ({found['low']:.3f}–{found['high']:.3f})"
-
-
-def print_table(session: Any, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """What was measured, on the terminal."""
-    session.progress.clear()
-    if rows:
-        print("\n" + table.table(header, rows))
-
-
-def print_conclusions(run: results.Run) -> None:
-    """The answer, on the terminal."""
-    print()
-    for text in run.conclusions:
-        print(text)
-    print()
+    return f"{found['median']:.3f} ({found['low']:.3f}–{found['high']:.3f})" if found else "–"

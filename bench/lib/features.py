@@ -1,7 +1,5 @@
 """The features of torc's io_uring engine: their names, their flags, and which this kernel has."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 from pathlib import Path
@@ -39,33 +37,31 @@ def known(help_text: str) -> list[str]:
     """
     section = re.search(r"^Features of the io_uring engine.*?\n(.*?)(\n\n|\Z)", help_text, re.MULTILINE | re.DOTALL)
     found = []
-    for entry in re.split(r"^  (?=--)", section.group(1) if section else "", flags=re.MULTILINE):
+    for entry in re.split(r"^  (?=--)", section[1] if section else "", flags=re.MULTILINE):
         name = re.match(r"--\[no-\](\S+)", entry)
         if name:
             off = re.search(r"\(default\s+no\)", entry)
-            found.append(("no-" if off else "") + name.group(1))
+            found.append(("no-" if off else "") + name[1])
     return found
-
-
-def flags(names: Sequence[str], on: AbstractSet[str]) -> tuple[str, ...]:
-    """The options that switch exactly these features on and the others of names off."""
-    return tuple(f"--{name}" if name in on else f"--{_opposite(name)}" for name in names)
-
-
-def setting(name: str, on: bool) -> tuple[str, str]:
-    """The line of a configuration file for a feature, as its two sides."""
-    if name.startswith("no-"):
-        return name.removeprefix("no-"), "no" if on else "yes"
-    return name, "yes" if on else "no"
 
 
 def _opposite(name: str) -> str:
     return name.removeprefix("no-") if name.startswith("no-") else f"no-{name}"
 
 
+def flags(names: Sequence[str], on: AbstractSet[str]) -> tuple[str, ...]:
+    """The options that switch exactly these features on and the others of names off."""
+    return tuple(f"--{name if name in on else _opposite(name)}" for name in names)
+
+
+def setting(name: str, on: bool) -> tuple[str, str]:
+    """The line of a configuration file for a feature, as its two sides."""
+    return name.removeprefix("no-"), "yes" if on != name.startswith("no-") else "no"
+
+
 def effective(on: AbstractSet[str]) -> frozenset[str]:
     """What the engine makes of a wanted set: dependents go with what they need."""
-    result = {name for name in on if NEEDS.get(name) is None or NEEDS[name] in on}
+    result = {name for name in on if NEEDS.get(name, name) in on}
     return frozenset(name for name in result if HIDDEN_BY.get(name) not in result)
 
 
@@ -74,7 +70,7 @@ def available(names: Sequence[str], probe: Probe) -> frozenset[str]:
     everything = set(names)
     found = set(probe(flags(names, everything)))
     for hidden, hider in HIDDEN_BY.items():
-        if hidden in everything and hidden not in found:
+        if hidden in everything - found:
             found |= probe(flags(names, everything - {hider})) & {hidden}
     return frozenset(found & everything)
 
@@ -99,6 +95,6 @@ def prober(binary: Path, always: Sequence[str] = ()) -> Probe:
         line = re.search(r"^features +(.*)$", text, re.MULTILINE)
         if line is None:
             raise FeatureError(f"{binary.name} --check lists no features")
-        return frozenset(line.group(1).split())
+        return frozenset(line[1].split())
 
     return probe

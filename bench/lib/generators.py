@@ -1,45 +1,37 @@
 """What the load generators cost: torc-load on each engine against wrk, on the same traffic.
 
-A generator that costs much takes CPU from what it measures, and reaches its limit before the server
-does."""
-
-from __future__ import annotations
+An expensive generator takes CPU from what it measures, and reaches its limit before the server does.
+"""
 
 import argparse
 import json
 import os
 import re
 import statistics
-import tempfile
 import time
 from pathlib import Path
 
 from . import alone, env, load, proc, remarks, stats, table
 from .options import DEFAULT_BUILD, directory, positive, seconds
-from .peers import installed
+from .program import installed
 from .progress import Progress
 from .subject import Place, Server, SubjectError
 from .subjects import known, variant
 from .workloads import write_static
 
-SUMMARY = "what torc-load costs per request, against wrk on the same traffic"
+SUMMARY = "measure what torc-load costs per request, compared with wrk on the same traffic"
 REPORT = "generator.json"
 WRK_COUNT = re.compile(r"(\d+) requests in")
+HEADER = ("generator", "CPU µs/request", "min–max", "÷ wrk", "95 % interval")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """No result file: this is about the tool, and one table says it."""
     add = parser.add_argument
     add("--pairs", type=positive, metavar="N", default=10, help="rounds (10)")
     add("--seconds", type=seconds, metavar="S", default=1.0, help="length of each sample (1)")
-    add("--connections", type=positive, metavar="N", default=256, help="kept connections (256)")
-    add(
-        "--build",
-        type=directory,
-        metavar="DIR",
-        default=DEFAULT_BUILD,
-        help="the build directory to measure (build/release)",
-    )
+    add("--connections", type=positive, metavar="N", default=256, help="keep-alive connections (256)")
+    text = "the build directory to measure (build/release)"
+    add("--build", type=directory, metavar="DIR", default=DEFAULT_BUILD, help=text)
 
 
 def commands(options: argparse.Namespace, place: Place, url: str) -> dict[str, list[str]]:
@@ -47,26 +39,13 @@ def commands(options: argparse.Namespace, place: Place, url: str) -> dict[str, l
     wrk = installed("wrk")
     if wrk is None:
         raise SubjectError("generators: wrk is not installed: tools/setup --bench installs it")
-    count = str(options.connections)
-    found = {
-        "wrk": [wrk, "--threads", "1", "--connections", count, "--duration", str(max(round(options.seconds), 1)), url]
-    }
+    count, report = str(options.connections), str(place.scratch / REPORT)
+    whole = str(max(round(options.seconds), 1))  # wrk takes whole seconds
+    found = {"wrk": [wrk, "--threads", "1", "--connections", count, "--duration", whole, url]}
     for engine in ("io_uring", "epoll"):
-        found[f"torc-load {engine}"] = [
-            load.program(place.build),
-            "--engine",
-            engine,
-            "--quiet",
-            "--json",
-            str(place.scratch / REPORT),
-            "--connections",
-            count,
-            "--duration",
-            f"{round(options.seconds * 1000)}ms",
-            "--expect-body",
-            "Hello, World!",
-            url,
-        ]
+        words = [load.program(place.build), "--engine", engine, "--quiet", "--json", report]
+        words += ["--connections", count, "--duration", f"{round(options.seconds * 1000)}ms"]
+        found[f"torc-load {engine}"] = [*words, "--expect-body", "Hello, World!", url]
     return found
 
 
@@ -99,42 +78,36 @@ def measure(
     for number in range(options.pairs):
         for name in words if number % 2 == 0 else reversed(words):
             progress.show(f"round {number + 1} of {options.pairs}: {name}")
-            begin, busy, before = time.monotonic(), proc.machine_busy_seconds(), proc.read_cpu(pids)
+            begin, busy, before = time.monotonic(), sum(proc.machine_seconds()), proc.read_cpu(pids)
             cost, own = sample(words[name], cpus, place.scratch)
             own += proc.cpu_between(before, proc.read_cpu(pids)) / 1e9
-            busy = proc.machine_busy_seconds() - busy
+            busy = sum(proc.machine_seconds()) - busy
             others.append(max(busy - own, 0.0) / (time.monotonic() - begin))
             costs[name].append(cost)
     progress.clear()
     return costs, statistics.median(others)
 
 
+def row(name: str, mine: list[float], wrk: list[float]) -> list[str]:
+    """A generator's row, as HEADER has it."""
+    found = stats.bootstrap_median([a / b for a, b in zip(mine, wrk)])
+    middle, least, most = (table.cost(one) for one in (stats.bootstrap_median(mine).median, min(mine), max(mine)))
+    return [name, middle, f"{least}–{most}", f"{found.median:.3f}", f"{found.low:.3f}–{found.high:.3f}"]
+
+
 def run(options: argparse.Namespace) -> int:
-    """Prints the table, and a sentence for each engine."""
+    """Prints the table."""
     server_cpus, cpus, shared = env.divide_cpus(sorted(os.sched_getaffinity(0)), 1)
     if shared:
         print(f"note: {shared}")
-    with alone.Lock(), tempfile.TemporaryDirectory(prefix=f"torc-bench-{os.getpid()}-") as name:
-        scratch = Path(name)
-        place = Place(options.build, scratch, scratch / "www", (), {})
+    with alone.Lock() as lock:
+        place = Place(options.build, lock.scratch, lock.scratch / "www", (), {})
         write_static(place.www)
         server = known()["io_uring"].start(place, variant("io_uring"), server_cpus)
         with server.child:
             costs, others = measure(options, place, server, cpus)
-    rows = []
-    for one, mine in costs.items():
-        found = stats.bootstrap_median([a / b for a, b in zip(mine, costs["wrk"])])
-        rows.append(
-            (
-                one,
-                table.cost(stats.bootstrap_median(mine).median),
-                f"{table.cost(min(mine))}–{table.cost(max(mine))}",
-                f"{found.median:.3f}",
-                f"{found.low:.3f}–{found.high:.3f}",
-            )
-        )
-    print(f"GET /plaintext, {options.connections} connections, keep-alive; {options.pairs} rounds")
-    print(table.table(("generator", "CPU µs/request", "min–max", "÷ wrk", "95 % interval"), rows))
+    print(f"GET /plaintext, {options.connections} keep-alive connections, {options.pairs} rounds")
+    print(table.table(HEADER, [row(one, mine, costs["wrk"]) for one, mine in costs.items()]))
     for line in remarks.disturbance(others):
         print(f"note: {line}")
     return 0

@@ -4,8 +4,6 @@ What it returns is where to look, not a result: the best of many noisy figures l
 is (the winner's curse), so its gain has to be measured afresh.
 """
 
-from __future__ import annotations
-
 import statistics
 from dataclasses import dataclass, field
 from typing import Callable, Mapping, Sequence
@@ -17,8 +15,6 @@ Measure = Callable[[int, Sequence[str], int], Mapping[str, Sequence[float]]]
 
 @dataclass(frozen=True)
 class Rung:
-    """One round of the tournament."""
-
     number: int
     pairs: int
     tried: tuple[str, ...]

@@ -1,7 +1,5 @@
 """The knee of a sweep: the smallest ring depth beyond which nothing is gained."""
 
-from __future__ import annotations
-
 import dataclasses
 import statistics
 from typing import Callable, Mapping, Sequence
@@ -107,37 +105,31 @@ def signed(value: float) -> str:
 def sentence(knee: Knee, depths: Sequence[int], where: str = "", pairs: int = 0) -> str:
     """The knee in words; `where` is something like "1 core, 256 connections", pairs how many
     rounds the change rests on."""
-    lead = f"{where}: " if where else ""
-    if knee.depth is None:
-        return lead + "no depth was measured."
-    if knee.change is None or knee.other is None:
-        return lead + f"only depth {knee.depth} was measured, so there is no knee to see."
+    text = _said(knee, depths, pairs)
+    return f"{where}: {text}" if where else text
+
+
+def _said(knee: Knee, depths: Sequence[int], pairs: int) -> str:
+    depth, other = knee.depth, knee.other
+    if depth is None:
+        return "no depth was measured."
+    if knee.change is None or other is None:
+        return f"only depth {depth} was measured, so there is no knee to see."
     _, low, high = knee.change
-    if knee.other < knee.depth:
-        return lead + (
-            f"depth {knee.depth} is the deepest tried and still gains on {knee.other} "
-            f"({bounds(low, high)} CPU per request): try deeper."
-        )
-    wide = untold(low, high, knee.slack)
+    reach, wide = bounds(low, high), untold(low, high, knee.slack)
+    if other < depth:
+        text = f"depth {depth} is the deepest tried and still gains on {other}"
+        return f"{text} ({reach} CPU per request): try deeper."
     itself = f" A depth set against itself differs by up to {knee.slack:.1f} % here." if knee.slack else ""
     if knee.alike and not wide:
-        return lead + (
-            f"depth makes no difference that can be detected from {min(depths)} to {max(depths)}: "
-            f"beyond depth {knee.depth} nothing is gained, {bounds(low, high)}.{itself}"
-        )
+        text = f"depth makes no difference that can be detected from {min(depths)} to {max(depths)}"
+        return f"{text}: beyond depth {depth} nothing is gained, {reach}.{itself}"
     if low > knee.slack:
-        return lead + (
-            f"depth {knee.depth} is the best, and every deeper one costs more CPU per request "
-            f"({bounds(low, high)} at {knee.other})."
-        )
-    text = f"beyond depth {knee.depth} nothing is gained, {bounds(low, high)}"
+        return f"depth {depth} is the best, and every deeper one costs more CPU per request ({reach} at {other})."
+    text = f"beyond depth {depth} nothing is gained, {reach}"
     if wide:
-        text = (
-            f"no gain can be seen beyond depth {knee.depth}, but {pairs or 'so few'} pairs "
-            f"leave {bounds(low, high)} CPU per request open at {knee.other}: "
-            "give more"
-        )
+        text = f"no gain can be seen beyond depth {depth}, but {pairs or 'so few'} pairs leave {reach} CPU per request"
+        text += f" open at {other}: give more"
     if knee.dearer:
-        listed = ", ".join(map(str, knee.dearer))
-        text += f"; {listed} cost{'s' if len(knee.dearer) == 1 else ''} more"
-    return f"{lead}{text}.{itself}"
+        text += f"; {', '.join(map(str, knee.dearer))} cost{'s' if len(knee.dearer) == 1 else ''} more"
+    return f"{text}.{itself}"

@@ -1,8 +1,6 @@
 """One round: a fresh server process of each variant, and runs of torc-load that take turns among
 them and watch their CPU time."""
 
-from __future__ import annotations
-
 import contextlib
 import http.client
 import json
@@ -22,10 +20,11 @@ PART_OVERHEAD = 0.13  # seconds: to start and end processes, about
 SATURATED = 0.95  # of the CPUs it has
 PLACEHOLDER = re.compile(r"\{(?:rand|seq):(\d+)(?::\d+)?\}")
 Cpus = Callable[[Variant], tuple[Sequence[int], Sequence[int]]]
+Asked = Sequence[tuple[Variant, Subject]]
+Announce = Callable[[Variant], None]
 
 
 def saturated(server: bool, generator: bool) -> str:
-    """Which side had no CPU left."""
     if server and generator:
         return "both"
     return "server" if server else "load" if generator else "neither"
@@ -43,8 +42,9 @@ def requests(workload: Workload, host: str, port: int) -> list[bytes]:
     return plain * workload.pipeline
 
 
-def _answers(workload: Workload, server: Server, place: Place) -> list[tuple[bytes, bytes]]:
-    """The answers of one server, dates masked, each a good one with the body that is expected."""
+def _answers(workload: Workload, server: Server, place: Place) -> tuple[list[bytes], list[bytes]]:
+    """Heads, dates masked, and bodies of one server's answers, each a good one with the body that is
+    expected."""
     asked = requests(workload, server.host, server.port)
     got = answers.exchange(server.host, server.port, asked, pipelined=workload.pipeline > 1)
     expected = workload.expect.encode() if workload.expect is not None else None
@@ -54,10 +54,9 @@ def _answers(workload: Workload, server: Server, place: Place) -> list[tuple[byt
         if not head.startswith(b"HTTP/1.1 %d " % workload.status):
             raise answers.AnswerError("answered " + head.split(b"\r\n", 1)[0].decode("latin-1", "replace"))
         if expected is not None and body != expected:
-            raise answers.AnswerError(
-                "does not answer the body that is expected, " + answers.difference(body, expected)
-            )
-    return [(answers.masked(head), body) for head, body in got]
+            where = answers.difference(body, expected)
+            raise answers.AnswerError(f"does not answer the body that is expected, {where}")
+    return [answers.masked(head) for head, _ in got], [body for _, body in got]
 
 
 def start_failure(variant: Variant, subject: Subject, place: Place, cpus: Cpus) -> str | None:
@@ -69,44 +68,36 @@ def start_failure(variant: Variant, subject: Subject, place: Place, cpus: Cpus) 
         return str(error)
 
 
-def check_answers(
-    workload: Workload, variants: Sequence[tuple[Variant, Subject]], place: Place, cpus: Cpus
-) -> list[tuple[Variant, str]]:
+def check_answers(workload: Workload, variants: Asked, place: Place, cpus: Cpus) -> list[tuple[Variant, str]]:
     """Starts each variant once and refuses unless all answer alike.
 
     Bodies always, heads among the workload's whole_heads. A command of the user's is not refused
     but returned with the reason, to be left out.
     """
     left_out: list[tuple[Variant, str]] = []
-    bodies: tuple[Variant, list[bytes]] | None = None
-    heads: tuple[Variant, list[bytes]] | None = None
+    first: dict[str, tuple[Variant, list[bytes]]] = {}  # of what was seen first, heads and bodies
     for variant, subject in variants:
         try:
-            server = subject.start(place, variant, cpus(variant)[0])
-            with server.child:
-                got = _answers(workload, server, place)
-            bodies = _alike(bodies, variant, [body for _, body in got])
+            with subject.started(place, variant, cpus(variant)[0]) as server:
+                heads, bodies = _answers(workload, server, place)
+            _compare(first.setdefault("bodies", (variant, bodies)), bodies)
             if subject.name in workload.whole_heads:
-                heads = _alike(heads, variant, [head for head, _ in got])
+                _compare(first.setdefault("heads", (variant, heads)), heads)
         except (answers.AnswerError, proc.ProcessError, OSError, ValueError) as error:
             if not subject.trusted:
                 left_out.append((variant, str(error)))
-                continue
-            if isinstance(error, proc.ProcessError):
+            elif isinstance(error, proc.ProcessError):
                 raise
-            raise answers.AnswerError(f"{workload.name}: {variant.label}: {error}") from error
+            else:
+                raise answers.AnswerError(f"{workload.name}: {variant.label}: {error}") from error
     return left_out
 
 
-def _alike(
-    first: tuple[Variant, list[bytes]] | None, variant: Variant, got: list[bytes]
-) -> tuple[Variant, list[bytes]]:
-    if first is None:
-        return variant, got
-    for one, other in zip(first[1], got):
+def _compare(first: tuple[Variant, list[bytes]], got: list[bytes]) -> None:
+    variant, known = first
+    for one, other in zip(known, got):
         if one != other:
-            raise answers.AnswerError(f"answers unlike {first[0].label} " + answers.difference(one, other))
-    return first
+            raise answers.AnswerError(f"answers unlike {variant.label} {answers.difference(one, other)}")
 
 
 def totals(server: Server) -> dict[str, Any] | None:
@@ -125,7 +116,6 @@ def totals(server: Server) -> dict[str, Any] | None:
 
 
 def parts_of(workload: Workload, seconds: float) -> int:
-    """In how many parts a sample is taken."""
     return max(min(workload.parts, int(seconds / PART_SECONDS + 0.5)), 1)
 
 
@@ -166,11 +156,10 @@ class Running:
         return f"the server ended: {self.server.child.complaint()}"
 
     def _part(self, workload: Workload, place: Place, cpus: Sequence[int], seconds: float) -> None:
-        first = not self.reports
-        warmup = max(workload.warmup, self.first_warmup) if first else PART_WARMUP
+        warmup = PART_WARMUP if self.reports else max(workload.warmup, self.first_warmup)
         self.pids += self._new()
         own = time.process_time()  # this program is no other one
-        busy, stolen = proc.machine_busy_seconds(), proc.machine_stolen_seconds()
+        busy, stolen = proc.machine_seconds()
         before = proc.read_cpu(self.pids)
         done = load.run(workload, self.server, place, cpus, seconds, warmup, self.pids)
         self.sample.invalid = self._ended()
@@ -178,13 +167,12 @@ class Running:
             return
         used = proc.cpu_between(before, proc.read_cpu(self.pids)) / 1e9
         if self._new():
-            self.sample.invalid = "the server started processes while it was measured, whose CPU " "time is not counted"
+            self.sample.invalid = "the server started processes while it was measured, whose CPU time is not counted"
             return
-        stolen = proc.machine_stolen_seconds() - stolen
-        busy = proc.machine_busy_seconds() - busy - stolen
+        busy_after, stolen_after = proc.machine_seconds()
         own = time.process_time() - own
-        self.others += busy - used - done.cpu_seconds - own  # the kernel counts in ticks of 10 ms
-        self.stolen += stolen
+        self.others += busy_after - busy - used - done.cpu_seconds - own  # the kernel counts in ticks of 10 ms
+        self.stolen += stolen_after - stolen
         self.wall += done.wall
         self.reports.append(done.report)
         self.failed = load.errors(done.report) is not None
@@ -205,13 +193,7 @@ class Running:
 
 
 def take_round(
-    workload: Workload,
-    asked: Sequence[tuple[Variant, Subject]],
-    place: Place,
-    cpus: Cpus,
-    number: int,
-    seconds: float,
-    announce: Callable[[Variant], None],
+    workload: Workload, asked: Asked, place: Place, cpus: Cpus, number: int, seconds: float, announce: Announce
 ) -> list[Sample]:
     """One sample of each variant, taken in parts that alternate.
 
@@ -221,21 +203,17 @@ def take_round(
     """
     ports = [subject.port for _, subject in asked if subject.port]
     if len(ports) != len(set(ports)):  # one of them at a time
-        return [
-            sample for one in asked for sample in take_round(workload, [one], place, cpus, number, seconds, announce)
-        ]
+        alone = (take_round(workload, [one], place, cpus, number, seconds, announce) for one in asked)
+        return [sample for samples in alone for sample in samples]
     parts = parts_of(workload, seconds)
     with contextlib.ExitStack() as stack:
         runs, failed = [], []
         for order, (variant, subject) in enumerate(asked if number % 2 == 0 else asked[::-1]):
             try:
                 server = stack.enter_context(subject.started(place, variant, cpus(variant)[0]))
+                runs.append(Running(variant, subject, server, number, order))
             except proc.ProcessError as error:
-                if subject.trusted:
-                    raise
-                failed.append(not_started(variant, number, order, error))
-                continue
-            runs.append(Running(variant, subject, server, number, order))
+                failed.append(not_started(variant, subject, number, order, error))
         for part in range(parts):
             for run in runs if part % 2 == 0 else reversed(runs):
                 if part == 0:
@@ -244,35 +222,35 @@ def take_round(
         return [run.finish() for run in runs] + failed
 
 
-def not_started(variant: Variant, number: int, order: int, error: Exception) -> Sample:
-    """The sample of a command of the user's that started before and does not any more."""
+def not_started(variant: Variant, subject: Subject, number: int, order: int, error: Exception) -> Sample:
+    """The sample of a command of the user's that started before and does not any more; of any other
+    server that is an error."""
+    if subject.trusted:
+        raise error
     return Sample(variant.name, number, order, round(time.time(), 3), invalid=f"the server did not start: {error}")
 
 
 def _fill(sample: Sample, report: dict[str, Any], cores: int) -> None:
     latency, watch = report["latency_ns"], report.get("watch") or {}
+    requests = max(report["answered"], 1)
+    own = report["cpu"]["user_ns"] + report["cpu"]["system_ns"]
     sample.invalid = load.errors(report)
     sample.seconds = report["seconds"]
     sample.requests = report["answered"]
     sample.per_second = round(report["per_second"], 1)
     sample.cpu_ns = watch.get("cpu_ns", 0)
-    sample.cpu_ns_per_request = round(sample.cpu_ns / max(sample.requests, 1), 3)
-    own = report["cpu"]["user_ns"] + report["cpu"]["system_ns"]
-    sample.with_load_ns_per_request = round((sample.cpu_ns + own) / max(sample.requests, 1), 3)
+    sample.cpu_ns_per_request = round(sample.cpu_ns / requests, 3)
+    sample.with_load_ns_per_request = round((sample.cpu_ns + own) / requests, 3)
     sample.server_share = round(sample.cpu_ns / 1e9 / max(sample.seconds, 1e-9) / cores, 4)
     sample.load_share = report["cpu"]["share"]
-    sample.saturated = saturated(
-        sample.server_share >= SATURATED, report["saturated"] or sample.load_share >= SATURATED
-    )
+    full = report["saturated"] or sample.load_share >= SATURATED
+    sample.saturated = saturated(sample.server_share >= SATURATED, full)
     sample.latency_us = load.microseconds(latency["corrected"])
     if report["mode"] == "open":
         sample.latency_raw_us = load.microseconds(latency["raw"])
     sample.histogram = load.coarse(latency["corrected"]["histogram"])
-    sample.errors = report["errors"]
-    sample.connects = report["connects"]
-    sample.unsent = report["unsent"]
-    sample.parts = report["parts"]
-    sample.advice = report["advice"]
+    for name in ("errors", "connects", "unsent", "parts", "advice"):
+        setattr(sample, name, report[name])
     if sample.invalid is None and sample.cpu_ns == 0:
         sample.invalid = "the server's CPU time could not be read"
 

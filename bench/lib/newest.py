@@ -1,10 +1,8 @@
 """Which result files an answer rests on: the newest finished run of every kind, of one machine.
 
-The machine is that of the newest finished run. Runs of another CPU or kernel are left out, and a run
-of another commit is used where there is none of the newest, and named.
+The machine is that of the newest finished run. Runs of another CPU or kernel are left out; a run of
+another commit is used where the newest commit has none, and named.
 """
-
-from __future__ import annotations
 
 import os
 from dataclasses import dataclass
@@ -13,10 +11,13 @@ from typing import Any, Callable, Sequence
 
 from . import env, remarks, results
 from .results import Run
+from .words import say
 
 SPOILED = 0.30  # CPUs' worth of other programs from which on a run gives no plain answer
 
 File = tuple[Path, Run]
+Useful = Callable[[Run], Any]
+Says = Callable[[Run], str]
 
 
 @dataclass(frozen=True)
@@ -30,16 +31,16 @@ class Line:
     remark: str = ""
 
 
-def newest_first(one: File) -> tuple[float, str]:
-    """To sort by, reversed: the zones of two files may differ."""
-    return one[1].instant, one[0].name
+def newest_first(files: Sequence[File]) -> list[File]:
+    """Sorted by when they began, whatever their zones."""
+    return sorted(files, key=lambda one: (one[1].instant, one[0].name), reverse=True)
 
 
 class Files:
     """Which of some result files, at least one, an answer may rest on."""
 
     def __init__(self, files: Sequence[File]) -> None:
-        ordered = sorted(files, key=newest_first, reverse=True)
+        ordered = newest_first(files)
         finished = [one for one in ordered if one[1].finished is not None]
         self.newest = (finished or ordered)[0]
         here = [one for one in ordered if machine(one[1]) == machine(self.newest[1])]
@@ -47,8 +48,8 @@ class Files:
         self.finished = [one for one in here if one in finished]
         self.unfinished = [one for one in here if one not in finished]
 
-    def pick(self, kind: str, useful: Callable[[Run], Any] = lambda _: True) -> File | None:
-        """The newest run of that kind that says something, one of the newest commit before all."""
+    def pick(self, kind: str, useful: Useful) -> File | None:
+        """The newest useful run of that kind, one of the newest commit before all others."""
         mine = [one for one in self.finished if one[1].kind == kind and useful(one[1])]
         same = [one for one in mine if not self.remark(one)]
         return (same or mine or [None])[0]
@@ -56,32 +57,30 @@ class Files:
     def remark(self, file: File) -> str:
         """That a run is of another commit than the newest."""
         mine, newest = commit(file[1]), commit(self.newest[1])
-        return "" if mine == newest else f"of {mine}, not of {newest}"
+        return "" if mine == newest else f"at {mine}, not {newest}"
 
     def line(self, file: File, text: str, word: str = "") -> Line:
-        """A line that rests on that file. What other programs disturbed gives no plain answer."""
+        """A line that rests on that file; a run that other programs disturbed gives no plain answer."""
         others = remarks.disturbed([s for cell in file[1].cells for s in cell.samples])
         said = [self.remark(file)]
         if others > remarks.NOISY_OTHERS:
-            said.append(f"while {remarks.others_used(others)}")
+            said.append(f"while {say('others_used', others)}")
         if word and others > SPOILED:
-            word = f"Other programs disturbed this run (end them and run it again), so not for sure: {word}"
+            word = say("uncertain", word)
         return Line(text, file[0], word, ", ".join(filter(None, said)))
 
-    def missing(self, kind: str, what: str, words: str = "") -> Line:
-        """What to do to get an answer."""
+    def tell(self, kind: str, useful: Useful, text: Says, what: str, words: str = "", word: Says | None = None) -> Line:
+        """What the newest useful run of that kind says; without one what is missing, and the words of
+        the command that answers it."""
+        file = self.pick(kind, useful)
+        if file:
+            return self.line(file, text(file[1]), word(file[1]) if word else "")
         started = next((path for path, run in self.unfinished if run.kind == kind), None)
-        if started is not None and not words:
-            return Line(
-                f"{what} is not known yet: the run in {shown(started)} is not finished; if it "
-                f"was ended, bench/torc-bench {kind} --resume {shown(started)} goes on with "
-                "it."
-            )
-        return Line(f"{what} is not known yet: bench/torc-bench {kind}{words} answers it.")
+        return Line(say("missing", what, kind, words, shown(started) if started and not words else None))
 
 
 def machine(run: Run) -> tuple[Any, Any]:
-    """What has to be the same for two runs to be of one machine."""
+    """What two runs of one machine have in common."""
     return run.environment.get("kernel"), (run.environment.get("cpu") or {}).get("model")
 
 
@@ -106,4 +105,4 @@ def runs_in(directory: Path) -> tuple[list[File], list[str]]:
         except results.ResultsError as error:
             damaged.append(str(error))
             results.left_out(str(error))
-    return sorted(found, key=newest_first, reverse=True), damaged
+    return newest_first(found), damaged

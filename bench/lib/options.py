@@ -1,14 +1,11 @@
 """The options that all measuring subcommands have, and what they take."""
 
-from __future__ import annotations
-
 import argparse
 import shlex
 from pathlib import Path
 from typing import Any, Sequence
 
 from . import workloads
-from .subject import Subject, SubjectError
 from .subjects import user_command
 
 TOP = Path(__file__).resolve().parents[2]
@@ -17,7 +14,6 @@ MOST = 1_000_000  # of anything that is counted: no machine has more, and no day
 
 
 def positive(text: str) -> int:
-    """A whole number above 0."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"takes a whole number above 0, not {text!r}")
     if int(text) > MOST:
@@ -26,7 +22,6 @@ def positive(text: str) -> int:
 
 
 def seconds(text: str) -> float:
-    """A number of seconds."""
     try:
         number = float(text)
     except ValueError:
@@ -37,23 +32,13 @@ def seconds(text: str) -> float:
 
 
 def directory(text: str) -> Path:
-    """A directory that exists."""
     path = Path(text)
     if not path.is_dir():
         raise argparse.ArgumentTypeError(f"takes a directory that exists, not {text!r}")
     return path.resolve()
 
 
-def command(text: str) -> Subject:
-    """A subject of the user's own."""
-    try:
-        return user_command(text)
-    except SubjectError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
 def words(text: str) -> list[str]:
-    """Words as a shell would split them."""
     try:
         return shlex.split(text)
     except ValueError as error:
@@ -64,11 +49,11 @@ def workload_names(text: str) -> list[str]:
     """Workloads by name; "static-small" stands for all that begin so, "all" for every one."""
     chosen: list[str] = []
     for word in text.split(","):
-        names = [name for name in workloads.WORKLOADS if word == "all" or name == word or name.startswith(word + "-")]
+        names = [name for name in workloads.WORKLOADS if word in ("all", name) or name.startswith(word + "-")]
         if not names:
             raise argparse.ArgumentTypeError(f"takes names of {', '.join(workloads.WORKLOADS)} or all, not {word!r}")
-        chosen += [name for name in names if name not in chosen]
-    return chosen
+        chosen += names
+    return list(dict.fromkeys(chosen))
 
 
 def add_options(parser: argparse.ArgumentParser, skip: Sequence[str] = ()) -> None:
@@ -84,22 +69,10 @@ def add_options(parser: argparse.ArgumentParser, skip: Sequence[str] = ()) -> No
     add("--connections", type=positive, metavar="N", help="connections of every workload, instead of its own number")
     add("--cores", type=positive, metavar="N", default=1, help="cores of each server (1)")
     add("--server-args", type=words, metavar="ARGS", default=[], help="more options for every torc, as one argument")
-    add(
-        "--command",
-        type=command,
-        metavar="NAME=COMMAND",
-        action="append",
-        default=[],
-        dest="commands",
-        help="a server of your own, called NAME from then on, with {port} where "
-        "its port goes (or NAME:PORT=COMMAND); {cores} and {www} too",
-    )
-    add(
-        "--build",
-        type=directory,
-        metavar="DIR",
-        default=DEFAULT_BUILD,
-        help="the build directory to measure (build/release)",
-    )
+    text = "a server of your own, called NAME from then on, with {port} where its port goes (or NAME:PORT=COMMAND); "
+    more = {"metavar": "NAME=COMMAND", "action": "append", "default": [], "help": text + "{cores} and {www} too"}
+    add("--command", type=user_command, dest="commands", **more)
+    text = "the build directory to measure (build/release)"
+    add("--build", type=directory, metavar="DIR", default=DEFAULT_BUILD, help=text)
     add("--json", type=Path, metavar="FILE", help="the result file (bench/results/KIND-TIME.json)")
     add("--resume", type=Path, metavar="FILE", help="go on with a run that was interrupted; its options are in FILE")

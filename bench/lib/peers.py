@@ -5,21 +5,19 @@ TCP_NODELAY and asks for the same listen backlog. Their configurations and progr
 bench/servers. What they write is below place.scratch and, three files of fixed answers, place.www.
 """
 
-from __future__ import annotations
-
 import functools
 import os
 import pwd
 import re
 import resource
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
 
+from . import program
 from .proc import ProcessError
 from .subject import Place, Subject
+from .workloads import WORKLOADS
 
 SERVERS = Path(__file__).resolve().parent.parent / "servers"
 REMEDY = "tools/setup --bench installs it"
@@ -30,22 +28,8 @@ JAVA_THREADS = 200  # the default of Tomcat, the most common Java server
 ANSWERS = {"plaintext": "Hello, World!", "json": '{"message":"Hello, World!"}', "pipeline": "ok"}
 
 # Servers of files and fixed answers; the others run a program of ours and can do everything.
-FILE_SERVER = frozenset(
-    {
-        "plaintext",
-        "json",
-        "pipelined",
-        "short-lived",
-        "idle",
-        "latency",
-        "static-small-1k",
-        "static-small-4k",
-        "static-small-16k",
-        "static-small-64k",
-        "static-large-1m",
-        "static-large-64m",
-    }
-)
+FIXED = {"plaintext", "json", "pipelined", "short-lived", "idle", "latency"}
+FILE_SERVER = frozenset(FIXED | {name for name in WORKLOADS if name.startswith("static-")})
 
 JAVA_OPTIONS = (
     "-Dsun.net.httpserver.nodelay=true",  # without it every reply waits 40 ms for an ACK
@@ -56,51 +40,41 @@ JAVA_OPTIONS = (
 
 @dataclass(frozen=True)
 class Peer(Subject):
-    """A subject that has to be installed. notes say how it was set up, for a reader who doubts."""
+    """A subject that has to be installed."""
 
-    missing: Callable[[], str | None] = lambda: None  # one line with the remedy, None: it is there
-    version: Callable[[], str | None] = lambda: None
-    notes: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()  # the names that it goes by
+    version_option: str = "--version"
 
+    def missing(self) -> str | None:
+        """One line with the remedy; None: it is there."""
+        if program.installed(*self.programs) is None:
+            return f"{self.name} is not installed: {REMEDY}"
+        return _java_missing() if self.name == "java" else None
 
-def installed(*names: str) -> str | None:
-    """The first of these programs there is; servers are often outside a user's PATH."""
-    path = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/usr/local/sbin"
-    return next((found for name in names if (found := shutil.which(name, path=path))), None)
+    def refusal(self, place: Place | None) -> str | None:
+        return self.missing()
+
+    def version(self) -> str | None:
+        found = program.installed(*self.programs)
+        return program.version(found, self.version_option) if found else None
 
 
 def _program(*names: str) -> str:
-    found = installed(*names)
+    found = program.installed(*names)
     if found is None:
         raise ProcessError(f"{names[0]} is not installed: {REMEDY}")
     return found
 
 
-def _absent(*names: str) -> Callable[[], str | None]:
-    def missing() -> str | None:
-        return None if installed(*names) else f"{names[0]} is not installed: {REMEDY}"
-
-    return missing
-
-
-def _version(option: str, *names: str) -> Callable[[], str | None]:
-    """Asks the program: the first thing that looks like a version in what it prints."""
-
-    @functools.cache
-    def version() -> str | None:
-        program = installed(*names)
-        if program is None:
-            return None
-        try:
-            done = subprocess.run(
-                [program, option], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        found = re.search(r"\d+(\.\d+)+[^\s\"/]*", done.stdout + done.stderr)
-        return found.group(0) if found else None
-
-    return version
+@functools.cache
+def _java_missing() -> str | None:
+    listed = program.output([_program("java"), "--list-modules"])
+    if listed is None:
+        return f"java does not run: {REMEDY}"
+    for module in ("jdk.compiler", "jdk.httpserver"):
+        if f"{module}@" not in listed:
+            return f"this java has no {module}, a JDK is needed: {REMEDY}"
+    return None
 
 
 def files_possible() -> int:
@@ -109,8 +83,11 @@ def files_possible() -> int:
     return FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, FILES_MAX)
 
 
-def configure(place: Place, name: str, port: int, cores: int) -> Path:
-    """Writes bench/servers/NAME.conf, filled in, below scratch."""
+def configure(place: Place, name: str, port: int, cores: int) -> str:
+    """Writes bench/servers/NAME.conf, filled in, below scratch, and the fixed answers as files."""
+    for answer, text in ANSWERS.items():
+        if not (place.www / answer).exists():
+            (place.www / answer).write_text(text)
     me = pwd.getpwuid(os.geteuid()).pw_name
     files = files_possible()
     values = {
@@ -130,33 +107,27 @@ def configure(place: Place, name: str, port: int, cores: int) -> Path:
     text = (SERVERS / f"{name}.conf").read_text()
     path = place.scratch / f"{name}.conf"
     path.write_text(re.sub("@([a-z]+)@", lambda found: str(values[found[1]]), text))
-    return path
-
-
-def write_answers(www: Path) -> None:
-    """The fixed answers, for servers that have files and nothing else."""
-    for name, text in ANSWERS.items():
-        if not (www / name).exists():
-            (www / name).write_text(text)
+    return str(path)
 
 
 def _nginx(place: Place, port: int, cores: int) -> list[str]:
+    # Its workers are bound to the server's CPUs together and not each to one.
     conf = configure(place, "nginx", port, cores)
-    return [_program("nginx"), "-p", str(place.scratch), "-e", "stderr", "-c", str(conf)]
+    return [_program("nginx"), "-p", str(place.scratch), "-e", "stderr", "-c", conf]
 
 
 def _h2o(place: Place, port: int, cores: int) -> list[str]:
-    write_answers(place.www)
-    return [_program("h2o"), "-m", "worker", "-c", str(configure(place, "h2o", port, cores))]
+    # It has no fixed answers without a scripting language in it, and reads files without sendfile.
+    return [_program("h2o"), "-m", "worker", "-c", configure(place, "h2o", port, cores)]
 
 
 def _lighttpd(place: Place, port: int, cores: int) -> list[str]:
-    write_answers(place.www)
-    conf = configure(place, "lighttpd", port, cores)
-    return [_program("lighttpd"), "-D", "-f", str(conf)]
+    # It closes a connection after 65,535 requests at the latest: no setting lifts that.
+    return [_program("lighttpd"), "-D", "-f", configure(place, "lighttpd", port, cores)]
 
 
 def _node(place: Place, port: int, cores: int) -> list[str]:
+    # The http module; cluster with one process per core beyond one core.
     return [_program("node", "nodejs"), str(SERVERS / "server.js"), str(port), str(cores), str(place.www)]
 
 
@@ -164,137 +135,28 @@ def _compile(java: str, classes: Path) -> None:
     """Compiles once for a run: java Server.java would keep the compiler in the server's memory."""
     if (classes / "Server.class").exists():
         return
-    done = subprocess.run(
-        [java, "-m", "jdk.compiler/com.sun.tools.javac.Main", "-d", str(classes), str(SERVERS / "Server.java")],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    words = [java, "-m", "jdk.compiler/com.sun.tools.javac.Main", "-d", str(classes), str(SERVERS / "Server.java")]
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines() or ["it printed nothing"]
         raise ProcessError(f"java cannot compile Server.java: {lines[0]}")
 
 
 def _java(place: Place, port: int, cores: int) -> list[str]:
-    java = _program("java")
-    classes = place.scratch / "java"
+    # com.sun.net.httpserver with a pool of threads. It compiles while it runs: its first seconds cost more.
+    java, classes = _program("java"), place.scratch / "java"
     _compile(java, classes)
-    return [
-        java,
-        f"-XX:ActiveProcessorCount={cores}",
-        "-XX:-UsePerfData",
-        *JAVA_OPTIONS,
-        "-cp",
-        str(classes),
-        "Server",
-        str(port),
-        str(JAVA_THREADS),
-        str(place.www),
-    ]
-
-
-@functools.cache
-def _java_missing() -> str | None:
-    java = installed("java")
-    if java is None:
-        return f"java is not installed: {REMEDY}"
-    try:
-        done = subprocess.run(
-            [java, "--list-modules"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"java does not run ({error}): {REMEDY}"
-    for module in ("jdk.compiler", "jdk.httpserver"):
-        if f"{module}@" not in done.stdout:
-            return f"this java has no {module}, a JDK is needed: {REMEDY}"
-    return None
-
-
-def _peer(
-    name: str,
-    label: str,
-    command: Callable[[Place, int, int], list[str]],
-    missing: Callable[[], str | None],
-    version: Callable[[], str | None],
-    workloads: frozenset[str] | None,
-    ready: bool,
-    *notes: str,
-) -> Peer:
-    return Peer(
-        name,
-        label,
-        command,
-        workloads,
-        ready,
-        refusal=lambda place: missing(),
-        missing=missing,
-        version=version,
-        notes=notes,
-    )
+    options = [f"-XX:ActiveProcessorCount={cores}", "-XX:-UsePerfData", *JAVA_OPTIONS, "-cp", str(classes)]
+    return [java, *options, "Server", str(port), str(JAVA_THREADS), str(place.www)]
 
 
 PEERS: dict[str, Peer] = {
     peer.name: peer
     for peer in (
-        _peer(
-            "nginx",
-            "nginx",
-            _nginx,
-            _absent("nginx"),
-            _version("-v", "nginx"),
-            FILE_SERVER,
-            False,
-            "one worker per core with a listener each, epoll, multi_accept",
-            "fixed answers by return 200; files by sendfile with tcp_nopush and open_file_cache",
-            "its workers are bound to the server's CPUs together and not each to one",
-        ),
-        _peer(
-            "h2o",
-            "h2o",
-            _h2o,
-            _absent("h2o"),
-            _version("-v", "h2o"),
-            FILE_SERVER,
-            False,
-            "one thread per core",
-            "fixed answers are files, since h2o has no other without a scripting language in it",
-            "h2o reads files with pread and does not use sendfile",
-        ),
-        _peer(
-            "lighttpd",
-            "lighttpd",
-            _lighttpd,
-            _absent("lighttpd"),
-            _version("-v", "lighttpd"),
-            FILE_SERVER,
-            False,
-            "one worker per core on one listener, epoll, stat cache; fixed answers are files",
-            "it closes a connection after 65,535 requests at the latest: no setting lifts that",
-        ),
-        _peer(
-            "node",
-            "Node.js",
-            _node,
-            _absent("node", "nodejs"),
-            _version("--version", "node", "nodejs"),
-            None,
-            True,
-            "the http module; cluster with one process per core beyond one core",
-            "up to 64 KiB a file is read at once from a descriptor kept open, beyond streamed",
-        ),
-        _peer(
-            "java",
-            "JDK HttpServer",
-            _java,
-            _java_missing,
-            _version("--version", "java"),
-            None,
-            True,
-            f"com.sun.net.httpserver with a pool of {JAVA_THREADS} threads (Tomcat's default): "
-            "a request that waits holds one",
-            f"run with {' '.join(JAVA_OPTIONS)}, without which it stalls or closes connections",
-            "it compiles while it runs: its first seconds cost more than the later ones",
-        ),
+        Peer("nginx", "nginx", _nginx, FILE_SERVER, programs=("nginx",), version_option="-v"),
+        Peer("h2o", "h2o", _h2o, FILE_SERVER, programs=("h2o",), version_option="-v"),
+        Peer("lighttpd", "lighttpd", _lighttpd, FILE_SERVER, programs=("lighttpd",), version_option="-v"),
+        Peer("node", "Node.js", _node, says_when_ready=True, programs=("node", "nodejs")),
+        Peer("java", "JDK HttpServer", _java, says_when_ready=True, programs=("java",)),
     )
 }

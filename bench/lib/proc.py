@@ -1,7 +1,5 @@
 """Child processes that never outlive the comparison, and the CPU time they use."""
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import functools
@@ -16,9 +14,10 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Sequence
+from typing import IO, Callable, Sequence
 
 from .ending import ENDING_SIGNALS
+from .host import Machine
 
 STOP_SECONDS = 5.0
 READY_SECONDS = 10.0
@@ -27,10 +26,18 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 PROBE = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 MARK = "TORC_BENCH_CHILD"  # in the environment of a child and of all that it starts
 LIBC = ctypes.CDLL(None)  # loaded here: nothing may be loaded between fork and exec
+TICKS = os.sysconf("SC_CLK_TCK")  # of a second
 
 
 class ProcessError(Exception):
     """A child did not start, or ended when it should not have."""
+
+
+class Gone(ProcessError):
+    """A process of a server ended while it was watched."""
+
+    def __init__(self) -> None:
+        super().__init__("a process of the server ended")
 
 
 @dataclass(frozen=True)
@@ -40,23 +47,20 @@ class Entry:
     state: str
     parent: int
     session: int
+    ticks: int  # on a CPU, its ended threads included
     begun: int
 
 
 def _entry(pid: int) -> Entry:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return Entry(fields[0], int(fields[1]), int(fields[3]), int(fields[19]))
+    return Entry(fields[0], int(fields[1]), int(fields[3]), int(fields[11]) + int(fields[12]), int(fields[19]))
 
 
 def processes() -> dict[int, Entry]:
-    """Every process there is."""
     table: dict[int, Entry] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                table[int(entry.name)] = _entry(int(entry.name))
-            except OSError:
-                continue  # it ended meanwhile
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            table[int(name)] = _entry(int(name))
     return table
 
 
@@ -69,41 +73,30 @@ def family(pid: int, table: dict[int, Entry] | None = None) -> list[int]:
     return found
 
 
-def _children(pid: int) -> list[int]:
-    """Of all threads of a process (/proc/PID/task/TID/children, proc(5)); none where it is gone.
-    One that ends meanwhile may hide another."""
-    found: list[int] = []
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            found += map(int, path.read_text().split())
-    return found
-
-
 def newcomers(pid: int, known: Sequence[int]) -> list[int]:
     """Those of a process's family that are not known. It asks the family alone, which takes a
-    twentieth of the time that all processes take: it is asked between the parts of every sample."""
+    twentieth of the time that all processes take: it is asked between the parts of every sample.
+    A process that ends meanwhile may hide another."""
     if not Path(f"/proc/{pid}/task/{pid}/children").exists():
         return [one for one in family(pid) if one not in known]
     found = [pid]
     for member in found:
-        found.extend(_children(member))
+        for path in Path(f"/proc/{member}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                found += map(int, path.read_text().split())
     return [one for one in found if one not in known]
 
 
 def _kill(pid: int, begun: int) -> None:
     """Kills that very process and reaps it where it is ours."""
-    try:
+    with contextlib.suppress(OSError):  # it is gone, or another's child
         pidfd = os.pidfd_open(pid)
-    except OSError:
-        return  # it is gone
-    try:
-        if _entry(pid).begun == begun:  # while the descriptor is open the number stays its own
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            os.waitpid(pid, os.WNOHANG)
-    except OSError:
-        pass  # gone, or another's child
-    finally:
-        os.close(pidfd)
+        try:
+            if _entry(pid).begun == begun:  # while the descriptor is open the number stays its own
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                os.waitpid(pid, os.WNOHANG)
+        finally:
+            os.close(pidfd)
 
 
 @functools.cache
@@ -113,13 +106,6 @@ def adopt_orphans() -> bool:
     alone = len(family(os.getpid())) == 1
     LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     return alone
-
-
-class Gone(ProcessError):
-    """A process of a server ended while it was watched."""
-
-    def __init__(self) -> None:
-        super().__init__("a process of the server ended")
 
 
 class Child:
@@ -141,6 +127,9 @@ class Child:
         output: int | IO[str] | None = subprocess.DEVNULL,
         alone: bool = False,
     ) -> None:
+        self.command, self.log, self.alone = list(command), log, alone
+        self.mark = f"{os.getpid()}-{next(Child.count)}"
+        self.usage: resource.struct_rusage | None = None
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
         def prepare() -> None:
@@ -150,12 +139,7 @@ class Child:
             if cpus:
                 os.sched_setaffinity(0, cpus)
 
-        self.command = list(command)
-        self.log = log
-        self.alone = alone
-        self.mark = f"{os.getpid()}-{next(Child.count)}"
         adopt_orphans()
-        self.usage: resource.struct_rusage | None = None
         # A signal that ends us must not come between the start of a child and its entry in living.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
         try:
@@ -200,10 +184,8 @@ class Child:
 
     def signal(self, number: int) -> None:
         """Signals the group. One that is gone already is no error."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, number)
-        except ProcessLookupError:
-            pass
 
     def stop(self) -> None:
         """SIGTERM, and SIGKILL for what is left of it after STOP_SECONDS."""
@@ -225,16 +207,11 @@ class Child:
     def _descendants(self, known: dict[int, int]) -> dict[int, int]:
         """What descends from it and is there, with its begin: children's children, those known
         before, and orphans of ours that are its own."""
-        table = processes()
+        table, living = processes(), {child.pid for child in Child.living}
         roots = [pid for pid, begun in known.items() if pid in table and table[pid].begun == begun]
-        if self.process.returncode is None:
-            roots.append(self.pid)
-        living = {child.pid for child in Child.living}
-        roots += [
-            pid
-            for pid, one in table.items()
-            if one.parent == os.getpid() and pid not in living and self._left_behind(pid, one)
-        ]
+        roots += [self.pid] if self.process.returncode is None else []
+        ours = [pid for pid, one in table.items() if one.parent == os.getpid() and pid not in living]
+        roots += [pid for pid in ours if self._left_behind(pid, table[pid])]
         found = dict.fromkeys(pid for root in roots for pid in family(root, table))
         return {pid: table[pid].begun for pid in found if pid in table and pid not in living}
 
@@ -243,10 +220,9 @@ class Child:
         could have started it (a server may overwrite its environment, where the mark is)."""
         if orphan.session in (self.pid, os.getsid(0)):  # a child is in a session of its own
             return orphan.session == self.pid
-        try:
+        words: list[bytes] = []
+        with contextlib.suppress(OSError):
             words = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-        except OSError:
-            words = []
         marks = [word for word in words if word.startswith(f"{MARK}={os.getpid()}-".encode())]
         if marks:
             return f"{MARK}={self.mark}".encode() in marks
@@ -261,45 +237,52 @@ class Child:
             child.stop()
 
     def complaint(self) -> str:
-        """The last line it wrote to stderr."""
         lines = self.log.read_text(errors="replace").strip().splitlines()
         return lines[-1] if lines else "it printed nothing"
 
-    def ready_url(self) -> str:
-        """Waits for the line that says where it listens."""
+    def _until(self, found: Callable[[float], str | None], why: str) -> str:
+        """What is found in time, asked again and again while it runs; it is told the seconds left."""
         deadline = time.monotonic() + READY_SECONDS
-        while time.monotonic() < deadline:
+        while (left := deadline - time.monotonic()) > 0:
             status = self.wait(0)
-            match = READY_LINE.search(self.log.read_text(errors="replace"))
-            if match:
-                return match.group(1)
+            if (text := found(left)) is not None:
+                return text
             if status is not None:
                 raise ProcessError(f"{self.command[0]} ended ({status}): {self.complaint()}")
             time.sleep(0.005)
-        raise ProcessError(f"{self.command[0]} is not ready after {READY_SECONDS:.0f} s")
+        raise ProcessError(f"{self.command[0]} {why} after {READY_SECONDS:.0f} s")
+
+    def ready_url(self) -> str:
+        """Waits for the line that says where it listens."""
+
+        def said(_: float) -> str | None:
+            match = READY_LINE.search(self.log.read_text(errors="replace"))
+            return match[1] if match else None
+
+        return self._until(said, "is not ready")
 
     def serves(self, port: int) -> None:
         """Waits until something on that port of 127.0.0.1 has answered a request, or ended the
         connection. A process that only listens may have its workers still to start."""
-        deadline = time.monotonic() + READY_SECONDS
-        while time.monotonic() < deadline:
-            if (status := self.wait(0)) is not None:
-                raise ProcessError(f"{self.command[0]} ended ({status}): {self.complaint()}")
+
+        def answered(left: float) -> str | None:
+            if self.process.returncode is not None:
+                return None
             try:
                 with socket.create_connection(("127.0.0.1", port), 1) as connection:
                     connection.sendall(PROBE)
-                    connection.settimeout(max(deadline - time.monotonic(), 0.01))
+                    connection.settimeout(left)
                     connection.recv(1)
-                return
             except TimeoutError:
-                raise ProcessError(
-                    f"{self.command[0]} listens and does not answer after " f"{READY_SECONDS:.0f} s"
-                ) from None
+                text = f"listens and does not answer after {READY_SECONDS:.0f} s"
+                raise ProcessError(f"{self.command[0]} {text}") from None
             except ConnectionResetError:
-                return
+                pass
             except OSError:
-                time.sleep(0.01)
-        raise ProcessError(f"{self.command[0]} does not listen after {READY_SECONDS:.0f} s")
+                return None
+            return "answered"
+
+        self._until(answered, "does not listen")
 
 
 def taken(port: int) -> bool:
@@ -333,16 +316,14 @@ def read_cpu(pids: Sequence[int]) -> CpuReading:
     ticks = 0
     try:
         for pid in pids:
-            for task in Path(f"/proc/{pid}/task").iterdir():
-                try:
-                    text = (task / "schedstat").read_text()
-                except (FileNotFoundError, ProcessLookupError):
-                    continue  # the thread ended meanwhile
-                threads[pid, int(task.name)] = int(text.split()[0])
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            if fields[0] in "ZX":
+            for task in os.listdir(f"/proc/{pid}/task"):
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the thread ended meanwhile
+                    text = Path(f"/proc/{pid}/task/{task}/schedstat").read_text()
+                    threads[pid, int(task)] = int(text.split()[0])
+            one = _entry(pid)
+            if one.state in "ZX":
                 raise Gone
-            ticks += int(fields[11]) + int(fields[12])
+            ticks += one.ticks
     except (FileNotFoundError, ProcessLookupError) as error:
         raise Gone from error
     return CpuReading(threads, ticks)
@@ -356,29 +337,20 @@ def cpu_between(before: CpuReading, after: CpuReading) -> int:
     precise = sum(ns - before.threads.get(key, 0) for key, ns in after.threads.items())
     if before.threads.keys() <= after.threads.keys():
         return precise
-    return max(precise, (after.ticks - before.ticks) * 1_000_000_000 // os.sysconf("SC_CLK_TCK"))
+    return max(precise, (after.ticks - before.ticks) * 1_000_000_000 // TICKS)
 
 
-def machine_busy_seconds() -> float:
-    """CPU time all CPUs have spent on anything but idling, from /proc/stat."""
-    fields = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
-    return (sum(fields[:8]) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")
-
-
-def machine_stolen_seconds() -> float:
-    """CPU time that the hypervisor gave to others while this machine wanted it."""
-    fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
-    return int(fields[8]) / os.sysconf("SC_CLK_TCK") if len(fields) > 8 else 0.0
+def machine_seconds() -> tuple[float, float]:
+    """CPU time that all CPUs have spent on anything but idling, and what the hypervisor took of them
+    while this machine wanted it."""
+    user, nice, system, _, _, irq, softirq, steal = Machine().cpu_ticks()
+    return (user + nice + system + irq + softirq) / TICKS, steal / TICKS
 
 
 def peak_rss_kb(pids: Sequence[int]) -> int | None:
     """The sum of the processes' largest resident sets, in kB."""
-    total = 0
-    for pid in pids:
-        try:
-            status = Path(f"/proc/{pid}/status").read_text()
-        except OSError:
-            return None
-        found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
-        total += int(found[1]) if found else 0
-    return total
+    try:
+        texts = [Path(f"/proc/{pid}/status").read_text() for pid in pids]
+    except OSError:
+        return None
+    return sum(int(kb) for text in texts for kb in re.findall(r"^VmHWM:\s+(\d+) kB", text, re.MULTILINE))

@@ -1,7 +1,5 @@
 """Where a run stands: one line that overwrites itself on a terminal, plain lines elsewhere."""
 
-from __future__ import annotations
-
 import sys
 import time
 from typing import TextIO
@@ -49,7 +47,6 @@ class Progress:
         self.done += 1
 
     def clear(self) -> None:
-        """Gives the line back."""
         if self.terminal:
             self.stream.write("\r\033[K")
             self.stream.flush()

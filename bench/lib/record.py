@@ -1,8 +1,6 @@
 """The file of a run: made before anything is measured, never in place of another run's, and kept
 only with samples in it."""
 
-from __future__ import annotations
-
 import itertools
 import os
 from pathlib import Path
@@ -21,10 +19,8 @@ def refuse_to_replace(path: Path) -> None:
     except results.ResultsError as error:
         raise SubjectError(f"--json: {error}, and is not written over") from error
     if any(cell.samples for cell in run.cells):
-        raise SubjectError(
-            f"--json: {path} has the samples of another run: go on with that by "
-            f"--resume {path}, or name another file"
-        )
+        again = f"go on with that by --resume {path}, or name another file"
+        raise SubjectError(f"--json: {path} has the samples of another run: {again}")
 
 
 class Record:
@@ -45,7 +41,7 @@ class Record:
             self._claim()
             results.save(self.run, self.path)
         except OSError as error:
-            raise SubjectError(f"{option}: {self.path} cannot be written: " f"{error.strerror or error}") from error
+            raise SubjectError(f"{option}: {self.path} cannot be written: {error.strerror or error}") from error
         except results.ResultsError as error:
             raise SubjectError(f"{option}: {error}") from error
 
@@ -64,11 +60,9 @@ class Record:
                 self.path = first.with_stem(f"{first.stem}-{number}")
 
     def save(self) -> None:
-        """Writes the run as it is now."""
         results.save(self.run, self.path)
         self.kept = self.run.finished is not None or any(cell.samples for cell in self.run.cells)
 
     def drop_empty(self) -> None:
-        """Removes a file that is of this run and got no sample."""
         if self.made and not self.kept:
             self.path.unlink(missing_ok=True)

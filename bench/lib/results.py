@@ -1,7 +1,5 @@
 """The result file: what a run measured, read and written whole. Format 2; see bench/RESULTS.md."""
 
-from __future__ import annotations
-
 import dataclasses
 import datetime
 import functools
@@ -14,25 +12,15 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any
 
 from . import schema, stats
-from .sentences import (  # noqa: F401 (taken from here elsewhere)
-    COST,
-    TIMES,
-    WITH_LOAD,
-    beside_noise,
-    metric_title,
-    noise_band,
-    noise_reach,
-    not_above_noise,
-    size,
-    times,
-    verdict,
-)
+from .verdict import Noise, Verdict
+from .verdict import noise_reach, not_above_noise  # noqa: F401 (taken from here)
+from .words import COST, WITH_LOAD
+from .words import TIMES, metric_title, noise_band, size, times  # noqa: F401 (taken from here)
 
 FORMAT = 2
-SCHEMA = Path(__file__).resolve().parents[1] / "results.schema.json"
 LISTS = ("cells", "samples", "ratios")  # that every file has
 DEEPEST = 20  # levels of what is written in one another
 KINDS = ("compare", "sweep", "ablate", "tune", "scale")
@@ -40,11 +28,11 @@ METRIC = re.compile(  # what a ratio may be of
     r"(cpu_ns_per_request|with_load_ns_per_request|per_second|peak_rss_kb|syscalls_per_request|"
     r"completions_per_wait|(latency_us|latency_raw_us|memory)\.[\w.]+)"
 )
-PART_METRICS = ("cpu_ns_per_request", "per_second")  # those that parts have
+PARTS = {COST: (1, 0), "per_second": (0, 2)}  # what of a part is divided by what
 
 
 class ResultsError(Exception):
-    """A file that is no result file, or none of this format."""
+    """A file that is not a result file, or not of this format."""
 
 
 @dataclass
@@ -100,6 +88,10 @@ class Ratio:
     def contains_one(self) -> bool:
         """Whether it may be no difference at all."""
         return self.low <= 1.0 <= self.high
+
+    def judge(self, noise: Noise | None) -> Verdict:
+        """What it allows to say beside that A/A run."""
+        return Verdict(self.metric, self.median, self.low, self.high, self.pairs, noise)
 
 
 @dataclass
@@ -185,6 +177,9 @@ class Run:
         return 0 if cell.complete else max(samples - len(cell.samples), 0)
 
 
+INNER: dict[Any, dict[str, Any]] = {Run: {"cells": Cell}, Cell: {"samples": Sample, "ratios": Ratio}}
+
+
 def value(sample: Sample, metric: str) -> float | None:
     """A metric of a sample: a field, or an entry of a map as in latency_us.p99."""
     name, _, key = metric.partition(".")
@@ -195,26 +190,22 @@ def value(sample: Sample, metric: str) -> float | None:
 
 
 def by_round(cell: Cell, variant: str, metric: str) -> dict[int, float]:
-    """What pairs are made of: round to value, of the samples that count."""
+    """Round to value, of the samples that count: what pairs are made of."""
     found = {sample.round: value(sample, metric) for sample in cell.valid(variant)}
     return {number: one for number, one in found.items() if one is not None}
 
 
-def _of_part(part: Sequence[int], metric: str) -> float:
-    requests, cpu_ns, wall_ns = part
-    return cpu_ns / requests if metric == "cpu_ns_per_request" else requests / wall_ns
-
-
 def round_ratios(cell: Cell, numerator: str, denominator: str, metric: str) -> list[list[float]]:
-    """The ratios of each round that has both: one for each pair of parts that stood side by side,
-    or one of the whole samples where they have none."""
+    """The ratios of each round that has both variants: one for each pair of parts measured side by
+    side, or one of the whole samples where they have no parts."""
     sides = [{sample.round: sample for sample in cell.valid(name)} for name in (numerator, denominator)]
     rounds = []
     for number in sorted(sides[0].keys() & sides[1].keys()):
         one, other = (side[number] for side in sides)
-        if metric in PART_METRICS and len(one.parts) == len(other.parts) > 1:
+        if metric in PARTS and len(one.parts) == len(other.parts) > 1:
+            top, bottom = PARTS[metric]
             whole = [pair for pair in zip(one.parts, other.parts) if all(min(part) > 0 for part in pair)]
-            ratios = [_of_part(a, metric) / _of_part(b, metric) for a, b in whole]
+            ratios = [a[top] / a[bottom] / (b[top] / b[bottom]) for a, b in whole]
         else:
             values = [value(sample, metric) for sample in (one, other)]
             ratios = [values[0] / values[1]] if values[0] is not None and values[1] else []
@@ -223,18 +214,30 @@ def round_ratios(cell: Cell, numerator: str, denominator: str, metric: str) -> l
     return rounds
 
 
-def ratio(
-    cell: Cell, numerator: str, denominator: str, metric: str = COST, noise: dict[str, Any] | None = None
-) -> Ratio | None:
-    """One variant over another, paired by round; None when no round has both. noise is the A/A run
-    that the verdict has to mind."""
+def ratio(cell: Cell, numerator: str, denominator: str, metric: str = COST, noise: Noise | None = None) -> Ratio | None:
+    """One variant over another, paired by round; None where no round has both."""
     rounds = round_ratios(cell, numerator, denominator, metric)
     if not rounds:
         return None
     interval = stats.bootstrap_rounds(rounds)
-    result = Ratio(metric, numerator, denominator, interval.median, interval.low, interval.high, interval.count)
-    result.verdict = verdict(result, cell.label(numerator), cell.label(denominator), noise)
-    return result
+    found = Ratio(metric, numerator, denominator, interval.median, interval.low, interval.high, interval.count)
+    found.verdict = found.judge(noise).sentence(cell.label(numerator), cell.label(denominator))
+    return found
+
+
+def metrics(workload: str) -> tuple[str, ...]:
+    """The metrics that a workload's variants are compared by, the leading one first."""
+    if workload == "idle":
+        return ("memory.user_bytes", "memory.kernel_bytes")
+    if workload == "latency":
+        return (COST, "latency_us.p50", "latency_us.p99", "latency_us.p99.9")
+    with_load = (WITH_LOAD,) if moves_bodies(workload) else ()
+    return (COST, *with_load, "per_second", "latency_us.p99")
+
+
+def moves_bodies(workload: str) -> bool:
+    """Whether bodies are so large that on loopback the load's CPU does part of the server's work."""
+    return workload.startswith(("static-large", "upload"))
 
 
 def to_json(run: Run) -> dict[str, Any]:
@@ -243,35 +246,28 @@ def to_json(run: Run) -> dict[str, Any]:
     return {"format": content.pop("format"), **content}
 
 
-def _known(cls: Any, content: dict[str, Any]) -> dict[str, Any]:
-    """The entries that the class has; files of later minor additions stay readable."""
-    names = {one.name for one in dataclasses.fields(cls)}
-    return {key: content[key] for key in content if key in names}
-
-
-def _filled(cls: Any, content: Any) -> Any:
-    """The entries that the class has, with what an earlier file does not have yet."""
+def _completed(cls: Any, content: Any) -> Any:
+    """The entries that the class knows, with the defaults of those that an earlier file lacks."""
     if not isinstance(content, dict):
         return content
-    none, fields = dataclasses.MISSING, dataclasses.fields(cls)
-    filled = {one.name: one.default for one in fields if one.default is not none}
-    filled |= {
-        one.name: one.default_factory() for one in fields if one.default_factory is not none and one.name not in LISTS
-    }
-    return filled | _known(cls, content)
+    known = {}
+    for one in dataclasses.fields(cls):
+        if one.name in content:
+            known[one.name] = content[one.name]
+        elif one.default is not dataclasses.MISSING:
+            known[one.name] = one.default
+        elif one.default_factory is not dataclasses.MISSING and one.name not in LISTS:
+            known[one.name] = one.default_factory()
+    for name, inner in INNER.get(cls, {}).items():
+        if isinstance(known.get(name), list):
+            known[name] = [_completed(inner, one) for one in known[name]]
+    return known
 
 
-def _each(content: Any, name: str, make: Callable[[Any], Any]) -> None:
-    """Replaces the entries of a list, where it is one."""
-    if isinstance(content, dict) and isinstance(content.get(name), list):
-        content[name] = [make(one) for one in content[name]]
-
-
-def _filled_cell(content: Any) -> Any:
-    cell = _filled(Cell, content)
-    _each(cell, "samples", functools.partial(_filled, Sample))
-    _each(cell, "ratios", functools.partial(_filled, Ratio))
-    return cell
+def _made(cls: Any, content: dict[str, Any]) -> Any:
+    """An object of the class from what the schema holds for good."""
+    lists = {name: [_made(inner, one) for one in content[name]] for name, inner in INNER.get(cls, {}).items()}
+    return cls(**{**content, **lists})
 
 
 def _is_deep(content: Any, levels: int = DEEPEST) -> bool:
@@ -280,44 +276,31 @@ def _is_deep(content: Any, levels: int = DEEPEST) -> bool:
 
 
 def _contradiction(run: Run) -> str | None:
-    """What is of the right form and yet cannot be."""
-    extra = run.extra
-    winner = extra.get("winner")
-    if winner is not None and winner not in [one["name"] for one in extra["candidates"]]:
+    """What has the right form and still cannot be true."""
+    winner = run.extra.get("winner")
+    if winner is not None and winner not in [one["name"] for one in run.extra["candidates"]]:
         return f"$.extra.winner: {winner} is not among the candidates"
     for i, cell in enumerate(run.cells):
-        for j, ratio in enumerate(cell.ratios):
-            if not METRIC.fullmatch(ratio.metric):
-                return f"$.cells[{i}].ratios[{j}].metric: there is no {ratio.metric!r}"
-    for i, one in enumerate(extra.get("knees", [])):
+        for j, found in enumerate(cell.ratios):
+            if not METRIC.fullmatch(found.metric):
+                return f"$.cells[{i}].ratios[{j}].metric: there is no {found.metric!r}"
+    for i, one in enumerate(run.extra.get("knees", [])):
         if one["change"] and None in (one["depth"], one["other"]):
             return f"$.extra.knees[{i}]: a change without two depths"
     return None
 
 
-@functools.cache
-def _schema() -> dict[str, Any]:
-    return dict(json.loads(SCHEMA.read_text()))
-
-
 def from_json(content: Any) -> Run:
-    """The run a file's content stands for, all of it checked: what reads it need not."""
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        found = content.get("format") if isinstance(content, dict) else None
-        raise ResultsError(f"no result file of format {FORMAT} (its format is {found!r})")
-    content = _filled(Run, content)
-    _each(content, "cells", _filled_cell)
-    wrong = next(schema.faults(content, _schema(), _schema(), strict=False), None)
+    """The run that a file's content stands for; all of it is checked here, so readers need not."""
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != FORMAT:
+        raise ResultsError(f"not a result file of format {FORMAT} (its format is {found!r})")
+    content = _completed(Run, content)
+    wrong = next(schema.faults(content, strict=False), None)
     if wrong is None and _is_deep(content):
         wrong = f"nested more than {DEEPEST} levels deep"
-    if wrong is not None:
-        raise ResultsError(f"a damaged result file: {wrong}")
-    run = Run(**content)
-    run.cells = [Cell(**entry) for entry in content["cells"]]
-    for cell in run.cells:
-        cell.samples = [Sample(**one) for one in cell.samples]  # type: ignore[arg-type]
-        cell.ratios = [Ratio(**one) for one in cell.ratios]  # type: ignore[arg-type]
-    if wrong := _contradiction(run):
+    run = None if wrong else _made(Run, content)
+    if run is None or (wrong := _contradiction(run)):
         raise ResultsError(f"a damaged result file: {wrong}")
     return run
 
@@ -325,7 +308,7 @@ def from_json(content: Any) -> Run:
 def load(path: Path) -> Run:
     """Reads a file."""
     if path.exists() and not (path.is_file() or path.is_fifo()):  # some devices never end
-        raise ResultsError(f"{path}: no regular file")
+        raise ResultsError(f"{path}: not a regular file")
     try:
         content = json.loads(path.read_text())
         json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair cannot be printed
@@ -335,9 +318,8 @@ def load(path: Path) -> Run:
     except OSError as error:
         raise ResultsError(f"{path}: {error.strerror or error}") from error
     except json.JSONDecodeError as error:
-        raise ResultsError(
-            f"{path}: not a result file, from line {error.lineno}, column " f"{error.colno} on"
-        ) from error
+        place = f"line {error.lineno}, column {error.colno}"
+        raise ResultsError(f"{path}: not a result file, from {place} on") from error
     except (ValueError, RecursionError) as error:
         raise ResultsError(f"{path}: not a result file") from error
 
@@ -350,39 +332,19 @@ def left_out(why: str) -> None:
 
 def save(run: Run, path: Path) -> None:
     """Writes a file so that it is either the old one or the new one, whatever happens."""
-    text = json.dumps(to_json(run), separators=(",", ":"), default=str) + "\n"
+    text, name = json.dumps(to_json(run), separators=(",", ":"), default=str) + "\n", None
     try:
-        _replace(path, text)
-    except OSError as error:
-        raise ResultsError(f"{path} cannot be written: {error.strerror or error}") from error
-
-
-def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         with os.fdopen(handle, "w") as out:
             os.fchmod(out.fileno(), 0o644)
             out.write(text)
             out.flush()
             os.fsync(out.fileno())
         os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def metrics(workload: str) -> tuple[str, ...]:
-    """What a workload's variants are set in ratio by, the first figure first."""
-    if workload == "idle":
-        return ("memory.user_bytes", "memory.kernel_bytes")
-    if workload == "latency":
-        return ("cpu_ns_per_request", "latency_us.p50", "latency_us.p99", "latency_us.p99.9")
-    with_load = (WITH_LOAD,) if moves_bodies(workload) else ()
-    return ("cpu_ns_per_request", *with_load, "per_second", "latency_us.p99")
-
-
-def moves_bodies(workload: str) -> bool:
-    """Whether a workload's bodies are so long that on loopback a part of the server's sending or
-    receiving is done on the load's CPU."""
-    return workload.startswith(("static-large", "upload"))
+        name = None
+    except OSError as error:
+        raise ResultsError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        if name is not None:
+            Path(name).unlink(missing_ok=True)

@@ -1,10 +1,8 @@
 """One run of the bench: its CPUs, its scratch directory, its result file, and its cells."""
 
-from __future__ import annotations
-
 import argparse
+import collections
 import dataclasses
-import importlib
 import os
 import shlex
 import sys
@@ -12,15 +10,21 @@ import time
 from pathlib import Path
 from typing import Any, Sequence
 
-from . import alone, ending, env, idle, load, measure, remarks, results, syscalls, workloads
+from . import alone, doctor, ending, env, idle, load, measure, remarks, results, syscalls, workloads
 from .options import TOP, add_options  # noqa: F401 (subcommands take add_options from here)
 from .proc import Child, ProcessError
 from .progress import Progress
 from .record import Record
-from .scratch import Scratch
 from .subject import Place, Subject, SubjectError, Variant
 from .subjects import FLOORS, known
 from .workloads import Workload
+
+
+def _plain(options: argparse.Namespace) -> dict[str, Any]:
+    """The options as a file has them: paths as text, and nothing that the file has elsewhere."""
+    kept = {key: one for key, one in vars(options).items() if key not in ("commands", "argv", "resume")}
+    texts = {key: str(one) if isinstance(one, Path) else one for key, one in kept.items()}
+    return {key: one for key, one in texts.items() if isinstance(one, (bool, int, float, str, list, type(None)))}
 
 
 class Session:
@@ -33,36 +37,16 @@ class Session:
         self.subjects = {**known(), **{one.name: one for one in options.commands}}
         self.affinity = sorted(os.sched_getaffinity(0))
         self.server_cpus, self.load_cpus, shared = env.divide_cpus(self.affinity, options.cores)
-        self.run = self.resumed or results.Run(
-            kind,
-            title or kind,
-            time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            command=["bench/torc-bench", *getattr(options, "argv", [kind])],
-            options={
-                key: one
-                for key, one in vars(options).items()
-                if isinstance(one, (bool, int, float, str, list, Path, type(None)))
-                and key not in ("commands", "argv", "resume")
-            },
-        )
-        self.run.options = {key: str(one) if isinstance(one, Path) else one for key, one in self.run.options.items()}
-        path = (
-            getattr(options, "resume", None)
-            or options.json
-            or (TOP / "bench/results" / time.strftime(f"{kind}-%Y%m%d-%H%M%S.json"))
-        )
+        self.run = self.resumed or results.Run(kind, title or kind, time.strftime("%Y-%m-%dT%H:%M:%S%z"))
+        if self.resumed is None:
+            self.run.command = ["bench/torc-bench", *getattr(options, "argv", [kind])]
+            self.run.options = _plain(options)
+        default = TOP / "bench/results" / time.strftime(f"{kind}-%Y%m%d-%H%M%S.json")
+        path = getattr(options, "resume", None) or options.json or default
         self.record = Record(self.run, path, options.json is not None, self.resumed is not None)
         self.earlier = self.run.seconds
         self.start = time.monotonic()
         self.progress = Progress(0)
-        self.scratch = Scratch()
-        self.place = Place(
-            options.build.resolve(),
-            self.scratch.path,
-            self.scratch.path / "www",
-            options.server_args,
-            self.run.commands,
-        )
         self.checked: dict[tuple[Any, ...], list[Variant]] = {}
         self.alone: alone.Lock | None = None
         self.told: set[str] = set()  # notes that were printed, and cells of which all was said
@@ -73,11 +57,11 @@ class Session:
     def __enter__(self) -> "Session":
         try:
             self.alone = alone.Lock()
-            if not self.place.build.is_dir():
-                raise SubjectError(
-                    f"--build: no directory {self.place.build}: build torc first, " "with bench/run or meson"
-                )
-            load.program(self.place.build)  # before anything takes time
+            build, scratch = self.options.build.resolve(), self.alone.scratch
+            self.place = Place(build, scratch, scratch / "www", self.options.server_args, self.run.commands)
+            if not build.is_dir():
+                raise SubjectError(f"--build: no directory {build}: build torc first, with bench/run or meson")
+            load.program(build)  # before anything takes time
             self.record.make()
             workloads.write_static(self.place.www)
             self._describe()
@@ -114,7 +98,6 @@ class Session:
         print(f"what was {what} is in {self.path}; go on with: {again}", file=sys.stderr)
 
     def _clean(self) -> None:
-        self.scratch.remove()
         if self.alone is not None:
             self.alone.release()
         self.record.drop_empty()
@@ -126,14 +109,7 @@ class Session:
         else:
             for line in env.differences(self.run.environment, environment):
                 self.note(f"gone on in another environment: {line}")
-        try:
-            doctor = importlib.import_module(f"{__package__}.doctor")
-        except ModuleNotFoundError as error:
-            if error.name != f"{__package__}.doctor":
-                raise
-            return
-        found = doctor.findings(self.place.build)
-        self.run.doctor = [dataclasses.asdict(finding) for finding in found]
+        self.run.doctor = [dataclasses.asdict(finding) for finding in doctor.findings(self.place.build)]
 
     def note(self, text: str) -> None:
         """Keeps a note for the reader and prints it, each once."""
@@ -145,13 +121,11 @@ class Session:
             print(f"note: {text}", flush=True)
 
     def expect(self, samples: int) -> None:
-        """Tells the progress line how many samples are to come in all."""
         self.progress.total += samples
 
     def subject(self, variant: Variant) -> Subject:
-        """The subject of a variant."""
         if variant.subject not in self.subjects:
-            raise SubjectError(f"takes subjects of {', '.join(self.subjects)}, not " f"{variant.subject!r}")
+            raise SubjectError(f"takes subjects of {', '.join(self.subjects)}, not {variant.subject!r}")
         return self.subjects[variant.subject]
 
     def refuse_missing(self, variants: Sequence[Variant]) -> None:
@@ -159,10 +133,8 @@ class Session:
         left to fails()."""
         for variant in variants:
             if variant.cores > len(self.affinity):
-                raise SubjectError(
-                    f"--cores: takes 1 to {len(self.affinity)} here, not "
-                    f"{variant.cores}, for so many CPUs may be used"
-                )
+                here = f"takes 1 to {len(self.affinity)} here, not {variant.cores}"
+                raise SubjectError(f"--cores: {here}, for so many CPUs may be used")
             why = self.subject(variant).refuses(self.place, variant)
             if variant.cores > 1 and variant.subject in FLOORS:
                 why = "runs on one core only"
@@ -199,14 +171,10 @@ class Session:
         return dataclasses.replace(workload, connections=min(wanted, possible))
 
     def pairs(self, workload: Workload) -> int:
-        """How many rounds the options give the workload."""
-        quick = self.options.quick
-        return self.options.pairs or (workload.quick_pairs if quick else workload.pairs)
+        return self.options.pairs or (workload.quick_pairs if self.options.quick else workload.pairs)
 
     def seconds(self, workload: Workload) -> float:
-        """How long the options make its samples."""
-        quick = self.options.quick
-        return self.options.seconds or (workload.quick_seconds if quick else workload.seconds)
+        return self.options.seconds or (workload.quick_seconds if self.options.quick else workload.seconds)
 
     def cell(
         self,
@@ -232,24 +200,13 @@ class Session:
             return cell
         variants = self.check_answers(workload, variants)
         if cell is None:
-            cell = results.Cell(
-                id,
-                dataclasses.asdict(workload),
-                dict(factors or {}),
-                [dataclasses.asdict(variant) for variant in variants],
-                pairs,
-                answers="alike",
-            )
+            asked, sides = dataclasses.asdict(workload), [dataclasses.asdict(variant) for variant in variants]
+            cell = results.Cell(id, asked, dict(factors or {}), sides, pairs, answers="alike")
             self.run.cells.append(cell)
-        whole = {
-            sample.round
-            for sample in cell.samples
-            if sum(other.round == sample.round for other in cell.samples) == len(variants)
-        }
-        cell.samples = [sample for sample in cell.samples if sample.round in whole]
-        rounds = [number for number in range(pairs) if number not in whole]
-        missing = self.progress.done + len(rounds) * len(variants) - self.progress.total
-        self.progress.total += max(missing, 0)
+        taken = collections.Counter(sample.round for sample in cell.samples)
+        cell.samples = [sample for sample in cell.samples if taken[sample.round] == len(variants)]
+        rounds = [number for number in range(pairs) if taken[number] != len(variants)]
+        self.progress.total = max(self.progress.total, self.progress.done + len(rounds) * len(variants))
         for number in rounds:
             cell.samples += self._round(workload, variants, number, seconds, f"{id}, round {number + 1} of {pairs}")
         if count_syscalls:
@@ -282,30 +239,9 @@ class Session:
         def announce(variant: Variant) -> None:
             self.progress.show(f"{title}: {variant.label}")
 
-        if workload.name != "idle":
-            asked = [(variant, self.subject(variant)) for variant in variants]
-            return measure.take_round(workload, asked, self.place, self.cpus, number, seconds, announce)
-        found = []
-        for order, variant in enumerate(variants if number % 2 == 0 else reversed(variants)):
-            announce(variant)
-            try:
-                found.append(
-                    idle.take(
-                        workload,
-                        self.subject(variant),
-                        variant,
-                        self.place,
-                        *self.cpus(variant),
-                        number,
-                        order,
-                        seconds,
-                    )
-                )
-            except ProcessError as error:
-                if self.subject(variant).trusted:
-                    raise
-                found.append(measure.not_started(variant, number, order, error))
-        return found
+        asked = [(variant, self.subject(variant)) for variant in variants]
+        take = idle.take_round if workload.name == "idle" else measure.take_round
+        return take(workload, asked, self.place, self.cpus, number, seconds, announce)
 
     def cpus(self, variant: Variant) -> tuple[list[int], list[int]]:
         """The CPUs of a variant's server and of its load."""
@@ -316,11 +252,6 @@ class Session:
             self.note(shared)
         return server, load_cpus
 
-    def _ready(self, workload: Workload, variants: Sequence[Variant]) -> None:
-        self.refuse_missing(variants)
-        if any(path.startswith("/static/") and path.endswith("m.txt") for path in workload.paths):
-            workloads.write_static(self.place.www, large=True)
-
     def check_answers(self, workload: Workload, variants: Sequence[Variant]) -> list[Variant]:
         """Compares the bytes of all answers, once for the same question and variants.
 
@@ -328,7 +259,9 @@ class Session:
         """
         key = (workload.name, workload.paths, workload.templates, *variants)
         if key not in self.checked:
-            self._ready(workload, variants)
+            self.refuse_missing(variants)
+            if any(path.startswith("/static/") and path.endswith("m.txt") for path in workload.paths):
+                workloads.write_static(self.place.www, large=True)
             asked = [(variant, self.subject(variant)) for variant in variants]
             left_out = measure.check_answers(workload, asked, self.place, self.cpus)
             for variant, why in left_out:
@@ -351,46 +284,28 @@ class Session:
     def noise(self, workload: Workload, variant: Variant, pairs: int, seconds: float) -> results.Cell:
         """The A/A run: what this machine makes of a variant set against itself."""
         again = dataclasses.replace(variant, name=f"{variant.name} (again)", label=f"{variant.label} (again)")
-        cell = self.cell(
-            "noise",
-            workload,
-            (variant, again),
-            pairs,
-            seconds,
-            {"purpose": "A/A"},
-            ("cpu_ns_per_request", "per_second"),
-        )
+        metrics = ("cpu_ns_per_request", "per_second")
+        cell = self.cell("noise", workload, (variant, again), pairs, seconds, {"purpose": "A/A"}, metrics)
         found = results.ratio(cell, variant.name, again.name)
         if found is not None:
-            self.run.noise = {
-                "metric": found.metric,
-                "low": found.low,
-                "median": found.median,
-                "high": found.high,
-                "pairs": found.pairs,
-            }
+            kept = ("metric", "low", "median", "high", "pairs")
+            self.run.noise = {name: getattr(found, name) for name in kept}
             self.save()
         return cell
 
     @property
     def path(self) -> Path:
-        """The run's file."""
         return self.record.path
 
     def save(self) -> None:
-        """Writes the file as it is now."""
         self.run.seconds = round(self.earlier + time.monotonic() - self.start, 1)
         self.record.save()
-
-    def warn(self) -> None:
-        """Adds the warnings that follow from all samples and the A/A run, with their remedies."""
-        for text in remarks.run_warnings(self.run):
-            self.note(text)
 
     def finish(self) -> int:
         """Completes the file and says where it is: 0, or 1 when a sample did not count."""
         self.progress.clear()
-        self.warn()
+        for text in remarks.run_warnings(self.run):
+            self.note(text)
         for text in self.run.notes:
             self.note(text)  # those of an earlier part of the run, too
         self.run.finished = time.strftime("%Y-%m-%dT%H:%M:%S%z")
@@ -401,11 +316,8 @@ class Session:
         print(f"page: bench/torc-bench report {shlex.quote(str(self.path))}")
         invalid = sum(len(cell.invalid) for cell in self.run.cells)
         if invalid:
-            print(
-                ("1 sample is invalid and does" if invalid == 1 else f"{invalid} samples are invalid and do")
-                + " not count: see INVALID above; "
-                "the exit status is 1 for it"
-            )
+            what = "1 sample is invalid and does" if invalid == 1 else f"{invalid} samples are invalid and do"
+            print(f"{what} not count: see INVALID above; the exit status is 1 for it")
             return 1
         if any(cell.samples for cell in self.run.cells):
             return 0

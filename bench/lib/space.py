@@ -1,7 +1,5 @@
 """What tune may change: the options of a ring, their values, and candidates drawn from them."""
 
-from __future__ import annotations
-
 import random
 import re
 from typing import Any, Mapping, Sequence

@@ -7,14 +7,15 @@ Statistician 69:4), here by its bounds' distance from the median, since percenti
 values have an end. That covers about 95 % from three pairs on (tests/bench/test_stats.py).
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 import random
 import statistics
 from dataclasses import dataclass
 from typing import Mapping, Sequence
+
+import numpy
+from scipy import special
 
 RESAMPLES = 10_000
 ROUND_RESAMPLES = 2_000
@@ -44,9 +45,8 @@ def bootstrap_median(values: Sequence[float], tail: float = 0.025) -> Interval:
     """
     if not values:
         raise ValueError("no values")
-    found = resampled_medians(values)
-    low, high = (_quantile(found, share) for share in (tail, 1 - tail))
-    return _expanded(statistics.median(values), low, high, len(values), tail)
+    medians, chances = resampled_medians(values).T
+    return _expanded(statistics.median(values), *_percentiles(medians, chances, tail), len(values), tail)
 
 
 def bootstrap_rounds(rounds: Sequence[Sequence[float]], comparisons: int = 1) -> Interval:
@@ -61,13 +61,10 @@ def bootstrap_rounds(rounds: Sequence[Sequence[float]], comparisons: int = 1) ->
     if all(len(values) == 1 for values in rounds):
         return bootstrap_median([values[0] for values in rounds], tail)
     source = random.Random(SEED)
-    medians = sorted(
-        statistics.median(itertools.chain.from_iterable(source.choices(rounds, k=len(rounds))))
-        for _ in range(ROUND_RESAMPLES)
-    )
-    low, high = (medians[round(share * (ROUND_RESAMPLES - 1))] for share in (tail, 1 - tail))
-    middle = statistics.median(itertools.chain.from_iterable(rounds))
-    return _expanded(middle, low, high, len(rounds), tail)
+    drawn = (source.choices(rounds, k=len(rounds)) for _ in range(ROUND_RESAMPLES))
+    medians = [statistics.median(itertools.chain.from_iterable(one)) for one in drawn]
+    low, high = numpy.quantile(medians, (tail, 1 - tail), method="nearest")
+    return _expanded(statistics.median(itertools.chain.from_iterable(rounds)), low, high, len(rounds), tail)
 
 
 def bootstrap_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Interval:
@@ -77,12 +74,18 @@ def bootstrap_ratio(numerators: Sequence[float], denominators: Sequence[float]) 
     source = random.Random(SEED)
     sides = []
     for values in (numerators, denominators):
-        medians, weights = zip(*resampled_medians(values))
-        sides.append(source.choices(medians, weights, k=RESAMPLES))
-    ratios = sorted((one / other, 1 / RESAMPLES) for one, other in zip(*sides) if other > 0)
-    low, high = (_quantile(ratios, share) for share in (0.025, 0.975))
+        medians, chances = resampled_medians(values).T
+        sides.append(source.choices(medians.tolist(), chances.tolist(), k=RESAMPLES))
+    ratios = numpy.sort([one / other for one, other in zip(*sides) if other > 0])
+    bounds = _percentiles(ratios, numpy.full(len(ratios), 1 / RESAMPLES), 0.025)
     middle = statistics.median(numerators) / statistics.median(denominators)
-    return _expanded(middle, low, high, min(len(numerators), len(denominators)), 0.025)
+    return _expanded(middle, *bounds, min(len(numerators), len(denominators)), 0.025)
+
+
+def _percentiles(values: numpy.ndarray, chances: numpy.ndarray, tail: float) -> numpy.ndarray:
+    """The smallest of the ascending values that tail, and all but tail, do not exceed."""
+    places = numpy.searchsorted(numpy.cumsum(chances), (tail, 1 - tail))
+    return values[places.clip(max=len(values) - 1)]
 
 
 def _expanded(middle: float, low: float, high: float, count: int, tail: float) -> Interval:
@@ -90,76 +93,40 @@ def _expanded(middle: float, low: float, high: float, count: int, tail: float) -
 
     Ratios are widened by factors, so that none becomes negative.
     """
+    low, high = float(low), float(high)  # numpy's are not written to a file
     if count < 2:
         return Interval(middle, low, high, count)
-    wider = student_quantile(1 - tail, count - 1) / statistics.NormalDist().inv_cdf(1 - tail)
-    wider *= math.sqrt(count / (count - 1))
+    wider = student_quantile(1 - tail, count - 1) / float(special.ndtri(1 - tail)) * math.sqrt(count / (count - 1))
     if low > 0:
         return Interval(middle, middle * (low / middle) ** wider, middle * (high / middle) ** wider, count)
     return Interval(middle, middle - (middle - low) * wider, middle + (high - middle) * wider, count)
 
 
 def student_quantile(share: float, freedom: int) -> float:
-    """Below which Student's t of so many degrees of freedom is with that probability (over 1/2)."""
-    low, high = 0.0, 1.0
-    while _student_below(high, freedom) < share:
-        high *= 2
-    while high - low > 1e-9 * high:
-        middle = (low + high) / 2
-        low, high = (middle, high) if _student_below(middle, freedom) < share else (low, middle)
-    return high
+    """Below which Student's t of so many degrees of freedom is with that probability."""
+    return float(special.stdtrit(freedom, share))
 
 
-def _student_below(t: float, freedom: int) -> float:
-    """The distribution function as a finite sum (Abramowitz and Stegun, 26.7.3 and 26.7.4)."""
-    angle = math.atan(t / math.sqrt(freedom))
-    sine, square = math.sin(angle), math.cos(angle) ** 2
-    odd = freedom % 2
-    term, total = math.cos(angle) if odd else 1.0, 0.0
-    for k in range(1 + odd, freedom, 2):
-        total += term
-        term *= square * k / (k + 1)
-    within = 2 / math.pi * (angle + sine * total) if odd else sine * total
-    return (1 + within) / 2
-
-
-def resampled_medians(values: Sequence[float]) -> list[tuple[float, float]]:
-    """Every median that a resample of values can have, ascending, with its probability.
+def resampled_medians(values: Sequence[float]) -> numpy.ndarray:
+    """Every median that a resample of values can have, ascending, with its probability: rows of two.
 
     What a bootstrap draws at random is small enough to be written down. Of n draws from the sorted
     x[1..n], at most i are beyond x[i] with the probability of a binomial tail; with n even, the
     two in the middle are x[i] and x[j], i < j, when n/2 are up to i, one of them at i, and n/2 from
     j on, one of them at j.
     """
-    x, n = sorted(values), len(values)
-    half = n // 2
-
-    def at_most(i: int, rank: int) -> float:  # the chance that the rank-th draw is up to x[i]
-        share = i / n
-        return sum(math.comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(rank, n + 1))
-
+    x, n = numpy.sort(values), len(values)
+    half, shares = n // 2, numpy.arange(n + 1) / n
+    # bdtrc: the chance that more than so many of n draws, here half or all but half, are up to x[i]
     if n % 2:
-        sums = [at_most(i, half + 1) for i in range(n + 1)]
-        return [(x[i], sums[i + 1] - sums[i]) for i in range(n)]
-    sums = [at_most(i, half) for i in range(n + 1)]
-    low = [((i + 1) / n) ** half - (i / n) ** half for i in range(n)]
-    ways = math.comb(n, half)
-    found = []
-    for i in range(n):
-        apart = [(j, ways * low[i] * low[n - 1 - j]) for j in range(i + 1, n)]
-        found += [((x[i] + x[j]) / 2, chance) for j, chance in apart]
-        found.append((x[i], max(sums[i + 1] - sums[i] - sum(chance for _, chance in apart), 0.0)))
-    return sorted(found)
-
-
-def _quantile(weighted: Sequence[tuple[float, float]], share: float) -> float:
-    """The smallest of the ascending values that at least this share does not exceed."""
-    seen = 0.0
-    for value, chance in weighted:
-        seen += chance
-        if seen >= share:
-            return value
-    return weighted[-1][0]
+        return numpy.column_stack((x, numpy.diff(special.bdtrc(half, n, shares))))
+    at_lower = numpy.diff(special.bdtrc(half - 1, n, shares))
+    ends = numpy.diff(shares**half)
+    apart = numpy.triu(math.comb(n, half) * numpy.outer(ends, ends[::-1]), 1)
+    same = numpy.diag((at_lower - apart.sum(axis=1)).clip(min=0))
+    lower, upper = numpy.triu_indices(n)
+    found = numpy.column_stack(((x[lower] + x[upper]) / 2, (apart + same)[lower, upper]))
+    return found[numpy.argsort(found[:, 0], kind="stable")]
 
 
 def paired_ratios(numerators: Mapping[int, float], denominators: Mapping[int, float]) -> list[float]:

@@ -1,25 +1,24 @@
 """What a cell compares: a subject in one configuration, and how its server is started."""
 
-from __future__ import annotations
-
+import argparse
 import contextlib
-import functools
 import itertools
 import re
-import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Iterator, Sequence
 from urllib.parse import urlsplit
 
+from . import program
 from .proc import Child, ProcessError, free_port, taken
 
 ADMIN_LINE = re.compile(r"admin http://([0-9.]+):(\d+)")
 _LOGS = itertools.count()  # several servers of one subject may run at once
 
 
-class SubjectError(Exception):
-    """A subject that does not exist or cannot run here; the text says why and what to do."""
+class SubjectError(argparse.ArgumentTypeError):
+    """A subject that does not exist or cannot run here, of an option too; the text says why and what
+    to do."""
 
 
 @dataclass
@@ -55,7 +54,6 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Without a path."""
         return f"http://{self.host}:{self.port}"
 
 
@@ -72,7 +70,9 @@ class Subject:
     takes_args: bool = False  # options of a variant and of --server-args
     port: int = 0  # a fixed one; 0: any
     trusted: bool = True  # answers unlike the others' are an error, not a reason to leave it out
-    refusal: Callable[[Place], str | None] = lambda place: None  # why it cannot run here
+
+    def refusal(self, place: Place) -> str | None:
+        """Why it cannot run here."""
 
     def refuses(self, place: Place, variant: Variant) -> str | None:
         """Why it cannot run here, or with the options of a variant and --server-args."""
@@ -80,10 +80,10 @@ class Subject:
         if why or not self.takes_args or not (place.server_args or variant.args):
             return why
         command = self.command(place, 0, 1)  # this process itself may be left one CPU only
-        return _option_refusal((*command, *place.server_args, *variant.args))
+        status, said = program.check(*command, *place.server_args, *variant.args)
+        return said if status else None
 
     def can(self, workload: str) -> bool:
-        """Whether it serves the workload of that name."""
         return self.workloads is None or workload in self.workloads
 
     @contextlib.contextmanager
@@ -94,7 +94,6 @@ class Subject:
             yield server
 
     def start(self, place: Place, variant: Variant, cpus: Sequence[int]) -> Server:
-        """Starts it and waits until it serves."""
         if self.port and taken(self.port):
             raise ProcessError(f"something else listens on port {self.port}: end it first")
         port = 0 if self.says_when_ready else self.port or free_port()
@@ -108,20 +107,9 @@ class Subject:
                 child.serves(port)
                 return Server(child, "127.0.0.1", port)
             address = urlsplit(child.ready_url())
-            admin = ADMIN_LINE.search(child.log.read_text(errors="replace"))
-            return Server(
-                child, address.hostname or "127.0.0.1", address.port or 80, (admin[1], int(admin[2])) if admin else None
-            )
+            found = ADMIN_LINE.search(child.log.read_text(errors="replace"))
+            admin = (found[1], int(found[2])) if found else None
+            return Server(child, address.hostname or "127.0.0.1", address.port or 80, admin)
         except BaseException:
             child.stop()
             raise
-
-
-@functools.cache
-def _option_refusal(words: tuple[str, ...]) -> str | None:
-    """What a server says of options that it does not take; it checks them and serves nothing."""
-    done = subprocess.run([*words, "--check"], capture_output=True, text=True, timeout=20)
-    if done.returncode == 0:
-        return None
-    lines = done.stderr.strip().splitlines() or [f"--check ended with {done.returncode}"]
-    return lines[-1].removeprefix("torc: ")

@@ -1,16 +1,14 @@
 """The servers that can be compared, and how each is started on its CPUs."""
 
-from __future__ import annotations
-
 import functools
 import os
 import re
 import shlex
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Sequence
 
+from . import program
 from .peers import PEERS
 from .proc import ProcessError
 from .subject import Place, Subject, SubjectError, Variant
@@ -35,38 +33,22 @@ def binary(build: Path, name: str) -> str:
     raise ProcessError(f"no {name} in {build}: build it with meson compile -C {build}{more}")
 
 
-@functools.cache
-def _engine_refusal(lab: str, engine: str) -> str | None:
-    """Asks torc itself: it looks at its build and at the kernel."""
-    done = subprocess.run([lab, "--engine", engine, "--check"], capture_output=True, text=True, timeout=20)
-    if done.returncode == 0:
-        return None
-    if done.returncode == 2:
-        return f"this build has no {engine} engine"
-    lines = done.stderr.strip().splitlines() or [f"torc-lab --check ended with {done.returncode}"]
-    return lines[-1].removeprefix("torc: ")
+class Torc(Subject):
+    """One engine of ours; its name is the engine's."""
+
+    def refusal(self, place: Place) -> str | None:
+        """Asks torc itself: it looks at its build and at the kernel."""
+        status, said = program.check(binary(place.build, "torc-lab"), "--engine", self.name)
+        return {0: None, 2: f"this build has no {self.name} engine"}.get(status, said)
 
 
 def _torc(engine: str) -> Subject:
     def command(place: Place, port: int, cores: int) -> list[str]:
-        return [
-            binary(place.build, "torc-lab"),
-            "--engine",
-            engine,
-            "--cores",
-            str(cores),
-            "--listen",
-            f"127.0.0.1:{port}",
-            "--admin",
-            "127.0.0.1:0",
-            "--root",
-            str(place.www / "static"),
-        ]
+        words = [binary(place.build, "torc-lab"), "--engine", engine, "--cores", str(cores)]
+        listen = ["--listen", f"127.0.0.1:{port}", "--admin", "127.0.0.1:0"]
+        return [*words, *listen, "--root", str(place.www / "static")]
 
-    def refusal(place: Place) -> str | None:
-        return _engine_refusal(binary(place.build, "torc-lab"), engine)
-
-    return Subject(engine, ENGINES[engine], command, says_when_ready=True, takes_args=True, refusal=refusal)
+    return Torc(engine, ENGINES[engine], command, says_when_ready=True, takes_args=True)
 
 
 def _floor(name: str) -> Subject:
@@ -76,18 +58,27 @@ def _floor(name: str) -> Subject:
     return Subject(name, FLOORS[name], command, FLOOR_WORKLOADS, says_when_ready=True)
 
 
+class Own(Subject):
+    """A command of the user's."""
+
+    def refusal(self, place: Place) -> str | None:
+        """Whether there is such a program."""
+        first = self.command(place, self.port, 1)[0]
+        return None if shutil.which(first) else f"no program {first}"
+
+
 def user_command(text: str) -> Subject:
     """A subject from NAME=COMMAND with {port} in it, or from NAME:PORT=COMMAND."""
     found = COMMAND.fullmatch(text)
     if not found or not found["words"].strip():
-        raise SubjectError("takes NAME='COMMAND --port {port}' or NAME:PORT=COMMAND, not " f"{text!r}")
+        raise SubjectError(f"takes NAME='COMMAND --port {{port}}' or NAME:PORT=COMMAND, not {text!r}")
     try:
         words = shlex.split(found["words"])
     except ValueError as error:
         raise SubjectError(f"takes words as a shell does: {error}") from error
     name, fixed = found["name"], int(found["port"] or 0)
     if not fixed and "{port}" not in found["words"]:
-        raise SubjectError(f"{name} needs its port: {{port}} in the command, or " f"{name}:PORT=COMMAND")
+        raise SubjectError(f"{name} needs its port: {{port}} in the command, or {name}:PORT=COMMAND")
     if fixed > 65535:
         raise SubjectError(f"takes a port up to 65535, not {fixed}")
     if name in known():
@@ -97,27 +88,19 @@ def user_command(text: str) -> Subject:
         filled = {"{port}": str(port), "{cores}": str(cores), "{www}": str(place.www)}
         return [re.sub(r"\{(port|cores|www)\}", lambda found: filled[found[0]], word) for word in words]
 
-    def refusal(place: Place) -> str | None:
-        program = command(place, fixed, 1)[0]
-        return None if shutil.which(program) else f"no program {program}"
-
-    return Subject(name, name, command, port=fixed, trusted=False, refusal=refusal)
+    return Own(name, name, command, port=fixed, trusted=False)
 
 
 @functools.cache
 def known() -> dict[str, Subject]:
     """All subjects that have a name of their own."""
-    subjects = {name: _torc(name) for name in ENGINES}
-    subjects |= {name: _floor(name) for name in FLOORS}
-    return subjects | dict(PEERS)
+    engines = {name: _torc(name) for name in ENGINES}
+    return {**engines, **{name: _floor(name) for name in FLOORS}, **PEERS}
 
 
 def expand(words: Sequence[str]) -> list[str]:
     """The user's names with groups spelled out, each once, in their order."""
-    names: list[str] = []
-    for word in words:
-        names += [name for name in GROUPS.get(word, (word,)) if name not in names]
-    return names
+    return list(dict.fromkeys(name for word in words for name in GROUPS.get(word, (word,))))
 
 
 def variant(name: str, *args: str, cores: int = 1, subject: str | None = None, label: str | None = None) -> Variant:

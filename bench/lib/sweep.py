@@ -1,268 +1,148 @@
 """torc-bench sweep: every ring depth on every core and connection count, and the knee in words.
 
 One cell for each core and connection count holds all depths and the engines that have none, so that
-the depths are interleaved round by round and paired. Cells among themselves come one after another:
-between core or connection counts compare ratios, not absolute figures.
-
-`extra` of the run:
-    {"workload", "engines", "depths", "cores", "connections", "note": str|None,
-     "grid": [{"cell", "engine", "variant", "depth": n|None, "cores", "connections", "samples",
-               "cost_us": I, "per_second": I, "p99_us": I, "syscalls_per_request": x,
-               "completions_per_wait": x, "overflows": n, "against_epoll": R,
-               "saturated", "shared_cpus"}],
-     "knees": [{"cell", "cores", "connections", "depth", "best", "other", "change": I in percent,
-                "dearer": [depth], "alike", "text"}],
-     "skipped": [{"cores", "connections", "why"}]}
-I is {"median", "low", "high"}, R the same with "pairs"; any is None where nothing was measured. The
-bounds of a knee's change are wide enough for all depths of its cell together.
-The grid has one row for each depth, and one row with depth None for an engine without rings.
+the depths are interleaved round by round and paired. Cells follow one another: compare ratios
+between core or connection counts, not absolute figures. bench/RESULTS.md has the run's `extra`.
 """
 
-from __future__ import annotations
-
 import argparse
-from dataclasses import dataclass
-from typing import Any, Sequence
+import itertools
+from typing import Any, Mapping, Sequence
 
 from . import experiment, knee, results, workloads
-from .experiment import COST, US
-from .session import Session
+from .experiment import Experiment
+from .results import Cell
 from .subject import SubjectError, Variant
+from .verdict import Noise, noise_reach
+from .words import COST, capital, cores, say
 
-SUMMARY = "every ring depth, core count and connection count, and the knee in words"
+SUMMARY = "measure every ring depth, core count and connection count, and find the knee"
 WITH_DEPTH = "io_uring"
 DEPTHS = [32, 64, 128, 256, 512, 1024, 2048]
 QUICK_DEPTHS = [32, 128, 512, 2048]
 DEFAULT_DEPTH = 512  # torc's own
-
-
-@dataclass(frozen=True)
-class Square:
-    """One core and connection count: a cell, with one variant for each depth and other engine."""
-
-    cores: int
-    connections: int
-    variants: tuple[Variant, ...]
-    depths: tuple[int | None, ...]  # of the variants
-
-    @property
-    def id(self) -> str:
-        """Of the cell."""
-        return f"cores={self.cores} connections={self.connections}"
-
-    @property
-    def where(self) -> str:
-        """In words."""
-        return f"{experiment.cores_text(self.cores)}, {self.connections} connections"
+HEADER = ("", "depth", "CPU µs/request", "requests/s", "base depth", "cost ÷ base")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of sweep."""
-    experiment.add_options(parser, lists=("--cores", "--connections"))
-    add = parser.add_argument
-    add(
-        "--depth",
-        type=experiment.numbers(1, 32768),
-        metavar="LIST",
-        dest="depths",
-        help="ring depths, as in 64,128,256 or 32..1024 (doubling; default 32..2048)",
-    )
-    add(
-        "--engines",
-        type=experiment.engines,
-        metavar="LIST",
-        default=["io_uring", "epoll"],
-        help="engines (io_uring,epoll)",
-    )
+    experiment.add_options(parser, lists=("--cores", "--connections", "--engines"))
+    text = "ring depths, as in 64,128,256 or 32..1024 (doubling; 32..2048)"
+    parser.add_argument("--depth", type=experiment.numbers(1, 32768), metavar="LIST", dest="depths", help=text)
 
 
-def squares(
-    engines: Sequence[str], depths: Sequence[int], cores: Sequence[int], connections: Sequence[int]
-) -> list[Square]:
-    """Every cell of the sweep."""
+def variants(engines: Sequence[str], depths: Sequence[int], count: int) -> list[Variant]:
+    """All variants of a cell: one for each depth, one for an engine without rings."""
     found = []
-    for count in cores:
-        variants, at = [], []
-        for engine in engines:
-            for depth in depths if engine == WITH_DEPTH else (None,):
-                what = () if depth is None else (f"depth={depth}", "--depth", str(depth))
-                variants.append(experiment.engine_variant(engine, count, *what))
-                at.append(depth)
-        found += [Square(count, n, tuple(variants), tuple(at)) for n in connections]
+    for engine in engines:
+        named = [(f"depth={depth}", "--depth", str(depth)) for depth in depths] if engine == WITH_DEPTH else [()]
+        found += [experiment.engine_variant(engine, count, *what) for what in named]
     return found
 
 
-def why_not(square: Square, affinity: Sequence[int], possible: int) -> str | None:
+def depth_of(variant: Mapping[str, Any]) -> int | None:
+    """The depth of a cell's variant, where it has one."""
+    return int(variant["args"][1]) if variant["args"] else None
+
+
+def where(factors: Mapping[str, Any]) -> str:
+    """1 core, 256 connections."""
+    return f"{cores(factors['cores'])}, {factors['connections']} connections"
+
+
+def why_not(count: int, connections: int, affinity: Sequence[int], possible: int) -> str | None:
     """Why this machine cannot do a cell."""
-    if square.cores > len(affinity):
-        return f"{square.cores} cores of {len(affinity)} CPUs"
-    if square.cores > 1 and experiment.shares_cpus(affinity, square.cores):
-        return (
-            f"{square.cores} cores of {len(affinity)} CPUs leave the load generator none of "
-            "its own (scale measures that, and says so)"
-        )
-    if square.connections > possible:
-        return f"only {possible:,} connections are possible: raise ulimit -n and " "net.ipv4.ip_local_port_range"
+    needs = f"{count} cores of {len(affinity)} CPUs"
+    if count > len(affinity):
+        return needs
+    if count > 1 and experiment.shares_cpus(affinity, count):
+        return f"{needs} leave the load generator none of its own (scale measures that, and says so)"
+    if connections > possible:
+        return f"only {possible:,} connections are possible: raise ulimit -n and net.ipv4.ip_local_port_range"
     return None
 
 
 def measure(session: Any, options: argparse.Namespace) -> None:
     """Takes all cells and concludes from those that are there."""
-    asked = workloads.WORKLOADS[options.workload]
+    run, asked = session.run, workloads.WORKLOADS[options.workload]
     depths = options.depths or (QUICK_DEPTHS if options.quick else DEPTHS)
-    counts = options.connection_counts or [asked.connections]
-    every = squares(options.engines, depths, options.core_counts or [1], counts)
-    session.refuse_missing([v for square in every[:1] for v in square.variants])
-    run, pairs, seconds = session.run, experiment.pairs(session, asked), session.seconds(asked)
-    run.extra = {
-        "workload": asked.name,
-        "engines": options.engines,
-        "depths": depths,
-        "cores": options.core_counts or [1],
-        "connections": counts,
-        "note": shared_note(options.engines),
-        "grid": [],
-        "knees": [],
-        "skipped": [],
-    }
-    possible = workloads.connections_possible()
-    todo = []
-    for square in every:
-        why = why_not(square, session.affinity, possible)
-        if why is None:
-            todo.append(square)
-            continue
-        run.extra["skipped"].append({"cores": square.cores, "connections": square.connections, "why": why})
-        session.note(f"skipped: {square.where}: {why}")
-    noisy = min(counts[0], possible)
-    experiment.expect(
-        session,
-        asked,
-        [("noise", 2 * pairs)] * bool(todo) + [(square.id, pairs * len(square.variants)) for square in todo],
-    )
+    core_counts, counts = options.core_counts or [1], options.connection_counts or [asked.connections]
+    extra = {"workload": asked.name, "engines": options.engines, "depths": depths, "cores": core_counts}
+    extra |= {"connections": counts, "note": shared_note(options.engines), "grid": [], "knees": [], "skipped": []}
+    run.extra = extra
+    session.refuse_missing(variants(options.engines, depths, core_counts[0]))
+    whole, possible, todo = Experiment(session, asked), workloads.connections_possible(), []
+    for count, connections in itertools.product(core_counts, counts):
+        factors = {"cores": count, "connections": connections}
+        if why := why_not(count, connections, session.affinity, possible):
+            extra["skipped"].append({**factors, "why": why})
+            session.note(f"skipped: {where(factors)}: {why}")
+        else:
+            todo.append((f"cores={count} connections={connections}", factors))
+    samples = whole.pairs * len(variants(options.engines, depths, 1))
+    experiment.expect(f"{asked.name}:", (whole, [("noise", 2 * whole.pairs), *((id, samples) for id, _ in todo)]))
     if todo:
-        session.noise(
-            experiment.with_connections(asked, noisy),
-            experiment.engine_variant(options.engines[0], todo[0].cores),
-            pairs,
-            seconds,
-        )
-    done: list[tuple[Square, results.Cell]] = []
-    for square in todo:
-        cell = session.cell(
-            square.id,
-            experiment.with_connections(asked, square.connections),
-            square.variants,
-            pairs,
-            seconds,
-            {"cores": square.cores, "connections": square.connections},
-            metrics=(COST,),
-        )
-        done.append((square, cell))
-        shared = experiment.shares_cpus(session.affinity, square.cores)
-        run.extra["grid"] += rows(square, cell, shared)
+        first = experiment.engine_variant(options.engines[0], todo[0][1]["cores"])
+        whole.on(min(counts[0], possible)).noise(first)
+    against: list[str] = []
+    for id, factors in todo:
+        mine = variants(options.engines, depths, factors["cores"])
+        cell = whole.on(factors["connections"]).cell(id, mine, factors)
+        extra["grid"] += rows(cell, experiment.shares_cpus(session.affinity, factors["cores"]))
         if WITH_DEPTH in options.engines:
-            run.extra["knees"].append(knee_of(square, cell, run.noise))
-        run.conclusions = conclude(run.extra, done, run.noise)
-        session.save()
-    run.conclusions = conclude(run.extra, done, run.noise)
+            extra["knees"].append(knee_of(cell, run.noise))
+            against += epoll_there(cell, extra["knees"][-1]["depth"], run.noise)
+        whole.conclude(conclude(extra, against))
+    run.conclusions = conclude(extra, against)
 
 
 def shared_note(engines: Sequence[str]) -> str | None:
     """What a reader must know about engines without a depth."""
     without = [engine for engine in engines if engine != WITH_DEPTH]
-    if not without:
-        return None
-    has = "has" if len(without) == 1 else "have"
-    return (
-        f"{' and '.join(without)} {has} no ring and so no depth: measured once in each round "
-        "and shared by all depths of that round."
-    )
+    return say("no_depth", without) if without else None
 
 
-def rows(square: Square, cell: results.Cell, shared: bool) -> list[dict[str, Any]]:
-    """The rows of the grid that a cell gives."""
+def rows(cell: Cell, shared: bool) -> list[dict[str, Any]]:
+    """The rows of the grid that a cell gives, one for each variant."""
     found = []
-    for variant, depth in zip(square.variants, square.depths):
-        ratio = None
-        if variant.subject != "epoll" and "epoll" in cell.names:
-            ratio = results.ratio(cell, variant.name, "epoll")
-        found.append(
-            {
-                "cell": cell.id,
-                "engine": variant.subject,
-                "variant": variant.name,
-                "depth": depth,
-                "cores": square.cores,
-                "connections": square.connections,
-                "samples": len(cell.valid(variant.name)),
-                "cost_us": experiment.metric(cell, variant.name, COST, US),
-                "per_second": experiment.metric(cell, variant.name, "per_second"),
-                "p99_us": experiment.metric(cell, variant.name, "latency_us.p99"),
-                **{
-                    name: cell.median(variant.name, name)
-                    for name in ("syscalls_per_request", "completions_per_wait", "overflows")
-                },
-                "against_epoll": experiment.paired(ratio),
-                "saturated": experiment.saturated(cell, variant.name),
-                "shared_cpus": shared,
-            }
-        )
+    for variant in cell.variants:
+        name = variant["name"]
+        paired = variant["subject"] != "epoll" and "epoll" in cell.names
+        row = {**experiment.place(cell, variant), **cell.factors, "depth": depth_of(variant)}
+        row["p99_us"] = experiment.metric(cell, name, "latency_us.p99")
+        row |= {key: cell.median(name, key) for key in ("syscalls_per_request", "completions_per_wait", "overflows")}
+        row["against_epoll"] = experiment.paired(cell, name, "epoll") if paired else None
+        row |= {"saturated": experiment.saturated(cell, name), "shared_cpus": shared}
+        found.append(row)
     return found
 
 
-def knee_of(square: Square, cell: results.Cell, noise: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The knee of a cell's depths, minding the A/A run."""
-    costs = {
-        depth: results.by_round(cell, variant.name, COST)
-        for variant, depth in zip(square.variants, square.depths)
-        if depth is not None
-    }
-    names = {depth: variant.name for variant, depth in zip(square.variants, square.depths)}
+def knee_of(cell: Cell, noise: Noise | None) -> dict[str, Any]:
+    """The knee of a cell's depths, beside the A/A run."""
+    names = {depth: one["name"] for one in cell.variants if (depth := depth_of(one))}
+    costs = {depth: results.by_round(cell, name, COST) for depth, name in names.items()}
 
-    def ratios(one: int, other: int) -> list[list[float]]:  # of parts that stood side by side
+    def ratios(one: int, other: int) -> list[list[float]]:  # of parts measured side by side
         return results.round_ratios(cell, names[one], names[other], COST)
 
-    found = knee.find(costs, ratios, results.noise_reach(COST, noise) * 100)
+    found = knee.find(costs, ratios, noise_reach(COST, noise) * 100)
+    rounds = min((len(one) for one in costs.values() if one), default=0)
     change = found.change and dict(zip(("median", "low", "high"), found.change))
-    rounds = min((len(r) for r in costs.values() if r), default=0)
-    text = knee.sentence(found, sorted(costs), square.where, rounds)
-    return {
-        "cell": cell.id,
-        "cores": square.cores,
-        "connections": square.connections,
-        "depth": found.depth,
-        "best": found.best,
-        "other": found.other,
-        "change": change,
-        "dearer": list(found.dearer),
-        "alike": found.alike,
-        "text": text,
-    }
+    entry = {"cell": cell.id, **cell.factors, "depth": found.depth, "best": found.best, "other": found.other}
+    entry |= {"change": change, "dearer": list(found.dearer), "alike": found.alike}
+    return {**entry, "text": knee.sentence(found, sorted(costs), where(cell.factors), rounds)}
 
 
-def conclude(
-    extra: dict[str, Any], done: Sequence[tuple[Square, results.Cell]], noise: dict[str, Any] | None = None
-) -> list[str]:
-    """One sentence for each knee, and what io_uring costs there against epoll."""
-    found = []
-    for entry in extra["knees"]:
-        found.append(entry["text"][0].upper() + entry["text"][1:])
-    for square, cell in done:
-        depth = next((k["depth"] for k in extra["knees"] if k["cell"] == square.id), None)
-        at_knee = next(
-            (v for v, d in zip(square.variants, square.depths) if d == depth and v.subject == WITH_DEPTH), None
-        )
-        if at_knee is None or "epoll" not in cell.names:
-            continue
-        ratio = results.ratio(cell, at_knee.name, "epoll", noise=noise)
-        if ratio is not None:
-            text = ratio.verdict
-            found.append(f"{square.where[0].upper()}{square.where[1:]}: {text}")
-    for entry in extra["skipped"]:
-        where = f"{experiment.cores_text(entry['cores'])}, {entry['connections']} connections"
-        found.append(f"Not measured: {where}: {entry['why']}.")
-    return found
+def epoll_there(cell: Cell, depth: int | None, noise: Noise | None) -> list[str]:
+    """How io_uring at the knee compares with epoll, where both were measured."""
+    at_knee = next((one["name"] for one in cell.variants if depth and depth_of(one) == depth), None)
+    found = results.ratio(cell, at_knee, "epoll", noise=noise) if at_knee and "epoll" in cell.names else None
+    return [f"{where(cell.factors)}: {found.verdict}"] if found else []
+
+
+def conclude(extra: Mapping[str, Any], against: Sequence[str]) -> list[str]:
+    """The knees, then io_uring against epoll there, then what was not measured."""
+    texts = [*(one["text"] for one in extra["knees"]), *against]
+    return [*map(capital, texts), *(f"Not measured: {where(o)}: {o['why']}." for o in extra["skipped"])]
 
 
 def printed(run: results.Run) -> list[list[str]]:
@@ -270,34 +150,20 @@ def printed(run: results.Run) -> list[list[str]]:
     found = []
     for row in run.extra["grid"]:
         mine = [one for one in run.extra["grid"] if one["cell"] == row["cell"] and one["depth"] and one["cost_us"]]
-        base = next((one for one in mine if one["depth"] == DEFAULT_DEPTH), None) or min(
-            mine, key=lambda one: one["cost_us"]["median"], default=None
-        )
-        ratio = None
-        if base and base is not row and (cell := run.cell(row["cell"])):
-            ratio = experiment.paired(results.ratio(cell, row["variant"], base["variant"]))
-        found.append(
-            [
-                f"{row['engine']}, {experiment.cores_text(row['cores'])}, {row['connections']} " "connections",
-                str(row["depth"] or "–"),
-                experiment.shown(row["cost_us"], ".2f"),
-                experiment.shown(row["per_second"]),
-                str(base["depth"]) if base else "–",
-                "1" if base is row else experiment.shown_ratio(ratio),
-            ]
-        )
+        best = min(mine, key=lambda one: one["cost_us"]["median"], default=None)
+        base = next((one for one in mine if one["depth"] == DEFAULT_DEPTH), best)
+        ratio = experiment.paired(run.cell(row["cell"]), row["variant"], base["variant"]) if base else None
+        cost, per_second = experiment.shown(row["cost_us"], ".2f"), experiment.shown(row["per_second"])
+        against = "1" if base is row else experiment.shown_ratio(ratio)
+        depths = [str(one["depth"] or "–") if one else "–" for one in (row, base)]
+        found.append([f"{row['engine']}, {where(row)}", depths[0], cost, per_second, depths[1], against])
     return found
 
 
-HEADER = ("", "depth", "CPU µs/request", "requests/s", "base depth", "cost ÷ base")
-
-
 def run(options: argparse.Namespace) -> int:
-    """The subcommand."""
-    with Session("sweep", options, f"Ring depth, {options.workload}") as session:
+    def take(session: Any) -> None:
         measure(session, options)
         if not session.run.cells:
             raise SubjectError("sweep: nothing is left to measure")
-        experiment.print_table(session, HEADER, printed(session.run))
-        experiment.print_conclusions(session.run)
-        return session.finish()
+
+    return experiment.run(f"Ring depth, {options.workload}", options, take, HEADER, printed)

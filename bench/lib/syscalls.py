@@ -1,7 +1,5 @@
 """System calls per request of servers that do not count their own: one untimed run under perf."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import signal
@@ -16,11 +14,7 @@ EVENT = "raw_syscalls:sys_enter"
 SECONDS = 0.4
 ATTACH_SECONDS = 0.3
 END_SECONDS = 5.0
-
-
-def command(pids: Sequence[int]) -> list[str]:
-    """perf on the processes and what they start, until it is interrupted."""
-    return ["perf", "stat", "-x", ",", "-e", EVENT, "-p", ",".join(map(str, pids))]
+Cpus = Sequence[int]
 
 
 def parse(text: str) -> int | None:
@@ -30,27 +24,22 @@ def parse(text: str) -> int | None:
 
 
 def count(
-    workload: Workload,
-    subject: Subject,
-    variant: Variant,
-    place: Place,
-    server_cpus: Sequence[int],
-    load_cpus: Sequence[int],
+    workload: Workload, subject: Subject, variant: Variant, place: Place, server_cpus: Cpus, load_cpus: Cpus
 ) -> float | None:
     """System calls per request, connections' openings included; None without perf or permission."""
     if shutil.which("perf") is None:
         return None
-    server = subject.start(place, variant, server_cpus)
-    with server.child:
+    log = place.scratch / "perf.log"
+    with subject.started(place, variant, server_cpus) as server:
         if subject.name in WARMUP:
             load.run(workload, server, place, load_cpus, WARMUP[subject.name], 0.0)
-        log = place.scratch / "perf.log"
-        with proc.Child(command(proc.family(server.child.pid)), load_cpus, log) as perf:
+        pids = ",".join(map(str, proc.family(server.child.pid)))
+        with proc.Child(["perf", "stat", "-x", ",", "-e", EVENT, "-p", pids], load_cpus, log) as perf:
             if perf.wait(ATTACH_SECONDS) is not None:
                 return None
-            done = load.run(workload, server, place, load_cpus, SECONDS, 0.0)
+            report = load.run(workload, server, place, load_cpus, SECONDS, 0.0).report
             perf.signal(signal.SIGINT)
             perf.wait(END_SECONDS)
-        counted = parse(log.read_text(errors="replace"))
-    requests = done.report.get("requests_total", done.report["requests"])
+    counted = parse(log.read_text(errors="replace"))
+    requests = report.get("requests_total", report["requests"])
     return counted / requests if counted is not None and requests else None

@@ -1,7 +1,5 @@
 """Plain text tables and numbers for people."""
 
-from __future__ import annotations
-
 from typing import Sequence
 
 
@@ -41,7 +39,6 @@ def microseconds(value: float | None) -> str:
 
 
 def thousands(value: float) -> str:
-    """A whole number with its thousands apart."""
     return f"{value:,.0f}"
 
 
@@ -52,5 +49,4 @@ def cost(nanoseconds: float) -> str:
 
 
 def percent(ratio: float) -> str:
-    """A fraction as whole percent."""
     return f"{ratio * 100:.0f} %"

@@ -1,14 +1,11 @@
 """What is asked of the servers: the workloads, and the files they are asked for."""
 
-from __future__ import annotations
-
 import random
-import resource
 from dataclasses import dataclass
 from pathlib import Path
 
-DESCRIPTORS_SPARE = 512  # what a server keeps open beside its connections
-PORTS_SPARE = 1024
+from .host import Machine
+
 MANY_CONNECTIONS = 4000  # of delay
 IDLE_CONNECTIONS = 10_000
 LOAD_PERCENTS = (50, 70, 90)  # of latency, of the slower subject's capacity
@@ -48,8 +45,11 @@ class Workload:
     subjects: tuple[str, ...] | None = None  # that can serve it; None: all that say so
 
 
-_TORC = ("io_uring", "epoll", "threads")
-_TWINS = (*_TORC, "floor-uring", "floor-epoll")
+_TWINS = ("io_uring", "epoll", "threads", "floor-uring", "floor-epoll")
+
+
+def _hello(name: str, title: str, **more: object) -> Workload:
+    return Workload(name, title, ("/plaintext",), expect="Hello, World!", **more)
 
 
 def _post(path: str, fields: str, body: str) -> str:
@@ -62,115 +62,52 @@ _BASELINE = (
     _post("/baseline11?a=13&b=42", "Content-Length: 2", "20"),
     _post("/baseline11?a=13&b=42", "Transfer-Encoding: chunked", "2\r\n20\r\n0\r\n\r\n"),
 )
+_LARGE = {"parts": 1, "quick_seconds": 1.0, "warmup": 0.3}
 
 
 def _static(size: str) -> Workload:
-    large = STATIC_BYTES[size] >= MIB
+    large, path = STATIC_BYTES[size] >= MIB, f"static/{size}.txt"
     name = f"static-{'large' if large else 'small'}-{size}"
     title = f"GET a file of {size[:-1]} {'M' if large else 'K'}iB"
     if not large:
-        return Workload(name, title, (f"/static/{size}.txt",), expect_file=f"static/{size}.txt", main=size == "4k")
+        return Workload(name, title, (f"/{path}",), expect_file=path, main=size == "4k")
     # Bodies this long are compared once, before timing: comparing each would slow the load down.
-    connections = 4 if size == "64m" else 32
-    return Workload(
-        name,
-        title,
-        (f"/static/{size}.txt",),
-        connections=connections,
-        parts=1,
-        seconds=3.0 if size == "64m" else 2.0,
-        quick_seconds=1.0,
-        warmup=0.3,
-    )
+    connections, seconds = (4, 3.0) if size == "64m" else (32, 2.0)
+    return Workload(name, title, (f"/{path}",), connections=connections, seconds=seconds, **_LARGE)
 
+
+_UPLOAD = {"method": "POST", "body_bytes": UPLOAD_BYTES, "expect": str(UPLOAD_BYTES), "connections": 8, "seconds": 2.0}
+_DELAY = {"connections": MANY_CONNECTIONS, "parts": 1, "warmup": 0.5, "ramp": 0.3, "seconds": 1.5, "quick_seconds": 1.0}
+_TEN = {"requests_per_connection": 10}
+_IDLE = {"connections": IDLE_CONNECTIONS, "parts": 1, "pairs": 5, "quick_pairs": 2}
+_MAIN = {"main": True, "whole_heads": _TWINS}
 
 WORKLOADS: dict[str, Workload] = {
     workload.name: workload
     for workload in (
-        Workload(
-            "plaintext",
-            "GET /plaintext, keep-alive",
-            ("/plaintext",),
-            expect="Hello, World!",
-            quick_pairs=6,
-            main=True,
-            whole_heads=_TWINS,
-        ),
+        _hello("plaintext", "GET /plaintext, keep-alive", quick_pairs=6, **_MAIN),
         Workload("json", "GET /json, keep-alive", ("/json",), expect='{"message":"Hello, World!"}'),
-        Workload(
-            "pipelined",
-            "GET /plaintext, 16 requests pipelined",
-            ("/plaintext",),
-            expect="Hello, World!",
-            pipeline=16,
-            main=True,
-            whole_heads=_TWINS,
-        ),
+        _hello("pipelined", "GET /plaintext, 16 requests pipelined", pipeline=16, **_MAIN),
         Workload("baseline", "GET, POST with length and POST chunked in turn", templates=_BASELINE, expect="75"),
-        Workload(
-            "short-lived",
-            "GET /plaintext, 10 requests per connection",
-            ("/plaintext",),
-            expect="Hello, World!",
-            requests_per_connection=10,
-            main=True,
-            whole_heads=_TWINS,
-        ),
+        _hello("short-lived", "GET /plaintext, 10 requests per connection", **_TEN, **_MAIN),
         *(_static(size) for size in STATIC_BYTES),
-        Workload(
-            "upload",
-            "POST a body of 20 MiB",
-            ("/upload",),
-            method="POST",
-            body_bytes=UPLOAD_BYTES,
-            expect=str(UPLOAD_BYTES),
-            connections=8,
-            parts=1,
-            seconds=2.0,
-            quick_seconds=1.0,
-            warmup=0.3,
-        ),
+        Workload("upload", "POST a body of 20 MiB", ("/upload",), **_UPLOAD, **_LARGE),
         Workload(
             "delay",
             "GET /delay of 10 to 30 ms, thousands of connections",
             ("/delay/{rand:10:30}",),
-            connections=MANY_CONNECTIONS,
-            parts=1,
-            warmup=0.5,
-            ramp=0.3,
-            seconds=1.5,
-            quick_seconds=1.0,
             main=True,
+            **_DELAY,
         ),
-        Workload(
-            "idle",
-            "connections that have asked once and are held",
-            ("/plaintext",),
-            expect="Hello, World!",
-            connections=IDLE_CONNECTIONS,
-            parts=1,
-            pairs=5,
-            quick_pairs=2,
-        ),
-        Workload(
-            "latency",
-            "GET /plaintext, open loop",
-            ("/plaintext",),
-            expect="Hello, World!",
-            quick_pairs=3,
-            main=True,
-            whole_heads=_TWINS,
-        ),
+        _hello("idle", "connections that have asked once and are held", **_IDLE),
+        _hello("latency", "GET /plaintext, open loop", quick_pairs=3, **_MAIN),
     )
 }
 
 
 def connections_possible() -> int:
     """How many connections to one address the descriptor limit and the port range allow."""
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    first, last = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
-    ports = int(last) - int(first) + 1 - PORTS_SPARE
-    return ports if files == resource.RLIM_INFINITY else min(files - DESCRIPTORS_SPARE, ports)
+    return Machine().connections_possible()[0]
 
 
 def write_static(www: Path, large: bool = False) -> None:

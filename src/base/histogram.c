@@ -66,6 +66,13 @@ void histogram_add(struct histogram *h, uint64_t ns)
     record(h, ns, ns, 1, ns);
 }
 
+/* Not ceil, for which some compilers call libm, which the library does without. */
+static uint64_t round_up(double v)
+{
+    uint64_t whole = (uint64_t)v;
+    return whole + ((double)whole < v);
+}
+
 void histogram_add_even(struct histogram *h, double least, double step, uint64_t n)
 {
     for (uint64_t i = 0, next; i < n; i = next) {
@@ -75,7 +82,7 @@ void histogram_add_even(struct histogram *h, double least, double step, uint64_t
             return;
         }
         double steps = (bucket_end((uint64_t)from) - from) / step; /* above 0: one value at least */
-        next = steps < (double)(n - i) ? i + (uint64_t)__builtin_ceil(steps) : n;
+        next = steps < (double)(n - i) ? i + round_up(steps) : n;
         double to = least + step * (double)(next - 1);
         record(h, (uint64_t)from, (uint64_t)to, next - i, (next - i) * (uint64_t)((from + to) / 2));
     }

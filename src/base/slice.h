@@ -1,13 +1,22 @@
 #pragma once
-/* A slice is a view of bytes that somebody else owns; it is not NUL-terminated. Internally it is
- * the public torc_slice, so that nothing is converted at the border of the library. */
+/* A slice is a view of bytes that somebody else owns; it is not NUL-terminated. */
 
 #include "base/assert.h"
-#include "torc.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+/* It is the library's public type, which torc.h declares in the same words, so that nothing is
+ * converted at the border of the library. */
+#ifndef TORC_SLICE
+#define TORC_SLICE
+typedef struct torc_slice {
+    const char *ptr;
+    size_t len;
+} torc_slice;
+#endif
 
 typedef torc_slice slice;
 

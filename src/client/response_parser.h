@@ -1,8 +1,8 @@
 #pragma once
-/* Parsing of one HTTP/1.x response as its client receives it (RFC 9112), on llhttp without any
- * leniency. Interim responses (1xx) are passed over. */
+/* Parsing of one HTTP/1.x response as its client receives it (RFC 9112). Interim
+ * responses (1xx) are passed over. */
 
-#include "base/slice.h"
+#include "http/message.h"
 
 enum response_state {
     RESPONSE_HEAD,
@@ -12,6 +12,7 @@ enum response_state {
 };
 
 struct response_parser {
+    struct message message;
     /* Pieces of the body, as they come; NULL when nobody wants them. */
     void (*on_body)(struct response_parser *r, slice piece);
     uint64_t body_bytes;
@@ -21,7 +22,6 @@ struct response_parser {
     bool to_head;        /* answers a HEAD request: has no body, whatever its fields say */
     bool until_close;    /* only the end of the stream ends its body */
     const char *problem; /* what is wrong, in words, in state ERROR; static */
-    _Alignas(8) unsigned char llhttp[128]; /* an llhttp_t */
 };
 
 /* Begins with the next response; on_body stays. */

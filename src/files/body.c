@@ -1,5 +1,7 @@
 #include "files/body.h"
 
+#include "http/response.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -20,19 +22,14 @@ enum {
 /* Above, page tables would take more memory than they are worth: 2 MiB for each GiB. */
 #define MAP_MAX (1ull << 30)
 
-static _Thread_local struct {
-    unsigned maps;
-    uint64_t kept; /* bytes */
-} held;
-
 /* ---- holding ---- */
 
 static void keep(torc_req *rq, struct static_version *v)
 {
-    if (v->size == 0 || held.kept + v->size > KEPT_TOTAL) return;
+    if (v->size == 0 || static_held.kept + v->size > KEPT_TOTAL) return;
     char *bytes = malloc(v->size);
     if (!bytes) return;
-    held.kept += v->size; /* before others of this core go on */
+    static_held.kept += v->size; /* before others of this core go on */
     uint64_t n = 0;
     for (int got = 1; n < v->size && got > 0; n += got > 0 ? (uint64_t)got : 0) {
         struct io_call call = {.read = {v->fd, bytes + n, (uint32_t)(v->size - n), n}};
@@ -42,18 +39,18 @@ static void keep(torc_req *rq, struct static_version *v)
         v->bytes = bytes;
         return;
     }
-    held.kept -= v->size;
+    static_held.kept -= v->size;
     free(bytes);
 }
 
 static void map(struct static_version *v)
 {
-    if (v->size > MAP_MAX || held.maps == MAPS_MAX) return;
+    if (v->size > MAP_MAX || static_held.maps == MAPS_MAX) return;
     void *p = mmap(NULL, v->size, PROT_READ, MAP_SHARED, v->fd, 0);
     if (p == MAP_FAILED) return;
     v->bytes = p;
     v->is_mapped = true;
-    held.maps++;
+    static_held.maps++;
 }
 
 /* Either costs more than one answer saves, so the first of an entry is read. */
@@ -64,18 +61,6 @@ static void hold(torc_req *rq, struct static_version *v)
         keep(rq, v);
     else
         map(v);
-}
-
-void static_body_release(struct static_version *v)
-{
-    if (!v->bytes) return;
-    if (v->is_mapped) {
-        munmap(v->bytes, v->size);
-        held.maps--;
-    } else {
-        free(v->bytes);
-        held.kept -= v->size;
-    }
 }
 
 /* ---- sending ---- */
@@ -113,7 +98,7 @@ static uint64_t piece(uint64_t n)
 
 void static_body_prepare(torc_req *rq, struct static_version *v, uint64_t from)
 {
-    if (rq->method == HTTP_HEAD) return;
+    if (rq->head.method == HTTP_HEAD) return;
     hold(rq, v);
     can_lend(rq, v, from, piece(v->size - from));
 }
@@ -127,18 +112,19 @@ static int send_mapped(torc_req *rq, struct static_version *v, uint64_t from, ui
     while (from < last) {
         uint64_t part = piece(last - from);
         if (!can_lend(rq, v, from, part)) break;
-        int err = response_ref(rq, v->bytes + from, part);
+        int err = response_write_ref(rq, v->bytes + from, part);
         if (err < 0) return err;
         from += part;
         n -= part;
     }
-    return response_file(rq, v->fd, from, n);
+    return response_write_file(rq, v->fd, from, n);
 }
 
 int static_body_send(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n)
 {
-    if (!v->bytes || rq->method == HTTP_HEAD || n == 0) return response_file(rq, v->fd, from, n);
+    if (!v->bytes || rq->head.method == HTTP_HEAD || n == 0)
+        return response_write_file(rq, v->fd, from, n);
     if (v->is_mapped) return send_mapped(rq, v, from, n);
     return n <= COPY_MAX ? torc_write(rq, v->bytes + from, n)
-                         : response_ref(rq, v->bytes + from, n);
+                         : response_write_ref(rq, v->bytes + from, n);
 }

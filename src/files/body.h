@@ -14,5 +14,3 @@ void static_body_prepare(torc_req *rq, struct static_version *v, uint64_t from);
 
 /* A piece of the body of a response that torc_start began. 0 or negative errno. */
 int static_body_send(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n);
-
-void static_body_release(struct static_version *v);

@@ -15,6 +15,11 @@ struct file_cache {
     uint64_t ttl; /* ns */
 };
 
+struct file_cache_limits {
+    uint32_t max_open; /* descriptors of a core's cache */
+    uint64_t ttl;      /* ns that an open file and its metadata are trusted, at most a second */
+};
+
 /* With max_open or ttl 0 it stays empty. 0 or -ENOMEM. */
 int file_cache_init(struct file_cache *c, uint32_t max_open, uint64_t ttl);
 

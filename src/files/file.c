@@ -1,11 +1,12 @@
 #include "files/file.h"
 
-#include "files/body.h"
 #include "files/mime.h"
 #include "http/fields/date.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 const struct static_coding static_codings[TWINS] = {
@@ -80,12 +81,26 @@ struct static_file *static_file_new(slice path, slice name, const struct static_
     return f;
 }
 
+_Thread_local struct static_held static_held;
+
+static void release_bytes(struct static_version *v)
+{
+    if (!v->bytes) return;
+    if (v->is_mapped) {
+        munmap(v->bytes, v->size);
+        static_held.maps--;
+    } else {
+        free(v->bytes);
+        static_held.kept -= v->size;
+    }
+}
+
 void static_file_release(struct static_file *f)
 {
     ASSERT(f->refs > 0);
     if (--f->refs > 0) return;
     for (int i = 0; i < f->n_versions; i++) {
-        static_body_release(&f->version[i]);
+        release_bytes(&f->version[i]);
         close(f->version[i].fd);
     }
     free(f);

@@ -37,7 +37,7 @@ struct static_version {
      * bytes (Content-Encoding, Content-Type). A response takes them up to one of these places. */
     uint16_t validators_len, ranges_len, fields_len;
     char fields[STATIC_FIELDS_MAX];
-    /* static_body's */
+    /* What body.c holds of it, up to its release. */
     char *bytes; /* the file, kept in memory or mapped for the kernel to send from; or NULL */
     uint64_t populated; /* bytes from the start of a mapping that have their pages */
     bool is_mapped;
@@ -55,6 +55,14 @@ struct static_file {
     slice codings[TWINS]; /* of the twins */
     struct static_version version[];
 };
+
+/* What the files of this core hold of their bytes. */
+struct static_held {
+    unsigned maps;
+    uint64_t kept; /* bytes in memory */
+};
+
+extern _Thread_local struct static_held static_held;
 
 /* Takes over the descriptors of the sources, the file itself first, whatever comes of it. `name` is
  * what tells the type; `now` is wall time. The reference is the caller's. NULL when memory is

@@ -1,8 +1,6 @@
 #include "files/find.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,13 +21,13 @@ static void close_all(struct exit_hook *e)
     file_cache_clear(&core->cache);
 }
 
-int static_core_init(struct static_core *core, const struct options *options)
+int static_core_init(struct static_core *core, const struct file_cache_limits *limits)
 {
-    uint64_t ttl = options->file_cache_ttl < NS_PER_S ? options->file_cache_ttl : NS_PER_S;
+    uint64_t ttl = limits->ttl < NS_PER_S ? limits->ttl : NS_PER_S;
     core->io = NULL;
     core->end = (struct exit_hook){.fn = close_all};
     wheel_timer_init(&core->expiry, expire);
-    return file_cache_init(&core->cache, options->file_cache, ttl);
+    return file_cache_init(&core->cache, limits->max_open, ttl);
 }
 
 void static_core_free(struct static_core *core)
@@ -41,7 +39,7 @@ static void keep(struct static_core *core, struct http_context *http, struct sta
                  uint64_t seen)
 {
     struct io *io = http->io;
-    if (!core->io) http_context_add_exit_hook(http, &core->end);
+    if (!core->io) http_add_exit_hook(http, &core->end);
     core->io = io;
     file_cache_add(&core->cache, f, seen);
     if (core->cache.open && !wheel_is_armed(&core->expiry))
@@ -83,14 +81,10 @@ static bool path_visible(slice path)
     return true;
 }
 
-/* O_NONBLOCK, as the open of a pipe would wait for its writer. */
-static int open_beneath(torc_req *rq, struct static_core *core, int dirfd, const char *path)
+static int open_beneath(torc_req *rq, struct static_core *core, int dirfd, const char *path,
+                        struct stat *st)
 {
-    struct open_how how = {
-        .flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
-    };
-    struct io_call call = {.open = {dirfd, path, &how}};
+    struct io_call call = {.open = {dirfd, path, true, st}};
     int fd = -EAGAIN;
     for (int tries = OPEN_TRIES; tries > 0; tries--) {
         fd = scope_call(&rq->scope, &call, IO_OPEN);
@@ -103,29 +97,20 @@ static int open_beneath(torc_req *rq, struct static_core *core, int dirfd, const
     return fd;
 }
 
-/* Asked for directly: an open file's attributes are in memory, and the ring would hand the same
- * question to a kernel thread. -EISDIR for a directory, -ENOENT for what else is not a file. */
-static int look_at(struct static_source *s)
-{
-    struct stat st;
-    if (fstat(s->fd, &st) < 0) return -errno;
-    if (S_ISDIR(st.st_mode)) return -EISDIR;
-    if (!S_ISREG(st.st_mode)) return -ENOENT;
-    /* Left on a file, it would tell the ring that reads never block, whatever the file system. */
-    if (fcntl(s->fd, F_SETFL, 0) < 0) return -errno;
-    s->size = (uint64_t)st.st_size;
-    s->modified = st.st_mtim;
-    return 0;
-}
-
+/* -EISDIR for a directory, -ENOENT for what else is not a file. */
 static int open_source(torc_req *rq, struct static_core *core, int dirfd, const char *path,
                        struct static_source *s)
 {
-    s->fd = open_beneath(rq, core, dirfd, path);
+    struct stat st;
+    s->fd = open_beneath(rq, core, dirfd, path, &st);
     if (s->fd < 0) return s->fd;
-    int err = look_at(s);
-    if (err < 0) close(s->fd);
-    return err;
+    if (!S_ISREG(st.st_mode)) {
+        close(s->fd);
+        return S_ISDIR(st.st_mode) ? -EISDIR : -ENOENT;
+    }
+    s->size = (uint64_t)st.st_size;
+    s->modified = st.st_mtim;
+    return 0;
 }
 
 /* `name` has room for a suffix behind `len`. Opened now, so that Vary is right for everybody and a
@@ -159,7 +144,7 @@ static int open_file(torc_req *rq, struct static_core *core, int dirfd, slice pa
     name[len] = 0;
 
     struct static_source source[VERSIONS_MAX] = {0};
-    uint64_t seen = rq->core->io->now;
+    uint64_t seen = rq->ctx->io->now;
     int err = open_source(rq, core, dirfd, name, &source[0]);
     if (err == -EISDIR) return directory ? 404 : 301;
     if (err < 0) return status_of(err);
@@ -167,7 +152,7 @@ static int open_file(torc_req *rq, struct static_core *core, int dirfd, slice pa
     struct static_file *f = static_file_new(path, slice_of(name, len), source, n, time(NULL));
     if (!f) return 503;
     /* Cut short, the search for twins has seen none. */
-    if (!rq->scope.cancelled) keep(core, rq->core, f, seen);
+    if (!rq->scope.cancelled) keep(core, rq->ctx, f, seen);
     *file = f;
     return 0;
 }
@@ -176,7 +161,7 @@ int static_find(torc_req *rq, struct static_core *core, int dirfd, slice path,
                 struct static_file **file)
 {
     /* What is cached has been through the checks below. */
-    *file = file_cache_find(&core->cache, path, rq->core->io->now);
+    *file = file_cache_find(&core->cache, path, rq->ctx->io->now);
     if (*file) return 0;
     if (path.len && memchr(path.ptr, 0, path.len)) return 400;
     if (!path_visible(path)) return 404;

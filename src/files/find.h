@@ -3,7 +3,6 @@
 
 #include "files/cache.h"
 #include "http/request.h"
-#include "serve/options.h"
 
 /* One core's; a cache line is never two cores'. A core may have a table of descriptors of its own,
  * so what its thread has opened only that thread can close: it does at its end. */
@@ -15,7 +14,7 @@ struct static_core {
 };
 
 /* 0 or -ENOMEM. */
-int static_core_init(struct static_core *core, const struct options *options);
+int static_core_init(struct static_core *core, const struct file_cache_limits *limits);
 
 /* Frees what is left; asserts that the core has closed what it kept. */
 void static_core_free(struct static_core *core);

@@ -3,6 +3,7 @@
 #include "files/body.h"
 #include "files/find.h"
 #include "files/select.h"
+#include "http/response.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,16 +21,18 @@ struct static_root {
 
 /* ---- life ---- */
 
-static int init_cores(struct static_root *root, const struct options *options, uint32_t cores)
+static int init_cores(struct static_root *root, const struct file_cache_limits *limits,
+                      uint32_t cores)
 {
     for (; root->n_cores < cores; root->n_cores++) {
-        int err = static_core_init(&root->core[root->n_cores], options);
+        int err = static_core_init(&root->core[root->n_cores], limits);
         if (err < 0) return err;
     }
     return 0;
 }
 
-struct static_root *static_open(const char *dir, const struct options *options, uint32_t cores)
+struct static_root *static_open(const char *dir, const struct file_cache_limits *limits,
+                                uint32_t cores)
 {
     struct static_root *root = aligned_alloc(64, sizeof *root + cores * sizeof(struct static_core));
     if (!root) return NULL;
@@ -40,7 +43,7 @@ struct static_root *static_open(const char *dir, const struct options *options, 
         errno = why;
         return NULL;
     }
-    int err = init_cores(root, options, cores);
+    int err = init_cores(root, limits, cores);
     if (err < 0) {
         static_close(root);
         errno = -err;
@@ -145,9 +148,10 @@ static void send_ranges(torc_req *rq, struct static_version *v, const struct htt
 
 /* ---- the handler ---- */
 
-/* The slash is put behind the path as it was sent. "//host" and "/\host" would lead elsewhere. */
-static void redirect(torc_req *rq)
+/* "//host" and "/\host" would lead elsewhere. */
+void static_redirect(torc_req *rq, void *arg)
 {
+    (void)arg;
     slice path = torc_path(rq), query = torc_query(rq);
     while (path.len > 1 && (path.ptr[1] == '/' || path.ptr[1] == '\\')) path = slice_skip(path, 1);
     size_t room = path.len + query.len + 4;
@@ -157,7 +161,7 @@ static void redirect(torc_req *rq)
         n = snprintf(location, room, "/%.*s/%s%.*s", (int)path.len - 1, path.ptr + 1,
                      query.ptr ? "?" : "", (int)query.len, query.ptr ? query.ptr : "");
     bool set = n && torc_set_header(rq, SLICE("Location"), slice_of(location, (size_t)n)) == 0;
-    request_refuse(rq, set ? 301 : 503);
+    response_error(rq, set ? 301 : 503);
 }
 
 static void refuse_range(torc_req *rq, const struct static_version *v)
@@ -165,7 +169,7 @@ static void refuse_range(torc_req *rq, const struct static_version *v)
     char text[40];
     int n = snprintf(text, sizeof text, "bytes */%" PRIu64, v->size);
     response_field(rq, SLICE("Content-Range"), slice_of(text, (size_t)n));
-    request_refuse(rq, 416);
+    response_error(rq, 416);
 }
 
 static void send_file(torc_req *rq, struct static_file *f)
@@ -175,7 +179,7 @@ static void send_file(torc_req *rq, struct static_file *f)
     int n = 0;
     select_read(rq, &selection);
     struct static_version *v = select_version(&selection, f);
-    int status = select_status(&selection, v, rq->method == HTTP_GET, range, &n);
+    int status = select_status(&selection, v, rq->head.method == HTTP_GET, range, &n);
     switch (status) {
     case 200: send_whole(rq, v); break;
     case 206:
@@ -186,7 +190,7 @@ static void send_file(torc_req *rq, struct static_file *f)
         break;
     case 304: start(rq, 304, slice_of(v->fields, v->validators_len), NULL, SLICE(""), 0); break;
     case 416: refuse_range(rq, v); break;
-    default: request_refuse(rq, status);
+    default: response_error(rq, status);
     }
 }
 
@@ -197,7 +201,7 @@ void static_serve(torc_req *rq, void *arg)
     struct static_file *file;
     slice path = torc_param(rq, "path");
     if (!path.ptr) { /* an escape that is none, or no memory */
-        request_refuse(rq, rq->failed ? rq->failed : 400);
+        response_error(rq, rq->failed ? rq->failed : 400);
         return;
     }
     int status = static_find(rq, &root->core[torc_core(rq)], root->dirfd, path, &file);
@@ -205,8 +209,8 @@ void static_serve(torc_req *rq, void *arg)
         send_file(rq, file);
         static_file_release(file);
     } else if (status == 301) {
-        redirect(rq);
+        static_redirect(rq, NULL);
     } else if (status > 0) {
-        request_refuse(rq, status);
+        response_error(rq, status);
     }
 }

@@ -3,6 +3,7 @@
  * is seen by another core, but for the counters, which others may read. */
 
 #include "base/counter.h"
+#include "base/list.h"
 #include "base/slab.h"
 #include "base/slice.h"
 #include "io/io.h"
@@ -10,7 +11,6 @@
 
 struct router;
 struct torc_req;
-struct conn;
 
 /* Set once before the cores start; read-only after. Durations in ns. */
 struct http_limits {
@@ -60,8 +60,8 @@ struct http_context {
     const struct http_limits *limits;
     const struct router *router;
     struct fiber_pool fibers;
-    struct slab conns, reqs, small, large; /* small and large are chunks of output */
-    struct list open;                      /* every connection */
+    struct slab conns, exchanges, small, large; /* small and large are chunks of output */
+    struct list open;                           /* every connection */
     uint32_t n_open;
     unsigned index;      /* of the core */
     bool draining;       /* answers close their connection */
@@ -70,62 +70,56 @@ struct http_context {
     char host[64]; /* the last Host that was found valid: clients of a core name few */
     uint8_t host_len;
     struct http_stats stats;
-    /* Called when a request has been answered, if set; `rq` is about to end. */
-    void (*on_finish)(struct http_context *core, const struct torc_req *rq);
-    void (*on_close)(struct http_context *core); /* a connection is gone */
-    bool want_peer;                              /* connections note their client's address */
+    /* Called when a request has had its response, if set; it is about to end. `peer` is NULL where
+     * the client's address is not known. */
+    void (*on_request_done)(struct http_context *ctx, const struct torc_req *rq, const char *peer);
+    void (*on_close)(struct http_context *ctx); /* a connection is gone */
+    bool want_peer;                             /* connections note their client's address */
     uint64_t ended; /* requests that ended in this turn, and the sum of their arrivals */
     uint64_t ended_arrivals;
-    void *user;             /* the worker's */
-    struct exit_hook *ends; /* what is to be done on the core's thread at its end */
-    uint64_t warned;        /* io time of the last warning that clients can bring about */
+    void *user;                   /* the core's */
+    struct exit_hook *exit_hooks; /* what is to be done on the core's thread at its end */
+    uint64_t warned;              /* io time of the last warning that clients can bring about */
 };
 
-/* What keeps things on a core, open files for one, adds itself once to core->ends. */
+/* What keeps things on a core, open files for one, adds itself once. */
 struct exit_hook {
     struct exit_hook *next;
     void (*fn)(struct exit_hook *e);
 };
 
-static inline void http_context_add_exit_hook(struct http_context *c, struct exit_hook *e)
+static inline void http_add_exit_hook(struct http_context *ctx, struct exit_hook *e)
 {
-    e->next = c->ends;
-    c->ends = e;
+    e->next = ctx->exit_hooks;
+    ctx->exit_hooks = e;
 }
 
-void http_context_init(struct http_context *c, struct io *io, const struct http_limits *limits,
-                       const struct router *router, unsigned index);
-
 /* Whether such a warning may be written now: one in ten seconds, so that nobody floods the log. */
-bool http_context_may_warn(struct http_context *c);
+bool http_may_warn(struct http_context *ctx);
 
 /* A request counts as in progress up to the end of the turn that answers it, when its bytes
  * leave. */
-static inline void http_context_count_end(struct http_context *c, uint64_t arrived)
+static inline void http_count_end(struct http_context *ctx, uint64_t arrived)
 {
-    c->ended++;
-    c->ended_arrivals += arrived;
+    ctx->ended++;
+    ctx->ended_arrivals += arrived;
 }
 
 /* The turn ends at `now`, ns. */
-static inline void http_context_end_turn(struct http_context *c, uint64_t now)
+static inline void http_end_turn(struct http_context *ctx, uint64_t now)
 {
-    struct http_stats *s = &c->stats;
+    struct http_stats *s = &ctx->stats;
     if (s->started - s->requests > s->peak) counter_set(&s->peak, s->started - s->requests);
-    counter_add(&s->requests, c->ended);
-    counter_add(&s->progress_ns, c->ended * now - c->ended_arrivals);
-    c->ended = c->ended_arrivals = 0;
+    counter_add(&s->requests, ctx->ended);
+    counter_add(&s->progress_ns, ctx->ended * now - ctx->ended_arrivals);
+    ctx->ended = ctx->ended_arrivals = 0;
 }
 
-/* On the core's thread, once nothing is in flight: runs core->ends, and asserts that every
- * connection, request, chunk and fiber is home. */
-void http_context_drain(struct http_context *c);
+void http_refresh_date(struct http_context *ctx);
 
-void http_context_refresh_date(struct http_context *c);
-
-/* c->head, with the date of now. */
-static inline const char *http_context_head(struct http_context *c)
+/* ctx->head, with the date of now. */
+static inline const char *http_head(struct http_context *ctx)
 {
-    if (UNLIKELY(c->io->now >= c->date_until)) http_context_refresh_date(c);
-    return c->head;
+    if (UNLIKELY(ctx->io->now >= ctx->date_until)) http_refresh_date(ctx);
+    return ctx->head;
 }

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,28 +15,15 @@ struct torc_file {
 
 int torc_file_open(torc_req *rq, const char *path, torc_file **file)
 {
-    struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK};
-    struct io_call call = {.open = {AT_FDCWD, path, &how}};
+    struct stat st;
+    struct io_call call = {.open = {AT_FDCWD, path, false, &st}};
     struct torc_file *f = arena_alloc(&rq->arena, sizeof *f);
     if (!f) return -ENOMEM;
     int fd = scope_call(&rq->scope, &call, IO_OPEN);
     if (fd < 0) return fd;
-    /* Asked for directly: an open file's attributes are in memory, and the ring would hand the same
-     * question to a kernel thread. */
-    struct stat st;
-    int err = 0;
-    if (fstat(fd, &st) < 0)
-        err = -errno;
-    else if (S_ISDIR(st.st_mode))
-        err = -EISDIR;
-    else if (!S_ISREG(st.st_mode))
-        err = -EACCES;
-    /* The flag was for a pipe or a device; on a file, the ring would take it to mean that a read
-     * must not wait for the disk. */
-    if (err == 0 && fcntl(fd, F_SETFL, 0) < 0) err = -errno;
-    if (err < 0) {
+    if (!S_ISREG(st.st_mode)) {
         close(fd);
-        return err;
+        return S_ISDIR(st.st_mode) ? -EISDIR : -EACCES;
     }
     f->fd = fd;
     f->size = st.st_size;

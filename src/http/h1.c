@@ -1,86 +1,117 @@
 #include "http/h1.h"
 
 #include "base/counter.h"
-#include "http/h1_response.h"
+#include "http/h1_exchange.h"
+#include "http/handler.h"
+#include "http/response.h"
 
 #include <errno.h>
 
-enum {
-    DISCARD_MAX = 256 * 1024
-}; /* of a body that nobody reads; beyond, the connection is closed */
+/* Of a body that nobody reads; beyond, the connection is closed. */
+enum { DISCARD_MAX = 256 * 1024 };
+
+/* How long a request that is not complete when the drain begins has for its rest. */
+#define DRAIN_PATIENCE (NS_PER_S / 2)
+
+/* A fiber that waits for bytes of the body; on its stack. */
+struct h1_reader {
+    struct wait wait;
+    struct h1_exchange *exchange;
+    char *buf;
+    size_t size;
+};
 
 /* ---- request body ---- */
 
+/* The body has failed; unless the handler finds another answer, this is it. */
+static void fail_body(struct h1_exchange *x, int status)
+{
+    x->rq.failed = status;
+    x->rq.close_after_response = true;
+}
+
 /* Moves body bytes from the input at hand to `buf`: a count, 0 at the end of the body, -EAGAIN when
  * more input is needed, or the error that the body came to. */
-static ssize_t pull(struct conn *c, char *buf, size_t size)
+static ssize_t pull(struct h1_exchange *x, char *buf, size_t size)
 {
-    struct torc_req *rq = c->rq;
-    struct parser *p = &rq->parser;
+    struct conn *c = x->conn;
+    struct h1_parser *p = &x->parser;
     size_t got = 0;
-    while (p->state == PARSE_BODY && c->in.len && got == 0) {
-        size_t used = parser_body(p, c->in, buf, size, &got);
-        c->in = slice_skip(c->in, used);
+    while (p->state == PARSE_BODY && c->unread.len && got == 0) {
+        size_t used = h1_parse_body(p, c->unread, buf, size, &got);
+        c->unread = slice_skip(c->unread, used);
     }
-    counter_add(&c->core->stats.body_in, got);
-    if (p->data_bytes > rq->core->limits->max_body) {
-        rq->failed = 413;
+    counter_add(&c->ctx->stats.body_in, got);
+    if (p->data_bytes > c->ctx->limits->max_body) {
         p->state = PARSE_ERROR;
-        rq->keep_alive = false;
+        fail_body(x, 413);
         return -EMSGSIZE;
     }
-    if (got > 0) return (ssize_t)got; /* an error behind it is told by the next read */
+    if (got > 0) return (ssize_t)got; /* the next read tells of an error after it */
     if (p->state == PARSE_ERROR) {
-        rq->failed = p->status;
-        rq->keep_alive = false;
+        fail_body(x, p->status);
         return -EBADMSG;
     }
     return p->state == PARSE_DONE ? 0 : -EAGAIN;
 }
 
-static void wake_reader(struct conn *c, ssize_t result)
+static void wake_reader(struct h1_exchange *x, ssize_t result)
 {
-    struct conn_reader *r = c->reader;
-    c->reader = NULL;
-    c->read_deadline = WHEEL_NEVER;
+    struct h1_reader *r = x->reader;
+    x->reader = NULL;
+    x->conn->read_deadline = WHEEL_NEVER;
     wait_wake(&r->wait, (int)result);
 }
 
 static void reader_cancel(struct wait *w)
 {
-    struct torc_req *rq = container_of(w->scope, struct torc_req, scope);
-    wake_reader(rq->conn, w->scope->cancelled);
-}
-
-/* The body will not become whole any more. */
-static void cut_off(struct torc_req *rq)
-{
-    rq->failed = 400;
-    rq->keep_alive = false;
+    wake_reader(container_of(w, struct h1_reader, wait)->exchange, w->scope->cancelled);
 }
 
 static ssize_t h1_read(struct torc_req *rq, void *buf, size_t size)
 {
-    struct conn *c = rq->conn;
+    struct h1_exchange *x = h1_exchange_of(rq);
+    struct conn *c = x->conn;
     if (rq->scope.cancelled) return rq->scope.cancelled;
-    if (c->reader) return -EBUSY;
+    if (x->reader) return -EBUSY;
     if (size > INT32_MAX) size = INT32_MAX;
-    ssize_t n = pull(c, buf, size);
+    ssize_t n = pull(x, buf, size);
     if (n != -EAGAIN) return n;
     if (c->eof) {
-        cut_off(rq);
+        fail_body(x, 400);
         return -ECANCELED;
     }
     if (rq->expect_continue) {
         rq->expect_continue = false;
         if (!rq->response.status)
-            send_queue_append(&c->out, c->core, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+            send_queue_append(&c->unsent, c->ctx, "HTTP/1.1 100 Continue\r\n\r\n", 25);
     }
-    struct conn_reader r = {.buf = buf, .size = size};
-    c->reader = &r;
-    c->read_deadline = c->core->io->now + c->core->limits->body_timeout;
+    struct h1_reader r = {.exchange = x, .buf = buf, .size = size};
+    x->reader = &r;
+    c->read_deadline = c->ctx->io->now + c->ctx->limits->body_timeout;
     conn_schedule(c);
     return wait_park(&rq->scope, &r.wait, reader_cancel);
+}
+
+/* Gives what has come to the fiber that waits for it. After the client's end of stream the body
+ * cannot become whole any more. */
+static void feed_reader(struct h1_exchange *x)
+{
+    ssize_t n = pull(x, x->reader->buf, x->reader->size);
+    if (n == -EAGAIN && x->conn->eof) {
+        fail_body(x, 400);
+        n = -ECANCELED;
+    }
+    if (n != -EAGAIN) wake_reader(x, n);
+}
+
+/* ---- the life of a request ---- */
+
+static void handler_returned(struct torc_req *rq)
+{
+    struct h1_exchange *x = h1_exchange_of(rq);
+    x->returned = true;
+    conn_resume(x->conn);
 }
 
 static const struct exchange_ops h1_exchange_ops = {
@@ -90,216 +121,250 @@ static const struct exchange_ops h1_exchange_ops = {
     .write_file = h1_write_file,
     .write_ref = h1_write_ref,
     .end = h1_end,
+    .handler_returned = handler_returned,
 };
 
-/* ---- the requests of a connection, one after the other ---- */
-
-/* No request after this one; what input there is, or comes, is not looked at. */
-static void make_last(struct conn *c, bool linger)
+/* NULL without memory; the connection is then aborted. */
+static struct h1_exchange *request_begin(struct conn *c)
 {
-    c->last = true;
-    c->linger |= linger;
-    c->in = (slice){0};
-    c->read_deadline = WHEEL_NEVER;
-}
-
-static void free_request(struct conn *c)
-{
-    struct torc_req *rq = c->rq;
-    if (rq->started) http_context_count_end(c->core, rq->arrived);
-    request_end(rq);
-    slab_put(&c->core->reqs, rq);
-    c->rq = NULL;
-}
-
-/* The request has had its answer: what is left of it is the rest of a body that nobody read. */
-static void finished(struct conn *c)
-{
-    struct torc_req *rq = c->rq;
-    struct http_context *core = c->core;
-    struct parser *p = &rq->parser;
-    if (!rq->response.status) { /* not even an error could be told: the next answer must not pass
-                                   for this one */
+    struct http_context *ctx = c->ctx;
+    struct h1_exchange *x = slab_get(&ctx->exchanges);
+    if (!x) {
+        counter_add(&ctx->stats.rejected, 1);
         conn_abort(c, -ENOMEM);
-        return;
+        return NULL;
     }
-    if (rq->keep_alive && p->state == PARSE_BODY) {
-        c->discarding = true;
-        c->read_deadline = core->io->now + core->limits->body_timeout;
-        return;
-    }
-    bool last = !rq->keep_alive || core->draining;
+    struct torc_req *rq = &x->rq;
+    request_init(rq, ctx, &h1_exchange_ops);
+    h1_parser_init(&x->parser, &rq->head, &rq->arena, rq->inline_text, sizeof rq->inline_text);
+    x->conn = c;
+    x->reader = NULL;
+    x->state = H1_HEAD;
+    x->returned = x->counted = false;
+    c->exchange = x;
+    c->read_deadline = ctx->io->now + ctx->limits->header_timeout;
+    return x;
+}
+
+/* Every request ends here, answered (H1_DONE) or broken off. */
+static void exchange_end(struct h1_exchange *x)
+{
+    struct conn *c = x->conn;
+    struct http_context *ctx = c->ctx;
+    struct torc_req *rq = &x->rq;
+    bool answered = x->state == H1_DONE, close = rq->close_after_response || ctx->draining;
     /* A client that did not ask for the end may have sent on. */
-    bool linger = last && (p->state != PARSE_DONE || c->in.len || p->keep_alive);
-    c->discarding = false;
-    int status = rq->response.status;
-    counter_add(&core->stats.status[LIKELY(status == 200) ? 2 : status / 100], 1);
-    if (core->on_finish) core->on_finish(core, rq);
-    free_request(c);
-    c->read_deadline = core->io->now + core->limits->idle_timeout;
-    if (last) make_last(c, linger);
+    bool linger = close && (x->parser.state != PARSE_DONE || c->unread.len || rq->head.keep_alive);
+    if (answered) {
+        int status = rq->response.status;
+        counter_add(&ctx->stats.status[LIKELY(status == 200) ? 2 : status / 100], 1);
+        if (ctx->on_request_done) ctx->on_request_done(ctx, rq, c->peer);
+    }
+    if (x->counted) http_count_end(ctx, rq->arrived);
+    request_end(rq);
+    slab_put(&ctx->exchanges, x);
+    c->exchange = NULL;
+    if (!answered) return;
+    c->read_deadline = ctx->io->now + ctx->limits->idle_timeout;
+    if (close) conn_begin_close(c, linger);
 }
 
-static void run_handler(void *arg)
+/* The request has had its response. It ends, unless the rest of a body that nobody read is still to
+ * be dropped. */
+static void request_done(struct h1_exchange *x)
 {
-    struct torc_req *rq = arg;
-    request_run(rq);
-    rq->returned = true;
-    if (rq->parked) conn_schedule(rq->conn);
+    struct conn *c = x->conn;
+    if (!x->rq.response.status) {
+        /* Not even an error could be told: the next response must not pass for this one. */
+        conn_abort(c, -ENOMEM);
+    } else if (!x->rq.close_after_response && x->parser.state == PARSE_BODY) {
+        x->state = H1_DISCARD;
+        c->read_deadline = c->ctx->io->now + c->ctx->limits->body_timeout;
+    } else {
+        x->state = H1_DONE;
+        exchange_end(x);
+    }
 }
 
-static void answer(struct conn *c, int status)
+static void respond_error(struct h1_exchange *x, int status)
 {
-    request_refuse(c->rq, status);
-    c->rq->returned = true;
-    finished(c);
+    response_error(&x->rq, status);
+    x->returned = true;
+    request_done(x);
 }
 
-/* A head that cannot be answered by a handler, and after which nothing is certain. */
-static void refuse(struct conn *c, int status)
+/* A head that no handler can answer, and after which nothing is certain. */
+static void reject_head(struct h1_exchange *x, int status)
 {
-    struct torc_req *rq = c->rq;
-    counter_add(&c->core->stats.bad_requests, 1);
-    rq->keep_alive = false;
-    if (rq->parser.has_method) rq->method = (int8_t)http_method_of(parser_method(&rq->parser));
-    answer(c, status);
+    counter_add(&x->conn->ctx->stats.bad_requests, 1);
+    x->rq.close_after_response = true;
+    respond_error(x, status);
 }
 
-static void serve(struct conn *c)
+static void serve(struct h1_exchange *x)
 {
-    struct torc_req *rq = c->rq;
-    rq->started = true;
-    counter_add(&rq->core->stats.started, 1);
-    int status = request_accept(rq);
+    struct conn *c = x->conn;
+    struct http_stats *stats = &c->ctx->stats;
+    x->counted = true;
+    counter_add(&stats->started, 1);
+    int status = request_accept(&x->rq);
     if (status) {
-        answer(c, status);
+        respond_error(x, status);
         return;
     }
     c->read_deadline = WHEEL_NEVER;
-    int err = fiber_start(&c->core->fibers, run_handler, rq);
-    if (err < 0) {
-        counter_add(&c->core->stats.rejected, 1);
-        answer(c, 503);
-    } else if (rq->returned) {
-        finished(c);
-    } else {
-        rq->parked = true;
+    x->state = H1_HANDLER;
+    if (handler_start(&x->rq) < 0) {
+        counter_add(&stats->rejected, 1);
+        respond_error(x, 503);
+    } else if (x->returned) {
+        request_done(x);
     }
 }
 
-static bool begin(struct conn *c)
+/* ---- input: one step each, which says whether another may follow ---- */
+
+static bool step_head(struct h1_exchange *x)
 {
-    struct http_context *core = c->core;
-    struct torc_req *rq = slab_get(&core->reqs);
-    if (!rq) {
-        counter_add(&core->stats.rejected, 1);
-        conn_abort(c, -ENOMEM);
-        return false;
+    struct conn *c = x->conn;
+    if (c->unread.len == 0) {
+        if (!c->eof) return false;
+        /* It cannot become whole any more. */
+        exchange_end(x);
+        return true;
     }
-    request_init(rq, core, c, &h1_exchange_ops);
-    c->rq = rq;
-    c->read_deadline = core->io->now + core->limits->header_timeout;
+    c->unread = slice_skip(c->unread, h1_parse_head(&x->parser, c->unread));
+    if (x->parser.state == PARSE_ERROR)
+        reject_head(x, x->parser.status);
+    else if (x->parser.state != PARSE_HEAD)
+        serve(x);
     return true;
 }
 
-static void read_head(struct conn *c)
+static bool step_idle(struct conn *c)
 {
-    struct torc_req *rq = c->rq;
-    size_t used = parser_head(&rq->parser, c->in);
-    c->in = slice_skip(c->in, used);
-    if (rq->parser.state == PARSE_ERROR)
-        refuse(c, rq->parser.status);
-    else if (rq->parser.state != PARSE_HEAD)
-        serve(c);
+    if (UNLIKELY(c->unread.len == 0)) {
+        if (c->eof) conn_begin_close(c, false);
+        return false;
+    }
+    /* A client that asks on without reading the responses waits for itself. */
+    if (c->unsent.bytes >= c->ctx->limits->write_buffer) return false;
+    struct h1_exchange *x = request_begin(c);
+    return x && step_head(x);
 }
 
-static void discard(struct conn *c)
+static bool step_handler(struct h1_exchange *x)
 {
-    struct torc_req *rq = c->rq;
-    struct parser *p = &rq->parser;
-    size_t got;
-    c->in = slice_skip(c->in, parser_body(p, c->in, NULL, 0, &got));
-    if (p->state == PARSE_ERROR || p->data_bytes > DISCARD_MAX) rq->keep_alive = false;
-    if (p->state != PARSE_BODY || !rq->keep_alive) finished(c);
+    if (x->returned) {
+        request_done(x);
+        return true;
+    }
+    if (x->reader) feed_reader(x);
+    return false;
 }
 
-/* After the client's end of stream nothing can complete what is incomplete. Answers are still sent,
- * as it may have shut its sending side only. */
-static void handle_eof(struct conn *c)
+static bool step_discard(struct h1_exchange *x)
 {
-    if (!c->eof || c->in.len || c->last) return;
-    if (c->reader) {
-        cut_off(c->rq);
-        wake_reader(c, -ECANCELED);
-    } else if (c->discarding) {
-        c->rq->keep_alive = false;
-        finished(c);
-    } else if (!c->rq || c->rq->parser.state == PARSE_HEAD) {
-        if (c->rq) h1_drop(c);
-        make_last(c, false);
+    struct conn *c = x->conn;
+    struct h1_parser *p = &x->parser;
+    if (c->unread.len) {
+        size_t got;
+        c->unread = slice_skip(c->unread, h1_parse_body(p, c->unread, NULL, 0, &got));
+        if (p->state == PARSE_ERROR || p->data_bytes > DISCARD_MAX)
+            x->rq.close_after_response = true;
+        if (p->state != PARSE_BODY || x->rq.close_after_response) request_done(x);
+    } else if (c->eof) {
+        x->rq.close_after_response = true;
+        request_done(x);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool step(struct conn *c)
+{
+    struct h1_exchange *x = c->exchange;
+    if (!x) return step_idle(c);
+    switch ((enum h1_state)x->state) {
+    case H1_HEAD: return step_head(x);
+    case H1_HANDLER: return step_handler(x);
+    case H1_DISCARD: return step_discard(x);
+    default: return false;
     }
 }
 
-static void serve_input(struct conn *c)
+/* Serves what is unread, until it is used up, a handler waits, or the output backs up; and ends
+ * what cannot be completed once the client has ended its stream. Responses are still sent then, as
+ * it may have shut its sending side only. */
+static void h1_input(struct conn *c)
 {
-    if (c->reader) {
-        ssize_t n = pull(c, c->reader->buf, c->reader->size);
-        if (n != -EAGAIN) wake_reader(c, n);
+    while (c->state == CONN_OPEN && !c->close_after_response && step(c)) continue;
+}
+
+/* ---- what else happens to a connection ---- */
+
+static void time_out_idle(struct conn *c)
+{
+    if (c->unsent.bytes) { /* not idle: the last response is still leaving */
+        c->read_deadline = c->ctx->io->now + c->ctx->limits->idle_timeout;
         return;
     }
-    while (c->in.len && c->state == CONN_OPEN && !c->last) {
-        if (c->discarding) {
-            discard(c);
-            continue;
-        }
-        if (c->rq && c->rq->parser.state != PARSE_HEAD) return; /* a handler has the request */
-        if (!c->rq) {
-            /* A client that asks on without reading the answers waits for itself. */
-            if (c->out.bytes >= c->core->limits->write_buffer) return;
-            if (!begin(c)) return;
-        }
-        read_head(c);
+    counter_add(&c->ctx->stats.timeouts[TIMEOUT_IDLE], 1);
+    conn_begin_close(c, false);
+}
+
+static void h1_timeout(struct conn *c)
+{
+    struct h1_exchange *x = c->exchange;
+    uint64_t *timeouts = c->ctx->stats.timeouts;
+    if (!x) {
+        time_out_idle(c);
+    } else if (x->state == H1_HEAD) {
+        counter_add(&timeouts[TIMEOUT_HEADER], 1);
+        reject_head(x, 408);
+    } else if (x->state == H1_DISCARD) {
+        counter_add(&timeouts[TIMEOUT_BODY], 1);
+        x->rq.close_after_response = true;
+        request_done(x);
+    } else if (x->reader) {
+        counter_add(&timeouts[TIMEOUT_BODY], 1);
+        fail_body(x, 408);
+        wake_reader(x, -ETIMEDOUT);
     }
 }
 
-void h1_input(struct conn *c)
+static void h1_drain(struct conn *c)
 {
-    serve_input(c);
-    handle_eof(c);
-}
-
-void h1_finish(struct conn *c)
-{
-    finished(c);
-}
-
-void h1_timeout(struct conn *c)
-{
-    struct http_stats *s = &c->core->stats;
-    if (c->reader) {
-        counter_add(&s->timeouts[TIMEOUT_BODY], 1);
-        c->rq->failed = 408;
-        c->rq->keep_alive = false;
-        wake_reader(c, -ETIMEDOUT);
-    } else if (c->discarding) {
-        counter_add(&s->timeouts[TIMEOUT_BODY], 1);
-        c->rq->keep_alive = false;
-        finished(c);
-    } else if (c->rq && c->rq->parser.state == PARSE_HEAD) {
-        counter_add(&s->timeouts[TIMEOUT_HEADER], 1);
-        refuse(c, 408);
-    } else if (!c->rq) {
-        if (c->out.bytes) { /* not idle: the last answer is still leaving */
-            c->read_deadline = c->core->io->now + c->core->limits->idle_timeout;
-            return;
-        }
-        counter_add(&s->timeouts[TIMEOUT_IDLE], 1);
-        make_last(c, false);
+    struct h1_exchange *x = c->exchange;
+    if (x && (x->state == H1_HEAD || x->state == H1_DISCARD)) {
+        /* No request to wait for; but the rest of it may be on its way. */
+        uint64_t soon = c->ctx->io->now + DRAIN_PATIENCE;
+        if (c->read_deadline > soon) c->read_deadline = soon;
+    } else if (!x && !c->unread.len) {
+        conn_begin_close(c, false);
     }
 }
 
-void h1_drop(struct conn *c)
+static void h1_cancel(struct conn *c, int err)
 {
-    free_request(c);
-    c->discarding = false;
+    struct h1_exchange *x = c->exchange;
+    if (x) scope_cancel(&x->rq.scope, err);
 }
+
+static bool h1_finish(struct conn *c)
+{
+    struct h1_exchange *x = c->exchange;
+    if (!x) return true;
+    if (x->state == H1_HANDLER && !x->returned) return false;
+    exchange_end(x);
+    return true;
+}
+
+const struct protocol h1_protocol = {
+    .input = h1_input,
+    .timeout = h1_timeout,
+    .drain = h1_drain,
+    .cancel = h1_cancel,
+    .finish = h1_finish,
+};

@@ -1,22 +1,8 @@
 #include "http/h1_fast.h"
 
+#include "base/word.h"
 #include "http/fields/field.h"
-
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
-               "the lowest flag is that of the first byte");
-
-#define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
-
-/* Flags in the top bits of bytes. A carry from a neighbour may set one too many, but only above one
- * that is right, so the lowest always is. */
-static inline uint64_t below(uint64_t v, uint8_t b)
-{
-    return (v - EACH_BYTE(b)) & EACH_BYTE(0x80);
-}
-static inline uint64_t above_tilde(uint64_t v)
-{
-    return (v | (v + EACH_BYTE(1))) & EACH_BYTE(0x80);
-}
+#include "http/method.h"
 
 static inline bool visible(char c, char first)
 {
@@ -26,10 +12,10 @@ static inline bool visible(char c, char first)
 /* The first byte that is no VCHAR, or is '#', which begins what a target does not have. */
 static inline const char *target_end(const char *at, const char *end)
 {
-    for (uint64_t v, stop; end - at >= 8; at += 8) {
-        memcpy(&v, at, 8);
-        stop = below(v, '!') | above_tilde(v) | below(v ^ EACH_BYTE('#'), 1);
-        if (stop) return at + __builtin_ctzll(stop) / 8;
+    for (; end - at >= 8; at += 8) {
+        uint64_t v = word_load(at);
+        uint64_t stop = word_below(v, '!') | word_above_tilde(v) | word_equal(v, '#');
+        if (stop) return at + word_first(stop);
     }
     while (at < end && visible(*at, '!') && *at != '#') at++;
     return at;
@@ -38,10 +24,9 @@ static inline const char *target_end(const char *at, const char *end)
 /* The first byte that is neither VCHAR nor SP. */
 static inline const char *value_end(const char *at, const char *end)
 {
-    for (uint64_t v, stop; end - at >= 8; at += 8) {
-        memcpy(&v, at, 8);
-        stop = below(v, ' ') | above_tilde(v);
-        if (stop) return at + __builtin_ctzll(stop) / 8;
+    for (; end - at >= 8; at += 8) {
+        uint64_t v = word_load(at), stop = word_below(v, ' ') | word_above_tilde(v);
+        if (stop) return at + word_first(stop);
     }
     while (at < end && visible(*at, ' ')) at++;
     return at;
@@ -66,10 +51,10 @@ static bool steers(slice name, slice value)
     return false;
 }
 
-size_t h1_fast_head(struct parser *p, slice in)
+size_t h1_fast_head(struct head *h, size_t room, slice in)
 {
     static const slice method = {"GET /", 5}, version = {" HTTP/1.1\r\n", 11};
-    if (in.len > p->text_cap) in.len = p->text_cap; /* a longer head would not fit */
+    if (in.len > room) in.len = room; /* a longer head would not fit */
     if (in.len < method.len || memcmp(in.ptr, method.ptr, method.len) != 0) return 0;
     const char *end = in.ptr + in.len, *text = in.ptr + method.len - 1;
     const char *at = target_end(text, end);
@@ -78,27 +63,24 @@ size_t h1_fast_head(struct parser *p, slice in)
 
     for (at += version.len; at < end && *at != '\r'; at += 2) {
         const char *name = at, *colon = name_end(at, end);
-        if (colon == name || colon == end || *colon != ':' || n == FIELDS_MAX) return 0;
+        if (colon == name || colon == end || *colon != ':' || n == HEAD_FIELDS_MAX) return 0;
         const char *value = colon + 1;
         while (value < end && *value == ' ') value++;
         at = value_end(value, end);
         if (end - at < 2 || at[0] != '\r' || at[1] != '\n') return 0;
         size_t name_len = (size_t)(colon - name), value_len = (size_t)(at - value);
         if (steers(slice_of(name, name_len), slice_of(value, value_len))) return 0;
-        p->field[n++] = (struct field){(uint16_t)(name - text), (uint16_t)name_len,
-                                       (uint16_t)(value - text), (uint16_t)value_len};
+        h->field[n++] = (struct head_field){(uint16_t)(name - text), (uint16_t)name_len,
+                                            (uint16_t)(value - text), (uint16_t)value_len};
     }
     if (end - at < 2 || at[1] != '\n') return 0;
 
-    p->text_len = (uint32_t)(at - text);
-    memcpy(p->text, text, p->text_len);
-    p->target_len = (uint16_t)target_len;
-    p->n_fields = (uint16_t)n;
-    p->head_bytes = (uint32_t)(at + 2 - in.ptr);
-    p->state = PARSE_DONE;
-    p->minor = 1;
-    p->keep_alive = true;
-    p->chunked = false;
-    p->content_length = 0;
-    return p->head_bytes;
+    memcpy(h->text, text, (size_t)(at - text));
+    h->method_name = slice_of(method.ptr, 3);
+    h->method = HTTP_GET;
+    h->minor = 1;
+    h->target_len = (uint16_t)target_len;
+    h->n_fields = (uint16_t)n;
+    h->keep_alive = true;
+    return (size_t)(at + 2 - in.ptr);
 }

@@ -3,50 +3,43 @@
 #include "base/assert.h"
 #include "http/fields/field.h"
 #include "http/h1_fast.h"
-
-#include <llhttp.h>
+#include "http/method.h"
 
 /* Chunk framing may outgrow the data it frames by this much, and by this many bytes per byte of
  * data; more is an attack by chunk extensions or trailers. */
 enum { OVERHEAD_BASE = 16 * 1024, OVERHEAD_PER_BYTE = 16 };
 
-_Static_assert(sizeof(llhttp_t) <= sizeof((struct parser *)0)->llhttp, "room for an llhttp_t");
-
-static struct parser *parser_of(llhttp_t *l)
+static struct h1_parser *parser_of(struct message *m)
 {
-    return container_of((unsigned char(*)[128])l, struct parser, llhttp);
+    return container_of(m, struct h1_parser, message);
 }
 
-static llhttp_t *llhttp_of(const struct parser *p)
-{
-    return (llhttp_t *)(uintptr_t)p->llhttp;
-}
-
-static int fail(struct parser *p, int status)
+static int fail(struct h1_parser *p, int status)
 {
     p->status = status;
-    return HPE_USER;
+    return MESSAGE_FAIL;
 }
 
-static int append(struct parser *p, const char *at, size_t n)
+static int append(struct h1_parser *p, slice piece)
 {
-    if (p->text_len + n > p->text_cap) {
+    struct head *h = p->head;
+    if (p->text_len + piece.len > p->text_cap) {
         uint32_t cap = p->text_cap * 2;
-        while (cap < p->text_len + n) cap *= 2;
-        /* Every byte of text is a byte of the head, which parser_head bounds. */
+        while (cap < p->text_len + piece.len) cap *= 2;
+        /* Every byte of text is a byte of the head, which h1_parse_head bounds. */
         char *text = arena_alloc(p->arena, cap);
         if (!text) return fail(p, 503);
-        memcpy(text, p->text, p->text_len);
-        p->text = text;
+        memcpy(text, h->text, p->text_len);
+        h->text = text;
         p->text_cap = cap;
     }
-    slice_copy(p->text + p->text_len, at, n);
-    p->text_len += (uint32_t)n;
+    slice_copy(h->text + p->text_len, piece.ptr, piece.len);
+    p->text_len += (uint32_t)piece.len;
     return 0;
 }
 
 /* Whether the bytes right before `at` are `want`; they may have come with earlier input. */
-static bool preceded_by(const struct parser *p, const char *at, slice want)
+static bool preceded_by(const struct h1_parser *p, const char *at, slice want)
 {
     size_t here = (size_t)(at - p->input);
     if (LIKELY(here >= want.len)) return memcmp(at - want.len, want.ptr, want.len) == 0;
@@ -56,7 +49,7 @@ static bool preceded_by(const struct parser *p, const char *at, slice want)
            memcmp(p->input, want.ptr + before, here) == 0;
 }
 
-static void keep_tail(struct parser *p, slice in)
+static void keep_tail(struct h1_parser *p, slice in)
 {
     size_t room = sizeof p->tail;
     if (in.len >= room) {
@@ -70,10 +63,10 @@ static void keep_tail(struct parser *p, slice in)
     p->tail_len = (uint8_t)(keep + in.len);
 }
 
-static const llhttp_settings_t settings, settings_in_pieces;
+/* ---- events ---- */
 
-/* A request line that ends behind its target, as HTTP/0.9 had it, or is cut by a CR or LF alone. */
-static int without_version(struct parser *p, slice rest)
+/* A request line that ends after its target, as HTTP/0.9 had it, or is cut by a CR or LF alone. */
+static int without_version(struct h1_parser *p, slice rest)
 {
     if (rest.ptr[0] == '\r' && rest.len == 1) {
         p->cut = true; /* the next byte tells */
@@ -82,71 +75,81 @@ static int without_version(struct parser *p, slice rest)
     return fail(p, slice_starts(rest, SLICE("\r\n")) ? 505 : 400);
 }
 
-static int on_url(llhttp_t *l, const char *at, size_t n)
+static int on_target(struct message *m, slice piece)
 {
-    struct parser *p = parser_of(l);
+    struct h1_parser *p = parser_of(m);
+    struct head *h = p->head;
     /* llhttp skips any number of spaces here; RFC 9112, 3 has exactly one. */
-    if (p->target_len == 0 && preceded_by(p, at, SLICE("  "))) return fail(p, 400);
-    if (p->target_len + n > TARGET_MAX) return fail(p, 414);
-    int err = append(p, at, n);
+    if (h->target_len == 0 && preceded_by(p, piece.ptr, SLICE("  "))) return fail(p, 400);
+    if (h->target_len + piece.len > TARGET_MAX) return fail(p, 414);
+    int err = append(p, piece);
     if (err) return err;
-    p->target_len += (uint16_t)n;
+    h->target_len += (uint16_t)piece.len;
     /* llhttp also knows RTSP and ICE, so what follows is looked at here, or with the version where
      * it has not come yet. */
     static const slice follows = {" HTTP/", 6};
-    const char *end = at + n;
+    const char *end = piece.ptr + piece.len;
     size_t left = (size_t)(p->input + p->input_len - end);
     if (left > 0 && *end != ' ') return without_version(p, slice_of(end, left));
     if (left < follows.len)
-        l->settings = (void *)(uintptr_t)&settings_in_pieces;
+        message_watch_version(m);
     else if (memcmp(end, follows.ptr, follows.len) != 0)
         return fail(p, 400);
     return 0;
 }
 
-static int on_version(llhttp_t *l, const char *at, size_t n)
+static int on_version(struct message *m, slice piece)
 {
-    struct parser *p = parser_of(l);
+    struct h1_parser *p = parser_of(m);
+    const char *at = piece.ptr;
     /* A version in pieces has been looked at with its first. */
-    if (n == 0 || *at == '.' || preceded_by(p, at, SLICE("."))) return 0;
+    if (piece.len == 0 || *at == '.' || preceded_by(p, at, SLICE("."))) return 0;
     if (preceded_by(p, at, SLICE(" HTTP/")) && !preceded_by(p, at, SLICE("  HTTP/"))) return 0;
     return fail(p, 400);
 }
 
-static int on_field_name(llhttp_t *l, const char *at, size_t n)
+static void note_version(struct h1_parser *p)
 {
-    struct parser *p = parser_of(l);
-    if (p->state != PARSE_HEAD || n == 0) return 0; /* trailers are read and dropped */
-    if (p->n_fields == 0 || p->in_value) {
-        if (p->n_fields == FIELDS_MAX) return fail(p, 431);
-        p->field[p->n_fields++] = (struct field){.name = (uint16_t)p->text_len};
+    const struct message *m = &p->message;
+    if (message_major(m) == 1) p->head->minor = (int8_t)message_minor(m);
+}
+
+static int on_field_name(struct message *m, slice piece)
+{
+    struct h1_parser *p = parser_of(m);
+    struct head *h = p->head;
+    if (p->state != PARSE_HEAD || piece.len == 0) return 0; /* trailers are read and dropped */
+    if (h->n_fields == 0 || p->in_value) {
+        if (h->n_fields == HEAD_FIELDS_MAX) return fail(p, 431);
+        if (h->n_fields == 0) note_version(p);
+        h->field[h->n_fields++] = (struct head_field){.name = (uint16_t)p->text_len};
         p->in_value = false;
     }
-    int err = append(p, at, n);
-    if (!err) p->field[p->n_fields - 1].name_len += (uint16_t)n;
+    int err = append(p, piece);
+    if (!err) h->field[h->n_fields - 1].name_len += (uint16_t)piece.len;
     return err;
 }
 
-static int on_field_value(llhttp_t *l, const char *at, size_t n)
+static int on_field_value(struct message *m, slice piece)
 {
-    struct parser *p = parser_of(l);
+    struct h1_parser *p = parser_of(m);
     if (p->state != PARSE_HEAD) return 0;
-    struct field *f = &p->field[p->n_fields - 1];
+    struct head_field *f = &p->head->field[p->head->n_fields - 1];
     if (!p->in_value) {
         f->value = (uint16_t)p->text_len;
         p->in_value = true;
     }
-    int err = append(p, at, n);
-    if (!err) f->value_len += (uint16_t)n;
+    int err = append(p, piece);
+    if (!err) f->value_len += (uint16_t)piece.len;
     return err;
 }
 
 /* RFC 9112, 6.1 and 6.3: of the codings only chunked is known, and it stands once. */
-static int check_coding(const struct parser *p)
+static int check_coding(const struct head *h)
 {
-    for (size_t i = 0; i < p->n_fields; i++) {
-        slice rest = field_value(p, i), coding;
-        if (!slice_ieq(field_name(p, i), SLICE("transfer-encoding"))) continue;
+    for (size_t i = 0; i < h->n_fields; i++) {
+        slice rest = head_field_value(h, i), coding;
+        if (!slice_ieq(head_field_name(h, i), SLICE("transfer-encoding"))) continue;
         if (slice_ieq(rest, SLICE("chunked"))) continue;
         while (slice_cut(&rest, ',', &coding)) {
             coding = slice_trim(coding);
@@ -157,98 +160,94 @@ static int check_coding(const struct parser *p)
     return 0;
 }
 
-static bool connection_has(const struct parser *p, slice option)
+static bool connection_has(const struct head *h, slice option)
 {
-    for (size_t i = 0; i < p->n_fields; i++)
-        if (slice_ieq(field_name(p, i), SLICE("connection")) &&
-            token_list_has(field_value(p, i), option))
+    for (size_t i = 0; i < h->n_fields; i++)
+        if (slice_ieq(head_field_name(h, i), SLICE("connection")) &&
+            token_list_has(head_field_value(h, i), option))
             return true;
     return false;
 }
 
-/* Not llhttp_should_keep_alive, which in HTTP/1.0 lets keep-alive win over close (RFC 9112, 9.3)
- * and takes Proxy-Connection for Connection. */
-static bool keeps_alive(const struct parser *p, const llhttp_t *l)
+/* Not llhttp's judgement, which in HTTP/1.0 lets keep-alive win over close (RFC 9112, 9.3) and
+ * takes Proxy-Connection for Connection. */
+static bool keeps_alive(const struct message *m, const struct head *h)
 {
-    if (!(l->flags & (F_CONNECTION_CLOSE | F_CONNECTION_KEEP_ALIVE))) return l->http_minor > 0;
-    if (connection_has(p, SLICE("close"))) return false;
-    return l->http_minor > 0 || connection_has(p, SLICE("keep-alive"));
+    if (!message_has_connection(m)) return h->minor > 0;
+    if (connection_has(h, SLICE("close"))) return false;
+    return h->minor > 0 || connection_has(h, SLICE("keep-alive"));
 }
 
-static int on_headers_complete(llhttp_t *l)
+static int on_head_complete(struct message *m)
 {
-    struct parser *p = parser_of(l);
-    l->upgrade = 0; /* no protocol is offered to upgrade to: the field is ignored (RFC 9110, 7.8) */
-    if (l->http_major != 1) return fail(p, 505);
-    if (l->flags & F_TRANSFER_ENCODING) {
+    struct h1_parser *p = parser_of(m);
+    struct head *h = p->head;
+    note_version(p);
+    if (h->minor < 0) return fail(p, 505);
+    if (message_has_transfer_encoding(m)) {
         /* RFC 9112, 6.1: unknown in 1.0, where an intermediary may have framed it otherwise. */
-        int status = l->http_minor == 0 ? 400 : check_coding(p);
+        int status = h->minor == 0 ? 400 : check_coding(h);
         if (status) return fail(p, status);
     }
-    p->minor = l->http_minor;
-    p->chunked = l->flags & F_CHUNKED;
-    p->content_length = l->content_length;
-    p->keep_alive = keeps_alive(p, l);
-    if (!p->chunked && p->content_length == 0) return 0;
+    h->chunked = message_is_chunked(m);
+    h->content_length = message_content_length(m);
+    h->keep_alive = keeps_alive(m, h);
+    h->has_body = h->chunked || h->content_length > 0;
+    if (!h->has_body) return MESSAGE_CONTINUE;
     p->state = PARSE_BODY;
-    return HPE_PAUSED;
+    return MESSAGE_PAUSE;
 }
 
-static int on_body(llhttp_t *l, const char *at, size_t n)
+static int on_body(struct message *m, slice piece)
 {
-    struct parser *p = parser_of(l);
-    p->data_bytes += n;
-    if (p->sink) memcpy(p->sink + p->sink_len, at, n);
-    p->sink_len += n;
-    return 0;
+    struct h1_parser *p = parser_of(m);
+    p->data_bytes += piece.len;
+    if (p->sink) memcpy(p->sink + p->sink_len, piece.ptr, piece.len);
+    p->sink_len += piece.len;
+    return MESSAGE_CONTINUE;
 }
 
-static int on_message_complete(llhttp_t *l)
+static int on_complete(struct message *m)
 {
-    parser_of(l)->state = PARSE_DONE;
-    return HPE_PAUSED;
+    parser_of(m)->state = PARSE_DONE;
+    return MESSAGE_PAUSE;
 }
 
-#define SETTINGS(version)                                                                          \
-    {                                                                                              \
-        .on_url = on_url, .on_version = (version), .on_header_field = on_field_name,               \
-        .on_header_value = on_field_value, .on_headers_complete = on_headers_complete,             \
-        .on_body = on_body, .on_message_complete = on_message_complete,                            \
-    }
+static const struct message_events events = {
+    .target = on_target,
+    .version = on_version,
+    .field_name = on_field_name,
+    .field_value = on_field_value,
+    .head_complete = on_head_complete,
+    .body = on_body,
+    .complete = on_complete,
+};
 
-static const llhttp_settings_t settings = SETTINGS(NULL), settings_in_pieces = SETTINGS(on_version);
+/* ---- running llhttp ---- */
 
-/* A fresh llhttp_t, copied for each request: llhttp_init takes longer to come to the same. */
-static llhttp_t fresh;
-
-__attribute__((constructor)) static void make_fresh(void)
+void h1_parser_init(struct h1_parser *p, struct head *head, struct arena *arena, char *text,
+                    uint32_t size)
 {
-    llhttp_init(&fresh, HTTP_REQUEST, &settings);
-}
-
-void parser_init(struct parser *p, struct arena *arena, char *text, uint32_t size)
-{
+    head->text = text;
+    head->method_name = (slice){0};
+    head->content_length = 0;
+    head->target_len = head->n_fields = 0;
+    head->method = head->minor = -1;
+    head->has_body = head->chunked = head->keep_alive = false;
+    p->head = head;
     p->arena = arena;
-    p->text = text;
     p->text_cap = size;
     p->text_len = p->head_bytes = p->empty_bytes = 0;
-    p->target_len = p->n_fields = 0;
     p->state = PARSE_HEAD;
     p->in_value = p->cut = p->begun = false;
-    p->has_method = true;
-    p->status = 0;
-    p->minor = 0;
     p->tail_len = 0;
     p->data_bytes = p->overhead_bytes = 0;
-    p->sink = NULL;
-    p->sink_len = 0;
 }
 
-/* A method that llhttp does not know is told by the first byte that fits none: it goes on, or
- * ends. */
-static int method_status(const struct parser *p)
+/* The first byte that fits no method that llhttp knows tells: the name goes on there, or ends. */
+static int method_status(const struct h1_parser *p)
 {
-    const char *at = llhttp_get_error_pos(llhttp_of(p));
+    const char *at = message_error_at(&p->message);
     if (*at == ' ' && at > p->input)
         at--;
     else if (*at == ' ' && p->tail_len)
@@ -258,55 +257,58 @@ static int method_status(const struct parser *p)
 
 /* A version that is well formed and not served, or one that is malformed or not followed by a line
  * end. */
-static int version_status(const struct parser *p)
+static int version_status(const struct h1_parser *p)
 {
-    const llhttp_t *l = llhttp_of(p);
-    if (l->method == HTTP_PRI) return 505;
-    if (l->http_major == 1 && l->http_minor <= 1) return 400;
-    char minor[2] = {'.', (char)('0' + l->http_minor)};
-    return preceded_by(p, llhttp_get_error_pos(l), slice_of(minor, 2)) ? 505 : 400;
+    const struct message *m = &p->message;
+    if (slice_eq(message_method(m), SLICE("PRI"))) return 505;
+    if (message_major(m) == 1 && message_minor(m) <= 1) return 400;
+    char minor[2] = {'.', (char)('0' + message_minor(m))};
+    return preceded_by(p, message_error_at(m), slice_of(minor, 2)) ? 505 : 400;
 }
 
-static int status_of(const struct parser *p, llhttp_errno_t err)
+static int status_of(const struct h1_parser *p, enum message_result result)
 {
-    switch (err) {
-    case HPE_USER:
-    case HPE_CB_HEADERS_COMPLETE: return p->status;
-    case HPE_INVALID_METHOD: return method_status(p);
-    case HPE_INVALID_VERSION: return version_status(p);
-    case HPE_PAUSED_H2_UPGRADE: return 505;
+    switch (result) {
+    case MESSAGE_FAILED: return p->status;
+    case MESSAGE_BAD_METHOD: return method_status(p);
+    case MESSAGE_BAD_VERSION: return version_status(p);
+    case MESSAGE_HTTP2: return 505;
     default: return 400;
     }
 }
 
-/* Runs llhttp over `in`; returns how many bytes it used. */
-static size_t execute(struct parser *p, slice in)
+static void note_method(struct h1_parser *p, enum message_result result)
 {
-    if (!p->begun) *llhttp_of(p) = fresh;
+    bool bad = result == MESSAGE_BAD_METHOD;
+    p->head->method_name = bad ? (slice){NULL, 0} : message_method(&p->message);
+    p->head->method = (int8_t)http_method_of(p->head->method_name);
+}
+
+/* Returns how many bytes it used. */
+static size_t execute(struct h1_parser *p, slice in)
+{
+    if (!p->begun) message_begin_request(&p->message, &events);
     p->begun = true;
     p->input = in.ptr;
     p->input_len = in.len;
-    llhttp_errno_t err = llhttp_execute(llhttp_of(p), in.ptr, in.len);
-    if (err == HPE_OK) return in.len;
-    size_t used = (size_t)(llhttp_get_error_pos(llhttp_of(p)) - in.ptr);
-    if (err == HPE_PAUSED) {
-        llhttp_resume(llhttp_of(p));
-        return used;
-    }
-    p->has_method = err != HPE_INVALID_METHOD;
-    p->status = status_of(p, err);
+    bool in_head = p->state == PARSE_HEAD;
+    size_t used;
+    enum message_result result = message_read(&p->message, in, &used);
+    if (in_head) note_method(p, result);
+    if (result == MESSAGE_OK || result == MESSAGE_PAUSED) return used;
+    p->status = status_of(p, result);
     p->state = PARSE_ERROR;
     return used;
 }
 
-static void refuse(struct parser *p, int status)
+static void refuse(struct h1_parser *p, int status)
 {
     p->status = status;
     p->state = PARSE_ERROR;
 }
 
 /* Empty lines before the request (RFC 9112, 2.2). llhttp would skip any CR and LF, alone or not. */
-static size_t skip_empty_lines(struct parser *p, slice in)
+static size_t skip_empty_lines(struct h1_parser *p, slice in)
 {
     size_t n = 0;
     while (n < in.len && p->empty_bytes < HEAD_MAX && in.ptr[n] == "\r\n"[p->empty_bytes % 2]) {
@@ -314,15 +316,13 @@ static size_t skip_empty_lines(struct parser *p, slice in)
         n++;
     }
     p->head_bytes = p->empty_bytes;
-    if (n < in.len && (p->empty_bytes % 2 || in.ptr[n] == '\r' || in.ptr[n] == '\n')) {
-        p->has_method = false;
+    if (n < in.len && (p->empty_bytes % 2 || in.ptr[n] == '\r' || in.ptr[n] == '\n'))
         refuse(p, p->empty_bytes < HEAD_MAX ? 400 : 431);
-    }
     return n;
 }
 
 /* Some bytes of the head, beginning with the request line. */
-static size_t head_part(struct parser *p, slice in)
+static size_t head_part(struct h1_parser *p, slice in)
 {
     size_t room = HEAD_MAX - p->head_bytes;
     slice part = slice_of(in.ptr, in.len < room ? in.len : room);
@@ -336,12 +336,16 @@ static size_t head_part(struct parser *p, slice in)
     return used;
 }
 
-size_t parser_head(struct parser *p, slice in)
+size_t h1_parse_head(struct h1_parser *p, slice in)
 {
     size_t skipped = 0;
     if (LIKELY(p->head_bytes == 0)) {
-        size_t used = h1_fast_head(p, in);
-        if (LIKELY(used)) return used;
+        size_t used = h1_fast_head(p->head, p->text_cap, in);
+        if (LIKELY(used)) {
+            p->head_bytes = (uint32_t)used;
+            p->state = PARSE_DONE;
+            return used;
+        }
     }
     if (UNLIKELY(p->cut)) {
         refuse(p, in.ptr[0] == '\n' ? 505 : 400);
@@ -355,7 +359,7 @@ size_t parser_head(struct parser *p, slice in)
     return skipped + head_part(p, in);
 }
 
-size_t parser_body(struct parser *p, slice in, char *out, size_t size, size_t *got)
+size_t h1_parse_body(struct h1_parser *p, slice in, char *out, size_t size, size_t *got)
 {
     p->sink = out;
     p->sink_len = 0;
@@ -370,21 +374,4 @@ size_t parser_body(struct parser *p, slice in, char *out, size_t size, size_t *g
         p->state = PARSE_ERROR;
     }
     return used;
-}
-
-slice parser_method(const struct parser *p)
-{
-#define NAME(number, name, text) [number] = {#text, sizeof #text - 1},
-    static const slice names[] = {HTTP_ALL_METHOD_MAP(NAME)};
-#undef NAME
-    if (p->state == PARSE_DONE && !p->begun) return SLICE("GET");
-    return p->begun ? names[llhttp_of(p)->method] : (slice){NULL, 0};
-}
-
-slice parser_version(const struct parser *p)
-{
-    bool past = p->n_fields > 0 || p->state == PARSE_BODY || p->state == PARSE_DONE;
-    if (past && !p->begun) return SLICE("HTTP/1.1");
-    if (!past || llhttp_of(p)->http_major != 1) return (slice){NULL, 0};
-    return llhttp_of(p)->http_minor ? SLICE("HTTP/1.1") : SLICE("HTTP/1.0");
 }

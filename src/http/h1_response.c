@@ -1,7 +1,7 @@
-#include "http/h1_response.h"
+#include "http/h1_exchange.h"
 
+#include "base/decimal.h"
 #include "base/log.h"
-#include "http/conn.h"
 #include "http/status.h"
 
 #include <errno.h>
@@ -23,26 +23,12 @@ static char *put(char *p, const char *s, size_t n)
 
 #define PUT(p, literal) put(p, literal, sizeof(literal) - 1)
 
-static char *put_u64(char *p, uint64_t v)
-{
-    char digits[20];
-    size_t n = 0;
-    if (LIKELY(v < 100)) {
-        p[0] = (char)('0' + v / 10);
-        p[v >= 10] = (char)('0' + v % 10);
-        return p + 1 + (v >= 10);
-    }
-    do digits[sizeof digits - ++n] = (char)('0' + v % 10);
-    while (v /= 10);
-    return put(p, digits + sizeof digits - n, n);
-}
-
 static char *put_status(char *p, int status)
 {
     slice line = http_status_line(status);
     if (line.len) return put(p, line.ptr, line.len);
     p = PUT(p, "HTTP/1.1 ");
-    p = put_u64(p, (uint64_t)status);
+    p = decimal_put(p, (uint64_t)status);
     return PUT(p, " Unknown\r\n");
 }
 
@@ -53,23 +39,23 @@ static char *put_framing(char *p, struct torc_req *rq)
     if (r->status == 204 || r->status == 304) return p;
     if (r->length >= 0) {
         p = PUT(p, "Content-Length: ");
-        p = put_u64(p, (uint64_t)r->length);
+        p = decimal_put(p, (uint64_t)r->length);
         return PUT(p, "\r\n");
     }
-    if (rq->parser.minor > 0) return PUT(p, "Transfer-Encoding: chunked\r\n");
-    rq->keep_alive = false;
+    if (rq->head.minor > 0) return PUT(p, "Transfer-Encoding: chunked\r\n");
+    rq->close_after_response = true;
     return p;
 }
 
 static bool is_chunked(const struct torc_req *rq)
 {
-    return rq->response.length < 0 && rq->parser.minor > 0;
+    return rq->response.length < 0 && rq->head.minor > 0;
 }
 
 static char *put_head(char *p, struct torc_req *rq)
 {
     const struct response *r = &rq->response;
-    const char *head = http_context_head(rq->core);
+    const char *head = http_head(rq->ctx);
     if (LIKELY(r->status == 200)) {
         p = put(p, head, HEAD_OK_LEN + HEAD_DATE_LEN + HEAD_TYPE_LEN);
     } else {
@@ -84,31 +70,32 @@ static char *put_head(char *p, struct torc_req *rq)
     }
     p = put_framing(p, rq);
     if (r->fields_len) p = put(p, r->fields, r->fields_len);
-    if (rq->core->draining) rq->keep_alive = false;
-    if (!rq->keep_alive)
+    if (rq->ctx->draining) rq->close_after_response = true;
+    if (rq->close_after_response)
         p = PUT(p, "Connection: close\r\n");
-    else if (rq->parser.minor == 0)
+    else if (rq->head.minor == 0)
         p = PUT(p, "Connection: keep-alive\r\n");
     return PUT(p, "\r\n");
 }
 
 int h1_respond(struct torc_req *rq, slice body)
 {
-    struct conn *c = rq->conn;
+    struct conn *c = h1_exchange_of(rq)->conn;
     if (rq->scope.cancelled) return rq->scope.cancelled;
     size_t head = HEAD_ROOM + rq->response.type.len + rq->response.fields_len;
-    if (!response_has_body(rq)) body.len = 0;
+    if (!request_gets_body(rq)) body.len = 0;
     bool whole = head + body.len <= (size_t)SEND_LARGE_CAP;
     /* Whether the client sends a body that it was not asked for is its choice, once it has the
      * answer; it must not be taken for a request. */
-    if (rq->expect_continue && rq->parser.state == PARSE_BODY && !rq->parser.data_bytes)
-        rq->keep_alive = false;
-    char *start = send_queue_reserve(&c->out, c->core, whole ? head + body.len : head);
+    const struct h1_parser *parser = &h1_exchange_of(rq)->parser;
+    if (rq->expect_continue && parser->state == PARSE_BODY && !parser->data_bytes)
+        rq->close_after_response = true;
+    char *start = send_queue_reserve(&c->unsent, c->ctx, whole ? head + body.len : head);
     if (!start) return -ENOMEM;
     char *p = put_head(start, rq);
     if (whole) p = slice_copy(p, body.ptr, body.len);
-    send_queue_commit(&c->out, (size_t)(p - start));
-    if (!whole && send_queue_append(&c->out, c->core, body.ptr, body.len) < 0) {
+    send_queue_commit(&c->unsent, (size_t)(p - start));
+    if (!whole && send_queue_append(&c->unsent, c->ctx, body.ptr, body.len) < 0) {
         conn_abort(c, -ENOMEM); /* the head has promised what cannot be kept */
         return -ENOMEM;
     }
@@ -121,25 +108,25 @@ int h1_respond(struct torc_req *rq, slice body)
 /* Has the output sent, and waits while there is more of it than a slow client should pin. */
 static int let_leave(struct torc_req *rq)
 {
-    struct conn *c = rq->conn;
+    struct conn *c = h1_exchange_of(rq)->conn;
     conn_schedule(c);
     if (rq->scope.cancelled) return rq->scope.cancelled; /* meanwhile; nothing would end the wait */
-    if (c->out.bytes < c->core->limits->write_buffer) return 0;
-    return conn_wait_sent(c, c->core->limits->write_buffer, false);
+    if (c->unsent.bytes < c->ctx->limits->write_buffer) return 0;
+    return conn_wait_sent(c, &rq->scope, c->ctx->limits->write_buffer, false);
 }
 
 int h1_write(struct torc_req *rq, const void *data, size_t size)
 {
-    struct conn *c = rq->conn;
+    struct conn *c = h1_exchange_of(rq)->conn;
     bool chunked = is_chunked(rq);
     for (const char *at = data; size > 0;) {
         size_t part = size < PIECE ? size : PIECE;
         char line[CHUNK_ROOM];
         if (rq->scope.cancelled) return rq->scope.cancelled;
         int n = chunked ? snprintf(line, sizeof line, "%zx\r\n", part) : 0;
-        if ((chunked && send_queue_append(&c->out, c->core, line, (size_t)n) < 0) ||
-            send_queue_append(&c->out, c->core, at, part) < 0 ||
-            (chunked && send_queue_append(&c->out, c->core, "\r\n", 2) < 0)) {
+        if ((chunked && send_queue_append(&c->unsent, c->ctx, line, (size_t)n) < 0) ||
+            send_queue_append(&c->unsent, c->ctx, at, part) < 0 ||
+            (chunked && send_queue_append(&c->unsent, c->ctx, "\r\n", 2) < 0)) {
             conn_abort(c, -ENOMEM);
             return -ENOMEM;
         }
@@ -153,7 +140,7 @@ int h1_write(struct torc_req *rq, const void *data, size_t size)
 
 static void warn_shorter(struct conn *c)
 {
-    if (http_context_may_warn(c->core))
+    if (http_may_warn(c->ctx))
         log_line("a file became shorter while it was sent; connection closed");
 }
 
@@ -162,20 +149,20 @@ static void warn_shorter(struct conn *c)
  * one is read, those before it are on their way. */
 static int read_piece(struct torc_req *rq, int fd, uint64_t offset, size_t part)
 {
-    struct conn *c = rq->conn;
-    char *room = send_queue_reserve(&c->out, c->core, part);
+    struct conn *c = h1_exchange_of(rq)->conn;
+    char *room = send_queue_reserve(&c->unsent, c->ctx, part);
     if (!room) return -ENOMEM;
     struct io_call call = {.read = {fd, room, (uint32_t)part, offset}};
-    send_queue_pin(&c->out);
+    send_queue_pin(&c->unsent);
     int n = scope_call(&rq->scope, &call, IO_READ);
-    if (n > 0) send_queue_commit(&c->out, (size_t)n);
-    send_queue_unpin(&c->out);
+    if (n > 0) send_queue_commit(&c->unsent, (size_t)n);
+    send_queue_unpin(&c->unsent);
     return n;
 }
 
 int h1_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
 {
-    struct conn *c = rq->conn;
+    struct conn *c = h1_exchange_of(rq)->conn;
     for (c->corked = true; size > 0;) {
         int n = read_piece(rq, fd, offset, size < PIECE ? (size_t)size : PIECE);
         c->corked = false;
@@ -194,32 +181,32 @@ int h1_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
 
 int h1_write_ref(struct torc_req *rq, const void *bytes, size_t size)
 {
-    struct conn *c = rq->conn;
+    struct conn *c = h1_exchange_of(rq)->conn;
     if (rq->scope.cancelled) return rq->scope.cancelled;
     if (c->writer) return -EBUSY;
     ASSERT(!is_chunked(rq));
-    if (send_queue_append_ref(&c->out, c->core, bytes, size) < 0) {
+    if (send_queue_append_ref(&c->unsent, c->ctx, bytes, size) < 0) {
         conn_abort(c, -ENOMEM);
         return -ENOMEM;
     }
     conn_schedule(c);
-    int err = conn_wait_sent(c, 1, true);
+    int err = conn_wait_sent(c, &rq->scope, 1, true);
     if (err == -EIO) warn_shorter(c);
     return err;
 }
 
 int h1_end(struct torc_req *rq)
 {
-    struct conn *c = rq->conn;
+    struct conn *c = h1_exchange_of(rq)->conn;
     const struct response *r = &rq->response;
     if (rq->scope.cancelled) return rq->scope.cancelled;
-    if (response_has_body(rq) && r->length >= 0 && r->written < (uint64_t)r->length) {
+    if (request_gets_body(rq) && r->length >= 0 && r->written < (uint64_t)r->length) {
         /* The client must see that the body is not whole: only the end of the stream can tell. */
-        if (http_context_may_warn(c->core))
+        if (http_may_warn(c->ctx))
             log_line("a handler wrote less than it announced; connection closed");
-        rq->keep_alive = false;
-    } else if (response_has_body(rq) && is_chunked(rq) &&
-               send_queue_append(&c->out, c->core, "0\r\n\r\n", 5) < 0) {
+        rq->close_after_response = true;
+    } else if (request_gets_body(rq) && is_chunked(rq) &&
+               send_queue_append(&c->unsent, c->ctx, "0\r\n\r\n", 5) < 0) {
         conn_abort(c, -ENOMEM);
         return -ENOMEM;
     }

@@ -1,7 +1,6 @@
-/* The response half of torc_req. */
+#include "http/response.h"
 
 #include "http/fields/field.h"
-#include "http/request.h"
 #include "http/status.h"
 
 #include <errno.h>
@@ -60,8 +59,9 @@ int torc_set_header(torc_req *rq, torc_slice name, torc_slice value)
 /* ---- starting ---- */
 
 /* Inlined, or each response would pay for the registers that the error paths save. */
-__attribute__((always_inline)) static inline int begin(struct torc_req *rq, int status,
-                                                       const char *type_text, int64_t length)
+__attribute__((always_inline)) static inline int response_begin(struct torc_req *rq, int status,
+                                                                const char *type_text,
+                                                                int64_t length)
 {
     struct response *r = &rq->response;
     slice type = type_text ? slice_str(type_text) : (slice){NULL, 0};
@@ -83,7 +83,7 @@ static int undo(struct torc_req *rq, int err)
 
 int torc_reply(torc_req *rq, int status, const char *type, torc_slice body)
 {
-    int err = begin(rq, status, type, (int64_t)body.len);
+    int err = response_begin(rq, status, type, (int64_t)body.len);
     if (err < 0) return err;
     rq->response.written = body.len;
     rq->response.ended = true;
@@ -115,10 +115,10 @@ int torc_reply_error(torc_req *rq, int status)
     return torc_replyf(rq, status, "%d %.*s\n", status, (int)reason.len, reason.ptr);
 }
 
-void request_refuse(struct torc_req *rq, int status)
+void response_error(struct torc_req *rq, int status)
 {
     char allow[64];
-    if (status == 405 || (status == 204 && rq->method == HTTP_OPTIONS))
+    if (status == 405 || (status == 204 && rq->head.method == HTTP_OPTIONS))
         response_field(rq, SLICE("Allow"),
                        slice_of(allow, http_allow(rq->match.allow, allow, sizeof allow)));
     if (status == 503) response_field(rq, SLICE("Retry-After"), SLICE("1"));
@@ -130,7 +130,7 @@ void request_refuse(struct torc_req *rq, int status)
 
 int torc_start(torc_req *rq, int status, const char *type, int64_t length)
 {
-    int err = begin(rq, status, type, length < 0 ? -1 : length);
+    int err = response_begin(rq, status, type, length < 0 ? -1 : length);
     if (err < 0) return err;
     rq->response.streamed = true;
     return undo(rq, rq->exchange->respond(rq, SLICE("")));
@@ -151,23 +151,23 @@ int torc_write(torc_req *rq, const void *data, size_t size)
     int err = check_room(rq, size);
     if (err < 0 || size == 0) return err;
     rq->response.written += size;
-    return response_has_body(rq) ? rq->exchange->write(rq, data, size) : 0;
+    return request_gets_body(rq) ? rq->exchange->write(rq, data, size) : 0;
 }
 
-int response_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
+int response_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
 {
     int err = check_room(rq, size);
     if (err < 0 || size == 0) return err;
     rq->response.written += size;
-    return response_has_body(rq) ? rq->exchange->write_file(rq, fd, offset, size) : 0;
+    return request_gets_body(rq) ? rq->exchange->write_file(rq, fd, offset, size) : 0;
 }
 
-int response_ref(struct torc_req *rq, const void *bytes, size_t size)
+int response_write_ref(struct torc_req *rq, const void *bytes, size_t size)
 {
     int err = check_room(rq, size);
     if (err < 0 || size == 0) return err;
     rq->response.written += size;
-    return response_has_body(rq) ? rq->exchange->write_ref(rq, bytes, size) : 0;
+    return request_gets_body(rq) ? rq->exchange->write_ref(rq, bytes, size) : 0;
 }
 
 int torc_end(torc_req *rq)

@@ -11,6 +11,7 @@
 
 #include "base/slice.h"
 #include "http/method.h"
+#include "torc.h"
 
 enum {
     ROUTE_PARAMS = 8,    /* per pattern */

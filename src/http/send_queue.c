@@ -3,16 +3,16 @@
 #include <errno.h>
 #include <string.h>
 
-static struct send_chunk *add_chunk(struct send_queue *o, struct http_context *core, size_t size)
+static struct send_chunk *add_chunk(struct send_queue *o, struct http_context *ctx, size_t size)
 {
-    struct slab *slab = size <= (size_t)SEND_SMALL_CAP ? &core->small : &core->large;
+    struct slab *slab = size <= (size_t)SEND_SMALL_CAP ? &ctx->small : &ctx->large;
     struct send_chunk *c = slab_get(slab);
     if (!c) return NULL;
     c->next = NULL;
     c->slab = slab;
     c->bytes = c->data;
     c->len = c->sent = 0;
-    c->cap = (uint32_t)(slab == &core->small ? SEND_SMALL_CAP : SEND_LARGE_CAP);
+    c->cap = (uint32_t)(slab == &ctx->small ? SEND_SMALL_CAP : SEND_LARGE_CAP);
     c->send.op.kind = IO_NONE;
     if (o->tail)
         o->tail->next = c;
@@ -22,21 +22,21 @@ static struct send_chunk *add_chunk(struct send_queue *o, struct http_context *c
     return c;
 }
 
-char *send_queue_reserve_slow(struct send_queue *o, struct http_context *core, size_t size)
+char *send_queue_reserve_slow(struct send_queue *o, struct http_context *ctx, size_t size)
 {
     ASSERT(size <= (size_t)SEND_LARGE_CAP);
-    struct send_chunk *c = add_chunk(o, core, size);
+    struct send_chunk *c = add_chunk(o, ctx, size);
     return c ? c->data : NULL;
 }
 
-int send_queue_append(struct send_queue *o, struct http_context *core, const void *data, size_t n)
+int send_queue_append(struct send_queue *o, struct http_context *ctx, const void *data, size_t n)
 {
     struct send_chunk *tail = o->tail;
     uint32_t len = tail ? tail->len : 0;
     size_t bytes = o->bytes;
     for (const char *at = data; n > 0;) {
         struct send_chunk *c = o->tail;
-        if ((!c || c->len == c->cap) && !(c = add_chunk(o, core, n))) {
+        if ((!c || c->len == c->cap) && !(c = add_chunk(o, ctx, n))) {
             /* Take back what was added, so that the caller sees all or nothing. */
             struct send_chunk *extra = tail ? tail->next : o->head;
             while (extra) {
@@ -63,10 +63,10 @@ int send_queue_append(struct send_queue *o, struct http_context *core, const voi
     return 0;
 }
 
-int send_queue_append_ref(struct send_queue *o, struct http_context *core, const char *bytes,
+int send_queue_append_ref(struct send_queue *o, struct http_context *ctx, const char *bytes,
                           size_t n)
 {
-    struct send_chunk *c = add_chunk(o, core, 0);
+    struct send_chunk *c = add_chunk(o, ctx, 0);
     if (!c) return -ENOMEM;
     c->bytes = bytes;
     c->cap = 0; /* nothing is written behind them */

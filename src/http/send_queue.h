@@ -27,15 +27,15 @@ struct send_queue {
     bool pinned;  /* somebody writes to the room reserved at the tail over several turns */
 };
 
-char *send_queue_reserve_slow(struct send_queue *o, struct http_context *core, size_t size);
+char *send_queue_reserve_slow(struct send_queue *o, struct http_context *ctx, size_t size);
 
 /* Room for at least `size` (<= SEND_LARGE_CAP) bytes in one piece at the tail, or NULL without
  * memory. What is then written there is added by out_commit. */
-static inline char *send_queue_reserve(struct send_queue *o, struct http_context *core, size_t size)
+static inline char *send_queue_reserve(struct send_queue *o, struct http_context *ctx, size_t size)
 {
     struct send_chunk *c = o->tail;
     if (c && c->cap - c->len >= size) return c->data + c->len;
-    return send_queue_reserve_slow(o, core, size);
+    return send_queue_reserve_slow(o, ctx, size);
 }
 
 static inline void send_queue_commit(struct send_queue *o, size_t n)
@@ -45,11 +45,11 @@ static inline void send_queue_commit(struct send_queue *o, size_t n)
 }
 
 /* Copies; 0 or -ENOMEM, and then nothing was added. */
-int send_queue_append(struct send_queue *o, struct http_context *core, const void *data, size_t n);
+int send_queue_append(struct send_queue *o, struct http_context *ctx, const void *data, size_t n);
 
 /* Adds bytes that stay where they are until they are sent or the output is cleared; 0 or
  * -ENOMEM. */
-int send_queue_append_ref(struct send_queue *o, struct http_context *core, const char *bytes,
+int send_queue_append_ref(struct send_queue *o, struct http_context *ctx, const char *bytes,
                           size_t n);
 
 /* Sends what there is, gathered; fn gets the completion, for which out_sent is to be called. Only

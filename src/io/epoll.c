@@ -2,16 +2,15 @@
  * epoll_ctl again; a send is tried at once and waits for an edge only when the socket is full; a
  * short read ends the reading without another call to learn that nothing is left. */
 
-#include "io/engines.h"
+#include "io/engine.h"
+#include "io/file.h"
 #include "io/sock.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -138,20 +137,13 @@ static void try_send(struct io *io, struct io_send *s)
             finish(io, &s->op, -errno);
             return;
         }
-        s->op.res += (int)n;
-        size_t left = (size_t)n;
-        while (s->at < s->count && left >= s->iov[s->at].iov_len) left -= s->iov[s->at++].iov_len;
-        if (s->at < s->count) {
-            s->iov[s->at].iov_base = (char *)s->iov[s->at].iov_base + left;
-            s->iov[s->at].iov_len -= left;
-        }
+        io_send_advance(s, (size_t)n);
     }
     finish(io, &s->op, s->op.res);
 }
 
 static void epoll_send(struct io *io, struct io_send *s)
 {
-    s->op.res = 0;
     try_send(io, s);
 }
 
@@ -190,25 +182,14 @@ static void run_accept(struct io *io, struct io_accept *a)
 
 /* ---- calls: files are read in place, as any server on epoll does ---- */
 
-static int file_call(struct io *io, struct io_call *c)
+static int call_at_once(struct io *io, struct io_call *c)
 {
-    long res;
     counter_add(&io->stats.syscalls, 1);
     switch ((enum io_kind)c->op.kind) {
-    case IO_OPEN:
-        res = syscall(SYS_openat2, c->open.dirfd, c->open.path, c->open.how, sizeof *c->open.how);
-        break;
-    case IO_STATX:
-        res = statx(c->statx.dirfd, c->statx.path, c->statx.flags, STATX_BASIC_STATS, c->statx.out);
-        break;
-    case IO_READ: res = pread(c->read.fd, c->read.buf, c->read.size, (off_t)c->read.offset); break;
-    case IO_CLOSE: res = close(c->close.fd); break;
-    case IO_POPULATE: res = madvise(c->populate.addr, c->populate.size, MADV_POPULATE_READ); break;
-    case IO_SHUTDOWN: res = shutdown(c->sock.sock->fd, SHUT_WR); break;
+    case IO_SHUTDOWN: return shutdown(c->sock.sock->fd, SHUT_WR) < 0 ? -errno : 0;
     case IO_UNACKED: return sock_unacked(c->sock.sock->fd);
-    default: return -EINVAL;
+    default: return file_call(c);
     }
-    return res < 0 ? -errno : (int)res;
 }
 
 static void close_sock(struct io *io, struct io_call *c)
@@ -244,7 +225,7 @@ static void epoll_call(struct io *io, struct io_call *c)
     case IO_CLOSE_SOCK: close_sock(io, c); break;
     case IO_POLL: start_poll(io, c, c->poll.fd, (uint32_t)c->poll.events); break;
     case IO_CONNECT: start_connect(io, c); break;
-    default: finish(io, &c->op, file_call(io, c));
+    default: finish(io, &c->op, call_at_once(io, c));
     }
 }
 
@@ -381,6 +362,11 @@ static int epoll_sock_open(struct io *io, struct io_sock *s, bool accepted)
     return ctl(io, EPOLL_CTL_ADD, s->fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, s, TAG_SOCK);
 }
 
+static int epoll_descriptor(const struct io_sock *s)
+{
+    return s->fd;
+}
+
 static void epoll_discard(struct io *io, int fd)
 {
     counter_add(&io->stats.syscalls, 1);
@@ -445,5 +431,6 @@ const struct io_engine io_epoll_engine = {
     .call = epoll_call,
     .cancel = epoll_cancel,
     .sock_open = epoll_sock_open,
+    .descriptor = epoll_descriptor,
     .discard = epoll_discard,
 };

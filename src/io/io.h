@@ -1,6 +1,6 @@
 #pragma once
 /* The engine contract: what a core asks of the kernel, stated once and performed by io_uring or by
- * epoll. Nothing above this file knows which.
+ * epoll. Nothing above this file knows which; what only those see who implement it is in engine.h.
  *
  * 1. The caller owns every operation struct. From submit until its *final* completion the struct
  * and the bytes it points to belong to the engine.
@@ -32,7 +32,8 @@
 
 struct io;
 struct io_op;
-struct open_how;
+struct sock_addr;
+struct stat;
 
 typedef void io_fn(struct io *io, struct io_op *op, int res, bool more);
 
@@ -70,7 +71,7 @@ struct io_sock {
     uint8_t engine_bits;
     struct io_op recv;
     struct io_send *sending; /* the send in flight, up to its completion */
-    struct list queue;       /* engine: ready, or starved of buffers */
+    struct list queue;       /* engine: ready, or waiting for a buffer */
 };
 
 enum { IO_SEND_IOV = 8 };
@@ -103,8 +104,9 @@ struct io_call {
         struct {
             int dirfd;
             const char *path;
-            struct open_how *how;
-        } open; /* result: fd */
+            bool beneath;      /* nothing gets out of the directory: no "..", no absolute link */
+            struct stat *stat; /* filled in */
+        } open;                /* for reading; of whatever kind it is; result: fd */
         struct {
             int dirfd;
             const char *path;
@@ -149,15 +151,15 @@ struct io_task {
 /* One counter has one writer, its core; readers elsewhere see it relaxed. */
 struct io_stats {
     uint64_t turns;
-    uint64_t enters;    /* io_uring_enter, or epoll_wait */
-    uint64_t syscalls;  /* all made by the engine, enters included */
-    uint64_t sqes;      /* operations submitted; epoll: operations asked for */
-    uint64_t cqes;      /* completions reaped; epoll: events and completions */
-    uint64_t overflows; /* turns that found completions the CQ had no room for; none is lost */
-    uint64_t starved;   /* recv streams that ended for want of a buffer */
-    uint64_t rearmed;   /* streams started again by the engine */
-    uint64_t sq_full;   /* times the SQ was submitted early because it was full */
-    uint64_t busy_ns;   /* time outside the kernel's wait */
+    uint64_t enters;     /* io_uring_enter, or epoll_wait */
+    uint64_t syscalls;   /* all made by the engine, enters included */
+    uint64_t sqes;       /* operations submitted; epoll: operations asked for */
+    uint64_t cqes;       /* completions reaped; epoll: events and completions */
+    uint64_t overflows;  /* turns that found completions the CQ had no room for; none is lost */
+    uint64_t no_buffers; /* recv streams that ended for want of a buffer */
+    uint64_t rearmed;    /* streams started again by the engine */
+    uint64_t sq_full;    /* times the SQ was submitted early because it was full */
+    uint64_t busy_ns;    /* time outside the kernel's wait */
 };
 
 /* Features of the io_uring engine; each can be switched off, and is where the kernel lacks it. */
@@ -186,30 +188,11 @@ struct io_config {
     uint32_t max_sockets; /* size of the direct table */
     uint32_t iowq_bounded, iowq_unbounded; /* kernel worker threads at most */
     uint32_t features;                     /* bit per enum io_feature that is wanted */
+    bool peers;  /* io_peer is to work, which rules direct descriptors out before Linux 6.19 */
     int wake_fd; /* an eventfd of the caller's for io_wake; 0: io_open makes one */
 };
 
-struct io_engine {
-    const char *name;       /* as in --engine */
-    bool blocking_listener; /* wants listening sockets without O_NONBLOCK */
-    /* Negative errno and a message in `why` where the kernel refuses the engine at all. Features it
-     * lacks are taken out of config->features and named in `why`, comma-separated ("" when
-     * none). */
-    int (*probe)(struct io_config *config, char *why, size_t size);
-    int (*open)(struct io *io, const struct io_config *config);
-    void (*close)(struct io *io);
-    /* Submits, waits at most until `timeout_ns` from now (WHEEL_NEVER: for ever), reads the clock
-     * into io->now and runs completions. */
-    void (*wait)(struct io *io, uint64_t timeout_ns);
-    void (*accept)(struct io *io, struct io_accept *a);
-    void (*recv)(struct io *io, struct io_sock *s);
-    void (*send)(struct io *io, struct io_send *s);
-    void (*call)(struct io *io, struct io_call *c);
-    void (*cancel)(struct io *io, struct io_op *op);
-    /* Takes over a socket; negative errno where it cannot (it is then still to be closed). */
-    int (*sock_open)(struct io *io, struct io_sock *s, bool accepted);
-    void (*discard)(struct io *io, int fd);
-};
+struct io_engine;
 
 struct io {
     const struct io_engine *engine;
@@ -236,9 +219,34 @@ struct io {
 /* The engines built in, best first, ending with NULL. */
 extern const struct io_engine *const io_engines[];
 
+/* As in --engine. */
+const char *io_engine_name(const struct io_engine *e);
+
 /* NULL when no engine of that name is built in. */
 const struct io_engine *io_engine_find(const char *name);
 
+/* Whether it is the name of an engine, built in or not. */
+bool io_engine_known(const char *name);
+
+/* Whether it has a ring: depth, cq_depth and features of the configuration are of one. */
+bool io_engine_has_ring(const struct io_engine *e);
+
+/* The engine of that name or, with NULL, the best that this kernel allows; NULL where there is
+ * none. Features that the kernel lacks are taken out of config->features. `say` gets a line for
+ * whatever there is to say: what is refused and why, what serves instead, what is lacking. */
+const struct io_engine *io_choose(const char *name, struct io_config *config,
+                                  void (*say)(const char *line));
+
+/* Only asks: 0, or negative errno where the kernel refuses the engine, and the reason in `why`.
+ * Otherwise `why` names the features that it lacks, with commas ("" when none), and
+ * config->features is without them. */
+int io_probe(const struct io_engine *e, struct io_config *config, char *why, size_t size);
+
+/* Connections at most that an engine so configured can hold under a limit of descriptors. */
+uint64_t io_max_sockets(const struct io_config *config, uint64_t descriptors);
+
+/* A listening socket as the engine wants it; see sock_listen. */
+int io_listen(const struct io_engine *e, struct sock_addr *addr, int backlog);
 /* On the thread that will use it. Negative errno when the engine cannot start. */
 int io_open(struct io *io, const struct io_engine *engine, const struct io_config *config);
 
@@ -259,60 +267,31 @@ static inline void io_defer(struct io *io, struct io_task *t)
     fifo_push(&io->tasks, &t->link);
 }
 
-/* For engines: fetches what surrounds an operation or a task that is next in turn. While the kernel
- * was at work for the one before, the caches have lost it, and there are hundreds. */
-static inline void io_fetch(const void *p)
-{
-    const char *at = p;
-    __builtin_prefetch(at - 64);
-    __builtin_prefetch(at);
-    __builtin_prefetch(at + 64);
-    __builtin_prefetch(at + 128);
-}
-
 static inline bool io_busy(const struct io_op *op)
 {
     return op->kind != IO_NONE;
 }
 
-static inline void io_submit_begin(struct io *io, struct io_op *op, enum io_kind kind)
-{
-    op->kind = (uint8_t)kind;
-    op->cancelling = false;
-    op->engine_bits = 0;
-    io->in_flight++;
-    counter_add(&io->stats.sqes, 1);
-}
+/* Nothing is in flight, and nothing is left to run. */
+bool io_idle(const struct io *io);
 
-static inline void io_accept_start(struct io *io, struct io_accept *a)
-{
-    ASSERT(!io_busy(&a->op));
-    io_submit_begin(io, &a->op, IO_ACCEPT);
-    io->engine->accept(io, a);
-}
+/* Starts the stream of accepted sockets. */
+void io_accept_start(struct io *io, struct io_accept *a);
 
 /* Takes over what an accept returned, or a socket of the caller's own that is connected or about to
  * be. 0, or negative errno: it is then still to be closed by IO_CLOSE_SOCK. */
 int io_sock_init(struct io *io, struct io_sock *s, int fd, bool accepted, io_fn *on_recv);
 
-/* The peer's address as malloc'ed text; NULL for a direct descriptor, which has none to ask before
- * Linux 6.19. */
+/* The peer's address as malloc'ed text; NULL where it cannot be asked: of a direct descriptor,
+ * which io_config.peers avoids. */
 char *io_peer(struct io *io, const struct io_sock *s);
 
 /* Closes what an accept returned and nobody took over. */
-static inline void io_discard(struct io *io, int fd)
-{
-    io->engine->discard(io, fd);
-}
+void io_discard(struct io *io, int fd);
 
 /* Starts the recv stream. Each completion is bytes in io->lease (res > 0, more) or the final one:
  * 0 at the peer's end of stream, -ECANCELED after io_cancel, another error of the socket. */
-static inline void io_recv_start(struct io *io, struct io_sock *s)
-{
-    ASSERT(!io_busy(&s->recv));
-    io_submit_begin(io, &s->recv, IO_RECV);
-    io->engine->recv(io, s);
-}
+void io_recv_start(struct io *io, struct io_sock *s);
 
 /* Bytes of a send in flight that have been given to the kernel. */
 static inline int32_t io_sent_so_far(const struct io_send *s)
@@ -321,46 +300,11 @@ static inline int32_t io_sent_so_far(const struct io_send *s)
 }
 
 /* Sends every byte of s->iov[0..count), then completes with the total or an error. */
-static inline void io_send_start(struct io *io, struct io_send *s)
-{
-    ASSERT(!io_busy(&s->op) && !s->sock->sending && s->count && s->count <= IO_SEND_IOV);
-    io_submit_begin(io, &s->op, IO_SEND);
-    s->at = 0;
-    s->sock->sending = s;
-    io->engine->send(io, s);
-}
+void io_send_start(struct io *io, struct io_send *s);
 
-static inline void io_call_start(struct io *io, struct io_call *c, enum io_kind kind)
-{
-    ASSERT(!io_busy(&c->op));
-    io_submit_begin(io, &c->op, kind);
-    io->engine->call(io, c);
-}
+void io_call_start(struct io *io, struct io_call *c, enum io_kind kind);
 
 /* Asks for the final completion of `op` soon: -ECANCELED, or what it came to first; a stream may
  * still deliver before it. No effect on an operation that is not in flight or already being
  * cancelled. */
-static inline void io_cancel(struct io *io, struct io_op *op)
-{
-    if (!io_busy(op) || op->cancelling) return;
-    op->cancelling = true;
-    io->engine->cancel(io, op);
-}
-
-/* For engines: a final completion to be handed over later in this turn, or in the next. */
-static inline void io_done(struct io *io, struct io_op *op, int res)
-{
-    op->res = res;
-    fifo_push(&io->done, &op->done);
-}
-
-/* For engines: hands a completion to its owner. */
-static inline void io_complete(struct io *io, struct io_op *op, int res, bool more)
-{
-    if (!more) {
-        if (op->kind == IO_SEND) container_of(op, struct io_send, op)->sock->sending = NULL;
-        op->kind = IO_NONE;
-        io->in_flight--;
-    }
-    op->fn(io, op, res, more);
-}
+void io_cancel(struct io *io, struct io_op *op);

@@ -2,6 +2,7 @@
  * the completion queue is run. Operations are stated once, in prepare(). */
 
 #include "io/uring.h"
+#include "io/file.h"
 #include "io/sock.h"
 
 #include <errno.h>
@@ -116,6 +117,13 @@ static void prepare_accept(struct uring *u, struct io_uring_sqe *sqe, const stru
         io_uring_prep_accept(sqe, listener, NULL, NULL, SOCK_CLOEXEC);
 }
 
+static void prepare_open(struct io_uring_sqe *sqe, const struct io_call *c)
+{
+    /* The kernel copies it; liburing's parameter is not const. */
+    struct open_how *how = (struct open_how *)(uintptr_t)file_how(c);
+    io_uring_prep_openat2(sqe, c->open.dirfd, c->open.path, how);
+}
+
 static void prepare(struct uring *u, struct io_uring_sqe *sqe, struct io_op *op)
 {
     struct io_call *c = container_of(op, struct io_call, op);
@@ -126,7 +134,7 @@ static void prepare(struct uring *u, struct io_uring_sqe *sqe, struct io_op *op)
     case IO_CONNECT:
         io_uring_prep_connect(sqe, c->connect.fd, c->connect.addr, c->connect.len);
         break;
-    case IO_OPEN: io_uring_prep_openat2(sqe, c->open.dirfd, c->open.path, c->open.how); break;
+    case IO_OPEN: prepare_open(sqe, c); break;
     case IO_STATX:
         io_uring_prep_statx(sqe, c->statx.dirfd, c->statx.path, c->statx.flags, STATX_BASIC_STATS,
                             c->statx.out);
@@ -206,13 +214,13 @@ static void recv_wait(struct uring *u, struct io_sock *s)
         return;
     }
     s->recv.engine_bits |= WAITING;
-    list_push(fed ? &u->fed : &u->hungry, &s->queue);
+    list_push(fed ? &u->fed : &u->no_buffers, &s->queue);
 }
 
-static void starve(struct uring *u, struct io_sock *s)
+static void wait_for_buffer(struct uring *u, struct io_sock *s)
 {
-    counter_add(&u->io->stats.starved, 1);
-    u->short_of_buffers = true;
+    counter_add(&u->io->stats.no_buffers, 1);
+    u->ran_out = true;
     recv_wait(u, s);
 }
 
@@ -244,7 +252,7 @@ static void recv_cqe(struct uring *u, struct io_sock *s, int res, unsigned flags
     if (res > 0)
         recv_wait(u, s);
     else if (res == -ENOBUFS)
-        starve(u, s);
+        wait_for_buffer(u, s);
     else
         io_complete(u->io, &s->recv, res, false);
 }
@@ -261,7 +269,7 @@ static void recv_cqe_polled(struct uring *u, struct io_sock *s, int res)
         }
         int id = buf_take(p);
         if (id < 0) {
-            starve(u, s);
+            wait_for_buffer(u, s);
             return;
         }
         s->recv.res = id;
@@ -289,7 +297,7 @@ static void publish_one(void *ctx, uint32_t id)
  * buffer in each turn before the others come to theirs. */
 static struct io_sock *next_waiting(struct uring *u)
 {
-    struct list *l = list_pop(&u->hungry);
+    struct list *l = list_pop(&u->no_buffers);
     if (!l) l = list_pop(&u->fed);
     return l ? container_of(l, struct io_sock, queue) : NULL;
 }
@@ -300,8 +308,8 @@ static struct io_sock *next_waiting(struct uring *u)
 static void fill_ring(struct uring *u)
 {
     struct buf_pool *p = &u->io->bufs;
-    if (u->short_of_buffers && u->fill < p->count) u->fill *= 2;
-    u->short_of_buffers = false;
+    if (u->ran_out && u->fill < p->count) u->fill *= 2;
+    u->ran_out = false;
     for (int id; buf_in_ring(p) < u->fill && (id = buf_add(p)) >= 0;) publish_one(u, (uint32_t)id);
 }
 
@@ -339,7 +347,7 @@ static void publish_buffers(struct uring *u)
  * the next turn must come to them without waiting for a completion. */
 static bool can_arm_more(const struct uring *u)
 {
-    return (!list_empty(&u->hungry) || !list_empty(&u->fed)) && available(u) >= low_water(u);
+    return (!list_empty(&u->no_buffers) || !list_empty(&u->fed)) && available(u) >= low_water(u);
 }
 
 /* ---- other completions ---- */
@@ -361,19 +369,14 @@ static void accept_cqe(struct uring *u, struct io_op *op, int res, unsigned flag
 
 static void send_cqe(struct uring *u, struct io_send *s, int res)
 {
-    if (res > 0) {
-        s->op.res += res;
-        size_t n = (size_t)res;
-        while (s->at < s->count && n >= s->iov[s->at].iov_len) n -= s->iov[s->at++].iov_len;
-        if (s->at < s->count && !s->op.cancelling) {
-            s->iov[s->at].iov_base = (char *)s->iov[s->at].iov_base + n;
-            s->iov[s->at].iov_len -= n;
+    if (res > 0 && !io_send_advance(s, (size_t)res)) {
+        if (!s->op.cancelling) {
             push(u, &s->op);
             return;
         }
-        res = s->at < s->count ? -ECANCELED : s->op.res;
+        res = -ECANCELED;
     }
-    io_complete(u->io, &s->op, res, false);
+    io_complete(u->io, &s->op, res > 0 ? s->op.res : res, false);
 }
 
 static void run_cqe(struct uring *u, uint64_t data, int res, unsigned flags)
@@ -399,6 +402,11 @@ static void run_cqe(struct uring *u, uint64_t data, int res, unsigned flags)
     }
     case IO_SEND: send_cqe(u, container_of(op, struct io_send, op), res); break;
     case IO_ACCEPT: accept_cqe(u, op, res, flags); break;
+    case IO_OPEN: {
+        const struct io_call *c = container_of(op, struct io_call, op);
+        io_complete(u->io, op, file_opened(c, res), false);
+        break;
+    }
     default: io_complete(u->io, op, res, false);
     }
 }
@@ -448,7 +456,6 @@ static void uring_recv(struct io *io, struct io_sock *s)
 
 static void uring_send(struct io *io, struct io_send *s)
 {
-    s->op.res = 0;
     push(uring_of(io), &s->op);
 }
 
@@ -481,6 +488,11 @@ static int uring_sock_open(struct io *io, struct io_sock *s, bool accepted)
     return 0;
 }
 
+static int uring_descriptor(const struct io_sock *s)
+{
+    return s->engine_bits & SOCK_DIRECT ? -1 : s->fd;
+}
+
 static void uring_discard(struct io *io, int fd)
 {
     struct uring *u = uring_of(io);
@@ -501,7 +513,7 @@ static int uring_open(struct io *io, const struct io_config *config)
     struct uring *u = calloc(1, sizeof *u);
     if (!u) return -ENOMEM;
     u->io = io;
-    list_init(&u->hungry);
+    list_init(&u->no_buffers);
     list_init(&u->fed);
     int err = uring_setup(u, config);
     if (err < 0) {
@@ -521,7 +533,7 @@ static int uring_open(struct io *io, const struct io_config *config)
 static void uring_close(struct io *io)
 {
     struct uring *u = uring_of(io);
-    ASSERT(list_empty(&u->hungry) && list_empty(&u->fed) && !u->backlog.head);
+    ASSERT(list_empty(&u->no_buffers) && list_empty(&u->fed) && !u->backlog.head);
     if (u->buf_ring) io_uring_free_buf_ring(&u->ring, u->buf_ring, io->bufs.count, BUF_GROUP);
     io_uring_queue_exit(&u->ring);
     free(u);
@@ -530,6 +542,7 @@ static void uring_close(struct io *io)
 
 const struct io_engine io_uring_engine = {
     .name = "io_uring",
+    .has_ring = true,
     .blocking_listener = true, /* on a non-blocking one, accept answers -EAGAIN and does not wait */
     .probe = uring_probe,
     .open = uring_open,
@@ -541,5 +554,6 @@ const struct io_engine io_uring_engine = {
     .call = uring_call,
     .cancel = uring_cancel,
     .sock_open = uring_sock_open,
+    .descriptor = uring_descriptor,
     .discard = uring_discard,
 };

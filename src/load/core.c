@@ -294,8 +294,7 @@ static void prepare_thread(struct load_core *c)
 
 static bool over(const struct load_core *c)
 {
-    return c->phase == PHASE_END && c->open == 0 && c->io.in_flight == 0 && !c->io.done.head &&
-           !c->io.tasks.head;
+    return c->phase == PHASE_END && c->open == 0 && io_idle(&c->io);
 }
 
 static void *run(void *arg)

@@ -1,6 +1,7 @@
 #include "load/first.h"
 
 #include "base/value.h"
+#include "torc.h"
 
 #include <stdarg.h>
 

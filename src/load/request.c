@@ -1,5 +1,6 @@
 #include "load/request.h"
 
+#include "base/decimal.h"
 #include "load/first.h"
 
 #include <inttypes.h>
@@ -7,7 +8,6 @@
 #include <stdlib.h>
 
 enum {
-    NUMBER_MAX = 20,   /* digits of a uint64_t */
     CHUNK = 16 * 1024, /* of a chunked body */
     COPIES = 64,       /* of a request that fits COPIES_MAX bytes so often */
     COPIES_MAX = 64 * 1024,
@@ -241,7 +241,7 @@ static size_t room_of(const struct parts *p)
 {
     size_t n = 0;
     for (uint32_t i = 0; i < p->n; i++)
-        n += p->part[i].kind == PART_TEXT ? p->part[i].text.len : NUMBER_MAX;
+        n += p->part[i].kind == PART_TEXT ? p->part[i].text.len : DECIMAL_MAX;
     return n;
 }
 
@@ -269,22 +269,12 @@ static uint64_t number_of(const struct part *p, struct filler *f, size_t body)
                 : next_random(f);
 }
 
-static char *put_number(char *to, uint64_t v)
-{
-    char digits[NUMBER_MAX];
-    size_t n = 0;
-    do digits[sizeof digits - ++n] = (char)('0' + v % 10);
-    while (v /= 10);
-    memcpy(to, digits + sizeof digits - n, n);
-    return to + n;
-}
-
 static char *fill(const struct parts *p, struct filler *f, size_t body, char *to)
 {
     for (uint32_t i = 0; i < p->n; i++) {
         const struct part *part = &p->part[i];
         to = part->kind == PART_TEXT ? slice_copy(to, part->text.ptr, part->text.len)
-                                     : put_number(to, number_of(part, f, body));
+                                     : decimal_put(to, number_of(part, f, body));
     }
     return to;
 }

@@ -1,11 +1,11 @@
 #include "load/result.h"
 
+#include "base/json.h"
+#include "torc.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define FULL   0.95 /* share of its cores at which the generator limits what is measured */
 #define WAITED 0.05 /* share of the time that it may wait for its cores */
@@ -77,7 +77,7 @@ enum load_limit result_limit(const struct run *r)
     return LIMIT_NONE;
 }
 
-/* NULL where nothing needs saying, or `text`. No character of it needs escaping in JSON. */
+/* NULL where nothing needs saying, or `text`. */
 static const char *advice(const struct run *r, char text[ADVICE])
 {
     static const char *const advices[] = {
@@ -192,7 +192,8 @@ int result_print(const struct run *r)
     const struct plan *p = r->plan;
     print_errors(r);
     printf("%.2f s, %u connection%s on %u core%s (%s), ", seconds(r->wall_ns), p->connections,
-           p->connections == 1 ? "" : "s", p->n_cores, p->n_cores == 1 ? "" : "s", r->engine->name);
+           p->connections == 1 ? "" : "s", p->n_cores, p->n_cores == 1 ? "" : "s",
+           io_engine_name(r->engine));
     print_address(p);
     if (p->rate > 0)
         printf("open loop: %.15g requests/s, %s\n", p->rate, p->poisson ? "Poisson" : "constant");
@@ -231,66 +232,16 @@ int result_print(const struct run *r)
     return -1;
 }
 
-/* ---- files ---- */
-
-static int cannot_write(const char *path)
-{
-    fprintf(stderr, "torc-load: cannot write %s: %s\n", path, strerror(errno));
-    return -1;
-}
-
-int output_open(struct output *o, const char *path)
-{
-    *o = (struct output){.path = path};
-    if (!path) return 0;
-    if (strcmp(path, "-") == 0) {
-        o->file = stdout;
-        return 0;
-    }
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    o->made = fd >= 0;
-    if (fd < 0 && errno == EEXIST) fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-    if (fd < 0) return cannot_write(path);
-    o->file = fdopen(fd, "w");
-    if (o->file) return 0;
-    close(fd);
-    return cannot_write(path);
-}
-
-void output_drop(struct output *o)
-{
-    if (o->file && o->file != stdout) fclose(o->file);
-    if (o->made) unlink(o->path);
-    *o = (struct output){0};
-}
-
-bool output_same(const struct output *a, const struct output *b)
-{
-    struct stat s, t;
-    return a->file && b->file && fstat(fileno(a->file), &s) == 0 &&
-           fstat(fileno(b->file), &t) == 0 && S_ISREG(s.st_mode) && s.st_dev == t.st_dev &&
-           s.st_ino == t.st_ino;
-}
-
-static FILE *output_begin(const struct output *o)
-{
-    /* Fails for what has nothing to be cut off, such as a pipe. */
-    int cut = o->file == stdout ? 0 : ftruncate(fileno(o->file), 0);
-    (void)cut;
-    return o->file;
-}
-
-static int output_end(struct output *o)
-{
-    bool bad = fflush(o->file) != 0 || ferror(o->file);
-    if (o->file != stdout && fclose(o->file) != 0) bad = true;
-    o->file = NULL;
-    return bad ? cannot_write(o->path) : 0;
-}
-
 /* ---- for programs ---- */
 
-static void json_latency(FILE *f, const char *name, const struct histogram *h)
+static void put_row(struct json *j, const uint64_t *v, size_t n)
+{
+    json_begin(j, NULL, '[');
+    for (size_t i = 0; i < n; i++) json_put_u64(j, NULL, v[i]);
+    json_end(j, ']');
+}
+
+static void put_latency(struct json *j, const char *name, const struct histogram *h)
 {
     static const struct {
         const char *name;
@@ -299,153 +250,135 @@ static void json_latency(FILE *f, const char *name, const struct histogram *h)
         {"p50", 0.5},  {"p75", 0.75},    {"p90", 0.9},
         {"p99", 0.99}, {"p99.9", 0.999}, {"p99.99", 0.9999},
     };
-    fprintf(f, "\"%s\":{\"count\":%" PRIu64 ",\"mean\":%.1f,\"min\":%" PRIu64 ",\"max\":%" PRIu64,
-            name, h->count, h->count ? (double)h->sum / (double)h->count : 0, h->min, h->max);
+    json_begin(j, name, '{');
+    json_put_u64(j, "count", h->count);
+    json_put_double(j, "mean", h->count ? (double)h->sum / (double)h->count : 0, 1);
+    json_put_u64(j, "min", h->min);
+    json_put_u64(j, "max", h->max);
     for (size_t i = 0; i < ARRAY_LEN(quantile); i++)
-        fprintf(f, ",\"%s\":%" PRIu64, quantile[i].name, histogram_quantile(h, quantile[i].q));
-    fputs(",\"histogram\":[", f);
+        json_put_u64(j, quantile[i].name, histogram_quantile(h, quantile[i].q));
+    json_begin(j, "histogram", '[');
     uint64_t ns, count;
-    const char *comma = "";
-    for (unsigned at = 0; histogram_next(h, &at, &ns, &count); comma = ",")
-        fprintf(f, "%s[%" PRIu64 ",%" PRIu64 "]", comma, ns, count);
-    fputs("]}", f);
+    for (unsigned at = 0; histogram_next(h, &at, &ns, &count);)
+        put_row(j, (uint64_t[]){ns, count}, 2);
+    json_end(j, ']');
+    json_end(j, '}');
 }
 
-static void json_string(FILE *f, const char *text)
+static void put_errors(struct json *j, const char *name, const uint64_t n[LOAD_ERRORS])
 {
-    fputc('"', f);
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\') fputc('\\', f);
-        fputc(*text, f);
-    }
-    fputc('"', f);
+    json_begin(j, name, '{');
+    for (int e = 0; e < LOAD_ERRORS; e++) json_put_u64(j, load_error_names[e], n[e]);
+    json_end(j, '}');
 }
 
-static void json_errors(FILE *f, const char *name, const uint64_t n[LOAD_ERRORS])
-{
-    fprintf(f, "\"%s\":{", name);
-    for (int e = 0; e < LOAD_ERRORS; e++)
-        fprintf(f, "%s\"%s\":%" PRIu64, e ? "," : "", load_error_names[e], n[e]);
-    fputs("},", f);
-}
-
-static void json_firsts(FILE *f, const struct first_error first[LOAD_ERRORS])
-{
-    const char *comma = "";
-    fputs("\"first_errors\":{", f);
-    for (int e = 0; e < LOAD_ERRORS; e++) {
-        if (!first[e].at) continue;
-        fprintf(f, "%s\"%s\":", comma, load_error_names[e]);
-        json_string(f, first[e].text);
-        comma = ",";
-    }
-    fputs("},", f);
-}
-
-static void json_counts(FILE *f, const struct run *r)
+static void put_counts(struct json *j, const struct run *r)
 {
     const struct load_counts *c = &r->counts;
-    const char *comma = "";
-    fputs("\"status\":{", f);
-    for (unsigned i = 0; i < ARRAY_LEN(c->status); i++)
-        if (c->status[i]) {
-            fprintf(f, "%s\"%u\":%" PRIu64, comma, i, c->status[i]);
-            comma = ",";
-        }
-    fputs("},", f);
-    json_errors(f, "errors", c->errors);
-    json_errors(f, "errors_measured", c->errors_measured);
-    json_firsts(f, r->first);
+    json_begin(j, "status", '{');
+    for (unsigned i = 0; i < ARRAY_LEN(c->status); i++) {
+        char status[12];
+        snprintf(status, sizeof status, "%u", i);
+        if (c->status[i]) json_put_u64(j, status, c->status[i]);
+    }
+    json_end(j, '}');
+    put_errors(j, "errors", c->errors);
+    put_errors(j, "errors_measured", c->errors_measured);
+    json_begin(j, "first_errors", '{');
+    for (int e = 0; e < LOAD_ERRORS; e++)
+        if (r->first[e].at) json_put_string(j, load_error_names[e], r->first[e].text);
+    json_end(j, '}');
 }
 
-static void json_cpu(FILE *f, const struct run *r)
+static void put_cpu(struct json *j, const struct run *r)
 {
-    fprintf(f,
-            "\"cpu\":{\"user_ns\":%" PRIu64 ",\"system_ns\":%" PRIu64
-            ",\"share\":%.4f,\"waited_share\":",
-            r->user_ns, r->system_ns, own_share(r));
-    if (r->waited.turns)
-        fprintf(f, "%.4f", waited_share(r));
-    else
-        fputs("null", f);
-    fprintf(f, ",\"ns_per_request\":%.1f},", own_ns_per_request(r));
+    json_begin(j, "cpu", '{');
+    json_put_u64(j, "user_ns", r->user_ns);
+    json_put_u64(j, "system_ns", r->system_ns);
+    json_put_double(j, "share", own_share(r), 4);
+    /* NaN: unknown, which is null. */
+    json_put_double(j, "waited_share", r->waited.turns ? waited_share(r) : __builtin_nan(""), 4);
+    json_put_double(j, "ns_per_request", own_ns_per_request(r), 1);
+    json_end(j, '}');
 }
 
-static void json_watch(FILE *f, const struct run *r)
+static void put_watch(struct json *j, const struct run *r)
 {
     if (!r->plan->n_watched) return;
-    fprintf(f, "\"watch\":{\"cpu_ns\":%" PRIu64 ",\"waited_ns\":", r->watched_ns);
+    json_begin(j, "watch", '{');
+    json_put_u64(j, "cpu_ns", r->watched_ns);
     if (r->watched_waited.turns)
-        fprintf(f, "%" PRIu64, r->watched_waited.ns);
+        json_put_u64(j, "waited_ns", r->watched_waited.ns);
     else
-        fputs("null", f);
-    fprintf(f, ",\"ended\":%s,\"slices\":[", r->watch.ended ? "true" : "false");
-    for (uint32_t i = 0; i < r->n_slices; i++)
-        fprintf(f, "%s[%" PRIu64 ",%" PRIu64 ",%" PRIu64 "]", i ? "," : "", r->slices[i].requests,
-                r->slices[i].cpu_ns, r->slices[i].wall_ns);
-    fputs("]},", f);
+        json_put_null(j, "waited_ns");
+    json_put_bool(j, "ended", r->watch.ended);
+    json_begin(j, "slices", '[');
+    for (uint32_t i = 0; i < r->n_slices; i++) {
+        const struct slice_of_run *s = &r->slices[i];
+        put_row(j, (uint64_t[]){s->requests, s->cpu_ns, s->wall_ns}, 3);
+    }
+    json_end(j, ']');
+    json_end(j, '}');
+}
+
+static void put_plan(struct json *j, const struct run *r)
+{
+    const struct plan *p = r->plan;
+    char address[SOCK_ADDR_TEXT];
+    sock_addr_format(&p->addr, address);
+    json_put_u64(j, "format", 1);
+    json_put_string(j, "program", "torc-load " TORC_VERSION);
+    json_put_string(j, "engine", io_engine_name(r->engine));
+    json_put_string(j, "address", address);
+    json_put_u64(j, "cores", p->n_cores);
+    json_put_u64(j, "connections", p->connections);
+    json_put_u64(j, "pipeline", p->pipeline);
+    json_put_string(j, "mode", p->rate > 0 ? "open" : "closed");
+    json_put_double(j, "rate", p->rate, -1);
+    json_put_string(j, "arrivals", p->poisson ? "poisson" : "constant");
+}
+
+static void put_traffic(struct json *j, const struct run *r)
+{
+    const struct load_counts *c = &r->counts;
+    json_put_double(j, "seconds", seconds(r->wall_ns), 9);
+    json_put_bool(j, "interrupted", r->interrupted);
+    json_put_u64(j, "requests", c->replies);
+    json_put_u64(j, "answered", c->answered);
+    json_put_u64(j, "requests_total", c->total);
+    json_put_double(j, "per_second", per_second(r, c->answered), 3);
+    json_put_u64(j, "bytes_in", r->bytes_in);
+    json_put_u64(j, "bytes_out", r->bytes_out);
+    json_put_u64(j, "connects", c->connects);
+    json_put_u64(j, "unsent", r->unsent);
 }
 
 int result_write_json(const struct run *r, struct output *to)
 {
-    const struct plan *p = r->plan;
-    const struct load_counts *c = &r->counts;
-    char address[SOCK_ADDR_TEXT], text[ADVICE];
-    FILE *f = output_begin(to);
-    sock_addr_format(&p->addr, address);
-    fprintf(f,
-            "{\"format\":1,\"program\":\"torc-load " TORC_VERSION "\",\"engine\":\"%s\","
-            "\"address\":\"%s\",\"cores\":%u,"
-            "\"connections\":%u,\"pipeline\":%u,\"mode\":\"%s\",\"rate\":%.15g,\"arrivals\":\"%s\","
-            "\"seconds\":%.9f,\"interrupted\":%s,\"requests\":%" PRIu64 ",\"answered\":%" PRIu64
-            ",\"requests_total\":%" PRIu64 ",\"per_second\":%.3f,\"bytes_in\":%" PRIu64
-            ",\"bytes_out\":%" PRIu64 ",\"connects\":%" PRIu64 ",\"unsent\":%" PRIu64 ",",
-            r->engine->name, address, p->n_cores, p->connections, p->pipeline,
-            p->rate > 0 ? "open" : "closed", p->rate, p->poisson ? "poisson" : "constant",
-            seconds(r->wall_ns), r->interrupted ? "true" : "false", c->replies, c->answered,
-            c->total, per_second(r, c->answered), r->bytes_in, r->bytes_out, c->connects,
-            r->unsent);
-    json_counts(f, r);
-    fputs("\"latency_ns\":{", f);
-    json_latency(f, "corrected", &r->corrected);
-    fputc(',', f);
-    json_latency(f, "raw", &r->raw);
-    fputs("},", f);
-    json_cpu(f, r);
-    fprintf(f,
-            "\"io\":{\"enters\":%" PRIu64 ",\"syscalls\":%" PRIu64 ",\"sqes\":%" PRIu64
-            ",\"cqes\":%" PRIu64 "},",
-            r->io.enters, r->io.syscalls, r->io.sqes, r->io.cqes);
-    json_watch(f, r);
-    fprintf(f, "\"saturated\":%s,\"advice\":", saturated(r) ? "true" : "false");
-    if (advice(r, text))
-        fprintf(f, "\"%s\"}\n", text);
-    else
-        fputs("null}\n", f);
-    return output_end(to);
-}
-
-/* As HdrHistogram's outputPercentileDistribution, in ms: what its plotters read. */
-int result_write_hdr(const struct run *r, struct output *to)
-{
-    const struct histogram *h = &r->corrected;
-    FILE *f = output_begin(to);
-    fprintf(f, "%12s %14s %10s %14s\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
-    uint64_t ns, count, seen = 0;
-    double squares = 0, mean = h->count ? (double)h->sum / (double)h->count : 0;
-    for (unsigned at = 0; histogram_next(h, &at, &ns, &count);) {
-        seen += count;
-        double q = (double)seen / (double)h->count;
-        squares += (double)count * ((double)ns - mean) * ((double)ns - mean);
-        fprintf(f, "%12.6f %14.12f %10" PRIu64, (double)ns / 1e6, q, seen);
-        fprintf(f, seen < h->count ? " %14.2f\n" : "\n", 1 / (1 - q));
-    }
-    double variance = h->count ? squares / (double)h->count : 0;
-    fprintf(f, "#[Mean    = %12.6f, StdDeviation   = %12.6f]\n", mean / 1e6,
-            __builtin_sqrt(variance) / 1e6);
-    fprintf(f, "#[Max     = %12.6f, Total count    = %12" PRIu64 "]\n", (double)h->max / 1e6,
-            h->count);
-    fprintf(f, "#[Buckets = %12d, SubBuckets     = %12d]\n",
-            HISTOGRAM_BITS - HISTOGRAM_SUB_BITS + 1, 1 << HISTOGRAM_SUB_BITS);
+    char text[ADVICE];
+    struct file_writer file;
+    struct json *j = &(struct json){&file.out, false};
+    file_writer_begin(&file, output_begin(to));
+    json_begin(j, NULL, '{');
+    put_plan(j, r);
+    put_traffic(j, r);
+    put_counts(j, r);
+    json_begin(j, "latency_ns", '{');
+    put_latency(j, "corrected", &r->corrected);
+    put_latency(j, "raw", &r->raw);
+    json_end(j, '}');
+    put_cpu(j, r);
+    json_begin(j, "io", '{');
+    json_put_u64(j, "enters", r->io.enters);
+    json_put_u64(j, "syscalls", r->io.syscalls);
+    json_put_u64(j, "sqes", r->io.sqes);
+    json_put_u64(j, "cqes", r->io.cqes);
+    json_end(j, '}');
+    put_watch(j, r);
+    json_put_bool(j, "saturated", saturated(r));
+    json_put_string(j, "advice", advice(r, text));
+    json_end(j, '}');
+    writer_char(j->out, '\n');
+    file_writer_end(&file);
     return output_end(to);
 }

@@ -1,9 +1,8 @@
 #pragma once
 /* What a run came to, for people and for programs. */
 
+#include "load/output.h"
 #include "load/run.h"
-
-#include <stdio.h>
 
 /* What a run may have measured in the server's place. */
 enum load_limit {
@@ -15,24 +14,7 @@ enum load_limit {
                      connections */
 };
 
-/* A file that is to be written when a run is over. Opened before it, so that nothing is measured
- * that then cannot be kept; an old file has what it had until there is something to write. */
-struct output {
-    const char *path; /* "-" is stdout; NULL: nothing is to be written */
-    FILE *file;
-    bool made; /* there was none before */
-};
-
-/* -1 with a line on stderr where it cannot be written. */
-int output_open(struct output *o, const char *path);
-
-/* Closes it without having written; one that was made goes. */
-void output_drop(struct output *o);
-
-/* Whether both are one file, and the second would be written over the first. */
-bool output_same(const struct output *a, const struct output *b);
-
-/* The one that is to be mended first. */
+/* The one to be fixed first. */
 enum load_limit result_limit(const struct run *r);
 
 /* To stdout, errors first; -1 with a line on stderr where it cannot be written. */

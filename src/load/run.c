@@ -182,20 +182,15 @@ static void run_phases(struct run *r, int signals)
 
 /* ---- before and after ---- */
 
+static void say(const char *line)
+{
+    fprintf(stderr, "torc-load: %s\n", line);
+}
+
 static int choose_engine(struct run *r, struct plan *p)
 {
-    for (const struct io_engine *const *e = io_engines; *e; e++) {
-        char why[512];
-        struct io_config config = p->io;
-        if (p->engine && strcmp((*e)->name, p->engine) != 0) continue;
-        if ((*e)->probe(&config, why, sizeof why) == 0) {
-            p->io = config;
-            r->engine = *e;
-            return 0;
-        }
-        fprintf(stderr, "torc-load: engine %s: %s\n", (*e)->name, why);
-    }
-    return EXIT_ENGINE;
+    r->engine = io_choose(p->engine, &p->io, say);
+    return r->engine ? 0 : EXIT_ENGINE;
 }
 
 static bool takes_connections(const struct sock_addr *a, uint64_t timeout)
@@ -285,7 +280,7 @@ static int collect(struct run *r)
         load_core_join(c);
         if (c->error < 0) {
             fprintf(stderr, "torc-load: core %u cannot start its %s engine: %s\n", i,
-                    r->engine->name, strerror(-c->error));
+                    io_engine_name(r->engine), strerror(-c->error));
             status = EXIT_START;
         }
         const uint64_t *f = (const uint64_t *)&c->counts;

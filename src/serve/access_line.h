@@ -2,11 +2,8 @@
 /* A line of the access log, written where the log's ring has room for it.
  *
  * What the client sent can be told again to the byte. The combined format is ASCII, and has \xXX
- * for each byte that is not printable or is one of '"' and '\'. The JSON format is UTF-8:
- * characters stand as they are, apart from JSON's own escapes, and a byte that is not part of a
- * character becomes \uf0XX, of the private use area. So do the bytes of the control characters
- * U+0080 to U+009F, and those of U+F080 to U+F0FF: whoever reads one of these has one byte before
- * them. */
+ * for each byte that is not printable or is one of '"' and '\'. The JSON format is UTF-8, with
+ * base/json.h's escapes. */
 
 #include "http/request.h"
 #include "serve/options.h"

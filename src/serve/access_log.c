@@ -76,7 +76,7 @@ void access_log_add(struct access_log_ring *r, const struct torc_req *rq, const 
         counter_add(&r->dropped, 1);
         return;
     }
-    uint64_t now = rq->core->io->now;
+    uint64_t now = rq->ctx->io->now;
     if (now >= r->time_until) refresh_time(r, now);
     size_t end = access_line_put(r->bytes, tail, r->format, &e, slice_of(r->time, r->time_len));
     ASSERT(end - tail <= most);

@@ -1,34 +1,30 @@
-/* The admin side: health, readiness and counters, on a listener and a thread of its own, so that it
- * answers while the cores are full. It only reads what the cores count. */
+#include "serve/admin.h"
 
 #include "base/counter.h"
-#include "serve/server.h"
+#include "base/json.h"
+#include "serve/server_state.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 
 /* Text that is sent as it fills up. */
 struct text {
+    struct writer out;
     torc_req *rq;
-    size_t len;
     char buf[4096];
 };
 
-static void flush(struct text *t)
+static void flush(struct writer *out)
 {
-    torc_write(t->rq, t->buf, t->len);
-    t->len = 0;
+    struct text *t = container_of(out, struct text, out);
+    torc_write(t->rq, t->buf, (size_t)(out->at - t->buf));
+    out->at = t->buf;
 }
 
-TORC_PRINTF(2, 3) static void add(struct text *t, const char *format, ...)
+static struct writer *text_begin(struct text *t, torc_req *rq)
 {
-    if (t->len > sizeof t->buf - 512) flush(t);
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(t->buf + t->len, sizeof t->buf - t->len, format, args);
-    va_end(args);
-    if (n > 0)
-        t->len += (size_t)n < sizeof t->buf - t->len ? (size_t)n : sizeof t->buf - t->len - 1;
+    t->rq = rq;
+    t->out = (struct writer){t->buf, t->buf + sizeof t->buf, flush};
+    return &t->out;
 }
 
 /* ---- what is counted, once for both formats ---- */
@@ -38,59 +34,62 @@ enum kind { COUNTER, GAUGE, SECONDS /* a counter kept in ns */ };
 struct metric {
     const char *name, *help;
     enum kind kind;
-    size_t offset; /* of a uint64_t in struct worker */
+    size_t offset; /* of a uint64_t in struct core */
 };
 
-#define AT(field) offsetof(struct worker, field)
+#define AT(field) offsetof(struct core, field)
 
 static const struct metric metrics[] = {
-    {"connections_accepted", "connections accepted", COUNTER, AT(core.stats.accepted)},
-    {"connections_closed", "connections closed", COUNTER, AT(core.stats.closed)},
-    {"connections_reset", "connections that the client broke off", COUNTER, AT(core.stats.resets)},
-    {"accept_failures", "accepts that ended for want of descriptors", COUNTER, AT(refused)},
-    {"requests_started", "requests whose head was complete", COUNTER, AT(core.stats.started)},
-    {"requests", "requests ended", COUNTER, AT(core.stats.requests)},
-    {"requests_peak", "most requests in progress at once", GAUGE, AT(core.stats.peak)},
-    {"requests_bad", "requests refused as malformed", COUNTER, AT(core.stats.bad_requests)},
-    {"requests_rejected", "requests refused for want of a fiber or of memory", COUNTER,
-     AT(core.stats.rejected)},
-    {"responses_2xx", "responses by class", COUNTER, AT(core.stats.status[2])},
-    {"responses_3xx", "responses by class", COUNTER, AT(core.stats.status[3])},
-    {"responses_4xx", "responses by class", COUNTER, AT(core.stats.status[4])},
-    {"responses_5xx", "responses by class", COUNTER, AT(core.stats.status[5])},
+    {"connections_accepted", "connections accepted", COUNTER, AT(http.stats.accepted)},
+    {"connections_closed", "connections closed", COUNTER, AT(http.stats.closed)},
+    {"connections_reset", "connections that the client broke off", COUNTER, AT(http.stats.resets)},
+    {"accept_failures", "accepts that ended as descriptors had run out", COUNTER,
+     AT(acceptor.refused)},
+    {"requests_started", "requests whose head was complete", COUNTER, AT(http.stats.started)},
+    {"requests", "requests ended", COUNTER, AT(http.stats.requests)},
+    {"requests_peak", "most requests in progress at once", GAUGE, AT(http.stats.peak)},
+    {"requests_bad", "requests refused as malformed", COUNTER, AT(http.stats.bad_requests)},
+    {"requests_rejected", "requests refused as fibers or memory had run out", COUNTER,
+     AT(http.stats.rejected)},
+    {"responses_2xx", "responses by class", COUNTER, AT(http.stats.status[2])},
+    {"responses_3xx", "responses by class", COUNTER, AT(http.stats.status[3])},
+    {"responses_4xx", "responses by class", COUNTER, AT(http.stats.status[4])},
+    {"responses_5xx", "responses by class", COUNTER, AT(http.stats.status[5])},
     {"timeouts_header", "heads that were not complete in time", COUNTER,
-     AT(core.stats.timeouts[TIMEOUT_HEADER])},
-    {"timeouts_idle", "idle connections closed", COUNTER, AT(core.stats.timeouts[TIMEOUT_IDLE])},
+     AT(http.stats.timeouts[TIMEOUT_HEADER])},
+    {"timeouts_idle", "idle connections closed", COUNTER, AT(http.stats.timeouts[TIMEOUT_IDLE])},
     {"timeouts_body", "bodies that did not go on in time", COUNTER,
-     AT(core.stats.timeouts[TIMEOUT_BODY])},
+     AT(http.stats.timeouts[TIMEOUT_BODY])},
     {"timeouts_write", "sends in which nothing moved", COUNTER,
-     AT(core.stats.timeouts[TIMEOUT_WRITE])},
-    {"body_bytes_received", "bytes of request bodies", COUNTER, AT(core.stats.body_in)},
-    {"bytes_sent", "bytes sent", COUNTER, AT(core.stats.bytes_out)},
+     AT(http.stats.timeouts[TIMEOUT_WRITE])},
+    {"body_bytes_received", "bytes of request bodies", COUNTER, AT(http.stats.body_in)},
+    {"bytes_sent", "bytes sent", COUNTER, AT(http.stats.bytes_out)},
     {"request_seconds", "sum over ended requests of the time from arrival to answer", SECONDS,
-     AT(core.stats.progress_ns)},
-    {"busy_seconds", "time outside the kernel's wait", SECONDS, AT(io.stats.busy_ns)},
-    {"turns", "turns of the event loop", COUNTER, AT(io.stats.turns)},
-    {"enters", "io_uring_enter or epoll_wait calls", COUNTER, AT(io.stats.enters)},
-    {"syscalls", "system calls made by the engine", COUNTER, AT(io.stats.syscalls)},
-    {"sqes", "operations submitted", COUNTER, AT(io.stats.sqes)},
-    {"cqes", "completions reaped", COUNTER, AT(io.stats.cqes)},
+     AT(http.stats.progress_ns)},
+    {"busy_seconds", "time outside the kernel's wait", SECONDS, AT(loop.io.stats.busy_ns)},
+    {"turns", "turns of the event loop", COUNTER, AT(loop.io.stats.turns)},
+    {"enters", "io_uring_enter or epoll_wait calls", COUNTER, AT(loop.io.stats.enters)},
+    {"syscalls", "system calls made by the engine", COUNTER, AT(loop.io.stats.syscalls)},
+    {"sqes", "operations submitted", COUNTER, AT(loop.io.stats.sqes)},
+    {"cqes", "completions reaped", COUNTER, AT(loop.io.stats.cqes)},
     {"cq_overflows", "turns that found completions the queue had no room for", COUNTER,
-     AT(io.stats.overflows)},
-    {"buffers_short", "receives that ended for want of a buffer", COUNTER, AT(io.stats.starved)},
-    {"streams_rearmed", "multishot operations started again", COUNTER, AT(io.stats.rearmed)},
-    {"sq_full", "submissions made early because the queue was full", COUNTER, AT(io.stats.sq_full)},
+     AT(loop.io.stats.overflows)},
+    {"buffers_short", "receives that ended as no buffer was left", COUNTER,
+     AT(loop.io.stats.no_buffers)},
+    {"streams_rearmed", "multishot operations started again", COUNTER, AT(loop.io.stats.rearmed)},
+    {"sq_full", "submissions made early because the queue was full", COUNTER,
+     AT(loop.io.stats.sq_full)},
 };
 
-static uint64_t value_of(const struct worker *w, size_t offset)
+static uint64_t value_of(const struct core *c, size_t offset)
 {
-    return counter_get((const uint64_t *)((const char *)w + offset));
+    return counter_get((const uint64_t *)((const char *)c + offset));
 }
 
 static uint64_t total(const struct torc_server *s, size_t offset)
 {
     uint64_t sum = 0;
-    for (uint32_t i = 0; i < s->n_cores; i++) sum += value_of(&s->workers[i], offset);
+    for (uint32_t i = 0; i < s->n_cores; i++) sum += value_of(&s->cores[i], offset);
     return sum;
 }
 
@@ -133,97 +132,114 @@ static const char *suffix(const struct metric *m)
 static void prometheus(torc_req *rq, void *arg)
 {
     struct torc_server *s = arg;
-    struct text t = {.rq = rq};
+    struct text text;
+    struct writer *out = text_begin(&text, rq);
     if (!is_up(s, rq)) return;
     if (torc_start(rq, 200, "text/plain; version=0.0.4; charset=utf-8", -1) < 0) return;
-    add(&t,
-        "# HELP torc_info What runs.\n# TYPE torc_info gauge\n"
-        "torc_info{version=\"%s\",engine=\"%s\",cores=\"%u\",depth=\"%u\"} 1\n",
-        TORC_VERSION, s->engine->name, s->n_cores, s->workers[0].io.config.depth);
-    add(&t,
-        "# HELP torc_uptime_seconds Time since the start.\n# TYPE torc_uptime_seconds gauge\n"
-        "torc_uptime_seconds %.3f\n",
-        seconds(clock_ns() - s->started_at));
+    writer_printf(out,
+                  "# HELP torc_info What runs.\n# TYPE torc_info gauge\n"
+                  "torc_info{version=\"%s\",engine=\"%s\",cores=\"%u\",depth=\"%u\"} 1\n",
+                  TORC_VERSION, io_engine_name(s->engine), s->n_cores,
+                  s->cores[0].loop.io.config.depth);
+    writer_printf(out,
+                  "# HELP torc_uptime_seconds Time since the start.\n"
+                  "# TYPE torc_uptime_seconds gauge\n"
+                  "torc_uptime_seconds %.3f\n",
+                  seconds(clock_ns() - s->started_at));
     for (size_t i = 0; i < ARRAY_LEN(metrics); i++) {
         const struct metric *m = &metrics[i];
-        add(&t, "# HELP torc_%s%s %s, by core.\n# TYPE torc_%s%s %s\n", m->name, suffix(m), m->help,
-            m->name, suffix(m), m->kind == GAUGE ? "gauge" : "counter");
+        writer_printf(out, "# HELP torc_%s%s %s, by core.\n# TYPE torc_%s%s %s\n", m->name,
+                      suffix(m), m->help, m->name, suffix(m),
+                      m->kind == GAUGE ? "gauge" : "counter");
         for (uint32_t c = 0; c < s->n_cores; c++) {
-            uint64_t v = value_of(&s->workers[c], m->offset);
+            uint64_t v = value_of(&s->cores[c], m->offset);
+            writer_printf(out, "torc_%s%s{core=\"%u\"} ", m->name, suffix(m), c);
             if (m->kind == SECONDS)
-                add(&t, "torc_%s_total{core=\"%u\"} %.9f\n", m->name, c, seconds(v));
+                writer_printf(out, "%.9f\n", seconds(v));
             else
-                add(&t, "torc_%s%s{core=\"%u\"} %" PRIu64 "\n", m->name, suffix(m), c, v);
+                writer_printf(out, "%" PRIu64 "\n", v);
         }
     }
     if (s->log) {
-        add(&t, "# HELP torc_access_log_dropped_total Log lines that found no room, by core.\n"
-                "# TYPE torc_access_log_dropped_total counter\n");
+        writer_text(out, "# HELP torc_access_log_dropped_total Log lines that found no room, by "
+                         "core.\n# TYPE torc_access_log_dropped_total counter\n");
         for (uint32_t c = 0; c < s->n_cores; c++)
-            add(&t, "torc_access_log_dropped_total{core=\"%u\"} %" PRIu64 "\n", c,
-                access_log_dropped(s->workers[c].log));
+            writer_printf(out, "torc_access_log_dropped_total{core=\"%u\"} %" PRIu64 "\n", c,
+                          access_log_dropped(s->cores[c].log));
     }
-    flush(&t);
+    flush(out);
 }
 
-static void add_number(struct text *t, const struct metric *m, uint64_t v)
+static void put_metric(struct json *j, const struct metric *m, uint64_t v)
 {
     if (m->kind == SECONDS)
-        add(t, "\"%s\":%.9f", m->name, seconds(v));
+        json_put_double(j, m->name, seconds(v), 9);
     else
-        add(t, "\"%s\":%" PRIu64, m->name, v);
+        json_put_u64(j, m->name, v);
 }
 
 /* Concurrency, parallelism and asynchrony since the start; see "The three measures" in
  * README.md. */
-static void add_measures(struct text *t, struct torc_server *s, double wall)
+static void put_measures(struct json *j, struct torc_server *s, double wall)
 {
-    double progress = seconds(total(s, AT(core.stats.progress_ns)));
-    double busy = seconds(total(s, AT(io.stats.busy_ns)));
+    double progress = seconds(total(s, AT(http.stats.progress_ns)));
+    double busy = seconds(total(s, AT(loop.io.stats.busy_ns)));
     double async = progress > 0 ? 1 - busy / progress : 0;
-    add(t,
-        "\"measures\":{\"concurrency\":%.6f,\"concurrency_peak\":%" PRIu64
-        ",\"parallelism\":%.6f,\"asynchrony\":%.6f},",
-        progress / wall, total(s, AT(core.stats.peak)), busy / wall, async > 0 ? async : 0);
+    json_begin(j, "measures", '{');
+    json_put_double(j, "concurrency", progress / wall, 6);
+    json_put_u64(j, "concurrency_peak", total(s, AT(http.stats.peak)));
+    json_put_double(j, "parallelism", busy / wall, 6);
+    json_put_double(j, "asynchrony", async > 0 ? async : 0, 6);
+    json_end(j, '}');
+}
+
+static void put_sizes(struct json *j, const struct io_config *config, double wall)
+{
+    json_put_u64(j, "depth", config->depth);
+    json_put_u64(j, "cq_depth", config->cq_depth);
+    json_put_u64(j, "buffers", config->buffers);
+    json_put_u64(j, "buffer_size", config->buffer_size);
+    json_put_double(j, "uptime_seconds", wall, 3);
+    json_begin(j, "features", '[');
+    for (int f = 0; f < IO_FEATURES; f++)
+        if (config->features & 1u << f) json_put_string(j, NULL, io_feature_names[f]);
+    json_end(j, ']');
+}
+
+static void put_core(struct json *j, const struct core *c, uint32_t index)
+{
+    json_begin(j, NULL, '{');
+    json_put_u64(j, "core", index);
+    json_put_i64(j, "cpu", c->loop.cpu);
+    for (size_t i = 0; i < ARRAY_LEN(metrics); i++)
+        put_metric(j, &metrics[i], value_of(c, metrics[i].offset));
+    json_end(j, '}');
 }
 
 static void stats_json(torc_req *rq, void *arg)
 {
     struct torc_server *s = arg;
-    struct text t = {.rq = rq};
+    struct text text;
+    struct json j = {text_begin(&text, rq), false};
     if (!is_up(s, rq)) return;
     double wall = seconds(clock_ns() - s->started_at);
-    const struct io_config *config = &s->workers[0].io.config;
     if (torc_start(rq, 200, "application/json", -1) < 0) return;
-    add(&t,
-        "{\"version\":\"%s\",\"engine\":\"%s\",\"cores\":%u,\"depth\":%u,\"cq_depth\":%u,"
-        "\"buffers\":%u,\"buffer_size\":%u,\"uptime_seconds\":%.3f,\"features\":[",
-        TORC_VERSION, s->engine->name, s->n_cores, config->depth, config->cq_depth, config->buffers,
-        config->buffer_size, wall);
-    bool first = true;
-    for (int f = 0; f < IO_FEATURES; f++) {
-        if (!(config->features & 1u << f)) continue;
-        add(&t, "%s\"%s\"", first ? "" : ",", io_feature_names[f]);
-        first = false;
-    }
-    add(&t, "],");
-    add_measures(&t, s, wall);
-    add(&t, "\"total\":{");
-    for (size_t i = 0; i < ARRAY_LEN(metrics); i++) {
-        if (i) add(&t, ",");
-        add_number(&t, &metrics[i], total(s, metrics[i].offset));
-    }
-    add(&t, "},\"per_core\":[");
-    for (uint32_t c = 0; c < s->n_cores; c++) {
-        add(&t, "%s{\"core\":%u,\"cpu\":%d", c ? "," : "", c, s->workers[c].cpu);
-        for (size_t i = 0; i < ARRAY_LEN(metrics); i++) {
-            add(&t, ",");
-            add_number(&t, &metrics[i], value_of(&s->workers[c], metrics[i].offset));
-        }
-        add(&t, "}");
-    }
-    add(&t, "]}\n");
-    flush(&t);
+    json_begin(&j, NULL, '{');
+    json_put_string(&j, "version", TORC_VERSION);
+    json_put_string(&j, "engine", io_engine_name(s->engine));
+    json_put_u64(&j, "cores", s->n_cores);
+    put_sizes(&j, &s->cores[0].loop.io.config, wall);
+    put_measures(&j, s, wall);
+    json_begin(&j, "total", '{');
+    for (size_t i = 0; i < ARRAY_LEN(metrics); i++)
+        put_metric(&j, &metrics[i], total(s, metrics[i].offset));
+    json_end(&j, '}');
+    json_begin(&j, "per_core", '[');
+    for (uint32_t c = 0; c < s->n_cores; c++) put_core(&j, &s->cores[c], c);
+    json_end(&j, ']');
+    json_end(&j, '}');
+    writer_char(j.out, '\n');
+    flush(j.out);
 }
 
 static void index_page(torc_req *rq, void *arg)

@@ -1,7 +1,8 @@
 #include "serve/check.h"
 
+#include "base/json.h"
 #include "base/log.h"
-#include "serve/server.h"
+#include "serve/server_state.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,8 +19,8 @@ static void print_cores(const struct options *o)
 static void print_engine(const struct io *io)
 {
     const struct io_config *c = &io->config;
-    printf("engine       %s\n", io->engine->name);
-    if (strcmp(io->engine->name, "io_uring") == 0) {
+    printf("engine       %s\n", io_engine_name(io->engine));
+    if (io_engine_has_ring(io->engine)) {
         printf("ring         submission queue %u, completion queue %u\n", c->depth, c->cq_depth);
         printf("features    ");
         for (int f = 0; f < IO_FEATURES; f++)
@@ -42,27 +43,130 @@ static void print_addresses(const struct options *o)
     }
 }
 
-int server_check(struct torc_server *s)
+static void print_text(const struct torc_server *s, const struct io *io)
 {
     const struct options *o = s->options;
-    struct io_config config = o->io;
-    struct io *io = malloc(sizeof *io);
-    config.max_sockets = o->limits.max_conns + LISTEN_MAX;
-    int err = io ? io_open(io, s->engine, &config) : -ENOMEM;
-    if (err < 0) {
-        log_line("a core cannot start its %s engine: %s", s->engine->name, strerror(-err));
-        free(io);
-        return 1;
-    }
     printf("options are valid\n");
     print_engine(io);
     print_cores(o);
-    printf("allocator    %s\n", worker_has_jemalloc() ? "jemalloc" : "the C library's");
+    printf("allocator    %s\n", loop_has_jemalloc() ? "jemalloc" : "the C library's");
     printf("connections  at most %u on each core\n", o->limits.max_conns);
     print_addresses(o);
     printf("root         %s\n", o->root ? o->root : "none");
     if (o->access_log) printf("access log   %s\n", o->access_log);
-    io_close(io);
+}
+
+/* One core's engine, opened as the server would open it; NULL and the reason where that fails. */
+static struct io *open_core(const struct options *o, const struct io_engine *engine,
+                            uint32_t features, char *why, size_t size)
+{
+    struct io_config config = o->io;
+    config.max_sockets = o->limits.max_conns + LISTEN_MAX;
+    config.features = features;
+    if (io_probe(engine, &config, why, size) < 0) return NULL;
+    struct io *io = malloc(sizeof *io);
+    int err = io ? io_open(io, engine, &config) : -ENOMEM;
+    if (err == 0) return io;
+    snprintf(why, size, "a core cannot start its %s engine: %s", io_engine_name(engine),
+             strerror(-err));
     free(io);
+    return NULL;
+}
+
+static void close_core(struct io *io)
+{
+    if (io) io_close(io);
+    free(io);
+}
+
+/* ---- for programs ---- */
+
+/* `io` is NULL where the engine is unavailable. */
+static void put_engine(struct json *j, const struct io_engine *engine, const struct io *io,
+                       const char *why)
+{
+    json_begin(j, io_engine_name(engine), '{');
+    json_put_bool(j, "available", io);
+    json_put_string(j, "reason", io ? "" : why);
+    if (io_engine_has_ring(engine)) {
+        json_put_u64(j, "depth", io ? io->config.depth : 0);
+        json_put_u64(j, "cq_depth", io ? io->config.cq_depth : 0);
+        json_begin(j, "features", '{');
+        for (int f = 0; f < IO_FEATURES; f++)
+            json_put_bool(j, io_feature_names[f], io && io->config.features & 1u << f);
+        json_end(j, '}');
+    }
+    json_end(j, '}');
+}
+
+/* An engine that is not chosen is shown with all its features. */
+static void put_engines(struct json *j, const struct torc_server *s, const struct io *chosen)
+{
+    json_begin(j, "engines", '{');
+    for (const struct io_engine *const *e = io_engines; *e; e++) {
+        char why[512] = "";
+        if (*e == s->engine) {
+            put_engine(j, *e, chosen, why);
+            continue;
+        }
+        struct io *io = open_core(s->options, *e, (1u << IO_FEATURES) - 1, why, sizeof why);
+        put_engine(j, *e, io, why);
+        close_core(io);
+    }
+    json_end(j, '}');
+}
+
+static void put_address(struct json *j, const char *key, const struct sock_addr *addr)
+{
+    char text[SOCK_ADDR_TEXT];
+    sock_addr_format(addr, text);
+    json_put_string(j, key, text);
+}
+
+static void print_json(const struct torc_server *s, const struct io *io)
+{
+    const struct options *o = s->options;
+    struct file_writer file;
+    struct json *j = &(struct json){&file.out, false};
+    file_writer_begin(&file, stdout);
+    json_begin(j, NULL, '{');
+    json_put_string(j, "version", TORC_VERSION);
+    json_put_string(j, "engine", io_engine_name(s->engine));
+    put_engines(j, s, io);
+    json_put_u64(j, "buffers", io->config.buffers);
+    json_put_u64(j, "buffer_size", io->config.buffer_size);
+    json_begin(j, "cores", '[');
+    for (uint32_t i = 0; i < o->n_cpus; i++) json_put_u64(j, NULL, o->cpu[i]);
+    json_end(j, ']');
+    json_put_bool(j, "pinned", o->pin);
+    json_put_string(j, "allocator", loop_has_jemalloc() ? "jemalloc" : "C library");
+    json_put_u64(j, "max_connections", o->limits.max_conns);
+    json_begin(j, "listen", '[');
+    for (uint32_t i = 0; i < o->n_listen; i++) put_address(j, NULL, &o->listen[i]);
+    json_end(j, ']');
+    if (o->has_admin)
+        put_address(j, "admin", &o->admin);
+    else
+        json_put_null(j, "admin");
+    json_put_string(j, "root", o->root);
+    json_put_string(j, "access_log", o->access_log);
+    json_end(j, '}');
+    writer_char(j->out, '\n');
+    file_writer_end(&file);
+}
+
+int server_check(struct torc_server *s)
+{
+    char why[512];
+    struct io *io = open_core(s->options, s->engine, s->options->io.features, why, sizeof why);
+    if (!io) {
+        log_line("%s", why);
+        return 1;
+    }
+    if (s->options->json)
+        print_json(s, io);
+    else
+        print_text(s, io);
+    close_core(io);
     return 0;
 }

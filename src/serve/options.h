@@ -3,13 +3,11 @@
  * names, the parsing and the messages. */
 
 #include "base/cpus.h"
+#include "base/option.h"
 #include "http/context.h"
 #include "io/io.h"
 #include "io/sock.h"
-
-#include <stdio.h>
-
-enum { LISTEN_MAX = 16 };
+#include "serve/acceptor.h"
 
 enum log_format { LOG_COMBINED, LOG_JSON };
 
@@ -25,7 +23,7 @@ struct options {
     bool has_admin;
     const char *root; /* NULL without */
     const char *config;
-    bool check, version, help;
+    bool check, json, version, help;
     const char *access_log; /* NULL: none; "-": stdout */
     enum log_format access_log_format;
     uint64_t drain_timeout; /* ns */
@@ -36,29 +34,38 @@ struct options {
     struct http_limits limits;
 };
 
-struct option_set;
-
 /* With every default. NULL when memory is out. */
 struct option_set *options_new(void);
 void options_free(struct option_set *s);
 
 /* What has been set so far; slices and strings in it live as long as the set. */
-struct options *options_get(struct option_set *s);
+static inline struct options *options_get(struct option_set *s)
+{
+    return s->values;
+}
 
 /* One option by the name of its flag: 0, or -EINVAL and a line in options_error. */
-int options_set(struct option_set *s, const char *name, const char *value);
+static inline int options_set(struct option_set *s, const char *name, const char *value)
+{
+    return option_set_value(s, name, value);
+}
 
 /* One more option of the program's own; its value lands in *value. 0, -EEXIST, -ENOMEM. */
 int options_add(struct option_set *s, const char *name, const char *takes, const char *help,
                 const char **value);
 
-/* The command line, and the config file that it names, whose values stand behind those of the
- * command line. 0, or -EINVAL and a line in options_error. */
+/* The command line, and the config file that it names, whose values yield to those of the command
+ * line. 0, or -EINVAL and a line in options_error. */
 int options_read(struct option_set *s, int argc, char **argv);
 
 /* The last error, without a line end; "" when there was none. */
-const char *options_error(const struct option_set *s);
+static inline const char *options_error(const struct option_set *s)
+{
+    return s->error;
+}
 
-/* Writes the help: `about` (NULL for nothing), and every option, what it takes and its default. */
-void options_print_help(const struct option_set *s, const char *program, const char *about,
-                        FILE *out);
+static inline void options_print_help(const struct option_set *s, const char *program,
+                                      const char *about, FILE *out)
+{
+    option_print_help(s, program, about, out);
+}

@@ -1,7 +1,8 @@
-#include "serve/server.h"
-
 #include "base/log.h"
+#include "serve/admin.h"
 #include "serve/check.h"
+#include "serve/cores.h"
+#include "serve/server_state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -63,7 +64,7 @@ void torc_server_free(torc_server *s)
     if (s->stop_fd >= 0) close(s->stop_fd);
     pthread_mutex_destroy(&s->mutex);
     pthread_cond_destroy(&s->changed);
-    free(s->workers);
+    free(s->cores);
     free(s->state);
     free(s);
 }
@@ -131,9 +132,14 @@ int torc_static(torc_server *s, const char *prefix)
     if (n == 0 || prefix[n - 1] != '/' || n + sizeof "*path" > sizeof pattern)
         return fail(s, -EINVAL,
                     "the prefix of static files begins and ends with a slash, unlike %s", prefix);
-    snprintf(pattern, sizeof pattern, "%s*path", prefix);
     s->serves_files_only = n == 1;
-    return torc_route(s, "GET", pattern, serve_mount, s);
+    snprintf(pattern, sizeof pattern, "%s*path", prefix);
+    int err = torc_route(s, "GET", pattern, serve_mount, s);
+    if (err < 0 || n == 1) return err;
+    /* Unless the program has a route of its own there. */
+    pattern[n - 1] = '\0';
+    err = torc_route(s, "GET", pattern, static_redirect, NULL);
+    return err == -EEXIST ? 0 : err;
 }
 
 void torc_server_stop(torc_server *s)
@@ -147,183 +153,37 @@ void torc_server_stop(torc_server *s)
 
 /* ---- choosing the engine ---- */
 
+static void say(const char *line)
+{
+    log_line("%s", line);
+}
+
 /* 0, or an exit status with its reason said. */
 static int choose_engine(struct torc_server *s)
 {
-    struct options *o = s->options;
-    const struct io_engine *named = o->engine ? io_engine_find(o->engine) : NULL;
-    for (const struct io_engine *const *e = io_engines; *e; e++) {
-        char why[512];
-        struct io_config config = o->io;
-        if (named && *e != named) continue;
-        if ((*e)->probe(&config, why, sizeof why) == 0) {
-            if (why[0])
-                log_line("this kernel's %s is without: %s; going on without", (*e)->name, why);
-            o->io = config;
-            s->engine = *e;
-            return 0;
-        }
-        if (named || !e[1]) {
-            log_line("engine %s: %s", (*e)->name, why);
-            return EXIT_ENGINE;
-        }
-        log_line("engine %s: %s; serving on %s", (*e)->name, why, e[1]->name);
-    }
-    return EXIT_ENGINE;
+    s->engine = io_choose(s->options->engine, &s->options->io, say);
+    return s->engine ? 0 : EXIT_ENGINE;
 }
 
-/* A table of direct descriptors is no larger than the descriptor limit, and who finds no place in
- * it is not left waiting but lost. */
+/* No more connections than the engine can hold. */
 static void fit_connections(struct torc_server *s)
 {
     struct options *o = s->options;
     struct rlimit limit;
     s->admin_limits = o->limits;
     s->admin_limits.max_conns = ADMIN_CONNECTIONS;
-    if (!(o->io.features & 1u << IO_DIRECT) || getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
-    uint64_t room = limit.rlim_cur > LISTEN_MAX ? limit.rlim_cur - LISTEN_MAX : 1;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
+    uint64_t room = io_max_sockets(&o->io, limit.rlim_cur);
+    room = room > LISTEN_MAX ? room - LISTEN_MAX : 1;
     if (room < s->admin_limits.max_conns) s->admin_limits.max_conns = (uint32_t)room;
     if (room >= o->limits.max_conns) return;
     log_line("--max-connections: %" PRIu64
-             " instead of %u, for the descriptor limit allows no more (raise it, "
-             "ulimit -n)",
+             " instead of %u, as the descriptor limit allows no more (raise it, ulimit -n)",
              room, o->limits.max_conns);
     o->limits.max_conns = (uint32_t)room;
 }
 
-/* ---- workers ---- */
-
-static void on_state(struct worker *w, enum worker_state state)
-{
-    struct torc_server *s = w->owner;
-    pthread_mutex_lock(&s->mutex);
-    s->state[w - s->workers] = state;
-    pthread_cond_signal(&s->changed);
-    pthread_mutex_unlock(&s->mutex);
-}
-
-/* A worker that has ended can no longer be woken, so this looks before it orders. */
-static void order(struct torc_server *s, uint32_t from, uint32_t to, enum worker_order what)
-{
-    pthread_mutex_lock(&s->mutex);
-    for (uint32_t i = from; i < to; i++)
-        if (s->state[i] == WORKER_READY) worker_order(&s->workers[i], what);
-    pthread_mutex_unlock(&s->mutex);
-}
-
-static uint32_t count(struct torc_server *s, uint32_t from, uint32_t to, enum worker_state state)
-{
-    uint32_t n = 0;
-    for (uint32_t i = from; i < to; i++) n += s->state[i] == state;
-    return n;
-}
-
-/* False when `deadline` (ns; WHEEL_NEVER for none) comes first. */
-static bool wait_ended(struct torc_server *s, uint32_t from, uint32_t to, uint64_t deadline)
-{
-    bool in_time = true;
-    pthread_mutex_lock(&s->mutex);
-    while (count(s, from, to, WORKER_DONE) + count(s, from, to, WORKER_FAILED) < to - from &&
-           in_time) {
-        struct timespec until = {(time_t)(deadline / NS_PER_S), (long)(deadline % NS_PER_S)};
-        in_time = deadline == WHEEL_NEVER ? pthread_cond_wait(&s->changed, &s->mutex) == 0
-                                          : pthread_cond_clockwait(&s->changed, &s->mutex,
-                                                                   CLOCK_MONOTONIC, &until) == 0;
-    }
-    pthread_mutex_unlock(&s->mutex);
-    return in_time;
-}
-
-static int say_cannot_listen(const struct sock_addr *addr, int err)
-{
-    char text[SOCK_ADDR_TEXT];
-    if (err < 0) {
-        sock_addr_format(addr, text);
-        log_line("cannot listen on %s: %s", text, strerror(-err));
-    }
-    return err;
-}
-
-/* Another server on the same address would silently take a part of the clients. */
-static int look_for_others(const struct options *o)
-{
-    int err = 0;
-    for (uint32_t l = 0; l < o->n_listen && err == 0; l++)
-        err = say_cannot_listen(&o->listen[l], sock_taken(&o->listen[l]));
-    if (err == 0 && o->has_admin) err = say_cannot_listen(&o->admin, sock_taken(&o->admin));
-    return err;
-}
-
-static int add_listener(struct torc_server *s, struct worker *w, struct sock_addr *addr)
-{
-    int fd = sock_listen(addr, s->options->backlog, s->engine->blocking_listener);
-    if (fd < 0) return say_cannot_listen(addr, fd);
-    worker_listen(w, fd);
-    return 0;
-}
-
-static void prepare_worker(struct torc_server *s, uint32_t i)
-{
-    struct worker *w = &s->workers[i];
-    const struct options *o = s->options;
-    bool core = i < s->n_cores;
-    w->engine = s->engine;
-    w->config = o->io;
-    w->limits = core ? &o->limits : &s->admin_limits;
-    w->backlog = (uint32_t)o->backlog;
-    w->router = core ? s->router : s->admin_router;
-    w->index = i;
-    w->cpu = core && o->pin ? o->cpu[i] : -1;
-    w->on_state = on_state;
-    w->owner = s;
-    if (core && s->log) w->log = access_log_ring(s->log, i);
-    if (!core) {
-        w->config.depth = 32;
-        w->config.buffers = 32;
-    }
-    w->config.max_sockets = w->limits->max_conns + LISTEN_MAX;
-}
-
-static int start_workers(struct torc_server *s)
-{
-    struct options *o = s->options;
-    s->n_cores = o->n_cpus;
-    s->n_workers = s->n_cores + o->has_admin;
-    s->workers = aligned_alloc(64, s->n_workers * sizeof *s->workers);
-    s->state = calloc(s->n_workers, sizeof *s->state);
-    if (!s->workers || !s->state) {
-        s->n_workers = s->n_cores = 0;
-        return EXIT_START;
-    }
-    memset(s->workers, 0, s->n_workers * sizeof *s->workers);
-    for (uint32_t i = 0; i < s->n_workers; i++) {
-        s->state[i] = WORKER_FAILED;
-        prepare_worker(s, i);
-    }
-    if (look_for_others(o) < 0) return EXIT_START;
-    for (uint32_t i = 0; i < s->n_cores; i++)
-        for (uint32_t l = 0; l < o->n_listen; l++)
-            if (add_listener(s, &s->workers[i], &o->listen[l]) < 0) return EXIT_START;
-    if (o->has_admin && add_listener(s, &s->workers[s->n_cores], &o->admin) < 0) return EXIT_START;
-
-    pthread_mutex_lock(&s->mutex);
-    for (uint32_t i = 0; i < s->n_workers; i++) {
-        int err = worker_start(&s->workers[i]);
-        if (err < 0)
-            s->workers[i].error = err; /* else it is the thread's own to set */
-        else
-            s->state[i] = WORKER_STARTING;
-    }
-    while (count(s, 0, s->n_workers, WORKER_STARTING) > 0)
-        pthread_cond_wait(&s->changed, &s->mutex);
-    uint32_t failed = count(s, 0, s->n_workers, WORKER_FAILED);
-    pthread_mutex_unlock(&s->mutex);
-    for (uint32_t i = 0; i < s->n_workers; i++)
-        if (s->state[i] == WORKER_FAILED)
-            log_line("core %u cannot start its %s engine: %s", i, s->engine->name,
-                     strerror(-s->workers[i].error));
-    return failed ? EXIT_START : 0;
-}
+/* ---- running ---- */
 
 static void say_ready(struct torc_server *s)
 {
@@ -338,11 +198,9 @@ static void say_ready(struct torc_server *s)
         log_line("admin http://%s", text);
     }
     sock_addr_format(&o->listen[0], text);
-    log_line("ready http://%s engine=%s cores=%u depth=%u pid=%d", text, s->engine->name,
-             s->n_cores, s->workers[0].io.config.depth, (int)getpid());
+    log_line("ready http://%s engine=%s cores=%u depth=%u pid=%d", text, io_engine_name(s->engine),
+             s->n_cores, s->cores[0].loop.io.config.depth, (int)getpid());
 }
-
-/* ---- running ---- */
 
 static void block_signals(sigset_t *set, sigset_t *before)
 {
@@ -370,9 +228,7 @@ static void wait_for_stop(struct torc_server *s, int signals)
 }
 
 /* Who asks again while the server drains has been heard: once unblocked, the signal would end the
- * process with a status that says otherwise. */
-/* One that comes from now on, before the process has ended, must not make of an orderly end
- * another. */
+ * process with a status that says otherwise. The same holds for one that comes from now on. */
 static void ignore_signals(int signals)
 {
     struct signalfd_siginfo info;
@@ -386,21 +242,16 @@ static void drain(struct torc_server *s)
 {
     uint64_t until = clock_ns() + s->options->drain_timeout;
     s->phase = SERVER_DRAINING;
-    order(s, 0, s->n_cores, WORKER_DRAIN);
-    if (!wait_ended(s, 0, s->n_cores, until)) {
+    cores_command(s, 0, s->n_cores, LOOP_DRAIN);
+    if (!cores_await_end(s, 0, s->n_cores, until)) {
         log_line("the drain took longer than --drain-timeout; what is left is cut off");
-        order(s, 0, s->n_cores, WORKER_ABORT);
+        cores_command(s, 0, s->n_cores, LOOP_ABORT);
     }
-    order(s, s->n_cores, s->n_workers, WORKER_ABORT);
-    if (!wait_ended(s, 0, s->n_workers, clock_ns() + GRACE_NS)) {
+    cores_command(s, s->n_cores, s->n_all, LOOP_ABORT);
+    if (!cores_await_end(s, 0, s->n_all, clock_ns() + GRACE_NS)) {
         log_line("a handler does not return; exiting without it");
         _exit(0);
     }
-}
-
-static void end_workers(struct torc_server *s)
-{
-    for (uint32_t i = 0; i < s->n_workers; i++) worker_end(&s->workers[i]);
 }
 
 static void close_files(struct torc_server *s)
@@ -411,50 +262,62 @@ static void close_files(struct torc_server *s)
     s->root = NULL;
 }
 
-static int run(struct torc_server *s)
+static int open_files(struct torc_server *s)
 {
-    struct options *o = s->options;
-    int status = choose_engine(s);
-    if (status) return status;
-    /* A client's address cannot be asked of a direct descriptor before Linux 6.19. */
-    if (o->access_log) o->io.features &= ~(1u << IO_DIRECT);
-    fit_connections(s);
-    if (o->check) return server_check(s);
+    const struct options *o = s->options;
+    struct file_cache_limits limits = {o->file_cache, o->file_cache_ttl};
     if (!o->root && s->serves_files_only)
         log_line("without --root DIR there is no file to serve: every answer is 404");
-    if (o->root && !(s->root = static_open(o->root, o, o->n_cpus))) {
+    if (o->root && !(s->root = static_open(o->root, &limits, o->n_cpus))) {
         log_line("cannot open --root %s: %s", o->root, strerror(errno));
         return EXIT_START;
     }
     if (o->access_log &&
         !(s->log = access_log_open(o->access_log, o->access_log_format, o->n_cpus))) {
         log_line("cannot open --access-log %s: %s", o->access_log, strerror(errno));
-        close_files(s);
         return EXIT_START;
     }
-    if (o->has_admin && !(s->admin_router = admin_routes(s))) {
-        close_files(s);
-        return EXIT_START;
-    }
-    router_freeze(s->router);
+    return 0;
+}
+
+static int serve(struct torc_server *s)
+{
     sigset_t set, before;
     block_signals(&set, &before);
     int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     s->phase = SERVER_STARTING;
     s->started_at = clock_ns();
-    status = start_workers(s);
+    int status = cores_start(s) < 0 ? EXIT_START : 0;
     if (status == 0) {
         s->phase = SERVER_READY;
         say_ready(s);
         wait_for_stop(s, signals);
     }
     drain(s);
-    end_workers(s);
+    cores_join(s);
     close_files(s);
     ignore_signals(signals);
     close(signals);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return status;
+}
+
+static int run(struct torc_server *s)
+{
+    struct options *o = s->options;
+    o->io.peers = o->access_log != NULL;
+    int status = choose_engine(s);
+    if (status) return status;
+    fit_connections(s);
+    if (o->check) return server_check(s);
+    status = open_files(s);
+    if (status == 0 && o->has_admin && !(s->admin_router = admin_routes(s))) status = EXIT_START;
+    if (status) {
+        close_files(s);
+        return status;
+    }
+    router_freeze(s->router);
+    return serve(s);
 }
 
 int torc_server_main(torc_server *s, int argc, char **argv)

@@ -4,6 +4,7 @@
  * stack, being the last one used, is hot. */
 
 #include "base/list.h"
+#include "task/stack.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,14 +13,6 @@
 struct fiber;
 
 typedef void fiber_fn(void *arg);
-
-/* A stack that can be switched to, as the sanitizers need to know it. */
-struct fiber_stack {
-    void *sp;           /* where it was left */
-    const void *bottom; /* lowest address; of the core's own stack, learned at the first switch */
-    size_t size;
-    void *asan, *tsan;
-};
 
 struct fiber_pool {
     struct fiber *running; /* NULL on the core's own stack */

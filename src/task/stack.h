@@ -1,7 +1,8 @@
 #pragma once
 /* The one place that switches stacks, and tells the sanitizers and valgrind so. */
 
-#include "task/fiber.h"
+#include <stddef.h>
+#include <stdint.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define FIBER_ASAN 1
@@ -25,6 +26,14 @@
 #ifdef FIBER_TSAN
 #include <sanitizer/tsan_interface.h>
 #endif
+
+/* A stack that can be switched to, as the sanitizers need to know it. */
+struct fiber_stack {
+    void *sp;           /* where it was left */
+    const void *bottom; /* lowest address; of the core's own stack, learned at the first switch */
+    size_t size;
+    void *asan, *tsan;
+};
 
 /* Defined in switch_ARCH.S. */
 void *fiber_switch(void **save_sp, void *to_sp, void *value);

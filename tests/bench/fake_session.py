@@ -48,8 +48,8 @@ class FakeSession:
         self.saves += 1
 
     def noise(self, workload, variant, pairs, seconds):
-        again = dataclasses.replace(variant, name=variant.name + " (again)")
-        return self.cell("noise", workload, (variant, again), pairs, seconds)
+        again = dataclasses.replace(variant, name=f"{variant.name} (again)", label=f"{variant.label} (again)")
+        return self.cell("noise", workload, (variant, again), pairs, seconds, {"purpose": "A/A"})
 
     def cell(self, id, workload, variants, pairs, seconds, factors=None, metrics=(), count_syscalls=False):
         self.calls.append((id, pairs, tuple(variant.name for variant in variants)))
@@ -58,13 +58,8 @@ class FakeSession:
             return found
         if found is not None:
             self.run.cells.remove(found)
-        cell = results.Cell(
-            id,
-            dataclasses.asdict(workload),
-            dict(factors or {}),
-            [dataclasses.asdict(variant) for variant in variants],
-            pairs,
-        )
+        sides = [dataclasses.asdict(variant) for variant in variants]
+        cell = results.Cell(id, dataclasses.asdict(workload), dict(factors or {}), sides, pairs)
         self.run.cells.append(cell)
         source = random.Random(f"{self.seed} {id}")
         for number in range(pairs):
@@ -83,23 +78,10 @@ class FakeSession:
         if cost is None:
             return results.Sample(variant.name, number, order, 0.0, invalid="planted")
         cost *= shared * noise
-        return dataclasses.replace(
-            results.Sample(
-                variant.name,
-                number,
-                order,
-                0.0,
-                1.0,
-                None,
-                100_000,
-                variant.cores * 1e9 / cost,
-                int(cost * 100_000),
-                cost,
-                saturated="server",
-                latency_us={"p99": cost / 5},
-            ),
-            **self.more(variant),
-        )
+        rate, whole = variant.cores * 1e9 / cost, (1.0, None, 100_000)
+        found = results.Sample(variant.name, number, order, 0.0, *whole, rate, int(cost * 100_000), cost)
+        found.saturated, found.latency_us = "server", {"p99": cost / 5}
+        return dataclasses.replace(found, **self.more(variant))
 
 
 def parse(module, *arguments):

@@ -94,7 +94,7 @@ CHECK = r"""
     const box = s.getBoundingClientRect();
     if (box.width < 250 || box.height < 50) bad('no room for a plot', name);
     if (box.right > wide + 1) bad('a plot sticks out', name);
-    if (s.closest('.desk') && wide < 500) bad('a plot for desks on a phone', name);
+    if (s.closest('.desktop') && wide < 500) bad('a plot for desks on a phone', name);
     if (s.getAttribute('role') !== 'img') bad('no role', name);
     const inside = b => b.left >= box.left - 2 && b.right <= box.right + 2 &&
       b.top >= box.top - 2 && b.bottom <= box.bottom + 2;

@@ -12,6 +12,8 @@ import tempfile
 from pathlib import Path
 
 import context  # noqa: F401
+import fake_session
+from fake_session import FakeSession
 from lib import ablate, features, results, scale, space, sweep, tune
 from lib.subject import Variant
 from lib.subjects import variant
@@ -85,82 +87,40 @@ DOCTOR = [
 ]
 
 
-class PlantedSession:
-    """Takes the place of session.Session. cost(variant, workload) is in ns; invalid(id, round,
-    name) says why a sample does not count, or None."""
+class PlantedSession(FakeSession):
+    """A session whose samples have everything. invalid(id, round, name) says why a sample does not
+    count, or None."""
 
     def __init__(self, kind, title, options, cost, invalid=lambda *_: None, seed=1):
-        self.options, self.cost, self.invalid, self.seed = options, cost, invalid, seed
-        self.affinity = list(range(1000, 1016))  # CPUs that no machine here has as siblings
-        self.path = Path("unused.json")
-        self.run = results.Run(
-            kind,
-            title,
-            STARTED,
-            FINISHED,
-            1053.0,
-            ["bench/torc-bench", kind, "--workloads", "a b"],
-            {"quick": False, "pairs": None},
-            ENVIRONMENT,
-            {"server": [0], "load": [1]},
-            list(DOCTOR),
-            {},
-            ["other programs used 0.03 of a CPU"],
-        )
+        super().__init__(options, cost, seed=seed, affinity=range(1000, 1016))
+        self.invalid, self.path = invalid, Path("unused.json")
+        run = results.Run(kind, title, STARTED, FINISHED, 1053.0, ["bench/torc-bench", kind, "--workloads", "a b"])
+        run.options, run.environment = {"quick": False, "pairs": None}, ENVIRONMENT
+        run.pinning, run.doctor = {"server": [0], "load": [1]}, list(DOCTOR)
+        run.notes = ["other programs used 0.03 of a CPU"]
+        self.run = run
 
     def pairs(self, workload):
         return self.options.pairs or workload.pairs
 
-    def seconds(self, workload):
-        return self.options.seconds or workload.seconds
-
     def sized(self, workload):
         return workload
 
-    def note(self, text):
-        self.run.notes.append(text)
-
-    def expect(self, samples):
-        pass
-
-    def refuse_missing(self, variants):
-        pass
-
-    def save(self):
-        pass
-
     def noise(self, workload, variant, pairs, seconds):
-        again = dataclasses.replace(variant, name=f"{variant.name} (again)", label=f"{variant.label} (again)")
-        cell = self.cell("noise", workload, (variant, again), pairs, seconds, {"purpose": "A/A"})
+        cell = super().noise(workload, variant, pairs, seconds)
         found = cell.ratios[0]
-        self.run.noise = {
-            "metric": found.metric,
-            "low": found.low,
-            "median": found.median,
-            "high": found.high,
-            "pairs": found.pairs,
-        }
-        return cell
+        self.run.noise = {name: getattr(found, name) for name in ("metric", "low", "median", "high", "pairs")}
 
     def cell(self, id, workload, variants, pairs, seconds, factors=None, metrics=(), count_syscalls=False):
-        cell = results.Cell(
-            id,
-            dataclasses.asdict(workload),
-            dict(factors or {}),
-            [dataclasses.asdict(one) for one in variants],
-            pairs,
-            True,
-            "alike",
-        )
+        sides = [dataclasses.asdict(one) for one in variants]
+        cell = results.Cell(id, dataclasses.asdict(workload), dict(factors or {}), sides, pairs, True, "alike")
         self.run.cells.append(cell)
         source = random.Random(f"{self.seed} {id}")
         for number in range(pairs):
             shared = 1 + 0.02 * math.sin(number) + source.gauss(0, 0.004)
             for order, one in enumerate(variants if number % 2 == 0 else reversed(variants)):
-                self.run.commands.setdefault(
-                    one.name,
-                    ["build/release/src/torc-lab", "--engine", one.subject, "--cores", str(one.cores), *one.args],
-                )
+                words = ["build/release/src/torc-lab", "--engine", one.subject, "--cores", str(one.cores), *one.args]
+                self.run.commands.setdefault(one.name, words)
                 cell.samples.append(self._sample(one, workload, id, number, order, seconds, shared, source))
         names = cell.names
         cell.ratios = [
@@ -242,10 +202,7 @@ def percentiles(histogram):
     return {**found, "mean": mean, "min": histogram[0][0] / 1000, "max": histogram[-1][0] / 1000}
 
 
-def options_of(module, *arguments):
-    parser = argparse.ArgumentParser(prog=module.__name__)
-    module.add_options(parser)
-    return parser.parse_args(["--build", str(context.TOP), *arguments])
+options_of = fake_session.parse
 
 
 COSTS = {"io_uring": 5000, "epoll": 5450, "floor-uring": 4800, "floor-epoll": 5200, "nginx": 9400}

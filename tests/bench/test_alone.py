@@ -53,6 +53,21 @@ class Alone(Runs):
                 alone.Lock()
             self.assertFalse(self.json.exists())
 
+    def test_scratch_directories_that_nobody_holds_go(self):
+        with mock.patch.object(tempfile, "tempdir", str(self.scratch)):
+            kept = ["torc-bench-abc", "other-1-a", "torc-bench-1-link", "torc-bench-1-file"]
+            for name in (*kept[:2], "torc-bench-1-left"):
+                (self.scratch / name).mkdir()
+            (self.scratch / kept[2]).symlink_to(self.scratch / kept[0])
+            (self.scratch / kept[3]).touch()
+            with alone.Lock() as mine:
+                self.assertFalse((self.scratch / "torc-bench-1-left").exists())
+                with self.assertRaises(alone.Busy):
+                    alone.Lock()
+                self.assertTrue(mine.scratch.is_dir())
+            self.assertFalse(mine.scratch.exists())
+            self.assertTrue(all((self.scratch / name).exists() for name in kept))
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -13,6 +13,7 @@ from unittest import mock
 import context  # noqa: F401
 import fakes
 from lib import env, load, measure, proc, subjects, syscalls, workloads
+from lib.host import Machine
 from lib.results import Sample
 from lib.subject import Place, Server, SubjectError, Variant
 from lib.workloads import WORKLOADS
@@ -63,7 +64,7 @@ class LoadCommand(unittest.TestCase):
             build = fakes.build(Path(scratch) / "b")
             place = Place(build, Path(scratch), Path("/www"))
             server = Server(None, "127.0.0.1", 81)
-            return load.command(workload, server, place, cpus, Path("o"), 0.6, 0.25, [7, 8])
+            return load.command(workload, server, place, cpus, 0.6, 0.25, [7, 8])
 
     def value(self, words, name):
         return words[words.index(name) + 1]
@@ -152,7 +153,7 @@ class Reports(unittest.TestCase):
             [latency[key] for key in ("count", "mean", "min", "max", "p50", "p99")], [100, 50.5, 1, 100, 50, 99]
         )
         self.assertEqual((both["answered"], both["seconds"], both["per_second"]), (100, 4.0, 25.0))
-        self.assertEqual(both["status"], {"200": 100})
+        self.assertEqual((both["connects"], both["errors"]), (4, {"reset": 0}))
         self.assertEqual(both["watch"], {"cpu_ns": 14})
         self.assertEqual(both["parts"], [[50, 7, 10**9], [50, 7, 3 * 10**9]])
         self.assertEqual(both["advice"], "more")
@@ -260,8 +261,7 @@ class Worker(unittest.TestCase):
                     mock.patch.object(time, "process_time", side_effect=[0.0, 0.1] * 2),
                     mock.patch.multiple(
                         proc,
-                        machine_busy_seconds=mock.Mock(side_effect=[0.0, 0.6, 1.0, 1.2]),
-                        machine_stolen_seconds=mock.Mock(return_value=0.0),
+                        machine_seconds=mock.Mock(side_effect=[(busy, 0.0) for busy in (0.0, 0.6, 1.0, 1.2)]),
                         read_cpu=mock.Mock(),
                         cpu_between=lambda *_: 0.3e9,
                     ),
@@ -290,8 +290,8 @@ class Worker(unittest.TestCase):
 
 class Cpus(unittest.TestCase):
     def divide(self, allowed, cores, smt=False):
-        pairs = (lambda cpu: {cpu & ~1, cpu | 1}) if smt else (lambda cpu: {cpu})
-        with mock.patch.object(env, "siblings", pairs):
+        pairs = (lambda _, cpu: {cpu & ~1, cpu | 1}) if smt else (lambda _, cpu: {cpu})
+        with mock.patch.object(Machine, "siblings", pairs):
             return env.divide_cpus(allowed, cores)
 
     def test_disjoint_where_there_are_enough(self):

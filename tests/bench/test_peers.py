@@ -10,7 +10,7 @@ from pathlib import Path
 from unittest import mock
 
 import context  # noqa: F401
-from lib import peers, proc, workloads
+from lib import peers, proc, program, workloads
 from lib.peers import PEERS
 from lib.subject import Place, Variant
 
@@ -187,14 +187,10 @@ class Descriptions(unittest.TestCase):
             self.assertNotIn(name, peers.FILE_SERVER)
             self.assertTrue(PEERS["java"].can(name) and PEERS["node"].can(name))
 
-    def test_each_has_notes(self):
-        for peer in PEERS.values():
-            self.assertTrue(peer.notes, peer.name)
-
     def test_what_is_missing_is_one_line_with_the_remedy(self):
         peers._java_missing.cache_clear()
         self.addCleanup(peers._java_missing.cache_clear)
-        with mock.patch.dict(os.environ, PATH="/nowhere"), mock.patch.object(peers.shutil, "which", return_value=None):
+        with mock.patch.dict(os.environ, PATH="/nowhere"), mock.patch("shutil.which", return_value=None):
             for peer in PEERS.values():
                 text = peer.missing()
                 self.assertIn("tools/setup --bench", text, peer.name)
@@ -212,7 +208,7 @@ class Descriptions(unittest.TestCase):
             fake = Path(directory) / "java"
             fake.write_text("#!/bin/sh\necho java.base@21\necho jdk.httpserver@21\n")
             fake.chmod(0o755)
-            with mock.patch.object(peers, "installed", return_value=str(fake)):
+            with mock.patch.object(program, "installed", return_value=str(fake)):
                 self.assertIn("no jdk.compiler", PEERS["java"].missing())
 
     def test_descriptors_follow_the_hard_limit(self):

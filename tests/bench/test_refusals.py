@@ -61,7 +61,7 @@ class Refusals(Runs):
         )
         self.assertIn("unknown option --dpeth", self.refused("compare", "--server-args", "--dpeth 64", *build))
         self.assertIn(
-            "io_uring is named twice: name it once; what a server set against itself",
+            "io_uring is named twice: name it once; every comparison starts with an A/A run",
             self.refused("compare", "io_uring", " io_uring", *build),
         )
         self.assertIn("takes words as a shell does", self.refused("compare", "io_uring '", *build))

@@ -26,29 +26,24 @@ class Notes(unittest.TestCase):
     def test_a_full_generator_is_named_with_its_remedy(self):
         (note,) = remarks.cell_notes(self.cell(saturated="load", advice="use --cores 2"))
         self.assertIn("the a: the load generator was the bottleneck", note)
-        self.assertTrue(note.endswith("(it says: use --cores 2)"))
+        self.assertTrue(note.endswith("(it advises: use --cores 2)"))
 
     def test_unsent_requests(self):
         found = self.cell(unsent=10)
         found.workload["rate"] = 5200.0
         (note,) = remarks.cell_notes(found)
-        self.assertEqual(
-            note,
-            "the a: 30 requests whose time had come were not sent: the rate of "
-            "5,200 requests/s is more than it can do",
-        )
+        said = "the a: 30 requests were due but not sent: "
+        self.assertEqual(note, said + "the rate of 5,200 requests/s exceeds its capacity")
         found.factors = {"load_percent": 50, "slowest": "a"}
         (note,) = remarks.cell_notes(found)
-        self.assertIn("the rate of 5,200 requests/s, 50 % of the measured capacity of the a, is", note)
+        self.assertIn("the rate of 5,200 requests/s, 50 % of the measured capacity of the a, exceeds", note)
 
     def test_unsent_requests_of_a_busy_machine_are_not_laid_to_the_server(self):
         found = self.cell(unsent=10, others_share=1.7)
         found.workload["rate"] = 5200.0
         (note,) = remarks.cell_notes(found)
-        self.assertEqual(
-            note,
-            "the a: 30 requests whose time had come were not sent: other programs " "used 170 % of a CPU meanwhile",
-        )
+        said = "the a: 30 requests were due but not sent: "
+        self.assertEqual(note, said + "other programs used 170 % of a CPU")
 
     def test_invalid_samples_come_first(self):
         found = self.cell(saturated="load")
@@ -65,18 +60,16 @@ class Notes(unittest.TestCase):
     def test_a_wide_noise_floor_has_a_true_minus(self):
         noise = {"low": 0.959, "median": 1.0, "high": 1.012, "pairs": 6}
         found = remarks.run_warnings(results.Run("compare", "t", "x", noise=noise))
-        self.assertEqual(
-            found,
-            ["noisy: an A/A run gave −4.1 to +1.2 %, wider than ±4 %: end " "other programs, or use more --pairs"],
-        )
+        said = "noisy: the A/A run gave −4.1 to +1.2 %, wider than ±4 %: stop other programs, or use more --pairs"
+        self.assertEqual(found, [said])
 
     def test_when_a_noise_floor_is_wide(self):
         for low, high, pairs, words in (
             (0.985, 1.01, 10, None),
             (0.97, 1.01, 10, "wider than ±2 %"),
             (0.97, 1.01, 6, None),
-            (1.01, 1.02, 6, "does not contain 0"),
-            (0.9, 0.9, 1, "one A/A pair"),
+            (1.01, 1.02, 6, "excludes 0"),
+            (0.9, 0.9, 1, "a single A/A pair"),
         ):
             said = remarks.noise_warning({"low": low, "high": high, "pairs": pairs})
             self.assertIn(words or "None", str(said))
@@ -89,13 +82,8 @@ class Moved(unittest.TestCase):
         cells = []
         for number, cost in enumerate(costs):
             workload = {"name": "plaintext", "connections": 256, **more}
-            variant = {
-                "name": "x",
-                "label": "bare",
-                "subject": "io_uring",
-                "args": again[number] if again else [],
-                "cores": 1,
-            }
+            args = again[number] if again else []
+            variant = {"name": "x", "label": "bare", "subject": "io_uring", "args": args, "cores": 1}
             samples = [Sample("x", i, 0, 0.0, requests=9, cpu_ns_per_request=cost) for i in range(3)]
             cells.append(Cell(f"cell-{number}", workload, {}, [variant], samples=samples))
         return results.Run("ablate", "t", "x", cells=cells)

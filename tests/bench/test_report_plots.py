@@ -1,13 +1,15 @@
 """The plots of the report's pages: what they show is what the tables and the answer say."""
 
-import random
 import unittest
 
 import context  # noqa: F401
 import sample_results
 from lib import results
-from lib.page import latency, scatter, svg, sweep_plots, sweep_points, waterfall
+from lib.page import kind_ablate, kind_compare, kind_sweep, looks, numbers, plots, scatter, svg, sweep_plots
 from test_report_html import Reader, written
+
+if svg.available():
+    from matplotlib import colors
 
 
 class Latency(unittest.TestCase):
@@ -17,19 +19,19 @@ class Latency(unittest.TestCase):
         for sample in mine[:2]:  # as a machine that stood still for a while makes them
             sample.histogram = [[upper * 10, count] for upper, count in sample.histogram]
             sample.latency_us = {key: one * 10 for key, one in sample.latency_us.items()}
-        curve = dict(latency.curve(cell, "io_uring", False))
+        curve = dict(plots.curve(cell.valid("io_uring")))
         for percentile, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)):
             told = cell.median("io_uring", f"latency_us.{percentile}")
-            self.assertAlmostEqual(curve[latency.place(share)] / told, 1, 2, percentile)
+            self.assertAlmostEqual(curve[plots.place(share)] / told, 1, 2, percentile)
         self.assertEqual(list(curve.values()), sorted(curve.values()))
 
     def test_a_latency_curve_ends_where_the_shortest_round_does(self):
         one = results.Sample("a", 0, 0, 0.0, histogram=[[1000, 90], [5000, 10]])
         other = results.Sample("a", 1, 0, 0.0, histogram=[[1000, 1000], [9000, 1]])
-        points = latency.of_rounds([one, other])
+        points = plots.curve([one, other])
         self.assertEqual((points[0][1], points[-1][1]), (1.0, 3.0))
-        self.assertAlmostEqual(points[-1][0], latency.place(0.995))
-        self.assertEqual(latency.of_rounds([results.Sample("a", 0, 0, 0.0)]), [])
+        self.assertAlmostEqual(points[-1][0], plots.place(0.995))
+        self.assertEqual(plots.curve([results.Sample("a", 0, 0, 0.0)]), [])
 
 
 class Sweep(unittest.TestCase):
@@ -38,11 +40,11 @@ class Sweep(unittest.TestCase):
     def setUp(self):
         self.run = sample_results.sweep_run()
         self.entry = self.run.extra["knees"][0]
-        self.points = [point for point in sweep_points.points(self.run) if point.cell.id == self.entry["cell"]]
+        self.points = [point for point in kind_sweep.points(self.run) if point.cell.id == self.entry["cell"]]
 
-    def drawn(self, field="cost"):
+    def drawn(self, metric=results.COST):
         with svg.styled():
-            return sweep_plots.curve(self.run, self.points, "depth", ["io_uring", "epoll"], field).axes[0]
+            return sweep_plots.curve(self.run, self.points, self.points, "depth", metric).axes[0]
 
     def knee(self):
         """Its name and whether its line is dashed."""
@@ -62,14 +64,14 @@ class Sweep(unittest.TestCase):
 
     @unittest.skipUnless(svg.available(), "python3-matplotlib is not installed")
     def test_an_engine_without_a_depth_has_no_dot_at_any(self):
-        for field in ("cost", "per_second"):
-            axes = self.drawn(field)
+        for metric in (results.COST, "per_second"):
+            axes = self.drawn(metric)
             dots = [one for one in axes.lines if one.get_marker() not in ("None", None)]
             self.assertEqual({one.get_color() for one in dots}, {svg.series(0)})
             self.assertEqual(len(axes.collections), 1, "a band")
         text = Reader(written(self.run)).text
         self.assertIn("torc epoll (no depth, measured once)", text)
-        self.assertIn("Depth does not concern torc epoll: measured once in each round", text)
+        self.assertIn("Depth does not apply to torc epoll: measured once in each round", text)
 
 
 class Ablation(unittest.TestCase):
@@ -86,7 +88,7 @@ class Ablation(unittest.TestCase):
 
     def test_a_bar_is_its_ratio_of_the_cost_it_begins_with(self):
         for start, moved in (("bare", "into bare"), ("full", "out of full")):
-            steps = waterfall.steps(self.run.extra, start)
+            steps = kind_ablate.steps(self.run.extra, start)
             base = self.run.extra["total"][f"{start}_us"]["median"]
             ratios = {one["feature"]: one["ratio"] for one in self.run.extra["effects"] if one["context"] == moved}
             power = 1 if start == "bare" else -1
@@ -99,7 +101,7 @@ class Ablation(unittest.TestCase):
                     self.assertAlmostEqual(step.low - step.start, low)
                     self.assertAlmostEqual(step.high - step.start, high)
                     self.assertIn(f" {ratios[step.label]['median']:.3f}, ", step.words)
-                    self.assertIn(waterfall.signed(middle), step.words)
+                    self.assertIn(numbers.signed(middle, 3), step.words)
             self.assertEqual([one.start for one in steps[2:-1]], [one.end for one in steps[1:-2]])
             whole = self.run.extra["total"]["ratio"]["median"]
             self.assertAlmostEqual(steps[-1].end, base * whole**power)
@@ -110,9 +112,9 @@ class Ablation(unittest.TestCase):
             if one["feature"] == "coop-taskrun":
                 one["verdict"] = "costs"
         words = "hidden by defer-taskrun"
-        (step,) = (one for one in waterfall.steps(self.run.extra, "full") if one.kind == "hidden")
+        (step,) = (one for one in kind_ablate.steps(self.run.extra, "full") if one.kind == "hidden")
         self.assertEqual((step.label, step.words, step.end), ("coop-taskrun", words, step.start))
-        self.assertNotIn("hidden", [one.kind for one in waterfall.steps(self.run.extra, "bare")])
+        self.assertNotIn("hidden", [one.kind for one in kind_ablate.steps(self.run.extra, "bare")])
         text = Reader(written(self.run)).text
         self.assertIn(f"coop-taskrun out of full – – – {words}", text)
         self.assertIn("In the full set defer-taskrun hides it.", text)
@@ -121,24 +123,25 @@ class Ablation(unittest.TestCase):
 
 
 class Names(unittest.TestCase):
-    def test_no_line_from_a_name_to_its_point_strikes_another_name(self):
-        source = random.Random(1)
-        for width in (230, 315):
-            for count in range(3, 14):
-                points = [("w" * source.randrange(4, 16), source.random()) for _ in range(count)]
-                rows = scatter.names(points, width)
-                self.assertCountEqual([(name, x) for name, x, _ in rows], points)
-                boxes = [sorted((x, x + side * scatter.long(name, width))) for name, x, side in rows]
-                self.assertTrue(all(0 <= start and end <= 1 for start, end in boxes))
-                for row, (_, x, _) in enumerate(rows):
-                    passed = {
-                        below
-                        for start, end in scatter.line(rows, row, width)
-                        for below in range(int(start), int(end))
-                        if below > row
-                    }
-                    free = {below for below in range(row + 1, count) if not boxes[below][0] < x < boxes[below][1]}
-                    self.assertEqual(passed, free)
+    def test_lines_down_from_names_pass_few_others(self):
+        places = {"a": 0.1, "b": 0.9, "c": 0.3, "d": 0.7}
+        self.assertEqual(scatter.order(places), ["b", "d", "a", "c"])
+
+    @unittest.skipUnless(svg.available(), "python3-matplotlib is not installed")
+    def test_a_name_hides_the_lines_behind_it(self):
+        run, features = sample_results.compare(3), sample_results.ablate_run().extra
+        lead, named = kind_compare.leading(kind_compare.measured(run)), looks.Looks(run)
+        for plot, *arguments in (
+            (scatter.batches, lead, named),
+            (plots.forest, kind_compare.bars(lead, named), "x"),
+            (kind_ablate.waterfall, kind_ablate.steps(features, "full")),
+        ):
+            with svg.styled():
+                axes = plot(*arguments).axes[0]
+            self.assertGreater(len(axes.texts), 3)
+            for text in axes.texts:
+                self.assertEqual(text.get_bbox_patch().get_facecolor()[:3], colors.to_rgb(svg.COLOUR["bg"]))
+                self.assertTrue(all(text.zorder > line.zorder for line in axes.lines))
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ class Files(Sessions):
                     self.fail("it began")
 
     def test_what_is_no_file_is_not_read(self):
-        with self.assertRaisesRegex(results.ResultsError, "^/dev/full: no regular file"):
+        with self.assertRaisesRegex(results.ResultsError, "^/dev/full: not a regular file"):
             results.load(Path("/dev/full"))
 
 

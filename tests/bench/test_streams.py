@@ -46,6 +46,13 @@ class Streams(Runs):
         self.assertEqual(done.returncode, 0)
         self.assertIn(f"every sample: {self.json}", done.stdout)
 
+    def test_a_library_that_is_missing_is_named(self):
+        (self.scratch / "scipy.py").write_text("raise ModuleNotFoundError('no scipy', name='scipy')")
+        done = self.run_with("doctor", capture_output=True, env=self.environment({"PYTHONPATH": str(self.scratch)}))
+        self.assertEqual(done.returncode, 1)
+        text = "torc-bench: Python's scipy is not installed: tools/setup --bench installs it\n"
+        self.assertEqual(done.stderr, text)
+
     def test_a_signal_while_it_is_imported(self):
         (self.scratch / "argparse.py").write_text(
             "import sys, time; print('importing', file=sys.stderr, flush=True); time.sleep(60)"

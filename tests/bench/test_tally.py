@@ -4,7 +4,7 @@ import unittest
 
 import context  # noqa: F401
 import sample_results
-from lib import tally
+from lib import answer, tally
 
 
 class Away(unittest.TestCase):
@@ -12,8 +12,8 @@ class Away(unittest.TestCase):
         run = sample_results.compare(3, lambda id, number, name: "dead" if number and id == "json" else None)
         found = tally.of_epoll(run)
         self.assertEqual(found.away, ["json"])
-        self.assertIn("Not counted, for fewer than two pairs of it count: json.", found.caveat)
-        self.assertEqual(tally.of_epoll(sample_results.compare(3)).caveat, "")
+        self.assertIn(" Not counted, with fewer than two valid pairs: json.", answer.against_epoll(run))
+        self.assertNotIn("Not counted", answer.against_epoll(sample_results.compare(3)))
 
 
 if __name__ == "__main__":

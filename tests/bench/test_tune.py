@@ -7,7 +7,7 @@ from pathlib import Path
 
 import context  # noqa: F401
 from fake_session import FakeSession, parse, workload
-from lib import features, results, space, tune
+from lib import features, results, space, tune, verdict, words
 from test_ablate import HELP as FEATURES_HELP
 from test_ablate import NAMES
 
@@ -76,10 +76,8 @@ class Tuned:
 class Space(unittest.TestCase):
     def test_defaults_come_from_help(self):
         found = space.defaults(HELP)
-        self.assertEqual(
-            {key: found[key] for key in ("depth", "cq-depth", "buffer-size", "sqarray", "defer-taskrun")},
-            {"depth": "512", "cq-depth": "0", "buffer-size": "4k", "sqarray": "no", "defer-taskrun": "yes"},
-        )
+        defaults = {"depth": "512", "cq-depth": "0", "buffer-size": "4k", "sqarray": "no", "defer-taskrun": "yes"}
+        self.assertEqual({key: found[key] for key in defaults}, defaults)
 
     def test_holds_no_default_and_nothing_without_effect(self):
         found = space.space(space.defaults(HELP), NAMES, workload("plaintext"))
@@ -147,13 +145,11 @@ class Verdicts(unittest.TestCase):
     def test_a_gain_within_what_a_server_differs_from_itself_is_none(self):
         noise = {"metric": "cpu_ns_per_request", "low": 0.96, "median": 1.0, "high": 1.04, "pairs": 20}
         ratio = {"median": 0.97, "low": 0.95, "high": 0.985, "pairs": 20}
-        text = tune.verdict_text("depth 64", "none", ratio, noise)
-        self.assertIn(
-            "Nothing is known to be gained by tuning: the best candidate, depth 64, uses "
-            "3.0 % less than the default",
-            text,
+        self.assertEqual(
+            words.say("tuned", verdict.Verdict.of(words.COST, ratio, noise), "depth 64"),
+            "Tuning shows no certain gain: the best candidate, depth 64, against the default: 3.0 % less CPU per "
+            "request (1.5 to 5.0 %), partly within the A/A noise (−4.0 to +4.0 %).",
         )
-        self.assertIn("set against itself", text)
 
         session = FakeSession(parse(tune), gain_at(256, 0.95))
         session.run.noise = {**noise, "low": 0.9, "high": 1.1}
@@ -162,12 +158,10 @@ class Verdicts(unittest.TestCase):
         self.assertIsNone(tuned.text)
 
     def test_the_last_round_and_the_confirmation_as_rows(self):
-        extra = Tuned(cost=gain_at(256, 0.95)).extra
-        rows = tune.rows(extra)
-        self.assertEqual(
-            [row[0].partition(":")[0] for row in rows],
-            [*extra["rungs"][-1]["tried"], f"confirmation of {extra['winner']}"],
-        )
+        tuned = Tuned(cost=gain_at(256, 0.95))
+        extra, rows = tuned.extra, tune.rows(tuned.session.run)
+        names = [*extra["rungs"][-1]["tried"], f"confirmation of {extra['winner']}"]
+        self.assertEqual([row[0].partition(":")[0] for row in rows], names)
         self.assertEqual(rows[-1][1], str(tune.CONFIRM_PAIRS))
         self.assertRegex(rows[-1][2], r"^0\.9\d\d \(")
 
@@ -181,7 +175,7 @@ class Verdicts(unittest.TestCase):
             fooled += tuned.extra["gained"]
             if not tuned.extra["gained"]:
                 self.assertIsNone(tuned.text)
-                self.assertIn("Nothing is gained by tuning", tuned.said)
+                self.assertIn("Tuning shows no", tuned.said)
                 self.assertIn("No configuration was written", tuned.said)
         self.assertLessEqual(fooled, 1)
 
@@ -203,8 +197,8 @@ class Verdicts(unittest.TestCase):
     def test_all_cost(self):
         tuned = Tuned("--write-anyway", cost=lambda v, w: 6000.0 if not v.args else 6600.0)
         self.assertEqual(tuned.extra["confirmation"]["verdict"], "costs")
-        self.assertIn("more CPU per request than the default", tuned.said)
-        self.assertIn("NOT a gain; written because it was asked for", tuned.text)
+        self.assertIn("more CPU per request (", tuned.said)
+        self.assertIn("NOT a gain; written on request", tuned.text)
 
     def test_few_pairs_gain_only_what_their_wide_interval_shows(self):
         for factor, noise, gained in ((0.7, 0.005, True), (0.985, 0.02, False)):
@@ -218,7 +212,7 @@ class Verdicts(unittest.TestCase):
     def test_candidates_that_fail_and_a_confirmation_that_does(self):
         tuned = Tuned(cost=lambda v, w: None if v.args else 6000.0)
         self.assertIsNone(tuned.extra["winner"])
-        self.assertEqual(tuned.said, "No candidate could be measured: nothing was tuned.")
+        self.assertEqual(tuned.said, "No candidate could be measured, so nothing was tuned.")
         self.assertEqual({c["out"] for c in tuned.extra["candidates"]}, {"no valid sample"})
 
     def test_features_the_kernel_lacks_are_not_tried(self):

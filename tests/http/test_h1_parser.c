@@ -15,7 +15,8 @@ enum { TEXT = 64 };
 
 struct parsed {
     struct arena arena;
-    struct parser p;
+    struct h1_parser p;
+    struct head head;
     char text[TEXT];
 };
 
@@ -24,23 +25,23 @@ static void parse(struct parsed *r, slice in, size_t memory, size_t cut)
 {
     memset(r, 'x', sizeof *r);
     arena_init(&r->arena, NULL, 0, memory);
-    parser_init(&r->p, &r->arena, r->text, sizeof r->text);
-    size_t used = cut ? parser_head(&r->p, slice_of(in.ptr, cut)) : 0;
-    if (r->p.state == PARSE_HEAD && used < in.len) parser_head(&r->p, slice_skip(in, used));
+    h1_parser_init(&r->p, &r->head, &r->arena, r->text, sizeof r->text);
+    size_t used = cut ? h1_parse_head(&r->p, slice_of(in.ptr, cut)) : 0;
+    if (r->p.state == PARSE_HEAD && used < in.len) h1_parse_head(&r->p, slice_skip(in, used));
 }
 
 static bool has(const struct parsed *r, slice s)
 {
-    return s.len == 0 || inside(s, slice_of(r->p.text, r->p.text_len));
+    return s.len == 0 || inside(s, slice_of(r->head.text, r->p.text_len));
 }
 
 static void is_consistent(const struct parsed *r)
 {
     assert_true(r->p.text_len <= r->p.text_cap);
-    assert_true(has(r, parser_target(&r->p)));
-    for (size_t i = 0; i < r->p.n_fields; i++) {
-        assert_true(has(r, field_name(&r->p, i)));
-        assert_true(has(r, field_value(&r->p, i)));
+    assert_true(has(r, head_target(&r->head)));
+    for (size_t i = 0; i < r->head.n_fields; i++) {
+        assert_true(has(r, head_field_name(&r->head, i)));
+        assert_true(has(r, head_field_value(&r->head, i)));
     }
 }
 
@@ -65,7 +66,7 @@ static void a_target_that_is_refused_is_told(void **state)
             assert_int_equal(r.p.state, PARSE_ERROR);
             assert_int_equal(r.p.status, cases[i].status);
             is_consistent(&r);
-            slice target = parser_target(&r.p);
+            slice target = head_target(&r.head);
             if (!slice_eq(target, slice_str(cases[i].target)))
                 fail_msg("'%.*s' of case %zu cut at %zu", (int)target.len, target.ptr, i, cut);
             arena_reset(&r.arena);

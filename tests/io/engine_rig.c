@@ -59,7 +59,7 @@ void rig_choose(int argc, char **argv)
             fprintf(stderr, "%s: no such word: %s\n", argv[0], argv[i]);
             exit(2);
         }
-    if (rig_engine->probe(&rig_config, why, sizeof why) < 0) {
+    if (io_probe(rig_engine, &rig_config, why, sizeof why) < 0) {
         fprintf(stderr, "%s: %s\n", argv[1], why);
         exit(77);
     }
@@ -79,7 +79,7 @@ static unsigned count_fds(void)
 void rig_listen(struct sock_addr *addr, int *listener)
 {
     assert_true(sock_addr_parse("127.0.0.1:0", addr));
-    *listener = sock_listen(addr, 1024, rig_engine->blocking_listener);
+    *listener = io_listen(rig_engine, addr, 1024);
     assert_true(*listener >= 0);
 }
 

@@ -20,7 +20,7 @@ static void engines_by_name(void **state)
     assert_null(io_engine_find("io_urin"));
     assert_null(io_engine_find("EPOLL"));
     for (const struct io_engine *const *e = io_engines; *e; e++)
-        assert_ptr_equal(io_engine_find((*e)->name), *e);
+        assert_ptr_equal(io_engine_find(io_engine_name(*e)), *e);
     assert_non_null(io_engines[0]);
 }
 
@@ -50,14 +50,14 @@ static void probe_names_what_it_takes_out(void **state)
     (void)state;
     char why[256];
     struct io_config c = {.features = ALL};
-    assert_int_equal(rig_engine->probe(&c, why, sizeof why), 0);
+    assert_int_equal(io_probe(rig_engine, &c, why, sizeof why), 0);
     if (rig_is("io_uring"))
         for (int f = 0; f < IO_FEATURES; f++)
             assert_int_equal(strstr(why, io_feature_names[f]) == NULL, (c.features >> f) & 1);
     else
         assert_string_equal(why, "");
     c.features = 0;
-    assert_int_equal(rig_engine->probe(&c, why, sizeof why), 0);
+    assert_int_equal(io_probe(rig_engine, &c, why, sizeof why), 0);
     assert_int_equal(c.features, 0);
     assert_string_equal(why, "");
 }
@@ -124,7 +124,7 @@ static void refuse(int err)
     struct io io;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, 2, &prog) < 0) _exit(1);
     int uring = rig_is("io_uring") ? -err : 0;
-    if (rig_engine->probe(&c, why, sizeof why) != uring) _exit(2);
+    if (io_probe(rig_engine, &c, why, sizeof why) != uring) _exit(2);
     if ((uring < 0) != (strlen(why) > 20) || strchr(why, '\n')) _exit(3);
     c = rig_config;
     if (io_open(&io, rig_engine, &c) != uring) _exit(4);

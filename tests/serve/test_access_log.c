@@ -1,6 +1,7 @@
 #include "serve/access_log.h"
 
 #include "base/slice.h"
+#include "http/h1_parser.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,6 +35,7 @@ struct fixture {
     struct io io;
     struct http_context core;
     struct torc_req rq;
+    struct h1_parser parser;
 };
 
 /* A request whose head is these bytes, answered with 200 and 5 bytes after 1.5 ms. */
@@ -43,13 +45,13 @@ static void request(struct fixture *f, slice head)
     f->core.io = &f->io;
     f->io.now = 10 * NS_PER_S;
     struct torc_req *rq = &f->rq;
-    rq->core = &f->core;
+    rq->ctx = &f->core;
     rq->arrived = f->io.now - 1500 * 1000;
     rq->response.status = 200;
     arena_init(&rq->arena, rq->inline_memory, sizeof rq->inline_memory, 1 << 20);
-    parser_init(&rq->parser, &rq->arena, rq->inline_text, sizeof rq->inline_text);
-    parser_head(&rq->parser, head);
-    rq->host = request_header(rq, SLICE("host"));
+    h1_parser_init(&f->parser, &rq->head, &rq->arena, rq->inline_text, sizeof rq->inline_text);
+    h1_parse_head(&f->parser, head);
+    rq->host = head_find(&rq->head, SLICE("host"));
 }
 
 static void request_done(struct fixture *f)
@@ -287,10 +289,10 @@ static void every_byte(void **state)
         request(&f, SLICE("GET / HTTP/1.1\r\n\r\n"));
         char text[10 + 256] = "user-agent";
         memcpy(text + 10, all, 256);
-        f.rq.parser.text = text;
-        f.rq.parser.target_len = 0;
-        f.rq.parser.n_fields = 1;
-        f.rq.parser.field[0] = (struct field){0, 10, 10, 256};
+        f.rq.head.text = text;
+        f.rq.head.target_len = 0;
+        f.rq.head.n_fields = 1;
+        f.rq.head.field[0] = (struct head_field){0, 10, 10, 256};
         access_log_add(access_log_ring(log, 0), &f.rq, PEER, 5);
         request_done(&f);
         access_log_close(log);

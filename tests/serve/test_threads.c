@@ -45,7 +45,7 @@ static void load(const char *const *options)
         for (unsigned i = 0; i < CLIENTS; i++)
             for (unsigned k = 0; k < PIPED; k++) ask(&c[i], round + i + k);
         /* All of that is being served meanwhile. */
-        free(stats_get(&s));
+        json_decref(stats_get(&s));
         client_fetch(&s.admin, "/metrics", &r);
         for (unsigned i = 0; i < CLIENTS; i++)
             for (unsigned k = 0; k < PIPED; k++) check(&c[i], round + i + k);

@@ -1,14 +1,78 @@
 #pragma once
-/* Just enough JSON for tests: is it valid, and what is at a path. */
+/* JSON in tests: read with jansson, values told by their path. */
 
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
-/* One value and white space around it, as RFC 8259 has it. */
-bool json_valid(const char *text);
+#include <cmocka.h>
+#include <jansson.h>
 
-/* Where the value at a path such as "total.requests" or "per_core.0.core" begins, in valid JSON;
- * NULL where there is none. An empty path is the whole. */
-const char *json_at(const char *text, const char *path);
+/* All of the text, which must be one object; json_decref gives it back. */
+static inline json_t *json_read(const char *text)
+{
+    json_error_t error;
+    json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+    if (!json) print_error("%s at %d of %s\n", error.text, error.position, text);
+    assert_non_null(json);
+    return json;
+}
+
+/* The value at a path such as "total.requests" or "per_core.0.core"; NULL where there is none. */
+static inline json_t *json_at(json_t *json, const char *path)
+{
+    for (; json && *path; path += strcspn(path, "."), path += *path == '.') {
+        char name[64];
+        size_t n = strcspn(path, ".");
+        assert_true(n < sizeof name);
+        memcpy(name, path, n);
+        name[n] = '\0';
+        json = json_is_array(json) ? json_array_get(json, strtoul(name, NULL, 10))
+                                   : json_object_get(json, name);
+    }
+    return json;
+}
 
 /* The number there; asserts that there is one. */
-double json_number(const char *text, const char *path);
+static inline double json_number(json_t *json, const char *path)
+{
+    json_t *v = json_at(json, path);
+    if (!json_is_number(v)) print_error("no number at %s\n", path);
+    assert_true(json_is_number(v));
+    return json_number_value(v);
+}
+
+/* The text there; asserts that there is one. */
+static inline const char *json_text(json_t *json, const char *path)
+{
+    const char *text = json_string_value(json_at(json, path));
+    if (!text) print_error("no text at %s\n", path);
+    assert_non_null(text);
+    return text;
+}
+
+/* Whether what is there is this, written without spaces. */
+static inline bool json_is(json_t *json, const char *path, const char *want)
+{
+    char *text = json_dumps(json_at(json, path), JSON_COMPACT | JSON_ENCODE_ANY);
+    bool is = text && strcmp(text, want) == 0;
+    free(text);
+    return is;
+}
+
+/* Whether an array of texts has this one. */
+static inline bool json_has(json_t *array, const char *want)
+{
+    size_t i;
+    json_t *v;
+    assert_true(json_is_array(array));
+    json_array_foreach(array, i, v)
+    {
+        if (json_is_string(v) && strcmp(json_string_value(v), want) == 0) return true;
+    }
+    return false;
+}

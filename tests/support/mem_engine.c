@@ -1,12 +1,11 @@
 #include "mem_state.h"
 
+#include "io/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 /* engine_bits of an operation */
@@ -75,7 +74,6 @@ static bool mem_at_once(struct io *io, const struct mem_client *m)
 
 static void mem_send(struct io *io, struct io_send *s)
 {
-    s->op.res = 0;
     if (mem_at_once(io, mem_client_of(io, s->sock))) mem_run_send(io, s, SIZE_MAX);
 }
 
@@ -174,6 +172,12 @@ static int mem_sock_open(struct io *io, struct io_sock *s, bool accepted)
     return 0;
 }
 
+static int mem_descriptor(const struct io_sock *s)
+{
+    (void)s;
+    return -1;
+}
+
 static void mem_discard(struct io *io, int fd)
 {
     mem_of(io)->client[fd]->closed = true;
@@ -192,23 +196,12 @@ static int close_sock(struct io *io, struct io_sock *s)
 
 static int run_call(struct io *io, struct io_call *c)
 {
-    long res;
     switch ((enum io_kind)c->op.kind) {
-    case IO_OPEN:
-        res = syscall(SYS_openat2, c->open.dirfd, c->open.path, c->open.how, sizeof *c->open.how);
-        break;
-    case IO_STATX:
-        res = statx(c->statx.dirfd, c->statx.path, c->statx.flags, STATX_BASIC_STATS, c->statx.out);
-        break;
-    case IO_READ: res = pread(c->read.fd, c->read.buf, c->read.size, (off_t)c->read.offset); break;
-    case IO_CLOSE: res = close(c->close.fd); break;
-    case IO_POPULATE: res = madvise(c->populate.addr, c->populate.size, MADV_POPULATE_READ); break;
     case IO_SHUTDOWN: mem_client_of(io, c->sock.sock)->shut = true; return 0;
     case IO_UNACKED: return 0; /* what left was taken */
     case IO_CLOSE_SOCK: return close_sock(io, c->sock.sock);
-    default: return -EINVAL;
+    default: return file_call(c);
     }
-    return res < 0 ? -errno : (int)res;
 }
 
 static void mem_call(struct io *io, struct io_call *c)
@@ -310,5 +303,6 @@ const struct io_engine mem_engine = {
     .call = mem_call,
     .cancel = mem_cancel,
     .sock_open = mem_sock_open,
+    .descriptor = mem_descriptor,
     .discard = mem_discard,
 };

@@ -3,6 +3,8 @@
 
 #include "mem_engine.h"
 
+#include "io/engine.h"
+
 #include <stdlib.h>
 
 struct piece {

@@ -1,29 +1,22 @@
 #include "stats.h"
 
 #include "client.h"
-#include "json.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-char *stats_get(const struct server *s)
+json_t *stats_get(const struct server *s)
 {
     struct reply r = {0};
     client_fetch(&s->admin, "/stats.json", &r);
     assert_int_equal(r.status, 200);
-    if (!json_valid(r.body)) print_error("not valid: %s\n", r.body);
-    assert_true(json_valid(r.body));
-    char *text = strdup(r.body);
-    assert_non_null(text);
+    json_t *stats = json_read(r.body);
     reply_free(&r);
-    return text;
+    return stats;
 }
 
 double stats_number(const struct server *s, const char *path)
 {
-    char *text = stats_get(s);
-    double v = json_number(text, path);
-    free(text);
+    json_t *stats = stats_get(s);
+    double v = json_number(stats, path);
+    json_decref(stats);
     return v;
 }
 

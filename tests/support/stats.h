@@ -1,10 +1,11 @@
 #pragma once
 /* What the admin side of a server counts. */
 
+#include "json.h"
 #include "server.h"
 
-/* The text of /stats.json, checked to be valid; malloc'ed. */
-char *stats_get(const struct server *s);
+/* What /stats.json has; json_decref gives it back. */
+json_t *stats_get(const struct server *s);
 
 /* One number of it, such as "total.requests". */
 double stats_number(const struct server *s, const char *path);

@@ -28,7 +28,7 @@ void core_choose(int argc, char **argv)
         fprintf(stderr, "%s: no such engine: %s\n", argv[0], argc > 1 ? argv[1] : "");
         exit(2);
     }
-    if (engine->probe(&config, why, sizeof why) < 0) {
+    if (io_probe(engine, &config, why, sizeof why) < 0) {
         fprintf(stderr, "%s: %s\n", argv[1], why);
         exit(77);
     }
@@ -36,7 +36,7 @@ void core_choose(int argc, char **argv)
 
 bool core_is(const char *name)
 {
-    return strcmp(engine->name, name) == 0;
+    return strcmp(io_engine_name(engine), name) == 0;
 }
 
 static void on_guard(struct wheel_timer *t)

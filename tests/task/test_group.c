@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -320,8 +319,8 @@ static int read_own_program(void *ctx, void *arg)
 {
     struct core *c = ctx;
     char buf[4];
-    struct open_how how = {.flags = O_RDONLY | O_CLOEXEC};
-    struct io_call open = {.open = {AT_FDCWD, "/proc/self/exe", &how}};
+    struct stat st;
+    struct io_call open = {.open = {AT_FDCWD, "/proc/self/exe", false, &st}};
     int fd = scope_call(&c->scope, &open, IO_OPEN);
     if (fd < 0) return fd;
     struct io_call read = {.read = {fd, buf, sizeof buf, 0}};

@@ -5,12 +5,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { FILE_SIZE = 100000 };
@@ -211,7 +211,7 @@ static int run_call(struct core *c, struct io_call call, enum io_kind kind)
     return a.result;
 }
 
-static struct open_how read_only = {.flags = O_RDONLY | O_CLOEXEC};
+static struct stat opened;
 
 static void files(void **state)
 {
@@ -219,7 +219,7 @@ static void files(void **state)
     unsigned fds = core_count_fds();
     struct statx st;
     static uint8_t buf[FILE_SIZE + 1];
-    int fd = run_call(c, (struct io_call){.open = {AT_FDCWD, file_path, &read_only}}, IO_OPEN);
+    int fd = run_call(c, (struct io_call){.open = {AT_FDCWD, file_path, false, &opened}}, IO_OPEN);
     assert_true(fd >= 0);
     assert_int_equal(run_call(c, (struct io_call){.statx = {fd, "", &st, AT_EMPTY_PATH}}, IO_STATX),
                      0);
@@ -242,7 +242,7 @@ static void files_that_are_not_there(void **state)
     struct statx st;
     char buf[8];
     assert_int_equal(
-        run_call(c, (struct io_call){.open = {AT_FDCWD, "/no/such", &read_only}}, IO_OPEN),
+        run_call(c, (struct io_call){.open = {AT_FDCWD, "/no/such", false, &opened}}, IO_OPEN),
         -ENOENT);
     assert_int_equal(
         run_call(c, (struct io_call){.statx = {AT_FDCWD, "/no/such", &st, 0}}, IO_STATX), -ENOENT);
@@ -321,9 +321,9 @@ static void cancelled_in_flight(void **state)
     memset(buf, 0, sizeof buf);
     int fd = open(file_path, O_RDONLY | O_CLOEXEC);
     struct caller a[] = {
-        {.kind = IO_OPEN, .call = {.open = {AT_FDCWD, file_path, &read_only}}},
+        {.kind = IO_OPEN, .call = {.open = {AT_FDCWD, file_path, false, &opened}}},
         {.kind = IO_READ, .call = {.read = {fd, buf, FILE_SIZE, 0}}},
-        {.kind = IO_OPEN, .call = {.open = {AT_FDCWD, "/no/such", &read_only}}},
+        {.kind = IO_OPEN, .call = {.open = {AT_FDCWD, "/no/such", false, &opened}}},
     };
     for (int i = 0; i < 3; i++) {
         a[i].core = c;
@@ -363,7 +363,7 @@ static int lease_file(void)
     return -1;
 }
 
-/* Calls that wait for others: the kernel has the memory of the fiber until it gives it back. */
+/* A call that waits for somebody: the kernel has the memory of the fiber until it gives it back. */
 static void cancelled_while_it_waits(void **state)
 {
     struct core *c = *state;
@@ -372,29 +372,40 @@ static void cancelled_while_it_waits(void **state)
     if (!core_is("io_uring"))
         return; /* the others make such calls in place, so none is in flight */
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-    int leased = lease_file(), n = leased >= 0 ? 2 : 1;
-    struct caller a[] = {
-        {.kind = IO_READ, .call = {.read = {ends[0], buf, sizeof buf, UINT64_MAX}}},
-        {.kind = IO_OPEN, .call = {.open = {AT_FDCWD, file_path, &read_only}}},
+    struct caller a = {
+        .core = c,
+        .kind = IO_READ,
+        .call = {.read = {ends[0], buf, sizeof buf, UINT64_MAX}},
     };
-    for (int i = 0; i < n; i++) {
-        a[i].core = c;
-        start(c, call_once, &a[i]);
-    }
+    start(c, call_once, &a);
     for (int i = 0; i < 20; i++) core_poll(c);
-    assert_false(a[0].done || a[1].done);
+    assert_false(a.done);
     scope_cancel(&c->scope, -ETIMEDOUT);
-    assert_false(a[0].done || a[1].done);
-    for (int i = 0; i < n; i++) {
-        TURN_UNTIL(c, a[i].done);
-        assert_int_equal(a[i].result, -ETIMEDOUT);
-    }
+    assert_false(a.done);
+    TURN_UNTIL(c, a.done);
+    assert_int_equal(a.result, -ETIMEDOUT);
     assert_int_equal(write(ends[1], "12345678", 8), 8);
     core_poll(c);
     assert_string_equal(buf, "unread");
     close(ends[0]);
     close(ends[1]);
-    if (leased >= 0) close(leased);
+}
+
+/* Opening never waits for others, as for the holder of a lease who does not give it up. */
+static void opening_does_not_wait(void **state)
+{
+    struct core *c = *state;
+    int leased = lease_file();
+    if (leased < 0) return;
+    struct caller a = {
+        .core = c,
+        .kind = IO_OPEN,
+        .call = {.open = {AT_FDCWD, file_path, false, &opened}},
+    };
+    start(c, call_once, &a);
+    TURN_UNTIL(c, a.done);
+    assert_int_equal(a.result, -EAGAIN);
+    close(leased);
 }
 
 /* ---- */
@@ -434,6 +445,7 @@ int main(int argc, char **argv)
         CORE_CASE(a_core_on_each_thread),
         CORE_CASE(cancelled_in_flight),
         CORE_CASE(cancelled_while_it_waits),
+        CORE_CASE(opening_does_not_wait),
     };
     return cmocka_run_group_tests(tests, make_files, remove_files);
 }

@@ -1,3 +1,4 @@
+#include "task/fiber.h"
 #include "task/stack.h"
 
 #include "child.h"

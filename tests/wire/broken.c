@@ -1,6 +1,6 @@
 #include "broken.h"
 
-#include "http/conn.h"
+#include "http/http.h"
 
 enum { TURNS = 2000000 };
 
@@ -20,8 +20,8 @@ static void happen(struct lab_core *lab, struct mem_client *m, enum broken_event
     case BROKEN_EVENTS: break; /* behind the whole input */
     case BROKEN_RESET: mem_reset(m); break;
     case BROKEN_STALL: mem_set_window(m, 0); break;
-    case BROKEN_DRAIN: conn_drain_all(&lab->core); break;
-    case BROKEN_ABORT: conn_abort_all(&lab->core); break;
+    case BROKEN_DRAIN: http_drain(&lab->core); break;
+    case BROKEN_ABORT: http_abort(&lab->core); break;
     }
 }
 

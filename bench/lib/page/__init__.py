@@ -1,8 +1,7 @@
 """Result files as HTML pages that need nothing but themselves.
 
-The parts: html (elements), style (colours), svg (matplotlib to inline SVG), look (colours of
-variants), plots, tables, one kind_*.py for each kind of run, threats, checklist, environment, page
-and index.
+page.py and index.py choose what a page says, one kind_*.py for each kind of run prepares its data,
+plots draw, and the templates beside them lay it out.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ from . import index, page
 
 def write(run: results.Run, path: Path) -> Path:
     """Writes a run's page; the result file is taken to be beside it under the same name."""
-    source = path.with_suffix(".json").name
-    return _replace(path, page.page(run, source if path.with_suffix(".json").exists() else None))
+    source = path.with_suffix(".json")
+    return _replace(path, page.page(run, source.name if source.exists() else None))
 
 
 def write_index(directory: Path) -> Path:
@@ -29,13 +28,13 @@ def write_index(directory: Path) -> Path:
 def _replace(path: Path, content: str) -> Path:
     """Writes a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as out:
+        try:
             os.fchmod(out.fileno(), 0o644)
             out.write(content)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+            out.flush()
+            os.replace(out.name, path)
+        except BaseException:
+            Path(out.name).unlink(missing_ok=True)
+            raise
     return path

@@ -2,100 +2,65 @@
 
 from __future__ import annotations
 
-from typing import Iterator
+from typing import Any
 
 from .. import results, usl
-from . import environment, kind_ablate, kind_scale
-from .html import Column, Markup, table, tag
+from . import kind_scale
 from .kind_compare import measured
-from .threats import Threat
+from .render import Table, toned
 
-Point = tuple[str, str, str]  # what, yes/partly/no, why
+TONES = {"yes": "good", "partly": "warn", "no": "bad"}
+COUNTERS = {
+    "syscalls_per_request": "system calls per request",
+    "completions_per_wait": "completions per wait",
+    "overflows": "overflows",
+    "starved": "no buffers",
+}
 
 
-def points(run: results.Run, threats: list[Threat]) -> Iterator[Point]:
-    """All points; each says what is there and what is not."""
+def table(run: results.Run, threats: int, unknown: int) -> Table:
+    """All points, with the counts of the threats found and of what is unknown of the machine."""
+    rows: list[list[Any]] = []
+
+    def point(what: str, detail: str, yes: Any, partly: Any = False) -> None:
+        state = "yes" if yes else "partly" if partly else "no"
+        rows.append([what, toned(state, TONES[state]), detail])
+
     cells = measured(run)
     good = [s for cell in cells for s in cell.samples if s.invalid is None]
-    noise = run.noise
-    yield ("A/A run as noise floor", "yes" if noise else "no", f"{noise['pairs']} pairs" if noise else "none was made")
-    missing = environment.unknown(run)
-    commit = (run.environment.get("git") or {}).get("commit")
-    state = "no" if not run.environment else "partly" if missing or not commit else "yes"
-    yield (
-        "Machine, kernel and programs disclosed",
-        state,
-        f"{len(missing)} entries are not " "known: figures that depend on them are estimates" if missing else "below",
-    )
-    alike = sum(cell.answers == "alike" for cell in cells)
-    yield (
-        "Answers compared before timing",
-        "yes" if cells and alike == len(cells) else "partly" if alike else "no",
-        f"{alike} of {len(cells)} cells alike, byte for byte",
-    )
     ratios = [one for cell in cells for one in cell.ratios]
+
+    point("A/A run as noise floor", f"{run.noise['pairs']} pairs" if run.noise else "none", run.noise)
+    detail = f"{unknown} entries are unknown: figures that depend on them are estimates" if unknown else "below"
+    commit = (run.environment.get("git") or {}).get("commit")
+    point("Machine, kernel and programs disclosed", detail, commit and not unknown, run.environment)
+    alike = sum(cell.answers == "alike" for cell in cells)
+    detail = f"{alike} of {len(cells)} cells identical, byte for byte"
+    point("Responses compared before timing", detail, cells and alike == len(cells), alike)
     metrics = {one.metric for one in ratios}
-    several = bool(metrics - {"cpu_ns_per_request"})
-    yield (
-        "Paired ratios with 95 % intervals",
-        "yes" if ratios and several else "partly" if ratios else "no",
-        f"{len(ratios)} ratios of {len(metrics)} metrics, paired by round",
+    detail = f"{len(ratios)} ratios of {len(metrics)} metrics, paired by round"
+    point("Paired ratios with 95 % intervals", detail, metrics - {results.COST}, ratios)
+    rates = {round(cell.workload["rate"]) for cell in cells if cell.workload["rate"]}
+    detail = (
+        f"{len(rates)} rates, from the intended send time" if rates else "closed loop only; run the latency workload"
     )
-    loads = {round(cell.workload["rate"]) for cell in cells if cell.workload.get("rate")}
-    yield (
-        "Latency in open loop",
-        "yes" if len(loads) >= 3 else "partly" if loads else "no",
-        f"{len(loads)} rates, from the intended send time" if loads else "closed loop only; run the latency workload",
+    point("Latency in open loop", detail, len(rates) >= 3, rates)
+    counters = [name for field, name in COUNTERS.items() if any(getattr(s, field) is not None for s in good)]
+    point("Counters that explain", ", ".join(counters) or "none", len(counters) == len(COUNTERS), counters)
+    point("Saturation identified", "measured per sample", good and all(s.saturated for s in good))
+    fitted = max((fit["points"] for fit in kind_scale.fits(run).values()), default=0)
+    absent = "too few core counts" if run.kind == "scale" else "not part of this run; see torc-bench scale"
+    detail = f"{fitted} core counts" if fitted else absent
+    point("Scaling fit", detail, fitted >= usl.GOOD, fitted >= usl.FEWEST)
+    effects = run.extra.get("effects") or []
+    detail = f"{len(effects)} effects" if effects else "not part of this run; see torc-bench ablate"
+    point("Ablation of single features", detail, effects)
+    point("Threats to validity listed", f"{threats}, found automatically", True)
+    verdicts = [one for one in ratios if one.verdict]
+    point(
+        "Verdicts tied to intervals", f"{len(verdicts)} sentences", verdicts and len(verdicts) == len(ratios), verdicts
     )
-    counters = ("syscalls_per_request", "completions_per_wait", "overflows", "starved")
-    there = [name for name in counters if any(getattr(s, name) is not None for s in good)]
-    yield (
-        "Counters that explain",
-        "yes" if len(there) == len(counters) else "partly" if there else "no",
-        ", ".join(name.replace("_", " ") for name in there) or "none reported",
-    )
-    told = sum(bool(s.saturated) for s in good)
-    yield ("Who was saturated", "yes" if good and told == len(good) else "no", "measured per sample")
-    yield from _kinds(run)
-    yield ("Threats to validity listed", "yes", f"{len(threats)}, found automatically")
-    sentences = [one for one in ratios if one.verdict]
-    yield (
-        "Verdicts tied to intervals",
-        "yes" if sentences and len(sentences) == len(ratios) else "partly" if sentences else "no",
-        f"{len(sentences)} sentences",
-    )
-    yield (
-        "Raw data and commands",
-        "yes" if run.command and run.commands else "partly",
-        f"{sum(len(cell.samples) for cell in run.cells)} samples in the result file, "
-        f"{len(run.commands)} commands below",
-    )
-
-
-def _kinds(run: results.Run) -> Iterator[Point]:
-    """Points that other kinds of run answer."""
-    laws = kind_scale.fits(run) if run.kind == "scale" else {}
-    fits = max((int(fit["points"]) for fit in laws.values()), default=0)
-    yield (
-        "Scaling fit",
-        "yes" if fits >= usl.GOOD else "partly" if fits >= usl.FEWEST else "no",
-        f"{fits} core counts"
-        if fits
-        else "too few core counts"
-        if run.kind == "scale"
-        else "not part of this run; see torc-bench scale",
-    )
-    effects = len(kind_ablate.effects(run)) if run.kind == "ablate" else 0
-    yield (
-        "Ablation of single features",
-        "yes" if effects else "no",
-        f"{effects} effects" if effects else "not part of this run; see torc-bench ablate",
-    )
-
-
-def listed(run: results.Run, threats: list[Threat]) -> Markup:
-    """The checklist as a table."""
-    tones = {"yes": "good", "partly": "warn", "no": "bad"}
-    rows = [[what, tag("span", state, class_=tones[state]), why] for what, state, why in points(run, threats)]
-    columns = [Column("Point"), Column("Here", words=True), Column("Detail", words=True, wide=True)]
-    return table("What a trusted comparison needs", columns, rows)
+    samples = sum(len(cell.samples) for cell in run.cells)
+    detail = f"{samples} samples in the result file, {len(run.commands)} commands below"
+    point("Raw data and commands", detail, run.command and run.commands, True)
+    return Table("What a trusted comparison needs", ["Point", "Present", "Detail"], rows)

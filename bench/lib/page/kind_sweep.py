@@ -1,238 +1,127 @@
-"""The body of a sweep: cost over ring depth, cores and connections, with its knees."""
+"""What a sweep measured: every engine under every setting of its factors."""
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any, Mapping, Sequence
+import re
+from dataclasses import dataclass
+from typing import Any, Iterator, NamedTuple, Sequence
 
-from .. import results
-from . import numbers, sweep_plots, tables
-from .figures import Figures
-from .figures import plots as side_by_side
-from .html import Column, Markup, details, items, join, section, table, tag
-from .kind_compare import alarm, anchor, measured
-from .look import Looks, cut, legend
-from .sweep_points import Point, engine_label, groups, points, varied
+from .. import knee, results
+from ..subjects import ENGINES
+from .kind_compare import measured
+from .looks import Key
 
-
-def words(run: results.Run) -> list[str]:
-    """The knees in words, as the sweep wrote them."""
-    kept = run.extra.get("knees") or []
-    rows = kept.values() if isinstance(kept, Mapping) else kept
-    lines = []
-    for row in rows:
-        text = (
-            row
-            if isinstance(row, str)
-            else (row.get("text") or row.get("sentence") if isinstance(row, Mapping) else None)
-        )
-        if text and str(text).lower() not in {one.lower() for one in run.conclusions}:
-            lines.append(str(text))
-    return lines
+FACTORS = ("depth", "connections", "cores")  # the order in which they make an x axis
+Heat = dict[tuple[Any, Any], float]
 
 
-def body(run: results.Run, looks: Looks, figures: Figures) -> Markup:
-    """Knees, heat maps, lines, and the table of all cells."""
-    parts = []
-    everything = points(run)
-    engines = list(dict.fromkeys(point.engine for point in everything))
-    for name, found in groups(everything):
-        factors = varied(found)
-        title = f"Cost over {' and '.join(factors)}" if factors else "The one cell"
-        parts.append(
-            section(
-                f"sweep-{anchor(name)}",
-                f"{title}: {name}" if name else title,
-                tag("p", _asked(found), class_="meta"),
-                side_by_side(*_lines(run, found, factors, engines, looks, figures)),
-                side_by_side(*_heat_maps(found, factors, engines, looks, figures)),
-                _table(found, factors, looks),
-            )
-        )
-    spoken = items(words(run))
-    cells = measured(run)
-    alarms = join(alarm(cell, looks) for cell in cells)
-    ratios = [one for cell in cells for one in cell.ratios]
-    return join(
-        [
-            section("knees", "The knees in words", spoken) if spoken else "",
-            *parts,
-            alarms,
-            section(
-                "ratios",
-                "Ratios of every cell",
-                details(f"{len(ratios)} ratios with their verdicts", _ratios(cells, looks)),
-            )
-            if ratios
-            else "",
-        ]
-    )
+@dataclass(frozen=True)
+class Point:
+    """What one engine did in one cell, with its settings of the factors that concern it."""
+
+    engine: str
+    factors: dict[str, int]
+    cell: results.Cell
+    variant: str
+
+    def cost(self) -> float | None:
+        """Median µs per request."""
+        found = self.cell.median(self.variant, results.COST)
+        return None if found is None else found / 1000
+
+    def rounds(self, metric: str) -> list[float]:
+        """A metric in each round, cost in µs."""
+        by = 1000 if metric == results.COST else 1
+        return [one / by for one in results.by_round(self.cell, self.variant, metric).values()]
 
 
-def _asked(found: Sequence[Point]) -> str:
-    workload = found[0].cell.workload
-    title = workload.get("title") or workload.get("name") or ""
-    loop = "open loop" if workload.get("rate") else "closed loop"
-    return f"{title}; {loop}; {tables.measured(found[0].cell)}."
-
-
-def _rest(point: Point, factors: Sequence[str]) -> tuple[tuple[str, Any], ...]:
-    return tuple((factor, point.get(factor)) for factor in factors)
-
-
-def _named(rest: Sequence[tuple[str, Any]]) -> str:
-    return ", ".join(_setting(key, one) for key, one in rest if one is not None)
-
-
-def _setting(key: str, one: Any) -> str:
-    if key in ("cores", "connections"):
-        number = f"{one:,}" if isinstance(one, int) else str(one)
-        return f"{number} {key[:-1] if one == 1 else key}"
-    return f"{key} {one}"
-
-
-def _lines(
-    run: results.Run,
-    found: Sequence[Point],
-    factors: Sequence[str],
-    engines: Sequence[str],
-    looks: Looks,
-    figures: Figures,
-) -> list[Markup]:
-    """Cost over the first factor; a plot for each setting of the others."""
-    if not factors:
-        return []
-    first, *others = factors
-    made = []
-    for rest in dict.fromkeys(_rest(point, others) for point in found):
-        mine = [point for point in found if _rest(point, others) == rest]
-        present = list(dict.fromkeys(p.engine for p in mine))
-        flat = [e for e in present if all(p.get(first) is None for p in mine if p.engine == e)]
-        names = {engine: engine_label(engine, found, looks) for engine in present}
-        key = legend(
-            (names[engine] + f" (no {first}, measured once)" * (engine in flat), engines.index(engine), True)
-            for engine in present
-        )
-        where = _named(rest)
-        about = "Dots: single rounds; line: medians."
-        if flat:
-            about += (
-                f" {first.capitalize()} does not concern {' and '.join(map(names.get, flat))}: "
-                "measured once in each round, its line is the median and its band goes from "
-                "the least to the most of its rounds."
-            )
-        for field, what in (("cost", "CPU per request"), ("per_second", "Throughput")):
-            made.append(
-                figures.add(
-                    f"{what} over {first}" + (f", {where}" if where else ""),
-                    partial(sweep_plots.curve, run, mine, first, engines, field),
-                    about + (_about_knee(run, mine, first) if field == "cost" else ""),
-                    key,
-                )
-            )
-    return made
-
-
-def _about_knee(run: results.Run, mine: Sequence[Point], factor: str) -> str:
-    """What a caption says of the knee that is drawn, if one is."""
-    found = sweep_plots.knee_of(run, mine, factor)
-    if found is None:
-        return ""
-    if found.told:
-        return f" Upright: the knee, the least {factor} known to cost about what the cheapest does."
-    return (
-        f" Dashed, with a question mark: beyond {factor} {found.depth} no gain was seen, but so "
-        "few pairs do not tell that there is none."
-    )
-
-
-def _heat_maps(
-    found: Sequence[Point], factors: Sequence[str], engines: Sequence[str], looks: Looks, figures: Figures
-) -> list[Markup]:
-    """Cost over the first two factors: each engine, then the first engine over the second."""
-    if len(factors) < 2:
-        return []
-    x, y, *others = factors
-    made = []
-    for rest in dict.fromkeys(_rest(point, others) for point in found):
-        mine = [point for point in found if _rest(point, others) == rest]
-        where = f", {_named(rest)}" if _named(rest) else ""
-        maps = {
-            engine: {(p.get(x), p.get(y)): cost for p in mine if p.engine == engine and (cost := p.cost()) is not None}
-            for engine in engines
-        }
-        for engine in engines:
-            if len(maps[engine]) > 1 and all(None not in key for key in maps[engine]):
-                made.append(
-                    figures.add(
-                        f"{engine_label(engine, found, looks)}: µs per request{where}",
-                        partial(sweep_plots.heat, maps[engine], x, y, engines.index(engine)),
-                        "Median CPU per request; stronger is dearer, outlined the cheapest.",
-                    )
-                )
-        if len(engines) > 1:
-            one, other = engines[:2]
-            both = _paired(mine, x, y, one, other)
-            if len(both) > 1:
-                sides = [engine_label(engine, found, looks) for engine in (one, other)]
-                made.append(
-                    figures.add(
-                        f"{' ÷ '.join(sides)}{where}",
-                        partial(sweep_plots.heat, both, x, y, None),
-                        "Median of the paired ratios of CPU per request; green: the first costs less, " "red: more.",
-                    )
-                )
-    return made
-
-
-def _paired(mine: Sequence[Point], x: str, y: str, one: str, other: str) -> dict[tuple[Any, Any], float]:
-    """Cost of one engine over another's in the same cell, which may have no setting of x."""
-    found = {}
-    for point in mine:
-        twins = [p for p in mine if p.engine == other and p.cell is point.cell and p.get(x) in (point.get(x), None)]
-        if point.engine == one and twins:
-            ratio = results.ratio(point.cell, point.variant, twins[0].variant)
-            if ratio is not None:
-                found[(point.get(x), point.get(y))] = ratio.median
+def points(run: results.Run) -> list[Point]:
+    """Every engine in every cell; the depth is in a variant's name (depth=64)."""
+    found = []
+    for cell in measured(run):
+        for variant in cell.variants:
+            factors = {key: cell.factors[key] for key in FACTORS if key in cell.factors}
+            factors |= {key: int(one) for key, one in re.findall(r"\b(depth)=(\d{1,9})\b", variant["name"])}
+            engine = ENGINES.get(variant["subject"], variant["label"])
+            found.append(Point(engine, factors, cell, variant["name"]))
     return found
 
 
-def _table(found: Sequence[Point], factors: Sequence[str], looks: Looks) -> Markup:
-    rows = []
-    costs = numbers.column([point.cost() for point in found])
-    rates = [point.cell.median(point.variant, "per_second") for point in found]
-    unit, by = numbers.latency_unit([p.cell.median(p.variant, "latency_us.p50") for p in found])
-    tails = [point.cell.median(point.variant, "latency_us.p99") for point in found]
-    waits = [point.cell.median(point.variant, "completions_per_wait") for point in found]
-    calls = numbers.column([p.cell.median(p.variant, "syscalls_per_request") for p in found], 2)
-    for i, point in enumerate(found):
-        held = [numbers.number(one) if isinstance(one := point.get(f), int) else one or "–" for f in factors]
-        tail = None if tails[i] is None else tails[i] / by
-        rows.append(
-            [
-                cut(engine_label(point.engine, found, looks)),
-                *held,
-                costs[i],
-                numbers.number(rates[i]),
-                numbers.number(tail, 0 if by == 1 else 1),
-                numbers.number(waits[i], 1),
-                calls[i],
-                f"{len(point.cell.valid(point.variant))}",
-            ]
-        )
-    columns = [
-        Column("Engine"),
-        *(Column(f.capitalize()) for f in factors),
-        Column("CPU per request", "µs"),
-        Column("Requests", "per s"),
-        Column("p99", unit),
-        Column("Completions", "per wait"),
-        Column("System calls", "per request"),
-        Column("Valid", "rounds"),
-    ]
-    return table("Every cell, medians over its rounds", columns, rows)
+def settings(found: Sequence[Point], factor: str) -> list[int]:
+    """A factor's settings in order."""
+    return sorted({point.factors[factor] for point in found if factor in point.factors})
 
 
-def _ratios(cells: Sequence[results.Cell], looks: Looks) -> Markup:
-    rows = [tables.ratio_row(one, looks, f"{cell.id}: {looks.pair(one)}") for cell in cells for one in cell.ratios]
-    return table("Ratios, paired by round, with bootstrap intervals", tables.RATIO_COLUMNS, rows)
+def varied(found: Sequence[Point]) -> list[str]:
+    """The factors with more than one setting."""
+    return [factor for factor in FACTORS if len(settings(found, factor)) > 1]
+
+
+def grouped(found: Sequence[Point], factors: Sequence[str]) -> Iterator[tuple[str, list[Point]]]:
+    """The points that share their settings of these factors, with those in words."""
+
+    def name(point: Point) -> str:
+        held = [(factor, point.factors[factor]) for factor in factors if factor in point.factors]
+        return ", ".join(f"{value:,} {factor[:-1] if value == 1 else factor}" for factor, value in held)
+
+    for one in dict.fromkeys(map(name, found)):
+        yield one, [point for point in found if name(point) == one]
+
+
+def engines(found: Sequence[Point]) -> list[str]:
+    """The engines in their order."""
+    return list(dict.fromkeys(point.engine for point in found))
+
+
+def without(found: Sequence[Point], factor: str) -> list[str]:
+    """The engines that a factor does not concern."""
+    with_it = {point.engine for point in found if factor in point.factors}
+    return [engine for engine in engines(found) if engine not in with_it]
+
+
+def keys(found: Sequence[Point], mine: Sequence[Point], factor: str) -> list[Key]:
+    """The legend of lines over a factor."""
+    flat, order = without(mine, factor), engines(found)
+    remark = f" (no {factor}, measured once)"
+    return [(engine + remark * (engine in flat), order.index(engine)) for engine in engines(mine)]
+
+
+class Knee(NamedTuple):
+    """A depth beyond which no gain was seen, and whether there are pairs enough to be sure."""
+
+    depth: int
+    sure: bool
+
+
+def knee_of(run: results.Run, mine: Sequence[Point], factor: str) -> Knee | None:
+    """What the run found in the cell of these points; None too where the deepest still gains."""
+    found = [one for one in run.extra.get("knees") or [] if one["cell"] == mine[0].cell.id and factor == "depth"]
+    entry = found[0] if found else None
+    if not entry or entry["depth"] is None or not entry["change"] or entry["other"] < entry["depth"]:
+        return None
+    slack = results.noise_reach(results.COST, run.noise) * 100
+    return Knee(entry["depth"], not knee.untold(entry["change"]["low"], entry["change"]["high"], slack))
+
+
+def costs(mine: Sequence[Point], x: str, y: str, engine: str) -> Heat:
+    """An engine's cost in µs over two factors that concern it."""
+    known = [p for p in mine if p.engine == engine and x in p.factors and y in p.factors]
+    return {(p.factors[x], p.factors[y]): cost for p in known if (cost := p.cost()) is not None}
+
+
+def paired(mine: Sequence[Point], x: str, y: str, one: str, other: str) -> Heat:
+    """Cost of one engine over another's in the same cell, which may have no setting of x."""
+    found = {}
+    for point in mine:
+        here = point.factors.get(x)
+        twins = [p for p in mine if p.engine == other and p.cell is point.cell and p.factors.get(x, here) == here]
+        ratio = results.ratio(point.cell, point.variant, twins[0].variant) if twins and point.engine == one else None
+        if ratio is not None and {x, y} <= point.factors.keys():
+            found[(here, point.factors[y])] = ratio.median
+    return found
+
+
+def knee_texts(run: results.Run) -> list[str]:
+    """The knees in words, unless they are among the conclusions."""
+    said = {line.lower() for line in run.conclusions}
+    return [one["text"] for one in run.extra.get("knees") or [] if one["text"].lower() not in said]

@@ -8,8 +8,8 @@ from typing import Sequence
 from .. import results
 
 
-def digits(values: Sequence[float], significant: int = 3) -> int:
-    """Decimals that give the smallest value (zero aside) so many digits, at most 4."""
+def digits(values: Sequence[float | None], significant: int = 3) -> int:
+    """The decimals, at most 4, that show the smallest nonzero value with this many digits."""
     sizes = [abs(value) for value in values if value and math.isfinite(value)]
     if not sizes:
         return 0
@@ -17,31 +17,29 @@ def digits(values: Sequence[float], significant: int = 3) -> int:
 
 
 def number(value: float | None, decimals: int = 0) -> str:
-    """A number with thousands apart and a true minus; a dash where there is none."""
+    """A number with thousands separators and a true minus; a dash if there is none."""
     if value is None or not math.isfinite(value):
         return "–"
     return f"{value:,.{decimals}f}".replace("-", "−")
 
 
 def column(values: Sequence[float | None], significant: int = 3) -> list[str]:
-    """Numbers that stand under each other: all with the same decimals."""
-    decimals = digits([value for value in values if value is not None], significant)
+    """Numbers of one column, all with the same decimals."""
+    decimals = digits(values, significant)
     return [number(value, decimals) for value in values]
 
 
-def percent(value: float | None, decimals: int = 0) -> str:
-    """A share as a percentage without its sign: the unit is in the head."""
-    return number(None if value is None else value * 100, decimals)
+def signed(value: float, decimals: int) -> str:
+    """A number with its sign; zero has none."""
+    text = f"{value:+.{decimals}f}"
+    return (text if float(text) else text[1:]).replace("-", "−")
 
 
-def signed_percent(ratio: float | None, decimals: int = 1) -> str:
-    """How far a ratio is from 1, with its sign; how many times where that is more than 200 %."""
+def signed_percent(ratio: float | None) -> str:
+    """How far a ratio is from 1, with its sign; as a multiple where that is more than 200 %."""
     if ratio is None or not math.isfinite(ratio):
         return "–"
-    if ratio > results.TIMES:
-        return results.times(ratio)
-    text = f"{(ratio - 1) * 100:+.{decimals}f}"
-    return f"{text if float(text) else text[1:]} %".replace("-", "−")
+    return results.times(ratio) if ratio > results.TIMES else f"{signed((ratio - 1) * 100, 1)} %"
 
 
 def latency_unit(values_us: Sequence[float | None]) -> tuple[str, float]:
@@ -52,15 +50,13 @@ def latency_unit(values_us: Sequence[float | None]) -> tuple[str, float]:
 
 def compact(value: float, _position: object = None) -> str:
     """An axis label: 12k, 1.5M, 0.25."""
-    size = abs(value)
-    for limit, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if size >= limit:
-            unit = {"G": 1e9, "M": 1e6, "k": 1e3}[letter]
+    for limit, unit, letter in ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
+        if abs(value) >= limit:
             return f"{value / unit:g}{letter}".replace("-", "−")
     return f"{value:,.6g}".replace("-", "−")
 
 
-def duration_us(value: float, _position: object = None) -> str:
+def duration_us(value: float) -> str:
     """An axis label of a latency given in µs."""
     for limit, unit in ((1e6, "s"), (1e3, "ms")):
         if value >= limit:

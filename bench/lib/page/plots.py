@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import math
 import statistics
-from dataclasses import dataclass
-from typing import Any, Sequence
+from typing import Any, Mapping, NamedTuple, Sequence
 
 from .. import results
-from . import latency, numbers, svg
-from .look import Looks, cut
+from . import numbers, svg
+from .looks import Looks, cut
+from .svg import INK, SOFT
 
-INK, SOFT, LINE = svg.COLOUR["ink"], svg.COLOUR["soft"], svg.COLOUR["line"]
+BELOW = "ratio (below 1: the first costs less)"
 FEW = 2  # pairs from which on a ratio has an interval
-LETTER = 6  # units of width, about
+CHARACTER = 6  # units of width, about
 ROW = 38  # units of height of a row with its name above
-NAME = 0.36  # where in its row a name stands, and half of its height, as shares of a row
-HALF = 0.17
+NAME = 0.36  # where in its row a name stands, as a share of the row
+POINTS_PER_DECADE = 24  # of a latency curve
+SHARES = {"p50": 0.5, "p75": 0.75, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "p99.99": 0.9999}
+PERCENTILES = ("0", "90", "99", "99.9", "99.99", "99.999", "99.9999")  # at 0, 1, 2, … of the axis
 
 
-def rows_figure(count: int, width: float = svg.WIDTH) -> tuple[Any, Any]:
-    """Axes whose rows carry their names above them, at y = 0, −1, …; what is drawn stays between
-    0.44 below and 0.14 above that, clear of the names."""
+def rows_figure(count: int, width: float) -> tuple[Any, Any]:
+    """Axes whose rows, at y = 0, −1, …, carry their names above what is drawn in them."""
     made, axes = svg.figure(count * ROW + 45, width)  # the axis and its name below them
     axes.set_ylim(-count + 0.5, 0.62)
     axes.yaxis.set_visible(False)
@@ -30,14 +31,14 @@ def rows_figure(count: int, width: float = svg.WIDTH) -> tuple[Any, Any]:
     return made, axes
 
 
-def row_text(axes: Any, row: int, left: str, right: str = "", colour: str = INK) -> None:
-    """A row's name at its left and its figures at its right, above what is drawn."""
-    room = axes.figure.get_figwidth() * 72 - LETTER * (len(right) + 2)
-    left = cut(left, max(int(room / LETTER), 8))
-    place = axes.get_yaxis_transform()
-    axes.text(0, -row + NAME, left, transform=place, ha="left", va="center", color=colour, gid="halo")
-    if right:
-        axes.text(1, -row + NAME, right, transform=place, ha="right", va="center", fontsize=9.5, color=SOFT, gid="halo")
+def row_text(axes: Any, row: int, left: str, right: str) -> None:
+    """A row's name at its left and its figures at its right, on a background that hides what
+    passes behind them."""
+    room = axes.figure.get_figwidth() * 72 - CHARACTER * (len(right) + 2)
+    box = {"facecolor": svg.COLOUR["bg"], "edgecolor": "none", "pad": 1}
+    place = {"transform": axes.get_yaxis_transform(), "va": "center", "bbox": box}
+    axes.text(0, -row + NAME, cut(left, max(int(room / CHARACTER), 8)), ha="left", **place)
+    axes.text(1, -row + NAME, right, ha="right", color=SOFT, **place)
 
 
 def middle(row: int) -> float:
@@ -45,41 +46,33 @@ def middle(row: int) -> float:
     return -row - 0.14
 
 
-def upright(axes: Any, x: float, top: float, bottom: float, **style: Any) -> None:
-    """An upright line through rows whose names stand already and whose x axis has its limits; it
-    leaves out the names and figures that it would strike."""
-    share = (axes.transData - axes.transAxes).transform((x, top))[0]
-    width = axes.figure.get_figwidth() * 72 - 2 * LETTER
-    struck = []
-    for text in axes.texts:
-        y = text.get_position()[1]
-        taken = (len(text.get_text()) + 1) * LETTER / width
-        if bottom < y < top and (share if text.get_ha() == "left" else 1 - share) < taken:
-            struck.append(y)
-    edges = [top, *(edge for y in sorted(set(struck), reverse=True) for edge in (y + HALF, y - HALF)), bottom]
-    for one, other in zip(edges[::2], edges[1::2]):
-        if one - other > 0.12:  # more than the air above the first name
-            svg.mark(axes.plot([x, x], [one, other], **style))
-
-
-def fit(axes: Any, values: Sequence[float], share: float = 0.06) -> None:
+def fit(axes: Any, values: Sequence[float]) -> None:
     """Limits of the x axis that hold the values with some air."""
     low, high = min(values), max(values)
-    air = (high - low) * share or abs(high) * 0.02 or 1.0
+    air = (high - low) * 0.06 or abs(high) * 0.02 or 1.0
     axes.set_xlim(low - air, high + air)
 
 
-def unit(metric: str) -> tuple[str, float]:
-    """How a metric's axis is called, and what its values are divided by."""
-    if metric == "cpu_ns_per_request":
-        return "server CPU per request, µs", 1000.0
-    title = results.metric_title(metric)
-    return (f"{title}, bytes" if metric.endswith("_bytes") else title), 1.0
+def ticks(axes: Any, which: str, places: Sequence[float], names: Sequence[str]) -> None:
+    """These ticks and no others on the x or y axis."""
+    getattr(axes, f"set_{which}ticks")(places, names)
+    axes.minorticks_off()
 
 
-def strip(cell: results.Cell, looks: Looks, metric: str = "cpu_ns_per_request", width: float = svg.WIDTH) -> Any:
+def rounds(
+    axes: Any, found: Mapping[int, list[float]], index: int, apart: float, size: float, line_too: bool = True
+) -> None:
+    """The rounds of a series at each x, a little apart from those of others, with a line through
+    their medians."""
+    for x, values in found.items():
+        axes.plot([x + apart] * len(values), values, **svg.dots(index, size, 0.45))
+    if line_too:
+        axes.plot(list(found), [statistics.median(values) for values in found.values()], **svg.line(index))
+
+
+def strip(cell: results.Cell, looks: Looks, metric: str, width: float = svg.WIDTH) -> Any:
     """A metric's samples as dots, first round on top; the median a bar."""
-    label, by = unit(metric)
+    by = 1000.0 if metric == results.COST else 1.0
     values = {
         name: [found / by for s in cell.valid(name) if (found := results.value(s, metric)) is not None]
         for name in cell.names
@@ -90,33 +83,22 @@ def strip(cell: results.Cell, looks: Looks, metric: str = "cpu_ns_per_request", 
     made, axes = rows_figure(len(names), width)
     shown: list[float] = []
     for row, name in enumerate(names):
-        mine, look = values[name], looks.of(name)
+        mine, median = values[name], statistics.median(values[name])
         heights = [-row + 0.08 - 0.46 * i / max(len(mine) - 1, 1) for i in range(len(mine))]
-        svg.mark(
-            axes.plot(
-                mine,
-                heights,
-                look.marker,
-                color=look.colour,
-                alpha=0.75,
-                markersize=4.5,
-                markeredgewidth=0,
-                clip_on=False,
-            )
-        )
-        median = statistics.median(mine)
-        svg.mark(axes.plot([median, median], [-row + 0.14, -row - 0.44], color=INK, linewidth=1.6))
+        axes.plot(mine, heights, **svg.dots(looks.index(name), 4.5, 0.75), gid="mark", clip_on=False)
+        axes.plot([median, median], [-row + 0.14, -row - 0.44], color=INK, gid="mark")
         bad = [found / by for s in cell.invalid if s.variant == name and (found := results.value(s, metric))]
         axes.plot(bad, [middle(row)] * len(bad), "x", color=svg.COLOUR["bad"], markersize=6)
         shown += mine + bad
-        row_text(axes, row, look.name, numbers.number(median, numbers.digits([median])))
+        row_text(axes, row, looks.label(name), numbers.column([median])[0])
     fit(axes, shown)
-    axes.set_xlabel(label)
+    title = results.metric_title(metric)
+    unit = ", bytes" if metric.endswith("_bytes") else ""
+    axes.set_xlabel("server CPU per request, µs" if metric == results.COST else title + unit)
     return made
 
 
-@dataclass(frozen=True)
-class Bar:
+class Bar(NamedTuple):
     """A row of a forest plot."""
 
     name: str
@@ -125,35 +107,32 @@ class Bar:
     high: float
     colour: str = INK
     pairs: int = FEW
-    instead: str = ""  # why there is no figure, where there is none
+    instead: str = ""  # why there is no figure, if there is none
 
-    @property
-    def told(self) -> bool:
-        """Whether it rests on pairs enough to have an interval."""
-        return self.pairs >= FEW
+
+def figure_bar(name: str, figure: Mapping[str, float], colour: str) -> Bar:
+    """A ratio of a run's extra as a row."""
+    pairs = int(figure.get("pairs", FEW))
+    return Bar(name, figure["median"], figure["low"], figure["high"], colour, pairs)
 
 
 def hollow(rows: Sequence[Bar]) -> str:
-    """What a caption says of rows that are no findings, where there are any."""
-    return "" if all(row.told for row in rows) else "; hollow: one pair, which says nothing"
+    """What a caption says of rows that are no findings, if there are any."""
+    return "; hollow: one pair, which says nothing" if any(row.pairs < FEW for row in rows) else ""
 
 
-def bars(ratios: Sequence[results.Ratio], looks: Looks, prefix: Sequence[str] = ()) -> list[Bar]:
-    """Ratios as rows, what is detectably lower or higher in colour."""
-    made = []
-    for index, one in enumerate(ratios):
-        name = looks.pair(one)
-        if prefix:
-            name = f"{prefix[index]} · {name}" if prefix[index] else name
-        made.append(Bar(cut(name, 48), one.median, one.low, one.high, _tone(one), one.pairs))
-    return made
+def bar(one: results.Ratio, name: str) -> Bar:
+    """A ratio as a row, coloured where it is detectably better or worse."""
+    colour = SOFT
+    if not one.contains_one and one.pairs >= FEW:
+        less_is_better = one.metric not in ("per_second", "completions_per_wait")
+        colour = svg.COLOUR["good" if (one.high < 1) == less_is_better else "bad"]
+    return Bar(name, one.median, one.low, one.high, colour, one.pairs)
 
 
-def _tone(one: results.Ratio) -> str:
-    if one.contains_one or one.pairs < FEW:
-        return SOFT
-    fewer_is_better = one.metric != "per_second" and one.metric != "completions_per_wait"
-    return svg.COLOUR["good" if (one.high < 1) == fewer_is_better else "bad"]
+def bars(ratios: Sequence[results.Ratio], looks: Looks, metrics: bool = False) -> list[Bar]:
+    """Ratios as rows with the names of both sides, or of their metrics."""
+    return [bar(one, results.metric_title(one.metric) if metrics else looks.pair(one)) for one in ratios]
 
 
 def forest(rows: Sequence[Bar], label: str, noise: dict[str, Any] | None = None, width: float = svg.WIDTH) -> Any:
@@ -165,50 +144,69 @@ def forest(rows: Sequence[Bar], label: str, noise: dict[str, Any] | None = None,
         return None
     made, axes = rows_figure(len(rows), width)
     axes.set_xscale("log")
-    low, high = min(row.low for row in known), max(row.high for row in known)
-    if noise:
-        low, high = min(low, noise["low"]), max(high, noise["high"])
-    low, high = min(low, 1), max(high, 1)
-    air = (high / low) ** 0.07 if high > low else 1.02
-    axes.set_xlim(low / air, high * air)
+    ends = [1.0, *(row.low for row in known), *(row.high for row in known)]
+    ends += [noise["low"], noise["high"]] if noise else []
+    air = (max(ends) / min(ends)) ** 0.07 if max(ends) > min(ends) else 1.02
+    axes.set_xlim(min(ends) / air, max(ends) * air)
+    axes.axvline(1, color=INK, linewidth=1)
     for number, row in enumerate(rows):
-        decimals = 3 if row.high - row.low < 0.5 else 2
-        row_text(axes, number, row.name, row.instead or f"{row.median:.{decimals}f}" + ", one pair" * (not row.told))
-    upright(axes, 1, 0.62, -len(rows) + 0.5, color=INK, linewidth=1)
-    for number, row in enumerate(rows):
-        y = middle(number)
+        y, few = middle(number), row.pairs < FEW
+        median = f"{row.median:.{3 if row.high - row.low < 0.5 else 2}f}"
+        row_text(axes, number, row.name, row.instead or median + ", one pair" * few)
         if noise:  # in each row below its name, which would be hard to read on it
             axes.fill_between([noise["low"], noise["high"]], y - 0.26, y + 0.24, color=SOFT, alpha=0.2, linewidth=0)
         if row.instead:
             continue
-        if not row.told:
-            svg.mark(axes.plot([row.median], [y], "s", color=SOFT, markersize=6, markerfacecolor="none"))
+        if few:
+            axes.plot([row.median], [y], "s", color=SOFT, markersize=6, markerfacecolor="none", gid="mark")
             continue
-        svg.mark(axes.plot([row.low, row.high], [y, y], color=row.colour, linewidth=2.2, solid_capstyle="butt"))
+        axes.plot([row.low, row.high], [y, y], color=row.colour, linewidth=2.2, solid_capstyle="butt", gid="mark")
         for end in (row.low, row.high):
             axes.plot([end, end], [y - 0.1, y + 0.1], color=row.colour, linewidth=1.4)
-        svg.mark(axes.plot([row.median], [y], "s", color=row.colour, markersize=6))
-    ratio_ticks(axes)
+        axes.plot([row.median], [y], "s", color=row.colour, markersize=6, gid="mark")
+    _ratio_ticks(axes)
     axes.set_xlabel(label)
     return made
 
 
-def ratio_ticks(axes: Any) -> None:
-    """A handful of round ratios on a logarithmic axis, 1 among them."""
+def _ratio_ticks(axes: Any) -> None:
+    """A few round ratios on a logarithmic axis, 1 among them."""
+    from matplotlib.ticker import MaxNLocator
+
     low, high = axes.get_xlim()
-    for step in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0):
-        ticks = [i * step for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
-        if 1 < len(ticks) <= 7:
-            break
-    else:
-        ticks = [one for one in (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100) if low <= one <= high]
-    wide = math.log(high / low)
-    kept: list[float] = []
-    for tick in sorted(ticks, key=lambda one: abs(math.log(one))):
-        if all(abs(math.log(tick / other)) > wide / 9 for other in kept):
-            kept.append(tick)
-    axes.set_xticks(sorted(kept), [f"{tick:.4g}" for tick in sorted(kept)])
-    axes.minorticks_off()
+    places = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100]
+    if high / low < 4:
+        places = list(MaxNLocator(8, steps=[1, 2, 5, 10]).tick_values(low, high))
+    places = [place for place in places if low <= place <= high]
+    ticks(axes, "x", places, [f"{place:.4g}" for place in places])
+
+
+def place(share: float) -> float:
+    """Where a share of all requests lies on the axis: 0.9 at 1, 0.99 at 2."""
+    return -math.log10(1 - share)
+
+
+def curve(samples: Sequence[results.Sample], raw: bool = False) -> list[tuple[float, float]]:
+    """Places and µs, medians over the rounds of what each round had at that place, up to the last
+    that the round with the fewest requests can tell. Without histograms, and for the raw latency of
+    an open loop, only the known percentiles."""
+    import numpy
+
+    histograms = [rising for sample in samples if (rising := sorted(b for b in sample.histogram if b[1] > 0))]
+    if raw or not histograms:
+        maps = [found for sample in samples if (found := sample.latency_raw_us if raw else sample.latency_us)]
+        names = [name for name in SHARES if maps and all(name in one for one in maps)]
+        return [(place(SHARES[name]), statistics.median(one[name] for one in maps)) for name in names]
+    fewest = min(sum(count for _, count in one) for one in histograms)
+    last = place((fewest - 0.5) / fewest)  # the last request stands for the upper half of its share
+    known = [at for share in SHARES.values() if (at := place(share)) < last]
+    at = numpy.unique([*numpy.arange(0, last, 1 / POINTS_PER_DECADE), *known, last])
+    rounds = []
+    for histogram in histograms:
+        upper, count = numpy.array(histogram, dtype=float).T
+        rank = (1 - 10**-at) * count.sum()
+        rounds.append(upper[numpy.searchsorted(count.cumsum(), rank * (1 - 1e-12))] / 1000)
+    return list(zip(at.tolist(), numpy.median(rounds, axis=0).tolist()))
 
 
 def percentiles(cell: results.Cell, looks: Looks, width: float = svg.WIDTH) -> Any:
@@ -217,47 +215,38 @@ def percentiles(cell: results.Cell, looks: Looks, width: float = svg.WIDTH) -> A
         (name, raw, points)
         for name in cell.names
         for raw in (False, True)
-        if len(points := latency.curve(cell, name, raw)) > 1
+        if len(points := [point for point in curve(cell.valid(name), raw) if point[1] > 0]) > 1
     ]
     if not curves:
         return None
     made, axes = svg.figure(230, width)
-    last = max(points[-1][0] for _, _, points in curves)
-    tops = [value for _, _, points in curves for _, value in points if value > 0]
     axes.set_yscale("log")
+    tops: list[float] = []
     for name, raw, points in curves:
-        look = looks.of(name)
-        x = [place for place, value in points if value > 0]
-        y = [value for _, value in points if value > 0]
-        style = (
-            {"linewidth": 1.0, "alpha": 0.75, "marker": look.marker, "markersize": 4.5, "markerfacecolor": "none"}
-            if raw
-            else {"linewidth": 1.8}
-        )
-        svg.mark(axes.plot(x, y, color=look.colour, linestyle=look.dash, clip_on=False, **style))
-    ticks = [place for place in range(0, math.ceil(last) + 1) if place <= last + 0.01]
-    names = ["0", "90", "99", "99.9", "99.99", "99.999", "99.9999"]
-    ticks = ticks[: len(names) if width >= svg.WIDTH else 6]  # more would not fit beside each other
-    axes.set_xticks([math.log10(2), *ticks[1:]], ["50", *names[1 : len(ticks)]])
+        x, y = zip(*points)
+        look = svg.line(looks.index(name)) | {"linewidth": 1.8, "clip_on": False}
+        if raw:
+            hollow = {"markerfacecolor": "none", "markeredgewidth": 1}
+            look |= svg.dots(looks.index(name), 4.5, 0.75) | hollow | {"linestyle": look["linestyle"], "linewidth": 1}
+        axes.plot(x, y, **look)
+        tops += y
+    last = max(points[-1][0] for _, _, points in curves)
+    names = PERCENTILES[: len(PERCENTILES) if width >= svg.WIDTH else 6]  # no more fit on a phone
+    places = [at for at in range(1, len(names)) if at <= last + 0.01]
     axes.set_xlim(0, max(last, 1) * 1.02)
-    _latency_axis(axes, min(tops), max(tops))
+    ticks(axes, "x", [place(0.5), *places], ["50", *(names[at] for at in places)])
+    low, high = min(tops) / 1.15, max(tops) * 1.15
+    steps = (1, 2, 5) if high / low < 260 else (1,)
+    ladder = [step * 10.0**power for power in range(-1, 8) for step in steps]
+    axes.set_ylim(low, high)
+    ladder = [one for one in ladder if low <= one <= high]
+    ticks(axes, "y", ladder, [numbers.duration_us(one) for one in ladder])
     axes.set_xlabel("percentile, %")
     axes.set_ylabel("latency")
     return made
 
 
-def _latency_axis(axes: Any, low: float, high: float) -> None:
-    """Round times on a logarithmic y axis that holds low to high µs."""
-    ladder = [factor * 10**power for power in range(-1, 8) for factor in (1, 2, 5)]
-    if high / low > 200:
-        ladder = [10.0**power for power in range(-1, 8)]
-    axes.set_ylim(low / 1.15, high * 1.15)
-    ticks = [one for one in ladder if low / 1.15 <= one <= high * 1.15]
-    axes.set_yticks(ticks, [numbers.duration_us(one) for one in ticks])
-    axes.minorticks_off()
-
-
-def drift(cell: results.Cell, looks: Looks, metric: str = "cpu_ns_per_request", width: float = svg.WIDTH) -> Any:
+def drift(cell: results.Cell, looks: Looks, metric: str, width: float = svg.WIDTH) -> Any:
     """Each round over its variant's median: a machine that changes moves all lines."""
     found = [(name, results.by_round(cell, name, metric)) for name in cell.names]
     series = [(name, rounds) for name, rounds in found if len(rounds) > 2]
@@ -266,24 +255,14 @@ def drift(cell: results.Cell, looks: Looks, metric: str = "cpu_ns_per_request", 
     made, axes = svg.figure(180, width)
     axes.axhline(0, color=INK, linewidth=0.8)
     for name, rounds in series:
-        look = looks.of(name)
-        middle = statistics.median(rounds.values()) or 1.0
-        svg.mark(
-            axes.plot(
-                [number + 1 for number in rounds],
-                [(one / middle - 1) * 100 for one in rounds.values()],
-                color=look.colour,
-                linestyle=look.dash,
-                marker=look.marker,
-                linewidth=1.2,
-                markersize=3.5,
-                clip_on=False,
-            )
-        )
+        usual = statistics.median(rounds.values()) or 1.0
+        changes = [(one / usual - 1) * 100 for one in rounds.values()]
+        look = svg.dots(looks.index(name), 3.5) | svg.line(looks.index(name)) | {"linewidth": 1.2, "clip_on": False}
+        axes.plot([number + 1 for number in rounds], changes, **look)
     seen = [number + 1 for _, rounds in series for number in rounds]
     axes.set_xlim(min(seen) - 0.3, max(seen) + 0.3)
     axes.set_xticks(range(min(seen), max(seen) + 1, max(1, math.ceil(max(seen) / 10))))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:+g}".replace("-", "−") if value else "0")
     axes.set_xlabel("round")
-    axes.set_ylabel("against own median, %")
+    axes.set_ylabel("change from own median, %")
     return made

@@ -1,67 +1,49 @@
-"""From a matplotlib figure to inline SVG that takes its colours and type from the page.
+"""From matplotlib figures to inline SVG that takes its colours and type from the page.
 
-Plots are drawn with stand-in colours, one for each CSS variable, and those are replaced in the
-SVG; text stays text. The figures are 360 units wide and never shown narrower than 440 px, so that
-9 units of type are 11 px; for a phone they are drawn once more, 268 units wide for 328 px.
+Plots are drawn with a stand-in colour for each CSS variable, which is replaced in the SVG; text
+stays text. Figures are 360 units wide and never shown narrower than 440 px, so that 9 units of type
+are 11 px; for a phone they are drawn once more, 268 units wide for 328 px.
 """
 
 from __future__ import annotations
 
 import io
 import re
-from typing import Any
+from typing import Any, Callable, NamedTuple
 
-from .html import Markup, attribute
-from .style import SERIES
+from markupsafe import Markup
 
 WIDTH, NARROW = 360, 268  # SVG units: points
+SERIES = 8  # colours of lines, after which they repeat with another dash
 
 _NAMES = ("ink", "soft", "line", "bg", "bad", "good", "warn", *(f"s{i}" for i in range(SERIES)))
 COLOUR = {name: f"#0f{16 + index:02x}a7" for index, name in enumerate(_NAMES)}
-_BACK = {value: name for name, value in COLOUR.items()}
-DASHES: tuple[tuple[float, ...], ...] = (  # a line and a gap in turn, in widths of the line
-    (),
-    (5, 2),
-    (1.2, 1.4),
-    (6, 1.5, 1.2, 1.5),
-    (11, 3),
-    (6, 1.5, 1.2, 1.5, 1.2, 1.5),
-    (1.2, 4),
-    (11, 1.5, 4, 1.5),
-)
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "d")
+INK, SOFT = COLOUR["ink"], COLOUR["soft"]
+_BACK = {value: f"var(--{name})" for name, value in COLOUR.items()} | {"#000000": "var(--ink)"}
+# A line and a gap in turn, in widths of the line.
+_DASHES = "", "5 2", "1.2 1.4", "6 1.5 1.2 1.5", "11 3", "6 1.5 1.2 1.5 1.2 1.5", "1.2 4", "11 1.5 4 1.5"
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "d")
 
 _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "torc-bench",
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "axes.titlesize": 10,
-    "axes.labelsize": 9.5,
-    "xtick.labelsize": 9.5,
-    "ytick.labelsize": 9.5,
+    "font.size": 9.5,
     "axes.edgecolor": COLOUR["line"],
-    "axes.labelcolor": COLOUR["soft"],
-    "text.color": COLOUR["ink"],
+    "axes.labelcolor": SOFT,
+    "text.color": INK,
     "xtick.color": COLOUR["line"],
     "ytick.color": COLOUR["line"],
-    "xtick.labelcolor": COLOUR["soft"],
-    "ytick.labelcolor": COLOUR["soft"],
+    "xtick.labelcolor": SOFT,
+    "ytick.labelcolor": SOFT,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": COLOUR["line"],
     "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "axes.linewidth": 0.8,
-    "lines.linewidth": 1.6,
-    "lines.markersize": 4,
     "figure.facecolor": "none",
     "axes.facecolor": "none",
-    "savefig.facecolor": "none",
     "text.parse_math": False,
-    "axes.unicode_minus": True,
-    "axes.formatter.use_mathtext": False,
 }
 
 MISSING = "Plots need matplotlib: install python3-matplotlib and write the report again."
@@ -77,37 +59,41 @@ def available() -> bool:
 
 
 def series(index: int) -> str:
-    """The stand-in for the colour of the so-manieth line."""
+    """The stand-in for the colour of a line."""
     return COLOUR[f"s{index % SERIES}"]
 
 
 def pattern(index: int) -> tuple[float, ...]:
-    """The dashes of the so-manieth line, others where the colours begin anew."""
-    return DASHES[(index + index // SERIES) % len(DASHES)]
+    """The dashes of a line, different ones where the colours repeat."""
+    return tuple(float(length) for length in _DASHES[(index + index // SERIES) % len(_DASHES)].split())
 
 
-def dash(index: int) -> Any:
-    """A line style that tells lines apart without colour."""
-    return (0, pattern(index)) if pattern(index) else "-"
+def dashes(index: int, width: float = 2.5) -> str:
+    """The same for a line drawn with that width in a legend."""
+    return " ".join(f"{length * width:g}" for length in pattern(index))
 
 
-def mark(artist: Any) -> Any:
-    """Says that an artist carries data: its SVG element gets the class `mark`."""
-    for one in artist if isinstance(artist, (list, tuple)) else [artist]:
-        one.set_gid("mark")
-    return artist
+def line(index: int) -> dict[str, Any]:
+    """The look of a line, distinct without colour too. An artist whose id is "mark" carries data: its
+    SVG element gets the class `mark`."""
+    return {"color": series(index), "linestyle": (0, pattern(index)) if pattern(index) else "-", "gid": "mark"}
+
+
+def dots(index: int, size: float = 4, alpha: float = 1.0) -> dict[str, Any]:
+    """The look of the dots of a series."""
+    shape = {"marker": _MARKERS[index % SERIES], "markersize": size, "markeredgewidth": 0}
+    return {**shape, "color": series(index), "linestyle": "none", "alpha": alpha}
 
 
 def styled() -> Any:
     """The context in which figures are drawn and written."""
     import matplotlib
 
-    known = {key: value for key, value in _STYLE.items() if key in matplotlib.rcParams}
-    return matplotlib.rc_context(known)
+    return matplotlib.rc_context(_STYLE)
 
 
 def figure(height: float, width: float = WIDTH) -> tuple[Any, Any]:
-    """A figure of that many units, with its axes."""
+    """A figure of this many units, with its axes."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
@@ -117,32 +103,51 @@ def figure(height: float, width: float = WIDTH) -> tuple[Any, Any]:
     return made, made.subplots()
 
 
-def _clean(svg: str, ident: str) -> str:
-    """Only the drawing: no prologue, no foreign names, ids of its own, colours of the page."""
+class Drawing(NamedTuple):
+    """What is inside an SVG element: which screen it is for, the prefix of its ids, its content."""
+
+    screen: str
+    ident: str
+    view: str
+    content: Markup
+
+
+class Draw:
+    """Draws the plots of a page, each for a desktop and for a phone. Numbers the drawings, so that
+    ids inside them are unique."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.enabled = available()
+
+    def __call__(self, plot: Callable[..., Any], *arguments: Any) -> list[Drawing]:
+        """The drawings of a plot; none where it has nothing to show."""
+        drawings: list[Drawing] = []
+        for screen, width in (("desktop", WIDTH), ("phone", NARROW)) if self.enabled else ():
+            with styled():
+                made = plot(*arguments, width=width)
+                if made is None:
+                    break
+                out = io.StringIO()
+                made.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+            self.count += 1
+            ident = f"f{self.count}"
+            drawings.append(Drawing(screen, ident, *_content(out.getvalue(), ident)))
+        return drawings
+
+
+def _content(svg: str, ident: str) -> tuple[str, Markup]:
+    """The view box and the drawing: no foreign names, ids of its own, colours of the page."""
     svg = svg[svg.index("<svg") :]
-    foreign = r"<!--.*?-->|<metadata>.*?</metadata>|<style[^>]*>.*?</style>"
-    svg = re.sub(foreign, "", svg, flags=re.DOTALL)
-    svg = re.sub(r"<defs>\s*</defs>", "", svg)
-    svg = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", svg)
-    svg = svg.replace("xlink:href=", "href=")
-    svg = re.sub(r'id="(mark|halo)(?:_\d+)?"', r'class="\1"', svg)
-    svg = re.sub(r'\bid="(?!%s-)' % re.escape(ident), f'id="{ident}-', svg)
-    svg = re.sub(r'href="#', f'href="#{ident}-', svg)
-    svg = re.sub(r"url\(#", f"url(#{ident}-", svg)
-    svg = re.sub(r"#0f[0-9a-f]{2}a7", lambda m: f"var(--{_BACK[m.group(0)]})", svg)
-    svg = svg.replace("#000000", "var(--ink)")
-    return re.sub(r"\n\s*", "\n", svg)
-
-
-def render(made: Any, title: str, ident: str) -> Markup:
-    """The figure as an SVG element that scales with its container."""
-    out = io.StringIO()
-    made.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    svg = _clean(out.getvalue(), ident)
-    view = re.search(r'viewBox="([^"]+)"', svg)
-    body = svg[svg.index(">") + 1 :].strip()
-    head = (
-        f'<svg class="plot" role="img" viewBox="{view.group(1) if view else "0 0 360 240"}" '
-        f'aria-labelledby="{ident}-title"><title id="{ident}-title">{attribute(title)}</title>\n'
-    )
-    return Markup(head + body)
+    head, _, body = svg.partition(">")
+    view = re.findall(r'viewBox="([^"]+)"', head)[0]
+    body = body.replace("xlink:href=", "href=")
+    for wrong, right in (
+        (r"(?s)<!--.*?-->|<metadata>.*?</metadata>|<style[^>]*>.*?</style>|<defs>\s*</defs>|</svg>", ""),
+        (r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px"),
+        (r'id="mark(?:_\d+)?"', 'class="mark"'),
+        (r'(\bid="|href="#|url\(#)', rf"\g<1>{ident}-"),
+        (r"\n\s*", "\n"),
+    ):
+        body = re.sub(wrong, right, body)
+    return view, Markup(re.sub("|".join(_BACK), lambda found: _BACK[found.group()], body.strip()))

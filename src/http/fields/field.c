@@ -1,5 +1,7 @@
 #include "http/fields/field.h"
 
+#include "base/word.h"
+
 const bool field_token_char[256] = {
     ['!'] = true,         ['#'] = true,         ['$'] = true,         ['%'] = true, ['&'] = true,
     ['\''] = true,        ['*'] = true,         ['+'] = true,         ['-'] = true, ['.'] = true,
@@ -14,14 +16,11 @@ bool field_name_valid(slice name)
     return name.len > 0;
 }
 
-/* Whether any of eight bytes may be other than SP to '~': subtracting SP leaves the top bit set in
- * what is smaller, and adding one sets it in DEL and what is larger. A carry from a neighbour only
- * ever adds to those that are looked at again. */
+/* Whether any of eight bytes may be a control; bytes beyond ASCII are looked at again. */
 static uint64_t maybe_control(const char *p)
 {
-    uint64_t v;
-    memcpy(&v, p, sizeof v);
-    return ((v - 0x2020202020202020) | (v + 0x0101010101010101)) & 0x8080808080808080;
+    uint64_t v = word_load(p);
+    return word_below(v, ' ') | word_above_tilde(v);
 }
 
 bool field_value_valid(slice value)

@@ -1,0 +1,95 @@
+"""What a ratio between two subjects allows to say.
+
+A verdict is computed once, from a metric, a ratio with its interval and its number of pairs, and the
+A/A run; every text about a difference is a template over it. It claims no more than the interval
+does, nor than the A/A run allows.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Mapping
+
+from .words import say
+
+UNSTEADY = 0.5  # an interval around 1 that reaches further from it is not worth a bound
+
+Noise = Mapping[str, Any]  # the A/A run of a result file
+
+
+def noise_reach(metric: str, noise: Noise | None) -> float:
+    """How far from 1 the A/A run's interval reaches; 0 where it says nothing about the metric."""
+    if not noise or noise["metric"] != metric or noise["pairs"] < 2:
+        return 0.0
+    return float(max(1 - noise["low"], noise["high"] - 1, 0.0))
+
+
+def not_above_noise(metric: str, low: float, high: float, noise: Noise | None) -> bool:
+    """Whether an interval excludes 1, yet at least one of its ends is within the A/A run's reach."""
+    reach = noise_reach(metric, noise)
+    return reach > 0 and not low <= 1.0 <= high and min(abs(low - 1), abs(high - 1)) <= reach
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A ratio with its 95 % interval, judged by itself and against the A/A run."""
+
+    metric: str
+    median: float
+    low: float
+    high: float
+    pairs: int
+    noise: Noise | None = None
+
+    @classmethod
+    def of(cls, metric: str, figure: Mapping[str, Any] | None, noise: Noise | None = None) -> "Verdict":
+        """The verdict on a ratio as a result file has it; None stands for no valid pair."""
+        found = figure or {"median": 1.0, "low": 1.0, "high": 1.0, "pairs": 0}
+        return cls(metric, found["median"], found["low"], found["high"], found["pairs"], noise)
+
+    @property
+    def kind(self) -> str:
+        """By the interval alone: unmeasured, none, less or more."""
+        if self.pairs < 2:
+            return "unmeasured"
+        if self.low <= 1.0 <= self.high:
+            return "none"
+        return "less" if self.high < 1.0 else "more"
+
+    @property
+    def effect(self) -> str:
+        """What the kind means for a cost, as result files have it: saves, costs, none, unmeasured."""
+        return {"less": "saves", "more": "costs"}.get(self.kind, self.kind)
+
+    @property
+    def size(self) -> float:
+        """How far from 1 the ratio is."""
+        return abs(self.median - 1)
+
+    @property
+    def reach(self) -> float:
+        """How far from 1 the interval reaches."""
+        return max(abs(self.low - 1), abs(self.high - 1))
+
+    @property
+    def unsteady(self) -> bool:
+        """Whether the interval includes 1 and reaches too far from it to bound the difference."""
+        return self.kind == "none" and self.reach > UNSTEADY
+
+    @property
+    def within_noise(self) -> bool:
+        """Whether the A/A run differs by as much as the smaller end of a detected difference."""
+        return not_above_noise(self.metric, self.low, self.high, self.noise)
+
+    @property
+    def partly(self) -> bool:
+        """Whether the larger end of the difference is beyond the A/A run."""
+        return self.reach > noise_reach(self.metric, self.noise)
+
+    @property
+    def span(self) -> str:
+        """The interval of a difference of a known direction, the smaller end first: 2.0 to 4.1 %."""
+        near, far = sorted((abs(self.low - 1), abs(self.high - 1)))
+        return f"{near * 100:.1f} to {far * 100:.1f} %"
+
+    def sentence(self, one: str, other: str) -> str:
+        """One subject over the other in a sentence."""
+        return say("sentence", self, one, other)

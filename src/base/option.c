@@ -1,0 +1,352 @@
+#include "base/option.h"
+
+#include "base/value.h"
+
+#include <errno.h>
+#include <stdarg.h>
+
+enum {
+    LINE_MAX_BYTES = 4096, /* of a config file */
+    TEXT_BYTES = 64 << 20, /* of values, in all */
+    SHOWN_MAX = 60,        /* bytes of a name or value in a message */
+};
+
+/* ---- errors ---- */
+
+int option_fail(struct option_set *s, const char *format, ...)
+{
+    int n = 0;
+    if (s->file) n = snprintf(s->error, sizeof s->error, "%.200s:%u: ", s->file, s->line);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(s->error + n, sizeof s->error - (size_t)n, format, args);
+    va_end(args);
+    for (char *c = s->error; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f) *c = '?'; /* a value may hold anything */
+    return -EINVAL;
+}
+
+static void describe(const struct option *o, char *out, size_t size)
+{
+    char min[VALUE_TEXT], max[VALUE_TEXT];
+    if (option_is_flag(o)) {
+        snprintf(out, size, "yes or no");
+    } else if (o->what || o->kind == OPTION_TEXT || o->kind == OPTION_CUSTOM) {
+        snprintf(out, size, "%s", o->what ? o->what : o->takes);
+    } else if (o->kind == OPTION_NUMBER) {
+        snprintf(out, size, "a number from %" PRIu64 " to %" PRIu64, o->min, o->max);
+    } else if (o->kind == OPTION_SIZE) {
+        value_size_text(o->min, min);
+        value_size_text(o->max, max);
+        snprintf(out, size, "a size from %s to %s, such as 4096, 16k or 1m", min, max);
+    } else {
+        value_duration_text(o->min, min);
+        value_duration_text(o->max, max);
+        snprintf(out, size, "a time from %s to %s with its unit, such as 500ms, 10s or 2m", min,
+                 max);
+    }
+}
+
+int option_not_valid(struct option_set *s, const struct option *o, const char *text)
+{
+    char what[160];
+    describe(o, what, sizeof what);
+    if (!text)
+        return option_fail(s, "%s%s takes %s, and none is given", option_dashes(s), o->name, what);
+    return option_fail(s, "%s%s takes %s, not \"%.*s%s\"", option_dashes(s), o->name, what,
+                       SHOWN_MAX, text, strlen(text) > SHOWN_MAX ? "..." : "");
+}
+
+/* ---- names ---- */
+
+/* "no-NAME" is found for a flag NAME, and *negated then true. NULL when there is none. */
+static struct option *find(struct option_set *s, slice name, bool *negated)
+{
+    *negated = false;
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i < s->count; i++) {
+            struct option *o = &s->list[i];
+            if (slice_eq(slice_str(o->name), name) && (!*negated || option_is_flag(o))) return o;
+        }
+        if (!slice_starts(name, SLICE("no-"))) break;
+        name = slice_skip(name, 3);
+        *negated = true;
+    }
+    return NULL;
+}
+
+/* Insertions, deletions, replacements and swaps of neighbours that make one of the other. */
+static size_t distance(slice a, slice b)
+{
+    size_t row[3][OPTION_NAME_MAX + 1];
+    if (a.len > OPTION_NAME_MAX || b.len > OPTION_NAME_MAX) return OPTION_NAME_MAX;
+    for (size_t j = 0; j <= b.len; j++) row[0][j] = j;
+    for (size_t i = 1; i <= a.len; i++) {
+        size_t *now = row[i % 3], *up = row[(i - 1) % 3], *upper = row[(i + 1) % 3];
+        now[0] = i;
+        for (size_t j = 1; j <= b.len; j++) {
+            size_t best = up[j - 1] + (a.ptr[i - 1] != b.ptr[j - 1]);
+            if (up[j] + 1 < best) best = up[j] + 1;
+            if (now[j - 1] + 1 < best) best = now[j - 1] + 1;
+            if (i > 1 && j > 1 && a.ptr[i - 1] == b.ptr[j - 2] && a.ptr[i - 2] == b.ptr[j - 1] &&
+                upper[j - 2] + 1 < best)
+                best = upper[j - 2] + 1;
+            now[j] = best;
+        }
+    }
+    return row[a.len % 3][b.len];
+}
+
+/* Says so, and which name was perhaps meant. `before` is what stood before the name. */
+static int unknown(struct option_set *s, const char *before, slice name)
+{
+    bool no = slice_starts(name, SLICE("no-"));
+    slice bare = no ? slice_skip(name, 3) : name;
+    const struct option *nearest = NULL;
+    size_t best = bare.len / 4 + 2;
+    for (size_t i = 0; i < s->count; i++) {
+        const struct option *o = &s->list[i];
+        slice have = slice_str(o->name);
+        size_t d = bare.len > 2 && slice_starts(have, bare) ? 1 : distance(bare, have);
+        if (d < best && (!no || option_is_flag(o))) {
+            best = d;
+            nearest = o;
+        }
+    }
+    int len = name.len > SHOWN_MAX ? SHOWN_MAX : (int)name.len;
+    if (!nearest)
+        return option_fail(s, "unknown option %s%.*s (see --help)", before, len, name.ptr);
+    return option_fail(s, "unknown option %s%.*s, did you mean %s%s%s? (see --help)", before, len,
+                       name.ptr, option_dashes(s), no ? "no-" : "", nearest->name);
+}
+
+static int unknown_argument(struct option_set *s, slice dashes_and_name, slice name)
+{
+    for (size_t i = 0; i < s->program->n_aliases; i++) {
+        const struct option_alias *a = &s->program->aliases[i];
+        slice theirs = slice_str(a->theirs);
+        if (theirs.len == 2 ? !slice_starts(dashes_and_name, theirs)
+                            : !slice_eq(dashes_and_name, theirs))
+            continue;
+        if (a->ours[0] != '-') return option_fail(s, "unknown option %s: %s", a->theirs, a->ours);
+        return option_fail(s, "unknown option %s: here it is %s (see --help)", a->theirs, a->ours);
+    }
+    return unknown(s, dashes_and_name.len - name.len > 1 ? "--" : "-", name);
+}
+
+/* ---- values ---- */
+
+const char *option_keep(struct option_set *s, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = arena_alloc_aligned(&s->arena, size, 1);
+    return copy ? memcpy(copy, text, size) : NULL;
+}
+
+static void *place(const struct option_set *s, const struct option *o)
+{
+    return o->to ? o->to : (char *)s->values + o->at;
+}
+
+static int store_flag(struct option_set *s, const struct option *o, const char **text, bool negated)
+{
+    bool on;
+    if (!value_bool(slice_str(*text), &on)) return option_not_valid(s, o, *text);
+    on ^= negated;
+    *text = on ? "yes" : "no";
+    if (o->kind == OPTION_FLAG) *(bool *)place(s, o) = on;
+    return 0;
+}
+
+static int store_text(struct option_set *s, const struct option *o, const char *text)
+{
+    if (!*text) return option_not_valid(s, o, text);
+    const char *copy = option_keep(s, text);
+    if (!copy) return option_fail(s, "out of memory");
+    *(const char **)place(s, o) = copy;
+    return 0;
+}
+
+static int store_number(struct option_set *s, const struct option *o, const char *text)
+{
+    uint64_t v;
+    slice t = slice_str(text);
+    bool valid = o->kind == OPTION_SIZE       ? value_size(t, &v)
+                 : o->kind == OPTION_DURATION ? value_duration(t, &v)
+                                              : slice_u64(t, &v);
+    if (!valid || v < o->min || v > o->max) return option_not_valid(s, o, text);
+    uint32_t narrow = (uint32_t)v;
+    ASSERT(o->size == sizeof v || o->size == sizeof narrow);
+    memcpy(place(s, o), o->size == sizeof v ? (void *)&v : (void *)&narrow, o->size);
+    return 0;
+}
+
+/* Takes a value at s->level; `text` NULL for none. */
+static int take(struct option_set *s, struct option *o, const char *text, bool negated)
+{
+    int err = 0;
+    if (!text && option_is_flag(o)) text = "yes";
+    if (!text) return option_not_valid(s, o, text);
+    if (option_is_flag(o))
+        err = store_flag(s, o, &text, negated);
+    else if (o->kind == OPTION_TEXT)
+        err = store_text(s, o, text);
+    else if (o->kind != OPTION_CUSTOM)
+        err = store_number(s, o, text);
+    if (err == 0 && o->then) err = o->then(s, o, text);
+    if (err == 0) o->level = s->level;
+    return err;
+}
+
+/* ---- a set ---- */
+
+void option_set_init(struct option_set *s, const struct option_program *program, void *values)
+{
+    *s = (struct option_set){.program = program, .values = values};
+    arena_init(&s->arena, NULL, 0, TEXT_BYTES);
+    for (size_t i = 0; i < program->count; i++) {
+        int err = option_add(s, &program->table[i]);
+        ASSERT(err == 0);
+    }
+}
+
+void option_set_end(struct option_set *s)
+{
+    arena_end(&s->arena);
+}
+
+static bool good_name(slice name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && (c != '-' || i == 0))
+            return false;
+    }
+    return name.len > 0 && name.len <= OPTION_NAME_MAX;
+}
+
+int option_add(struct option_set *s, const struct option *o)
+{
+    bool negated;
+    slice name = slice_str(o->name);
+    if (!good_name(name)) return -EINVAL;
+    if (find(s, name, &negated)) return -EEXIST;
+    if (s->count == OPTIONS_MAX) return -ENOMEM;
+    struct option *mine = &s->list[s->count++];
+    *mine = *o;
+    s->level = LEVEL_DEFAULT;
+    return mine->value ? take(s, mine, mine->value, false) : 0;
+}
+
+int option_set_value(struct option_set *s, const char *name, const char *value)
+{
+    bool negated;
+    s->level = LEVEL_PROGRAM;
+    struct option *o = find(s, slice_str(name), &negated);
+    return o ? take(s, o, value, negated) : unknown(s, "", slice_str(name));
+}
+
+/* ---- the command line ---- */
+
+/* The option at argv[*i], and its value where it has one, after which *i then stands. *o is NULL
+ * where there is no option. */
+static int read_argument(struct option_set *s, int argc, char **argv, int *i, struct option **o,
+                         const char **value, bool *negated)
+{
+    const char *arg = argv[(*i)++];
+    slice rest = slice_str(arg), name, whole;
+    *o = NULL;
+    size_t dashes = strspn(arg, "-");
+    if (dashes == 0 || dashes == rest.len) return 0;
+    if (dashes > 2) dashes = 2;
+    slice_cut(&rest, '=', &whole);
+    name = slice_skip(whole, dashes);
+    if (slice_eq(whole, SLICE("-h"))) {
+        name = SLICE("help");
+        dashes = 2;
+    }
+    if (dashes == 2) *o = find(s, name, negated);
+    if (!*o) return unknown_argument(s, whole, name);
+    *value = rest.ptr;
+    if (*value || option_is_flag(*o)) return 0;
+    /* What begins with "--" is the next option; such a value can be given after '='. */
+    if (*i < argc && strncmp(argv[*i], "--", 2) != 0) *value = argv[(*i)++];
+    return *value ? 0 : option_not_valid(s, *o, NULL);
+}
+
+int option_read_command(struct option_set *s, int argc, char **argv, bool early)
+{
+    int err = 0;
+    s->level = LEVEL_COMMAND;
+    for (int i = 1; i < argc && err == 0;) {
+        struct option *o;
+        const char *arg = argv[i], *value = NULL;
+        bool negated = false;
+        err = read_argument(s, argc, argv, &i, &o, &value, &negated);
+        if (err) break;
+        if (o && o->command == early) err = take(s, o, value, negated);
+        if (!o && early) err = s->program->argument(s, arg);
+    }
+    return err;
+}
+
+/* ---- the config file ---- */
+
+/* A comment begins with '#' at the begin of a line or after white space. */
+static void cut_comment(char *line)
+{
+    for (char *c = line; *c; c++)
+        if (*c == '#' && (c == line || c[-1] == ' ' || c[-1] == '\t')) {
+            *c = '\0';
+            return;
+        }
+}
+
+static int read_line(struct option_set *s, char *line)
+{
+    bool negated;
+    line[strcspn(line, "\r\n")] = '\0';
+    cut_comment(line);
+    slice rest = slice_trim(slice_str(line)), name;
+    if (rest.len == 0) return 0;
+    slice_cut(&rest, '=', &name);
+    name = slice_trim(name);
+    if (!rest.ptr) return option_fail(s, "takes lines of \"name = value\"");
+    struct option *o = find(s, name, &negated);
+    if (!o) return unknown(s, "", name);
+    if (o->command) return option_fail(s, "%s belongs on the command line", o->name);
+    slice value = slice_trim(rest);
+    char *text = (char *)(uintptr_t)value.ptr;
+    text[value.len] = '\0';
+    return take(s, o, text, negated);
+}
+
+static int read_lines(struct option_set *s, FILE *in)
+{
+    static const char mark[] = "\xef\xbb\xbf"; /* of UTF-8, which some editors put first */
+    char line[LINE_MAX_BYTES];
+    while (fgets(line, sizeof line, in)) {
+        if (s->line++ == 0 && strncmp(line, mark, 3) == 0)
+            memmove(line, line + 3, strlen(line + 3) + 1);
+        if (!strchr(line, '\n') && !feof(in))
+            return option_fail(s, "a line has at most %d bytes and no NUL", LINE_MAX_BYTES - 2);
+        int err = read_line(s, line);
+        if (err) return err;
+    }
+    return 0;
+}
+
+int option_read_config(struct option_set *s, const char *path)
+{
+    FILE *in = fopen(path, "re");
+    if (!in) return option_fail(s, "cannot read config file %.200s: %s", path, strerror(errno));
+    s->level = LEVEL_CONFIG;
+    s->file = path;
+    s->line = 0;
+    int err = read_lines(s, in);
+    s->file = NULL;
+    if (err == 0 && ferror(in))
+        err = option_fail(s, "cannot read config file %.200s: %s", path, strerror(errno));
+    fclose(in);
+    return err;
+}

@@ -1,0 +1,50 @@
+#include "http/http.h"
+
+#include "http/h1.h"
+#include "http/h1_exchange.h"
+
+#include <errno.h>
+
+void http_open(struct http_context *ctx, struct io *io, const struct http_limits *limits,
+               const struct router *router, unsigned index)
+{
+    *ctx = (struct http_context){.io = io, .limits = limits, .router = router, .index = index};
+    list_init(&ctx->open);
+    fiber_pool_init(&ctx->fibers, limits->stack_size, limits->max_requests);
+    slab_init(&ctx->conns, "connection", sizeof(struct conn), limits->max_conns);
+    /* A connection has at most one request. */
+    slab_init(&ctx->exchanges, "request", sizeof(struct h1_exchange), limits->max_conns);
+    /* A connection's unsent output is bounded by write_buffer and what one turn adds, so memory and
+     * not a count is the limit of its chunks. */
+    slab_init(&ctx->small, "output", SEND_SMALL, UINT32_MAX);
+    slab_init(&ctx->large, "file output", SEND_LARGE, UINT32_MAX);
+}
+
+void http_accept(struct http_context *ctx, int fd)
+{
+    conn_open(ctx, fd, &h1_protocol);
+}
+
+void http_drain(struct http_context *ctx)
+{
+    ctx->draining = true;
+    for (struct list *l = ctx->open.next; l != &ctx->open; l = l->next)
+        conn_drain(container_of(l, struct conn, link));
+}
+
+void http_abort(struct http_context *ctx)
+{
+    for (struct list *l = ctx->open.next; l != &ctx->open; l = l->next)
+        conn_abort(container_of(l, struct conn, link), -ECANCELED);
+}
+
+void http_close(struct http_context *ctx)
+{
+    ASSERT(ctx->n_open == 0 && list_empty(&ctx->open));
+    for (struct exit_hook *e = ctx->exit_hooks; e; e = e->next) e->fn(e);
+    fiber_pool_drain(&ctx->fibers);
+    slab_drain(&ctx->conns);
+    slab_drain(&ctx->exchanges);
+    slab_drain(&ctx->small);
+    slab_drain(&ctx->large);
+}

@@ -1,0 +1,96 @@
+/* Which engines there are, and which one to use. */
+
+#include "io/engine.h"
+#include "io/sock.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *const io_feature_names[IO_FEATURES] = {
+    [IO_SINGLE_ISSUER] = "single-issuer",
+    [IO_DEFER_TASKRUN] = "defer-taskrun",
+    [IO_COOP_TASKRUN] = "coop-taskrun",
+    [IO_NO_SQARRAY] = "no-sqarray",
+    [IO_SUBMIT_ALL] = "submit-all",
+    [IO_RING_FD] = "ring-fd",
+    [IO_BUF_RING] = "buf-ring",
+    [IO_MULTISHOT] = "multishot",
+    [IO_DIRECT] = "direct",
+    [IO_IOWQ_CAP] = "iowq-cap",
+    [IO_RESTRICT] = "restrict",
+};
+
+const struct io_engine *const io_engines[] = {
+#ifdef TORC_IO_URING
+    &io_uring_engine,
+#endif
+#ifdef TORC_IO_EPOLL
+    &io_epoll_engine,
+#endif
+    NULL,
+};
+
+const struct io_engine *io_engine_find(const char *name)
+{
+    for (const struct io_engine *const *e = io_engines; *e; e++)
+        if (strcmp((*e)->name, name) == 0) return *e;
+    return NULL;
+}
+
+bool io_engine_known(const char *name)
+{
+    return strcmp(name, "io_uring") == 0 || strcmp(name, "epoll") == 0 ||
+           strcmp(name, "threads") == 0;
+}
+
+const char *io_engine_name(const struct io_engine *e)
+{
+    return e->name;
+}
+
+bool io_engine_has_ring(const struct io_engine *e)
+{
+    return e->has_ring;
+}
+
+/* ---- choosing ---- */
+
+int io_probe(const struct io_engine *e, struct io_config *config, char *why, size_t size)
+{
+    if (config->peers) config->features &= ~(1u << IO_DIRECT);
+    return e->probe(config, why, size);
+}
+
+const struct io_engine *io_choose(const char *name, struct io_config *config,
+                                  void (*say)(const char *line))
+{
+    char why[512], line[640];
+    for (const struct io_engine *const *e = io_engines; *e; e++) {
+        struct io_config fitted = *config;
+        if (name && strcmp((*e)->name, name) != 0) continue;
+        if (io_probe(*e, &fitted, why, sizeof why) == 0) {
+            snprintf(line, sizeof line, "this kernel's %s lacks %s; continuing without", (*e)->name,
+                     why);
+            if (why[0]) say(line);
+            *config = fitted;
+            return *e;
+        }
+        const struct io_engine *next = name ? NULL : e[1];
+        snprintf(line, sizeof line, "engine %s: %s%s%s", (*e)->name, why,
+                 next ? "; continuing on " : "", next ? next->name : "");
+        say(line);
+    }
+    return NULL;
+}
+
+/* A table of direct descriptors is no larger than the descriptor limit, and who finds no place in
+ * it is not left waiting but lost. */
+uint64_t io_max_sockets(const struct io_config *config, uint64_t descriptors)
+{
+    return config->features & 1u << IO_DIRECT ? descriptors : UINT64_MAX;
+}
+
+int io_listen(const struct io_engine *e, struct sock_addr *addr, int backlog)
+{
+    return sock_listen(addr, backlog, e->blocking_listener);
+}

@@ -1,0 +1,56 @@
+#include "io/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* O_NONBLOCK, as the open of a pipe would wait for its writer. */
+enum { OPEN_FLAGS = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK };
+
+const struct open_how *file_how(const struct io_call *c)
+{
+    static const struct open_how anywhere = {.flags = OPEN_FLAGS};
+    static const struct open_how beneath = {
+        .flags = OPEN_FLAGS,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+    };
+    return c->open.beneath ? &beneath : &anywhere;
+}
+
+/* Looked at directly: an open file's attributes are in memory, and a ring would hand the same
+ * question to a kernel thread. */
+int file_opened(const struct io_call *c, int fd)
+{
+    struct stat *st = c->open.stat;
+    if (fd < 0) return fd;
+    int err = fstat(fd, st) < 0 ? -errno : 0;
+    /* Left on a file, O_NONBLOCK would tell a ring that reads never block, whatever the file
+     * system. */
+    if (err == 0 && S_ISREG(st->st_mode) && fcntl(fd, F_SETFL, 0) < 0) err = -errno;
+    if (err == 0) return fd;
+    close(fd);
+    return err;
+}
+
+int file_call(const struct io_call *c)
+{
+    long res;
+    switch ((enum io_kind)c->op.kind) {
+    case IO_OPEN:
+        res =
+            syscall(SYS_openat2, c->open.dirfd, c->open.path, file_how(c), sizeof(struct open_how));
+        return file_opened(c, res < 0 ? -errno : (int)res);
+    case IO_STATX:
+        res = statx(c->statx.dirfd, c->statx.path, c->statx.flags, STATX_BASIC_STATS, c->statx.out);
+        break;
+    case IO_READ: res = pread(c->read.fd, c->read.buf, c->read.size, (off_t)c->read.offset); break;
+    case IO_CLOSE: res = close(c->close.fd); break;
+    case IO_POPULATE: res = madvise(c->populate.addr, c->populate.size, MADV_POPULATE_READ); break;
+    default: return -EINVAL;
+    }
+    return res < 0 ? -errno : (int)res;
+}

@@ -1,0 +1,189 @@
+/* What every engine's core goes through: opening, submitting, turns. */
+
+#include "io/engine.h"
+#include "io/sock.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* ---- opening and closing ---- */
+
+static uint32_t round_up(uint32_t n)
+{
+    return n <= 1 ? 1 : 1u << (32 - __builtin_clz(n - 1));
+}
+
+int io_open(struct io *io, const struct io_engine *engine, const struct io_config *config)
+{
+    memset(io, 0, sizeof *io);
+    io->engine = engine;
+    io->config = *config;
+    io->config.buffers = round_up(config->buffers);
+    io->now = clock_ns();
+    wheel_init(&io->wheel, io->now);
+    io->alarm = WHEEL_NEVER;
+    io->wake_fd = config->wake_fd > 0 ? config->wake_fd : eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (io->wake_fd < 0) return -errno;
+    int err = buf_pool_init(&io->bufs, io->config.buffers, config->buffer_size);
+    if (err == 0) {
+        err = engine->open(io, config);
+        if (err < 0) buf_pool_free(&io->bufs);
+    }
+    if (err < 0 && config->wake_fd <= 0) close(io->wake_fd);
+    return err;
+}
+
+void io_close(struct io *io)
+{
+    ASSERT(io_idle(io));
+    io->engine->close(io);
+    buf_pool_free(&io->bufs);
+    if (io->config.wake_fd <= 0) close(io->wake_fd);
+}
+
+void io_wake(struct io *io)
+{
+    uint64_t one = 1;
+    /* A full counter means that a wake is already on its way. */
+    ssize_t n = write(io->wake_fd, &one, sizeof one);
+    (void)n;
+}
+
+bool io_idle(const struct io *io)
+{
+    return io->in_flight == 0 && !io->done.head && !io->tasks.head;
+}
+
+/* ---- submitting ---- */
+
+static void submit_begin(struct io *io, struct io_op *op, enum io_kind kind)
+{
+    ASSERT(!io_busy(op));
+    op->kind = (uint8_t)kind;
+    op->cancelling = false;
+    op->engine_bits = 0;
+    io->in_flight++;
+    counter_add(&io->stats.sqes, 1);
+}
+
+void io_accept_start(struct io *io, struct io_accept *a)
+{
+    submit_begin(io, &a->op, IO_ACCEPT);
+    io->engine->accept(io, a);
+}
+
+int io_sock_init(struct io *io, struct io_sock *s, int fd, bool accepted, io_fn *on_recv)
+{
+    *s = (struct io_sock){.fd = fd, .recv = {.fn = on_recv}};
+    list_init(&s->queue);
+    return io->engine->sock_open(io, s, accepted);
+}
+
+char *io_peer(struct io *io, const struct io_sock *s)
+{
+    struct sock_addr a = {.len = sizeof a.in6};
+    char text[SOCK_ADDR_TEXT];
+    int fd = io->engine->descriptor(s);
+    if (fd < 0 || getpeername(fd, &a.sa, &a.len) < 0) return NULL;
+    sock_addr_format(&a, text);
+    return strdup(text);
+}
+
+void io_discard(struct io *io, int fd)
+{
+    io->engine->discard(io, fd);
+}
+
+void io_recv_start(struct io *io, struct io_sock *s)
+{
+    submit_begin(io, &s->recv, IO_RECV);
+    io->engine->recv(io, s);
+}
+
+void io_send_start(struct io *io, struct io_send *s)
+{
+    ASSERT(!s->sock->sending && s->count && s->count <= IO_SEND_IOV);
+    submit_begin(io, &s->op, IO_SEND);
+    s->at = 0;
+    s->op.res = 0;
+    s->sock->sending = s;
+    io->engine->send(io, s);
+}
+
+void io_call_start(struct io *io, struct io_call *c, enum io_kind kind)
+{
+    submit_begin(io, &c->op, kind);
+    io->engine->call(io, c);
+}
+
+void io_cancel(struct io *io, struct io_op *op)
+{
+    if (!io_busy(op) || op->cancelling) return;
+    op->cancelling = true;
+    io->engine->cancel(io, op);
+}
+
+/* ---- the turn ---- */
+
+static void run_done(struct io *io)
+{
+    struct fifo_node *n = io->done.head;
+    io->done = (struct fifo){0};
+    while (n) {
+        struct io_op *op = container_of(n, struct io_op, done);
+        n = n->next; /* the completion may queue the operation again */
+        counter_add(&io->stats.cqes, 1);
+        io_complete(io, op, op->res, false);
+    }
+}
+
+/* What a task brought to an end at once is completed before the next one, while the memory of both
+ * is in the cache; that of the next is fetched meanwhile. */
+static void run_tasks(struct io *io)
+{
+    struct fifo_node *n = io->tasks.head;
+    io->tasks = (struct fifo){0};
+    while (n) {
+        struct io_task *t = container_of(n, struct io_task, link);
+        n = n->next;
+        if (n) io_fetch(n);
+        t->queued = false;
+        t->fn(t);
+        if (io->done.head) run_done(io);
+    }
+}
+
+/* Completions make tasks and tasks make completions, within a turn, so that a reply that could
+ * leave at once is done with at once; the bound keeps a pair that feed each other from holding the
+ * core. */
+static void run_local(struct io *io)
+{
+    for (int pass = 0; pass < 8 && (io->done.head || io->tasks.head); pass++) {
+        run_done(io);
+        run_tasks(io);
+    }
+}
+
+void io_turn(struct io *io)
+{
+    uint64_t before = clock_ns(), next = wheel_next(&io->wheel);
+    if (io->alarm < next) next = io->alarm;
+    uint64_t timeout = next;
+    counter_add(&io->stats.busy_ns, before - io->now);
+    io->turn_end = before;
+    if (io->on_turn_end) io->on_turn_end(io);
+    if (io->done.head || io->tasks.head)
+        timeout = 0;
+    else if (next != WHEEL_NEVER)
+        timeout = next > before ? next - before : 0;
+    counter_add(&io->stats.turns, 1);
+    io->engine->wait(io, timeout);
+    wheel_run(&io->wheel, io->now);
+    if (UNLIKELY(io->alarm <= io->now)) {
+        io->alarm = WHEEL_NEVER;
+        io->on_alarm(io);
+    }
+    run_local(io);
+}

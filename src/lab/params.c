@@ -1,0 +1,36 @@
+#include "params.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool param_whole(torc_slice text, int64_t *out)
+{
+    char digits[24], *end;
+    if (text.len == 0 || text.len >= sizeof digits) return false;
+    memcpy(digits, text.ptr, text.len);
+    digits[text.len] = '\0';
+    *out = strtoll(digits, &end, 10);
+    bool plain = digits[0] == '-' || (digits[0] >= '0' && digits[0] <= '9');
+    return plain && end == digits + text.len;
+}
+
+bool param_number(torc_req *rq, torc_slice name, torc_slice text, int64_t min, int64_t max,
+                  int64_t *out)
+{
+    if (param_whole(text, out) && *out >= min && *out <= max) return true;
+    torc_replyf(rq, 400, "%.*s must be a whole number from %" PRId64 " to %" PRId64 "\n",
+                (int)name.len, name.ptr, min, max);
+    return false;
+}
+
+bool param_mode(torc_req *rq, bool *together)
+{
+    torc_slice m = torc_query_param(rq, "mode");
+    if (m.len == 3 && (memcmp(m.ptr, "seq", 3) == 0 || memcmp(m.ptr, "all", 3) == 0)) {
+        *together = m.ptr[0] == 'a';
+        return true;
+    }
+    torc_replyf(rq, 400, "mode must be seq or all\n");
+    return false;
+}

@@ -1,0 +1,115 @@
+#include "serve/core.h"
+
+#include "serve/access_log.h"
+
+#define HOUSEKEEPING_NS NS_PER_S
+
+static struct core *core_of(const struct loop *l)
+{
+    return container_of((struct loop *)(uintptr_t)l, struct core, loop);
+}
+
+/* ---- what HTTP and the acceptor tell ---- */
+
+static void on_request_done(struct http_context *ctx, const struct torc_req *rq, const char *peer)
+{
+    struct core *c = ctx->user;
+    access_log_add(c->log, rq, peer ? peer : "-", rq->response.written);
+}
+
+static void on_conn_close(struct http_context *ctx)
+{
+    struct core *c = ctx->user;
+    acceptor_has_room(&c->acceptor);
+}
+
+static void on_admit(struct acceptor *a, int fd)
+{
+    http_accept(&container_of(a, struct core, acceptor)->http, fd);
+}
+
+static void on_housekeeping(struct wheel_timer *t)
+{
+    struct core *c = container_of(t, struct core, housekeeping);
+    fiber_pool_trim(&c->http.fibers);
+    wheel_set(&c->loop.io.wheel, t, c->loop.io.now + HOUSEKEEPING_NS);
+}
+
+/* ---- what the loop tells ---- */
+
+static void on_start(struct loop *l)
+{
+    struct core *c = core_of(l);
+    struct io *io = &l->io;
+    http_open(&c->http, io, c->limits, c->router, c->index);
+    c->http.user = c;
+    c->http.on_close = on_conn_close;
+    if (c->log) {
+        c->http.on_request_done = on_request_done;
+        c->http.want_peer = true;
+    }
+    c->started_at = io->now;
+    wheel_timer_init(&c->housekeeping, on_housekeeping);
+    wheel_set(&io->wheel, &c->housekeeping, io->now + HOUSEKEEPING_NS);
+    c->acceptor.core = c->index;
+    c->acceptor.max = c->limits->max_conns;
+    c->acceptor.admit = on_admit;
+    acceptor_start(&c->acceptor, io, &c->http.n_open);
+}
+
+static void on_command(struct loop *l, enum loop_command command)
+{
+    struct core *c = core_of(l);
+    if (!c->http.draining) {
+        acceptor_stop(&c->acceptor);
+        http_drain(&c->http);
+    }
+    if (command >= LOOP_ABORT) http_abort(&c->http);
+}
+
+static void on_turn_end(struct loop *l, uint64_t now)
+{
+    http_end_turn(&core_of(l)->http, now);
+}
+
+static bool finished(const struct loop *l)
+{
+    const struct core *c = core_of(l);
+    return c->http.n_open == 0 && acceptor_idle(&c->acceptor);
+}
+
+static void on_end(struct loop *l)
+{
+    struct core *c = core_of(l);
+    wheel_clear(&l->io.wheel, &c->housekeeping);
+    http_close(&c->http);
+}
+
+static void on_state(struct loop *l, enum loop_state state)
+{
+    struct core *c = core_of(l);
+    c->on_state(c, state);
+}
+
+static const struct loop_owner owner = {
+    .start = on_start,
+    .command = on_command,
+    .turn_end = on_turn_end,
+    .finished = finished,
+    .end = on_end,
+    .state = on_state,
+};
+
+/* ---- from outside ---- */
+
+int core_start(struct core *c)
+{
+    c->loop.owner = &owner;
+    return loop_start(&c->loop);
+}
+
+void core_join(struct core *c)
+{
+    loop_join(&c->loop);
+    acceptor_close(&c->acceptor);
+}

@@ -1,0 +1,128 @@
+#include "serve/loop.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#if defined(__SANITIZE_THREAD__)
+#define THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#define THREAD_SANITIZER __has_feature(thread_sanitizer)
+#else
+#define THREAD_SANITIZER 0
+#endif
+
+/* ---- the thread ---- */
+
+static void pin(const struct loop *l)
+{
+    if (l->cpu < 0) return;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET((unsigned)l->cpu, &set);
+    if (pthread_setaffinity_np(pthread_self(), sizeof set, &set) != 0)
+        log_line("thread %s cannot be pinned to CPU %d", l->name, l->cpu);
+}
+
+/* Where the program runs on jemalloc (mallctl, jemalloc(3)). */
+extern int mallctl(const char *name, void *old, size_t *old_len, void *value, size_t len)
+    __attribute__((weak));
+
+bool loop_has_jemalloc(void)
+{
+    return mallctl != NULL;
+}
+
+static void own_arena(void)
+{
+    unsigned arena;
+    size_t size = sizeof arena;
+    if (mallctl && mallctl("arenas.create", &arena, &size, NULL, 0) == 0)
+        mallctl("thread.arena", NULL, NULL, &arena, sizeof arena);
+}
+
+/* A descriptor table of its own for each loop: calls on descriptors then need no atomic reference,
+ * as in a program with one thread, and cores that accept and close do not meet on one lock. The
+ * limit of descriptors is then each core's, too. Where it is refused, as in some containers, the
+ * table is shared as usual. */
+static void own_descriptors(void)
+{
+#if !THREAD_SANITIZER /* to which one number is one descriptor */
+    if (unshare(CLONE_FILES) < 0) return;
+#endif
+}
+
+static void on_wake(struct io *io)
+{
+    struct loop *l = io->user;
+    int command = atomic_load_explicit(&l->command, memory_order_acquire);
+    if (command != LOOP_RUN) l->owner->command(l, (enum loop_command)command);
+}
+
+static void on_turn_end(struct io *io)
+{
+    struct loop *l = io->user;
+    l->owner->turn_end(l, io->turn_end);
+}
+
+static bool finished(const struct loop *l)
+{
+    return loop_is_told_to_stop(l) && l->owner->finished(l) && io_idle(&l->io);
+}
+
+static void *run(void *arg)
+{
+    struct loop *l = arg;
+    pthread_setname_np(pthread_self(), l->name);
+    pin(l);
+    own_arena();
+    own_descriptors();
+    l->error = io_open(&l->io, l->engine, &l->config);
+    if (l->error < 0) {
+        l->owner->state(l, LOOP_FAILED);
+        return NULL;
+    }
+    l->io.user = l;
+    l->io.on_wake = on_wake;
+    l->io.on_turn_end = on_turn_end;
+    l->owner->start(l);
+    l->owner->state(l, LOOP_READY);
+    while (!finished(l)) io_turn(&l->io);
+    l->owner->state(l, LOOP_DONE);
+    l->owner->end(l);
+    io_close(&l->io);
+    return NULL;
+}
+
+/* ---- from outside ---- */
+
+int loop_start(struct loop *l)
+{
+    /* Made here, as what the thread opens itself is not seen by those that are to wake it. */
+    l->config.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (l->config.wake_fd < 0) return -errno;
+    int err = pthread_create(&l->thread, NULL, run, l);
+    if (err) {
+        l->thread = 0;
+        close(l->config.wake_fd);
+    }
+    return -err;
+}
+
+void loop_command(struct loop *l, enum loop_command command)
+{
+    int now = atomic_load_explicit(&l->command, memory_order_relaxed);
+    if (now >= (int)command) return;
+    atomic_store_explicit(&l->command, command, memory_order_release);
+    io_wake(&l->io);
+}
+
+void loop_join(struct loop *l)
+{
+    if (!l->thread) return;
+    pthread_join(l->thread, NULL);
+    close(l->config.wake_fd);
+}

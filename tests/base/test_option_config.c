@@ -1,0 +1,165 @@
+/* Options in a config file, and which value wins. */
+
+#include "made_up.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char config_path[] = "/tmp/torc-test-option-XXXXXX";
+
+static int make_config(void **state)
+{
+    (void)state;
+    int fd = mkstemp(config_path);
+    if (fd < 0) return -1;
+    close(fd);
+    return 0;
+}
+
+static int remove_config(void **state)
+{
+    (void)state;
+    return unlink(config_path);
+}
+
+static void write_bytes(const char *text, size_t len)
+{
+    FILE *f = fopen(config_path, "w");
+    assert_non_null(f);
+    assert_int_equal(fwrite(text, 1, len, f), len);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void config(const char *text)
+{
+    write_bytes(text, strlen(text));
+}
+
+static void config_wrong(const char *text, const char *message)
+{
+    char want[300];
+    config(text);
+    renew();
+    assert_int_equal(READ("--config", config_path), -EINVAL);
+    snprintf(want, sizeof want, "%s:%s", config_path, message);
+    assert_string_equal(set.error, want);
+}
+
+/* ---- values of a command line ---- */
+
+static void config_values(void **state)
+{
+    (void)state;
+    config("# comment\n\n  \t\ndepth = 8\ncq-depth=16# not a comment here\n");
+    renew();
+    assert_int_equal(READ("--config", config_path), -EINVAL);
+    config("# comment\n\n  \t\n \tdepth = 8 # eight\t\r\ncq-depth=16\n"
+           "pin = no\nno-direct = yes\nroot = /a b#c\n"
+           "word=one\nword=two\nbuffer-size = 3k");
+    renew();
+    VALID("--config", config_path);
+    assert_int_equal(v.depth, 8);
+    assert_int_equal(v.cq_depth, 16);
+    assert_false(v.pin);
+    assert_int_equal(v.bits, 0);
+    assert_string_equal(v.root, "/a b#c");
+    assert_int_equal(v.n_words, 2);
+    assert_string_equal(v.word[1], "two");
+    assert_int_equal(v.buffer_size, 3 << 10);
+}
+
+/* As some editors put it first. */
+static void config_with_a_byte_order_mark(void **state)
+{
+    (void)state;
+    config_wrong("\xef\xbb\xbf"
+                 "depth = 16\n\xef\xbb\xbf"
+                 "pin = no\n",
+                 "2: unknown option \xef\xbb\xbfpin (see --help)");
+    config("\xef\xbb\xbf"
+           "depth = 16\n");
+    renew();
+    VALID("--config", config_path);
+    assert_int_equal(v.depth, 16);
+}
+
+static void precedence(void **state)
+{
+    (void)state;
+    config("depth = 2\ncq-depth = 2\nword = two\n");
+    assert_int_equal(option_set_value(&set, "depth", "1"), 0);
+    assert_int_equal(option_set_value(&set, "cq-depth", "1"), 0);
+    assert_int_equal(option_set_value(&set, "seed", "1"), 0);
+    assert_int_equal(option_set_value(&set, "word", "one"), 0);
+    assert_int_equal(v.n_words, 1);
+    VALID("--depth=3", "--config", config_path);
+    assert_int_equal(v.depth, 3);
+    assert_int_equal(v.cq_depth, 2);
+    assert_int_equal(v.seed, 1);
+    assert_int_equal(v.n_words, 1);
+    assert_string_equal(v.word[0], "two");
+
+    renew();
+    VALID("--word=three", "--config", config_path, "--word=four");
+    assert_int_equal(v.n_words, 2);
+    assert_string_equal(v.word[0], "three");
+    assert_string_equal(v.word[1], "four");
+
+    /* The program may name the file; the command line may name another. */
+    renew();
+    assert_int_equal(option_set_value(&set, "config", config_path), 0);
+    assert_int_equal(command(NULL), 0);
+    assert_int_equal(v.depth, 2);
+    renew();
+    assert_int_equal(option_set_value(&set, "config", "/no/such/file"), 0);
+    VALID("--config", config_path);
+    assert_int_equal(v.depth, 2);
+}
+
+static void config_errors(void **state)
+{
+    (void)state;
+    config_wrong("\n#\ndepth = x\n", "3: depth takes a number from 1 to 32768, not \"x\"");
+    config_wrong("depth =\n", "1: depth takes a number from 1 to 32768, not \"\"");
+    config_wrong("depth\n", "1: takes lines of \"name = value\"");
+    config_wrong("= 3\n", "1: unknown option  (see --help)");
+    config_wrong("pin\n", "1: takes lines of \"name = value\"");
+    config_wrong("pin = true\n", "1: pin takes yes or no, not \"true\"");
+    config_wrong("--depth = 3\n", "1: unknown option --depth, did you mean depth? (see --help)");
+    config_wrong("depht = 3", "1: unknown option depht, did you mean depth? (see --help)");
+    config_wrong("help = yes\n", "1: help belongs on the command line");
+    config_wrong("config = x\n", "1: config belongs on the command line");
+    config_wrong("h = yes\n", "1: unknown option h (see --help)");
+    config_wrong("-h = yes\n", "1: unknown option -h (see --help)");
+    /* What the command line overrides is checked all the same. */
+    config("depth = x\n");
+    renew();
+    assert_int_equal(READ("--config", config_path, "--depth=4"), -EINVAL);
+
+    char line[5000];
+    memset(line, 'x', sizeof line - 1);
+    line[sizeof line - 1] = '\0';
+    config_wrong(line, "1: a line has at most 4094 bytes and no NUL");
+    write_bytes("depth = 1\ndepth = 2\0\n", 21);
+    renew();
+    assert_int_equal(READ("--config", config_path), -EINVAL);
+
+    WRONG("cannot read config file /no/such/file: No such file or directory",
+          "--config=/no/such/file");
+    WRONG("cannot read config file /: Is a directory", "--config=/");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, made_up_begin, made_up_end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(config_values),
+        TEST(config_with_a_byte_order_mark),
+        TEST(precedence),
+        TEST(config_errors),
+    };
+    return cmocka_run_group_tests(tests, make_config, remove_config);
+}

@@ -1,0 +1,189 @@
+/* What --check says, to people and to programs. */
+
+#include "json.h"
+#include "refuse.h"
+#include "server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <regex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool matches(const char *text, const char *pattern)
+{
+    regex_t re;
+    assert_int_equal(regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB | REG_NEWLINE), 0);
+    bool found = regexec(&re, text, 0, NULL, 0) == 0;
+    regfree(&re);
+    if (!found) print_error("not like %s:\n%s\n", pattern, text);
+    return found;
+}
+
+static void test_text(void **state)
+{
+    struct server s;
+    struct server_how how = {.engine = server_engine};
+    (void)state;
+    /* Depth and buffers come rounded up, as they would be. */
+    assert_int_equal(
+        server_run(&s, &how,
+                   (const char *const[]){"--check", "--depth", "9", "--cq-depth", "100",
+                                         "--buffers", "33", "--cores", "1", NULL}),
+        0);
+    assert_true(matches(server_log(&s), "^engine +"));
+    assert_non_null(strstr(server_log(&s), server_engine));
+    assert_true(matches(server_log(&s), "^buffers +64 of 4096 bytes"));
+    assert_true(matches(server_log(&s), "^listen +127\\.0\\.0\\.1:8080$"));
+    assert_true(matches(server_log(&s), "^root +none$"));
+    if (strcmp(server_engine, "io_uring") == 0)
+        assert_true(matches(server_log(&s), "^ring +submission queue 16, completion queue 128$"));
+    else
+        assert_null(strstr(server_log(&s), "ring  "));
+    assert_null(strstr(server_log(&s), "ready"));
+    server_free(&s);
+    assert_int_equal(server_run(&s, &how, (const char *const[]){"--check", "--depth", "0", NULL}),
+                     2);
+    server_free(&s);
+}
+
+/* ---- as JSON ---- */
+
+static void stdout_alone(void *refused)
+{
+    int null = open("/dev/null", O_WRONLY);
+    if (null < 0 || dup2(null, STDERR_FILENO) < 0) _exit(126);
+    if (refused) refuse_io_uring(refused);
+}
+
+/* What is on stdout: one object on a line. */
+static json_t *check_with(const char *engine, int *refused, const char *const *more)
+{
+    struct server s;
+    struct server_how how = {engine, stdout_alone, refused};
+    const char *options[SERVER_ARGS] = {"--check", "--json"};
+    for (size_t n = 2; *more; n++) options[n] = *more++;
+    assert_int_equal(server_run(&s, &how, options), 0);
+    const char *text = server_log(&s);
+    json_t *json = json_read(text);
+    assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
+    server_free(&s);
+    return json;
+}
+
+#define CHECK(engine, refused, ...)                                                                \
+    check_with(engine, refused, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
+
+static void test_json(void **state)
+{
+    (void)state;
+    json_t *json = CHECK(server_engine, NULL, "--buffers", "33", "--buffer-size", "512", "--cores",
+                         "1", "--max-connections", "70");
+    json_text(json, "version");
+    assert_string_equal(json_text(json, "engine"), server_engine);
+    assert_true(json_is(json_at(json_at(json, "engines"), server_engine), "available", "true"));
+    assert_true(json_is(json_at(json_at(json, "engines"), server_engine), "reason", "\"\""));
+    assert_true(json_is(json, "buffers", "64"));
+    assert_true(json_is(json, "buffer_size", "512"));
+    assert_int_equal(json_array_size(json_at(json, "cores")), 1);
+    assert_true(json_is_integer(json_at(json, "cores.0")));
+    assert_true(json_is(json, "pinned", "true"));
+    const char *allocator = json_text(json, "allocator");
+    assert_true(strcmp(allocator, "jemalloc") == 0 || strcmp(allocator, "C library") == 0);
+    assert_true(json_is(json, "max_connections", "70"));
+    assert_true(json_is(json, "listen", "[\"127.0.0.1:8080\"]"));
+    assert_true(json_is(json, "admin", "null"));
+    assert_true(json_is(json, "root", "null"));
+    assert_true(json_is(json, "access_log", "null"));
+    json_decref(json);
+
+    json = CHECK(server_engine, NULL, "--listen", "127.0.0.1:1", "--listen", "[::1]:2", "--admin",
+                 "127.0.0.1:3", "--root", "/", "--access-log", "a\"b", "--no-pin");
+    assert_true(json_is(json, "listen", "[\"127.0.0.1:1\",\"[::1]:2\"]"));
+    assert_string_equal(json_text(json, "admin"), "127.0.0.1:3");
+    assert_string_equal(json_text(json, "root"), "/");
+    assert_string_equal(json_text(json, "access_log"), "a\"b");
+    assert_true(json_is(json, "pinned", "false"));
+    json_decref(json);
+}
+
+/* The ring as it would be, with what is switched off. */
+static void test_json_of_a_ring(void **state)
+{
+    (void)state;
+    if (strcmp(server_engine, "io_uring") != 0) return;
+    json_t *json = CHECK("io_uring", NULL, "--depth", "9", "--cq-depth", "100", "--no-direct");
+    assert_true(json_is(json, "engines.io_uring.depth", "16"));
+    assert_true(json_is(json, "engines.io_uring.cq_depth", "128"));
+    assert_true(json_is(json, "engines.io_uring.features.direct", "false"));
+    assert_true(json_is(json, "engines.io_uring.features.iowq-cap", "true"));
+    json_decref(json);
+}
+
+/* Of an engine that is not chosen it is said whether it could be. */
+static void test_json_of_the_others(void **state)
+{
+    (void)state;
+    if (strcmp(server_engine, "epoll") != 0) return;
+    json_t *json = CHECK("epoll", NULL), *ring = json_at(json, "engines.io_uring");
+    assert_string_equal(json_text(json, "engine"), "epoll");
+    assert_true(json_is(json, "engines.epoll", "{\"available\":true,\"reason\":\"\"}"));
+    if (json_is(ring, "available", "true")) {
+        assert_true(json_number(ring, "depth") == 512);
+        assert_true(json_is_boolean(json_at(ring, "features.single-issuer")));
+        assert_true(json_is(ring, "features.iowq-cap", "true"));
+    }
+    json_decref(json);
+}
+
+static bool has_epoll(void)
+{
+    struct server s;
+    struct server_how how = {.engine = "epoll"};
+    int status = server_run(&s, &how, (const char *const[]){"--check", NULL});
+    server_free(&s);
+    return status == 0;
+}
+
+static void test_json_of_a_refused_engine(void **state)
+{
+    static int errors[] = {EPERM, ENOSYS};
+    (void)state;
+    if (strcmp(server_engine, "io_uring") != 0 || !has_epoll()) return;
+    for (size_t i = 0; i < 2; i++) {
+        json_t *json = CHECK(NULL, &errors[i]), *ring = json_at(json, "engines.io_uring"), *on;
+        const char *name;
+        assert_string_equal(json_text(json, "engine"), "epoll");
+        assert_true(json_is(ring, "available", "false"));
+        assert_non_null(strstr(json_text(ring, "reason"), "io_uring_setup"));
+        assert_true(json_object_size(json_at(ring, "features")) > 5);
+        json_object_foreach(json_at(ring, "features"), name, on) assert_true(json_is_false(on));
+        json_decref(json);
+    }
+}
+
+static void test_json_alone(void **state)
+{
+    struct server s;
+    struct server_how how = {.engine = server_engine};
+    (void)state;
+    assert_int_equal(server_run(&s, &how, (const char *const[]){"--json", NULL}), 2);
+    assert_string_equal(server_log(&s), "torc: --json needs --check\n");
+    server_free(&s);
+}
+
+int main(int argc, char **argv)
+{
+    server_choose(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_json_of_a_ring),
+        cmocka_unit_test(test_json_of_the_others),
+        cmocka_unit_test(test_json_of_a_refused_engine),
+        cmocka_unit_test(test_json_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
