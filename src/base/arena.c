@@ -47,7 +47,7 @@ char *arena_extend(struct arena *a, char *p, size_t size, size_t more)
     size_t longer;
     if (__builtin_add_overflow(size, more, &longer)) return NULL;
     char *to = arena_alloc_aligned(a, longer, 1);
-    if (to && size) memcpy(to, p, size);
+    if (to && p) memcpy(to, p, size);
     return to;
 }
 

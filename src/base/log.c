@@ -28,7 +28,7 @@ void log_line(const char *format, ...)
     va_start(args, format);
     int m = vsnprintf(line + n, sizeof line - (size_t)n - 1, format, args);
     va_end(args);
-    size_t len = (size_t)(n + (m < 0 ? 0 : m));
+    size_t len = (size_t)n + (m < 0 ? 0 : (size_t)m);
     if (len > sizeof line - 2) len = sizeof line - 2;
     line[len++] = '\n';
     write_now(line, len); /* in one piece, so that lines of several threads do not mix */

@@ -205,7 +205,8 @@ static const char *const titles[] = {
 #define RANGE(lo, hi)                                                                              \
     .min = UINT64_C(lo), .max = UINT64_C(hi), .what = "a whole number from " #lo " to " #hi
 #define TIME(least)                                                                                \
-    .min = least, .max = 24 * 3600 * NS_PER_S, .what = "a time with its unit, such as 500ms or 10s"
+    .min = (least), .max = 24 * 3600 * NS_PER_S,                                                   \
+    .what = "a time with its unit, such as 500ms or 10s"
 
 static const struct option table[] = {
     {"method", "NAME", "of the request", NULL, GROUP_SENT, OPTION_CUSTOM, .then = take_method,

@@ -170,11 +170,7 @@ bool request_make(struct request *r, const struct request_form *form, uint32_t *
         append_str(&t, form->headers[i]);
         append_str(&t, "\r\n");
     }
-    slice body = form->body;
-    if (form->chunked) {
-        append_str(&t, "Transfer-Encoding: chunked\r\n");
-        body = chunked(body);
-    }
+    if (form->chunked) append_str(&t, "Transfer-Encoding: chunked\r\n");
     bool length = form->has_body && !form->chunked && !has_header(form, SLICE("content-length"));
     if (length) append_str(&t, "Content-Length: ");
     if (!parts_cut(slice_of(t.ptr, t.len), &r->head, sequences, why, size)) {
@@ -183,7 +179,10 @@ bool request_make(struct request *r, const struct request_form *form, uint32_t *
     }
     if (length) add_part(&r->head, (struct part){.kind = PART_LENGTH});
     add_part(&r->head, (struct part){.text = length ? SLICE("\r\n\r\n") : SLICE("\r\n")});
-    if (form->has_body && !parts_cut(body, &r->body, sequences, why, size)) return false;
+    if (form->has_body) {
+        slice body = form->chunked ? chunked(form->body) : form->body;
+        if (!parts_cut(body, &r->body, sequences, why, size)) return false;
+    }
     if (form->chunked && !is_plain(&r->body)) {
         snprintf(why, size, "a chunked body takes no placeholders: its chunks have fixed sizes");
         return false;
@@ -262,15 +261,12 @@ static uint64_t next_random(struct filler *f)
 
 static uint64_t number_of(const struct part *p, struct filler *f, size_t body)
 {
-    switch (p->kind) {
-    case PART_RAND: {
-        uint64_t span = p->max - p->min + 1; /* 0: all of them */
-        return span ? p->min + (uint64_t)((unsigned __int128)next_random(f) * span >> 64)
-                    : next_random(f);
-    }
-    case PART_SEQ: return p->min + f->sequence[p->number]++ * f->cores + f->core;
-    default: return body;
-    }
+    if (p->kind == PART_LENGTH) return body;
+    ASSERT(f); /* only a plain request is filled without */
+    if (p->kind == PART_SEQ) return p->min + f->sequence[p->number]++ * f->cores + f->core;
+    uint64_t span = p->max - p->min + 1; /* 0: all of them */
+    return span ? p->min + (uint64_t)((unsigned __int128)next_random(f) * span >> 64)
+                : next_random(f);
 }
 
 static char *fill(const struct parts *p, struct filler *f, size_t body, char *to)

@@ -27,7 +27,10 @@ static void wrap(struct writer *out)
 static void put_combined(struct writer *out, slice s)
 {
     static const char hex[] = "0123456789abcdef";
-    if (!s.ptr) writer_char(out, '-');
+    if (!s.ptr) {
+        writer_char(out, '-');
+        return;
+    }
     for (size_t i = 0; i < s.len; i++) {
         unsigned char c = (unsigned char)s.ptr[i];
         if (c >= ' ' && c <= '~' && c != '"' && c != '\\') {

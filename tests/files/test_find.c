@@ -1,6 +1,6 @@
 /* Which file a path leads to, and which it must not. */
 
-#include "rig.h"
+#include "site.h"
 
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -18,7 +18,7 @@
 
 static int make(void **state)
 {
-    rig_make(state);
+    site_make(state);
     tree_text(&tree, "secret.txt", SECRET);
     tree_text(&tree, "root/a.txt", "a");
     tree_text(&tree, "root/sub/b c.txt", "b c");
@@ -32,7 +32,7 @@ static int make(void **state)
 static int start(void **state)
 {
     (void)state;
-    rig_start();
+    site_start();
     return 0;
 }
 
@@ -228,7 +228,7 @@ static void links_of_proc(void **state)
     int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     snprintf(root, sizeof root, "/proc/%d", (int)getpid());
     snprintf(open_dir, sizeof open_dir, "/fd/%d/etc/passwd", fd);
-    rig_stop(state);
+    site_stop(state);
     server_start(&server, "--root", root);
     client_open(&client, &server);
     assert_int_equal(get("/status"), 200); /* a file in there, of no size */
@@ -291,8 +291,8 @@ static void a_race_for_the_way_out(void **state)
     tree_text(&tree, "root/place/f", "inside");
     tree_link(&tree, "root/other", "../outside");
     const char *place = tree_path(&tree, "root/place"), *other = tree_path(&tree, "root/other");
-    rig_stop(state);
-    rig_start("--file-cache-ttl", "0");
+    site_stop(state);
+    site_start("--file-cache-ttl", "0");
     pid_t swapper = fork();
     assert_true(swapper >= 0);
     if (swapper == 0) {
@@ -330,7 +330,7 @@ static void permissions(void **state)
     tree_text(&tree, "root/open.txt.gz", SECRET);
     static const char *const names[] = {"root/locked.txt", "root/locked", "root/open.txt.gz"};
     for (size_t i = 0; i < 3; i++) assert_int_equal(chmod(tree_path(&tree, names[i]), 0), 0);
-    rig_stop(state);
+    site_stop(state);
     server_start_prepared(&server, drop_override, NULL,
                           (const char *const[]){"--root", tree_path(&tree, "root"), NULL});
     client_open(&client, &server);
@@ -347,19 +347,19 @@ int main(int argc, char **argv)
 {
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(files_by_path, start, rig_stop),
-        cmocka_unit_test_setup_teardown(malformed_paths, start, rig_stop),
-        cmocka_unit_test_setup_teardown(directories, start, rig_stop),
-        cmocka_unit_test_setup_teardown(slash_redirects, start, rig_stop),
-        cmocka_unit_test_setup_teardown(redirects_stay_here, start, rig_stop),
-        cmocka_unit_test_setup_teardown(hidden_files, start, rig_stop),
-        cmocka_unit_test_setup_teardown(nothing_above_the_root, start, rig_stop),
-        cmocka_unit_test_setup_teardown(links, start, rig_stop),
-        cmocka_unit_test_setup_teardown(links_of_proc, start, rig_stop),
-        cmocka_unit_test_setup_teardown(what_is_no_file, start, rig_stop),
-        cmocka_unit_test_setup_teardown(long_names, start, rig_stop),
-        cmocka_unit_test_setup_teardown(a_race_for_the_way_out, start, rig_stop),
-        cmocka_unit_test_setup_teardown(permissions, start, rig_stop),
+        cmocka_unit_test_setup_teardown(files_by_path, start, site_stop),
+        cmocka_unit_test_setup_teardown(malformed_paths, start, site_stop),
+        cmocka_unit_test_setup_teardown(directories, start, site_stop),
+        cmocka_unit_test_setup_teardown(slash_redirects, start, site_stop),
+        cmocka_unit_test_setup_teardown(redirects_stay_here, start, site_stop),
+        cmocka_unit_test_setup_teardown(hidden_files, start, site_stop),
+        cmocka_unit_test_setup_teardown(nothing_above_the_root, start, site_stop),
+        cmocka_unit_test_setup_teardown(links, start, site_stop),
+        cmocka_unit_test_setup_teardown(links_of_proc, start, site_stop),
+        cmocka_unit_test_setup_teardown(what_is_no_file, start, site_stop),
+        cmocka_unit_test_setup_teardown(long_names, start, site_stop),
+        cmocka_unit_test_setup_teardown(a_race_for_the_way_out, start, site_stop),
+        cmocka_unit_test_setup_teardown(permissions, start, site_stop),
     };
-    return cmocka_run_group_tests(tests, make, rig_remove);
+    return cmocka_run_group_tests(tests, make, site_remove);
 }

@@ -1,22 +1,22 @@
 /* What is answered for a file: its fields, conditions and twins. */
 
-#include "rig.h"
+#include "site.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 static int make(void **state)
 {
-    rig_make(state);
-    rig_put("root/abc.txt", RIG_ABC, 5);
-    rig_put("root/empty.css", "", 0);
-    rig_put("root/app.js", "the plain script", 0);
-    rig_put("root/app.js.br", "BR script", 1);
-    rig_put("root/app.js.zst", "ZSTD script", 2);
-    rig_put("root/app.js.gz", "GZIP script", 3);
-    rig_put("root/page/index.html", "<p>plain", 0);
-    rig_put("root/page/index.html.gz", "<p>GZIP", 0);
-    rig_put("root/only.txt.gz", "GZIP", 0);
+    site_make(state);
+    site_put("root/abc.txt", SITE_ABC, 5);
+    site_put("root/empty.css", "", 0);
+    site_put("root/app.js", "the plain script", 0);
+    site_put("root/app.js.br", "BR script", 1);
+    site_put("root/app.js.zst", "ZSTD script", 2);
+    site_put("root/app.js.gz", "GZIP script", 3);
+    site_put("root/page/index.html", "<p>plain", 0);
+    site_put("root/page/index.html.gz", "<p>GZIP", 0);
+    site_put("root/only.txt.gz", "GZIP", 0);
     return 0;
 }
 
@@ -24,16 +24,16 @@ static void whole_file(void **state)
 {
     (void)state;
     for (int i = 0; i < 3; i++) { /* opened, then from the cache */
-        expect("/abc.txt", 200, RIG_ABC);
+        expect("/abc.txt", 200, SITE_ABC);
         expect_field("Content-Type", "text/plain; charset=utf-8");
         expect_field("Content-Length", "26");
-        expect_field("Last-Modified", RIG_MODIFIED);
+        expect_field("Last-Modified", SITE_MODIFIED);
         expect_field("Accept-Ranges", "bytes");
         expect_field("Vary", NULL);
         expect_field("Content-Encoding", NULL);
         expect_field("Content-Range", NULL);
         char *tag = take_field("ETag");
-        assert_string_equal(tag, RIG_ABC_TAG);
+        assert_string_equal(tag, SITE_ABC_TAG);
         free(tag);
     }
 }
@@ -73,25 +73,25 @@ static void not_modified(void **state)
 {
     (void)state;
     static const char *const fields[] = {
-        "If-None-Match: " RIG_ABC_TAG "\r\n",
-        "If-None-Match: \"x\", W/" RIG_ABC_TAG "\r\n",
-        "If-None-Match: \"x\"\r\nIf-None-Match: " RIG_ABC_TAG "\r\n", /* two lines are one list */
+        "If-None-Match: " SITE_ABC_TAG "\r\n",
+        "If-None-Match: \"x\", W/" SITE_ABC_TAG "\r\n",
+        "If-None-Match: \"x\"\r\nIf-None-Match: " SITE_ABC_TAG "\r\n", /* two lines are one list */
         "If-None-Match: *\r\nRange: bytes=0-1\r\n",
-        "If-Modified-Since: " RIG_MODIFIED "\r\n",
+        "If-Modified-Since: " SITE_MODIFIED "\r\n",
         "if-modified-since: Sunday, 06-Nov-94 08:49:38 GMT\r\n",
-        "If-None-Match: " RIG_ABC_TAG "\r\nIf-Modified-Since: Sun, 06 Nov 1994 08:49:36 GMT\r\n",
+        "If-None-Match: " SITE_ABC_TAG "\r\nIf-Modified-Since: Sun, 06 Nov 1994 08:49:36 GMT\r\n",
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         assert_int_equal(ask("GET", "/abc.txt", fields[i]), 304);
-        expect_field("ETag", RIG_ABC_TAG);
-        expect_field("Last-Modified", RIG_MODIFIED);
+        expect_field("ETag", SITE_ABC_TAG);
+        expect_field("Last-Modified", SITE_MODIFIED);
         expect_field("Content-Length", NULL);
         expect_field("Content-Type", NULL);
         expect_field("Accept-Ranges", NULL);
     }
     assert_int_equal(ask("GET", "/abc.txt", "If-None-Match: \"x\"\r\n"), 200);
     assert_int_equal(
-        ask("GET", "/abc.txt", "If-None-Match: \"x\"\r\nIf-Modified-Since: " RIG_MODIFIED "\r\n"),
+        ask("GET", "/abc.txt", "If-None-Match: \"x\"\r\nIf-Modified-Since: " SITE_MODIFIED "\r\n"),
         200);
     assert_int_equal(ask("GET", "/none", "If-None-Match: *\r\n"), 404);
 }
@@ -101,12 +101,12 @@ static void preconditions(void **state)
     (void)state;
     assert_int_equal(ask("GET", "/abc.txt", "If-Match: \"x\"\r\n"), 412);
     expect_field("ETag", NULL);
-    assert_int_equal(ask("GET", "/abc.txt", "If-Match: W/" RIG_ABC_TAG "\r\n"), 412);
-    assert_int_equal(ask("GET", "/abc.txt", "If-Match: \"x\"\r\nIf-Match: " RIG_ABC_TAG "\r\n"),
+    assert_int_equal(ask("GET", "/abc.txt", "If-Match: W/" SITE_ABC_TAG "\r\n"), 412);
+    assert_int_equal(ask("GET", "/abc.txt", "If-Match: \"x\"\r\nIf-Match: " SITE_ABC_TAG "\r\n"),
                      200);
     assert_int_equal(
         ask("GET", "/abc.txt", "If-Unmodified-Since: Sun, 06 Nov 1994 08:49:36 GMT\r\n"), 412);
-    assert_int_equal(ask("GET", "/abc.txt", "If-Unmodified-Since: " RIG_MODIFIED "\r\n"), 200);
+    assert_int_equal(ask("GET", "/abc.txt", "If-Unmodified-Since: " SITE_MODIFIED "\r\n"), 200);
     assert_int_equal(ask("GET", "/abc.txt", "If-Match: \"x\"\r\nIf-None-Match: *\r\n"), 412);
 }
 
@@ -200,21 +200,21 @@ static void other_methods(void **state)
         expect_field("Allow", "GET, HEAD, OPTIONS");
     }
     assert_int_equal(ask("OPTIONS", "/abc.txt", ""), 204);
-    expect("/abc.txt", 200, RIG_ABC);
+    expect("/abc.txt", 200, SITE_ABC);
 }
 
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(whole_file, rig_start_plain, rig_stop),
-        cmocka_unit_test_setup_teardown(head, rig_start_plain, rig_stop),
-        cmocka_unit_test_setup_teardown(empty_file, rig_start_plain, rig_stop),
-        cmocka_unit_test_setup_teardown(not_modified, rig_start_plain, rig_stop),
-        cmocka_unit_test_setup_teardown(preconditions, rig_start_plain, rig_stop),
-        cmocka_unit_test_setup_teardown(twins, rig_start_plain, rig_stop),
-        cmocka_unit_test_setup_teardown(twins_are_versions, rig_start_plain, rig_stop),
-        cmocka_unit_test_setup_teardown(other_methods, rig_start_plain, rig_stop),
+        cmocka_unit_test_setup_teardown(whole_file, site_start_plain, site_stop),
+        cmocka_unit_test_setup_teardown(head, site_start_plain, site_stop),
+        cmocka_unit_test_setup_teardown(empty_file, site_start_plain, site_stop),
+        cmocka_unit_test_setup_teardown(not_modified, site_start_plain, site_stop),
+        cmocka_unit_test_setup_teardown(preconditions, site_start_plain, site_stop),
+        cmocka_unit_test_setup_teardown(twins, site_start_plain, site_stop),
+        cmocka_unit_test_setup_teardown(twins_are_versions, site_start_plain, site_stop),
+        cmocka_unit_test_setup_teardown(other_methods, site_start_plain, site_stop),
     };
-    return cmocka_run_group_tests(tests, make, rig_remove);
+    return cmocka_run_group_tests(tests, make, site_remove);
 }

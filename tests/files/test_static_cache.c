@@ -1,6 +1,6 @@
 /* What a core keeps of files, for how long, and what gives way. */
 
-#include "rig.h"
+#include "site.h"
 #include "stats.h"
 
 #include <fcntl.h>
@@ -24,7 +24,7 @@ static uint64_t now_ms(void)
 static void changes_show(void **state)
 {
     (void)state;
-    rig_start("--file-cache-ttl", "100ms");
+    site_start("--file-cache-ttl", "100ms");
     tree_text(&tree, "root/f", "old");
     expect("/f", 200, "old");
     char *tag = take_field("ETag"), field[128];
@@ -47,14 +47,14 @@ static void changes_show(void **state)
 static void without_a_cache(void **state)
 {
     (void)state;
-    rig_start("--file-cache-ttl", "0");
+    site_start("--file-cache-ttl", "0");
     for (int i = 0; i < 20; i++) {
         char text[16];
         snprintf(text, sizeof text, "content %d", i);
         tree_text(&tree, "root/f", text);
         expect("/f", 200, text);
     }
-    rig_await_open_files(0);
+    site_await_open_files(0);
 }
 
 static void kept_for_a_while(void **state)
@@ -62,14 +62,14 @@ static void kept_for_a_while(void **state)
     (void)state;
     tree_text(&tree, "root/kept", "kept");
     tree_text(&tree, "root/kept.br", "twin");
-    rig_start("--file-cache-ttl", "300ms");
+    site_start("--file-cache-ttl", "300ms");
     expect("/kept", 200, "kept");
-    rig_await_open_files(0); /* though nobody asks again */
+    site_await_open_files(0); /* though nobody asks again */
 
     /* A deleted file does not keep its space either. */
     expect("/kept", 200, "kept");
     assert_int_equal(unlink(tree_path(&tree, "root/kept")), 0);
-    rig_await_open_files(0);
+    site_await_open_files(0);
 }
 
 static void bounded(void **state)
@@ -83,16 +83,16 @@ static void bounded(void **state)
         snprintf(name, sizeof name, "root/bounded/%d.gz", i);
         if (i % 3 == 0) tree_text(&tree, name, name);
     }
-    rig_start("--file-cache", "4");
+    site_start("--file-cache", "4");
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < FILES; i++) {
             snprintf(name, sizeof name, "root/bounded/%d", i);
             snprintf(path, sizeof path, "/bounded/%d", i);
             expect(path, 200, name);
-            assert_true(rig_open_files() <= MAX);
+            assert_true(site_open_files() <= MAX);
         }
     }
-    rig_await_open_files(0);
+    site_await_open_files(0);
 }
 
 /* What is in the cache costs a send: it is kept in memory, and read but once of each entry. */
@@ -102,7 +102,7 @@ static void a_hit_opens_nothing(void **state)
     enum { HITS = 300, OPENS = 8 };
     tree_text(&tree, "root/hot.txt", "hot");
     tree_text(&tree, "root/hot.txt.gz", "HOT");
-    rig_start();
+    site_start();
     expect("/hot.txt", 200, "hot");
     double before = stats_number(&server, "total.sqes");
     uint64_t start = now_ms();
@@ -124,7 +124,7 @@ static void misses_together(void **state)
     struct client c[CLIENTS];
     tree_text(&tree, "root/cold", "cold");
     tree_text(&tree, "root/cold.gz", "COLD");
-    rig_start("--file-cache-ttl", "300ms");
+    site_start("--file-cache-ttl", "300ms");
     for (int i = 0; i < CLIENTS; i++) client_open(&c[i], &server);
     for (int i = 0; i < CLIENTS; i++) client_ask(&c[i], "GET", "/cold", "");
     for (int i = 0; i < CLIENTS; i++) {
@@ -132,8 +132,8 @@ static void misses_together(void **state)
         assert_string_equal(reply.body, "cold");
         client_close(&c[i]);
     }
-    assert_true(rig_open_files() <= 2);
-    rig_await_open_files(0);
+    assert_true(site_open_files() <= 2);
+    site_await_open_files(0);
 }
 
 /* ---- no descriptors ---- */
@@ -175,7 +175,7 @@ static void the_cache_gives_way(void **state)
         snprintf(path, sizeof path, "/way/%d", i);
         expect(path, 200, name);
     }
-    rig_await_open_files(0);
+    site_await_open_files(0);
 }
 
 static void none_left(void **state)
@@ -183,7 +183,7 @@ static void none_left(void **state)
     (void)state;
     /* Sockets take less than all that are left, sockets with a file each take more. */
     enum { TAKEN = 64, CLIENTS = 120 };
-    static const struct client_how how = {.receive_buffer = 4096};
+    static const struct tcp_how how = {.receive_buffer = 4096};
     struct client slow[CLIENTS];
     files_fill(tree.path, "root/big", BIG);
     tree_text(&tree, "root/small", "small");
@@ -204,21 +204,21 @@ static void none_left(void **state)
     expect_field("Retry-After", "1");
     for (int i = 0; i < CLIENTS; i++) client_close(&slow[i]);
     await("/small", "", 200, "small");
-    rig_await_open_files(0);
+    site_await_open_files(0);
 }
 
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(changes_show, rig_stop),
-        cmocka_unit_test_teardown(without_a_cache, rig_stop),
-        cmocka_unit_test_teardown(kept_for_a_while, rig_stop),
-        cmocka_unit_test_teardown(bounded, rig_stop),
-        cmocka_unit_test_teardown(a_hit_opens_nothing, rig_stop),
-        cmocka_unit_test_teardown(misses_together, rig_stop),
-        cmocka_unit_test_teardown(the_cache_gives_way, rig_stop),
-        cmocka_unit_test_teardown(none_left, rig_stop),
+        cmocka_unit_test_teardown(changes_show, site_stop),
+        cmocka_unit_test_teardown(without_a_cache, site_stop),
+        cmocka_unit_test_teardown(kept_for_a_while, site_stop),
+        cmocka_unit_test_teardown(bounded, site_stop),
+        cmocka_unit_test_teardown(a_hit_opens_nothing, site_stop),
+        cmocka_unit_test_teardown(misses_together, site_stop),
+        cmocka_unit_test_teardown(the_cache_gives_way, site_stop),
+        cmocka_unit_test_teardown(none_left, site_stop),
     };
-    return cmocka_run_group_tests(tests, rig_make, rig_remove);
+    return cmocka_run_group_tests(tests, site_make, site_remove);
 }

@@ -1,6 +1,6 @@
 /* Files that are slow to be sent, and what happens to them meanwhile. */
 
-#include "rig.h"
+#include "site.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@ enum {
 /* A client that has asked and reads slowly: the file is open as long as its answer is not whole. */
 static void stall(struct client *c, const char *path)
 {
-    static const struct client_how how = {.receive_buffer = 4096};
+    static const struct tcp_how how = {.receive_buffer = 4096};
     char head[64];
     client_open_to(c, &server.addr, &how);
     client_ask(c, "GET", path, "");
@@ -46,15 +46,15 @@ static void a_file_in_use_outlives_its_entry(void **state)
     struct client slow;
     files_fill(tree.path, "root/big", BIG);
     tree_text(&tree, "root/other", "other");
-    rig_start("--file-cache", "1", "--file-cache-ttl", "20ms");
+    site_start("--file-cache", "1", "--file-cache-ttl", "20ms");
     stall(&slow, "/big");
     expect("/other", 200, "other"); /* takes the only place */
     assert_int_equal(unlink(tree_path(&tree, "root/big")), 0);
     tree_text(&tree, "root/big", "small");
     await("/big", "", 200, "small");
-    rig_await_open_files(1); /* the old one */
+    site_await_open_files(1); /* the old one */
     finish(&slow, BIG);
-    rig_await_open_files(0);
+    site_await_open_files(0);
 }
 
 static void a_client_that_leaves_closes_the_file(void **state)
@@ -62,11 +62,11 @@ static void a_client_that_leaves_closes_the_file(void **state)
     (void)state;
     struct client slow[8];
     files_fill(tree.path, "root/big", BIG);
-    rig_start("--file-cache-ttl", "0");
+    site_start("--file-cache-ttl", "0");
     for (int i = 0; i < 8; i++) stall(&slow[i], "/big");
-    rig_await_open_files(8);
+    site_await_open_files(8);
     for (int i = 0; i < 8; i++) client_reset(&slow[i]);
-    rig_await_open_files(0);
+    site_await_open_files(0);
 }
 
 static void a_file_that_shrinks(void **state)
@@ -74,7 +74,7 @@ static void a_file_that_shrinks(void **state)
     (void)state;
     struct client slow;
     files_fill(tree.path, "root/big", BIG);
-    rig_start();
+    site_start();
     stall(&slow, "/big");
     assert_int_equal(truncate(tree_path(&tree, "root/big"), BIG / 2), 0);
     ssize_t n;
@@ -87,7 +87,7 @@ static void a_file_that_shrinks(void **state)
     assert_true(total <= BIG / 2 + 1024); /* never made up for */
     client_close(&slow);
     server_await_log(&server, "became shorter");
-    rig_await_open_files(0);
+    site_await_open_files(0);
 
     /* And one of which nothing is left by the time it is read, but for what is kept of it. */
     tree_text(&tree, "root/gone", "content");
@@ -106,7 +106,7 @@ static void a_file_that_grows(void **state)
     (void)state;
     struct client slow;
     files_fill(tree.path, "root/big", BIG);
-    rig_start();
+    site_start();
     stall(&slow, "/big");
     int fd = open(tree_path(&tree, "root/big"), O_WRONLY | O_APPEND | O_CLOEXEC);
     assert_int_equal(write(fd, "more", 4), 4);
@@ -122,7 +122,7 @@ static void large_files_in_bounded_memory(void **state)
     struct client slow[CLIENTS];
     tree_hole(&tree, "root/huge", size);
     tree_text(&tree, "root/small", "small");
-    rig_start();
+    site_start();
     expect("/small", 200, "small");
     size_t before = server_memory(&server);
     for (int i = 0; i < CLIENTS; i++) stall(&slow[i], "/huge");
@@ -150,7 +150,7 @@ static void a_drain_sends_the_file(void **state)
     (void)state;
     struct client slow;
     files_fill(tree.path, "root/big", BIG);
-    rig_start();
+    site_start();
     stall(&slow, "/big");
     server_signal(&server, SIGTERM);
     client_expect_end(&client);
@@ -162,9 +162,9 @@ static void a_drain_sends_the_file(void **state)
 
 static void await_unmapped(const char *path)
 {
-    for (int i = 0; i < SERVER_SECONDS * 100 && rig_mapped(path); i++)
+    for (int i = 0; i < SERVER_SECONDS * 100 && site_mapped(path); i++)
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-    assert_false(rig_mapped(path));
+    assert_false(site_mapped(path));
 }
 
 static void a_file_asked_for_again_is_mapped(void **state)
@@ -172,8 +172,8 @@ static void a_file_asked_for_again_is_mapped(void **state)
     (void)state;
     enum { SIZE = 700001 };
     files_fill(tree.path, "root/again", SIZE);
-    rig_start();
-    rig_map("root/again");
+    site_start();
+    site_map("root/again");
     for (int i = 0; i < 3; i++) {
         assert_int_equal(get("/again"), 200);
         assert_int_equal(reply.body_len, SIZE);
@@ -191,11 +191,11 @@ static void without_a_cache_nothing_is_mapped(void **state)
 {
     (void)state;
     files_fill(tree.path, "root/again", 70000);
-    rig_start("--file-cache-ttl", "0");
+    site_start("--file-cache-ttl", "0");
     for (int i = 0; i < 3; i++) {
         assert_int_equal(get("/again"), 200);
         assert_int_equal(reply.body_len, 70000);
-        assert_false(rig_mapped("root/again"));
+        assert_false(site_mapped("root/again"));
     }
 }
 
@@ -204,13 +204,13 @@ static void clients_that_leave_a_mapped_file(void **state)
     (void)state;
     struct client slow[8];
     files_fill(tree.path, "root/big", BIG);
-    rig_start();
-    rig_map("root/big");
+    site_start();
+    site_map("root/big");
     for (int i = 0; i < 8; i++) stall(&slow[i], "/big");
-    assert_true(rig_mapped("root/big"));
+    assert_true(site_mapped("root/big"));
     for (int i = 0; i < 8; i++) client_reset(&slow[i]);
-    rig_await_open_files(0);
-    assert_false(rig_mapped("root/big"));
+    site_await_open_files(0);
+    assert_false(site_mapped("root/big"));
 }
 
 static void a_mapping_in_use_outlives_its_entry(void **state)
@@ -219,14 +219,14 @@ static void a_mapping_in_use_outlives_its_entry(void **state)
     struct client slow;
     files_fill(tree.path, "root/big", BIG);
     tree_text(&tree, "root/other", "other");
-    rig_start("--file-cache", "1");
-    rig_map("root/big");
+    site_start("--file-cache", "1");
+    site_map("root/big");
     stall(&slow, "/big");
     expect("/other", 200, "other"); /* takes the only place */
-    assert_true(rig_mapped("root/big"));
+    assert_true(site_mapped("root/big"));
     finish(&slow, BIG);
-    rig_await_open_files(0);
-    assert_false(rig_mapped("root/big"));
+    site_await_open_files(0);
+    assert_false(site_mapped("root/big"));
 }
 
 /* Cut in the midst of a page, whose rest would read as zeros. */
@@ -236,8 +236,8 @@ static void a_mapped_file_that_shrinks(void **state)
     enum { CUT = BIG / 2 + 1000 };
     struct client slow;
     files_fill(tree.path, "root/big", BIG);
-    rig_start();
-    rig_map("root/big");
+    site_start();
+    site_map("root/big");
     stall(&slow, "/big");
     assert_int_equal(truncate(tree_path(&tree, "root/big"), CUT), 0);
     ssize_t n;
@@ -258,11 +258,11 @@ static void a_mapped_file_that_loses_its_end(void **state)
     (void)state;
     enum { STEP = 12 * 4096, CUT = 500 };
     unsigned cut = 0;
-    rig_start("--file-cache-ttl", "100ms"); /* so that no descriptor is waited for for long */
+    site_start("--file-cache-ttl", "100ms"); /* so that no descriptor is waited for for long */
     for (size_t size = 1800000; size < 3600000; size += STEP) {
         struct client slow;
         files_fill(tree.path, "root/end", size);
-        rig_map("root/end");
+        site_map("root/end");
         stall(&slow, "/end");
         assert_int_equal(truncate(tree_path(&tree, "root/end"), (off_t)size - CUT), 0);
         int room = 1 << 20;
@@ -276,7 +276,7 @@ static void a_mapped_file_that_loses_its_end(void **state)
             if (body[4 + i] != files_byte(i)) fail_msg("byte %zu of %zu is wrong", i, size);
         client_close(&slow);
         assert_int_equal(unlink(tree_path(&tree, "root/end")), 0);
-        rig_await_open_files(0);
+        site_await_open_files(0);
     }
     assert_true(cut > 0);
 }
@@ -288,7 +288,7 @@ static void a_small_file_that_is_written_over(void **state)
     (void)state;
     enum { SIZE = 60000, WRITES = 40 };
     static char bytes[SIZE];
-    rig_start("--file-cache-ttl", "50ms");
+    site_start("--file-cache-ttl", "50ms");
     for (int i = 0; i < WRITES; i++) {
         memset(bytes, 'a' + i % 26, SIZE);
         /* In its place, and for some writes shorter, so that what was longer is not to be had any
@@ -323,7 +323,7 @@ static void more_small_files_than_are_kept(void **state)
         snprintf(name, sizeof name, "root/kept-%d", i);
         files_fill(tree.path, name, SIZE - (size_t)i);
     }
-    rig_start();
+    site_start();
     size_t before = server_memory(&server);
     for (int i = 0; i < FILES; i++) {
         for (int times = 0; times < 3; times++) {
@@ -343,8 +343,8 @@ static void a_drain_sends_a_mapped_file(void **state)
     (void)state;
     struct client slow;
     files_fill(tree.path, "root/big", BIG);
-    rig_start();
-    rig_map("root/big");
+    site_start();
+    site_map("root/big");
     stall(&slow, "/big");
     server_signal(&server, SIGTERM);
     client_expect_end(&client);
@@ -357,15 +357,15 @@ static void the_end_of_a_drain_cuts_a_mapped_file(void **state)
     (void)state;
     struct client slow;
     files_fill(tree.path, "root/big", BIG);
-    rig_start("--drain-timeout", "50ms");
-    rig_map("root/big");
+    site_start("--drain-timeout", "50ms");
+    site_map("root/big");
     stall(&slow, "/big");
     server_signal(&server, SIGTERM);
     assert_int_equal(server_wait(&server), 0);
     client_close(&slow);
 }
 
-static int rig_free(void **state)
+static int site_free(void **state)
 {
     (void)state;
     client_close(&client);
@@ -378,22 +378,22 @@ int main(int argc, char **argv)
 {
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(a_file_in_use_outlives_its_entry, rig_stop),
-        cmocka_unit_test_teardown(a_client_that_leaves_closes_the_file, rig_stop),
-        cmocka_unit_test_teardown(a_file_that_shrinks, rig_stop),
-        cmocka_unit_test_teardown(a_file_that_grows, rig_stop),
-        cmocka_unit_test_teardown(large_files_in_bounded_memory, rig_stop),
-        cmocka_unit_test_teardown(a_drain_sends_the_file, rig_free),
-        cmocka_unit_test_teardown(a_file_asked_for_again_is_mapped, rig_stop),
-        cmocka_unit_test_teardown(without_a_cache_nothing_is_mapped, rig_stop),
-        cmocka_unit_test_teardown(clients_that_leave_a_mapped_file, rig_stop),
-        cmocka_unit_test_teardown(a_mapping_in_use_outlives_its_entry, rig_stop),
-        cmocka_unit_test_teardown(a_mapped_file_that_shrinks, rig_stop),
-        cmocka_unit_test_teardown(a_mapped_file_that_loses_its_end, rig_stop),
-        cmocka_unit_test_teardown(a_small_file_that_is_written_over, rig_stop),
-        cmocka_unit_test_teardown(more_small_files_than_are_kept, rig_stop),
-        cmocka_unit_test_teardown(a_drain_sends_a_mapped_file, rig_free),
-        cmocka_unit_test_teardown(the_end_of_a_drain_cuts_a_mapped_file, rig_free),
+        cmocka_unit_test_teardown(a_file_in_use_outlives_its_entry, site_stop),
+        cmocka_unit_test_teardown(a_client_that_leaves_closes_the_file, site_stop),
+        cmocka_unit_test_teardown(a_file_that_shrinks, site_stop),
+        cmocka_unit_test_teardown(a_file_that_grows, site_stop),
+        cmocka_unit_test_teardown(large_files_in_bounded_memory, site_stop),
+        cmocka_unit_test_teardown(a_drain_sends_the_file, site_free),
+        cmocka_unit_test_teardown(a_file_asked_for_again_is_mapped, site_stop),
+        cmocka_unit_test_teardown(without_a_cache_nothing_is_mapped, site_stop),
+        cmocka_unit_test_teardown(clients_that_leave_a_mapped_file, site_stop),
+        cmocka_unit_test_teardown(a_mapping_in_use_outlives_its_entry, site_stop),
+        cmocka_unit_test_teardown(a_mapped_file_that_shrinks, site_stop),
+        cmocka_unit_test_teardown(a_mapped_file_that_loses_its_end, site_stop),
+        cmocka_unit_test_teardown(a_small_file_that_is_written_over, site_stop),
+        cmocka_unit_test_teardown(more_small_files_than_are_kept, site_stop),
+        cmocka_unit_test_teardown(a_drain_sends_a_mapped_file, site_free),
+        cmocka_unit_test_teardown(the_end_of_a_drain_cuts_a_mapped_file, site_free),
     };
-    return cmocka_run_group_tests(tests, rig_make, rig_remove);
+    return cmocka_run_group_tests(tests, site_make, site_remove);
 }

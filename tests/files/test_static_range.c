@@ -1,16 +1,16 @@
 /* Parts of a file, one or several, and bodies of every size. */
 
-#include "rig.h"
+#include "site.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 static int make(void **state)
 {
-    rig_make(state);
-    rig_put("root/abc.txt", RIG_ABC, 5);
-    rig_put("root/app.js", "the plain script", 0);
-    rig_put("root/app.js.gz", "GZIP script", 3);
+    site_make(state);
+    site_put("root/abc.txt", SITE_ABC, 5);
+    site_put("root/app.js", "the plain script", 0);
+    site_put("root/app.js.gz", "GZIP script", 3);
     return 0;
 }
 
@@ -23,8 +23,8 @@ static void single_ranges(void **state)
         {"bytes=23-", "bytes 23-25/26", "xyz"},
         {"bytes=23-99", "bytes 23-25/26", "xyz"},
         {"bytes=-2", "bytes 24-25/26", "yz"},
-        {"bytes=-99", "bytes 0-25/26", RIG_ABC},
-        {"bytes=0-25", "bytes 0-25/26", RIG_ABC},
+        {"bytes=-99", "bytes 0-25/26", SITE_ABC},
+        {"bytes=0-25", "bytes 0-25/26", SITE_ABC},
         {"bytes=99-, 1-1, -0", "bytes 1-1/26", "b"}, /* one of them can be satisfied */
     };
     char field[128];
@@ -33,8 +33,8 @@ static void single_ranges(void **state)
         assert_int_equal(ask("GET", "/abc.txt", field), 206);
         expect_field("Content-Range", ranges[i][1]);
         expect_field("Content-Type", "text/plain; charset=utf-8");
-        expect_field("ETag", RIG_ABC_TAG);
-        expect_field("Last-Modified", RIG_MODIFIED);
+        expect_field("ETag", SITE_ABC_TAG);
+        expect_field("Last-Modified", SITE_MODIFIED);
         assert_string_equal(reply.body, ranges[i][2]);
     }
     static const char *const ignored[] = {"bytes=5-2", "bytes=a-b",     "bytes",  "chars=0-1",
@@ -43,7 +43,7 @@ static void single_ranges(void **state)
         snprintf(field, sizeof field, "Range: %s\r\n", ignored[i]);
         assert_int_equal(ask("GET", "/abc.txt", field), 200);
         expect_field("Content-Range", NULL);
-        assert_string_equal(reply.body, RIG_ABC);
+        assert_string_equal(reply.body, SITE_ABC);
     }
     static const char *const beyond[] = {"bytes=26-", "bytes=-0", "bytes=99-100, 26-26"};
     for (size_t i = 0; i < sizeof beyond / sizeof *beyond; i++) {
@@ -58,13 +58,13 @@ static void single_ranges(void **state)
 static void if_range(void **state)
 {
     (void)state;
-    assert_int_equal(ask("GET", "/abc.txt", "Range: bytes=0-1\r\nIf-Range: " RIG_ABC_TAG "\r\n"),
+    assert_int_equal(ask("GET", "/abc.txt", "Range: bytes=0-1\r\nIf-Range: " SITE_ABC_TAG "\r\n"),
                      206);
-    assert_int_equal(ask("GET", "/abc.txt", "Range: bytes=0-1\r\nIf-Range: " RIG_MODIFIED "\r\n"),
+    assert_int_equal(ask("GET", "/abc.txt", "Range: bytes=0-1\r\nIf-Range: " SITE_MODIFIED "\r\n"),
                      206);
     assert_int_equal(ask("GET", "/abc.txt", "Range: bytes=0-1\r\nIf-Range: \"x\"\r\n"), 200);
-    assert_string_equal(reply.body, RIG_ABC);
-    assert_int_equal(ask("GET", "/abc.txt", "Range: bytes=0-1\r\nIf-Range: W/" RIG_ABC_TAG "\r\n"),
+    assert_string_equal(reply.body, SITE_ABC);
+    assert_int_equal(ask("GET", "/abc.txt", "Range: bytes=0-1\r\nIf-Range: W/" SITE_ABC_TAG "\r\n"),
                      200);
     assert_int_equal(ask("GET", "/abc.txt", "Range: bytes=90-\r\nIf-Range: \"x\"\r\n"), 200);
     assert_int_equal(ask("GET", "/abc.txt",
@@ -103,7 +103,7 @@ static void several_ranges(void **state)
     static const struct part parts[] = {{"0-2/26", "abc"}, {"24-25/26", "yz"}, {"1-1/26", "b"}};
     assert_int_equal(ask("GET", "/abc.txt", "Range: bytes=0-2,-2, 1-1,30-\r\n"), 206);
     expect_parts("Content-Type: text/plain; charset=utf-8\r\n", parts, 3);
-    expect_field("ETag", RIG_ABC_TAG);
+    expect_field("ETag", SITE_ABC_TAG);
     expect_field("Accept-Ranges", "bytes");
 
     /* Never the same boundary twice. */
@@ -120,7 +120,7 @@ static void several_ranges(void **state)
                          "Range: bytes=0-0,0-0,0-0,0-0,0-0,0-0,0-0,0-0,0-0,0-0,"
                          "0-0,0-0,0-0,0-0,0-0,0-0,0-0\r\n"),
                      200);
-    assert_string_equal(reply.body, RIG_ABC);
+    assert_string_equal(reply.body, SITE_ABC);
 }
 
 /* Ranges are of the version chosen. */
@@ -157,7 +157,7 @@ static void pipelined(void **state)
                           "GET /big.bin HTTP/1.1\r\nHost: h\r\nRange: bytes=70000-200000\r\n\r\n"
                           "GET /abc.txt HTTP/1.0\r\n\r\n");
     client_reply(&client, "GET", &reply);
-    assert_string_equal(reply.body, RIG_ABC);
+    assert_string_equal(reply.body, SITE_ABC);
     client_reply(&client, "GET", &reply);
     assert_int_equal(reply.body_len, BIG);
     for (size_t i = 0; i < BIG; i++)
@@ -170,7 +170,7 @@ static void pipelined(void **state)
     for (size_t i = 0; i < reply.body_len; i++)
         if (reply.body[i] != files_byte(70000 + i)) fail_msg("byte %zu of the range is wrong", i);
     client_reply(&client, "GET", &reply);
-    assert_string_equal(reply.body, RIG_ABC);
+    assert_string_equal(reply.body, SITE_ABC);
     client_expect_end(&client);
 }
 
@@ -197,12 +197,12 @@ int main(int argc, char **argv)
 {
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(single_ranges, rig_start_plain, rig_stop),
-        cmocka_unit_test_setup_teardown(if_range, rig_start_plain, rig_stop),
-        cmocka_unit_test_setup_teardown(several_ranges, rig_start_plain, rig_stop),
-        cmocka_unit_test_setup_teardown(ranges_of_a_twin, rig_start_plain, rig_stop),
-        cmocka_unit_test_setup_teardown(pipelined, rig_start_plain, rig_stop),
-        cmocka_unit_test_setup_teardown(sizes, rig_start_plain, rig_stop),
+        cmocka_unit_test_setup_teardown(single_ranges, site_start_plain, site_stop),
+        cmocka_unit_test_setup_teardown(if_range, site_start_plain, site_stop),
+        cmocka_unit_test_setup_teardown(several_ranges, site_start_plain, site_stop),
+        cmocka_unit_test_setup_teardown(ranges_of_a_twin, site_start_plain, site_stop),
+        cmocka_unit_test_setup_teardown(pipelined, site_start_plain, site_stop),
+        cmocka_unit_test_setup_teardown(sizes, site_start_plain, site_stop),
     };
-    return cmocka_run_group_tests(tests, make, rig_remove);
+    return cmocka_run_group_tests(tests, make, site_remove);
 }

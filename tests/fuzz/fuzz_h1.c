@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-static struct rig rig;
+static struct lab_core lab;
 
 static struct broken read_how(const uint8_t *data, size_t size)
 {
@@ -62,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc, (void)argv;
-    rig_open(&rig);
+    lab_core_open(&lab);
     return 0;
 }
 
@@ -72,9 +72,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 4) return 0;
     slice in = slice_of((const char *)data + 4, size - 4);
     struct broken how = read_how(data, in.len), plain = {.event = BROKEN_END, .turns = 1};
-    ASSERT(!broken_run(&rig, in, how, &cut));
+    ASSERT(!broken_run(&lab, in, how, &cut));
     if (how.event == BROKEN_END) {
-        ASSERT(!broken_run(&rig, in, plain, &whole));
+        ASSERT(!broken_run(&lab, in, plain, &whole));
         compare(bytes_slice(&whole), bytes_slice(&cut));
     }
     free(cut.ptr);

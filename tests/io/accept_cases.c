@@ -1,5 +1,5 @@
 #include "cases.h"
-#include "rig.h"
+#include "engine_rig.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +26,7 @@ static void several_at_once(void **state)
     struct rig *r = rig_open(NULL);
     struct end e[N];
     int peers[N];
-    for (int i = 0; i < N; i++) peers[i] = peer_connect(&r->addr);
+    for (int i = 0; i < N; i++) peers[i] = tcp_connect(&r->addr.sa, r->addr.len);
     io_accept_start(&r->io, &r->accept);
     TURN_UNTIL(r, r->n_accepted == N);
     assert_int_equal(r->accept_end.ends, 0);
@@ -114,12 +114,12 @@ static void cancelled_in_its_callback(void **state)
     r->on_accept = cancel_own;
     io_accept_start(&r->io, &r->accept);
     io_accept_start(&r->io, &t.other);
-    for (int i = 0; i < N; i++) peers[i] = peer_connect(&r->addr);
+    for (int i = 0; i < N; i++) peers[i] = tcp_connect(&r->addr.sa, r->addr.len);
     TURN_UNTIL(r, !io_busy(&r->accept.op));
     assert_int_equal(r->accept_end.ends, 1);
     assert_int_equal(r->accept_end.res, -ECANCELED);
     assert_true(r->n_accepted >= 1);
-    peer = peer_connect(&addr);
+    peer = tcp_connect(&addr.sa, addr.len);
     TURN_UNTIL(r, t.other_n == 1);
     assert_int_equal(t.other_end.ends, 0);
     r->accepted[r->n_accepted++] = t.other_fd;
@@ -130,9 +130,9 @@ static void cancelled_in_its_callback(void **state)
     TURN_UNTIL(r, r->n_accepted == N + 1);
 
     /* Both cancelled from a callback of one. */
-    int last = peer_connect(&addr);
+    int last = tcp_connect(&addr.sa, addr.len);
     r->on_accept = cancel_both;
-    int first = peer_connect(&r->addr);
+    int first = tcp_connect(&r->addr.sa, r->addr.len);
     TURN_UNTIL(r, !io_busy(&r->accept.op) && !io_busy(&t.other.op));
     assert_int_equal(r->accept_end.ends, 2);
     assert_int_equal(t.other_end.ends, 1);
@@ -157,11 +157,11 @@ static void discarded(void **state)
     struct rig *r = rig_open(NULL);
     io_accept_start(&r->io, &r->accept);
     for (int i = 0; i < N; i++) {
-        int peer = peer_connect(&r->addr);
+        int peer = tcp_connect(&r->addr.sa, r->addr.len);
         TURN_UNTIL(r, r->taken < r->n_accepted);
         io_discard(&r->io, r->accepted[r->taken++]);
         rig_poll(r);
-        peer_expect_end(peer);
+        tcp_expect_end(peer);
         close(peer);
     }
     rig_close(r);
@@ -229,7 +229,7 @@ static void out_of_descriptors(void **state)
     struct rig *r = rig_open(&config);
     int peers[PEERS + 1];
     struct rlimit normal, low;
-    for (int i = 0; i < PEERS; i++) peers[i] = peer_connect(&r->addr);
+    for (int i = 0; i < PEERS; i++) peers[i] = tcp_connect(&r->addr.sa, r->addr.len);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &normal), 0);
     low = normal;
     low.rlim_cur = limit_for(ROOM);
@@ -251,7 +251,7 @@ static void out_of_descriptors(void **state)
     /* A connection that is refused by a full direct table is gone, otherwise it is still waiting;
      * whichever it is, a new one is accepted. */
     io_accept_start(&r->io, &r->accept);
-    peers[PEERS] = peer_connect(&r->addr);
+    peers[PEERS] = tcp_connect(&r->addr.sa, r->addr.len);
     TURN_UNTIL(r, r->n_accepted > ROOM + 2);
     for (int i = 0; i < 10; i++) rig_poll(r);
     assert_int_equal(r->accept_end.ends, 2);

@@ -1,5 +1,5 @@
 #include "cases.h"
-#include "rig.h"
+#include "engine_rig.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -264,7 +264,7 @@ static void connect_cancelled(void **state)
     struct sock_addr addr;
     assert_true(sock_addr_parse("127.0.0.1:0", &addr));
     int listener = sock_listen(&addr, 0, true);
-    int queued = peer_connect(&addr);
+    int queued = tcp_connect(&addr.sa, addr.len);
     int fd = tcp_socket();
     struct io_call c = {.connect = {fd, &addr.sa, addr.len}};
     assert_false(cancel_call(r, &c, IO_CONNECT, 20));

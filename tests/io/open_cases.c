@@ -1,5 +1,5 @@
 #include "cases.h"
-#include "rig.h"
+#include "engine_rig.h"
 
 #include <errno.h>
 #include <linux/filter.h>

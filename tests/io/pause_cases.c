@@ -2,7 +2,7 @@
  * comes twice, and each cancel brings one final completion. */
 
 #include "cases.h"
-#include "rig.h"
+#include "engine_rig.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -167,7 +167,7 @@ static void end_of_stream_while_cancelling(void **state)
         rig_poll(r);
         io_cancel(&r->io, &e.sock.recv);
         if (reset)
-            peer_reset(e.peer);
+            tcp_reset(e.peer);
         else
             close(e.peer);
         e.peer = -1;

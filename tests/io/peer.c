@@ -1,31 +1,17 @@
-#include "rig.h"
+#include "engine_rig.h"
 
-#include <errno.h>
 #include <linux/sockios.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { PEER_SECONDS = 30, CHUNK = 1 << 16 };
+enum { CHUNK = 1 << 16 };
 
 void pattern_fill(void *buf, uint64_t at, size_t n)
 {
     for (size_t i = 0; i < n; i++) ((uint8_t *)buf)[i] = pattern(at + i);
-}
-
-int peer_connect(const struct sock_addr *addr)
-{
-    struct timeval limit = {.tv_sec = PEER_SECONDS};
-    int fd = socket(addr->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, &addr->sa, addr->len), 0);
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), 0);
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit), 0);
-    return fd;
 }
 
 /* These two run on peer threads as well, where a test cannot be failed from. */
@@ -35,11 +21,9 @@ static bool send_all(int fd, uint64_t at, size_t n)
     while (n > 0) {
         size_t len = n < CHUNK ? n : CHUNK;
         pattern_fill(buf, at, len);
-        ssize_t put = send(fd, buf, len, MSG_NOSIGNAL);
-        if (put < 0 && errno == EINTR) continue; /* as a ring's work may do to its own thread */
-        if (put < 0) break;
-        at += (uint64_t)put;
-        n -= (size_t)put;
+        if (!tcp_try_send(fd, buf, len)) break;
+        at += len;
+        n -= len;
     }
     free(buf);
     return n == 0;
@@ -50,8 +34,7 @@ static bool expect_all(int fd, uint64_t at, size_t n, size_t chunk, unsigned pau
     char *buf = malloc(2 * chunk), *want = buf + chunk;
     bool same = true;
     while (n > 0 && same) {
-        ssize_t got = recv(fd, buf, n < chunk ? n : chunk, 0);
-        if (got < 0 && errno == EINTR) continue;
+        ssize_t got = tcp_try_receive(fd, buf, n < chunk ? n : chunk);
         if (got <= 0) break;
         pattern_fill(want, at, (size_t)got);
         same = memcmp(buf, want, (size_t)got) == 0;
@@ -73,15 +56,6 @@ void peer_expect(int fd, uint64_t at, size_t n)
     assert_true(expect_all(fd, at, n, CHUNK, 0));
 }
 
-void peer_expect_end(int fd)
-{
-    char c;
-    ssize_t n;
-    do n = recv(fd, &c, 1, 0);
-    while (n < 0 && errno == EINTR);
-    assert_int_equal(n, 0);
-}
-
 void peer_settle(int fd)
 {
     int left = 1;
@@ -90,13 +64,6 @@ void peer_settle(int fd)
         if (left > 0) usleep(1000);
     }
     assert_int_equal(left, 0);
-}
-
-void peer_reset(int fd)
-{
-    struct linger now = {.l_onoff = 1, .l_linger = 0};
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now), 0);
-    close(fd);
 }
 
 static void *run(void *arg)

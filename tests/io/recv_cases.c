@@ -1,5 +1,5 @@
 #include "cases.h"
-#include "rig.h"
+#include "engine_rig.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -120,7 +120,7 @@ static void reset_by_the_peer(void **state)
             peer_send(e.peer, 0, 10);
             TURN_UNTIL(r, e.received == 10);
         }
-        peer_reset(e.peer);
+        tcp_reset(e.peer);
         e.peer = -1;
         TURN_UNTIL(r, !io_busy(&e.sock.recv));
         assert_int_equal(e.recv_end.res, -ECONNRESET);

@@ -1,5 +1,5 @@
 #include "cases.h"
-#include "rig.h"
+#include "engine_rig.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -144,7 +144,7 @@ static void to_a_reset_peer(void **state)
     for (int gather = 0; gather < 2; gather++) {
         struct end e;
         end_open(r, &e);
-        peer_reset(e.peer);
+        tcp_reset(e.peer);
         e.peer = -1;
         for (unsigned i = 1; i <= 3; i++) {
             end_send(&e, (struct iovec[]){{big, 10}, {big + 10, 10}}, gather ? 2 : 1);
@@ -166,7 +166,7 @@ static void reset_while_parked(void **state)
         end_open(r, &e);
         if (receiving) end_recv(&e);
         park(&e);
-        peer_reset(e.peer);
+        tcp_reset(e.peer);
         e.peer = -1;
         TURN_UNTIL(r, !io_busy(&e.send.op) && !io_busy(&e.sock.recv));
         assert_true(is_reset(e.send_end.res));
@@ -194,7 +194,7 @@ static void cancelled_while_parked(void **state)
     uint64_t got = 0;
     ssize_t n;
     static char buf[1 << 16];
-    while ((n = recv(e.peer, buf, sizeof buf, 0)) > 0 || (n < 0 && errno == EINTR)) {
+    while ((n = tcp_try_receive(e.peer, buf, sizeof buf)) > 0) {
         for (ssize_t i = 0; i < n; i++)
             assert_int_equal((uint8_t)buf[i], pattern(got + (uint64_t)i));
         got += (uint64_t)n;
@@ -223,7 +223,7 @@ static void cancelled_at_once(void **state)
     }
     assert_int_equal(end_call(&e, IO_SHUTDOWN), 0);
     peer_expect(e.peer, 0, sent);
-    peer_expect_end(e.peer);
+    tcp_expect_end(e.peer);
     end_close(&e);
     rig_close(r);
 }
@@ -239,7 +239,7 @@ static void shutdown_leaves_the_other_side(void **state)
     TURN_UNTIL(r, !io_busy(&e.send.op));
     assert_int_equal(end_call(&e, IO_SHUTDOWN), 0);
     peer_expect(e.peer, 0, 5000);
-    peer_expect_end(e.peer);
+    tcp_expect_end(e.peer);
     peer_send(e.peer, 0, 5000);
     TURN_UNTIL(r, e.received == 5000);
     assert_int_equal(e.recv_end.ends, 0);
@@ -263,7 +263,7 @@ static void close_is_seen_by_the_peer(void **state)
     e.peer = -1;
     end_close(&e);
     peer_expect(peer, 0, 100);
-    peer_expect_end(peer);
+    tcp_expect_end(peer);
     close(peer);
     rig_close(r);
 }

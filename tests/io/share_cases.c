@@ -1,7 +1,7 @@
 /* What sockets share: the turn, the buffers, the queues of the ring. */
 
 #include "cases.h"
-#include "rig.h"
+#include "engine_rig.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

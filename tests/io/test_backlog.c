@@ -1,7 +1,7 @@
 /* What the io_uring engine does while the kernel takes nothing from a full submission queue: here,
  * because submitting early fails. What does not fit waits in a backlog, in order. */
 
-#include "rig.h"
+#include "engine_rig.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -2,7 +2,7 @@
  * have in common, so what is expected here never depends on which one runs. */
 
 #include "cases.h"
-#include "rig.h"
+#include "engine_rig.h"
 
 int main(int argc, char **argv)
 {

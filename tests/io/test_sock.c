@@ -1,6 +1,7 @@
 #include "io/sock.h"
 
 #include "base/assert.h"
+#include "tcp.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -99,14 +100,6 @@ static int get_int(int fd, int level, int name)
     return value;
 }
 
-static int connect_to(const struct sock_addr *a)
-{
-    int fd = socket(a->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, &a->sa, a->len), 0);
-    return fd;
-}
-
 static void listens_on_a_chosen_port(void **state)
 {
     (void)state;
@@ -120,7 +113,7 @@ static void listens_on_a_chosen_port(void **state)
         assert_int_equal(a.len, sizeof a.in);
         assert_int_equal(!(fcntl(fd, F_GETFL) & O_NONBLOCK), blocking);
         assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
-        int peer = connect_to(&a), got = -1;
+        int peer = tcp_connect(&a.sa, a.len), got = -1;
         for (int i = 0; i < 1000 && got < 0; i++) {
             got = accept(fd, NULL, NULL);
             if (got < 0) usleep(1000);
@@ -184,8 +177,8 @@ static void every_address_is_both_families(void **state)
     assert_true(sock_addr_parse("[::1]:0", &v6));
     v4.in.sin_port = v6.in6.sin6_port = any.in6.sin6_port;
     assert_int_equal(get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY), 0);
-    close(connect_to(&v4));
-    close(connect_to(&v6));
+    close(tcp_connect(&v4.sa, v4.len));
+    close(tcp_connect(&v6.sa, v6.len));
     close(fd);
 }
 

@@ -1,6 +1,6 @@
 /* io_wake, the one thing that other threads and signal handlers may do to an engine. */
 
-#include "rig.h"
+#include "engine_rig.h"
 
 #include <signal.h>
 #include <stdatomic.h>

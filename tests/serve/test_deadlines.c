@@ -203,7 +203,7 @@ static void test_client_that_does_not_read(void **state)
     files_fill(dir, "big", BIG);
     server_start(&s, "--write-timeout", "200ms", "--body-timeout", "1h", "--idle-timeout", "1h",
                  "--root", dir);
-    struct client_how how = {.receive_buffer = 4096};
+    struct tcp_how how = {.receive_buffer = 4096};
     client_open_to(&file, &s.addr, &how);
     client_ask(&file, "GET", "/static/big", "");
     stats_await(&s, "total.timeouts_write", 1);
@@ -236,7 +236,7 @@ static void test_slow_reader(void **state)
     char *dir = files_open();
     files_fill(dir, "file", SIZE);
     server_start(&s, "--write-timeout", "1500ms", "--idle-timeout", "1h", "--root", dir);
-    client_open_to(&c, &s.addr, &(struct client_how){.receive_buffer = 4096});
+    client_open_to(&c, &s.addr, &(struct tcp_how){.receive_buffer = 4096});
     client_ask(&c, "GET", "/static/file", "");
     char last[4] = "";
     while (memcmp(last, "\r\n\r\n", 4) != 0) {

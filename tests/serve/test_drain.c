@@ -144,7 +144,7 @@ static void test_drain_cuts_off_who_does_not_read(void **state)
     (void)state;
     char *dir = big_root();
     server_start(&s, "--drain-timeout", "200ms", "--root", dir);
-    client_open_to(&c, &s.addr, &(struct client_how){.receive_buffer = 4096});
+    client_open_to(&c, &s.addr, &(struct tcp_how){.receive_buffer = 4096});
     client_ask(&c, "GET", "/static/big", "");
     stats_await(&s, "total.requests_started", 1);
     server_signal(&s, SIGTERM);
@@ -164,7 +164,7 @@ static void test_drain_lets_an_answer_leave(void **state)
     char *dir = big_root();
     server_start(&s, "--drain-timeout", "1h", "--idle-timeout", "1h", "--write-timeout", "1h",
                  "--root", dir, "--write-buffer", "64m");
-    client_open_to(&c, &s.addr, &(struct client_how){.receive_buffer = 4096});
+    client_open_to(&c, &s.addr, &(struct tcp_how){.receive_buffer = 4096});
     client_ask(&c, "GET", "/static/big", "");
     stats_await(&s, "total.requests", 1);
     server_signal(&s, SIGTERM);

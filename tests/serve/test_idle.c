@@ -42,7 +42,7 @@ static void open_many(const struct server *s, int n)
     char source[32];
     for (int i = 0; i < n; i++) {
         snprintf(source, sizeof source, "127.0.0.%d", 2 + i % SOURCES);
-        client_open_to(&many[i], &s->addr, &(struct client_how){.source = source});
+        client_open_to(&many[i], &s->addr, &(struct tcp_how){.source = source});
     }
 }
 
@@ -172,7 +172,7 @@ static void serve_crowd(void)
     for (int left = CROWD; left > 0;) {
         struct pollfd p[CROWD];
         for (int i = 0; i < CROWD; i++) p[i] = (struct pollfd){many[i].fd, POLLIN, 0};
-        assert_true(poll(p, CROWD, CLIENT_SECONDS * 1000) > 0);
+        assert_true(poll(p, CROWD, TCP_SECONDS * 1000) > 0);
         for (int i = 0; i < CROWD; i++) {
             if (!p[i].revents) continue;
             client_reply(&many[i], "GET", &r);

@@ -38,7 +38,7 @@ static void crowd(const char *cores, bool two_listeners, double max)
     for (int left = N; left > 0;) {
         struct pollfd p[N];
         for (int i = 0; i < N; i++) p[i] = (struct pollfd){c[i].fd, POLLIN, 0};
-        assert_true(poll(p, N, CLIENT_SECONDS * 1000) > 0);
+        assert_true(poll(p, N, TCP_SECONDS * 1000) > 0);
         for (int i = 0; i < N; i++) {
             if (!p[i].revents) continue;
             client_reply(&c[i], "GET", &r);

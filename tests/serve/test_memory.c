@@ -78,7 +78,7 @@ static void test_pipeline_without_reading(void **state)
         n += (size_t)snprintf(all + n, EACH, "GET %s%.*d HTTP/1.1\r\nHost: a\r\n\r\n",
                               i % 10 ? "/baseline11?b=0&a=" : "/static/file?", 6, i);
     start_lean(&s, "--root", dir, "--write-timeout", "1h");
-    client_open_to(&c, &s.addr, &(struct client_how){.receive_buffer = 65536});
+    client_open_to(&c, &s.addr, &(struct tcp_how){.receive_buffer = 65536});
     client_get(&c, "/static/file", 200, &r);
     size_t before = server_memory(&s);
     for (int i = 0; i < 50 && !send_some(&c, all, n, &at); i++) sleep_ms(10);
@@ -201,7 +201,7 @@ static void test_echo_back_pressure(void **state)
     assert_non_null(data);
     for (size_t i = 0; i < SIZE; i++) data[i] = files_byte(i);
     start_lean(&s, "--write-timeout", "1h", "--body-timeout", "1h");
-    client_open_to(&c, &s.addr, &(struct client_how){.receive_buffer = 65536});
+    client_open_to(&c, &s.addr, &(struct tcp_how){.receive_buffer = 65536});
     client_get(&c, "/plaintext", 200, &r);
     size_t before = server_memory(&s);
     client_sendf(&c, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", SIZE);
@@ -231,7 +231,7 @@ static void test_slow_reader_of_a_large_file(void **state)
     assert_non_null(part);
     files_fill(dir, "large", SIZE);
     start_lean(&s, "--root", dir);
-    client_open_to(&c, &s.addr, &(struct client_how){.receive_buffer = 65536});
+    client_open_to(&c, &s.addr, &(struct tcp_how){.receive_buffer = 65536});
     client_get(&c, "/plaintext", 200, &r);
     size_t before = server_memory(&s), most = 0;
     client_ask(&c, "GET", "/static/large", "");

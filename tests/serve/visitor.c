@@ -15,7 +15,7 @@ unsigned chance(unsigned n)
     return (unsigned)(seed >> 33) % n;
 }
 
-static struct client_how small_window = {.receive_buffer = 8192};
+static struct tcp_how small_window = {.receive_buffer = 8192};
 
 void visitor_go(struct visitor *v, const struct server *s, enum place place, bool stays)
 {

@@ -1,49 +1,25 @@
 #include "client.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 enum { BUFFER = 4096 }; /* small at first, as some tests have thousands of clients */
 
 /* ---- the connection ---- */
 
-static void set_int(int fd, int level, int name, int value)
+int client_try_open(struct client *c, const struct server_addr *addr, const struct tcp_how *how)
 {
-    assert_int_equal(setsockopt(fd, level, name, &value, sizeof value), 0);
-}
-
-int client_try_open(struct client *c, const struct server_addr *addr, const struct client_how *how)
-{
-    struct timeval limit = {.tv_sec = CLIENT_SECONDS};
     assert_true(addr->len > 0);
-    *c = (struct client){.fd = socket(addr->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-    if (c->fd < 0) return -errno;
-    assert_int_equal(setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), 0);
-    assert_int_equal(setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit), 0);
-    set_int(c->fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    if (how && how->receive_buffer) set_int(c->fd, SOL_SOCKET, SO_RCVBUF, how->receive_buffer);
-    if (how && how->source) {
-        struct sockaddr_in from = {.sin_family = AF_INET};
-        assert_int_equal(inet_pton(AF_INET, how->source, &from.sin_addr), 1);
-        set_int(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
-        assert_int_equal(bind(c->fd, (struct sockaddr *)&from, sizeof from), 0);
-    }
-    if (connect(c->fd, &addr->sa, addr->len) == 0) return 0;
-    int err = errno;
-    close(c->fd);
-    c->fd = -1;
-    return -err;
+    int fd = tcp_try_connect(&addr->sa, addr->len, how);
+    *c = (struct client){.fd = fd < 0 ? -1 : fd};
+    return fd < 0 ? fd : 0;
 }
 
-void client_open_to(struct client *c, const struct server_addr *addr, const struct client_how *how)
+void client_open_to(struct client *c, const struct server_addr *addr, const struct tcp_how *how)
 {
     int err = client_try_open(c, addr, how);
     if (err < 0) print_error("connect: %s\n", strerror(-err));
@@ -69,29 +45,21 @@ void client_close(struct client *c)
 
 void client_reset(struct client *c)
 {
-    struct linger now = {.l_onoff = 1, .l_linger = 0};
-    assert_int_equal(setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now), 0);
+    tcp_reset(c->fd);
+    c->fd = -1;
     client_close(c);
 }
 
 void client_shut(struct client *c)
 {
-    /* The server may have closed first. */
-    if (shutdown(c->fd, SHUT_WR) < 0) assert_int_equal(errno, ENOTCONN);
+    tcp_shut(c->fd);
 }
 
 /* ---- sending ---- */
 
 bool client_try_send(struct client *c, const void *data, size_t n)
 {
-    for (const char *at = data; n > 0;) {
-        ssize_t put = send(c->fd, at, n, MSG_NOSIGNAL);
-        if (put < 0 && errno == EINTR) continue;
-        if (put < 0) return false;
-        at += put;
-        n -= (size_t)put;
-    }
-    return true;
+    return tcp_try_send(c->fd, data, n);
 }
 
 void client_send(struct client *c, const void *data, size_t n)
@@ -136,10 +104,8 @@ ssize_t client_more(struct client *c)
         assert_non_null(c->mem);
     }
     c->buf = c->mem;
-    ssize_t n;
-    do n = recv(c->fd, c->buf + c->len, c->cap - c->len, 0);
-    while (n < 0 && errno == EINTR);
-    if (n < 0) return -errno;
+    ssize_t n = tcp_try_receive(c->fd, c->buf + c->len, c->cap - c->len);
+    if (n < 0) return n;
     c->len += (size_t)n;
     c->received += (uint64_t)n;
     return n;

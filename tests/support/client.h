@@ -1,11 +1,11 @@
 #pragma once
-/* A blocking HTTP client for tests. Every wait is bounded; what must not go wrong is asserted. */
+/* A blocking HTTP client for tests, on a connection of tcp.h. Every wait is bounded; what must not
+ * go wrong is asserted. */
 
 #include "server.h"
+#include "tcp.h"
 
 #include <stdio.h>
-
-enum { CLIENT_SECONDS = 30 };
 
 struct client {
     int fd;    /* -1 when closed */
@@ -14,11 +14,6 @@ struct client {
     char *mem; /* what buf points into */
     size_t cap;
     uint64_t received; /* bytes in all */
-};
-
-struct client_how {
-    const char *source; /* the address to come from, or NULL */
-    int receive_buffer; /* SO_RCVBUF, or 0 for the system's */
 };
 
 /* One response. Freed by reply_free, which also readies it for use again; zero it before that. */
@@ -35,10 +30,10 @@ void client_open(struct client *c, const struct server *s);
 void client_open_admin(struct client *c, const struct server *s);
 
 /* `how` may be NULL. */
-void client_open_to(struct client *c, const struct server_addr *addr, const struct client_how *how);
+void client_open_to(struct client *c, const struct server_addr *addr, const struct tcp_how *how);
 
 /* 0 or negative errno. */
-int client_try_open(struct client *c, const struct server_addr *addr, const struct client_how *how);
+int client_try_open(struct client *c, const struct server_addr *addr, const struct tcp_how *how);
 
 void client_close(struct client *c);
 
@@ -77,7 +72,7 @@ void client_fetch(const struct server_addr *addr, const char *path, struct reply
 void client_read(struct client *c, void *out, size_t n);
 
 /* Receives more: a count, 0 at the end of the stream, negative errno (-EAGAIN after
- * CLIENT_SECONDS). */
+ * TCP_SECONDS). */
 ssize_t client_more(struct client *c);
 
 /* Everything up to the end of the stream is in c->buf; false where a reset or the time ends it. */

@@ -4,7 +4,7 @@
  * behind. */
 
 #include "bytes.h"
-#include "rig.h"
+#include "lab_core.h"
 #include "split.h"
 
 enum broken_event {
@@ -27,4 +27,4 @@ struct broken {
 };
 
 /* Appends what came out to `out`; returns what went wrong, or NULL. */
-const char *broken_run(struct rig *r, slice in, struct broken how, struct bytes *out);
+const char *broken_run(struct lab_core *lab, slice in, struct broken how, struct bytes *out);

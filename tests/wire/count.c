@@ -1,7 +1,7 @@
 /* Serves N requests for /plaintext on each of some keep-alive connections in memory, and nothing
  * else: for callgrind, which counts the instructions (instructions.sh). */
 
-#include "rig.h"
+#include "lab_core.h"
 
 #include <stdio.h>
 
@@ -18,19 +18,19 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s REQUESTS [CONNECTIONS]\n", argv[0]);
         return 2;
     }
-    static struct rig rig;
+    static struct lab_core lab;
     static struct mem_client *client[CONNS_MAX];
-    rig_open(&rig);
-    mem_configure(&rig.io, &(struct mem_config){.share = 1, .patience = NS_PER_S});
+    lab_core_open(&lab);
+    mem_configure(&lab.io, &(struct mem_config){.share = 1, .patience = NS_PER_S});
     for (uint64_t i = 0; i < conns; i++) {
-        client[i] = mem_connect(&rig.io);
+        client[i] = mem_connect(&lab.io);
         mem_repeat(client[i], request.ptr, request.len, n);
         mem_push_end(client[i]);
     }
-    while (!mem_run(&rig.io, 1u << 20)) continue;
-    uint64_t served = rig.core.stats.requests;
-    for (uint64_t i = 0; i < conns; i++) mem_free(&rig.io, client[i]);
-    rig_close(&rig);
+    while (!mem_run(&lab.io, 1u << 20)) continue;
+    uint64_t served = lab.core.stats.requests;
+    for (uint64_t i = 0; i < conns; i++) mem_free(&lab.io, client[i]);
+    lab_core_close(&lab);
     printf("%llu requests served\n", (unsigned long long)served);
     return served == n * conns ? 0 : 1;
 }

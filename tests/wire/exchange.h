@@ -3,7 +3,7 @@
 
 #include "../support/server.h"
 #include "answer.h"
-#include "rig.h"
+#include "lab_core.h"
 #include "split.h"
 
 /* What a connection that is to serve on is asked at the end, and what it answers. */
@@ -16,7 +16,8 @@ struct outcome {
 };
 
 /* In memory. `r` is left without connections. */
-void exchange_mem(struct rig *r, const struct wire_case *c, struct split split, struct outcome *o);
+void exchange_mem(struct lab_core *lab, const struct wire_case *c, struct split split,
+                  struct outcome *o);
 
 /* Before the server is started: it and the client will share one CPU. */
 void exchange_live_prepare(void);

@@ -1,9 +1,9 @@
 #include "exchange.h"
 
+#include "tcp.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
 #include <unistd.h>
@@ -41,7 +41,7 @@ static slice current(struct live *l)
             l->at = 1;
             if (!is_there(l)) return (slice){0};
         } else if (s->kind == STEP_HALF_CLOSE) {
-            shutdown(l->fd, SHUT_WR);
+            tcp_shut(l->fd);
         } else if (l->at < s->bytes.len) {
             return bytes_slice(&s->bytes);
         }
@@ -82,11 +82,11 @@ static void send_some(struct live *l, slice s)
 static bool receive(struct live *l)
 {
     char buf[PIECE];
-    ssize_t n = recv(l->fd, buf, sizeof buf, 0);
+    ssize_t n = tcp_try_receive(l->fd, buf, sizeof buf);
     if (n > 0) bytes_add(&l->o->raw, slice_of(buf, (size_t)n));
     if (n == 0) l->o->closed = true;
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return true;
-    if (n < 0 && errno == ECONNRESET && l->c->loose_reset)
+    if (n == -EAGAIN) return true;
+    if (n == -ECONNRESET && l->c->loose_reset)
         l->o->closed = true;
     else if (n < 0)
         l->o->odd = "the server reset the connection";
@@ -95,10 +95,7 @@ static bool receive(struct live *l)
 
 static int connect_to(const struct server_addr *addr)
 {
-    int one = 1, fd = socket(addr->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, &addr->sa, addr->len), 0);
-    assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one), 0);
+    int fd = tcp_connect(&addr->sa, addr->len);
     assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
     return fd;
 }

@@ -13,7 +13,7 @@
 
 enum { PLACES = 12, LONG_INPUT = 20000 };
 
-static struct rig rig;
+static struct lab_core lab;
 static struct case_file file;
 
 /* A place, a way to cut and an engine for the n-th run, each from another part of the number. */
@@ -42,7 +42,7 @@ static void test_event(void **state)
             struct bytes out = {0};
             struct broken how = choose(n++, in.len);
             how.event = event;
-            const char *odd = broken_run(&rig, bytes_slice(&in), how, &out);
+            const char *odd = broken_run(&lab, bytes_slice(&in), how, &out);
             free(out.ptr);
             if (odd) fail_msg("line %d, at byte %zu: %s", c->line, how.at, odd);
         }
@@ -57,13 +57,13 @@ int main(int argc, char **argv)
         return 2;
     }
     case_file_read(&file, argv[1]);
-    rig_open(&rig);
+    lab_core_open(&lab);
     struct CMUnitTest tests[BROKEN_EVENTS];
     for (uintptr_t e = 0; e < BROKEN_EVENTS; e++)
         tests[e] = (struct CMUnitTest){
             .name = broken_names[e], .test_func = test_event, .initial_state = (void *)e};
     int failed = cmocka_run_group_tests_name(argv[1], tests, NULL, NULL);
-    rig_close(&rig);
+    lab_core_close(&lab);
     case_file_free(&file);
     return failed ? 1 : 0;
 }

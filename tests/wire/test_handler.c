@@ -1,6 +1,6 @@
 /* Handlers that do not keep to the rules: the server answers and nothing is left behind. */
 
-#include "rig.h"
+#include "lab_core.h"
 
 #include "http/router.h"
 
@@ -76,24 +76,24 @@ static void splits_the_head(torc_req *rq, void *arg)
 static void answers(torc_handler *handler, const char *status, const char *body)
 {
     static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-    struct rig rig;
-    rig_open(&rig);
+    struct lab_core lab;
+    lab_core_open(&lab);
     struct router *router = router_new();
     assert_int_equal(router_add(router, HTTP_GET, SLICE("/"), handler, NULL, NULL), 0);
     router_freeze(router);
-    rig.core.router = router;
-    struct mem_client *m = mem_connect(&rig.io);
+    lab.core.router = router;
+    struct mem_client *m = mem_connect(&lab.io);
     mem_push(m, request, sizeof request - 1);
     mem_push_end(m);
-    while (!mem_run(&rig.io, 1000)) continue;
+    while (!mem_run(&lab.io, 1000)) continue;
     size_t n;
     const char *out = mem_out(m, &n);
     assert_true(n > 12 && memcmp(out + 9, status, 3) == 0);
     assert_true(n > strlen(body) && memcmp(out + n - strlen(body), body, strlen(body)) == 0);
     assert_true(mem_ended(m));
-    assert_null(rig_left_behind(&rig));
-    mem_free(&rig.io, m);
-    rig_close(&rig);
+    assert_null(lab_core_left_behind(&lab));
+    mem_free(&lab.io, m);
+    lab_core_close(&lab);
     router_free(router);
 }
 
@@ -119,22 +119,22 @@ static void no_memory_for_an_answer(void **state)
 {
     (void)state;
     static const char request[] = "GET /plaintext HTTP/1.1\r\nHost: a\r\n\r\n";
-    struct rig rig;
-    rig_open(&rig);
-    struct mem_client *m = mem_connect(&rig.io);
-    rig.core.small.max = rig.core.large.max = 0;
+    struct lab_core lab;
+    lab_core_open(&lab);
+    struct mem_client *m = mem_connect(&lab.io);
+    lab.core.small.max = lab.core.large.max = 0;
     mem_push(m, request, sizeof request - 1);
-    while (!mem_run(&rig.io, 1000)) continue;
-    rig.core.small.max = rig.core.large.max = UINT32_MAX;
+    while (!mem_run(&lab.io, 1000)) continue;
+    lab.core.small.max = lab.core.large.max = UINT32_MAX;
     mem_push(m, request, sizeof request - 1);
-    while (!mem_run(&rig.io, 1000)) continue;
+    while (!mem_run(&lab.io, 1000)) continue;
     size_t n;
     mem_out(m, &n);
     assert_int_equal(n, 0);
     assert_true(mem_closed(m));
-    assert_null(rig_left_behind(&rig));
-    mem_free(&rig.io, m);
-    rig_close(&rig);
+    assert_null(lab_core_left_behind(&lab));
+    mem_free(&lab.io, m);
+    lab_core_close(&lab);
 }
 
 int main(void)

@@ -16,7 +16,7 @@ const slice probe_out = SLICE("HTTP/1.1 200 OK\r\nServer: torc\r\nDate: *\r\n"
 enum { DENSE_MEM = 20000, DENSE_LIVE = 2000 };
 
 static bool in_memory;
-static struct rig rig;
+static struct lab_core lab;
 static struct server server;
 
 static bool judge(const struct wire_case *c, const struct split *split, const struct outcome *o)
@@ -50,7 +50,7 @@ static void test_case(void **state)
         struct split split = split_nth(i, in_memory ? DENSE_MEM : DENSE_LIVE);
         struct outcome o;
         if (in_memory)
-            exchange_mem(&rig, c, split, &o);
+            exchange_mem(&lab, c, split, &o);
         else
             exchange_live(&server.addr, c, split, &o);
         right = judge(c, &split, &o);
@@ -64,11 +64,11 @@ static int set_up(void **state)
     char max_body[16];
     (void)state;
     if (in_memory) {
-        rig_open(&rig);
+        lab_core_open(&lab);
         return 0;
     }
     exchange_live_prepare();
-    snprintf(max_body, sizeof max_body, "%d", RIG_MAX_BODY);
+    snprintf(max_body, sizeof max_body, "%d", LAB_CORE_MAX_BODY);
     server_start(&server, "--max-body", max_body);
     return 0;
 }
@@ -77,7 +77,7 @@ static int tear_down(void **state)
 {
     (void)state;
     if (in_memory)
-        rig_close(&rig);
+        lab_core_close(&lab);
     else
         server_stop(&server);
     return 0;

@@ -1,4 +1,4 @@
-#include "rig.h"
+#include "site.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@ struct server server;
 struct client client;
 struct reply reply;
 
-int rig_make(void **state)
+int site_make(void **state)
 {
     (void)state;
     tree_make(&tree);
@@ -21,14 +21,14 @@ int rig_make(void **state)
     return 0;
 }
 
-int rig_remove(void **state)
+int site_remove(void **state)
 {
     (void)state;
     tree_remove(&tree);
     return 0;
 }
 
-void rig_start_list(const char *const *options)
+void site_start_list(const char *const *options)
 {
     const char *argv[16] = {"--root", tree_path(&tree, "root")};
     for (size_t n = 2; *options; options++) {
@@ -39,14 +39,14 @@ void rig_start_list(const char *const *options)
     client_open(&client, &server);
 }
 
-int rig_start_plain(void **state)
+int site_start_plain(void **state)
 {
     (void)state;
-    rig_start();
+    site_start();
     return 0;
 }
 
-int rig_stop(void **state)
+int site_stop(void **state)
 {
     (void)state;
     client_close(&client);
@@ -108,10 +108,10 @@ void await(const char *path, const char *fields, int status, const char *body)
     fail_msg("%s is not answered with %d %s", path, status, body);
 }
 
-void rig_put(const char *name, const char *text, long ns)
+void site_put(const char *name, const char *text, long ns)
 {
     tree_text(&tree, name, text);
-    struct timespec times[2] = {{RIG_TIME, ns}, {RIG_TIME, ns}};
+    struct timespec times[2] = {{SITE_TIME, ns}, {SITE_TIME, ns}};
     assert_int_equal(utimensat(AT_FDCWD, tree_path(&tree, name), times, 0), 0);
 }
 
@@ -135,7 +135,7 @@ static unsigned open_files_of(const char *thread)
     return n;
 }
 
-unsigned rig_open_files(void)
+unsigned site_open_files(void)
 {
     char path[64];
     unsigned most = 0;
@@ -150,15 +150,15 @@ unsigned rig_open_files(void)
     return most;
 }
 
-void rig_await_open_files(unsigned n)
+void site_await_open_files(unsigned n)
 {
-    for (int i = 0; i < SERVER_SECONDS * 100 && rig_open_files() != n; i++) pause_a_little();
-    assert_int_equal(rig_open_files(), n);
+    for (int i = 0; i < SERVER_SECONDS * 100 && site_open_files() != n; i++) pause_a_little();
+    assert_int_equal(site_open_files(), n);
 }
 
 /* ---- the server's mappings ---- */
 
-bool rig_mapped(const char *path)
+bool site_mapped(const char *path)
 {
     char name[512], line[1024];
     const char *wanted = tree_path(&tree, path);
@@ -171,9 +171,9 @@ bool rig_mapped(const char *path)
     return found;
 }
 
-void rig_map(const char *path)
+void site_map(const char *path)
 {
-    for (int i = 0; i < SERVER_SECONDS * 100 && !rig_mapped(path); i++)
+    for (int i = 0; i < SERVER_SECONDS * 100 && !site_mapped(path); i++)
         assert_int_equal(ask("GET", path + strlen("root"), "Range: bytes=0-0\r\n"), 206);
-    assert_true(rig_mapped(path));
+    assert_true(site_mapped(path));
 }

@@ -1,4 +1,4 @@
-#include "rig.h"
+#include "engine_rig.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -216,7 +216,7 @@ static void end_init(struct rig *r, struct end *e, int peer)
 
 void end_open(struct rig *r, struct end *e)
 {
-    end_take(r, e, peer_connect(&r->addr));
+    end_take(r, e, tcp_connect(&r->addr.sa, r->addr.len));
 }
 
 void end_take(struct rig *r, struct end *e, int peer)
@@ -239,7 +239,7 @@ void end_own(struct rig *r, struct end *e, bool nonblocking)
     assert_true(sock_addr_parse("127.0.0.1:0", &addr));
     int listener = sock_listen(&addr, 1, true);
     assert_true(listener >= 0);
-    int peer = peer_connect(&addr);
+    int peer = tcp_connect(&addr.sa, addr.len);
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | (nonblocking ? SOCK_NONBLOCK : 0));
     assert_true(fd >= 0);
     close(listener);

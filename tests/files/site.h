@@ -13,18 +13,18 @@ extern struct client client;
 extern struct reply reply; /* the last one */
 
 /* cmocka group set-up and tear-down of the tree; cases start their server in it. */
-int rig_make(void **state);
-int rig_remove(void **state);
+int site_make(void **state);
+int site_remove(void **state);
 
 /* The server on the root with further options, and the client connected. */
-#define rig_start(...) rig_start_list((const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
-void rig_start_list(const char *const *options);
+#define site_start(...) site_start_list((const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
+void site_start_list(const char *const *options);
 
 /* The same as a cmocka set-up, without further options. */
-int rig_start_plain(void **state);
+int site_start_plain(void **state);
 
 /* cmocka tear-down of a case: the server ends with 0, and has complained of nothing. */
-int rig_stop(void **state);
+int site_stop(void **state);
 
 /* Asks on the client's connection with these further field lines: the status. */
 int ask(const char *method, const char *path, const char *fields);
@@ -42,23 +42,23 @@ char *take_field(const char *name);
 /* Asks until that is the answer: a change is to show some time, if not at once. */
 void await(const char *path, const char *fields, int status, const char *body);
 
-/* A file that was last modified RIG_TIME s and `ns` after 1970. */
-#define RIG_TIME     784111777
-#define RIG_MODIFIED "Sun, 06 Nov 1994 08:49:37 GMT"
-void rig_put(const char *name, const char *text, long ns);
+/* A file that was last modified SITE_TIME s and `ns` after 1970. */
+#define SITE_TIME     784111777
+#define SITE_MODIFIED "Sun, 06 Nov 1994 08:49:37 GMT"
+void site_put(const char *name, const char *text, long ns);
 
 /* A text of 26 bytes, and its tag where `ns` is 5: 784111777.000000005 s in ns, and the length. */
-#define RIG_ABC     "abcdefghijklmnopqrstuvwxyz"
-#define RIG_ABC_TAG "\"ae1b981bc490a05-1a\""
+#define SITE_ABC     "abcdefghijklmnopqrstuvwxyz"
+#define SITE_ABC_TAG "\"ae1b981bc490a05-1a\""
 
 /* How many descriptors of the server are of files below the root (the root itself apart). */
-unsigned rig_open_files(void);
+unsigned site_open_files(void);
 
 /* Whether the server has mapped that file below the root. */
-bool rig_mapped(const char *path);
+bool site_mapped(const char *path);
 
 /* Has the file asked for until the server maps it. */
-void rig_map(const char *path);
+void site_map(const char *path);
 
 /* Waits until there are so many. */
-void rig_await_open_files(unsigned n);
+void site_await_open_files(unsigned n);

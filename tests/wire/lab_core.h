@@ -4,9 +4,9 @@
 #include "../support/mem_engine.h"
 #include "http/context.h"
 
-enum { RIG_MAX_BODY = 64 * 1024 }; /* --max-body, for every engine that runs the cases */
+enum { LAB_CORE_MAX_BODY = 64 * 1024 }; /* --max-body, for every engine that runs the cases */
 
-struct rig {
+struct lab_core {
     struct io io;
     struct http_context core;
     struct http_limits limits; /* torc-lab's defaults, but for max_body */
@@ -14,10 +14,10 @@ struct rig {
     struct router *router;
 };
 
-void rig_open(struct rig *r);
+void lab_core_open(struct lab_core *lab);
 
 /* NULL once every connection has ended and left nothing behind; else what is still there. */
-const char *rig_left_behind(const struct rig *r);
+const char *lab_core_left_behind(const struct lab_core *lab);
 
 /* Asserts that everything came home: connections, requests, fibers, output, operations. */
-void rig_close(struct rig *r);
+void lab_core_close(struct lab_core *lab);

@@ -1,10 +1,11 @@
 #pragma once
 /* What every engine test needs: an engine in the configuration that the command line chose, peers
- * that are plain blocking sockets, and turns that are bounded. A wall-clock guard ends a test that
+ * that are connections of tcp.h, and turns that are bounded. A wall-clock guard ends a test that
  * stalls; nothing asserts speed. */
 
 #include "io/io.h"
 #include "io/sock.h"
+#include "tcp.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -113,7 +114,6 @@ static inline uint8_t pattern(uint64_t at)
 
 void pattern_fill(void *buf, uint64_t at, size_t n);
 
-int peer_connect(const struct sock_addr *addr);
 void peer_send(int fd, uint64_t at, size_t n);
 
 /* Waits until all that was sent has arrived. */
@@ -121,10 +121,6 @@ void peer_settle(int fd);
 
 /* Reads exactly n bytes and checks them. */
 void peer_expect(int fd, uint64_t at, size_t n);
-void peer_expect_end(int fd);
-
-/* Closes with a reset instead of an end of stream. */
-void peer_reset(int fd);
 
 /* Peers that must run beside the engine: sends or expects n bytes of the pattern from 0. */
 struct peer_thread {

@@ -1,0 +1,106 @@
+"""Files small enough to read whole, functions that fit a screen, and a test for its file by name."""
+
+import re
+import unittest
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+FILE_LINES = 450
+FUNCTION_LINES = 70
+
+# What is larger today, at most so large. This list only ever shrinks.
+LARGE_FILES = {
+    "src/load/client.c": 550,
+    "src/io/uring.c": 560,
+}
+
+# Tests in C whose name is not that of a file beside them in src, and what they are of.
+OTHER_TESTS = {
+    "base/wheel_model": "the wheel against a model of it",
+    "base/option_config": "option.c on config files",
+    "files/static_cache": "static.c with a cache, in a server",
+    "files/static_change": "static.c while files change, in a server",
+    "files/static_range": "static.c on ranges, in a server",
+    "http/router_add": "what router.c takes and refuses",
+    "http/router_model": "the router against a model of it",
+    "http/target_parts": "how target.c cuts a target",
+    "io/backlog": "an engine whose kernel takes no more",
+    "io/engine": "every engine, by subject",
+    "io/wake": "an engine that other threads wake",
+    "load/address": "run.c on addresses that are taken",
+    "serve/deadlines": "whole servers",
+    "serve/drain": "whole servers",
+    "serve/faults": "whole servers",
+    "serve/idle": "whole servers",
+    "serve/lab": "whole servers",
+    "serve/lifecycle": "whole servers",
+    "serve/limits": "whole servers",
+    "serve/memory": "whole servers",
+    "serve/metrics": "whole servers",
+    "serve/threads": "whole servers",
+    "wire/broken": "the wire cases with a client that ends anywhere",
+    "wire/handler": "handlers on the engine in memory",
+    "wire/wire": "the wire cases",
+}
+
+
+def small_files():
+    """The files whose size is bounded."""
+    for folder, pattern in (("src", "*.[ch]"), ("bench/lib", "*.py")):
+        yield from sorted((TOP / folder).rglob(pattern))
+
+
+def functions(text):
+    """Each function of C as clang-format leaves it: the line that begins it, and how many it has."""
+    lines, start = text.split("\n"), None
+    for number, line in enumerate(lines):
+        if re.match(r"[A-Za-z_].*\(", line):
+            start = number
+        elif line == "}" and start is not None:
+            yield lines[start], number - start + 1
+            start = None
+        elif line.startswith("}"):
+            start = None
+
+
+class Sizes(unittest.TestCase):
+    def test_files(self):
+        wrong = []
+        for path in small_files():
+            name, lines = str(path.relative_to(TOP)), path.read_text(encoding="utf-8").count("\n")
+            bound = LARGE_FILES.get(name, FILE_LINES)
+            if lines > bound:
+                wrong.append(f"{name} has {lines} lines, more than {bound}")
+        self.assertFalse(wrong, "\n  " + "\n  ".join(wrong))
+
+    def test_functions(self):
+        wrong, seen = [], 0
+        for path in sorted((TOP / "src").rglob("*.[ch]")):
+            for first, lines in functions(path.read_text(encoding="utf-8")):
+                seen += 1
+                if lines > FUNCTION_LINES:
+                    wrong.append(f"{path.relative_to(TOP)} has {lines} lines in {first}")
+        self.assertFalse(wrong, "\n  " + "\n  ".join(wrong))
+        self.assertGreater(seen, 500, "hardly any function is found")
+
+    def test_the_lists_hold_nothing_else(self):
+        small = [n for n in LARGE_FILES if not (TOP / n).exists() or (TOP / n).read_text().count("\n") <= FILE_LINES]
+        gone = [n for n in OTHER_TESTS if not self.path_of(n).exists()]
+        self.assertEqual((small, gone), ([], []), "these can go from the lists")
+
+    @staticmethod
+    def path_of(name):
+        folder, _, base = name.rpartition("/")
+        return TOP / "tests" / folder / f"test_{base}.c"
+
+    def test_each_test_has_a_file(self):
+        wrong = []
+        for path in sorted((TOP / "tests").rglob("test_*.c")):
+            name = str(path.relative_to(TOP / "tests").with_name(path.name[len("test_") : -len(".c")]))
+            if name not in OTHER_TESTS and not any((TOP / "src" / (name + end)).exists() for end in (".c", ".h")):
+                wrong.append(name)
+        self.assertFalse(wrong, "neither src nor this test knows: " + ", ".join(wrong))
+
+
+if __name__ == "__main__":
+    unittest.main()
