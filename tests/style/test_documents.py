@@ -1,0 +1,50 @@
+"""What the documents name in the code is there: files, and functions or tables in them."""
+
+import re
+import unittest
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+DOCUMENTS = ["README.md", "src/README.md", "tests/README.md", "bench/README.md", ".github/CONTRIBUTING.md"]
+
+QUOTED = re.compile(r"`([^`\n]+)`")
+PLACE = re.compile(r"((?:\w+/)*\w+\.(?:[chS]|py)):(\w+)")  # file:name
+NAMED = re.compile(r"(?:\w+/)*\w+\.[chS]")
+LINK = re.compile(r"\]\(([^)#:]+)\)")
+
+
+def sources() -> dict[str, str]:
+    found = [p for folder in ("src", "tests", "include", "bench") for p in (TOP / folder).rglob("*") if p.is_file()]
+    return {str(p.relative_to(TOP)): p.read_text() for p in found if p.suffix in (".c", ".h", ".S", ".py")}
+
+
+SOURCES = sources()
+
+
+def files_named(name: str) -> list[str]:
+    return [text for path, text in SOURCES.items() if f"/{path}".endswith(f"/{name}")]
+
+
+class Documents(unittest.TestCase):
+    def test_names_are_in_the_code(self) -> None:
+        for document in DOCUMENTS:
+            for quoted in QUOTED.findall((TOP / document).read_text()):
+                with self.subTest(document=document, quoted=quoted):
+                    if place := PLACE.fullmatch(quoted):
+                        there = any(re.search(rf"\b{place[2]}\b", text) for text in files_named(place[1]))
+                        self.assertTrue(there, f"{document} names {quoted}, which is not there")
+                    elif NAMED.fullmatch(quoted):
+                        self.assertTrue(
+                            files_named(quoted) or "NAME" in quoted, f"{document} names {quoted}, which is not there"
+                        )
+
+    def test_links_lead_somewhere(self) -> None:
+        for document in DOCUMENTS:
+            folder = (TOP / document).parent
+            for target in LINK.findall((TOP / document).read_text()):
+                with self.subTest(document=document, target=target):
+                    self.assertTrue((folder / target).exists(), f"{document} links to {target}, which is not there")
+
+
+if __name__ == "__main__":
+    unittest.main()
