@@ -377,13 +377,13 @@ static void wrong_values(void **state)
           "--buffer-size", "63");
     WRONG("--stack-size takes a size from 16k to 64m, such as 4096, 16k or 1m, not \"15k\"",
           "--stack-size=15k");
-    WRONG("--idle-timeout takes a time from 1ms to 24h with its unit, such as 500ms, 10s or 2m, "
+    WRONG("--idle-timeout takes a time from 1ms to 24h with a unit, such as 500ms, 10s or 2m, "
           "not \"10\"",
           "--idle-timeout=10");
-    WRONG("--header-timeout takes a time from 1ms to 24h with its unit, such as 500ms, 10s or 2m, "
+    WRONG("--header-timeout takes a time from 1ms to 24h with a unit, such as 500ms, 10s or 2m, "
           "not \"0\"",
           "--header-timeout=0");
-    WRONG("--file-cache-ttl takes a time from 0 to 1s with its unit, such as 500ms, 10s or 2m, not "
+    WRONG("--file-cache-ttl takes a time from 0 to 1s with a unit, such as 500ms, 10s or 2m, not "
           "\"1001ms\"",
           "--file-cache-ttl=1001ms");
     renew();
@@ -408,7 +408,7 @@ static void wrong_values(void **state)
     WRONG("--access-log-format takes combined or json, not \"jsonl\"", "--access-log-format=jsonl");
     WRONG("--max-connections takes a number from 0 to 1000000, not \"1000001\"",
           "--max-connections=1000001");
-    WRONG("--root takes a directory, and none is given", "--root");
+    WRONG("--root takes a directory, but no value was given", "--root");
     WRONG("--root takes a directory; /no/such/dir: No such file or directory",
           "--root=/no/such/dir");
     WRONG("--root takes a directory, which /dev/null is not", "--root=/dev/null");
@@ -514,9 +514,9 @@ static void config_errors(void **state)
 {
     (void)state;
     config_wrong("\n#\ndepth = x\n", "3: depth takes a number from 1 to 32768, not \"x\"");
-    config_wrong("help = yes\n", "1: help belongs on the command line");
-    config_wrong("config = x\n", "1: config belongs on the command line");
-    config_wrong("json = yes\n", "1: json belongs on the command line");
+    config_wrong("help = yes\n", "1: help can only be given on the command line");
+    config_wrong("config = x\n", "1: config can only be given on the command line");
+    config_wrong("json = yes\n", "1: json can only be given on the command line");
     /* What the command line overrides is checked all the same. */
     config("depth = x\n");
     renew();
@@ -556,7 +556,7 @@ static void own_options(void **state)
     assert_string_equal(url, "second");
     assert_string_equal(timing, "no");
     assert_int_equal(READ("--upstream"), -EINVAL);
-    assert_string_equal(options_error(set), "--upstream takes URL, and none is given");
+    assert_string_equal(options_error(set), "--upstream takes URL, but no value was given");
     assert_int_equal(READ("--upstrem=x"), -EINVAL);
     assert_string_equal(options_error(set),
                         "unknown option --upstrem, did you mean --upstream? (see --help)");
