@@ -387,16 +387,16 @@ static void wrong_values(void **state)
           "\"1001ms\"",
           "--file-cache-ttl=1001ms");
     renew();
-    WRONG("--admin takes an address of its own, and --listen has 127.0.0.1:9", "--listen",
+    WRONG("--admin needs an address of its own: it overlaps --listen 127.0.0.1:9", "--listen",
           "127.0.0.1:9", "--admin", "127.0.0.1:9");
     renew();
-    WRONG("--admin takes an address of its own, and --listen has 0.0.0.0:9", "--listen",
+    WRONG("--admin needs an address of its own: it overlaps --listen 0.0.0.0:9", "--listen",
           "0.0.0.0:9", "--admin", "127.0.0.1:9");
     renew();
-    WRONG("--admin takes an address of its own, and --listen has [::]:9", "--listen", "*:9",
+    WRONG("--admin needs an address of its own: it overlaps --listen [::]:9", "--listen", "*:9",
           "--admin", "127.0.0.1:9");
     renew();
-    WRONG("--listen 127.0.0.1:9 is within another --listen", "--listen", "127.0.0.1:9", "--listen",
+    WRONG("--listen 127.0.0.1:9 overlaps another --listen", "--listen", "127.0.0.1:9", "--listen",
           "127.0.0.1:9");
     renew();
     VALID("--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0");
@@ -411,7 +411,7 @@ static void wrong_values(void **state)
     WRONG("--root takes a directory, but no value was given", "--root");
     WRONG("--root takes a directory; /no/such/dir: No such file or directory",
           "--root=/no/such/dir");
-    WRONG("--root takes a directory, which /dev/null is not", "--root=/dev/null");
+    WRONG("--root takes a directory; /dev/null is not one", "--root=/dev/null");
     char long_value[5000] = "--root=";
     memset(long_value + 7, 'x', sizeof long_value - 8);
     renew();
@@ -424,12 +424,12 @@ static void unknown_options(void **state)
     (void)state;
     WRONG("unknown option --max-conn, did you mean --max-connections? (see --help)", "--max-conn");
     WRONG("unknown option --no-dierct, did you mean --no-direct? (see --help)", "--no-dierct");
-    WRONG("argument \"x\" is not an option (see --help)", "x");
-    WRONG("a directory is served with --root /", "/");
-    WRONG("argument \"\" is not an option (see --help)", "");
-    WRONG("argument \"no\" is not an option (see --help)", "--pin", "no");
-    WRONG("argument \"--\" is not an option (see --help)", "--");
-    WRONG("argument \"-\" is not an option (see --help)", "-");
+    WRONG("unexpected argument \"x\" (see --help)", "x");
+    WRONG("to serve a directory, use --root /", "/");
+    WRONG("unexpected argument \"\" (see --help)", "");
+    WRONG("unexpected argument \"no\" (see --help)", "--pin", "no");
+    WRONG("unexpected argument \"--\" (see --help)", "--");
+    WRONG("unexpected argument \"-\" (see --help)", "-");
 }
 
 static void set_by_the_program(void **state)
