@@ -44,7 +44,7 @@ static const struct metric metrics[] = {
     {"connections_closed", "connections closed", COUNTER, AT(http.stats.closed)},
     {"connections_reset", "connections that the client broke off", COUNTER, AT(http.stats.resets)},
     {"accept_failures", "accepts that ended as descriptors had run out", COUNTER,
-     AT(acceptor.refused)},
+     AT(acceptor.failures)},
     {"requests_started", "requests whose head was complete", COUNTER, AT(http.stats.started)},
     {"requests", "requests ended", COUNTER, AT(http.stats.requests)},
     {"requests_peak", "most requests in progress at once", GAUGE, AT(http.stats.peak)},

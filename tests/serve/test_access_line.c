@@ -16,7 +16,7 @@ static char *ring;
 static int make_ring(void **state)
 {
     (void)state;
-    ring = malloc(ACCESS_RING);
+    ring = malloc(ACCESS_BUFFER_SIZE);
     return ring ? 0 : -1;
 }
 
@@ -31,8 +31,8 @@ static int free_ring(void **state)
 static slice logged(slice bytes, enum log_format format)
 {
     struct access_entry e = {.agent = bytes, .status = 200};
-    size_t len = access_line_put(ring, 0, format, &e, SLICE("now"));
-    assert_true(len <= access_line_most(&e));
+    size_t len = access_line_write(ring, 0, format, &e, SLICE("now"));
+    assert_true(len <= access_line_bound(&e));
     const char *before = format == LOG_JSON ? "\"user_agent\":\"" : "\"-\" \"";
     const char *after = format == LOG_JSON ? "\"}\n" : "\"\n";
     const char *at = memmem(ring, len, before, strlen(before));

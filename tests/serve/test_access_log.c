@@ -63,12 +63,12 @@ static void add(struct access_log *log, slice head)
 {
     struct fixture f;
     request(&f, head);
-    access_log_add(access_log_ring(log, 0), &f.rq, PEER, 5);
+    access_log_add(access_log_buffer(log, 0), &f.rq, PEER, 5);
     request_done(&f);
 }
 
 /* "/name/number" as the target. */
-static void add_numbered(struct access_log_ring *ring, unsigned name, unsigned number)
+static void add_numbered(struct access_log_buffer *ring, unsigned name, unsigned number)
 {
     struct fixture f;
     char head[80];
@@ -166,7 +166,7 @@ static char *line_of(slice head, enum log_format format, const char *peer, int s
     struct access_log *log = open_log(path, format);
     request(&f, head);
     f.rq.response.status = status;
-    access_log_add(access_log_ring(log, 0), &f.rq, peer, bytes);
+    access_log_add(access_log_buffer(log, 0), &f.rq, peer, bytes);
     request_done(&f);
     access_log_close(log);
     char *text = read_all(path, &len);
@@ -293,7 +293,7 @@ static void every_byte(void **state)
         f.rq.head.target_len = 0;
         f.rq.head.n_fields = 1;
         f.rq.head.field[0] = (struct head_field){0, 10, 10, 256};
-        access_log_add(access_log_ring(log, 0), &f.rq, PEER, 5);
+        access_log_add(access_log_buffer(log, 0), &f.rq, PEER, 5);
         request_done(&f);
         access_log_close(log);
         char *line = read_all(path, &len);
@@ -360,7 +360,7 @@ static unsigned lines_in(const char *path)
 
 struct producer {
     pthread_t thread;
-    struct access_log_ring *ring;
+    struct access_log_buffer *ring;
     unsigned name;
 };
 
@@ -381,7 +381,7 @@ static void several_producers(void **state)
     struct access_log *log = access_log_open(in_dir("log"), LOG_COMBINED, PRODUCERS);
     assert_non_null(log);
     for (unsigned i = 0; i < PRODUCERS; i++) {
-        p[i] = (struct producer){.ring = access_log_ring(log, i), .name = i};
+        p[i] = (struct producer){.ring = access_log_buffer(log, i), .name = i};
         assert_int_equal(pthread_create(&p[i].thread, NULL, produce, &p[i]), 0);
     }
     /* As the admin side does, while all of it runs. */
@@ -405,7 +405,7 @@ static void around_the_ring(void **state)
     enum { FIRST = 10000, LAST = 60000, BATCH = 5000 };
     const char *path = in_dir("log");
     struct access_log *log = open_log(path, LOG_COMBINED);
-    struct access_log_ring *ring = access_log_ring(log, 0);
+    struct access_log_buffer *ring = access_log_buffer(log, 0);
     unsigned number = FIRST;
     add_numbered(ring, 0, number++);
     await_size(path, 1);
@@ -455,7 +455,7 @@ static void full_ring(void **state)
     struct sink s = {.text = malloc(8 << 20)};
     assert_non_null(s.text);
     struct access_log *log = open_fifo(&s.fd);
-    struct access_log_ring *ring = access_log_ring(log, 0);
+    struct access_log_buffer *ring = access_log_buffer(log, 0);
     while (access_log_dropped(ring) < 10 && added < 100000) add_numbered(ring, 0, added++);
     assert_true(added < 100000);
     assert_true(added > 5000);
@@ -481,7 +481,7 @@ static void close_on_a_stuck_reader(void **state)
     (void)state;
     int fd;
     struct access_log *log = open_fifo(&fd);
-    for (unsigned i = 0; i < 5000; i++) add_numbered(access_log_ring(log, 0), 0, i);
+    for (unsigned i = 0; i < 5000; i++) add_numbered(access_log_buffer(log, 0), 0, i);
     access_log_close(log);
     close(fd);
 }
@@ -493,9 +493,9 @@ static void reader_gone(void **state)
     struct access_log *log = open_fifo(&fd);
     close(fd);
     add(log, usual);
-    for (int i = 0; i < TRIES && access_log_dropped(access_log_ring(log, 0)) < 1; i++)
+    for (int i = 0; i < TRIES && access_log_dropped(access_log_buffer(log, 0)) < 1; i++)
         usleep(10000);
-    assert_int_equal(access_log_dropped(access_log_ring(log, 0)), 1);
+    assert_int_equal(access_log_dropped(access_log_buffer(log, 0)), 1);
     access_log_close(log);
 }
 
@@ -506,7 +506,7 @@ static void appends(void **state)
     (void)state;
     for (unsigned i = 0; i < 2; i++) {
         struct access_log *log = open_log(in_dir("log"), LOG_COMBINED);
-        add_numbered(access_log_ring(log, 0), 0, i);
+        add_numbered(access_log_buffer(log, 0), 0, i);
         access_log_close(log);
     }
     assert_int_equal(lines_in(in_dir("log")), 2);
@@ -521,9 +521,9 @@ static void stdout_too(void **state)
     dup2(fd, STDOUT_FILENO);
     struct access_log *log = access_log_open("-", LOG_COMBINED, 1);
     if (log) {
-        add_numbered(access_log_ring(log, 0), 0, 0);
+        add_numbered(access_log_buffer(log, 0), 0, 0);
         access_log_reopen(log); /* has nothing to do */
-        add_numbered(access_log_ring(log, 0), 0, 1);
+        add_numbered(access_log_buffer(log, 0), 0, 1);
         access_log_close(log);
     }
     bool open_still = fcntl(STDOUT_FILENO, F_GETFD) >= 0;
@@ -550,13 +550,13 @@ static void rotation(void **state)
     (void)state;
     size_t len;
     struct access_log *log = open_log(in_dir("log"), LOG_COMBINED);
-    add_numbered(access_log_ring(log, 0), 0, 0);
+    add_numbered(access_log_buffer(log, 0), 0, 0);
     await_size(in_dir("log"), 1);
     assert_int_equal(rename(in_dir("log"), in_dir("old")), 0);
-    add_numbered(access_log_ring(log, 0), 0, 1);
+    add_numbered(access_log_buffer(log, 0), 0, 1);
     access_log_reopen(log);
     await_size(in_dir("log"), 0);
-    add_numbered(access_log_ring(log, 0), 0, 2);
+    add_numbered(access_log_buffer(log, 0), 0, 2);
     access_log_close(log);
     /* Lines of before the rotation are in the file of before. */
     assert_int_equal(lines_in(in_dir("old")), 2);
@@ -574,7 +574,7 @@ static void rotation_to_nowhere(void **state)
     unlink(in_dir("link"));
     assert_int_equal(symlink("/no/such/dir/log", in_dir("link")), 0);
     access_log_reopen(log);
-    add_numbered(access_log_ring(log, 0), 0, 0);
+    add_numbered(access_log_buffer(log, 0), 0, 0);
     access_log_close(log);
     assert_int_equal(lines_in(in_dir("old")), 1);
 }
@@ -585,7 +585,7 @@ static void disk_full(void **state)
     (void)state;
     assert_int_equal(symlink("/dev/full", in_dir("link")), 0);
     struct access_log *log = open_log(in_dir("link"), LOG_COMBINED);
-    struct access_log_ring *ring = access_log_ring(log, 0);
+    struct access_log_buffer *ring = access_log_buffer(log, 0);
     for (unsigned i = 0; i < 3; i++) add_numbered(ring, 0, i);
     for (int i = 0; i < TRIES && access_log_dropped(ring) < 3; i++) usleep(10000);
     assert_int_equal(access_log_dropped(ring), 3);
@@ -608,7 +608,7 @@ static void torn_line(void **state)
     size_t len;
     const char *path = in_dir("log");
     struct access_log *log = open_log(path, LOG_COMBINED);
-    struct access_log_ring *ring = access_log_ring(log, 0);
+    struct access_log_buffer *ring = access_log_buffer(log, 0);
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &saved), 0);
     limit = (struct rlimit){120, saved.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
