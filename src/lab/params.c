@@ -11,8 +11,9 @@ bool param_whole(torc_slice text, int64_t *out)
     memcpy(digits, text.ptr, text.len);
     digits[text.len] = '\0';
     *out = strtoll(digits, &end, 10);
-    bool no_prefix = digits[0] == '-' || (digits[0] >= '0' && digits[0] <= '9');
-    return no_prefix && end == digits + text.len;
+    /* strtoll also accepts white space and a plus sign before the digits. */
+    bool strict = digits[0] == '-' || (digits[0] >= '0' && digits[0] <= '9');
+    return strict && end == digits + text.len;
 }
 
 bool param_number(torc_req *rq, torc_slice name, torc_slice text, int64_t min, int64_t max,

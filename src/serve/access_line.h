@@ -9,8 +9,7 @@
 #include "serve/options.h"
 
 enum {
-    ACCESS_BUFFER_SIZE =
-        1 << 20, /* bytes of a ring buffer; positions in it are taken modulo this */
+    ACCESS_BUFFER_SIZE = 1 << 20, /* bytes; positions are taken modulo this */
     ACCESS_TIME_MAX = 64,
 };
 

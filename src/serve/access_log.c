@@ -123,8 +123,7 @@ static void reopen(struct access_log *log)
     use_file(log, fd);
 }
 
-/* Waits until the reader makes room; false if the log is closing and CLOSE_TIMEOUT_NS has passed.
- */
+/* Waits for room in the pipe; false if the log is closing and CLOSE_TIMEOUT_NS has passed. */
 static bool wait_writable(struct access_log *log)
 {
     struct pollfd p = {log->fd, POLLOUT, 0};

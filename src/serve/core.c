@@ -48,7 +48,6 @@ static void on_start(struct loop *l)
         c->http.on_request_done = on_request_done;
         c->http.want_peer = true;
     }
-    c->started_at = io->now;
     wheel_timer_init(&c->housekeeping, on_housekeeping);
     wheel_set(&io->wheel, &c->housekeeping, io->now + HOUSEKEEPING_NS);
     c->acceptor.core = c->index;

@@ -14,7 +14,6 @@ struct core {
     struct acceptor acceptor;
     struct wheel_timer housekeeping;
     struct access_log_buffer *log; /* NULL without an access log */
-    uint64_t started_at;           /* ns */
 
     /* Set before core_start. */
     const struct http_limits *limits;
@@ -24,8 +23,9 @@ struct core {
     void *server;
 };
 
-/* Starts the core's thread. Set before: the fields above, the loop's engine, config and cpu, and
- * the acceptor's backlog and listeners. 0 or negative errno; on_state then reports its progress. */
+/* Starts the core's thread. The fields above, the loop's engine, config, name and cpu, and the
+ * acceptor's backlog and listeners are set before. 0 or negative errno; on_state then reports its
+ * progress. */
 int core_start(struct core *c);
 
 /* Waits for the thread, if it was started, and closes the listening sockets. */

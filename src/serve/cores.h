@@ -10,9 +10,8 @@ int cores_start(struct torc_server *s);
 /* Sends a command to those of the cores `from` to `to` - 1 that are running. */
 void cores_command(struct torc_server *s, uint32_t from, uint32_t to, enum loop_command command);
 
-/* Waits until they have ended; false if `deadline` (ns; WHEEL_NEVER for none) passes first. */
+/* Waits until they have ended; false if `deadline` (ns) passes first. */
 bool cores_await_end(struct torc_server *s, uint32_t from, uint32_t to, uint64_t deadline);
 
-/* Call when all have ended or failed. Joins their threads and closes their sockets; the array of
- * cores remains, so that their counters can still be read. */
+/* Joins the threads and closes the listening sockets. Call when all cores have ended or failed. */
 void cores_join(struct torc_server *s);

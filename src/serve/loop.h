@@ -1,7 +1,6 @@
 #pragma once
-/* A loop: a thread, optionally pinned to a CPU, that runs an engine until it is told to stop. Its
- * owner decides what runs on it: a loop knows neither how connections arrive nor what they carry.
- */
+/* A loop: a thread, optionally pinned to a CPU, that runs an engine until it is commanded to stop.
+ * Its owner decides what runs on it: a loop knows nothing of connections. */
 
 #include "io/io.h"
 
@@ -22,8 +21,8 @@ struct loop_owner {
     void (*turn_end)(struct loop *l, uint64_t now); /* ns */
     bool (*finished)(const struct loop *l);         /* after a command: no work is left */
     void (*end)(struct loop *l);                    /* just before the engine closes */
-    void (*state)(struct loop *l,
-                  enum loop_state state); /* after LOOP_DONE the loop must not be woken */
+    /* Reports a change of state. Once it is LOOP_DONE, nobody may command the loop. */
+    void (*state)(struct loop *l, enum loop_state state);
 };
 
 struct loop {

@@ -253,8 +253,7 @@ static void drain(struct torc_server *s)
     }
     cores_command(s, s->n_cores, s->n_all, LOOP_ABORT);
     if (!cores_await_end(s, 0, s->n_all, clock_ns() + ABORT_GRACE_NS)) {
-        log_line(
-            "a handler has not returned after it was cancelled; exiting without waiting for it");
+        log_line("a handler did not return after cancellation; exiting without it");
         _exit(0);
     }
 }

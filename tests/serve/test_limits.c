@@ -251,7 +251,7 @@ static void test_request_memory_rejects_with_413(void **state)
 }
 
 /* Every handler runs on the smallest stacks, and on many of them, as they begin at different
- * offsets in a page. */
+ * cache-line offsets. */
 static void test_handlers_run_on_small_stacks(void **state)
 {
     enum { N = 64, SIZE = 20000 };
