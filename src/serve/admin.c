@@ -118,8 +118,7 @@ static void readyz(torc_req *rq, void *arg)
                    s->phase == SERVER_DRAINING ? TORC_S("draining\n") : TORC_S("starting\n"));
 }
 
-/* Counters may be read once the cores have initialised them. Before, replies 503 and returns false.
- */
+/* Replies 503 and returns false until the cores have initialised the counters. */
 static bool require_started(struct torc_server *s, torc_req *rq)
 {
     if (s->phase >= SERVER_READY) return true;

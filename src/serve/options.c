@@ -352,7 +352,7 @@ static int check_root(struct option_set *s)
     return 0;
 }
 
-/* With SO_REUSEPORT two listeners could bind one address, and each would get a part of the clients.
+/* With SO_REUSEPORT two listeners could bind one address, and each would get some of the clients.
  */
 static int check_addresses(struct option_set *s)
 {

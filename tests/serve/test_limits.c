@@ -1,5 +1,4 @@
-/* At a limit the server lets clients wait, rejects requests or closes, and then serves as before.
- */
+/* At a limit the server makes clients wait, rejects or closes, and later serves as before. */
 
 #include "client.h"
 #include "files.h"

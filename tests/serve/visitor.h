@@ -40,7 +40,7 @@ unsigned random_below(unsigned n);
 /* Connects and sends what brings the client to its place, without waiting for the server. */
 void visitor_go(struct visitor *v, const struct server *s, enum place place, bool stays);
 
-/* A client that stays, and so does not check its response, reads a part of it in half of all calls.
+/* If the client stays, and so will not check its response, reads a part of it in half of all calls.
  */
 void visitor_read_some(struct visitor *v);
 
