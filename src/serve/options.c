@@ -352,8 +352,7 @@ static int check_root(struct option_set *s)
     return 0;
 }
 
-/* With SO_REUSEPORT two listeners could bind one address, and each would get some of the clients.
- */
+/* With SO_REUSEPORT both listeners could bind one address, and each would get some clients. */
 static int check_addresses(struct option_set *s)
 {
     const struct options *o = options_get(s);

@@ -40,8 +40,7 @@ unsigned random_below(unsigned n);
 /* Connects and sends what brings the client to its place, without waiting for the server. */
 void visitor_go(struct visitor *v, const struct server *s, enum place place, bool stays);
 
-/* If the client stays, and so will not check its response, reads a part of it in half of all calls.
- */
+/* Reads a part of the response in half of all calls, if the client stays: nobody checks it then. */
 void visitor_read_some(struct visitor *v);
 
 /* Ends the client with a reset, a close, or a half-close after which it reads to the end. The
