@@ -1,11 +1,11 @@
-/* torc: files over HTTP. */
+/* torc: serves static files over HTTP. */
 
 #include "torc.h"
 
 #include <stdio.h>
 
 static const char about[] =
-    "Serves the files below --root over HTTP/1.1, on one io_uring or epoll per core:\n"
+    "Serves the files under --root over HTTP/1.1, with one io_uring or epoll instance per core:\n"
     "  torc --root /srv/www --listen 0.0.0.0:8080 --admin 127.0.0.1:9090";
 
 int main(int argc, char **argv)

@@ -2,16 +2,16 @@
 
 /* ---- text ---- */
 
-static bool is_plain(char c)
+static bool is_unescaped_ascii(char c)
 {
     return c >= ' ' && c <= '~' && c != '"' && c != '\\';
 }
 
-/* Bytes of the character beyond ASCII that `s` begins with, where it may stand as it is; else 0.
- * Well-formed as in RFC 3629, 3 and 4. */
-static size_t character(slice s)
+/* The length of the non-ASCII character at the start of `s` if it is well-formed (RFC 3629, 3 and
+ * 4) and needs no escape, else 0. */
+static size_t unescaped_char(slice s)
 {
-    static const uint32_t least[] = {[2] = 0xa0, [3] = 0x800, [4] = 0x10000};
+    static const uint32_t min[] = {[2] = 0xa0, [3] = 0x800, [4] = 0x10000};
     unsigned char c = (unsigned char)s.ptr[0];
     size_t n = c < 0xc0 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf8 ? 4 : 0;
     if (n == 0 || n > s.len) return 0;
@@ -20,17 +20,18 @@ static size_t character(slice s)
         if ((s.ptr[i] & 0xc0) != 0x80) return 0;
         code = code << 6 | (s.ptr[i] & 0x3f);
     }
-    bool surrogate = code >= 0xd800 && code <= 0xdfff, byte = code >= 0xf080 && code <= 0xf0ff;
-    return code >= least[n] && code <= 0x10ffff && !surrogate && !byte ? n : 0;
+    bool surrogate = code >= 0xd800 && code <= 0xdfff;
+    bool escaped_byte = code >= 0xf080 && code <= 0xf0ff;
+    return code >= min[n] && code <= 0x10ffff && !surrogate && !escaped_byte ? n : 0;
 }
 
-/* How many bytes stand as they are, from the begin of `s`. */
-static size_t plain_run(slice s)
+/* The number of bytes at the start of `s` that need no escape. */
+static size_t unescaped_run(slice s)
 {
-    size_t n = 0, more = 1;
-    for (; n < s.len && more; n += more) {
-        more = is_plain(s.ptr[n]);
-        if (!more) more = character(slice_skip(s, n));
+    size_t n = 0, step = 1;
+    for (; n < s.len && step; n += step) {
+        step = is_unescaped_ascii(s.ptr[n]);
+        if (!step) step = unescaped_char(slice_skip(s, n));
     }
     return n;
 }
@@ -52,7 +53,7 @@ static void put_quoted(struct writer *out, slice s)
 {
     writer_char(out, '"');
     for (size_t n; s.len; s = slice_skip(s, n)) {
-        n = plain_run(s);
+        n = unescaped_run(s);
         writer_put(out, s.ptr, n);
         if (n == s.len) continue;
         put_escape(out, (unsigned char)s.ptr[n++]);

@@ -6,9 +6,9 @@
 #include <stdarg.h>
 
 enum {
-    LINE_MAX_BYTES = 4096, /* of a config file */
-    TEXT_BYTES = 64 << 20, /* of values, in all */
-    SHOWN_MAX = 60,        /* bytes of a name or value in a message */
+    CONFIG_LINE_SIZE = 4096, /* with line end and NUL */
+    ARENA_LIMIT = 64 << 20,  /* bytes of copied strings per set */
+    QUOTED_MAX = 60,         /* bytes of a name or value that a message quotes */
 };
 
 /* ---- errors ---- */
@@ -22,11 +22,12 @@ int option_fail(struct option_set *s, const char *format, ...)
     vsnprintf(s->error + n, sizeof s->error - (size_t)n, format, args);
     va_end(args);
     for (char *c = s->error; *c; c++)
-        if ((unsigned char)*c < ' ' || *c == 0x7f) *c = '?'; /* a value may hold anything */
+        if ((unsigned char)*c < ' ' || *c == 0x7f) *c = '?'; /* a value may hold any byte */
     return -EINVAL;
 }
 
-static void describe(const struct option *o, char *out, size_t size)
+/* What the option takes, in words. */
+static void describe_values(const struct option *o, char *out, size_t size)
 {
     char min[VALUE_TEXT], max[VALUE_TEXT];
     if (option_is_flag(o)) {
@@ -42,25 +43,25 @@ static void describe(const struct option *o, char *out, size_t size)
     } else {
         value_duration_text(o->min, min);
         value_duration_text(o->max, max);
-        snprintf(out, size, "a time from %s to %s with its unit, such as 500ms, 10s or 2m", min,
-                 max);
+        snprintf(out, size, "a time from %s to %s with a unit, such as 500ms, 10s or 2m", min, max);
     }
 }
 
 int option_not_valid(struct option_set *s, const struct option *o, const char *text)
 {
     char what[160];
-    describe(o, what, sizeof what);
+    describe_values(o, what, sizeof what);
     if (!text)
-        return option_fail(s, "%s%s takes %s, and none is given", option_dashes(s), o->name, what);
+        return option_fail(s, "%s%s takes %s, but no value was given", option_dashes(s), o->name,
+                           what);
     return option_fail(s, "%s%s takes %s, not \"%.*s%s\"", option_dashes(s), o->name, what,
-                       SHOWN_MAX, text, strlen(text) > SHOWN_MAX ? "..." : "");
+                       QUOTED_MAX, text, strlen(text) > QUOTED_MAX ? "..." : "");
 }
 
 /* ---- names ---- */
 
-/* "no-NAME" is found for a flag NAME, and *negated then true. NULL when there is none. */
-static struct option *find(struct option_set *s, slice name, bool *negated)
+/* NULL if there is none. "no-NAME" finds the flag NAME, and then *negated is set. */
+static struct option *find_option(struct option_set *s, slice name, bool *negated)
 {
     *negated = false;
     for (int pass = 0; pass < 2; pass++) {
@@ -75,52 +76,54 @@ static struct option *find(struct option_set *s, slice name, bool *negated)
     return NULL;
 }
 
-/* Insertions, deletions, replacements and swaps of neighbours that make one of the other. */
-static size_t distance(slice a, slice b)
+/* The Damerau-Levenshtein distance (optimal string alignment): the fewest insertions, deletions,
+ * replacements and swaps of neighbours that turn one into the other. */
+static size_t edit_distance(slice a, slice b)
 {
-    size_t row[3][OPTION_NAME_MAX + 1];
+    size_t rows[3][OPTION_NAME_MAX + 1]; /* of the matrix: the current one and the two before */
     if (a.len > OPTION_NAME_MAX || b.len > OPTION_NAME_MAX) return OPTION_NAME_MAX;
-    for (size_t j = 0; j <= b.len; j++) row[0][j] = j;
+    for (size_t j = 0; j <= b.len; j++) rows[0][j] = j;
     for (size_t i = 1; i <= a.len; i++) {
-        size_t *now = row[i % 3], *up = row[(i - 1) % 3], *upper = row[(i + 1) % 3];
-        now[0] = i;
+        size_t *row = rows[i % 3], *prev = rows[(i - 1) % 3], *prev2 = rows[(i + 1) % 3];
+        row[0] = i;
         for (size_t j = 1; j <= b.len; j++) {
-            size_t best = up[j - 1] + (a.ptr[i - 1] != b.ptr[j - 1]);
-            if (up[j] + 1 < best) best = up[j] + 1;
-            if (now[j - 1] + 1 < best) best = now[j - 1] + 1;
+            size_t best = prev[j - 1] + (a.ptr[i - 1] != b.ptr[j - 1]);
+            if (prev[j] + 1 < best) best = prev[j] + 1;
+            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
             if (i > 1 && j > 1 && a.ptr[i - 1] == b.ptr[j - 2] && a.ptr[i - 2] == b.ptr[j - 1] &&
-                upper[j - 2] + 1 < best)
-                best = upper[j - 2] + 1;
-            now[j] = best;
+                prev2[j - 2] + 1 < best)
+                best = prev2[j - 2] + 1;
+            row[j] = best;
         }
     }
-    return row[a.len % 3][b.len];
+    return rows[a.len % 3][b.len];
 }
 
-/* Says so, and which name was perhaps meant. `before` is what stood before the name. */
-static int unknown(struct option_set *s, const char *before, slice name)
+/* Fails, and suggests the most similar name. `dashes` are those given before the name. */
+static int fail_unknown(struct option_set *s, const char *dashes, slice name)
 {
-    bool no = slice_starts(name, SLICE("no-"));
-    slice bare = no ? slice_skip(name, 3) : name;
+    bool negated = slice_starts(name, SLICE("no-"));
+    slice bare = negated ? slice_skip(name, 3) : name;
     const struct option *nearest = NULL;
     size_t best = bare.len / 4 + 2;
     for (size_t i = 0; i < s->count; i++) {
         const struct option *o = &s->list[i];
-        slice have = slice_str(o->name);
-        size_t d = bare.len > 2 && slice_starts(have, bare) ? 1 : distance(bare, have);
-        if (d < best && (!no || option_is_flag(o))) {
+        slice known = slice_str(o->name);
+        size_t d = bare.len > 2 && slice_starts(known, bare) ? 1 : edit_distance(bare, known);
+        if (d < best && (!negated || option_is_flag(o))) {
             best = d;
             nearest = o;
         }
     }
-    int len = name.len > SHOWN_MAX ? SHOWN_MAX : (int)name.len;
+    int len = name.len > QUOTED_MAX ? QUOTED_MAX : (int)name.len;
     if (!nearest)
-        return option_fail(s, "unknown option %s%.*s (see --help)", before, len, name.ptr);
-    return option_fail(s, "unknown option %s%.*s, did you mean %s%s%s? (see --help)", before, len,
-                       name.ptr, option_dashes(s), no ? "no-" : "", nearest->name);
+        return option_fail(s, "unknown option %s%.*s (see --help)", dashes, len, name.ptr);
+    return option_fail(s, "unknown option %s%.*s, did you mean %s%s%s? (see --help)", dashes, len,
+                       name.ptr, option_dashes(s), negated ? "no-" : "", nearest->name);
 }
 
-static int unknown_argument(struct option_set *s, slice dashes_and_name, slice name)
+/* As fail_unknown, but names our option where another program's was given. */
+static int fail_unknown_argument(struct option_set *s, slice dashes_and_name, slice name)
 {
     for (size_t i = 0; i < s->program->n_aliases; i++) {
         const struct option_alias *a = &s->program->aliases[i];
@@ -129,9 +132,9 @@ static int unknown_argument(struct option_set *s, slice dashes_and_name, slice n
                             : !slice_eq(dashes_and_name, theirs))
             continue;
         if (a->ours[0] != '-') return option_fail(s, "unknown option %s: %s", a->theirs, a->ours);
-        return option_fail(s, "unknown option %s: here it is %s (see --help)", a->theirs, a->ours);
+        return option_fail(s, "unknown option %s: use %s (see --help)", a->theirs, a->ours);
     }
-    return unknown(s, dashes_and_name.len - name.len > 1 ? "--" : "-", name);
+    return fail_unknown(s, dashes_and_name.len - name.len > 1 ? "--" : "-", name);
 }
 
 /* ---- values ---- */
@@ -143,7 +146,7 @@ const char *option_keep(struct option_set *s, const char *text)
     return copy ? memcpy(copy, text, size) : NULL;
 }
 
-static void *place(const struct option_set *s, const struct option *o)
+static void *destination(const struct option_set *s, const struct option *o)
 {
     return o->to ? o->to : (char *)s->values + o->at;
 }
@@ -154,7 +157,7 @@ static int store_flag(struct option_set *s, const struct option *o, const char *
     if (!value_bool(slice_str(*text), &on)) return option_not_valid(s, o, *text);
     on ^= negated;
     *text = on ? "yes" : "no";
-    if (o->kind == OPTION_FLAG) *(bool *)place(s, o) = on;
+    if (o->kind == OPTION_FLAG) *(bool *)destination(s, o) = on;
     return 0;
 }
 
@@ -163,7 +166,7 @@ static int store_text(struct option_set *s, const struct option *o, const char *
     if (!*text) return option_not_valid(s, o, text);
     const char *copy = option_keep(s, text);
     if (!copy) return option_fail(s, "out of memory");
-    *(const char **)place(s, o) = copy;
+    *(const char **)destination(s, o) = copy;
     return 0;
 }
 
@@ -177,12 +180,12 @@ static int store_number(struct option_set *s, const struct option *o, const char
     if (!valid || v < o->min || v > o->max) return option_not_valid(s, o, text);
     uint32_t narrow = (uint32_t)v;
     ASSERT(o->size == sizeof v || o->size == sizeof narrow);
-    memcpy(place(s, o), o->size == sizeof v ? (void *)&v : (void *)&narrow, o->size);
+    memcpy(destination(s, o), o->size == sizeof v ? (void *)&v : (void *)&narrow, o->size);
     return 0;
 }
 
-/* Takes a value at s->level; `text` NULL for none. */
-static int take(struct option_set *s, struct option *o, const char *text, bool negated)
+/* Stores a value, which comes from s->level. `text` is NULL where none was given. */
+static int store_value(struct option_set *s, struct option *o, const char *text, bool negated)
 {
     int err = 0;
     if (!text && option_is_flag(o)) text = "yes";
@@ -203,7 +206,7 @@ static int take(struct option_set *s, struct option *o, const char *text, bool n
 void option_set_init(struct option_set *s, const struct option_program *program, void *values)
 {
     *s = (struct option_set){.program = program, .values = values};
-    arena_init(&s->arena, NULL, 0, TEXT_BYTES);
+    arena_init(&s->arena, NULL, 0, ARENA_LIMIT);
     for (size_t i = 0; i < program->count; i++) {
         int err = option_add(s, &program->table[i]);
         ASSERT(err == 0);
@@ -215,7 +218,7 @@ void option_set_end(struct option_set *s)
     arena_end(&s->arena);
 }
 
-static bool good_name(slice name)
+static bool is_valid_name(slice name)
 {
     for (size_t i = 0; i < name.len; i++) {
         char c = name.ptr[i];
@@ -229,27 +232,27 @@ int option_add(struct option_set *s, const struct option *o)
 {
     bool negated;
     slice name = slice_str(o->name);
-    if (!good_name(name)) return -EINVAL;
-    if (find(s, name, &negated)) return -EEXIST;
+    if (!is_valid_name(name)) return -EINVAL;
+    if (find_option(s, name, &negated)) return -EEXIST;
     if (s->count == OPTIONS_MAX) return -ENOMEM;
-    struct option *mine = &s->list[s->count++];
-    *mine = *o;
+    struct option *added = &s->list[s->count++];
+    *added = *o;
     s->level = LEVEL_DEFAULT;
-    return mine->value ? take(s, mine, mine->value, false) : 0;
+    return added->value ? store_value(s, added, added->value, false) : 0;
 }
 
 int option_set_value(struct option_set *s, const char *name, const char *value)
 {
     bool negated;
     s->level = LEVEL_PROGRAM;
-    struct option *o = find(s, slice_str(name), &negated);
-    return o ? take(s, o, value, negated) : unknown(s, "", slice_str(name));
+    struct option *o = find_option(s, slice_str(name), &negated);
+    return o ? store_value(s, o, value, negated) : fail_unknown(s, "", slice_str(name));
 }
 
 /* ---- the command line ---- */
 
-/* The option at argv[*i], and its value where it has one, after which *i then stands. *o is NULL
- * where there is no option. */
+/* Reads the option at argv[*i] and its value, if any, and moves *i past them. Sets *o to NULL where
+ * the argument is not an option. */
 static int read_argument(struct option_set *s, int argc, char **argv, int *i, struct option **o,
                          const char **value, bool *negated)
 {
@@ -265,11 +268,11 @@ static int read_argument(struct option_set *s, int argc, char **argv, int *i, st
         name = SLICE("help");
         dashes = 2;
     }
-    if (dashes == 2) *o = find(s, name, negated);
-    if (!*o) return unknown_argument(s, whole, name);
+    if (dashes == 2) *o = find_option(s, name, negated);
+    if (!*o) return fail_unknown_argument(s, whole, name);
     *value = rest.ptr;
     if (*value || option_is_flag(*o)) return 0;
-    /* What begins with "--" is the next option; such a value can be given after '='. */
+    /* The next argument is the value unless it begins with "--"; such a value can follow '='. */
     if (*i < argc && strncmp(argv[*i], "--", 2) != 0) *value = argv[(*i)++];
     return *value ? 0 : option_not_valid(s, *o, NULL);
 }
@@ -284,7 +287,7 @@ int option_read_command(struct option_set *s, int argc, char **argv, bool early)
         bool negated = false;
         err = read_argument(s, argc, argv, &i, &o, &value, &negated);
         if (err) break;
-        if (o && o->command == early) err = take(s, o, value, negated);
+        if (o && o->command == early) err = store_value(s, o, value, negated);
         if (!o && early) err = s->program->argument(s, arg);
     }
     return err;
@@ -292,7 +295,7 @@ int option_read_command(struct option_set *s, int argc, char **argv, bool early)
 
 /* ---- the config file ---- */
 
-/* A comment begins with '#' at the begin of a line or after white space. */
+/* A comment begins with '#' at the start of a line or after white space. */
 static void cut_comment(char *line)
 {
     for (char *c = line; *c; c++)
@@ -311,25 +314,26 @@ static int read_line(struct option_set *s, char *line)
     if (rest.len == 0) return 0;
     slice_cut(&rest, '=', &name);
     name = slice_trim(name);
-    if (!rest.ptr) return option_fail(s, "takes lines of \"name = value\"");
-    struct option *o = find(s, name, &negated);
-    if (!o) return unknown(s, "", name);
-    if (o->command) return option_fail(s, "%s belongs on the command line", o->name);
+    if (!rest.ptr) return option_fail(s, "expected \"name = value\"");
+    struct option *o = find_option(s, name, &negated);
+    if (!o) return fail_unknown(s, "", name);
+    if (o->command) return option_fail(s, "%s can only be given on the command line", o->name);
     slice value = slice_trim(rest);
     char *text = (char *)(uintptr_t)value.ptr;
     text[value.len] = '\0';
-    return take(s, o, text, negated);
+    return store_value(s, o, text, negated);
 }
 
 static int read_lines(struct option_set *s, FILE *in)
 {
-    static const char mark[] = "\xef\xbb\xbf"; /* of UTF-8, which some editors put first */
-    char line[LINE_MAX_BYTES];
+    static const char bom[] = "\xef\xbb\xbf"; /* the byte order mark, which some editors add */
+    char line[CONFIG_LINE_SIZE];
     while (fgets(line, sizeof line, in)) {
-        if (s->line++ == 0 && strncmp(line, mark, 3) == 0)
+        if (s->line++ == 0 && strncmp(line, bom, 3) == 0)
             memmove(line, line + 3, strlen(line + 3) + 1);
         if (!strchr(line, '\n') && !feof(in))
-            return option_fail(s, "a line has at most %d bytes and no NUL", LINE_MAX_BYTES - 2);
+            return option_fail(s, "a line may have at most %d bytes and no NUL",
+                               CONFIG_LINE_SIZE - 2);
         int err = read_line(s, line);
         if (err) return err;
     }

@@ -4,12 +4,12 @@
 
 void writer_printf(struct writer *w, const char *format, ...)
 {
-    char text[WRITER_PRINT + 1];
+    char text[WRITER_PRINTF_MAX + 1];
     va_list args;
     va_start(args, format);
     int n = vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    if (n > 0) writer_put(w, text, n < WRITER_PRINT ? (size_t)n : WRITER_PRINT);
+    if (n > 0) writer_put(w, text, n < WRITER_PRINTF_MAX ? (size_t)n : WRITER_PRINTF_MAX);
 }
 
 static void write_out(struct writer *out)

@@ -1,6 +1,6 @@
 #pragma once
-/* Text that is written into a buffer whose owner empties it, or gives another, when it is full.
- * Nothing is allocated. */
+/* Writes text into a buffer. When it is full, its owner empties it or provides another one; nothing
+ * is allocated here. */
 
 #include "base/decimal.h"
 #include "base/slice.h"
@@ -8,8 +8,8 @@
 #include <stdio.h>
 
 struct writer {
-    char *at, *end;                 /* the room that is left */
-    void (*full)(struct writer *w); /* makes room; called where there is none */
+    char *at, *end;                 /* the free space */
+    void (*full)(struct writer *w); /* called when there is none; makes some */
 };
 
 static inline void writer_char(struct writer *w, char c)
@@ -40,11 +40,10 @@ static inline void writer_u64(struct writer *w, uint64_t v)
     writer_put(w, digits, (size_t)(decimal_put(digits, v) - digits));
 }
 
-/* At most WRITER_PRINT bytes; what is longer is cut off. */
-enum { WRITER_PRINT = 511 };
+enum { WRITER_PRINTF_MAX = 511 }; /* bytes; longer output is truncated */
 void writer_printf(struct writer *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* One to a file, whose errors are the file's to tell. */
+/* A writer to a file; the caller checks ferror. */
 struct file_writer {
     struct writer out;
     FILE *file;
@@ -53,5 +52,5 @@ struct file_writer {
 
 void file_writer_begin(struct file_writer *w, FILE *file);
 
-/* Hands the rest to the file, without flushing it. */
+/* Writes what is buffered here to the FILE, without flushing that. */
 void file_writer_end(struct file_writer *w);

@@ -1,4 +1,4 @@
-/* Routes that benchmarks of many servers ask for. */
+/* Routes that public benchmarks of HTTP servers use. */
 
 #include "burn.h"
 #include "lab.h"
@@ -32,10 +32,10 @@ static void baseline11(torc_req *rq, void *arg)
     (void)arg;
     int64_t sum = 0, v;
     torc_slice name, value, body;
-    static const char *const needed[] = {"a", "b"};
+    static const char *const required[] = {"a", "b"};
     for (size_t i = 0; i < 2; i++) {
-        if (torc_query_param(rq, needed[i]).ptr) continue;
-        torc_replyf(rq, 400, "%s is missing\n", needed[i]);
+        if (torc_query_param(rq, required[i]).ptr) continue;
+        torc_replyf(rq, 400, "%s is missing\n", required[i]);
         return;
     }
     for (size_t at = 0; torc_query_next(rq, &at, &name, &value);) {

@@ -1,4 +1,4 @@
-/* Routes that read a body. */
+/* Routes that read a request body. */
 
 #include "lab.h"
 #include "params.h"
@@ -6,12 +6,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { PIECE = 4096 }; /* bytes of a body; on the stack, which may be as small as 16 KiB */
+enum { CHUNK = 4096 }; /* bytes per read; on the stack, which may be as small as 16 KiB */
 
 static void upload(torc_req *rq, void *arg)
 {
     (void)arg;
-    char buf[PIECE];
+    char buf[CHUNK];
     int64_t total = 0;
     ssize_t n;
     while ((n = torc_body_read(rq, buf, sizeof buf)) > 0) total += n;
@@ -21,7 +21,7 @@ static void upload(torc_req *rq, void *arg)
 static void echo(torc_req *rq, void *arg)
 {
     (void)arg;
-    char buf[PIECE];
+    char buf[CHUNK];
     torc_slice type = torc_header(rq, "content-type");
     int64_t length;
     char type_text[256] = "application/octet-stream";

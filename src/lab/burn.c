@@ -17,54 +17,54 @@ static int64_t now_ns(void)
     return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
 }
 
-/* A turn takes the same time each time, and touches no memory. Not inlined: every copy has its own
- * speed. */
-__attribute__((noinline)) static void spin(int64_t turns)
+/* Every iteration takes the same time and touches no memory. Not inlined, because the speed depends
+ * on where the loop is placed: the calibration must measure the same copy. */
+__attribute__((noinline)) static void spin(int64_t iterations)
 {
-    while (turns-- > 0) __asm__ volatile("");
+    while (iterations-- > 0) __asm__ volatile("");
 }
 
-static int ascending(const void *one, const void *other)
+static int compare_int64(const void *pa, const void *pb)
 {
-    int64_t a = *(const int64_t *)one, b = *(const int64_t *)other;
+    int64_t a = *(const int64_t *)pa, b = *(const int64_t *)pb;
     return (a > b) - (a < b);
 }
 
-/* What a call takes in ns, in the middle of several tries: the fastest would be of a moment at
- * which the CPU ran faster than it does for requests. */
-static double spin_ns(int64_t turns)
+/* The time of a call in ns: the median of several samples. The minimum would be of a moment at
+ * which the CPU ran faster than it does under load. */
+static double spin_ns(int64_t iterations)
 {
-    enum { CALLS = 100, TRIES = 101 };
-    int64_t took[TRIES];
-    for (int i = 0; i < TRIES; i++) {
+    enum { CALLS = 100, SAMPLES = 101 };
+    int64_t sample[SAMPLES];
+    for (int i = 0; i < SAMPLES; i++) {
         int64_t start = now_ns();
-        for (int k = 0; k < CALLS; k++) spin(turns);
-        took[i] = now_ns() - start;
+        for (int k = 0; k < CALLS; k++) spin(iterations);
+        sample[i] = now_ns() - start;
     }
-    qsort(took, TRIES, sizeof took[0], ascending);
-    return (double)took[TRIES / 2] / CALLS;
+    qsort(sample, SAMPLES, sizeof sample[0], compare_int64);
+    return (double)sample[SAMPLES / 2] / CALLS;
 }
 
-/* The turns of a call that takes so many ns, from what a short and a long one take. */
-static int64_t turns_for(int64_t ns)
+/* The iterations of a call that takes `ns`, interpolated from a short and a long call. */
+static int64_t iterations_for(int64_t ns)
 {
     enum { SHORT = 100, LONG = 1100 };
-    double little = spin_ns(SHORT), turn = (spin_ns(LONG) - little) / (LONG - SHORT);
-    return turn > 0 ? SHORT + (int64_t)(((double)ns - little) / turn) : 0;
+    double base = spin_ns(SHORT), iteration = (spin_ns(LONG) - base) / (LONG - SHORT);
+    return iteration > 0 ? SHORT + (int64_t)(((double)ns - base) / iteration) : 0;
 }
 
-/* The clock is not read for it: where that takes 50 ns and waits for all that is under way, 150 ns
- * became 500. */
+/* Counts iterations rather than reading the clock: reading it takes about 50 ns and drains the
+ * pipeline, so that 150 ns became 500. */
 __attribute__((noinline, cold)) bool burn(torc_req *rq)
 {
-    static _Thread_local int64_t turns = -1;
-    if (turns < 0) {
+    static _Thread_local int64_t iterations = -1;
+    if (iterations < 0) {
         int64_t ns;
         torc_slice text = {burn_option, strlen(burn_option)};
         if (!param_number(rq, TORC_S("--burn-ns"), text, 0, BURN_MAX, &ns)) return false;
-        turns = ns ? turns_for(ns) : 0;
-        if (turns < 0) turns = 0; /* less than a call takes */
+        iterations = ns ? iterations_for(ns) : 0;
+        if (iterations < 0) iterations = 0; /* a call alone takes longer */
     }
-    spin(turns);
+    spin(iterations);
     return true;
 }

@@ -1,9 +1,9 @@
 #pragma once
-/* A planted cost: what a measurement finds of one that is known tells how far it can be trusted. */
+/* Extra CPU time of a known amount: how well a benchmark measures it shows how far to trust it. */
 
 #include "torc.h"
 
-extern const char *burn_option; /* --burn-ns; NULL where it is not given */
+extern const char *burn_option; /* --burn-ns; NULL if not given */
 
-/* Burns so much CPU time; false where the option is not valid, which is then the answer. */
+/* Burns that much CPU time. If the option is invalid, replies with 400 and returns false. */
 bool burn(torc_req *rq);

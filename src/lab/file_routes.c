@@ -6,11 +6,11 @@
 #include <inttypes.h>
 
 enum {
-    FILE_READ = 4096, /* bytes of one read; on the stack, which may be as small as 16 KiB */
-    FILE_READS_MAX = 100,
+    READ_SIZE = 4096, /* on the stack, which may be as small as 16 KiB */
+    READS_MAX = 100,
 };
 
-/* One read of /file, of a group or of a sequence. */
+/* One of the reads of /file. */
 struct file_read {
     torc_file *file;
     int64_t offset;
@@ -20,34 +20,43 @@ struct file_read {
 static int read_one(torc_req *rq, void *arg)
 {
     struct file_read *r = arg;
-    char buf[FILE_READ];
+    char buf[READ_SIZE];
     r->got = torc_file_read(rq, r->file, buf, sizeof buf, r->offset);
     return r->got < 0 ? (int)r->got : 0;
 }
 
-/* Reads this program's own file, which is there wherever the program runs. */
+static int read_sequentially(torc_req *rq, struct file_read *reads, int64_t n)
+{
+    int err = 0;
+    for (int64_t i = 0; i < n && err == 0; i++) err = read_one(rq, &reads[i]);
+    return err;
+}
+
+static int read_concurrently(torc_req *rq, struct file_read *reads, int64_t n)
+{
+    torc_group *g = torc_group_open(rq);
+    if (!g) return -1;
+    int err = 0;
+    for (int64_t i = 0; i < n && err == 0; i++) err = torc_spawn(g, read_one, &reads[i]);
+    int joined = torc_group_join(g);
+    return err < 0 ? err : joined;
+}
+
+/* Reads the program's executable, a file that always exists. */
 static void file(torc_req *rq, void *arg)
 {
     (void)arg;
     int64_t n, total = 0;
-    bool together;
+    bool concurrent;
     torc_file *f;
-    if (!param_number(rq, TORC_S("n"), torc_query_param(rq, "n"), 1, FILE_READS_MAX, &n) ||
-        !param_mode(rq, &together))
+    if (!param_number(rq, TORC_S("n"), torc_query_param(rq, "n"), 1, READS_MAX, &n) ||
+        !param_mode(rq, &concurrent))
         return;
     struct file_read *reads = torc_alloc(rq, sizeof *reads * (size_t)n);
     if (!reads || torc_file_open(rq, "/proc/self/exe", &f) < 0) return;
-    int64_t blocks = torc_file_size(f) / FILE_READ;
-    torc_group *g = together ? torc_group_open(rq) : NULL;
-    int err = together && !g ? -1 : 0;
-    for (int64_t i = 0; i < n && err == 0; i++) {
-        reads[i] = (struct file_read){f, i % blocks * FILE_READ, 0};
-        err = together ? torc_spawn(g, read_one, &reads[i]) : read_one(rq, &reads[i]);
-    }
-    if (g) {
-        int joined = torc_group_join(g);
-        if (err == 0) err = joined;
-    }
+    int64_t blocks = torc_file_size(f) / READ_SIZE;
+    for (int64_t i = 0; i < n; i++) reads[i] = (struct file_read){f, i % blocks * READ_SIZE, 0};
+    int err = (concurrent ? read_concurrently : read_sequentially)(rq, reads, n);
     torc_file_close(rq, f);
     if (err < 0) return;
     for (int64_t i = 0; i < n; i++) total += reads[i].got;

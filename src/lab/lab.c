@@ -2,24 +2,24 @@
 
 #include "burn.h"
 
-static int mount_family(torc_server *s, const struct lab_route *family)
+static int mount_routes(torc_server *s, const struct lab_route *routes)
 {
     int err = 0;
-    for (const struct lab_route *r = family; r->method && err == 0; r++)
+    for (const struct lab_route *r = routes; r->method && err == 0; r++)
         err = torc_route(s, r->method, r->pattern, r->handler, NULL);
     return err;
 }
 
 int lab_mount(torc_server *s)
 {
-    int err = mount_family(s, benchmark_routes);
-    if (err == 0) err = mount_family(s, body_routes);
-    if (err == 0) err = mount_family(s, wait_routes);
-    if (err == 0) err = mount_family(s, file_routes);
+    int err = mount_routes(s, benchmark_routes);
+    if (err == 0) err = mount_routes(s, body_routes);
+    if (err == 0) err = mount_routes(s, wait_routes);
+    if (err == 0) err = mount_routes(s, file_routes);
     if (err == 0) err = torc_static(s, "/static/");
     if (err < 0) return err;
     return torc_server_option(s, "burn-ns", "N",
-                              "CPU time that each /plaintext burns on top, to see whether a bench "
-                              "finds it",
+                              "extra CPU time for each /plaintext request, in ns, to test whether "
+                              "a benchmark detects it",
                               &burn_option);
 }

@@ -8,9 +8,9 @@ struct lab_route {
     torc_handler *handler;
 };
 
-/* Each family ends with an empty one. */
+/* Each array ends with an empty route. */
 extern const struct lab_route benchmark_routes[], body_routes[], wait_routes[], file_routes[];
 
-/* Mounts all of them, and declares what options they have. 0 or negative errno, which
- * torc_server_error explains. */
+/* Mounts all of them and adds their options. 0, or negative errno and a message in
+ * torc_server_error. */
 int lab_mount(torc_server *s);

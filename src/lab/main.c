@@ -1,20 +1,20 @@
-/* torc-lab: the server with the routes that benchmarks ask for. */
+/* torc-lab: the server with routes for benchmarks. */
 
 #include "lab.h"
 
 #include <stdio.h>
 
 static const char about[] =
-    "The torc server with the routes that benchmarks ask for:\n"
-    "  GET /plaintext            Hello, World!\n"
-    "  GET /json                 {\"message\":\"Hello, World!\"}\n"
-    "  GET /pipeline             ok\n"
-    "  GET, POST /baseline11?a=&b=  the sum of the query's values and of the body\n"
-    "  GET /delay/MS             answers after MS milliseconds, 0 to 60000\n"
-    "  POST /upload              the number of bytes sent\n"
-    "  POST /echo                the bytes sent\n"
-    "  GET /file?n=&mode=seq|all n reads of a file, one after another or together; bytes read\n"
-    "  GET /static/...           the files below --root";
+    "The torc server with routes for benchmarks:\n"
+    "  GET /plaintext               Hello, World!\n"
+    "  GET /json                    {\"message\":\"Hello, World!\"}\n"
+    "  GET /pipeline                ok\n"
+    "  GET, POST /baseline11?a=&b=  the sum of the query values and the body\n"
+    "  GET /delay/MS                MS, after that many milliseconds (0 to 60000)\n"
+    "  POST /upload                 the number of bytes in the body\n"
+    "  POST /echo                   the body\n"
+    "  GET /file?n=&mode=seq|all    the bytes read by n file reads, sequential or concurrent\n"
+    "  GET /static/...              the files under --root";
 
 int main(int argc, char **argv)
 {

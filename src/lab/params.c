@@ -11,8 +11,9 @@ bool param_whole(torc_slice text, int64_t *out)
     memcpy(digits, text.ptr, text.len);
     digits[text.len] = '\0';
     *out = strtoll(digits, &end, 10);
-    bool plain = digits[0] == '-' || (digits[0] >= '0' && digits[0] <= '9');
-    return plain && end == digits + text.len;
+    /* strtoll also accepts white space and a plus sign before the digits. */
+    bool strict = digits[0] == '-' || (digits[0] >= '0' && digits[0] <= '9');
+    return strict && end == digits + text.len;
 }
 
 bool param_number(torc_req *rq, torc_slice name, torc_slice text, int64_t min, int64_t max,
@@ -24,11 +25,11 @@ bool param_number(torc_req *rq, torc_slice name, torc_slice text, int64_t min, i
     return false;
 }
 
-bool param_mode(torc_req *rq, bool *together)
+bool param_mode(torc_req *rq, bool *concurrent)
 {
     torc_slice m = torc_query_param(rq, "mode");
     if (m.len == 3 && (memcmp(m.ptr, "seq", 3) == 0 || memcmp(m.ptr, "all", 3) == 0)) {
-        *together = m.ptr[0] == 'a';
+        *concurrent = m.ptr[0] == 'a';
         return true;
     }
     torc_replyf(rq, 400, "mode must be seq or all\n");

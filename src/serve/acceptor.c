@@ -9,76 +9,75 @@
 #define RETRY_NS   (100 * NS_PER_MS)
 #define WARNING_NS (10 * NS_PER_S)
 
-/* ---- starting and stopping the streams ---- */
+/* ---- starting and pausing ---- */
 
-static void listen_start(struct listener *l)
+static void start_listener(struct listener *l)
 {
     struct acceptor *a = l->acceptor;
     if (a->accepting && !io_busy(&l->accept.op)) io_accept_start(a->io, &l->accept);
 }
 
-static void set_accepting(struct acceptor *a, bool on)
+static void start_accepting(struct acceptor *a)
 {
-    a->accepting = on;
+    a->accepting = true;
+    for (uint32_t i = 0; i < a->n_listeners; i++) start_listener(&a->listener[i]);
+}
+
+static void pause_accepting(struct acceptor *a)
+{
+    a->accepting = false;
+    for (uint32_t i = 0; i < a->n_listeners; i++) io_cancel(a->io, &a->listener[i].accept.op);
+}
+
+static void set_single(struct acceptor *a, bool single)
+{
+    a->single = single;
     for (uint32_t i = 0; i < a->n_listeners; i++) {
         struct listener *l = &a->listener[i];
-        if (on)
-            listen_start(l);
-        else
-            io_cancel(a->io, &l->accept.op);
+        l->accept.single = single;
+        if (single) io_cancel(a->io, &l->accept.op); /* on_accept restarts it in the new mode */
     }
 }
 
-static void set_singly(struct acceptor *a, bool on)
+/* Whether `factor` full accept queues per listener would exceed the limit. One batch can take all
+ * connections of a queue. */
+static bool is_near_limit(const struct acceptor *a, uint32_t factor)
 {
-    a->singly = on;
-    for (uint32_t i = 0; i < a->n_listeners; i++) {
-        struct listener *l = &a->listener[i];
-        l->accept.single = on;
-        if (on) io_cancel(a->io, &l->accept.op); /* it starts again when that has ended */
-    }
-}
-
-/* Whether what waits in the listening queues, all of which may be taken in one go, could be more
- * than the limit leaves room for. */
-static bool near_limit(const struct acceptor *a, uint32_t factor)
-{
-    return a->max - *a->open <= factor * a->n_listeners * (a->backlog + 1);
+    return a->max_conns - *a->n_open <= factor * a->n_listeners * (a->backlog + 1);
 }
 
 /* ---- accepting ---- */
 
-/* Further clients than the limit allows wait in the listening queue, which the kernel bounds. */
 static void admit(struct acceptor *a, int fd)
 {
-    if (*a->open < a->max)
+    if (*a->n_open < a->max_conns)
         a->admit(a, fd);
-    else if (a->n_early < LISTEN_MAX)
-        a->early[a->n_early++] = fd;
+    else if (a->n_over_limit < LISTEN_MAX)
+        a->over_limit[a->n_over_limit++] = fd;
     else
         io_discard(a->io, fd);
-    if (*a->open >= a->max) {
-        if (a->accepting) set_accepting(a, false);
-    } else if (!a->singly && near_limit(a, 1)) {
-        set_singly(a, true);
+    if (*a->n_open >= a->max_conns) {
+        if (a->accepting) pause_accepting(a);
+    } else if (!a->single && is_near_limit(a, 1)) {
+        set_single(a, true);
     }
 }
 
 static void on_retry(struct wheel_timer *t)
 {
-    listen_start(container_of(t, struct listener, retry));
+    start_listener(container_of(t, struct listener, retry));
 }
 
-static void retry_later(struct listener *l, int err)
+static void schedule_retry(struct listener *l, int err)
 {
     struct acceptor *a = l->acceptor;
     struct io *io = a->io;
-    counter_add(&a->refused, 1);
+    counter_add(&a->failures, 1);
     if (io->now - l->last_warning > WARNING_NS) {
         l->last_warning = io->now;
-        log_line("core %u cannot accept: %s; %u connections are open (raise the descriptor limit, "
-                 "ulimit -n)",
-                 a->core, strerror(-err), *a->open);
+        log_line("core %u cannot accept: %s; %u connections are open (raise the descriptor limit "
+                 "with ulimit -n)",
+                 a->core, strerror(-err), *a->n_open);
     }
     wheel_set(&io->wheel, &l->retry, io->now + RETRY_NS);
 }
@@ -97,14 +96,14 @@ static void on_accept(struct io *io, struct io_op *op, int res, bool more)
     }
     if (more || a->stopped) return;
     if (res == -ECANCELED)
-        listen_start(l); /* room may have come meanwhile */
+        start_listener(l); /* paused and already resumed, or switching to single mode */
     else
-        retry_later(l, res);
+        schedule_retry(l, res);
 }
 
-/* ---- from outside ---- */
+/* ---- interface ---- */
 
-void acceptor_listen(struct acceptor *a, int fd)
+void acceptor_add_listener(struct acceptor *a, int fd)
 {
     ASSERT(a->n_listeners < LISTEN_MAX);
     struct listener *l = &a->listener[a->n_listeners++];
@@ -113,35 +112,35 @@ void acceptor_listen(struct acceptor *a, int fd)
     wheel_timer_init(&l->retry, on_retry);
 }
 
-void acceptor_start(struct acceptor *a, struct io *io, const uint32_t *open)
+void acceptor_start(struct acceptor *a, struct io *io, const uint32_t *n_open)
 {
     a->io = io;
-    a->open = open;
-    if (near_limit(a, 1)) set_singly(a, true);
-    set_accepting(a, true);
+    a->n_open = n_open;
+    if (is_near_limit(a, 1)) set_single(a, true);
+    start_accepting(a);
 }
 
-void acceptor_has_room(struct acceptor *a)
+void acceptor_conn_closed(struct acceptor *a)
 {
     if (a->stopped) return;
-    if (a->n_early) {
-        a->admit(a, a->early[--a->n_early]);
+    if (a->n_over_limit) {
+        a->admit(a, a->over_limit[--a->n_over_limit]);
         return;
     }
-    if (a->singly && !near_limit(a, 2)) set_singly(a, false);
-    /* Some room first, or each single close would start and stop the accepting. */
-    if (!a->accepting && *a->open <= a->max - a->max / 16) set_accepting(a, true);
+    if (a->single && !is_near_limit(a, 2)) set_single(a, false);
+    /* Not at the first close, or every close at the limit would start and pause the accepts. */
+    if (!a->accepting && *a->n_open <= a->max_conns - a->max_conns / 16) start_accepting(a);
 }
 
 void acceptor_stop(struct acceptor *a)
 {
     if (a->stopped) return;
-    set_accepting(a, false);
+    pause_accepting(a);
     a->stopped = true;
-    /* Not only closed: the other cores' tables have copies of it, and it is to take no more. */
+    /* Closing is not enough: other cores' descriptor tables hold copies of the sockets. */
     for (uint32_t i = 0; i < a->n_listeners; i++)
         shutdown(a->listener[i].accept.listener, SHUT_RDWR);
-    while (a->n_early) io_discard(a->io, a->early[--a->n_early]);
+    while (a->n_over_limit) io_discard(a->io, a->over_limit[--a->n_over_limit]);
 }
 
 bool acceptor_idle(const struct acceptor *a)
@@ -153,6 +152,6 @@ bool acceptor_idle(const struct acceptor *a)
 
 void acceptor_close(struct acceptor *a)
 {
-    /* The thread's own table, with its copies of these, has ended with it. */
+    /* The copies in the core's own descriptor table were closed when its thread ended. */
     for (uint32_t i = 0; i < a->n_listeners; i++) close(a->listener[i].accept.listener);
 }

@@ -1,6 +1,7 @@
 #pragma once
-/* How connections come to a core: its listening sockets, in batches or one at a time, up to a
- * limit, and again after descriptors have run out. */
+/* Accepts connections for one core from its listening sockets, up to a limit. Far from the limit it
+ * accepts in batches, near it one connection at a time; at the limit it pauses, and clients wait in
+ * the accept queue, which the kernel bounds. When descriptors run out it retries later. */
 
 #include "io/io.h"
 
@@ -17,35 +18,35 @@ struct listener {
 
 struct acceptor {
     struct io *io;
-    unsigned core;        /* its index */
-    const uint32_t *open; /* how many connections the core has */
-    uint32_t max;         /* that it may have */
-    uint32_t backlog;     /* connections that wait in a listening queue at most */
-    void (*admit)(struct acceptor *a, int fd); /* takes a connection over */
+    unsigned core;                             /* its index */
+    const uint32_t *n_open;                    /* the core's connections */
+    uint32_t max_conns;                        /* limit of *n_open */
+    uint32_t backlog;                          /* connections that one accept queue can hold */
+    void (*admit)(struct acceptor *a, int fd); /* takes over an accepted socket */
     struct listener listener[LISTEN_MAX];
     uint32_t n_listeners;
     bool accepting;
-    bool singly;           /* so near the limit that it is to be met exactly */
-    bool stopped;          /* for good */
-    int early[LISTEN_MAX]; /* taken when the last place had just gone: one for each listener */
-    uint32_t n_early;
-    uint64_t refused; /* accepts that ended as descriptors had run out */
+    bool single;                /* one connection per accept, so that the limit is kept exactly */
+    bool stopped;               /* for good */
+    int over_limit[LISTEN_MAX]; /* accepted when the limit was just reached, one per listener */
+    uint32_t n_over_limit;
+    uint64_t failures; /* accepts that failed because descriptors ran out */
 };
 
-/* Adds a listening socket, which acceptor_close closes. Before the start. */
-void acceptor_listen(struct acceptor *a, int fd);
+/* Adds a listening socket, which acceptor_close closes. Call before acceptor_start. */
+void acceptor_add_listener(struct acceptor *a, int fd);
 
-/* On the core's thread, as all that follow but the last. */
-void acceptor_start(struct acceptor *a, struct io *io, const uint32_t *open);
+/* This and the functions below, except acceptor_close, are called on the core's thread. */
+void acceptor_start(struct acceptor *a, struct io *io, const uint32_t *n_open);
 
-/* A connection has gone: there may be room for another. */
-void acceptor_has_room(struct acceptor *a);
+/* Tells the acceptor that a connection has closed: it may accept another one. */
+void acceptor_conn_closed(struct acceptor *a);
 
-/* No connection from here on. */
+/* Accepts no more connections. */
 void acceptor_stop(struct acceptor *a);
 
-/* Once stopped: nothing is in flight any more. */
+/* After acceptor_stop: nothing is in flight any more. */
 bool acceptor_idle(const struct acceptor *a);
 
-/* Closes the listening sockets; the core's thread has ended. */
+/* Closes the listening sockets. Call when the core's thread has ended. */
 void acceptor_close(struct acceptor *a);

@@ -5,26 +5,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FIXED_MAX = 512 }; /* bytes of a line, without what the client sent */
+enum { FIXED_MAX = 512 }; /* bytes of a line apart from what the client sent */
 
-/* A line being written, after the ring's tail and not yet to be seen by the thread. */
-struct line {
+/* Writes a line into the ring buffer and continues at its start when the end is reached. */
+struct line_writer {
     struct writer out;
-    char *ring;
-    size_t lap; /* position of the ring's first byte */
+    char *buffer;
+    size_t base; /* position of the buffer's first byte */
 };
 
 static void wrap(struct writer *out)
 {
-    struct line *l = container_of(out, struct line, out);
-    l->lap += ACCESS_RING;
-    out->at = l->ring;
+    struct line_writer *l = container_of(out, struct line_writer, out);
+    l->base += ACCESS_BUFFER_SIZE;
+    out->at = l->buffer;
 }
 
 #define PUT(out, literal) writer_put(out, literal, sizeof(literal) - 1)
 
-/* "-" for what is absent; \xXX for what is not printable, '"' and '\'. */
-static void put_combined(struct writer *out, slice s)
+/* "-" if absent; \xXX for '"', '\' and bytes that are not printable. */
+static void put_escaped(struct writer *out, slice s)
 {
     static const char hex[] = "0123456789abcdef";
     if (!s.ptr) {
@@ -43,7 +43,7 @@ static void put_combined(struct writer *out, slice s)
 
 /* ---- time ---- */
 
-/* strftime's names of months would follow the program's locale. */
+/* Without strftime, whose month names depend on the locale. */
 uint32_t access_time(enum log_format format, time_t second, char out[ACCESS_TIME_MAX])
 {
     static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
@@ -63,9 +63,9 @@ uint32_t access_time(enum log_format format, time_t second, char out[ACCESS_TIME
     return (uint32_t)n;
 }
 
-/* ---- what a line says ---- */
+/* ---- lines ---- */
 
-struct access_entry access_entry_of(const struct torc_req *rq, const char *peer, uint64_t bytes)
+struct access_entry access_entry_from(const struct torc_req *rq, const char *peer, uint64_t bytes)
 {
     struct access_entry e = {
         .peer = strcmp(peer, "-") == 0 ? (slice){0} : slice_str(peer),
@@ -76,7 +76,7 @@ struct access_entry access_entry_of(const struct torc_req *rq, const char *peer,
         .bytes = bytes,
         .duration_us = (rq->ctx->io->now - rq->arrived) / 1000,
     };
-    /* Of a head that was refused there may be a part. */
+    /* A rejected head may have been parsed in part only. */
     if (rq->head.target_len) {
         e.method = rq->head.method_name;
         e.target = head_target(&rq->head);
@@ -85,7 +85,7 @@ struct access_entry access_entry_of(const struct torc_req *rq, const char *peer,
     return e;
 }
 
-/* An address without its port and brackets, as this format has it. */
+/* An address without its port and brackets, as the combined format has it. */
 static slice without_port(slice peer)
 {
     const char *colon = peer.len ? memrchr(peer.ptr, ':', peer.len) : NULL;
@@ -97,18 +97,18 @@ static slice without_port(slice peer)
 /* The combined format of Apache's mod_log_config, with nginx's escapes. */
 static void put_combined_line(struct writer *out, const struct access_entry *e, slice time)
 {
-    put_combined(out, without_port(e->peer));
+    put_escaped(out, without_port(e->peer));
     PUT(out, " - - [");
     writer_put(out, time.ptr, time.len);
     PUT(out, "] \"");
-    put_combined(out, e->method);
+    put_escaped(out, e->method);
     if (e->target.ptr) {
         PUT(out, " ");
-        put_combined(out, e->target);
+        put_escaped(out, e->target);
     }
     if (e->version.ptr) {
         PUT(out, " ");
-        put_combined(out, e->version);
+        put_escaped(out, e->version);
     }
     PUT(out, "\" ");
     writer_u64(out, e->status);
@@ -118,9 +118,9 @@ static void put_combined_line(struct writer *out, const struct access_entry *e, 
     else
         PUT(out, "-");
     PUT(out, " \"");
-    put_combined(out, e->referer);
+    put_escaped(out, e->referer);
     PUT(out, "\" \"");
-    put_combined(out, e->agent);
+    put_escaped(out, e->agent);
     PUT(out, "\"\n");
 }
 
@@ -144,20 +144,21 @@ static void put_json_line(struct writer *out, const struct access_entry *e, slic
     PUT(out, "\n");
 }
 
-size_t access_line_most(const struct access_entry *e)
+size_t access_line_bound(const struct access_entry *e)
 {
     return FIXED_MAX + JSON_ESCAPE_MAX * (e->peer.len + e->target.len + e->host.len +
                                           e->referer.len + e->agent.len);
 }
 
-size_t access_line_put(char *ring, size_t at, enum log_format format, const struct access_entry *e,
-                       slice time)
+size_t access_line_write(char *buffer, size_t at, enum log_format format,
+                         const struct access_entry *e, slice time)
 {
-    size_t from = at % ACCESS_RING;
-    struct line l = {{ring + from, ring + ACCESS_RING, wrap}, ring, at - from};
+    size_t offset = at % ACCESS_BUFFER_SIZE;
+    struct line_writer l = {
+        {buffer + offset, buffer + ACCESS_BUFFER_SIZE, wrap}, buffer, at - offset};
     if (format == LOG_JSON)
         put_json_line(&l.out, e, time);
     else
         put_combined_line(&l.out, e, time);
-    return l.lap + (size_t)(l.out.at - ring);
+    return l.base + (size_t)(l.out.at - buffer);
 }

@@ -1,32 +1,32 @@
 #pragma once
-/* A line of the access log, written where the log's ring has room for it.
+/* Formats a line of the access log into the ring buffer of a core.
  *
- * What the client sent can be told again to the byte. The combined format is ASCII, and has \xXX
- * for each byte that is not printable or is one of '"' and '\'. The JSON format is UTF-8, with
- * base/json.h's escapes. */
+ * Both formats keep every byte that the client sent. The combined format is ASCII and has \xXX for
+ * '"', '\' and bytes that are not printable. The JSON format is UTF-8 with the escapes of
+ * base/json.h. */
 
 #include "http/request.h"
 #include "serve/options.h"
 
 enum {
-    ACCESS_RING = 1 << 20, /* bytes; positions in it go on and wrap around */
+    ACCESS_BUFFER_SIZE = 1 << 20, /* bytes; positions are taken modulo this */
     ACCESS_TIME_MAX = 64,
 };
 
-/* What is known of a request, whose the slices are; all but the status may be absent. */
+/* The logged properties of a request, which owns the slices. Any slice may be absent. */
 struct access_entry {
     slice peer, method, target, version, host, referer, agent;
     uint64_t status, bytes, duration_us;
 };
 
-struct access_entry access_entry_of(const struct torc_req *rq, const char *peer, uint64_t bytes);
+struct access_entry access_entry_from(const struct torc_req *rq, const char *peer, uint64_t bytes);
 
-/* Bytes that its line has at most. */
-size_t access_line_most(const struct access_entry *e);
+/* The maximum size of its line. */
+size_t access_line_bound(const struct access_entry *e);
 
-/* This second in the local time zone, as the format has it. Returns its length. */
+/* Formats a second in the local time zone. Returns the length. */
 uint32_t access_time(enum log_format format, time_t second, char out[ACCESS_TIME_MAX]);
 
-/* Writes the line to ring position `at`; returns the position behind it. */
-size_t access_line_put(char *ring, size_t at, enum log_format format, const struct access_entry *e,
-                       slice time);
+/* Writes the line at position `at` of the ring buffer; returns the position after it. */
+size_t access_line_write(char *buffer, size_t at, enum log_format format,
+                         const struct access_entry *e, slice time);

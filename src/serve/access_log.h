@@ -1,28 +1,28 @@
 #pragma once
-/* The access log: each core writes lines into a ring of its own, one thread writes them to the
- * file. A core never waits: a line that does not fit is dropped and counted. */
+/* The access log. Each core writes lines into a ring buffer of its own, and one thread writes them
+ * to the file. A core never waits: a line that does not fit is dropped and counted. */
 
 #include "http/request.h"
 #include "serve/options.h"
 
-struct access_log;      /* the file and its thread */
-struct access_log_ring; /* of one core */
+struct access_log;        /* the file and its thread */
+struct access_log_buffer; /* of one core */
 
-/* "-" is stdout. `rings` cores will write. NULL and errno where the file cannot be opened. */
-struct access_log *access_log_open(const char *path, enum log_format format, uint32_t rings);
+/* Opens the log, with a buffer for each core; "-" is stdout. NULL and errno if that fails. */
+struct access_log *access_log_open(const char *path, enum log_format format, uint32_t cores);
 
-/* The ring of core `index`. */
-struct access_log_ring *access_log_ring(struct access_log *log, uint32_t index);
+/* The buffer of core `index`. */
+struct access_log_buffer *access_log_buffer(struct access_log *log, uint32_t index);
 
-/* One line for an answered request; on the ring's core. `peer` is the client's address as text. */
-void access_log_add(struct access_log_ring *ring, const struct torc_req *rq, const char *peer,
+/* Adds a line for a request that is done; on the buffer's core. `peer` is the client's address. */
+void access_log_add(struct access_log_buffer *b, const struct torc_req *rq, const char *peer,
                     uint64_t bytes_sent);
 
-/* Lines dropped so far by this ring; any thread. */
-uint64_t access_log_dropped(const struct access_log_ring *ring);
+/* The number of lines of this buffer that were dropped so far. Any thread. */
+uint64_t access_log_dropped(const struct access_log_buffer *b);
 
-/* Opens the file anew, after a rotation; async-signal-safe. */
+/* Reopens the file after a rotation. Async-signal-safe. */
 void access_log_reopen(struct access_log *log);
 
-/* Writes what is left, ends the thread, closes the file. No core writes any more. */
+/* Writes the remaining lines, ends the thread and closes the file. Call when no core writes. */
 void access_log_close(struct access_log *log);

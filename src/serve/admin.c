@@ -6,8 +6,8 @@
 
 #include <inttypes.h>
 
-/* Text that is sent as it fills up. */
-struct text {
+/* A writer to the response of a request. */
+struct response_writer {
     struct writer out;
     torc_req *rq;
     char buf[4096];
@@ -15,21 +15,21 @@ struct text {
 
 static void flush(struct writer *out)
 {
-    struct text *t = container_of(out, struct text, out);
-    torc_write(t->rq, t->buf, (size_t)(out->at - t->buf));
-    out->at = t->buf;
+    struct response_writer *w = container_of(out, struct response_writer, out);
+    torc_write(w->rq, w->buf, (size_t)(out->at - w->buf));
+    out->at = w->buf;
 }
 
-static struct writer *text_begin(struct text *t, torc_req *rq)
+static struct writer *response_writer_begin(struct response_writer *w, torc_req *rq)
 {
-    t->rq = rq;
-    t->out = (struct writer){t->buf, t->buf + sizeof t->buf, flush};
-    return &t->out;
+    w->rq = rq;
+    w->out = (struct writer){w->buf, w->buf + sizeof w->buf, flush};
+    return &w->out;
 }
 
-/* ---- what is counted, once for both formats ---- */
+/* ---- metrics, of /metrics and /stats.json ---- */
 
-enum kind { COUNTER, GAUGE, SECONDS /* a counter kept in ns */ };
+enum kind { COUNTER, GAUGE, SECONDS /* a counter of ns, reported in seconds */ };
 
 struct metric {
     const char *name, *help;
@@ -42,41 +42,43 @@ struct metric {
 static const struct metric metrics[] = {
     {"connections_accepted", "connections accepted", COUNTER, AT(http.stats.accepted)},
     {"connections_closed", "connections closed", COUNTER, AT(http.stats.closed)},
-    {"connections_reset", "connections that the client broke off", COUNTER, AT(http.stats.resets)},
-    {"accept_failures", "accepts that ended as descriptors had run out", COUNTER,
-     AT(acceptor.refused)},
-    {"requests_started", "requests whose head was complete", COUNTER, AT(http.stats.started)},
-    {"requests", "requests ended", COUNTER, AT(http.stats.requests)},
-    {"requests_peak", "most requests in progress at once", GAUGE, AT(http.stats.peak)},
-    {"requests_bad", "requests refused as malformed", COUNTER, AT(http.stats.bad_requests)},
-    {"requests_rejected", "requests refused as fibers or memory had run out", COUNTER,
+    {"connections_reset", "connections reset by the client", COUNTER, AT(http.stats.resets)},
+    {"accept_failures", "accepts that failed because descriptors ran out", COUNTER,
+     AT(acceptor.failures)},
+    {"requests_started", "requests whose head was received completely", COUNTER,
+     AT(http.stats.started)},
+    {"requests", "requests completed", COUNTER, AT(http.stats.requests)},
+    {"requests_peak", "peak of requests in progress", GAUGE, AT(http.stats.peak)},
+    {"requests_bad", "malformed requests", COUNTER, AT(http.stats.bad_requests)},
+    {"requests_rejected", "requests rejected because fibers or memory ran out", COUNTER,
      AT(http.stats.rejected)},
-    {"responses_2xx", "responses by class", COUNTER, AT(http.stats.status[2])},
-    {"responses_3xx", "responses by class", COUNTER, AT(http.stats.status[3])},
-    {"responses_4xx", "responses by class", COUNTER, AT(http.stats.status[4])},
-    {"responses_5xx", "responses by class", COUNTER, AT(http.stats.status[5])},
-    {"timeouts_header", "heads that were not complete in time", COUNTER,
+    {"responses_2xx", "responses with a 2xx status", COUNTER, AT(http.stats.status[2])},
+    {"responses_3xx", "responses with a 3xx status", COUNTER, AT(http.stats.status[3])},
+    {"responses_4xx", "responses with a 4xx status", COUNTER, AT(http.stats.status[4])},
+    {"responses_5xx", "responses with a 5xx status", COUNTER, AT(http.stats.status[5])},
+    {"timeouts_header", "heads not received completely in time", COUNTER,
      AT(http.stats.timeouts[TIMEOUT_HEADER])},
-    {"timeouts_idle", "idle connections closed", COUNTER, AT(http.stats.timeouts[TIMEOUT_IDLE])},
-    {"timeouts_body", "bodies that did not go on in time", COUNTER,
+    {"timeouts_idle", "connections closed because they were idle", COUNTER,
+     AT(http.stats.timeouts[TIMEOUT_IDLE])},
+    {"timeouts_body", "bodies of which nothing more arrived in time", COUNTER,
      AT(http.stats.timeouts[TIMEOUT_BODY])},
-    {"timeouts_write", "sends in which nothing moved", COUNTER,
+    {"timeouts_write", "sends that made no progress in time", COUNTER,
      AT(http.stats.timeouts[TIMEOUT_WRITE])},
-    {"body_bytes_received", "bytes of request bodies", COUNTER, AT(http.stats.body_in)},
+    {"body_bytes_received", "bytes of request bodies received", COUNTER, AT(http.stats.body_in)},
     {"bytes_sent", "bytes sent", COUNTER, AT(http.stats.bytes_out)},
-    {"request_seconds", "sum over ended requests of the time from arrival to answer", SECONDS,
+    {"request_seconds", "time from arrival to completion, summed over completed requests", SECONDS,
      AT(http.stats.progress_ns)},
-    {"busy_seconds", "time outside the kernel's wait", SECONDS, AT(loop.io.stats.busy_ns)},
+    {"busy_seconds", "time not spent waiting in the kernel", SECONDS, AT(loop.io.stats.busy_ns)},
     {"turns", "turns of the event loop", COUNTER, AT(loop.io.stats.turns)},
     {"enters", "io_uring_enter or epoll_wait calls", COUNTER, AT(loop.io.stats.enters)},
     {"syscalls", "system calls made by the engine", COUNTER, AT(loop.io.stats.syscalls)},
     {"sqes", "operations submitted", COUNTER, AT(loop.io.stats.sqes)},
     {"cqes", "completions reaped", COUNTER, AT(loop.io.stats.cqes)},
-    {"cq_overflows", "turns that found completions the queue had no room for", COUNTER,
+    {"cq_overflows", "turns that found the completion queue overflowed", COUNTER,
      AT(loop.io.stats.overflows)},
-    {"buffers_short", "receives that ended as no buffer was left", COUNTER,
+    {"buffers_short", "receives that ended because no buffer was free", COUNTER,
      AT(loop.io.stats.no_buffers)},
-    {"streams_rearmed", "multishot operations started again", COUNTER, AT(loop.io.stats.rearmed)},
+    {"streams_rearmed", "multishot operations restarted", COUNTER, AT(loop.io.stats.rearmed)},
     {"sq_full", "submissions made early because the queue was full", COUNTER,
      AT(loop.io.stats.sq_full)},
 };
@@ -116,8 +118,8 @@ static void readyz(torc_req *rq, void *arg)
                    s->phase == SERVER_DRAINING ? TORC_S("draining\n") : TORC_S("starting\n"));
 }
 
-/* The cores set up what is read here; that they have is known by the phase. */
-static bool is_up(struct torc_server *s, torc_req *rq)
+/* Replies 503 and returns false until the cores have initialised the counters. */
+static bool require_started(struct torc_server *s, torc_req *rq)
 {
     if (s->phase >= SERVER_READY) return true;
     torc_reply(rq, 503, "text/plain", TORC_S("starting\n"));
@@ -129,15 +131,10 @@ static const char *suffix(const struct metric *m)
     return m->kind == GAUGE ? "" : "_total";
 }
 
-static void prometheus(torc_req *rq, void *arg)
+static void write_info(struct writer *out, const struct torc_server *s)
 {
-    struct torc_server *s = arg;
-    struct text text;
-    struct writer *out = text_begin(&text, rq);
-    if (!is_up(s, rq)) return;
-    if (torc_start(rq, 200, "text/plain; version=0.0.4; charset=utf-8", -1) < 0) return;
     writer_printf(out,
-                  "# HELP torc_info What runs.\n# TYPE torc_info gauge\n"
+                  "# HELP torc_info Version and configuration.\n# TYPE torc_info gauge\n"
                   "torc_info{version=\"%s\",engine=\"%s\",cores=\"%u\",depth=\"%u\"} 1\n",
                   TORC_VERSION, io_engine_name(s->engine), s->n_cores,
                   s->cores[0].loop.io.config.depth);
@@ -146,27 +143,42 @@ static void prometheus(torc_req *rq, void *arg)
                   "# TYPE torc_uptime_seconds gauge\n"
                   "torc_uptime_seconds %.3f\n",
                   seconds(clock_ns() - s->started_at));
-    for (size_t i = 0; i < ARRAY_LEN(metrics); i++) {
-        const struct metric *m = &metrics[i];
-        writer_printf(out, "# HELP torc_%s%s %s, by core.\n# TYPE torc_%s%s %s\n", m->name,
-                      suffix(m), m->help, m->name, suffix(m),
-                      m->kind == GAUGE ? "gauge" : "counter");
-        for (uint32_t c = 0; c < s->n_cores; c++) {
-            uint64_t v = value_of(&s->cores[c], m->offset);
-            writer_printf(out, "torc_%s%s{core=\"%u\"} ", m->name, suffix(m), c);
-            if (m->kind == SECONDS)
-                writer_printf(out, "%.9f\n", seconds(v));
-            else
-                writer_printf(out, "%" PRIu64 "\n", v);
-        }
+}
+
+static void write_metric(struct writer *out, const struct torc_server *s, const struct metric *m)
+{
+    writer_printf(out, "# HELP torc_%s%s %s, by core.\n# TYPE torc_%s%s %s\n", m->name, suffix(m),
+                  m->help, m->name, suffix(m), m->kind == GAUGE ? "gauge" : "counter");
+    for (uint32_t c = 0; c < s->n_cores; c++) {
+        uint64_t v = value_of(&s->cores[c], m->offset);
+        writer_printf(out, "torc_%s%s{core=\"%u\"} ", m->name, suffix(m), c);
+        if (m->kind == SECONDS)
+            writer_printf(out, "%.9f\n", seconds(v));
+        else
+            writer_printf(out, "%" PRIu64 "\n", v);
     }
-    if (s->log) {
-        writer_text(out, "# HELP torc_access_log_dropped_total Log lines that found no room, by "
-                         "core.\n# TYPE torc_access_log_dropped_total counter\n");
-        for (uint32_t c = 0; c < s->n_cores; c++)
-            writer_printf(out, "torc_access_log_dropped_total{core=\"%u\"} %" PRIu64 "\n", c,
-                          access_log_dropped(s->cores[c].log));
-    }
+}
+
+static void write_access_log_dropped(struct writer *out, const struct torc_server *s)
+{
+    writer_text(out, "# HELP torc_access_log_dropped_total access log lines dropped, by core.\n"
+                     "# TYPE torc_access_log_dropped_total counter\n");
+    for (uint32_t c = 0; c < s->n_cores; c++)
+        writer_printf(out, "torc_access_log_dropped_total{core=\"%u\"} %" PRIu64 "\n", c,
+                      access_log_dropped(s->cores[c].log));
+}
+
+/* Prometheus text exposition format, version 0.0.4. */
+static void metrics_text(torc_req *rq, void *arg)
+{
+    struct torc_server *s = arg;
+    struct response_writer w;
+    struct writer *out = response_writer_begin(&w, rq);
+    if (!require_started(s, rq)) return;
+    if (torc_start(rq, 200, "text/plain; version=0.0.4; charset=utf-8", -1) < 0) return;
+    write_info(out, s);
+    for (size_t i = 0; i < ARRAY_LEN(metrics); i++) write_metric(out, s, &metrics[i]);
+    if (s->log) write_access_log_dropped(out, s);
     flush(out);
 }
 
@@ -178,22 +190,22 @@ static void put_metric(struct json *j, const struct metric *m, uint64_t v)
         json_put_u64(j, m->name, v);
 }
 
-/* Concurrency, parallelism and asynchrony since the start; see "The three measures" in
- * README.md. */
+/* Concurrency L, parallelism P and asynchrony A since the start. "Busy" is the time that a core's
+ * thread did not wait in the kernel, which is the time that it could not serve other requests. */
 static void put_measures(struct json *j, struct torc_server *s, double wall)
 {
     double progress = seconds(total(s, AT(http.stats.progress_ns)));
     double busy = seconds(total(s, AT(loop.io.stats.busy_ns)));
-    double async = progress > 0 ? 1 - busy / progress : 0;
+    double asynchrony = progress > 0 ? 1 - busy / progress : 0;
     json_begin(j, "measures", '{');
     json_put_double(j, "concurrency", progress / wall, 6);
     json_put_u64(j, "concurrency_peak", total(s, AT(http.stats.peak)));
     json_put_double(j, "parallelism", busy / wall, 6);
-    json_put_double(j, "asynchrony", async > 0 ? async : 0, 6);
+    json_put_double(j, "asynchrony", asynchrony > 0 ? asynchrony : 0, 6);
     json_end(j, '}');
 }
 
-static void put_sizes(struct json *j, const struct io_config *config, double wall)
+static void put_config(struct json *j, const struct io_config *config, double wall)
 {
     json_put_u64(j, "depth", config->depth);
     json_put_u64(j, "cq_depth", config->cq_depth);
@@ -219,16 +231,16 @@ static void put_core(struct json *j, const struct core *c, uint32_t index)
 static void stats_json(torc_req *rq, void *arg)
 {
     struct torc_server *s = arg;
-    struct text text;
-    struct json j = {text_begin(&text, rq), false};
-    if (!is_up(s, rq)) return;
+    struct response_writer w;
+    struct json j = {response_writer_begin(&w, rq), false};
+    if (!require_started(s, rq)) return;
     double wall = seconds(clock_ns() - s->started_at);
     if (torc_start(rq, 200, "application/json", -1) < 0) return;
     json_begin(&j, NULL, '{');
     json_put_string(&j, "version", TORC_VERSION);
     json_put_string(&j, "engine", io_engine_name(s->engine));
     json_put_u64(&j, "cores", s->n_cores);
-    put_sizes(&j, &s->cores[0].loop.io.config, wall);
+    put_config(&j, &s->cores[0].loop.io.config, wall);
     put_measures(&j, s, wall);
     json_begin(&j, "total", '{');
     for (size_t i = 0; i < ARRAY_LEN(metrics); i++)
@@ -246,10 +258,11 @@ static void index_page(torc_req *rq, void *arg)
 {
     (void)arg;
     torc_reply(rq, 200, "text/plain",
-               TORC_S("/healthz     the process is up\n"
-                      "/readyz      it accepts connections; 503 while it starts or drains\n"
-                      "/metrics     counters, as Prometheus text\n"
-                      "/stats.json  the same by core and in total, the three measures, sizes\n"));
+               TORC_S("/healthz     200 if the process is alive\n"
+                      "/readyz      200 if it accepts connections, 503 while it starts or drains\n"
+                      "/metrics     counters by core, as Prometheus text\n"
+                      "/stats.json  counters by core and in total, configuration, and concurrency, "
+                      "parallelism and asynchrony\n"));
 }
 
 struct router *admin_routes(struct torc_server *s)
@@ -258,8 +271,8 @@ struct router *admin_routes(struct torc_server *s)
         const char *path;
         torc_handler *fn;
     } routes[] = {
-        {"/", index_page},        {"/healthz", healthz},       {"/readyz", readyz},
-        {"/metrics", prometheus}, {"/stats.json", stats_json},
+        {"/", index_page},          {"/healthz", healthz},       {"/readyz", readyz},
+        {"/metrics", metrics_text}, {"/stats.json", stats_json},
     };
     struct router *r = router_new();
     for (size_t i = 0; r && i < ARRAY_LEN(routes); i++)

@@ -1,8 +1,8 @@
 #pragma once
-/* The admin side: health, metrics and statistics, served by a core of its own. */
+/* The routes of the admin listener: health, metrics and statistics. */
 
 struct router;
 struct torc_server;
 
-/* Its routes; their handlers read `s`. NULL without memory. */
+/* A router whose handlers read `s`. NULL if out of memory. */
 struct router *admin_routes(struct torc_server *s);

@@ -27,7 +27,7 @@ static void print_engine(const struct io *io)
             if (c->features & 1u << f) printf(" %s", io_feature_names[f]);
         printf("\n");
     }
-    printf("buffers      %u of %u bytes on each core\n", c->buffers, c->buffer_size);
+    printf("buffers      %u of %u bytes per core\n", c->buffers, c->buffer_size);
 }
 
 static void print_addresses(const struct options *o)
@@ -50,13 +50,13 @@ static void print_text(const struct torc_server *s, const struct io *io)
     print_engine(io);
     print_cores(o);
     printf("allocator    %s\n", loop_has_jemalloc() ? "jemalloc" : "the C library's");
-    printf("connections  at most %u on each core\n", o->limits.max_conns);
+    printf("connections  at most %u per core\n", o->limits.max_conns);
     print_addresses(o);
     printf("root         %s\n", o->root ? o->root : "none");
     if (o->access_log) printf("access log   %s\n", o->access_log);
 }
 
-/* One core's engine, opened as the server would open it; NULL and the reason where that fails. */
+/* Opens the engine of one core as the server would. If that fails, returns NULL and sets `why`. */
 static struct io *open_core(const struct options *o, const struct io_engine *engine,
                             uint32_t features, char *why, size_t size)
 {
@@ -79,9 +79,9 @@ static void close_core(struct io *io)
     free(io);
 }
 
-/* ---- for programs ---- */
+/* ---- JSON ---- */
 
-/* `io` is NULL where the engine is unavailable. */
+/* `io` is NULL if the engine is unavailable. */
 static void put_engine(struct json *j, const struct io_engine *engine, const struct io *io,
                        const char *why)
 {
@@ -99,7 +99,7 @@ static void put_engine(struct json *j, const struct io_engine *engine, const str
     json_end(j, '}');
 }
 
-/* An engine that is not chosen is shown with all its features. */
+/* An engine other than the chosen one is probed with all its features. */
 static void put_engines(struct json *j, const struct torc_server *s, const struct io *chosen)
 {
     json_begin(j, "engines", '{');
@@ -123,6 +123,17 @@ static void put_address(struct json *j, const char *key, const struct sock_addr 
     json_put_string(j, key, text);
 }
 
+static void put_addresses(struct json *j, const struct options *o)
+{
+    json_begin(j, "listen", '[');
+    for (uint32_t i = 0; i < o->n_listen; i++) put_address(j, NULL, &o->listen[i]);
+    json_end(j, ']');
+    if (o->has_admin)
+        put_address(j, "admin", &o->admin);
+    else
+        json_put_null(j, "admin");
+}
+
 static void print_json(const struct torc_server *s, const struct io *io)
 {
     const struct options *o = s->options;
@@ -141,13 +152,7 @@ static void print_json(const struct torc_server *s, const struct io *io)
     json_put_bool(j, "pinned", o->pin);
     json_put_string(j, "allocator", loop_has_jemalloc() ? "jemalloc" : "C library");
     json_put_u64(j, "max_connections", o->limits.max_conns);
-    json_begin(j, "listen", '[');
-    for (uint32_t i = 0; i < o->n_listen; i++) put_address(j, NULL, &o->listen[i]);
-    json_end(j, ']');
-    if (o->has_admin)
-        put_address(j, "admin", &o->admin);
-    else
-        json_put_null(j, "admin");
+    put_addresses(j, o);
     json_put_string(j, "root", o->root);
     json_put_string(j, "access_log", o->access_log);
     json_end(j, '}');

@@ -9,7 +9,7 @@ static struct core *core_of(const struct loop *l)
     return container_of((struct loop *)(uintptr_t)l, struct core, loop);
 }
 
-/* ---- what HTTP and the acceptor tell ---- */
+/* ---- callbacks of HTTP, the acceptor and the timer ---- */
 
 static void on_request_done(struct http_context *ctx, const struct torc_req *rq, const char *peer)
 {
@@ -20,7 +20,7 @@ static void on_request_done(struct http_context *ctx, const struct torc_req *rq,
 static void on_conn_close(struct http_context *ctx)
 {
     struct core *c = ctx->user;
-    acceptor_has_room(&c->acceptor);
+    acceptor_conn_closed(&c->acceptor);
 }
 
 static void on_admit(struct acceptor *a, int fd)
@@ -35,7 +35,7 @@ static void on_housekeeping(struct wheel_timer *t)
     wheel_set(&c->loop.io.wheel, t, c->loop.io.now + HOUSEKEEPING_NS);
 }
 
-/* ---- what the loop tells ---- */
+/* ---- callbacks of the loop ---- */
 
 static void on_start(struct loop *l)
 {
@@ -48,11 +48,10 @@ static void on_start(struct loop *l)
         c->http.on_request_done = on_request_done;
         c->http.want_peer = true;
     }
-    c->started_at = io->now;
     wheel_timer_init(&c->housekeeping, on_housekeeping);
     wheel_set(&io->wheel, &c->housekeeping, io->now + HOUSEKEEPING_NS);
     c->acceptor.core = c->index;
-    c->acceptor.max = c->limits->max_conns;
+    c->acceptor.max_conns = c->limits->max_conns;
     c->acceptor.admit = on_admit;
     acceptor_start(&c->acceptor, io, &c->http.n_open);
 }
@@ -72,7 +71,7 @@ static void on_turn_end(struct loop *l, uint64_t now)
     http_end_turn(&core_of(l)->http, now);
 }
 
-static bool finished(const struct loop *l)
+static bool is_finished(const struct loop *l)
 {
     const struct core *c = core_of(l);
     return c->http.n_open == 0 && acceptor_idle(&c->acceptor);
@@ -95,12 +94,12 @@ static const struct loop_owner owner = {
     .start = on_start,
     .command = on_command,
     .turn_end = on_turn_end,
-    .finished = finished,
+    .finished = is_finished,
     .end = on_end,
     .state = on_state,
 };
 
-/* ---- from outside ---- */
+/* ---- interface ---- */
 
 int core_start(struct core *c)
 {

@@ -1,32 +1,32 @@
 #pragma once
-/* A core of the server: a loop that serves HTTP to what its acceptor takes. The admin side is one
- * too, unpinned and with routes of its own. */
+/* A core of the server: a loop, the acceptor that brings it connections, and HTTP on them. The
+ * admin listener has a core of its own, unpinned and with its own routes. */
 
 #include "http/http.h"
 #include "serve/acceptor.h"
 #include "serve/loop.h"
 
-struct access_log_ring;
+struct access_log_buffer;
 
 struct core {
     struct loop loop;
     struct http_context http;
     struct acceptor acceptor;
     struct wheel_timer housekeeping;
-    struct access_log_ring *log; /* NULL without */
-    uint64_t started_at;         /* ns */
+    struct access_log_buffer *log; /* NULL without an access log */
 
     /* Set before core_start. */
     const struct http_limits *limits;
     const struct router *router;
     unsigned index;
-    void (*on_state)(struct core *c, enum loop_state state); /* on its thread */
+    void (*on_state)(struct core *c, enum loop_state state); /* called on the core's thread */
     void *server;
 };
 
-/* Once engine, config and cpu of the loop, backlog and listeners of the acceptor, and what is above
- * are set. 0 or negative errno; on_state tells what comes of it. */
+/* Starts the core's thread. The fields above, the loop's engine, config, name and cpu, and the
+ * acceptor's backlog and listeners are set before. 0 or negative errno; on_state then reports its
+ * progress. */
 int core_start(struct core *c);
 
-/* Waits for the thread, if there is one, and closes what the core was given. */
+/* Waits for the thread, if it was started, and closes the listening sockets. */
 void core_join(struct core *c);

@@ -18,14 +18,20 @@ static void on_state(struct core *c, enum loop_state state)
     pthread_mutex_unlock(&s->mutex);
 }
 
-static uint32_t count(struct torc_server *s, uint32_t from, uint32_t to, enum loop_state state)
+static uint32_t count_in_state(struct torc_server *s, uint32_t from, uint32_t to,
+                               enum loop_state state)
 {
     uint32_t n = 0;
     for (uint32_t i = from; i < to; i++) n += s->state[i] == state;
     return n;
 }
 
-/* A core that has ended can no longer be woken, so this looks first. */
+static uint32_t count_ended(struct torc_server *s, uint32_t from, uint32_t to)
+{
+    return count_in_state(s, from, to, LOOP_DONE) + count_in_state(s, from, to, LOOP_FAILED);
+}
+
+/* Checks the state, as a core that has ended must not be woken. */
 void cores_command(struct torc_server *s, uint32_t from, uint32_t to, enum loop_command command)
 {
     pthread_mutex_lock(&s->mutex);
@@ -39,11 +45,8 @@ bool cores_await_end(struct torc_server *s, uint32_t from, uint32_t to, uint64_t
     struct timespec until = {(time_t)(deadline / NS_PER_S), (long)(deadline % NS_PER_S)};
     bool in_time = true;
     pthread_mutex_lock(&s->mutex);
-    while (in_time && count(s, from, to, LOOP_DONE) + count(s, from, to, LOOP_FAILED) < to - from) {
-        int err = deadline == WHEEL_NEVER
-                      ? pthread_cond_wait(&s->changed, &s->mutex)
-                      : pthread_cond_clockwait(&s->changed, &s->mutex, CLOCK_MONOTONIC, &until);
-        in_time = err == 0;
+    while (in_time && count_ended(s, from, to) < to - from) {
+        in_time = pthread_cond_clockwait(&s->changed, &s->mutex, CLOCK_MONOTONIC, &until) == 0;
     }
     pthread_mutex_unlock(&s->mutex);
     return in_time;
@@ -56,38 +59,40 @@ void cores_join(struct torc_server *s)
 
 /* ---- listening ---- */
 
-static int say_cannot_listen(const struct sock_addr *addr, int err)
+static int fail_listen(const struct sock_addr *addr, int err)
 {
     char text[SOCK_ADDR_TEXT];
-    if (err < 0) {
-        sock_addr_format(addr, text);
-        log_line("cannot listen on %s: %s", text, strerror(-err));
-    }
+    sock_addr_format(addr, text);
+    log_line("cannot listen on %s: %s", text, strerror(-err));
     return err;
 }
 
-/* Another server on the same address would silently take a part of the clients. */
-static int look_for_others(const struct options *o)
+static int check_unused(const struct sock_addr *addr)
+{
+    int err = sock_taken(addr);
+    return err < 0 ? fail_listen(addr, err) : 0;
+}
+
+/* With SO_REUSEPORT, another server on the same address would silently share the clients. */
+static int check_all_unused(const struct options *o)
 {
     int err = 0;
-    for (uint32_t l = 0; l < o->n_listen && err == 0; l++)
-        err = say_cannot_listen(&o->listen[l], sock_taken(&o->listen[l]));
-    if (err == 0 && o->has_admin) err = say_cannot_listen(&o->admin, sock_taken(&o->admin));
-    return err;
+    for (uint32_t l = 0; l < o->n_listen && err == 0; l++) err = check_unused(&o->listen[l]);
+    return err == 0 && o->has_admin ? check_unused(&o->admin) : err;
 }
 
 static int add_listener(struct torc_server *s, struct core *c, struct sock_addr *addr)
 {
     int fd = io_listen(s->engine, addr, s->options->backlog);
-    if (fd < 0) return say_cannot_listen(addr, fd);
-    acceptor_listen(&c->acceptor, fd);
+    if (fd < 0) return fail_listen(addr, fd);
+    acceptor_add_listener(&c->acceptor, fd);
     return 0;
 }
 
 static int listen_all(struct torc_server *s)
 {
     struct options *o = s->options;
-    if (look_for_others(o) < 0) return -1;
+    if (check_all_unused(o) < 0) return -1;
     for (uint32_t i = 0; i < s->n_cores; i++)
         for (uint32_t l = 0; l < o->n_listen; l++)
             if (add_listener(s, &s->cores[i], &o->listen[l]) < 0) return -1;
@@ -96,7 +101,7 @@ static int listen_all(struct torc_server *s)
 
 /* ---- starting ---- */
 
-static void prepare(struct torc_server *s, uint32_t i)
+static void init_core(struct torc_server *s, uint32_t i)
 {
     struct core *c = &s->cores[i];
     const struct options *o = s->options;
@@ -107,7 +112,7 @@ static void prepare(struct torc_server *s, uint32_t i)
     c->on_state = on_state;
     c->server = s;
     c->acceptor.backlog = (uint32_t)o->backlog;
-    if (!admin && s->log) c->log = access_log_ring(s->log, i);
+    if (!admin && s->log) c->log = access_log_buffer(s->log, i);
 
     struct loop *l = &c->loop;
     l->engine = s->engine;
@@ -123,7 +128,7 @@ static void prepare(struct torc_server *s, uint32_t i)
     }
 }
 
-static int allocate(struct torc_server *s)
+static int init_cores(struct torc_server *s)
 {
     s->n_cores = s->options->n_cpus;
     s->n_all = s->n_cores + s->options->has_admin;
@@ -136,24 +141,25 @@ static int allocate(struct torc_server *s)
     memset(s->cores, 0, s->n_all * sizeof *s->cores);
     for (uint32_t i = 0; i < s->n_all; i++) {
         s->state[i] = LOOP_FAILED;
-        prepare(s, i);
+        init_core(s, i);
     }
     return 0;
 }
 
 int cores_start(struct torc_server *s)
 {
-    if (allocate(s) < 0 || listen_all(s) < 0) return -1;
+    if (init_cores(s) < 0 || listen_all(s) < 0) return -1;
     pthread_mutex_lock(&s->mutex);
     for (uint32_t i = 0; i < s->n_all; i++) {
         int err = core_start(&s->cores[i]);
         if (err < 0)
-            s->cores[i].loop.error = err; /* else it is the thread's own to set */
+            s->cores[i].loop.error = err; /* otherwise the thread sets it */
         else
             s->state[i] = LOOP_STARTING;
     }
-    while (count(s, 0, s->n_all, LOOP_STARTING) > 0) pthread_cond_wait(&s->changed, &s->mutex);
-    uint32_t failed = count(s, 0, s->n_all, LOOP_FAILED);
+    while (count_in_state(s, 0, s->n_all, LOOP_STARTING) > 0)
+        pthread_cond_wait(&s->changed, &s->mutex);
+    uint32_t failed = count_in_state(s, 0, s->n_all, LOOP_FAILED);
     pthread_mutex_unlock(&s->mutex);
     for (uint32_t i = 0; i < s->n_all; i++)
         if (s->state[i] == LOOP_FAILED)

@@ -24,10 +24,10 @@ static void pin(const struct loop *l)
     CPU_ZERO(&set);
     CPU_SET((unsigned)l->cpu, &set);
     if (pthread_setaffinity_np(pthread_self(), sizeof set, &set) != 0)
-        log_line("thread %s cannot be pinned to CPU %d", l->name, l->cpu);
+        log_line("cannot pin thread %s to CPU %d", l->name, l->cpu);
 }
 
-/* Where the program runs on jemalloc (mallctl, jemalloc(3)). */
+/* NULL unless the program is linked with jemalloc (jemalloc(3)). */
 extern int mallctl(const char *name, void *old, size_t *old_len, void *value, size_t len)
     __attribute__((weak));
 
@@ -36,7 +36,7 @@ bool loop_has_jemalloc(void)
     return mallctl != NULL;
 }
 
-static void own_arena(void)
+static void create_arena(void)
 {
     unsigned arena;
     size_t size = sizeof arena;
@@ -44,13 +44,13 @@ static void own_arena(void)
         mallctl("thread.arena", NULL, NULL, &arena, sizeof arena);
 }
 
-/* A descriptor table of its own for each loop: calls on descriptors then need no atomic reference,
- * as in a program with one thread, and cores that accept and close do not meet on one lock. The
- * limit of descriptors is then each core's, too. Where it is refused, as in some containers, the
- * table is shared as usual. */
-static void own_descriptors(void)
+/* Gives the thread a descriptor table of its own. System calls then need no atomic reference to a
+ * file, as in a single-threaded program, and cores that accept and close do not contend for one
+ * lock. The descriptor limit then applies per core. Some containers refuse it; the table is then
+ * shared as usual. */
+static void unshare_descriptors(void)
 {
-#if !THREAD_SANITIZER /* to which one number is one descriptor */
+#if !THREAD_SANITIZER /* it assumes that a descriptor number means the same file in all threads */
     if (unshare(CLONE_FILES) < 0) return;
 #endif
 }
@@ -68,9 +68,9 @@ static void on_turn_end(struct io *io)
     l->owner->turn_end(l, io->turn_end);
 }
 
-static bool finished(const struct loop *l)
+static bool is_finished(const struct loop *l)
 {
-    return loop_is_told_to_stop(l) && l->owner->finished(l) && io_idle(&l->io);
+    return loop_is_stopping(l) && l->owner->finished(l) && io_idle(&l->io);
 }
 
 static void *run(void *arg)
@@ -78,8 +78,8 @@ static void *run(void *arg)
     struct loop *l = arg;
     pthread_setname_np(pthread_self(), l->name);
     pin(l);
-    own_arena();
-    own_descriptors();
+    create_arena();
+    unshare_descriptors();
     l->error = io_open(&l->io, l->engine, &l->config);
     if (l->error < 0) {
         l->owner->state(l, LOOP_FAILED);
@@ -90,18 +90,18 @@ static void *run(void *arg)
     l->io.on_turn_end = on_turn_end;
     l->owner->start(l);
     l->owner->state(l, LOOP_READY);
-    while (!finished(l)) io_turn(&l->io);
+    while (!is_finished(l)) io_turn(&l->io);
     l->owner->state(l, LOOP_DONE);
     l->owner->end(l);
     io_close(&l->io);
     return NULL;
 }
 
-/* ---- from outside ---- */
+/* ---- interface ---- */
 
 int loop_start(struct loop *l)
 {
-    /* Made here, as what the thread opens itself is not seen by those that are to wake it. */
+    /* Opened here: a descriptor that the thread opens itself is invisible to the other threads. */
     l->config.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (l->config.wake_fd < 0) return -errno;
     int err = pthread_create(&l->thread, NULL, run, l);

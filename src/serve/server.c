@@ -1,3 +1,5 @@
+/* The life cycle of a server: set-up through the public API, start, drain and end. */
+
 #include "base/log.h"
 #include "serve/admin.h"
 #include "serve/check.h"
@@ -20,12 +22,12 @@ enum { EXIT_START = 1, EXIT_OPTIONS = 2, EXIT_ENGINE = 3 };
 
 enum { ADMIN_CONNECTIONS = 64 };
 
-/* What a handler that ignores its cancellation is given after the drain has timed out. */
-#define GRACE_NS (2 * NS_PER_S)
+/* Time that handlers have to return once they are cancelled, when the drain has timed out. */
+#define ABORT_GRACE_NS (2 * NS_PER_S)
 
 /* ---- set-up ---- */
 
-/* Connections are descriptors; the soft limit is made for programs that use select(2). */
+/* Each connection needs a descriptor, and the soft limit is low only for the sake of select(2). */
 static void raise_descriptor_limit(void)
 {
     struct rlimit limit;
@@ -110,13 +112,14 @@ int torc_route(torc_server *s, const char *method, const char *pattern, torc_han
 {
     const char *why = "";
     int m = http_method_of(slice_str(method));
-    if (m < 0) return fail(s, -EINVAL, "%s is not a method that is served", method);
-    if (s->phase != SERVER_SETUP) return fail(s, -EBUSY, "routes are declared before the start");
+    if (m < 0) return fail(s, -EINVAL, "unsupported method %s", method);
+    if (s->phase != SERVER_SETUP)
+        return fail(s, -EBUSY, "routes must be added before the server starts");
     int err = router_add(s->router, (enum http_method)m, slice_str(pattern), handler, arg, &why);
     return err < 0 ? fail(s, err, "route %s %s: %s", method, pattern, why) : 0;
 }
 
-static void serve_mount(torc_req *rq, void *arg)
+static void serve_static(torc_req *rq, void *arg)
 {
     struct torc_server *s = arg;
     if (s->root)
@@ -131,12 +134,13 @@ int torc_static(torc_server *s, const char *prefix)
     size_t n = strlen(prefix);
     if (n == 0 || prefix[n - 1] != '/' || n + sizeof "*path" > sizeof pattern)
         return fail(s, -EINVAL,
-                    "the prefix of static files begins and ends with a slash, unlike %s", prefix);
+                    "the prefix of static files must begin and end with a slash, unlike %s",
+                    prefix);
     s->serves_files_only = n == 1;
     snprintf(pattern, sizeof pattern, "%s*path", prefix);
-    int err = torc_route(s, "GET", pattern, serve_mount, s);
+    int err = torc_route(s, "GET", pattern, serve_static, s);
     if (err < 0 || n == 1) return err;
-    /* Unless the program has a route of its own there. */
+    /* Redirects the prefix without its slash, unless the program has a route of its own there. */
     pattern[n - 1] = '\0';
     err = torc_route(s, "GET", pattern, static_redirect, NULL);
     return err == -EEXIST ? 0 : err;
@@ -153,39 +157,39 @@ void torc_server_stop(torc_server *s)
 
 /* ---- choosing the engine ---- */
 
-static void say(const char *line)
+static void log_reason(const char *line)
 {
     log_line("%s", line);
 }
 
-/* 0, or an exit status with its reason said. */
+/* 0, or an exit status with the reason logged. */
 static int choose_engine(struct torc_server *s)
 {
-    s->engine = io_choose(s->options->engine, &s->options->io, say);
+    s->engine = io_choose(s->options->engine, &s->options->io, log_reason);
     return s->engine ? 0 : EXIT_ENGINE;
 }
 
-/* No more connections than the engine can hold. */
-static void fit_connections(struct torc_server *s)
+/* Reduces the limits to the number of connections that the engine can hold. */
+static void limit_connections(struct torc_server *s)
 {
     struct options *o = s->options;
     struct rlimit limit;
     s->admin_limits = o->limits;
     s->admin_limits.max_conns = ADMIN_CONNECTIONS;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
-    uint64_t room = io_max_sockets(&o->io, limit.rlim_cur);
-    room = room > LISTEN_MAX ? room - LISTEN_MAX : 1;
-    if (room < s->admin_limits.max_conns) s->admin_limits.max_conns = (uint32_t)room;
-    if (room >= o->limits.max_conns) return;
-    log_line("--max-connections: %" PRIu64
-             " instead of %u, as the descriptor limit allows no more (raise it, ulimit -n)",
-             room, o->limits.max_conns);
-    o->limits.max_conns = (uint32_t)room;
+    uint64_t most = io_max_sockets(&o->io, limit.rlim_cur);
+    most = most > LISTEN_MAX ? most - LISTEN_MAX : 1;
+    if (most < s->admin_limits.max_conns) s->admin_limits.max_conns = (uint32_t)most;
+    if (most >= o->limits.max_conns) return;
+    log_line("--max-connections reduced from %u to %" PRIu64
+             ": the descriptor limit allows no more (raise it with ulimit -n)",
+             o->limits.max_conns, most);
+    o->limits.max_conns = (uint32_t)most;
 }
 
 /* ---- running ---- */
 
-static void say_ready(struct torc_server *s)
+static void log_ready(struct torc_server *s)
 {
     const struct options *o = s->options;
     char text[SOCK_ADDR_TEXT];
@@ -212,7 +216,7 @@ static void block_signals(sigset_t *set, sigset_t *before)
     signal(SIGPIPE, SIG_IGN);
 }
 
-/* Until a signal or torc_server_stop asks for the end. */
+/* Returns when SIGTERM, SIGINT or torc_server_stop asks the server to stop. */
 static void wait_for_stop(struct torc_server *s, int signals)
 {
     struct pollfd fds[] = {{signals, POLLIN, 0}, {s->stop_fd, POLLIN, 0}};
@@ -227,8 +231,8 @@ static void wait_for_stop(struct torc_server *s, int signals)
     }
 }
 
-/* Who asks again while the server drains has been heard: once unblocked, the signal would end the
- * process with a status that says otherwise. The same holds for one that comes from now on. */
+/* Discards pending and future signals: once unblocked, a second SIGTERM would kill the process and
+ * change the exit status of a server that has drained. */
 static void ignore_signals(int signals)
 {
     struct signalfd_siginfo info;
@@ -244,12 +248,12 @@ static void drain(struct torc_server *s)
     s->phase = SERVER_DRAINING;
     cores_command(s, 0, s->n_cores, LOOP_DRAIN);
     if (!cores_await_end(s, 0, s->n_cores, until)) {
-        log_line("the drain took longer than --drain-timeout; what is left is cut off");
+        log_line("drain exceeded --drain-timeout; aborting the remaining connections");
         cores_command(s, 0, s->n_cores, LOOP_ABORT);
     }
     cores_command(s, s->n_cores, s->n_all, LOOP_ABORT);
-    if (!cores_await_end(s, 0, s->n_all, clock_ns() + GRACE_NS)) {
-        log_line("a handler does not return; exiting without it");
+    if (!cores_await_end(s, 0, s->n_all, clock_ns() + ABORT_GRACE_NS)) {
+        log_line("a handler did not return after cancellation; exiting without it");
         _exit(0);
     }
 }
@@ -267,7 +271,7 @@ static int open_files(struct torc_server *s)
     const struct options *o = s->options;
     struct file_cache_limits limits = {o->file_cache, o->file_cache_ttl};
     if (!o->root && s->serves_files_only)
-        log_line("without --root DIR there is no file to serve: every answer is 404");
+        log_line("no --root given: every request will be answered with 404");
     if (o->root && !(s->root = static_open(o->root, &limits, o->n_cpus))) {
         log_line("cannot open --root %s: %s", o->root, strerror(errno));
         return EXIT_START;
@@ -290,7 +294,7 @@ static int serve(struct torc_server *s)
     int status = cores_start(s) < 0 ? EXIT_START : 0;
     if (status == 0) {
         s->phase = SERVER_READY;
-        say_ready(s);
+        log_ready(s);
         wait_for_stop(s, signals);
     }
     drain(s);
@@ -308,7 +312,7 @@ static int run(struct torc_server *s)
     o->io.peers = o->access_log != NULL;
     int status = choose_engine(s);
     if (status) return status;
-    fit_connections(s);
+    limit_connections(s);
     if (o->check) return server_check(s);
     status = open_files(s);
     if (status == 0 && o->has_admin && !(s->admin_router = admin_routes(s))) status = EXIT_START;

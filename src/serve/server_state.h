@@ -1,6 +1,6 @@
 #pragma once
-/* The whole server, as the files see it that share its work: the life cycle (server.c), its cores
- * (cores.c), the admin side (admin.c) and the check of its options (check.c). */
+/* The state of a server, shared by the files that implement it: server.c (life cycle), cores.c,
+ * admin.c (admin listener) and check.c (--check). */
 
 #include "files/static.h"
 #include "http/router.h"
@@ -14,8 +14,8 @@ enum server_phase { SERVER_SETUP, SERVER_STARTING, SERVER_READY, SERVER_DRAINING
 
 struct torc_server {
     char *name;
-    char *about;            /* for --help; NULL without */
-    bool serves_files_only; /* from the top of the tree on */
+    char *about;            /* for --help; NULL for none */
+    bool serves_files_only; /* static files are mounted at "/" */
     char error[256];
     struct option_set *set;
     struct options *options;
@@ -23,13 +23,13 @@ struct torc_server {
     struct static_root *root; /* NULL without --root */
     const struct io_engine *engine;
     _Atomic int phase; /* enum server_phase */
-    int stop_fd;       /* an eventfd: torc_server_stop */
+    int stop_fd;       /* eventfd that torc_server_stop writes */
 
     pthread_mutex_t mutex; /* guards state[] */
     pthread_cond_t changed;
-    struct core *cores;      /* one per core, and last the admin side's */
-    enum loop_state *state;  /* of each */
-    uint32_t n_cores, n_all; /* without and with the admin side's */
+    struct core *cores;      /* n_cores that serve, then the admin core, if any */
+    enum loop_state *state;  /* by core */
+    uint32_t n_cores, n_all; /* without and with the admin core */
     struct router *admin_router;
     struct http_limits admin_limits;
     struct access_log *log;

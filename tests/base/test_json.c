@@ -106,7 +106,7 @@ static void what_is_printed_is_bounded(void **state)
     struct moving m = {.out = {m.small, m.small + SMALL_MAX, move}};
     writer_printf(&m.out, "%600d|", 1);
     move(&m.out);
-    assert_int_equal(m.len, WRITER_PRINT);
+    assert_int_equal(m.len, WRITER_PRINTF_MAX);
 }
 
 static void decimals(void **state)

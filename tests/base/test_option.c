@@ -91,24 +91,24 @@ static void wrong_values(void **state)
     WRONG("--depth takes a number from 1 to 32768, not \"-1\"", "--depth", "-1");
     WRONG("--depth takes a number from 1 to 32768, not \"4294967297\"", "--depth=4294967297");
     WRONG("--depth takes a number from 1 to 32768, not \"\"", "--depth=");
-    WRONG("--depth takes a number from 1 to 32768, and none is given", "--depth");
-    WRONG("--depth takes a number from 1 to 32768, and none is given", "--depth", "--pin");
+    WRONG("--depth takes a number from 1 to 32768, but no value was given", "--depth");
+    WRONG("--depth takes a number from 1 to 32768, but no value was given", "--depth", "--pin");
     WRONG("--buffer-size takes a size from 64 to 1m, such as 4096, 16k or 1m, not \"63\"",
           "--buffer-size", "63");
-    WRONG("--idle-timeout takes a time from 1ms to 24h with its unit, such as 500ms, 10s or 2m, "
+    WRONG("--idle-timeout takes a time from 1ms to 24h with a unit, such as 500ms, 10s or 2m, "
           "not \"10\"",
           "--idle-timeout=10");
-    WRONG("--idle-timeout takes a time from 1ms to 24h with its unit, such as 500ms, 10s or 2m, "
+    WRONG("--idle-timeout takes a time from 1ms to 24h with a unit, such as 500ms, 10s or 2m, "
           "not \"0\"",
           "--idle-timeout=0");
     WRONG("--pin takes yes or no, not \"maybe\"", "--pin=maybe");
     WRONG("--pin takes yes or no, not \"\"", "--pin=");
-    WRONG("--root takes a directory, and none is given", "--root");
+    WRONG("--root takes a directory, but no value was given", "--root");
     WRONG("--root takes a directory, not \"\"", "--root=");
     WRONG("--seed takes any number, not \"18446744073709551616\"", "--seed=18446744073709551616");
     WRONG("--word takes WORD, not \"a-word-of-too-many-letters\"",
           "--word=a-word-of-too-many-letters");
-    WRONG("--word takes WORD, and none is given", "--word");
+    WRONG("--word takes WORD, but no value was given", "--word");
     WRONG("--word is too often there", "--word=a", "--word=b", "--word=c", "--word=d", "--word=e");
     /* Whatever the value holds, the message is one line of bounded length. */
     WRONG("--pin takes yes or no, not \"a?b?\"", "--pin=a\nb\x7f");
@@ -147,9 +147,9 @@ static void unknown_options(void **state)
 static void names_of_other_programs(void **state)
 {
     (void)state;
-    WRONG("unknown option -c: here it is --max-connections (see --help)", "-c", "64");
-    WRONG("unknown option -c: here it is --max-connections (see --help)", "-c64");
-    WRONG("unknown option --clients: here it is --max-connections (see --help)", "--clients=64");
+    WRONG("unknown option -c: use --max-connections (see --help)", "-c", "64");
+    WRONG("unknown option -c: use --max-connections (see --help)", "-c64");
+    WRONG("unknown option --clients: use --max-connections (see --help)", "--clients=64");
     WRONG("unknown option --latency: it is always told", "--latency");
     WRONG("unknown option --clientsx (see --help)", "--clientsx");
     WRONG("unknown option --c (see --help)", "--c");

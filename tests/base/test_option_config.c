@@ -123,14 +123,14 @@ static void config_errors(void **state)
     (void)state;
     config_wrong("\n#\ndepth = x\n", "3: depth takes a number from 1 to 32768, not \"x\"");
     config_wrong("depth =\n", "1: depth takes a number from 1 to 32768, not \"\"");
-    config_wrong("depth\n", "1: takes lines of \"name = value\"");
+    config_wrong("depth\n", "1: expected \"name = value\"");
     config_wrong("= 3\n", "1: unknown option  (see --help)");
-    config_wrong("pin\n", "1: takes lines of \"name = value\"");
+    config_wrong("pin\n", "1: expected \"name = value\"");
     config_wrong("pin = true\n", "1: pin takes yes or no, not \"true\"");
     config_wrong("--depth = 3\n", "1: unknown option --depth, did you mean depth? (see --help)");
     config_wrong("depht = 3", "1: unknown option depht, did you mean depth? (see --help)");
-    config_wrong("help = yes\n", "1: help belongs on the command line");
-    config_wrong("config = x\n", "1: config belongs on the command line");
+    config_wrong("help = yes\n", "1: help can only be given on the command line");
+    config_wrong("config = x\n", "1: config can only be given on the command line");
     config_wrong("h = yes\n", "1: unknown option h (see --help)");
     config_wrong("-h = yes\n", "1: unknown option -h (see --help)");
     /* What the command line overrides is checked all the same. */
@@ -141,7 +141,7 @@ static void config_errors(void **state)
     char line[5000];
     memset(line, 'x', sizeof line - 1);
     line[sizeof line - 1] = '\0';
-    config_wrong(line, "1: a line has at most 4094 bytes and no NUL");
+    config_wrong(line, "1: a line may have at most 4094 bytes and no NUL");
     write_bytes("depth = 1\ndepth = 2\0\n", 21);
     renew();
     assert_int_equal(READ("--config", config_path), -EINVAL);

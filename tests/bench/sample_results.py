@@ -29,7 +29,7 @@ Engine and cores
   --buffers N                 receive buffers of a core (default 1024)
   --buffer-size SIZE          bytes of a receive buffer (default 4k)
 
-Features of the io_uring engine, each of which can be switched off
+Features of the io_uring engine (each can be switched off)
   --[no-]single-issuer        only the core's thread submits to its ring (default yes)
   --[no-]defer-taskrun        completion work runs when the core waits (default yes)
   --[no-]coop-taskrun         where defer-taskrun is off (default yes)

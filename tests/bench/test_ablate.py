@@ -12,7 +12,7 @@ HELP = """Usage: torc-lab [OPTION]...
 Engine and cores
   --[no-]pin                  each core's thread stays on its CPU (default yes)
 
-Features of the io_uring engine, each of which can be switched off
+Features of the io_uring engine (each can be switched off)
   --[no-]single-issuer        only the core's thread submits to its ring (default yes)
   --[no-]defer-taskrun        completion work runs when the core waits; needs single-issuer (default
                               yes)

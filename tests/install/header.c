@@ -1,4 +1,4 @@
-/* The public header as C11 and as C++, with nothing of ours before it. */
+/* The public header compiles as C and as C++ without any other header before it. */
 
 #include <torc.h>
 

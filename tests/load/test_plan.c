@@ -130,7 +130,7 @@ static void defaults(void **state)
         BAD(option " takes a whole number from " range ", not \"99999999999999999999\"", option,   \
             "99999999999999999999", URL);                                                          \
         BAD(option " takes a whole number from " range ", not \"" URL "\"", option, URL);          \
-        BAD(option " takes a whole number from " range ", and none is given", URL, option);        \
+        BAD(option " takes a whole number from " range ", but no value was given", URL, option);   \
     } while (0)
 
 static void numbers(void **state)
@@ -179,8 +179,8 @@ static void numbers(void **state)
             assert_int_equal(READ(option, (char *)(uintptr_t)wrong[i], URL), -1);                  \
             assert_string_equal(said, line);                                                       \
         }                                                                                          \
-        BAD(option " takes a time with its unit, such as 500ms or 10s, and none is given", URL,    \
-            option);                                                                               \
+        BAD(option " takes a time with its unit, such as 500ms or 10s, but no value was given",    \
+            URL, option);                                                                          \
     } while (0)
 
 static void times(void **state)
@@ -220,7 +220,7 @@ static void rates(void **state)
         assert_int_equal(READ("--rate", (char *)(uintptr_t)wrong[i], URL), -1);
         assert_string_equal(said, line);
     }
-    BAD("--rate takes requests a second, from 0.001 to 100000000, and none is given", URL,
+    BAD("--rate takes requests a second, from 0.001 to 100000000, but no value was given", URL,
         "--rate");
 }
 
@@ -235,7 +235,7 @@ static void arrivals(void **state)
         "Poisson", URL);
     BAD("--arrivals takes constant or poisson, not \"\"", "--arrivals=", URL);
     BAD("--arrivals needs --rate", "--arrivals", "poisson", URL);
-    BAD("--arrivals takes constant or poisson, and none is given", URL, "--arrivals");
+    BAD("--arrivals takes constant or poisson, but no value was given", URL, "--arrivals");
 }
 
 /* ---- what is sent ---- */
@@ -248,11 +248,11 @@ static void methods_and_fields(void **state)
     BAD("--method takes a name such as PUT, not \"\"", "--method", "", URL);
     BAD("--method takes a name such as PUT, not \"GET /\"", "--method", "GET /", URL);
     BAD("--method takes a name such as PUT, not \"GET??\"", "--method", "GET\r\n", URL);
-    BAD("--method takes a name such as PUT, and none is given", URL, "--method");
+    BAD("--method takes a name such as PUT, but no value was given", URL, "--method");
     BAD("--header takes 'Name: value', not \"x\"", "--header", "x", URL);
     BAD("--header takes 'Name: value', not \": x\"", "--header", ": x", URL);
     BAD("--header takes 'Name: value', not \"a: b??c: d\"", "--header", "a: b\r\nc: d", URL);
-    BAD("--header takes 'Name: value', and none is given", URL, "--header");
+    BAD("--header takes 'Name: value', but no value was given", URL, "--header");
 
     char *many[ARGS] = {0};
     int n = 0;
@@ -400,10 +400,10 @@ static void words_that_are_no_options(void **state)
     BAD("--quiet takes yes or no, not \"3\"", "--quiet=3", URL);
     BAD("unknown option -x (see --help)", "-x", URL);
     BAD("unknown option -xyz (see --help)", "--quiet", "-xyz", URL);
-    BAD("unknown option -c: here it is --connections (see --help)", "-c", "64", URL);
-    BAD("unknown option -t: here it is --cores (see --help)", "-t2", URL);
-    BAD("unknown option --threads: here it is --cores (see --help)", "--threads", "2", URL);
-    BAD("unknown option --threads: here it is --cores (see --help)", "--threads=2", URL);
+    BAD("unknown option -c: use --connections (see --help)", "-c", "64", URL);
+    BAD("unknown option -t: use --cores (see --help)", "-t2", URL);
+    BAD("unknown option --threads: use --cores (see --help)", "--threads", "2", URL);
+    BAD("unknown option --threads: use --cores (see --help)", "--threads=2", URL);
     BAD("unknown option --threadsx (see --help)", "--threadsx", URL);
     BAD("unknown option --latency: latencies are always reported", "--latency", URL);
     BAD("no URL is given (see --help)", "--quiet");

@@ -1,3 +1,5 @@
+/* The access log: formats, buffers, and the file or pipe behind it. */
+
 #include "serve/access_log.h"
 
 #include "base/slice.h"
@@ -24,12 +26,12 @@
 #define PEER "192.0.2.1:1234"
 
 enum {
-    TRIES = 1000, /* of 10 ms, while another thread does what it must */
+    TRIES = 1000, /* of 10 ms, for the writer thread to get there */
     PRODUCERS = 3,
-    EACH = 12000,
+    EACH = 12000, /* lines per producer */
 };
 
-/* ---- requests by hand ---- */
+/* ---- requests without a connection ---- */
 
 struct fixture {
     struct io io;
@@ -38,8 +40,8 @@ struct fixture {
     struct h1_parser parser;
 };
 
-/* A request whose head is these bytes, answered with 200 and 5 bytes after 1.5 ms. */
-static void request(struct fixture *f, slice head)
+/* A request with this head that was answered with 200 after 1.5 ms. */
+static void fixture_init(struct fixture *f, slice head)
 {
     memset(f, 0, sizeof *f);
     f->core.io = &f->io;
@@ -54,7 +56,7 @@ static void request(struct fixture *f, slice head)
     rq->host = head_find(&rq->head, SLICE("host"));
 }
 
-static void request_done(struct fixture *f)
+static void fixture_free(struct fixture *f)
 {
     arena_end(&f->rq.arena);
 }
@@ -62,20 +64,20 @@ static void request_done(struct fixture *f)
 static void add(struct access_log *log, slice head)
 {
     struct fixture f;
-    request(&f, head);
-    access_log_add(access_log_ring(log, 0), &f.rq, PEER, 5);
-    request_done(&f);
+    fixture_init(&f, head);
+    access_log_add(access_log_buffer(log, 0), &f.rq, PEER, 5);
+    fixture_free(&f);
 }
 
-/* "/name/number" as the target. */
-static void add_numbered(struct access_log_ring *ring, unsigned name, unsigned number)
+/* Adds a line with the target "/name/number". */
+static void add_numbered(struct access_log_buffer *ring, unsigned name, unsigned number)
 {
     struct fixture f;
     char head[80];
     int n = snprintf(head, sizeof head, "GET /%u/%u HTTP/1.1\r\nHost: a\r\n\r\n", name, number);
-    request(&f, slice_of(head, (size_t)n));
+    fixture_init(&f, slice_of(head, (size_t)n));
     access_log_add(ring, &f.rq, PEER, 5);
-    request_done(&f);
+    fixture_free(&f);
 }
 
 /* ---- files ---- */
@@ -127,7 +129,7 @@ static char *read_all(const char *path, size_t *len)
     return text;
 }
 
-static void file_is(const char *path, const char *want)
+static void assert_file(const char *path, const char *want)
 {
     size_t len;
     char *text = read_all(path, &len);
@@ -141,7 +143,7 @@ static off_t size_of(const char *path)
     return stat(path, &st) == 0 ? st.st_size : -1;
 }
 
-/* Until the thread has written this much; what never comes is told by the checks that follow. */
+/* Waits until the thread has written this much. If it never does, the checks that follow fail. */
 static void await_size(const char *path, off_t size)
 {
     for (int i = 0; i < TRIES && size_of(path) < size; i++) usleep(10000);
@@ -154,7 +156,7 @@ static struct access_log *open_log(const char *path, enum log_format format)
     return log;
 }
 
-/* One line for this request, in a log of its own, without its time, which is checked. */
+/* The line for this request, from a log of its own. Checks the time and removes it. */
 static char *line_of(slice head, enum log_format format, const char *peer, int status,
                      uint64_t bytes)
 {
@@ -164,10 +166,10 @@ static char *line_of(slice head, enum log_format format, const char *peer, int s
     time_t from = time(NULL);
     unlink(path);
     struct access_log *log = open_log(path, format);
-    request(&f, head);
+    fixture_init(&f, head);
     f.rq.response.status = status;
-    access_log_add(access_log_ring(log, 0), &f.rq, peer, bytes);
-    request_done(&f);
+    access_log_add(access_log_buffer(log, 0), &f.rq, peer, bytes);
+    fixture_free(&f);
     access_log_close(log);
     char *text = read_all(path, &len);
     assert_true(len > 0 && text[len - 1] == '\n' && strchr(text, '\n') == text + len - 1);
@@ -180,14 +182,14 @@ static char *line_of(slice head, enum log_format format, const char *peer, int s
     assert_non_null(end);
     assert_int_equal(*end, format == LOG_JSON ? '"' : ']');
     assert_int_equal(t.tm_gmtoff, 5 * 3600 + 30 * 60);
-    time_t told = timegm(&t) - (5 * 3600 + 30 * 60);
-    assert_true(told >= from && told <= time(NULL));
+    time_t logged = timegm(&t) - (5 * 3600 + 30 * 60);
+    assert_true(logged >= from && logged <= time(NULL));
     memmove(at, end, strlen(end) + 1);
     return text;
 }
 
-static void line_is(const char *want, slice head, enum log_format format, const char *peer,
-                    int status, uint64_t bytes)
+static void assert_line(const char *want, slice head, enum log_format format, const char *peer,
+                        int status, uint64_t bytes)
 {
     char *line = line_of(head, format, peer, status, bytes);
     assert_string_equal(line, want);
@@ -200,45 +202,46 @@ static const char usual_head[] = "GET /a?b=c HTTP/1.1\r\nHost: h:80\r\nReferer: 
                                  "User-Agent: x (y)\r\n\r\n";
 static const slice usual = {usual_head, sizeof usual_head - 1};
 
-static void combined(void **state)
+static void combined_format(void **state)
 {
     (void)state;
-    line_is("192.0.2.1 - - [] \"GET /a?b=c HTTP/1.1\" 200 1234 \"http://r/\" \"x (y)\"\n", usual,
-            LOG_COMBINED, PEER, 200, 1234);
-    line_is("2001:db8::1 - - [] \"HEAD / HTTP/1.0\" 304 - \"-\" \"-\"\n",
-            SLICE("HEAD / HTTP/1.0\r\n\r\n"), LOG_COMBINED, "[2001:db8::1]:80", 304, 0);
-    line_is("- - - [] \"GET / HTTP/1.1\" 200 18446744073709551615 \"\" \"-\"\n",
-            SLICE("GET / HTTP/1.1\r\nReferer:\r\n\r\n"), LOG_COMBINED, "-", 200, UINT64_MAX);
+    assert_line("192.0.2.1 - - [] \"GET /a?b=c HTTP/1.1\" 200 1234 \"http://r/\" \"x (y)\"\n",
+                usual, LOG_COMBINED, PEER, 200, 1234);
+    assert_line("2001:db8::1 - - [] \"HEAD / HTTP/1.0\" 304 - \"-\" \"-\"\n",
+                SLICE("HEAD / HTTP/1.0\r\n\r\n"), LOG_COMBINED, "[2001:db8::1]:80", 304, 0);
+    assert_line("- - - [] \"GET / HTTP/1.1\" 200 18446744073709551615 \"\" \"-\"\n",
+                SLICE("GET / HTTP/1.1\r\nReferer:\r\n\r\n"), LOG_COMBINED, "-", 200, UINT64_MAX);
 }
 
-static void json(void **state)
+static void json_format(void **state)
 {
     (void)state;
-    line_is("{\"time\":\"\",\"peer\":\"192.0.2.1:1234\",\"method\":\"GET\",\"target\":\"/a?b=c\","
-            "\"version\":\"HTTP/1.1\",\"status\":200,\"bytes\":1234,\"duration_us\":1500,"
-            "\"host\":\"h:80\",\"referer\":\"http://r/\",\"user_agent\":\"x (y)\"}\n",
-            usual, LOG_JSON, PEER, 200, 1234);
-    line_is("{\"time\":\"\",\"peer\":null,\"method\":\"POST\",\"target\":\"/\","
-            "\"version\":\"HTTP/1.0\",\"status\":500,\"bytes\":0,\"duration_us\":1500,"
-            "\"host\":null,\"referer\":null,\"user_agent\":\"\"}\n",
-            SLICE("POST / HTTP/1.0\r\nUser-Agent: \r\n\r\n"), LOG_JSON, "-", 500, 0);
+    assert_line(
+        "{\"time\":\"\",\"peer\":\"192.0.2.1:1234\",\"method\":\"GET\",\"target\":\"/a?b=c\","
+        "\"version\":\"HTTP/1.1\",\"status\":200,\"bytes\":1234,\"duration_us\":1500,"
+        "\"host\":\"h:80\",\"referer\":\"http://r/\",\"user_agent\":\"x (y)\"}\n",
+        usual, LOG_JSON, PEER, 200, 1234);
+    assert_line("{\"time\":\"\",\"peer\":null,\"method\":\"POST\",\"target\":\"/\","
+                "\"version\":\"HTTP/1.0\",\"status\":500,\"bytes\":0,\"duration_us\":1500,"
+                "\"host\":null,\"referer\":null,\"user_agent\":\"\"}\n",
+                SLICE("POST / HTTP/1.0\r\nUser-Agent: \r\n\r\n"), LOG_JSON, "-", 500, 0);
 }
 
-/* Of a head that the parser refused, what is known of it. */
-static void refused_heads(void **state)
+/* For a head that the parser rejected, the line has what is known. */
+static void rejected_heads_log_what_is_known(void **state)
 {
     (void)state;
-    line_is("192.0.2.1 - - [] \"-\" 400 5 \"-\" \"-\"\n", SLICE("\x16\x03\x01 hello"), LOG_COMBINED,
-            PEER, 400, 5);
-    line_is("192.0.2.1 - - [] \"GET /a\" 505 5 \"-\" \"-\"\n", SLICE("GET /a HTTP/x"), LOG_COMBINED,
-            PEER, 505, 5);
-    line_is("192.0.2.1 - - [] \"PUT /a HTTP/1.1\" 400 5 \"-\" \"u\"\n",
-            SLICE("PUT /a HTTP/1.1\r\nUser-Agent: u\r\nX Y: z\r\n\r\n"), LOG_COMBINED, PEER, 400,
-            5);
-    line_is("{\"time\":\"\",\"peer\":\"192.0.2.1:1234\",\"method\":null,\"target\":null,"
-            "\"version\":null,\"status\":400,\"bytes\":5,\"duration_us\":1500,"
-            "\"host\":null,\"referer\":null,\"user_agent\":null}\n",
-            SLICE("\r\nG@T"), LOG_JSON, PEER, 400, 5);
+    assert_line("192.0.2.1 - - [] \"-\" 400 5 \"-\" \"-\"\n", SLICE("\x16\x03\x01 hello"),
+                LOG_COMBINED, PEER, 400, 5);
+    assert_line("192.0.2.1 - - [] \"GET /a\" 505 5 \"-\" \"-\"\n", SLICE("GET /a HTTP/x"),
+                LOG_COMBINED, PEER, 505, 5);
+    assert_line("192.0.2.1 - - [] \"PUT /a HTTP/1.1\" 400 5 \"-\" \"u\"\n",
+                SLICE("PUT /a HTTP/1.1\r\nUser-Agent: u\r\nX Y: z\r\n\r\n"), LOG_COMBINED, PEER,
+                400, 5);
+    assert_line("{\"time\":\"\",\"peer\":\"192.0.2.1:1234\",\"method\":null,\"target\":null,"
+                "\"version\":null,\"status\":400,\"bytes\":5,\"duration_us\":1500,"
+                "\"host\":null,\"referer\":null,\"user_agent\":null}\n",
+                SLICE("\r\nG@T"), LOG_JSON, PEER, 400, 5);
 }
 
 static unsigned hex(const char *p)
@@ -247,7 +250,7 @@ static unsigned hex(const char *p)
     return (unsigned)strtoul(digits, NULL, 16);
 }
 
-/* The bytes of a quoted value that begins at *at, which is then moved behind its end. */
+/* Decodes the quoted value at *at and moves *at after its closing quote. Returns its length. */
 static size_t decode(const char **at, enum log_format format, char *out)
 {
     size_t n = 0;
@@ -262,7 +265,7 @@ static size_t decode(const char **at, enum log_format format, char *out)
             p += 2;
         } else {
             const char *prefix = format == LOG_JSON ? "\\u00" : "\\x";
-            /* A byte that is not UTF-8. */
+            /* A byte that is not valid UTF-8. */
             if (format == LOG_JSON && p[2] == 'f') prefix = "\\uf0";
             assert_memory_equal(p, prefix, strlen(prefix));
             out[n] = (char)hex(p + strlen(prefix));
@@ -274,8 +277,8 @@ static size_t decode(const char **at, enum log_format format, char *out)
     return n;
 }
 
-/* Whatever a client sends, it can neither end its value nor its line, and can be told again. */
-static void every_byte(void **state)
+/* No byte ends the value or the line, and all can be recovered. */
+static void every_byte_can_be_recovered(void **state)
 {
     (void)state;
     char all[256], got[1024];
@@ -286,15 +289,15 @@ static void every_byte(void **state)
         const char *path = in_dir("log");
         unlink(path);
         struct access_log *log = open_log(path, format);
-        request(&f, SLICE("GET / HTTP/1.1\r\n\r\n"));
+        fixture_init(&f, SLICE("GET / HTTP/1.1\r\n\r\n"));
         char text[10 + 256] = "user-agent";
         memcpy(text + 10, all, 256);
         f.rq.head.text = text;
         f.rq.head.target_len = 0;
         f.rq.head.n_fields = 1;
         f.rq.head.field[0] = (struct head_field){0, 10, 10, 256};
-        access_log_add(access_log_ring(log, 0), &f.rq, PEER, 5);
-        request_done(&f);
+        access_log_add(access_log_buffer(log, 0), &f.rq, PEER, 5);
+        fixture_free(&f);
         access_log_close(log);
         char *line = read_all(path, &len);
         const char *at = strstr(line, format == LOG_JSON ? "\"user_agent\":\"" : "5 \"-\" \"");
@@ -307,7 +310,7 @@ static void every_byte(void **state)
     }
 }
 
-static void largest_head(void **state)
+static void largest_head_fits_one_line(void **state)
 {
     (void)state;
     static char head[HEAD_MAX], got[HEAD_MAX * 8];
@@ -328,7 +331,7 @@ static void largest_head(void **state)
 
 /* ---- many lines ---- */
 
-/* Whole lines only, of each producer in order. Returns how many. */
+/* Asserts that all lines are whole, and in order for each producer. Returns their number. */
 static unsigned check_lines(const char *text, size_t len)
 {
     unsigned lines = 0;
@@ -360,7 +363,7 @@ static unsigned lines_in(const char *path)
 
 struct producer {
     pthread_t thread;
-    struct access_log_ring *ring;
+    struct access_log_buffer *ring;
     unsigned name;
 };
 
@@ -374,17 +377,17 @@ static void *produce(void *arg)
     return NULL;
 }
 
-static void several_producers(void **state)
+static void concurrent_producers_write_whole_lines(void **state)
 {
     (void)state;
     struct producer p[PRODUCERS];
     struct access_log *log = access_log_open(in_dir("log"), LOG_COMBINED, PRODUCERS);
     assert_non_null(log);
     for (unsigned i = 0; i < PRODUCERS; i++) {
-        p[i] = (struct producer){.ring = access_log_ring(log, i), .name = i};
+        p[i] = (struct producer){.ring = access_log_buffer(log, i), .name = i};
         assert_int_equal(pthread_create(&p[i].thread, NULL, produce, &p[i]), 0);
     }
-    /* As the admin side does, while all of it runs. */
+    /* Reads the counters meanwhile, as the admin core does. */
     for (unsigned i = 0; i < 100; i++)
         assert_true(access_log_dropped(p[i % PRODUCERS].ring) <= EACH);
     uint64_t dropped = 0;
@@ -398,14 +401,14 @@ static void several_producers(void **state)
     assert_true(lines > EACH);
 }
 
-/* Several times around the ring, without a loss as long as there is room. */
-static void around_the_ring(void **state)
+/* Fills the buffer several times; nothing is lost as long as it has room. */
+static void buffer_wraps_around(void **state)
 {
     (void)state;
     enum { FIRST = 10000, LAST = 60000, BATCH = 5000 };
     const char *path = in_dir("log");
     struct access_log *log = open_log(path, LOG_COMBINED);
-    struct access_log_ring *ring = access_log_ring(log, 0);
+    struct access_log_buffer *ring = access_log_buffer(log, 0);
     unsigned number = FIRST;
     add_numbered(ring, 0, number++);
     await_size(path, 1);
@@ -431,12 +434,12 @@ static void *read_slowly(void *arg)
 {
     struct sink *s = arg;
     ssize_t n;
-    /* Odd pieces, so that the writes on the other side are partial. */
+    /* An odd size, so that the writes at the other end are partial. */
     while ((n = read(s->fd, s->text + s->len, 1009)) > 0) s->len += (size_t)n;
     return NULL;
 }
 
-/* A log into a pipe, at whose other end is *fd. */
+/* A log that writes to a FIFO; *fd is the end to read from. */
 static struct access_log *open_fifo(int *fd)
 {
     const char *path = in_dir("fifo");
@@ -446,8 +449,8 @@ static struct access_log *open_fifo(int *fd)
     return open_log(path, LOG_COMBINED);
 }
 
-/* A reader that does not read holds up nobody; what found no room is counted. */
-static void full_ring(void **state)
+/* A reader that does not read blocks nobody; lines without room are counted. */
+static void full_buffer_drops_and_counts_lines(void **state)
 {
     (void)state;
     pthread_t reader;
@@ -455,14 +458,14 @@ static void full_ring(void **state)
     struct sink s = {.text = malloc(8 << 20)};
     assert_non_null(s.text);
     struct access_log *log = open_fifo(&s.fd);
-    struct access_log_ring *ring = access_log_ring(log, 0);
+    struct access_log_buffer *ring = access_log_buffer(log, 0);
     while (access_log_dropped(ring) < 10 && added < 100000) add_numbered(ring, 0, added++);
     assert_true(added < 100000);
     assert_true(added > 5000);
 
     assert_int_equal(fcntl(s.fd, F_SETFL, 0), 0);
     assert_int_equal(pthread_create(&reader, NULL, read_slowly, &s), 0);
-    /* The ring stays full, and its room is used as soon as it is given back. */
+    /* The buffer stays full; free space is reused at once. */
     for (unsigned more = 0; more < 20000; more++) {
         add_numbered(ring, 0, added++);
         if (more % 100 == 99) usleep(100);
@@ -475,44 +478,43 @@ static void full_ring(void **state)
     free(s.text);
 }
 
-/* Neither does it hold up the end. */
-static void close_on_a_stuck_reader(void **state)
+static void close_does_not_wait_for_a_stuck_reader(void **state)
 {
     (void)state;
     int fd;
     struct access_log *log = open_fifo(&fd);
-    for (unsigned i = 0; i < 5000; i++) add_numbered(access_log_ring(log, 0), 0, i);
+    for (unsigned i = 0; i < 5000; i++) add_numbered(access_log_buffer(log, 0), 0, i);
     access_log_close(log);
     close(fd);
 }
 
-static void reader_gone(void **state)
+static void lines_are_counted_when_the_reader_is_gone(void **state)
 {
     (void)state;
     int fd;
     struct access_log *log = open_fifo(&fd);
     close(fd);
     add(log, usual);
-    for (int i = 0; i < TRIES && access_log_dropped(access_log_ring(log, 0)) < 1; i++)
+    for (int i = 0; i < TRIES && access_log_dropped(access_log_buffer(log, 0)) < 1; i++)
         usleep(10000);
-    assert_int_equal(access_log_dropped(access_log_ring(log, 0)), 1);
+    assert_int_equal(access_log_dropped(access_log_buffer(log, 0)), 1);
     access_log_close(log);
 }
 
 /* ---- the file ---- */
 
-static void appends(void **state)
+static void appends_to_an_existing_file(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < 2; i++) {
         struct access_log *log = open_log(in_dir("log"), LOG_COMBINED);
-        add_numbered(access_log_ring(log, 0), 0, i);
+        add_numbered(access_log_buffer(log, 0), 0, i);
         access_log_close(log);
     }
     assert_int_equal(lines_in(in_dir("log")), 2);
 }
 
-static void stdout_too(void **state)
+static void writes_to_stdout(void **state)
 {
     (void)state;
     fflush(stdout);
@@ -521,21 +523,21 @@ static void stdout_too(void **state)
     dup2(fd, STDOUT_FILENO);
     struct access_log *log = access_log_open("-", LOG_COMBINED, 1);
     if (log) {
-        add_numbered(access_log_ring(log, 0), 0, 0);
-        access_log_reopen(log); /* has nothing to do */
-        add_numbered(access_log_ring(log, 0), 0, 1);
+        add_numbered(access_log_buffer(log, 0), 0, 0);
+        access_log_reopen(log); /* no effect on stdout */
+        add_numbered(access_log_buffer(log, 0), 0, 1);
         access_log_close(log);
     }
-    bool open_still = fcntl(STDOUT_FILENO, F_GETFD) >= 0;
+    bool still_open = fcntl(STDOUT_FILENO, F_GETFD) >= 0;
     dup2(saved, STDOUT_FILENO);
     close(saved);
     close(fd);
     assert_non_null(log);
-    assert_true(open_still);
+    assert_true(still_open);
     assert_int_equal(lines_in(in_dir("log")), 2);
 }
 
-static void cannot_open(void **state)
+static void failure_to_open_sets_errno(void **state)
 {
     (void)state;
     errno = 0;
@@ -545,20 +547,20 @@ static void cannot_open(void **state)
     assert_int_equal(errno, EISDIR);
 }
 
-static void rotation(void **state)
+static void rotation_separates_old_and_new_lines(void **state)
 {
     (void)state;
     size_t len;
     struct access_log *log = open_log(in_dir("log"), LOG_COMBINED);
-    add_numbered(access_log_ring(log, 0), 0, 0);
+    add_numbered(access_log_buffer(log, 0), 0, 0);
     await_size(in_dir("log"), 1);
     assert_int_equal(rename(in_dir("log"), in_dir("old")), 0);
-    add_numbered(access_log_ring(log, 0), 0, 1);
+    add_numbered(access_log_buffer(log, 0), 0, 1);
     access_log_reopen(log);
     await_size(in_dir("log"), 0);
-    add_numbered(access_log_ring(log, 0), 0, 2);
+    add_numbered(access_log_buffer(log, 0), 0, 2);
     access_log_close(log);
-    /* Lines of before the rotation are in the file of before. */
+    /* Lines from before the rotation are in the old file. */
     assert_int_equal(lines_in(in_dir("old")), 2);
     assert_int_equal(lines_in(in_dir("log")), 1);
     char *text = read_all(in_dir("log"), &len);
@@ -566,7 +568,7 @@ static void rotation(void **state)
     free(text);
 }
 
-static void rotation_to_nowhere(void **state)
+static void failed_reopen_keeps_the_old_file(void **state)
 {
     (void)state;
     assert_int_equal(symlink(in_dir("old"), in_dir("link")), 0);
@@ -574,18 +576,18 @@ static void rotation_to_nowhere(void **state)
     unlink(in_dir("link"));
     assert_int_equal(symlink("/no/such/dir/log", in_dir("link")), 0);
     access_log_reopen(log);
-    add_numbered(access_log_ring(log, 0), 0, 0);
+    add_numbered(access_log_buffer(log, 0), 0, 0);
     access_log_close(log);
     assert_int_equal(lines_in(in_dir("old")), 1);
 }
 
-/* A full disk costs lines, which are counted, and no more than them. */
-static void disk_full(void **state)
+/* Lines that a full disk does not take are counted; after a reopen logging continues. */
+static void full_disk_drops_and_counts_lines(void **state)
 {
     (void)state;
     assert_int_equal(symlink("/dev/full", in_dir("link")), 0);
     struct access_log *log = open_log(in_dir("link"), LOG_COMBINED);
-    struct access_log_ring *ring = access_log_ring(log, 0);
+    struct access_log_buffer *ring = access_log_buffer(log, 0);
     for (unsigned i = 0; i < 3; i++) add_numbered(ring, 0, i);
     for (int i = 0; i < TRIES && access_log_dropped(ring) < 3; i++) usleep(10000);
     assert_int_equal(access_log_dropped(ring), 3);
@@ -600,15 +602,15 @@ static void disk_full(void **state)
     assert_int_equal(lines_in(in_dir("old")), 1);
 }
 
-/* A line that the disk took a part of counts as dropped; the next begins on a line of its own. */
-static void torn_line(void **state)
+/* A partly written line counts as dropped, and a line end is added before the next one. */
+static void partial_line_is_terminated(void **state)
 {
     (void)state;
     struct rlimit saved, limit;
     size_t len;
     const char *path = in_dir("log");
     struct access_log *log = open_log(path, LOG_COMBINED);
-    struct access_log_ring *ring = access_log_ring(log, 0);
+    struct access_log_buffer *ring = access_log_buffer(log, 0);
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &saved), 0);
     limit = (struct rlimit){120, saved.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
@@ -631,8 +633,7 @@ static void torn_line(void **state)
     free(text);
 }
 
-/* The thread takes no signal that is meant for the program. */
-static void signals_are_left_alone(void **state)
+static void thread_blocks_signals(void **state)
 {
     (void)state;
     sigset_t set, saved;
@@ -646,11 +647,11 @@ static void signals_are_left_alone(void **state)
     pthread_sigmask(SIG_SETMASK, &saved, NULL);
     assert_int_equal(got, SIGTERM);
     access_log_close(log);
-    file_is(in_dir("log"), "");
+    assert_file(in_dir("log"), "");
 }
 
-/* Opening it for writing would wait for whoever is to read. */
-static void pipe_without_reader(void **state)
+/* Opening a FIFO for writing would otherwise block until it has a reader. */
+static void fifo_without_reader_cannot_be_opened(void **state)
 {
     (void)state;
     const char *path = in_dir("fifo");
@@ -665,25 +666,25 @@ static void pipe_without_reader(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(pipe_without_reader),
-        TEST(combined),
-        TEST(json),
-        TEST(refused_heads),
-        TEST(every_byte),
-        TEST(largest_head),
-        TEST(several_producers),
-        TEST(around_the_ring),
-        TEST(full_ring),
-        TEST(close_on_a_stuck_reader),
-        TEST(reader_gone),
-        TEST(appends),
-        TEST(stdout_too),
-        TEST(cannot_open),
-        TEST(rotation),
-        TEST(rotation_to_nowhere),
-        TEST(disk_full),
-        TEST(torn_line),
-        TEST(signals_are_left_alone),
+        TEST(fifo_without_reader_cannot_be_opened),
+        TEST(combined_format),
+        TEST(json_format),
+        TEST(rejected_heads_log_what_is_known),
+        TEST(every_byte_can_be_recovered),
+        TEST(largest_head_fits_one_line),
+        TEST(concurrent_producers_write_whole_lines),
+        TEST(buffer_wraps_around),
+        TEST(full_buffer_drops_and_counts_lines),
+        TEST(close_does_not_wait_for_a_stuck_reader),
+        TEST(lines_are_counted_when_the_reader_is_gone),
+        TEST(appends_to_an_existing_file),
+        TEST(writes_to_stdout),
+        TEST(failure_to_open_sets_errno),
+        TEST(rotation_separates_old_and_new_lines),
+        TEST(failed_reopen_keeps_the_old_file),
+        TEST(full_disk_drops_and_counts_lines),
+        TEST(partial_line_is_terminated),
+        TEST(thread_blocks_signals),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

@@ -1,4 +1,4 @@
-/* The admin side: health, readiness, and counters that are exactly right after known traffic. */
+/* The admin listener: health, readiness, and exact counters after known traffic. */
 
 #include "client.h"
 #include "files.h"
@@ -10,7 +10,7 @@
 
 /* ---- health ---- */
 
-static void test_health(void **state)
+static void test_health_and_readiness(void **state)
 {
     struct server s;
     struct client c;
@@ -34,7 +34,7 @@ static void test_health(void **state)
     assert_int_equal(r.body_len, 0);
     client_close(&c);
 
-    /* What is served here is not served there. */
+    /* The public listener does not serve the admin routes. */
     client_open(&c, &s);
     client_get(&c, "/healthz", 404, &r);
     client_get(&c, "/metrics", 404, &r);
@@ -43,8 +43,8 @@ static void test_health(void **state)
     server_stop(&s);
 }
 
-/* More clients than the admin side has room for wait, and are served in their turn. */
-static void test_many_admin_clients(void **state)
+/* Clients beyond the limit of the admin listener wait and are then served. */
+static void test_admin_clients_beyond_the_limit_wait(void **state)
 {
     enum { N = 200 };
     struct server s;
@@ -77,11 +77,11 @@ static double total(json_t *stats, const char *name)
 static void check_total(json_t *stats, const char *name, double want)
 {
     double v = total(stats, name);
-    if (v != want) print_error("%s is %.0f and should be %.0f\n", name, v, want);
+    if (v != want) print_error("%s is %.0f, expected %.0f\n", name, v, want);
     assert_true(v == want);
 }
 
-/* Every number of "total" is the sum of those of the cores. Not with traffic. */
+/* Asserts that every total is the sum over the cores. Call without traffic. */
 static void check_sums(json_t *stats, int cores)
 {
     const char *name;
@@ -94,7 +94,7 @@ static void check_sums(json_t *stats, int cores)
             snprintf(path, sizeof path, "per_core.%d.%s", c, name);
             sum += json_number(stats, path);
         }
-        /* The engine's own counters go on while they are read. */
+        /* The engine's counters change while they are read. */
         bool moves = strcmp(name, "busy_seconds") == 0 || strcmp(name, "turns") == 0 ||
                      strcmp(name, "enters") == 0 || strcmp(name, "syscalls") == 0 ||
                      strcmp(name, "cqes") == 0;
@@ -126,7 +126,7 @@ static void upload(struct client *c, size_t n, bool chunked, struct reply *r)
     assert_string_equal(r->body, want);
 }
 
-static void test_exact_counts(void **state)
+static void test_counters_match_traffic(void **state)
 {
     enum { ROUNDS = 12, FILE_SIZE = 100 * 1000 };
     struct server s;
@@ -193,8 +193,8 @@ static void test_exact_counts(void **state)
 
 /* ---- the three measures ---- */
 
-/* The body of each is held back until all are in progress, so the peak is known. */
-static void test_peak(void **state)
+/* The last byte of each body is held back until all are in progress, so that the peak is known. */
+static void test_peak_of_concurrency(void **state)
 {
     enum { N = 40 };
     struct server s;
@@ -228,7 +228,7 @@ static bool near(double a, double b, double part)
     return fabs(a - b) <= part * (fabs(a) + fabs(b)) + 1e-3;
 }
 
-/* N connections that wait all the time: concurrency near N over the run, asynchrony near 1. */
+/* N connections that wait nearly all the time: concurrency is near N, asynchrony near 1. */
 static void test_measures(void **state)
 {
     enum { N = 20, ROUNDS = 10, MS = 50 };
@@ -258,7 +258,7 @@ static void test_measures(void **state)
     assert_true(a >= 0.8 && a <= 1);
     assert_true(peak >= N / 2 && peak <= N);
 
-    /* What is reported follows from the counters by the definitions of the measures. */
+    /* The reported measures follow from the counters by their definitions. */
     double uptime = json_number(after, "uptime_seconds");
     double sum = total(after, "request_seconds"), held = total(after, "busy_seconds");
     assert_true(near(json_number(after, "measures.concurrency"), sum / uptime, 0.05));
@@ -272,8 +272,7 @@ static void test_measures(void **state)
     server_stop(&s);
 }
 
-/* Without traffic, and before any. */
-static void test_idle_stats(void **state)
+static void test_stats_without_traffic(void **state)
 {
     struct server s;
     (void)state;
@@ -294,9 +293,12 @@ int main(int argc, char **argv)
 {
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_health),       cmocka_unit_test(test_many_admin_clients),
-        cmocka_unit_test(test_exact_counts), cmocka_unit_test(test_peak),
-        cmocka_unit_test(test_measures),     cmocka_unit_test(test_idle_stats),
+        cmocka_unit_test(test_health_and_readiness),
+        cmocka_unit_test(test_admin_clients_beyond_the_limit_wait),
+        cmocka_unit_test(test_counters_match_traffic),
+        cmocka_unit_test(test_peak_of_concurrency),
+        cmocka_unit_test(test_measures),
+        cmocka_unit_test(test_stats_without_traffic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* What --check says, to people and to programs. */
+/* --check, as text and as JSON. */
 
 #include "json.h"
 #include "refuse.h"
@@ -18,7 +18,7 @@ static bool matches(const char *text, const char *pattern)
     assert_int_equal(regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB | REG_NEWLINE), 0);
     bool found = regexec(&re, text, 0, NULL, 0) == 0;
     regfree(&re);
-    if (!found) print_error("not like %s:\n%s\n", pattern, text);
+    if (!found) print_error("no match for %s:\n%s\n", pattern, text);
     return found;
 }
 
@@ -27,7 +27,7 @@ static void test_text(void **state)
     struct server s;
     struct server_how how = {.engine = server_engine};
     (void)state;
-    /* Depth and buffers come rounded up, as they would be. */
+    /* Depth and buffers are rounded up, as in a server that runs. */
     assert_int_equal(
         server_run(&s, &how,
                    (const char *const[]){"--check", "--depth", "9", "--cq-depth", "100",
@@ -58,7 +58,7 @@ static void stdout_alone(void *refused)
     if (refused) refuse_io_uring(refused);
 }
 
-/* What is on stdout: one object on a line. */
+/* The result of --check --json: one object on a single line. */
 static json_t *check_with(const char *engine, int *refused, const char *const *more)
 {
     struct server s;
@@ -109,8 +109,7 @@ static void test_json(void **state)
     json_decref(json);
 }
 
-/* The ring as it would be, with what is switched off. */
-static void test_json_of_a_ring(void **state)
+static void test_json_has_ring_sizes_and_features(void **state)
 {
     (void)state;
     if (strcmp(server_engine, "io_uring") != 0) return;
@@ -122,8 +121,7 @@ static void test_json_of_a_ring(void **state)
     json_decref(json);
 }
 
-/* Of an engine that is not chosen it is said whether it could be. */
-static void test_json_of_the_others(void **state)
+static void test_json_has_the_engines_not_chosen(void **state)
 {
     (void)state;
     if (strcmp(server_engine, "epoll") != 0) return;
@@ -147,7 +145,7 @@ static bool has_epoll(void)
     return status == 0;
 }
 
-static void test_json_of_a_refused_engine(void **state)
+static void test_json_has_the_reason_of_a_refusal(void **state)
 {
     static int errors[] = {EPERM, ENOSYS};
     (void)state;
@@ -164,7 +162,7 @@ static void test_json_of_a_refused_engine(void **state)
     }
 }
 
-static void test_json_alone(void **state)
+static void test_json_without_check_is_rejected(void **state)
 {
     struct server s;
     struct server_how how = {.engine = server_engine};
@@ -180,10 +178,10 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_json),
-        cmocka_unit_test(test_json_of_a_ring),
-        cmocka_unit_test(test_json_of_the_others),
-        cmocka_unit_test(test_json_of_a_refused_engine),
-        cmocka_unit_test(test_json_alone),
+        cmocka_unit_test(test_json_has_ring_sizes_and_features),
+        cmocka_unit_test(test_json_has_the_engines_not_chosen),
+        cmocka_unit_test(test_json_has_the_reason_of_a_refusal),
+        cmocka_unit_test(test_json_without_check_is_rejected),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,4 @@
-/* Each deadline ends what has stalled and nothing else. Only outcomes are asserted: what was
- * answered and counted, never when. */
+/* Each timeout ends what has stalled and nothing else. The tests assert outcomes, not times. */
 
 #include "client.h"
 #include "files.h"
@@ -20,7 +19,7 @@ static void expect_timeout(struct client *c, const char *method, struct reply *r
 
 /* ---- heads ---- */
 
-static void test_slow_head(void **state)
+static void test_slow_head_times_out(void **state)
 {
     struct server s;
     struct client c;
@@ -31,7 +30,7 @@ static void test_slow_head(void **state)
     client_sendf(&c, "GET /plaintext HTTP/1.1\r\nHo");
     expect_timeout(&c, "GET", &r);
 
-    /* From its first byte to its last: bytes that drip in do not push it out. */
+    /* The timeout runs from the first byte; further bytes do not extend it. */
     client_open(&c, &s);
     client_get(&c, "/plaintext", 200, &r);
     client_sendf(&c, "GET /");
@@ -45,8 +44,8 @@ static void test_slow_head(void **state)
     server_stop(&s);
 }
 
-/* One after the other on a connection, each in pieces: none takes too long, all of them do. */
-static void test_heads_in_pieces(void **state)
+/* Each head arrives in pieces but in time; only all of them together exceed the timeout. */
+static void test_heads_in_pieces_are_served(void **state)
 {
     static const char head[] = "GET /plaintext HTTP/1.1\r\nHost: a\r\n\r\n";
     struct server s;
@@ -73,7 +72,7 @@ static void test_heads_in_pieces(void **state)
 
 /* ---- idle connections ---- */
 
-static void test_idle(void **state)
+static void test_idle_connections_are_closed(void **state)
 {
     struct server s;
     struct client fresh, used, busy, http10;
@@ -95,7 +94,7 @@ static void test_idle(void **state)
     client_expect_end(&used);
     client_expect_end(&http10);
     stats_await_more(&s, "total.timeouts_idle", 3);
-    client_reply(&busy, "GET", &r); /* whose connection was at work all the time */
+    client_reply(&busy, "GET", &r); /* its connection was not idle meanwhile */
     assert_string_equal(r.body, "1000");
     client_expect_end(&busy);
     stats_await(&s, "total.timeouts_idle", 4);
@@ -112,7 +111,7 @@ static void test_idle(void **state)
 
 /* ---- bodies ---- */
 
-static void test_stalled_body(void **state)
+static void test_stalled_body_times_out(void **state)
 {
     struct server s;
     struct client c;
@@ -134,7 +133,7 @@ static void test_stalled_body(void **state)
     client_sendf(&c, "1");
     expect_timeout(&c, "POST", &r);
 
-    /* A body that nobody reads is dropped, and is given the same time. */
+    /* A body that no handler reads is discarded, with the same timeout. */
     client_open(&c, &s);
     client_ask(&c, "POST", "/nothing", "Content-Length: 10\r\n");
     client_reply(&c, "POST", &r);
@@ -144,7 +143,7 @@ static void test_stalled_body(void **state)
     stats_await(&s, "total.timeouts_body", 4);
     assert_true(stats_number(&s, "total.responses_4xx") == 4);
 
-    /* With the answer begun, the end of the connection is all that can tell. */
+    /* Once the response has begun, closing the connection is the only signal left. */
     client_open(&c, &s);
     client_ask(&c, "POST", "/echo", "Content-Length: 10\r\n");
     client_sendf(&c, "01234");
@@ -156,8 +155,8 @@ static void test_stalled_body(void **state)
     server_stop(&s);
 }
 
-/* In all it takes longer than the timeout, but there is always a next piece. */
-static void test_slow_body(void **state)
+/* The whole body takes longer than the timeout, but each piece arrives in time. */
+static void test_slow_body_is_served(void **state)
 {
     struct server s;
     struct client c;
@@ -188,11 +187,11 @@ static void test_slow_body(void **state)
     server_stop(&s);
 }
 
-/* ---- answers ---- */
+/* ---- responses ---- */
 
 enum { BIG = 32 << 20 };
 
-static void test_client_that_does_not_read(void **state)
+static void test_client_that_does_not_read_is_closed(void **state)
 {
     struct server s;
     struct client file, echo;
@@ -214,7 +213,7 @@ static void test_client_that_does_not_read(void **state)
 
     client_open_to(&echo, &s.addr, &how);
     client_sendf(&echo, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", BIG);
-    client_try_send(&echo, piece, BIG); /* which is cut off, as the echo is not read */
+    client_try_send(&echo, piece, BIG); /* is aborted, as the echo is not read */
     stats_await(&s, "total.timeouts_write", 2);
     stats_await(&s, "total.connections_closed", 2);
     client_close(&echo);
@@ -224,9 +223,9 @@ static void test_client_that_does_not_read(void **state)
     files_close(dir);
 }
 
-/* For several times the timeout the client takes so little that the server sees none of its sends
- * end; but it takes something, so it has not stalled. */
-static void test_slow_reader(void **state)
+/* For several timeouts the client reads so slowly that no send of the server completes; as it reads
+ * something, it has not stalled. */
+static void test_slow_reader_is_served(void **state)
 {
     enum { SIZE = 16 << 20, STEP = 4096, SLOW_STEPS = 220 };
     struct server s;
@@ -256,8 +255,8 @@ static void test_slow_reader(void **state)
     files_close(dir);
 }
 
-/* A handler may take longer than any of them. */
-static void test_slow_handler(void **state)
+/* No timeout applies to a handler that waits. */
+static void test_slow_handler_is_not_timed_out(void **state)
 {
     struct server s;
     struct client c;
@@ -278,10 +277,14 @@ int main(int argc, char **argv)
 {
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_slow_head),   cmocka_unit_test(test_heads_in_pieces),
-        cmocka_unit_test(test_idle),        cmocka_unit_test(test_stalled_body),
-        cmocka_unit_test(test_slow_body),   cmocka_unit_test(test_client_that_does_not_read),
-        cmocka_unit_test(test_slow_reader), cmocka_unit_test(test_slow_handler),
+        cmocka_unit_test(test_slow_head_times_out),
+        cmocka_unit_test(test_heads_in_pieces_are_served),
+        cmocka_unit_test(test_idle_connections_are_closed),
+        cmocka_unit_test(test_stalled_body_times_out),
+        cmocka_unit_test(test_slow_body_is_served),
+        cmocka_unit_test(test_client_that_does_not_read_is_closed),
+        cmocka_unit_test(test_slow_reader_is_served),
+        cmocka_unit_test(test_slow_handler_is_not_timed_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

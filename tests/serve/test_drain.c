@@ -1,4 +1,4 @@
-/* SIGTERM: what happens to each kind of connection, and the exit status. */
+/* The drain on SIGTERM: how each kind of connection ends, and the exit status. */
 
 #include "client.h"
 #include "files.h"
@@ -9,14 +9,14 @@
 #include <string.h>
 #include <time.h>
 
-/* A request that stays in flight for as long as the test likes: its body is not whole. */
+/* Starts a request that stays in flight until the test sends the 10 bytes of its body. */
 static void hold(struct client *c, const struct server *s)
 {
     client_open(c, s);
     client_ask(c, "POST", "/upload", "Content-Length: 10\r\nExpect: 100-continue\r\n");
     struct reply r = {0};
     client_reply(c, "POST", &r);
-    assert_int_equal(r.status, 100); /* the handler waits for it */
+    assert_int_equal(r.status, 100); /* the handler waits for the body */
     reply_free(&r);
 }
 
@@ -74,9 +74,9 @@ static void drain_with_work(const char *cores)
     client_expect_end(&delayed);
     client_close(&delayed);
 
-    client_fetch(&s.admin, "/healthz", &r); /* which is there to the end */
+    client_fetch(&s.admin, "/healthz", &r); /* served until the end */
     assert_int_equal(r.status, 200);
-    server_signal(&s, SIGTERM); /* asking twice changes nothing */
+    server_signal(&s, SIGTERM); /* a second signal changes nothing */
     await_draining(&s);
     client_sendf(&busy, "0123456789");
     client_reply(&busy, "POST", &r);
@@ -90,14 +90,14 @@ static void drain_with_work(const char *cores)
     server_free(&s);
 }
 
-static void test_drain(void **state)
+static void test_drain_finishes_requests(void **state)
 {
     (void)state;
     drain_with_work("1");
     drain_with_work(server_two_cores());
 }
 
-static void test_drain_by_interrupt(void **state)
+static void test_sigint_drains(void **state)
 {
     struct server s;
     (void)state;
@@ -107,7 +107,7 @@ static void test_drain_by_interrupt(void **state)
     server_free(&s);
 }
 
-static void test_drain_timeout(void **state)
+static void test_drain_timeout_aborts_requests(void **state)
 {
     struct server s;
     struct client delayed, held;
@@ -137,7 +137,7 @@ static char *big_root(void)
     return dir;
 }
 
-static void test_drain_cuts_off_who_does_not_read(void **state)
+static void test_drain_timeout_aborts_unread_response(void **state)
 {
     struct server s;
     struct client c;
@@ -154,8 +154,8 @@ static void test_drain_cuts_off_who_does_not_read(void **state)
     files_close(dir);
 }
 
-/* The handler has long returned, but the client has yet to take the answer. */
-static void test_drain_lets_an_answer_leave(void **state)
+/* The handler has returned, but the client has not read the response yet. */
+static void test_drain_finishes_sending(void **state)
 {
     struct server s;
     struct client c;
@@ -179,8 +179,8 @@ static void test_drain_lets_an_answer_leave(void **state)
     files_close(dir);
 }
 
-/* A head that has begun before the drain is a request in flight. */
-static void test_drain_with_half_a_head(void **state)
+/* A head that began before the drain may be completed. */
+static void test_drain_accepts_rest_of_a_head(void **state)
 {
     struct server s;
     struct client c;
@@ -190,7 +190,7 @@ static void test_drain_with_half_a_head(void **state)
     client_open(&c, &s);
     client_get(&c, "/plaintext", 200, &r);
     client_sendf(&c, "GET /pipeline HTTP/1.1\r\nHo");
-    /* Nothing tells that these bytes have arrived, so there is time for it. */
+    /* There is no way to see that the bytes have arrived, so allow time for it. */
     sleep_ms(300);
     server_signal(&s, SIGTERM);
     await_draining(&s);
@@ -205,8 +205,8 @@ static void test_drain_with_half_a_head(void **state)
     server_free(&s);
 }
 
-/* Wherever the signal comes in the start, the server ends, and by a drain once it was ready. */
-static void test_stop_while_starting(void **state)
+/* SIGTERM at any point of the start ends the server; once it is ready, by a drain. */
+static void test_sigterm_while_starting(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < 24; i++) {
@@ -229,8 +229,8 @@ static void test_stop_while_starting(void **state)
     }
 }
 
-/* The other half never comes: that is no request to wait for. */
-static void test_drain_without_the_other_half(void **state)
+/* A partial head that is never completed does not hold up the drain. */
+static void test_drain_does_not_wait_for_rest_of_a_head(void **state)
 {
     struct server s;
     struct client c;
@@ -249,14 +249,14 @@ int main(int argc, char **argv)
 {
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_drain),
-        cmocka_unit_test(test_drain_by_interrupt),
-        cmocka_unit_test(test_drain_timeout),
-        cmocka_unit_test(test_drain_cuts_off_who_does_not_read),
-        cmocka_unit_test(test_drain_lets_an_answer_leave),
-        cmocka_unit_test(test_drain_with_half_a_head),
-        cmocka_unit_test(test_drain_without_the_other_half),
-        cmocka_unit_test(test_stop_while_starting),
+        cmocka_unit_test(test_drain_finishes_requests),
+        cmocka_unit_test(test_sigint_drains),
+        cmocka_unit_test(test_drain_timeout_aborts_requests),
+        cmocka_unit_test(test_drain_timeout_aborts_unread_response),
+        cmocka_unit_test(test_drain_finishes_sending),
+        cmocka_unit_test(test_drain_accepts_rest_of_a_head),
+        cmocka_unit_test(test_drain_does_not_wait_for_rest_of_a_head),
+        cmocka_unit_test(test_sigterm_while_starting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

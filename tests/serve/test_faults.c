@@ -1,7 +1,7 @@
-/* Clients that reset, close and half-close their connections in every state, thousands of times and
- * in every configuration of the engine. Afterwards the server serves, nothing is left in progress,
- * and it drains: when it ends it asserts that every buffer and object is home, and the sanitizers
- * look for leaks. */
+/* Clients that reset, close and half-close their connections in every state, thousands of times,
+ * with every configuration of the engine. Afterwards the server still serves, has nothing in
+ * progress, and drains. At its end it asserts that every buffer and object was returned, and the
+ * sanitizers look for leaks. */
 
 #include "files.h"
 #include "stats.h"
@@ -13,7 +13,7 @@
 
 enum { SLOTS = 16, SPECS = 32 };
 
-static void check_rest(const struct server *s)
+static void check_nothing_left(const struct server *s)
 {
     struct client c;
     struct reply r = {0};
@@ -46,41 +46,41 @@ static void run_faults(const char *const *options, int times)
 {
     struct server s;
     static struct visitor v[SLOTS];
-    chance_seed(0x5eed5eed5eed5eed);
+    random_seed(0x5eed5eed5eed5eed);
     start_with(&s, options);
     for (int i = 0; i < times; i++) {
-        struct visitor *one = &v[chance(SLOTS)];
-        visitor_read_some(one);
-        visitor_leave(one, false);
-        visitor_go(one, &s, (enum place)chance(PLACES), chance(2));
+        struct visitor *visitor = &v[random_below(SLOTS)];
+        visitor_read_some(visitor);
+        visitor_leave(visitor, false);
+        visitor_go(visitor, &s, (enum place)random_below(PLACES), random_below(2));
     }
     for (int i = 0; i < SLOTS; i++) visitor_leave(&v[i], false);
-    check_rest(&s);
+    check_nothing_left(&s);
     server_stop(&s);
 }
 
 #define faults(times, ...) run_faults((const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL}, times)
 
-static void test_faults(void **state)
+static void test_any_fault_leaves_nothing(void **state)
 {
     (void)state;
     faults(4000);
 }
 
-static void test_faults_two_cores(void **state)
+static void test_faults_on_two_cores(void **state)
 {
     (void)state;
     faults(1500, "--cores", server_two_cores());
 }
 
-static void test_faults_one_buffer(void **state)
+static void test_faults_with_one_buffer(void **state)
 {
     (void)state;
     faults(1000, "--buffers", "1");
     faults(500, "--buffers", "1", "--buffer-size", "64");
 }
 
-static void test_faults_small_queues(void **state)
+static void test_faults_with_small_queues(void **state)
 {
     (void)state;
     faults(1000, "--depth", "1", "--cq-depth", "1");
@@ -88,15 +88,15 @@ static void test_faults_small_queues(void **state)
     faults(300, "--depth", "1", "--cq-depth", "1", "--buffers", "1", "--no-multishot");
 }
 
-static void test_faults_small_limits(void **state)
+static void test_faults_with_small_limits(void **state)
 {
     (void)state;
     faults(500, "--write-buffer", "4k", "--read-buffer", "4k", "--file-cache-ttl", "0ms");
     faults(500, "--max-connections", "20", "--max-requests", "96");
 }
 
-/* The features as --help lists them, each switched the other way. */
-static int features(char flags[SPECS][64])
+/* A flag for each feature that --help lists, which switches it from its default. */
+static int opposite_flags(char flags[SPECS][64])
 {
     struct server s;
     int n = 0;
@@ -123,7 +123,7 @@ static void test_faults_without_each_feature(void **state)
     char flags[SPECS][64];
     (void)state;
     if (strcmp(server_engine, "io_uring") != 0) return;
-    int n = features(flags);
+    int n = opposite_flags(flags);
     assert_true(n >= 10);
     for (int i = 0; i < n; i++) faults(250, flags[i]);
     faults(250, "--no-defer-taskrun", "--no-coop-taskrun");
@@ -140,19 +140,18 @@ static void test_faults_with_access_log(void **state)
     faults(500, "--access-log", "/dev/null", "--access-log-format", "json");
 }
 
-/* ---- nobody does anything ---- */
+/* ---- without any activity ---- */
 
-/* Every client waits for the server or the server for it: the loop stands still but for its timers.
- */
-static void run_rest(const char *const *options)
+/* When every client waits for the server or is waited for, the loop only runs its timers. */
+static void run_quiet(const char *const *options)
 {
     struct server s;
     struct visitor v[PLACES];
-    chance_seed(1);
+    random_seed(1);
     start_with(&s, options);
     for (unsigned i = 0; i < PLACES; i++) visitor_go(&v[i], &s, (enum place)i, true);
     stats_await(&s, "total.connections_accepted", PLACES);
-    /* One that has shut its side while it waits, and one whose requests are held back. */
+    /* One that half-closes while it waits, and one that pipelines more than is read. */
     struct client shut, held;
     client_open(&shut, &s);
     client_ask(&shut, "GET", "/delay/60000", "");
@@ -172,17 +171,17 @@ static void run_rest(const char *const *options)
     server_stop(&s);
 }
 
-#define rest(...) run_rest((const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
+#define quiet(...) run_quiet((const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
 
-static void test_rest(void **state)
+static void test_no_busy_loop_without_activity(void **state)
 {
     (void)state;
-    rest("--drain-timeout", "1ms");
-    rest("--drain-timeout", "1ms", "--buffers", "1");
-    rest("--drain-timeout", "1ms", "--buffers", "1", "--no-multishot", "--no-direct");
-    rest("--drain-timeout", "1ms", "--buffers", "1", "--no-buf-ring");
-    rest("--drain-timeout", "1ms", "--depth", "1", "--cq-depth", "1", "--buffers", "1");
-    rest("--drain-timeout", "1ms", "--no-defer-taskrun", "--no-single-issuer");
+    quiet("--drain-timeout", "1ms");
+    quiet("--drain-timeout", "1ms", "--buffers", "1");
+    quiet("--drain-timeout", "1ms", "--buffers", "1", "--no-multishot", "--no-direct");
+    quiet("--drain-timeout", "1ms", "--buffers", "1", "--no-buf-ring");
+    quiet("--drain-timeout", "1ms", "--depth", "1", "--cq-depth", "1", "--buffers", "1");
+    quiet("--drain-timeout", "1ms", "--no-defer-taskrun", "--no-single-issuer");
 }
 
 /* ---- while the server drains ---- */
@@ -192,7 +191,8 @@ static void run_drain(const char *const *options)
     struct server s;
     static struct visitor v[SLOTS];
     start_with(&s, options);
-    for (int i = 0; i < SLOTS; i++) visitor_go(&v[i], &s, (enum place)chance(PLACES), chance(2));
+    for (int i = 0; i < SLOTS; i++)
+        visitor_go(&v[i], &s, (enum place)random_below(PLACES), random_below(2));
     stats_await(&s, "total.connections_accepted", SLOTS);
     server_signal(&s, SIGTERM);
     for (int i = 0; i < SLOTS; i++) visitor_leave(&v[i], true);
@@ -200,10 +200,10 @@ static void run_drain(const char *const *options)
     server_free(&s);
 }
 
-static void test_faults_in_a_drain(void **state)
+static void test_faults_during_a_drain(void **state)
 {
     (void)state;
-    chance_seed(0xd7a1d7a1d7a1d7a1);
+    random_seed(0xd7a1d7a1d7a1d7a1);
     const char *cores = server_two_cores();
     for (int i = 0; i < 6; i++) {
         run_drain((const char *const[]){"--drain-timeout", "1h", NULL});
@@ -233,15 +233,15 @@ int main(int argc, char **argv)
 {
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_faults),
-        cmocka_unit_test(test_faults_two_cores),
-        cmocka_unit_test(test_faults_one_buffer),
-        cmocka_unit_test(test_faults_small_queues),
-        cmocka_unit_test(test_faults_small_limits),
+        cmocka_unit_test(test_any_fault_leaves_nothing),
+        cmocka_unit_test(test_faults_on_two_cores),
+        cmocka_unit_test(test_faults_with_one_buffer),
+        cmocka_unit_test(test_faults_with_small_queues),
+        cmocka_unit_test(test_faults_with_small_limits),
         cmocka_unit_test(test_faults_without_each_feature),
         cmocka_unit_test(test_faults_with_access_log),
-        cmocka_unit_test(test_rest),
-        cmocka_unit_test(test_faults_in_a_drain),
+        cmocka_unit_test(test_no_busy_loop_without_activity),
+        cmocka_unit_test(test_faults_during_a_drain),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,5 +1,5 @@
-/* Many connections that do little: 15,000 of them idle, as many requests that wait, and more
- * clients than there are descriptors. */
+/* Many connections that do little: 15,000 idle ones, as many requests that wait, and more clients
+ * than descriptors. */
 
 #include "client.h"
 #include "stats.h"
@@ -11,9 +11,9 @@
 
 enum {
     MANY = 15000,
-    SPARE = 200, /* descriptors that the test needs besides its clients' */
-    BATCH = 500, /* requests that are on their way at a time */
-    SOURCES = 8, /* addresses to come from, as each has ports for fewer */
+    SPARE = 200, /* descriptors that the test needs apart from its clients */
+    BATCH = 500, /* requests in flight at a time */
+    SOURCES = 8, /* source addresses, as one does not have enough ports */
 };
 
 static struct client many[MANY];
@@ -28,12 +28,12 @@ static int how_many(void)
     return (int)limit.rlim_cur - SPARE;
 }
 
-/* The others go on with fewer, which this one makes known. */
+/* The other tests run with fewer connections then; this one reports it. */
 static void test_descriptor_limit(void **state)
 {
     (void)state;
     if (how_many() == MANY) return;
-    print_message("the descriptor limit allows for fewer than %d connections\n", MANY);
+    print_message("the descriptor limit allows fewer than %d connections\n", MANY);
     skip();
 }
 
@@ -51,7 +51,7 @@ static void close_many(int n)
     for (int i = 0; i < n; i++) client_close(&many[i]);
 }
 
-/* GET on every `step`th. */
+/* Sends a GET on every `step`th connection. */
 static void ask_some(int n, int step, const char *path, const char *want)
 {
     struct reply r = {0};
@@ -78,7 +78,7 @@ static void idle(const char *cores)
     server_start(&s, "--idle-timeout", "1h", "--cores", cores);
     open_many(&s, n);
     stats_await(&s, "total.connections_accepted", n);
-    ask_some(n, 2, "/pipeline", "ok"); /* half have had a request before they fell idle */
+    ask_some(n, 2, "/pipeline", "ok"); /* half of them served a request before they became idle */
     assert_true(stats_number(&s, "total.connections_closed") == 0);
     ask_some(n, 31, "/plaintext", "Hello, World!");
     for (int i = 0; i < FRESH; i++) {
@@ -95,20 +95,19 @@ static void idle(const char *cores)
     server_stop(&s);
 }
 
-static void test_idle(void **state)
+static void test_idle_connections(void **state)
 {
     (void)state;
     idle("1");
 }
 
-static void test_idle_on_two_cores(void **state)
+static void test_idle_connections_on_two_cores(void **state)
 {
     (void)state;
     idle(server_two_cores());
 }
 
-/* They are still there when the server is told to end. */
-static void test_drain_with_idle(void **state)
+static void test_drain_closes_idle_connections(void **state)
 {
     struct server s;
     int n = how_many();
@@ -123,8 +122,8 @@ static void test_drain_with_idle(void **state)
 
 /* ---- waiting ---- */
 
-/* Each request lacks the last byte of its body until all are in progress. */
-static void test_requests_in_progress(void **state)
+/* The last byte of each body is held back until all requests are in progress. */
+static void test_many_requests_in_progress(void **state)
 {
     struct server s;
     struct reply r = {0};
@@ -164,7 +163,7 @@ static void few_descriptors(void *arg)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* Serves the whole crowd: whoever has its answer leaves and makes room for the others. */
+/* Serves the whole crowd: a client that has its reply closes and makes room for another. */
 static void serve_crowd(void)
 {
     struct reply r = {0};
@@ -200,8 +199,8 @@ static void exhaust(const char *const *options, bool meets_limit)
     } else {
         stats_await_more(&s, "total.connections_accepted", 2);
     }
-    /* Those that are in are served as ever, and it is tried again at intervals: a busy loop would
-     * come to thousands of failures. */
+    /* Open connections are served as usual, and accepting is retried at intervals: a busy loop
+     * would cause thousands of failures. */
     sleep_ms(500);
     client_get(&first, "/pipeline", 200, &r);
     double failures = stats_number(&s, "total.accept_failures");
@@ -232,17 +231,17 @@ static bool has_direct(void)
     return has;
 }
 
-static void test_few_descriptors(void **state)
+static void test_clients_wait_for_descriptors(void **state)
 {
     (void)state;
     exhaust_with(false);
     exhaust_with(true, "--max-connections", "1000", "--no-direct");
     exhaust_with(true, "--max-connections", "1000", "--no-direct", "--no-multishot");
-    /* A table of direct descriptors does not meet the limit ... */
+    /* A table of direct descriptors does not run into the limit, which does not apply to it. */
     exhaust_with(!has_direct(), "--max-connections", "1000");
 }
 
-/* Told to end while some are in, some wait to be let in, and it waits to try again. */
+/* SIGTERM while some clients are connected, some wait in the queue, and a retry is scheduled. */
 static void test_drain_without_descriptors(void **state)
 {
     struct server s;
@@ -255,14 +254,14 @@ static void test_drain_without_descriptors(void **state)
     close_many(CROWD);
 }
 
-static void test_limit_beyond_descriptors(void **state)
+static void test_limit_is_reduced_to_descriptors(void **state)
 {
     struct server s;
     (void)state;
     server_start_prepared(&s, few_descriptors, NULL,
                           (const char *const[]){"--max-connections", "1000", NULL});
-    /* ... but is no larger either, which is said at the start. */
-    bool said = strstr(server_log(&s), "instead of 1000, as the descriptor limit") != NULL;
+    /* The table is no larger than the limit either, which a message at the start says. */
+    bool said = strstr(server_log(&s), "reduced from 1000 to ") != NULL;
     assert_true(said == has_direct());
     server_stop(&s);
 }
@@ -272,13 +271,13 @@ int main(int argc, char **argv)
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_descriptor_limit),
-        cmocka_unit_test(test_idle),
-        cmocka_unit_test(test_idle_on_two_cores),
-        cmocka_unit_test(test_drain_with_idle),
-        cmocka_unit_test(test_requests_in_progress),
-        cmocka_unit_test(test_few_descriptors),
+        cmocka_unit_test(test_idle_connections),
+        cmocka_unit_test(test_idle_connections_on_two_cores),
+        cmocka_unit_test(test_drain_closes_idle_connections),
+        cmocka_unit_test(test_many_requests_in_progress),
+        cmocka_unit_test(test_clients_wait_for_descriptors),
         cmocka_unit_test(test_drain_without_descriptors),
-        cmocka_unit_test(test_limit_beyond_descriptors),
+        cmocka_unit_test(test_limit_is_reduced_to_descriptors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,12 +1,11 @@
-/* What torc-lab has beside the routes that other tests ask it for. */
+/* Routes of torc-lab that no other test uses. */
 
 #include "client.h"
 #include "server.h"
 
 #include <stdlib.h>
 
-/* A directory without its slash, as the ones below it. */
-static void static_slash(void **state)
+static void test_static_prefix_redirects(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {
@@ -35,6 +34,6 @@ static void static_slash(void **state)
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(static_slash)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_static_prefix_redirects)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

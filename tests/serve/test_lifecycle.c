@@ -1,5 +1,5 @@
-/* From the command line to the ready line or the exit status: options, the config file, engines
- * that are refused, and the access log. */
+/* From the command line to the ready line or exit status: options, the config file, refused
+ * engines, and the access log. */
 
 #include "client.h"
 #include "files.h"
@@ -21,7 +21,7 @@ static bool matches(const char *text, const char *pattern)
     assert_int_equal(regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB | REG_NEWLINE), 0);
     bool found = regexec(&re, text, 0, NULL, 0) == 0;
     regfree(&re);
-    if (!found) print_error("not like %s:\n%s\n", pattern, text);
+    if (!found) print_error("no match for %s:\n%s\n", pattern, text);
     return found;
 }
 
@@ -32,7 +32,7 @@ static size_t lines(const char *text)
     return n;
 }
 
-/* ---- starting ---- */
+/* ---- start ---- */
 
 static void test_ready_line(void **state)
 {
@@ -61,7 +61,7 @@ static bool have_ipv6(void)
     return have;
 }
 
-/* Every line "also http://..." names one more address, and all of them serve. */
+/* Each line "also http://..." names a further address, and all of them serve. */
 static void test_several_listeners(void **state)
 {
     struct server s;
@@ -71,7 +71,7 @@ static void test_several_listeners(void **state)
     int n = 0;
     (void)state;
     if (!have_ipv6()) {
-        print_message("no IPv6 here\n");
+        print_message("IPv6 is unavailable\n");
         skip();
     }
     server_start(&s, "--listen", "127.0.0.1:0", "--listen", "[::1]:0", "--listen", "127.0.0.2:0",
@@ -95,7 +95,7 @@ static void test_several_listeners(void **state)
     server_stop(&s);
 }
 
-static void test_planted_cost(void **state)
+static void test_burn_ns_is_checked(void **state)
 {
     static const struct {
         const char *ns;
@@ -134,8 +134,8 @@ static void test_version_and_help(void **state)
     server_free(&s);
 }
 
-/* One line that names the option, and what it takes where there is such an option. */
-static void test_wrong_options(void **state)
+/* One line that names the option and, if it exists, what it takes. */
+static void test_wrong_option_exits_with_2(void **state)
 {
     static const struct {
         const char *option, *value, *named, *takes;
@@ -176,8 +176,8 @@ static void test_wrong_options(void **state)
     }
 }
 
-/* SO_REUSEPORT, which the cores share a port by, would let two servers share it too. */
-static void test_second_server(void **state)
+/* With SO_REUSEPORT, by which the cores share a port, two servers could share it too. */
+static void test_second_server_on_a_port_exits_with_1(void **state)
 {
     struct server first, second;
     struct server_how how = {.engine = server_engine};
@@ -196,7 +196,7 @@ static void test_second_server(void **state)
     server_free(&first);
 }
 
-static void test_port_in_use(void **state)
+static void test_port_in_use_exits_with_1(void **state)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof a;
@@ -225,7 +225,7 @@ static void test_port_in_use(void **state)
     close(fd);
 }
 
-static void test_log_that_cannot_be_opened(void **state)
+static void test_unwritable_access_log_exits_with_1(void **state)
 {
     struct server s;
     struct server_how how = {.engine = server_engine};
@@ -238,8 +238,8 @@ static void test_log_that_cannot_be_opened(void **state)
     server_free(&s);
 }
 
-/* However often it is told to end, it ends once, and well. */
-static void test_told_to_end_again_and_again(void **state)
+/* Repeated signals during the drain do not change the exit status. */
+static void test_repeated_signals_keep_exit_status(void **state)
 {
     (void)state;
     for (int times = 0; times < 15; times++) {
@@ -271,7 +271,7 @@ static void test_config_file(void **state)
     char *dir = files_open(), *path = files_path(dir, "torc.conf");
     files_write(dir, "torc.conf", text, sizeof text - 1);
     struct server_how how = {.engine = server_engine};
-    /* The command line wins, wherever on it the file is named. */
+    /* The command line wins, wherever --config stands on it. */
     const char *const options[] = {"--max-body", "20", "--config", path, "--cores", "1", NULL};
     server_spawn(&s, &how, options);
     server_await_ready(&s);
@@ -291,7 +291,7 @@ static void test_config_file(void **state)
     files_close(dir);
 }
 
-static void test_config_error(void **state)
+static void test_config_error_names_file_and_line(void **state)
 {
     static const struct {
         const char *text, *says;
@@ -321,7 +321,7 @@ static void test_config_error(void **state)
     files_close(dir);
 }
 
-/* ---- an engine that is refused ---- */
+/* ---- engines that the kernel refuses ---- */
 
 static bool built_in(const char *engine)
 {
@@ -332,11 +332,11 @@ static bool built_in(const char *engine)
     return status == 0;
 }
 
-static void test_refused_by_name(void **state)
+static void test_refused_engine_exits_with_3(void **state)
 {
     static const int errors[] = {EPERM, ENOSYS};
     (void)state;
-    if (strcmp(server_engine, "io_uring") != 0) return; /* the others cannot be refused */
+    if (strcmp(server_engine, "io_uring") != 0) return; /* the kernel refuses no other engine */
     for (size_t i = 0; i < 2; i++) {
         struct server s;
         int err = errors[i];
@@ -351,7 +351,7 @@ static void test_refused_by_name(void **state)
     }
 }
 
-static void test_refused_and_not_named(void **state)
+static void test_refused_engine_falls_back_to_epoll(void **state)
 {
     static const int errors[] = {EPERM, ENOSYS};
     bool uring = strcmp(server_engine, "io_uring") == 0;
@@ -374,8 +374,7 @@ static void test_refused_and_not_named(void **state)
     }
 }
 
-/* What is switched off is not used, and everything else still works. */
-static void test_features_off(void **state)
+static void test_disabled_features_are_not_used(void **state)
 {
     struct server s;
     struct reply r = {0};
@@ -429,7 +428,7 @@ static void test_reopen_access_log(void **state)
     client_get(&c, "/plaintext?last", 200, &r);
     client_close(&c);
     server_stop(&s);
-    text = files_read(log); /* every line is there after a drain */
+    text = files_read(log); /* a drain writes every line */
     assert_non_null(strstr(text, "?last"));
     free(text);
     reply_free(&r);
@@ -444,18 +443,18 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ready_line),
         cmocka_unit_test(test_several_listeners),
-        cmocka_unit_test(test_planted_cost),
+        cmocka_unit_test(test_burn_ns_is_checked),
         cmocka_unit_test(test_version_and_help),
-        cmocka_unit_test(test_wrong_options),
-        cmocka_unit_test(test_port_in_use),
-        cmocka_unit_test(test_second_server),
-        cmocka_unit_test(test_log_that_cannot_be_opened),
-        cmocka_unit_test(test_told_to_end_again_and_again),
+        cmocka_unit_test(test_wrong_option_exits_with_2),
+        cmocka_unit_test(test_port_in_use_exits_with_1),
+        cmocka_unit_test(test_second_server_on_a_port_exits_with_1),
+        cmocka_unit_test(test_unwritable_access_log_exits_with_1),
+        cmocka_unit_test(test_repeated_signals_keep_exit_status),
         cmocka_unit_test(test_config_file),
-        cmocka_unit_test(test_config_error),
-        cmocka_unit_test(test_refused_by_name),
-        cmocka_unit_test(test_refused_and_not_named),
-        cmocka_unit_test(test_features_off),
+        cmocka_unit_test(test_config_error_names_file_and_line),
+        cmocka_unit_test(test_refused_engine_exits_with_3),
+        cmocka_unit_test(test_refused_engine_falls_back_to_epoll),
+        cmocka_unit_test(test_disabled_features_are_not_used),
         cmocka_unit_test(test_reopen_access_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* Past a limit the server waits, refuses or closes, and goes on as before. */
+/* At a limit the server makes clients wait, rejects or closes, and later serves as before. */
 
 #include "client.h"
 #include "files.h"
@@ -11,7 +11,7 @@
 
 /* ---- connections ---- */
 
-/* All clients are there before the server looks. Each is served, at most `max` at a time. */
+/* All clients connect while the server is stopped. Each is served, at most `max` at a time. */
 static void crowd(const char *cores, bool two_listeners, double max)
 {
     enum { N = 40 };
@@ -34,7 +34,7 @@ static void crowd(const char *cores, bool two_listeners, double max)
     }
     server_signal(&s, SIGCONT);
     assert_true(stats_settled(&s, "total.connections_accepted") <= max);
-    /* Whoever has its answer makes room for one of the others. */
+    /* A client that has its reply closes and makes room for another. */
     for (int left = N; left > 0;) {
         struct pollfd p[N];
         for (int i = 0; i < N; i++) p[i] = (struct pollfd){c[i].fd, POLLIN, 0};
@@ -55,7 +55,7 @@ static void crowd(const char *cores, bool two_listeners, double max)
     server_stop(&s);
 }
 
-static void test_max_connections(void **state)
+static void test_max_connections_is_kept(void **state)
 {
     (void)state;
     crowd("1", false, 4);
@@ -67,7 +67,7 @@ static void test_max_connections_of_two_listeners(void **state)
     crowd("1", true, 4);
 }
 
-/* Told to end while one has the only place, and others are at the door of either listener. */
+/* SIGTERM while the limit of one connection is reached and clients wait at both listeners. */
 static void test_drain_at_max_connections(void **state)
 {
     enum { N = 10 };
@@ -99,8 +99,8 @@ static void test_max_connections_of_two_cores(void **state)
     crowd(cores, false, 4 * atoi(cores));
 }
 
-/* The limit is for those that are open, however often they come and go. */
-static void test_connections_come_and_go(void **state)
+/* Only open connections count, however many have come and gone. */
+static void test_closed_connections_do_not_count(void **state)
 {
     struct server s;
     struct client kept[3], c;
@@ -126,7 +126,7 @@ static void test_connections_come_and_go(void **state)
 
 /* ---- requests ---- */
 
-static void test_max_requests(void **state)
+static void test_max_requests_rejects_with_503(void **state)
 {
     enum { MAX = 3 };
     struct server s;
@@ -147,7 +147,7 @@ static void test_max_requests(void **state)
         assert_true(atoi(after) > 0);
         free(after);
     }
-    /* The body of a refused request does not become the next request. */
+    /* The body of a rejected request is not taken for the next request. */
     static const char body[] = "GET /delay/1 HTTP/1.1\r\nHost: a\r\n\r\n";
     client_sendf(&c, "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n%s",
                  sizeof body - 1, body);
@@ -166,7 +166,7 @@ static void test_max_requests(void **state)
     server_stop(&s);
 }
 
-static void test_max_body(void **state)
+static void test_max_body_rejects_with_413(void **state)
 {
     struct server s;
     struct client c;
@@ -193,7 +193,7 @@ static void test_max_body(void **state)
     client_await_close(&c);
     client_close(&c);
 
-    /* By chunks it is found out on the way. */
+    /* With chunks the limit is only noticed while the body arrives. */
     client_open(&c, &s);
     client_ask(&c, "POST", "/upload", "Transfer-Encoding: chunked\r\n");
     client_sendf(&c, "2711\r\n");
@@ -211,8 +211,8 @@ static void test_max_body(void **state)
     server_stop(&s);
 }
 
-/* /baseline11 takes the whole body into the request's memory, /upload does not. */
-static void test_request_memory(void **state)
+/* /baseline11 reads the whole body into the request's memory, /upload does not. */
+static void test_request_memory_rejects_with_413(void **state)
 {
     struct server s;
     struct client c;
@@ -231,7 +231,7 @@ static void test_request_memory(void **state)
             client_send_zeros(&c, n);
             if (chunked) client_sendf(&c, "\r\n0\r\n\r\n");
             client_reply(&c, "POST", &r);
-            /* What fits is no number; what does not is the server's limit. */
+            /* A body that fits is rejected as no number, a larger one as too large. */
             if (n == 4000)
                 assert_int_equal(r.status, 400);
             else
@@ -249,9 +249,9 @@ static void test_request_memory(void **state)
     server_stop(&s);
 }
 
-/* The smallest stacks there are, and every handler on many of them, as no two begin at the same
- * line of the cache. */
-static void test_small_stacks(void **state)
+/* Every handler runs on the smallest stacks, and on many of them, as they begin at different
+ * cache-line offsets. */
+static void test_handlers_run_on_small_stacks(void **state)
 {
     enum { N = 64, SIZE = 20000 };
     static const char *const paths[] = {"/upload", "/echo"};
@@ -293,8 +293,8 @@ static void test_small_stacks(void **state)
     files_close(dir);
 }
 
-/* The smallest queues there are, and many who have more to say than fits: each has its turn. */
-static void test_tiny_queues(void **state)
+/* With the smallest queues, clients that send more than fits are all served. */
+static void test_small_queues_serve_everyone(void **state)
 {
     enum { N = 200, SIZE = 20000, BUFFER = 64, RECEIVED = N * SIZE / BUFFER };
     struct server s;
@@ -312,16 +312,16 @@ static void test_tiny_queues(void **state)
         assert_string_equal(r.body, "20000");
         client_close(&c[i]);
     }
-    /* Nobody is armed again and again for a buffer that is not there. */
-    double starved = stats_number(&s, "total.buffers_short");
-    print_message("%.0f times without a buffer, for %d pieces\n", starved, RECEIVED);
-    assert_true(starved <= 2 * RECEIVED);
+    /* Receives are not restarted again and again while there is no buffer. */
+    double no_buffer = stats_number(&s, "total.buffers_short");
+    print_message("%.0f receives without a buffer, for %d buffers of data\n", no_buffer, RECEIVED);
+    assert_true(no_buffer <= 2 * RECEIVED);
     reply_free(&r);
     server_stop(&s);
 }
 
-/* That memory is out is the server's fault and no bad request. */
-static void test_paths_that_memory_is_too_small_for(void **state)
+/* Running out of memory is a 503, not a client error. */
+static void test_path_beyond_memory_is_503(void **state)
 {
     struct server s;
     struct client c;
@@ -352,17 +352,17 @@ int main(int argc, char **argv)
 {
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_max_connections),
+        cmocka_unit_test(test_max_connections_is_kept),
         cmocka_unit_test(test_max_connections_of_two_listeners),
         cmocka_unit_test(test_max_connections_of_two_cores),
         cmocka_unit_test(test_drain_at_max_connections),
-        cmocka_unit_test(test_connections_come_and_go),
-        cmocka_unit_test(test_max_requests),
-        cmocka_unit_test(test_max_body),
-        cmocka_unit_test(test_request_memory),
-        cmocka_unit_test(test_small_stacks),
-        cmocka_unit_test(test_tiny_queues),
-        cmocka_unit_test(test_paths_that_memory_is_too_small_for),
+        cmocka_unit_test(test_closed_connections_do_not_count),
+        cmocka_unit_test(test_max_requests_rejects_with_503),
+        cmocka_unit_test(test_max_body_rejects_with_413),
+        cmocka_unit_test(test_request_memory_rejects_with_413),
+        cmocka_unit_test(test_handlers_run_on_small_stacks),
+        cmocka_unit_test(test_small_queues_serve_everyone),
+        cmocka_unit_test(test_path_beyond_memory_is_503),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

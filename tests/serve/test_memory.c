@@ -1,5 +1,5 @@
-/* Clients that send without reading, or read slowly: they are held back, and the server's memory
- * does not grow with what they send or ask for. */
+/* Clients that send without reading, or read slowly, get back-pressure: the memory of the server
+ * does not grow with what they send or request. */
 
 #include "client.h"
 #include "files.h"
@@ -11,12 +11,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* What memory may grow by where it is bounded: buffers, stacks, and what the sanitizers keep of
- * freed memory (see small_quarantine). Each test here would make it grow by several times as much
- * if anything was kept that should not be. */
+/* Bytes that memory may grow by: buffers, stacks, and the sanitizer's quarantine of freed memory
+ * (see small_quarantine). In each test, unbounded buffering would exceed it several times. */
 enum { GROWTH = 48 << 20 };
 
-/* Of the address sanitizer, which else holds 256 MiB of freed memory. */
+/* The address sanitizer holds 256 MiB of freed memory by default. */
 static void small_quarantine(void *arg)
 {
     const char *had = getenv("ASAN_OPTIONS");
@@ -30,7 +29,7 @@ static void small_quarantine(void *arg)
     server_start_prepared(s, small_quarantine, NULL,                                               \
                           (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
 
-/* Sends as much as the other side takes without being read from; true once all is sent. */
+/* Sends as much as is possible without blocking; true once all is sent. */
 static bool send_some(struct client *c, const char *data, size_t n, size_t *at)
 {
     while (*at < n) {
@@ -45,8 +44,8 @@ static bool send_some(struct client *c, const char *data, size_t n, size_t *at)
     return true;
 }
 
-/* A child sends what is left while this process reads. */
-static pid_t send_beside(struct client *c, const char *data, size_t n, size_t at)
+/* A child process sends the rest while this one reads. */
+static pid_t send_in_child(struct client *c, const char *data, size_t n, size_t at)
 {
     pid_t pid = fork();
     assert_true(pid >= 0);
@@ -61,9 +60,8 @@ static void join(pid_t pid)
     assert_int_equal(status, 0);
 }
 
-/* Request i is for the sum of i and 0; every tenth for a file, so that the answers come to 160 MiB.
- */
-static void test_pipeline_without_reading(void **state)
+/* Request i asks for the sum of i and 0, every tenth for a file: 160 MiB of responses in all. */
+static void test_pipeline_without_reading_is_bounded(void **state)
 {
     enum { N = 100000, FILE_SIZE = 16384, EACH = 64 };
     struct server s;
@@ -85,10 +83,10 @@ static void test_pipeline_without_reading(void **state)
     double served = stats_settled(&s, "total.requests");
     size_t grown = server_memory(&s) > before ? server_memory(&s) - before : 0;
     if (served >= N || grown >= GROWTH) print_error("served %g, grown %zu\n", served, grown);
-    assert_true(served < N); /* held back */
+    assert_true(served < N); /* got back-pressure */
     assert_true(grown < GROWTH);
 
-    pid_t sender = send_beside(&c, all, n, at);
+    pid_t sender = send_in_child(&c, all, n, at);
     for (int i = 0; i < N; i++) {
         char want[16];
         client_reply(&c, "GET", &r);
@@ -109,8 +107,8 @@ static void test_pipeline_without_reading(void **state)
     files_close(dir);
 }
 
-/* What is pipelined behind a request that waits is not all read into memory. */
-static void test_pipeline_behind_a_wait(void **state)
+/* Requests pipelined after one that waits are not all read into memory. */
+static void test_pipeline_after_a_wait_is_bounded(void **state)
 {
     enum { N = 400000, EACH = 98 };
     struct server s;
@@ -132,10 +130,10 @@ static void test_pipeline_behind_a_wait(void **state)
     size_t before = server_memory(&s);
     for (int i = 0; i < 50 && !send_some(&c, all, n, &at); i++) sleep_ms(10);
     size_t grown = server_memory(&s) > before ? server_memory(&s) - before : 0;
-    assert_true(at < n); /* held back */
+    assert_true(at < n); /* got back-pressure */
     assert_true(grown < GROWTH / 2);
 
-    pid_t sender = send_beside(&c, all, n, at);
+    pid_t sender = send_in_child(&c, all, n, at);
     client_reply(&c, "GET", &r);
     assert_string_equal(r.body, "3000");
     for (int i = 0; i < N; i++) {
@@ -149,7 +147,7 @@ static void test_pipeline_behind_a_wait(void **state)
     free(all);
 }
 
-static void test_big_uploads(void **state)
+static void test_big_uploads_are_bounded(void **state)
 {
     enum { SIZE = 20 << 20, CHUNK = 10000 };
     struct server s;
@@ -187,9 +185,9 @@ static void test_big_uploads(void **state)
     server_stop(&s);
 }
 
-/* The echo of a body that is larger than all buffers on the way, to a client that reads only after
- * a while: its sending stops, and nothing is lost. */
-static void test_echo_back_pressure(void **state)
+/* Echoes a body larger than all buffers on the way to a client that starts reading late. The client
+ * has to stop sending, and nothing is lost. */
+static void test_echo_has_back_pressure(void **state)
 {
     enum { SIZE = 48 << 20 };
     struct server s;
@@ -209,7 +207,7 @@ static void test_echo_back_pressure(void **state)
     stats_settled(&s, "total.body_bytes_received");
     size_t grown = server_memory(&s) > before ? server_memory(&s) - before : 0;
     assert_true(grown < GROWTH / 2);
-    pid_t sender = send_beside(&c, data, SIZE, at);
+    pid_t sender = send_in_child(&c, data, SIZE, at);
     client_reply(&c, "POST", &r);
     assert_int_equal(r.body_len, SIZE);
     assert_memory_equal(r.body, data, SIZE);
@@ -220,7 +218,7 @@ static void test_echo_back_pressure(void **state)
     free(data);
 }
 
-static void test_slow_reader_of_a_large_file(void **state)
+static void test_slow_reader_of_a_file_is_bounded(void **state)
 {
     enum { SIZE = 64 << 20, STEP = 1 << 20 };
     struct server s;
@@ -236,7 +234,7 @@ static void test_slow_reader_of_a_large_file(void **state)
     size_t before = server_memory(&s), most = 0;
     client_ask(&c, "GET", "/static/large", "");
     stats_await(&s, "total.requests_started", 2);
-    /* The head, of which only the end matters here. */
+    /* Skip the head. */
     char last[4] = "";
     while (memcmp(last, "\r\n\r\n", 4) != 0) {
         memmove(last, last + 1, 3);
@@ -263,11 +261,11 @@ int main(int argc, char **argv)
 {
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pipeline_without_reading),
-        cmocka_unit_test(test_pipeline_behind_a_wait),
-        cmocka_unit_test(test_big_uploads),
-        cmocka_unit_test(test_echo_back_pressure),
-        cmocka_unit_test(test_slow_reader_of_a_large_file),
+        cmocka_unit_test(test_pipeline_without_reading_is_bounded),
+        cmocka_unit_test(test_pipeline_after_a_wait_is_bounded),
+        cmocka_unit_test(test_big_uploads_are_bounded),
+        cmocka_unit_test(test_echo_has_back_pressure),
+        cmocka_unit_test(test_slow_reader_of_a_file_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

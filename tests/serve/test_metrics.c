@@ -1,4 +1,4 @@
-/* /metrics, read line by line as Prometheus does (its exposition formats, version 0.0.4). */
+/* /metrics, parsed by the rules of the Prometheus text exposition format, version 0.0.4. */
 
 #include "client.h"
 #include "files.h"
@@ -18,7 +18,7 @@ static size_t name_length(const char *p)
     return n;
 }
 
-/* Behind the labels, if there are any; NULL where they are malformed. */
+/* The position after the labels, if any; NULL if they are malformed. */
 static const char *skip_labels(const char *p)
 {
     if (*p != '{') return p;
@@ -59,7 +59,7 @@ static struct family *family(const char *name, size_t n)
     return f;
 }
 
-/* HELP, then TYPE, then samples, once each and without another family's between them. */
+/* A family is one HELP line, one TYPE line and its samples, not mixed with other families. */
 static void check_line(const char *line, struct family **current)
 {
     if (line[0] == '#') {
@@ -106,7 +106,7 @@ static double sample(const char *text, const char *series)
     return 0;
 }
 
-static void test_metrics(void **state)
+static void test_metrics_are_valid(void **state)
 {
     struct server s;
     struct reply r = {0};
@@ -153,7 +153,7 @@ int main(int argc, char **argv)
 {
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_metrics),
+        cmocka_unit_test(test_metrics_are_valid),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

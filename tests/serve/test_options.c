@@ -1,3 +1,5 @@
+/* The server's options: values, messages, precedence and help. */
+
 #include "serve/options.h"
 
 #include "base/clock.h"
@@ -23,7 +25,8 @@ enum { ARGS_MAX = 24 };
 static struct option_set *set;
 static struct options *o;
 
-static void renew(void)
+/* Starts over with every default. */
+static void reset(void)
 {
     options_free(set);
     set = options_new();
@@ -34,7 +37,7 @@ static void renew(void)
 static int before(void **state)
 {
     (void)state;
-    renew();
+    reset();
     return 0;
 }
 
@@ -46,8 +49,8 @@ static int after(void **state)
     return 0;
 }
 
-/* The command line of the words that follow, up to a NULL. */
-static int command(const char *word, ...)
+/* Reads a command line of these words, up to a NULL. */
+static int read_command(const char *word, ...)
 {
     char *argv[ARGS_MAX] = {"torc"};
     int argc = 1;
@@ -61,24 +64,24 @@ static int command(const char *word, ...)
     return options_read(set, argc, argv);
 }
 
-#define READ(...)  command(__VA_ARGS__, NULL)
+#define READ(...)  read_command(__VA_ARGS__, NULL)
 #define VALID(...) assert_int_equal(READ(__VA_ARGS__), 0)
 #define WRONG(message, ...)                                                                        \
     do {                                                                                           \
-        renew();                                                                                   \
+        reset();                                                                                   \
         assert_int_equal(READ(__VA_ARGS__), -EINVAL);                                              \
         assert_string_equal(options_error(set), message);                                          \
     } while (0)
 
-static void addr_is(const struct sock_addr *a, const char *want)
+static void assert_addr(const struct sock_addr *a, const char *want)
 {
     char text[SOCK_ADDR_TEXT];
     sock_addr_format(a, text);
     assert_string_equal(text, want);
 }
 
-/* Those built in, as messages list them. */
-static const char *engines(void)
+/* The engines that are built in, as messages list them. */
+static const char *engine_list(void)
 {
     static char text[64];
     text[0] = '\0';
@@ -108,7 +111,7 @@ static int remove_config(void **state)
     return unlink(config_path);
 }
 
-static void config(const char *text)
+static void write_config(const char *text)
 {
     FILE *f = fopen(config_path, "w");
     assert_non_null(f);
@@ -116,30 +119,30 @@ static void config(const char *text)
     assert_int_equal(fclose(f), 0);
 }
 
-static void config_wrong(const char *text, const char *message)
+static void assert_config_error(const char *text, const char *message)
 {
     char want[300];
-    config(text);
-    renew();
+    write_config(text);
+    reset();
     assert_int_equal(READ("--config", config_path), -EINVAL);
     snprintf(want, sizeof want, "%s:%s", config_path, message);
     assert_string_equal(options_error(set), want);
 }
 
-/* ---- defaults and plain values ---- */
+/* ---- defaults and values ---- */
 
 static void defaults(void **state)
 {
     (void)state;
     cpu_set_t mask;
     assert_string_equal(options_error(set), "");
-    assert_int_equal(command(NULL), 0);
+    assert_int_equal(read_command(NULL), 0);
     assert_null(o->engine);
     assert_int_equal(sched_getaffinity(0, sizeof mask, &mask), 0);
     assert_int_equal(o->n_cpus, CPU_COUNT(&mask));
     assert_true(o->pin);
     assert_int_equal(o->n_listen, 1);
-    addr_is(&o->listen[0], "127.0.0.1:8080");
+    assert_addr(&o->listen[0], "127.0.0.1:8080");
     assert_int_equal(o->backlog, 4096);
     assert_false(o->has_admin);
     assert_null(o->root);
@@ -169,7 +172,7 @@ static void defaults(void **state)
     assert_int_equal(o->limits.max_requests, 16384);
 }
 
-static void every_value(void **state)
+static void values_are_stored(void **state)
 {
     (void)state;
     VALID("--backlog", "7", "--admin", "[::1]:9", "--root", "/", "--access-log", "-", "--depth=1",
@@ -177,7 +180,7 @@ static void every_value(void **state)
           "--json");
     assert_int_equal(o->backlog, 7);
     assert_true(o->has_admin);
-    addr_is(&o->admin, "[::1]:9");
+    assert_addr(&o->admin, "[::1]:9");
     assert_string_equal(o->root, "/");
     assert_string_equal(o->access_log, "-");
     assert_int_equal(o->io.depth, 1);
@@ -220,18 +223,18 @@ static void buffers_round_up(void **state)
     }
 }
 
-static void features(void **state)
+static void feature_flags(void **state)
 {
     (void)state;
     for (unsigned f = 0; f < IO_FEATURES; f++) {
         const char *name = io_feature_names[f];
-        /* A name that begins with "no-" is already the flag that switches the feature on. */
+        /* A feature named "no-X" is switched on by --no-X and off by --X. */
         bool inverted = strncmp(name, "no-", 3) == 0;
         char on[40], off[40], off_value[40];
         snprintf(on, sizeof on, "--%s", name);
         snprintf(off, sizeof off, "--%s%s", inverted ? "" : "no-", inverted ? name + 3 : name);
         snprintf(off_value, sizeof off_value, "--%s=no", name);
-        renew();
+        reset();
         VALID(off);
         assert_int_equal(o->io.features, ALL_FEATURES & ~(1u << f));
         VALID(on);
@@ -245,7 +248,7 @@ static void features(void **state)
     }
 }
 
-static void engine(void **state)
+static void engine_names(void **state)
 {
     (void)state;
     char want[160];
@@ -253,28 +256,29 @@ static void engine(void **state)
         VALID("--engine", io_engine_name(*e));
         assert_string_equal(o->engine, io_engine_name(*e));
     }
-    snprintf(want, sizeof want, "--engine takes one of %s: threads is not built in", engines());
+    snprintf(want, sizeof want, "--engine takes one of %s: threads is not built in", engine_list());
     WRONG(want, "--engine", "threads");
-    snprintf(want, sizeof want, "--engine takes one of %s, not \"kqueue\"", engines());
+    snprintf(want, sizeof want, "--engine takes one of %s, not \"kqueue\"", engine_list());
     WRONG(want, "--engine=kqueue");
     assert_null(o->engine);
 #ifndef TORC_IO_URING
-    snprintf(want, sizeof want, "--engine takes one of %s: io_uring is not built in", engines());
+    snprintf(want, sizeof want, "--engine takes one of %s: io_uring is not built in",
+             engine_list());
     WRONG(want, "--engine=io_uring");
 #endif
 }
 
-static void listens(void **state)
+static void listen_can_be_repeated(void **state)
 {
     (void)state;
     VALID("--listen", "127.0.0.1:0", "--listen=[::1]:80", "--listen", "*:81");
     assert_int_equal(o->n_listen, 3);
-    addr_is(&o->listen[0], "127.0.0.1:0");
-    addr_is(&o->listen[1], "[::1]:80");
-    addr_is(&o->listen[2], "[::]:81");
+    assert_addr(&o->listen[0], "127.0.0.1:0");
+    assert_addr(&o->listen[1], "[::1]:80");
+    assert_addr(&o->listen[2], "[::]:81");
 
     for (int i = 0; i < LISTEN_MAX; i++) {
-        if (i == 0) renew();
+        if (i == 0) reset();
         assert_int_equal(options_set(set, "listen", "127.0.0.1:1"), 0);
         assert_int_equal(o->n_listen, i + 1);
     }
@@ -283,9 +287,9 @@ static void listens(void **state)
     assert_int_equal(o->n_listen, LISTEN_MAX);
 }
 
-/* ---- what depends on the machine ---- */
+/* ---- values that depend on the machine ---- */
 
-static void connections_follow_the_limit(void **state)
+static void max_connections_follows_the_descriptor_limit(void **state)
 {
     (void)state;
     struct rlimit saved, limit;
@@ -295,7 +299,7 @@ static void connections_follow_the_limit(void **state)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         limit = (struct rlimit){cases[i][0], saved.rlim_max};
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-        renew();
+        reset();
         assert_int_equal(o->limits.max_conns, cases[i][1]);
         assert_int_equal(o->io.max_sockets, cases[i][1]);
     }
@@ -309,7 +313,7 @@ static void connections_follow_the_limit(void **state)
     assert_int_equal(o->io.max_sockets, hard);
 }
 
-static void cores(void **state)
+static void cores_by_number_or_list(void **state)
 {
     (void)state;
     cpu_set_t saved, one;
@@ -344,7 +348,7 @@ static void cores(void **state)
     CPU_ZERO(&one);
     CPU_SET(cpu[n - 1], &one);
     assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
-    renew();
+    reset();
     assert_int_equal(o->n_cpus, 1);
     assert_int_equal(o->cpu[0], cpu[n - 1]);
     WRONG("--cores 2: this process may use 1 CPU", "--cores", "2");
@@ -359,7 +363,7 @@ static void cores(void **state)
         "0",   "x",    "1-",    "-1", ",",   "1,",   ",1",
         "1-0", "0--1", "0-0-0", "1 ", "0x1", "0,,0", "99999999999999999999"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-        renew();
+        reset();
         snprintf(text, sizeof text, "--cores=%s", bad[i]);
         assert_int_equal(READ(text), -EINVAL);
         assert_int_equal(o->n_cpus, n);
@@ -368,7 +372,7 @@ static void cores(void **state)
 
 /* ---- messages ---- */
 
-static void wrong_values(void **state)
+static void wrong_values_are_explained(void **state)
 {
     (void)state;
     WRONG("--depth takes a number from 1 to 32768, not \"abc\"", "--depth", "abc");
@@ -377,62 +381,57 @@ static void wrong_values(void **state)
           "--buffer-size", "63");
     WRONG("--stack-size takes a size from 16k to 64m, such as 4096, 16k or 1m, not \"15k\"",
           "--stack-size=15k");
-    WRONG("--idle-timeout takes a time from 1ms to 24h with its unit, such as 500ms, 10s or 2m, "
+    WRONG("--idle-timeout takes a time from 1ms to 24h with a unit, such as 500ms, 10s or 2m, "
           "not \"10\"",
           "--idle-timeout=10");
-    WRONG("--header-timeout takes a time from 1ms to 24h with its unit, such as 500ms, 10s or 2m, "
+    WRONG("--header-timeout takes a time from 1ms to 24h with a unit, such as 500ms, 10s or 2m, "
           "not \"0\"",
           "--header-timeout=0");
-    WRONG("--file-cache-ttl takes a time from 0 to 1s with its unit, such as 500ms, 10s or 2m, not "
+    WRONG("--file-cache-ttl takes a time from 0 to 1s with a unit, such as 500ms, 10s or 2m, not "
           "\"1001ms\"",
           "--file-cache-ttl=1001ms");
-    renew();
-    WRONG("--admin takes an address of its own, and --listen has 127.0.0.1:9", "--listen",
+    WRONG("--admin needs an address of its own: it overlaps --listen 127.0.0.1:9", "--listen",
           "127.0.0.1:9", "--admin", "127.0.0.1:9");
-    renew();
-    WRONG("--admin takes an address of its own, and --listen has 0.0.0.0:9", "--listen",
+    WRONG("--admin needs an address of its own: it overlaps --listen 0.0.0.0:9", "--listen",
           "0.0.0.0:9", "--admin", "127.0.0.1:9");
-    renew();
-    WRONG("--admin takes an address of its own, and --listen has [::]:9", "--listen", "*:9",
+    WRONG("--admin needs an address of its own: it overlaps --listen [::]:9", "--listen", "*:9",
           "--admin", "127.0.0.1:9");
-    renew();
-    WRONG("--listen 127.0.0.1:9 is within another --listen", "--listen", "127.0.0.1:9", "--listen",
+    WRONG("--listen 127.0.0.1:9 overlaps another --listen", "--listen", "127.0.0.1:9", "--listen",
           "127.0.0.1:9");
-    renew();
+    reset();
     VALID("--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0");
-    renew();
+    reset();
     VALID("--listen", "127.0.0.1:9", "--listen", "127.0.0.2:9", "--admin", "[::1]:9");
-    renew();
     WRONG("--listen takes ADDR:PORT, such as 127.0.0.1:8080, [::1]:8080 or *:80, not \"8080\"",
           "--listen", "8080");
     WRONG("--access-log-format takes combined or json, not \"jsonl\"", "--access-log-format=jsonl");
     WRONG("--max-connections takes a number from 0 to 1000000, not \"1000001\"",
           "--max-connections=1000001");
-    WRONG("--root takes a directory, and none is given", "--root");
+    WRONG("--root takes a directory, but no value was given", "--root");
     WRONG("--root takes a directory; /no/such/dir: No such file or directory",
           "--root=/no/such/dir");
-    WRONG("--root takes a directory, which /dev/null is not", "--root=/dev/null");
+    WRONG("--root takes a directory; /dev/null is not one", "--root=/dev/null");
     char long_value[5000] = "--root=";
     memset(long_value + 7, 'x', sizeof long_value - 8);
-    renew();
+    reset();
     assert_int_equal(READ(long_value), -EINVAL);
     assert_true(strlen(options_error(set)) < 300);
 }
 
-static void unknown_options(void **state)
+static void unknown_options_are_rejected(void **state)
 {
     (void)state;
     WRONG("unknown option --max-conn, did you mean --max-connections? (see --help)", "--max-conn");
     WRONG("unknown option --no-dierct, did you mean --no-direct? (see --help)", "--no-dierct");
-    WRONG("argument \"x\" is not an option (see --help)", "x");
-    WRONG("a directory is served with --root /", "/");
-    WRONG("argument \"\" is not an option (see --help)", "");
-    WRONG("argument \"no\" is not an option (see --help)", "--pin", "no");
-    WRONG("argument \"--\" is not an option (see --help)", "--");
-    WRONG("argument \"-\" is not an option (see --help)", "-");
+    WRONG("unexpected argument \"x\" (see --help)", "x");
+    WRONG("to serve a directory, use --root /", "/");
+    WRONG("unexpected argument \"\" (see --help)", "");
+    WRONG("unexpected argument \"no\" (see --help)", "--pin", "no");
+    WRONG("unexpected argument \"--\" (see --help)", "--");
+    WRONG("unexpected argument \"-\" (see --help)", "-");
 }
 
-static void set_by_the_program(void **state)
+static void program_sets_options(void **state)
 {
     (void)state;
     assert_int_equal(options_set(set, "depth", "16"), 0);
@@ -455,16 +454,16 @@ static void set_by_the_program(void **state)
 
 /* ---- precedence and the config file ---- */
 
-static void config_values(void **state)
+static void config_file_sets_options(void **state)
 {
     (void)state;
-    config("# comment\n\n  \t\ndepth = 8\ncq-depth=16# not a comment here\n");
-    renew();
+    write_config("# comment\n\n  \t\ndepth = 8\ncq-depth=16# not a comment here\n");
+    reset();
     assert_int_equal(READ("--config", config_path), -EINVAL);
-    config("# comment\n\n  \t\n \tdepth = 8 # eight\t\r\ncq-depth=16\n"
-           "pin = no\nno-direct = yes\nsqarray = yes\nmultishot =no\naccess-log = /a b#c\n"
-           "listen=127.0.0.1:1\nlisten=127.0.0.1:2\nbacklog = 3");
-    renew();
+    write_config("# comment\n\n  \t\n \tdepth = 8 # eight\t\r\ncq-depth=16\n"
+                 "pin = no\nno-direct = yes\nsqarray = yes\nmultishot =no\naccess-log = /a b#c\n"
+                 "listen=127.0.0.1:1\nlisten=127.0.0.1:2\nbacklog = 3");
+    reset();
     VALID("--config", config_path);
     assert_int_equal(o->io.depth, 8);
     assert_int_equal(o->io.cq_depth, 16);
@@ -473,14 +472,14 @@ static void config_values(void **state)
                      ALL_FEATURES & ~(1u << IO_DIRECT | 1u << IO_NO_SQARRAY | 1u << IO_MULTISHOT));
     assert_string_equal(o->access_log, "/a b#c");
     assert_int_equal(o->n_listen, 2);
-    addr_is(&o->listen[1], "127.0.0.1:2");
+    assert_addr(&o->listen[1], "127.0.0.1:2");
     assert_int_equal(o->backlog, 3);
 }
 
-static void precedence(void **state)
+static void command_line_wins_over_config_over_program(void **state)
 {
     (void)state;
-    config("depth = 2\ncq-depth = 2\nlisten = 127.0.0.1:2\n");
+    write_config("depth = 2\ncq-depth = 2\nlisten = 127.0.0.1:2\n");
     assert_int_equal(options_set(set, "depth", "1"), 0);
     assert_int_equal(options_set(set, "cq-depth", "1"), 0);
     assert_int_equal(options_set(set, "buffers", "1"), 0);
@@ -491,35 +490,35 @@ static void precedence(void **state)
     assert_int_equal(o->io.cq_depth, 2);
     assert_int_equal(o->io.buffers, 1);
     assert_int_equal(o->n_listen, 1);
-    addr_is(&o->listen[0], "127.0.0.1:2");
+    assert_addr(&o->listen[0], "127.0.0.1:2");
 
-    renew();
+    reset();
     VALID("--listen=127.0.0.1:3", "--config", config_path, "--listen=127.0.0.1:4");
     assert_int_equal(o->n_listen, 2);
-    addr_is(&o->listen[0], "127.0.0.1:3");
-    addr_is(&o->listen[1], "127.0.0.1:4");
+    assert_addr(&o->listen[0], "127.0.0.1:3");
+    assert_addr(&o->listen[1], "127.0.0.1:4");
 
-    /* The program may name the file; the command line may name another. */
-    renew();
+    /* The program can name a file, and the command line another one. */
+    reset();
     assert_int_equal(options_set(set, "config", config_path), 0);
-    assert_int_equal(command(NULL), 0);
+    assert_int_equal(read_command(NULL), 0);
     assert_int_equal(o->io.depth, 2);
-    renew();
+    reset();
     assert_int_equal(options_set(set, "config", "/no/such/file"), 0);
     VALID("--config", config_path);
     assert_int_equal(o->io.depth, 2);
 }
 
-static void config_errors(void **state)
+static void config_errors_name_the_line(void **state)
 {
     (void)state;
-    config_wrong("\n#\ndepth = x\n", "3: depth takes a number from 1 to 32768, not \"x\"");
-    config_wrong("help = yes\n", "1: help belongs on the command line");
-    config_wrong("config = x\n", "1: config belongs on the command line");
-    config_wrong("json = yes\n", "1: json belongs on the command line");
-    /* What the command line overrides is checked all the same. */
-    config("depth = x\n");
-    renew();
+    assert_config_error("\n#\ndepth = x\n", "3: depth takes a number from 1 to 32768, not \"x\"");
+    assert_config_error("help = yes\n", "1: help can only be given on the command line");
+    assert_config_error("config = x\n", "1: config can only be given on the command line");
+    assert_config_error("json = yes\n", "1: json can only be given on the command line");
+    /* A value that the command line overrides is still checked. */
+    write_config("depth = x\n");
+    reset();
     assert_int_equal(READ("--config", config_path, "--depth=4"), -EINVAL);
 
     WRONG("cannot read config file /no/such/file: No such file or directory",
@@ -527,9 +526,9 @@ static void config_errors(void **state)
     WRONG("cannot read config file /: Is a directory", "--config=/");
 }
 
-/* ---- the program's own options ---- */
+/* ---- options added by the program ---- */
 
-static void own_options(void **state)
+static void program_adds_options(void **state)
 {
     (void)state;
     const char *url = "?", *timing = "?", *unused = "?";
@@ -556,18 +555,18 @@ static void own_options(void **state)
     assert_string_equal(url, "second");
     assert_string_equal(timing, "no");
     assert_int_equal(READ("--upstream"), -EINVAL);
-    assert_string_equal(options_error(set), "--upstream takes URL, and none is given");
+    assert_string_equal(options_error(set), "--upstream takes URL, but no value was given");
     assert_int_equal(READ("--upstrem=x"), -EINVAL);
     assert_string_equal(options_error(set),
                         "unknown option --upstrem, did you mean --upstream? (see --help)");
 
-    config("upstream = third # x\ntiming = yes\n");
+    write_config("upstream = third # x\ntiming = yes\n");
     VALID("--config", config_path);
     assert_string_equal(url, "third");
     assert_string_equal(timing, "yes");
 }
 
-static void own_options_are_bounded(void **state)
+static void number_of_options_is_bounded(void **state)
 {
     (void)state;
     const char *value;
@@ -584,19 +583,19 @@ static void own_options_are_bounded(void **state)
 
 /* ---- help ---- */
 
-static void asked_for_help(void **state)
+static void help_has_two_names(void **state)
 {
     (void)state;
     static const char *const given[] = {"--help", "-h"};
     for (size_t i = 0; i < ARRAY_LEN(given); i++) {
-        renew();
+        reset();
         VALID(given[i]);
         assert_true(o->help);
-        renew();
+        reset();
         VALID("--backlog", "7", given[i]);
         assert_true(o->help);
-        /* As a value it is none of the two. */
-        renew();
+        /* As a value, -h is not a request for help. */
+        reset();
         VALID("--access-log=-h");
         assert_false(o->help);
     }
@@ -660,23 +659,22 @@ static void help(void **state)
         assert_non_null(strstr(text, io_engine_name(*e)));
     free(text);
 
-    renew();
+    reset();
     text = help_text("torc");
     assert_null(strstr(text, "Options of"));
     free(text);
 }
 
-/* Help and version are answered whatever else there is. */
-static void help_comes_first(void **state)
+static void help_and_version_win_over_errors(void **state)
 {
     (void)state;
     VALID("--config=/no/such/file", "--depth=abc", "--help");
     assert_true(o->help);
-    renew();
+    reset();
     VALID("--help", "--json");
     WRONG("--json needs --check", "--json");
     WRONG("--json needs --check", "--json", "--depth=abc");
-    renew();
+    reset();
     VALID("--version", "--root=/no/such/dir");
     assert_true(o->version);
     WRONG("unknown option --foo (see --help)", "--help", "--foo");
@@ -688,24 +686,24 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(defaults),
-        TEST(every_value),
+        TEST(values_are_stored),
         TEST(buffers_round_up),
-        TEST(features),
-        TEST(engine),
-        TEST(listens),
-        TEST(connections_follow_the_limit),
-        TEST(cores),
-        TEST(wrong_values),
-        TEST(unknown_options),
-        TEST(set_by_the_program),
-        TEST(config_values),
-        TEST(precedence),
-        TEST(config_errors),
-        TEST(own_options),
-        TEST(own_options_are_bounded),
-        TEST(asked_for_help),
+        TEST(feature_flags),
+        TEST(engine_names),
+        TEST(listen_can_be_repeated),
+        TEST(max_connections_follows_the_descriptor_limit),
+        TEST(cores_by_number_or_list),
+        TEST(wrong_values_are_explained),
+        TEST(unknown_options_are_rejected),
+        TEST(program_sets_options),
+        TEST(config_file_sets_options),
+        TEST(command_line_wins_over_config_over_program),
+        TEST(config_errors_name_the_line),
+        TEST(program_adds_options),
+        TEST(number_of_options_is_bounded),
+        TEST(help_has_two_names),
         TEST(help),
-        TEST(help_comes_first),
+        TEST(help_and_version_win_over_errors),
     };
     return cmocka_run_group_tests(tests, make_config, remove_config);
 }

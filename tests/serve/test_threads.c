@@ -1,5 +1,5 @@
-/* Two cores under load while the admin side reads their counters, then a drain in the middle of it:
- * for the thread sanitizer, whose word the exit status is. */
+/* Two cores under load while the admin core reads their counters, then a drain under load. Meant
+ * for the thread sanitizer, which reports by the exit status. */
 
 #include "client.h"
 #include "files.h"
@@ -44,7 +44,7 @@ static void load(const char *const *options)
     for (unsigned round = 0; round < ROUNDS; round++) {
         for (unsigned i = 0; i < CLIENTS; i++)
             for (unsigned k = 0; k < PIPED; k++) ask(&c[i], round + i + k);
-        /* All of that is being served meanwhile. */
+        /* The requests are being served meanwhile. */
         json_decref(stats_get(&s));
         client_fetch(&s.admin, "/metrics", &r);
         for (unsigned i = 0; i < CLIENTS; i++)
@@ -62,7 +62,7 @@ static void load(const char *const *options)
     client_open_admin(&admin, &s);
     server_signal(&s, SIGTERM);
     if (client_try_send(&admin, "GET /stats.json HTTP/1.1\r\nHost: a\r\n\r\n", 37))
-        client_try_reply(&admin, "GET", &r); /* if there still is an admin side */
+        client_try_reply(&admin, "GET", &r); /* unless the admin core has ended already */
     client_close(&admin);
     while (client_try_reply(&c[0], "GET", &r)) continue;
     for (int i = 0; i < CLIENTS; i++) client_close(&c[i]);
@@ -71,7 +71,7 @@ static void load(const char *const *options)
     server_free(&s);
 }
 
-static void test_two_cores(void **state)
+static void test_two_cores_have_no_data_race(void **state)
 {
     (void)state;
     char *dir = files_open(), *log = files_path(dir, "log");
@@ -87,6 +87,6 @@ static void test_two_cores(void **state)
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_two_cores)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_two_cores_have_no_data_race)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

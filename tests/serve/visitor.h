@@ -1,27 +1,27 @@
 #pragma once
-/* Clients that come to any place in an exchange, and leave there by any way out. By chance, but the
+/* Clients that go to some state of an exchange and leave from there in some way. Random, but the
  * same in each run. */
 
 #include "client.h"
 
-enum { VISITOR_FILE = 300 * 1000 }; /* bytes that /static/file is to have */
+enum { VISITOR_FILE = 300 * 1000 }; /* the size that /static/file must have */
 
-/* What a client is at when its fault comes. */
+/* The state in which a client leaves. */
 enum place {
     BEFORE_ANY_BYTE,
     IN_HEAD,
     BEFORE_BODY,
     IN_BODY,
     IN_CHUNK,
-    IN_CONTINUE,    /* the server has been asked for 100 (Continue) */
-    IN_UNREAD_BODY, /* which no handler wants */
-    READING_FILES,  /* several at the same time */
-    WAITING,        /* for an answer that takes its time */
-    WAITING_PIPED,  /* with more requests behind it */
-    SENDING,        /* the server is, and the client reads a part */
+    IN_CONTINUE,    /* has asked for 100 (Continue) */
+    IN_UNREAD_BODY, /* a body that no handler reads */
+    READING_FILES,  /* several concurrently */
+    WAITING,        /* for a slow response */
+    WAITING_PIPED,  /* with pipelined requests after it */
+    SENDING,        /* the server sends, and the client reads a part */
     ECHOING,
     AFTER_ANSWER,
-    LINGERING, /* after an error, while the server waits for the client's end */
+    LINGERING, /* after an error, while the server waits for the client to close */
     PLACES,
 };
 
@@ -29,22 +29,22 @@ struct visitor {
     struct client c;
     enum place place;
     bool open;
-    bool stays; /* asked for what takes long; else for what ends soon */
+    bool stays; /* requests something slow, else something fast */
 };
 
-void chance_seed(uint64_t value);
+void random_seed(uint64_t value);
 
-/* Below n. */
-unsigned chance(unsigned n);
+/* A random number below n. */
+unsigned random_below(unsigned n);
 
-/* Brings the client to its place, or, as nobody waits for the server here, on its way there. */
+/* Connects and sends what brings the client to its place, without waiting for the server. */
 void visitor_go(struct visitor *v, const struct server *s, enum place place, bool stays);
 
-/* Half of those who stay, and so check no answer, read a part of it. */
+/* Reads a part of the response in half of all calls, if the client stays: nobody checks it then. */
 void visitor_read_some(struct visitor *v);
 
-/* The client's end: by a reset, by closing, or by shutting its side and reading what comes. The
- * server cannot tell the last two apart, so it works on for who has closed; only a reset stops it
- * at once, and so who `stays` leaves by one. Asserts that a half-closed client gets its answer,
- * unless the server `drains`. No effect where there is no client. */
+/* Ends the client with a reset, a close, or a half-close after which it reads to the end. The
+ * server cannot tell the last two apart and works on after a close; only a reset stops it at once,
+ * so a client that `stays` resets. Asserts that a half-closed client gets its response unless the
+ * server `drains`. No effect if the client is not open. */
 void visitor_leave(struct visitor *v, bool drains);

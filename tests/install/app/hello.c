@@ -1,4 +1,4 @@
-/* A server of one's own: it answers GET /hello/NAME a little later. It is built by meson, or by
+/* A minimal program that uses the library: it replies to GET /hello/NAME. Built by meson.build, or:
  *   cc hello.c $(pkg-config --cflags --libs torc) -o hello
  *   cc hello.c -static $(pkg-config --static --cflags --libs torc) -o hello */
 
@@ -10,7 +10,7 @@ static void hello(torc_req *rq, void *arg)
 {
     const char *greeting = arg;
     torc_slice name = torc_param(rq, "name");
-    if (torc_sleep(rq, 10) < 0) return; /* meanwhile its core serves others */
+    if (torc_sleep(rq, 10) < 0) return; /* the core serves other requests meanwhile */
     torc_replyf(rq, 200, "%s, %.*s!\n", greeting, (int)name.len, name.ptr);
 }
 
