@@ -1,57 +1,59 @@
 #pragma once
-/* The first error of each kind in words, for who has only their number to go by. Nothing here runs
- * for a second one, nor for replies that are right. */
+/* The error sample: the first error of each kind, described in one line, because a count alone does
+ * not say what went wrong. */
 
-#include "base/slice.h"
+#include "io/sock.h"
+#include "load/request.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 enum {
-    FIRST_TEXT = 320,
+    ERROR_SAMPLE_TEXT = 320,
     EXCERPT = 24, /* bytes of a body that are shown where it differs */
 };
 
-struct first_error {
-    uint64_t at;           /* ns of CLOCK_MONOTONIC; 0: there was none */
-    char text[FIRST_TEXT]; /* one line of printable ASCII */
+struct error_sample {
+    uint64_t at;                  /* ns of CLOCK_MONOTONIC; 0: no such error */
+    char text[ERROR_SAMPLE_TEXT]; /* one line of printable ASCII */
 };
 
-/* Where a body is not the one that is expected. */
-struct difference {
+/* Where a body differs from the expected one. */
+struct body_difference {
     uint64_t at;  /* bytes before it */
-    uint32_t len; /* of `came`; 0: the body differs in its length alone */
-    char came[EXCERPT];
+    uint32_t len; /* of `got`; 0: only the length differs */
+    char got[EXCERPT];
 };
 
-/* Writes `bytes` as printable ASCII, with C's escapes, and a NUL; "..." where not all of it fits
- * into `size`, which is more than 8. */
-void escape(slice bytes, char *to, size_t size);
+/* Finds the first byte of `piece`, which begins `from` bytes into a body, that differs from
+ * `want`. */
+void body_difference_find(struct body_difference *d, slice want, uint64_t from, slice piece);
 
-/* Finds in `piece`, which begins `from` bytes into a body, where that is no longer `want`. */
-void difference_find(struct difference *d, slice want, uint64_t from, slice piece);
+/* Each describes one error in *s; a NULL `s` means that a sample of its kind was taken already.
+ * `request` is the one that the error concerns, `server` is the server's address. */
 
-/* Each sets *f. `request` is the line that request_line writes, `server` its address. */
+/* `expected` is 0 where any 2xx is accepted. */
+void error_sample_status(struct error_sample *s, const struct request *request, unsigned status,
+                         unsigned expected);
 
-/* `expected` is 0 where every 2xx would have been right. */
-void first_status(struct first_error *f, const char *request, unsigned status, unsigned expected);
+/* `d` is NULL where the body only ends too early; `length` is that of the whole body. */
+void error_sample_body(struct error_sample *s, const struct request *request,
+                       const struct body_difference *d, slice want, uint64_t length);
 
-/* `d` is NULL where too little came; `came` is the whole body's length in bytes. */
-void first_body(struct first_error *f, const char *request, const struct difference *d, slice want,
-                uint64_t came);
+/* `in` is what was received together, `at` the byte of it at which the parser stopped. */
+void error_sample_framing(struct error_sample *s, const struct request *request,
+                          const char *problem, slice in, size_t at);
 
-/* `in` is what was received together, `at` the byte of it that `problem` was found at. */
-void first_framing(struct first_error *f, const char *request, const char *problem, slice in,
-                   size_t at);
-void first_unasked(struct first_error *f, const char *server, slice in);
+/* `in` was received while no request was in flight. */
+void error_sample_unsolicited(struct error_sample *s, const struct sock_addr *server, slice in);
 
 /* `err` is a positive errno. */
-void first_connect(struct first_error *f, const char *server, int err);
+void error_sample_connect(struct error_sample *s, const struct sock_addr *server, int err);
 
-/* `err` is 0 where the connection was closed, and not reset. */
-void first_reset(struct first_error *f, const char *server, const char *request, int err,
-                 bool in_reply);
+/* `err` is a positive errno, or 0 where the server closed the connection. */
+void error_sample_reset(struct error_sample *s, const struct sock_addr *server,
+                        const struct request *request, int err, bool reply_started);
 
 /* `timeout` is in ns. */
-void first_timeout(struct first_error *f, const char *server, const char *request, uint64_t timeout,
-                   bool in_reply);
+void error_sample_timeout(struct error_sample *s, const struct sock_addr *server,
+                          const struct request *request, uint64_t timeout, bool reply_started);

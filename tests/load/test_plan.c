@@ -1,5 +1,4 @@
-/* The command line: what each option makes of the plan, and the line that each wrong one is met
- * with. */
+/* The command line: the plan that each option makes, and the message for each wrong one. */
 
 #include "load/plan.h"
 #include "torc.h"
@@ -26,7 +25,7 @@ static struct plan plan;
 static char said[16384];
 static char dir[] = "/tmp/torc-plan-XXXXXX";
 
-/* plan_read with its stdout and stderr taken down. */
+/* plan_read with stdout and stderr captured in `said`. */
 static int read_list(char *const *words)
 {
     char *argv[ARGS + 2] = {(char *)(uintptr_t) "torc-load"};
@@ -90,7 +89,7 @@ static bool sends(uint32_t i, const char *want)
     return i < plan.n_requests && slice_eq(plan.request[i].bytes, slice_str(want));
 }
 
-static void defaults(void **state)
+static void options_have_defaults(void **state)
 {
     (void)state;
     GOOD(URL);
@@ -133,7 +132,7 @@ static void defaults(void **state)
         BAD(option " takes a whole number from " range ", and none is given", URL, option);        \
     } while (0)
 
-static void numbers(void **state)
+static void numbers_are_within_their_range(void **state)
 {
     (void)state;
     NUMBER("--connections", connections, 1, 1000000, "1 to 1000000");
@@ -183,7 +182,7 @@ static void numbers(void **state)
             option);                                                                               \
     } while (0)
 
-static void times(void **state)
+static void times_need_a_unit(void **state)
 {
     (void)state;
     TIME("--duration", duration);
@@ -197,7 +196,7 @@ static void times(void **state)
         "0ms", URL);
 }
 
-static void rates(void **state)
+static void rates_are_within_their_range(void **state)
 {
     static const struct {
         const char *text;
@@ -224,7 +223,7 @@ static void rates(void **state)
         "--rate");
 }
 
-static void arrivals(void **state)
+static void arrivals_are_constant_or_poisson(void **state)
 {
     (void)state;
     GOOD("--rate", "1", "--arrivals", "poisson", URL);
@@ -238,9 +237,9 @@ static void arrivals(void **state)
     BAD("--arrivals takes constant or poisson, and none is given", URL, "--arrivals");
 }
 
-/* ---- what is sent ---- */
+/* ---- requests ---- */
 
-static void methods_and_fields(void **state)
+static void methods_and_fields_are_sent(void **state)
 {
     (void)state;
     GOOD("--method", "DELETE", "--header", "A: b", "--header", "C:d", URL);
@@ -267,7 +266,7 @@ static void methods_and_fields(void **state)
     assert_string_equal(said, "torc-load: --header: 64 at most\n");
 }
 
-static void bodies(void **state)
+static void bodies_are_sent(void **state)
 {
     char *file = file_of("body", "a\0b", 3);
     (void)state;
@@ -289,8 +288,8 @@ static void bodies(void **state)
     assert_true(sends(0, "POST /x HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nTransfer-Encoding: "
                          "chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"));
     BAD("--chunked needs a body", "--chunked", URL);
-    BAD("--body: the body has been given already", "--body-size", "1", "--body", "x", URL);
-    BAD("--body-size: the body has been given already", "--body", "x", "--body-size", "1", URL);
+    BAD("--body: the body is already given", "--body-size", "1", "--body", "x", URL);
+    BAD("--body-size: the body is already given", "--body", "x", "--body-size", "1", URL);
     BAD("--body-size takes bytes, such as 4096 or 20m, at most 1g, not \"1025m\"", "--body-size",
         "1025m", URL);
     BAD("--body-size takes bytes, such as 4096 or 20m, at most 1g, not \"-1\"", "--body-size", "-1",
@@ -300,12 +299,12 @@ static void bodies(void **state)
     BAD("--body-file: cannot read /nowhere/x: No such file or directory", "--body-file",
         "/nowhere/x", URL);
     BAD("--body-file: cannot read /: Is a directory", "--body-file", "/", URL);
-    BAD("a chunked body takes no placeholders: its chunks have fixed sizes", "--chunked", "--body",
-        "{seq:1}", URL);
+    BAD("a chunked body cannot have placeholders: its chunks have fixed sizes", "--chunked",
+        "--body", "{seq:1}", URL);
     BAD("\"{seq:}\" is not {rand:MIN:MAX} or {seq:START}", "--body", "{seq:}", URL);
 }
 
-static void templates(void **state)
+static void templates_are_sent(void **state)
 {
     char *a = file_of("a", "GET /{seq:0} HTTP/1.1\r\n\r\n", 25), *empty = file_of("empty", "", 0);
     (void)state;
@@ -317,17 +316,17 @@ static void templates(void **state)
     assert_non_null(strstr(said, "/empty is empty\n"));
     BAD("--template: cannot read /nowhere/x: No such file or directory", "--template", "/nowhere/x",
         URL);
-    BAD("--template is a whole request: it takes no method, field or body", "--template", a,
-        "--body", "x", URL);
-    BAD("--template is a whole request: it takes no method, field or body", "--template", a,
-        "--header", "a:b", URL);
-    BAD("--template is a whole request: it takes no method, field or body", "--template", a,
-        "--method", "GET", URL);
+    BAD("--template is a whole request: --method, --header and --body do not apply", "--template",
+        a, "--body", "x", URL);
+    BAD("--template is a whole request: --method, --header and --body do not apply", "--template",
+        a, "--header", "a:b", URL);
+    BAD("--template is a whole request: --method, --header and --body do not apply", "--template",
+        a, "--method", "GET", URL);
     char *bad = file_of("bad", "{rand:2:1}", 10);
     BAD("--template: \"{rand:2:1}\" is not {rand:MIN:MAX} or {seq:START}", "--template", bad, URL);
 }
 
-static void expectations(void **state)
+static void expected_bodies_are_read(void **state)
 {
     char *file = file_of("want", "x\0y", 3);
     (void)state;
@@ -342,7 +341,7 @@ static void expectations(void **state)
 
 /* ---- the rest ---- */
 
-static void cores_and_engines(void **state)
+static void cores_and_engines_must_exist(void **state)
 {
     char first[16];
     uint16_t usable[CPUS_MAX];
@@ -361,8 +360,8 @@ static void cores_and_engines(void **state)
     if (n > 1) {
         GOOD("--cores", "2", URL);
         assert_int_equal(plan.n_cores, 2);
-        BAD("--connections 1 is less than one for each of 2 cores", "--cores", "2", "--connections",
-            "1", URL);
+        BAD("--connections 1: each of the 2 cores needs at least one", "--cores", "2",
+            "--connections", "1", URL);
     }
     for (const struct io_engine *const *e = io_engines; *e; e++) {
         GOOD("--engine", (char *)(uintptr_t)io_engine_name(*e), URL);
@@ -372,7 +371,7 @@ static void cores_and_engines(void **state)
     BAD("--engine takes io_uring or epoll, not \"select\"", "--engine", "select", URL);
 }
 
-static void reports_and_watching(void **state)
+static void reports_must_be_different_files(void **state)
 {
     (void)state;
     GOOD("--json", "a", "--hdr", "b", "--quiet", "--watch", "1", "--watch", "2147483647", URL);
@@ -385,14 +384,13 @@ static void reports_and_watching(void **state)
     GOOD("--json", "a", "--hdr", "-", URL);
     BAD("--json - and --hdr - would mix on stdout: write one of them to a file", "--json", "-",
         "--hdr", "-", URL);
-    BAD("--json and --hdr name one file, a: it holds one of them", "--json", "a", "--hdr", "a",
-        URL);
+    BAD("--json and --hdr name the same file, a", "--json", "a", "--hdr", "a", URL);
     BAD("--watch takes a whole number from 1 to 2147483647, not \"0\"", "--watch", "0", URL);
     BAD("--watch takes a whole number from 1 to 2147483647, not \"2147483648\"", "--watch",
         "2147483648", URL);
 }
 
-static void words_that_are_no_options(void **state)
+static void unknown_options_are_rejected(void **state)
 {
     (void)state;
     BAD("unknown option --nothing (see --help)", "--nothing", URL);
@@ -406,11 +404,11 @@ static void words_that_are_no_options(void **state)
     BAD("unknown option --threads: here it is --cores (see --help)", "--threads=2", URL);
     BAD("unknown option --threadsx (see --help)", "--threadsx", URL);
     BAD("unknown option --latency: latencies are always reported", "--latency", URL);
-    BAD("no URL is given (see --help)", "--quiet");
+    BAD("no URL given (see --help)", "--quiet");
     GOOD("--", URL);
 }
 
-static void help_and_version(void **state)
+static void help_and_version_end_the_reading(void **state)
 {
     (void)state;
     assert_int_equal(READ("--version"), 1);
@@ -424,8 +422,8 @@ static void help_and_version(void **state)
     }
 }
 
-/* Each option says what it is for, beside its name or on the next line. */
-static void help_of_each_option(void **state)
+/* Each option has a description, beside its name or on the next line. */
+static void every_option_has_help(void **state)
 {
     int n = 0;
     (void)state;
@@ -449,7 +447,7 @@ static uint16_t port(void)
                                                     : plan.addr.in.sin_port);
 }
 
-static void urls(void **state)
+static void urls_name_host_and_target(void **state)
 {
     (void)state;
     GOOD("http://127.0.0.1");
@@ -481,7 +479,7 @@ static void urls(void **state)
     assert_true(sends(0, "GET / HTTP/1.1\r\nHost: localhost:1\r\n\r\n"));
 }
 
-static void wrong_urls(void **state)
+static void wrong_urls_are_rejected(void **state)
 {
     (void)state;
     BAD("\"https://a/\": TLS is not supported, only http://", "https://a/");
@@ -489,36 +487,37 @@ static void wrong_urls(void **state)
     BAD("\"https:a\" is not a URL such as http://127.0.0.1:8080/path", "https:a");
     BAD("\"127.0.0.1:80\" is not a URL such as http://127.0.0.1:8080/path", "127.0.0.1:80");
     BAD("\"\" is not a URL such as http://127.0.0.1:8080/path", "");
-    BAD("\"http://\" names no host", "http://");
-    BAD("\"http:///a\" names no host", "http:///a");
-    BAD("\":80\" names no host", "http://:80/a");
-    BAD("\"http://me@127.0.0.1/\" names no host", "http://me@127.0.0.1/");
+    BAD("\"http://\" has no host", "http://");
+    BAD("\"http:///a\" has no host", "http:///a");
+    BAD("\":80\" has no host", "http://:80/a");
+    BAD("\"http://me@127.0.0.1/\": user names are not supported", "http://me@127.0.0.1/");
     BAD("\"http://127.0.0.1?a\": put a / before the ?", "http://127.0.0.1?a");
-    BAD("\"http://127.0.0.1/a b\" has a character that belongs encoded", "http://127.0.0.1/a b");
-    BAD("\"http://127.0.0.1/a??X: y\" has a character that belongs encoded",
+    BAD("\"http://127.0.0.1/a b\" has a character that must be percent-encoded",
+        "http://127.0.0.1/a b");
+    BAD("\"http://127.0.0.1/a??X: y\" has a character that must be percent-encoded",
         "http://127.0.0.1/a\r\nX: y");
-    BAD("127.0.0.1:0: no such port", "http://127.0.0.1:0/");
-    BAD("127.0.0.1:65536: no such port", "http://127.0.0.1:65536/");
-    BAD("127.0.0.1:x: no such port", "http://127.0.0.1:x/");
-    BAD("127.0.0.1:-1: no such port", "http://127.0.0.1:-1/");
-    BAD("::1: an IPv6 address stands in brackets", "http://::1/");
-    BAD("fe80::1:80: an IPv6 address stands in brackets", "http://fe80::1:80/");
+    BAD("127.0.0.1:0: invalid port", "http://127.0.0.1:0/");
+    BAD("127.0.0.1:65536: invalid port", "http://127.0.0.1:65536/");
+    BAD("127.0.0.1:x: invalid port", "http://127.0.0.1:x/");
+    BAD("127.0.0.1:-1: invalid port", "http://127.0.0.1:-1/");
+    BAD("::1: an IPv6 address needs brackets", "http://::1/");
+    BAD("fe80::1:80: an IPv6 address needs brackets", "http://fe80::1:80/");
     assert_int_equal(READ("http://[::1/"), -1);
     assert_int_equal(READ("http://[]/"), -1);
     assert_int_equal(READ("http://[::1]x/"), -1);
 }
 
-static void several_urls(void **state)
+static void several_urls_name_one_server(void **state)
 {
     (void)state;
     GOOD("http://127.0.0.1:8080/a", "--quiet", "http://127.0.0.1:8080/b");
     assert_int_equal(plan.n_requests, 2);
     assert_true(plan.quiet);
     assert_true(sends(1, "GET /b HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n"));
-    BAD("\"http://127.0.0.1:8081/b\": all URLs of a run are of one server",
+    BAD("\"http://127.0.0.1:8081/b\": all URLs must name the same server",
         "http://127.0.0.1:8080/a", "http://127.0.0.1:8081/b");
-    BAD("\"http://127.0.0.2:8080/\": all URLs of a run are of one server",
-        "http://127.0.0.1:8080/a", "http://127.0.0.2:8080/");
+    BAD("\"http://127.0.0.2:8080/\": all URLs must name the same server", "http://127.0.0.1:8080/a",
+        "http://127.0.0.2:8080/");
     char *many[ARGS] = {0};
     for (int i = 0; i < PLAN_REQUESTS; i++) many[i] = (char *)(uintptr_t)URL;
     assert_int_equal(read_list(many), 0);
@@ -542,30 +541,30 @@ static int remove_dir(void **state)
     return rmdir(dir);
 }
 
-/* Of the leak sanitizer: what plan_read allocates is the program's until it ends. */
+/* Of the leak sanitizer: what plan_read allocates is never freed. */
 void __lsan_disable(void) __attribute__((weak));
 
 int main(void)
 {
     if (__lsan_disable) __lsan_disable();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),
-        cmocka_unit_test(numbers),
-        cmocka_unit_test(times),
-        cmocka_unit_test(rates),
-        cmocka_unit_test(arrivals),
-        cmocka_unit_test(methods_and_fields),
-        cmocka_unit_test(bodies),
-        cmocka_unit_test(templates),
-        cmocka_unit_test(expectations),
-        cmocka_unit_test(cores_and_engines),
-        cmocka_unit_test(reports_and_watching),
-        cmocka_unit_test(words_that_are_no_options),
-        cmocka_unit_test(help_and_version),
-        cmocka_unit_test(help_of_each_option),
-        cmocka_unit_test(urls),
-        cmocka_unit_test(wrong_urls),
-        cmocka_unit_test(several_urls),
+        cmocka_unit_test(options_have_defaults),
+        cmocka_unit_test(numbers_are_within_their_range),
+        cmocka_unit_test(times_need_a_unit),
+        cmocka_unit_test(rates_are_within_their_range),
+        cmocka_unit_test(arrivals_are_constant_or_poisson),
+        cmocka_unit_test(methods_and_fields_are_sent),
+        cmocka_unit_test(bodies_are_sent),
+        cmocka_unit_test(templates_are_sent),
+        cmocka_unit_test(expected_bodies_are_read),
+        cmocka_unit_test(cores_and_engines_must_exist),
+        cmocka_unit_test(reports_must_be_different_files),
+        cmocka_unit_test(unknown_options_are_rejected),
+        cmocka_unit_test(help_and_version_end_the_reading),
+        cmocka_unit_test(every_option_has_help),
+        cmocka_unit_test(urls_name_host_and_target),
+        cmocka_unit_test(wrong_urls_are_rejected),
+        cmocka_unit_test(several_urls_name_one_server),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
