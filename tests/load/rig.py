@@ -243,6 +243,16 @@ class Case(unittest.TestCase):
     def run_load(self, *options, **how):
         return self.finish(self.start("--quiet", *options, **how))
 
+    def exact(self, server, n, *options, connects=None):
+        """A run of n requests without errors, in which the server got exactly these."""
+        done = self.run_load("--requests", n, *options, server.url)
+        self.errors(done)
+        self.assertEqual(done.json["requests"], n)
+        self.assertEqual(len(server.requests), n)
+        if connects is not None:
+            self.assertEqual(done.json["connects"], connects)
+        return done
+
     def errors(self, done, **want):
         """Exactly these errors, reported first, and exit status 1; without any, exit status 0."""
         self.assertIsNotNone(done.json, done)
