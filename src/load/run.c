@@ -90,7 +90,7 @@ static void clear_progress(const struct run *r)
 
 /* ---- measuring ---- */
 
-/* Totals so far, as of an interval that began with the run. */
+/* Totals since the start of the run. */
 static struct interval read_totals(struct run *r)
 {
     return (struct interval){SUM(answered), watch_read(&r->watch), clock_ns()};
