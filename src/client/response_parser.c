@@ -7,7 +7,7 @@ static struct response_parser *parser_of(struct message *m)
     return container_of(m, struct response_parser, message);
 }
 
-static int refuse(struct response_parser *r, const char *problem)
+static int reject(struct response_parser *r, const char *problem)
 {
     r->problem = problem;
     return MESSAGE_FAIL;
@@ -17,9 +17,9 @@ static int on_head_complete(struct message *m)
 {
     struct response_parser *r = parser_of(m);
     r->status = (uint16_t)message_status(m);
-    if (message_major(m) != 1) return refuse(r, "not HTTP/1.x");
-    if (r->status == 101) return refuse(r, "it switches protocols unasked");
-    if (r->status < 100) return refuse(r, "a status below 100");
+    if (message_major(m) != 1) return reject(r, "not HTTP/1.x");
+    if (r->status == 101) return reject(r, "unrequested protocol switch");
+    if (r->status < 100) return reject(r, "status below 100");
     if (r->status < 200) return MESSAGE_CONTINUE;
     r->state = RESPONSE_BODY;
     bool no_body = r->to_head || r->status == 204 || r->status == 304;
@@ -85,7 +85,7 @@ void response_parser_end(struct response_parser *r)
     if (r->state == RESPONSE_DONE) return;
     if (result == MESSAGE_OK || result == MESSAGE_PAUSED) {
         r->state = RESPONSE_ERROR;
-        r->problem = "the stream ended within it";
+        r->problem = "connection closed within the response";
     } else {
         fail(r);
     }

@@ -21,7 +21,7 @@ int output_open(struct output *o, const char *path)
         return 0;
     }
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    o->made = fd >= 0;
+    o->created = fd >= 0;
     if (fd < 0 && errno == EEXIST) fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0) return cannot_write(path);
     o->file = fdopen(fd, "w");
@@ -33,7 +33,7 @@ int output_open(struct output *o, const char *path)
 void output_drop(struct output *o)
 {
     if (o->file && o->file != stdout) fclose(o->file);
-    if (o->made) unlink(o->path);
+    if (o->created) unlink(o->path);
     *o = (struct output){0};
 }
 
@@ -47,9 +47,9 @@ bool output_same(const struct output *a, const struct output *b)
 
 FILE *output_begin(const struct output *o)
 {
-    /* Fails for what has nothing to be cut off, such as a pipe. */
-    int cut = o->file == stdout ? 0 : ftruncate(fileno(o->file), 0);
-    (void)cut;
+    /* Fails where there is nothing to truncate, as in a pipe. */
+    int err = o->file == stdout ? 0 : ftruncate(fileno(o->file), 0);
+    (void)err;
     return o->file;
 }
 

@@ -1,28 +1,28 @@
 #pragma once
-/* The files that a run is reported to. */
+/* The file of a report. */
 
 #include <stdbool.h>
 #include <stdio.h>
 
-/* A file that is to be written when a run is over. Opened before it, so that nothing is measured
- * that then cannot be kept; an old file has what it had until there is something to write. */
+/* Opened before the run, so that an unwritable file is found before anything is measured. An old
+ * file keeps its contents until the report is written. */
 struct output {
-    const char *path; /* "-" is stdout; NULL: nothing is to be written */
+    const char *path; /* "-" is stdout; NULL: no report */
     FILE *file;
-    bool made; /* there was none before */
+    bool created; /* the file is new */
 };
 
-/* -1 with a line on stderr where it cannot be written. */
+/* -1 with a line on stderr where it cannot be opened. */
 int output_open(struct output *o, const char *path);
 
-/* Closes it without having written; one that was made goes. */
+/* Closes it unwritten; removes it where output_open created it. */
 void output_drop(struct output *o);
 
-/* Whether both are one file, and the second would be written over the first. */
+/* Whether both are the same regular file, so that one would overwrite the other. */
 bool output_same(const struct output *a, const struct output *b);
 
-/* Drops what an old file had. */
+/* Empties the file. */
 FILE *output_begin(const struct output *o);
 
-/* Closes it; -1 with a line on stderr where not all of it could be written. */
+/* Closes it; -1 with a line on stderr where not everything could be written. */
 int output_end(struct output *o);

@@ -2,16 +2,13 @@
 
 #include "base/option.h"
 #include "base/value.h"
+#include "load/input.h"
 #include "load/url.h"
 #include "torc.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
-enum { FILE_MAX = 1 << 30 };
-
-/* What requests are made of, until all options are known. What it refers to is the program's until
- * it ends, too. */
+/* The parts of requests, until all options are known. What they refer to is never freed. */
 static struct forms {
     struct request_form form;
     const char *header[PLAN_HEADERS];
@@ -19,14 +16,14 @@ static struct forms {
     uint32_t n_templates;
     const char *url[PLAN_REQUESTS];
     uint32_t n_urls;
-    uint64_t pid; /* to be watched */
+    uint64_t pid; /* of the last --watch */
 } forms;
 
 static struct option_set set;
 
 #define fail(...) option_fail(&set, __VA_ARGS__)
 
-/* ---- options that are more than a number or a text ---- */
+/* ---- options with a parser of their own ---- */
 
 static int take_rate(struct option_set *s, const struct option *o, const char *text)
 {
@@ -43,28 +40,10 @@ static int take_arrivals(struct option_set *s, const struct option *o, const cha
     return *poisson || strcmp(text, "constant") == 0 ? 0 : option_not_valid(s, o, text);
 }
 
-/* To its end, whatever it is: a pipe has no size to ask for. */
 static int take_file(const char *name, const char *path, slice *out)
 {
-    FILE *f = fopen(path, "re");
-    if (!f) return fail("--%s: cannot read %.200s: %s", name, path, strerror(errno));
-    size_t len = 0, cap = 4096, got = 1;
-    char *bytes = NULL;
-    while (got > 0 && len < FILE_MAX) {
-        char *more = realloc(bytes, cap *= 2);
-        if (!more) break;
-        bytes = more;
-        while (len < cap && (got = fread(bytes + len, 1, cap - len, f)) > 0) len += got;
-    }
-    bool whole = bytes && feof(f) && !ferror(f);
-    int err = ferror(f) ? errno : EFBIG;
-    fclose(f);
-    if (!whole) {
-        free(bytes);
-        return fail("--%s: cannot read %.200s: %s", name, path, strerror(err));
-    }
-    *out = slice_of(bytes, len);
-    return 0;
+    int err = input_read(path, out);
+    return err ? fail("--%s: cannot read %.200s: %s", name, path, strerror(-err)) : 0;
 }
 
 static int take_method(struct option_set *s, const struct option *o, const char *text)
@@ -84,7 +63,7 @@ static int take_header(struct option_set *s, const struct option *o, const char 
 
 static int begin_body(const struct option *o)
 {
-    if (forms.form.has_body) return fail("--%s: the body has been given already", o->name);
+    if (forms.form.has_body) return fail("--%s: the body is already given", o->name);
     forms.form.has_body = true;
     return 0;
 }
@@ -108,7 +87,8 @@ static int take_body_size(struct option_set *s, const struct option *o, const ch
     uint64_t size;
     int err = begin_body(o);
     if (err) return err;
-    if (!value_size(slice_str(text), &size) || size > FILE_MAX) return option_not_valid(s, o, text);
+    if (!value_size(slice_str(text), &size) || size > INPUT_MAX)
+        return option_not_valid(s, o, text);
     char *bytes = malloc(size + 1);
     if (!bytes) return fail("--body-size %s: out of memory", text);
     memset(bytes, 'x', size);
@@ -179,26 +159,25 @@ static int print_help(struct option_set *s, const struct option *o, const char *
     (void)o, (void)text;
     option_print_help(
         s, "torc-load",
-        "Sends HTTP/1.1 requests (no TLS) to a server, checks every reply, and says how long they "
-        "took.\n"
+        "Sends HTTP/1.1 requests (no TLS) to a server, checks every reply, and measures rate and "
+        "latency.\n"
         "  torc-load --connections 256 --duration 10s http://127.0.0.1:8080/plaintext\n"
         "  torc-load --rate 50000 --arrivals poisson http://127.0.0.1:8080/plaintext\n"
         "\n"
-        "Several URLs of one server are requested in turn. Where its name has several addresses,\n"
-        "the first one that accepts a connection is used. In a URL, field, body or template,\n"
-        "{rand:MIN:MAX} becomes a random number each time, and {seq:START} the next of a sequence.",
+        "Several URLs of one server are requested in turn. If its name has several addresses, the\n"
+        "first one that accepts a connection is used. In a URL, field, body or template, each\n"
+        "{rand:MIN:MAX} becomes a random number, and each {seq:START} the next one of a sequence.",
         stdout);
     return 1;
 }
 
 /* ---- the table ---- */
 
-enum group { GROUP_SENT, GROUP_HOW, GROUP_EXPECTED, GROUP_CORES, GROUP_REPORT };
+enum group { GROUP_REQUESTS, GROUP_LOAD, GROUP_CHECKS, GROUP_CORES, GROUP_REPORTS };
 
 static const char *const titles[] = {
-    [GROUP_SENT] = "What is sent",         [GROUP_HOW] = "How",
-    [GROUP_EXPECTED] = "What is expected", [GROUP_CORES] = "Cores and engine",
-    [GROUP_REPORT] = "What is reported",
+    [GROUP_REQUESTS] = "Requests",      [GROUP_LOAD] = "Load",       [GROUP_CHECKS] = "Checks",
+    [GROUP_CORES] = "Cores and engine", [GROUP_REPORTS] = "Reports",
 };
 
 #define AT(field) .at = offsetof(struct plan, field), .size = sizeof(((struct plan *)0)->field)
@@ -209,77 +188,80 @@ static const char *const titles[] = {
     .what = "a time with its unit, such as 500ms or 10s"
 
 static const struct option table[] = {
-    {"method", "NAME", "of the request", NULL, GROUP_SENT, OPTION_CUSTOM, .then = take_method,
-     .what = "a name such as PUT", .shown = "GET; POST where there is a body"},
-    {"header", "'NAME: VALUE'", "one more field; can be given several times", NULL, GROUP_SENT,
+    {"method", "NAME", "the request method", NULL, GROUP_REQUESTS, OPTION_CUSTOM,
+     .then = take_method, .what = "a name such as PUT", .shown = "GET; POST where there is a body"},
+    {"header", "'NAME: VALUE'", "a header field; may be given several times", NULL, GROUP_REQUESTS,
      OPTION_CUSTOM, .then = take_header, .what = "'Name: value'"},
-    {"body", "TEXT", "a body of this text", NULL, GROUP_SENT, OPTION_CUSTOM, .then = take_body},
-    {"body-file", "FILE", "a body of what the file holds", NULL, GROUP_SENT, OPTION_CUSTOM,
-     .then = take_body_file},
-    {"body-size", "SIZE", "a body of that many bytes", NULL, GROUP_SENT, OPTION_CUSTOM,
+    {"body", "TEXT", "send this text as the body", NULL, GROUP_REQUESTS, OPTION_CUSTOM,
+     .then = take_body},
+    {"body-file", "FILE", "send the contents of the file as the body", NULL, GROUP_REQUESTS,
+     OPTION_CUSTOM, .then = take_body_file},
+    {"body-size", "SIZE", "send a body of this size", NULL, GROUP_REQUESTS, OPTION_CUSTOM,
      .then = take_body_size, .what = "bytes, such as 4096 or 20m, at most 1g"},
-    {"chunked", NULL, "send the body in chunks, without its length", NULL, GROUP_SENT, OPTION_FLAG,
-     .to = &forms.form.chunked},
+    {"chunked", NULL, "send the body in chunks, without Content-Length", NULL, GROUP_REQUESTS,
+     OPTION_FLAG, .to = &forms.form.chunked},
     {"template", "FILE",
-     "a whole request as its bytes; several are sent in turn. The URL then only names the server",
-     NULL, GROUP_SENT, OPTION_CUSTOM, .then = take_template},
+     "send the bytes of the file as the request; several are sent in turn. The URL then only names "
+     "the server",
+     NULL, GROUP_REQUESTS, OPTION_CUSTOM, .then = take_template},
 
-    {"connections", "N", "held open at a time, over all cores", "64", GROUP_HOW, OPTION_NUMBER,
+    {"connections", "N", "connections held open, over all cores", "64", GROUP_LOAD, OPTION_NUMBER,
      AT(connections), RANGE(1, 1000000)},
-    {"duration", "TIME", "that is measured, after --warmup", "10s", GROUP_HOW, OPTION_DURATION,
+    {"duration", "TIME", "how long to measure, after --warmup", "10s", GROUP_LOAD, OPTION_DURATION,
      AT(duration), TIME(NS_PER_MS)},
-    {"requests", "N", "that many requests instead, then it ends", NULL, GROUP_HOW, OPTION_NUMBER,
+    {"requests", "N", "end after this number of requests instead", NULL, GROUP_LOAD, OPTION_NUMBER,
      AT(count), RANGE(1, 1152921504606846976)},
-    {"warmup", "TIME", "of requests before anything is measured; only their errors count", "0",
-     GROUP_HOW, OPTION_DURATION, AT(warmup), TIME(0)},
-    {"ramp", "TIME", "over which connections are opened", "0", GROUP_HOW, OPTION_DURATION, AT(ramp),
-     TIME(0)},
+    {"warmup", "TIME",
+     "send requests for this long before the measurement; only their errors count", "0", GROUP_LOAD,
+     OPTION_DURATION, AT(warmup), TIME(0)},
+    {"ramp", "TIME", "open the connections over this time", "0", GROUP_LOAD, OPTION_DURATION,
+     AT(ramp), TIME(0)},
     {"rate", "N",
-     "open loop: so many requests a second in all, whether or not earlier ones are answered; "
-     "latency counts from when each was due",
-     NULL, GROUP_HOW, OPTION_CUSTOM, .then = take_rate,
+     "open loop: requests a second in total, whether or not earlier ones are answered; latency "
+     "counts from when each was due",
+     NULL, GROUP_LOAD, OPTION_CUSTOM, .then = take_rate,
      .what = "requests a second, from 0.001 to 100000000",
-     .shown = "closed loop, each connection asks again when it has its answer"},
-    {"arrivals", "NAME", "when those are due: constant or poisson", "constant", GROUP_HOW,
-     OPTION_CUSTOM, .then = take_arrivals, .what = "constant or poisson"},
-    {"pipeline", "N", "requests in flight on a connection", "1", GROUP_HOW, OPTION_NUMBER,
+     .shown = "closed loop: the next request follows the reply"},
+    {"arrivals", "NAME", "how the requests of --rate are spaced: constant or poisson", "constant",
+     GROUP_LOAD, OPTION_CUSTOM, .then = take_arrivals, .what = "constant or poisson"},
+    {"pipeline", "N", "requests in flight on each connection", "1", GROUP_LOAD, OPTION_NUMBER,
      AT(pipeline), RANGE(1, 1024)},
-    {"requests-per-connection", "N", "then it is closed and another opened; 0: no end", "0",
-     GROUP_HOW, OPTION_NUMBER, AT(per_connection), RANGE(0, 1152921504606846976)},
-    {"timeout", "TIME",
-     "of a reply or a connect; replies are awaited so long when the time is over, too", "10s",
-     GROUP_HOW, OPTION_DURATION, AT(timeout), TIME(NS_PER_MS)},
-    {"seed", "N", "of random numbers and arrivals", "1", GROUP_HOW, OPTION_NUMBER, AT(seed),
+    {"requests-per-connection", "N",
+     "close each connection after so many and open another; 0: never", "0", GROUP_LOAD,
+     OPTION_NUMBER, AT(per_connection), RANGE(0, 1152921504606846976)},
+    {"timeout", "TIME", "the longest wait for a reply or a connect, also after the measurement",
+     "10s", GROUP_LOAD, OPTION_DURATION, AT(timeout), TIME(NS_PER_MS)},
+    {"seed", "N", "seed of random numbers and arrivals", "1", GROUP_LOAD, OPTION_NUMBER, AT(seed),
      RANGE(0, 18446744073709551615)},
 
-    {"expect-status", "N", "status of every reply", NULL, GROUP_EXPECTED, OPTION_NUMBER,
-     AT(expect_status), RANGE(200, 599), .shown = "any from 200 to 299"},
-    {"expect-body", "TEXT", "body of every reply, to the byte", NULL, GROUP_EXPECTED, OPTION_CUSTOM,
-     .then = take_expect_body, .shown = "any"},
-    {"expect-body-file", "FILE", "the same, of what the file holds", NULL, GROUP_EXPECTED,
-     OPTION_CUSTOM, .then = take_expect_body_file},
+    {"expect-status", "N", "the status that every reply must have", NULL, GROUP_CHECKS,
+     OPTION_NUMBER, AT(expect_status), RANGE(200, 599), .shown = "any from 200 to 299"},
+    {"expect-body", "TEXT", "the body that every reply must have", NULL, GROUP_CHECKS,
+     OPTION_CUSTOM, .then = take_expect_body, .shown = "any"},
+    {"expect-body-file", "FILE", "the same, from a file", NULL, GROUP_CHECKS, OPTION_CUSTOM,
+     .then = take_expect_body_file},
 
-    {"cores", "N|LIST", "one thread each, on its CPU: how many (4), or which (0-3,8)", "1",
+    {"cores", "N|LIST", "how many cores (4), or which (0-3,8); each runs one thread", "1",
      GROUP_CORES, OPTION_CUSTOM, .then = take_cores, .what = "how many CPUs (2) or which (0-3,8)",
      .shown = "1, on the first CPU"},
-    {"pin", NULL, "each thread stays on its CPU", "yes", GROUP_CORES, OPTION_FLAG, AT(pin)},
-    {"engine", "NAME", "of input and output: io_uring or epoll", NULL, GROUP_CORES, OPTION_CUSTOM,
-     .then = take_engine, .what = "io_uring or epoll", .shown = "the best that works"},
-    {"depth", "N", "submission queue entries of a ring", "512", GROUP_CORES, OPTION_NUMBER,
+    {"pin", NULL, "pin each thread to its CPU", "yes", GROUP_CORES, OPTION_FLAG, AT(pin)},
+    {"engine", "NAME", "the I/O engine: io_uring or epoll", NULL, GROUP_CORES, OPTION_CUSTOM,
+     .then = take_engine, .what = "io_uring or epoll", .shown = "the best available"},
+    {"depth", "N", "entries of the submission queue of io_uring", "512", GROUP_CORES, OPTION_NUMBER,
      AT(io.depth), RANGE(1, 32768)},
 
-    {"json", "FILE", "everything, for programs; - is stdout", NULL, GROUP_REPORT, OPTION_TEXT,
+    {"json", "FILE", "write the full report as JSON; - is stdout", NULL, GROUP_REPORTS, OPTION_TEXT,
      AT(json), .what = "a file name, or - for stdout"},
-    {"hdr", "FILE", "latencies as HdrHistogram percentiles; - is stdout", NULL, GROUP_REPORT,
+    {"hdr", "FILE", "write latencies as HdrHistogram percentiles; - is stdout", NULL, GROUP_REPORTS,
      OPTION_TEXT, AT(hdr), .what = "a file name, or - for stdout"},
     {"watch", "PID",
-     "measure the CPU time of that process, too, the server's say; can be given several times",
-     NULL, GROUP_REPORT, OPTION_NUMBER, .to = &forms.pid, .size = sizeof forms.pid,
-     RANGE(1, 2147483647), .then = add_watched},
-    {"quiet", NULL, "no progress on stderr", NULL, GROUP_REPORT, OPTION_FLAG, AT(quiet)},
-    {"version", NULL, "print the version and exit", NULL, GROUP_REPORT, OPTION_CUSTOM,
+     "measure the CPU time of this process, such as the server; may be given several times", NULL,
+     GROUP_REPORTS, OPTION_NUMBER, .to = &forms.pid, .size = sizeof forms.pid, RANGE(1, 2147483647),
+     .then = add_watched},
+    {"quiet", NULL, "report no progress on stderr", NULL, GROUP_REPORTS, OPTION_FLAG, AT(quiet)},
+    {"version", NULL, "print the version and exit", NULL, GROUP_REPORTS, OPTION_CUSTOM,
      .then = print_version, .command = true},
-    {"help", NULL, "print this and exit; -h too", NULL, GROUP_REPORT, OPTION_CUSTOM,
+    {"help", NULL, "print this help and exit; also -h", NULL, GROUP_REPORTS, OPTION_CUSTOM,
      .then = print_help, .command = true},
 };
 
@@ -315,9 +297,11 @@ static const struct option_program generator = {
     .groups = titles,
     .n_groups = ARRAY_LEN(titles),
     .usage = "[OPTION]... URL...",
-    .notes = "A SIZE is in bytes or has k, m or g after it (binary). A TIME has its unit: ms, s, m "
-             "or h.\nExit status: 0 when every reply was right and no watched process ended, 1 "
-             "otherwise, 2 for wrong\noptions, 3 when the engine asked for is unavailable.\n",
+    .notes =
+        "A SIZE is in bytes, or ends in k, m or g (binary). A TIME ends in its unit: ms, s, m or "
+        "h.\nExit status: 0 if every reply was right and no watched process ended, 1 otherwise, 2 "
+        "for "
+        "wrong\noptions, 3 if the requested engine is unavailable.\n",
     .aliases = aliases,
     .n_aliases = ARRAY_LEN(aliases),
     .argument = take_url,
@@ -325,15 +309,26 @@ static const struct option_program generator = {
 
 /* ---- requests ---- */
 
+/* The first URL's host is the server. */
+static bool resolve(struct plan *p, slice host, char *why, size_t size)
+{
+    p->n_addrs = url_resolve(host, p->addrs, PLAN_ADDRS, why, size);
+    if (!p->n_addrs) return false;
+    p->addr = p->addrs[0];
+    p->host = strndup(host.ptr, host.len);
+    if (!p->host) snprintf(why, size, "out of memory");
+    return p->host != NULL;
+}
+
 static int add_url(struct plan *p, const char *url)
 {
     char why[400];
     slice host;
     if (!url_split(url, &host, &forms.form.target, why, sizeof why) ||
-        (!p->host && !url_resolve(p, host, why, sizeof why)))
+        (!p->host && !resolve(p, host, why, sizeof why)))
         return fail("%s", why);
     if (!slice_eq(host, slice_str(p->host)))
-        return fail("\"%.100s\": all URLs of a run are of one server", url);
+        return fail("\"%.100s\": all URLs must name the same server", url);
     forms.form.host = slice_str(p->host);
     if (forms.n_templates) return 0;
     if (p->n_requests == PLAN_REQUESTS) return fail("%d URLs at most", PLAN_REQUESTS);
@@ -352,21 +347,21 @@ static int add_templates(struct plan *p)
     return 0;
 }
 
-/* ---- all of it ---- */
+/* ---- the command line ---- */
 
 static int check(const struct plan *p)
 {
-    if (forms.n_urls == 0) return fail("no URL is given (see --help)");
+    if (forms.n_urls == 0) return fail("no URL given (see --help)");
     if (forms.form.chunked && !forms.form.has_body) return fail("--chunked needs a body");
     if (forms.n_templates && (forms.form.has_body || forms.form.n_headers || forms.form.method))
-        return fail("--template is a whole request: it takes no method, field or body");
+        return fail("--template is a whole request: --method, --header and --body do not apply");
     if (p->poisson && p->rate == 0) return fail("--arrivals needs --rate");
     if (p->json && p->hdr && strcmp(p->json, "-") == 0 && strcmp(p->hdr, "-") == 0)
         return fail("--json - and --hdr - would mix on stdout: write one of them to a file");
     if (p->json && p->hdr && strcmp(p->json, p->hdr) == 0)
-        return fail("--json and --hdr name one file, %.60s: it holds one of them", p->json);
+        return fail("--json and --hdr name the same file, %.60s", p->json);
     if (p->n_cores > p->connections)
-        return fail("--connections %u is less than one for each of %u cores", p->connections,
+        return fail("--connections %u: each of the %u cores needs at least one", p->connections,
                     p->n_cores);
     return 0;
 }

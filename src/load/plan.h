@@ -1,5 +1,5 @@
 #pragma once
-/* What a run is to do: the command line, read and checked. */
+/* The plan of a run: the command line, read and checked. */
 
 #include "base/cpus.h"
 #include "io/io.h"
@@ -15,20 +15,21 @@ struct plan {
     uint32_t n_cores;
     bool pin;
 
-    struct sock_addr addr; /* the server's: the first of addrs, or which of them a run has chosen */
-    struct sock_addr addrs[PLAN_ADDRS]; /* all that its name has */
+    struct sock_addr
+        addr; /* the server's: the first of addrs, or the one that the run has chosen */
+    struct sock_addr addrs[PLAN_ADDRS]; /* all of its name */
     uint32_t n_addrs;
-    char *host; /* as it was written, with its port */
+    char *host; /* of the URL, with its port */
     struct request request[PLAN_REQUESTS];
     uint32_t n_requests;
     uint32_t n_sequences;
 
-    uint32_t connections;                     /* of all cores */
-    uint32_t pipeline;                        /* requests in flight on one */
-    uint64_t per_connection;                  /* requests, then it is closed; 0: no end */
+    uint32_t connections;                     /* over all cores */
+    uint32_t pipeline;                        /* requests in flight on a connection */
+    uint64_t per_connection;                  /* requests until it is closed; 0: no limit */
     uint64_t duration, warmup, ramp, timeout; /* ns */
-    uint64_t count; /* requests in all; 0: as many as the duration allows */
-    double rate;    /* requests a second in all; 0: closed loop */
+    uint64_t count; /* requests in total; 0: as many as the duration allows */
+    double rate;    /* requests a second in total; 0: closed loop */
     bool poisson;
     uint64_t seed;
 
@@ -41,6 +42,6 @@ struct plan {
     bool quiet;
 };
 
-/* Reads the command line into *p. 0; 1 where --help or --version has been answered; -1 with a line
- * on stderr. What it allocates is the program's until it ends. */
+/* Reads the command line into *p. 0; 1 after --help or --version; -1 with a line on stderr. What it
+ * allocates is never freed. */
 int plan_read(struct plan *p, int argc, char **argv);

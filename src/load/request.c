@@ -1,21 +1,21 @@
 #include "load/request.h"
 
 #include "base/decimal.h"
-#include "load/first.h"
+#include "load/escape.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum {
-    CHUNK = 16 * 1024, /* of a chunked body */
-    COPIES = 64,       /* of a request that fits COPIES_MAX bytes so often */
+    CHUNK = 16 * 1024, /* bytes of each chunk of a chunked body */
+    COPIES = 64,       /* of a request, where these fit into COPIES_MAX bytes */
     COPIES_MAX = 64 * 1024,
 };
 
 /* ---- placeholders ---- */
 
-/* "{rand:1:6}" at the beginning of `text`: its length, or 0 where it is none. */
+/* Parses "{rand:1:6}" at the beginning of `text`. Its length, or 0 where it is malformed. */
 static size_t placeholder(slice text, struct part *p)
 {
     const char *end = memchr(text.ptr, '}', text.len);
@@ -31,12 +31,12 @@ static size_t placeholder(slice text, struct part *p)
     return (size_t)(end - text.ptr) + 1;
 }
 
-static bool looks_meant(slice text)
+static bool is_placeholder(slice text)
 {
     return slice_starts(text, SLICE("{rand:")) || slice_starts(text, SLICE("{seq:"));
 }
 
-/* What a message shows of a placeholder: no more than its line has. */
+/* The bytes of a malformed placeholder that a message shows: none beyond its line. */
 static int shown(slice text)
 {
     size_t n = 0;
@@ -48,7 +48,7 @@ static int shown(slice text)
 static void *add(void *list, uint32_t n, size_t size)
 {
     void *more = realloc(list, (n + 1) * size);
-    if (!more) abort(); /* while options are read; there is nothing to save */
+    if (!more) abort(); /* while options are read: nothing is lost */
     return more;
 }
 
@@ -65,7 +65,7 @@ bool parts_cut(slice text, struct parts *out, uint32_t *sequences, char *why, si
     for (size_t i = 0; i < text.len; i++) {
         struct part p = {0};
         slice rest = slice_skip(text, i);
-        if (text.ptr[i] != '{' || !looks_meant(rest)) continue;
+        if (text.ptr[i] != '{' || !is_placeholder(rest)) continue;
         size_t n = placeholder(rest, &p);
         if (n == 0) {
             snprintf(why, size, "\"%.*s\" is not {rand:MIN:MAX} or {seq:START}", shown(rest),
@@ -82,16 +82,16 @@ bool parts_cut(slice text, struct parts *out, uint32_t *sequences, char *why, si
     return true;
 }
 
-static bool is_plain(const struct parts *p)
+static bool is_constant(const struct parts *p)
 {
     for (uint32_t i = 0; i < p->n; i++)
         if (p->part[i].kind == PART_RAND || p->part[i].kind == PART_SEQ) return false;
     return true;
 }
 
-/* ---- making ---- */
+/* ---- building ---- */
 
-/* Text that grows; what options hold is never too large for memory, or the program ends. */
+/* Text that grows. */
 struct text {
     char *ptr;
     size_t len, cap;
@@ -141,7 +141,7 @@ static bool has_header(const struct request_form *form, slice name)
 
 static void finish(struct request *r)
 {
-    if (!is_plain(&r->head) || !is_plain(&r->body)) return;
+    if (!is_constant(&r->head) || !is_constant(&r->body)) return;
     size_t room = request_room(r) + 1;
     r->copies = room < COPIES_MAX / COPIES ? COPIES : 1;
     char *bytes = malloc(room * r->copies);
@@ -183,8 +183,8 @@ bool request_make(struct request *r, const struct request_form *form, uint32_t *
         slice body = form->chunked ? chunked(form->body) : form->body;
         if (!parts_cut(body, &r->body, sequences, why, size)) return false;
     }
-    if (form->chunked && !is_plain(&r->body)) {
-        snprintf(why, size, "a chunked body takes no placeholders: its chunks have fixed sizes");
+    if (form->chunked && !is_constant(&r->body)) {
+        snprintf(why, size, "a chunked body cannot have placeholders: its chunks have fixed sizes");
         return false;
     }
     finish(r);
@@ -199,9 +199,9 @@ bool request_raw(struct request *r, slice bytes, uint32_t *sequences, char *why,
     return true;
 }
 
-/* ---- telling ---- */
+/* ---- messages ---- */
 
-/* A part as it was given. */
+/* A part as the user gave it. */
 static slice part_text(const struct part *p, char *room, size_t size)
 {
     int n = 0;
@@ -262,9 +262,9 @@ static uint64_t next_random(struct filler *f)
 static uint64_t number_of(const struct part *p, struct filler *f, size_t body)
 {
     if (p->kind == PART_LENGTH) return body;
-    ASSERT(f); /* only a plain request is filled without */
+    ASSERT(f); /* only a constant request is filled without */
     if (p->kind == PART_SEQ) return p->min + f->sequence[p->number]++ * f->cores + f->core;
-    uint64_t span = p->max - p->min + 1; /* 0: all of them */
+    uint64_t span = p->max - p->min + 1; /* 0: all numbers of 64 bits */
     return span ? p->min + (uint64_t)((unsigned __int128)next_random(f) * span >> 64)
                 : next_random(f);
 }
@@ -281,7 +281,8 @@ static char *fill(const struct parts *p, struct filler *f, size_t body, char *to
 
 char *request_fill(const struct request *r, struct filler *f, char *to)
 {
-    /* The length stands before what it counts: the body is made where the head ends at most. */
+    /* Content-Length precedes the body that it counts, so the body is written first, after the room
+     * of the longest head. */
     char *body = to + room_of(&r->head), *body_end = fill(&r->body, f, 0, body);
     size_t n = (size_t)(body_end - body);
     to = fill(&r->head, f, n, to);

@@ -1,14 +1,16 @@
 #pragma once
-/* A run from its first connection to its last: the main thread's part. */
+/* A run from its first connection to its last, and what it measured. */
 
 #include "load/core.h"
 #include "load/watch.h"
 
-enum { SLICES_MAX = 1 << 16 };
+enum { INTERVALS_MAX = 1 << 16 };
 
-/* What happened in a tenth of a second. */
-struct slice_of_run {
-    uint64_t requests, cpu_ns /* of the watched */, wall_ns;
+/* A tenth of a second. */
+struct interval {
+    uint64_t answered;
+    uint64_t cpu_ns; /* of the watched processes */
+    uint64_t wall_ns;
 };
 
 struct run {
@@ -16,29 +18,29 @@ struct run {
     const struct io_engine *engine;
     struct load_core *cores;
     struct watch watch;
-    int wake_fd; /* an eventfd: a core has settled its share */
+    int signal_fd;
+    int completed_fd; /* an eventfd: a core has completed its share */
     bool interrupted;
-    uint64_t wall_ns;             /* measured */
-    uint64_t user_ns, system_ns;  /* this process's, meanwhile */
-    uint64_t watched_ns;          /* the watched processes', meanwhile */
-    struct waited waited;         /* the cores' threads, meanwhile */
-    struct waited watched_waited; /* the watched processes', meanwhile */
-    uint64_t bytes_in, bytes_out; /* of all connections, meanwhile */
-    struct slice_of_run *slices;
-    uint32_t n_slices;
 
-    /* of all cores together, when it is over */
+    /* of the measurement */
+    uint64_t wall_ns;
+    uint64_t user_ns, system_ns; /* CPU time of this process */
+    uint64_t watched_ns;         /* CPU time of the watched processes */
+    struct run_delay run_delay;  /* of the cores' threads */
+    struct run_delay watched_run_delay;
+    uint64_t bytes_in, bytes_out;
+    struct interval *intervals;
+    uint32_t n_intervals;
+
+    /* of all cores, once they have ended */
     struct load_counts counts;
-    struct first_error first[LOAD_ERRORS];
+    struct error_sample sample[LOAD_ERRORS];
     struct io_stats io;
     struct histogram corrected, raw;
     uint64_t unsent;
     int connect_error;
 };
 
-/* Makes `addr` the first of several addresses that takes a connection within the plan's timeout, so
- * that all of a run goes to one; where none does, the first. */
-void run_choose_address(struct plan *p);
-
-/* 0 when it ran to an end, whatever the replies were; else an exit status, its reason said. */
+/* 0 when it ran to its end, whatever the replies were; else an exit status, its reason on
+ * stderr. */
 int run_plan(struct run *r, const struct plan *plan);

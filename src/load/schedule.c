@@ -11,8 +11,8 @@ static uint64_t next_random(struct schedule *s)
     return z ^ (z >> 31);
 }
 
-/* Exponential by inversion; 53 bits of [0, 1), so the logarithm is of (0, 1]. */
-static double distance(struct schedule *s)
+/* Exponential by inversion: 53 random bits in [0, 1), so the logarithm is of (0, 1]. */
+static double interval(struct schedule *s)
 {
     if (!s->poisson) return s->mean;
     return -log1p(-(double)(next_random(s) >> 11) * 0x1p-53) * s->mean;
@@ -23,12 +23,12 @@ void schedule_start(struct schedule *s, double rate, bool poisson, uint64_t seed
 {
     *s = (struct schedule){
         .mean = rate > 0 ? 1e9 / rate : 0, .start = start, .random = seed, .poisson = poisson};
-    s->at = poisson ? distance(s) : offset * s->mean;
+    s->at = poisson ? interval(s) : offset * s->mean;
 }
 
 void schedule_next(struct schedule *s)
 {
-    s->at += distance(s);
+    s->at += interval(s);
 }
 
 uint64_t schedule_left(const struct schedule *s, uint64_t to)
@@ -40,6 +40,5 @@ uint64_t schedule_left(const struct schedule *s, uint64_t to)
 void schedule_skip(struct schedule *s, uint64_t to)
 {
     s->at += (double)schedule_left(s, to) * s->mean;
-    while (s->mean > 0 && schedule_due(s) < to)
-        s->at += s->mean; /* one more, where it was rounded */
+    while (s->mean > 0 && schedule_due(s) < to) s->at += s->mean; /* one more after rounding */
 }

@@ -16,7 +16,7 @@ static bool read_clock(struct watch *w, uint32_t i)
 {
     struct timespec ts;
     if (clock_gettime(w->clock[i], &ts) < 0) return false;
-    w->last[i] = (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+    w->cpu_ns[i] = (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
     return true;
 }
 
@@ -26,7 +26,7 @@ int watch_open(struct watch *w, const struct plan *p)
     for (uint32_t i = 0; i < p->n_watched; i++) {
         w->pid[i] = p->watched[i];
         w->pidfd[w->n++] = (int)syscall(SYS_pidfd_open, p->watched[i], 0);
-        /* A number beyond those of processes makes the clock of another, this one's. */
+        /* The clock of a number that is no process id may be another process's. */
         bool gone = w->pidfd[i] < 0 && errno == ESRCH;
         if (gone || clock_getcpuclockid(p->watched[i], &w->clock[i]) || !read_clock(w, i)) {
             fprintf(stderr, "torc-load: --watch %d: no such process\n", p->watched[i]);
@@ -43,7 +43,7 @@ void watch_close(struct watch *w)
         if (w->pidfd[--w->n] >= 0) close(w->pidfd[w->n]);
 }
 
-/* Also where nobody has waited for it yet, and its clock still stands there to be read. */
+/* True of a zombie, too, whose clock can still be read. */
 static bool has_ended(const struct watch *w, uint32_t i)
 {
     struct pollfd p = {w->pidfd[i], POLLIN, 0};
@@ -55,42 +55,42 @@ uint64_t watch_read(struct watch *w)
     uint64_t sum = 0;
     for (uint32_t i = 0; i < w->n; i++) {
         if (has_ended(w, i) || !read_clock(w, i)) w->ended = true;
-        sum += w->last[i];
+        sum += w->cpu_ns[i];
     }
     return sum;
 }
 
-/* ---- waiting for a CPU ---- */
+/* ---- run delay ---- */
 
-bool waited_parse(const char *line, struct waited *out)
+bool run_delay_parse(const char *line, struct run_delay *out)
 {
-    /* On a CPU, waiting for one, how often on one (Linux,
+    /* Time on a CPU, run delay, number of timeslices (Linux,
      * Documentation/scheduler/sched-stats.rst). */
-    return sscanf(line, "%*u %" SCNu64 " %" SCNu64, &out->ns, &out->turns) == 2;
+    return sscanf(line, "%*u %" SCNu64 " %" SCNu64, &out->ns, &out->runs) == 2;
 }
 
-static void add_file(struct waited *w, const char *path)
+static void add_file(struct run_delay *d, const char *path)
 {
     char line[80];
-    struct waited more;
+    struct run_delay more;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return;
     ssize_t n = read(fd, line, sizeof line - 1);
     close(fd);
     line[n > 0 ? n : 0] = '\0';
-    if (!waited_parse(line, &more)) return;
-    w->ns += more.ns;
-    w->turns += more.turns;
+    if (!run_delay_parse(line, &more)) return;
+    d->ns += more.ns;
+    d->runs += more.runs;
 }
 
-void waited_add_thread(struct waited *w, int tid)
+void run_delay_add_thread(struct run_delay *d, int tid)
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/self/task/%d/schedstat", tid);
-    add_file(w, path);
+    add_file(d, path);
 }
 
-static void add_process(struct waited *w, int pid)
+static void add_process(struct run_delay *d, int pid)
 {
     char path[320];
     snprintf(path, sizeof path, "/proc/%d/task", pid);
@@ -98,23 +98,23 @@ static void add_process(struct waited *w, int pid)
     for (const struct dirent *e; dir && (e = readdir(dir));) {
         if (e->d_name[0] == '.') continue;
         snprintf(path, sizeof path, "/proc/%d/task/%s/schedstat", pid, e->d_name);
-        add_file(w, path);
+        add_file(d, path);
     }
     if (dir) closedir(dir);
 }
 
-struct waited watch_waited(const struct watch *w)
+struct run_delay watch_run_delay(const struct watch *w)
 {
-    struct waited sum = {0};
+    struct run_delay sum = {0};
     for (uint32_t i = 0; i < w->n; i++)
         if (!has_ended(w, i)) add_process(&sum, w->pid[i]);
     return sum;
 }
 
-struct waited waited_since(const struct waited *before, const struct waited *now)
+struct run_delay run_delay_since(const struct run_delay *before, const struct run_delay *now)
 {
-    if (now->ns < before->ns || now->turns < before->turns) return (struct waited){0};
-    return (struct waited){now->ns - before->ns, now->turns - before->turns};
+    if (now->ns < before->ns || now->runs < before->runs) return (struct run_delay){0};
+    return (struct run_delay){now->ns - before->ns, now->runs - before->runs};
 }
 
 static uint64_t ns_of(const struct timeval *t)

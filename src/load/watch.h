@@ -1,44 +1,44 @@
 #pragma once
-/* CPU time of other processes and of this one, as the kernel's CPU clocks have it: to the
- * nanosecond, of all threads that live and lived, io_uring's kernel workers among them. And how
- * long threads waited for a CPU, as its scheduler has it: of those that live. */
+/* CPU time of other processes and of this one, from the kernel's CPU clocks: to the nanosecond, of
+ * all threads, living and ended, io_uring's kernel workers among them. And run delay, from the
+ * kernel's scheduler statistics: of living threads only. */
 
 #include "load/plan.h"
 
-/* How long threads were ready to run and had no CPU: since they began, or between two readings. */
-struct waited {
+/* How long threads were runnable without a CPU: since they started, or between two readings. */
+struct run_delay {
     uint64_t ns;
-    uint64_t turns; /* how often they were given a CPU; 0: nothing is known */
+    uint64_t runs; /* how often they got a CPU; 0: unknown */
 };
 
 struct watch {
     int pid[PLAN_WATCHED];
     clockid_t clock[PLAN_WATCHED];
-    int pidfd[PLAN_WATCHED];     /* tells when it ends; -1: not to be had */
-    uint64_t last[PLAN_WATCHED]; /* ns, what the clock said */
+    int pidfd[PLAN_WATCHED];       /* readable once the process has ended; -1: unavailable */
+    uint64_t cpu_ns[PLAN_WATCHED]; /* ns, the last reading */
     uint32_t n;
-    bool ended; /* one of them has */
+    bool ended; /* at least one of them has */
 };
 
 /* 0, or -1 with a line on stderr where there is no such process. */
 int watch_open(struct watch *w, const struct plan *p);
 
-/* ns of all that are watched; of a process that has ended, what was read last. */
+/* CPU time of all watched processes, in ns; of one that has ended, the last reading. */
 uint64_t watch_read(struct watch *w);
 
-/* Of all that are watched. A process that has ended has waited for nothing. */
-struct waited watch_waited(const struct watch *w);
+/* Of all watched processes that have not ended. */
+struct run_delay watch_run_delay(const struct watch *w);
 
 void watch_close(struct watch *w);
 
-/* ns of this process: on the CPU in its own code, and in the kernel's. */
+/* CPU time of this process, in ns. */
 void watch_self(uint64_t *user, uint64_t *system);
 
-/* One line of /proc/PID/schedstat; false where it is none. */
-bool waited_parse(const char *line, struct waited *out);
+/* One line of /proc/PID/schedstat; false where it is malformed. */
+bool run_delay_parse(const char *line, struct run_delay *out);
 
-/* Adds what a thread of this process has waited; one that cannot be read adds nothing. */
-void waited_add_thread(struct waited *w, int tid);
+/* Adds that of a thread of this process, unless it cannot be read. */
+void run_delay_add_thread(struct run_delay *d, int tid);
 
-/* From `before` to `now`; nothing is known where a thread has ended meanwhile. */
-struct waited waited_since(const struct waited *before, const struct waited *now);
+/* From `before` to `now`; unknown where a thread has ended meanwhile. */
+struct run_delay run_delay_since(const struct run_delay *before, const struct run_delay *now);

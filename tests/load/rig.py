@@ -1,4 +1,4 @@
-"""A server that misbehaves as it is told, and the generator run against it."""
+"""A server that misbehaves as a test wants, and runs of the generator against it."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def reply(body=b"ok", status="200 OK", fields=b"", version=b"HTTP/1.1"):
 
 
 class Peer:
-    """One connection as the server has it."""
+    """The server's side of one connection."""
 
     def __init__(self, server, sock):
         self.server, self.sock, self.data = server, sock, b""
@@ -73,8 +73,8 @@ class Peer:
 
 
 class Server:
-    """Serves each connection on a thread of its own by `serve(peer)`, which ends by returning (the
-    connection is then closed) or as the other side closes."""
+    """Serves each connection on a thread of its own with `serve(peer)`. The connection is closed when
+    that returns or the other side closes."""
 
     def __init__(self, serve, backlog=256, host="127.0.0.1"):
         self.serve, self.lock, self.stopping = serve, threading.Lock(), False
@@ -135,7 +135,7 @@ class Server:
 
 
 class Outcome:
-    """What a run of the generator came to."""
+    """The outcome of a run of the generator."""
 
     def __init__(self, status, out, err, path):
         self.status, self.out, self.err = status, out, err
@@ -243,8 +243,18 @@ class Case(unittest.TestCase):
     def run_load(self, *options, **how):
         return self.finish(self.start("--quiet", *options, **how))
 
+    def exact(self, server, n, *options, connects=None):
+        """A run of n requests without errors, in which the server got exactly these."""
+        done = self.run_load("--requests", n, *options, server.url)
+        self.errors(done)
+        self.assertEqual(done.json["requests"], n)
+        self.assertEqual(len(server.requests), n)
+        if connects is not None:
+            self.assertEqual(done.json["connects"], connects)
+        return done
+
     def errors(self, done, **want):
-        """Exactly these errors, named first, and exit status 1; without any, 0 and no word of them."""
+        """Exactly these errors, reported first, and exit status 1; without any, exit status 0."""
         self.assertIsNotNone(done.json, done)
         self.assertEqual(done.json["errors"], {**dict.fromkeys(ERRORS, 0), **want}, done)
         if want:
@@ -257,12 +267,12 @@ class Case(unittest.TestCase):
         self.agrees(done.json)
 
     def first(self, done, kind, want):
-        """What the report says of the first error of a kind, in both its forms."""
+        """The sample of a kind of error, in both reports."""
         self.assertRegex(done.json["first_errors"][kind], f"^(?:{want})$")
         self.assertIn(f"\n  {kind:12} first: {done.json['first_errors'][kind]}\n", done.out)
 
     def agrees(self, j):
-        """Whatever happened, a report agrees with itself."""
+        """Every report agrees with itself."""
         for name, latency in j["latency_ns"].items():
             values = latency["histogram"]
             count = sum(n for _, n in values)
@@ -274,19 +284,19 @@ class Case(unittest.TestCase):
         self.assertEqual(j["latency_ns"]["corrected"]["count"], j["requests"] + j["unsent"])
         self.assertGreaterEqual(j["requests_total"], j["requests"])
         self.assertGreaterEqual(j["requests_total"], j["answered"])
-        # Of what was measured, each reply has its status, but one that was cut off may have had none yet.
+        # Each measured reply has a status, unless it was cut off before.
         measured, kinds = j["errors_measured"], j["errors"]
         replies = j["requests"] + measured["status"] + measured["body"]
         self.assertGreaterEqual(sum(j["status"].values()), replies)
         self.assertLessEqual(sum(j["status"].values()), replies + measured["reset"])
         for kind in ERRORS:
             self.assertLessEqual(measured[kind], kinds[kind])
-        # And of each kind that there was, what the first was.
+        # Each kind of error has a sample.
         self.assertEqual(set(j["first_errors"]), {kind for kind in ERRORS if kinds[kind]})
 
 
 def wait_for(condition):
-    """True once it holds; it is asked for at most LIMIT_SECONDS."""
+    """True once the condition holds; False after LIMIT_SECONDS."""
     end = time.monotonic() + LIMIT_SECONDS
     while time.monotonic() < end:
         if condition():

@@ -1,6 +1,7 @@
-/* Which of several addresses of a server a run goes to. */
+#include "load/address.h"
 
-#include "load/run.h"
+#include "base/clock.h"
+#include "base/slice.h"
 
 #include <arpa/inet.h>
 #include <poll.h>
@@ -16,15 +17,18 @@
 enum { SOCKETS = 3 };
 
 static int fd[SOCKETS];
-static struct plan plan;
+static struct sock_addr addrs[SOCKETS];
+static uint32_t n_addrs;
+static uint64_t timeout;
 
-/* Each has a port of its own, which nobody listens on yet. */
+/* Each has a port of its own, without a listener yet. */
 static int set_up(void **state)
 {
     (void)state;
-    plan = (struct plan){.timeout = 10 * NS_PER_S, .n_addrs = SOCKETS};
+    timeout = 10 * NS_PER_S;
+    n_addrs = SOCKETS;
     for (int i = 0; i < SOCKETS; i++) {
-        struct sock_addr *a = &plan.addrs[i];
+        struct sock_addr *a = &addrs[i];
         a->in =
             (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
         a->len = sizeof a->in;
@@ -32,7 +36,6 @@ static int set_up(void **state)
         if (fd[i] < 0 || bind(fd[i], &a->sa, a->len) < 0) return -1;
         if (getsockname(fd[i], &a->sa, &a->len) < 0) return -1;
     }
-    plan.addr = plan.addrs[0];
     return 0;
 }
 
@@ -45,12 +48,10 @@ static int tear_down(void **state)
 
 static void chosen(int i)
 {
-    run_choose_address(&plan);
-    assert_int_equal(plan.addr.len, plan.addrs[i].len);
-    assert_int_equal(ntohs(plan.addr.in.sin_port), ntohs(plan.addrs[i].in.sin_port));
+    assert_ptr_equal(address_choose(addrs, n_addrs, timeout), &addrs[i]);
 }
 
-static void the_first_that_takes_a_connection(void **state)
+static void the_first_that_accepts_a_connection_is_chosen(void **state)
 {
     (void)state;
     assert_int_equal(listen(fd[2], 8), 0);
@@ -61,14 +62,14 @@ static void the_first_that_takes_a_connection(void **state)
     chosen(0);
 }
 
-static void the_first_where_none_does(void **state)
+static void the_first_is_chosen_where_none_accepts(void **state)
 {
     (void)state;
     chosen(0);
 }
 
-/* Nobody answers in the time: a listener whose queue is full drops what comes. */
-static void one_that_does_not_answer(void **state)
+/* A listener whose queue is full drops new connections. */
+static void an_address_that_times_out_is_skipped(void **state)
 {
     (void)state;
     int waiting[8];
@@ -77,23 +78,23 @@ static void one_that_does_not_answer(void **state)
     for (size_t i = 0; i < ARRAY_LEN(waiting); i++) {
         waiting[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         assert_true(waiting[i] >= 0);
-        connect(waiting[i], &plan.addrs[0].sa, plan.addrs[0].len);
+        connect(waiting[i], &addrs[0].sa, addrs[0].len);
     }
-    plan.timeout = 100 * NS_PER_MS;
+    timeout = 100 * NS_PER_MS;
     chosen(1);
     for (size_t i = 0; i < ARRAY_LEN(waiting); i++) close(waiting[i]);
 }
 
-/* A server with one address sees the run's own connections only. */
-static void one_address_is_not_tried(void **state)
+/* A server with one address gets only the connections of the run. */
+static void a_single_address_is_not_tried(void **state)
 {
     (void)state;
     struct pollfd p = {fd[0], POLLIN, 0};
-    plan.n_addrs = 1;
+    n_addrs = 1;
     assert_int_equal(listen(fd[0], 8), 0);
     chosen(0);
     assert_int_equal(poll(&p, 1, 0), 0);
-    plan.n_addrs = 2;
+    n_addrs = 2;
     chosen(0);
     assert_int_equal(poll(&p, 1, 0), 1);
 }
@@ -101,10 +102,11 @@ static void one_address_is_not_tried(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(the_first_that_takes_a_connection, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(the_first_where_none_does, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(one_that_does_not_answer, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(one_address_is_not_tried, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_first_that_accepts_a_connection_is_chosen, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(the_first_is_chosen_where_none_accepts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_address_that_times_out_is_skipped, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_single_address_is_not_tried, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-"""How a run begins and ends: its phases, signals, servers that die, and engines that are refused."""
+"""How a run begins and ends: phases, signals, servers that die, engines that are unavailable."""
 
 import ctypes
 import json
@@ -37,11 +37,11 @@ class Ends(rig.Case):
         j = done.json
         self.assertGreater(j["requests_total"], j["requests"])
         self.assertGreater(j["requests"], 0)
-        # A ninth of the time: bytes of all of it would be all bytes.
+        # The measurement is a ninth of the time, so it has a small part of the bytes.
         self.assertLess(j["bytes_in"], 0.6 * j["requests_total"] * len(reply()))
         self.assertGreater(j["bytes_in"], 0)
 
-    def test_warmup_and_count(self):
+    def test_warmup_requests_are_not_among_the_count(self):
         server = self.each(reply())
         done = self.run_load("--warmup", "100ms", "--requests", 10, "--connections", 2, server.url)
         self.errors(done)
@@ -49,7 +49,7 @@ class Ends(rig.Case):
         self.assertEqual(done.json["requests_total"], len(server.requests))
         self.assertGreater(len(server.requests), 10)
 
-    def test_errors_while_warming_up_are_errors(self):
+    def test_errors_of_the_warmup_are_errors(self):
         state = iter(range(10**9))
 
         def serve(peer):
@@ -59,7 +59,7 @@ class Ends(rig.Case):
         done = self.run_load("--warmup", "200ms", "--requests", 5, "--connections", 1, self.server(serve).url)
         self.errors(done, status=1)
 
-    def test_ramp(self):
+    def test_the_ramp_opens_all_connections(self):
         server = self.each(reply())
         done = self.run_load("--ramp", "300ms", "--duration", "100ms", "--connections", 12, server.url)
         self.errors(done)
@@ -68,7 +68,7 @@ class Ends(rig.Case):
         for options in (["--rate", 500], ["--warmup", "100ms"], ["--cores", rig.two_cores()]):
             self.errors(self.run_load("--ramp", "100ms", "--requests", 20, "--connections", 4, *options, server.url))
 
-    def test_short(self):
+    def test_a_short_run_has_no_errors(self):
         server = self.each(reply())
         for options in (
             ["--duration", "1ms"],
@@ -79,8 +79,8 @@ class Ends(rig.Case):
             self.assertEqual(sum(done.json["errors"].values()), 0)
             self.agrees(done.json)
 
-    def test_what_is_in_flight_at_the_end_is_waited_for(self):
-        """A reply that comes when the time is over, and is not overdue, is right, though it is not of that time."""
+    def test_replies_to_requests_in_flight_are_awaited(self):
+        """A reply after the duration and within the timeout is good, but not measured."""
 
         def serve(peer):
             peer.request()
@@ -96,15 +96,15 @@ class Ends(rig.Case):
 
     # ---- open loop ----
 
-    def test_a_slow_rate_is_waited_for(self):
-        """Between two requests may be more time than a reply is given."""
+    def test_a_slow_rate_does_not_stall(self):
+        """The time between two requests may be longer than the timeout."""
         server = self.each(reply())
         done = self.run_load("--requests", 2, "--rate", 0.7, "--timeout", "50ms", "--connections", 1, server.url)
         self.errors(done)
         self.assertEqual(len(server.requests), 2)
 
-    def test_requests_that_find_no_connection(self):
-        """All that were due are in the corrected histogram, each with the time that it waited at least."""
+    def test_requests_without_a_free_connection_are_unsent(self):
+        """All are in the corrected histogram, each with the least time that it waited."""
 
         def serve(peer):
             while peer.request():
@@ -116,15 +116,15 @@ class Ends(rig.Case):
         j = done.json
         self.assertGreater(j["unsent"], 300)
         self.assertIn("were due and never sent", done.out)
-        self.assertRegex(j["advice"], "--connections|other programs")  # whichever kept more from being sent
+        self.assertRegex(j["advice"], "--connections|other programs")  # other programs may be the limit instead
         corrected = j["latency_ns"]["corrected"]
         due = j["seconds"] * 1000
         self.assertGreaterEqual(corrected["count"], due - 30)
-        # Uniform over the run: half of them have waited for most of half of it.
+        # Uniform over the run: half of them have waited for almost half of it.
         self.assertGreater(corrected["p50"], j["seconds"] * 1e9 * 0.3)
 
-    def test_far_too_high_a_rate(self):
-        """Reckoning up the millions that were not sent keeps no reply waiting, nor does it count as one."""
+    def test_a_far_too_high_rate_delays_no_reply(self):
+        """To count millions of unsent requests delays no reply."""
         done = self.run_load(
             "--rate", 1e8, "--duration", "60ms", "--connections", 2, "--timeout", "5s", self.each(reply()).url
         )
@@ -133,8 +133,8 @@ class Ends(rig.Case):
         self.assertGreater(j["unsent"], 1e6)
         self.assertLessEqual(j["latency_ns"]["corrected"]["max"], (j["seconds"] + 1) * 1e9)
 
-    def test_unsent_ones_that_are_reckoned_up_at_once(self):
-        """As if at equal distances, where there are too many to go through."""
+    def test_many_unsent_requests_are_spread_evenly(self):
+        """As if at equal intervals, where they are too many to count one by one."""
         server = self.each(reply())
         for options in (["--duration", "1s"], ["--duration", "100ms", "--warmup", "1s", "--arrivals", "poisson"]):
             done = self.run_load("--rate", 1e8, "--connections", 2, *options, server.url)
@@ -164,13 +164,13 @@ class Ends(rig.Case):
         self.agrees(done.json)
         return done
 
-    def test_interrupted(self):
+    def test_an_interrupted_run_reports(self):
         for options, number in ((["--duration", "1h"], signal.SIGINT), (["--requests", 10**12], signal.SIGTERM)):
             # More requests than connections: some have been answered.
             done = self.interrupted(self.each(reply()), "--connections", 4, *options, number=number, after=20)
             self.assertGreater(done.json["requests"], 0)
 
-    def test_interrupted_with_requests_in_flight(self):
+    def test_an_interrupt_does_not_wait_for_replies(self):
         def serve(peer):
             while peer.request():
                 pass
@@ -184,7 +184,7 @@ class Ends(rig.Case):
         ):
             self.interrupted(self.server(serve), "--connections", 8, *options)
 
-    def test_interrupted_while_replies_are_waited_for(self):
+    def test_an_interrupt_ends_the_drain(self):
         def serve(peer):
             while peer.request():
                 pass
@@ -199,11 +199,11 @@ class Ends(rig.Case):
         self.assertTrue(done.json["interrupted"])
         self.assertEqual(done.json["errors"], dict.fromkeys(rig.ERRORS, 0))
 
-    def test_interrupted_within_the_ramp(self):
+    def test_an_interrupt_ends_the_ramp(self):
         self.interrupted(self.each(reply()), "--ramp", "1h", "--connections", 4)
 
-    def test_interrupted_while_connecting(self):
-        """To a server whose queue of connections is full, none of which is taken."""
+    def test_an_interrupt_ends_connecting(self):
+        """To a server that accepts no connection and whose queue is full."""
         listener = socket.create_server(("127.0.0.1", 0), backlog=0)
         self.addCleanup(listener.close)
         url = "http://127.0.0.1:%d/" % listener.getsockname()[1]
@@ -214,9 +214,9 @@ class Ends(rig.Case):
         self.assertEqual(done.status, 1)
         self.assertTrue(done.json["interrupted"])
 
-    # ---- servers that go ----
+    # ---- servers that end ----
 
-    def test_a_server_that_dies(self):
+    def test_a_server_that_dies_causes_connect_errors(self):
         for options in (["--requests", 10**9], ["--requests", 10**9, "--rate", 1000], ["--duration", "700ms"]):
             lab, url, _ = self.lab()
             process = self.start("--quiet", "--timeout", "2s", "--connections", 4, *options, url + "/delay/1")
@@ -230,7 +230,7 @@ class Ends(rig.Case):
             self.assertTrue(done.out.startswith("ERRORS: connect "))
             self.agrees(done.json)
 
-    def test_a_server_that_stops_answering(self):
+    def test_a_server_that_stops_answering_causes_timeouts(self):
         def serve(peer):
             for _ in range(5):
                 peer.request()
@@ -244,10 +244,10 @@ class Ends(rig.Case):
         self.assertGreaterEqual(done.json["errors"]["timeout"], 2)
         self.assertEqual(done.status, 1)
 
-    # ---- what there is not enough of ----
+    # ---- limits ----
 
-    def test_ports_may_run_out(self):
-        """With a new connection for each request; a run that finds no port says so and what to do."""
+    def test_running_out_of_ports_gives_advice(self):
+        """With a new connection for each request; the report then says what to do."""
         _, url, _ = self.lab()
         done = self.run_load("--requests-per-connection", 1, "--duration", "1s", "--connections", 8, url + "/plaintext")
         errors = done.json["errors"]
@@ -257,7 +257,7 @@ class Ends(rig.Case):
         self.assertGreaterEqual(done.json["connects"], done.json["requests"])
         self.agrees(done.json)
 
-    def test_too_few_descriptors(self):
+    def test_too_few_descriptors_are_an_error(self):
         def limit():
             import resource
 
@@ -269,7 +269,7 @@ class Ends(rig.Case):
             done.err, "torc-load: --connections 100 needs a descriptor limit of more than 100 (raise it, ulimit -n)\n"
         )
 
-    def test_engine_refused(self):
+    def test_an_unavailable_engine_is_an_error_or_replaced(self):
         server = self.each(reply())
         done = self.run_load("--requests", 3, server.url, engine="io_uring", preexec_fn=refuse_io_uring)
         if "not built in" in done.err:
@@ -282,7 +282,7 @@ class Ends(rig.Case):
             self.errors(done)
             self.assertEqual(done.json["engine"], "epoll")
 
-    def test_wrong_options(self):
+    def test_wrong_options_are_one_line_on_stderr(self):
         for words in (
             ["--connections", "0"],
             ["--rate", "-1"],
@@ -298,21 +298,21 @@ class Ends(rig.Case):
             self.assertTrue(done.err.startswith("torc-load: "), done.err)
             self.assertEqual(done.out, "")
 
-    def test_help(self):
+    def test_help_goes_to_stdout(self):
         for word in ("--help", "-h"):
             done = self.run_load(word)
             self.assertEqual((done.status, done.err), (0, ""))
             self.assertTrue(done.out.startswith("Usage: torc-load "), done.out)
 
-    def test_help_that_cannot_be_written(self):
+    def test_unwritable_help_is_an_error(self):
         for word in ("--help", "--version"):
             with open("/dev/full", "w") as full:
                 done = self.run_load(word, stdout=full)
             self.assertEqual(done.status, 1)
             self.assertEqual(done.err, "torc-load: cannot write to stdout: No space left on device\n")
 
-    def test_a_name_with_several_addresses(self):
-        """Served on the last only; where "localhost" has one, on that."""
+    def test_the_first_address_that_accepts_is_used(self):
+        """The server listens on the last address only."""
         found = [a[:2] for *_, a in socket.getaddrinfo("localhost", 80, type=socket.SOCK_STREAM)]
         server = rig.Server(self.answer, host=found[-1][0])
         self.addCleanup(server.stop)
@@ -323,7 +323,7 @@ class Ends(rig.Case):
         self.assertEqual(done.json["address"], text[-1])
         head = done.out.splitlines()[0]
         if text[0] != text[-1]:
-            self.assertIn(f"to {text[-1]}, as {text[0]} takes no connection", head)
+            self.assertIn(f"to {text[-1]}, because {text[0]} accepts no connection", head)
         else:
             self.assertNotIn("to 127", head)
 
@@ -331,11 +331,11 @@ class Ends(rig.Case):
         while peer.request():
             peer.send(reply())
 
-    def test_depth_one(self):
+    def test_a_queue_depth_of_one_suffices(self):
         server = self.each(reply())
         self.errors(self.run_load("--depth", 1, "--connections", 40, "--pipeline", 3, "--requests", 400, server.url))
 
-    def test_progress_and_reports(self):
+    def test_progress_goes_to_stderr_and_reports_to_files(self):
         server = self.each(reply())
         hdr = self.scratch / "hdr"
         done = self.finish(self.start("--duration", "1100ms", "--connections", 2, "--hdr", hdr, server.url))
@@ -345,13 +345,13 @@ class Ends(rig.Case):
         done = self.run_load("--requests", 2, "--json", "-", server.url)
         self.assertEqual(json.loads(done.out)["requests"], 2)
 
-    def test_watching(self):
+    def test_cpu_time_of_watched_processes_is_reported(self):
         lab, url, _ = self.lab()
         done = self.run_load("--duration", "300ms", "--connections", 4, "--watch", lab.pid, url + "/plaintext")
         self.errors(done)
         watch = done.json["watch"]
         self.assertGreater(watch["cpu_ns"], 0)
-        # What is answered while the cores are told of the end counts, and is in no slice.
+        # Replies that come while the cores are being told to drain are in no slice.
         self.assertLessEqual(sum(s[0] for s in watch["slices"]), done.json["answered"])
         self.assertGreater(sum(s[0] for s in watch["slices"]), 0)
         self.assertEqual(sum(s[1] for s in watch["slices"]), watch["cpu_ns"])
@@ -361,8 +361,8 @@ class Ends(rig.Case):
         done = self.run_load("--watch", gone.pid, url)
         self.assertEqual((done.status, done.err), (1, f"torc-load: --watch {gone.pid}: no such process\n"))
 
-    def test_watching_who_ends(self):
-        """Whether or not somebody has waited for it: with what it had used, and not as if all was well."""
+    def test_a_watched_process_that_ends_fails_the_run(self):
+        """As a zombie too: its last reading counts, and the run fails."""
 
         def serve(peer):
             while peer.request():

@@ -1,8 +1,7 @@
-"""Every kind of error, counted exactly and named first."""
+"""Every kind of error is counted exactly and reported first."""
 
 import re
 import socket
-import subprocess
 import threading
 import time
 
@@ -19,25 +18,25 @@ class Errors(rig.Case):
         self.assertEqual(len(server.requests), N)
         return done
 
-    def test_connect_refused(self):
+    def test_refused_connects_are_connect_errors(self):
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))  # bound and not listening
             url = "http://127.0.0.1:%d/" % s.getsockname()[1]
             for options in (["--requests", 5], ["--duration", "10s"], ["--duration", "10s", "--rate", 100]):
                 done = self.run_load("--connections", 7, *options, url)
-                # Who is refused tries again, 50 ms later.
+                # A refused connect is tried again 50 ms later.
                 self.assertGreaterEqual(done.json["errors"]["connect"], 7)
                 self.assertTrue(done.out.startswith("ERRORS: connect "), done)
                 self.first(done, "connect", url[7:-1] + ": Connection refused")
-                self.assertIsNone(done.json["advice"])  # nobody was there to be slow
-                if "--rate" not in options:  # what was never sent has waited
+                self.assertIsNone(done.json["advice"])  # there was no server to be slow
+                if "--rate" not in options:  # unsent requests have a latency
                     self.assertNotIn("latency", done.out)
                 self.assertEqual(done.json["connects"], 0)
                 self.assertEqual(sum(done.json["errors"].values()), done.json["errors"]["connect"])
                 self.assertEqual(done.status, 1)
                 self.agrees(done.json)
 
-    def test_reset_before_any_byte(self):
+    def test_a_reset_before_the_reply_is_a_reset_error(self):
         def serve(peer):
             peer.request()
             peer.reset()
@@ -45,12 +44,12 @@ class Errors(rig.Case):
         done = self.counted(self.server(serve), reset=N)
         self.first(done, "reset", r"127\.0\.0\.1:\d+: Connection reset by peer before the reply to GET /")
 
-    def test_closed_before_any_byte(self):
+    def test_a_close_before_the_reply_is_a_reset_error(self):
         done = self.counted(self.server(lambda peer: peer.request()), reset=N)
         self.first(done, "reset", r"127\.0\.0\.1:\d+: Connection closed before the reply to GET /")
 
-    def test_closed_before_pipelined_ones_are_answered(self):
-        """Not having said that it would."""
+    def test_an_unannounced_close_fails_all_pipelined_requests(self):
+        """Without having announced it."""
 
         def serve(peer):
             for _ in range(4):
@@ -62,7 +61,7 @@ class Errors(rig.Case):
             self.errors(done, reset=3)
             self.assertEqual(done.json["requests"], 1)
 
-    def test_reset_in_mid_reply(self):
+    def test_a_reset_within_the_reply_is_a_reset_error(self):
         def serve(peer):
             peer.request()
             peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")
@@ -71,7 +70,7 @@ class Errors(rig.Case):
         done = self.counted(self.server(serve), reset=N)
         self.first(done, "reset", r"127\.0\.0\.1:\d+: Connection reset by peer (within|before) the reply to GET /")
 
-    def test_closed_in_mid_reply(self):
+    def test_a_close_within_the_reply_is_a_reset_error(self):
         whole = {"200": N}
         pieces = [
             (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello", whole),
@@ -88,10 +87,10 @@ class Errors(rig.Case):
 
             done = self.counted(self.server(serve), reset=N)
             self.first(done, "reset", r"127\.0\.0\.1:\d+: Connection closed within the reply to GET /")
-            # Of a head that is not whole none is known.
+            # An incomplete head has no status yet.
             self.assertEqual(done.json["status"], status)
 
-    def test_no_answer(self):
+    def test_a_missing_reply_times_out(self):
         def serve(peer):
             while peer.request():
                 pass
@@ -101,7 +100,7 @@ class Errors(rig.Case):
         self.assertEqual(done.json["requests"], 0)
         self.assertGreaterEqual(done.json["seconds"], 0.4)
 
-    def test_no_answer_before_the_end(self):
+    def test_a_missing_reply_times_out_after_the_duration(self):
         def serve(peer):
             while peer.request():
                 pass
@@ -110,8 +109,8 @@ class Errors(rig.Case):
         self.errors(done, timeout=2)
         self.assertEqual(done.json["requests"], 0)
 
-    def test_no_answer_in_time(self):
-        """They come when the time is over, and are right; but a run is for what it measures."""
+    def test_a_run_without_measured_replies_fails(self):
+        """Good replies after the measurement are no errors, but a run without a measured reply fails."""
 
         def serve(peer):
             peer.request()
@@ -125,8 +124,8 @@ class Errors(rig.Case):
         self.assertEqual(done.json["requests_total"], 2)
         self.assertEqual(done.json["errors"], dict.fromkeys(rig.ERRORS, 0))
 
-    def test_no_answer_any_more(self):
-        """In less time than a reply is given, so that only who waits for them misses them."""
+    def test_replies_that_stop_time_out(self):
+        """The run is shorter than the timeout: the missing replies are noticed in the drain."""
 
         def serve(peer):
             for _ in range(2):
@@ -152,7 +151,7 @@ class Errors(rig.Case):
             self.errors(done, timeout=4 * pipeline)
             self.assertEqual(done.json["requests_total"], 8)
 
-    def test_an_upload_that_is_not_taken_at_the_end(self):
+    def test_an_upload_that_is_not_read_times_out_after_the_duration(self):
         stop = threading.Event()
         server = self.server(lambda peer: stop.wait(rig.LIMIT_SECONDS))
         self.addCleanup(stop.set)
@@ -161,24 +160,24 @@ class Errors(rig.Case):
         )
         self.errors(done, timeout=2)
 
-    def test_half_an_answer(self):
+    def test_an_incomplete_reply_times_out(self):
         server = self.each(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi")
         done = self.counted(server, "--timeout", "100ms", timeout=N)
-        self.first(done, "timeout", r"127\.0\.0\.1:\d+: no whole reply to GET / within 100ms")
+        self.first(done, "timeout", r"127\.0\.0\.1:\d+: incomplete reply to GET / within 100ms")
 
-    def test_status(self):
+    def test_an_unexpected_status_is_a_status_error(self):
         done = self.counted(self.each(reply(status="500 Oh")), status=N)
         self.assertEqual(done.json["status"], {"500": N})
         self.first(done, "status", "500 for GET /")
         done = self.counted(self.each(reply(status="302 Found")), status=N)
         done = self.counted(self.each(reply(b"yes")), "--expect-status", 404, status=N)
-        self.first(done, "status", "200 for GET /, 404 expected")
+        self.first(done, "status", "200 for GET /, expected 404")
         self.assertEqual(done.json["requests"], 0)
         done = self.counted(self.each(reply(status="404 No")), "--expect-status", 404)
         self.assertEqual(done.json["requests"], N)
 
-    def test_the_first_of_its_kind(self):
-        """Whichever follow; and of which of several URLs."""
+    def test_the_sample_is_the_first_error_of_its_kind(self):
+        """It names the URL, and later errors do not replace it."""
         server = self.server(
             lambda peer: [peer.send(reply(status=s)) for s in ("200 OK", "404 No", "500 Oh") if peer.request()]
         )
@@ -188,8 +187,8 @@ class Errors(rig.Case):
         self.errors(done, status=2)
         self.first(done, "status", r"404 for GET /b\?\{seq:7\}")
 
-    def test_the_first_of_all_cores(self):
-        """That which came first, whichever core saw it."""
+    def test_the_sample_is_the_first_error_of_all_cores(self):
+        """The earliest one, on any core."""
 
         def serve(peer):
             while peer.request():
@@ -205,8 +204,8 @@ class Errors(rig.Case):
         self.errors(done, status=8)
         self.first(done, "status", "500 for GET /")
 
-    def test_wrong_replies_beyond_what_is_measured(self):
-        """They are errors, and told apart from those that the statuses have, too."""
+    def test_wrong_replies_outside_the_measurement_are_errors(self):
+        """They are errors, and reported apart from those among the statuses."""
 
         def serve(peer):
             while peer.request():
@@ -225,11 +224,13 @@ class Errors(rig.Case):
             outside = j["errors"]["body"] - j["errors_measured"]["body"]
             if "--warmup" in options:
                 self.assertGreater(outside, 0)
-            told = f"  {outside} of the wrong replies came before or after what was measured"
-            self.assertEqual(told + ", and are in the ERRORS alone\n" in done.out, outside > 0)
+            note = (
+                f"  {outside} of the wrong replies came outside the measured time and are counted under ERRORS only\n"
+            )
+            self.assertEqual(note in done.out, outside > 0)
 
-    def test_slow_wrong_status(self):
-        """Wrong replies are replies: a run that gets nothing else does not end before its count."""
+    def test_slow_wrong_replies_do_not_end_the_run(self):
+        """Wrong replies are replies: a run does not stall while they come."""
 
         def serve(peer):
             while peer.request():
@@ -244,7 +245,7 @@ class Errors(rig.Case):
         done = self.run_load("--requests", 8, "--connections", 1, "--timeout", "700ms", self.server(serve).url)
         self.errors(done, status=8)
 
-    def test_framing(self):
+    def test_a_malformed_reply_is_a_framing_error(self):
         for bytes_ in (
             b"garbage\r\n\r\n",
             b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
@@ -255,8 +256,8 @@ class Errors(rig.Case):
             near = re.escape(bytes_[-12:-4].decode().replace("\r", "\\r").replace("\n", "\\n"))
             self.first(done, "framing", f'GET /: [^"]+: ".*{near}.*"')
 
-    def test_status_that_is_none(self):
-        """Below 100 it is neither an interim reply's nor a reply's."""
+    def test_a_status_below_100_is_a_framing_error(self):
+        """A status below 100 is neither interim nor final."""
         for status in ("000 Oh", "007 Oh", "099 Oh"):
             for fields in (b"", b"Connection: close\r\n"):
                 done = self.counted(self.each(reply(status=status, fields=fields)), framing=N)
@@ -264,8 +265,8 @@ class Errors(rig.Case):
         text = reply(b"", status="000 Oh")
         self.counted(self.each(*(text[i : i + 1] for i in range(len(text)))), framing=N)
 
-    def test_bytes_that_nobody_asked_for(self):
-        """The reply before them was right, and its connection is not used again."""
+    def test_unsolicited_data_is_a_framing_error(self):
+        """The reply before it is good; its connection is closed."""
 
         def serve(peer):
             peer.request()
@@ -274,10 +275,10 @@ class Errors(rig.Case):
 
         done = self.counted(self.server(serve), framing=N)
         self.assertEqual(done.json["requests"], N)
-        self.first(done, "framing", r'127\.0\.0\.1:\d+ sent what nobody asked for: "x"')
+        self.first(done, "framing", r'127\.0\.0\.1:\d+ sent unsolicited data: "x"')
 
-    def test_a_reply_before_any_request(self):
-        """The requests that wait on the connection are not to blame."""
+    def test_a_reply_before_any_request_is_a_framing_error(self):
+        """It is no error of the requests on that connection."""
 
         def serve(peer):
             peer.send(reply())
@@ -288,19 +289,19 @@ class Errors(rig.Case):
         self.assertGreater(done.json["errors"]["framing"] + done.json["requests"], 0)
         self.agrees(done.json)
 
-    def test_body(self):
+    def test_an_unexpected_body_is_a_body_error(self):
         done = self.counted(self.each(reply(b"hello")), "--expect-body", "hellO", body=N)
-        self.first(done, "body", 'GET /: byte 5 differs: "o" came for "O"')
+        self.first(done, "body", 'GET /: byte 5 differs: got "o", expected "O"')
         done = self.counted(self.each(reply(b"hello")), "--expect-body", "hell", body=N)
-        self.first(done, "body", "GET /: 5 bytes came, 4 expected")
+        self.first(done, "body", "GET /: got 5 bytes, expected 4")
         done = self.counted(self.each(reply(b"hello")), "--expect-body", "hello!", body=N)
-        self.first(done, "body", "GET /: 5 bytes came, 6 expected")
+        self.first(done, "body", "GET /: got 5 bytes, expected 6")
         self.counted(self.each(reply(b"hello")), "--expect-body", "", body=N)
         self.counted(self.each(reply(b"")), "--expect-body", "x", body=N)
         self.counted(self.each(reply(b"hello")), "--expect-body", "hello")
         self.counted(self.each(reply(b"")), "--expect-body", "")
 
-    def test_body_in_pieces(self):
+    def test_a_body_in_pieces_is_compared(self):
         want = self.scratch / "want"
         want.write_bytes(bytes(range(256)) * 40)
         chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -309,11 +310,10 @@ class Errors(rig.Case):
         right, wrong = chunked + b"0\r\n\r\n", chunked[:-20] + b"?" + chunked[-19:] + b"0\r\n\r\n"
         self.counted(self.each(right), "--expect-body-file", want)
         done = self.counted(self.each(wrong), "--expect-body-file", want, body=N)
-        self.first(done, "body", r'GET /: byte 10223 differs: "\?.*" came for ".*"')
+        self.first(done, "body", r'GET /: byte 10223 differs: got "\?.*", expected ".*"')
 
-    def test_one_wrong_among_right_ones(self):
-        """Also where whole replies are compared with one that was right: a date of the same length may
-        differ, nothing else."""
+    def test_one_wrong_reply_among_good_ones_is_found(self):
+        """Also where replies are compared with the bytes of a good one: only the Date may differ."""
         date = b"Date: Sun, 06 Nov 1994 08:49:%02d GMT\r\n"
 
         def serve(peer):
@@ -329,7 +329,7 @@ class Errors(rig.Case):
         self.assertEqual(done.json["requests"], 7)
         self.assertEqual(done.json["connects"], 1)
 
-    def test_several_kinds_at_once(self):
+    def test_several_kinds_of_errors_are_counted_apart(self):
         kinds = [reply(), reply(status="500 Oh"), reply(b"other"), b"nonsense"]
         state = iter(range(10**6))
 
@@ -339,84 +339,11 @@ class Errors(rig.Case):
 
         done = self.run_load("--requests", 40, "--connections", 1, "--expect-body", "ok", self.server(serve).url)
         self.errors(done, status=10, framing=10, body=10)
-        self.first(done, "body", 'GET /: byte 2 differs: "ther" came for "k"; 5 bytes came, 2 expected')
+        self.first(done, "body", 'GET /: byte 2 differs: got "ther", expected "k"; got 5 bytes, expected 2')
         self.assertEqual(done.json["requests"], 10)
 
-    def test_a_report_that_cannot_be_written(self):
-        server = self.each(reply())
-        with open("/dev/full", "w") as full:
-            done = self.run_load("--requests", 1, server.url, stdout=full)
-        self.assertEqual(done.status, 1)
-        self.assertIn("torc-load: cannot write the report: No space left on device\n", done.err)
-        server.requests.clear()
-        for option in ("--json", "--hdr"):
-            for path, why in (("/dev/full", "No space left on device"), ("/nowhere/x", "No such file or directory")):
-                done = self.run_load("--requests", 1, option, path, server.url)
-                self.assertEqual(done.status, 1)
-                self.assertEqual(done.err, f"torc-load: cannot write {path}: {why}\n")
-                # What cannot be opened is told before anything is asked, and what cannot be written after.
-                self.assertEqual(len(server.requests), path == "/dev/full")
-                server.requests.clear()
-
-    def test_one_report_that_cannot_be_written_is_not_all(self):
-        server, hdr = self.each(reply()), self.scratch / "hdr"
-        with open("/dev/full", "w") as full:
-            done = self.run_load("--requests", 1, "--hdr", hdr, server.url, stdout=full)
-        self.assertEqual((done.status, done.json["requests"]), (1, 1))
-        self.assertIn("Total count    =            1]", hdr.read_text())
-        done = self.run_load("--requests", 1, "--json", "/dev/full", "--hdr", hdr, server.url)
-        self.assertEqual(done.status, 1)
-        self.assertIn("Total count    =            1]", hdr.read_text())
-
-    def test_a_run_that_is_refused_leaves_files_alone(self):
-        old, new = self.scratch / "old", self.scratch / "new"
-        old.write_text("as it was")
-        for options in (["--watch", 2**31 - 1], ["--hdr", "/nowhere/x"]):
-            done = self.run_load("--json", old, "--hdr", new, *options, "http://127.0.0.1:1/")
-            self.assertEqual(done.status, 1, done)
-            self.assertEqual(old.read_text(), "as it was")
-            self.assertFalse(new.exists())
-
-    def test_one_file_for_both_reports(self):
-        server, link = self.each(reply()), self.scratch / "link"
-        self.report.write_text("")
-        link.symlink_to(self.report)
-        for json, hdr in ((link, link), (self.report, link), (link, self.scratch / ".." / self.scratch.name / "link")):
-            process = self.start("--quiet", "--requests", 1, "--json", json, "--hdr", hdr, server.url)
-            done = self.finish(process)
-            self.assertEqual((done.status, done.out, done.json), (2, "", None), done)
-            self.assertEqual(len(done.err.splitlines()), 1)
-        self.assertEqual(len(server.requests), 0)
-
-    def test_descriptors_that_are_closed(self):
-        """A socket in the place of stdout or stderr would be sent what is printed."""
-        server = self.each(reply())
-        for closed in ("<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"):
-            words = [
-                rig.LOAD,
-                "--engine",
-                rig.ENGINE,
-                "--no-pin",
-                "--connections",
-                "4",
-                "--duration",
-                "1100ms" if closed == "2>&-" else "50ms",
-                "--json",
-                str(self.report),
-                server.url,
-            ]
-            done = subprocess.run(
-                ["sh", "-c", 'exec "$@" ' + closed, "sh", *words],
-                capture_output=True,
-                text=True,
-                timeout=rig.LIMIT_SECONDS,
-            )
-            self.assertEqual(done.returncode, 0 if ">&-" not in closed.replace("2>&-", "") else 1, done)
-            self.assertNotIn("Sanitizer", done.stderr)
-        self.assertEqual({first for first, _, _ in server.requests}, {b"GET / HTTP/1.1"})
-
-    def test_a_server_that_reads_nothing(self):
-        """Then the request itself does not get away, and is cancelled in the middle."""
+    def test_a_request_that_is_not_read_times_out(self):
+        """The send itself does not complete, and is cancelled."""
         stop = threading.Event()
         server = self.server(lambda peer: stop.wait(rig.LIMIT_SECONDS))
         self.addCleanup(stop.set)
@@ -425,8 +352,8 @@ class Errors(rig.Case):
         )
         self.errors(done, timeout=4)
 
-    def test_an_answer_before_the_request_is_whole(self):
-        """As to a body that is too large: what was answered counts, not that nobody took the rest."""
+    def test_an_early_reply_with_close_counts(self):
+        """As to a body that is too large: the reply counts, not the failed send after it."""
 
         def serve(peer):
             peer.more()
@@ -439,8 +366,8 @@ class Errors(rig.Case):
         done = self.run_load("--requests", 4, "--connections", 2, "--body-size", "64m", server.url)
         self.errors(done, status=4)
 
-    def test_an_answer_before_the_request_is_whole_that_keeps_the_connection(self):
-        """The next request waits until this one has left."""
+    def test_an_early_reply_with_keep_alive_counts(self):
+        """The next request is sent after the rest of this one."""
 
         def serve(peer):
             while True:
@@ -453,8 +380,8 @@ class Errors(rig.Case):
         self.errors(done)
         self.assertEqual(done.json["connects"], 1)
 
-    def test_a_request_behind_one_that_is_answered_and_never_taken(self):
-        """It cannot be sent, and is not answered in time either."""
+    def test_a_request_after_one_that_is_never_read_times_out(self):
+        """It cannot be sent, and times out."""
 
         def serve(peer):
             peer.more()

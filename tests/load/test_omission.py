@@ -1,4 +1,4 @@
-"""The generator's test of itself: a stop of the server is seen in an open loop, and hidden in a closed one."""
+"""Coordinated omission: an open loop shows a stop of the server, a closed loop hides it."""
 
 import json
 import signal
@@ -12,12 +12,12 @@ NS_50_MS = 50_000_000
 
 
 class Omission(rig.Case):
-    """A server that is stopped: what was to be sent meanwhile has waited, and only an open loop shows it."""
+    """A server that is stopped: only an open loop counts the requests that were due meanwhile."""
 
     CONNECTIONS, RATE, STOP_SECONDS, SECONDS = 8, 400, 0.1, 0.8
 
     def stopped(self, *options):
-        """The report of a run within which the server was stopped, and for how long it was at least."""
+        """The report of a run in which the server was stopped, and for how long at least."""
         lab, url, admin = self.lab()
 
         def asked():
@@ -48,34 +48,34 @@ class Omission(rig.Case):
             lab.send_signal(signal.SIGCONT)
             done = self.finish(process)
             self.errors(done)
-            # Measuring began after the process did: if it was over before this, it held the whole stop.
+            # The measurement began after the process did, and so contained the whole stop.
             if end - begun < self.SECONDS:
                 return done.json, end - start
         self.fail("the machine is too slow for the stop to fall into the run")
 
-    def test_open_loop_shows_it(self):
+    def test_an_open_loop_shows_a_stop(self):
         for arrivals in ("constant", "poisson"):
             j, stop = self.stopped("--rate", self.RATE, "--arrivals", arrivals)
             waited = self.RATE * (stop - 0.0501)
-            # What was due more than 50 ms before the end of the stop. A Poisson count of that mean is less
-            # than five standard deviations below it never, or once in millions.
+            # Due more than 50 ms before the end of the stop. A Poisson count is five standard deviations
+            # below its mean once in millions.
             least = waited - 2 if arrivals == "constant" else waited - 5 * waited**0.5
             least = max(least, 1)
             self.assertGreaterEqual(beyond_50(j, "corrected"), least)
 
-    def test_closed_loop_hides_it(self):
+    def test_a_closed_loop_hides_a_stop(self):
         for _ in range(8):
             j, stop = self.stopped()
             self.assertGreaterEqual(beyond_50(j, "raw"), 1)
-            # The machine may have stopped for as long by itself, which no bound can know; not every time.
+            # The machine itself may have stopped for as long, but not every time.
             if beyond_50(j, "raw") <= self.CONNECTIONS:
                 break
         self.assertLessEqual(beyond_50(j, "raw"), self.CONNECTIONS)
         self.assertEqual(j["latency_ns"]["raw"], j["latency_ns"]["corrected"])
         self.assertLess(beyond_50(j, "raw"), 0.01 * j["requests"])
 
-    def test_a_rate_that_is_too_high(self):
-        """What is answered in the time was all due before it: it was done in that time all the same."""
+    def test_a_too_high_rate_still_counts_answered_requests(self):
+        """All replies are to requests that were due before the measurement; they count as answered."""
         lab, url, _ = self.lab()
         done = self.run_load(
             "--connections",

@@ -81,7 +81,7 @@ static void placeholders_are_cut_out(void **state)
     assert_int_equal(sequences, 5);
 }
 
-static void malformed_placeholders_are_refused(void **state)
+static void malformed_placeholders_are_rejected(void **state)
 {
     static const struct {
         const char *text, *why;
@@ -115,7 +115,7 @@ static void malformed_placeholders_are_refused(void **state)
     }
 }
 
-static void many_placeholders(void **state)
+static void a_request_can_have_many_sequences(void **state)
 {
     static char text[SEQUENCES * 16];
     static uint64_t sequence[SEQUENCES + 1];
@@ -162,8 +162,8 @@ static void sequences_are_unique_over_cores(void **state)
     }
 }
 
-/* What 64 bits hold is written, and the sequence goes on from 0 behind it. */
-static void sequence_at_the_end_of_64_bits(void **state)
+/* The largest number is sent, then 0. */
+static void sequences_wrap_at_64_bits(void **state)
 {
     uint64_t sequence = 0;
     struct request r;
@@ -194,7 +194,7 @@ static void random_bounds_are_inclusive(void **state)
     for (int i = 0; i < 4; i++) assert_in_range(count[i], 836, 1164);
 }
 
-static void random_extremes(void **state)
+static void random_numbers_reach_both_halves_of_their_range(void **state)
 {
     static const struct {
         const char *text;
@@ -220,7 +220,7 @@ static void random_extremes(void **state)
             if (v < low) low = v;
             if (v > high) high = v;
         }
-        /* Both halves are come to. */
+        /* Both halves are reached. */
         uint64_t middle = cases[i].min + (cases[i].max - cases[i].min) / 2;
         assert_true(low <= middle && high >= middle);
     }
@@ -235,13 +235,13 @@ static void makes(const struct request_form *form, const char *want)
     if (!request_make(&r, form, &sequences, why, sizeof why)) fail_msg("%s", why);
     if (r.bytes.len != strlen(want) || memcmp(r.bytes.ptr, want, r.bytes.len) != 0)
         fail_msg("%.*s", (int)r.bytes.len, r.bytes.ptr);
-    /* The copies behind it are the same bytes. */
+    /* The copies after it are the same bytes. */
     assert_true(r.copies >= 1);
     for (uint32_t i = 1; i < r.copies; i++)
         assert_memory_equal(r.bytes.ptr + i * r.bytes.len, r.bytes.ptr, r.bytes.len);
 }
 
-static void requests_from_options(void **state)
+static void requests_are_built_from_options(void **state)
 {
     struct request_form f = {.target = SLICE("/a?b=c"), .host = SLICE("h:1")};
     (void)state;
@@ -265,7 +265,7 @@ static void requests_from_options(void **state)
     makes(&f, "PUT /a?b=c HTTP/1.1\r\nHost: h:1\r\ncontent-length: 9\r\n\r\nhello");
 }
 
-static void chunked_bodies(void **state)
+static void chunked_bodies_are_split_into_chunks(void **state)
 {
     struct request_form f = {
         .target = SLICE("/"), .host = SLICE("h"), .has_body = true, .chunked = true};
@@ -276,7 +276,7 @@ static void chunked_bodies(void **state)
         &f,
         "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
 
-    /* Larger ones in several chunks, whose sizes add up. */
+    /* A larger body has several chunks, whose sizes add up. */
     static char body[40000];
     for (size_t i = 0; i < sizeof body; i++) body[i] = (char)('a' + i % 26);
     f.body = slice_of(body, sizeof body);
@@ -303,11 +303,11 @@ static void chunked_bodies(void **state)
     f.body = SLICE("{seq:1}");
     sequences = 0;
     assert_false(request_make(&r, &f, &sequences, why, sizeof why));
-    assert_string_equal(why, "a chunked body takes no placeholders: its chunks have fixed sizes");
+    assert_string_equal(why,
+                        "a chunked body cannot have placeholders: its chunks have fixed sizes");
 }
 
-/* The length counts what the placeholders of the body have become, each time. */
-static void length_of_a_body_with_placeholders(void **state)
+static void content_length_counts_the_filled_body(void **state)
 {
     static const char *const headers[] = {"X-N: {seq:8}"};
     struct request_form f = {.target = SLICE("/{seq:98}"),
@@ -341,7 +341,7 @@ static void length_of_a_body_with_placeholders(void **state)
     }
 }
 
-static void raw_templates(void **state)
+static void templates_are_sent_as_they_are(void **state)
 {
     struct request r;
     uint32_t sequences = 0;
@@ -361,7 +361,36 @@ static void raw_templates(void **state)
     assert_true(r.to_head);
 }
 
-/* Of the leak sanitizer: what a request allocates is the program's until it ends. */
+/* ---- messages ---- */
+
+static void line_is(const char *bytes, const char *want)
+{
+    char line[REQUEST_LINE];
+    uint32_t sequences = 0;
+    struct request r;
+    assert_true(request_raw(&r, slice_str(bytes), &sequences, why, sizeof why));
+    request_line(&r, line);
+    assert_string_equal(line, want);
+}
+
+static void request_lines_show_method_and_target(void **state)
+{
+    char long_one[400], want[REQUEST_LINE];
+    (void)state;
+    line_is("GET /a?b HTTP/1.1\r\nHost: a\r\n\r\n", "GET /a?b");
+    line_is("GET /{rand:1:6}/{seq:9} HTTP/1.1\r\n\r\n", "GET /{rand:1:6}/{seq:9}");
+    line_is("GET / HTTP/1.1\nA: b\r\n\r\n", "GET /");
+    line_is("GET /a b", "GET /a b");
+    line_is("\x01nonsense", "\\x01nonsense");
+    line_is("\r\n", "");
+    memset(long_one, 'a', sizeof long_one - 1);
+    long_one[sizeof long_one - 1] = '\0';
+    memset(want, 'a', sizeof want);
+    memcpy(want + sizeof want - 4, "...", 4);
+    line_is(long_one, want);
+}
+
+/* Of the leak sanitizer: what a request allocates is never freed. */
 void __lsan_disable(void) __attribute__((weak));
 
 int main(void)
@@ -370,16 +399,17 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_without_placeholders_is_one_part),
         cmocka_unit_test(placeholders_are_cut_out),
-        cmocka_unit_test(malformed_placeholders_are_refused),
-        cmocka_unit_test(many_placeholders),
+        cmocka_unit_test(malformed_placeholders_are_rejected),
+        cmocka_unit_test(a_request_can_have_many_sequences),
         cmocka_unit_test(sequences_are_unique_over_cores),
-        cmocka_unit_test(sequence_at_the_end_of_64_bits),
+        cmocka_unit_test(sequences_wrap_at_64_bits),
         cmocka_unit_test(random_bounds_are_inclusive),
-        cmocka_unit_test(random_extremes),
-        cmocka_unit_test(requests_from_options),
-        cmocka_unit_test(chunked_bodies),
-        cmocka_unit_test(length_of_a_body_with_placeholders),
-        cmocka_unit_test(raw_templates),
+        cmocka_unit_test(random_numbers_reach_both_halves_of_their_range),
+        cmocka_unit_test(requests_are_built_from_options),
+        cmocka_unit_test(chunked_bodies_are_split_into_chunks),
+        cmocka_unit_test(content_length_counts_the_filled_body),
+        cmocka_unit_test(templates_are_sent_as_they_are),
+        cmocka_unit_test(request_lines_show_method_and_target),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

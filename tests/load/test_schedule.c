@@ -19,14 +19,13 @@ static void constant_times_are_exact(void **state)
     schedule_start(&s, 1000, false, 1, 0, START);
     for (uint64_t i = 0; i < 100000; i++, schedule_next(&s))
         assert_int_equal(schedule_due(&s), START + i * 1000000);
-    /* Distances that are no whole ns do not add up their rounding. */
+    /* Fractions of a ns do not accumulate rounding errors. */
     schedule_start(&s, 3e6, false, 1, 0, START);
     for (uint64_t i = 0; i < 3000000; i++) schedule_next(&s);
     assert_in_range(schedule_due(&s), START + 999999999, START + 1000000001);
 }
 
-/* Cores that share a rate take turns. */
-static void offsets_of_cores(void **state)
+static void cores_take_turns(void **state)
 {
     enum { CORES = 4 };
     struct schedule s[CORES];
@@ -39,7 +38,7 @@ static void offsets_of_cores(void **state)
     }
 }
 
-static void extremes_of_rate(void **state)
+static void extreme_rates_are_exact(void **state)
 {
     struct schedule s;
     (void)state;
@@ -51,7 +50,7 @@ static void extremes_of_rate(void **state)
     assert_int_equal(schedule_due(&s), START + 1000);
 }
 
-static void a_closed_loop_has_no_distance(void **state)
+static void a_closed_loop_has_no_schedule(void **state)
 {
     struct schedule s;
     (void)state;
@@ -60,10 +59,10 @@ static void a_closed_loop_has_no_distance(void **state)
     assert_int_equal(schedule_due(&s), START);
 }
 
-/* Of n exponential distances of mean 1, the mean and the variance lie within six of their standard
+/* Of n exponential intervals of mean 1, the mean and the variance lie within six of their standard
  * errors (1/sqrt(n) and sqrt(8/n)), and so do the shares beyond 0.1, 0.5, 1, 2, 4 and 8 times the
- * mean (binomial). The seed is fixed, so it holds always or never. */
-static void poisson_is_exponential(void **state)
+ * mean (binomial). The seed is fixed, so the result is always the same. */
+static void poisson_intervals_are_exponential(void **state)
 {
     enum { N = 200000 };
     static const double beyond[] = {0.1, 0.5, 1, 2, 4, 8};
@@ -90,8 +89,8 @@ static void poisson_is_exponential(void **state)
     }
 }
 
-/* Two distances in a row have nothing to do with each other: six standard errors again. */
-static void poisson_has_no_memory(void **state)
+/* Two in a row are not correlated, within six standard errors. */
+static void poisson_intervals_are_independent(void **state)
 {
     enum { N = 100000 };
     struct schedule s;
@@ -125,8 +124,8 @@ static void times_follow_from_the_seed(void **state)
     assert_true(same < 10);
 }
 
-/* As many are left as are gone through one by one, and to pass over them comes to the same. */
-static void what_is_left(void **state)
+/* As many as are counted one by one; skipping them leads to the same time. */
+static void requests_left_are_counted_and_skipped(void **state)
 {
     static const double rates[] = {0.001, 1000, 12345.678, 3e6, 1e8};
     (void)state;
@@ -137,7 +136,7 @@ static void what_is_left(void **state)
             uint64_t n = 0, left = schedule_left(&s, to);
             skipped = s;
             for (; schedule_due(&s) < to; n++) schedule_next(&s);
-            assert_in_range(left - n + 1, 0, 2); /* distances that are no whole ns */
+            assert_in_range(left - n + 1, 0, 2); /* rounding of fractions of a ns */
             schedule_skip(&skipped, to);
             assert_true(schedule_due(&skipped) >= to);
             assert_true(fabs(skipped.at - s.at) <= s.mean * 1.001);
@@ -147,7 +146,7 @@ static void what_is_left(void **state)
 }
 
 /* Within six standard deviations of a count of that mean. */
-static void what_is_left_of_a_poisson_process(void **state)
+static void requests_left_of_a_poisson_process_are_estimated(void **state)
 {
     struct schedule s;
     double n = 0;
@@ -158,7 +157,7 @@ static void what_is_left_of_a_poisson_process(void **state)
     assert_true(fabs(left - n) < 6 * sqrt(n));
 }
 
-static void nothing_is_left_of_a_closed_loop(void **state)
+static void a_closed_loop_has_no_requests_left(void **state)
 {
     struct schedule s;
     (void)state;
@@ -172,15 +171,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(constant_times_are_exact),
-        cmocka_unit_test(offsets_of_cores),
-        cmocka_unit_test(extremes_of_rate),
-        cmocka_unit_test(a_closed_loop_has_no_distance),
-        cmocka_unit_test(poisson_is_exponential),
-        cmocka_unit_test(poisson_has_no_memory),
+        cmocka_unit_test(cores_take_turns),
+        cmocka_unit_test(extreme_rates_are_exact),
+        cmocka_unit_test(a_closed_loop_has_no_schedule),
+        cmocka_unit_test(poisson_intervals_are_exponential),
+        cmocka_unit_test(poisson_intervals_are_independent),
         cmocka_unit_test(times_follow_from_the_seed),
-        cmocka_unit_test(what_is_left),
-        cmocka_unit_test(what_is_left_of_a_poisson_process),
-        cmocka_unit_test(nothing_is_left_of_a_closed_loop),
+        cmocka_unit_test(requests_left_are_counted_and_skipped),
+        cmocka_unit_test(requests_left_of_a_poisson_process_are_estimated),
+        cmocka_unit_test(a_closed_loop_has_no_requests_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

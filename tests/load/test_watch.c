@@ -29,7 +29,7 @@ static void burn(uint64_t ns)
     } while (now < until);
 }
 
-static void what_this_process_uses(void **state)
+static void cpu_time_of_this_process_is_counted(void **state)
 {
     struct plan p = {.watched = {getpid()}, .n_watched = 1};
     struct watch w;
@@ -43,7 +43,7 @@ static void what_this_process_uses(void **state)
     watch_close(&w);
 }
 
-static void several_are_summed(void **state)
+static void cpu_times_of_several_processes_are_added(void **state)
 {
     struct plan p = {.watched = {getpid(), getpid()}, .n_watched = 2};
     struct watch w;
@@ -55,7 +55,7 @@ static void several_are_summed(void **state)
     watch_close(&w);
 }
 
-/* A process that has burnt 20 ms and sleeps. */
+/* A process that has used 20 ms of CPU time and sleeps. */
 static pid_t start_another(void)
 {
     int started[2];
@@ -74,8 +74,8 @@ static pid_t start_another(void)
     return pid;
 }
 
-/* What it has used stays in the sum, or there would be less than before. */
-static void another_process_until_it_ends(void **state)
+/* Its last reading stays in the sum, which never falls. */
+static void an_ended_process_keeps_its_last_reading(void **state)
 {
     pid_t pid = start_another();
     struct plan p = {.watched = {pid, getpid()}, .n_watched = 2};
@@ -90,12 +90,12 @@ static void another_process_until_it_ends(void **state)
     assert_true(watch_read(&w) >= before);
     assert_true(w.ended);
     watch_close(&w);
-    /* And who is gone cannot be watched. */
+    /* A process that has ended cannot be watched. */
     assert_int_equal(watch_open(&w, &p), -1);
 }
 
-/* One that nobody has waited for has a clock still, which stands. */
-static void another_process_that_is_a_zombie(void **state)
+/* The clock of a zombie can be read, and stands still. */
+static void a_zombie_counts_as_ended(void **state)
 {
     pid_t pid = start_another();
     struct plan p = {.watched = {pid}, .n_watched = 1};
@@ -113,71 +113,71 @@ static void another_process_that_is_a_zombie(void **state)
     watch_close(&w);
 }
 
-static void nobody(void **state)
+static void unknown_processes_are_rejected(void **state)
 {
     struct plan p = {0};
     struct watch w;
     (void)state;
     assert_int_equal(watch_open(&w, &p), 0);
     assert_int_equal(watch_read(&w), 0);
-    /* There are no such pids (proc_sys_kernel(5)), but clocks that their bits seem to name. */
+    /* No process has this id (proc_sys_kernel(5)), but its clock id can name another clock. */
     p = (struct plan){.watched = {getpid(), INT32_MAX}, .n_watched = 2};
     assert_int_equal(watch_open(&w, &p), -1);
 }
 
-/* ---- waiting for a CPU ---- */
+/* ---- run delay ---- */
 
-static void lines_of_schedstat(void **state)
+static void schedstat_lines_are_parsed(void **state)
 {
-    struct waited w;
+    struct run_delay d;
     (void)state;
-    assert_true(waited_parse("10531094 46371807 4\n", &w));
-    assert_int_equal(w.ns, 46371807);
-    assert_int_equal(w.turns, 4);
-    assert_false(waited_parse("", &w));
-    assert_false(waited_parse("10531094 46371807\n", &w));
-    assert_false(waited_parse("No such file", &w));
+    assert_true(run_delay_parse("10531094 46371807 4\n", &d));
+    assert_int_equal(d.ns, 46371807);
+    assert_int_equal(d.runs, 4);
+    assert_false(run_delay_parse("", &d));
+    assert_false(run_delay_parse("10531094 46371807\n", &d));
+    assert_false(run_delay_parse("No such file", &d));
 }
 
-static void between_two_readings(void **state)
+static void run_delay_is_the_difference_of_two_readings(void **state)
 {
-    struct waited before = {100, 5}, now = {170, 7}, since = waited_since(&before, &now);
+    struct run_delay before = {100, 5}, now = {170, 7}, since = run_delay_since(&before, &now);
     (void)state;
     assert_int_equal(since.ns, 70);
-    assert_int_equal(since.turns, 2);
-    /* A thread that is gone takes what it had waited with it. */
-    since = waited_since(&now, &before);
-    assert_int_equal(since.ns + since.turns, 0);
+    assert_int_equal(since.runs, 2);
+    /* The sum falls when a thread ends, and nothing is known then. */
+    since = run_delay_since(&now, &before);
+    assert_int_equal(since.ns + since.runs, 0);
 }
 
-/* As far as this kernel says anything of it. */
-static void what_this_process_waited(void **state)
+/* Where this kernel has the statistics. */
+static void run_delay_of_a_process_includes_its_threads(void **state)
 {
     struct plan p = {.watched = {getpid()}, .n_watched = 1};
     struct watch w;
-    struct waited thread = {0};
+    struct run_delay thread = {0};
     (void)state;
     if (access("/proc/self/schedstat", R_OK) < 0) skip();
-    waited_add_thread(&thread, INT32_MAX); /* nobody */
-    assert_int_equal(thread.ns + thread.turns, 0);
-    waited_add_thread(&thread, getpid());
+    run_delay_add_thread(&thread, INT32_MAX); /* no such thread */
+    assert_int_equal(thread.ns + thread.runs, 0);
+    run_delay_add_thread(&thread, getpid());
     assert_int_equal(watch_open(&w, &p), 0);
-    struct waited all = watch_waited(&w);
-    assert_true(all.ns >= thread.ns && all.turns >= thread.turns);
+    struct run_delay all = watch_run_delay(&w);
+    assert_true(all.ns >= thread.ns && all.runs >= thread.runs);
     watch_close(&w);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_this_process_uses),
-        cmocka_unit_test(several_are_summed),
-        cmocka_unit_test(another_process_until_it_ends),
-        cmocka_unit_test(another_process_that_is_a_zombie),
-        cmocka_unit_test(nobody),
-        cmocka_unit_test(lines_of_schedstat),
-        cmocka_unit_test(between_two_readings),
-        cmocka_unit_test(what_this_process_waited),
+        cmocka_unit_test(cpu_time_of_this_process_is_counted),
+        cmocka_unit_test(cpu_times_of_several_processes_are_added),
+        cmocka_unit_test(an_ended_process_keeps_its_last_reading),
+        cmocka_unit_test(a_zombie_counts_as_ended),
+        cmocka_unit_test(unknown_processes_are_rejected),
+        cmocka_unit_test(schedstat_lines_are_parsed),
+        cmocka_unit_test(run_delay_is_the_difference_of_two_readings),
+        cmocka_unit_test(run_delay_of_a_process_includes_its_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,8 @@
-#include "load/result.h"
+#include "load/report.h"
 
 #include <inttypes.h>
 
-/* As HdrHistogram's outputPercentileDistribution, in ms: what its plotters read. */
-int result_write_hdr(const struct run *r, struct output *to)
+int report_hdr(const struct run *r, struct output *to)
 {
     const struct histogram *h = &r->corrected;
     FILE *f = output_begin(to);

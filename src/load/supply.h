@@ -1,0 +1,45 @@
+#pragma once
+/* The supply of requests of one core: which is next, when it is due, and which connection gets
+ * it. */
+
+#include "load/pipeline.h"
+#include "load/record.h"
+#include "load/schedule.h"
+
+struct supply {
+    const struct plan *plan;
+    struct record *record;
+    struct io *io;
+    uint32_t core; /* its index */
+    uint32_t next_request;
+    struct schedule schedule;
+    struct list idle;      /* of an open loop: pipelines with room, longest idle first */
+    struct pending *retry; /* of an open loop: to be sent again, [retry_head, retry_tail) */
+    uint32_t retry_head, retry_tail, retry_cap;
+    uint64_t measure_from, measure_to; /* ns, by this core's clock */
+    uint64_t unsent;                   /* due while measuring, and never sent */
+};
+
+void supply_init(struct supply *s, struct record *record, struct io *io, uint32_t core);
+void supply_free(struct supply *s);
+
+/* Enters a phase, in the record too. */
+void supply_enter(struct supply *s, enum phase phase);
+
+/* Whether there are requests for new connections, now or later. */
+bool supply_continues(const struct supply *s);
+
+/* The pipeline has room: fills it in a closed loop; in an open one it gets the next request that is
+ * due, as its turn comes. */
+void supply_fill(struct supply *s, struct pipeline *p);
+
+/* Gives the requests that are due to idle pipelines, and sets the engine's alarm to the next. */
+void supply_dispatch(struct supply *s);
+
+/* A request that was issued goes back unanswered, and that is no error: a server that closes after
+ * a response has not processed the requests after it (RFC 9112, 9.6). An open loop retries this
+ * one, a closed loop issues another in its place. */
+void supply_return(struct supply *s, const struct pending *p);
+
+/* Counts the requests that were due while measuring and never sent. When all is closed. */
+void supply_count_unsent(struct supply *s);

@@ -1,0 +1,81 @@
+"""Reports are written where they can be, and files are left alone where they cannot."""
+
+import subprocess
+
+import rig
+from rig import reply
+
+
+class Reports(rig.Case):
+    def test_an_unwritable_report_fails_the_run(self):
+        server = self.each(reply())
+        with open("/dev/full", "w") as full:
+            done = self.run_load("--requests", 1, server.url, stdout=full)
+        self.assertEqual(done.status, 1)
+        self.assertIn("torc-load: cannot write the report: No space left on device\n", done.err)
+        server.requests.clear()
+        for option in ("--json", "--hdr"):
+            for path, why in (("/dev/full", "No space left on device"), ("/nowhere/x", "No such file or directory")):
+                done = self.run_load("--requests", 1, option, path, server.url)
+                self.assertEqual(done.status, 1)
+                self.assertEqual(done.err, f"torc-load: cannot write {path}: {why}\n")
+                # An open fails before any request is sent, a write after the run.
+                self.assertEqual(len(server.requests), path == "/dev/full")
+                server.requests.clear()
+
+    def test_an_unwritable_report_does_not_prevent_the_others(self):
+        server, hdr = self.each(reply()), self.scratch / "hdr"
+        with open("/dev/full", "w") as full:
+            done = self.run_load("--requests", 1, "--hdr", hdr, server.url, stdout=full)
+        self.assertEqual((done.status, done.json["requests"]), (1, 1))
+        self.assertIn("Total count    =            1]", hdr.read_text())
+        done = self.run_load("--requests", 1, "--json", "/dev/full", "--hdr", hdr, server.url)
+        self.assertEqual(done.status, 1)
+        self.assertIn("Total count    =            1]", hdr.read_text())
+
+    def test_a_run_that_cannot_start_leaves_files_alone(self):
+        old, new = self.scratch / "old", self.scratch / "new"
+        old.write_text("as it was")
+        for options in (["--watch", 2**31 - 1], ["--hdr", "/nowhere/x"]):
+            done = self.run_load("--json", old, "--hdr", new, *options, "http://127.0.0.1:1/")
+            self.assertEqual(done.status, 1, done)
+            self.assertEqual(old.read_text(), "as it was")
+            self.assertFalse(new.exists())
+
+    def test_one_file_for_both_reports_is_rejected(self):
+        server, link = self.each(reply()), self.scratch / "link"
+        self.report.write_text("")
+        link.symlink_to(self.report)
+        for json, hdr in ((link, link), (self.report, link), (link, self.scratch / ".." / self.scratch.name / "link")):
+            process = self.start("--quiet", "--requests", 1, "--json", json, "--hdr", hdr, server.url)
+            done = self.finish(process)
+            self.assertEqual((done.status, done.out, done.json), (2, "", None), done)
+            self.assertEqual(len(done.err.splitlines()), 1)
+        self.assertEqual(len(server.requests), 0)
+
+    def test_closed_standard_descriptors_do_not_become_sockets(self):
+        """A socket with the number of stdout or stderr would be sent the report."""
+        server = self.each(reply())
+        for closed in ("<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"):
+            words = [
+                rig.LOAD,
+                "--engine",
+                rig.ENGINE,
+                "--no-pin",
+                "--connections",
+                "4",
+                "--duration",
+                "1100ms" if closed == "2>&-" else "50ms",
+                "--json",
+                str(self.report),
+                server.url,
+            ]
+            done = subprocess.run(
+                ["sh", "-c", 'exec "$@" ' + closed, "sh", *words],
+                capture_output=True,
+                text=True,
+                timeout=rig.LIMIT_SECONDS,
+            )
+            self.assertEqual(done.returncode, 0 if ">&-" not in closed.replace("2>&-", "") else 1, done)
+            self.assertNotIn("Sanitizer", done.stderr)
+        self.assertEqual({first for first, _, _ in server.requests}, {b"GET / HTTP/1.1"})

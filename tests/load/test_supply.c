@@ -1,0 +1,273 @@
+/* The supply and the pipelines that it fills, without connections. */
+
+#include "load/supply.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { PIPELINES = 3, DEPTH = 2 };
+
+static struct plan plan;
+static struct io io;
+static struct record record;
+static struct supply supply;
+static struct pipeline pipeline[PIPELINES];
+
+static void run(struct io_task *t)
+{
+    (void)t;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    plan = (struct plan){.n_cores = 1, .n_requests = 2};
+    io = (struct io){.now = NS_PER_S, .alarm = WHEEL_NEVER};
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd < 0 || !record_init(&record, &plan, 0, fd)) return -1;
+    supply_init(&supply, &record, &io, 0);
+    for (int i = 0; i < PIPELINES; i++) {
+        if (!pipeline_init(&pipeline[i], DEPTH, 0, run)) return -1;
+        pipeline_open(&pipeline[i]);
+    }
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    for (int i = 0; i < PIPELINES; i++) pipeline_free(&pipeline[i]);
+    supply_free(&supply);
+    close(record.completed_fd);
+    record_free(&record);
+    return 0;
+}
+
+/* An open loop of one request each second, whose first is due now. */
+static void start_open_loop(void)
+{
+    plan.rate = 1;
+    supply_enter(&supply, PHASE_MEASURE);
+}
+
+static uint32_t length(const struct pipeline *p)
+{
+    return p->tail - p->head;
+}
+
+/* ---- pipelines ---- */
+
+static void a_pipeline_has_room_up_to_its_depth(void **state)
+{
+    (void)state;
+    supply_enter(&supply, PHASE_MEASURE);
+    supply_fill(&supply, &pipeline[0]);
+    assert_int_equal(length(&pipeline[0]), DEPTH);
+    assert_false(pipeline_has_room(&pipeline[0]));
+    assert_true(pipeline[0].task.queued); /* to send them at the end of the turn */
+    pipeline[0].head++;
+    assert_true(pipeline_has_room(&pipeline[0]));
+}
+
+static void a_pipeline_has_room_up_to_its_limit(void **state)
+{
+    (void)state;
+    pipeline[0].limit = 3;
+    supply_enter(&supply, PHASE_MEASURE);
+    for (int i = 0; i < 5; i++) {
+        supply_fill(&supply, &pipeline[0]);
+        pipeline[0].head = pipeline[0].tail;
+    }
+    assert_int_equal(pipeline[0].assigned, 3);
+    pipeline_open(&pipeline[0]);
+    assert_true(pipeline_has_room(&pipeline[0]));
+}
+
+static void a_stopped_pipeline_gets_no_requests(void **state)
+{
+    (void)state;
+    start_open_loop();
+    io.now--;
+    supply_fill(&supply, &pipeline[0]);
+    supply_fill(&supply, &pipeline[1]);
+    pipeline_stop(&pipeline[0]);
+    io.now++;
+    supply_dispatch(&supply);
+    assert_int_equal(length(&pipeline[0]), 0);
+    assert_int_equal(length(&pipeline[1]), 1);
+}
+
+/* ---- closed loops ---- */
+
+static void requests_are_issued_in_turn(void **state)
+{
+    (void)state;
+    supply_enter(&supply, PHASE_MEASURE);
+    supply_fill(&supply, &pipeline[0]);
+    assert_int_equal(pipeline_at(&pipeline[0], 0)->request, 0);
+    assert_int_equal(pipeline_at(&pipeline[0], 1)->request, 1);
+    supply_fill(&supply, &pipeline[1]);
+    assert_int_equal(pipeline_at(&pipeline[1], 0)->request, 0);
+}
+
+static void no_more_than_the_share_is_issued(void **state)
+{
+    (void)state;
+    plan.count = record.share = 3;
+    supply_enter(&supply, PHASE_MEASURE);
+    for (int i = 0; i < PIPELINES; i++) supply_fill(&supply, &pipeline[i]);
+    assert_int_equal(length(&pipeline[0]) + length(&pipeline[1]) + length(&pipeline[2]), 3);
+    assert_int_equal(record.counts.issued, 3);
+}
+
+static void a_returned_request_is_replaced(void **state)
+{
+    (void)state;
+    plan.count = record.share = 2;
+    supply_enter(&supply, PHASE_MEASURE);
+    supply_fill(&supply, &pipeline[0]);
+    supply_return(&supply, pipeline_oldest(&pipeline[0]));
+    assert_int_equal(record.counts.issued, 1);
+    supply_fill(&supply, &pipeline[1]);
+    assert_int_equal(length(&pipeline[1]), 1);
+}
+
+static void nothing_is_issued_before_and_after_the_measurement(void **state)
+{
+    (void)state;
+    supply_fill(&supply, &pipeline[0]);
+    assert_int_equal(length(&pipeline[0]), 0);
+    supply_enter(&supply, PHASE_MEASURE);
+    supply_enter(&supply, PHASE_DRAIN);
+    supply_fill(&supply, &pipeline[0]);
+    assert_int_equal(length(&pipeline[0]), 0);
+    assert_false(supply_continues(&supply));
+    assert_int_equal(record.counts.draining, 1);
+}
+
+static void warmup_requests_are_not_counted(void **state)
+{
+    (void)state;
+    plan.count = record.share = 10;
+    supply_enter(&supply, PHASE_WARM);
+    supply_fill(&supply, &pipeline[0]);
+    assert_false(pipeline_oldest(&pipeline[0])->counted);
+    supply_enter(&supply, PHASE_MEASURE);
+    supply_fill(&supply, &pipeline[1]);
+    assert_true(pipeline_oldest(&pipeline[1])->counted);
+    assert_int_equal(record.counts.issued, DEPTH);
+}
+
+/* ---- open loops ---- */
+
+static void requests_are_issued_when_they_are_due(void **state)
+{
+    (void)state;
+    start_open_loop();
+    supply_fill(&supply, &pipeline[0]);
+    assert_int_equal(length(&pipeline[0]), 1);
+    assert_int_equal(pipeline_oldest(&pipeline[0])->intended, NS_PER_S);
+    assert_int_equal(io.alarm, 2 * NS_PER_S);
+    io.now = 2 * NS_PER_S + 5;
+    supply_dispatch(&supply);
+    assert_int_equal(length(&pipeline[0]), 2);
+    assert_int_equal(pipeline_at(&pipeline[0], 1)->intended, 2 * NS_PER_S);
+    assert_int_equal(io.alarm, WHEEL_NEVER); /* no pipeline has room */
+}
+
+static void idle_pipelines_take_turns(void **state)
+{
+    (void)state;
+    start_open_loop();
+    io.now--;
+    for (int i = 0; i < PIPELINES; i++) supply_fill(&supply, &pipeline[i]);
+    io.now += 3 * NS_PER_S;
+    supply_dispatch(&supply);
+    for (int i = 0; i < PIPELINES; i++) {
+        assert_int_equal(length(&pipeline[i]), 1);
+        assert_int_equal(pipeline_oldest(&pipeline[i])->intended, (i + 1) * NS_PER_S);
+    }
+}
+
+static void a_retried_request_keeps_its_due_time(void **state)
+{
+    (void)state;
+    start_open_loop();
+    supply_fill(&supply, &pipeline[0]);
+    pipeline_stop(&pipeline[0]);
+    supply_return(&supply, pipeline_oldest(&pipeline[0]));
+    supply_enter(&supply, PHASE_DRAIN);
+    assert_true(supply_continues(&supply)); /* a connection for it is still wanted */
+    supply_fill(&supply, &pipeline[1]);
+    assert_int_equal(pipeline_oldest(&pipeline[1])->intended, NS_PER_S);
+    assert_int_equal(record.counts.issued, 1);
+    assert_false(supply_continues(&supply));
+}
+
+static void many_retries_keep_their_order(void **state)
+{
+    (void)state;
+    pipeline[0].depth = 1;
+    start_open_loop();
+    for (uint64_t i = 0; i < 1000; i++)
+        supply_return(&supply, &(struct pending){.intended = i, .counted = true});
+    for (uint64_t i = 0; i < 1000; i++) {
+        supply_fill(&supply, &pipeline[0]);
+        assert_int_equal(pipeline_oldest(&pipeline[0])->intended, i);
+        pipeline[0].head = pipeline[0].tail;
+    }
+}
+
+static void unsent_requests_have_waited_until_the_end(void **state)
+{
+    (void)state;
+    start_open_loop();
+    io.now += 4 * NS_PER_S - 1;
+    supply_enter(&supply, PHASE_DRAIN); /* no pipeline had room */
+    supply_count_unsent(&supply);
+    assert_int_equal(supply.unsent, 4);
+    assert_int_equal(record.corrected->count, 4);
+    assert_int_equal(record.corrected->max, 4 * NS_PER_S - 1);
+}
+
+static void many_unsent_requests_are_spread_evenly(void **state)
+{
+    (void)state;
+    plan.rate = 1e8;
+    supply_enter(&supply, PHASE_MEASURE);
+    io.now += NS_PER_S;
+    supply_enter(&supply, PHASE_DRAIN);
+    supply_count_unsent(&supply);
+    assert_in_range(supply.unsent, 99999999, 100000001);
+    assert_int_equal(record.corrected->count, supply.unsent);
+    uint64_t half = histogram_quantile(record.corrected, 0.5);
+    assert_in_range(half, NS_PER_S * 49 / 100, NS_PER_S * 51 / 100);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(a_pipeline_has_room_up_to_its_depth),
+        TEST(a_pipeline_has_room_up_to_its_limit),
+        TEST(a_stopped_pipeline_gets_no_requests),
+        TEST(requests_are_issued_in_turn),
+        TEST(no_more_than_the_share_is_issued),
+        TEST(a_returned_request_is_replaced),
+        TEST(nothing_is_issued_before_and_after_the_measurement),
+        TEST(warmup_requests_are_not_counted),
+        TEST(requests_are_issued_when_they_are_due),
+        TEST(idle_pipelines_take_turns),
+        TEST(a_retried_request_keeps_its_due_time),
+        TEST(many_retries_keep_their_order),
+        TEST(unsent_requests_have_waited_until_the_end),
+        TEST(many_unsent_requests_are_spread_evenly),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
