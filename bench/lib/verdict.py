@@ -22,12 +22,6 @@ def noise_reach(metric: str, noise: Noise | None) -> float:
     return float(max(1 - noise["low"], noise["high"] - 1, 0.0))
 
 
-def not_above_noise(metric: str, low: float, high: float, noise: Noise | None) -> bool:
-    """Whether an interval excludes 1, yet at least one of its ends is within the A/A run's reach."""
-    reach = noise_reach(metric, noise)
-    return reach > 0 and not low <= 1.0 <= high and min(abs(low - 1), abs(high - 1)) <= reach
-
-
 @dataclass(frozen=True)
 class Verdict:
     """A ratio with its 95 % interval, judged by itself and against the A/A run."""
@@ -65,9 +59,13 @@ class Verdict:
         return abs(self.median - 1)
 
     @property
+    def ends(self) -> list[float]:
+        """How far from 1 the interval's ends are, the nearer first."""
+        return sorted((abs(self.low - 1), abs(self.high - 1)))
+
+    @property
     def reach(self) -> float:
-        """How far from 1 the interval reaches."""
-        return max(abs(self.low - 1), abs(self.high - 1))
+        return self.ends[1]
 
     @property
     def unsteady(self) -> bool:
@@ -77,7 +75,8 @@ class Verdict:
     @property
     def within_noise(self) -> bool:
         """Whether the A/A run differs by as much as the smaller end of a detected difference."""
-        return not_above_noise(self.metric, self.low, self.high, self.noise)
+        reach = noise_reach(self.metric, self.noise)
+        return reach > 0 and not self.low <= 1.0 <= self.high and self.ends[0] <= reach
 
     @property
     def partly(self) -> bool:
@@ -86,10 +85,9 @@ class Verdict:
 
     @property
     def span(self) -> str:
-        """The interval of a difference of a known direction, the smaller end first: 2.0 to 4.1 %."""
-        near, far = sorted((abs(self.low - 1), abs(self.high - 1)))
+        """The interval of a difference of a known direction: 2.0 to 4.1 %."""
+        near, far = self.ends
         return f"{near * 100:.1f} to {far * 100:.1f} %"
 
     def sentence(self, one: str, other: str) -> str:
-        """One subject over the other in a sentence."""
         return say("sentence", self, one, other)

@@ -13,7 +13,7 @@ from unittest import mock
 
 import context  # noqa: F401
 import sample_results
-from lib import cli, results, stats
+from lib import cli, newest, results, stats
 from lib.page import svg
 
 SEED, MUTATIONS = 7, 50  # of each kind of run
@@ -113,7 +113,7 @@ class Damage(unittest.TestCase):
 
     def status(self, *words):
         """Of a command, and what it prints to stderr."""
-        results.left_out.cache_clear()
+        newest.left_out.cache_clear()
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), mock.patch.object(
             svg, "available", return_value=False
