@@ -5,7 +5,8 @@ import unittest
 
 import context  # noqa: F401
 from fake_session import FakeSession, parse
-from lib import ablate, features, results
+from lib import ablate, features, results, words
+from lib.verdict import Verdict
 
 HELP = """Usage: torc-lab [OPTION]...
 
@@ -139,7 +140,8 @@ class Findings(unittest.TestCase):
         noise = {"metric": results.COST, "low": 0.9, "median": 1, "high": 1.1, "pairs": 10}
         ratio = {"median": 0.98, "low": 0.97, "high": 0.99, "pairs": 10}
         said = "direct saves 2.0 % CPU per request (1.0 to 3.0 %), taken out of full, within the A/A noise"
-        text = ablate.sentence("direct", ratio, "taken out of full", noise)
+        verdict = Verdict.of(results.COST, ratio, noise)
+        text = words.say("effect", "direct", verdict, "taken out of full")
         self.assertEqual(text, f"{said} (−10.0 to +10.0 %).")
 
     def test_no_effect(self):
