@@ -23,6 +23,8 @@ OUT, INTO = "out of full", "into bare"
 TOTAL = "full against bare"
 HEADER = ("CPU with ÷ without", "taken out of full", "put into bare")
 
+add_options = experiment.add_options
+
 
 class Pair(NamedTuple):
     """Two variants that differ in one feature."""
@@ -37,10 +39,6 @@ class Pair(NamedTuple):
     @property
     def id(self) -> str:
         return f"{self.feature} {self.context}"
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    experiment.add_options(parser)
 
 
 def pairs(names: Sequence[str], full: AbstractSet[str]) -> list[Pair]:

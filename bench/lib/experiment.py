@@ -16,6 +16,8 @@ from .workloads import Workload
 US = 1 / 1000  # of nanoseconds
 MOST_CORES, MOST_CONNECTIONS = 4096, 1_000_000
 QUICK_PAIRS = 6  # fewer leave intervals too wide for the small differences that are looked for
+Take = Callable[[Session], None]
+Rows = Callable[[results.Run], Sequence[Sequence[str]]]
 Figure = dict[str, Any]  # a median with the bounds of its 95 % interval
 
 
@@ -116,13 +118,7 @@ def expect(label: str, *parts: tuple[Experiment, Sequence[tuple[str, int]]]) -> 
     print(f"{label} {progress.plan(left, samples, wall)}", flush=True)
 
 
-def run(
-    title: str,
-    options: argparse.Namespace,
-    take: Callable[[Session], None],
-    header: Sequence[str],
-    rows: Callable[[results.Run], Sequence[Sequence[str]]],
-) -> int:
+def run(title: str, options: argparse.Namespace, take: Take, header: Sequence[str], rows: Rows) -> int:
     """A subcommand: takes the measurements in a session, then prints their table and conclusions."""
     try:
         with Session(options.kind, options, title) as session:

@@ -26,7 +26,7 @@ class Tally:
             of, names = metric or cost(cell), (variant(cell, one), variant(cell, other))
             if None in names or of not in results.metrics(cell.workload["name"]):
                 continue
-            found = next((r for r in cell.ratios if (r.numerator, r.denominator, r.metric) == (*names, of)), None)
+            found = next((ratio for ratio in cell.ratios if ratio.sides == names and ratio.metric == of), None)
             found = found or results.ratio(cell, str(names[0]), str(names[1]), of, run.noise)
             if found and found.pairs > 1:
                 self.all.append((cell, found.judge(run.noise)))

@@ -8,6 +8,7 @@ does, nor than the A/A run allows.
 from dataclasses import dataclass
 from typing import Any, Mapping
 
+from .stats import Interval
 from .words import say
 
 UNSTEADY = 0.5  # an interval around 1 that reaches further from it is not worth a bound
@@ -38,6 +39,10 @@ class Verdict:
         """The verdict on a ratio as a result file has it; None stands for no valid pair."""
         found = figure or {"median": 1.0, "low": 1.0, "high": 1.0, "pairs": 0}
         return cls(metric, found["median"], found["low"], found["high"], found["pairs"], noise)
+
+    @classmethod
+    def of_interval(cls, metric: str, found: Interval, noise: Noise | None = None) -> "Verdict":
+        return cls(metric, found.median, found.low, found.high, found.count, noise)
 
     @property
     def kind(self) -> str:
