@@ -4,7 +4,7 @@ the bare one.
 One cell for each feature and direction, of two variants that differ in that feature alone. Where a
 feature needs another (defer-taskrun needs single-issuer, multishot needs buf-ring) or hides one
 (coop-taskrun applies only without defer-taskrun), the pair stands on a set where only this one
-changes, and the sentence names it. bench/RESULTS.md has the run's `extra`.
+changes, and the sentence names it.
 """
 
 import argparse
@@ -154,7 +154,6 @@ def conclude(extra: Mapping[str, Any]) -> list[str]:
 
 
 def rows(run: results.Run) -> list[list[str]]:
-    """A row for each feature, as HEADER has it, and one for all together."""
     extra, found = run.extra, []
     for name in extra["full"]:
         mine = {one["context"]: one["ratio"] for one in extra["effects"] if one["feature"] == name}

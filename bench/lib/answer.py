@@ -1,6 +1,4 @@
-"""torc-bench answer: whether io_uring is worth it here, at what depth, on how many cores, and for
-what gain, from the newest finished run of every kind.
-"""
+"""torc-bench answer: whether, how and why to use io_uring here, from the newest run of every kind."""
 
 import argparse
 import sys

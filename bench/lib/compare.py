@@ -54,7 +54,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def variants(words: Sequence[str], session: Session) -> list[Variant]:
-    """What the user named, in that order."""
     found: list[Variant] = []
     try:
         named = [" ".join(shlex.split(word)) for word in words]
@@ -128,7 +127,6 @@ class Comparison:
         experiment.expect(f"{names}: {count} workload{'s' if count > 1 else ''},", *parts)
 
     def measure(self) -> None:
-        """Takes all samples and prints each cell when it is done."""
         self.plan[0].noise(self.plan[0].variants[0])
         for one in self.plan:
             if one.asked.name == "latency":

@@ -96,7 +96,6 @@ def alone(before: Cell, after: Cell) -> tuple[list[list[str]], list[str]]:
 
 
 def section(before: Cell, after: Cell, same: bool, wider: Noise | None) -> list[str]:
-    """A cell of both files."""
     lines = ["", before.id]
     rates = before.workload.get("rate"), after.workload.get("rate")
     if rates[0] != rates[1]:

@@ -92,7 +92,6 @@ class Experiment:
         return Experiment(self.session, dataclasses.replace(self.asked, connections=connections), self.pairs)
 
     def noise(self, variant: Variant) -> None:
-        """The A/A run."""
         self.session.noise(self.asked, variant, self.pairs, self.seconds)
 
     def cell(self, id: str, variants: Sequence[Variant], factors: Mapping[str, Any], **more: Any) -> Cell:
@@ -180,7 +179,6 @@ def saturated(cell: Cell, name: str) -> str | None:
 
 
 def shown(found: Figure | None, form: str = ",.0f") -> str:
-    """A figure's median in a table."""
     return format(found["median"], form) if found else "–"
 
 

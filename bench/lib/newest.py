@@ -33,7 +33,6 @@ class Line(NamedTuple):
 
 
 def newest_first(files: Sequence[File]) -> list[File]:
-    """Sorted by when they began, whatever their zones."""
     return sorted(files, key=lambda one: (one[1].instant, one[0].name), reverse=True)
 
 
@@ -84,7 +83,6 @@ def machine(run: Run) -> tuple[Any, Any]:
 
 
 def commit(run: Run) -> str:
-    """The commit of torc in a few words."""
     known = env.short_commit(run.environment)
     return f"commit {known}" if known else "no commit"
 

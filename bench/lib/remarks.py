@@ -45,7 +45,6 @@ def disturbed(samples: Sequence[Sample]) -> float:
 
 
 def disturbance(others: float) -> list[str]:
-    """The warning about other programs, if they used enough for one."""
     return [say("disturbance", others)] if others > NOISY_OTHERS else []
 
 
@@ -82,6 +81,5 @@ def moved(run: Run) -> str | None:
 
 
 def run_warnings(run: Run) -> list[str]:
-    """The warnings that follow from the A/A run and from all samples."""
     found = [noise_warning(run.noise) if run.noise else None, moved(run)]
     return [*filter(None, found), *warnings([sample for cell in run.cells for sample in cell.samples])]

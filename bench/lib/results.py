@@ -111,7 +111,6 @@ class Cell:
         return [variant["name"] for variant in self.variants]
 
     def label(self, name: str) -> str:
-        """How people call the variant of that name."""
         return next((v["label"] for v in self.variants if v["name"] == name), name)
 
     def valid(self, name: str) -> list[Sample]:
@@ -125,8 +124,7 @@ class Cell:
 
     def median(self, name: str, metric: str) -> float | None:
         """The median of a metric over the samples of a variant that count and have it."""
-        values = [value(sample, metric) for sample in self.valid(name)]
-        known = [one for one in values if one is not None]
+        known = by_round(self, name, metric).values()
         return statistics.median(known) if known else None
 
 

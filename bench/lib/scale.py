@@ -3,8 +3,7 @@
 All core counts and engines are variants of one cell, so that rounds pair them; all have the same
 number of connections, for the question is what another core brings to the same clients. Throughput
 shows the capacity of the server only where the server was saturated on CPUs of its own. Elsewhere
-the fit takes cores ÷ CPU per request: what the cores could serve at that cost. bench/RESULTS.md has
-the run's `extra`.
+the fit takes cores ÷ CPU per request: what the cores could serve at that cost.
 """
 
 import argparse
@@ -73,7 +72,6 @@ def measure(session: Any, options: argparse.Namespace) -> None:
 
 
 def evaluate(run: results.Run, cell: results.Cell, points: Sequence[Variant], affinity: Sequence[int]) -> None:
-    """Fills extra from the samples."""
     extra = run.extra
     shared = {point.cores: experiment.shares_cpus(affinity, point.cores) for point in points}
     states = {point: experiment.saturated(cell, point.name) for point in points}
@@ -167,7 +165,6 @@ def conclude(extra: Mapping[str, Any]) -> list[str]:
 
 
 def rows(run: results.Run) -> list[list[str]]:
-    """A row for each engine and core count, as HEADER has it."""
     steps, found = {(one["engine"], one["to"]): one["ratio"] for one in run.extra["steps"]}, []
     for one in run.extra["points"]:
         place, shared = (one["engine"], one["cores"]), one["shared_cpus"]

@@ -2,7 +2,7 @@
 
 One cell for each core and connection count holds all depths and the engines that have none, so that
 the depths are interleaved round by round and paired. Cells follow one another: compare ratios
-between core or connection counts, not absolute figures. bench/RESULTS.md has the run's `extra`.
+between core or connection counts, not absolute figures.
 """
 
 import argparse
@@ -66,7 +66,6 @@ def why_not(count: int, connections: int, affinity: Sequence[int], possible: int
 
 
 def measure(session: Any, options: argparse.Namespace) -> None:
-    """Takes all cells and concludes from those that are there."""
     run, asked = session.run, workloads.WORKLOADS[options.workload]
     depths = options.depths or (QUICK_DEPTHS if options.quick else DEPTHS)
     core_counts, counts = options.core_counts or [1], options.connection_counts or [asked.connections]
@@ -102,7 +101,6 @@ def measure(session: Any, options: argparse.Namespace) -> None:
 
 
 def rows(cell: Cell, shared: bool) -> list[dict[str, Any]]:
-    """The rows of the grid that a cell gives, one for each variant."""
     found = []
     for one in cell.variants:
         name, paired = one["name"], one["subject"] != "epoll" and "epoll" in cell.names

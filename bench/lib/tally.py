@@ -39,7 +39,6 @@ class Tally:
         self.less, self.more = (sorted(told[kind], key=lambda p: -p[1].size) for kind in ("less", "more"))
 
     def against(self, name: str) -> str:
-        """All workloads in one sentence."""
         return say("against", name, self)
 
 

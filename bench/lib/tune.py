@@ -1,10 +1,8 @@
 """torc-bench tune: searches the ring's options for this machine, then confirms what it found.
 
-Candidates change one to three things of the default: depth, the completion queue's factor, buffers,
-buffer size, features. Successive halving drops the worse half of them rung by rung, each measured
-beside the default. The best of many noisy figures looks better than it is, so the search only
-nominates: the verdict comes from a fresh comparison with the default, with more pairs.
-bench/RESULTS.md has the run's `extra`.
+Successive halving drops the worse half of the candidates rung by rung, each measured beside the
+default. The best of many noisy figures looks better than it is, so the search only nominates: the
+verdict comes from a fresh comparison with the default, with more pairs.
 """
 
 import argparse
@@ -114,7 +112,6 @@ class Search:
         return {**found, "ratio": ratio and {**ratio, "pairs": len(ratios)}, "out": outcome.out.get(name)}
 
     def rung(self, rung: halving.Rung) -> dict[str, Any]:
-        """A rung in extra."""
         found = {"rung": rung.number, "pairs": rung.pairs, "tried": list(rung.tried), "kept": list(rung.kept)}
         return {**found, "cells": list(self.groups(rung.number, rung.tried))}
 

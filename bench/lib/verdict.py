@@ -1,7 +1,6 @@
 """What a ratio between two subjects allows to say.
 
-A verdict is computed once, from a metric, a ratio with its interval and its number of pairs, and the
-A/A run; every text about a difference is a template over it. It claims no more than the interval
+Every text about a difference is a template over a verdict, which claims no more than the interval
 does, nor than the A/A run allows.
 """
 
@@ -60,7 +59,6 @@ class Verdict:
 
     @property
     def size(self) -> float:
-        """How far from 1 the ratio is."""
         return abs(self.median - 1)
 
     @property
