@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import itertools
 import shlex
 from typing import Any, Callable, Sequence
 
@@ -19,7 +20,7 @@ from .workloads import LOAD_PERCENTS, WORKLOADS, Workload
 SUMMARY = "compare servers: io_uring, epoll, their floors, others, or your own"
 DEFAULT = ("io_uring", "epoll", "floor")
 CAPACITY_SECONDS, CAPACITY_ROUNDS = 0.5, 3  # of whose median the open loops' rates are shares
-OWN_FLOOR = {"io_uring": "floor-uring", "epoll": "floor-epoll"}
+OWN_FLOOR = ({"io_uring", "floor-uring"}, {"epoll", "floor-epoll"})
 COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     COST: ("CPU µs/request", table.cost),
     WITH_LOAD: ("with load µs", table.cost),
@@ -30,14 +31,11 @@ COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "peak_rss_kb": ("peak MB", lambda kb: f"{kb / 1024:.0f}"),
 }
 MEMORY = {
-    f"memory.{key}_bytes": (title, table.thousands)
-    for key, title in (
-        ("user", "user (Pss)"),
-        ("kernel", "kernel, both ends"),
-        ("slab", "slab"),
-        ("tcp", "TCP buffers"),
-        ("available", "less available"),
-    )
+    "memory.user_bytes": ("user (Pss)", table.thousands),
+    "memory.kernel_bytes": ("kernel, both ends", table.thousands),
+    "memory.slab_bytes": ("slab", table.thousands),
+    "memory.tcp_bytes": ("TCP buffers", table.thousands),
+    "memory.available_bytes": ("less available", table.thousands),
 }
 
 
@@ -159,17 +157,11 @@ class Comparison:
 def interesting(cell: Cell) -> list[tuple[str, str]]:
     """The pairs to speak of: engines among each other, with their own floor, and with others."""
     of = {variant["name"]: variant["subject"] for variant in cell.variants}
-    pairs = [(one, other) for i, one in enumerate(of) for other in list(of)[i + 1 :]]
+    pairs = [(pair, {of[name] for name in pair}) for pair in itertools.combinations(of, 2)]
     if not set(of.values()) & set(ENGINES):
-        return pairs
-
-    def counts(one: str, other: str) -> bool:
-        sides = {of[one], of[other]}
-        if sides & set(FLOORS):
-            return any({engine, floor} == sides for engine, floor in OWN_FLOOR.items())
-        return bool(sides & set(ENGINES))
-
-    return [pair for pair in pairs if counts(*pair)]
+        return [pair for pair, _ in pairs]
+    of_engines = [(pair, sides) for pair, sides in pairs if sides & set(ENGINES)]
+    return [pair for pair, sides in of_engines if sides in OWN_FLOOR or not sides & set(FLOORS)]
 
 
 def spoken(cell: Cell) -> list[results.Ratio]:

@@ -121,7 +121,7 @@ def measure(session: Any, options: argparse.Namespace, help_text: str, check: Ch
     run, quick = session.run, options.quick
     asked = session.sized(workloads.WORKLOADS[options.workload])
     base, known = space.defaults(help_text), features.known(help_text)
-    names = features.available(known, lambda words: frozenset(FEATURES.search(check(words))[1].split()))
+    names = features.available(known, lambda words: frozenset(" ".join(FEATURES.findall(check(words))).split()))
     found = space.space(base, [name for name in known if name in names], asked)
     count = options.candidates or (QUICK_CANDIDATES if quick else CANDIDATES)
     named, refused = chosen(found, base, count, options.seed, check)
