@@ -17,39 +17,9 @@ from lib import cli, newest, results, stats
 from lib.page import svg
 
 SEED, MUTATIONS = 7, 50  # of each kind of run
-JUNK = (
-    None,
-    True,
-    False,
-    -1,
-    0,
-    1,
-    3,
-    10**15,
-    10**400,
-    -2.5,
-    0.0,
-    2.5,
-    1e-300,
-    1e-29,
-    1e14,
-    1e308,
-    float("nan"),
-    float("inf"),
-    "",
-    "x",
-    "io_uring",
-    "depth=x",
-    "A/A",
-    "\ud800",
-    [],
-    [1],
-    ["x"],
-    [None],
-    {},
-    {"a": 1},
-    {"median": 1},
-)
+NUMBERS = (-1, 0, 1, 3, 10**15, 10**400, -2.5, 0.0, 2.5, 1e-300, 1e-29, 1e14, 1e308, float("nan"), float("inf"))
+TEXTS = ("", "x", "io_uring", "depth=x", "A/A", "\ud800")
+JUNK = (None, True, False, *NUMBERS, *TEXTS, [], [1], ["x"], [None], {}, {"a": 1}, {"median": 1})
 
 
 def places(content, found):
