@@ -4,9 +4,9 @@ load generator that was the bottleneck, a noisy machine."""
 import statistics
 from typing import Any, Sequence
 
-from .results import COST, Cell, Run, Sample
+from .results import Cell, Run, Sample
 from .verdict import Noise
-from .words import say
+from .words import COST, say
 
 NOISY_QUICK, NOISY = 0.04, 0.02  # half widths of the A/A interval, below and from MANY_PAIRS on
 MANY_PAIRS = 10
