@@ -4,13 +4,12 @@ the bare one.
 One cell for each feature and direction, of two variants that differ in that feature alone. Where a
 feature needs another (defer-taskrun needs single-issuer, multishot needs buf-ring) or hides one
 (coop-taskrun applies only without defer-taskrun), the pair stands on a set where only this one
-changes, and the sentence names it. bench/RESULTS.md has the run's `extra`.
+changes, and the sentence names it.
 """
 
 import argparse
-from dataclasses import dataclass
 from pathlib import Path
-from typing import AbstractSet, Any, Mapping, Sequence
+from typing import AbstractSet, Any, Mapping, NamedTuple, Sequence
 
 from . import experiment, features, results, workloads
 from .experiment import US, Experiment
@@ -24,26 +23,22 @@ OUT, INTO = "out of full", "into bare"
 TOTAL = "full against bare"
 HEADER = ("CPU with ÷ without", "taken out of full", "put into bare")
 
+add_options = experiment.add_options
 
-@dataclass(frozen=True)
-class Pair:
+
+class Pair(NamedTuple):
     """Two variants that differ in one feature."""
 
     feature: str
     context: str
     base: str  # the set that the pair stands on, in words
     names: tuple[str, str]  # of the variants with and without the feature
-    sides: tuple[frozenset[str], frozenset[str]]  # their features
+    sides: tuple[AbstractSet[str], AbstractSet[str]]  # their features
     note: str | None
 
     @property
     def id(self) -> str:
-        """The name of the cell."""
         return f"{self.feature} {self.context}"
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    experiment.add_options(parser)
 
 
 def pairs(names: Sequence[str], full: AbstractSet[str]) -> list[Pair]:
@@ -63,29 +58,25 @@ def _out(name: str, full: AbstractSet[str]) -> Pair:
         note = f"{without} needs it, so both sides lack that"
     if hider in away:
         note = f"applies only without {hider}, which both sides lack"
-    base = f"full without {without}" if away else "full"
-    sides = (frozenset(full - away), frozenset(full - away - {name}))
-    return Pair(name, OUT, base, (base, f"{base} {'and' if away else 'without'} {name}"), sides, note)
+    base, word = (f"full without {without}", "and") if away else ("full", "without")
+    return Pair(name, OUT, base, (base, f"{base} {word} {name}"), (full - away, full - away - {name}), note)
 
 
 def _into(name: str) -> Pair:
     """Into bare, with the feature that this one needs."""
     needed = features.NEEDS.get(name)
-    base = f"bare with {needed}" if needed else "bare"
-    note = f"needs {needed}, which both sides have" if needed else None
-    others = frozenset({needed} if needed else ())
-    return Pair(
-        name, INTO, base, (f"{base} {'and' if needed else 'with'} {name}", base), (others | {name}, others), note
-    )
+    base, word, note = "bare", "with", None
+    if needed:
+        base, word, note = f"bare with {needed}", "and", f"needs {needed}, which both sides have"
+    others = {needed} - {None}
+    return Pair(name, INTO, base, (f"{base} {word} {name}", base), (others | {name}, others), note)
 
 
 def variant(name: str, names: Sequence[str], on: AbstractSet[str], cores: int = 1) -> Variant:
-    """io_uring with exactly these features."""
     return Variant(name, f"io_uring, {name}", "io_uring", features.flags(names, on), cores)
 
 
 def measure(session: Any, options: argparse.Namespace, names: Sequence[str], probe: features.Probe) -> None:
-    """Takes all cells and concludes from those that are there."""
     run, full = session.run, features.available(names, probe)
     whole = Experiment(session, session.sized(workloads.WORKLOADS[options.workload]))
     why = "this kernel lacks it"
@@ -110,20 +101,20 @@ def measure(session: Any, options: argparse.Namespace, names: Sequence[str], pro
         else:
             cell = whole.cell(pair.id, sides, {"feature": pair.feature, "context": pair.context})
         extra["effects"].append(effect(pair, cell, run.noise))
-        whole.conclude(conclude(extra))
+        run.conclusions = conclude(extra)
+        session.save()
     run.conclusions = conclude(extra)
 
 
 def total(cell: results.Cell, noise: Noise | None) -> dict[str, Any]:
-    """What all features are worth together."""
     ratio = experiment.paired(cell, "full", "bare")
     found = {"cell": cell.id, "with": "full", "without": "bare", "ratio": ratio}
     found |= {f"{name}_us": experiment.metric(cell, name, COST, US) for name in ("full", "bare")}
-    return {**found, "text": sentence("the full set", ratio, "compared with the bare one", noise)}
+    text = say("effect", "the full set", Verdict.of(COST, ratio, noise), "compared with the bare one")
+    return {**found, "text": text}
 
 
 def effect(pair: Pair, cell: results.Cell | None, noise: Noise | None) -> dict[str, Any]:
-    """What a feature is worth in a cell."""
     ratio = experiment.paired(cell, *pair.names)
     costs = [results.by_round(cell, name, COST) if cell else {} for name in pair.names]
     both = sorted(costs[0].keys() & costs[1].keys())
@@ -133,44 +124,36 @@ def effect(pair: Pair, cell: results.Cell | None, noise: Noise | None) -> dict[s
     found |= {"with": pair.names[0], "without": pair.names[1], "against": pair.base, "ratio": ratio}
     found["us"] = experiment.figure([costs[0][number] - costs[1][number] for number in both], US)
     found |= {"verdict": Verdict.of(COST, ratio).effect, "note": pair.note}
-    return {**found, "text": sentence(pair.feature, ratio, place, noise)}
-
-
-def sentence(name: str, ratio: Mapping[str, Any] | None, place: str, noise: Noise | None) -> str:
-    """What a feature, or the whole set, does to the cost."""
-    return say("effect", name, Verdict.of(COST, ratio, noise), place)
+    return {**found, "text": say("effect", pair.feature, Verdict.of(COST, ratio, noise), place)}
 
 
 def conclude(extra: Mapping[str, Any]) -> list[str]:
     """The total, then what saves, what costs, what makes no difference, and what chance does."""
 
-    def of(verdict: str) -> list[Mapping[str, Any]]:
-        mine = [one for one in extra["effects"] if one["verdict"] == verdict]
-        return (
-            sorted(mine, key=lambda one: -Verdict.of(COST, one["ratio"]).size)
-            if verdict in ("saves", "costs")
-            else mine
-        )
+    def of(verdict: str) -> list[tuple[dict[str, Any], Verdict]]:
+        return [(one, Verdict.of(COST, one["ratio"])) for one in extra["effects"] if one["verdict"] == verdict]
 
     found = [extra["total"]["text"]] if extra["total"] else []
-    found += [one["text"] + (f" ({capital(one['note'])}.)" if one["note"] else "") for one in of("saves") + of("costs")]
+    for verdict in ("saves", "costs"):
+        for one, _ in sorted(of(verdict), key=lambda pair: -pair[1].size):
+            found.append(one["text"] + (f" ({capital(one['note'])}.)" if one["note"] else ""))
     for context, how in ((OUT, "taken out"), (INTO, "put in")):
-        if none := [one for one in of("none") if one["context"] == context]:
-            reach = max(Verdict.of(COST, one["ratio"]).reach for one in none)
-            found.append(say("no_effect", reach, how, [one["feature"] for one in none]))
-    if of("unmeasured"):
-        found.append(f"Not measured: {', '.join(one['cell'] for one in of('unmeasured'))}.")
+        if none := [pair for pair in of("none") if pair[0]["context"] == context]:
+            reach = max(verdict.reach for _, verdict in none)
+            found.append(say("no_effect", reach, how, [one["feature"] for one, _ in none]))
+    unmeasured = [one["cell"] for one, _ in of("unmeasured")]
+    if unmeasured:
+        found.append(f"Not measured: {', '.join(unmeasured)}.")
     if extra["missing"]:
         names = ", ".join(one["feature"] for one in extra["missing"])
         found.append(f"Not measured, because this kernel lacks them: {names}.")
-    tested = len(extra["effects"]) - len(of("unmeasured"))
+    tested = len(extra["effects"]) - len(unmeasured)
     if tested * 0.05 >= 0.5:
         found.append(say("chance", tested, max(1, round(tested * 0.05))))
     return [capital(text) for text in found]
 
 
 def rows(run: results.Run) -> list[list[str]]:
-    """A row for each feature, as HEADER has it, and one for all together."""
     extra, found = run.extra, []
     for name in extra["full"]:
         mine = {one["context"]: one["ratio"] for one in extra["effects"] if one["feature"] == name}

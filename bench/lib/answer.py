@@ -1,23 +1,19 @@
-"""torc-bench answer: whether io_uring is worth it here, at what depth, on how many cores, and for
-what gain, from the newest finished run of every kind.
-"""
+"""torc-bench answer: whether, how and why to use io_uring here, from the newest run of every kind."""
 
 import argparse
 import sys
 import textwrap
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Mapping, NamedTuple, Sequence
 
 from . import ablate, env, features, knee, results, scale, sweep
-from .newest import File, Files, Line, commit, runs_in, shown
+from .newest import RESULTS, File, Files, Line, commit, none_in, runs_in, shown
 from .results import Run
 from .tally import Tally, measured, of_epoll, of_peers, variant
 from .verdict import Verdict
 from .words import COST, FEW_NAMES, capital, listed, say
 
 SUMMARY = "answer from the newest runs: io_uring or not, at what depth, on how many cores, for what gain"
-RESULTS = Path(__file__).resolve().parents[1] / "results"
 WIDTH = 98
 LITTLE = 0.02  # a difference of less than this is called little
 BLIND = 0.10  # an interval around 1 that reaches further could hide a difference that matters
@@ -26,8 +22,7 @@ CLEARLY = 3  # times as many workloads on one side as on the other make a plain 
 USE, DEPTH, CORES, GAIN = ("Should I use io_uring?", "At what depth?", "On how many cores?", "What would I gain?")
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """The four questions with their lines, and what they are about."""
 
     about: str
@@ -40,7 +35,7 @@ def use(files: Files) -> list[Line]:
     failed = [one for one in files.newest[1].doctor if one["level"] == "fail"]
     found = [files.line(files.newest, one["text"], say("impossible", one.get("remedy"))) for one in failed]
     what = "whether io_uring uses less CPU than epoll"
-    line = files.tell("compare", of_epoll, against_epoll, what, word=lambda run: plain_word(Tally(run, *TWO)))
+    line = files.tell("compare", of_epoll, against_epoll, what, word=plain_word)
     return [*found, line] if line.path or not found else found
 
 
@@ -63,8 +58,9 @@ def saved_calls(run: Run, tally: Tally) -> dict[str, Any] | None:
     return None
 
 
-def plain_word(tally: Tally) -> str:
+def plain_word(run: Run) -> str:
     """Yes, no, or why neither."""
+    tally = Tally(run, *TWO)
     gains, losses = ([cell.id for cell, _ in some] for some in (tally.less, tally.more))
     told = [one for _, one in [*tally.less, *tally.more]]
     largest = max(told, key=lambda one: one.size).median if told else max(one.reach for _, one in tally.all)
@@ -88,15 +84,10 @@ def depth(files: Files) -> list[Line]:
         found = run.extra["knees"]
         return say("knees", run.extra["workload"], found[:FEW_NAMES], len(found) - FEW_NAMES)
 
-    def tuned(run: Run) -> str:
-        extra = run.extra
-        options = next(one["options"] for one in extra["candidates"] if one["name"] == extra["winner"])
-        return say("tuned_depth", extra, options.get("depth"))
-
     what = "the depth beyond which nothing is gained"
     swept = files.tell("sweep", has("knees"), knees, what, word=lambda run: depth_word(run.extra["knees"]))
     file = files.pick("tune", has("winner"))
-    return [swept, files.line(file, tuned(file[1]))] if file else [swept]
+    return [swept, files.line(file, say("tuned_depth", file[1].extra))] if file else [swept]
 
 
 def depth_word(knees: Sequence[Mapping[str, Any]]) -> str:
@@ -180,14 +171,10 @@ def worth(run: Run) -> str:
     texts = [f"{extra['workload']}: {extra['total']['text']}"]
     for context, how in ((ablate.OUT, "taken out"), (ablate.INTO, "put into the bare ring")):
         hidden = extra["full"] if context == ablate.OUT else ()
-        saving = [
-            (one["feature"], Verdict.of(COST, one["ratio"], run.noise))
-            for one in extra["effects"]
-            if one["verdict"] == "saves"
-            and one["context"] == context
-            and features.HIDDEN_BY.get(one["feature"]) not in hidden
-        ]
-        best = sorted((one for one in saving if not one[1].within_noise), key=lambda one: one[1].median)
+        mine = [one for one in extra["effects"] if one["verdict"] == "saves" and one["context"] == context]
+        counted = [one for one in mine if features.HIDDEN_BY.get(one["feature"]) not in hidden]
+        judged = [(one["feature"], Verdict.of(COST, one["ratio"], run.noise)) for one in counted]
+        best = sorted((one for one in judged if not one[1].within_noise), key=lambda one: one[1].median)
         texts.append(say("savings", how, best[:FEW_NAMES]))
     return capital(" ".join(texts))
 
@@ -233,7 +220,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """The subcommand; 1 where no run is finished, or a file that was named cannot be read."""
+    """1 where no run is finished, or a file that was named cannot be read."""
     files: list[File] = []
     damaged = False
     for path in options.files:
@@ -246,10 +233,7 @@ def run(options: argparse.Namespace) -> int:
             print(error, file=sys.stderr)
             damaged = True
     found = answer(files)
-    if found is None and not damaged:
-        where = ", ".join(shown(path) for path in options.files)
-        print(f"no result file in {where}: bench/torc-bench compare io_uring epoll makes one", file=sys.stderr)
     if found is None:
-        return 1
+        return 1 if damaged else none_in(", ".join(shown(path) for path in options.files))
     print(text(found))
     return 0 if any(one.finished for _, one in files) and not damaged else 1

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import itertools
 import shlex
 from typing import Any, Callable, Sequence
 
@@ -19,7 +20,7 @@ from .workloads import LOAD_PERCENTS, WORKLOADS, Workload
 SUMMARY = "compare servers: io_uring, epoll, their floors, others, or your own"
 DEFAULT = ("io_uring", "epoll", "floor")
 CAPACITY_SECONDS, CAPACITY_ROUNDS = 0.5, 3  # of whose median the open loops' rates are shares
-OWN_FLOOR = {"io_uring": "floor-uring", "epoll": "floor-epoll"}
+OWN_FLOOR = ({"io_uring", "floor-uring"}, {"epoll", "floor-epoll"})
 COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     COST: ("CPU µs/request", table.cost),
     WITH_LOAD: ("with load µs", table.cost),
@@ -30,14 +31,11 @@ COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "peak_rss_kb": ("peak MB", lambda kb: f"{kb / 1024:.0f}"),
 }
 MEMORY = {
-    f"memory.{key}_bytes": (title, table.thousands)
-    for key, title in (
-        ("user", "user (Pss)"),
-        ("kernel", "kernel, both ends"),
-        ("slab", "slab"),
-        ("tcp", "TCP buffers"),
-        ("available", "less available"),
-    )
+    "memory.user_bytes": ("user (Pss)", table.thousands),
+    "memory.kernel_bytes": ("kernel, both ends", table.thousands),
+    "memory.slab_bytes": ("slab", table.thousands),
+    "memory.tcp_bytes": ("TCP buffers", table.thousands),
+    "memory.available_bytes": ("less available", table.thousands),
 }
 
 
@@ -54,7 +52,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def variants(words: Sequence[str], session: Session) -> list[Variant]:
-    """What the user named, in that order."""
     found: list[Variant] = []
     try:
         named = [" ".join(shlex.split(word)) for word in words]
@@ -80,7 +77,6 @@ def variants(words: Sequence[str], session: Session) -> list[Variant]:
 
 
 def chosen(options: argparse.Namespace) -> list[Workload]:
-    """The workloads asked for, in their own order."""
     main_only = options.quick and options.workloads == list(WORKLOADS)
     return [WORKLOADS[name] for name in options.workloads if WORKLOADS[name].main or not main_only]
 
@@ -92,33 +88,27 @@ class Comparison:
         """Leaves out commands of the user's that do not run, refuses where too few subjects are
         left, and compares all answers before anything is timed."""
         self.session, named = session, variants(session.options.subjects, session)
+        fewest = min(2, len(named))
         failed = {one: why for one in named if (why := session.fails(one))}
-        if len(named) - len(failed) < min(2, len(named)):
+        self.variants = [one for one in named if one not in failed]
+        if len(self.variants) < fewest:
             reasons = "; ".join(f"{one.label}: {why}" for one, why in failed.items())
             raise SubjectError(f"compare: too few subjects are left: {reasons}")
         for one, why in failed.items():
             session.note(f"{one.label} is left out: {why}")
-        self.variants = [one for one in named if one not in failed]
-        self.fewest = min(2, len(named))
         self.plan: list[Experiment] = []
         for workload in chosen(session.options):
             able = session.able(workload, self.variants)
-            if self._enough(workload, able):
+            if len(able) >= fewest:
                 workload = session.sized(workload)
                 able = session.check_answers(workload, able)
-                self.plan += [self._experiment(workload, able)] if self._enough(workload, able) else []
+            if len(able) >= fewest:
+                self.plan.append(Experiment(session, workload, session.pairs(workload), able))
+            else:
+                who = f"only {able[0].label}" if able else "none of the subjects"
+                session.note(f"{workload.name}: left out: {who} can serve it")
         if not self.plan:
             raise SubjectError("compare: --workloads: no two of the subjects can serve any of them")
-
-    def _experiment(self, workload: Workload, able: Sequence[Variant]) -> Experiment:
-        return Experiment(self.session, workload, self.session.pairs(workload), able)
-
-    def _enough(self, workload: Workload, able: Sequence[Variant]) -> bool:
-        if len(able) >= self.fewest:
-            return True
-        who = f"only {able[0].label}" if able else "none of the subjects"
-        self.session.note(f"{workload.name}: left out: {who} can serve it")
-        return False
 
     def announce(self) -> None:
         """Tells how many samples are to come, and about how long they take."""
@@ -135,7 +125,6 @@ class Comparison:
         experiment.expect(f"{names}: {count} workload{'s' if count > 1 else ''},", *parts)
 
     def measure(self) -> None:
-        """Takes all samples and prints each cell when it is done."""
         self.plan[0].noise(self.plan[0].variants[0])
         for one in self.plan:
             if one.asked.name == "latency":
@@ -150,44 +139,36 @@ class Comparison:
 
     def _latency(self, one: Experiment) -> None:
         """Open loops at shares of what the slowest of the subjects can do in a closed loop."""
-        purpose: dict[str, object] = {"purpose": "capacity"}
         rounds = (CAPACITY_ROUNDS, CAPACITY_SECONDS)
-        capacity = self.session.cell("latency-capacity", one.asked, one.variants, *rounds, purpose)
-        rates = {name: capacity.median(name, "per_second") for name in capacity.names}
-        known = {name: rate for name, rate in rates.items() if rate}
+        capacity = self.session.cell("latency-capacity", one.asked, one.variants, *rounds, {"purpose": "capacity"})
+        known = [(rate, name) for name in capacity.names if (rate := capacity.median(name, "per_second"))]
         if not known:
             self.session.note("latency: left out: the capacity of no subject could be measured")
             return
-        slowest = min(known, key=lambda name: known[name])
+        most, slowest = min(known, key=lambda one: one[0])
         for percent in LOAD_PERCENTS:
-            rate = float(round(known[slowest] * percent / 100))
+            rate = float(round(most * percent / 100))
             at = f"{rate:,.0f} requests/s, {percent} % of the capacity of {capacity.label(slowest)}"
             asked = dataclasses.replace(one.asked, title=f"{one.asked.title} at {at}", rate=rate)
             factors = {"load_percent": percent, "rate": rate, "slowest": slowest}
-            self._cell(f"latency-{percent}", self._experiment(asked, one.variants), factors)
+            self._cell(f"latency-{percent}", Experiment(self.session, asked, one.pairs, one.variants), factors)
 
 
 def interesting(cell: Cell) -> list[tuple[str, str]]:
     """The pairs to speak of: engines among each other, with their own floor, and with others."""
     of = {variant["name"]: variant["subject"] for variant in cell.variants}
-    pairs = [(one, other) for i, one in enumerate(of) for other in list(of)[i + 1 :]]
+    pairs = [(pair, {of[name] for name in pair}) for pair in itertools.combinations(of, 2)]
     if not set(of.values()) & set(ENGINES):
-        return pairs
-
-    def counts(one: str, other: str) -> bool:
-        sides = {of[one], of[other]}
-        if sides & set(FLOORS):
-            return any({engine, floor} == sides for engine, floor in OWN_FLOOR.items())
-        return bool(sides & set(ENGINES))
-
-    return [pair for pair in pairs if counts(*pair)]
+        return [pair for pair, _ in pairs]
+    of_engines = [(pair, sides) for pair, sides in pairs if sides & set(ENGINES)]
+    return [pair for pair, sides in of_engines if sides in OWN_FLOOR or not sides & set(FLOORS)]
 
 
 def spoken(cell: Cell) -> list[results.Ratio]:
     """The ratios to speak of: leading figures of all such pairs, and all of the first pair's."""
     pairs = interesting(cell)
-    mine = [(ratio, (ratio.numerator, ratio.denominator)) for ratio in cell.ratios]
-    return [ratio for ratio, pair in mine if pair in pairs and (leads(cell, ratio) or pair == pairs[0])]
+    mine = [ratio for ratio in cell.ratios if ratio.sides in pairs]
+    return [ratio for ratio in mine if leads(cell, ratio) or ratio.sides == pairs[0]]
 
 
 def leads(cell: Cell, ratio: results.Ratio) -> bool:

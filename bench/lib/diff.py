@@ -1,6 +1,7 @@
 """Sets two result files in ratio: other machines, other commits."""
 
 import argparse
+import itertools
 import statistics
 from pathlib import Path
 
@@ -14,22 +15,14 @@ SUMMARY = "compare two result files, across machines or commits"
 SAME = ("name", "paths", "templates", "method", "body_bytes", "chunked")
 SAME += ("connections", "pipeline", "requests_per_connection")
 ENVIRONMENT_LINES = 40
-AGAIN = " (again)"  # ends the name of an A/A run's copy
-SHOWN = {
-    COST: ("CPU µs/request", table.cost),
-    WITH_LOAD: ("CPU µs/request with the load's own", table.cost),
-    "per_second": ("requests/s", table.thousands),
-}
+TITLES = {COST: "CPU µs/request", WITH_LOAD: "CPU µs/request with the load's own"}
 
 
-def shown(metric: str, value: float | None) -> tuple[str, str]:
+def shown(metric: str, value: float) -> tuple[str, str]:
     """A metric as people call it, and a value of it with its unit."""
-    title, show = SHOWN.get(metric, (metric_title(metric), "{:,.1f}".format))
-    if metric.startswith("latency"):
-        show = table.microseconds
-    elif metric.endswith("_bytes"):
-        title, show = f"{title}, bytes", table.thousands
-    return title, "–" if value is None else show(value)
+    _, show = (compare.COLUMNS | compare.MEMORY)[metric]
+    unit = ", bytes" if metric.endswith("_bytes") else ""
+    return TITLES.get(metric, metric_title(metric)) + unit, show(value)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -58,13 +51,12 @@ def noise(run: Run, side: str) -> list[str]:
     """What to know of a file's noise before its figures."""
     lines = [] if run.noise else ["no A/A run shows how noisy this machine was"]
     lines += remarks.run_warnings(run)
-    noisy = [(line.removeprefix("noisy: "), line.startswith("noisy: ")) for line in lines]
-    return [f"{side}{' was noisy' if is_noisy else ''}: {line}" for line, is_noisy in noisy]
+    return [f"{side} was {line}" if line.startswith("noisy: ") else f"{side}: {line}" for line in lines]
 
 
 def common(before: Cell, after: Cell) -> list[str]:
     """The variants of both cells, without an A/A run's copy."""
-    return [name for name in before.names if name in after.names and not name.endswith(AGAIN)]
+    return [name for name in before.names if name in after.names and not name.endswith(" (again)")]
 
 
 def sides(before: Cell, after: Cell) -> list[tuple[str, str]]:
@@ -83,9 +75,7 @@ def change(before: Cell, after: Cell, pair: tuple[str, str], metric: str, wider:
     if min(map(len, rounds)) < 2:
         return None
     lead = f"{before.label(pair[0])} ÷ {before.label(pair[1])}, {metric_title(metric)}"
-    ratio = stats.bootstrap_ratio(rounds[1], rounds[0])
-    found = Verdict(metric, ratio.median, ratio.low, ratio.high, ratio.count, wider)
-    return say("change", lead, inside, found)
+    return say("change", lead, inside, Verdict.of_interval(metric, stats.bootstrap_ratio(rounds[1], rounds[0]), wider))
 
 
 def alone(before: Cell, after: Cell) -> tuple[list[list[str]], list[str]]:
@@ -93,22 +83,19 @@ def alone(before: Cell, after: Cell) -> tuple[list[list[str]], list[str]]:
     sentences. The samples are not paired."""
     rows, sentences = [], []
     cells = (before, after)
-    for name in common(before, after):
-        for metric in results.metrics(before.workload["name"]):
-            values = [[one for one in results.by_round(cell, name, metric).values() if one > 0] for cell in cells]
-            if not all(values):
-                continue
-            found = stats.bootstrap_ratio(values[1], values[0])
-            (title, one), (_, other) = (shown(metric, cell.median(name, metric)) for cell in cells)
-            ratio = [f"{found.median:.3f}", f"{found.low:.3f}–{found.high:.3f}"]
-            rows.append([f"{before.label(name)}, {title}", one, other, *ratio])
-            judged = Verdict(metric, found.median, found.low, found.high, found.count)
-            sentences.append(f"  {judged.sentence(f'{after.label(name)} in B', 'in A')}")
+    for name, metric in itertools.product(common(before, after), results.metrics(before.workload["name"])):
+        values = [[one for one in results.by_round(cell, name, metric).values() if one > 0] for cell in cells]
+        if not all(values):
+            continue
+        found = Verdict.of_interval(metric, stats.bootstrap_ratio(values[1], values[0]))
+        (title, one), (_, other) = (shown(metric, cell.median(name, metric)) for cell in cells)
+        ratio = [f"{found.median:.3f}", f"{found.low:.3f}–{found.high:.3f}"]
+        rows.append([f"{before.label(name)}, {title}", one, other, *ratio])
+        sentences.append(f"  {found.sentence(f'{after.label(name)} in B', 'in A')}")
     return rows, sentences
 
 
 def section(before: Cell, after: Cell, same: bool, wider: Noise | None) -> list[str]:
-    """A cell of both files."""
     lines = ["", before.id]
     rates = before.workload.get("rate"), after.workload.get("rate")
     if rates[0] != rates[1]:

@@ -3,7 +3,7 @@
 import argparse
 import collections
 import dataclasses
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from . import env, features, measure, options, progress, results, stats, table, workloads
 from .results import Cell
@@ -14,7 +14,6 @@ from .words import COST
 from .workloads import Workload
 
 US = 1 / 1000  # of nanoseconds
-UNSUITED = ("idle", "latency")  # workloads without a cost per request
 MOST_CORES, MOST_CONNECTIONS = 4096, 1_000_000
 QUICK_PAIRS = 6  # fewer leave intervals too wide for the small differences that are looked for
 Take = Callable[[Session], None]
@@ -26,19 +25,18 @@ def numbers(least: int, most: int) -> Callable[[str], list[int]]:
     """A parser of lists such as 64,128,256 or 32..1024 (doubling), ascending and each once."""
 
     def parse(text: str) -> list[int]:
-        found: list[int] = []
+        found = set()
         for word in text.split(","):
             first, dots, last = word.partition("..")
-            ends = [first, last] if dots else [first]
-            if not all(e.isdecimal() and least <= int(e) <= most for e in ends) or int(ends[0]) > int(ends[-1]):
-                raise argparse.ArgumentTypeError(
-                    f"takes numbers from {least} to {most} such as 64,128 or 32..1024 (doubling), not {text!r}"
-                )
+            ends = (first, last if dots else first)
+            if not all(e.isdecimal() and least <= int(e) <= most for e in ends) or int(ends[0]) > int(ends[1]):
+                wanted = f"numbers from {least} to {most} such as 64,128 or 32..1024 (doubling)"
+                raise argparse.ArgumentTypeError(f"takes {wanted}, not {text!r}")
             number = int(first)
-            while number <= int(ends[-1]):
-                found.append(number)
-                number = number * 2 if dots else most + 1
-        return sorted(set(found))
+            while number <= int(ends[1]):
+                found.add(number)
+                number *= 2
+        return sorted(found)
 
     return parse
 
@@ -48,9 +46,10 @@ def names(known: Sequence[str], several: bool = False) -> Callable[[str], Any]:
 
     def parse(text: str) -> str | list[str]:
         chosen = list(dict.fromkeys(text.split(","))) if several else [text]
-        if wrong := next((name for name in chosen if name not in known), None):
-            what = "names" if several else "one"
-            raise argparse.ArgumentTypeError(f"takes {what} of {', '.join(known)}, not {wrong!r}")
+        for wrong in [name for name in chosen if name not in known]:
+            raise argparse.ArgumentTypeError(
+                f"takes {'names' if several else 'one'} of {', '.join(known)}, not {wrong!r}"
+            )
         return chosen if several else text
 
     return parse
@@ -63,7 +62,7 @@ def add_options(parser: argparse.ArgumentParser, lists: Sequence[str] = ()) -> N
         parser.add_argument(name, type=kind, metavar=metavar, help=text, **more)
 
     options.add_options(parser, skip=lists)
-    suited = [name for name in workloads.WORKLOADS if name not in UNSUITED]
+    suited = [name for name in workloads.WORKLOADS if name not in ("idle", "latency")]  # have a cost per request
     add("--workload", names(suited), "NAME", "the workload (plaintext)", default="plaintext")
     # A session reads one core count and one number of connections; the lists are called otherwise.
     if "--cores" in lists:
@@ -75,13 +74,8 @@ def add_options(parser: argparse.ArgumentParser, lists: Sequence[str] = ()) -> N
         add("--connections", numbers(1, MOST_CONNECTIONS), "LIST", text, dest="connection_counts")
         parser.set_defaults(connections=None)
     if "--engines" in lists:
-        add(
-            "--engines",
-            names(list(ENGINES), several=True),
-            "LIST",
-            "engines (io_uring,epoll)",
-            default=["io_uring", "epoll"],
-        )
+        kind = names(list(ENGINES), several=True)
+        add("--engines", kind, "LIST", "engines (io_uring,epoll)", default=["io_uring", "epoll"])
 
 
 class Experiment:
@@ -95,23 +89,15 @@ class Experiment:
         self.seconds = session.seconds(asked)
 
     def on(self, connections: int) -> "Experiment":
-        """The same on that many connections."""
         return Experiment(self.session, dataclasses.replace(self.asked, connections=connections), self.pairs)
 
     def noise(self, variant: Variant) -> None:
-        """The A/A run."""
         self.session.noise(self.asked, variant, self.pairs, self.seconds)
 
     def cell(self, id: str, variants: Sequence[Variant], factors: Mapping[str, Any], **more: Any) -> Cell:
         """A cell, as the session takes it; its ratios are of cost alone unless more says otherwise."""
         more = {"metrics": (COST,), **more}
-        found: Cell = self.session.cell(id, self.asked, variants, self.pairs, self.seconds, factors, **more)
-        return found
-
-    def conclude(self, lines: Sequence[str]) -> None:
-        """Keeps the conclusions so far."""
-        self.run.conclusions = list(lines)
-        self.session.save()
+        return self.session.cell(id, self.asked, variants, self.pairs, self.seconds, factors, **more)
 
     def sample_seconds(self) -> float:
         """How long a sample takes on average, with the longer warm-up that some variants need."""
@@ -151,26 +137,19 @@ def shares_cpus(affinity: Sequence[int], cores: int) -> bool:
     return bool(set(server) & set(load)) or not load
 
 
-def engine_variant(engine: str, cores: int = 1, what: str = "", *args: str) -> Variant:
-    """An engine of torc with more options; `what`, as in "depth=64", tells it from its like."""
-    name = f"{engine} {what}" if what else engine
-    label = f"{ENGINES[engine]}, {what.replace('=', ' ')}" if what else ENGINES[engine]
-    return Variant(name, label, engine, args, cores)
-
-
 def bounds(found: Any, scale: float = 1.0) -> Figure:
     """A median and its interval as a result file has them."""
     return {"median": found.median * scale, "low": found.low * scale, "high": found.high * scale}
 
 
-def figure(values: Sequence[float], scale: float = 1.0) -> Figure | None:
+def figure(values: Iterable[float], scale: float = 1.0) -> Figure | None:
     """The median of values with its interval; None without values."""
-    return bounds(stats.bootstrap_median(values), scale) if values else None
+    known = list(values)
+    return bounds(stats.bootstrap_median(known), scale) if known else None
 
 
 def metric(cell: Cell, name: str, what: str, scale: float = 1.0) -> Figure | None:
-    """A metric of a variant as a figure."""
-    return figure(list(results.by_round(cell, name, what).values()), scale)
+    return figure(results.by_round(cell, name, what).values(), scale)
 
 
 def paired(cell: Cell | None, one: str, other: str) -> Figure | None:
@@ -182,10 +161,15 @@ def paired(cell: Cell | None, one: str, other: str) -> Figure | None:
 def place(cell: Cell, variant: Mapping[str, Any]) -> dict[str, Any]:
     """What every kind keeps of a variant in a cell."""
     name = variant["name"]
-    found = {"cell": cell.id, "engine": variant["subject"], "variant": name, "cores": variant["cores"]}
-    found["samples"] = len(cell.valid(name))
-    found["cost_us"] = metric(cell, name, COST, US)
-    return {**found, "per_second": metric(cell, name, "per_second")}
+    return {
+        "cell": cell.id,
+        "engine": variant["subject"],
+        "variant": name,
+        "cores": variant["cores"],
+        "samples": len(cell.valid(name)),
+        "cost_us": metric(cell, name, COST, US),
+        "per_second": metric(cell, name, "per_second"),
+    }
 
 
 def saturated(cell: Cell, name: str) -> str | None:
@@ -195,7 +179,6 @@ def saturated(cell: Cell, name: str) -> str | None:
 
 
 def shown(found: Figure | None, form: str = ",.0f") -> str:
-    """A figure's median in a table."""
     return format(found["median"], form) if found else "–"
 
 

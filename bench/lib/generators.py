@@ -89,14 +89,12 @@ def measure(
 
 
 def row(name: str, mine: list[float], wrk: list[float]) -> list[str]:
-    """A generator's row, as HEADER has it."""
     found = stats.bootstrap_median([a / b for a, b in zip(mine, wrk)])
-    middle, least, most = (table.cost(one) for one in (stats.bootstrap_median(mine).median, min(mine), max(mine)))
+    middle, least, most = map(table.cost, (statistics.median(mine), min(mine), max(mine)))
     return [name, middle, f"{least}–{most}", f"{found.median:.3f}", f"{found.low:.3f}–{found.high:.3f}"]
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints the table."""
     server_cpus, cpus, shared = env.divide_cpus(sorted(os.sched_getaffinity(0)), 1)
     if shared:
         print(f"note: {shared}")

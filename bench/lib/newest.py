@@ -4,15 +4,17 @@ The machine is that of the newest finished run. Runs of another CPU or kernel ar
 another commit is used where the newest commit has none, and named.
 """
 
+import functools
 import os
-from dataclasses import dataclass
+import sys
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, NamedTuple, Sequence
 
 from . import env, remarks, results
 from .results import Run
 from .words import say
 
+RESULTS = Path(__file__).resolve().parents[1] / "results"
 SPOILED = 0.30  # CPUs' worth of other programs from which on a run gives no plain answer
 
 File = tuple[Path, Run]
@@ -20,8 +22,7 @@ Useful = Callable[[Run], Any]
 Says = Callable[[Run], str]
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """Sentences from one result file; without a path they say what is missing. The word is the
     answer to the question, and remark what a reader must know of the file."""
 
@@ -32,7 +33,6 @@ class Line:
 
 
 def newest_first(files: Sequence[File]) -> list[File]:
-    """Sorted by when they began, whatever their zones."""
     return sorted(files, key=lambda one: (one[1].instant, one[0].name), reverse=True)
 
 
@@ -43,14 +43,12 @@ class Files:
         ordered = newest_first(files)
         finished = [one for one in ordered if one[1].finished is not None]
         self.newest = (finished or ordered)[0]
-        here = [one for one in ordered if machine(one[1]) == machine(self.newest[1])]
-        self.away = [one for one in finished if one not in here]
-        self.finished = [one for one in here if one in finished]
-        self.unfinished = [one for one in here if one not in finished]
+        self.here = [one for one in ordered if machine(one[1]) == machine(self.newest[1])]
+        self.away = [one for one in finished if one not in self.here]
 
     def pick(self, kind: str, useful: Useful) -> File | None:
         """The newest useful run of that kind, one of the newest commit before all others."""
-        mine = [one for one in self.finished if one[1].kind == kind and useful(one[1])]
+        mine = [(path, run) for path, run in self.here if run.finished and run.kind == kind and useful(run)]
         same = [one for one in mine if not self.remark(one)]
         return (same or mine or [None])[0]
 
@@ -75,7 +73,7 @@ class Files:
         file = self.pick(kind, useful)
         if file:
             return self.line(file, text(file[1]), word(file[1]) if word else "")
-        started = next((path for path, run in self.unfinished if run.kind == kind), None)
+        started = next((path for path, run in self.here if not run.finished and run.kind == kind), None)
         return Line(say("missing", what, kind, words, shown(started) if started and not words else None))
 
 
@@ -85,7 +83,6 @@ def machine(run: Run) -> tuple[Any, Any]:
 
 
 def commit(run: Run) -> str:
-    """The commit of torc in a few words."""
     known = env.short_commit(run.environment)
     return f"commit {known}" if known else "no commit"
 
@@ -104,5 +101,17 @@ def runs_in(directory: Path) -> tuple[list[File], list[str]]:
             found.append((path, results.load(path)))
         except results.ResultsError as error:
             damaged.append(str(error))
-            results.left_out(str(error))
+            left_out(str(error))
     return newest_first(found), damaged
+
+
+@functools.cache
+def left_out(why: str) -> None:
+    """Says once that a file among others was passed over."""
+    print(f"left out: {why}", file=sys.stderr)
+
+
+def none_in(place: str) -> int:
+    """Says that there is nothing to read; the exit status."""
+    print(f"no result file in {place}: bench/torc-bench compare io_uring epoll makes one", file=sys.stderr)
+    return 1

@@ -4,9 +4,9 @@ load generator that was the bottleneck, a noisy machine."""
 import statistics
 from typing import Any, Sequence
 
-from .results import COST, Cell, Run, Sample
+from .results import Cell, Run, Sample
 from .verdict import Noise
-from .words import say
+from .words import COST, say
 
 NOISY_QUICK, NOISY = 0.04, 0.02  # half widths of the A/A interval, below and from MANY_PAIRS on
 MANY_PAIRS = 10
@@ -45,7 +45,6 @@ def disturbed(samples: Sequence[Sample]) -> float:
 
 
 def disturbance(others: float) -> list[str]:
-    """The warning about other programs, if they used enough for one."""
     return [say("disturbance", others)] if others > NOISY_OTHERS else []
 
 
@@ -82,6 +81,5 @@ def moved(run: Run) -> str | None:
 
 
 def run_warnings(run: Run) -> list[str]:
-    """The warnings that follow from the A/A run and from all samples."""
     found = [noise_warning(run.noise) if run.noise else None, moved(run)]
     return [*filter(None, found), *warnings([sample for cell in run.cells for sample in cell.samples])]

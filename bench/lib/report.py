@@ -1,20 +1,16 @@
 """torc-bench report: a page for each result file, and an index of them."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path
 
-from . import page, results
+from . import newest, page, results
 from .page import svg
 
 SUMMARY = "write an HTML page for each result file, and an index of them"
-RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of report."""
     help_text = "result files (all in bench/results); each gets a page beside it"
     parser.add_argument("files", type=Path, nargs="*", metavar="FILE", help=help_text)
     parser.add_argument("--output", type=Path, metavar="DIR", help="write the pages there instead")
@@ -22,10 +18,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Writes the pages and the indexes of their directories; 1 where a file could not be read."""
-    files = options.files or sorted(RESULTS.glob("*.json"))
+    files = options.files or sorted(newest.RESULTS.glob("*.json"))
     if not files:
-        print(f"no result file in {RESULTS}: bench/torc-bench compare io_uring epoll makes one", file=sys.stderr)
-        return 1
+        return newest.none_in(str(newest.RESULTS))
     if not svg.available():
         print(f"note: {svg.MISSING}", file=sys.stderr)
     failed, directories = False, {}
@@ -39,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
                 print(error, file=sys.stderr)
                 failed = True
             else:
-                results.left_out(str(error))
+                newest.left_out(str(error))
         except OSError as error:
             failed = _failed(error, directory)
     for directory in directories:

@@ -2,13 +2,11 @@
 
 import dataclasses
 import datetime
-import functools
 import json
 import math
 import os
 import re
 import statistics
-import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,14 +14,11 @@ from typing import Any
 
 from . import schema, stats
 from .verdict import Noise, Verdict
-from .verdict import noise_reach, not_above_noise  # noqa: F401 (taken from here)
 from .words import COST, WITH_LOAD
-from .words import TIMES, metric_title, noise_band, size, times  # noqa: F401 (taken from here)
 
 FORMAT = 2
 LISTS = ("cells", "samples", "ratios")  # that every file has
 DEEPEST = 20  # levels of what is written in one another
-KINDS = ("compare", "sweep", "ablate", "tune", "scale")
 METRIC = re.compile(  # what a ratio may be of
     r"(cpu_ns_per_request|with_load_ns_per_request|per_second|peak_rss_kb|syscalls_per_request|"
     r"completions_per_wait|(latency_us|latency_raw_us|memory)\.[\w.]+)"
@@ -86,11 +81,13 @@ class Ratio:
 
     @property
     def contains_one(self) -> bool:
-        """Whether it may be no difference at all."""
         return self.low <= 1.0 <= self.high
 
+    @property
+    def sides(self) -> tuple[str, str]:
+        return self.numerator, self.denominator
+
     def judge(self, noise: Noise | None) -> Verdict:
-        """What it allows to say beside that A/A run."""
         return Verdict(self.metric, self.median, self.low, self.high, self.pairs, noise)
 
 
@@ -111,11 +108,9 @@ class Cell:
 
     @property
     def names(self) -> list[str]:
-        """The variants' names in their order."""
         return [variant["name"] for variant in self.variants]
 
     def label(self, name: str) -> str:
-        """How people call the variant of that name."""
         return next((v["label"] for v in self.variants if v["name"] == name), name)
 
     def valid(self, name: str) -> list[Sample]:
@@ -125,13 +120,11 @@ class Cell:
 
     @property
     def invalid(self) -> list[Sample]:
-        """The samples that do not count."""
         return [sample for sample in self.samples if sample.invalid is not None]
 
     def median(self, name: str, metric: str) -> float | None:
         """The median of a metric over the samples of a variant that count and have it."""
-        values = [value(sample, metric) for sample in self.valid(name)]
-        known = [one for one in values if one is not None]
+        known = by_round(self, name, metric).values()
         return statistics.median(known) if known else None
 
 
@@ -166,7 +159,6 @@ class Run:
             return -math.inf
 
     def cell(self, name: str) -> Cell | None:
-        """The cell of that id."""
         return next((cell for cell in self.cells if cell.id == name), None)
 
     def left(self, name: str, samples: int) -> int:
@@ -198,20 +190,18 @@ def by_round(cell: Cell, variant: str, metric: str) -> dict[int, float]:
 def round_ratios(cell: Cell, numerator: str, denominator: str, metric: str) -> list[list[float]]:
     """The ratios of each round that has both variants: one for each pair of parts measured side by
     side, or one of the whole samples where they have no parts."""
-    sides = [{sample.round: sample for sample in cell.valid(name)} for name in (numerator, denominator)]
-    rounds = []
-    for number in sorted(sides[0].keys() & sides[1].keys()):
-        one, other = (side[number] for side in sides)
-        if metric in PARTS and len(one.parts) == len(other.parts) > 1:
-            top, bottom = PARTS[metric]
-            whole = [pair for pair in zip(one.parts, other.parts) if all(min(part) > 0 for part in pair)]
-            ratios = [a[top] / a[bottom] / (b[top] / b[bottom]) for a, b in whole]
-        else:
-            values = [value(sample, metric) for sample in (one, other)]
-            ratios = [values[0] / values[1]] if values[0] is not None and values[1] else []
-        if ratios:
-            rounds.append(ratios)
-    return rounds
+    others = {sample.round: sample for sample in cell.valid(denominator)}
+    pairs = [(one, others[one.round]) for one in cell.valid(numerator) if one.round in others]
+    return [ratios for one, other in pairs if (ratios := _pair_ratios(one, other, metric))]
+
+
+def _pair_ratios(one: Sample, other: Sample, metric: str) -> list[float]:
+    if metric in PARTS and len(one.parts) == len(other.parts) > 1:
+        top, bottom = PARTS[metric]
+        whole = [pair for pair in zip(one.parts, other.parts) if all(min(part) > 0 for part in pair)]
+        return [a[top] / a[bottom] / (b[top] / b[bottom]) for a, b in whole]
+    above, below = value(one, metric), value(other, metric)
+    return [above / below] if above is not None and below else []
 
 
 def ratio(cell: Cell, numerator: str, denominator: str, metric: str = COST, noise: Noise | None = None) -> Ratio | None:
@@ -306,7 +296,6 @@ def from_json(content: Any) -> Run:
 
 
 def load(path: Path) -> Run:
-    """Reads a file."""
     if path.exists() and not (path.is_file() or path.is_fifo()):  # some devices never end
         raise ResultsError(f"{path}: not a regular file")
     try:
@@ -324,27 +313,17 @@ def load(path: Path) -> Run:
         raise ResultsError(f"{path}: not a result file") from error
 
 
-@functools.cache
-def left_out(why: str) -> None:
-    """Says once that a file among others was passed over."""
-    print(f"left out: {why}", file=sys.stderr)
-
-
 def save(run: Run, path: Path) -> None:
     """Writes a file so that it is either the old one or the new one, whatever happens."""
-    text, name = json.dumps(to_json(run), separators=(",", ":"), default=str) + "\n", None
+    text = json.dumps(to_json(run), separators=(",", ":"), default=str) + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "w") as out:
-            os.fchmod(out.fileno(), 0o644)
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(name, path)
-        name = None
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
+            new = Path(scratch, path.name)
+            with new.open("w") as out:
+                out.write(text)
+                out.flush()
+                os.fsync(out.fileno())
+            new.replace(path)
     except OSError as error:
         raise ResultsError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        if name is not None:
-            Path(name).unlink(missing_ok=True)

@@ -3,8 +3,7 @@
 All core counts and engines are variants of one cell, so that rounds pair them; all have the same
 number of connections, for the question is what another core brings to the same clients. Throughput
 shows the capacity of the server only where the server was saturated on CPUs of its own. Elsewhere
-the fit takes cores ÷ CPU per request: what the cores could serve at that cost. bench/RESULTS.md has
-the run's `extra`.
+the fit takes cores ÷ CPU per request: what the cores could serve at that cost.
 """
 
 import argparse
@@ -12,7 +11,7 @@ import dataclasses
 import math
 from typing import Any, Mapping, Sequence
 
-from . import experiment, results, usl, words, workloads
+from . import experiment, results, stats, usl, words, workloads
 from .experiment import Experiment
 from .subject import Variant
 from .subjects import ENGINES
@@ -29,13 +28,7 @@ HEADER = ("", "CPU µs/request", "requests/s", "capacity", "cost ÷ fewer cores"
 
 
 def variant(engine: str, cores: int) -> Variant:
-    """One engine on one core count."""
-    return Variant(f"{engine} cores={cores}", label(engine, cores), engine, (), cores)
-
-
-def label(engine: str, cores: int) -> str:
-    """torc io_uring, 2 cores."""
-    return f"{ENGINES[engine]}, {words.cores(cores)}"
+    return Variant(f"{engine} cores={cores}", f"{ENGINES[engine]}, {words.cores(cores)}", engine, (), cores)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +49,6 @@ def counts(affinity: Sequence[int]) -> list[int]:
 
 
 def measure(session: Any, options: argparse.Namespace) -> None:
-    """Takes the cell and concludes from it."""
     run, asked = session.run, workloads.WORKLOADS[options.workload]
     available = len(session.affinity)
     wanted = options.core_counts or counts(session.affinity)
@@ -80,15 +72,14 @@ def measure(session: Any, options: argparse.Namespace) -> None:
 
 
 def evaluate(run: results.Run, cell: results.Cell, points: Sequence[Variant], affinity: Sequence[int]) -> None:
-    """Fills extra from the samples."""
     extra = run.extra
     shared = {point.cores: experiment.shares_cpus(affinity, point.cores) for point in points}
     states = {point: experiment.saturated(cell, point.name) for point in points}
-    extra["basis"], extra["basis_text"] = basis({p: s for p, s in states.items() if s is not None}, shared)
+    extra["basis"], extra["basis_text"] = basis(states, shared)
     capacity = {point: _capacity(cell, point, extra["basis"]) for point in points}
     for point in points:
         found = experiment.place(cell, dataclasses.asdict(point))
-        found["capacity"] = experiment.figure(list(capacity[point].values()))
+        found["capacity"] = experiment.figure(capacity[point].values())
         extra["points"].append({**found, "load_bound": states[point] == "load", "shared_cpus": shared[point.cores]})
     for engine in extra["engines"]:
         mine = [point for point in points if point.subject == engine and cell.valid(point.name)]
@@ -97,17 +88,18 @@ def evaluate(run: results.Run, cell: results.Cell, points: Sequence[Variant], af
     extra["cannot"] = cannot(extra, shared)
 
 
-def basis(states: Mapping[Variant, str], shared: Mapping[int, bool]) -> tuple[str, str]:
+def basis(states: Mapping[Variant, str | None], shared: Mapping[int, bool]) -> tuple[str, str]:
     """Whether throughput or cost shows what the server can do, with the reason."""
+    measured = {point: state for point, state in states.items() if state}
     counts = {
-        "the load generator was the bottleneck": {p.cores for p, state in states.items() if state == "load"},
-        "neither side was saturated": {p.cores for p, state in states.items() if state == "neither"},
-        SHARED: {point.cores for point in states if shared[point.cores]},
+        "the load generator was the bottleneck": {p.cores for p, state in measured.items() if state == "load"},
+        "neither side was saturated": {p.cores for p, state in measured.items() if state == "neither"},
+        SHARED: {point.cores for point in measured if shared[point.cores]},
     }
     wrong = set().union(*counts.values())
     if not wrong:
         return "throughput", "The server was saturated on CPUs of its own at every core count."
-    clean = sorted({point.cores for point in states} - wrong)
+    clean = sorted({point.cores for point in measured} - wrong)
     reasons = [(why, sorted(found)) for why, found in counts.items() if found]
     return "cost", say("basis", reasons, clean if len(clean) >= usl.FEWEST else [])
 
@@ -135,15 +127,11 @@ def fit(engine: str, capacity: Mapping[int, Mapping[int, float]], basis: str) ->
         return None
     found, least, most = usl.fit_rounds(usable), min(usable), max(usable)
 
-    def finite(value: float) -> float | None:
-        return value if math.isfinite(value) else None
+    def placed(name: str, interval: stats.Interval) -> dict[str, Any]:
+        figures = {name: interval.median, "low": interval.low, "high": interval.high}
+        return {key: value if math.isfinite(value) else None for key, value in figures.items()}
 
-    def at(cores: int) -> dict[str, Any]:
-        one = found.at(cores)
-        place = {"cores": cores, "per_second": one.median, "low": one.low, "high": one.high}
-        return {**place, "extrapolated": not least <= cores <= most}
-
-    peak = {"cores": finite(found.peak.median), "low": finite(found.peak.low), "high": finite(found.peak.high)}
+    curve = [(cores, not least <= cores <= most) for cores in range(1, math.ceil(most * DRAWN_BEYOND) + 1)]
     return {
         "lambda": experiment.bounds(found.rate),
         "sigma": experiment.bounds(found.contention),
@@ -151,8 +139,8 @@ def fit(engine: str, capacity: Mapping[int, Mapping[int, float]], basis: str) ->
         "points": found.points,
         "confidence": "good" if found.points >= usl.GOOD else "indicative",
         "worst_residual": found.fit.worst,
-        "peak": {**peak, "extrapolated": found.peak.median > most},
-        "curve": [at(cores) for cores in range(1, math.ceil(most * DRAWN_BEYOND) + 1)],
+        "peak": {**placed("cores", found.peak), "extrapolated": found.peak.median > most},
+        "curve": [{"cores": n, **placed("per_second", found.at(n)), "extrapolated": far} for n, far in curve],
         "text": say("fitted", ENGINES[engine], found, most, DRAWN_BEYOND * most, usl.GOOD, basis == "cost"),
     }
 
@@ -177,14 +165,15 @@ def conclude(extra: Mapping[str, Any]) -> list[str]:
 
 
 def rows(run: results.Run) -> list[list[str]]:
-    """A row for each engine and core count, as HEADER has it."""
     steps, found = {(one["engine"], one["to"]): one["ratio"] for one in run.extra["steps"]}, []
     for one in run.extra["points"]:
         place, shared = (one["engine"], one["cores"]), one["shared_cpus"]
         cost, per_second = experiment.shown(one["cost_us"], ".2f"), experiment.shown(one["per_second"])
         capacity = experiment.shown(None if shared else one["capacity"])
         limits = "shared CPUs" if shared else "load" if one["load_bound"] else ""
-        found.append([label(*place), cost, per_second, capacity, experiment.shown_ratio(steps.get(place)), limits])
+        found.append(
+            [variant(*place).label, cost, per_second, capacity, experiment.shown_ratio(steps.get(place)), limits]
+        )
     return found
 
 

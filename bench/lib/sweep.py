@@ -2,7 +2,7 @@
 
 One cell for each core and connection count holds all depths and the engines that have none, so that
 the depths are interleaved round by round and paired. Cells follow one another: compare ratios
-between core or connection counts, not absolute figures. bench/RESULTS.md has the run's `extra`.
+between core or connection counts, not absolute figures.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from . import experiment, knee, results, workloads
 from .experiment import Experiment
 from .results import Cell
 from .subject import SubjectError, Variant
+from .subjects import ENGINES, variant
 from .verdict import Noise, noise_reach
 from .words import COST, capital, cores, say
 
@@ -34,18 +35,21 @@ def variants(engines: Sequence[str], depths: Sequence[int], count: int) -> list[
     """All variants of a cell: one for each depth, one for an engine without rings."""
     found = []
     for engine in engines:
-        named = [(f"depth={depth}", "--depth", str(depth)) for depth in depths] if engine == WITH_DEPTH else [()]
-        found += [experiment.engine_variant(engine, count, *what) for what in named]
+        if engine == WITH_DEPTH:
+            for depth in depths:
+                label = f"{ENGINES[engine]}, depth {depth}"
+                more = {"cores": count, "subject": engine, "label": label}
+                found.append(variant(f"{engine} depth={depth}", "--depth", str(depth), **more))
+        else:
+            found.append(variant(engine, cores=count))
     return found
 
 
 def depth_of(variant: Mapping[str, Any]) -> int | None:
-    """The depth of a cell's variant, where it has one."""
     return int(variant["args"][1]) if variant["args"] else None
 
 
 def where(factors: Mapping[str, Any]) -> str:
-    """1 core, 256 connections."""
     return f"{cores(factors['cores'])}, {factors['connections']} connections"
 
 
@@ -62,12 +66,13 @@ def why_not(count: int, connections: int, affinity: Sequence[int], possible: int
 
 
 def measure(session: Any, options: argparse.Namespace) -> None:
-    """Takes all cells and concludes from those that are there."""
     run, asked = session.run, workloads.WORKLOADS[options.workload]
     depths = options.depths or (QUICK_DEPTHS if options.quick else DEPTHS)
     core_counts, counts = options.core_counts or [1], options.connection_counts or [asked.connections]
+    without = [engine for engine in options.engines if engine != WITH_DEPTH]
+    note = say("no_depth", without) if without else None
     extra = {"workload": asked.name, "engines": options.engines, "depths": depths, "cores": core_counts}
-    extra |= {"connections": counts, "note": shared_note(options.engines), "grid": [], "knees": [], "skipped": []}
+    extra |= {"connections": counts, "note": note, "grid": [], "knees": [], "skipped": []}
     run.extra = extra
     session.refuse_missing(variants(options.engines, depths, core_counts[0]))
     whole, possible, todo = Experiment(session, asked), workloads.connections_possible(), []
@@ -81,8 +86,7 @@ def measure(session: Any, options: argparse.Namespace) -> None:
     samples = whole.pairs * len(variants(options.engines, depths, 1))
     experiment.expect(f"{asked.name}:", (whole, [("noise", 2 * whole.pairs), *((id, samples) for id, _ in todo)]))
     if todo:
-        first = experiment.engine_variant(options.engines[0], todo[0][1]["cores"])
-        whole.on(min(counts[0], possible)).noise(first)
+        whole.on(min(counts[0], possible)).noise(variant(options.engines[0], cores=todo[0][1]["cores"]))
     against: list[str] = []
     for id, factors in todo:
         mine = variants(options.engines, depths, factors["cores"])
@@ -91,28 +95,20 @@ def measure(session: Any, options: argparse.Namespace) -> None:
         if WITH_DEPTH in options.engines:
             extra["knees"].append(knee_of(cell, run.noise))
             against += epoll_there(cell, extra["knees"][-1]["depth"], run.noise)
-        whole.conclude(conclude(extra, against))
+        run.conclusions = conclude(extra, against)
+        session.save()
     run.conclusions = conclude(extra, against)
 
 
-def shared_note(engines: Sequence[str]) -> str | None:
-    """What a reader must know about engines without a depth."""
-    without = [engine for engine in engines if engine != WITH_DEPTH]
-    return say("no_depth", without) if without else None
-
-
 def rows(cell: Cell, shared: bool) -> list[dict[str, Any]]:
-    """The rows of the grid that a cell gives, one for each variant."""
     found = []
-    for variant in cell.variants:
-        name = variant["name"]
-        paired = variant["subject"] != "epoll" and "epoll" in cell.names
-        row = {**experiment.place(cell, variant), **cell.factors, "depth": depth_of(variant)}
+    for one in cell.variants:
+        name, paired = one["name"], one["subject"] != "epoll" and "epoll" in cell.names
+        row = {**experiment.place(cell, one), **cell.factors, "depth": depth_of(one)}
         row["p99_us"] = experiment.metric(cell, name, "latency_us.p99")
         row |= {key: cell.median(name, key) for key in ("syscalls_per_request", "completions_per_wait", "overflows")}
         row["against_epoll"] = experiment.paired(cell, name, "epoll") if paired else None
-        row |= {"saturated": experiment.saturated(cell, name), "shared_cpus": shared}
-        found.append(row)
+        found.append({**row, "saturated": experiment.saturated(cell, name), "shared_cpus": shared})
     return found
 
 

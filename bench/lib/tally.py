@@ -8,8 +8,6 @@ from .subjects import ENGINES, FLOORS
 from .verdict import Verdict
 from .words import COST, WITH_LOAD, say
 
-KINDS = ("none", "less", "more")  # of verdicts
-
 Judged = tuple[Cell, Verdict]
 
 
@@ -26,7 +24,7 @@ class Tally:
             of, names = metric or cost(cell), (variant(cell, one), variant(cell, other))
             if None in names or of not in results.metrics(cell.workload["name"]):
                 continue
-            found = next((r for r in cell.ratios if (r.numerator, r.denominator, r.metric) == (*names, of)), None)
+            found = next((ratio for ratio in cell.ratios if ratio.sides == names and ratio.metric == of), None)
             found = found or results.ratio(cell, str(names[0]), str(names[1]), of, run.noise)
             if found and found.pairs > 1:
                 self.all.append((cell, found.judge(run.noise)))
@@ -34,12 +32,14 @@ class Tally:
                 self.away.append(cell.id)
         self.together = [cell.id for cell, one in self.all if one.metric == WITH_LOAD]
         self.within = [pair for pair in self.all if pair[1].within_noise]
-        told = {kind: [p for p in self.all if p[1].kind == kind and p not in self.within] for kind in KINDS}
-        self.alike = told["none"]
-        self.less, self.more = (sorted(told[kind], key=lambda p: -p[1].size) for kind in ("less", "more"))
+        self.alike, self.less, self.more = map(self._told, ("none", "less", "more"))
+
+    def _told(self, kind: str) -> list[Judged]:
+        """Those of that kind beyond the noise, the largest first."""
+        mine = [pair for pair in self.all if pair[1].kind == kind and not pair[1].within_noise]
+        return sorted(mine, key=lambda pair: -pair[1].size)
 
     def against(self, name: str) -> str:
-        """All workloads in one sentence."""
         return say("against", name, self)
 
 

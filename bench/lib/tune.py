@@ -1,18 +1,17 @@
 """torc-bench tune: searches the ring's options for this machine, then confirms what it found.
 
-Candidates change one to three things of the default: depth, the completion queue's factor, buffers,
-buffer size, features. Successive halving drops the worse half of them rung by rung, each measured
-beside the default. The best of many noisy figures looks better than it is, so the search only
-nominates: the verdict comes from a fresh comparison with the default, with more pairs.
-bench/RESULTS.md has the run's `extra`.
+Successive halving drops the worse half of the candidates rung by rung, each measured beside the
+default. The best of many noisy figures looks better than it is, so the search only nominates: the
+verdict comes from a fresh comparison with the default, with more pairs.
 """
 
 import argparse
+import re
 import tempfile
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
-from . import env, experiment, features, halving, options as common, results, space, stats, workloads
+from . import env, experiment, features, halving, newest, options as common, results, space, stats, workloads
 from .experiment import Experiment
 from .space import Settings
 from .subject import SubjectError, Variant
@@ -27,6 +26,7 @@ CONFIRM_PAIRS, QUICK_CONFIRM_PAIRS = 20, 8
 TOGETHER = 3  # candidates that share a default in a cell: more of them would drift further from it
 CONFIRM = "confirmation"
 UNSHOWN = {"iowq-workers"}  # what --check does not print
+FEATURES = re.compile(r"^features\b(.*)$", re.MULTILINE)  # what --check prints of them
 HEADER = ("last round of the search", "pairs", "CPU ÷ default")
 
 Check = Callable[[Sequence[str]], str]  # options -> what --check prints; FeatureError
@@ -62,12 +62,11 @@ def chosen(
             break
         try:
             ring = check(space.arguments(settings))
+            if ring not in seen or UNSHOWN & settings.keys():
+                taken[f"c{len(taken):02}"] = settings
+            seen.add(ring)
         except features.FeatureError as error:
             refused.append(f"{space.described(settings)}: {error}")
-            continue
-        if ring not in seen or UNSHOWN & settings.keys():
-            taken[f"c{len(taken):02}"] = settings
-        seen.add(ring)
     return taken, refused
 
 
@@ -81,17 +80,15 @@ class Search:
             name: Variant(name, f"torc io_uring, {space.described(one)}", "io_uring", space.arguments(one), cores)
             for name, one in named.items()
         }
-        self.cells: dict[int, list[str]] = {}  # rung -> ids
 
     def groups(self, number: int, names: Sequence[str]) -> dict[str, Sequence[str]]:
         """The candidates of each cell of a rung."""
-        groups = [names[i : i + TOGETHER] for i in range(0, len(names), TOGETHER)]
-        return {f"rung {number}, group {i}": group for i, group in enumerate(groups)}
+        starts = enumerate(range(0, len(names), TOGETHER))
+        return {f"rung {number}, group {i}": names[start : start + TOGETHER] for i, start in starts}
 
     def measure(self, number: int, names: Sequence[str], pairs: int) -> dict[str, list[float]]:
         """A rung: the ratios of each candidate to the default."""
         found, rung = {}, Experiment(self.session, self.asked, pairs)
-        self.cells[number] = list(self.groups(number, names))
         for id, members in self.groups(number, names).items():
             cell = rung.cell(id, [self.default, *(self.variants[name] for name in members)], {"rung": number})
             plain = results.by_round(cell, self.default.name, COST)
@@ -114,13 +111,17 @@ class Search:
         ratio = experiment.figure(ratios)
         return {**found, "ratio": ratio and {**ratio, "pairs": len(ratios)}, "out": outcome.out.get(name)}
 
+    def rung(self, rung: halving.Rung) -> dict[str, Any]:
+        found = {"rung": rung.number, "pairs": rung.pairs, "tried": list(rung.tried), "kept": list(rung.kept)}
+        return {**found, "cells": list(self.groups(rung.number, rung.tried))}
+
 
 def measure(session: Any, options: argparse.Namespace, help_text: str, check: Check) -> None:
     """Searches, confirms, and writes the configuration where it gains."""
     run, quick = session.run, options.quick
     asked = session.sized(workloads.WORKLOADS[options.workload])
     base, known = space.defaults(help_text), features.known(help_text)
-    names = features.available(known, lambda words: _features(check(words)))
+    names = features.available(known, lambda words: frozenset(" ".join(FEATURES.findall(check(words))).split()))
     found = space.space(base, [name for name in known if name in names], asked)
     count = options.candidates or (QUICK_CANDIDATES if quick else CANDIDATES)
     named, refused = chosen(found, base, count, options.seed, check)
@@ -141,9 +142,7 @@ def measure(session: Any, options: argparse.Namespace, help_text: str, check: Ch
     final.noise(search.default)
     outcome = halving.run(list(named), pairs, search.measure)
     extra["candidates"] = [search.candidate(name, outcome) for name in named]
-    for rung in outcome.rungs:
-        one = {"rung": rung.number, "pairs": rung.pairs, "tried": list(rung.tried), "kept": list(rung.kept)}
-        extra["rungs"].append({**one, "cells": search.cells[rung.number]})
+    extra["rungs"] = [search.rung(rung) for rung in outcome.rungs]
     extra["winner"] = outcome.winner
     session.save()
     if outcome.winner is None:
@@ -152,11 +151,6 @@ def measure(session: Any, options: argparse.Namespace, help_text: str, check: Ch
         return
     cell = final.cell(CONFIRM, (search.default, search.variants[outcome.winner]), {"purpose": CONFIRM})
     conclude(session, options, cell, named[outcome.winner], check)
-
-
-def _features(text: str) -> frozenset[str]:
-    line = next((line for line in text.splitlines() if line.startswith("features ")), "")
-    return frozenset(line.split()[1:])
 
 
 def conclude(session: Any, options: argparse.Namespace, cell: results.Cell, settings: Settings, check: Check) -> None:
@@ -175,9 +169,8 @@ def conclude(session: Any, options: argparse.Namespace, cell: results.Cell, sett
     if not extra["gained"] and not options.write_anyway:
         run.conclusions.append("No configuration was written: keep the default.")
         return
-    commit = env.short_commit(run.environment)
-    where = (env.machine(run.environment), f"commit {commit}" if commit else "no commit")
-    extra["config"] = fill("config", run, *where, extra, ratio, settings) + "\n"
+    where = env.machine(run.environment)
+    extra["config"] = fill("config", run, where, newest.commit(run), extra, ratio, settings) + "\n"
     path = options.config_file or session.path.with_suffix(".conf")
     same_as_arguments(extra["config"], settings, check)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -188,17 +181,13 @@ def conclude(session: Any, options: argparse.Namespace, cell: results.Cell, sett
 
 def rows(run: results.Run) -> list[list[str]]:
     """The candidates of the last rung that had any, as HEADER has them, and the confirmation."""
-    extra, shown = run.extra, experiment.shown_ratio
+    extra, found = run.extra, []
     last = extra["rungs"][-1]["tried"] if extra["rungs"] else []
-    found = [
-        [f"{one['name']}: {space.described(one['options'])}", str(one["pairs"]), shown(one["ratio"])]
-        for one in extra["candidates"]
-        if one["name"] in last
-    ]
+    for one in [one for one in extra["candidates"] if one["name"] in last]:
+        found.append((f"{one['name']}: {space.described(one['options'])}", one["ratio"]))
     if confirmed := extra["confirmation"]:
-        pairs = str(Verdict.of(COST, confirmed["ratio"]).pairs)
-        found.append([f"confirmation of {confirmed['variant']}", pairs, shown(confirmed["ratio"])])
-    return found
+        found.append((f"confirmation of {confirmed['variant']}", confirmed["ratio"]))
+    return [[what, str(ratio["pairs"] if ratio else 0), experiment.shown_ratio(ratio)] for what, ratio in found]
 
 
 def same_as_arguments(text: str, settings: Settings, check: Check) -> None:

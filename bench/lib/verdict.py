@@ -1,13 +1,13 @@
 """What a ratio between two subjects allows to say.
 
-A verdict is computed once, from a metric, a ratio with its interval and its number of pairs, and the
-A/A run; every text about a difference is a template over it. It claims no more than the interval
+Every text about a difference is a template over a verdict, which claims no more than the interval
 does, nor than the A/A run allows.
 """
 
 from dataclasses import dataclass
 from typing import Any, Mapping
 
+from .stats import Interval
 from .words import say
 
 UNSTEADY = 0.5  # an interval around 1 that reaches further from it is not worth a bound
@@ -20,12 +20,6 @@ def noise_reach(metric: str, noise: Noise | None) -> float:
     if not noise or noise["metric"] != metric or noise["pairs"] < 2:
         return 0.0
     return float(max(1 - noise["low"], noise["high"] - 1, 0.0))
-
-
-def not_above_noise(metric: str, low: float, high: float, noise: Noise | None) -> bool:
-    """Whether an interval excludes 1, yet at least one of its ends is within the A/A run's reach."""
-    reach = noise_reach(metric, noise)
-    return reach > 0 and not low <= 1.0 <= high and min(abs(low - 1), abs(high - 1)) <= reach
 
 
 @dataclass(frozen=True)
@@ -45,6 +39,10 @@ class Verdict:
         found = figure or {"median": 1.0, "low": 1.0, "high": 1.0, "pairs": 0}
         return cls(metric, found["median"], found["low"], found["high"], found["pairs"], noise)
 
+    @classmethod
+    def of_interval(cls, metric: str, found: Interval, noise: Noise | None = None) -> "Verdict":
+        return cls(metric, found.median, found.low, found.high, found.count, noise)
+
     @property
     def kind(self) -> str:
         """By the interval alone: unmeasured, none, less or more."""
@@ -61,13 +59,16 @@ class Verdict:
 
     @property
     def size(self) -> float:
-        """How far from 1 the ratio is."""
         return abs(self.median - 1)
 
     @property
+    def ends(self) -> list[float]:
+        """How far from 1 the interval's ends are, the nearer first."""
+        return sorted((abs(self.low - 1), abs(self.high - 1)))
+
+    @property
     def reach(self) -> float:
-        """How far from 1 the interval reaches."""
-        return max(abs(self.low - 1), abs(self.high - 1))
+        return self.ends[1]
 
     @property
     def unsteady(self) -> bool:
@@ -77,7 +78,8 @@ class Verdict:
     @property
     def within_noise(self) -> bool:
         """Whether the A/A run differs by as much as the smaller end of a detected difference."""
-        return not_above_noise(self.metric, self.low, self.high, self.noise)
+        reach = noise_reach(self.metric, self.noise)
+        return reach > 0 and not self.low <= 1.0 <= self.high and self.ends[0] <= reach
 
     @property
     def partly(self) -> bool:
@@ -86,10 +88,9 @@ class Verdict:
 
     @property
     def span(self) -> str:
-        """The interval of a difference of a known direction, the smaller end first: 2.0 to 4.1 %."""
-        near, far = sorted((abs(self.low - 1), abs(self.high - 1)))
+        """The interval of a difference of a known direction: 2.0 to 4.1 %."""
+        near, far = self.ends
         return f"{near * 100:.1f} to {far * 100:.1f} %"
 
     def sentence(self, one: str, other: str) -> str:
-        """One subject over the other in a sentence."""
         return say("sentence", self, one, other)

@@ -37,13 +37,11 @@ WORDS = {
 
 
 def words_of(metric: str) -> Words:
-    """How a metric is worded."""
     name = metric.partition(".")[0]
     return WORDS.get(name, Words(name.replace("_", " ")))
 
 
 def metric_title(metric: str) -> str:
-    """How people call a metric."""
     return words_of(metric).title.format(metric.partition(".")[2].removesuffix("_bytes"))
 
 

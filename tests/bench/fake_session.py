@@ -9,6 +9,36 @@ import context  # noqa: F401
 from lib import results, workloads
 
 
+HELP = """Usage: torc-lab [OPTION]...
+
+Engine and cores
+  --engine NAME               how to talk to the kernel (default the best
+                              that works)
+  --[no-]pin                  each core's thread stays on its CPU (default yes)
+  --depth N                   submission queue entries of a ring (default 512)
+  --cq-depth N                completion queue entries of a ring; 0: 8 times --depth, at least 4096
+                              (default 0)
+  --buffers N                 receive buffers of a core (default 1024)
+  --buffer-size SIZE          bytes of a receive buffer (default 4k)
+  --iowq-workers N            kernel worker threads of a ring at most (default 4)
+
+Features of the io_uring engine (each can be switched off)
+  --[no-]single-issuer        only the core's thread submits to its ring (default yes)
+  --[no-]defer-taskrun        completion work runs when the core waits; needs single-issuer (default
+                              yes)
+  --[no-]coop-taskrun         where defer-taskrun is off (default yes)
+  --[no-]sqarray              has an index array, as before Linux 6.6; yes costs an
+                              indirection (default no)
+  --[no-]buf-ring             the kernel picks receive buffers from a ring (default yes)
+  --[no-]multishot            one accept and one recv bring many completions (default yes)
+  --[no-]direct               sockets live in the ring's own table (default yes)
+
+Limits
+  --[no-]other                something else (default yes)
+"""
+FEATURES = ["single-issuer", "defer-taskrun", "coop-taskrun", "no-sqarray", "buf-ring", "multishot", "direct"]
+
+
 class FakeSession:
     """Takes the place of session.Session. cost(variant, workload) is in ns, None makes samples
     invalid; more(variant) gives further fields of a sample."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import context  # noqa: F401
 import fake_session
-from fake_session import FakeSession
+from fake_session import FEATURES, HELP, FakeSession
 from lib import ablate, features, results, scale, space, sweep, tune
 from lib.subject import Variant
 from lib.subjects import variant
@@ -21,24 +21,6 @@ from lib.workloads import WORKLOADS
 
 STARTED, FINISHED = "2026-03-02T09:14:07+0000", "2026-03-02T09:31:40+0000"
 NORMAL = statistics.NormalDist()
-HELP = """Usage: torc-lab [OPTION]...
-
-Engine and cores
-  --depth N                   submission queue entries of a ring (default 512)
-  --cq-depth N                completion queue entries of a ring (default 0)
-  --buffers N                 receive buffers of a core (default 1024)
-  --buffer-size SIZE          bytes of a receive buffer (default 4k)
-
-Features of the io_uring engine (each can be switched off)
-  --[no-]single-issuer        only the core's thread submits to its ring (default yes)
-  --[no-]defer-taskrun        completion work runs when the core waits (default yes)
-  --[no-]coop-taskrun         where defer-taskrun is off (default yes)
-  --[no-]sqarray              has an index array (default no)
-  --[no-]buf-ring             the kernel picks receive buffers from a ring (default yes)
-  --[no-]multishot            one accept and one recv bring many completions (default yes)
-  --[no-]direct               sockets live in the ring's own table (default yes)
-"""
-FEATURES = features.known(HELP)
 ENVIRONMENT = {
     "kernel": "Linux 6.12.9 x86_64",
     "kernel_build": "#1 SMP",

@@ -4,29 +4,11 @@ import json
 import unittest
 
 import context  # noqa: F401
-from fake_session import FakeSession, parse
-from lib import ablate, features, results
+from fake_session import FEATURES as NAMES
+from fake_session import HELP, FakeSession, parse
+from lib import ablate, features, results, words
+from lib.verdict import Verdict
 
-HELP = """Usage: torc-lab [OPTION]...
-
-Engine and cores
-  --[no-]pin                  each core's thread stays on its CPU (default yes)
-
-Features of the io_uring engine (each can be switched off)
-  --[no-]single-issuer        only the core's thread submits to its ring (default yes)
-  --[no-]defer-taskrun        completion work runs when the core waits; needs single-issuer (default
-                              yes)
-  --[no-]coop-taskrun         where defer-taskrun is off (default yes)
-  --[no-]sqarray              has an index array, as before Linux 6.6; yes costs an
-                              indirection (default no)
-  --[no-]buf-ring             the kernel picks receive buffers from a ring (default yes)
-  --[no-]multishot            one accept and one recv bring many completions (default yes)
-  --[no-]direct               sockets live in the ring's own table (default yes)
-
-Limits
-  --[no-]other                something else (default yes)
-"""
-NAMES = ["single-issuer", "defer-taskrun", "coop-taskrun", "no-sqarray", "buf-ring", "multishot", "direct"]
 # Nanoseconds that each feature adds where it is in effect.
 WORTH = {"defer-taskrun": -400, "multishot": -300, "direct": +150, "buf-ring": -100}
 
@@ -139,7 +121,8 @@ class Findings(unittest.TestCase):
         noise = {"metric": results.COST, "low": 0.9, "median": 1, "high": 1.1, "pairs": 10}
         ratio = {"median": 0.98, "low": 0.97, "high": 0.99, "pairs": 10}
         said = "direct saves 2.0 % CPU per request (1.0 to 3.0 %), taken out of full, within the A/A noise"
-        text = ablate.sentence("direct", ratio, "taken out of full", noise)
+        verdict = Verdict.of(results.COST, ratio, noise)
+        text = words.say("effect", "direct", verdict, "taken out of full")
         self.assertEqual(text, f"{said} (−10.0 to +10.0 %).")
 
     def test_no_effect(self):

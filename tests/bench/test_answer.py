@@ -86,50 +86,27 @@ class Use(unittest.TestCase):
 
     def test_the_plain_word(self):
         """Costs of io_uring by workload, what else is special, what the text holds, and the word."""
-        each = dict.fromkeys
+        good, bad, mixed = dict.fromkeys(NAMES, 0.9), dict.fromkeys(NAMES, 1.1), {"plaintext": 0.9, "json": 0.8}
+        wide, large, no = {"noise": band(0.8, 1.2)}, {"names": ("plaintext", "static-large-1m")}, "more on none"
+        within = "; a difference within the A/A noise (−20.0 to +20.0 %) on 4."
         for costs, more, text, word in (
+            (good, {}, "than torc epoll on 4 of 4 workloads, more on none", "^Yes: "),
+            ({**good, "short-lived": 1.2}, {}, "on 3 of 4 workloads, more on 1", "^Yes: .*, but not for short-"),
+            (bad, {}, "on none of 4 workloads, more on 4. The largest loss", "^No: it uses more CPU for "),
+            ({**bad, "short-lived": 0.8}, {}, "on 1 of", "^No: .*, and less only for short-lived"),
+            (dict.fromkeys(NAMES, 0.8), {"subjects": ("epoll", "io_uring")}, "on 4 of 4", "^Yes: "),
             (
-                dict(zip(NAMES, (0.9, 0.8, 0.95, 0.85))),
-                {},
-                "than torc epoll on 4 of 4 workloads, more on none",
-                "^Yes: ",
-            ),
-            (
-                {**each(NAMES, 0.9), "short-lived": 1.2},
-                {},
-                "on 3 of 4 workloads, more on 1",
-                "^Yes: .*, but not for short-",
-            ),
-            (each(NAMES, 1.1), {}, "on none of 4 workloads, more on 4. The largest loss", "^No: it uses more CPU for "),
-            ({**each(NAMES, 1.1), "short-lived": 0.8}, {}, "on 1 of", "^No: .*, and less only for short-lived"),
-            (each(NAMES, 0.8), {"subjects": ("epoll", "io_uring")}, "on 4 of 4", "^Yes: "),
-            (
-                {"plaintext": 0.9, "json": 0.8, "pipelined": 1.1, "short-lived": 1.2},
+                {**mixed, "pipelined": 1.1, "short-lived": 1.2},
                 {},
                 "on 2 of 4 workloads, more on 2",
                 "^It depends on the workload: yes for json and plaintext, no for short-lived and pipelined.$",
             ),
             ({}, {"noise": band(0.98, 1.02)}, "on none of 4", r"^It makes little difference: none above \d\.\d %"),
-            (each(NAMES, 0.985), {"pairs": 20}, "on 4 of 4", r"^It makes little difference: 1\.\d % at most"),
-            (
-                {"json": 0.9},
-                {"noise": band(0.97, 1.001)},
-                "on 1 of",
-                r"little difference: only json used less CPU, \d+\.\d",
-            ),
-            (
-                each(NAMES, 0.95),
-                {"noise": band(0.8, 1.2)},
-                "more on none; a difference within the A/A noise (−20.0 to +20.0 %) on 4.",
-                "^It makes little difference",
-            ),
+            (dict.fromkeys(NAMES, 0.985), {"pairs": 20}, "on 4 of 4", r"^It makes little difference: 1\.\d % at most"),
+            ({"json": 0.9}, {"noise": band(0.97, 1.001)}, "on 1 of", r"difference: only json used less CPU, \d+\.\d"),
+            (dict.fromkeys(NAMES, 0.95), wide, no + within, "^It makes little difference"),
             ({}, {"pairs": 6, "spread": 1.5}, "on none of 4", "^Inconclusive: .*--pairs"),
-            (
-                {},
-                {"names": ("plaintext", "static-large-1m")},
-                "For static-large-1m, server and load are counted",
-                "^It",
-            ),
+            ({}, large, "For static-large-1m, server and load are counted", "^It"),
             ({"idle": 0.5, "plaintext": 0.8}, {"names": ("plaintext", "idle")}, "on 1 of 1 workloads", "Yes"),
         ):
             with self.subTest(costs=costs, **more):
@@ -164,14 +141,11 @@ class Use(unittest.TestCase):
 
     def test_other_programs_spoil_a_run(self):
         run = compared(dict.fromkeys(NAMES, 0.8))
+        uncertain = "^Uncertain, because other programs disturbed this run .*: Yes: "
         for others, word, remark in (
             (0.05, "^Yes: ", "^$"),
             (0.2, "^Yes: ", "used 20 % of a CPU"),
-            (
-                1.1,
-                "^Uncertain, because other programs disturbed this run .*: Yes: ",
-                "while other programs used 110 % of",
-            ),
+            (1.1, uncertain, "while other programs used 110 % of"),
         ):
             for sample in (s for cell in run.cells for s in cell.samples):
                 sample.others_share = others

@@ -13,43 +13,13 @@ from unittest import mock
 
 import context  # noqa: F401
 import sample_results
-from lib import cli, results, stats
+from lib import cli, newest, results, stats
 from lib.page import svg
 
 SEED, MUTATIONS = 7, 50  # of each kind of run
-JUNK = (
-    None,
-    True,
-    False,
-    -1,
-    0,
-    1,
-    3,
-    10**15,
-    10**400,
-    -2.5,
-    0.0,
-    2.5,
-    1e-300,
-    1e-29,
-    1e14,
-    1e308,
-    float("nan"),
-    float("inf"),
-    "",
-    "x",
-    "io_uring",
-    "depth=x",
-    "A/A",
-    "\ud800",
-    [],
-    [1],
-    ["x"],
-    [None],
-    {},
-    {"a": 1},
-    {"median": 1},
-)
+NUMBERS = (-1, 0, 1, 3, 10**15, 10**400, -2.5, 0.0, 2.5, 1e-300, 1e-29, 1e14, 1e308, float("nan"), float("inf"))
+TEXTS = ("", "x", "io_uring", "depth=x", "A/A", "\ud800")
+JUNK = (None, True, False, *NUMBERS, *TEXTS, [], [1], ["x"], [None], {}, {"a": 1}, {"median": 1})
 
 
 def places(content, found):
@@ -113,7 +83,7 @@ class Damage(unittest.TestCase):
 
     def status(self, *words):
         """Of a command, and what it prints to stderr."""
-        results.left_out.cache_clear()
+        newest.left_out.cache_clear()
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), mock.patch.object(
             svg, "available", return_value=False

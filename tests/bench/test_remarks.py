@@ -28,22 +28,16 @@ class Notes(unittest.TestCase):
         self.assertIn("the a: the load generator was the bottleneck", note)
         self.assertTrue(note.endswith("(it advises: use --cores 2)"))
 
-    def test_unsent_requests(self):
-        found = self.cell(unsent=10)
-        found.workload["rate"] = 5200.0
-        (note,) = remarks.cell_notes(found)
-        said = "the a: 30 requests were due but not sent: "
-        self.assertEqual(note, said + "the rate of 5,200 requests/s exceeds its capacity")
-        found.factors = {"load_percent": 50, "slowest": "a"}
-        (note,) = remarks.cell_notes(found)
-        self.assertIn("the rate of 5,200 requests/s, 50 % of the measured capacity of the a, exceeds", note)
-
-    def test_unsent_requests_of_a_busy_machine_are_not_laid_to_the_server(self):
-        found = self.cell(unsent=10, others_share=1.7)
-        found.workload["rate"] = 5200.0
-        (note,) = remarks.cell_notes(found)
-        said = "the a: 30 requests were due but not sent: "
-        self.assertEqual(note, said + "other programs used 170 % of a CPU")
+    def test_unsent_requests_are_laid_to_the_server_or_to_a_busy_machine(self):
+        shares = {"load_percent": 50, "slowest": "a"}
+        for others, factors, why in (
+            (0.0, {}, "the rate of 5,200 requests/s exceeds its capacity"),
+            (0.0, shares, "the rate of 5,200 requests/s, 50 % of the measured capacity of the a, exceeds its capacity"),
+            (1.7, {}, "other programs used 170 % of a CPU"),
+        ):
+            found = self.cell(unsent=10, others_share=others)
+            found.workload["rate"], found.factors = 5200.0, factors
+            self.assertEqual(remarks.cell_notes(found), [f"the a: 30 requests were due but not sent: {why}"])
 
     def test_invalid_samples_come_first(self):
         found = self.cell(saturated="load")

@@ -265,7 +265,7 @@ class Trust(unittest.TestCase):
         self.assertIn("unfinished", self.ids(run))
 
     def test_an_empty_run_has_a_page(self):
-        for kind in results.KINDS:
+        for kind in sample_results.KINDS:
             text = Reader(written(results.Run(kind, "", "2026-01-01T00:00:00+0000"))).text
             self.assertIn("Nothing was concluded", text)
 

@@ -6,27 +6,9 @@ import unittest
 from pathlib import Path
 
 import context  # noqa: F401
-from fake_session import FakeSession, parse, workload
+from fake_session import FEATURES as NAMES
+from fake_session import HELP, FakeSession, parse, workload
 from lib import features, results, space, tune, verdict, words
-from test_ablate import HELP as FEATURES_HELP
-from test_ablate import NAMES
-
-HELP = (
-    """Usage: torc-lab [OPTION]...
-
-Engine and cores
-  --engine NAME               how to talk to the kernel (default the best
-                              that works)
-  --depth N                   submission queue entries of a ring (default 512)
-  --cq-depth N                completion queue entries of a ring; 0: 8 times --depth, at least 4096
-                              (default 0)
-  --buffers N                 receive buffers of a core (default 1024)
-  --buffer-size SIZE          bytes of a receive buffer (default 4k)
-  --iowq-workers N            kernel worker threads of a ring at most (default 4)
-
-"""
-    + FEATURES_HELP[FEATURES_HELP.index("Features of") :]
-)
 
 
 class Server:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Sequence
 
-from .. import compare, results
+from .. import compare, results, words
 from . import plots, tables
 from .looks import Looks
 from .render import Table
@@ -98,7 +98,7 @@ def _left_out(run: results.Run, one: str, other: str) -> str:
 def _headline(mine: Sequence[Lead], noise: dict[str, Any] | None) -> str:
     cell, first = mine[0]
     pair = f"{cell.label(first.numerator)} against {cell.label(first.denominator)}"
-    small = [one for _, one in mine if results.not_above_noise(one.metric, one.low, one.high, noise)]
+    small = [one for _, one in mine if one.judge(noise).within_noise]
     less = [(c.id, one) for c, one in mine if one.high < 1 and one not in small]
     more = [(c.id, one) for c, one in mine if one.low > 1 and one not in small]
     same = len(mine) - len(less) - len(more) - len(small)
@@ -112,7 +112,7 @@ def _headline(mine: Sequence[Lead], noise: dict[str, Any] | None) -> str:
         lead.append(f"{what} in {len(more)} of {len(mine)} workloads ({_sizes(more)})")
     parts = [", ".join(lead) or f"no reliable difference in CPU per request in {len(mine)} workloads"]
     if noise and small:
-        parts.append(f"a difference within the noise of the A/A run ({results.noise_band(noise)}) in {len(small)}")
+        parts.append(f"a difference within the noise of the A/A run ({words.noise_band(noise)}) in {len(small)}")
     if same:
         parts.append(f"no difference detectable in {same}")
     return f"{pair}: {'; '.join(parts)}."
@@ -121,7 +121,7 @@ def _headline(mine: Sequence[Lead], noise: dict[str, Any] | None) -> str:
 def _sizes(some: Sequence[tuple[str, results.Ratio]]) -> str:
     """How large the differences are, with the workloads' names where they are few."""
     ratios = sorted((one.median for _, one in some), key=lambda ratio: abs(ratio - 1))
-    least, most = results.size(ratios[0]), results.size(ratios[-1])
+    least, most = words.size(ratios[0]), words.size(ratios[-1])
     least = least.removesuffix(" %") if most.endswith("%") else least
     span = most if len(ratios) == 1 else f"{least} to {most}"
     return f"{' and '.join(name for name, _ in some)}, {span}" if len(some) < 3 else span

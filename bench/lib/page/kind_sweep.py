@@ -8,6 +8,7 @@ from typing import Any, Iterator, NamedTuple, Sequence
 
 from .. import knee, results
 from ..subjects import ENGINES
+from ..verdict import noise_reach
 from .kind_compare import measured
 from .looks import Key
 
@@ -99,7 +100,7 @@ def knee_of(run: results.Run, mine: Sequence[Point], factor: str) -> Knee | None
     entry = found[0] if found else None
     if not entry or entry["depth"] is None or not entry["change"] or entry["other"] < entry["depth"]:
         return None
-    slack = results.noise_reach(results.COST, run.noise) * 100
+    slack = noise_reach(results.COST, run.noise) * 100
     return Knee(entry["depth"], not knee.untold(entry["change"]["low"], entry["change"]["high"], slack))
 
 

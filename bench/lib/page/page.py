@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Any, Iterator, Mapping
 
-from .. import env, remarks, results
+from .. import env, remarks, results, words
 from . import checklist, kind_ablate, kind_compare, kind_scale, kind_sweep, kind_tune
 from . import numbers, plots, scatter, svg, sweep_plots, tables, threats
 from .looks import Looks
@@ -13,7 +13,7 @@ from .render import template
 
 MOST = 6  # conclusions that are shown unfolded
 KINDS = (kind_ablate, kind_compare, kind_scale, kind_sweep, kind_tune)
-TOOLS = (numbers, plots, results, scatter, svg, sweep_plots, tables)
+TOOLS = (numbers, plots, results, scatter, svg, sweep_plots, tables, words)
 LISTS, TEXTS = ("effects", "full", "rungs"), ("workload", "config", "config_file", "basis", "basis_text")
 UNKNOWN = "unknown"
 

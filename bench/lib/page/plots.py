@@ -7,6 +7,7 @@ import statistics
 from typing import Any, Mapping, NamedTuple, Sequence
 
 from .. import results
+from ..words import metric_title
 from . import numbers, svg
 from .looks import Looks, cut
 from .svg import INK, SOFT
@@ -92,7 +93,7 @@ def strip(cell: results.Cell, looks: Looks, metric: str, width: float = svg.WIDT
         shown += mine + bad
         row_text(axes, row, looks.label(name), numbers.column([median])[0])
     fit(axes, shown)
-    title = results.metric_title(metric)
+    title = metric_title(metric)
     unit = ", bytes" if metric.endswith("_bytes") else ""
     axes.set_xlabel("server CPU per request, µs" if metric == results.COST else title + unit)
     return made
@@ -132,7 +133,7 @@ def bar(one: results.Ratio, name: str) -> Bar:
 
 def bars(ratios: Sequence[results.Ratio], looks: Looks, metrics: bool = False) -> list[Bar]:
     """Ratios as rows with the names of both sides, or of their metrics."""
-    return [bar(one, results.metric_title(one.metric) if metrics else looks.pair(one)) for one in ratios]
+    return [bar(one, metric_title(one.metric) if metrics else looks.pair(one)) for one in ratios]
 
 
 def forest(rows: Sequence[Bar], label: str, noise: dict[str, Any] | None = None, width: float = svg.WIDTH) -> Any:

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Any, Sequence
 
 from .. import results
+from ..words import metric_title
 from . import numbers
 from .looks import Looks
 from .render import Table, transposed
@@ -134,7 +135,7 @@ def ratio_row(one: results.Ratio, looks: Looks, name: str = "") -> list[Any]:
     low, high = numbers.number(one.low, places), numbers.number(one.high, places)
     return [
         name or looks.pair(one),
-        results.metric_title(one.metric),
+        metric_title(one.metric),
         numbers.number(one.median, places),
         f"{low}–{high}" if one.pairs > 1 else "–",
         numbers.signed_percent(one.median) if one.pairs > 1 else "–",
