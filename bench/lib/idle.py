@@ -26,10 +26,8 @@ def memory(pids: Sequence[int]) -> dict[str, int]:
     Slab is counted in objects in use where /proc/slabinfo may be read (as root), else in pages.
     """
     machine = Machine()
-    try:
+    with proc.watched():
         rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in pids]
-    except (FileNotFoundError, ProcessLookupError) as error:
-        raise proc.Gone from error
     sets = {key: sum(map(int, re.findall(rf"(?m)^{key}:\s+(\d+) kB", "\n".join(rollups)))) for key in ("Pss", "Rss")}
     slabs = [line.split() for line in (machine.read("/proc/slabinfo") or "").splitlines()[2:]]
     slab = sum(int(words[1]) * int(words[3]) for words in slabs) or machine.memory("Slab") or 0

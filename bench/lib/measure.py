@@ -148,7 +148,7 @@ class Running:
 
     def _new(self) -> list[int]:
         """Processes of the server that are not counted."""
-        return proc.newcomers(self.server.child.pid, self.pids)
+        return [one for one in proc.family(self.server.child.pid) if one not in self.pids]
 
     def _ended(self) -> str | None:
         if self.server.child.wait(0) is None:

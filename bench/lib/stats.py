@@ -31,11 +31,6 @@ class Interval:
     high: float
     count: int
 
-    @property
-    def contains_one(self) -> bool:
-        """Whether a ratio with this interval may be no difference at all."""
-        return self.low <= 1.0 <= self.high
-
 
 def bootstrap_median(values: Sequence[float], tail: float = 0.025) -> Interval:
     """The median of values, and what its resampled medians leave below and above with that

@@ -80,8 +80,8 @@ class Subject:
         if why or not self.takes_args or not (place.server_args or variant.args):
             return why
         command = self.command(place, 0, 1)  # this process itself may be left one CPU only
-        status, said = program.check(*command, *place.server_args, *variant.args)
-        return said if status else None
+        said = program.check(*command, *place.server_args, *variant.args)
+        return said.why if said.status != 0 else None
 
     def can(self, workload: str) -> bool:
         return self.workloads is None or workload in self.workloads

@@ -38,8 +38,8 @@ class Torc(Subject):
 
     def refusal(self, place: Place) -> str | None:
         """Asks torc itself: it looks at its build and at the kernel."""
-        status, said = program.check(binary(place.build, "torc-lab"), "--engine", self.name)
-        return {0: None, 2: f"this build has no {self.name} engine"}.get(status, said)
+        said = program.check(binary(place.build, "torc-lab"), "--engine", self.name)
+        return {0: None, 2: f"this build has no {self.name} engine"}.get(said.status, said.why)
 
 
 def _torc(engine: str) -> Subject:

@@ -76,15 +76,14 @@ class Children(unittest.TestCase):
             time.sleep(0.01)
         self.fail("a member of the group still runs")
 
-    def test_newcomers_descend_from_it_and_are_not_known(self):
+    def test_a_family_is_the_same_with_a_table_of_all_processes(self):
         child = self.start("sh -c 'sleep 60 & echo ready http://127.0.0.1:1 x >&2; wait' & wait")
         child.ready_url()
         members = proc.family(child.pid)
         self.assertEqual(len(members), 3)
-        self.assertEqual(sorted(proc.newcomers(child.pid, members[:1])), sorted(members[1:]))
-        self.assertEqual(proc.newcomers(child.pid, members), [])
+        self.assertEqual(sorted(proc.family(child.pid, proc.processes())), sorted(members))
         child.stop()
-        self.assertEqual(proc.newcomers(child.pid, members), [])
+        self.assertEqual(proc.family(child.pid), [child.pid])
 
     def descendants(self, child, count):
         """Waits for the numbers that a script wrote to its stderr."""
