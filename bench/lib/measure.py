@@ -2,7 +2,6 @@
 them and watch their CPU time."""
 
 import contextlib
-import http.client
 import json
 import re
 import time
@@ -104,15 +103,11 @@ def totals(server: Server) -> dict[str, Any] | None:
     """What torc has counted so far, from its admin side; None of other servers."""
     if server.admin is None:
         return None
-    connection = http.client.HTTPConnection(*server.admin, timeout=5)
     try:
-        connection.request("GET", "/stats.json")
-        answer = connection.getresponse()
-        return dict(json.loads(answer.read())["total"]) if answer.status == 200 else None
-    except (OSError, ValueError, KeyError, http.client.HTTPException):
+        ((_, body),) = answers.exchange(*server.admin, [answers.request("/stats.json", *server.admin)])
+        return dict(json.loads(body)["total"])
+    except (answers.AnswerError, OSError, ValueError, KeyError):
         return None
-    finally:
-        connection.close()
 
 
 def parts_of(workload: Workload, seconds: float) -> int:
@@ -144,16 +139,12 @@ class Running:
         try:
             self._part(workload, place, cpus, seconds)
         except proc.Gone as error:
-            self.sample.invalid = self._ended() or str(error)
+            child = self.server.child
+            self.sample.invalid = str(error) if child.wait(0) is None else f"the server ended: {child.complaint()}"
 
     def _new(self) -> list[int]:
         """Processes of the server that are not counted."""
         return [one for one in proc.family(self.server.child.pid) if one not in self.pids]
-
-    def _ended(self) -> str | None:
-        if self.server.child.wait(0) is None:
-            return None
-        return f"the server ended: {self.server.child.complaint()}"
 
     def _part(self, workload: Workload, place: Place, cpus: Sequence[int], seconds: float) -> None:
         warmup = PART_WARMUP if self.reports else max(workload.warmup, self.first_warmup)
@@ -162,9 +153,6 @@ class Running:
         busy, stolen = proc.machine_seconds()
         before = proc.read_cpu(self.pids)
         done = load.run(workload, self.server, place, cpus, seconds, warmup, self.pids)
-        self.sample.invalid = self._ended()
-        if self.sample.invalid is not None:
-            return
         used = proc.cpu_between(before, proc.read_cpu(self.pids)) / 1e9
         if self._new():
             self.sample.invalid = "the server started processes while it was measured, whose CPU time is not counted"
@@ -193,41 +181,43 @@ class Running:
 
 
 def take_round(
-    workload: Workload, asked: Asked, place: Place, cpus: Cpus, number: int, seconds: float, announce: Announce
+    workload: Workload,
+    asked: Asked,
+    place: Place,
+    cpus: Cpus,
+    number: int,
+    seconds: float,
+    announce: Announce,
+    kind: Any = Running,
 ) -> list[Sample]:
-    """One sample of each variant, taken in parts that alternate.
+    """One sample of each variant, taken in parts that alternate where their kind and their ports allow.
 
     Every round starts its servers afresh, so that no single memory layout decides. What disturbs a
     shared machine comes and goes within seconds and costs up to a quarter: parts short enough fall
     on all variants alike.
     """
+    ordered = list(enumerate(asked if number % 2 == 0 else asked[::-1]))
     ports = [subject.port for _, subject in asked if subject.port]
-    if len(ports) != len(set(ports)):  # one of them at a time
-        alone = (take_round(workload, [one], place, cpus, number, seconds, announce) for one in asked)
-        return [sample for samples in alone for sample in samples]
-    parts = parts_of(workload, seconds)
-    with contextlib.ExitStack() as stack:
-        runs, failed = [], []
-        for order, (variant, subject) in enumerate(asked if number % 2 == 0 else asked[::-1]):
-            try:
-                server = stack.enter_context(subject.started(place, variant, cpus(variant)[0]))
-                runs.append(Running(variant, subject, server, number, order))
-            except proc.ProcessError as error:
-                failed.append(not_started(variant, subject, number, order, error))
-        for part in range(parts):
-            for run in runs if part % 2 == 0 else reversed(runs):
-                if part == 0:
-                    announce(run.variant)
-                run.part(workload, place, cpus(run.variant)[1], seconds / parts)
-        return [run.finish() for run in runs] + failed
-
-
-def not_started(variant: Variant, subject: Subject, number: int, order: int, error: Exception) -> Sample:
-    """The sample of a command of the user's that started before and does not any more; of any other
-    server that is an error."""
-    if subject.trusted:
-        raise error
-    return Sample(variant.name, number, order, round(time.time(), 3), invalid=f"the server did not start: {error}")
+    parts, samples = parts_of(workload, seconds), []
+    for group in [ordered] if kind is Running and len(ports) == len(set(ports)) else [[one] for one in ordered]:
+        with contextlib.ExitStack() as stack:
+            runs = []
+            for order, (variant, subject) in group:
+                try:
+                    server = stack.enter_context(subject.started(place, variant, cpus(variant)[0]))
+                    runs.append(kind(variant, subject, server, number, order))
+                except proc.ProcessError as error:
+                    if subject.trusted:  # a command of the user's started before
+                        raise
+                    why = f"the server did not start: {error}"
+                    samples.append(Sample(variant.name, number, order, round(time.time(), 3), invalid=why))
+            for part in range(parts):
+                for run in runs if part % 2 == 0 else reversed(runs):
+                    if part == 0:
+                        announce(run.variant)
+                    run.part(workload, place, cpus(run.variant)[1], seconds / parts)
+            samples += [run.finish() for run in runs]
+    return samples
 
 
 def _fill(sample: Sample, report: dict[str, Any], cores: int) -> None:

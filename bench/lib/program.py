@@ -23,11 +23,11 @@ class Said(NamedTuple):
         return lines[-1].removeprefix("torc: ")
 
 
-def ask(*words: str | Path, directory: Path | None = None) -> Said:
+def ask(*words: str | Path, directory: Path | None = None, seconds: float = 20) -> Said:
     """Runs a short command to its end."""
-    plain = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "timeout": 20}
+    plain = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
     try:
-        done = subprocess.run(words, cwd=directory, **plain)
+        done = subprocess.run(words, cwd=directory, timeout=seconds, **plain)
     except (OSError, subprocess.TimeoutExpired) as error:
         return Said(None, "", str(error))
     return Said(done.returncode, done.stdout.strip(), done.stderr.strip())

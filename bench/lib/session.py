@@ -240,8 +240,8 @@ class Session:
             self.progress.show(f"{title}: {variant.label}")
 
         asked = [(variant, self.subject(variant)) for variant in variants]
-        take = idle.take_round if workload.name == "idle" else measure.take_round
-        return take(workload, asked, self.place, self.cpus, number, seconds, announce)
+        kind = idle.Holding if workload.name == "idle" else measure.Running
+        return measure.take_round(workload, asked, self.place, self.cpus, number, seconds, announce, kind)
 
     def cpus(self, variant: Variant) -> tuple[list[int], list[int]]:
         """The CPUs of a variant's server and of its load."""
