@@ -67,13 +67,10 @@ def start_failure(variant: Variant, subject: Subject, place: Place, cpus: Cpus) 
         return str(error)
 
 
-def check_answers(workload: Workload, variants: Asked, place: Place, cpus: Cpus) -> list[tuple[Variant, str]]:
-    """Starts each variant once and refuses unless all answer alike.
-
-    Bodies always, heads among the workload's whole_heads. A command of the user's is not refused
-    but returned with the reason, to be left out.
-    """
-    left_out: list[tuple[Variant, str]] = []
+def check_answers(workload: Workload, variants: Asked, place: Place, cpus: Cpus) -> dict[Variant, str]:
+    """Starts each variant once and refuses unless all answer alike: bodies always, heads among the
+    workload's whole_heads. Of the user's commands it gives those that do not, with the reason."""
+    left_out: dict[Variant, str] = {}
     first: dict[str, tuple[Variant, list[bytes]]] = {}  # of what was seen first, heads and bodies
     for variant, subject in variants:
         try:
@@ -84,7 +81,7 @@ def check_answers(workload: Workload, variants: Asked, place: Place, cpus: Cpus)
                 _compare(first.setdefault("heads", (variant, heads)), heads)
         except (answers.AnswerError, proc.ProcessError, OSError, ValueError) as error:
             if not subject.trusted:
-                left_out.append((variant, str(error)))
+                left_out[variant] = str(error)
             elif isinstance(error, proc.ProcessError):
                 raise
             else:
