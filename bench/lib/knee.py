@@ -5,6 +5,7 @@ import statistics
 from typing import Callable, Mapping, Sequence
 
 from . import stats
+from .words import say
 
 UNTOLD = 5.0  # percent that an interval reaches to either side, from which on it tells nothing
 Rounds = Mapping[int, float]  # round -> cost
@@ -105,31 +106,5 @@ def signed(value: float) -> str:
 def sentence(knee: Knee, depths: Sequence[int], where: str = "", pairs: int = 0) -> str:
     """The knee in words; `where` is something like "1 core, 256 connections", pairs how many
     rounds the change rests on."""
-    text = _said(knee, depths, pairs)
-    return f"{where}: {text}" if where else text
-
-
-def _said(knee: Knee, depths: Sequence[int], pairs: int) -> str:
-    depth, other = knee.depth, knee.other
-    if depth is None:
-        return "no depth was measured."
-    if knee.change is None or other is None:
-        return f"only depth {depth} was measured, so there is no knee to see."
-    _, low, high = knee.change
-    reach, wide = bounds(low, high), untold(low, high, knee.slack)
-    if other < depth:
-        text = f"depth {depth} is the deepest tried and still gains on {other}"
-        return f"{text} ({reach} CPU per request): try deeper."
-    itself = f" A depth set against itself differs by up to {knee.slack:.1f} % here." if knee.slack else ""
-    if knee.alike and not wide:
-        text = f"depth makes no difference that can be detected from {min(depths)} to {max(depths)}"
-        return f"{text}: beyond depth {depth} nothing is gained, {reach}.{itself}"
-    if low > knee.slack:
-        return f"depth {depth} is the best, and every deeper one costs more CPU per request ({reach} at {other})."
-    text = f"beyond depth {depth} nothing is gained, {reach}"
-    if wide:
-        text = f"no gain can be seen beyond depth {depth}, but {pairs or 'so few'} pairs leave {reach} CPU per request"
-        text += f" open at {other}: give more"
-    if knee.dearer:
-        text += f"; {', '.join(map(str, knee.dearer))} cost{'s' if len(knee.dearer) == 1 else ''} more"
-    return f"{text}.{itself}"
+    wide = knee.change is not None and untold(*knee.change[1:], knee.slack)
+    return say("knee", knee, depths, where, pairs, bounds(*knee.change[1:]) if knee.change else "", wide)
