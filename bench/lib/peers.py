@@ -10,13 +10,12 @@ import os
 import pwd
 import re
 import resource
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
+from typing import Any
 
 from . import program
 from .proc import ProcessError
-from .subject import Place, Subject
+from .subject import Command, Place, Subject
 from .workloads import WORKLOADS
 
 SERVERS = Path(__file__).resolve().parent.parent / "servers"
@@ -38,22 +37,21 @@ JAVA_OPTIONS = (
 )
 
 
-@dataclass(frozen=True)
-class Peer(Subject):
-    """A subject that has to be installed."""
+def _peer(label: str, command: Command, *programs: str, option: str = "--version", **more: Any) -> Subject:
+    """A subject that has to be installed; programs are the names that it goes by."""
+    name = programs[0]
 
-    programs: tuple[str, ...] = ()  # the names that it goes by
-    version_option: str = "--version"
-
-    def refusal(self, place: Place | None = None) -> str | None:
+    def refusal(_: Place | None = None) -> str | None:
         """One line with the remedy."""
-        if program.installed(*self.programs) is None:
-            return f"{self.name} is not installed: {REMEDY}"
-        return _java_missing() if self.name == "java" else None
+        if program.installed(*programs) is None:
+            return f"{name} is not installed: {REMEDY}"
+        return _java_missing() if name == "java" else None
 
-    def version(self) -> str | None:
-        found = program.installed(*self.programs)
-        return program.version(found, self.version_option) if found else None
+    def version() -> str | None:
+        found = program.installed(*programs)
+        return program.version(found, option) if found else None
+
+    return Subject(name, label, command, refusal=refusal, version=version, **more)
 
 
 def _program(*names: str) -> str:
@@ -104,7 +102,7 @@ def configure(place: Place, name: str, port: int, cores: int) -> str:
     return str(path)
 
 
-def _configured(name: str, *options: str) -> Callable[[Place, int, int], list[str]]:
+def _configured(name: str, *options: str) -> Command:
     """The command of a server whose last option is its configuration."""
 
     def command(place: Place, port: int, cores: int) -> list[str]:
@@ -139,13 +137,13 @@ _H2O = _configured("h2o", "-m", "worker", "-c")
 # lighttpd closes a connection after 65,535 requests at the latest: no setting lifts that.
 _LIGHTTPD = _configured("lighttpd", "-D", "-f")
 
-PEERS: dict[str, Peer] = {
+PEERS: dict[str, Subject] = {
     peer.name: peer
     for peer in (
-        Peer("nginx", "nginx", _NGINX, FILE_SERVER, programs=("nginx",), version_option="-v"),
-        Peer("h2o", "h2o", _H2O, FILE_SERVER, programs=("h2o",), version_option="-v"),
-        Peer("lighttpd", "lighttpd", _LIGHTTPD, FILE_SERVER, programs=("lighttpd",), version_option="-v"),
-        Peer("node", "Node.js", _node, says_when_ready=True, programs=("node", "nodejs")),
-        Peer("java", "JDK HttpServer", _java, says_when_ready=True, programs=("java",)),
+        _peer("nginx", _NGINX, "nginx", option="-v", workloads=FILE_SERVER),
+        _peer("h2o", _H2O, "h2o", option="-v", workloads=FILE_SERVER),
+        _peer("lighttpd", _LIGHTTPD, "lighttpd", option="-v", workloads=FILE_SERVER),
+        _peer("Node.js", _node, "node", "nodejs", says_when_ready=True),
+        _peer("JDK HttpServer", _java, "java", says_when_ready=True),
     )
 }
