@@ -25,12 +25,9 @@ PASSING = ("load_average",)  # leaves of an environment that are never the same 
 
 
 def divide_cpus(allowed: Sequence[int], cores: int) -> tuple[list[int], list[int], str | None]:
-    """CPUs for a server of that many cores and for the load, and what is wrong with them if
-    anything is.
-
-    The server gets one CPU of each of its cores, the load those of other cores, twice as many as
-    the server where there are so many, for the load must not be the bottleneck.
-    """
+    """CPUs for a server of that many cores and for the load, and what is wrong with them if anything is. The
+    server gets one CPU of each of its cores, the load those of other cores, twice as many as the server where
+    there are so many, for the load must not be the bottleneck."""
     siblings = {cpu: Machine().siblings(cpu) for cpu in allowed}
     first = [cpu for cpu in allowed if cpu == min(siblings[cpu] & set(allowed))]  # one CPU of every core
     ordered = first + [cpu for cpu in allowed if cpu not in first]

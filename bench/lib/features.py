@@ -32,10 +32,8 @@ class FeatureError(Exception):
 
 
 def known(help_text: str) -> list[str]:
-    """The features that a server's --help lists, by the names that --check gives them.
-
-    One whose flag is off by default is called by what it does without: --sqarray is no-sqarray.
-    """
+    """The features that a server's --help lists, by the names that --check gives them. One whose flag is off by
+    default is called by what it does without: --sqarray is no-sqarray."""
     section = re.search(r"^Features of the io_uring engine.*?\n(.*?)(\n\n|\Z)", help_text, re.MULTILINE | re.DOTALL)
     found = []
     for entry in re.split(r"^  (?=--)", section[1] if section else "", flags=re.MULTILINE):

@@ -15,10 +15,8 @@ Ratios = Callable[[int, int], Sequence[Sequence[float]]]  # of one depth to anot
 
 @dataclasses.dataclass(frozen=True)
 class Knee:
-    """What going deeper than `depth` does to the cost; percent, negative is a gain.
-
-    Without a depth nothing was measured; without a change there is no second depth to compare.
-    """
+    """What going deeper than `depth` does to the cost; percent, negative is a gain. Without a depth nothing was
+    measured; without a change there is no second depth to compare."""
 
     depth: int | None
     best: int | None
@@ -40,14 +38,10 @@ def percent_change(rounds: Sequence[Sequence[float]], comparisons: int = 1) -> C
 
 
 def find(costs: Mapping[int, Rounds], ratios: Ratios | None = None, slack: float = 0.0) -> Knee:
-    """The smallest depth whose cost is known not to differ from the cheapest depth's, or else the
-    smallest whose cost cannot be told from that. Ratios are those of
-    the costs where there are no better ones; a change counts where its interval lies beyond slack
-    percent, which is how far the A/A run went.
-
-    The cheapest is chosen by the same rounds that it is compared in, so it looks a little better
-    than it is: where the knee errs, it errs towards a deeper ring.
-    """
+    """The smallest depth whose cost is known not to differ from the cheapest depth's, or else the smallest whose
+    cost is indistinguishable from that. A change counts where its interval lies beyond slack percent, the reach of
+    the A/A run. The cheapest is chosen by the rounds that it is compared in, so it looks a little better than it is:
+    where the knee errs, it errs towards a deeper ring."""
     measured = {depth: rounds for depth, rounds in sorted(costs.items()) if rounds}
     if not measured:
         return Knee(None, None)

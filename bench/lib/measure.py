@@ -42,8 +42,7 @@ def requests(workload: Workload, host: str, port: int) -> list[bytes]:
 
 
 def _answers(workload: Workload, server: Server, place: Place) -> tuple[list[bytes], list[bytes]]:
-    """Heads, dates masked, and bodies of one server's answers, each a good one with the body that is
-    expected."""
+    """Heads, dates masked, and bodies of one server's answers, each a good one with the body that is expected."""
     asked = requests(workload, server.host, server.port)
     got = answers.exchange(server.host, server.port, asked, pipelined=workload.pipeline > 1)
     expected = workload.expect.encode() if workload.expect is not None else None
@@ -126,12 +125,11 @@ class Running:
         self.counted = totals(server)
         self.first_warmup = WARMUP.get(subject.name, 0.0)
         self.reports: list[dict[str, Any]] = []
-        self.failed = False  # the last one has errors; _fill names them
         self.others = self.stolen = self.wall = 0.0
 
     def part(self, workload: Workload, place: Place, cpus: Sequence[int], seconds: float) -> None:
         """Some of the sample's time under load; nothing more once something went wrong."""
-        if self.sample.invalid is not None or self.failed:
+        if self.sample.invalid is not None or self.reports and load.errors(self.reports[-1]):
             return
         try:
             self._part(workload, place, cpus, seconds)
@@ -160,7 +158,6 @@ class Running:
         self.stolen += stolen_after - stolen
         self.wall += done.wall
         self.reports.append(done.report)
-        self.failed = load.errors(done.report) is not None
 
     def finish(self) -> Sample:
         """The sample that all parts make, while the server still runs."""
@@ -187,12 +184,9 @@ def take_round(
     announce: Announce,
     kind: Any = Running,
 ) -> list[Sample]:
-    """One sample of each variant, taken in parts that alternate where their kind and their ports allow.
-
-    Every round starts its servers afresh, so that no single memory layout decides. What disturbs a
-    shared machine comes and goes within seconds and costs up to a quarter: parts short enough fall
-    on all variants alike.
-    """
+    """One sample of each variant, taken in parts that alternate where their kind and their ports allow. Every
+    round starts its servers afresh, so that no single memory layout decides. What disturbs a shared machine comes
+    and goes within seconds and costs up to a quarter: parts short enough fall on all variants alike."""
     ordered = list(enumerate(asked if number % 2 == 0 else asked[::-1]))
     ports = [subject.port for _, subject in asked if subject.port]
     parts, samples = parts_of(workload, seconds), []

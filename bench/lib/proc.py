@@ -113,12 +113,10 @@ def adopt_orphans() -> bool:
 
 
 class Child:
-    """A process in a process group of its own, pinned to the given CPUs (none: not pinned).
-
-    stop() ends it and all that descends from it, in whatever session; entering a Child as a context
-    stops it at the end. The kernel kills it should this program die without doing so. One that is
-    alone starts no others: to look for them takes CPU beside what is measured.
-    """
+    """A process in a process group of its own, pinned to the given CPUs (none: not pinned). stop() ends it and all
+    that descends from it, in whatever session; entering a Child as a context stops it at the end. The kernel kills
+    it should this program die without doing so. One that is alone starts no others: to look for them takes CPU
+    beside what is measured."""
 
     living: set[Child] = set()  # started and not stopped
     count = itertools.count()

@@ -54,16 +54,19 @@ def _floor(name: str) -> Subject:
     return Subject(name, FLOORS[name], command, FLOOR_WORKLOADS, says_when_ready=True)
 
 
+def words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise SubjectError(f"takes words as a shell does: {error}") from error
+
+
 def user_command(text: str) -> Subject:
     """A subject from NAME=COMMAND with {port} in it, or from NAME:PORT=COMMAND."""
     found = COMMAND.fullmatch(text)
     if not found or not found["words"].strip():
         raise SubjectError(f"takes NAME='COMMAND --port {{port}}' or NAME:PORT=COMMAND, not {text!r}")
-    try:
-        words = shlex.split(found["words"])
-    except ValueError as error:
-        raise SubjectError(f"takes words as a shell does: {error}") from error
-    name, fixed = found["name"], int(found["port"] or 0)
+    name, fixed, own = found["name"], int(found["port"] or 0), words(found["words"])
     if not fixed and "{port}" not in found["words"]:
         raise SubjectError(f"{name} needs its port: {{port}} in the command, or {name}:PORT=COMMAND")
     if fixed > 65535:
@@ -73,7 +76,7 @@ def user_command(text: str) -> Subject:
 
     def command(place: Place, port: int, cores: int) -> list[str]:
         filled = {"{port}": str(port), "{cores}": str(cores), "{www}": str(place.www)}
-        return [re.sub(r"\{(port|cores|www)\}", lambda found: filled[found[0]], word) for word in words]
+        return [re.sub(r"\{(port|cores|www)\}", lambda found: filled[found[0]], word) for word in own]
 
     def refusal(place: Place) -> str | None:
         first = command(place, fixed, 1)[0]

@@ -111,10 +111,8 @@ def connections_possible() -> int:
 
 
 def write_static(www: Path, large: bool = False) -> None:
-    """The document root: text that no server can guess or compress to nothing. What is there stays.
-
-    The large files come only on demand: most runs never ask for them.
-    """
+    """The document root: text that no server can guess or compress to nothing. What is there stays. The large
+    files come only on demand: most runs never ask for them."""
     letters = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/"
     table = bytes(letters[byte % 64] for byte in range(256))
     (www / "static").mkdir(parents=True, exist_ok=True)
