@@ -146,9 +146,9 @@ class Running:
         self.pids += self._new()
         own = time.process_time()  # this program is no other one
         busy, stolen = proc.machine_seconds()
-        before = proc.read_cpu(self.pids)
+        before = proc.cpu_ns(self.pids)
         done = load.run(workload, self.server, place, cpus, seconds, warmup, self.pids)
-        used = proc.cpu_between(before, proc.read_cpu(self.pids)) / 1e9
+        used = (proc.cpu_ns(self.pids) - before) / 1e9
         if self._new():
             self.sample.invalid = "the server started processes while it was measured, whose CPU time is not counted"
             return

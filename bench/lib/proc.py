@@ -24,7 +24,7 @@ from .host import Machine
 STOP_SECONDS = 5.0
 READY_SECONDS = 10.0
 READY_LINE = re.compile(r"ready (http://\S+:\d+)\s")
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, CPUCLOCK_SCHED = 1, 36, 2  # of the kernel's headers
 PROBE = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 MARK = "TORC_BENCH_CHILD"  # in the environment of a child and of all that it starts
 LIBC = ctypes.CDLL(None)  # loaded here: nothing may be loaded between fork and exec
@@ -44,7 +44,9 @@ def watched() -> Iterator[None]:
     """For what is read of a server's processes, which have to be there."""
     try:
         yield
-    except (FileNotFoundError, ProcessLookupError) as error:
+    except PermissionError:
+        raise
+    except OSError as error:
         raise Gone("a process of the server ended") from error
 
 
@@ -55,13 +57,12 @@ class Entry:
     state: str
     parent: int
     session: int
-    ticks: int  # on a CPU, its ended threads included
     begun: int
 
 
 def _entry(pid: int) -> Entry:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return Entry(fields[0], int(fields[1]), int(fields[3]), int(fields[11]) + int(fields[12]), int(fields[19]))
+    return Entry(fields[0], int(fields[1]), int(fields[3]), int(fields[19]))
 
 
 def processes() -> dict[int, Entry]:
@@ -302,37 +303,15 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-@dataclass(frozen=True)
-class CpuReading:
-    """Nanoseconds on a CPU of each thread, and ticks of the processes with their ended threads."""
-
-    threads: dict[tuple[int, int], int]
-    ticks: int
-
-
-def read_cpu(pids: Sequence[int]) -> CpuReading:
-    """Reads schedstat (its first field) of every thread, io_uring's kernel workers included."""
-    threads: dict[tuple[int, int], int] = {}
-    ticks = 0
+def cpu_ns(pids: Sequence[int]) -> int:
+    """Nanoseconds that processes were on a CPU, with threads that ended and io_uring's kernel workers."""
+    total = 0
     with watched():
         for pid in pids:
-            for task in os.listdir(f"/proc/{pid}/task"):
-                with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the thread ended meanwhile
-                    text = Path(f"/proc/{pid}/task/{task}/schedstat").read_text()
-                    threads[pid, int(task)] = int(text.split()[0])
-            one = _entry(pid)
-            if one.state in "ZX":
+            total += time.clock_gettime_ns(~pid << 3 | CPUCLOCK_SCHED)  # as clock_getcpuclockid makes it
+            if _entry(pid).state in "ZX":
                 raise ProcessLookupError
-            ticks += one.ticks
-    return CpuReading(threads, ticks)
-
-
-def cpu_between(before: CpuReading, after: CpuReading) -> int:
-    """Nanoseconds on a CPU; of a thread that ended in between only the coarser ticks tell."""
-    precise = sum(ns - before.threads.get(key, 0) for key, ns in after.threads.items())
-    if before.threads.keys() <= after.threads.keys():
-        return precise
-    return max(precise, (after.ticks - before.ticks) * 1_000_000_000 // TICKS)
+    return total
 
 
 def machine_seconds() -> tuple[float, float]:

@@ -262,8 +262,7 @@ class Worker(unittest.TestCase):
                     mock.patch.multiple(
                         proc,
                         machine_seconds=mock.Mock(side_effect=[(busy, 0.0) for busy in (0.0, 0.6, 1.0, 1.2)]),
-                        read_cpu=mock.Mock(),
-                        cpu_between=lambda *_: 0.3e9,
+                        cpu_ns=mock.Mock(side_effect=[0, 300_000_000] * 2),
                     ),
                 ):
                     for _ in range(2):

@@ -5,38 +5,41 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 from pathlib import Path
 
 import context
 from lib import proc
-from lib.proc import CpuReading
 
 
-class CpuBetween(unittest.TestCase):
-    def test_sums_threads_old_and_new(self):
-        before = CpuReading({(1, 1): 100, (1, 2): 50}, 0)
-        after = CpuReading({(1, 1): 400, (1, 2): 50, (1, 3): 7}, 0)
-        self.assertEqual(proc.cpu_between(before, after), 307)
+class Cpu(unittest.TestCase):
+    def test_a_thread_that_ended_counts(self):
+        before, used = proc.cpu_ns([os.getpid()]), []
 
-    def test_ticks_stand_in_for_a_thread_that_ended(self):
-        tick = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
-        before = CpuReading({(1, 1): 100, (1, 2): 50}, 10)
-        after = CpuReading({(1, 1): 400}, 13)
-        self.assertEqual(proc.cpu_between(before, after), 3 * tick)
+        def work():
+            sum(range(2_000_000))
+            used.append(time.thread_time_ns())
 
-    def test_reads_this_process(self):
-        before = proc.read_cpu([os.getpid()])
-        sum(range(2_000_000))
-        self.assertGreater(proc.cpu_between(before, proc.read_cpu([os.getpid()])), 0)
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        self.assertGreaterEqual(proc.cpu_ns([os.getpid()]) - before, used[0])
+
+    def test_several_processes_are_added_up(self):
+        child = subprocess.Popen(["sh", "-c", "kill -STOP $$"])
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        os.waitid(os.P_PID, child.pid, os.WSTOPPED)
+        self.assertEqual(proc.cpu_ns([child.pid, child.pid]), 2 * proc.cpu_ns([child.pid]))
 
     def test_a_process_that_ended_is_gone(self):
         ended = subprocess.Popen(["true"])
         os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
         for state in ("not reaped", "reaped"):
             with self.subTest(state), self.assertRaisesRegex(proc.Gone, "a process of the server"):
-                proc.read_cpu([os.getpid(), ended.pid])
+                proc.cpu_ns([os.getpid(), ended.pid])
             ended.wait()
 
 
