@@ -147,15 +147,9 @@ class Child:
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
         try:
             with log.open("wb") as errors:
-                self.process = subprocess.Popen(
-                    self.command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=errors,
-                    start_new_session=True,
-                    preexec_fn=prepare,
-                    env={**os.environ, MARK: self.mark},
-                )
+                more = {"start_new_session": True, "preexec_fn": prepare, "env": {**os.environ, MARK: self.mark}}
+                streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": errors}
+                self.process = subprocess.Popen(self.command, **streams, **more)
             self.pid = self.process.pid
             Child.living.add(self)
             self.begun = _entry(self.pid).begun

@@ -9,7 +9,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-import context  # noqa: F401
+import context
 from lib import peers, proc, program, workloads
 from lib.peers import PEERS
 from lib.subject import Place, Variant
@@ -87,18 +87,11 @@ class Common:
             self.assertGreaterEqual(len(members), 3, "a parent and two workers")
             server.child.stop()
             for _ in range(500):
-                members = [pid for pid in members if self.runs(pid)]
+                members = [pid for pid in members if context.runs(pid)]
                 if not members:
                     break
                 time.sleep(0.01)
             self.assertEqual(members, [])
-
-    @staticmethod
-    def runs(pid):
-        try:
-            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-        except OSError:
-            return False
 
     def test_pipelined_requests_are_answered_in_order(self):
         connection = self.connect(self.server)

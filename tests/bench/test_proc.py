@@ -74,7 +74,7 @@ class Children(unittest.TestCase):
         self.assertEqual(len(members), 2)
         child.stop()
         for _ in range(500):
-            if not any(self.runs(pid) for pid in members):
+            if not any(context.runs(pid) for pid in members):
                 return
             time.sleep(0.01)
         self.fail("a member of the group still runs")
@@ -116,10 +116,10 @@ class Children(unittest.TestCase):
         self.addCleanup(stranger.kill)
         one.stop()
         self.assertEqual([pid for pid in first if Path(f"/proc/{pid}").exists()], [])
-        self.assertTrue(all(self.runs(pid) for pid in second))
+        self.assertTrue(all(context.runs(pid) for pid in second))
         other.stop()
         self.assertEqual([pid for pid in second if Path(f"/proc/{pid}").exists()], [])
-        self.assertTrue(self.runs(stranger.pid))
+        self.assertTrue(context.runs(stranger.pid))
 
     def test_stop_ends_a_daemon_that_hides_its_origin(self):
         script = f"""if True:
@@ -142,13 +142,6 @@ class Children(unittest.TestCase):
         child.ready_url()
         child.stop()
         self.assertEqual(child.process.returncode, -signal.SIGKILL)
-
-    @staticmethod
-    def runs(pid):
-        try:
-            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-        except OSError:
-            return False
 
 
 if __name__ == "__main__":

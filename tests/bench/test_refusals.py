@@ -48,40 +48,33 @@ class Refusals(Runs):
             self.assertIn(f"--config-file: {path} cannot be written: {why}", said)
 
     def test_subjects(self):
-        build = ("--build", str(self.build), "--json", str(self.json))
-        self.assertIn("threads: this build has no threads engine", self.refused("compare", "threads", "epoll", *build))
-        self.assertIn("takes subjects of io_uring", self.refused("compare", "apache", *build))
-        self.assertIn(
-            "floor-epoll: runs on one core only", self.refused("compare", "floor-epoll", "--cores", "2", *build)
-        )
-        self.assertIn("takes no options of its own", self.refused("compare", "nginx --x", *build))
-        self.assertIn(
-            "io_uring: unknown option --dpeth, did you mean --depth?",
-            self.refused("compare", "io_uring --dpeth 64", "epoll", *build),
-        )
-        self.assertIn("unknown option --dpeth", self.refused("compare", "--server-args", "--dpeth 64", *build))
-        self.assertIn(
-            "io_uring is named twice: name it once; every comparison starts with an A/A run",
-            self.refused("compare", "io_uring", " io_uring", *build),
-        )
-        self.assertIn("takes words as a shell does", self.refused("compare", "io_uring '", *build))
-        self.assertIn(
-            "--command: own is not among the subjects", self.refused("compare", "--command", "own=true {port}", *build)
-        )
-        self.assertIn(
-            "own: no program /nowhere/x", self.refused("compare", "own", "--command", "own=/nowhere/x {port}", *build)
-        )
-        self.assertIn(
-            "too few subjects are left: own: false ended (1): it printed nothing",
-            self.refused("compare", "own", "epoll", "--command", "own=false {port}", *build),
-        )
+        twice = "io_uring is named twice: name it once; every comparison starts with an A/A run"
+        for words, text in (
+            (["threads", "epoll"], "threads: this build has no threads engine"),
+            (["apache"], "takes subjects of io_uring"),
+            (["floor-epoll", "--cores", "2"], "floor-epoll: runs on one core only"),
+            (["nginx --x"], "takes no options of its own"),
+            (["io_uring --dpeth 64", "epoll"], "io_uring: unknown option --dpeth, did you mean --depth?"),
+            (["--server-args", "--dpeth 64"], "unknown option --dpeth"),
+            (["io_uring", " io_uring"], twice),
+            (["io_uring '"], "takes words as a shell does"),
+            (["--command", "own=true {port}"], "--command: own is not among the subjects"),
+            (["own", "--command", "own=/nowhere/x {port}"], "own: no program /nowhere/x"),
+            (
+                ["own", "epoll", "--command", "own=false {port}"],
+                "too few subjects are left: own: false ended (1): it printed nothing",
+            ),
+        ):
+            with self.subTest(words):
+                self.assertIn(text, self.refused("compare", *words, *self.places))
         self.assertFalse(self.json.exists())
 
     def test_more_cores_than_there_are(self):
-        build = ("--build", str(self.build), "--json", str(self.json))
         here = len(os.sched_getaffinity(0))
         for kind in ("compare", "sweep", "scale"):
-            self.assertIn(f"--cores: takes 1 to {here} here, not 4000", self.refused(kind, "--cores", "4000", *build))
+            self.assertIn(
+                f"--cores: takes 1 to {here} here, not 4000", self.refused(kind, "--cores", "4000", *self.places)
+            )
 
     def test_resume_goes_alone_and_with_its_own_kind(self):
         results.save(results.Run("sweep", "t", "x", command=["b", "sweep"]), self.json)
