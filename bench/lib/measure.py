@@ -198,9 +198,9 @@ def take_round(
                     server = stack.enter_context(subject.started(place, variant, cpus(variant)[0]))
                     runs.append(kind(variant, subject, server, number, order))
                 except proc.ProcessError as error:
-                    if subject.trusted:  # a command of the user's started before
+                    if subject.trusted:
                         raise
-                    why = f"the server did not start: {error}"
+                    why = f"the server did not start: {error}"  # though it did before: it is the user's
                     samples.append(Sample(variant.name, number, order, round(time.time(), 3), invalid=why))
             for part in range(parts):
                 for run in runs if part % 2 == 0 else reversed(runs):

@@ -84,15 +84,11 @@ def _expanded(middle: float, low: float, high: float, count: int, tail: float) -
     low, high = float(low), float(high)  # numpy's are not written to a file
     if count < 2:
         return Interval(middle, low, high, count)
-    wider = student_quantile(1 - tail, count - 1) / float(special.ndtri(1 - tail)) * math.sqrt(count / (count - 1))
+    student, normal = special.stdtrit(count - 1, 1 - tail), special.ndtri(1 - tail)
+    wider = float(student) / float(normal) * math.sqrt(count / (count - 1))
     if low > 0:
         return Interval(middle, middle * (low / middle) ** wider, middle * (high / middle) ** wider, count)
     return Interval(middle, middle - (middle - low) * wider, middle + (high - middle) * wider, count)
-
-
-def student_quantile(share: float, freedom: int) -> float:
-    """Below which Student's t of so many degrees of freedom is with that probability."""
-    return float(special.stdtrit(freedom, share))
 
 
 def resampled_medians(values: Sequence[float]) -> numpy.ndarray:

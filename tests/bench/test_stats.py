@@ -130,24 +130,6 @@ class BootstrapRounds(unittest.TestCase):
             self.assertLess(share, 1, count)
 
 
-class StudentQuantile(unittest.TestCase):
-    def test_is_that_of_tables(self):
-        for freedom, share, known in (
-            (1, 0.975, 12.706),
-            (2, 0.975, 4.303),
-            (5, 0.975, 2.571),
-            (9, 0.975, 2.262),
-            (30, 0.975, 2.042),
-            (3, 0.95, 2.353),
-            (4, 0.995, 4.604),
-        ):
-            self.assertAlmostEqual(stats.student_quantile(share, freedom), known, 3)
-
-    def test_of_many_degrees_is_the_normal_one(self):
-        normal = statistics.NormalDist().inv_cdf(0.975)
-        self.assertAlmostEqual(stats.student_quantile(0.975, 100_000), normal, 3)
-
-
 class PairedRatios(unittest.TestCase):
     def test_pairs_by_round_and_skips_what_has_no_partner(self):
         ratios = stats.paired_ratios({0: 2.0, 1: 3.0, 3: 9.0}, {1: 1.5, 0: 4.0, 2: 7.0})
