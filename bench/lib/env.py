@@ -6,7 +6,7 @@ import platform
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
-from . import versions
+from . import versions, words
 from .host import Machine
 from .peers import PEERS
 from .program import output, version
@@ -35,9 +35,9 @@ def divide_cpus(allowed: Sequence[int], cores: int) -> tuple[list[int], list[int
     apart = [cpu for cpu in ordered if not siblings[cpu] & set(server)]
     rest = [cpu for cpu in allowed if cpu not in server]
     if len(server) < cores or not rest:
-        count = len(allowed)
-        text = f"server and load share {count} CPU{'s' if count > 1 else ''}: for a server of {cores} core"
-        return server, list(allowed), f"{text}{'s' if cores > 1 else ''} use a machine with {cores + 1} or more"
+        text = f"server and load share {len(allowed)} CPU{'s' if len(allowed) > 1 else ''}"
+        text += f": for a server of {words.cores(cores)} use a machine with {cores + 1} or more"
+        return server, list(allowed), text
     if not apart:
         text = f"server and load share cores as siblings (SMT): use a machine with {cores + 1} cores or more"
         return server, rest[: 2 * cores], text

@@ -6,6 +6,7 @@ import argparse
 import collections
 import contextlib
 import dataclasses
+import itertools
 import os
 import shlex
 import sys
@@ -149,12 +150,10 @@ class Session:
 
     def able(self, workload: Workload, variants: Sequence[Variant]) -> list[Variant]:
         """Those of the variants that can serve the workload; the others are named in a note."""
-        chosen = []
+        listed = [one for one in variants if workload.subjects is None or one.subject in workload.subjects]
+        chosen = [one for one in listed if self.subject(one).can(workload.name)]
         for variant in variants:
-            listed = workload.subjects is None or variant.subject in workload.subjects
-            if listed and self.subject(variant).can(workload.name):
-                chosen.append(variant)
-            else:
+            if variant not in chosen:
                 self.note(f"{workload.name}: {variant.label} cannot serve it and is left out")
         return chosen
 
@@ -210,9 +209,8 @@ class Session:
         return cell
 
     def _conclude(self, cell: results.Cell, metrics: Sequence[str]) -> None:
-        names = cell.names
-        pairs = [(one, other) for i, one in enumerate(names) for other in names[i + 1 :]]
-        found = [results.ratio(cell, *pair, metric, self.run.noise) for pair in pairs for metric in metrics]
+        wanted = itertools.product(itertools.combinations(cell.names, 2), metrics)
+        found = [results.ratio(cell, *pair, metric, self.run.noise) for pair, metric in wanted]
         cell.ratios = [ratio for ratio in found if ratio is not None]
         cell.notes += [note for note in remarks.cell_notes(cell) if note not in cell.notes]
         cell.complete = True
