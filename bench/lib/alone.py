@@ -4,6 +4,8 @@ The lock is a file in the temporary directory, whoever's run it is; another TMPD
 With it comes a scratch directory: those that killed runs left are nobody's while the lock is held.
 """
 
+from __future__ import annotations
+
 import contextlib
 import fcntl
 import os
@@ -22,7 +24,7 @@ class Busy(SubjectError):
 
 
 class Lock:
-    """Held until it is released or this process ends, however it does; its file goes with it."""
+    """Held to the end of its context or of this process, however that ends; its file goes with it."""
 
     def __init__(self) -> None:
         self.path = Path(tempfile.gettempdir(), NAME)
@@ -35,35 +37,33 @@ class Lock:
         self._directory = tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-")
         self.scratch = Path(self._directory.name)
 
-    def __enter__(self) -> "Lock":
+    def __enter__(self) -> Lock:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.release()
+        """Removes the scratch directory and lets the next one measure."""
+        self._directory.cleanup()
+        with contextlib.suppress(OSError):  # another user's, left by a run that was killed
+            self.path.unlink()
+        os.close(self.handle)
 
     def _take(self) -> int:
         while True:
             handle = self._open()
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                there = os.stat(self.path, follow_symlinks=False)
-                if os.path.samestat(os.fstat(handle), there):
-                    os.ftruncate(handle, 0)
-                    os.pwrite(handle, b"%d\n" % os.getpid(), 0)
-                    return handle
-            except FileNotFoundError:
-                pass  # as below: whoever held it took the file away
-            except BlockingIOError:
-                pid = os.pread(handle, 20, 0).decode("ascii", "replace").strip()
-                os.close(handle)
-                raise Busy(
-                    f"another torc-bench (pid {pid or 'not known'}) is measuring here, and each "
-                    f"would spoil the other's figures: wait for its end ({self.path} is its lock)"
-                ) from None
-            except BaseException:
-                os.close(handle)
-                raise
-            os.close(handle)
+            with contextlib.ExitStack() as stack:
+                stack.callback(os.close, handle)
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    pid = os.pread(handle, 20, 0).decode("ascii", "replace").strip()
+                    text = f"another torc-bench (pid {pid or 'not known'}) is measuring here, and each would spoil"
+                    raise Busy(f"{text} the other's figures: wait for its end ({self.path} is its lock)") from None
+                with contextlib.suppress(FileNotFoundError):  # whoever held it took the file away
+                    if os.path.samestat(os.fstat(handle), os.stat(self.path, follow_symlinks=False)):
+                        os.ftruncate(handle, 0)
+                        os.pwrite(handle, b"%d\n" % os.getpid(), 0)
+                        stack.pop_all()
+                        return handle
 
     def _open(self) -> int:
         """Without O_CREAT where it is there: the kernel refuses that for other users' files."""
@@ -80,10 +80,3 @@ class Lock:
         for path in self.path.parent.glob(f"{PREFIX}[0-9]*-*"):
             if path.is_dir() and not path.is_symlink() and path.lstat().st_uid == os.getuid():
                 shutil.rmtree(path, ignore_errors=True)
-
-    def release(self) -> None:
-        """Removes the scratch directory and lets the next one measure."""
-        self._directory.cleanup()
-        with contextlib.suppress(OSError):  # another user's, left by a run that was killed
-            self.path.unlink()
-        os.close(self.handle)

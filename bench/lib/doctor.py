@@ -27,7 +27,7 @@ def of_versions(found: dict[str, str | None]) -> Iterator[Finding]:
     """One line with all versions, and one for each part that is missing."""
     yield find("versions", versions=", ".join(f"{part} {text}" for part, text in found.items() if text))
     for name, peer in PEERS.items():
-        if missing := peer.missing():
+        if missing := peer.refusal():
             text, _, remedy = missing.partition(": ")
             yield Finding(f"no-{name}", "note", f"{text}: it cannot be compared with", remedy or None)
     if found["matplotlib"] is None:

@@ -1,9 +1,9 @@
 """What this kernel's io_uring gives, or why it gives nothing, as the built server tells it."""
 
 import json
-import subprocess
 from typing import Any, Iterator
 
+from . import program
 from .features import HIDDEN_BY
 from .finding import Finding, find
 from .host import Machine, size
@@ -31,15 +31,11 @@ SINCE = {
 
 def ask(server: str) -> dict[str, Any] | str:
     """What a server says of its io_uring engine on this kernel; a line where it says nothing."""
-    words = [server, "--check", "--json", "--depth", str(LARGE)]
+    said = program.ask(server, "--check", "--json", "--depth", str(LARGE))
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=20)
-        return dict(json.loads(done.stdout)["engines"]["io_uring"])
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
+        return dict(json.loads(said.text)["engines"]["io_uring"])
     except (ValueError, KeyError, TypeError):
-        lines = done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"]
-        return lines[-1].removeprefix("torc: ")
+        return said.why
 
 
 def _switched_off(machine: Machine) -> int:

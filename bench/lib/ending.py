@@ -1,12 +1,11 @@
 """What is arranged before anything that takes time: standard streams, and signals that ask to end."""
 
-import contextlib
 import io
 import os
 import signal
 import sys
 from types import FrameType
-from typing import Iterator, NoReturn
+from typing import Any, NoReturn
 
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -33,25 +32,15 @@ def expect() -> None:
         signal.signal(number, _ended)
 
 
-class Output(io.TextIOWrapper):
+class Output(io.FileIO):
     """stdout, whose errors say that they are its own."""
 
-    def write(self, text: str) -> int:
-        with _named():
-            return super().write(text)
-
-    def flush(self) -> None:
-        with _named():
-            super().flush()
-
-
-@contextlib.contextmanager
-def _named() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        error.filename = error.filename or "standard output"
-        raise
+    def write(self, data: Any) -> int | None:
+        try:
+            return super().write(data)
+        except OSError as error:
+            error.filename = "standard output"
+            raise
 
 
 def open_streams() -> None:
@@ -64,10 +53,10 @@ def open_streams() -> None:
             except OSError:
                 os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
             setattr(sys, name, open(number, "w" if number else "r", closefd=False))
-    out = sys.stdout
+    out, raw = sys.stdout, Output(1, "w", closefd=False)
     # What the encoding lacks (µ, −) must not end a run that was measured.
-    kept = out.encoding, "replace", None, out.line_buffering, out.write_through
-    sys.stdout = Output(out.detach(), *kept)
+    kept = "replace", None, out.line_buffering, out.write_through
+    sys.stdout = io.TextIOWrapper(io.BufferedWriter(raw), out.encoding, *kept)
 
 
 def say(text: str) -> None:

@@ -6,7 +6,7 @@ import platform
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
-from . import versions
+from . import versions, words
 from .host import Machine
 from .peers import PEERS
 from .program import output, version
@@ -25,12 +25,9 @@ PASSING = ("load_average",)  # leaves of an environment that are never the same 
 
 
 def divide_cpus(allowed: Sequence[int], cores: int) -> tuple[list[int], list[int], str | None]:
-    """CPUs for a server of that many cores and for the load, and what is wrong with them if
-    anything is.
-
-    The server gets one CPU of each of its cores, the load those of other cores, twice as many as
-    the server where there are so many, for the load must not be the bottleneck.
-    """
+    """CPUs for a server of that many cores and for the load, and what is wrong with them if anything is. The
+    server gets one CPU of each of its cores, the load those of other cores, twice as many as the server where
+    there are so many, for the load must not be the bottleneck."""
     siblings = {cpu: Machine().siblings(cpu) for cpu in allowed}
     first = [cpu for cpu in allowed if cpu == min(siblings[cpu] & set(allowed))]  # one CPU of every core
     ordered = first + [cpu for cpu in allowed if cpu not in first]
@@ -38,9 +35,9 @@ def divide_cpus(allowed: Sequence[int], cores: int) -> tuple[list[int], list[int
     apart = [cpu for cpu in ordered if not siblings[cpu] & set(server)]
     rest = [cpu for cpu in allowed if cpu not in server]
     if len(server) < cores or not rest:
-        count = len(allowed)
-        text = f"server and load share {count} CPU{'s' if count > 1 else ''}: for a server of {cores} core"
-        return server, list(allowed), f"{text}{'s' if cores > 1 else ''} use a machine with {cores + 1} or more"
+        text = f"server and load share {len(allowed)} CPU{'s' if len(allowed) > 1 else ''}"
+        text += f": for a server of {words.cores(cores)} use a machine with {cores + 1} or more"
+        return server, list(allowed), text
     if not apart:
         text = f"server and load share cores as siblings (SMT): use a machine with {cores + 1} cores or more"
         return server, rest[: 2 * cores], text

@@ -1,9 +1,10 @@
 """The features of torc's io_uring engine: their names, their flags, and which this kernel has."""
 
 import re
-import subprocess
 from pathlib import Path
 from typing import AbstractSet, Callable, Sequence
+
+from . import program
 
 # A feature that is nothing without another, and one that the engine leaves out under another.
 NEEDS = {"defer-taskrun": "single-issuer", "multishot": "buf-ring"}
@@ -31,10 +32,8 @@ class FeatureError(Exception):
 
 
 def known(help_text: str) -> list[str]:
-    """The features that a server's --help lists, by the names that --check gives them.
-
-    One whose flag is off by default is called by what it does without: --sqarray is no-sqarray.
-    """
+    """The features that a server's --help lists, by the names that --check gives them. One whose flag is off by
+    default is called by what it does without: --sqarray is no-sqarray."""
     section = re.search(r"^Features of the io_uring engine.*?\n(.*?)(\n\n|\Z)", help_text, re.MULTILINE | re.DOTALL)
     found = []
     for entry in re.split(r"^  (?=--)", section[1] if section else "", flags=re.MULTILINE):
@@ -77,14 +76,10 @@ def available(names: Sequence[str], probe: Probe) -> frozenset[str]:
 
 def ask(binary: Path, *arguments: str) -> str:
     """What a server prints and ends; FeatureError with its own words when it refuses."""
-    try:
-        done = subprocess.run([str(binary), *arguments], capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise FeatureError(f"{binary}: {error}") from error
-    if done.returncode != 0:
-        words = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise FeatureError(words[-1] if words else f"{binary.name} ended ({done.returncode})")
-    return done.stdout
+    said = program.ask(binary, *arguments)
+    if said.status != 0:
+        raise FeatureError(said.why)
+    return said.text
 
 
 def prober(binary: Path, always: Sequence[str] = ()) -> Probe:

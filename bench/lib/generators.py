@@ -78,9 +78,9 @@ def measure(
     for number in range(options.pairs):
         for name in words if number % 2 == 0 else reversed(words):
             progress.show(f"round {number + 1} of {options.pairs}: {name}")
-            begin, busy, before = time.monotonic(), sum(proc.machine_seconds()), proc.read_cpu(pids)
+            begin, busy, before = time.monotonic(), sum(proc.machine_seconds()), proc.cpu_ns(pids)
             cost, own = sample(words[name], cpus, place.scratch)
-            own += proc.cpu_between(before, proc.read_cpu(pids)) / 1e9
+            own += (proc.cpu_ns(pids) - before) / 1e9
             busy = sum(proc.machine_seconds()) - busy
             others.append(max(busy - own, 0.0) / (time.monotonic() - begin))
             costs[name].append(cost)

@@ -41,29 +41,24 @@ def plan(count: int, pairs: int) -> list[tuple[int, int]]:
 
 
 def run(candidates: Sequence[str], pairs: int, measure: Measure) -> Outcome:
-    """Halves the candidates until one is left. Equal ones keep their order.
-
-    A candidate is judged by the median of all its ratios, earlier rungs included. One without a
-    ratio in a rung failed and leaves.
-    """
+    """Halves the candidates until one is left. Equal ones keep their order. A candidate is judged by the median of
+    all its ratios, earlier rungs included. One without a ratio in a rung failed and leaves."""
     outcome = Outcome(None, ratios={name: [] for name in candidates})
     left = list(candidates)
-    number = 0
-    while left and (len(left) > 1 or number == 0):
-        measured = measure(number, tuple(left), pairs)
+    for number, (_, rounds) in enumerate(plan(len(left), pairs)):
+        if not left or number and len(left) == 1:
+            break
+        measured = measure(number, tuple(left), rounds)
         good = [name for name in left if measured.get(name)]
-        for name in left:
-            if name in good:
-                outcome.ratios[name].extend(measured[name])
-            else:
-                outcome.out[name] = "no valid sample"
+        for name in good:
+            outcome.ratios[name].extend(measured[name])
         ranked = sorted(good, key=lambda name: statistics.median(outcome.ratios[name]))
         best = ranked[: max(1, len(left) // 2)]
         kept = [name for name in left if name in best]
-        for name in ranked[len(best) :]:
-            outcome.out[name] = f"rung {number}"
-        outcome.rungs.append(Rung(number, pairs, tuple(left), tuple(kept)))
+        for name in left:
+            if name not in kept:
+                outcome.out[name] = f"rung {number}" if name in good else "no valid sample"
+        outcome.rungs.append(Rung(number, rounds, tuple(left), tuple(kept)))
         left = kept
-        number, pairs = number + 1, pairs * 2
     outcome.winner = left[0] if left else None
     return outcome

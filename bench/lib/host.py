@@ -3,7 +3,7 @@
 import os
 import re
 import resource
-import time
+import timeit
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
@@ -32,15 +32,9 @@ def size(count: float) -> str:
 
 def syscall_ns() -> float:
     """What the cheapest of system calls takes, less Python's part of it: the least of some tries."""
-
-    def each(call: Callable[[], object]) -> float:
-        begin = time.perf_counter_ns()
-        for _ in range(SYSCALLS):
-            call()
-        return (time.perf_counter_ns() - begin) / SYSCALLS
-
-    system, python = (min(each(call) for _ in range(TRIES)) for call in (os.getppid, SYSCALLS.bit_length))
-    return max(system - python, 0.0)
+    calls = (os.getppid, SYSCALLS.bit_length)
+    system, python = (min(timeit.repeat(call, number=SYSCALLS, repeat=TRIES)) for call in calls)
+    return max(system - python, 0.0) * 1e9 / SYSCALLS
 
 
 @dataclass

@@ -10,9 +10,8 @@ from typing import Sequence
 
 from . import answers, proc
 from .host import Machine
-from .measure import Announce, Asked, Cpus, not_started
 from .results import Sample
-from .subject import Place, Server
+from .subject import Place, Server, Subject, Variant
 from .workloads import Workload
 
 SETTLE_SECONDS = 0.3  # for deferred frees of the kernel
@@ -20,16 +19,11 @@ RESET = struct.pack("ii", 1, 0)  # SO_LINGER with no time: closing leaves no TIM
 
 
 def memory(pids: Sequence[int]) -> dict[str, int]:
-    """Bytes of the processes' proportional and resident sets, and of slab, TCP buffers and what is
-    available of the whole machine.
-
-    Slab is counted in objects in use where /proc/slabinfo may be read (as root), else in pages.
-    """
+    """Bytes of the processes, and of slab, TCP buffers and what is available of the whole machine. Slab is
+    counted in objects in use where /proc/slabinfo may be read (as root), else in pages."""
     machine = Machine()
-    try:
+    with proc.watched():
         rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in pids]
-    except (FileNotFoundError, ProcessLookupError) as error:
-        raise proc.Gone from error
     sets = {key: sum(map(int, re.findall(rf"(?m)^{key}:\s+(\d+) kB", "\n".join(rollups)))) for key in ("Pss", "Rss")}
     slabs = [line.split() for line in (machine.read("/proc/slabinfo") or "").splitlines()[2:]]
     slab = sum(int(words[1]) * int(words[3]) for words in slabs) or machine.memory("Slab") or 0
@@ -44,43 +38,36 @@ def memory(pids: Sequence[int]) -> dict[str, int]:
     }
 
 
-def take_round(
-    workload: Workload, asked: Asked, place: Place, cpus: Cpus, number: int, seconds: float, announce: Announce
-) -> list[Sample]:
-    """One sample of each variant, one after the other."""
-    found = []
-    for order, (variant, subject) in enumerate(asked if number % 2 == 0 else asked[::-1]):
-        announce(variant)
-        sample = Sample(variant.name, number, order, round(time.time(), 3), seconds)
+class Holding:
+    """One variant's server that holds connections, in place of a measure.Running. No more are opened in all:
+    lighttpd holds half as many as it has descriptors, to the last."""
+
+    def __init__(self, variant: Variant, _: Subject, server: Server, number: int, order: int) -> None:
+        self.variant, self.server = variant, server
+        self.sample = Sample(variant.name, number, order, round(time.time(), 3))
+
+    def part(self, workload: Workload, _place: Place, _cpus: Sequence[int], seconds: float) -> None:
+        """All of the sample."""
+        self.sample.seconds = seconds
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        held: list[socket.socket] = []
         try:
-            with subject.started(place, variant, cpus(variant)[0]) as server:
-                _take(sample, server, workload)
-        except proc.ProcessError as error:
-            sample = not_started(variant, subject, number, order, error)
-        found.append(sample)
-    return found
+            _hold_all(self.sample, held, self.server, workload)
+        except (answers.AnswerError, proc.Gone, OSError) as error:
+            self.sample.invalid = f"after {len(held)} connections: {error}"
+        finally:
+            for one in held:
+                one.close()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
-
-def _take(sample: Sample, server: Server, workload: Workload) -> None:
-    """Memory with all connections held, less memory with one, for each more. No more are opened in
-    all: lighttpd holds half as many as it has descriptors, to the last.
-
-    The kernel's part is that of both ends, for both are on this machine.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    held: list[socket.socket] = []
-    try:
-        _hold_all(sample, held, server, workload)
-    except (answers.AnswerError, proc.Gone, OSError) as error:
-        sample.invalid = f"after {len(held)} connections: {error}"
-    finally:
-        for one in held:
-            one.close()
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    def finish(self) -> Sample:
+        return self.sample
 
 
 def _hold_all(sample: Sample, held: list[socket.socket], server: Server, workload: Workload) -> None:
+    """Memory with all connections held, less memory with one, for each more. The kernel's part is that
+    of both ends, for both are on this machine."""
     asked = answers.request(workload.paths[0], server.host, server.port)
     more = max(workload.connections - 1, 1)
     _hold(held, server, asked)

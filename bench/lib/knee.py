@@ -5,6 +5,7 @@ import statistics
 from typing import Callable, Mapping, Sequence
 
 from . import stats
+from .words import say
 
 UNTOLD = 5.0  # percent that an interval reaches to either side, from which on it tells nothing
 Rounds = Mapping[int, float]  # round -> cost
@@ -14,10 +15,8 @@ Ratios = Callable[[int, int], Sequence[Sequence[float]]]  # of one depth to anot
 
 @dataclasses.dataclass(frozen=True)
 class Knee:
-    """What going deeper than `depth` does to the cost; percent, negative is a gain.
-
-    Without a depth nothing was measured; without a change there is no second depth to compare.
-    """
+    """What going deeper than `depth` does to the cost; percent, negative is a gain. Without a depth nothing was
+    measured; without a change there is no second depth to compare."""
 
     depth: int | None
     best: int | None
@@ -39,14 +38,10 @@ def percent_change(rounds: Sequence[Sequence[float]], comparisons: int = 1) -> C
 
 
 def find(costs: Mapping[int, Rounds], ratios: Ratios | None = None, slack: float = 0.0) -> Knee:
-    """The smallest depth whose cost is known not to differ from the cheapest depth's, or else the
-    smallest whose cost cannot be told from that. Ratios are those of
-    the costs where there are no better ones; a change counts where its interval lies beyond slack
-    percent, which is how far the A/A run went.
-
-    The cheapest is chosen by the same rounds that it is compared in, so it looks a little better
-    than it is: where the knee errs, it errs towards a deeper ring.
-    """
+    """The smallest depth whose cost is known not to differ from the cheapest depth's, or else the smallest whose
+    cost is indistinguishable from that. A change counts where its interval lies beyond slack percent, the reach of
+    the A/A run. The cheapest is chosen by the rounds that it is compared in, so it looks a little better than it is:
+    where the knee errs, it errs towards a deeper ring."""
     measured = {depth: rounds for depth, rounds in sorted(costs.items()) if rounds}
     if not measured:
         return Knee(None, None)
@@ -105,31 +100,5 @@ def signed(value: float) -> str:
 def sentence(knee: Knee, depths: Sequence[int], where: str = "", pairs: int = 0) -> str:
     """The knee in words; `where` is something like "1 core, 256 connections", pairs how many
     rounds the change rests on."""
-    text = _said(knee, depths, pairs)
-    return f"{where}: {text}" if where else text
-
-
-def _said(knee: Knee, depths: Sequence[int], pairs: int) -> str:
-    depth, other = knee.depth, knee.other
-    if depth is None:
-        return "no depth was measured."
-    if knee.change is None or other is None:
-        return f"only depth {depth} was measured, so there is no knee to see."
-    _, low, high = knee.change
-    reach, wide = bounds(low, high), untold(low, high, knee.slack)
-    if other < depth:
-        text = f"depth {depth} is the deepest tried and still gains on {other}"
-        return f"{text} ({reach} CPU per request): try deeper."
-    itself = f" A depth set against itself differs by up to {knee.slack:.1f} % here." if knee.slack else ""
-    if knee.alike and not wide:
-        text = f"depth makes no difference that can be detected from {min(depths)} to {max(depths)}"
-        return f"{text}: beyond depth {depth} nothing is gained, {reach}.{itself}"
-    if low > knee.slack:
-        return f"depth {depth} is the best, and every deeper one costs more CPU per request ({reach} at {other})."
-    text = f"beyond depth {depth} nothing is gained, {reach}"
-    if wide:
-        text = f"no gain can be seen beyond depth {depth}, but {pairs or 'so few'} pairs leave {reach} CPU per request"
-        text += f" open at {other}: give more"
-    if knee.dearer:
-        text += f"; {', '.join(map(str, knee.dearer))} cost{'s' if len(knee.dearer) == 1 else ''} more"
-    return f"{text}.{itself}"
+    wide = knee.change is not None and untold(*knee.change[1:], knee.slack)
+    return say("knee", knee, depths, where, pairs, bounds(*knee.change[1:]) if knee.change else "", wide)

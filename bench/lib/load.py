@@ -5,7 +5,7 @@ import json
 import math
 import time
 from pathlib import Path
-from typing import Any, NamedTuple, Sequence
+from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
 import numpy
 
@@ -137,16 +137,15 @@ def quantile(histogram: Histogram, share: float) -> int:
     return values[numpy.searchsorted(seen, max(math.ceil(share * seen[-1] - 1e-9), 1))]
 
 
-def _sums(parts: Sequence[dict[str, int]]) -> dict[str, int]:
-    total: dict[str, int] = {}
+def _sums(parts: Iterable[Mapping[Any, Any]]) -> dict[Any, Any]:
+    total: collections.Counter[Any] = collections.Counter()
     for part in parts:
-        for key, one in part.items():
-            total[key] = total.get(key, 0) + one
-    return total
+        total.update(part)
+    return dict(total)
 
 
 def _merged_latency(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    counts = _sums([dict(part["histogram"]) for part in parts])
+    counts = _sums(dict(part["histogram"]) for part in parts)
     histogram = [[value, counts[value]] for value in sorted(counts)]
     total = sum(part["count"] for part in parts)
     return {
@@ -161,28 +160,24 @@ def _merged_latency(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def merged(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """One report of several runs of the same question, as if they had been one, with its parts."""
-    watched = [report.get("watch") or {"cpu_ns": 0} for report in reports]
-    parts = [
-        [report["answered"], watch["cpu_ns"], round(report["seconds"] * 1e9)] for report, watch in zip(reports, watched)
-    ]
+    watched = [(report.get("watch") or {}).get("cpu_ns", 0) for report in reports]
+    parts = [[one["answered"], cpu_ns, round(one["seconds"] * 1e9)] for one, cpu_ns in zip(reports, watched)]
     if len(reports) == 1:
         return {**reports[0], "parts": parts}
     full = [report for report in reports if report["saturated"]]
-    total = _sums([{key: report[key] for key in SUMMED} for report in reports])
-    used = [{key: one for key, one in report["cpu"].items() if key.endswith("_ns")} for report in reports]
+    total = _sums({key: report[key] for key in SUMMED} for report in reports)
+    used = _sums({key: one for key, one in report["cpu"].items() if key.endswith("_ns")} for report in reports)
     busy = sum(report["cpu"]["share"] * report["seconds"] for report in reports)
-    errors = [report.get("first_errors") or {} for report in reversed(reports)]
+    latency = [report["latency_ns"] for report in reports]
     return {
         **reports[0],
         **total,
-        "errors": _sums([report["errors"] for report in reports]),
-        "first_errors": {kind: text for each in errors for kind, text in each.items()},
+        "errors": _sums(report["errors"] for report in reports),
+        "first_errors": dict(collections.ChainMap(*(report.get("first_errors") or {} for report in reports))),
         "per_second": total["answered"] / max(total["seconds"], 1e-9),
-        "latency_ns": {
-            name: _merged_latency([report["latency_ns"][name] for report in reports]) for name in ("corrected", "raw")
-        },
-        "cpu": {**_sums(used), "share": busy / max(total["seconds"], 1e-9)},
-        "watch": {"cpu_ns": sum(watch["cpu_ns"] for watch in watched)},
+        "latency_ns": {name: _merged_latency([one[name] for one in latency]) for name in ("corrected", "raw")},
+        "cpu": {**used, "share": busy / max(total["seconds"], 1e-9)},
+        "watch": {"cpu_ns": sum(watched)},
         "saturated": len(full) * 2 > len(reports),
         "advice": next((report["advice"] for report in full or reports if report["advice"]), None),
         "parts": parts,

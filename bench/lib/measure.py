@@ -2,7 +2,6 @@
 them and watch their CPU time."""
 
 import contextlib
-import http.client
 import json
 import re
 import time
@@ -43,8 +42,7 @@ def requests(workload: Workload, host: str, port: int) -> list[bytes]:
 
 
 def _answers(workload: Workload, server: Server, place: Place) -> tuple[list[bytes], list[bytes]]:
-    """Heads, dates masked, and bodies of one server's answers, each a good one with the body that is
-    expected."""
+    """Heads, dates masked, and bodies of one server's answers, each a good one with the body that is expected."""
     asked = requests(workload, server.host, server.port)
     got = answers.exchange(server.host, server.port, asked, pipelined=workload.pipeline > 1)
     expected = workload.expect.encode() if workload.expect is not None else None
@@ -68,13 +66,10 @@ def start_failure(variant: Variant, subject: Subject, place: Place, cpus: Cpus) 
         return str(error)
 
 
-def check_answers(workload: Workload, variants: Asked, place: Place, cpus: Cpus) -> list[tuple[Variant, str]]:
-    """Starts each variant once and refuses unless all answer alike.
-
-    Bodies always, heads among the workload's whole_heads. A command of the user's is not refused
-    but returned with the reason, to be left out.
-    """
-    left_out: list[tuple[Variant, str]] = []
+def check_answers(workload: Workload, variants: Asked, place: Place, cpus: Cpus) -> dict[Variant, str]:
+    """Starts each variant once and refuses unless all answer alike: bodies always, heads among the
+    workload's whole_heads. Of the user's commands it gives those that do not, with the reason."""
+    left_out: dict[Variant, str] = {}
     first: dict[str, tuple[Variant, list[bytes]]] = {}  # of what was seen first, heads and bodies
     for variant, subject in variants:
         try:
@@ -85,7 +80,7 @@ def check_answers(workload: Workload, variants: Asked, place: Place, cpus: Cpus)
                 _compare(first.setdefault("heads", (variant, heads)), heads)
         except (answers.AnswerError, proc.ProcessError, OSError, ValueError) as error:
             if not subject.trusted:
-                left_out.append((variant, str(error)))
+                left_out[variant] = str(error)
             elif isinstance(error, proc.ProcessError):
                 raise
             else:
@@ -104,15 +99,11 @@ def totals(server: Server) -> dict[str, Any] | None:
     """What torc has counted so far, from its admin side; None of other servers."""
     if server.admin is None:
         return None
-    connection = http.client.HTTPConnection(*server.admin, timeout=5)
     try:
-        connection.request("GET", "/stats.json")
-        answer = connection.getresponse()
-        return dict(json.loads(answer.read())["total"]) if answer.status == 200 else None
-    except (OSError, ValueError, KeyError, http.client.HTTPException):
+        ((_, body),) = answers.exchange(*server.admin, [answers.request("/stats.json", *server.admin)])
+        return dict(json.loads(body)["total"])
+    except (answers.AnswerError, OSError, ValueError, KeyError):
         return None
-    finally:
-        connection.close()
 
 
 def parts_of(workload: Workload, seconds: float) -> int:
@@ -134,38 +125,30 @@ class Running:
         self.counted = totals(server)
         self.first_warmup = WARMUP.get(subject.name, 0.0)
         self.reports: list[dict[str, Any]] = []
-        self.failed = False  # the last one has errors; _fill names them
         self.others = self.stolen = self.wall = 0.0
 
     def part(self, workload: Workload, place: Place, cpus: Sequence[int], seconds: float) -> None:
         """Some of the sample's time under load; nothing more once something went wrong."""
-        if self.sample.invalid is not None or self.failed:
+        if self.sample.invalid is not None or self.reports and load.errors(self.reports[-1]):
             return
         try:
             self._part(workload, place, cpus, seconds)
         except proc.Gone as error:
-            self.sample.invalid = self._ended() or str(error)
+            child = self.server.child
+            self.sample.invalid = str(error) if child.wait(0) is None else f"the server ended: {child.complaint()}"
 
     def _new(self) -> list[int]:
         """Processes of the server that are not counted."""
-        return proc.newcomers(self.server.child.pid, self.pids)
-
-    def _ended(self) -> str | None:
-        if self.server.child.wait(0) is None:
-            return None
-        return f"the server ended: {self.server.child.complaint()}"
+        return [one for one in proc.family(self.server.child.pid) if one not in self.pids]
 
     def _part(self, workload: Workload, place: Place, cpus: Sequence[int], seconds: float) -> None:
         warmup = PART_WARMUP if self.reports else max(workload.warmup, self.first_warmup)
         self.pids += self._new()
         own = time.process_time()  # this program is no other one
         busy, stolen = proc.machine_seconds()
-        before = proc.read_cpu(self.pids)
+        before = proc.cpu_ns(self.pids)
         done = load.run(workload, self.server, place, cpus, seconds, warmup, self.pids)
-        self.sample.invalid = self._ended()
-        if self.sample.invalid is not None:
-            return
-        used = proc.cpu_between(before, proc.read_cpu(self.pids)) / 1e9
+        used = (proc.cpu_ns(self.pids) - before) / 1e9
         if self._new():
             self.sample.invalid = "the server started processes while it was measured, whose CPU time is not counted"
             return
@@ -175,7 +158,6 @@ class Running:
         self.stolen += stolen_after - stolen
         self.wall += done.wall
         self.reports.append(done.report)
-        self.failed = load.errors(done.report) is not None
 
     def finish(self) -> Sample:
         """The sample that all parts make, while the server still runs."""
@@ -193,41 +175,40 @@ class Running:
 
 
 def take_round(
-    workload: Workload, asked: Asked, place: Place, cpus: Cpus, number: int, seconds: float, announce: Announce
+    workload: Workload,
+    asked: Asked,
+    place: Place,
+    cpus: Cpus,
+    number: int,
+    seconds: float,
+    announce: Announce,
+    kind: Any = Running,
 ) -> list[Sample]:
-    """One sample of each variant, taken in parts that alternate.
-
-    Every round starts its servers afresh, so that no single memory layout decides. What disturbs a
-    shared machine comes and goes within seconds and costs up to a quarter: parts short enough fall
-    on all variants alike.
-    """
+    """One sample of each variant, taken in parts that alternate where their kind and their ports allow. Every
+    round starts its servers afresh, so that no single memory layout decides. What disturbs a shared machine comes
+    and goes within seconds and costs up to a quarter: parts short enough fall on all variants alike."""
+    ordered = list(enumerate(asked if number % 2 == 0 else asked[::-1]))
     ports = [subject.port for _, subject in asked if subject.port]
-    if len(ports) != len(set(ports)):  # one of them at a time
-        alone = (take_round(workload, [one], place, cpus, number, seconds, announce) for one in asked)
-        return [sample for samples in alone for sample in samples]
-    parts = parts_of(workload, seconds)
-    with contextlib.ExitStack() as stack:
-        runs, failed = [], []
-        for order, (variant, subject) in enumerate(asked if number % 2 == 0 else asked[::-1]):
-            try:
-                server = stack.enter_context(subject.started(place, variant, cpus(variant)[0]))
-                runs.append(Running(variant, subject, server, number, order))
-            except proc.ProcessError as error:
-                failed.append(not_started(variant, subject, number, order, error))
-        for part in range(parts):
-            for run in runs if part % 2 == 0 else reversed(runs):
-                if part == 0:
-                    announce(run.variant)
-                run.part(workload, place, cpus(run.variant)[1], seconds / parts)
-        return [run.finish() for run in runs] + failed
-
-
-def not_started(variant: Variant, subject: Subject, number: int, order: int, error: Exception) -> Sample:
-    """The sample of a command of the user's that started before and does not any more; of any other
-    server that is an error."""
-    if subject.trusted:
-        raise error
-    return Sample(variant.name, number, order, round(time.time(), 3), invalid=f"the server did not start: {error}")
+    parts, samples = parts_of(workload, seconds), []
+    for group in [ordered] if kind is Running and len(ports) == len(set(ports)) else [[one] for one in ordered]:
+        with contextlib.ExitStack() as stack:
+            runs = []
+            for order, (variant, subject) in group:
+                try:
+                    server = stack.enter_context(subject.started(place, variant, cpus(variant)[0]))
+                    runs.append(kind(variant, subject, server, number, order))
+                except proc.ProcessError as error:
+                    if subject.trusted:
+                        raise
+                    why = f"the server did not start: {error}"  # though it did before: it is the user's
+                    samples.append(Sample(variant.name, number, order, round(time.time(), 3), invalid=why))
+            for part in range(parts):
+                for run in runs if part % 2 == 0 else reversed(runs):
+                    if part == 0:
+                        announce(run.variant)
+                    run.part(workload, place, cpus(run.variant)[1], seconds / parts)
+            samples += [run.finish() for run in runs]
+    return samples
 
 
 def _fill(sample: Sample, report: dict[str, Any], cores: int) -> None:

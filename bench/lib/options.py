@@ -1,12 +1,11 @@
 """The options that all measuring subcommands have, and what they take."""
 
 import argparse
-import shlex
 from pathlib import Path
 from typing import Any, Sequence
 
 from . import workloads
-from .subjects import user_command
+from .subjects import user_command, words
 
 TOP = Path(__file__).resolve().parents[2]
 DEFAULT_BUILD = TOP / "build/release"
@@ -36,13 +35,6 @@ def directory(text: str) -> Path:
     if not path.is_dir():
         raise argparse.ArgumentTypeError(f"takes a directory that exists, not {text!r}")
     return path.resolve()
-
-
-def words(text: str) -> list[str]:
-    try:
-        return shlex.split(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"takes words as a shell does: {error}") from error
 
 
 def workload_names(text: str) -> list[str]:

@@ -10,13 +10,12 @@ import os
 import pwd
 import re
 import resource
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from . import program
 from .proc import ProcessError
-from .subject import Place, Subject
+from .subject import Command, Place, Subject
 from .workloads import WORKLOADS
 
 SERVERS = Path(__file__).resolve().parent.parent / "servers"
@@ -38,32 +37,25 @@ JAVA_OPTIONS = (
 )
 
 
-@dataclass(frozen=True)
-class Peer(Subject):
-    """A subject that has to be installed."""
+def _peer(label: str, command: Command, *programs: str, option: str = "--version", **more: Any) -> Subject:
+    """A subject that has to be installed; programs are the names that it goes by."""
+    name = programs[0]
 
-    programs: tuple[str, ...] = ()  # the names that it goes by
-    version_option: str = "--version"
+    def refusal(_: Place | None = None) -> str | None:
+        """One line with the remedy."""
+        if program.installed(*programs) is None:
+            return f"{name} is not installed: {REMEDY}"
+        return _java_missing() if name == "java" else None
 
-    def missing(self) -> str | None:
-        """One line with the remedy; None: it is there."""
-        if program.installed(*self.programs) is None:
-            return f"{self.name} is not installed: {REMEDY}"
-        return _java_missing() if self.name == "java" else None
+    def version() -> str | None:
+        found = program.installed(*programs)
+        return program.version(found, option) if found else None
 
-    def refusal(self, place: Place | None) -> str | None:
-        return self.missing()
-
-    def version(self) -> str | None:
-        found = program.installed(*self.programs)
-        return program.version(found, self.version_option) if found else None
+    return Subject(name, label, command, refusal=refusal, version=version, **more)
 
 
 def _program(*names: str) -> str:
-    found = program.installed(*names)
-    if found is None:
-        raise ProcessError(f"{names[0]} is not installed: {REMEDY}")
-    return found
+    return program.installed(*names) or names[0]
 
 
 @functools.cache
@@ -110,20 +102,14 @@ def configure(place: Place, name: str, port: int, cores: int) -> str:
     return str(path)
 
 
-def _nginx(place: Place, port: int, cores: int) -> list[str]:
-    # Its workers are bound to the server's CPUs together and not each to one.
-    conf = configure(place, "nginx", port, cores)
-    return [_program("nginx"), "-p", str(place.scratch), "-e", "stderr", "-c", conf]
+def _configured(name: str, *options: str) -> Command:
+    """The command of a server whose last option is its configuration."""
 
+    def command(place: Place, port: int, cores: int) -> list[str]:
+        words = [_program(name), *options, configure(place, name, port, cores)]
+        return [word.replace("{scratch}", str(place.scratch)) for word in words]
 
-def _h2o(place: Place, port: int, cores: int) -> list[str]:
-    # It has no fixed answers without a scripting language in it, and reads files without sendfile.
-    return [_program("h2o"), "-m", "worker", "-c", configure(place, "h2o", port, cores)]
-
-
-def _lighttpd(place: Place, port: int, cores: int) -> list[str]:
-    # It closes a connection after 65,535 requests at the latest: no setting lifts that.
-    return [_program("lighttpd"), "-D", "-f", configure(place, "lighttpd", port, cores)]
+    return command
 
 
 def _node(place: Place, port: int, cores: int) -> list[str]:
@@ -131,32 +117,33 @@ def _node(place: Place, port: int, cores: int) -> list[str]:
     return [_program("node", "nodejs"), str(SERVERS / "server.js"), str(port), str(cores), str(place.www)]
 
 
-def _compile(java: str, classes: Path) -> None:
-    """Compiles once for a run: java Server.java would keep the compiler in the server's memory."""
-    if (classes / "Server.class").exists():
-        return
-    words = [java, "-m", "jdk.compiler/com.sun.tools.javac.Main", "-d", str(classes), str(SERVERS / "Server.java")]
-    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
-    if done.returncode != 0:
-        lines = (done.stderr or done.stdout).strip().splitlines() or ["it printed nothing"]
-        raise ProcessError(f"java cannot compile Server.java: {lines[0]}")
-
-
 def _java(place: Place, port: int, cores: int) -> list[str]:
     # com.sun.net.httpserver with a pool of threads. It compiles while it runs: its first seconds cost more.
     java, classes = _program("java"), place.scratch / "java"
-    _compile(java, classes)
+    if not (classes / "Server.class").exists():  # java Server.java would keep the compiler in the server's memory
+        compiler = (java, "-m", "jdk.compiler/com.sun.tools.javac.Main")
+        said = program.ask(*compiler, "-d", classes, SERVERS / "Server.java", seconds=120)
+        if said.status != 0:
+            lines = (said.errors or said.text).splitlines() or ["it printed nothing"]
+            raise ProcessError(f"java cannot compile Server.java: {lines[0]}")
     options = [f"-XX:ActiveProcessorCount={cores}", "-XX:-UsePerfData", *JAVA_OPTIONS, "-cp", str(classes)]
     return [java, *options, "Server", str(port), str(JAVA_THREADS), str(place.www)]
 
 
-PEERS: dict[str, Peer] = {
+# Nginx's workers are bound to the server's CPUs together and not each to one.
+_NGINX = _configured("nginx", "-p", "{scratch}", "-e", "stderr", "-c")
+# h2o has no fixed answers without a scripting language in it, and reads files without sendfile.
+_H2O = _configured("h2o", "-m", "worker", "-c")
+# lighttpd closes a connection after 65,535 requests at the latest: no setting lifts that.
+_LIGHTTPD = _configured("lighttpd", "-D", "-f")
+
+PEERS: dict[str, Subject] = {
     peer.name: peer
     for peer in (
-        Peer("nginx", "nginx", _nginx, FILE_SERVER, programs=("nginx",), version_option="-v"),
-        Peer("h2o", "h2o", _h2o, FILE_SERVER, programs=("h2o",), version_option="-v"),
-        Peer("lighttpd", "lighttpd", _lighttpd, FILE_SERVER, programs=("lighttpd",), version_option="-v"),
-        Peer("node", "Node.js", _node, says_when_ready=True, programs=("node", "nodejs")),
-        Peer("java", "JDK HttpServer", _java, says_when_ready=True, programs=("java",)),
+        _peer("nginx", _NGINX, "nginx", option="-v", workloads=FILE_SERVER),
+        _peer("h2o", _H2O, "h2o", option="-v", workloads=FILE_SERVER),
+        _peer("lighttpd", _LIGHTTPD, "lighttpd", option="-v", workloads=FILE_SERVER),
+        _peer("Node.js", _node, "node", "nodejs", says_when_ready=True),
+        _peer("JDK HttpServer", _java, "java", says_when_ready=True),
     )
 }

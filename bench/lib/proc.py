@@ -1,5 +1,7 @@
 """Child processes that never outlive the comparison, and the CPU time they use."""
 
+from __future__ import annotations
+
 import contextlib
 import ctypes
 import functools
@@ -14,7 +16,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Callable, Sequence
+from typing import IO, Callable, Iterator, Mapping, Sequence
 
 from .ending import ENDING_SIGNALS
 from .host import Machine
@@ -22,7 +24,7 @@ from .host import Machine
 STOP_SECONDS = 5.0
 READY_SECONDS = 10.0
 READY_LINE = re.compile(r"ready (http://\S+:\d+)\s")
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, CPUCLOCK_SCHED = 1, 36, 2  # of the kernel's headers
 PROBE = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 MARK = "TORC_BENCH_CHILD"  # in the environment of a child and of all that it starts
 LIBC = ctypes.CDLL(None)  # loaded here: nothing may be loaded between fork and exec
@@ -36,8 +38,16 @@ class ProcessError(Exception):
 class Gone(ProcessError):
     """A process of a server ended while it was watched."""
 
-    def __init__(self) -> None:
-        super().__init__("a process of the server ended")
+
+@contextlib.contextmanager
+def watched() -> Iterator[None]:
+    """For what is read of a server's processes, which have to be there."""
+    try:
+        yield
+    except PermissionError:
+        raise
+    except OSError as error:
+        raise Gone("a process of the server ended") from error
 
 
 @dataclass(frozen=True)
@@ -47,13 +57,12 @@ class Entry:
     state: str
     parent: int
     session: int
-    ticks: int  # on a CPU, its ended threads included
     begun: int
 
 
 def _entry(pid: int) -> Entry:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return Entry(fields[0], int(fields[1]), int(fields[3]), int(fields[11]) + int(fields[12]), int(fields[19]))
+    return Entry(fields[0], int(fields[1]), int(fields[3]), int(fields[19]))
 
 
 def processes() -> dict[int, Entry]:
@@ -64,27 +73,23 @@ def processes() -> dict[int, Entry]:
     return table
 
 
-def family(pid: int, table: dict[int, Entry] | None = None) -> list[int]:
-    """The process and all that descend from it."""
-    table = processes() if table is None else table
+def family(pid: int, table: Mapping[int, Entry] | None = None) -> list[int]:
+    """The process and all that descend from it. Without a table it asks the family alone, which takes a
+    twentieth of the time that all processes take, but a process that ends meanwhile may hide another."""
+    if table is None and not Path(f"/proc/{pid}/task/{pid}/children").exists():  # an option of the kernel
+        table = processes()
     found = [pid]
     for member in found:
-        found.extend(child for child, one in table.items() if one.parent == member)
+        found += _children(member) if table is None else [one for one in table if table[one].parent == member]
     return found
 
 
-def newcomers(pid: int, known: Sequence[int]) -> list[int]:
-    """Those of a process's family that are not known. It asks the family alone, which takes a
-    twentieth of the time that all processes take: it is asked between the parts of every sample.
-    A process that ends meanwhile may hide another."""
-    if not Path(f"/proc/{pid}/task/{pid}/children").exists():
-        return [one for one in family(pid) if one not in known]
-    found = [pid]
-    for member in found:
-        for path in Path(f"/proc/{member}/task").glob("*/children"):
-            with contextlib.suppress(OSError):
-                found += map(int, path.read_text().split())
-    return [one for one in found if one not in known]
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += map(int, path.read_text().split())
+    return found
 
 
 def _kill(pid: int, begun: int) -> None:
@@ -101,22 +106,20 @@ def _kill(pid: int, begun: int) -> None:
 
 @functools.cache
 def adopt_orphans() -> bool:
-    """From now on what loses its parent below us becomes our child, not init's. Whether all such
-    orphans descend from our own children: a shell may have given us others before."""
+    """What loses its parent below us becomes our child, not init's. Whether all such orphans descend
+    from our own children: a shell may have given us others before."""
     alone = len(family(os.getpid())) == 1
     LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     return alone
 
 
 class Child:
-    """A process in a process group of its own, pinned to the given CPUs (none: not pinned).
+    """A process in a process group of its own, pinned to the given CPUs (none: not pinned). stop() ends it and all
+    that descends from it, in whatever session; entering a Child as a context stops it at the end. The kernel kills
+    it should this program die without doing so. One that is alone starts no others: to look for them takes CPU
+    beside what is measured."""
 
-    stop() ends it and all that descends from it, in whatever session; entering a Child as a context
-    stops it at the end. The kernel kills it should this program die without doing so. One that is
-    alone starts no others: to look for them takes CPU beside what is measured.
-    """
-
-    living: set["Child"] = set()  # started and not stopped
+    living: set[Child] = set()  # started and not stopped
     count = itertools.count()
 
     def __init__(
@@ -144,15 +147,9 @@ class Child:
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
         try:
             with log.open("wb") as errors:
-                self.process = subprocess.Popen(
-                    self.command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=errors,
-                    start_new_session=True,
-                    preexec_fn=prepare,
-                    env={**os.environ, MARK: self.mark},
-                )
+                more = {"start_new_session": True, "preexec_fn": prepare, "env": {**os.environ, MARK: self.mark}}
+                streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": errors}
+                self.process = subprocess.Popen(self.command, **streams, **more)
             self.pid = self.process.pid
             Child.living.add(self)
             self.begun = _entry(self.pid).begun
@@ -161,7 +158,7 @@ class Child:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
-    def __enter__(self) -> "Child":
+    def __enter__(self) -> Child:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -205,8 +202,7 @@ class Child:
         Child.living.discard(self)
 
     def _descendants(self, known: dict[int, int]) -> dict[int, int]:
-        """What descends from it and is there, with its begin: children's children, those known
-        before, and orphans of ours that are its own."""
+        """What descends from it, with its begin: its family, those known before, and its orphans."""
         table, living = processes(), {child.pid for child in Child.living}
         roots = [pid for pid, begun in known.items() if pid in table and table[pid].begun == begun]
         roots += [self.pid] if self.process.returncode is None else []
@@ -216,8 +212,8 @@ class Child:
         return {pid: table[pid].begun for pid in found if pid in table and pid not in living}
 
     def _left_behind(self, pid: int, orphan: Entry) -> bool:
-        """Whether an orphan descends from it: by its session, its mark, or because no other child
-        could have started it (a server may overwrite its environment, where the mark is)."""
+        """By its session, its mark, or because no other child could have started it: a server may
+        overwrite its environment, where the mark is."""
         if orphan.session in (self.pid, os.getsid(0)):  # a child is in a session of its own
             return orphan.session == self.pid
         words: list[bytes] = []
@@ -241,7 +237,7 @@ class Child:
         return lines[-1] if lines else "it printed nothing"
 
     def _until(self, found: Callable[[float], str | None], why: str) -> str:
-        """What is found in time, asked again and again while it runs; it is told the seconds left."""
+        """What is found in time while it runs; found is told the seconds left."""
         deadline = time.monotonic() + READY_SECONDS
         while (left := deadline - time.monotonic()) > 0:
             status = self.wait(0)
@@ -301,48 +297,19 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-@dataclass(frozen=True)
-class CpuReading:
-    """Nanoseconds on a CPU of each thread, and ticks of the processes with their ended threads."""
-
-    threads: dict[tuple[int, int], int]
-    ticks: int
-
-
-def read_cpu(pids: Sequence[int]) -> CpuReading:
-    """Reads schedstat (its first field) of every thread, io_uring's kernel workers included; Gone
-    where one of the processes is no more."""
-    threads: dict[tuple[int, int], int] = {}
-    ticks = 0
-    try:
+def cpu_ns(pids: Sequence[int]) -> int:
+    """Nanoseconds that processes were on a CPU, with threads that ended and io_uring's kernel workers."""
+    total = 0
+    with watched():
         for pid in pids:
-            for task in os.listdir(f"/proc/{pid}/task"):
-                with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the thread ended meanwhile
-                    text = Path(f"/proc/{pid}/task/{task}/schedstat").read_text()
-                    threads[pid, int(task)] = int(text.split()[0])
-            one = _entry(pid)
-            if one.state in "ZX":
-                raise Gone
-            ticks += one.ticks
-    except (FileNotFoundError, ProcessLookupError) as error:
-        raise Gone from error
-    return CpuReading(threads, ticks)
-
-
-def cpu_between(before: CpuReading, after: CpuReading) -> int:
-    """Nanoseconds on a CPU between two readings.
-
-    What a thread used that ended in between is only in the coarser ticks, so then those count.
-    """
-    precise = sum(ns - before.threads.get(key, 0) for key, ns in after.threads.items())
-    if before.threads.keys() <= after.threads.keys():
-        return precise
-    return max(precise, (after.ticks - before.ticks) * 1_000_000_000 // TICKS)
+            total += time.clock_gettime_ns(~pid << 3 | CPUCLOCK_SCHED)  # as clock_getcpuclockid makes it
+            if _entry(pid).state in "ZX":
+                raise ProcessLookupError
+    return total
 
 
 def machine_seconds() -> tuple[float, float]:
-    """CPU time that all CPUs have spent on anything but idling, and what the hypervisor took of them
-    while this machine wanted it."""
+    """CPU time of all CPUs without idling, and what the hypervisor took while this machine wanted it."""
     user, nice, system, _, _, irq, softirq, steal = Machine().cpu_ticks()
     return (user + nice + system + irq + softirq) / TICKS, steal / TICKS
 

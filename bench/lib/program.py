@@ -6,7 +6,31 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Sequence
+from typing import NamedTuple, Sequence
+
+
+class Said(NamedTuple):
+    """What a short command printed; without a status it did not run."""
+
+    status: int | None
+    text: str
+    errors: str
+
+    @property
+    def why(self) -> str:
+        """The last line that a server of ours says of what it refuses."""
+        lines = self.errors.splitlines() or [f"it ended with {self.status}"]
+        return lines[-1].removeprefix("torc: ")
+
+
+def ask(*words: str | Path, directory: Path | None = None, seconds: float = 20) -> Said:
+    """Runs a short command to its end."""
+    plain = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
+    try:
+        done = subprocess.run(words, cwd=directory, timeout=seconds, **plain)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Said(None, "", str(error))
+    return Said(done.returncode, done.stdout.strip(), done.stderr.strip())
 
 
 def installed(*names: str) -> str | None:
@@ -15,28 +39,21 @@ def installed(*names: str) -> str | None:
     return next((found for name in names if (found := shutil.which(name, path=path))), None)
 
 
-def output(command: Sequence[str], directory: Path | None = None, most: int = 0) -> str | None:
-    """What a short command prints (stdout, else stderr); None where it is missing, or ends with a
-    status above most."""
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, cwd=directory, capture_output=True, text=True, timeout=20
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return (done.stdout.strip() or done.stderr.strip()) if done.returncode <= most else None
+def output(command: Sequence[str], directory: Path | None = None) -> str | None:
+    """What a command prints, on stderr if not on stdout; None where it is missing or fails."""
+    said = ask(*command, directory=directory)
+    return (said.text or said.errors) if said.status == 0 else None
 
 
 @functools.cache
 def version(program: str, option: str = "--version") -> str | None:
     """The first thing that looks like a version in what a program prints."""
-    found = re.search(r"\d+(\.\d+)+[^\s\"/]*", output([program, option], most=1) or "")
+    said = ask(program, option)  # wrk prints it and ends with 1
+    found = re.search(r"\d+(\.\d+)+[^\s\"/]*", said.text or said.errors) if said.status in (0, 1) else None
     return found[0] if found else None
 
 
 @functools.cache
-def check(*words: str) -> tuple[int, str]:
-    """The status of torc with --check, which serves nothing, and what it says of what it refuses."""
-    done = subprocess.run([*words, "--check"], capture_output=True, text=True, timeout=20)
-    lines = done.stderr.strip().splitlines() or [f"{Path(words[0]).name} --check ended with {done.returncode}"]
-    return done.returncode, lines[-1].removeprefix("torc: ")
+def check(*words: str) -> Said:
+    """What torc with --check, which serves nothing, says of these options."""
+    return ask(*words, "--check")

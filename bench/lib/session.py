@@ -1,8 +1,12 @@
 """One run of the bench: its CPUs, its scratch directory, its result file, and its cells."""
 
+from __future__ import annotations
+
 import argparse
 import collections
+import contextlib
 import dataclasses
+import itertools
 import os
 import shlex
 import sys
@@ -20,11 +24,14 @@ from .subjects import FLOORS, known
 from .workloads import Workload
 
 
+PLAIN = (bool, int, float, str, list, type(None))
+
+
 def _plain(options: argparse.Namespace) -> dict[str, Any]:
     """The options as a file has them: paths as text, and nothing that the file has elsewhere."""
-    kept = {key: one for key, one in vars(options).items() if key not in ("commands", "argv", "resume")}
-    texts = {key: str(one) if isinstance(one, Path) else one for key, one in kept.items()}
-    return {key: one for key, one in texts.items() if isinstance(one, (bool, int, float, str, list, type(None)))}
+    texts = {key: str(one) if isinstance(one, Path) else one for key, one in vars(options).items()}
+    kept = texts.keys() - {"commands", "argv", "resume"}
+    return {key: one for key, one in texts.items() if key in kept and isinstance(one, PLAIN)}
 
 
 class Session:
@@ -44,20 +51,19 @@ class Session:
         default = TOP / "bench/results" / time.strftime(f"{kind}-%Y%m%d-%H%M%S.json")
         path = getattr(options, "resume", None) or options.json or default
         self.record = Record(self.run, path, options.json is not None, self.resumed is not None)
-        self.earlier = self.run.seconds
-        self.start = time.monotonic()
+        self.start = time.monotonic() - self.run.seconds
         self.progress = Progress(0)
         self.checked: dict[tuple[Any, ...], list[Variant]] = {}
-        self.alone: alone.Lock | None = None
         self.told: set[str] = set()  # notes that were printed, and cells of which all was said
         self.run.pinning = {"server": self.server_cpus, "load": self.load_cpus}
         if shared and options.cores <= len(self.affinity):
             self.note(shared)
 
-    def __enter__(self) -> "Session":
-        try:
-            self.alone = alone.Lock()
-            build, scratch = self.options.build.resolve(), self.alone.scratch
+    def __enter__(self) -> Session:
+        with contextlib.ExitStack() as stack:
+            scratch = stack.enter_context(alone.Lock()).scratch
+            stack.callback(self.record.drop_empty)
+            build = self.options.build.resolve()
             self.place = Place(build, scratch, scratch / "www", self.options.server_args, self.run.commands)
             if not build.is_dir():
                 raise SubjectError(f"--build: no directory {build}: build torc first, with bench/run or meson")
@@ -67,21 +73,17 @@ class Session:
             self._describe()
             own = [cpu for cpu in self.affinity if cpu not in self.server_cpus]
             os.sched_setaffinity(0, own or self.affinity)
-        except BaseException:
-            self._clean()
-            raise
+            self.clean = stack.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.progress.clear()
-        if kind is not None:
-            Child.stop_all()
-        os.sched_setaffinity(0, self.affinity)
-        try:
+        with self.clean:
+            self.progress.clear()
+            if kind is not None:
+                Child.stop_all()
+            os.sched_setaffinity(0, self.affinity)
             if kind is not None and any(cell.samples for cell in self.run.cells):
                 self._keep(kind)
-        finally:
-            self._clean()
 
     def _keep(self, kind: type[BaseException]) -> None:
         """Saves what an interrupted run has, and says how to go on."""
@@ -97,11 +99,6 @@ class Session:
         again = f"bench/torc-bench {self.run.kind} --resume {shlex.quote(str(self.path))}"
         print(f"what was {what} is in {self.path}; go on with: {again}", file=sys.stderr)
 
-    def _clean(self) -> None:
-        if self.alone is not None:
-            self.alone.release()
-        self.record.drop_empty()
-
     def _describe(self) -> None:
         environment = env.collect(TOP, self.place.build)
         if self.resumed is None:
@@ -115,10 +112,13 @@ class Session:
         """Keeps a note for the reader and prints it, each once."""
         if text not in self.run.notes:
             self.run.notes.append(text)
-        if text not in self.told:
-            self.told.add(text)
+        self._print_once(text, f"note: {text}")
+
+    def _print_once(self, key: str, text: str) -> None:
+        if key not in self.told:
+            self.told.add(key)
             self.progress.clear()
-            print(f"note: {text}", flush=True)
+            print(text, flush=True)
 
     def expect(self, samples: int) -> None:
         self.progress.total += samples
@@ -150,12 +150,10 @@ class Session:
 
     def able(self, workload: Workload, variants: Sequence[Variant]) -> list[Variant]:
         """Those of the variants that can serve the workload; the others are named in a note."""
-        chosen = []
+        listed = [one for one in variants if workload.subjects is None or one.subject in workload.subjects]
+        chosen = [one for one in listed if self.subject(one).can(workload.name)]
         for variant in variants:
-            listed = workload.subjects is None or variant.subject in workload.subjects
-            if listed and self.subject(variant).can(workload.name):
-                chosen.append(variant)
-            else:
+            if variant not in chosen:
                 self.note(f"{workload.name}: {variant.label} cannot serve it and is left out")
         return chosen
 
@@ -164,10 +162,8 @@ class Session:
         wanted = self.options.connections or workload.connections
         possible = workloads.connections_possible()
         if wanted > possible:
-            self.note(
-                f"{workload.name} runs with {possible:,} connections instead of {wanted:,}: "
-                "raise ulimit -n and net.ipv4.ip_local_port_range"
-            )
+            text = f"{workload.name} runs with {possible:,} connections instead of {wanted:,}"
+            self.note(f"{text}: raise ulimit -n and net.ipv4.ip_local_port_range")
         return dataclasses.replace(workload, connections=min(wanted, possible))
 
     def pairs(self, workload: Workload) -> int:
@@ -187,11 +183,8 @@ class Session:
         metrics: Sequence[str] = (),
         count_syscalls: bool = False,
     ) -> results.Cell:
-        """Checks the answers, takes interleaved rounds and saves the file.
-
-        A cell that the file already has is returned as it is; one that was interrupted goes on
-        with its first round that is not whole.
-        """
+        """Checks the answers, takes interleaved rounds and saves the file. A cell that the file has is
+        returned as it is; one that was interrupted goes on with its first round that is not whole."""
         if len({variant.name for variant in variants}) != len(variants):
             raise ValueError(f"{id}: two variants have one name")
         cell = self.run.cell(id)
@@ -216,9 +209,8 @@ class Session:
         return cell
 
     def _conclude(self, cell: results.Cell, metrics: Sequence[str]) -> None:
-        names = cell.names
-        pairs = [(one, other) for i, one in enumerate(names) for other in names[i + 1 :]]
-        found = [results.ratio(cell, *pair, metric, self.run.noise) for pair in pairs for metric in metrics]
+        wanted = itertools.product(itertools.combinations(cell.names, 2), metrics)
+        found = [results.ratio(cell, *pair, metric, self.run.noise) for pair, metric in wanted]
         cell.ratios = [ratio for ratio in found if ratio is not None]
         cell.notes += [note for note in remarks.cell_notes(cell) if note not in cell.notes]
         cell.complete = True
@@ -226,12 +218,9 @@ class Session:
         self._tell_invalid(cell)
 
     def _tell_invalid(self, cell: results.Cell) -> None:
-        """Prints once which samples of a cell do not count, and why."""
-        if cell.invalid and cell.id not in self.told:
-            self.told.add(cell.id)
-            self.progress.clear()
-            for note in remarks.invalid_notes(cell):
-                print(f"{cell.id}: {note}", flush=True)
+        """Prints which samples of a cell do not count, and why."""
+        if cell.invalid:
+            self._print_once(cell.id, "\n".join(f"{cell.id}: {note}" for note in remarks.invalid_notes(cell)))
 
     def _round(
         self, workload: Workload, variants: Sequence[Variant], number: int, seconds: float, title: str
@@ -239,9 +228,12 @@ class Session:
         def announce(variant: Variant) -> None:
             self.progress.show(f"{title}: {variant.label}")
 
-        asked = [(variant, self.subject(variant)) for variant in variants]
-        take = idle.take_round if workload.name == "idle" else measure.take_round
-        return take(workload, asked, self.place, self.cpus, number, seconds, announce)
+        asked = self._asked(variants)
+        kind = idle.Holding if workload.name == "idle" else measure.Running
+        return measure.take_round(workload, asked, self.place, self.cpus, number, seconds, announce, kind)
+
+    def _asked(self, variants: Sequence[Variant]) -> measure.Asked:
+        return [(variant, self.subject(variant)) for variant in variants]
 
     def cpus(self, variant: Variant) -> tuple[list[int], list[int]]:
         """The CPUs of a variant's server and of its load."""
@@ -253,21 +245,17 @@ class Session:
         return server, load_cpus
 
     def check_answers(self, workload: Workload, variants: Sequence[Variant]) -> list[Variant]:
-        """Compares the bytes of all answers, once for the same question and variants.
-
-        What differs is refused, but for a command of the user's, which is left out.
-        """
+        """Compares the bytes of all answers, once for the same question and variants. What differs is
+        refused, but for a command of the user's, which is left out."""
         key = (workload.name, workload.paths, workload.templates, *variants)
         if key not in self.checked:
             self.refuse_missing(variants)
             if any(path.startswith("/static/") and path.endswith("m.txt") for path in workload.paths):
                 workloads.write_static(self.place.www, large=True)
-            asked = [(variant, self.subject(variant)) for variant in variants]
-            left_out = measure.check_answers(workload, asked, self.place, self.cpus)
-            for variant, why in left_out:
+            left_out = measure.check_answers(workload, self._asked(variants), self.place, self.cpus)
+            for variant, why in left_out.items():
                 self.note(f"{workload.name}: {variant.label} is left out: {why}")
-            out = [variant for variant, _ in left_out]
-            self.checked[key] = [variant for variant in variants if variant not in out]
+            self.checked[key] = [variant for variant in variants if variant not in left_out]
         return self.checked[key]
 
     def _count_syscalls(self, cell: results.Cell, workload: Workload, variant: Variant) -> None:
@@ -298,16 +286,14 @@ class Session:
         return self.record.path
 
     def save(self) -> None:
-        self.run.seconds = round(self.earlier + time.monotonic() - self.start, 1)
+        self.run.seconds = round(time.monotonic() - self.start, 1)
         self.record.save()
 
     def finish(self) -> int:
         """Completes the file and says where it is: 0, or 1 when a sample did not count."""
         self.progress.clear()
-        for text in remarks.run_warnings(self.run):
+        for text in remarks.run_warnings(self.run) + self.run.notes:  # those of an earlier part of the run, too
             self.note(text)
-        for text in self.run.notes:
-            self.note(text)  # those of an earlier part of the run, too
         self.run.finished = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         self.save()
         for cell in self.run.cells:
@@ -318,8 +304,8 @@ class Session:
         if invalid:
             what = "1 sample is invalid and does" if invalid == 1 else f"{invalid} samples are invalid and do"
             print(f"{what} not count: see INVALID above; the exit status is 1 for it")
-            return 1
-        if any(cell.samples for cell in self.run.cells):
+        elif not any(cell.samples for cell in self.run.cells):
+            print("no sample was taken; the exit status is 1 for it")
+        else:
             return 0
-        print("no sample was taken; the exit status is 1 for it")
         return 1

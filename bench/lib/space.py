@@ -52,11 +52,9 @@ def space(base: Mapping[str, str], names: Sequence[str], asked: Workload) -> dic
 
 
 def candidates(found: Mapping[str, list[Any]], base: Mapping[str, str], count: int, seed: int) -> list[Settings]:
-    """Settings that differ from the default in one to three things, each set once.
-
-    Few changes, so that a winner carries little that is of no use to it. The same seed gives the
-    same candidates; there are fewer than count where the space has no more.
-    """
+    """Settings that differ from the default in one to three things, each set once. Few changes, so that a winner
+    carries little that is of no use to it. The same seed gives the same candidates; there are fewer than count
+    where the space has no more."""
     source = random.Random(seed)
     drawn: list[Settings] = []
     for _ in range(count * TRIES):

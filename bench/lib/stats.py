@@ -31,18 +31,10 @@ class Interval:
     high: float
     count: int
 
-    @property
-    def contains_one(self) -> bool:
-        """Whether a ratio with this interval may be no difference at all."""
-        return self.low <= 1.0 <= self.high
-
 
 def bootstrap_median(values: Sequence[float], tail: float = 0.025) -> Interval:
-    """The median of values, and what its resampled medians leave below and above with that
-    probability each.
-
-    A round is the sampling unit: requests of one run are not independent, rounds nearly are.
-    """
+    """The median of values, and what its resampled medians leave below and above with that probability each. A
+    round is the sampling unit: requests of one run are not independent, rounds nearly are."""
     if not values:
         raise ValueError("no values")
     medians, chances = resampled_medians(values).T
@@ -50,11 +42,9 @@ def bootstrap_median(values: Sequence[float], tail: float = 0.025) -> Interval:
 
 
 def bootstrap_rounds(rounds: Sequence[Sequence[float]], comparisons: int = 1) -> Interval:
-    """The median of all values, resampled by rounds: values of one round are not independent.
-
-    With several comparisons the bounds are wide enough for all of them to hold together with
-    95 % (Bonferroni): among seven equal sides some pair always looks different at 95 % each.
-    """
+    """The median of all values, resampled by rounds: values of one round are not independent. With several
+    comparisons the bounds are wide enough for all of them to hold together with 95 % (Bonferroni): among seven
+    equal sides some pair always looks different at 95 % each."""
     if not rounds:
         raise ValueError("no values")
     tail = 0.025 / comparisons
@@ -89,32 +79,23 @@ def _percentiles(values: numpy.ndarray, chances: numpy.ndarray, tail: float) -> 
 
 
 def _expanded(middle: float, low: float, high: float, count: int, tail: float) -> Interval:
-    """An interval of resampled medians, widened by what count samples cannot know of their spread.
-
-    Ratios are widened by factors, so that none becomes negative.
-    """
+    """An interval of resampled medians, widened by what count samples cannot know of their spread. Ratios are
+    widened by factors, so that none becomes negative."""
     low, high = float(low), float(high)  # numpy's are not written to a file
     if count < 2:
         return Interval(middle, low, high, count)
-    wider = student_quantile(1 - tail, count - 1) / float(special.ndtri(1 - tail)) * math.sqrt(count / (count - 1))
+    student, normal = special.stdtrit(count - 1, 1 - tail), special.ndtri(1 - tail)
+    wider = float(student) / float(normal) * math.sqrt(count / (count - 1))
     if low > 0:
         return Interval(middle, middle * (low / middle) ** wider, middle * (high / middle) ** wider, count)
     return Interval(middle, middle - (middle - low) * wider, middle + (high - middle) * wider, count)
 
 
-def student_quantile(share: float, freedom: int) -> float:
-    """Below which Student's t of so many degrees of freedom is with that probability."""
-    return float(special.stdtrit(freedom, share))
-
-
 def resampled_medians(values: Sequence[float]) -> numpy.ndarray:
-    """Every median that a resample of values can have, ascending, with its probability: rows of two.
-
-    What a bootstrap draws at random is small enough to be written down. Of n draws from the sorted
-    x[1..n], at most i are beyond x[i] with the probability of a binomial tail; with n even, the
-    two in the middle are x[i] and x[j], i < j, when n/2 are up to i, one of them at i, and n/2 from
-    j on, one of them at j.
-    """
+    """Every median that a resample of values can have, ascending, with its probability: rows of two. What a
+    bootstrap draws at random is small enough to be written down. Of n draws from the sorted x[1..n], at most i are
+    beyond x[i] with the probability of a binomial tail; with n even, the two in the middle are x[i] and x[j], i <
+    j, when n/2 are up to i, one of them at i, and n/2 from j on, one of them at j."""
     x, n = numpy.sort(values), len(values)
     half, shares = n // 2, numpy.arange(n + 1) / n
     # bdtrc: the chance that more than so many of n draws, here half or all but half, are up to x[i]

@@ -17,8 +17,7 @@ _LOGS = itertools.count()  # several servers of one subject may run at once
 
 
 class SubjectError(argparse.ArgumentTypeError):
-    """A subject that does not exist or cannot run here, of an option too; the text says why and what
-    to do."""
+    """A subject or an option that cannot be had here; the text says why and what to do."""
 
 
 @dataclass
@@ -30,6 +29,9 @@ class Place:
     www: Path  # the document root; torc's --root is its static/
     server_args: Sequence[str] = ()  # for every torc
     started: dict[str, list[str]] = field(default_factory=dict)  # the last command of each variant
+
+
+Command = Callable[[Place, int, int], list[str]]  # of a port and a number of cores
 
 
 @dataclass(frozen=True)
@@ -64,15 +66,14 @@ class Subject:
 
     name: str
     label: str
-    command: Callable[[Place, int, int], list[str]]
+    command: Command
     workloads: frozenset[str] | None = None  # names of those it can serve; None: all
     says_when_ready: bool = False
     takes_args: bool = False  # options of a variant and of --server-args
     port: int = 0  # a fixed one; 0: any
     trusted: bool = True  # answers unlike the others' are an error, not a reason to leave it out
-
-    def refusal(self, place: Place) -> str | None:
-        """Why it cannot run here."""
+    refusal: Callable[..., str | None] = lambda place: None  # why it cannot run here
+    version: Callable[[], str | None] = lambda: None
 
     def refuses(self, place: Place, variant: Variant) -> str | None:
         """Why it cannot run here, or with the options of a variant and --server-args."""
@@ -80,8 +81,8 @@ class Subject:
         if why or not self.takes_args or not (place.server_args or variant.args):
             return why
         command = self.command(place, 0, 1)  # this process itself may be left one CPU only
-        status, said = program.check(*command, *place.server_args, *variant.args)
-        return said if status else None
+        said = program.check(*command, *place.server_args, *variant.args)
+        return said.why if said.status != 0 else None
 
     def can(self, workload: str) -> bool:
         return self.workloads is None or workload in self.workloads

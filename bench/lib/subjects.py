@@ -33,22 +33,18 @@ def binary(build: Path, name: str) -> str:
     raise ProcessError(f"no {name} in {build}: build it with meson compile -C {build}{more}")
 
 
-class Torc(Subject):
-    """One engine of ours; its name is the engine's."""
-
-    def refusal(self, place: Place) -> str | None:
-        """Asks torc itself: it looks at its build and at the kernel."""
-        status, said = program.check(binary(place.build, "torc-lab"), "--engine", self.name)
-        return {0: None, 2: f"this build has no {self.name} engine"}.get(status, said)
-
-
 def _torc(engine: str) -> Subject:
     def command(place: Place, port: int, cores: int) -> list[str]:
         words = [binary(place.build, "torc-lab"), "--engine", engine, "--cores", str(cores)]
         listen = ["--listen", f"127.0.0.1:{port}", "--admin", "127.0.0.1:0"]
         return [*words, *listen, "--root", str(place.www / "static")]
 
-    return Torc(engine, ENGINES[engine], command, says_when_ready=True, takes_args=True)
+    def refusal(place: Place) -> str | None:
+        """Asks torc itself: it looks at its build and at the kernel."""
+        said = program.check(binary(place.build, "torc-lab"), "--engine", engine)
+        return {0: None, 2: f"this build has no {engine} engine"}.get(said.status, said.why)
+
+    return Subject(engine, ENGINES[engine], command, says_when_ready=True, takes_args=True, refusal=refusal)
 
 
 def _floor(name: str) -> Subject:
@@ -58,13 +54,11 @@ def _floor(name: str) -> Subject:
     return Subject(name, FLOORS[name], command, FLOOR_WORKLOADS, says_when_ready=True)
 
 
-class Own(Subject):
-    """A command of the user's."""
-
-    def refusal(self, place: Place) -> str | None:
-        """Whether there is such a program."""
-        first = self.command(place, self.port, 1)[0]
-        return None if shutil.which(first) else f"no program {first}"
+def words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise SubjectError(f"takes words as a shell does: {error}") from error
 
 
 def user_command(text: str) -> Subject:
@@ -72,11 +66,7 @@ def user_command(text: str) -> Subject:
     found = COMMAND.fullmatch(text)
     if not found or not found["words"].strip():
         raise SubjectError(f"takes NAME='COMMAND --port {{port}}' or NAME:PORT=COMMAND, not {text!r}")
-    try:
-        words = shlex.split(found["words"])
-    except ValueError as error:
-        raise SubjectError(f"takes words as a shell does: {error}") from error
-    name, fixed = found["name"], int(found["port"] or 0)
+    name, fixed, own = found["name"], int(found["port"] or 0), words(found["words"])
     if not fixed and "{port}" not in found["words"]:
         raise SubjectError(f"{name} needs its port: {{port}} in the command, or {name}:PORT=COMMAND")
     if fixed > 65535:
@@ -86,9 +76,13 @@ def user_command(text: str) -> Subject:
 
     def command(place: Place, port: int, cores: int) -> list[str]:
         filled = {"{port}": str(port), "{cores}": str(cores), "{www}": str(place.www)}
-        return [re.sub(r"\{(port|cores|www)\}", lambda found: filled[found[0]], word) for word in words]
+        return [re.sub(r"\{(port|cores|www)\}", lambda found: filled[found[0]], word) for word in own]
 
-    return Own(name, name, command, port=fixed, trusted=False)
+    def refusal(place: Place) -> str | None:
+        first = command(place, fixed, 1)[0]
+        return None if shutil.which(first) else f"no program {first}"
+
+    return Subject(name, name, command, port=fixed, trusted=False, refusal=refusal)
 
 
 @functools.cache

@@ -59,11 +59,9 @@ class Uncertain:
 
 
 def fit(points: Mapping[int, float]) -> Fit:
-    """The coefficients that bring the curve closest to the points (core count -> throughput).
-
-    n/X is linear in a = 1/λ, b = σ/λ, c = κ/λ, so with the relative distance as error (noise of a
-    measurement grows with its size) the best coefficients ≥ 0 are those of a linear problem.
-    """
+    """The coefficients that bring the curve closest to the points (core count -> throughput). n/X is linear in a =
+    1/λ, b = σ/λ, c = κ/λ, so with the relative distance as error (noise of a measurement grows with its size) the
+    best coefficients ≥ 0 are those of a linear problem."""
     usable = {n: x for n, x in points.items() if n >= 1 and x > 0}
     if len(usable) < FEWEST:
         raise ValueError(f"{len(usable)} core counts do not determine three coefficients")
@@ -81,11 +79,9 @@ def fit(points: Mapping[int, float]) -> Fit:
 
 
 def fit_rounds(rounds: Mapping[int, Mapping[int, float]], resamples: int = RESAMPLES) -> Uncertain:
-    """Fits the medians over rounds (core count -> round -> throughput), with bootstrap intervals.
-
-    Whole rounds are drawn again, the same for every core count that has them: what drifts between
-    rounds is shared by the counts and so does not look like scaling.
-    """
+    """Fits the medians over rounds (core count -> round -> throughput), with bootstrap intervals. Whole rounds are
+    drawn again, the same for every core count that has them: what drifts between rounds is shared by the counts
+    and so does not look like scaling."""
     usable = {n: dict(values) for n, values in rounds.items() if values}
     whole = fit({n: statistics.median(values.values()) for n, values in usable.items()})
     numbers = sorted(set().union(*usable.values()))

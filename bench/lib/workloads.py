@@ -77,7 +77,8 @@ def _static(size: str) -> Workload:
 
 
 _UPLOAD = {"method": "POST", "body_bytes": UPLOAD_BYTES, "expect": str(UPLOAD_BYTES), "connections": 8, "seconds": 2.0}
-_DELAY = {"connections": MANY_CONNECTIONS, "parts": 1, "warmup": 0.5, "ramp": 0.3, "seconds": 1.5, "quick_seconds": 1.0}
+_DELAY = {"connections": MANY_CONNECTIONS, "seconds": 1.5, "warmup": 0.5, "ramp": 0.3, "main": True}
+_DELAY_TITLE = "GET /delay of 10 to 30 ms, thousands of connections"
 _TEN = {"requests_per_connection": 10}
 _IDLE = {"connections": IDLE_CONNECTIONS, "parts": 1, "pairs": 5, "quick_pairs": 2}
 _MAIN = {"main": True, "whole_heads": _TWINS}
@@ -92,13 +93,7 @@ WORKLOADS: dict[str, Workload] = {
         _hello("short-lived", "GET /plaintext, 10 requests per connection", **_TEN, **_MAIN),
         *(_static(size) for size in STATIC_BYTES),
         Workload("upload", "POST a body of 20 MiB", ("/upload",), **_UPLOAD, **_LARGE),
-        Workload(
-            "delay",
-            "GET /delay of 10 to 30 ms, thousands of connections",
-            ("/delay/{rand:10:30}",),
-            main=True,
-            **_DELAY,
-        ),
+        Workload("delay", _DELAY_TITLE, ("/delay/{rand:10:30}",), **{**_LARGE, **_DELAY}),
         _hello("idle", "connections that have asked once and are held", **_IDLE),
         _hello("latency", "GET /plaintext, open loop", quick_pairs=3, **_MAIN),
     )
@@ -111,10 +106,8 @@ def connections_possible() -> int:
 
 
 def write_static(www: Path, large: bool = False) -> None:
-    """The document root: text that no server can guess or compress to nothing. What is there stays.
-
-    The large files come only on demand: most runs never ask for them.
-    """
+    """The document root: text that no server can guess or compress to nothing. What is there stays. The large
+    files come only on demand: most runs never ask for them."""
     letters = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/"
     table = bytes(letters[byte % 64] for byte in range(256))
     (www / "static").mkdir(parents=True, exist_ok=True)

@@ -33,6 +33,7 @@ class Runs(unittest.TestCase):
         self.build = fakes.build(self.scratch / "build")
         self.tools = fakes.tools(self.scratch / "tools")
         self.json = self.scratch / "r.json"
+        self.places = ("--build", str(self.build), "--json", str(self.json))
 
     def environment(self, more):
         return {**os.environ, "TMPDIR": str(self.scratch / "tmp"), "PATH": f"{self.tools}:{os.environ['PATH']}", **more}
@@ -68,24 +69,13 @@ class Runs(unittest.TestCase):
 
     def compare(self, *arguments, **environment):
         """Samples as short as one part of them is: what a fake load reports depends on no time."""
-        return self.bench(
-            "compare",
-            "--seconds",
-            "0.1",
-            *arguments,
-            "--build",
-            str(self.build),
-            "--json",
-            str(self.json),
-            "--connections",
-            "8",
-            **environment,
-        )
+        small = ("--seconds", "0.1", "--connections", "8")
+        return self.bench("compare", *small, *arguments, *self.places, **environment)
 
     def start(self, *arguments, **environment):
         """A comparison that goes on until it is ended from without."""
         return subprocess.Popen(
-            [*BENCH, "compare", *arguments, "--build", str(self.build), "--json", str(self.json)],
+            [*BENCH, "compare", *arguments, *self.places],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

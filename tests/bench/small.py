@@ -26,22 +26,9 @@ class Small(unittest.TestCase):
 
     def compare(self, *arguments):
         path = self.scratch / "r.json"
+        small = ("--pairs", "1", "--seconds", "0.2", "--connections", "16")
         done = subprocess.run(
-            [
-                *BENCH,
-                "compare",
-                *arguments,
-                "--build",
-                BUILD,
-                "--json",
-                str(path),
-                "--pairs",
-                "1",
-                "--seconds",
-                "0.2",
-                "--connections",
-                "16",
-            ],
+            [*BENCH, "compare", *arguments, "--build", BUILD, "--json", str(path), *small],
             capture_output=True,
             text=True,
             timeout=TIMEOUT_SECONDS,

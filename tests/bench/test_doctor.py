@@ -20,6 +20,11 @@ DENIED = "io_uring_setup is not permitted, as by a container's seccomp profile"
 HIDDEN = "this kernel has no io_uring, or a seccomp profile hides it"
 NO_MEMORY = "no memory for a ring: the locked-memory limit is too low (ulimit -l)"
 FEATURES = dict.fromkeys(doctor_ring.SINCE, True)
+DISABLED = "proc/sys/kernel/io_uring_disabled"
+
+
+def release(text, seccomp):
+    return {"proc/sys/kernel/osrelease": text, "proc/self/status": f"Seccomp:\t{seccomp}\n"}
 
 
 class Case(unittest.TestCase):
@@ -66,28 +71,30 @@ class Refusals(Case):
         self.assertIn("epoll can still be measured", found.text)
         return found
 
-    def test_kernel_too_old(self):
-        for release, status in (("4.19.0-27-amd64", "0"), ("5.0.1", "2")):
-            files = {"proc/sys/kernel/osrelease": release, "proc/self/status": f"Seccomp:\t{status}\n"}
-            found = self.refused(HIDDEN, files)
-            self.assertEqual(found.id, "io-uring-kernel")
-            self.assertIn(f"{release} is too old", found.text)
-            self.assertIn("6.1", found.remedy)
-
-    def test_io_uring_of_its_first_years(self):
-        found = self.refused("this kernel's io_uring is too old (needs Linux 5.11 or newer)")
-        self.assertEqual(found.id, "io-uring-kernel")
-        self.assertIn("IORING_FEAT_EXT_ARG", found.text)
-
-    def test_disabled_for_everyone(self):
-        found = self.refused("io_uring is switched off", {"proc/sys/kernel/io_uring_disabled": "2"})
-        self.assertEqual(found.id, "io-uring-disabled")
-        self.assertIn("for everyone: kernel.io_uring_disabled=2", found.text)
-        self.assertEqual(found.remedy, "sysctl -w kernel.io_uring_disabled=0")
+    def test_kernels_and_switches(self):
+        all_of = "^sysctl -w kernel.io_uring_disabled=0$"
+        old = "this kernel's io_uring is too old (needs Linux 5.11 or newer)"
+        for reason, files, id_, words, remedy in (
+            (HIDDEN, release("4.19.0-27-amd64", 0), "kernel", "4.19.0-27-amd64 is too old", "6.1"),
+            (HIDDEN, release("5.0.1", 2), "kernel", "5.0.1 is too old", "6.1"),
+            (old, {}, "kernel", "IORING_FEAT_EXT_ARG", "6.1"),
+            (
+                "io_uring is switched off",
+                {DISABLED: "2"},
+                "disabled",
+                "for everyone: kernel.io_uring_disabled=2",
+                all_of,
+            ),
+        ):
+            with self.subTest(id_, reason=reason):
+                found = self.refused(reason, files)
+                self.assertEqual(found.id, f"io-uring-{id_}")
+                self.assertIn(words, found.text)
+                self.assertRegex(found.remedy, remedy)
 
     def test_disabled_but_for_a_group(self):
         files = {
-            "proc/sys/kernel/io_uring_disabled": "1",
+            DISABLED: "1",
             "proc/sys/kernel/io_uring_group": "984",
             "proc/self/status": "CapEff:\t0000000000000000\nGroups:\t4 27\nSeccomp:\t2\n",
         }
@@ -99,7 +106,7 @@ class Refusals(Case):
         self.assertIn("io_uring_group", self.refused(DENIED, files).remedy)
 
     def test_disabled_for_others_is_not_why_this_process_is_refused(self):
-        files = {"proc/sys/kernel/io_uring_disabled": "1", "proc/sys/kernel/io_uring_group": "984"}
+        files = {DISABLED: "1", "proc/sys/kernel/io_uring_group": "984"}
         for status in (
             "CapEff:\t000001ffffffffff\nGroups:\t\nSeccomp:\t2\n",
             "CapEff:\t0000000000000000\nGroups:\t4 984\nSeccomp:\t2\n",
@@ -230,9 +237,8 @@ class Cpu(Case):
 
     def test_governor_and_boost(self):
         governor = "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
-        self.assertEqual(self.only(self.found({governor: "schedutil"}), "frequency").level, "limit")
-        self.assertEqual(self.only(self.found({governor: "performance"}), "frequency").level, "ok")
-        self.assertEqual(self.only(self.found(), "frequency").level, "note")
+        for files, level in (({governor: "schedutil"}, "limit"), ({governor: "performance"}, "ok"), ({}, "note")):
+            self.assertEqual(self.only(self.found(files), "frequency").level, level)
         for path, on, off, off_value in (("cpufreq/boost", "1", "0", "0"), ("intel_pstate/no_turbo", "0", "1", "1")):
             name = f"sys/devices/system/cpu/{path}"
             found = self.only(self.found({name: on}), "boost")

@@ -18,19 +18,8 @@ class Interrupted(Runs):
         self.json.unlink(missing_ok=True)
         (self.build / "src/torc-load.count").unlink(missing_ok=True)
         stuck = 2 * 3 + 2 + 1  # the A/A run's three rounds, the first of the cell, and into the second
-        run = self.start(
-            "io_uring",
-            "epoll",
-            "--connections",
-            "8",
-            "--pairs",
-            "3",
-            "--seconds",
-            "0.1",
-            "--workloads",
-            "plaintext,json",
-            FAKE_STUCK=str(stuck),
-        )
+        small = ("--connections", "8", "--pairs", "3", "--seconds", "0.1", "--workloads", "plaintext,json")
+        run = self.start("io_uring", "epoll", *small, FAKE_STUCK=str(stuck))
         printed = ""
         while f"{cell}, round 2" not in printed:
             line = run.stderr.readline()

@@ -5,38 +5,41 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 from pathlib import Path
 
 import context
 from lib import proc
-from lib.proc import CpuReading
 
 
-class CpuBetween(unittest.TestCase):
-    def test_sums_threads_old_and_new(self):
-        before = CpuReading({(1, 1): 100, (1, 2): 50}, 0)
-        after = CpuReading({(1, 1): 400, (1, 2): 50, (1, 3): 7}, 0)
-        self.assertEqual(proc.cpu_between(before, after), 307)
+class Cpu(unittest.TestCase):
+    def test_a_thread_that_ended_counts(self):
+        before, used = proc.cpu_ns([os.getpid()]), []
 
-    def test_ticks_stand_in_for_a_thread_that_ended(self):
-        tick = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
-        before = CpuReading({(1, 1): 100, (1, 2): 50}, 10)
-        after = CpuReading({(1, 1): 400}, 13)
-        self.assertEqual(proc.cpu_between(before, after), 3 * tick)
+        def work():
+            sum(range(2_000_000))
+            used.append(time.thread_time_ns())
 
-    def test_reads_this_process(self):
-        before = proc.read_cpu([os.getpid()])
-        sum(range(2_000_000))
-        self.assertGreater(proc.cpu_between(before, proc.read_cpu([os.getpid()])), 0)
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        self.assertGreaterEqual(proc.cpu_ns([os.getpid()]) - before, used[0])
+
+    def test_several_processes_are_added_up(self):
+        child = subprocess.Popen(["sh", "-c", "kill -STOP $$"])
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        os.waitid(os.P_PID, child.pid, os.WSTOPPED)
+        self.assertEqual(proc.cpu_ns([child.pid, child.pid]), 2 * proc.cpu_ns([child.pid]))
 
     def test_a_process_that_ended_is_gone(self):
         ended = subprocess.Popen(["true"])
         os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
         for state in ("not reaped", "reaped"):
             with self.subTest(state), self.assertRaisesRegex(proc.Gone, "a process of the server"):
-                proc.read_cpu([os.getpid(), ended.pid])
+                proc.cpu_ns([os.getpid(), ended.pid])
             ended.wait()
 
 
@@ -71,20 +74,19 @@ class Children(unittest.TestCase):
         self.assertEqual(len(members), 2)
         child.stop()
         for _ in range(500):
-            if not any(self.runs(pid) for pid in members):
+            if not any(context.runs(pid) for pid in members):
                 return
             time.sleep(0.01)
         self.fail("a member of the group still runs")
 
-    def test_newcomers_descend_from_it_and_are_not_known(self):
+    def test_a_family_is_the_same_with_a_table_of_all_processes(self):
         child = self.start("sh -c 'sleep 60 & echo ready http://127.0.0.1:1 x >&2; wait' & wait")
         child.ready_url()
         members = proc.family(child.pid)
         self.assertEqual(len(members), 3)
-        self.assertEqual(sorted(proc.newcomers(child.pid, members[:1])), sorted(members[1:]))
-        self.assertEqual(proc.newcomers(child.pid, members), [])
+        self.assertEqual(sorted(proc.family(child.pid, proc.processes())), sorted(members))
         child.stop()
-        self.assertEqual(proc.newcomers(child.pid, members), [])
+        self.assertEqual(proc.family(child.pid), [child.pid])
 
     def descendants(self, child, count):
         """Waits for the numbers that a script wrote to its stderr."""
@@ -114,10 +116,10 @@ class Children(unittest.TestCase):
         self.addCleanup(stranger.kill)
         one.stop()
         self.assertEqual([pid for pid in first if Path(f"/proc/{pid}").exists()], [])
-        self.assertTrue(all(self.runs(pid) for pid in second))
+        self.assertTrue(all(context.runs(pid) for pid in second))
         other.stop()
         self.assertEqual([pid for pid in second if Path(f"/proc/{pid}").exists()], [])
-        self.assertTrue(self.runs(stranger.pid))
+        self.assertTrue(context.runs(stranger.pid))
 
     def test_stop_ends_a_daemon_that_hides_its_origin(self):
         script = f"""if True:
@@ -140,13 +142,6 @@ class Children(unittest.TestCase):
         child.ready_url()
         child.stop()
         self.assertEqual(child.process.returncode, -signal.SIGKILL)
-
-    @staticmethod
-    def runs(pid):
-        try:
-            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-        except OSError:
-            return False
 
 
 if __name__ == "__main__":

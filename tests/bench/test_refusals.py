@@ -48,15 +48,15 @@ class Refusals(Runs):
             self.assertIn(f"--config-file: {path} cannot be written: {why}", said)
 
     def test_subjects(self):
-        build = ("--build", str(self.build), "--json", str(self.json))
-        for words, said in (
+        twice = "io_uring is named twice: name it once; every comparison starts with an A/A run"
+        for words, text in (
             (["threads", "epoll"], "threads: this build has no threads engine"),
             (["apache"], "takes subjects of io_uring"),
             (["floor-epoll", "--cores", "2"], "floor-epoll: runs on one core only"),
             (["nginx --x"], "takes no options of its own"),
             (["io_uring --dpeth 64", "epoll"], "io_uring: unknown option --dpeth, did you mean --depth?"),
             (["--server-args", "--dpeth 64"], "unknown option --dpeth"),
-            (["io_uring", " io_uring"], "is named twice: name it once; every comparison starts with an A/A run"),
+            (["io_uring", " io_uring"], twice),
             (["io_uring '"], "takes words as a shell does"),
             (["--command", "own=true {port}"], "--command: own is not among the subjects"),
             (["own", "--command", "own=/nowhere/x {port}"], "own: no program /nowhere/x"),
@@ -66,14 +66,15 @@ class Refusals(Runs):
             ),
         ):
             with self.subTest(words):
-                self.assertIn(said, self.refused("compare", *words, *build))
+                self.assertIn(text, self.refused("compare", *words, *self.places))
         self.assertFalse(self.json.exists())
 
     def test_more_cores_than_there_are(self):
-        build = ("--build", str(self.build), "--json", str(self.json))
         here = len(os.sched_getaffinity(0))
         for kind in ("compare", "sweep", "scale"):
-            self.assertIn(f"--cores: takes 1 to {here} here, not 4000", self.refused(kind, "--cores", "4000", *build))
+            self.assertIn(
+                f"--cores: takes 1 to {here} here, not 4000", self.refused(kind, "--cores", "4000", *self.places)
+            )
 
     def test_resume_goes_alone_and_with_its_own_kind(self):
         results.save(results.Run("sweep", "t", "x", command=["b", "sweep"]), self.json)

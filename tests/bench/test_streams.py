@@ -24,18 +24,13 @@ class Streams(Runs):
 
     def test_an_encoding_without_the_micro_sign_loses_only_that(self):
         results.save(test_results.run(test_results.cell(a=[5000], b=[5500])), self.json)
-        done = self.run_with(
-            "diff",
-            str(self.json),
-            str(self.json),
-            stdout=subprocess.PIPE,
-            env=self.environment({"PYTHONIOENCODING": "ascii"}),
-        )
+        ascii_only = self.environment({"PYTHONIOENCODING": "ascii"})
+        done = self.run_with("diff", *[str(self.json)] * 2, stdout=subprocess.PIPE, env=ascii_only)
         self.assertEqual(done.returncode, 0)
         self.assertIn("CPU ?s", done.stdout)
 
     def test_closed_streams_do_not_matter(self):
-        words = [*BENCH, "compare", *ARGUMENTS, "--build", str(self.build), "--json", str(self.json)]
+        words = [*BENCH, "compare", *ARGUMENTS, *self.places]
         done = subprocess.run(
             ["sh", "-c", 'exec "$@" 2>&- <&-', "sh", *words],
             text=True,
@@ -58,12 +53,8 @@ class Streams(Runs):
             "import sys, time; print('importing', file=sys.stderr, flush=True); time.sleep(60)"
         )
         for number in (signal.SIGINT, signal.SIGTERM):
-            run = subprocess.Popen(
-                [*BENCH, "doctor"],
-                stderr=subprocess.PIPE,
-                text=True,
-                env=self.environment({"PYTHONPATH": str(self.scratch)}),
-            )
+            environment = self.environment({"PYTHONPATH": str(self.scratch)})
+            run = subprocess.Popen([*BENCH, "doctor"], stderr=subprocess.PIPE, text=True, env=environment)
             self.assertEqual(run.stderr.readline(), "importing\n")
             run.send_signal(number)
             self.assertEqual(run.communicate(timeout=TIMEOUT_SECONDS)[1], "torc-bench: interrupted\n")
