@@ -7,8 +7,8 @@ static bool is_plain(char c)
     return c >= ' ' && c <= '~' && c != '"' && c != '\\';
 }
 
-/* Bytes of the character beyond ASCII that `s` begins with, where it may stand as it is; else 0.
- * Well-formed as in RFC 3629, 3 and 4. */
+/* Length in bytes of the non-ASCII character at the start of `s` if it can be copied unchanged,
+ * otherwise 0. Well-formed as RFC 3629, sections 3 and 4, defines it. */
 static size_t character(slice s)
 {
     static const uint32_t least[] = {[2] = 0xa0, [3] = 0x800, [4] = 0x10000};
@@ -24,7 +24,7 @@ static size_t character(slice s)
     return code >= least[n] && code <= 0x10ffff && !surrogate && !byte ? n : 0;
 }
 
-/* How many bytes stand as they are, from the begin of `s`. */
+/* Number of bytes at the start of `s` that need no escape. */
 static size_t plain_run(slice s)
 {
     size_t n = 0, more = 1;

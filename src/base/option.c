@@ -7,7 +7,7 @@
 
 enum {
     LINE_MAX_BYTES = 4096, /* of a config file */
-    TEXT_BYTES = 64 << 20, /* of values, in all */
+    TEXT_BYTES = 64 << 20, /* for all strings of a set */
     SHOWN_MAX = 60,        /* bytes of a name or value in a message */
 };
 
@@ -22,7 +22,7 @@ int option_fail(struct option_set *s, const char *format, ...)
     vsnprintf(s->error + n, sizeof s->error - (size_t)n, format, args);
     va_end(args);
     for (char *c = s->error; *c; c++)
-        if ((unsigned char)*c < ' ' || *c == 0x7f) *c = '?'; /* a value may hold anything */
+        if ((unsigned char)*c < ' ' || *c == 0x7f) *c = '?'; /* a value may contain any byte */
     return -EINVAL;
 }
 
@@ -59,7 +59,8 @@ int option_not_valid(struct option_set *s, const struct option *o, const char *t
 
 /* ---- names ---- */
 
-/* "no-NAME" is found for a flag NAME, and *negated then true. NULL when there is none. */
+/* Finds an option by name. "no-NAME" finds the flag NAME and sets *negated. NULL if there is
+ * none. */
 static struct option *find(struct option_set *s, slice name, bool *negated)
 {
     *negated = false;
@@ -75,7 +76,8 @@ static struct option *find(struct option_set *s, slice name, bool *negated)
     return NULL;
 }
 
-/* Insertions, deletions, replacements and swaps of neighbours that make one of the other. */
+/* Edit distance: insertions, deletions, replacements and swaps of neighbours that turn `a` into
+ * `b`. */
 static size_t distance(slice a, slice b)
 {
     size_t row[3][OPTION_NAME_MAX + 1];
@@ -97,7 +99,8 @@ static size_t distance(slice a, slice b)
     return row[a.len % 3][b.len];
 }
 
-/* Says so, and which name was perhaps meant. `before` is what stood before the name. */
+/* Reports an unknown option and the nearest known one. `before` is the text in front of the
+ * name. */
 static int unknown(struct option_set *s, const char *before, slice name)
 {
     bool no = slice_starts(name, SLICE("no-"));
@@ -143,7 +146,7 @@ const char *option_keep(struct option_set *s, const char *text)
     return copy ? memcpy(copy, text, size) : NULL;
 }
 
-static void *place(const struct option_set *s, const struct option *o)
+static void *value_address(const struct option_set *s, const struct option *o)
 {
     return o->to ? o->to : (char *)s->values + o->at;
 }
@@ -154,7 +157,7 @@ static int store_flag(struct option_set *s, const struct option *o, const char *
     if (!value_bool(slice_str(*text), &on)) return option_not_valid(s, o, *text);
     on ^= negated;
     *text = on ? "yes" : "no";
-    if (o->kind == OPTION_FLAG) *(bool *)place(s, o) = on;
+    if (o->kind == OPTION_FLAG) *(bool *)value_address(s, o) = on;
     return 0;
 }
 
@@ -163,7 +166,7 @@ static int store_text(struct option_set *s, const struct option *o, const char *
     if (!*text) return option_not_valid(s, o, text);
     const char *copy = option_keep(s, text);
     if (!copy) return option_fail(s, "out of memory");
-    *(const char **)place(s, o) = copy;
+    *(const char **)value_address(s, o) = copy;
     return 0;
 }
 
@@ -177,12 +180,12 @@ static int store_number(struct option_set *s, const struct option *o, const char
     if (!valid || v < o->min || v > o->max) return option_not_valid(s, o, text);
     uint32_t narrow = (uint32_t)v;
     ASSERT(o->size == sizeof v || o->size == sizeof narrow);
-    memcpy(place(s, o), o->size == sizeof v ? (void *)&v : (void *)&narrow, o->size);
+    memcpy(value_address(s, o), o->size == sizeof v ? (void *)&v : (void *)&narrow, o->size);
     return 0;
 }
 
-/* Takes a value at s->level; `text` NULL for none. */
-static int take(struct option_set *s, struct option *o, const char *text, bool negated)
+/* Stores a value at s->level; `text` is NULL if none was given. */
+static int set_value(struct option_set *s, struct option *o, const char *text, bool negated)
 {
     int err = 0;
     if (!text && option_is_flag(o)) text = "yes";
@@ -215,7 +218,7 @@ void option_set_end(struct option_set *s)
     arena_end(&s->arena);
 }
 
-static bool good_name(slice name)
+static bool is_valid_name(slice name)
 {
     for (size_t i = 0; i < name.len; i++) {
         char c = name.ptr[i];
@@ -229,13 +232,13 @@ int option_add(struct option_set *s, const struct option *o)
 {
     bool negated;
     slice name = slice_str(o->name);
-    if (!good_name(name)) return -EINVAL;
+    if (!is_valid_name(name)) return -EINVAL;
     if (find(s, name, &negated)) return -EEXIST;
     if (s->count == OPTIONS_MAX) return -ENOMEM;
-    struct option *mine = &s->list[s->count++];
-    *mine = *o;
+    struct option *added = &s->list[s->count++];
+    *added = *o;
     s->level = LEVEL_DEFAULT;
-    return mine->value ? take(s, mine, mine->value, false) : 0;
+    return added->value ? set_value(s, added, added->value, false) : 0;
 }
 
 int option_set_value(struct option_set *s, const char *name, const char *value)
@@ -243,13 +246,13 @@ int option_set_value(struct option_set *s, const char *name, const char *value)
     bool negated;
     s->level = LEVEL_PROGRAM;
     struct option *o = find(s, slice_str(name), &negated);
-    return o ? take(s, o, value, negated) : unknown(s, "", slice_str(name));
+    return o ? set_value(s, o, value, negated) : unknown(s, "", slice_str(name));
 }
 
 /* ---- the command line ---- */
 
-/* The option at argv[*i], and its value where it has one, after which *i then stands. *o is NULL
- * where there is no option. */
+/* Parses the option at argv[*i] and its value, and moves *i past both. *o is NULL if the argument
+ * is not an option. */
 static int read_argument(struct option_set *s, int argc, char **argv, int *i, struct option **o,
                          const char **value, bool *negated)
 {
@@ -269,12 +272,12 @@ static int read_argument(struct option_set *s, int argc, char **argv, int *i, st
     if (!*o) return unknown_argument(s, whole, name);
     *value = rest.ptr;
     if (*value || option_is_flag(*o)) return 0;
-    /* What begins with "--" is the next option; such a value can be given after '='. */
+    /* An argument that begins with "--" is the next option; such a value can be given after '='. */
     if (*i < argc && strncmp(argv[*i], "--", 2) != 0) *value = argv[(*i)++];
     return *value ? 0 : option_not_valid(s, *o, NULL);
 }
 
-int option_read_command(struct option_set *s, int argc, char **argv, bool early)
+int option_read_command(struct option_set *s, int argc, char **argv, bool first_pass)
 {
     int err = 0;
     s->level = LEVEL_COMMAND;
@@ -284,15 +287,15 @@ int option_read_command(struct option_set *s, int argc, char **argv, bool early)
         bool negated = false;
         err = read_argument(s, argc, argv, &i, &o, &value, &negated);
         if (err) break;
-        if (o && o->command == early) err = take(s, o, value, negated);
-        if (!o && early) err = s->program->argument(s, arg);
+        if (o && o->command == first_pass) err = set_value(s, o, value, negated);
+        if (!o && first_pass) err = s->program->argument(s, arg);
     }
     return err;
 }
 
 /* ---- the config file ---- */
 
-/* A comment begins with '#' at the begin of a line or after white space. */
+/* A comment begins with '#' at the start of a line or after white space. */
 static void cut_comment(char *line)
 {
     for (char *c = line; *c; c++)
@@ -318,15 +321,16 @@ static int read_line(struct option_set *s, char *line)
     slice value = slice_trim(rest);
     char *text = (char *)(uintptr_t)value.ptr;
     text[value.len] = '\0';
-    return take(s, o, text, negated);
+    return set_value(s, o, text, negated);
 }
 
 static int read_lines(struct option_set *s, FILE *in)
 {
-    static const char mark[] = "\xef\xbb\xbf"; /* of UTF-8, which some editors put first */
+    static const char utf8_bom[] =
+        "\xef\xbb\xbf"; /* UTF-8 byte order utf8_bom, which some editors write first */
     char line[LINE_MAX_BYTES];
     while (fgets(line, sizeof line, in)) {
-        if (s->line++ == 0 && strncmp(line, mark, 3) == 0)
+        if (s->line++ == 0 && strncmp(line, utf8_bom, 3) == 0)
             memmove(line, line + 3, strlen(line + 3) + 1);
         if (!strchr(line, '\n') && !feof(in))
             return option_fail(s, "a line has at most %d bytes and no NUL", LINE_MAX_BYTES - 2);

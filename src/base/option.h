@@ -1,6 +1,6 @@
 #pragma once
-/* The options of a program, listed once in a table: the command line, a config file, what the
- * program sets itself, --help and the one line that a wrong one is met with. */
+/* Option parser. A program lists its options once, in a table; from that come the command line, the
+ * config file, programmatic setting, --help and one-line error messages. */
 
 #include "base/arena.h"
 #include "base/slice.h"
@@ -8,59 +8,61 @@
 #include <stdio.h>
 
 enum {
-    OPTIONS_MAX = 128,    /* of a set */
+    OPTIONS_MAX = 128,    /* options per set */
     OPTION_NAME_MAX = 40, /* bytes */
 };
 
 enum option_kind {
     OPTION_FLAG,   /* bool */
-    OPTION_NUMBER, /* these three: an integer of `size` bytes, from min to max */
+    OPTION_NUMBER, /* this and the next two: an unsigned integer of `size` bytes, from min to max */
     OPTION_SIZE,
     OPTION_DURATION, /* ns */
-    OPTION_TEXT,     /* const char *: a copy that lives as long as the set */
-    OPTION_CUSTOM,   /* whatever `then` makes of the text */
+    OPTION_TEXT,     /* const char *: a copy, valid until option_set_end */
+    OPTION_CUSTOM,   /* stored by `then` */
 };
 
-/* Where a value came from; a later one wins. */
+/* Where a value came from. Sources are read in this order, and later ones override earlier ones. */
 enum option_level { LEVEL_DEFAULT, LEVEL_PROGRAM, LEVEL_CONFIG, LEVEL_COMMAND };
 
 struct option_set;
 
 struct option {
     const char *name;
-    const char *takes; /* as in the help; NULL for a flag, which "no-" negates */
+    const char *takes; /* the argument's name in the help; NULL for a flag, which "no-" negates */
     const char *help;
-    const char *value; /* the default as text; NULL: unset */
+    const char *value; /* default, as text; NULL: none */
     unsigned group;
     enum option_kind kind;
-    size_t at, size; /* in the program's struct */
+    size_t at, size; /* of the field in the program's struct */
     uint64_t min, max;
-    const char *what;  /* it takes, in words; NULL where the kind says it */
-    const char *shown; /* the default in words; NULL: `value` */
-    bool command;      /* belongs on the command line, and is read before anything else */
-    void *to;          /* where the value is stored instead of `at`, or NULL */
-    /* Called once the value is stored; a flag's text is "yes" or "no". Not 0 ends the reading: a
-     * negative errno after option_fail, or what the program wants. NULL for nothing. */
+    const char *what;  /* valid values in words; NULL: derived from kind, min and max */
+    const char *shown; /* the default as the help shows it; NULL: `value` */
+    bool command;      /* command line only; read in the first pass */
+    void *to;          /* where to store the value instead of at `at`, or NULL */
+    /* Called after the value is stored; NULL for nothing. For a flag, `text` is "yes" or "no".
+     * Returns 0; anything else stops reading and is returned to the caller: a negative errno from
+     * option_fail, or a positive code of the program. */
     int (*then)(struct option_set *s, const struct option *o, const char *text);
     enum option_level level;
 };
 
-/* What other programs call it: those who come from them try it first. */
+/* The name of an option in other programs, for a helpful error message. */
 struct option_alias {
-    const char *theirs; /* "-c", "--clients"; one with a single dash may have its value attached */
-    const char *ours;   /* "--connections", or a remark */
+    const char *theirs; /* "-c", "--clients"; "-c" also matches "-c8" */
+    const char *ours;   /* "--connections", or a remark for the message */
 };
 
 struct option_program {
     const struct option *table;
     size_t count;
-    const char *const *groups; /* titles in the order of the help; NULL: "Options of PROGRAM" */
+    const char *const *groups; /* titles, in the order of the help; NULL: "Options of PROGRAM" */
     unsigned n_groups;
-    const char *usage; /* what stands after the program's name */
-    const char *notes; /* the last lines of the help */
+    const char *usage; /* text after the program's name */
+    const char *notes; /* text at the end of the help */
     const struct option_alias *aliases;
     size_t n_aliases;
-    /* For what is not an option; 0, or negative errno after option_fail. */
+    /* Called for an argument that is not an option. Returns 0, or a negative errno from
+     * option_fail. */
     int (*argument)(struct option_set *s, const char *text);
 };
 
@@ -69,48 +71,52 @@ struct option_set {
     void *values; /* the program's struct */
     struct option list[OPTIONS_MAX];
     size_t count;
-    enum option_level level; /* of what is being read */
+    enum option_level level; /* of the source being read */
     const char *file;        /* the config file being read, or NULL */
     unsigned line;
-    struct arena arena; /* of strings */
-    char error[512];    /* the last one, without a line end */
+    struct arena arena; /* holds copies of strings */
+    char error[512];    /* last error message, without a newline */
 };
 
-/* Stores every default. */
+/* Adds the table's options and stores their defaults in `values`. */
 void option_set_init(struct option_set *s, const struct option_program *program, void *values);
 
 void option_set_end(struct option_set *s);
 
-/* One more option, whose strings are the caller's. 0, -EINVAL for a malformed name, -EEXIST,
- * -ENOMEM. */
+/* Adds one option; its strings must outlive the set. 0; -EINVAL for a malformed name or default,
+ * -EEXIST, -ENOMEM for too many options. */
 int option_add(struct option_set *s, const struct option *o);
 
-/* These return 0, negative errno with a line in s->error, or what an option's `then` did. */
+/* The next three return 0, a negative errno with a message in s->error, or the nonzero result of an
+ * option's `then`. */
 
-/* An option by its name, set by the program. */
+/* Sets one option by name, at LEVEL_PROGRAM. */
 int option_set_value(struct option_set *s, const char *name, const char *value);
 
-/* Those that belong on the command line, and what is not an option, are read early; the others
- * when it is read again. */
-int option_read_command(struct option_set *s, int argc, char **argv, bool early);
+/* Call twice: the first pass reads the command-line-only options and the arguments that are not
+ * options; the second reads the other options. */
+int option_read_command(struct option_set *s, int argc, char **argv, bool first_pass);
 
-/* Lines of "name = value". What the command line has said stands, so it is read after. */
+/* Reads lines of "name = value". Call it between the two passes of option_read_command, so that the
+ * command line overrides the file. */
 int option_read_config(struct option_set *s, const char *path);
 
-/* `about` stands below the first line; NULL for nothing. */
+/* `about` is printed below the usage line; NULL for nothing. */
 void option_print_help(const struct option_set *s, const char *program, const char *about,
                        FILE *out);
 
 /* ---- for `then` and `argument` ---- */
 
-/* Says so in s->error, in one line and after the place in the config file; returns -EINVAL. */
+/* Formats s->error as one line, prefixed with file and line if a config file is being read. Returns
+ * -EINVAL. */
 int option_fail(struct option_set *s, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* What the option takes, and that `text` is not it, or that there is none (NULL). */
+/* Fails with a message that says what the option takes and shows `text`; NULL: no value was
+ * given. */
 int option_not_valid(struct option_set *s, const struct option *o, const char *text);
 
-/* A copy that lives as long as the set, or NULL. */
+/* A copy that is valid until option_set_end, or NULL. */
 const char *option_keep(struct option_set *s, const char *text);
 
 static inline bool option_is_flag(const struct option *o)
@@ -118,7 +124,7 @@ static inline bool option_is_flag(const struct option *o)
     return !o->takes;
 }
 
-/* What stands before an option's name in a message. */
+/* The prefix of an option's name in messages. */
 static inline const char *option_dashes(const struct option_set *s)
 {
     return s->level == LEVEL_COMMAND ? "--" : "";

@@ -1,6 +1,6 @@
 #pragma once
-/* Text that is written into a buffer whose owner empties it, or gives another, when it is full.
- * Nothing is allocated. */
+/* Text output into a buffer. When the buffer is full, a callback of its owner empties or replaces
+ * it. Nothing is allocated. */
 
 #include "base/decimal.h"
 #include "base/slice.h"
@@ -8,8 +8,8 @@
 #include <stdio.h>
 
 struct writer {
-    char *at, *end;                 /* the room that is left */
-    void (*full)(struct writer *w); /* makes room; called where there is none */
+    char *at, *end;                 /* free part of the buffer */
+    void (*full)(struct writer *w); /* makes room; called when there is none */
 };
 
 static inline void writer_char(struct writer *w, char c)
@@ -40,11 +40,11 @@ static inline void writer_u64(struct writer *w, uint64_t v)
     writer_put(w, digits, (size_t)(decimal_put(digits, v) - digits));
 }
 
-/* At most WRITER_PRINT bytes; what is longer is cut off. */
+/* Writes at most WRITER_PRINT bytes and truncates the rest. */
 enum { WRITER_PRINT = 511 };
 void writer_printf(struct writer *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* One to a file, whose errors are the file's to tell. */
+/* A writer to a stdio stream. Errors are left in the stream; check ferror(). */
 struct file_writer {
     struct writer out;
     FILE *file;
@@ -53,5 +53,5 @@ struct file_writer {
 
 void file_writer_begin(struct file_writer *w, FILE *file);
 
-/* Hands the rest to the file, without flushing it. */
+/* Writes the buffered rest to the stream; does not flush the stream. */
 void file_writer_end(struct file_writer *w);

@@ -34,7 +34,7 @@ int buf_pool_init(struct buf_pool *p, uint32_t count, uint32_t size)
 
 void buf_pool_free(struct buf_pool *p)
 {
-    ASSERT(p->out == 0 && p->n_returning == 0);
+    ASSERT(p->in_use == 0 && p->n_returning == 0);
     if (p->mem) munmap(p->mem, p->mapped);
     free(p->state);
     free(p->returning);
@@ -46,7 +46,7 @@ void buf_lease(struct buf_pool *p, uint32_t id)
 {
     ASSERT(id < p->count && p->state[id] == KERNEL);
     p->state[id] = LEASED;
-    p->out++;
+    p->in_use++;
 }
 
 void buf_release(struct buf_pool *p, uint32_t id)
@@ -64,7 +64,7 @@ void buf_publish(struct buf_pool *p, void (*publish)(void *ctx, uint32_t id), vo
         p->state[id] = KERNEL;
         publish(ctx, id);
     }
-    p->out -= p->n_returning;
+    p->in_use -= p->n_returning;
     p->n_returning = 0;
 }
 
@@ -88,6 +88,6 @@ void buf_give(struct buf_pool *p, uint32_t id)
 {
     ASSERT(id < p->count && p->state[id] == LEASED);
     p->state[id] = KERNEL;
-    p->out--;
+    p->in_use--;
     p->free[p->n_free++] = (uint16_t)id;
 }

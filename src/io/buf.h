@@ -19,7 +19,7 @@ struct buf_pool {
     uint16_t *free;      /* stack of the ids that are in no ring */
     uint32_t count, size;
     uint32_t stride; /* bytes from one buffer to the next */
-    uint32_t out;    /* LEASED or RETURNING */
+    uint32_t in_use; /* LEASED or RETURNING */
     uint32_t n_returning, n_free;
 };
 
@@ -53,5 +53,5 @@ int buf_add(struct buf_pool *p);
 /* How many are in the kernel's ring. */
 static inline uint32_t buf_in_ring(const struct buf_pool *p)
 {
-    return p->count - p->out - p->n_free;
+    return p->count - p->in_use - p->n_free;
 }

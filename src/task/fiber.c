@@ -109,7 +109,7 @@ static void fiber_free(struct fiber *f)
 
 void fiber_pool_drain(struct fiber_pool *p)
 {
-    ASSERT(p->out == 0);
+    ASSERT(p->in_use == 0);
     for (struct list *l; (l = list_pop(&p->free));) fiber_free(container_of(l, struct fiber, link));
     ASSERT(p->total == 0);
     p->min_free = 0;
@@ -124,7 +124,7 @@ void fiber_pool_trim(struct fiber_pool *p)
         list_unlink(coldest);
         fiber_free(container_of(coldest, struct fiber, link));
     }
-    p->min_free = p->total - p->out;
+    p->min_free = p->total - p->in_use;
 }
 
 static void enter(struct fiber_pool *p, struct fiber *f)
@@ -135,7 +135,7 @@ static void enter(struct fiber_pool *p, struct fiber *f)
     stack_switch(f->back, &f->stack, f);
     if (!f->returned) return;
     f->returned = false;
-    p->out--;
+    p->in_use--;
     list_push_front(&p->free, &f->link);
 }
 
@@ -144,12 +144,12 @@ int fiber_start(struct fiber_pool *p, fiber_fn *fn, void *arg)
     struct list *l = list_pop(&p->free);
     struct fiber *f = l ? container_of(l, struct fiber, link) : NULL;
     if (UNLIKELY(!f)) {
-        if (p->out >= p->max) return -EAGAIN;
+        if (p->in_use >= p->max) return -EAGAIN;
         f = fiber_new(p);
         if (!f) return -ENOMEM;
     }
-    p->out++;
-    if (p->total - p->out < p->min_free) p->min_free = p->total - p->out;
+    p->in_use++;
+    if (p->total - p->in_use < p->min_free) p->min_free = p->total - p->in_use;
     f->fn = fn;
     f->arg = arg;
     enter(p, f);

@@ -21,7 +21,7 @@ struct fiber_pool {
     size_t stack_size; /* bytes, without the guard below */
     uint32_t max;      /* fibers at most */
     uint32_t total;    /* that have a stack */
-    uint32_t out;      /* started and not returned */
+    uint32_t in_use;   /* started and not returned */
     uint32_t min_free; /* fewest free ones since the last trim */
     uint32_t made;     /* stacks ever made, to spread them over the sets of a cache */
 };

@@ -134,7 +134,7 @@ void rig_close(struct rig *r)
     assert_int_equal(r->taken, r->n_accepted);
     io_cancel(&r->io, &r->accept.op);
     TURN_UNTIL(r, r->io.in_flight == 0);
-    assert_int_equal(r->io.bufs.out, 0);
+    assert_int_equal(r->io.bufs.in_use, 0);
     assert_int_equal(r->io.bufs.n_returning, 0);
     assert_false(io_busy(&r->accept.op));
     io_close(&r->io);

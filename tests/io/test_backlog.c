@@ -198,7 +198,7 @@ static void buffer_of_a_recv_in_the_backlog(void **state)
             assert_int_equal(ends[i].recv_end.res, -ECANCELED);
             end_close(&ends[i]);
         }
-        assert_int_equal(r->io.bufs.out, 0);
+        assert_int_equal(r->io.bufs.in_use, 0);
     }
 }
 

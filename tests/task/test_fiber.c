@@ -46,7 +46,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    assert_int_equal(pool.out, 0);
+    assert_int_equal(pool.in_use, 0);
     assert_null(fiber_self(&pool));
     fiber_pool_drain(&pool);
     assert_int_equal(pool.total, 0);
@@ -78,7 +78,7 @@ static void runs_to_completion(void **state)
         assert_int_equal(fiber_start(&pool, run_once, &runs), 0);
         assert_int_equal(runs, i);
         assert_null(fiber_self(&pool));
-        assert_int_equal(pool.out, 0);
+        assert_int_equal(pool.in_use, 0);
     }
     assert_int_equal(pool.total, 1);
     assert_true(on_own_stack());
@@ -113,12 +113,12 @@ static void goes_on_where_it_parked(void **state)
     assert_null(fiber_self(&pool));
     assert_int_equal(fiber_start(&pool, park_twice, &b), 0);
     assert_ptr_not_equal(a.self, b.self);
-    assert_int_equal(pool.out, 2);
+    assert_int_equal(pool.in_use, 2);
     step('-');
     fiber_resume(&pool, b.self);
     fiber_resume(&pool, a.self);
     fiber_resume(&pool, a.self);
-    assert_int_equal(pool.out, 1);
+    assert_int_equal(pool.in_use, 1);
     fiber_resume(&pool, b.self);
     assert_string_equal(trace, "ab-baAB");
 }
@@ -147,7 +147,7 @@ static void started_from_a_fiber(void **state)
     struct parked p[2] = {{.mark = 'a', .value = 1}, {.mark = 'b', .value = 2}};
     assert_int_equal(fiber_start(&pool, start_two, p), 0);
     assert_string_equal(trace, "(a.b)");
-    assert_int_equal(pool.out, 2);
+    assert_int_equal(pool.in_use, 2);
     for (int i = 0; i < 2; i++) {
         fiber_resume(&pool, p[0].self);
         assert_null(fiber_self(&pool));
@@ -214,14 +214,14 @@ static void run_many(struct fiber_pool *p, uint32_t n, uint64_t (*next)(uint64_t
         if (!many[i].done) left[n_left++] = i;
         assert_int_equal(many[i].done, i % 4 == 0);
     }
-    assert_int_equal(p->out, n_left);
+    assert_int_equal(p->in_use, n_left);
     for (uint64_t at = 1; n_left > 0;) {
         uint32_t *l = &left[(at = next(at)) % n_left];
         fiber_resume(p, many[*l].self);
         if (many[*l].done) *l = left[--n_left];
     }
     for (uint32_t i = 0; i < n; i++) assert_true(many[i].done);
-    assert_int_equal(p->out, 0);
+    assert_int_equal(p->in_use, 0);
     free(many);
     free(left);
 }
@@ -288,7 +288,7 @@ static void more_than_max(void **state)
     assert_int_equal(fiber_start(&pool, run_once, &runs), -EAGAIN);
     assert_int_equal(fiber_start(&pool, run_once, &runs), -EAGAIN);
     assert_int_equal(runs, 0);
-    assert_int_equal(pool.out, 100);
+    assert_int_equal(pool.in_use, 100);
     for (int i = 0; i < 100; i++) {
         memset(trace, 0, sizeof trace);
         fiber_resume(&pool, p[i].self);

@@ -105,7 +105,7 @@ static void members_wait_together(void **state)
     struct run r = {.core = c, .jobs = jobs, .n = MEMBERS};
     for (int i = 0; i < MEMBERS; i++) jobs[i].ns = 3600 * NS_PER_S;
     assert_int_equal(fiber_start(&c->fibers, run_group, &r), 0);
-    assert_int_equal(c->fibers.out, MEMBERS + 1);
+    assert_int_equal(c->fibers.in_use, MEMBERS + 1);
     scope_cancel(&c->scope, -ECANCELED);
     TURN_UNTIL(c, r.done);
 }

@@ -104,7 +104,7 @@ static void registers_survive(void **state)
             with_registers(round == 0 ? start_holder : resume_holder, &h[i], values);
             check(values, 0x80 + round + i);
         }
-    assert_int_equal(pool.out, 0);
+    assert_int_equal(pool.in_use, 0);
 }
 
 struct sum {
@@ -296,7 +296,7 @@ static void no_address_space(void **state)
     fiber_pool_init(&pool, (size_t)1 << 62, MAX);
     assert_int_equal(fiber_start(&pool, park_until_resumed, &f), -ENOMEM);
     assert_null(f);
-    assert_int_equal(pool.out, 0);
+    assert_int_equal(pool.in_use, 0);
     assert_int_equal(pool.total, 0);
 }
 
@@ -321,7 +321,7 @@ static void run_out(void *arg)
     EXPECT(setrlimit(RLIMIT_AS, &(struct rlimit){room, RLIM_INFINITY}) == 0);
     while (n < MAX && (err = fiber_start(&pool, park_until_resumed, &f[n])) == 0) n++;
     EXPECT(err == -ENOMEM);
-    EXPECT(n >= 16 && pool.out == (uint32_t)n && !f[n] && !fiber_self(&pool));
+    EXPECT(n >= 16 && pool.in_use == (uint32_t)n && !f[n] && !fiber_self(&pool));
     /* What there is goes on, and is enough for others. */
     fiber_resume(&pool, f[0]);
     EXPECT(!f[0] && fiber_start(&pool, park_until_resumed, &f[0]) == 0);

@@ -38,10 +38,10 @@ void rig_open(struct rig *r)
 const char *rig_left_behind(const struct rig *r)
 {
     const struct http_context *c = &r->core;
-    if (c->n_open || c->conns.out) return "a connection was left behind";
-    if (c->exchanges.out) return "a request was left behind";
-    if (c->fibers.out) return "a fiber was left behind";
-    return c->small.out || c->large.out ? "output was left behind" : NULL;
+    if (c->n_open || c->conns.in_use) return "a connection was left behind";
+    if (c->exchanges.in_use) return "a request was left behind";
+    if (c->fibers.in_use) return "a fiber was left behind";
+    return c->small.in_use || c->large.in_use ? "output was left behind" : NULL;
 }
 
 void rig_close(struct rig *r)
