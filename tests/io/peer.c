@@ -28,7 +28,8 @@ int peer_connect(const struct sock_addr *addr)
     return fd;
 }
 
-/* These two run on peer threads as well, where a test cannot be failed from. */
+/* The next two also run on peer threads, where cmocka cannot fail a test, so they return a
+ * result. */
 static bool send_all(int fd, uint64_t at, size_t n)
 {
     char *buf = malloc(CHUNK);
@@ -36,7 +37,8 @@ static bool send_all(int fd, uint64_t at, size_t n)
         size_t len = n < CHUNK ? n : CHUNK;
         pattern_fill(buf, at, len);
         ssize_t put = send(fd, buf, len, MSG_NOSIGNAL);
-        if (put < 0 && errno == EINTR) continue; /* as a ring's work may do to its own thread */
+        if (put < 0 && errno == EINTR)
+            continue; /* task work of a ring may interrupt its own thread */
         if (put < 0) break;
         at += (uint64_t)put;
         n -= (size_t)put;

@@ -19,7 +19,7 @@ static struct mem_client *mem_client_of(struct io *io, const struct io_sock *s)
 static void mem_finish(struct io *io, struct io_op *op, int res)
 {
     op->engine_bits |= DONE;
-    io_done(io, op, res);
+    io_complete_later(io, op, res);
 }
 
 /* ---- send ---- */
