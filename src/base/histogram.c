@@ -83,8 +83,7 @@ void histogram_add_even(struct histogram *h, double least, double step, uint64_t
             record(h, HISTOGRAM_MAX_NS, HISTOGRAM_MAX_NS, n - i, (n - i) * HISTOGRAM_MAX_NS);
             return;
         }
-        double steps =
-            (bucket_end((uint64_t)from) - from) / step; /* above 0, so at least one value */
+        double steps = (bucket_end((uint64_t)from) - from) / step; /* above 0 */
         next = steps < (double)(n - i) ? i + round_up(steps) : n;
         double to = least + step * (double)(next - 1);
         record(h, (uint64_t)from, (uint64_t)to, next - i, (next - i) * (uint64_t)((from + to) / 2));

@@ -326,8 +326,7 @@ static int read_line(struct option_set *s, char *line)
 
 static int read_lines(struct option_set *s, FILE *in)
 {
-    static const char utf8_bom[] =
-        "\xef\xbb\xbf"; /* UTF-8 byte order utf8_bom, which some editors write first */
+    static const char utf8_bom[] = "\xef\xbb\xbf"; /* some editors write it */
     char line[LINE_MAX_BYTES];
     while (fgets(line, sizeof line, in)) {
         if (s->line++ == 0 && strncmp(line, utf8_bom, 3) == 0)

@@ -18,8 +18,7 @@ enum select_field {
 };
 
 struct selection {
-    slice
-        value[SELECT_FIELDS]; /* absent where the field is; the lines of a list field are joined */
+    slice value[SELECT_FIELDS]; /* absent, or all lines of a list field joined */
 };
 
 void select_read(torc_req *rq, struct selection *selection);
