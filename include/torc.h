@@ -10,10 +10,10 @@
  * returned, nor from another thread. Handlers run on all cores in parallel, so what `arg` points to
  * must be read-only or synchronised by the program. Do not hold a mutex across a call that WAITS.
  *
- * Errors are negative errno values. A request is cancelled when its client goes away or the server
- * stops (-ECANCELED), when the client takes no data for --write-timeout (-ETIMEDOUT), or when its
- * response cannot be completed (-ENOMEM, -EIO). From then on every call that sends or WAITS returns
- * that error and nothing more is sent: return from the handler. */
+ * Errors are negative errno values. A request is cancelled when its client goes away or the
+ * server's drain times out (-ECANCELED), when the client takes no data for --write-timeout
+ * (-ETIMEDOUT), or when its response cannot be completed (-ENOMEM, -EIO). From then on every call
+ * that sends or WAITS returns that error and nothing more is sent: return from the handler. */
 #pragma once
 
 #include <stdarg.h>
@@ -79,9 +79,9 @@ TORC_API void torc_server_free(torc_server *s);
 TORC_API int torc_server_set(torc_server *s, const char *option, const char *value);
 
 /* Declares an option of the program's own, shown by --help and accepted in the config file. `takes`
- * names its argument in the help; NULL declares a flag, whose value is "yes" if it is set. The
- * strings are copied. *value is set to a copy of the value that lives as long as the server, or to
- * NULL if the option is not given. 0, -EINVAL for a malformed name, -EEXIST, -ENOMEM. */
+ * names its argument in the help; NULL declares a flag, whose value is "yes" or "no". The strings
+ * are copied. *value is set to a copy of the value that lives as long as the server, or to NULL if
+ * the option is not given. 0, -EINVAL for a malformed name, -EEXIST, -ENOMEM. */
 TORC_API int torc_server_option(torc_server *s, const char *name, const char *takes,
                                 const char *help, const char **value);
 

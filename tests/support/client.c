@@ -11,7 +11,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { BUFFER = 4096 }; /* small at first, as some tests have thousands of clients */
+enum { BUFFER = 4096 }; /* small at first: some tests have thousands of clients */
 
 /* ---- the connection ---- */
 
@@ -76,7 +76,7 @@ void client_reset(struct client *c)
 
 void client_shut(struct client *c)
 {
-    /* The server may have closed first. */
+    /* The server may have closed already. */
     if (shutdown(c->fd, SHUT_WR) < 0) assert_int_equal(errno, ENOTCONN);
 }
 
@@ -191,8 +191,7 @@ void client_await_close(struct client *c)
 
 /* ---- a response ---- */
 
-/* Bytes up to and with the first `mark`, at least from `from` on; 0 where the stream ends before.
- */
+/* Bytes up to and including the first `mark`; 0 if the stream ends before. */
 static size_t find(struct client *c, const char *mark)
 {
     size_t len = strlen(mark), from = 0;
@@ -216,7 +215,8 @@ char *reply_field(const struct reply *r, const char *name)
     return NULL;
 }
 
-/* Every line ends with CRLF, has no control bytes, and but for the first is a field. */
+/* Asserts that every line ends with CRLF, has no control bytes, and, except for the first, is a
+ * field. */
 static void check_head(const char *head)
 {
     assert_int_equal(strncmp(head, "HTTP/1.1 ", 9), 0);
