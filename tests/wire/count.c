@@ -1,5 +1,5 @@
-/* Serves N requests for /plaintext on each of some keep-alive connections in memory, and nothing
- * else: for callgrind, which counts the instructions (instructions.sh). */
+/* Serves N requests for /plaintext on each of several in-memory keep-alive connections, for
+ * callgrind to count the instructions (instructions.sh). */
 
 #include "rig.h"
 
@@ -7,7 +7,7 @@
 
 enum { CONNS_MAX = 1024 };
 
-/* As wrk sends it. */
+/* The request that wrk sends. */
 static const slice request = SLICE("GET /plaintext HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n");
 
 int main(int argc, char **argv)
@@ -28,7 +28,7 @@ int main(int argc, char **argv)
         mem_push_end(client[i]);
     }
     while (!mem_run(&rig.io, 1u << 20)) continue;
-    uint64_t served = rig.core.stats.requests;
+    uint64_t served = rig.http.stats.requests;
     for (uint64_t i = 0; i < conns; i++) mem_free(&rig.io, client[i]);
     rig_close(&rig);
     printf("%llu requests served\n", (unsigned long long)served);

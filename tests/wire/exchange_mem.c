@@ -2,7 +2,7 @@
 
 enum { TURNS = 1000000 };
 
-/* The engine's freedoms, drawn from the split: with the first two it is at its plainest. */
+/* Chooses the engine's behaviour from the split; the first two splits use the defaults. */
 static struct mem_config choose(const struct wire_case *c, struct split *s)
 {
     static const uint32_t share[] = {0, 1, 3};
@@ -27,7 +27,7 @@ static void push_split(struct mem_client *m, slice s, struct split *split)
 
 static void run(struct rig *r, struct outcome *o)
 {
-    if (!mem_run(&r->io, TURNS)) o->odd = "the server is busy without end";
+    if (!mem_run(&r->io, TURNS)) o->problem = "the server is busy without end";
 }
 
 static void take_out(struct mem_client *m, struct outcome *o)
@@ -60,18 +60,18 @@ void exchange_mem(struct rig *r, const struct wire_case *c, struct split split, 
         run(r, o);
     }
     o->closed = mem_ended(m);
-    /* RFC 9112, 9.6: from a kernel this would be a reset, and could destroy the answer on its
+    /* RFC 9112, 9.6: a kernel would send a reset here, which could destroy the response on its
      * way. */
     if (mem_closed(m) && mem_waiting(m) && !c->loose_reset)
-        o->odd = "the server closed on bytes that were on their way";
+        o->problem = "the server closed on bytes that were on their way";
     if (!half_closed) mem_push_end(m);
     run(r, o);
     take_out(m, o);
     if (!mem_closed(m)) {
-        o->odd = "the connection outlives both its sides";
+        o->problem = "the connection outlives both its sides";
         mem_reset(m);
         run(r, o);
     }
     mem_free(&r->io, m);
-    if (!o->odd) o->odd = rig_left_behind(r);
+    if (!o->problem) o->problem = rig_leak(r);
 }

@@ -7,12 +7,12 @@
 static void on_accept(struct io *io, struct io_op *op, int res, bool more)
 {
     (void)op;
-    if (more) http_accept(&((struct rig *)io->user)->core, res);
+    if (more) http_accept(&((struct rig *)io->user)->http, res);
 }
 
 static void on_turn_end(struct io *io)
 {
-    http_end_turn(&((struct rig *)io->user)->core, io->now);
+    http_end_turn(&((struct rig *)io->user)->http, io->now);
 }
 
 void rig_open(struct rig *r)
@@ -28,16 +28,16 @@ void rig_open(struct rig *r)
     ASSERT(err == 0);
     options_free(set);
     r->router = lab_routes();
-    http_open(&r->core, &r->io, &r->limits, r->router, 0);
+    http_open(&r->http, &r->io, &r->limits, r->router, 0);
     r->io.user = r;
     r->io.on_turn_end = on_turn_end;
     r->accept = (struct io_accept){.op = {.fn = on_accept}};
     io_accept_start(&r->io, &r->accept);
 }
 
-const char *rig_left_behind(const struct rig *r)
+const char *rig_leak(const struct rig *r)
 {
-    const struct http_context *c = &r->core;
+    const struct http_context *c = &r->http;
     if (c->n_open || c->conns.in_use) return "a connection was left behind";
     if (c->exchanges.in_use) return "a request was left behind";
     if (c->fibers.in_use) return "a fiber was left behind";
@@ -49,7 +49,7 @@ void rig_close(struct rig *r)
     io_cancel(&r->io, &r->accept.op);
     bool idle = mem_run(&r->io, 1000);
     ASSERT(idle);
-    http_close(&r->core);
+    http_close(&r->http);
     io_close(&r->io);
     router_free(r->router);
 }
