@@ -119,12 +119,10 @@ TORC_API void torc_server_stop(torc_server *s);
 /* ---- request --------------------------------------------------------------------------------- */
 /* Slices returned here are valid until the handler returns. */
 
-TORC_API torc_slice
-torc_method(const torc_req *rq); /* "GET"; "HEAD" for a HEAD request on a GET route */
-TORC_API torc_slice torc_path(const torc_req *rq);  /* as sent: without the query, not decoded */
+TORC_API torc_slice torc_method(const torc_req *rq); /* "GET"; "HEAD" for HEAD on a GET route */
+TORC_API torc_slice torc_path(const torc_req *rq);   /* as sent: without the query, not decoded */
 TORC_API torc_slice torc_query(const torc_req *rq); /* after '?', not decoded; absent without one */
-TORC_API torc_slice
-torc_host(const torc_req *rq); /* of an absolute-form target, else the Host field */
+TORC_API torc_slice torc_host(const torc_req *rq);  /* of an absolute-form target, or Host */
 
 /* The value of the first field of that name (case-insensitive), without surrounding white space;
  * absent if there is none. */

@@ -38,10 +38,9 @@ struct conn {
     bool resume;                /* call the protocol's input at the end of the turn */
     bool want_recv;             /* the recv stream should run */
     struct conn_writer *writer; /* a fiber that waits for output to be sent, or NULL */
-    int64_t
-        unacked; /* bytes unacknowledged when the socket was last asked, plus bytes sent since */
-    struct io_call call; /* IO_UNACKED, IO_SHUTDOWN, IO_CLOSE_SOCK */
-    char *peer;          /* client address, malloc'ed; NULL unless ctx->want_peer */
+    int64_t unacked;            /* unacknowledged when last asked, plus bytes sent since */
+    struct io_call call;        /* IO_UNACKED, IO_SHUTDOWN, IO_CLOSE_SOCK */
+    char *peer;                 /* client address, malloc'ed; NULL unless ctx->want_peer */
 };
 
 /* Starts a connection on an accepted socket; without memory, discards the socket. */

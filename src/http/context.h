@@ -66,8 +66,7 @@ struct http_context {
     unsigned index;      /* index of the core */
     bool draining;       /* responses close their connection */
     uint64_t date_until; /* io time until which the date in `head` is current */
-    char head[HEAD_OK_LEN + HEAD_DATE_LEN +
-              HEAD_TYPE_LEN]; /* starts with the status line of a 200 */
+    char head[HEAD_OK_LEN + HEAD_DATE_LEN + HEAD_TYPE_LEN]; /* from the status line of a 200 on */
     char host[64]; /* the last valid Host: the clients of a core name few different ones */
     uint8_t host_len;
     struct http_stats stats;

@@ -7,7 +7,7 @@
 
 #include <errno.h>
 
-/* bytes of an unread body that are discarded; beyond, the connection closes */
+/* At most this many bytes of an unread body are discarded; beyond, the connection is closed. */
 enum { DISCARD_MAX = 256 * 1024 };
 
 /* Time to complete for a request that is incomplete when the drain begins. */

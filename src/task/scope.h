@@ -18,8 +18,7 @@ struct wait {
     struct scope *scope;
     struct fiber *fiber;
     struct io_task resume; /* resumes the fiber, later in this turn, from the core's own stack */
-    void (*cancel)(
-        struct wait *w); /* ends the wait early: wakes it, or makes its completion arrive */
+    void (*cancel)(struct wait *w); /* ends the wait early, now or by a completion */
     int result;
     bool woken;
 };

@@ -82,7 +82,7 @@ static const char *const groups[] = {"Depths", "All sorts", NULL, "Nothing"};
 static const struct option_alias aliases[] = {
     {"-c", "--max-connections"},
     {"--clients", "--max-connections"},
-    {"--latency", "it is always told"},
+    {"--latency", "it is always reported"},
 };
 
 static const struct option_program program = {

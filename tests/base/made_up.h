@@ -42,7 +42,7 @@ int command(const char *word, ...);
 #define VALID(...) assert_int_equal(READ(__VA_ARGS__), 0)
 #define WRONG(message, ...)                                                                        \
     do {                                                                                           \
-        reset_options();                                                                                   \
+        reset_options();                                                                           \
         assert_int_equal(READ(__VA_ARGS__), -EINVAL);                                              \
         assert_string_equal(set.error, message);                                                   \
     } while (0)

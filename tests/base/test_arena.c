@@ -66,8 +66,7 @@ static void blocks_double_up_to_the_limit(void **state)
     assert_non_null(arena_alloc(&a, 7000));
     assert_null(arena_alloc(&a, 20000 - 4096 - 8192)); /* minus the block header */
     assert_int_equal(a.used, 4096 + 8192);
-    assert_non_null(
-        arena_alloc(&a, 2000)); /* a doubled block would pass the limit; the rest of it is used */
+    assert_non_null(arena_alloc(&a, 2000)); /* the last block is smaller, up to the limit */
     assert_int_equal(a.used, 20000);
     assert_null(arena_alloc(&a, 10000));
     assert_non_null(arena_alloc(&a, 100));

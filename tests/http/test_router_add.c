@@ -69,7 +69,7 @@ static void malformed(void **state)
     strcat(deep, "/a");
     expect_add(r, deep, -EINVAL);
 
-    /* None of the rejected has left anything behind. */
+    /* None of the rejected patterns has left anything behind. */
     expect_find(r, HTTP_GET, "/a", "404");
     expect_find(r, HTTP_GET, "/x/y", "404");
     expect_add(r, "/:z/:y/:x/:w/:v/:u/:t/:s", 0);

@@ -17,8 +17,7 @@ struct piece {
 };
 
 struct mem_client {
-    struct io_sock
-        *sock; /* the server's socket; NULL before it is initialised and after it is closed */
+    struct io_sock *sock; /* the server's socket; NULL before init and after close */
     struct piece *first, *last;
     size_t waiting;
     char *out;
