@@ -1,17 +1,19 @@
 /* torc: an HTTP/1.1 server library for Linux, one io_uring (or epoll) per core.
  *
- * A handler is straight-line C. It runs on a fiber of the core that accepted the connection; calls
- * marked WAITS may suspend it, and while it is suspended its core serves other requests. It must
- * not block in any other way: a handler that sleeps or computes for long holds up its whole core.
+ * A handler is straight-line C. It runs on a fiber of the core that accepted the connection. Calls
+ * marked WAITS may suspend it; while it is suspended, its core serves other requests. A handler
+ * must not block in any other way: one that sleeps or computes for long delays every connection of
+ * its core.
  *
- * Threads: routes are declared before torc_server_main, from one thread. A torc_req and everything
- * reached from it belongs to the handler it was given to, until that handler returns. Two requests
- * never share a torc_req; handlers of different cores run in parallel, so what `arg` points to is
- * read-only or synchronised by you.
+ * Threads: declare routes before torc_server_main, from one thread. A torc_req and everything
+ * obtained from it belong to the fibers of its request and must not be used after the handler has
+ * returned, nor from another thread. Handlers run on all cores in parallel, so what `arg` points to
+ * must be read-only or synchronised by the program. Do not hold a mutex across a call that WAITS.
  *
- * Errors are negative errno values. -ECANCELED means that the client has gone away or the server is
- * being stopped: return from the handler; nothing you reply is sent any
- * more. */
+ * Errors are negative errno values. A request is cancelled when its client goes away or the
+ * server's drain times out (-ECANCELED), when the client takes no data for --write-timeout
+ * (-ETIMEDOUT), or when its response cannot be completed (-ENOMEM, -EIO). From then on every call
+ * that sends or WAITS returns that error and nothing more is sent: return from the handler. */
 #pragma once
 
 #include <stdarg.h>
@@ -34,7 +36,7 @@ extern "C" {
 #define TORC_PRINTF(f, va)
 #endif
 
-/* Bytes that somebody else owns; not NUL-terminated. An absent value has ptr NULL. */
+/* A view of bytes owned by somebody else; not NUL-terminated. An absent value has ptr NULL. */
 #ifndef TORC_SLICE
 #define TORC_SLICE
 typedef struct torc_slice {
@@ -43,7 +45,7 @@ typedef struct torc_slice {
 } torc_slice;
 #endif
 
-/* A slice of a string literal. */
+/* A slice of a string literal, without its NUL. */
 #ifdef __cplusplus
 #define TORC_S(literal) (torc_slice{(literal), sizeof(literal) - 1})
 #else
@@ -59,156 +61,182 @@ typedef void torc_handler(torc_req *rq, void *arg);
 
 /* ---- server ---------------------------------------------------------------------------------- */
 
-/* A server with every option at its default. `name` is what --version prints, for example
- * "hello 1.0"; it is copied. NULL when memory is out. */
+/* Creates a server with every option at its default. `name` is printed by --version, for example
+ * "hello 1.0"; it is copied. NULL if out of memory. */
 TORC_API torc_server *torc_server_new(const char *name);
 
-/* Says below the first line of --help what the program is; lines of your own, without the last line
- * end. Copied. 0 or -ENOMEM. */
+/* Sets the description of the program that --help prints below the usage line; without a final
+ * newline. `text` is copied. 0 or -ENOMEM. */
 TORC_API int torc_server_about(torc_server *s, const char *text);
 
 /* Frees a server that is not running. NULL is allowed. */
 TORC_API void torc_server_free(torc_server *s);
 
 /* Sets one option by the name of its flag without the dashes: ("depth", "512"), ("cores", "0-3"),
- * ("direct", "no"). Returns 0 or -EINVAL; torc_server_error then says which option and what it
- * takes. Options given on the command line win over those set before torc_server_main. */
+ * ("direct", "no"). Both strings are copied. 0 or -EINVAL; torc_server_error then names the option
+ * and what it takes. The config file and the command line override options set before
+ * torc_server_main. */
 TORC_API int torc_server_set(torc_server *s, const char *option, const char *value);
 
-/* Declares one more option of your own, shown under --help and accepted in the config file. The
- * value lands in *value (a copy that lives as long as the server; NULL when not given). */
+/* Declares an option of the program's own, shown by --help and accepted in the config file. `takes`
+ * names its argument in the help; NULL declares a flag, whose value is "yes" or "no". The strings
+ * are copied. *value is set to a copy of the value that lives as long as the server, or to NULL if
+ * the option is not given. 0, -EINVAL for a malformed name, -EEXIST, -ENOMEM. */
 TORC_API int torc_server_option(torc_server *s, const char *name, const char *takes,
                                 const char *help, const char **value);
 
-/* Mounts `handler` at `pattern` for one method ("GET", also answers HEAD). A pattern is made of
- * segments: "/users/:id/posts" matches one segment by name, a last segment "*rest" matches what is
- * left, slashes included. A static segment wins over ":name", that over "*rest". Returns 0, -EINVAL
- * for a malformed pattern or method, -EEXIST where the pair is taken, -EBUSY once the server
- * runs. */
+/* Mounts `handler` at `pattern` for one method; GET also answers HEAD. A pattern consists of
+ * segments: in "/users/:id/posts", ":id" matches one segment; a last segment "*rest" matches the
+ * remainder of the path, slashes included. A static segment takes precedence over ":name", and that
+ * over "*rest". `pattern` is copied; `arg` is passed to the handler. 0, -EINVAL for a malformed
+ * pattern or unknown method, -EEXIST if method and pattern are taken, -EBUSY once the server runs,
+ * -ENOMEM. */
 TORC_API int torc_route(torc_server *s, const char *method, const char *pattern,
                         torc_handler *handler, void *arg);
 
-/* Serves the files below the directory given by --root at `prefix` ("/" or "/static/"), with types,
- * conditional requests, ranges and precompressed twins; "/static" without its slash redirects
- * there. Without --root the prefix answers 404. */
+/* Serves the files below the directory given by --root at `prefix`, which begins and ends with a
+ * slash ("/", "/static/"): with media types, conditional requests, ranges and precompressed
+ * variants. "/static" redirects to "/static/" unless the program has a route there. Without --root
+ * every path below the prefix answers 404. Errors as torc_route. */
 TORC_API int torc_static(torc_server *s, const char *prefix);
 
-/* The last error of torc_server_set, torc_route or torc_static, in words; "" when there was
- * none. */
+/* The last error of torc_server_set, torc_server_about, torc_server_option, torc_route or
+ * torc_static in words, valid until the next one; "" if there was none. */
 TORC_API const char *torc_server_error(const torc_server *s);
 
-/* Reads the command line, runs until SIGTERM or SIGINT has drained it, and returns the exit status:
- * 0 after a drain, 1 where it could not start, 2 for wrong options, 3 where the engine asked for by
- * name is not to be had. Prints the ready line to stderr once every core listens. After it has run,
- * SIGTERM, SIGINT and SIGHUP are ignored, so that a second one does not change the exit status; a
- * program that goes on sets them as it wants them. */
+/* Reads the command line and serves until SIGTERM, SIGINT or torc_server_stop; then drains. Prints
+ * the ready line to stderr once every core listens. Returns the exit status: 0 after a drain or
+ * after --help, --version or a successful --check; 1 if the server could not start; 2 for wrong
+ * options; 3 if the engine requested by name is unavailable. If a handler does not return even
+ * after the drain, the process exits with status 0 instead. Call it once per server. SIGPIPE is
+ * ignored from then on, and after the call SIGTERM, SIGINT and SIGHUP as well, so that a second
+ * signal does not change the exit status; a program that continues may set them again. */
 TORC_API int torc_server_main(torc_server *s, int argc, char **argv);
 
-/* Starts the drain, as SIGTERM does. Callable from any thread and from a signal handler. */
+/* Starts the drain, like SIGTERM. May be called from any thread and from a signal handler. */
 TORC_API void torc_server_stop(torc_server *s);
 
 /* ---- request --------------------------------------------------------------------------------- */
-/* Slices returned here live until the handler returns. */
+/* Slices returned here are valid until the handler returns. */
 
-TORC_API torc_slice torc_method(const torc_req *rq); /* "GET"; for HEAD on a GET route "HEAD" */
-TORC_API torc_slice torc_path(const torc_req *rq);   /* as sent, without query, not decoded */
-TORC_API torc_slice torc_query(const torc_req *rq);  /* after '?', not decoded; absent without */
-TORC_API torc_slice torc_host(const torc_req *rq);   /* of the target, else the Host field */
+TORC_API torc_slice torc_method(const torc_req *rq); /* "GET"; "HEAD" for HEAD on a GET route */
+TORC_API torc_slice torc_path(const torc_req *rq);   /* as sent: without the query, not decoded */
+TORC_API torc_slice torc_query(const torc_req *rq); /* after '?', not decoded; absent without one */
+TORC_API torc_slice torc_host(const torc_req *rq);  /* of an absolute-form target, or Host */
 
-/* The first field of that name (case-insensitive), without surrounding white space. */
+/* The value of the first field of that name (case-insensitive), without surrounding white space;
+ * absent if there is none. */
 TORC_API torc_slice torc_header(const torc_req *rq, const char *name);
 
-/* The next field, starting from *at = 0; false when there are no more. */
+/* Iterates over the fields; start with *at = 0. False at the end. */
 TORC_API bool torc_header_next(const torc_req *rq, size_t *at, torc_slice *name, torc_slice *value);
 
-/* What ":name" or "*name" of the route matched, percent-decoded; absent for any other name. */
+/* The percent-decoded value of ":name" or "*name" in the route's pattern. Absent for any other
+ * name, a malformed escape, or without memory. */
 TORC_API torc_slice torc_param(const torc_req *rq, const char *name);
 
-/* The first query parameter of that name, percent-decoded ('+' is a space); absent when missing. */
+/* The value of the first query parameter of that name, percent-decoded ('+' is a space); "" for a
+ * parameter without '='. Absent if missing, malformed, or without memory. */
 TORC_API torc_slice torc_query_param(torc_req *rq, const char *name);
 
-/* The next query pair, decoded, starting from *at = 0; false when there are no more. */
+/* Iterates over the query's pairs, decoded as above; start with *at = 0. False at the end. */
 TORC_API bool torc_query_next(torc_req *rq, size_t *at, torc_slice *name, torc_slice *value);
 
-/* Memory that ends with the request, aligned for any type; NULL past the request's limit. */
+/* Allocates memory that is freed with the request, aligned for any type. NULL past --request-memory
+ * or if out of memory. */
 TORC_API void *torc_alloc(torc_req *rq, size_t size);
 
 /* The index of the core that serves this request, from 0. */
 TORC_API unsigned torc_core(const torc_req *rq);
 
-/* WAITS. Reads up to `size` bytes of the body: a count, 0 at its end, -ETIMEDOUT, -ECANCELED,
- * -EMSGSIZE past --max-body, -EBADMSG where its framing is broken. */
+/* WAITS. Reads up to `size` bytes of the request body. Returns a count, 0 at the end, -ETIMEDOUT if
+ * nothing arrives for --body-timeout, -ECANCELED if the client ends its stream before the body is
+ * complete, -EMSGSIZE past --max-body, -EBADMSG for broken framing, -EBUSY while another fiber
+ * reads, or the error of a cancelled request. Sends 100 (Continue) first if the client expects it
+ * (RFC 9110, 10.1.1). */
 TORC_API ssize_t torc_body_read(torc_req *rq, void *buf, size_t size);
 
-/* WAITS. Reads the whole body into the request's memory: 0 or the errors of torc_body_read, and
- * -ENOMEM. */
+/* WAITS. Reads the whole body into memory of the request: 0 and a slice that is valid until the
+ * handler returns; the errors of torc_body_read; or -ENOMEM past --request-memory, for which 413 is
+ * the default response. */
 TORC_API int torc_body_all(torc_req *rq, torc_slice *body);
 
 /* ---- response -------------------------------------------------------------------------------- */
-/* Server, Date, Content-Length, Transfer-Encoding and Connection are torc's own and refused in
- * torc_set_header. A handler that returns without a response sends 500. */
+/* torc sets Server, Date, Content-Length, Transfer-Encoding, Connection, Keep-Alive, Upgrade and
+ * Trailer itself; torc_set_header refuses them. If a handler returns without a response, torc sends
+ * 500, or the status that fits a failed read of the body. */
 
-/* Adds a field to the response that has not been started yet; both strings are copied. -EINVAL for
- * what is not a field name (RFC 9110, 5.1) or value (no control characters but HTAB; 5.5) or is
- * torc's own; -EALREADY once the response has started; -ENOMEM. */
+/* Adds a field to the response before it is started; both strings are copied. -EINVAL for a
+ * malformed name (RFC 9110, 5.1) or value (5.5: no control characters but HTAB) or a field of
+ * torc's own; -EALREADY once the response has started; -ENOMEM past 32 KiB of fields or without
+ * memory. */
 TORC_API int torc_set_header(torc_req *rq, torc_slice name, torc_slice value);
 
-/* Sends a whole response; `body` is copied. `type` may be NULL for no Content-Type. Returns 0,
- * -EALREADY where a response has been started, -EINVAL for a status outside 200 to 599 or a bad
- * type, -ENOMEM. */
+/* Sends a complete response; `body` is copied. `type` is the Content-Type, or NULL for none. Does
+ * not wait for the client. 0; -EALREADY if a response was started; -EINVAL for a status outside 200
+ * to 599 or a malformed type; -ENOMEM; or the error of a cancelled request. */
 TORC_API int torc_reply(torc_req *rq, int status, const char *type, torc_slice body);
 
-/* torc_reply with a formatted body of type text/plain. */
+/* torc_reply with a formatted body (printf) of type text/plain. */
 TORC_API int torc_replyf(torc_req *rq, int status, const char *format, ...) TORC_PRINTF(3, 4);
 
-/* A response of the status with a line of text that names it. */
+/* Replies with a line of text that names the status. */
 TORC_API int torc_reply_error(torc_req *rq, int status);
 
-/* Starts a response whose body follows by torc_write. `length` is its size in bytes, or -1 when it
- * is not known: then it is chunked (to an HTTP/1.0 client: ended by closing). Errors as
- * torc_reply. */
+/* Starts a response whose body follows by torc_write. `length` is its size in bytes, or negative if
+ * unknown: then the body is chunked, or for an HTTP/1.0 client ended by closing the connection.
+ * Errors as torc_reply. */
 TORC_API int torc_start(torc_req *rq, int status, const char *type, int64_t length);
 
-/* WAITS while more than --write-buffer bytes of this response are unsent. The bytes are copied.
- * 0, -ECANCELED, -ETIMEDOUT, -ENOMEM; -EINVAL beyond the announced length or without torc_start. */
+/* WAITS while --write-buffer bytes or more of output are unsent. The bytes are copied. One fiber of
+ * a request may write at a time. 0; -EINVAL beyond the announced length, without torc_start or
+ * after torc_end; -ENOMEM; or the error of a cancelled request. */
 TORC_API int torc_write(torc_req *rq, const void *data, size_t size);
 
-/* Ends a started response; the handler's return does it as well. A body shorter than announced
- * closes the connection, so that the client can tell. */
+/* Ends a started response, as the handler's return does. If the body is shorter than announced, the
+ * connection is closed, so that the client can tell. 0, -EINVAL without torc_start, -ENOMEM, or the
+ * error of a cancelled request. */
 TORC_API int torc_end(torc_req *rq);
 
 /* ---- waiting --------------------------------------------------------------------------------- */
 
-/* WAITS for that many milliseconds, never less. 0 or -ECANCELED. */
+/* WAITS for at least `ms` milliseconds. 0, or the error of a cancelled request. */
 TORC_API int torc_sleep(torc_req *rq, unsigned ms);
 
-/* WAITS. Opens a regular file for reading: *file is then yours to close. Returns 0 or negative
- * errno; -EISDIR for a directory, -EACCES for what is neither. */
+/* WAITS. Opens a regular file for reading. On success *file must be closed with torc_file_close;
+ * files left open are closed when the handler returns. Relative paths are relative to the process's
+ * working directory. 0; -EISDIR for a directory, -EACCES for any other non-regular file, -ENOMEM,
+ * or the errors of openat2(2). */
 TORC_API int torc_file_open(torc_req *rq, const char *path, torc_file **file);
 
-/* Its size in bytes when it was opened. */
+/* The file's size in bytes at the time it was opened. */
 TORC_API int64_t torc_file_size(const torc_file *file);
 
-/* WAITS. Reads up to `size` bytes at `offset`: a count, 0 at the end, negative errno. Several
- * fibers of the same request may read one file at the same time. */
+/* WAITS. Reads up to `size` bytes at `offset`. Returns a count, 0 at the end of the file, or
+ * negative errno. Several fibers of a request may read the same file concurrently. */
 TORC_API ssize_t torc_file_read(torc_req *rq, torc_file *file, void *buf, size_t size,
                                 int64_t offset);
 
+/* Closes the file; it must not be used afterwards. No read may be in progress. */
 TORC_API void torc_file_close(torc_req *rq, torc_file *file);
 
-/* A group runs functions concurrently on fibers of the request's core: start them together, wait
- * once. `fn` returns 0 or negative errno. */
+/* A group runs functions concurrently on fibers of the request's core: spawn several, then join
+ * them once. `fn` returns 0 or negative errno. */
 typedef int torc_task(torc_req *rq, void *arg);
 
-/* NULL when memory is out. The group ends with the request; one that the handler does not join is
- * joined when it returns, so what its functions use must live as long. */
+/* Opens a group; it is freed with the request. A group that the handler does not join is joined
+ * after the handler returns, so do not pass its functions memory of the handler's stack in that
+ * case. NULL if out of memory. */
 TORC_API torc_group *torc_group_open(torc_req *rq);
 
-/* Starts fn(rq, arg) and returns when it first waits or has returned. -ENOMEM or -EAGAIN where no
- * fiber is to be had: fn has then not run, and the group's result is that error. */
+/* Starts fn(rq, arg) on a fiber; returns when fn first waits or returns. `arg` must stay valid
+ * until fn returns. 0; -EAGAIN past --max-requests, -ENOMEM without memory for a stack: then fn has
+ * not run, and the error becomes the group's result. */
 TORC_API int torc_spawn(torc_group *g, torc_task *fn, void *arg);
 
-/* WAITS until every function has returned. 0, or the first error that any of them returned. */
+/* WAITS until every function has returned, even if the request is cancelled. 0, or the first error
+ * that a function returned. -EBUSY if another fiber is already joining; a function must not join
+ * its own group. */
 TORC_API int torc_group_join(torc_group *g);
 
 #ifdef __cplusplus

@@ -7,7 +7,8 @@
 
 enum { BLOCK_MIN = 4096 };
 
-/* As large as the strictest alignment, so that what follows it is aligned for any type. */
+/* A multiple of the strictest alignment, so that the memory after the header is aligned for any
+ * type. */
 struct arena_block {
     struct arena_block *next;
     size_t size;
@@ -15,7 +16,7 @@ struct arena_block {
 
 static_assert(sizeof(struct arena_block) % _Alignof(max_align_t) == 0, "blocks start aligned");
 
-char arena_nowhere[1];
+char arena_empty_block[1];
 
 void *arena_alloc_slow(struct arena *a, size_t size, size_t align)
 {

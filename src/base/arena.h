@@ -1,7 +1,7 @@
 #pragma once
-/* Memory that ends together: bump allocation from a first block that the owner supplies and from
- * malloc'ed blocks after that, up to a limit. Nothing is freed alone. Under the address sanitizer
- * what is not handed out is poisoned. */
+/* Arena: bump allocation, first from a block that the owner supplies, then from malloc'ed blocks up
+ * to a limit. Single allocations are never freed; arena_reset frees all of them. Under the address
+ * sanitizer, memory that is not allocated is poisoned. */
 
 #include "base/poison.h"
 
@@ -10,18 +10,18 @@
 struct arena_block;
 
 struct arena {
-    char *at, *end;             /* what is left of the current block */
-    struct arena_block *blocks; /* malloc'ed ones, newest first */
+    char *at, *end;             /* free part of the current block */
+    struct arena_block *blocks; /* malloc'ed blocks, newest first */
     char *first;
     size_t first_size;
-    size_t used;  /* bytes malloc'ed so far, the blocks' own heads included */
-    size_t limit; /* bytes that may be malloc'ed */
+    size_t used;  /* bytes malloc'ed so far, block headers included */
+    size_t limit; /* bytes that may be malloc'ed in total */
 };
 
-/* NULL when the limit or memory is used up. */
+/* NULL when the limit is reached or malloc fails. */
 void *arena_alloc_slow(struct arena *a, size_t size, size_t align);
 
-/* Uninitialised memory, or NULL as above. `align` is a power of two. */
+/* Returns uninitialised memory, or NULL like arena_alloc_slow. `align` is a power of two. */
 static inline void *arena_alloc_aligned(struct arena *a, size_t size, size_t align)
 {
     size_t pad = -(size_t)a->at & (align - 1);
@@ -38,15 +38,15 @@ static inline void *arena_alloc(struct arena *a, size_t size)
     return arena_alloc_aligned(a, size, _Alignof(max_align_t));
 }
 
-/* Makes an allocation of bytes, `size` at `p`, `more` bytes longer: in place when it is the last
- * one and its block has room, else by copying, which costs amortised constant time per byte. `p`
- * may be NULL when `size` is 0. Returns where it now is, or NULL as arena_alloc does (the old bytes
- * stay). */
+/* Grows an allocation of `size` bytes at `p` by `more` bytes: in place if it is the last one and
+ * its block has room, otherwise by copying (amortised constant time per byte if the caller
+ * doubles). `p` may be NULL if `size` is 0. Returns the new address; NULL like arena_alloc, and the
+ * old bytes remain valid. */
 char *arena_extend(struct arena *a, char *p, size_t size, size_t more);
 
 void arena_free_blocks(struct arena *a);
 
-/* Frees every malloc'ed block; the first block is empty again. */
+/* Frees every malloc'ed block and empties the first block. */
 static inline void arena_reset(struct arena *a)
 {
     if (a->blocks) arena_free_blocks(a);
@@ -55,12 +55,12 @@ static inline void arena_reset(struct arena *a)
     POISON(a->first, a->first_size);
 }
 
-extern char arena_nowhere[1];
+extern char arena_empty_block[1];
 
-/* `first` must be aligned for any type and outlives the arena; NULL with size 0 for none. */
+/* `first` must be aligned for any type and outlive the arena; pass NULL and size 0 for none. */
 static inline void arena_init(struct arena *a, void *first, size_t size, size_t limit)
 {
-    a->first = first ? first : arena_nowhere; /* an allocation of nothing is not NULL */
+    a->first = first ? first : arena_empty_block; /* an empty allocation is not NULL */
     a->first_size = size;
     a->blocks = NULL;
     a->used = 0;
@@ -68,5 +68,5 @@ static inline void arena_init(struct arena *a, void *first, size_t size, size_t 
     arena_reset(a);
 }
 
-/* arena_reset, and gives the first block back to its owner, who may then put other things there. */
+/* Resets the arena and unpoisons the first block, which its owner may then reuse. */
 void arena_end(struct arena *a);

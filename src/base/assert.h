@@ -1,6 +1,6 @@
 #pragma once
-/* Assertions that stay on in release builds. They guard our own invariants; what the kernel, a peer
- * or a handler may do is a result to handle, never an assertion. */
+/* Assertions that stay on in release builds. They check our own invariants. An error that the
+ * kernel, a peer or a handler can cause is a result to handle, never an assertion. */
 
 #include <assert.h>
 
@@ -14,7 +14,7 @@ _Noreturn void assert_fail(const char *expr, const char *file, int line);
         if (UNLIKELY(!(expr))) assert_fail(#expr, __FILE__, __LINE__);                             \
     } while (0)
 
-/* For checks that walk a structure: on in debug builds only. */
+/* For expensive checks: on in debug builds only. */
 #ifdef NDEBUG
 #define DEBUG_ASSERT(expr) ((void)0)
 #else

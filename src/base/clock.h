@@ -1,5 +1,5 @@
 #pragma once
-/* Time is counted in nanoseconds of CLOCK_MONOTONIC. A core reads it once a turn. */
+/* Monotonic time in nanoseconds (CLOCK_MONOTONIC). A core reads the clock once per turn. */
 
 #include <stdint.h>
 #include <time.h>

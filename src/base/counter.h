@@ -1,6 +1,6 @@
 #pragma once
-/* A counter has one writer, its core, and any number of readers, which may see it a little late.
- * The relaxed store is a plain one to the processor and not a data race to the language. */
+/* A counter has one writer, its core, and any number of readers, which may see a slightly old
+ * value. The relaxed accesses compile to plain loads and stores, but are no data race in C11. */
 
 #include <stdint.h>
 

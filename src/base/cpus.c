@@ -7,7 +7,7 @@
 
 uint32_t cpus_usable(uint16_t cpu[CPUS_MAX])
 {
-    cpu_set_t set[8]; /* the kernel refuses a set smaller than its own */
+    cpu_set_t set[8]; /* larger than the kernel's own mask, else EINVAL */
     uint32_t n = 0;
     memset(set, 0, sizeof set);
     bool known = sched_getaffinity(0, sizeof set, set) == 0;

@@ -1,6 +1,5 @@
 #pragma once
-/* Which CPUs a program runs on, as its users write it: how many (4), which (0-3,8; 0-0 is CPU 0
- * alone), or all. */
+/* A set of CPUs as users write it: a count (4), a list (0-3,8; 0-0 is CPU 0 alone), or "all". */
 
 #include "base/slice.h"
 
@@ -8,9 +7,10 @@
 
 enum { CPUS_MAX = 1024 };
 
-/* The CPUs that this process may run on, in order; at least one. */
+/* The CPUs in this process's affinity mask, in ascending order. Returns how many, at least one. */
 uint32_t cpus_usable(uint16_t cpu[CPUS_MAX]);
 
-/* How many were named, and in cpu[] which; 0 where the text is none of the above; -1 where a CPU
- * cannot be had or stands twice, with the reason in `why`. */
+/* Stores the CPUs that `text` names in cpu[] and returns how many. 0 if `text` has none of the
+ * forms above; -1, with the reason in `why`, if a CPU is unavailable to this process or named
+ * twice. */
 int cpus_parse(const char *text, uint16_t cpu[CPUS_MAX], char *why, size_t size);

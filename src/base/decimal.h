@@ -1,5 +1,5 @@
 #pragma once
-/* Whole numbers as decimal text, where printf would be too slow. */
+/* Formats integers as decimal text; for the request path, where printf is too slow. */
 
 #include "base/assert.h"
 
@@ -9,7 +9,8 @@
 
 enum { DECIMAL_MAX = 20 }; /* digits of a uint64_t at most */
 
-/* Returns where the digits end. Lengths and times of most responses have one or two. */
+/* Writes the digits without a NUL and returns their end. One or two digits are the common case:
+ * body lengths and times of most responses. */
 static inline char *decimal_put(char *p, uint64_t v)
 {
     char digits[DECIMAL_MAX];

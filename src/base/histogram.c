@@ -23,7 +23,7 @@ static uint64_t bucket_middle(unsigned i)
     return ((uint64_t)(i % STEPS + STEPS) << shift) + ((1ull << shift) >> 1);
 }
 
-/* The first value beyond the bucket of `ns`, or the largest of all. */
+/* The first value above the bucket of `ns`, at most HISTOGRAM_MAX_NS. */
 static double bucket_end(uint64_t ns)
 {
     unsigned shift = 63 - (unsigned)__builtin_clzll(ns | STEPS) - HISTOGRAM_SUB_BITS;
@@ -31,7 +31,8 @@ static double bucket_end(uint64_t ns)
     return (double)(end < HISTOGRAM_MAX_NS ? end : HISTOGRAM_MAX_NS);
 }
 
-/* Plain loads and stores on the machines we run on, yet no data race for a thread that merges. */
+/* Relaxed atomics, so that another thread can merge without a data race; plain loads and stores on
+ * x86-64 and aarch64. */
 static uint64_t load(const uint64_t *p)
 {
     return __atomic_load_n(p, __ATOMIC_RELAXED);
@@ -47,7 +48,7 @@ void histogram_reset(struct histogram *h)
     memset(h, 0, sizeof(*h));
 }
 
-/* `n` values of one bucket, from `least` to `most`. */
+/* Adds `n` values of one bucket, from `least` to `most`. */
 static inline void record(struct histogram *h, uint64_t least, uint64_t most, uint64_t n,
                           uint64_t sum)
 {
@@ -55,7 +56,8 @@ static inline void record(struct histogram *h, uint64_t least, uint64_t most, ui
     if (most > h->max) store(&h->max, most);
     store(&h->count, h->count + n);
     store(&h->sum, h->sum + sum);
-    /* Last, and released: who sees a value in its bucket sees a min and a max that enclose it. */
+    /* The bucket is written last, with release order: a thread that sees the value in its bucket
+     * also sees a min and max that enclose it. */
     uint64_t *b = &h->bucket[bucket_of(least)];
     __atomic_store_n(b, *b + n, __ATOMIC_RELEASE);
 }
@@ -66,7 +68,7 @@ void histogram_add(struct histogram *h, uint64_t ns)
     record(h, ns, ns, 1, ns);
 }
 
-/* Not ceil, for which some compilers call libm, which the library does without. */
+/* Not ceil(): some compilers call libm for it, and the library does not link libm. */
 static uint64_t round_up(double v)
 {
     uint64_t whole = (uint64_t)v;
@@ -77,11 +79,11 @@ void histogram_add_even(struct histogram *h, double least, double step, uint64_t
 {
     for (uint64_t i = 0, next; i < n; i = next) {
         double from = least + step * (double)i;
-        if (from >= (double)HISTOGRAM_MAX_NS) { /* so are all that follow */
+        if (from >= (double)HISTOGRAM_MAX_NS) { /* and so do all later values */
             record(h, HISTOGRAM_MAX_NS, HISTOGRAM_MAX_NS, n - i, (n - i) * HISTOGRAM_MAX_NS);
             return;
         }
-        double steps = (bucket_end((uint64_t)from) - from) / step; /* above 0: one value at least */
+        double steps = (bucket_end((uint64_t)from) - from) / step; /* above 0 */
         next = steps < (double)(n - i) ? i + round_up(steps) : n;
         double to = least + step * (double)(next - 1);
         record(h, (uint64_t)from, (uint64_t)to, next - i, (next - i) * (uint64_t)((from + to) / 2));
@@ -107,7 +109,7 @@ void histogram_merge(struct histogram *into, const struct histogram *from)
 uint64_t histogram_quantile(const struct histogram *h, double q)
 {
     if (h->count == 0) return 0;
-    /* 0.07 * 100 is a little more than 7 in binary, and means 7. */
+    /* 0.07 * 100 is slightly more than 7 in binary floating point; it must count as 7. */
     double exact = q > 0 ? q * (double)h->count : 0;
     uint64_t rank = exact < (double)h->count ? (uint64_t)exact : h->count;
     if (exact - (double)rank > exact * 2 * DBL_EPSILON) rank++;

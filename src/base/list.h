@@ -1,10 +1,10 @@
 #pragma once
-/* Intrusive lists: the node lives in the object, so linking never allocates and never fails. */
+/* Intrusive lists: the node is part of the object, so linking never allocates and never fails. */
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Doubly linked and circular around a head; a node that is in no list points at itself. */
+/* Doubly linked, circular through its head. A node in no list points at itself. */
 struct list {
     struct list *next, *prev;
 };
@@ -42,7 +42,7 @@ static inline struct list *list_pop(struct list *head)
     return node;
 }
 
-/* Appends every node of `from` to `to`; `from` is empty after. */
+/* Appends every node of `from` to `to` and empties `from`. */
 static inline void list_splice(struct list *from, struct list *to)
 {
     if (list_empty(from)) return;
@@ -53,14 +53,14 @@ static inline void list_splice(struct list *from, struct list *to)
     list_init(from);
 }
 
-/* Moves every node of `from` to `to`, which need not be initialised; `from` is empty after. */
+/* Moves every node of `from` to `to`, which may be uninitialised, and empties `from`. */
 static inline void list_move(struct list *from, struct list *to)
 {
     list_init(to);
     list_splice(from, to);
 }
 
-/* As list_push, at the front. */
+/* Like list_push, but at the front. */
 static inline void list_push_front(struct list *head, struct list *node)
 {
     struct list *first = head->next;
@@ -70,7 +70,7 @@ static inline void list_push_front(struct list *head, struct list *node)
     head->next = node;
 }
 
-/* Singly linked, first in first out. */
+/* Singly linked queue. All bytes zero is an empty one. */
 struct fifo_node {
     struct fifo_node *next;
 };

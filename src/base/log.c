@@ -8,8 +8,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* A core must not stand still because a pipe is full: RWF_NOWAIT (pipes since Linux 5.x), or, where
- * the kind of file has no such thing, a look beforehand. */
+/* A full pipe must not block a core. RWF_NOWAIT needs support by the file; where that is missing,
+ * poll first. */
 static void write_now(const char *line, size_t len)
 {
     struct iovec v = {(void *)(uintptr_t)line, len};
@@ -31,5 +31,5 @@ void log_line(const char *format, ...)
     size_t len = (size_t)n + (m < 0 ? 0 : (size_t)m);
     if (len > sizeof line - 2) len = sizeof line - 2;
     line[len++] = '\n';
-    write_now(line, len); /* in one piece, so that lines of several threads do not mix */
+    write_now(line, len); /* in one call, so that lines of several threads do not mix */
 }

@@ -277,7 +277,7 @@ static int read_argument(struct option_set *s, int argc, char **argv, int *i, st
     return *value ? 0 : option_not_valid(s, *o, NULL);
 }
 
-int option_read_command(struct option_set *s, int argc, char **argv, bool early)
+int option_read_command(struct option_set *s, int argc, char **argv, bool first_pass)
 {
     int err = 0;
     s->level = LEVEL_COMMAND;
@@ -287,8 +287,8 @@ int option_read_command(struct option_set *s, int argc, char **argv, bool early)
         bool negated = false;
         err = read_argument(s, argc, argv, &i, &o, &value, &negated);
         if (err) break;
-        if (o && o->command == early) err = store_value(s, o, value, negated);
-        if (!o && early) err = s->program->argument(s, arg);
+        if (o && o->command == first_pass) err = store_value(s, o, value, negated);
+        if (!o && first_pass) err = s->program->argument(s, arg);
     }
     return err;
 }

@@ -77,7 +77,7 @@ struct option_set {
     char error[512];         /* the last error message, without a line end; "" for none */
 };
 
-/* Stores every default. */
+/* Adds the table's options and stores their defaults in `values`. */
 void option_set_init(struct option_set *s, const struct option_program *program, void *values);
 
 void option_set_end(struct option_set *s);
@@ -112,7 +112,7 @@ int option_fail(struct option_set *s, const char *format, ...)
 /* Fails with the values that the option takes and the `text` that was given; NULL if none was. */
 int option_not_valid(struct option_set *s, const struct option *o, const char *text);
 
-/* A copy that lives as long as the set, or NULL. */
+/* A copy that is valid until option_set_end, or NULL. */
 const char *option_keep(struct option_set *s, const char *text);
 
 static inline bool option_is_flag(const struct option *o)

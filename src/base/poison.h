@@ -1,6 +1,5 @@
 #pragma once
-/* Tells the address sanitizer which of our own memory is not to be touched; nothing in other
- * builds. */
+/* Marks our own memory as inaccessible for the address sanitizer; a no-op in other builds. */
 
 #if defined(__SANITIZE_ADDRESS__)
 #define POISON_ENABLED 1
@@ -12,8 +11,8 @@
 
 #ifdef POISON_ENABLED
 #include <sanitizer/asan_interface.h>
-/* gcc takes a const pointer for a read and warns of fresh memory: it may not see where this is
- * from. */
+/* gcc assumes that a const pointer argument is read and warns about uninitialised memory; the asm
+ * hides where the pointer comes from. */
 #define POISON(p, n)                                                                               \
     do {                                                                                           \
         void *poison_at = (p);                                                                     \

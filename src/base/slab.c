@@ -10,7 +10,7 @@ enum {
     OBJECT_MIN = 16,
 };
 
-/* Fills the first line of its block; the objects follow. */
+/* Occupies the first cache line of its block; the objects follow. */
 struct slab_block {
     struct slab_block *next;
 };
@@ -18,15 +18,15 @@ struct slab_block {
 void slab_init(struct slab *s, const char *name, size_t size, uint32_t max)
 {
     ASSERT(size > 0);
-    size_t apart;
+    size_t stride;
     if (size <= LINE)
-        for (apart = OBJECT_MIN; apart < size;) apart *= 2;
+        for (stride = OBJECT_MIN; stride < size;) stride *= 2;
     else
-        apart = ((size + LINE - 1) / LINE | 1) * LINE;
+        stride = ((size + LINE - 1) / LINE | 1) * LINE;
 
-    size_t fit = (BLOCK_BYTES - LINE) / apart;
+    size_t fit = (BLOCK_BYTES - LINE) / stride;
     *s = (struct slab){
-        .size = apart,
+        .size = stride,
         .max = max,
         .per_block = fit < BLOCK_OBJECTS_MIN ? BLOCK_OBJECTS_MIN : (uint32_t)fit,
         .name = name,
@@ -58,8 +58,9 @@ bool slab_grow(struct slab *s)
 
 void slab_drain(struct slab *s)
 {
-    if (s->out != 0) fprintf(stderr, "torc: %u objects of slab %s are not home\n", s->out, s->name);
-    ASSERT(s->out == 0);
+    if (s->in_use != 0)
+        fprintf(stderr, "torc: %u objects of slab \"%s\" are still in use\n", s->in_use, s->name);
+    ASSERT(s->in_use == 0);
     while (s->blocks) {
         struct slab_block *b = s->blocks;
         s->blocks = b->next;

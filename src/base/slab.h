@@ -1,7 +1,7 @@
 #pragma once
-/* Objects of one size, last freed first reused, so that the hot object stays in the cache. One
- * thread uses a slab. Memory grows in blocks up to `max` objects and is given back at slab_drain.
- * Under the address sanitizer an object that is home is poisoned. */
+/* Allocator for objects of one size. The last freed object is reused first, so that it is still in
+ * the cache. A slab belongs to one thread. Memory grows in blocks up to `max` objects and is freed
+ * by slab_drain. Under the address sanitizer, free objects are poisoned. */
 
 #include "base/assert.h"
 #include "base/poison.h"
@@ -11,25 +11,25 @@
 #include <stdint.h>
 
 struct slab {
-    void *free;     /* stack of objects that are home, linked through their first word */
-    size_t size;    /* bytes from one object to the next */
-    uint32_t out;   /* objects in use */
-    uint32_t total; /* objects ever carved */
+    void *free;  /* stack of free objects, linked through their first word */
+    size_t size; /* bytes from one object to the next */
+    uint32_t in_use;
+    uint32_t total; /* objects in all blocks, free or not */
     uint32_t max;
     uint32_t per_block;
     struct slab_block *blocks;
-    const char *name; /* for the message when an object is missing at the end */
+    const char *name; /* for the message about leaked objects */
 };
 
 /* Objects start on a cache line and are an odd number of lines apart, which spreads them over all
- * sets of a cache: a power of two would make the first lines of all objects compete for the same
- * few. Objects smaller than a line do not cross one and are aligned to 16 bytes at least. */
+ * sets of the cache: with a power of two, the first lines of all objects would share a few sets.
+ * Objects smaller than a line do not cross one and are aligned to at least 16 bytes. */
 void slab_init(struct slab *s, const char *name, size_t size, uint32_t max);
 
-/* Carves one more block; false when `max` or memory is used up. */
+/* Adds one block; false if `max` is reached or memory is out. */
 bool slab_grow(struct slab *s);
 
-/* Uninitialised memory, or NULL when `max` objects are out or memory is. */
+/* Uninitialised memory, or NULL if `max` objects are in use or memory is out. */
 static inline void *slab_get(struct slab *s)
 {
     if (UNLIKELY(!s->free) && !slab_grow(s)) return NULL;
@@ -37,18 +37,18 @@ static inline void *slab_get(struct slab *s)
     UNPOISON(obj, s->size);
     s->free = *(void **)obj;
     __builtin_prefetch(s->free, 1);
-    s->out++;
+    s->in_use++;
     return obj;
 }
 
 static inline void slab_put(struct slab *s, void *obj)
 {
-    ASSERT(s->out > 0);
-    s->out--;
+    ASSERT(s->in_use > 0);
+    s->in_use--;
     *(void **)obj = s->free;
     s->free = obj;
     POISON(obj, s->size);
 }
 
-/* Frees all memory; asserts that every object is home. The slab may be used again. */
+/* Frees all memory; asserts that no object is in use. The slab may be used again. */
 void slab_drain(struct slab *s);

@@ -1,5 +1,5 @@
 #pragma once
-/* A slice is a view of bytes that somebody else owns; it is not NUL-terminated. */
+/* A view of bytes owned by somebody else; not NUL-terminated. */
 
 #include "base/assert.h"
 
@@ -8,8 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* It is the library's public type, which torc.h declares in the same words, so that nothing is
- * converted at the border of the library. */
+/* The public type of the library, declared identically in torc.h, so that nothing is converted at
+ * the API boundary. */
 #ifndef TORC_SLICE
 #define TORC_SLICE
 typedef struct torc_slice {
@@ -32,7 +32,7 @@ static inline slice slice_str(const char *s)
     return (slice){s, strlen(s)};
 }
 
-/* Of 8 to 16 bytes, as words that overlap: a call of memcmp takes longer. */
+/* For 8 to 16 bytes: two overlapping words, faster than a call of memcmp. */
 static inline bool slice_eq_words(const char *a, const char *b, size_t n)
 {
     uint64_t a1, a2, b1, b2;
@@ -56,8 +56,8 @@ static inline unsigned char slice_lower(char c)
     return u >= 'A' && u <= 'Z' ? u | 0x20 : u;
 }
 
-/* ASCII case-insensitive, as field names and most tokens are (RFC 9110, 5.1). Not strncasecmp,
- * which knows locales and stops at a NUL. */
+/* ASCII case-insensitive, as field names and most tokens are (RFC 9110, 5.1). Unlike strncasecmp,
+ * it ignores the locale and does not stop at a NUL. */
 static inline bool slice_ieq(slice a, slice b)
 {
     if (a.len != b.len) return false;
@@ -74,11 +74,11 @@ static inline bool slice_starts(slice s, slice prefix)
 static inline slice slice_skip(slice s, size_t n)
 {
     DEBUG_ASSERT(n <= s.len);
-    if (n == 0) return s; /* C has no NULL + 0 */
+    if (n == 0) return s; /* NULL + 0 is undefined in C */
     return (slice){s.ptr + n, s.len - n};
 }
 
-/* Without the optional white space around it: SP and HTAB (RFC 9110, 5.6.3). */
+/* Strips optional white space (SP and HTAB; RFC 9110, 5.6.3) at both ends. */
 static inline slice slice_trim(slice s)
 {
     while (s.len && (s.ptr[0] == ' ' || s.ptr[0] == '\t')) s = slice_skip(s, 1);
@@ -86,8 +86,8 @@ static inline slice slice_trim(slice s)
     return s;
 }
 
-/* Splits off what stands before the first `sep` and moves `rest` behind it; false when `rest` is
- * used up. An empty part is a part. */
+/* Moves the part before the first `sep` from `rest` to `part` and drops the separator. False once
+ * `rest` is used up; an empty part counts. */
 static inline bool slice_cut(slice *rest, char sep, slice *part)
 {
     if (!rest->ptr) return false;
@@ -102,11 +102,11 @@ static inline bool slice_cut(slice *rest, char sep, slice *part)
     return true;
 }
 
-/* Copies `n` bytes and returns where they end. For the few bytes that most names and values have, a
- * call of memcpy takes longer than the copying. */
+/* Copies `n` bytes and returns the end of the copy. Most names and values are so short that a call
+ * of memcpy would take longer than the copy. */
 static inline char *slice_copy(char *to, const char *from, size_t n)
 {
-    if (n - 8 <= 8) { /* 8 to 16: two words that overlap */
+    if (n - 8 <= 8) { /* 8 to 16 bytes: two overlapping words */
         uint64_t head, tail;
         memcpy(&head, from, 8);
         memcpy(&tail, from + n - 8, 8);

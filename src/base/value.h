@@ -1,6 +1,6 @@
 #pragma once
-/* Values of options as text: numbers, sizes ("16k"), durations ("500ms"), and the reverse for
- * messages. Nothing around them, no sign, and what overflows is refused. */
+/* Option values as text: numbers, sizes ("16k"), durations ("500ms"); and back, for messages.
+ * Surrounding white space, signs and overflow are errors. */
 
 #include "base/clock.h"
 #include "base/slice.h"
@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { VALUE_TEXT = 24 }; /* bytes that value_*_text writes at most, NUL included */
+enum { VALUE_TEXT = 24 }; /* buffer size of value_*_text, NUL included */
 
 struct value_unit {
     slice suffix;
@@ -22,7 +22,7 @@ static const struct value_unit value_sizes[] = {
     {SLICE(""), 1},
 };
 
-/* In ns; a bare number is none of these. */
+/* In ns. A bare number is not a duration. */
 static const struct value_unit value_durations[] = {
     {SLICE("h"), 3600 * NS_PER_S},
     {SLICE("m"), 60 * NS_PER_S},
@@ -43,7 +43,7 @@ static inline bool value_scaled(slice text, const struct value_unit *units, size
     return false;
 }
 
-/* "4096", "16k", "1m", "1g"; binary. */
+/* "4096", "16k", "1m", "1g"; powers of 1024. */
 static inline bool value_size(slice text, uint64_t *bytes)
 {
     return value_scaled(text, value_sizes, ARRAY_LEN(value_sizes), bytes);
@@ -65,7 +65,7 @@ static inline bool value_bool(slice text, bool *out)
     return *out || slice_eq(text, SLICE("no"));
 }
 
-/* In the largest unit that divides it. */
+/* In the largest unit that divides `v`. */
 static inline void value_text(uint64_t v, const struct value_unit *units, size_t n,
                               char out[VALUE_TEXT])
 {

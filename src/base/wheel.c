@@ -71,7 +71,7 @@ void wheel_clear(struct wheel *w, struct wheel_timer *t)
     w->armed--;
 }
 
-/* Moves the timers of the slots in `digits` to `to`. */
+/* Moves the timers of the slots in the bit set `digits` to `to`. */
 static void take_slots(struct wheel *w, unsigned level, uint64_t digits, struct list *to)
 {
     digits &= w->occupied[level];
@@ -79,9 +79,10 @@ static void take_slots(struct wheel *w, unsigned level, uint64_t digits, struct 
     for (; digits; digits &= digits - 1) list_splice(&w->slot[level][__builtin_ctzll(digits)], to);
 }
 
-/* Takes a step of any length at once. Below the highest digit that changes, every slot is passed;
- * on its level those up to the new digit are reached. The last of them may hold timers of ticks
- * still to come, and so may any slot hold timers that were pushed out: the caller looks. */
+/* Advances the wheel to `tick` in one step of any length. Below the highest digit that changes,
+ * every slot is passed; on that digit's level, the slots up to the new digit are reached. The last
+ * of them may hold timers of later ticks, and any slot may hold postponed timers, so the caller
+ * checks each timer. */
 static void step(struct wheel *w, uint64_t tick, struct list *reached)
 {
     unsigned top = level_of(tick, w->tick);
@@ -97,8 +98,8 @@ void wheel_run(struct wheel *w, uint64_t now)
     uint64_t tick = now >> WHEEL_TICK_BITS;
     if (tick > w->tick) step(w, tick, &reached);
 
-    /* Each timer is looked at when its turn comes. Until then it is linked here as in a slot, so a
-     * callback may move it, push it out or clear it. */
+    /* While a timer waits for its turn it is linked in `reached` as in a slot, so a callback may
+     * postpone, move or disarm it. */
     for (struct list *node; (node = list_pop(&reached));) {
         struct wheel_timer *t = container_of(node, struct wheel_timer, link);
         if (tick_of(t->deadline) > w->tick) {
@@ -119,7 +120,7 @@ uint64_t wheel_next(const struct wheel *w)
         unsigned shift = level * WHEEL_SLOT_BITS;
         uint64_t window = w->tick >> shift >> WHEEL_SLOT_BITS << WHEEL_SLOT_BITS;
         uint64_t tick = (window | (unsigned)__builtin_ctzll(w->occupied[level])) << shift;
-        /* The tick after the last ns there is cannot be said; nobody will see it either. */
+        /* A tick after the last ns of 64 bits cannot be expressed, and is never reached. */
         return tick > WHEEL_NEVER >> WHEEL_TICK_BITS ? WHEEL_NEVER - 1 : tick << WHEEL_TICK_BITS;
     }
     return WHEEL_NEVER;

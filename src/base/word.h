@@ -1,6 +1,6 @@
 #pragma once
-/* Eight bytes at a time: each test sets the top bit of every byte that it holds for. A carry from a
- * neighbour may set one too many, but only above one that is right, so the lowest always is. */
+/* Tests eight bytes at a time: each function sets the top bit of every byte that matches. A carry
+ * may add a false match, but only above a true one, so the lowest set bit is always right. */
 
 #include <stdint.h>
 #include <string.h>
@@ -25,7 +25,7 @@ static inline uint64_t word_below(uint64_t v, uint8_t b)
     return (v - word_of(b)) & word_of(0x80);
 }
 
-/* DEL and what is not ASCII. */
+/* DEL and non-ASCII bytes. */
 static inline uint64_t word_above_tilde(uint64_t v)
 {
     return (v | (v + word_of(1))) & word_of(0x80);
@@ -36,7 +36,7 @@ static inline uint64_t word_equal(uint64_t v, uint8_t b)
     return word_below(v ^ word_of(b), 1);
 }
 
-/* Which byte the lowest bit is of. */
+/* Index of the byte that the lowest set bit belongs to. */
 static inline unsigned word_first(uint64_t bits)
 {
     return (unsigned)__builtin_ctzll(bits) / 8;

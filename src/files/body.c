@@ -8,28 +8,25 @@
 #include <unistd.h>
 
 enum {
-    KEPT_MAX = 64 * 1024, /* bytes of a file that is kept in memory; larger ones are mapped */
-    COPY_MAX = 7 * 1024,  /* of a body that leaves with its head in one piece: cheaper than two that
-                             are gathered */
-    PIECE =
-        1024 *
-        1024, /* of one send: less is more sends, and more would hold the core up for too long */
-    MAPS_MAX = 128, /* of a core: the kernel allows a process 65,530 (vm.max_map_count) */
+    IN_MEMORY_MAX = 64 * 1024, /* bytes of a file kept in memory; larger ones are mapped */
+    COPY_MAX = 7 * 1024,       /* bytes: up to here one copy is cheaper than a gathered send */
+    PIECE = 1024 * 1024,       /* bytes per send; more would block the core for too long */
+    MAPS_MAX = 128,            /* per core; vm.max_map_count is 65,530 per process by default */
 };
 
-#define KEPT_TOTAL (16ull << 20) /* bytes, of a core */
+#define IN_MEMORY_TOTAL (16ull << 20) /* bytes per core */
 
-/* Above, page tables would take more memory than they are worth: 2 MiB for each GiB. */
+/* Larger files are not mapped: page tables take 2 MiB per GiB. */
 #define MAP_MAX (1ull << 30)
 
-/* ---- holding ---- */
+/* ---- keeping bytes ---- */
 
-static void keep(torc_req *rq, struct static_version *v)
+static void read_into_memory(torc_req *rq, struct static_version *v)
 {
-    if (v->size == 0 || static_held.kept + v->size > KEPT_TOTAL) return;
+    if (v->size == 0 || static_usage.kept + v->size > IN_MEMORY_TOTAL) return;
     char *bytes = malloc(v->size);
     if (!bytes) return;
-    static_held.kept += v->size; /* before others of this core go on */
+    static_usage.kept += v->size; /* reserved before other fibers of this core run */
     uint64_t n = 0;
     for (int got = 1; n < v->size && got > 0; n += got > 0 ? (uint64_t)got : 0) {
         struct io_call call = {.read = {v->fd, bytes + n, (uint32_t)(v->size - n), n}};
@@ -39,28 +36,28 @@ static void keep(torc_req *rq, struct static_version *v)
         v->bytes = bytes;
         return;
     }
-    static_held.kept -= v->size;
+    static_usage.kept -= v->size;
     free(bytes);
 }
 
-static void map(struct static_version *v)
+static void map_file(struct static_version *v)
 {
-    if (v->size > MAP_MAX || static_held.maps == MAPS_MAX) return;
+    if (v->size > MAP_MAX || static_usage.maps == MAPS_MAX) return;
     void *p = mmap(NULL, v->size, PROT_READ, MAP_SHARED, v->fd, 0);
     if (p == MAP_FAILED) return;
     v->bytes = p;
     v->is_mapped = true;
-    static_held.maps++;
+    static_usage.maps++;
 }
 
-/* Either costs more than one answer saves, so the first of an entry is read. */
-static void hold(torc_req *rq, struct static_version *v)
+/* Keeps the bytes from the second request on: a single response does not pay for it. */
+static void keep_bytes(torc_req *rq, struct static_version *v)
 {
-    if (v->asked == 2 || ++v->asked < 2) return;
-    if (v->size <= KEPT_MAX)
-        keep(rq, v);
+    if (v->requests == 2 || ++v->requests < 2) return;
+    if (v->size <= IN_MEMORY_MAX)
+        read_into_memory(rq, v);
     else
-        map(v);
+        map_file(v);
 }
 
 /* ---- sending ---- */
@@ -72,10 +69,9 @@ static uint64_t page_start(uint64_t at)
     return at & ~(size - 1);
 }
 
-/* Whether the kernel can send these bytes from the mapping at once. They get their pages first,
- * through the ring, so that no send waits for the disk while the core's other connections wait for
- * it. */
-static bool can_lend(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n)
+/* Whether the kernel can send these bytes from the mapping at once. IO_POPULATE faults their pages
+ * in first, so that no send blocks the core on a disk read. */
+static bool populate_pages(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n)
 {
     if (!v->is_mapped) return false;
     if (from + n <= v->populated) return true;
@@ -99,19 +95,20 @@ static uint64_t piece(uint64_t n)
 void static_body_prepare(torc_req *rq, struct static_version *v, uint64_t from)
 {
     if (rq->head.method == HTTP_HEAD) return;
-    hold(rq, v);
-    can_lend(rq, v, from, piece(v->size - from));
+    keep_bytes(rq, v);
+    populate_pages(rq, v, from, piece(v->size - from));
 }
 
-/* Of a file that is cut meanwhile, pages behind its new end make the send fail, but the rest of the
- * page that it ends in reads as zeros. So the last page of a body is read, once all before it has
- * left: where any of it is missing by then, that comes to light before the body is whole. */
+/* If the file is truncated meanwhile, a send fails at pages beyond the new end, but the rest of the
+ * last page reads as zeros. Therefore the last page of a body is read from the file after all
+ * earlier bytes have been sent: if any of it is missing then, this is detected before the body is
+ * complete. */
 static int send_mapped(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n)
 {
     uint64_t last = page_start(from + n - 1);
     while (from < last) {
         uint64_t part = piece(last - from);
-        if (!can_lend(rq, v, from, part)) break;
+        if (!populate_pages(rq, v, from, part)) break;
         int err = response_write_ref(rq, v->bytes + from, part);
         if (err < 0) return err;
         from += part;

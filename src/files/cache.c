@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* FNV-1a. Clients cannot choose colliding keys: only paths of files that exist get in. */
+/* FNV-1a. Clients cannot choose colliding keys: only paths of existing files are added. */
 static uint32_t hash_of(slice path)
 {
     uint32_t hash = 2166136261u;
@@ -25,7 +25,7 @@ int file_cache_init(struct file_cache *c, uint32_t max_open, uint64_t ttl)
     return 0;
 }
 
-static void drop(struct file_cache *c, struct static_file *f)
+static void remove_entry(struct file_cache *c, struct static_file *f)
 {
     struct static_file **at = &c->bucket[f->hash & c->mask];
     while (*at != f) at = &(*at)->next;
@@ -41,7 +41,7 @@ void file_cache_clear(struct file_cache *c)
     while (!list_empty(&c->by_age)) {
         struct static_file *f = container_of(c->by_age.next, struct static_file, by_age);
         ASSERT(f->refs == 1);
-        drop(c, f);
+        remove_entry(c, f);
     }
 }
 
@@ -65,7 +65,7 @@ struct static_file *file_cache_find(struct file_cache *c, slice path, uint64_t n
     struct static_file *f = lookup(c, path, hash_of(path));
     if (!f) return NULL;
     if (now >= f->expires) {
-        drop(c, f);
+        remove_entry(c, f);
         return NULL;
     }
     if (c->by_use.prev != &f->by_use) {
@@ -79,7 +79,7 @@ struct static_file *file_cache_find(struct file_cache *c, slice path, uint64_t n
 bool file_cache_evict(struct file_cache *c)
 {
     if (list_empty(&c->by_use)) return false;
-    drop(c, container_of(c->by_use.next, struct static_file, by_use));
+    remove_entry(c, container_of(c->by_use.next, struct static_file, by_use));
     return true;
 }
 
@@ -88,7 +88,7 @@ void file_cache_add(struct file_cache *c, struct static_file *f, uint64_t seen)
     if (!c->bucket || (uint32_t)f->n_versions > c->max_open) return;
     f->hash = hash_of(f->path);
     struct static_file *old = lookup(c, f->path, f->hash);
-    if (old) drop(c, old);
+    if (old) remove_entry(c, old);
     while (c->open + (uint32_t)f->n_versions > c->max_open) file_cache_evict(c);
 
     f->expires = seen + c->ttl;
@@ -105,7 +105,7 @@ uint64_t file_cache_expire(struct file_cache *c, uint64_t now)
     while (!list_empty(&c->by_age)) {
         struct static_file *f = container_of(c->by_age.next, struct static_file, by_age);
         if (now < f->expires) return f->expires;
-        drop(c, f);
+        remove_entry(c, f);
     }
     return UINT64_MAX;
 }

@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-const struct static_coding static_codings[TWINS] = {
+const struct static_coding static_codings[CODINGS] = {
     {SLICE("br"), SLICE(".br")},
     {SLICE("zstd"), SLICE(".zst")},
     {SLICE("gzip"), SLICE(".gz")},
@@ -23,12 +23,12 @@ __attribute__((format(printf, 2, 3))) static void add(struct static_version *v, 
     va_start(args, format);
     int n = vsnprintf(v->fields + v->fields_len, room, format, args);
     va_end(args);
-    ASSERT(n >= 0 && (size_t)n < room); /* made of our own types and codings, and of numbers */
+    ASSERT(n >= 0 && (size_t)n < room); /* built from our own types and codings, and numbers */
     v->fields_len += (uint16_t)n;
 }
 
-/* A twin is a representation of its own, so its tag differs from the file's even where time and
- * size do not (RFC 9110, 8.8.3.3). */
+/* A precompressed variant is a separate representation, so its tag differs from the file's even if
+ * time and size do not (RFC 9110, 8.8.3.3). */
 static void add_etag(struct static_version *v, const struct static_source *s)
 {
     uint64_t ns = (uint64_t)s->modified.tv_sec * 1000000000u + (uint64_t)s->modified.tv_nsec;
@@ -44,7 +44,7 @@ static void describe(struct static_version *v, const struct static_source *s, sl
                      time_t now)
 {
     *v = (struct static_version){.fd = s->fd, .size = s->size, .modified = s->modified.tv_sec};
-    /* Never later than the answer itself (RFC 9110, 8.8.2.1). */
+    /* Never later than the response itself (RFC 9110, 8.8.2.1). */
     if (v->modified > now) v->modified = now;
     if (v->modified < 0) v->modified = 0;
     char date[HTTP_DATE_LEN];
@@ -81,17 +81,17 @@ struct static_file *static_file_new(slice path, slice name, const struct static_
     return f;
 }
 
-_Thread_local struct static_held static_held;
+_Thread_local struct static_usage static_usage;
 
 static void release_bytes(struct static_version *v)
 {
     if (!v->bytes) return;
     if (v->is_mapped) {
         munmap(v->bytes, v->size);
-        static_held.maps--;
+        static_usage.maps--;
     } else {
         free(v->bytes);
-        static_held.kept -= v->size;
+        static_usage.kept -= v->size;
     }
 }
 

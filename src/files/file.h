@@ -1,24 +1,24 @@
 #pragma once
-/* A path as it is served: the open file, its precompressed twins, and what a response says of each.
- * Made in one go; what it says is unchanged after. References are counted, because a response may
- * still read a file that the cache has let go of; one core uses it. */
+/* A file as it is served: the open file, its precompressed variants, and the response fields of
+ * each. Immutable once created, apart from the bytes that body.c keeps. Reference-counted, because
+ * a response may still read a file that was evicted from the cache; used by one core. */
 
 #include "base/list.h"
 #include "base/slice.h"
 
 #include <time.h>
 
-enum { TWINS = 3, VERSIONS_MAX = 1 + TWINS };
+enum { CODINGS = 3, VERSIONS_MAX = 1 + CODINGS };
 
 struct static_coding {
-    slice name;   /* in Accept-Encoding and Content-Encoding */
-    slice suffix; /* of the twin's file name */
+    slice name;   /* name in Accept-Encoding and Content-Encoding */
+    slice suffix; /* suffix of the precompressed file */
 };
 
-/* Ours, best first. */
-extern const struct static_coding static_codings[TWINS];
+/* The codings we look for, best first. */
+extern const struct static_coding static_codings[CODINGS];
 
-/* A regular file that has just been opened. */
+/* A regular file that was just opened. */
 struct static_source {
     int fd;
     const struct static_coding *coding; /* NULL: the file itself */
@@ -30,45 +30,45 @@ enum { STATIC_FIELDS_MAX = 288 };
 
 struct static_version {
     int fd;
-    uint64_t size;   /* bytes, when it was opened */
-    time_t modified; /* as Last-Modified says it */
-    slice etag;      /* in `fields`, quotes included; strong */
-    /* Field lines with their line ends: the validators, then Accept-Ranges, then what describes the
-     * bytes (Content-Encoding, Content-Type). A response takes them up to one of these places. */
+    uint64_t size;   /* bytes, at the time it was opened */
+    time_t modified; /* value of Last-Modified */
+    slice etag;      /* in `fields`, quotes included; a strong entity-tag */
+    /* Field lines with CRLF: the validators, then Accept-Ranges, then Content-Encoding and
+     * Content-Type. A response uses them up to one of these offsets. */
     uint16_t validators_len, ranges_len, fields_len;
     char fields[STATIC_FIELDS_MAX];
-    /* What body.c holds of it, up to its release. */
-    char *bytes; /* the file, kept in memory or mapped for the kernel to send from; or NULL */
-    uint64_t populated; /* bytes from the start of a mapping that have their pages */
+    /* Owned by body.c, until the file is released. */
+    char *bytes;        /* the bytes in memory, or a mapping for the kernel to send from; or NULL */
+    uint64_t populated; /* bytes from the start of the mapping whose pages are present */
     bool is_mapped;
-    uint8_t asked; /* times, up to 2 */
+    uint8_t requests; /* number of requests, up to 2 */
 };
 
 struct static_file {
-    struct list by_use, by_age; /* the cache's */
+    struct list by_use, by_age; /* links of the cache */
     struct static_file *next;
     uint64_t expires; /* io time */
     uint32_t hash;
     uint32_t refs;
-    slice path;           /* as asked for */
-    int n_versions;       /* the file itself, then its twins, best first */
-    slice codings[TWINS]; /* of the twins */
+    slice path;             /* as requested */
+    int n_versions;         /* the file itself, then precompressed variants, best first */
+    slice codings[CODINGS]; /* codings of the precompressed variants */
     struct static_version version[];
 };
 
-/* What the files of this core hold of their bytes. */
-struct static_held {
+/* Memory used by the files of this core. */
+struct static_usage {
     unsigned maps;
-    uint64_t kept; /* bytes in memory */
+    uint64_t kept; /* bytes kept in memory */
 };
 
-extern _Thread_local struct static_held static_held;
+extern _Thread_local struct static_usage static_usage;
 
-/* Takes over the descriptors of the sources, the file itself first, whatever comes of it. `name` is
- * what tells the type; `now` is wall time. The reference is the caller's. NULL when memory is
- * out. */
+/* Creates a file from its open sources, the file itself first. Takes ownership of the descriptors
+ * even if it fails. `name` determines the media type; `now` is wall-clock time. Returns a
+ * reference, or NULL if out of memory. */
 struct static_file *static_file_new(slice path, slice name, const struct static_source *source,
                                     int n, time_t now);
 
-/* Gives a reference back; the last one closes the descriptors. */
+/* Releases a reference; the last one closes the descriptors. */
 void static_file_release(struct static_file *f);

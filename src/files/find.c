@@ -6,7 +6,7 @@
 
 enum { OPEN_TRIES = 8 };
 
-/* ---- what a core keeps ---- */
+/* ---- the cache of a core ---- */
 
 static void expire(struct wheel_timer *t)
 {
@@ -35,8 +35,8 @@ void static_core_free(struct static_core *core)
     file_cache_free(&core->cache);
 }
 
-static void keep(struct static_core *core, struct http_context *http, struct static_file *f,
-                 uint64_t seen)
+static void cache_file(struct static_core *core, struct http_context *http, struct static_file *f,
+                       uint64_t seen)
 {
     struct io *io = http->io;
     if (!core->io) http_add_exit_hook(http, &core->end);
@@ -54,11 +54,11 @@ static int status_of(int err)
     case ENOENT:
     case ENOTDIR:
     case ELOOP: /* a link to itself, or one of /proc */
-    case EXDEV: /* leads out of the directory */
+    case EXDEV: /* the path leaves the directory */
     case ENAMETOOLONG:
     case ENXIO: /* a socket, or a device without a driver */
     case ENODEV:
-    case EINVAL: /* no name on this file system */
+    case EINVAL: /* not a valid name on this file system */
     case EILSEQ: return 404;
     case EACCES:
     case EPERM: return 403;
@@ -75,7 +75,7 @@ static bool path_visible(slice path)
 {
     slice part;
     while (slice_cut(&path, '/', &part)) {
-        if (part.len == 0 && path.ptr) return false; /* at the end it is the slash of a directory */
+        if (part.len == 0 && path.ptr) return false; /* an empty last part is a directory's slash */
         if (part.len && part.ptr[0] == '.' && !slice_eq(part, SLICE(".well-known"))) return false;
     }
     return true;
@@ -90,14 +90,14 @@ static int open_beneath(torc_req *rq, struct static_core *core, int dirfd, const
         fd = scope_call(&rq->scope, &call, IO_OPEN);
         if (fd == -EMFILE || fd == -ENFILE) {
             if (!file_cache_evict(&core->cache)) break;
-        } else if (fd != -EAGAIN && fd != -EINTR) { /* a rename on the way: openat2(2), EAGAIN */
+        } else if (fd != -EAGAIN && fd != -EINTR) { /* a concurrent rename: openat2(2), EAGAIN */
             break;
         }
     }
     return fd;
 }
 
-/* -EISDIR for a directory, -ENOENT for what else is not a file. */
+/* -EISDIR for a directory, -ENOENT for any other non-regular file. */
 static int open_source(torc_req *rq, struct static_core *core, int dirfd, const char *path,
                        struct static_source *s)
 {
@@ -113,13 +113,14 @@ static int open_source(torc_req *rq, struct static_core *core, int dirfd, const 
     return 0;
 }
 
-/* `name` has room for a suffix behind `len`. Opened now, so that Vary is right for everybody and a
- * cached file needs no further look. A twin that cannot be had is one that is not there. */
-static int open_twins(torc_req *rq, struct static_core *core, int dirfd, char *name, size_t len,
-                      struct static_source *source)
+/* Opens the precompressed variants; `name` has room for a suffix after `len`. They are opened even
+ * if the client accepts none, so that Vary is right for everybody and a cached file needs no second
+ * lookup. A variant that cannot be opened counts as absent. */
+static int open_precompressed(torc_req *rq, struct static_core *core, int dirfd, char *name,
+                              size_t len, struct static_source *source)
 {
     int n = 0;
-    for (int i = 0; i < TWINS; i++) {
+    for (int i = 0; i < CODINGS; i++) {
         slice suffix = static_codings[i].suffix;
         memcpy(name + len, suffix.ptr, suffix.len + 1);
         source[n].coding = &static_codings[i];
@@ -148,11 +149,11 @@ static int open_file(torc_req *rq, struct static_core *core, int dirfd, slice pa
     int err = open_source(rq, core, dirfd, name, &source[0]);
     if (err == -EISDIR) return directory ? 404 : 301;
     if (err < 0) return status_of(err);
-    int n = 1 + open_twins(rq, core, dirfd, name, len, source + 1);
+    int n = 1 + open_precompressed(rq, core, dirfd, name, len, source + 1);
     struct static_file *f = static_file_new(path, slice_of(name, len), source, n, time(NULL));
     if (!f) return 503;
-    /* Cut short, the search for twins has seen none. */
-    if (!rq->scope.cancelled) keep(core, rq->ctx, f, seen);
+    /* If cancelled, the search for variants was incomplete. */
+    if (!rq->scope.cancelled) cache_file(core, rq->ctx, f, seen);
     *file = f;
     return 0;
 }
@@ -160,7 +161,7 @@ static int open_file(torc_req *rq, struct static_core *core, int dirfd, slice pa
 int static_find(torc_req *rq, struct static_core *core, int dirfd, slice path,
                 struct static_file **file)
 {
-    /* What is cached has been through the checks below. */
+    /* A cached path has passed the checks below. */
     *file = file_cache_find(&core->cache, path, rq->ctx->io->now);
     if (*file) return 0;
     if (path.len && memchr(path.ptr, 0, path.len)) return 400;

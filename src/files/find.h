@@ -1,30 +1,31 @@
 #pragma once
-/* From a path to open files: the cache of the core, then openat2, which nothing gets out of. */
+/* Finds the open files for a path: in the core's cache, or by openat2, which confines the path to
+ * the root. */
 
 #include "files/cache.h"
 #include "http/request.h"
 
-/* One core's; a cache line is never two cores'. A core may have a table of descriptors of its own,
- * so what its thread has opened only that thread can close: it does at its end. */
+/* State of one core, on cache lines of its own. A core may have a private descriptor table, so only
+ * its thread can close what it has opened; an exit hook does. */
 struct static_core {
     _Alignas(64) struct file_cache cache;
     struct wheel_timer expiry; /* armed while the cache holds anything */
-    struct io *io;             /* of the core, once it has kept a file */
+    struct io *io;             /* io of the core, once it has cached a file */
     struct exit_hook end;
 };
 
 /* 0 or -ENOMEM. */
 int static_core_init(struct static_core *core, const struct file_cache_limits *limits);
 
-/* Frees what is left; asserts that the core has closed what it kept. */
+/* Frees the cache; asserts that the core has closed its files. */
 void static_core_free(struct static_core *core);
 
-/* The file for a decoded path below the directory `dirfd`; "" or a slash at the end mean index.html
- * of a directory. May wait. 0 and a reference in *file; or the status that answers: 301 for a
- * directory without its slash, 400 for a NUL in the path, 404 for what is not there or not to be
- * seen, 403, 500, 503; or -ECANCELED.
+/* WAITS. Finds the file for a decoded path below the directory `dirfd`; "" or a trailing slash mean
+ * index.html of a directory. Returns 0 and a reference in *file; or the status to respond with: 301
+ * for a directory without its slash, 400 for a NUL in the path, 404 for a missing or hidden file,
+ * 403, 500, 503; or -ECANCELED.
  *
- * A component that is empty or begins with a dot (".." among them) is 404, ".well-known" (RFC 8615)
- * apart. Symbolic links are followed as long as they are relative and stay below the directory. */
+ * A component that is empty or begins with a dot (including "..") is 404, except ".well-known" (RFC
+ * 8615). Symbolic links are followed if they are relative and stay below the directory. */
 int static_find(torc_req *rq, struct static_core *core, int dirfd, slice path,
                 struct static_file **file);

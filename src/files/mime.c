@@ -13,7 +13,7 @@ struct type {
     }
 #define TEXT(extension, type) TYPE(extension, type "; charset=utf-8")
 
-/* In the order of their extensions, for the search. The ".ts" that browsers load are video. */
+/* Sorted by extension for binary search. ".ts" is the video type, as browsers load it. */
 // clang-format off
 static const struct type types[] = {
     TYPE("3gp", "video/3gpp"),
@@ -132,8 +132,7 @@ static const struct type types[] = {
 };
 // clang-format on
 
-/* What stands behind the last dot of the last segment; empty where only the name begins with one.
- */
+/* The part after the last dot of the last segment; empty if the name only begins with a dot. */
 static slice extension_of(slice path)
 {
     for (size_t i = path.len; i > 0 && path.ptr[i - 1] != '/'; i--) {

@@ -6,7 +6,7 @@
 
 static const struct {
     slice name;
-    bool list; /* its lines are one value (RFC 9110, 5.3) */
+    bool list; /* several lines are one list (RFC 9110, 5.3) */
 } select_fields[SELECT_FIELDS] = {
     [SELECT_RANGE] = {SLICE("range"), false},
     [SELECT_IF_MATCH] = {SLICE("if-match"), true},
@@ -17,7 +17,7 @@ static const struct {
     [SELECT_IF_UNMODIFIED_SINCE] = {SLICE("if-unmodified-since"), false},
 };
 
-/* Without memory for both, the first: a client that gets the whole file can live with that. */
+/* Without memory for both, returns the first: the response is then at worst the whole file. */
 static slice join(torc_req *rq, slice a, slice b)
 {
     char *p = arena_alloc_aligned(&rq->arena, a.len + 1 + b.len, 1);
@@ -30,7 +30,7 @@ static slice join(torc_req *rq, slice a, slice b)
 
 void select_read(torc_req *rq, struct selection *selection)
 {
-    /* The lengths of the names above: most fields of a request are of none of them. */
+    /* The lengths of the names above: most fields of a request have other lengths. */
     static const uint32_t lengths = 1 << 5 | 1 << 8 | 1 << 13 | 1 << 15 | 1 << 17 | 1 << 19;
     *selection = (struct selection){0};
     slice name, value;
@@ -54,7 +54,7 @@ struct static_version *select_version(const struct selection *selection, struct 
     return &f->version[1 + best];
 }
 
-/* RFC 9110, 13.1.5: the same strong tag or the very date. */
+/* RFC 9110, 13.1.5: the same strong tag, or exactly the same date. */
 static bool unchanged(slice if_range, const struct static_version *v)
 {
     time_t date;

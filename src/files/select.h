@@ -1,6 +1,6 @@
 #pragma once
-/* What a request wants of a file besides its path: a coding (RFC 9110, 12.5.3), only if something
- * holds (13), or a part of it (14). */
+/* Selects what to respond with for a file: a coding (RFC 9110, 12.5.3), the result of conditions
+ * (13), ranges (14). */
 
 #include "files/file.h"
 #include "http/fields/range.h"
@@ -18,16 +18,15 @@ enum select_field {
 };
 
 struct selection {
-    slice
-        value[SELECT_FIELDS]; /* absent where the field is; the lines of a list field are joined */
+    slice value[SELECT_FIELDS]; /* absent, or all lines of a list field joined */
 };
 
 void select_read(torc_req *rq, struct selection *selection);
 
-/* The version of the file to answer with. */
+/* The version of the file that the request accepts best. */
 struct static_version *select_version(const struct selection *selection, struct static_file *f);
 
-/* The status that the conditions come to for this version, in the order of RFC 9110, 13.2.2: 200;
- * 206, and then *n ranges; 304; 412; 416. Ranges are for GET alone (14.2). */
+/* Evaluates the conditions for this version in the order of RFC 9110, 13.2.2. Returns 200; 206 with
+ * *n ranges; 304; 412; or 416. Ranges apply to GET only (14.2). */
 int select_status(const struct selection *selection, const struct static_version *v, bool get,
                   struct http_range range[RANGES_MAX], int *n);

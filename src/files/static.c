@@ -59,9 +59,9 @@ void static_close(struct static_root *root)
     free(root);
 }
 
-/* ---- answers ---- */
+/* ---- responses ---- */
 
-/* The lines outlive the head that they are copied to here, so the response borrows them. */
+/* Uses `lines` as the response's fields without a copy: torc_start copies them to the output. */
 static int start(torc_req *rq, int status, slice lines, const char *type, slice content_range,
                  uint64_t length)
 {
@@ -99,8 +99,8 @@ static void send_range(torc_req *rq, struct static_version *v, const struct http
 
 enum { BOUNDARY_LEN = 32, PART_HEAD_MAX = STATIC_FIELDS_MAX + 160 };
 
-/* What describes the bytes is said in each part, of the bytes in it: the parts hold pieces of the
- * coded representation, while what holds the parts is not coded. */
+/* Each part repeats the fields that describe its bytes: the parts are ranges of the coded
+ * representation, while the multipart body itself is not coded. */
 static size_t part_head(char *out, const char *boundary, const struct static_version *v,
                         const struct http_range *range)
 {
@@ -113,7 +113,7 @@ static size_t part_head(char *out, const char *boundary, const struct static_ver
     return (size_t)n;
 }
 
-/* Not to be guessed, so that no file can hold it on purpose. */
+/* Random, so that no file can contain it on purpose. */
 static bool make_boundary(char out[BOUNDARY_LEN + 1])
 {
     unsigned char random[BOUNDARY_LEN / 2];
@@ -129,7 +129,7 @@ static void send_ranges(torc_req *rq, struct static_version *v, const struct htt
     char boundary[BOUNDARY_LEN + 1], head[PART_HEAD_MAX], tail[BOUNDARY_LEN + 9];
     char *type = torc_alloc(rq, sizeof type_before + BOUNDARY_LEN);
     if (!type || !make_boundary(boundary)) {
-        send_whole(rq, v); /* a server need not answer in parts */
+        send_whole(rq, v); /* a server may ignore the Range field */
         return;
     }
     snprintf(type, sizeof type_before + BOUNDARY_LEN, "%s%s", type_before, boundary);
@@ -148,7 +148,7 @@ static void send_ranges(torc_req *rq, struct static_version *v, const struct htt
 
 /* ---- the handler ---- */
 
-/* "//host" and "/\host" would lead elsewhere. */
+/* A Location of "//host" or "/\host" would lead to another host. */
 void static_redirect(torc_req *rq, void *arg)
 {
     (void)arg;
@@ -164,7 +164,7 @@ void static_redirect(torc_req *rq, void *arg)
     response_error(rq, set ? 301 : 503);
 }
 
-static void refuse_range(torc_req *rq, const struct static_version *v)
+static void respond_unsatisfiable(torc_req *rq, const struct static_version *v)
 {
     char text[40];
     int n = snprintf(text, sizeof text, "bytes */%" PRIu64, v->size);
@@ -189,7 +189,7 @@ static void send_file(torc_req *rq, struct static_file *f)
             send_ranges(rq, v, range, n);
         break;
     case 304: start(rq, 304, slice_of(v->fields, v->validators_len), NULL, SLICE(""), 0); break;
-    case 416: refuse_range(rq, v); break;
+    case 416: respond_unsatisfiable(rq, v); break;
     default: response_error(rq, status);
     }
 }
@@ -200,7 +200,7 @@ void static_serve(torc_req *rq, void *arg)
     ASSERT(torc_core(rq) < root->n_cores);
     struct static_file *file;
     slice path = torc_param(rq, "path");
-    if (!path.ptr) { /* an escape that is none, or no memory */
+    if (!path.ptr) { /* malformed escape, or out of memory */
         response_error(rq, rq->failed ? rq->failed : 400);
         return;
     }

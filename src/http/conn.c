@@ -14,17 +14,17 @@ struct conn_spill {
     char bytes[];
 };
 
-/* A fiber that waits for output to leave; on its stack. */
+/* A fiber that waits for output to be sent; on its stack. */
 struct conn_writer {
     struct wait wait;
     struct conn *conn;
-    size_t below; /* unsent bytes at which it goes on */
+    size_t below; /* it resumes when fewer bytes are unsent */
     bool by_ref;
 };
 
 /* ---- input ---- */
 
-/* Keeps c->unread, and `more` after it, beyond the lease of its buffer; false without memory. */
+/* Copies c->unread, and `more` after it, to the spill buffer; false without memory. */
 static bool spill(struct conn *c, slice more)
 {
     struct conn_spill *s = c->spill;
@@ -53,25 +53,26 @@ static void free_spill(struct conn *c)
     c->unread = (slice){0};
 }
 
-static void take_input(struct conn *c)
+static void process_input(struct conn *c)
 {
     c->protocol->input(c);
     c->resume = false;
     if (c->unread.len == 0 && c->spill) free_spill(c);
-    /* A client that sends on while nobody reads is held back by TCP, not by our memory. */
+    /* A client that keeps sending while nobody reads is slowed by TCP flow control, and does not
+     * use up memory. */
     c->want_recv = !c->eof && c->unread.len < c->ctx->limits->read_buffer;
 }
 
 static void on_bytes(struct conn *c, slice bytes)
 {
     if (c->state != CONN_OPEN || c->close_after_response) return;
-    bool kept = c->unread.len > 0;
-    if (!kept)
+    bool was_spilled = c->unread.len > 0;
+    if (!was_spilled)
         c->unread = bytes;
     else if (!spill(c, bytes))
         goto out_of_memory;
-    take_input(c);
-    if (kept || c->unread.len == 0 || spill(c, (slice){0})) return;
+    process_input(c);
+    if (was_spilled || c->unread.len == 0 || spill(c, (slice){0})) return;
 out_of_memory:
     conn_abort(c, -ENOMEM);
 }
@@ -80,7 +81,7 @@ static void on_eof(struct conn *c)
 {
     c->eof = true;
     if (c->state == CONN_OPEN)
-        take_input(c);
+        process_input(c);
     else if (c->state == CONN_LINGER)
         conn_abort(c, -ECANCELED);
 }
@@ -101,8 +102,9 @@ static void on_recv(struct io *io, struct io_op *op, int res, bool more)
     conn_schedule(c);
 }
 
-/* The recv stream follows want_recv; it may be on its way to an end that it was asked for. */
-static void steer_recv(struct conn *c)
+/* Starts or cancels the recv stream as want_recv says. A cancelled stream may still be in
+ * flight. */
+static void update_recv(struct conn *c)
 {
     if (c->eof) return;
     bool running = io_busy(&c->sock.recv);
@@ -194,8 +196,8 @@ static struct conn *conn_of_call(struct io_op *op)
     return container_of(container_of(op, struct io_call, op), struct conn, call);
 }
 
-/* A send may take long because the client is slow, which is no reason to give it up as long as it
- * takes bytes at all. Where the socket cannot be asked, those that it took from us must do. */
+/* A send to a slow client may take long, and is not given up while the client acknowledges bytes.
+ * If the socket cannot be asked, the bytes that the kernel accepted count instead. */
 static void on_unacked(struct io *io, struct io_op *op, int res, bool more)
 {
     struct conn *c = conn_of_call(op);
@@ -213,7 +215,7 @@ static void on_unacked(struct io *io, struct io_op *op, int res, bool more)
     conn_schedule(c);
 }
 
-/* A timer that comes up before its deadline is set again then: postponing costs nothing. */
+/* A timer that fires before the current deadline is set again then, so postponing is cheap. */
 static void arm(struct conn *c)
 {
     uint64_t next = next_deadline(c);
@@ -246,10 +248,10 @@ static void on_closed(struct io *io, struct io_op *op, int res, bool more)
     struct conn *c = conn_of_call(op);
     (void)io, (void)res, (void)more;
     c->state = CONN_CLOSED;
-    conn_schedule(c); /* the task may be queued already, so it is the one that frees */
+    conn_schedule(c); /* the task may be queued already, so the task frees the connection */
 }
 
-static void release(struct conn *c)
+static void conn_free(struct conn *c)
 {
     struct http_context *ctx = c->ctx;
     free(c->peer);
@@ -279,8 +281,8 @@ static void on_shutdown(struct io *io, struct io_op *op, int res, bool more)
     conn_schedule(conn_of_call(op));
 }
 
-/* Every response has left. */
-static void leave_open(struct conn *c)
+/* Every response has been sent. */
+static void linger_or_close(struct conn *c)
 {
     free_spill(c);
     if (!c->linger || c->eof) {
@@ -325,23 +327,23 @@ static bool all_sent(const struct conn *c)
     return !c->exchange && !c->unsent.bytes && !c->sock.sending && !io_busy(&c->call.op);
 }
 
-static void run_task(struct io_task *t)
+static void end_of_turn(struct io_task *t)
 {
     struct conn *c = container_of(t, struct conn, task);
-    if (c->state == CONN_OPEN && (c->resume || c->unread.len || !c->want_recv)) take_input(c);
+    if (c->state == CONN_OPEN && (c->resume || c->unread.len || !c->want_recv)) process_input(c);
     if (c->state == CONN_OPEN) {
         flush(c);
-        if (c->close_after_response && all_sent(c)) leave_open(c);
+        if (c->close_after_response && all_sent(c)) linger_or_close(c);
     }
     if (c->state == CONN_CLOSED) {
-        release(c);
+        conn_free(c);
         return;
     }
     if (c->state == CONN_CLOSING) {
         continue_close(c);
         return;
     }
-    steer_recv(c);
+    update_recv(c);
     arm(c);
 }
 
@@ -356,7 +358,7 @@ void conn_open(struct http_context *ctx, int fd, const struct protocol *protocol
     }
     *c = (struct conn){.ctx = ctx,
                        .protocol = protocol,
-                       .task = {.fn = run_task},
+                       .task = {.fn = end_of_turn},
                        .read_deadline = ctx->io->now + ctx->limits->idle_timeout,
                        .write_deadline = WHEEL_NEVER,
                        .want_recv = true};
@@ -370,6 +372,6 @@ void conn_open(struct http_context *ctx, int fd, const struct protocol *protocol
         return;
     }
     if (ctx->want_peer) c->peer = io_peer(ctx->io, &c->sock);
-    steer_recv(c);
+    update_recv(c);
     arm(c);
 }

@@ -1,13 +1,14 @@
 #pragma once
-/* A client's connection: its socket, its unread input and unsent output, its deadlines, and its
- * end. What the bytes mean is its protocol's matter.
+/* A client's connection: its socket, unread input, unsent output, deadlines, and its end. It does
+ * not know what the bytes mean; its protocol does (protocol.h).
  *
- * It ends in stages, so that nothing is closed under an operation in flight:
- *   OPEN     requests are served
- *   LINGER   the last response has left and the sending side is shut; input is read and dropped,
- *            so that no reset destroys the response on its way (RFC 9112, 9.6)
- *   CLOSING  handlers, the recv and the send in flight come home, then the socket is closed
- *   CLOSED   its memory goes back */
+ * It ends in stages, so that nothing is closed while an operation is in flight:
+ *   OPEN      requests are served
+ *   LINGER    the last response has been sent and the sending side is shut down; input is read and
+ *             discarded, so that no reset destroys the response on its way (RFC 9112, 9.6)
+ *   CLOSING   waits until the handler has returned and recv and send have completed, then closes
+ *             the socket
+ *   CLOSED    the memory is freed */
 
 #include "http/context.h"
 #include "http/protocol.h"
@@ -16,60 +17,60 @@
 
 enum conn_state { CONN_OPEN, CONN_LINGER, CONN_CLOSING, CONN_CLOSED };
 
-/* Five cache lines, and thousands of them idle. */
+/* Five cache lines: there may be thousands of idle ones. */
 struct conn {
     struct io_sock sock;
     struct http_context *ctx;
     const struct protocol *protocol;
-    void *exchange;      /* the protocol's own; NULL between requests */
+    void *exchange;      /* state of the protocol; NULL between requests */
     struct list link;    /* in ctx->open */
-    struct io_task task; /* what is left to do at the end of the turn */
+    struct io_task task; /* work at the end of the turn */
     struct wheel_timer timer;
-    uint64_t read_deadline, write_deadline; /* ns; WHEEL_NEVER for none */
+    uint64_t read_deadline, write_deadline; /* ns; WHEEL_NEVER: none */
     struct send_queue unsent;
-    slice unread;               /* received and not used: in the leased buffer or in the spill */
-    struct conn_spill *spill;   /* NULL, or where input is kept beyond its lease */
+    slice unread; /* received but not consumed: in the leased buffer or in the spill buffer */
+    struct conn_spill *spill;   /* spill buffer: input kept beyond its lease; or NULL */
     uint8_t state;              /* enum conn_state */
-    bool eof;                   /* the client will send no more */
-    bool close_after_response;  /* no further request is served; it closes when all is sent */
-    bool linger;                /* input may still come that nobody reads */
-    bool corked;                /* the output is not complete enough to be sent */
-    bool resume;                /* the protocol has something to do at the end of the turn */
-    bool want_recv;             /* the recv stream is to run */
-    struct conn_writer *writer; /* NULL or a fiber that waits for output to leave */
-    int64_t unacked; /* bytes that the client had not acknowledged when the socket was last asked,
-                      * and those sent since */
-    struct io_call call; /* that question; shutdown; close */
-    char *peer;          /* the client's address, where ctx->want_peer; malloc'ed */
+    bool eof;                   /* the client has ended its stream */
+    bool close_after_response;  /* no further request is served; close when everything is sent */
+    bool linger;                /* before closing, discard input that may still arrive */
+    bool corked;                /* hold back output until more is added */
+    bool resume;                /* call the protocol's input at the end of the turn */
+    bool want_recv;             /* the recv stream should run */
+    struct conn_writer *writer; /* a fiber that waits for output to be sent, or NULL */
+    int64_t unacked;            /* unacknowledged when last asked, plus bytes sent since */
+    struct io_call call;        /* IO_UNACKED, IO_SHUTDOWN, IO_CLOSE_SOCK */
+    char *peer;                 /* client address, malloc'ed; NULL unless ctx->want_peer */
 };
 
-/* Takes over an accepted socket. */
+/* Starts a connection on an accepted socket; without memory, discards the socket. */
 void conn_open(struct http_context *ctx, int fd, const struct protocol *protocol);
 
-/* Ends the connection without sending what is unsent; waits in it return `err`. */
+/* Ends the connection at once, without sending the unsent output. Waits of its request return
+ * `err`. */
 void conn_abort(struct conn *c, int err);
 
-/* No request is served from here on: the connection closes once its output has left. Input that
- * there is, or comes, is dropped; `linger` where some may still come. */
+/* Stops serving requests: the connection closes once its output has been sent. Input, present or
+ * future, is discarded; `linger`: more may arrive. */
 void conn_begin_close(struct conn *c, bool linger);
 
-/* Parks the running fiber until less than `below` bytes are unsent. `by_ref`: some of them are
- * referenced, and it does not go on while a send may still read them. 0; -EBUSY when another one
- * waits; or the scope's error. */
+/* Parks the running fiber until fewer than `below` bytes are unsent. `by_ref`: some of them are
+ * sent by reference; then it does not return while a send may still read them. 0; -EBUSY if another
+ * fiber waits already; or the scope's error. */
 int conn_wait_sent(struct conn *c, struct scope *scope, size_t below, bool by_ref);
 
-/* Has the connection's end-of-turn work done: input taken, output sent, deadlines set. */
+/* Schedules the connection's end-of-turn work: input, output, deadlines. */
 static inline void conn_schedule(struct conn *c)
 {
     io_defer(c->ctx->io, &c->task);
 }
 
-/* Has the protocol's input called at the end of the turn. */
+/* Schedules a call of the protocol's input at the end of the turn. */
 static inline void conn_resume(struct conn *c)
 {
     c->resume = true;
     conn_schedule(c);
 }
 
-/* The server drains: no new requests; connections end when what is under way is done. */
+/* The server drains: the connection takes no new request and ends when its current one is done. */
 void conn_drain(struct conn *c);

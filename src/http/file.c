@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 struct torc_file {
-    struct list link; /* in the request's open files */
+    struct list link; /* in torc_req.files */
     int fd;
     int64_t size;
 };

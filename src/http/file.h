@@ -1,7 +1,7 @@
 #pragma once
-/* Files that a handler opens. */
+/* Files opened by a handler (torc_file_open). */
 
 #include "torc.h"
 
-/* Closes what the handler left open. */
+/* Closes files that the handler left open. */
 void file_close_all(torc_req *rq);

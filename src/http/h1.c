@@ -7,13 +7,13 @@
 
 #include <errno.h>
 
-/* Of a body that nobody reads; beyond, the connection is closed. */
+/* At most this many bytes of an unread body are discarded; beyond, the connection is closed. */
 enum { DISCARD_MAX = 256 * 1024 };
 
-/* How long a request that is not complete when the drain begins has for its rest. */
-#define DRAIN_PATIENCE (NS_PER_S / 2)
+/* Time to complete for a request that is incomplete when the drain begins. */
+#define DRAIN_TIMEOUT (NS_PER_S / 2)
 
-/* A fiber that waits for bytes of the body; on its stack. */
+/* A fiber that waits for body bytes; on its stack. */
 struct h1_reader {
     struct wait wait;
     struct h1_exchange *exchange;
@@ -23,15 +23,15 @@ struct h1_reader {
 
 /* ---- request body ---- */
 
-/* The body has failed; unless the handler finds another answer, this is it. */
+/* Records that the body failed: unless the handler responds otherwise, the response is `status`. */
 static void fail_body(struct h1_exchange *x, int status)
 {
     x->rq.failed = status;
     x->rq.close_after_response = true;
 }
 
-/* Moves body bytes from the input at hand to `buf`: a count, 0 at the end of the body, -EAGAIN when
- * more input is needed, or the error that the body came to. */
+/* Copies body bytes from the unread input to `buf`. Returns a count, 0 at the end of the body,
+ * -EAGAIN if more input is needed, or the body's error. */
 static ssize_t pull(struct h1_exchange *x, char *buf, size_t size)
 {
     struct conn *c = x->conn;
@@ -47,7 +47,7 @@ static ssize_t pull(struct h1_exchange *x, char *buf, size_t size)
         fail_body(x, 413);
         return -EMSGSIZE;
     }
-    if (got > 0) return (ssize_t)got; /* the next read tells of an error after it */
+    if (got > 0) return (ssize_t)got; /* an error after these bytes is returned by the next read */
     if (p->state == PARSE_ERROR) {
         fail_body(x, p->status);
         return -EBADMSG;
@@ -93,9 +93,9 @@ static ssize_t h1_read(struct torc_req *rq, void *buf, size_t size)
     return wait_park(&rq->scope, &r.wait, reader_cancel);
 }
 
-/* Gives what has come to the fiber that waits for it. After the client's end of stream the body
- * cannot become whole any more. */
-static void feed_reader(struct h1_exchange *x)
+/* Delivers body bytes to the waiting fiber. After the client's end of stream the body can no longer
+ * be completed. */
+static void deliver_to_reader(struct h1_exchange *x)
 {
     ssize_t n = pull(x, x->reader->buf, x->reader->size);
     if (n == -EAGAIN && x->conn->eof) {
@@ -124,7 +124,7 @@ static const struct exchange_ops h1_exchange_ops = {
     .handler_returned = handler_returned,
 };
 
-/* NULL without memory; the connection is then aborted. */
+/* Returns NULL without memory; then the connection is aborted. */
 static struct h1_exchange *request_begin(struct conn *c)
 {
     struct http_context *ctx = c->ctx;
@@ -146,14 +146,14 @@ static struct h1_exchange *request_begin(struct conn *c)
     return x;
 }
 
-/* Every request ends here, answered (H1_DONE) or broken off. */
+/* Ends a request, completed (H1_DONE) or aborted. */
 static void exchange_end(struct h1_exchange *x)
 {
     struct conn *c = x->conn;
     struct http_context *ctx = c->ctx;
     struct torc_req *rq = &x->rq;
     bool answered = x->state == H1_DONE, close = rq->close_after_response || ctx->draining;
-    /* A client that did not ask for the end may have sent on. */
+    /* A client that did not ask to close may have sent more. */
     bool linger = close && (x->parser.state != PARSE_DONE || c->unread.len || rq->head.keep_alive);
     if (answered) {
         int status = rq->response.status;
@@ -169,13 +169,14 @@ static void exchange_end(struct h1_exchange *x)
     if (close) conn_begin_close(c, linger);
 }
 
-/* The request has had its response. It ends, unless the rest of a body that nobody read is still to
- * be dropped. */
+/* The response is complete: ends the request, unless the rest of an unread body must be discarded
+ * first. */
 static void request_done(struct h1_exchange *x)
 {
     struct conn *c = x->conn;
     if (!x->rq.response.status) {
-        /* Not even an error could be told: the next response must not pass for this one. */
+        /* Not even an error response was possible; the next response must not be taken for this
+         * one. */
         conn_abort(c, -ENOMEM);
     } else if (!x->rq.close_after_response && x->parser.state == PARSE_BODY) {
         x->state = H1_DISCARD;
@@ -193,7 +194,7 @@ static void respond_error(struct h1_exchange *x, int status)
     request_done(x);
 }
 
-/* A head that no handler can answer, and after which nothing is certain. */
+/* Responds to a head that could not be parsed; nothing after it can be trusted. */
 static void reject_head(struct h1_exchange *x, int status)
 {
     counter_add(&x->conn->ctx->stats.bad_requests, 1);
@@ -222,14 +223,14 @@ static void serve(struct h1_exchange *x)
     }
 }
 
-/* ---- input: one step each, which says whether another may follow ---- */
+/* ---- input: each step returns whether another may follow ---- */
 
 static bool step_head(struct h1_exchange *x)
 {
     struct conn *c = x->conn;
     if (c->unread.len == 0) {
         if (!c->eof) return false;
-        /* It cannot become whole any more. */
+        /* It can no longer be completed. */
         exchange_end(x);
         return true;
     }
@@ -247,7 +248,7 @@ static bool step_idle(struct conn *c)
         if (c->eof) conn_begin_close(c, false);
         return false;
     }
-    /* A client that asks on without reading the responses waits for itself. */
+    /* A client that sends requests without reading the responses is stopped here. */
     if (c->unsent.bytes >= c->ctx->limits->write_buffer) return false;
     struct h1_exchange *x = request_begin(c);
     return x && step_head(x);
@@ -259,7 +260,7 @@ static bool step_handler(struct h1_exchange *x)
         request_done(x);
         return true;
     }
-    if (x->reader) feed_reader(x);
+    if (x->reader) deliver_to_reader(x);
     return false;
 }
 
@@ -294,19 +295,19 @@ static bool step(struct conn *c)
     }
 }
 
-/* Serves what is unread, until it is used up, a handler waits, or the output backs up; and ends
- * what cannot be completed once the client has ended its stream. Responses are still sent then, as
- * it may have shut its sending side only. */
+/* Processes unread input until it is used up, a handler waits, or too much output is unsent. After
+ * the client's end of stream, ends requests that cannot be completed; responses are still sent, as
+ * the client may have shut down its sending side only. */
 static void h1_input(struct conn *c)
 {
     while (c->state == CONN_OPEN && !c->close_after_response && step(c)) continue;
 }
 
-/* ---- what else happens to a connection ---- */
+/* ---- timeouts, drain, cancel ---- */
 
-static void time_out_idle(struct conn *c)
+static void idle_timeout_passed(struct conn *c)
 {
-    if (c->unsent.bytes) { /* not idle: the last response is still leaving */
+    if (c->unsent.bytes) { /* not idle: the last response is still being sent */
         c->read_deadline = c->ctx->io->now + c->ctx->limits->idle_timeout;
         return;
     }
@@ -319,7 +320,7 @@ static void h1_timeout(struct conn *c)
     struct h1_exchange *x = c->exchange;
     uint64_t *timeouts = c->ctx->stats.timeouts;
     if (!x) {
-        time_out_idle(c);
+        idle_timeout_passed(c);
     } else if (x->state == H1_HEAD) {
         counter_add(&timeouts[TIMEOUT_HEADER], 1);
         reject_head(x, 408);
@@ -338,8 +339,8 @@ static void h1_drain(struct conn *c)
 {
     struct h1_exchange *x = c->exchange;
     if (x && (x->state == H1_HEAD || x->state == H1_DISCARD)) {
-        /* No request to wait for; but the rest of it may be on its way. */
-        uint64_t soon = c->ctx->io->now + DRAIN_PATIENCE;
+        /* No handler is running, but the rest of the request may be on its way. */
+        uint64_t soon = c->ctx->io->now + DRAIN_TIMEOUT;
         if (c->read_deadline > soon) c->read_deadline = soon;
     } else if (!x && !c->unread.len) {
         conn_begin_close(c, false);

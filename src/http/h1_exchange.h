@@ -1,6 +1,6 @@
 #pragma once
-/* One request and its response as HTTP/1.x carries them: shared by the file that reads (h1.c) and
- * the one that writes (h1_response.c). */
+/* One HTTP/1.x request and its response; shared by h1.c, which reads, and h1_response.c, which
+ * writes. */
 
 #include "http/conn.h"
 #include "http/h1_parser.h"
@@ -8,18 +8,18 @@
 
 enum h1_state {
     H1_HEAD,    /* the head is not complete */
-    H1_HANDLER, /* a handler has the request */
-    H1_DISCARD, /* it has its response, and the rest of a body that nobody read is dropped */
-    H1_DONE,    /* it has its response, and ends */
+    H1_HANDLER, /* a handler is running */
+    H1_DISCARD, /* response complete; the unread rest of the body is discarded */
+    H1_DONE,    /* response complete; about to end */
 };
 
 struct h1_exchange {
     struct torc_req rq;
     struct conn *conn;
-    struct h1_reader *reader; /* NULL or a fiber that waits for bytes of the body */
+    struct h1_reader *reader; /* a fiber that waits for body bytes, or NULL */
     uint8_t state;            /* enum h1_state */
-    bool returned;            /* the handler has */
-    bool counted;             /* as in progress */
+    bool returned;            /* the handler has returned */
+    bool counted;             /* counted as in progress */
     struct h1_parser parser;
 };
 
@@ -28,7 +28,7 @@ static inline struct h1_exchange *h1_exchange_of(struct torc_req *rq)
     return container_of(rq, struct h1_exchange, rq);
 }
 
-/* The writing half of its operations; see struct exchange_ops. */
+/* The writing half of struct exchange_ops. */
 int h1_respond(struct torc_req *rq, slice body);
 int h1_write(struct torc_req *rq, const void *data, size_t size);
 int h1_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size);

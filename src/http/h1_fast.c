@@ -9,7 +9,7 @@ static inline bool visible(char c, char first)
     return c >= first && c <= '~';
 }
 
-/* The first byte that is no VCHAR, or is '#', which begins what a target does not have. */
+/* The first byte that is not VCHAR, or is '#', which no target contains. */
 static inline const char *target_end(const char *at, const char *end)
 {
     for (; end - at >= 8; at += 8) {
@@ -38,8 +38,8 @@ static inline const char *name_end(const char *at, const char *end)
     return at;
 }
 
-/* Whether the field is one that llhttp looks at. */
-static bool steers(slice name, slice value)
+/* Whether llhttp interprets the field. */
+static bool is_special_field(slice name, slice value)
 {
     static const slice others[] = {SLICE("content-length"), SLICE("transfer-encoding"),
                                    SLICE("upgrade"), SLICE("proxy-connection")};
@@ -69,7 +69,7 @@ size_t h1_fast_head(struct head *h, size_t room, slice in)
         at = value_end(value, end);
         if (end - at < 2 || at[0] != '\r' || at[1] != '\n') return 0;
         size_t name_len = (size_t)(colon - name), value_len = (size_t)(at - value);
-        if (steers(slice_of(name, name_len), slice_of(value, value_len))) return 0;
+        if (is_special_field(slice_of(name, name_len), slice_of(value, value_len))) return 0;
         h->field[n++] = (struct head_field){(uint16_t)(name - text), (uint16_t)name_len,
                                             (uint16_t)(value - text), (uint16_t)value_len};
     }

@@ -5,8 +5,8 @@
 #include "http/h1_fast.h"
 #include "http/method.h"
 
-/* Chunk framing may outgrow the data it frames by this much, and by this many bytes per byte of
- * data; more is an attack by chunk extensions or trailers. */
+/* Chunk framing may exceed the data by this many bytes, plus this many per byte of data. More is an
+ * attack with chunk extensions or trailers. */
 enum { OVERHEAD_BASE = 16 * 1024, OVERHEAD_PER_BYTE = 16 };
 
 static struct h1_parser *parser_of(struct message *m)
@@ -26,7 +26,7 @@ static int append(struct h1_parser *p, slice piece)
     if (p->text_len + piece.len > p->text_cap) {
         uint32_t cap = p->text_cap * 2;
         while (cap < p->text_len + piece.len) cap *= 2;
-        /* Every byte of text is a byte of the head, which h1_parse_head bounds. */
+        /* text is bounded: each of its bytes is a byte of the head, which h1_parse_head bounds */
         char *text = arena_alloc(p->arena, cap);
         if (!text) return fail(p, 503);
         memcpy(text, h->text, p->text_len);
@@ -38,7 +38,7 @@ static int append(struct h1_parser *p, slice piece)
     return 0;
 }
 
-/* Whether the bytes right before `at` are `want`; they may have come with earlier input. */
+/* Whether the bytes just before `at` are `want`; they may be part of earlier input. */
 static bool preceded_by(const struct h1_parser *p, const char *at, slice want)
 {
     size_t here = (size_t)(at - p->input);
@@ -65,11 +65,12 @@ static void keep_tail(struct h1_parser *p, slice in)
 
 /* ---- events ---- */
 
-/* A request line that ends after its target, as HTTP/0.9 had it, or is cut by a CR or LF alone. */
-static int without_version(struct h1_parser *p, slice rest)
+/* The status for a request line without a version, as in HTTP/0.9 (505), or with a bare CR or LF
+ * (400). */
+static int missing_version(struct h1_parser *p, slice rest)
 {
     if (rest.ptr[0] == '\r' && rest.len == 1) {
-        p->cut = true; /* the next byte tells */
+        p->cr_after_target = true; /* the next byte decides */
         return 0;
     }
     return fail(p, slice_starts(rest, SLICE("\r\n")) ? 505 : 400);
@@ -79,18 +80,18 @@ static int on_target(struct message *m, slice piece)
 {
     struct h1_parser *p = parser_of(m);
     struct head *h = p->head;
-    /* llhttp skips any number of spaces here; RFC 9112, 3 has exactly one. */
+    /* llhttp skips any number of spaces; RFC 9112, 3 allows exactly one. */
     if (h->target_len == 0 && preceded_by(p, piece.ptr, SLICE("  "))) return fail(p, 400);
     if (h->target_len + piece.len > TARGET_MAX) return fail(p, 414);
     int err = append(p, piece);
     if (err) return err;
     h->target_len += (uint16_t)piece.len;
-    /* llhttp also knows RTSP and ICE, so what follows is looked at here, or with the version where
-     * it has not come yet. */
+    /* llhttp also accepts RTSP and ICE, so the protocol name is checked here, or in on_version if
+     * it has not arrived yet. */
     static const slice follows = {" HTTP/", 6};
     const char *end = piece.ptr + piece.len;
     size_t left = (size_t)(p->input + p->input_len - end);
-    if (left > 0 && *end != ' ') return without_version(p, slice_of(end, left));
+    if (left > 0 && *end != ' ') return missing_version(p, slice_of(end, left));
     if (left < follows.len)
         message_watch_version(m);
     else if (memcmp(end, follows.ptr, follows.len) != 0)
@@ -102,13 +103,13 @@ static int on_version(struct message *m, slice piece)
 {
     struct h1_parser *p = parser_of(m);
     const char *at = piece.ptr;
-    /* A version in pieces has been looked at with its first. */
+    /* The first piece of a version has been checked already. */
     if (piece.len == 0 || *at == '.' || preceded_by(p, at, SLICE("."))) return 0;
     if (preceded_by(p, at, SLICE(" HTTP/")) && !preceded_by(p, at, SLICE("  HTTP/"))) return 0;
     return fail(p, 400);
 }
 
-static void note_version(struct h1_parser *p)
+static void store_version(struct h1_parser *p)
 {
     const struct message *m = &p->message;
     if (message_major(m) == 1) p->head->minor = (int8_t)message_minor(m);
@@ -118,10 +119,10 @@ static int on_field_name(struct message *m, slice piece)
 {
     struct h1_parser *p = parser_of(m);
     struct head *h = p->head;
-    if (p->state != PARSE_HEAD || piece.len == 0) return 0; /* trailers are read and dropped */
+    if (p->state != PARSE_HEAD || piece.len == 0) return 0; /* trailers are parsed and discarded */
     if (h->n_fields == 0 || p->in_value) {
         if (h->n_fields == HEAD_FIELDS_MAX) return fail(p, 431);
-        if (h->n_fields == 0) note_version(p);
+        if (h->n_fields == 0) store_version(p);
         h->field[h->n_fields++] = (struct head_field){.name = (uint16_t)p->text_len};
         p->in_value = false;
     }
@@ -144,7 +145,7 @@ static int on_field_value(struct message *m, slice piece)
     return err;
 }
 
-/* RFC 9112, 6.1 and 6.3: of the codings only chunked is known, and it stands once. */
+/* RFC 9112, 6.1 and 6.3: chunked is the only coding supported, and may appear once. */
 static int check_coding(const struct head *h)
 {
     for (size_t i = 0; i < h->n_fields; i++) {
@@ -169,8 +170,8 @@ static bool connection_has(const struct head *h, slice option)
     return false;
 }
 
-/* Not llhttp's judgement, which in HTTP/1.0 lets keep-alive win over close (RFC 9112, 9.3) and
- * takes Proxy-Connection for Connection. */
+/* llhttp_should_keep_alive is not used: in HTTP/1.0 it lets keep-alive override close (RFC 9112,
+ * 9.3), and it takes Proxy-Connection for Connection. */
 static bool keeps_alive(const struct message *m, const struct head *h)
 {
     if (!message_has_connection(m)) return h->minor > 0;
@@ -182,10 +183,11 @@ static int on_head_complete(struct message *m)
 {
     struct h1_parser *p = parser_of(m);
     struct head *h = p->head;
-    note_version(p);
+    store_version(p);
     if (h->minor < 0) return fail(p, 505);
     if (message_has_transfer_encoding(m)) {
-        /* RFC 9112, 6.1: unknown in 1.0, where an intermediary may have framed it otherwise. */
+        /* RFC 9112, 6.1: HTTP/1.0 has no Transfer-Encoding; an intermediary may have framed the
+         * message otherwise. */
         int status = h->minor == 0 ? 400 : check_coding(h);
         if (status) return fail(p, status);
     }
@@ -239,12 +241,13 @@ void h1_parser_init(struct h1_parser *p, struct head *head, struct arena *arena,
     p->text_cap = size;
     p->text_len = p->head_bytes = p->empty_bytes = 0;
     p->state = PARSE_HEAD;
-    p->in_value = p->cut = p->begun = false;
+    p->in_value = p->cr_after_target = p->llhttp_used = false;
     p->tail_len = 0;
     p->data_bytes = p->overhead_bytes = 0;
 }
 
-/* The first byte that fits no method that llhttp knows tells: the name goes on there, or ends. */
+/* llhttp stops at the first byte that fits no method it knows: 501 if the byte belongs to a token,
+ * otherwise 400. */
 static int method_status(const struct h1_parser *p)
 {
     const char *at = message_error_at(&p->message);
@@ -255,8 +258,8 @@ static int method_status(const struct h1_parser *p)
     return field_name_valid(slice_of(at, 1)) ? 501 : 400;
 }
 
-/* A version that is well formed and not served, or one that is malformed or not followed by a line
- * end. */
+/* 505 for a well-formed version that is not supported; 400 for a malformed one or one not followed
+ * by a line end. */
 static int version_status(const struct h1_parser *p)
 {
     const struct message *m = &p->message;
@@ -277,37 +280,38 @@ static int status_of(const struct h1_parser *p, enum message_result result)
     }
 }
 
-static void note_method(struct h1_parser *p, enum message_result result)
+static void store_method(struct h1_parser *p, enum message_result result)
 {
     bool bad = result == MESSAGE_BAD_METHOD;
     p->head->method_name = bad ? (slice){NULL, 0} : message_method(&p->message);
     p->head->method = (int8_t)http_method_of(p->head->method_name);
 }
 
-/* Returns how many bytes it used. */
-static size_t execute(struct h1_parser *p, slice in)
+/* Runs llhttp on `in`; returns how many bytes it used. */
+static size_t run_llhttp(struct h1_parser *p, slice in)
 {
-    if (!p->begun) message_begin_request(&p->message, &events);
-    p->begun = true;
+    if (!p->llhttp_used) message_begin_request(&p->message, &events);
+    p->llhttp_used = true;
     p->input = in.ptr;
     p->input_len = in.len;
     bool in_head = p->state == PARSE_HEAD;
     size_t used;
     enum message_result result = message_read(&p->message, in, &used);
-    if (in_head) note_method(p, result);
+    if (in_head) store_method(p, result);
     if (result == MESSAGE_OK || result == MESSAGE_PAUSED) return used;
     p->status = status_of(p, result);
     p->state = PARSE_ERROR;
     return used;
 }
 
-static void refuse(struct h1_parser *p, int status)
+static void set_error(struct h1_parser *p, int status)
 {
     p->status = status;
     p->state = PARSE_ERROR;
 }
 
-/* Empty lines before the request (RFC 9112, 2.2). llhttp would skip any CR and LF, alone or not. */
+/* Skips empty lines before the request line (RFC 9112, 2.2). llhttp would also skip bare CRs and
+ * LFs. */
 static size_t skip_empty_lines(struct h1_parser *p, slice in)
 {
     size_t n = 0;
@@ -317,20 +321,20 @@ static size_t skip_empty_lines(struct h1_parser *p, slice in)
     }
     p->head_bytes = p->empty_bytes;
     if (n < in.len && (p->empty_bytes % 2 || in.ptr[n] == '\r' || in.ptr[n] == '\n'))
-        refuse(p, p->empty_bytes < HEAD_MAX ? 400 : 431);
+        set_error(p, p->empty_bytes < HEAD_MAX ? 400 : 431);
     return n;
 }
 
-/* Some bytes of the head, beginning with the request line. */
-static size_t head_part(struct h1_parser *p, slice in)
+/* Parses a part of the head, from the request line on. */
+static size_t parse_head_part(struct h1_parser *p, slice in)
 {
     size_t room = HEAD_MAX - p->head_bytes;
     slice part = slice_of(in.ptr, in.len < room ? in.len : room);
-    size_t used = part.len ? execute(p, part) : 0;
+    size_t used = part.len ? run_llhttp(p, part) : 0;
     p->head_bytes += (uint32_t)used;
     if (p->state != PARSE_HEAD) return used;
     if (p->head_bytes == HEAD_MAX && in.len > used)
-        refuse(p, 431);
+        set_error(p, 431);
     else
         keep_tail(p, part);
     return used;
@@ -347,8 +351,8 @@ size_t h1_parse_head(struct h1_parser *p, slice in)
             return used;
         }
     }
-    if (UNLIKELY(p->cut)) {
-        refuse(p, in.ptr[0] == '\n' ? 505 : 400);
+    if (UNLIKELY(p->cr_after_target)) {
+        set_error(p, in.ptr[0] == '\n' ? 505 : 400);
         return 0;
     }
     if (p->head_bytes == p->empty_bytes && (in.ptr[0] <= '\r' || p->empty_bytes % 2)) {
@@ -356,16 +360,16 @@ size_t h1_parse_head(struct h1_parser *p, slice in)
         in = slice_skip(in, skipped);
         if (p->state != PARSE_HEAD || in.len == 0) return skipped;
     }
-    return skipped + head_part(p, in);
+    return skipped + parse_head_part(p, in);
 }
 
 size_t h1_parse_body(struct h1_parser *p, slice in, char *out, size_t size, size_t *got)
 {
     p->sink = out;
     p->sink_len = 0;
-    /* No more input than `out` has room for, as all of it may be data. */
+    /* At most `size` bytes of input, as all of it may be data. */
     if (out && in.len > size) in.len = size;
-    size_t used = execute(p, in);
+    size_t used = run_llhttp(p, in);
     *got = p->sink_len;
     p->overhead_bytes += used - p->sink_len;
     if (p->state == PARSE_BODY &&

@@ -1,16 +1,16 @@
 #pragma once
-/* One HTTP/1.x request, parsed as its bytes come in any split: into a head, then its body's bytes.
- * A head that is whole and of the common kind is read in one pass (h1_fast.h), any other by llhttp
- * (message.h). The head is copied into memory of the request; body bytes are handed out where they
- * lie. */
+/* Incremental parser of one HTTP/1.x request: first the head, then the bytes of the body, from
+ * input split in any way. A complete head of the common form is parsed in one pass (h1_fast.h), any
+ * other by llhttp (message.h). The head is copied into memory of the request; body bytes are not
+ * copied unless asked for. */
 
 #include "base/arena.h"
 #include "http/head.h"
 #include "http/message.h"
 
 enum {
-    HEAD_MAX = 16 * 1024,  /* bytes of request line and fields: 431 past it */
-    TARGET_MAX = 8 * 1024, /* bytes of the request-target: 414 past it */
+    HEAD_MAX = 16 * 1024,  /* bytes of request line and fields; more is answered with 431 */
+    TARGET_MAX = 8 * 1024, /* bytes of the request-target; more is answered with 414 */
 };
 
 enum parse_state {
@@ -21,36 +21,37 @@ enum parse_state {
 };
 
 struct h1_parser {
-    struct message message; /* once begun */
+    struct message message; /* valid if llhttp_used */
     struct head *head;
     struct arena *arena;
-    uint32_t text_cap, text_len; /* of head->text */
-    uint32_t head_bytes;         /* of the head, as they came */
-    uint32_t empty_bytes;        /* of these, in empty lines before the request line */
-    uint64_t data_bytes;         /* of the body, so far */
-    uint64_t overhead_bytes;     /* chunk sizes, extensions and trailers, so far */
+    uint32_t text_cap, text_len; /* capacity and length of head->text */
+    uint32_t head_bytes;         /* bytes of the head as received */
+    uint32_t empty_bytes;        /* of these, empty lines before the request line */
+    uint64_t data_bytes;         /* body bytes so far */
+    uint64_t overhead_bytes;     /* bytes of chunk sizes, extensions and trailers so far */
     uint8_t state;               /* enum parse_state */
-    bool in_value;               /* the last span was of a value */
-    bool cut;                    /* the target was followed by a CR */
-    bool begun;                  /* llhttp has had bytes of the request */
+    bool in_value;               /* the last piece belonged to a field value */
+    bool cr_after_target;        /* the input ended with a CR right after the target */
+    bool llhttp_used;            /* llhttp has seen bytes of this request */
     uint8_t tail_len;
-    char tail[8];      /* the last bytes of earlier input, while in the head */
-    int status;        /* PARSE_ERROR: the status that answers it */
-    const char *input; /* of the running call */
+    char tail[8];      /* last bytes of earlier input, while in the head */
+    int status;        /* PARSE_ERROR: the status to respond with */
+    const char *input; /* input of the current call */
     size_t input_len;
-    char *sink; /* where body bytes go in the running h1_parse_body */
+    char *sink; /* destination of body bytes in the current h1_parse_body; NULL discards */
     size_t sink_len;
 };
 
-/* Fills in `head`. What its text grows into comes from `arena`; `text` is memory to begin with. */
+/* Initialises the parser and `head`. `text` is the first memory for head->text; larger text is
+ * allocated from `arena`. */
 void h1_parser_init(struct h1_parser *p, struct head *head, struct arena *arena, char *text,
                     uint32_t size);
 
-/* Takes bytes of the head: how many of `in` were used, and p->state says what they led to. Stops
- * after the head (PARSE_BODY, PARSE_DONE) and leaves the rest. After an error the head has what was
- * read of it before. */
+/* Parses bytes of the head; returns how many of `in` were used and updates p->state. Stops after
+ * the head (PARSE_BODY, PARSE_DONE). After an error, `head` contains what was parsed before it.
+ * `in` is not empty. */
 size_t h1_parse_head(struct h1_parser *p, slice in);
 
-/* Takes bytes of the body in PARSE_BODY: returns how many of `in` were used and copies at most
+/* Parses bytes of the body in PARSE_BODY: returns how many of `in` were used and copies at most
  * `size` bytes of data to `out`, their count to *got. `out` NULL discards the data. */
 size_t h1_parse_body(struct h1_parser *p, slice in, char *out, size_t size, size_t *got);

@@ -8,9 +8,9 @@
 #include <stdio.h>
 
 enum {
-    HEAD_ROOM = 512,         /* of a response head, without its fields and type */
-    PIECE = 64 * 1024,       /* of a body that is written or read from a file */
-    CHUNK_ROOM = 2 + 16 + 2, /* around one chunk: its size and two line ends */
+    HEAD_ROOM = 512,         /* bytes of a response head without its fields and type */
+    PIECE = 64 * 1024,       /* bytes of a body that are added at once */
+    CHUNK_ROOM = 2 + 16 + 2, /* bytes around a chunk: its size and two line ends */
 };
 
 /* ---- response head ---- */
@@ -21,28 +21,28 @@ static char *put(char *p, const char *s, size_t n)
     return p + n;
 }
 
-#define PUT(p, literal) put(p, literal, sizeof(literal) - 1)
+#define PUT_TEXT(p, literal) put(p, literal, sizeof(literal) - 1)
 
 static char *put_status(char *p, int status)
 {
     slice line = http_status_line(status);
     if (line.len) return put(p, line.ptr, line.len);
-    p = PUT(p, "HTTP/1.1 ");
+    p = PUT_TEXT(p, "HTTP/1.1 ");
     p = decimal_put(p, (uint64_t)status);
-    return PUT(p, " Unknown\r\n");
+    return PUT_TEXT(p, " Unknown\r\n");
 }
 
-/* How the end of the body is told: by its length, by chunks, or by closing (RFC 9112, 6.3). */
+/* The body ends by its length, by chunks, or by closing the connection (RFC 9112, 6.3). */
 static char *put_framing(char *p, struct torc_req *rq)
 {
     const struct response *r = &rq->response;
     if (r->status == 204 || r->status == 304) return p;
     if (r->length >= 0) {
-        p = PUT(p, "Content-Length: ");
+        p = PUT_TEXT(p, "Content-Length: ");
         p = decimal_put(p, (uint64_t)r->length);
-        return PUT(p, "\r\n");
+        return PUT_TEXT(p, "\r\n");
     }
-    if (rq->head.minor > 0) return PUT(p, "Transfer-Encoding: chunked\r\n");
+    if (rq->head.minor > 0) return PUT_TEXT(p, "Transfer-Encoding: chunked\r\n");
     rq->close_after_response = true;
     return p;
 }
@@ -64,7 +64,7 @@ static char *put_head(char *p, struct torc_req *rq)
     }
     if (r->type.ptr) {
         p = slice_copy(p, r->type.ptr, r->type.len);
-        p = PUT(p, "\r\n");
+        p = PUT_TEXT(p, "\r\n");
     } else {
         p -= HEAD_TYPE_LEN;
     }
@@ -72,10 +72,10 @@ static char *put_head(char *p, struct torc_req *rq)
     if (r->fields_len) p = put(p, r->fields, r->fields_len);
     if (rq->ctx->draining) rq->close_after_response = true;
     if (rq->close_after_response)
-        p = PUT(p, "Connection: close\r\n");
+        p = PUT_TEXT(p, "Connection: close\r\n");
     else if (rq->head.minor == 0)
-        p = PUT(p, "Connection: keep-alive\r\n");
-    return PUT(p, "\r\n");
+        p = PUT_TEXT(p, "Connection: keep-alive\r\n");
+    return PUT_TEXT(p, "\r\n");
 }
 
 int h1_respond(struct torc_req *rq, slice body)
@@ -85,8 +85,8 @@ int h1_respond(struct torc_req *rq, slice body)
     size_t head = HEAD_ROOM + rq->response.type.len + rq->response.fields_len;
     if (!request_gets_body(rq)) body.len = 0;
     bool whole = head + body.len <= (size_t)SEND_LARGE_CAP;
-    /* Whether the client sends a body that it was not asked for is its choice, once it has the
-     * answer; it must not be taken for a request. */
+    /* After a final response, a client that expected 100 (Continue) may or may not send its body
+     * (RFC 9110, 10.1.1). The body must not be taken for a request, so the connection is closed. */
     const struct h1_parser *parser = &h1_exchange_of(rq)->parser;
     if (rq->expect_continue && parser->state == PARSE_BODY && !parser->data_bytes)
         rq->close_after_response = true;
@@ -96,7 +96,7 @@ int h1_respond(struct torc_req *rq, slice body)
     if (whole) p = slice_copy(p, body.ptr, body.len);
     send_queue_commit(&c->unsent, (size_t)(p - start));
     if (!whole && send_queue_append(&c->unsent, c->ctx, body.ptr, body.len) < 0) {
-        conn_abort(c, -ENOMEM); /* the head has promised what cannot be kept */
+        conn_abort(c, -ENOMEM); /* the head announced a body that cannot be sent */
         return -ENOMEM;
     }
     conn_schedule(c);
@@ -105,12 +105,13 @@ int h1_respond(struct torc_req *rq, slice body)
 
 /* ---- response body ---- */
 
-/* Has the output sent, and waits while there is more of it than a slow client should pin. */
-static int let_leave(struct torc_req *rq)
+/* Schedules sending, and waits while more is unsent than a slow client may hold in memory. */
+static int flush_and_wait(struct torc_req *rq)
 {
     struct conn *c = h1_exchange_of(rq)->conn;
     conn_schedule(c);
-    if (rq->scope.cancelled) return rq->scope.cancelled; /* meanwhile; nothing would end the wait */
+    if (rq->scope.cancelled)
+        return rq->scope.cancelled; /* cancelled meanwhile: nothing would end the wait */
     if (c->unsent.bytes < c->ctx->limits->write_buffer) return 0;
     return conn_wait_sent(c, &rq->scope, c->ctx->limits->write_buffer, false);
 }
@@ -132,21 +133,21 @@ int h1_write(struct torc_req *rq, const void *data, size_t size)
         }
         at += part;
         size -= part;
-        int err = let_leave(rq);
+        int err = flush_and_wait(rq);
         if (err < 0) return err;
     }
     return 0;
 }
 
-static void warn_shorter(struct conn *c)
+static void warn_truncated(struct conn *c)
 {
     if (http_may_warn(c->ctx))
-        log_line("a file became shorter while it was sent; connection closed");
+        log_line("a file was truncated while it was sent; connection closed");
 }
 
-/* The kernel writes to the room at the end of the output, so that the bytes are copied just once.
- * While the first piece is read, the head waits for it, and they leave in one send; while a later
- * one is read, those before it are on their way. */
+/* The kernel reads the file into the room at the tail of the send queue, so the bytes are copied
+ * once. While the first piece is read, the head is held back, so that both leave in one send; while
+ * a later piece is read, earlier ones are being sent. */
 static int read_piece(struct torc_req *rq, int fd, uint64_t offset, size_t part)
 {
     struct conn *c = h1_exchange_of(rq)->conn;
@@ -167,13 +168,13 @@ int h1_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
         int n = read_piece(rq, fd, offset, size < PIECE ? (size_t)size : PIECE);
         c->corked = false;
         if (n <= 0) {
-            if (n == 0) warn_shorter(c);
+            if (n == 0) warn_truncated(c);
             conn_abort(c, -EIO);
             return n == 0 ? -EIO : n;
         }
         offset += (uint64_t)n;
         size -= (uint64_t)n;
-        int err = let_leave(rq);
+        int err = flush_and_wait(rq);
         if (err < 0) return err;
     }
     return 0;
@@ -191,7 +192,7 @@ int h1_write_ref(struct torc_req *rq, const void *bytes, size_t size)
     }
     conn_schedule(c);
     int err = conn_wait_sent(c, &rq->scope, 1, true);
-    if (err == -EIO) warn_shorter(c);
+    if (err == -EIO) warn_truncated(c);
     return err;
 }
 
@@ -201,7 +202,8 @@ int h1_end(struct torc_req *rq)
     const struct response *r = &rq->response;
     if (rq->scope.cancelled) return rq->scope.cancelled;
     if (request_gets_body(rq) && r->length >= 0 && r->written < (uint64_t)r->length) {
-        /* The client must see that the body is not whole: only the end of the stream can tell. */
+        /* The client must see that the body is incomplete: only the end of the stream can show
+         * it. */
         if (http_may_warn(c->ctx))
             log_line("a handler wrote less than it announced; connection closed");
         rq->close_after_response = true;

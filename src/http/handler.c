@@ -13,7 +13,7 @@ struct torc_group {
 
 /* ---- running ---- */
 
-/* What still runs for the request has to end before its memory does. */
+/* Functions of the request's groups must return before its memory is freed. */
 static void join_groups(struct torc_req *rq)
 {
     struct torc_group *joined = NULL;
@@ -24,9 +24,9 @@ static void join_groups(struct torc_req *rq)
     }
 }
 
-/* What was made of a body that failed is not whole either; only without an end to it can the client
- * tell. */
-static void cut_response(struct torc_req *rq)
+/* A response computed from a body that failed is incomplete as well. The client can tell only if
+ * the response has no proper end. */
+static void truncate_response(struct torc_req *rq)
 {
     rq->response.ended = true;
     rq->close_after_response = true;
@@ -38,7 +38,7 @@ static void ensure_response(struct torc_req *rq)
     if (!r->status)
         torc_reply_error(rq, rq->failed ? rq->failed : 500);
     else if (r->streamed && !r->ended && rq->failed)
-        cut_response(rq);
+        truncate_response(rq);
     else if (r->streamed && !r->ended)
         torc_end(rq);
 }
@@ -85,7 +85,8 @@ struct task {
 static int run_task(void *ctx, void *arg)
 {
     (void)arg;
-    /* A copy: the spawner's stack goes on when this fiber first waits. */
+    /* A copy: the original is on the spawner's stack, which continues when this fiber first
+     * waits. */
     struct task t = *(struct task *)ctx;
     return t.fn(t.rq, t.arg);
 }

@@ -14,8 +14,8 @@ void http_open(struct http_context *ctx, struct io *io, const struct http_limits
     slab_init(&ctx->conns, "connection", sizeof(struct conn), limits->max_conns);
     /* A connection has at most one request. */
     slab_init(&ctx->exchanges, "request", sizeof(struct h1_exchange), limits->max_conns);
-    /* A connection's unsent output is bounded by write_buffer and what one turn adds, so memory and
-     * not a count is the limit of its chunks. */
+    /* The unsent output of a connection is bounded by write_buffer plus what one turn adds, so
+     * chunks are limited by memory rather than by a count. */
     slab_init(&ctx->small, "output", SEND_SMALL, UINT32_MAX);
     slab_init(&ctx->large, "file output", SEND_LARGE, UINT32_MAX);
 }

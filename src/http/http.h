@@ -1,5 +1,5 @@
 #pragma once
-/* The HTTP of one core, as the loop that runs it sees it. All of it on the core's thread. */
+/* HTTP on one core: the interface for the loop that runs it. All calls on the core's thread. */
 
 #include "http/context.h"
 
@@ -9,12 +9,12 @@ void http_open(struct http_context *ctx, struct io *io, const struct http_limits
 /* Serves an accepted socket. */
 void http_accept(struct http_context *ctx, int fd);
 
-/* No new requests; connections end when what is under way is done. */
+/* Stops new requests; connections end when their current request is done. */
 void http_drain(struct http_context *ctx);
 
-/* The drain has taken too long: all connections end now. */
+/* Ends all connections at once; for a drain that takes too long. */
 void http_abort(struct http_context *ctx);
 
-/* Once nothing is in flight: runs the exit hooks, and asserts that every connection, request, chunk
- * and fiber is home. */
+/* Call when nothing is in flight: runs the exit hooks and asserts that every connection, request,
+ * chunk and fiber has been freed. */
 void http_close(struct http_context *ctx);

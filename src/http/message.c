@@ -6,7 +6,7 @@
 
 _Static_assert(sizeof(llhttp_t) <= sizeof((struct message *)0)->llhttp, "room for an llhttp_t");
 _Static_assert((int)MESSAGE_PAUSE == (int)HPE_PAUSED && (int)MESSAGE_FAIL == (int)HPE_USER,
-               "what events answer is what llhttp takes");
+               "events return llhttp's error codes");
 
 static struct message *message_of(llhttp_t *l)
 {
@@ -36,7 +36,7 @@ SPAN_EVENT(body)
 static int on_head_complete(llhttp_t *l)
 {
     struct message *m = message_of(l);
-    l->upgrade = 0; /* no protocol is offered or asked for: the field is ignored (RFC 9110, 7.8) */
+    l->upgrade = 0; /* no upgrade is supported: the field is ignored (RFC 9110, 7.8) */
     return m->events->head_complete(m);
 }
 
@@ -61,26 +61,26 @@ static const llhttp_settings_t response_settings = {
     .on_message_complete = on_complete,
 };
 
-/* ---- beginning ---- */
+/* ---- begin ---- */
 
-/* Fresh ones, copied for each message: llhttp_init takes longer to come to the same. */
-static llhttp_t fresh_request, fresh_response;
+/* Initialised parsers, copied for each message: faster than llhttp_init. */
+static llhttp_t initial_request, initial_response;
 
-__attribute__((constructor)) static void make_fresh(void)
+__attribute__((constructor)) static void make_initial(void)
 {
-    llhttp_init(&fresh_request, HTTP_REQUEST, &request_settings);
-    llhttp_init(&fresh_response, HTTP_RESPONSE, &response_settings);
+    llhttp_init(&initial_request, HTTP_REQUEST, &request_settings);
+    llhttp_init(&initial_response, HTTP_RESPONSE, &response_settings);
 }
 
 void message_begin_request(struct message *m, const struct message_events *events)
 {
-    *llhttp_of(m) = fresh_request;
+    *llhttp_of(m) = initial_request;
     m->events = events;
 }
 
 void message_begin_response(struct message *m, const struct message_events *events)
 {
-    *llhttp_of(m) = fresh_response;
+    *llhttp_of(m) = initial_response;
     m->events = events;
 }
 
@@ -119,7 +119,7 @@ enum message_result message_end(struct message *m)
     return result_of(llhttp_finish(llhttp_of(m)));
 }
 
-/* ---- what is known ---- */
+/* ---- properties ---- */
 
 const char *message_problem(const struct message *m)
 {

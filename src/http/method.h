@@ -1,6 +1,6 @@
 #pragma once
-/* The methods torc serves (RFC 9110, 9.3; PATCH is RFC 5789). CONNECT and TRACE are not among
- * them; what http_method_of does not know is answered with 501. */
+/* The supported methods (RFC 9110, 9.3; PATCH: RFC 5789). All others, CONNECT and TRACE included,
+ * are answered with 501. */
 
 #include "base/slice.h"
 
@@ -12,10 +12,10 @@ enum http_method {
     HTTP_DELETE,
     HTTP_PATCH,
     HTTP_OPTIONS,
-    HTTP_METHODS, /* how many there are */
+    HTTP_METHODS, /* number of methods */
 };
 
-enum { HTTP_ALLOW_MAX = 48 }; /* bytes that http_allow writes at most */
+enum { HTTP_ALLOW_MAX = 48 }; /* most bytes that http_allow writes */
 
 /* Static memory. */
 slice http_method_name(enum http_method m);
@@ -29,7 +29,7 @@ static inline int http_method_of(slice name)
     return http_method_look_up(name);
 }
 
-/* Writes the value of an Allow field for the methods whose bit (1 << enum) is set, in the order of
- * the enum: "GET, HEAD, OPTIONS". `size` is at least HTTP_ALLOW_MAX, unless fewer methods are known
- * to fit. Returns the length; no NUL. */
+/* Writes the value of an Allow field ("GET, HEAD, OPTIONS") for the methods whose bit (1 << enum)
+ * is set, in the order of the enum. `size` must be at least HTTP_ALLOW_MAX unless the methods are
+ * known to fit. Returns the length; no NUL. */
 size_t http_allow(uint32_t methods, char *out, size_t size);

@@ -1,21 +1,21 @@
 #pragma once
-/* What gives the bytes of a connection their meaning. A connection calls these and knows no more;
- * HTTP/1.1 is one implementation (h1.h). */
+/* The interface of a protocol to its connection, which knows nothing else about it. HTTP/1.1
+ * implements it (h1.h). */
 
 #include <stdbool.h>
 
 struct conn;
 
 struct protocol {
-    /* The one entrance: bytes or the end of the stream have come, the output has gone down, or what
-     * conn_resume asked for is due. Takes of c->unread what can be taken now. */
+    /* Called when bytes or the end of the stream have arrived, output has been sent, or conn_resume
+     * was called. Consumes what it can of c->unread. */
     void (*input)(struct conn *c);
     /* c->read_deadline has passed. */
     void (*timeout)(struct conn *c);
-    /* The server ends: what is not under way any more is not begun. */
+    /* The server drains: start nothing new. */
     void (*drain)(struct conn *c);
-    /* The connection is broken: every wait in it returns `err` from now on. */
+    /* The connection is aborted: every wait of its request returns `err` from now on. */
     void (*cancel)(struct conn *c, int err);
-    /* Frees what the protocol holds; false as long as a handler has not returned. */
+    /* Frees the protocol's state; false as long as a handler has not returned. */
     bool (*finish)(struct conn *c);
 };

@@ -35,7 +35,7 @@ static bool is_host(const char *name)
 {
     uint32_t v, lower, host;
     memcpy(&v, name, sizeof v);
-    memcpy(&lower, "    ", sizeof lower); /* the bit that makes an ASCII letter small */
+    memcpy(&lower, "    ", sizeof lower); /* 0x20 lower-cases ASCII letters */
     memcpy(&host, "host", sizeof host);
     return (v | lower) == host;
 }
@@ -51,7 +51,7 @@ static bool host_known(struct http_context *ctx, slice host)
     return true;
 }
 
-/* RFC 9112, 3.2: exactly one Host in HTTP/1.1, and a valid one. */
+/* RFC 9112, 3.2: HTTP/1.1 requires exactly one valid Host. */
 static int check_fields(struct torc_req *rq)
 {
     const struct head *h = &rq->head;
@@ -62,18 +62,18 @@ static int check_fields(struct torc_req *rq)
             if (hosts++ > 0) return 400;
             rq->host = head_field_value(h, i);
         } else if (name.len == 6 && slice_ieq(name, SLICE("expect")) && h->minor > 0) {
-            /* RFC 9110, 10.1.1; a 1.0 client's is ignored. */
+            /* RFC 9110, 10.1.1: ignored in HTTP/1.0. */
             if (!slice_ieq(head_field_value(h, i), SLICE("100-continue"))) return 417;
             rq->expect_continue = true;
         } else if (name.len == 17 && slice_ieq(name, SLICE("transfer-encoding"))) {
-            if (!h->chunked) return 400; /* an empty one */
+            if (!h->chunked) return 400; /* an empty Transfer-Encoding */
         }
     }
     if (hosts == 0 && h->minor > 0) return 400;
     return host_known(rq->ctx, rq->host) ? 0 : 400;
 }
 
-/* The status that answers a request whose connection cannot go on after it. */
+/* Rejects a request after which the connection cannot continue. */
 static int reject(struct torc_req *rq, int status)
 {
     rq->close_after_response = true;
@@ -85,7 +85,7 @@ int request_accept(struct torc_req *rq)
     const struct head *h = &rq->head;
     rq->close_after_response = !h->keep_alive;
     if (!target_parse(head_target(h), h->method == HTTP_OPTIONS, &rq->target))
-        return reject(rq, h->method < 0 ? 501 : 400); /* CONNECT has a form of target to itself */
+        return reject(rq, h->method < 0 ? 501 : 400); /* CONNECT has its own form of target */
     int status = check_fields(rq);
     if (status) return reject(rq, status);
     if (rq->target.host.ptr) rq->host = rq->target.host; /* RFC 9112, 3.2.2 */
@@ -102,7 +102,7 @@ int request_accept(struct torc_req *rq)
     return method == HTTP_OPTIONS ? 204 : 405;
 }
 
-/* ---- what a handler asks ---- */
+/* ---- accessors for handlers ---- */
 
 torc_slice torc_method(const torc_req *rq)
 {
@@ -148,12 +148,12 @@ void *torc_alloc(torc_req *rq, size_t size)
     return arena_alloc(&rq->arena, size);
 }
 
-/* Decoded into the request's memory; absent where the escapes are malformed or memory is out. */
+/* Decodes into the request's memory; absent for malformed escapes or without memory. */
 static slice decode(struct torc_req *rq, slice raw, bool plus)
 {
     if (raw.len == 0) return SLICE("");
     char *out = arena_alloc_aligned(&rq->arena, raw.len, 1);
-    if (!out) rq->failed = 503; /* it is not the client's fault */
+    if (!out) rq->failed = 503; /* not the client's fault */
     int n = out ? percent_decode(raw, out, plus) : -1;
     return n < 0 ? (slice){NULL, 0} : slice_of(out, (size_t)n);
 }
@@ -201,7 +201,7 @@ ssize_t torc_body_read(torc_req *rq, void *buf, size_t size)
 
 static int too_large(struct torc_req *rq)
 {
-    rq->failed = 413; /* unless the handler finds another answer */
+    rq->failed = 413; /* unless the handler responds otherwise */
     return -ENOMEM;
 }
 

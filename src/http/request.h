@@ -1,6 +1,6 @@
 #pragma once
-/* A request and its response: what a handler sees as torc_req. It does not know how they travel:
- * its exchange reads the body and puts the response on the wire. */
+/* A request and its response; handlers see it as torc_req. It does not know how it travels: its
+ * exchange reads the body and sends the response. */
 
 #include "base/arena.h"
 #include "http/context.h"
@@ -14,12 +14,12 @@
 struct response {
     int status;     /* 0: none yet */
     slice type;     /* Content-Type, or absent */
-    int64_t length; /* of the body; -1: not known */
-    char *fields;   /* further field lines, with their line ends */
+    int64_t length; /* of the body; -1: unknown */
+    char *fields;   /* additional field lines, each with CRLF */
     uint32_t fields_len, fields_cap;
-    bool streamed; /* the body follows by write */
+    bool streamed; /* the body follows by torc_write */
     bool ended;
-    uint64_t written; /* body bytes given so far */
+    uint64_t written; /* body bytes written so far */
 };
 
 enum { REQUEST_INLINE = 2048 };
@@ -32,30 +32,31 @@ struct torc_req {
     const struct route *route;
     struct target target;
     slice host;
-    uint64_t arrived;          /* io time of the turn that brought its first byte */
-    int failed;                /* status for what went wrong while the body was read; 0 */
-    bool close_after_response; /* its connection carries no further request */
-    bool expect_continue;      /* and 100 (Continue) has not been sent */
-    struct list files;         /* opened and not closed by the handler */
-    struct torc_group *groups; /* opened by the handler, newest first */
+    uint64_t arrived;          /* io time of the turn in which its first byte arrived */
+    int failed;                /* status for a failed read of the body, or 0 */
+    bool close_after_response; /* no further request on this connection */
+    bool expect_continue;      /* 100 (Continue) is expected and has not been sent */
+    struct list files;         /* open files of the handler */
+    struct torc_group *groups; /* groups of the handler, newest first */
     struct route_match match;
     struct arena arena;
     struct head head;
-    char inline_text[REQUEST_INLINE / 2]; /* for the text of the head to begin with */
+    char inline_text[REQUEST_INLINE / 2]; /* first memory for head.text */
     _Alignas(max_align_t) char inline_memory[REQUEST_INLINE / 2];
 };
 
 void request_init(struct torc_req *rq, struct http_context *ctx,
                   const struct exchange_ops *exchange);
 
-/* Frees what the request holds; every fiber of it has returned. */
+/* Frees memory of the request; all its fibers must have returned. */
 void request_end(struct torc_req *rq);
 
-/* Once the head is complete: fills in target, host and body, and finds the route. Returns 0, or the
- * status that answers the request in place of a handler. */
+/* Call when the head is complete: checks it, fills in target and host, and finds the route. Returns
+ * 0, or the status to respond with instead of calling a handler. */
 int request_accept(struct torc_req *rq);
 
-/* Whether the response has a body: none do 1xx, 204, 304 and any to HEAD (RFC 9110, 6.4.1). */
+/* Whether the response has a body. 204, 304 and responses to HEAD have none (RFC 9110, 6.4.1); 1xx
+ * are never sent this way. */
 static inline bool request_gets_body(const struct torc_req *rq)
 {
     int status = rq->response.status;

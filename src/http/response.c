@@ -6,13 +6,13 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { FIELDS_LIMIT = 32 * 1024 }; /* bytes of field lines that a handler may add */
+enum { FIELDS_LIMIT = 32 * 1024 }; /* bytes of field lines per response */
 
 /* ---- fields ---- */
 
 static int check_field(slice name, slice value)
 {
-    /* The framing and what the server says of itself; a handler that set them could break both. */
+    /* Framing and connection fields, which the server sets itself; a handler could break both. */
     static const slice own[] = {
         SLICE("server"),         SLICE("date"),
         SLICE("content-length"), SLICE("transfer-encoding"),
@@ -58,7 +58,7 @@ int torc_set_header(torc_req *rq, torc_slice name, torc_slice value)
 
 /* ---- starting ---- */
 
-/* Inlined, or each response would pay for the registers that the error paths save. */
+/* Inlined; otherwise every response would pay for registers saved for the error paths. */
 __attribute__((always_inline)) static inline int response_begin(struct torc_req *rq, int status,
                                                                 const char *type_text,
                                                                 int64_t length)
@@ -74,8 +74,8 @@ __attribute__((always_inline)) static inline int response_begin(struct torc_req 
     return 0;
 }
 
-/* A response that could not be put on the wire has not been given. */
-static int undo(struct torc_req *rq, int err)
+/* A response that could not be sent does not count as given. */
+static int reset_on_error(struct torc_req *rq, int err)
 {
     if (err < 0) rq->response.status = 0;
     return err;
@@ -87,7 +87,7 @@ int torc_reply(torc_req *rq, int status, const char *type, torc_slice body)
     if (err < 0) return err;
     rq->response.written = body.len;
     rq->response.ended = true;
-    return undo(rq, rq->exchange->respond(rq, body));
+    return reset_on_error(rq, rq->exchange->respond(rq, body));
 }
 
 int torc_replyf(torc_req *rq, int status, const char *format, ...)
@@ -133,7 +133,7 @@ int torc_start(torc_req *rq, int status, const char *type, int64_t length)
     int err = response_begin(rq, status, type, length < 0 ? -1 : length);
     if (err < 0) return err;
     rq->response.streamed = true;
-    return undo(rq, rq->exchange->respond(rq, SLICE("")));
+    return reset_on_error(rq, rq->exchange->respond(rq, SLICE("")));
 }
 
 /* ---- streaming ---- */

@@ -4,37 +4,37 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-/* A tree with a node per segment. The empty segment behind a slash at the end is a static one. */
+/* A tree with one node per segment. A trailing slash is an empty static segment. */
 struct node {
-    struct node *next;    /* sibling; static ones are in the order of `before` */
+    struct node *next;    /* next sibling; static ones sorted by sorts_before */
     struct node *statics; /* first child of each kind */
     struct node *param;
     struct node *rest; /* never has children */
-    slice path;        /* the pattern up to here; the node's own memory */
-    slice text;        /* its last segment, a parameter's without ':' or '*' */
+    slice path;        /* the pattern up to this node; allocated with the node */
+    slice text;        /* its last segment, without ':' or '*' */
     bool is_static;    /* no parameter in `path` */
-    uint32_t allow;    /* a bit per method, as in struct route_match; 0 where no route ends */
+    uint32_t allow;    /* methods as in struct route_match; 0 if no route ends here */
     struct route route[HTTP_METHODS];
 };
 
-/* A path without parameters: it comes before all else in the order of matching, so that a hit with
- * the right method is the answer. `key` is all of a path of up to 16 bytes. */
+/* A hash key of a static path: static routes match first, so a hit with the right method is the
+ * result. For paths of up to 16 bytes, the key contains the whole path. */
 struct key {
     uint64_t head, tail;
 };
 struct entry {
     struct key key;
     slice path;
-    const struct node *node; /* NULL: free */
+    const struct node *node; /* NULL: unused entry */
 };
 
 struct router {
-    struct node root;                  /* what stands before the first slash */
-    size_t n_nodes, n_static, n_bytes; /* of nodes below the root; n_bytes of their paths */
-    struct entry *index; /* open addressing, at most half full; NULL before router_freeze */
-    unsigned shift;      /* of a 64-bit hash down to an index */
+    struct node root;                  /* represents the part before the first slash */
+    size_t n_nodes, n_static, n_bytes; /* counts of nodes below the root; n_bytes of their paths */
+    struct entry *index; /* open addressing, at most half full; NULL until router_freeze */
+    unsigned shift;      /* shift from a 64-bit hash to an index */
     size_t mask;
-    void *block; /* mapped; nodes but the root, index and paths once frozen */
+    void *block; /* mapping of nodes (except the root), index and paths, once frozen */
     size_t block_size;
     bool frozen;
 };
@@ -92,24 +92,24 @@ static void set_param(struct route_match *out, const struct node *node, slice va
     out->n++;
 }
 
-/* What stands in `s` begins a segment. The depth of the recursion is bounded by ROUTE_SEGMENTS. */
+/* `s` starts with a segment. The recursion is at most ROUTE_SEGMENTS deep. */
 static bool find(const struct node *node, enum http_method m, slice s, struct route_match *out)
 {
     const char *slash = s.len ? memchr(s.ptr, '/', s.len) : NULL;
     slice segment = slash ? slice_of(s.ptr, (size_t)(slash - s.ptr)) : s;
-    slice behind = slash ? slice_skip(s, segment.len + 1) : (slice){NULL, 0};
+    slice after = slash ? slice_skip(s, segment.len + 1) : (slice){NULL, 0};
 
     for (const struct node *c = node->statics; c && c->text.len <= segment.len; c = c->next) {
         if (c->text.len < segment.len || (segment.len && c->text.ptr[0] != segment.ptr[0]) ||
             !slice_eq(c->text, segment))
             continue;
-        if (slash ? find(c, m, behind, out) : serves(c, m, out)) return true;
+        if (slash ? find(c, m, after, out) : serves(c, m, out)) return true;
         break;
     }
     if (node->param && segment.len) {
         uint32_t n = out->n;
         set_param(out, node->param, segment);
-        if (slash ? find(node->param, m, behind, out) : serves(node->param, m, out)) return true;
+        if (slash ? find(node->param, m, after, out) : serves(node->param, m, out)) return true;
         out->n = n;
     }
     if (node->rest && serves(node->rest, m, out)) {
@@ -135,7 +135,7 @@ bool router_find(const struct router *r, enum http_method m, slice path, struct 
 
 /* ---- adding ---- */
 
-static int refuse(const char **why, int error, const char *text)
+static int reject(const char **why, int error, const char *text)
 {
     if (why) *why = text;
     return error;
@@ -151,7 +151,7 @@ static bool is_name(slice s)
     return s.len > 0;
 }
 
-/* The reason why a pattern is none, or NULL. */
+/* What is wrong with a pattern, or NULL. */
 static const char *malformed(slice pattern)
 {
     if (pattern.len == 0 || pattern.ptr[0] != '/') return "a pattern begins with '/'";
@@ -163,13 +163,13 @@ static const char *malformed(slice pattern)
         for (size_t i = 0; i < segment.len; i++) {
             char c = segment.ptr[i];
             if (c <= ' ' || c > '~' || c == '?' || c == '#')
-                return "a segment has a character that no path has";
+                return "a segment contains a character that is not allowed in a path";
         }
         if (segment.len == 0 || (segment.ptr[0] != ':' && segment.ptr[0] != '*')) continue;
 
-        if (segment.ptr[0] == '*' && rest.ptr) return "'*' is for the last segment";
+        if (segment.ptr[0] == '*' && rest.ptr) return "'*' is allowed in the last segment only";
         slice name = slice_skip(segment, 1);
-        if (!is_name(name)) return "the name of a parameter is letters, digits and '_'";
+        if (!is_name(name)) return "the name of a parameter consists of letters, digits and '_'";
         if (n == ROUTE_PARAMS) return "a pattern has at most 8 parameters";
         for (unsigned i = 0; i < n; i++)
             if (slice_eq(names[i], name)) return "two parameters have the same name";
@@ -188,14 +188,14 @@ static struct node *node_new(slice path, size_t text_len)
     return node;
 }
 
-/* By length first, so that finding can stop early. */
-static bool before(slice a, slice b)
+/* By length first, so that a search can stop early. */
+static bool sorts_before(slice a, slice b)
 {
     if (a.len != b.len) return a.len < b.len;
     return a.len && memcmp(a.ptr, b.ptr, a.len) < 0;
 }
 
-/* The child of `parent` for the last segment of `path`, made where there is none yet. */
+/* Finds or creates the child of `parent` for the last segment of `path`. */
 static int child_for(struct router *r, struct node *parent, slice path, slice segment,
                      struct node **out, const char **why)
 {
@@ -206,18 +206,18 @@ static int child_for(struct router *r, struct node *parent, slice path, slice se
         at = kind == ':' ? &parent->param : &parent->rest;
         segment = slice_skip(segment, 1);
         if (*at && !slice_eq((*at)->text, segment))
-            return refuse(why, -EINVAL, "another route names this parameter differently");
+            return reject(why, -EINVAL, "another route names this parameter differently");
     } else {
-        while (*at && before((*at)->text, segment)) at = &(*at)->next;
+        while (*at && sorts_before((*at)->text, segment)) at = &(*at)->next;
     }
     if (!*at || !slice_eq((*at)->text, segment)) {
-        struct node *made = node_new(path, segment.len);
-        if (!made) return refuse(why, -ENOMEM, "out of memory");
-        made->is_static = parent->is_static && !is_param;
-        made->next = *at;
-        *at = made;
+        struct node *created = node_new(path, segment.len);
+        if (!created) return reject(why, -ENOMEM, "out of memory");
+        created->is_static = parent->is_static && !is_param;
+        created->next = *at;
+        *at = created;
         r->n_nodes++;
-        r->n_static += made->is_static;
+        r->n_static += created->is_static;
         r->n_bytes += path.len;
     }
     *out = *at;
@@ -227,13 +227,13 @@ static int child_for(struct router *r, struct node *parent, slice path, slice se
 int router_add(struct router *r, enum http_method m, slice pattern, torc_handler *fn, void *arg,
                const char **why)
 {
-    if (r->frozen) return refuse(why, -EBUSY, "the routes are frozen");
-    if ((unsigned)m >= HTTP_METHODS) return refuse(why, -EINVAL, "no such method");
-    if (!fn) return refuse(why, -EINVAL, "a route needs a handler");
+    if (r->frozen) return reject(why, -EBUSY, "the routes are frozen");
+    if ((unsigned)m >= HTTP_METHODS) return reject(why, -EINVAL, "no such method");
+    if (!fn) return reject(why, -EINVAL, "a route needs a handler");
     const char *fault = malformed(pattern);
-    if (fault) return refuse(why, -EINVAL, fault);
+    if (fault) return reject(why, -EINVAL, fault);
 
-    /* A contradiction shows at a node that is there already, before any is made. */
+    /* A contradiction is found at an existing node, before any is created. */
     struct node *node = &r->root;
     slice rest = slice_skip(pattern, 1), segment;
     while (slice_cut(&rest, '/', &segment)) {
@@ -241,7 +241,8 @@ int router_add(struct router *r, enum http_method m, slice pattern, torc_handler
         int rc = child_for(r, node, path, segment, &node, why);
         if (rc) return rc;
     }
-    if (node->route[m].fn) return refuse(why, -EEXIST, "method and pattern are taken");
+    if (node->route[m].fn)
+        return reject(why, -EEXIST, "this method and pattern already have a route");
     node->route[m] = (struct route){fn, arg};
     node->allow |= 1u << m | 1u << HTTP_OPTIONS;
     if (m == HTTP_GET) node->allow |= 1u << HTTP_HEAD;
@@ -250,7 +251,7 @@ int router_add(struct router *r, enum http_method m, slice pattern, torc_handler
 
 /* ---- freezing ---- */
 
-/* What is left of the block. */
+/* The unused rest of the block. */
 struct room {
     struct node *nodes;
     char *bytes;
@@ -276,7 +277,7 @@ static struct node *move(struct router *r, struct room *room, struct node *old)
     return node;
 }
 
-/* Children stand together, static ones first, and before what is below them. */
+/* Children are adjacent, static ones first, followed by their descendants. */
 static void move_children(struct router *r, struct room *room, struct node *node)
 {
     for (struct node **at = &node->statics; *at; at = &(*at)->next) *at = move(r, room, *at);
@@ -307,7 +308,7 @@ void router_freeze(struct router *r)
     struct room room = {nodes, (char *)(nodes + r->n_nodes)};
     move_children(r, &room, &r->root);
     ASSERT(room.bytes == block + size);
-    (void)mprotect(block, size, PROT_READ); /* a guard, which we can do without */
+    (void)mprotect(block, size, PROT_READ); /* only a safety measure */
 }
 
 struct router *router_new(void)

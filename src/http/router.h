@@ -1,13 +1,13 @@
 #pragma once
-/* Which handler serves a path. Patterns are those of torc_route: segments that are static, ":name"
- * (one segment, not empty) or, last, "*name" (what is left, slashes included, may be empty). Paths
- * are compared as sent, without decoding, and a slash at the end counts.
+/* Finds the handler for a path. Patterns are those of torc_route: segments that are static, ":name"
+ * (one non-empty segment) or, last, "*name" (the remainder, slashes included, possibly empty).
+ * Paths are compared as sent, without decoding, and a trailing slash counts.
  *
- * Of the patterns that match a path, the first in this order that has the method serves it: at each
- * segment from the left static wins over ":name", that over "*name". So POST /users/new does not
+ * Among the patterns that match a path, the first one that has the method is used, in this order:
+ * at each segment from the left, static before ":name" before "*name". So POST /users/new does not
  * hide GET /users/:id from a GET of /users/new.
  *
- * Filled by one thread; after router_freeze any number of threads may find. */
+ * One thread adds routes; after router_freeze any number of threads may find them. */
 
 #include "base/slice.h"
 #include "http/method.h"
@@ -26,34 +26,33 @@ struct route {
 };
 
 struct route_match {
-    const struct route *route; /* of the method asked for, or NULL; lives as long as the router */
-    uint32_t allow;            /* where route is NULL: a bit (1 << enum http_method) per method that
-                                * the path has; HEAD where GET is, and OPTIONS always. Otherwise
-                                * those of the patterns looked at, the matching one included */
-    uint32_t n;                /* parameters; those after it are not written */
+    const struct route *route; /* route for the method, or NULL; lives as long as the router */
+    uint32_t allow; /* if route is NULL: a bit (1 << enum http_method) per method of the path; HEAD
+                       if GET is, OPTIONS always. Otherwise the methods of the patterns visited */
+    uint32_t n;     /* number of parameters; later entries are not written */
     struct {
         slice name;  /* without ':' or '*'; the router's memory */
-        slice value; /* raw part of the path */
+        slice value; /* part of the path, not decoded */
     } param[ROUTE_PARAMS];
 };
 
-/* NULL when memory is out. */
+/* NULL if out of memory. */
 struct router *router_new(void);
 
 /* NULL is allowed. */
 void router_free(struct router *r);
 
-/* 0; -EINVAL for what is no pattern or contradicts another one, -EEXIST where the pair of method
- * and pattern is taken, -EBUSY once frozen, -ENOMEM. On error the routes are as before and *why
- * (static memory; `why` may be NULL) says it in words. The pattern is copied. */
+/* 0; -EINVAL for a malformed pattern or one that contradicts another, -EEXIST if method and pattern
+ * are taken, -EBUSY once frozen, -ENOMEM. On error the routes are unchanged and *why (static
+ * memory; `why` may be NULL) describes it. The pattern is copied. */
 int router_add(struct router *r, enum http_method m, slice pattern, torc_handler *fn, void *arg,
                const char **why);
 
-/* Moves all routes into one block of read-only memory with an index of the static ones. Where
- * memory is out they stay where they are, and finding is slower. */
+/* Moves all routes into one block of read-only memory with an index of the static ones. Without
+ * memory they stay where they are, and lookups are slower. */
 void router_freeze(struct router *r);
 
-/* False: no pattern matches the path (404). True with out->route NULL: some do, but not with this
- * method (405). HEAD is served by GET's route where there is none of its own. Visits each node of
- * the tree at most once, whatever the path. */
+/* False: no pattern matches the path (404). True with out->route NULL: one matches, but not with
+ * this method (405). HEAD uses the route of GET unless it has its own. Visits each node of the tree
+ * at most once. */
 bool router_find(const struct router *r, enum http_method m, slice path, struct route_match *out);

@@ -65,7 +65,7 @@
 
 enum { FIRST = 100, LAST = 511, HEAD_LEN = sizeof "HTTP/1.1 200 " - 1, CRLF_LEN = 2 };
 
-/* The reason is the part of its line between the head and CRLF. */
+/* A reason phrase is the part of its line between status code and CRLF. */
 static const slice lines[LAST - FIRST + 1] = {
 #define _(code, reason) [(code)-FIRST] = SLICE("HTTP/1.1 " #code " " reason "\r\n"),
     STATUS_MAP(_)

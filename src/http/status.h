@@ -6,5 +6,5 @@
 /* "Not Found"; "Unknown" for a code that is not registered. */
 slice http_reason(int status);
 
-/* "HTTP/1.1 404 Not Found\r\n" for a registered code, else empty: the caller formats it. */
+/* "HTTP/1.1 404 Not Found\r\n" for a registered code; empty otherwise: the caller formats it. */
 slice http_status_line(int status);

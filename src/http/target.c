@@ -2,26 +2,26 @@
 
 #include <arpa/inet.h>
 
-/* What a byte may be part of. */
+/* Character classes. */
 enum {
-    PATH = 1,  /* a target, but for '?' */
-    QUERY = 2, /* a target */
+    PATH = 1,  /* valid in a path */
+    QUERY = 2, /* valid in a query */
     HOST = 4,  /* unreserved and sub-delims (RFC 3986, 2.2 and 2.3) without ',' */
-    SOME = PATH | QUERY,
-    EACH = PATH | QUERY | HOST,
+    TARGET = PATH | QUERY,
+    ANY = PATH | QUERY | HOST,
 };
 
 // clang-format off
 static const unsigned char class_of[256] = {
-    ['!'] = EACH, ['"'] = SOME, ['$'] = EACH, ['%'] = SOME, ['&' ... '+'] = EACH, [','] = SOME,
-    ['-' ... '.'] = EACH, ['/'] = SOME, ['0' ... '9'] = EACH, [':'] = SOME, [';'] = EACH,
-    ['<'] = SOME, ['='] = EACH, ['>'] = SOME, ['?'] = QUERY, ['@'] = SOME, ['A' ... 'Z'] = EACH,
-    ['[' ... '^'] = SOME, ['_'] = EACH, ['`'] = SOME, ['a' ... 'z'] = EACH, ['{' ... '}'] = SOME,
-    ['~'] = EACH,
+    ['!'] = ANY, ['"'] = TARGET, ['$'] = ANY, ['%'] = TARGET, ['&' ... '+'] = ANY, [','] = TARGET,
+    ['-' ... '.'] = ANY, ['/'] = TARGET, ['0' ... '9'] = ANY, [':'] = TARGET, [';'] = ANY,
+    ['<'] = TARGET, ['='] = ANY, ['>'] = TARGET, ['?'] = QUERY, ['@'] = TARGET, ['A' ... 'Z'] = ANY,
+    ['[' ... '^'] = TARGET, ['_'] = ANY, ['`'] = TARGET, ['a' ... 'z'] = ANY, ['{' ... '}'] = TARGET,
+    ['~'] = ANY,
 };
 // clang-format on
 
-/* How many bytes at the start of `s` are of the class. */
+/* Length of the prefix of `s` whose bytes are all in the class. */
 static inline size_t span(slice s, unsigned class)
 {
     const unsigned char *p = (const unsigned char *)s.ptr, *c = class_of;
@@ -31,7 +31,7 @@ static inline size_t span(slice s, unsigned class)
     return i;
 }
 
-/* Path and query of the origin-form, or of what follows the authority. */
+/* Splits the origin-form, or the part after the authority, into path and query. */
 static bool split(slice s, struct target *out)
 {
     size_t n = span(s, PATH);
@@ -57,7 +57,7 @@ static bool absolute_form(slice raw, bool options, struct target *out)
     out->host = slice_of(raw.ptr, n);
     if (n == 0 || !host_valid(out->host) || !split(slice_skip(raw, n), out)) return false;
     if (out->path.len > 0) return true;
-    /* RFC 9110, 4.2.3: empty is "/", but not for OPTIONS, which then is of the server as a
+    /* RFC 9110, 4.2.3: an empty path is "/", except for OPTIONS, where it means the server as a
      * whole. */
     out->asterisk = options && !out->query.ptr;
     out->path = out->asterisk ? SLICE("*") : SLICE("/");
@@ -87,7 +87,7 @@ static int hex(char c)
     return letter < 6 ? (int)letter + 10 : -1;
 }
 
-/* The byte that "%XX" at `i` stands for, or -1. */
+/* The byte encoded by "%XX" at `i`, or -1. */
 static int escape(slice s, size_t i)
 {
     if (s.len - i < 3) return -1;
@@ -95,7 +95,7 @@ static int escape(slice s, size_t i)
     return high < 0 || low < 0 ? -1 : high << 4 | low;
 }
 
-/* What stands behind the host: nothing, or ':' and a port that may be empty. */
+/* The part after the host: empty, or ':' and a port that may be empty. */
 static bool port_valid(slice s)
 {
     if (s.len == 0) return true;
@@ -110,7 +110,7 @@ static bool port_valid(slice s)
     return true;
 }
 
-/* "[" IPv6address "]" and the port behind it. */
+/* "[" IPv6address "]" and an optional port. */
 static bool ip_literal(slice host)
 {
     char text[INET6_ADDRSTRLEN];

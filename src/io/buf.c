@@ -14,8 +14,8 @@ int buf_pool_init(struct buf_pool *p, uint32_t count, uint32_t size)
 {
     ASSERT(count && (count & (count - 1)) == 0 && count <= 32768);
     *p = (struct buf_pool){.count = count, .size = size};
-    /* An odd number of cache lines apart: at a power of two, the first lines of all buffers, which
-     * is where requests are, would share a few sets of the cache. */
+    /* An odd number of cache lines apart: with a power of two, the first lines of all buffers,
+     * where the requests are, would share a few sets of the cache. */
     p->stride = ((size + CACHE_LINE - 1) / CACHE_LINE | 1) * CACHE_LINE;
     p->mapped = ((size_t)p->stride * count + HUGE_PAGE - 1) & ~((size_t)HUGE_PAGE - 1);
     p->mem = mmap(NULL, p->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -34,7 +34,7 @@ int buf_pool_init(struct buf_pool *p, uint32_t count, uint32_t size)
 
 void buf_pool_free(struct buf_pool *p)
 {
-    ASSERT(p->out == 0 && p->n_returning == 0);
+    ASSERT(p->in_use == 0 && p->n_returning == 0);
     if (p->mem) munmap(p->mem, p->mapped);
     free(p->state);
     free(p->returning);
@@ -46,7 +46,7 @@ void buf_lease(struct buf_pool *p, uint32_t id)
 {
     ASSERT(id < p->count && p->state[id] == KERNEL);
     p->state[id] = LEASED;
-    p->out++;
+    p->in_use++;
 }
 
 void buf_release(struct buf_pool *p, uint32_t id)
@@ -56,19 +56,19 @@ void buf_release(struct buf_pool *p, uint32_t id)
     p->returning[p->n_returning++] = (uint16_t)id;
 }
 
-void buf_publish(struct buf_pool *p, void (*publish)(void *ctx, uint32_t id), void *ctx)
+void buf_return_all(struct buf_pool *p, void (*provide)(void *ctx, uint32_t id), void *ctx)
 {
     for (uint32_t i = 0; i < p->n_returning; i++) {
         uint32_t id = p->returning[i];
         ASSERT(p->state[id] == RETURNING);
         p->state[id] = KERNEL;
-        publish(ctx, id);
+        provide(ctx, id);
     }
-    p->out -= p->n_returning;
+    p->in_use -= p->n_returning;
     p->n_returning = 0;
 }
 
-int buf_take(struct buf_pool *p)
+int buf_get(struct buf_pool *p)
 {
     if (!p->n_free) return -1;
     uint32_t id = p->free[--p->n_free];
@@ -76,7 +76,7 @@ int buf_take(struct buf_pool *p)
     return (int)id;
 }
 
-int buf_add(struct buf_pool *p)
+int buf_move_to_ring(struct buf_pool *p)
 {
     if (!p->n_free) return -1;
     uint32_t id = p->free[--p->n_free];
@@ -84,10 +84,10 @@ int buf_add(struct buf_pool *p)
     return (int)id;
 }
 
-void buf_give(struct buf_pool *p, uint32_t id)
+void buf_put(struct buf_pool *p, uint32_t id)
 {
     ASSERT(id < p->count && p->state[id] == LEASED);
     p->state[id] = KERNEL;
-    p->out--;
+    p->in_use--;
     p->free[p->n_free++] = (uint16_t)id;
 }

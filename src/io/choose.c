@@ -1,4 +1,4 @@
-/* Which engines there are, and which one to use. */
+/* The engines in this build, and the choice between them. */
 
 #include "io/engine.h"
 #include "io/sock.h"
@@ -62,7 +62,7 @@ int io_probe(const struct io_engine *e, struct io_config *config, char *why, siz
 }
 
 const struct io_engine *io_choose(const char *name, struct io_config *config,
-                                  void (*say)(const char *line))
+                                  void (*report)(const char *line))
 {
     char why[512], line[640];
     for (const struct io_engine *const *e = io_engines; *e; e++) {
@@ -71,20 +71,20 @@ const struct io_engine *io_choose(const char *name, struct io_config *config,
         if (io_probe(*e, &fitted, why, sizeof why) == 0) {
             snprintf(line, sizeof line, "this kernel's %s lacks %s; continuing without", (*e)->name,
                      why);
-            if (why[0]) say(line);
+            if (why[0]) report(line);
             *config = fitted;
             return *e;
         }
         const struct io_engine *next = name ? NULL : e[1];
         snprintf(line, sizeof line, "engine %s: %s%s%s", (*e)->name, why,
                  next ? "; continuing on " : "", next ? next->name : "");
-        say(line);
+        report(line);
     }
     return NULL;
 }
 
-/* A table of direct descriptors is no larger than the descriptor limit, and who finds no place in
- * it is not left waiting but lost. */
+/* The table of direct descriptors is no larger than the descriptor limit, and a connection that
+ * does not fit is dropped rather than left in the queue. */
 uint64_t io_max_sockets(const struct io_config *config, uint64_t descriptors)
 {
     return config->features & 1u << IO_DIRECT ? descriptors : UINT64_MAX;

@@ -1,43 +1,43 @@
 #pragma once
-/* What only those see who implement the contract of io.h. */
+/* What an engine implements, and helpers that engines share. Only engines and src/io include it. */
 
 #include "io/io.h"
 
 struct io_engine {
     const char *name;
     bool has_ring;
-    bool blocking_listener; /* wants listening sockets without O_NONBLOCK */
-    /* As io_probe. */
+    bool blocking_listener; /* needs listening sockets without O_NONBLOCK */
+    /* See io_probe. */
     int (*probe)(struct io_config *config, char *why, size_t size);
     int (*open)(struct io *io, const struct io_config *config);
     void (*close)(struct io *io);
-    /* Submits, waits at most until `timeout_ns` from now (WHEEL_NEVER: for ever), reads the clock
-     * into io->now and runs completions. */
+    /* Submits, waits at most `timeout_ns` (WHEEL_NEVER: forever), updates io->now and runs
+     * completions. */
     void (*wait)(struct io *io, uint64_t timeout_ns);
     void (*accept)(struct io *io, struct io_accept *a);
     void (*recv)(struct io *io, struct io_sock *s);
     void (*send)(struct io *io, struct io_send *s);
     void (*call)(struct io *io, struct io_call *c);
     void (*cancel)(struct io *io, struct io_op *op);
-    /* Takes over a socket; negative errno where it cannot (it is then still to be closed). */
+    /* See io_sock_init. */
     int (*sock_open)(struct io *io, struct io_sock *s, bool accepted);
-    /* The socket's descriptor, or -1 where it has none. */
+    /* The socket's descriptor, or -1 for a direct descriptor. */
     int (*descriptor)(const struct io_sock *s);
     void (*discard)(struct io *io, int fd);
 };
 
-/* Each defined in the file of its name, where that is built in. */
+/* Each defined in the file of its name, if it is built in. */
 extern const struct io_engine io_uring_engine;
 extern const struct io_engine io_epoll_engine;
 
-/* A final completion to be handed over later in this turn, or in the next. */
-static inline void io_done(struct io *io, struct io_op *op, int res)
+/* Queues the final completion; it runs later in this turn or in the next. */
+static inline void io_complete_later(struct io *io, struct io_op *op, int res)
 {
     op->res = res;
     fifo_push(&io->done, &op->done);
 }
 
-/* Hands a completion to its owner. */
+/* Delivers a completion to the operation's owner now. */
 static inline void io_complete(struct io *io, struct io_op *op, int res, bool more)
 {
     if (!more) {
@@ -48,8 +48,8 @@ static inline void io_complete(struct io *io, struct io_op *op, int res, bool mo
     op->fn(io, op, res, more);
 }
 
-/* `n` bytes of the send have left: moves s->at on, and the begin of its entry. True when all have.
- */
+/* Accounts for `n` sent bytes: advances s->at and the start of its entry. True when all bytes have
+ * been sent. */
 static inline bool io_send_advance(struct io_send *s, size_t n)
 {
     s->op.res += (int32_t)n;
@@ -60,9 +60,9 @@ static inline bool io_send_advance(struct io_send *s, size_t n)
     return false;
 }
 
-/* Fetches what surrounds an operation or a task that is next in turn. While the kernel
- * was at work for the one before, the caches have lost it, and there are hundreds. */
-static inline void io_fetch(const void *p)
+/* Prefetches the object around an operation or a task that runs next. There may be hundreds, and
+ * the kernel's work for the previous one has evicted it from the cache. */
+static inline void io_prefetch(const void *p)
 {
     const char *at = p;
     __builtin_prefetch(at - 64);

@@ -1,6 +1,6 @@
-/* epoll, edge-triggered. Every socket is registered once, for both directions, and never touched by
- * epoll_ctl again; a send is tried at once and waits for an edge only when the socket is full; a
- * short read ends the reading without another call to learn that nothing is left. */
+/* The epoll engine, edge-triggered. Every socket is registered once, for both directions. A send is
+ * tried at once and waits for an edge only if the socket is full; a short read shows that the
+ * socket is empty without another system call. */
 
 #include "io/engine.h"
 #include "io/file.h"
@@ -16,32 +16,32 @@
 #include <unistd.h>
 
 enum {
-    BATCH = 512,    /* events taken by one wait */
-    RECV_SHARE = 8, /* buffers that one socket may fill in a turn before the others have theirs */
+    BATCH = 512,    /* events per epoll_wait */
+    RECV_SHARE = 8, /* recv calls per socket and turn, for fairness */
     ACCEPT_SHARE = 64,
 };
 
 /* engine_bits of a socket */
 enum {
     READABLE = 1,
-    ENDED = 2, /* the end of its stream, or an error, waits behind the bytes */
+    ENDED = 2, /* end of stream or an error, after the bytes */
 };
 
 /* engine_bits of an operation */
 enum {
-    QUEUED = 1, /* accept stream in the list of those with connections waiting */
-    DONE = 2,   /* its final completion is queued: there is nothing left to cancel */
+    QUEUED = 1, /* accept stream is in the list of those with pending connections */
+    DONE = 2,   /* final completion is queued: nothing left to cancel */
 };
 
-/* What an event's data points at, in the low bits of the pointer. */
+/* Type of the object in an event's data, in the low bits of the pointer. */
 enum { TAG_SOCK, TAG_ACCEPT, TAG_CALL, TAG_CORE, TAG_MASK = 3 };
 
 struct ep {
     int fd;
     int timer_fd;
-    uint64_t timer;      /* what timer_fd is set to; WHEEL_NEVER when it is not */
-    struct list ready;   /* sockets that are readable and wanted */
-    struct fifo accepts; /* accept streams with connections waiting */
+    uint64_t timer;      /* expiry of timer_fd in ns; WHEEL_NEVER when it is not set */
+    struct list ready;   /* readable sockets with a recv stream */
+    struct fifo accepts; /* accept streams with pending connections */
     struct epoll_event events[BATCH];
 };
 
@@ -60,11 +60,11 @@ static int ctl(struct io *io, int op, int fd, uint32_t events, const void *ptr, 
 static void finish(struct io *io, struct io_op *op, int res)
 {
     op->engine_bits |= DONE;
-    io_done(io, op, res);
+    io_complete_later(io, op, res);
 }
 
-/* libc's recv and send are cancellation points, which in a program with threads costs each call two
- * atomic operations. */
+/* libc's recv and send are cancellation points, which cost two atomic operations per call in a
+ * multithreaded program. */
 static ssize_t raw_recv(int fd, void *buf, size_t size)
 {
     return syscall(SYS_recvfrom, fd, buf, size, 0, NULL, NULL);
@@ -86,22 +86,23 @@ static void make_ready(struct ep *ep, struct io_sock *s)
 static void run_recv(struct io *io, struct io_sock *s)
 {
     for (int share = RECV_SHARE; share > 0 && !s->recv.cancelling; share--) {
-        int id = buf_take(&io->bufs);
-        ASSERT(id >= 0); /* a lease ends with its callback, so at most one is out */
+        int id = buf_get(&io->bufs);
+        ASSERT(id >= 0); /* a lease ends with its callback, so at most one is in use */
         counter_add(&io->stats.syscalls, 1);
         ssize_t n = raw_recv(s->fd, buf_at(&io->bufs, (uint32_t)id), io->bufs.size);
         int err = n < 0 ? errno : 0;
         if (n > 0) {
             counter_add(&io->stats.cqes, 1);
-            /* With room left, the socket is dry: the next bytes bring an edge (epoll(7), Q9). Not
-             * so at the end of the stream, whose edge was that of the last bytes. */
+            /* A short read means that the socket is empty and the next bytes bring an edge
+             * (epoll(7), Q9), but not at the end of the stream: its edge came with the last
+             * bytes. */
             if ((uint32_t)n < io->bufs.size && !(s->engine_bits & ENDED))
                 s->engine_bits &= (uint8_t)~READABLE;
             io->lease = buf_at(&io->bufs, (uint32_t)id);
             io_complete(io, &s->recv, (int)n, true);
             io->lease = NULL;
         }
-        buf_give(&io->bufs, (uint32_t)id);
+        buf_put(&io->bufs, (uint32_t)id);
         if (n > 0 && !(s->engine_bits & READABLE)) return;
         if (n > 0 || err == EINTR) continue;
         if (err == EAGAIN)
@@ -133,7 +134,7 @@ static void try_send(struct io *io, struct io_send *s)
         }
         if (n < 0) {
             if (errno == EINTR) continue;
-            if (errno == EAGAIN) return; /* parked; the edge of EPOLLOUT goes on */
+            if (errno == EAGAIN) return; /* waits for the edge of EPOLLOUT */
             finish(io, &s->op, -errno);
             return;
         }
@@ -151,7 +152,7 @@ static void epoll_send(struct io *io, struct io_send *s)
 
 static void epoll_accept(struct io *io, struct io_accept *a)
 {
-    /* Level-triggered, so that a batch that leaves connections waiting is told of them again. */
+    /* Level-triggered, so that connections left over from a batch are reported again. */
     int err = ctl(io, EPOLL_CTL_ADD, a->listener, EPOLLIN, a, TAG_ACCEPT);
     if (err < 0) finish(io, &a->op, err);
 }
@@ -180,7 +181,7 @@ static void run_accept(struct io *io, struct io_accept *a)
     }
 }
 
-/* ---- calls: files are read in place, as any server on epoll does ---- */
+/* ---- calls: file operations run synchronously, as in other epoll servers ---- */
 
 static int call_at_once(struct io *io, struct io_call *c)
 {
@@ -267,14 +268,14 @@ static void epoll_cancel(struct io *io, struct io_op *op)
         finish(io, op, -ECANCELED);
         break;
     }
-    default: break; /* the others are done as soon as they are asked for */
+    default: break; /* the others complete synchronously */
     }
 }
 
 /* ---- the turn ---- */
 
-/* A timeout given to the wait costs the kernel a timer set and taken back each time that it sleeps.
- * The next deadline mostly moves away from turn to turn, so a timer once set can stay. */
+/* A timeout argument makes the kernel set and cancel a timer in every wait. Most of the time the
+ * next deadline moves later from turn to turn, so a timerfd, once set, can stay. */
 static void set_timer(struct io *io, uint64_t deadline)
 {
     struct ep *ep = ep_of(io);
@@ -296,8 +297,8 @@ static int wait_events(struct io *io, uint64_t timeout_ns)
     return epoll_wait(ep->fd, ep->events, BATCH, at_once ? 0 : -1);
 }
 
-/* Events are only noted here and acted on afterwards, so that no callback can free what a later
- * event of the same batch points at. */
+/* Events are recorded here and handled afterwards, so that no callback can free the object of a
+ * later event in the same batch. */
 static void note_event(struct io *io, const struct epoll_event *e, bool *woken)
 {
     struct ep *ep = ep_of(io);
@@ -323,7 +324,7 @@ static void note_event(struct io *io, const struct epoll_event *e, bool *woken)
     case TAG_CALL: run_call(io, ptr, e->events); break;
     case TAG_CORE:
         if (ptr == &ep->timer)
-            ep->timer = WHEEL_NEVER; /* setting it anew makes the next edge; it need not be read */
+            ep->timer = WHEEL_NEVER; /* setting it again causes the next edge, so it is not read */
         else
             *woken = true;
         break;
@@ -347,7 +348,7 @@ static void epoll_engine_wait(struct io *io, uint64_t timeout_ns)
     struct list ready;
     list_move(&ep->ready, &ready);
     for (struct list *l; (l = list_pop(&ready));) {
-        io_fetch((char *)ready.next + 64);
+        io_prefetch((char *)ready.next + 64);
         run_recv(io, container_of(l, struct io_sock, queue));
     }
 }

@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* O_NONBLOCK, as the open of a pipe would wait for its writer. */
+/* O_NONBLOCK, because opening a FIFO would wait for a writer. */
 enum { OPEN_FLAGS = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK };
 
 const struct open_how *file_how(const struct io_call *c)
@@ -21,15 +21,15 @@ const struct open_how *file_how(const struct io_call *c)
     return c->open.beneath ? &beneath : &anywhere;
 }
 
-/* Looked at directly: an open file's attributes are in memory, and a ring would hand the same
- * question to a kernel thread. */
+/* fstat directly: the attributes of an open file are in memory, and a ring would pass the call to a
+ * kernel thread. */
 int file_opened(const struct io_call *c, int fd)
 {
     struct stat *st = c->open.stat;
     if (fd < 0) return fd;
     int err = fstat(fd, st) < 0 ? -errno : 0;
-    /* Left on a file, O_NONBLOCK would tell a ring that reads never block, whatever the file
-     * system. */
+    /* With O_NONBLOCK set on a file, io_uring would assume that reads never block, whatever the
+     * file system. */
     if (err == 0 && S_ISREG(st->st_mode) && fcntl(fd, F_SETFL, 0) < 0) err = -errno;
     if (err == 0) return fd;
     close(fd);

@@ -1,18 +1,18 @@
 #pragma once
-/* Files, as every engine has them: how one is opened, and the plain calls of an engine that has no
- * other. */
+/* File operations shared by the engines: how files are opened, and plain system calls for engines
+ * without asynchronous files. */
 
 #include "io/io.h"
 
 struct open_how;
 
-/* For openat2(2) of an IO_OPEN; static memory. */
+/* The openat2(2) argument for an IO_OPEN; static memory. */
 const struct open_how *file_how(const struct io_call *c);
 
-/* After an IO_OPEN has given this descriptor, or negative errno: looks at the file. The result of
- * the operation. */
+/* Finishes an IO_OPEN whose openat2 returned `fd` (or negative errno): fills in c->open.stat.
+ * Returns the result of the operation. */
 int file_opened(const struct io_call *c, int fd);
 
-/* Performs an operation on a file or on memory at once: its result, -EINVAL where it is of another
- * kind. */
+/* Performs a file or memory operation synchronously and returns its result; -EINVAL for other
+ * kinds. */
 int file_call(const struct io_call *c);

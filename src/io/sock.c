@@ -51,7 +51,7 @@ void sock_addr_format(const struct sock_addr *a, char out[SOCK_ADDR_TEXT])
              ntohs(v6 ? a->in6.sin6_port : a->in.sin_port));
 }
 
-static bool is_every(const struct sock_addr *a)
+static bool is_wildcard(const struct sock_addr *a)
 {
     return a->sa.sa_family == AF_INET6 ? IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr)
                                        : a->in.sin_addr.s_addr == htonl(INADDR_ANY);
@@ -62,9 +62,9 @@ bool sock_addr_clash(const struct sock_addr *a, const struct sock_addr *b)
     in_port_t port = a->sa.sa_family == AF_INET6 ? a->in6.sin6_port : a->in.sin_port;
     in_port_t other = b->sa.sa_family == AF_INET6 ? b->in6.sin6_port : b->in.sin_port;
     if (port != other || port == 0) return false;
-    if (a->sa.sa_family != b->sa.sa_family) /* every address of IPv6 has those of IPv4 in it */
-        return is_every(a->sa.sa_family == AF_INET6 ? a : b);
-    if (is_every(a) || is_every(b)) return true;
+    if (a->sa.sa_family != b->sa.sa_family) /* the IPv6 wildcard includes IPv4 */
+        return is_wildcard(a->sa.sa_family == AF_INET6 ? a : b);
+    if (is_wildcard(a) || is_wildcard(b)) return true;
     return a->sa.sa_family == AF_INET6 ? IN6_ARE_ADDR_EQUAL(&a->in6.sin6_addr, &b->in6.sin6_addr)
                                        : a->in.sin_addr.s_addr == b->in.sin_addr.s_addr;
 }

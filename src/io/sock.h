@@ -1,5 +1,5 @@
 #pragma once
-/* Addresses and listening sockets. */
+/* Socket addresses and listening sockets. */
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -17,26 +17,27 @@ struct sock_addr {
 
 enum { SOCK_ADDR_TEXT = INET6_ADDRSTRLEN + 10 };
 
-/* "127.0.0.1:8080", "[::1]:8080", "*:80" or ":80" (every address, IPv6 with IPv4) — numbers only.
- * False where it is none of these. */
+/* Parses "127.0.0.1:8080", "[::1]:8080", "*:80" or ":80" (all addresses, IPv6 and IPv4). No names.
+ * False for anything else. */
 bool sock_addr_parse(const char *text, struct sock_addr *out);
 
-/* The reverse, with brackets around IPv6. */
+/* Formats an address; IPv6 in brackets. */
 void sock_addr_format(const struct sock_addr *a, char out[SOCK_ADDR_TEXT]);
 
-/* Whether one could not listen beside the other: the same port, and one address or every one. */
+/* Whether two listeners would conflict: same port, and the same address or one of them all
+ * addresses. */
 bool sock_addr_clash(const struct sock_addr *a, const struct sock_addr *b);
 
-/* A listening TCP socket, SO_REUSEPORT set so that each core has its own. TCP_NODELAY is set here
- * because accepted sockets inherit it. Negative errno; *addr then is as given, else it holds the
- * address that was bound (port 0 becomes the chosen port). `blocking` suits io_uring, which would
- * answer -EAGAIN on a non-blocking socket. */
+/* Opens a listening TCP socket with SO_REUSEPORT, so that each core can have its own, and
+ * TCP_NODELAY, which accepted sockets inherit. Returns the descriptor and stores the bound address
+ * in *addr (port 0 becomes the chosen port); or negative errno, *addr unchanged. io_uring needs
+ * `blocking`: on a non-blocking socket its accept completes with -EAGAIN. */
 int sock_listen(struct sock_addr *addr, int backlog, bool blocking);
 
-/* Bytes given to the socket that its peer has not acknowledged (SIOCOUTQ, tcp(7)), or negative
+/* Bytes in the send queue that the peer has not acknowledged (SIOCOUTQ, tcp(7)), or negative
  * errno. */
 int sock_unacked(int fd);
 
-/* Whether another program listens there already, which SO_REUSEPORT would let pass in silence: 0,
- * or -EADDRINUSE. Other errors are left for sock_listen to find. */
+/* Checks whether another program listens on the address, which SO_REUSEPORT would permit silently
+ * for the same user. -EADDRINUSE if so, otherwise 0; sock_listen reports other errors. */
 int sock_taken(const struct sock_addr *addr);

@@ -1,4 +1,4 @@
-/* What every engine's core goes through: opening, submitting, turns. */
+/* The engine-independent part of the contract: opening, submitting, and the turn. */
 
 #include "io/engine.h"
 #include "io/sock.h"
@@ -46,7 +46,7 @@ void io_close(struct io *io)
 void io_wake(struct io *io)
 {
     uint64_t one = 1;
-    /* A full counter means that a wake is already on its way. */
+    /* EAGAIN means that the counter is full, so a wake is already pending. */
     ssize_t n = write(io->wake_fd, &one, sizeof one);
     (void)n;
 }
@@ -133,14 +133,14 @@ static void run_done(struct io *io)
     io->done = (struct fifo){0};
     while (n) {
         struct io_op *op = container_of(n, struct io_op, done);
-        n = n->next; /* the completion may queue the operation again */
+        n = n->next; /* the completion may queue the same operation again */
         counter_add(&io->stats.cqes, 1);
         io_complete(io, op, op->res, false);
     }
 }
 
-/* What a task brought to an end at once is completed before the next one, while the memory of both
- * is in the cache; that of the next is fetched meanwhile. */
+/* Completions that a task produced run before the next task, while the memory of both is in the
+ * cache; the next task is prefetched meanwhile. */
 static void run_tasks(struct io *io)
 {
     struct fifo_node *n = io->tasks.head;
@@ -148,16 +148,16 @@ static void run_tasks(struct io *io)
     while (n) {
         struct io_task *t = container_of(n, struct io_task, link);
         n = n->next;
-        if (n) io_fetch(n);
+        if (n) io_prefetch(n);
         t->queued = false;
         t->fn(t);
         if (io->done.head) run_done(io);
     }
 }
 
-/* Completions make tasks and tasks make completions, within a turn, so that a reply that could
- * leave at once is done with at once; the bound keeps a pair that feed each other from holding the
- * core. */
+/* Completions queue tasks and tasks queue completions; both run within the turn, so that an
+ * operation that succeeded at once completes at once. The bound keeps a pair that queue each other
+ * from monopolising the core. */
 static void run_local(struct io *io)
 {
     for (int pass = 0; pass < 8 && (io->done.head || io->tasks.head); pass++) {

@@ -1,5 +1,5 @@
-/* io_uring. A turn is one io_uring_enter: it submits what the last turn asked for, waits, and then
- * the completion queue is run. Operations are stated once, in prepare(). */
+/* The io_uring engine. A turn is one io_uring_enter: it submits what the last turn queued and
+ * waits; then the completion queue is processed. prepare() translates operations into SQEs. */
 
 #include "io/uring.h"
 #include "io/file.h"
@@ -17,18 +17,18 @@
 
 /* engine_bits of an operation */
 enum {
-    POLLING = 1, /* recv without provided buffers: the readiness poll is in flight, not the recv */
-    WAITING = 2, /* recv that waits in a list of ours to be armed, not in the kernel */
-    BACKLOG = 4, /* in the backlog, not in the kernel */
-    FED = 8,     /* recv that brought bytes since it was armed */
+    POLLING = 1,  /* no provided buffers: a poll is in flight, not the recv */
+    WAITING = 2,  /* recv is in a list to be re-armed, not in the kernel */
+    BACKLOG = 4,  /* in the backlog, not in the kernel */
+    RECEIVED = 8, /* recv has delivered bytes since it was armed */
 };
 
 /* engine_bits of a socket */
 enum { SOCK_DIRECT = 1 };
 
-enum { FILL_FIRST = 256 /* buffers that the ring holds to begin with */ };
+enum { RING_TARGET_FIRST = 256 /* buffers in the ring at first */ };
 
-/* User data below any operation's address. */
+/* User data of SQEs without an operation; below any address. */
 enum { DATA_IGNORE = 0, DATA_WAKE = 1 };
 
 static struct uring *uring_of(struct io *io)
@@ -53,8 +53,8 @@ static struct io_uring_sqe *get_sqe(struct uring *u)
     return sqe;
 }
 
-/* For what cannot wait in the backlog. Only a kernel out of memory makes the SQ stay full. */
-static struct io_uring_sqe *need_sqe(struct uring *u)
+/* For SQEs that cannot go to the backlog. The SQ stays full only if the kernel is out of memory. */
+static struct io_uring_sqe *must_get_sqe(struct uring *u)
 {
     struct io_uring_sqe *sqe = get_sqe(u);
     for (int tries = 0; !sqe && tries < 1000; tries++) {
@@ -65,7 +65,7 @@ static struct io_uring_sqe *need_sqe(struct uring *u)
     return sqe;
 }
 
-static void set_sock(struct io_uring_sqe *sqe, const struct io_sock *s)
+static void set_fixed_file(struct io_uring_sqe *sqe, const struct io_sock *s)
 {
     if (s->engine_bits & SOCK_DIRECT) sqe->flags |= IOSQE_FIXED_FILE;
 }
@@ -81,18 +81,19 @@ static void prepare_recv(struct uring *u, struct io_uring_sqe *sqe, struct io_so
         sqe->flags |= IOSQE_BUFFER_SELECT;
         sqe->buf_group = BUF_GROUP;
     } else if (s->recv.engine_bits & POLLING) {
-        /* An idle connection must not pin a buffer, so one is taken only once there are bytes. */
+        /* An idle connection must not hold a buffer, so one is taken only when bytes have
+         * arrived. */
         io_uring_prep_poll_add(sqe, s->fd, POLLIN | POLLRDHUP);
     } else {
         io_uring_prep_recv(sqe, s->fd, buf_at(p, (uint32_t)s->recv.res), p->size, MSG_DONTWAIT);
     }
-    set_sock(sqe, s);
+    set_fixed_file(sqe, s);
 }
 
 static void prepare_send(struct io_uring_sqe *sqe, struct io_send *s)
 {
-    /* Without MSG_WAITALL a send that the socket has no room for completes in parts, which shows
-     * how far it has come. */
+    /* Without MSG_WAITALL, a send that the socket has no room for completes in parts, which shows
+     * its progress. */
     int flags = MSG_NOSIGNAL;
     if (s->at + 1 == s->count) {
         io_uring_prep_send(sqe, s->sock->fd, s->iov[s->at].iov_base, s->iov[s->at].iov_len, flags);
@@ -100,7 +101,7 @@ static void prepare_send(struct io_uring_sqe *sqe, struct io_send *s)
         s->msg = (struct msghdr){.msg_iov = s->iov + s->at, .msg_iovlen = s->count - s->at};
         io_uring_prep_sendmsg(sqe, s->sock->fd, &s->msg, (unsigned)flags);
     }
-    set_sock(sqe, s->sock);
+    set_fixed_file(sqe, s->sock);
 }
 
 static void prepare_accept(struct uring *u, struct io_uring_sqe *sqe, const struct io_accept *a)
@@ -119,7 +120,7 @@ static void prepare_accept(struct uring *u, struct io_uring_sqe *sqe, const stru
 
 static void prepare_open(struct io_uring_sqe *sqe, const struct io_call *c)
 {
-    /* The kernel copies it; liburing's parameter is not const. */
+    /* The kernel copies it; liburing lacks the const. */
     struct open_how *how = (struct open_how *)(uintptr_t)file_how(c);
     io_uring_prep_openat2(sqe, c->open.dirfd, c->open.path, how);
 }
@@ -151,11 +152,11 @@ static void prepare(struct uring *u, struct io_uring_sqe *sqe, struct io_op *op)
         break;
     case IO_SHUTDOWN:
         io_uring_prep_shutdown(sqe, c->sock.sock->fd, SHUT_WR);
-        set_sock(sqe, c->sock.sock);
+        set_fixed_file(sqe, c->sock.sock);
         break;
     case IO_UNACKED:
         io_uring_prep_cmd_sock(sqe, SOCKET_URING_OP_SIOCOUTQ, c->sock.sock->fd, 0, 0, NULL, 0);
-        set_sock(sqe, c->sock.sock);
+        set_fixed_file(sqe, c->sock.sock);
         break;
     case IO_POLL: io_uring_prep_poll_add(sqe, c->poll.fd, (unsigned)c->poll.events); break;
     case IO_POPULATE:
@@ -168,7 +169,8 @@ static void prepare(struct uring *u, struct io_uring_sqe *sqe, struct io_op *op)
 
 static void push(struct uring *u, struct io_op *op)
 {
-    /* Behind a backlog everything queues, or a cancel could overtake what it cancels. */
+    /* While there is a backlog everything joins it; otherwise a cancel could overtake its
+     * operation. */
     struct io_uring_sqe *sqe = u->backlog.head ? NULL : get_sqe(u);
     if (UNLIKELY(!sqe)) {
         op->engine_bits |= BACKLOG;
@@ -178,13 +180,13 @@ static void push(struct uring *u, struct io_op *op)
     prepare(u, sqe, op);
 }
 
-/* Cancelled while in the backlog, where it may have come half way: with a buffer taken for the next
- * step, or with some bytes sent. */
-static void abandon(struct uring *u, struct io_op *op)
+/* Completes an operation that was cancelled in the backlog. It may be half done: a recv holds a
+ * buffer, a send has sent some bytes. */
+static void cancel_in_backlog(struct uring *u, struct io_op *op)
 {
     if (op->kind == IO_RECV && !uring_has(u, IO_BUF_RING) && !(op->engine_bits & POLLING))
-        buf_give(&u->io->bufs, (uint32_t)op->res);
-    io_done(u->io, op, -ECANCELED);
+        buf_put(&u->io->bufs, (uint32_t)op->res);
+    io_complete_later(u->io, op, -ECANCELED);
 }
 
 static void drain_backlog(struct uring *u)
@@ -198,30 +200,30 @@ static void drain_backlog(struct uring *u)
         if (sqe)
             prepare(u, sqe, op);
         else
-            abandon(u, op);
+            cancel_in_backlog(u, op);
     }
 }
 
 /* ---- recv ---- */
 
-/* The kernel's part of the stream has ended although the stream goes on: one-shot recv, a full
- * completion queue, or no buffer. It is armed again at the end of the turn. */
-static void recv_wait(struct uring *u, struct io_sock *s)
+/* The recv in the kernel has ended but the stream goes on: after a one-shot recv, CQ overflow, or
+ * without a buffer. It is re-armed at the end of the turn. */
+static void recv_rearm_later(struct uring *u, struct io_sock *s)
 {
-    bool fed = s->recv.engine_bits & FED;
+    bool received = s->recv.engine_bits & RECEIVED;
     if (s->recv.cancelling) {
         io_complete(u->io, &s->recv, -ECANCELED, false);
         return;
     }
     s->recv.engine_bits |= WAITING;
-    list_push(fed ? &u->fed : &u->no_buffers, &s->queue);
+    list_push(received ? &u->rearm : &u->no_buffers, &s->queue);
 }
 
-static void wait_for_buffer(struct uring *u, struct io_sock *s)
+static void recv_no_buffer(struct uring *u, struct io_sock *s)
 {
     counter_add(&u->io->stats.no_buffers, 1);
-    u->ran_out = true;
-    recv_wait(u, s);
+    u->out_of_buffers = true;
+    recv_rearm_later(u, s);
 }
 
 static void recv_arm(struct uring *u, struct io_sock *s)
@@ -232,7 +234,7 @@ static void recv_arm(struct uring *u, struct io_sock *s)
 
 static void recv_data(struct uring *u, struct io_sock *s, uint32_t id, int n)
 {
-    s->recv.engine_bits |= FED;
+    s->recv.engine_bits |= RECEIVED;
     u->io->lease = buf_at(&u->io->bufs, id);
     io_complete(u->io, &s->recv, n, true);
     u->io->lease = NULL;
@@ -241,7 +243,8 @@ static void recv_data(struct uring *u, struct io_sock *s, uint32_t id, int n)
 static void recv_cqe(struct uring *u, struct io_sock *s, int res, unsigned flags)
 {
     struct buf_pool *p = &u->io->bufs;
-    /* The id is meaningful only under the flag: an end-of-stream completion reads as buffer 0. */
+    /* The id is valid only if the flag is set: a completion at the end of the stream would read as
+     * buffer 0. */
     if (flags & IORING_CQE_F_BUFFER) {
         uint32_t id = flags >> IORING_CQE_BUFFER_SHIFT;
         buf_lease(p, id);
@@ -250,14 +253,14 @@ static void recv_cqe(struct uring *u, struct io_sock *s, int res, unsigned flags
     }
     if (flags & IORING_CQE_F_MORE) return;
     if (res > 0)
-        recv_wait(u, s);
+        recv_rearm_later(u, s);
     else if (res == -ENOBUFS)
-        wait_for_buffer(u, s);
+        recv_no_buffer(u, s);
     else
         io_complete(u->io, &s->recv, res, false);
 }
 
-/* Without provided buffers: poll, take a buffer, recv, and poll again. */
+/* Without provided buffers: poll, take a buffer, recv, poll again. */
 static void recv_cqe_polled(struct uring *u, struct io_sock *s, int res)
 {
     struct buf_pool *p = &u->io->bufs;
@@ -267,9 +270,9 @@ static void recv_cqe_polled(struct uring *u, struct io_sock *s, int res)
             io_complete(u->io, &s->recv, s->recv.cancelling ? -ECANCELED : res, false);
             return;
         }
-        int id = buf_take(p);
+        int id = buf_get(p);
         if (id < 0) {
-            wait_for_buffer(u, s);
+            recv_no_buffer(u, s);
             return;
         }
         s->recv.res = id;
@@ -278,88 +281,90 @@ static void recv_cqe_polled(struct uring *u, struct io_sock *s, int res)
     }
     uint32_t id = (uint32_t)s->recv.res;
     if (res > 0) recv_data(u, s, id, res);
-    buf_give(p, id);
+    buf_put(p, id);
     if (res > 0 || res == -EAGAIN)
-        recv_wait(u, s);
+        recv_rearm_later(u, s);
     else
         io_complete(u->io, &s->recv, res, false);
 }
 
-static void publish_one(void *ctx, uint32_t id)
+static void provide_one(void *ctx, uint32_t id)
 {
     struct uring *u = ctx;
     struct buf_pool *p = &u->io->bufs;
     io_uring_buf_ring_add(u->buf_ring, buf_at(p, id), p->size, (unsigned short)id,
-                          io_uring_buf_ring_mask(p->count), (int)u->published++);
+                          io_uring_buf_ring_mask(p->count), (int)u->n_provided++);
 }
 
-/* Those that had nothing the last time come first, or a socket with much to read could take every
- * buffer in each turn before the others come to theirs. */
-static struct io_sock *next_waiting(struct uring *u)
+/* Sockets that got no buffer come first, otherwise a socket with much to read could take every
+ * buffer in each turn. */
+static struct io_sock *next_to_rearm(struct uring *u)
 {
     struct list *l = list_pop(&u->no_buffers);
-    if (!l) l = list_pop(&u->fed);
+    if (!l) l = list_pop(&u->rearm);
     return l ? container_of(l, struct io_sock, queue) : NULL;
 }
 
-/* The kernel takes buffers in the order in which they came to the ring, so it goes through all that
- * the ring holds: it gets as many as the busiest turn so far was found to need, and what is beyond
- * costs no memory and no cache. */
+/* The kernel uses buffers in the order in which they were added, so it cycles through all that the
+ * ring holds. The ring therefore holds only as many as the busiest turn so far needed, and the
+ * others cost neither memory nor cache. */
 static void fill_ring(struct uring *u)
 {
     struct buf_pool *p = &u->io->bufs;
-    if (u->ran_out && u->fill < p->count) u->fill *= 2;
-    u->ran_out = false;
-    for (int id; buf_in_ring(p) < u->fill && (id = buf_add(p)) >= 0;) publish_one(u, (uint32_t)id);
+    if (u->out_of_buffers && u->ring_target < p->count) u->ring_target *= 2;
+    u->out_of_buffers = false;
+    for (int id; buf_in_ring(p) < u->ring_target && (id = buf_move_to_ring(p)) >= 0;)
+        provide_one(u, (uint32_t)id);
 }
 
-static uint32_t available(const struct uring *u)
+static uint32_t buffers_available(const struct uring *u)
 {
     return u->buf_ring ? buf_in_ring(&u->io->bufs) : u->io->bufs.n_free;
 }
 
-/* Below, waiting sockets are not armed: they would starve again at once. */
+/* Below this mark no socket is re-armed: it would run out of buffers again at once. */
 static uint32_t low_water(const struct uring *u)
 {
-    return u->fill / 4 ? u->fill / 4 : 1;
+    return u->ring_target / 4 ? u->ring_target / 4 : 1;
 }
 
-/* Once a turn: buffers go back to the kernel, and waiting sockets are armed, no more of them than
- * there are buffers. */
-static void publish_buffers(struct uring *u)
+/* Once per turn: returns buffers to the kernel, and re-arms waiting sockets, at most one per
+ * available buffer. */
+static void recycle_buffers(struct uring *u)
 {
     if (u->buf_ring) {
-        u->published = 0;
-        buf_publish(&u->io->bufs, publish_one, u);
+        u->n_provided = 0;
+        buf_return_all(&u->io->bufs, provide_one, u);
         fill_ring(u);
-        if (u->published) io_uring_buf_ring_advance(u->buf_ring, (int)u->published);
+        if (u->n_provided) io_uring_buf_ring_advance(u->buf_ring, (int)u->n_provided);
     }
-    uint32_t n = available(u);
-    /* A completion that the queue had no room for may hold the buffer that seems to be there. */
+    uint32_t n = buffers_available(u);
+    /* A completion that overflowed the CQ may hold a buffer that is counted as available. */
     if (n < low_water(u) || io_uring_cq_has_overflow(&u->ring)) return;
-    for (struct io_sock *s; n > 0 && (s = next_waiting(u)); n--) {
+    for (struct io_sock *s; n > 0 && (s = next_to_rearm(u)); n--) {
         counter_add(&u->io->stats.rearmed, 1);
         recv_arm(u, s);
     }
 }
 
-/* Those just armed may have nothing to read and those still waiting may have: with buffers at hand,
- * the next turn must come to them without waiting for a completion. */
+/* The sockets just armed may have nothing to read while those still waiting do: if buffers are
+ * left, the next turn must not block before it re-arms them. */
 static bool can_arm_more(const struct uring *u)
 {
-    return (!list_empty(&u->no_buffers) || !list_empty(&u->fed)) && available(u) >= low_water(u);
+    return (!list_empty(&u->no_buffers) || !list_empty(&u->rearm)) &&
+           buffers_available(u) >= low_water(u);
 }
 
 /* ---- other completions ---- */
 
 static void accept_cqe(struct uring *u, struct io_op *op, int res, unsigned flags)
 {
-    bool passing = res == -ECONNABORTED || res == -EINTR || res == -EPROTO;
+    bool transient = res == -ECONNABORTED || res == -EINTR || res == -EPROTO;
     if (res >= 0) io_complete(u->io, op, res, true);
     if (flags & IORING_CQE_F_MORE) return;
     if (op->cancelling) {
         io_complete(u->io, op, -ECANCELED, false);
-    } else if (res >= 0 || passing) {
+    } else if (res >= 0 || transient) {
         counter_add(&u->io->stats.rearmed, 1);
         push(u, op);
     } else {
@@ -383,7 +388,7 @@ static void run_cqe(struct uring *u, uint64_t data, int res, unsigned flags)
 {
     if (data <= DATA_WAKE) {
         if (data == DATA_WAKE) {
-            struct io_uring_sqe *sqe = need_sqe(u);
+            struct io_uring_sqe *sqe = must_get_sqe(u);
             io_uring_prep_read(sqe, u->io->wake_fd, &u->wake_count, sizeof u->wake_count, 0);
             io_uring_sqe_set_data64(sqe, DATA_WAKE);
             if (res > 0 && u->io->on_wake) u->io->on_wake(u->io);
@@ -428,7 +433,7 @@ static void uring_wait(struct io *io, uint64_t timeout_ns)
     }
     io->now = clock_ns();
     if (UNLIKELY(io_uring_cq_has_overflow(&u->ring))) counter_add(&io->stats.overflows, 1);
-    /* Only what is there now: completions that callbacks bring about wait for the next turn. */
+    /* Only completions present now: those that callbacks cause wait for the next turn. */
     for (unsigned n = io_uring_cq_ready(&u->ring); n > 0; n--) {
         unsigned head = *u->ring.cq.khead;
         cqe = &u->ring.cq.cqes[head & u->ring.cq.ring_mask];
@@ -439,7 +444,7 @@ static void uring_wait(struct io *io, uint64_t timeout_ns)
         counter_add(&io->stats.cqes, 1);
         run_cqe(u, data, res, flags);
     }
-    publish_buffers(u);
+    recycle_buffers(u);
 }
 
 /* ---- submitting ---- */
@@ -462,7 +467,9 @@ static void uring_send(struct io *io, struct io_send *s)
 static void uring_call(struct io *io, struct io_call *c)
 {
     if (c->op.kind == IO_UNACKED && !(c->sock.sock->engine_bits & SOCK_DIRECT))
-        io_done(io, &c->op, sock_unacked(c->sock.sock->fd)); /* there is an older way to ask */
+        io_complete_later(
+            io, &c->op,
+            sock_unacked(c->sock.sock->fd)); /* ioctl works for plain descriptors on any kernel */
     else
         push(uring_of(io), &c->op);
 }
@@ -473,10 +480,10 @@ static void uring_cancel(struct io *io, struct io_op *op)
     if (op->engine_bits & BACKLOG) return; /* drain_backlog completes it */
     if (op->kind == IO_RECV && op->engine_bits & WAITING) {
         list_unlink(&container_of(op, struct io_sock, recv)->queue);
-        io_done(io, op, -ECANCELED);
+        io_complete_later(io, op, -ECANCELED);
         return;
     }
-    struct io_uring_sqe *sqe = need_sqe(u);
+    struct io_uring_sqe *sqe = must_get_sqe(u);
     io_uring_prep_cancel(sqe, op, 0);
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
     io_uring_sqe_set_data64(sqe, DATA_IGNORE);
@@ -500,7 +507,7 @@ static void uring_discard(struct io *io, int fd)
         close(fd);
         return;
     }
-    struct io_uring_sqe *sqe = need_sqe(u);
+    struct io_uring_sqe *sqe = must_get_sqe(u);
     io_uring_prep_close_direct(sqe, (unsigned)fd);
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
     io_uring_sqe_set_data64(sqe, DATA_IGNORE);
@@ -514,7 +521,7 @@ static int uring_open(struct io *io, const struct io_config *config)
     if (!u) return -ENOMEM;
     u->io = io;
     list_init(&u->no_buffers);
-    list_init(&u->fed);
+    list_init(&u->rearm);
     int err = uring_setup(u, config);
     if (err < 0) {
         free(u);
@@ -524,8 +531,9 @@ static int uring_open(struct io *io, const struct io_config *config)
     io->config.depth = u->ring.sq.ring_entries;
     io->config.cq_depth = u->ring.cq.ring_entries;
     io->config.features = u->features;
-    u->fill = u->buf_ring && io->bufs.count > FILL_FIRST ? FILL_FIRST : io->bufs.count;
-    publish_buffers(u);
+    u->ring_target =
+        u->buf_ring && io->bufs.count > RING_TARGET_FIRST ? RING_TARGET_FIRST : io->bufs.count;
+    recycle_buffers(u);
     run_cqe(u, DATA_WAKE, 0, 0);
     return 0;
 }
@@ -533,7 +541,7 @@ static int uring_open(struct io *io, const struct io_config *config)
 static void uring_close(struct io *io)
 {
     struct uring *u = uring_of(io);
-    ASSERT(list_empty(&u->no_buffers) && list_empty(&u->fed) && !u->backlog.head);
+    ASSERT(list_empty(&u->no_buffers) && list_empty(&u->rearm) && !u->backlog.head);
     if (u->buf_ring) io_uring_free_buf_ring(&u->ring, u->buf_ring, io->bufs.count, BUF_GROUP);
     io_uring_queue_exit(&u->ring);
     free(u);
@@ -543,7 +551,7 @@ static void uring_close(struct io *io)
 const struct io_engine io_uring_engine = {
     .name = "io_uring",
     .has_ring = true,
-    .blocking_listener = true, /* on a non-blocking one, accept answers -EAGAIN and does not wait */
+    .blocking_listener = true, /* on a non-blocking socket, accept completes with -EAGAIN */
     .probe = uring_probe,
     .open = uring_open,
     .close = uring_close,

@@ -1,6 +1,6 @@
 #pragma once
-/* The io_uring engine's own state; shared by uring.c, which runs the ring, and uring_setup.c, which
- * probes the kernel and sets the ring up. */
+/* State of the io_uring engine, shared by uring.c, which runs the ring, and uring_setup.c, which
+ * probes the kernel and sets up the ring. */
 
 #include "io/engine.h"
 
@@ -10,13 +10,13 @@ struct uring {
     struct io_uring ring;
     struct io_uring_buf_ring *buf_ring; /* NULL without IO_BUF_RING */
     struct io *io;
-    uint64_t wake_count;    /* where the read of the eventfd lands */
-    struct fifo backlog;    /* operations that found the SQ full even after submitting */
-    struct list no_buffers; /* sockets whose recv is to be armed, and had no buffer the last time */
-    struct list fed;        /* those that had; each first come first served */
-    uint32_t fill;          /* buffers that the ring holds when all are home */
-    bool ran_out;           /* of buffers, in this turn */
-    uint32_t published;     /* buffers published in this turn */
+    uint64_t wake_count;    /* buffer for the read of the eventfd */
+    struct fifo backlog;    /* operations that did not fit into the SQ even after submitting */
+    struct list no_buffers; /* sockets to re-arm that got no buffer the last time */
+    struct list rearm;      /* sockets to re-arm that received bytes the last time */
+    uint32_t ring_target;   /* number of buffers to keep in the ring */
+    bool out_of_buffers;    /* a recv found no buffer in this turn */
+    uint32_t n_provided;    /* buffers added to the ring in this turn, before the advance */
     uint32_t features;      /* bit per enum io_feature in use */
     bool direct;            /* sockets are accepted into the direct table */
 };

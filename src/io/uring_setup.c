@@ -1,5 +1,5 @@
-/* Finds out what this kernel's io_uring can do, by trying and not by version, and sets a ring
- * up. */
+/* Probes the kernel's io_uring by trying each feature rather than by version, and sets up a
+ * ring. */
 
 #include "io/uring.h"
 
@@ -54,15 +54,14 @@ static bool buf_ring_works(struct io_uring *ring)
 
 static bool direct_works(struct io_uring *ring, const struct io_uring_probe *probe)
 {
-    /* Slots chosen by the kernel came in 5.19 together with this opcode; there is no flag to
-     * ask. */
+    /* Kernel-chosen slots came in 5.19 together with this opcode; no flag reports them. */
     if (!io_uring_opcode_supported(probe, IORING_OP_SOCKET)) return false;
     if (io_uring_register_files_sparse(ring, 1) < 0) return false;
     io_uring_unregister_files(ring);
     return true;
 }
 
-static void say_refused(int err, char *why, size_t size)
+static void explain_refusal(int err, char *why, size_t size)
 {
     int disabled = 0;
     FILE *f = fopen("/proc/sys/kernel/io_uring_disabled", "re");
@@ -89,7 +88,7 @@ static void say_refused(int err, char *why, size_t size)
         snprintf(why, size, "io_uring_setup failed: %s", strerror(-err));
 }
 
-static void drop(struct io_config *c, enum io_feature f, char *why, size_t size)
+static void drop_feature(struct io_config *c, enum io_feature f, char *why, size_t size)
 {
     c->features &= ~(1u << f);
     size_t n = strlen(why);
@@ -113,7 +112,7 @@ int uring_probe(struct io_config *c, char *why, size_t size)
     why[0] = '\0';
     int err = try_ring(0, &ring);
     if (err < 0) {
-        say_refused(err, why, size);
+        explain_refusal(err, why, size);
         return err;
     }
     struct io_uring_probe *probe = io_uring_get_probe_ring(&ring);
@@ -126,18 +125,18 @@ int uring_probe(struct io_config *c, char *why, size_t size)
     }
     for (size_t i = 0; i < ARRAY_LEN(by_flag); i++)
         if (wanted(c, by_flag[i].feature) && !flags_work(by_flag[i].flags))
-            drop(c, by_flag[i].feature, why, size);
-    /* Multishot recv came in 6.0 with this opcode; there is no flag to ask. */
+            drop_feature(c, by_flag[i].feature, why, size);
+    /* Multishot recv came in 6.0 together with this opcode; no flag reports it. */
     bool recv_multi = io_uring_opcode_supported(probe, IORING_OP_SEND_ZC);
-    if (wanted(c, IO_BUF_RING) && !buf_ring_works(&ring)) drop(c, IO_BUF_RING, why, size);
-    if (wanted(c, IO_MULTISHOT) && !recv_multi) drop(c, IO_MULTISHOT, why, size);
-    if (wanted(c, IO_DIRECT) && !direct_works(&ring, probe)) drop(c, IO_DIRECT, why, size);
+    if (wanted(c, IO_BUF_RING) && !buf_ring_works(&ring)) drop_feature(c, IO_BUF_RING, why, size);
+    if (wanted(c, IO_MULTISHOT) && !recv_multi) drop_feature(c, IO_MULTISHOT, why, size);
+    if (wanted(c, IO_DIRECT) && !direct_works(&ring, probe)) drop_feature(c, IO_DIRECT, why, size);
     unsigned workers[2] = {0, 0};
     if (wanted(c, IO_IOWQ_CAP) && io_uring_register_iowq_max_workers(&ring, workers) < 0)
-        drop(c, IO_IOWQ_CAP, why, size);
+        drop_feature(c, IO_IOWQ_CAP, why, size);
     if (wanted(c, IO_RING_FD)) {
         if (io_uring_register_ring_fd(&ring) < 0)
-            drop(c, IO_RING_FD, why, size);
+            drop_feature(c, IO_RING_FD, why, size);
         else
             io_uring_unregister_ring_fd(&ring);
     }
@@ -148,16 +147,16 @@ int uring_probe(struct io_config *c, char *why, size_t size)
 
 /* ---- set-up ---- */
 
-/* From here on the ring does what a server needs and nothing else: an answer to the objection that
- * io_uring goes around seccomp. */
+/* Restricts the ring to what a server needs. It answers the objection that io_uring bypasses
+ * seccomp filters. */
 static int restrict_ring(struct io_uring *ring, bool direct)
 {
     static const unsigned char ops[] = {
         IORING_OP_ACCEPT,  IORING_OP_RECV,      IORING_OP_SEND,     IORING_OP_SENDMSG,
         IORING_OP_CONNECT, IORING_OP_OPENAT2,   IORING_OP_STATX,    IORING_OP_READ,
         IORING_OP_CLOSE,   IORING_OP_SHUTDOWN,  IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL,
-        IORING_OP_MADVISE, IORING_OP_URING_CMD, /* last: asked of direct descriptors only, and as
-                                                   old as these, 5.19 */
+        IORING_OP_MADVISE, IORING_OP_URING_CMD, /* last: used for direct descriptors only, which
+                                                   came in the same version, 5.19 */
     };
     static const unsigned char registers[] = {
         IORING_REGISTER_RING_FDS,
@@ -182,8 +181,8 @@ static int restrict_ring(struct io_uring *ring, bool direct)
 static int create_ring(struct uring *u, const struct io_config *c)
 {
     struct io_uring_params p = {.flags = setup_flags(c) | IORING_SETUP_CQSIZE};
-    /* One SQE arms a stream that brings any number of completions, so the CQ's size follows the
-     * connections that may become ready together, not the depth of the SQ. */
+    /* One SQE arms a stream with any number of completions, so the CQ is sized by the connections
+     * that may become ready together, not by the SQ depth. */
     p.cq_entries = c->cq_depth;
     if (!p.cq_entries) p.cq_entries = c->depth * 8 > 4096 ? c->depth * 8 : 4096;
     if (p.cq_entries < c->depth) p.cq_entries = c->depth;
@@ -224,8 +223,7 @@ int uring_setup(struct uring *u, const struct io_config *config)
 {
     struct io_config c = *config;
     int err = create_ring(u, &c);
-    /* Only want of memory makes a smaller ring a good answer; what was got is shown in the
-     * stats. */
+    /* Only -ENOMEM makes a smaller ring the right answer; the stats show the resulting depth. */
     while (err == -ENOMEM && c.depth > 8) {
         c.depth /= 2;
         c.cq_depth = c.depth * 8;

@@ -21,15 +21,15 @@
 enum {
     COLOURS = 32,
     COLOUR_STEP = 192,
-    GUARD = 64 * 1024, /* a frame larger than the guard may step over it */
-    TRIM_MAX = 128,    /* unmapping one takes microseconds, in which its core serves nobody */
+    GUARD = 64 * 1024, /* larger than most frames, or they could step over it */
+    TRIM_MAX = 128,    /* per trim: the core serves nobody while it unmaps */
 };
 
 struct fiber {
     struct list link; /* in the pool's free list */
     struct fiber_stack stack;
-    struct fiber_stack *back; /* who started or resumed it, and goes on when it parks */
-    struct fiber *resumer;    /* the fiber of `back`; NULL for the core's own stack */
+    struct fiber_stack *return_to; /* who started or resumed it; runs when it parks */
+    struct fiber *resumer;         /* the fiber of `return_to`; NULL on the core's own stack */
     struct fiber_pool *pool;
     fiber_fn *fn;
     void *arg;
@@ -60,15 +60,15 @@ void fiber_pool_init(struct fiber_pool *p, size_t stack_size, uint32_t max)
     list_init(&p->free);
 }
 
-/* Called by fiber_entry, on the fiber's own stack; never returns. */
+/* Called by fiber_entry on the fiber's own stack; never returns. */
 __attribute__((used, visibility("hidden"))) _Noreturn void fiber_main(struct fiber *f)
 {
-    stack_entered(f->back);
+    stack_entered(f->return_to);
     for (;;) {
         f->fn(f->arg);
         f->returned = true;
         f->pool->running = f->resumer;
-        stack_switch(&f->stack, f->back, NULL);
+        stack_switch(&f->stack, f->return_to, NULL);
     }
 }
 
@@ -78,14 +78,15 @@ static struct fiber *fiber_new(struct fiber_pool *p)
     char *map = mmap(NULL, size, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     if (map == MAP_FAILED) return NULL;
-    /* A guard that is no mapping of its own: two mappings per stack would meet vm.max_map_count. */
+    /* The guard is no mapping of its own where the kernel allows it: two mappings per stack could
+     * exceed vm.max_map_count. */
     if (madvise(map, guard, MADV_GUARD_INSTALL) < 0 && mprotect(map, guard, PROT_NONE) < 0) {
         munmap(map, size);
         return NULL;
     }
-    /* The fiber lives at the top of its stack; the tops are spread, or those of thousands of parked
-     * fibers would share a few sets of the cache. */
-    size_t colour = p->made++ % COLOURS * COLOUR_STEP;
+    /* struct fiber is at the top of its stack. The tops are spread, otherwise those of thousands of
+     * parked fibers would share a few sets of the cache. */
+    size_t colour = p->n_created++ % COLOURS * COLOUR_STEP;
     struct fiber *f =
         (struct fiber *)((uintptr_t)(map + size - colour - sizeof *f) & ~(uintptr_t)63);
     *f = (struct fiber){.pool = p, .map = map};
@@ -102,14 +103,14 @@ static void fiber_free(struct fiber *f)
 {
     struct fiber_pool *p = f->pool;
     VALGRIND_STACK_DEREGISTER(f->valgrind_id);
-    stack_forget(&f->stack, &p->own);
+    stack_forget(&f->stack, &p->core_stack);
     p->total--;
     munmap(f->map, map_size(p));
 }
 
 void fiber_pool_drain(struct fiber_pool *p)
 {
-    ASSERT(p->out == 0);
+    ASSERT(p->in_use == 0);
     for (struct list *l; (l = list_pop(&p->free));) fiber_free(container_of(l, struct fiber, link));
     ASSERT(p->total == 0);
     p->min_free = 0;
@@ -124,18 +125,18 @@ void fiber_pool_trim(struct fiber_pool *p)
         list_unlink(coldest);
         fiber_free(container_of(coldest, struct fiber, link));
     }
-    p->min_free = p->total - p->out;
+    p->min_free = p->total - p->in_use;
 }
 
-static void enter(struct fiber_pool *p, struct fiber *f)
+static void switch_to(struct fiber_pool *p, struct fiber *f)
 {
     f->resumer = p->running;
-    f->back = f->resumer ? &f->resumer->stack : &p->own;
+    f->return_to = f->resumer ? &f->resumer->stack : &p->core_stack;
     p->running = f;
-    stack_switch(f->back, &f->stack, f);
+    stack_switch(f->return_to, &f->stack, f);
     if (!f->returned) return;
     f->returned = false;
-    p->out--;
+    p->in_use--;
     list_push_front(&p->free, &f->link);
 }
 
@@ -144,15 +145,15 @@ int fiber_start(struct fiber_pool *p, fiber_fn *fn, void *arg)
     struct list *l = list_pop(&p->free);
     struct fiber *f = l ? container_of(l, struct fiber, link) : NULL;
     if (UNLIKELY(!f)) {
-        if (p->out >= p->max) return -EAGAIN;
+        if (p->in_use >= p->max) return -EAGAIN;
         f = fiber_new(p);
         if (!f) return -ENOMEM;
     }
-    p->out++;
-    if (p->total - p->out < p->min_free) p->min_free = p->total - p->out;
+    p->in_use++;
+    if (p->total - p->in_use < p->min_free) p->min_free = p->total - p->in_use;
     f->fn = fn;
     f->arg = arg;
-    enter(p, f);
+    switch_to(p, f);
     return 0;
 }
 
@@ -161,11 +162,11 @@ void fiber_park(struct fiber_pool *p)
     struct fiber *f = p->running;
     ASSERT(f);
     p->running = f->resumer;
-    stack_switch(&f->stack, f->back, NULL);
+    stack_switch(&f->stack, f->return_to, NULL);
 }
 
 void fiber_resume(struct fiber_pool *p, struct fiber *f)
 {
     ASSERT(!p->running);
-    enter(p, f);
+    switch_to(p, f);
 }

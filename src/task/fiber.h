@@ -1,7 +1,7 @@
 #pragma once
-/* Fibers: functions with a stack of their own that one core switches between. A fiber runs until it
- * parks or returns; nothing interrupts it. One that never parks costs two register swaps, and its
- * stack, being the last one used, is hot. */
+/* Fibers: functions with stacks of their own that one core switches between. A fiber runs until it
+ * parks or returns; it is never preempted. A fiber that never parks costs two context switches, and
+ * the stack used last, which is still in the cache, is reused first. */
 
 #include "base/list.h"
 #include "task/stack.h"
@@ -16,35 +16,35 @@ typedef void fiber_fn(void *arg);
 
 struct fiber_pool {
     struct fiber *running; /* NULL on the core's own stack */
-    struct fiber_stack own;
-    struct list free;  /* last used first */
-    size_t stack_size; /* bytes, without the guard below */
-    uint32_t max;      /* fibers at most */
-    uint32_t total;    /* that have a stack */
-    uint32_t out;      /* started and not returned */
-    uint32_t min_free; /* fewest free ones since the last trim */
-    uint32_t made;     /* stacks ever made, to spread them over the sets of a cache */
+    struct fiber_stack core_stack;
+    struct list free;   /* most recently used first */
+    size_t stack_size;  /* bytes, without the guard */
+    uint32_t max;       /* most fibers in use at once */
+    uint32_t total;     /* fibers with a stack, in use or free */
+    uint32_t in_use;    /* fibers that have started and not returned */
+    uint32_t min_free;  /* fewest free fibers since the last trim */
+    uint32_t n_created; /* stacks created so far, to spread them over the cache sets */
 };
 
-/* `stack_size` is rounded up to pages. */
+/* `stack_size` (bytes) is rounded up to pages. */
 void fiber_pool_init(struct fiber_pool *p, size_t stack_size, uint32_t max);
 
 /* Unmaps the stacks; asserts that every fiber has returned. The pool may be used again. */
 void fiber_pool_drain(struct fiber_pool *p);
 
-/* Unmaps half of the stacks that were free ever since the last trim, and no more than a core can be
- * kept busy with; for a timer of a second or so, on the core's own stack. */
+/* Unmaps half of the stacks that have been free since the last trim, at most TRIM_MAX, because the
+ * core serves nobody meanwhile. Call it every second or so, on the core's own stack. */
 void fiber_pool_trim(struct fiber_pool *p);
 
-/* Runs fn(arg) on a fiber until it first parks or returns. Called on the core's own stack or on a
- * fiber, which then goes on once the new one has parked or returned. 0; -EAGAIN when `max` fibers
- * are out, -ENOMEM when there is no stack: fn has then not run. */
+/* Runs fn(arg) on a fiber until it first parks or returns. May be called on a fiber, which then
+ * continues as well. 0; -EAGAIN if `max` fibers are in use, -ENOMEM if no stack can be mapped: then
+ * fn has not run. */
 int fiber_start(struct fiber_pool *p, fiber_fn *fn, void *arg);
 
-/* Leaves the running fiber until fiber_resume. Not on the core's own stack. */
+/* Suspends the running fiber until fiber_resume. */
 void fiber_park(struct fiber_pool *p);
 
-/* Goes on with a parked fiber; only on the core's own stack. */
+/* Continues a parked fiber; only from the core's own stack. */
 void fiber_resume(struct fiber_pool *p, struct fiber *f);
 
 /* The running fiber; NULL on the core's own stack. */

@@ -15,7 +15,8 @@ void group_init(struct group *g, struct scope *s)
 
 static void run_member(void *arg)
 {
-    /* The spawner's stack holds the original and goes on when this fiber first parks. */
+    /* A copy: the original is on the spawner's stack, which continues when this fiber first
+     * parks. */
     struct member m = *(struct member *)arg;
     int result = m.fn(m.ctx, m.arg);
     if (result < 0 && m.group->result == 0) m.group->result = result;
@@ -37,11 +38,11 @@ int group_spawn(struct group *g, group_fn *fn, void *ctx, void *arg)
 int group_join(struct group *g)
 {
     if (g->joiner) return -EBUSY;
-    while (g->running > 0) { /* again where one was spawned after the last had returned */
+    while (g->running > 0) { /* again if one was spawned after the last had returned */
         struct wait w;
         g->joiner = &w;
-        /* Not cut short when the scope is cancelled: that ends the members' waits, and those end
-         * this one. Returning before them would free what they still use. */
+        /* No cancel function: cancelling the scope ends the members' waits, which ends this one.
+         * Returning before the members would free memory that they still use. */
         wait_park(g->scope, &w, NULL);
         g->joiner = NULL;
     }

@@ -68,7 +68,7 @@ int scope_sleep(struct scope *s, uint64_t ns)
     struct sleep sleep;
     if (s->cancelled) return s->cancelled;
     wheel_timer_init(&sleep.timer, sleep_over);
-    /* The time of the turn may be old by now, and a sleep is never shorter than asked for. */
+    /* Not io->now, which may be old by now: a sleep must not be shorter than requested. */
     uint64_t now = clock_ns();
     wheel_set(&s->io->wheel, &sleep.timer, ns < WHEEL_NEVER - now ? now + ns : WHEEL_NEVER);
     return wait_park(s, &sleep.wait, sleep_cancel);
@@ -99,6 +99,7 @@ int scope_call(struct scope *s, const struct io_call *c, enum io_kind kind)
     p.call.op = (struct io_op){.fn = call_done};
     io_call_start(s->io, &p.call, kind);
     int res = wait_park(s, &p.wait, call_cancel);
-    /* A descriptor that came to be in spite of the cancel is still handed over. */
+    /* If the call completed in spite of the cancel, its result, perhaps a descriptor, is still
+     * returned. */
     return res < 0 && s->cancelled ? s->cancelled : res;
 }

@@ -1,5 +1,5 @@
 #pragma once
-/* The one place that switches stacks, and tells the sanitizers and valgrind so. */
+/* Stack switching, including what the sanitizers and valgrind must be told about it. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -27,10 +27,10 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
-/* A stack that can be switched to, as the sanitizers need to know it. */
+/* A stack that can be switched to. */
 struct fiber_stack {
-    void *sp;           /* where it was left */
-    const void *bottom; /* lowest address; of the core's own stack, learned at the first switch */
+    void *sp;           /* stack pointer when it was last left */
+    const void *bottom; /* lowest address; for the core's own stack, known after the first switch */
     size_t size;
     void *asan, *tsan;
 };
@@ -39,7 +39,7 @@ struct fiber_stack {
 void *fiber_switch(void **save_sp, void *to_sp, void *value);
 void fiber_entry(void);
 
-/* Bytes and layout of what fiber_switch pops for a stack that has never run. */
+/* Layout of the frame that fiber_switch pops from a stack that has never run. */
 #if defined(__x86_64__)
 enum { FRAME_WORDS = 7, FRAME_RETURN = 6 };
 #elif defined(__aarch64__)
@@ -48,7 +48,7 @@ enum { FRAME_WORDS = 20, FRAME_RETURN = 1 };
 #error "fibers are written for x86-64 and aarch64"
 #endif
 
-/* Makes `to` current. Returns when somebody switches back to `from`. */
+/* Makes `to` current. Returns when something switches back to `from`. */
 static inline void stack_switch(struct fiber_stack *from, struct fiber_stack *to, void *value)
 {
 #ifdef FIBER_ASAN
@@ -64,7 +64,7 @@ static inline void stack_switch(struct fiber_stack *from, struct fiber_stack *to
 #endif
 }
 
-/* The first thing that a new stack does: `from` is the one it was entered from. */
+/* Must be the first call on a new stack; `from` is the stack it was entered from. */
 static inline void stack_entered(struct fiber_stack *from)
 {
 #ifdef FIBER_ASAN
@@ -74,8 +74,9 @@ static inline void stack_entered(struct fiber_stack *from)
 #endif
 }
 
-/* Sets up a stack so that the first switch to it enters fiber_entry with an aligned stack. Zeros
- * above are where unwinders that do not ask fiber_entry look for its caller. */
+/* Prepares a stack so that the first switch to it enters fiber_entry, correctly aligned. The zeros
+ * above are for unwinders that look for a caller there instead of using the unwind information of
+ * fiber_entry. */
 static inline void stack_prepare(struct fiber_stack *s, void *top)
 {
     int words = FRAME_WORDS + 2;
@@ -88,11 +89,11 @@ static inline void stack_prepare(struct fiber_stack *s, void *top)
 #endif
 }
 
-/* For a stack that is not switched to again; `own` is the one that this runs on. */
+/* Tells the sanitizers that `s` will not be used again. `own` is the running stack. */
 static inline void stack_forget(struct fiber_stack *s, struct fiber_stack *own)
 {
 #ifdef FIBER_ASAN
-    /* Only whoever leaves a stack can free what the sanitizer keeps of its locals. */
+    /* The sanitizer frees its data about a stack's locals only when the stack is left for good. */
     __sanitizer_start_switch_fiber(&own->asan, s->bottom, s->size);
     __sanitizer_finish_switch_fiber(s->asan, NULL, NULL);
     __sanitizer_start_switch_fiber(NULL, own->bottom, own->size);

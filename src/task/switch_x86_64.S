@@ -1,8 +1,8 @@
 /* void *fiber_switch(void **save_sp, void *to_sp, void *value)
  * System V AMD64 ABI, 3.2.1: rbx, rbp and r12-r15 belong to the caller; so do the x87
- * control word and mxcsr, which a handler is not to change.
+ * control word and mxcsr, which a handler must not change.
  * Leaves `value` in rax for the stack that is entered. The frame description holds at every
- * instruction, so that debuggers and profilers walk through a switch. */
+ * instruction, so that debuggers and profilers can unwind through a switch. */
     .text
     .globl fiber_switch
     .hidden fiber_switch
@@ -54,8 +54,8 @@ fiber_switch:
     .cfi_endproc
     .size fiber_switch, . - fiber_switch
 
-/* Where a new fiber begins: the switch "returns" here with `value` in rax, and the stack aligned as
- * after a call. There is no caller, which the undefined return address says to unwinders. */
+/* Entry of a new fiber: the switch "returns" here with `value` in rax, and the stack aligned as
+ * after a call. The undefined return address tells unwinders that there is no caller. */
     .globl fiber_entry
     .hidden fiber_entry
     .type fiber_entry, @function

@@ -7,18 +7,18 @@ enum { ARGS_MAX = 24 };
 struct values v;
 const char *elsewhere;
 
-static int take_word(struct option_set *s, const struct option *o, const char *text)
+static int add_word(struct option_set *s, const struct option *o, const char *text)
 {
     struct values *to = s->values;
     if (strlen(text) >= sizeof to->word[0]) return option_not_valid(s, o, text);
     if (o->level < s->level) to->n_words = 0;
     if (to->n_words == WORDS_MAX)
-        return option_fail(s, "%s%s is too often there", option_dashes(s), o->name);
+        return option_fail(s, "%s%s was given too many times", option_dashes(s), o->name);
     strcpy(to->word[to->n_words++], text);
     return 0;
 }
 
-static int take_bit(struct option_set *s, const struct option *o, const char *text)
+static int set_bit(struct option_set *s, const struct option *o, const char *text)
 {
     struct values *to = s->values;
     assert_true(strcmp(text, "yes") == 0 || strcmp(text, "no") == 0);
@@ -43,7 +43,7 @@ static int answer(struct option_set *s, const struct option *o, const char *text
     return 7;
 }
 
-static int take_other(struct option_set *s, const char *text)
+static int add_other(struct option_set *s, const char *text)
 {
     struct values *to = s->values;
     if (to->n_others == WORDS_MAX) return option_fail(s, "too many: %s", text);
@@ -66,9 +66,9 @@ static const struct option table[] = {
     {"idle-timeout", "TIME", "when it ends", "60s", 1, OPTION_DURATION, AT(idle_timeout), NS_PER_MS,
      DAY},
     {"pin", NULL, "stays where it is", "yes", 1, OPTION_FLAG, AT(pin)},
-    {"direct", NULL, "goes straight", "yes", 1, OPTION_CUSTOM, .then = take_bit, .min = 3},
+    {"direct", NULL, "goes straight", "yes", 1, OPTION_CUSTOM, .then = set_bit, .min = 3},
     {"root", "DIR", "where things are", NULL, 1, OPTION_TEXT, AT(root), .what = "a directory"},
-    {"word", "WORD", "can be given several times", "none", 1, OPTION_CUSTOM, .then = take_word},
+    {"word", "WORD", "can be given several times", "none", 1, OPTION_CUSTOM, .then = add_word},
     {"max-connections", "HOW-MANY-OF-THEM", "so many", NULL, 1, OPTION_TEXT, .to = &elsewhere},
     {"config", "FILE", "reads a file", NULL, 2, OPTION_TEXT, AT(config), .what = "a file name",
      .command = true},
@@ -82,7 +82,7 @@ static const char *const groups[] = {"Depths", "All sorts", NULL, "Nothing"};
 static const struct option_alias aliases[] = {
     {"-c", "--max-connections"},
     {"--clients", "--max-connections"},
-    {"--latency", "it is always told"},
+    {"--latency", "it is always reported"},
 };
 
 static const struct option_program program = {
@@ -94,12 +94,12 @@ static const struct option_program program = {
     .notes = "That is all.\n",
     .aliases = aliases,
     .n_aliases = ARRAY_LEN(aliases),
-    .argument = take_other,
+    .argument = add_other,
 };
 
 struct option_set set;
 
-void renew(void)
+void reset_options(void)
 {
     option_set_end(&set);
     made_up_begin(NULL);

@@ -1,5 +1,5 @@
 #pragma once
-/* A made-up program, for tests of what the options of all programs have in common. */
+/* A made-up program, to test the option parser apart from any real program. */
 
 #include "base/clock.h"
 #include "base/option.h"
@@ -19,30 +19,30 @@ struct values {
     bool pin, check, help;
     const char *root, *config;
     uint32_t bits;
-    uint32_t n_words; /* of --word */
+    uint32_t n_words; /* values of --word */
     char word[WORDS_MAX][16];
-    uint32_t n_others; /* what is not an option */
+    uint32_t n_others; /* arguments that are not options */
     const char *other[WORDS_MAX];
 };
 
 extern struct values v;
-extern const char *elsewhere; /* of --max-connections */
+extern const char *elsewhere; /* value of --max-connections */
 extern struct option_set set;
 
 int made_up_begin(void **state);
 int made_up_end(void **state);
 
-/* Every default again. */
-void renew(void);
+/* Resets every option to its default. */
+void reset_options(void);
 
-/* Reads the command line of the words that follow, up to a NULL, and its config file. */
+/* Parses a command line made of the given words, up to a NULL, and its config file. */
 int command(const char *word, ...);
 
 #define READ(...)  command(__VA_ARGS__, NULL)
 #define VALID(...) assert_int_equal(READ(__VA_ARGS__), 0)
 #define WRONG(message, ...)                                                                        \
     do {                                                                                           \
-        renew();                                                                                   \
+        reset_options();                                                                           \
         assert_int_equal(READ(__VA_ARGS__), -EINVAL);                                              \
         assert_string_equal(set.error, message);                                                   \
     } while (0)

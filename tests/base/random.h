@@ -18,7 +18,7 @@ static inline uint64_t random_below(uint64_t n)
     return random_u64() % n;
 }
 
-/* Every order of magnitude up to 2^bits alike. */
+/* Every order of magnitude up to 2^bits is equally likely. */
 static inline uint64_t random_log(unsigned bits)
 {
     uint64_t n = random_below(bits + 1);

@@ -14,7 +14,7 @@
 static max_align_t first_block[512 / sizeof(max_align_t)];
 static char *const first = (char *)first_block;
 
-static void first_block_comes_first(void **state)
+static void allocates_from_the_first_block_first(void **state)
 {
     (void)state;
     struct arena a;
@@ -29,7 +29,7 @@ static void first_block_comes_first(void **state)
     assert_true(p < first || p >= first + 512);
     assert_int_equal(a.used, 4096);
     arena_end(&a);
-    memset(first, 0, 512); /* ours again */
+    memset(first, 0, 512); /* no longer poisoned */
 }
 
 static void alignment(void **state)
@@ -64,9 +64,9 @@ static void blocks_double_up_to_the_limit(void **state)
     assert_non_null(arena_alloc(&a, 100));
     assert_int_equal(a.used, 4096 + 8192);
     assert_non_null(arena_alloc(&a, 7000));
-    assert_null(arena_alloc(&a, 20000 - 4096 - 8192)); /* a block has a head */
+    assert_null(arena_alloc(&a, 20000 - 4096 - 8192)); /* minus the block header */
     assert_int_equal(a.used, 4096 + 8192);
-    assert_non_null(arena_alloc(&a, 2000)); /* the doubled block does not fit, what is left does */
+    assert_non_null(arena_alloc(&a, 2000)); /* the last block is smaller, up to the limit */
     assert_int_equal(a.used, 20000);
     assert_null(arena_alloc(&a, 10000));
     assert_non_null(arena_alloc(&a, 100));
@@ -111,7 +111,7 @@ static void extend(void **state)
     assert_ptr_equal(arena_extend(&a, p, 5, 0), p);
     assert_int_equal(a.at - first, 5);
 
-    /* Not the last one any more: copied, and the old bytes stay. */
+    /* No longer the last allocation: copied, and the old bytes stay. */
     char *other = arena_alloc_aligned(&a, 1, 1);
     *other = 'x';
     char *q = arena_extend(&a, p, 5, 5);
@@ -131,7 +131,7 @@ static void extend(void **state)
     assert_memory_equal(p, q, 10 + room);
     assert_int_equal(a.used, 4096);
 
-    /* Past the limit: NULL, and what was there stays and can still grow by less. */
+    /* Past the limit: NULL; the old bytes stay and can still grow by less. */
     size_t len = 11 + room;
     assert_null(arena_extend(&a, p, len, 4096));
     assert_memory_equal(p, "abcdefghijy", 11);
@@ -159,8 +159,8 @@ static void extend_byte_by_byte(void **state)
     arena_end(&a);
 }
 
-/* Every allocation keeps its bytes while the others are made, and none goes past the limit. */
-static void allocations_are_apart(void **state)
+/* Every allocation keeps its bytes while others are made, and none exceeds the limit. */
+static void allocations_do_not_overlap(void **state)
 {
     (void)state;
     enum { MAX = 400, LIMIT = 100000 };
@@ -202,7 +202,7 @@ static void allocations_are_apart(void **state)
 }
 
 #ifdef POISON_ENABLED
-static void what_is_not_handed_out_is_poisoned(void **state)
+static void unallocated_memory_is_poisoned(void **state)
 {
     (void)state;
     struct arena a;
@@ -227,15 +227,15 @@ static void what_is_not_handed_out_is_poisoned(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(first_block_comes_first),
+        cmocka_unit_test(allocates_from_the_first_block_first),
         cmocka_unit_test(alignment),
         cmocka_unit_test(blocks_double_up_to_the_limit),
         cmocka_unit_test(no_limit_and_huge_sizes),
         cmocka_unit_test(extend),
         cmocka_unit_test(extend_byte_by_byte),
-        cmocka_unit_test(allocations_are_apart),
+        cmocka_unit_test(allocations_do_not_overlap),
 #ifdef POISON_ENABLED
-        cmocka_unit_test(what_is_not_handed_out_is_poisoned),
+        cmocka_unit_test(unallocated_memory_is_poisoned),
 #endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,7 +39,7 @@ static void empty(void **state)
     assert_memory_equal(&zero, &h, sizeof(h));
 }
 
-/* Each on its own next to extremes that do not help by clamping. */
+/* Each edge next to extreme values, so that clamping to min and max cannot hide an error. */
 static void bucket_edges(void **state)
 {
     (void)state;
@@ -56,7 +56,7 @@ static void bucket_edges(void **state)
     }
 }
 
-static void alone_it_is_exact(void **state)
+static void a_single_value_is_exact(void **state)
 {
     (void)state;
     for (int i = 0; i < 200; i++) {
@@ -70,7 +70,7 @@ static void alone_it_is_exact(void **state)
     }
 }
 
-static void beyond_an_hour_is_an_hour(void **state)
+static void values_above_an_hour_count_as_an_hour(void **state)
 {
     (void)state;
     histogram_add(&h, HISTOGRAM_MAX_NS);
@@ -83,7 +83,7 @@ static void beyond_an_hour_is_an_hour(void **state)
     assert_int_equal(histogram_quantile(&h, 0.5), HISTOGRAM_MAX_NS);
 }
 
-/* Values below 1024 are exact, so the rank shows. */
+/* Values below 1024 are exact, so the result shows the rank. */
 static void ranks(void **state)
 {
     (void)state;
@@ -147,9 +147,9 @@ static void quantiles_agree_with_a_sorted_array(void **state)
     }
 }
 
-/* In every bucket as many as if they had been added one by one; a sum may lose half a ns of
- * each. */
-static void even_is_as_if_added_one_by_one(void **state)
+/* Every bucket holds as many as if the values had been added one by one; the sum may lose half a ns
+ * per value. */
+static void add_even_equals_adding_one_by_one(void **state)
 {
     static const struct {
         double least, step;
@@ -184,7 +184,7 @@ static void even_is_as_if_added_one_by_one(void **state)
     }
 }
 
-static void any_number_takes_no_longer(void **state)
+static void add_even_cost_does_not_grow_with_count(void **state)
 {
     (void)state;
     histogram_add_even(&h, 0, 0.0036, 1000000000000001);
@@ -195,7 +195,7 @@ static void any_number_takes_no_longer(void **state)
     is_within_a_thousandth(histogram_quantile(&h, 0.9), HISTOGRAM_MAX_NS / 10 * 9);
 }
 
-static void merged_is_as_if_added_to_one(void **state)
+static void merge_equals_adding_to_one(void **state)
 {
     (void)state;
     for (int i = 0; i < 3000; i++) {
@@ -215,7 +215,7 @@ static void merged_is_as_if_added_to_one(void **state)
 
 static int stop;
 
-static void *add_until_told(void *arg)
+static void *add_until_stopped(void *arg)
 {
     (void)arg;
     for (uint64_t i = 0; !__atomic_load_n(&stop, __ATOMIC_RELAXED) && i < 1ull << 32; i++)
@@ -227,7 +227,7 @@ static void merge_while_another_thread_adds(void **state)
 {
     (void)state;
     pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, add_until_told, NULL), 0);
+    assert_int_equal(pthread_create(&thread, NULL, add_until_stopped, NULL), 0);
     uint64_t before = 0;
     int odd = 0;
     for (int i = 0; i < 100 || (before == 0 && i < 100000); i++) {
@@ -249,8 +249,8 @@ static void merge_while_another_thread_adds(void **state)
     assert_memory_equal(&h, &other, sizeof(h));
 }
 
-/* All that was added, once each and in order, whatever it is. */
-static void next_goes_through_all(void **state)
+/* Every value that was added, once each and in order, whatever the distribution. */
+static void next_visits_every_value(void **state)
 {
     enum { N = 5000 };
     static uint64_t all[N];
@@ -299,17 +299,17 @@ static void next_at_the_ends(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(next_goes_through_all, setup),
+        cmocka_unit_test_setup(next_visits_every_value, setup),
         cmocka_unit_test_setup(next_at_the_ends, setup),
         cmocka_unit_test_setup(empty, setup),
         cmocka_unit_test_setup(bucket_edges, setup),
-        cmocka_unit_test_setup(alone_it_is_exact, setup),
-        cmocka_unit_test_setup(beyond_an_hour_is_an_hour, setup),
+        cmocka_unit_test_setup(a_single_value_is_exact, setup),
+        cmocka_unit_test_setup(values_above_an_hour_count_as_an_hour, setup),
         cmocka_unit_test_setup(ranks, setup),
         cmocka_unit_test_setup(quantiles_agree_with_a_sorted_array, setup),
-        cmocka_unit_test_setup(even_is_as_if_added_one_by_one, setup),
-        cmocka_unit_test_setup(any_number_takes_no_longer, setup),
-        cmocka_unit_test_setup(merged_is_as_if_added_to_one, setup),
+        cmocka_unit_test_setup(add_even_equals_adding_one_by_one, setup),
+        cmocka_unit_test_setup(add_even_cost_does_not_grow_with_count, setup),
+        cmocka_unit_test_setup(merge_equals_adding_to_one, setup),
         cmocka_unit_test_setup(merge_while_another_thread_adds, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* JSON as it is written, into buffers of every size. That of what a client sends is tested with the
- * access log's lines. */
+/* The JSON writer, with buffers of every size. Escaping of what clients send is tested with the
+ * access log. */
 
 #include "base/json.h"
 
@@ -15,7 +15,7 @@
 
 enum { SMALL_MAX = 64 };
 
-/* Moves what a small buffer has to a large one. */
+/* Moves the content of a small buffer to a large one. */
 struct moving {
     struct writer out;
     char small[SMALL_MAX];
@@ -94,13 +94,13 @@ static void files(void **state)
     for (int i = 0; i < 100; i++) write_all(&j);
     file_writer_end(&w);
     assert_int_equal(fclose(f), 0);
-    assert_int_equal(size, 100 * sizeof want - 1); /* with a comma between them */
+    assert_int_equal(size, 100 * sizeof want - 1); /* plus a comma between them */
     assert_memory_equal(text, want, sizeof want - 1);
     assert_string_equal(text + size - (sizeof want - 1), want);
     free(text);
 }
 
-static void what_is_printed_is_bounded(void **state)
+static void printf_output_is_bounded(void **state)
 {
     (void)state;
     struct moving m = {.out = {m.small, m.small + SMALL_MAX, move}};
@@ -128,7 +128,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(buffers_of_every_size),
         cmocka_unit_test(files),
-        cmocka_unit_test(what_is_printed_is_bounded),
+        cmocka_unit_test(printf_output_is_bounded),
         cmocka_unit_test(decimals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

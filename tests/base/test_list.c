@@ -33,7 +33,7 @@ static void push(struct list *l, const char *names)
     for (; *names; names++) list_push(l, &items[*names - 'a'].link);
 }
 
-/* Both directions, so that a wrong back link shows. */
+/* Checks both directions, so that a wrong back link shows. */
 static void list_is(const struct list *l, const char *names)
 {
     const struct list *at = l;
@@ -77,7 +77,7 @@ static void unlink_anywhere(void **state)
     list_is(&l, "bde");
     list_unlink(&items[4].link);
     list_is(&l, "bd");
-    list_unlink(&items[4].link); /* in no list: nothing happens */
+    list_unlink(&items[4].link); /* in no list: no effect */
     list_is(&l, "bd");
     list_unlink(&items[1].link);
     list_unlink(&items[3].link);

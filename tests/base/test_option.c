@@ -44,7 +44,7 @@ static void every_kind(void **state)
     assert_true(v.check);
 }
 
-static void what_is_no_option(void **state)
+static void arguments_that_are_not_options(void **state)
 {
     (void)state;
     static const char *const want[WORDS_MAX] = {"a", "", "-", "--"};
@@ -54,7 +54,7 @@ static void what_is_no_option(void **state)
     WRONG("too many: e", "a", "b", "c", "d", "e");
 }
 
-static void last_one_wins(void **state)
+static void last_value_wins(void **state)
 {
     (void)state;
     VALID("--depth", "4", "--depth=8", "--pin", "--no-pin");
@@ -73,7 +73,7 @@ static void flags(void **state)
         {"--pin=no", false}, {"--no-pin=yes", false}, {"--no-pin=no", true},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        renew();
+        reset_options();
         v.pin = !cases[i].pin;
         VALID(cases[i].arg);
         assert_int_equal(v.pin, cases[i].pin);
@@ -114,7 +114,7 @@ static void wrong_values(void **state)
     WRONG("--pin takes yes or no, not \"a?b?\"", "--pin=a\nb\x7f");
     char long_value[5000] = "--pin=";
     memset(long_value + 6, 'x', sizeof long_value - 7);
-    renew();
+    reset_options();
     assert_int_equal(READ(long_value), -EINVAL);
     assert_true(strlen(set.error) < 120);
 }
@@ -139,7 +139,7 @@ static void unknown_options(void **state)
     WRONG("unknown option --Depth, did you mean --depth? (see --help)", "--Depth");
     char long_name[500] = "--";
     memset(long_name + 2, 'd', sizeof long_name - 3);
-    renew();
+    reset_options();
     assert_int_equal(READ(long_name), -EINVAL);
     assert_true(strlen(set.error) < 120);
 }
@@ -195,7 +195,7 @@ static void more_options(void **state)
         o.name = bad[i];
         assert_int_equal(option_add(&set, &o), -EINVAL);
     }
-    o.name = "no-pin"; /* is the flag's */
+    o.name = "no-pin"; /* taken by the negated flag */
     assert_int_equal(option_add(&set, &o), -EEXIST);
     char name[OPTIONS_MAX][12];
     int err = 0;
@@ -217,21 +217,21 @@ static void asked_for_help(void **state)
     (void)state;
     static const char *const given[] = {"--help", "-h"};
     for (size_t i = 0; i < ARRAY_LEN(given); i++) {
-        renew();
+        reset_options();
         VALID(given[i]);
         assert_true(v.help);
-        renew();
+        reset_options();
         VALID("--depth", "7", given[i]);
         assert_true(v.help);
-        /* As a value it is none of the two. */
-        renew();
+        /* As the value of an option, "--help" and "-h" have no special meaning. */
+        reset_options();
         VALID("--root=-h");
         assert_false(v.help);
     }
 }
 
-/* Those of the command line are answered whatever the values of others are. */
-static void help_comes_first(void **state)
+/* Command-line-only options are answered whatever the values of the others are. */
+static void help_ignores_bad_values_of_other_options(void **state)
 {
     (void)state;
     VALID("--config=/no/such/file", "--depth=abc", "--help");
@@ -291,8 +291,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(defaults),
         TEST(every_kind),
-        TEST(what_is_no_option),
-        TEST(last_one_wins),
+        TEST(arguments_that_are_not_options),
+        TEST(last_value_wins),
         TEST(flags),
         TEST(wrong_values),
         TEST(unknown_options),
@@ -300,7 +300,7 @@ int main(void)
         TEST(set_by_the_program),
         TEST(more_options),
         TEST(asked_for_help),
-        TEST(help_comes_first),
+        TEST(help_ignores_bad_values_of_other_options),
         TEST(help),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

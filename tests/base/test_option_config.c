@@ -1,4 +1,4 @@
-/* Options in a config file, and which value wins. */
+/* Options in a config file, and which source of a value wins. */
 
 #include "made_up.h"
 
@@ -41,7 +41,7 @@ static void config_wrong(const char *text, const char *message)
 {
     char want[300];
     config(text);
-    renew();
+    reset_options();
     assert_int_equal(READ("--config", config_path), -EINVAL);
     snprintf(want, sizeof want, "%s:%s", config_path, message);
     assert_string_equal(set.error, want);
@@ -53,12 +53,12 @@ static void config_values(void **state)
 {
     (void)state;
     config("# comment\n\n  \t\ndepth = 8\ncq-depth=16# not a comment here\n");
-    renew();
+    reset_options();
     assert_int_equal(READ("--config", config_path), -EINVAL);
     config("# comment\n\n  \t\n \tdepth = 8 # eight\t\r\ncq-depth=16\n"
            "pin = no\nno-direct = yes\nroot = /a b#c\n"
            "word=one\nword=two\nbuffer-size = 3k");
-    renew();
+    reset_options();
     VALID("--config", config_path);
     assert_int_equal(v.depth, 8);
     assert_int_equal(v.cq_depth, 16);
@@ -70,7 +70,7 @@ static void config_values(void **state)
     assert_int_equal(v.buffer_size, 3 << 10);
 }
 
-/* As some editors put it first. */
+/* Some editors write one first. */
 static void config_with_a_byte_order_mark(void **state)
 {
     (void)state;
@@ -80,7 +80,7 @@ static void config_with_a_byte_order_mark(void **state)
                  "2: unknown option \xef\xbb\xbfpin (see --help)");
     config("\xef\xbb\xbf"
            "depth = 16\n");
-    renew();
+    reset_options();
     VALID("--config", config_path);
     assert_int_equal(v.depth, 16);
 }
@@ -101,18 +101,18 @@ static void precedence(void **state)
     assert_int_equal(v.n_words, 1);
     assert_string_equal(v.word[0], "two");
 
-    renew();
+    reset_options();
     VALID("--word=three", "--config", config_path, "--word=four");
     assert_int_equal(v.n_words, 2);
     assert_string_equal(v.word[0], "three");
     assert_string_equal(v.word[1], "four");
 
     /* The program may name the file; the command line may name another. */
-    renew();
+    reset_options();
     assert_int_equal(option_set_value(&set, "config", config_path), 0);
     assert_int_equal(command(NULL), 0);
     assert_int_equal(v.depth, 2);
-    renew();
+    reset_options();
     assert_int_equal(option_set_value(&set, "config", "/no/such/file"), 0);
     VALID("--config", config_path);
     assert_int_equal(v.depth, 2);
@@ -133,9 +133,9 @@ static void config_errors(void **state)
     config_wrong("config = x\n", "1: config can only be given on the command line");
     config_wrong("h = yes\n", "1: unknown option h (see --help)");
     config_wrong("-h = yes\n", "1: unknown option -h (see --help)");
-    /* What the command line overrides is checked all the same. */
+    /* A value that the command line overrides is still checked. */
     config("depth = x\n");
-    renew();
+    reset_options();
     assert_int_equal(READ("--config", config_path, "--depth=4"), -EINVAL);
 
     char line[5000];
@@ -143,7 +143,7 @@ static void config_errors(void **state)
     line[sizeof line - 1] = '\0';
     config_wrong(line, "1: a line may have at most 4094 bytes and no NUL");
     write_bytes("depth = 1\ndepth = 2\0\n", 21);
-    renew();
+    reset_options();
     assert_int_equal(READ("--config", config_path), -EINVAL);
 
     WRONG("cannot read config file /no/such/file: No such file or directory",

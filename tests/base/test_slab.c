@@ -25,15 +25,15 @@ static void last_freed_is_first_reused(void **state)
     slab_put(&s, a);
     assert_ptr_equal(slab_get(&s), a);
     assert_ptr_equal(slab_get(&s), b);
-    assert_int_equal(s.out, 3);
+    assert_int_equal(s.in_use, 3);
     slab_put(&s, a);
     slab_put(&s, b);
     slab_put(&s, c);
-    assert_int_equal(s.out, 0);
+    assert_int_equal(s.in_use, 0);
     slab_drain(&s);
 }
 
-static void distance_of_objects(void **state)
+static void object_stride(void **state)
 {
     (void)state;
     static const struct {
@@ -82,7 +82,7 @@ static void block_sizes(void **state)
 }
 
 /* Random gets and puts; each object is filled with its number, so that an overlap shows. */
-static void objects_are_apart(void **state)
+static void objects_do_not_overlap(void **state)
 {
     (void)state;
     static const size_t sizes[] = {8, 24, 64, 200, 1000};
@@ -92,23 +92,23 @@ static void objects_are_apart(void **state)
         size_t size = sizes[k];
         struct slab s;
         slab_init(&s, "thing", size, MAX);
-        uint32_t out = 0;
+        uint32_t in_use = 0;
         for (int step = 0; step < 20000; step++) {
-            assert_int_equal(s.out, out);
+            assert_int_equal(s.in_use, in_use);
             if (random_below(100) < (step < 12000 ? 65 : 35)) {
                 unsigned char *p = slab_get(&s);
-                assert_int_equal(p == NULL, out == MAX);
+                assert_int_equal(p == NULL, in_use == MAX);
                 if (!p) continue;
-                memset(p, (int)(out & 0xff), size);
-                obj[out++] = p;
-            } else if (out) {
-                unsigned char *p = obj[--out];
+                memset(p, (int)(in_use & 0xff), size);
+                obj[in_use++] = p;
+            } else if (in_use) {
+                unsigned char *p = obj[--in_use];
                 for (size_t i = 0; i < size; i++)
-                    if (p[i] != (out & 0xff)) fail_msg("object %u is damaged", out);
+                    if (p[i] != (in_use & 0xff)) fail_msg("object %u is damaged", in_use);
                 slab_put(&s, p);
             }
         }
-        while (out) slab_put(&s, obj[--out]);
+        while (in_use) slab_put(&s, obj[--in_use]);
         slab_drain(&s);
     }
 }
@@ -139,8 +139,8 @@ static void max_is_exact(void **state)
     slab_drain(&s);
 }
 
-/* What `child` says on stderr before it aborts. */
-static void aborts_saying(void (*child)(void), const char *text)
+/* Runs `child` in a process of its own; expects it to print `text` on stderr and abort. */
+static void expect_abort_message(void (*child)(void), const char *text)
 {
     int fds[2];
     assert_int_equal(pipe(fds), 0);
@@ -166,7 +166,7 @@ static void aborts_saying(void (*child)(void), const char *text)
     assert_non_null(strstr(said, text));
 }
 
-static void drain_with_one_out(void)
+static void drain_with_one_in_use(void)
 {
     struct slab s;
     slab_init(&s, "lost-thing", 64, 10);
@@ -174,7 +174,7 @@ static void drain_with_one_out(void)
     slab_drain(&s);
 }
 
-static void put_one_too_many(void)
+static void put_more_than_get(void)
 {
     struct slab s;
     slab_init(&s, "thing", 64, 10);
@@ -185,15 +185,16 @@ static void put_one_too_many(void)
     slab_put(&s, other);
 }
 
-static void misuse_is_caught(void **state)
+static void misuse_aborts(void **state)
 {
     (void)state;
-    aborts_saying(drain_with_one_out, "1 objects of slab lost-thing are not home");
-    aborts_saying(put_one_too_many, "assertion failed: s->out > 0");
+    expect_abort_message(drain_with_one_in_use,
+                         "1 objects of slab \"lost-thing\" are still in use");
+    expect_abort_message(put_more_than_get, "assertion failed: s->in_use > 0");
 }
 
 #ifdef POISON_ENABLED
-static void home_objects_are_poisoned(void **state)
+static void free_objects_are_poisoned(void **state)
 {
     (void)state;
     struct slab s;
@@ -204,7 +205,7 @@ static void home_objects_are_poisoned(void **state)
     assert_true(__asan_address_is_poisoned(a));
     assert_true(__asan_address_is_poisoned(a + 99));
     assert_null(__asan_region_is_poisoned(b, s.size));
-    assert_true(__asan_address_is_poisoned(b + s.size)); /* the next, never handed out */
+    assert_true(__asan_address_is_poisoned(b + s.size)); /* the next one, never allocated */
     assert_ptr_equal(slab_get(&s), a);
     assert_null(__asan_region_is_poisoned(a, s.size));
     slab_put(&s, a);
@@ -217,13 +218,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(last_freed_is_first_reused),
-        cmocka_unit_test(distance_of_objects),
+        cmocka_unit_test(object_stride),
         cmocka_unit_test(block_sizes),
-        cmocka_unit_test(objects_are_apart),
+        cmocka_unit_test(objects_do_not_overlap),
         cmocka_unit_test(max_is_exact),
-        cmocka_unit_test(misuse_is_caught),
+        cmocka_unit_test(misuse_aborts),
 #ifdef POISON_ENABLED
-        cmocka_unit_test(home_objects_are_poisoned),
+        cmocka_unit_test(free_objects_are_poisoned),
 #endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,7 +86,7 @@ static void cut(void **state)
     cut_is(none, 0, NULL);
 }
 
-static void cut_points_into_the_whole(void **state)
+static void cut_returns_views_of_the_input(void **state)
 {
     (void)state;
     const char *s = "k=v";
@@ -141,7 +141,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal),  cmocka_unit_test(equal_in_any_case),
         cmocka_unit_test(starts), cmocka_unit_test(skip_and_trim),
-        cmocka_unit_test(cut),    cmocka_unit_test(cut_points_into_the_whole),
+        cmocka_unit_test(cut),    cmocka_unit_test(cut_returns_views_of_the_input),
         cmocka_unit_test(u64),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* Sizes and durations as text, and the reverse. */
+/* Sizes and durations as text, and back. */
 
 #include "base/value.h"
 
@@ -12,7 +12,7 @@
 struct reading {
     const char *text;
     uint64_t value;
-    const char *again; /* as it is written */
+    const char *again; /* its canonical text */
 };
 
 static void reads_as(bool (*read)(slice, uint64_t *), void (*write)(uint64_t, char *),

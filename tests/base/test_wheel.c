@@ -29,7 +29,7 @@ static void idle(void **state)
     assert_int_equal(c.fired, 0);
 }
 
-/* From several starts, to deadlines around every power of two: not one ns before its tick. */
+/* From several start times, to deadlines around every power of two: never before its tick. */
 static void fires_in_its_tick(void **state)
 {
     (void)state;
@@ -83,14 +83,14 @@ static void past_deadlines_fire_on_the_next_run(void **state)
     wheel_clear(&w, &c.t);
     assert_true(wheel_next(&w) == WHEEL_NEVER);
     wheel_set(&w, &c.t, 5);
-    wheel_set(&w, &c.t, now + TICK); /* pushed out while due */
+    wheel_set(&w, &c.t, now + TICK); /* postponed while due */
     wheel_run(&w, now);
     assert_int_equal(c.fired, 3);
     wheel_run(&w, now + 2 * TICK);
     assert_int_equal(c.fired, 4);
 }
 
-static void later_is_only_stored(void **state)
+static void a_later_deadline_is_only_stored(void **state)
 {
     (void)state;
     struct counted c = {0};
@@ -114,7 +114,7 @@ static void later_is_only_stored(void **state)
     assert_int_equal(c.fired, 1);
 }
 
-static void earlier_moves(void **state)
+static void an_earlier_deadline_moves_the_timer(void **state)
 {
     (void)state;
     struct counted c = {0};
@@ -147,7 +147,7 @@ static void set_other(struct wheel_timer *t)
     wheel_set(&w, &c->other->t, c->deadline);
 }
 
-/* Two timers that are due in one run and do things to each other: whichever comes first wins. */
+/* Two timers due in one run that clear or set each other: whichever runs first wins. */
 static void callbacks_reach_timers_of_the_same_run(void **state)
 {
     (void)state;
@@ -163,7 +163,7 @@ static void callbacks_reach_timers_of_the_same_run(void **state)
     assert_int_equal(a.fired + b.fired, 1);
     assert_int_equal(w.armed, 0);
 
-    /* The one that comes second is pushed out, past the run. */
+    /* The second one is postponed past the run. */
     a.fired = b.fired = 0;
     a.deadline = b.deadline = 50 * TICK;
     wheel_timer_init(&a.t, set_other);
@@ -179,7 +179,7 @@ static void callbacks_reach_timers_of_the_same_run(void **state)
     assert_int_equal(b.fired, 1);
 }
 
-static void a_timer_that_arms_itself_for_the_past_lets_the_run_end(void **state)
+static void run_ends_when_a_timer_rearms_itself_for_the_past(void **state)
 {
     (void)state;
     struct counted c = {0};
@@ -195,7 +195,7 @@ static void a_timer_that_arms_itself_for_the_past_lets_the_run_end(void **state)
     }
 }
 
-static void the_end_of_time(void **state)
+static void deadlines_near_the_maximum(void **state)
 {
     (void)state;
     struct counted c = {0};
@@ -220,11 +220,11 @@ int main(void)
         cmocka_unit_test(idle),
         cmocka_unit_test(fires_in_its_tick),
         cmocka_unit_test(past_deadlines_fire_on_the_next_run),
-        cmocka_unit_test(later_is_only_stored),
-        cmocka_unit_test(earlier_moves),
+        cmocka_unit_test(a_later_deadline_is_only_stored),
+        cmocka_unit_test(an_earlier_deadline_moves_the_timer),
         cmocka_unit_test(callbacks_reach_timers_of_the_same_run),
-        cmocka_unit_test(a_timer_that_arms_itself_for_the_past_lets_the_run_end),
-        cmocka_unit_test(the_end_of_time),
+        cmocka_unit_test(run_ends_when_a_timer_rearms_itself_for_the_past),
+        cmocka_unit_test(deadlines_near_the_maximum),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* Random use of the wheel against a model that looks at every timer. */
+/* Random operations on the wheel, compared with a model that scans every timer. */
 #include "random.h"
 #include "wheel_check.h"
 
@@ -9,8 +9,8 @@ enum { TIMERS = 48 };
 static struct model {
     struct wheel_timer t;
     uint64_t deadline; /* WHEEL_NEVER when idle */
-    uint64_t set_in;   /* number of the run whose callbacks set it last, or 0 */
-    uint64_t armed_in; /* the same for the set that found it idle */
+    uint64_t set_in;   /* number of the run in whose callbacks it was last set, or 0 */
+    uint64_t armed_in; /* likewise, for the set that found it idle */
     uint64_t fired_in;
 } timers[TIMERS];
 
@@ -43,9 +43,9 @@ static uint64_t some_deadline(const struct model *m)
     uint64_t from;
     switch (random_below(8)) {
     case 0: from = random_log(40); return from < now ? now - from : 0;
-    case 1: /* anywhere in what is left of time */ return now + random_below(WHEEL_NEVER - now);
+    case 1: /* anywhere in the remaining time */ return now + random_below(WHEEL_NEVER - now);
     case 2: return later_by(random_below(4) * TICK);
-    case 3: /* a little later than it is, as an idle deadline */
+    case 3: /* slightly later than now, as an idle deadline */
         from = m->deadline == WHEEL_NEVER ? now : m->deadline;
         return from > WHEEL_NEVER / 2 ? from : from + random_log(32);
     case 4: return later_by(random_log(63));
@@ -74,10 +74,10 @@ static void model_fired(struct wheel_timer *t)
     struct model *m = container_of(t, struct model, t);
     assert_true(in_run);
     assert_false(wheel_is_armed(t));
-    assert_true(m->deadline != WHEEL_NEVER);     /* armed, by what we know */
+    assert_true(m->deadline != WHEEL_NEVER);     /* armed, according to the model */
     assert_true(now >= tick_start(m->deadline)); /* not early */
     assert_true(m->fired_in != run_number);      /* once */
-    assert_true(m->armed_in != run_number);      /* what a callback arms waits for the next run */
+    assert_true(m->armed_in != run_number); /* a timer armed by a callback waits for the next run */
     m->deadline = WHEEL_NEVER;
     m->fired_in = run_number;
     fired_total++;
@@ -114,7 +114,7 @@ static void model_run(uint64_t to)
     for (size_t i = 0; i < TIMERS; i++) {
         struct model *m = &timers[i];
         bool was_due = m->deadline != WHEEL_NEVER && tick_start(m->deadline) <= now;
-        assert_false(was_due && m->set_in != run_number); /* all that was due has fired */
+        assert_false(was_due && m->set_in != run_number); /* every due timer has fired */
     }
 }
 

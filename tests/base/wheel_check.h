@@ -1,5 +1,5 @@
 #pragma once
-/* What the wheel tests share: the wheel, and a look inside it. */
+/* Shared by the wheel tests: the wheel, and a check of its internal state. */
 
 #include "base/assert.h"
 #include "base/wheel.h"
@@ -23,8 +23,8 @@ static uint64_t tick_start(uint64_t deadline)
     return up & ~(TICK - 1);
 }
 
-/* A bit for each slot that has timers, timers only in slots ahead of the wheel, in the
- * right one. */
+/* Checks that `occupied` has a bit for each slot with timers, and that each timer is in the right
+ * slot ahead of the wheel's tick. */
 static void check_slots(void)
 {
     uint32_t linked = 0;

@@ -55,7 +55,7 @@ int site_stop(void **state)
     return 0;
 }
 
-int ask(const char *method, const char *path, const char *fields)
+int request(const char *method, const char *path, const char *fields)
 {
     client_ask(&client, method, path, fields);
     client_reply(&client, method, &reply);
@@ -64,7 +64,7 @@ int ask(const char *method, const char *path, const char *fields)
 
 int get(const char *path)
 {
-    return ask("GET", path, "");
+    return request("GET", path, "");
 }
 
 void expect(const char *path, int status, const char *body)
@@ -85,7 +85,7 @@ void expect_field(const char *name, const char *value)
     free(got);
 }
 
-char *take_field(const char *name)
+char *copy_field(const char *name)
 {
     char *value = reply_field(&reply, name);
     if (!value) print_error("no %s in:\n%s\n", name, reply.head);
@@ -93,7 +93,7 @@ char *take_field(const char *name)
     return value;
 }
 
-static void pause_a_little(void)
+static void short_pause(void)
 {
     nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
 }
@@ -101,9 +101,9 @@ static void pause_a_little(void)
 void await(const char *path, const char *fields, int status, const char *body)
 {
     for (int i = 0; i < SERVER_SECONDS * 100; i++) {
-        ask("GET", path, fields);
+        request("GET", path, fields);
         if (reply.status == status && strcmp(reply.body, body) == 0) return;
-        pause_a_little();
+        short_pause();
     }
     fail_msg("%s is not answered with %d %s", path, status, body);
 }
@@ -152,7 +152,7 @@ unsigned site_open_files(void)
 
 void site_await_open_files(unsigned n)
 {
-    for (int i = 0; i < SERVER_SECONDS * 100 && site_open_files() != n; i++) pause_a_little();
+    for (int i = 0; i < SERVER_SECONDS * 100 && site_open_files() != n; i++) short_pause();
     assert_int_equal(site_open_files(), n);
 }
 
@@ -174,6 +174,6 @@ bool site_mapped(const char *path)
 void site_map(const char *path)
 {
     for (int i = 0; i < SERVER_SECONDS * 100 && !site_mapped(path); i++)
-        assert_int_equal(ask("GET", path + strlen("root"), "Range: bytes=0-0\r\n"), 206);
+        assert_int_equal(request("GET", path + strlen("root"), "Range: bytes=0-0\r\n"), 206);
     assert_true(site_mapped(path));
 }

@@ -21,7 +21,7 @@ static bool is_open(int fd)
     return fcntl(fd, F_GETFD) >= 0;
 }
 
-/* A file with this many versions, of descriptors of its own; the reference is the caller's. */
+/* A file with this many versions, each with its own descriptor; returns a reference. */
 static struct static_file *make(const char *path, int versions)
 {
     struct static_source source[VERSIONS_MAX];
@@ -38,7 +38,7 @@ static struct static_file *make(const char *path, int versions)
     return f;
 }
 
-/* Puts a file in, held by the cache alone: its first descriptor. */
+/* Adds a file that only the cache holds; returns its first descriptor. */
 static int put(const char *path, int versions, uint64_t seen)
 {
     struct static_file *f = make(path, versions);
@@ -70,7 +70,7 @@ static int end(void **state)
     return 0;
 }
 
-static void finds_what_was_put_in(void **state)
+static void finds_added_files(void **state)
 {
     (void)state;
     start(8, TTL);
@@ -95,7 +95,7 @@ static void expires(void **state)
     assert_false(is_open(a));
     assert_true(has("b", NOW + TTL));
 
-    /* Also what nobody asks for. */
+    /* Even if nobody looks it up. */
     assert_int_equal(file_cache_expire(&cache, NOW + TTL + 9), NOW + TTL + 10);
     assert_true(is_open(b));
     assert_true(file_cache_expire(&cache, NOW + TTL + 10) == UINT64_MAX);
@@ -103,7 +103,7 @@ static void expires(void **state)
     assert_int_equal(cache.open, 0);
 }
 
-static void use_does_not_prolong(void **state)
+static void use_does_not_extend_the_ttl(void **state)
 {
     (void)state;
     start(8, TTL);
@@ -112,7 +112,7 @@ static void use_does_not_prolong(void **state)
     assert_false(has("a", NOW + TTL));
 }
 
-static void least_recently_used_goes_first(void **state)
+static void evicts_the_least_recently_used(void **state)
 {
     (void)state;
     start(3, TTL);
@@ -132,7 +132,7 @@ static void least_recently_used_goes_first(void **state)
     assert_int_equal(cache.open, 0);
 }
 
-static void twins_count_as_open_files(void **state)
+static void variants_count_as_open_files(void **state)
 {
     (void)state;
     start(4, TTL);
@@ -147,7 +147,7 @@ static void twins_count_as_open_files(void **state)
     assert_false(has("b", NOW) || has("c", NOW));
 }
 
-static void larger_than_the_cache(void **state)
+static void file_larger_than_the_cache(void **state)
 {
     (void)state;
     start(2, TTL);
@@ -176,7 +176,7 @@ static void a_file_in_use_stays_open(void **state)
     assert_false(is_open(fd));
 }
 
-static void a_later_one_takes_the_place(void **state)
+static void adding_replaces_the_same_path(void **state)
 {
     (void)state;
     start(4, TTL);
@@ -206,7 +206,7 @@ static void off(void **state)
     start(1, 1);
 }
 
-/* Against a list of what should be there, with paths that share buckets. */
+/* Compared with a list of the expected entries, with paths that share buckets. */
 static void many(void **state)
 {
     (void)state;
@@ -240,7 +240,7 @@ static void many(void **state)
     }
 }
 
-static void describes_its_versions(void **state)
+static void versions_have_their_fields(void **state)
 {
     (void)state;
     start(1, TTL);
@@ -268,8 +268,8 @@ static void describes_its_versions(void **state)
     static_file_release(f);
 }
 
-/* A file's time may be anything; what is said of it is in the past and in this calendar. The
- * longest lines fit. */
+/* A file's time may be anything; the response states a time that is in the past and representable.
+ * The longest lines fit. */
 static void times_and_sizes_at_the_edges(void **state)
 {
     (void)state;
@@ -287,7 +287,7 @@ static void times_and_sizes_at_the_edges(void **state)
             {open("/dev/null", O_RDONLY), NULL, UINT64_MAX, {times[i].sec, 999999999}},
             {open("/dev/null", O_RDONLY), &static_codings[1], UINT64_MAX, {times[i].sec, 0}},
         };
-        slice name = SLICE("a.pptx"); /* of the longest type */
+        slice name = SLICE("a.pptx"); /* has the longest media type */
         struct static_file *f = static_file_new(name, name, source, 2, 1000);
         char *date = strstr(f->version[1].fields, "Last-Modified: ");
         assert_non_null(date);
@@ -300,17 +300,17 @@ static void times_and_sizes_at_the_edges(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(finds_what_was_put_in, end),
+        cmocka_unit_test_teardown(finds_added_files, end),
         cmocka_unit_test_teardown(expires, end),
-        cmocka_unit_test_teardown(use_does_not_prolong, end),
-        cmocka_unit_test_teardown(least_recently_used_goes_first, end),
-        cmocka_unit_test_teardown(twins_count_as_open_files, end),
-        cmocka_unit_test_teardown(larger_than_the_cache, end),
+        cmocka_unit_test_teardown(use_does_not_extend_the_ttl, end),
+        cmocka_unit_test_teardown(evicts_the_least_recently_used, end),
+        cmocka_unit_test_teardown(variants_count_as_open_files, end),
+        cmocka_unit_test_teardown(file_larger_than_the_cache, end),
         cmocka_unit_test_teardown(a_file_in_use_stays_open, end),
-        cmocka_unit_test_teardown(a_later_one_takes_the_place, end),
+        cmocka_unit_test_teardown(adding_replaces_the_same_path, end),
         cmocka_unit_test_teardown(off, end),
         cmocka_unit_test_teardown(many, end),
-        cmocka_unit_test_teardown(describes_its_versions, end),
+        cmocka_unit_test_teardown(versions_have_their_fields, end),
         cmocka_unit_test_teardown(times_and_sizes_at_the_edges, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

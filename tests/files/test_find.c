@@ -1,4 +1,4 @@
-/* Which file a path leads to, and which it must not. */
+/* Which file a path leads to, and which files no path may reach. */
 
 #include "site.h"
 
@@ -91,12 +91,12 @@ static void slash_redirects(void **state)
     for (size_t i = 0; i < sizeof redirects / sizeof *redirects; i++) {
         assert_int_equal(get(redirects[i][0]), 301);
         expect_field("Location", redirects[i][1]);
-        assert_int_equal(ask("HEAD", redirects[i][0], ""), 301);
+        assert_int_equal(request("HEAD", redirects[i][0], ""), 301);
     }
 }
 
-/* A browser takes "//host" and "/\host" of a Location for another host. */
-static void redirects_stay_here(void **state)
+/* Browsers take a Location of "//host" or "/\host" for another host. */
+static void redirects_stay_on_this_host(void **state)
 {
     (void)state;
     tree_dir(&tree, "root/\\evil.example");
@@ -118,7 +118,7 @@ static void redirects_stay_here(void **state)
         get(paths[i]);
         assert_true(reply.status == 404 || reply.status == 301);
         if (reply.status == 404) continue;
-        char *location = take_field("Location");
+        char *location = copy_field("Location");
         assert_int_equal(location[0], '/');
         assert_true(location[1] != '/' && location[1] != '\\');
         free(location);
@@ -146,7 +146,7 @@ static void hidden_files(void **state)
     expect("/%2Ewell-known/security.txt", 200, "Contact: us");
 }
 
-static void nothing_above_the_root(void **state)
+static void paths_stay_below_the_root(void **state)
 {
     (void)state;
     char absolute[256];
@@ -213,14 +213,14 @@ static void links(void **state)
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         expect(refused[i], 404, "404 Not Found\n");
 
-    /* Nor does a twin lead out. */
-    assert_int_equal(ask("GET", "/sub/", "Accept-Encoding: gzip\r\n"), 200);
+    /* A precompressed variant does not lead out either. */
+    assert_int_equal(request("GET", "/sub/", "Accept-Encoding: gzip\r\n"), 200);
     assert_string_equal(reply.body, "<p>sub");
     expect_field("Content-Encoding", NULL);
     expect_field("Vary", NULL);
 }
 
-/* The links of /proc/PID lead to where no path does. */
+/* Links in /proc/PID lead to files that no path reaches. */
 static void links_of_proc(void **state)
 {
     (void)state;
@@ -231,7 +231,7 @@ static void links_of_proc(void **state)
     site_stop(state);
     server_start(&server, "--root", root);
     client_open(&client, &server);
-    assert_int_equal(get("/status"), 200); /* a file in there, of no size */
+    assert_int_equal(get("/status"), 200); /* a regular file of size 0 in there */
     const char *const links[] = {"/root/etc/passwd", "/cwd/", "/cwd",   "/exe",
                                  "/root/",           "/root", open_dir, "/fd/0"};
     for (size_t i = 0; i < sizeof links / sizeof *links; i++)
@@ -239,7 +239,7 @@ static void links_of_proc(void **state)
     close(fd);
 }
 
-static void what_is_no_file(void **state)
+static void special_files_are_not_served(void **state)
 {
     (void)state;
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
@@ -250,9 +250,9 @@ static void what_is_no_file(void **state)
     assert_int_equal(mkfifo(tree_path(&tree, "root/a.txt.br"), 0644), 0);
     tree_dir(&tree, "root/a.txt.gz");
     expect("/socket", 404, "404 Not Found\n");
-    expect("/pipe", 404, "404 Not Found\n"); /* answered, though nobody writes to it */
+    expect("/pipe", 404, "404 Not Found\n"); /* answered although the pipe has no writer */
     expect("/pipe/", 404, "404 Not Found\n");
-    assert_int_equal(ask("GET", "/a.txt", "Accept-Encoding: br, gzip\r\n"), 200);
+    assert_int_equal(request("GET", "/a.txt", "Accept-Encoding: br, gzip\r\n"), 200);
     assert_string_equal(reply.body, "a");
     expect_field("Vary", NULL);
     unlink(tree_path(&tree, "root/a.txt.br"));
@@ -276,15 +276,15 @@ static void long_names(void **state)
     name[8000] = '\0';
     expect(name, 404, "404 Not Found\n");
 
-    /* The longest name there is. */
+    /* The longest possible name. */
     char longest[5 + 255 + 1] = "root/";
     memset(longest + 5, 'l', 255);
     tree_text(&tree, longest, "long");
     expect(longest + 4, 200, "long");
 }
 
-/* A directory changes places with a link that leads out, while it is asked for a file. */
-static void a_race_for_the_way_out(void **state)
+/* A directory and a link that leads out are swapped while a file in it is requested. */
+static void a_race_does_not_lead_out(void **state)
 {
     (void)state;
     tree_text(&tree, "outside/f", SECRET);
@@ -313,7 +313,7 @@ static void a_race_for_the_way_out(void **state)
     print_message("inside %u, refused %u, too busy %u\n", answered[0], answered[1], answered[2]);
 }
 
-/* Root may read everything but for these. */
+/* Drops the capabilities by which root may read everything. */
 static void drop_override(void *arg)
 {
     (void)arg;
@@ -338,7 +338,7 @@ static void permissions(void **state)
     expect("/locked/f", 403, "403 Forbidden\n");
     expect("/locked/", 403, "403 Forbidden\n");
     expect("/open.txt", 200, "open");
-    assert_int_equal(ask("GET", "/open.txt", "Accept-Encoding: gzip\r\n"), 200);
+    assert_int_equal(request("GET", "/open.txt", "Accept-Encoding: gzip\r\n"), 200);
     assert_string_equal(reply.body, "open");
     assert_int_equal(chmod(tree_path(&tree, "root/locked"), 0755), 0);
 }
@@ -351,14 +351,14 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(malformed_paths, start, site_stop),
         cmocka_unit_test_setup_teardown(directories, start, site_stop),
         cmocka_unit_test_setup_teardown(slash_redirects, start, site_stop),
-        cmocka_unit_test_setup_teardown(redirects_stay_here, start, site_stop),
+        cmocka_unit_test_setup_teardown(redirects_stay_on_this_host, start, site_stop),
         cmocka_unit_test_setup_teardown(hidden_files, start, site_stop),
-        cmocka_unit_test_setup_teardown(nothing_above_the_root, start, site_stop),
+        cmocka_unit_test_setup_teardown(paths_stay_below_the_root, start, site_stop),
         cmocka_unit_test_setup_teardown(links, start, site_stop),
         cmocka_unit_test_setup_teardown(links_of_proc, start, site_stop),
-        cmocka_unit_test_setup_teardown(what_is_no_file, start, site_stop),
+        cmocka_unit_test_setup_teardown(special_files_are_not_served, start, site_stop),
         cmocka_unit_test_setup_teardown(long_names, start, site_stop),
-        cmocka_unit_test_setup_teardown(a_race_for_the_way_out, start, site_stop),
+        cmocka_unit_test_setup_teardown(a_race_does_not_lead_out, start, site_stop),
         cmocka_unit_test_setup_teardown(permissions, start, site_stop),
     };
     return cmocka_run_group_tests(tests, make, site_remove);

@@ -13,7 +13,7 @@
 
 static void is(const char *path, const char *want)
 {
-    /* Exactly its size, so that the address sanitizer sees a read past either end. */
+    /* A copy of exact size, so that the address sanitizer detects a read past either end. */
     size_t n = strlen(path);
     char *exact = malloc(n);
     assert_non_null(exact);
@@ -24,7 +24,7 @@ static void is(const char *path, const char *want)
         fail_msg("%s: %.*s, not %s", path, (int)got.len, got.ptr, want);
 }
 
-/* Every extension the table has, so that one out of order would be missed by the search. */
+/* Every extension of the table, since the search would miss one out of order. */
 // clang-format off
 static const char *const all[][2] = {
     {"html", "text/html; charset=utf-8"},
@@ -174,7 +174,7 @@ static void extensions(void **state)
     is("/\xc3\xa9.png", "image/png");
 }
 
-static void without_one(void **state)
+static void no_extension(void **state)
 {
     (void)state;
     static const char *const none[] = {
@@ -223,7 +223,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each),
         cmocka_unit_test(extensions),
-        cmocka_unit_test(without_one),
+        cmocka_unit_test(no_extension),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

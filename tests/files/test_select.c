@@ -32,7 +32,7 @@ static const struct condition conditions[] = {
     {412, "\"x\"", 0, 0, 0, 0, 0},
     {412, "W/" TAG, 0, 0, 0, 0, 0},
     {412, "", 0, 0, 0, 0, 0},
-    {200, TAG, BEFORE, 0, 0, 0, 0}, /* If-Unmodified-Since is for those without tags */
+    {200, TAG, BEFORE, 0, 0, 0, 0}, /* If-Unmodified-Since is ignored if If-Match is present */
     {412, 0, BEFORE, 0, 0, 0, 0},
     {200, 0, EXACT, 0, 0, 0, 0},
     {200, 0, AFTER, 0, 0, 0, 0},
@@ -42,7 +42,7 @@ static const struct condition conditions[] = {
     {304, 0, 0, "\"x\",W/" TAG, 0, 0, 0},
     {304, 0, 0, "*", 0, 0, 0},
     {200, 0, 0, "\"x\"", 0, 0, 0},
-    {200, 0, 0, "\"x\"", EXACT, 0, 0}, /* nor is If-Modified-Since */
+    {200, 0, 0, "\"x\"", EXACT, 0, 0}, /* likewise If-Modified-Since with If-None-Match */
     {304, 0, 0, TAG, BEFORE, 0, 0},
     {304, 0, 0, 0, EXACT, 0, 0},
     {304, 0, 0, 0, AFTER, 0, 0},
@@ -72,7 +72,7 @@ static const struct condition conditions[] = {
     {200, 0, 0, 0, 0, TAG, 0},
 };
 
-static struct selection wish_of(const struct condition *c)
+static struct selection selection_of(const struct condition *c)
 {
     const char *const text[SELECT_FIELDS] = {
         [SELECT_IF_MATCH] = c->if_match,           [SELECT_IF_UNMODIFIED_SINCE] = c->if_unmodified,
@@ -91,7 +91,7 @@ static void order_of_conditions(void **state)
     for (size_t i = 0; i < ARRAY_LEN(conditions); i++) {
         struct http_range range[RANGES_MAX];
         int n = 0;
-        struct selection selection = wish_of(&conditions[i]);
+        struct selection selection = selection_of(&conditions[i]);
         int status = select_status(&selection, &version, true, range, &n);
         if (status != conditions[i].status)
             fail_msg("condition %zu: %d, not %d", i, status, conditions[i].status);
@@ -101,13 +101,13 @@ static void order_of_conditions(void **state)
     }
 }
 
-static void ranges_are_for_get(void **state)
+static void ranges_apply_to_get_only(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(conditions); i++) {
         struct http_range range[RANGES_MAX];
         int n = 0, want = conditions[i].status;
-        struct selection selection = wish_of(&conditions[i]);
+        struct selection selection = selection_of(&conditions[i]);
         if (want == 206 || want == 416) want = 200;
         assert_int_equal(select_status(&selection, &version, false, range, &n), want);
         assert_int_equal(n, 0);
@@ -129,7 +129,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(order_of_conditions),
-        cmocka_unit_test(ranges_are_for_get),
+        cmocka_unit_test(ranges_apply_to_get_only),
         cmocka_unit_test(several_ranges),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

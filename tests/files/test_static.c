@@ -1,4 +1,4 @@
-/* What is answered for a file: its fields, conditions and twins. */
+/* Responses for a file: fields, conditions and precompressed variants. */
 
 #include "site.h"
 
@@ -23,7 +23,7 @@ static int make(void **state)
 static void whole_file(void **state)
 {
     (void)state;
-    for (int i = 0; i < 3; i++) { /* opened, then from the cache */
+    for (int i = 0; i < 3; i++) { /* opened first, then cached */
         expect("/abc.txt", 200, SITE_ABC);
         expect_field("Content-Type", "text/plain; charset=utf-8");
         expect_field("Content-Length", "26");
@@ -32,13 +32,13 @@ static void whole_file(void **state)
         expect_field("Vary", NULL);
         expect_field("Content-Encoding", NULL);
         expect_field("Content-Range", NULL);
-        char *tag = take_field("ETag");
+        char *tag = copy_field("ETag");
         assert_string_equal(tag, SITE_ABC_TAG);
         free(tag);
     }
 }
 
-/* The same fields, and no body: the next answer follows at once. */
+/* The same fields without a body: the next response follows at once. */
 static void head(void **state)
 {
     (void)state;
@@ -47,15 +47,16 @@ static void head(void **state)
         get(paths[i]);
         char *wanted = strdup(strstr(reply.head, "Content-"));
         int status = reply.status;
-        assert_int_equal(ask("HEAD", paths[i], ""), status);
+        assert_int_equal(request("HEAD", paths[i], ""), status);
         assert_string_equal(strstr(reply.head, "Content-"), wanted);
         assert_int_equal(reply.body_len, 0);
         free(wanted);
     }
-    assert_int_equal(ask("HEAD", "/abc.txt", "Range: bytes=0-1\r\n"), 200); /* for GET alone */
+    assert_int_equal(request("HEAD", "/abc.txt", "Range: bytes=0-1\r\n"),
+                     200); /* ranges apply to GET only */
     expect_field("Content-Length", "26");
-    assert_int_equal(ask("HEAD", "/abc.txt", "If-None-Match: *\r\n"), 304);
-    assert_int_equal(ask("HEAD", "/abc.txt", "If-Match: \"x\"\r\n"), 412);
+    assert_int_equal(request("HEAD", "/abc.txt", "If-None-Match: *\r\n"), 304);
+    assert_int_equal(request("HEAD", "/abc.txt", "If-Match: \"x\"\r\n"), 412);
 }
 
 static void empty_file(void **state)
@@ -64,9 +65,9 @@ static void empty_file(void **state)
     expect("/empty.css", 200, "");
     expect_field("Content-Length", "0");
     expect_field("Content-Type", "text/css; charset=utf-8");
-    assert_int_equal(ask("GET", "/empty.css", "Range: bytes=0-\r\n"), 416);
+    assert_int_equal(request("GET", "/empty.css", "Range: bytes=0-\r\n"), 416);
     expect_field("Content-Range", "bytes */0");
-    assert_int_equal(ask("GET", "/empty.css", "Range: bytes=-5\r\n"), 200);
+    assert_int_equal(request("GET", "/empty.css", "Range: bytes=-5\r\n"), 200);
 }
 
 static void not_modified(void **state)
@@ -82,39 +83,39 @@ static void not_modified(void **state)
         "If-None-Match: " SITE_ABC_TAG "\r\nIf-Modified-Since: Sun, 06 Nov 1994 08:49:36 GMT\r\n",
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-        assert_int_equal(ask("GET", "/abc.txt", fields[i]), 304);
+        assert_int_equal(request("GET", "/abc.txt", fields[i]), 304);
         expect_field("ETag", SITE_ABC_TAG);
         expect_field("Last-Modified", SITE_MODIFIED);
         expect_field("Content-Length", NULL);
         expect_field("Content-Type", NULL);
         expect_field("Accept-Ranges", NULL);
     }
-    assert_int_equal(ask("GET", "/abc.txt", "If-None-Match: \"x\"\r\n"), 200);
-    assert_int_equal(
-        ask("GET", "/abc.txt", "If-None-Match: \"x\"\r\nIf-Modified-Since: " SITE_MODIFIED "\r\n"),
-        200);
-    assert_int_equal(ask("GET", "/none", "If-None-Match: *\r\n"), 404);
+    assert_int_equal(request("GET", "/abc.txt", "If-None-Match: \"x\"\r\n"), 200);
+    assert_int_equal(request("GET", "/abc.txt",
+                             "If-None-Match: \"x\"\r\nIf-Modified-Since: " SITE_MODIFIED "\r\n"),
+                     200);
+    assert_int_equal(request("GET", "/none", "If-None-Match: *\r\n"), 404);
 }
 
 static void preconditions(void **state)
 {
     (void)state;
-    assert_int_equal(ask("GET", "/abc.txt", "If-Match: \"x\"\r\n"), 412);
+    assert_int_equal(request("GET", "/abc.txt", "If-Match: \"x\"\r\n"), 412);
     expect_field("ETag", NULL);
-    assert_int_equal(ask("GET", "/abc.txt", "If-Match: W/" SITE_ABC_TAG "\r\n"), 412);
-    assert_int_equal(ask("GET", "/abc.txt", "If-Match: \"x\"\r\nIf-Match: " SITE_ABC_TAG "\r\n"),
-                     200);
+    assert_int_equal(request("GET", "/abc.txt", "If-Match: W/" SITE_ABC_TAG "\r\n"), 412);
     assert_int_equal(
-        ask("GET", "/abc.txt", "If-Unmodified-Since: Sun, 06 Nov 1994 08:49:36 GMT\r\n"), 412);
-    assert_int_equal(ask("GET", "/abc.txt", "If-Unmodified-Since: " SITE_MODIFIED "\r\n"), 200);
-    assert_int_equal(ask("GET", "/abc.txt", "If-Match: \"x\"\r\nIf-None-Match: *\r\n"), 412);
+        request("GET", "/abc.txt", "If-Match: \"x\"\r\nIf-Match: " SITE_ABC_TAG "\r\n"), 200);
+    assert_int_equal(
+        request("GET", "/abc.txt", "If-Unmodified-Since: Sun, 06 Nov 1994 08:49:36 GMT\r\n"), 412);
+    assert_int_equal(request("GET", "/abc.txt", "If-Unmodified-Since: " SITE_MODIFIED "\r\n"), 200);
+    assert_int_equal(request("GET", "/abc.txt", "If-Match: \"x\"\r\nIf-None-Match: *\r\n"), 412);
 }
 
-static void twins(void **state)
+static void variants(void **state)
 {
     (void)state;
     static const char *const select_fields[][2] = {
-        /* Accept-Encoding, and the coding that comes of it */
+        /* Accept-Encoding and the resulting coding */
         {"gzip", "gzip"},
         {"br", "br"},
         {"zstd", "zstd"},
@@ -132,12 +133,12 @@ static void twins(void **state)
         {"deflate", NULL},
         {"identity", NULL},
         {"", NULL},
-        {"*;q=0", NULL}, /* nothing will do: the file is better than nothing */
+        {"*;q=0", NULL}, /* nothing is acceptable: the file itself is better than nothing */
     };
     char field[128];
     for (size_t i = 0; i < sizeof select_fields / sizeof *select_fields; i++) {
         snprintf(field, sizeof field, "Accept-Encoding: %s\r\n", select_fields[i][0]);
-        assert_int_equal(ask("GET", "/app.js", field), 200);
+        assert_int_equal(request("GET", "/app.js", field), 200);
         const char *coding = select_fields[i][1];
         expect_field("Content-Encoding", coding);
         expect_field("Vary", "Accept-Encoding");
@@ -148,34 +149,34 @@ static void twins(void **state)
                                                          : "GZIP script";
         assert_string_equal(reply.body, body);
     }
-    assert_int_equal(ask("GET", "/app.js", "Accept-Encoding: gzip\r\nAccept-Encoding: br\r\n"),
+    assert_int_equal(request("GET", "/app.js", "Accept-Encoding: gzip\r\nAccept-Encoding: br\r\n"),
                      200);
     expect_field("Content-Encoding", "br");
     expect("/app.js", 200, "the plain script");
     expect_field("Vary", "Accept-Encoding");
 
-    assert_int_equal(ask("GET", "/page/", "Accept-Encoding: br, gzip\r\n"), 200);
+    assert_int_equal(request("GET", "/page/", "Accept-Encoding: br, gzip\r\n"), 200);
     assert_string_equal(reply.body, "<p>GZIP");
     expect_field("Content-Type", "text/html; charset=utf-8");
-    assert_int_equal(ask("GET", "/abc.txt", "Accept-Encoding: br, gzip\r\n"), 200);
+    assert_int_equal(request("GET", "/abc.txt", "Accept-Encoding: br, gzip\r\n"), 200);
     expect_field("Vary", NULL);
-    /* A twin alone is nobody's. */
-    assert_int_equal(ask("GET", "/only.txt", "Accept-Encoding: gzip\r\n"), 404);
+    /* A precompressed file without its original is not served for it. */
+    assert_int_equal(request("GET", "/only.txt", "Accept-Encoding: gzip\r\n"), 404);
     expect("/app.js.gz", 200, "GZIP script");
     expect_field("Content-Encoding", NULL);
     expect_field("Content-Type", "application/gzip");
 }
 
-/* Each version has a tag of its own, and conditions are of the version chosen. */
-static void twins_are_versions(void **state)
+/* Each version has its own tag; conditions apply to the version chosen. */
+static void variants_have_their_own_tags(void **state)
 {
     (void)state;
     char *tags[4], field[256];
     static const char *const codings[] = {"identity", "br", "zstd", "gzip"};
     for (int i = 0; i < 4; i++) {
         snprintf(field, sizeof field, "Accept-Encoding: %s\r\n", codings[i]);
-        ask("GET", "/app.js", field);
-        tags[i] = take_field("ETag");
+        request("GET", "/app.js", field);
+        tags[i] = copy_field("ETag");
         assert_int_equal(tags[i][0], '"');
         for (int k = 0; k < i; k++) assert_string_not_equal(tags[i], tags[k]);
     }
@@ -183,7 +184,7 @@ static void twins_are_versions(void **state)
         for (int k = 0; k < 4; k++) {
             snprintf(field, sizeof field, "Accept-Encoding: %s\r\nIf-None-Match: %s\r\n",
                      codings[i], tags[k]);
-            assert_int_equal(ask("GET", "/app.js", field), i == k ? 304 : 200);
+            assert_int_equal(request("GET", "/app.js", field), i == k ? 304 : 200);
             expect_field("Vary", "Accept-Encoding");
             if (i == k) expect_field("ETag", tags[i]);
         }
@@ -196,10 +197,10 @@ static void other_methods(void **state)
     (void)state;
     static const char *const methods[] = {"POST", "PUT", "DELETE", "PATCH"};
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
-        assert_int_equal(ask(methods[i], "/abc.txt", "Content-Length: 0\r\n"), 405);
+        assert_int_equal(request(methods[i], "/abc.txt", "Content-Length: 0\r\n"), 405);
         expect_field("Allow", "GET, HEAD, OPTIONS");
     }
-    assert_int_equal(ask("OPTIONS", "/abc.txt", ""), 204);
+    assert_int_equal(request("OPTIONS", "/abc.txt", ""), 204);
     expect("/abc.txt", 200, SITE_ABC);
 }
 
@@ -212,8 +213,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(empty_file, site_start_plain, site_stop),
         cmocka_unit_test_setup_teardown(not_modified, site_start_plain, site_stop),
         cmocka_unit_test_setup_teardown(preconditions, site_start_plain, site_stop),
-        cmocka_unit_test_setup_teardown(twins, site_start_plain, site_stop),
-        cmocka_unit_test_setup_teardown(twins_are_versions, site_start_plain, site_stop),
+        cmocka_unit_test_setup_teardown(variants, site_start_plain, site_stop),
+        cmocka_unit_test_setup_teardown(variants_have_their_own_tags, site_start_plain, site_stop),
         cmocka_unit_test_setup_teardown(other_methods, site_start_plain, site_stop),
     };
     return cmocka_run_group_tests(tests, make, site_remove);

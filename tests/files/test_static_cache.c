@@ -1,4 +1,4 @@
-/* What a core keeps of files, for how long, and what gives way. */
+/* What a core caches of files, for how long, and what is evicted first. */
 
 #include "site.h"
 #include "stats.h"
@@ -21,17 +21,17 @@ static uint64_t now_ms(void)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-static void changes_show(void **state)
+static void changes_become_visible(void **state)
 {
     (void)state;
     site_start("--file-cache-ttl", "100ms");
     tree_text(&tree, "root/f", "old");
     expect("/f", 200, "old");
-    char *tag = take_field("ETag"), field[128];
+    char *tag = copy_field("ETag"), field[128];
     tree_text(&tree, "root/f", "new content");
     await("/f", "", 200, "new content");
     snprintf(field, sizeof field, "If-None-Match: %s\r\n", tag);
-    assert_int_equal(ask("GET", "/f", field), 200);
+    assert_int_equal(request("GET", "/f", field), 200);
     free(tag);
 
     tree_text(&tree, "root/f.gz", "GZ");
@@ -41,7 +41,7 @@ static void changes_show(void **state)
     assert_int_equal(unlink(tree_path(&tree, "root/f")), 0);
     await("/f", "", 404, "404 Not Found\n");
     tree_text(&tree, "root/f", "back");
-    expect("/f", 200, "back"); /* that there is none is not kept */
+    expect("/f", 200, "back"); /* absence is not cached */
 }
 
 static void without_a_cache(void **state)
@@ -57,16 +57,16 @@ static void without_a_cache(void **state)
     site_await_open_files(0);
 }
 
-static void kept_for_a_while(void **state)
+static void entries_expire(void **state)
 {
     (void)state;
     tree_text(&tree, "root/kept", "kept");
     tree_text(&tree, "root/kept.br", "twin");
     site_start("--file-cache-ttl", "300ms");
     expect("/kept", 200, "kept");
-    site_await_open_files(0); /* though nobody asks again */
+    site_await_open_files(0); /* although nobody requests it again */
 
-    /* A deleted file does not keep its space either. */
+    /* A deleted file frees its space, too. */
     expect("/kept", 200, "kept");
     assert_int_equal(unlink(tree_path(&tree, "root/kept")), 0);
     site_await_open_files(0);
@@ -95,8 +95,8 @@ static void bounded(void **state)
     site_await_open_files(0);
 }
 
-/* What is in the cache costs a send: it is kept in memory, and read but once of each entry. */
-static void a_hit_opens_nothing(void **state)
+/* A cached file costs a send: its bytes are in memory, read once per entry. */
+static void a_hit_opens_no_file(void **state)
 {
     (void)state;
     enum { HITS = 300, OPENS = 8 };
@@ -107,17 +107,17 @@ static void a_hit_opens_nothing(void **state)
     double before = stats_number(&server, "total.sqes");
     uint64_t start = now_ms();
     for (int i = 0; i < HITS; i++) expect("/hot.txt", 200, "hot");
-    /* Each second it is opened anew, with a look for each twin, and read for an answer and to be
-     * kept. */
+    /* Once per second it is opened again, with a lookup for each variant, and read twice: for a
+     * response and to keep it. */
     double opens = OPENS * (double)((now_ms() - start) / 1000 + 1);
     double sqes = stats_number(&server, "total.sqes") - before;
     print_message("%.2f operations for each of %d requests\n", sqes / HITS, HITS);
-    assert_true(sqes >= HITS); /* sent each time */
+    assert_true(sqes >= HITS); /* one send each */
     assert_true(sqes <= HITS + opens);
 }
 
-/* Misses of one path at the same time each open it; what is left is one of them. */
-static void misses_together(void **state)
+/* Concurrent misses of one path each open the file; one of them stays in the cache. */
+static void concurrent_misses(void **state)
 {
     (void)state;
     enum { CLIENTS = 50 };
@@ -140,7 +140,7 @@ static void misses_together(void **state)
 
 enum { DESCRIPTORS = 256 };
 
-/* The number in *arg is taken before the server starts. */
+/* Leaves few descriptors: *arg of them are in use before the server starts. */
 static void few_descriptors(void *arg)
 {
     struct rlimit limit = {DESCRIPTORS, DESCRIPTORS};
@@ -150,17 +150,17 @@ static void few_descriptors(void *arg)
 }
 
 #define start_with_few(taken, ...)                                                                 \
-    start_with_few_list(                                                                           \
+    start_with_few_descriptors(                                                                    \
         taken, (const char *const[]){"--root", tree_path(&tree, "root"), __VA_ARGS__, NULL})
 
-static void start_with_few_list(int taken, const char *const *options)
+static void start_with_few_descriptors(int taken, const char *const *options)
 {
     server_start_prepared(&server, few_descriptors, &taken, options);
     client_open(&client, &server);
 }
 
-/* Files that are only kept give way to one that is asked for. */
-static void the_cache_gives_way(void **state)
+/* Cached files that nobody reads are closed for one that is requested. */
+static void the_cache_yields_descriptors(void **state)
 {
     (void)state;
     enum { FILES = 2 * DESCRIPTORS };
@@ -178,10 +178,10 @@ static void the_cache_gives_way(void **state)
     site_await_open_files(0);
 }
 
-static void none_left(void **state)
+static void no_descriptors_left(void **state)
 {
     (void)state;
-    /* Sockets take less than all that are left, sockets with a file each take more. */
+    /* The sockets alone fit into the limit; with a file for each they do not. */
     enum { TAKEN = 64, CLIENTS = 120 };
     static const struct tcp_how how = {.receive_buffer = 4096};
     struct client slow[CLIENTS];
@@ -211,14 +211,14 @@ int main(int argc, char **argv)
 {
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(changes_show, site_stop),
+        cmocka_unit_test_teardown(changes_become_visible, site_stop),
         cmocka_unit_test_teardown(without_a_cache, site_stop),
-        cmocka_unit_test_teardown(kept_for_a_while, site_stop),
+        cmocka_unit_test_teardown(entries_expire, site_stop),
         cmocka_unit_test_teardown(bounded, site_stop),
-        cmocka_unit_test_teardown(a_hit_opens_nothing, site_stop),
-        cmocka_unit_test_teardown(misses_together, site_stop),
-        cmocka_unit_test_teardown(the_cache_gives_way, site_stop),
-        cmocka_unit_test_teardown(none_left, site_stop),
+        cmocka_unit_test_teardown(a_hit_opens_no_file, site_stop),
+        cmocka_unit_test_teardown(concurrent_misses, site_stop),
+        cmocka_unit_test_teardown(the_cache_yields_descriptors, site_stop),
+        cmocka_unit_test_teardown(no_descriptors_left, site_stop),
     };
     return cmocka_run_group_tests(tests, site_make, site_remove);
 }

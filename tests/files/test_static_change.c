@@ -1,4 +1,4 @@
-/* Files that are slow to be sent, and what happens to them meanwhile. */
+/* Files that change while they are sent to slow clients. */
 
 #include "site.h"
 
@@ -13,7 +13,8 @@ enum {
     BIG = 24 * 1024 * 1024
 }; /* more than sockets hold between a stalled client and the server */
 
-/* A client that has asked and reads slowly: the file is open as long as its answer is not whole. */
+/* A client that requests the file and reads slowly: the file stays open until the response is
+ * complete. */
 static void stall(struct client *c, const char *path)
 {
     static const struct tcp_how how = {.receive_buffer = 4096};
@@ -24,7 +25,7 @@ static void stall(struct client *c, const char *path)
     assert_int_equal(strncmp(head, "HTTP/1.1 200", 12), 0);
 }
 
-/* Reads what is left of a stalled answer of n bytes filled by files_fill. */
+/* Reads the rest of a stalled response of n bytes written by files_fill. */
 static void finish(struct client *c, size_t n)
 {
     int room = 1 << 20;
@@ -69,7 +70,7 @@ static void a_client_that_leaves_closes_the_file(void **state)
     site_await_open_files(0);
 }
 
-static void a_file_that_shrinks(void **state)
+static void a_truncated_file_ends_the_response(void **state)
 {
     (void)state;
     struct client slow;
@@ -84,24 +85,24 @@ static void a_file_that_shrinks(void **state)
         slow.len = 0;
     }
     assert_true(n == 0 || n == -ECONNRESET);
-    assert_true(total <= BIG / 2 + 1024); /* never made up for */
+    assert_true(total <= BIG / 2 + 1024); /* the missing bytes are not replaced */
     client_close(&slow);
-    server_await_log(&server, "became shorter");
+    server_await_log(&server, "was truncated");
     site_await_open_files(0);
 
-    /* And one of which nothing is left by the time it is read, but for what is kept of it. */
+    /* Likewise a file that is empty by the time it is read, unless its bytes are cached. */
     tree_text(&tree, "root/gone", "content");
     expect("/gone", 200, "content");
     assert_int_equal(truncate(tree_path(&tree, "root/gone"), 0), 0);
     client_ask(&client, "GET", "/gone", "");
-    if (client_try_reply(&client, "GET", &reply)) { /* a second has passed */
+    if (client_try_reply(&client, "GET", &reply)) { /* the entry has expired */
         assert_int_equal(reply.body_len, 0);
     } else {
         assert_null(reply.head);
     }
 }
 
-static void a_file_that_grows(void **state)
+static void a_growing_file_is_sent_as_announced(void **state)
 {
     (void)state;
     struct client slow;
@@ -114,7 +115,7 @@ static void a_file_that_grows(void **state)
     finish(&slow, BIG); /* as long as announced */
 }
 
-static void large_files_in_bounded_memory(void **state)
+static void large_files_use_bounded_memory(void **state)
 {
     (void)state;
     enum { CLIENTS = 4, ROOM = 48 * 1024 * 1024 };
@@ -132,20 +133,20 @@ static void large_files_in_bounded_memory(void **state)
             slow[k].len = 0;
         }
     }
-    expect("/small", 200, "small"); /* they hold nobody up */
+    expect("/small", 200, "small"); /* they do not delay others */
     size_t after = server_memory(&server);
     print_message("memory %zu KiB, then %zu KiB\n", before / 1024, after / 1024);
     assert_true(after < before + ROOM);
     for (int i = 0; i < CLIENTS; i++) client_close(&slow[i]);
 
-    /* Past what 32 bits can say. */
-    assert_int_equal(ask("GET", "/huge", "Range: bytes=3221225470-\r\n"), 206);
+    /* Beyond 32 bits. */
+    assert_int_equal(request("GET", "/huge", "Range: bytes=3221225470-\r\n"), 206);
     expect_field("Content-Range", "bytes 3221225470-3221225471/3221225472");
-    assert_int_equal(ask("HEAD", "/huge", ""), 200);
+    assert_int_equal(request("HEAD", "/huge", ""), 200);
     expect_field("Content-Length", "3221225472");
 }
 
-static void a_drain_sends_the_file(void **state)
+static void a_drain_completes_a_file(void **state)
 {
     (void)state;
     struct client slow;
@@ -158,7 +159,7 @@ static void a_drain_sends_the_file(void **state)
     assert_int_equal(server_wait(&server), 0);
 }
 
-/* ---- the same of files that the server has mapped ---- */
+/* ---- files that the server has mapped ---- */
 
 static void await_unmapped(const char *path)
 {
@@ -167,7 +168,7 @@ static void await_unmapped(const char *path)
     assert_false(site_mapped(path));
 }
 
-static void a_file_asked_for_again_is_mapped(void **state)
+static void a_file_requested_twice_is_mapped(void **state)
 {
     (void)state;
     enum { SIZE = 700001 };
@@ -180,11 +181,11 @@ static void a_file_asked_for_again_is_mapped(void **state)
         for (size_t k = 0; k < SIZE; k++)
             if (reply.body[k] != files_byte(k)) fail_msg("byte %zu is wrong", k);
     }
-    assert_int_equal(ask("GET", "/again", "Range: bytes=299999-600000\r\n"), 206);
+    assert_int_equal(request("GET", "/again", "Range: bytes=299999-600000\r\n"), 206);
     assert_int_equal(reply.body_len, 300002);
     for (size_t k = 0; k < 300002; k++)
         if (reply.body[k] != files_byte(299999 + k)) fail_msg("byte %zu of the range is wrong", k);
-    await_unmapped("root/again"); /* nobody asks for it any more */
+    await_unmapped("root/again"); /* nobody requests it any more */
 }
 
 static void without_a_cache_nothing_is_mapped(void **state)
@@ -199,7 +200,7 @@ static void without_a_cache_nothing_is_mapped(void **state)
     }
 }
 
-static void clients_that_leave_a_mapped_file(void **state)
+static void clients_may_leave_a_mapped_file(void **state)
 {
     (void)state;
     struct client slow[8];
@@ -229,8 +230,8 @@ static void a_mapping_in_use_outlives_its_entry(void **state)
     assert_false(site_mapped("root/big"));
 }
 
-/* Cut in the midst of a page, whose rest would read as zeros. */
-static void a_mapped_file_that_shrinks(void **state)
+/* Truncated within a page, whose rest would read as zeros. */
+static void a_truncated_mapping_ends_the_response(void **state)
 {
     (void)state;
     enum { CUT = BIG / 2 + 1000 };
@@ -249,16 +250,16 @@ static void a_mapped_file_that_shrinks(void **state)
     assert_true(n == 0 || n == -ECONNRESET);
     assert_true(total <= CUT + 4096 + 1024);
     client_close(&slow);
-    server_await_log(&server, "became shorter");
+    server_await_log(&server, "was truncated");
 }
 
-/* However much of it the socket had taken: what is whole is right, to the last byte. */
-static void a_mapped_file_that_loses_its_end(void **state)
+/* However much the socket had accepted: a complete response is right to the last byte. */
+static void a_mapped_file_that_loses_its_last_bytes(void **state)
 {
     (void)state;
     enum { STEP = 12 * 4096, CUT = 500 };
     unsigned cut = 0;
-    site_start("--file-cache-ttl", "100ms"); /* so that no descriptor is waited for for long */
+    site_start("--file-cache-ttl", "100ms"); /* so that no test waits long for a descriptor */
     for (size_t size = 1800000; size < 3600000; size += STEP) {
         struct client slow;
         files_fill(tree.path, "root/end", size);
@@ -281,9 +282,8 @@ static void a_mapped_file_that_loses_its_end(void **state)
     assert_true(cut > 0);
 }
 
-/* A small file that is asked for again is one that it was as a whole, however it is written
- * meanwhile. */
-static void a_small_file_that_is_written_over(void **state)
+/* A small file in the cache is served as it was at one time, whatever is written meanwhile. */
+static void a_small_file_overwritten_while_served(void **state)
 {
     (void)state;
     enum { SIZE = 60000, WRITES = 40 };
@@ -291,8 +291,7 @@ static void a_small_file_that_is_written_over(void **state)
     site_start("--file-cache-ttl", "50ms");
     for (int i = 0; i < WRITES; i++) {
         memset(bytes, 'a' + i % 26, SIZE);
-        /* In its place, and for some writes shorter, so that what was longer is not to be had any
-         * more. */
+        /* Overwritten in place, and shorter for some writes. */
         size_t size = i % 3 ? SIZE : SIZE / 2;
         int fd =
             open(tree_path(&tree, "root/over"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
@@ -300,7 +299,7 @@ static void a_small_file_that_is_written_over(void **state)
         close(fd);
         for (int k = 0; k < 20; k++) {
             client_ask(&client, "GET", "/over", "");
-            if (!client_try_reply(&client, "GET", &reply)) { /* read as it was cut */
+            if (!client_try_reply(&client, "GET", &reply)) { /* it was read while truncated */
                 client_close(&client);
                 client_open(&client, &server);
                 continue;
@@ -313,8 +312,8 @@ static void a_small_file_that_is_written_over(void **state)
     }
 }
 
-/* More of them than a core keeps; each is right all the same. */
-static void more_small_files_than_are_kept(void **state)
+/* More small files than a core keeps in memory; each response is right. */
+static void more_small_files_than_fit_in_memory(void **state)
 {
     (void)state;
     enum { FILES = 300, SIZE = 64 * 1024 };
@@ -335,10 +334,10 @@ static void more_small_files_than_are_kept(void **state)
         }
     }
     assert_true(server_memory(&server) <
-                before + 48 * 1024 * 1024); /* 16 MiB, and what sanitizers add */
+                before + 48 * 1024 * 1024); /* 16 MiB, plus the sanitizers' overhead */
 }
 
-static void a_drain_sends_a_mapped_file(void **state)
+static void a_drain_completes_a_mapped_file(void **state)
 {
     (void)state;
     struct client slow;
@@ -352,7 +351,7 @@ static void a_drain_sends_a_mapped_file(void **state)
     assert_int_equal(server_wait(&server), 0);
 }
 
-static void the_end_of_a_drain_cuts_a_mapped_file(void **state)
+static void a_drain_timeout_aborts_a_mapped_file(void **state)
 {
     (void)state;
     struct client slow;
@@ -380,20 +379,20 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(a_file_in_use_outlives_its_entry, site_stop),
         cmocka_unit_test_teardown(a_client_that_leaves_closes_the_file, site_stop),
-        cmocka_unit_test_teardown(a_file_that_shrinks, site_stop),
-        cmocka_unit_test_teardown(a_file_that_grows, site_stop),
-        cmocka_unit_test_teardown(large_files_in_bounded_memory, site_stop),
-        cmocka_unit_test_teardown(a_drain_sends_the_file, site_free),
-        cmocka_unit_test_teardown(a_file_asked_for_again_is_mapped, site_stop),
+        cmocka_unit_test_teardown(a_truncated_file_ends_the_response, site_stop),
+        cmocka_unit_test_teardown(a_growing_file_is_sent_as_announced, site_stop),
+        cmocka_unit_test_teardown(large_files_use_bounded_memory, site_stop),
+        cmocka_unit_test_teardown(a_drain_completes_a_file, site_free),
+        cmocka_unit_test_teardown(a_file_requested_twice_is_mapped, site_stop),
         cmocka_unit_test_teardown(without_a_cache_nothing_is_mapped, site_stop),
-        cmocka_unit_test_teardown(clients_that_leave_a_mapped_file, site_stop),
+        cmocka_unit_test_teardown(clients_may_leave_a_mapped_file, site_stop),
         cmocka_unit_test_teardown(a_mapping_in_use_outlives_its_entry, site_stop),
-        cmocka_unit_test_teardown(a_mapped_file_that_shrinks, site_stop),
-        cmocka_unit_test_teardown(a_mapped_file_that_loses_its_end, site_stop),
-        cmocka_unit_test_teardown(a_small_file_that_is_written_over, site_stop),
-        cmocka_unit_test_teardown(more_small_files_than_are_kept, site_stop),
-        cmocka_unit_test_teardown(a_drain_sends_a_mapped_file, site_free),
-        cmocka_unit_test_teardown(the_end_of_a_drain_cuts_a_mapped_file, site_free),
+        cmocka_unit_test_teardown(a_truncated_mapping_ends_the_response, site_stop),
+        cmocka_unit_test_teardown(a_mapped_file_that_loses_its_last_bytes, site_stop),
+        cmocka_unit_test_teardown(a_small_file_overwritten_while_served, site_stop),
+        cmocka_unit_test_teardown(more_small_files_than_fit_in_memory, site_stop),
+        cmocka_unit_test_teardown(a_drain_completes_a_mapped_file, site_free),
+        cmocka_unit_test_teardown(a_drain_timeout_aborts_a_mapped_file, site_free),
     };
     return cmocka_run_group_tests(tests, site_make, site_remove);
 }

@@ -1,4 +1,4 @@
-/* Parts of a file, one or several, and bodies of every size. */
+/* Single and multiple ranges of a file, and bodies of every size. */
 
 #include "site.h"
 
@@ -25,12 +25,12 @@ static void single_ranges(void **state)
         {"bytes=-2", "bytes 24-25/26", "yz"},
         {"bytes=-99", "bytes 0-25/26", SITE_ABC},
         {"bytes=0-25", "bytes 0-25/26", SITE_ABC},
-        {"bytes=99-, 1-1, -0", "bytes 1-1/26", "b"}, /* one of them can be satisfied */
+        {"bytes=99-, 1-1, -0", "bytes 1-1/26", "b"}, /* one of them is satisfiable */
     };
     char field[128];
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
         snprintf(field, sizeof field, "Range: %s\r\n", ranges[i][0]);
-        assert_int_equal(ask("GET", "/abc.txt", field), 206);
+        assert_int_equal(request("GET", "/abc.txt", field), 206);
         expect_field("Content-Range", ranges[i][1]);
         expect_field("Content-Type", "text/plain; charset=utf-8");
         expect_field("ETag", SITE_ABC_TAG);
@@ -41,14 +41,14 @@ static void single_ranges(void **state)
                                           "bytes=",    "bytes=0-1;2-3", "bytes=-"};
     for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) {
         snprintf(field, sizeof field, "Range: %s\r\n", ignored[i]);
-        assert_int_equal(ask("GET", "/abc.txt", field), 200);
+        assert_int_equal(request("GET", "/abc.txt", field), 200);
         expect_field("Content-Range", NULL);
         assert_string_equal(reply.body, SITE_ABC);
     }
     static const char *const beyond[] = {"bytes=26-", "bytes=-0", "bytes=99-100, 26-26"};
     for (size_t i = 0; i < sizeof beyond / sizeof *beyond; i++) {
         snprintf(field, sizeof field, "Range: %s\r\n", beyond[i]);
-        assert_int_equal(ask("GET", "/abc.txt", field), 416);
+        assert_int_equal(request("GET", "/abc.txt", field), 416);
         expect_field("Content-Range", "bytes */26");
         expect_field("ETag", NULL);
         assert_string_equal(reply.body, "416 Range Not Satisfiable\n");
@@ -58,18 +58,18 @@ static void single_ranges(void **state)
 static void if_range(void **state)
 {
     (void)state;
-    assert_int_equal(ask("GET", "/abc.txt", "Range: bytes=0-1\r\nIf-Range: " SITE_ABC_TAG "\r\n"),
-                     206);
-    assert_int_equal(ask("GET", "/abc.txt", "Range: bytes=0-1\r\nIf-Range: " SITE_MODIFIED "\r\n"),
-                     206);
-    assert_int_equal(ask("GET", "/abc.txt", "Range: bytes=0-1\r\nIf-Range: \"x\"\r\n"), 200);
+    assert_int_equal(
+        request("GET", "/abc.txt", "Range: bytes=0-1\r\nIf-Range: " SITE_ABC_TAG "\r\n"), 206);
+    assert_int_equal(
+        request("GET", "/abc.txt", "Range: bytes=0-1\r\nIf-Range: " SITE_MODIFIED "\r\n"), 206);
+    assert_int_equal(request("GET", "/abc.txt", "Range: bytes=0-1\r\nIf-Range: \"x\"\r\n"), 200);
     assert_string_equal(reply.body, SITE_ABC);
-    assert_int_equal(ask("GET", "/abc.txt", "Range: bytes=0-1\r\nIf-Range: W/" SITE_ABC_TAG "\r\n"),
-                     200);
-    assert_int_equal(ask("GET", "/abc.txt", "Range: bytes=90-\r\nIf-Range: \"x\"\r\n"), 200);
-    assert_int_equal(ask("GET", "/abc.txt",
-                         "Range: bytes=0-1\r\nIf-Range: "
-                         "Sun, 06 Nov 1994 08:49:38 GMT\r\n"),
+    assert_int_equal(
+        request("GET", "/abc.txt", "Range: bytes=0-1\r\nIf-Range: W/" SITE_ABC_TAG "\r\n"), 200);
+    assert_int_equal(request("GET", "/abc.txt", "Range: bytes=90-\r\nIf-Range: \"x\"\r\n"), 200);
+    assert_int_equal(request("GET", "/abc.txt",
+                             "Range: bytes=0-1\r\nIf-Range: "
+                             "Sun, 06 Nov 1994 08:49:38 GMT\r\n"),
                      200);
 }
 
@@ -77,11 +77,11 @@ struct part {
     const char *range, *bytes;
 };
 
-/* The last reply is exactly these parts, with `described` in the head of each. */
+/* The last response consists of exactly these parts, with `described` in the head of each. */
 static void expect_parts(const char *described, const struct part *parts, size_t n)
 {
     static const char before[] = "multipart/byteranges; boundary=";
-    char *type = take_field("Content-Type"), want[4096];
+    char *type = copy_field("Content-Type"), want[4096];
     assert_int_equal(strncmp(type, before, sizeof before - 1), 0);
     const char *boundary = type + sizeof before - 1;
     assert_true(strlen(boundary) >= 16 && strlen(boundary) <= 70);
@@ -101,47 +101,49 @@ static void several_ranges(void **state)
 {
     (void)state;
     static const struct part parts[] = {{"0-2/26", "abc"}, {"24-25/26", "yz"}, {"1-1/26", "b"}};
-    assert_int_equal(ask("GET", "/abc.txt", "Range: bytes=0-2,-2, 1-1,30-\r\n"), 206);
+    assert_int_equal(request("GET", "/abc.txt", "Range: bytes=0-2,-2, 1-1,30-\r\n"), 206);
     expect_parts("Content-Type: text/plain; charset=utf-8\r\n", parts, 3);
     expect_field("ETag", SITE_ABC_TAG);
     expect_field("Accept-Ranges", "bytes");
 
-    /* Never the same boundary twice. */
-    char *first = take_field("Content-Type");
-    ask("GET", "/abc.txt", "Range: bytes=0-2,-2, 1-1,30-\r\n");
-    char *second = take_field("Content-Type");
+    /* The boundary differs each time. */
+    char *first = copy_field("Content-Type");
+    request("GET", "/abc.txt", "Range: bytes=0-2,-2, 1-1,30-\r\n");
+    char *second = copy_field("Content-Type");
     assert_string_not_equal(first, second);
     free(first);
     free(second);
 
-    /* More than the file is worth, and more than 16. */
-    assert_int_equal(ask("GET", "/abc.txt", "Range: bytes=0-,0-,0-\r\n"), 200);
-    assert_int_equal(ask("GET", "/abc.txt",
-                         "Range: bytes=0-0,0-0,0-0,0-0,0-0,0-0,0-0,0-0,0-0,0-0,"
-                         "0-0,0-0,0-0,0-0,0-0,0-0,0-0\r\n"),
+    /* More than twice the file, and more than 16 ranges. */
+    assert_int_equal(request("GET", "/abc.txt", "Range: bytes=0-,0-,0-\r\n"), 200);
+    assert_int_equal(request("GET", "/abc.txt",
+                             "Range: bytes=0-0,0-0,0-0,0-0,0-0,0-0,0-0,0-0,0-0,0-0,"
+                             "0-0,0-0,0-0,0-0,0-0,0-0,0-0\r\n"),
                      200);
     assert_string_equal(reply.body, SITE_ABC);
 }
 
-/* Ranges are of the version chosen. */
-static void ranges_of_a_twin(void **state)
+/* Ranges apply to the version chosen. */
+static void ranges_of_a_variant(void **state)
 {
     (void)state;
-    assert_int_equal(ask("GET", "/app.js", "Accept-Encoding: gzip\r\nRange: bytes=0-3\r\n"), 206);
+    assert_int_equal(request("GET", "/app.js", "Accept-Encoding: gzip\r\nRange: bytes=0-3\r\n"),
+                     206);
     assert_string_equal(reply.body, "GZIP");
     expect_field("Content-Range", "bytes 0-3/11");
     expect_field("Content-Encoding", "gzip");
     expect_field("Vary", "Accept-Encoding");
-    assert_int_equal(ask("GET", "/app.js", "Accept-Encoding: gzip\r\nRange: bytes=11-\r\n"), 416);
+    assert_int_equal(request("GET", "/app.js", "Accept-Encoding: gzip\r\nRange: bytes=11-\r\n"),
+                     416);
     expect_field("Content-Range", "bytes */11");
     expect_field("Content-Encoding", NULL);
 
     static const struct part parts[] = {{"0-3/11", "GZIP"}, {"10-10/11", "t"}};
-    assert_int_equal(ask("GET", "/app.js", "Accept-Encoding: gzip\r\nRange: bytes=0-3,-1\r\n"),
+    assert_int_equal(request("GET", "/app.js", "Accept-Encoding: gzip\r\nRange: bytes=0-3,-1\r\n"),
                      206);
     expect_parts("Content-Encoding: gzip\r\nContent-Type: text/javascript; charset=utf-8\r\n",
                  parts, 2);
-    expect_field("Content-Encoding", NULL); /* what holds the parts is not coded */
+    expect_field("Content-Encoding", NULL); /* the multipart body itself is not coded */
     expect_field("Vary", "Accept-Encoding");
 }
 
@@ -174,7 +176,7 @@ static void pipelined(void **state)
     client_expect_end(&client);
 }
 
-/* Around the sizes of the server's pieces and of its output chunks. */
+/* Around the sizes of the server's pieces and output chunks. */
 static void sizes(void **state)
 {
     (void)state;
@@ -200,7 +202,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(single_ranges, site_start_plain, site_stop),
         cmocka_unit_test_setup_teardown(if_range, site_start_plain, site_stop),
         cmocka_unit_test_setup_teardown(several_ranges, site_start_plain, site_stop),
-        cmocka_unit_test_setup_teardown(ranges_of_a_twin, site_start_plain, site_stop),
+        cmocka_unit_test_setup_teardown(ranges_of_a_variant, site_start_plain, site_stop),
         cmocka_unit_test_setup_teardown(pipelined, site_start_plain, site_stop),
         cmocka_unit_test_setup_teardown(sizes, site_start_plain, site_stop),
     };

@@ -35,7 +35,7 @@ const char *tree_path(const struct tree *t, const char *name)
     return path;
 }
 
-/* The directories that lead to a path below the tree. */
+/* Creates the parent directories of a path. */
 static void make_parents(const struct tree *t, const char *path)
 {
     char part[PATH_ROOM];

@@ -1,6 +1,5 @@
 #pragma once
-/* A directory of the test's own (files.h), with directories, links and replaced files in it. What
- * goes wrong is asserted. */
+/* A temporary directory (files.h) with directories, links and files. Failures are asserted. */
 
 #include "files.h"
 
@@ -10,19 +9,19 @@ struct tree {
 
 void tree_make(struct tree *t);
 
-/* With everything in it. */
+/* Removes the directory and its content. */
 void tree_remove(struct tree *t);
 
-/* The path of a name in it; static memory, good until the eighth call from now. */
+/* The path of a name in it; static memory, valid for the next seven calls. */
 const char *tree_path(const struct tree *t, const char *name);
 
-/* Each makes the directories on the way. */
+/* These create missing parent directories. */
 void tree_dir(const struct tree *t, const char *name);
 void tree_link(const struct tree *t, const char *name, const char *target);
 
-/* In place of what was there by one rename, so that whoever looks finds the old or the new. */
+/* Replaces what was there by one rename, so that a reader finds either the old or the new file. */
 void tree_file(const struct tree *t, const char *name, const void *data, size_t n);
 void tree_text(const struct tree *t, const char *name, const char *text);
 
-/* A file of that many zero bytes that takes no space. */
+/* A sparse file of `size` zero bytes. */
 void tree_hole(const struct tree *t, const char *name, size_t size);

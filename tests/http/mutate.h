@@ -1,5 +1,5 @@
 #pragma once
-/* Inputs for parsers, in memory of exactly their size, so that the address sanitizer sees a read
+/* Inputs for parsers, in memory of exactly their size, so that the address sanitizer detects a read
  * past either end. */
 
 #include "../base/random.h"
@@ -18,7 +18,7 @@ static inline slice exact(slice s)
     return slice_of(copy, s.len);
 }
 
-/* The same of a seed with a few random bytes changed, put in, taken out or doubled. Half of the new
+/* A copy of `seed` with a few random bytes changed, inserted, removed or doubled. Half of the new
  * bytes are from `alphabet`. */
 static inline slice mutate(slice seed, slice alphabet)
 {

@@ -1,5 +1,5 @@
 #pragma once
-/* Routers made from tables, and what they find as text. */
+/* Builds routers from tables and formats lookups as text. */
 
 #include "http/router.h"
 
@@ -19,8 +19,8 @@ static inline void handler(torc_req *rq, void *arg)
     (void)arg;
 }
 
-/* Each route's argument is its pattern, so that a match can be told by it. */
-static inline struct router *router_of(size_t n, const char *const routes[][2], bool freeze)
+/* Each route's argument is its pattern, which identifies a match. */
+static inline struct router *make_router(size_t n, const char *const routes[][2], bool freeze)
 {
     struct router *r = router_new();
     assert_non_null(r);
@@ -36,9 +36,9 @@ static inline struct router *router_of(size_t n, const char *const routes[][2], 
     return r;
 }
 
-/* What is found, as "pattern name=value name=value", "405 allowed methods" or "404". */
-static inline void finds(const struct router *r, enum http_method m, const char *path,
-                         const char *want)
+/* Checks a lookup: "pattern name=value name=value", "405 allowed methods" or "404". */
+static inline void expect_find(const struct router *r, enum http_method m, const char *path,
+                               const char *want)
 {
     struct route_match match;
     char got[512];
@@ -66,9 +66,9 @@ static inline void finds(const struct router *r, enum http_method m, const char 
     if (strcmp(got, want) != 0) fail_msg("%s: '%s', not '%s'", path, got, want);
 }
 
-/* Everything must be the same before and after freezing. */
+/* Runs a block before and after freezing; results must be the same. */
 #define FOR_BOTH(r, ...)                                                                           \
     for (int frozen = 0; frozen < 2; frozen++)                                                     \
-        for (struct router *r = router_of(ARRAY_LEN(((const char *const[][2]){__VA_ARGS__})),      \
-                                          (const char *const[][2]){__VA_ARGS__}, frozen);          \
+        for (struct router *r = make_router(ARRAY_LEN(((const char *const[][2]){__VA_ARGS__})),    \
+                                            (const char *const[][2]){__VA_ARGS__}, frozen);        \
              r; router_free(r), r = NULL)

@@ -1,5 +1,5 @@
-/* h1_fast_head against llhttp: what it takes for a head, llhttp takes for the same one. A head that
- * comes in two pieces is llhttp's alone. */
+/* h1_fast_head compared with llhttp: any head that it accepts, llhttp must parse to the same
+ * result. A head in two pieces is parsed by llhttp alone. */
 
 #include "http/h1_fast.h"
 #include "http/h1_parser.h"
@@ -29,14 +29,14 @@ static void begin(struct parsed *r)
     h1_parser_init(&r->parser, &r->head, &r->arena, r->text, sizeof r->text);
 }
 
-/* By llhttp alone. */
+/* Parses with llhttp alone. */
 static void parse_in_pieces(struct parsed *r, slice in)
 {
     begin(r);
     r->used = h1_parse_head(&r->parser, slice_of(in.ptr, 1));
     if (r->parser.state == PARSE_HEAD && in.len > 1)
         r->used += h1_parse_head(&r->parser, slice_skip(in, 1));
-    assert_true(r->parser.begun);
+    assert_true(r->parser.llhttp_used);
 }
 
 static size_t parse_fast(struct parsed *r, slice in)
@@ -45,7 +45,7 @@ static size_t parse_fast(struct parsed *r, slice in)
     return r->used = h1_fast_head(&r->head, sizeof r->text, in);
 }
 
-/* As a request is parsed: the fast path, and llhttp where that does not take it. */
+/* Parses as the server does: the fast path first, then llhttp. */
 static void parse_whole(struct parsed *r, slice in)
 {
     begin(r);
@@ -58,7 +58,7 @@ static void assert_same(slice a, slice b)
     if (a.len) assert_memory_equal(a.ptr, b.ptr, a.len);
 }
 
-static void assert_alike(const struct parsed *a, const struct parsed *b)
+static void assert_same_result(const struct parsed *a, const struct parsed *b)
 {
     const struct head *h = &a->head, *g = &b->head;
     assert_int_equal(a->used, b->used);
@@ -78,7 +78,7 @@ static void assert_alike(const struct parsed *a, const struct parsed *b)
     }
 }
 
-/* Whether the fast path took it. */
+/* Checks that both agree; returns whether the fast path accepted the head. */
 static bool check(slice in)
 {
     struct parsed fast, whole, pieces;
@@ -89,8 +89,8 @@ static bool check(slice in)
         assert_int_equal(pieces.parser.state, PARSE_DONE);
         assert_int_equal(whole.parser.state, PARSE_DONE);
         assert_int_equal(whole.parser.head_bytes, pieces.parser.head_bytes);
-        assert_alike(&fast, &pieces);
-        assert_alike(&whole, &pieces);
+        assert_same_result(&fast, &pieces);
+        assert_same_result(&whole, &pieces);
         arena_reset(&pieces.arena);
         arena_reset(&whole.arena);
     }
@@ -119,13 +119,13 @@ static const slice plain[] = {
           "!\"#~\r\n\r\n"),
 };
 
-static void test_plain_heads_are_taken(void **state)
+static void test_common_heads_use_the_fast_path(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(plain); i++) assert_true(check_exact(plain[i]));
 }
 
-static void test_other_heads_are_left(void **state)
+static void test_other_heads_are_left_to_llhttp(void **state)
 {
     static const slice other[] = {
         SLICE(""),
@@ -169,8 +169,8 @@ static void test_other_heads_are_left(void **state)
     for (size_t i = 0; i < ARRAY_LEN(other); i++) assert_false(check_exact(other[i]));
 }
 
-/* The words that are looked at eight bytes at a time, at every place in such a word. */
-static void test_any_byte_at_any_place(void **state)
+/* Every byte at every position of the words that are examined eight bytes at a time. */
+static void test_every_byte_at_every_position(void **state)
 {
     (void)state;
     static const slice head =
@@ -187,7 +187,7 @@ static void test_any_byte_at_any_place(void **state)
     assert_true(taken > 1000);
 }
 
-static void test_as_many_fields_as_there_may_be(void **state)
+static void test_maximum_number_of_fields(void **state)
 {
     (void)state;
     for (unsigned n = HEAD_FIELDS_MAX - 1; n <= HEAD_FIELDS_MAX + 1; n++) {
@@ -199,7 +199,7 @@ static void test_as_many_fields_as_there_may_be(void **state)
     }
 }
 
-static void test_only_what_the_text_has_room_for(void **state)
+static void test_heads_larger_than_the_text_are_left(void **state)
 {
     (void)state;
     for (size_t size = TEXT - 8; size <= TEXT + 8; size++) {
@@ -228,11 +228,11 @@ static void test_mutations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain_heads_are_taken),
-        cmocka_unit_test(test_other_heads_are_left),
-        cmocka_unit_test(test_any_byte_at_any_place),
-        cmocka_unit_test(test_as_many_fields_as_there_may_be),
-        cmocka_unit_test(test_only_what_the_text_has_room_for),
+        cmocka_unit_test(test_common_heads_use_the_fast_path),
+        cmocka_unit_test(test_other_heads_are_left_to_llhttp),
+        cmocka_unit_test(test_every_byte_at_every_position),
+        cmocka_unit_test(test_maximum_number_of_fields),
+        cmocka_unit_test(test_heads_larger_than_the_text_are_left),
         cmocka_unit_test(test_mutations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* What is left to see of a head that was refused: its own bytes, and none that are not there. */
+/* What remains visible of a rejected head: bytes of it and nothing else. */
 
 #include "http/h1_parser.h"
 #include "mutate.h"
@@ -20,7 +20,7 @@ struct parsed {
     char text[TEXT];
 };
 
-/* With so much memory beside `text`; in two pieces, cut at `cut`. */
+/* Parses `in` in two pieces, split at `cut`, with `memory` bytes in addition to `text`. */
 static void parse(struct parsed *r, slice in, size_t memory, size_t cut)
 {
     memset(r, 'x', sizeof *r);
@@ -45,7 +45,7 @@ static void is_consistent(const struct parsed *r)
     }
 }
 
-static void a_target_that_is_refused_is_told(void **state)
+static void a_rejected_target_is_reported(void **state)
 {
     (void)state;
     static const struct {
@@ -74,9 +74,8 @@ static void a_target_that_is_refused_is_told(void **state)
     }
 }
 
-/* Target, name or value: whichever meets the end of memory, nothing that was not copied is
- * counted. */
-static void without_memory_nothing_is_counted(void **state)
+/* Whichever of target, name or value exceeds the memory, nothing that was not copied is counted. */
+static void uncopied_bytes_are_not_counted(void **state)
 {
     (void)state;
     char head[600];
@@ -89,25 +88,25 @@ static void without_memory_nothing_is_counted(void **state)
     char long_text[501];
     memset(long_text, 'A', 500);
     long_text[500] = 0;
-    unsigned refused = 0;
+    unsigned rejected = 0;
     struct parsed r;
     for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
         size_t len = (size_t)snprintf(head, sizeof head, forms[i], long_text);
         for (size_t cut = 0; cut < len; cut += 7) {
             parse(&r, slice_of(head, len), 100, cut);
             is_consistent(&r);
-            refused += r.p.state == PARSE_ERROR && r.p.status == 503;
+            rejected += r.p.state == PARSE_ERROR && r.p.status == 503;
             arena_reset(&r.arena);
         }
     }
-    assert_true(refused > 100);
+    assert_true(rejected > 100);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_target_that_is_refused_is_told),
-        cmocka_unit_test(without_memory_nothing_is_counted),
+        cmocka_unit_test(a_rejected_target_is_reported),
+        cmocka_unit_test(uncopied_bytes_are_not_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,7 +11,7 @@ static const char *const all[HTTP_METHODS] = {
     "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS",
 };
 
-static void names_and_back(void **state)
+static void names_round_trip(void **state)
 {
     (void)state;
     for (int m = 0; m < HTTP_METHODS; m++) {
@@ -52,7 +52,7 @@ static void one_byte_off(void **state)
     }
 }
 
-static void allow_is(uint32_t methods, const char *want)
+static void expect_allow(uint32_t methods, const char *want)
 {
     char out[HTTP_ALLOW_MAX + 1];
     memset(out, '#', sizeof out);
@@ -64,11 +64,11 @@ static void allow_is(uint32_t methods, const char *want)
 static void allow(void **state)
 {
     (void)state;
-    allow_is(0, "");
-    allow_is(1u << HTTP_GET, "GET");
-    allow_is(1u << HTTP_OPTIONS | 1u << HTTP_HEAD | 1u << HTTP_GET, "GET, HEAD, OPTIONS");
-    allow_is(1u << HTTP_POST | 1u << HTTP_OPTIONS, "POST, OPTIONS");
-    allow_is(UINT32_MAX, "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS");
+    expect_allow(0, "");
+    expect_allow(1u << HTTP_GET, "GET");
+    expect_allow(1u << HTTP_OPTIONS | 1u << HTTP_HEAD | 1u << HTTP_GET, "GET, HEAD, OPTIONS");
+    expect_allow(1u << HTTP_POST | 1u << HTTP_OPTIONS, "POST, OPTIONS");
+    expect_allow(UINT32_MAX, "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS");
 
     char exact[3];
     assert_int_equal(http_allow(1u << HTTP_PUT, exact, sizeof exact), 3);
@@ -78,7 +78,7 @@ static void allow(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_and_back),
+        cmocka_unit_test(names_round_trip),
         cmocka_unit_test(unknown),
         cmocka_unit_test(one_byte_off),
         cmocka_unit_test(allow),

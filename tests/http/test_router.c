@@ -7,16 +7,16 @@ static void static_paths(void **state)
              {"GET", "/plaintext"}, {"GET", "/sixteen/bytes/xx"}, {"GET", "/a/long/path/of/more"},
              {"GET", "/%7Ea"}, {"GET", "/x:y*z"})
     {
-        finds(r, HTTP_GET, "/", "/");
-        finds(r, HTTP_GET, "/a", "/a");
-        finds(r, HTTP_GET, "/a/", "/a/");
-        finds(r, HTTP_GET, "/a/b", "/a/b");
-        finds(r, HTTP_GET, "/a/c/d", "/a/c/d");
-        finds(r, HTTP_GET, "/plaintext", "/plaintext");
-        finds(r, HTTP_GET, "/sixteen/bytes/xx", "/sixteen/bytes/xx");
-        finds(r, HTTP_GET, "/a/long/path/of/more", "/a/long/path/of/more");
-        finds(r, HTTP_GET, "/%7Ea", "/%7Ea");
-        finds(r, HTTP_GET, "/x:y*z", "/x:y*z");
+        expect_find(r, HTTP_GET, "/", "/");
+        expect_find(r, HTTP_GET, "/a", "/a");
+        expect_find(r, HTTP_GET, "/a/", "/a/");
+        expect_find(r, HTTP_GET, "/a/b", "/a/b");
+        expect_find(r, HTTP_GET, "/a/c/d", "/a/c/d");
+        expect_find(r, HTTP_GET, "/plaintext", "/plaintext");
+        expect_find(r, HTTP_GET, "/sixteen/bytes/xx", "/sixteen/bytes/xx");
+        expect_find(r, HTTP_GET, "/a/long/path/of/more", "/a/long/path/of/more");
+        expect_find(r, HTTP_GET, "/%7Ea", "/%7Ea");
+        expect_find(r, HTTP_GET, "/x:y*z", "/x:y*z");
         static const char *const missing[] = {
             "",    "a",     "*",          "//",          "/b",           "/A",
             "/aa", "/a//",  "/a/b/",      "/a/c",        "/a/c/",        "/a/c/d/e",
@@ -24,7 +24,7 @@ static void static_paths(void **state)
             "//a", "/a/B",  "/xlaintext", "/plainText",  "plaintext",    "/plaintext//",
             "/c",  "/x",    "/x:y*",      "/:y",         "/a/long/path", "/a/long/pith/of/more",
         };
-        for (size_t i = 0; i < ARRAY_LEN(missing); i++) finds(r, HTTP_GET, missing[i], "404");
+        for (size_t i = 0; i < ARRAY_LEN(missing); i++) expect_find(r, HTTP_GET, missing[i], "404");
         struct route_match match;
         assert_false(router_find(r, HTTP_GET, (slice){NULL, 0}, &match));
         assert_false(router_find(r, HTTP_GET, SLICE("/a\0"), &match));
@@ -37,24 +37,24 @@ static void parameters(void **state)
     FOR_BOTH(r, {"GET", "/users/:id"}, {"GET", "/users/:id/posts"},
              {"GET", "/users/:id/posts/:post_2"}, {"GET", "/delay/:ms"}, {"GET", "/:a/:b/"})
     {
-        finds(r, HTTP_GET, "/users/7", "/users/:id id=7");
-        finds(r, HTTP_GET, "/users/%2F", "/users/:id id=%2F");
-        finds(r, HTTP_GET, "/users/:id", "/users/:id id=:id");
-        finds(r, HTTP_GET, "/users/7/posts", "/users/:id/posts id=7");
-        finds(r, HTTP_GET, "/users/posts/posts", "/users/:id/posts id=posts");
-        finds(r, HTTP_GET, "/users/7/posts/x", "/users/:id/posts/:post_2 id=7 post_2=x");
-        finds(r, HTTP_GET, "/delay/20", "/delay/:ms ms=20");
-        finds(r, HTTP_GET, "/x/y/", "/:a/:b/ a=x b=y");
-        finds(r, HTTP_GET, "/users/7/", "/:a/:b/ a=users b=7");
-        finds(r, HTTP_GET, "/users/", "404"); /* a parameter is not empty */
-        finds(r, HTTP_GET, "/users", "404");
-        finds(r, HTTP_GET, "/users//posts", "404");
-        finds(r, HTTP_GET, "/users/7/posts/", "404");
-        finds(r, HTTP_GET, "/users/7/post", "404");
-        finds(r, HTTP_GET, "/users/7/posts/x/y", "404");
-        finds(r, HTTP_GET, "/x/y", "404");
-        finds(r, HTTP_GET, "/x//", "404");
-        finds(r, HTTP_GET, "///", "404");
+        expect_find(r, HTTP_GET, "/users/7", "/users/:id id=7");
+        expect_find(r, HTTP_GET, "/users/%2F", "/users/:id id=%2F");
+        expect_find(r, HTTP_GET, "/users/:id", "/users/:id id=:id");
+        expect_find(r, HTTP_GET, "/users/7/posts", "/users/:id/posts id=7");
+        expect_find(r, HTTP_GET, "/users/posts/posts", "/users/:id/posts id=posts");
+        expect_find(r, HTTP_GET, "/users/7/posts/x", "/users/:id/posts/:post_2 id=7 post_2=x");
+        expect_find(r, HTTP_GET, "/delay/20", "/delay/:ms ms=20");
+        expect_find(r, HTTP_GET, "/x/y/", "/:a/:b/ a=x b=y");
+        expect_find(r, HTTP_GET, "/users/7/", "/:a/:b/ a=users b=7");
+        expect_find(r, HTTP_GET, "/users/", "404"); /* a parameter is not empty */
+        expect_find(r, HTTP_GET, "/users", "404");
+        expect_find(r, HTTP_GET, "/users//posts", "404");
+        expect_find(r, HTTP_GET, "/users/7/posts/", "404");
+        expect_find(r, HTTP_GET, "/users/7/post", "404");
+        expect_find(r, HTTP_GET, "/users/7/posts/x/y", "404");
+        expect_find(r, HTTP_GET, "/x/y", "404");
+        expect_find(r, HTTP_GET, "/x//", "404");
+        expect_find(r, HTTP_GET, "///", "404");
     }
 }
 
@@ -63,27 +63,27 @@ static void rest(void **state)
     (void)state;
     FOR_BOTH(r, {"GET", "/static/*path"}, {"GET", "/api/:v/*rest"}, {"GET", "/api/:v/"})
     {
-        finds(r, HTTP_GET, "/static/", "/static/*path path=");
-        finds(r, HTTP_GET, "/static/a", "/static/*path path=a");
-        finds(r, HTTP_GET, "/static/a/b//c/", "/static/*path path=a/b//c/");
-        finds(r, HTTP_GET, "/static//", "/static/*path path=/");
-        finds(r, HTTP_GET, "/static/../x", "/static/*path path=../x");
-        finds(r, HTTP_GET, "/api/1/x/y", "/api/:v/*rest v=1 rest=x/y");
-        finds(r, HTTP_GET, "/api/1/", "/api/:v/ v=1"); /* static before the rest */
-        finds(r, HTTP_GET, "/static", "404");
-        finds(r, HTTP_GET, "/statics/a", "404");
-        finds(r, HTTP_GET, "/api/1", "404");
-        finds(r, HTTP_GET, "/api//x", "404");
-        finds(r, HTTP_GET, "/", "404");
+        expect_find(r, HTTP_GET, "/static/", "/static/*path path=");
+        expect_find(r, HTTP_GET, "/static/a", "/static/*path path=a");
+        expect_find(r, HTTP_GET, "/static/a/b//c/", "/static/*path path=a/b//c/");
+        expect_find(r, HTTP_GET, "/static//", "/static/*path path=/");
+        expect_find(r, HTTP_GET, "/static/../x", "/static/*path path=../x");
+        expect_find(r, HTTP_GET, "/api/1/x/y", "/api/:v/*rest v=1 rest=x/y");
+        expect_find(r, HTTP_GET, "/api/1/", "/api/:v/ v=1"); /* static precedes "*rest" */
+        expect_find(r, HTTP_GET, "/static", "404");
+        expect_find(r, HTTP_GET, "/statics/a", "404");
+        expect_find(r, HTTP_GET, "/api/1", "404");
+        expect_find(r, HTTP_GET, "/api//x", "404");
+        expect_find(r, HTTP_GET, "/", "404");
     }
     FOR_BOTH(r, {"GET", "/*rest"})
     {
-        finds(r, HTTP_GET, "/", "/*rest rest=");
-        finds(r, HTTP_GET, "/a/b", "/*rest rest=a/b");
-        finds(r, HTTP_GET, "//", "/*rest rest=/");
-        finds(r, HTTP_GET, "*", "404");
-        finds(r, HTTP_GET, "", "404");
-        finds(r, HTTP_POST, "/a", "405 GET, HEAD, OPTIONS");
+        expect_find(r, HTTP_GET, "/", "/*rest rest=");
+        expect_find(r, HTTP_GET, "/a/b", "/*rest rest=a/b");
+        expect_find(r, HTTP_GET, "//", "/*rest rest=/");
+        expect_find(r, HTTP_GET, "*", "404");
+        expect_find(r, HTTP_GET, "", "404");
+        expect_find(r, HTTP_POST, "/a", "405 GET, HEAD, OPTIONS");
     }
 }
 
@@ -93,25 +93,25 @@ static void precedence_and_backtracking(void **state)
     FOR_BOTH(r, {"GET", "/a/b/c"}, {"GET", "/a/:x/d"}, {"GET", "/:y/b/e"}, {"GET", "/a/b/*z"},
              {"GET", "/a/*w"}, {"GET", "/:y"}, {"GET", "/q"})
     {
-        finds(r, HTTP_GET, "/a/b/c", "/a/b/c");
-        finds(r, HTTP_GET, "/a/b/d", "/a/b/*z z=d"); /* static "b" first, then what is below it */
-        finds(r, HTTP_GET, "/a/x/d", "/a/:x/d x=x");
-        finds(r, HTTP_GET, "/a/x/c", "/a/*w w=x/c");
-        finds(r, HTTP_GET, "/x/b/e", "/:y/b/e y=x");
-        finds(r, HTTP_GET, "/a/b/e", "/a/b/*z z=e");
-        finds(r, HTTP_GET, "/a/b", "/a/*w w=b");
-        finds(r, HTTP_GET, "/a/", "/a/*w w=");
-        finds(r, HTTP_GET, "/a", "/:y y=a");
-        finds(r, HTTP_GET, "/q", "/q");
-        finds(r, HTTP_GET, "/q/b/e", "/:y/b/e y=q");
-        finds(r, HTTP_GET, "/x/b/c", "404");
+        expect_find(r, HTTP_GET, "/a/b/c", "/a/b/c");
+        expect_find(r, HTTP_GET, "/a/b/d", "/a/b/*z z=d"); /* static "b" first, then its children */
+        expect_find(r, HTTP_GET, "/a/x/d", "/a/:x/d x=x");
+        expect_find(r, HTTP_GET, "/a/x/c", "/a/*w w=x/c");
+        expect_find(r, HTTP_GET, "/x/b/e", "/:y/b/e y=x");
+        expect_find(r, HTTP_GET, "/a/b/e", "/a/b/*z z=e");
+        expect_find(r, HTTP_GET, "/a/b", "/a/*w w=b");
+        expect_find(r, HTTP_GET, "/a/", "/a/*w w=");
+        expect_find(r, HTTP_GET, "/a", "/:y y=a");
+        expect_find(r, HTTP_GET, "/q", "/q");
+        expect_find(r, HTTP_GET, "/q/b/e", "/:y/b/e y=q");
+        expect_find(r, HTTP_GET, "/x/b/c", "404");
     }
     FOR_BOTH(r, {"GET", "/:a/:b/:c/x"}, {"GET", "/s/:b2/:c2/y"}, {"GET", "/s/t/:c3/z"})
     {
-        finds(r, HTTP_GET, "/s/t/u/z", "/s/t/:c3/z c3=u");
-        finds(r, HTTP_GET, "/s/t/u/y", "/s/:b2/:c2/y b2=t c2=u");
-        finds(r, HTTP_GET, "/s/t/u/x", "/:a/:b/:c/x a=s b=t c=u");
-        finds(r, HTTP_GET, "/s/t/u/w", "404");
+        expect_find(r, HTTP_GET, "/s/t/u/z", "/s/t/:c3/z c3=u");
+        expect_find(r, HTTP_GET, "/s/t/u/y", "/s/:b2/:c2/y b2=t c2=u");
+        expect_find(r, HTTP_GET, "/s/t/u/x", "/:a/:b/:c/x a=s b=t c=u");
+        expect_find(r, HTTP_GET, "/s/t/u/w", "404");
     }
 }
 
@@ -122,29 +122,29 @@ static void methods(void **state)
              {"HEAD", "/head"}, {"GET", "/own"}, {"HEAD", "/own"}, {"OPTIONS", "/options"},
              {"PUT", "/x/:id"}, {"DELETE", "/x/:id"}, {"PATCH", "/x/:id"})
     {
-        finds(r, HTTP_GET, "/get", "/get");
-        finds(r, HTTP_HEAD, "/get", "/get");
-        finds(r, HTTP_POST, "/get", "405 GET, HEAD, OPTIONS");
-        finds(r, HTTP_OPTIONS, "/get", "405 GET, HEAD, OPTIONS");
-        finds(r, HTTP_GET, "/post", "405 POST, OPTIONS");
-        finds(r, HTTP_HEAD, "/post", "405 POST, OPTIONS");
-        finds(r, HTTP_POST, "/post", "/post");
-        finds(r, HTTP_GET, "/both", "/both");
-        finds(r, HTTP_POST, "/both", "/both");
-        finds(r, HTTP_PUT, "/both", "405 GET, HEAD, POST, OPTIONS");
-        finds(r, HTTP_GET, "/head", "405 HEAD, OPTIONS");
-        finds(r, HTTP_HEAD, "/head", "/head");
-        finds(r, HTTP_HEAD, "/own", "/own");
-        finds(r, HTTP_OPTIONS, "/options", "/options");
-        finds(r, HTTP_GET, "/options", "405 OPTIONS");
-        finds(r, HTTP_PUT, "/x/1", "/x/:id id=1");
-        finds(r, HTTP_GET, "/x/1", "405 PUT, DELETE, PATCH, OPTIONS");
-        finds(r, HTTP_GET, "/none", "404");
-        finds(r, HTTP_OPTIONS, "/x/", "404");
+        expect_find(r, HTTP_GET, "/get", "/get");
+        expect_find(r, HTTP_HEAD, "/get", "/get");
+        expect_find(r, HTTP_POST, "/get", "405 GET, HEAD, OPTIONS");
+        expect_find(r, HTTP_OPTIONS, "/get", "405 GET, HEAD, OPTIONS");
+        expect_find(r, HTTP_GET, "/post", "405 POST, OPTIONS");
+        expect_find(r, HTTP_HEAD, "/post", "405 POST, OPTIONS");
+        expect_find(r, HTTP_POST, "/post", "/post");
+        expect_find(r, HTTP_GET, "/both", "/both");
+        expect_find(r, HTTP_POST, "/both", "/both");
+        expect_find(r, HTTP_PUT, "/both", "405 GET, HEAD, POST, OPTIONS");
+        expect_find(r, HTTP_GET, "/head", "405 HEAD, OPTIONS");
+        expect_find(r, HTTP_HEAD, "/head", "/head");
+        expect_find(r, HTTP_HEAD, "/own", "/own");
+        expect_find(r, HTTP_OPTIONS, "/options", "/options");
+        expect_find(r, HTTP_GET, "/options", "405 OPTIONS");
+        expect_find(r, HTTP_PUT, "/x/1", "/x/:id id=1");
+        expect_find(r, HTTP_GET, "/x/1", "405 PUT, DELETE, PATCH, OPTIONS");
+        expect_find(r, HTTP_GET, "/none", "404");
+        expect_find(r, HTTP_OPTIONS, "/x/", "404");
     }
 }
 
-static void head_has_its_own_route(void **state)
+static void head_uses_its_own_route(void **state)
 {
     (void)state;
     struct router *r = router_new();
@@ -160,26 +160,26 @@ static void head_has_its_own_route(void **state)
     router_free(r);
 }
 
-/* A pattern that lacks the method does not hide a wider one that has it. */
+/* A pattern without the method does not hide a more general one that has it. */
 static void methods_across_patterns(void **state)
 {
     (void)state;
     FOR_BOTH(r, {"POST", "/users/new"}, {"GET", "/users/:id"}, {"DELETE", "/users/:id"},
              {"PUT", "/*rest"})
     {
-        finds(r, HTTP_POST, "/users/new", "/users/new");
-        finds(r, HTTP_GET, "/users/new", "/users/:id id=new");
-        finds(r, HTTP_HEAD, "/users/new", "/users/:id id=new");
-        finds(r, HTTP_PUT, "/users/new", "/*rest rest=users/new");
-        finds(r, HTTP_PUT, "/users/1", "/*rest rest=users/1");
-        finds(r, HTTP_PATCH, "/users/new", "405 GET, HEAD, POST, PUT, DELETE, OPTIONS");
-        finds(r, HTTP_PATCH, "/users/1", "405 GET, HEAD, PUT, DELETE, OPTIONS");
-        finds(r, HTTP_POST, "/users/1", "405 GET, HEAD, PUT, DELETE, OPTIONS");
-        finds(r, HTTP_PATCH, "/x", "405 PUT, OPTIONS");
+        expect_find(r, HTTP_POST, "/users/new", "/users/new");
+        expect_find(r, HTTP_GET, "/users/new", "/users/:id id=new");
+        expect_find(r, HTTP_HEAD, "/users/new", "/users/:id id=new");
+        expect_find(r, HTTP_PUT, "/users/new", "/*rest rest=users/new");
+        expect_find(r, HTTP_PUT, "/users/1", "/*rest rest=users/1");
+        expect_find(r, HTTP_PATCH, "/users/new", "405 GET, HEAD, POST, PUT, DELETE, OPTIONS");
+        expect_find(r, HTTP_PATCH, "/users/1", "405 GET, HEAD, PUT, DELETE, OPTIONS");
+        expect_find(r, HTTP_POST, "/users/1", "405 GET, HEAD, PUT, DELETE, OPTIONS");
+        expect_find(r, HTTP_PATCH, "/x", "405 PUT, OPTIONS");
     }
 }
 
-/* Paths of all lengths through the index of static routes, where each has near twins. */
+/* Paths of all lengths through the index of static routes, each with similar neighbours. */
 static void many_static(void **state)
 {
     (void)state;
@@ -194,19 +194,19 @@ static void many_static(void **state)
     }
     for (int frozen = 0; frozen < 2; frozen++, router_freeze(r)) {
         for (int i = 0; i < 600; i++) {
-            finds(r, HTTP_GET, patterns[i], patterns[i]);
+            expect_find(r, HTTP_GET, patterns[i], patterns[i]);
             char other[40];
             for (size_t at = 0; at < strlen(patterns[i]); at++) {
                 strcpy(other, patterns[i]);
                 other[at] = '~';
-                finds(r, HTTP_GET, other, "404");
+                expect_find(r, HTTP_GET, other, "404");
             }
         }
     }
     router_free(r);
 }
 
-/* The largest pattern, reached after a turn into each of the static twins of its parameters. */
+/* The largest pattern, matched after backtracking from a static sibling at each parameter. */
 static void eight_parameters_at_full_depth(void **state)
 {
     (void)state;
@@ -227,14 +227,14 @@ static void eight_parameters_at_full_depth(void **state)
             sprintf(full, "%s/end%d", path, k);
             size_t n = (size_t)sprintf(want, "%s", patterns[k]);
             for (int i = 0; i < k; i++) n += (size_t)sprintf(want + n, " p%d=a", i);
-            finds(r, HTTP_GET, full, want);
+            expect_find(r, HTTP_GET, full, want);
             strcat(full, "/a");
-            finds(r, HTTP_GET, full, "404");
+            expect_find(r, HTTP_GET, full, "404");
         }
     }
     char deeper[20000] = "";
     for (size_t i = 0; i + 1 < sizeof deeper; i++) deeper[i] = "/a"[i % 2];
-    finds(r, HTTP_GET, deeper, "404");
+    expect_find(r, HTTP_GET, deeper, "404");
     router_free(r);
 }
 
@@ -246,7 +246,7 @@ int main(void)
         cmocka_unit_test(rest),
         cmocka_unit_test(precedence_and_backtracking),
         cmocka_unit_test(methods),
-        cmocka_unit_test(head_has_its_own_route),
+        cmocka_unit_test(head_uses_its_own_route),
         cmocka_unit_test(methods_across_patterns),
         cmocka_unit_test(many_static),
         cmocka_unit_test(eight_parameters_at_full_depth),

@@ -1,10 +1,10 @@
-/* What is a pattern, and what contradicts another. */
+/* Which patterns are valid, and which contradict others. */
 #include "router_check.h"
 
 #include <errno.h>
 #include <unistd.h>
 
-static void add_is(struct router *r, const char *pattern, int want)
+static void expect_add(struct router *r, const char *pattern, int want)
 {
     const char *why = NULL;
     int rc = router_add(r, HTTP_GET, slice_str(pattern), handler, NULL, &why);
@@ -55,7 +55,7 @@ static void malformed(void **state)
         "/:a/:b/:c/:d/:e/:f/:g/:h/*i",
     };
     struct router *r = router_new();
-    for (size_t i = 0; i < ARRAY_LEN(bad); i++) add_is(r, bad[i], -EINVAL);
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) expect_add(r, bad[i], -EINVAL);
     assert_int_equal(router_add(r, HTTP_GET, SLICE("/a\0"), handler, NULL, NULL), -EINVAL);
     assert_int_equal(router_add(r, HTTP_GET, (slice){NULL, 0}, handler, NULL, NULL), -EINVAL);
     assert_int_equal(router_add(r, HTTP_GET, SLICE("/a"), NULL, NULL, NULL), -EINVAL);
@@ -65,16 +65,16 @@ static void malformed(void **state)
 
     char deep[2 * (ROUTE_SEGMENTS + 1) + 1] = "";
     for (int i = 0; i < ROUTE_SEGMENTS; i++) strcat(deep, "/a");
-    add_is(r, deep, 0);
+    expect_add(r, deep, 0);
     strcat(deep, "/a");
-    add_is(r, deep, -EINVAL);
+    expect_add(r, deep, -EINVAL);
 
-    /* None of the refused has left anything behind. */
-    finds(r, HTTP_GET, "/a", "404");
-    finds(r, HTTP_GET, "/x/y", "404");
-    add_is(r, "/:z/:y/:x/:w/:v/:u/:t/:s", 0);
-    add_is(r, "/_/:A9_/*__", 0);
-    add_is(r, "/~!$&'()+,;=@/:Zz/*a0", 0);
+    /* None of the rejected patterns has left anything behind. */
+    expect_find(r, HTTP_GET, "/a", "404");
+    expect_find(r, HTTP_GET, "/x/y", "404");
+    expect_add(r, "/:z/:y/:x/:w/:v/:u/:t/:s", 0);
+    expect_add(r, "/_/:A9_/*__", 0);
+    expect_add(r, "/~!$&'()+,;=@/:Zz/*a0", 0);
     router_free(r);
 }
 
@@ -82,28 +82,28 @@ static void contradictions(void **state)
 {
     (void)state;
     struct router *r = router_new();
-    add_is(r, "/users/:id", 0);
-    add_is(r, "/users/:id", -EEXIST);
-    add_is(r, "/users/:name", -EINVAL);
-    add_is(r, "/users/:name/posts", -EINVAL);
-    add_is(r, "/users/:id/posts", 0);
-    add_is(r, "/users/*id", 0);
-    add_is(r, "/users/*id", -EEXIST);
-    add_is(r, "/users/*rest", -EINVAL);
-    add_is(r, "/people/:name", 0);
-    add_is(r, "/users", 0);
-    add_is(r, "/users", -EEXIST);
-    add_is(r, "/users/", 0);
-    add_is(r, "/users/", -EEXIST);
-    add_is(r, "/", 0);
-    add_is(r, "/", -EEXIST);
+    expect_add(r, "/users/:id", 0);
+    expect_add(r, "/users/:id", -EEXIST);
+    expect_add(r, "/users/:name", -EINVAL);
+    expect_add(r, "/users/:name/posts", -EINVAL);
+    expect_add(r, "/users/:id/posts", 0);
+    expect_add(r, "/users/*id", 0);
+    expect_add(r, "/users/*id", -EEXIST);
+    expect_add(r, "/users/*rest", -EINVAL);
+    expect_add(r, "/people/:name", 0);
+    expect_add(r, "/users", 0);
+    expect_add(r, "/users", -EEXIST);
+    expect_add(r, "/users/", 0);
+    expect_add(r, "/users/", -EEXIST);
+    expect_add(r, "/", 0);
+    expect_add(r, "/", -EEXIST);
     assert_int_equal(router_add(r, HTTP_PUT, SLICE("/users/:id"), handler, NULL, NULL), 0);
     assert_int_equal(router_add(r, HTTP_PUT, SLICE("/users/:x"), handler, NULL, NULL), -EINVAL);
 
     router_freeze(r);
-    add_is(r, "/new", -EBUSY);
-    add_is(r, "bad", -EBUSY);
-    router_freeze(r); /* again is nothing */
+    expect_add(r, "/new", -EBUSY);
+    expect_add(r, "bad", -EBUSY);
+    router_freeze(r); /* a second freeze has no effect */
     struct route_match match;
     assert_false(router_find(r, HTTP_GET, SLICE("/new"), &match));
     assert_true(router_find(r, HTTP_GET, SLICE("/users/"), &match) && match.route);
@@ -116,19 +116,19 @@ static void empty(void **state)
     router_free(NULL);
     FOR_BOTH(r, {"GET", "/:only_a_parameter"})
     {
-        finds(r, HTTP_GET, "/x", "/:only_a_parameter only_a_parameter=x");
-        finds(r, HTTP_GET, "/", "404");
+        expect_find(r, HTTP_GET, "/x", "/:only_a_parameter only_a_parameter=x");
+        expect_find(r, HTTP_GET, "/", "404");
     }
     struct router *r = router_new();
-    finds(r, HTTP_GET, "/", "404");
+    expect_find(r, HTTP_GET, "/", "404");
     router_freeze(r);
-    finds(r, HTTP_GET, "/", "404");
-    finds(r, HTTP_GET, "*", "404");
+    expect_find(r, HTTP_GET, "/", "404");
+    expect_find(r, HTTP_GET, "*", "404");
     router_free(r);
 }
 
-/* The pattern is copied, and a match writes only the parameters it fills. */
-static void copies_and_leaves_alone(void **state)
+/* The pattern is copied; a match writes only the parameters it uses. */
+static void pattern_is_copied(void **state)
 {
     (void)state;
     char pattern[] = "/users/:id";
@@ -148,11 +148,11 @@ static void copies_and_leaves_alone(void **state)
     router_free(r);
 }
 
-/* The kernel refuses to write there, and routes have moved to it. */
+/* After freezing, writing to a route faults. */
 static void frozen_memory_is_read_only(void **state)
 {
     (void)state;
-    struct router *r = router_of(1, (const char *const[][2]){{"GET", "/a"}}, false);
+    struct router *r = make_router(1, (const char *const[][2]){{"GET", "/a"}}, false);
     struct route_match match;
     assert_true(router_find(r, HTTP_GET, SLICE("/a"), &match));
     const struct route *before = match.route;
@@ -176,7 +176,7 @@ int main(void)
         cmocka_unit_test(malformed),
         cmocka_unit_test(contradictions),
         cmocka_unit_test(empty),
-        cmocka_unit_test(copies_and_leaves_alone),
+        cmocka_unit_test(pattern_is_copied),
         cmocka_unit_test(frozen_memory_is_read_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

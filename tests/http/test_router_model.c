@@ -2,8 +2,8 @@
 
 #include <errno.h>
 
-/* A slow and obvious matcher, to compare with: whether `pattern` matches, and its rank as a string
- * of one letter per segment, the lesser the sooner. */
+/* A slow and simple matcher to compare with: whether `pattern` matches, and its rank as a string
+ * with one letter per segment; lower strings take precedence. */
 static bool matches(slice pattern, slice path, char rank[ROUTE_SEGMENTS + 1])
 {
     slice p = slice_skip(pattern, 1), s = slice_skip(path, 1), a, b;
@@ -24,7 +24,7 @@ static bool matches(slice pattern, slice path, char rank[ROUTE_SEGMENTS + 1])
     return !s.ptr;
 }
 
-static void agrees_with_a_plain_matcher(void **state)
+static void agrees_with_a_simple_matcher(void **state)
 {
     (void)state;
     static const char *const parts[] = {"a", "b", "ab", "longer-than-eight", ":p", ":p"};
@@ -76,6 +76,6 @@ static void agrees_with_a_plain_matcher(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(agrees_with_a_plain_matcher)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(agrees_with_a_simple_matcher)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

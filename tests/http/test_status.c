@@ -21,7 +21,7 @@ static void reasons(void **state)
     assert_true(slice_eq(http_reason(511), SLICE("Network Authentication Required")));
 }
 
-/* Each line is the code and its reason; which codes are registered is counted. */
+/* Each line consists of code and reason; the number of registered codes is checked. */
 static void lines(void **state)
 {
     (void)state;

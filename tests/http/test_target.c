@@ -25,7 +25,7 @@ static void reads(const char *raw, const char *path, const char *query, const ch
 {
     struct target t;
     slice s = exact(slice_str(raw));
-    if (!target_parse(s, false, &t)) fail_msg("'%s' refused", raw);
+    if (!target_parse(s, false, &t)) fail_msg("'%s' rejected", raw);
     same(t.path, path);
     same(t.query, query);
     same(t.host, host);
@@ -82,7 +82,7 @@ static void asterisk_form(void **state)
     assert_false(target_parse(SLICE("**"), true, &t));
     assert_false(target_parse(SLICE("*/"), true, &t));
 
-    /* OPTIONS may ask for the others as well. */
+    /* OPTIONS may use the other forms as well. */
     assert_true(target_parse(SLICE("/a"), true, &t));
     assert_false(t.asterisk);
     assert_true(target_parse(SLICE("http://a/"), true, &t));
@@ -92,7 +92,7 @@ static void asterisk_form(void **state)
     assert_false(t.asterisk);
     same(t.path, "/");
 
-    /* An empty path is no path only to OPTIONS (RFC 9110, 4.2.3). */
+    /* An empty path differs from "/" only for OPTIONS (RFC 9110, 4.2.3). */
     assert_true(target_parse(SLICE("http://a:80"), true, &t));
     assert_true(t.asterisk);
     same(t.path, "*");
@@ -100,7 +100,7 @@ static void asterisk_form(void **state)
     same(t.host, "a:80");
 }
 
-static void refused(void **state)
+static void rejected(void **state)
 {
     (void)state;
     static const char *const bad[] = {
@@ -163,8 +163,8 @@ static void refused(void **state)
     assert_false(target_parse(SLICE("/a\0"), false, &t));
 }
 
-/* Every byte at every place of paths of every length around the eight bytes taken at once. */
-static void every_byte_everywhere(void **state)
+/* Every byte at every position, in paths of every length around eight. */
+static void every_byte_at_every_position(void **state)
 {
     (void)state;
     for (size_t len = 2; len < 28; len++) {
@@ -183,7 +183,7 @@ static void every_byte_everywhere(void **state)
                 assert_true(t.path.ptr == s && (t.query.ptr == NULL) == (c != '?'));
                 if (c != '?') continue;
                 assert_int_equal(t.query.len, len - at - 1);
-                /* The same byte once more, in the query. */
+                /* The same byte in the query. */
                 for (size_t q = at + 1; q < len; q++) {
                     s[q] = '#';
                     assert_false(target_parse(slice_of(s, len), false, &t));
@@ -243,9 +243,12 @@ static void mutations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(origin_form),           cmocka_unit_test(absolute_form),
-        cmocka_unit_test(asterisk_form),         cmocka_unit_test(refused),
-        cmocka_unit_test(every_byte_everywhere), cmocka_unit_test(mutations),
+        cmocka_unit_test(origin_form),
+        cmocka_unit_test(absolute_form),
+        cmocka_unit_test(asterisk_form),
+        cmocka_unit_test(rejected),
+        cmocka_unit_test(every_byte_at_every_position),
+        cmocka_unit_test(mutations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

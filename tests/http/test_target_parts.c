@@ -38,7 +38,7 @@ static void hosts(void **state)
         "a:00080",
         "127.0.0.1",
         "127.0.0.1:8080",
-        "999.999.999.999", /* a reg-name */
+        "999.999.999.999", /* valid as a reg-name */
         "a",
         "a_b~c-d.e!$&'()*+;=",
         "%41%42c:1",
@@ -126,7 +126,7 @@ static void hosts(void **state)
     };
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         slice s = exact(slice_str(good[i]));
-        if (!host_valid(s)) fail_msg("'%s' refused", good[i]);
+        if (!host_valid(s)) fail_msg("'%s' rejected", good[i]);
         free((char *)s.ptr);
     }
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -152,7 +152,7 @@ static void every_host_byte(void **state)
                 char s[12] = "111111111111";
                 s[at] = (char)c;
                 bool want = c && strchr(allowed, c);
-                /* Digits behind it are its port, unless they are more than one has. */
+                /* Digits after it are its port, unless they are too many. */
                 if (c == ':') want = at > 0 && len - at - 1 <= 5;
                 if (c == '%') want = len - at >= 3;
                 assert_int_equal(host_valid(slice_of(s, len)), want);

@@ -7,7 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Closes what was accepted and not yet given to an end. */
+/* Closes accepted sockets that no endpoint uses. */
 static void close_accepted(struct rig *r, unsigned n)
 {
     while (n-- > 0) {
@@ -24,22 +24,22 @@ static void several_at_once(void **state)
     (void)state;
     enum { N = 40 };
     struct rig *r = rig_open(NULL);
-    struct end e[N];
+    struct endpoint e[N];
     int peers[N];
     for (int i = 0; i < N; i++) peers[i] = tcp_connect(&r->addr.sa, r->addr.len);
     io_accept_start(&r->io, &r->accept);
     TURN_UNTIL(r, r->n_accepted == N);
-    assert_int_equal(r->accept_end.ends, 0);
-    /* Each is a connection of its own: what one peer sends comes out of one socket. */
-    for (int i = 0; i < N; i++) end_take(r, &e[i], peers[i]);
+    assert_int_equal(r->accept_result.count, 0);
+    /* Each is a separate connection: bytes from one peer arrive at one socket. */
+    for (int i = 0; i < N; i++) endpoint_accept(r, &e[i], peers[i]);
     for (int i = 0; i < N; i++) {
-        end_recv(&e[i]);
+        endpoint_recv(&e[i]);
         peer_send(peers[i], 0, (size_t)i + 1);
         TURN_UNTIL(r, e[i].received == (uint64_t)i + 1);
     }
     for (int i = 0; i < N; i++) {
         assert_int_equal(e[i].received, i + 1);
-        end_close(&e[i]);
+        endpoint_close(&e[i]);
     }
     rig_close(r);
 }
@@ -50,24 +50,24 @@ static void cancelled_and_started_again(void **state)
     struct rig *r = rig_open(NULL);
     for (unsigned round = 1; round <= 3; round++) {
         io_accept_start(&r->io, &r->accept);
-        if (round != 2) rig_poll(r); /* in the second, cancelled before it was ever submitted */
+        if (round != 2) rig_poll(r); /* in the second round, cancelled before it was submitted */
         io_cancel(&r->io, &r->accept.op);
         io_cancel(&r->io, &r->accept.op);
         TURN_UNTIL(r, !io_busy(&r->accept.op));
-        assert_int_equal(r->accept_end.ends, round);
-        assert_int_equal(r->accept_end.res, -ECANCELED);
+        assert_int_equal(r->accept_result.count, round);
+        assert_int_equal(r->accept_result.res, -ECANCELED);
     }
-    struct end e;
-    end_open(r, &e);
-    end_close(&e);
-    assert_int_equal(r->accept_end.ends, 3);
+    struct endpoint e;
+    endpoint_open(r, &e);
+    endpoint_close(&e);
+    assert_int_equal(r->accept_result.count, 3);
     rig_close(r);
 }
 
 struct two {
     struct rig *r;
     struct io_accept other;
-    struct outcome other_end;
+    struct outcome other_result;
     int other_fd;
     unsigned other_n;
 };
@@ -83,8 +83,8 @@ static void on_other(struct io *io, struct io_op *op, int res, bool more)
         two->other_fd = res;
         two->other_n++;
     } else {
-        two->other_end.res = res;
-        two->other_end.ends++;
+        two->other_result.res = res;
+        two->other_result.count++;
     }
 }
 
@@ -110,33 +110,33 @@ static void cancelled_in_its_callback(void **state)
     struct rig *r = rig_open(NULL);
     rig_listen(&addr, &t.other.listener);
 
-    /* The other stream goes on where only the one is cancelled. */
+    /* The other stream goes on when only one is cancelled. */
     r->on_accept = cancel_own;
     io_accept_start(&r->io, &r->accept);
     io_accept_start(&r->io, &t.other);
     for (int i = 0; i < N; i++) peers[i] = tcp_connect(&r->addr.sa, r->addr.len);
     TURN_UNTIL(r, !io_busy(&r->accept.op));
-    assert_int_equal(r->accept_end.ends, 1);
-    assert_int_equal(r->accept_end.res, -ECANCELED);
+    assert_int_equal(r->accept_result.count, 1);
+    assert_int_equal(r->accept_result.res, -ECANCELED);
     assert_true(r->n_accepted >= 1);
     peer = tcp_connect(&addr.sa, addr.len);
     TURN_UNTIL(r, t.other_n == 1);
-    assert_int_equal(t.other_end.ends, 0);
+    assert_int_equal(t.other_result.count, 0);
     r->accepted[r->n_accepted++] = t.other_fd;
 
-    /* Connections that came meanwhile were not lost. */
+    /* Connections that arrived meanwhile were not lost. */
     r->on_accept = NULL;
     io_accept_start(&r->io, &r->accept);
     TURN_UNTIL(r, r->n_accepted == N + 1);
 
-    /* Both cancelled from a callback of one. */
+    /* Both streams are cancelled from a callback of one. */
     int last = tcp_connect(&addr.sa, addr.len);
     r->on_accept = cancel_both;
     int first = tcp_connect(&r->addr.sa, r->addr.len);
     TURN_UNTIL(r, !io_busy(&r->accept.op) && !io_busy(&t.other.op));
-    assert_int_equal(r->accept_end.ends, 2);
-    assert_int_equal(t.other_end.ends, 1);
-    assert_int_equal(t.other_end.res, -ECANCELED);
+    assert_int_equal(r->accept_result.count, 2);
+    assert_int_equal(t.other_result.count, 1);
+    assert_int_equal(t.other_result.res, -ECANCELED);
     assert_int_equal(r->n_accepted, N + 2);
     if (t.other_n == 2) r->accepted[r->n_accepted++] = t.other_fd;
 
@@ -149,8 +149,8 @@ static void cancelled_in_its_callback(void **state)
     rig_close(r);
 }
 
-/* Nobody wants what was accepted. */
-static void discarded(void **state)
+/* The accepted sockets are not used. */
+static void discard_closes_the_socket(void **state)
 {
     (void)state;
     enum { N = 20 };
@@ -167,14 +167,14 @@ static void discarded(void **state)
     rig_close(r);
 }
 
-static void what_an_accepted_socket_is(void **state)
+static void accepted_sockets_are_set_up(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
     struct sock_addr addr = {.len = sizeof addr.in6};
     char text[SOCK_ADDR_TEXT];
-    struct end e;
-    end_open(r, &e);
+    struct endpoint e;
+    endpoint_open(r, &e);
     assert_int_equal(getsockname(e.peer, &addr.sa, &addr.len), 0);
     sock_addr_format(&addr, text);
     char *got = io_peer(&r->io, &e.sock);
@@ -185,11 +185,11 @@ static void what_an_accepted_socket_is(void **state)
         assert_int_equal(fcntl(e.sock.fd, F_GETFD), FD_CLOEXEC);
     }
     free(got);
-    end_close(&e);
+    endpoint_close(&e);
     rig_close(r);
 }
 
-static void on_a_bad_descriptor(void **state)
+static void accept_on_a_bad_descriptor(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
@@ -197,17 +197,17 @@ static void on_a_bad_descriptor(void **state)
     r->accept.listener = 1000000;
     io_accept_start(&r->io, &r->accept);
     TURN_UNTIL(r, !io_busy(&r->accept.op));
-    assert_int_equal(r->accept_end.res, -EBADF);
+    assert_int_equal(r->accept_result.res, -EBADF);
     io_accept_start(&r->io, &r->accept);
     io_cancel(&r->io, &r->accept.op);
     TURN_UNTIL(r, !io_busy(&r->accept.op));
-    assert_true(r->accept_end.res == -EBADF || r->accept_end.res == -ECANCELED);
-    assert_int_equal(r->accept_end.ends, 2);
+    assert_true(r->accept_result.res == -EBADF || r->accept_result.res == -ECANCELED);
+    assert_int_equal(r->accept_result.count, 2);
     r->accept.listener = listener;
     rig_close(r);
 }
 
-/* The limit below which `n` more descriptors can be had. */
+/* The descriptor limit that leaves room for `n` more. */
 static rlim_t limit_for(int n)
 {
     int fd = 0;
@@ -215,9 +215,9 @@ static rlim_t limit_for(int n)
     return (rlim_t)fd;
 }
 
-static bool exhausted(const struct outcome *o, unsigned ends)
+static bool exhausted(const struct outcome *o, unsigned count)
 {
-    return o->ends == ends && (o->res == -EMFILE || o->res == -ENFILE);
+    return o->count == count && (o->res == -EMFILE || o->res == -ENFILE);
 }
 
 static void out_of_descriptors(void **state)
@@ -237,24 +237,24 @@ static void out_of_descriptors(void **state)
 
     io_accept_start(&r->io, &r->accept);
     TURN_UNTIL(r, !io_busy(&r->accept.op));
-    assert_true(exhausted(&r->accept_end, 1));
+    assert_true(exhausted(&r->accept_result, 1));
     assert_int_equal(r->n_accepted, ROOM);
 
     close_accepted(r, 2);
     io_accept_start(&r->io, &r->accept);
     TURN_UNTIL(r, !io_busy(&r->accept.op));
-    assert_true(exhausted(&r->accept_end, 2));
+    assert_true(exhausted(&r->accept_result, 2));
     assert_int_equal(r->n_accepted, ROOM + 2);
 
     close_accepted(r, ROOM);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &normal), 0);
-    /* A connection that is refused by a full direct table is gone, otherwise it is still waiting;
-     * whichever it is, a new one is accepted. */
+    /* A connection refused because the direct table is full is gone; otherwise it is still in the
+     * queue. In both cases a new one is accepted. */
     io_accept_start(&r->io, &r->accept);
     peers[PEERS] = tcp_connect(&r->addr.sa, r->addr.len);
     TURN_UNTIL(r, r->n_accepted > ROOM + 2);
     for (int i = 0; i < 10; i++) rig_poll(r);
-    assert_int_equal(r->accept_end.ends, 2);
+    assert_int_equal(r->accept_result.count, 2);
     close_accepted(r, r->n_accepted - r->taken);
     for (int i = 0; i < PEERS + 1; i++) close(peers[i]);
     rig_close(r);
@@ -266,9 +266,9 @@ int accept_cases(void)
         cmocka_unit_test(several_at_once),
         cmocka_unit_test(cancelled_and_started_again),
         cmocka_unit_test(cancelled_in_its_callback),
-        cmocka_unit_test(discarded),
-        cmocka_unit_test(what_an_accepted_socket_is),
-        cmocka_unit_test(on_a_bad_descriptor),
+        cmocka_unit_test(discard_closes_the_socket),
+        cmocka_unit_test(accepted_sockets_are_set_up),
+        cmocka_unit_test(accept_on_a_bad_descriptor),
         cmocka_unit_test(out_of_descriptors),
     };
     return cmocka_run_group_tests_name("accept", tests, NULL, NULL);

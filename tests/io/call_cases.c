@@ -80,13 +80,13 @@ static void open_read_close(void **state)
     rig_close(r);
 }
 
-/* A mapped file gets its pages and is sent from there, unless it has become shorter. */
+/* IO_POPULATE faults in a mapped file, which is then sent; it fails once the file was truncated. */
 static void populate_and_send(void **state)
 {
     (void)state;
     enum { MAPPED = 3 * 4096, SHORTER = 4096 };
     struct rig *r = rig_open(NULL);
-    struct end e;
+    struct endpoint e;
     FILE *f = tmpfile();
     assert_non_null(f);
     int fd = fileno(f);
@@ -98,19 +98,19 @@ static void populate_and_send(void **state)
 
     struct io_call c = {.populate = {mapped, FILE_SIZE}};
     assert_int_equal(rig_call(r, &c, IO_POPULATE), 0);
-    end_open(r, &e);
-    end_send(&e, &(struct iovec){mapped, FILE_SIZE}, 1);
+    endpoint_open(r, &e);
+    endpoint_send(&e, &(struct iovec){mapped, FILE_SIZE}, 1);
     TURN_UNTIL(r, !io_busy(&e.send.op));
-    assert_int_equal(e.send_end.res, FILE_SIZE);
+    assert_int_equal(e.send_result.res, FILE_SIZE);
     peer_expect(e.peer, 0, FILE_SIZE);
 
     assert_int_equal(ftruncate(fd, SHORTER), 0);
     assert_int_equal(rig_call(r, &c, IO_POPULATE), -EFAULT);
-    end_send(&e, &(struct iovec){mapped, FILE_SIZE}, 1);
+    endpoint_send(&e, &(struct iovec){mapped, FILE_SIZE}, 1);
     TURN_UNTIL(r, !io_busy(&e.send.op));
-    assert_int_equal(e.send_end.res, -EFAULT);
+    assert_int_equal(e.send_result.res, -EFAULT);
 
-    end_close(&e);
+    endpoint_close(&e);
     munmap(mapped, MAPPED);
     fclose(f);
     rig_close(r);
@@ -148,33 +148,33 @@ static void statx_by_name_and_descriptor(void **state)
     rig_close(r);
 }
 
-static struct outcome call_end;
+static struct outcome call_result;
 
 static void on_call(struct io *io, struct io_op *op, int res, bool more)
 {
     (void)io;
     (void)op;
     assert_false(more);
-    call_end.res = res;
-    call_end.ends++;
+    call_result.res = res;
+    call_result.count++;
 }
 
-/* Starts it, cancels it `later` turns later; true when it had come to its own end by then. */
+/* Starts the call and cancels it `later` turns after; true if it completed by itself before. */
 static bool cancel_call(struct rig *r, struct io_call *c, enum io_kind kind, int later)
 {
     c->op = (struct io_op){.fn = on_call};
-    call_end = (struct outcome){0};
+    call_result = (struct outcome){0};
     io_call_start(&r->io, c, kind);
-    assert_int_equal(call_end.ends, 0); /* submitting never calls back */
+    assert_int_equal(call_result.count, 0); /* submitting never calls back */
     while (later-- > 0) rig_poll(r);
     io_cancel(&r->io, &c->op);
     TURN_UNTIL(r, !io_busy(&c->op));
     for (int i = 0; i < 5; i++) rig_poll(r);
-    assert_int_equal(call_end.ends, 1);
-    return call_end.res != -ECANCELED;
+    assert_int_equal(call_result.count, 1);
+    return call_result.res != -ECANCELED;
 }
 
-/* It was done, or it was not, and it says which. */
+/* The result says whether the call was done or cancelled. */
 static void file_calls_cancelled(void **state)
 {
     (void)state;
@@ -187,18 +187,18 @@ static void file_calls_cancelled(void **state)
     for (int i = 0; i < 30; i++) {
         struct io_call o = {.open = {dirfd_, "file", true, &st}};
         if (cancel_call(r, &o, IO_OPEN, i % 3)) {
-            assert_true(call_end.res >= 0);
-            assert_int_equal(close_file(r, call_end.res), 0);
+            assert_true(call_result.res >= 0);
+            assert_int_equal(close_file(r, call_result.res), 0);
         }
         struct io_call s = {.statx = {fd, "", &stx, AT_EMPTY_PATH}};
         stx.stx_size = 0;
         if (cancel_call(r, &s, IO_STATX, i % 3)) {
-            assert_int_equal(call_end.res, 0);
+            assert_int_equal(call_result.res, 0);
             assert_int_equal(stx.stx_size, FILE_SIZE);
         }
         struct io_call d = {.read = {fd, buf, sizeof buf, 0}};
         if (cancel_call(r, &d, IO_READ, i % 3)) {
-            assert_int_equal(call_end.res, sizeof buf);
+            assert_int_equal(call_result.res, sizeof buf);
             assert_memory_equal(buf, want, sizeof buf);
         }
     }
@@ -223,22 +223,22 @@ static void connect_and_talk(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
-    struct end near, far;
+    struct endpoint near, far;
     int fd = tcp_socket();
     assert_int_equal(connect_to(r, fd, &r->addr), 0);
-    end_take(r, &far, -1);
-    end_adopt(r, &near, fd);
-    end_recv(&near);
-    end_recv(&far);
+    endpoint_accept(r, &far, -1);
+    endpoint_adopt(r, &near, fd);
+    endpoint_recv(&near);
+    endpoint_recv(&far);
     char bytes[3000];
     pattern_fill(bytes, 0, sizeof bytes);
-    end_send(&near, &(struct iovec){bytes, sizeof bytes}, 1);
-    end_send(&far, &(struct iovec){bytes, 2000}, 1);
+    endpoint_send(&near, &(struct iovec){bytes, sizeof bytes}, 1);
+    endpoint_send(&far, &(struct iovec){bytes, 2000}, 1);
     TURN_UNTIL(r, near.received == 2000 && far.received == sizeof bytes);
-    end_close(&near);
+    endpoint_close(&near);
     TURN_UNTIL(r, !io_busy(&far.sock.recv));
-    assert_int_equal(far.recv_end.res, 0);
-    end_close(&far);
+    assert_int_equal(far.recv_result.res, 0);
+    endpoint_close(&far);
     rig_close(r);
 }
 
@@ -256,7 +256,7 @@ static void connect_refused(void **state)
     rig_close(r);
 }
 
-/* A listener whose queue is full drops what else arrives: the connect stays pending. */
+/* A listener with a full queue drops further connections, so the connect stays pending. */
 static void connect_cancelled(void **state)
 {
     (void)state;
@@ -282,15 +282,15 @@ static void poll_until_ready(void **state)
     char byte;
     assert_int_equal(pipe2(p, O_CLOEXEC), 0);
     struct io_call c = {.op.fn = on_call, .poll = {p[0], POLLIN}};
-    call_end = (struct outcome){0};
+    call_result = (struct outcome){0};
     for (unsigned i = 1; i <= 3; i++) {
         io_call_start(&r->io, &c, IO_POLL);
         for (int k = 0; k < 5; k++) rig_poll(r);
         assert_true(io_busy(&c.op));
         assert_int_equal(write(p[1], "x", 1), 1);
         TURN_UNTIL(r, !io_busy(&c.op));
-        assert_int_equal(call_end.ends, i);
-        assert_int_equal(call_end.res, POLLIN);
+        assert_int_equal(call_result.count, i);
+        assert_int_equal(call_result.res, POLLIN);
         assert_int_equal(read(p[0], &byte, 1), 1);
     }
     c.poll.fd = p[1];
@@ -314,9 +314,9 @@ static void poll_cancelled(void **state)
     struct io_call c = {.poll = {p[0], POLLIN}};
     for (int later = 0; later < 4; later++) assert_false(cancel_call(r, &c, IO_POLL, later));
     assert_int_equal(write(p[1], "x", 1), 1);
-    if (cancel_call(r, &c, IO_POLL, 0)) assert_int_equal(call_end.res, POLLIN);
+    if (cancel_call(r, &c, IO_POLL, 0)) assert_int_equal(call_result.res, POLLIN);
     c.poll.fd = 1000000;
-    if (cancel_call(r, &c, IO_POLL, 0)) assert_int_equal(call_end.res, -EBADF);
+    if (cancel_call(r, &c, IO_POLL, 0)) assert_int_equal(call_result.res, -EBADF);
     close(p[0]);
     close(p[1]);
     rig_close(r);

@@ -1,6 +1,6 @@
 #pragma once
-/* The engine suite, by subject. Each runs its tests on the rig's engine and returns how many
- * failed. */
+/* The engine tests, by subject. Each function runs its tests on the rig's engine and returns how
+ * many failed. */
 
 int accept_cases(void);
 int recv_cases(void);

@@ -93,8 +93,8 @@ static void on_accept(struct io *io, struct io_op *op, int res, bool more)
         if (r->on_accept) r->on_accept(r);
     } else {
         assert_true(res < 0);
-        r->accept_end.res = res;
-        r->accept_end.ends++;
+        r->accept_result.res = res;
+        r->accept_result.count++;
     }
 }
 
@@ -134,7 +134,7 @@ void rig_close(struct rig *r)
     assert_int_equal(r->taken, r->n_accepted);
     io_cancel(&r->io, &r->accept.op);
     TURN_UNTIL(r, r->io.in_flight == 0);
-    assert_int_equal(r->io.bufs.out, 0);
+    assert_int_equal(r->io.bufs.in_use, 0);
     assert_int_equal(r->io.bufs.n_returning, 0);
     assert_false(io_busy(&r->accept.op));
     io_close(&r->io);
@@ -167,16 +167,16 @@ void rig_poll(struct rig *r)
     io_turn(&r->io);
 }
 
-/* ---- ends ---- */
+/* ---- endpoints ---- */
 
 static void on_recv(struct io *io, struct io_op *op, int res, bool more)
 {
-    struct end *e = container_of(op, struct end, sock.recv);
+    struct endpoint *e = container_of(op, struct endpoint, sock.recv);
     if (!more) {
         assert_true(res <= 0);
         assert_null(io->lease);
-        e->recv_end.res = res;
-        e->recv_end.ends++;
+        e->recv_result.res = res;
+        e->recv_result.count++;
         if (e->on_end) e->on_end(e);
         return;
     }
@@ -192,48 +192,49 @@ static void on_recv(struct io *io, struct io_op *op, int res, bool more)
 static void on_send(struct io *io, struct io_op *op, int res, bool more)
 {
     (void)io;
-    struct end *e = container_of(op, struct end, send.op);
+    struct endpoint *e = container_of(op, struct endpoint, send.op);
     assert_false(more);
     assert_null(e->sock.sending);
-    e->send_end.res = res;
-    e->send_end.ends++;
+    e->send_result.res = res;
+    e->send_result.count++;
 }
 
-static void on_end_call(struct io *io, struct io_op *op, int res, bool more)
+static void on_endpoint_call(struct io *io, struct io_op *op, int res, bool more)
 {
     (void)io;
-    struct end *e = container_of(op, struct end, call.op);
+    struct endpoint *e = container_of(op, struct endpoint, call.op);
     assert_false(more);
-    e->call_end.res = res;
-    e->call_end.ends++;
+    e->call_result.res = res;
+    e->call_result.count++;
 }
 
-static void end_init(struct rig *r, struct end *e, int peer)
+static void endpoint_init(struct rig *r, struct endpoint *e, int peer)
 {
-    *e = (struct end){.rig = r, .peer = peer, .send.op.fn = on_send, .call.op.fn = on_end_call};
+    *e = (struct endpoint){
+        .rig = r, .peer = peer, .send.op.fn = on_send, .call.op.fn = on_endpoint_call};
     e->send.sock = &e->sock;
 }
 
-void end_open(struct rig *r, struct end *e)
+void endpoint_open(struct rig *r, struct endpoint *e)
 {
-    end_take(r, e, tcp_connect(&r->addr.sa, r->addr.len));
+    endpoint_accept(r, e, tcp_connect(&r->addr.sa, r->addr.len));
 }
 
-void end_take(struct rig *r, struct end *e, int peer)
+void endpoint_accept(struct rig *r, struct endpoint *e, int peer)
 {
-    end_init(r, e, peer);
+    endpoint_init(r, e, peer);
     if (!io_busy(&r->accept.op)) io_accept_start(&r->io, &r->accept);
     TURN_UNTIL(r, r->taken < r->n_accepted);
     assert_int_equal(io_sock_init(&r->io, &e->sock, r->accepted[r->taken++], true, on_recv), 0);
 }
 
-void end_adopt(struct rig *r, struct end *e, int fd)
+void endpoint_adopt(struct rig *r, struct endpoint *e, int fd)
 {
-    end_init(r, e, -1);
+    endpoint_init(r, e, -1);
     assert_int_equal(io_sock_init(&r->io, &e->sock, fd, false, on_recv), 0);
 }
 
-void end_own(struct rig *r, struct end *e, bool nonblocking)
+void endpoint_open_external(struct rig *r, struct endpoint *e, bool nonblocking)
 {
     struct sock_addr addr;
     assert_true(sock_addr_parse("127.0.0.1:0", &addr));
@@ -243,60 +244,60 @@ void end_own(struct rig *r, struct end *e, bool nonblocking)
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | (nonblocking ? SOCK_NONBLOCK : 0));
     assert_true(fd >= 0);
     close(listener);
-    end_adopt(r, e, fd);
+    endpoint_adopt(r, e, fd);
     e->peer = peer;
 }
 
-void end_recv(struct end *e)
+void endpoint_recv(struct endpoint *e)
 {
     io_recv_start(&e->rig->io, &e->sock);
 }
 
-void end_send(struct end *e, const struct iovec *iov, uint32_t count)
+void endpoint_send(struct endpoint *e, const struct iovec *iov, uint32_t count)
 {
     memcpy(e->send.iov, iov, count * sizeof *iov);
     e->send.count = count;
     io_send_start(&e->rig->io, &e->send);
 }
 
-int end_call(struct end *e, enum io_kind kind)
+int endpoint_call(struct endpoint *e, enum io_kind kind)
 {
-    unsigned ends = e->call_end.ends;
+    unsigned count = e->call_result.count;
     e->call.sock.sock = &e->sock;
     io_call_start(&e->rig->io, &e->call, kind);
     TURN_UNTIL(e->rig, !io_busy(&e->call.op));
-    assert_int_equal(e->call_end.ends, ends + 1);
-    return e->call_end.res;
+    assert_int_equal(e->call_result.count, count + 1);
+    return e->call_result.res;
 }
 
-void end_close(struct end *e)
+void endpoint_close(struct endpoint *e)
 {
     e->on_data = NULL;
     e->on_end = NULL;
     io_cancel(&e->rig->io, &e->sock.recv);
     io_cancel(&e->rig->io, &e->send.op);
     TURN_UNTIL(e->rig, !io_busy(&e->sock.recv) && !io_busy(&e->send.op));
-    assert_int_equal(end_call(e, IO_CLOSE_SOCK), 0);
+    assert_int_equal(endpoint_call(e, IO_CLOSE_SOCK), 0);
     if (e->peer >= 0) close(e->peer);
 }
 
-static struct outcome rig_call_end;
+static struct outcome rig_call_result;
 
 static void on_rig_call(struct io *io, struct io_op *op, int res, bool more)
 {
     (void)io;
     (void)op;
     assert_false(more);
-    rig_call_end.res = res;
-    rig_call_end.ends++;
+    rig_call_result.res = res;
+    rig_call_result.count++;
 }
 
 int rig_call(struct rig *r, struct io_call *c, enum io_kind kind)
 {
-    rig_call_end = (struct outcome){0};
+    rig_call_result = (struct outcome){0};
     c->op = (struct io_op){.fn = on_rig_call};
     io_call_start(&r->io, c, kind);
     TURN_UNTIL(r, !io_busy(&c->op));
-    assert_int_equal(rig_call_end.ends, 1);
-    return rig_call_end.res;
+    assert_int_equal(rig_call_result.count, 1);
+    return rig_call_result.res;
 }

@@ -1,7 +1,7 @@
 #pragma once
-/* What every engine test needs: an engine in the configuration that the command line chose, peers
- * that are connections of tcp.h, and turns that are bounded. A wall-clock guard ends a test that
- * stalls; nothing asserts speed. */
+/* Shared by the engine tests: an engine in the configuration given on the command line, peers on
+ * plain blocking sockets, and a bounded number of turns. A timer fails a test that hangs; no test
+ * asserts speed. */
 
 #include "io/io.h"
 #include "io/sock.h"
@@ -19,7 +19,7 @@ extern const struct io_engine *rig_engine;
 extern struct io_config rig_config;
 
 /* argv: an engine, then any of bare, no-FEATURE, depth=N, cq=N, buffers=N, buffer-size=N. Exits
- * with 2 on other words and with 77, which skips, where the kernel refuses the engine. */
+ * with 2 on other words, and with 77 (skipped) if the kernel refuses the engine. */
 void rig_choose(int argc, char **argv);
 
 static inline bool rig_is(const char *engine)
@@ -27,9 +27,9 @@ static inline bool rig_is(const char *engine)
     return rig_engine == io_engine_find(engine);
 }
 
-/* How often and with what an operation has ended. */
+/* How many final completions an operation had, and the last result. */
 struct outcome {
-    unsigned ends;
+    unsigned count;
     int res;
 };
 
@@ -40,7 +40,7 @@ struct rig {
     int listener;
     struct sock_addr addr;
     struct io_accept accept;
-    struct outcome accept_end;
+    struct outcome accept_result;
     int accepted[RIG_ACCEPTED];
     unsigned n_accepted, taken;
     void (*on_accept)(struct rig *r);
@@ -49,12 +49,13 @@ struct rig {
     bool stalled;
     unsigned turns_left;
     unsigned wakes;
-    unsigned fds; /* open before the rig was */
+    unsigned fds; /* number of descriptors before rig_open */
 };
 
 struct rig *rig_open(const struct io_config *config);
 
-/* Cancels the accept stream, waits until nothing is in flight and checks that all came home. */
+/* Cancels the accept stream, waits until nothing is in flight and checks that no buffer or
+ * descriptor leaked. */
 void rig_close(struct rig *r);
 
 void rig_listen(struct sock_addr *addr, int *listener);
@@ -62,7 +63,7 @@ void rig_guard(struct rig *r);
 void rig_unguard(struct rig *r);
 void rig_turn(struct rig *r, const char *what, const char *file, int line);
 
-/* A turn that does not wait. */
+/* One turn that does not wait. */
 void rig_poll(struct rig *r);
 
 #define TURN_UNTIL(r, cond)                                                                        \
@@ -72,41 +73,41 @@ void rig_poll(struct rig *r);
         rig_unguard(r);                                                                            \
     } while (0)
 
-/* One connection: the engine's side and the peer's. */
-struct end {
+/* One connection: the socket on the engine's side and the descriptor of its peer. */
+struct endpoint {
     struct io_sock sock;
     struct io_send send;
     struct io_call call;
     struct rig *rig;
     int peer;          /* -1 when closed */
-    uint64_t received; /* bytes, each of which was what pattern() says */
+    uint64_t received; /* bytes received, each checked against pattern() */
     unsigned reads;
-    void (*on_data)(struct end *e, int n);
-    void (*on_end)(struct end *e);
-    struct outcome recv_end, send_end, call_end;
+    void (*on_data)(struct endpoint *e, int n);
+    void (*on_end)(struct endpoint *e);
+    struct outcome recv_result, send_result, call_result;
 };
 
-/* A new connection that the engine accepts, or the next that it did accept. */
-void end_open(struct rig *r, struct end *e);
-void end_take(struct rig *r, struct end *e, int peer);
+/* Opens a connection that the engine accepts; or waits for the accept of one that exists. */
+void endpoint_open(struct rig *r, struct endpoint *e);
+void endpoint_accept(struct rig *r, struct endpoint *e, int peer);
 
-/* A socket of the caller's own, whose peer is not ours to close. */
-void end_adopt(struct rig *r, struct end *e, int fd);
+/* Uses a connected socket of the caller; its peer is not closed by endpoint_close. */
+void endpoint_adopt(struct rig *r, struct endpoint *e, int fd);
 
-/* A connection whose socket was made outside the engine. */
-void end_own(struct rig *r, struct end *e, bool nonblocking);
+/* Opens a connection without the engine and passes its socket to it. */
+void endpoint_open_external(struct rig *r, struct endpoint *e, bool nonblocking);
 
-void end_recv(struct end *e);
-void end_send(struct end *e, const struct iovec *iov, uint32_t count);
-int end_call(struct end *e, enum io_kind kind);
+void endpoint_recv(struct endpoint *e);
+void endpoint_send(struct endpoint *e, const struct iovec *iov, uint32_t count);
+int endpoint_call(struct endpoint *e, enum io_kind kind);
 
-/* Cancels what is in flight, closes both sides. */
-void end_close(struct end *e);
+/* Cancels operations in flight and closes both sides. */
+void endpoint_close(struct endpoint *e);
 
-/* Submits and turns until it has ended, once. */
+/* Submits the call, runs turns until it has completed exactly once, and returns the result. */
 int rig_call(struct rig *r, struct io_call *c, enum io_kind kind);
 
-/* The byte at an offset of every stream in these tests. */
+/* The byte at offset `at` of every stream in these tests. */
 static inline uint8_t pattern(uint64_t at)
 {
     return (uint8_t)((at * 2654435761u) >> 24 ^ at >> 13);
@@ -116,13 +117,13 @@ void pattern_fill(void *buf, uint64_t at, size_t n);
 
 void peer_send(int fd, uint64_t at, size_t n);
 
-/* Waits until all that was sent has arrived. */
+/* Waits until everything sent has been acknowledged. */
 void peer_settle(int fd);
 
 /* Reads exactly n bytes and checks them. */
 void peer_expect(int fd, uint64_t at, size_t n);
 
-/* Peers that must run beside the engine: sends or expects n bytes of the pattern from 0. */
+/* A peer on a thread of its own: sends or expects the first n bytes of the pattern. */
 struct peer_thread {
     pthread_t thread;
     int fd;

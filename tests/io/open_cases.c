@@ -24,7 +24,7 @@ static void engines_by_name(void **state)
     assert_non_null(io_engines[0]);
 }
 
-/* What was not wanted is not there; what is there instead stands for it. */
+/* Features that were not requested are off, and the fallback is on. */
 static void features_in_use(void **state)
 {
     (void)state;
@@ -45,7 +45,7 @@ static void features_in_use(void **state)
     rig_close(r);
 }
 
-static void probe_names_what_it_takes_out(void **state)
+static void probe_names_removed_features(void **state)
 {
     (void)state;
     char why[256];
@@ -69,19 +69,19 @@ static void buffers_are_rounded_up(void **state)
     config.buffers = 5;
     config.buffer_size = 1000;
     struct rig *r = rig_open(&config);
-    struct end e;
+    struct endpoint e;
     assert_int_equal(r->io.config.buffers, 8);
     assert_int_equal(r->io.bufs.count, 8);
-    end_open(r, &e);
-    end_recv(&e);
+    endpoint_open(r, &e);
+    endpoint_recv(&e);
     peer_send(e.peer, 0, 100000);
     TURN_UNTIL(r, e.received == 100000);
-    end_close(&e);
+    endpoint_close(&e);
     rig_close(r);
 }
 
-/* An engine that cannot have what it needs says so and leaves nothing behind. */
-static void not_opened(void **state)
+/* An engine that lacks a resource fails to open and leaks nothing. */
+static void failed_open_leaves_nothing_behind(void **state)
 {
     (void)state;
     struct io io;
@@ -97,19 +97,19 @@ static void not_opened(void **state)
     assert_int_equal(after, before);
 }
 
-static void opened_again_and_again(void **state)
+static void open_and_close_repeatedly(void **state)
 {
     (void)state;
     for (int i = 0; i < 20; i++) {
         struct rig *r = rig_open(NULL);
-        struct end e;
-        end_open(r, &e);
-        end_close(&e);
+        struct endpoint e;
+        endpoint_open(r, &e);
+        endpoint_close(&e);
         rig_close(r);
     }
 }
 
-/* In a child, whose filter answers `err` to io_uring_setup. */
+/* Runs the probe in a child whose seccomp filter answers io_uring_setup with `err`. */
 static void refuse(int err)
 {
     struct sock_filter code[] = {
@@ -132,7 +132,7 @@ static void refuse(int err)
     _exit(0);
 }
 
-static void refused_by_the_kernel(void **state)
+static void probe_explains_a_refusal(void **state)
 {
     (void)state;
     static const int errors[] = {ENOSYS, EPERM, EACCES, ENOMEM, EMFILE};
@@ -151,11 +151,11 @@ int open_cases(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(engines_by_name),
         cmocka_unit_test(features_in_use),
-        cmocka_unit_test(probe_names_what_it_takes_out),
+        cmocka_unit_test(probe_names_removed_features),
         cmocka_unit_test(buffers_are_rounded_up),
-        cmocka_unit_test(not_opened),
-        cmocka_unit_test(opened_again_and_again),
-        cmocka_unit_test(refused_by_the_kernel),
+        cmocka_unit_test(failed_open_leaves_nothing_behind),
+        cmocka_unit_test(open_and_close_repeatedly),
+        cmocka_unit_test(probe_explains_a_refusal),
     };
     return cmocka_run_group_tests_name("open", tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* A recv stream is paused by cancelling it and goes on by starting it again: no byte is lost, none
- * comes twice, and each cancel brings one final completion. */
+/* A recv stream is paused by cancelling it and resumed by starting it again: no byte is lost or
+ * duplicated, and each cancel causes one final completion. */
 
 #include "cases.h"
 #include "engine_rig.h"
@@ -7,28 +7,28 @@
 #include <errno.h>
 #include <unistd.h>
 
-static void idle_stream(void **state)
+static void pause_an_idle_stream(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
-    struct end e;
-    end_open(r, &e);
+    struct endpoint e;
+    endpoint_open(r, &e);
     for (unsigned round = 1; round <= 6; round++) {
-        end_recv(&e);
+        endpoint_recv(&e);
         if (round % 2) rig_poll(r);
         io_cancel(&r->io, &e.sock.recv);
         io_cancel(&r->io, &e.sock.recv);
         TURN_UNTIL(r, !io_busy(&e.sock.recv));
-        assert_int_equal(e.recv_end.ends, round);
-        assert_int_equal(e.recv_end.res, -ECANCELED);
+        assert_int_equal(e.recv_result.count, round);
+        assert_int_equal(e.recv_result.res, -ECANCELED);
     }
     io_cancel(&r->io, &e.sock.recv); /* nothing in flight: no effect */
     rig_poll(r);
-    assert_int_equal(e.recv_end.ends, 6);
-    end_recv(&e);
+    assert_int_equal(e.recv_result.count, 6);
+    endpoint_recv(&e);
     peer_send(e.peer, 0, 10000);
     TURN_UNTIL(r, e.received == 10000);
-    end_close(&e);
+    endpoint_close(&e);
     rig_close(r);
 }
 
@@ -36,11 +36,11 @@ static void bytes_that_come_while_paused(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
-    struct end e;
+    struct endpoint e;
     uint64_t at = 0;
-    end_open(r, &e);
+    endpoint_open(r, &e);
     for (int round = 0; round < 5; round++) {
-        end_recv(&e);
+        endpoint_recv(&e);
         peer_send(e.peer, at, 700);
         at += 700;
         TURN_UNTIL(r, e.received == at);
@@ -53,35 +53,35 @@ static void bytes_that_come_while_paused(void **state)
     }
     assert_int_equal(shutdown(e.peer, SHUT_WR), 0);
     rig_poll(r);
-    end_recv(&e);
+    endpoint_recv(&e);
     TURN_UNTIL(r, !io_busy(&e.sock.recv));
     assert_int_equal(e.received, at);
-    assert_int_equal(e.recv_end.res, 0);
-    end_close(&e);
+    assert_int_equal(e.recv_result.res, 0);
+    endpoint_close(&e);
     rig_close(r);
 }
 
-static void cancel_now(struct end *e, int n)
+static void cancel_now(struct endpoint *e, int n)
 {
     (void)n;
     io_cancel(&e->rig->io, &e->sock.recv);
 }
 
-static void start_again(struct end *e)
+static void start_again(struct endpoint *e)
 {
-    if (e->recv_end.res == -ECANCELED) end_recv(e);
+    if (e->recv_result.res == -ECANCELED) endpoint_recv(e);
 }
 
-/* Cancelled by every callback, started again by every final completion. */
-static void in_its_own_callback(void **state)
+/* Cancelled in every callback, restarted after every final completion. */
+static void pause_in_its_own_callback(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
-    struct end e;
-    end_open(r, &e);
+    struct endpoint e;
+    endpoint_open(r, &e);
     e.on_data = cancel_now;
     e.on_end = start_again;
-    end_recv(&e);
+    endpoint_recv(&e);
     struct peer_thread t = {.fd = e.peer, .n = 1000000, .sends = true};
     peer_start(&t);
     TURN_UNTIL(r, e.received == t.n);
@@ -89,20 +89,20 @@ static void in_its_own_callback(void **state)
     assert_int_equal(shutdown(e.peer, SHUT_WR), 0);
     TURN_UNTIL(r, !io_busy(&e.sock.recv));
     assert_int_equal(e.received, t.n);
-    assert_int_equal(e.recv_end.res, 0);
-    assert_true(e.recv_end.ends > 1);
-    end_close(&e);
+    assert_int_equal(e.recv_result.res, 0);
+    assert_true(e.recv_result.count > 1);
+    endpoint_close(&e);
     rig_close(r);
 }
 
-static void again_and_again_in_a_fast_stream(void **state)
+static void pause_a_fast_stream_repeatedly(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
-    struct end e;
-    end_open(r, &e);
+    struct endpoint e;
+    endpoint_open(r, &e);
     e.on_end = start_again;
-    end_recv(&e);
+    endpoint_recv(&e);
     struct peer_thread t = {.fd = e.peer, .n = 3000000, .sends = true};
     peer_start(&t);
     rig_guard(r);
@@ -112,47 +112,47 @@ static void again_and_again_in_a_fast_stream(void **state)
     }
     rig_unguard(r);
     peer_join(&t);
-    assert_true(e.recv_end.ends > 1);
+    assert_true(e.recv_result.count > 1);
     assert_int_equal(e.received, t.n);
     e.on_end = NULL;
     io_cancel(&r->io, &e.sock.recv);
     TURN_UNTIL(r, !io_busy(&e.sock.recv));
-    assert_int_equal(e.recv_end.res, -ECANCELED);
-    end_close(&e);
+    assert_int_equal(e.recv_result.res, -ECANCELED);
+    endpoint_close(&e);
     rig_close(r);
 }
 
-static struct end *victim;
+static struct endpoint *victim;
 
-static void cancel_victim(struct end *e, int n)
+static void cancel_victim(struct endpoint *e, int n)
 {
     (void)n;
     io_cancel(&e->rig->io, &victim->sock.recv);
 }
 
-/* Both have bytes in the same turn; the callback of the first cancels the second. */
-static void in_the_callback_of_another(void **state)
+/* Both sockets have bytes in the same turn; the callback of the first cancels the second. */
+static void pause_in_another_callback(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
-    struct end a, b;
+    struct endpoint a, b;
     victim = &b;
-    end_open(r, &a);
-    end_open(r, &b);
+    endpoint_open(r, &a);
+    endpoint_open(r, &b);
     a.on_data = cancel_victim;
-    end_recv(&a);
-    end_recv(&b);
+    endpoint_recv(&a);
+    endpoint_recv(&b);
     rig_poll(r);
     peer_send(a.peer, 0, 5000);
     peer_send(b.peer, 0, 5000);
     TURN_UNTIL(r, a.received == 5000 && !io_busy(&b.sock.recv));
-    assert_int_equal(b.recv_end.ends, 1);
-    assert_int_equal(b.recv_end.res, -ECANCELED);
-    end_recv(&b);
+    assert_int_equal(b.recv_result.count, 1);
+    assert_int_equal(b.recv_result.res, -ECANCELED);
+    endpoint_recv(&b);
     a.on_data = NULL;
     TURN_UNTIL(r, b.received == 5000);
-    end_close(&a);
-    end_close(&b);
+    endpoint_close(&a);
+    endpoint_close(&b);
     rig_close(r);
 }
 
@@ -161,9 +161,9 @@ static void end_of_stream_while_cancelling(void **state)
     (void)state;
     struct rig *r = rig_open(NULL);
     for (int reset = 0; reset < 2; reset++) {
-        struct end e;
-        end_open(r, &e);
-        end_recv(&e);
+        struct endpoint e;
+        endpoint_open(r, &e);
+        endpoint_recv(&e);
         rig_poll(r);
         io_cancel(&r->io, &e.sock.recv);
         if (reset)
@@ -173,9 +173,10 @@ static void end_of_stream_while_cancelling(void **state)
         e.peer = -1;
         TURN_UNTIL(r, !io_busy(&e.sock.recv));
         for (int i = 0; i < 5; i++) rig_poll(r);
-        assert_int_equal(e.recv_end.ends, 1);
-        assert_true(e.recv_end.res == -ECANCELED || e.recv_end.res == (reset ? -ECONNRESET : 0));
-        end_close(&e);
+        assert_int_equal(e.recv_result.count, 1);
+        assert_true(e.recv_result.res == -ECANCELED ||
+                    e.recv_result.res == (reset ? -ECONNRESET : 0));
+        endpoint_close(&e);
     }
     rig_close(r);
 }
@@ -183,11 +184,11 @@ static void end_of_stream_while_cancelling(void **state)
 int pause_cases(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(idle_stream),
+        cmocka_unit_test(pause_an_idle_stream),
         cmocka_unit_test(bytes_that_come_while_paused),
-        cmocka_unit_test(in_its_own_callback),
-        cmocka_unit_test(again_and_again_in_a_fast_stream),
-        cmocka_unit_test(in_the_callback_of_another),
+        cmocka_unit_test(pause_in_its_own_callback),
+        cmocka_unit_test(pause_a_fast_stream_repeatedly),
+        cmocka_unit_test(pause_in_another_callback),
         cmocka_unit_test(end_of_stream_while_cancelling),
     };
     return cmocka_run_group_tests_name("pause", tests, NULL, NULL);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { BIG = 16 << 20 }; /* more than the buffers of both sides of a connection take */
+enum { BIG = 16 << 20 }; /* more than the socket buffers of both sides */
 
 static char *big;
 
@@ -25,34 +25,34 @@ static int free_big(void **state)
     return 0;
 }
 
-/* A send of everything that gets as far as it can while nobody reads. */
-static void park(struct end *e)
+/* Sends everything, as far as it goes while the peer does not read. */
+static void send_until_blocked(struct endpoint *e)
 {
-    end_send(e, &(struct iovec){big, BIG}, 1);
+    endpoint_send(e, &(struct iovec){big, BIG}, 1);
     for (int i = 0; i < 50; i++) rig_poll(e->rig);
     assert_true(io_busy(&e->send.op));
 }
 
-static void small(void **state)
+static void small_sends(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
-    struct end e;
-    end_open(r, &e);
+    struct endpoint e;
+    endpoint_open(r, &e);
     for (unsigned i = 0; i < 100; i++) {
-        end_send(&e, &(struct iovec){big + i, 1 + i % 2}, 1);
-        assert_int_equal(e.send_end.ends, i); /* submitting never calls back */
+        endpoint_send(&e, &(struct iovec){big + i, 1 + i % 2}, 1);
+        assert_int_equal(e.send_result.count, i); /* submitting never calls back */
         TURN_UNTIL(r, !io_busy(&e.send.op));
-        assert_int_equal(e.send_end.ends, i + 1);
-        assert_int_equal(e.send_end.res, 1 + i % 2);
+        assert_int_equal(e.send_result.count, i + 1);
+        assert_int_equal(e.send_result.res, 1 + i % 2);
         peer_expect(e.peer, i, 1 + i % 2);
     }
-    end_close(&e);
+    endpoint_close(&e);
     rig_close(r);
 }
 
-/* Sends `sizes` as one, from neighbouring bytes of the pattern. */
-static void send_gathered(struct end *e, const size_t *sizes, uint32_t count, bool reader)
+/* Sends pieces of `sizes` in one gathered send. */
+static void send_gathered(struct endpoint *e, const size_t *sizes, uint32_t count, bool reader)
 {
     struct iovec iov[IO_SEND_IOV];
     size_t at = 0;
@@ -61,17 +61,17 @@ static void send_gathered(struct end *e, const size_t *sizes, uint32_t count, bo
         at += sizes[i];
     }
     struct peer_thread t = {.fd = e->peer, .n = at};
-    end_send(e, iov, count);
+    endpoint_send(e, iov, count);
     if (reader) peer_start(&t);
     TURN_UNTIL(e->rig, !io_busy(&e->send.op));
-    assert_int_equal(e->send_end.res, at);
+    assert_int_equal(e->send_result.res, at);
     if (reader)
         peer_join(&t);
     else
         peer_expect(e->peer, 0, at);
 }
 
-static void gathered(void **state)
+static void gathered_sends(void **state)
 {
     (void)state;
     static const size_t cases[][IO_SEND_IOV] = {
@@ -82,44 +82,44 @@ static void gathered(void **state)
         {10000, 1, 20000, 2, 30000, 3, 0, 1},
     };
     struct rig *r = rig_open(NULL);
-    struct end e;
-    end_open(r, &e);
+    struct endpoint e;
+    endpoint_open(r, &e);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         for (uint32_t count = 1; count <= IO_SEND_IOV; count++)
             send_gathered(&e, cases[i], count, false);
     static const size_t large[IO_SEND_IOV] = {1 << 20, 1, 3 << 20, 0, 4096, 5 << 20, 7, 2 << 20};
     send_gathered(&e, large, IO_SEND_IOV, true);
-    end_close(&e);
+    endpoint_close(&e);
     rig_close(r);
 }
 
-static void whole_to_a_slow_reader(void **state)
+static void completes_to_a_slow_reader(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
-    struct end e;
-    end_open(r, &e);
-    park(&e);
+    struct endpoint e;
+    endpoint_open(r, &e);
+    send_until_blocked(&e);
     struct peer_thread t = {.fd = e.peer, .n = BIG, .slow = true};
     peer_start(&t);
     TURN_UNTIL(r, !io_busy(&e.send.op));
     peer_join(&t);
-    assert_int_equal(e.send_end.ends, 1);
-    assert_int_equal(e.send_end.res, BIG);
-    end_close(&e);
+    assert_int_equal(e.send_result.count, 1);
+    assert_int_equal(e.send_result.res, BIG);
+    endpoint_close(&e);
     rig_close(r);
 }
 
-/* How far a send has come, and how much of it the peer has not acknowledged. */
-static void progress_is_seen(void **state)
+/* The number of bytes sent so far, and of those not acknowledged by the peer. */
+static void progress_is_reported(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
-    struct end e;
-    end_open(r, &e);
-    assert_int_equal(end_call(&e, IO_UNACKED), 0);
-    park(&e);
-    int32_t sent = io_sent_so_far(&e.send), unacked = end_call(&e, IO_UNACKED);
+    struct endpoint e;
+    endpoint_open(r, &e);
+    assert_int_equal(endpoint_call(&e, IO_UNACKED), 0);
+    send_until_blocked(&e);
+    int32_t sent = io_sent_so_far(&e.send), unacked = endpoint_call(&e, IO_UNACKED);
     assert_true(sent > 0 && sent < BIG);
     assert_true(unacked > 0 && unacked <= sent);
     peer_expect(e.peer, 0, (size_t)sent);
@@ -127,7 +127,7 @@ static void progress_is_seen(void **state)
     assert_true(io_busy(&e.send.op));
     io_cancel(&r->io, &e.send.op);
     TURN_UNTIL(r, !io_busy(&e.send.op));
-    end_close(&e);
+    endpoint_close(&e);
     rig_close(r);
 }
 
@@ -137,60 +137,60 @@ static bool is_reset(int res)
 }
 
 /* SIGPIPE has its default action here, which would end the program. */
-static void to_a_reset_peer(void **state)
+static void send_to_a_reset_peer_fails(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
     for (int gather = 0; gather < 2; gather++) {
-        struct end e;
-        end_open(r, &e);
+        struct endpoint e;
+        endpoint_open(r, &e);
         tcp_reset(e.peer);
         e.peer = -1;
         for (unsigned i = 1; i <= 3; i++) {
-            end_send(&e, (struct iovec[]){{big, 10}, {big + 10, 10}}, gather ? 2 : 1);
+            endpoint_send(&e, (struct iovec[]){{big, 10}, {big + 10, 10}}, gather ? 2 : 1);
             TURN_UNTIL(r, !io_busy(&e.send.op));
-            assert_int_equal(e.send_end.ends, i);
-            assert_true(is_reset(e.send_end.res));
+            assert_int_equal(e.send_result.count, i);
+            assert_true(is_reset(e.send_result.res));
         }
-        end_close(&e);
+        endpoint_close(&e);
     }
     rig_close(r);
 }
 
-static void reset_while_parked(void **state)
+static void reset_while_blocked(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
     for (int receiving = 0; receiving < 2; receiving++) {
-        struct end e;
-        end_open(r, &e);
-        if (receiving) end_recv(&e);
-        park(&e);
+        struct endpoint e;
+        endpoint_open(r, &e);
+        if (receiving) endpoint_recv(&e);
+        send_until_blocked(&e);
         tcp_reset(e.peer);
         e.peer = -1;
         TURN_UNTIL(r, !io_busy(&e.send.op) && !io_busy(&e.sock.recv));
-        assert_true(is_reset(e.send_end.res));
-        assert_int_equal(e.send_end.ends, 1);
-        assert_int_equal(e.recv_end.ends, receiving);
-        end_close(&e);
+        assert_true(is_reset(e.send_result.res));
+        assert_int_equal(e.send_result.count, 1);
+        assert_int_equal(e.recv_result.count, receiving);
+        endpoint_close(&e);
     }
     rig_close(r);
 }
 
-static void cancelled_while_parked(void **state)
+static void cancelled_while_blocked(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
-    struct end e;
-    end_open(r, &e);
-    park(&e);
+    struct endpoint e;
+    endpoint_open(r, &e);
+    send_until_blocked(&e);
     io_cancel(&r->io, &e.send.op);
     io_cancel(&r->io, &e.send.op);
     TURN_UNTIL(r, !io_busy(&e.send.op));
-    assert_int_equal(e.send_end.ends, 1);
-    assert_int_equal(e.send_end.res, -ECANCELED);
-    /* What left before is a prefix; the socket can be closed, and says so. */
-    assert_int_equal(end_call(&e, IO_SHUTDOWN), 0);
+    assert_int_equal(e.send_result.count, 1);
+    assert_int_equal(e.send_result.res, -ECANCELED);
+    /* The peer has received a prefix; the socket can be closed, and the peer sees the end. */
+    assert_int_equal(endpoint_call(&e, IO_SHUTDOWN), 0);
     uint64_t got = 0;
     ssize_t n;
     static char buf[1 << 16];
@@ -201,30 +201,30 @@ static void cancelled_while_parked(void **state)
     }
     assert_int_equal(n, 0);
     assert_true(got > 0 && got < BIG);
-    end_close(&e);
+    endpoint_close(&e);
     rig_close(r);
 }
 
-/* Cancelled in the turn it is submitted in: it went, or it did not, and it says which. */
-static void cancelled_at_once(void **state)
+/* Cancelled in the turn in which it is submitted: the result says whether it was sent. */
+static void cancelled_in_the_same_turn(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
-    struct end e;
-    end_open(r, &e);
+    struct endpoint e;
+    endpoint_open(r, &e);
     uint64_t sent = 0;
     for (unsigned i = 1; i <= 20; i++) {
-        end_send(&e, &(struct iovec){big + sent, 10}, 1);
+        endpoint_send(&e, &(struct iovec){big + sent, 10}, 1);
         io_cancel(&r->io, &e.send.op);
         TURN_UNTIL(r, !io_busy(&e.send.op));
-        assert_int_equal(e.send_end.ends, i);
-        assert_true(e.send_end.res == 10 || e.send_end.res == -ECANCELED);
-        if (e.send_end.res == 10) sent += 10;
+        assert_int_equal(e.send_result.count, i);
+        assert_true(e.send_result.res == 10 || e.send_result.res == -ECANCELED);
+        if (e.send_result.res == 10) sent += 10;
     }
-    assert_int_equal(end_call(&e, IO_SHUTDOWN), 0);
+    assert_int_equal(endpoint_call(&e, IO_SHUTDOWN), 0);
     peer_expect(e.peer, 0, sent);
     tcp_expect_end(e.peer);
-    end_close(&e);
+    endpoint_close(&e);
     rig_close(r);
 }
 
@@ -232,21 +232,21 @@ static void shutdown_leaves_the_other_side(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
-    struct end e;
-    end_open(r, &e);
-    end_recv(&e);
-    end_send(&e, &(struct iovec){big, 5000}, 1);
+    struct endpoint e;
+    endpoint_open(r, &e);
+    endpoint_recv(&e);
+    endpoint_send(&e, &(struct iovec){big, 5000}, 1);
     TURN_UNTIL(r, !io_busy(&e.send.op));
-    assert_int_equal(end_call(&e, IO_SHUTDOWN), 0);
+    assert_int_equal(endpoint_call(&e, IO_SHUTDOWN), 0);
     peer_expect(e.peer, 0, 5000);
     tcp_expect_end(e.peer);
     peer_send(e.peer, 0, 5000);
     TURN_UNTIL(r, e.received == 5000);
-    assert_int_equal(e.recv_end.ends, 0);
-    end_send(&e, &(struct iovec){big, 1}, 1);
+    assert_int_equal(e.recv_result.count, 0);
+    endpoint_send(&e, &(struct iovec){big, 1}, 1);
     TURN_UNTIL(r, !io_busy(&e.send.op));
-    assert_int_equal(e.send_end.res, -EPIPE);
-    end_close(&e);
+    assert_int_equal(e.send_result.res, -EPIPE);
+    endpoint_close(&e);
     rig_close(r);
 }
 
@@ -254,14 +254,14 @@ static void close_is_seen_by_the_peer(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
-    struct end e;
-    end_open(r, &e);
-    end_recv(&e);
-    end_send(&e, &(struct iovec){big, 100}, 1);
+    struct endpoint e;
+    endpoint_open(r, &e);
+    endpoint_recv(&e);
+    endpoint_send(&e, &(struct iovec){big, 100}, 1);
     TURN_UNTIL(r, !io_busy(&e.send.op));
     int peer = e.peer;
     e.peer = -1;
-    end_close(&e);
+    endpoint_close(&e);
     peer_expect(peer, 0, 100);
     tcp_expect_end(peer);
     close(peer);
@@ -271,14 +271,14 @@ static void close_is_seen_by_the_peer(void **state)
 int send_cases(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(small),
-        cmocka_unit_test(gathered),
-        cmocka_unit_test(whole_to_a_slow_reader),
-        cmocka_unit_test(progress_is_seen),
-        cmocka_unit_test(to_a_reset_peer),
-        cmocka_unit_test(reset_while_parked),
-        cmocka_unit_test(cancelled_while_parked),
-        cmocka_unit_test(cancelled_at_once),
+        cmocka_unit_test(small_sends),
+        cmocka_unit_test(gathered_sends),
+        cmocka_unit_test(completes_to_a_slow_reader),
+        cmocka_unit_test(progress_is_reported),
+        cmocka_unit_test(send_to_a_reset_peer_fails),
+        cmocka_unit_test(reset_while_blocked),
+        cmocka_unit_test(cancelled_while_blocked),
+        cmocka_unit_test(cancelled_in_the_same_turn),
         cmocka_unit_test(shutdown_leaves_the_other_side),
         cmocka_unit_test(close_is_seen_by_the_peer),
     };

@@ -1,4 +1,4 @@
-/* What sockets share: the turn, the buffers, the queues of the ring. */
+/* Resources that sockets share: the turn, the buffers, the ring's queues. */
 
 #include "cases.h"
 #include "engine_rig.h"
@@ -16,52 +16,52 @@ static struct rig *open_with_buffers(uint32_t buffers)
     return rig_open(&config);
 }
 
-static void open_many(struct rig *r, struct end *e)
+static void open_many(struct rig *r, struct endpoint *e)
 {
-    for (int i = 0; i < MANY; i++) end_open(r, &e[i]);
+    for (int i = 0; i < MANY; i++) endpoint_open(r, &e[i]);
 }
 
-static void close_many(struct end *e)
+static void close_many(struct endpoint *e)
 {
-    for (int i = 0; i < MANY; i++) end_close(&e[i]);
+    for (int i = 0; i < MANY; i++) endpoint_close(&e[i]);
 }
 
-static bool all_received(const struct end *e, uint64_t n)
+static bool all_received(const struct endpoint *e, uint64_t n)
 {
     for (int i = 0; i < MANY; i++)
         if (e[i].received != n) return false;
     return true;
 }
 
-static void one_buffer_for_all(void **state)
+static void many_sockets_share_one_buffer(void **state)
 {
     (void)state;
     enum { N = 20000 };
     struct rig *r = open_with_buffers(1);
-    struct end e[MANY];
+    struct endpoint e[MANY];
     open_many(r, e);
-    for (int i = 0; i < MANY; i++) end_recv(&e[i]);
+    for (int i = 0; i < MANY; i++) endpoint_recv(&e[i]);
     for (int i = 0; i < MANY; i++) peer_send(e[i].peer, 0, N);
     TURN_UNTIL(r, all_received(e, N));
-    /* And again, when all have been without a buffer. */
+    /* And again, after all have been without a buffer. */
     for (int i = MANY - 1; i >= 0; i--) peer_send(e[i].peer, N, 10);
     TURN_UNTIL(r, all_received(e, N + 10));
-    for (int i = 0; i < MANY; i++) assert_int_equal(e[i].recv_end.ends, 0);
+    for (int i = 0; i < MANY; i++) assert_int_equal(e[i].recv_result.count, 0);
     close_many(e);
     rig_close(r);
 }
 
-/* One has taken the buffer when the others start; those that have nothing to read must not keep it
- * from those that have. */
-static void idle_ones_hold_nothing(void **state)
+/* One socket holds the buffer when the others start. Those with nothing to read must not keep it
+ * from those with bytes. */
+static void idle_sockets_hold_no_buffer(void **state)
 {
     (void)state;
     struct rig *r = open_with_buffers(1);
-    struct end e[MANY];
+    struct endpoint e[MANY];
     open_many(r, e);
     peer_send(e[0].peer, 0, 100000);
     peer_send(e[MANY - 1].peer, 0, 100);
-    for (int i = 0; i < MANY; i++) end_recv(&e[i]);
+    for (int i = 0; i < MANY; i++) endpoint_recv(&e[i]);
     TURN_UNTIL(r, e[0].received == 100000 && e[MANY - 1].received == 100);
     peer_send(e[MANY / 2].peer, 0, 1);
     TURN_UNTIL(r, e[MANY / 2].received == 1);
@@ -73,37 +73,37 @@ static void cancelled_without_a_buffer(void **state)
 {
     (void)state;
     struct rig *r = open_with_buffers(1);
-    struct end e[MANY];
+    struct endpoint e[MANY];
     open_many(r, e);
     for (int i = 0; i < MANY; i++) peer_send(e[i].peer, 0, 30000);
     for (int round = 0; round < 5; round++) {
-        for (int i = 0; i < MANY; i++) end_recv(&e[i]);
+        for (int i = 0; i < MANY; i++) endpoint_recv(&e[i]);
         for (int i = 0; i < round; i++) rig_poll(r);
         for (int i = 0; i < MANY; i++) io_cancel(&r->io, &e[i].sock.recv);
         for (int i = 0; i < MANY; i++) TURN_UNTIL(r, !io_busy(&e[i].sock.recv));
-        for (int i = 0; i < MANY; i++) assert_int_equal(e[i].recv_end.ends, round + 1);
+        for (int i = 0; i < MANY; i++) assert_int_equal(e[i].recv_result.count, round + 1);
     }
-    for (int i = 0; i < MANY; i++) end_recv(&e[i]);
+    for (int i = 0; i < MANY; i++) endpoint_recv(&e[i]);
     TURN_UNTIL(r, all_received(e, 30000));
     close_many(e);
     rig_close(r);
 }
 
-/* Whatever waits at one socket, a byte at another is delivered within a few turns, and no turn
- * delivers more of the first than the buffers hold. */
-static void firehose_and_drop(uint32_t buffers)
+/* However much has arrived at one socket, a byte at another is delivered within a few turns, and no
+ * turn delivers more of the first than the buffers hold. */
+static void check_share(uint32_t buffers)
 {
     enum { QUEUE = 40000, ROUNDS = 20, WITHIN = 6 };
     struct io_config config = rig_config;
     config.buffers = buffers;
     config.buffer_size = 128;
     struct rig *r = rig_open(&config);
-    struct end hose, drop;
+    struct endpoint hose, drop;
     uint64_t sent = 0, share = (buffers > 8 ? buffers : 8) * config.buffer_size;
-    end_open(r, &hose);
-    end_open(r, &drop);
-    end_recv(&hose);
-    end_recv(&drop);
+    endpoint_open(r, &hose);
+    endpoint_open(r, &drop);
+    endpoint_recv(&hose);
+    endpoint_recv(&drop);
     for (uint64_t round = 0; round < ROUNDS; round++) {
         size_t n = QUEUE - (size_t)(sent - hose.received);
         peer_send(hose.peer, sent, n);
@@ -119,20 +119,20 @@ static void firehose_and_drop(uint32_t buffers)
         assert_true(hose.received < sent);
     }
     TURN_UNTIL(r, hose.received == sent);
-    end_close(&hose);
-    end_close(&drop);
+    endpoint_close(&hose);
+    endpoint_close(&drop);
     rig_close(r);
 }
 
-static void firehose(void **state)
+static void a_busy_socket_leaves_others_their_share(void **state)
 {
     (void)state;
-    for (uint32_t buffers = 1; buffers <= 32; buffers *= 2) firehose_and_drop(buffers);
+    for (uint32_t buffers = 1; buffers <= 32; buffers *= 2) check_share(buffers);
 }
 
 struct read_op {
     struct io_call call;
-    struct outcome end;
+    struct outcome result;
     char byte;
 };
 
@@ -141,8 +141,8 @@ static void on_read(struct io *io, struct io_op *op, int res, bool more)
     (void)io;
     assert_false(more);
     struct read_op *o = container_of(op, struct read_op, call.op);
-    o->end.res = res;
-    o->end.ends++;
+    o->result.res = res;
+    o->result.count++;
 }
 
 struct burst {
@@ -157,14 +157,14 @@ static void submit_burst(struct io_task *t)
     struct burst *b = container_of(t, struct burst, task);
     for (unsigned i = 0; i < b->n; i++) {
         io_call_start(b->io, &b->ops[i].call, IO_READ);
-        assert_int_equal(b->ops[i].end.ends, 0);
+        assert_int_equal(b->ops[i].result.count, 0);
     }
 }
 
 static unsigned ended(const struct burst *b)
 {
     unsigned n = 0;
-    for (unsigned i = 0; i < b->n; i++) n += b->ops[i].end.ends;
+    for (unsigned i = 0; i < b->n; i++) n += b->ops[i].result.count;
     return n;
 }
 
@@ -187,8 +187,8 @@ static void more_operations_than_the_queue_holds(void **state)
     TURN_UNTIL(r, ended(&b) >= b.n);
     for (int i = 0; i < 5; i++) rig_poll(r);
     for (unsigned i = 0; i < b.n; i++) {
-        assert_int_equal(b.ops[i].end.ends, 1);
-        assert_int_equal(b.ops[i].end.res, 1);
+        assert_int_equal(b.ops[i].result.count, 1);
+        assert_int_equal(b.ops[i].result.res, 1);
         assert_int_equal((uint8_t)b.ops[i].byte, pattern(i));
     }
     if (rig_is("io_uring")) {
@@ -202,7 +202,7 @@ static void more_operations_than_the_queue_holds(void **state)
 
 struct flood {
     struct io_task task;
-    struct end *e;
+    struct endpoint *e;
     bool cancel;
 };
 
@@ -210,24 +210,24 @@ static void start_all(struct io_task *t)
 {
     struct flood *f = container_of(t, struct flood, task);
     for (int i = 0; i < MANY; i++) {
-        end_recv(&f->e[i]);
+        endpoint_recv(&f->e[i]);
         if (f->cancel) io_cancel(&f->e[i].rig->io, &f->e[i].sock.recv);
     }
 }
 
-/* Streams started in one callback, cancelled there, started again: every final completion comes
- * once, whatever queue was full. */
-static void streams_by_the_dozen(void **state)
+/* Streams started in one callback, cancelled there and started again: every final completion
+ * arrives once, whichever queue was full. */
+static void many_streams_restart_in_callbacks(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
-    struct end e[MANY];
+    struct endpoint e[MANY];
     struct flood f = {.task.fn = start_all, .e = e, .cancel = true};
     open_many(r, e);
     io_defer(&r->io, &f.task);
     rig_poll(r);
     for (int i = 0; i < MANY; i++) TURN_UNTIL(r, !io_busy(&e[i].sock.recv));
-    for (int i = 0; i < MANY; i++) assert_int_equal(e[i].recv_end.ends, 1);
+    for (int i = 0; i < MANY; i++) assert_int_equal(e[i].recv_result.count, 1);
     f.cancel = false;
     for (int i = 0; i < MANY; i++) peer_send(e[i].peer, 0, 9000);
     io_defer(&r->io, &f.task);
@@ -238,8 +238,8 @@ static void streams_by_the_dozen(void **state)
     }
     for (int i = 0; i < MANY; i++) TURN_UNTIL(r, !io_busy(&e[i].sock.recv));
     for (int i = 0; i < MANY; i++) {
-        assert_int_equal(e[i].recv_end.ends, 2);
-        assert_int_equal(e[i].recv_end.res, 0);
+        assert_int_equal(e[i].recv_result.count, 2);
+        assert_int_equal(e[i].recv_result.res, 0);
     }
     close_many(e);
     rig_close(r);
@@ -248,12 +248,12 @@ static void streams_by_the_dozen(void **state)
 int share_cases(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_buffer_for_all),
-        cmocka_unit_test(idle_ones_hold_nothing),
+        cmocka_unit_test(many_sockets_share_one_buffer),
+        cmocka_unit_test(idle_sockets_hold_no_buffer),
         cmocka_unit_test(cancelled_without_a_buffer),
-        cmocka_unit_test(firehose),
+        cmocka_unit_test(a_busy_socket_leaves_others_their_share),
         cmocka_unit_test(more_operations_than_the_queue_holds),
-        cmocka_unit_test(streams_by_the_dozen),
+        cmocka_unit_test(many_streams_restart_in_callbacks),
     };
     return cmocka_run_group_tests_name("share", tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* What the io_uring engine does while the kernel takes nothing from a full submission queue: here,
- * because submitting early fails. What does not fit waits in a backlog, in order. */
+/* The io_uring engine while the kernel takes nothing from a full submission queue, simulated by
+ * failing submissions. What does not fit waits in a backlog, in order. */
 
 #include "engine_rig.h"
 
@@ -13,7 +13,7 @@ struct io_uring;
 int __real_io_uring_submit(struct io_uring *ring);
 int __wrap_io_uring_submit(struct io_uring *ring);
 
-static int refusals; /* to come; -1: all of them */
+static int refusals; /* submissions still to fail; -1: all */
 
 int __wrap_io_uring_submit(struct io_uring *ring)
 {
@@ -26,7 +26,7 @@ enum { OPS = 300 };
 
 struct poll_op {
     struct io_call call;
-    struct outcome end;
+    struct outcome result;
     unsigned order;
 };
 
@@ -39,12 +39,12 @@ static void on_poll(struct io *io, struct io_op *op, int res, bool more)
     (void)io;
     assert_false(more);
     struct poll_op *o = container_of(op, struct poll_op, call.op);
-    o->end.res = res;
-    o->end.ends++;
+    o->result.res = res;
+    o->result.count++;
     o->order = n_ended++;
 }
 
-/* Polls of a descriptor that is ready, `n` of them. */
+/* Submits `n` polls of a descriptor that is ready. */
 static void submit_polls(struct rig *r, unsigned n)
 {
     n_ended = 0;
@@ -78,8 +78,8 @@ static void all_complete_in_order(void **state)
     submit_polls(r, OPS);
     TURN_UNTIL(r, n_ended >= OPS);
     for (unsigned i = 0; i < OPS; i++) {
-        assert_int_equal(ops[i].end.ends, 1);
-        assert_int_equal(ops[i].end.res, POLLOUT);
+        assert_int_equal(ops[i].result.count, 1);
+        assert_int_equal(ops[i].result.res, POLLOUT);
         assert_int_equal(ops[i].order, i);
     }
 }
@@ -92,113 +92,113 @@ static void cancelled_in_the_backlog(void **state)
     for (unsigned i = OPS - 1; i > OPS / 2; i -= 2) {
         io_cancel(&r->io, &ops[i].call.op);
         io_cancel(&r->io, &ops[i].call.op);
-        assert_int_equal(ops[i].end.ends, 0);
+        assert_int_equal(ops[i].result.count, 0);
     }
     TURN_UNTIL(r, n_ended >= OPS);
     for (unsigned i = 0; i < OPS; i++) {
-        assert_int_equal(ops[i].end.ends, 1);
+        assert_int_equal(ops[i].result.count, 1);
         bool cancelled = i > OPS / 2 && i % 2 == (OPS - 1) % 2;
-        assert_int_equal(ops[i].end.res, cancelled ? -ECANCELED : POLLOUT);
+        assert_int_equal(ops[i].result.res, cancelled ? -ECANCELED : POLLOUT);
     }
 }
 
 static void sockets_in_the_backlog(void **state)
 {
     struct rig *r = *state;
-    struct end e;
+    struct endpoint e;
     char bytes[1000];
     pattern_fill(bytes, 0, sizeof bytes);
-    end_open(r, &e);
+    endpoint_open(r, &e);
     for (unsigned round = 1; round <= 2; round++) {
         refusals = -1;
         submit_polls(r, OPS);
-        end_recv(&e);
-        end_send(&e, &(struct iovec){bytes, 300}, 1);
+        endpoint_recv(&e);
+        endpoint_send(&e, &(struct iovec){bytes, 300}, 1);
         io_cancel(&r->io, &e.sock.recv);
         io_cancel(&r->io, &e.send.op);
         TURN_UNTIL(r, n_ended >= OPS && !io_busy(&e.sock.recv) && !io_busy(&e.send.op));
-        assert_int_equal(e.recv_end.ends, round);
-        assert_int_equal(e.recv_end.res, -ECANCELED);
-        assert_int_equal(e.send_end.ends, round);
-        assert_int_equal(e.send_end.res, -ECANCELED);
+        assert_int_equal(e.recv_result.count, round);
+        assert_int_equal(e.recv_result.res, -ECANCELED);
+        assert_int_equal(e.send_result.count, round);
+        assert_int_equal(e.send_result.res, -ECANCELED);
     }
     submit_polls(r, OPS);
-    end_recv(&e);
-    end_send(&e, &(struct iovec){bytes, 1000}, 1);
+    endpoint_recv(&e);
+    endpoint_send(&e, &(struct iovec){bytes, 1000}, 1);
     peer_send(e.peer, 0, 5000);
     TURN_UNTIL(r, n_ended >= OPS && e.received == 5000 && !io_busy(&e.send.op));
     peer_expect(e.peer, 0, 1000);
-    assert_int_equal(e.send_end.res, 1000);
+    assert_int_equal(e.send_result.res, 1000);
     refusals = 0;
-    end_close(&e);
+    endpoint_close(&e);
 }
 
-/* A part of a send has left when the rest meets a full queue, and there it is cancelled. */
-static void cancelled_half_way(void **state)
+/* Part of a send has left when the rest meets a full queue; there it is cancelled. */
+static void cancelled_after_a_partial_send(void **state)
 {
     struct rig *r = *state;
-    struct end e;
+    struct endpoint e;
     enum { BIG = 16 << 20 };
     char *big = calloc(1, BIG);
-    end_open(r, &e);
-    end_send(&e, (struct iovec[]){{big, BIG / 2}, {big, BIG / 2}}, 2);
+    endpoint_open(r, &e);
+    endpoint_send(&e, (struct iovec[]){{big, BIG / 2}, {big, BIG / 2}}, 2);
     for (int i = 0; i < 20; i++) rig_poll(r);
     assert_true(io_busy(&e.send.op));
-    refusals = 5; /* the cancel itself waits for room */
+    refusals = 5; /* the cancel itself has to wait for room */
     submit_polls(r, rig_config.depth);
     io_cancel(&r->io, &e.send.op);
     assert_int_equal(refusals, 0);
     TURN_UNTIL(r, !io_busy(&e.send.op) && n_ended == rig_config.depth);
-    assert_int_equal(e.send_end.res, -ECANCELED);
-    end_close(&e);
+    assert_int_equal(e.send_result.res, -ECANCELED);
+    endpoint_close(&e);
     free(big);
 }
 
-static struct end ends[2];
+static struct endpoint endpoints[2];
 static struct io_task cancel_task;
 
 static void cancel_other(struct io_task *t)
 {
     (void)t;
-    refusals = 3; /* a cancel is not given up */
-    for (int i = 0; i < 2; i++) io_cancel(&ends[i].rig->io, &ends[i].sock.recv);
+    refusals = 3; /* a cancel is retried until it fits */
+    for (int i = 0; i < 2; i++) io_cancel(&endpoints[i].rig->io, &endpoints[i].sock.recv);
 }
 
-static void fill_queue(struct end *e, int n)
+static void fill_queue(struct endpoint *e, int n)
 {
     (void)n;
     if (n_ended == 0 && !io_busy(&ops[0].call.op)) submit_polls(e->rig, OPS);
     io_defer(&e->rig->io, &cancel_task);
 }
 
-/* One's callback fills the queue just before the other comes to its own next step, which without
- * provided buffers is a recv into a buffer that it has taken; then both are cancelled. */
+/* The callback of one socket fills the queue just before the next step of the other, which without
+ * provided buffers is a recv into a buffer it holds; then both are cancelled. */
 static void buffer_of_a_recv_in_the_backlog(void **state)
 {
     struct rig *r = *state;
     cancel_task.fn = cancel_other;
     for (int round = 0; round < 4; round++) {
         for (int i = 0; i < 2; i++) {
-            end_open(r, &ends[i]);
-            end_recv(&ends[i]);
-            ends[i].on_data = fill_queue;
+            endpoint_open(r, &endpoints[i]);
+            endpoint_recv(&endpoints[i]);
+            endpoints[i].on_data = fill_queue;
         }
         n_ended = 0;
         memset(ops, 0, sizeof ops);
         rig_poll(r);
         refusals = -1;
-        peer_send(ends[0].peer, 0, 100);
-        if (round % 2) rig_poll(r); /* one step ahead of the other */
-        peer_send(ends[1].peer, 0, 100);
-        TURN_UNTIL(r,
-                   n_ended >= OPS && !io_busy(&ends[0].sock.recv) && !io_busy(&ends[1].sock.recv));
+        peer_send(endpoints[0].peer, 0, 100);
+        if (round % 2) rig_poll(r); /* one step before the other */
+        peer_send(endpoints[1].peer, 0, 100);
+        TURN_UNTIL(r, n_ended >= OPS && !io_busy(&endpoints[0].sock.recv) &&
+                          !io_busy(&endpoints[1].sock.recv));
         refusals = 0;
         for (int i = 0; i < 2; i++) {
-            assert_int_equal(ends[i].recv_end.ends, 1);
-            assert_int_equal(ends[i].recv_end.res, -ECANCELED);
-            end_close(&ends[i]);
+            assert_int_equal(endpoints[i].recv_result.count, 1);
+            assert_int_equal(endpoints[i].recv_result.res, -ECANCELED);
+            endpoint_close(&endpoints[i]);
         }
-        assert_int_equal(r->io.bufs.out, 0);
+        assert_int_equal(r->io.bufs.in_use, 0);
     }
 }
 
@@ -209,7 +209,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(all_complete_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(cancelled_in_the_backlog, setup, teardown),
         cmocka_unit_test_setup_teardown(sockets_in_the_backlog, setup, teardown),
-        cmocka_unit_test_setup_teardown(cancelled_half_way, setup, teardown),
+        cmocka_unit_test_setup_teardown(cancelled_after_a_partial_send, setup, teardown),
         cmocka_unit_test_setup_teardown(buffer_of_a_recv_in_the_backlog, setup, teardown),
     };
     return cmocka_run_group_tests_name("backlog", tests, NULL, NULL);

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-static void memory_of_each(void **state)
+static void buffers_are_separate(void **state)
 {
     (void)state;
     static const struct {
@@ -45,14 +45,14 @@ static void note(void *ctx, uint32_t id)
     published[n_published++] = id;
 }
 
-static void a_life_through_the_kernel(void **state)
+static void life_cycle_in_the_ring(void **state)
 {
     (void)state;
     static const uint32_t order[] = {3, 0, 2};
     struct buf_pool p;
     buf_pool_init(&p, 4, 100);
-    for (int i = 0; i < 4; i++) assert_in_range(buf_add(&p), 0, 3);
-    assert_int_equal(buf_add(&p), -1);
+    for (int i = 0; i < 4; i++) assert_in_range(buf_move_to_ring(&p), 0, 3);
+    assert_int_equal(buf_move_to_ring(&p), -1);
     assert_int_equal(p.n_free, 0);
     for (int round = 0; round < 3; round++) {
         n_published = 0;
@@ -61,41 +61,41 @@ static void a_life_through_the_kernel(void **state)
             assert_int_equal(buf_in_ring(&p), 3 - i);
         }
         for (unsigned i = 0; i < 3; i++) buf_release(&p, order[i]);
-        assert_int_equal(buf_in_ring(&p), 1); /* released is not yet published */
-        buf_publish(&p, note, published);
+        assert_int_equal(buf_in_ring(&p), 1); /* released buffers are not in the ring yet */
+        buf_return_all(&p, note, published);
         assert_int_equal(n_published, 3);
         assert_memory_equal(published, order, sizeof order);
         assert_int_equal(buf_in_ring(&p), 4);
-        buf_publish(&p, note, published);
+        buf_return_all(&p, note, published);
         assert_int_equal(n_published, 3);
     }
     buf_pool_free(&p);
 }
 
-static void taken_and_given(void **state)
+static void get_and_put(void **state)
 {
     (void)state;
     struct buf_pool p;
     int id[4];
     buf_pool_init(&p, 4, 100);
     for (int i = 0; i < 4; i++) {
-        id[i] = buf_take(&p);
+        id[i] = buf_get(&p);
         assert_in_range(id[i], 0, 3);
         for (int k = 0; k < i; k++) assert_int_not_equal(id[i], id[k]);
     }
-    assert_int_equal(buf_take(&p), -1);
+    assert_int_equal(buf_get(&p), -1);
     assert_int_equal(p.n_free, 0);
-    buf_give(&p, (uint32_t)id[1]);
-    buf_give(&p, (uint32_t)id[2]);
-    assert_int_equal(buf_take(&p), id[2]); /* the last freed is the hot one */
-    assert_int_equal(buf_take(&p), id[1]);
-    for (int i = 0; i < 4; i++) buf_give(&p, (uint32_t)id[i]);
+    buf_put(&p, (uint32_t)id[1]);
+    buf_put(&p, (uint32_t)id[2]);
+    assert_int_equal(buf_get(&p), id[2]); /* the last one put is the first one out */
+    assert_int_equal(buf_get(&p), id[1]);
+    for (int i = 0; i < 4; i++) buf_put(&p, (uint32_t)id[i]);
     assert_int_equal(p.n_free, 4);
     assert_int_equal(buf_in_ring(&p), 0);
     buf_pool_free(&p);
 }
 
-static void no_memory(void **state)
+static void init_fails_without_memory(void **state)
 {
     (void)state;
     struct buf_pool p;
@@ -117,12 +117,12 @@ static void lease_returning(void)
     buf_lease(&broken, 1);
 }
 
-static void lease_beyond(void)
+static void lease_out_of_range(void)
 {
     buf_lease(&broken, 4);
 }
 
-static void release_home(void)
+static void release_unleased(void)
 {
     buf_release(&broken, 0);
 }
@@ -134,9 +134,9 @@ static void release_twice(void)
     buf_release(&broken, 0);
 }
 
-static void give_home(void)
+static void put_unleased(void)
 {
-    buf_give(&broken, 0);
+    buf_put(&broken, 0);
 }
 
 static void free_leased(void)
@@ -158,12 +158,12 @@ static void odd_count(void)
     buf_pool_init(&p, 3, 100);
 }
 
-static void wrong_steps_are_asserted(void **state)
+static void wrong_transitions_abort(void **state)
 {
     (void)state;
     static void (*const steps[])(void) = {
-        lease_leased, lease_returning, lease_beyond, release_home,   release_twice,
-        give_home,    free_leased,     odd_count,    free_returning,
+        lease_leased, lease_returning, lease_out_of_range, release_unleased, release_twice,
+        put_unleased, free_leased,     odd_count,          free_returning,
     };
     for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
         int status;
@@ -185,9 +185,11 @@ static void wrong_steps_are_asserted(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(memory_of_each),           cmocka_unit_test(a_life_through_the_kernel),
-        cmocka_unit_test(taken_and_given),          cmocka_unit_test(no_memory),
-        cmocka_unit_test(wrong_steps_are_asserted),
+        cmocka_unit_test(buffers_are_separate),
+        cmocka_unit_test(life_cycle_in_the_ring),
+        cmocka_unit_test(get_and_put),
+        cmocka_unit_test(init_fails_without_memory),
+        cmocka_unit_test(wrong_transitions_abort),
     };
     return cmocka_run_group_tests_name("buf", tests, NULL, NULL);
 }

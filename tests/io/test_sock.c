@@ -15,11 +15,11 @@
 
 #include <cmocka.h>
 
-static void parsed_and_formatted(void **state)
+static void addresses_are_parsed_and_formatted(void **state)
 {
     (void)state;
     static const struct {
-        const char *text, *formatted; /* NULL: as the text */
+        const char *text, *formatted; /* NULL: same as text */
         int family;
     } cases[] = {
         {"127.0.0.1:8080", NULL, AF_INET},
@@ -50,7 +50,7 @@ static void parsed_and_formatted(void **state)
     }
 }
 
-static void not_an_address(void **state)
+static void malformed_addresses_are_rejected(void **state)
 {
     (void)state;
     static const char *const cases[] = {
@@ -126,7 +126,7 @@ static void listens_on_a_chosen_port(void **state)
     }
 }
 
-static void shares_its_port_with_other_cores(void **state)
+static void two_listeners_share_a_port(void **state)
 {
     (void)state;
     struct sock_addr a;
@@ -141,7 +141,7 @@ static void shares_its_port_with_other_cores(void **state)
     for (int i = 0; i < 3; i++) close(fd[i]);
 }
 
-static void says_what_is_wrong(void **state)
+static void listen_reports_errors(void **state)
 {
     (void)state;
     struct sock_addr a, before;
@@ -155,7 +155,7 @@ static void says_what_is_wrong(void **state)
     assert_memory_equal(&a, &before, sizeof a);
     close(taken);
 
-    /* TEST-NET-1 (RFC 5737) is nobody's address. */
+    /* TEST-NET-1 (RFC 5737) is assigned to no host. */
     assert_true(sock_addr_parse("192.0.2.1:0", &a));
     before = a;
     assert_int_equal(sock_listen(&a, 16, true), -EADDRNOTAVAIL);
@@ -165,7 +165,7 @@ static void says_what_is_wrong(void **state)
     assert_int_equal(sock_listen(&a, 16, true), -EAFNOSUPPORT);
 }
 
-static void every_address_is_both_families(void **state)
+static void wildcard_listens_on_both_families(void **state)
 {
     (void)state;
     struct sock_addr any, v4, v6;
@@ -185,12 +185,12 @@ static void every_address_is_both_families(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parsed_and_formatted),
-        cmocka_unit_test(not_an_address),
+        cmocka_unit_test(addresses_are_parsed_and_formatted),
+        cmocka_unit_test(malformed_addresses_are_rejected),
         cmocka_unit_test(listens_on_a_chosen_port),
-        cmocka_unit_test(shares_its_port_with_other_cores),
-        cmocka_unit_test(says_what_is_wrong),
-        cmocka_unit_test(every_address_is_both_families),
+        cmocka_unit_test(two_listeners_share_a_port),
+        cmocka_unit_test(listen_reports_errors),
+        cmocka_unit_test(wildcard_listens_on_both_families),
     };
     return cmocka_run_group_tests_name("sock", tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* io_wake, the one thing that other threads and signal handlers may do to an engine. */
+/* io_wake, the only call that other threads and signal handlers may make. */
 
 #include "engine_rig.h"
 
@@ -13,7 +13,7 @@ static struct rig *rig;
 static _Atomic unsigned posted;
 static unsigned seen;
 
-static void take_posts(struct io *io)
+static void count_posts(struct io *io)
 {
     (void)io;
     seen = atomic_load(&posted);
@@ -32,13 +32,13 @@ static void *post_many(void *arg)
 static void start(void)
 {
     rig = rig_open(NULL);
-    rig->io.on_wake = take_posts;
+    rig->io.on_wake = count_posts;
     atomic_store(&posted, 0);
     seen = 0;
 }
 
-/* Every post is seen although the engine waits without a deadline of its own for the last one. */
-static void none_is_lost(void **state)
+/* Every post is seen, although the engine waits for the last one without a deadline. */
+static void no_wake_is_lost(void **state)
 {
     (void)state;
     pthread_t t[2];
@@ -70,7 +70,7 @@ static void *post_and_wait(void *arg)
     return NULL;
 }
 
-static void one_after_another(void **state)
+static void wakes_in_sequence(void **state)
 {
     (void)state;
     pthread_t t;
@@ -99,16 +99,16 @@ static void *send_signals(void *arg)
     return NULL;
 }
 
-/* A signal interrupts the wait as well, which must do no harm. */
-static void from_a_signal_handler(void **state)
+/* A signal also interrupts the wait, which must be harmless. */
+static void wake_from_a_signal_handler(void **state)
 {
     (void)state;
     pthread_t t, self = pthread_self();
     struct sigaction sa = {.sa_handler = on_signal}, old;
-    struct end e;
+    struct endpoint e;
     start();
-    end_open(rig, &e);
-    end_recv(&e);
+    endpoint_open(rig, &e);
+    endpoint_recv(&e);
     assert_int_equal(sigaction(SIGUSR1, &sa, &old), 0);
     assert_int_equal(pthread_create(&t, NULL, send_signals, &self), 0);
     TURN_UNTIL(rig, seen == SIGNALS);
@@ -116,11 +116,11 @@ static void from_a_signal_handler(void **state)
     sigaction(SIGUSR1, &old, NULL);
     peer_send(e.peer, 0, 10000);
     TURN_UNTIL(rig, e.received == 10000);
-    end_close(&e);
+    endpoint_close(&e);
     rig_close(rig);
 }
 
-/* Two engines on two threads, as two cores: each answers a wake with a wake of the other. */
+/* Two engines on two threads, like two cores: each answers a wake by waking the other. */
 struct player {
     struct io io;
     struct player *other;
@@ -170,15 +170,15 @@ static void two_engines(void **state)
     pthread_barrier_destroy(&both);
 }
 
-/* An eventfd of the caller's is used and stays the caller's. */
-static void eventfd_of_the_callers(void **state)
+/* A caller's eventfd is used, and stays open. */
+static void uses_the_callers_eventfd(void **state)
 {
     (void)state;
     struct io_config config = rig_config;
     uint64_t one = 1;
     config.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     assert_true(config.wake_fd >= 0);
-    /* A wake from before the engine was opened counts. */
+    /* A wake from before io_open counts. */
     assert_int_equal(write(config.wake_fd, &one, sizeof one), sizeof one);
     rig = rig_open(&config);
     TURN_UNTIL(rig, rig->wakes == 1);
@@ -193,9 +193,11 @@ int main(int argc, char **argv)
 {
     rig_choose(argc, argv);
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(none_is_lost),           cmocka_unit_test(one_after_another),
-        cmocka_unit_test(from_a_signal_handler),  cmocka_unit_test(two_engines),
-        cmocka_unit_test(eventfd_of_the_callers),
+        cmocka_unit_test(no_wake_is_lost),
+        cmocka_unit_test(wakes_in_sequence),
+        cmocka_unit_test(wake_from_a_signal_handler),
+        cmocka_unit_test(two_engines),
+        cmocka_unit_test(uses_the_callers_eventfd),
     };
     return cmocka_run_group_tests_name("wake", tests, NULL, NULL);
 }

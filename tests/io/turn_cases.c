@@ -27,7 +27,7 @@ static unsigned fired(const struct timed *m, int n)
     return sum;
 }
 
-static void timers_never_early(void **state)
+static void timers_never_fire_early(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
@@ -44,9 +44,8 @@ static void timers_never_early(void **state)
     rig_close(r);
 }
 
-/* Waiting for a deadline takes as many turns as the wheel has levels to bring it down, not a
- * spin. */
-static void a_deadline_is_slept_for(void **state)
+/* Waiting for a deadline takes as many turns as the wheel has levels, and does not spin. */
+static void waits_for_a_deadline_without_spinning(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
@@ -103,15 +102,15 @@ static void tasks_run_once(void **state)
     rig_close(r);
 }
 
-/* It holds neither the turn nor what others wait for, and the next turn does not wait for it. */
-static void a_task_that_defers_itself(void **state)
+/* It blocks neither the turn nor other operations, and the next turn does not wait. */
+static void a_task_may_defer_itself(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
     struct counted c = {.task.fn = on_task, .rig = r, .again = true};
-    struct end e;
-    end_open(r, &e);
-    end_recv(&e);
+    struct endpoint e;
+    endpoint_open(r, &e);
+    endpoint_recv(&e);
     io_defer(&r->io, &c.task);
     for (int turn = 0; turn < 10; turn++) {
         unsigned runs = c.runs;
@@ -125,7 +124,7 @@ static void a_task_that_defers_itself(void **state)
     unsigned runs = c.runs;
     rig_poll(r);
     assert_int_equal(c.runs, runs);
-    end_close(&e);
+    endpoint_close(&e);
     rig_close(r);
 }
 
@@ -149,14 +148,14 @@ static void wakes_coalesce(void **state)
     rig_close(r);
 }
 
-/* An idle engine sleeps: a turn that waits ends for the guard's deadline and nothing else. */
+/* An idle engine sleeps: the turn ends at the guard's deadline and not before. */
 static void idle_engine_sleeps(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
-    struct end e;
-    end_open(r, &e);
-    end_recv(&e);
+    struct endpoint e;
+    endpoint_open(r, &e);
+    endpoint_recv(&e);
     for (int i = 0; i < 5; i++) rig_poll(r);
     struct timed m = {.io = &r->io, .due = clock_ns() + 100 * NS_PER_MS};
     wheel_timer_init(&m.timer, on_timer);
@@ -165,17 +164,17 @@ static void idle_engine_sleeps(void **state)
     TURN_UNTIL(r, m.fired);
     assert_true(r->io.stats.turns - turns <= 2 * WHEEL_LEVELS);
     assert_true(r->io.stats.enters - enters <= 2 * WHEEL_LEVELS);
-    end_close(&e);
+    endpoint_close(&e);
     rig_close(r);
 }
 
-static void stats_count(void **state)
+static void stats_are_counted(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
-    struct end e;
-    end_open(r, &e);
-    end_recv(&e);
+    struct endpoint e;
+    endpoint_open(r, &e);
+    endpoint_recv(&e);
     struct io_stats a = r->io.stats;
     peer_send(e.peer, 0, 1);
     TURN_UNTIL(r, e.received == 1);
@@ -183,7 +182,7 @@ static void stats_count(void **state)
     assert_true(b.turns > a.turns && b.enters > a.enters && b.cqes > a.cqes);
     assert_true(b.syscalls >= b.enters);
     assert_true(b.busy_ns > 0);
-    end_close(&e);
+    endpoint_close(&e);
     rig_close(r);
 }
 
@@ -192,7 +191,7 @@ static void stats_count(void **state)
 struct alarms {
     struct rig *rig;
     unsigned rang;
-    uint64_t due, next; /* `next`: ns until another is set, 0: none */
+    uint64_t due, next; /* `next`: ns until the next alarm, 0 for none */
 };
 
 static void on_alarm(struct io *io)
@@ -214,8 +213,8 @@ static struct rig *alarm_rig(struct alarms *a)
     return r;
 }
 
-/* Not early by a part of a tick, and once; nobody is rung for nothing. */
-static void alarms_never_early_and_once(void **state)
+/* Not even a fraction of a tick early, and only once; without an alarm, on_alarm is not called. */
+static void alarms_fire_once_and_never_early(void **state)
 {
     static const uint64_t after[] = {0, 1, 50000, 300000, 999999, 1000001, 3700000, 12345678};
     struct alarms a;
@@ -235,15 +234,15 @@ static void alarms_never_early_and_once(void **state)
     rig_close(r);
 }
 
-/* A sleep until it is one wait, and what ends that early changes nothing. */
-static void an_alarm_is_slept_for(void **state)
+/* Waiting for an alarm takes one wait; an early end of the wait does not change the alarm. */
+static void waits_for_an_alarm_without_spinning(void **state)
 {
     struct alarms a;
-    struct end e;
+    struct endpoint e;
     (void)state;
     struct rig *r = alarm_rig(&a);
-    end_open(r, &e);
-    end_recv(&e);
+    endpoint_open(r, &e);
+    endpoint_recv(&e);
     for (int i = 0; i < 5; i++) rig_poll(r);
     uint64_t turns = r->io.stats.turns;
     r->io.alarm = a.due = clock_ns() + 40 * NS_PER_MS;
@@ -254,12 +253,12 @@ static void an_alarm_is_slept_for(void **state)
     io_wake(&r->io);
     TURN_UNTIL(r, a.rang == 2);
     TURN_UNTIL(r, e.received == 1);
-    end_close(&e);
+    endpoint_close(&e);
     rig_close(r);
 }
 
-/* Each sets the next; beside timers, of which each comes to its own. */
-static void alarms_in_a_row(void **state)
+/* Each alarm sets the next; timers that run beside them fire on time. */
+static void an_alarm_may_set_the_next(void **state)
 {
     struct alarms a;
     (void)state;
@@ -279,7 +278,7 @@ static void alarms_in_a_row(void **state)
     rig_close(r);
 }
 
-static void an_alarm_taken_back(void **state)
+static void a_cancelled_alarm_does_not_fire(void **state)
 {
     struct alarms a;
     (void)state;
@@ -297,12 +296,17 @@ static void an_alarm_taken_back(void **state)
 int turn_cases(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(timers_never_early),    cmocka_unit_test(a_deadline_is_slept_for),
-        cmocka_unit_test(tasks_run_once),        cmocka_unit_test(a_task_that_defers_itself),
-        cmocka_unit_test(wakes_coalesce),        cmocka_unit_test(idle_engine_sleeps),
-        cmocka_unit_test(stats_count),           cmocka_unit_test(alarms_never_early_and_once),
-        cmocka_unit_test(an_alarm_is_slept_for), cmocka_unit_test(alarms_in_a_row),
-        cmocka_unit_test(an_alarm_taken_back),
+        cmocka_unit_test(timers_never_fire_early),
+        cmocka_unit_test(waits_for_a_deadline_without_spinning),
+        cmocka_unit_test(tasks_run_once),
+        cmocka_unit_test(a_task_may_defer_itself),
+        cmocka_unit_test(wakes_coalesce),
+        cmocka_unit_test(idle_engine_sleeps),
+        cmocka_unit_test(stats_are_counted),
+        cmocka_unit_test(alarms_fire_once_and_never_early),
+        cmocka_unit_test(waits_for_an_alarm_without_spinning),
+        cmocka_unit_test(an_alarm_may_set_the_next),
+        cmocka_unit_test(a_cancelled_alarm_does_not_fire),
     };
     return cmocka_run_group_tests_name("turn", tests, NULL, NULL);
 }

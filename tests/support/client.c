@@ -7,7 +7,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-enum { BUFFER = 4096 }; /* small at first, as some tests have thousands of clients */
+enum { BUFFER = 4096 }; /* small at first: some tests have thousands of clients */
 
 /* ---- the connection ---- */
 
@@ -157,8 +157,7 @@ void client_await_close(struct client *c)
 
 /* ---- a response ---- */
 
-/* Bytes up to and with the first `mark`, at least from `from` on; 0 where the stream ends before.
- */
+/* Bytes up to and including the first `mark`; 0 if the stream ends before. */
 static size_t find(struct client *c, const char *mark)
 {
     size_t len = strlen(mark), from = 0;
@@ -182,7 +181,8 @@ char *reply_field(const struct reply *r, const char *name)
     return NULL;
 }
 
-/* Every line ends with CRLF, has no control bytes, and but for the first is a field. */
+/* Asserts that every line ends with CRLF, has no control bytes, and, except for the first, is a
+ * field. */
 static void check_head(const char *head)
 {
     assert_int_equal(strncmp(head, "HTTP/1.1 ", 9), 0);

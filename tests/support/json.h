@@ -1,5 +1,5 @@
 #pragma once
-/* JSON in tests: read with jansson, values told by their path. */
+/* Reads JSON with jansson and looks up values by path. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-/* All of the text, which must be one object; json_decref gives it back. */
+/* Parses the text, which must be one object; release it with json_decref. */
 static inline json_t *json_read(const char *text)
 {
     json_error_t error;
@@ -22,7 +22,7 @@ static inline json_t *json_read(const char *text)
     return json;
 }
 
-/* The value at a path such as "total.requests" or "per_core.0.core"; NULL where there is none. */
+/* The value at a path such as "total.requests" or "per_core.0.core"; NULL if there is none. */
 static inline json_t *json_at(json_t *json, const char *path)
 {
     for (; json && *path; path += strcspn(path, "."), path += *path == '.') {
@@ -37,7 +37,7 @@ static inline json_t *json_at(json_t *json, const char *path)
     return json;
 }
 
-/* The number there; asserts that there is one. */
+/* The number at a path; asserts that there is one. */
 static inline double json_number(json_t *json, const char *path)
 {
     json_t *v = json_at(json, path);
@@ -46,7 +46,7 @@ static inline double json_number(json_t *json, const char *path)
     return json_number_value(v);
 }
 
-/* The text there; asserts that there is one. */
+/* The string at a path; asserts that there is one. */
 static inline const char *json_text(json_t *json, const char *path)
 {
     const char *text = json_string_value(json_at(json, path));
@@ -55,7 +55,7 @@ static inline const char *json_text(json_t *json, const char *path)
     return text;
 }
 
-/* Whether what is there is this, written without spaces. */
+/* Whether the value at a path equals `want`, written without spaces. */
 static inline bool json_is(json_t *json, const char *path, const char *want)
 {
     char *text = json_dumps(json_at(json, path), JSON_COMPACT | JSON_ENCODE_ANY);
@@ -64,7 +64,7 @@ static inline bool json_is(json_t *json, const char *path, const char *want)
     return is;
 }
 
-/* Whether an array of texts has this one. */
+/* Whether an array of strings contains `want`. */
 static inline bool json_has(json_t *array, const char *want)
 {
     size_t i;

@@ -19,7 +19,7 @@ static struct mem_client *mem_client_of(struct io *io, const struct io_sock *s)
 static void mem_finish(struct io *io, struct io_op *op, int res)
 {
     op->engine_bits |= DONE;
-    io_done(io, op, res);
+    io_complete_later(io, op, res);
 }
 
 /* ---- send ---- */
@@ -42,7 +42,7 @@ static void mem_send_finish(struct io *io, struct io_send *s, int res)
     mem_finish(io, &s->op, res);
 }
 
-/* Lets at most `room` bytes leave; true when any did, or the send has ended. */
+/* Sends at most `room` bytes; true if any were sent or the send completed. */
 static bool mem_run_send(struct io *io, struct io_send *s, size_t room)
 {
     struct mem_client *m = mem_client_of(io, s->sock);
@@ -88,7 +88,7 @@ static bool mem_turn_send(struct io *io, struct mem_client *m)
 
 static void mem_recv(struct io *io, struct io_sock *s)
 {
-    (void)io, (void)s; /* the turn looks for streams that run */
+    (void)io, (void)s; /* mem_wait finds active streams */
 }
 
 static bool mem_recv_runs(const struct mem_client *m)
@@ -104,7 +104,7 @@ static void mem_deliver(struct io *io, struct mem_client *m, const char *bytes, 
     io->lease = NULL;
 }
 
-/* Delivers the first piece, or of a large one as much as a receive buffer holds. */
+/* Delivers the first piece, or as much of it as a receive buffer holds. */
 static void mem_deliver_piece(struct io *io, struct mem_client *m)
 {
     struct piece *p = m->first;
@@ -198,7 +198,7 @@ static int run_call(struct io *io, struct io_call *c)
 {
     switch ((enum io_kind)c->op.kind) {
     case IO_SHUTDOWN: mem_client_of(io, c->sock.sock)->shut = true; return 0;
-    case IO_UNACKED: return 0; /* what left was taken */
+    case IO_UNACKED: return 0; /* the client acknowledges everything */
     case IO_CLOSE_SOCK: return close_sock(io, c->sock.sock);
     default: return file_call(c);
     }
@@ -234,7 +234,7 @@ static void mem_cancel(struct io *io, struct io_op *op)
         mem_of(io)->accept = NULL;
         mem_finish(io, op, -ECANCELED);
         break;
-    default: break; /* done, or about to be */
+    default: break; /* completed, or about to be */
     }
 }
 
@@ -245,7 +245,7 @@ static void mem_wait(struct io *io, uint64_t timeout_ns)
     struct mem *mem = mem_of(io);
     bool any = io->done.head || io->tasks.head;
     uint64_t next = wheel_next(&io->wheel);
-    (void)timeout_ns; /* is by the real clock */
+    (void)timeout_ns; /* based on the real clock */
     any |= mem_turn_calls(io);
     for (uint32_t i = 0; i < mem->n_clients; i++) {
         struct mem_client *m = mem->client[i];

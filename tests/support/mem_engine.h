@@ -1,68 +1,69 @@
 #pragma once
-/* A third engine, for tests: the contract of io.h in memory, without sockets, clock or threads. The
- * test is every client: it pushes bytes in pieces of its choice and reads what comes out. What
- * happens depends on these calls alone, so a run can be repeated.
+/* An engine for tests: the contract of io.h in memory, without sockets, clock or threads. The test
+ * plays every client: it pushes bytes in pieces of its choice and reads the output. A run depends
+ * on these calls alone, so it can be repeated.
  *
- * It is stricter than a kernel: a piece lies in memory of exactly its size, which is freed when the
- * callback returns, so that the address sanitizer sees a lease outlived or overrun; a socket closed
- * with something in flight is an assertion. Files are opened and read by plain system calls. Polls
- * and connects are not implemented and fail with -EINVAL.
+ * It is stricter than a kernel. A piece is in memory of exactly its size, which is freed when the
+ * callback returns, so that the address sanitizer detects a lease that is overrun or outlived;
+ * closing a socket with an operation in flight fails an assertion. Files are opened and read by
+ * plain system calls. Polls and connects fail with -EINVAL.
  *
- * Time stands still but for deadlines: where nothing else is left to do, it moves on to the next
- * one, unless that is further ahead than `patience`. */
+ * Time advances only to deadlines: if nothing else is left to do, it moves to the next one, unless
+ * that is further ahead than `patience`. */
 
 #include "io/io.h"
 
 struct mem_config {
-    uint32_t share;    /* pieces that a socket delivers in one turn; 0: all */
-    size_t pace;       /* bytes that leave a socket in one turn; 0: all of a send, and at once */
-    bool late;         /* what can be done at once is done in the next turn all the same */
+    uint32_t share;    /* pieces that a socket delivers per turn; 0: all */
+    size_t pace;       /* bytes that a socket sends per turn; 0: all, at once */
+    bool late;         /* defer to the next turn what could be done at once */
     uint64_t patience; /* ns */
 };
 
-/* A client. Its memory is the test's, to be freed after both sides have closed. */
+/* A client. The test frees it after both sides have closed. */
 struct mem_client;
 
 extern const struct io_engine mem_engine;
 
-/* After io_open, and whenever nothing is in flight. Without it every field is 0 but patience, which
- * is a second. */
+/* Call after io_open, or whenever nothing is in flight. By default every field is 0, except
+ * patience, which is a second. */
 void mem_configure(struct io *io, const struct mem_config *config);
 
-/* Turns until nothing is left to be done before the client does something; false when that has not
- * come about after `turns`. */
+/* Runs turns until nothing can happen before the client acts; false if that takes more than
+ * `turns`. */
 bool mem_run(struct io *io, unsigned turns);
 
-/* A connection for the accept stream, which takes it in the next turn. */
+/* Queues a connection; the accept stream takes it in the next turn. */
 struct mem_client *mem_connect(struct io *io);
 
-/* One piece, copied: it is delivered as it is, unless it is larger than a receive buffer. */
+/* Pushes one piece, which is copied. It is delivered as one, unless it is larger than a receive
+ * buffer. */
 void mem_push(struct mem_client *m, const void *bytes, size_t n);
 
-/* The same piece so many times, where it lies, until all are delivered; and what comes out is
- * dropped. For measuring: the engine neither copies nor allocates then. */
+/* Pushes the same piece `times` times, without a copy: it must stay valid until all are delivered.
+ * Output is discarded. For measurements: the engine neither copies nor allocates. */
 void mem_repeat(struct mem_client *m, const void *bytes, size_t n, uint64_t times);
 
-/* The client sends no more: the end of the stream, behind the pieces. */
+/* Ends the client's stream after the pieces pushed so far. */
 void mem_push_end(struct mem_client *m);
 
-/* The client is gone: pieces not yet delivered are lost, the recv stream and sends fail. */
+/* Resets the connection: undelivered pieces are lost; the recv stream and sends fail. */
 void mem_reset(struct mem_client *m);
 
-/* Bytes that leave this socket in one turn from now on, in place of `pace`; 0: none. */
+/* Bytes that this socket sends per turn from now on, instead of `pace`; 0: none. */
 void mem_set_window(struct mem_client *m, size_t bytes);
 
-/* What came out so far; valid until the next turn. */
+/* The output so far; valid until the next turn. */
 const char *mem_out(const struct mem_client *m, size_t *n);
 
-/* Nothing will come out any more: the sending side was shut, or the socket closed. */
+/* No more output follows: the sending side was shut down, or the socket closed. */
 bool mem_ended(const struct mem_client *m);
 
-/* The server has closed the socket. */
+/* Whether the server has closed the socket. */
 bool mem_closed(const struct mem_client *m);
 
-/* Bytes pushed and not delivered yet. */
+/* Number of bytes pushed but not delivered. */
 size_t mem_waiting(const struct mem_client *m);
 
-/* Asserts that the server has closed. */
+/* Frees a client; asserts that the server has closed its socket. */
 void mem_free(struct io *io, struct mem_client *m);

@@ -1,5 +1,5 @@
 #pragma once
-/* What the engine in memory and its clients share. */
+/* State shared by the in-memory engine and its clients. */
 
 #include "mem_engine.h"
 
@@ -11,21 +11,21 @@ struct piece {
     struct piece *next;
     const char *bytes;
     size_t len;
-    uint64_t times; /* for which it is still to be delivered */
+    uint64_t times; /* remaining deliveries */
     bool borrowed;
     char own[];
 };
 
 struct mem_client {
-    struct io_sock *sock; /* the server's; NULL before it is taken over and after it is closed */
+    struct io_sock *sock; /* the server's socket; NULL before init and after close */
     struct piece *first, *last;
     size_t waiting;
     char *out;
     size_t out_len, out_cap;
-    size_t window; /* bytes that leave in one turn, where `windowed` */
+    size_t window; /* bytes sent per turn, if `windowed` */
     bool windowed;
     bool drop_out;
-    bool end, reset; /* the client's stream has ended; the client is gone */
+    bool end, reset; /* the client has ended its stream; has reset it */
     bool accepted, shut, closed;
 };
 
@@ -34,7 +34,7 @@ struct mem {
     struct io_accept *accept;
     struct mem_client **client; /* by descriptor */
     uint32_t n_clients, cap_clients;
-    struct fifo late; /* operations to be done in the next turn */
+    struct fifo late; /* operations deferred to the next turn */
     bool idle;
 };
 

@@ -10,7 +10,7 @@
 void refuse_io_uring(void *err)
 {
     unsigned value = *(const int *)err & SECCOMP_RET_DATA;
-    /* The program has one architecture, so its numbers are not mistaken for another's. */
+    /* Only one architecture runs here, so the system call number is unambiguous. */
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),

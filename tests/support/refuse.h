@@ -1,4 +1,4 @@
 #pragma once
-/* For server_how.prepare: from here on io_uring_setup fails with the errno that *err is, as under a
- * container's seccomp profile. */
+/* For server_how.prepare: makes io_uring_setup fail with the errno *err, as a container's seccomp
+ * profile does. */
 void refuse_io_uring(void *err);

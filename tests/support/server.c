@@ -34,7 +34,7 @@ void sleep_ms(unsigned ms)
     nanosleep(&(struct timespec){ms / 1000, (long)(ms % 1000) * 1000000}, NULL);
 }
 
-/* ---- those that a failed test leaves behind ---- */
+/* ---- servers that a failed test leaves behind ---- */
 
 enum { LEFT_MAX = 64 };
 
@@ -109,7 +109,7 @@ const char *server_two_cores(void)
 static _Noreturn void child(const struct server *s, const struct server_how *how, char **argv,
                             pid_t parent)
 {
-    /* A test that is killed leaves no server behind. */
+    /* A killed test leaves no server behind. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent) _exit(126);
     if (dup2(s->log, STDOUT_FILENO) < 0 || dup2(s->log, STDERR_FILENO) < 0) _exit(126);
     signal(SIGPIPE, SIG_DFL);
@@ -170,7 +170,7 @@ void server_addr_parse(const char *text, struct server_addr *out)
     }
 }
 
-/* The address behind `before` at the begin of a line; len 0 without. */
+/* The address after `before` at the start of a line; len 0 if there is none. */
 static void find_addr(const char *log, const char *before, struct server_addr *out)
 {
     char text[128];
@@ -223,7 +223,7 @@ void server_start_list(struct server *s, const char *const *options)
     server_start_prepared(s, NULL, NULL, options);
 }
 
-/* ---- what it says ---- */
+/* ---- output ---- */
 
 const char *server_log(struct server *s)
 {
@@ -263,7 +263,7 @@ size_t server_memory(const struct server *s)
     return kib * 1024;
 }
 
-/* ---- its end ---- */
+/* ---- end ---- */
 
 void server_signal(struct server *s, int signal)
 {
@@ -271,7 +271,7 @@ void server_signal(struct server *s, int signal)
     assert_int_equal(kill(s->pid, signal), 0);
 }
 
-/* Of what waitpid gave; says so where it was not an end that anybody asked for. */
+/* The exit status from waitpid; prints a message if the end was unexpected. */
 static int status_of(struct server *s, int raw)
 {
     note(s->pid, 0, -1);

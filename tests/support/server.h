@@ -1,7 +1,6 @@
 #pragma once
-/* A server process for black-box tests: started with options, ended in bounded time, what it says
- * kept.
- * Everything here asserts with cmocka; whoever starts a server stops it. */
+/* A server process for black-box tests: started with options, ended in bounded time, its output
+ * captured. Everything here asserts with cmocka; a test must stop the server it starts. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,20 +13,19 @@
 #include <cmocka.h>
 
 enum {
-    SERVER_SECONDS = 60, /* what any step is given, sanitizers and a busy machine included */
+    SERVER_SECONDS = 60, /* limit for any step, including sanitizers and a busy machine */
     SERVER_ARGS = 64,
 };
 
-/* Chosen by server_choose. */
+/* Set by server_choose. */
 extern const char *server_program;
 extern const char *server_engine;
 
-/* argv: the program to be started, the engine it is to be given, and maybe a pattern of the names
- * of tests to run. Exits with 2 on anything else and with 77, which skips, where the kernel refuses
- * the engine. Raises the descriptor limit. */
+/* argv: the program, the engine, and optionally a pattern of test names. Exits with 2 on anything
+ * else, and with 77 (skipped) if the kernel refuses the engine. Raises the descriptor limit. */
 void server_choose(int argc, char **argv);
 
-/* "2" where this process may use two CPUs; else "1", said in a message. */
+/* "2" if this process may use two CPUs; otherwise "1", with a message. */
 const char *server_two_cores(void);
 
 void sleep_ms(unsigned ms);
@@ -42,61 +40,62 @@ struct server_addr {
 
 struct server {
     pid_t pid;                      /* 0 once it has ended and been waited for */
-    int log;                        /* a file in memory: everything it wrote to stdout and stderr */
-    char *text;                     /* what server_log returned last */
-    struct server_addr addr, admin; /* len 0 where there is none */
+    int log;                        /* memfd with everything written to stdout and stderr */
+    char *text;                     /* last result of server_log */
+    struct server_addr addr, admin; /* len 0 if there is none */
 };
 
-/* What server_spawn does beyond the options. */
+/* How server_spawn runs the program. */
 struct server_how {
-    const char *engine;         /* NULL: --engine is not given */
-    void (*prepare)(void *arg); /* runs in the child before exec */
+    const char *engine;         /* NULL: no --engine option */
+    void (*prepare)(void *arg); /* called in the child before exec */
     void *arg;
 };
 
-/* Starts the program with these options (strings up to a NULL) and does not wait. */
+/* Starts the program with these options (strings up to a NULL); does not wait. */
 void server_spawn(struct server *s, const struct server_how *how, const char *const *options);
 
-/* Waits for the ready line, from which the addresses are taken. */
+/* Waits for the ready line and reads the addresses from it. */
 void server_await_ready(struct server *s);
 
-/* The usual start: the chosen engine, one core, 127.0.0.1 and an admin listener, both at a port of
- * the kernel's choice, unless the options say otherwise (later ones win, but for --listen). */
+/* Starts the server with the chosen engine, one core, and listeners on 127.0.0.1 for clients and
+ * admin at ports chosen by the kernel, unless the options override it (later ones win, except
+ * --listen); waits until it is ready. */
 void server_start_list(struct server *s, const char *const *options);
 #define server_start(s, ...)                                                                       \
     server_start_list(s, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
 
-/* The same, with `prepare` run in the child. */
+/* Likewise, with `prepare` called in the child. */
 void server_start_prepared(struct server *s, void (*prepare)(void *arg), void *arg,
                            const char *const *options);
 
-/* All that it has written so far; lives until the next call. */
+/* Everything written so far; valid until the next call. */
 const char *server_log(struct server *s);
 
-/* Waits until it has written that. */
+/* Waits until the output contains `text`. */
 void server_await_log(struct server *s, const char *text);
 
 void server_signal(struct server *s, int signal);
 
-/* Waits for its end: the exit status, or 128 + the signal that ended it. Prints its log where it
- * ended by a signal or a sanitizer complained. */
+/* Waits until it ends. Returns the exit status, or 128 + the signal. Prints its output if it ended
+ * by a signal or a sanitizer reported an error. */
 int server_wait(struct server *s);
 
-/* False while it runs. Never waits. */
+/* False while it runs. Does not wait. */
 bool server_has_ended(struct server *s, int *status);
 
-/* SIGTERM, and asserts that it exits with 0; then frees what the struct holds. */
+/* Sends SIGTERM, asserts exit status 0, and frees the struct's contents. */
 void server_stop(struct server *s);
 
-/* Frees what the struct holds of a server that has ended. */
+/* Frees the contents of the struct after the server has ended. */
 void server_free(struct server *s);
 
-/* Bytes of resident memory. */
+/* Resident memory in bytes. */
 size_t server_memory(const struct server *s);
 
-/* Parses ADDR:PORT as the server prints it. */
+/* Parses ADDR:PORT as printed by the server. */
 void server_addr_parse(const char *text, struct server_addr *out);
 
-/* Runs the program to its end with just these options: its exit status; what it wrote is in s,
- * which is to be freed. */
+/* Runs the program with just these options until it ends; returns its exit status. Its output is in
+ * s, which the caller frees. */
 int server_run(struct server *s, const struct server_how *how, const char *const *options);

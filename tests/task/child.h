@@ -1,5 +1,5 @@
 #pragma once
-/* For what may end the process: it is done in a child, and how that ended is looked at. */
+/* Runs code that may end the process in a child process. */
 
 #include <signal.h>
 #include <stddef.h>
@@ -7,14 +7,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The child's wait status; -1 where there is none. It exits with 0 when fn returns. */
+/* Returns the child's wait status, -1 if it could not be started. It exits with 0 when fn
+ * returns. */
 static inline int in_child(void (*fn)(void *arg), void *arg)
 {
     int status = -1;
     pid_t pid = fork();
     if (pid == 0) {
         setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-        /* The sanitizers would make an exit status of it. */
+        /* Otherwise the sanitizers would turn the signal into an exit status. */
         signal(SIGSEGV, SIG_DFL);
         signal(SIGABRT, SIG_DFL);
         alarm(60);

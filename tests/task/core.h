@@ -1,5 +1,5 @@
 #pragma once
-/* A core without HTTP: an engine, fibers and a scope, and turns that are bounded. */
+/* A core without HTTP: an engine, fibers and a scope; a timer fails a test that hangs. */
 
 #include "task/scope.h"
 
@@ -18,25 +18,25 @@ struct core {
     bool stalled;
 };
 
-/* argv: an engine. Exits with 77, which skips, where the kernel refuses it. */
+/* argv: an engine. Exits with 77 (skipped) if the kernel refuses it. */
 void core_choose(int argc, char **argv);
 
 bool core_is(const char *engine);
 
-/* `max` fibers at most. */
+/* `max` is the limit of fibers. */
 void core_open(struct core *c, uint32_t max);
 
-/* Checks that nothing is waited for and that every fiber is home. */
+/* Checks that nothing is in flight, no timer is armed and every fiber has returned. */
 void core_close(struct core *c);
 
-/* For cmocka: *state is a struct core of 100 fibers. */
+/* For cmocka: *state is a struct core with a limit of 100 fibers. */
 int core_set_up(void **state);
 int core_tear_down(void **state);
 
-/* One turn that waits for something to happen. */
+/* One turn that waits for an event. */
 void core_turn(struct core *c, const char *what, const char *file, int line);
 
-/* A turn that does not wait. */
+/* One turn that does not wait. */
 void core_poll(struct core *c);
 
 #define TURN_UNTIL(c, cond)                                                                        \
@@ -46,5 +46,5 @@ void core_poll(struct core *c);
 
 #define CORE_CASE(name) cmocka_unit_test_setup_teardown(name, core_set_up, core_tear_down)
 
-/* Open descriptors of the process. */
+/* Number of open descriptors of the process. */
 unsigned core_count_fds(void);

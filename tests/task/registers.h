@@ -1,6 +1,6 @@
 #pragma once
-/* Calls fn(arg) with values of our own in every register that a callee must preserve, and brings
- * back what they hold after. */
+/* Calls fn(arg) with the given values in every register that a callee must preserve, and stores the
+ * values found there afterwards. */
 
 #include <stdint.h>
 

@@ -25,7 +25,7 @@ enum { STACK = 64 * 1024 };
 
 static struct fiber_pool pool;
 
-/* What the fibers of a test have come to, in order. */
+/* The steps that the fibers of a test took, in order. */
 static char trace[64];
 
 static void step(char c)
@@ -46,7 +46,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    assert_int_equal(pool.out, 0);
+    assert_int_equal(pool.in_use, 0);
     assert_null(fiber_self(&pool));
     fiber_pool_drain(&pool);
     assert_int_equal(pool.total, 0);
@@ -69,7 +69,7 @@ static void run_once(void *arg)
     ++*(int *)arg;
 }
 
-static void runs_to_completion(void **state)
+static void a_fiber_that_never_parks(void **state)
 {
     (void)state;
     assert_true(on_own_stack());
@@ -78,13 +78,13 @@ static void runs_to_completion(void **state)
         assert_int_equal(fiber_start(&pool, run_once, &runs), 0);
         assert_int_equal(runs, i);
         assert_null(fiber_self(&pool));
-        assert_int_equal(pool.out, 0);
+        assert_int_equal(pool.in_use, 0);
     }
     assert_int_equal(pool.total, 1);
     assert_true(on_own_stack());
 }
 
-/* A fiber that can be gone on with from outside. */
+/* A parked fiber that the test resumes. */
 struct parked {
     struct fiber *self;
     char mark;
@@ -105,7 +105,7 @@ static void park_twice(void *arg)
     step((char)(p->mark - 'a' + 'A'));
 }
 
-static void goes_on_where_it_parked(void **state)
+static void resumes_where_it_parked(void **state)
 {
     (void)state;
     struct parked a = {.mark = 'a', .value = 1}, b = {.mark = 'b', .value = 2};
@@ -113,12 +113,12 @@ static void goes_on_where_it_parked(void **state)
     assert_null(fiber_self(&pool));
     assert_int_equal(fiber_start(&pool, park_twice, &b), 0);
     assert_ptr_not_equal(a.self, b.self);
-    assert_int_equal(pool.out, 2);
+    assert_int_equal(pool.in_use, 2);
     step('-');
     fiber_resume(&pool, b.self);
     fiber_resume(&pool, a.self);
     fiber_resume(&pool, a.self);
-    assert_int_equal(pool.out, 1);
+    assert_int_equal(pool.in_use, 1);
     fiber_resume(&pool, b.self);
     assert_string_equal(trace, "ab-baAB");
 }
@@ -140,14 +140,14 @@ static void start_two(void *arg)
     step(')');
 }
 
-/* Started from a fiber that has returned since, they park to whoever resumes them. */
-static void started_from_a_fiber(void **state)
+/* Two fibers were started by a fiber that has since returned; each parks to whoever resumes it. */
+static void fibers_started_from_a_fiber(void **state)
 {
     (void)state;
     struct parked p[2] = {{.mark = 'a', .value = 1}, {.mark = 'b', .value = 2}};
     assert_int_equal(fiber_start(&pool, start_two, p), 0);
     assert_string_equal(trace, "(a.b)");
-    assert_int_equal(pool.out, 2);
+    assert_int_equal(pool.in_use, 2);
     for (int i = 0; i < 2; i++) {
         fiber_resume(&pool, p[0].self);
         assert_null(fiber_self(&pool));
@@ -172,7 +172,7 @@ static void start_next(void *arg)
     unchained++;
 }
 
-static void each_starts_the_next(void **state)
+static void fibers_start_one_another(void **state)
 {
     (void)state;
     chained = unchained = 0;
@@ -191,7 +191,7 @@ struct one_of_many {
     bool done;
 };
 
-/* Keeps on its stack what only it should have written there. */
+/* Keeps words on its stack and checks that nothing else writes there. */
 static void keep_words(void *arg)
 {
     struct one_of_many *m = arg;
@@ -214,14 +214,14 @@ static void run_many(struct fiber_pool *p, uint32_t n, uint64_t (*next)(uint64_t
         if (!many[i].done) left[n_left++] = i;
         assert_int_equal(many[i].done, i % 4 == 0);
     }
-    assert_int_equal(p->out, n_left);
+    assert_int_equal(p->in_use, n_left);
     for (uint64_t at = 1; n_left > 0;) {
         uint32_t *l = &left[(at = next(at)) % n_left];
         fiber_resume(p, many[*l].self);
         if (many[*l].done) *l = left[--n_left];
     }
     for (uint32_t i = 0; i < n; i++) assert_true(many[i].done);
-    assert_int_equal(p->out, 0);
+    assert_int_equal(p->in_use, 0);
     free(many);
     free(left);
 }
@@ -237,11 +237,11 @@ static uint64_t next_scrambled(uint64_t at)
     return at * 2862933555777941757u + 3037000493u;
 }
 
-static void thousands(void **state)
+static void thousands_of_fibers(void **state)
 {
     (void)state;
 #ifdef FIBER_TSAN
-    uint32_t n = 1000; /* it has room for some thousands of threads, and takes a fiber for one */
+    uint32_t n = 1000; /* ThreadSanitizer supports a few thousand fibers */
 #else
     uint32_t n = RUNNING_ON_VALGRIND ? 1000 : 10000;
 #endif
@@ -275,7 +275,7 @@ static void a_pool_on_each_thread(void **state)
     for (int i = 0; i < 2; i++) assert_int_equal(pthread_join(thread[i], NULL), 0);
 }
 
-static void more_than_max(void **state)
+static void start_fails_beyond_max(void **state)
 {
     (void)state;
     struct parked p[100];
@@ -288,7 +288,7 @@ static void more_than_max(void **state)
     assert_int_equal(fiber_start(&pool, run_once, &runs), -EAGAIN);
     assert_int_equal(fiber_start(&pool, run_once, &runs), -EAGAIN);
     assert_int_equal(runs, 0);
-    assert_int_equal(pool.out, 100);
+    assert_int_equal(pool.in_use, 100);
     for (int i = 0; i < 100; i++) {
         memset(trace, 0, sizeof trace);
         fiber_resume(&pool, p[i].self);
@@ -320,7 +320,7 @@ static void last_used_is_first_reused(void **state)
     assert_int_equal(pool.total, 3);
 }
 
-/* n fibers at once; leaves them free. */
+/* Runs n fibers at once and leaves them free. */
 static void use(uint32_t n)
 {
     struct one_of_many many[100];
@@ -339,13 +339,13 @@ static bool is_mapped(void *at)
     return mincore((void *)((uintptr_t)at & ~(page - 1)), page, &in_core) == 0;
 }
 
-static void trim_takes_half_of_what_was_free_all_along(void **state)
+static void trim_unmaps_half_of_those_always_free(void **state)
 {
     (void)state;
-    fiber_pool_trim(&pool); /* of nothing */
+    fiber_pool_trim(&pool); /* of an empty pool */
     use(41);
     assert_int_equal(pool.total, 41);
-    fiber_pool_trim(&pool); /* all of them have been in use */
+    fiber_pool_trim(&pool); /* all were in use since the last trim */
     assert_int_equal(pool.total, 41);
     use(11); /* leaves 30 free */
     fiber_pool_trim(&pool);
@@ -356,10 +356,10 @@ static void trim_takes_half_of_what_was_free_all_along(void **state)
     fiber_pool_trim(&pool);
     assert_int_equal(pool.total, 20);
     for (int i = 0; i < 10; i++) fiber_pool_trim(&pool);
-    assert_int_equal(pool.total, 1); /* the hot one stays */
+    assert_int_equal(pool.total, 1); /* the most recently used one stays */
 }
 
-/* A core serves nobody while it unmaps, so after a burst it does so little by little. */
+/* The core serves nobody while it unmaps, so after a burst it unmaps a few stacks at a time. */
 static void trim_is_bounded(void **state)
 {
     (void)state;
@@ -376,7 +376,7 @@ static void trim_is_bounded(void **state)
     fiber_pool_drain(&p);
 }
 
-static void trim_unmaps_the_coldest(void **state)
+static void trim_unmaps_the_least_recently_used(void **state)
 {
     (void)state;
     struct one_of_many cold = {.pool = &pool, .rounds = 1}, hot = cold, busy = cold;
@@ -395,7 +395,7 @@ static void trim_unmaps_the_coldest(void **state)
     assert_true(busy.done);
 }
 
-static void drained_and_used_again(void **state)
+static void pool_is_reusable_after_drain(void **state)
 {
     (void)state;
     use(10);
@@ -406,7 +406,7 @@ static void drained_and_used_again(void **state)
     assert_int_equal(pool.total, 5);
 }
 
-static void drain_one_too_early(void *arg)
+static void drain_with_a_parked_fiber(void *arg)
 {
     struct one_of_many m = {.pool = &pool, .rounds = 1};
     (void)arg;
@@ -414,10 +414,10 @@ static void drain_one_too_early(void *arg)
     fiber_pool_drain(&pool);
 }
 
-static void drain_is_for_the_end(void **state)
+static void drain_asserts_that_all_returned(void **state)
 {
     (void)state;
-    int status = in_child(drain_one_too_early, NULL);
+    int status = in_child(drain_with_a_parked_fiber, NULL);
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), SIGABRT);
 }
@@ -427,19 +427,19 @@ static void drain_is_for_the_end(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        CASE(runs_to_completion),
-        CASE(goes_on_where_it_parked),
-        CASE(started_from_a_fiber),
-        CASE(each_starts_the_next),
-        CASE(thousands),
+        CASE(a_fiber_that_never_parks),
+        CASE(resumes_where_it_parked),
+        CASE(fibers_started_from_a_fiber),
+        CASE(fibers_start_one_another),
+        CASE(thousands_of_fibers),
         CASE(a_pool_on_each_thread),
-        CASE(more_than_max),
+        CASE(start_fails_beyond_max),
         CASE(last_used_is_first_reused),
-        CASE(trim_takes_half_of_what_was_free_all_along),
+        CASE(trim_unmaps_half_of_those_always_free),
         CASE(trim_is_bounded),
-        CASE(trim_unmaps_the_coldest),
-        CASE(drained_and_used_again),
-        CASE(drain_is_for_the_end),
+        CASE(trim_unmaps_the_least_recently_used),
+        CASE(pool_is_reusable_after_drain),
+        CASE(drain_asserts_that_all_returned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,12 +9,12 @@
 
 enum { MEMBERS = 20 };
 
-/* What one member does: waits that long, or until another has returned, then returns that. */
+/* One member: waits for a time, or until the test wakes it, then returns `result`. */
 struct job {
     struct core *core;
     uint64_t ns;
     const struct job *after;
-    struct wait *until; /* woken by the test; not cut short */
+    struct wait *until; /* woken by the test; has no cancel function */
     int result;
     int slept; /* result of the wait */
     bool returned;
@@ -69,7 +69,7 @@ static int run(struct core *c, struct run *r, struct job *jobs, unsigned n)
     return r->joined;
 }
 
-static void nobody_to_wait_for(void **state)
+static void join_of_an_empty_group(void **state)
 {
     struct run r;
     assert_int_equal(run(*state, &r, NULL, 0), 0);
@@ -80,7 +80,7 @@ static void members_that_do_not_wait(void **state)
 {
     struct job jobs[MEMBERS] = {{.result = 0}};
     struct run r;
-    for (int i = 0; i < MEMBERS; i++) jobs[i].result = i; /* counts are no errors */
+    for (int i = 0; i < MEMBERS; i++) jobs[i].result = i; /* positive results are no errors */
     assert_int_equal(run(*state, &r, jobs, MEMBERS), 0);
     assert_false(r.parked);
 }
@@ -97,27 +97,27 @@ static void members_that_wait(void **state)
     assert_true(clock_ns() - from >= 4 * NS_PER_MS);
 }
 
-/* They wait in the same turns: none of them is over before all have begun. */
-static void members_wait_together(void **state)
+/* All members start to wait before any of them returns. */
+static void members_wait_concurrently(void **state)
 {
     struct core *c = *state;
     struct job jobs[MEMBERS] = {{.result = 0}};
     struct run r = {.core = c, .jobs = jobs, .n = MEMBERS};
     for (int i = 0; i < MEMBERS; i++) jobs[i].ns = 3600 * NS_PER_S;
     assert_int_equal(fiber_start(&c->fibers, run_group, &r), 0);
-    assert_int_equal(c->fibers.out, MEMBERS + 1);
+    assert_int_equal(c->fibers.in_use, MEMBERS + 1);
     scope_cancel(&c->scope, -ECANCELED);
     TURN_UNTIL(c, r.done);
 }
 
-static void the_first_error_counts(void **state)
+static void join_returns_the_first_error(void **state)
 {
     struct core *c = *state;
     struct run r;
     struct job in_order[] = {
         {.result = 1}, {.result = -EIO}, {.result = -ENOENT}, {.ns = NS_PER_MS}};
     assert_int_equal(run(c, &r, in_order, 4), -EIO);
-    assert_true(in_order[3].returned); /* an error does not end the others */
+    assert_true(in_order[3].returned); /* an error does not end the other members */
     struct job in_time[] = {{.ns = 1, .result = -EIO}, {.ns = NS_PER_MS, .result = -ENOENT}};
     in_time[0].after = &in_time[1];
     assert_int_equal(run(c, &r, in_time, 2), -ENOENT);
@@ -139,8 +139,8 @@ static void cancelled(void **state)
     for (int i = 0; i < 2; i++) assert_int_equal(jobs[i].slept, -ETIMEDOUT);
 }
 
-/* What the members use may be the joiner's, so it does not leave before them. */
-static void cancelled_with_a_member_that_stays(void **state)
+/* The members may use memory of the joiner, so it must not return before them. */
+static void join_waits_for_all_members_when_cancelled(void **state)
 {
     struct core *c = *state;
     struct wait until;
@@ -156,7 +156,7 @@ static void cancelled_with_a_member_that_stays(void **state)
     assert_int_equal(r.joined, -ECANCELED);
 }
 
-static void a_spawn_that_fails(void **state)
+static void a_failed_spawn_is_the_result(void **state)
 {
     struct core *c = *state;
     struct run r;
@@ -167,7 +167,7 @@ static void a_spawn_that_fails(void **state)
     static const int want[] = {0, 0, -EAGAIN, -EAGAIN};
     assert_memory_equal(r.spawned, want, sizeof want);
     for (int i = 0; i < 4; i++) assert_int_equal(jobs[i].returned, i < 2);
-    /* With the fiber of the first given back, the second can be started after all. */
+    /* Once the first has returned its fiber, the second can start. */
     struct job one_by_one[4] = {{.result = 0}};
     assert_int_equal(run(c, &r, one_by_one, 4), 0);
 }
@@ -205,7 +205,7 @@ static void run_nested(void *arg)
     n->done = true;
 }
 
-static void groups_in_groups(void **state)
+static void nested_groups(void **state)
 {
     struct nested n = {.core = *state};
     assert_int_equal(fiber_start(&n.core->fibers, run_nested, &n), 0);
@@ -247,8 +247,8 @@ static void a_member_spawns_another(void **state)
     assert_int_equal(s.joined, -EXDEV);
 }
 
-/* Between the end of the last member and the joiner's turn. */
-static void spawn_at_the_last_moment(struct io_task *t);
+/* Spawns between the return of the last member and the resumption of the joiner. */
+static void spawn_before_the_joiner_runs(struct io_task *t);
 
 struct late_task {
     struct io_task task;
@@ -261,7 +261,7 @@ static void spawn_from_outside(void *arg)
     assert_int_equal(group_spawn(&s->group, work, s->core, &s->late), 0);
 }
 
-static void spawn_at_the_last_moment(struct io_task *t)
+static void spawn_before_the_joiner_runs(struct io_task *t)
 {
     struct shared *s = container_of(t, struct late_task, task)->shared;
     assert_int_equal(s->group.running, 0);
@@ -273,7 +273,7 @@ static int queue_a_spawn(void *ctx, void *arg)
 {
     struct late_task *l = arg;
     int err = scope_sleep(&((struct core *)ctx)->scope, NS_PER_MS);
-    io_defer(&l->shared->core->io, &l->task); /* runs before the joiner that this wakes */
+    io_defer(&l->shared->core->io, &l->task); /* runs before the joiner, which this member wakes */
     return err;
 }
 
@@ -291,7 +291,7 @@ static void join_late(void *arg)
 static void spawned_before_the_join_returns(void **state)
 {
     struct shared s = {.core = *state, .late = {.core = *state, .ns = NS_PER_MS}};
-    struct late_task l = {.task = {.fn = spawn_at_the_last_moment}, .shared = &s};
+    struct late_task l = {.task = {.fn = spawn_before_the_joiner_runs}, .shared = &s};
     assert_int_equal(fiber_start(&s.core->fibers, join_late, &l), 0);
     TURN_UNTIL(s.core, s.done);
     assert_int_equal(s.joined, 0);
@@ -303,7 +303,7 @@ static void join_as_well(void *arg)
     s->joined_meanwhile = group_join(&s->group);
 }
 
-static void joined_by_one_at_a_time(void **state)
+static void a_second_joiner_gets_ebusy(void **state)
 {
     struct shared s = {.core = *state, .late = {.core = *state}};
     assert_int_equal(fiber_start(&s.core->fibers, join_shared, &s), 0);
@@ -341,7 +341,7 @@ static void run_readers(void *arg)
     n->done = true;
 }
 
-static void files_together(void **state)
+static void members_read_files_concurrently(void **state)
 {
     struct nested n = {.core = *state};
     unsigned fds = core_count_fds();
@@ -356,19 +356,19 @@ int main(int argc, char **argv)
 {
     core_choose(argc, argv);
     static const struct CMUnitTest tests[] = {
-        CORE_CASE(nobody_to_wait_for),
+        CORE_CASE(join_of_an_empty_group),
         CORE_CASE(members_that_do_not_wait),
         CORE_CASE(members_that_wait),
-        CORE_CASE(members_wait_together),
-        CORE_CASE(the_first_error_counts),
+        CORE_CASE(members_wait_concurrently),
+        CORE_CASE(join_returns_the_first_error),
         CORE_CASE(cancelled),
-        CORE_CASE(cancelled_with_a_member_that_stays),
-        CORE_CASE(a_spawn_that_fails),
-        CORE_CASE(groups_in_groups),
+        CORE_CASE(join_waits_for_all_members_when_cancelled),
+        CORE_CASE(a_failed_spawn_is_the_result),
+        CORE_CASE(nested_groups),
         CORE_CASE(a_member_spawns_another),
         CORE_CASE(spawned_before_the_join_returns),
-        CORE_CASE(joined_by_one_at_a_time),
-        CORE_CASE(files_together),
+        CORE_CASE(a_second_joiner_gets_ebusy),
+        CORE_CASE(members_read_files_concurrently),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

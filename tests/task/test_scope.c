@@ -15,7 +15,7 @@
 
 enum { FILE_SIZE = 100000 };
 
-/* Made for the tests and removed at the end. */
+/* Files made for the tests and removed at the end. */
 static char dir[] = "/tmp/test_scope-XXXXXX", file_path[64];
 
 static uint8_t byte_at(size_t i)
@@ -46,7 +46,7 @@ static void wait_once(void *arg)
     w->done = true;
 }
 
-static void woken_in_the_same_turn(void **state)
+static void a_wake_resumes_in_the_same_turn(void **state)
 {
     struct core *c = *state;
     struct waiter w = {.core = c};
@@ -54,7 +54,7 @@ static void woken_in_the_same_turn(void **state)
     core_poll(c);
     assert_false(w.done);
     wait_wake(&w.wait, 5);
-    assert_false(w.done); /* never at once */
+    assert_false(w.done); /* not resumed within the call */
     wait_wake(&w.wait, 6);
     core_poll(c);
     assert_true(w.done);
@@ -68,7 +68,7 @@ static void wake_from_a_fiber(void *arg)
     assert_false(w->done);
 }
 
-static void woken_by_a_fiber(void **state)
+static void a_fiber_wakes_another(void **state)
 {
     struct core *c = *state;
     struct waiter w = {.core = c};
@@ -84,7 +84,7 @@ static void wake_with_error(struct wait *w)
     wait_wake(w, w->scope->cancelled);
 }
 
-static void cancelled_where_it_can_be(void **state)
+static void cancel_ends_waits_with_a_cancel_function(void **state)
 {
     struct core *c = *state;
     struct waiter w[3] = {{.core = c, .cancel = wake_with_error},
@@ -105,7 +105,7 @@ static void cancelled_where_it_can_be(void **state)
     assert_int_equal(w[1].result, 1);
 }
 
-static void other_scopes_are_left_alone(void **state)
+static void cancel_leaves_other_scopes_alone(void **state)
 {
     struct core *c = *state;
     struct core other = {.scope = {0}};
@@ -132,7 +132,7 @@ struct sleeper {
 static void sleep_once(void *arg)
 {
     struct sleeper *s = arg;
-    /* Time that passes before it, in the same turn, is not part of the sleep. */
+    /* Time that passes in the turn before the call is not part of the sleep. */
     for (uint64_t until = clock_ns() + s->busy; clock_ns() < until;) continue;
     uint64_t from = clock_ns();
     s->result = scope_sleep(&s->core->scope, s->ns);
@@ -140,7 +140,7 @@ static void sleep_once(void *arg)
     ++*s->done;
 }
 
-static void never_early(void **state)
+static void sleep_never_returns_early(void **state)
 {
     struct core *c = *state;
     enum { N = 90 };
@@ -159,7 +159,7 @@ static void never_early(void **state)
     }
 }
 
-static void sleep_cut_short(void **state)
+static void cancel_ends_a_sleep(void **state)
 {
     struct core *c = *state;
     unsigned done = 0;
@@ -178,7 +178,7 @@ static void sleep_cut_short(void **state)
     core_poll(c);
     assert_int_equal(done, 4);
     for (int i = 1; i < 4; i++) assert_int_equal(s[i].result, -ECANCELED);
-    /* And from now on there is nothing to wait for. */
+    /* From now on no wait parks. */
     struct sleeper late = {.core = c, .ns = 3600 * NS_PER_S, .done = &done};
     start(c, sleep_once, &late);
     assert_int_equal(done, 5);
@@ -206,14 +206,14 @@ static int run_call(struct core *c, struct io_call call, enum io_kind kind)
 {
     struct caller a = {.core = c, .call = call, .kind = kind};
     start(c, call_once, &a);
-    assert_false(a.done); /* a submit never calls back */
+    assert_false(a.done); /* submitting never calls back */
     TURN_UNTIL(c, a.done);
     return a.result;
 }
 
 static struct stat opened;
 
-static void files(void **state)
+static void file_calls(void **state)
 {
     struct core *c = *state;
     unsigned fds = core_count_fds();
@@ -236,7 +236,7 @@ static void files(void **state)
     assert_int_equal(core_count_fds(), fds);
 }
 
-static void files_that_are_not_there(void **state)
+static void missing_files(void **state)
 {
     struct core *c = *state;
     struct statx st;
@@ -256,7 +256,7 @@ struct reader {
     uint64_t seed;
 };
 
-/* A sequence of calls into the fiber's own stack. */
+/* Reads repeatedly into memory on the fiber's own stack. */
 static void read_here_and_there(void *arg)
 {
     struct reader *r = arg;
@@ -285,7 +285,7 @@ static void read_with_many(struct core *c, unsigned n)
     close(fd);
 }
 
-static void many_at_once(void **state)
+static void many_calls_at_once(void **state)
 {
     read_with_many(*state, 100);
 }
@@ -312,7 +312,7 @@ static void a_core_on_each_thread(void **state)
 
 /* ---- calls cancelled ---- */
 
-/* In flight, whatever that means to the engine: it comes to its result or to the scope's error. */
+/* Cancelled in flight: it returns its own result or the scope's error. */
 static void cancelled_in_flight(void **state)
 {
     struct core *c = *state;
@@ -342,7 +342,7 @@ static void cancelled_in_flight(void **state)
         assert_int_equal(a[1].result, -ETIMEDOUT);
     assert_int_equal(a[2].result, -ETIMEDOUT);
     close(fd);
-    /* A call that comes later is not made. */
+    /* A later call is not submitted. */
     struct caller late = {.core = c, .kind = IO_OPEN, .call = a[0].call};
     start(c, call_once, &late);
     assert_true(late.done);
@@ -350,27 +350,28 @@ static void cancelled_in_flight(void **state)
     assert_int_equal(core_count_fds(), fds);
 }
 
-/* Opens a file with a lease that its holder does not give up, which others wait for (fcntl(2)); -1
- * where the file system has no leases. */
+/* Opens a file with a lease that is never released, so that others wait for it (fcntl(2)); -1 if
+ * the file system has no leases. */
 static int lease_file(void)
 {
     int fd = open(file_path, O_RDWR | O_CLOEXEC);
     assert_true(fd >= 0);
-    assert_ptr_not_equal(signal(SIGIO, SIG_IGN), SIG_ERR); /* what asks the holder for it */
+    assert_ptr_not_equal(signal(SIGIO, SIG_IGN),
+                         SIG_ERR); /* the signal that asks the holder to release it */
     if (fcntl(fd, F_SETLEASE, F_WRLCK) == 0) return fd;
     print_message("no leases here: %s\n", strerror(errno));
     close(fd);
     return -1;
 }
 
-/* A call that waits for somebody: the kernel has the memory of the fiber until it gives it back. */
-static void cancelled_while_it_waits(void **state)
+/* While a call is pending, the kernel owns the fiber's memory; a cancel waits for it. */
+static void cancel_waits_for_the_kernel(void **state)
 {
     struct core *c = *state;
     char buf[8] = "unread";
     int ends[2];
     if (!core_is("io_uring"))
-        return; /* the others make such calls in place, so none is in flight */
+        return; /* other engines make such calls synchronously, so none is in flight */
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
     struct caller a = {
         .core = c,
@@ -391,8 +392,8 @@ static void cancelled_while_it_waits(void **state)
     close(ends[1]);
 }
 
-/* Opening never waits for others, as for the holder of a lease who does not give it up. */
-static void opening_does_not_wait(void **state)
+/* Opening a file never waits, not even for the holder of a lease. */
+static void open_does_not_wait_for_a_lease(void **state)
 {
     struct core *c = *state;
     int leased = lease_file();
@@ -433,19 +434,19 @@ int main(int argc, char **argv)
 {
     core_choose(argc, argv);
     static const struct CMUnitTest tests[] = {
-        CORE_CASE(woken_in_the_same_turn),
-        CORE_CASE(woken_by_a_fiber),
-        CORE_CASE(cancelled_where_it_can_be),
-        CORE_CASE(other_scopes_are_left_alone),
-        CORE_CASE(never_early),
-        CORE_CASE(sleep_cut_short),
-        CORE_CASE(files),
-        CORE_CASE(files_that_are_not_there),
-        CORE_CASE(many_at_once),
+        CORE_CASE(a_wake_resumes_in_the_same_turn),
+        CORE_CASE(a_fiber_wakes_another),
+        CORE_CASE(cancel_ends_waits_with_a_cancel_function),
+        CORE_CASE(cancel_leaves_other_scopes_alone),
+        CORE_CASE(sleep_never_returns_early),
+        CORE_CASE(cancel_ends_a_sleep),
+        CORE_CASE(file_calls),
+        CORE_CASE(missing_files),
+        CORE_CASE(many_calls_at_once),
         CORE_CASE(a_core_on_each_thread),
         CORE_CASE(cancelled_in_flight),
-        CORE_CASE(cancelled_while_it_waits),
-        CORE_CASE(opening_does_not_wait),
+        CORE_CASE(cancel_waits_for_the_kernel),
+        CORE_CASE(open_does_not_wait_for_a_lease),
     };
     return cmocka_run_group_tests(tests, make_files, remove_files);
 }

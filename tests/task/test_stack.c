@@ -92,7 +92,7 @@ static void resume_holder(void *arg)
     fiber_resume(&pool, ((struct holder *)arg)->self);
 }
 
-/* Each side has values of its own in them at each switch, in both directions. */
+/* Each side holds values of its own in the registers at every switch, in both directions. */
 static void registers_survive(void **state)
 {
     (void)state;
@@ -104,7 +104,7 @@ static void registers_survive(void **state)
             with_registers(round == 0 ? start_holder : resume_holder, &h[i], values);
             check(values, 0x80 + round + i);
         }
-    assert_int_equal(pool.out, 0);
+    assert_int_equal(pool.in_use, 0);
 }
 
 struct sum {
@@ -159,7 +159,7 @@ __attribute__((noinline)) static void use_vectors(vector *a, const vector *b)
 
 static bool is_multiple(const void *at, uintptr_t of)
 {
-    __asm__("" : "+r"(at)); /* or the compiler answers from what it may assume */
+    __asm__("" : "+r"(at)); /* otherwise the compiler answers from what it may assume */
     return (uintptr_t)at % of == 0;
 }
 
@@ -174,7 +174,7 @@ static void aligned_locals(void *arg)
     vector a = {1.5, 2.5}, b = {3, 4};
     char text[64];
     use_vectors(&a, &b);
-    /* A frame is aligned only where the caller's stack was (AMD64 ABI, 3.2.2; AAPCS64, 6.4.5). */
+    /* A frame is aligned only if the caller's stack was (AMD64 ABI, 3.2.2; AAPCS64, 6.4.5). */
     bool aligned =
         is_multiple(__builtin_frame_address(0), 16) && is_multiple(&a, 16) && is_multiple(&b, 16);
     snprintf(text, sizeof text, "%.2f %.2Lf", a[0] + a[1], (long double)b[1]);
@@ -221,8 +221,8 @@ static void touch_all(void *arg)
     fiber_park(&pool);
 }
 
-/* Wherever the top of a stack lies, there is as much below it as was asked for. */
-static void all_of_it_is_usable(void **state)
+/* Wherever the top of a stack lies, the full size is usable below it. */
+static void the_whole_stack_is_usable(void **state)
 {
     (void)state;
     static const size_t sizes[] = {16 * 1024, 40000, STACK};
@@ -240,21 +240,22 @@ static void all_of_it_is_usable(void **state)
 
 /* ---- the guard ---- */
 
-/* Goes beyond the stack, by frames of which only one byte is touched, and comes back if it can. */
-__attribute__((noinline)) static int dig(size_t frame, size_t depth)
+/* Recurses beyond the end of the stack with frames of which one byte is touched; returns if it
+ * can. */
+__attribute__((noinline)) static int recurse(size_t frame, size_t depth)
 {
     volatile char *room = __builtin_alloca(frame);
     room[0] = 1;
-    return depth < 2 * STACK ? dig(frame, depth + frame) + room[0] : 0;
+    return depth < 2 * STACK ? recurse(frame, depth + frame) + room[0] : 0;
 }
 
 static void overflow(void *arg)
 {
     fiber_park(&pool);
-    dig(*(size_t *)arg, 0);
+    recurse(*(size_t *)arg, 0);
 }
 
-/* With other stacks on all sides, into which it would write otherwise. */
+/* With other stacks on all sides, which it would overwrite without a guard. */
 static void overflow_beside_others(void *arg)
 {
     struct touch others[8], first = {.size = STACK};
@@ -263,13 +264,13 @@ static void overflow_beside_others(void *arg)
         fiber_start(&pool, touch_all, &others[i]);
     }
     struct fiber *middle = others[4].self;
-    fiber_resume(&pool, middle); /* has returned, so its stack is the next to be used */
+    fiber_resume(&pool, middle); /* has returned, so its stack is used next */
     fiber_start(&pool, overflow, arg);
     fiber_resume(&pool, middle);
 }
 
-/* Frames that skip pages are stopped as well as those that do not. */
-static void overflow_ends_the_process(void **state)
+/* The guard stops frames that skip pages, too. */
+static void overflow_hits_the_guard(void **state)
 {
     (void)state;
     size_t frames[] = {100, 1000, 8000, 50000};
@@ -289,18 +290,18 @@ static void park_until_resumed(void *arg)
     *(struct fiber **)arg = NULL;
 }
 
-static void no_address_space(void **state)
+static void start_fails_without_address_space(void **state)
 {
     (void)state;
     struct fiber *f = NULL;
     fiber_pool_init(&pool, (size_t)1 << 62, MAX);
     assert_int_equal(fiber_start(&pool, park_until_resumed, &f), -ENOMEM);
     assert_null(f);
-    assert_int_equal(pool.out, 0);
+    assert_int_equal(pool.in_use, 0);
     assert_int_equal(pool.total, 0);
 }
 
-/* 0 in /proc where there is no such thing. */
+/* 0 if /proc does not tell. */
 static size_t address_space(void)
 {
     size_t pages = 0;
@@ -312,7 +313,7 @@ static size_t address_space(void)
 
 #define EXPECT(cond) ((cond) ? (void)0 : _exit(__LINE__ % 200 + 1))
 
-static void run_out(void *arg)
+static void use_up_memory(void *arg)
 {
     static struct fiber *f[MAX];
     (void)arg;
@@ -321,8 +322,8 @@ static void run_out(void *arg)
     EXPECT(setrlimit(RLIMIT_AS, &(struct rlimit){room, RLIM_INFINITY}) == 0);
     while (n < MAX && (err = fiber_start(&pool, park_until_resumed, &f[n])) == 0) n++;
     EXPECT(err == -ENOMEM);
-    EXPECT(n >= 16 && pool.out == (uint32_t)n && !f[n] && !fiber_self(&pool));
-    /* What there is goes on, and is enough for others. */
+    EXPECT(n >= 16 && pool.in_use == (uint32_t)n && !f[n] && !fiber_self(&pool));
+    /* The existing fibers continue, and their stacks can be reused. */
     fiber_resume(&pool, f[0]);
     EXPECT(!f[0] && fiber_start(&pool, park_until_resumed, &f[0]) == 0);
     EXPECT(fiber_start(&pool, park_until_resumed, &f[n]) == -ENOMEM);
@@ -331,14 +332,14 @@ static void run_out(void *arg)
     EXPECT(fiber_start(&pool, park_until_resumed, &f[0]) == 0);
 }
 
-static void memory_runs_out(void **state)
+static void start_fails_when_memory_runs_out(void **state)
 {
     (void)state;
     if (RUNNING_ON_VALGRIND || THREAD_SANITIZER) {
         print_message("the memory of valgrind or the thread sanitizer would be limited\n");
         skip();
     }
-    assert_int_equal(in_child(run_out, NULL), 0);
+    assert_int_equal(in_child(use_up_memory, NULL), 0);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -346,9 +347,13 @@ static void memory_runs_out(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        CASE(registers_survive),   CASE(floating_point_survives),   CASE(stacks_are_aligned),
-        CASE(all_of_it_is_usable), CASE(overflow_ends_the_process), CASE(no_address_space),
-        CASE(memory_runs_out),
+        CASE(registers_survive),
+        CASE(floating_point_survives),
+        CASE(stacks_are_aligned),
+        CASE(the_whole_stack_is_usable),
+        CASE(overflow_hits_the_guard),
+        CASE(start_fails_without_address_space),
+        CASE(start_fails_when_memory_runs_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,7 +24,7 @@ static bool take_date(slice *s)
     return true;
 }
 
-/* One chunk: its size as the server writes it (no extension), its data. */
+/* Parses one chunk: its size as the server writes it (without extension), its data. */
 static bool take_chunk(slice *s, slice *data)
 {
     size_t n = 0, digits = 0;
@@ -46,7 +46,7 @@ static bool take_chunk(slice *s, slice *data)
     return true;
 }
 
-/* The chunks that there are as one chunk, and the last one if it is there. */
+/* Joins the chunks present to one, and adds the last chunk if it is present. */
 static void join_chunks(slice *s, struct bytes *out)
 {
     struct bytes body = {0};

@@ -13,15 +13,15 @@ const char *const broken_names[BROKEN_EVENTS] = {
     [BROKEN_ABORT] = "the server aborts",
 };
 
-static void happen(struct lab_core *lab, struct mem_client *m, enum broken_event e)
+static void trigger(struct lab_core *r, struct mem_client *m, enum broken_event e)
 {
     switch (e) {
     case BROKEN_END:
-    case BROKEN_EVENTS: break; /* behind the whole input */
+    case BROKEN_EVENTS: break; /* no event: the whole input is sent */
     case BROKEN_RESET: mem_reset(m); break;
     case BROKEN_STALL: mem_set_window(m, 0); break;
-    case BROKEN_DRAIN: http_drain(&lab->core); break;
-    case BROKEN_ABORT: http_abort(&lab->core); break;
+    case BROKEN_DRAIN: http_drain(&r->http); break;
+    case BROKEN_ABORT: http_abort(&r->http); break;
     }
 }
 
@@ -33,30 +33,30 @@ static void push_split(struct mem_client *m, slice s, struct split *split)
     }
 }
 
-const char *broken_run(struct lab_core *lab, slice in, struct broken how, struct bytes *out)
+const char *broken_run(struct lab_core *r, slice in, struct broken how, struct bytes *out)
 {
     size_t n;
-    const char *odd = NULL;
-    how.mem.patience = NS_PER_S; /* no deadline passes while the client has not sent all */
-    mem_configure(&lab->io, &how.mem);
-    struct mem_client *m = mem_connect(&lab->io);
+    const char *problem = NULL;
+    how.mem.patience = NS_PER_S; /* no deadline passes before the client has sent everything */
+    mem_configure(&r->io, &how.mem);
+    struct mem_client *m = mem_connect(&r->io);
     push_split(m, slice_of(in.ptr, how.at), &how.split);
-    mem_run(&lab->io, how.turns);
-    happen(lab, m, how.event);
+    mem_run(&r->io, how.turns);
+    trigger(r, m, how.event);
     push_split(m, slice_skip(in, how.at), &how.split);
     mem_push_end(m);
-    mem_run(&lab->io, TURNS);
+    mem_run(&r->io, TURNS);
     how.mem.patience = LONG;
-    mem_configure(&lab->io, &how.mem);
-    if (!mem_run(&lab->io, TURNS)) odd = "the server is busy without end";
+    mem_configure(&r->io, &how.mem);
+    if (!mem_run(&r->io, TURNS)) problem = "the server is busy without end";
     if (!mem_closed(m)) {
-        odd = "the connection outlives its client";
+        problem = "the connection outlives its client";
         mem_reset(m);
-        mem_run(&lab->io, TURNS);
+        mem_run(&r->io, TURNS);
     }
     const char *raw = mem_out(m, &n);
     bytes_add(out, slice_of(raw, n));
-    mem_free(&lab->io, m);
-    lab->core.draining = false;
-    return odd ? odd : lab_core_left_behind(lab);
+    mem_free(&r->io, m);
+    r->http.draining = false;
+    return problem ? problem : lab_core_leak(r);
 }

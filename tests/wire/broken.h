@@ -1,7 +1,6 @@
 #pragma once
-/* Runs a client in memory that is not there to the good end: it leaves, stops reading, or the
- * server is told to stop meanwhile. The connection must end all the same and leave nothing
- * behind. */
+/* Runs an in-memory client that is interrupted: it disconnects, stops reading, or the server is
+ * stopped meanwhile. The connection must still end and leak nothing. */
 
 #include "bytes.h"
 #include "lab_core.h"
@@ -13,18 +12,18 @@ enum broken_event {
     BROKEN_STALL,
     BROKEN_DRAIN,
     BROKEN_ABORT,
-    BROKEN_EVENTS, /* how many there are */
+    BROKEN_EVENTS, /* number of events */
 };
 
 extern const char *const broken_names[BROKEN_EVENTS];
 
 struct broken {
     enum broken_event event;
-    size_t at;      /* bytes of the input that are sent before it */
-    unsigned turns; /* that the server has for these */
+    size_t at;      /* bytes of the input sent before the event */
+    unsigned turns; /* turns the server gets for them */
     struct split split;
     struct mem_config mem;
 };
 
-/* Appends what came out to `out`; returns what went wrong, or NULL. */
-const char *broken_run(struct lab_core *lab, slice in, struct broken how, struct bytes *out);
+/* Appends the server's output to `out`; returns what went wrong, or NULL. */
+const char *broken_run(struct lab_core *r, slice in, struct broken how, struct bytes *out);

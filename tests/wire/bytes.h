@@ -1,5 +1,5 @@
 #pragma once
-/* A buffer that grows. All zeros is an empty one; free() its ptr. */
+/* A growing buffer. Zero-initialise it; free() its ptr. */
 
 #include "base/slice.h"
 

@@ -12,7 +12,7 @@ struct reader {
     struct case_file *file;
     const char *path;
     int line;
-    struct bytes *block;       /* where data lines go; NULL: nowhere */
+    struct bytes *block;       /* destination of data lines; NULL: none */
     struct wire_case *current; /* NULL between cases */
 };
 
@@ -33,7 +33,7 @@ static int hex(char c)
                                         : -1;
 }
 
-/* Behind a backslash; returns how many bytes of the text it took. */
+/* Parses an escape after the backslash; returns how many bytes of the text it used. */
 static size_t escape(struct reader *r, slice text, struct bytes *out)
 {
     static const char from[] = "rnt\\{}", to[] = "\r\n\t\\{}";
@@ -75,7 +75,7 @@ static void braces(struct reader *r, slice inside, struct bytes *out)
     free(once.ptr);
 }
 
-/* Where the brace at the start of the text is closed. */
+/* The position of the brace that closes the one at the start of the text. */
 static size_t matching(const struct reader *r, slice text)
 {
     int depth = 0;

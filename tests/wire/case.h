@@ -1,21 +1,21 @@
 #pragma once
-/* Wire cases: bytes in, bytes out. A file of them is lines:
+/* Wire cases: bytes in, bytes out. A file of them consists of lines:
  *
  *   # a comment
- *   include FILE             its definitions, from the same directory
- *   define NAME              the data lines below are {NAME} from here on
+ *   include FILE             reads definitions from a file in the same directory
+ *   define NAME              the following data lines are {NAME} from here on
  *   case WORDS               begins a case
  *   loosely continue         100 (Continue) may come or not
- *   loosely chunks           the chunks that come may be cut anywhere
- *   loosely reset            a reset may follow the answers: the client sends what it should not
- *   in                       the data lines below are sent to the server
- *   out                      they come back, before the next `in` is sent
- *   half-close               the client shuts its sending side
- *   open|closed              ends the case: the connection serves on, or the server closes it
+ *   loosely chunks           the chunks of a response may be split anywhere
+ *   loosely reset            a reset may follow the responses: the client sends more than it should
+ *   in                       the following data lines are sent to the server
+ *   out                      the response, which must arrive before the next `in` is sent
+ *   half-close               the client shuts down its sending side
+ *   open|closed              ends the case: the connection stays open, or the server closes it
  *
- * A data line is indented by two spaces and its own line end is no part of it. In it stand \r, \n,
- * \t, \\, \{ and \xNN for one byte, {NAME} for a definition and {N*TEXT} for N times the text. In
- * what comes back a Date is compared as "Date: *". */
+ * A data line is indented by two spaces and does not include its line end. Escapes: \r, \n, \t, \\,
+ * \{ and \xNN for one byte, {NAME} for a definition, {N*TEXT} for TEXT repeated N times. In
+ * responses a Date is compared as "Date: *". */
 
 #include "bytes.h"
 
@@ -34,8 +34,8 @@ struct wire_case {
     struct step step[STEPS_MAX];
     unsigned n_steps;
     bool loose_continue, loose_chunks, loose_reset;
-    bool open;        /* the connection serves on */
-    struct bytes out; /* of all steps */
+    bool open;        /* the connection stays open */
+    struct bytes out; /* output of all steps */
 };
 
 struct case_file {
@@ -45,7 +45,8 @@ struct case_file {
     size_t n_definitions;
 };
 
-/* Prints what is wrong, with its line, and exits with 1 where the file is not as above. */
+/* Reads the cases of a file. If it is malformed, prints the error with its line and exits with
+ * 1. */
 void case_file_read(struct case_file *f, const char *path);
 
 void case_file_free(struct case_file *f);

@@ -1,5 +1,5 @@
-/* Serves N requests for /plaintext on each of some keep-alive connections in memory, and nothing
- * else: for callgrind, which counts the instructions (instructions.sh). */
+/* Serves N requests for /plaintext on each of several in-memory keep-alive connections, for
+ * callgrind to count the instructions (instructions.sh). */
 
 #include "lab_core.h"
 
@@ -7,7 +7,7 @@
 
 enum { CONNS_MAX = 1024 };
 
-/* As wrk sends it. */
+/* The request that wrk sends. */
 static const slice request = SLICE("GET /plaintext HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n");
 
 int main(int argc, char **argv)
@@ -18,19 +18,19 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s REQUESTS [CONNECTIONS]\n", argv[0]);
         return 2;
     }
-    static struct lab_core lab;
+    static struct lab_core rig;
     static struct mem_client *client[CONNS_MAX];
-    lab_core_open(&lab);
-    mem_configure(&lab.io, &(struct mem_config){.share = 1, .patience = NS_PER_S});
+    lab_core_open(&rig);
+    mem_configure(&rig.io, &(struct mem_config){.share = 1, .patience = NS_PER_S});
     for (uint64_t i = 0; i < conns; i++) {
-        client[i] = mem_connect(&lab.io);
+        client[i] = mem_connect(&rig.io);
         mem_repeat(client[i], request.ptr, request.len, n);
         mem_push_end(client[i]);
     }
-    while (!mem_run(&lab.io, 1u << 20)) continue;
-    uint64_t served = lab.core.stats.requests;
-    for (uint64_t i = 0; i < conns; i++) mem_free(&lab.io, client[i]);
-    lab_core_close(&lab);
+    while (!mem_run(&rig.io, 1u << 20)) continue;
+    uint64_t served = rig.http.stats.requests;
+    for (uint64_t i = 0; i < conns; i++) mem_free(&rig.io, client[i]);
+    lab_core_close(&rig);
     printf("%llu requests served\n", (unsigned long long)served);
     return served == n * conns ? 0 : 1;
 }

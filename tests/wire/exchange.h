@@ -1,27 +1,27 @@
 #pragma once
-/* Runs one case once, its input split in one way, and says what came of it. */
+/* Runs one case once, with its input split in one way, and reports the outcome. */
 
 #include "../support/server.h"
 #include "answer.h"
 #include "lab_core.h"
 #include "split.h"
 
-/* What a connection that is to serve on is asked at the end, and what it answers. */
+/* Request and response that show at the end that a connection still serves. */
 extern const slice probe_in, probe_out;
 
 struct outcome {
-    struct bytes raw; /* what came out, the answer to the probe included */
-    bool closed;      /* the server closed, by itself or after the client's end */
-    const char *odd;  /* what else went wrong, or NULL */
+    struct bytes raw;    /* the output, including the response to the probe */
+    bool closed;         /* the server closed, on its own or after the client's end of stream */
+    const char *problem; /* any other problem, or NULL */
 };
 
-/* In memory. `r` is left without connections. */
-void exchange_mem(struct lab_core *lab, const struct wire_case *c, struct split split,
+/* Runs in memory; leaves `r` without connections. */
+void exchange_mem(struct lab_core *r, const struct wire_case *c, struct split split,
                   struct outcome *o);
 
-/* Before the server is started: it and the client will share one CPU. */
+/* Call before the server is started: makes it and the client share one CPU. */
 void exchange_live_prepare(void);
 
-/* With a server that runs. */
+/* Runs against a live server. */
 void exchange_live(const struct server_addr *addr, const struct wire_case *c, struct split split,
                    struct outcome *o);

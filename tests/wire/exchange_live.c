@@ -15,11 +15,11 @@ struct live {
     struct split split;
     struct outcome *o;
     int fd;
-    unsigned step;  /* the one that the client is at; behind the last comes the probe */
-    size_t at;      /* bytes of it that are sent */
-    size_t piece;   /* bytes of the running piece that are not; 0 for none */
-    size_t awaited; /* bytes, normalised, that come before the client goes on */
-    bool refuses;   /* the server takes no more */
+    unsigned step;  /* current step; the probe follows the last one */
+    size_t at;      /* bytes of it already sent */
+    size_t piece;   /* unsent bytes of the current piece; 0 for none */
+    size_t awaited; /* normalised bytes that must arrive before the client continues */
+    bool refuses;   /* the server accepts no more */
 };
 
 static bool is_there(const struct live *l)
@@ -31,7 +31,7 @@ static bool is_there(const struct live *l)
     return there;
 }
 
-/* The bytes that the client is at, skipping what is done; absent where it only reads. */
+/* The bytes to send next, skipping completed steps; absent if the client only reads. */
 static slice current(struct live *l)
 {
     for (; l->step < l->c->n_steps; l->step++, l->at = 0) {
@@ -53,7 +53,7 @@ void exchange_live_prepare(void)
 {
     cpu_set_t set, one;
     if (sched_getaffinity(0, sizeof set, &set) < 0) return;
-    /* Not the same one for every test that runs now. */
+    /* A different CPU for each test that runs now. */
     int skip = getpid() % CPU_COUNT(&set), cpu = 0;
     while (!CPU_ISSET(cpu, &set) || skip-- > 0) cpu++;
     CPU_ZERO(&one);
@@ -61,8 +61,8 @@ void exchange_live_prepare(void)
     sched_setaffinity(0, sizeof one, &one);
 }
 
-/* Sends pieces until the socket is full, one send each. Between them the server, on the same CPU,
- * has its turn, or the kernel would put the pieces together again. */
+/* Sends pieces until the socket is full, one send each. The server, on the same CPU, runs between
+ * them; otherwise the kernel would merge the pieces. */
 static void send_some(struct live *l, slice s)
 {
     while (l->at < s.len) {
@@ -78,7 +78,7 @@ static void send_some(struct live *l, slice s)
     }
 }
 
-/* False at the end of the stream. */
+/* Receives; false at the end of the stream. */
 static bool receive(struct live *l)
 {
     char buf[PIECE];
@@ -89,7 +89,7 @@ static bool receive(struct live *l)
     if (n == -ECONNRESET && l->c->loose_reset)
         l->o->closed = true;
     else if (n < 0)
-        l->o->odd = "the server reset the connection";
+        l->o->problem = "the server reset the connection";
     return n > 0;
 }
 
@@ -109,11 +109,11 @@ void exchange_live(const struct server_addr *addr, const struct wire_case *c, st
         slice s = l.refuses ? (slice){0} : current(&l);
         struct pollfd p = {.fd = l.fd, .events = (short)(s.ptr ? POLLIN | POLLOUT : POLLIN)};
         if (poll(&p, 1, PATIENCE_MS) <= 0) {
-            o->odd = "nothing came any more, and the connection was not closed";
+            o->problem = "nothing came any more, and the connection was not closed";
             break;
         }
-        /* Reading comes first, or bytes sent to a socket that the server closed would turn the end
-         * of its stream into an error. */
+        /* Read first: sending to a socket that the server closed would turn its end of stream into
+         * an error. */
         if (p.revents & (POLLIN | POLLHUP | POLLERR)) {
             if (!receive(&l)) break;
         } else if (s.ptr) {

@@ -2,7 +2,7 @@
 
 enum { TURNS = 1000000 };
 
-/* The engine's freedoms, drawn from the split: with the first two it is at its plainest. */
+/* Chooses the engine's behaviour from the split; the first two splits use the defaults. */
 static struct mem_config choose(const struct wire_case *c, struct split *s)
 {
     static const uint32_t share[] = {0, 1, 3};
@@ -25,9 +25,9 @@ static void push_split(struct mem_client *m, slice s, struct split *split)
     }
 }
 
-static void run(struct lab_core *lab, struct outcome *o)
+static void run(struct lab_core *r, struct outcome *o)
 {
-    if (!mem_run(&lab->io, TURNS)) o->odd = "the server is busy without end";
+    if (!mem_run(&r->io, TURNS)) o->problem = "the server is busy without end";
 }
 
 static void take_out(struct mem_client *m, struct outcome *o)
@@ -38,41 +38,41 @@ static void take_out(struct mem_client *m, struct outcome *o)
     bytes_add(&o->raw, slice_of(out, n));
 }
 
-void exchange_mem(struct lab_core *lab, const struct wire_case *c, struct split split,
+void exchange_mem(struct lab_core *r, const struct wire_case *c, struct split split,
                   struct outcome *o)
 {
     struct mem_config config = choose(c, &split);
     bool half_closed = false;
     *o = (struct outcome){0};
-    mem_configure(&lab->io, &config);
-    struct mem_client *m = mem_connect(&lab->io);
+    mem_configure(&r->io, &config);
+    struct mem_client *m = mem_connect(&r->io);
     for (unsigned i = 0; i < c->n_steps; i++) {
         const struct step *s = &c->step[i];
         if (s->kind == STEP_IN) push_split(m, bytes_slice(&s->bytes), &split);
-        if (s->kind == STEP_OUT) run(lab, o);
+        if (s->kind == STEP_OUT) run(r, o);
         if (s->kind == STEP_HALF_CLOSE) {
             mem_push_end(m);
             half_closed = true;
         }
     }
-    run(lab, o);
+    run(r, o);
     if (c->open && !mem_ended(m)) {
         push_split(m, probe_in, &split);
-        run(lab, o);
+        run(r, o);
     }
     o->closed = mem_ended(m);
-    /* RFC 9112, 9.6: from a kernel this would be a reset, and could destroy the answer on its
+    /* RFC 9112, 9.6: a kernel would send a reset here, which could destroy the response on its
      * way. */
     if (mem_closed(m) && mem_waiting(m) && !c->loose_reset)
-        o->odd = "the server closed on bytes that were on their way";
+        o->problem = "the server closed on bytes that were on their way";
     if (!half_closed) mem_push_end(m);
-    run(lab, o);
+    run(r, o);
     take_out(m, o);
     if (!mem_closed(m)) {
-        o->odd = "the connection outlives both its sides";
+        o->problem = "the connection outlives both its sides";
         mem_reset(m);
-        run(lab, o);
+        run(r, o);
     }
-    mem_free(&lab->io, m);
-    if (!o->odd) o->odd = lab_core_left_behind(lab);
+    mem_free(&r->io, m);
+    if (!o->problem) o->problem = lab_core_leak(r);
 }

@@ -1,9 +1,9 @@
 #!/bin/sh
-# instructions.sh PROGRAM: counts the instructions in user space that a request for /plaintext
-# takes from the connection up, and fails where they are more than the bound. The difference of two
-# counts has neither the start nor the end of the program in it.
+# instructions.sh PROGRAM: counts the user-space instructions of a request for /plaintext, from the
+# connection up, and fails if they exceed the bound. The difference of two counts excludes the start
+# and the end of the program.
 set -eu
-bound=1400 # per request, where each turn serves many connections, as under load
+bound=1400 # per request, with many connections per turn, as under load
 conns=64
 program=$1
 command -v valgrind >/dev/null || {

@@ -7,49 +7,49 @@
 static void on_accept(struct io *io, struct io_op *op, int res, bool more)
 {
     (void)op;
-    if (more) http_accept(&((struct lab_core *)io->user)->core, res);
+    if (more) http_accept(&((struct lab_core *)io->user)->http, res);
 }
 
 static void on_turn_end(struct io *io)
 {
-    http_end_turn(&((struct lab_core *)io->user)->core, io->now);
+    http_end_turn(&((struct lab_core *)io->user)->http, io->now);
 }
 
-void lab_core_open(struct lab_core *lab)
+void lab_core_open(struct lab_core *r)
 {
     struct option_set *set = options_new();
     ASSERT(set);
     const struct options *o = options_get(set);
-    lab->limits = o->limits;
-    lab->limits.max_body = LAB_CORE_MAX_BODY;
-    lab->limits.max_conns = 4096;
+    r->limits = o->limits;
+    r->limits.max_body = LAB_CORE_MAX_BODY;
+    r->limits.max_conns = 4096;
     struct io_config config = o->io;
-    int err = io_open(&lab->io, &mem_engine, &config);
+    int err = io_open(&r->io, &mem_engine, &config);
     ASSERT(err == 0);
     options_free(set);
-    lab->router = lab_routes();
-    http_open(&lab->core, &lab->io, &lab->limits, lab->router, 0);
-    lab->io.user = lab;
-    lab->io.on_turn_end = on_turn_end;
-    lab->accept = (struct io_accept){.op = {.fn = on_accept}};
-    io_accept_start(&lab->io, &lab->accept);
+    r->router = lab_routes();
+    http_open(&r->http, &r->io, &r->limits, r->router, 0);
+    r->io.user = r;
+    r->io.on_turn_end = on_turn_end;
+    r->accept = (struct io_accept){.op = {.fn = on_accept}};
+    io_accept_start(&r->io, &r->accept);
 }
 
-const char *lab_core_left_behind(const struct lab_core *lab)
+const char *lab_core_leak(const struct lab_core *r)
 {
-    const struct http_context *c = &lab->core;
-    if (c->n_open || c->conns.out) return "a connection was left behind";
-    if (c->exchanges.out) return "a request was left behind";
-    if (c->fibers.out) return "a fiber was left behind";
-    return c->small.out || c->large.out ? "output was left behind" : NULL;
+    const struct http_context *c = &r->http;
+    if (c->n_open || c->conns.in_use) return "a connection was left behind";
+    if (c->exchanges.in_use) return "a request was left behind";
+    if (c->fibers.in_use) return "a fiber was left behind";
+    return c->small.in_use || c->large.in_use ? "output was left behind" : NULL;
 }
 
-void lab_core_close(struct lab_core *lab)
+void lab_core_close(struct lab_core *r)
 {
-    io_cancel(&lab->io, &lab->accept.op);
-    bool idle = mem_run(&lab->io, 1000);
+    io_cancel(&r->io, &r->accept.op);
+    bool idle = mem_run(&r->io, 1000);
     ASSERT(idle);
-    http_close(&lab->core);
-    io_close(&lab->io);
-    router_free(lab->router);
+    http_close(&r->http);
+    io_close(&r->io);
+    router_free(r->router);
 }

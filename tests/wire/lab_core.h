@@ -1,5 +1,5 @@
 #pragma once
-/* One core of torc-lab, from the connection up, on the engine in memory. */
+/* One core of torc-lab, from the connection up, on the in-memory engine. */
 
 #include "../support/mem_engine.h"
 #include "http/context.h"
@@ -8,16 +8,16 @@ enum { LAB_CORE_MAX_BODY = 64 * 1024 }; /* --max-body, for every engine that run
 
 struct lab_core {
     struct io io;
-    struct http_context core;
-    struct http_limits limits; /* torc-lab's defaults, but for max_body */
+    struct http_context http;
+    struct http_limits limits; /* torc-lab's defaults, except max_body */
     struct io_accept accept;
     struct router *router;
 };
 
-void lab_core_open(struct lab_core *lab);
+void lab_core_open(struct lab_core *r);
 
-/* NULL once every connection has ended and left nothing behind; else what is still there. */
-const char *lab_core_left_behind(const struct lab_core *lab);
+/* What a closed connection has leaked; NULL for nothing. */
+const char *lab_core_leak(const struct lab_core *r);
 
-/* Asserts that everything came home: connections, requests, fibers, output, operations. */
-void lab_core_close(struct lab_core *lab);
+/* Asserts that every connection, request, fiber, chunk and operation has been freed. */
+void lab_core_close(struct lab_core *r);

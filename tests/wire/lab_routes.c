@@ -1,5 +1,5 @@
-/* The routes of torc-lab in a router of our own: stand-ins for the few calls by which they are
- * mounted. */
+/* Mounts the routes of torc-lab on a router of our own, with stand-ins for the public functions
+ * that it calls. */
 
 #include "lab_routes.h"
 

@@ -1,7 +1,7 @@
 #pragma once
-/* torc-lab's routes without its server. */
+/* The routes of torc-lab without its server. */
 
 #include "http/router.h"
 
-/* Frozen; the caller frees it. */
+/* A frozen router; the caller frees it. */
 struct router *lab_routes(void);

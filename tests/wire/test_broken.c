@@ -1,4 +1,4 @@
-/* The clients of the wire cases, broken off at many places and in every way. */
+/* The clients of the wire cases, interrupted at many positions and in every way. */
 
 #include "broken.h"
 #include "case.h"
@@ -13,10 +13,10 @@
 
 enum { PLACES = 12, LONG_INPUT = 20000 };
 
-static struct lab_core lab;
+static struct lab_core rig;
 static struct case_file file;
 
-/* A place, a way to cut and an engine for the n-th run, each from another part of the number. */
+/* Position, split and engine behaviour of the n-th run, each derived from a different part of n. */
 static struct broken choose(unsigned n, size_t len)
 {
     static const size_t pace[] = {0, 0, 1, 50, 3000};
@@ -42,9 +42,9 @@ static void test_event(void **state)
             struct bytes out = {0};
             struct broken how = choose(n++, in.len);
             how.event = event;
-            const char *odd = broken_run(&lab, bytes_slice(&in), how, &out);
+            const char *problem = broken_run(&rig, bytes_slice(&in), how, &out);
             free(out.ptr);
-            if (odd) fail_msg("line %d, at byte %zu: %s", c->line, how.at, odd);
+            if (problem) fail_msg("line %d, at byte %zu: %s", c->line, how.at, problem);
         }
         free(in.ptr);
     }
@@ -57,13 +57,13 @@ int main(int argc, char **argv)
         return 2;
     }
     case_file_read(&file, argv[1]);
-    lab_core_open(&lab);
+    lab_core_open(&rig);
     struct CMUnitTest tests[BROKEN_EVENTS];
     for (uintptr_t e = 0; e < BROKEN_EVENTS; e++)
         tests[e] = (struct CMUnitTest){
             .name = broken_names[e], .test_func = test_event, .initial_state = (void *)e};
     int failed = cmocka_run_group_tests_name(argv[1], tests, NULL, NULL);
-    lab_core_close(&lab);
+    lab_core_close(&rig);
     case_file_free(&file);
     return failed ? 1 : 0;
 }

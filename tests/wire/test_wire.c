@@ -1,5 +1,5 @@
 /* Runs every case of one file whole, byte by byte and split at random, with torc-lab's connections
- * in memory ("mem") or with a torc-lab that serves on an engine. */
+ * in memory ("mem") or against a live torc-lab on an engine. */
 
 #include "exchange.h"
 
@@ -11,8 +11,8 @@ const slice probe_out = SLICE("HTTP/1.1 200 OK\r\nServer: torc\r\nDate: *\r\n"
                               "Content-Type: text/plain\r\nContent-Length: 2\r\n"
                               "Connection: close\r\n\r\nok");
 
-/* Up to so many bytes an input is cut as finely as the split asks, all along. A piece costs a live
- * server two switches between processes. */
+/* Inputs up to this size are split as finely as requested throughout. Each piece costs a live
+ * server two context switches. */
 enum { DENSE_MEM = 20000, DENSE_LIVE = 2000 };
 
 static bool in_memory;
@@ -25,11 +25,12 @@ static bool judge(const struct wire_case *c, const struct split *split, const st
     bytes_add(&want, bytes_slice(&c->out));
     if (c->open) bytes_add(&want, probe_out);
     answer_normalise(c, bytes_slice(&o->raw), &got);
-    const char *odd = o->odd;
-    if (!odd && !o->closed) odd = "the server left the connection open";
+    const char *problem = o->problem;
+    if (!problem && !o->closed) problem = "the server left the connection open";
     bool same = slice_eq(bytes_slice(&want), bytes_slice(&got));
-    if (!same || odd) {
-        printf("# line %d, %s: %s\n", c->line, split->name, odd ? odd : "other bytes came out");
+    if (!same || problem) {
+        printf("# line %d, %s: %s\n", c->line, split->name,
+               problem ? problem : "other bytes came out");
         if (!same) {
             printf("#  expected%s:\n", c->open ? ", with a probe's answer" : "");
             answer_print(bytes_slice(&want), "#    ");
@@ -39,7 +40,7 @@ static bool judge(const struct wire_case *c, const struct split *split, const st
     }
     free(want.ptr);
     free(got.ptr);
-    return same && !odd;
+    return same && !problem;
 }
 
 static void test_case(void **state)

@@ -15,7 +15,7 @@ static int parse_q(slice s)
     return q == 0 ? 1000 : -1;
 }
 
-/* Splits "gzip ; q=0.5". What is no coding at all is none of ours either. */
+/* Parses a member such as "gzip ; q=0.5". An invalid coding matches none of ours. */
 static slice parse_member(slice member, int *q)
 {
     slice coding = {NULL, 0}, weight = member;
@@ -30,7 +30,7 @@ static slice parse_member(slice member, int *q)
     return slice_trim(coding);
 }
 
-/* RFC 9110, 8.4.1.3: x-gzip is gzip, 8.4.1.1: x-compress is compress. */
+/* RFC 9110, 8.4.1.1 and 8.4.1.3: x-compress is compress, x-gzip is gzip. */
 static bool same_coding(slice a, slice ours)
 {
     if (a.len == ours.len + 2 && (a.ptr[0] | 0x20) == 'x' && a.ptr[1] == '-' &&
@@ -42,7 +42,7 @@ static bool same_coding(slice a, slice ours)
 int accept_encoding(slice field, const slice *codings, int n)
 {
     ASSERT(n >= 0 && n <= CODINGS_MAX);
-    int q[CODINGS_MAX], identity = -1, star = -1; /* thousandths; -1: not named */
+    int q[CODINGS_MAX], identity = -1, star = -1; /* thousandths; -1: not listed */
     for (int i = 0; i < n; i++) q[i] = -1;
 
     slice member;
@@ -55,7 +55,7 @@ int accept_encoding(slice field, const slice *codings, int n)
             if (same_coding(coding, codings[i])) q[i] = weight;
     }
 
-    /* Not named, identity is acceptable, but less than anything that is. */
+    /* If not listed, identity is acceptable, but ranks below every acceptable coding. */
     int best = -1, best_q = identity >= 0 ? identity : star;
     for (int i = 0; i < n; i++) {
         int mine = q[i] >= 0 ? q[i] : star;

@@ -1,6 +1,6 @@
 #include "http/fields/conditional.h"
 
-/* entity-tag = [ "W/" ] DQUOTE *etagc DQUOTE. Its length at the start of `s`, or 0. */
+/* Length of the entity-tag at the start of `s`, or 0. entity-tag = [ "W/" ] DQUOTE *etagc DQUOTE */
 static size_t etag_len(slice s)
 {
     size_t i = slice_starts(s, SLICE("W/")) ? 2 : 0;

@@ -3,7 +3,7 @@
 
 #include "base/slice.h"
 
-/* Whether `field` names `etag` ("\"abc\"" or "W/\"abc\"", quotes included). "*" matches any, also
- * where `etag` is absent. A list with anything malformed in it matches nothing. If-Match and
- * If-Range compare strongly, If-None-Match weakly. */
+/* Whether `field` lists `etag` ("\"abc\"" or "W/\"abc\"", quotes included). "*" matches any, even
+ * an absent `etag`. A malformed list matches nothing. If-Match and If-Range use strong comparison,
+ * If-None-Match weak. */
 bool etag_match(slice field, slice etag, bool weak_compare);

@@ -2,7 +2,7 @@
 
 enum { DAY = 24 * 60 * 60 };
 
-/* Where the years that are written end: 9999-12-31 23:59:59. */
+/* The last representable second: 9999-12-31 23:59:59. */
 #define LAST_SECOND INT64_C(253402300799)
 
 static const char days[7][10] = {
@@ -17,8 +17,9 @@ struct date {
     int hour, minute, second;
 };
 
-/* Days since 1970-01-01 in the proleptic Gregorian calendar. Years begin in March here, so that the
- * leap day is the last of its year and months before it do not depend on the year. */
+/* Days since 1970-01-01 in the proleptic Gregorian calendar. Internally years begin in March, so
+ * that the leap day is the last day of a year and the start of a month does not depend on the
+ * year. */
 static int64_t days_of(int year, int month, int day)
 {
     int64_t y = month < 2 ? (int64_t)year - 1 : year;
@@ -27,7 +28,7 @@ static int64_t days_of(int year, int month, int day)
     return y * 365 + leap + (m * 153 + 2) / 5 + day - 1 - 719468;
 }
 
-/* The reverse, for days since 1970-01-01 that are not negative. */
+/* The inverse, for n >= 0. */
 static void date_of(int64_t n, struct date *d)
 {
     n += 719468; /* since 0000-03-01 */
@@ -70,7 +71,7 @@ void http_date_format(time_t t, char out[HTTP_DATE_LEN])
     memcpy(out + 25, " GMT", 4);
 }
 
-/* The take_ functions move `s` over what they recognise; false leaves it anywhere. */
+/* The take_ functions advance `s` past what they recognise; on false `s` may be anywhere. */
 static bool take(slice *s, slice what)
 {
     if (!slice_starts(*s, what)) return false;
@@ -109,7 +110,7 @@ static bool take_time(slice *s, struct date *d)
            take(s, SLICE(":")) && take_number(s, 2, &d->second);
 }
 
-/* Behind "Sun, ": 06 Nov 1994 08:49:37 GMT */
+/* After "Sun, ": 06 Nov 1994 08:49:37 GMT */
 static bool imf_fixdate(slice s, struct date *d)
 {
     return take_number(&s, 2, &d->day) && take(&s, SLICE(" ")) && take_month(&s, &d->month) &&
@@ -117,7 +118,7 @@ static bool imf_fixdate(slice s, struct date *d)
            take_time(&s, d) && slice_eq(s, SLICE(" GMT"));
 }
 
-/* Behind "Sunday, ": 06-Nov-94 08:49:37 GMT */
+/* After "Sunday, ": 06-Nov-94 08:49:37 GMT */
 static bool rfc850(slice s, struct date *d)
 {
     return take_number(&s, 2, &d->day) && take(&s, SLICE("-")) && take_month(&s, &d->month) &&
@@ -125,7 +126,7 @@ static bool rfc850(slice s, struct date *d)
            take_time(&s, d) && slice_eq(s, SLICE(" GMT"));
 }
 
-/* Behind "Sun ": Nov  6 08:49:37 1994 */
+/* After "Sun ": Nov  6 08:49:37 1994 */
 static bool asctime_date(slice s, struct date *d)
 {
     if (!take_month(&s, &d->month) || !take(&s, SLICE(" "))) return false;
@@ -135,7 +136,7 @@ static bool asctime_date(slice s, struct date *d)
            take_number(&s, 4, &d->year) && s.len == 0;
 }
 
-/* A second of 60 is a leap second, which time_t counts as the first of the next minute. */
+/* Second 60 is a leap second, which time_t counts as the first of the next minute. */
 static bool exists(const struct date *d)
 {
     static const int length[12] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
@@ -149,7 +150,7 @@ static time_t seconds_of(const struct date *d)
     return days_of(d->year, d->month, d->day) * DAY + d->hour * 3600 + d->minute * 60 + d->second;
 }
 
-/* A date that seems more than 50 years ahead is of the century before (RFC 9110, 5.6.7). */
+/* A date that appears more than 50 years ahead is in the past century (RFC 9110, 5.6.7). */
 static void set_century(struct date *d, time_t now)
 {
     struct date then;

@@ -16,7 +16,7 @@ bool field_name_valid(slice name)
     return name.len > 0;
 }
 
-/* Whether any of eight bytes may be a control; bytes beyond ASCII are looked at again. */
+/* Whether any of eight bytes may be a control; non-ASCII bytes need a second look. */
 static uint64_t maybe_control(const char *p)
 {
     uint64_t v = word_load(p);

@@ -1,7 +1,7 @@
 #include "http/fields/range.h"
 
-/* Digits only, at least one. What is beyond 64 bits is beyond any representation, so it stays at
- * the largest number. */
+/* Digits only, at least one. A number beyond 64 bits is beyond any representation and is
+ * clamped. */
 static bool parse_position(slice s, uint64_t *out)
 {
     uint64_t v = 0;
@@ -54,7 +54,7 @@ int range_parse(slice field, uint64_t size, struct http_range out[RANGES_MAX])
     bool everything = false;
     while (slice_cut(&rest, ',', &member)) {
         member = slice_trim(member);
-        if (member.len == 0) continue; /* empty members of a list are to be accepted (5.6.1) */
+        if (member.len == 0) continue; /* empty list members are allowed (5.6.1) */
         if (++asked > RANGES_MAX) return 0;
         switch (parse_spec(member, size, &out[n])) {
         case MALFORMED: return 0;

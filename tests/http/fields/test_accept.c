@@ -45,7 +45,7 @@ static void by_weight(void **state)
     chooses("gzipp, xbr", IDENTITY);
 }
 
-static void absent_or_empty_is_identity(void **state)
+static void absent_or_empty_means_identity(void **state)
 {
     (void)state;
     assert_int_equal(accept_encoding((slice){NULL, 0}, ours, 3), -1);
@@ -71,7 +71,7 @@ static void identity(void **state)
 {
     (void)state;
     chooses("identity", IDENTITY);
-    chooses("identity, gzip", GZIP); /* a tie is for the coding */
+    chooses("identity, gzip", GZIP); /* on a tie the coding wins */
     chooses("identity;q=0.5, gzip;q=0.4", IDENTITY);
     chooses("identity;q=0.4, gzip;q=0.5", GZIP);
     chooses("IDENTITY;q=0.5, gzip;q=0.4", IDENTITY);
@@ -81,11 +81,11 @@ static void identity(void **state)
     chooses("identity;q=0, *", BR);
     chooses("identity;q=0, *;q=0.5, br;q=0, zstd;q=0, gzip;q=0.4", GZIP);
     chooses("gzip;q=0, identity;q=0, *;q=0", IDENTITY);
-    /* The star stands for identity as well, so this prefers it to gzip. */
+    /* "*" includes identity, so this prefers identity to gzip. */
     chooses("gzip;q=0.5, br;q=0, zstd;q=0, *", IDENTITY);
 }
 
-static void as_many_as_there_may_be(void **state)
+static void maximum_number_of_codings(void **state)
 {
     (void)state;
     const slice most[CODINGS_MAX] = {SLICE("a"), SLICE("b"), SLICE("c"), SLICE("d"),
@@ -114,7 +114,7 @@ static void repeated_members(void **state)
     chooses("gzip, gzip;q=0", IDENTITY);
 }
 
-/* What is not a weight is not taken for consent. */
+/* A malformed weight is not taken for acceptance. */
 static void malformed(void **state)
 {
     (void)state;
@@ -143,7 +143,7 @@ static bool names(slice field, slice coding)
     return false;
 }
 
-/* A coding that is chosen is named, or a star is. */
+/* A chosen coding is listed, or "*" is. */
 static void mutations(void **state)
 {
     (void)state;
@@ -164,10 +164,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(by_weight),
-        cmocka_unit_test(absent_or_empty_is_identity),
+        cmocka_unit_test(absent_or_empty_means_identity),
         cmocka_unit_test(star),
         cmocka_unit_test(identity),
-        cmocka_unit_test(as_many_as_there_may_be),
+        cmocka_unit_test(maximum_number_of_codings),
         cmocka_unit_test(aliases),
         cmocka_unit_test(repeated_members),
         cmocka_unit_test(malformed),

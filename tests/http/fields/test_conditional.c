@@ -102,7 +102,7 @@ static bool names(slice field, slice etag)
     return false;
 }
 
-/* A match is named in the field, and a strong match is a weak one. */
+/* A match is listed in the field, and a strong match is also a weak one. */
 static void mutations(void **state)
 {
     (void)state;

@@ -33,7 +33,7 @@ static void format(void **state)
     formats(INT64_C(253402300799), "Fri, 31 Dec 9999 23:59:59 GMT");
 }
 
-static void format_outside_is_the_nearer_end(void **state)
+static void format_clamps_to_the_supported_years(void **state)
 {
     (void)state;
     formats(-1, "Thu, 01 Jan 1970 00:00:00 GMT");
@@ -42,8 +42,8 @@ static void format_outside_is_the_nearer_end(void **state)
     formats(INT64_MAX, "Fri, 31 Dec 9999 23:59:59 GMT");
 }
 
-/* Against the C library's calendar: every day from 1970 to 2110 and then every 13th to 9999, at a
- * moving time of day, in each of the three forms. */
+/* Compared with the C library's calendar: every day from 1970 to 2110 and then every 13th to 9999,
+ * at varying times of day, in each of the three formats. */
 static void agrees_with_libc(void **state)
 {
     (void)state;
@@ -80,7 +80,7 @@ static void agrees_with_libc(void **state)
 static void parses(const char *s, time_t want)
 {
     time_t t = -7;
-    if (!http_date_parse(slice_str(s), &t)) fail_msg("%s refused", s);
+    if (!http_date_parse(slice_str(s), &t)) fail_msg("%s rejected", s);
     assert_int_equal(t, want);
 }
 
@@ -99,7 +99,7 @@ static void parse(void **state)
     parses("Wed, 01 Mar 0000 00:00:00 GMT", INT64_C(-62162035200));
     parses("Fri, 31 Dec 9999 23:59:59 GMT", INT64_C(253402300799));
     parses("Tue, 30 Jun 2015 23:59:60 GMT", 1435708800); /* a leap second */
-    parses("Mon, 06 Nov 1994 08:49:37 GMT", EXAMPLE);    /* the weekday is not compared */
+    parses("Mon, 06 Nov 1994 08:49:37 GMT", EXAMPLE);    /* the weekday is not checked */
 }
 
 static void malformed(void **state)
@@ -196,7 +196,7 @@ static void two_digit_years(void **state)
     two_digits(now, "Sunday, 29-Feb-00 08:49:37 GMT", "Sun, 29 Feb 2000 08:49:37 GMT");
     two_digits(now, "Sunday, 06-Nov-73 08:49:37 GMT", "Sun, 06 Nov 2073 08:49:37 GMT");
     two_digits(now, "Sunday, 06-Nov-75 08:49:37 GMT", "Sun, 06 Nov 1975 08:49:37 GMT");
-    /* To the second, 50 years from now is not yet too far. */
+    /* Exactly 50 years from now is not too far. */
     two_digits(now, "Sunday, 01-May-74 12:00:00 GMT", "Sun, 01 May 2074 12:00:00 GMT");
     two_digits(now, "Sunday, 01-May-74 12:00:01 GMT", "Sun, 01 May 1974 12:00:01 GMT");
 
@@ -210,7 +210,7 @@ static void two_digit_years(void **state)
     two_digits(now, "Sunday, 06-Nov-19 00:00:00 GMT", "Sun, 06 Nov 2019 00:00:00 GMT");
     two_digits(now, "Sunday, 06-Nov-21 00:00:00 GMT", "Sun, 06 Nov 1921 00:00:00 GMT");
 
-    /* 2100 has no 29 February, and is meant. */
+    /* The year means 2100, which has no 29 February. */
     time_t t = 7;
     assert_false(http_date_parse_at(SLICE("Sunday, 29-Feb-00 00:00:00 GMT"), 2840140800, &t));
     assert_int_equal(t, 7);
@@ -246,7 +246,7 @@ static void mutations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(format),           cmocka_unit_test(format_outside_is_the_nearer_end),
+        cmocka_unit_test(format),           cmocka_unit_test(format_clamps_to_the_supported_years),
         cmocka_unit_test(agrees_with_libc), cmocka_unit_test(parse),
         cmocka_unit_test(malformed),        cmocka_unit_test(two_digit_years),
         cmocka_unit_test(mutations),

@@ -42,13 +42,13 @@ static void values(void **state)
                 bytes[at] = (char)c;
                 bool want = c == '\t' || (c >= ' ' && c != 0x7f);
                 assert_int_equal(field_value_valid(value), want);
-                bytes[0] = '\t'; /* is let through without hiding what follows */
+                bytes[0] = '\t'; /* is valid and does not hide what follows */
                 assert_int_equal(field_value_valid(value), want || at == 0);
             }
         }
         free(bytes);
     }
-    for (int pair = 0; pair < 256 * 256; pair++) { /* a byte hides nothing in its neighbour */
+    for (int pair = 0; pair < 256 * 256; pair++) { /* no byte hides its neighbour */
         char bytes[] = {'v', 'v', 'v', (char)(pair >> 8), (char)pair, 'v', 'v', 'v', 'v'};
         bool want = true;
         for (int i = 3; i < 5; i++) {
@@ -98,7 +98,7 @@ static void lists(void **state)
     assert_false(has(" , ", ""));
 }
 
-/* A list that has a token has it whatever stands in front of it. */
+/* A list that contains a token still does with anything in front of it. */
 static void mutations(void **state)
 {
     (void)state;

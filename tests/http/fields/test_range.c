@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-/* `want` is "0-4,9-9" for the ranges, or the plain result. */
+/* `want` is "0-4,9-9" for ranges, or the plain result. */
 static void ranges(const char *field, uint64_t size, const char *want)
 {
     struct http_range out[RANGES_MAX];
@@ -52,7 +52,7 @@ static void several(void **state)
     (void)state;
     ranges("bytes=0-0,-1", 1000, "0-0,999-999");
     ranges("bytes=500-600,601-999", 1000, "500-600,601-999");
-    ranges("bytes=9-9, 0-4", 1000, "9-9,0-4"); /* in the order asked */
+    ranges("bytes=9-9, 0-4", 1000, "9-9,0-4"); /* in the order requested */
     ranges("bytes=0-0 , 2-2\t,\t4-4", 1000, "0-0,2-2,4-4");
     ranges("bytes=,0-0,,2-2, ,", 1000, "0-0,2-2");
     ranges("bytes=0-0,1000-,5-5", 1000, "0-0,5-5");
@@ -70,13 +70,13 @@ static void unsatisfiable(void **state)
     ranges("bytes=18446744073709551615-", UINT64_MAX, "-1");
 }
 
-static void of_nothing(void **state)
+static void empty_representation(void **state)
 {
     (void)state;
     ranges("bytes=0-", 0, "-1");
     ranges("bytes=0-0", 0, "-1");
     ranges("bytes=-0", 0, "-1");
-    ranges("bytes=-1", 0, "0"); /* satisfiable, and all of it: a 200 */
+    ranges("bytes=-1", 0, "0"); /* satisfiable, and the whole of it: 200 */
     ranges("bytes=0-0,-1", 0, "0");
     ranges("bytes=x", 0, "0");
 }
@@ -140,7 +140,7 @@ static void too_many(void **state)
     strcat(field, ",900-900");
     ranges(field, 1000, "0");
 
-    /* Those that cannot be satisfied count as well. */
+    /* Unsatisfiable ranges count as well. */
     char beyond[200] = "bytes=1000-";
     for (int i = 1; i < RANGES_MAX; i++) strcat(beyond, ",1000-");
     ranges(beyond, 1000, "-1");
@@ -185,9 +185,10 @@ static void mutations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(single),      cmocka_unit_test(several),   cmocka_unit_test(unsatisfiable),
-        cmocka_unit_test(of_nothing),  cmocka_unit_test(ignored),   cmocka_unit_test(too_many),
-        cmocka_unit_test(overlapping), cmocka_unit_test(mutations),
+        cmocka_unit_test(single),        cmocka_unit_test(several),
+        cmocka_unit_test(unsatisfiable), cmocka_unit_test(empty_representation),
+        cmocka_unit_test(ignored),       cmocka_unit_test(too_many),
+        cmocka_unit_test(overlapping),   cmocka_unit_test(mutations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
