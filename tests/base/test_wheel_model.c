@@ -151,8 +151,8 @@ static void agrees_with_a_naive_model(void **state)
             if (step % 16 == 0) check_slots();
         }
 
-        /* Left alone and run only when it asks, it fires the rest, in few runs: each timer may ask
-         * once per level, and as often again if it was pushed out. */
+        /* Run only at wheel_next, the wheel fires the rest in few runs: a timer may cause one run
+         * per level, and as many again if it was postponed. */
         quiet = true;
         uint64_t fired_before = fired_total, left = 0;
         for (size_t i = 0; i < TIMERS; i++) {
