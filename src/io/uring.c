@@ -8,23 +8,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-/* engine_bits of an operation */
-enum {
-    POLLING = 1,  /* no provided buffers: a poll is in flight, not the recv */
-    WAITING = 2,  /* recv is in a list to be re-armed, not in the kernel */
-    BACKLOG = 4,  /* in the backlog, not in the kernel */
-    RECEIVED = 8, /* recv has delivered bytes since it was armed */
-};
-
-/* engine_bits of a socket */
-enum { SOCK_DIRECT = 1 };
 
 enum { RING_TARGET_FIRST = 256 /* buffers in the ring at first */ };
 
@@ -65,31 +53,6 @@ static struct io_uring_sqe *must_get_sqe(struct uring *u)
     return sqe;
 }
 
-static void set_fixed_file(struct io_uring_sqe *sqe, const struct io_sock *s)
-{
-    if (s->engine_bits & SOCK_DIRECT) sqe->flags |= IOSQE_FIXED_FILE;
-}
-
-static void prepare_recv(struct uring *u, struct io_uring_sqe *sqe, struct io_sock *s)
-{
-    struct buf_pool *p = &u->io->bufs;
-    if (uring_has(u, IO_BUF_RING)) {
-        if (uring_has(u, IO_MULTISHOT))
-            io_uring_prep_recv_multishot(sqe, s->fd, NULL, 0, 0);
-        else
-            io_uring_prep_recv(sqe, s->fd, NULL, p->size, 0);
-        sqe->flags |= IOSQE_BUFFER_SELECT;
-        sqe->buf_group = BUF_GROUP;
-    } else if (s->recv.engine_bits & POLLING) {
-        /* An idle connection must not hold a buffer, so one is taken only when bytes have
-         * arrived. */
-        io_uring_prep_poll_add(sqe, s->fd, POLLIN | POLLRDHUP);
-    } else {
-        io_uring_prep_recv(sqe, s->fd, buf_at(p, (uint32_t)s->recv.res), p->size, MSG_DONTWAIT);
-    }
-    set_fixed_file(sqe, s);
-}
-
 static void prepare_send(struct io_uring_sqe *sqe, struct io_send *s)
 {
     /* Without MSG_WAITALL, a send that the socket has no room for completes in parts, which shows
@@ -101,7 +64,7 @@ static void prepare_send(struct io_uring_sqe *sqe, struct io_send *s)
         s->msg = (struct msghdr){.msg_iov = s->iov + s->at, .msg_iovlen = s->count - s->at};
         io_uring_prep_sendmsg(sqe, s->sock->fd, &s->msg, (unsigned)flags);
     }
-    set_fixed_file(sqe, s->sock);
+    uring_set_fixed_file(sqe, s->sock);
 }
 
 static void prepare_accept(struct uring *u, struct io_uring_sqe *sqe, const struct io_accept *a)
@@ -130,7 +93,7 @@ static void prepare(struct uring *u, struct io_uring_sqe *sqe, struct io_op *op)
     struct io_call *c = container_of(op, struct io_call, op);
     switch ((enum io_kind)op->kind) {
     case IO_ACCEPT: prepare_accept(u, sqe, container_of(op, struct io_accept, op)); break;
-    case IO_RECV: prepare_recv(u, sqe, container_of(op, struct io_sock, recv)); break;
+    case IO_RECV: uring_prepare_recv(u, sqe, container_of(op, struct io_sock, recv)); break;
     case IO_SEND: prepare_send(sqe, container_of(op, struct io_send, op)); break;
     case IO_CONNECT:
         io_uring_prep_connect(sqe, c->connect.fd, c->connect.addr, c->connect.len);
@@ -152,11 +115,11 @@ static void prepare(struct uring *u, struct io_uring_sqe *sqe, struct io_op *op)
         break;
     case IO_SHUTDOWN:
         io_uring_prep_shutdown(sqe, c->sock.sock->fd, SHUT_WR);
-        set_fixed_file(sqe, c->sock.sock);
+        uring_set_fixed_file(sqe, c->sock.sock);
         break;
     case IO_UNACKED:
         io_uring_prep_cmd_sock(sqe, SOCKET_URING_OP_SIOCOUTQ, c->sock.sock->fd, 0, 0, NULL, 0);
-        set_fixed_file(sqe, c->sock.sock);
+        uring_set_fixed_file(sqe, c->sock.sock);
         break;
     case IO_POLL: io_uring_prep_poll_add(sqe, c->poll.fd, (unsigned)c->poll.events); break;
     case IO_POPULATE:
@@ -167,7 +130,7 @@ static void prepare(struct uring *u, struct io_uring_sqe *sqe, struct io_op *op)
     io_uring_sqe_set_data(sqe, op);
 }
 
-static void push(struct uring *u, struct io_op *op)
+void uring_push(struct uring *u, struct io_op *op)
 {
     /* While there is a backlog everything joins it; otherwise a cancel could overtake its
      * operation. */
@@ -204,157 +167,6 @@ static void drain_backlog(struct uring *u)
     }
 }
 
-/* ---- recv ---- */
-
-/* The recv in the kernel has ended but the stream goes on: after a one-shot recv, CQ overflow, or
- * without a buffer. It is re-armed at the end of the turn. */
-static void recv_rearm_later(struct uring *u, struct io_sock *s)
-{
-    bool received = s->recv.engine_bits & RECEIVED;
-    if (s->recv.cancelling) {
-        io_complete(u->io, &s->recv, -ECANCELED, false);
-        return;
-    }
-    s->recv.engine_bits |= WAITING;
-    list_push(received ? &u->rearm : &u->no_buffers, &s->queue);
-}
-
-static void recv_no_buffer(struct uring *u, struct io_sock *s)
-{
-    counter_add(&u->io->stats.no_buffers, 1);
-    u->out_of_buffers = true;
-    recv_rearm_later(u, s);
-}
-
-static void recv_arm(struct uring *u, struct io_sock *s)
-{
-    s->recv.engine_bits = uring_has(u, IO_BUF_RING) ? 0 : POLLING;
-    push(u, &s->recv);
-}
-
-static void recv_data(struct uring *u, struct io_sock *s, uint32_t id, int n)
-{
-    s->recv.engine_bits |= RECEIVED;
-    u->io->lease = buf_at(&u->io->bufs, id);
-    io_complete(u->io, &s->recv, n, true);
-    u->io->lease = NULL;
-}
-
-static void recv_cqe(struct uring *u, struct io_sock *s, int res, unsigned flags)
-{
-    struct buf_pool *p = &u->io->bufs;
-    /* The id is valid only if the flag is set: a completion at the end of the stream would read as
-     * buffer 0. */
-    if (flags & IORING_CQE_F_BUFFER) {
-        uint32_t id = flags >> IORING_CQE_BUFFER_SHIFT;
-        buf_lease(p, id);
-        if (res > 0) recv_data(u, s, id, res);
-        buf_release(p, id);
-    }
-    if (flags & IORING_CQE_F_MORE) return;
-    if (res > 0)
-        recv_rearm_later(u, s);
-    else if (res == -ENOBUFS)
-        recv_no_buffer(u, s);
-    else
-        io_complete(u->io, &s->recv, res, false);
-}
-
-/* Without provided buffers: poll, take a buffer, recv, poll again. */
-static void recv_cqe_polled(struct uring *u, struct io_sock *s, int res)
-{
-    struct buf_pool *p = &u->io->bufs;
-    if (s->recv.engine_bits & POLLING) {
-        s->recv.engine_bits &= (uint8_t)~POLLING;
-        if (res < 0 || s->recv.cancelling) {
-            io_complete(u->io, &s->recv, s->recv.cancelling ? -ECANCELED : res, false);
-            return;
-        }
-        int id = buf_get(p);
-        if (id < 0) {
-            recv_no_buffer(u, s);
-            return;
-        }
-        s->recv.res = id;
-        push(u, &s->recv);
-        return;
-    }
-    uint32_t id = (uint32_t)s->recv.res;
-    if (res > 0) recv_data(u, s, id, res);
-    buf_put(p, id);
-    if (res > 0 || res == -EAGAIN)
-        recv_rearm_later(u, s);
-    else
-        io_complete(u->io, &s->recv, res, false);
-}
-
-static void provide_one(void *ctx, uint32_t id)
-{
-    struct uring *u = ctx;
-    struct buf_pool *p = &u->io->bufs;
-    io_uring_buf_ring_add(u->buf_ring, buf_at(p, id), p->size, (unsigned short)id,
-                          io_uring_buf_ring_mask(p->count), (int)u->n_provided++);
-}
-
-/* Sockets that got no buffer come first, otherwise a socket with much to read could take every
- * buffer in each turn. */
-static struct io_sock *next_to_rearm(struct uring *u)
-{
-    struct list *l = list_pop(&u->no_buffers);
-    if (!l) l = list_pop(&u->rearm);
-    return l ? container_of(l, struct io_sock, queue) : NULL;
-}
-
-/* The kernel uses buffers in the order in which they were added, so it cycles through all that the
- * ring holds. The ring therefore holds only as many as the busiest turn so far needed, and the
- * others cost neither memory nor cache. */
-static void fill_ring(struct uring *u)
-{
-    struct buf_pool *p = &u->io->bufs;
-    if (u->out_of_buffers && u->ring_target < p->count) u->ring_target *= 2;
-    u->out_of_buffers = false;
-    for (int id; buf_in_ring(p) < u->ring_target && (id = buf_move_to_ring(p)) >= 0;)
-        provide_one(u, (uint32_t)id);
-}
-
-static uint32_t buffers_available(const struct uring *u)
-{
-    return u->buf_ring ? buf_in_ring(&u->io->bufs) : u->io->bufs.n_free;
-}
-
-/* Below this mark no socket is re-armed: it would run out of buffers again at once. */
-static uint32_t low_water(const struct uring *u)
-{
-    return u->ring_target / 4 ? u->ring_target / 4 : 1;
-}
-
-/* Once per turn: returns buffers to the kernel, and re-arms waiting sockets, at most one per
- * available buffer. */
-static void recycle_buffers(struct uring *u)
-{
-    if (u->buf_ring) {
-        u->n_provided = 0;
-        buf_return_all(&u->io->bufs, provide_one, u);
-        fill_ring(u);
-        if (u->n_provided) io_uring_buf_ring_advance(u->buf_ring, (int)u->n_provided);
-    }
-    uint32_t n = buffers_available(u);
-    /* A completion that overflowed the CQ may hold a buffer that is counted as available. */
-    if (n < low_water(u) || io_uring_cq_has_overflow(&u->ring)) return;
-    for (struct io_sock *s; n > 0 && (s = next_to_rearm(u)); n--) {
-        counter_add(&u->io->stats.rearmed, 1);
-        recv_arm(u, s);
-    }
-}
-
-/* The sockets just armed may have nothing to read while those still waiting do: if buffers are
- * left, the next turn must not block before it re-arms them. */
-static bool can_arm_more(const struct uring *u)
-{
-    return (!list_empty(&u->no_buffers) || !list_empty(&u->rearm)) &&
-           buffers_available(u) >= low_water(u);
-}
-
 /* ---- other completions ---- */
 
 static void accept_cqe(struct uring *u, struct io_op *op, int res, unsigned flags)
@@ -366,7 +178,7 @@ static void accept_cqe(struct uring *u, struct io_op *op, int res, unsigned flag
         io_complete(u->io, op, -ECANCELED, false);
     } else if (res >= 0 || transient) {
         counter_add(&u->io->stats.rearmed, 1);
-        push(u, op);
+        uring_push(u, op);
     } else {
         io_complete(u->io, op, res, false);
     }
@@ -376,7 +188,7 @@ static void send_cqe(struct uring *u, struct io_send *s, int res)
 {
     if (res > 0 && !io_send_advance(s, (size_t)res)) {
         if (!s->op.cancelling) {
-            push(u, &s->op);
+            uring_push(u, &s->op);
             return;
         }
         res = -ECANCELED;
@@ -397,14 +209,7 @@ static void run_cqe(struct uring *u, uint64_t data, int res, unsigned flags)
     }
     struct io_op *op = (struct io_op *)(uintptr_t)data;
     switch (op->kind) {
-    case IO_RECV: {
-        struct io_sock *s = container_of(op, struct io_sock, recv);
-        if (uring_has(u, IO_BUF_RING))
-            recv_cqe(u, s, res, flags);
-        else
-            recv_cqe_polled(u, s, res);
-        break;
-    }
+    case IO_RECV: uring_recv_cqe(u, container_of(op, struct io_sock, recv), res, flags); break;
     case IO_SEND: send_cqe(u, container_of(op, struct io_send, op), res); break;
     case IO_ACCEPT: accept_cqe(u, op, res, flags); break;
     case IO_OPEN: {
@@ -423,7 +228,7 @@ static void uring_wait(struct io *io, uint64_t timeout_ns)
     drain_backlog(u);
     counter_add(&io->stats.enters, 1);
     counter_add(&io->stats.syscalls, 1);
-    if (timeout_ns == 0 || io->done.head || u->backlog.head || can_arm_more(u)) {
+    if (timeout_ns == 0 || io->done.head || u->backlog.head || uring_can_arm_more(u)) {
         io_uring_submit_and_get_events(&u->ring);
     } else {
         struct __kernel_timespec ts = {(int64_t)(timeout_ns / NS_PER_S),
@@ -444,24 +249,24 @@ static void uring_wait(struct io *io, uint64_t timeout_ns)
         counter_add(&io->stats.cqes, 1);
         run_cqe(u, data, res, flags);
     }
-    recycle_buffers(u);
+    uring_recycle_buffers(u);
 }
 
 /* ---- submitting ---- */
 
 static void uring_accept(struct io *io, struct io_accept *a)
 {
-    push(uring_of(io), &a->op);
+    uring_push(uring_of(io), &a->op);
 }
 
 static void uring_recv(struct io *io, struct io_sock *s)
 {
-    recv_arm(uring_of(io), s);
+    uring_recv_arm(uring_of(io), s);
 }
 
 static void uring_send(struct io *io, struct io_send *s)
 {
-    push(uring_of(io), &s->op);
+    uring_push(uring_of(io), &s->op);
 }
 
 static void uring_call(struct io *io, struct io_call *c)
@@ -471,7 +276,7 @@ static void uring_call(struct io *io, struct io_call *c)
             io, &c->op,
             sock_unacked(c->sock.sock->fd)); /* ioctl works for plain descriptors on any kernel */
     else
-        push(uring_of(io), &c->op);
+        uring_push(uring_of(io), &c->op);
 }
 
 static void uring_cancel(struct io *io, struct io_op *op)
@@ -533,7 +338,7 @@ static int uring_open(struct io *io, const struct io_config *config)
     io->config.features = u->features;
     u->ring_target =
         u->buf_ring && io->bufs.count > RING_TARGET_FIRST ? RING_TARGET_FIRST : io->bufs.count;
-    recycle_buffers(u);
+    uring_recycle_buffers(u);
     run_cqe(u, DATA_WAKE, 0, 0);
     return 0;
 }

@@ -8,11 +8,6 @@ TOP = Path(__file__).resolve().parents[2]
 FILE_LINES = 450
 FUNCTION_LINES = 70
 
-# What is larger today, at most so large. This list only ever shrinks.
-LARGE_FILES = {
-    "src/io/uring.c": 560,
-}
-
 # Tests in C whose name is not that of a file beside them in src, and what they are of.
 OTHER_TESTS = {
     "base/wheel_model": "the wheel against a model of it",
@@ -67,9 +62,8 @@ class Sizes(unittest.TestCase):
         wrong = []
         for path in small_files():
             name, lines = str(path.relative_to(TOP)), path.read_text(encoding="utf-8").count("\n")
-            bound = LARGE_FILES.get(name, FILE_LINES)
-            if lines > bound:
-                wrong.append(f"{name} has {lines} lines, more than {bound}")
+            if lines > FILE_LINES:
+                wrong.append(f"{name} has {lines} lines, more than {FILE_LINES}")
         self.assertFalse(wrong, "\n  " + "\n  ".join(wrong))
 
     def test_functions(self):
@@ -82,10 +76,9 @@ class Sizes(unittest.TestCase):
         self.assertFalse(wrong, "\n  " + "\n  ".join(wrong))
         self.assertGreater(seen, 500, "hardly any function is found")
 
-    def test_the_lists_hold_nothing_else(self):
-        small = [n for n in LARGE_FILES if not (TOP / n).exists() or (TOP / n).read_text().count("\n") <= FILE_LINES]
+    def test_the_list_holds_nothing_else(self):
         gone = [n for n in OTHER_TESTS if not self.path_of(n).exists()]
-        self.assertEqual((small, gone), ([], []), "these can go from the lists")
+        self.assertEqual(gone, [], "these can go from the list")
 
     @staticmethod
     def path_of(name):

@@ -1,0 +1,183 @@
+/* Receiving on io_uring: the recv streams, and the buffers that they take. */
+
+#include "io/uring.h"
+
+#include <errno.h>
+#include <poll.h>
+
+/* ---- recv ---- */
+
+void uring_prepare_recv(struct uring *u, struct io_uring_sqe *sqe, struct io_sock *s)
+{
+    struct buf_pool *p = &u->io->bufs;
+    if (uring_has(u, IO_BUF_RING)) {
+        if (uring_has(u, IO_MULTISHOT))
+            io_uring_prep_recv_multishot(sqe, s->fd, NULL, 0, 0);
+        else
+            io_uring_prep_recv(sqe, s->fd, NULL, p->size, 0);
+        sqe->flags |= IOSQE_BUFFER_SELECT;
+        sqe->buf_group = BUF_GROUP;
+    } else if (s->recv.engine_bits & POLLING) {
+        /* An idle connection must not hold a buffer, so one is taken only when bytes have
+         * arrived. */
+        io_uring_prep_poll_add(sqe, s->fd, POLLIN | POLLRDHUP);
+    } else {
+        io_uring_prep_recv(sqe, s->fd, buf_at(p, (uint32_t)s->recv.res), p->size, MSG_DONTWAIT);
+    }
+    uring_set_fixed_file(sqe, s);
+}
+
+/* The recv in the kernel has ended but the stream goes on: after a one-shot recv, CQ overflow, or
+ * without a buffer. It is re-armed at the end of the turn. */
+static void recv_rearm_later(struct uring *u, struct io_sock *s)
+{
+    bool received = s->recv.engine_bits & RECEIVED;
+    if (s->recv.cancelling) {
+        io_complete(u->io, &s->recv, -ECANCELED, false);
+        return;
+    }
+    s->recv.engine_bits |= WAITING;
+    list_push(received ? &u->rearm : &u->no_buffers, &s->queue);
+}
+
+static void recv_no_buffer(struct uring *u, struct io_sock *s)
+{
+    counter_add(&u->io->stats.no_buffers, 1);
+    u->out_of_buffers = true;
+    recv_rearm_later(u, s);
+}
+
+void uring_recv_arm(struct uring *u, struct io_sock *s)
+{
+    s->recv.engine_bits = uring_has(u, IO_BUF_RING) ? 0 : POLLING;
+    uring_push(u, &s->recv);
+}
+
+static void recv_data(struct uring *u, struct io_sock *s, uint32_t id, int n)
+{
+    s->recv.engine_bits |= RECEIVED;
+    u->io->lease = buf_at(&u->io->bufs, id);
+    io_complete(u->io, &s->recv, n, true);
+    u->io->lease = NULL;
+}
+
+static void recv_cqe_provided(struct uring *u, struct io_sock *s, int res, unsigned flags)
+{
+    struct buf_pool *p = &u->io->bufs;
+    /* The id is valid only if the flag is set: a completion at the end of the stream would read as
+     * buffer 0. */
+    if (flags & IORING_CQE_F_BUFFER) {
+        uint32_t id = flags >> IORING_CQE_BUFFER_SHIFT;
+        buf_lease(p, id);
+        if (res > 0) recv_data(u, s, id, res);
+        buf_release(p, id);
+    }
+    if (flags & IORING_CQE_F_MORE) return;
+    if (res > 0)
+        recv_rearm_later(u, s);
+    else if (res == -ENOBUFS)
+        recv_no_buffer(u, s);
+    else
+        io_complete(u->io, &s->recv, res, false);
+}
+
+/* Without provided buffers: poll, take a buffer, recv, poll again. */
+static void recv_cqe_polled(struct uring *u, struct io_sock *s, int res)
+{
+    struct buf_pool *p = &u->io->bufs;
+    if (s->recv.engine_bits & POLLING) {
+        s->recv.engine_bits &= (uint8_t)~POLLING;
+        if (res < 0 || s->recv.cancelling) {
+            io_complete(u->io, &s->recv, s->recv.cancelling ? -ECANCELED : res, false);
+            return;
+        }
+        int id = buf_get(p);
+        if (id < 0) {
+            recv_no_buffer(u, s);
+            return;
+        }
+        s->recv.res = id;
+        uring_push(u, &s->recv);
+        return;
+    }
+    uint32_t id = (uint32_t)s->recv.res;
+    if (res > 0) recv_data(u, s, id, res);
+    buf_put(p, id);
+    if (res > 0 || res == -EAGAIN)
+        recv_rearm_later(u, s);
+    else
+        io_complete(u->io, &s->recv, res, false);
+}
+
+void uring_recv_cqe(struct uring *u, struct io_sock *s, int res, unsigned flags)
+{
+    if (uring_has(u, IO_BUF_RING))
+        recv_cqe_provided(u, s, res, flags);
+    else
+        recv_cqe_polled(u, s, res);
+}
+
+/* ---- buffers, once per turn ---- */
+
+static void provide_one(void *ctx, uint32_t id)
+{
+    struct uring *u = ctx;
+    struct buf_pool *p = &u->io->bufs;
+    io_uring_buf_ring_add(u->buf_ring, buf_at(p, id), p->size, (unsigned short)id,
+                          io_uring_buf_ring_mask(p->count), (int)u->n_provided++);
+}
+
+/* Sockets that got no buffer come first, otherwise a socket with much to read could take every
+ * buffer in each turn. */
+static struct io_sock *next_to_rearm(struct uring *u)
+{
+    struct list *l = list_pop(&u->no_buffers);
+    if (!l) l = list_pop(&u->rearm);
+    return l ? container_of(l, struct io_sock, queue) : NULL;
+}
+
+/* The kernel uses buffers in the order in which they were added, so it cycles through all that the
+ * ring holds. The ring therefore holds only as many as the busiest turn so far needed, and the
+ * others cost neither memory nor cache. */
+static void fill_ring(struct uring *u)
+{
+    struct buf_pool *p = &u->io->bufs;
+    if (u->out_of_buffers && u->ring_target < p->count) u->ring_target *= 2;
+    u->out_of_buffers = false;
+    for (int id; buf_in_ring(p) < u->ring_target && (id = buf_move_to_ring(p)) >= 0;)
+        provide_one(u, (uint32_t)id);
+}
+
+static uint32_t buffers_available(const struct uring *u)
+{
+    return u->buf_ring ? buf_in_ring(&u->io->bufs) : u->io->bufs.n_free;
+}
+
+/* Below this mark no socket is re-armed: it would run out of buffers again at once. */
+static uint32_t low_water(const struct uring *u)
+{
+    return u->ring_target / 4 ? u->ring_target / 4 : 1;
+}
+
+void uring_recycle_buffers(struct uring *u)
+{
+    if (u->buf_ring) {
+        u->n_provided = 0;
+        buf_return_all(&u->io->bufs, provide_one, u);
+        fill_ring(u);
+        if (u->n_provided) io_uring_buf_ring_advance(u->buf_ring, (int)u->n_provided);
+    }
+    uint32_t n = buffers_available(u);
+    /* A completion that overflowed the CQ may hold a buffer that is counted as available. */
+    if (n < low_water(u) || io_uring_cq_has_overflow(&u->ring)) return;
+    for (struct io_sock *s; n > 0 && (s = next_to_rearm(u)); n--) {
+        counter_add(&u->io->stats.rearmed, 1);
+        uring_recv_arm(u, s);
+    }
+}
+
+bool uring_can_arm_more(const struct uring *u)
+{
+    return (!list_empty(&u->no_buffers) || !list_empty(&u->rearm)) &&
+           buffers_available(u) >= low_water(u);
+}
