@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Sequence
 
-from .. import results
+from .. import words
 
 
 def digits(values: Sequence[float | None], significant: int = 3) -> int:
@@ -39,7 +39,7 @@ def signed_percent(ratio: float | None) -> str:
     """How far a ratio is from 1, with its sign; as a multiple where that is more than 200 %."""
     if ratio is None or not math.isfinite(ratio):
         return "–"
-    return results.times(ratio) if ratio > results.TIMES else f"{signed((ratio - 1) * 100, 1)} %"
+    return words.times(ratio) if ratio > words.TIMES else f"{signed((ratio - 1) * 100, 1)} %"
 
 
 def latency_unit(values_us: Sequence[float | None]) -> tuple[str, float]:

@@ -1,25 +1,31 @@
-"""A run's page: the answer first, then what it rests on."""
+"""A run's page, the answer first and then what it rests on, and the index of runs."""
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
+from pathlib import Path
 from typing import Any, Iterator, Mapping
+from urllib.parse import quote
 
-from .. import env, remarks, results
+from .. import answer, env, newest, remarks, results, words
 from . import checklist, kind_ablate, kind_compare, kind_scale, kind_sweep, kind_tune
-from . import numbers, plots, scatter, svg, sweep_plots, tables, threats
+from . import numbers, plots, scatter, svg, tables, threats
 from .looks import Looks
 from .render import template
 
 MOST = 6  # conclusions that are shown unfolded
 KINDS = (kind_ablate, kind_compare, kind_scale, kind_sweep, kind_tune)
-TOOLS = (numbers, plots, results, scatter, svg, sweep_plots, tables)
-LISTS, TEXTS = ("effects", "full", "rungs"), ("workload", "config", "config_file", "basis", "basis_text")
+TOOLS = (numbers, plots, scatter, svg, tables, words)
+LISTS = "cannot", "candidates", "effects", "engines", "full", "knees", "points", "rungs", "skipped", "steps"
+REST = "basis", "basis_text", "config", "config_file", "confirmation", "note", "total", "winner", "workload"
+EXTRA = {**dict.fromkeys(LISTS, ()), **dict.fromkeys(REST), "fits": {}}  # of a run that concluded nothing
 UNKNOWN = "unknown"
 
 
 def page(run: results.Run, source: str | None = None) -> str:
     """The whole document; source names the result file beside it."""
+    run = dataclasses.replace(run, extra=EXTRA | run.extra)
     found, lines = threats.find(run), conclusions(run)
     # A comparison's own conclusions have every workload: its headlines sum them up.
     first = len(kind_compare.headlines(run)) or MOST
@@ -27,7 +33,7 @@ def page(run: results.Run, source: str | None = None) -> str:
         "page",
         **{module.__name__.rpartition(".")[2]: module for module in (*KINDS, *TOOLS)},
         run=run,
-        extra=dict.fromkeys(LISTS, []) | dict.fromkeys(TEXTS) | run.extra,
+        extra=run.extra,
         cells=kind_compare.measured(run),
         noise_cells=[cell for cell in run.cells if kind_compare.purpose(cell) == "A/A"],
         looks=Looks(run),
@@ -50,6 +56,20 @@ def page(run: results.Run, source: str | None = None) -> str:
     )
 
 
+def index(directory: Path) -> str:
+    """The index of runs: what they answer together, then each, newest first."""
+    runs, damaged = newest.runs_in(directory)
+    told = {"answer": answer.answer(runs), "runs": runs, "damaged": damaged}
+    tools = {"title_of": title, "about": about, "conclusions": conclusions, "is_noisy": is_noisy}
+    return template("index", title="torc-bench: runs", link=_link, measured=kind_compare.measured, **told, **tools)
+
+
+def _link(path: Path) -> str | None:
+    """The address of a result file's page, if it has one."""
+    target = path.with_suffix(".html")
+    return quote(target.name) if target.exists() else None
+
+
 def conclusions(run: results.Run) -> list[str]:
     """The answer in words: for a comparison each pair in a sentence first, then the run's own, or
     else the verdict that leads each cell."""
@@ -60,11 +80,10 @@ def conclusions(run: results.Run) -> list[str]:
 
 def _left_out(run: results.Run) -> list[str]:
     """What a run skipped, and its own note."""
-    lines = []
-    for row in run.extra.get("skipped") or []:
+    lines, note = [], run.extra["note"]
+    for row in run.extra["skipped"]:
         where = ", ".join(f"{key} {value}" for key, value in row.items() if key != "why")
         lines.append(f"Not measured: {where}: {row['why']}")
-    note = run.extra.get("note")
     return lines + ([note] if note and note not in run.notes else [])
 
 
@@ -123,6 +142,5 @@ def steps(run: results.Run) -> list[str]:
     commit = (run.environment.get("git") or {}).get("commit")
     kind = ((run.environment.get("build") or {}).get("options") or {}).get("buildtype")
     build = [f"meson setup build/release --buildtype={kind}", "meson compile -C build/release"]
-    return (
-        [f"git checkout {commit}"] * bool(commit) + build * bool(kind) + [shlex.join(run.command)] * bool(run.command)
-    )
+    start = [f"git checkout {commit}"] if commit else []
+    return [*start, *(build if kind else []), *([shlex.join(run.command)] if run.command else [])]

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Any, Sequence
 
 from .. import results
+from ..words import COST, WITH_LOAD, metric_title
 from . import numbers
 from .looks import Looks
 from .render import Table, transposed
@@ -73,12 +74,12 @@ def figures(cell: results.Cell, looks: Looks) -> list[Table]:
 
     names = cell.names
     subjects = {"Subject": [looks.label(name) for name in names]}
-    cost = numbers.digits(medians(cell, results.COST, 1000))
+    cost = numbers.digits(medians(cell, COST, 1000))
     unit, by = numbers.latency_unit(medians(cell, "latency_us.p50"))
     answers = {
-        "CPU per request|µs": median(results.COST, 1000, cost),
+        "CPU per request|µs": median(COST, 1000, cost),
         "Range|µs": [_range(cell, name, cost) for name in names],
-        "Server and load|µs": median(results.WITH_LOAD, 1000, cost),
+        "Server and load|µs": median(WITH_LOAD, 1000, cost),
         "Requests|per s": median("per_second"),
         **{f"{p}|{unit}": median(f"latency_us.{p}", by, 0 if by == 1 else 1) for p in LATENCIES},
         "Saturated": [_saturated(cell, name) for name in names],
@@ -134,7 +135,7 @@ def ratio_row(one: results.Ratio, looks: Looks, name: str = "") -> list[Any]:
     low, high = numbers.number(one.low, places), numbers.number(one.high, places)
     return [
         name or looks.pair(one),
-        results.metric_title(one.metric),
+        metric_title(one.metric),
         numbers.number(one.median, places),
         f"{low}–{high}" if one.pairs > 1 else "–",
         numbers.signed_percent(one.median) if one.pairs > 1 else "–",
