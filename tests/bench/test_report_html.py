@@ -17,7 +17,7 @@ from unittest import mock
 import context  # noqa: F401
 import sample_results
 from lib import page, report, results, schema, words
-from lib.page import kind_compare, looks, numbers, plots, render, scatter, svg, tables, threats
+from lib.page import kind_compare, looks, numbers, plots, render, svg, tables, threats
 
 VOID = {"meta", "link", "br", "hr", "img"}
 ENVIRONMENT = sample_results.ENVIRONMENT
@@ -132,7 +132,7 @@ class Pages(unittest.TestCase):
 
     def test_environment_is_complete(self):
         text = Reader(self.pages["compare"]).text
-        for words in (
+        for known in (
             "AMD EPYC 9354P",
             "0xa101148",
             "always [madvise] never",
@@ -142,7 +142,7 @@ class Pages(unittest.TestCase):
             "gcc 12.2.0",
             "unknown",
         ):
-            self.assertIn(words, text)
+            self.assertIn(known, text)
 
     def test_same_run_same_page(self):
         run = sample_results.scale_run()
@@ -411,7 +411,7 @@ class FewPairs(unittest.TestCase):
             for cell, one in kind_compare.leading(self.run.cells)
             if cell.id in ("plaintext", "short-lived", "json")
         ]
-        axes = svg.figure(scatter.batches, lead, named).axes[0]
+        axes = svg.figure(plots.batches, lead, named).axes[0]
         faces = [line.get_markerfacecolor() for line in axes.lines if line.get_marker() == "o"]
         self.assertEqual(faces.count("none"), 1)
         self.run.cells = [cell for cell, _ in lead]  # to draw the others takes longest
@@ -519,8 +519,8 @@ class Command(unittest.TestCase):
             reader = Reader(index)
             self.assertLess(index.index("a.html"), index.index("z.html"))
             self.assertIn("Older & <b>", reader.text)
-            for words in (newer.conclusions[0], older.conclusions[0], "2f1c9a7be04d", "AMD EPYC 9354P", "2 runs"):
-                self.assertIn(plain(words), reader.text)
+            for text in (newer.conclusions[0], older.conclusions[0], "2f1c9a7be04d", "AMD EPYC 9354P", "2 runs"):
+                self.assertIn(plain(text), reader.text)
             self.assertIn('href="z.json"', (directory / "z.html").read_text())
 
     def test_the_index_says_which_runs_were_noisy(self):

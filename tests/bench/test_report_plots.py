@@ -5,7 +5,7 @@ import unittest
 import context  # noqa: F401
 import sample_results
 from lib import results, words
-from lib.page import kind_ablate, kind_compare, kind_sweep, looks, numbers, plots, scatter, svg
+from lib.page import kind_ablate, kind_compare, kind_sweep, looks, numbers, plots, svg
 from test_report_html import Reader, written
 
 if svg.available():
@@ -124,14 +124,14 @@ class Ablation(unittest.TestCase):
 class Names(unittest.TestCase):
     def test_lines_down_from_names_pass_few_others(self):
         places = {"a": 0.1, "b": 0.9, "c": 0.3, "d": 0.7}
-        self.assertEqual(scatter.order(places), ["b", "d", "a", "c"])
+        self.assertEqual(plots.order(places), ["b", "d", "a", "c"])
 
     @unittest.skipUnless(svg.available(), "python3-matplotlib is not installed")
     def test_a_name_hides_the_lines_behind_it(self):
         run, features = sample_results.compare(3), sample_results.ablate_run().extra
         lead, named = kind_compare.leading(kind_compare.measured(run)), looks.Looks(run)
         for plot, *arguments in (
-            (scatter.batches, lead, named),
+            (plots.batches, lead, named),
             (plots.forest, kind_compare.bars(lead, named), "x"),
             (kind_ablate.waterfall, kind_ablate.steps(features, "full")),
         ):

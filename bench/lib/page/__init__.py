@@ -4,8 +4,6 @@ page.py chooses what a page says, one kind_*.py for each kind of run prepares it
 and the templates beside them lay it out.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

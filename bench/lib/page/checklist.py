@@ -1,7 +1,5 @@
 """What makes a comparison trusted, point by point, and whether this run has it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from .. import results, usl

@@ -5,8 +5,6 @@ with. The rounds' differences in µs are not used: where the machine changes bet
 median and that of the ratios may have different signs, and the tables have the ratios.
 """
 
-from __future__ import annotations
-
 from typing import Any, Mapping, NamedTuple, Sequence
 
 from .. import ablate, features, results

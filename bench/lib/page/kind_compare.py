@@ -1,7 +1,5 @@
 """What the page of a comparison says of its workloads: which ratios lead, and all in a sentence."""
 
-from __future__ import annotations
-
 from typing import Sequence
 
 from .. import compare, results, words
@@ -34,11 +32,6 @@ def spoken(cell: results.Cell) -> list[results.Ratio]:
     pairs = compare.interesting(cell)
     mine = [one for one in cell.ratios if compare.leads(cell, one)]
     return [one for one in mine if (one.numerator, one.denominator) in pairs] or mine
-
-
-def plotted(cell: results.Cell, ratios: Sequence[results.Ratio]) -> list[results.Ratio]:
-    """Those of the cell's first metric."""
-    return [one for one in ratios if one.metric == first_metric(cell)] or list(ratios)
 
 
 def first_pair(cell: results.Cell, ratios: Sequence[results.Ratio]) -> list[results.Ratio]:

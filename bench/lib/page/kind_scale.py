@@ -1,7 +1,5 @@
 """Throughput and cost over cores, and the law fitted to it."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from typing import Any, Mapping, Sequence
@@ -11,7 +9,6 @@ from ..subjects import ENGINES
 from ..words import COST
 from . import numbers, plots, svg
 from .kind_compare import measured
-from .looks import Key
 from .render import Table, toned, transposed
 
 LAW = "Universal Scalability Law, X(n) = λn ÷ (1 + σ(n−1) + κn(n−1)), with 95 % intervals"
@@ -19,14 +16,10 @@ RESERVATIONS = {"load_bound": "load generator saturated", "shared_cpus": "CPUs s
 Rounds = dict[int, list[float]]  # cores -> a value for each round
 
 
-def engines(run: results.Run) -> list[str]:
-    """The engines in their order."""
-    return list(dict.fromkeys([*run.extra["engines"], *(point["engine"] for point in run.extra["points"])]))
-
-
-def keys(run: results.Run) -> list[Key]:
-    """The legend of the plots."""
-    return [(ENGINES.get(name, name), index) for index, name in enumerate(engines(run))]
+def engines(run: results.Run) -> dict[str, str]:
+    """The engines in their order, each with what people call it."""
+    names = [*run.extra["engines"], *(point["engine"] for point in run.extra["points"])]
+    return {name: ENGINES.get(name, name) for name in names}
 
 
 def rounds(run: results.Run, engine: str, metric: str) -> Rounds:
@@ -36,14 +29,17 @@ def rounds(run: results.Run, engine: str, metric: str) -> Rounds:
     field = COST if by_cost or metric == COST else "per_second"
     for cell in measured(run):
         for variant in cell.variants:
-            values = list(results.by_round(cell, variant["name"], field).values())
+            values = plots.rounds_of(cell, variant["name"], field)
             if by_cost:
-                values = [variant["cores"] * 1e9 / one for one in values if one > 0]
-            elif field == COST:
-                values = [one / 1000 for one in values]
+                values = [variant["cores"] * 1e6 / one for one in values if one > 0]
             if values and variant["subject"] == engine:
                 found.setdefault(variant["cores"], []).extend(values)
     return dict(sorted(found.items()))
+
+
+def keys(run: results.Run) -> list[tuple[str, int]]:
+    """The legend of the plots."""
+    return [(label, index) for index, label in enumerate(engines(run).values())]
 
 
 def fits(run: results.Run) -> dict[str, Mapping[str, Any]]:
@@ -60,7 +56,7 @@ def texts(run: results.Run) -> list[str]:
 def plot(axes: Any, run: results.Run, metric: str) -> None:
     """Rounds with their medians over core counts; of `capacity` with the fitted curves instead, and
     their extrapolation."""
-    names = engines(run)
+    names = list(engines(run))
     seen = {index: found for index, name in enumerate(names) if (found := rounds(run, name, metric))}
     if not seen:
         return
@@ -107,18 +103,15 @@ def law(run: results.Run) -> Table:
         bounds = [[numbers.number(fit[name][key] * by, decimals) for key in ("median", "low", "high")] for fit in made]
         return [f"{median} ({low}–{high})" for median, low, high in bounds]
 
-    peaks = [fit["peak"] or {} for fit in made]
+    def peak(cores: float | None = None, extrapolated: bool = False, **_: Any) -> str:
+        return numbers.number(cores) + " (extrapolated)" * extrapolated if cores else "none in sight"
+
     columns = {
         "Engine": [ENGINES.get(engine, engine) for engine in fits(run)],
         "λ, one core|requests/s": intervals("lambda"),
         "σ, contention|%": intervals("sigma", 100, 2),
         "κ, coherence|%": intervals("kappa", 100, 3),
-        "Peak|cores": [
-            numbers.number(peak["cores"]) + " (extrapolated)" * bool(peak.get("extrapolated"))
-            if peak.get("cores")
-            else "none in sight"
-            for peak in peaks
-        ],
+        "Peak|cores": [peak(**fit["peak"] or {}) for fit in made],
         "Largest residual|%": [numbers.number(fit["worst_residual"] * 100, 1) for fit in made],
         "Core counts|fitted": [fit["points"] for fit in made],
         "Confidence": [toned(fit["confidence"], "good" if fit["confidence"] == "good" else "warn") for fit in made],
@@ -130,7 +123,7 @@ def table(run: results.Run) -> Table:
     """Every core count of every engine."""
     rows = []
     points = {(one["engine"], one["cores"]): one for one in run.extra["points"]}
-    for engine in engines(run):
+    for engine, name in engines(run).items():
         rates, costs = rounds(run, engine, "per_second"), rounds(run, engine, COST)
         first = statistics.median(rates[min(rates)]) / min(rates) if rates else 0.0
         for cores, some in rates.items():
@@ -140,6 +133,6 @@ def table(run: results.Run) -> Table:
             held = "; ".join(text for flag, text in RESERVATIONS.items() if point.get(flag)) or "none"
             share = numbers.number(speedup / cores * 100)
             figures = [numbers.number(rate), numbers.number(speedup, 2), share, numbers.number(cost, 2)]
-            rows.append([ENGINES.get(engine, engine), cores, *figures, len(some), held])
+            rows.append([name, cores, *figures, len(some), held])
     heads = ["Engine", "Cores", "Requests|per s", "Speed-up|×", "Efficiency|%", "CPU per request|µs", "Valid|rounds"]
     return Table("Measured, medians over the rounds", [*heads, "Reservation"], rows)

@@ -1,7 +1,5 @@
 """What a sweep measured: every engine under every setting of its factors."""
 
-from __future__ import annotations
-
 import re
 import statistics
 from typing import Any, Iterable, Mapping, NamedTuple, Sequence
@@ -12,7 +10,6 @@ from ..verdict import noise_reach
 from ..words import COST
 from . import numbers, plots, svg
 from .kind_compare import measured
-from .looks import Key
 
 FACTORS = ("depth", "connections", "cores")  # the order in which they make an x axis
 TITLES = {"depth": "ring depth"}
@@ -30,8 +27,7 @@ class Point(NamedTuple):
 
     def rounds(self, metric: str) -> list[float]:
         """A metric in each round, cost in µs."""
-        by = 1000 if metric == COST else 1
-        return [one / by for one in results.by_round(self.cell, self.variant, metric).values()]
+        return plots.rounds_of(self.cell, self.variant, metric)
 
 
 def points(run: results.Run) -> list[Point]:
@@ -76,7 +72,7 @@ def without(found: Sequence[Point], factor: str) -> list[str]:
     return [engine for engine in engines(found) if not any(p.engine == engine and factor in p.factors for p in found)]
 
 
-def keys(mine: Sequence[Point], factor: str) -> list[Key]:
+def keys(mine: Sequence[Point], factor: str) -> list[tuple[str, int]]:
     """The legend of lines over a factor."""
     flat, remark = without(mine, factor), f" (no {factor}, measured once)"
     return [(engine + remark * (engine in flat), place) for engine, place in engines(mine).items()]

@@ -1,7 +1,5 @@
 """What a tuning run found, its confirmation, and how the search went."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from typing import Any, Mapping

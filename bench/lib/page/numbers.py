@@ -1,7 +1,5 @@
 """Numbers for people: as many digits as mean something, the same in all rows of a column."""
 
-from __future__ import annotations
-
 import math
 from typing import Sequence
 
@@ -35,10 +33,8 @@ def signed(value: float, decimals: int) -> str:
     return (text if float(text) else text[1:]).replace("-", "−")
 
 
-def signed_percent(ratio: float | None) -> str:
+def signed_percent(ratio: float) -> str:
     """How far a ratio is from 1, with its sign; as a multiple where that is more than 200 %."""
-    if ratio is None or not math.isfinite(ratio):
-        return "–"
     return words.times(ratio) if ratio > words.TIMES else f"{signed((ratio - 1) * 100, 1)} %"
 
 

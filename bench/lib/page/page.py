@@ -1,7 +1,5 @@
 """A run's page, the answer first and then what it rests on, and the index of runs."""
 
-from __future__ import annotations
-
 import dataclasses
 import shlex
 from pathlib import Path
@@ -10,13 +8,13 @@ from urllib.parse import quote
 
 from .. import answer, env, newest, remarks, results, words
 from . import checklist, kind_ablate, kind_compare, kind_scale, kind_sweep, kind_tune
-from . import numbers, plots, scatter, svg, tables, threats
+from . import numbers, plots, svg, tables, threats
 from .looks import Looks
 from .render import template
 
 MOST = 6  # conclusions that are shown unfolded
 KINDS = (kind_ablate, kind_compare, kind_scale, kind_sweep, kind_tune)
-TOOLS = (numbers, plots, scatter, svg, tables, words)
+TOOLS = (numbers, plots, svg, tables, words)
 LISTS = "cannot", "candidates", "effects", "engines", "full", "knees", "points", "rungs", "skipped", "steps"
 REST = "basis", "basis_text", "config", "config_file", "confirmation", "note", "total", "winner", "workload"
 EXTRA = {**dict.fromkeys(LISTS, ()), **dict.fromkeys(REST), "fits": {}}  # of a run that concluded nothing
@@ -27,6 +25,7 @@ def page(run: results.Run, source: str | None = None) -> str:
     """The whole document; source names the result file beside it."""
     run = dataclasses.replace(run, extra=EXTRA | run.extra)
     found, lines = threats.find(run), conclusions(run)
+    unknown = sum(value == UNKNOWN for _, value in flat(run.environment))
     # A comparison's own conclusions have every workload: its headlines sum them up.
     first = len(kind_compare.headlines(run)) or MOST
     return template(
@@ -48,7 +47,7 @@ def page(run: results.Run, source: str | None = None) -> str:
         warnings=[line.removeprefix("noisy: ") for line in remarks.run_warnings(run)],
         noisy=is_noisy(run),
         threats=found,
-        checklist=checklist.table(run, len(found), len(unknown(run.environment))),
+        checklist=checklist.table(run, len(found), unknown),
         notes=[*run.notes, *_left_out(run)],
         facts=facts(run),
         steps=steps(run),
@@ -121,11 +120,6 @@ def flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         yield path, "yes" if value else "no"
     else:
         yield path, "none" if value in ([], {}) else UNKNOWN if value in (None, "") else str(value)
-
-
-def unknown(environment: Mapping[str, Any]) -> list[str]:
-    """What a run could not find out about its machine."""
-    return [path for path, value in flat(environment) if value == UNKNOWN]
 
 
 def facts(run: results.Run) -> dict[str, list[tuple[str, str]]]:

@@ -3,8 +3,6 @@
 A plot draws on the axes that it is given, or nothing where it has nothing to show.
 """
 
-from __future__ import annotations
-
 import math
 import statistics
 from typing import Any, Mapping, NamedTuple, Sequence
@@ -19,9 +17,11 @@ FEW = 2  # pairs from which on a ratio has an interval
 CHARACTER = 6  # units of width, about
 ROW = 38  # units of height of a row with its name above
 NAME = 0.36  # where in its row a name stands, as a share of the row
+RIGHT = 0.6  # of the width: points of batches() beyond have their names on their left
 POINTS_PER_DECADE = 24  # of a latency curve
 SHARES = {"p50": 0.5, "p75": 0.75, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "p99.99": 0.9999}
 PERCENTILES = ("0", "90", "99", "99.9", "99.99", "99.999", "99.9999")  # at 0, 1, 2, … of the axis
+LADDER = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # ticks of completions per wait
 RATIOS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)  # ticks of an axis that is long
 
 
@@ -71,17 +71,21 @@ def rounds(axes: Any, found: Mapping[int, list[float]], index: int, apart: float
         axes.plot(list(found), [statistics.median(values) for values in found.values()], **svg.line(index))
 
 
+def rounds_of(cell: results.Cell, name: str, metric: str) -> list[float]:
+    """A variant's metric in each round, cost in µs."""
+    by = 1000 if metric == words.COST else 1
+    return [one / by for one in results.by_round(cell, name, metric).values()]
+
+
 def strip(axes: Any, cell: results.Cell, looks: Looks, metric: str) -> None:
     """A metric's samples as dots, first round on top; the median a bar."""
-    by = 1000 if metric == words.COST else 1
-    values = {name: results.by_round(cell, name, metric).values() for name in cell.names}
-    names = [name for name in cell.names if values[name]]
-    if not names:
+    values = {name: some for name in cell.names if (some := rounds_of(cell, name, metric))}
+    if not values:
         return
-    set_rows(axes, len(names))
+    set_rows(axes, len(values))
     shown: list[float] = []
-    for row, name in enumerate(names):
-        mine = [one / by for one in values[name]]
+    by = 1000 if metric == words.COST else 1
+    for row, (name, mine) in enumerate(values.items()):
         median = statistics.median(mine)
         heights = [-row + 0.08 - 0.46 * i / max(len(mine) - 1, 1) for i in range(len(mine))]
         axes.plot(mine, heights, **svg.dots(looks.index(name), 4.5, 0.75), gid=MARK, clip_on=False)
@@ -258,3 +262,47 @@ def drift(axes: Any, cell: results.Cell, looks: Looks, metric: str) -> None:
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:+g}".replace("-", "−") if value else "0")
     axes.set_xlabel("round")
     axes.set_ylabel("change from own median, %")
+
+
+def batches(axes: Any, lead: Sequence[tuple[results.Cell, results.Ratio]], looks: Looks) -> None:
+    """The leading ratios over completions per wait of their first variant."""
+    found = {cell.id: (cell.median(one.numerator, "completions_per_wait"), one) for cell, one in lead}
+    points = {name: (waits, one) for name, (waits, one) in found.items() if waits}
+    if len(points) < 3:
+        return
+    svg.set_height(axes, 190 + 12 * len(points))  # data and axis, and a row for each name
+    axes.set_xscale("log")
+    low, high = min(waits for waits, _ in points.values()) / 1.3, max(waits for waits, _ in points.values()) * 1.3
+    axes.set_xlim(low, high)
+    bottom = min(1.0, *(one.low for _, one in points.values()))
+    top = max(1.0, *(one.high for _, one in points.values()))
+    air = (top - bottom) * 0.06
+    bottom, top = bottom - air, top + air
+    row = (top - bottom) * 12 / (190 - 45)
+    axes.set_ylim(bottom, top + row * len(points))
+    axes.set_yticks([tick for tick in axes.get_yticks() if bottom <= tick <= top])
+    axes.axhline(1, color=svg.INK, linewidth=1)
+    box = {"facecolor": svg.COLOUR["bg"], "edgecolor": "none", "pad": 0.5}
+    places = {name: math.log(waits / low) / math.log(high / low) for name, (waits, _) in points.items()}
+    for number, name in enumerate(reversed(order(places))):
+        (waits, one), y, left = points[name], top + row * (number + 0.5), places[name] >= RIGHT
+        colour = SOFT if one.pairs < FEW else svg.series(0)
+        if one.pairs >= FEW:
+            axes.plot([waits, waits], [one.low, one.high], color=colour, linewidth=1.4, gid=MARK)
+        face = "none" if one.pairs < FEW else colour
+        axes.plot([waits], [one.median], "o", color=colour, markersize=5, markerfacecolor=face, gid=MARK)
+        axes.plot([waits, waits], [one.high, y], color=SOFT, linewidth=0.6, zorder=1)
+        axes.annotate(name, (waits, y), fontsize=9, va="center", bbox=box, **svg.beside(left))
+    shown = [one for one in LADDER if low <= one <= high]
+    ticks(axes.xaxis, shown, [f"{one}" for one in shown])
+    axes.set_xlabel(f"completions per wait, {cut(looks.label(lead[0][1].numerator), 30)}")
+    axes.set_ylabel("cost ratio")
+
+
+def order(places: Mapping[str, float]) -> list[str]:
+    """The names from top to bottom, so that few lines down from a name pass through another: those
+    on the left of their points from the right, then the others from the left. A name hides the line
+    that still passes it."""
+    names = sorted(places, key=lambda name: places[name])
+    beyond = [name for name in names if places[name] >= RIGHT]
+    return [*reversed(beyond), *(name for name in names if name not in beyond)]

@@ -5,8 +5,6 @@ stays text. Figures are 360 units wide and never shown narrower than 440 px, so 
 are 11 px; for a phone they are drawn once more, 268 units wide for 328 px.
 """
 
-from __future__ import annotations
-
 import io
 import re
 from typing import Any, Callable, NamedTuple

@@ -1,7 +1,5 @@
 """What could make a reader trust a run more than it deserves, each with a remedy."""
 
-from __future__ import annotations
-
 import statistics
 import tomllib
 from pathlib import Path
