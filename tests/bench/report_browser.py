@@ -6,29 +6,39 @@ report_browser.py [--screenshots DIR] [KIND...]
 """
 
 import argparse
+import html
+import json
+import os
+import re
+import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-import chromium
 import context  # noqa: F401
 import sample_results
 from lib import page, results
 from lib.page import svg
 
+BROWSERS = ("chromium", "chromium-headless-shell", "chromium-browser", "google-chrome")
+SECONDS = 120  # for any one page
 SIZES = {"phone": (360, 800), "tablet": (768, 1024), "small": (1000, 800), "desk": (1200, 900)}
-DARK = ("phone", "desk")  # the sizes that are looked at in both
 CONTRAST = 4.5
 PLOTS = {"compare": 45, "sweep": 10, "ablate": 10, "tune": 8, "scale": 4, "index": 0}
 TABLES = {"compare": 30, "sweep": 5, "ablate": 30, "tune": 30, "scale": 6, "index": 0}
 SKIP = 77
+OPTIONS = """--headless --no-sandbox --disable-gpu --no-first-run --disable-dev-shm-usage --disable-extensions
+--hide-scrollbars --disable-background-networking --disable-component-update --allow-file-access-from-files
+--enable-logging=stderr""".split()
 
 CHECK = r"""
 (() => {
-  document.querySelectorAll('details').forEach(d => d.open = true);
-  const found = {problems: [], svgs: 0, marks: 0, tables: 0, rows: 0, texts: 0, faintest: 99};
-  const bad = (what, where) => found.problems.push(what + ': ' + where);
   const root = document.documentElement;
+  const found = {height: root.scrollHeight, problems: [], svgs: 0, marks: 0, tables: 0, rows: 0, texts: 0,
+    faintest: 99};
+  const bad = (what, where) => found.problems.push(what + ': ' + where);
+  document.querySelectorAll('details').forEach(d => d.open = true);
   if (root.scrollWidth > root.clientWidth)
     bad('the page is wider than the screen', root.scrollWidth + ' > ' + root.clientWidth);
   const wide = root.clientWidth;
@@ -170,34 +180,62 @@ CHECK = r"""
 """.replace(
     "MINIMUM", str(CONTRAST)
 )
+# A frame for each size is a screen of its own: media queries ask for the frame's width.
+FRAME = '<iframe src="page.html" width="{}" height="{}" style="border: 0; display: block"></iframe>'
+FRAMES = '<!DOCTYPE html><meta charset="utf-8"><body style="margin: 0">'
+# What a page asks for beyond this is refused, and said on the console.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'unsafe-eval'"
+RUN = """<script>
+addEventListener('load', () => {
+  const found = [...document.querySelectorAll('iframe')].map(frame => frame.contentWindow.eval(CHECK));
+  const text = document.createElement('pre');
+  text.textContent = JSON.stringify(found);
+  document.body.replaceChildren(text);
+});
+</script>
+"""
 
 
-def check(browser, path, kind, size, dark, pictures):
-    """The problems of one page in one setting, with a line of what is there."""
-    width, height = SIZES[size]
-    browser.open(path.as_uri(), width, height, dark)
-    if pictures:
-        browser.screenshot(pictures / f"{kind}-{size}-{'dark' if dark else 'light'}.png")
-    found = browser.run(CHECK)
-    problems = found["problems"]
-    outside = [url for url in browser.requests() if not url.startswith(("file:", "data:"))]
-    problems += [f"asked for {url}" for url in outside]
-    problems += [
-        f"another file: {url}" for url in browser.requests() if url.startswith("file:") and url != path.as_uri()
-    ]
-    problems += [f"console: {line}" for line in browser.complaints()]
-    if found["svgs"] < PLOTS[kind]:
-        problems.append(f"{found['svgs']} plots, not {PLOTS[kind]}")
-    if found["tables"] < TABLES[kind]:
-        problems.append(f"{found['tables']} tables, not {TABLES[kind]}")
-    if found["texts"] < (5 if kind == "index" else 100):
-        problems.append(f"only {found['texts']} texts")
-    print(
-        f"{kind}, {size}, {'dark' if dark else 'light'}: {found['svgs']} plots with "
-        f"{found['marks']} marks, {found['tables']} tables with {found['rows']} rows, least "
-        f"contrast {found['faintest']:.1f}, {len(problems)} problems",
-        flush=True,
-    )
+def find():
+    """The path of a browser, or None."""
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+def shown(browser, path, content, dark, *options):
+    """What the browser prints of a document whose frames have the page, and what was on its console."""
+    with tempfile.TemporaryDirectory(prefix="torc-chromium-", ignore_cleanup_errors=True) as directory:
+        file = Path(directory) / "frames.html"
+        file.write_text(FRAMES + content)
+        policy = f'<head><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        file.with_name("page.html").write_text(path.read_text().replace("<head>", policy, 1))
+        scheme = f"--blink-settings=preferredColorScheme={0 if dark else 1}"
+        command = [browser, *OPTIONS, scheme, *options, f"--user-data-dir={directory}/profile", file.as_uri()]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)
+    return done.stdout, re.findall("CONSOLE.*", done.stderr)
+
+
+def check(browser, path, kind, dark, pictures):
+    """The problems of one page in light or dark on all screens, with a line of what is there on each."""
+    frames = [FRAME.format(*size) for size in SIZES.values()]
+    script = RUN.replace("CHECK", json.dumps(CHECK).replace("</", "<\\/"))
+    text, console = shown(browser, path, "".join(frames) + script, dark, "--dump-dom")
+    problems = [f"console: {line}" for line in console]
+    look = "dark" if dark else "light"
+    for size, found in zip(SIZES, json.loads(html.unescape(re.search("<pre>(.*)</pre>", text, re.DOTALL)[1]))):
+        mine = found["problems"]
+        for what, least in (("svgs", PLOTS[kind]), ("tables", TABLES[kind]), ("texts", 5 if kind == "index" else 100)):
+            if found[what] < least:
+                mine.append(f"{found[what]} {what}, not {least}")
+        print(
+            f"{kind}, {size}, {look}: {found['svgs']} plots with {found['marks']} marks, {found['tables']} tables with "
+            f"{found['rows']} rows, least contrast {found['faintest']:.1f}, {len(mine)} problems",
+            flush=True,
+        )
+        problems += [f"{size}: {line}" for line in mine]
+        if pictures:
+            width, height = SIZES[size][0], found["height"]
+            frame, picture = FRAME.format(width, height), pictures / f"{kind}-{size}-{look}.png"
+            shown(browser, path, frame, dark, f"--window-size={width},{height}", f"--screenshot={picture}")
     return problems
 
 
@@ -207,9 +245,9 @@ def main():
     parser.add_argument("--screenshots", type=Path)
     parser.add_argument("kinds", nargs="*")
     options = parser.parse_args()
-    path = chromium.find()
-    if path is None:
-        print(f"skipped: none of {', '.join(chromium.NAMES)} is installed")
+    browser = find()
+    if browser is None:
+        print(f"skipped: none of {', '.join(BROWSERS)} is installed")
         return SKIP
     if not svg.available():
         print("skipped: python3-matplotlib is not installed, so there are no plots to look at")
@@ -226,17 +264,12 @@ def main():
                 results.save(run, directory / f"{kind}.json")
                 pages[kind] = page.write(run, directory / f"{kind}.html")
         pages["index"] = page.write_index(directory)
-        browser = chromium.Browser(path)
-        try:
-            for kind, file in pages.items():
-                for size in SIZES:
-                    for dark in (False, True) if size in DARK else (False,):
-                        problems = check(browser, file, kind, size, dark, options.screenshots)
-                        for line in problems[:20]:
-                            print(f"  {line}")
-                        failed = failed or bool(problems)
-        finally:
-            browser.close()
+        for kind, file in pages.items():
+            for dark in (False, True):
+                problems = check(browser, file, kind, dark, options.screenshots)
+                for line in problems[:20]:
+                    print(f"  {line}")
+                failed = failed or bool(problems)
     return 1 if failed else 0
 
 

@@ -16,8 +16,8 @@ from unittest import mock
 
 import context  # noqa: F401
 import sample_results
-from lib import page, report, results, schema
-from lib.page import kind_compare, looks, numbers, plots, render, scatter, svg, tables, threats
+from lib import page, report, results, schema, words
+from lib.page import kind_compare, looks, numbers, plots, render, svg, tables, threats
 
 VOID = {"meta", "link", "br", "hr", "img"}
 ENVIRONMENT = sample_results.ENVIRONMENT
@@ -132,7 +132,7 @@ class Pages(unittest.TestCase):
 
     def test_environment_is_complete(self):
         text = Reader(self.pages["compare"]).text
-        for words in (
+        for known in (
             "AMD EPYC 9354P",
             "0xa101148",
             "always [madvise] never",
@@ -142,7 +142,7 @@ class Pages(unittest.TestCase):
             "gcc 12.2.0",
             "unknown",
         ):
-            self.assertIn(words, text)
+            self.assertIn(known, text)
 
     def test_same_run_same_page(self):
         run = sample_results.scale_run()
@@ -347,7 +347,7 @@ class Headlines(unittest.TestCase):
                 {"name": "plaintext"},
                 {},
                 [{"name": name, "label": name, "subject": name, "args": [], "cores": 1} for name in "AB"],
-                ratios=[results.Ratio(results.COST, "A", "B", cost, cost - 0.005, cost + 0.005, 10)],
+                ratios=[results.Ratio(words.COST, "A", "B", cost, cost - 0.005, cost + 0.005, 10)],
             )
             for i, cost in enumerate(costs)
         ]
@@ -355,7 +355,7 @@ class Headlines(unittest.TestCase):
         return found
 
     def test_what_the_noise_covers_is_counted_apart(self):
-        noise = {"metric": results.COST, "low": 0.974, "median": 1, "high": 1.021, "pairs": 10}
+        noise = {"metric": words.COST, "low": 0.974, "median": 1, "high": 1.021, "pairs": 10}
         within = "a difference within the noise of the A/A run (−2.6 to +2.1 %)"
         self.assertEqual(
             self.first((0.9, 0.8, 0.98, 1.0), noise),
@@ -399,11 +399,10 @@ class FewPairs(unittest.TestCase):
     @unittest.skipUnless(svg.available(), "python3-matplotlib is not installed")
     def test_plots_draw_it_hollow_without_an_interval(self):
         named = looks.Looks(self.run)
-        low = results.Ratio(results.COST, "io_uring", "epoll", 0.5, 0.5, 0.5, 1)
+        low = results.Ratio(words.COST, "io_uring", "epoll", 0.5, 0.5, 0.5, 1)
         (bar,) = plots.bars([low], named)
         self.assertEqual(bar.colour, svg.SOFT)
-        with svg.styled():
-            one, of_few = (plots.forest([bar._replace(pairs=pairs)], "x").axes[0] for pairs in (1, 2))
+        one, of_few = (svg.figure(plots.forest, [bar._replace(pairs=pairs)], "x").axes[0] for pairs in (1, 2))
         self.assertEqual(len(one.lines), len(of_few.lines) - 3, "an interval has three lines")
         self.assertEqual(one.lines[-1].get_markerfacecolor(), "none")
         self.assertIn("0.500, one pair", [text.get_text() for text in one.texts])
@@ -412,8 +411,7 @@ class FewPairs(unittest.TestCase):
             for cell, one in kind_compare.leading(self.run.cells)
             if cell.id in ("plaintext", "short-lived", "json")
         ]
-        with svg.styled():
-            axes = scatter.batches(lead, named).axes[0]
+        axes = svg.figure(plots.batches, lead, named).axes[0]
         faces = [line.get_markerfacecolor() for line in axes.lines if line.get_marker() == "o"]
         self.assertEqual(faces.count("none"), 1)
         self.run.cells = [cell for cell, _ in lead]  # to draw the others takes longest
@@ -426,7 +424,7 @@ class LongBodies(unittest.TestCase):
         cell = run.cell("static-small-4k")
         cell.workload["name"] = "static-large-1m"
         names = cell.names
-        cell.ratios.insert(1, results.ratio(cell, names[0], names[1], results.WITH_LOAD))
+        cell.ratios.insert(1, results.ratio(cell, names[0], names[1], words.WITH_LOAD))
         with without_plots():
             text = Reader(written(run)).text
         self.assertIn(plain(cell.ratios[1].verdict), text)
@@ -471,11 +469,9 @@ class Parts(unittest.TestCase):
 
     @unittest.skipUnless(svg.available(), "python3-matplotlib is not installed")
     def test_a_figure_keeps_dollar_signs_and_has_ids_of_its_own(self):
-        def plot(width):
-            made, axes = svg.figure(100, width)
+        def plot(axes):
             axes.plot([1, 2], [1, 2], **svg.line(0))
             axes.set_xlabel("$a_1$ <b>")
-            return made
 
         draw = svg.Draw()
         drawn = [*draw(plot), *draw(plot)]
@@ -493,7 +489,7 @@ class Lines(unittest.TestCase):
         made = PARTS.figure("Lines", [one], "", [(str(i), i) for i in range(8)])
         strokes = re.findall(r'stroke="([^"]*)".*?dasharray="([^"]*)"', made, re.DOTALL)
         self.assertEqual(strokes, [(f"var(--s{i})", svg.dashes(i)) for i in range(8)])
-        self.assertEqual(svg.dashes(1), "12.5 5")
+        self.assertEqual(svg.dashes(1), "5 2")
         self.assertEqual(svg.line(1)["linestyle"], (0, (5, 2)))
 
 
@@ -523,8 +519,8 @@ class Command(unittest.TestCase):
             reader = Reader(index)
             self.assertLess(index.index("a.html"), index.index("z.html"))
             self.assertIn("Older & <b>", reader.text)
-            for words in (newer.conclusions[0], older.conclusions[0], "2f1c9a7be04d", "AMD EPYC 9354P", "2 runs"):
-                self.assertIn(plain(words), reader.text)
+            for text in (newer.conclusions[0], older.conclusions[0], "2f1c9a7be04d", "AMD EPYC 9354P", "2 runs"):
+                self.assertIn(plain(text), reader.text)
             self.assertIn('href="z.json"', (directory / "z.html").read_text())
 
     def test_the_index_says_which_runs_were_noisy(self):

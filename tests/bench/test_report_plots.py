@@ -4,8 +4,8 @@ import unittest
 
 import context  # noqa: F401
 import sample_results
-from lib import results
-from lib.page import kind_ablate, kind_compare, kind_sweep, looks, numbers, plots, scatter, svg, sweep_plots
+from lib import results, words
+from lib.page import kind_ablate, kind_compare, kind_sweep, looks, numbers, plots, svg
 from test_report_html import Reader, written
 
 if svg.available():
@@ -42,9 +42,8 @@ class Sweep(unittest.TestCase):
         self.entry = self.run.extra["knees"][0]
         self.points = [point for point in kind_sweep.points(self.run) if point.cell.id == self.entry["cell"]]
 
-    def drawn(self, metric=results.COST):
-        with svg.styled():
-            return sweep_plots.curve(self.run, self.points, self.points, "depth", metric).axes[0]
+    def drawn(self, metric=words.COST):
+        return svg.figure(kind_sweep.curve, self.run, self.points, "depth", metric).axes[0]
 
     def knee(self):
         """Its name and whether its line is dashed."""
@@ -64,7 +63,7 @@ class Sweep(unittest.TestCase):
 
     @unittest.skipUnless(svg.available(), "python3-matplotlib is not installed")
     def test_an_engine_without_a_depth_has_no_dot_at_any(self):
-        for metric in (results.COST, "per_second"):
+        for metric in (words.COST, "per_second"):
             axes = self.drawn(metric)
             dots = [one for one in axes.lines if one.get_marker() not in ("None", None)]
             self.assertEqual({one.get_color() for one in dots}, {svg.series(0)})
@@ -125,19 +124,18 @@ class Ablation(unittest.TestCase):
 class Names(unittest.TestCase):
     def test_lines_down_from_names_pass_few_others(self):
         places = {"a": 0.1, "b": 0.9, "c": 0.3, "d": 0.7}
-        self.assertEqual(scatter.order(places), ["b", "d", "a", "c"])
+        self.assertEqual(plots.order(places), ["b", "d", "a", "c"])
 
     @unittest.skipUnless(svg.available(), "python3-matplotlib is not installed")
     def test_a_name_hides_the_lines_behind_it(self):
         run, features = sample_results.compare(3), sample_results.ablate_run().extra
         lead, named = kind_compare.leading(kind_compare.measured(run)), looks.Looks(run)
         for plot, *arguments in (
-            (scatter.batches, lead, named),
+            (plots.batches, lead, named),
             (plots.forest, kind_compare.bars(lead, named), "x"),
             (kind_ablate.waterfall, kind_ablate.steps(features, "full")),
         ):
-            with svg.styled():
-                axes = plot(*arguments).axes[0]
+            axes = svg.figure(plot, *arguments).axes[0]
             self.assertGreater(len(axes.texts), 3)
             for text in axes.texts:
                 self.assertEqual(text.get_bbox_patch().get_facecolor()[:3], colors.to_rgb(svg.COLOUR["bg"]))

@@ -1,17 +1,14 @@
 """Result files as HTML pages that need nothing but themselves.
 
-page.py and index.py choose what a page says, one kind_*.py for each kind of run prepares its data,
-plots draw, and the templates beside them lay it out.
+page.py chooses what a page says, one kind_*.py for each kind of run prepares its data, plots draw,
+and the templates beside them lay it out.
 """
 
-from __future__ import annotations
-
 import os
-import tempfile
 from pathlib import Path
 
 from .. import results
-from . import index, page
+from . import page
 
 
 def write(run: results.Run, path: Path) -> Path:
@@ -22,19 +19,15 @@ def write(run: results.Run, path: Path) -> Path:
 
 def write_index(directory: Path) -> Path:
     """Writes index.html over the result files in a directory."""
-    return _replace(directory / "index.html", index.index(directory))
+    return _replace(directory / "index.html", page.index(directory))
 
 
 def _replace(path: Path, content: str) -> Path:
     """Writes a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as out:
-        try:
-            os.fchmod(out.fileno(), 0o644)
-            out.write(content)
-            out.flush()
-            os.replace(out.name, path)
-        except BaseException:
-            Path(out.name).unlink(missing_ok=True)
-            raise
-    return path
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        part.write_text(content, encoding="utf-8")
+        return part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,10 +1,9 @@
 """What makes a comparison trusted, point by point, and whether this run has it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from .. import results, usl
+from ..words import COST
 from . import kind_scale
 from .kind_compare import measured
 from .render import Table, toned
@@ -39,11 +38,10 @@ def table(run: results.Run, threats: int, unknown: int) -> Table:
     point("Responses compared before timing", detail, cells and alike == len(cells), alike)
     metrics = {one.metric for one in ratios}
     detail = f"{len(ratios)} ratios of {len(metrics)} metrics, paired by round"
-    point("Paired ratios with 95 % intervals", detail, metrics - {results.COST}, ratios)
+    point("Paired ratios with 95 % intervals", detail, metrics - {COST}, ratios)
     rates = {round(cell.workload["rate"]) for cell in cells if cell.workload["rate"]}
-    detail = (
-        f"{len(rates)} rates, from the intended send time" if rates else "closed loop only; run the latency workload"
-    )
+    absent = "closed loop only; run the latency workload"
+    detail = f"{len(rates)} rates, from the intended send time" if rates else absent
     point("Latency in open loop", detail, len(rates) >= 3, rates)
     counters = [name for field, name in COUNTERS.items() if any(getattr(s, field) is not None for s in good)]
     point("Counters that explain", ", ".join(counters) or "none", len(counters) == len(COUNTERS), counters)
@@ -52,14 +50,12 @@ def table(run: results.Run, threats: int, unknown: int) -> Table:
     absent = "too few core counts" if run.kind == "scale" else "not part of this run; see torc-bench scale"
     detail = f"{fitted} core counts" if fitted else absent
     point("Scaling fit", detail, fitted >= usl.GOOD, fitted >= usl.FEWEST)
-    effects = run.extra.get("effects") or []
-    detail = f"{len(effects)} effects" if effects else "not part of this run; see torc-bench ablate"
+    effects = len(run.extra["effects"])
+    detail = f"{effects} effects" if effects else "not part of this run; see torc-bench ablate"
     point("Ablation of single features", detail, effects)
     point("Threats to validity listed", f"{threats}, found automatically", True)
-    verdicts = [one for one in ratios if one.verdict]
-    point(
-        "Verdicts tied to intervals", f"{len(verdicts)} sentences", verdicts and len(verdicts) == len(ratios), verdicts
-    )
+    verdicts = sum(bool(one.verdict) for one in ratios)
+    point("Verdicts tied to intervals", f"{verdicts} sentences", ratios and verdicts == len(ratios), verdicts)
     samples = sum(len(cell.samples) for cell in run.cells)
     detail = f"{samples} samples in the result file, {len(run.commands)} commands below"
     point("Raw data and commands", detail, run.command and run.commands, True)

@@ -1,16 +1,14 @@
 """What the page of a comparison says of its workloads: which ratios lead, and all in a sentence."""
 
-from __future__ import annotations
-
-from typing import Any, Sequence
+from typing import Sequence
 
 from .. import compare, results, words
+from ..verdict import Noise
+from ..words import COST
 from . import plots, tables
 from .looks import Looks
 from .render import Table
 
-COST = results.COST
-SIDE = ("A/A", "capacity")  # purposes of cells that answer nothing themselves
 Lead = tuple[results.Cell, results.Ratio]
 
 
@@ -21,7 +19,7 @@ def purpose(cell: results.Cell) -> str | None:
 
 def measured(run: results.Run) -> list[results.Cell]:
     """The cells that answer the question: neither the A/A run nor a search for the capacity."""
-    return [cell for cell in run.cells if purpose(cell) not in SIDE]
+    return [cell for cell in run.cells if purpose(cell) not in ("A/A", "capacity")]
 
 
 def first_metric(cell: results.Cell) -> str:
@@ -34,11 +32,6 @@ def spoken(cell: results.Cell) -> list[results.Ratio]:
     pairs = compare.interesting(cell)
     mine = [one for one in cell.ratios if compare.leads(cell, one)]
     return [one for one in mine if (one.numerator, one.denominator) in pairs] or mine
-
-
-def plotted(cell: results.Cell, ratios: Sequence[results.Ratio]) -> list[results.Ratio]:
-    """Those of the cell's first metric."""
-    return [one for one in ratios if one.metric == first_metric(cell)] or list(ratios)
 
 
 def first_pair(cell: results.Cell, ratios: Sequence[results.Ratio]) -> list[results.Ratio]:
@@ -83,45 +76,42 @@ def headlines(run: results.Run) -> list[str]:
     return [_headline(mine, run.noise) + _left_out(run, *pair) for pair, mine in found.items() if len(mine) > 1]
 
 
-def _left_out(run: results.Run, one: str, other: str) -> str:
+def _left_out(run: results.Run, *pair: str) -> str:
     """Which workloads of both sides are not counted, and why; empty if all are."""
     away = []
     for cell in measured(run):
-        if COST not in results.metrics(str(cell.workload.get("name"))) or not {one, other} <= set(cell.names):
-            continue
-        mine = next((r for r in cell.ratios if (r.numerator, r.denominator, r.metric) == (one, other, COST)), None)
-        if mine is None or mine.pairs < plots.FEW:
-            away.append(f"{cell.id} ({'one valid pair' if mine else 'no valid pair'})")
+        pairs = [one.pairs for one in cell.ratios if (one.numerator, one.denominator, one.metric) == (*pair, COST)]
+        if COST in results.metrics(cell.workload["name"]) and {*pair} <= {*cell.names} and max(pairs, default=0) < 2:
+            away.append(f"{cell.id} ({'one valid pair' if pairs else 'no valid pair'})")
     return f" Not counted: {', '.join(away)}." if away else ""
 
 
-def _headline(mine: Sequence[Lead], noise: dict[str, Any] | None) -> str:
+def _headline(mine: Sequence[Lead], noise: Noise | None) -> str:
+    kinds: dict[str, list[Lead]] = {"less": [], "more": [], "none": [], "noise": []}
+    for cell, one in mine:
+        verdict = one.judge(noise)
+        kinds["noise" if verdict.within_noise else verdict.kind].append((cell, one))
     cell, first = mine[0]
-    pair = f"{cell.label(first.numerator)} against {cell.label(first.denominator)}"
-    small = [one for _, one in mine if one.judge(noise).within_noise]
-    less = [(c.id, one) for c, one in mine if one.high < 1 and one not in small]
-    more = [(c.id, one) for c, one in mine if one.low > 1 and one not in small]
-    same = len(mine) - len(less) - len(more) - len(small)
-    if same == len(mine):
+    pair, count = f"{cell.label(first.numerator)} against {cell.label(first.denominator)}", len(mine)
+    if len(kinds["none"]) == count:
         return f"{pair}: no difference in CPU per request detectable in any workload."
-    lead = []
-    if less:
-        lead.append(f"less CPU per request in {len(less)} of {len(mine)} workloads ({_sizes(less)})")
-    if more:
-        what = "more" if less else "more CPU per request"
-        lead.append(f"{what} in {len(more)} of {len(mine)} workloads ({_sizes(more)})")
-    parts = [", ".join(lead) or f"no reliable difference in CPU per request in {len(mine)} workloads"]
-    if noise and small:
-        parts.append(f"a difference within the noise of the A/A run ({words.noise_band(noise)}) in {len(small)}")
-    if same:
+    lead: list[str] = []
+    for kind in ("less", "more"):
+        if some := kinds[kind]:
+            what = kind if lead else f"{kind} CPU per request"
+            lead.append(f"{what} in {len(some)} of {count} workloads ({_sizes(some)})")
+    parts = [", ".join(lead) or f"no reliable difference in CPU per request in {count} workloads"]
+    if small := len(kinds["noise"]):
+        parts.append(f"a difference within the noise of the A/A run ({words.noise_band(noise)}) in {small}")
+    if same := len(kinds["none"]):
         parts.append(f"no difference detectable in {same}")
     return f"{pair}: {'; '.join(parts)}."
 
 
-def _sizes(some: Sequence[tuple[str, results.Ratio]]) -> str:
+def _sizes(some: Sequence[Lead]) -> str:
     """How large the differences are, with the workloads' names where they are few."""
     ratios = sorted((one.median for _, one in some), key=lambda ratio: abs(ratio - 1))
     least, most = words.size(ratios[0]), words.size(ratios[-1])
     least = least.removesuffix(" %") if most.endswith("%") else least
     span = most if len(ratios) == 1 else f"{least} to {most}"
-    return f"{' and '.join(name for name, _ in some)}, {span}" if len(some) < 3 else span
+    return f"{' and '.join(cell.id for cell, _ in some)}, {span}" if len(some) < 3 else span

@@ -1,23 +1,21 @@
 """What a tuning run found, its confirmation, and how the search went."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from typing import Any, Mapping
 
 from .. import results, stats
+from ..words import COST
 from . import numbers, plots, svg
 from .looks import Looks, cut
 from .render import Table, transposed
 
-COST = results.COST
 DEFAULT = "default"
 
 
 def final(run: results.Run) -> results.Cell | None:
     """The confirmation."""
-    return run.cell((run.extra.get("confirmation") or {}).get("cell") or "")
+    return run.cell((run.extra["confirmation"] or {}).get("cell") or "")
 
 
 def confirmed(run: results.Run, cell: results.Cell) -> list[results.Ratio]:
@@ -29,7 +27,7 @@ def confirmed(run: results.Run, cell: results.Cell) -> list[results.Ratio]:
 
 def rungs(run: results.Run, looks: Looks) -> Table:
     """The rounds of the search."""
-    rows = run.extra.get("rungs") or []
+    rows = run.extra["rungs"]
     columns = {
         "Rung": [row.get("rung", number) + 1 for number, row in enumerate(rows)],
         "Tried|candidates": [len(row["tried"]) for row in rows],
@@ -42,8 +40,7 @@ def rungs(run: results.Run, looks: Looks) -> Table:
 
 def ranked(run: results.Run) -> list[Mapping[str, Any]]:
     """The candidates, the cheapest first, those without a figure last."""
-    found = run.extra.get("candidates") or []
-    return sorted(found, key=lambda one: one["ratio"]["median"] if one["ratio"] else math.inf)
+    return sorted(run.extra["candidates"], key=lambda one: one["ratio"]["median"] if one["ratio"] else math.inf)
 
 
 def candidates(run: results.Run) -> Table:
@@ -52,7 +49,7 @@ def candidates(run: results.Run) -> Table:
     for one in ranked(run):
         median, low, high = (numbers.number((one["ratio"] or {}).get(key), 3) for key in ("median", "low", "high"))
         options = ", ".join(f"{key} {value}" for key, value in one["options"].items())
-        left = "winner" if one["name"] == run.extra.get("winner") else one.get("out")
+        left = "winner" if one["name"] == run.extra["winner"] else one.get("out")
         rows.append([one["name"], options, median, f"{low}–{high}", one.get("pairs"), left])
     heads = ["Candidate", "Options", "Ratio", "95 % interval", "Pairs", "Dropped"]
     return Table("CPU per request against the default, all rungs together (nominations, not results)", heads, rows)
@@ -72,7 +69,7 @@ def standings(run: results.Run) -> list[dict[str, float]]:
     """For each rung, each candidate's median of all ratios to the default that it had by then."""
     found: list[dict[str, float]] = []
     ratios: dict[str, list[float]] = {}
-    for row in run.extra.get("rungs") or []:
+    for row in run.extra["rungs"]:
         for cell in filter(None, map(run.cell, row["cells"])):
             plain = results.by_round(cell, DEFAULT, COST)
             for one in cell.names:
@@ -82,20 +79,18 @@ def standings(run: results.Run) -> list[dict[str, float]]:
     return found
 
 
-def halving(run: results.Run, looks: Looks, width: float = svg.WIDTH) -> Any:
+def halving(axes: Any, run: results.Run, looks: Looks) -> None:
     """Candidates over rungs, with the winner's way."""
-    heights = standings(run)
+    heights, winner = standings(run), run.extra["winner"]
     shown = [1.0, *(value for rung in heights for value in rung.values())]
-    if len(shown) == 1:
-        return None
-    winner = run.extra.get("winner")
-    made, axes = svg.figure(240, width)
+    svg.set_height(axes, 240)
     way: list[tuple[float, float]] = []
     for place, (row, medians) in enumerate(zip(run.extra["rungs"], heights)):
         for number, (name, height) in enumerate(medians.items()):
             x = place + ((number + 0.5) / len(medians) - 0.5) * 0.62
             fill = svg.series(0) if name in row["kept"] else svg.COLOUR["bg"]
-            axes.plot([x], [height], "o", color=svg.series(0), markersize=5, markerfacecolor=fill, zorder=3, gid="mark")
+            look = {"color": svg.series(0), "markerfacecolor": fill, "markersize": 5, "zorder": 3, "gid": svg.MARK}
+            axes.plot([x], [height], "o", **look)
             if name == winner:
                 way.append((x, height))
     axes.axhline(1, color=svg.INK, linewidth=1)
@@ -105,10 +100,8 @@ def halving(run: results.Run, looks: Looks, width: float = svg.WIDTH) -> Any:
     if way:
         axes.plot(*zip(*way), color=svg.series(1), zorder=2)
         place = {"transform": axes.transAxes, "ha": "right", "va": "bottom"}
-        text = f"winner: {cut(_name(looks, str(winner)), 40)}"
-        axes.text(0.99, 0.03, text, color=svg.series(1), **place)
+        axes.text(0.99, 0.03, f"winner: {cut(_name(looks, str(winner)), 40)}", color=svg.series(1), **place)
     axes.set_xticks(range(len(heights)), [str(number + 1) for number in range(len(heights))])
     axes.grid(axis="x", visible=False)
     axes.set_xlabel("rung")
     axes.set_ylabel("cost ÷ default's cost")
-    return made

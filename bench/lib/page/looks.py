@@ -1,36 +1,31 @@
 """The names of a page's variants, and the place that gives each its colour and dash."""
 
-from __future__ import annotations
-
 from typing import Sequence
 
 from .. import results
-
-Key = tuple[str, int]  # an entry of a legend: its name and its place
 
 
 class Looks:
     """Numbers the variants of a run by first appearance."""
 
     def __init__(self, run: results.Run) -> None:
-        self._labels: dict[str, str] = {}
+        self.labels: dict[str, str] = {}
         # The A/A run comes first in time and last here: its second name is used nowhere else.
         for cell in sorted(run.cells, key=lambda cell: cell.factors.get("purpose") == "A/A"):
             for variant in cell.variants:
-                self._labels.setdefault(variant["name"], variant.get("label") or variant["name"])
-        self._places = {name: index for index, name in enumerate(self._labels)}
+                self.labels.setdefault(variant["name"], variant.get("label") or variant["name"])
 
     def label(self, name: str) -> str:
         """The display name of a variant."""
-        return self._labels.get(name, name)
+        return self.labels.get(name, name)
+
+    def index(self, name: str) -> int:
+        """The place of a variant."""
+        return [*self.labels].index(name)
 
     def summary(self, names: Sequence[str]) -> str:
         """A few names, or how many there are."""
         return f"{len(names)} variants" if len(names) > 3 else ", ".join(map(self.label, names))
-
-    def index(self, name: str) -> int:
-        """The place of a variant; a name that no cell has gets the next one."""
-        return self._places.setdefault(name, len(self._places))
 
     def pair(self, ratio: results.Ratio) -> str:
         """The two sides of a ratio."""
@@ -38,8 +33,8 @@ class Looks:
         before, comma, after = other.partition(", ")
         return f"{one} ÷ {after if comma and one.startswith(before + comma) else other}"
 
-    def keys(self, cell: results.Cell) -> list[Key]:
-        """The legend of the variants that have a valid sample."""
+    def keys(self, cell: results.Cell) -> list[tuple[str, int]]:
+        """The legend of the variants that have a valid sample: names with their places."""
         return [(self.label(name), self.index(name)) for name in cell.names if cell.valid(name)]
 
 

@@ -1,11 +1,9 @@
 """Numbers for people: as many digits as mean something, the same in all rows of a column."""
 
-from __future__ import annotations
-
 import math
 from typing import Sequence
 
-from ..words import TIMES, times
+from .. import words
 
 
 def digits(values: Sequence[float | None], significant: int = 3) -> int:
@@ -35,11 +33,9 @@ def signed(value: float, decimals: int) -> str:
     return (text if float(text) else text[1:]).replace("-", "−")
 
 
-def signed_percent(ratio: float | None) -> str:
+def signed_percent(ratio: float) -> str:
     """How far a ratio is from 1, with its sign; as a multiple where that is more than 200 %."""
-    if ratio is None or not math.isfinite(ratio):
-        return "–"
-    return times(ratio) if ratio > TIMES else f"{signed((ratio - 1) * 100, 1)} %"
+    return words.times(ratio) if ratio > words.TIMES else f"{signed((ratio - 1) * 100, 1)} %"
 
 
 def latency_unit(values_us: Sequence[float | None]) -> tuple[str, float]:

@@ -1,33 +1,38 @@
-"""A run's page: the answer first, then what it rests on."""
+"""A run's page, the answer first and then what it rests on, and the index of runs."""
 
-from __future__ import annotations
-
+import dataclasses
 import shlex
+from pathlib import Path
 from typing import Any, Iterator, Mapping
+from urllib.parse import quote
 
-from .. import env, remarks, results, words
+from .. import answer, env, newest, remarks, results, words
 from . import checklist, kind_ablate, kind_compare, kind_scale, kind_sweep, kind_tune
-from . import numbers, plots, scatter, svg, sweep_plots, tables, threats
+from . import numbers, plots, svg, tables, threats
 from .looks import Looks
 from .render import template
 
 MOST = 6  # conclusions that are shown unfolded
 KINDS = (kind_ablate, kind_compare, kind_scale, kind_sweep, kind_tune)
-TOOLS = (numbers, plots, results, scatter, svg, sweep_plots, tables, words)
-LISTS, TEXTS = ("effects", "full", "rungs"), ("workload", "config", "config_file", "basis", "basis_text")
+TOOLS = (numbers, plots, svg, tables, words)
+LISTS = "cannot", "candidates", "effects", "engines", "full", "knees", "points", "rungs", "skipped", "steps"
+REST = "basis", "basis_text", "config", "config_file", "confirmation", "note", "total", "winner", "workload"
+EXTRA = {**dict.fromkeys(LISTS, ()), **dict.fromkeys(REST), "fits": {}}  # of a run that concluded nothing
 UNKNOWN = "unknown"
 
 
 def page(run: results.Run, source: str | None = None) -> str:
     """The whole document; source names the result file beside it."""
+    run = dataclasses.replace(run, extra=EXTRA | run.extra)
     found, lines = threats.find(run), conclusions(run)
+    unknown = sum(value == UNKNOWN for _, value in flat(run.environment))
     # A comparison's own conclusions have every workload: its headlines sum them up.
     first = len(kind_compare.headlines(run)) or MOST
     return template(
         "page",
         **{module.__name__.rpartition(".")[2]: module for module in (*KINDS, *TOOLS)},
         run=run,
-        extra=dict.fromkeys(LISTS, []) | dict.fromkeys(TEXTS) | run.extra,
+        extra=run.extra,
         cells=kind_compare.measured(run),
         noise_cells=[cell for cell in run.cells if kind_compare.purpose(cell) == "A/A"],
         looks=Looks(run),
@@ -42,12 +47,26 @@ def page(run: results.Run, source: str | None = None) -> str:
         warnings=[line.removeprefix("noisy: ") for line in remarks.run_warnings(run)],
         noisy=is_noisy(run),
         threats=found,
-        checklist=checklist.table(run, len(found), len(unknown(run.environment))),
+        checklist=checklist.table(run, len(found), unknown),
         notes=[*run.notes, *_left_out(run)],
         facts=facts(run),
         steps=steps(run),
         join=shlex.join,
     )
+
+
+def index(directory: Path) -> str:
+    """The index of runs: what they answer together, then each, newest first."""
+    runs, damaged = newest.runs_in(directory)
+    told = {"answer": answer.answer(runs), "runs": runs, "damaged": damaged}
+    tools = {"title_of": title, "about": about, "conclusions": conclusions, "is_noisy": is_noisy}
+    return template("index", title="torc-bench: runs", link=_link, measured=kind_compare.measured, **told, **tools)
+
+
+def _link(path: Path) -> str | None:
+    """The address of a result file's page, if it has one."""
+    target = path.with_suffix(".html")
+    return quote(target.name) if target.exists() else None
 
 
 def conclusions(run: results.Run) -> list[str]:
@@ -60,11 +79,10 @@ def conclusions(run: results.Run) -> list[str]:
 
 def _left_out(run: results.Run) -> list[str]:
     """What a run skipped, and its own note."""
-    lines = []
-    for row in run.extra.get("skipped") or []:
+    lines, note = [], run.extra["note"]
+    for row in run.extra["skipped"]:
         where = ", ".join(f"{key} {value}" for key, value in row.items() if key != "why")
         lines.append(f"Not measured: {where}: {row['why']}")
-    note = run.extra.get("note")
     return lines + ([note] if note and note not in run.notes else [])
 
 
@@ -104,11 +122,6 @@ def flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         yield path, "none" if value in ([], {}) else UNKNOWN if value in (None, "") else str(value)
 
 
-def unknown(environment: Mapping[str, Any]) -> list[str]:
-    """What a run could not find out about its machine."""
-    return [path for path, value in flat(environment) if value == UNKNOWN]
-
-
 def facts(run: results.Run) -> dict[str, list[tuple[str, str]]]:
     """The environment and the options, by topic."""
     topics = {key: one for key, one in run.environment.items() if isinstance(one, Mapping)}
@@ -123,6 +136,5 @@ def steps(run: results.Run) -> list[str]:
     commit = (run.environment.get("git") or {}).get("commit")
     kind = ((run.environment.get("build") or {}).get("options") or {}).get("buildtype")
     build = [f"meson setup build/release --buildtype={kind}", "meson compile -C build/release"]
-    return (
-        [f"git checkout {commit}"] * bool(commit) + build * bool(kind) + [shlex.join(run.command)] * bool(run.command)
-    )
+    start = [f"git checkout {commit}"] if commit else []
+    return [*start, *(build if kind else []), *([shlex.join(run.command)] if run.command else [])]

@@ -1,7 +1,5 @@
 """Templates filled with plain data: everything that is not markup is escaped."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any, Mapping, NamedTuple, Sequence
@@ -23,11 +21,6 @@ class Column(NamedTuple):
     name: str
     unit: str
     kind: str
-
-    @property
-    def label(self) -> str:
-        """Its name beside a value where rows are shown as blocks."""
-        return f"{self.name}, {self.unit}" if self.unit else self.name
 
 
 class Table(NamedTuple):

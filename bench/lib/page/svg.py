@@ -5,16 +5,16 @@ stays text. Figures are 360 units wide and never shown narrower than 440 px, so 
 are 11 px; for a phone they are drawn once more, 268 units wide for 328 px.
 """
 
-from __future__ import annotations
-
 import io
 import re
 from typing import Any, Callable, NamedTuple
 
 from markupsafe import Markup
 
-WIDTH, NARROW = 360, 268  # SVG units: points
+WIDTH = 360  # SVG units: points
+SCREENS = {"desktop": WIDTH, "phone": 268}
 SERIES = 8  # colours of lines, after which they repeat with another dash
+MARK = "mark"  # the id of what carries data, which becomes the class of its SVG element
 
 _NAMES = ("ink", "soft", "line", "bg", "bad", "good", "warn", *(f"s{i}" for i in range(SERIES)))
 COLOUR = {name: f"#0f{16 + index:02x}a7" for index, name in enumerate(_NAMES)}
@@ -63,20 +63,15 @@ def series(index: int) -> str:
     return COLOUR[f"s{index % SERIES}"]
 
 
-def pattern(index: int) -> tuple[float, ...]:
-    """The dashes of a line, different ones where the colours repeat."""
-    return tuple(float(length) for length in _DASHES[(index + index // SERIES) % len(_DASHES)].split())
-
-
-def dashes(index: int, width: float = 2.5) -> str:
-    """The same for a line drawn with that width in a legend."""
-    return " ".join(f"{length * width:g}" for length in pattern(index))
+def dashes(index: int) -> str:
+    """The dashes of a line in its widths, different ones where the colours repeat."""
+    return _DASHES[(index + index // SERIES) % len(_DASHES)]
 
 
 def line(index: int) -> dict[str, Any]:
-    """The look of a line, distinct without colour too. An artist whose id is "mark" carries data: its
-    SVG element gets the class `mark`."""
-    return {"color": series(index), "linestyle": (0, pattern(index)) if pattern(index) else "-", "gid": "mark"}
+    """The look of a line, distinct without colour too."""
+    pattern = tuple(map(float, dashes(index).split()))
+    return {"color": series(index), "linestyle": (0, pattern) if pattern else "-", "gid": MARK}
 
 
 def dots(index: int, size: float = 4, alpha: float = 1.0) -> dict[str, Any]:
@@ -85,22 +80,27 @@ def dots(index: int, size: float = 4, alpha: float = 1.0) -> dict[str, Any]:
     return {**shape, "color": series(index), "linestyle": "none", "alpha": alpha}
 
 
-def styled() -> Any:
-    """The context in which figures are drawn and written."""
+def figure(plot: Callable[..., None], *arguments: Any, width: float = WIDTH) -> Any:
+    """A plot drawn that many units wide; None where it has nothing that is data to show."""
     import matplotlib
-
-    return matplotlib.rc_context(_STYLE)
-
-
-def figure(height: float, width: float = WIDTH) -> tuple[Any, Any]:
-    """A figure of this many units, with its axes."""
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    made = Figure(figsize=(width / 72, height / 72), layout="constrained")
-    FigureCanvasSVG(made)
+    matplotlib.rcParams.update(_STYLE)
+    made = Figure(figsize=(width / 72, width / 72), layout="constrained")
     made.get_layout_engine().set(w_pad=2 / 72, h_pad=3 / 72)
-    return made, made.subplots()
+    plot(made.subplots(), *arguments)
+    return made if made.findobj(lambda artist: artist.get_gid() == MARK) else None
+
+
+def set_height(axes: Any, height: float) -> None:
+    """Makes the figure of these axes that many units high."""
+    axes.figure.set_figheight(height / 72)
+
+
+def beside(left: bool, down: float = 0) -> dict[str, Any]:
+    """Where an annotation stands: a little to the left or right of its point."""
+    side = {"xytext": (-4, down), "ha": "right"} if left else {"xytext": (4, down), "ha": "left"}
+    return {**side, "textcoords": "offset points"}
 
 
 class Drawing(NamedTuple):
@@ -120,16 +120,15 @@ class Draw:
         self.count = 0
         self.enabled = available()
 
-    def __call__(self, plot: Callable[..., Any], *arguments: Any) -> list[Drawing]:
+    def __call__(self, plot: Callable[..., None], *arguments: Any) -> list[Drawing]:
         """The drawings of a plot; none where it has nothing to show."""
         drawings: list[Drawing] = []
-        for screen, width in (("desktop", WIDTH), ("phone", NARROW)) if self.enabled else ():
-            with styled():
-                made = plot(*arguments, width=width)
-                if made is None:
-                    break
-                out = io.StringIO()
-                made.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+        for screen, width in SCREENS.items() if self.enabled else ():
+            made = figure(plot, *arguments, width=width)
+            if made is None:
+                break
+            out = io.StringIO()
+            made.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
             self.count += 1
             ident = f"f{self.count}"
             drawings.append(Drawing(screen, ident, *_content(out.getvalue(), ident)))

@@ -1,14 +1,12 @@
 """The tables of a cell: figures of each variant, and ratios with their verdicts."""
 
-from __future__ import annotations
-
 import re
 import statistics
 from collections import Counter
 from typing import Any, Sequence
 
 from .. import results
-from ..words import metric_title
+from ..words import COST, WITH_LOAD, metric_title
 from . import numbers
 from .looks import Looks
 from .render import Table, transposed
@@ -47,51 +45,43 @@ def medians(cell: results.Cell, metric: str, by: float = 1) -> list[float | None
     return [None if one is None else one / by for one in found]
 
 
-def _saturated(cell: results.Cell, name: str) -> str:
-    counted = Counter(sample.saturated for sample in cell.valid(name)).most_common()
-    if not counted:
-        return "–"
-    first, times = counted[0]
-    total = len(cell.valid(name))
-    return first if times == total else f"{first} ({times} of {total})"
-
-
-def _total(cell: results.Cell, name: str, field: str) -> str:
-    known = [found for s in cell.valid(name) if (found := getattr(s, field)) is not None]
-    return numbers.number(sum(known)) if known else "–"
-
-
-def _range(cell: results.Cell, name: str, decimals: int) -> str:
-    mine = [s.cpu_ns_per_request / 1000 for s in cell.valid(name)]
-    return f"{numbers.number(min(mine), decimals)}–{numbers.number(max(mine), decimals)}" if mine else "–"
-
-
 def figures(cell: results.Cell, looks: Looks) -> list[Table]:
     """The results, then what explains them; a row for each variant."""
+    valid = {name: cell.valid(name) for name in cell.names}
+    cost = numbers.digits(medians(cell, COST, 1000))
+    unit, by = numbers.latency_unit(medians(cell, "latency_us.p50"))
 
     def median(metric: str, by: float = 1, decimals: int = 0) -> list[str]:
         return [numbers.number(one, decimals) for one in medians(cell, metric, by)]
 
-    names = cell.names
-    subjects = {"Subject": [looks.label(name) for name in names]}
-    cost = numbers.digits(medians(cell, results.COST, 1000))
-    unit, by = numbers.latency_unit(medians(cell, "latency_us.p50"))
+    def span(some: Sequence[results.Sample]) -> str:
+        costs = [s.cpu_ns_per_request / 1000 for s in some]
+        return f"{numbers.number(min(costs), cost)}–{numbers.number(max(costs), cost)}" if some else "–"
+
+    def total(field: str) -> list[str]:
+        known = [[one for s in some if (one := getattr(s, field)) is not None] for some in valid.values()]
+        return [numbers.number(sum(some)) if some else "–" for some in known]
+
+    def saturated(some: Sequence[results.Sample]) -> str:
+        state, times = Counter(s.saturated for s in some).most_common(1)[0] if some else ("–", 0)
+        return state if times == len(some) else f"{state} ({times} of {len(some)})"
+
+    subjects = {"Subject": [looks.label(name) for name in cell.names]}
+    taken = Counter(sample.variant for sample in cell.samples)
     answers = {
-        "CPU per request|µs": median(results.COST, 1000, cost),
-        "Range|µs": [_range(cell, name, cost) for name in names],
-        "Server and load|µs": median(results.WITH_LOAD, 1000, cost),
+        "CPU per request|µs": median(COST, 1000, cost),
+        "Range|µs": [span(some) for some in valid.values()],
+        "Server and load|µs": median(WITH_LOAD, 1000, cost),
         "Requests|per s": median("per_second"),
         **{f"{p}|{unit}": median(f"latency_us.{p}", by, 0 if by == 1 else 1) for p in LATENCIES},
-        "Saturated": [_saturated(cell, name) for name in names],
-        "Valid|rounds": [
-            f"{len(cell.valid(name))} of {sum(s.variant == name for s in cell.samples)}" for name in names
-        ],
+        "Saturated": [saturated(some) for some in valid.values()],
+        "Valid|rounds": [f"{len(some)} of {taken[name]}" for name, some in valid.items()],
     }
     causes = {
         "System calls|per request": numbers.column(medians(cell, "syscalls_per_request"), 2),
         "Completions|per wait": median("completions_per_wait", 1, 1),
-        "Overflows|total": [_total(cell, name, "overflows") for name in names],
-        "No buffers|total": [_total(cell, name, "starved") for name in names],
+        "Overflows|total": total("overflows"),
+        "No buffers|total": total("starved"),
         "Peak memory|MiB": median("peak_rss_kb", 1024, 1),
         "Server|% of a CPU": median("server_share", 0.01),
         "Load|% of a CPU": median("load_share", 0.01),
@@ -118,15 +108,11 @@ def raw_latency(cell: results.Cell, looks: Looks) -> Table:
 
 def memory(cell: results.Cell, looks: Looks) -> Table:
     """What an idle connection holds, where that was measured."""
-    keys = dict.fromkeys(key for s in cell.samples for key in s.memory or {})
-    columns = {
-        re.sub("_bytes$", "|bytes", key).replace("_", " "): [
-            numbers.number(one) for one in medians(cell, f"memory.{key}")
-        ]
-        for key in keys
-    }
-    subjects = {"Subject": [looks.label(name) for name in cell.names] if keys else []}
-    return transposed("Memory of each idle connection", subjects | columns)
+    columns = {"Subject": [looks.label(name) for name in cell.names]}
+    for key in dict.fromkeys(key for s in cell.samples for key in s.memory or {}):
+        head = re.sub("_bytes$", "|bytes", key).replace("_", " ")
+        columns[head] = [numbers.number(one) for one in medians(cell, f"memory.{key}")]
+    return transposed("Memory of each idle connection", columns if len(columns) > 1 else {})
 
 
 def ratio_row(one: results.Ratio, looks: Looks, name: str = "") -> list[Any]:

@@ -1,11 +1,9 @@
 """What could make a reader trust a run more than it deserves, each with a remedy."""
 
-from __future__ import annotations
-
 import statistics
 import tomllib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Sequence
 
 import jinja2
 
@@ -30,7 +28,7 @@ class Threat(NamedTuple):
 
 def find(run: results.Run) -> list[Threat]:
     """All threats of a run, the worst first; those that doctor found come with them."""
-    known = {**_of_samples(run), **_of_machine(run), **_of_build(run)}
+    known = {**_of_samples(run), **_of_machine(run)}
     found = [
         Threat(name.partition(":")[0], level, " ".join(text.split()).format_map(known), remedy)
         for level in LEVELS
@@ -44,53 +42,47 @@ def find(run: results.Run) -> list[Threat]:
     return sorted(found, key=lambda threat: LEVELS.index(threat.level))
 
 
-class Names(list[str]):
-    """Cells, of which a sentence names a few."""
-
-    def __format__(self, _: str) -> str:
-        more = f" and {len(self) - 4} more" if len(self) > 4 else ""
-        return ", ".join(self[:4]) + more
+def _few(names: Sequence[str]) -> str:
+    """A few of the cells' names; none is an empty text."""
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
 def _of_samples(run: results.Run) -> dict[str, Any]:
     cells, noise = run.cells, run.noise
-    everything = [s for cell in cells for s in cell.samples]
-    good = [s for s in everything if s.invalid is None]
-    valid = {cell.id: [s for s in cell.samples if s.invalid is None] for cell in cells}
-    short = Names(cell.id for cell in cells if not cell.complete)
+    samples = [s for cell in cells for s in cell.samples]
+    good = {cell.id: [s for s in cell.samples if s.invalid is None] for cell in cells}
+    valid = [s for some in good.values() for s in some]
+    ratios = sum(len(cell.ratios) for cell in cells)
     closed = [cell.id for cell in cells if not cell.workload["rate"]]
+    short = _few([cell.id for cell in cells if not cell.complete])
     drift, drifting = max((_drift(cell) for cell in cells), key=lambda one: abs(one[0]), default=(0.0, ""))
-    count = sum(len(cell.ratios) for cell in cells)
     return {
-        "kind": run.kind,
-        "finished": run.finished is not None,
-        "samples": len(everything),
-        "good": len(good),
-        "invalid": len(everything) - len(good),
-        "unlike": Names(cell.id for cell in cells if cell.answers not in (None, "alike")),
-        "unchecked": Names(cell.id for cell in cells if cell.answers is None),
-        "short": short,
-        "where": f": {short}" if short else "",
+        "run": run,
+        "samples": len(samples),
+        "good": len(valid),
+        "invalid": len(samples) - len(valid),
+        "unlike": _few([cell.id for cell in cells if cell.answers not in (None, "alike")]),
+        "unchecked": _few([cell.id for cell in cells if cell.answers is None]),
+        "short": f": {short}" if short else "",
         "rounds": min((len(cell.valid(name)) for cell in measured(run) for name in cell.names), default=0),
-        "load_full": sum(s.saturated in ("load", "both") for s in good),
-        "idle": sum(s.saturated == "neither" for s in good),
+        "load_full": sum(s.saturated in ("load", "both") for s in valid),
+        "idle": sum(s.saturated == "neither" for s in valid),
         "closed": closed,
-        "unsaturated": Names(name for name in closed if any(s.saturated == "neither" for s in valid[name])),
-        "errors": sum(sum(s.errors.values()) for s in good),
-        "unsent": sum(s.unsent > 0 for s in good),
-        "thin": Names(name for name, some in valid.items() if some and 0 < min(s.requests for s in some) < THIN),
+        "unsaturated": _few([name for name in closed if any(s.saturated == "neither" for s in good[name])]),
+        "errors": any(s.errors for s in valid),
+        "unsent": sum(s.unsent > 0 for s in valid),
+        "thin": _few([name for name, some in good.items() if some and 0 < min(s.requests for s in some) < THIN]),
         "drifted": abs(drift),
         "drift": f"{numbers.signed(drift * 100, 1)} %",
         "drifting": drifting,
-        "noise": noise,
         "reach": max(noise["high"] - 1, 1 - noise["low"]) * 100 if noise else 0,
         "biased": noise and not noise["low"] <= 1 <= noise["high"],
-        "others": remarks.disturbed(good) * 100,
+        "others": remarks.disturbed(valid) * 100,
         "most_others": remarks.NOISY_OTHERS * 100,
-        "steal": max((s.steal_share for s in good), default=0) * 100,
-        "intervals": count,
-        "missed": count * 0.05,
-        "large": Names(cell.id for cell in cells if results.moves_bodies(cell.workload["name"])),
+        "steal": max((s.steal_share for s in valid), default=0) * 100,
+        "intervals": ratios,
+        "missed": ratios * 0.05,
+        "large": _few([cell.id for cell in cells if results.moves_bodies(cell.workload["name"])]),
     }
 
 
@@ -108,32 +100,21 @@ def _drift(cell: results.Cell) -> tuple[float, str]:
 
 
 def _of_machine(run: results.Run) -> dict[str, Any]:
-    cpu = run.environment.get("cpu") or {}
-    siblings = set(cpu.get("siblings_of_cpu0") or [])
-    server, load = (set(run.pinning.get(side) or []) for side in ("server", "load"))
+    """The machine, the pinning and the build."""
+    found = run.environment
+    cpu, build = found.get("cpu") or {}, (found.get("build") or {}).get("options") or {}
+    siblings = {*(cpu.get("siblings_of_cpu0") or [])}
+    server, load = ({*(run.pinning.get(side) or [])} for side in ("server", "load"))
     states = (cpu.get("mitigations") or {}).items()
     return {
+        "cpu": cpu,
+        "build": {"buildtype": None, **build},
+        "git": found.get("git") or {},
         "cpus": len(cpu.get("allowed") or []),
-        "virtual": cpu.get("hypervisor"),
         "pinned": server and load,
         "shared": server & load,
         "smt": len(siblings) > 1 or cpu.get("smt") in (True, "on", "1"),
         "siblings_shared": siblings & server and siblings & load,
-        "governor": cpu.get("governor"),
-        "boost": str(cpu.get("boost")),
         "mitigations": ", ".join(sorted(name for name, state in states if str(state).startswith("Mitigation"))),
-        "mitigations_off": "mitigations=off" in str(run.environment.get("kernel_command_line") or "").split(),
-    }
-
-
-def _of_build(run: results.Run) -> dict[str, Any]:
-    git = run.environment.get("git") or {}
-    options = (run.environment.get("build") or {}).get("options") or {}
-    kind = options.get("buildtype")
-    return {
-        "dirty": git.get("dirty"),
-        "commit": git.get("commit"),
-        "buildtype": kind,
-        "debug": kind in ("debug", "debugoptimized", "plain") or str(options.get("optimization")) in ("0", "g"),
-        "sanitizer": options.get("b_sanitize"),
+        "mitigations_off": "mitigations=off" in str(found.get("kernel_command_line") or "").split(),
     }
