@@ -109,7 +109,7 @@ static void wrong_values(void **state)
     WRONG("--word takes WORD, not \"a-word-of-too-many-letters\"",
           "--word=a-word-of-too-many-letters");
     WRONG("--word takes WORD, but no value was given", "--word");
-    WRONG("--word is too often there", "--word=a", "--word=b", "--word=c", "--word=d", "--word=e");
+    WRONG("--word was given too many times", "--word=a", "--word=b", "--word=c", "--word=d", "--word=e");
     /* Whatever the value holds, the message is one line of bounded length. */
     WRONG("--pin takes yes or no, not \"a?b?\"", "--pin=a\nb\x7f");
     char long_value[5000] = "--pin=";
@@ -150,7 +150,7 @@ static void names_of_other_programs(void **state)
     WRONG("unknown option -c: use --max-connections (see --help)", "-c", "64");
     WRONG("unknown option -c: use --max-connections (see --help)", "-c64");
     WRONG("unknown option --clients: use --max-connections (see --help)", "--clients=64");
-    WRONG("unknown option --latency: it is always told", "--latency");
+    WRONG("unknown option --latency: it is always reported", "--latency");
     WRONG("unknown option --clientsx (see --help)", "--clientsx");
     WRONG("unknown option --c (see --help)", "--c");
 }
