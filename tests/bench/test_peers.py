@@ -3,6 +3,7 @@
 import http.client
 import os
 import resource
+import subprocess
 import tempfile
 import time
 import unittest
@@ -163,6 +164,17 @@ class H2o(Common, unittest.TestCase):
 
 class Lighttpd(Common, unittest.TestCase):
     name = "lighttpd"
+
+
+def load_tests(loader, tests, pattern):
+    """Without those of h2o where the distribution has no package of it, as tools/setup says."""
+    if not PEERS["h2o"].refusal():
+        return tests
+    asked = subprocess.run([context.TOP / "tools/setup", "--check", "--bench"], capture_output=True, text=True)
+    if "no package of h2o is known" not in asked.stdout:
+        return tests
+    print("h2o: this distribution has no package of it; its tests are left out")
+    return unittest.TestSuite(suite for suite in tests if not any(isinstance(one, H2o) for one in suite))
 
 
 class Node(Program, unittest.TestCase):
