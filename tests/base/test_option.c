@@ -109,7 +109,8 @@ static void wrong_values(void **state)
     WRONG("--word takes WORD, not \"a-word-of-too-many-letters\"",
           "--word=a-word-of-too-many-letters");
     WRONG("--word takes WORD, but no value was given", "--word");
-    WRONG("--word was given too many times", "--word=a", "--word=b", "--word=c", "--word=d", "--word=e");
+    WRONG("--word was given too many times", "--word=a", "--word=b", "--word=c", "--word=d",
+          "--word=e");
     /* Whatever the value holds, the message is one line of bounded length. */
     WRONG("--pin takes yes or no, not \"a?b?\"", "--pin=a\nb\x7f");
     char long_value[5000] = "--pin=";
