@@ -62,11 +62,13 @@ typedef void torc_handler(torc_req *rq, void *arg);
 /* ---- server ---------------------------------------------------------------------------------- */
 
 /* Creates a server with every option at its default. `name` is printed by --version, for example
- * "hello 1.0"; it is copied. NULL if out of memory. */
+ * "hello 1.0"; it is copied. NULL if out of memory. Raises the process's soft descriptor limit to
+ * the hard one. Where descriptor 0, 1 or 2 is closed, opens /dev/null for it, so that no socket or
+ * file gets that number; writing to it still fails. */
 TORC_API torc_server *torc_server_new(const char *name);
 
 /* Sets the description of the program that --help prints below the usage line; without a final
- * newline. `text` is copied. 0 or -ENOMEM. */
+ * newline. `text` is copied. 0, -ENOMEM or -EBUSY. */
 TORC_API int torc_server_about(torc_server *s, const char *text);
 
 /* Frees a server that is not running. NULL is allowed. */
@@ -74,14 +76,14 @@ TORC_API void torc_server_free(torc_server *s);
 
 /* Sets one option by the name of its flag without the dashes: ("depth", "512"), ("cores", "0-3"),
  * ("direct", "no"). Both strings are copied. 0 or -EINVAL; torc_server_error then names the option
- * and what it takes. The config file and the command line override options set before
- * torc_server_main. */
+ * and what it takes. -EBUSY once the server has started. The config file and the command line
+ * override options set before torc_server_main. */
 TORC_API int torc_server_set(torc_server *s, const char *option, const char *value);
 
 /* Declares an option of the program's own, shown by --help and accepted in the config file. `takes`
  * names its argument in the help; NULL declares a flag, whose value is "yes" or "no". The strings
  * are copied. *value is set to a copy of the value that lives as long as the server, or to NULL if
- * the option is not given. 0, -EINVAL for a malformed name, -EEXIST, -ENOMEM. */
+ * the option is not given. 0, -EINVAL for a malformed name, -EEXIST, -EBUSY, -ENOMEM. */
 TORC_API int torc_server_option(torc_server *s, const char *name, const char *takes,
                                 const char *help, const char **value);
 
@@ -107,10 +109,15 @@ TORC_API const char *torc_server_error(const torc_server *s);
 /* Reads the command line and serves until SIGTERM, SIGINT or torc_server_stop; then drains. Prints
  * the ready line to stderr once every core listens. Returns the exit status: 0 after a drain or
  * after --help, --version or a successful --check; 1 if the server could not start; 2 for wrong
- * options; 3 if the engine requested by name is unavailable. If a handler does not return even
- * after the drain, the process exits with status 0 instead. Call it once per server. SIGPIPE is
- * ignored from then on, and after the call SIGTERM, SIGINT and SIGHUP as well, so that a second
- * signal does not change the exit status; a program that continues may set them again. */
+ * options; 3 if the engine requested by name is unavailable. 4 if
+ * a handler had not returned 2 seconds after the drain cancelled it: its thread is left behind, and
+ * torc_server_free then frees nothing unless the handler has returned meanwhile. -EBUSY, with
+ * nothing printed, if it was called for this server before.
+ *
+ * While the server runs, SIGTERM, SIGINT and SIGHUP (which reopens the access log) have handlers of
+ * torc and are unblocked in the calling thread, and SIGPIPE is ignored where it had its default.
+ * Whichever thread receives a signal, it works. Dispositions and mask are then restored. A program
+ * in which a second SIGTERM must not change the exit status sets a handler of its own before. */
 TORC_API int torc_server_main(torc_server *s, int argc, char **argv);
 
 /* Starts the drain, like SIGTERM. May be called from any thread and from a signal handler. */

@@ -2,6 +2,7 @@
 
 #include "lab.h"
 
+#include <signal.h>
 #include <stdio.h>
 
 static const char about[] =
@@ -16,14 +17,28 @@ static const char about[] =
     "  GET /file?n=&mode=seq|all    the bytes read by n file reads, sequential or concurrent\n"
     "  GET /static/...              the files under --root";
 
+static torc_server *s;
+
+/* Before the server runs, and after: one signal more does not change the exit status. */
+static void stop(int signal)
+{
+    (void)signal;
+    torc_server_stop(s); /* NOLINT(bugprone-signal-handler,cert-sig30-c): may be called from one */
+}
+
 int main(int argc, char **argv)
 {
-    torc_server *s = torc_server_new("torc-lab " TORC_VERSION);
+    s = torc_server_new("torc-lab " TORC_VERSION);
     if (!s || torc_server_about(s, about) < 0 || lab_mount(s) < 0) {
         fprintf(stderr, "torc-lab: %s\n", s ? torc_server_error(s) : "out of memory");
         return 1;
     }
+    signal(SIGTERM, stop);
+    signal(SIGINT, stop);
+    signal(SIGHUP, SIG_IGN);
     int status = torc_server_main(s, argc, argv);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
     torc_server_free(s);
     return status;
 }

@@ -1,21 +1,11 @@
 /* torc-load: HTTP requests in closed or open loop, every reply checked. */
 
+#include "base/stdio.h"
 #include "load/report.h"
 #include "load/result.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
-
-/* A standard descriptor that is closed must not become a socket, which a report would then be
- * written to. */
-static void open_standard_descriptors(void)
-{
-    int fd;
-    while ((fd = open("/dev/null", O_RDONLY)) >= 0 && fd <= STDERR_FILENO) continue;
-    if (fd >= 0) close(fd);
-}
 
 static int open_outputs(const struct plan *p, struct output *json, struct output *hdr)
 {
@@ -48,7 +38,7 @@ int main(int argc, char **argv)
     static struct plan plan;
     static struct run run;
     struct output json = {0}, hdr = {0};
-    open_standard_descriptors();
+    stdio_reserve();
     int status = plan_read(&plan, argc, argv);
     if (status) return status < 0 ? 2 : flush_stdout();
     status = open_outputs(&plan, &json, &hdr);

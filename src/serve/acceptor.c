@@ -137,7 +137,8 @@ void acceptor_stop(struct acceptor *a)
     if (a->stopped) return;
     pause_accepting(a);
     a->stopped = true;
-    /* Closing is not enough: other cores' descriptor tables hold copies of the sockets. */
+    /* Closing is not enough where each core has its own descriptor table, with copies of the
+     * sockets. */
     for (uint32_t i = 0; i < a->n_listeners; i++)
         shutdown(a->listener[i].accept.listener, SHUT_RDWR);
     while (a->n_over_limit) io_discard(a->io, a->over_limit[--a->n_over_limit]);
@@ -152,6 +153,6 @@ bool acceptor_idle(const struct acceptor *a)
 
 void acceptor_close(struct acceptor *a)
 {
-    /* The copies in the core's own descriptor table were closed when its thread ended. */
+    /* Copies in a table of the core were closed when its thread ended. */
     for (uint32_t i = 0; i < a->n_listeners; i++) close(a->listener[i].accept.listener);
 }

@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#define TAKEN_RETRY_NS NS_PER_S
 
 /* ---- states and commands ---- */
 
@@ -67,9 +70,14 @@ static int fail_listen(const struct sock_addr *addr, int err)
     return err;
 }
 
+/* The kernel closes the sockets of a ring some time after its process has ended, so one that was
+ * killed and started again finds its own addresses taken for a moment. */
 static int check_unused(const struct sock_addr *addr)
 {
-    int err = sock_taken(addr);
+    const struct timespec pause = {.tv_nsec = 10 * NS_PER_MS};
+    uint64_t until = clock_ns() + TAKEN_RETRY_NS;
+    int err;
+    while ((err = sock_taken(addr)) < 0 && clock_ns() < until) nanosleep(&pause, NULL);
     return err < 0 ? fail_listen(addr, err) : 0;
 }
 
@@ -119,6 +127,7 @@ static void init_core(struct torc_server *s, uint32_t i)
     l->config = o->io;
     l->config.max_sockets = c->limits->max_conns + LISTEN_MAX;
     l->cpu = !admin && o->pin ? o->cpu[i] : -1;
+    l->private_descriptors = o->private_descriptors;
     if (admin) {
         l->config.depth = 32;
         l->config.buffers = 32;

@@ -46,12 +46,12 @@ static void create_arena(void)
 
 /* Gives the thread a descriptor table of its own. System calls then need no atomic reference to a
  * file, as in a single-threaded program, and cores that accept and close do not contend for one
- * lock. The descriptor limit then applies per core. Some containers refuse it; the table is then
- * shared as usual. */
-static void unshare_descriptors(void)
+ * lock. But what one thread opens or closes, the others do not see. */
+static void unshare_descriptors(const struct loop *l)
 {
 #if !THREAD_SANITIZER /* it assumes that a descriptor number means the same file in all threads */
-    if (unshare(CLONE_FILES) < 0) return;
+    if (l->private_descriptors && unshare(CLONE_FILES) < 0)
+        log_line("thread %s shares its descriptors: the system refuses unshare(2)", l->name);
 #endif
 }
 
@@ -79,7 +79,7 @@ static void *run(void *arg)
     pthread_setname_np(pthread_self(), l->name);
     pin(l);
     create_arena();
-    unshare_descriptors();
+    unshare_descriptors(l);
     l->error = io_open(&l->io, l->engine, &l->config);
     if (l->error < 0) {
         l->owner->state(l, LOOP_FAILED);
@@ -101,7 +101,7 @@ static void *run(void *arg)
 
 int loop_start(struct loop *l)
 {
-    /* Opened here: a descriptor that the thread opens itself is invisible to the other threads. */
+    /* Opened here: others could not see a descriptor that is opened in a table of its own. */
     l->config.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (l->config.wake_fd < 0) return -errno;
     int err = pthread_create(&l->thread, NULL, run, l);

@@ -35,6 +35,7 @@ struct loop {
     struct io_config config;
     char name[16]; /* of the thread */
     int cpu;       /* to pin the thread to; -1 for none */
+    bool private_descriptors;
     pthread_t thread;
 
     _Atomic int command; /* enum loop_command */

@@ -7,10 +7,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-enum {
-    RESERVED_DESCRIPTORS = 64, /* for listening sockets, files and the access log */
-    CONNECTIONS_MAX = 1000000,
-};
+enum { CONNECTIONS_MAX = 1000000 };
 
 /* An option set and the storage that belongs to it. */
 struct server_options {
@@ -18,6 +15,12 @@ struct server_options {
     struct options values;
     char engine_help[128]; /* of --engine; ends with the engines that are built in */
 };
+
+uint64_t options_descriptors_for_sockets(uint64_t limit)
+{
+    enum { RESERVED = 64 }; /* for listening sockets, files and the access log */
+    return limit > 2 * RESERVED ? limit - RESERVED : limit / 2 + 1;
+}
 
 /* ---- callbacks of options that are more than a number or a text ---- */
 
@@ -105,8 +108,9 @@ static int set_max_connections(struct option_set *s, const struct option *o, con
     struct options *to = options_get(s);
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0) limit = (struct rlimit){1024, 1024};
-    uint64_t n = to->limits.max_conns, soft = limit.rlim_cur;
-    if (n == 0) n = soft > 2 * RESERVED_DESCRIPTORS ? soft - RESERVED_DESCRIPTORS : soft / 2 + 1;
+    uint64_t n = to->limits.max_conns;
+    to->derived_max_conns = n == 0;
+    if (n == 0) n = options_descriptors_for_sockets(limit.rlim_cur);
     if (n > CONNECTIONS_MAX) n = CONNECTIONS_MAX;
     to->limits.max_conns = (uint32_t)n;
     to->io.max_sockets = (uint32_t)(n < limit.rlim_max ? n : limit.rlim_max);
@@ -171,6 +175,10 @@ static const struct option table[] = {
      "all", GROUP_ENGINE, OPTION_CUSTOM, .then = set_cores,
      .what = "how many CPUs (4), which (0-3,8; 0-0 is CPU 0 alone), or all"},
     {"pin", NULL, "pin each core's thread to its CPU", "yes", GROUP_ENGINE, OPTION_FLAG, AT(pin)},
+    {"private-descriptors", NULL,
+     "give each core a descriptor table of its own, which makes system calls cheaper; what a "
+     "handler opens or closes on one core, the others do not see",
+     "no", GROUP_ENGINE, OPTION_FLAG, AT(private_descriptors)},
     {"depth", "N", "submission queue entries per ring", "512", GROUP_ENGINE, OPTION_NUMBER,
      AT(io.depth), 1, 32768},
     {"cq-depth", "N", "completion queue entries per ring; 0 means 8 times --depth, at least 4096",
@@ -182,7 +190,9 @@ static const struct option table[] = {
     {"iowq-workers", "N", "maximum kernel worker threads per ring, bounded and unbounded each", "4",
      GROUP_ENGINE, OPTION_NUMBER, AT(io.iowq_bounded), 1, 1024, .then = set_iowq_unbounded},
 
-    {"max-connections", "N", "maximum connections per core; 0 means the descriptor limit minus 64",
+    {"max-connections", "N",
+     "maximum connections per core; 0 means the descriptor limit minus 64, which the cores share "
+     "where sockets are ordinary descriptors",
      "0", GROUP_LIMITS, OPTION_NUMBER, AT(limits.max_conns), 0, CONNECTIONS_MAX,
      .then = set_max_connections},
     {"max-requests", "N", "maximum requests in progress per core", "16384", GROUP_LIMITS,

@@ -15,7 +15,8 @@ struct options {
     const char *engine;     /* NULL for the best available */
     uint16_t cpu[CPUS_MAX]; /* by core */
     uint32_t n_cpus;
-    bool pin; /* pin each core's thread to its CPU */
+    bool pin;                 /* pin each core's thread to its CPU */
+    bool private_descriptors; /* a descriptor table per core */
     struct sock_addr listen[LISTEN_MAX];
     uint32_t n_listen;
     int backlog;
@@ -31,7 +32,11 @@ struct options {
     uint32_t file_cache;     /* maximum open files per core */
     struct io_config io;
     struct http_limits limits;
+    bool derived_max_conns; /* limits.max_conns follows from the descriptor limit */
 };
+
+/* How many of so many descriptors may be connections. */
+uint64_t options_descriptors_for_sockets(uint64_t limit);
 
 /* A set with every option at its default. NULL if out of memory. */
 struct option_set *options_new(void);

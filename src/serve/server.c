@@ -1,24 +1,20 @@
 /* The life cycle of a server: set-up through the public API, start, drain and end. */
 
 #include "base/log.h"
+#include "base/stdio.h"
 #include "serve/admin.h"
 #include "serve/check.h"
 #include "serve/cores.h"
 #include "serve/server_state.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
-enum { EXIT_START = 1, EXIT_OPTIONS = 2, EXIT_ENGINE = 3 };
+enum { EXIT_START = 1, EXIT_OPTIONS = 2, EXIT_ENGINE = 3, EXIT_ABANDONED = 4 };
 
 enum { ADMIN_CONNECTIONS = 64 };
 
@@ -38,16 +34,17 @@ static void raise_descriptor_limit(void)
 
 torc_server *torc_server_new(const char *name)
 {
+    stdio_reserve();
     raise_descriptor_limit();
     struct torc_server *s = calloc(1, sizeof *s);
     if (!s) return NULL;
     s->name = strdup(name);
     s->set = options_new();
     s->router = router_new();
-    s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int err = signals_init(&s->signals);
     pthread_mutex_init(&s->mutex, NULL);
     pthread_cond_init(&s->changed, NULL);
-    if (!s->name || !s->set || !s->router || s->stop_fd < 0) {
+    if (!s->name || !s->set || !s->router || err < 0) {
         torc_server_free(s);
         return NULL;
     }
@@ -55,15 +52,32 @@ torc_server *torc_server_new(const char *name)
     return s;
 }
 
+static void close_files(struct torc_server *s)
+{
+    if (s->log) access_log_close(s->log);
+    if (s->root) static_close(s->root);
+    s->log = NULL;
+    s->root = NULL;
+}
+
+/* An abandoned handler may have returned since; while it has not, its core uses the server. */
+static bool reclaim(struct torc_server *s)
+{
+    if (!cores_await_end(s, 0, s->n_all, 0)) return false;
+    cores_join(s);
+    close_files(s);
+    return true;
+}
+
 void torc_server_free(torc_server *s)
 {
-    if (!s) return;
+    if (!s || (s->phase == SERVER_ABANDONED && !reclaim(s))) return;
     free(s->name);
     free(s->about);
     options_free(s->set);
     router_free(s->router);
     router_free(s->admin_router);
-    if (s->stop_fd >= 0) close(s->stop_fd);
+    signals_free(&s->signals);
     pthread_mutex_destroy(&s->mutex);
     pthread_cond_destroy(&s->changed);
     free(s->cores);
@@ -85,8 +99,14 @@ static int fail(struct torc_server *s, int err, const char *format, ...)
     return err;
 }
 
+static int fail_started(struct torc_server *s, const char *what)
+{
+    return fail(s, -EBUSY, "%s before the server starts", what);
+}
+
 int torc_server_set(torc_server *s, const char *option, const char *value)
 {
+    if (s->phase != SERVER_SETUP) return fail_started(s, "options must be set");
     int err = options_set(s->set, option, value);
     return err < 0 ? fail(s, err, "%s", options_error(s->set)) : 0;
 }
@@ -94,12 +114,14 @@ int torc_server_set(torc_server *s, const char *option, const char *value)
 int torc_server_option(torc_server *s, const char *name, const char *takes, const char *help,
                        const char **value)
 {
+    if (s->phase != SERVER_SETUP) return fail_started(s, "options must be declared");
     int err = options_add(s->set, name, takes, help, value);
     return err < 0 ? fail(s, err, "option %s: %s", name, strerror(-err)) : 0;
 }
 
 int torc_server_about(torc_server *s, const char *text)
 {
+    if (s->phase != SERVER_SETUP) return fail_started(s, "the description must be set");
     char *about = strdup(text);
     if (!about) return fail(s, -ENOMEM, "out of memory");
     free(s->about);
@@ -113,8 +135,7 @@ int torc_route(torc_server *s, const char *method, const char *pattern, torc_han
     const char *why = "";
     int m = http_method_of(slice_str(method));
     if (m < 0) return fail(s, -EINVAL, "unsupported method %s", method);
-    if (s->phase != SERVER_SETUP)
-        return fail(s, -EBUSY, "routes must be added before the server starts");
+    if (s->phase != SERVER_SETUP) return fail_started(s, "routes must be added");
     int err = router_add(s->router, (enum http_method)m, slice_str(pattern), handler, arg, &why);
     return err < 0 ? fail(s, err, "route %s %s: %s", method, pattern, why) : 0;
 }
@@ -148,11 +169,7 @@ int torc_static(torc_server *s, const char *prefix)
 
 void torc_server_stop(torc_server *s)
 {
-    uint64_t one = 1;
-    int saved = errno;
-    ssize_t n = write(s->stop_fd, &one, sizeof one);
-    (void)n;
-    errno = saved;
+    signals_ask(&s->signals, ASKED_STOP);
 }
 
 /* ---- choosing the engine ---- */
@@ -169,6 +186,17 @@ static int choose_engine(struct torc_server *s)
     return s->engine ? 0 : EXIT_ENGINE;
 }
 
+/* The connections of all cores share one descriptor table, unless the engine or the option gives
+ * each core one of its own. */
+static void divide_connections(struct options *o, uint64_t descriptors)
+{
+    bool own_table = o->private_descriptors || io_max_sockets(&o->io, descriptors) == descriptors;
+    if (!o->derived_max_conns || own_table) return;
+    uint64_t share = options_descriptors_for_sockets(descriptors) / o->n_cpus;
+    if (share == 0) share = 1;
+    if (share < o->limits.max_conns) o->limits.max_conns = (uint32_t)share;
+}
+
 /* Reduces the limits to the number of connections that the engine can hold. */
 static void limit_connections(struct torc_server *s)
 {
@@ -177,6 +205,7 @@ static void limit_connections(struct torc_server *s)
     s->admin_limits = o->limits;
     s->admin_limits.max_conns = ADMIN_CONNECTIONS;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
+    divide_connections(o, limit.rlim_cur);
     uint64_t most = io_max_sockets(&o->io, limit.rlim_cur);
     most = most > LISTEN_MAX ? most - LISTEN_MAX : 1;
     if (most < s->admin_limits.max_conns) s->admin_limits.max_conns = (uint32_t)most;
@@ -206,43 +235,15 @@ static void log_ready(struct torc_server *s)
              s->n_cores, s->cores[0].loop.io.config.depth, (int)getpid());
 }
 
-static void block_signals(sigset_t *set, sigset_t *before)
-{
-    sigemptyset(set);
-    sigaddset(set, SIGTERM);
-    sigaddset(set, SIGINT);
-    sigaddset(set, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, set, before);
-    signal(SIGPIPE, SIG_IGN);
-}
-
 /* Returns when SIGTERM, SIGINT or torc_server_stop asks the server to stop. */
-static void wait_for_stop(struct torc_server *s, int signals)
+static void wait_for_stop(struct torc_server *s)
 {
-    struct pollfd fds[] = {{signals, POLLIN, 0}, {s->stop_fd, POLLIN, 0}};
-    for (;;) {
-        struct signalfd_siginfo info;
-        if (poll(fds, 2, -1) < 0) continue;
-        if (fds[1].revents) return;
-        if (!(fds[0].revents & POLLIN) || read(signals, &info, sizeof info) != sizeof info)
-            continue;
-        if (info.ssi_signo != SIGHUP) return;
+    while (!(signals_wait(&s->signals) & ASKED_STOP))
         if (s->log) access_log_reopen(s->log);
-    }
 }
 
-/* Discards pending and future signals: once unblocked, a second SIGTERM would kill the process and
- * change the exit status of a server that has drained. */
-static void ignore_signals(int signals)
-{
-    struct signalfd_siginfo info;
-    signal(SIGTERM, SIG_IGN);
-    signal(SIGINT, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
-    while (read(signals, &info, sizeof info) == sizeof info) continue;
-}
-
-static void drain(struct torc_server *s)
+/* False if a handler has not returned even after it was cancelled. */
+static bool drain(struct torc_server *s)
 {
     uint64_t until = clock_ns() + s->options->drain_timeout;
     s->phase = SERVER_DRAINING;
@@ -252,18 +253,7 @@ static void drain(struct torc_server *s)
         cores_command(s, 0, s->n_cores, LOOP_ABORT);
     }
     cores_command(s, s->n_cores, s->n_all, LOOP_ABORT);
-    if (!cores_await_end(s, 0, s->n_all, clock_ns() + ABORT_GRACE_NS)) {
-        log_line("a handler did not return after cancellation; exiting without it");
-        _exit(0);
-    }
-}
-
-static void close_files(struct torc_server *s)
-{
-    if (s->log) access_log_close(s->log);
-    if (s->root) static_close(s->root);
-    s->log = NULL;
-    s->root = NULL;
+    return cores_await_end(s, 0, s->n_all, clock_ns() + ABORT_GRACE_NS);
 }
 
 static int open_files(struct torc_server *s)
@@ -284,25 +274,34 @@ static int open_files(struct torc_server *s)
     return 0;
 }
 
-static int serve(struct torc_server *s)
+static int serve_and_drain(struct torc_server *s)
 {
-    sigset_t set, before;
-    block_signals(&set, &before);
-    int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    s->phase = SERVER_STARTING;
     s->started_at = clock_ns();
     int status = cores_start(s) < 0 ? EXIT_START : 0;
     if (status == 0) {
         s->phase = SERVER_READY;
         log_ready(s);
-        wait_for_stop(s, signals);
+        wait_for_stop(s);
     }
-    drain(s);
+    if (!drain(s)) {
+        log_line("a handler did not return after cancellation; stopping without it");
+        s->phase = SERVER_ABANDONED;
+        return EXIT_ABANDONED;
+    }
     cores_join(s);
     close_files(s);
-    ignore_signals(signals);
-    close(signals);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return status;
+}
+
+static int serve(struct torc_server *s)
+{
+    if (!signals_watch(&s->signals)) {
+        log_line("too many servers run in this process");
+        close_files(s);
+        return EXIT_START;
+    }
+    int status = serve_and_drain(s);
+    signals_unwatch(&s->signals);
     return status;
 }
 
@@ -324,7 +323,7 @@ static int run(struct torc_server *s)
     return serve(s);
 }
 
-int torc_server_main(torc_server *s, int argc, char **argv)
+static int read_options_and_run(struct torc_server *s, int argc, char **argv)
 {
     if (options_read(s->set, argc, argv) < 0) {
         log_line("%s", options_error(s->set));
@@ -339,4 +338,13 @@ int torc_server_main(torc_server *s, int argc, char **argv)
         return 0;
     }
     return run(s);
+}
+
+int torc_server_main(torc_server *s, int argc, char **argv)
+{
+    int phase = SERVER_SETUP;
+    if (!atomic_compare_exchange_strong(&s->phase, &phase, SERVER_STARTING)) return -EBUSY;
+    int status = read_options_and_run(s, argc, argv);
+    if (s->phase != SERVER_ABANDONED) s->phase = SERVER_ENDED;
+    return status;
 }

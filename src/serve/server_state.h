@@ -7,10 +7,18 @@
 #include "serve/access_log.h"
 #include "serve/core.h"
 #include "serve/options.h"
+#include "serve/signals.h"
 
 #include <pthread.h>
 
-enum server_phase { SERVER_SETUP, SERVER_STARTING, SERVER_READY, SERVER_DRAINING };
+enum server_phase {
+    SERVER_SETUP,
+    SERVER_STARTING,
+    SERVER_READY,
+    SERVER_DRAINING,
+    SERVER_ENDED,
+    SERVER_ABANDONED, /* torc_server_main has returned, and a handler still holds its core */
+};
 
 struct torc_server {
     char *name;
@@ -23,7 +31,7 @@ struct torc_server {
     struct static_root *root; /* NULL without --root */
     const struct io_engine *engine;
     _Atomic int phase; /* enum server_phase */
-    int stop_fd;       /* eventfd that torc_server_stop writes */
+    struct server_signals signals;
 
     pthread_mutex_t mutex; /* guards state[] */
     pthread_cond_t changed;

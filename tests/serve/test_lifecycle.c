@@ -32,6 +32,18 @@ static size_t lines(const char *text)
     return n;
 }
 
+/* Waits until the file exists and contains the text. */
+static bool await_line(const char *path, const char *text)
+{
+    for (int i = 0; i < SERVER_SECONDS * 100; i++, sleep_ms(10)) {
+        char *log = files_read(path);
+        bool found = log && strstr(log, text);
+        free(log);
+        if (found) return true;
+    }
+    return false;
+}
+
 /* ---- start ---- */
 
 static void test_ready_line(void **state)
@@ -238,6 +250,61 @@ static void test_unwritable_access_log_exits_with_1(void **state)
     server_free(&s);
 }
 
+static void close_standard(void *arg)
+{
+    (void)arg;
+    for (int fd = 0; fd < 3; fd++) close(fd);
+}
+
+/* A file or socket that got the number of a standard descriptor would receive the messages. */
+static void test_closed_standard_descriptors_stay_unused(void **state)
+{
+    struct server s;
+    struct server_how how = {.engine = server_engine, .prepare = close_standard};
+    char path[64], target[64];
+    (void)state;
+    char *dir = files_open(), *log = files_path(dir, "log");
+    const char *const options[] = {"--listen", "127.0.0.1:0", "--access-log", log, NULL};
+    server_spawn(&s, &how, options);
+    assert_true(await_line(log, ""));
+    for (int fd = 0; fd < 3; fd++) {
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)s.pid, fd);
+        ssize_t n = readlink(path, target, sizeof target - 1);
+        assert_true(n > 0);
+        target[n] = '\0';
+        assert_string_equal(target, "/dev/null");
+    }
+    server_signal(&s, SIGTERM);
+    assert_int_equal(server_wait(&s), 0);
+    char *text = files_read(log);
+    assert_string_equal(text, "");
+    free(text);
+    server_free(&s);
+    free(log);
+    files_close(dir);
+}
+
+/* The kernel closes the sockets of a ring a moment after its process has ended. */
+static void test_restart_after_a_kill(void **state)
+{
+    struct server s;
+    struct client c[8];
+    char text[64];
+    (void)state;
+    server_start(&s, "--cores", "1");
+    snprintf(text, sizeof text, "127.0.0.1:%u",
+             ntohs(((struct sockaddr_in *)&s.addr.sa)->sin_port));
+    for (int times = 0; times < 10; times++) {
+        for (int i = 0; i < 8; i++) client_open(&c[i], &s);
+        server_signal(&s, SIGKILL);
+        assert_int_equal(server_wait(&s), 128 + SIGKILL);
+        server_free(&s);
+        server_start(&s, "--listen", text);
+        for (int i = 0; i < 8; i++) client_close(&c[i]);
+    }
+    server_stop(&s);
+}
+
 /* Repeated signals during the drain do not change the exit status. */
 static void test_repeated_signals_keep_exit_status(void **state)
 {
@@ -395,17 +462,6 @@ static void test_disabled_features_are_not_used(void **state)
 
 /* ---- the access log ---- */
 
-static bool await_line(const char *path, const char *text)
-{
-    for (int i = 0; i < SERVER_SECONDS * 100; i++, sleep_ms(10)) {
-        char *log = files_read(path);
-        bool found = log && strstr(log, text);
-        free(log);
-        if (found) return true;
-    }
-    return false;
-}
-
 static void test_reopen_access_log(void **state)
 {
     struct server s;
@@ -449,6 +505,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_port_in_use_exits_with_1),
         cmocka_unit_test(test_second_server_on_a_port_exits_with_1),
         cmocka_unit_test(test_unwritable_access_log_exits_with_1),
+        cmocka_unit_test(test_closed_standard_descriptors_stay_unused),
+        cmocka_unit_test(test_restart_after_a_kill),
         cmocka_unit_test(test_repeated_signals_keep_exit_status),
         cmocka_unit_test(test_config_file),
         cmocka_unit_test(test_config_error_names_file_and_line),

@@ -28,6 +28,7 @@ OTHER_TESTS = {
     "serve/idle": "whole servers",
     "serve/lab": "whole servers",
     "serve/lifecycle": "whole servers",
+    "serve/embedding": "a server inside a program of its own",
     "serve/limits": "whole servers",
     "serve/memory": "whole servers",
     "serve/metrics": "whole servers",

@@ -1,0 +1,141 @@
+#include "serve/signals.h"
+
+#include "base/assert.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdint.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum { SERVERS_MAX = 64 };
+
+static const int watched[] = {SIGTERM, SIGINT, SIGHUP, SIGPIPE};
+enum { WATCHED = ARRAY_LEN(watched) };
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards the rest but for the handler */
+static struct sigaction found[WATCHED];                   /* dispositions to restore */
+static unsigned n_servers;
+
+/* Read by the handler, which counts itself so that a server is not freed under it. */
+static struct server_signals *_Atomic servers[SERVERS_MAX];
+static _Atomic unsigned handling;
+
+/* ---- asking ---- */
+
+void signals_ask(struct server_signals *w, enum request_bits what)
+{
+    uint64_t one = 1;
+    int saved = errno;
+    atomic_fetch_or(&w->asked, what);
+    ssize_t n = write(w->fd, &one, sizeof one);
+    (void)n;
+    errno = saved;
+}
+
+static void on_signal(int number)
+{
+    atomic_fetch_add(&handling, 1);
+    for (int i = 0; i < SERVERS_MAX; i++) {
+        struct server_signals *w = atomic_load(&servers[i]);
+        if (w) signals_ask(w, number == SIGHUP ? ASKED_RELOAD : ASKED_STOP);
+    }
+    atomic_fetch_sub(&handling, 1);
+}
+
+unsigned signals_wait(struct server_signals *w)
+{
+    struct pollfd p = {w->fd, POLLIN, 0};
+    uint64_t count;
+    for (;;) {
+        unsigned asked = atomic_fetch_and(&w->asked, ASKED_STOP);
+        if (asked) return asked;
+        if (poll(&p, 1, -1) == 1 && read(w->fd, &count, sizeof count) < 0 && errno != EAGAIN)
+            return ASKED_STOP;
+    }
+}
+
+/* ---- dispositions ---- */
+
+/* SA_RESTART: the program's own system calls are not interrupted. SA_ONSTACK: a fiber's stack may
+ * have little room left. */
+static void change_disposition(int i)
+{
+    struct sigaction ours = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
+    sigemptyset(&ours.sa_mask);
+    sigaction(watched[i], NULL, &found[i]);
+    if (watched[i] == SIGPIPE) ours.sa_handler = SIG_IGN;
+    if (watched[i] == SIGPIPE && found[i].sa_handler != SIG_DFL) return;
+    sigaction(watched[i], &ours, NULL);
+}
+
+static void restore_disposition(int i)
+{
+    struct sigaction now;
+    sigaction(watched[i], NULL, &now);
+    void (*ours)(int) = watched[i] == SIGPIPE ? SIG_IGN : on_signal;
+    if (now.sa_handler == ours) sigaction(watched[i], &found[i], NULL);
+}
+
+static void unblock(sigset_t *before)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    pthread_sigmask(SIG_UNBLOCK, &set, before);
+}
+
+/* ---- servers ---- */
+
+static bool add(struct server_signals *w)
+{
+    for (int i = 0; i < SERVERS_MAX; i++) {
+        if (servers[i]) continue;
+        atomic_store(&servers[i], w);
+        return true;
+    }
+    return false;
+}
+
+static void drop(struct server_signals *w)
+{
+    for (int i = 0; i < SERVERS_MAX; i++)
+        if (servers[i] == w) atomic_store(&servers[i], NULL);
+    while (atomic_load(&handling)) sched_yield();
+}
+
+bool signals_watch(struct server_signals *w)
+{
+    pthread_mutex_lock(&mutex);
+    bool added = add(w);
+    if (added && n_servers++ == 0)
+        for (int i = 0; i < WATCHED; i++) change_disposition(i);
+    pthread_mutex_unlock(&mutex);
+    if (added) unblock(&w->before);
+    return added;
+}
+
+void signals_unwatch(struct server_signals *w)
+{
+    pthread_sigmask(SIG_SETMASK, &w->before, NULL);
+    pthread_mutex_lock(&mutex);
+    if (--n_servers == 0)
+        for (int i = 0; i < WATCHED; i++) restore_disposition(i);
+    drop(w);
+    pthread_mutex_unlock(&mutex);
+}
+
+int signals_init(struct server_signals *w)
+{
+    w->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return w->fd < 0 ? -errno : 0;
+}
+
+void signals_free(struct server_signals *w)
+{
+    if (w->fd >= 0) close(w->fd);
+}

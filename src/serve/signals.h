@@ -1,0 +1,35 @@
+#pragma once
+/* What a running server is asked to do, by signals or by the program. The dispositions of the
+ * signals are changed while at least one server runs, and restored afterwards. Handlers rather than
+ * blocked signals: a thread that the program started earlier may receive the signal. */
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+enum request_bits { ASKED_STOP = 1, ASKED_RELOAD = 2 };
+
+struct server_signals {
+    int fd;                 /* eventfd, readable once something was asked */
+    _Atomic unsigned asked; /* enum request_bits */
+    sigset_t before;        /* signals that were blocked before signals_watch */
+};
+
+/* 0 or negative errno. */
+int signals_init(struct server_signals *w);
+void signals_free(struct server_signals *w);
+
+/* Directs SIGTERM and SIGINT (stop) and SIGHUP (reload) to `w` as well and unblocks them in the
+ * calling thread; ignores SIGPIPE unless the program handles it. False if more servers run than
+ * there is room for. */
+bool signals_watch(struct server_signals *w);
+
+/* Undoes signals_watch, in the same thread. A disposition that the program has changed meanwhile
+ * stays. */
+void signals_unwatch(struct server_signals *w);
+
+/* Asks for something. Async-signal-safe. */
+void signals_ask(struct server_signals *w, enum request_bits what);
+
+/* Waits until something is asked, and takes it: enum request_bits. A stop is never taken back. */
+unsigned signals_wait(struct server_signals *w);

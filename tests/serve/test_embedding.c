@@ -1,0 +1,180 @@
+/* A server inside a program that has threads, signals and descriptors of its own (embedder.c). */
+
+#include "client.h"
+#include "files.h"
+#include "stats.h"
+
+#include <dirent.h>
+#include <linux/kcmp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { LINES = 200 };
+
+/* What embedder.c had set up before the server started. */
+#define LEFT_AS_FOUND "signals default default+blocked own default\n"
+
+static void assert_logged(struct server *s, const char *text)
+{
+    if (!strstr(server_log(s), text)) print_error("no \"%s\" in:\n%s", text, server_log(s));
+    assert_non_null(strstr(server_log(s), text));
+}
+
+/* The program's thread existed before the server and blocks no signal. */
+static void test_signals_work_beside_another_thread(void **state)
+{
+    static const int signals[] = {SIGTERM, SIGINT};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct server s;
+        struct client c;
+        struct reply r = {0};
+        server_start(&s, "--drain-timeout", "1h");
+        client_open(&c, &s);
+        client_ask(&c, "GET", "/sleep", "");
+        stats_await(&s, "total.requests_started", 1);
+        for (int k = 0; k < 5; k++) server_signal(&s, SIGHUP);
+        server_signal(&s, signals[i]);
+        client_reply(&c, "GET", &r); /* the request in flight is answered */
+        assert_string_equal(r.body, "slept");
+        client_close(&c);
+        reply_free(&r);
+        assert_int_equal(server_wait(&s), 0);
+        assert_logged(&s, "embedder: status 0, " LEFT_AS_FOUND);
+        server_free(&s);
+    }
+}
+
+static void test_signals_are_restored_when_the_start_fails(void **state)
+{
+    struct server s;
+    struct server_how how = {.engine = server_engine};
+    (void)state;
+    const char *const options[] = {"--listen", "192.0.2.1:1", NULL};
+    assert_int_equal(server_run(&s, &how, options), 1);
+    assert_logged(&s, "embedder: status 1, " LEFT_AS_FOUND);
+    server_free(&s);
+}
+
+static void test_a_running_server_is_busy(void **state)
+{
+    struct server s;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--cores", "1");
+    client_fetch(&s.addr, "/busy", &r);
+    assert_int_equal(r.status, 200);
+    assert_string_equal(r.body, "-16 -16 -16 -16 -16"); /* -EBUSY each */
+    client_fetch(&s.addr, "/more", &r);
+    assert_int_equal(r.status, 404);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+/* Every request's line arrives in the file, whichever core opened it and whichever writes. */
+static void test_cores_share_descriptors(void **state)
+{
+    struct server s;
+    struct reply r = {0};
+    (void)state;
+    char *dir = files_open(), *path = files_path(dir, "lines"), want[16];
+    server_start(&s, "--cores", server_two_cores(), "--lines", path);
+    for (int i = 0; i < LINES; i++) {
+        char ask[64];
+        snprintf(ask, sizeof ask, "/line?text=line%d", i);
+        client_fetch(&s.addr, ask, &r); /* on a connection of its own, so on either core */
+        assert_int_equal(r.status, 200);
+        assert_int_equal(strncmp(r.body, "core ", 5), 0);
+    }
+    char *text = files_read(path);
+    assert_non_null(text);
+    const char *at = text;
+    for (int i = 0; i < LINES; i++) {
+        int n = snprintf(want, sizeof want, "line%d\n", i);
+        assert_int_equal(strncmp(at, want, (size_t)n), 0);
+        at += n;
+    }
+    assert_string_equal(at, "");
+    free(text);
+    reply_free(&r);
+    server_stop(&s);
+    free(path);
+    files_close(dir);
+}
+
+/* Threads whose descriptor table is not the main thread's (kcmp(2)); skips where that cannot be
+ * told. */
+static int count_private_tables(pid_t pid)
+{
+    char path[64];
+    const struct dirent *e;
+    int n = 0;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *threads = opendir(path);
+    assert_non_null(threads);
+    while ((e = readdir(threads))) {
+        if (e->d_name[0] == '.') continue;
+        long differ = syscall(SYS_kcmp, pid, atoi(e->d_name), KCMP_FILES, 0, 0);
+        if (differ < 0) {
+            print_message("kcmp(2) is unavailable\n");
+            closedir(threads);
+            skip();
+        }
+        n += differ != 0;
+    }
+    closedir(threads);
+    return n;
+}
+
+static void test_private_descriptors_are_an_option(void **state)
+{
+    struct server s;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--cores", "1");
+    assert_int_equal(count_private_tables(s.pid), 0);
+    server_stop(&s);
+    server_start(&s, "--cores", "1", "--private-descriptors");
+#ifndef __SANITIZE_THREAD__                           /* it needs a shared table */
+    assert_int_equal(count_private_tables(s.pid), 2); /* the core and the admin side */
+#endif
+    client_fetch(&s.addr, "/sleep", &r);
+    assert_string_equal(r.body, "slept");
+    reply_free(&r);
+    server_stop(&s);
+}
+
+/* The program goes on, and its exit status says what happened. */
+static void test_a_handler_that_hangs_is_left_behind(void **state)
+{
+    struct server s;
+    struct client c;
+    (void)state;
+    server_start(&s, "--cores", server_two_cores(), "--drain-timeout", "10ms");
+    client_open(&c, &s);
+    client_ask(&c, "GET", "/hang", "");
+    stats_await(&s, "total.requests_started", 1);
+    server_signal(&s, SIGTERM);
+    assert_int_equal(server_wait(&s), 4);
+    assert_logged(&s, "torc: a handler did not return after cancellation; stopping without it\n");
+    assert_logged(&s, "embedder: status 4, " LEFT_AS_FOUND);
+    client_close(&c);
+    server_free(&s);
+}
+
+int main(int argc, char **argv)
+{
+    server_choose(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_signals_work_beside_another_thread),
+        cmocka_unit_test(test_signals_are_restored_when_the_start_fails),
+        cmocka_unit_test(test_a_running_server_is_busy),
+        cmocka_unit_test(test_cores_share_descriptors),
+        cmocka_unit_test(test_private_descriptors_are_an_option),
+        cmocka_unit_test(test_a_handler_that_hangs_is_left_behind),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
