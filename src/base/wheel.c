@@ -91,7 +91,7 @@ static void step(struct wheel *w, uint64_t tick, struct list *reached)
     w->tick = tick;
 }
 
-void wheel_run(struct wheel *w, uint64_t now)
+void wheel_run(struct wheel *w, uint64_t now, unsigned max)
 {
     struct list reached;
     list_move(&w->due, &reached);
@@ -100,7 +100,7 @@ void wheel_run(struct wheel *w, uint64_t now)
 
     /* While a timer waits for its turn it is linked in `reached` as in a slot, so a callback may
      * postpone, move or disarm it. */
-    for (struct list *node; (node = list_pop(&reached));) {
+    for (struct list *node; max > 0 && (node = list_pop(&reached));) {
         struct wheel_timer *t = container_of(node, struct wheel_timer, link);
         if (tick_of(t->deadline) > w->tick) {
             link_timer(w, t);
@@ -109,7 +109,10 @@ void wheel_run(struct wheel *w, uint64_t now)
         t->deadline = t->slotted = WHEEL_NEVER;
         w->armed--;
         t->fn(t);
+        max--;
     }
+    list_splice(&w->due, &reached);
+    list_move(&reached, &w->due);
 }
 
 uint64_t wheel_next(const struct wheel *w)

@@ -71,10 +71,11 @@ static inline void wheel_set(struct wheel *w, struct wheel_timer *t, uint64_t de
 /* Disarms the timer: its callback will not run. No effect on an idle timer. */
 void wheel_clear(struct wheel *w, struct wheel_timer *t);
 
-/* Runs the callback of each timer whose tick is at or before `now`, in no particular order. A timer
- * is idle when its callback runs. A timer that a callback re-arms for the past fires in the next
- * run, so this terminates. Must not be called from a callback. */
-void wheel_run(struct wheel *w, uint64_t now);
+/* Runs the callbacks of timers whose tick is at or before `now`, in no particular order, but of at
+ * most `max`: those that are left are the first of the next run. A timer is idle when its callback
+ * runs. A timer that a callback re-arms for the past fires in the next run, so this terminates.
+ * Must not be called from a callback. */
+void wheel_run(struct wheel *w, uint64_t now, unsigned max);
 
 /* When wheel_run must run next, in ns: never later than the earliest deadline's tick, possibly
  * earlier, to move timers down a level or to find a postponed one. 0 if that time has passed,

@@ -8,6 +8,11 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+/* Timers that run in a turn. If all that are due ran at once, completions would wait for them, and
+ * the operations that follow those completions would have their timers due together again: the
+ * connections of a busy core fall into lock step. */
+enum { TURN_TIMERS = 64 };
+
 /* ---- opening and closing ---- */
 
 static uint32_t round_up(uint32_t n)
@@ -180,7 +185,7 @@ void io_turn(struct io *io)
         timeout = next > before ? next - before : 0;
     counter_add(&io->stats.turns, 1);
     io->engine->wait(io, timeout);
-    wheel_run(&io->wheel, io->now);
+    wheel_run(&io->wheel, io->now, TURN_TIMERS);
     if (UNLIKELY(io->alarm <= io->now)) {
         io->alarm = WHEEL_NEVER;
         io->on_alarm(io);

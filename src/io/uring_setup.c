@@ -19,7 +19,7 @@ static unsigned setup_flags(const struct io_config *c)
     unsigned flags = IORING_SETUP_CLAMP;
     if (wanted(c, IO_SINGLE_ISSUER)) flags |= IORING_SETUP_SINGLE_ISSUER;
     if (wanted(c, IO_DEFER_TASKRUN) && wanted(c, IO_SINGLE_ISSUER))
-        flags |= IORING_SETUP_DEFER_TASKRUN;
+        flags |= IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
     else if (wanted(c, IO_COOP_TASKRUN))
         flags |= IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
     if (wanted(c, IO_NO_SQARRAY)) flags |= IORING_SETUP_NO_SQARRAY;
@@ -102,7 +102,8 @@ int uring_probe(struct io_config *c, char *why, size_t size)
         unsigned flags;
     } by_flag[] = {
         {IO_SINGLE_ISSUER, IORING_SETUP_SINGLE_ISSUER},
-        {IO_DEFER_TASKRUN, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN},
+        {IO_DEFER_TASKRUN,
+         IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG},
         {IO_COOP_TASKRUN, IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG},
         {IO_NO_SQARRAY, IORING_SETUP_NO_SQARRAY},
         {IO_SUBMIT_ALL, IORING_SETUP_SUBMIT_ALL},

@@ -2,6 +2,8 @@
 #include "random.h"
 #include "wheel_check.h"
 
+#include <limits.h>
+
 #include <stdbool.h>
 
 enum { TIMERS = 48 };
@@ -107,9 +109,13 @@ static void check_model(void)
 static void model_run(uint64_t to)
 {
     now = to;
-    run_number++;
     in_run = true;
-    wheel_run(&w, now);
+    while (random_below(4) == 0) { /* bounded runs */
+        run_number++;
+        wheel_run(&w, now, (unsigned)random_below(5));
+    }
+    run_number++;
+    wheel_run(&w, now, UINT_MAX);
     in_run = false;
     for (size_t i = 0; i < TIMERS; i++) {
         struct model *m = &timers[i];

@@ -68,6 +68,92 @@ static void waits_for_a_deadline_without_spinning(void **state)
     rig_close(r);
 }
 
+/* ---- fair turns ---- */
+
+enum { MANY = 1000, READABLE = 120, TURN_TIMERS = 64 };
+
+struct due {
+    struct wheel_timer timer;
+    struct crowd *crowd;
+};
+
+/* Timers that are due together; the first to fire makes a socket readable. */
+struct crowd {
+    struct due due[MANY];
+    struct endpoint e;
+    unsigned fired, fired_at_data;
+};
+
+static void on_due(struct wheel_timer *t)
+{
+    struct crowd *c = container_of(t, struct due, timer)->crowd;
+    if (c->fired++ > 0) return;
+    peer_send(c->e.peer, 0, 1);
+    peer_settle(c->e.peer);
+}
+
+static void on_crowd_data(struct endpoint *e, int n)
+{
+    struct crowd *c = container_of(e, struct crowd, e);
+    (void)n;
+    c->fired_at_data = c->fired;
+}
+
+static void due_timers_leave_completions_their_turn(void **state)
+{
+    (void)state;
+    static struct crowd c;
+    struct rig *r = rig_open(NULL);
+    c = (struct crowd){0};
+    endpoint_open(r, &c.e);
+    endpoint_recv(&c.e);
+    c.e.on_data = on_crowd_data;
+    for (int i = 0; i < 5; i++) rig_poll(r);
+    for (int i = 0; i < MANY; i++) {
+        c.due[i].crowd = &c;
+        wheel_timer_init(&c.due[i].timer, on_due);
+        wheel_set(&r->io.wheel, &c.due[i].timer, 1);
+    }
+    while (c.fired < MANY) { /* a turn does not wait while timers are due */
+        unsigned before = c.fired;
+        io_turn(&r->io);
+        assert_in_range(c.fired - before, 1, TURN_TIMERS);
+    }
+    assert_in_range(c.fired_at_data, 1, 4 * TURN_TIMERS);
+    endpoint_close(&c.e);
+    rig_close(r);
+}
+
+static unsigned count_received(const struct endpoint *e, int n)
+{
+    unsigned sum = 0;
+    for (int i = 0; i < n; i++) sum += e[i].received > 0;
+    return sum;
+}
+
+/* Not twenty of them, which is what one wait of a ring with DEFER_TASKRUN delivers. */
+static void a_turn_takes_up_whatever_has_arrived(void **state)
+{
+    (void)state;
+    static struct endpoint e[READABLE];
+    struct io_config config = rig_config;
+    config.buffers = config.depth = config.cq_depth = 256;
+    struct rig *r = rig_open(&config);
+    for (int i = 0; i < READABLE; i++) {
+        endpoint_open(r, &e[i]);
+        endpoint_recv(&e[i]);
+    }
+    for (int i = 0; i < 20; i++) rig_poll(r);
+    for (int i = 0; i < READABLE; i++) {
+        peer_send(e[i].peer, 0, 1);
+        peer_settle(e[i].peer);
+    }
+    for (int i = 0; i < 3; i++) rig_poll(r); /* without provided buffers: a poll, then the recv */
+    assert_int_equal(count_received(e, READABLE), READABLE);
+    for (int i = 0; i < READABLE; i++) endpoint_close(&e[i]);
+    rig_close(r);
+}
+
 struct counted {
     struct io_task task;
     struct rig *rig;
@@ -298,6 +384,8 @@ int turn_cases(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(timers_never_fire_early),
         cmocka_unit_test(waits_for_a_deadline_without_spinning),
+        cmocka_unit_test(due_timers_leave_completions_their_turn),
+        cmocka_unit_test(a_turn_takes_up_whatever_has_arrived),
         cmocka_unit_test(tasks_run_once),
         cmocka_unit_test(a_task_may_defer_itself),
         cmocka_unit_test(wakes_coalesce),
