@@ -1,9 +1,11 @@
 #pragma once
 /* Allocator for objects of one size. The last freed object is reused first, so that it is still in
- * the cache. A slab belongs to one thread. Memory grows in blocks up to `max` objects and is freed
- * by slab_drain. Under the address sanitizer, free objects are poisoned. */
+ * the cache. A slab belongs to one thread. Memory grows in blocks up to `max` objects; slab_trim
+ * returns what a burst has left, slab_drain the rest. Under the address sanitizer, free objects are
+ * poisoned. */
 
 #include "base/assert.h"
+#include "base/list.h"
 #include "base/poison.h"
 
 #include <stdbool.h>
@@ -17,8 +19,12 @@ struct slab {
     uint32_t total; /* objects in all blocks, free or not */
     uint32_t max;
     uint32_t per_block;
-    struct slab_block *blocks;
-    const char *name; /* for the message about leaked objects */
+    size_t block_size; /* bytes; a power of two, and the blocks are aligned to it */
+    struct list blocks;
+    void *unsorted;      /* free objects that the trim under way has not sorted yet */
+    bool sorting;        /* a trim is under way */
+    uint32_t idle_trims; /* calls of slab_trim in a row that found most objects free */
+    const char *name;    /* for the message about leaked objects */
 };
 
 /* Objects start on a cache line and are an odd number of lines apart, which spreads them over all
@@ -26,7 +32,8 @@ struct slab {
  * Objects smaller than a line do not cross one and are aligned to at least 16 bytes. */
 void slab_init(struct slab *s, const char *name, size_t size, uint32_t max);
 
-/* Adds one block; false if `max` is reached or memory is out. */
+/* Makes an object free: one that a trim has put aside, or one of a new block. False if `max` is
+ * reached or memory is out. */
 bool slab_grow(struct slab *s);
 
 /* Uninitialised memory, or NULL if `max` objects are in use or memory is out. */
@@ -48,6 +55,19 @@ static inline void slab_put(struct slab *s, void *obj)
     *(void **)obj = s->free;
     s->free = obj;
     POISON(obj, s->size);
+}
+
+/* Call about once a second. Frees the blocks without an object in use, once two calls in a row have
+ * found more than SLAB_KEEP bytes and fewer than half of the objects in use. Looks at up to `most`
+ * objects; returns whether it should be called again soon because more are left. */
+bool slab_trim(struct slab *s, uint32_t most);
+
+enum { SLAB_KEEP = 4 << 20 };
+
+/* Bytes of the objects in use. */
+static inline size_t slab_bytes(const struct slab *s)
+{
+    return s->in_use * s->size;
 }
 
 /* Frees all memory; asserts that no object is in use. The slab may be used again. */

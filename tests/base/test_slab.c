@@ -113,6 +113,70 @@ static void objects_do_not_overlap(void **state)
     }
 }
 
+/* What a burst has left is freed; objects in use stay, and so does what the next burst needs. */
+static void trim_frees_what_a_burst_has_left(void **state)
+{
+    (void)state;
+    enum { N = 3000, SIZE = 8000 };
+    static char *obj[N];
+    struct slab s;
+    slab_init(&s, "thing", SIZE, UINT32_MAX);
+    for (int i = 0; i < N; i++) {
+        assert_non_null(obj[i] = slab_get(&s));
+        memset(obj[i], i & 0xff, SIZE);
+    }
+    assert_false(slab_trim(&s, 100)); /* all in use */
+    for (int i = 0; i < N; i++)
+        if (i % 100) slab_put(&s, obj[i]); /* every hundredth stays: a block in six or so */
+    uint32_t total = s.total;
+    assert_false(slab_trim(&s, 100)); /* not at once: the next burst may follow */
+    assert_int_equal(s.total, total);
+    while (slab_trim(&s, 100)) assert_int_equal(s.in_use, N / 100);
+    assert_in_range(s.total, N / 100, total / 4);
+    for (int i = 0; i < N; i += 100)
+        for (int k = 0; k < SIZE; k++) assert_int_equal((unsigned char)obj[i][k], i & 0xff);
+    for (int i = 0; i < N; i++)
+        if (i % 100) assert_non_null(obj[i] = slab_get(&s));
+    for (int i = 0; i < N; i++) slab_put(&s, obj[i]);
+    slab_drain(&s);
+}
+
+/* Objects that a trim has put aside are there when they are needed, and none is handed out twice.
+ */
+static void a_trim_may_be_overtaken(void **state)
+{
+    (void)state;
+    enum { N = 2000, SIZE = 8000 };
+    static char *obj[N];
+    struct slab s;
+    slab_init(&s, "thing", SIZE, N);
+    for (int round = 0; round < 20; round++) {
+        for (int i = 0; i < N; i++) {
+            assert_non_null(obj[i] = slab_get(&s));
+            *(int *)(void *)obj[i] = i;
+        }
+        assert_null(slab_get(&s));
+        for (int i = 0; i < N; i++) assert_int_equal(*(int *)(void *)obj[i], i);
+        for (int i = 0; i < N; i++) slab_put(&s, obj[i]);
+        slab_trim(&s, 10);
+        assert_true(slab_trim(&s, 10)); /* begins */
+        for (uint32_t i = random_below(5); i > 0; i--) slab_trim(&s, 1 + random_below(500));
+    }
+    slab_drain(&s);
+}
+
+static void a_small_slab_is_not_trimmed(void **state)
+{
+    (void)state;
+    struct slab s;
+    slab_init(&s, "thing", 1000, UINT32_MAX);
+    slab_put(&s, slab_get(&s));
+    uint32_t total = s.total;
+    for (int i = 0; i < 5; i++) assert_false(slab_trim(&s, 1000));
+    assert_int_equal(s.total, total);
+    slab_drain(&s);
+}
+
 static void max_is_exact(void **state)
 {
     (void)state;
@@ -221,6 +285,9 @@ int main(void)
         cmocka_unit_test(object_stride),
         cmocka_unit_test(block_sizes),
         cmocka_unit_test(objects_do_not_overlap),
+        cmocka_unit_test(trim_frees_what_a_burst_has_left),
+        cmocka_unit_test(a_trim_may_be_overtaken),
+        cmocka_unit_test(a_small_slab_is_not_trimmed),
         cmocka_unit_test(max_is_exact),
         cmocka_unit_test(misuse_aborts),
 #ifdef POISON_ENABLED
