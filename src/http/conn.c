@@ -7,6 +7,8 @@
 
 enum { LINGER_SECONDS = 2 };
 
+enum { SPILL_STEP = 8 * 1024 };
+
 static_assert(sizeof(struct conn) <= 320, "an idle connection is five cache lines");
 
 struct conn_spill {
@@ -24,17 +26,27 @@ struct conn_writer {
 
 /* ---- input ---- */
 
+/* Room for at least `need` bytes, as much as an allocation of a common size has. */
+static size_t spill_size(size_t need)
+{
+    size_t size = 1024;
+    need += sizeof(struct conn_spill);
+    while (size < need && size < SPILL_STEP) size *= 2;
+    if (size < need) size = (need + SPILL_STEP - 1) / SPILL_STEP * SPILL_STEP;
+    return size - sizeof(struct conn_spill);
+}
+
 /* Copies c->unread, and `more` after it, to the spill buffer; false without memory. */
 static bool spill(struct conn *c, slice more)
 {
     struct conn_spill *s = c->spill;
     size_t need = c->unread.len + more.len;
     if (!s || need > s->cap) {
-        size_t cap = s ? s->cap : 1024;
-        while (cap < need) cap *= 2;
+        size_t cap = spill_size(need);
         s = malloc(sizeof *s + cap);
         if (!s) return false;
         s->cap = cap;
+        c->ctx->spilled += cap - (c->spill ? c->spill->cap : 0);
         if (c->unread.len) memcpy(s->bytes, c->unread.ptr, c->unread.len);
         free(c->spill);
         c->spill = s;
@@ -48,9 +60,19 @@ static bool spill(struct conn *c, slice more)
 
 static void free_spill(struct conn *c)
 {
+    if (c->spill) c->ctx->spilled -= c->spill->cap;
     free(c->spill);
     c->spill = NULL;
     c->unread = (slice){0};
+}
+
+/* Unread bytes at which receiving stops. A client that does not read its responses gets no further
+ * than the bytes that have arrived. */
+static size_t read_limit(const struct conn *c)
+{
+    return c->unsent.bytes >= PIPELINE_UNSENT || http_is_short(c->ctx)
+               ? 1
+               : c->ctx->limits->read_buffer;
 }
 
 static void process_input(struct conn *c)
@@ -60,7 +82,19 @@ static void process_input(struct conn *c)
     if (c->unread.len == 0 && c->spill) free_spill(c);
     /* A client that keeps sending while nobody reads is slowed by TCP flow control, and does not
      * use up memory. */
-    c->want_recv = !c->eof && c->unread.len < c->ctx->limits->read_buffer;
+    c->want_recv = !c->eof && c->unread.len < read_limit(c);
+}
+
+/* Starts or cancels the recv stream as want_recv says. A cancelled stream may still be in
+ * flight. */
+static void update_recv(struct conn *c)
+{
+    if (c->eof) return;
+    bool running = io_busy(&c->sock.recv);
+    if (c->want_recv && !running)
+        io_recv_start(c->ctx->io, &c->sock);
+    else if (!c->want_recv && running)
+        io_cancel(c->ctx->io, &c->sock.recv);
 }
 
 static void on_bytes(struct conn *c, slice bytes)
@@ -91,6 +125,8 @@ static void on_recv(struct io *io, struct io_op *op, int res, bool more)
     struct conn *c = container_of(container_of(op, struct io_sock, recv), struct conn, sock);
     if (res > 0) {
         on_bytes(c, slice_of(io->lease, (size_t)res));
+        if (!c->want_recv && c->state == CONN_OPEN)
+            update_recv(c); /* now: more may be on its way */
     } else if (res == 0) {
         on_eof(c);
     } else if (res != -ECANCELED) {
@@ -100,18 +136,6 @@ static void on_recv(struct io *io, struct io_op *op, int res, bool more)
     }
     (void)more;
     conn_schedule(c);
-}
-
-/* Starts or cancels the recv stream as want_recv says. A cancelled stream may still be in
- * flight. */
-static void update_recv(struct conn *c)
-{
-    if (c->eof) return;
-    bool running = io_busy(&c->sock.recv);
-    if (c->want_recv && !running)
-        io_recv_start(c->ctx->io, &c->sock);
-    else if (!c->want_recv && running)
-        io_cancel(c->ctx->io, &c->sock.recv);
 }
 
 /* ---- output ---- */

@@ -21,6 +21,7 @@ struct http_limits {
     uint64_t max_body;       /* bytes */
     size_t write_buffer;     /* unsent bytes at which a handler waits */
     size_t read_buffer;      /* unread bytes buffered for a handler */
+    size_t buffer_memory;    /* bytes for what all connections have unread and unsent */
     size_t request_memory;   /* bytes for torc_alloc and torc_body_all */
     size_t stack_size;       /* bytes of a fiber's stack */
     uint32_t max_conns;      /* per core */
@@ -40,6 +41,8 @@ struct http_stats {
     uint64_t started;     /* started - requests is the number in progress */
     uint64_t progress_ns; /* sum of the times that completed requests were in progress */
     uint64_t peak;        /* most requests in progress at once */
+    uint64_t buffered;    /* bytes that http_buffered found at the end of the last turn */
+    uint64_t over_memory; /* connections aborted because buffer_memory was used up */
 };
 
 enum http_timeout { TIMEOUT_HEADER, TIMEOUT_IDLE, TIMEOUT_BODY, TIMEOUT_WRITE };
@@ -63,6 +66,7 @@ struct http_context {
     struct slab conns, exchanges, small, large; /* small, large: chunks of output */
     struct list open;                           /* all connections */
     uint32_t n_open;
+    size_t spilled;      /* bytes of all spill buffers */
     unsigned index;      /* index of the core */
     bool draining;       /* responses close their connection */
     uint64_t date_until; /* io time until which the date in `head` is current */
@@ -107,6 +111,24 @@ static inline void http_count_end(struct http_context *ctx, uint64_t arrived)
     ctx->ended_arrivals += arrived;
 }
 
+/* Bytes of memory for unread input and unsent output. */
+static inline size_t http_buffered(const struct http_context *ctx)
+{
+    return slab_bytes(&ctx->small) + slab_bytes(&ctx->large) + ctx->spilled;
+}
+
+/* Whether connections must make do with little, because half of the memory for them is used. */
+static inline bool http_is_short(const struct http_context *ctx)
+{
+    return http_buffered(ctx) > ctx->limits->buffer_memory / 2;
+}
+
+/* Unsent bytes of a connection at which its handler waits. */
+static inline size_t http_write_limit(const struct http_context *ctx)
+{
+    return LIKELY(!http_is_short(ctx)) ? ctx->limits->write_buffer : 1;
+}
+
 /* Called at the end of each turn; `now` in ns. */
 static inline void http_end_turn(struct http_context *ctx, uint64_t now)
 {
@@ -115,6 +137,7 @@ static inline void http_end_turn(struct http_context *ctx, uint64_t now)
     counter_add(&s->requests, ctx->ended);
     counter_add(&s->progress_ns, ctx->ended * now - ctx->ended_arrivals);
     ctx->ended = ctx->ended_arrivals = 0;
+    counter_set(&s->buffered, http_buffered(ctx));
 }
 
 void http_refresh_date(struct http_context *ctx);

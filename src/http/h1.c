@@ -249,7 +249,7 @@ static bool step_idle(struct conn *c)
         return false;
     }
     /* A client that sends requests without reading the responses is stopped here. */
-    if (c->unsent.bytes >= c->ctx->limits->write_buffer) return false;
+    if (c->unsent.bytes >= PIPELINE_UNSENT) return false;
     struct h1_exchange *x = request_begin(c);
     return x && step_head(x);
 }

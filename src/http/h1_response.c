@@ -9,7 +9,7 @@
 
 enum {
     HEAD_ROOM = 512,         /* bytes of a response head without its fields and type */
-    PIECE = 64 * 1024,       /* bytes of a body that are added at once */
+    PIECE = 32 * 1024,       /* bytes of a body that are added at once; two fit a large chunk */
     CHUNK_ROOM = 2 + 16 + 2, /* bytes around a chunk: its size and two line ends */
 };
 
@@ -112,8 +112,8 @@ static int flush_and_wait(struct torc_req *rq)
     conn_schedule(c);
     if (rq->scope.cancelled)
         return rq->scope.cancelled; /* cancelled meanwhile: nothing would end the wait */
-    if (c->unsent.bytes < c->ctx->limits->write_buffer) return 0;
-    return conn_wait_sent(c, &rq->scope, c->ctx->limits->write_buffer, false);
+    size_t limit = http_write_limit(c->ctx);
+    return c->unsent.bytes < limit ? 0 : conn_wait_sent(c, &rq->scope, limit, false);
 }
 
 int h1_write(struct torc_req *rq, const void *data, size_t size)

@@ -25,6 +25,36 @@ void http_accept(struct http_context *ctx, int fd)
     conn_open(ctx, fd, &h1_protocol);
 }
 
+/* A send that has been under way for so long is stuck: its client does not read. */
+#define STUCK_NS NS_PER_S
+
+/* Aborts connections whose client does not read, until the rest is within the limit. */
+static void enforce_memory(struct http_context *ctx)
+{
+    uint64_t now = ctx->io->now, timeout = ctx->limits->write_timeout;
+    size_t used = http_buffered(ctx), limit = ctx->limits->buffer_memory;
+    for (struct list *l = ctx->open.next, *next; l != &ctx->open && used > limit; l = next) {
+        struct conn *c = container_of(l, struct conn, link);
+        next = l->next;
+        if (!c->sock.sending || c->write_deadline == WHEEL_NEVER) continue;
+        if (c->write_deadline > now + timeout - STUCK_NS) continue;
+        used -= c->unsent.bytes < used ? c->unsent.bytes : used;
+        counter_add(&ctx->stats.over_memory, 1);
+        conn_abort(c, -ENOMEM);
+    }
+}
+
+bool http_housekeeping(struct http_context *ctx)
+{
+    enum { SORT_MAX = 2048 }; /* per slab: the core serves nobody meanwhile */
+    struct slab *slabs[] = {&ctx->conns, &ctx->exchanges, &ctx->small, &ctx->large};
+    bool more = false;
+    if (http_buffered(ctx) > ctx->limits->buffer_memory) enforce_memory(ctx);
+    fiber_pool_trim(&ctx->fibers);
+    for (size_t i = 0; i < ARRAY_LEN(slabs); i++) more |= slab_trim(slabs[i], SORT_MAX);
+    return more;
+}
+
 void http_drain(struct http_context *ctx)
 {
     ctx->draining = true;

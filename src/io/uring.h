@@ -19,6 +19,7 @@ struct uring {
     uint32_t n_provided;    /* buffers added to the ring in this turn, before the advance */
     uint32_t features;      /* bit per enum io_feature in use */
     bool direct;            /* sockets are accepted into the direct table */
+    bool no_recv_limit;     /* this kernel has none, before Linux 6.17 */
 };
 
 enum { BUF_GROUP = 0 };
@@ -29,6 +30,7 @@ enum {
     WAITING = 2,  /* recv is in a list to be re-armed, not in the kernel */
     BACKLOG = 4,  /* in the backlog, not in the kernel */
     RECEIVED = 8, /* recv has delivered bytes since it was armed */
+    LIMITED = 16, /* recv was armed with a limit */
 };
 
 /* engine_bits of a socket */

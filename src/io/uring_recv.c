@@ -5,14 +5,28 @@
 #include <errno.h>
 #include <poll.h>
 
+enum {
+    RECV_SHARE = 8
+}; /* buffers per socket and turn, for fairness; where the kernel can limit it */
+
 /* ---- recv ---- */
+
+/* Without a limit, one client that sends fast gets every buffer of the ring in one turn, before a
+ * cancel takes effect. optlen is the limit of a multishot recv, in bytes, after which it ends. */
+static void prepare_multishot(struct uring *u, struct io_uring_sqe *sqe, struct io_sock *s)
+{
+    io_uring_prep_recv_multishot(sqe, s->fd, NULL, 0, 0);
+    if (u->no_recv_limit) return;
+    sqe->optlen = RECV_SHARE * u->io->bufs.size;
+    s->recv.engine_bits |= LIMITED;
+}
 
 void uring_prepare_recv(struct uring *u, struct io_uring_sqe *sqe, struct io_sock *s)
 {
     struct buf_pool *p = &u->io->bufs;
     if (uring_has(u, IO_BUF_RING)) {
         if (uring_has(u, IO_MULTISHOT))
-            io_uring_prep_recv_multishot(sqe, s->fd, NULL, 0, 0);
+            prepare_multishot(u, sqe, s);
         else
             io_uring_prep_recv(sqe, s->fd, NULL, p->size, 0);
         sqe->flags |= IOSQE_BUFFER_SELECT;
@@ -73,7 +87,10 @@ static void recv_cqe_provided(struct uring *u, struct io_sock *s, int res, unsig
         buf_release(p, id);
     }
     if (flags & IORING_CQE_F_MORE) return;
-    if (res > 0)
+    if (res == -EINVAL && s->recv.engine_bits & LIMITED) {
+        u->no_recv_limit = true;
+        recv_rearm_later(u, s);
+    } else if (res > 0)
         recv_rearm_later(u, s);
     else if (res == -ENOBUFS)
         recv_no_buffer(u, s);

@@ -3,6 +3,7 @@
 #include "serve/access_log.h"
 
 #define HOUSEKEEPING_NS NS_PER_S
+#define TRIM_NS         (10 * NS_PER_MS) /* between the parts of a trim */
 
 static struct core *core_of(const struct loop *l)
 {
@@ -31,8 +32,9 @@ static void on_admit(struct acceptor *a, int fd)
 static void on_housekeeping(struct wheel_timer *t)
 {
     struct core *c = container_of(t, struct core, housekeeping);
-    fiber_pool_trim(&c->http.fibers);
-    wheel_set(&c->loop.io.wheel, t, c->loop.io.now + HOUSEKEEPING_NS);
+    bool more = http_housekeeping(&c->http);
+    if (!more) loop_return_memory(&c->loop);
+    wheel_set(&c->loop.io.wheel, t, c->loop.io.now + (more ? TRIM_NS : HOUSEKEEPING_NS));
 }
 
 /* ---- callbacks of the loop ---- */

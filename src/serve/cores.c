@@ -97,6 +97,18 @@ static int add_listener(struct torc_server *s, struct core *c, struct sock_addr 
     return 0;
 }
 
+/* It has a descriptor table of its own: clients that use up the others' must not keep it from
+ * answering. */
+static int add_admin_listener(struct torc_server *s)
+{
+    struct core *c = &s->cores[s->n_cores];
+    struct loop *l = &c->loop;
+    if (add_listener(s, c, &s->options->admin) < 0) return -1;
+    l->private_descriptors = true;
+    l->only[l->n_only++] = c->acceptor.listener[0].accept.listener;
+    return 0;
+}
+
 static int listen_all(struct torc_server *s)
 {
     struct options *o = s->options;
@@ -104,7 +116,7 @@ static int listen_all(struct torc_server *s)
     for (uint32_t i = 0; i < s->n_cores; i++)
         for (uint32_t l = 0; l < o->n_listen; l++)
             if (add_listener(s, &s->cores[i], &o->listen[l]) < 0) return -1;
-    return o->has_admin ? add_listener(s, &s->cores[s->n_cores], &o->admin) : 0;
+    return o->has_admin ? add_admin_listener(s) : 0;
 }
 
 /* ---- starting ---- */

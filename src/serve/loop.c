@@ -3,8 +3,13 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #if defined(__SANITIZE_THREAD__)
@@ -36,12 +41,37 @@ bool loop_has_jemalloc(void)
     return mallctl != NULL;
 }
 
-static void create_arena(void)
+static void create_arena(struct loop *l)
 {
     unsigned arena;
     size_t size = sizeof arena;
-    if (mallctl && mallctl("arenas.create", &arena, &size, NULL, 0) == 0)
-        mallctl("thread.arena", NULL, NULL, &arena, sizeof arena);
+    if (!mallctl || mallctl("arenas.create", &arena, &size, NULL, 0) != 0) return;
+    if (mallctl("thread.arena", NULL, NULL, &arena, sizeof arena) != 0) return;
+    snprintf(l->decay, sizeof l->decay, "arena.%u.decay", arena);
+}
+
+void loop_return_memory(const struct loop *l)
+{
+    if (l->decay[0]) mallctl(l->decay, NULL, NULL, NULL, 0);
+}
+
+static int compare(const void *a, const void *b)
+{
+    return *(const int *)a - *(const int *)b;
+}
+
+/* Closes every descriptor but 0 to 2, the wake-up and those of l->only. Where the system refuses,
+ * the table merely keeps more than it needs. */
+static void close_others(const struct loop *l)
+{
+    int keep[LOOP_ONLY_MAX + 1], from = STDERR_FILENO + 1;
+    uint32_t n = l->n_only;
+    memcpy(keep, l->only, n * sizeof *keep);
+    keep[n++] = l->config.wake_fd;
+    qsort(keep, n, sizeof *keep, compare);
+    for (uint32_t i = 0; i < n; from = keep[i++] + 1)
+        if (keep[i] > from) syscall(SYS_close_range, from, keep[i] - 1, 0);
+    syscall(SYS_close_range, from, INT_MAX, 0);
 }
 
 /* Gives the thread a descriptor table of its own. System calls then need no atomic reference to a
@@ -50,8 +80,11 @@ static void create_arena(void)
 static void unshare_descriptors(const struct loop *l)
 {
 #if !THREAD_SANITIZER /* it assumes that a descriptor number means the same file in all threads */
-    if (l->private_descriptors && unshare(CLONE_FILES) < 0)
+    if (!l->private_descriptors) return;
+    if (unshare(CLONE_FILES) < 0)
         log_line("thread %s shares its descriptors: the system refuses unshare(2)", l->name);
+    else if (l->n_only > 0)
+        close_others(l);
 #endif
 }
 
@@ -78,7 +111,7 @@ static void *run(void *arg)
     struct loop *l = arg;
     pthread_setname_np(pthread_self(), l->name);
     pin(l);
-    create_arena();
+    create_arena(l);
     unshare_descriptors(l);
     l->error = io_open(&l->io, l->engine, &l->config);
     if (l->error < 0) {

@@ -12,6 +12,8 @@ enum loop_command { LOOP_RUN, LOOP_DRAIN, LOOP_ABORT };
 
 enum loop_state { LOOP_STARTING, LOOP_READY, LOOP_FAILED, LOOP_DONE };
 
+enum { LOOP_ONLY_MAX = 4 };
+
 struct loop;
 
 /* Callbacks, all on the loop's thread. */
@@ -36,7 +38,10 @@ struct loop {
     char name[16]; /* of the thread */
     int cpu;       /* to pin the thread to; -1 for none */
     bool private_descriptors;
+    int only[LOOP_ONLY_MAX]; /* if n_only > 0, what the private table keeps besides 0 to 2 */
+    uint32_t n_only;
     pthread_t thread;
+    char decay[32]; /* jemalloc's name of "return what has been free for long"; or empty */
 
     _Atomic int command; /* enum loop_command */
     int error;           /* negative errno, for LOOP_FAILED */
@@ -55,6 +60,9 @@ static inline bool loop_is_stopping(const struct loop *l)
 
 /* Waits for the thread, if it was started. */
 void loop_join(struct loop *l);
+
+/* Returns freed memory to the system. jemalloc does so by itself only while a thread allocates. */
+void loop_return_memory(const struct loop *l);
 
 /* Whether the program is linked with jemalloc; each loop then has its own arena. */
 bool loop_has_jemalloc(void);

@@ -209,10 +209,14 @@ static const struct option table[] = {
      AT(limits.max_body), 0, 1024 * G},
     {"request-memory", "SIZE", "maximum memory that a request may allocate", "1m", GROUP_LIMITS,
      OPTION_SIZE, AT(limits.request_memory), 4 * K, 4 * G},
-    {"write-buffer", "SIZE", "unsent response bytes beyond which the handler waits", "256k",
+    {"write-buffer", "SIZE", "unsent response bytes beyond which the handler waits", "64k",
      GROUP_LIMITS, OPTION_SIZE, AT(limits.write_buffer), 4 * K, G},
-    {"read-buffer", "SIZE", "received bytes buffered while the handler does not read", "64k",
+    {"read-buffer", "SIZE", "received bytes buffered while the handler does not read", "32k",
      GROUP_LIMITS, OPTION_SIZE, AT(limits.read_buffer), 4 * K, G},
+    {"buffer-memory", "SIZE",
+     "memory per core for unread input and unsent output; from half of it on connections get "
+     "little, and when it is used up those whose client does not read are closed",
+     "128m", GROUP_LIMITS, OPTION_SIZE, AT(limits.buffer_memory), M, 1024 * G},
     {"stack-size", "SIZE", "stack size of a handler, rounded up to whole pages", "64k",
      GROUP_LIMITS, OPTION_SIZE, AT(limits.stack_size), 16 * K, 64 * M},
 

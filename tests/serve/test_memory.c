@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -257,6 +258,130 @@ static void test_slow_reader_of_a_file_is_bounded(void **state)
     files_close(dir);
 }
 
+/* ---- clients that do not read ---- */
+
+enum { FLOODERS = 40, CROWD = 150 };
+
+/* Sends requests until the server takes no more. */
+static void flood(struct client *c, const struct server *s, const char *path)
+{
+    enum { N = 2000 };
+    char request[128];
+    size_t at = 0;
+    int len = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path);
+    char *all = malloc((size_t)len * N);
+    assert_non_null(all);
+    for (int i = 0; i < N; i++) memcpy(all + i * len, request, (size_t)len);
+    client_open_to(c, &s->addr, &(struct tcp_how){.receive_buffer = 4096});
+    for (int idle = 0; idle < 5; sleep_ms(1)) {
+        size_t before = at;
+        bool all_sent = send_some(c, all, (size_t)len * N, &at);
+        idle = all_sent || at != before ? 0 : idle + 1;
+        if (all_sent) at = 0;
+    }
+    free(all);
+}
+
+/* Whether a stream of input can be limited: always on epoll, since Linux 6.17 on io_uring. */
+static bool limits_input(void)
+{
+    struct utsname u;
+    int major = 0, minor = 0;
+    if (strcmp(server_engine, "epoll") == 0) return true;
+    assert_int_equal(uname(&u), 0);
+    return sscanf(u.release, "%d.%d", &major, &minor) == 2 &&
+           (major > 6 || (major == 6 && minor >= 17));
+}
+
+/* A client that floods and does not read costs what one turn brings: some output and input, not
+ * whatever the server is willing to buffer. */
+static void test_a_client_that_does_not_read_pins_little(void **state)
+{
+    static const char *const paths[] = {"/plaintext", "/static/file"};
+    const size_t each = limits_input() ? 128 << 10 : 2 << 20;
+    struct client c[FLOODERS];
+    struct reply r = {0};
+    (void)state;
+    char *dir = files_open();
+    files_fill(dir, "file", 500 * 1000);
+    for (int k = 0; k < 2; k++) {
+        struct server s;
+        start_lean(&s, "--root", dir, "--write-timeout", "1h");
+        for (int i = 0; i < FLOODERS; i++) flood(&c[i], &s, paths[k]);
+        double buffered = stats_settled(&s, "total.buffered_bytes");
+        if (buffered > (double)each * FLOODERS) print_error("%g bytes buffered\n", buffered);
+        assert_in_range(buffered, 1, each * FLOODERS);
+        client_fetch(&s.addr, "/plaintext", &r);
+        assert_int_equal(r.status, 200);
+        for (int i = 0; i < FLOODERS; i++) client_close(&c[i]);
+        stats_await(&s, "total.buffered_bytes", 0);
+        server_stop(&s);
+    }
+    reply_free(&r);
+    files_close(dir);
+}
+
+/* When the memory for buffers is used up, those who do not read make room; who reads is served. */
+static void test_memory_for_buffers_has_a_limit(void **state)
+{
+    enum { LIMIT = 1 << 20 };
+    struct server s;
+    struct client c[CROWD], good;
+    struct reply r = {0};
+    (void)state;
+    start_lean(&s, "--buffer-memory", "1m", "--write-timeout", "1h");
+    client_open(&good, &s);
+    for (int i = 0; i < CROWD; i++) {
+        flood(&c[i], &s, "/json");
+        client_get(&good, "/plaintext", 200, &r);
+    }
+    stats_await_more(&s, "total.connections_over_memory", 1);
+    for (int i = 0; i < SERVER_SECONDS * 10; i++, sleep_ms(100))
+        if (stats_number(&s, "total.buffered_bytes") <= LIMIT) break;
+    assert_true(stats_number(&s, "total.buffered_bytes") <= LIMIT);
+    client_get(&good, "/plaintext", 200, &r);
+    client_close(&good);
+    for (int i = 0; i < CROWD; i++) client_close(&c[i]);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* they keep freed memory */
+static void test_memory_of_a_burst_is_given_back(void **state)
+{
+    enum { KEPT = 16 << 20 };
+    struct server s;
+    static struct client c[400];
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--write-timeout", "1h", "--write-buffer", "1m", "--buffer-memory", "1g");
+    client_fetch(&s.addr, "/plaintext", &r);
+    size_t before = server_memory(&s);
+    char *zeros = calloc(1, 8 << 20);
+    for (int i = 0; i < 400; i++) {
+        size_t at = 0;
+        client_open_to(&c[i], &s.addr, &(struct tcp_how){.receive_buffer = 4096});
+        client_sendf(&c[i], "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 20000000\r\n\r\n");
+        for (int idle = 0; idle < 3; sleep_ms(1)) {
+            size_t last = at;
+            send_some(&c[i], zeros, 8 << 20, &at);
+            idle = at == last ? idle + 1 : 0;
+        }
+        if (server_memory(&s) > before + 4 * KEPT) break;
+    }
+    assert_true(server_memory(&s) > before + 2 * KEPT);
+    for (int i = 0; i < 400; i++) client_close(&c[i]);
+    for (int i = 0; i < SERVER_SECONDS * 10; i++, sleep_ms(100))
+        if (server_memory(&s) < before + KEPT) break;
+    size_t after = server_memory(&s);
+    if (after >= before + KEPT) print_error("%zu bytes before, %zu after\n", before, after);
+    assert_true(after < before + KEPT);
+    free(zeros);
+    reply_free(&r);
+    server_stop(&s);
+}
+#endif
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
@@ -266,6 +391,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_big_uploads_are_bounded),
         cmocka_unit_test(test_echo_has_back_pressure),
         cmocka_unit_test(test_slow_reader_of_a_file_is_bounded),
+        cmocka_unit_test(test_a_client_that_does_not_read_pins_little),
+        cmocka_unit_test(test_memory_for_buffers_has_a_limit),
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+        cmocka_unit_test(test_memory_of_a_burst_is_given_back),
+#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -165,8 +165,9 @@ static void defaults(void **state)
     assert_int_equal(o->limits.body_timeout, 30 * NS_PER_S);
     assert_int_equal(o->limits.write_timeout, 30 * NS_PER_S);
     assert_int_equal(o->limits.max_body, 64 << 20);
-    assert_int_equal(o->limits.write_buffer, 256 << 10);
-    assert_int_equal(o->limits.read_buffer, 64 << 10);
+    assert_int_equal(o->limits.write_buffer, 64 << 10);
+    assert_int_equal(o->limits.buffer_memory, 128 << 20);
+    assert_int_equal(o->limits.read_buffer, 32 << 10);
     assert_int_equal(o->limits.request_memory, 1 << 20);
     assert_int_equal(o->limits.stack_size, 64 << 10);
     assert_int_equal(o->limits.max_requests, 16384);
