@@ -144,6 +144,7 @@ static void wake_writer(struct conn *c, int result)
 {
     struct conn_writer *w = c->writer;
     c->writer = NULL;
+    c->awaits_sent = false;
     wait_wake(&w->wait, result);
 }
 
@@ -162,16 +163,32 @@ int conn_wait_sent(struct conn *c, struct scope *scope, size_t below, bool by_re
     struct conn_writer w = {.conn = c, .below = below, .by_ref = by_ref};
     if (c->writer) return -EBUSY;
     c->writer = &w;
+    c->awaits_sent = true;
     return wait_park(scope, &w.wait, writer_cancel);
 }
 
-static void on_send_failed(struct conn *c, int err)
+/* Not inlined; otherwise every send would pay for registers saved for it. */
+__attribute__((noinline)) static void on_send_failed(struct conn *c, int err)
 {
+    size_t sent = send_queue_progress(&c->unsent);
+    counter_add(&c->ctx->stats.bytes_out, sent);
+    send_queue_sent(&c->unsent, sent);
     if (c->state == CONN_OPEN && err != -ECANCELED && err != -EFAULT)
         counter_add(&c->ctx->stats.resets, 1);
     conn_abort(c, err == -EFAULT ? -EIO : -ECANCELED);
     if (c->writer) wake_writer(c, c->writer->wait.scope->cancelled);
     conn_schedule(c);
+}
+
+static void on_progress(struct conn *c)
+{
+    struct conn_writer *w = c->writer;
+    if (w && (c->unsent.bytes < w->below || w->wait.scope->cancelled)) {
+        wake_writer(c, w->wait.scope->cancelled);
+    } else if (!w && !c->unsent.bytes) {
+        c->awaits_sent = false;
+        conn_resume(c);
+    }
 }
 
 static void on_sent(struct io *io, struct io_op *op, int res, bool more)
@@ -180,16 +197,14 @@ static void on_sent(struct io *io, struct io_op *op, int res, bool more)
     struct conn *c = container_of(s->sock, struct conn, sock);
     (void)io, (void)more;
     c->write_deadline = WHEEL_NEVER;
-    if (res < 0) {
+    if (UNLIKELY(res < 0)) {
         on_send_failed(c, res);
         return;
     }
     counter_add(&c->ctx->stats.bytes_out, (uint64_t)res);
     c->unacked += res;
     send_queue_sent(&c->unsent, (size_t)res);
-    struct conn_writer *w = c->writer;
-    if (w && (c->unsent.bytes < w->below || w->wait.scope->cancelled))
-        wake_writer(c, w->wait.scope->cancelled);
+    if (UNLIKELY(c->awaits_sent)) on_progress(c);
     if (c->unsent.bytes || c->close_after_response || c->unread.len || c->state != CONN_OPEN)
         conn_schedule(c);
 }
@@ -289,10 +304,12 @@ static void conn_free(struct conn *c)
 static void continue_close(struct conn *c)
 {
     struct io *io = c->ctx->io;
-    if (io_busy(&c->call.op) || !c->protocol->finish(c)) return;
+    if (io_busy(&c->call.op)) return;
     io_cancel(io, &c->sock.recv);
     if (c->sock.sending) io_cancel(io, &c->sock.sending->op);
     if (io_busy(&c->sock.recv) || send_queue_busy(&c->unsent)) return;
+    if (!c->protocol->finish(c)) return; /* last: it counts the bytes that were sent */
+    counter_add(&c->ctx->stats.lost, send_queue_responses(&c->unsent));
     wheel_clear(&io->wheel, &c->timer);
     send_queue_clear(&c->unsent);
     free_spill(c);
@@ -335,6 +352,13 @@ void conn_abort(struct conn *c, int err)
     c->unread = (slice){0};
     c->protocol->cancel(c, err);
     conn_schedule(c);
+}
+
+void conn_stop(struct conn *c)
+{
+    if (c->state >= CONN_CLOSING) return;
+    c->stopped = true;
+    conn_abort(c, -ECANCELED);
 }
 
 void conn_drain(struct conn *c)

@@ -36,10 +36,12 @@ struct conn {
     uint8_t state;              /* enum conn_state */
     bool eof;                   /* the client has ended its stream */
     bool close_after_response;  /* no further request is served; close when everything is sent */
-    bool linger;                /* before closing, discard input that may still arrive */
+    bool linger : 1;            /* before closing, discard input that may still arrive */
+    bool stopped : 1;           /* aborted because the server stops */
     bool corked;                /* hold back output until more is added */
     bool resume;                /* call the protocol's input at the end of the turn */
     bool want_recv;             /* the recv stream should run */
+    bool awaits_sent;           /* `writer` waits, or else the protocol until all is sent */
     struct conn_writer *writer; /* a fiber that waits for output to be sent, or NULL */
     int64_t unacked;            /* unacknowledged when last asked, plus bytes sent since */
     struct io_call call;        /* IO_UNACKED, IO_SHUTDOWN, IO_CLOSE_SOCK */
@@ -53,9 +55,18 @@ void conn_open(struct http_context *ctx, int fd, const struct protocol *protocol
  * `err`. */
 void conn_abort(struct conn *c, int err);
 
+/* The same, because the server stops. */
+void conn_stop(struct conn *c);
+
 /* Stops serving requests: the connection closes once its output has been sent. Input, present or
  * future, is discarded; `linger`: more may arrive. */
 void conn_begin_close(struct conn *c, bool linger);
+
+/* Has the protocol's input called when all output has been sent. No fiber waits for that. */
+static inline void conn_await_sent(struct conn *c)
+{
+    c->awaits_sent = true;
+}
 
 /* Parks the running fiber until fewer than `below` bytes are unsent. `by_ref`: some of them are
  * sent by reference; then it does not return while a send may still read them. 0; -EBUSY if another

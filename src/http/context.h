@@ -32,7 +32,9 @@ struct http_limits {
 struct http_stats {
     uint64_t accepted, closed;
     uint64_t requests;     /* completed */
-    uint64_t status[6];    /* by class, from index 1 */
+    uint64_t status[6];    /* complete responses, by class, from index 1 */
+    uint64_t aborted[4];   /* requests without one, by enum http_end, from index 1 */
+    uint64_t lost;         /* complete responses that were still queued when the connection ended */
     uint64_t bad_requests; /* rejected by the parser or for their framing */
     uint64_t timeouts[4];  /* enum http_timeout */
     uint64_t resets;       /* connections reset by the client */
@@ -43,6 +45,15 @@ struct http_stats {
     uint64_t peak;        /* most requests in progress at once */
     uint64_t buffered;    /* bytes that http_buffered found at the end of the last turn */
     uint64_t over_memory; /* connections aborted because buffer_memory was used up */
+};
+
+/* How a request ended. Each one that began, with the first byte of its head, is counted once: under
+ * its status if it is done, else in http_stats.aborted. */
+enum http_end {
+    END_DONE,    /* its response is complete: queued, and sent if it is large (h1.c) */
+    END_CLIENT,  /* the client closed or reset the connection before */
+    END_TIMEOUT, /* the client took no data for write_timeout */
+    END_SERVER,  /* the server gave up: it stops, lacks memory, or the body was not completed */
 };
 
 enum http_timeout { TIMEOUT_HEADER, TIMEOUT_IDLE, TIMEOUT_BODY, TIMEOUT_WRITE };
@@ -74,9 +85,10 @@ struct http_context {
     char host[64]; /* the last valid Host: the clients of a core name few different ones */
     uint8_t host_len;
     struct http_stats stats;
-    /* Called when a request has had its response and is about to end; may be NULL. `peer` is NULL
-     * if the client's address is not known. */
-    void (*on_request_done)(struct http_context *ctx, const struct torc_req *rq, const char *peer);
+    /* Called when a request is about to end; may be NULL. `peer` is NULL if the client's address is
+     * not known. `bytes` of the response body were sent. */
+    void (*on_request_done)(struct http_context *ctx, const struct torc_req *rq, const char *peer,
+                            uint64_t bytes, enum http_end end);
     void (*on_close)(struct http_context *ctx); /* a connection was closed */
     bool want_peer;                             /* store each client's address in conn.peer */
     uint64_t ended; /* requests that ended in this turn; the sum of their arrival times */

@@ -15,7 +15,8 @@ struct exchange_ops {
     /* Sends the head and, unless the response is streamed, the whole `body`. 0 or negative
      * errno. */
     int (*respond)(struct torc_req *rq, slice body);
-    /* Sends a piece of a streamed body; see torc_write. */
+    /* Sends a piece of a streamed body; see torc_write. This and the next two count what they queue
+     * in response.written. */
     int (*write)(struct torc_req *rq, const void *data, size_t size);
     /* Sends a part of a file as a piece of a streamed body; fails if the file is too short. */
     int (*write_file)(struct torc_req *rq, int fd, uint64_t offset, uint64_t size);

@@ -1,6 +1,7 @@
 #include "http/h1.h"
 
 #include "base/counter.h"
+#include "http/h1_account.h"
 #include "http/h1_exchange.h"
 #include "http/handler.h"
 #include "http/response.h"
@@ -9,6 +10,11 @@
 
 /* At most this many bytes of an unread body are discarded; beyond, the connection is closed. */
 enum { DISCARD_MAX = 256 * 1024 };
+
+/* From this size on, a response that is queued in parts leaves before its request ends, so that the
+ * request is accounted for as it really went. For a smaller one that would delay the next request;
+ * the connection counts those that it loses (http_stats.lost). */
+enum { LARGE_RESPONSE = 64 * 1024 };
 
 /* Time to complete for a request that is incomplete when the drain begins. */
 #define DRAIN_TIMEOUT (NS_PER_S / 2)
@@ -131,6 +137,7 @@ static struct h1_exchange *request_begin(struct conn *c)
     struct h1_exchange *x = slab_get(&ctx->exchanges);
     if (!x) {
         counter_add(&ctx->stats.rejected, 1);
+        counter_add(&ctx->stats.aborted[END_SERVER], 1);
         conn_abort(c, -ENOMEM);
         return NULL;
     }
@@ -146,27 +153,53 @@ static struct h1_exchange *request_begin(struct conn *c)
     return x;
 }
 
-/* Ends a request, completed (H1_DONE) or aborted. */
-static void exchange_end(struct h1_exchange *x)
+static inline void exchange_free(struct h1_exchange *x)
+{
+    struct conn *c = x->conn;
+    request_end(&x->rq);
+    slab_put(&c->ctx->exchanges, x);
+    c->exchange = NULL;
+}
+
+/* Ends a request that has its response (H1_DONE). */
+static void exchange_end(struct h1_exchange *x, enum http_end end)
 {
     struct conn *c = x->conn;
     struct http_context *ctx = c->ctx;
     struct torc_req *rq = &x->rq;
-    bool answered = x->state == H1_DONE, close = rq->close_after_response || ctx->draining;
+    bool close = rq->close_after_response || ctx->draining;
     /* A client that did not ask to close may have sent more. */
     bool linger = close && (x->parser.state != PARSE_DONE || c->unread.len || rq->head.keep_alive);
-    if (answered) {
-        int status = rq->response.status;
-        counter_add(&ctx->stats.status[LIKELY(status == 200) ? 2 : status / 100], 1);
-        if (ctx->on_request_done) ctx->on_request_done(ctx, rq, c->peer);
-    }
+    h1_account(x, end);
     if (x->counted) http_count_end(ctx, rq->arrived);
-    request_end(rq);
-    slab_put(&ctx->exchanges, x);
-    c->exchange = NULL;
-    if (!answered) return;
+    exchange_free(x);
     c->read_deadline = ctx->io->now + ctx->limits->idle_timeout;
     if (close) conn_begin_close(c, linger);
+}
+
+/* Ends a request with its connection. */
+static void exchange_abort(struct h1_exchange *x)
+{
+    h1_account_abort(x);
+    if (x->counted) http_count_end(x->conn->ctx, x->rq.arrived);
+    exchange_free(x);
+}
+
+/* The response was queued in parts. */
+static void end_in_parts(struct h1_exchange *x)
+{
+    struct conn *c = x->conn;
+    const struct response *r = &x->rq.response;
+    if (c->state != CONN_OPEN) return; /* h1_finish ends it */
+    if (c->unsent.bytes && r->written >= LARGE_RESPONSE && request_gets_body(&x->rq)) {
+        x->state = H1_SENDING;
+        c->read_deadline = WHEEL_NEVER;
+        conn_await_sent(c);
+        return;
+    }
+    x->state = H1_DONE;
+    if (c->unsent.bytes && !r->incomplete) send_queue_end_response(&c->unsent);
+    exchange_end(x, r->incomplete ? END_SERVER : END_DONE);
 }
 
 /* The response is complete: ends the request, unless the rest of an unread body must be discarded
@@ -181,9 +214,11 @@ static void request_done(struct h1_exchange *x)
     } else if (!x->rq.close_after_response && x->parser.state == PARSE_BODY) {
         x->state = H1_DISCARD;
         c->read_deadline = c->ctx->io->now + c->ctx->limits->body_timeout;
+    } else if (UNLIKELY(x->rq.response.in_parts)) {
+        end_in_parts(x);
     } else {
         x->state = H1_DONE;
-        exchange_end(x);
+        exchange_end(x, END_DONE);
     }
 }
 
@@ -230,8 +265,7 @@ static bool step_head(struct h1_exchange *x)
     struct conn *c = x->conn;
     if (c->unread.len == 0) {
         if (!c->eof) return false;
-        /* It can no longer be completed. */
-        exchange_end(x);
+        exchange_abort(x); /* it can no longer be completed */
         return true;
     }
     c->unread = slice_skip(c->unread, h1_parse_head(&x->parser, c->unread));
@@ -283,6 +317,22 @@ static bool step_discard(struct h1_exchange *x)
     return true;
 }
 
+static bool step_sending(struct h1_exchange *x)
+{
+    struct conn *c = x->conn;
+    if (c->unsent.bytes == 0) {
+        end_in_parts(x);
+        return true;
+    }
+    if (x->rq.close_after_response && c->unread.len) {
+        /* No further request is served. A client that sends all of its body before it reads the
+         * response must not wait. */
+        c->unread = (slice){0};
+        c->linger = true;
+    }
+    return false;
+}
+
 static bool step(struct conn *c)
 {
     struct h1_exchange *x = c->exchange;
@@ -291,6 +341,7 @@ static bool step(struct conn *c)
     case H1_HEAD: return step_head(x);
     case H1_HANDLER: return step_handler(x);
     case H1_DISCARD: return step_discard(x);
+    case H1_SENDING: return step_sending(x);
     default: return false;
     }
 }
@@ -358,7 +409,7 @@ static bool h1_finish(struct conn *c)
     struct h1_exchange *x = c->exchange;
     if (!x) return true;
     if (x->state == H1_HANDLER && !x->returned) return false;
-    exchange_end(x);
+    exchange_abort(x);
     return true;
 }
 

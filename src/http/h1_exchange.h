@@ -10,6 +10,7 @@ enum h1_state {
     H1_HEAD,    /* the head is not complete */
     H1_HANDLER, /* a handler is running */
     H1_DISCARD, /* response complete; the unread rest of the body is discarded */
+    H1_SENDING, /* response complete; a large one leaves first */
     H1_DONE,    /* response complete; about to end */
 };
 

@@ -95,10 +95,14 @@ int h1_respond(struct torc_req *rq, slice body)
     char *p = put_head(start, rq);
     if (whole) p = slice_copy(p, body.ptr, body.len);
     send_queue_commit(&c->unsent, (size_t)(p - start));
-    if (!whole && send_queue_append(&c->unsent, c->ctx, body.ptr, body.len) < 0) {
-        conn_abort(c, -ENOMEM); /* the head announced a body that cannot be sent */
-        return -ENOMEM;
+    if (!whole) {
+        rq->response.in_parts = true;
+        if (send_queue_append(&c->unsent, c->ctx, body.ptr, body.len) < 0) {
+            conn_abort(c, -ENOMEM); /* the head announced a body that cannot be sent */
+            return -ENOMEM;
+        }
     }
+    if (LIKELY(!rq->response.in_parts)) send_queue_end_response(&c->unsent);
     conn_schedule(c);
     return 0;
 }
@@ -116,27 +120,34 @@ static int flush_and_wait(struct torc_req *rq)
     return c->unsent.bytes < limit ? 0 : conn_wait_sent(c, &rq->scope, limit, false);
 }
 
-int h1_write(struct torc_req *rq, const void *data, size_t size)
+static int append_piece(struct torc_req *rq, const char *data, size_t size)
 {
     struct conn *c = h1_exchange_of(rq)->conn;
     bool chunked = is_chunked(rq);
-    for (const char *at = data; size > 0;) {
+    char line[CHUNK_ROOM];
+    if (rq->scope.cancelled) return rq->scope.cancelled;
+    int n = chunked ? snprintf(line, sizeof line, "%zx\r\n", size) : 0;
+    if ((chunked && send_queue_append(&c->unsent, c->ctx, line, (size_t)n) < 0) ||
+        send_queue_append(&c->unsent, c->ctx, data, size) < 0 ||
+        (chunked && send_queue_append(&c->unsent, c->ctx, "\r\n", 2) < 0)) {
+        conn_abort(c, -ENOMEM);
+        return -ENOMEM;
+    }
+    rq->response.written += size;
+    return 0;
+}
+
+int h1_write(struct torc_req *rq, const void *data, size_t size)
+{
+    int err = 0;
+    for (const char *at = data; size > 0 && err == 0;) {
         size_t part = size < PIECE ? size : PIECE;
-        char line[CHUNK_ROOM];
-        if (rq->scope.cancelled) return rq->scope.cancelled;
-        int n = chunked ? snprintf(line, sizeof line, "%zx\r\n", part) : 0;
-        if ((chunked && send_queue_append(&c->unsent, c->ctx, line, (size_t)n) < 0) ||
-            send_queue_append(&c->unsent, c->ctx, at, part) < 0 ||
-            (chunked && send_queue_append(&c->unsent, c->ctx, "\r\n", 2) < 0)) {
-            conn_abort(c, -ENOMEM);
-            return -ENOMEM;
-        }
+        err = append_piece(rq, at, part);
         at += part;
         size -= part;
-        int err = flush_and_wait(rq);
-        if (err < 0) return err;
+        if (err == 0) err = flush_and_wait(rq);
     }
-    return 0;
+    return err;
 }
 
 static void warn_truncated(struct conn *c)
@@ -156,7 +167,10 @@ static int read_piece(struct torc_req *rq, int fd, uint64_t offset, size_t part)
     struct io_call call = {.read = {fd, room, (uint32_t)part, offset}};
     send_queue_pin(&c->unsent);
     int n = scope_call(&rq->scope, &call, IO_READ);
-    if (n > 0) send_queue_commit(&c->unsent, (size_t)n);
+    if (n > 0) {
+        send_queue_commit(&c->unsent, (size_t)n);
+        rq->response.written += (uint64_t)n;
+    }
     send_queue_unpin(&c->unsent);
     return n;
 }
@@ -190,6 +204,7 @@ int h1_write_ref(struct torc_req *rq, const void *bytes, size_t size)
         conn_abort(c, -ENOMEM);
         return -ENOMEM;
     }
+    rq->response.written += size;
     conn_schedule(c);
     int err = conn_wait_sent(c, &rq->scope, 1, true);
     if (err == -EIO) warn_truncated(c);
@@ -207,6 +222,7 @@ int h1_end(struct torc_req *rq)
         if (http_may_warn(c->ctx))
             log_line("a handler wrote less than it announced; connection closed");
         rq->close_after_response = true;
+        rq->response.incomplete = true;
     } else if (request_gets_body(rq) && is_chunked(rq) &&
                send_queue_append(&c->unsent, c->ctx, "0\r\n\r\n", 5) < 0) {
         conn_abort(c, -ENOMEM);

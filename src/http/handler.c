@@ -28,7 +28,7 @@ static void join_groups(struct torc_req *rq)
  * the response has no proper end. */
 static void truncate_response(struct torc_req *rq)
 {
-    rq->response.ended = true;
+    rq->response.ended = rq->response.incomplete = true;
     rq->close_after_response = true;
 }
 

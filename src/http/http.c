@@ -65,7 +65,7 @@ void http_drain(struct http_context *ctx)
 void http_abort(struct http_context *ctx)
 {
     for (struct list *l = ctx->open.next; l != &ctx->open; l = l->next)
-        conn_abort(container_of(l, struct conn, link), -ECANCELED);
+        conn_stop(container_of(l, struct conn, link));
 }
 
 void http_close(struct http_context *ctx)

@@ -17,9 +17,11 @@ struct response {
     int64_t length; /* of the body; -1: unknown */
     char *fields;   /* additional field lines, each with CRLF */
     uint32_t fields_len, fields_cap;
-    bool streamed; /* the body follows by torc_write */
-    bool ended;
-    uint64_t written; /* body bytes written so far */
+    bool streamed;    /* the body follows by torc_write */
+    bool in_parts;    /* queued in several parts: streamed, or large */
+    bool ended;       /* nothing more is written */
+    bool incomplete;  /* its body will never be complete */
+    uint64_t written; /* body bytes that the exchange took so far */
 };
 
 enum { REQUEST_INLINE = 2048 };

@@ -132,7 +132,7 @@ int torc_start(torc_req *rq, int status, const char *type, int64_t length)
 {
     int err = response_begin(rq, status, type, length < 0 ? -1 : length);
     if (err < 0) return err;
-    rq->response.streamed = true;
+    rq->response.streamed = rq->response.in_parts = true;
     return reset_on_error(rq, rq->exchange->respond(rq, SLICE("")));
 }
 
@@ -146,28 +146,34 @@ static int check_room(struct torc_req *rq, uint64_t size)
     return 0;
 }
 
+/* The body of a response that has none, as to HEAD. */
+static int write_nothing(struct torc_req *rq, uint64_t size)
+{
+    rq->response.written += size;
+    return 0;
+}
+
 int torc_write(torc_req *rq, const void *data, size_t size)
 {
     int err = check_room(rq, size);
     if (err < 0 || size == 0) return err;
-    rq->response.written += size;
-    return request_gets_body(rq) ? rq->exchange->write(rq, data, size) : 0;
+    return request_gets_body(rq) ? rq->exchange->write(rq, data, size) : write_nothing(rq, size);
 }
 
 int response_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
 {
     int err = check_room(rq, size);
     if (err < 0 || size == 0) return err;
-    rq->response.written += size;
-    return request_gets_body(rq) ? rq->exchange->write_file(rq, fd, offset, size) : 0;
+    return request_gets_body(rq) ? rq->exchange->write_file(rq, fd, offset, size)
+                                 : write_nothing(rq, size);
 }
 
 int response_write_ref(struct torc_req *rq, const void *bytes, size_t size)
 {
     int err = check_room(rq, size);
     if (err < 0 || size == 0) return err;
-    rq->response.written += size;
-    return request_gets_body(rq) ? rq->exchange->write_ref(rq, bytes, size) : 0;
+    return request_gets_body(rq) ? rq->exchange->write_ref(rq, bytes, size)
+                                 : write_nothing(rq, size);
 }
 
 int torc_end(torc_req *rq)

@@ -11,7 +11,7 @@ static struct send_chunk *add_chunk(struct send_queue *q, struct http_context *c
     c->next = NULL;
     c->slab = slab;
     c->bytes = c->data;
-    c->len = c->sent = 0;
+    c->len = c->sent = c->responses = 0;
     c->cap = (uint32_t)(slab == &ctx->small ? SEND_SMALL_CAP : SEND_LARGE_CAP);
     c->send.op.kind = IO_NONE;
     if (q->tail)
@@ -98,21 +98,37 @@ static void trim(struct send_queue *q)
     }
 }
 
-void send_queue_sent(struct send_queue *q, size_t n)
+void send_queue_sent_part(struct send_queue *q, size_t n)
 {
-    ASSERT(n <= q->bytes);
-    q->bytes -= n;
-    if (LIKELY(q->bytes == 0 && q->head == q->tail && !q->pinned)) {
-        slab_put(q->head->slab, q->head);
-        q->head = q->tail = NULL;
-        return;
-    }
     for (struct send_chunk *c = q->head; n > 0; c = c->next) {
         size_t part = c->len - c->sent < n ? c->len - c->sent : n;
         c->sent += (uint32_t)part;
         n -= part;
     }
     trim(q);
+}
+
+/* An engine moves the start of each iovec forward; its end stays. */
+size_t send_queue_progress(const struct send_queue *q)
+{
+    const struct io_send *s = &q->head->send;
+    const struct send_chunk *c = q->head;
+    size_t n = 0;
+    for (unsigned i = 0; i < s->count && i <= s->at; c = c->next) {
+        if (c->len == c->sent) continue;
+        const char *from = c->bytes + c->sent, *at = s->iov[i].iov_base;
+        n += (size_t)(at - from) + (i < s->at ? s->iov[i].iov_len : 0);
+        i++;
+    }
+    return n;
+}
+
+uint32_t send_queue_responses(const struct send_queue *q)
+{
+    uint32_t n = 0;
+    for (const struct send_chunk *c = q->head; c; c = c->next)
+        if (c->len > c->sent) n += c->responses;
+    return n;
 }
 
 void send_queue_unpin(struct send_queue *q)

@@ -9,6 +9,7 @@ struct send_chunk {
     struct slab *slab;  /* slab it was allocated from */
     uint32_t len, sent; /* bytes written, and bytes sent of these */
     uint32_t cap;
+    uint32_t responses;  /* that were queued whole and end in it */
     const char *bytes;   /* `data`, or bytes by reference */
     struct io_send send; /* used in the first chunk of a send */
     char data[];
@@ -62,8 +63,38 @@ static inline bool send_queue_busy(const struct send_queue *q)
     return q->head && io_busy(&q->head->send.op);
 }
 
+void send_queue_sent_part(struct send_queue *q, size_t n);
+
 /* Removes `n` sent bytes. */
-void send_queue_sent(struct send_queue *q, size_t n);
+static inline void send_queue_sent(struct send_queue *q, size_t n)
+{
+    ASSERT(n <= q->bytes);
+    q->bytes -= n;
+    if (LIKELY(q->bytes == 0 && q->head == q->tail && !q->pinned)) {
+        slab_put(q->head->slab, q->head);
+        q->head = q->tail = NULL;
+        return;
+    }
+    send_queue_sent_part(q, n);
+}
+
+/* The bytes that a send which failed had sent before. */
+size_t send_queue_progress(const struct send_queue *q);
+
+/* Notes that a response ends here, after the bytes that were committed last. */
+static inline void send_queue_end_response(struct send_queue *q)
+{
+    q->tail->responses++;
+}
+
+/* Undoes the last send_queue_end_response; that response has not been sent. */
+static inline void send_queue_unend_response(struct send_queue *q)
+{
+    q->tail->responses--;
+}
+
+/* The number of these that end in unsent chunks: at most so many have not left completely. */
+uint32_t send_queue_responses(const struct send_queue *q);
 
 /* Keeps the chunk of the last send_queue_reserve in place until send_queue_unpin, while a file read
  * writes to it. */

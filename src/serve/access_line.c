@@ -65,16 +65,25 @@ uint32_t access_time(enum log_format format, time_t second, char out[ACCESS_TIME
 
 /* ---- lines ---- */
 
-struct access_entry access_entry_from(const struct torc_req *rq, const char *peer, uint64_t bytes)
+static const char *const end_words[] = {
+    [END_DONE] = "done",
+    [END_CLIENT] = "client",
+    [END_TIMEOUT] = "timeout",
+    [END_SERVER] = "server",
+};
+
+struct access_entry access_entry_from(const struct torc_req *rq, const char *peer, uint64_t bytes,
+                                      enum http_end end)
 {
     struct access_entry e = {
         .peer = strcmp(peer, "-") == 0 ? (slice){0} : slice_str(peer),
         .host = rq->host,
         .referer = head_find(&rq->head, SLICE("referer")),
         .agent = head_find(&rq->head, SLICE("user-agent")),
-        .status = (uint64_t)rq->response.status,
+        .status = rq->response.status ? (uint64_t)rq->response.status : ACCESS_NO_STATUS,
         .bytes = bytes,
         .duration_us = (rq->ctx->io->now - rq->arrived) / 1000,
+        .end = end,
     };
     /* A rejected head may have been parsed in part only. */
     if (rq->head.target_len) {
@@ -121,7 +130,12 @@ static void put_combined_line(struct writer *out, const struct access_entry *e, 
     put_escaped(out, e->referer);
     PUT(out, "\" \"");
     put_escaped(out, e->agent);
-    PUT(out, "\"\n");
+    PUT(out, "\"");
+    if (e->end != END_DONE) {
+        PUT(out, " ");
+        writer_text(out, end_words[e->end]);
+    }
+    PUT(out, "\n");
 }
 
 /* Time as in RFC 3339. */
@@ -136,6 +150,7 @@ static void put_json_line(struct writer *out, const struct access_entry *e, slic
     json_put_text(&j, "version", e->version);
     json_put_u64(&j, "status", e->status);
     json_put_u64(&j, "bytes", e->bytes);
+    json_put_string(&j, "end", end_words[e->end]);
     json_put_u64(&j, "duration_us", e->duration_us);
     json_put_text(&j, "host", e->host);
     json_put_text(&j, "referer", e->referer);

@@ -3,7 +3,10 @@
  *
  * Both formats keep every byte that the client sent. The combined format is ASCII and has \xXX for
  * '"', '\' and bytes that are not printable. The JSON format is UTF-8 with the escapes of
- * base/json.h. */
+ * base/json.h.
+ *
+ * A request that was aborted has the word for it as "end" in the JSON format, and
+ * after all other fields in the combined one. */
 
 #include "http/request.h"
 #include "serve/options.h"
@@ -11,15 +14,18 @@
 enum {
     ACCESS_BUFFER_SIZE = 1 << 20, /* bytes; positions are taken modulo this */
     ACCESS_TIME_MAX = 64,
+    ACCESS_NO_STATUS = 499, /* logged where a request ended before it had a status */
 };
 
 /* The logged properties of a request, which owns the slices. Any slice may be absent. */
 struct access_entry {
     slice peer, method, target, version, host, referer, agent;
     uint64_t status, bytes, duration_us;
+    enum http_end end;
 };
 
-struct access_entry access_entry_from(const struct torc_req *rq, const char *peer, uint64_t bytes);
+struct access_entry access_entry_from(const struct torc_req *rq, const char *peer, uint64_t bytes,
+                                      enum http_end end);
 
 /* The maximum size of its line. */
 size_t access_line_bound(const struct access_entry *e);

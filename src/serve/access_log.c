@@ -68,9 +68,9 @@ static void refresh_time(struct access_log_buffer *b, uint64_t now)
 }
 
 void access_log_add(struct access_log_buffer *b, const struct torc_req *rq, const char *peer,
-                    uint64_t bytes_sent)
+                    uint64_t bytes_sent, enum http_end end)
 {
-    struct access_entry e = access_entry_from(rq, peer, bytes_sent);
+    struct access_entry e = access_entry_from(rq, peer, bytes_sent, end);
     size_t bound = access_line_bound(&e);
     size_t tail = atomic_load_explicit(&b->tail, memory_order_relaxed);
     size_t used = tail - atomic_load_explicit(&b->head, memory_order_acquire);
@@ -80,9 +80,10 @@ void access_log_add(struct access_log_buffer *b, const struct torc_req *rq, cons
     }
     uint64_t now = rq->ctx->io->now;
     if (now >= b->time_until) refresh_time(b, now);
-    size_t end = access_line_write(b->bytes, tail, b->format, &e, slice_of(b->time, b->time_len));
-    ASSERT(end - tail <= bound);
-    atomic_store_explicit(&b->tail, end, memory_order_release);
+    size_t line_end =
+        access_line_write(b->bytes, tail, b->format, &e, slice_of(b->time, b->time_len));
+    ASSERT(line_end - tail <= bound);
+    atomic_store_explicit(&b->tail, line_end, memory_order_release);
 }
 
 uint64_t access_log_dropped(const struct access_log_buffer *b)

@@ -14,9 +14,9 @@ struct access_log *access_log_open(const char *path, enum log_format format, uin
 /* The buffer of core `index`. */
 struct access_log_buffer *access_log_buffer(struct access_log *log, uint32_t index);
 
-/* Adds a line for a request that is done; on the buffer's core. `peer` is the client's address. */
+/* Adds a line for a request that ends; on the buffer's core. `peer` is the client's address. */
 void access_log_add(struct access_log_buffer *b, const struct torc_req *rq, const char *peer,
-                    uint64_t bytes_sent);
+                    uint64_t bytes_sent, enum http_end end);
 
 /* The number of lines of this buffer that were dropped so far. Any thread. */
 uint64_t access_log_dropped(const struct access_log_buffer *b);

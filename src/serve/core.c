@@ -12,10 +12,11 @@ static struct core *core_of(const struct loop *l)
 
 /* ---- callbacks of HTTP, the acceptor and the timer ---- */
 
-static void on_request_done(struct http_context *ctx, const struct torc_req *rq, const char *peer)
+static void on_request_done(struct http_context *ctx, const struct torc_req *rq, const char *peer,
+                            uint64_t bytes, enum http_end end)
 {
     struct core *c = ctx->user;
-    access_log_add(c->log, rq, peer ? peer : "-", rq->response.written);
+    access_log_add(c->log, rq, peer ? peer : "-", bytes, end);
 }
 
 static void on_conn_close(struct http_context *ctx)

@@ -65,7 +65,7 @@ static void add(struct access_log *log, slice head)
 {
     struct fixture f;
     fixture_init(&f, head);
-    access_log_add(access_log_buffer(log, 0), &f.rq, PEER, 5);
+    access_log_add(access_log_buffer(log, 0), &f.rq, PEER, 5, END_DONE);
     fixture_free(&f);
 }
 
@@ -76,7 +76,7 @@ static void add_numbered(struct access_log_buffer *ring, unsigned name, unsigned
     char head[80];
     int n = snprintf(head, sizeof head, "GET /%u/%u HTTP/1.1\r\nHost: a\r\n\r\n", name, number);
     fixture_init(&f, slice_of(head, (size_t)n));
-    access_log_add(ring, &f.rq, PEER, 5);
+    access_log_add(ring, &f.rq, PEER, 5, END_DONE);
     fixture_free(&f);
 }
 
@@ -156,6 +156,9 @@ static struct access_log *open_log(const char *path, enum log_format format)
     return log;
 }
 
+/* Of the requests of line_of. */
+static enum http_end how_it_ended;
+
 /* The line for this request, from a log of its own. Checks the time and removes it. */
 static char *line_of(slice head, enum log_format format, const char *peer, int status,
                      uint64_t bytes)
@@ -168,7 +171,7 @@ static char *line_of(slice head, enum log_format format, const char *peer, int s
     struct access_log *log = open_log(path, format);
     fixture_init(&f, head);
     f.rq.response.status = status;
-    access_log_add(access_log_buffer(log, 0), &f.rq, peer, bytes);
+    access_log_add(access_log_buffer(log, 0), &f.rq, peer, bytes, how_it_ended);
     fixture_free(&f);
     access_log_close(log);
     char *text = read_all(path, &len);
@@ -218,11 +221,13 @@ static void json_format(void **state)
     (void)state;
     assert_line(
         "{\"time\":\"\",\"peer\":\"192.0.2.1:1234\",\"method\":\"GET\",\"target\":\"/a?b=c\","
-        "\"version\":\"HTTP/1.1\",\"status\":200,\"bytes\":1234,\"duration_us\":1500,"
+        "\"version\":\"HTTP/1.1\",\"status\":200,\"bytes\":1234,\"end\":\"done\","
+        "\"duration_us\":1500,"
         "\"host\":\"h:80\",\"referer\":\"http://r/\",\"user_agent\":\"x (y)\"}\n",
         usual, LOG_JSON, PEER, 200, 1234);
     assert_line("{\"time\":\"\",\"peer\":null,\"method\":\"POST\",\"target\":\"/\","
-                "\"version\":\"HTTP/1.0\",\"status\":500,\"bytes\":0,\"duration_us\":1500,"
+                "\"version\":\"HTTP/1.0\",\"status\":500,\"bytes\":0,\"end\":\"done\","
+                "\"duration_us\":1500,"
                 "\"host\":null,\"referer\":null,\"user_agent\":\"\"}\n",
                 SLICE("POST / HTTP/1.0\r\nUser-Agent: \r\n\r\n"), LOG_JSON, "-", 500, 0);
 }
@@ -239,9 +244,32 @@ static void rejected_heads_log_what_is_known(void **state)
                 SLICE("PUT /a HTTP/1.1\r\nUser-Agent: u\r\nX Y: z\r\n\r\n"), LOG_COMBINED, PEER,
                 400, 5);
     assert_line("{\"time\":\"\",\"peer\":\"192.0.2.1:1234\",\"method\":null,\"target\":null,"
-                "\"version\":null,\"status\":400,\"bytes\":5,\"duration_us\":1500,"
+                "\"version\":null,\"status\":400,\"bytes\":5,\"end\":\"done\","
+                "\"duration_us\":1500,"
                 "\"host\":null,\"referer\":null,\"user_agent\":null}\n",
                 SLICE("\r\nG@T"), LOG_JSON, PEER, 400, 5);
+}
+
+/* The combined format has a word at the end where the request was aborted, the JSON format always.
+ */
+static void aborted_requests_have_a_word(void **state)
+{
+    (void)state;
+    how_it_ended = END_CLIENT;
+    assert_line("192.0.2.1 - - [] \"GET /a?b=c HTTP/1.1\" 200 77 \"http://r/\" \"x (y)\" client\n",
+                usual, LOG_COMBINED, PEER, 200, 77);
+    assert_line("192.0.2.1 - - [] \"-\" 499 - \"-\" \"-\" client\n", SLICE("GE"), LOG_COMBINED,
+                PEER, 0, 0);
+    how_it_ended = END_TIMEOUT;
+    assert_line("192.0.2.1 - - [] \"GET / HTTP/1.1\" 200 5 \"-\" \"-\" timeout\n",
+                SLICE("GET / HTTP/1.1\r\n\r\n"), LOG_COMBINED, PEER, 200, 5);
+    how_it_ended = END_SERVER;
+    assert_line("{\"time\":\"\",\"peer\":\"192.0.2.1:1234\",\"method\":\"GET\",\"target\":\"/\","
+                "\"version\":\"HTTP/1.1\",\"status\":499,\"bytes\":0,\"end\":\"server\","
+                "\"duration_us\":1500,"
+                "\"host\":null,\"referer\":null,\"user_agent\":null}\n",
+                SLICE("GET / HTTP/1.1\r\n\r\n"), LOG_JSON, PEER, 0, 0);
+    how_it_ended = END_DONE;
 }
 
 static unsigned hex(const char *p)
@@ -296,7 +324,7 @@ static void every_byte_can_be_recovered(void **state)
         f.rq.head.target_len = 0;
         f.rq.head.n_fields = 1;
         f.rq.head.field[0] = (struct head_field){0, 10, 10, 256};
-        access_log_add(access_log_buffer(log, 0), &f.rq, PEER, 5);
+        access_log_add(access_log_buffer(log, 0), &f.rq, PEER, 5, END_DONE);
         fixture_free(&f);
         access_log_close(log);
         char *line = read_all(path, &len);
@@ -670,6 +698,7 @@ int main(void)
         TEST(combined_format),
         TEST(json_format),
         TEST(rejected_heads_log_what_is_known),
+        TEST(aborted_requests_have_a_word),
         TEST(every_byte_can_be_recovered),
         TEST(largest_head_fits_one_line),
         TEST(concurrent_producers_write_whole_lines),

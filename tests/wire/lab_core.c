@@ -38,6 +38,11 @@ void lab_core_open(struct lab_core *r)
 const char *lab_core_leak(const struct lab_core *r)
 {
     const struct http_context *c = &r->http;
+    uint64_t accounted = 0;
+    for (int i = 0; i < 6; i++) accounted += c->stats.status[i];
+    for (int i = 0; i < 4; i++) accounted += c->stats.aborted[i];
+    /* Those whose head was not complete are not counted as started. */
+    if (accounted < c->stats.started) return "a request was not accounted for";
     if (c->n_open || c->conns.in_use) return "a connection was left behind";
     if (c->exchanges.in_use) return "a request was left behind";
     if (c->fibers.in_use) return "a fiber was left behind";

@@ -1,0 +1,47 @@
+#include "http/h1_account.h"
+
+#include <errno.h>
+
+/* Bytes of the response body that were sent, or are queued on a connection that goes on. Unsent
+ * ones are the last of the queue; the chunk sizes between them count as body. */
+static uint64_t body_sent(const struct h1_exchange *x)
+{
+    const struct torc_req *rq = &x->rq;
+    if (!rq->response.status || !request_gets_body(rq)) return 0;
+    uint64_t written = rq->response.written;
+    uint64_t unsent = x->conn->state == CONN_OPEN ? 0 : x->conn->unsent.bytes;
+    return written > unsent ? written - unsent : 0;
+}
+
+void h1_account_report(const struct h1_exchange *x, enum http_end end)
+{
+    x->conn->ctx->on_request_done(x->conn->ctx, &x->rq, x->conn->peer, body_sent(x), end);
+}
+
+/* Whether all of the response was sent. */
+static bool response_sent(const struct h1_exchange *x)
+{
+    const struct response *r = &x->rq.response;
+    if (!r->status || r->incomplete || x->conn->unsent.bytes) return false;
+    return x->state != H1_HANDLER || !r->streamed ||
+           (r->length >= 0 && r->written >= (uint64_t)r->length);
+}
+
+static enum http_end reason_of_abort(const struct h1_exchange *x)
+{
+    int err = x->rq.scope.cancelled; /* 0: the client's end of stream within a head */
+    if (err == -ETIMEDOUT) return END_TIMEOUT;
+    return (err == 0 || err == -ECANCELED) && !x->conn->stopped ? END_CLIENT : END_SERVER;
+}
+
+void h1_account_abort(const struct h1_exchange *x)
+{
+    struct send_queue *unsent = &x->conn->unsent;
+    const struct response *r = &x->rq.response;
+    bool sent = response_sent(x);
+    /* It is counted here, and not once more by the connection. */
+    if (!sent && r->status && !r->in_parts && unsent->bytes) send_queue_unend_response(unsent);
+    /* Empty lines before a head are no request. */
+    if (x->parser.head_bytes > x->parser.empty_bytes)
+        h1_account(x, sent ? END_DONE : reason_of_abort(x));
+}

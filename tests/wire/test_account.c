@@ -1,0 +1,403 @@
+/* Every request that began is accounted for once: under the status of its response, or by what
+ * ended it; with the bytes of the body that left. */
+
+#include "lab_core.h"
+
+#include "http/http.h"
+#include "http/request.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { LARGE = 200 * 1024, PIECE = 20000 };
+
+static char large[LARGE];
+
+/* ---- handlers ---- */
+
+static void replies(torc_req *rq, void *arg)
+{
+    torc_reply(rq, 200, "text/plain", slice_of(large, (size_t)(uintptr_t)arg));
+}
+
+static void replies_and_waits(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_reply(rq, 201, "text/plain", TORC_S("early"));
+    torc_sleep(rq, 60000);
+}
+
+static void waits(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_sleep(rq, 60000);
+}
+
+static void streams(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_start(rq, 200, NULL, LARGE);
+    for (int at = 0; at < LARGE; at += LARGE / 10)
+        if (torc_write(rq, large, LARGE / 10) < 0) return;
+}
+
+static void streams_chunks(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_start(rq, 200, NULL, -1);
+    for (int at = 0; at < LARGE; at += LARGE / 10)
+        if (torc_write(rq, large, LARGE / 10) < 0) return;
+}
+
+static void announces_more(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_start(rq, 200, NULL, 100);
+    torc_write(rq, large, 40);
+}
+
+/* ---- one connection ---- */
+
+static struct rig {
+    struct lab_core core;
+    struct router *router;
+    struct mem_client *m;
+    unsigned ended; /* requests */
+    /* Of the last one. */
+    int status;
+    uint64_t bytes;
+    enum http_end end;
+} rig;
+
+static void on_request_done(struct http_context *ctx, const struct torc_req *rq, const char *peer,
+                            uint64_t bytes, enum http_end end)
+{
+    (void)ctx, (void)peer;
+    rig.ended++;
+    rig.status = rq->response.status;
+    rig.bytes = bytes;
+    rig.end = end;
+}
+
+static void add_route(const char *path, torc_handler *fn, size_t arg)
+{
+    assert_int_equal(
+        router_add(rig.router, HTTP_GET, slice_str(path), fn, (void *)(uintptr_t)arg, NULL), 0);
+}
+
+static void begin(void)
+{
+    rig = (struct rig){0};
+    lab_core_open(&rig.core);
+    rig.router = router_new();
+    add_route("/small", replies, 5);
+    add_route("/large", replies, LARGE);
+    add_route("/early", replies_and_waits, 0);
+    add_route("/wait", waits, 0);
+    add_route("/stream", streams, 0);
+    add_route("/chunks", streams_chunks, 0);
+    add_route("/short", announces_more, 0);
+    router_freeze(rig.router);
+    rig.core.http.router = rig.router;
+    rig.core.http.on_request_done = on_request_done;
+    rig.m = mem_connect(&rig.core.io);
+}
+
+static void run(void)
+{
+    while (!mem_run(&rig.core.io, 1000)) continue;
+}
+
+/* The client takes so many bytes a turn. */
+static void at_pace(size_t bytes)
+{
+    mem_configure(&rig.core.io, &(struct mem_config){.pace = bytes, .patience = NS_PER_S});
+}
+
+static void push(const char *text)
+{
+    mem_push(rig.m, text, strlen(text));
+}
+
+static size_t received(void)
+{
+    size_t n;
+    mem_out(rig.m, &n);
+    return n;
+}
+
+/* Bytes of the body that the client has of a single response. */
+static size_t body_received(void)
+{
+    size_t n;
+    const char *out = mem_out(rig.m, &n), *end = memmem(out, n, "\r\n\r\n", 4);
+    return end ? n - (size_t)(end + 4 - out) : 0;
+}
+
+/* Resets the connection once the client has at least this much. */
+static void reset_after(size_t bytes)
+{
+    for (int i = 0; i < 10000 && received() < bytes; i++) mem_run(&rig.core.io, 1);
+    assert_true(received() >= bytes);
+    mem_reset(rig.m);
+    run();
+}
+
+static uint64_t status_count(int class)
+{
+    return rig.core.http.stats.status[class];
+}
+
+/* Ends the connection, and checks the account. */
+static void end(unsigned done, unsigned aborted, enum http_end by, unsigned lost)
+{
+    const struct http_stats *stats = &rig.core.http.stats;
+    uint64_t n[2] = {0};
+    if (!mem_closed(rig.m)) {
+        mem_reset(rig.m);
+        run();
+    }
+    for (int i = 0; i < 6; i++) n[0] += stats->status[i];
+    for (int i = 0; i < 4; i++) n[1] += stats->aborted[i];
+    assert_int_equal(n[0], done);
+    assert_int_equal(n[1], aborted);
+    assert_int_equal(stats->aborted[by], aborted);
+    assert_int_equal(stats->lost, lost);
+    assert_int_equal(rig.ended, done + aborted); /* each has its line */
+    assert_null(lab_core_leak(&rig.core));
+    mem_free(&rig.core.io, rig.m);
+    lab_core_close(&rig.core);
+    router_free(rig.router);
+}
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
+
+static void expect_last(int status, uint64_t bytes, enum http_end by)
+{
+    assert_int_equal(rig.status, status);
+    assert_int_equal(rig.bytes, bytes);
+    assert_int_equal(rig.end, by);
+}
+
+/* ---- complete ---- */
+
+static void complete_responses_are_done(void **state)
+{
+    static const struct {
+        const char *request;
+        uint64_t bytes;
+    } cases[] = {
+        {GET("/small"), 5},
+        {GET("/large"), LARGE},
+        {GET("/stream"), LARGE},
+        {GET("/chunks"), LARGE},
+        {GET("/none"), 14},
+        {"HEAD /large HTTP/1.1\r\nHost: a\r\n\r\n", 0},
+        {"GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", LARGE},
+        {"HEAD /stream HTTP/1.1\r\nHost: a\r\n\r\n", 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        begin();
+        at_pace(PIECE);
+        push(cases[i].request);
+        run();
+        expect_last(i == 4 ? 404 : 200, cases[i].bytes, END_DONE);
+        end(1, 0, END_CLIENT, 0);
+    }
+}
+
+/* Each in its turn, behind responses that leave slowly. */
+static void pipelined_requests_are_done_in_order(void **state)
+{
+    (void)state;
+    begin();
+    at_pace(PIECE);
+    push(GET("/small") GET("/large") GET("/small") GET("/stream") GET("/small"));
+    run();
+    assert_int_equal(status_count(2), 5);
+    expect_last(200, 5, END_DONE);
+    assert_true(received() > 2 * LARGE + 15);
+    end(5, 0, END_CLIENT, 0);
+}
+
+/* A client that sends all of its body before it reads is not blocked by a response that closes. */
+static void input_after_a_large_response_is_discarded(void **state)
+{
+    (void)state;
+    begin();
+    at_pace(PIECE);
+    mem_set_window(rig.m, 0);
+    push("GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 60000\r\n\r\n");
+    run();
+    for (int i = 0; i < 40; i++) mem_push(rig.m, large, 16 * 1024);
+    run();
+    assert_int_equal(mem_waiting(rig.m), 0);
+    assert_int_equal(rig.ended, 0);
+    mem_set_window(rig.m, PIECE);
+    run();
+    assert_int_equal(body_received(), LARGE);
+    expect_last(200, LARGE, END_DONE);
+    end(1, 0, END_CLIENT, 0);
+}
+
+/* ---- not complete ---- */
+
+static void reset_while_a_large_response_leaves(void **state)
+{
+    static const char *const requests[] = {GET("/large"), GET("/stream"), GET("/chunks")};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
+        begin();
+        at_pace(PIECE);
+        push(requests[i]);
+        reset_after(2 * PIECE);
+        assert_int_equal(rig.status, 200);
+        assert_int_equal(rig.end, END_CLIENT);
+        /* The sizes of chunks count as body. */
+        assert_true(rig.bytes + (i == 2 ? 200 : 0) >= body_received());
+        assert_true(rig.bytes <= body_received());
+        assert_true(rig.bytes > PIECE);
+        end(0, 1, END_CLIENT, 0);
+    }
+}
+
+static void reset_while_the_handler_waits(void **state)
+{
+    (void)state;
+    begin();
+    push(GET("/small") GET("/wait"));
+    run();
+    mem_reset(rig.m);
+    run();
+    expect_last(0, 0, END_CLIENT);
+    end(1, 1, END_CLIENT, 0);
+}
+
+/* The response was sent; what the handler did afterwards does not change it. */
+static void reset_after_an_early_response(void **state)
+{
+    (void)state;
+    begin();
+    push(GET("/early"));
+    run();
+    mem_reset(rig.m);
+    run();
+    expect_last(201, 5, END_DONE);
+    end(1, 0, END_CLIENT, 0);
+
+    begin();
+    mem_set_window(rig.m, 0);
+    at_pace(PIECE);
+    push(GET("/early"));
+    run();
+    mem_reset(rig.m);
+    run();
+    expect_last(201, 0, END_CLIENT);
+    end(0, 1, END_CLIENT, 0);
+}
+
+/* Small responses are done when they are queued. Those that never leave are counted. */
+static void small_responses_that_are_lost_are_counted(void **state)
+{
+    (void)state;
+    begin();
+    at_pace(PIECE);
+    push(GET("/small"));
+    run();
+    mem_set_window(rig.m, 0);
+    push(GET("/small") GET("/small") GET("/none"));
+    run();
+    mem_reset(rig.m);
+    run();
+    assert_int_equal(status_count(2), 3);
+    end(4, 0, END_CLIENT, 3);
+}
+
+static void heads_that_end_early(void **state)
+{
+    (void)state;
+    begin();
+    push(GET("/small") "GET /sm");
+    mem_push_end(rig.m);
+    run();
+    expect_last(0, 0, END_CLIENT);
+    end(1, 1, END_CLIENT, 0);
+
+    begin(); /* empty lines are no request */
+    push(GET("/small") "\r\n\r\n");
+    mem_push_end(rig.m);
+    run();
+    end(1, 0, END_CLIENT, 0);
+}
+
+static void handler_that_announces_more(void **state)
+{
+    (void)state;
+    begin();
+    push(GET("/short"));
+    run();
+    expect_last(200, 40, END_SERVER);
+    end(0, 1, END_SERVER, 0);
+}
+
+static void server_that_stops(void **state)
+{
+    (void)state;
+    begin();
+    push(GET("/wait"));
+    run();
+    http_abort(&rig.core.http);
+    run();
+    expect_last(0, 0, END_SERVER);
+    end(0, 1, END_SERVER, 0);
+}
+
+static void client_that_takes_nothing(void **state)
+{
+    (void)state;
+    begin();
+    mem_configure(&rig.core.io, &(struct mem_config){.pace = PIECE, .patience = 3600 * NS_PER_S});
+    mem_set_window(rig.m, 0);
+    push(GET("/large"));
+    run();
+    expect_last(200, 0, END_TIMEOUT);
+    end(0, 1, END_TIMEOUT, 0);
+}
+
+static void no_memory_for_a_response(void **state)
+{
+    (void)state;
+    begin();
+    rig.core.http.small.max = rig.core.http.large.max = 0;
+    push(GET("/small"));
+    run();
+    rig.core.http.small.max = rig.core.http.large.max = UINT32_MAX;
+    expect_last(0, 0, END_SERVER);
+    end(0, 1, END_SERVER, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(complete_responses_are_done),
+        cmocka_unit_test(pipelined_requests_are_done_in_order),
+        cmocka_unit_test(input_after_a_large_response_is_discarded),
+        cmocka_unit_test(reset_while_a_large_response_leaves),
+        cmocka_unit_test(reset_while_the_handler_waits),
+        cmocka_unit_test(reset_after_an_early_response),
+        cmocka_unit_test(small_responses_that_are_lost_are_counted),
+        cmocka_unit_test(heads_that_end_early),
+        cmocka_unit_test(handler_that_announces_more),
+        cmocka_unit_test(server_that_stops),
+        cmocka_unit_test(client_that_takes_nothing),
+        cmocka_unit_test(no_memory_for_a_response),
+    };
+    memset(large, 'x', sizeof large);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
