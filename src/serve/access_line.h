@@ -12,7 +12,7 @@
 #include "serve/options.h"
 
 enum {
-    ACCESS_BUFFER_SIZE = 1 << 20, /* bytes; positions are taken modulo this */
+    ACCESS_BUFFER_SIZE = 4 << 20, /* bytes; positions are taken modulo this */
     ACCESS_TIME_MAX = 64,
     ACCESS_NO_STATUS = 499, /* logged where a request ended before it had a status */
 };

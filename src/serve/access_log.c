@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -18,8 +19,9 @@
 #include <unistd.h>
 
 enum {
-    FLUSH_INTERVAL_MS = 50,
-    PIPE_WRITE_MAX = 4096, /* does not block once poll reports POLLOUT, pipe(7) */
+    WAKE_SIZE = ACCESS_BUFFER_SIZE / 4, /* bytes in a buffer from which on the thread is woken */
+    STUCK_INTERVAL_MS = 50,             /* between two looks whether the log is closing */
+    PIPE_WRITE_MAX = 4096,              /* does not block once poll reports POLLOUT, pipe(7) */
 };
 
 /* How long a reader that does not read its pipe can delay access_log_close. */
@@ -36,19 +38,23 @@ struct access_log_buffer {
     char *bytes;
     uint64_t time_until; /* io time until which `time` is current */
     uint32_t time_len;
+    int wake_fd;
     char time[ACCESS_TIME_MAX];
 
     /* Written by the writer thread. */
     _Alignas(64) _Atomic size_t head; /* the first byte that is not yet in the file */
     uint64_t lost;                    /* lines that could not be written to the file */
+    _Atomic bool woken; /* set by the core when it wakes the thread, which then clears it */
 };
 
 struct access_log {
     char *path; /* NULL for stdout */
     int fd;
-    int wake_fd;
+    int wake_fd, flush_ms;
     bool regular;            /* a regular file, to which writes do not wait for a reader */
     bool partial_line;       /* the file ends within a line, after a failed write */
+    int write_error;         /* of the last failed write since the last warning; or 0 */
+    uint64_t reported;       /* lost lines that were warned of */
     uint64_t next_warning;   /* ns; no warning before */
     uint64_t close_deadline; /* ns; set while closing */
     _Atomic bool reopen, closing;
@@ -56,6 +62,15 @@ struct access_log {
     uint32_t n_buffers;
     struct access_log_buffer *buffers;
 };
+
+static void wake(int fd)
+{
+    uint64_t one = 1;
+    int saved = errno;
+    ssize_t n = write(fd, &one, sizeof one);
+    (void)n;
+    errno = saved;
+}
 
 /* ---- cores ---- */
 
@@ -73,8 +88,8 @@ void access_log_add(struct access_log_buffer *b, const struct torc_req *rq, cons
     struct access_entry e = access_entry_from(rq, peer, bytes_sent, end);
     size_t bound = access_line_bound(&e);
     size_t tail = atomic_load_explicit(&b->tail, memory_order_relaxed);
-    size_t used = tail - atomic_load_explicit(&b->head, memory_order_acquire);
-    if (bound > ACCESS_BUFFER_SIZE - used) {
+    size_t head = atomic_load_explicit(&b->head, memory_order_acquire);
+    if (bound > ACCESS_BUFFER_SIZE - (tail - head)) {
         counter_add(&b->dropped, 1);
         return;
     }
@@ -84,6 +99,11 @@ void access_log_add(struct access_log_buffer *b, const struct torc_req *rq, cons
         access_line_write(b->bytes, tail, b->format, &e, slice_of(b->time, b->time_len));
     ASSERT(line_end - tail <= bound);
     atomic_store_explicit(&b->tail, line_end, memory_order_release);
+    /* Once per fill: a system call for each line would cost more than the line. */
+    if (line_end - head >= WAKE_SIZE && !atomic_load_explicit(&b->woken, memory_order_relaxed)) {
+        atomic_store_explicit(&b->woken, true, memory_order_relaxed);
+        wake(b->wake_fd);
+    }
 }
 
 uint64_t access_log_dropped(const struct access_log_buffer *b)
@@ -124,16 +144,31 @@ static void reopen(struct access_log *log)
     use_file(log, fd);
 }
 
+/* Says how many lines were lost since it was last said. */
+static void warn_of_losses(struct access_log *log, uint64_t now)
+{
+    uint64_t lost = 0;
+    for (uint32_t i = 0; i < log->n_buffers; i++) lost += access_log_dropped(&log->buffers[i]);
+    if (lost == log->reported || now < log->next_warning) return;
+    log_line("access log %s: %" PRIu64 " lines lost: %s", log->path ? log->path : "on stdout",
+             lost - log->reported,
+             log->write_error ? strerror(log->write_error) : "it does not take them fast enough");
+    log->reported = lost;
+    log->next_warning = now + WARNING_NS;
+    log->write_error = 0;
+}
+
 /* Waits for room in the pipe; false if the log is closing and CLOSE_TIMEOUT_NS has passed. */
 static bool wait_writable(struct access_log *log)
 {
     struct pollfd p = {log->fd, POLLOUT, 0};
     do {
-        if (!atomic_load_explicit(&log->closing, memory_order_acquire)) continue;
         uint64_t now = clock_ns();
+        warn_of_losses(log, now);
+        if (!atomic_load_explicit(&log->closing, memory_order_acquire)) continue;
         if (!log->close_deadline) log->close_deadline = now + CLOSE_TIMEOUT_NS;
         if (now >= log->close_deadline) return false;
-    } while (poll(&p, 1, FLUSH_INTERVAL_MS) <= 0);
+    } while (poll(&p, 1, STUCK_INTERVAL_MS) <= 0);
     return true;
 }
 
@@ -159,12 +194,7 @@ static uint64_t count_lines(const struct access_log_buffer *b, size_t from, size
 static void drop_lines(struct access_log *log, struct access_log_buffer *b, size_t head,
                        size_t tail, int err)
 {
-    uint64_t now = clock_ns();
-    if (now >= log->next_warning) {
-        log->next_warning = now + WARNING_NS;
-        log_line("cannot write access log %s: %s; dropping lines",
-                 log->path ? log->path : "to stdout", strerror(-err));
-    }
+    log->write_error = -err;
     counter_add(&b->lost, count_lines(b, head, tail));
     atomic_store_explicit(&b->head, tail, memory_order_release);
 }
@@ -172,6 +202,7 @@ static void drop_lines(struct access_log *log, struct access_log_buffer *b, size
 static void write_buffered(struct access_log *log, struct access_log_buffer *b)
 {
     size_t head = atomic_load_explicit(&b->head, memory_order_relaxed);
+    atomic_store_explicit(&b->woken, false, memory_order_relaxed);
     size_t tail = atomic_load_explicit(&b->tail, memory_order_acquire);
     bool mid_line = false; /* the file has a part of the current line */
     while (head != tail) {
@@ -204,26 +235,19 @@ static void *run(void *arg)
     uint64_t wakes;
     pthread_setname_np(pthread_self(), "torc-log");
     for (bool last = false; !last;) {
-        if (poll(&wake, 1, FLUSH_INTERVAL_MS) > 0 && read(log->wake_fd, &wakes, sizeof wakes) < 0)
+        if (poll(&wake, 1, log->flush_ms) > 0 && read(log->wake_fd, &wakes, sizeof wakes) < 0)
             continue;
         last = atomic_load_explicit(&log->closing, memory_order_acquire);
         bool reopening = atomic_exchange_explicit(&log->reopen, false, memory_order_acquire);
         for (uint32_t i = 0; i < log->n_buffers; i++) write_buffered(log, &log->buffers[i]);
+        if (last) log->next_warning = 0;
+        warn_of_losses(log, clock_ns());
         if (reopening) reopen(log); /* lines from before the rotation are in the old file */
     }
     return NULL;
 }
 
 /* ---- opening and closing ---- */
-
-static void wake(struct access_log *log)
-{
-    uint64_t one = 1;
-    int saved = errno;
-    ssize_t n = write(log->wake_fd, &one, sizeof one);
-    (void)n;
-    errno = saved;
-}
 
 static void release(struct access_log *log)
 {
@@ -243,6 +267,7 @@ static bool create_buffers(struct access_log *log, enum log_format format)
     memset(log->buffers, 0, size);
     for (uint32_t i = 0; i < log->n_buffers; i++) {
         log->buffers[i].format = format;
+        log->buffers[i].wake_fd = log->wake_fd;
         log->buffers[i].bytes = malloc(ACCESS_BUFFER_SIZE);
         if (!log->buffers[i].bytes) return false;
     }
@@ -261,16 +286,19 @@ static int start_thread(struct access_log *log)
     return err;
 }
 
-struct access_log *access_log_open(const char *path, enum log_format format, uint32_t cores)
+struct access_log *access_log_open(const char *path, enum log_format format, uint32_t cores,
+                                   int flush_ms)
 {
     struct access_log *log = calloc(1, sizeof *log);
     if (!log) return NULL;
     bool to_file = strcmp(path, "-") != 0;
     log->n_buffers = cores;
-    log->fd = log->wake_fd = -1;
+    log->flush_ms = flush_ms;
+    log->fd = -1;
     log->path = to_file ? strdup(path) : NULL;
-    int err = (to_file && !log->path) || !create_buffers(log, format) ? ENOMEM : 0;
-    if (!err && (log->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0) err = errno;
+    log->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int err = log->wake_fd < 0 ? errno : 0;
+    if (!err && ((to_file && !log->path) || !create_buffers(log, format))) err = ENOMEM;
     if (!err && (log->fd = open_file(log)) < 0) err = errno;
     if (!err) {
         use_file(log, log->fd);
@@ -293,13 +321,13 @@ struct access_log_buffer *access_log_buffer(struct access_log *log, uint32_t ind
 void access_log_reopen(struct access_log *log)
 {
     atomic_store_explicit(&log->reopen, true, memory_order_release);
-    wake(log);
+    wake(log->wake_fd);
 }
 
 void access_log_close(struct access_log *log)
 {
     atomic_store_explicit(&log->closing, true, memory_order_release);
-    wake(log);
+    wake(log->wake_fd);
     pthread_join(log->thread, NULL);
     release(log);
 }

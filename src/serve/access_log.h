@@ -1,6 +1,8 @@
 #pragma once
 /* The access log. Each core writes lines into a ring buffer of its own, and one thread writes them
- * to the file. A core never waits: a line that does not fit is dropped and counted. */
+ * to the file, as soon as a buffer is a quarter full, or after a while. A core never waits: a line
+ * that does not fit is dropped and counted. The thread says on stderr how many were lost, once in
+ * ten seconds. */
 
 #include "http/request.h"
 #include "serve/options.h"
@@ -8,8 +10,12 @@
 struct access_log;        /* the file and its thread */
 struct access_log_buffer; /* of one core */
 
-/* Opens the log, with a buffer for each core; "-" is stdout. NULL and errno if that fails. */
-struct access_log *access_log_open(const char *path, enum log_format format, uint32_t cores);
+enum { ACCESS_FLUSH_MS = 50 };
+
+/* Opens the log, with a buffer for each core; "-" is stdout. A line stays in a buffer for at most
+ * `flush_ms`; -1: until the buffer is a quarter full. NULL and errno if that fails. */
+struct access_log *access_log_open(const char *path, enum log_format format, uint32_t cores,
+                                   int flush_ms);
 
 /* The buffer of core `index`. */
 struct access_log_buffer *access_log_buffer(struct access_log *log, uint32_t index);

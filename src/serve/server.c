@@ -266,8 +266,8 @@ static int open_files(struct torc_server *s)
         log_line("cannot open --root %s: %s", o->root, strerror(errno));
         return EXIT_START;
     }
-    if (o->access_log &&
-        !(s->log = access_log_open(o->access_log, o->access_log_format, o->n_cpus))) {
+    if (o->access_log && !(s->log = access_log_open(o->access_log, o->access_log_format, o->n_cpus,
+                                                    ACCESS_FLUSH_MS))) {
         log_line("cannot open --access-log %s: %s", o->access_log, strerror(errno));
         return EXIT_START;
     }

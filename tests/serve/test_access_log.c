@@ -4,6 +4,7 @@
 
 #include "base/slice.h"
 #include "http/h1_parser.h"
+#include "serve/access_line.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -119,7 +121,7 @@ static char *read_all(const char *path, size_t *len)
 {
     FILE *f = fopen(path, "r");
     assert_non_null(f);
-    size_t cap = 8 << 20;
+    size_t cap = 32 << 20;
     char *text = malloc(cap + 1);
     assert_non_null(text);
     *len = fread(text, 1, cap, f);
@@ -151,7 +153,7 @@ static void await_size(const char *path, off_t size)
 
 static struct access_log *open_log(const char *path, enum log_format format)
 {
-    struct access_log *log = access_log_open(path, format, 1);
+    struct access_log *log = access_log_open(path, format, 1, ACCESS_FLUSH_MS);
     assert_non_null(log);
     return log;
 }
@@ -409,7 +411,8 @@ static void concurrent_producers_write_whole_lines(void **state)
 {
     (void)state;
     struct producer p[PRODUCERS];
-    struct access_log *log = access_log_open(in_dir("log"), LOG_COMBINED, PRODUCERS);
+    struct access_log *log =
+        access_log_open(in_dir("log"), LOG_COMBINED, PRODUCERS, ACCESS_FLUSH_MS);
     assert_non_null(log);
     for (unsigned i = 0; i < PRODUCERS; i++) {
         p[i] = (struct producer){.ring = access_log_buffer(log, i), .name = i};
@@ -433,7 +436,7 @@ static void concurrent_producers_write_whole_lines(void **state)
 static void buffer_wraps_around(void **state)
 {
     (void)state;
-    enum { FIRST = 10000, LAST = 60000, BATCH = 5000 };
+    enum { FIRST = 100000, LAST = 300000, BATCH = 20000 };
     const char *path = in_dir("log");
     struct access_log *log = open_log(path, LOG_COMBINED);
     struct access_log_buffer *ring = access_log_buffer(log, 0);
@@ -448,8 +451,34 @@ static void buffer_wraps_around(void **state)
     }
     assert_int_equal(access_log_dropped(ring), 0);
     access_log_close(log);
-    assert_true(size_of(path) > 3 << 20);
+    assert_true(size_of(path) > 3 * ACCESS_BUFFER_SIZE);
     assert_int_equal(lines_in(path), LAST - FIRST);
+}
+
+/* A burst larger than the buffer. The core wakes the thread, which would sleep for ever. */
+static void thread_is_woken_before_the_buffer_is_full(void **state)
+{
+    (void)state;
+    const char *path = in_dir("log");
+    struct access_log *log = access_log_open(path, LOG_COMBINED, 1, -1);
+    assert_non_null(log);
+    struct access_log_buffer *ring = access_log_buffer(log, 0);
+    unsigned number = 100000;
+    add_numbered(ring, 0, number++);
+    assert_int_equal(size_of(path), 0);
+    access_log_reopen(log); /* writes the line */
+    await_size(path, 1);
+    off_t line = size_of(path);
+    while (line * (number - 100000) < 3 * ACCESS_BUFFER_SIZE) {
+        add_numbered(ring, 0, number++);
+        off_t added = line * (number - 100000);
+        /* All but the last quarter is written without further lines. */
+        if (number % 1000 == 0) await_size(path, added - ACCESS_BUFFER_SIZE / 4 - line);
+    }
+    assert_true(size_of(path) > 2 * ACCESS_BUFFER_SIZE);
+    assert_int_equal(access_log_dropped(ring), 0);
+    access_log_close(log);
+    assert_int_equal(lines_in(path), number - 100000);
 }
 
 struct sink {
@@ -477,18 +506,76 @@ static struct access_log *open_fifo(int *fd)
     return open_log(path, LOG_COMBINED);
 }
 
+/* Stderr goes to a memory file. */
+static int capture_stderr(int *saved)
+{
+    int fd = memfd_create("stderr", MFD_CLOEXEC);
+    assert_true(fd >= 0);
+    *saved = dup(STDERR_FILENO);
+    dup2(fd, STDERR_FILENO);
+    return fd;
+}
+
+static const char *captured(int fd)
+{
+    static char text[4096];
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    text[n > 0 ? n : 0] = '\0';
+    return text;
+}
+
+/* The lines that messages call lost. */
+static uint64_t lost_in(const char *text)
+{
+    static const char before[] = "/fifo: ";
+    uint64_t sum = 0;
+    while ((text = strstr(text, before))) {
+        char *end;
+        text += sizeof before - 1;
+        sum += strtoull(text, &end, 10);
+        assert_int_equal(strncmp(end, " lines lost: ", 13), 0);
+    }
+    return sum;
+}
+
+/* Lines that are lost are told: the first ones soon, the rest, within ten seconds, at the end. */
+static void stalled_disk_is_told(void **state)
+{
+    (void)state;
+    int fd, saved, err = capture_stderr(&saved);
+    struct access_log *log = open_fifo(&fd);
+    struct access_log_buffer *ring = access_log_buffer(log, 0);
+    unsigned added = 0;
+    while (access_log_dropped(ring) < 10 && added < 200000) add_numbered(ring, 0, added++);
+    for (int i = 0; i < TRIES && lost_in(captured(err)) == 0; i++) usleep(10000);
+    uint64_t first = lost_in(captured(err));
+    for (unsigned more = 0; more < 1000; more++) add_numbered(ring, 0, added++);
+    uint64_t dropped = access_log_dropped(ring);
+    access_log_close(log); /* those in the buffer are lost, too */
+    const char *text = captured(err);
+    uint64_t all = lost_in(text);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    close(err);
+    assert_in_range(first, 1, 10);
+    assert_true(dropped >= 1010);
+    assert_non_null(strstr(text, "it does not take them fast enough\n"));
+    close(fd);
+    assert_true(all > dropped && all <= added);
+}
+
 /* A reader that does not read blocks nobody; lines without room are counted. */
 static void full_buffer_drops_and_counts_lines(void **state)
 {
     (void)state;
     pthread_t reader;
     unsigned added = 0;
-    struct sink s = {.text = malloc(8 << 20)};
+    struct sink s = {.text = malloc(32 << 20)};
     assert_non_null(s.text);
     struct access_log *log = open_fifo(&s.fd);
     struct access_log_buffer *ring = access_log_buffer(log, 0);
-    while (access_log_dropped(ring) < 10 && added < 100000) add_numbered(ring, 0, added++);
-    assert_true(added < 100000);
+    while (access_log_dropped(ring) < 10 && added < 200000) add_numbered(ring, 0, added++);
+    assert_true(added < 200000);
     assert_true(added > 5000);
 
     assert_int_equal(fcntl(s.fd, F_SETFL, 0), 0);
@@ -549,7 +636,7 @@ static void writes_to_stdout(void **state)
     int saved = dup(STDOUT_FILENO), fd = open(in_dir("log"), O_WRONLY | O_CREAT, 0600);
     assert_true(saved >= 0 && fd >= 0);
     dup2(fd, STDOUT_FILENO);
-    struct access_log *log = access_log_open("-", LOG_COMBINED, 1);
+    struct access_log *log = access_log_open("-", LOG_COMBINED, 1, ACCESS_FLUSH_MS);
     if (log) {
         add_numbered(access_log_buffer(log, 0), 0, 0);
         access_log_reopen(log); /* no effect on stdout */
@@ -569,9 +656,9 @@ static void failure_to_open_sets_errno(void **state)
 {
     (void)state;
     errno = 0;
-    assert_null(access_log_open("/no/such/dir/log", LOG_JSON, 2));
+    assert_null(access_log_open("/no/such/dir/log", LOG_JSON, 2, ACCESS_FLUSH_MS));
     assert_int_equal(errno, ENOENT);
-    assert_null(access_log_open(dir, LOG_JSON, 2));
+    assert_null(access_log_open(dir, LOG_JSON, 2, ACCESS_FLUSH_MS));
     assert_int_equal(errno, EISDIR);
 }
 
@@ -684,7 +771,7 @@ static void fifo_without_reader_cannot_be_opened(void **state)
     (void)state;
     const char *path = in_dir("fifo");
     assert_int_equal(mkfifo(path, 0600), 0);
-    assert_null(access_log_open(path, LOG_COMBINED, 1));
+    assert_null(access_log_open(path, LOG_COMBINED, 1, ACCESS_FLUSH_MS));
     assert_int_equal(errno, ENXIO);
     unlink(path);
 }
@@ -703,6 +790,8 @@ int main(void)
         TEST(largest_head_fits_one_line),
         TEST(concurrent_producers_write_whole_lines),
         TEST(buffer_wraps_around),
+        TEST(thread_is_woken_before_the_buffer_is_full),
+        TEST(stalled_disk_is_told),
         TEST(full_buffer_drops_and_counts_lines),
         TEST(close_does_not_wait_for_a_stuck_reader),
         TEST(lines_are_counted_when_the_reader_is_gone),

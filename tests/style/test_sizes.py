@@ -23,6 +23,7 @@ OTHER_TESTS = {
     "io/wake": "an engine that other threads wake",
     "load/plan_requests": "plan.c on the requests that a command line describes",
     "serve/access_ends": "whole servers",
+    "serve/access_rotation": "whole servers",
     "serve/deadlines": "whole servers",
     "serve/drain": "whole servers",
     "serve/faults": "whole servers",
