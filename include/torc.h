@@ -171,7 +171,8 @@ TORC_API int torc_body_all(torc_req *rq, torc_slice *body);
 /* ---- response -------------------------------------------------------------------------------- */
 /* torc sets Server, Date, Content-Length, Transfer-Encoding, Connection, Keep-Alive, Upgrade and
  * Trailer itself; torc_set_header refuses them. If a handler returns without a response, torc sends
- * 500, or the status that fits a failed read of the body. */
+ * 500, or the status that fits a failed read of the body. It says on stderr which route that was
+ * and what torc_reply or torc_start returned, once in ten seconds. */
 
 /* Adds a field to the response before it is started; both strings are copied. -EINVAL for a
  * malformed name (RFC 9110, 5.1) or value (5.5: no control characters but HTAB) or a field of

@@ -71,6 +71,22 @@ static int status_of(int err)
     }
 }
 
+/* The status for a file that cannot be opened. What is not the client's fault is told. */
+static int fail_to_open(torc_req *rq, int err)
+{
+    int status = status_of(err);
+    if (status >= 500)
+        http_warn(rq->ctx, WARN_FILE, "cannot open a file below --root: %s; %d", strerror(-err),
+                  status);
+    return status;
+}
+
+static int fail_without_memory(torc_req *rq)
+{
+    http_warn(rq->ctx, WARN_NO_MEMORY, "no memory to find a file; 503");
+    return 503;
+}
+
 static bool path_visible(slice path)
 {
     slice part;
@@ -139,7 +155,7 @@ static int open_file(torc_req *rq, struct static_core *core, int dirfd, slice pa
     bool directory = path.len == 0 || path.ptr[path.len - 1] == '/';
     size_t len = path.len + (directory ? index.len : 0);
     char *name = torc_alloc(rq, len + longest_suffix.len + 1);
-    if (!name) return 503;
+    if (!name) return fail_without_memory(rq);
     if (path.len) memcpy(name, path.ptr, path.len);
     if (directory) memcpy(name + path.len, index.ptr, index.len);
     name[len] = 0;
@@ -148,10 +164,10 @@ static int open_file(torc_req *rq, struct static_core *core, int dirfd, slice pa
     uint64_t seen = rq->ctx->io->now;
     int err = open_source(rq, core, dirfd, name, &source[0]);
     if (err == -EISDIR) return directory ? 404 : 301;
-    if (err < 0) return status_of(err);
+    if (err < 0) return fail_to_open(rq, err);
     int n = 1 + open_precompressed(rq, core, dirfd, name, len, source + 1);
     struct static_file *f = static_file_new(path, slice_of(name, len), source, n, time(NULL));
-    if (!f) return 503;
+    if (!f) return fail_without_memory(rq);
     /* If cancelled, the search for variants was incomplete. */
     if (!rq->scope.cancelled) cache_file(core, rq->ctx, f, seen);
     *file = f;

@@ -161,6 +161,7 @@ void static_redirect(torc_req *rq, void *arg)
         n = snprintf(location, room, "/%.*s/%s%.*s", (int)path.len - 1, path.ptr + 1,
                      query.ptr ? "?" : "", (int)query.len, query.ptr ? query.ptr : "");
     bool set = n && torc_set_header(rq, SLICE("Location"), slice_of(location, (size_t)n)) == 0;
+    if (!set) http_warn(rq->ctx, WARN_NO_MEMORY, "no memory for a redirect; 503");
     response_error(rq, set ? 301 : 503);
 }
 

@@ -348,6 +348,8 @@ void conn_begin_close(struct conn *c, bool linger)
 void conn_abort(struct conn *c, int err)
 {
     if (c->state >= CONN_CLOSING) return;
+    if (err == -ENOMEM)
+        http_warn(c->ctx, WARN_NO_MEMORY, "out of memory for a request; connection closed");
     c->state = CONN_CLOSING;
     c->unread = (slice){0};
     c->protocol->cancel(c, err);

@@ -56,6 +56,21 @@ enum http_end {
     END_SERVER,  /* the server gave up: it stops, lacks memory, or the body was not completed */
 };
 
+/* What the operator is warned of, although clients can cause it. */
+enum http_warning {
+    WARN_NO_ANSWER,  /* a handler returned without a response */
+    WARN_SHORT_BODY, /* a handler wrote less than it announced */
+    WARN_NO_FIBER,   /* too many requests in progress, or no memory for a stack */
+    WARN_NO_MEMORY,  /* for a request or its response */
+    WARN_FILE,       /* a file could not be opened or read */
+    HTTP_WARNINGS,
+};
+
+struct http_warned {
+    uint64_t at;    /* io time of the last message; 0: none */
+    uint64_t count; /* of what has happened since, untold */
+};
+
 enum http_timeout { TIMEOUT_HEADER, TIMEOUT_IDLE, TIMEOUT_BODY, TIMEOUT_WRITE };
 
 /* The lines that most responses begin with; formatted once a second. */
@@ -95,7 +110,7 @@ struct http_context {
     uint64_t ended_arrivals;
     void *user;                   /* for the core */
     struct exit_hook *exit_hooks; /* run on the core's thread when it ends */
-    uint64_t warned;              /* io time of the last warning that clients can cause */
+    struct http_warned warned[HTTP_WARNINGS];
 };
 
 /* A component that keeps resources on a core, such as open files, adds one exit hook to release
@@ -111,9 +126,10 @@ static inline void http_add_exit_hook(struct http_context *ctx, struct exit_hook
     ctx->exit_hooks = e;
 }
 
-/* Whether a warning that clients can cause may be logged now: one per ten seconds, so that nobody
- * can flood the log. */
-bool http_may_warn(struct http_context *ctx);
+/* Logs a message, but only one in ten seconds for each cause, so that nobody can flood the log. It
+ * ends with how often the cause occurred since the last one, if more than once. */
+void http_warn(struct http_context *ctx, enum http_warning cause, const char *format, ...)
+    __attribute__((format(printf, 3, 4), cold));
 
 /* Counts a request as completed. It is in progress until the end of the turn, when its response is
  * sent. */

@@ -233,6 +233,8 @@ static void respond_error(struct h1_exchange *x, int status)
 static void reject_head(struct h1_exchange *x, int status)
 {
     counter_add(&x->conn->ctx->stats.bad_requests, 1);
+    if (status == 503)
+        http_warn(x->conn->ctx, WARN_NO_MEMORY, "no memory for a head (--request-memory); 503");
     x->rq.close_after_response = true;
     respond_error(x, status);
 }
@@ -250,8 +252,12 @@ static void serve(struct h1_exchange *x)
     }
     c->read_deadline = WHEEL_NEVER;
     x->state = H1_HANDLER;
-    if (handler_start(&x->rq) < 0) {
+    int err = handler_start(&x->rq);
+    if (UNLIKELY(err < 0)) {
         counter_add(&stats->rejected, 1);
+        http_warn(c->ctx, WARN_NO_FIBER, "%s; 503",
+                  err == -EAGAIN ? "as many requests as --max-requests are in progress"
+                                 : "no memory for the stack of a handler");
         respond_error(x, 503);
     } else if (x->returned) {
         request_done(x);

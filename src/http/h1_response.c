@@ -1,7 +1,6 @@
 #include "http/h1_exchange.h"
 
 #include "base/decimal.h"
-#include "base/log.h"
 #include "http/status.h"
 
 #include <errno.h>
@@ -152,8 +151,7 @@ int h1_write(struct torc_req *rq, const void *data, size_t size)
 
 static void warn_truncated(struct conn *c)
 {
-    if (http_may_warn(c->ctx))
-        log_line("a file was truncated while it was sent; connection closed");
+    http_warn(c->ctx, WARN_FILE, "a file was truncated while it was sent; connection closed");
 }
 
 /* The kernel reads the file into the room at the tail of the send queue, so the bytes are copied
@@ -183,6 +181,9 @@ int h1_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
         c->corked = false;
         if (n <= 0) {
             if (n == 0) warn_truncated(c);
+            if (n < 0 && !rq->scope.cancelled)
+                http_warn(c->ctx, WARN_FILE, "cannot read a file: %s; connection closed",
+                          strerror(-n));
             conn_abort(c, -EIO);
             return n == 0 ? -EIO : n;
         }
@@ -219,8 +220,10 @@ int h1_end(struct torc_req *rq)
     if (request_gets_body(rq) && r->length >= 0 && r->written < (uint64_t)r->length) {
         /* The client must see that the body is incomplete: only the end of the stream can show
          * it. */
-        if (http_may_warn(c->ctx))
-            log_line("a handler wrote less than it announced; connection closed");
+        char route[REQUEST_ROUTE];
+        request_route(rq, route);
+        http_warn(c->ctx, WARN_SHORT_BODY,
+                  "%s: the handler wrote less than it announced; connection closed", route);
         rq->close_after_response = true;
         rq->response.incomplete = true;
     } else if (request_gets_body(rq) && is_chunked(rq) &&

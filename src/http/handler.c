@@ -32,11 +32,24 @@ static void truncate_response(struct torc_req *rq)
     rq->close_after_response = true;
 }
 
+/* The handler's fault, unless the client has gone or its body failed. */
+static void respond_instead(struct torc_req *rq)
+{
+    char route[REQUEST_ROUTE];
+    int err = rq->response.error;
+    if (!rq->failed && !rq->scope.cancelled) {
+        request_route(rq, route);
+        http_warn(rq->ctx, WARN_NO_ANSWER, "%s: the handler returned without a response%s%s; 500",
+                  route, err ? ", after one failed: " : "", err ? strerror(-err) : "");
+    }
+    torc_reply_error(rq, rq->failed ? rq->failed : 500);
+}
+
 static void ensure_response(struct torc_req *rq)
 {
     const struct response *r = &rq->response;
     if (!r->status)
-        torc_reply_error(rq, rq->failed ? rq->failed : 500);
+        respond_instead(rq);
     else if (r->streamed && !r->ended && rq->failed)
         truncate_response(rq);
     else if (r->streamed && !r->ended)

@@ -3,6 +3,7 @@
 #include "base/slice.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 /* ---- life ---- */
 
@@ -102,6 +103,13 @@ int request_accept(struct torc_req *rq)
     return method == HTTP_OPTIONS ? 204 : 405;
 }
 
+void request_route(const struct torc_req *rq, char out[REQUEST_ROUTE])
+{
+    slice method = rq->head.method_name, pattern = router_pattern(rq->ctx->router, rq->route);
+    snprintf(out, REQUEST_ROUTE, "%.*s %.*s", (int)method.len, method.ptr, (int)pattern.len,
+             pattern.ptr ? pattern.ptr : "");
+}
+
 /* ---- accessors for handlers ---- */
 
 torc_slice torc_method(const torc_req *rq)
@@ -153,7 +161,10 @@ static slice decode(struct torc_req *rq, slice raw, bool plus)
 {
     if (raw.len == 0) return SLICE("");
     char *out = arena_alloc_aligned(&rq->arena, raw.len, 1);
-    if (!out) rq->failed = 503; /* not the client's fault */
+    if (!out) {
+        rq->failed = 503; /* not the client's fault */
+        http_warn(rq->ctx, WARN_NO_MEMORY, "no memory for a parameter (--request-memory)");
+    }
     int n = out ? percent_decode(raw, out, plus) : -1;
     return n < 0 ? (slice){NULL, 0} : slice_of(out, (size_t)n);
 }

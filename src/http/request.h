@@ -13,6 +13,7 @@
 
 struct response {
     int status;     /* 0: none yet */
+    int error;      /* of the last attempt to respond, where it failed; or 0 */
     slice type;     /* Content-Type, or absent */
     int64_t length; /* of the body; -1: unknown */
     char *fields;   /* additional field lines, each with CRLF */
@@ -56,6 +57,11 @@ void request_end(struct torc_req *rq);
 /* Call when the head is complete: checks it, fills in target and host, and finds the route. Returns
  * 0, or the status to respond with instead of calling a handler. */
 int request_accept(struct torc_req *rq);
+
+enum { REQUEST_ROUTE = 120 };
+
+/* The method, and the pattern of the route, for messages; cut to fit. */
+void request_route(const struct torc_req *rq, char out[REQUEST_ROUTE]);
 
 /* Whether the response has a body. 204, 304 and responses to HEAD have none (RFC 9110, 6.4.1); 1xx
  * are never sent this way. */

@@ -77,14 +77,24 @@ __attribute__((always_inline)) static inline int response_begin(struct torc_req 
 /* A response that could not be sent does not count as given. */
 static int reset_on_error(struct torc_req *rq, int err)
 {
-    if (err < 0) rq->response.status = 0;
+    if (err < 0) {
+        rq->response.status = 0;
+        rq->response.error = err;
+    }
+    return err;
+}
+
+/* Keeps the reason for the operator, who is told if there is no other response. */
+static int fail(struct torc_req *rq, int err)
+{
+    rq->response.error = err;
     return err;
 }
 
 int torc_reply(torc_req *rq, int status, const char *type, torc_slice body)
 {
     int err = response_begin(rq, status, type, (int64_t)body.len);
-    if (err < 0) return err;
+    if (err < 0) return fail(rq, err);
     rq->response.written = body.len;
     rq->response.ended = true;
     return reset_on_error(rq, rq->exchange->respond(rq, body));
@@ -97,11 +107,11 @@ int torc_replyf(torc_req *rq, int status, const char *format, ...)
     va_start(args, format);
     int n = vsnprintf(small, sizeof small, format, args);
     va_end(args);
-    if (n < 0) return -EINVAL;
+    if (n < 0) return fail(rq, -EINVAL);
     char *text = small;
     if ((size_t)n >= sizeof small) {
         text = torc_alloc(rq, (size_t)n + 1);
-        if (!text) return -ENOMEM;
+        if (!text) return fail(rq, -ENOMEM);
         va_start(args, format);
         vsnprintf(text, (size_t)n + 1, format, args);
         va_end(args);
@@ -131,7 +141,7 @@ void response_error(struct torc_req *rq, int status)
 int torc_start(torc_req *rq, int status, const char *type, int64_t length)
 {
     int err = response_begin(rq, status, type, length < 0 ? -1 : length);
-    if (err < 0) return err;
+    if (err < 0) return fail(rq, err);
     rq->response.streamed = rq->response.in_parts = true;
     return reset_on_error(rq, rq->exchange->respond(rq, SLICE("")));
 }

@@ -249,6 +249,26 @@ int router_add(struct router *r, enum http_method m, slice pattern, torc_handler
     return 0;
 }
 
+/* The node among `n`, its later siblings and all their children that has the route. */
+static const struct node *node_of(const struct node *n, const struct route *route)
+{
+    for (; n; n = n->next) {
+        if (route >= n->route && route < n->route + HTTP_METHODS) return n;
+        const struct node *children[] = {n->statics, n->param, n->rest};
+        for (size_t i = 0; i < ARRAY_LEN(children); i++) {
+            const struct node *found = node_of(children[i], route);
+            if (found) return found;
+        }
+    }
+    return NULL;
+}
+
+slice router_pattern(const struct router *r, const struct route *route)
+{
+    const struct node *n = node_of(&r->root, route);
+    return n ? n->path : (slice){NULL, 0};
+}
+
 /* ---- freezing ---- */
 
 /* The unused rest of the block. */

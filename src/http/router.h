@@ -52,6 +52,10 @@ int router_add(struct router *r, enum http_method m, slice pattern, torc_handler
  * memory they stay where they are, and lookups are slower. */
 void router_freeze(struct router *r);
 
+/* The pattern of a route that router_find returned; in the router's memory. Visits all nodes: for
+ * messages. */
+slice router_pattern(const struct router *r, const struct route *route);
+
 /* False: no pattern matches the path (404). True with out->route NULL: one matches, but not with
  * this method (405). HEAD uses the route of GET unless it has its own. Visits each node of the tree
  * at most once. */

@@ -371,13 +371,20 @@ static unsigned check_lines(const char *text, size_t len)
         unsigned name, number;
         int end = 0;
         assert_memory_equal(at, "192.0.2.1 - - [", 15);
-        const char *rest = strchr(at, ']');
-        assert_non_null(rest);
+        const char *line_end = strchr(at, '\n');
+        char rest[200]; /* sscanf looks for the end of all of its input */
+        assert_non_null(line_end);
+        const char *time_end = memchr(at, ']', (size_t)(line_end - at));
+        assert_non_null(time_end);
+        size_t n = (size_t)(line_end - time_end);
+        assert_true(n < sizeof rest);
+        memcpy(rest, time_end, n);
+        rest[n] = '\0';
         assert_int_equal(
             sscanf(rest, "] \"GET /%u/%u HTTP/1.1\" 200 5 \"-\" \"-\"%n", &name, &number, &end), 2);
-        assert_true(end > 0 && rest[end] == '\n' && name < PRODUCERS && (int)number > last[name]);
+        assert_true(end > 0 && (size_t)end == n && name < PRODUCERS && (int)number > last[name]);
         last[name] = (int)number;
-        at = rest + end + 1;
+        at = line_end + 1;
     }
     return lines;
 }

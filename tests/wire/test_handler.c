@@ -9,7 +9,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -138,11 +141,149 @@ static void connection_closes_without_memory_for_a_response(void **state)
     lab_core_close(&rig);
 }
 
+/* ---- messages ---- */
+
+static void sleeps(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_sleep(rq, 60000);
+}
+
+static void replies_wrongly(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_reply(rq, 700, NULL, TORC_S(""));
+}
+
+static void lacks_memory(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_replyf(rq, 200, "%*d", 100000, 1);
+}
+
+/* A core whose messages are kept. */
+static struct told {
+    struct lab_core core;
+    struct router *router;
+    struct mem_client *m;
+    int saved, messages;
+} told;
+
+static void begin_told(const char *pattern, torc_handler *handler)
+{
+    told = (struct told){.messages = memfd_create("messages", MFD_CLOEXEC)};
+    assert_true(told.messages >= 0);
+    lab_core_open(&told.core);
+    told.core.limits.request_memory = 64 * 1024;
+    told.router = router_new();
+    assert_int_equal(router_add(told.router, HTTP_GET, SLICE("/a"), handler, NULL, NULL), 0);
+    if (strcmp(pattern, "/a") != 0)
+        assert_int_equal(router_add(told.router, HTTP_GET, slice_str(pattern), handler, NULL, NULL),
+                         0);
+    router_freeze(told.router);
+    told.core.http.router = told.router;
+    told.saved = dup(STDERR_FILENO);
+    dup2(told.messages, STDERR_FILENO);
+    told.m = mem_connect(&told.core.io);
+}
+
+static void ask(const char *path)
+{
+    char text[100];
+    int n = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path);
+    mem_push(told.m, text, (size_t)n);
+    while (!mem_run(&told.core.io, 1000)) continue;
+}
+
+/* What was said since the start, and the last status; the connection ends. */
+static void expect_told(const char *want, const char *status)
+{
+    char text[1000] = "";
+    size_t n;
+    const char *out = mem_out(told.m, &n), *last = NULL;
+    for (const char *at = out; (at = memmem(at, n - (size_t)(at - out), "HTTP/1.1 ", 9)); at++)
+        last = at;
+    bool right = status ? last && memcmp(last + 9, status, 3) == 0 : !last;
+    if (!mem_closed(told.m)) mem_reset(told.m);
+    while (!mem_run(&told.core.io, 1000)) continue;
+    dup2(told.saved, STDERR_FILENO);
+    close(told.saved);
+    ssize_t got = pread(told.messages, text, sizeof text - 1, 0);
+    close(told.messages);
+    mem_free(&told.core.io, told.m);
+    lab_core_close(&told.core);
+    router_free(told.router);
+    assert_true(got >= 0);
+    assert_string_equal(text, want);
+    assert_true(right);
+}
+
+static void missing_responses_are_told(void **state)
+{
+    (void)state;
+    begin_told("/users/:id", does_not_respond);
+    ask("/users/1");
+    expect_told("torc: GET /users/:id: the handler returned without a response; 500\n", "500");
+    begin_told("/b/*rest", replies_wrongly);
+    ask("/b/c/d");
+    expect_told("torc: GET /b/*rest: the handler returned without a response, after one failed: "
+                "Invalid argument; 500\n",
+                "500");
+    begin_told("/a", lacks_memory);
+    ask("/a");
+    expect_told("torc: GET /a: the handler returned without a response, after one failed: Cannot "
+                "allocate memory; 500\n",
+                "500");
+}
+
+/* One message in ten seconds, with the number of those that are not told. */
+static void messages_are_limited(void **state)
+{
+    (void)state;
+    begin_told("/a", does_not_respond);
+    for (int i = 0; i < 4; i++) ask("/a");
+    told.core.http.warned[WARN_NO_ANSWER].at -= 10 * NS_PER_S;
+    for (int i = 0; i < 2; i++) ask("/a");
+    expect_told(
+        "torc: GET /a: the handler returned without a response; 500\n"
+        "torc: GET /a: the handler returned without a response; 500 (4 times since the last "
+        "such message)\n",
+        "500");
+}
+
+static void other_errors_of_the_server_are_told(void **state)
+{
+    (void)state;
+    begin_told("/a", does_not_respond);
+    told.core.http.fibers.max = 0;
+    ask("/a");
+    expect_told("torc: as many requests as --max-requests are in progress; 503\n", "503");
+    begin_told("/a", does_not_respond);
+    told.core.http.small.max = told.core.http.large.max = 0;
+    ask("/nowhere");
+    expect_told("torc: out of memory for a request; connection closed\n", NULL);
+}
+
+/* It is the client who has gone. */
+static void cancelled_handlers_are_not_told(void **state)
+{
+    (void)state;
+    begin_told("/a", sleeps);
+    ask("/a");
+    mem_reset(told.m);
+    while (!mem_run(&told.core.io, 1000)) continue;
+    expect_told("", NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(connection_closes_without_memory_for_a_response),
         cmocka_unit_test(groups_are_joined),
+        cmocka_unit_test(missing_responses_are_told),
+        cmocka_unit_test(messages_are_limited),
+        cmocka_unit_test(other_errors_of_the_server_are_told),
+        cmocka_unit_test(cancelled_handlers_are_not_told),
         cmocka_unit_test(misbehaving_handlers_get_a_response),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
