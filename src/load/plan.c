@@ -2,6 +2,8 @@
 
 #include "base/option.h"
 #include "base/value.h"
+#include "http/fields/field.h"
+#include "load/fields.h"
 #include "load/input.h"
 #include "load/url.h"
 #include "torc.h"
@@ -49,13 +51,12 @@ static int take_file(const char *name, const char *path, slice *out)
 static int take_method(struct option_set *s, const struct option *o, const char *text)
 {
     forms.form.method = text;
-    return *text && !strpbrk(text, " \r\n\t") ? 0 : option_not_valid(s, o, text);
+    return field_name_valid(slice_str(text)) ? 0 : option_not_valid(s, o, text);
 }
 
 static int take_header(struct option_set *s, const struct option *o, const char *text)
 {
-    const char *colon = strchr(text, ':');
-    if (!colon || colon == text || strpbrk(text, "\r\n")) return option_not_valid(s, o, text);
+    if (!fields_valid(text)) return option_not_valid(s, o, text);
     if (forms.form.n_headers == PLAN_HEADERS) return fail("--header: %d at most", PLAN_HEADERS);
     forms.header[forms.form.n_headers++] = text;
     return 0;
@@ -351,10 +352,12 @@ static int add_templates(struct plan *p)
 
 static int check(const struct plan *p)
 {
+    char why[160];
     if (forms.n_urls == 0) return fail("no URL given (see --help)");
     if (forms.form.chunked && !forms.form.has_body) return fail("--chunked needs a body");
     if (forms.n_templates && (forms.form.has_body || forms.form.n_headers || forms.form.method))
         return fail("--template is a whole request: --method, --header and --body do not apply");
+    if (!fields_check(&forms.form, why, sizeof why)) return fail("%s", why);
     if (p->poisson && p->rate == 0) return fail("--arrivals needs --rate");
     if (p->json && p->hdr && strcmp(p->json, "-") == 0 && strcmp(p->hdr, "-") == 0)
         return fail("--json - and --hdr - would mix on stdout: write one of them to a file");

@@ -130,11 +130,11 @@ static slice chunked(slice body)
     return slice_of(t.ptr, t.len);
 }
 
-static bool has_header(const struct request_form *form, slice name)
+static bool has_host(const struct request_form *form)
 {
     for (uint32_t i = 0; i < form->n_headers; i++) {
         slice rest = slice_str(form->headers[i]), have;
-        if (slice_cut(&rest, ':', &have) && rest.ptr && slice_ieq(have, name)) return true;
+        if (slice_cut(&rest, ':', &have) && slice_ieq(have, SLICE("host"))) return true;
     }
     return false;
 }
@@ -161,7 +161,7 @@ bool request_make(struct request *r, const struct request_form *form, uint32_t *
     append_str(&t, " ");
     append(&t, form->target.ptr, form->target.len);
     append_str(&t, " HTTP/1.1\r\n");
-    if (!has_header(form, SLICE("host"))) {
+    if (!has_host(form)) {
         append_str(&t, "Host: ");
         append(&t, form->host.ptr, form->host.len);
         append_str(&t, "\r\n");
@@ -171,7 +171,7 @@ bool request_make(struct request *r, const struct request_form *form, uint32_t *
         append_str(&t, "\r\n");
     }
     if (form->chunked) append_str(&t, "Transfer-Encoding: chunked\r\n");
-    bool length = form->has_body && !form->chunked && !has_header(form, SLICE("content-length"));
+    bool length = form->has_body && !form->chunked;
     if (length) append_str(&t, "Content-Length: ");
     if (!parts_cut(slice_of(t.ptr, t.len), &r->head, sequences, why, size)) {
         free(t.ptr);

@@ -53,6 +53,61 @@ static void methods_and_fields_are_sent(void **state)
     assert_string_equal(said, "torc-load: --header: 64 at most\n");
 }
 
+/* Of RFC 9110: names are tokens (5.6.2), values have no control characters (5.5). */
+static void malformed_names_and_values_are_refused(void **state)
+{
+    (void)state;
+    GOOD("--method", "M-SEARCH", "--header", "X!#$%&'*+-.^_`|~9: \ta\xff \t", URL);
+    GOOD("--header", "A:", URL);
+    BAD("--method takes a name such as PUT, not \"G(T\"", "--method", "G(T", URL);
+    BAD("--method takes a name such as PUT, not \"GET:\"", "--method", "GET:", URL);
+    BAD("--method CONNECT: proxies are not supported", "--method", "CONNECT", URL);
+    BAD("--header takes 'Name: value', not \"A : b\"", "--header", "A : b", URL);
+    BAD("--header takes 'Name: value', not \" A: b\"", "--header", " A: b", URL);
+    BAD("--header takes 'Name: value', not \"A b: c\"", "--header", "A b: c", URL);
+    BAD("--header takes 'Name: value', not \"A/b: c\"", "--header", "A/b: c", URL);
+    BAD("--header takes 'Name: value', not \"{seq:1}: c\"", "--header", "{seq:1}: c", URL);
+    BAD("--header takes 'Name: value', not \"A: b?c\"", "--header",
+        "A: b\x01"
+        "c",
+        URL);
+    BAD("--header takes 'Name: value', not \"A: b?c\"", "--header",
+        "A: b\x7f"
+        "c",
+        URL);
+    BAD("--header takes 'Name: value', not \"A: b?c\"", "--header", "A: b\nc", URL);
+}
+
+#define ON_PURPOSE " (a request that is wrong on purpose: --template)"
+
+static void contradicting_fields_are_refused(void **state)
+{
+    (void)state;
+    BAD("--header Transfer-Encoding: for a body in chunks, give --chunked" ON_PURPOSE, "--body",
+        "x", "--header", "Transfer-Encoding: chunked", URL);
+    BAD("--header transfer-encoding: for a body in chunks, give --chunked" ON_PURPOSE, "--header",
+        "transfer-encoding: gzip", URL);
+    BAD("--header Content-Length: it is sent where there is a body" ON_PURPOSE, "--body", "x",
+        "--chunked", "--header", "Content-Length: 1", URL);
+    BAD("--header content-length: it is sent where there is a body" ON_PURPOSE, "--header",
+        "content-length: 1", "--body", "x", URL);
+    BAD("--header HOST: it is given twice" ON_PURPOSE, "--header", "Host: a", "--header", "HOST: b",
+        URL);
+    BAD("--header Connection: it takes close or keep-alive" ON_PURPOSE, "--header",
+        "Connection: Upgrade", URL);
+    BAD("--header Connection: it is given twice" ON_PURPOSE, "--header", "Connection: close",
+        "--header", "Connection: keep-alive", URL);
+    BAD("--header Upgrade: no other protocol is spoken" ON_PURPOSE, "--header", "Upgrade: h2c",
+        URL);
+    BAD("--header Expect: it needs a body" ON_PURPOSE, "--header", "Expect: 100-continue", URL);
+    BAD("--header Expect: it takes 100-continue" ON_PURPOSE, "--header", "Expect: x", "--body", "x",
+        URL);
+    GOOD("--header", "Host: other", "--header", "Connection: Close ", "--header",
+         "Expect: 100-Continue", "--body", "x", URL);
+    assert_true(sends(0, "POST /x HTTP/1.1\r\nHost: other\r\nConnection: Close \r\nExpect: "
+                         "100-Continue\r\nContent-Length: 1\r\n\r\nx"));
+}
+
 static void bodies_are_sent(void **state)
 {
     char *file = file_of("body", "a\0b", 3);
@@ -235,9 +290,14 @@ int main(void)
 {
     if (__lsan_disable) __lsan_disable();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(methods_and_fields_are_sent),  cmocka_unit_test(bodies_are_sent),
-        cmocka_unit_test(templates_are_sent),           cmocka_unit_test(expected_bodies_are_read),
-        cmocka_unit_test(urls_name_host_and_target),    cmocka_unit_test(wrong_urls_are_rejected),
+        cmocka_unit_test(methods_and_fields_are_sent),
+        cmocka_unit_test(malformed_names_and_values_are_refused),
+        cmocka_unit_test(contradicting_fields_are_refused),
+        cmocka_unit_test(bodies_are_sent),
+        cmocka_unit_test(templates_are_sent),
+        cmocka_unit_test(expected_bodies_are_read),
+        cmocka_unit_test(urls_name_host_and_target),
+        cmocka_unit_test(wrong_urls_are_rejected),
         cmocka_unit_test(several_urls_name_one_server),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

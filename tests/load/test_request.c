@@ -259,10 +259,6 @@ static void requests_are_built_from_options(void **state)
     makes(&f, "POST /a?b=c HTTP/1.1\r\nHost: h:1\r\nContent-Length: 5\r\n\r\nhello");
     f.method = "PUT";
     makes(&f, "PUT /a?b=c HTTP/1.1\r\nHost: h:1\r\nContent-Length: 5\r\n\r\nhello");
-    const char *const length[] = {"content-length: 9"};
-    f.headers = length;
-    f.n_headers = 1;
-    makes(&f, "PUT /a?b=c HTTP/1.1\r\nHost: h:1\r\ncontent-length: 9\r\n\r\nhello");
 }
 
 static void chunked_bodies_are_split_into_chunks(void **state)
