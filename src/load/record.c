@@ -43,6 +43,7 @@ static void complete(struct record *r)
     uint64_t one = 1;
     counter_add(&r->counts.completed, 1);
     if (!r->plan->count || r->counts.completed != r->share) return;
+    r->completed_at = clock_ns();
     ssize_t n = write(r->completed_fd, &one, sizeof one);
     (void)n;
 }

@@ -50,9 +50,10 @@ struct record {
     struct load_counts counts;
     struct error_sample sample[LOAD_ERRORS];
     struct histogram *corrected, *raw;
-    int connect_error; /* the last one, a positive errno */
-    uint64_t share;    /* of plan->count */
-    int completed_fd;  /* an eventfd, written when counts.completed reaches `share` */
+    int connect_error;     /* the last one, a positive errno */
+    uint64_t share;        /* of plan->count */
+    int completed_fd;      /* an eventfd, written when counts.completed reaches `share` */
+    uint64_t completed_at; /* ns; when that was; 0: not yet */
 };
 
 /* Allocates the histograms; false without memory. */

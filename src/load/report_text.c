@@ -68,12 +68,23 @@ static void print_address(const struct plan *p)
     if (strcmp(text, first) != 0) printf("to %s, because %s accepts no connection; ", text, first);
 }
 
+/* A run of a few requests takes microseconds. */
+static void print_duration(uint64_t ns)
+{
+    if (ns == 0 || ns >= NS_PER_S)
+        printf("%.2f s", result_seconds(ns));
+    else if (ns >= NS_PER_MS)
+        printf("%.3f ms", (double)ns / NS_PER_MS);
+    else
+        printf("%.0f us", (double)ns / 1e3);
+}
+
 static void print_plan(const struct run *r)
 {
     const struct plan *p = r->plan;
-    printf("%.2f s, %u connection%s on %u core%s (%s), ", result_seconds(r->wall_ns),
-           p->connections, p->connections == 1 ? "" : "s", p->n_cores, p->n_cores == 1 ? "" : "s",
-           io_engine_name(r->engine));
+    print_duration(r->wall_ns);
+    printf(", %u connection%s on %u core%s (%s), ", p->connections, p->connections == 1 ? "" : "s",
+           p->n_cores, p->n_cores == 1 ? "" : "s", io_engine_name(r->engine));
     print_address(p);
     if (p->rate > 0)
         printf("open loop: %.15g requests/s, %s\n", p->rate, p->poisson ? "Poisson" : "constant");
@@ -81,13 +92,29 @@ static void print_plan(const struct run *r)
         printf("closed loop%s\n", p->pipeline > 1 ? ", pipelined" : "");
 }
 
+/* With three digits at least, so that a low rate is not 0. */
+static void print_rate(double rate)
+{
+    int digits = rate == 0 || rate >= 100 ? 0 : rate >= 10 ? 1 : rate >= 1 ? 2 : 3;
+    printf("%.*f/s; ", digits, rate);
+}
+
+static void print_bytes(double rate, const char *what)
+{
+    if (rate == 0 || rate >= 1048576 / 10)
+        printf("%.1f MiB/s%s", rate / 1048576, what);
+    else
+        printf("%.2f KiB/s%s", rate / 1024, what);
+}
+
 static void print_replies(const struct run *r)
 {
     const struct load_counts *c = &r->counts;
     uint64_t n = 0;
-    printf("  requests     %" PRIu64 " good, %.0f/s; %.1f MiB/s in, %.1f MiB/s out\n", c->replies,
-           result_per_second(r, c->answered), result_per_second(r, r->bytes_in) / 1048576,
-           result_per_second(r, r->bytes_out) / 1048576);
+    printf("  requests     %" PRIu64 " good, ", c->replies);
+    print_rate(result_per_second(r, c->answered));
+    print_bytes(result_per_second(r, r->bytes_in), " in, ");
+    print_bytes(result_per_second(r, r->bytes_out), " out\n");
     for (unsigned i = 0; i < ARRAY_LEN(c->status); i++) n += c->status[i];
     if (n == 0) return;
     printf("  status      ");

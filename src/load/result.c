@@ -32,7 +32,7 @@ bool result_has_replies(const struct run *r)
 /* A part of the time that all cores have. */
 static double share(const struct run *r, uint64_t ns)
 {
-    double all = result_seconds(r->wall_ns) * r->plan->n_cores;
+    double all = result_seconds(r->cpu_wall_ns) * r->plan->n_cores;
     return all > 0 ? result_seconds(ns) / all : 0;
 }
 

@@ -134,7 +134,7 @@ static struct interval measure_intervals(struct run *r, struct interval first)
     struct interval last = first, now = first;
     struct progress progress = {start, start, 0};
     struct stall stall = {start, 0};
-    while (now.wall_ns < end && !completed_all(r) && !r->interrupted) {
+    do { /* all may have been completed by now */
         wait_until(r, next < end ? next : end);
         now = read_totals(r);
         if (now.wall_ns < next && now.wall_ns < end) continue;
@@ -143,7 +143,8 @@ static struct interval measure_intervals(struct run *r, struct interval first)
         while (next <= now.wall_ns) next += INTERVAL_NS;
         if (is_stalled(r, &stall, now.wall_ns)) break;
         report_progress(r, &progress, &now);
-    }
+    } while (now.wall_ns < end && !completed_all(r) && !r->interrupted);
+    if (now.wall_ns > last.wall_ns) add_interval(r, &last, &now);
     return now;
 }
 
@@ -160,7 +161,8 @@ static void measure(struct run *r)
     now = watch_run_delay(&r->watch);
     r->watched_run_delay = run_delay_since(&watched, &now);
     clear_progress(r);
-    r->wall_ns = last.wall_ns - first.wall_ns;
+    r->started_at = first.wall_ns;
+    r->wall_ns = r->cpu_wall_ns = last.wall_ns - first.wall_ns;
     r->watched_ns = last.cpu_ns - first.cpu_ns;
     watch_self(&r->user_ns, &r->system_ns);
     r->user_ns -= user;
@@ -295,6 +297,20 @@ static void add_core(struct run *r, const struct load_core *c)
     if (record->connect_error) r->connect_error = record->connect_error;
 }
 
+/* A number of requests took until the last one was completed, which is before the main thread was
+ * woken for it. */
+static void end_with_last_reply(struct run *r)
+{
+    uint64_t ended = r->started_at;
+    for (uint32_t i = 0; i < r->plan->n_cores; i++) {
+        const struct record *record = &r->cores[i].context.record;
+        if (record->share && !record->completed_at) return;
+        if (record->completed_at > ended) ended = record->completed_at;
+    }
+    if (ended > r->started_at && ended < r->started_at + r->wall_ns)
+        r->wall_ns = ended - r->started_at;
+}
+
 static int collect(struct run *r)
 {
     int status = 0;
@@ -309,6 +325,7 @@ static int collect(struct run *r)
         add_core(r, c);
         load_core_free(c);
     }
+    end_with_last_reply(r);
     if (r->plan->rate == 0) r->corrected = r->raw;
     free(r->cores);
     r->cores = NULL;

@@ -23,7 +23,9 @@ struct run {
     bool interrupted;
 
     /* of the measurement */
-    uint64_t wall_ns;
+    uint64_t started_at;         /* ns */
+    uint64_t wall_ns;            /* of a number of requests: until the last one was completed */
+    uint64_t cpu_wall_ns;        /* the time that CPU times and run delays are of */
     uint64_t user_ns, system_ns; /* CPU time of this process */
     uint64_t watched_ns;         /* CPU time of the watched processes */
     struct run_delay run_delay;  /* of the cores' threads */

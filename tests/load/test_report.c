@@ -30,7 +30,7 @@ static int set_up(void **state)
     plan = (struct plan){.n_cores = 2, .connections = 8, .pipeline = 3};
     run.plan = &plan;
     run.engine = io_engines[0];
-    run.wall_ns = 2 * NS_PER_S;
+    run.wall_ns = run.cpu_wall_ns = 2 * NS_PER_S;
     run.user_ns = 300 * NS_PER_MS;
     run.system_ns = 100 * NS_PER_MS;
     return 0;
@@ -195,7 +195,7 @@ static void json_rates_are_exact(void **state)
 static void json_of_an_empty_run_is_valid(void **state)
 {
     (void)state;
-    run.wall_ns = 0;
+    run.wall_ns = run.cpu_wall_ns = 0;
     run.interrupted = true;
     write_json();
     assert_true(json_number(json, "requests") == 0);

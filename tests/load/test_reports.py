@@ -1,5 +1,6 @@
 """Reports are written where they can be, and files are left alone where they cannot."""
 
+import os
 import subprocess
 
 import rig
@@ -7,6 +8,22 @@ from rig import reply
 
 
 class Reports(rig.Case):
+    def test_a_short_run_has_a_duration_and_a_rate(self):
+        """All replies may be there before the generator looks for the first time."""
+        server = self.each(reply())
+        for n in (1, 5, 5, 5, 5, 20):
+            done = self.run_load("--requests", n, "--connections", 5, "--watch", os.getpid(), server.url)
+            seconds, j = done.json["seconds"], done.json
+            self.assertEqual((done.status, j["answered"]), (0, n), done)
+            self.assertGreater(seconds, 0)
+            self.assertAlmostEqual(j["per_second"] * seconds / n, 1, places=3)
+            self.assertEqual(sum(s[0] for s in j["watch"]["slices"]), n)
+            # No reply came after the end, but for what a histogram rounds.
+            self.assertLessEqual(j["latency_ns"]["raw"]["max"], seconds * 1e9 * 1.01)
+            first, requests = done.out.splitlines()[:2]
+            self.assertRegex(first, r"^[1-9][0-9]* us, |^[1-9][0-9]*\.[0-9]{3} ms, |^[1-9][0-9]*\.[0-9]{2} s, ")
+            self.assertRegex(requests, r"good, [1-9][0-9.]*/s; ([1-9][0-9.]*|0\.[0-9]*[1-9]) [MK]iB/s in, ")
+
     def test_an_unwritable_report_fails_the_run(self):
         server = self.each(reply())
         with open("/dev/full", "w") as full:

@@ -17,7 +17,7 @@ static int set_up(void **state)
     memset(&run, 0, sizeof run);
     plan = (struct plan){.n_cores = 2};
     run.plan = &plan;
-    run.wall_ns = 2 * NS_PER_S;
+    run.wall_ns = run.cpu_wall_ns = 2 * NS_PER_S;
     run.user_ns = 300 * NS_PER_MS;
     run.system_ns = 100 * NS_PER_MS;
     return 0;
@@ -51,7 +51,7 @@ static void run_delay_limits_from_5_percent_on(void **state)
     assert_int_equal(result_limit(&run), LIMIT_NONE);
     run.run_delay = (struct run_delay){0};
     assert_int_equal(result_limit(&run), LIMIT_NONE);
-    run.wall_ns = 0;
+    run.wall_ns = run.cpu_wall_ns = 0;
     run.run_delay = (struct run_delay){NS_PER_S, 10};
     assert_int_equal(result_limit(&run), LIMIT_NONE);
 }
