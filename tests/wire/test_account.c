@@ -135,7 +135,8 @@ static size_t received(void)
 static size_t body_received(void)
 {
     size_t n;
-    const char *out = mem_out(rig.m, &n), *end = memmem(out, n, "\r\n\r\n", 4);
+    const char *out = mem_out(rig.m, &n);
+    const char *end = out ? memmem(out, n, "\r\n\r\n", 4) : NULL;
     return end ? n - (size_t)(end + 4 - out) : 0;
 }
 

@@ -201,7 +201,8 @@ static void expect_told(const char *want, const char *status)
     char text[1000] = "";
     size_t n;
     const char *out = mem_out(told.m, &n), *last = NULL;
-    for (const char *at = out; (at = memmem(at, n - (size_t)(at - out), "HTTP/1.1 ", 9)); at++)
+    for (const char *at = out; at && (at = memmem(at, n - (size_t)(at - out), "HTTP/1.1 ", 9));
+         at++)
         last = at;
     bool right = status ? last && memcmp(last + 9, status, 3) == 0 : !last;
     if (!mem_closed(told.m)) mem_reset(told.m);
