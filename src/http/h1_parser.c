@@ -172,9 +172,8 @@ static bool connection_has(const struct head *h, slice option)
 
 /* llhttp_should_keep_alive is not used: in HTTP/1.0 it lets keep-alive override close (RFC 9112,
  * 9.3), and it takes Proxy-Connection for Connection. */
-static bool keeps_alive(const struct message *m, const struct head *h)
+static bool keeps_alive(const struct head *h)
 {
-    if (!message_has_connection(m)) return h->minor > 0;
     if (connection_has(h, SLICE("close"))) return false;
     return h->minor > 0 || connection_has(h, SLICE("keep-alive"));
 }
@@ -193,7 +192,7 @@ static int on_head_complete(struct message *m)
     }
     h->chunked = message_is_chunked(m);
     h->content_length = message_content_length(m);
-    h->keep_alive = keeps_alive(m, h);
+    h->keep_alive = keeps_alive(h);
     h->has_body = h->chunked || h->content_length > 0;
     if (!h->has_body) return MESSAGE_CONTINUE;
     p->state = PARSE_BODY;

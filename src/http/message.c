@@ -18,6 +18,18 @@ static llhttp_t *llhttp_of(const struct message *m)
     return (llhttp_t *)(uintptr_t)m->llhttp;
 }
 
+/* llhttp refuses some of the white space that a recipient has to accept: HTAB after the value of
+ * Content-Length and Transfer-Encoding, and after an option of Connection (RFC 9110, 5.5 and
+ * 5.6.1), and any around chunk extensions (RFC 9112, 7.1.1). So message_read cuts the input at
+ * these places, and llhttp gets a space for the first and nothing for the second. */
+enum read_mode {
+    READ_ALL,        /* llhttp gets the input as it is */
+    READ_VALUE,      /* in the value of a field that llhttp interprets */
+    READ_CHUNK_LINE, /* from the size of a chunk to the end of its line */
+};
+
+static const char space[] = " "; /* in place of an HTAB */
+
 /* ---- events ---- */
 
 #define SPAN_EVENT(name)                                                                           \
@@ -30,14 +42,58 @@ static llhttp_t *llhttp_of(const struct message *m)
 SPAN_EVENT(target)
 SPAN_EVENT(version)
 SPAN_EVENT(field_name)
-SPAN_EVENT(field_value)
 SPAN_EVENT(body)
+
+/* Stops llhttp, so that message_read chooses how to go on. */
+static int switch_mode(struct message *m, enum read_mode mode)
+{
+    m->mode = mode;
+    m->switched = true;
+    return HPE_PAUSED;
+}
+
+/* header_state is set for the fields that llhttp interprets, such as Content-Length. */
+static int on_field_name_complete(llhttp_t *l)
+{
+    return l->header_state ? switch_mode(message_of(l), READ_VALUE) : 0;
+}
+
+static int on_field_value(llhttp_t *l, const char *at, size_t n)
+{
+    struct message *m = message_of(l);
+    return m->events->field_value(m, at == space ? SLICE("\t") : slice_of(at, n));
+}
+
+static int begin_chunk(struct message *m)
+{
+    m->line = (struct chunk_line){0};
+    return switch_mode(m, READ_CHUNK_LINE);
+}
 
 static int on_head_complete(llhttp_t *l)
 {
     struct message *m = message_of(l);
     l->upgrade = 0; /* no upgrade is supported: the field is ignored (RFC 9110, 7.8) */
-    return m->events->head_complete(m);
+    int result = m->events->head_complete(m);
+    if (!(l->flags & F_CHUNKED) || (result != MESSAGE_CONTINUE && result != MESSAGE_PAUSE))
+        return result;
+    begin_chunk(m);
+    m->switched = result == MESSAGE_CONTINUE;
+    return HPE_PAUSED;
+}
+
+static int on_chunk_header(llhttp_t *l)
+{
+    struct message *m = message_of(l);
+    m->mode = READ_ALL;
+    m->last_chunk = l->content_length == 0;
+    return 0;
+}
+
+static int on_chunk_complete(llhttp_t *l)
+{
+    struct message *m = message_of(l);
+    return m->last_chunk ? 0 : begin_chunk(m);
 }
 
 static int on_complete(llhttp_t *l)
@@ -46,20 +102,20 @@ static int on_complete(llhttp_t *l)
     return m->events->complete(m);
 }
 
+#define COMMON_SETTINGS                                                                            \
+    .on_header_field_complete = on_field_name_complete, .on_headers_complete = on_head_complete,   \
+    .on_body = on_body, .on_message_complete = on_complete, .on_chunk_header = on_chunk_header,    \
+    .on_chunk_complete = on_chunk_complete
+
 #define REQUEST_SETTINGS(version)                                                                  \
     {                                                                                              \
-        .on_url = on_target, .on_version = (version), .on_header_field = on_field_name,            \
-        .on_header_value = on_field_value, .on_headers_complete = on_head_complete,                \
-        .on_body = on_body, .on_message_complete = on_complete,                                    \
+        COMMON_SETTINGS, .on_url = on_target, .on_version = (version),                             \
+                         .on_header_field = on_field_name, .on_header_value = on_field_value,      \
     }
 
 static const llhttp_settings_t request_settings = REQUEST_SETTINGS(NULL);
 static const llhttp_settings_t request_settings_with_version = REQUEST_SETTINGS(on_version);
-static const llhttp_settings_t response_settings = {
-    .on_headers_complete = on_head_complete,
-    .on_body = on_body,
-    .on_message_complete = on_complete,
-};
+static const llhttp_settings_t response_settings = {COMMON_SETTINGS};
 
 /* ---- begin ---- */
 
@@ -72,16 +128,22 @@ __attribute__((constructor)) static void make_initial(void)
     llhttp_init(&initial_response, HTTP_RESPONSE, &response_settings);
 }
 
+static void begin(struct message *m, const llhttp_t *initial, const struct message_events *events)
+{
+    *llhttp_of(m) = *initial;
+    m->events = events;
+    m->mode = READ_ALL;
+    m->last_chunk = false;
+}
+
 void message_begin_request(struct message *m, const struct message_events *events)
 {
-    *llhttp_of(m) = initial_request;
-    m->events = events;
+    begin(m, &initial_request, events);
 }
 
 void message_begin_response(struct message *m, const struct message_events *events)
 {
-    *llhttp_of(m) = initial_response;
-    m->events = events;
+    begin(m, &initial_response, events);
 }
 
 void message_watch_version(struct message *m)
@@ -105,12 +167,55 @@ static enum message_result result_of(llhttp_errno_t err)
     }
 }
 
+/* Takes a piece of a value, which ends before an HTAB or after the line. */
+static size_t next_of_value(struct message *m, slice in, slice *pass)
+{
+    const char *end = memchr(in.ptr, '\n', in.len);
+    slice line = end ? slice_of(in.ptr, (size_t)(end - in.ptr) + 1) : in;
+    const char *tab = memchr(line.ptr, '\t', line.len);
+    if (tab == line.ptr) {
+        *pass = slice_of(space, 1);
+        return 1;
+    }
+    *pass = tab ? slice_of(line.ptr, (size_t)(tab - line.ptr)) : line;
+    if (end && !tab) m->mode = READ_ALL;
+    return pass->len;
+}
+
+/* Takes a piece of `in` and returns its length; *pass is what llhttp gets in its place. */
+static size_t next_piece(struct message *m, slice in, slice *pass)
+{
+    switch ((enum read_mode)m->mode) {
+    case READ_VALUE: return next_of_value(m, in, pass);
+    case READ_CHUNK_LINE: return chunk_line_next(&m->line, in, pass);
+    default: *pass = in; return in.len;
+    }
+}
+
+/* How much of a piece of `n` bytes at `at` llhttp has used before it stopped. */
+static size_t used_of(const llhttp_t *l, const char *at, size_t n, slice pass)
+{
+    const char *stop = llhttp_get_error_pos(l);
+    if (pass.ptr == at) return (size_t)(stop - at);
+    return stop == pass.ptr ? 0 : n;
+}
+
 enum message_result message_read(struct message *m, slice in, size_t *used)
 {
     llhttp_t *l = llhttp_of(m);
-    llhttp_errno_t err = llhttp_execute(l, in.ptr, in.len);
-    *used = err == HPE_OK ? in.len : (size_t)(llhttp_get_error_pos(l) - in.ptr);
-    if (err == HPE_PAUSED) llhttp_resume(l);
+    llhttp_errno_t err = HPE_OK;
+    size_t at = 0;
+    m->switched = false;
+    while (at < in.len && err == HPE_OK) {
+        slice pass, rest = slice_skip(in, at);
+        size_t n = next_piece(m, rest, &pass);
+        if (pass.len) err = llhttp_execute(l, pass.ptr, pass.len);
+        at += err == HPE_OK ? n : used_of(l, rest.ptr, n, pass);
+        if (err == HPE_PAUSED) llhttp_resume(l);
+        if (m->switched) err = HPE_OK;
+        m->switched = false;
+    }
+    *used = at;
     return result_of(err);
 }
 
@@ -168,11 +273,6 @@ uint64_t message_content_length(const struct message *m)
 bool message_has_transfer_encoding(const struct message *m)
 {
     return llhttp_of(m)->flags & F_TRANSFER_ENCODING;
-}
-
-bool message_has_connection(const struct message *m)
-{
-    return llhttp_of(m)->flags & (F_CONNECTION_CLOSE | F_CONNECTION_KEEP_ALIVE);
 }
 
 bool message_keeps_alive(const struct message *m)

@@ -2,7 +2,7 @@
 /* Parses HTTP/1.x messages, requests and responses, with llhttp in its strict mode. message.c is
  * the only file that includes llhttp. */
 
-#include "base/slice.h"
+#include "http/chunk_line.h"
 
 struct message;
 
@@ -28,6 +28,10 @@ struct message_events {
 struct message {
     _Alignas(8) unsigned char llhttp[128]; /* an llhttp_t */
     const struct message_events *events;
+    struct chunk_line line; /* of the current chunk */
+    uint8_t mode;           /* enum read_mode of message.c */
+    bool switched;          /* the mode has just been changed */
+    bool last_chunk;
 };
 
 enum message_result {
@@ -67,7 +71,6 @@ int message_status(const struct message *m);
 bool message_is_chunked(const struct message *m);
 uint64_t message_content_length(const struct message *m);
 bool message_has_transfer_encoding(const struct message *m);
-bool message_has_connection(const struct message *m); /* has close or keep-alive */
 
 /* llhttp's own view of keep-alive; used for responses. */
 bool message_keeps_alive(const struct message *m);

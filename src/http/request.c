@@ -52,6 +52,21 @@ static bool host_known(struct http_context *ctx, slice host)
     return true;
 }
 
+/* Whether a list of expectations names 100-continue and nothing else. Empty members are allowed
+ * (RFC 9110, 5.6.1). */
+static bool expects_continue(slice list)
+{
+    static const slice known = SLICE("100-continue");
+    slice member;
+    bool found = false;
+    while (slice_cut(&list, ',', &member)) {
+        member = slice_trim(member);
+        if (member.len && !slice_ieq(member, known)) return false;
+        found |= member.len > 0;
+    }
+    return found;
+}
+
 /* RFC 9112, 3.2: HTTP/1.1 requires exactly one valid Host. */
 static int check_fields(struct torc_req *rq)
 {
@@ -64,7 +79,7 @@ static int check_fields(struct torc_req *rq)
             rq->host = head_field_value(h, i);
         } else if (name.len == 6 && slice_ieq(name, SLICE("expect")) && h->minor > 0) {
             /* RFC 9110, 10.1.1: ignored in HTTP/1.0. */
-            if (!slice_ieq(head_field_value(h, i), SLICE("100-continue"))) return 417;
+            if (!expects_continue(head_field_value(h, i))) return 417;
             rq->expect_continue = true;
         } else if (name.len == 17 && slice_ieq(name, SLICE("transfer-encoding"))) {
             if (!h->chunked) return 400; /* an empty Transfer-Encoding */
