@@ -147,9 +147,8 @@ static struct h1_exchange *request_begin(struct conn *c)
     x->conn = c;
     x->reader = NULL;
     x->state = H1_HEAD;
-    x->returned = x->counted = false;
+    x->returned = x->counted = x->begun = false;
     c->exchange = x;
-    c->read_deadline = ctx->io->now + ctx->limits->header_timeout;
     return x;
 }
 
@@ -266,6 +265,16 @@ static void serve(struct h1_exchange *x)
 
 /* ---- input: each step returns whether another may follow ---- */
 
+/* Starts the clock of a head whose first bytes have come. An empty line is none of them: with it
+ * the connection stays as idle as it was. */
+static void await_rest_of_head(struct h1_exchange *x)
+{
+    struct conn *c = x->conn;
+    if (x->begun || h1_parser_is_blank(&x->parser)) return;
+    x->begun = true;
+    c->read_deadline = c->ctx->io->now + c->ctx->limits->header_timeout;
+}
+
 static bool step_head(struct h1_exchange *x)
 {
     struct conn *c = x->conn;
@@ -279,7 +288,17 @@ static bool step_head(struct h1_exchange *x)
         reject_head(x, x->parser.status);
     else if (x->parser.state != PARSE_HEAD)
         serve(x);
+    else
+        await_rest_of_head(x);
     return true;
+}
+
+/* Continues with a head that did not come whole. A request arrives with its first byte, not with
+ * empty lines before it. */
+static bool step_rest_of_head(struct h1_exchange *x)
+{
+    if (!x->begun) x->rq.arrived = x->conn->ctx->io->now;
+    return step_head(x);
 }
 
 static bool step_idle(struct conn *c)
@@ -344,7 +363,7 @@ static bool step(struct conn *c)
     struct h1_exchange *x = c->exchange;
     if (!x) return step_idle(c);
     switch ((enum h1_state)x->state) {
-    case H1_HEAD: return step_head(x);
+    case H1_HEAD: return step_rest_of_head(x);
     case H1_HANDLER: return step_handler(x);
     case H1_DISCARD: return step_discard(x);
     case H1_SENDING: return step_sending(x);
@@ -362,6 +381,18 @@ static void h1_input(struct conn *c)
 
 /* ---- timeouts, drain, cancel ---- */
 
+/* Whether no request has begun: at most empty lines have come. */
+static bool is_idle(const struct h1_exchange *x)
+{
+    return !x || (x->state == H1_HEAD && !x->begun);
+}
+
+static void close_idle(struct conn *c)
+{
+    if (c->exchange) exchange_end(c->exchange);
+    conn_begin_close(c, false);
+}
+
 static void idle_timeout_passed(struct conn *c)
 {
     if (c->unsent.bytes) { /* not idle: the last response is still being sent */
@@ -369,14 +400,14 @@ static void idle_timeout_passed(struct conn *c)
         return;
     }
     counter_add(&c->ctx->stats.timeouts[TIMEOUT_IDLE], 1);
-    conn_begin_close(c, false);
+    close_idle(c);
 }
 
 static void h1_timeout(struct conn *c)
 {
     struct h1_exchange *x = c->exchange;
     uint64_t *timeouts = c->ctx->stats.timeouts;
-    if (!x) {
+    if (is_idle(x)) {
         idle_timeout_passed(c);
     } else if (x->state == H1_HEAD) {
         counter_add(&timeouts[TIMEOUT_HEADER], 1);
@@ -395,12 +426,12 @@ static void h1_timeout(struct conn *c)
 static void h1_drain(struct conn *c)
 {
     struct h1_exchange *x = c->exchange;
-    if (x && (x->state == H1_HEAD || x->state == H1_DISCARD)) {
+    if (is_idle(x)) {
+        if (!c->unread.len) close_idle(c);
+    } else if (x->state == H1_HEAD || x->state == H1_DISCARD) {
         /* No handler is running, but the rest of the request may be on its way. */
         uint64_t soon = c->ctx->io->now + DRAIN_TIMEOUT;
         if (c->read_deadline > soon) c->read_deadline = soon;
-    } else if (!x && !c->unread.len) {
-        conn_begin_close(c, false);
     }
 }
 

@@ -21,6 +21,7 @@ struct h1_exchange {
     uint8_t state;            /* enum h1_state */
     bool returned;            /* the handler has returned */
     bool counted;             /* counted as in progress */
+    bool begun;               /* the head was incomplete, and its clock runs */
     struct h1_parser parser;
 };
 

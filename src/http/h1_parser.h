@@ -52,6 +52,12 @@ void h1_parser_init(struct h1_parser *p, struct head *head, struct arena *arena,
  * `in` is not empty. */
 size_t h1_parse_head(struct h1_parser *p, slice in);
 
+/* Whether only empty lines before the request line have come so far (RFC 9112, 2.2). */
+static inline bool h1_parser_is_blank(const struct h1_parser *p)
+{
+    return p->state == PARSE_HEAD && p->head_bytes == p->empty_bytes;
+}
+
 /* Parses bytes of the body in PARSE_BODY: returns how many of `in` were used and copies at most
  * `size` bytes of data to `out`, their count to *got. `out` NULL discards the data. */
 size_t h1_parse_body(struct h1_parser *p, slice in, char *out, size_t size, size_t *got);

@@ -109,6 +109,62 @@ static void test_idle_connections_are_closed(void **state)
     server_stop(&s);
 }
 
+/* RFC 9112, 2.2: an empty line begins no request, so the clock of a head does not run. */
+static void test_an_empty_line_leaves_the_connection_idle(void **state)
+{
+    static const char *const lines[3] = {"\r\n", "\r", "\r\n\r\n\r"};
+    struct server s;
+    struct client c[3], late;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--header-timeout", "50ms", "--idle-timeout", "1h", "--drain-timeout", "1h");
+    for (size_t i = 0; i < 3; i++) {
+        client_open(&c[i], &s);
+        client_get(&c[i], "/plaintext", 200, &r);
+        client_sendf(&c[i], "%s", lines[i]);
+    }
+    client_open(&late, &s);
+    client_sendf(&late, "\r\nGET /");
+    expect_timeout(&late, "GET", &r); /* what follows the line has its clock */
+    sleep_ms(300);
+    for (size_t i = 0; i < 3; i++) {
+        if (i > 0) client_sendf(&c[i], "\n");
+        client_get(&c[i], "/plaintext", 200, &r);
+        client_sendf(&c[i], "%s", lines[i]);
+    }
+    client_get(&c[0], "/plaintext", 200, &r);
+    client_sendf(&c[0], "\r\n");
+    stats_await(&s, "total.requests", 2 * 3 + 1);
+    server_stop(&s); /* the drain closes them as idle ones: silently */
+    for (size_t i = 0; i < 3; i++) {
+        client_expect_end(&c[i]);
+        client_close(&c[i]);
+    }
+    reply_free(&r);
+}
+
+static void test_an_empty_line_does_not_extend_idleness(void **state)
+{
+    struct server s;
+    struct client c, fresh;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--header-timeout", "1h", "--idle-timeout", "200ms");
+    client_open(&c, &s);
+    client_get(&c, "/plaintext", 200, &r);
+    client_open(&fresh, &s);
+    for (int i = 0; i < 200 && client_try_send(&c, "\r\n", 2); i++) sleep_ms(20);
+    client_sendf(&fresh, "\r\n");
+    client_expect_end(&fresh);
+    stats_await(&s, "total.timeouts_idle", 2);
+    assert_true(stats_number(&s, "total.timeouts_header") == 0);
+    assert_true(stats_number(&s, "total.responses_4xx") == 0);
+    client_close(&c);
+    client_close(&fresh);
+    reply_free(&r);
+    server_stop(&s);
+}
+
 /* ---- bodies ---- */
 
 static void test_stalled_body_times_out(void **state)
@@ -280,6 +336,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_slow_head_times_out),
         cmocka_unit_test(test_heads_in_pieces_are_served),
         cmocka_unit_test(test_idle_connections_are_closed),
+        cmocka_unit_test(test_an_empty_line_leaves_the_connection_idle),
+        cmocka_unit_test(test_an_empty_line_does_not_extend_idleness),
         cmocka_unit_test(test_stalled_body_times_out),
         cmocka_unit_test(test_slow_body_is_served),
         cmocka_unit_test(test_client_that_does_not_read_is_closed),
