@@ -265,40 +265,34 @@ static void serve(struct h1_exchange *x)
 
 /* ---- input: each step returns whether another may follow ---- */
 
-/* Starts the clock of a head whose first bytes have come. An empty line is none of them: with it
- * the connection stays as idle as it was. */
-static void await_rest_of_head(struct h1_exchange *x)
-{
-    struct conn *c = x->conn;
-    if (x->begun || h1_parser_is_blank(&x->parser)) return;
-    x->begun = true;
-    c->read_deadline = c->ctx->io->now + c->ctx->limits->header_timeout;
-}
-
 static bool step_head(struct h1_exchange *x)
 {
     struct conn *c = x->conn;
-    if (c->unread.len == 0) {
-        if (!c->eof) return false;
-        exchange_abort(x); /* it can no longer be completed */
-        return true;
-    }
     c->unread = slice_skip(c->unread, h1_parse_head(&x->parser, c->unread));
     if (x->parser.state == PARSE_ERROR)
         reject_head(x, x->parser.status);
     else if (x->parser.state != PARSE_HEAD)
         serve(x);
-    else
-        await_rest_of_head(x);
     return true;
 }
 
-/* Continues with a head that did not come whole. A request arrives with its first byte, not with
- * empty lines before it. */
+/* Continues with a head that has not come whole. A request begins with its first byte, not with the
+ * empty lines before it: with these the connection stays as idle as it was. */
 static bool step_rest_of_head(struct h1_exchange *x)
 {
-    if (!x->begun) x->rq.arrived = x->conn->ctx->io->now;
-    return step_head(x);
+    struct conn *c = x->conn;
+    uint64_t now = c->ctx->io->now;
+    if (!x->begun) x->rq.arrived = now;
+    if (c->unread.len) return step_head(x);
+    if (c->eof) { /* it can no longer be completed */
+        exchange_abort(x);
+        return true;
+    }
+    if (!x->begun && !h1_parser_is_blank(&x->parser)) {
+        x->begun = true;
+        c->read_deadline = now + c->ctx->limits->header_timeout;
+    }
+    return false;
 }
 
 static bool step_idle(struct conn *c)
@@ -389,7 +383,7 @@ static bool is_idle(const struct h1_exchange *x)
 
 static void close_idle(struct conn *c)
 {
-    if (c->exchange) exchange_end(c->exchange);
+    if (c->exchange) exchange_abort(c->exchange);
     conn_begin_close(c, false);
 }
 

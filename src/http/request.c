@@ -54,7 +54,7 @@ static bool host_known(struct http_context *ctx, slice host)
 
 /* Whether a list of expectations names 100-continue and nothing else. Empty members are allowed
  * (RFC 9110, 5.6.1). */
-static bool expects_continue(slice list)
+__attribute__((noinline)) static bool expects_continue(slice list)
 {
     static const slice known = SLICE("100-continue");
     slice member;
