@@ -40,9 +40,10 @@ static void add_etag(struct static_version *v, const struct static_source *s)
     add(v, "\r\n");
 }
 
-static void describe(struct static_version *v, const struct static_source *s, slice type, bool vary,
+static void describe(struct static_version *v, const struct static_source *s, slice name, bool vary,
                      time_t now)
 {
+    slice type = mime_type(name), coding = s->coding ? s->coding->name : mime_coding(name);
     *v = (struct static_version){.fd = s->fd, .size = s->size, .modified = s->modified.tv_sec};
     /* Never later than the response itself (RFC 9110, 8.8.2.1). */
     if (v->modified > now) v->modified = now;
@@ -56,7 +57,7 @@ static void describe(struct static_version *v, const struct static_source *s, sl
     v->validators_len = v->fields_len;
     add(v, "Accept-Ranges: bytes\r\n");
     v->ranges_len = v->fields_len;
-    if (s->coding) add(v, "Content-Encoding: %s\r\n", s->coding->name.ptr);
+    if (coding.len) add(v, "Content-Encoding: %s\r\n", coding.ptr);
     add(v, "Content-Type: %.*s\r\n", (int)type.len, type.ptr);
 }
 
@@ -75,8 +76,7 @@ struct static_file *static_file_new(slice path, slice name, const struct static_
     list_init(&f->by_age);
     if (path.len) memcpy((char *)f + size, path.ptr, path.len);
     f->path = slice_of((char *)f + size, path.len);
-    slice type = mime_type(name);
-    for (int i = 0; i < n; i++) describe(&f->version[i], &source[i], type, n > 1, now);
+    for (int i = 0; i < n; i++) describe(&f->version[i], &source[i], name, n > 1, now);
     for (int i = 1; i < n; i++) f->codings[i - 1] = source[i].coding->name;
     return f;
 }

@@ -1,5 +1,7 @@
 #include "files/find.h"
 
+#include "files/mime.h"
+
 #include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -165,7 +167,10 @@ static int open_file(torc_req *rq, struct static_core *core, int dirfd, slice pa
     int err = open_source(rq, core, dirfd, name, &source[0]);
     if (err == -EISDIR) return directory ? 404 : 301;
     if (err < 0) return fail_to_open(rq, err);
-    int n = 1 + open_precompressed(rq, core, dirfd, name, len, source + 1);
+    int n = 1;
+    /* A file that is compressed by itself has no variants. */
+    if (!mime_coding(slice_of(name, len)).len)
+        n += open_precompressed(rq, core, dirfd, name, len, source + 1);
     struct static_file *f = static_file_new(path, slice_of(name, len), source, n, time(NULL));
     if (!f) return fail_without_memory(rq);
     /* If cancelled, the search for variants was incomplete. */

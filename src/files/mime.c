@@ -162,3 +162,8 @@ slice mime_type(slice path)
     }
     return SLICE("application/octet-stream");
 }
+
+slice mime_coding(slice path)
+{
+    return slice_ieq(extension_of(path), SLICE("svgz")) ? SLICE("gzip") : (slice){NULL, 0};
+}

@@ -218,9 +218,26 @@ static void no_extension(void **state)
     assert_true(slice_eq(mime_type(slice_of("/a.htmlx", 7)), SLICE("text/html; charset=utf-8")));
 }
 
+/* Every other type names what the bytes are as they are sent. */
+static void one_coding(void **state)
+{
+    (void)state;
+    static const slice coded[] = {SLICE("a.svgz"), SLICE("a/b.SVGZ"), SLICE("x.svg.svgz")};
+    for (size_t i = 0; i < ARRAY_LEN(coded); i++)
+        assert_true(slice_eq(mime_coding(coded[i]), SLICE("gzip")));
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        char name[40];
+        snprintf(name, sizeof name, "a.%s", all[i][0]);
+        if (strcmp(all[i][0], "svgz") != 0) assert_null(mime_coding(slice_str(name)).ptr);
+    }
+    static const slice plain[] = {SLICE(""), SLICE("svgz"), SLICE(".svgz"), SLICE("a.svgz/b")};
+    for (size_t i = 0; i < ARRAY_LEN(plain); i++) assert_null(mime_coding(plain[i]).ptr);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_coding),
         cmocka_unit_test(each),
         cmocka_unit_test(extensions),
         cmocka_unit_test(no_extension),

@@ -17,6 +17,10 @@ static int make(void **state)
     site_put("root/page/index.html", "<p>plain", 0);
     site_put("root/page/index.html.gz", "<p>GZIP", 0);
     site_put("root/only.txt.gz", "GZIP", 0);
+    site_put("root/drawing.svgz", "GZIP drawing", 0);
+    site_put("root/drawing.svgz.br", "BR of GZIP", 0);
+    site_put("root/archive.tgz", "GZIP archive", 0);
+    site_put("root/drawing.svg", "<svg>", 0);
     return 0;
 }
 
@@ -167,6 +171,28 @@ static void variants(void **state)
     expect_field("Content-Type", "application/gzip");
 }
 
+/* RFC 9110, 8.4: the type of .svgz is that of the SVG within, so its coding must be named. */
+static void a_file_that_is_compressed_by_itself(void **state)
+{
+    (void)state;
+    static const char *const accepted[] = {"", "Accept-Encoding: br, gzip\r\n",
+                                           "Accept-Encoding: identity\r\n"};
+    for (size_t i = 0; i < sizeof accepted / sizeof *accepted; i++) {
+        assert_int_equal(request("GET", "/drawing.svgz", accepted[i]), 200);
+        assert_string_equal(reply.body, "GZIP drawing");
+        expect_field("Content-Encoding", "gzip");
+        expect_field("Content-Type", "image/svg+xml");
+        expect_field("Vary", NULL);
+    }
+    assert_int_equal(request("GET", "/drawing.svgz", "Range: bytes=0-3\r\n"), 206);
+    expect_field("Content-Encoding", "gzip");
+    expect("/drawing.svg", 200, "<svg>");
+    expect_field("Content-Encoding", NULL);
+    expect("/archive.tgz", 200, "GZIP archive"); /* here the archive itself is what was asked for */
+    expect_field("Content-Encoding", NULL);
+    expect_field("Content-Type", "application/gzip");
+}
+
 /* Each version has its own tag; conditions apply to the version chosen. */
 static void variants_have_their_own_tags(void **state)
 {
@@ -215,6 +241,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(preconditions, site_start_plain, site_stop),
         cmocka_unit_test_setup_teardown(variants, site_start_plain, site_stop),
         cmocka_unit_test_setup_teardown(variants_have_their_own_tags, site_start_plain, site_stop),
+        cmocka_unit_test_setup_teardown(a_file_that_is_compressed_by_itself, site_start_plain,
+                                        site_stop),
         cmocka_unit_test_setup_teardown(other_methods, site_start_plain, site_stop),
     };
     return cmocka_run_group_tests(tests, make, site_remove);
