@@ -1,6 +1,7 @@
 #include "http/h1_exchange.h"
 
 #include "base/decimal.h"
+#include "http/response.h"
 #include "http/status.h"
 
 #include <errno.h>
@@ -35,7 +36,8 @@ static char *put_status(char *p, int status)
 static char *put_framing(char *p, struct torc_req *rq)
 {
     const struct response *r = &rq->response;
-    if (r->status == 204 || r->status == 304) return p;
+    if (UNLIKELY(!status_has_content(r->status)))
+        return r->status == 205 ? PUT_TEXT(p, "Content-Length: 0\r\n") : p;
     if (r->length >= 0) {
         p = PUT_TEXT(p, "Content-Length: ");
         p = decimal_put(p, (uint64_t)r->length);
@@ -49,6 +51,16 @@ static char *put_framing(char *p, struct torc_req *rq)
 static bool is_chunked(const struct torc_req *rq)
 {
     return rq->response.length < 0 && rq->head.minor > 0;
+}
+
+/* The type given with the response replaces one that was added as a field. */
+__attribute__((noinline)) static char *put_fields(char *p, const struct response *r)
+{
+    slice type = {NULL, 0};
+    if (r->type.ptr) type = response_find_field(r, SLICE("content-type"));
+    size_t before = type.len ? (size_t)(type.ptr - r->fields) : r->fields_len;
+    p = put(p, r->fields, before);
+    return type.len ? put(p, type.ptr + type.len, r->fields_len - before - type.len) : p;
 }
 
 static char *put_head(char *p, struct torc_req *rq)
@@ -68,7 +80,7 @@ static char *put_head(char *p, struct torc_req *rq)
         p -= HEAD_TYPE_LEN;
     }
     p = put_framing(p, rq);
-    if (r->fields_len) p = put(p, r->fields, r->fields_len);
+    if (r->fields_len) p = put_fields(p, r);
     if (rq->ctx->draining) rq->close_after_response = true;
     if (rq->close_after_response)
         p = PUT_TEXT(p, "Connection: close\r\n");

@@ -63,10 +63,14 @@ enum { REQUEST_ROUTE = 120 };
 /* The method, and the pattern of the route, for messages; cut to fit. */
 void request_route(const struct torc_req *rq, char out[REQUEST_ROUTE]);
 
-/* Whether the response has a body. 204, 304 and responses to HEAD have none (RFC 9110, 6.4.1); 1xx
- * are never sent this way. */
+/* 204, 205 and 304 have no content (RFC 9110, 6.4.1 and 15.3.6); 1xx are never sent this way. */
+static inline bool status_has_content(int status)
+{
+    return status - 204u > 1 && status != 304;
+}
+
+/* Whether the response has a body; one to HEAD has none. */
 static inline bool request_gets_body(const struct torc_req *rq)
 {
-    int status = rq->response.status;
-    return rq->head.method != HTTP_HEAD && status != 204 && status != 304;
+    return rq->head.method != HTTP_HEAD && status_has_content(rq->response.status);
 }

@@ -25,25 +25,82 @@ static int check_field(slice name, slice value)
     return 0;
 }
 
+/* Fields that hold one value, so that a second line would contradict the first (RFC 9110, 5.3). */
+static bool is_single(slice name)
+{
+    static const slice single[] = {
+        SLICE("age"),
+        SLICE("etag"),
+        SLICE("expires"),
+        SLICE("refresh"),
+        SLICE("location"),
+        SLICE("retry-after"),
+        SLICE("content-type"),
+        SLICE("content-range"),
+        SLICE("last-modified"),
+        SLICE("x-frame-options"),
+        SLICE("content-location"),
+        SLICE("content-disposition"),
+        SLICE("access-control-max-age"),
+        SLICE("x-content-type-options"),
+        SLICE("strict-transport-security"),
+        SLICE("access-control-allow-origin"),
+        SLICE("access-control-allow-credentials"),
+    };
+    for (size_t i = 0; i < ARRAY_LEN(single); i++)
+        if (slice_ieq(name, single[i])) return true;
+    return false;
+}
+
+slice response_find_field(const struct response *r, slice name)
+{
+    slice rest = slice_of(r->fields, r->fields_len);
+    while (rest.len) {
+        const char *end = memchr(rest.ptr, '\n', rest.len);
+        ASSERT(end);
+        slice line = slice_of(rest.ptr, (size_t)(end - rest.ptr) + 1);
+        if (line.len > name.len && line.ptr[name.len] == ':' &&
+            slice_ieq(slice_of(line.ptr, name.len), name))
+            return line;
+        rest = slice_skip(rest, line.len);
+    }
+    return (slice){NULL, 0};
+}
+
+static void remove_line(struct response *r, slice line)
+{
+    char *at = r->fields + (line.ptr - r->fields);
+    memmove(at, at + line.len, (size_t)(r->fields + r->fields_len - at) - line.len);
+    r->fields_len -= (uint32_t)line.len;
+}
+
+static bool make_room(struct torc_req *rq, size_t need)
+{
+    struct response *r = &rq->response;
+    uint32_t cap = r->fields_cap ? r->fields_cap * 2 : 256;
+    if (r->fields_len + need <= r->fields_cap) return true;
+    while (cap < r->fields_len + need) cap *= 2;
+    char *fields = arena_alloc_aligned(&rq->arena, cap, 1);
+    if (!fields) return false;
+    if (r->fields_len) memcpy(fields, r->fields, r->fields_len);
+    r->fields = fields;
+    r->fields_cap = cap;
+    return true;
+}
+
 int response_field(struct torc_req *rq, slice name, slice value)
 {
     struct response *r = &rq->response;
-    size_t need = name.len + value.len + 4;
-    if (need > FIELDS_LIMIT || r->fields_len + need > FIELDS_LIMIT) return -ENOMEM;
-    if (r->fields_len + need > r->fields_cap) {
-        uint32_t cap = r->fields_cap ? r->fields_cap * 2 : 256;
-        while (cap < r->fields_len + need) cap *= 2;
-        char *fields = arena_alloc_aligned(&rq->arena, cap, 1);
-        if (!fields) return -ENOMEM;
-        if (r->fields_len) memcpy(fields, r->fields, r->fields_len);
-        r->fields = fields;
-        r->fields_cap = cap;
-    }
+    slice old = {NULL, 0};
+    if (r->fields_len && is_single(name)) old = response_find_field(r, name);
+    size_t need = name.len + value.len + 4, kept = r->fields_len - old.len;
+    if (need > FIELDS_LIMIT || kept + need > FIELDS_LIMIT || !make_room(rq, need)) return -ENOMEM;
+    if (old.len) remove_line(r, response_find_field(r, name)); /* making room may have moved it */
     char *p = r->fields + r->fields_len;
     memcpy(p, name.ptr, name.len);
     p += name.len;
     memcpy(p, ": ", 2);
-    memcpy(p + 2, value.ptr, value.len);
+    if (value.len) memcpy(p + 2, value.ptr, value.len);
     memcpy(p + 2 + value.len, "\r\n", 2);
     r->fields_len += (uint32_t)need;
     return 0;
@@ -100,29 +157,47 @@ int torc_reply(torc_req *rq, int status, const char *type, torc_slice body)
     return reset_on_error(rq, rq->exchange->respond(rq, body));
 }
 
-int torc_replyf(torc_req *rq, int status, const char *format, ...)
+static int reply_text(torc_req *rq, int status, const char *type, const char *format, va_list args)
 {
     char small[512];
+    va_list again;
+    va_copy(again, args);
+    int n = vsnprintf(small, sizeof small, format, args);
+    char *text = small;
+    if (n >= (int)sizeof small) {
+        text = torc_alloc(rq, (size_t)n + 1);
+        if (text) vsnprintf(text, (size_t)n + 1, format, again);
+    }
+    va_end(again);
+    if (n < 0) return fail(rq, -EINVAL);
+    if (!text) return fail(rq, -ENOMEM);
+    return torc_reply(rq, status, type, slice_of(text, (size_t)n));
+}
+
+int torc_replyf(torc_req *rq, int status, const char *format, ...)
+{
+    bool typed = response_find_field(&rq->response, SLICE("content-type")).len > 0;
     va_list args;
     va_start(args, format);
-    int n = vsnprintf(small, sizeof small, format, args);
+    int err = reply_text(rq, status, typed ? NULL : "text/plain", format, args);
     va_end(args);
-    if (n < 0) return fail(rq, -EINVAL);
-    char *text = small;
-    if ((size_t)n >= sizeof small) {
-        text = torc_alloc(rq, (size_t)n + 1);
-        if (!text) return fail(rq, -ENOMEM);
-        va_start(args, format);
-        vsnprintf(text, (size_t)n + 1, format, args);
-        va_end(args);
-    }
-    return torc_reply(rq, status, "text/plain", slice_of(text, (size_t)n));
+    return err;
+}
+
+__attribute__((format(printf, 3, 4))) static int reply_plain(torc_req *rq, int status,
+                                                             const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int err = reply_text(rq, status, "text/plain", format, args);
+    va_end(args);
+    return err;
 }
 
 int torc_reply_error(torc_req *rq, int status)
 {
     slice reason = http_reason(status);
-    return torc_replyf(rq, status, "%d %.*s\n", status, (int)reason.len, reason.ptr);
+    return reply_plain(rq, status, "%d %.*s\n", status, (int)reason.len, reason.ptr);
 }
 
 void response_error(struct torc_req *rq, int status)

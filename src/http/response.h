@@ -3,8 +3,12 @@
 
 #include "http/request.h"
 
-/* Adds a field line without checking it. 0 or -ENOMEM. */
+/* Adds a field line without checking it; replaces one of the same name where the field holds a
+ * single value. 0 or -ENOMEM. */
 int response_field(struct torc_req *rq, slice name, slice value);
+
+/* The first field line of that name that was added, with its line end; absent if there is none. */
+slice response_find_field(const struct response *r, slice name);
 
 /* Responds like torc_reply_error, and adds Allow or Retry-After where the status requires it. */
 void response_error(struct torc_req *rq, int status);

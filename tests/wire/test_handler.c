@@ -75,14 +75,18 @@ static void injects_header_lines(torc_req *rq, void *arg)
     torc_replyf(rq, 200, "%d", refused);
 }
 
+/* The last response of check_response, NUL-terminated. */
+static char last[4096];
+
 /* Checks the response to a GET of the one route, and that nothing leaks. */
-static void check_response(torc_handler *handler, const char *status, const char *body)
+static void check_response_with(torc_handler *handler, void *arg, const char *status,
+                                const char *body)
 {
     static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     struct lab_core rig;
     lab_core_open(&rig);
     struct router *router = router_new();
-    assert_int_equal(router_add(router, HTTP_GET, SLICE("/"), handler, NULL, NULL), 0);
+    assert_int_equal(router_add(router, HTTP_GET, SLICE("/"), handler, arg, NULL), 0);
     router_freeze(router);
     rig.http.router = router;
     struct mem_client *m = mem_connect(&rig.io);
@@ -92,12 +96,18 @@ static void check_response(torc_handler *handler, const char *status, const char
     size_t n;
     const char *out = mem_out(m, &n);
     assert_true(n > 12 && memcmp(out + 9, status, 3) == 0);
+    snprintf(last, sizeof last, "%.*s", (int)n, out);
     assert_true(n > strlen(body) && memcmp(out + n - strlen(body), body, strlen(body)) == 0);
     assert_true(mem_ended(m));
     assert_null(lab_core_leak(&rig));
     mem_free(&rig.io, m);
     lab_core_close(&rig);
     router_free(router);
+}
+
+static void check_response(torc_handler *handler, const char *status, const char *body)
+{
+    check_response_with(handler, NULL, status, body);
 }
 
 static void groups_are_joined(void **state)
@@ -115,6 +125,153 @@ static void misbehaving_handlers_get_a_response(void **state)
     check_response(does_not_respond, "500", "500 Internal Server Error\n");
     check_response(responds_twice, "200", "one");
     check_response(injects_header_lines, "200", "5");
+}
+
+/* ---- fields of the response ---- */
+
+static void set(torc_req *rq, const char *name, const char *value)
+{
+    torc_slice n = {name, strlen(name)}, v = {value, strlen(value)};
+    if (torc_set_header(rq, n, v) != 0) abort();
+}
+
+static void sets_fields_twice(torc_req *rq, void *arg)
+{
+    (void)arg;
+    set(rq, "Content-Type", "text/html");
+    set(rq, "Location", "/a-longer-one");
+    set(rq, "Set-Cookie", "a=1");
+    set(rq, "ETag", "\"1\"");
+    set(rq, "Last-Modified", "x");
+    set(rq, "Vary", "A");
+    set(rq, "content-type", "application/json");
+    set(rq, "LOCATION", "/b");
+    set(rq, "Set-Cookie", "b=2");
+    set(rq, "etag", "\"22\"");
+    set(rq, "Last-Modified", "");
+    set(rq, "Vary", "B");
+    torc_reply(rq, 200, NULL, TORC_S("{}"));
+}
+
+static void replies_with_a_type_of_its_own(torc_req *rq, void *arg)
+{
+    (void)arg;
+    set(rq, "X-A", "1");
+    set(rq, "Content-Type", "text/html");
+    set(rq, "X-Content-Type", "2");
+    torc_reply(rq, 200, "application/json", TORC_S("{}"));
+}
+
+static void formats_a_typed_reply(torc_req *rq, void *arg)
+{
+    (void)arg;
+    set(rq, "Content-Type", "application/json");
+    torc_replyf(rq, 200, "{\"n\": %d}", 1);
+}
+
+static void replies_with_an_error_after_a_type(torc_req *rq, void *arg)
+{
+    (void)arg;
+    set(rq, "Content-Type", "application/json");
+    torc_reply_error(rq, 404);
+}
+
+static void starts_with_a_type_of_its_own(torc_req *rq, void *arg)
+{
+    (void)arg;
+    set(rq, "Content-Type", "text/html");
+    torc_start(rq, 200, "text/css", 2);
+    torc_write(rq, "{}", 2);
+}
+
+static void fills_the_fields(torc_req *rq, void *arg)
+{
+    (void)arg;
+    static char large[32 * 1024 - sizeof "Location: \r\n" + 1];
+    memset(large, 'x', sizeof large);
+    torc_slice name = TORC_S("Location"), all = {large, sizeof large};
+    set(rq, "Location", "/short");
+    if (torc_set_header(rq, name, all) != 0) abort(); /* takes the place of the other */
+    if (torc_set_header(rq, TORC_S("X"), TORC_S("")) != -ENOMEM) abort();
+    set(rq, "Location", "/b");
+    torc_reply(rq, 200, NULL, TORC_S("{}"));
+}
+
+static unsigned count_in_last(const char *text)
+{
+    unsigned n = 0;
+    for (const char *at = last; (at = strcasestr(at, text)); at++) n++;
+    return n;
+}
+
+static void has_once(const char *name, const char *line)
+{
+    char field[64];
+    snprintf(field, sizeof field, "\n%s:", name);
+    if (count_in_last(field) != 1 || !strstr(last, line)) fail_msg("%s in %s", line, last);
+}
+
+static void single_fields_are_replaced(void **state)
+{
+    (void)state;
+    check_response(sets_fields_twice, "200", "\r\n\r\n{}");
+    has_once("Content-Type", "\ncontent-type: application/json\r\n");
+    has_once("Location", "\nLOCATION: /b\r\n");
+    has_once("ETag", "\netag: \"22\"\r\n");
+    has_once("Last-Modified", "\nLast-Modified: \r\n");
+    assert_int_equal(count_in_last("\nSet-Cookie: "), 2);
+    assert_int_equal(count_in_last("\nVary: "), 2);
+    check_response(replies_with_a_type_of_its_own, "200", "\r\n\r\n{}");
+    has_once("Content-Type", "\nContent-Type: application/json\r\n");
+    has_once("X-A", "\nX-A: 1\r\n");
+    has_once("X-Content-Type", "\nX-Content-Type: 2\r\n");
+    check_response(formats_a_typed_reply, "200", "\r\n\r\n{\"n\": 1}");
+    has_once("Content-Type", "\nContent-Type: application/json\r\n");
+    check_response(replies_with_an_error_after_a_type, "404", "404 Not Found\n");
+    has_once("Content-Type", "\nContent-Type: text/plain\r\n");
+    check_response(starts_with_a_type_of_its_own, "200", "\r\n\r\n{}");
+    has_once("Content-Type", "\nContent-Type: text/css\r\n");
+    check_response(fills_the_fields, "200", "\r\n\r\n{}");
+    has_once("Location", "\nLocation: /b\r\n");
+}
+
+/* ---- statuses without content ---- */
+
+static void replies(torc_req *rq, void *arg)
+{
+    torc_reply(rq, *(int *)arg, "text/plain", TORC_S("text"));
+}
+
+static void streams(torc_req *rq, void *arg)
+{
+    torc_start(rq, *(int *)arg, "text/plain", -1);
+    torc_write(rq, "text", 4);
+    torc_end(rq);
+}
+
+static void streams_a_length(torc_req *rq, void *arg)
+{
+    torc_start(rq, *(int *)arg, "text/plain", 4);
+    torc_write(rq, "text", 4);
+}
+
+/* RFC 9110, 15.3.5, 15.3.6 and 15.4.5. */
+static void statuses_without_content(void **state)
+{
+    (void)state;
+    static torc_handler *const handlers[] = {replies, streams, streams_a_length};
+    static int statuses[] = {204, 205, 304};
+    for (size_t i = 0; i < 3; i++) {
+        for (size_t k = 0; k < 3; k++) {
+            char status[4];
+            snprintf(status, sizeof status, "%d", statuses[i]);
+            check_response_with(handlers[k], &statuses[i], status, "\r\n\r\n");
+            assert_int_equal(count_in_last("\nTransfer-Encoding:"), 0);
+            assert_int_equal(count_in_last("\nConnection: close"), 0);
+            assert_int_equal(count_in_last("\nContent-Length:"), statuses[i] == 205);
+            if (statuses[i] == 205) has_once("Content-Length", "\nContent-Length: 0\r\n");
+        }
+    }
 }
 
 /* Without memory for any response the connection ends; otherwise the next response would be taken
@@ -285,6 +442,8 @@ int main(void)
         cmocka_unit_test(messages_are_limited),
         cmocka_unit_test(other_errors_of_the_server_are_told),
         cmocka_unit_test(cancelled_handlers_are_not_told),
+        cmocka_unit_test(single_fields_are_replaced),
+        cmocka_unit_test(statuses_without_content),
         cmocka_unit_test(misbehaving_handlers_get_a_response),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
