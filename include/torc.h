@@ -156,16 +156,20 @@ TORC_API void *torc_alloc(torc_req *rq, size_t size);
 /* The index of the core that serves this request, from 0. */
 TORC_API unsigned torc_core(const torc_req *rq);
 
-/* WAITS. Reads up to `size` bytes of the request body. Returns a count, 0 at the end, -ETIMEDOUT if
- * nothing arrives for --body-timeout, -ECANCELED if the client ends its stream before the body is
- * complete, -EMSGSIZE past --max-body, -EBADMSG for broken framing, -EBUSY while another fiber
- * reads, or the error of a cancelled request. Sends 100 (Continue) first if the client expects it
- * (RFC 9110, 10.1.1). */
+/* WAITS. Reads up to `size` bytes of the request body. Returns a count, 0 at the end, or
+ *   -ETIMEDOUT  nothing arrived for --body-timeout; 408 is the default response
+ *   -EPIPE      the client ended its stream (FIN) before the body was complete; 400
+ *   -EMSGSIZE   the body exceeds --max-body; 413
+ *   -EBADMSG    the framing is broken; 400
+ *   -EBUSY      another fiber of the request reads
+ * or the error of a cancelled request. Sends 100 (Continue) first if the client expects it (RFC
+ * 9110, 10.1.1). */
 TORC_API ssize_t torc_body_read(torc_req *rq, void *buf, size_t size);
 
 /* WAITS. Reads the whole body into memory of the request: 0 and a slice that is valid until the
- * handler returns; the errors of torc_body_read; or -ENOMEM past --request-memory, for which 413 is
- * the default response. */
+ * handler returns. The limit is --max-body; if --request-memory is given, the body counts as memory
+ * that the request allocates. The errors of torc_body_read, -EMSGSIZE past either limit; -ENOMEM
+ * without memory, for which 503 is the default response. On an error *body is absent. */
 TORC_API int torc_body_all(torc_req *rq, torc_slice *body);
 
 /* ---- response -------------------------------------------------------------------------------- */

@@ -22,7 +22,8 @@ struct http_limits {
     size_t write_buffer;     /* unsent bytes at which a handler waits */
     size_t read_buffer;      /* unread bytes buffered for a handler */
     size_t buffer_memory;    /* bytes for what all connections have unread and unsent */
-    size_t request_memory;   /* bytes for torc_alloc and torc_body_all */
+    size_t request_memory;   /* bytes for torc_alloc */
+    bool body_memory;        /* torc_body_all has memory of its own, up to max_body */
     size_t stack_size;       /* bytes of a fiber's stack */
     uint32_t max_conns;      /* per core */
     uint32_t max_requests;   /* in progress per core */

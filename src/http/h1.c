@@ -85,7 +85,7 @@ static ssize_t h1_read(struct torc_req *rq, void *buf, size_t size)
     if (n != -EAGAIN) return n;
     if (c->eof) {
         fail_body(x, 400);
-        return -ECANCELED;
+        return -EPIPE;
     }
     if (rq->expect_continue) {
         rq->expect_continue = false;
@@ -106,7 +106,7 @@ static void deliver_to_reader(struct h1_exchange *x)
     ssize_t n = pull(x, x->reader->buf, x->reader->size);
     if (n == -EAGAIN && x->conn->eof) {
         fail_body(x, 400);
-        n = -ECANCELED;
+        n = -EPIPE;
     }
     if (n != -EAGAIN) wake_reader(x, n);
 }

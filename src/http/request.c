@@ -225,25 +225,48 @@ ssize_t torc_body_read(torc_req *rq, void *buf, size_t size)
     return rq->exchange->read(rq, buf, size);
 }
 
-static int too_large(struct torc_req *rq)
+/* Fails a read of the whole body: `status` is the response unless the handler gives another. */
+static int fail_body(struct torc_req *rq, int err, int status)
 {
-    rq->failed = 413; /* unless the handler responds otherwise */
-    return -ENOMEM;
+    rq->failed = status;
+    return err;
+}
+
+/* Grows the memory of a body from `size` bytes by `more`. It counts as --request-memory only where
+ * that limits bodies, too. */
+static int grow_body(struct torc_req *rq, char **p, size_t size, size_t more)
+{
+    enum { BLOCK_HEAD = 64 };
+    struct arena *a = &rq->arena;
+    size_t own = rq->ctx->limits->body_memory ? size + more + BLOCK_HEAD : 0;
+    size_t used = a->used;
+    bool fits = own || size + more <= a->limit - used;
+    a->limit += own;
+    char *grown = arena_extend(a, *p, size, more);
+    a->limit -= own - (own ? a->used - used : 0);
+    if (grown) {
+        *p = grown;
+        return 0;
+    }
+    return fits ? fail_body(rq, -ENOMEM, 503) : fail_body(rq, -EMSGSIZE, 413);
 }
 
 int torc_body_all(torc_req *rq, torc_slice *body)
 {
-    uint64_t length = rq->head.content_length;
+    const uint64_t length = rq->head.content_length, most = rq->ctx->limits->max_body;
     size_t cap = length ? (size_t)length : 4096, len = 0;
-    char *p = arena_alloc(&rq->arena, cap);
-    if (!p) return too_large(rq);
+    char *p = NULL;
+    *body = (slice){NULL, 0};
+    int err = grow_body(rq, &p, 0, cap);
+    if (err < 0) return err;
     for (;;) {
         if (len == cap) {
             if (length) break;
-            char *more = arena_extend(&rq->arena, p, cap, cap);
-            if (!more) return too_large(rq);
-            p = more;
-            cap *= 2;
+            /* Room for one byte beyond the limit, so that the read after the last one finds out. */
+            size_t more = cap <= most && most - cap < cap ? (size_t)(most - cap) + 1 : cap;
+            err = grow_body(rq, &p, cap, more);
+            if (err < 0) return err;
+            cap += more;
         }
         ssize_t n = torc_body_read(rq, p + len, cap - len);
         if (n < 0) return (int)n;

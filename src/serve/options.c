@@ -117,6 +117,14 @@ static int set_max_connections(struct option_set *s, const struct option *o, con
     return 0;
 }
 
+/* Once given, it limits torc_body_all as well. */
+static int set_request_memory(struct option_set *s, const struct option *o, const char *text)
+{
+    (void)o, (void)text;
+    options_get(s)->limits.body_memory = s->level == LEVEL_DEFAULT;
+    return 0;
+}
+
 static int set_program_flag(struct option_set *s, const struct option *o, const char *text)
 {
     (void)s;
@@ -207,8 +215,11 @@ static const struct option table[] = {
      GROUP_LIMITS, OPTION_DURATION, AT(limits.write_timeout), NS_PER_MS, DAY},
     {"max-body", "SIZE", "maximum size of a request body", "64m", GROUP_LIMITS, OPTION_SIZE,
      AT(limits.max_body), 0, 1024 * G},
-    {"request-memory", "SIZE", "maximum memory that a request may allocate", "1m", GROUP_LIMITS,
-     OPTION_SIZE, AT(limits.request_memory), 4 * K, 4 * G},
+    {"request-memory", "SIZE",
+     "maximum memory that a request may allocate; once given, also for a body that is read as a "
+     "whole, which is limited by --max-body otherwise",
+     "1m", GROUP_LIMITS, OPTION_SIZE, AT(limits.request_memory), 4 * K, 4 * G,
+     .then = set_request_memory},
     {"write-buffer", "SIZE", "unsent response bytes beyond which the handler waits", "64k",
      GROUP_LIMITS, OPTION_SIZE, AT(limits.write_buffer), 4 * K, G},
     {"read-buffer", "SIZE", "received bytes buffered while the handler does not read", "32k",

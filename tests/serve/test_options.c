@@ -169,6 +169,7 @@ static void defaults(void **state)
     assert_int_equal(o->limits.buffer_memory, 128 << 20);
     assert_int_equal(o->limits.read_buffer, 32 << 10);
     assert_int_equal(o->limits.request_memory, 1 << 20);
+    assert_true(o->limits.body_memory);
     assert_int_equal(o->limits.stack_size, 64 << 10);
     assert_int_equal(o->limits.max_requests, 16384);
 }
@@ -202,6 +203,7 @@ static void values_are_stored(void **state)
     assert_int_equal(o->drain_timeout, 0);
     assert_int_equal(o->limits.max_body, 0);
     assert_int_equal(o->limits.request_memory, 5 << 10);
+    assert_false(o->limits.body_memory);
     assert_int_equal(o->limits.write_buffer, 6 << 10);
     assert_int_equal(o->limits.read_buffer, 7 << 10);
     assert_int_equal(o->limits.stack_size, 16 << 10);

@@ -274,6 +274,108 @@ static void statuses_without_content(void **state)
     }
 }
 
+/* ---- a body that is read as a whole ---- */
+
+struct whole {
+    uint64_t max_body;
+    size_t request_memory; /* 0: not given */
+    int err;
+    torc_slice body;
+};
+
+static void reads_all(torc_req *rq, void *arg)
+{
+    struct whole *w = arg;
+    w->body = TORC_S("left over");
+    w->err = torc_body_all(rq, &w->body);
+    if (w->err == 0)
+        for (size_t i = 0; i < w->body.len; i++)
+            if (w->body.ptr[i] != 'x') abort();
+    if (w->err == 0 && !torc_alloc(rq, 600 * 1024)) abort(); /* besides the body */
+}
+
+/* Sends `n` bytes, in chunks or with a length of `length`; returns the status. */
+static int read_whole(struct whole *w, size_t n, bool chunked, size_t length)
+{
+    static char piece[8192];
+    struct lab_core rig;
+    char head[128];
+    lab_core_open(&rig);
+    rig.limits.max_body = w->max_body;
+    if (w->request_memory) {
+        rig.limits.request_memory = w->request_memory;
+        rig.limits.body_memory = false;
+    }
+    struct router *router = router_new();
+    assert_int_equal(router_add(router, HTTP_POST, SLICE("/"), reads_all, w, NULL), 0);
+    router_freeze(router);
+    rig.http.router = router;
+    memset(piece, 'x', sizeof piece);
+    struct mem_client *m = mem_connect(&rig.io);
+    int head_len =
+        chunked ? snprintf(head, sizeof head,
+                           "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+                           "chunked\r\n\r\n%zx\r\n",
+                           n)
+                : snprintf(head, sizeof head,
+                           "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n", length);
+    mem_push(m, head, (size_t)head_len);
+    for (size_t at = 0; at < n; at += sizeof piece) {
+        mem_push(m, piece, n - at < sizeof piece ? n - at : sizeof piece);
+        mem_run(&rig.io, 1000);
+    }
+    if (chunked && n == length) mem_push(m, "\r\n0\r\n\r\n", 7);
+    mem_push_end(m);
+    while (!mem_run(&rig.io, 1000)) continue;
+    size_t out_len;
+    const char *out = mem_out(m, &out_len);
+    assert_true(out_len > 12);
+    int status = atoi(out + 9);
+    assert_null(lab_core_leak(&rig));
+    mem_free(&rig.io, m);
+    lab_core_close(&rig);
+    router_free(router);
+    return status;
+}
+
+static void a_whole_body_is_as_large_as_max_body(void **state)
+{
+    (void)state;
+    enum { MAX = 5 << 20 }; /* more than a request may allocate otherwise */
+    struct whole w = {.max_body = MAX};
+    for (int chunked = 0; chunked < 2; chunked++) {
+        for (size_t n = MAX - 1; n <= MAX; n++) {
+            assert_int_equal(read_whole(&w, n, chunked, n), 500); /* it does not respond */
+            assert_int_equal(w.err, 0);
+            assert_int_equal(w.body.len, n);
+        }
+    }
+    assert_int_equal(read_whole(&w, MAX + 1, true, MAX + 1), 413);
+    assert_int_equal(w.err, -EMSGSIZE);
+    assert_null(w.body.ptr);
+    assert_int_equal(w.body.len, 0);
+    w = (struct whole){.max_body = 0};
+    assert_int_equal(read_whole(&w, 0, false, 0), 500);
+    assert_int_equal(w.err, 0);
+    assert_int_equal(w.body.len, 0);
+}
+
+static void a_whole_body_fails_as_a_whole(void **state)
+{
+    (void)state;
+    for (int chunked = 0; chunked < 2; chunked++) {
+        struct whole w = {.max_body = 1 << 20};
+        assert_int_equal(read_whole(&w, 1000, chunked, 2000), 400); /* cut short by FIN */
+        assert_int_equal(w.err, -EPIPE);
+        assert_null(w.body.ptr);
+        assert_int_equal(w.body.len, 0);
+        w = (struct whole){.max_body = 1 << 20, .request_memory = 16 * 1024};
+        assert_int_equal(read_whole(&w, 40000, chunked, 40000), 413);
+        assert_int_equal(w.err, -EMSGSIZE);
+        assert_null(w.body.ptr);
+    }
+}
+
 /* Without memory for any response the connection ends; otherwise the next response would be taken
  * for this one. */
 static void connection_closes_without_memory_for_a_response(void **state)
@@ -444,6 +546,8 @@ int main(void)
         cmocka_unit_test(cancelled_handlers_are_not_told),
         cmocka_unit_test(single_fields_are_replaced),
         cmocka_unit_test(statuses_without_content),
+        cmocka_unit_test(a_whole_body_is_as_large_as_max_body),
+        cmocka_unit_test(a_whole_body_fails_as_a_whole),
         cmocka_unit_test(misbehaving_handlers_get_a_response),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
