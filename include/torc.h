@@ -87,19 +87,29 @@ TORC_API int torc_server_set(torc_server *s, const char *option, const char *val
 TORC_API int torc_server_option(torc_server *s, const char *name, const char *takes,
                                 const char *help, const char **value);
 
-/* Mounts `handler` at `pattern` for one method; GET also answers HEAD. A pattern consists of
+/* Mounts `handler` at `pattern` for one method: GET, HEAD, POST, PUT, DELETE, PATCH or OPTIONS; GET
+ * also answers HEAD. Any other method is answered with 501. A pattern consists of at most 32
  * segments: in "/users/:id/posts", ":id" matches one segment; a last segment "*rest" matches the
- * remainder of the path, slashes included. A static segment takes precedence over ":name", and that
- * over "*rest". `pattern` is copied; `arg` is passed to the handler. 0, -EINVAL for a malformed
- * pattern or unknown method, -EEXIST if method and pattern are taken, -EBUSY once the server runs,
- * -ENOMEM. */
+ * remainder of the path, slashes included. A pattern has at most 8 of these parameters, and routes
+ * that begin alike must name them alike. A static segment takes precedence over ":name", and that
+ * over "*rest"; a pattern that has not the method is passed over.
+ *
+ * A path that some pattern matches, but none with this method, is answered with 405 and Allow, or
+ * OPTIONS with 204. Patterns with "*rest" do not count for 405: GET of a catch-all says nothing
+ * about POST, so POST of a path that nothing else matches is 404, as without that route. A path
+ * whose parameter, decoded, has a NUL is answered with 400, one with a segment ".." in it with 404;
+ * the handler sees neither.
+ *
+ * `pattern` is copied; `arg` is passed to the handler. 0, -EINVAL for a malformed pattern or
+ * unknown method, -EEXIST if method and pattern are taken, -EBUSY once the server runs, -ENOMEM. */
 TORC_API int torc_route(torc_server *s, const char *method, const char *pattern,
                         torc_handler *handler, void *arg);
 
 /* Serves the files below the directory given by --root at `prefix`, which begins and ends with a
  * slash ("/", "/static/"): with media types, conditional requests, ranges and precompressed
- * variants. "/static" redirects to "/static/" unless the program has a route there. Without --root
- * every path below the prefix answers 404. Errors as torc_route. */
+ * variants. Other methods than GET, HEAD and OPTIONS are 405 there. "/static" redirects to
+ * "/static/" unless the program has a route there. Without --root every path below the prefix
+ * answers 404. Errors as torc_route. */
 TORC_API int torc_static(torc_server *s, const char *prefix);
 
 /* The last error of torc_server_set, torc_server_about, torc_server_option, torc_route or

@@ -96,6 +96,17 @@ static int reject(struct torc_req *rq, int status)
     return status;
 }
 
+/* The status for parameters of the path that no handler should see: whoever took one for the name
+ * of a file would open another. */
+static int check_params(const struct torc_req *rq)
+{
+    for (uint32_t i = 0; i < rq->match.n; i++) {
+        enum path_fault fault = path_check(rq->match.param[i].value);
+        if (fault != PATH_FINE) return fault == PATH_NUL ? 400 : 404;
+    }
+    return 0;
+}
+
 int request_accept(struct torc_req *rq)
 {
     const struct head *h = &rq->head;
@@ -114,7 +125,7 @@ int request_accept(struct torc_req *rq)
     enum http_method method = (enum http_method)h->method;
     if (!router_find(rq->ctx->router, method, rq->target.path, &rq->match)) return 404;
     rq->route = rq->match.route;
-    if (rq->route) return 0;
+    if (LIKELY(rq->route != NULL)) return check_params(rq);
     return method == HTTP_OPTIONS ? 204 : 405;
 }
 

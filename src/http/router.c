@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+enum { KNOWN = 1 << HTTP_METHODS }; /* a bit of `allow`: other methods of the path are 405 */
+
 /* A tree with one node per segment. A trailing slash is an empty static segment. */
 struct node {
     struct node *next;    /* next sibling; static ones sorted by sorts_before */
@@ -130,7 +132,8 @@ bool router_find(const struct router *r, enum http_method m, slice path, struct 
         if (node && serves(node, m, out)) return true;
     }
     if (path.len == 0 || path.ptr[0] != '/') return false;
-    return find(&r->root, m, slice_skip(path, 1), out) || out->allow;
+    if (find(&r->root, m, slice_skip(path, 1), out)) return true;
+    return m == HTTP_OPTIONS ? out->allow : out->allow & KNOWN;
 }
 
 /* ---- adding ---- */
@@ -235,7 +238,7 @@ int router_add(struct router *r, enum http_method m, slice pattern, torc_handler
 
     /* A contradiction is found at an existing node, before any is created. */
     struct node *node = &r->root;
-    slice rest = slice_skip(pattern, 1), segment;
+    slice rest = slice_skip(pattern, 1), segment = rest;
     while (slice_cut(&rest, '/', &segment)) {
         slice path = slice_of(pattern.ptr, (size_t)(segment.ptr - pattern.ptr) + segment.len);
         int rc = child_for(r, node, path, segment, &node, why);
@@ -246,6 +249,7 @@ int router_add(struct router *r, enum http_method m, slice pattern, torc_handler
     node->route[m] = (struct route){fn, arg};
     node->allow |= 1u << m | 1u << HTTP_OPTIONS;
     if (m == HTTP_GET) node->allow |= 1u << HTTP_HEAD;
+    if (segment.len == 0 || segment.ptr[0] != '*') node->allow |= KNOWN;
     return 0;
 }
 
@@ -267,6 +271,19 @@ slice router_pattern(const struct router *r, const struct route *route)
 {
     const struct node *n = node_of(&r->root, route);
     return n ? n->path : (slice){NULL, 0};
+}
+
+void router_claim(struct router *r, slice pattern)
+{
+    struct node *node = &r->root;
+    slice rest = slice_skip(pattern, 1), segment;
+    while (slice_cut(&rest, '/', &segment)) {
+        slice path = slice_of(pattern.ptr, (size_t)(segment.ptr - pattern.ptr) + segment.len);
+        int err = child_for(r, node, path, segment, &node, NULL);
+        ASSERT(err == 0);
+    }
+    ASSERT(node->allow && !r->frozen);
+    node->allow |= KNOWN;
 }
 
 /* ---- freezing ---- */

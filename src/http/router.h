@@ -28,7 +28,8 @@ struct route {
 struct route_match {
     const struct route *route; /* route for the method, or NULL; lives as long as the router */
     uint32_t allow; /* if route is NULL: a bit (1 << enum http_method) per method of the path; HEAD
-                       if GET is, OPTIONS always. Otherwise the methods of the patterns visited */
+                       if GET is, OPTIONS always. Otherwise the methods of the patterns visited.
+                       Above these bits is the router's own */
     uint32_t n;     /* number of parameters; later entries are not written */
     struct {
         slice name;  /* without ':' or '*'; the router's memory */
@@ -48,6 +49,10 @@ void router_free(struct router *r);
 int router_add(struct router *r, enum http_method m, slice pattern, torc_handler *fn, void *arg,
                const char **why);
 
+/* Declares the paths that the last route of `pattern`, which ends with "*name", matches as known:
+ * other methods of them are 405. `pattern` has a route. */
+void router_claim(struct router *r, slice pattern);
+
 /* Moves all routes into one block of read-only memory with an index of the static ones. Without
  * memory they stay where they are, and lookups are slower. */
 void router_freeze(struct router *r);
@@ -58,5 +63,10 @@ slice router_pattern(const struct router *r, const struct route *route);
 
 /* False: no pattern matches the path (404). True with out->route NULL: one matches, but not with
  * this method (405). HEAD uses the route of GET unless it has its own. Visits each node of the tree
- * at most once. */
+ * at most once.
+ *
+ * A pattern that ends with "*name" makes no path known: it says what to do with a method where
+ * nothing else is said, not that all the paths exist. So a path that only such patterns match, and
+ * none with this method, is 404; OPTIONS of it names their methods nevertheless. router_claim makes
+ * an exception. */
 bool router_find(const struct router *r, enum http_method m, slice path, struct route_match *out);

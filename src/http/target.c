@@ -154,6 +154,25 @@ int percent_decode(slice in, char *out, bool plus)
     return (int)n;
 }
 
+enum path_fault path_check(slice raw)
+{
+    size_t len = 0, dots = 0; /* of the current segment */
+    bool up = false;
+    for (size_t i = 0; i < raw.len; i++) {
+        int byte = raw.ptr[i] == '%' ? escape(raw, i) : (unsigned char)raw.ptr[i];
+        if (byte == 0) return PATH_NUL;
+        if (byte == '/') {
+            up |= len == 2 && dots == 2;
+            len = dots = 0;
+        } else {
+            len++;
+            dots += byte == '.';
+        }
+        if (raw.ptr[i] == '%' && byte >= 0) i += 2;
+    }
+    return up || (len == 2 && dots == 2) ? PATH_UP : PATH_FINE;
+}
+
 bool query_next(slice *rest, slice *name, slice *value)
 {
     slice pair;

@@ -27,6 +27,16 @@ bool host_valid(slice host);
  * do with it. */
 int percent_decode(slice in, char *out, bool plus);
 
+/* What is wrong with a part of a path as a name, once it is decoded. */
+enum path_fault {
+    PATH_FINE,
+    PATH_NUL, /* it contains a NUL, which would end a C string early */
+    PATH_UP,  /* a segment is "..", which would lead out of a directory */
+};
+
+/* A malformed escape is no fault here. */
+enum path_fault path_check(slice raw);
+
 /* Iterates over the pairs of a query, not decoded; empty pairs are skipped. `rest` starts as the
  * whole query. `value` is absent (ptr NULL) without '='. False at the end. */
 bool query_next(slice *rest, slice *name, slice *value);

@@ -160,6 +160,7 @@ int torc_static(torc_server *s, const char *prefix)
     s->serves_files_only = n == 1;
     snprintf(pattern, sizeof pattern, "%s*path", prefix);
     int err = torc_route(s, "GET", pattern, serve_static, s);
+    if (err == 0) router_claim(s->router, slice_str(pattern)); /* files are read, not written */
     if (err < 0 || n == 1) return err;
     /* Redirects the prefix without its slash, unless the program has a route of its own there. */
     pattern[n - 1] = '\0';

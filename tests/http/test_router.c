@@ -83,7 +83,7 @@ static void rest(void **state)
         expect_find(r, HTTP_GET, "//", "/*rest rest=/");
         expect_find(r, HTTP_GET, "*", "404");
         expect_find(r, HTTP_GET, "", "404");
-        expect_find(r, HTTP_POST, "/a", "405 GET, HEAD, OPTIONS");
+        expect_find(r, HTTP_POST, "/a", "404");
     }
 }
 
@@ -175,7 +175,47 @@ static void methods_across_patterns(void **state)
         expect_find(r, HTTP_PATCH, "/users/new", "405 GET, HEAD, POST, PUT, DELETE, OPTIONS");
         expect_find(r, HTTP_PATCH, "/users/1", "405 GET, HEAD, PUT, DELETE, OPTIONS");
         expect_find(r, HTTP_POST, "/users/1", "405 GET, HEAD, PUT, DELETE, OPTIONS");
-        expect_find(r, HTTP_PATCH, "/x", "405 PUT, OPTIONS");
+        expect_find(r, HTTP_PATCH, "/x", "404"); /* only the catch-all matches it */
+        expect_find(r, HTTP_OPTIONS, "/x", "405 PUT, OPTIONS");
+    }
+}
+
+/* A catch-all of one method leaves the answers to others as they were. */
+static void a_catch_all_makes_no_path_known(void **state)
+{
+    (void)state;
+    FOR_BOTH(r, {"POST", "/api"}, {"POST", "/api/:id"}, {"GET", "/*rest"}, {"PUT", "/up/*rest"},
+             {"POST", "/up/*rest"})
+    {
+        expect_find(r, HTTP_GET, "/other", "/*rest rest=other");
+        expect_find(r, HTTP_HEAD, "/other/1", "/*rest rest=other/1");
+        expect_find(r, HTTP_POST, "/other", "404");
+        expect_find(r, HTTP_DELETE, "/", "404");
+        expect_find(r, HTTP_POST, "/api", "/api");
+        expect_find(r, HTTP_PUT, "/api", "405 GET, HEAD, POST, OPTIONS");
+        expect_find(r, HTTP_PUT, "/api/1", "405 GET, HEAD, POST, OPTIONS");
+        expect_find(r, HTTP_PUT, "/api/1/2", "404");
+        expect_find(r, HTTP_POST, "/up/a", "/up/*rest rest=a");
+        expect_find(r, HTTP_GET, "/up/a", "/*rest rest=up/a");
+        expect_find(r, HTTP_DELETE, "/up/a", "404");
+        expect_find(r, HTTP_OPTIONS, "/up/a", "405 GET, HEAD, POST, PUT, OPTIONS");
+        expect_find(r, HTTP_OPTIONS, "/other", "405 GET, HEAD, OPTIONS");
+    }
+}
+
+static void a_claimed_catch_all_makes_them_known(void **state)
+{
+    (void)state;
+    for (int frozen = 0; frozen < 2; frozen++) {
+        struct router *r = make_router(
+            2, (const char *const[][2]){{"GET", "/files/*path"}, {"GET", "/*rest"}}, false);
+        router_claim(r, SLICE("/files/*path"));
+        if (frozen) router_freeze(r);
+        expect_find(r, HTTP_GET, "/files/a", "/files/*path path=a");
+        expect_find(r, HTTP_POST, "/files/a", "405 GET, HEAD, OPTIONS");
+        expect_find(r, HTTP_POST, "/files", "404");
+        expect_find(r, HTTP_POST, "/other", "404");
+        router_free(r);
     }
 }
 
@@ -248,6 +288,8 @@ int main(void)
         cmocka_unit_test(methods),
         cmocka_unit_test(head_uses_its_own_route),
         cmocka_unit_test(methods_across_patterns),
+        cmocka_unit_test(a_catch_all_makes_no_path_known),
+        cmocka_unit_test(a_claimed_catch_all_makes_them_known),
         cmocka_unit_test(many_static),
         cmocka_unit_test(eight_parameters_at_full_depth),
     };

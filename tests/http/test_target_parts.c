@@ -236,12 +236,37 @@ static void queries(void **state)
     pairs(SLICE("a;b=%26?/+"), 1, (const char *const[][2]){{"a;b", "%26?/+"}});
 }
 
+static void faults_of_a_path(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *raw;
+        enum path_fault fault;
+    } cases[] = {
+        {"", PATH_FINE},     {"a/b.c", PATH_FINE},  {"..", PATH_UP},
+        {"../a", PATH_UP},   {"a/..", PATH_UP},     {"a/../b", PATH_UP},
+        {"%2e.", PATH_UP},   {"%2E%2e/a", PATH_UP}, {"a%2f..", PATH_UP},
+        {"..%2Fa", PATH_UP}, {"a/.%2e", PATH_UP},   {"...", PATH_FINE},
+        {"..a", PATH_FINE},  {"a..", PATH_FINE},    {".", PATH_FINE},
+        {"%2e", PATH_FINE},  {".%2fa", PATH_FINE},  {"a%00", PATH_NUL},
+        {"%00", PATH_NUL},   {"../%00", PATH_NUL},  {"%0", PATH_FINE},
+        {"%", PATH_FINE},    {"%zz/..", PATH_UP},   {"%2%2e%2e", PATH_FINE},
+        {".%", PATH_FINE},   {"%25%2e", PATH_FINE}, {"%252e%252e", PATH_FINE},
+        {"a//..", PATH_UP},  {"..;a", PATH_FINE},   {"a%000", PATH_NUL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        slice raw = exact(slice_str(cases[i].raw));
+        enum path_fault got = path_check(raw);
+        if (got != cases[i].fault) fail_msg("%s: %d", cases[i].raw, (int)got);
+        free((char *)(uintptr_t)raw.ptr);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hosts),
-        cmocka_unit_test(every_host_byte),
-        cmocka_unit_test(percent),
+        cmocka_unit_test(faults_of_a_path), cmocka_unit_test(hosts),
+        cmocka_unit_test(every_host_byte),  cmocka_unit_test(percent),
         cmocka_unit_test(queries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -274,6 +274,53 @@ static void statuses_without_content(void **state)
     }
 }
 
+/* ---- parameters of the path ---- */
+
+static void names_its_parameter(torc_req *rq, void *arg)
+{
+    torc_slice value = torc_param(rq, arg);
+    torc_replyf(rq, 200, "[%.*s]", (int)value.len, value.ptr ? value.ptr : "");
+}
+
+static void no_handler_sees_a_way_up_or_a_nul(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path;
+        int status;
+    } cases[] = {
+        {"/f/a/b", 200},      {"/f/..", 404},         {"/f/../../etc/passwd", 404},
+        {"/f/%2e%2e/x", 404}, {"/f/a%2f..%2fb", 404}, {"/f/a%00.txt", 400},
+        {"/f/a..b/...", 200}, {"/f/%zz", 200},        {"/p/a", 200},
+        {"/p/..", 404},       {"/p/%2E%2E", 404},     {"/p/..%2fa", 404},
+        {"/p/%00", 400},      {"/p/a%2fb", 200},      {"/f/%00/..", 400},
+    };
+    struct lab_core rig;
+    lab_core_open(&rig);
+    struct router *router = router_new();
+    static char rest[] = "rest", part[] = "part";
+    router_add(router, HTTP_GET, SLICE("/f/*rest"), names_its_parameter, rest, NULL);
+    router_add(router, HTTP_GET, SLICE("/p/:part"), names_its_parameter, part, NULL);
+    router_freeze(router);
+    rig.http.router = router;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char request[128];
+        size_t n;
+        struct mem_client *m = mem_connect(&rig.io);
+        snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", cases[i].path);
+        mem_push(m, request, strlen(request));
+        mem_push_end(m);
+        while (!mem_run(&rig.io, 1000)) continue;
+        const char *out = mem_out(m, &n);
+        assert_true(n > 12);
+        if (atoi(out + 9) != cases[i].status) fail_msg("%s: %.12s", cases[i].path, out);
+        mem_free(&rig.io, m);
+    }
+    assert_null(lab_core_leak(&rig));
+    lab_core_close(&rig);
+    router_free(router);
+}
+
 /* ---- a body that is read as a whole ---- */
 
 struct whole {
@@ -546,6 +593,7 @@ int main(void)
         cmocka_unit_test(cancelled_handlers_are_not_told),
         cmocka_unit_test(single_fields_are_replaced),
         cmocka_unit_test(statuses_without_content),
+        cmocka_unit_test(no_handler_sees_a_way_up_or_a_nul),
         cmocka_unit_test(a_whole_body_is_as_large_as_max_body),
         cmocka_unit_test(a_whole_body_fails_as_a_whole),
         cmocka_unit_test(misbehaving_handlers_get_a_response),
