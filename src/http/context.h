@@ -6,6 +6,7 @@
 #include "base/list.h"
 #include "base/slab.h"
 #include "base/slice.h"
+#include "http/head.h"
 #include "io/io.h"
 #include "task/fiber.h"
 
@@ -19,14 +20,15 @@ struct http_limits {
     uint64_t body_timeout;   /* between two pieces of a body that a handler reads */
     uint64_t write_timeout;  /* for a send without progress */
     uint64_t max_body;       /* bytes */
-    size_t write_buffer;     /* unsent bytes at which a handler waits */
-    size_t read_buffer;      /* unread bytes buffered for a handler */
-    size_t buffer_memory;    /* bytes for what all connections have unread and unsent */
-    size_t request_memory;   /* bytes for torc_alloc */
-    bool body_memory;        /* torc_body_all has memory of its own, up to max_body */
-    size_t stack_size;       /* bytes of a fiber's stack */
-    uint32_t max_conns;      /* per core */
-    uint32_t max_requests;   /* in progress per core */
+    struct head_limits head;
+    size_t write_buffer;   /* unsent bytes at which a handler waits */
+    size_t read_buffer;    /* unread bytes buffered for a handler */
+    size_t buffer_memory;  /* bytes for what all connections have unread and unsent */
+    size_t request_memory; /* bytes for torc_alloc */
+    bool body_memory;      /* torc_body_all has memory of its own, up to max_body */
+    size_t stack_size;     /* bytes of a fiber's stack */
+    uint32_t max_conns;    /* per core */
+    uint32_t max_requests; /* in progress per core */
 };
 
 /* Written by the core, read by other threads with counter_get. */

@@ -265,13 +265,32 @@ static void serve(struct h1_exchange *x)
 
 /* ---- input: each step returns whether another may follow ---- */
 
+/* Reads a head that the fast path does not; whether it is complete. After an error it is rejected.
+ */
+static bool read_any_head(struct h1_exchange *x)
+{
+    struct conn *c = x->conn;
+    struct h1_parser *p = &x->parser;
+    c->unread = slice_skip(c->unread, h1_parse_head(p, &c->ctx->limits->head, c->unread));
+    if (p->state == PARSE_ERROR) {
+        reject_head(x, p->status);
+        return false;
+    }
+    return p->state != PARSE_HEAD;
+}
+
 static bool step_head(struct h1_exchange *x)
 {
     struct conn *c = x->conn;
-    c->unread = slice_skip(c->unread, h1_parse_head(&x->parser, c->unread));
-    if (x->parser.state == PARSE_ERROR)
-        reject_head(x, x->parser.status);
-    else if (x->parser.state != PARSE_HEAD)
+    size_t used = h1_parse_fast(&x->parser, c->unread);
+    if (UNLIKELY(!used)) {
+        if (!read_any_head(x)) return true;
+    } else {
+        c->unread = slice_skip(c->unread, used);
+    }
+    if (UNLIKELY(x->rq.head.n_fields > c->ctx->limits->head.fields))
+        reject_head(x, 431);
+    else
         serve(x);
     return true;
 }

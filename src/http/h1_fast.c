@@ -63,15 +63,15 @@ size_t h1_fast_head(struct head *h, size_t room, slice in)
 
     for (at += version.len; at < end && *at != '\r'; at += 2) {
         const char *name = at, *colon = name_end(at, end);
-        if (colon == name || colon == end || *colon != ':' || n == HEAD_FIELDS_MAX) return 0;
+        if (colon == name || colon == end || *colon != ':' || n == HEAD_OWN_FIELDS) return 0;
         const char *value = colon + 1;
         while (value < end && *value == ' ') value++;
         at = value_end(value, end);
         if (end - at < 2 || at[0] != '\r' || at[1] != '\n') return 0;
         size_t name_len = (size_t)(colon - name), value_len = (size_t)(at - value);
         if (is_special_field(slice_of(name, name_len), slice_of(value, value_len))) return 0;
-        h->field[n++] = (struct head_field){(uint16_t)(name - text), (uint16_t)name_len,
-                                            (uint16_t)(value - text), (uint16_t)value_len};
+        h->own_field[n++] = (struct head_field){(uint16_t)(name - text), (uint16_t)name_len,
+                                                (uint16_t)(value - text), (uint16_t)value_len};
     }
     if (end - at < 2 || at[1] != '\n') return 0;
 

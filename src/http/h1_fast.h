@@ -6,6 +6,7 @@
 
 #include "http/head.h"
 
-/* Parses `in` into `head`, whose text has room for `room` bytes. Returns the length of the head in
- * bytes; 0 if it has another form or is incomplete: then only head->field has been written to. */
+/* Parses `in` into `head`, whose text has room for `room` bytes. Returns the
+ * length of the head in bytes; 0 if it has another form or is incomplete: then only head->own_field
+ * has been written to. */
 size_t h1_fast_head(struct head *head, size_t room, slice in);

@@ -38,6 +38,11 @@ static int append(struct h1_parser *p, slice piece)
     return 0;
 }
 
+static struct head_field *field_at(struct head *h, size_t i)
+{
+    return (struct head_field *)(uintptr_t)head_field(h, i);
+}
+
 /* Whether the bytes just before `at` are `want`; they may be part of earlier input. */
 static bool preceded_by(const struct h1_parser *p, const char *at, slice want)
 {
@@ -115,19 +120,32 @@ static void store_version(struct h1_parser *p)
     if (message_major(m) == 1) p->head->minor = (int8_t)message_minor(m);
 }
 
+static int add_field(struct h1_parser *p)
+{
+    struct head *h = p->head;
+    if (h->n_fields == p->limits->fields) return fail(p, 431);
+    if (h->n_fields == HEAD_OWN_FIELDS) {
+        size_t more = (size_t)(p->limits->fields - HEAD_OWN_FIELDS) * sizeof *h->more_field;
+        h->more_field = arena_alloc(p->arena, more);
+        if (!h->more_field) return fail(p, 503);
+    }
+    *field_at(h, h->n_fields++) = (struct head_field){.name = (uint16_t)p->text_len};
+    return 0;
+}
+
 static int on_field_name(struct message *m, slice piece)
 {
     struct h1_parser *p = parser_of(m);
     struct head *h = p->head;
     if (p->state != PARSE_HEAD || piece.len == 0) return 0; /* trailers are parsed and discarded */
     if (h->n_fields == 0 || p->in_value) {
-        if (h->n_fields == HEAD_FIELDS_MAX) return fail(p, 431);
         if (h->n_fields == 0) store_version(p);
-        h->field[h->n_fields++] = (struct head_field){.name = (uint16_t)p->text_len};
+        int err = add_field(p);
+        if (err) return err;
         p->in_value = false;
     }
     int err = append(p, piece);
-    if (!err) h->field[h->n_fields - 1].name_len += (uint16_t)piece.len;
+    if (!err) field_at(h, h->n_fields - 1)->name_len += (uint16_t)piece.len;
     return err;
 }
 
@@ -135,7 +153,7 @@ static int on_field_value(struct message *m, slice piece)
 {
     struct h1_parser *p = parser_of(m);
     if (p->state != PARSE_HEAD) return 0;
-    struct head_field *f = &p->head->field[p->head->n_fields - 1];
+    struct head_field *f = field_at(p->head, p->head->n_fields - 1);
     if (!p->in_value) {
         f->value = (uint16_t)p->text_len;
         p->in_value = true;
@@ -313,43 +331,47 @@ static void set_error(struct h1_parser *p, int status)
  * LFs. */
 static size_t skip_empty_lines(struct h1_parser *p, slice in)
 {
+    const uint32_t most = p->limits->bytes;
     size_t n = 0;
-    while (n < in.len && p->empty_bytes < HEAD_MAX && in.ptr[n] == "\r\n"[p->empty_bytes % 2]) {
+    while (n < in.len && p->empty_bytes < most && in.ptr[n] == "\r\n"[p->empty_bytes % 2]) {
         p->empty_bytes++;
         n++;
     }
     p->head_bytes = p->empty_bytes;
     if (n < in.len && (p->empty_bytes % 2 || in.ptr[n] == '\r' || in.ptr[n] == '\n'))
-        set_error(p, p->empty_bytes < HEAD_MAX ? 400 : 431);
+        set_error(p, p->empty_bytes < most ? 400 : 431);
     return n;
 }
 
 /* Parses a part of the head, from the request line on. */
 static size_t parse_head_part(struct h1_parser *p, slice in)
 {
-    size_t room = HEAD_MAX - p->head_bytes;
+    size_t room = p->limits->bytes - p->head_bytes;
     slice part = slice_of(in.ptr, in.len < room ? in.len : room);
     size_t used = part.len ? run_llhttp(p, part) : 0;
     p->head_bytes += (uint32_t)used;
     if (p->state != PARSE_HEAD) return used;
-    if (p->head_bytes == HEAD_MAX && in.len > used)
+    if (p->head_bytes == p->limits->bytes && in.len > used)
         set_error(p, 431);
     else
         keep_tail(p, part);
     return used;
 }
 
-size_t h1_parse_head(struct h1_parser *p, slice in)
+size_t h1_parse_fast(struct h1_parser *p, slice in)
+{
+    if (UNLIKELY(p->head_bytes)) return 0;
+    size_t used = h1_fast_head(p->head, p->text_cap, in);
+    if (UNLIKELY(!used)) return 0;
+    p->head_bytes = (uint32_t)used;
+    p->state = PARSE_DONE;
+    return used;
+}
+
+size_t h1_parse_head(struct h1_parser *p, const struct head_limits *limits, slice in)
 {
     size_t skipped = 0;
-    if (LIKELY(p->head_bytes == 0)) {
-        size_t used = h1_fast_head(p->head, p->text_cap, in);
-        if (LIKELY(used)) {
-            p->head_bytes = (uint32_t)used;
-            p->state = PARSE_DONE;
-            return used;
-        }
-    }
+    p->limits = limits;
     if (UNLIKELY(p->cr_after_target)) {
         set_error(p, in.ptr[0] == '\n' ? 505 : 400);
         return 0;

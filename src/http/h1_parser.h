@@ -8,10 +8,7 @@
 #include "http/head.h"
 #include "http/message.h"
 
-enum {
-    HEAD_MAX = 16 * 1024,  /* bytes of request line and fields; more is answered with 431 */
-    TARGET_MAX = 8 * 1024, /* bytes of the request-target; more is answered with 414 */
-};
+enum { TARGET_MAX = 8 * 1024 }; /* bytes of the request-target; more is answered with 414 */
 
 enum parse_state {
     PARSE_HEAD, /* the head is not complete */
@@ -24,15 +21,16 @@ struct h1_parser {
     struct message message; /* valid if llhttp_used */
     struct head *head;
     struct arena *arena;
-    uint32_t text_cap, text_len; /* capacity and length of head->text */
-    uint32_t head_bytes;         /* bytes of the head as received */
-    uint32_t empty_bytes;        /* of these, empty lines before the request line */
-    uint64_t data_bytes;         /* body bytes so far */
-    uint64_t overhead_bytes;     /* bytes of chunk sizes, extensions and trailers so far */
-    uint8_t state;               /* enum parse_state */
-    bool in_value;               /* the last piece belonged to a field value */
-    bool cr_after_target;        /* the input ended with a CR right after the target */
-    bool llhttp_used;            /* llhttp has seen bytes of this request */
+    const struct head_limits *limits; /* of the current h1_parse_head */
+    uint32_t text_cap, text_len;      /* capacity and length of head->text */
+    uint32_t head_bytes;              /* bytes of the head as received */
+    uint32_t empty_bytes;             /* of these, empty lines before the request line */
+    uint64_t data_bytes;              /* body bytes so far */
+    uint64_t overhead_bytes;          /* bytes of chunk sizes, extensions and trailers so far */
+    uint8_t state;                    /* enum parse_state */
+    bool in_value;                    /* the last piece belonged to a field value */
+    bool cr_after_target;             /* the input ended with a CR right after the target */
+    bool llhttp_used;                 /* llhttp has seen bytes of this request */
     uint8_t tail_len;
     char tail[8];      /* last bytes of earlier input, while in the head */
     int status;        /* PARSE_ERROR: the status to respond with */
@@ -42,15 +40,20 @@ struct h1_parser {
     size_t sink_len;
 };
 
-/* Initialises the parser and `head`. `text` is the first memory for head->text; larger text is
- * allocated from `arena`. */
+/* Initialises the parser and `head`. `text` is the first memory for head->text; larger text and
+ * more fields than head->own_field are allocated from `arena`. */
 void h1_parser_init(struct h1_parser *p, struct head *head, struct arena *arena, char *text,
                     uint32_t size);
 
-/* Parses bytes of the head; returns how many of `in` were used and updates p->state. Stops after
+/* Parses a whole head of the common form that `in` begins with, and returns its length; 0 if it has
+ * another form, is not whole, or was begun by h1_parse_head. The caller checks the number of
+ * fields. `in` is not empty. */
+size_t h1_parse_fast(struct h1_parser *p, slice in);
+
+/* Parses bytes of any head; returns how many of `in` were used and updates p->state. Stops after
  * the head (PARSE_BODY, PARSE_DONE). After an error, `head` contains what was parsed before it.
  * `in` is not empty. */
-size_t h1_parse_head(struct h1_parser *p, slice in);
+size_t h1_parse_head(struct h1_parser *p, const struct head_limits *limits, slice in);
 
 /* Whether only empty lines before the request line have come so far (RFC 9112, 2.2). */
 static inline bool h1_parser_is_blank(const struct h1_parser *p)

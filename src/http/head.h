@@ -4,7 +4,18 @@
 
 #include "base/slice.h"
 
-enum { HEAD_FIELDS_MAX = 100 };
+/* What a head may have; more is answered with 431. */
+struct head_limits {
+    uint32_t bytes;  /* of request line and fields, HEAD_BYTES_MIN to HEAD_BYTES_MAX */
+    uint16_t fields; /* up to HEAD_FIELDS_MAX */
+};
+
+enum {
+    HEAD_BYTES_MIN = 1024,
+    HEAD_BYTES_MAX = 64 * 1024, /* offsets into head.text have 16 bits */
+    HEAD_FIELDS_MAX = 1000,
+    HEAD_OWN_FIELDS = 100,
+};
 
 /* A field line, as offsets into head.text. */
 struct head_field {
@@ -22,8 +33,14 @@ struct head {
     bool has_body;   /* a body follows */
     bool chunked;    /* the body is chunked */
     bool keep_alive; /* the connection persists (RFC 9112, 9.3) */
-    struct head_field field[HEAD_FIELDS_MAX];
+    struct head_field own_field[HEAD_OWN_FIELDS];
+    struct head_field *more_field; /* those after HEAD_OWN_FIELDS, if there are; in the arena */
 };
+
+static inline const struct head_field *head_field(const struct head *h, size_t i)
+{
+    return LIKELY(i < HEAD_OWN_FIELDS) ? &h->own_field[i] : &h->more_field[i - HEAD_OWN_FIELDS];
+}
 
 static inline slice head_target(const struct head *h)
 {
@@ -32,15 +49,21 @@ static inline slice head_target(const struct head *h)
 
 static inline slice head_field_name(const struct head *h, size_t i)
 {
-    return slice_of(h->text + h->field[i].name, h->field[i].name_len);
+    const struct head_field *f = head_field(h, i);
+    return slice_of(h->text + f->name, f->name_len);
 }
 
 /* Without trailing white space; parsers omit leading white space. */
-static inline slice head_field_value(const struct head *h, size_t i)
+static inline slice head_value_at(const char *text, const struct head_field *f)
 {
-    slice v = slice_of(h->text + h->field[i].value, h->field[i].value_len);
+    slice v = slice_of(text + f->value, f->value_len);
     while (v.len && (v.ptr[v.len - 1] == ' ' || v.ptr[v.len - 1] == '\t')) v.len--;
     return v;
+}
+
+static inline slice head_field_value(const struct head *h, size_t i)
+{
+    return head_value_at(h->text, head_field(h, i));
 }
 
 /* The value of the first field of that name, case-insensitive; absent if there is none. */

@@ -125,6 +125,13 @@ static int set_request_memory(struct option_set *s, const struct option *o, cons
     return 0;
 }
 
+static int set_header_fields(struct option_set *s, const struct option *o, const char *text)
+{
+    (void)o, (void)text;
+    options_get(s)->limits.head.fields = (uint16_t)options_get(s)->header_fields;
+    return 0;
+}
+
 static int set_program_flag(struct option_set *s, const struct option *o, const char *text)
 {
     (void)s;
@@ -213,6 +220,11 @@ static const struct option table[] = {
      OPTION_DURATION, AT(limits.body_timeout), NS_PER_MS, DAY},
     {"write-timeout", "TIME", "maximum time without progress while sending a response", "30s",
      GROUP_LIMITS, OPTION_DURATION, AT(limits.write_timeout), NS_PER_MS, DAY},
+    {"max-header-bytes", "SIZE",
+     "maximum size of a request's head: request line and fields; more is answered with 431", "16k",
+     GROUP_LIMITS, OPTION_SIZE, AT(limits.head.bytes), HEAD_BYTES_MIN, HEAD_BYTES_MAX},
+    {"max-header-fields", "N", "maximum fields of a request; more is answered with 431", "100",
+     GROUP_LIMITS, OPTION_NUMBER, AT(header_fields), 1, HEAD_FIELDS_MAX, .then = set_header_fields},
     {"max-body", "SIZE", "maximum size of a request body", "64m", GROUP_LIMITS, OPTION_SIZE,
      AT(limits.max_body), 0, 1024 * G},
     {"request-memory", "SIZE",

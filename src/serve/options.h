@@ -30,6 +30,7 @@ struct options {
     uint64_t drain_timeout;  /* ns */
     uint64_t file_cache_ttl; /* ns that an open file and its metadata are reused, at most 1 s */
     uint32_t file_cache;     /* maximum open files per core */
+    uint32_t header_fields;  /* as limits.head.fields */
     struct io_config io;
     struct http_limits limits;
     bool derived_max_conns; /* limits.max_conns follows from the descriptor limit */

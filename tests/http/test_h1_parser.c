@@ -13,6 +13,8 @@
 
 enum { TEXT = 64 };
 
+static struct head_limits limits = {16 * 1024, HEAD_OWN_FIELDS};
+
 struct parsed {
     struct arena arena;
     struct h1_parser p;
@@ -26,8 +28,9 @@ static void parse(struct parsed *r, slice in, size_t memory, size_t cut)
     memset(r, 'x', sizeof *r);
     arena_init(&r->arena, NULL, 0, memory);
     h1_parser_init(&r->p, &r->head, &r->arena, r->text, sizeof r->text);
-    size_t used = cut ? h1_parse_head(&r->p, slice_of(in.ptr, cut)) : 0;
-    if (r->p.state == PARSE_HEAD && used < in.len) h1_parse_head(&r->p, slice_skip(in, used));
+    size_t used = cut ? h1_parse_head(&r->p, &limits, slice_of(in.ptr, cut)) : 0;
+    if (r->p.state == PARSE_HEAD && used < in.len)
+        h1_parse_head(&r->p, &limits, slice_skip(in, used));
 }
 
 static bool has(const struct parsed *r, slice s)
@@ -102,11 +105,62 @@ static void uncopied_bytes_are_not_counted(void **state)
     assert_true(rejected > 100);
 }
 
+/* Both sides of each limit, cut anywhere near the places that matter. */
+static void limits_are_kept(void **state)
+{
+    (void)state;
+    static const uint16_t fields[] = {1, 2, 99, 100, 101, 150, HEAD_FIELDS_MAX};
+    static char head[HEAD_BYTES_MAX + 2];
+    struct parsed r;
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+        for (int over = 0; over < 2; over++) {
+            for (size_t cut = 0; cut < 60; cut += 7) {
+                size_t len = (size_t)sprintf(head, "GET / HTTP/1.1\r\n");
+                for (int n = 0; n < fields[i] + over; n++)
+                    len += (size_t)sprintf(head + len, "a%d:%d\r\n", n, n);
+                len += (size_t)sprintf(head + len, "\r\n");
+                limits = (struct head_limits){HEAD_BYTES_MAX, fields[i]};
+                parse(&r, slice_of(head, len), 1 << 20, cut < len ? cut : 0);
+                assert_int_equal(r.p.state, over ? PARSE_ERROR : PARSE_DONE);
+                if (over) assert_int_equal(r.p.status, 431);
+                assert_int_equal(r.head.n_fields, fields[i]);
+                is_consistent(&r);
+                for (unsigned n = 0; n < fields[i]; n++) {
+                    char want[16];
+                    snprintf(want, sizeof want, "%u", n);
+                    assert_true(slice_eq(head_field_value(&r.head, n), slice_str(want)));
+                }
+                arena_reset(&r.arena);
+            }
+        }
+    }
+    static const uint32_t bytes[] = {HEAD_BYTES_MIN, 5000, 16 * 1024, HEAD_BYTES_MAX};
+    for (size_t i = 0; i < ARRAY_LEN(bytes); i++) {
+        for (uint32_t over = 0; over < 2; over++) {
+            for (size_t cut = 0; cut < 2; cut++) {
+                size_t len = bytes[i] + over;
+                memset(head, 'v', len);
+                memcpy(head, "GET / HTTP/1.1\r\na:", 18);
+                memcpy(head + len - 4, "\r\n\r\n", 4);
+                limits = (struct head_limits){bytes[i], HEAD_OWN_FIELDS};
+                parse(&r, slice_of(head, len), 1 << 20, cut * (len - 1));
+                assert_int_equal(r.p.state, over ? PARSE_ERROR : PARSE_DONE);
+                if (over) assert_int_equal(r.p.status, 431);
+                if (!over) assert_int_equal(head_field_value(&r.head, 0).len, len - 22);
+                is_consistent(&r);
+                arena_reset(&r.arena);
+            }
+        }
+    }
+    limits = (struct head_limits){16 * 1024, HEAD_OWN_FIELDS};
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_rejected_target_is_reported),
         cmocka_unit_test(uncopied_bytes_are_not_counted),
+        cmocka_unit_test(limits_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { HEAD_ROOM = 70 * 1024 };
+
 /* ---- connections ---- */
 
 /* All clients connect while the server is stopped. Each is served, at most `max` at a time. */
@@ -211,6 +213,57 @@ static void test_max_body_rejects_with_413(void **state)
     server_stop(&s);
 }
 
+/* Sends a head of `bytes` bytes, Host and `fields` - 1 others; returns the status. */
+static int send_head(const struct server *s, unsigned fields, size_t bytes)
+{
+    static char head[HEAD_ROOM];
+    struct client c;
+    struct reply r = {0};
+    size_t n = (size_t)sprintf(head, "GET /plaintext HTTP/1.1\r\nHost: a\r\n");
+    for (unsigned i = 2; i < fields; i++) n += (size_t)sprintf(head + n, "a:\r\n");
+    if (fields > 1) {
+        n += (size_t)sprintf(head + n, "b:");
+        for (; n + 4 < bytes; n++) head[n] = 'x';
+        n += (size_t)sprintf(head + n, "\r\n");
+    }
+    n += (size_t)sprintf(head + n, "\r\n");
+    client_open(&c, s);
+    client_send(&c, head, n);
+    client_reply(&c, "GET", &r);
+    int status = r.status;
+    client_close(&c);
+    reply_free(&r);
+    return status;
+}
+
+static void test_the_limits_of_a_head(void **state)
+{
+    static const struct {
+        const char *fields_option, *bytes_option;
+        unsigned fields;
+        size_t bytes;
+    } cases[] = {
+        {"1", "1k", 1, 1024},       {"2", "1k", 2, 1024},           {"50", "2k", 50, 2048},
+        {"100", "16k", 100, 16384}, {"101", "30k", 101, 30 * 1024}, {"1000", "64k", 1000, 65536},
+    };
+    struct server s;
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        unsigned fields = cases[i].fields;
+        size_t bytes = cases[i].bytes;
+        server_start(&s, "--max-header-fields", cases[i].fields_option, "--max-header-bytes",
+                     cases[i].bytes_option);
+        assert_int_equal(send_head(&s, fields, 0), 200);
+        assert_int_equal(send_head(&s, fields + 1, 0), 431);
+        if (fields > 1) {
+            assert_int_equal(send_head(&s, 2, bytes), 200);
+            assert_int_equal(send_head(&s, 2, bytes + 1), 431);
+            assert_int_equal(send_head(&s, fields, bytes), 200);
+        }
+        server_stop(&s);
+    }
+}
+
 /* /baseline11 reads the whole body into the request's memory, /upload does not. */
 static void test_request_memory_rejects_with_413(void **state)
 {
@@ -359,6 +412,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_closed_connections_do_not_count),
         cmocka_unit_test(test_max_requests_rejects_with_503),
         cmocka_unit_test(test_max_body_rejects_with_413),
+        cmocka_unit_test(test_the_limits_of_a_head),
         cmocka_unit_test(test_request_memory_rejects_with_413),
         cmocka_unit_test(test_handlers_run_on_small_stacks),
         cmocka_unit_test(test_small_queues_serve_everyone),

@@ -170,6 +170,8 @@ static void defaults(void **state)
     assert_int_equal(o->limits.read_buffer, 32 << 10);
     assert_int_equal(o->limits.request_memory, 1 << 20);
     assert_true(o->limits.body_memory);
+    assert_int_equal(o->limits.head.bytes, 16 << 10);
+    assert_int_equal(o->limits.head.fields, 100);
     assert_int_equal(o->limits.stack_size, 64 << 10);
     assert_int_equal(o->limits.max_requests, 16384);
 }
@@ -204,6 +206,12 @@ static void values_are_stored(void **state)
     assert_int_equal(o->limits.max_body, 0);
     assert_int_equal(o->limits.request_memory, 5 << 10);
     assert_false(o->limits.body_memory);
+    VALID("--max-header-bytes=64k", "--max-header-fields=1000");
+    assert_int_equal(o->limits.head.bytes, 64 << 10);
+    assert_int_equal(o->limits.head.fields, 1000);
+    VALID("--max-header-bytes=1k", "--max-header-fields=1");
+    assert_int_equal(o->limits.head.bytes, 1 << 10);
+    assert_int_equal(o->limits.head.fields, 1);
     assert_int_equal(o->limits.write_buffer, 6 << 10);
     assert_int_equal(o->limits.read_buffer, 7 << 10);
     assert_int_equal(o->limits.stack_size, 16 << 10);
@@ -387,6 +395,13 @@ static void wrong_values_are_explained(void **state)
     WRONG("--idle-timeout takes a time from 1ms to 24h with a unit, such as 500ms, 10s or 2m, "
           "not \"10\"",
           "--idle-timeout=10");
+    WRONG("--max-header-bytes takes a size from 1k to 64k, such as 4096, 16k or 1m, not \"65537\"",
+          "--max-header-bytes=65537");
+    WRONG("--max-header-bytes takes a size from 1k to 64k, such as 4096, 16k or 1m, not \"1023\"",
+          "--max-header-bytes=1023");
+    WRONG("--max-header-fields takes a number from 1 to 1000, not \"0\"", "--max-header-fields=0");
+    WRONG("--max-header-fields takes a number from 1 to 1000, not \"1001\"",
+          "--max-header-fields=1001");
     WRONG("--header-timeout takes a time from 1ms to 24h with a unit, such as 500ms, 10s or 2m, "
           "not \"0\"",
           "--header-timeout=0");
