@@ -137,10 +137,10 @@ TORC_API void torc_server_stop(torc_server *s);
 /* Slices returned here are valid until the handler returns.
  *
  * No handler sees a request beyond these limits: a head of --max-header-bytes (16 KiB) with
- * --max-header-fields fields (100), or 431; a target of 8 KiB, or 414; a Content-Length of --max-body
- * (64 MiB), or 413. A head of more than 1 KiB, more than 100 fields, and what is decoded count as
- * memory that the request allocates: 503 if --request-memory (1 MiB) does not suffice for the head.
- * Limits of a body without a length are found while it is read. */
+ * --max-header-fields fields (100), or 431; a target of 8 KiB, or 414; a Content-Length of
+ * --max-body (64 MiB), or 413. A head of more than 1 KiB, more than 100 fields, and what is decoded
+ * count as memory that the request allocates: 503 if --request-memory (1 MiB) does not suffice for
+ * the head. Limits of a body without a length are found while it is read. */
 
 TORC_API torc_slice torc_method(const torc_req *rq); /* "GET"; "HEAD" for HEAD on a GET route */
 TORC_API torc_slice torc_path(const torc_req *rq);   /* as sent: without the query, not decoded */

@@ -3,6 +3,8 @@
 #include "files/mime.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,10 +12,27 @@ enum { OPEN_TRIES = 8 };
 
 /* ---- the cache of a core ---- */
 
+static void dir_release(struct static_dir *d)
+{
+    ASSERT(d->refs > 0);
+    if (--d->refs > 0) return;
+    close(d->fd);
+    free(d);
+}
+
+static void forget_dir(struct static_core *core)
+{
+    if (core->dir) dir_release(core->dir);
+    core->dir = NULL;
+}
+
 static void expire(struct wheel_timer *t)
 {
     struct static_core *core = container_of(t, struct static_core, expiry);
-    wheel_set(&core->io->wheel, t, file_cache_expire(&core->cache, core->io->now));
+    uint64_t now = core->io->now, next = file_cache_expire(&core->cache, now);
+    if (core->dir && core->dir->expires <= now) forget_dir(core);
+    if (core->dir && core->dir->expires < next) next = core->dir->expires;
+    wheel_set(&core->io->wheel, t, next);
 }
 
 static void close_all(struct exit_hook *e)
@@ -21,12 +40,24 @@ static void close_all(struct exit_hook *e)
     struct static_core *core = container_of(e, struct static_core, end);
     wheel_clear(&core->io->wheel, &core->expiry);
     file_cache_clear(&core->cache);
+    forget_dir(core);
+}
+
+/* Arms the timer for what was opened at `seen`, unless it is armed for something older. */
+static void expire_later(struct static_core *core, struct http_context *http, uint64_t seen)
+{
+    if (!core->io) http_add_exit_hook(http, &core->end);
+    core->io = http->io;
+    if (!wheel_is_armed(&core->expiry))
+        wheel_set(&core->io->wheel, &core->expiry, seen + core->cache.ttl);
 }
 
 int static_core_init(struct static_core *core, const struct file_cache_limits *limits)
 {
     uint64_t ttl = limits->ttl < NS_PER_S ? limits->ttl : NS_PER_S;
     core->io = NULL;
+    core->dir = NULL;
+    core->root_dev = core->root_ino = 0;
     core->end = (struct exit_hook){.fn = close_all};
     wheel_timer_init(&core->expiry, expire);
     return file_cache_init(&core->cache, limits->max_open, ttl);
@@ -40,12 +71,8 @@ void static_core_free(struct static_core *core)
 static void cache_file(struct static_core *core, struct http_context *http, struct static_file *f,
                        uint64_t seen)
 {
-    struct io *io = http->io;
-    if (!core->io) http_add_exit_hook(http, &core->end);
-    core->io = io;
     file_cache_add(&core->cache, f, seen);
-    if (core->cache.open && !wheel_is_armed(&core->expiry))
-        wheel_set(&io->wheel, &core->expiry, seen + core->cache.ttl);
+    if (core->cache.open) expire_later(core, http, seen);
 }
 
 /* ---- opening ---- */
@@ -99,13 +126,12 @@ static bool path_visible(slice path)
     return true;
 }
 
-static int open_beneath(torc_req *rq, struct static_core *core, int dirfd, const char *path,
-                        struct stat *st)
+/* Opens with `how`; closes cached files if there are too many descriptors. */
+static int open_with(torc_req *rq, struct static_core *core, const struct io_call *how)
 {
-    struct io_call call = {.open = {dirfd, path, true, st}};
     int fd = -EAGAIN;
     for (int tries = OPEN_TRIES; tries > 0; tries--) {
-        fd = scope_call(&rq->scope, &call, IO_OPEN);
+        fd = scope_call(&rq->scope, how, IO_OPEN);
         if (fd == -EMFILE || fd == -ENFILE) {
             if (!file_cache_evict(&core->cache)) break;
         } else if (fd != -EAGAIN && fd != -EINTR) { /* a concurrent rename: openat2(2), EAGAIN */
@@ -115,12 +141,54 @@ static int open_beneath(torc_req *rq, struct static_core *core, int dirfd, const
     return fd;
 }
 
+/* Another directory than before: what was opened below that one is no longer what a path means. */
+static void note_root(struct static_core *core, const struct stat *st)
+{
+    if (st->st_dev == core->root_dev && st->st_ino == core->root_ino) return;
+    core->root_dev = st->st_dev;
+    core->root_ino = st->st_ino;
+    while (file_cache_evict(&core->cache)) continue;
+}
+
+/* Opens the root, or takes the one that is open if it is not too old: the root may be a link that
+ * has been switched, or a directory that has been replaced. The caller releases it. 0 or negative
+ * errno. */
+static int open_root(torc_req *rq, struct static_core *core, const char *root,
+                     struct static_dir **out)
+{
+    uint64_t seen = rq->ctx->io->now;
+    struct stat st;
+    struct static_dir *d = core->dir;
+    if (!d || d->expires <= seen) {
+        int fd = open_with(rq, core,
+                           &(struct io_call){.open = {AT_FDCWD, root, IO_OPEN_DIRECTORY, &st}});
+        if (fd < 0) {
+            if (fd != -ECANCELED)
+                http_warn(rq->ctx, WARN_FILE, "cannot open --root %s: %s", root, strerror(-fd));
+            return fd;
+        }
+        d = malloc(sizeof *d);
+        if (!d) {
+            close(fd);
+            return -ENOMEM;
+        }
+        *d = (struct static_dir){.fd = fd, .refs = 1, .expires = seen + core->cache.ttl};
+        note_root(core, &st);
+        forget_dir(core);
+        core->dir = d;
+        expire_later(core, rq->ctx, seen);
+    }
+    d->refs++;
+    *out = d;
+    return 0;
+}
+
 /* -EISDIR for a directory, -ENOENT for any other non-regular file. */
 static int open_source(torc_req *rq, struct static_core *core, int dirfd, const char *path,
                        struct static_source *s)
 {
     struct stat st;
-    s->fd = open_beneath(rq, core, dirfd, path, &st);
+    s->fd = open_with(rq, core, &(struct io_call){.open = {dirfd, path, IO_OPEN_BENEATH, &st}});
     if (s->fd < 0) return s->fd;
     if (!S_ISREG(st.st_mode)) {
         close(s->fd);
@@ -150,8 +218,8 @@ static int open_precompressed(torc_req *rq, struct static_core *core, int dirfd,
 
 /* ---- finding ---- */
 
-static int open_file(torc_req *rq, struct static_core *core, int dirfd, slice path,
-                     struct static_file **file)
+static int open_file_in(torc_req *rq, struct static_core *core, int dirfd, slice path,
+                        struct static_file **file)
 {
     static const slice index = SLICE("index.html"), longest_suffix = SLICE(".zst");
     bool directory = path.len == 0 || path.ptr[path.len - 1] == '/';
@@ -179,7 +247,18 @@ static int open_file(torc_req *rq, struct static_core *core, int dirfd, slice pa
     return 0;
 }
 
-int static_find(torc_req *rq, struct static_core *core, int dirfd, slice path,
+static int open_file(torc_req *rq, struct static_core *core, const char *root, slice path,
+                     struct static_file **file)
+{
+    struct static_dir *dir;
+    int err = open_root(rq, core, root, &dir);
+    if (err < 0) return status_of(err);
+    int status = open_file_in(rq, core, dir->fd, path, file);
+    dir_release(dir);
+    return status;
+}
+
+int static_find(torc_req *rq, struct static_core *core, const char *root, slice path,
                 struct static_file **file)
 {
     /* A cached path has passed the checks below. */
@@ -187,5 +266,5 @@ int static_find(torc_req *rq, struct static_core *core, int dirfd, slice path,
     if (*file) return 0;
     if (path.len && memchr(path.ptr, 0, path.len)) return 400;
     if (!path_visible(path)) return 404;
-    return open_file(rq, core, dirfd, path, file);
+    return open_file(rq, core, root, path, file);
 }

@@ -5,12 +5,21 @@
 #include "files/cache.h"
 #include "http/request.h"
 
+/* The root as one core has opened it. */
+struct static_dir {
+    int fd;
+    unsigned refs;    /* of the core, and of the lookups that use it */
+    uint64_t expires; /* io time */
+};
+
 /* State of one core, on cache lines of its own. A core may have a private descriptor table, so only
  * its thread can close what it has opened; an exit hook does. */
 struct static_core {
     _Alignas(64) struct file_cache cache;
-    struct wheel_timer expiry; /* armed while the cache holds anything */
-    struct io *io;             /* io of the core, once it has cached a file */
+    struct static_dir *dir;      /* NULL if it is not open */
+    uint64_t root_dev, root_ino; /* of the root that was opened last */
+    struct wheel_timer expiry;   /* armed while anything is open */
+    struct io *io;               /* io of the core, once it has opened anything */
     struct exit_hook end;
 };
 
@@ -20,12 +29,13 @@ int static_core_init(struct static_core *core, const struct file_cache_limits *l
 /* Frees the cache; asserts that the core has closed its files. */
 void static_core_free(struct static_core *core);
 
-/* WAITS. Finds the file for a decoded path below the directory `dirfd`; "" or a trailing slash mean
- * index.html of a directory. Returns 0 and a reference in *file; or the status to respond with: 301
- * for a directory without its slash, 400 for a NUL in the path, 404 for a missing or hidden file,
- * 403, 500, 503; or -ECANCELED.
+/* WAITS. Finds the file for a decoded path below the directory `root`, which is looked up again
+ * when it was for longer than an open file is used; "" or a trailing slash mean index.html of a
+ * directory. Returns 0 and a reference in *file; or the status to respond with: 301 for a directory
+ * without its slash, 400 for a NUL in the path, 404 for a missing or hidden file, 403, 500, 503; or
+ * -ECANCELED.
  *
  * A component that is empty or begins with a dot (including "..") is 404, except ".well-known" (RFC
  * 8615). Symbolic links are followed if they are relative and stay below the directory. */
-int static_find(torc_req *rq, struct static_core *core, int dirfd, slice path,
+int static_find(torc_req *rq, struct static_core *core, const char *root, slice path,
                 struct static_file **file);

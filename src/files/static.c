@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 struct static_root {
-    int dirfd;
+    char *dir;
     uint32_t n_cores;
     struct static_core core[];
 };
@@ -31,19 +31,22 @@ static int init_cores(struct static_root *root, const struct file_cache_limits *
     return 0;
 }
 
+/* Cores open the root again and again; this is to fail early. */
+static bool can_open(const char *dir)
+{
+    int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) close(fd);
+    return fd >= 0;
+}
+
 struct static_root *static_open(const char *dir, const struct file_cache_limits *limits,
                                 uint32_t cores)
 {
+    if (!can_open(dir)) return NULL;
     struct static_root *root = aligned_alloc(64, sizeof *root + cores * sizeof(struct static_core));
     if (!root) return NULL;
-    *root = (struct static_root){.dirfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC)};
-    if (root->dirfd < 0) {
-        int why = errno;
-        free(root);
-        errno = why;
-        return NULL;
-    }
-    int err = init_cores(root, limits, cores);
+    *root = (struct static_root){.dir = strdup(dir)};
+    int err = root->dir ? init_cores(root, limits, cores) : -ENOMEM;
     if (err < 0) {
         static_close(root);
         errno = -err;
@@ -55,7 +58,7 @@ struct static_root *static_open(const char *dir, const struct file_cache_limits 
 void static_close(struct static_root *root)
 {
     for (uint32_t i = 0; i < root->n_cores; i++) static_core_free(&root->core[i]);
-    close(root->dirfd);
+    free(root->dir);
     free(root);
 }
 
@@ -205,7 +208,7 @@ void static_serve(torc_req *rq, void *arg)
         response_error(rq, rq->failed ? rq->failed : 400);
         return;
     }
-    int status = static_find(rq, &root->core[torc_core(rq)], root->dirfd, path, &file);
+    int status = static_find(rq, &root->core[torc_core(rq)], root->dir, path, &file);
     if (status == 0) {
         send_file(rq, file);
         static_file_release(file);

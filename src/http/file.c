@@ -16,7 +16,7 @@ struct torc_file {
 int torc_file_open(torc_req *rq, const char *path, torc_file **file)
 {
     struct stat st;
-    struct io_call call = {.open = {AT_FDCWD, path, false, &st}};
+    struct io_call call = {.open = {AT_FDCWD, path, IO_OPEN_ANYWHERE, &st}};
     struct torc_file *f = arena_alloc(&rq->arena, sizeof *f);
     if (!f) return -ENOMEM;
     int fd = scope_call(&rq->scope, &call, IO_OPEN);

@@ -18,7 +18,12 @@ const struct open_how *file_how(const struct io_call *c)
         .flags = OPEN_FLAGS,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
     };
-    return c->open.beneath ? &beneath : &anywhere;
+    static const struct open_how directory = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC};
+    switch ((enum io_open)c->open.how) {
+    case IO_OPEN_BENEATH: return &beneath;
+    case IO_OPEN_DIRECTORY: return &directory;
+    default: return &anywhere;
+    }
 }
 
 /* fstat directly: the attributes of an open file are in memory, and a ring would pass the call to a

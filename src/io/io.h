@@ -98,6 +98,12 @@ struct io_accept {
                     a batch may be accepted at once. Takes effect at the next start. */
 };
 
+enum io_open {
+    IO_OPEN_ANYWHERE,  /* for reading */
+    IO_OPEN_BENEATH,   /* likewise, below dirfd only (RESOLVE_BENEATH, openat2(2)) */
+    IO_OPEN_DIRECTORY, /* a directory, for use as a dirfd only (O_PATH) */
+};
+
 /* An operation with one completion: files, connect, poll, shutdown, close. */
 struct io_call {
     struct io_op op;
@@ -105,9 +111,9 @@ struct io_call {
         struct {
             int dirfd;
             const char *path;
-            bool beneath;      /* stay below dirfd (RESOLVE_BENEATH, openat2(2)) */
+            uint8_t how;       /* enum io_open */
             struct stat *stat; /* out */
-        } open;                /* opens any kind of file for reading; result: descriptor */
+        } open;                /* result: descriptor */
         struct {
             int dirfd;
             const char *path;

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -373,6 +374,104 @@ static int site_free(void **state)
     return 0;
 }
 
+/* ---- the root itself ---- */
+
+static void start_at_link(const char *ttl)
+{
+    const char *argv[] = {"--root", tree_path(&tree, "current"), "--file-cache-ttl", ttl, NULL};
+    server_start_list(&server, argv);
+    client_open(&client, &server);
+}
+
+/* The server's descriptors of files and directories whose path is below `name` or is it. */
+static unsigned open_below(const char *name)
+{
+    char command[512];
+    unsigned n = 0;
+    snprintf(command, sizeof command, "ls -l /proc/%d/task/*/fd 2>/dev/null | grep -c ' -> %s'",
+             (int)server.pid, tree_path(&tree, name));
+    FILE *f = popen(command, "re");
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%u", &n), 1);
+    pclose(f);
+    return n;
+}
+
+static void await_released(const char *name)
+{
+    for (int i = 0; i < SERVER_SECONDS * 20 && open_below(name); i++) sleep_ms(50);
+    assert_int_equal(open_below(name), 0);
+}
+
+static void switch_link(const char *target)
+{
+    tree_link(&tree, "next", target);
+    assert_int_equal(rename(tree_path(&tree, "next"), tree_path(&tree, "current")), 0);
+}
+
+/* As releases are deployed: "current" is a link that is switched to another directory. */
+static void a_root_that_is_a_link_is_followed(void **state)
+{
+    (void)state;
+    static const char *const ttls[] = {"1s", "10ms", "0"};
+    for (size_t i = 0; i < sizeof ttls / sizeof *ttls; i++) {
+        tree_text(&tree, "release-1/a.txt", "first");
+        tree_text(&tree, "release-1/old.txt", "old");
+        tree_text(&tree, "release-2/a.txt", "second");
+        tree_text(&tree, "release-2/new.txt", "new");
+        switch_link("release-1");
+        start_at_link(ttls[i]);
+        expect("/a.txt", 200, "first");
+        expect("/old.txt", 200, "old");
+        switch_link("release-2");
+        await("/new.txt", "", 200, "new");
+        await("/a.txt", "", 200, "second");
+        await("/old.txt", "", 404, "404 Not Found\n");
+        await_released("release-1");
+        switch_link("release-1");
+        await("/a.txt", "", 200, "first");
+        await_released("release-2");
+        await_released("release-1"); /* nor is the present one held without requests */
+        site_stop(NULL);
+    }
+}
+
+/* The directory is moved away, and another takes its place, after a time without any. */
+static void a_root_that_is_replaced_is_followed(void **state)
+{
+    (void)state;
+    tree_text(&tree, "root/a.txt", "first");
+    tree_text(&tree, "other/a.txt", "second");
+    site_start();
+    expect("/a.txt", 200, "first");
+    assert_int_equal(rename(tree_path(&tree, "root"), tree_path(&tree, "away")), 0);
+    await("/a.txt", "", 404, "404 Not Found\n");
+    server_await_log(&server, "cannot open --root");
+    assert_int_equal(rename(tree_path(&tree, "other"), tree_path(&tree, "root")), 0);
+    await("/a.txt", "", 200, "second");
+    await_released("away");
+}
+
+/* A response under way is of the version it began with. */
+static void a_response_outlives_its_root(void **state)
+{
+    (void)state;
+    struct client slow;
+    char *old = strdup(tree_path(&tree, "release-3"));
+    tree_text(&tree, "release-3/a.txt", "first");
+    tree_text(&tree, "release-4/a.txt", "second");
+    files_fill(old, "big", BIG);
+    switch_link("release-3");
+    start_at_link("50ms");
+    stall(&slow, "/big");
+    switch_link("release-4");
+    await("/a.txt", "", 200, "second");
+    await("/big", "", 404, "404 Not Found\n");
+    finish(&slow, BIG);
+    await_released("release-3");
+    free(old);
+}
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
@@ -393,6 +492,9 @@ int main(int argc, char **argv)
         cmocka_unit_test_teardown(more_small_files_than_fit_in_memory, site_stop),
         cmocka_unit_test_teardown(a_drain_completes_a_mapped_file, site_free),
         cmocka_unit_test_teardown(a_drain_timeout_aborts_a_mapped_file, site_free),
+        cmocka_unit_test(a_root_that_is_a_link_is_followed),
+        cmocka_unit_test_teardown(a_response_outlives_its_root, site_stop),
+        cmocka_unit_test_teardown(a_root_that_is_replaced_is_followed, site_stop),
     };
     return cmocka_run_group_tests(tests, site_make, site_remove);
 }

@@ -40,7 +40,7 @@ static int remove_files(void **state)
 static int open_file(struct rig *r, const char *path)
 {
     struct stat st;
-    struct io_call c = {.open = {dirfd_, path, true, &st}};
+    struct io_call c = {.open = {dirfd_, path, IO_OPEN_BENEATH, &st}};
     int fd = rig_call(r, &c, IO_OPEN);
     if (fd >= 0) assert_true(S_ISREG(st.st_mode));
     return fd;
@@ -185,7 +185,7 @@ static void file_calls_cancelled(void **state)
     int fd = open_file(r, "file");
     pattern_fill(want, 0, sizeof want);
     for (int i = 0; i < 30; i++) {
-        struct io_call o = {.open = {dirfd_, "file", true, &st}};
+        struct io_call o = {.open = {dirfd_, "file", IO_OPEN_BENEATH, &st}};
         if (cancel_call(r, &o, IO_OPEN, i % 3)) {
             assert_true(call_result.res >= 0);
             assert_int_equal(close_file(r, call_result.res), 0);

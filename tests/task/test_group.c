@@ -320,7 +320,7 @@ static int read_own_program(void *ctx, void *arg)
     struct core *c = ctx;
     char buf[4];
     struct stat st;
-    struct io_call open = {.open = {AT_FDCWD, "/proc/self/exe", false, &st}};
+    struct io_call open = {.open = {AT_FDCWD, "/proc/self/exe", IO_OPEN_ANYWHERE, &st}};
     int fd = scope_call(&c->scope, &open, IO_OPEN);
     if (fd < 0) return fd;
     struct io_call read = {.read = {fd, buf, sizeof buf, 0}};

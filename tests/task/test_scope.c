@@ -219,7 +219,8 @@ static void file_calls(void **state)
     unsigned fds = core_count_fds();
     struct statx st;
     static uint8_t buf[FILE_SIZE + 1];
-    int fd = run_call(c, (struct io_call){.open = {AT_FDCWD, file_path, false, &opened}}, IO_OPEN);
+    int fd = run_call(c, (struct io_call){.open = {AT_FDCWD, file_path, IO_OPEN_ANYWHERE, &opened}},
+                      IO_OPEN);
     assert_true(fd >= 0);
     assert_int_equal(run_call(c, (struct io_call){.statx = {fd, "", &st, AT_EMPTY_PATH}}, IO_STATX),
                      0);
@@ -242,7 +243,8 @@ static void missing_files(void **state)
     struct statx st;
     char buf[8];
     assert_int_equal(
-        run_call(c, (struct io_call){.open = {AT_FDCWD, "/no/such", false, &opened}}, IO_OPEN),
+        run_call(c, (struct io_call){.open = {AT_FDCWD, "/no/such", IO_OPEN_ANYWHERE, &opened}},
+                 IO_OPEN),
         -ENOENT);
     assert_int_equal(
         run_call(c, (struct io_call){.statx = {AT_FDCWD, "/no/such", &st, 0}}, IO_STATX), -ENOENT);
@@ -321,9 +323,9 @@ static void cancelled_in_flight(void **state)
     memset(buf, 0, sizeof buf);
     int fd = open(file_path, O_RDONLY | O_CLOEXEC);
     struct caller a[] = {
-        {.kind = IO_OPEN, .call = {.open = {AT_FDCWD, file_path, false, &opened}}},
+        {.kind = IO_OPEN, .call = {.open = {AT_FDCWD, file_path, IO_OPEN_ANYWHERE, &opened}}},
         {.kind = IO_READ, .call = {.read = {fd, buf, FILE_SIZE, 0}}},
-        {.kind = IO_OPEN, .call = {.open = {AT_FDCWD, "/no/such", false, &opened}}},
+        {.kind = IO_OPEN, .call = {.open = {AT_FDCWD, "/no/such", IO_OPEN_ANYWHERE, &opened}}},
     };
     for (int i = 0; i < 3; i++) {
         a[i].core = c;
@@ -401,7 +403,7 @@ static void open_does_not_wait_for_a_lease(void **state)
     struct caller a = {
         .core = c,
         .kind = IO_OPEN,
-        .call = {.open = {AT_FDCWD, file_path, false, &opened}},
+        .call = {.open = {AT_FDCWD, file_path, IO_OPEN_ANYWHERE, &opened}},
     };
     start(c, call_once, &a);
     TURN_UNTIL(c, a.done);
