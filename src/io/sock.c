@@ -28,6 +28,7 @@ bool sock_addr_parse(const char *text, struct sock_addr *out)
     if (!bracketed && (h.len == 0 || slice_eq(h, SLICE("*")))) {
         out->in6.sin6_family = AF_INET6;
         out->in6.sin6_addr = in6addr_any;
+        out->both = true;
     } else if (bracketed) {
         out->in6.sin6_family = AF_INET6;
         if (inet_pton(AF_INET6, host, &out->in6.sin6_addr) != 1) return false;
@@ -57,13 +58,27 @@ static bool is_wildcard(const struct sock_addr *a)
                                        : a->in.sin_addr.s_addr == htonl(INADDR_ANY);
 }
 
-bool sock_addr_clash(const struct sock_addr *a, const struct sock_addr *b)
+static bool same_port(const struct sock_addr *a, const struct sock_addr *b)
 {
     in_port_t port = a->sa.sa_family == AF_INET6 ? a->in6.sin6_port : a->in.sin_port;
     in_port_t other = b->sa.sa_family == AF_INET6 ? b->in6.sin6_port : b->in.sin_port;
-    if (port != other || port == 0) return false;
-    if (a->sa.sa_family != b->sa.sa_family) /* the IPv6 wildcard includes IPv4 */
-        return is_wildcard(a->sa.sa_family == AF_INET6 ? a : b);
+    return port == other && port != 0;
+}
+
+void sock_addr_separate(struct sock_addr *a, const struct sock_addr *other)
+{
+    if (a->sa.sa_family == AF_INET6 && is_wildcard(a) && !a->both &&
+        other->sa.sa_family == AF_INET && same_port(a, other))
+        a->v6_only = true;
+}
+
+bool sock_addr_clash(const struct sock_addr *a, const struct sock_addr *b)
+{
+    if (!same_port(a, b)) return false;
+    if (a->sa.sa_family != b->sa.sa_family) { /* the IPv6 wildcard may include IPv4 */
+        const struct sock_addr *v6 = a->sa.sa_family == AF_INET6 ? a : b;
+        return is_wildcard(v6) && !v6->v6_only;
+    }
     if (is_wildcard(a) || is_wildcard(b)) return true;
     return a->sa.sa_family == AF_INET6 ? IN6_ARE_ADDR_EQUAL(&a->in6.sin6_addr, &b->in6.sin6_addr)
                                        : a->in.sin_addr.s_addr == b->in.sin_addr.s_addr;
@@ -74,16 +89,25 @@ static int set_int(int fd, int level, int name, int value)
     return setsockopt(fd, level, name, &value, sizeof value);
 }
 
+/* Not left to the system's default, under which "*" may be IPv6 alone. */
+static int set_families(int fd, const struct sock_addr *addr)
+{
+    if (addr->sa.sa_family != AF_INET6) return 0;
+    return set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, addr->v6_only);
+}
+
 int sock_listen(struct sock_addr *addr, int backlog, bool blocking)
 {
     int fd =
         socket(addr->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | (blocking ? 0 : SOCK_NONBLOCK), 0);
     if (fd < 0) return -errno;
-    struct sock_addr bound = {.len = sizeof bound.in6};
+    struct sock_addr bound = *addr;
+    bound.len = sizeof bound.in6;
     if (set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0 ||
         set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1) < 0 ||
-        set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 || bind(fd, &addr->sa, addr->len) < 0 ||
-        listen(fd, backlog) < 0 || getsockname(fd, &bound.sa, &bound.len) < 0) {
+        set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 || set_families(fd, addr) < 0 ||
+        bind(fd, &addr->sa, addr->len) < 0 || listen(fd, backlog) < 0 ||
+        getsockname(fd, &bound.sa, &bound.len) < 0) {
         int err = errno;
         close(fd);
         return -err;
@@ -102,7 +126,7 @@ int sock_taken(const struct sock_addr *addr)
 {
     int fd = socket(addr->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return 0;
-    bool taken = set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) == 0 &&
+    bool taken = set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) == 0 && set_families(fd, addr) == 0 &&
                  bind(fd, &addr->sa, addr->len) < 0 && errno == EADDRINUSE;
     close(fd);
     return taken ? -EADDRINUSE : 0;

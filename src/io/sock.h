@@ -13,6 +13,8 @@ struct sock_addr {
         struct sockaddr_in6 in6;
     };
     socklen_t len;
+    bool both;    /* all addresses of both families, whatever else is listened on */
+    bool v6_only; /* IPv6 without IPv4 (IPV6_V6ONLY, ipv6(7)) */
 };
 
 enum { SOCK_ADDR_TEXT = INET6_ADDRSTRLEN + 10 };
@@ -24,13 +26,19 @@ bool sock_addr_parse(const char *text, struct sock_addr *out);
 /* Formats an address; IPv6 in brackets. */
 void sock_addr_format(const struct sock_addr *a, char out[SOCK_ADDR_TEXT]);
 
+/* Makes "[::]" v6_only if `other` is of IPv4 and has its port: each family then has its own
+ * listener.
+ * "*" stays what it is. */
+void sock_addr_separate(struct sock_addr *a, const struct sock_addr *other);
+
 /* Whether two listeners would conflict: same port, and the same address or one of them all
- * addresses. */
+ * addresses. "[::]" includes IPv4 unless it is v6_only. */
 bool sock_addr_clash(const struct sock_addr *a, const struct sock_addr *b);
 
 /* Opens a listening TCP socket with SO_REUSEPORT, so that each core can have its own, and
  * TCP_NODELAY, which accepted sockets inherit. Returns the descriptor and stores the bound address
- * in *addr (port 0 becomes the chosen port); or negative errno, *addr unchanged. io_uring needs
+ * in *addr (port 0 becomes the chosen port); or negative errno, *addr unchanged. Whether "[::]"
+ * includes IPv4 does not depend on the system (net.ipv6.bindv6only). io_uring needs
  * `blocking`: on a non-blocking socket its accept completes with -EAGAIN. */
 int sock_listen(struct sock_addr *addr, int backlog, bool blocking);
 

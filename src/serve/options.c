@@ -170,8 +170,10 @@ static const char *const titles[] = {
 
 static const struct option table[] = {
     {"listen", "ADDR:PORT",
-     "address to serve on; can be given several times; port 0 picks a free port", "127.0.0.1:8080",
-     GROUP_SERVE, OPTION_CUSTOM, .then = add_listen,
+     "address to serve on; can be given several times; port 0 picks a free port; *:PORT is IPv6 "
+     "and "
+     "IPv4, and so is [::]:PORT unless an IPv4 address with that port is given, too",
+     "127.0.0.1:8080", GROUP_SERVE, OPTION_CUSTOM, .then = add_listen,
      .what = "ADDR:PORT, such as 127.0.0.1:8080, [::1]:8080 or *:80"},
     {"root", "DIR", "serve static files from this directory", NULL, GROUP_SERVE, OPTION_TEXT,
      AT(root), .what = "a directory"},
@@ -389,6 +391,15 @@ static int check_root(struct option_set *s)
     return 0;
 }
 
+static void separate_families(struct options *o)
+{
+    for (uint32_t i = 0; i < o->n_listen; i++) {
+        for (uint32_t j = 0; j < o->n_listen; j++) sock_addr_separate(&o->listen[i], &o->listen[j]);
+        if (o->has_admin) sock_addr_separate(&o->listen[i], &o->admin);
+        if (o->has_admin) sock_addr_separate(&o->admin, &o->listen[i]);
+    }
+}
+
 /* With SO_REUSEPORT both listeners could bind one address, and each would get some clients. */
 static int check_addresses(struct option_set *s)
 {
@@ -415,5 +426,7 @@ int options_read(struct option_set *s, int argc, char **argv)
     if (o->config) err = option_read_config(s, o->config);
     if (err == 0) err = option_read_command(s, argc, argv, false);
     if (err == 0) err = check_root(s);
-    return err < 0 ? err : check_addresses(s);
+    if (err < 0) return err;
+    separate_families(o);
+    return check_addresses(s);
 }

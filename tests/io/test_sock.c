@@ -6,11 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -182,6 +184,61 @@ static void wildcard_listens_on_both_families(void **state)
     close(fd);
 }
 
+/* Whatever net.ipv6.bindv6only says: it is set to 1 in a network of the test's own. */
+static void families_do_not_depend_on_the_system(void **state)
+{
+    (void)state;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct sock_addr any, v6;
+        if (unshare(CLONE_NEWNET) < 0) _exit(77);
+        int set = open("/proc/sys/net/ipv6/bindv6only", O_WRONLY | O_CLOEXEC);
+        if (set < 0 || write(set, "1", 1) != 1) _exit(77);
+        sock_addr_parse("*:0", &any);
+        sock_addr_parse("[::]:0", &v6);
+        int both = sock_listen(&any, 1, true), also = sock_listen(&v6, 1, true);
+        v6.v6_only = true;
+        v6.in6.sin6_port = 0;
+        int only = sock_listen(&v6, 1, true);
+        bool right = both >= 0 && also >= 0 && only >= 0 &&
+                     get_int(both, IPPROTO_IPV6, IPV6_V6ONLY) == 0 &&
+                     get_int(also, IPPROTO_IPV6, IPV6_V6ONLY) == 0 &&
+                     get_int(only, IPPROTO_IPV6, IPV6_V6ONLY) == 1 && v6.v6_only;
+        _exit(right ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77) skip(); /* not permitted here */
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void each_family_can_have_its_own(void **state)
+{
+    (void)state;
+    struct sock_addr v4, v6, all;
+    assert_true(sock_addr_parse("0.0.0.0:0", &v4));
+    assert_true(sock_addr_parse("[::]:0", &v6));
+    int four = sock_listen(&v4, 16, true);
+    assert_true(four >= 0);
+    v6.in6.sin6_port = v4.in.sin_port;
+    all = v6;
+    all.both = true;
+    assert_true(sock_addr_clash(&v4, &v6));
+    sock_addr_separate(&all, &v4);
+    assert_true(sock_addr_clash(&v4, &all));
+    sock_addr_separate(&v6, &v4);
+    assert_false(sock_addr_clash(&v4, &v6) || sock_addr_clash(&v6, &v4));
+    int taken = sock_taken(&v6), six = sock_listen(&v6, 16, true);
+    if (six == -EAFNOSUPPORT) skip(); /* no IPv6 here */
+    assert_int_equal(taken, 0);
+    assert_true(six >= 0);
+    assert_int_equal(get_int(six, IPPROTO_IPV6, IPV6_V6ONLY), 1);
+    close(four);
+    close(six);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -191,6 +248,8 @@ int main(void)
         cmocka_unit_test(two_listeners_share_a_port),
         cmocka_unit_test(listen_reports_errors),
         cmocka_unit_test(wildcard_listens_on_both_families),
+        cmocka_unit_test(families_do_not_depend_on_the_system),
+        cmocka_unit_test(each_family_can_have_its_own),
     };
     return cmocka_run_group_tests_name("sock", tests, NULL, NULL);
 }
