@@ -1,4 +1,4 @@
-/* torc: an HTTP/1.1 server library for Linux, one io_uring (or epoll) per core.
+/* torc: an HTTP/1.1 server library for Linux, one io_uring (or epoll) per core. No TLS, no HTTP/2.
  *
  * A handler is straight-line C. It runs on a fiber of the core that accepted the connection. Calls
  * marked WAITS may suspend it; while it is suspended, its core serves other requests. A handler
@@ -105,9 +105,10 @@ TORC_API int torc_server_option(torc_server *s, const char *name, const char *ta
 TORC_API int torc_route(torc_server *s, const char *method, const char *pattern,
                         torc_handler *handler, void *arg);
 
-/* Serves the files below the directory given by --root at `prefix`, which begins and ends with a
- * slash ("/", "/static/"): with media types, conditional requests, ranges and precompressed
- * variants. Other methods than GET, HEAD and OPTIONS are 405 there. "/static" redirects to
+/* Serves the files below the directory given by --root, which is looked up again within two seconds
+ * while files are asked for, at `prefix`, which begins and ends with a slash ("/", "/static/"):
+ * with media types, conditional requests, ranges and precompressed variants. Other methods than
+ * GET, HEAD and OPTIONS are 405 there. "/static" redirects to
  * "/static/" unless the program has a route there. Without --root every path below the prefix
  * answers 404. Errors as torc_route. */
 TORC_API int torc_static(torc_server *s, const char *prefix);
@@ -155,7 +156,8 @@ TORC_API torc_slice torc_header(const torc_req *rq, const char *name);
 TORC_API bool torc_header_next(const torc_req *rq, size_t *at, torc_slice *name, torc_slice *value);
 
 /* The percent-decoded value of ":name" or "*name" in the route's pattern. Absent for any other
- * name, a malformed escape, or without memory. */
+ * name, a malformed escape, or without memory. It has no NUL and no segment "..": such a request is
+ * answered before a handler sees it, see torc_route. */
 TORC_API torc_slice torc_param(const torc_req *rq, const char *name);
 
 /* The value of the first query parameter of that name, percent-decoded ('+' is a space); "" for a
@@ -189,36 +191,48 @@ TORC_API ssize_t torc_body_read(torc_req *rq, void *buf, size_t size);
 TORC_API int torc_body_all(torc_req *rq, torc_slice *body);
 
 /* ---- response -------------------------------------------------------------------------------- */
-/* torc sets Server, Date, Content-Length, Transfer-Encoding, Connection, Keep-Alive, Upgrade and
- * Trailer itself; torc_set_header refuses them. If a handler returns without a response, torc sends
- * 500, or the status that fits a failed read of the body. It says on stderr which route that was
- * and what torc_reply or torc_start returned, once in ten seconds. */
+/* torc sets these fields itself, and torc_set_header refuses them: Server, Date, Content-Length,
+ * Transfer-Encoding, Connection, Keep-Alive, Upgrade and Trailer. If a handler returns without a
+ * response, torc sends 500, or the status that fits a failed read of the body. It says on stderr
+ * which route that was and what torc_reply or torc_start returned, once in ten seconds.
+ *
+ * A status from 200 to 599 may be given. 204, 205 and 304 have no content (RFC 9110, 6.4.1 and
+ * 15.3.6), nor has a response to HEAD: a body that is given is counted and left out. */
 
-/* Adds a field to the response before it is started; both strings are copied. -EINVAL for a
- * malformed name (RFC 9110, 5.1) or value (5.5: no control characters but HTAB) or a field of
- * torc's own; -EALREADY once the response has started; -ENOMEM past 32 KiB of fields or without
- * memory. */
+/* Adds a field to the response before it is started; both strings are copied. A field that holds
+ * one value replaces the one set before: Access-Control-Allow-Credentials,
+ * Access-Control-Allow-Origin, Access-Control-Max-Age, Age, Content-Disposition, Content-Location,
+ * Content-Range, Content-Type, ETag, Expires, Last-Modified, Location, Refresh, Retry-After,
+ * Strict-Transport-Security, X-Content-Type-Options and X-Frame-Options. Any other, such as
+ * Set-Cookie or Vary, is sent as often as it is set.
+ *
+ * 0; -EINVAL for a malformed name (RFC 9110, 5.1) or value (5.5: no control characters but HTAB) or
+ * a field of torc's own; -EALREADY once the response has started; -ENOMEM past 32 KiB of fields or
+ * past --request-memory, or without memory: then what was set before is kept. */
 TORC_API int torc_set_header(torc_req *rq, torc_slice name, torc_slice value);
 
-/* Sends a complete response; `body` is copied. `type` is the Content-Type, or NULL for none. Does
- * not wait for the client. 0; -EALREADY if a response was started; -EINVAL for a status outside 200
- * to 599 or a malformed type; -ENOMEM; or the error of a cancelled request. */
+/* Sends a complete response; `body` is copied. `type` is the Content-Type and replaces one that was
+ * set; NULL keeps that one, or sends none. Does not wait for the client. 0; -EALREADY if a response
+ * was started; -EINVAL for a status outside 200 to 599 or a malformed type; -ENOMEM; or the error
+ * of a cancelled request. */
 TORC_API int torc_reply(torc_req *rq, int status, const char *type, torc_slice body);
 
-/* torc_reply with a formatted body (printf) of type text/plain. */
+/* torc_reply with a formatted body (printf), of the Content-Type that was set, otherwise
+ * text/plain. Errors as torc_reply; -EINVAL also if printf fails, -ENOMEM also past
+ * --request-memory, which a text of 512 bytes or more takes. */
 TORC_API int torc_replyf(torc_req *rq, int status, const char *format, ...) TORC_PRINTF(3, 4);
 
-/* Replies with a line of text that names the status. */
+/* Replies with a line of text that names the status, as text/plain. Errors as torc_reply. */
 TORC_API int torc_reply_error(torc_req *rq, int status);
 
 /* Starts a response whose body follows by torc_write. `length` is its size in bytes, or negative if
  * unknown: then the body is chunked, or for an HTTP/1.0 client ended by closing the connection.
- * Errors as torc_reply. */
+ * `type` and errors as torc_reply. */
 TORC_API int torc_start(torc_req *rq, int status, const char *type, int64_t length);
 
 /* WAITS while --write-buffer bytes or more of output are unsent. The bytes are copied. One fiber of
- * a request may write at a time. 0; -EINVAL beyond the announced length, without torc_start or
- * after torc_end; -ENOMEM; or the error of a cancelled request. */
+ * a request may write at a time: -EBUSY while another waits. 0; -EINVAL beyond the announced
+ * length, without torc_start or after torc_end; -ENOMEM; or the error of a cancelled request. */
 TORC_API int torc_write(torc_req *rq, const void *data, size_t size);
 
 /* Ends a started response, as the handler's return does. If the body is shorter than announced, the

@@ -150,36 +150,42 @@ static void note_root(struct static_core *core, const struct stat *st)
     while (file_cache_evict(&core->cache)) continue;
 }
 
-/* Opens the root, or takes the one that is open if it is not too old: the root may be a link that
- * has been switched, or a directory that has been replaced. The caller releases it. 0 or negative
- * errno. */
-static int open_root(torc_req *rq, struct static_core *core, const char *root,
-                     struct static_dir **out)
+/* The core keeps it for as long as an open file is used. 0 or negative errno. */
+static int reopen_root(torc_req *rq, struct static_core *core, const char *root)
 {
     uint64_t seen = rq->ctx->io->now;
     struct stat st;
-    struct static_dir *d = core->dir;
-    if (!d || d->expires <= seen) {
-        int fd = open_with(rq, core,
-                           &(struct io_call){.open = {AT_FDCWD, root, IO_OPEN_DIRECTORY, &st}});
-        if (fd < 0) {
-            if (fd != -ECANCELED)
-                http_warn(rq->ctx, WARN_FILE, "cannot open --root %s: %s", root, strerror(-fd));
-            return fd;
-        }
-        d = malloc(sizeof *d);
-        if (!d) {
-            close(fd);
-            return -ENOMEM;
-        }
-        *d = (struct static_dir){.fd = fd, .refs = 1, .expires = seen + core->cache.ttl};
-        note_root(core, &st);
-        forget_dir(core);
-        core->dir = d;
-        expire_later(core, rq->ctx, seen);
+    int fd =
+        open_with(rq, core, &(struct io_call){.open = {AT_FDCWD, root, IO_OPEN_DIRECTORY, &st}});
+    if (fd < 0) {
+        if (fd != -ECANCELED)
+            http_warn(rq->ctx, WARN_FILE, "cannot open --root %s: %s", root, strerror(-fd));
+        return fd;
     }
-    d->refs++;
-    *out = d;
+    struct static_dir *d = malloc(sizeof *d);
+    if (!d) {
+        close(fd);
+        return -ENOMEM;
+    }
+    *d = (struct static_dir){.fd = fd, .refs = 1, .expires = seen + core->cache.ttl};
+    note_root(core, &st);
+    forget_dir(core);
+    core->dir = d;
+    expire_later(core, rq->ctx, seen);
+    return 0;
+}
+
+/* Opens the root, or takes the one that is open if it is not too old: the root may be a link that
+ * has been switched, or a directory that has been replaced. The caller releases it. 0 or negative
+ * errno. */
+static int take_root(torc_req *rq, struct static_core *core, const char *root,
+                     struct static_dir **out)
+{
+    bool fresh = core->dir && core->dir->expires > rq->ctx->io->now;
+    int err = fresh ? 0 : reopen_root(rq, core, root);
+    if (err < 0) return err;
+    *out = core->dir;
+    (*out)->refs++;
     return 0;
 }
 
@@ -251,7 +257,7 @@ static int open_file(torc_req *rq, struct static_core *core, const char *root, s
                      struct static_file **file)
 {
     struct static_dir *dir;
-    int err = open_root(rq, core, root, &dir);
+    int err = take_root(rq, core, root, &dir);
     if (err < 0) return status_of(err);
     int status = open_file_in(rq, core, dir->fd, path, file);
     dir_release(dir);

@@ -420,6 +420,18 @@ static void wrong_values_are_explained(void **state)
     VALID("--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0");
     reset();
     VALID("--listen", "127.0.0.1:9", "--listen", "127.0.0.2:9", "--admin", "[::1]:9");
+    reset();
+    VALID("--listen", "[::]:9", "--listen", "0.0.0.0:9", "--listen", "[::]:8");
+    assert_true(o->listen[0].v6_only);
+    assert_false(o->listen[2].v6_only);
+    reset();
+    VALID("--listen", "127.0.0.1:9", "--admin", "[::]:9");
+    assert_true(o->admin.v6_only);
+    WRONG("--listen 0.0.0.0:9 overlaps another --listen", "--listen", "*:9", "--listen",
+          "0.0.0.0:9");
+    WRONG("--listen [::1]:9 overlaps another --listen", "--listen", "[::]:9", "--listen",
+          "0.0.0.0:9", "--listen", "[::1]:9");
+    reset();
     WRONG("--listen takes ADDR:PORT, such as 127.0.0.1:8080, [::1]:8080 or *:80, not \"8080\"",
           "--listen", "8080");
     WRONG("--access-log-format takes combined or json, not \"jsonl\"", "--access-log-format=jsonl");
