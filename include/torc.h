@@ -120,10 +120,11 @@ TORC_API const char *torc_server_error(const torc_server *s);
 /* Reads the command line and serves until SIGTERM, SIGINT or torc_server_stop; then drains. Prints
  * the ready line to stderr once every core listens. Returns the exit status: 0 after a drain or
  * after --help, --version or a successful --check; 1 if the server could not start; 2 for wrong
- * options; 3 if the engine requested by name is unavailable. 4 if
- * a handler had not returned 2 seconds after the drain cancelled it: its thread is left behind, and
- * torc_server_free then frees nothing unless the handler has returned meanwhile. -EBUSY, with
- * nothing printed, if it was called for this server before.
+ * options; 3 if the engine requested by name is unavailable; 1 also if the kernel refuses the
+ * engine's system calls later, after a drain of the other cores; 4 if a handler had not returned 2
+ * seconds after the drain cancelled it. Where a core could not end, its thread or its memory is
+ * left behind: torc_server_free then frees nothing unless the handler has returned meanwhile.
+ * -EBUSY, with nothing printed, if it was called for this server before.
  *
  * While the server runs, SIGTERM, SIGINT and SIGHUP (which reopens the access log) have handlers of
  * torc and are unblocked in the calling thread, and SIGPIPE is ignored where it had its default.

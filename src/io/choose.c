@@ -61,6 +61,34 @@ int io_probe(const struct io_engine *e, struct io_config *config, char *why, siz
     return e->probe(config, why, size);
 }
 
+void io_explain(const struct io_engine *e, int err, char *why, size_t size)
+{
+    if (e->explain)
+        e->explain(err, why, size);
+    else
+        snprintf(why, size, "%s", strerror(-err));
+}
+
+const char *io_wait_call(const struct io_engine *e)
+{
+    return e->wait_call;
+}
+
+/* What the engine lacks of the configuration. */
+static void report_fitting(const struct io_engine *e, const char *missing,
+                           const struct io_config *wanted, const struct io_config *fitted,
+                           void (*report)(const char *line))
+{
+    char line[640];
+    snprintf(line, sizeof line, "this kernel's %s lacks %s; continuing without", e->name, missing);
+    if (missing[0]) report(line);
+    snprintf(line, sizeof line,
+             "--depth reduced from %u to %u: the locked-memory limit allows no more "
+             "(raise RLIMIT_MEMLOCK, ulimit -l)",
+             wanted->depth, fitted->depth);
+    if (fitted->depth < wanted->depth) report(line);
+}
+
 const struct io_engine *io_choose(const char *name, struct io_config *config,
                                   void (*report)(const char *line))
 {
@@ -69,9 +97,7 @@ const struct io_engine *io_choose(const char *name, struct io_config *config,
         struct io_config fitted = *config;
         if (name && strcmp((*e)->name, name) != 0) continue;
         if (io_probe(*e, &fitted, why, sizeof why) == 0) {
-            snprintf(line, sizeof line, "this kernel's %s lacks %s; continuing without", (*e)->name,
-                     why);
-            if (why[0]) report(line);
+            report_fitting(*e, why, config, &fitted, report);
             *config = fitted;
             return *e;
         }

@@ -7,6 +7,9 @@ struct io_engine {
     const char *name;
     bool has_ring;
     bool blocking_listener; /* needs listening sockets without O_NONBLOCK */
+    const char *wait_call;  /* the system call in which a core waits */
+    /* See io_explain; NULL: by the errno alone. */
+    void (*explain)(int err, char *why, size_t size);
     /* See io_probe. */
     int (*probe)(struct io_config *config, char *why, size_t size);
     int (*open)(struct io *io, const struct io_config *config);

@@ -189,7 +189,7 @@ static int call_at_once(struct io *io, struct io_call *c)
     switch ((enum io_kind)c->op.kind) {
     case IO_SHUTDOWN: return shutdown(c->sock.sock->fd, SHUT_WR) < 0 ? -errno : 0;
     case IO_UNACKED: return sock_unacked(c->sock.sock->fd);
-    default: return file_call(c);
+    default: return file_call(io, c);
     }
 }
 
@@ -336,6 +336,7 @@ static void epoll_engine_wait(struct io *io, uint64_t timeout_ns)
     struct ep *ep = ep_of(io);
     bool woken = false;
     int n = wait_events(io, timeout_ns);
+    if (UNLIKELY(n < 0 && errno != EINTR)) io->error = -errno;
     io->now = clock_ns();
     for (int i = 0; i < n; i++) note_event(io, &ep->events[i], &woken);
     if (woken) {
@@ -379,6 +380,7 @@ static void epoll_discard(struct io *io, int fd)
 static int epoll_probe(struct io_config *config, char *why, size_t size)
 {
     config->features = 0;
+    file_probe(config);
     if (size) why[0] = '\0';
     return 0;
 }
@@ -422,6 +424,7 @@ static void epoll_close(struct io *io)
 
 const struct io_engine io_epoll_engine = {
     .name = "epoll",
+    .wait_call = "epoll_wait",
     .probe = epoll_probe,
     .open = epoll_open,
     .close = epoll_close,

@@ -1,4 +1,5 @@
 #include "io/file.h"
+#include "io/walk.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,14 +42,47 @@ int file_opened(const struct io_call *c, int fd)
     return err;
 }
 
-int file_call(const struct io_call *c)
+/* ---- where openat2 may be refused ---- */
+
+bool file_openat2_refused(int fd)
+{
+    int plain = open(FILE_PROBE_PATH, O_PATH | O_CLOEXEC);
+    if (plain >= 0) close(plain);
+    if (fd >= 0) close(fd);
+    return fd < 0 && plain >= 0;
+}
+
+static int open_by_openat2(const struct io_call *c)
+{
+    long fd =
+        syscall(SYS_openat2, c->open.dirfd, c->open.path, file_how(c), sizeof(struct open_how));
+    return fd < 0 ? -errno : (int)fd;
+}
+
+void file_probe(struct io_config *config)
+{
+    struct io_call c = {
+        .open = {.dirfd = AT_FDCWD, .path = FILE_PROBE_PATH, .how = IO_OPEN_BENEATH}};
+    config->walk = file_openat2_refused(open_by_openat2(&c));
+}
+
+/* Also walks where the probe did not ask the system call, but the ring. */
+static int open_file(const struct io *io, const struct io_call *c)
+{
+    int fd;
+    if (c->open.how != IO_OPEN_BENEATH) {
+        fd = openat(c->open.dirfd, c->open.path, (int)file_how(c)->flags);
+        return fd < 0 ? -errno : fd;
+    }
+    fd = io->config.walk ? -ENOSYS : open_by_openat2(c);
+    return fd == -ENOSYS || fd == -EPERM ? walk_open(c->open.dirfd, c->open.path, OPEN_FLAGS) : fd;
+}
+
+int file_call(const struct io *io, const struct io_call *c)
 {
     long res;
     switch ((enum io_kind)c->op.kind) {
-    case IO_OPEN:
-        res =
-            syscall(SYS_openat2, c->open.dirfd, c->open.path, file_how(c), sizeof(struct open_how));
-        return file_opened(c, res < 0 ? -errno : (int)res);
+    case IO_OPEN: return file_opened(c, open_file(io, c));
     case IO_STATX:
         res = statx(c->statx.dirfd, c->statx.path, c->statx.flags, STATX_BASIC_STATS, c->statx.out);
         break;

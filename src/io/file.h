@@ -13,6 +13,16 @@ const struct open_how *file_how(const struct io_call *c);
  * Returns the result of the operation. */
 int file_opened(const struct io_call *c, int fd);
 
+/* What a probe of openat2 opens: something that always exists, below the working directory. */
+#define FILE_PROBE_PATH "."
+
+/* Whether the openat2 that opened FILE_PROBE_PATH as `fd`, or failed with a negative errno, is
+ * refused altogether. Closes `fd`. */
+bool file_openat2_refused(int fd);
+
+/* Sets config->walk by trying the system call. */
+void file_probe(struct io_config *config);
+
 /* Performs a file or memory operation synchronously and returns its result; -EINVAL for other
- * kinds. */
-int file_call(const struct io_call *c);
+ * kinds. Where openat2 is refused it opens with walk_open. */
+int file_call(const struct io *io, const struct io_call *c);

@@ -196,8 +196,10 @@ struct io_config {
     uint32_t max_sockets; /* size of the direct table */
     uint32_t iowq_bounded, iowq_unbounded; /* kernel worker threads at most */
     uint32_t features;                     /* bit per enum io_feature: wanted */
-    bool peers;  /* io_peer must work, which excludes direct descriptors before Linux 6.19 */
-    int wake_fd; /* caller's eventfd for io_wake; 0: io_open creates one */
+    uint32_t rings; /* how many will be open together, for io_probe; 0 is 1 */
+    bool peers;     /* io_peer must work, which excludes direct descriptors before Linux 6.19 */
+    bool walk;      /* set by io_probe: openat2 is refused, and files are opened by walk.h */
+    int wake_fd;    /* caller's eventfd for io_wake; 0: io_open creates one */
 };
 
 struct io_engine;
@@ -205,6 +207,8 @@ struct io_engine;
 struct io {
     const struct io_engine *engine;
     uint64_t now; /* ns, read once a turn */
+    int error;    /* negative errno once the engine has failed for good, as when the kernel refuses
+                     its system call: nothing completes any more, and it cannot be closed */
     struct wheel wheel;
     struct buf_pool bufs;
     const char *lease; /* bytes for the running recv callback; its result is their count */
@@ -240,15 +244,22 @@ bool io_engine_known(const char *name);
 bool io_engine_has_ring(const struct io_engine *e);
 
 /* Chooses the engine named `name` or, if NULL, the best that this kernel allows; NULL if there is
- * none. Clears features that the kernel lacks in config->features. `report` receives one line for
- * each engine that is refused (with the reason and the substitute) and one for missing features. */
+ * none. Fits the configuration as io_probe does. `report` receives one line for each engine that is
+ * refused (with the reason and the substitute), for missing features and for a smaller depth. */
 const struct io_engine *io_choose(const char *name, struct io_config *config,
                                   void (*report)(const char *line));
 
-/* Checks whether the kernel allows the engine, without starting it. 0, or negative errno and the
- * reason in `why`. On success `why` lists the missing features, separated by commas ("" for none),
- * and they are cleared in config->features. */
+/* Checks whether the kernel allows the engine, by opening it for a moment as often and in the size
+ * that is wanted. 0, or negative errno and the reason in `why`. On success `why` lists the missing
+ * features, separated by commas ("" for none), and they are cleared in config->features; depth and
+ * cq_depth are reduced to what the locked-memory limit allows. */
 int io_probe(const struct io_engine *e, struct io_config *config, char *why, size_t size);
+
+/* Writes what an error of io_open means, and the way out. */
+void io_explain(const struct io_engine *e, int err, char *why, size_t size);
+
+/* The system call in which the engine waits, which io->error is of. */
+const char *io_wait_call(const struct io_engine *e);
 
 /* How many connections an engine with this configuration can hold under a descriptor limit. */
 uint64_t io_max_sockets(const struct io_config *config, uint64_t descriptors);

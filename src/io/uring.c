@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -20,41 +19,9 @@ enum {
     REENTRIES_MAX = 16,
 };
 
-/* User data of SQEs without an operation; below any address. */
-enum { DATA_IGNORE = 0, DATA_WAKE = 1 };
-
 static struct uring *uring_of(struct io *io)
 {
     return io->state;
-}
-
-static void submit_early(struct uring *u)
-{
-    counter_add(&u->io->stats.sq_full, 1);
-    counter_add(&u->io->stats.syscalls, 1);
-    io_uring_submit(&u->ring);
-}
-
-static struct io_uring_sqe *get_sqe(struct uring *u)
-{
-    struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
-    if (UNLIKELY(!sqe)) {
-        submit_early(u);
-        sqe = io_uring_get_sqe(&u->ring);
-    }
-    return sqe;
-}
-
-/* For SQEs that cannot go to the backlog. The SQ stays full only if the kernel is out of memory. */
-static struct io_uring_sqe *must_get_sqe(struct uring *u)
-{
-    struct io_uring_sqe *sqe = get_sqe(u);
-    for (int tries = 0; !sqe && tries < 1000; tries++) {
-        sched_yield();
-        sqe = get_sqe(u);
-    }
-    ASSERT(sqe);
-    return sqe;
 }
 
 static void prepare_send(struct io_uring_sqe *sqe, struct io_send *s)
@@ -138,8 +105,9 @@ void uring_push(struct uring *u, struct io_op *op)
 {
     /* While there is a backlog everything joins it; otherwise a cancel could overtake its
      * operation. */
-    struct io_uring_sqe *sqe = u->backlog.head ? NULL : get_sqe(u);
+    struct io_uring_sqe *sqe = u->blocked ? NULL : uring_get_sqe(u);
     if (UNLIKELY(!sqe)) {
+        u->blocked = true;
         op->engine_bits |= BACKLOG;
         fifo_push(&u->backlog, &op->done);
         return;
@@ -158,9 +126,10 @@ static void cancel_in_backlog(struct uring *u, struct io_op *op)
 
 static void drain_backlog(struct uring *u)
 {
+    if (!uring_pay(u)) return;
     while (u->backlog.head) {
         struct io_op *op = container_of(u->backlog.head, struct io_op, done);
-        struct io_uring_sqe *sqe = op->cancelling ? NULL : get_sqe(u);
+        struct io_uring_sqe *sqe = op->cancelling ? NULL : uring_get_sqe(u);
         if (!op->cancelling && !sqe) return;
         fifo_pop(&u->backlog);
         op->engine_bits &= (uint8_t)~BACKLOG;
@@ -169,6 +138,7 @@ static void drain_backlog(struct uring *u)
         else
             cancel_in_backlog(u, op);
     }
+    u->blocked = false;
 }
 
 /* ---- other completions ---- */
@@ -200,13 +170,37 @@ static void send_cqe(struct uring *u, struct io_send *s, int res)
     io_complete(u->io, &s->op, res > 0 ? s->op.res : res, false);
 }
 
+/* The kernel cancels what needs a worker thread if it cannot make one, as at the limit of processes
+ * (RLIMIT_NPROC). It is then done here, as epoll does. */
+static int without_worker(struct uring *u, struct io_call *c)
+{
+    const struct io_sock *s = c->sock.sock;
+    counter_add(&u->io->stats.syscalls, 1);
+    if (c->op.kind != IO_SHUTDOWN) return file_call(u->io, c);
+    if (s->engine_bits & SOCK_DIRECT) return -EAGAIN;
+    return shutdown(s->fd, SHUT_WR) < 0 ? -errno : 0;
+}
+
+static int call_result(struct uring *u, struct io_op *op, int res)
+{
+    struct io_call *c = container_of(op, struct io_call, op);
+    bool lost = res == -ECANCELED && !op->cancelling;
+    switch ((enum io_kind)op->kind) {
+    case IO_OPEN: return lost ? without_worker(u, c) : file_opened(c, res);
+    case IO_STATX:
+    case IO_READ:
+    case IO_CLOSE:
+    case IO_POPULATE:
+    case IO_SHUTDOWN: return lost ? without_worker(u, c) : res;
+    default: return res;
+    }
+}
+
 static void run_cqe(struct uring *u, uint64_t data, int res, unsigned flags)
 {
-    if (data <= DATA_WAKE) {
-        if (data == DATA_WAKE) {
-            struct io_uring_sqe *sqe = must_get_sqe(u);
-            io_uring_prep_read(sqe, u->io->wake_fd, &u->wake_count, sizeof u->wake_count, 0);
-            io_uring_sqe_set_data64(sqe, DATA_WAKE);
+    if (data <= URING_WAKE) {
+        if (data == URING_WAKE) {
+            uring_owe(u, OWED_WAKE, 0);
             if (res > 0 && u->io->on_wake) u->io->on_wake(u->io);
         }
         return;
@@ -216,12 +210,7 @@ static void run_cqe(struct uring *u, uint64_t data, int res, unsigned flags)
     case IO_RECV: uring_recv_cqe(u, container_of(op, struct io_sock, recv), res, flags); break;
     case IO_SEND: send_cqe(u, container_of(op, struct io_send, op), res); break;
     case IO_ACCEPT: accept_cqe(u, op, res, flags); break;
-    case IO_OPEN: {
-        const struct io_call *c = container_of(op, struct io_call, op);
-        io_complete(u->io, op, file_opened(c, res), false);
-        break;
-    }
-    default: io_complete(u->io, op, res, false);
+    default: io_complete(u->io, op, call_result(u, op, res), false);
     }
 }
 
@@ -234,7 +223,11 @@ static void get_remaining_events(struct uring *u)
         if (!(IO_URING_READ_ONCE(*u->ring.sq.kflags) & IORING_SQ_TASKRUN)) return;
         if (io_uring_cq_ready(&u->ring) >= TURN_COMPLETIONS) return;
         counter_add(&u->io->stats.syscalls, 1);
-        io_uring_get_events(&u->ring);
+        int err = io_uring_get_events(&u->ring);
+        if (err < 0) {
+            uring_enter_failed(u, err);
+            return;
+        }
     }
 }
 
@@ -242,17 +235,19 @@ static void uring_wait(struct io *io, uint64_t timeout_ns)
 {
     struct uring *u = uring_of(io);
     struct io_uring_cqe *cqe;
-    drain_backlog(u);
+    int err;
+    if (UNLIKELY(u->blocked)) drain_backlog(u);
     counter_add(&io->stats.enters, 1);
     counter_add(&io->stats.syscalls, 1);
-    if (timeout_ns == 0 || io->done.head || u->backlog.head || uring_can_arm_more(u)) {
-        io_uring_submit_and_get_events(&u->ring);
+    if (timeout_ns == 0 || io->done.head || u->blocked || uring_can_arm_more(u)) {
+        err = io_uring_submit_and_get_events(&u->ring);
     } else {
         struct __kernel_timespec ts = {(int64_t)(timeout_ns / NS_PER_S),
                                        (long long)(timeout_ns % NS_PER_S)};
-        io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, timeout_ns == WHEEL_NEVER ? NULL : &ts,
-                                         NULL);
+        err = io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1,
+                                               timeout_ns == WHEEL_NEVER ? NULL : &ts, NULL);
     }
+    if (UNLIKELY(err < 0)) uring_enter_failed(u, err);
     if (uring_has(u, IO_DEFER_TASKRUN)) get_remaining_events(u);
     io->now = clock_ns();
     if (UNLIKELY(io_uring_cq_has_overflow(&u->ring))) counter_add(&io->stats.overflows, 1);
@@ -293,6 +288,8 @@ static void uring_call(struct io *io, struct io_call *c)
         io_complete_later(
             io, &c->op,
             sock_unacked(c->sock.sock->fd)); /* ioctl works for plain descriptors on any kernel */
+    else if (c->op.kind == IO_OPEN && io->config.walk)
+        io_complete_later(io, &c->op, file_call(io, c));
     else
         uring_push(uring_of(io), &c->op);
 }
@@ -306,10 +303,7 @@ static void uring_cancel(struct io *io, struct io_op *op)
         io_complete_later(io, op, -ECANCELED);
         return;
     }
-    struct io_uring_sqe *sqe = must_get_sqe(u);
-    io_uring_prep_cancel(sqe, op, 0);
-    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-    io_uring_sqe_set_data64(sqe, DATA_IGNORE);
+    uring_owe(u, OWED_CANCEL, (uintptr_t)op);
 }
 
 static int uring_sock_open(struct io *io, struct io_sock *s, bool accepted)
@@ -330,10 +324,7 @@ static void uring_discard(struct io *io, int fd)
         close(fd);
         return;
     }
-    struct io_uring_sqe *sqe = must_get_sqe(u);
-    io_uring_prep_close_direct(sqe, (unsigned)fd);
-    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-    io_uring_sqe_set_data64(sqe, DATA_IGNORE);
+    uring_owe(u, OWED_DISCARD, (uint64_t)fd);
 }
 
 /* ---- open and close ---- */
@@ -345,7 +336,7 @@ static int uring_open(struct io *io, const struct io_config *config)
     u->io = io;
     list_init(&u->no_buffers);
     list_init(&u->rearm);
-    int err = uring_setup(u, config);
+    int err = uring_setup(u, config, io->bufs.count);
     if (err < 0) {
         free(u);
         return err;
@@ -357,7 +348,7 @@ static int uring_open(struct io *io, const struct io_config *config)
     u->ring_target =
         u->buf_ring && io->bufs.count > RING_TARGET_FIRST ? RING_TARGET_FIRST : io->bufs.count;
     uring_recycle_buffers(u);
-    run_cqe(u, DATA_WAKE, 0, 0);
+    uring_owe(u, OWED_WAKE, 0);
     return 0;
 }
 
@@ -365,8 +356,8 @@ static void uring_close(struct io *io)
 {
     struct uring *u = uring_of(io);
     ASSERT(list_empty(&u->no_buffers) && list_empty(&u->rearm) && !u->backlog.head);
-    if (u->buf_ring) io_uring_free_buf_ring(&u->ring, u->buf_ring, io->bufs.count, BUF_GROUP);
-    io_uring_queue_exit(&u->ring);
+    uring_end(u);
+    free(u->owed);
     free(u);
     io->state = NULL;
 }
@@ -375,7 +366,9 @@ const struct io_engine io_uring_engine = {
     .name = "io_uring",
     .has_ring = true,
     .blocking_listener = true, /* on a non-blocking socket, accept completes with -EAGAIN */
+    .wait_call = "io_uring_enter",
     .probe = uring_probe,
+    .explain = uring_explain,
     .open = uring_open,
     .close = uring_close,
     .wait = uring_wait,

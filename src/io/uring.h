@@ -1,28 +1,48 @@
 #pragma once
 /* State of the io_uring engine, shared by its files: uring.c runs the ring, uring_recv.c receives,
- * and uring_setup.c probes the kernel and sets up the ring. */
+ * uring_submit.c fills the submission queue, uring_probe.c probes the kernel and uring_setup.c sets
+ * up the ring. */
 
 #include "io/engine.h"
 
+#include <errno.h>
 #include <liburing.h>
+#include <string.h>
 
 struct uring {
     struct io_uring ring;
     struct io_uring_buf_ring *buf_ring; /* NULL without IO_BUF_RING */
     struct io *io;
-    uint64_t wake_count;    /* buffer for the read of the eventfd */
-    struct fifo backlog;    /* operations that did not fit into the SQ even after submitting */
+    uint64_t wake_count; /* buffer for the read of the eventfd */
+    struct fifo backlog; /* operations that did not fit into the SQ even after submitting */
+    struct owed *owed;   /* likewise what is not an operation; submitted before the backlog */
+    uint32_t n_owed, owed_room;
     struct list no_buffers; /* sockets to re-arm that got no buffer the last time */
     struct list rearm;      /* sockets to re-arm that received bytes the last time */
     uint32_t ring_target;   /* number of buffers to keep in the ring */
     bool out_of_buffers;    /* a recv found no buffer in this turn */
     uint32_t n_provided;    /* buffers added to the ring in this turn, before the advance */
     uint32_t features;      /* bit per enum io_feature in use */
+    bool blocked;           /* there is a backlog, or something owed: what is new has to wait */
     bool direct;            /* sockets are accepted into the direct table */
     bool no_recv_limit;     /* this kernel has none, before Linux 6.17 */
+    uint32_t buf_ring_entries;
+    const char *refused_call; /* the system call that failed when uring_setup failed */
+};
+
+/* An SQE that belongs to no operation: a cancel of an operation's user data, the closing of a
+ * direct descriptor, or the read of the eventfd. */
+enum owed_kind { OWED_CANCEL, OWED_DISCARD, OWED_WAKE };
+
+struct owed {
+    enum owed_kind kind;
+    uint64_t what; /* user data, or descriptor */
 };
 
 enum { BUF_GROUP = 0 };
+
+/* User data of SQEs without an operation; below any address. */
+enum { URING_IGNORE = 0, URING_WAKE = 1 };
 
 /* engine_bits of an operation */
 enum {
@@ -46,8 +66,36 @@ static inline void uring_set_fixed_file(struct io_uring_sqe *sqe, const struct i
     if (s->engine_bits & SOCK_DIRECT) sqe->flags |= IOSQE_FIXED_FILE;
 }
 
+/* The errors of io_uring_enter that pass: the kernel is short of memory, or completions have to be
+ * taken first. Any other refuses the engine for good. */
+static inline bool uring_may_retry(int err)
+{
+    return err == -EAGAIN || err == -EBUSY || err == -ENOMEM;
+}
+
 /* Puts an operation into the SQ or, if that is full, into the backlog. */
 void uring_push(struct uring *u, struct io_op *op);
+
+/* ---- uring_submit.c ---- */
+
+/* After an io_uring_enter that returned a negative errno: sets io->error if it is refused for good.
+ * If it may succeed later and there is nothing else to do, rests for a moment. */
+void uring_enter_failed(struct uring *u, int err);
+
+/* Submits what fills the SQ. NULL if the kernel does not take it now. */
+struct io_uring_sqe *uring_submit_early(struct uring *u);
+
+static inline struct io_uring_sqe *uring_get_sqe(struct uring *u)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+    return LIKELY(sqe) ? sqe : uring_submit_early(u);
+}
+
+/* Submits something without an operation, now or as soon as the SQ has room. */
+void uring_owe(struct uring *u, enum owed_kind kind, uint64_t what);
+
+/* Submits what is owed; true if nothing is left. */
+bool uring_pay(struct uring *u);
 
 /* ---- uring_recv.c ---- */
 
@@ -65,9 +113,21 @@ void uring_recycle_buffers(struct uring *u);
  * left, the next turn must not block before it re-arms them. */
 bool uring_can_arm_more(const struct uring *u);
 
-/* ---- uring_setup.c ---- */
+/* ---- uring_probe.c ---- */
 
 int uring_probe(struct io_config *config, char *why, size_t size);
 
-/* Creates and enables the ring on the calling thread. Negative errno. */
-int uring_setup(struct uring *u, const struct io_config *config);
+/* What an error of uring_setup means. */
+void uring_explain(int err, char *why, size_t size);
+
+/* ---- uring_setup.c ---- */
+
+/* Creates and enables the ring on the calling thread, with room for `buffers` provided buffers.
+ * Negative errno. */
+int uring_setup(struct uring *u, const struct io_config *config, uint32_t buffers);
+
+void uring_end(struct uring *u);
+
+/* Waits a little for locked memory that is being freed; false once the patience is used up. */
+enum { URING_PATIENCE = 30 };
+bool uring_await_memory(int *patience);

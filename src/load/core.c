@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -99,6 +100,18 @@ static bool is_over(const struct load_core *c)
     return x->record.phase == PHASE_END && x->open == 0 && io_idle(&x->io);
 }
 
+/* What the kernel still holds can be neither closed nor freed. */
+static void report_broken(struct load_core *c)
+{
+    const struct io *io = &c->context.io;
+    uint64_t one = 1;
+    fprintf(stderr, "torc-load: core %u: %s failed: %s\n", c->index, io_wait_call(c->engine),
+            strerror(-io->error));
+    atomic_store(&c->broken, true);
+    ssize_t n = write(c->context.record.completed_fd, &one, sizeof one);
+    (void)n;
+}
+
 static void *run(void *arg)
 {
     struct load_core *c = arg;
@@ -114,7 +127,11 @@ static void *run(void *arg)
     if (x->plan->ramp) supply_enter(&x->supply, PHASE_WARM);
     connect_more(c);
     on_wake(&x->io);
-    while (!is_over(c)) io_turn(&x->io);
+    while (!is_over(c) && !x->io.error) io_turn(&x->io);
+    if (x->io.error) {
+        report_broken(c);
+        return NULL;
+    }
     supply_count_unsent(&x->supply); /* last: no reply waits for it */
     wheel_clear(&x->io.wheel, &c->ramp);
     io_close(&x->io);

@@ -21,6 +21,7 @@ struct load_core {
     _Atomic int command; /* the enum phase to enter, by the main thread */
     int wake_fd;         /* an eventfd, written after a command */
     int error;           /* negative errno where the engine did not open */
+    _Atomic bool broken; /* the engine failed later: the thread has ended and the core stays */
 };
 
 /* Starts the thread of core `index`; it ends when PHASE_END has closed everything. `completed_fd`

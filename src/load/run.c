@@ -47,13 +47,22 @@ static struct run_delay cores_run_delay(const struct run *r)
     return sum;
 }
 
-/* Sleeps until `until` (ns), or until a core completes its share or a signal comes. */
+static bool is_broken(const struct run *r)
+{
+    for (uint32_t i = 0; i < r->plan->n_cores; i++)
+        if (atomic_load(&r->cores[i].broken)) return true;
+    return false;
+}
+
+/* Sleeps until `until` (ns), or until a core completes its share or breaks, or a signal
+ * comes. */
 static void wait_until(struct run *r, uint64_t until)
 {
     struct pollfd fds[] = {{r->signal_fd, POLLIN, 0}, {r->completed_fd, POLLIN, 0}};
     uint64_t now = clock_ns(), left = until > now ? until - now : 0;
     struct timespec ts = {(time_t)(left / NS_PER_S), (long)(left % NS_PER_S)};
     if (ppoll(fds, 2, &ts, NULL) <= 0) return;
+    if (is_broken(r)) r->interrupted = true;
     uint64_t count;
     struct signalfd_siginfo info;
     if (fds[0].revents && read(r->signal_fd, &info, sizeof info) == sizeof info)
@@ -218,6 +227,7 @@ static void print_notice(const char *line)
 
 static int choose_engine(struct run *r, struct plan *p)
 {
+    p->io.rings = p->n_cores;
     r->engine = io_choose(p->engine, &p->io, print_notice);
     return r->engine ? 0 : EXIT_ENGINE;
 }
@@ -318,8 +328,10 @@ static int collect(struct run *r)
         struct load_core *c = &r->cores[i];
         load_core_join(c);
         if (c->error < 0) {
+            char why[512];
+            io_explain(r->engine, c->error, why, sizeof why);
             fprintf(stderr, "torc-load: core %u cannot start its %s engine: %s\n", i,
-                    io_engine_name(r->engine), strerror(-c->error));
+                    io_engine_name(r->engine), why);
             status = EXIT_START;
         }
         add_core(r, c);
@@ -346,6 +358,7 @@ int run_plan(struct run *r, const struct plan *plan)
     status = start_cores(r);
     if (status) return status; /* the process ends, and the cores with it */
     run_phases(r);
+    if (is_broken(r)) return EXIT_START;
     status = collect(r);
     close(r->signal_fd);
     close(r->completed_fd);

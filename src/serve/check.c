@@ -28,6 +28,7 @@ static void print_engine(const struct io *io)
         printf("\n");
     }
     printf("buffers      %u of %u bytes per core\n", c->buffers, c->buffer_size);
+    printf("files        opened by %s\n", c->walk ? "a walk: openat2 is refused" : "openat2");
 }
 
 static void print_addresses(const struct options *o)
@@ -67,8 +68,7 @@ static struct io *open_core(const struct options *o, const struct io_engine *eng
     struct io *io = malloc(sizeof *io);
     int err = io ? io_open(io, engine, &config) : -ENOMEM;
     if (err == 0) return io;
-    snprintf(why, size, "a core cannot start its %s engine: %s", io_engine_name(engine),
-             strerror(-err));
+    io_explain(engine, err, why, size);
     free(io);
     return NULL;
 }
@@ -144,6 +144,7 @@ static void print_json(const struct torc_server *s, const struct io *io)
     json_put_string(j, "version", TORC_VERSION);
     json_put_string(j, "engine", io_engine_name(s->engine));
     put_engines(j, s, io);
+    json_put_bool(j, "openat2", !io->config.walk);
     json_put_u64(j, "buffers", io->config.buffers);
     json_put_u64(j, "buffer_size", io->config.buffer_size);
     json_begin(j, "cores", '[');

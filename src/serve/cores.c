@@ -19,6 +19,7 @@ static void on_state(struct core *c, enum loop_state state)
     s->state[c - s->cores] = state;
     pthread_cond_signal(&s->changed);
     pthread_mutex_unlock(&s->mutex);
+    if (state == LOOP_BROKEN) torc_server_stop(s);
 }
 
 static uint32_t count_in_state(struct torc_server *s, uint32_t from, uint32_t to,
@@ -31,7 +32,16 @@ static uint32_t count_in_state(struct torc_server *s, uint32_t from, uint32_t to
 
 static uint32_t count_ended(struct torc_server *s, uint32_t from, uint32_t to)
 {
-    return count_in_state(s, from, to, LOOP_DONE) + count_in_state(s, from, to, LOOP_FAILED);
+    return count_in_state(s, from, to, LOOP_DONE) + count_in_state(s, from, to, LOOP_FAILED) +
+           count_in_state(s, from, to, LOOP_BROKEN);
+}
+
+bool cores_broken(struct torc_server *s)
+{
+    pthread_mutex_lock(&s->mutex);
+    bool broken = count_in_state(s, 0, s->n_all, LOOP_BROKEN) > 0;
+    pthread_mutex_unlock(&s->mutex);
+    return broken;
 }
 
 /* Checks the state, as a core that has ended must not be woken. */
@@ -167,6 +177,13 @@ static int init_cores(struct torc_server *s)
     return 0;
 }
 
+static void report_failed(const struct torc_server *s, uint32_t i)
+{
+    char why[512];
+    io_explain(s->engine, s->cores[i].loop.error, why, sizeof why);
+    log_line("core %u cannot start its %s engine: %s", i, io_engine_name(s->engine), why);
+}
+
 int cores_start(struct torc_server *s)
 {
     if (init_cores(s) < 0 || listen_all(s) < 0) return -1;
@@ -183,8 +200,6 @@ int cores_start(struct torc_server *s)
     uint32_t failed = count_in_state(s, 0, s->n_all, LOOP_FAILED);
     pthread_mutex_unlock(&s->mutex);
     for (uint32_t i = 0; i < s->n_all; i++)
-        if (s->state[i] == LOOP_FAILED)
-            log_line("core %u cannot start its %s engine: %s", i, io_engine_name(s->engine),
-                     strerror(-s->cores[i].loop.error));
+        if (s->state[i] == LOOP_FAILED) report_failed(s, i);
     return failed ? -1 : 0;
 }

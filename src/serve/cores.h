@@ -13,5 +13,8 @@ void cores_command(struct torc_server *s, uint32_t from, uint32_t to, enum loop_
 /* Waits until they have ended; false if `deadline` (ns) passes first. */
 bool cores_await_end(struct torc_server *s, uint32_t from, uint32_t to, uint64_t deadline);
 
+/* Whether the engine of any core failed while it ran. */
+bool cores_broken(struct torc_server *s);
+
 /* Joins the threads and closes the listening sockets. Call when all cores have ended or failed. */
 void cores_join(struct torc_server *s);

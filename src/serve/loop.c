@@ -106,6 +106,12 @@ static bool is_finished(const struct loop *l)
     return loop_is_stopping(l) && l->owner->finished(l) && io_idle(&l->io);
 }
 
+static void report_broken(const struct loop *l)
+{
+    log_line("thread %s: %s failed: %s; the server ends", l->name, io_wait_call(l->engine),
+             strerror(-l->error));
+}
+
 static void *run(void *arg)
 {
     struct loop *l = arg;
@@ -123,7 +129,13 @@ static void *run(void *arg)
     l->io.on_turn_end = on_turn_end;
     l->owner->start(l);
     l->owner->state(l, LOOP_READY);
-    while (!is_finished(l)) io_turn(&l->io);
+    while (!is_finished(l) && !l->io.error) io_turn(&l->io);
+    l->error = l->io.error;
+    if (l->error < 0) {
+        report_broken(l);
+        l->owner->state(l, LOOP_BROKEN);
+        return NULL;
+    }
     l->owner->state(l, LOOP_DONE);
     l->owner->end(l);
     io_close(&l->io);

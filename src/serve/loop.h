@@ -10,7 +10,9 @@
 /* In order of urgency; each command includes the ones before it. */
 enum loop_command { LOOP_RUN, LOOP_DRAIN, LOOP_ABORT };
 
-enum loop_state { LOOP_STARTING, LOOP_READY, LOOP_FAILED, LOOP_DONE };
+/* FAILED: the engine did not open. BROKEN: it failed later; its operations are still the kernel's,
+ * so their memory stays as it is until the process ends. */
+enum loop_state { LOOP_STARTING, LOOP_READY, LOOP_FAILED, LOOP_BROKEN, LOOP_DONE };
 
 enum { LOOP_ONLY_MAX = 4 };
 
@@ -23,7 +25,8 @@ struct loop_owner {
     void (*turn_end)(struct loop *l, uint64_t now); /* ns */
     bool (*finished)(const struct loop *l);         /* after a command: no work is left */
     void (*end)(struct loop *l);                    /* just before the engine closes */
-    /* Reports a change of state. Once it is LOOP_DONE, nobody may command the loop. */
+    /* Reports a change of state. Once it is LOOP_BROKEN or LOOP_DONE, nobody may command the loop.
+     */
     void (*state)(struct loop *l, enum loop_state state);
 };
 
@@ -44,7 +47,7 @@ struct loop {
     char decay[32]; /* jemalloc's name of "return what has been free for long"; or empty */
 
     _Atomic int command; /* enum loop_command */
-    int error;           /* negative errno, for LOOP_FAILED */
+    int error;           /* negative errno, for LOOP_FAILED and LOOP_BROKEN */
 };
 
 /* Starts the thread. 0 or negative errno; the owner's `state` then reports its progress. */

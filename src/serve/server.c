@@ -60,10 +60,11 @@ static void close_files(struct torc_server *s)
     s->root = NULL;
 }
 
-/* An abandoned handler may have returned since; while it has not, its core uses the server. */
+/* An abandoned handler may have returned since; while it has not, its core uses the server. The
+ * kernel may still write to what a broken core has submitted. */
 static bool reclaim(struct torc_server *s)
 {
-    if (!cores_await_end(s, 0, s->n_all, 0)) return false;
+    if (cores_broken(s) || !cores_await_end(s, 0, s->n_all, 0)) return false;
     cores_join(s);
     close_files(s);
     return true;
@@ -183,7 +184,13 @@ static void log_reason(const char *line)
 /* 0, or an exit status with the reason logged. */
 static int choose_engine(struct torc_server *s)
 {
-    s->engine = io_choose(s->options->engine, &s->options->io, log_reason);
+    struct options *o = s->options;
+    o->io.rings = o->n_cpus + o->has_admin;
+    s->engine = io_choose(o->engine, &o->io, log_reason);
+    if (s->engine && o->io.walk && o->root)
+        log_line(
+            "openat2 is not permitted, as by a seccomp profile or RestrictSUIDSGID= of systemd; "
+            "files below --root are opened step by step instead, which takes longer");
     return s->engine ? 0 : EXIT_ENGINE;
 }
 
@@ -288,6 +295,10 @@ static int serve_and_drain(struct torc_server *s)
         log_line("a handler did not return after cancellation; stopping without it");
         s->phase = SERVER_ABANDONED;
         return EXIT_ABANDONED;
+    }
+    if (cores_broken(s)) {
+        s->phase = SERVER_ABANDONED;
+        return EXIT_START;
     }
     cores_join(s);
     close_files(s);

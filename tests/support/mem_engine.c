@@ -200,7 +200,7 @@ static int run_call(struct io *io, struct io_call *c)
     case IO_SHUTDOWN: mem_client_of(io, c->sock.sock)->shut = true; return 0;
     case IO_UNACKED: return 0; /* the client acknowledges everything */
     case IO_CLOSE_SOCK: return close_sock(io, c->sock.sock);
-    default: return file_call(c);
+    default: return file_call(io, c);
     }
 }
 

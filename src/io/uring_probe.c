@@ -1,0 +1,326 @@
+/* Finds out what the kernel and the administrator allow, by trying each feature rather than by
+ * version, and then as many whole rings as will be open together. */
+
+#include "io/file.h"
+#include "io/uring.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+/* Smaller rings would have to submit several times in a busy turn. */
+enum { DEPTH_LEAST = 64 };
+
+struct probe {
+    struct io_config *config;
+    char *why;
+    size_t size;
+};
+
+/* ---- explaining ---- */
+
+static int switched_off(void)
+{
+    int disabled = 0;
+    FILE *f = fopen("/proc/sys/kernel/io_uring_disabled", "re");
+    if (!f) return 0;
+    if (fscanf(f, "%d", &disabled) != 1) disabled = 0;
+    fclose(f);
+    return disabled;
+}
+
+static void explain_memory(char *why, size_t size)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+        snprintf(why, size, "no memory for the rings");
+    else
+        snprintf(why, size,
+                 "no memory for the rings: the locked-memory limit, %" PRIu64
+                 " KiB for all processes of the user, is too low "
+                 "(raise RLIMIT_MEMLOCK: ulimit -l, or LimitMEMLOCK= of a systemd unit)",
+                 (uint64_t)limit.rlim_cur / 1024);
+}
+
+static bool not_permitted(int err)
+{
+    return err == -EPERM || err == -EACCES || err == -ENOSYS;
+}
+
+static void explain(const char *call, int err, char *why, size_t size)
+{
+    bool setup = strcmp(call, "io_uring_setup") == 0;
+    int disabled = setup && err == -EPERM ? switched_off() : 0;
+    if (setup && err == -ENOSYS)
+        snprintf(why, size,
+                 "this kernel has no io_uring, or a seccomp profile hides it "
+                 "(needs Linux 5.11 or newer and a profile that allows io_uring_setup)");
+    else if (disabled)
+        snprintf(why, size,
+                 "io_uring is switched off: kernel.io_uring_disabled=%d "
+                 "(sysctl -w kernel.io_uring_disabled=0)",
+                 disabled);
+    else if (not_permitted(err))
+        snprintf(why, size,
+                 "%s is not permitted (%s), as by a container's seccomp profile "
+                 "(allow io_uring_setup, io_uring_enter and io_uring_register)",
+                 call, strerror(-err));
+    else if (err == -ENOMEM)
+        explain_memory(why, size);
+    else
+        snprintf(why, size, "%s failed: %s", call, strerror(-err));
+}
+
+void uring_explain(int err, char *why, size_t size)
+{
+    explain("io_uring_setup", err, why, size);
+}
+
+/* ---- features ---- */
+
+static int try_ring(unsigned flags, struct io_uring *ring)
+{
+    int err, patience = URING_PATIENCE;
+    do {
+        struct io_uring_params p = {.flags = flags};
+        err = io_uring_queue_init_params(4, ring, &p);
+    } while (err == -ENOMEM && uring_await_memory(&patience));
+    return err;
+}
+
+static int try_flags(unsigned flags)
+{
+    struct io_uring ring;
+    int err = try_ring(flags, &ring);
+    if (err == 0) io_uring_queue_exit(&ring);
+    return err;
+}
+
+static int try_buf_ring(struct io_uring *ring)
+{
+    int err = 0, patience = URING_PATIENCE;
+    struct io_uring_buf_ring *br;
+    do br = io_uring_setup_buf_ring(ring, 1, BUF_GROUP, 0, &err);
+    while (!br && err == -ENOMEM && uring_await_memory(&patience));
+    if (br) io_uring_free_buf_ring(ring, br, 1, BUF_GROUP);
+    return br ? 0 : err;
+}
+
+static int try_direct(struct io_uring *ring, const struct io_uring_probe *ops)
+{
+    /* Kernel-chosen slots came in 5.19 together with this opcode; no flag reports them. */
+    if (!io_uring_opcode_supported(ops, IORING_OP_SOCKET)) return -EINVAL;
+    int err = io_uring_register_files_sparse(ring, 1);
+    if (err >= 0) io_uring_unregister_files(ring);
+    return err;
+}
+
+static int try_multishot(const struct io_uring_probe *ops)
+{
+    /* Multishot recv came in 6.0 together with this opcode; no flag reports it. */
+    return io_uring_opcode_supported(ops, IORING_OP_SEND_ZC) ? 0 : -EINVAL;
+}
+
+static int try_iowq_cap(struct io_uring *ring)
+{
+    unsigned workers[2] = {0, 0};
+    return io_uring_register_iowq_max_workers(ring, workers);
+}
+
+static int try_ring_fd(struct io_uring *ring)
+{
+    int err = io_uring_register_ring_fd(ring);
+    if (err >= 0) io_uring_unregister_ring_fd(ring);
+    return err;
+}
+
+/* Tries a feature of this number by an existing ring, or by a ring of its own. */
+static int try_feature(enum io_feature f, struct io_uring *ring, const struct io_uring_probe *ops)
+{
+    switch (f) {
+    case IO_SINGLE_ISSUER: return try_flags(IORING_SETUP_SINGLE_ISSUER);
+    case IO_DEFER_TASKRUN:
+        return try_flags(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                         IORING_SETUP_TASKRUN_FLAG);
+    case IO_COOP_TASKRUN: return try_flags(IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG);
+    case IO_NO_SQARRAY: return try_flags(IORING_SETUP_NO_SQARRAY);
+    case IO_SUBMIT_ALL: return try_flags(IORING_SETUP_SUBMIT_ALL);
+    case IO_RESTRICT: return try_flags(IORING_SETUP_R_DISABLED);
+    case IO_BUF_RING: return try_buf_ring(ring);
+    case IO_MULTISHOT: return try_multishot(ops);
+    case IO_DIRECT: return try_direct(ring, ops);
+    case IO_IOWQ_CAP: return try_iowq_cap(ring);
+    case IO_RING_FD: return try_ring_fd(ring);
+    case IO_FEATURES: break;
+    }
+    return -EINVAL;
+}
+
+static const char *call_of(enum io_feature f)
+{
+    bool registers = f == IO_BUF_RING || f == IO_DIRECT || f == IO_IOWQ_CAP || f == IO_RING_FD;
+    return registers ? "io_uring_register" : "io_uring_setup";
+}
+
+static void drop_feature(struct probe *p, enum io_feature f)
+{
+    size_t n = strlen(p->why);
+    p->config->features &= ~(1u << f);
+    snprintf(p->why + n, p->size - n, "%s%s", n ? ", " : "", io_feature_names[f]);
+}
+
+/* A feature that is refused for want of memory or permission is not one that the kernel lacks. */
+static int probe_features(struct probe *p, struct io_uring *ring, const struct io_uring_probe *ops)
+{
+    for (int f = 0; f < IO_FEATURES; f++) {
+        if (!(p->config->features & 1u << f)) continue;
+        int err = try_feature((enum io_feature)f, ring, ops);
+        if (err >= 0) continue;
+        if (err == -ENOMEM || err == -EMFILE || err == -ENFILE || not_permitted(err)) {
+            explain(call_of((enum io_feature)f), err, p->why, p->size);
+            return err;
+        }
+        drop_feature(p, (enum io_feature)f);
+    }
+    return 0;
+}
+
+/* The opcodes that the kernel has. */
+static int get_opcodes(struct io_uring *ring, struct io_uring_probe **ops)
+{
+    enum { OPCODES = 256 };
+    *ops = calloc(1, sizeof **ops + OPCODES * sizeof(struct io_uring_probe_op));
+    return *ops ? io_uring_register_probe(ring, *ops, OPCODES) : -ENOMEM;
+}
+
+static int probe_kernel(struct probe *p)
+{
+    struct io_uring ring;
+    struct io_uring_probe *ops;
+    int err = try_ring(0, &ring);
+    if (err < 0) {
+        explain("io_uring_setup", err, p->why, p->size);
+        return err;
+    }
+    err = get_opcodes(&ring, &ops);
+    if (err < 0 && err != -EINVAL) {
+        explain("io_uring_register", err, p->why, p->size);
+    } else if (err < 0 || !(ring.features & IORING_FEAT_EXT_ARG) ||
+               !io_uring_opcode_supported(ops, IORING_OP_SHUTDOWN)) {
+        snprintf(p->why, p->size, "this kernel's io_uring is too old (needs Linux 5.11 or newer)");
+        err = -ENOSYS;
+    } else {
+        err = probe_features(p, &ring, ops);
+    }
+    free(ops);
+    io_uring_queue_exit(&ring);
+    return err;
+}
+
+/* ---- whole rings ---- */
+
+/* Submits what was prepared and waits for one completion, as a turn does. */
+static int run_one(struct uring *u, int *res)
+{
+    struct __kernel_timespec second = {.tv_sec = 1};
+    struct io_uring_cqe *cqe;
+    int err, patience = URING_PATIENCE;
+    do err = io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, &second, NULL);
+    while (err == -EINTR || (uring_may_retry(err) && uring_await_memory(&patience)));
+    if (err < 0) return err;
+    *res = cqe->res;
+    io_uring_cq_advance(&u->ring, 1);
+    return 0;
+}
+
+/* Submitting may be refused where a ring is allowed. This operation completes at once: there is
+ * nothing to cancel. */
+static int try_enter(struct uring *u)
+{
+    int res;
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+    io_uring_prep_cancel64(sqe, 1, 0);
+    u->refused_call = "io_uring_enter";
+    return run_one(u, &res);
+}
+
+/* Opens by the ring: seccomp does not see it, so the system call may be refused where this is not,
+ * and the other way round. */
+static void probe_open(struct uring *u, struct io_config *config)
+{
+    struct io_call c = {
+        .open = {.dirfd = AT_FDCWD, .path = FILE_PROBE_PATH, .how = IO_OPEN_BENEATH}};
+    struct open_how how = *file_how(&c);
+    int fd;
+    io_uring_prep_openat2(io_uring_get_sqe(&u->ring), AT_FDCWD, FILE_PROBE_PATH, &how);
+    if (run_one(u, &fd) < 0 || fd == -ECANCELED || fd == -EINTR) return; /* it was not tried */
+    config->walk = file_openat2_refused(fd);
+}
+
+static uint32_t power_of_two(uint32_t n)
+{
+    return n <= 1 ? 1 : 1u << (32 - __builtin_clz(n - 1));
+}
+
+static int open_all(struct uring *u, const struct io_config *c, uint32_t *n)
+{
+    uint32_t most = c->rings ? c->rings : 1;
+    for (*n = 0; *n < most; ++*n) {
+        int err = uring_setup(&u[*n], c, power_of_two(c->buffers));
+        if (err < 0) return err;
+    }
+    return 0;
+}
+
+/* Opens as many rings as will be open together, in the size that they will have: the locked memory
+ * is counted for all. */
+static int try_all(struct probe *p, struct io_config *c)
+{
+    uint32_t n, most = c->rings ? c->rings : 1;
+    struct uring *u = calloc(most, sizeof *u);
+    if (!u) return -ENOMEM;
+    int err = open_all(u, c, &n);
+    const char *call = err < 0 ? u[n].refused_call : "io_uring_enter";
+    if (err == 0) err = try_enter(&u[0]);
+    if (err == 0) probe_open(&u[0], p->config);
+    if (err < 0) explain(call, err, p->why, p->size);
+    while (n > 0) uring_end(&u[--n]);
+    free(u);
+    return err;
+}
+
+static int probe_rings(struct probe *p)
+{
+    struct io_config c = *p->config;
+    c.max_sockets = 1; /* not locked memory */
+    if (!c.depth) c.depth = 1;
+    int err = try_all(p, &c);
+    while (err == -ENOMEM && c.depth > DEPTH_LEAST) {
+        c.depth /= 2;
+        if (!c.cq_depth || c.cq_depth > c.depth * 8) c.cq_depth = c.depth * 8;
+        err = try_all(p, &c);
+    }
+    if (err == 0 && c.depth < p->config->depth) {
+        p->config->depth = c.depth;
+        p->config->cq_depth = c.cq_depth;
+    }
+    return err;
+}
+
+int uring_probe(struct io_config *config, char *why, size_t size)
+{
+    struct probe p = {config, why, size};
+    char missing[256] = "";
+    p.why[0] = '\0';
+    int err = probe_kernel(&p);
+    if (err < 0) return err;
+    snprintf(missing, sizeof missing, "%s", why);
+    err = probe_rings(&p);
+    if (err == 0) snprintf(why, size, "%s", missing);
+    return err;
+}
