@@ -1,10 +1,14 @@
 #include "site.h"
 
+#include "refuse.h"
+
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,7 +39,12 @@ void site_start_list(const char *const *options)
         assert_true(n < 15);
         argv[n++] = *options;
     }
-    server_start_list(&server, argv);
+    if (getenv("REFUSE_OPENAT2")) {
+        struct refusal refusal = {SYS_openat2, ENOSYS};
+        server_start_prepared(&server, refuse_call, &refusal, argv);
+    } else {
+        server_start_list(&server, argv);
+    }
     client_open(&client, &server);
 }
 

@@ -116,16 +116,37 @@ static void populate_and_send(void **state)
     rig_close(r);
 }
 
-static void open_stays_beneath(void **state)
+static void stays_beneath(struct rig *r)
 {
-    (void)state;
-    struct rig *r = rig_open(NULL);
     assert_int_equal(open_file(r, "missing"), -ENOENT);
     assert_int_equal(open_file(r, "../etc/passwd"), -EXDEV);
     assert_int_equal(open_file(r, "/etc/passwd"), -EXDEV);
     assert_int_equal(open_file(r, "outside"), -EXDEV);
     assert_int_equal(open_file(r, "file/below"), -ENOTDIR);
     rig_close(r);
+}
+
+static void open_stays_beneath(void **state)
+{
+    (void)state;
+    stays_beneath(rig_open(NULL));
+}
+
+/* Where openat2 is refused. */
+static void open_by_a_walk(void **state)
+{
+    (void)state;
+    struct io_config config = rig_config;
+    config.walk = true;
+    struct rig *r = rig_open(&config);
+    struct stat st;
+    struct io_call c = {.open = {dirfd_, "file", true, &st}};
+    int fd = rig_call(r, &c, IO_OPEN);
+    assert_true(fd >= 0);
+    assert_int_equal(st.st_size, FILE_SIZE);
+    assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+    close_file(r, fd);
+    stays_beneath(r);
 }
 
 static void statx_by_name_and_descriptor(void **state)
@@ -325,11 +346,17 @@ static void poll_cancelled(void **state)
 int call_cases(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(open_read_close),      cmocka_unit_test(populate_and_send),
-        cmocka_unit_test(open_stays_beneath),   cmocka_unit_test(statx_by_name_and_descriptor),
-        cmocka_unit_test(file_calls_cancelled), cmocka_unit_test(connect_and_talk),
-        cmocka_unit_test(connect_refused),      cmocka_unit_test(connect_cancelled),
-        cmocka_unit_test(poll_until_ready),     cmocka_unit_test(poll_cancelled),
+        cmocka_unit_test(open_read_close),
+        cmocka_unit_test(populate_and_send),
+        cmocka_unit_test(open_stays_beneath),
+        cmocka_unit_test(open_by_a_walk),
+        cmocka_unit_test(statx_by_name_and_descriptor),
+        cmocka_unit_test(file_calls_cancelled),
+        cmocka_unit_test(connect_and_talk),
+        cmocka_unit_test(connect_refused),
+        cmocka_unit_test(connect_cancelled),
+        cmocka_unit_test(poll_until_ready),
+        cmocka_unit_test(poll_cancelled),
     };
     return cmocka_run_group_tests_name("call", tests, make_files, remove_files);
 }

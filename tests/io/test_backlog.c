@@ -202,6 +202,44 @@ static void buffer_of_a_recv_in_the_backlog(void **state)
     }
 }
 
+static void on_discard(struct rig *r)
+{
+    while (r->taken < r->n_accepted) io_discard(&r->io, r->accepted[r->taken++]);
+}
+
+/* What belongs to no operation waits as long as it takes: a cancel, a socket that is dropped, and
+ * the read that a wake completes. */
+static void refused_for_long(void **state)
+{
+    struct rig *r = *state;
+    enum { WAITING = 200 };
+    n_ended = 0;
+    for (int i = 0; i < WAITING; i++) {
+        ops[i].call = (struct io_call){.op.fn = on_poll, .poll = {pipe_fds[0], POLLIN}};
+        ops[i].result = (struct outcome){0};
+        io_call_start(&r->io, &ops[i].call, IO_POLL);
+    }
+    rig_poll(r);
+    int peer = tcp_connect(&r->addr.sa, r->addr.len);
+    r->on_accept = on_discard;
+    io_accept_start(&r->io, &r->accept);
+    refusals = -1;
+    for (int i = 0; i < WAITING; i++) io_cancel(&r->io, &ops[i].call.op);
+    io_wake(&r->io);
+    for (int i = 0; i < 3; i++) rig_poll(r);
+    TURN_UNTIL(r, n_ended == WAITING && r->n_accepted == 1 && r->wakes > 0);
+    for (int i = 0; i < WAITING; i++) {
+        assert_int_equal(ops[i].result.count, 1);
+        assert_int_equal(ops[i].result.res, -ECANCELED);
+    }
+    refusals = 0;
+    unsigned wakes = r->wakes;
+    io_wake(&r->io);
+    TURN_UNTIL(r, r->wakes > wakes);
+    assert_int_equal(recv(peer, &(char){0}, 1, 0), 0); /* the server has closed it */
+    close(peer);
+}
+
 int main(int argc, char **argv)
 {
     rig_choose(argc, argv);
@@ -210,6 +248,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(cancelled_in_the_backlog, setup, teardown),
         cmocka_unit_test_setup_teardown(sockets_in_the_backlog, setup, teardown),
         cmocka_unit_test_setup_teardown(cancelled_after_a_partial_send, setup, teardown),
+        cmocka_unit_test_setup_teardown(refused_for_long, setup, teardown),
         cmocka_unit_test_setup_teardown(buffer_of_a_recv_in_the_backlog, setup, teardown),
     };
     return cmocka_run_group_tests_name("backlog", tests, NULL, NULL);

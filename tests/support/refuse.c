@@ -7,13 +7,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-void refuse_io_uring(void *err)
+void refuse_call(void *arg)
 {
-    unsigned value = *(const int *)err & SECCOMP_RET_DATA;
+    const struct refusal *r = arg;
+    unsigned value = (unsigned)r->err & SECCOMP_RET_DATA;
     /* Only one architecture runs here, so the system call number is unambiguous. */
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)r->call, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | value),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
@@ -21,4 +22,9 @@ void refuse_io_uring(void *err)
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
         _exit(125);
+}
+
+void refuse_io_uring(void *err)
+{
+    refuse_call(&(struct refusal){SYS_io_uring_setup, *(const int *)err});
 }

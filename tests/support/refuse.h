@@ -1,4 +1,14 @@
 #pragma once
-/* For server_how.prepare: makes io_uring_setup fail with the errno *err, as a container's seccomp
- * profile does. */
+/* System calls that fail, as under a container's seccomp profile. */
+
+struct refusal {
+    int call; /* its number, as SYS_io_uring_enter */
+    int err;  /* errno */
+};
+
+/* For server_how.prepare: `arg` is a struct refusal. From now on the call fails, in this thread and
+ * all that it starts. */
+void refuse_call(void *arg);
+
+/* Likewise: makes io_uring_setup fail with the errno *err. */
 void refuse_io_uring(void *err);
