@@ -179,8 +179,14 @@ static int init_cores(struct torc_server *s)
 
 static void report_failed(const struct torc_server *s, uint32_t i)
 {
+    const struct loop *l = &s->cores[i].loop;
     char why[512];
-    io_explain(s->engine, s->cores[i].loop.error, why, sizeof why);
+    if (!l->thread) {
+        log_line("core %u cannot start its thread: %s%s", i, strerror(-l->error),
+                 l->error == -EAGAIN ? " (the limit of processes and threads: ulimit -u)" : "");
+        return;
+    }
+    io_explain(s->engine, l->error, why, sizeof why);
     log_line("core %u cannot start its %s engine: %s", i, io_engine_name(s->engine), why);
 }
 

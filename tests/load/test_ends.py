@@ -13,12 +13,14 @@ import rig
 from rig import reply
 
 
-def refuse_io_uring():
-    """In a child: a filter as containers have it, under which io_uring_setup(2), whose number is the
-    same everywhere, fails with EPERM."""
+SETUP, ENTER, REGISTER = 425, 426, 427  # io_uring_*(2), the same everywhere
+
+
+def refuse(call=SETUP):
+    """In a child: a filter as containers have it, under which the system call fails with EPERM."""
     code = b"".join(
         struct.pack("HBBI", *i)
-        for i in ((0x20, 0, 0, 0), (0x15, 0, 1, 425), (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7FFF0000))
+        for i in ((0x20, 0, 0, 0), (0x15, 0, 1, call), (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7FFF0000))
     )
     buffer = ctypes.create_string_buffer(code)
     program = struct.pack("HxxxxxxP", 4, ctypes.addressof(buffer))
@@ -271,16 +273,35 @@ class Ends(rig.Case):
 
     def test_an_unavailable_engine_is_an_error_or_replaced(self):
         server = self.each(reply())
-        done = self.run_load("--requests", 3, server.url, engine="io_uring", preexec_fn=refuse_io_uring)
-        if "not built in" in done.err:
-            return self.assertEqual(done.status, 2)
-        self.assertEqual(done.status, 3)
-        self.assertTrue(done.err.startswith("torc-load: engine io_uring: "), done.err)
-        self.assertEqual(len(server.requests), 0)
-        done = self.run_load("--requests", 3, server.url, engine="", preexec_fn=refuse_io_uring)
-        if rig.ENGINE == "epoll":
-            self.errors(done)
-            self.assertEqual(done.json["engine"], "epoll")
+        for call, name in (SETUP, "io_uring_setup"), (ENTER, "io_uring_enter"), (REGISTER, "io_uring_register"):
+            before = len(server.requests)
+            done = self.run_load("--requests", 3, server.url, engine="io_uring", preexec_fn=lambda: refuse(call))
+            if "not built in" in done.err:
+                return self.assertEqual(done.status, 2)
+            self.assertEqual(done.status, 3)
+            self.assertTrue(done.err.startswith("torc-load: engine io_uring: "), done.err)
+            self.assertIn(name, done.err)
+            self.assertEqual(len(server.requests), before)
+            done = self.run_load("--requests", 3, server.url, engine="", preexec_fn=lambda: refuse(call))
+            if rig.ENGINE == "epoll":
+                self.errors(done)
+                self.assertEqual(done.json["engine"], "epoll")
+
+    def test_an_engine_that_is_refused_later_is_an_error(self):
+        """A tracer refuses the system call after some time. Without one there is nothing to see."""
+        call = "io_uring_enter" if rig.ENGINE == "io_uring" else "epoll_wait,epoll_pwait"
+        words = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}"]
+        words += ["-e", f"inject={call}:error=EPERM:when=20+"]
+        try:
+            if subprocess.run([*words, "true"], capture_output=True).returncode:
+                self.skipTest("strace may not trace")
+        except FileNotFoundError:
+            self.skipTest("no strace")
+        server = self.each(reply())
+        load = [rig.LOAD, "--engine", rig.ENGINE, "--requests", "1000000", "--connections", "2", "--cores", "1"]
+        done = subprocess.run([*words, *load, server.url], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn(f"core 0: {call.split(',')[0]} failed: Operation not permitted", done.stderr)
 
     def test_wrong_options_are_one_line_on_stderr(self):
         for words in (

@@ -34,6 +34,7 @@ OTHER_TESTS = {
     "serve/limits": "whole servers",
     "serve/memory": "whole servers",
     "serve/metrics": "whole servers",
+    "serve/refused": "whole servers",
     "serve/threads": "whole servers",
     "wire/account": "requests that end, on the engine in memory",
     "wire/broken": "the wire cases with a client that ends anywhere",

@@ -1,0 +1,252 @@
+/* Servers to which the kernel or the administrator refuses something, at the start or later. */
+
+#include "torc.h"
+
+#include "client.h"
+#include "files.h"
+#include "json.h"
+#include "refuse.h"
+#include "server.h"
+
+#include <errno.h>
+#include <regex.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { CAP_LOCK = 14 /* CAP_IPC_LOCK: no limit of locked memory */, KIB = 1024 };
+
+static const char *program; /* the server under test; this one is a server, too: see serve() */
+
+static bool has_ring(void)
+{
+    return strcmp(server_engine, "io_uring") == 0;
+}
+
+static bool has_epoll(void)
+{
+    struct server s;
+    struct server_how how = {.engine = "epoll"};
+    int status = server_run(&s, &how, (const char *const[]){"--check", NULL});
+    server_free(&s);
+    return status == 0;
+}
+
+static void expect_status(struct server *s, const char *path, int status)
+{
+    struct reply r = {0};
+    client_fetch(&s->addr, path, &r);
+    assert_int_equal(r.status, status);
+    reply_free(&r);
+}
+
+/* ---- io_uring ---- */
+
+static void a_refused_call_is_named(void **state)
+{
+    static const struct {
+        const char *name;
+        int number;
+    } calls[] = {{"io_uring_enter", SYS_io_uring_enter},
+                 {"io_uring_register", SYS_io_uring_register}};
+    static const int errors[] = {EPERM, ENOSYS, EACCES};
+    (void)state;
+    if (!has_ring()) return;
+    for (int i = 0; i < 6; i++) {
+        struct server s;
+        struct refusal refusal = {calls[i % 2].number, errors[i / 2]};
+        struct server_how how = {"io_uring", refuse_call, &refusal};
+        const char *const options[] = {"--listen", "127.0.0.1:0", "--cores", "1", NULL};
+        assert_int_equal(server_run(&s, &how, options), 3);
+        assert_non_null(strstr(server_log(&s), calls[i % 2].name));
+        assert_non_null(strstr(server_log(&s), strerror(errors[i / 2])));
+        assert_non_null(strstr(server_log(&s), "seccomp"));
+        assert_null(strstr(server_log(&s), "too old"));
+        assert_null(strstr(server_log(&s), "ready"));
+        server_free(&s);
+        if (!has_epoll()) continue;
+        how.engine = NULL;
+        server_spawn(&s, &how, options);
+        server_await_ready(&s);
+        assert_non_null(strstr(server_log(&s), "; continuing on epoll\n"));
+        assert_non_null(strstr(server_log(&s), "engine=epoll"));
+        expect_status(&s, "/plaintext", 200);
+        server_stop(&s);
+    }
+}
+
+/* ---- locked memory ---- */
+
+static void limit_locked_memory(void *arg)
+{
+    rlim_t bytes = (rlim_t) * (const int *)arg * KIB;
+    struct rlimit limit = {bytes, bytes};
+    prctl(PR_CAPBSET_DROP, CAP_LOCK, 0, 0, 0); /* fails where the capability is not there anyway */
+    if (setrlimit(RLIMIT_MEMLOCK, &limit) < 0) _exit(125);
+}
+
+/* Kernels differ in whether they count a ring as locked memory; where it does not fit it is
+ * smaller, or there is none, and the message says why. Nothing is called missing. */
+static void locked_memory(void **state)
+{
+    static int limits[] = {4, 16, 32, 64, 96, 128, 192, 8192};
+    const char *const options[] = {"--listen", "127.0.0.1:0", "--cores", "1", NULL};
+    (void)state;
+    if (!has_ring() || !has_epoll()) return;
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        struct server s;
+        struct server_how how = {NULL, limit_locked_memory, &limits[i]};
+        server_spawn(&s, &how, options);
+        server_await_ready(&s);
+        expect_status(&s, "/plaintext", 200);
+        bool full = strstr(server_log(&s), "engine=io_uring cores=1 depth=512 ");
+        assert_int_equal(full, !strstr(server_log(&s), "ulimit -l"));
+        assert_null(strstr(server_log(&s), "lacks"));
+        server_stop(&s);
+
+        how.engine = "io_uring";
+        int status = server_run(&s, &how, (const char *const[]){"--check", "--cores", "1", NULL});
+        assert_true(status == 0 || status == 3);
+        if (status == 3) assert_non_null(strstr(server_log(&s), "ulimit -l"));
+        server_free(&s);
+    }
+}
+
+/* ---- the limit of processes ---- */
+
+/* As many threads as the server has, for a user with no others. */
+static void limit_processes(void *arg)
+{
+    struct rlimit limit = {2, 2};
+    (void)arg;
+    uid_t user = (uid_t)(100000 + getpid());
+    if (setrlimit(RLIMIT_NPROC, &limit) < 0 || setresgid(user, user, user) < 0 ||
+        setresuid(user, user, user) < 0)
+        _exit(125);
+    if (access(program, X_OK) < 0) _exit(77);
+}
+
+static void files_without_worker_threads(void **state)
+{
+    struct server s;
+    struct server_how how = {server_engine, limit_processes, NULL};
+    int status;
+    (void)state;
+    if (geteuid() != 0) skip();
+    char *dir = files_open();
+    files_write(dir, "one", "1", 1);
+    files_write(dir, "two", "2", 1);
+    assert_int_equal(chmod(dir, 0755), 0);
+    server_spawn(
+        &s, &how,
+        (const char *const[]){"--listen", "127.0.0.1:0", "--cores", "1", "--root", dir, NULL});
+    while (!server_has_ended(&s, &status) && !strstr(server_log(&s), "ready")) sleep_ms(10);
+    if (strstr(server_log(&s), "ready")) {
+        server_await_ready(&s);
+        expect_status(&s, "/static/one", 200);
+        expect_status(&s, "/static/two", 200);
+        expect_status(&s, "/static/three", 404);
+        server_stop(&s);
+    } else {
+        server_free(&s);
+        assert_int_equal(status, 77);
+    }
+    files_close(dir);
+}
+
+/* ---- openat2 ---- */
+
+static void openat2(void **state)
+{
+    static const int errors[] = {ENOSYS, EPERM, EACCES};
+    (void)state;
+    char *dir = files_open();
+    files_write(dir, "file", "1", 1);
+    for (int i = 0; i < 3; i++) {
+        struct server s;
+        struct refusal refusal = {SYS_openat2, errors[i]};
+        struct server_how how = {server_engine, refuse_call, &refusal};
+        server_spawn(
+            &s, &how,
+            (const char *const[]){"--listen", "127.0.0.1:0", "--cores", "1", "--root", dir, NULL});
+        server_await_ready(&s);
+        expect_status(&s, "/static/file", 200);
+        expect_status(&s, "/static/none", 404);
+        /* A ring has openat2 of its own, which no filter sees. */
+        assert_int_equal(strstr(server_log(&s), "openat2 is not permitted") != NULL, !has_ring());
+        server_stop(&s);
+
+        server_run(&s, &how, (const char *const[]){"--check", "--root", dir, NULL});
+        assert_int_equal(strstr(server_log(&s), "files        opened by openat2") == NULL,
+                         !has_ring());
+        server_free(&s);
+        how.engine = server_engine;
+        server_run(&s, &how, (const char *const[]){"--check", "--json", NULL});
+        json_t *json = json_read(server_log(&s));
+        assert_true(json_is(json, "openat2", has_ring() ? "true" : "false"));
+        json_decref(json);
+        server_free(&s);
+    }
+    files_close(dir);
+}
+
+/* ---- later ---- */
+
+static void refuse_now(torc_req *rq, void *arg)
+{
+    (void)arg;
+    /* On the core's own thread. */
+    refuse_call(&(struct refusal){SYS_io_uring_enter, EPERM});
+    refuse_call(&(struct refusal){SYS_epoll_pwait, EPERM});
+#ifdef SYS_epoll_wait
+    refuse_call(&(struct refusal){SYS_epoll_wait, EPERM});
+#endif
+    torc_replyf(rq, 200, "refused");
+}
+
+static int serve(int argc, char **argv)
+{
+    torc_server *s = torc_server_new("test");
+    if (!s || torc_route(s, "GET", "/refuse", refuse_now, NULL) < 0) return 125;
+    return torc_server_main(s, argc, argv);
+}
+
+/* Once it is refused for good, the server ends and says why. */
+static void a_call_refused_later_ends_the_server(void **state)
+{
+    struct server s;
+    struct client c;
+    (void)state;
+    server_program = "/proc/self/exe";
+    server_start(&s, "--cores", server_two_cores());
+    server_program = program;
+    client_open(&c, &s);
+    client_ask(&c, "GET", "/refuse", "");
+    assert_int_equal(server_wait(&s), 1);
+    assert_non_null(strstr(server_log(&s), has_ring()
+                                               ? "io_uring_enter failed: Operation not permitted"
+                                               : "epoll_wait failed: Operation not permitted"));
+    client_close(&c);
+    server_free(&s);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && argv[1][0] == '-') return serve(argc, argv);
+    server_choose(argc, argv);
+    program = server_program;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_refused_call_is_named),
+        cmocka_unit_test(locked_memory),
+        cmocka_unit_test(files_without_worker_threads),
+        cmocka_unit_test(openat2),
+        cmocka_unit_test(a_call_refused_later_ends_the_server),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
