@@ -280,11 +280,22 @@ static int read_argument(struct option_set *s, int argc, char **argv, int *i, st
 int option_read_command(struct option_set *s, int argc, char **argv, bool first_pass)
 {
     int err = 0;
+    bool ended = false; /* "--" has come: the rest are arguments */
     s->level = LEVEL_COMMAND;
     for (int i = 1; i < argc && err == 0;) {
         struct option *o;
         const char *arg = argv[i], *value = NULL;
         bool negated = false;
+        if (ended) {
+            if (first_pass) err = s->program->argument(s, arg);
+            i++;
+            continue;
+        }
+        if (strcmp(arg, "--") == 0) {
+            ended = true;
+            i++;
+            continue;
+        }
         err = read_argument(s, argc, argv, &i, &o, &value, &negated);
         if (err) break;
         if (o && o->command == first_pass) err = store_value(s, o, value, negated);

@@ -150,14 +150,16 @@ static int add_watched(struct option_set *s, const struct option *o, const char 
 
 static int print_version(struct option_set *s, const struct option *o, const char *text)
 {
-    (void)s, (void)o, (void)text;
+    (void)s, (void)o;
+    if (text[0] == 'n') return 0;
     puts("torc-load " TORC_VERSION);
     return 1;
 }
 
 static int print_help(struct option_set *s, const struct option *o, const char *text)
 {
-    (void)o, (void)text;
+    (void)o;
+    if (text[0] == 'n') return 0;
     option_print_help(
         s, "torc-load",
         "Sends HTTP/1.1 requests (no TLS) to a server, checks every reply, and measures rate and "

@@ -75,9 +75,9 @@ static void schedule_retry(struct listener *l, int err)
     counter_add(&a->failures, 1);
     if (io->now - l->last_warning > WARNING_NS) {
         l->last_warning = io->now;
-        log_line("core %u cannot accept: %s; %u connections are open (raise the descriptor limit "
-                 "with ulimit -n)",
-                 a->core, strerror(-err), *a->n_open);
+        bool descriptors = err == -EMFILE || err == -ENFILE;
+        log_line("core %u cannot accept: %s; %u connections are open%s", a->core, strerror(-err),
+                 *a->n_open, descriptors ? " (raise the descriptor limit with ulimit -n)" : "");
     }
     wheel_set(&io->wheel, &l->retry, io->now + RETRY_NS);
 }

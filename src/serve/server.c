@@ -317,6 +317,13 @@ static int serve(struct torc_server *s)
     return status;
 }
 
+static int flush_stdout(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout)) return 0;
+    log_line("cannot write to stdout: %s", strerror(errno));
+    return EXIT_START;
+}
+
 static int run(struct torc_server *s)
 {
     struct options *o = s->options;
@@ -324,7 +331,10 @@ static int run(struct torc_server *s)
     int status = choose_engine(s);
     if (status) return status;
     limit_connections(s);
-    if (o->check) return server_check(s);
+    if (o->check) {
+        status = server_check(s);
+        return status ? status : flush_stdout();
+    }
     status = open_files(s);
     if (status == 0 && o->has_admin && !(s->admin_router = admin_routes(s))) status = EXIT_START;
     if (status) {
@@ -343,11 +353,11 @@ static int read_options_and_run(struct torc_server *s, int argc, char **argv)
     }
     if (s->options->version) {
         printf("%s\n", s->name);
-        return 0;
+        return flush_stdout();
     }
     if (s->options->help) {
         options_print_help(s->set, argc > 0 ? argv[0] : "torc", s->about, stdout);
-        return 0;
+        return flush_stdout();
     }
     return run(s);
 }

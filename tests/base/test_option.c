@@ -47,8 +47,8 @@ static void every_kind(void **state)
 static void arguments_that_are_not_options(void **state)
 {
     (void)state;
-    static const char *const want[WORDS_MAX] = {"a", "", "-", "--"};
-    VALID("a", "--pin", "", "-", "--depth", "3", "--");
+    static const char *const want[WORDS_MAX] = {"a", "", "-", "--pin"};
+    VALID("a", "--pin", "", "-", "--depth", "3", "--", "--pin"); /* -- ends the options */
     assert_int_equal(v.n_others, WORDS_MAX);
     for (size_t i = 0; i < WORDS_MAX; i++) assert_string_equal(v.other[i], want[i]);
     WRONG("too many: e", "a", "b", "c", "d", "e");

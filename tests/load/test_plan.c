@@ -221,6 +221,8 @@ static void unknown_options_are_rejected(void **state)
     BAD("unknown option --latency: latencies are always reported", "--latency", URL);
     BAD("no URL given (see --help)", "--quiet");
     GOOD("--", URL);
+    BAD("\"--requests\" is not a URL such as http://127.0.0.1:8080/path", "--quiet", "--",
+        "--requests", URL);
 }
 
 static void help_and_version_end_the_reading(void **state)
@@ -228,6 +230,7 @@ static void help_and_version_end_the_reading(void **state)
     (void)state;
     assert_int_equal(READ("--version"), 1);
     assert_string_equal(said, "torc-load " TORC_VERSION "\n");
+    GOOD("--no-version", "--help=no", URL);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(i == 0   ? READ("--help")
                          : i == 1 ? READ("-h")

@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <regex.h>
 #include <signal.h>
@@ -144,6 +145,26 @@ static void test_version_and_help(void **state)
     assert_non_null(strstr(server_log(&s), "--listen ADDR:PORT"));
     assert_non_null(strstr(server_log(&s), "GET /delay/MS"));
     server_free(&s);
+}
+
+static void print_to_full_disk(void *arg)
+{
+    (void)arg;
+    int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0) _exit(126);
+}
+
+static void test_output_that_is_lost_exits_with_1(void **state)
+{
+    static const char *const options[] = {"--help", "--version", "--check"};
+    (void)state;
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        struct server s;
+        struct server_how how = {.engine = server_engine, .prepare = print_to_full_disk};
+        assert_int_equal(server_run(&s, &how, (const char *const[]){options[i], NULL}), 1);
+        assert_non_null(strstr(server_log(&s), "cannot write to stdout: No space left on device"));
+        server_free(&s);
+    }
 }
 
 /* One line that names the option and, if it exists, what it takes. */
@@ -501,6 +522,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_several_listeners),
         cmocka_unit_test(test_burn_ns_is_checked),
         cmocka_unit_test(test_version_and_help),
+        cmocka_unit_test(test_output_that_is_lost_exits_with_1),
         cmocka_unit_test(test_wrong_option_exits_with_2),
         cmocka_unit_test(test_port_in_use_exits_with_1),
         cmocka_unit_test(test_second_server_on_a_port_exits_with_1),

@@ -457,7 +457,8 @@ static void unknown_options_are_rejected(void **state)
     WRONG("to serve a directory, use --root /", "/");
     WRONG("unexpected argument \"\" (see --help)", "");
     WRONG("unexpected argument \"no\" (see --help)", "--pin", "no");
-    WRONG("unexpected argument \"--\" (see --help)", "--");
+    WRONG("unexpected argument \"--help\" (see --help)", "--", "--help");
+    VALID("--");
     WRONG("unexpected argument \"-\" (see --help)", "-");
 }
 
