@@ -5,10 +5,23 @@
  * must not block in any other way: one that sleeps or computes for long delays every connection of
  * its core.
  *
- * Threads: declare routes before torc_server_main, from one thread. A torc_req and everything
- * obtained from it belong to the fibers of its request and must not be used after the handler has
- * returned, nor from another thread. Handlers run on all cores in parallel, so what `arg` points to
- * must be read-only or synchronised by the program. Do not hold a mutex across a call that WAITS.
+ * Threads. The calls that set up a server (up to torc_server_main) come from one thread.
+ * torc_server_stop may be called from any thread and from a signal handler. Every other call takes
+ * a torc_req, or something obtained from one, and belongs to the fibers of that request: it must
+ * not be made after the handler has returned, nor from another thread. A call that WAITS returns
+ * -EPERM there; what the others do is undefined. Handlers run on all cores in parallel, so what
+ * `arg` points to must be read-only or synchronised by the program. Data of one core (torc_core)
+ * needs no lock between two calls that WAIT, as nothing else of the core runs meanwhile. A mutex
+ * must not be held across a call that WAITS: the request that would release it could be of the same
+ * core, which then never comes to it.
+ *
+ * What a thread has in C, a fiber has here: errno, the exceptions that C++ is handling, the shadow
+ * of the address and thread sanitizers. An exception must not leave a handler. Thread-local
+ * variables belong to the core. A handler's locals, and those of what it calls, must fit its stack
+ * of
+ * --stack-size (64 KiB by default, from 16 KiB to 64 MiB); large objects belong into torc_alloc. A
+ * page below the stack is a guard: an overflow ends the process by SIGSEGV, after a line on stderr
+ * that names the route.
  *
  * Errors are negative errno values. A request is cancelled when its client goes away or the
  * server's drain times out (-ECANCELED), when the client takes no data for --write-timeout
@@ -127,9 +140,10 @@ TORC_API const char *torc_server_error(const torc_server *s);
  * -EBUSY, with nothing printed, if it was called for this server before.
  *
  * While the server runs, SIGTERM, SIGINT and SIGHUP (which reopens the access log) have handlers of
- * torc and are unblocked in the calling thread, and SIGPIPE is ignored where it had its default.
- * Whichever thread receives a signal, it works. Dispositions and mask are then restored. A program
- * in which a second SIGTERM must not change the exit status sets a handler of its own before. */
+ * torc and are unblocked in the calling thread, SIGPIPE is ignored where it had its default, and
+ * SIGSEGV has a handler that says what it knows and passes the fault on to the one found. Whichever
+ * thread receives a signal, it works. Dispositions and mask are then restored. A program in which a
+ * second SIGTERM must not change the exit status sets a handler of its own before. */
 TORC_API int torc_server_main(torc_server *s, int argc, char **argv);
 
 /* Starts the drain, like SIGTERM. May be called from any thread and from a signal handler. */
@@ -274,7 +288,7 @@ TORC_API torc_group *torc_group_open(torc_req *rq);
 
 /* Starts fn(rq, arg) on a fiber; returns when fn first waits or returns. `arg` must stay valid
  * until fn returns. 0; -EAGAIN past --max-requests, -ENOMEM without memory for a stack: then fn has
- * not run, and the error becomes the group's result. */
+ * not run, and the error becomes the group's result. -EPERM outside the fibers of the request. */
 TORC_API int torc_spawn(torc_group *g, torc_task *fn, void *arg);
 
 /* WAITS until every function has returned, even if the request is cancelled. 0, or the first error

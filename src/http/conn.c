@@ -70,9 +70,7 @@ static void free_spill(struct conn *c)
  * than the bytes that have arrived. */
 static size_t read_limit(const struct conn *c)
 {
-    return c->unsent.bytes >= PIPELINE_UNSENT || http_is_short(c->ctx)
-               ? 1
-               : c->ctx->limits->read_buffer;
+    return c->unsent.bytes >= PIPELINE_UNSENT || c->ctx->is_short ? 1 : c->ctx->limits->read_buffer;
 }
 
 static void process_input(struct conn *c)
@@ -161,6 +159,7 @@ static void writer_cancel(struct wait *wait)
 int conn_wait_sent(struct conn *c, struct scope *scope, size_t below, bool by_ref)
 {
     struct conn_writer w = {.conn = c, .below = below, .by_ref = by_ref};
+    if (!fiber_may_park(scope->fibers)) return -EPERM;
     if (c->writer) return -EBUSY;
     c->writer = &w;
     c->awaits_sent = true;

@@ -98,6 +98,7 @@ struct http_context {
     size_t spilled;      /* bytes of all spill buffers */
     unsigned index;      /* index of the core */
     bool draining;       /* responses close their connection */
+    bool is_short;       /* half of buffer_memory is used: connections get little */
     uint64_t date_until; /* io time until which the date in `head` is current */
     char head[HEAD_OK_LEN + HEAD_DATE_LEN + HEAD_TYPE_LEN]; /* from the status line of a 200 on */
     char host[64]; /* the last valid Host: the clients of a core name few different ones */
@@ -148,16 +149,10 @@ static inline size_t http_buffered(const struct http_context *ctx)
     return slab_bytes(&ctx->small) + slab_bytes(&ctx->large) + ctx->spilled;
 }
 
-/* Whether connections must make do with little, because half of the memory for them is used. */
-static inline bool http_is_short(const struct http_context *ctx)
-{
-    return http_buffered(ctx) > ctx->limits->buffer_memory / 2;
-}
-
 /* Unsent bytes of a connection at which its handler waits. */
 static inline size_t http_write_limit(const struct http_context *ctx)
 {
-    return LIKELY(!http_is_short(ctx)) ? ctx->limits->write_buffer : 1;
+    return LIKELY(!ctx->is_short) ? ctx->limits->write_buffer : 1;
 }
 
 /* Called at the end of each turn; `now` in ns. */
@@ -169,6 +164,7 @@ static inline void http_end_turn(struct http_context *ctx, uint64_t now)
     counter_add(&s->progress_ns, ctx->ended * now - ctx->ended_arrivals);
     ctx->ended = ctx->ended_arrivals = 0;
     counter_set(&s->buffered, http_buffered(ctx));
+    ctx->is_short = s->buffered > ctx->limits->buffer_memory / 2;
 }
 
 void http_refresh_date(struct http_context *ctx);

@@ -78,7 +78,8 @@ static ssize_t h1_read(struct torc_req *rq, void *buf, size_t size)
 {
     struct h1_exchange *x = h1_exchange_of(rq);
     struct conn *c = x->conn;
-    if (rq->scope.cancelled) return rq->scope.cancelled;
+    int refused = scope_refuses(&rq->scope);
+    if (refused) return refused;
     if (x->reader) return -EBUSY;
     if (size > INT32_MAX) size = INT32_MAX;
     ssize_t n = pull(x, buf, size);

@@ -155,8 +155,12 @@ int request_accept(struct torc_req *rq)
 void request_route(const struct torc_req *rq, char out[REQUEST_ROUTE])
 {
     slice method = rq->head.method_name, pattern = router_pattern(rq->ctx->router, rq->route);
-    snprintf(out, REQUEST_ROUTE, "%.*s %.*s", (int)method.len, method.ptr, (int)pattern.len,
-             pattern.ptr ? pattern.ptr : "");
+    size_t room = REQUEST_ROUTE - 2 - method.len; /* a method has eight letters at most */
+    if (pattern.len > room) pattern.len = room;
+    char *p = slice_copy(out, method.ptr, method.len);
+    *p++ = ' ';
+    if (pattern.len) p = slice_copy(p, pattern.ptr, pattern.len);
+    *p = '\0';
 }
 
 /* ---- accessors for handlers ---- */

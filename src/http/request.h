@@ -60,7 +60,7 @@ int request_accept(struct torc_req *rq);
 
 enum { REQUEST_ROUTE = 120 };
 
-/* The method, and the pattern of the route, for messages; cut to fit. */
+/* The method, and the pattern of the route, for messages; cut to fit. Async-signal-safe. */
 void request_route(const struct torc_req *rq, char out[REQUEST_ROUTE]);
 
 /* 204, 205 and 304 have no content (RFC 9110, 6.4.1 and 15.3.6); 1xx are never sent this way. */

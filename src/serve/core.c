@@ -45,6 +45,7 @@ static void on_start(struct loop *l)
     struct core *c = core_of(l);
     struct io *io = &l->io;
     http_open(&c->http, io, c->limits, c->router, c->index);
+    overflow_begin(&c->overflow, &c->http);
     c->http.user = c;
     c->http.on_close = on_conn_close;
     if (c->log) {
@@ -84,6 +85,7 @@ static void on_end(struct loop *l)
 {
     struct core *c = core_of(l);
     wheel_clear(&l->io.wheel, &c->housekeeping);
+    overflow_end(&c->overflow);
     http_close(&c->http);
 }
 

@@ -5,6 +5,7 @@
 #include "http/http.h"
 #include "serve/acceptor.h"
 #include "serve/loop.h"
+#include "serve/overflow.h"
 
 struct access_log_buffer;
 
@@ -13,6 +14,7 @@ struct core {
     struct http_context http;
     struct acceptor acceptor;
     struct wheel_timer housekeeping;
+    struct overflow_stack overflow;
     struct access_log_buffer *log; /* NULL without an access log */
 
     /* Set before core_start. */

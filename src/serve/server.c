@@ -5,6 +5,7 @@
 #include "serve/admin.h"
 #include "serve/check.h"
 #include "serve/cores.h"
+#include "serve/overflow.h"
 #include "serve/server_state.h"
 
 #include <errno.h>
@@ -312,7 +313,9 @@ static int serve(struct torc_server *s)
         close_files(s);
         return EXIT_START;
     }
+    overflow_watch();
     int status = serve_and_drain(s);
+    overflow_unwatch();
     signals_unwatch(&s->signals);
     return status;
 }

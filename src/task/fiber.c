@@ -30,6 +30,7 @@ struct fiber {
     struct fiber_stack stack;
     struct fiber_stack *return_to; /* who started or resumed it; runs when it parks */
     struct fiber *resumer;         /* the fiber of `return_to`; NULL on the core's own stack */
+    void *owner;
     struct fiber_pool *pool;
     fiber_fn *fn;
     void *arg;
@@ -54,9 +55,13 @@ static size_t map_size(const struct fiber_pool *p)
     return guard_size() + p->stack_size + whole_pages(COLOURS * COLOUR_STEP + sizeof(struct fiber));
 }
 
+_Atomic unsigned stack_watchers;
+
 void fiber_pool_init(struct fiber_pool *p, size_t stack_size, uint32_t max)
 {
-    *p = (struct fiber_pool){.stack_size = whole_pages(stack_size), .max = max};
+    stack_find_watchers();
+    *p = (struct fiber_pool){
+        .stack_size = whole_pages(stack_size), .max = max, .thread = pthread_self()};
     list_init(&p->free);
 }
 
@@ -72,7 +77,7 @@ __attribute__((used, visibility("hidden"))) _Noreturn void fiber_main(struct fib
     }
 }
 
-static struct fiber *fiber_new(struct fiber_pool *p)
+__attribute__((noinline, cold)) static struct fiber *fiber_new(struct fiber_pool *p)
 {
     size_t guard = guard_size(), size = map_size(p);
     char *map = mmap(NULL, size, PROT_READ | PROT_WRITE,
@@ -140,7 +145,7 @@ static void switch_to(struct fiber_pool *p, struct fiber *f)
     list_push_front(&p->free, &f->link);
 }
 
-int fiber_start(struct fiber_pool *p, fiber_fn *fn, void *arg)
+int fiber_start_for(struct fiber_pool *p, fiber_fn *fn, void *arg, void *owner)
 {
     struct list *l = list_pop(&p->free);
     struct fiber *f = l ? container_of(l, struct fiber, link) : NULL;
@@ -153,6 +158,7 @@ int fiber_start(struct fiber_pool *p, fiber_fn *fn, void *arg)
     if (p->total - p->in_use < p->min_free) p->min_free = p->total - p->in_use;
     f->fn = fn;
     f->arg = arg;
+    f->owner = owner;
     switch_to(p, f);
     return 0;
 }
@@ -163,6 +169,23 @@ void fiber_park(struct fiber_pool *p)
     ASSERT(f);
     p->running = f->resumer;
     stack_switch(&f->stack, f->return_to, NULL);
+}
+
+void *fiber_owner(const struct fiber_pool *p)
+{
+    return p->running->owner;
+}
+
+bool fiber_may_park(const struct fiber_pool *p)
+{
+    return pthread_equal(p->thread, pthread_self()) && p->running;
+}
+
+void *fiber_overflowed(const struct fiber_pool *p, const void *address)
+{
+    const struct fiber *f = p->running;
+    const char *guard = f ? f->map : NULL, *at = address;
+    return f && at >= guard && at < guard + guard_size() ? f->owner : NULL;
 }
 
 void fiber_resume(struct fiber_pool *p, struct fiber *f)

@@ -6,6 +6,7 @@
 #include "base/list.h"
 #include "task/stack.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,9 +25,10 @@ struct fiber_pool {
     uint32_t in_use;    /* fibers that have started and not returned */
     uint32_t min_free;  /* fewest free fibers since the last trim */
     uint32_t n_created; /* stacks created so far, to spread them over the cache sets */
+    pthread_t thread;   /* the only one that may use it */
 };
 
-/* `stack_size` (bytes) is rounded up to pages. */
+/* `stack_size` (bytes) is rounded up to pages. The pool belongs to the calling thread. */
 void fiber_pool_init(struct fiber_pool *p, size_t stack_size, uint32_t max);
 
 /* Unmaps the stacks; asserts that every fiber has returned. The pool may be used again. */
@@ -38,11 +40,26 @@ void fiber_pool_trim(struct fiber_pool *p);
 
 /* Runs fn(arg) on a fiber until it first parks or returns. May be called on a fiber, which then
  * continues as well. 0; -EAGAIN if `max` fibers are in use, -ENOMEM if no stack can be mapped: then
- * fn has not run. */
-int fiber_start(struct fiber_pool *p, fiber_fn *fn, void *arg);
+ * fn has not run. `owner` is what fiber_owner and fiber_overflowed return. */
+int fiber_start_for(struct fiber_pool *p, fiber_fn *fn, void *arg, void *owner);
+
+static inline int fiber_start(struct fiber_pool *p, fiber_fn *fn, void *arg)
+{
+    return fiber_start_for(p, fn, arg, arg);
+}
+
+/* The owner of the running fiber. */
+void *fiber_owner(const struct fiber_pool *p);
 
 /* Suspends the running fiber until fiber_resume. */
 void fiber_park(struct fiber_pool *p);
+
+/* Whether the caller runs on a fiber of the pool. May be called from any thread. */
+bool fiber_may_park(const struct fiber_pool *p);
+
+/* For a handler of SIGSEGV: the owner of the running fiber, if it has overflowed its stack to
+ * `address`; else NULL. */
+void *fiber_overflowed(const struct fiber_pool *p, const void *address);
 
 /* Continues a parked fiber; only from the core's own stack. */
 void fiber_resume(struct fiber_pool *p, struct fiber *f);

@@ -26,8 +26,10 @@ static void run_member(void *arg)
 int group_spawn(struct group *g, group_fn *fn, void *ctx, void *arg)
 {
     struct member m = {g, fn, ctx, arg};
+    if (!fiber_may_park(g->scope->fibers)) return -EPERM;
     g->running++;
-    int err = fiber_start(g->scope->fibers, run_member, &m);
+    struct fiber_pool *fibers = g->scope->fibers;
+    int err = fiber_start_for(fibers, run_member, &m, fiber_owner(fibers));
     if (err < 0) {
         g->running--;
         if (g->result == 0) g->result = err;
@@ -37,6 +39,7 @@ int group_spawn(struct group *g, group_fn *fn, void *ctx, void *arg)
 
 int group_join(struct group *g)
 {
+    if (!fiber_may_park(g->scope->fibers)) return -EPERM;
     if (g->joiner) return -EBUSY;
     while (g->running > 0) { /* again if one was spawned after the last had returned */
         struct wait w;

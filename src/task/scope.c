@@ -8,6 +8,12 @@ void scope_init(struct scope *s, struct io *io, struct fiber_pool *fibers)
     list_init(&s->waits);
 }
 
+int scope_refuses(const struct scope *s)
+{
+    if (UNLIKELY(!fiber_may_park(s->fibers))) return -EPERM;
+    return s->cancelled;
+}
+
 void scope_cancel(struct scope *s, int err)
 {
     if (s->cancelled) return;
@@ -32,7 +38,9 @@ int wait_park(struct scope *s, struct wait *w, void (*cancel)(struct wait *w))
     w->resume = (struct io_task){.fn = resume};
     w->woken = false;
     list_push(&s->waits, &w->link);
+    int saved = errno; /* of a thread in C, but of a fiber here */
     fiber_park(s->fibers);
+    errno = saved;
     list_unlink(&w->link);
     return w->result;
 }
@@ -66,7 +74,8 @@ static void sleep_cancel(struct wait *w)
 int scope_sleep(struct scope *s, uint64_t ns)
 {
     struct sleep sleep;
-    if (s->cancelled) return s->cancelled;
+    int refused = scope_refuses(s);
+    if (refused) return refused;
     wheel_timer_init(&sleep.timer, sleep_over);
     /* Not io->now, which may be old by now: a sleep must not be shorter than requested. */
     uint64_t now = clock_ns();
@@ -94,7 +103,8 @@ static void call_cancel(struct wait *w)
 
 int scope_call(struct scope *s, const struct io_call *c, enum io_kind kind)
 {
-    if (s->cancelled) return s->cancelled;
+    int refused = scope_refuses(s);
+    if (refused) return refused;
     struct pending p = {.call = *c};
     p.call.op = (struct io_op){.fn = call_done};
     io_call_start(s->io, &p.call, kind);

@@ -29,6 +29,10 @@ void scope_init(struct scope *s, struct io *io, struct fiber_pool *fibers);
  * Only the first call has an effect. */
 void scope_cancel(struct scope *s, int err);
 
+/* Whether a wait must not begin: the scope's error, or -EPERM outside the fibers of its core, as on
+ * another thread. */
+int scope_refuses(const struct scope *s);
+
 /* Parks the running fiber until wait_wake and returns the result given there. Arrange for the wake
  * before the call. `cancel` may be NULL: then cancelling the scope does not end the wait. */
 int wait_park(struct scope *s, struct wait *w, void (*cancel)(struct wait *w));

@@ -1,31 +1,50 @@
 #pragma once
-/* Stack switching, including what the sanitizers and valgrind must be told about it. */
+/* Stack switching, including what the C++ runtime and the sanitizers must be told about it. */
 
+#include "base/assert.h"
+
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define FIBER_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define FIBER_ASAN 1
-#endif
-#endif
+/* What the C++ runtime keeps for each thread: the exceptions that are being handled (Itanium C++
+ * ABI, 2.2.2). */
+struct cxx_globals {
+    void *caught;
+    unsigned uncaught;
+};
 
-#if defined(__SANITIZE_THREAD__)
-#define FIBER_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define FIBER_TSAN 1
-#endif
-#endif
+/* Part of the C++ runtime and the sanitizers. Weak: they are there if the program has them, however
+ * the library was built. */
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+extern struct cxx_globals *__cxa_get_globals(void) __attribute__((weak));
+extern void __sanitizer_start_switch_fiber(void **save, const void *bottom, size_t size)
+    __attribute__((weak));
+extern void __sanitizer_finish_switch_fiber(void *save, const void **bottom, size_t *size)
+    __attribute__((weak));
+extern void *__tsan_get_current_fiber(void) __attribute__((weak));
+extern void *__tsan_create_fiber(unsigned flags) __attribute__((weak));
+extern void __tsan_destroy_fiber(void *fiber) __attribute__((weak));
+extern void __tsan_switch_to_fiber(void *fiber, unsigned flags) __attribute__((weak));
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
-#ifdef FIBER_ASAN
-#include <sanitizer/common_interface_defs.h>
-#endif
-#ifdef FIBER_TSAN
-#include <sanitizer/tsan_interface.h>
-#endif
+/* Those that must be told of a switch. */
+enum { WATCHER_CXX = 1, WATCHER_ASAN = 2, WATCHER_TSAN = 4 };
+extern _Atomic unsigned stack_watchers;
+
+/* Looks for them. Before the first stack_prepare. */
+static inline void stack_find_watchers(void)
+{
+    unsigned found = (__cxa_get_globals ? WATCHER_CXX : 0) |
+                     (__sanitizer_start_switch_fiber ? WATCHER_ASAN : 0) |
+                     (__tsan_switch_to_fiber ? WATCHER_TSAN : 0);
+    atomic_store_explicit(&stack_watchers, found, memory_order_relaxed);
+}
+
+static inline unsigned stack_has(unsigned watchers)
+{
+    return atomic_load_explicit(&stack_watchers, memory_order_relaxed) & watchers;
+}
 
 /* A stack that can be switched to. */
 struct fiber_stack {
@@ -33,6 +52,7 @@ struct fiber_stack {
     const void *bottom; /* lowest address; for the core's own stack, known after the first switch */
     size_t size;
     void *asan, *tsan;
+    struct cxx_globals cxx; /* while it is not current */
 };
 
 /* Defined in switch_ARCH.S. */
@@ -48,30 +68,45 @@ enum { FRAME_WORDS = 20, FRAME_RETURN = 1 };
 #error "fibers are written for x86-64 and aarch64"
 #endif
 
+/* Inline where the thread sanitizer counts the calls and returns of each fiber; elsewhere out of
+ * the way of programs that nobody watches. */
+#ifdef __SANITIZE_THREAD__
+#define WATCHED_SWITCH __attribute__((always_inline)) static inline
+#else
+#define WATCHED_SWITCH __attribute__((noinline, cold, unused)) static
+#endif
+
+WATCHED_SWITCH void stack_switch_watched(struct fiber_stack *from, struct fiber_stack *to,
+                                         void *value)
+{
+    if (stack_has(WATCHER_CXX)) {
+        struct cxx_globals *current = __cxa_get_globals();
+        from->cxx = *current;
+        *current = to->cxx;
+    }
+    if (stack_has(WATCHER_ASAN)) __sanitizer_start_switch_fiber(&from->asan, to->bottom, to->size);
+    if (stack_has(WATCHER_TSAN)) {
+        if (!from->tsan) from->tsan = __tsan_get_current_fiber();
+        __tsan_switch_to_fiber(to->tsan, 0);
+    }
+    fiber_switch(&from->sp, to->sp, value);
+    if (stack_has(WATCHER_ASAN)) __sanitizer_finish_switch_fiber(from->asan, NULL, NULL);
+}
+
 /* Makes `to` current. Returns when something switches back to `from`. */
 static inline void stack_switch(struct fiber_stack *from, struct fiber_stack *to, void *value)
 {
-#ifdef FIBER_ASAN
-    __sanitizer_start_switch_fiber(&from->asan, to->bottom, to->size);
-#endif
-#ifdef FIBER_TSAN
-    if (!from->tsan) from->tsan = __tsan_get_current_fiber();
-    __tsan_switch_to_fiber(to->tsan, 0);
-#endif
-    fiber_switch(&from->sp, to->sp, value);
-#ifdef FIBER_ASAN
-    __sanitizer_finish_switch_fiber(from->asan, NULL, NULL);
-#endif
+    if (LIKELY(!stack_has(UINT32_MAX)))
+        fiber_switch(&from->sp, to->sp, value);
+    else
+        stack_switch_watched(from, to, value);
 }
 
 /* Must be the first call on a new stack; `from` is the stack it was entered from. */
 static inline void stack_entered(struct fiber_stack *from)
 {
-#ifdef FIBER_ASAN
-    __sanitizer_finish_switch_fiber(NULL, &from->bottom, &from->size);
-#else
-    (void)from;
-#endif
+    if (UNLIKELY(stack_has(WATCHER_ASAN)))
+        __sanitizer_finish_switch_fiber(NULL, &from->bottom, &from->size);
 }
 
 /* Prepares a stack so that the first switch to it enters fiber_entry, correctly aligned. The zeros
@@ -84,23 +119,19 @@ static inline void stack_prepare(struct fiber_stack *s, void *top)
     for (int i = 0; i < words; i++) sp[i] = NULL;
     sp[FRAME_RETURN] = (void *)(uintptr_t)fiber_entry;
     s->sp = sp;
-#ifdef FIBER_TSAN
-    s->tsan = __tsan_create_fiber(0);
-#endif
+    if (stack_has(WATCHER_TSAN)) s->tsan = __tsan_create_fiber(0);
 }
 
 /* Tells the sanitizers that `s` will not be used again. `own` is the running stack. */
 static inline void stack_forget(struct fiber_stack *s, struct fiber_stack *own)
 {
-#ifdef FIBER_ASAN
-    /* The sanitizer frees its data about a stack's locals only when the stack is left for good. */
-    __sanitizer_start_switch_fiber(&own->asan, s->bottom, s->size);
-    __sanitizer_finish_switch_fiber(s->asan, NULL, NULL);
-    __sanitizer_start_switch_fiber(NULL, own->bottom, own->size);
-    __sanitizer_finish_switch_fiber(own->asan, NULL, NULL);
-#endif
-#ifdef FIBER_TSAN
-    __tsan_destroy_fiber(s->tsan);
-#endif
-    (void)s, (void)own;
+    if (stack_has(WATCHER_ASAN)) {
+        /* The sanitizer frees its data about a stack's locals only when the stack is left for
+         * good. */
+        __sanitizer_start_switch_fiber(&own->asan, s->bottom, s->size);
+        __sanitizer_finish_switch_fiber(s->asan, NULL, NULL);
+        __sanitizer_start_switch_fiber(NULL, own->bottom, own->size);
+        __sanitizer_finish_switch_fiber(own->asan, NULL, NULL);
+    }
+    if (stack_has(WATCHER_TSAN)) __tsan_destroy_fiber(s->tsan);
 }

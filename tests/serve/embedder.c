@@ -53,6 +53,89 @@ static void on_sleep(torc_req *rq, void *arg)
     if (torc_sleep(rq, 300) == 0) torc_reply(rq, 200, NULL, TORC_S("slept"));
 }
 
+static void descend(volatile char *below, int depth)
+{
+    volatile char frame[4096];
+    frame[0] = below[0];
+    frame[sizeof frame - 1] = (char)depth;
+    if (depth > 0) descend(frame, depth - 1);
+    below[0] = frame[sizeof frame - 1];
+}
+
+static void on_overflow(torc_req *rq, void *arg)
+{
+    volatile char top[1] = {0};
+    (void)arg;
+    descend(top, 1000);
+    torc_replyf(rq, 200, "%d", top[0]);
+}
+
+static int descend_in_group(torc_req *rq, void *arg)
+{
+    (void)arg;
+    if (torc_sleep(rq, 1) < 0) return -1;
+    volatile char top[1] = {0};
+    descend(top, 1000);
+    return 0;
+}
+
+static void on_group_overflow(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_group *g = torc_group_open(rq);
+    torc_spawn(g, descend_in_group, NULL);
+    torc_group_join(g);
+    torc_replyf(rq, 200, "joined");
+}
+
+struct elsewhere {
+    torc_req *rq;
+    torc_group *group;
+    int result[5];
+};
+
+static int do_nothing(torc_req *rq, void *arg)
+{
+    (void)rq, (void)arg;
+    return 0;
+}
+
+static void *wait_elsewhere(void *arg)
+{
+    struct elsewhere *e = arg;
+    char byte;
+    torc_slice body;
+    e->result[0] = torc_sleep(e->rq, 1);
+    e->result[1] = (int)torc_body_read(e->rq, &byte, 1);
+    e->result[2] = torc_body_all(e->rq, &body);
+    e->result[3] = torc_spawn(e->group, do_nothing, NULL);
+    e->result[4] = torc_group_join(e->group);
+    return NULL;
+}
+
+/* What waiting calls return on a thread that is not the core's. */
+static void on_thread(torc_req *rq, void *arg)
+{
+    struct elsewhere e = {.rq = rq, .group = torc_group_open(rq)};
+    pthread_t thread;
+    (void)arg;
+    if (!e.group || pthread_create(&thread, NULL, wait_elsewhere, &e) != 0) return;
+    pthread_join(thread, NULL);
+    torc_replyf(rq, 200, "%d %d %d %d %d", e.result[0], e.result[1], e.result[2], e.result[3],
+                e.result[4]);
+}
+
+/* Sets errno, waits while others do so, and says what it is then. */
+static void on_errno(torc_req *rq, void *arg)
+{
+    torc_slice n = torc_query_param(rq, "n");
+    int mine = n.len ? n.ptr[0] : 0;
+    (void)arg;
+    errno = mine;
+    if (torc_sleep(rq, 50) < 0) return;
+    torc_replyf(rq, 200, "%s", errno == mine ? "mine" : "another's");
+}
+
 /* Ignores its cancellation, and the rule that a handler must not block. */
 static void on_hang(torc_req *rq, void *arg)
 {
@@ -98,6 +181,10 @@ int main(int argc, char **argv)
         torc_route(server, "GET", "/line", on_line, NULL) < 0 ||
         torc_route(server, "GET", "/busy", on_busy, NULL) < 0 ||
         torc_route(server, "GET", "/sleep", on_sleep, NULL) < 0 ||
+        torc_route(server, "GET", "/overflow/:how", on_overflow, NULL) < 0 ||
+        torc_route(server, "GET", "/overflow/group", on_group_overflow, NULL) < 0 ||
+        torc_route(server, "POST", "/thread", on_thread, NULL) < 0 ||
+        torc_route(server, "GET", "/errno", on_errno, NULL) < 0 ||
         torc_route(server, "GET", "/hang", on_hang, NULL) < 0)
         return 100;
     if (pthread_create(&thread, NULL, idle_thread, NULL) != 0) return 101;

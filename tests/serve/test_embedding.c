@@ -167,6 +167,76 @@ static void test_a_handler_that_hangs_is_left_behind(void **state)
     server_free(&s);
 }
 
+/* The process ends as before, but says of what. */
+static void test_a_stack_overflow_names_the_route(void **state)
+{
+    static const struct {
+        const char *path, *route;
+    } cases[] = {
+        {"/overflow/plain", "GET /overflow/:how"},
+        {"/overflow/group", "GET /overflow/group"},
+    };
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct server s;
+        struct client c;
+        char want[128];
+        server_start(&s, "--stack-size", "128k");
+        client_open(&c, &s);
+        client_ask(&c, "GET", cases[i].path, "");
+        int status = server_wait(&s);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* they end it themselves */
+        assert_int_equal(status, 128 + SIGSEGV);
+#endif
+        assert_int_not_equal(status, 0);
+        snprintf(want, sizeof want,
+                 "torc: stack overflow in the handler of %s: its stack has 128 KiB",
+                 cases[i].route);
+        assert_logged(&s, want);
+        client_close(&c);
+        server_free(&s);
+    }
+}
+
+static void test_waiting_on_another_thread_is_refused(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--cores", "1");
+    client_open(&c, &s);
+    client_sendf(&c, "POST /thread HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
+    client_reply(&c, "POST", &r);
+    assert_string_equal(r.body, "-1 -1 -1 -1 -1"); /* -EPERM each */
+    client_get(&c, "/sleep", 200, &r);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+static void test_errno_belongs_to_the_request(void **state)
+{
+    struct server s;
+    struct client c[8];
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--cores", "1");
+    for (int i = 0; i < 8; i++) {
+        char path[32];
+        snprintf(path, sizeof path, "/errno?n=%c", 'a' + i);
+        client_open(&c[i], &s);
+        client_ask(&c[i], "GET", path, "");
+    }
+    for (int i = 0; i < 8; i++) {
+        client_reply(&c[i], "GET", &r);
+        assert_string_equal(r.body, "mine");
+        client_close(&c[i]);
+    }
+    reply_free(&r);
+    server_stop(&s);
+}
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
@@ -177,6 +247,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_cores_share_descriptors),
         cmocka_unit_test(test_private_descriptors_are_an_option),
         cmocka_unit_test(test_a_handler_that_hangs_is_left_behind),
+        cmocka_unit_test(test_a_stack_overflow_names_the_route),
+        cmocka_unit_test(test_waiting_on_another_thread_is_refused),
+        cmocka_unit_test(test_errno_belongs_to_the_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

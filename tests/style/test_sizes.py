@@ -31,6 +31,7 @@ OTHER_TESTS = {
     "serve/lab": "whole servers",
     "serve/lifecycle": "whole servers",
     "serve/embedding": "a server inside a program of its own",
+    "serve/exceptions": "handlers in C++",
     "serve/limits": "whole servers",
     "serve/memory": "whole servers",
     "serve/metrics": "whole servers",
