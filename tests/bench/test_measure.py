@@ -36,7 +36,7 @@ class Workloads(unittest.TestCase):
             self.assertEqual(fakes.reply(method.decode(), path.decode(), body, None, ""), b"75")
 
     def test_placeholders_are_filled_before_timing(self):
-        (asked,) = measure.requests(WORKLOADS["delay"], "h", 1)
+        (asked,) = measure.requests(dataclasses.replace(WORKLOADS["delay"], paths=("/delay/{rand:10:30}",)), "h", 1)
         self.assertTrue(asked.startswith(b"GET /delay/10 HTTP/1.1\r\n"))
 
     def test_bodies_and_pipelines(self):
