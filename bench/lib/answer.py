@@ -6,17 +6,17 @@ import textwrap
 from pathlib import Path
 from typing import Any, Callable, Mapping, NamedTuple, Sequence
 
-from . import ablate, env, features, knee, results, scale, sweep
+from . import ablate, ceiling, env, features, knee, results, scale, sweep
 from .newest import RESULTS, File, Files, Line, commit, none_in, runs_in, shown
-from .results import Run
-from .tally import Tally, measured, of_epoll, of_peers, variant
+from .results import Cell, Run
+from .tally import Judged, Tally, measured, of_epoll, of_peers, variant
 from .verdict import Verdict
-from .words import COST, FEW_NAMES, capital, listed, say
+from .words import CEILING_SHARE, COST, FEW_NAMES, capital, listed, say
 
 SUMMARY = "answer from the newest runs: io_uring or not, at what depth, on how many cores, for what gain"
 WIDTH = 98
-LITTLE = 0.02  # a difference of less than this is called little
-BLIND = 0.10  # an interval around 1 that reaches further could hide a difference that matters
+LITTLE = 0.02  # a difference of CPU or throughput of less than this is called little
+BLIND = 0.10  # an interval around 1 that reaches further could hide a difference that matters; also of a latency
 TWO = ("io_uring", "epoll")
 CLEARLY = 3  # times as many workloads on one side as on the other make a plain yes or no
 USE, DEPTH, CORES, GAIN = ("Should I use io_uring?", "At what depth?", "On how many cores?", "What would I gain?")
@@ -40,26 +40,57 @@ def use(files: Files) -> list[Line]:
 
 
 def against_epoll(run: Run) -> str:
-    """On how many workloads io_uring uses less CPU than epoll, by how much and why; and p99, of the
-    open loops where there are any, for they are what users see."""
-    tally, opened = Tally(run, *TWO), [cell for cell in measured(run) if cell.workload.get("rate")]
-    p99 = Tally(run, *TWO, "latency_us.p99", opened or measured(run))
-    return say("against_epoll", tally, saved_calls(run, tally), p99, bool(opened))
+    """On how many workloads io_uring uses less CPU than epoll, by how much and why; how much of a ceiling each
+    reaches; and latency, of the open loops where there are any, for they are what users see."""
+    tally, opened = Tally(run, *TWO), open_loops(run)
+    tails = [("p99", Tally(run, *TWO, "latency_us.p99", opened or measured(run)))]
+    latencies = open_latencies(run) if opened else tails
+    reached = [f"On {cell.id}, {ceiling.sentence(cell, *sides(cell), verdict)}" for cell, verdict in shares(run)]
+    return say("against_epoll", tally, saved_calls(run, tally), reached, latencies, bool(opened))
+
+
+def open_loops(run: Run) -> list[Cell]:
+    return [cell for cell in measured(run) if cell.workload.get("rate")]
+
+
+def open_latencies(run: Run) -> list[tuple[str, Tally]]:
+    """The percentiles that are compared where the rate is given."""
+    return [(name, Tally(run, *TWO, f"latency_us.{name}", open_loops(run))) for name in ("p50", "p99")]
+
+
+def shares(run: Run) -> list[Judged]:
+    """Where the two reach detectably different shares of a ceiling."""
+    tally = Tally(run, *TWO, CEILING_SHARE)
+    return [*tally.less, *tally.more]
+
+
+def sides(cell: Cell) -> list[str]:
+    """The two in a cell that has both."""
+    return [str(variant(cell, engine)) for engine in TWO]
+
+
+def beside(run: Run) -> str:
+    """What CPU per request does not tell: shares of a ceiling and latencies that differ by more than a little."""
+    large = [(cell, one) for cell, one in shares(run) if one.size >= LITTLE and ceiling.is_own(cell, *sides(cell), one)]
+    latencies = []
+    for name, tally in open_latencies(run):
+        told = [[cell.id for cell, one in some if one.size >= BLIND] for some in (tally.less, tally.more)]
+        latencies += [(name, *told)] if any(told) else []
+    return say("beside", large, latencies)
 
 
 def saved_calls(run: Run, tally: Tally) -> dict[str, Any] | None:
     """The system calls that are saved on a workload, on a machine whose system calls are expensive."""
     dear = [one["text"] for one in run.doctor if one["id"] == "syscalls" and one["level"] == "limit"]
     for cell, _ in tally.less if dear else []:
-        names = (str(variant(cell, engine)) for engine in TWO)
-        ours, theirs = (cell.median(name, "syscalls_per_request") for name in names)
+        ours, theirs = (cell.median(name, "syscalls_per_request") for name in sides(cell))
         if ours is not None and theirs is not None and ours < theirs:
             return {"id": cell.id, "ours": ours, "theirs": theirs, "cost": dear[0].partition(" here")[0]}
     return None
 
 
 def plain_word(run: Run) -> str:
-    """Yes, no, or why neither."""
+    """Yes, no, or why neither; by CPU per request, and what that does not tell."""
     tally = Tally(run, *TWO)
     gains, losses = ([cell.id for cell, _ in some] for some in (tally.less, tally.more))
     told = [one for _, one in [*tally.less, *tally.more]]
@@ -74,7 +105,7 @@ def plain_word(run: Run) -> str:
         kind = "yes"
     else:
         kind = "no" if len(losses) >= CLEARLY * len(gains) else "both"
-    return say("plain_word", kind, largest, gains, losses)
+    return " ".join(filter(None, (say("plain_word", kind, largest, gains, losses), beside(run))))
 
 
 def depth(files: Files) -> list[Line]:

@@ -14,7 +14,7 @@ from .results import Cell
 from .session import Session
 from .subject import SubjectError, Variant
 from .subjects import ENGINES, FLOORS, expand
-from .words import COST, WITH_LOAD, noise_band
+from .words import CEILING_SHARE, COST, WITH_LOAD, noise_band, say
 from .workloads import LOAD_PERCENTS, WORKLOADS, Workload
 
 SUMMARY = "compare servers: io_uring, epoll, their floors, others, or your own"
@@ -25,11 +25,14 @@ COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     COST: ("CPU µs/request", table.cost),
     WITH_LOAD: ("with load µs", table.cost),
     "per_second": ("requests/s", table.thousands),
+    CEILING_SHARE: ("of the ceiling", table.percent),
+    "idle_share": ("core idle", table.percent),
     **{f"latency_us.{p}": (p, table.microseconds) for p in ("p50", "p90", "p99", "p99.9")},
     "syscalls_per_request": ("syscalls", "{:.2f}".format),
     "completions_per_wait": ("completions/wait", "{:.1f}".format),
     "peak_rss_kb": ("peak MB", lambda kb: f"{kb / 1024:.0f}"),
 }
+CEILING = (CEILING_SHARE, "idle_share")  # columns of a cell that has one
 MEMORY = {
     "memory.user_bytes": ("user (Pss)", table.thousands),
     "memory.kernel_bytes": ("kernel, both ends", table.thousands),
@@ -172,14 +175,20 @@ def spoken(cell: Cell) -> list[results.Ratio]:
 
 
 def leads(cell: Cell, ratio: results.Ratio) -> bool:
-    """Whether a ratio is of the cell's first figure, or of what must be read beside it."""
-    return ratio.metric in (cell.ratios[0].metric, WITH_LOAD)
+    """Whether a ratio is of the cell's first figure, or of what must be read beside it: floors have no share of it,
+    for they only show what a request costs."""
+    of = {variant["name"]: variant["subject"] for variant in cell.variants}
+    if ratio.metric in (cell.ratios[0].metric, WITH_LOAD):
+        return True
+    return ratio.metric in results.leading(cell.workload["name"]) and not {of[name] for name in ratio.sides} & {*FLOORS}
 
 
 def describe(cell: Cell) -> str:
     """The cell's table, its notes (the session has named what is invalid) and its verdicts."""
     invalid = remarks.invalid_notes(cell)
     lines = [f"{cell.id}: {cell.workload['title']}, {cell.workload['connections']:,} connections"]
+    if cell.ceiling:
+        lines.append(f"  {say('ceiling', cell.ceiling)}")
     lines += [f"  {note}" for note in cell.notes if note not in invalid]
     lines.append(_table(cell))
     sentences = [f"  {ratio.verdict}" for ratio in spoken(cell)]
@@ -190,7 +199,9 @@ def describe(cell: Cell) -> str:
 
 def _table(cell: Cell) -> str:
     idle = cell.workload["name"] == "idle"
-    columns, rows = MEMORY if idle else COLUMNS, []
+    without = () if cell.ceiling else CEILING
+    columns = MEMORY if idle else {metric: one for metric, one in COLUMNS.items() if metric not in without}
+    rows = []
     for name in cell.names:
         medians = [(cell.median(name, metric), show) for metric, (_, show) in columns.items()]
         row = [cell.label(name), *("–" if median is None else show(median) for median, show in medians)]

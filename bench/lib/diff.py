@@ -104,8 +104,7 @@ def section(before: Cell, after: Cell, same: bool, wider: Noise | None) -> list[
     if not rows:
         return [*lines, "  no variant in common"]
     lines += [table.table(("medians", "A", "B", "B ÷ A", "95 % interval"), rows), ""]
-    metrics = results.metrics(before.workload["name"])
-    leading = [metric for metric in metrics if metric in (metrics[0], WITH_LOAD)]
+    leading = results.leading(before.workload["name"])
     changes = [change(before, after, pair, one, wider) for pair in sides(before, after) for one in leading]
     if any(changes):
         lines += ["  Paired inside each file, so drift between the runs cancels out:"]

@@ -158,6 +158,13 @@ def _merged_latency(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def _mean(shares: Sequence[float | None], reports: Sequence[dict[str, Any]]) -> float | None:
+    """The mean of shares of the reports' times; None where one is unknown."""
+    seconds = [report["seconds"] for report in reports]
+    known = [share * time for share, time in zip(shares, seconds) if share is not None]
+    return round(sum(known) / max(sum(seconds), 1e-9), 4) if len(known) == len(reports) else None
+
+
 def merged(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """One report of several runs of the same question, as if they had been one, with its parts."""
     watched = [(report.get("watch") or {}).get("cpu_ns", 0) for report in reports]
@@ -168,6 +175,8 @@ def merged(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
     total = _sums({key: report[key] for key in SUMMED} for report in reports)
     used = _sums({key: one for key, one in report["cpu"].items() if key.endswith("_ns")} for report in reports)
     busy = sum(report["cpu"]["share"] * report["seconds"] for report in reports)
+    shares = [report["cpu"].get("waited_share") for report in reports]
+    waited = [(report.get("watch") or {}).get("waited_ns") for report in reports]
     latency = [report["latency_ns"] for report in reports]
     return {
         **reports[0],
@@ -176,8 +185,8 @@ def merged(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "first_errors": dict(collections.ChainMap(*(report.get("first_errors") or {} for report in reports))),
         "per_second": total["answered"] / max(total["seconds"], 1e-9),
         "latency_ns": {name: _merged_latency([one[name] for one in latency]) for name in ("corrected", "raw")},
-        "cpu": {**used, "share": busy / max(total["seconds"], 1e-9)},
-        "watch": {"cpu_ns": sum(watched)},
+        "cpu": {**used, "share": busy / max(total["seconds"], 1e-9), "waited_share": _mean(shares, reports)},
+        "watch": {"cpu_ns": sum(watched), "waited_ns": None if None in waited else sum(waited)},
         "saturated": len(full) * 2 > len(reports),
         "advice": next((report["advice"] for report in full or reports if report["advice"]), None),
         "parts": parts,

@@ -2,12 +2,14 @@
 them and watch their CPU time."""
 
 import contextlib
+import dataclasses
 import json
 import re
 import time
 from typing import Any, Callable, Sequence
 
-from . import answers, load, proc
+from . import answers, ceiling, load, proc
+from .ceiling import SATURATED
 from .results import Sample
 from .subject import Place, Server, Subject, Variant
 from .subjects import WARMUP
@@ -16,7 +18,6 @@ from .workloads import Workload
 PART_SECONDS = 0.2  # of a sample that is taken in parts, about
 PART_WARMUP = 0.03  # of all parts but the first, whose server is warm
 PART_OVERHEAD = 0.13  # seconds: to start and end processes, about
-SATURATED = 0.95  # of the CPUs it has
 PLACEHOLDER = re.compile(r"\{(?:rand|seq):(\d+)(?::\d+)?\}")
 Cpus = Callable[[Variant], tuple[Sequence[int], Sequence[int]]]
 Asked = Sequence[tuple[Variant, Subject]]
@@ -208,6 +209,8 @@ def take_round(
                         announce(run.variant)
                     run.part(workload, place, cpus(run.variant)[1], seconds / parts)
             samples += [run.finish() for run in runs]
+    for sample in samples:
+        sample.ceiling_share = ceiling.share(dataclasses.asdict(workload), sample.per_second)
     return samples
 
 
@@ -224,6 +227,10 @@ def _fill(sample: Sample, report: dict[str, Any], cores: int) -> None:
     sample.with_load_ns_per_request = round((sample.cpu_ns + own) / requests, 3)
     sample.server_share = round(sample.cpu_ns / 1e9 / max(sample.seconds, 1e-9) / cores, 4)
     sample.load_share = report["cpu"]["share"]
+    if (waited := watch.get("waited_ns")) is not None:
+        sample.waited_share = round(waited / 1e9 / max(sample.seconds, 1e-9) / cores, 4)
+        sample.idle_share = round(max(1 - sample.server_share - sample.waited_share, 0.0), 4)
+    sample.load_waited_share = report["cpu"].get("waited_share")
     full = report["saturated"] or sample.load_share >= SATURATED
     sample.saturated = saturated(sample.server_share >= SATURATED, full)
     sample.latency_us = load.microseconds(latency["corrected"])

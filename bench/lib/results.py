@@ -12,18 +12,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import schema, stats
+from . import ceiling, schema, stats
 from .verdict import Noise, Verdict
-from .words import COST, WITH_LOAD
+from .words import CEILING_SHARE, COST, WITH_LOAD
 
 FORMAT = 2
 LISTS = ("cells", "samples", "ratios")  # that every file has
 DEEPEST = 20  # levels of what is written in one another
 METRIC = re.compile(  # what a ratio may be of
-    r"(cpu_ns_per_request|with_load_ns_per_request|per_second|peak_rss_kb|syscalls_per_request|"
+    r"(cpu_ns_per_request|with_load_ns_per_request|per_second|peak_rss_kb|syscalls_per_request|ceiling_share|"
     r"completions_per_wait|(latency_us|latency_raw_us|memory)\.[\w.]+)"
 )
-PARTS = {COST: (1, 0), "per_second": (0, 2)}  # what of a part is divided by what
+PARTS = {COST: (1, 0), "per_second": (0, 2), CEILING_SHARE: (0, 2)}  # what of a part is divided by what
 
 
 class ResultsError(Exception):
@@ -64,6 +64,10 @@ class Sample:
     parts: list[list[int]] = field(default_factory=list)  # [requests, cpu ns, wall ns] of each
     memory: dict[str, float] | None = None  # of each idle connection; idle only
     advice: str | None = None  # what the load generator says about itself
+    waited_share: float | None = None  # of its CPUs: the server was ready to run and had none
+    load_waited_share: float | None = None  # of the time: so was the load generator
+    idle_share: float | None = None  # of the server's CPUs: neither used nor waited for
+    ceiling_share: float | None = None  # requests/s of the most that arithmetic allows
 
 
 @dataclass
@@ -105,6 +109,14 @@ class Cell:
     samples: list[Sample] = field(default_factory=list)
     ratios: list[Ratio] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    ceiling: float | None = None  # requests/s that arithmetic allows, connections ÷ delay
+
+    def __post_init__(self) -> None:
+        if self.ceiling is None:  # also in a file that is older than the entry
+            self.ceiling = ceiling.limit(self.workload)
+        for sample in self.samples if self.ceiling else ():
+            if sample.ceiling_share is None:
+                sample.ceiling_share = ceiling.share(self.workload, sample.per_second)
 
     @property
     def names(self) -> list[str]:
@@ -211,7 +223,11 @@ def ratio(cell: Cell, numerator: str, denominator: str, metric: str = COST, nois
         return None
     interval = stats.bootstrap_rounds(rounds)
     found = Ratio(metric, numerator, denominator, interval.median, interval.low, interval.high, interval.count)
-    found.verdict = found.judge(noise).sentence(cell.label(numerator), cell.label(denominator))
+    verdict = found.judge(noise)
+    if metric == CEILING_SHARE:
+        found.verdict = ceiling.sentence(cell, numerator, denominator, verdict)
+    else:
+        found.verdict = verdict.sentence(cell.label(numerator), cell.label(denominator))
     return found
 
 
@@ -221,8 +237,18 @@ def metrics(workload: str) -> tuple[str, ...]:
         return ("memory.user_bytes", "memory.kernel_bytes")
     if workload == "latency":
         return (COST, "latency_us.p50", "latency_us.p99", "latency_us.p99.9")
+    if workload == "delay":
+        return (COST, CEILING_SHARE, "latency_us.p50", "latency_us.p99")
     with_load = (WITH_LOAD,) if moves_bodies(workload) else ()
     return (COST, *with_load, "per_second", "latency_us.p99")
+
+
+def leading(workload: str) -> tuple[str, ...]:
+    """Those of them that say how it went: CPU per request is not all where the rate is given, or has a ceiling."""
+    first = metrics(workload)[0]
+    if workload == "latency":
+        return (first, "latency_us.p50", "latency_us.p99")
+    return (first, *(one for one in (WITH_LOAD, CEILING_SHARE) if one in metrics(workload)))
 
 
 def moves_bodies(workload: str) -> bool:

@@ -58,6 +58,11 @@ class Verdict:
         return {"less": "saves", "more": "costs"}.get(self.kind, self.kind)
 
     @property
+    def inverse(self) -> "Verdict":
+        """The same of the other subject over this one; only of a ratio whose interval does not reach 0."""
+        return Verdict(self.metric, 1 / self.median, 1 / self.high, 1 / self.low, self.pairs, self.noise)
+
+    @property
     def size(self) -> float:
         return abs(self.median - 1)
 

@@ -10,6 +10,7 @@ import jinja2
 from . import features
 
 COST, WITH_LOAD = "cpu_ns_per_request", "with_load_ns_per_request"
+CEILING_SHARE = "ceiling_share"
 TIMES = 3.0  # from this ratio on a text says "times as much" instead of percent
 FEW_NAMES = 3  # that are listed before the others are only counted
 
@@ -28,6 +29,7 @@ WORDS = {
     COST: Words("CPU per request", "uses", times="uses {} as much"),
     WITH_LOAD: Words("CPU per request of server and load together", "uses", times="uses {} as much"),
     "per_second": Words("requests/s", "serves", "more", "fewer", "serves {} as many"),
+    CEILING_SHARE: Words("share of connections ÷ delay", "reaches a", "larger", "smaller", "reaches {} as large a"),
     "latency_us": Words("{} latency", "has a", "higher", "lower", "has {} as high a"),
     "latency_raw_us": Words("raw {} latency", "has a", "higher", "lower", "has {} as high a"),
     "memory": Words("{} memory", "holds an idle connection in", times="holds an idle connection in {} as much"),

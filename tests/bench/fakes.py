@@ -4,7 +4,7 @@ build(directory) fills it, and the executables in it call main(). A run starts d
 they import little and what is compiled already. What they do otherwise is in the environment:
 FAKE_STUCK is the number of the load that does not end by itself, FAKE_ERRORS the engine whose
 replies fail, FAKE_UNLIKE the one that answers otherwise, FAKE_FULL the one whose load has no CPU
-left, FAKE_UNSENT the one that cannot keep up with a rate.
+left, FAKE_UNSENT the one that cannot keep up with a rate, FAKE_WAITS the one that answers delays late.
 """
 
 import json
@@ -182,7 +182,11 @@ def load(arguments):
     seconds = float(value_of(arguments, "--duration").removesuffix("ms")) / 1000
     rate = float(value_of(arguments, "--rate", "0"))
     cost = COST_NS.get(engine, 6000)
-    requests = int((rate or PER_SECOND * 5000 / cost) * seconds)
+    most = PER_SECOND * 5000 / cost
+    if delay := re.search(r"/delay/(\d+)$", url):
+        reached = 0.62 if os.environ.get("FAKE_WAITS") == engine else 0.97
+        most = int(value_of(arguments, "--connections")) * 1000 / int(delay[1]) * reached
+    requests = round((rate or most) * seconds)
     failed = 3 if os.environ.get("FAKE_ERRORS") == engine else 0
     full = os.environ.get("FAKE_FULL") == engine
     report = {
@@ -211,10 +215,15 @@ def load(arguments):
             "user_ns": requests * 1000,
             "system_ns": requests * 2000,
             "share": 1.0 if full else 0.5,
+            "waited_share": 0.03,
             "ns_per_request": 3000.0,
         },
         "io": {"enters": 1, "syscalls": 1, "sqes": 1, "cqes": 1},
-        "watch": {"cpu_ns": requests * cost, "slices": [[requests, requests * cost, 10**8]]},
+        "watch": {
+            "cpu_ns": requests * cost,
+            "waited_ns": int(seconds * 2e7),
+            "slices": [[requests, requests * cost, 10**8]],
+        },
         "saturated": full,
         "advice": "give the load --cores 2" if full else None,
     }

@@ -14,7 +14,7 @@ from pathlib import Path
 import context  # noqa: F401
 import fake_session
 from fake_session import FEATURES, HELP, FakeSession
-from lib import ablate, features, results, scale, space, sweep, tune
+from lib import ablate, ceiling, features, results, scale, space, sweep, tune
 from lib.subject import Variant
 from lib.subjects import variant
 from lib.workloads import WORKLOADS
@@ -71,11 +71,11 @@ DOCTOR = [
 
 class PlantedSession(FakeSession):
     """A session whose samples have everything. invalid(id, round, name) says why a sample does not
-    count, or None."""
+    count, or None; reach(variant) is its share of a ceiling, unless its CPU does not last for that."""
 
-    def __init__(self, kind, title, options, cost, invalid=lambda *_: None, seed=1):
+    def __init__(self, kind, title, options, cost, invalid=lambda *_: None, seed=1, reach=lambda _: 0.97):
         super().__init__(options, cost, seed=seed, affinity=range(1000, 1016))
-        self.invalid, self.path = invalid, Path("unused.json")
+        self.invalid, self.reach, self.path = invalid, reach, Path("unused.json")
         run = results.Run(kind, title, STARTED, FINISHED, 1053.0, ["bench/torc-bench", kind, "--workloads", "a b"])
         run.options, run.environment = {"quick": False, "pairs": None}, ENVIRONMENT
         run.pinning, run.doctor = {"server": [0], "load": [1]}, list(DOCTOR)
@@ -117,9 +117,12 @@ class PlantedSession(FakeSession):
     def _sample(self, variant, workload, id, number, order, seconds, shared, source):
         cost = self.cost(variant, workload) * shared * source.gauss(1, 0.006)
         full = variant.cores * 1e9 / cost
-        rate = min(workload.rate or full, full)
+        most, rate = ceiling.limit(dataclasses.asdict(workload)), min(workload.rate or full, full)
+        if most:
+            rate = min(rate, most * self.reach(variant) * source.gauss(1, 0.006))
+        busy = rate / full
         middle = 1e3 * (
-            workload.connections / full * 1e3 if not workload.rate else 0.08 / (1.02 - workload.rate / full)
+            workload.connections / rate * 1e3 if not workload.rate else 0.08 / (1.02 - workload.rate / full)
         )
         histogram = buckets(middle * 1e3, 0.35 + 0.25 * (workload.rate / full), int(rate * seconds))
         corrected = percentiles(histogram)
@@ -138,11 +141,11 @@ class PlantedSession(FakeSession):
             int(cost * rate * seconds),
             0.0 if idle else cost,
             None if idle else cost + 4000,
-            variant.cores * rate / full,
+            busy,
             0.71,
             0.02,
             0.0,
-            "server" if not workload.rate else "neither",
+            "server" if busy >= ceiling.SATURATED and not workload.rate else "neither",
             corrected,
             {key: value * (0.6 if key != "p50" else 1) for key, value in corrected.items()} if workload.rate else None,
             [] if idle else histogram,
@@ -153,6 +156,10 @@ class PlantedSession(FakeSession):
             (number % 3 == 0) * 2 if ring else None,
             int(8200 * source.gauss(1, 0.002)),
             workload.connections,
+            waited_share=0.01,
+            load_waited_share=0.02,
+            idle_share=max(0.99 - busy, 0.0),
+            ceiling_share=rate / most if most else None,
             memory={"user_bytes": cost / 12, "kernel_bytes": cost} if idle else None,
         )
 
@@ -188,7 +195,7 @@ options_of = fake_session.parse
 
 
 COSTS = {"io_uring": 5000, "epoll": 5450, "floor-uring": 4800, "floor-epoll": 5200, "nginx": 9400}
-TIMES = {"pipelined": 0.15, "short-lived": 1.9, "static-small-4k": 1.35, "delay": 2.2, "idle": 0.9}
+TIMES = {"pipelined": 0.15, "short-lived": 1.9, "static-small-4k": 1.35, "delay": 1.8, "idle": 0.9}
 
 
 def compare_cost(variant, workload):

@@ -146,7 +146,7 @@ class Reports(unittest.TestCase):
         )
         self.assertEqual((both["answered"], both["seconds"], both["per_second"]), (100, 4.0, 25.0))
         self.assertEqual((both["connects"], both["errors"]), (4, {"reset": 0}))
-        self.assertEqual(both["watch"], {"cpu_ns": 14})
+        self.assertEqual(both["watch"], {"cpu_ns": 14, "waited_ns": None}, "one of them does not know it")
         self.assertEqual(both["parts"], [[50, 7, 10**9], [50, 7, 3 * 10**9]])
         self.assertEqual(both["advice"], "more")
 

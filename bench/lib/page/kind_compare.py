@@ -4,7 +4,7 @@ from typing import Sequence
 
 from .. import compare, results, words
 from ..verdict import Noise
-from ..words import COST
+from ..words import CEILING_SHARE, COST
 from . import plots, tables
 from .looks import Looks
 from .render import Table
@@ -73,7 +73,21 @@ def headlines(run: results.Run) -> list[str]:
         for one in spoken(cell):
             if one.metric == COST and one.pairs >= plots.FEW:
                 found.setdefault((one.numerator, one.denominator), []).append((cell, one))
-    return [_headline(mine, run.noise) + _left_out(run, *pair) for pair, mine in found.items() if len(mine) > 1]
+    several = [_headline(mine, run.noise) + _left_out(run, *pair) for pair, mine in found.items() if len(mine) > 1]
+    return several + _beside(run)
+
+
+def _beside(run: results.Run) -> list[str]:
+    """Of the first two subjects, what CPU per request does not tell: the share of a ceiling that they reach where that
+    differs, and latency where the rate is given."""
+    cells = measured(run) if run.kind == "compare" else []
+    mine = [(cell, one) for cell in cells for one in first_pair(cell, cell.ratios) if one.pairs >= plots.FEW]
+    shares = [(cell, one) for cell, one in mine if one.metric == CEILING_SHARE]
+    found = [f"{cell.id}: {one.verdict}" for cell, one in shares if one.judge(run.noise).kind != "none"]
+    for metric in ("latency_us.p50", "latency_us.p99"):
+        opened = [(cell, one) for cell, one in mine if one.metric == metric and cell.workload.get("rate")]
+        found += [_headline(opened, run.noise)] if len(opened) > 1 and same_pair(opened) else []
+    return found
 
 
 def _left_out(run: results.Run, *pair: str) -> str:
@@ -93,14 +107,15 @@ def _headline(mine: Sequence[Lead], noise: Noise | None) -> str:
         kinds["noise" if verdict.within_noise else verdict.kind].append((cell, one))
     cell, first = mine[0]
     pair, count = f"{cell.label(first.numerator)} against {cell.label(first.denominator)}", len(mine)
+    title, said = words.metric_title(first.metric), words.words_of(first.metric)
     if len(kinds["none"]) == count:
-        return f"{pair}: no difference in CPU per request detectable in any workload."
+        return f"{pair}: no difference in {title} detectable in any workload."
     lead: list[str] = []
-    for kind in ("less", "more"):
+    for kind, word in (("less", said.less), ("more", said.more)):
         if some := kinds[kind]:
-            what = kind if lead else f"{kind} CPU per request"
+            what = word if lead else f"{word} {title}"
             lead.append(f"{what} in {len(some)} of {count} workloads ({_sizes(some)})")
-    parts = [", ".join(lead) or f"no reliable difference in CPU per request in {count} workloads"]
+    parts = [", ".join(lead) or f"no reliable difference in {title} in {count} workloads"]
     if small := len(kinds["noise"]):
         parts.append(f"a difference within the noise of the A/A run ({words.noise_band(noise)}) in {small}")
     if same := len(kinds["none"]):

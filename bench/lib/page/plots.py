@@ -124,7 +124,7 @@ def hollow(rows: Sequence[Bar]) -> str:
 
 def bar(one: results.Ratio, name: str) -> Bar:
     """A ratio as a row, coloured where it is detectably better or worse."""
-    less_is_better = one.metric not in ("per_second", "completions_per_wait")
+    less_is_better = one.metric not in ("per_second", "completions_per_wait", words.CEILING_SHARE)
     better = "less" if less_is_better else "more"
     kind = one.judge(None).kind
     colour = SOFT if kind in ("none", "unmeasured") else svg.COLOUR["good" if kind == better else "bad"]

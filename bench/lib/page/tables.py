@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any, Sequence
 
 from .. import results
-from ..words import COST, WITH_LOAD, metric_title
+from ..words import CEILING_SHARE, COST, WITH_LOAD, metric_title
 from . import numbers
 from .looks import Looks
 from .render import Table, transposed
@@ -45,6 +45,12 @@ def medians(cell: results.Cell, metric: str, by: float = 1) -> list[float | None
     return [None if one is None else one / by for one in found]
 
 
+def ceiling(cell: results.Cell) -> dict[str, list[str]]:
+    """How much of connections ÷ delay each variant reached, and what it had to spare meanwhile."""
+    heads = {"Connections ÷ delay|% reached": CEILING_SHARE, "Core|% idle": "idle_share"}
+    return {head: [numbers.number(one) for one in medians(cell, metric, 0.01)] for head, metric in heads.items()}
+
+
 def figures(cell: results.Cell, looks: Looks) -> list[Table]:
     """The results, then what explains them; a row for each variant."""
     valid = {name: cell.valid(name) for name in cell.names}
@@ -73,6 +79,7 @@ def figures(cell: results.Cell, looks: Looks) -> list[Table]:
         "Range|µs": [span(some) for some in valid.values()],
         "Server and load|µs": median(WITH_LOAD, 1000, cost),
         "Requests|per s": median("per_second"),
+        **(ceiling(cell) if cell.ceiling else {}),
         **{f"{p}|{unit}": median(f"latency_us.{p}", by, 0 if by == 1 else 1) for p in LATENCIES},
         "Saturated": [saturated(some) for some in valid.values()],
         "Valid|rounds": [f"{len(some)} of {taken[name]}" for name, some in valid.items()],

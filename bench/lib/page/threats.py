@@ -54,6 +54,7 @@ def _of_samples(run: results.Run) -> dict[str, Any]:
     valid = [s for some in good.values() for s in some]
     ratios = sum(len(cell.ratios) for cell in cells)
     closed = [cell.id for cell in cells if not cell.workload["rate"]]
+    endless = [cell.id for cell in cells if cell.id in closed and not cell.ceiling]
     short = _few([cell.id for cell in cells if not cell.complete])
     drift, drifting = max((_drift(cell) for cell in cells), key=lambda one: abs(one[0]), default=(0.0, ""))
     return {
@@ -68,7 +69,7 @@ def _of_samples(run: results.Run) -> dict[str, Any]:
         "load_full": sum(s.saturated in ("load", "both") for s in valid),
         "idle": sum(s.saturated == "neither" for s in valid),
         "closed": closed,
-        "unsaturated": _few([name for name in closed if any(s.saturated == "neither" for s in good[name])]),
+        "unsaturated": _few([name for name in endless if any(s.saturated == "neither" for s in good[name])]),
         "errors": any(s.errors for s in valid),
         "unsent": sum(s.unsent > 0 for s in valid),
         "thin": _few([name for name, some in good.items() if some and 0 < min(s.requests for s in some) < THIN]),
