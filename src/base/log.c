@@ -1,12 +1,12 @@
 #include "base/log.h"
 
+#include "base/libc.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
 /* A full pipe must not block a core. RWF_NOWAIT needs support by the file; where that is missing,
  * poll first. */

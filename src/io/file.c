@@ -1,13 +1,11 @@
 #include "io/file.h"
 #include "io/walk.h"
 
+#include "base/libc.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 /* O_NONBLOCK, because opening a FIFO would wait for a writer. */
 enum { OPEN_FLAGS = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK };

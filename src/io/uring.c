@@ -2,6 +2,7 @@
  * waits; then the completion queue is processed. prepare() translates operations into SQEs. */
 
 #include "io/uring.h"
+#include "base/libc.h"
 #include "io/file.h"
 #include "io/sock.h"
 
@@ -10,8 +11,6 @@
 #include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 enum {
     RING_TARGET_FIRST = 256, /* buffers in the ring at first */

@@ -59,7 +59,7 @@ bool cores_await_end(struct torc_server *s, uint32_t from, uint32_t to, uint64_t
     bool in_time = true;
     pthread_mutex_lock(&s->mutex);
     while (in_time && count_ended(s, from, to) < to - from) {
-        in_time = pthread_cond_clockwait(&s->changed, &s->mutex, CLOCK_MONOTONIC, &until) == 0;
+        in_time = pthread_cond_timedwait(&s->changed, &s->mutex, &until) == 0;
     }
     pthread_mutex_unlock(&s->mutex);
     return in_time;

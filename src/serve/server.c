@@ -33,6 +33,17 @@ static void raise_descriptor_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* Deadlines are of the monotonic clock. pthread_cond_clockwait would take it at each wait, but is
+ * not in musl. */
+static void init_changed(pthread_cond_t *changed)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(changed, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
 torc_server *torc_server_new(const char *name)
 {
     stdio_reserve();
@@ -44,7 +55,7 @@ torc_server *torc_server_new(const char *name)
     s->router = router_new();
     int err = signals_init(&s->signals);
     pthread_mutex_init(&s->mutex, NULL);
-    pthread_cond_init(&s->changed, NULL);
+    init_changed(&s->changed);
     if (!s->name || !s->set || !s->router || err < 0) {
         torc_server_free(s);
         return NULL;

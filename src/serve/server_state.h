@@ -33,8 +33,8 @@ struct torc_server {
     _Atomic int phase; /* enum server_phase */
     struct server_signals signals;
 
-    pthread_mutex_t mutex; /* guards state[] */
-    pthread_cond_t changed;
+    pthread_mutex_t mutex;   /* guards state[] */
+    pthread_cond_t changed;  /* of the monotonic clock */
     struct core *cores;      /* n_cores that serve, then the admin core, if any */
     enum loop_state *state;  /* by core */
     uint32_t n_cores, n_all; /* without and with the admin core */

@@ -1,21 +1,16 @@
 #include "task/fiber.h"
 
 #include "base/assert.h"
+#include "base/libc.h"
 #include "task/stack.h"
 
 #include <errno.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #ifdef TORC_VALGRIND
 #include <valgrind/valgrind.h>
 #else
 #define VALGRIND_STACK_REGISTER(low, high) 0u
 #define VALGRIND_STACK_DEREGISTER(id)      ((void)(id))
-#endif
-
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
 #endif
 
 enum {

@@ -4,12 +4,14 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/fs.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -298,7 +300,7 @@ static void a_race_does_not_lead_out(void **state)
     if (swapper == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         for (int i = 0; i < 10000000; i++)
-            renameat2(AT_FDCWD, place, AT_FDCWD, other, RENAME_EXCHANGE);
+            syscall(SYS_renameat2, AT_FDCWD, place, AT_FDCWD, other, RENAME_EXCHANGE);
         _exit(0);
     }
     unsigned answered[3] = {0};

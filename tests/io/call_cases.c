@@ -1,3 +1,4 @@
+#include "base/libc.h"
 #include "cases.h"
 #include "engine_rig.h"
 
@@ -7,8 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 enum { FILE_SIZE = 10000 };
 

@@ -1,5 +1,6 @@
 #include "task/scope.h"
 
+#include "base/libc.h"
 #include "base/random.h"
 #include "core.h"
 
@@ -10,8 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { FILE_SIZE = 100000 };
 
