@@ -9,6 +9,10 @@ _Noreturn void assert_fail(const char *expr, const char *file, int line);
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
+/* What the path of a request calls rarely. Compiled into its caller, its arrays would have the
+ * stack checked at each of the caller's calls. */
+#define COLD __attribute__((noinline, cold))
+
 #define ASSERT(expr)                                                                               \
     do {                                                                                           \
         if (UNLIKELY(!(expr))) assert_fail(#expr, __FILE__, __LINE__);                             \

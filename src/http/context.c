@@ -26,7 +26,7 @@ void http_warn(struct http_context *ctx, enum http_warning cause, const char *fo
     *w = (struct http_warned){.at = ctx->io->now};
 }
 
-void http_refresh_date(struct http_context *ctx)
+COLD void http_refresh_date(struct http_context *ctx)
 {
     struct timespec wall;
     clock_gettime(CLOCK_REALTIME, &wall);

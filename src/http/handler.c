@@ -14,7 +14,7 @@ struct torc_group {
 /* ---- running ---- */
 
 /* Functions of the request's groups must return before its memory is freed. */
-static void join_groups(struct torc_req *rq)
+COLD static void join_groups(struct torc_req *rq)
 {
     struct torc_group *joined = NULL;
     while (rq->groups != joined) { /* a member may open another */

@@ -200,7 +200,7 @@ int torc_reply_error(torc_req *rq, int status)
     return reply_plain(rq, status, "%d %.*s\n", status, (int)reason.len, reason.ptr);
 }
 
-void response_error(struct torc_req *rq, int status)
+COLD void response_error(struct torc_req *rq, int status)
 {
     char allow[64];
     if (status == 405 || (status == 204 && rq->head.method == HTTP_OPTIONS))

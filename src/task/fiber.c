@@ -72,7 +72,7 @@ __attribute__((used, visibility("hidden"))) _Noreturn void fiber_main(struct fib
     }
 }
 
-__attribute__((noinline, cold)) static struct fiber *fiber_new(struct fiber_pool *p)
+COLD static struct fiber *fiber_new(struct fiber_pool *p)
 {
     size_t guard = guard_size(), size = map_size(p);
     char *map = mmap(NULL, size, PROT_READ | PROT_WRITE,
