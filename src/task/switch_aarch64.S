@@ -8,6 +8,7 @@
     .p2align 4
 fiber_switch:
     .cfi_startproc
+    hint #34 /* bti c */
     sub sp, sp, #160
     .cfi_def_cfa_offset 160
     stp x29, x30, [sp, #0]
@@ -57,3 +58,12 @@ fiber_entry:
     .size fiber_entry, . - fiber_entry
 
     .section .note.GNU-stack, "", %progbits
+
+/* Every indirect call finds a BTI; fiber_entry is entered by a return, which needs none. Return
+ * addresses are not signed here. ELF for the Arm 64-bit Architecture, "Program Property". */
+    .section .note.gnu.property, "a", %note
+    .p2align 3
+    .word 4, 16, 5 /* sizes of the name and of what follows it, NT_GNU_PROPERTY_TYPE_0 */
+    .asciz "GNU"
+    .word 0xc0000000, 4 /* GNU_PROPERTY_AARCH64_FEATURE_1_AND */
+    .word 1, 0          /* BTI, not PAC; padding */
