@@ -75,12 +75,22 @@ def files_possible() -> int:
     return FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, FILES_MAX)
 
 
+def _stay_root(name: str) -> str:
+    """Started by root, h2o and nginx become another user, who cannot read a private directory."""
+    if os.geteuid() != 0:
+        return ""
+    try:
+        me = pwd.getpwuid(0).pw_name
+    except KeyError:  # no entry in the password file
+        me = "root"
+    return f"user: {me}" if name == "h2o" else f"user {me};"
+
+
 def configure(place: Place, name: str, port: int, cores: int) -> str:
     """Writes bench/servers/NAME.conf, filled in, below scratch, and the fixed answers as files."""
     for answer, text in ANSWERS.items():
         if not (place.www / answer).exists():
             (place.www / answer).write_text(text)
-    me = pwd.getpwuid(os.geteuid()).pw_name
     files = files_possible()
     values = {
         "scratch": place.scratch,
@@ -93,8 +103,7 @@ def configure(place: Place, name: str, port: int, cores: int) -> str:
         "backlog": BACKLOG,
         "half": files // 2,  # lighttpd takes no more connections than that
         "reuseport": " reuseport" if cores > 1 else "",
-        # Started by root they become another user, who cannot read a private directory.
-        "user": "" if os.geteuid() != 0 else f"user: {me}" if name == "h2o" else f"user {me};",
+        "user": _stay_root(name),
     }
     text = (SERVERS / f"{name}.conf").read_text()
     path = place.scratch / f"{name}.conf"

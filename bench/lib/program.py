@@ -24,10 +24,11 @@ class Said(NamedTuple):
 
 
 def ask(*words: str | Path, directory: Path | None = None, seconds: float = 20) -> Said:
-    """Runs a short command to its end."""
-    plain = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
+    """Runs a short command to its end. What it prints is parsed, so it is asked in English."""
+    plain = {"stdin": subprocess.DEVNULL, "capture_output": True, "encoding": "utf-8", "errors": "replace"}
+    english = {**os.environ, "LC_ALL": "C"}
     try:
-        done = subprocess.run(words, cwd=directory, timeout=seconds, **plain)
+        done = subprocess.run(words, cwd=directory, timeout=seconds, env=english, **plain)
     except (OSError, subprocess.TimeoutExpired) as error:
         return Said(None, "", str(error))
     return Said(done.returncode, done.stdout.strip(), done.stderr.strip())

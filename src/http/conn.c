@@ -80,7 +80,7 @@ static void process_input(struct conn *c)
     if (c->unread.len == 0 && c->spill) free_spill(c);
     /* A client that keeps sending while nobody reads is slowed by TCP flow control, and does not
      * use up memory. */
-    c->want_recv = !c->eof && c->unread.len < read_limit(c);
+    c->want_recv = !c->eof && (LIKELY(c->unread.len == 0) || c->unread.len < read_limit(c));
 }
 
 /* Starts or cancels the recv stream as want_recv says. A cancelled stream may still be in

@@ -66,7 +66,7 @@ void request_route(const struct torc_req *rq, char out[REQUEST_ROUTE]);
 /* 204, 205 and 304 have no content (RFC 9110, 6.4.1 and 15.3.6); 1xx are never sent this way. */
 static inline bool status_has_content(int status)
 {
-    return status - 204u > 1 && status != 304;
+    return LIKELY(status == 200) || (status - 204u > 1 && status != 304);
 }
 
 /* Whether the response has a body; one to HEAD has none. */

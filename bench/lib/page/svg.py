@@ -5,8 +5,12 @@ stays text. Figures are 360 units wide and never shown narrower than 440 px, so 
 are 11 px; for a phone they are drawn once more, 268 units wide for 328 px.
 """
 
+import functools
 import io
+import os
 import re
+import tempfile
+from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
 from markupsafe import Markup
@@ -49,8 +53,23 @@ _STYLE = {
 MISSING = "Plots need matplotlib: install python3-matplotlib and write the report again."
 
 
+@functools.cache
+def _settle() -> tempfile.TemporaryDirectory | None:
+    """Gives matplotlib, which keeps its list of fonts in the home directory, another place where there
+    is none or it cannot be written; to the end of this process."""
+    try:
+        if "MPLCONFIGDIR" in os.environ or os.access(Path.home(), os.W_OK):
+            return None
+    except RuntimeError:  # HOME is unset, and the user is not in the password file
+        pass
+    place = tempfile.TemporaryDirectory(prefix="torc-report-")
+    os.environ["MPLCONFIGDIR"] = place.name
+    return place
+
+
 def available() -> bool:
     """Whether plots can be drawn here."""
+    _settle()
     try:
         import matplotlib.backends.backend_svg  # noqa: F401
     except ImportError:
