@@ -24,7 +24,8 @@ enum {
 /* engine_bits of a socket */
 enum {
     READABLE = 1,
-    ENDED = 2, /* end of stream or an error, after the bytes */
+    ENDED = 2,  /* end of stream or an error, after the bytes */
+    BROKEN = 4, /* an error, or both directions have ended */
 };
 
 /* engine_bits of an operation */
@@ -117,6 +118,23 @@ static void run_recv(struct io *io, struct io_sock *s)
 static void epoll_recv(struct io *io, struct io_sock *s)
 {
     make_ready(ep_of(io), s);
+}
+
+/* ---- watch ---- */
+
+static void check_watch(struct io *io, struct io_sock *s)
+{
+    bool ends = s->recv.res;
+    if (s->recv.kind != IO_WATCH || (s->recv.engine_bits & DONE)) return;
+    if (s->engine_bits & BROKEN)
+        finish(io, &s->recv, -ECONNRESET);
+    else if ((s->engine_bits & ENDED) && ends)
+        finish(io, &s->recv, -ESHUTDOWN);
+}
+
+static void epoll_watch(struct io *io, struct io_sock *s)
+{
+    check_watch(io, s);
 }
 
 /* ---- send ---- */
@@ -253,6 +271,7 @@ static void epoll_cancel(struct io *io, struct io_op *op)
         list_unlink(&container_of(op, struct io_sock, recv)->queue);
         finish(io, op, -ECANCELED);
         break;
+    case IO_WATCH:
     case IO_SEND: finish(io, op, -ECANCELED); break;
     case IO_ACCEPT: {
         struct io_accept *a = container_of(op, struct io_accept, op);
@@ -309,7 +328,9 @@ static void note_event(struct io *io, const struct epoll_event *e, bool *woken)
         if (e->events & ~(uint32_t)EPOLLOUT) {
             s->engine_bits |= READABLE;
             if (e->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) s->engine_bits |= ENDED;
+            if (e->events & (EPOLLHUP | EPOLLERR)) s->engine_bits |= BROKEN;
             make_ready(ep, s);
+            if (s->engine_bits & ENDED) check_watch(io, s);
         }
         if ((e->events & ~(uint32_t)EPOLLIN) && s->sending && !(s->sending->op.engine_bits & DONE))
             try_send(io, s->sending);
@@ -431,6 +452,7 @@ const struct io_engine io_epoll_engine = {
     .wait = epoll_engine_wait,
     .accept = epoll_accept,
     .recv = epoll_recv,
+    .watch = epoll_watch,
     .send = epoll_send,
     .call = epoll_call,
     .cancel = epoll_cancel,

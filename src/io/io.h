@@ -42,6 +42,7 @@ enum io_kind {
     IO_NONE, /* not in flight */
     IO_ACCEPT,
     IO_RECV,
+    IO_WATCH, /* of a connected socket, instead of its recv stream */
     IO_SEND,
     IO_CONNECT,
     IO_OPEN,
@@ -64,8 +65,8 @@ struct io_op {
     bool cancelling;       /* cancel requested; the final completion follows */
 };
 
-/* A connected stream socket. `fd` is a descriptor or, with direct descriptors, an index into the
- * ring's table; only the engine and io_peer use it. */
+/* A connected stream socket. Its `recv` is the recv stream or the watch. `fd` is a descriptor or,
+ * with direct descriptors, an index into the ring's table; only the engine and io_peer use it. */
 struct io_sock {
     int32_t fd; /* -1 for none */
     uint8_t engine_bits;
@@ -315,6 +316,12 @@ void io_discard(struct io *io, int fd);
  * is the final one: 0 at the peer's end of stream, -ECANCELED after io_cancel, or an error of the
  * socket. */
 void io_recv_start(struct io *io, struct io_sock *s);
+
+/* Watches a socket whose recv stream does not run, without reading from it. Completes once, through
+ * the callback of the stream: with -ECONNRESET when nothing can be sent to the peer any more, as
+ * after its reset; with -ESHUTDOWN, if `ends`, when the peer has ended its stream, perhaps behind
+ * unread bytes; or with -ECANCELED. */
+void io_watch_start(struct io *io, struct io_sock *s, bool ends);
 
 /* Bytes of a send in flight that the kernel has accepted. */
 static inline int32_t io_sent_so_far(const struct io_send *s)

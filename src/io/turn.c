@@ -107,6 +107,13 @@ void io_recv_start(struct io *io, struct io_sock *s)
     io->engine->recv(io, s);
 }
 
+void io_watch_start(struct io *io, struct io_sock *s, bool ends)
+{
+    submit_begin(io, &s->recv, IO_WATCH);
+    s->recv.res = ends;
+    io->engine->watch(io, s);
+}
+
 void io_send_start(struct io *io, struct io_send *s)
 {
     ASSERT(!s->sock->sending && s->count && s->count <= IO_SEND_IOV);

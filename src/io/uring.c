@@ -64,6 +64,7 @@ static void prepare(struct uring *u, struct io_uring_sqe *sqe, struct io_op *op)
     switch ((enum io_kind)op->kind) {
     case IO_ACCEPT: prepare_accept(u, sqe, container_of(op, struct io_accept, op)); break;
     case IO_RECV: uring_prepare_recv(u, sqe, container_of(op, struct io_sock, recv)); break;
+    case IO_WATCH: uring_prepare_watch(sqe, container_of(op, struct io_sock, recv)); break;
     case IO_SEND: prepare_send(sqe, container_of(op, struct io_send, op)); break;
     case IO_CONNECT:
         io_uring_prep_connect(sqe, c->connect.fd, c->connect.addr, c->connect.len);
@@ -207,6 +208,7 @@ static void run_cqe(struct uring *u, uint64_t data, int res, unsigned flags)
     struct io_op *op = (struct io_op *)(uintptr_t)data;
     switch (op->kind) {
     case IO_RECV: uring_recv_cqe(u, container_of(op, struct io_sock, recv), res, flags); break;
+    case IO_WATCH: uring_watch_cqe(u, container_of(op, struct io_sock, recv), res, flags); break;
     case IO_SEND: send_cqe(u, container_of(op, struct io_send, op), res); break;
     case IO_ACCEPT: accept_cqe(u, op, res, flags); break;
     default: io_complete(u->io, op, call_result(u, op, res), false);
@@ -276,6 +278,11 @@ static void uring_recv(struct io *io, struct io_sock *s)
     uring_recv_arm(uring_of(io), s);
 }
 
+static void uring_watch(struct io *io, struct io_sock *s)
+{
+    uring_push(uring_of(io), &s->recv);
+}
+
 static void uring_send(struct io *io, struct io_send *s)
 {
     uring_push(uring_of(io), &s->op);
@@ -297,7 +304,7 @@ static void uring_cancel(struct io *io, struct io_op *op)
 {
     struct uring *u = uring_of(io);
     if (op->engine_bits & BACKLOG) return; /* drain_backlog completes it */
-    if (op->kind == IO_RECV && op->engine_bits & WAITING) {
+    if ((op->kind == IO_RECV || op->kind == IO_WATCH) && op->engine_bits & WAITING) {
         list_unlink(&container_of(op, struct io_sock, recv)->queue);
         io_complete_later(io, op, -ECANCELED);
         return;
@@ -373,6 +380,7 @@ const struct io_engine io_uring_engine = {
     .wait = uring_wait,
     .accept = uring_accept,
     .recv = uring_recv,
+    .watch = uring_watch,
     .send = uring_send,
     .call = uring_call,
     .cancel = uring_cancel,

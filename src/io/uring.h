@@ -47,10 +47,11 @@ enum { URING_IGNORE = 0, URING_WAKE = 1 };
 /* engine_bits of an operation */
 enum {
     POLLING = 1,  /* no provided buffers: a poll is in flight, not the recv */
-    WAITING = 2,  /* recv is in a list to be re-armed, not in the kernel */
+    WAITING = 2,  /* recv is in a list to be re-armed, not in the kernel; nor is a watch */
     BACKLOG = 4,  /* in the backlog, not in the kernel */
     RECEIVED = 8, /* recv has delivered bytes since it was armed */
     LIMITED = 16, /* recv was armed with a limit */
+    BROKEN = 32,  /* watch: the peer has reset */
 };
 
 /* engine_bits of a socket */
@@ -100,6 +101,10 @@ bool uring_pay(struct uring *u);
 /* ---- uring_recv.c ---- */
 
 void uring_prepare_recv(struct uring *u, struct io_uring_sqe *sqe, struct io_sock *s);
+
+void uring_prepare_watch(struct io_uring_sqe *sqe, const struct io_sock *s);
+
+void uring_watch_cqe(struct uring *u, struct io_sock *s, int res, unsigned flags);
 
 void uring_recv_arm(struct uring *u, struct io_sock *s);
 

@@ -134,6 +134,38 @@ void uring_recv_cqe(struct uring *u, struct io_sock *s, int res, unsigned flags)
         recv_cqe_polled(u, s, res);
 }
 
+/* ---- watch ---- */
+
+/* The kernel adds POLLERR and POLLHUP, which come with a reset, and POLLRDHUP, asked for or not.
+ * Where the end of the stream does not count, a multishot poll reports it once and goes on. */
+void uring_prepare_watch(struct io_uring_sqe *sqe, const struct io_sock *s)
+{
+    if (s->recv.res)
+        io_uring_prep_poll_add(sqe, s->fd, POLLRDHUP);
+    else
+        io_uring_prep_poll_multishot(sqe, s->fd, 0);
+    uring_set_fixed_file(sqe, s);
+}
+
+void uring_watch_cqe(struct uring *u, struct io_sock *s, int res, unsigned flags)
+{
+    struct io_op *op = &s->recv;
+    if (res > 0 && res & (POLLERR | POLLHUP)) op->engine_bits |= BROKEN;
+    if (flags & IORING_CQE_F_MORE) {
+        if (op->engine_bits & BROKEN) io_cancel(u->io, op);
+    } else if (op->engine_bits & BROKEN) {
+        io_complete(u->io, op, -ECONNRESET, false);
+    } else if (op->cancelling) {
+        io_complete(u->io, op, -ECANCELED, false);
+    } else if (res < 0) {
+        op->engine_bits |= WAITING; /* before Linux 5.13 it waits in vain */
+    } else if (op->res) {
+        io_complete(u->io, op, -ESHUTDOWN, false);
+    } else {
+        uring_push(u, op); /* the CQ overflowed */
+    }
+}
+
 /* ---- buffers, once per turn ---- */
 
 static void provide_one(void *ctx, uint32_t id)

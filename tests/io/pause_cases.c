@@ -181,6 +181,92 @@ static void end_of_stream_while_cancelling(void **state)
     rig_close(r);
 }
 
+/* ---- a watch instead of the stream ---- */
+
+/* Starts a watch after bytes have come that nobody reads; true: before what it is to see. */
+static void watch(struct endpoint *e, bool ends, bool first, void (*event)(struct endpoint *e))
+{
+    peer_send(e->peer, 0, 5000);
+    if (first) io_watch_start(&e->rig->io, &e->sock, ends);
+    for (int i = 0; i < 3; i++) rig_poll(e->rig);
+    assert_int_equal(e->recv_result.count, 0);
+    event(e);
+    for (int i = 0; i < 3; i++) rig_poll(e->rig);
+    if (!first) io_watch_start(&e->rig->io, &e->sock, ends);
+}
+
+static void reset(struct endpoint *e)
+{
+    tcp_reset(e->peer);
+    e->peer = -1;
+}
+
+static void end(struct endpoint *e)
+{
+    tcp_shut(e->peer);
+}
+
+static void watch_sees_a_reset_behind_unread_bytes(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    for (int i = 0; i < 4; i++) {
+        struct endpoint e;
+        endpoint_open(r, &e);
+        watch(&e, i & 1, i & 2, reset);
+        TURN_UNTIL(r, !io_busy(&e.sock.recv));
+        assert_int_equal(e.recv_result.count, 1);
+        assert_int_equal(e.recv_result.res, -ECONNRESET);
+        assert_int_equal(e.received, 0);
+        endpoint_close(&e);
+    }
+    rig_close(r);
+}
+
+static void watch_sees_an_end_behind_unread_bytes(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    for (int first = 0; first < 2; first++) {
+        struct endpoint e;
+        endpoint_open(r, &e);
+        watch(&e, true, first, end);
+        TURN_UNTIL(r, !io_busy(&e.sock.recv));
+        assert_int_equal(e.recv_result.count, 1);
+        assert_int_equal(e.recv_result.res, -ESHUTDOWN);
+        /* The bytes are all there, then the end. */
+        endpoint_recv(&e);
+        TURN_UNTIL(r, !io_busy(&e.sock.recv));
+        assert_int_equal(e.received, 5000);
+        assert_int_equal(e.recv_result.res, 0);
+        endpoint_close(&e);
+    }
+    rig_close(r);
+}
+
+/* Without `ends` only a reset counts, before or after the end of the stream. */
+static void watch_that_ignores_the_end(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    for (int cancel = 0; cancel < 2; cancel++) {
+        struct endpoint e;
+        endpoint_open(r, &e);
+        watch(&e, false, true, end);
+        for (int i = 0; i < 3; i++) rig_poll(r);
+        assert_int_equal(e.recv_result.count, 0);
+        if (cancel)
+            io_cancel(&r->io, &e.sock.recv);
+        else
+            reset(&e);
+        TURN_UNTIL(r, !io_busy(&e.sock.recv));
+        assert_int_equal(e.recv_result.count, 1);
+        assert_int_equal(e.recv_result.res, cancel ? -ECANCELED : -ECONNRESET);
+        endpoint_close(&e);
+    }
+    rig_close(r);
+}
+
 int pause_cases(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -190,6 +276,9 @@ int pause_cases(void)
         cmocka_unit_test(pause_a_fast_stream_repeatedly),
         cmocka_unit_test(pause_in_another_callback),
         cmocka_unit_test(end_of_stream_while_cancelling),
+        cmocka_unit_test(watch_sees_a_reset_behind_unread_bytes),
+        cmocka_unit_test(watch_sees_an_end_behind_unread_bytes),
+        cmocka_unit_test(watch_that_ignores_the_end),
     };
     return cmocka_run_group_tests_name("pause", tests, NULL, NULL);
 }

@@ -91,6 +91,20 @@ static void mem_recv(struct io *io, struct io_sock *s)
     (void)io, (void)s; /* mem_wait finds active streams */
 }
 
+static void mem_watch(struct io *io, struct io_sock *s)
+{
+    (void)io, (void)s; /* mem_wait finds it */
+}
+
+static bool mem_turn_watch(struct io *io, struct mem_client *m)
+{
+    struct io_op *op = m->sock ? &m->sock->recv : NULL;
+    if (!op || op->kind != IO_WATCH || (op->engine_bits & DONE)) return false;
+    if (!m->reset && !(m->end && op->res)) return false;
+    io_complete(io, op, m->reset ? -ECONNRESET : -ESHUTDOWN, false);
+    return true;
+}
+
 static bool mem_recv_runs(const struct mem_client *m)
 {
     return m->sock && m->sock->recv.kind == IO_RECV && !m->sock->recv.cancelling;
@@ -228,6 +242,7 @@ static void mem_cancel(struct io *io, struct io_op *op)
 {
     if (op->engine_bits & DONE) return;
     switch ((enum io_kind)op->kind) {
+    case IO_WATCH:
     case IO_RECV: mem_finish(io, op, -ECANCELED); break;
     case IO_SEND: mem_send_finish(io, container_of(op, struct io_send, op), -ECANCELED); break;
     case IO_ACCEPT:
@@ -253,6 +268,7 @@ static void mem_wait(struct io *io, uint64_t timeout_ns)
         any |= mem_turn_accept(io, i);
         any |= mem_turn_send(io, m);
         any |= mem_turn_recv(io, m);
+        any |= mem_turn_watch(io, m);
     }
     if (any || next <= io->now) return;
     if (next != WHEEL_NEVER && next - io->now <= mem->config.patience)
@@ -299,6 +315,7 @@ const struct io_engine mem_engine = {
     .wait = mem_wait,
     .accept = mem_accept,
     .recv = mem_recv,
+    .watch = mem_watch,
     .send = mem_send,
     .call = mem_call,
     .cancel = mem_cancel,
