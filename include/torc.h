@@ -23,8 +23,9 @@
  * page below the stack is a guard: an overflow ends the process by SIGSEGV, after a line on stderr
  * that names the route.
  *
- * Errors are negative errno values. A request is cancelled when its client goes away or the
- * server's drain times out (-ECANCELED), when the client takes no data for --write-timeout
+ * Errors are negative errno values. A request is cancelled when its client resets the connection,
+ * which a client that has closed does once something is sent to it, or when the server's drain
+ * times out (-ECANCELED), when the client takes no data for --write-timeout
  * (-ETIMEDOUT), or when its response cannot be completed (-ENOMEM, -EIO). From then on every call
  * that sends or WAITS returns that error and nothing more is sent: return from the handler. */
 #pragma once
@@ -254,6 +255,20 @@ TORC_API int torc_write(torc_req *rq, const void *data, size_t size);
  * connection is closed, so that the client can tell. 0, -EINVAL without torc_start, -ENOMEM, or the
  * error of a cancelled request. */
 TORC_API int torc_end(torc_req *rq);
+
+/* ---- asking ---------------------------------------------------------------------------------- */
+/* These do not wait. Their answers change only while the handler waits: a handler that works in
+ * pieces may torc_sleep(rq, 0) between them. */
+
+/* Whether the client has gone: true once the request is cancelled, for whatever reason, or the
+ * client has ended its stream, perhaps behind bytes that nobody has read. The end of the stream
+ * alone cancels nothing, as a client may shut down its sending side and still read the response
+ * (RFC 9112, 9.6); a handler with costly or endless work may return without one. */
+TORC_API bool torc_client_gone(const torc_req *rq);
+
+/* Whether the server drains: this response is the connection's last, and the request is cancelled
+ * if it is not done within --drain-timeout. A handler that streams without an end should end. */
+TORC_API bool torc_draining(const torc_req *rq);
 
 /* ---- waiting --------------------------------------------------------------------------------- */
 

@@ -5,8 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { LINGER_SECONDS = 2 };
-
 enum { SPILL_STEP = 8 * 1024 };
 
 static_assert(sizeof(struct conn) <= 320, "an idle connection is five cache lines");
@@ -83,21 +81,42 @@ static void process_input(struct conn *c)
     c->want_recv = !c->eof && (LIKELY(c->unread.len == 0) || c->unread.len < read_limit(c));
 }
 
-/* Starts or cancels the recv stream as want_recv says. A cancelled stream may still be in
- * flight. */
+/* What should run on the socket: the recv stream; or, while nothing is received and a handler may
+ * wait, a watch, or nobody would notice that the client has gone. */
+static enum io_kind wanted_recv(const struct conn *c)
+{
+    if (c->want_recv && !c->eof) return IO_RECV;
+    return c->exchange && c->state == CONN_OPEN ? IO_WATCH : IO_NONE;
+}
+
+/* What is cancelled may still be in flight; its completion schedules the connection. */
 static void update_recv(struct conn *c)
 {
-    if (c->eof) return;
-    bool running = io_busy(&c->sock.recv);
-    if (c->want_recv && !running)
-        io_recv_start(c->ctx->io, &c->sock);
-    else if (!c->want_recv && running)
+    enum io_kind want = wanted_recv(c), now = (enum io_kind)c->sock.recv.kind;
+    if (LIKELY(now == want)) return;
+    if (now != IO_NONE)
         io_cancel(c->ctx->io, &c->sock.recv);
+    else if (want == IO_RECV)
+        io_recv_start(c->ctx->io, &c->sock);
+    else
+        io_watch_start(c->ctx->io, &c->sock, !c->eof && !c->ended);
+}
+
+/* Without a look at the bytes, which may be many. */
+static void discard(struct conn *c, size_t n)
+{
+    if (c->state != CONN_LINGER) return;
+    c->discarded += (int64_t)n;
+    c->read_deadline = c->ctx->io->now + LINGER_IDLE;
+    if (c->discarded > LINGER_BYTES) conn_abort(c, -ECANCELED);
 }
 
 static void on_bytes(struct conn *c, slice bytes)
 {
-    if (c->state != CONN_OPEN || c->close_after_response) return;
+    if (c->state != CONN_OPEN || c->close_after_response) {
+        discard(c, bytes.len);
+        return;
+    }
     bool was_spilled = c->unread.len > 0;
     if (!was_spilled)
         c->unread = bytes;
@@ -127,6 +146,8 @@ static void on_recv(struct io *io, struct io_op *op, int res, bool more)
             update_recv(c); /* now: more may be on its way */
     } else if (res == 0) {
         on_eof(c);
+    } else if (res == -ESHUTDOWN) {
+        c->ended = true;
     } else if (res != -ECANCELED) {
         c->eof = true;
         if (c->state == CONN_OPEN) counter_add(&c->ctx->stats.resets, 1);
@@ -264,17 +285,16 @@ static void on_timer(struct wheel_timer *t)
 {
     struct conn *c = container_of(t, struct conn, timer);
     uint64_t now = c->ctx->io->now;
-    if (c->write_deadline <= now) {
+    if (c->state == CONN_LINGER) {
+        if (next_deadline(c) <= now) conn_abort(c, -ETIMEDOUT);
+    } else if (c->write_deadline <= now) {
         if (!io_busy(&c->call.op)) {
             c->write_deadline = WHEEL_NEVER;
             start_call(c, IO_UNACKED, on_unacked);
         }
     } else if (c->read_deadline <= now) {
         c->read_deadline = WHEEL_NEVER;
-        if (c->state == CONN_OPEN)
-            c->protocol->timeout(c);
-        else
-            conn_abort(c, -ETIMEDOUT);
+        if (c->state == CONN_OPEN) c->protocol->timeout(c);
     }
     conn_schedule(c);
 }
@@ -331,7 +351,9 @@ static void linger_or_close(struct conn *c)
     }
     c->state = CONN_LINGER;
     c->want_recv = true;
-    c->read_deadline = c->ctx->io->now + LINGER_SECONDS * NS_PER_S;
+    c->discarded = 0;
+    c->read_deadline = c->ctx->io->now + LINGER_IDLE;
+    c->write_deadline = c->ctx->io->now + LINGER_TIME;
     start_call(c, IO_SHUTDOWN, on_shutdown);
 }
 

@@ -5,15 +5,20 @@
  * It ends in stages, so that nothing is closed while an operation is in flight:
  *   OPEN      requests are served
  *   LINGER    the last response has been sent and the sending side is shut down; input is read and
- *             discarded, so that no reset destroys the response on its way (RFC 9112, 9.6)
- *   CLOSING   waits until the handler has returned and recv and send have completed, then closes
- *             the socket
- *   CLOSED    the memory is freed */
+ *             discarded, so that no reset destroys the response on its way (RFC 9112, 9.6), until
+ * the client ends its stream, nothing comes for LINGER_IDLE, or the bounds of all that may come are
+ * reached, in time and bytes CLOSING   waits until the handler has returned and recv and send have
+ * completed, then closes the socket CLOSED    the memory is freed */
 
 #include "http/context.h"
 #include "http/protocol.h"
 #include "http/send_queue.h"
 #include "task/scope.h"
+
+#define LINGER_IDLE (2 * NS_PER_S)
+#define LINGER_TIME (30 * NS_PER_S)
+
+enum { LINGER_BYTES = 256 << 20 };
 
 enum conn_state { CONN_OPEN, CONN_LINGER, CONN_CLOSING, CONN_CLOSED };
 
@@ -29,7 +34,8 @@ struct conn {
     struct list link;    /* in ctx->open */
     struct io_task task; /* work at the end of the turn */
     struct wheel_timer timer;
-    uint64_t read_deadline, write_deadline; /* ns; WHEEL_NEVER: none */
+    uint64_t read_deadline;  /* ns; WHEEL_NEVER: none */
+    uint64_t write_deadline; /* likewise; in LINGER, of the state as a whole */
     struct send_queue unsent;
     slice unread; /* received but not consumed: in the leased buffer or in the spill buffer */
     struct conn_spill *spill;   /* spill buffer: input kept beyond its lease; or NULL */
@@ -38,14 +44,18 @@ struct conn {
     bool close_after_response;  /* no further request is served; close when everything is sent */
     bool linger : 1;            /* before closing, discard input that may still arrive */
     bool stopped : 1;           /* aborted because the server stops */
+    bool ended : 1;             /* the client has ended its stream, perhaps behind unread bytes */
     bool corked;                /* hold back output until more is added */
     bool resume;                /* call the protocol's input at the end of the turn */
     bool want_recv;             /* the recv stream should run */
     bool awaits_sent;           /* `writer` waits, or else the protocol until all is sent */
     struct conn_writer *writer; /* a fiber that waits for output to be sent, or NULL */
-    int64_t unacked;            /* unacknowledged when last asked, plus bytes sent since */
-    struct io_call call;        /* IO_UNACKED, IO_SHUTDOWN, IO_CLOSE_SOCK */
-    char *peer;                 /* client address, malloc'ed; NULL unless ctx->want_peer */
+    union {
+        int64_t unacked;   /* unacknowledged when last asked, plus bytes sent since */
+        int64_t discarded; /* in LINGER: bytes */
+    };
+    struct io_call call; /* IO_UNACKED, IO_SHUTDOWN, IO_CLOSE_SOCK */
+    char *peer;          /* client address, malloc'ed; NULL unless ctx->want_peer */
 };
 
 /* Starts a connection on an accepted socket; without memory, discards the socket. */
@@ -84,6 +94,13 @@ static inline void conn_resume(struct conn *c)
 {
     c->resume = true;
     conn_schedule(c);
+}
+
+/* Whether the client will send nothing more: it has closed, reset, or shut down its sending side.
+ */
+static inline bool conn_client_ended(const struct conn *c)
+{
+    return c->eof || c->ended || c->state != CONN_OPEN;
 }
 
 /* The server drains: the connection takes no new request and ends when its current one is done. */

@@ -4,11 +4,12 @@
 
 #include "base/slice.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct torc_req;
 
-/* All but handler_returned may wait; all run on a fiber of the request. */
+/* All but handler_returned and client_ended may wait; all run on a fiber of the request. */
 struct exchange_ops {
     /* See torc_body_read. */
     ssize_t (*read)(struct torc_req *rq, void *buf, size_t size);
@@ -25,6 +26,8 @@ struct exchange_ops {
     int (*write_ref)(struct torc_req *rq, const void *bytes, size_t size);
     /* Ends a streamed body. */
     int (*end)(struct torc_req *rq);
+    /* See torc_client_gone. */
+    bool (*client_ended)(const struct torc_req *rq);
     /* The handler has returned and the request has its response. Called once, on the handler's
      * fiber. */
     void (*handler_returned)(struct torc_req *rq);

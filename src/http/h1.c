@@ -121,6 +121,11 @@ static void handler_returned(struct torc_req *rq)
     conn_resume(x->conn);
 }
 
+static bool client_ended(const struct torc_req *rq)
+{
+    return conn_client_ended(h1_exchange_of((struct torc_req *)(uintptr_t)rq)->conn);
+}
+
 static const struct exchange_ops h1_exchange_ops = {
     .read = h1_read,
     .respond = h1_respond,
@@ -128,6 +133,7 @@ static const struct exchange_ops h1_exchange_ops = {
     .write_file = h1_write_file,
     .write_ref = h1_write_ref,
     .end = h1_end,
+    .client_ended = client_ended,
     .handler_returned = handler_returned,
 };
 

@@ -71,6 +71,18 @@ int handler_start(struct torc_req *rq)
     return fiber_start(&rq->ctx->fibers, run, rq);
 }
 
+/* ---- asking ---- */
+
+bool torc_client_gone(const torc_req *rq)
+{
+    return rq->scope.cancelled || rq->exchange->client_ended(rq);
+}
+
+bool torc_draining(const torc_req *rq)
+{
+    return rq->ctx->draining;
+}
+
 /* ---- waiting ---- */
 
 int torc_sleep(torc_req *rq, unsigned ms)

@@ -264,6 +264,30 @@ static void test_the_limits_of_a_head(void **state)
     }
 }
 
+/* A client that sends on for longer than it may be silent while the server lingers still reads the
+ * answer. */
+static void test_slow_upload_gets_its_413(void **state)
+{
+    enum { PIECE = 64 * 1024, PIECES = 50 };
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--max-body", "10000");
+    client_open(&c, &s);
+    client_sendf(&c, "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n",
+                 PIECE * PIECES);
+    for (int i = 0; i < PIECES; i++, sleep_ms(60)) client_send_zeros(&c, PIECE);
+    client_reply(&c, "POST", &r);
+    assert_int_equal(r.status, 413);
+    client_expect_end(&c);
+    client_close(&c);
+    stats_await(&s, "total.connections_closed", 1);
+    assert_true(stats_number(&s, "total.connections_reset") == 0);
+    reply_free(&r);
+    server_stop(&s);
+}
+
 /* /baseline11 reads the whole body into the request's memory, /upload does not. */
 static void test_request_memory_rejects_with_413(void **state)
 {
@@ -413,6 +437,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_max_requests_rejects_with_503),
         cmocka_unit_test(test_max_body_rejects_with_413),
         cmocka_unit_test(test_the_limits_of_a_head),
+        cmocka_unit_test(test_slow_upload_gets_its_413),
         cmocka_unit_test(test_request_memory_rejects_with_413),
         cmocka_unit_test(test_handlers_run_on_small_stacks),
         cmocka_unit_test(test_small_queues_serve_everyone),

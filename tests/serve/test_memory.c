@@ -258,6 +258,33 @@ static void test_slow_reader_of_a_file_is_bounded(void **state)
     files_close(dir);
 }
 
+/* What a client sends on after an early answer is discarded as it comes. */
+static void test_discarded_upload_is_not_kept(void **state)
+{
+    enum { SIZE = 128 << 20, STEP = 1 << 20 };
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    start_lean(&s, "--max-body", "1000");
+    client_open(&c, &s);
+    client_get(&c, "/plaintext", 200, &r);
+    size_t before = server_memory(&s), most = 0;
+    client_sendf(&c, "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", SIZE);
+    for (size_t at = 0; at < SIZE; at += STEP) {
+        client_send_zeros(&c, STEP);
+        size_t now = server_memory(&s);
+        if (now > most) most = now;
+    }
+    assert_true(most < before + GROWTH);
+    client_reply(&c, "POST", &r);
+    assert_int_equal(r.status, 413);
+    client_expect_end(&c);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
 /* ---- clients that do not read ---- */
 
 enum { FLOODERS = 40, CROWD = 150 };
@@ -391,6 +418,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_big_uploads_are_bounded),
         cmocka_unit_test(test_echo_has_back_pressure),
         cmocka_unit_test(test_slow_reader_of_a_file_is_bounded),
+        cmocka_unit_test(test_discarded_upload_is_not_kept),
         cmocka_unit_test(test_a_client_that_does_not_read_pins_little),
         cmocka_unit_test(test_memory_for_buffers_has_a_limit),
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)

@@ -1,0 +1,69 @@
+/* A server whose handlers wait and ask whether they still should. What they found is a line of
+ * stderr, as some of them have no client to tell. */
+
+#include "torc.h"
+
+#include <stdio.h>
+
+enum { STEP = 10 /* ms */, FOREVER = 60 * 1000 };
+
+static void say(const char *what, int err)
+{
+    fprintf(stderr, "handler: %s %d\n", what, err);
+}
+
+/* Sleeps until something ends it. */
+static void sleeps(torc_req *rq, void *arg)
+{
+    (void)arg;
+    say("sleeps", 0);
+    say("woke with", torc_sleep(rq, FOREVER));
+}
+
+/* Asks between short sleeps. */
+static void asks(torc_req *rq, void *arg)
+{
+    int err = 0;
+    (void)arg;
+    say("asks", torc_client_gone(rq) || torc_draining(rq));
+    while (err == 0 && !torc_client_gone(rq) && !torc_draining(rq)) err = torc_sleep(rq, STEP);
+    say("was cancelled by", err);
+    if (torc_client_gone(rq)) say("has no client", 0);
+    if (torc_draining(rq)) torc_reply(rq, 200, "text/plain", TORC_S("draining"));
+}
+
+/* Begins to write once it has no client, then sleeps. */
+static void writes(torc_req *rq, void *arg)
+{
+    (void)arg;
+    say("writes", 0);
+    while (!torc_client_gone(rq))
+        if (torc_sleep(rq, STEP) < 0) return;
+    say("wrote", torc_start(rq, 200, "text/plain", -1));
+    say("woke with", torc_sleep(rq, FOREVER));
+}
+
+/* Streams until it is told to stop. */
+static void streams(torc_req *rq, void *arg)
+{
+    (void)arg;
+    if (torc_start(rq, 200, "text/plain", -1) < 0) return;
+    say("streams", 0);
+    while (!torc_draining(rq))
+        if (torc_write(rq, "x", 1) < 0 || torc_sleep(rq, STEP) < 0) return;
+    torc_write(rq, "end", 3);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *path;
+        torc_handler *fn;
+    } routes[] = {{"/sleeps", sleeps}, {"/asks", asks}, {"/writes", writes}, {"/streams", streams}};
+    torc_server *s = torc_server_new("asking 1.0");
+    for (size_t i = 0; s && i < sizeof routes / sizeof *routes; i++)
+        if (torc_route(s, "GET", routes[i].path, routes[i].fn, NULL) < 0) return 1;
+    int status = s ? torc_server_main(s, argc, argv) : 1;
+    torc_server_free(s);
+    return status;
+}

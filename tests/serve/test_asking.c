@@ -1,0 +1,138 @@
+/* A handler learns that its client has left or that the server drains: by asking, and by the end of
+ * its waits. */
+
+#include "client.h"
+#include "stats.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* More than --read-buffer, and less than the kernel takes besides: an end of the stream must
+ * arrive. */
+enum { AHEAD = 90 * 1000 };
+
+static void await_handler(struct server *s, const char *what, int value)
+{
+    char line[64];
+    snprintf(line, sizeof line, "handler: %s %d\n", what, value);
+    server_await_log(s, line);
+}
+
+/* Asks and waits until the handler runs; then sends what it does not read. */
+static void ask(struct server *s, struct client *c, const char *path, size_t ahead)
+{
+    static const char request[] = "GET /next HTTP/1.1\r\nHost: a\r\n\r\n";
+    char said[32];
+    client_open(c, s);
+    client_ask(c, "GET", path, "");
+    snprintf(said, sizeof said, "%s", path + 1);
+    await_handler(s, said, 0);
+    for (size_t n = 0; n < ahead; n += sizeof request - 1) client_sendf(c, "%s", request);
+}
+
+static void test_reset_ends_a_wait(void **state)
+{
+    (void)state;
+    for (size_t ahead = 0; ahead <= AHEAD; ahead += AHEAD) {
+        struct server s;
+        struct client c;
+        server_start(&s);
+        ask(&s, &c, "/sleeps", ahead);
+        client_reset(&c);
+        await_handler(&s, "woke with", -ECANCELED);
+        stats_await(&s, "total.connections_closed", 1);
+        assert_true(stats_number(&s, "total.connections_reset") == 1);
+        server_stop(&s);
+    }
+}
+
+static void test_handler_sees_that_its_client_has_gone(void **state)
+{
+    (void)state;
+    for (size_t ahead = 0; ahead <= AHEAD; ahead += AHEAD) {
+        for (int close = 0; close < 2; close++) {
+            struct server s;
+            struct client c;
+            server_start(&s);
+            ask(&s, &c, "/asks", ahead);
+            if (close)
+                client_close(&c);
+            else
+                client_shut(&c);
+            await_handler(&s, "was cancelled by", 0);
+            await_handler(&s, "has no client", 0);
+            if (!close) client_close(&c);
+            server_stop(&s);
+        }
+    }
+}
+
+/* The client has closed, so what is sent to it is answered with a reset. */
+static void test_first_write_to_nobody_ends_a_wait(void **state)
+{
+    struct server s;
+    struct client c;
+    (void)state;
+    server_start(&s);
+    ask(&s, &c, "/writes", 0);
+    client_close(&c);
+    await_handler(&s, "wrote", 0);
+    await_handler(&s, "woke with", -ECANCELED);
+    stats_await(&s, "total.connections_closed", 1);
+    server_stop(&s);
+}
+
+/* A client that only shuts its sending side keeps its handler, and a reset after that still ends
+ * it. */
+static void test_reset_after_the_end_of_the_stream(void **state)
+{
+    struct server s;
+    struct client c;
+    (void)state;
+    server_start(&s);
+    ask(&s, &c, "/sleeps", 0);
+    client_shut(&c);
+    sleep_ms(100); /* nothing is to happen, which cannot be waited for */
+    assert_null(strstr(server_log(&s), "woke with"));
+    client_reset(&c);
+    await_handler(&s, "woke with", -ECANCELED);
+    server_stop(&s);
+}
+
+static void test_handlers_end_in_a_drain(void **state)
+{
+    struct server s;
+    struct client asks, streams;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--drain-timeout", "1h");
+    ask(&s, &asks, "/asks", 0);
+    ask(&s, &streams, "/streams", 0);
+    server_signal(&s, SIGTERM);
+    client_reply(&asks, "GET", &r);
+    assert_string_equal(r.body, "draining");
+    assert_true(r.closes);
+    client_reply(&streams, "GET", &r);
+    assert_true(r.body_len >= 3);
+    assert_string_equal(r.body + r.body_len - 3, "end");
+    client_close(&asks);
+    client_close(&streams);
+    reply_free(&r);
+    assert_int_equal(server_wait(&s), 0);
+    server_free(&s);
+}
+
+int main(int argc, char **argv)
+{
+    server_choose(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reset_ends_a_wait),
+        cmocka_unit_test(test_handler_sees_that_its_client_has_gone),
+        cmocka_unit_test(test_first_write_to_nobody_ends_a_wait),
+        cmocka_unit_test(test_reset_after_the_end_of_the_stream),
+        cmocka_unit_test(test_handlers_end_in_a_drain),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
