@@ -25,9 +25,10 @@
  *
  * Errors are negative errno values. A request is cancelled when its client resets the connection,
  * which a client that has closed does once something is sent to it, or when the server's drain
- * times out (-ECANCELED), when the client takes no data for --write-timeout
- * (-ETIMEDOUT), or when its response cannot be completed (-ENOMEM, -EIO). From then on every call
- * that sends or WAITS returns that error and nothing more is sent: return from the handler. */
+ * times out (-ECANCELED), when the client takes no data for --write-timeout, or is silent in its
+ * turn while new clients wait at --max-connections (-ETIMEDOUT), or when its response cannot be
+ * completed (-ENOMEM, -EIO). From then on every call that sends or WAITS returns that error and
+ * nothing more is sent: return from the handler. */
 #pragma once
 
 #include <stdarg.h>

@@ -92,8 +92,10 @@ static enum io_kind wanted_recv(const struct conn *c)
 /* What is cancelled may still be in flight; its completion schedules the connection. */
 static void update_recv(struct conn *c)
 {
-    enum io_kind want = wanted_recv(c), now = (enum io_kind)c->sock.recv.kind;
-    if (LIKELY(now == want)) return;
+    enum io_kind now = (enum io_kind)c->sock.recv.kind;
+    if (LIKELY(c->want_recv && now == IO_RECV)) return;
+    enum io_kind want = wanted_recv(c);
+    if (now == want) return;
     if (now != IO_NONE)
         io_cancel(c->ctx->io, &c->sock.recv);
     else if (want == IO_RECV)
@@ -384,6 +386,35 @@ void conn_stop(struct conn *c)
     conn_abort(c, -ECANCELED);
 }
 
+struct conn_silence conn_silence(const struct conn *c)
+{
+    if (c->state == CONN_LINGER && c->read_deadline != WHEEL_NEVER)
+        return (struct conn_silence){CONN_LINGERING, c->read_deadline - LINGER_IDLE};
+    if (c->state == CONN_OPEN && c->sock.sending && c->write_deadline != WHEEL_NEVER)
+        return (struct conn_silence){CONN_SENDING,
+                                     c->write_deadline - c->ctx->limits->write_timeout};
+    bool waits = c->state == CONN_OPEN && !c->close_after_response && !c->unread.len && !c->eof;
+    uint64_t since = waits ? c->protocol->waiting_since(c) : WHEEL_NEVER;
+    if (since == WHEEL_NEVER) return (struct conn_silence){CONN_BUSY, 0};
+    if (c->exchange) return (struct conn_silence){CONN_SILENT_IN_REQUEST, since};
+    if (c->unsent.bytes) return (struct conn_silence){CONN_BUSY, 0};
+    return (struct conn_silence){c->used ? CONN_IDLE : CONN_UNUSED, since};
+}
+
+bool conn_evict(struct conn *c)
+{
+    if (c->state == CONN_OPEN && c->sock.sending) {
+        c->write_deadline = c->ctx->io->now;
+        arm(c);
+        return false;
+    }
+    if (c->state == CONN_OPEN && !c->exchange)
+        conn_begin_close(c, false);
+    else
+        conn_abort(c, -ETIMEDOUT);
+    return true;
+}
+
 void conn_drain(struct conn *c)
 {
     if (c->state != CONN_OPEN) return;
@@ -420,17 +451,17 @@ static void end_of_turn(struct io_task *t)
 
 /* ---- the beginning ---- */
 
-void conn_open(struct http_context *ctx, int fd, const struct protocol *protocol)
+static struct conn *open_conn(struct http_context *ctx, int fd, const struct protocol *protocol)
 {
     struct conn *c = slab_get(&ctx->conns);
     if (!c) {
         io_discard(ctx->io, fd);
-        return;
+        return NULL;
     }
     *c = (struct conn){.ctx = ctx,
                        .protocol = protocol,
                        .task = {.fn = end_of_turn},
-                       .read_deadline = ctx->io->now + ctx->limits->idle_timeout,
+                       .read_deadline = ctx->io->now + ctx->limits->header_timeout,
                        .write_deadline = WHEEL_NEVER,
                        .want_recv = true};
     wheel_timer_init(&c->timer, on_timer);
@@ -440,9 +471,27 @@ void conn_open(struct http_context *ctx, int fd, const struct protocol *protocol
     counter_add(&ctx->stats.accepted, 1);
     if (io_sock_init(ctx->io, &c->sock, fd, true, on_recv) < 0) {
         conn_abort(c, -ECANCELED);
-        return;
+        return NULL;
     }
+    return c;
+}
+
+void conn_open(struct http_context *ctx, int fd, const struct protocol *protocol)
+{
+    struct conn *c = open_conn(ctx, fd, protocol);
+    if (!c) return;
     if (ctx->want_peer) c->peer = io_peer(ctx->io, &c->sock);
     update_recv(c);
     arm(c);
+}
+
+void conn_open_refused(struct http_context *ctx, int fd, const struct protocol *protocol,
+                       slice response)
+{
+    struct conn *c = open_conn(ctx, fd, protocol);
+    if (!c) return;
+    if (send_queue_append(&c->unsent, ctx, response.ptr, response.len) < 0)
+        conn_abort(c, -ENOMEM);
+    else
+        conn_begin_close(c, true);
 }

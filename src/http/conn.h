@@ -45,6 +45,7 @@ struct conn {
     bool linger : 1;            /* before closing, discard input that may still arrive */
     bool stopped : 1;           /* aborted because the server stops */
     bool ended : 1;             /* the client has ended its stream, perhaps behind unread bytes */
+    bool used : 1;              /* a request has begun on it */
     bool corked;                /* hold back output until more is added */
     bool resume;                /* call the protocol's input at the end of the turn */
     bool want_recv;             /* the recv stream should run */
@@ -60,6 +61,31 @@ struct conn {
 
 /* Starts a connection on an accepted socket; without memory, discards the socket. */
 void conn_open(struct http_context *ctx, int fd, const struct protocol *protocol);
+
+/* Starts one that is only told `response`, and closes. */
+void conn_open_refused(struct http_context *ctx, int fd, const struct protocol *protocol,
+                       slice response);
+
+/* What a connection waits for: the later in this list, the sooner it can be spared. */
+enum conn_silence_kind {
+    CONN_BUSY, /* not for its client, or it is closing already */
+    CONN_SENDING,
+    CONN_SILENT_IN_REQUEST,
+    CONN_LINGERING,
+    CONN_IDLE,   /* for the next request */
+    CONN_UNUSED, /* for the first one */
+};
+
+struct conn_silence {
+    enum conn_silence_kind kind;
+    uint64_t since; /* ns; undefined if it is busy. Sending: the last time that progress was seen */
+};
+
+struct conn_silence conn_silence(const struct conn *c);
+
+/* Closes a connection that waits for its client, to make room for another. False for one that is
+ * sending: it is closed later in this turn, or soon, if the client has not read anything since. */
+bool conn_evict(struct conn *c);
 
 /* Ends the connection at once, without sending the unsent output. Waits of its request return
  * `err`. */

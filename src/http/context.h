@@ -15,8 +15,9 @@ struct torc_req;
 
 /* Set before the cores start, read-only afterwards. Durations in ns. */
 struct http_limits {
-    uint64_t header_timeout; /* from a head's first byte to its last */
+    uint64_t header_timeout; /* from a head's first byte to its last, and for the very first byte */
     uint64_t idle_timeout;   /* for a connection between requests */
+    uint64_t admit_timeout;  /* for a new connection to find room at max_conns */
     uint64_t body_timeout;   /* between two pieces of a body that a handler reads */
     uint64_t write_timeout;  /* for a send without progress */
     uint64_t max_body;       /* bytes */
@@ -41,6 +42,8 @@ struct http_stats {
     uint64_t bad_requests; /* rejected by the parser or for their framing */
     uint64_t timeouts[4];  /* enum http_timeout */
     uint64_t resets;       /* connections reset by the client */
+    uint64_t evicted;      /* connections closed to make room for others */
+    uint64_t refused;      /* connections for which there was no room */
     uint64_t rejected;     /* 503 because no fiber or memory was available */
     uint64_t body_in, bytes_out;
     uint64_t started;     /* started - requests is the number in progress */

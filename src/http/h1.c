@@ -19,6 +19,11 @@ enum { LARGE_RESPONSE = 64 * 1024 };
 /* Time to complete for a request that is incomplete when the drain begins. */
 #define DRAIN_TIMEOUT (NS_PER_S / 2)
 
+/* At the limit of connections: a body that comes at fewer bytes per second, in pieces so far apart,
+ * is no sign of life. */
+enum { DRIP_RATE = 256 };
+#define DRIP_PAUSE (100 * NS_PER_MS)
+
 /* A fiber that waits for body bytes; on its stack. */
 struct h1_reader {
     struct wait wait;
@@ -156,6 +161,7 @@ static struct h1_exchange *request_begin(struct conn *c)
     x->state = H1_HEAD;
     x->returned = x->counted = x->begun = false;
     c->exchange = x;
+    c->used = true;
     return x;
 }
 
@@ -419,7 +425,7 @@ static void idle_timeout_passed(struct conn *c)
         c->read_deadline = c->ctx->io->now + c->ctx->limits->idle_timeout;
         return;
     }
-    counter_add(&c->ctx->stats.timeouts[TIMEOUT_IDLE], 1);
+    counter_add(&c->ctx->stats.timeouts[c->used ? TIMEOUT_IDLE : TIMEOUT_HEADER], 1);
     close_idle(c);
 }
 
@@ -441,6 +447,27 @@ static void h1_timeout(struct conn *c)
         fail_body(x, 408);
         wake_reader(x, -ETIMEDOUT);
     }
+}
+
+/* A client that sends its body in drips could otherwise never be said to be silent. A short wait is
+ * no sign of it: the handler may have come to the body just now. */
+static bool drips(const struct h1_exchange *x, uint64_t since)
+{
+    uint64_t now = x->conn->ctx->io->now, age = now - x->rq.arrived;
+    return x->state == H1_HANDLER && now - since >= DRIP_PAUSE &&
+           x->parser.data_bytes < age / (NS_PER_S / DRIP_RATE);
+}
+
+static uint64_t h1_waiting_since(const struct conn *c)
+{
+    const struct http_limits *limits = c->ctx->limits;
+    const struct h1_exchange *x = c->exchange;
+    uint64_t timeout = x && x->state != H1_HEAD ? limits->body_timeout
+                       : x || !c->used          ? limits->header_timeout
+                                                : limits->idle_timeout;
+    if (c->read_deadline == WHEEL_NEVER) return WHEEL_NEVER;
+    uint64_t since = c->read_deadline - timeout;
+    return x && drips(x, since) ? x->rq.arrived : since;
 }
 
 static void h1_drain(struct conn *c)
@@ -473,6 +500,7 @@ static bool h1_finish(struct conn *c)
 const struct protocol h1_protocol = {
     .input = h1_input,
     .timeout = h1_timeout,
+    .waiting_since = h1_waiting_since,
     .drain = h1_drain,
     .cancel = h1_cancel,
     .finish = h1_finish,

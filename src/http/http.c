@@ -11,7 +11,7 @@ void http_open(struct http_context *ctx, struct io *io, const struct http_limits
     *ctx = (struct http_context){.io = io, .limits = limits, .router = router, .index = index};
     list_init(&ctx->open);
     fiber_pool_init(&ctx->fibers, limits->stack_size, limits->max_requests);
-    slab_init(&ctx->conns, "connection", sizeof(struct conn), limits->max_conns);
+    slab_init(&ctx->conns, "connection", sizeof(struct conn), limits->max_conns + HTTP_REFUSED_MAX);
     /* A connection has at most one request. */
     slab_init(&ctx->exchanges, "request", sizeof(struct h1_exchange), limits->max_conns);
     /* The unsent output of a connection is bounded by write_buffer plus what one turn adds, so

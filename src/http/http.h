@@ -9,6 +9,20 @@ void http_open(struct http_context *ctx, struct io *io, const struct http_limits
 /* Serves an accepted socket. */
 void http_accept(struct http_context *ctx, int fd);
 
+/* Begins to close the connection that can best be spared: one that waits for its client, and of
+ * these one that never sent anything, else an idle one, else one that lingers, else one whose
+ * client does not go on with its request; of equals the one that has waited longest, of those
+ * looked at. Else has one that sends checked for progress, as after --write-timeout. False if none
+ * is closed now. More calls look at more connections. */
+bool http_make_room(struct http_context *ctx);
+
+enum { HTTP_REFUSED_MAX = 16 };
+
+/* Tells the client of an accepted socket that there is no room (503), and closes it. These
+ * connections come on top of the limit; where there are HTTP_REFUSED_MAX of them already, the
+ * socket is closed at once. */
+void http_refuse(struct http_context *ctx, int fd);
+
 /* Stops new requests; connections end when their current request is done. */
 void http_drain(struct http_context *ctx);
 

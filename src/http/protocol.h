@@ -3,6 +3,7 @@
  * implements it (h1.h). */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct conn;
 
@@ -12,6 +13,8 @@ struct protocol {
     void (*input)(struct conn *c);
     /* c->read_deadline has passed. */
     void (*timeout)(struct conn *c);
+    /* Since when (ns) it has waited for the client to send something; WHEEL_NEVER: it does not. */
+    uint64_t (*waiting_since)(const struct conn *c);
     /* The server drains: start nothing new. */
     void (*drain)(struct conn *c);
     /* The connection is aborted: every wait of its request returns `err` from now on. */

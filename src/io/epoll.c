@@ -122,7 +122,7 @@ static void epoll_recv(struct io *io, struct io_sock *s)
 
 /* ---- watch ---- */
 
-static void check_watch(struct io *io, struct io_sock *s)
+static void epoll_watch(struct io *io, struct io_sock *s)
 {
     bool ends = s->recv.res;
     if (s->recv.kind != IO_WATCH || (s->recv.engine_bits & DONE)) return;
@@ -130,11 +130,6 @@ static void check_watch(struct io *io, struct io_sock *s)
         finish(io, &s->recv, -ECONNRESET);
     else if ((s->engine_bits & ENDED) && ends)
         finish(io, &s->recv, -ESHUTDOWN);
-}
-
-static void epoll_watch(struct io *io, struct io_sock *s)
-{
-    check_watch(io, s);
 }
 
 /* ---- send ---- */
@@ -159,11 +154,6 @@ static void try_send(struct io *io, struct io_send *s)
         io_send_advance(s, (size_t)n);
     }
     finish(io, &s->op, s->op.res);
-}
-
-static void epoll_send(struct io *io, struct io_send *s)
-{
-    try_send(io, s);
 }
 
 /* ---- accept ---- */
@@ -330,7 +320,7 @@ static void note_event(struct io *io, const struct epoll_event *e, bool *woken)
             if (e->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) s->engine_bits |= ENDED;
             if (e->events & (EPOLLHUP | EPOLLERR)) s->engine_bits |= BROKEN;
             make_ready(ep, s);
-            if (s->engine_bits & ENDED) check_watch(io, s);
+            if (s->engine_bits & ENDED) epoll_watch(io, s);
         }
         if ((e->events & ~(uint32_t)EPOLLIN) && s->sending && !(s->sending->op.engine_bits & DONE))
             try_send(io, s->sending);
@@ -453,7 +443,7 @@ const struct io_engine io_epoll_engine = {
     .accept = epoll_accept,
     .recv = epoll_recv,
     .watch = epoll_watch,
-    .send = epoll_send,
+    .send = try_send,
     .call = epoll_call,
     .cancel = epoll_cancel,
     .sock_open = epoll_sock_open,

@@ -8,8 +8,14 @@
 
 #define RETRY_NS   (100 * NS_PER_MS)
 #define WARNING_NS (10 * NS_PER_S)
+#define SEARCH_NS  (10 * NS_PER_MS)
 
 /* ---- starting and pausing ---- */
+
+static bool is_full(const struct acceptor *a)
+{
+    return *a->n_open >= a->max_conns;
+}
 
 static void start_listener(struct listener *l)
 {
@@ -29,6 +35,16 @@ static void pause_accepting(struct acceptor *a)
     for (uint32_t i = 0; i < a->n_listeners; i++) io_cancel(a->io, &a->listener[i].accept.op);
 }
 
+/* Once it is paused, each listener may bring one more. */
+static void update_accepting(struct acceptor *a)
+{
+    bool accept = a->n_waiting + a->n_listeners <= LISTEN_MAX;
+    if (accept && !a->accepting)
+        start_accepting(a);
+    else if (!accept && a->accepting)
+        pause_accepting(a);
+}
+
 static void set_single(struct acceptor *a, bool single)
 {
     a->single = single;
@@ -43,24 +59,63 @@ static void set_single(struct acceptor *a, bool single)
  * connections of a queue. */
 static bool is_near_limit(const struct acceptor *a, uint32_t factor)
 {
-    return a->max_conns - *a->n_open <= factor * a->n_listeners * (a->backlog + 1);
+    return is_full(a) || a->max_conns - *a->n_open <= factor * a->n_listeners * (a->backlog + 1);
+}
+
+/* ---- at the limit ---- */
+
+static int take_first(struct acceptor *a)
+{
+    int fd = a->waiting[0];
+    memmove(a->waiting, a->waiting + 1, --a->n_waiting * sizeof *a->waiting);
+    return fd;
+}
+
+static void refuse_all(struct acceptor *a)
+{
+    a->overloaded = true;
+    a->n_leaving = 0;
+    while (a->n_waiting) a->refuse(a, take_first(a));
+}
+
+/* Every waiting client needs a connection to close. */
+static void search_room(struct acceptor *a)
+{
+    uint64_t now = a->io->now, next = now + SEARCH_NS;
+    while (a->n_waiting > a->n_leaving && a->make_room(a)) a->n_leaving++;
+    if (!a->n_waiting) return;
+    if (a->waits_until <= now || (a->overloaded && !a->n_leaving))
+        refuse_all(a);
+    else
+        wheel_set(&a->io->wheel, &a->search, next < a->waits_until ? next : a->waits_until);
+    update_accepting(a);
+}
+
+static void on_search(struct wheel_timer *t)
+{
+    search_room(container_of(t, struct acceptor, search));
+}
+
+/* Not at once: a connection may be closing anyway, and bytes may be on their way. */
+static void wait_for_room(struct acceptor *a, int fd)
+{
+    if (a->n_waiting == 0) a->waits_until = a->io->now + a->admit_timeout;
+    a->waiting[a->n_waiting++] = fd;
+    if (!wheel_is_armed(&a->search)) wheel_set(&a->io->wheel, &a->search, a->io->now + SEARCH_NS);
 }
 
 /* ---- accepting ---- */
 
 static void admit(struct acceptor *a, int fd)
 {
-    if (*a->n_open < a->max_conns)
+    if (!is_full(a) && !a->n_waiting)
         a->admit(a, fd);
-    else if (a->n_over_limit < LISTEN_MAX)
-        a->over_limit[a->n_over_limit++] = fd;
+    else if (a->n_waiting < LISTEN_MAX)
+        wait_for_room(a, fd);
     else
         io_discard(a->io, fd);
-    if (*a->n_open >= a->max_conns) {
-        if (a->accepting) pause_accepting(a);
-    } else if (!a->single && is_near_limit(a, 1)) {
-        set_single(a, true);
-    }
+    update_accepting(a);
+    if (!a->single && is_near_limit(a, 1)) set_single(a, true);
 }
 
 static void on_retry(struct wheel_timer *t)
@@ -79,6 +134,7 @@ static void schedule_retry(struct listener *l, int err)
         log_line("core %u cannot accept: %s; %u connections are open%s", a->core, strerror(-err),
                  *a->n_open, descriptors ? " (raise the descriptor limit with ulimit -n)" : "");
     }
+    a->make_room(a); /* a close has the accept retried at once */
     wheel_set(&io->wheel, &l->retry, io->now + RETRY_NS);
 }
 
@@ -116,20 +172,34 @@ void acceptor_start(struct acceptor *a, struct io *io, const uint32_t *n_open)
 {
     a->io = io;
     a->n_open = n_open;
+    wheel_timer_init(&a->search, on_search);
     if (is_near_limit(a, 1)) set_single(a, true);
     start_accepting(a);
+}
+
+static void retry_now(struct acceptor *a)
+{
+    for (uint32_t i = 0; i < a->n_listeners; i++) {
+        struct listener *l = &a->listener[i];
+        if (!wheel_is_armed(&l->retry)) continue;
+        wheel_clear(&a->io->wheel, &l->retry);
+        start_listener(l);
+    }
 }
 
 void acceptor_conn_closed(struct acceptor *a)
 {
     if (a->stopped) return;
-    if (a->n_over_limit) {
-        a->admit(a, a->over_limit[--a->n_over_limit]);
-        return;
+    if (a->n_leaving) a->n_leaving--;
+    if (!is_full(a) && a->n_waiting) {
+        a->admit(a, take_first(a));
+        a->waits_until = a->io->now + a->admit_timeout;
+    } else if (*a->n_open < a->max_conns - a->max_conns / 16) {
+        a->overloaded = false;
     }
     if (a->single && !is_near_limit(a, 2)) set_single(a, false);
-    /* Not at the first close, or every close at the limit would start and pause the accepts. */
-    if (!a->accepting && *a->n_open <= a->max_conns - a->max_conns / 16) start_accepting(a);
+    update_accepting(a);
+    retry_now(a);
 }
 
 void acceptor_stop(struct acceptor *a)
@@ -141,7 +211,8 @@ void acceptor_stop(struct acceptor *a)
      * sockets. */
     for (uint32_t i = 0; i < a->n_listeners; i++)
         shutdown(a->listener[i].accept.listener, SHUT_RDWR);
-    while (a->n_over_limit) io_discard(a->io, a->over_limit[--a->n_over_limit]);
+    wheel_clear(&a->io->wheel, &a->search);
+    while (a->n_waiting) io_discard(a->io, take_first(a));
 }
 
 bool acceptor_idle(const struct acceptor *a)

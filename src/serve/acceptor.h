@@ -1,11 +1,17 @@
 #pragma once
 /* Accepts connections for one core from its listening sockets, up to a limit. Far from the limit it
- * accepts in batches, near it one connection at a time; at the limit it pauses, and clients wait in
- * the accept queue, which the kernel bounds. When descriptors run out it retries later. */
+ * accepts in batches, near it one connection at a time. At the limit it accepts on, a few at a
+ * time: each waits until a connection has closed, and one that can be spared is made to. Which it
+ * is, the core decides. Where none can be spared for admit_timeout, the core is overloaded: until
+ * there is room, it refuses clients rather than have them wait, as the next attempt may reach
+ * another core. When descriptors run out it retries later. */
 
 #include "io/io.h"
 
-enum { LISTEN_MAX = 16 };
+enum {
+    LISTEN_MAX = 16,
+    ACCEPTOR_SPARE = 2 * LISTEN_MAX, /* sockets beyond the limit: waiting for room, or refused */
+};
 
 struct acceptor;
 
@@ -18,19 +24,26 @@ struct listener {
 
 struct acceptor {
     struct io *io;
-    unsigned core;                             /* its index */
-    const uint32_t *n_open;                    /* the core's connections */
-    uint32_t max_conns;                        /* limit of *n_open */
-    uint32_t backlog;                          /* connections that one accept queue can hold */
-    void (*admit)(struct acceptor *a, int fd); /* takes over an accepted socket */
+    unsigned core;                              /* its index */
+    const uint32_t *n_open;                     /* the core's connections */
+    uint32_t max_conns;                         /* limit of *n_open */
+    uint32_t backlog;                           /* connections that one accept queue can hold */
+    uint64_t admit_timeout;                     /* ns */
+    void (*admit)(struct acceptor *a, int fd);  /* takes over an accepted socket */
+    void (*refuse)(struct acceptor *a, int fd); /* likewise, beyond the limit */
+    bool (*make_room)(struct acceptor *a); /* begins to close a connection; false: none to spare */
     struct listener listener[LISTEN_MAX];
     uint32_t n_listeners;
     bool accepting;
-    bool single;                /* one connection per accept, so that the limit is kept exactly */
-    bool stopped;               /* for good */
-    int over_limit[LISTEN_MAX]; /* accepted when the limit was just reached, one per listener */
-    uint32_t n_over_limit;
-    uint64_t failures; /* accepts that failed because descriptors ran out */
+    bool single;             /* one connection per accept, so that the limit is kept exactly */
+    bool stopped;            /* for good */
+    bool overloaded;         /* clients have waited for admit_timeout, and there is no room yet */
+    int waiting[LISTEN_MAX]; /* sockets accepted at the limit, the longest waiting first */
+    uint32_t n_waiting;
+    uint64_t waits_until;      /* io time at which the first of them is refused */
+    uint32_t n_leaving;        /* connections that make_room is closing */
+    struct wheel_timer search; /* looks for room again, and ends the wait */
+    uint64_t failures;         /* accepts that failed because descriptors ran out */
 };
 
 /* Adds a listening socket, which acceptor_close closes. Call before acceptor_start. */

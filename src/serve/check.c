@@ -62,7 +62,7 @@ static struct io *open_core(const struct options *o, const struct io_engine *eng
                             uint32_t features, char *why, size_t size)
 {
     struct io_config config = o->io;
-    config.max_sockets = o->limits.max_conns + LISTEN_MAX;
+    config.max_sockets = o->limits.max_conns + ACCEPTOR_SPARE;
     config.features = features;
     if (io_probe(engine, &config, why, size) < 0) return NULL;
     struct io *io = malloc(sizeof *io);

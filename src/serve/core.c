@@ -30,6 +30,16 @@ static void on_admit(struct acceptor *a, int fd)
     http_accept(&container_of(a, struct core, acceptor)->http, fd);
 }
 
+static void on_refuse(struct acceptor *a, int fd)
+{
+    http_refuse(&container_of(a, struct core, acceptor)->http, fd);
+}
+
+static bool on_make_room(struct acceptor *a)
+{
+    return http_make_room(&container_of(a, struct core, acceptor)->http);
+}
+
 static void on_housekeeping(struct wheel_timer *t)
 {
     struct core *c = container_of(t, struct core, housekeeping);
@@ -56,7 +66,10 @@ static void on_start(struct loop *l)
     wheel_set(&io->wheel, &c->housekeeping, io->now + HOUSEKEEPING_NS);
     c->acceptor.core = c->index;
     c->acceptor.max_conns = c->limits->max_conns;
+    c->acceptor.admit_timeout = c->limits->admit_timeout;
     c->acceptor.admit = on_admit;
+    c->acceptor.refuse = on_refuse;
+    c->acceptor.make_room = on_make_room;
     acceptor_start(&c->acceptor, io, &c->http.n_open);
 }
 

@@ -147,7 +147,7 @@ static void init_core(struct torc_server *s, uint32_t i)
     struct loop *l = &c->loop;
     l->engine = s->engine;
     l->config = o->io;
-    l->config.max_sockets = c->limits->max_conns + LISTEN_MAX;
+    l->config.max_sockets = c->limits->max_conns + ACCEPTOR_SPARE;
     l->cpu = !admin && o->pin ? o->cpu[i] : -1;
     l->private_descriptors = o->private_descriptors;
     if (admin) {

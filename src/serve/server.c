@@ -227,7 +227,7 @@ static void limit_connections(struct torc_server *s)
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
     divide_connections(o, limit.rlim_cur);
     uint64_t most = io_max_sockets(&o->io, limit.rlim_cur);
-    most = most > LISTEN_MAX ? most - LISTEN_MAX : 1;
+    most = most > ACCEPTOR_SPARE ? most - ACCEPTOR_SPARE : 1;
     if (most < s->admin_limits.max_conns) s->admin_limits.max_conns = (uint32_t)most;
     if (most >= o->limits.max_conns) return;
     log_line("--max-connections reduced from %u to %" PRIu64

@@ -65,6 +65,23 @@ static void test_admin_clients_beyond_the_limit_wait(void **state)
     server_stop(&s);
 }
 
+/* Clients that connect and say nothing do not keep others from asking. */
+static void test_silent_clients_do_not_block_health(void **state)
+{
+    enum { N = 200 };
+    struct server s;
+    static struct client c[N];
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--idle-timeout", "1h", "--header-timeout", "1h");
+    for (int i = 0; i < N; i++) client_open_admin(&c[i], &s);
+    client_fetch(&s.admin, "/healthz", &r);
+    assert_int_equal(r.status, 200);
+    for (int i = 0; i < N; i++) client_close(&c[i]);
+    reply_free(&r);
+    server_stop(&s);
+}
+
 /* ---- exact counts ---- */
 
 static double total(json_t *stats, const char *name)
@@ -295,6 +312,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_health_and_readiness),
         cmocka_unit_test(test_admin_clients_beyond_the_limit_wait),
+        cmocka_unit_test(test_silent_clients_do_not_block_health),
         cmocka_unit_test(test_counters_match_traffic),
         cmocka_unit_test(test_peak_of_concurrency),
         cmocka_unit_test(test_measures),

@@ -75,7 +75,7 @@ static void idle(const char *cores)
     struct client fresh;
     struct reply r = {0};
     int n = how_many();
-    server_start(&s, "--idle-timeout", "1h", "--cores", cores);
+    server_start(&s, "--idle-timeout", "1h", "--header-timeout", "1h", "--cores", cores);
     open_many(&s, n);
     stats_await(&s, "total.connections_accepted", n);
     ask_some(n, 2, "/pipeline", "ok"); /* half of them served a request before they became idle */
@@ -112,7 +112,7 @@ static void test_drain_closes_idle_connections(void **state)
     struct server s;
     int n = how_many();
     (void)state;
-    server_start(&s, "--idle-timeout", "1h", "--drain-timeout", "1h");
+    server_start(&s, "--idle-timeout", "1h", "--header-timeout", "1h", "--drain-timeout", "1h");
     open_many(&s, n);
     stats_await(&s, "total.connections_accepted", n);
     server_stop(&s);
@@ -129,7 +129,7 @@ static void test_many_requests_in_progress(void **state)
     struct reply r = {0};
     int n = how_many();
     (void)state;
-    server_start(&s, "--idle-timeout", "1h", "--body-timeout", "1h");
+    server_start(&s, "--idle-timeout", "1h", "--header-timeout", "1h", "--body-timeout", "1h");
     open_many(&s, n);
     for (int i = 0; i < n; i++) client_ask(&many[i], "POST", "/upload", "Content-Length: 1\r\n");
     stats_await(&s, "total.requests_started", n);
@@ -163,11 +163,17 @@ static void few_descriptors(void *arg)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* Connections whose handlers wait: nobody else's are spared for a new one. */
+static void open_crowd(const struct server *s)
+{
+    open_many(s, CROWD);
+    for (int i = 0; i < CROWD; i++) client_ask(&many[i], "GET", "/delay/1000", "");
+}
+
 /* Serves the whole crowd: a client that has its reply closes and makes room for another. */
 static void serve_crowd(void)
 {
     struct reply r = {0};
-    for (int i = 0; i < CROWD; i++) client_ask(&many[i], "GET", "/plaintext", "");
     for (int left = CROWD; left > 0;) {
         struct pollfd p[CROWD];
         for (int i = 0; i < CROWD; i++) p[i] = (struct pollfd){many[i].fd, POLLIN, 0};
@@ -191,7 +197,8 @@ static void exhaust(const char *const *options, bool meets_limit)
     server_start_prepared(&s, few_descriptors, NULL, options);
     client_open(&first, &s);
     client_get(&first, "/plaintext", 200, &r);
-    open_many(&s, CROWD);
+    client_ask(&first, "GET", "/delay/1000", "");
+    open_crowd(&s);
     if (meets_limit) {
         stats_await_more(&s, "total.accept_failures", 1);
         server_await_log(&s, "torc: core 0 cannot accept: ");
@@ -202,15 +209,15 @@ static void exhaust(const char *const *options, bool meets_limit)
     /* Open connections are served as usual, and accepting is retried at intervals: a busy loop
      * would cause thousands of failures. */
     sleep_ms(500);
-    client_get(&first, "/pipeline", 200, &r);
+    client_reply(&first, "GET", &r);
+    assert_string_equal(r.body, "1000");
+    client_close(&first);
     double failures = stats_number(&s, "total.accept_failures");
     double turns = stats_number(&s, "total.turns");
     if (failures > 100 || turns > 2000) print_error("%g failures, %g turns\n", failures, turns);
     assert_true(failures <= 100 && turns <= 2000);
     assert_true(stats_number(&s, "total.connections_accepted") < CROWD);
     serve_crowd();
-    client_get(&first, "/pipeline", 200, &r);
-    client_close(&first);
     stats_await(&s, "total.connections_closed", CROWD + 1);
     assert_true(stats_number(&s, "total.connections_reset") == 0);
     reply_free(&r);
@@ -218,7 +225,27 @@ static void exhaust(const char *const *options, bool meets_limit)
 }
 
 #define exhaust_with(meets_limit, ...)                                                             \
-    exhaust((const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL}, meets_limit)
+    exhaust((const char *const[]){"--admit-timeout", "1h" __VA_OPT__(, ) __VA_ARGS__, NULL},       \
+            meets_limit)
+
+/* Where descriptors run out before the limit is reached, silent clients make room as well. */
+static void test_silent_clients_leave_descriptors(void **state)
+{
+    struct server s;
+    (void)state;
+    server_start_prepared(&s, few_descriptors, NULL,
+                          (const char *const[]){"--max-connections", "1000", "--no-direct",
+                                                "--header-timeout", "1h", NULL});
+    open_many(&s, CROWD);
+    struct client c;
+    struct reply r = {0};
+    client_open(&c, &s);
+    client_get(&c, "/plaintext", 200, &r);
+    client_close(&c);
+    close_many(CROWD);
+    reply_free(&r);
+    server_stop(&s);
+}
 
 static bool has_direct(void)
 {
@@ -276,6 +303,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_drain_closes_idle_connections),
         cmocka_unit_test(test_many_requests_in_progress),
         cmocka_unit_test(test_clients_wait_for_descriptors),
+        cmocka_unit_test(test_silent_clients_leave_descriptors),
         cmocka_unit_test(test_drain_without_descriptors),
         cmocka_unit_test(test_limit_is_reduced_to_descriptors),
     };

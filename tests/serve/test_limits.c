@@ -13,6 +13,17 @@ enum { HEAD_ROOM = 70 * 1024 };
 
 /* ---- connections ---- */
 
+/* Connections that are open once no more are accepted. */
+static double settled_open(const struct server *s)
+{
+    stats_settled(s, "total.connections_accepted");
+    json_t *stats = stats_get(s);
+    double n = json_number(stats, "total.connections_accepted") -
+               json_number(stats, "total.connections_closed");
+    json_decref(stats);
+    return n;
+}
+
 /* All clients connect while the server is stopped. Each is served, at most `max` at a time. */
 static void crowd(const char *cores, bool two_listeners, double max)
 {
@@ -35,8 +46,8 @@ static void crowd(const char *cores, bool two_listeners, double max)
         client_ask(&c[i], "GET", "/plaintext", "");
     }
     server_signal(&s, SIGCONT);
-    assert_true(stats_settled(&s, "total.connections_accepted") <= max);
-    /* A client that has its reply closes and makes room for another. */
+    assert_true(settled_open(&s) <= max);
+    /* A client that has its reply closes, or is closed as idle, and makes room for another. */
     for (int left = N; left > 0;) {
         struct pollfd p[N];
         for (int i = 0; i < N; i++) p[i] = (struct pollfd){c[i].fd, POLLIN, 0};
@@ -86,7 +97,7 @@ static void test_drain_at_max_connections(void **state)
     server_signal(&s, SIGSTOP);
     for (int i = 0; i < N; i++) client_open_to(&c[i], i % 2 ? &other : &s.addr, NULL);
     server_signal(&s, SIGCONT);
-    stats_await(&s, "total.connections_accepted", 1);
+    stats_await_more(&s, "total.connections_accepted", 1);
     server_stop(&s);
     for (int i = 0; i < N; i++) {
         client_await_close(&c[i]);
@@ -123,6 +134,188 @@ static void test_closed_connections_do_not_count(void **state)
         client_close(&kept[i]);
     }
     reply_free(&r);
+    server_stop(&s);
+}
+
+/* ---- room at the limit ---- */
+
+/* Timeouts that no test waits for. */
+#define PATIENT "--idle-timeout", "1h", "--header-timeout", "1h", "--body-timeout", "1h"
+
+static void expect_served(const struct server *s)
+{
+    struct client c;
+    struct reply r = {0};
+    client_open(&c, s);
+    client_get(&c, "/plaintext", 200, &r);
+    client_close(&c);
+    reply_free(&r);
+}
+
+static void test_silent_clients_make_room(void **state)
+{
+    enum { N = 100 };
+    struct server s;
+    static struct client c[N];
+    (void)state;
+    server_start(&s, "--max-connections", "100", PATIENT);
+    for (int i = 0; i < N; i++) client_open(&c[i], &s);
+    stats_await(&s, "total.connections_accepted", N);
+    expect_served(&s);
+    stats_await(&s, "total.connections_evicted", 1);
+    client_expect_end(&c[0]); /* it waited longest */
+    for (int i = 0; i < N; i++) client_close(&c[i]);
+    server_stop(&s);
+}
+
+/* Whichever core a client reaches. */
+static void test_silent_clients_of_two_cores_make_room(void **state)
+{
+    enum { N = 40, MORE = 20 };
+    struct server s;
+    static struct client c[N];
+    (void)state;
+    server_start(&s, "--max-connections", "4", "--cores", server_two_cores(), PATIENT);
+    for (int i = 0; i < N; i++) client_open(&c[i], &s);
+    for (int i = 0; i < MORE; i++) expect_served(&s);
+    for (int i = 0; i < N; i++) client_close(&c[i]);
+    server_stop(&s);
+}
+
+static void test_longest_idle_makes_room(void **state)
+{
+    enum { N = 4 };
+    struct server s;
+    struct client c[N], newer[2];
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--max-connections", "4", "--admit-timeout", "1h", PATIENT);
+    for (int i = 0; i < N; i++) client_open(&c[i], &s);
+    static const int order[] = {2, 0, 1}; /* the last one stays unused, so it is the first */
+    for (int i = 0; i < N - 1; i++, sleep_ms(5)) client_get(&c[order[i]], "/plaintext", 200, &r);
+    client_open(&newer[0], &s);
+    client_get(&newer[0], "/plaintext", 200, &r);
+    client_expect_end(&c[3]);
+    client_open(&newer[1], &s);
+    client_get(&newer[1], "/plaintext", 200, &r);
+    client_expect_end(&c[2]);
+    client_get(&c[0], "/plaintext", 200, &r);
+    client_get(&c[1], "/plaintext", 200, &r);
+    client_get(&newer[0], "/plaintext", 200, &r);
+    assert_true(stats_number(&s, "total.connections_evicted") == 2);
+    for (int i = 0; i < N; i++) client_close(&c[i]);
+    for (int i = 0; i < 2; i++) client_close(&newer[i]);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+/* Nor do clients that begin something keep others out. */
+static void test_stalled_requests_make_room(void **state)
+{
+    enum { N = 6 };
+    struct server s;
+    struct client c[N];
+    (void)state;
+    server_start(&s, "--max-connections", "6", "--admit-timeout", "1h", PATIENT);
+    for (int i = 0; i < N; i++) {
+        client_open(&c[i], &s);
+        if (i % 3 == 0) client_sendf(&c[i], "GET /plain");
+        if (i % 3 == 1) client_ask(&c[i], "POST", "/upload", "Content-Length: 10\r\n");
+        if (i % 3 == 2) client_ask(&c[i], "POST", "/plaintext", "Content-Length: 10\r\n");
+    }
+    for (int i = 0; i < N; i++) expect_served(&s);
+    for (int i = 0; i < N; i++) client_close(&c[i]);
+    server_stop(&s);
+}
+
+/* Nor do those that keep sending a byte of it now and then. */
+static void test_dripping_bodies_make_room(void **state)
+{
+    enum { N = 3 };
+    struct server s;
+    struct client c[N], newer;
+    struct reply r = {0};
+    struct pollfd p = {.events = POLLIN};
+    (void)state;
+    server_start(&s, "--max-connections", "3", "--admit-timeout", "1h", PATIENT);
+    for (int i = 0; i < N; i++) {
+        client_open(&c[i], &s);
+        client_ask(&c[i], "POST", "/upload", "Content-Length: 100000\r\n");
+    }
+    client_open(&newer, &s);
+    client_ask(&newer, "GET", "/plaintext", "");
+    p.fd = newer.fd;
+    for (int i = 0; i < TCP_SECONDS * 5 && poll(&p, 1, 200) == 0; i++)
+        for (int k = 0; k < N; k++) client_try_send(&c[k], "x", 1);
+    assert_true(p.revents != 0);
+    client_reply(&newer, "GET", &r);
+    assert_int_equal(r.status, 200);
+    client_close(&newer);
+    for (int i = 0; i < N; i++) client_close(&c[i]);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+/* Nor do clients that do not read. */
+static void test_unread_responses_make_room(void **state)
+{
+    enum { N = 3 };
+    struct server s;
+    struct client c[N];
+    (void)state;
+    char *dir = files_open();
+    files_fill(dir, "big", 16 << 20);
+    server_start(&s, "--max-connections", "3", "--admit-timeout", "1h", "--write-timeout", "1h",
+                 "--root", dir, PATIENT);
+    for (int i = 0; i < N; i++) {
+        client_open_to(&c[i], &s.addr, &(struct tcp_how){.receive_buffer = 4096});
+        client_ask(&c[i], "GET", "/static/big", "");
+    }
+    stats_await(&s, "total.requests_started", N);
+    expect_served(&s);
+    assert_true(stats_number(&s, "total.timeouts_write") >= 1);
+    for (int i = 0; i < N; i++) client_close(&c[i]);
+    server_stop(&s);
+    files_close(dir);
+}
+
+static void expect_refused(const struct server *s)
+{
+    struct client c;
+    struct reply r = {0};
+    client_open(&c, s);
+    client_ask(&c, "GET", "/plaintext", "");
+    client_reply(&c, "GET", &r);
+    assert_int_equal(r.status, 503);
+    assert_true(r.closes);
+    char *after = reply_field(&r, "Retry-After");
+    assert_non_null(after);
+    free(after);
+    client_expect_end(&c);
+    client_close(&c);
+    reply_free(&r);
+}
+
+static void test_busy_server_refuses(void **state)
+{
+    enum { N = 2 };
+    struct server s;
+    struct client c[N];
+    (void)state;
+    server_start(&s, "--max-connections", "2", "--admit-timeout", "50ms", PATIENT);
+    for (int i = 0; i < N; i++) {
+        client_open(&c[i], &s);
+        client_ask(&c[i], "GET", "/delay/60000", "");
+    }
+    stats_await(&s, "total.requests_started", N);
+    for (int i = 0; i < 5; i++) expect_refused(&s);
+    stats_await(&s, "total.connections_refused", 5);
+    assert_true(stats_number(&s, "total.connections_evicted") == 0);
+    assert_true(stats_number(&s, "total.requests") == 0);
+    client_reset(&c[0]);
+    stats_await(&s, "total.connections_closed", 5 + 1);
+    expect_served(&s);
+    client_reset(&c[1]);
     server_stop(&s);
 }
 
@@ -434,6 +627,13 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_max_connections_of_two_cores),
         cmocka_unit_test(test_drain_at_max_connections),
         cmocka_unit_test(test_closed_connections_do_not_count),
+        cmocka_unit_test(test_silent_clients_make_room),
+        cmocka_unit_test(test_silent_clients_of_two_cores_make_room),
+        cmocka_unit_test(test_longest_idle_makes_room),
+        cmocka_unit_test(test_stalled_requests_make_room),
+        cmocka_unit_test(test_dripping_bodies_make_room),
+        cmocka_unit_test(test_unread_responses_make_room),
+        cmocka_unit_test(test_busy_server_refuses),
         cmocka_unit_test(test_max_requests_rejects_with_503),
         cmocka_unit_test(test_max_body_rejects_with_413),
         cmocka_unit_test(test_the_limits_of_a_head),

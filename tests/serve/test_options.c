@@ -160,6 +160,7 @@ static void defaults(void **state)
     assert_int_equal(o->io.iowq_bounded, 4);
     assert_int_equal(o->io.iowq_unbounded, 4);
     assert_int_equal(o->io.features, ALL_FEATURES);
+    assert_int_equal(o->limits.admit_timeout, 1 * NS_PER_S);
     assert_int_equal(o->limits.header_timeout, 10 * NS_PER_S);
     assert_int_equal(o->limits.idle_timeout, 60 * NS_PER_S);
     assert_int_equal(o->limits.body_timeout, 30 * NS_PER_S);
@@ -194,10 +195,11 @@ static void values_are_stored(void **state)
     assert_int_equal(o->io.iowq_bounded, 9);
     assert_int_equal(o->io.iowq_unbounded, 9);
     assert_true(o->check && o->json);
-    VALID("--header-timeout=1ms", "--idle-timeout=2ms", "--body-timeout=3ms", "--write-timeout=4ms",
-          "--drain-timeout=0", "--max-body=0", "--request-memory=5k", "--write-buffer=6k",
-          "--read-buffer=7k", "--stack-size=16k", "--max-requests=8", "--file-cache=9",
-          "--file-cache-ttl=0", "--access-log-format=json");
+    VALID("--admit-timeout=5ms", "--header-timeout=1ms", "--idle-timeout=2ms", "--body-timeout=3ms",
+          "--write-timeout=4ms", "--drain-timeout=0", "--max-body=0", "--request-memory=5k",
+          "--write-buffer=6k", "--read-buffer=7k", "--stack-size=16k", "--max-requests=8",
+          "--file-cache=9", "--file-cache-ttl=0", "--access-log-format=json");
+    assert_int_equal(o->limits.admit_timeout, 5 * NS_PER_MS);
     assert_int_equal(o->limits.header_timeout, 1 * NS_PER_MS);
     assert_int_equal(o->limits.idle_timeout, 2 * NS_PER_MS);
     assert_int_equal(o->limits.body_timeout, 3 * NS_PER_MS);
@@ -402,6 +404,9 @@ static void wrong_values_are_explained(void **state)
     WRONG("--max-header-fields takes a number from 1 to 1000, not \"0\"", "--max-header-fields=0");
     WRONG("--max-header-fields takes a number from 1 to 1000, not \"1001\"",
           "--max-header-fields=1001");
+    WRONG("--admit-timeout takes a time from 1ms to 24h with a unit, such as 500ms, 10s or 2m, "
+          "not \"0\"",
+          "--admit-timeout=0");
     WRONG("--header-timeout takes a time from 1ms to 24h with a unit, such as 500ms, 10s or 2m, "
           "not \"0\"",
           "--header-timeout=0");

@@ -24,6 +24,7 @@ OTHER_TESTS = {
     "load/plan_requests": "plan.c on the requests that a command line describes",
     "serve/access_ends": "whole servers",
     "serve/access_rotation": "whole servers",
+    "serve/asking": "handlers that ask, in a server",
     "serve/deadlines": "whole servers",
     "serve/drain": "whole servers",
     "serve/faults": "whole servers",
