@@ -107,7 +107,7 @@ def configure(place: Place, name: str, port: int, cores: int) -> str:
     }
     text = (SERVERS / f"{name}.conf").read_text()
     path = place.scratch / f"{name}.conf"
-    path.write_text(re.sub("@([a-z]+)@", lambda found: str(values[found[1]]), text))
+    path.write_bytes(os.fsencode(re.sub("@([a-z]+)@", lambda found: str(values[found[1]]), text)))
     return str(path)
 
 

@@ -325,7 +325,7 @@ def load(path: Path) -> Run:
     if path.exists() and not (path.is_file() or path.is_fifo()):  # some devices never end
         raise ResultsError(f"{path}: not a regular file")
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
         json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair cannot be printed
         return from_json(content)
     except ResultsError as error:
@@ -341,12 +341,12 @@ def load(path: Path) -> Run:
 
 def save(run: Run, path: Path) -> None:
     """Writes a file so that it is either the old one or the new one, whatever happens."""
-    text = json.dumps(to_json(run), separators=(",", ":"), default=str) + "\n"
+    text = json.dumps(to_json(run), separators=(",", ":"), default=str, ensure_ascii=False) + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
             new = Path(scratch, path.name)
-            with new.open("w") as out:
+            with new.open("w", encoding="utf-8", errors="replace") as out:  # a name need not be UTF-8
                 out.write(text)
                 out.flush()
                 os.fsync(out.fileno())

@@ -27,7 +27,7 @@ def _replace(path: Path, content: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        part.write_text(content, encoding="utf-8")
+        part.write_text(content, encoding="utf-8", errors="replace")
         return part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """A run's page, the answer first and then what it rests on, and the index of runs."""
 
 import dataclasses
+import os
 import shlex
 from pathlib import Path
 from typing import Any, Iterator, Mapping
@@ -66,7 +67,7 @@ def index(directory: Path) -> str:
 def _link(path: Path) -> str | None:
     """The address of a result file's page, if it has one."""
     target = path.with_suffix(".html")
-    return quote(target.name) if target.exists() else None
+    return quote(os.fsencode(target.name)) if target.exists() else None
 
 
 def conclusions(run: results.Run) -> list[str]:
