@@ -133,7 +133,7 @@ static int open_last(struct walk *w, int flags)
 
 static int walk(struct walk *w, int flags)
 {
-    int err;
+    int err = 0;
     while (w->fd < 0 && next_name(w, &err)) {
         if (strcmp(w->name, "..") == 0)
             err = leave(w);
