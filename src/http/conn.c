@@ -5,14 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { SPILL_STEP = 8 * 1024 };
-
 static_assert(sizeof(struct conn) <= 320, "an idle connection is five cache lines");
-
-struct conn_spill {
-    size_t cap;
-    char bytes[];
-};
 
 /* A fiber that waits for output to be sent; on its stack. */
 struct conn_writer {
@@ -24,41 +17,18 @@ struct conn_writer {
 
 /* ---- input ---- */
 
-/* Room for at least `need` bytes, as much as an allocation of a common size has. */
-static size_t spill_size(size_t need)
-{
-    size_t size = 1024;
-    need += sizeof(struct conn_spill);
-    while (size < need && size < SPILL_STEP) size *= 2;
-    if (size < need) size = (need + SPILL_STEP - 1) / SPILL_STEP * SPILL_STEP;
-    return size - sizeof(struct conn_spill);
-}
-
-/* Copies c->unread, and `more` after it, to the spill buffer; false without memory. */
+/* Keeps c->unread, and `more` after it, beyond the lease; false without memory. */
 static bool spill(struct conn *c, slice more)
 {
-    struct conn_spill *s = c->spill;
-    size_t need = c->unread.len + more.len;
-    if (!s || need > s->cap) {
-        size_t cap = spill_size(need);
-        s = malloc(sizeof *s + cap);
-        if (!s) return false;
-        s->cap = cap;
-        c->ctx->spilled += cap - (c->spill ? c->spill->cap : 0);
-        if (c->unread.len) memcpy(s->bytes, c->unread.ptr, c->unread.len);
-        free(c->spill);
-        c->spill = s;
-    } else if (c->unread.len) {
-        memmove(s->bytes, c->unread.ptr, c->unread.len);
-    }
-    if (more.len) memcpy(s->bytes + c->unread.len, more.ptr, more.len);
-    c->unread = slice_of(s->bytes, need);
-    return true;
+    size_t before = spill_cap(c->spill);
+    bool kept = spill_keep(&c->spill, &c->unread, more);
+    c->ctx->spilled += spill_cap(c->spill) - before;
+    return kept;
 }
 
 static void free_spill(struct conn *c)
 {
-    if (c->spill) c->ctx->spilled -= c->spill->cap;
+    c->ctx->spilled -= spill_cap(c->spill);
     free(c->spill);
     c->spill = NULL;
     c->unread = (slice){0};
@@ -386,35 +356,6 @@ void conn_stop(struct conn *c)
     conn_abort(c, -ECANCELED);
 }
 
-struct conn_silence conn_silence(const struct conn *c)
-{
-    if (c->state == CONN_LINGER && c->read_deadline != WHEEL_NEVER)
-        return (struct conn_silence){CONN_LINGERING, c->read_deadline - LINGER_IDLE};
-    if (c->state == CONN_OPEN && c->sock.sending && c->write_deadline != WHEEL_NEVER)
-        return (struct conn_silence){CONN_SENDING,
-                                     c->write_deadline - c->ctx->limits->write_timeout};
-    bool waits = c->state == CONN_OPEN && !c->close_after_response && !c->unread.len && !c->eof;
-    uint64_t since = waits ? c->protocol->waiting_since(c) : WHEEL_NEVER;
-    if (since == WHEEL_NEVER) return (struct conn_silence){CONN_BUSY, 0};
-    if (c->exchange) return (struct conn_silence){CONN_SILENT_IN_REQUEST, since};
-    if (c->unsent.bytes) return (struct conn_silence){CONN_BUSY, 0};
-    return (struct conn_silence){c->used ? CONN_IDLE : CONN_UNUSED, since};
-}
-
-bool conn_evict(struct conn *c)
-{
-    if (c->state == CONN_OPEN && c->sock.sending) {
-        c->write_deadline = c->ctx->io->now;
-        arm(c);
-        return false;
-    }
-    if (c->state == CONN_OPEN && !c->exchange)
-        conn_begin_close(c, false);
-    else
-        conn_abort(c, -ETIMEDOUT);
-    return true;
-}
-
 void conn_drain(struct conn *c)
 {
     if (c->state != CONN_OPEN) return;
@@ -451,7 +392,7 @@ static void end_of_turn(struct io_task *t)
 
 /* ---- the beginning ---- */
 
-static struct conn *open_conn(struct http_context *ctx, int fd, const struct protocol *protocol)
+struct conn *conn_open(struct http_context *ctx, int fd, const struct protocol *protocol)
 {
     struct conn *c = slab_get(&ctx->conns);
     if (!c) {
@@ -473,25 +414,8 @@ static struct conn *open_conn(struct http_context *ctx, int fd, const struct pro
         conn_abort(c, -ECANCELED);
         return NULL;
     }
-    return c;
-}
-
-void conn_open(struct http_context *ctx, int fd, const struct protocol *protocol)
-{
-    struct conn *c = open_conn(ctx, fd, protocol);
-    if (!c) return;
     if (ctx->want_peer) c->peer = io_peer(ctx->io, &c->sock);
     update_recv(c);
     arm(c);
-}
-
-void conn_open_refused(struct http_context *ctx, int fd, const struct protocol *protocol,
-                       slice response)
-{
-    struct conn *c = open_conn(ctx, fd, protocol);
-    if (!c) return;
-    if (send_queue_append(&c->unsent, ctx, response.ptr, response.len) < 0)
-        conn_abort(c, -ENOMEM);
-    else
-        conn_begin_close(c, true);
+    return c;
 }

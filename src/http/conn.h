@@ -13,6 +13,7 @@
 #include "http/context.h"
 #include "http/protocol.h"
 #include "http/send_queue.h"
+#include "http/spill.h"
 #include "task/scope.h"
 
 #define LINGER_IDLE (2 * NS_PER_S)
@@ -38,7 +39,7 @@ struct conn {
     uint64_t write_deadline; /* likewise; in LINGER, of the state as a whole */
     struct send_queue unsent;
     slice unread; /* received but not consumed: in the leased buffer or in the spill buffer */
-    struct conn_spill *spill;   /* spill buffer: input kept beyond its lease; or NULL */
+    struct spill *spill;        /* spill buffer: input kept beyond its lease; or NULL */
     uint8_t state;              /* enum conn_state */
     bool eof;                   /* the client has ended its stream */
     bool close_after_response;  /* no further request is served; close when everything is sent */
@@ -59,33 +60,8 @@ struct conn {
     char *peer;          /* client address, malloc'ed; NULL unless ctx->want_peer */
 };
 
-/* Starts a connection on an accepted socket; without memory, discards the socket. */
-void conn_open(struct http_context *ctx, int fd, const struct protocol *protocol);
-
-/* Starts one that is only told `response`, and closes. */
-void conn_open_refused(struct http_context *ctx, int fd, const struct protocol *protocol,
-                       slice response);
-
-/* What a connection waits for: the later in this list, the sooner it can be spared. */
-enum conn_silence_kind {
-    CONN_BUSY, /* not for its client, or it is closing already */
-    CONN_SENDING,
-    CONN_SILENT_IN_REQUEST,
-    CONN_LINGERING,
-    CONN_IDLE,   /* for the next request */
-    CONN_UNUSED, /* for the first one */
-};
-
-struct conn_silence {
-    enum conn_silence_kind kind;
-    uint64_t since; /* ns; undefined if it is busy. Sending: the last time that progress was seen */
-};
-
-struct conn_silence conn_silence(const struct conn *c);
-
-/* Closes a connection that waits for its client, to make room for another. False for one that is
- * sending: it is closed later in this turn, or soon, if the client has not read anything since. */
-bool conn_evict(struct conn *c);
+/* Starts a connection on an accepted socket. NULL if that failed: the socket is closed. */
+struct conn *conn_open(struct http_context *ctx, int fd, const struct protocol *protocol);
 
 /* Ends the connection at once, without sending the unsent output. Waits of its request return
  * `err`. */

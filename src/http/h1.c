@@ -24,99 +24,6 @@ enum { LARGE_RESPONSE = 64 * 1024 };
 enum { DRIP_RATE = 256 };
 #define DRIP_PAUSE (100 * NS_PER_MS)
 
-/* A fiber that waits for body bytes; on its stack. */
-struct h1_reader {
-    struct wait wait;
-    struct h1_exchange *exchange;
-    char *buf;
-    size_t size;
-};
-
-/* ---- request body ---- */
-
-/* Records that the body failed: unless the handler responds otherwise, the response is `status`. */
-static void fail_body(struct h1_exchange *x, int status)
-{
-    x->rq.failed = status;
-    x->rq.close_after_response = true;
-}
-
-/* Copies body bytes from the unread input to `buf`. Returns a count, 0 at the end of the body,
- * -EAGAIN if more input is needed, or the body's error. */
-static ssize_t pull(struct h1_exchange *x, char *buf, size_t size)
-{
-    struct conn *c = x->conn;
-    struct h1_parser *p = &x->parser;
-    size_t got = 0;
-    while (p->state == PARSE_BODY && c->unread.len && got == 0) {
-        size_t used = h1_parse_body(p, c->unread, buf, size, &got);
-        c->unread = slice_skip(c->unread, used);
-    }
-    counter_add(&c->ctx->stats.body_in, got);
-    if (p->data_bytes > c->ctx->limits->max_body) {
-        p->state = PARSE_ERROR;
-        fail_body(x, 413);
-        return -EMSGSIZE;
-    }
-    if (got > 0) return (ssize_t)got; /* an error after these bytes is returned by the next read */
-    if (p->state == PARSE_ERROR) {
-        fail_body(x, p->status);
-        return -EBADMSG;
-    }
-    return p->state == PARSE_DONE ? 0 : -EAGAIN;
-}
-
-static void wake_reader(struct h1_exchange *x, ssize_t result)
-{
-    struct h1_reader *r = x->reader;
-    x->reader = NULL;
-    x->conn->read_deadline = WHEEL_NEVER;
-    wait_wake(&r->wait, (int)result);
-}
-
-static void reader_cancel(struct wait *w)
-{
-    wake_reader(container_of(w, struct h1_reader, wait)->exchange, w->scope->cancelled);
-}
-
-static ssize_t h1_read(struct torc_req *rq, void *buf, size_t size)
-{
-    struct h1_exchange *x = h1_exchange_of(rq);
-    struct conn *c = x->conn;
-    int refused = scope_refuses(&rq->scope);
-    if (refused) return refused;
-    if (x->reader) return -EBUSY;
-    if (size > INT32_MAX) size = INT32_MAX;
-    ssize_t n = pull(x, buf, size);
-    if (n != -EAGAIN) return n;
-    if (c->eof) {
-        fail_body(x, 400);
-        return -EPIPE;
-    }
-    if (rq->expect_continue) {
-        rq->expect_continue = false;
-        if (!rq->response.status)
-            send_queue_append(&c->unsent, c->ctx, "HTTP/1.1 100 Continue\r\n\r\n", 25);
-    }
-    struct h1_reader r = {.exchange = x, .buf = buf, .size = size};
-    x->reader = &r;
-    c->read_deadline = c->ctx->io->now + c->ctx->limits->body_timeout;
-    conn_schedule(c);
-    return wait_park(&rq->scope, &r.wait, reader_cancel);
-}
-
-/* Delivers body bytes to the waiting fiber. After the client's end of stream the body can no longer
- * be completed. */
-static void deliver_to_reader(struct h1_exchange *x)
-{
-    ssize_t n = pull(x, x->reader->buf, x->reader->size);
-    if (n == -EAGAIN && x->conn->eof) {
-        fail_body(x, 400);
-        n = -EPIPE;
-    }
-    if (n != -EAGAIN) wake_reader(x, n);
-}
-
 /* ---- the life of a request ---- */
 
 static void handler_returned(struct torc_req *rq)
@@ -161,7 +68,6 @@ static struct h1_exchange *request_begin(struct conn *c)
     x->state = H1_HEAD;
     x->returned = x->counted = x->begun = false;
     c->exchange = x;
-    c->used = true;
     return x;
 }
 
@@ -256,6 +162,7 @@ static void serve(struct h1_exchange *x)
     struct conn *c = x->conn;
     struct http_stats *stats = &c->ctx->stats;
     x->counted = true;
+    c->used = true;
     counter_add(&stats->started, 1);
     int status = request_accept(&x->rq);
     if (status) {
@@ -345,7 +252,7 @@ static bool step_handler(struct h1_exchange *x)
         request_done(x);
         return true;
     }
-    if (x->reader) deliver_to_reader(x);
+    if (x->reader) h1_deliver_body(x);
     return false;
 }
 
@@ -444,8 +351,8 @@ static void h1_timeout(struct conn *c)
         request_done(x);
     } else if (x->reader) {
         counter_add(&timeouts[TIMEOUT_BODY], 1);
-        fail_body(x, 408);
-        wake_reader(x, -ETIMEDOUT);
+        h1_fail_body(x, 408);
+        h1_wake_reader(x, -ETIMEDOUT);
     }
 }
 
@@ -462,9 +369,9 @@ static uint64_t h1_waiting_since(const struct conn *c)
 {
     const struct http_limits *limits = c->ctx->limits;
     const struct h1_exchange *x = c->exchange;
-    uint64_t timeout = x && x->state != H1_HEAD ? limits->body_timeout
-                       : x || !c->used          ? limits->header_timeout
-                                                : limits->idle_timeout;
+    uint64_t timeout = !is_idle(x) && x->state != H1_HEAD ? limits->body_timeout
+                       : !is_idle(x) || !c->used          ? limits->header_timeout
+                                                          : limits->idle_timeout;
     if (c->read_deadline == WHEEL_NEVER) return WHEEL_NEVER;
     uint64_t since = c->read_deadline - timeout;
     return x && drips(x, since) ? x->rq.arrived : since;

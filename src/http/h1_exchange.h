@@ -1,6 +1,6 @@
 #pragma once
-/* One HTTP/1.x request and its response; shared by h1.c, which reads, and h1_response.c, which
- * writes. */
+/* One HTTP/1.x request and its response; shared by h1.c, which leads it from head to end,
+ * h1_body.c, which reads its body, and h1_response.c, which writes. */
 
 #include "http/conn.h"
 #include "http/h1_parser.h"
@@ -29,6 +29,19 @@ static inline struct h1_exchange *h1_exchange_of(struct torc_req *rq)
 {
     return container_of(rq, struct h1_exchange, rq);
 }
+
+/* struct exchange_ops.read. */
+ssize_t h1_read(struct torc_req *rq, void *buf, size_t size);
+
+/* Delivers body bytes to the waiting fiber. After the client's end of stream the body can no longer
+ * be completed. */
+void h1_deliver_body(struct h1_exchange *x);
+
+/* Ends the waiting fiber's wait. */
+void h1_wake_reader(struct h1_exchange *x, ssize_t result);
+
+/* Records that the body failed: unless the handler responds otherwise, the response is `status`. */
+void h1_fail_body(struct h1_exchange *x, int status);
 
 /* The writing half of struct exchange_ops. */
 int h1_respond(struct torc_req *rq, slice body);

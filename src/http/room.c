@@ -6,14 +6,61 @@
 #include "http/h1.h"
 #include "http/http.h"
 
+#include <errno.h>
+
 enum { LOOK_MAX = 128 };
 
 /* Shorter silence is no sign of anything: the bytes may be on their way. */
 #define SILENCE_MIN         (100 * NS_PER_MS)
 #define REQUEST_SILENCE_MIN NS_PER_S
 
-/* Whether `c` can be spared rather than `best`, which may be NULL. */
-static bool is_better(const struct conn_silence *s, const struct conn_silence *best)
+/* What a connection waits for: the later in this list, the sooner it can be spared. */
+enum silence_kind {
+    BUSY, /* not for its client, or it is closing already */
+    SENDING,
+    IN_REQUEST,
+    LINGERING,
+    IDLE,   /* for the next request */
+    UNUSED, /* for the first one */
+};
+
+struct silence {
+    enum silence_kind kind;
+    uint64_t since; /* ns; undefined if it is busy. SENDING: when progress was last seen */
+};
+
+static struct silence silence_of(const struct conn *c)
+{
+    if (c->state == CONN_LINGER && c->read_deadline != WHEEL_NEVER)
+        return (struct silence){LINGERING, c->read_deadline - LINGER_IDLE};
+    if (c->state == CONN_OPEN && c->sock.sending && c->write_deadline != WHEEL_NEVER)
+        return (struct silence){SENDING, c->write_deadline - c->ctx->limits->write_timeout};
+    bool waits = c->state == CONN_OPEN && !c->close_after_response && !c->unread.len && !c->eof;
+    uint64_t since = waits ? c->protocol->waiting_since(c) : WHEEL_NEVER;
+    if (since == WHEEL_NEVER) return (struct silence){BUSY, 0};
+    if (c->exchange) return (struct silence){IN_REQUEST, since};
+    if (c->unsent.bytes) return (struct silence){BUSY, 0};
+    return (struct silence){c->used ? IDLE : UNUSED, since};
+}
+
+/* False for one that is sending: it is closed soon, if the client has not read anything since its
+ * progress was last seen. */
+static bool evict(struct conn *c)
+{
+    if (c->state == CONN_OPEN && c->sock.sending) {
+        c->write_deadline = c->ctx->io->now;
+        wheel_set(&c->ctx->io->wheel, &c->timer, c->write_deadline);
+        return false;
+    }
+    if (c->state == CONN_OPEN && !c->exchange)
+        conn_begin_close(c, false);
+    else
+        conn_abort(c, -ETIMEDOUT);
+    return true;
+}
+
+/* Whether one is spared rather than the best so far, if any. */
+static bool is_better(const struct silence *s, const struct silence *best)
 {
     if (!best->kind || s->kind != best->kind) return s->kind > best->kind;
     return s->since < best->since;
@@ -23,20 +70,19 @@ static bool is_better(const struct conn_silence *s, const struct conn_silence *b
 bool http_make_room(struct http_context *ctx)
 {
     struct conn *found = NULL;
-    struct conn_silence best = {CONN_BUSY, 0};
+    struct silence best = {BUSY, 0};
     uint32_t n = ctx->n_open < LOOK_MAX ? ctx->n_open : LOOK_MAX;
     for (; n > 0; n--) {
         struct list *l = list_pop(&ctx->open);
         list_push(&ctx->open, l);
         struct conn *c = container_of(l, struct conn, link);
-        struct conn_silence s = conn_silence(c);
-        uint64_t least = s.kind <= CONN_SILENT_IN_REQUEST ? REQUEST_SILENCE_MIN : SILENCE_MIN;
-        if (s.kind == CONN_BUSY || s.since + least > ctx->io->now || !is_better(&s, &best))
-            continue;
+        struct silence s = silence_of(c);
+        uint64_t least = s.kind <= IN_REQUEST ? REQUEST_SILENCE_MIN : SILENCE_MIN;
+        if (s.kind == BUSY || s.since + least > ctx->io->now || !is_better(&s, &best)) continue;
         found = c;
         best = s;
     }
-    if (!found || !conn_evict(found)) return false;
+    if (!found || !evict(found)) return false;
     counter_add(&ctx->stats.evicted, 1);
     return true;
 }
@@ -48,5 +94,10 @@ void http_refuse(struct http_context *ctx, int fd)
         "HTTP/1.1 503 Service Unavailable\r\nServer: torc\r\n"
         "Retry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     counter_add(&ctx->stats.refused, 1);
-    conn_open_refused(ctx, fd, &h1_protocol, slice_of(response, sizeof response - 1));
+    struct conn *c = conn_open(ctx, fd, &h1_protocol);
+    if (!c) return;
+    if (send_queue_append(&c->unsent, ctx, response, sizeof response - 1) < 0)
+        conn_abort(c, -ENOMEM);
+    else
+        conn_begin_close(c, true);
 }

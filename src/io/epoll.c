@@ -120,15 +120,12 @@ static void epoll_recv(struct io *io, struct io_sock *s)
     make_ready(ep_of(io), s);
 }
 
-/* ---- watch ---- */
-
 static void epoll_watch(struct io *io, struct io_sock *s)
 {
-    bool ends = s->recv.res;
     if (s->recv.kind != IO_WATCH || (s->recv.engine_bits & DONE)) return;
     if (s->engine_bits & BROKEN)
         finish(io, &s->recv, -ECONNRESET);
-    else if ((s->engine_bits & ENDED) && ends)
+    else if ((s->engine_bits & ENDED) && s->recv.res)
         finish(io, &s->recv, -ESHUTDOWN);
 }
 

@@ -212,16 +212,17 @@ static void test_longest_idle_makes_room(void **state)
 /* Nor do clients that begin something keep others out. */
 static void test_stalled_requests_make_room(void **state)
 {
-    enum { N = 6 };
+    enum { N = 8 };
     struct server s;
     struct client c[N];
     (void)state;
-    server_start(&s, "--max-connections", "6", "--admit-timeout", "1h", PATIENT);
+    server_start(&s, "--max-connections", "8", "--admit-timeout", "1h", PATIENT);
     for (int i = 0; i < N; i++) {
         client_open(&c[i], &s);
-        if (i % 3 == 0) client_sendf(&c[i], "GET /plain");
-        if (i % 3 == 1) client_ask(&c[i], "POST", "/upload", "Content-Length: 10\r\n");
-        if (i % 3 == 2) client_ask(&c[i], "POST", "/plaintext", "Content-Length: 10\r\n");
+        if (i % 4 == 0) client_sendf(&c[i], "GET /plain");
+        if (i % 4 == 1) client_ask(&c[i], "POST", "/upload", "Content-Length: 10\r\n");
+        if (i % 4 == 2) client_ask(&c[i], "POST", "/plaintext", "Content-Length: 10\r\n");
+        if (i % 4 == 3) client_sendf(&c[i], "\r\n");
     }
     for (int i = 0; i < N; i++) expect_served(&s);
     for (int i = 0; i < N; i++) client_close(&c[i]);

@@ -1,0 +1,94 @@
+/* The request body, as a handler reads it. */
+
+#include "base/counter.h"
+#include "http/h1_exchange.h"
+
+#include <errno.h>
+
+/* A fiber that waits for body bytes; on its stack. */
+struct h1_reader {
+    struct wait wait;
+    struct h1_exchange *exchange;
+    char *buf;
+    size_t size;
+};
+
+void h1_fail_body(struct h1_exchange *x, int status)
+{
+    x->rq.failed = status;
+    x->rq.close_after_response = true;
+}
+
+/* Copies body bytes from the unread input to `buf`. Returns a count, 0 at the end of the body,
+ * -EAGAIN if more input is needed, or the body's error. */
+static ssize_t pull(struct h1_exchange *x, char *buf, size_t size)
+{
+    struct conn *c = x->conn;
+    struct h1_parser *p = &x->parser;
+    size_t got = 0;
+    while (p->state == PARSE_BODY && c->unread.len && got == 0) {
+        size_t used = h1_parse_body(p, c->unread, buf, size, &got);
+        c->unread = slice_skip(c->unread, used);
+    }
+    counter_add(&c->ctx->stats.body_in, got);
+    if (p->data_bytes > c->ctx->limits->max_body) {
+        p->state = PARSE_ERROR;
+        h1_fail_body(x, 413);
+        return -EMSGSIZE;
+    }
+    if (got > 0) return (ssize_t)got; /* an error after these bytes is returned by the next read */
+    if (p->state == PARSE_ERROR) {
+        h1_fail_body(x, p->status);
+        return -EBADMSG;
+    }
+    return p->state == PARSE_DONE ? 0 : -EAGAIN;
+}
+
+void h1_wake_reader(struct h1_exchange *x, ssize_t result)
+{
+    struct h1_reader *r = x->reader;
+    x->reader = NULL;
+    x->conn->read_deadline = WHEEL_NEVER;
+    wait_wake(&r->wait, (int)result);
+}
+
+static void reader_cancel(struct wait *w)
+{
+    h1_wake_reader(container_of(w, struct h1_reader, wait)->exchange, w->scope->cancelled);
+}
+
+ssize_t h1_read(struct torc_req *rq, void *buf, size_t size)
+{
+    struct h1_exchange *x = h1_exchange_of(rq);
+    struct conn *c = x->conn;
+    int refused = scope_refuses(&rq->scope);
+    if (refused) return refused;
+    if (x->reader) return -EBUSY;
+    if (size > INT32_MAX) size = INT32_MAX;
+    ssize_t n = pull(x, buf, size);
+    if (n != -EAGAIN) return n;
+    if (c->eof) {
+        h1_fail_body(x, 400);
+        return -EPIPE;
+    }
+    if (rq->expect_continue) {
+        rq->expect_continue = false;
+        if (!rq->response.status)
+            send_queue_append(&c->unsent, c->ctx, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+    }
+    struct h1_reader r = {.exchange = x, .buf = buf, .size = size};
+    x->reader = &r;
+    c->read_deadline = c->ctx->io->now + c->ctx->limits->body_timeout;
+    conn_schedule(c);
+    return wait_park(&rq->scope, &r.wait, reader_cancel);
+}
+
+void h1_deliver_body(struct h1_exchange *x)
+{
+    ssize_t n = pull(x, x->reader->buf, x->reader->size);
+    if (n == -EAGAIN && x->conn->eof) {
+        h1_fail_body(x, 400);
+        n = -EPIPE;
+    }
+    if (n != -EAGAIN) h1_wake_reader(x, n);
+}

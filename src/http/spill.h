@@ -1,0 +1,21 @@
+#pragma once
+/* A spill buffer keeps a connection's unread input beyond the lease of its bytes. */
+
+#include "base/slice.h"
+
+#include <stdbool.h>
+
+struct spill {
+    size_t cap;
+    char bytes[];
+};
+
+/* Copies *unread, which may lie in the buffer already, and `more` after it to the buffer *s, which
+ * it allocates or replaces; free() frees it. *unread is then all of it. False without memory, and
+ * nothing has changed. */
+bool spill_keep(struct spill **s, slice *unread, slice more);
+
+static inline size_t spill_cap(const struct spill *s)
+{
+    return s ? s->cap : 0;
+}
