@@ -19,7 +19,7 @@ bool spill_keep(struct spill **s, slice *unread, slice more)
 {
     struct spill *to = *s;
     size_t need = unread->len + more.len;
-    if (need > spill_cap(to)) {
+    if (!to || need > to->cap) {
         size_t cap = size_for(need);
         to = malloc(sizeof *to + cap);
         if (!to) return false;
