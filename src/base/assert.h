@@ -9,8 +9,8 @@ _Noreturn void assert_fail(const char *expr, const char *file, int line);
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
-/* What the path of a request calls rarely. Compiled into its caller, its arrays would have the
- * stack checked at each of the caller's calls. */
+/* What the path of a request calls rarely. Compiled into its caller, its arrays and the variables
+ * whose address it takes would have the stack checked at each of the caller's calls. */
 #define COLD __attribute__((noinline, cold))
 
 #define ASSERT(expr)                                                                               \

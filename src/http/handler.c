@@ -33,7 +33,7 @@ static void truncate_response(struct torc_req *rq)
 }
 
 /* The handler's fault, unless the client has gone or its body failed. */
-static void respond_instead(struct torc_req *rq)
+COLD static void respond_instead(struct torc_req *rq)
 {
     char route[REQUEST_ROUTE];
     int err = rq->response.error;
