@@ -79,13 +79,12 @@ static void close_others(const struct loop *l)
  * lock. But what one thread opens or closes, the others do not see. */
 static void unshare_descriptors(const struct loop *l)
 {
-#if !THREAD_SANITIZER /* it assumes that a descriptor number means the same file in all threads */
-    if (!l->private_descriptors) return;
+    /* The thread sanitizer assumes that a descriptor number means the same file in all threads. */
+    if (THREAD_SANITIZER || !l->private_descriptors) return;
     if (unshare(CLONE_FILES) < 0)
         log_line("thread %s shares its descriptors: the system refuses unshare(2)", l->name);
     else if (l->n_only > 0)
         close_others(l);
-#endif
 }
 
 static void on_wake(struct io *io)
