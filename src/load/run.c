@@ -358,7 +358,10 @@ int run_plan(struct run *r, const struct plan *plan)
     status = start_cores(r);
     if (status) return status; /* the process ends, and the cores with it */
     run_phases(r);
-    if (is_broken(r)) return EXIT_START;
+    if (is_broken(r)) {
+        for (uint32_t i = 0; i < own.n_cores; i++) pthread_detach(r->cores[i].thread);
+        return EXIT_START; /* as above; what the kernel still holds cannot be freed */
+    }
     status = collect(r);
     close(r->signal_fd);
     close(r->completed_fd);

@@ -65,6 +65,12 @@ bool cores_await_end(struct torc_server *s, uint32_t from, uint32_t to, uint64_t
     return in_time;
 }
 
+void cores_detach(struct torc_server *s)
+{
+    for (uint32_t i = 0; i < s->n_all; i++)
+        if (s->cores[i].loop.thread) pthread_detach(s->cores[i].loop.thread);
+}
+
 void cores_join(struct torc_server *s)
 {
     for (uint32_t i = 0; i < s->n_all; i++) core_join(&s->cores[i]);

@@ -16,5 +16,8 @@ bool cores_await_end(struct torc_server *s, uint32_t from, uint32_t to, uint64_t
 /* Whether the engine of any core failed while it ran. */
 bool cores_broken(struct torc_server *s);
 
+/* Leaves the threads to end by themselves, if ever. */
+void cores_detach(struct torc_server *s);
+
 /* Joins the threads and closes the listening sockets. Call when all cores have ended or failed. */
 void cores_join(struct torc_server *s);

@@ -84,7 +84,11 @@ static bool reclaim(struct torc_server *s)
 
 void torc_server_free(torc_server *s)
 {
-    if (!s || (s->phase == SERVER_ABANDONED && !reclaim(s))) return;
+    if (!s) return;
+    if (s->phase == SERVER_ABANDONED && !reclaim(s)) {
+        cores_detach(s);
+        return;
+    }
     free(s->name);
     free(s->about);
     options_free(s->set);
