@@ -70,7 +70,14 @@ enum { FRAME_WORDS = 20, FRAME_RETURN = 1 };
 
 /* Inline where the thread sanitizer counts the calls and returns of each fiber; elsewhere out of
  * the way of programs that nobody watches. */
-#ifdef __SANITIZE_THREAD__
+#if defined(__SANITIZE_THREAD__)
+#define STACK_COUNTED 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define STACK_COUNTED 1
+#endif
+#endif
+#ifdef STACK_COUNTED
 #define WATCHED_SWITCH __attribute__((always_inline)) static inline
 #else
 #define WATCHED_SWITCH __attribute__((noinline, cold, unused)) static
