@@ -34,6 +34,9 @@ struct io_engine {
 extern const struct io_engine io_uring_engine;
 extern const struct io_engine io_epoll_engine;
 
+/* The engine has read from wake_fd. */
+void io_woken(struct io *io);
+
 /* Queues the final completion; it runs later in this turn or in the next. */
 static inline void io_complete_later(struct io *io, struct io_op *op, int res)
 {

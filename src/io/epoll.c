@@ -350,7 +350,7 @@ static void epoll_engine_wait(struct io *io, uint64_t timeout_ns)
     if (woken) {
         uint64_t count;
         ssize_t got = read(io->wake_fd, &count, sizeof count);
-        if (got > 0 && io->on_wake) io->on_wake(io);
+        if (got > 0) io_woken(io);
     }
     for (struct fifo_node *a; (a = fifo_pop(&ep->accepts));)
         run_accept(io, container_of(a, struct io_accept, op.done));

@@ -13,8 +13,8 @@
  *   6.  A socket is closed only when nothing is in flight on it.
  *   7.  Bytes delivered to a recv stream are leased for the length of the callback; copy what must
  *       live longer.
- *   8.  An engine belongs to the thread that opened it. Only io_wake may be called from other
- *       threads. */
+ *   8.  An engine belongs to the thread that opened it. Only io_wake and io_post may be called from
+ *       other threads. */
 
 #include "base/assert.h"
 #include "base/clock.h"
@@ -23,6 +23,7 @@
 #include "base/wheel.h"
 #include "io/buf.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -156,6 +157,20 @@ struct io_task {
     bool queued;
 };
 
+/* A function that another thread has a core run, on the main stack. */
+struct io_post {
+    struct io_post *next;
+    void (*fn)(struct io_post *p);
+    _Atomic bool queued;
+};
+
+/* What other threads hand to a core. */
+struct io_inbox {
+    char apart[64]; /* from what the core writes, as those threads would share its cache line */
+    struct io_post *_Atomic newest;
+    _Atomic uint32_t posters; /* threads in io_post */
+};
+
 /* Written by the core, read by other threads with counter_get. */
 struct io_stats {
     uint64_t turns;
@@ -167,6 +182,7 @@ struct io_stats {
     uint64_t no_buffers; /* times a recv stream stopped because no buffer was free */
     uint64_t rearmed;    /* streams started again by the engine */
     uint64_t sq_full;    /* times the SQ was full and submitted early */
+    uint64_t posts;      /* functions run for other threads */
     uint64_t busy_ns;    /* time not spent waiting in the kernel */
 };
 
@@ -215,7 +231,8 @@ struct io {
     const char *lease; /* bytes for the running recv callback; its result is their count */
     struct fifo done;  /* completions produced without the kernel */
     struct fifo tasks;
-    uint32_t in_flight; /* operations without their final completion */
+    struct io_post *posts; /* taken from the inbox, oldest first */
+    uint32_t in_flight;    /* operations without their final completion */
     struct io_stats stats;
     struct io_config config;
     void (*on_wake)(struct io *io);     /* called on the core after io_wake */
@@ -227,6 +244,7 @@ struct io {
     void *user;                      /* for the core */
     int wake_fd;
     void *state; /* private to the engine */
+    struct io_inbox inbox;
 };
 
 /* The engines in this build, best first, terminated by NULL. */
@@ -274,13 +292,23 @@ int io_open(struct io *io, const struct io_engine *engine, const struct io_confi
 /* Asserts that nothing is in flight and every buffer has been returned. */
 void io_close(struct io *io);
 
-/* One turn: submits pending operations, waits for a completion, a deadline or io_wake, then runs
- * completions, timers and tasks, in this order. */
+/* One turn: submits pending operations, waits for a completion, a deadline, io_wake or io_post,
+ * then runs completions, timers, posts and tasks, in this order. */
 void io_turn(struct io *io);
 
 /* Wakes the core and has on_wake called. Thread-safe and async-signal-safe. Several wakes may be
  * merged into one. */
 void io_wake(struct io *io);
+
+/* Has the core run p->fn soon, once; what the caller wrote before is visible to it. Without effect
+ * while `p` is queued already. From then on `p` belongs to the core until fn runs. Thread-safe and
+ * async-signal-safe; wakes the core only if nothing else was queued. 0; -ESHUTDOWN once the inbox
+ * is closed. */
+int io_post(struct io *io, struct io_post *p);
+
+/* Refuses posts from now on; false if some have not run yet, which the next turns do. On the core,
+ * once it has nothing else to do. */
+bool io_close_inbox(struct io *io);
 
 static inline void io_defer(struct io *io, struct io_task *t)
 {
@@ -294,7 +322,7 @@ static inline bool io_busy(const struct io_op *op)
     return op->kind != IO_NONE;
 }
 
-/* No operation is in flight and nothing is queued to run. */
+/* No operation is in flight and nothing is queued to run, posts aside. */
 bool io_idle(const struct io *io);
 
 /* Starts the stream of accepted sockets. */

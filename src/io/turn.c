@@ -1,6 +1,7 @@
 /* The engine-independent part of the contract: opening, submitting, and the turn. */
 
 #include "io/engine.h"
+#include "io/inbox.h"
 #include "io/sock.h"
 
 #include <errno.h>
@@ -59,6 +60,12 @@ void io_wake(struct io *io)
 bool io_idle(const struct io *io)
 {
     return io->in_flight == 0 && !io->done.head && !io->tasks.head;
+}
+
+void io_woken(struct io *io)
+{
+    inbox_take(io);
+    if (io->on_wake) io->on_wake(io);
 }
 
 /* ---- submitting ---- */
@@ -186,7 +193,7 @@ void io_turn(struct io *io)
     counter_add(&io->stats.busy_ns, before - io->now);
     io->turn_end = before;
     if (io->on_turn_end) io->on_turn_end(io);
-    if (io->done.head || io->tasks.head)
+    if (io->done.head || io->tasks.head || io->posts)
         timeout = 0;
     else if (next != WHEEL_NEVER)
         timeout = next > before ? next - before : 0;
@@ -197,5 +204,6 @@ void io_turn(struct io *io)
         io->alarm = WHEEL_NEVER;
         io->on_alarm(io);
     }
+    if (UNLIKELY(io->posts != NULL)) inbox_run(io);
     run_local(io);
 }

@@ -201,7 +201,7 @@ static void run_cqe(struct uring *u, uint64_t data, int res, unsigned flags)
     if (data <= URING_WAKE) {
         if (data == URING_WAKE) {
             uring_owe(u, OWED_WAKE, 0);
-            if (res > 0 && u->io->on_wake) u->io->on_wake(u->io);
+            if (res > 0) io_woken(u->io);
         }
         return;
     }

@@ -100,9 +100,10 @@ static void on_turn_end(struct io *io)
     l->owner->turn_end(l, io->turn_end);
 }
 
-static bool is_finished(const struct loop *l)
+static bool is_finished(struct loop *l)
 {
-    return loop_is_stopping(l) && l->owner->finished(l) && io_idle(&l->io);
+    return loop_is_stopping(l) && l->owner->finished(l) && io_idle(&l->io) &&
+           io_close_inbox(&l->io);
 }
 
 static void report_broken(const struct loop *l)

@@ -1,9 +1,11 @@
-/* io_wake, the only call that other threads and signal handlers may make. */
+/* io_wake and io_post, the only calls that other threads and signal handlers may make. */
 
 #include "engine_rig.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -170,6 +172,126 @@ static void two_engines(void **state)
     pthread_barrier_destroy(&both);
 }
 
+/* ---- posts ---- */
+
+enum { POSTERS = 3, OWN_POSTS = 4000 };
+
+struct counted {
+    struct io_post post;
+    unsigned *ran, by_order; /* of its poster */
+    unsigned *newest;
+};
+
+static void count_one(struct io_post *p)
+{
+    struct counted *c = container_of(p, struct counted, post);
+    assert_true(c->by_order == *c->newest + 1); /* in the order of its thread */
+    *c->newest = c->by_order;
+    ++*c->ran;
+}
+
+struct poster {
+    struct counted of[OWN_POSTS];
+    unsigned newest;
+};
+
+static void *post_own(void *arg)
+{
+    struct poster *p = arg;
+    for (int i = 0; i < OWN_POSTS; i++)
+        if (io_post(&rig->io, &p->of[i].post) != 0) return p;
+    return NULL;
+}
+
+/* Each runs once, on the core, in the order of its thread, and no turn runs too many. */
+static void every_post_runs_once(void **state)
+{
+    (void)state;
+    pthread_t t[POSTERS];
+    struct poster *p = calloc(POSTERS, sizeof *p);
+    unsigned ran = 0, before = 0;
+    assert_non_null(p);
+    start();
+    for (unsigned i = 0; i < POSTERS * OWN_POSTS; i++) {
+        struct poster *own = &p[i / OWN_POSTS];
+        own->of[i % OWN_POSTS] =
+            (struct counted){{.fn = count_one}, &ran, i % OWN_POSTS + 1, &own->newest};
+    }
+    for (int i = 0; i < POSTERS; i++)
+        assert_int_equal(pthread_create(&t[i], NULL, post_own, &p[i]), 0);
+    rig_guard(rig);
+    while (ran < POSTERS * OWN_POSTS) {
+        rig_turn(rig, "every post runs", __FILE__, __LINE__);
+        assert_true(ran - before <= 64);
+        before = ran;
+    }
+    rig_unguard(rig);
+    for (int i = 0; i < POSTERS; i++) {
+        void *failed;
+        pthread_join(t[i], &failed);
+        assert_null(failed);
+    }
+    assert_true(io_close_inbox(&rig->io));
+    assert_int_equal(ran, POSTERS * OWN_POSTS);
+    rig_close(rig);
+    free(p);
+}
+
+struct event {
+    struct io_post post;
+    _Atomic unsigned signalled;
+    unsigned ran, seen;
+};
+
+static void see(struct io_post *p)
+{
+    struct event *e = container_of(p, struct event, post);
+    e->ran++;
+    e->seen = atomic_load_explicit(&e->signalled, memory_order_relaxed);
+}
+
+static void *signal_often(void *arg)
+{
+    struct event *e = arg;
+    for (int i = 0; i < POSTS; i++) {
+        atomic_fetch_add_explicit(&e->signalled, 1, memory_order_relaxed);
+        io_post(&rig->io, &e->post);
+    }
+    return NULL;
+}
+
+/* One post that several threads post again and again: runs are merged, the last value is seen. */
+static void posts_are_merged(void **state)
+{
+    (void)state;
+    pthread_t t[POSTERS];
+    struct event e = {.post = {.fn = see}};
+    start();
+    for (int i = 0; i < POSTERS; i++)
+        assert_int_equal(pthread_create(&t[i], NULL, signal_often, &e), 0);
+    TURN_UNTIL(rig, e.seen == POSTERS * POSTS);
+    for (int i = 0; i < POSTERS; i++) pthread_join(t[i], NULL);
+    assert_true(e.ran >= 1 && e.ran <= POSTERS * POSTS);
+    while (!io_close_inbox(&rig->io)) io_turn(&rig->io);
+    rig_close(rig);
+}
+
+/* A closed inbox takes nothing, and says so; what was posted before still runs. */
+static void a_closed_inbox_refuses(void **state)
+{
+    (void)state;
+    struct event e = {.post = {.fn = see}};
+    start();
+    assert_int_equal(io_post(&rig->io, &e.post), 0);
+    assert_false(io_close_inbox(&rig->io));
+    TURN_UNTIL(rig, e.ran == 1);
+    assert_true(io_close_inbox(&rig->io));
+    assert_true(io_close_inbox(&rig->io));
+    assert_int_equal(io_post(&rig->io, &e.post), -ESHUTDOWN);
+    assert_false(atomic_load(&e.post.queued));
+    rig_close(rig);
+}
+
 /* A caller's eventfd is used, and stays open. */
 static void uses_the_callers_eventfd(void **state)
 {
@@ -197,6 +319,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(wakes_in_sequence),
         cmocka_unit_test(wake_from_a_signal_handler),
         cmocka_unit_test(two_engines),
+        cmocka_unit_test(every_post_runs_once),
+        cmocka_unit_test(posts_are_merged),
+        cmocka_unit_test(a_closed_inbox_refuses),
         cmocka_unit_test(uses_the_callers_eventfd),
     };
     return cmocka_run_group_tests_name("wake", tests, NULL, NULL);
