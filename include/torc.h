@@ -23,12 +23,17 @@
  * page below the stack is a guard: an overflow ends the process by SIGSEGV, after a line on stderr
  * that names the route.
  *
- * Errors are negative errno values. A request is cancelled when its client resets the connection,
- * which a client that has closed does once something is sent to it, or when the server's drain
- * times out (-ECANCELED), when the client takes no data for --write-timeout, or is silent in its
- * turn while new clients wait at --max-connections (-ETIMEDOUT), or when its response cannot be
- * completed (-ENOMEM, -EIO). From then on every call that sends or WAITS returns that error and
- * nothing more is sent: return from the handler. */
+ * Errors are negative errno values. A request is cancelled
+ *   -ECONNRESET  when its client resets the connection, which a client that has closed does once
+ *                something is sent to it;
+ *   -ESHUTDOWN   when the server's drain times out;
+ *   -ETIMEDOUT   when the client takes no data for --write-timeout, or is silent in its turn while
+ *                new clients wait at --max-connections;
+ *   -ENOMEM, -EIO  when its response cannot be completed.
+ * From then on every call that sends or WAITS returns that error and nothing more is sent: return
+ * from the handler. Two more errors end waits, but not the request: -ETIME when a deadline has
+ * passed (torc_deadline), and -ECANCELED in a group of which another function has failed
+ * (torc_spawn). */
 #pragma once
 
 #include <stdarg.h>
@@ -71,6 +76,7 @@ typedef struct torc_server torc_server;
 typedef struct torc_req torc_req;
 typedef struct torc_file torc_file;
 typedef struct torc_group torc_group;
+typedef struct torc_event torc_event;
 
 typedef void torc_handler(torc_req *rq, void *arg);
 
@@ -258,8 +264,8 @@ TORC_API int torc_write(torc_req *rq, const void *data, size_t size);
 TORC_API int torc_end(torc_req *rq);
 
 /* ---- asking ---------------------------------------------------------------------------------- */
-/* These do not wait. Their answers change only while the handler waits: a handler that works in
- * pieces may torc_sleep(rq, 0) between them. */
+/* The first two do not wait. Their answers change only while the handler waits: a handler that
+ * works in pieces may torc_sleep(rq, 0) between them. */
 
 /* Whether the client has gone: true once the request is cancelled, for whatever reason, or the
  * client has ended its stream, perhaps behind bytes that nobody has read. The end of the stream
@@ -271,10 +277,53 @@ TORC_API bool torc_client_gone(const torc_req *rq);
  * if it is not done within --drain-timeout. A handler that streams without an end should end. */
 TORC_API bool torc_draining(const torc_req *rq);
 
+/* WAITS until one of them comes true: `what` is TORC_CLIENT_GONE, TORC_DRAINING or both. Returns
+ * those that are true, or -EINVAL, or the scope's error: a request that is cancelled while one
+ * waits for its client returns that. A function of a group may wait for them and return an error to
+ * end its siblings. */
+enum { TORC_CLIENT_GONE = 1, TORC_DRAINING = 2 };
+TORC_API int torc_await(torc_req *rq, unsigned what);
+
 /* ---- waiting --------------------------------------------------------------------------------- */
 
-/* WAITS for at least `ms` milliseconds. 0, or the error of a cancelled request. */
+/* What waits belongs to a scope: that of the request, or that of the group whose function it runs
+ * in. Groups are nested: what cancels a scope cancels those below it, and never the one above. A
+ * call that WAITS returns the error of a cancelled scope at once, and always the same one. */
+
+/* WAITS for at least `ms` milliseconds. 0, or the scope's error. */
 TORC_API int torc_sleep(torc_req *rq, unsigned ms);
+
+/* Sets the deadline of the scope that the caller runs in, `ms` milliseconds from now, in place of
+ * an earlier one: when it has passed, every wait in the scope returns -ETIME. What does not wait
+ * still works, so that the handler can respond; if it returns without a response, torc sends 504,
+ * and a streamed body that it has not ended is cut off. 0, -EPERM outside the fibers of the
+ * request, or the error of a cancelled scope, which no new deadline revives. */
+TORC_API int torc_deadline(torc_req *rq, unsigned ms);
+
+/* An event is signalled from any thread and awaited by any number of fibers on any core. It counts
+ * its signals; a waiter keeps the count that it has seen, so that it misses none between two waits:
+ *
+ *     uint64_t seen = torc_event_count(e);
+ *     do send_what_is_new(rq); while (torc_event_wait(rq, e, &seen) == 0);
+ *
+ * Several signals may end one wait. What is written before a signal is visible after the wait. */
+
+/* NULL if out of memory. It belongs to the program, and to no server. */
+TORC_API torc_event *torc_event_new(void);
+
+/* Ends every wait for the event with -EIDRM. It must not be signalled or waited for from then on;
+ * its memory is freed when the last of those waits has returned. Any thread. NULL is allowed. */
+TORC_API void torc_event_free(torc_event *e);
+
+/* Any thread, but not from a signal handler. Does not wait. */
+TORC_API void torc_event_signal(torc_event *e);
+
+/* The number of signals so far. Any thread. */
+TORC_API uint64_t torc_event_count(const torc_event *e);
+
+/* WAITS until torc_event_count(e) is not *seen, and sets *seen to it. 0, -EIDRM if the event is
+ * freed meanwhile, -ENOMEM, or the scope's error. */
+TORC_API int torc_event_wait(torc_req *rq, torc_event *e, uint64_t *seen);
 
 /* WAITS. Opens a regular file for reading. On success *file must be closed with torc_file_close;
  * files left open are closed when the handler returns. Relative paths are relative to the process's
@@ -294,22 +343,30 @@ TORC_API ssize_t torc_file_read(torc_req *rq, torc_file *file, void *buf, size_t
 TORC_API void torc_file_close(torc_req *rq, torc_file *file);
 
 /* A group runs functions concurrently on fibers of the request's core: spawn several, then join
- * them once. `fn` returns 0 or negative errno. */
+ * them once. `fn` returns 0 or negative errno. The first that fails cancels the group: what the
+ * others wait for returns -ECANCELED, and so does torc_spawn. Functions whose failures are not the
+ * failure of all return 0 and leave their result in `arg`. */
 typedef int torc_task(torc_req *rq, void *arg);
 
 /* Opens a group; it is freed with the request. A group that the handler does not join is joined
  * after the handler returns, so do not pass its functions memory of the handler's stack in that
- * case. NULL if out of memory. */
+ * case. NULL if out of memory, or outside the fibers of the request. */
 TORC_API torc_group *torc_group_open(torc_req *rq);
 
+/* As torc_deadline, for the functions of the group. It counts while any of them runs. 0, or -EPERM
+ * outside the fibers of the request. */
+TORC_API int torc_group_deadline(torc_group *g, unsigned ms);
+
 /* Starts fn(rq, arg) on a fiber; returns when fn first waits or returns. `arg` must stay valid
- * until fn returns. 0; -EAGAIN past --max-requests, -ENOMEM without memory for a stack: then fn has
- * not run, and the error becomes the group's result. -EPERM outside the fibers of the request. */
+ * until fn returns. 0; -EAGAIN past --max-requests, -ENOMEM without memory for a stack, the error
+ * of a cancelled group: then fn has not run, and this counts as its failure. -EPERM outside the
+ * fibers of the request. */
 TORC_API int torc_spawn(torc_group *g, torc_task *fn, void *arg);
 
-/* WAITS until every function has returned, even if the request is cancelled. 0, or the first error
- * that a function returned. -EBUSY if another fiber is already joining; a function must not join
- * its own group. */
+/* WAITS until every function has returned, even if the request is cancelled, and with them those of
+ * groups that they opened and did not join. 0, or the first error
+ * that a function or torc_spawn returned. -EBUSY if another fiber is already joining; a function
+ * must not join its own group. */
 TORC_API int torc_group_join(torc_group *g);
 
 #ifdef __cplusplus

@@ -30,7 +30,7 @@ static void read_into_memory(torc_req *rq, struct static_version *v)
     uint64_t n = 0;
     for (int got = 1; n < v->size && got > 0; n += got > 0 ? (uint64_t)got : 0) {
         struct io_call call = {.read = {v->fd, bytes + n, (uint32_t)(v->size - n), n}};
-        got = scope_call(&rq->scope, &call, IO_READ);
+        got = scope_call(request_scope(rq), &call, IO_READ);
     }
     if (n == v->size) {
         v->bytes = bytes;
@@ -77,7 +77,7 @@ static bool populate_pages(torc_req *rq, struct static_version *v, uint64_t from
     if (from + n <= v->populated) return true;
     uint64_t start = page_start(from);
     struct io_call call = {.populate = {v->bytes + start, (uint32_t)(from + n - start)}};
-    int err = scope_call(&rq->scope, &call, IO_POPULATE);
+    int err = scope_call(request_scope(rq), &call, IO_POPULATE);
     if (err == -EINVAL) /* before Linux 5.14 */
         v->populated = v->size;
     else if (err < 0)

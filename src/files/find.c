@@ -131,7 +131,7 @@ static int open_with(torc_req *rq, struct static_core *core, const struct io_cal
 {
     int fd = -EAGAIN;
     for (int tries = OPEN_TRIES; tries > 0; tries--) {
-        fd = scope_call(&rq->scope, how, IO_OPEN);
+        fd = scope_call(request_scope(rq), how, IO_OPEN);
         if (fd == -EMFILE || fd == -ENFILE) {
             if (!file_cache_evict(&core->cache)) break;
         } else if (fd != -EAGAIN && fd != -EINTR) { /* a concurrent rename: openat2(2), EAGAIN */
@@ -248,7 +248,7 @@ static int open_file_in(torc_req *rq, struct static_core *core, int dirfd, slice
     struct static_file *f = static_file_new(path, slice_of(name, len), source, n, time(NULL));
     if (!f) return fail_without_memory(rq);
     /* If cancelled, the search for variants was incomplete. */
-    if (!rq->scope.cancelled) cache_file(core, rq->ctx, f, seen);
+    if (!request_scope(rq)->cancelled) cache_file(core, rq->ctx, f, seen);
     *file = f;
     return 0;
 }

@@ -123,7 +123,7 @@ static void on_recv(struct io *io, struct io_op *op, int res, bool more)
     } else if (res != -ECANCELED) {
         c->eof = true;
         if (c->state == CONN_OPEN) counter_add(&c->ctx->stats.resets, 1);
-        conn_abort(c, -ECANCELED);
+        conn_abort(c, -ECONNRESET);
     }
     (void)more;
     conn_schedule(c);
@@ -151,8 +151,10 @@ static void writer_cancel(struct wait *wait)
 
 int conn_wait_sent(struct conn *c, struct scope *scope, size_t below, bool by_ref)
 {
-    struct conn_writer w = {.conn = c, .below = below, .by_ref = by_ref};
-    if (!fiber_may_park(scope->fibers)) return -EPERM;
+    struct conn_writer w = {
+        .wait.what = "client to read", .conn = c, .below = below, .by_ref = by_ref};
+    int refused = scope_refuses(scope);
+    if (refused) return refused;
     if (c->writer) return -EBUSY;
     c->writer = &w;
     c->awaits_sent = true;
@@ -167,7 +169,7 @@ __attribute__((noinline)) static void on_send_failed(struct conn *c, int err)
     send_queue_sent(&c->unsent, sent);
     if (c->state == CONN_OPEN && err != -ECANCELED && err != -EFAULT)
         counter_add(&c->ctx->stats.resets, 1);
-    conn_abort(c, err == -EFAULT ? -EIO : -ECANCELED);
+    conn_abort(c, err == -EFAULT ? -EIO : -ECONNRESET);
     if (c->writer) wake_writer(c, c->writer->wait.scope->cancelled);
     conn_schedule(c);
 }
@@ -352,8 +354,7 @@ void conn_abort(struct conn *c, int err)
 void conn_stop(struct conn *c)
 {
     if (c->state >= CONN_CLOSING) return;
-    c->stopped = true;
-    conn_abort(c, -ECANCELED);
+    conn_abort(c, -ESHUTDOWN);
 }
 
 void conn_drain(struct conn *c)

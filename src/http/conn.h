@@ -44,7 +44,6 @@ struct conn {
     bool eof;                   /* the client has ended its stream */
     bool close_after_response;  /* no further request is served; close when everything is sent */
     bool linger : 1;            /* before closing, discard input that may still arrive */
-    bool stopped : 1;           /* aborted because the server stops */
     bool ended : 1;             /* the client has ended its stream, perhaps behind unread bytes */
     bool used : 1;              /* a request has begun on it */
     bool corked;                /* hold back output until more is added */

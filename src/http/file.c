@@ -19,7 +19,7 @@ int torc_file_open(torc_req *rq, const char *path, torc_file **file)
     struct io_call call = {.open = {AT_FDCWD, path, IO_OPEN_ANYWHERE, &st}};
     struct torc_file *f = arena_alloc(&rq->arena, sizeof *f);
     if (!f) return -ENOMEM;
-    int fd = scope_call(&rq->scope, &call, IO_OPEN);
+    int fd = scope_call(request_scope(rq), &call, IO_OPEN);
     if (fd < 0) return fd;
     if (!S_ISREG(st.st_mode)) {
         close(fd);
@@ -43,7 +43,7 @@ ssize_t torc_file_read(torc_req *rq, torc_file *file, void *buf, size_t size, in
     if (offset < 0) return -EINVAL;
     struct io_call call = {
         .read = {file->fd, buf, (uint32_t)(size < INT32_MAX ? size : INT32_MAX), (uint64_t)offset}};
-    return scope_call(&rq->scope, &call, IO_READ);
+    return scope_call(request_scope(rq), &call, IO_READ);
 }
 
 void torc_file_close(torc_req *rq, torc_file *file)

@@ -5,6 +5,7 @@
 #include "http/h1_exchange.h"
 #include "http/handler.h"
 #include "http/response.h"
+#include "http/waiting.h"
 
 #include <errno.h>
 
@@ -253,6 +254,7 @@ static bool step_handler(struct h1_exchange *x)
         return true;
     }
     if (x->reader) h1_deliver_body(x);
+    if (UNLIKELY(x->rq.askers)) waiting_answer(&x->rq);
     return false;
 }
 
@@ -386,13 +388,15 @@ static void h1_drain(struct conn *c)
         /* No handler is running, but the rest of the request may be on its way. */
         uint64_t soon = c->ctx->io->now + DRAIN_TIMEOUT;
         if (c->read_deadline > soon) c->read_deadline = soon;
+    } else {
+        waiting_answer(&x->rq);
     }
 }
 
 static void h1_cancel(struct conn *c, int err)
 {
     struct h1_exchange *x = c->exchange;
-    if (x) scope_cancel(&x->rq.scope, err);
+    if (x) request_cancel(&x->rq, err);
 }
 
 static bool h1_finish(struct conn *c)

@@ -29,9 +29,9 @@ static bool response_sent(const struct h1_exchange *x)
 
 static enum http_end reason_of_abort(const struct h1_exchange *x)
 {
-    int err = x->rq.scope.cancelled; /* 0: the client's end of stream within a head */
+    int err = x->rq.cancelled; /* 0: the client's end of stream within a head */
     if (err == -ETIMEDOUT) return END_TIMEOUT;
-    return (err == 0 || err == -ECANCELED) && !x->conn->stopped ? END_CLIENT : END_SERVER;
+    return err == 0 || err == -ECONNRESET ? END_CLIENT : END_SERVER;
 }
 
 void h1_account_abort(const struct h1_exchange *x)

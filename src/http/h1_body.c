@@ -61,7 +61,8 @@ ssize_t h1_read(struct torc_req *rq, void *buf, size_t size)
 {
     struct h1_exchange *x = h1_exchange_of(rq);
     struct conn *c = x->conn;
-    int refused = scope_refuses(&rq->scope);
+    struct scope *s = request_scope(rq);
+    int refused = scope_refuses(s);
     if (refused) return refused;
     if (x->reader) return -EBUSY;
     if (size > INT32_MAX) size = INT32_MAX;
@@ -76,11 +77,11 @@ ssize_t h1_read(struct torc_req *rq, void *buf, size_t size)
         if (!rq->response.status)
             send_queue_append(&c->unsent, c->ctx, "HTTP/1.1 100 Continue\r\n\r\n", 25);
     }
-    struct h1_reader r = {.exchange = x, .buf = buf, .size = size};
+    struct h1_reader r = {.wait.what = "body", .exchange = x, .buf = buf, .size = size};
     x->reader = &r;
     c->read_deadline = c->ctx->io->now + c->ctx->limits->body_timeout;
     conn_schedule(c);
-    return wait_park(&rq->scope, &r.wait, reader_cancel);
+    return wait_park(s, &r.wait, reader_cancel);
 }
 
 void h1_deliver_body(struct h1_exchange *x)

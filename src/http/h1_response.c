@@ -92,7 +92,7 @@ static char *put_head(char *p, struct torc_req *rq)
 int h1_respond(struct torc_req *rq, slice body)
 {
     struct conn *c = h1_exchange_of(rq)->conn;
-    if (rq->scope.cancelled) return rq->scope.cancelled;
+    if (rq->cancelled) return rq->cancelled;
     size_t head = HEAD_ROOM + rq->response.type.len + rq->response.fields_len;
     if (!request_gets_body(rq)) body.len = 0;
     bool whole = head + body.len <= (size_t)SEND_LARGE_CAP;
@@ -125,10 +125,9 @@ static int flush_and_wait(struct torc_req *rq)
 {
     struct conn *c = h1_exchange_of(rq)->conn;
     conn_schedule(c);
-    if (rq->scope.cancelled)
-        return rq->scope.cancelled; /* cancelled meanwhile: nothing would end the wait */
     size_t limit = http_write_limit(c->ctx);
-    return c->unsent.bytes < limit ? 0 : conn_wait_sent(c, &rq->scope, limit, false);
+    if (c->unsent.bytes < limit) return rq->cancelled;
+    return conn_wait_sent(c, request_scope(rq), limit, false);
 }
 
 static int append_piece(struct torc_req *rq, const char *data, size_t size)
@@ -136,7 +135,7 @@ static int append_piece(struct torc_req *rq, const char *data, size_t size)
     struct conn *c = h1_exchange_of(rq)->conn;
     bool chunked = is_chunked(rq);
     char line[CHUNK_ROOM];
-    if (rq->scope.cancelled) return rq->scope.cancelled;
+    if (rq->cancelled) return rq->cancelled;
     int n = chunked ? snprintf(line, sizeof line, "%zx\r\n", size) : 0;
     if ((chunked && send_queue_append(&c->unsent, c->ctx, line, (size_t)n) < 0) ||
         send_queue_append(&c->unsent, c->ctx, data, size) < 0 ||
@@ -150,7 +149,7 @@ static int append_piece(struct torc_req *rq, const char *data, size_t size)
 
 int h1_write(struct torc_req *rq, const void *data, size_t size)
 {
-    int err = 0;
+    int err = scope_refuses(request_scope(rq));
     for (const char *at = data; size > 0 && err == 0;) {
         size_t part = size < PIECE ? size : PIECE;
         err = append_piece(rq, at, part);
@@ -176,7 +175,7 @@ static int read_piece(struct torc_req *rq, int fd, uint64_t offset, size_t part)
     if (!room) return -ENOMEM;
     struct io_call call = {.read = {fd, room, (uint32_t)part, offset}};
     send_queue_pin(&c->unsent);
-    int n = scope_call(&rq->scope, &call, IO_READ);
+    int n = scope_call(request_scope(rq), &call, IO_READ);
     if (n > 0) {
         send_queue_commit(&c->unsent, (size_t)n);
         rq->response.written += (uint64_t)n;
@@ -193,7 +192,7 @@ int h1_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
         c->corked = false;
         if (n <= 0) {
             if (n == 0) warn_truncated(c);
-            if (n < 0 && !rq->scope.cancelled)
+            if (n < 0 && !request_scope(rq)->cancelled)
                 http_warn(c->ctx, WARN_FILE, "cannot read a file: %s; connection closed",
                           strerror(-n));
             conn_abort(c, -EIO);
@@ -210,7 +209,7 @@ int h1_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
 int h1_write_ref(struct torc_req *rq, const void *bytes, size_t size)
 {
     struct conn *c = h1_exchange_of(rq)->conn;
-    if (rq->scope.cancelled) return rq->scope.cancelled;
+    if (rq->cancelled) return rq->cancelled;
     if (c->writer) return -EBUSY;
     ASSERT(!is_chunked(rq));
     if (send_queue_append_ref(&c->unsent, c->ctx, bytes, size) < 0) {
@@ -219,7 +218,7 @@ int h1_write_ref(struct torc_req *rq, const void *bytes, size_t size)
     }
     rq->response.written += size;
     conn_schedule(c);
-    int err = conn_wait_sent(c, &rq->scope, 1, true);
+    int err = conn_wait_sent(c, request_scope(rq), 1, true);
     if (err == -EIO) warn_truncated(c);
     return err;
 }
@@ -228,7 +227,7 @@ int h1_end(struct torc_req *rq)
 {
     struct conn *c = h1_exchange_of(rq)->conn;
     const struct response *r = &rq->response;
-    if (rq->scope.cancelled) return rq->scope.cancelled;
+    if (rq->cancelled) return rq->cancelled;
     if (request_gets_body(rq) && r->length >= 0 && r->written < (uint64_t)r->length) {
         /* The client must see that the body is incomplete: only the end of the stream can show
          * it. */

@@ -12,7 +12,8 @@ void request_init(struct torc_req *rq, struct http_context *ctx,
 {
     rq->exchange = exchange;
     rq->ctx = ctx;
-    scope_init(&rq->scope, ctx->io, &ctx->fibers);
+    scope_init(&rq->scope, ctx->io, &ctx->fibers, rq);
+    rq->cancelled = 0;
     rq->response = (struct response){0};
     rq->host = (slice){0};
     rq->arrived = ctx->io->now;
@@ -20,6 +21,7 @@ void request_init(struct torc_req *rq, struct http_context *ctx,
     rq->close_after_response = rq->expect_continue = false;
     list_init(&rq->files);
     rq->groups = NULL;
+    rq->askers = NULL;
     arena_init(&rq->arena, rq->inline_memory, sizeof rq->inline_memory,
                ctx->limits->request_memory);
 }
@@ -27,7 +29,15 @@ void request_init(struct torc_req *rq, struct http_context *ctx,
 void request_end(struct torc_req *rq)
 {
     ASSERT(list_empty(&rq->scope.waits) && list_empty(&rq->files));
+    if (UNLIKELY(rq->scope.timed)) scope_detach(&rq->scope);
     arena_reset(&rq->arena);
+}
+
+void request_cancel(struct torc_req *rq, int err)
+{
+    if (rq->cancelled) return;
+    rq->cancelled = err;
+    scope_cancel(&rq->scope, err);
 }
 
 /* ---- accepting a head ---- */

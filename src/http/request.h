@@ -36,11 +36,13 @@ struct torc_req {
     struct target target;
     slice host;
     uint64_t arrived;          /* io time of the turn in which its first byte arrived */
+    int cancelled;             /* 0, or why nothing more can be sent: a negative errno */
     int failed;                /* status for a failed read of the body, or 0 */
     bool close_after_response; /* no further request on this connection */
     bool expect_continue;      /* 100 (Continue) is expected and has not been sent */
     struct list files;         /* open files of the handler */
     struct torc_group *groups; /* groups of the handler, newest first */
+    struct asker *askers;      /* fibers in torc_await */
     struct route_match match;
     struct arena arena;
     struct head head;
@@ -53,6 +55,16 @@ void request_init(struct torc_req *rq, struct http_context *ctx,
 
 /* Frees memory of the request; all its fibers must have returned. */
 void request_end(struct torc_req *rq);
+
+/* Cancels the request, as when its client has gone: nothing more is sent, and every wait ends. */
+void request_cancel(struct torc_req *rq, int err);
+
+/* The scope in which the running fiber waits; NULL if it is none of the request's. */
+static inline struct scope *request_scope(const struct torc_req *rq)
+{
+    struct scope *s = scope_running(&rq->ctx->fibers);
+    return s && s->user == rq ? s : NULL;
+}
 
 /* Call when the head is complete: checks it, fills in target and host, and finds the route. Returns
  * 0, or the status to respond with instead of calling a handler. */

@@ -58,8 +58,8 @@ static void on_fault(int number, siginfo_t *info, void *context)
 {
     (void)context;
     const struct http_context *ctx = context_here;
-    const struct torc_req *rq = ctx ? fiber_overflowed(&ctx->fibers, info->si_addr) : NULL;
-    if (rq) tell(rq);
+    const struct scope *s = ctx ? fiber_overflowed(&ctx->fibers, info->si_addr) : NULL;
+    if (s && s->user) tell(s->user);
     sigaction(number, &found, NULL);
 }
 

@@ -45,7 +45,7 @@ int fiber_start_for(struct fiber_pool *p, fiber_fn *fn, void *arg, void *owner);
 
 static inline int fiber_start(struct fiber_pool *p, fiber_fn *fn, void *arg)
 {
-    return fiber_start_for(p, fn, arg, arg);
+    return fiber_start_for(p, fn, arg, NULL);
 }
 
 /* The owner of the running fiber. */

@@ -8,9 +8,44 @@ struct member {
     void *ctx, *arg;
 };
 
-void group_init(struct group *g, struct scope *s)
+/* Nothing outlives the group: it also lasts as long as groups that its members opened. */
+static bool is_busy(const struct group *g)
 {
-    *g = (struct group){.scope = s};
+    return g->running > 0 || !list_empty(&g->scope.children);
+}
+
+static void end_if_idle(struct group *g)
+{
+    if (is_busy(g)) return;
+    scope_detach(&g->scope);
+    if (g->joiner) wait_wake(g->joiner, 0);
+}
+
+static void childless(struct scope *s)
+{
+    end_if_idle(container_of(s, struct group, scope));
+}
+
+void group_init(struct group *g, struct scope *parent)
+{
+    scope_init_child(&g->scope, parent);
+    g->scope.childless = childless;
+    g->joiner = NULL;
+    g->running = 0;
+    g->result = 0;
+}
+
+/* The first failure is the result, and the others need not go on. */
+static void fail(struct group *g, int err)
+{
+    if (g->result == 0) g->result = err;
+    scope_cancel(&g->scope, -ECANCELED);
+}
+
+static void leave(struct group *g)
+{
+    g->running--;
+    end_if_idle(g);
 }
 
 static void run_member(void *arg)
@@ -19,34 +54,35 @@ static void run_member(void *arg)
      * parks. */
     struct member m = *(struct member *)arg;
     int result = m.fn(m.ctx, m.arg);
-    if (result < 0 && m.group->result == 0) m.group->result = result;
-    if (--m.group->running == 0 && m.group->joiner) wait_wake(m.group->joiner, 0);
+    if (result < 0) fail(m.group, result);
+    leave(m.group);
 }
 
 int group_spawn(struct group *g, group_fn *fn, void *ctx, void *arg)
 {
     struct member m = {g, fn, ctx, arg};
-    if (!fiber_may_park(g->scope->fibers)) return -EPERM;
+    struct fiber_pool *fibers = g->scope.fibers;
+    if (!fiber_may_park(fibers)) return -EPERM;
     g->running++;
-    struct fiber_pool *fibers = g->scope->fibers;
-    int err = fiber_start_for(fibers, run_member, &m, fiber_owner(fibers));
+    int err = scope_is_attached(&g->scope) ? g->scope.cancelled : scope_attach(&g->scope);
+    if (err == 0) err = fiber_start_for(fibers, run_member, &m, &g->scope);
     if (err < 0) {
-        g->running--;
-        if (g->result == 0) g->result = err;
+        fail(g, err);
+        leave(g);
     }
     return err;
 }
 
 int group_join(struct group *g)
 {
-    if (!fiber_may_park(g->scope->fibers)) return -EPERM;
+    if (!fiber_may_park(g->scope.fibers)) return -EPERM;
     if (g->joiner) return -EBUSY;
-    while (g->running > 0) { /* again if one was spawned after the last had returned */
-        struct wait w;
+    while (is_busy(g)) { /* again if one was spawned after the last had returned */
+        struct wait w = {.what = "group"};
         g->joiner = &w;
         /* No cancel function: cancelling the scope ends the members' waits, which ends this one.
          * Returning before the members would free memory that they still use. */
-        wait_park(g->scope, &w, NULL);
+        wait_park(g->scope.parent, &w, NULL);
         g->joiner = NULL;
     }
     return g->result;

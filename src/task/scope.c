@@ -2,16 +2,63 @@
 
 #include <errno.h>
 
-void scope_init(struct scope *s, struct io *io, struct fiber_pool *fibers)
+/* ---- the tree ---- */
+
+void scope_init(struct scope *s, struct io *io, struct fiber_pool *fibers, void *user)
 {
-    *s = (struct scope){.io = io, .fibers = fibers};
+    s->io = io;
+    s->fibers = fibers;
+    s->user = user;
     list_init(&s->waits);
+    list_init(&s->children);
+    s->cancelled = 0;
+    s->timed = false;
+    s->parent = NULL;
 }
 
-int scope_refuses(const struct scope *s)
+void scope_init_child(struct scope *s, struct scope *parent)
 {
-    if (UNLIKELY(!fiber_may_park(s->fibers))) return -EPERM;
+    scope_init(s, parent->io, parent->fibers, parent->user);
+    s->parent = parent;
+    s->childless = NULL;
+    list_init(&s->sibling);
+}
+
+static void on_deadline(struct wheel_timer *t)
+{
+    scope_cancel(container_of(t, struct scope, timer), -ETIME);
+}
+
+static void start_clock(struct scope *s)
+{
+    if (s->timed && !s->cancelled) wheel_set(&s->io->wheel, &s->timer, s->deadline);
+}
+
+int scope_attach(struct scope *s)
+{
+    list_push(&s->parent->children, &s->sibling);
+    start_clock(s);
+    if (s->parent->cancelled) scope_cancel(s, s->parent->cancelled);
     return s->cancelled;
+}
+
+void scope_detach(struct scope *s)
+{
+    ASSERT(list_empty(&s->waits) && list_empty(&s->children));
+    struct scope *parent = s->parent;
+    if (s->timed) wheel_clear(&s->io->wheel, &s->timer);
+    if (!parent) return;
+    list_unlink(&s->sibling);
+    if (list_empty(&parent->children) && parent->parent && parent->childless)
+        parent->childless(parent);
+}
+
+void scope_set_deadline(struct scope *s, uint64_t deadline)
+{
+    if (!s->timed) wheel_timer_init(&s->timer, on_deadline);
+    s->timed = true;
+    s->deadline = deadline;
+    if (!s->parent || scope_is_attached(s)) start_clock(s);
 }
 
 void scope_cancel(struct scope *s, int err)
@@ -22,6 +69,21 @@ void scope_cancel(struct scope *s, int err)
         struct wait *w = container_of(l, struct wait, link);
         if (w->cancel && !w->woken) w->cancel(w);
     }
+    for (struct list *l = s->children.next; l != &s->children; l = l->next)
+        scope_cancel(container_of(l, struct scope, sibling), err);
+}
+
+/* ---- waiting ---- */
+
+struct scope *scope_running(const struct fiber_pool *p)
+{
+    return fiber_may_park(p) ? fiber_owner(p) : NULL;
+}
+
+int scope_refuses(const struct scope *s)
+{
+    if (UNLIKELY(!s || !fiber_may_park(s->fibers))) return -EPERM;
+    return s->cancelled;
 }
 
 static void resume(struct io_task *t)
@@ -73,7 +135,7 @@ static void sleep_cancel(struct wait *w)
 
 int scope_sleep(struct scope *s, uint64_t ns)
 {
-    struct sleep sleep;
+    struct sleep sleep = {.wait.what = "sleep"};
     int refused = scope_refuses(s);
     if (refused) return refused;
     wheel_timer_init(&sleep.timer, sleep_over);
@@ -101,11 +163,24 @@ static void call_cancel(struct wait *w)
     io_cancel(w->scope->io, &container_of(w, struct pending, wait)->call.op);
 }
 
+static const char *name_of(enum io_kind kind)
+{
+    switch (kind) {
+    case IO_CONNECT: return "connect";
+    case IO_OPEN: return "file open";
+    case IO_STATX: return "file status";
+    case IO_READ: return "file read";
+    case IO_POPULATE: return "file pages";
+    case IO_POLL: return "descriptor";
+    default: return "kernel";
+    }
+}
+
 int scope_call(struct scope *s, const struct io_call *c, enum io_kind kind)
 {
     int refused = scope_refuses(s);
     if (refused) return refused;
-    struct pending p = {.call = *c};
+    struct pending p = {.wait.what = name_of(kind), .call = *c};
     p.call.op = (struct io_op){.fn = call_done};
     io_call_start(s->io, &p.call, kind);
     int res = wait_park(s, &p.wait, call_cancel);

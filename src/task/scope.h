@@ -1,6 +1,7 @@
 #pragma once
-/* A scope groups the waits of all fibers of one request. Cancelling it, because the client has gone
- * or the server stops, ends every wait in it. */
+/* A scope groups the waits of the fibers that run in it. Scopes form a tree: the root is a request,
+ * a group is a child. Cancelling one, because the client has gone, the server stops, a deadline has
+ * passed or a sibling has failed, ends every wait in it and below it, never above. */
 
 #include "io/io.h"
 #include "task/fiber.h"
@@ -8,8 +9,19 @@
 struct scope {
     struct io *io;
     struct fiber_pool *fibers;
-    struct list waits; /* waits of parked fibers */
-    int cancelled;     /* 0, or the negative errno that every wait returns from then on */
+    void *user;           /* the request it belongs to, or NULL */
+    struct list waits;    /* waits of parked fibers */
+    struct list children; /* attached scopes */
+    int cancelled;        /* 0, or the negative errno that every wait returns from then on */
+    bool timed;           /* the fields of the deadline are in use */
+
+    struct scope *parent; /* NULL for a root */
+    struct list sibling;  /* in parent->children while it is attached */
+    void (*childless)(
+        struct scope *s); /* the last child was detached; may be NULL. Not of a root */
+
+    uint64_t deadline; /* ns */
+    struct wheel_timer timer;
 };
 
 /* One wait of one fiber, on that fiber's stack. */
@@ -19,22 +31,48 @@ struct wait {
     struct fiber *fiber;
     struct io_task resume; /* resumes the fiber, later in this turn, from the core's own stack */
     void (*cancel)(struct wait *w); /* ends the wait early, now or by a completion */
+    const char *what;               /* what it waits for, in a word or two; set by the caller */
     int result;
     bool woken;
 };
 
-void scope_init(struct scope *s, struct io *io, struct fiber_pool *fibers);
+/* A root. */
+void scope_init(struct scope *s, struct io *io, struct fiber_pool *fibers, void *user);
 
-/* Every wait, pending or future, returns `err`; a call that has already completed keeps its result.
- * Only the first call has an effect. */
+/* A child, not attached yet. */
+void scope_init_child(struct scope *s, struct scope *parent);
+
+/* Makes a child part of the tree, while fibers run in it: from now on what cancels its parent
+ * cancels it, and its deadline counts. Returns its `cancelled`. */
+int scope_attach(struct scope *s);
+
+static inline bool scope_is_attached(const struct scope *s)
+{
+    return !list_empty(&s->sibling);
+}
+
+/* Takes a scope in which no fiber runs out of the tree, and stops its clock. For a root, only the
+ * latter. */
+void scope_detach(struct scope *s);
+
+/* Cancels the scope with -ETIME when `deadline` (ns, of clock_ns) has passed; replaces an earlier
+ * one. */
+void scope_set_deadline(struct scope *s, uint64_t deadline);
+
+/* Every wait in the scope and below, pending or future, returns `err`; a call that has already
+ * completed keeps its result. Only the first call has an effect. */
 void scope_cancel(struct scope *s, int err);
 
+/* The scope that the running fiber was started in; NULL off the fibers of `p`. Any thread. */
+struct scope *scope_running(const struct fiber_pool *p);
+
 /* Whether a wait must not begin: the scope's error, or -EPERM outside the fibers of its core, as on
- * another thread. */
+ * another thread, or if `s` is NULL. */
 int scope_refuses(const struct scope *s);
 
 /* Parks the running fiber until wait_wake and returns the result given there. Arrange for the wake
- * before the call. `cancel` may be NULL: then cancelling the scope does not end the wait. */
+ * before the call, and set w->what. `cancel` may be NULL: then cancelling the scope does not end
+ * the wait. */
 int wait_park(struct scope *s, struct wait *w, void (*cancel)(struct wait *w));
 
 /* Resumes the fiber with `result` later in this turn. It never runs the fiber at once, so any code

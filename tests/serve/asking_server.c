@@ -54,12 +54,67 @@ static void streams(torc_req *rq, void *arg)
     torc_write(rq, "end", 3);
 }
 
+/* Waits for the end of its client, or for the drain. */
+static void awaits(torc_req *rq, void *arg)
+{
+    (void)arg;
+    say("awaits", 0);
+    say("awaited", torc_await(rq, TORC_CLIENT_GONE | TORC_DRAINING));
+    torc_reply(rq, 200, "text/plain", TORC_S("awaited"));
+}
+
+static int sleep_long(torc_req *rq, void *arg)
+{
+    (void)arg;
+    return torc_sleep(rq, FOREVER);
+}
+
+static void late_group(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_group *g = torc_group_open(rq);
+    torc_group_deadline(g, STEP);
+    torc_spawn(g, sleep_long, NULL);
+    say("joined with", torc_group_join(g));
+    say("slept after", torc_sleep(rq, 1));
+    torc_reply(rq, 200, "text/plain", TORC_S("in time"));
+}
+
+static void late(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_deadline(rq, STEP);
+    say("woke with", torc_sleep(rq, FOREVER));
+}
+
+static void late_but_replies(torc_req *rq, void *arg)
+{
+    late(rq, arg);
+    torc_reply(rq, 200, "text/plain", TORC_S("in time"));
+}
+
+static void late_in_a_stream(torc_req *rq, void *arg)
+{
+    torc_start(rq, 200, "text/plain", -1);
+    torc_write(rq, "begun", 5);
+    late(rq, arg);
+    say("wrote", torc_write(rq, "more", 4));
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
         const char *path;
         torc_handler *fn;
-    } routes[] = {{"/sleeps", sleeps}, {"/asks", asks}, {"/writes", writes}, {"/streams", streams}};
+    } routes[] = {{"/sleeps", sleeps},
+                  {"/asks", asks},
+                  {"/writes", writes},
+                  {"/streams", streams},
+                  {"/awaits", awaits},
+                  {"/late", late},
+                  {"/late-reply", late_but_replies},
+                  {"/late-stream", late_in_a_stream},
+                  {"/late-group", late_group}};
     torc_server *s = torc_server_new("asking 1.0");
     for (size_t i = 0; s && i < sizeof routes / sizeof *routes; i++)
         if (torc_route(s, "GET", routes[i].path, routes[i].fn, NULL) < 0) return 1;

@@ -41,7 +41,7 @@ static void test_reset_ends_a_wait(void **state)
         server_start(&s);
         ask(&s, &c, "/sleeps", ahead);
         client_reset(&c);
-        await_handler(&s, "woke with", -ECANCELED);
+        await_handler(&s, "woke with", -ECONNRESET);
         stats_await(&s, "total.connections_closed", 1);
         assert_true(stats_number(&s, "total.connections_reset") == 1);
         server_stop(&s);
@@ -79,7 +79,7 @@ static void test_first_write_to_nobody_ends_a_wait(void **state)
     ask(&s, &c, "/writes", 0);
     client_close(&c);
     await_handler(&s, "wrote", 0);
-    await_handler(&s, "woke with", -ECANCELED);
+    await_handler(&s, "woke with", -ECONNRESET);
     stats_await(&s, "total.connections_closed", 1);
     server_stop(&s);
 }
@@ -97,7 +97,7 @@ static void test_reset_after_the_end_of_the_stream(void **state)
     sleep_ms(100); /* nothing is to happen, which cannot be waited for */
     assert_null(strstr(server_log(&s), "woke with"));
     client_reset(&c);
-    await_handler(&s, "woke with", -ECANCELED);
+    await_handler(&s, "woke with", -ECONNRESET);
     server_stop(&s);
 }
 
@@ -124,6 +124,94 @@ static void test_handlers_end_in_a_drain(void **state)
     server_free(&s);
 }
 
+/* What ends a torc_await: the end of the client's stream, its reset, the drain. */
+static void test_await_client(void **state)
+{
+    (void)state;
+    for (size_t ahead = 0; ahead <= AHEAD; ahead += AHEAD) {
+        for (int reset = 0; reset < 2; reset++) {
+            struct server s;
+            struct client c;
+            server_start(&s);
+            ask(&s, &c, "/awaits", ahead);
+            if (reset)
+                client_reset(&c);
+            else
+                client_shut(&c);
+            await_handler(&s, "awaited", reset ? -ECONNRESET : 1);
+            if (!reset) client_close(&c);
+            server_stop(&s);
+        }
+    }
+}
+
+static void test_await_drain(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--drain-timeout", "1h");
+    ask(&s, &c, "/awaits", 0);
+    server_signal(&s, SIGTERM);
+    await_handler(&s, "awaited", 2);
+    client_reply(&c, "GET", &r);
+    assert_string_equal(r.body, "awaited");
+    client_close(&c);
+    reply_free(&r);
+    assert_int_equal(server_wait(&s), 0);
+    server_free(&s);
+}
+
+/* ---- deadlines ---- */
+
+static void get(struct server *s, const char *path, struct reply *r)
+{
+    struct client c;
+    client_open(&c, s);
+    client_ask(&c, "GET", path, "");
+    client_reply(&c, "GET", r);
+    client_close(&c);
+}
+
+static void test_deadline(void **state)
+{
+    struct server s;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s);
+    get(&s, "/late", &r);
+    assert_int_equal(r.status, 504);
+    await_handler(&s, "woke with", -ETIME);
+    get(&s, "/late-reply", &r);
+    assert_int_equal(r.status, 200);
+    assert_string_equal(r.body, "in time");
+    get(&s, "/late-group", &r); /* the request outlives the deadline of its group */
+    assert_int_equal(r.status, 200);
+    await_handler(&s, "joined with", -ETIME);
+    await_handler(&s, "slept after", 0);
+    assert_null(strstr(server_log(&s), "without a response"));
+    server_stop(&s);
+}
+
+/* A body that the deadline cuts off must not look complete. */
+static void test_deadline_cuts_a_stream_off(void **state)
+{
+    struct server s;
+    struct client c;
+    (void)state;
+    server_start(&s);
+    client_open(&c, &s);
+    client_ask(&c, "GET", "/late-stream", "");
+    assert_true(client_read_all(&c));
+    assert_non_null(memmem(c.buf, c.len, "begun", 5));
+    assert_null(memmem(c.buf, c.len, "more", 4));
+    assert_null(memmem(c.buf, c.len, "\r\n0\r\n", 5));
+    await_handler(&s, "wrote", -ETIME);
+    client_close(&c);
+    server_stop(&s);
+}
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
@@ -133,6 +221,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_first_write_to_nobody_ends_a_wait),
         cmocka_unit_test(test_reset_after_the_end_of_the_stream),
         cmocka_unit_test(test_handlers_end_in_a_drain),
+        cmocka_unit_test(test_await_client),
+        cmocka_unit_test(test_await_drain),
+        cmocka_unit_test(test_deadline),
+        cmocka_unit_test(test_deadline_cuts_a_stream_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

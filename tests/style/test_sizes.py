@@ -38,6 +38,7 @@ OTHER_TESTS = {
     "serve/metrics": "whole servers",
     "serve/refused": "whole servers",
     "serve/threads": "whole servers",
+    "task/tree": "scope.c and group.c: what cancels what",
     "wire/account": "requests that end, on the engine in memory",
     "wire/broken": "the wire cases with a client that ends anywhere",
     "wire/handler": "handlers on the engine in memory",

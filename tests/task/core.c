@@ -50,7 +50,7 @@ void core_open(struct core *c, uint32_t max)
     int err = io_open(&c->io, engine, &config);
     if (err < 0) fail_msg("io_open: %s", strerror(-err));
     fiber_pool_init(&c->fibers, STACK, max);
-    scope_init(&c->scope, &c->io, &c->fibers);
+    scope_init(&c->scope, &c->io, &c->fibers, c);
     wheel_timer_init(&c->guard, on_guard);
     wheel_set(&c->io.wheel, &c->guard, clock_ns() + GUARD_SECONDS * NS_PER_S);
 }
@@ -58,6 +58,7 @@ void core_open(struct core *c, uint32_t max)
 void core_close(struct core *c)
 {
     wheel_clear(&c->io.wheel, &c->guard);
+    while (!io_close_inbox(&c->io)) core_poll(c);
     assert_true(list_empty(&c->scope.waits));
     assert_int_equal(c->io.wheel.armed, 0);
     assert_int_equal(c->io.in_flight, 0);
@@ -79,6 +80,11 @@ int core_tear_down(void **state)
     core_close(*state);
     free(*state);
     return 0;
+}
+
+int core_start(struct core *c, fiber_fn *fn, void *arg)
+{
+    return fiber_start_for(&c->fibers, fn, arg, &c->scope);
 }
 
 void core_turn(struct core *c, const char *what, const char *file, int line)

@@ -33,6 +33,9 @@ void core_close(struct core *c);
 int core_set_up(void **state);
 int core_tear_down(void **state);
 
+/* Starts a fiber in the core's scope. */
+int core_start(struct core *c, fiber_fn *fn, void *arg);
+
 /* One turn that waits for an event. */
 void core_turn(struct core *c, const char *what, const char *file, int line);
 

@@ -24,9 +24,10 @@ static int work(void *ctx, void *arg)
 {
     struct job *j = arg;
     assert_ptr_equal(ctx, j->core);
-    if (j->ns) j->slept = scope_sleep(&j->core->scope, j->ns);
-    if (j->until) wait_park(&j->core->scope, j->until, NULL);
-    while (j->after && !j->after->returned) j->slept = scope_sleep(&j->core->scope, NS_PER_MS);
+    struct scope *s = scope_running(&j->core->fibers);
+    if (j->ns) j->slept = scope_sleep(s, j->ns);
+    if (j->until) wait_park(s, j->until, NULL);
+    while (j->after && !j->after->returned && j->slept == 0) j->slept = scope_sleep(s, NS_PER_MS);
     j->returned = true;
     return j->slept < 0 ? j->slept : j->result;
 }
@@ -63,7 +64,7 @@ static void run_group(void *arg)
 static int run(struct core *c, struct run *r, struct job *jobs, unsigned n)
 {
     *r = (struct run){.core = c, .jobs = jobs, .n = n};
-    assert_int_equal(fiber_start(&c->fibers, run_group, r), 0);
+    assert_int_equal(core_start(c, run_group, r), 0);
     TURN_UNTIL(c, r->done);
     assert_int_equal(r->joined, r->joined_again);
     return r->joined;
@@ -104,7 +105,7 @@ static void members_wait_concurrently(void **state)
     struct job jobs[MEMBERS] = {{.result = 0}};
     struct run r = {.core = c, .jobs = jobs, .n = MEMBERS};
     for (int i = 0; i < MEMBERS; i++) jobs[i].ns = 3600 * NS_PER_S;
-    assert_int_equal(fiber_start(&c->fibers, run_group, &r), 0);
+    assert_int_equal(core_start(c, run_group, &r), 0);
     assert_int_equal(c->fibers.in_use, MEMBERS + 1);
     scope_cancel(&c->scope, -ECANCELED);
     TURN_UNTIL(c, r.done);
@@ -114,10 +115,9 @@ static void join_returns_the_first_error(void **state)
 {
     struct core *c = *state;
     struct run r;
-    struct job in_order[] = {
-        {.result = 1}, {.result = -EIO}, {.result = -ENOENT}, {.ns = NS_PER_MS}};
-    assert_int_equal(run(c, &r, in_order, 4), -EIO);
-    assert_true(in_order[3].returned); /* an error does not end the other members */
+    struct job in_order[] = {{.result = 1}, {.result = -EIO}, {.result = -ENOENT}};
+    assert_int_equal(run(c, &r, in_order, 3), -EIO);
+    assert_int_equal(r.spawned[2], -ECANCELED); /* nobody waits for it any more */
     struct job in_time[] = {{.ns = 1, .result = -EIO}, {.ns = NS_PER_MS, .result = -ENOENT}};
     in_time[0].after = &in_time[1];
     assert_int_equal(run(c, &r, in_time, 2), -ENOENT);
@@ -130,7 +130,7 @@ static void cancelled(void **state)
     struct core *c = *state;
     struct job jobs[] = {{.ns = 3600 * NS_PER_S}, {.ns = 3600 * NS_PER_S}, {.result = 5}};
     struct run r = {.core = c, .jobs = jobs, .n = 3};
-    assert_int_equal(fiber_start(&c->fibers, run_group, &r), 0);
+    assert_int_equal(core_start(c, run_group, &r), 0);
     for (int i = 0; i < 5; i++) core_poll(c);
     assert_false(r.done);
     scope_cancel(&c->scope, -ETIMEDOUT);
@@ -146,7 +146,7 @@ static void join_waits_for_all_members_when_cancelled(void **state)
     struct wait until;
     struct job jobs[] = {{.ns = 3600 * NS_PER_S}, {.until = &until}};
     struct run r = {.core = c, .jobs = jobs, .n = 2};
-    assert_int_equal(fiber_start(&c->fibers, run_group, &r), 0);
+    assert_int_equal(core_start(c, run_group, &r), 0);
     scope_cancel(&c->scope, -ECANCELED);
     TURN_UNTIL(c, jobs[0].returned);
     for (int i = 0; i < 5; i++) core_poll(c);
@@ -164,9 +164,10 @@ static void a_failed_spawn_is_the_result(void **state)
         {.ns = NS_PER_MS}, {.ns = NS_PER_MS}, {.ns = NS_PER_MS}, {.ns = NS_PER_MS}};
     c->fibers.max = 3;
     assert_int_equal(run(c, &r, jobs, 4), -EAGAIN);
-    static const int want[] = {0, 0, -EAGAIN, -EAGAIN};
+    static const int want[] = {0, 0, -EAGAIN, -ECANCELED};
     assert_memory_equal(r.spawned, want, sizeof want);
     for (int i = 0; i < 4; i++) assert_int_equal(jobs[i].returned, i < 2);
+    for (int i = 0; i < 2; i++) assert_int_equal(jobs[i].slept, -ECANCELED);
     /* Once the first has returned its fiber, the second can start. */
     struct job one_by_one[4] = {{.result = 0}};
     assert_int_equal(run(c, &r, one_by_one, 4), 0);
@@ -180,7 +181,7 @@ static int work_in_a_group(void *ctx, void *arg)
     unsigned *done = arg;
     struct group g;
     struct job jobs[3] = {{.core = c, .ns = 1}, {.core = c}, {.core = c, .ns = NS_PER_MS}};
-    group_init(&g, &c->scope);
+    group_init(&g, scope_running(&c->fibers));
     for (int i = 0; i < 3; i++) assert_int_equal(group_spawn(&g, work, c, &jobs[i]), 0);
     int err = group_join(&g);
     for (int i = 0; i < 3; i++) *done += jobs[i].returned;
@@ -208,7 +209,7 @@ static void run_nested(void *arg)
 static void nested_groups(void **state)
 {
     struct nested n = {.core = *state};
-    assert_int_equal(fiber_start(&n.core->fibers, run_nested, &n), 0);
+    assert_int_equal(core_start(n.core, run_nested, &n), 0);
     TURN_UNTIL(n.core, n.done);
     assert_int_equal(n.joined, 0);
     assert_int_equal(n.jobs_done, 15);
@@ -242,7 +243,7 @@ static void join_shared(void *arg)
 static void a_member_spawns_another(void **state)
 {
     struct shared s = {.core = *state, .late = {.core = *state, .ns = NS_PER_MS, .result = -EXDEV}};
-    assert_int_equal(fiber_start(&s.core->fibers, join_shared, &s), 0);
+    assert_int_equal(core_start(s.core, join_shared, &s), 0);
     TURN_UNTIL(s.core, s.done);
     assert_int_equal(s.joined, -EXDEV);
 }
@@ -266,7 +267,7 @@ static void spawn_before_the_joiner_runs(struct io_task *t)
     struct shared *s = container_of(t, struct late_task, task)->shared;
     assert_int_equal(s->group.running, 0);
     assert_false(s->done);
-    assert_int_equal(fiber_start(&s->core->fibers, spawn_from_outside, s), 0);
+    assert_int_equal(core_start(s->core, spawn_from_outside, s), 0);
 }
 
 static int queue_a_spawn(void *ctx, void *arg)
@@ -292,7 +293,7 @@ static void spawned_before_the_join_returns(void **state)
 {
     struct shared s = {.core = *state, .late = {.core = *state, .ns = NS_PER_MS}};
     struct late_task l = {.task = {.fn = spawn_before_the_joiner_runs}, .shared = &s};
-    assert_int_equal(fiber_start(&s.core->fibers, join_late, &l), 0);
+    assert_int_equal(core_start(s.core, join_late, &l), 0);
     TURN_UNTIL(s.core, s.done);
     assert_int_equal(s.joined, 0);
 }
@@ -306,8 +307,8 @@ static void join_as_well(void *arg)
 static void a_second_joiner_gets_ebusy(void **state)
 {
     struct shared s = {.core = *state, .late = {.core = *state}};
-    assert_int_equal(fiber_start(&s.core->fibers, join_shared, &s), 0);
-    assert_int_equal(fiber_start(&s.core->fibers, join_as_well, &s), 0);
+    assert_int_equal(core_start(s.core, join_shared, &s), 0);
+    assert_int_equal(core_start(s.core, join_as_well, &s), 0);
     assert_int_equal(s.joined_meanwhile, -EBUSY);
     TURN_UNTIL(s.core, s.done);
     assert_int_equal(s.joined, 0);
@@ -345,7 +346,7 @@ static void members_read_files_concurrently(void **state)
 {
     struct nested n = {.core = *state};
     unsigned fds = core_count_fds();
-    assert_int_equal(fiber_start(&n.core->fibers, run_readers, &n), 0);
+    assert_int_equal(core_start(n.core, run_readers, &n), 0);
     TURN_UNTIL(n.core, n.done);
     assert_int_equal(n.joined, 0);
     assert_int_equal(n.jobs_done, MEMBERS);

@@ -108,7 +108,7 @@ static void cancel_leaves_other_scopes_alone(void **state)
 {
     struct core *c = *state;
     struct core other = {.scope = {0}};
-    scope_init(&other.scope, &c->io, &c->fibers);
+    scope_init(&other.scope, &c->io, &c->fibers, NULL);
     struct waiter w = {.core = c, .cancel = wake_with_error};
     start(c, wait_once, &w);
     scope_cancel(&other.scope, -ECANCELED);

@@ -1,0 +1,175 @@
+#include "http/waiting.h"
+
+#include "task/event.h"
+#include "task/group.h"
+
+#include <errno.h>
+
+/* ---- asking ---- */
+
+bool torc_client_gone(const torc_req *rq)
+{
+    return rq->cancelled || rq->exchange->client_ended(rq);
+}
+
+bool torc_draining(const torc_req *rq)
+{
+    return rq->ctx->draining;
+}
+
+/* A fiber that waits for one of the above; on its stack. */
+struct asker {
+    struct wait wait;
+    struct asker *next; /* of the same request */
+    unsigned what;
+};
+
+static unsigned answer(const torc_req *rq, unsigned what)
+{
+    unsigned now = 0;
+    if (what & TORC_CLIENT_GONE && torc_client_gone(rq)) now |= TORC_CLIENT_GONE;
+    if (what & TORC_DRAINING && torc_draining(rq)) now |= TORC_DRAINING;
+    return now;
+}
+
+void waiting_answer(struct torc_req *rq)
+{
+    for (struct asker *a = rq->askers; a; a = a->next) {
+        unsigned now = answer(rq, a->what);
+        if (now) wait_wake(&a->wait, (int)now);
+    }
+}
+
+static void asker_cancel(struct wait *w)
+{
+    wait_wake(w, w->scope->cancelled);
+}
+
+int torc_await(torc_req *rq, unsigned what)
+{
+    struct scope *s = request_scope(rq);
+    struct asker a = {.wait.what = "client or drain", .what = what};
+    int result = scope_refuses(s);
+    if (result) return result;
+    if (!what || what & ~(unsigned)(TORC_CLIENT_GONE | TORC_DRAINING)) return -EINVAL;
+    unsigned now = answer(rq, what);
+    if (now) return (int)now;
+    a.next = rq->askers;
+    rq->askers = &a;
+    result = wait_park(s, &a.wait, asker_cancel);
+    struct asker **at = &rq->askers;
+    while (*at != &a) at = &(*at)->next;
+    *at = a.next;
+    return result;
+}
+
+/* ---- waiting ---- */
+
+int torc_sleep(torc_req *rq, unsigned ms)
+{
+    return scope_sleep(request_scope(rq), ms * NS_PER_MS);
+}
+
+int torc_deadline(torc_req *rq, unsigned ms)
+{
+    struct scope *s = request_scope(rq);
+    int refused = scope_refuses(s);
+    if (!refused) scope_set_deadline(s, clock_ns() + ms * NS_PER_MS);
+    return refused;
+}
+
+/* ---- groups ---- */
+
+struct torc_group {
+    struct group group;
+    struct torc_req *rq;
+    struct torc_group *next; /* of the same request */
+};
+
+void waiting_join_groups(struct torc_req *rq)
+{
+    struct torc_group *joined = NULL;
+    while (rq->groups != joined) { /* a member may open another */
+        struct torc_group *newest = rq->groups;
+        for (struct torc_group *g = newest; g != joined; g = g->next) group_join(&g->group);
+        joined = newest;
+    }
+}
+
+torc_group *torc_group_open(torc_req *rq)
+{
+    struct scope *s = request_scope(rq);
+    struct torc_group *g = s ? arena_alloc(&rq->arena, sizeof *g) : NULL;
+    if (!g) return NULL;
+    group_init(&g->group, s);
+    g->rq = rq;
+    g->next = rq->groups;
+    rq->groups = g;
+    return g;
+}
+
+struct task {
+    torc_task *fn;
+    torc_req *rq;
+    void *arg;
+};
+
+static int run_task(void *ctx, void *arg)
+{
+    (void)arg;
+    /* A copy: the original is on the spawner's stack, which continues when this fiber first
+     * waits. */
+    struct task t = *(struct task *)ctx;
+    return t.fn(t.rq, t.arg);
+}
+
+int torc_spawn(torc_group *g, torc_task *fn, void *arg)
+{
+    struct task t = {fn, g->rq, arg};
+    return group_spawn(&g->group, run_task, &t, NULL);
+}
+
+int torc_group_deadline(torc_group *g, unsigned ms)
+{
+    if (!request_scope(g->rq)) return -EPERM;
+    scope_set_deadline(&g->group.scope, clock_ns() + ms * NS_PER_MS);
+    return 0;
+}
+
+int torc_group_join(torc_group *g)
+{
+    return group_join(&g->group);
+}
+
+/* ---- events ---- */
+
+/* A torc_event is a struct event. */
+static struct event *event_of(torc_event *e)
+{
+    return (struct event *)e;
+}
+
+torc_event *torc_event_new(void)
+{
+    return (torc_event *)event_new();
+}
+
+void torc_event_free(torc_event *e)
+{
+    event_free(event_of(e));
+}
+
+void torc_event_signal(torc_event *e)
+{
+    event_signal(event_of(e));
+}
+
+uint64_t torc_event_count(const torc_event *e)
+{
+    return event_count((const struct event *)e);
+}
+
+int torc_event_wait(torc_req *rq, torc_event *e, uint64_t *seen)
+{
+    return event_wait(request_scope(rq), event_of(e), seen);
+}

@@ -1,0 +1,10 @@
+#pragma once
+/* What a handler asks and waits for: sleep, deadline, groups, events, the end of its client. */
+
+#include "http/request.h"
+
+/* Wakes the fibers in torc_await whose answer has come. */
+COLD void waiting_answer(struct torc_req *rq);
+
+/* Waits for the functions of the request's groups, which must return before its memory is freed. */
+COLD void waiting_join_groups(struct torc_req *rq);
