@@ -379,6 +379,12 @@ static uint64_t h1_waiting_since(const struct conn *c)
     return x && drips(x, since) ? x->rq.arrived : since;
 }
 
+static const struct torc_req *h1_request(const struct conn *c)
+{
+    const struct h1_exchange *x = c->exchange;
+    return is_idle(x) ? NULL : &x->rq;
+}
+
 static void h1_drain(struct conn *c)
 {
     struct h1_exchange *x = c->exchange;
@@ -412,6 +418,7 @@ const struct protocol h1_protocol = {
     .input = h1_input,
     .timeout = h1_timeout,
     .waiting_since = h1_waiting_since,
+    .request = h1_request,
     .drain = h1_drain,
     .cancel = h1_cancel,
     .finish = h1_finish,

@@ -55,6 +55,17 @@ bool http_housekeeping(struct http_context *ctx)
     return more;
 }
 
+void http_each_request(const struct http_context *ctx,
+                       void (*fn)(void *arg, const struct torc_req *rq, const char *peer),
+                       void *arg)
+{
+    for (const struct list *l = ctx->open.next; l != &ctx->open; l = l->next) {
+        const struct conn *c = container_of((struct list *)(uintptr_t)l, struct conn, link);
+        const struct torc_req *rq = c->protocol->request(c);
+        if (rq) fn(arg, rq, c->peer);
+    }
+}
+
 void http_drain(struct http_context *ctx)
 {
     ctx->draining = true;

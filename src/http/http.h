@@ -23,6 +23,12 @@ enum { HTTP_REFUSED_MAX = 16 };
  * socket is closed at once. */
 void http_refuse(struct http_context *ctx, int fd);
 
+/* Calls fn(arg, request, peer) for each request in progress; `peer` is the client's address, or
+ * NULL if it is not known. */
+void http_each_request(const struct http_context *ctx,
+                       void (*fn)(void *arg, const struct torc_req *rq, const char *peer),
+                       void *arg);
+
 /* Stops new requests; connections end when their current request is done. */
 void http_drain(struct http_context *ctx);
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 struct conn;
+struct torc_req;
 
 struct protocol {
     /* Called when bytes or the end of the stream have arrived, output has been sent, or conn_resume
@@ -15,6 +16,8 @@ struct protocol {
     void (*timeout)(struct conn *c);
     /* Since when (ns) it has waited for the client to send something; WHEEL_NEVER: it does not. */
     uint64_t (*waiting_since)(const struct conn *c);
+    /* The request in progress, or NULL. */
+    const struct torc_req *(*request)(const struct conn *c);
     /* The server drains: start nothing new. */
     void (*drain)(struct conn *c);
     /* The connection is aborted: every wait of its request returns `err` from now on. */

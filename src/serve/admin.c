@@ -2,6 +2,7 @@
 
 #include "base/counter.h"
 #include "base/json.h"
+#include "serve/inflight.h"
 #include "serve/server_state.h"
 
 #include <inttypes.h>
@@ -272,15 +273,22 @@ static void stats_json(torc_req *rq, void *arg)
     flush(j.out);
 }
 
+static void requests_json(torc_req *rq, void *arg)
+{
+    if (require_started(arg, rq)) inflight_reply(rq, arg);
+}
+
 static void index_page(torc_req *rq, void *arg)
 {
     (void)arg;
-    torc_reply(rq, 200, "text/plain",
-               TORC_S("/healthz     200 if the process is alive\n"
-                      "/readyz      200 if it accepts connections, 503 while it starts or drains\n"
-                      "/metrics     counters by core, as Prometheus text\n"
-                      "/stats.json  counters by core and in total, configuration, and concurrency, "
-                      "parallelism and asynchrony\n"));
+    torc_reply(
+        rq, 200, "text/plain",
+        TORC_S("/healthz     200 if the process is alive\n"
+               "/readyz      200 if it accepts connections, 503 while it starts or drains\n"
+               "/metrics     counters by core, as Prometheus text\n"
+               "/stats.json  counters by core and in total, configuration, and concurrency, "
+               "parallelism and asynchrony\n"
+               "/requests.json  the requests in progress: route, age, what each waits for\n"));
 }
 
 struct router *admin_routes(struct torc_server *s)
@@ -290,7 +298,7 @@ struct router *admin_routes(struct torc_server *s)
         torc_handler *fn;
     } routes[] = {
         {"/", index_page},          {"/healthz", healthz},       {"/readyz", readyz},
-        {"/metrics", metrics_text}, {"/stats.json", stats_json},
+        {"/metrics", metrics_text}, {"/stats.json", stats_json}, {"/requests.json", requests_json},
     };
     struct router *r = router_new();
     for (size_t i = 0; r && i < ARRAY_LEN(routes); i++)

@@ -113,15 +113,26 @@ static int add_listener(struct torc_server *s, struct core *c, struct sock_addr 
     return 0;
 }
 
-/* It has a descriptor table of its own: clients that use up the others' must not keep it from
- * answering. */
-static int add_admin_listener(struct torc_server *s)
+static int compare(const void *a, const void *b)
+{
+    return *(const int *)a - *(const int *)b;
+}
+
+/* The admin core has a descriptor table of its own: clients that use up the others' must not keep
+ * it from answering. It keeps what wakes the cores, as it asks them for what they do. */
+static int set_apart_admin(struct torc_server *s)
 {
     struct core *c = &s->cores[s->n_cores];
-    struct loop *l = &c->loop;
-    if (add_listener(s, c, &s->options->admin) < 0) return -1;
-    l->private_descriptors = true;
-    l->only[l->n_only++] = c->acceptor.listener[0].accept.listener;
+    uint32_t n = 0;
+    int *keep = calloc(s->n_all + 1, sizeof *keep);
+    if (!keep) return -1;
+    for (uint32_t i = 0; i < s->n_all; i++) keep[n++] = s->cores[i].loop.config.wake_fd;
+    keep[n++] = c->acceptor.listener[0].accept.listener;
+    qsort(keep, n, sizeof *keep, compare);
+    s->admin_descriptors = keep;
+    c->loop.private_descriptors = true;
+    c->loop.only = keep;
+    c->loop.n_only = n;
     return 0;
 }
 
@@ -132,7 +143,7 @@ static int listen_all(struct torc_server *s)
     for (uint32_t i = 0; i < s->n_cores; i++)
         for (uint32_t l = 0; l < o->n_listen; l++)
             if (add_listener(s, &s->cores[i], &o->listen[l]) < 0) return -1;
-    return o->has_admin ? add_admin_listener(s) : 0;
+    return o->has_admin ? add_listener(s, &s->cores[s->n_cores], &o->admin) : 0;
 }
 
 /* ---- starting ---- */
@@ -196,9 +207,20 @@ static void report_failed(const struct torc_server *s, uint32_t i)
     log_line("core %u cannot start its %s engine: %s", i, io_engine_name(s->engine), why);
 }
 
+static int prepare_all(struct torc_server *s)
+{
+    for (uint32_t i = 0; i < s->n_all; i++) {
+        int err = loop_prepare(&s->cores[i].loop);
+        if (err == 0) continue;
+        log_line("core %u cannot open an eventfd: %s", i, strerror(-err));
+        return -1;
+    }
+    return s->options->has_admin ? set_apart_admin(s) : 0;
+}
+
 int cores_start(struct torc_server *s)
 {
-    if (init_cores(s) < 0 || listen_all(s) < 0) return -1;
+    if (init_cores(s) < 0 || listen_all(s) < 0 || prepare_all(s) < 0) return -1;
     pthread_mutex_lock(&s->mutex);
     for (uint32_t i = 0; i < s->n_all; i++) {
         int err = core_start(&s->cores[i]);

@@ -55,21 +55,13 @@ void loop_return_memory(const struct loop *l)
     if (l->decay[0]) mallctl(l->decay, NULL, NULL, NULL, 0);
 }
 
-static int compare(const void *a, const void *b)
-{
-    return *(const int *)a - *(const int *)b;
-}
-
-/* Closes every descriptor but 0 to 2, the wake-up and those of l->only. Where the system refuses,
- * the table merely keeps more than it needs. */
+/* Closes every descriptor but 0 to 2 and those of l->only. Where the system refuses, the table
+ * merely keeps more than it needs. */
 static void close_others(const struct loop *l)
 {
-    int keep[LOOP_ONLY_MAX + 1], from = STDERR_FILENO + 1;
-    uint32_t n = l->n_only;
-    memcpy(keep, l->only, n * sizeof *keep);
-    keep[n++] = l->config.wake_fd;
-    qsort(keep, n, sizeof *keep, compare);
-    for (uint32_t i = 0; i < n; from = keep[i++] + 1)
+    const int *keep = l->only;
+    int from = STDERR_FILENO + 1;
+    for (uint32_t i = 0; i < l->n_only; from = keep[i++] + 1)
         if (keep[i] > from) syscall(SYS_close_range, from, keep[i] - 1, 0);
     syscall(SYS_close_range, from, INT_MAX, 0);
 }
@@ -144,16 +136,16 @@ static void *run(void *arg)
 
 /* ---- interface ---- */
 
+int loop_prepare(struct loop *l)
+{
+    l->config.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return l->config.wake_fd < 0 ? -errno : 0;
+}
+
 int loop_start(struct loop *l)
 {
-    /* Opened here: others could not see a descriptor that is opened in a table of its own. */
-    l->config.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (l->config.wake_fd < 0) return -errno;
     int err = pthread_create(&l->thread, NULL, run, l);
-    if (err) {
-        l->thread = 0;
-        close(l->config.wake_fd);
-    }
+    if (err) l->thread = 0;
     return -err;
 }
 
@@ -167,7 +159,6 @@ void loop_command(struct loop *l, enum loop_command command)
 
 void loop_join(struct loop *l)
 {
-    if (!l->thread) return;
-    pthread_join(l->thread, NULL);
-    close(l->config.wake_fd);
+    if (l->thread) pthread_join(l->thread, NULL);
+    if (l->config.wake_fd > 0) close(l->config.wake_fd);
 }

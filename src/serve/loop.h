@@ -14,8 +14,6 @@ enum loop_command { LOOP_RUN, LOOP_DRAIN, LOOP_ABORT };
  * so their memory stays as it is until the process ends. */
 enum loop_state { LOOP_STARTING, LOOP_READY, LOOP_FAILED, LOOP_BROKEN, LOOP_DONE };
 
-enum { LOOP_ONLY_MAX = 4 };
-
 struct loop;
 
 /* Callbacks, all on the loop's thread. */
@@ -41,7 +39,7 @@ struct loop {
     char name[16]; /* of the thread */
     int cpu;       /* to pin the thread to; -1 for none */
     bool private_descriptors;
-    int only[LOOP_ONLY_MAX]; /* if n_only > 0, what the private table keeps besides 0 to 2 */
+    const int *only; /* if n_only > 0, what the private table keeps besides 0 to 2, in order */
     uint32_t n_only;
     pthread_t thread;
     char decay[32]; /* jemalloc's name of "return what has been free for long"; or empty */
@@ -50,7 +48,12 @@ struct loop {
     int error;           /* negative errno, for LOOP_FAILED and LOOP_BROKEN */
 };
 
-/* Starts the thread. 0 or negative errno; the owner's `state` then reports its progress. */
+/* Opens the descriptor that wakes the loop. Before any loop starts whose thread may post to it:
+ * that could have a descriptor table of its own. 0 or negative errno. */
+int loop_prepare(struct loop *l);
+
+/* Starts the thread of a prepared loop. 0 or negative errno; the owner's `state` then reports its
+ * progress. */
 int loop_start(struct loop *l);
 
 /* From any thread. A command that is less urgent than the last one has no effect. */
@@ -61,7 +64,7 @@ static inline bool loop_is_stopping(const struct loop *l)
     return l->command != LOOP_RUN;
 }
 
-/* Waits for the thread, if it was started. */
+/* Waits for the thread, if it was started, and closes what loop_prepare opened. */
 void loop_join(struct loop *l);
 
 /* Returns freed memory to the system. jemalloc does so by itself only while a thread allocates. */

@@ -98,6 +98,7 @@ void torc_server_free(torc_server *s)
     pthread_mutex_destroy(&s->mutex);
     pthread_cond_destroy(&s->changed);
     free(s->cores);
+    free(s->admin_descriptors);
     free(s->state);
     free(s);
 }

@@ -38,6 +38,7 @@ struct torc_server {
     struct core *cores;      /* n_cores that serve, then the admin core, if any */
     enum loop_state *state;  /* by core */
     uint32_t n_cores, n_all; /* without and with the admin core */
+    int *admin_descriptors;  /* that the admin core keeps */
     struct router *admin_router;
     struct http_limits admin_limits;
     struct access_log *log;

@@ -43,6 +43,43 @@ static void test_health_and_readiness(void **state)
     server_stop(&s);
 }
 
+/* The requests in progress, with what they wait for; the connections between requests are none. */
+static void test_requests_in_progress(void **state)
+{
+    enum { N = 3 };
+    struct server s;
+    struct client admin, idle, waits[N], reads;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s);
+    client_open_admin(&admin, &s);
+    client_get(&admin, "/requests.json", 200, &r);
+    assert_string_equal(r.body, "{\"cores_that_do_not_answer\":[],\"requests\":[],"
+                                "\"in_progress\":0,\"listed\":0}\n");
+    client_open(&idle, &s);
+    client_get(&idle, "/plaintext", 200, &r);
+    for (int i = 0; i < N; i++) {
+        client_open(&waits[i], &s);
+        client_ask(&waits[i], "GET", "/delay/60000", "");
+    }
+    client_open(&reads, &s);
+    client_ask(&reads, "POST", "/upload", "Content-Length: 5\r\n");
+    stats_await(&s, "total.requests_started", N + 2);
+    client_get(&admin, "/requests.json", 200, &r);
+    assert_non_null(strstr(r.body, "\"in_progress\":4,\"listed\":4}"));
+    assert_non_null(strstr(r.body, "{\"method\":\"GET\",\"route\":\"/delay/:ms\",\"core\":0,"));
+    assert_non_null(strstr(r.body, "\"waits_for\":[\"sleep\"]}"));
+    assert_non_null(strstr(r.body, "\"route\":\"/upload\""));
+    assert_non_null(strstr(r.body, "\"waits_for\":[\"body\"]}"));
+    assert_null(strstr(r.body, "plaintext"));
+    for (int i = 0; i < N; i++) client_reset(&waits[i]);
+    client_close(&reads);
+    client_close(&idle);
+    client_close(&admin);
+    reply_free(&r);
+    server_stop(&s);
+}
+
 /* Clients beyond the limit of the admin listener wait and are then served. */
 static void test_admin_clients_beyond_the_limit_wait(void **state)
 {
@@ -311,6 +348,7 @@ int main(int argc, char **argv)
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_health_and_readiness),
+        cmocka_unit_test(test_requests_in_progress),
         cmocka_unit_test(test_admin_clients_beyond_the_limit_wait),
         cmocka_unit_test(test_silent_clients_do_not_block_health),
         cmocka_unit_test(test_counters_match_traffic),
