@@ -3,7 +3,7 @@
  * A handler is straight-line C. It runs on a fiber of the core that accepted the connection. Calls
  * marked WAITS may suspend it; while it is suspended, its core serves other requests. A handler
  * must not block in any other way: one that sleeps or computes for long delays every connection of
- * its core.
+ * its core. --stall-warn names it.
  *
  * Threads. The calls that set up a server (up to torc_server_main) come from one thread.
  * torc_server_stop may be called from any thread and from a signal handler. Every other call takes

@@ -43,6 +43,8 @@ static void ensure_response(struct torc_req *rq)
 static void run(void *arg)
 {
     struct torc_req *rq = arg;
+    rq->scope.label = rq->route;
+    fiber_set_label(&rq->ctx->fibers, rq->route);
     rq->route->fn(rq, rq->route->arg);
     if (rq->groups) waiting_join_groups(rq);
     if (!list_empty(&rq->files)) file_close_all(rq);

@@ -34,6 +34,13 @@ struct io_engine {
 extern const struct io_engine io_uring_engine;
 extern const struct io_engine io_epoll_engine;
 
+/* The kernel has returned from the wait; completions run next. */
+static inline void io_waited(struct io *io)
+{
+    io->now = clock_ns();
+    counter_set(&io->stats.woken, io->stats.turns);
+}
+
 /* The engine has read from wake_fd. */
 void io_woken(struct io *io);
 

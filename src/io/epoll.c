@@ -345,7 +345,7 @@ static void epoll_engine_wait(struct io *io, uint64_t timeout_ns)
     bool woken = false;
     int n = wait_events(io, timeout_ns);
     if (UNLIKELY(n < 0 && errno != EINTR)) io->error = -errno;
-    io->now = clock_ns();
+    io_waited(io);
     for (int i = 0; i < n; i++) note_event(io, &ep->events[i], &woken);
     if (woken) {
         uint64_t count;

@@ -174,6 +174,7 @@ struct io_inbox {
 /* Written by the core, read by other threads with counter_get. */
 struct io_stats {
     uint64_t turns;
+    uint64_t woken;      /* turns that have waited; fewer than `turns` while one waits */
     uint64_t enters;     /* io_uring_enter, or epoll_wait */
     uint64_t syscalls;   /* all system calls of the engine, enters included */
     uint64_t sqes;       /* operations submitted; epoll: operations requested */

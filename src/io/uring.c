@@ -250,7 +250,7 @@ static void uring_wait(struct io *io, uint64_t timeout_ns)
     }
     if (UNLIKELY(err < 0)) uring_enter_failed(u, err);
     if (uring_has(u, IO_DEFER_TASKRUN)) get_remaining_events(u);
-    io->now = clock_ns();
+    io_waited(io);
     if (UNLIKELY(io_uring_cq_has_overflow(&u->ring))) counter_add(&io->stats.overflows, 1);
     /* Only completions present now: those that callbacks cause wait for the next turn. */
     for (unsigned n = io_uring_cq_ready(&u->ring); n > 0; n--) {

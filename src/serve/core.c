@@ -1,6 +1,7 @@
 #include "serve/core.h"
 
 #include "serve/access_log.h"
+#include "serve/backtrace.h"
 
 #define HOUSEKEEPING_NS NS_PER_S
 #define TRIM_NS         (10 * NS_PER_MS) /* between the parts of a trim */
@@ -56,6 +57,7 @@ static void on_start(struct loop *l)
     struct io *io = &l->io;
     http_open(&c->http, io, c->limits, c->router, c->index);
     overflow_begin(&c->overflow, &c->http);
+    backtrace_allow();
     c->http.user = c;
     c->http.on_close = on_conn_close;
     if (c->log) {

@@ -16,6 +16,7 @@ struct core {
     struct wheel_timer housekeeping;
     struct overflow_stack overflow;
     struct access_log_buffer *log; /* NULL without an access log */
+    uint64_t stalls;               /* counted by the thread that watches (stall.h) */
 
     /* Set before core_start. */
     const struct http_limits *limits;

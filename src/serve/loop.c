@@ -108,6 +108,7 @@ static void *run(void *arg)
 {
     struct loop *l = arg;
     pthread_setname_np(pthread_self(), l->name);
+    atomic_store(&l->tid, (int)syscall(SYS_gettid));
     pin(l);
     create_arena(l);
     unshare_descriptors(l);

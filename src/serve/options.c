@@ -183,6 +183,10 @@ static const struct option table[] = {
      OPTION_NUMBER, AT(backlog), 1, 65535},
     {"drain-timeout", "TIME", "maximum time to finish requests in flight on SIGTERM", "10s",
      GROUP_SERVE, OPTION_DURATION, AT(drain_timeout), 0, DAY},
+    {"stall-warn", "TIME",
+     "name a handler that holds its core for so long, while other requests wait; 0 to watch "
+     "nothing",
+     "1s", GROUP_SERVE, OPTION_DURATION, AT(stall_warn), 0, DAY},
 
     {"engine", "NAME", NULL, NULL, GROUP_ENGINE, OPTION_CUSTOM, .then = set_engine,
      .shown = "the best available"},

@@ -28,6 +28,7 @@ struct options {
     const char *access_log; /* NULL for none; "-" for stdout */
     enum log_format access_log_format;
     uint64_t drain_timeout;  /* ns */
+    uint64_t stall_warn;     /* ns; 0: do not watch the cores */
     uint64_t file_cache_ttl; /* ns that an open file and its metadata are reused, at most 1 s */
     uint32_t file_cache;     /* maximum open files per core */
     uint32_t header_fields;  /* as limits.head.fields */

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/stdio.h"
 #include "serve/admin.h"
+#include "serve/backtrace.h"
 #include "serve/check.h"
 #include "serve/cores.h"
 #include "serve/overflow.h"
@@ -305,10 +306,14 @@ static int serve_and_drain(struct torc_server *s)
     int status = cores_start(s) < 0 ? EXIT_START : 0;
     if (status == 0) {
         s->phase = SERVER_READY;
+        if (s->options->stall_warn)
+            stall_start(&s->stalls, s->cores, s->n_cores, s->options->stall_warn);
         log_ready(s);
         wait_for_stop(s);
     }
-    if (!drain(s)) {
+    bool drained = drain(s);
+    stall_stop(&s->stalls);
+    if (!drained) {
         log_line("a handler did not return after cancellation; stopping without it");
         s->phase = SERVER_ABANDONED;
         return EXIT_ABANDONED;
@@ -330,8 +335,10 @@ static int serve(struct torc_server *s)
         return EXIT_START;
     }
     overflow_watch();
+    if (s->options->stall_warn) backtrace_install();
     int status = serve_and_drain(s);
     overflow_unwatch();
+    if (s->options->stall_warn && s->phase != SERVER_ABANDONED) backtrace_uninstall();
     signals_unwatch(&s->signals);
     return status;
 }

@@ -8,6 +8,7 @@
 #include "serve/core.h"
 #include "serve/options.h"
 #include "serve/signals.h"
+#include "serve/stall.h"
 
 #include <pthread.h>
 
@@ -42,5 +43,6 @@ struct torc_server {
     struct router *admin_router;
     struct http_limits admin_limits;
     struct access_log *log;
+    struct stall_watch stalls;
     uint64_t started_at; /* ns */
 };

@@ -7,6 +7,7 @@
 #include "task/stack.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,14 +19,15 @@ typedef void fiber_fn(void *arg);
 struct fiber_pool {
     struct fiber *running; /* NULL on the core's own stack */
     struct fiber_stack core_stack;
-    struct list free;   /* most recently used first */
-    size_t stack_size;  /* bytes, without the guard */
-    uint32_t max;       /* most fibers in use at once */
-    uint32_t total;     /* fibers with a stack, in use or free */
-    uint32_t in_use;    /* fibers that have started and not returned */
-    uint32_t min_free;  /* fewest free fibers since the last trim */
-    uint32_t n_created; /* stacks created so far, to spread them over the cache sets */
-    pthread_t thread;   /* the only one that may use it */
+    struct list free;          /* most recently used first */
+    size_t stack_size;         /* bytes, without the guard */
+    uint32_t max;              /* most fibers in use at once */
+    uint32_t total;            /* fibers with a stack, in use or free */
+    uint32_t in_use;           /* fibers that have started and not returned */
+    uint32_t min_free;         /* fewest free fibers since the last trim */
+    uint32_t n_created;        /* stacks created so far, to spread them over the cache sets */
+    pthread_t thread;          /* the only one that may use it */
+    const void *_Atomic label; /* of what ran last, for a thread that watches this one */
 };
 
 /* `stack_size` (bytes) is rounded up to pages. The pool belongs to the calling thread. */
@@ -63,6 +65,12 @@ void *fiber_overflowed(const struct fiber_pool *p, const void *address);
 
 /* Continues a parked fiber; only from the core's own stack. */
 void fiber_resume(struct fiber_pool *p, struct fiber *f);
+
+/* Tells other threads what runs now. */
+static inline void fiber_set_label(struct fiber_pool *p, const void *label)
+{
+    atomic_store_explicit(&p->label, label, memory_order_relaxed);
+}
 
 /* The running fiber; NULL on the core's own stack. */
 static inline struct fiber *fiber_self(const struct fiber_pool *p)

@@ -9,6 +9,7 @@ void scope_init(struct scope *s, struct io *io, struct fiber_pool *fibers, void 
     s->io = io;
     s->fibers = fibers;
     s->user = user;
+    s->label = NULL;
     list_init(&s->waits);
     list_init(&s->children);
     s->cancelled = 0;
@@ -20,6 +21,7 @@ void scope_init_child(struct scope *s, struct scope *parent)
 {
     scope_init(s, parent->io, parent->fibers, parent->user);
     s->parent = parent;
+    s->label = parent->label;
     s->childless = NULL;
     list_init(&s->sibling);
 }
@@ -103,6 +105,7 @@ int wait_park(struct scope *s, struct wait *w, void (*cancel)(struct wait *w))
     int saved = errno; /* of a thread in C, but of a fiber here */
     fiber_park(s->fibers);
     errno = saved;
+    fiber_set_label(s->fibers, s->label);
     list_unlink(&w->link);
     return w->result;
 }

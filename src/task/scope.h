@@ -10,6 +10,7 @@ struct scope {
     struct io *io;
     struct fiber_pool *fibers;
     void *user;           /* the request it belongs to, or NULL */
+    const void *label;    /* names what runs in it (fiber_set_label) */
     struct list waits;    /* waits of parked fibers */
     struct list children; /* attached scopes */
     int cancelled;        /* 0, or the negative errno that every wait returns from then on */

@@ -4,6 +4,7 @@
 #include "torc.h"
 
 #include <stdio.h>
+#include <time.h>
 
 enum { STEP = 10 /* ms */, FOREVER = 60 * 1000 };
 
@@ -101,6 +102,26 @@ static void late_in_a_stream(torc_req *rq, void *arg)
     say("wrote", torc_write(rq, "more", 4));
 }
 
+/* Hold their core, by computing and by a call that blocks. */
+static void spins(torc_req *rq, void *arg)
+{
+    struct timespec now, until;
+    (void)arg;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec++;
+    do clock_gettime(CLOCK_MONOTONIC, &now);
+    while (now.tv_sec < until.tv_sec || now.tv_nsec < until.tv_nsec);
+    torc_replyf(rq, 200, "spun");
+}
+
+static void blocks(torc_req *rq, void *arg)
+{
+    const struct timespec second = {.tv_sec = 1};
+    (void)arg;
+    say("slept", nanosleep(&second, NULL)); /* no signal may end it */
+    torc_replyf(rq, 200, "slept");
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -114,7 +135,9 @@ int main(int argc, char **argv)
                   {"/late", late},
                   {"/late-reply", late_but_replies},
                   {"/late-stream", late_in_a_stream},
-                  {"/late-group", late_group}};
+                  {"/late-group", late_group},
+                  {"/spins", spins},
+                  {"/blocks", blocks}};
     torc_server *s = torc_server_new("asking 1.0");
     for (size_t i = 0; s && i < sizeof routes / sizeof *routes; i++)
         if (torc_route(s, "GET", routes[i].path, routes[i].fn, NULL) < 0) return 1;

@@ -163,6 +163,52 @@ static void test_await_drain(void **state)
     server_free(&s);
 }
 
+/* ---- handlers that hold their core ---- */
+
+static void test_handlers_that_hold_their_core_are_named(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--stall-warn", "50ms");
+    client_open(&c, &s);
+    client_ask(&c, "GET", "/spins", "");
+    server_await_log(&s, "/spins: its handler has held core 0 for ");
+    client_reply(&c, "GET", &r);
+    assert_string_equal(r.body, "spun");
+    assert_true(stats_number(&s, "total.stalls") >= 1);
+    client_close(&c);
+    server_stop(&s);
+
+    server_start(&s, "--stall-warn", "50ms");
+    client_open(&c, &s);
+    client_ask(&c, "GET", "/blocks", "");
+    server_await_log(&s, "/blocks: its handler has held core 0 for ");
+    server_await_log(&s, "it is blocked in system call ");
+    await_handler(&s, "slept", 0); /* nothing has interrupted it */
+    client_reply(&c, "GET", &r);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+static void test_nothing_is_watched_if_not_asked_for(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--stall-warn", "0");
+    client_open(&c, &s);
+    client_get(&c, "/spins", 200, &r);
+    assert_null(strstr(server_log(&s), "has held core"));
+    assert_true(stats_number(&s, "total.stalls") == 0);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
 /* ---- deadlines ---- */
 
 static void get(struct server *s, const char *path, struct reply *r)
@@ -223,6 +269,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_handlers_end_in_a_drain),
         cmocka_unit_test(test_await_client),
         cmocka_unit_test(test_await_drain),
+        cmocka_unit_test(test_handlers_that_hold_their_core_are_named),
+        cmocka_unit_test(test_nothing_is_watched_if_not_asked_for),
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_deadline_cuts_a_stream_off),
     };

@@ -1,0 +1,167 @@
+#include "serve/stall.h"
+
+#include "base/log.h"
+#include "http/router.h"
+#include "serve/backtrace.h"
+#include "serve/core.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOOK_MIN NS_PER_MS
+#define LOOK_MAX (NS_PER_S / 4)
+#define QUIET    (10 * NS_PER_S) /* after a message, per core */
+
+struct stall_seen {
+    uint64_t turn, since; /* the turn that was running, and when that was first seen */
+    uint64_t said_at;     /* of the last message; 0: none */
+    bool counted;
+};
+
+/* ---- telling ---- */
+
+static bool read_line(int tid, const char *file, char *out, int size)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/task/%d/%s", tid, file);
+    FILE *f = fopen(path, "re");
+    if (!f) return false;
+    bool got = fgets(out, size, f) != NULL;
+    fclose(f);
+    return got;
+}
+
+/* The state of the thread, as in proc(5): R for running; '?' if it cannot be told. */
+static char state_of(int tid)
+{
+    char line[512];
+    const char *name_end = read_line(tid, "stat", line, sizeof line) ? strrchr(line, ')') : NULL;
+    return name_end && name_end[1] == ' ' ? name_end[2] : '?';
+}
+
+static void describe(int tid, char state, char *out, size_t size)
+{
+    char line[128];
+    long call = -1;
+    if (state == 'R' || state == '?')
+        snprintf(out, size, "it computes");
+    else if (read_line(tid, "syscall", line, sizeof line) && sscanf(line, "%ld", &call) == 1)
+        snprintf(out, size, "it is blocked in system call %ld", call);
+    else
+        snprintf(out, size, "it is blocked in a system call");
+}
+
+static void tell(const struct core *c, uint64_t ns)
+{
+    const struct route *route = atomic_load(&c->http.fibers.label);
+    slice pattern = route ? router_pattern(c->router, route) : slice_str("(no route)");
+    int tid = atomic_load(&c->loop.tid);
+    char state = state_of(tid), what[64];
+    describe(tid, state, what, sizeof what);
+    log_line("%.*s: its handler has held core %u for %.2f s, while other requests wait: %s",
+             (int)pattern.len, pattern.ptr, c->index, (double)ns / NS_PER_S, what);
+    if (state == 'R') backtrace_of_thread(tid);
+}
+
+/* ---- watching ---- */
+
+static void look(const struct stall_watch *w, uint32_t i, uint64_t now)
+{
+    struct core *c = &w->cores[i];
+    struct stall_seen *seen = &w->seen[i];
+    const struct io_stats *stats = &c->loop.io.stats;
+    uint64_t turn = counter_get(&stats->turns);
+    if (!seen->since || turn != seen->turn || counter_get(&stats->woken) != turn) {
+        seen->turn = turn;
+        seen->since = now;
+        seen->counted = false;
+    } else if (!seen->counted && now - seen->since >= w->limit) {
+        seen->counted = true;
+        counter_add(&c->stalls, 1);
+        if (seen->said_at && now - seen->said_at < QUIET) return;
+        seen->said_at = now;
+        tell(c, now - seen->since);
+    }
+}
+
+static struct timespec next_look(const struct stall_watch *w, uint64_t now)
+{
+    uint64_t pause = w->limit / 4;
+    if (pause < LOOK_MIN) pause = LOOK_MIN;
+    if (pause > LOOK_MAX) pause = LOOK_MAX;
+    uint64_t at = now + pause;
+    return (struct timespec){(time_t)(at / NS_PER_S), (long)(at % NS_PER_S)};
+}
+
+static void *watch(void *arg)
+{
+    struct stall_watch *w = arg;
+    pthread_setname_np(pthread_self(), "torc-watch");
+    pthread_mutex_lock(&w->mutex);
+    while (!w->stop) {
+        uint64_t now = clock_ns();
+        struct timespec until = next_look(w, now);
+        pthread_mutex_unlock(&w->mutex);
+        for (uint32_t i = 0; i < w->n_cores; i++) look(w, i, now);
+        pthread_mutex_lock(&w->mutex);
+        if (!w->stop) pthread_cond_timedwait(&w->stopping, &w->mutex, &until);
+    }
+    pthread_mutex_unlock(&w->mutex);
+    return NULL;
+}
+
+/* The thread takes no signals that are meant for others. */
+static int start_thread(struct stall_watch *w)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int err = pthread_create(&w->thread, NULL, watch, w);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return err;
+}
+
+static void init_stopping(pthread_cond_t *stopping)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(stopping, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+static void free_all(struct stall_watch *w)
+{
+    pthread_cond_destroy(&w->stopping);
+    pthread_mutex_destroy(&w->mutex);
+    free(w->seen);
+}
+
+void stall_start(struct stall_watch *w, struct core *cores, uint32_t n_cores, uint64_t limit)
+{
+    *w = (struct stall_watch){.cores = cores, .n_cores = n_cores, .limit = limit};
+    pthread_mutex_init(&w->mutex, NULL);
+    init_stopping(&w->stopping);
+    w->seen = calloc(n_cores, sizeof *w->seen);
+    int err = w->seen ? start_thread(w) : ENOMEM;
+    w->started = err == 0;
+    if (w->started) return;
+    log_line("cannot watch for handlers that hold a core: %s", strerror(err));
+    free_all(w);
+}
+
+void stall_stop(struct stall_watch *w)
+{
+    if (!w->started) return;
+    pthread_mutex_lock(&w->mutex);
+    w->stop = true;
+    pthread_cond_signal(&w->stopping);
+    pthread_mutex_unlock(&w->mutex);
+    pthread_join(w->thread, NULL);
+    free_all(w);
+    w->started = false;
+}
