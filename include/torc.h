@@ -304,7 +304,7 @@ TORC_API int torc_deadline(torc_req *rq, unsigned ms);
  * its signals; a waiter keeps the count that it has seen, so that it misses none between two waits:
  *
  *     uint64_t seen = torc_event_count(e);
- *     do send_what_is_new(rq); while (torc_event_wait(rq, e, &seen) == 0);
+ *     do send_what_is_new(rq); while (!torc_draining(rq) && torc_event_wait(rq, e, &seen) == 0);
  *
  * Several signals may end one wait. What is written before a signal is visible after the wait. */
 
@@ -321,7 +321,8 @@ TORC_API void torc_event_signal(torc_event *e);
 /* The number of signals so far. Any thread. */
 TORC_API uint64_t torc_event_count(const torc_event *e);
 
-/* WAITS until torc_event_count(e) is not *seen, and sets *seen to it. 0, -EIDRM if the event is
+/* WAITS until torc_event_count(e) is not *seen, and sets *seen to it, or until the server begins to
+ * drain: then *seen may stay as it is, and the handler should end. 0, -EIDRM if the event is
  * freed meanwhile, -ENOMEM, or the scope's error. */
 TORC_API int torc_event_wait(torc_req *rq, torc_event *e, uint64_t *seen);
 

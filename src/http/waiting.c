@@ -19,9 +19,10 @@ bool torc_draining(const torc_req *rq)
 
 /* A fiber that waits for one of the above; on its stack. */
 struct asker {
-    struct wait wait;
+    struct wait *wait;
     struct asker *next; /* of the same request */
     unsigned what;
+    bool tells; /* the result of the wait is what has come true, otherwise 0 */
 };
 
 static unsigned answer(const torc_req *rq, unsigned what)
@@ -36,7 +37,7 @@ void waiting_answer(struct torc_req *rq)
 {
     for (struct asker *a = rq->askers; a; a = a->next) {
         unsigned now = answer(rq, a->what);
-        if (now) wait_wake(&a->wait, (int)now);
+        if (now) wait_wake(a->wait, a->tells ? (int)now : 0);
     }
 }
 
@@ -45,21 +46,32 @@ static void asker_cancel(struct wait *w)
     wait_wake(w, w->scope->cancelled);
 }
 
+static void push_asker(torc_req *rq, struct asker *a)
+{
+    a->next = rq->askers;
+    rq->askers = a;
+}
+
+static void remove_asker(torc_req *rq, const struct asker *a)
+{
+    struct asker **at = &rq->askers;
+    while (*at != a) at = &(*at)->next;
+    *at = a->next;
+}
+
 int torc_await(torc_req *rq, unsigned what)
 {
     struct scope *s = request_scope(rq);
-    struct asker a = {.wait.what = "client or drain", .what = what};
+    struct wait w = {.what = "client or drain"};
+    struct asker a = {.wait = &w, .what = what, .tells = true};
     int result = scope_refuses(s);
     if (result) return result;
     if (!what || what & ~(unsigned)(TORC_CLIENT_GONE | TORC_DRAINING)) return -EINVAL;
     unsigned now = answer(rq, what);
     if (now) return (int)now;
-    a.next = rq->askers;
-    rq->askers = &a;
-    result = wait_park(s, &a.wait, asker_cancel);
-    struct asker **at = &rq->askers;
-    while (*at != &a) at = &(*at)->next;
-    *at = a.next;
+    push_asker(rq, &a);
+    result = wait_park(s, &w, asker_cancel);
+    remove_asker(rq, &a);
     return result;
 }
 
@@ -171,5 +183,13 @@ uint64_t torc_event_count(const torc_event *e)
 
 int torc_event_wait(torc_req *rq, torc_event *e, uint64_t *seen)
 {
-    return event_wait(request_scope(rq), event_of(e), seen);
+    struct scope *s = request_scope(rq);
+    struct event_waiter w = {.seen = 0};
+    struct asker drain = {.wait = &w.wait, .what = TORC_DRAINING};
+    int refused = scope_refuses(s);
+    if (refused) return refused;
+    push_asker(rq, &drain);
+    int result = event_wait(s, event_of(e), seen, &w);
+    remove_asker(rq, &drain);
+    return result;
 }

@@ -16,6 +16,8 @@ int lab_mount(torc_server *s)
     if (err == 0) err = mount_routes(s, body_routes);
     if (err == 0) err = mount_routes(s, wait_routes);
     if (err == 0) err = mount_routes(s, file_routes);
+    if (err == 0) err = event_routes_open();
+    if (err == 0) err = mount_routes(s, event_routes);
     if (err == 0) err = torc_static(s, "/static/");
     if (err < 0) return err;
     return torc_server_option(s, "burn-ns", "N",

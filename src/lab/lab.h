@@ -9,7 +9,11 @@ struct lab_route {
 };
 
 /* Each array ends with an empty route. */
-extern const struct lab_route benchmark_routes[], body_routes[], wait_routes[], file_routes[];
+extern const struct lab_route benchmark_routes[], body_routes[], wait_routes[], file_routes[],
+    event_routes[];
+
+/* Before event_routes are mounted. 0, or -1 without memory. */
+int event_routes_open(void);
 
 /* Mounts all of them and adds their options. 0, or negative errno and a message in
  * torc_server_error. */

@@ -15,6 +15,8 @@ static const char about[] =
     "  POST /upload                 the number of bytes in the body\n"
     "  POST /echo                   the body\n"
     "  GET /file?n=&mode=seq|all    the bytes read by n file reads, sequential or concurrent\n"
+    "  GET /events                  server-sent events: each line posted to it\n"
+    "  POST /events                 a line of text for them, from whichever core\n"
     "  GET /static/...              the files under --root";
 
 static torc_server *s;

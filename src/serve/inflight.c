@@ -138,9 +138,10 @@ static bool all_answered(const struct inquiry *q)
 
 static void await_answers(torc_req *rq, struct inquiry *q)
 {
+    struct event_waiter w;
     uint64_t seen = 0;
     torc_deadline(rq, ANSWER_WITHIN);
-    while (!all_answered(q) && event_wait(request_scope(rq), q->answers, &seen) == 0) continue;
+    while (!all_answered(q) && event_wait(request_scope(rq), q->answers, &seen, &w) == 0) continue;
     for (uint32_t i = 0; i < q->n; i++) q->of[i].counts = atomic_load(&q->of[i].answered);
 }
 

@@ -29,12 +29,6 @@ struct subscriber {
     bool left;            /* to be freed by the post that is under way */
 };
 
-struct waiter {
-    struct wait wait;
-    struct list link; /* in subscriber.waiters */
-    uint64_t seen;
-};
-
 /* ---- the event ---- */
 
 struct event *event_new(void)
@@ -94,7 +88,7 @@ static void on_wake(struct io_task *t)
     struct subscriber *s = container_of(t, struct subscriber, wake);
     uint64_t count = event_count(s->event);
     for (int n = 0; n < WAKES && !list_empty(&s->waiters); n++) {
-        struct waiter *w = container_of(s->waiters.next, struct waiter, link);
+        struct event_waiter *w = container_of(s->waiters.next, struct event_waiter, link);
         if (w->seen == count) return;
         list_unlink(&w->link);
         wait_wake(&w->wait, 0);
@@ -162,21 +156,20 @@ static struct subscriber *subscribe(struct event *e, struct io *io)
 
 static void waiter_cancel(struct wait *wait)
 {
-    struct waiter *w = container_of(wait, struct waiter, wait);
-    list_unlink(&w->link);
     wait_wake(wait, wait->scope->cancelled);
 }
 
-static int park(struct scope *s, struct subscriber *here, uint64_t seen)
+static int park(struct scope *s, struct subscriber *here, struct event_waiter *w)
 {
-    struct waiter w = {.wait.what = "event", .seen = seen};
-    if (event_count(here->event) != seen) return 0;
-    list_init(&w.link);
-    list_push(&here->waiters, &w.link);
-    return wait_park(s, &w.wait, waiter_cancel);
+    if (event_count(here->event) != w->seen) return 0;
+    list_init(&w->link);
+    list_push(&here->waiters, &w->link);
+    int result = wait_park(s, &w->wait, waiter_cancel);
+    list_unlink(&w->link);
+    return result;
 }
 
-int event_wait(struct scope *s, struct event *e, uint64_t *seen)
+int event_wait(struct scope *s, struct event *e, uint64_t *seen, struct event_waiter *w)
 {
     int result = scope_refuses(s);
     if (result) return result;
@@ -184,7 +177,8 @@ int event_wait(struct scope *s, struct event *e, uint64_t *seen)
         struct subscriber *here = subscribe(e, s->io);
         if (!here) return -ENOMEM;
         here->fibers++;
-        result = park(s, here, *seen);
+        *w = (struct event_waiter){.wait.what = "event", .seen = *seen};
+        result = park(s, here, w);
         if (result == 0 && atomic_load(&e->freed)) result = -EIDRM;
         if (--here->fibers == 0) io_defer(here->io, &here->leave);
     }

@@ -21,6 +21,13 @@ void event_signal(struct event *e);
 /* Signals so far. Any thread. */
 uint64_t event_count(const struct event *e);
 
-/* Parks until event_count(e) is not *seen, and sets *seen to it. 0, -EIDRM, -ENOMEM or the scope's
- * error. */
-int event_wait(struct scope *s, struct event *e, uint64_t *seen);
+/* A fiber that waits for an event; on its stack. Others may end the wait by wait_wake. */
+struct event_waiter {
+    struct wait wait;
+    struct list link; /* in the core's waiters */
+    uint64_t seen;
+};
+
+/* Parks until event_count(e) is not *seen, and sets *seen to it. 0, -EIDRM, -ENOMEM, the scope's
+ * error, or what wait_wake gave. */
+int event_wait(struct scope *s, struct event *e, uint64_t *seen, struct event_waiter *w);

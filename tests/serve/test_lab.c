@@ -3,7 +3,9 @@
 #include "client.h"
 #include "server.h"
 
+#include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void test_static_prefix_redirects(void **state)
 {
@@ -31,9 +33,66 @@ static void test_static_prefix_redirects(void **state)
     server_stop(&s);
 }
 
+/* ---- events ---- */
+
+static void await_text(struct client *c, const char *text)
+{
+    while (!memmem(c->buf, c->len, text, strlen(text))) assert_true(client_more(c) > 0);
+}
+
+static void post_line(struct server *s, const char *line, int status)
+{
+    struct client c;
+    struct reply r = {0};
+    char fields[64];
+    snprintf(fields, sizeof fields, "Content-Length: %zu\r\n", strlen(line));
+    client_open(&c, s);
+    client_ask(&c, "POST", "/events", fields);
+    client_send(&c, line, strlen(line));
+    client_reply(&c, "POST", &r);
+    assert_int_equal(r.status, status);
+    client_close(&c);
+    reply_free(&r);
+}
+
+/* Each line reaches every client, whichever cores they and the sender are on; the drain ends the
+ * streams properly, and at once. */
+static void test_events(void **state)
+{
+    enum { N = 8 };
+    struct server s;
+    struct client c[N];
+    (void)state;
+    server_start(&s, "--cores", server_two_cores(), "--drain-timeout", "1h");
+    for (int i = 0; i < N; i++) {
+        client_open(&c[i], &s);
+        client_ask(&c[i], "GET", "/events", "");
+        await_text(&c[i], ": hello\n\n");
+    }
+    post_line(&s, "one", 202);
+    post_line(&s, "two", 202);
+    post_line(&s, "", 400);
+    post_line(&s, "two\nlines", 400);
+    for (int i = 0; i < N; i++) {
+        await_text(&c[i], "id: 1\ndata: one\n\n");
+        await_text(&c[i], "id: 2\ndata: two\n\n");
+    }
+    server_signal(&s, SIGTERM);
+    for (int i = 0; i < N; i++) {
+        assert_true(client_read_all(&c[i]));
+        assert_memory_equal(c[i].buf + c[i].len - 5, "0\r\n\r\n", 5);
+        client_close(&c[i]);
+    }
+    assert_int_equal(server_wait(&s), 0);
+    server_free(&s);
+}
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_static_prefix_redirects)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_static_prefix_redirects),
+        cmocka_unit_test(test_events),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

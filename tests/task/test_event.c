@@ -21,8 +21,9 @@ struct reader {
 static void read_until(void *arg)
 {
     struct reader *r = arg;
+    struct event_waiter w;
     while (r->result == 0 && r->seen < r->until) {
-        r->result = event_wait(scope_running(&r->core->fibers), r->event, &r->seen);
+        r->result = event_wait(scope_running(&r->core->fibers), r->event, &r->seen, &w);
         r->wakes++;
     }
     r->done = true;
@@ -134,9 +135,10 @@ static void only_fibers_wait(void **state)
 {
     struct core *c = *state;
     struct event *e = new_event();
+    struct event_waiter w;
     uint64_t seen = 0;
-    assert_int_equal(event_wait(NULL, e, &seen), -EPERM);
-    assert_int_equal(event_wait(&c->scope, e, &seen), -EPERM);
+    assert_int_equal(event_wait(NULL, e, &seen, &w), -EPERM);
+    assert_int_equal(event_wait(&c->scope, e, &seen, &w), -EPERM);
     event_free(e);
 }
 
