@@ -5,10 +5,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/openat2.h>
 
 /* O_NONBLOCK, because opening a FIFO would wait for a writer. */
-enum { OPEN_FLAGS = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK };
+enum {
+    COMMON_FLAGS = O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+    OPEN_FLAGS = O_RDONLY | COMMON_FLAGS,
+};
 
 const struct open_how *file_how(const struct io_call *c)
 {
@@ -25,11 +29,20 @@ const struct open_how *file_how(const struct io_call *c)
     }
 }
 
+int file_create_flags(const struct io_call *c)
+{
+    return c->create.flags | O_RDWR | COMMON_FLAGS;
+}
+
+unsigned file_rename_flags(const struct io_call *c)
+{
+    return c->name.replace ? 0 : RENAME_NOREPLACE;
+}
+
 /* fstat directly: the attributes of an open file are in memory, and a ring would pass the call to a
  * kernel thread. */
-int file_opened(const struct io_call *c, int fd)
+int file_opened(struct stat *st, int fd)
 {
-    struct stat *st = c->open.stat;
     if (fd < 0) return fd;
     int err = fstat(fd, st) < 0 ? -errno : 0;
     /* With O_NONBLOCK set on a file, io_uring would assume that reads never block, whatever the
@@ -76,15 +89,34 @@ static int open_file(const struct io *io, const struct io_call *c)
     return fd == -ENOSYS || fd == -EPERM ? walk_open(c->open.dirfd, c->open.path, OPEN_FLAGS) : fd;
 }
 
+static int create_file(const struct io_call *c)
+{
+    int fd = open(c->create.path, file_create_flags(c), (mode_t)c->create.mode);
+    return fd < 0 ? -errno : fd;
+}
+
 int file_call(const struct io *io, const struct io_call *c)
 {
     long res;
     switch ((enum io_kind)c->op.kind) {
-    case IO_OPEN: return file_opened(c, open_file(io, c));
+    case IO_OPEN: return file_opened(c->open.stat, open_file(io, c));
+    case IO_CREATE: return file_opened(c->create.stat, create_file(c));
     case IO_STATX:
         res = statx(c->statx.dirfd, c->statx.path, c->statx.flags, STATX_BASIC_STATS, c->statx.out);
         break;
     case IO_READ: res = pread(c->read.fd, c->read.buf, c->read.size, (off_t)c->read.offset); break;
+    case IO_WRITE:
+        res = pwrite(c->write.fd, c->write.buf, c->write.size, (off_t)c->write.offset);
+        break;
+    case IO_SYNC: res = fsync(c->sync.fd); break;
+    case IO_LINK:
+        res = linkat(AT_FDCWD, c->name.from, AT_FDCWD, c->name.to, AT_SYMLINK_FOLLOW);
+        break;
+    case IO_RENAME:
+        res = syscall(SYS_renameat2, AT_FDCWD, c->name.from, AT_FDCWD, c->name.to,
+                      file_rename_flags(c));
+        break;
+    case IO_UNLINK: res = unlink(c->unlink.path); break;
     case IO_CLOSE: res = close(c->close.fd); break;
     case IO_POPULATE: res = madvise(c->populate.addr, c->populate.size, MADV_POPULATE_READ); break;
     default: return -EINVAL;

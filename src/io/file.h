@@ -9,9 +9,15 @@ struct open_how;
 /* The openat2(2) argument for an IO_OPEN; static memory. */
 const struct open_how *file_how(const struct io_call *c);
 
-/* Finishes an IO_OPEN whose openat2 returned `fd` (or negative errno): fills in c->open.stat.
- * Returns the result of the operation. */
-int file_opened(const struct io_call *c, int fd);
+/* The flags of openat(2) for an IO_CREATE. */
+int file_create_flags(const struct io_call *c);
+
+/* The flags of renameat2(2) for an IO_RENAME. */
+unsigned file_rename_flags(const struct io_call *c);
+
+/* Finishes an IO_OPEN or IO_CREATE whose system call returned `fd` (or negative errno): fills in
+ * `st`. Returns the result of the operation. */
+int file_opened(struct stat *st, int fd);
 
 /* What a probe of openat2 opens: something that always exists, below the working directory. */
 #define FILE_PROBE_PATH "."

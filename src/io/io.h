@@ -47,9 +47,15 @@ enum io_kind {
     IO_SEND,
     IO_CONNECT,
     IO_OPEN,
+    IO_CREATE, /* open for writing, too */
     IO_STATX,
     IO_READ,
-    IO_CLOSE, /* a file */
+    IO_WRITE,
+    IO_SYNC, /* a file's bytes to the storage (fsync(2)) */
+    IO_LINK,
+    IO_RENAME,
+    IO_UNLINK,
+    IO_CLOSE, /* a file, whose bytes may have to be freed */
     IO_CLOSE_SOCK,
     IO_SHUTDOWN, /* of a socket's sending side (SHUT_WR) */
     IO_UNACKED,  /* unacknowledged bytes in a socket's send buffer (SIOCOUTQ) */
@@ -117,6 +123,12 @@ struct io_call {
             struct stat *stat; /* out */
         } open;                /* result: descriptor */
         struct {
+            const char *path;
+            int flags; /* O_CREAT, O_EXCL, O_TRUNC or O_TMPFILE */
+            uint32_t mode;
+            struct stat *stat; /* out */
+        } create;              /* result: descriptor */
+        struct {
             int dirfd;
             const char *path;
             struct statx *out;
@@ -128,6 +140,23 @@ struct io_call {
             uint32_t size;
             uint64_t offset;
         } read; /* result: count */
+        struct {
+            int fd;
+            const void *buf;
+            uint32_t size;
+            uint64_t offset;
+        } write; /* result: count, which may be less than `size` */
+        struct {
+            int fd;
+        } sync;
+        struct {
+            const char *from; /* a link as the last component is followed by IO_LINK alone */
+            const char *to;
+            bool replace; /* IO_RENAME: `to` may exist, which is -EEXIST otherwise */
+        } name;           /* IO_LINK, IO_RENAME */
+        struct {
+            const char *path;
+        } unlink;
         struct {
             int fd;
         } close;

@@ -58,6 +58,24 @@ static void prepare_open(struct io_uring_sqe *sqe, const struct io_call *c)
     io_uring_prep_openat2(sqe, c->open.dirfd, c->open.path, how);
 }
 
+/* What io_uring does on a kernel thread in any case, other than open. */
+static void prepare_name(struct io_uring_sqe *sqe, const struct io_call *c)
+{
+    const char *from = c->name.from, *to = c->name.to;
+    if (c->op.kind == IO_UNLINK)
+        io_uring_prep_unlinkat(sqe, AT_FDCWD, c->unlink.path, 0);
+    else if (c->op.kind == IO_LINK)
+        io_uring_prep_linkat(sqe, AT_FDCWD, from, AT_FDCWD, to, AT_SYMLINK_FOLLOW);
+    else
+        io_uring_prep_renameat(sqe, AT_FDCWD, from, AT_FDCWD, to, file_rename_flags(c));
+}
+
+static void prepare_close(struct io_uring_sqe *sqe, int fd)
+{
+    io_uring_prep_close(sqe, fd);
+    sqe->flags |= IOSQE_ASYNC; /* to free the bytes of a file without a name may take long */
+}
+
 static void prepare(struct uring *u, struct io_uring_sqe *sqe, struct io_op *op)
 {
     struct io_call *c = container_of(op, struct io_call, op);
@@ -70,6 +88,9 @@ static void prepare(struct uring *u, struct io_uring_sqe *sqe, struct io_op *op)
         io_uring_prep_connect(sqe, c->connect.fd, c->connect.addr, c->connect.len);
         break;
     case IO_OPEN: prepare_open(sqe, c); break;
+    case IO_CREATE:
+        io_uring_prep_openat(sqe, AT_FDCWD, c->create.path, file_create_flags(c), c->create.mode);
+        break;
     case IO_STATX:
         io_uring_prep_statx(sqe, c->statx.dirfd, c->statx.path, c->statx.flags, STATX_BASIC_STATS,
                             c->statx.out);
@@ -77,7 +98,14 @@ static void prepare(struct uring *u, struct io_uring_sqe *sqe, struct io_op *op)
     case IO_READ:
         io_uring_prep_read(sqe, c->read.fd, c->read.buf, c->read.size, c->read.offset);
         break;
-    case IO_CLOSE: io_uring_prep_close(sqe, c->close.fd); break;
+    case IO_WRITE:
+        io_uring_prep_write(sqe, c->write.fd, c->write.buf, c->write.size, c->write.offset);
+        break;
+    case IO_SYNC: io_uring_prep_fsync(sqe, c->sync.fd, 0); break;
+    case IO_LINK:
+    case IO_RENAME:
+    case IO_UNLINK: prepare_name(sqe, c); break;
+    case IO_CLOSE: prepare_close(sqe, c->close.fd); break;
     case IO_CLOSE_SOCK:
         if (c->sock.sock->engine_bits & SOCK_DIRECT)
             io_uring_prep_close_direct(sqe, (unsigned)c->sock.sock->fd);
@@ -186,9 +214,15 @@ static int call_result(struct uring *u, struct io_op *op, int res)
     struct io_call *c = container_of(op, struct io_call, op);
     bool lost = res == -ECANCELED && !op->cancelling;
     switch ((enum io_kind)op->kind) {
-    case IO_OPEN: return lost ? without_worker(u, c) : file_opened(c, res);
+    case IO_OPEN: return lost ? without_worker(u, c) : file_opened(c->open.stat, res);
+    case IO_CREATE: return lost ? without_worker(u, c) : file_opened(c->create.stat, res);
     case IO_STATX:
     case IO_READ:
+    case IO_WRITE:
+    case IO_SYNC:
+    case IO_LINK:
+    case IO_RENAME:
+    case IO_UNLINK:
     case IO_CLOSE:
     case IO_POPULATE:
     case IO_SHUTDOWN: return lost ? without_worker(u, c) : res;
@@ -288,13 +322,21 @@ static void uring_send(struct io *io, struct io_send *s)
     uring_push(uring_of(io), &s->op);
 }
 
+/* What the ring cannot do or is refused is done here, as epoll does. linkat came in the version of
+ * the cap on worker threads, 5.15. */
+static bool call_at_once(const struct io *io, const struct io_call *c)
+{
+    return (c->op.kind == IO_OPEN && io->config.walk) ||
+           (c->op.kind == IO_LINK && !(io->config.features & 1u << IO_IOWQ_CAP));
+}
+
 static void uring_call(struct io *io, struct io_call *c)
 {
     if (c->op.kind == IO_UNACKED && !(c->sock.sock->engine_bits & SOCK_DIRECT))
         io_complete_later(
             io, &c->op,
             sock_unacked(c->sock.sock->fd)); /* ioctl works for plain descriptors on any kernel */
-    else if (c->op.kind == IO_OPEN && io->config.walk)
+    else if (call_at_once(io, c))
         io_complete_later(io, &c->op, file_call(io, c));
     else
         uring_push(uring_of(io), &c->op);

@@ -36,14 +36,22 @@ static unsigned setup_flags(const struct io_config *c)
 
 /* Restricts the ring to what a server needs. It answers the objection that io_uring bypasses
  * seccomp filters. */
-static int restrict_ring(struct io_uring *ring, bool direct)
+static int restrict_ring(struct io_uring *ring, uint32_t features)
 {
-    static const unsigned char ops[] = {
-        IORING_OP_ACCEPT,  IORING_OP_RECV,      IORING_OP_SEND,     IORING_OP_SENDMSG,
-        IORING_OP_CONNECT, IORING_OP_OPENAT2,   IORING_OP_STATX,    IORING_OP_READ,
-        IORING_OP_CLOSE,   IORING_OP_SHUTDOWN,  IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL,
-        IORING_OP_MADVISE, IORING_OP_URING_CMD, /* last: used for direct descriptors only, which
-                                                   came in the same version, 5.19 */
+    static const struct {
+        unsigned char opcode;
+        uint32_t with; /* features without which it is not used, or not known to the kernel */
+    } ops[] = {
+        {IORING_OP_ACCEPT, 0},   {IORING_OP_RECV, 0},
+        {IORING_OP_SEND, 0},     {IORING_OP_SENDMSG, 0},
+        {IORING_OP_CONNECT, 0},  {IORING_OP_OPENAT, 0},
+        {IORING_OP_OPENAT2, 0},  {IORING_OP_STATX, 0},
+        {IORING_OP_READ, 0},     {IORING_OP_WRITE, 0},
+        {IORING_OP_FSYNC, 0},    {IORING_OP_RENAMEAT, 0},
+        {IORING_OP_UNLINKAT, 0}, {IORING_OP_LINKAT, 1u << IO_IOWQ_CAP}, /* both 5.15 */
+        {IORING_OP_CLOSE, 0},    {IORING_OP_SHUTDOWN, 0},
+        {IORING_OP_POLL_ADD, 0}, {IORING_OP_ASYNC_CANCEL, 0},
+        {IORING_OP_MADVISE, 0},  {IORING_OP_URING_CMD, 1u << IO_DIRECT}, /* both 5.19 */
     };
     static const unsigned char registers[] = {
         IORING_REGISTER_RING_FDS,
@@ -52,16 +60,18 @@ static int restrict_ring(struct io_uring *ring, bool direct)
     };
     struct io_uring_restriction r[ARRAY_LEN(ops) + ARRAY_LEN(registers) + 1] = {0};
     unsigned n = 0;
-    for (size_t i = 0; i < ARRAY_LEN(ops) - !direct; i++, n++) {
+    for (size_t i = 0; i < ARRAY_LEN(ops); i++) {
+        if (ops[i].with & ~features) continue;
         r[n].opcode = IORING_RESTRICTION_SQE_OP;
-        r[n].sqe_op = ops[i];
+        r[n++].sqe_op = ops[i].opcode;
     }
     for (size_t i = 0; i < ARRAY_LEN(registers); i++, n++) {
         r[n].opcode = IORING_RESTRICTION_REGISTER_OP;
         r[n].register_op = registers[i];
     }
     r[n].opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
-    r[n++].sqe_flags = IOSQE_FIXED_FILE | IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS;
+    r[n++].sqe_flags =
+        IOSQE_FIXED_FILE | IOSQE_ASYNC | IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS;
     return io_uring_register_restrictions(ring, r, n);
 }
 
@@ -108,7 +118,7 @@ static int configure(struct uring *u, const struct io_config *c, uint32_t buffer
         if (err < 0) return err;
     }
     if (wanted(c, IO_RESTRICT)) {
-        err = restrict_ring(&u->ring, u->direct);
+        err = restrict_ring(&u->ring, c->features);
         if (err < 0) return err;
         err = io_uring_enable_rings(&u->ring);
         if (err < 0) return err;
