@@ -148,10 +148,11 @@ TORC_API const char *torc_server_error(const torc_server *s);
  * -EBUSY, with nothing printed, if it was called for this server before.
  *
  * While the server runs, SIGTERM, SIGINT and SIGHUP (which reopens the access log) have handlers of
- * torc and are unblocked in the calling thread, SIGPIPE is ignored where it had its default, and
- * SIGSEGV has a handler that says what it knows and passes the fault on to the one found. Whichever
- * thread receives a signal, it works. Dispositions and mask are then restored. A program in which a
- * second SIGTERM must not change the exit status sets a handler of its own before. */
+ * torc and are unblocked in the calling thread, SIGPIPE and SIGXFSZ are ignored where they had
+ * their default, and SIGSEGV has a handler that says what it knows and passes the fault on to the
+ * one found. Whichever thread receives a signal, it works. Dispositions and mask are then restored.
+ * A program in which a second SIGTERM must not change the exit status sets a handler of its own
+ * before. */
 TORC_API int torc_server_main(torc_server *s, int argc, char **argv);
 
 /* Starts the drain, like SIGTERM. May be called from any thread and from a signal handler. */
@@ -213,6 +214,17 @@ TORC_API ssize_t torc_body_read(torc_req *rq, void *buf, size_t size);
  * without memory, for which 503 is the default response. On an error *body is absent. */
 TORC_API int torc_body_all(torc_req *rq, torc_slice *body);
 
+/* WAITS. Writes the request body to a file that can be written, from offset 0 on; what the file has
+ * beyond is kept. *size is set to the bytes of the body that the file has, on an error, too. Takes
+ * 128 KiB of the request's memory at most: while one piece is written, the next is received.
+ *
+ * 0; the errors of torc_body_read and of torc_file_write; -EBADF for a file opened for reading;
+ * -ENOMEM without memory. If the handler gives no response, torc sends that of torc_body_read, 507
+ * if the storage is full (-ENOSPC, -EDQUOT, -EFBIG), 503 without memory, otherwise 500. Give a file
+ * of torc_file_temp its name (torc_file_link) once this has returned 0: then nobody sees a part of
+ * a body, and a request that is cancelled leaves nothing behind. */
+TORC_API int torc_body_file(torc_req *rq, torc_file *file, int64_t *size);
+
 /* ---- response -------------------------------------------------------------------------------- */
 /* torc sets these fields itself, and torc_set_header refuses them: Server, Date, Content-Length,
  * Transfer-Encoding, Connection, Keep-Alive, Upgrade and Trailer. If a handler returns without a
@@ -258,9 +270,16 @@ TORC_API int torc_start(torc_req *rq, int status, const char *type, int64_t leng
  * length, without torc_start or after torc_end; -ENOMEM; or the error of a cancelled request. */
 TORC_API int torc_write(torc_req *rq, const void *data, size_t size);
 
+/* WAITS. Sends `size` bytes of a file at `offset` as a piece of the body after torc_start, as
+ * torc_write does with bytes of memory. 0; -EINVAL as torc_write, for a negative number, and for
+ * bytes beyond the end of the file; -EBUSY while another fiber of the request writes; -ENOMEM; or
+ * the error of a cancelled request. If the file cannot be read, or is truncated meanwhile, the
+ * connection is closed, so that the client can tell, and the request is cancelled (-EIO). */
+TORC_API int torc_send_file(torc_req *rq, torc_file *file, int64_t offset, int64_t size);
+
 /* Ends a started response, as the handler's return does. If the body is shorter than announced, the
- * connection is closed, so that the client can tell. 0, -EINVAL without torc_start, -ENOMEM, or the
- * error of a cancelled request. */
+ * connection is closed, so that the client can tell. 0, -EINVAL without torc_start, -EBUSY while
+ * another fiber sends a file, -ENOMEM, or the error of a cancelled request. */
 TORC_API int torc_end(torc_req *rq);
 
 /* ---- asking ---------------------------------------------------------------------------------- */
@@ -326,23 +345,6 @@ TORC_API uint64_t torc_event_count(const torc_event *e);
  * freed meanwhile, -ENOMEM, or the scope's error. */
 TORC_API int torc_event_wait(torc_req *rq, torc_event *e, uint64_t *seen);
 
-/* WAITS. Opens a regular file for reading. On success *file must be closed with torc_file_close;
- * files left open are closed when the handler returns. Relative paths are relative to the process's
- * working directory. 0; -EISDIR for a directory, -EACCES for any other non-regular file, -ENOMEM,
- * or the errors of openat2(2). */
-TORC_API int torc_file_open(torc_req *rq, const char *path, torc_file **file);
-
-/* The file's size in bytes at the time it was opened. */
-TORC_API int64_t torc_file_size(const torc_file *file);
-
-/* WAITS. Reads up to `size` bytes at `offset`. Returns a count, 0 at the end of the file, or
- * negative errno. Several fibers of a request may read the same file concurrently. */
-TORC_API ssize_t torc_file_read(torc_req *rq, torc_file *file, void *buf, size_t size,
-                                int64_t offset);
-
-/* Closes the file; it must not be used afterwards. No read may be in progress. */
-TORC_API void torc_file_close(torc_req *rq, torc_file *file);
-
 /* A group runs functions concurrently on fibers of the request's core: spawn several, then join
  * them once. `fn` returns 0 or negative errno. The first that fails cancels the group: what the
  * others wait for returns -ECANCELED, and so does torc_spawn. Functions whose failures are not the
@@ -369,6 +371,62 @@ TORC_API int torc_spawn(torc_group *g, torc_task *fn, void *arg);
  * that a function or torc_spawn returned. -EBUSY if another fiber is already joining; a function
  * must not join its own group. */
 TORC_API int torc_group_join(torc_group *g);
+
+/* ---- files ----------------------------------------------------------------------------------- */
+/* A file belongs to its request: one that is left open is closed when the handler returns. Relative
+ * paths are relative to the process's working directory. Where the kernel is asked by io_uring, no
+ * call here keeps the core from other requests; with epoll each does while the disk works, and on
+ * io_uring those for which the kernel lacks an operation: torc_file_link before Linux 5.15. */
+
+/* WAITS. Opens a regular file for reading. On success *file is set. 0; -EISDIR for a directory,
+ * -EACCES for any other non-regular file, -ENOMEM, or the errors of openat2(2). */
+TORC_API int torc_file_open(torc_req *rq, const char *path, torc_file **file);
+
+/* WAITS. Opens a regular file for reading and writing, and creates it if it is missing, with the
+ * permissions `mode` less the process's umask. `flags` are 0 or those of <fcntl.h>: O_EXCL, which
+ * makes a file that is there -EEXIST, and O_TRUNC, which makes it empty. On success *file is set.
+ *
+ * 0; -EINVAL for other flags, -ENOMEM, or the errors of openat(2); -EISDIR and -EACCES as
+ * torc_file_open. What is written stays if the request is cancelled; torc_file_temp does not. */
+TORC_API int torc_file_create(torc_req *rq, const char *path, int flags, unsigned mode,
+                              torc_file **file);
+
+/* WAITS. Creates a temporary file in the directory `dir`, for reading and writing, with the
+ * permissions 0666 less the process's umask. It has no name (O_TMPFILE), or, where the file system
+ * cannot do that, one that begins with ".torc-". When it is closed it is gone, unless
+ * torc_file_link gave it a name; only one with a name of its own is left behind if the process is
+ * killed. On success *file is set. 0, -ENOMEM, or the errors of openat(2). */
+TORC_API int torc_file_temp(torc_req *rq, const char *dir, torc_file **file);
+
+/* WAITS. Gives a temporary file its name, at once and with all that was written, on the file system
+ * of its directory. If `path` exists, it is replaced in one step (rename(2)), or without `replace`
+ * the call fails with -EEXIST. The file stays open. 0; -EINVAL for a file that has its name;
+ * -EXDEV for another file system; or the errors of linkat(2) and rename(2). A file without a name
+ * needs /proc for this. */
+TORC_API int torc_file_link(torc_req *rq, torc_file *file, const char *path, bool replace);
+
+/* The file's size in bytes when it was opened, or as far as the program has written since. */
+TORC_API int64_t torc_file_size(const torc_file *file);
+
+/* WAITS. Reads up to `size` bytes at `offset`. Returns a count, 0 at the end of the file, or
+ * negative errno. Several fibers of a request may read the same file concurrently. */
+TORC_API ssize_t torc_file_read(torc_req *rq, torc_file *file, void *buf, size_t size,
+                                int64_t offset);
+
+/* WAITS. Writes `size` bytes at `offset`, which may be beyond the end of the file; `data` must stay
+ * valid meanwhile. Returns `size` once all are written, or negative errno: then some may be.
+ * -EBADF for a file opened for reading, -EINVAL for a negative offset, or the errors of pwrite(2),
+ * such as -ENOSPC, -EDQUOT and -EFBIG. Several fibers of a request may write to the same file. */
+TORC_API ssize_t torc_file_write(torc_req *rq, torc_file *file, const void *data, size_t size,
+                                 int64_t offset);
+
+/* WAITS until what was written to the file is on the storage (fsync(2)); its name may not be yet. 0
+ * or negative errno. */
+TORC_API int torc_file_sync(torc_req *rq, torc_file *file);
+
+/* Closes the file; it must not be used afterwards, and no call that uses it may be in progress.
+ * WAITS for a file that can be written, even if the request is cancelled. */
+TORC_API void torc_file_close(torc_req *rq, torc_file *file);
 
 #ifdef __cplusplus
 }

@@ -1,59 +1,250 @@
 #include "http/file.h"
 
-#include "http/request.h"
+#include "http/response.h"
+#include "task/background.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct torc_file {
-    struct list link; /* in torc_req.files */
-    int fd;
-    int64_t size;
+enum {
+    MODE = 0666, /* less the process's umask, as of open(2) in most programs */
+    NAME_TRIES = 8,
+    LARGEST_CALL = 1 << 30, /* bytes; more would not fit an int */
 };
+
+/* ---- opening ---- */
+
+static struct torc_file *new_file(torc_req *rq, bool writable)
+{
+    struct torc_file *f = arena_alloc(&rq->arena, sizeof *f);
+    if (f) *f = (struct torc_file){.fd = -1, .writable = writable};
+    return f;
+}
+
+/* Takes what IO_OPEN or IO_CREATE returned. */
+static int take_fd(torc_req *rq, struct torc_file *f, int fd, const struct stat *st)
+{
+    if (fd < 0) return fd;
+    if (!S_ISREG(st->st_mode)) {
+        close(fd);
+        return S_ISDIR(st->st_mode) ? -EISDIR : -EACCES;
+    }
+    f->fd = fd;
+    f->size = st->st_size;
+    list_init(&f->link);
+    list_push(&rq->files, &f->link);
+    return 0;
+}
 
 int torc_file_open(torc_req *rq, const char *path, torc_file **file)
 {
     struct stat st;
     struct io_call call = {.open = {AT_FDCWD, path, IO_OPEN_ANYWHERE, &st}};
-    struct torc_file *f = arena_alloc(&rq->arena, sizeof *f);
+    struct torc_file *f = new_file(rq, false);
     if (!f) return -ENOMEM;
-    int fd = scope_call(request_scope(rq), &call, IO_OPEN);
-    if (fd < 0) return fd;
-    if (!S_ISREG(st.st_mode)) {
-        close(fd);
-        return S_ISDIR(st.st_mode) ? -EISDIR : -EACCES;
+    int err = take_fd(rq, f, scope_call(request_scope(rq), &call, IO_OPEN), &st);
+    if (err == 0) *file = f;
+    return err;
+}
+
+static int create(torc_req *rq, struct torc_file *f, const char *path, int flags, unsigned mode)
+{
+    struct stat st;
+    struct io_call call = {.create = {path, flags, mode, &st}};
+    return take_fd(rq, f, scope_call(request_scope(rq), &call, IO_CREATE), &st);
+}
+
+int torc_file_create(torc_req *rq, const char *path, int flags, unsigned mode, torc_file **file)
+{
+    if (flags & ~(O_EXCL | O_TRUNC) || mode > 07777) return -EINVAL;
+    struct torc_file *f = new_file(rq, true);
+    if (!f) return -ENOMEM;
+    int err = create(rq, f, path, O_CREAT | flags, mode);
+    if (err == 0) *file = f;
+    return err;
+}
+
+/* ---- temporary files ---- */
+
+/* A name that nobody uses, in the directory `in`, which ends with a slash or is empty. It begins
+ * with a dot, so that static files do not show it. NULL without memory. */
+static char *unique_name(torc_req *rq, slice in)
+{
+    uint64_t random;
+    size_t room = in.len + sizeof ".torc-0123456789abcdef";
+    char *name = arena_alloc_aligned(&rq->arena, room, 1);
+    if (!name || getrandom(&random, sizeof random, 0) != sizeof random) return NULL;
+    snprintf(name, room, "%.*s.torc-%016llx", (int)in.len, in.ptr ? in.ptr : "",
+             (unsigned long long)random);
+    return name;
+}
+
+static void remove_name(torc_req *rq, const char *path)
+{
+    struct io_call call = {.unlink = {path}};
+    if (background_call(request_scope(rq), &call, IO_UNLINK) == -EPERM) unlink(path);
+}
+
+/* Where the file system has no files without a name, as NFS. */
+static int create_named(torc_req *rq, struct torc_file *f, const char *dir)
+{
+    size_t n = strlen(dir);
+    char *in = arena_alloc_aligned(&rq->arena, n + 2, 1);
+    if (!in) return -ENOMEM;
+    snprintf(in, n + 2, "%s/", dir);
+    int err = -EEXIST;
+    for (int i = 0; i < NAME_TRIES && err == -EEXIST; i++) {
+        char *name = unique_name(rq, slice_of(in, n + 1));
+        if (!name) return -ENOMEM;
+        err = create(rq, f, name, O_CREAT | O_EXCL, MODE);
+        if (err == 0) f->own_name = name;
+        if (err < 0 && err != -EEXIST)
+            remove_name(rq, name); /* a cancelled call may have made it */
     }
-    f->fd = fd;
-    f->size = st.st_size;
-    list_init(&f->link);
-    list_push(&rq->files, &f->link);
+    return err;
+}
+
+int torc_file_temp(torc_req *rq, const char *dir, torc_file **file)
+{
+    struct torc_file *f = new_file(rq, true);
+    if (!f) return -ENOMEM;
+    int err = create(rq, f, dir, O_TMPFILE, MODE);
+    if (err == -EOPNOTSUPP || err == -EISDIR) err = create_named(rq, f, dir);
+    if (err < 0) return err;
+    f->temporary = true;
     *file = f;
     return 0;
 }
+
+static int call_name(torc_req *rq, enum io_kind kind, const char *from, const char *to,
+                     bool replace)
+{
+    struct io_call call = {.name = {from, to, replace}};
+    return scope_call(request_scope(rq), &call, kind);
+}
+
+/* A name from which the file can then be renamed over `path`: link(2) replaces nothing. */
+static int link_and_replace(torc_req *rq, const char *by_fd, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    slice in = slice_of(path, slash ? (size_t)(slash - path) + 1 : 0);
+    int err = -EEXIST;
+    for (int i = 0; i < NAME_TRIES && err == -EEXIST; i++) {
+        char *name = unique_name(rq, in);
+        if (!name) return -ENOMEM;
+        err = call_name(rq, IO_LINK, by_fd, name, false);
+        if (err == -EEXIST) continue;
+        if (err == 0) err = call_name(rq, IO_RENAME, name, path, true);
+        if (err < 0) remove_name(rq, name);
+    }
+    return err;
+}
+
+/* The thread's own table of descriptors, see --private-descriptors. */
+static int link_unnamed(torc_req *rq, const struct torc_file *f, const char *path, bool replace)
+{
+    char by_fd[48];
+    snprintf(by_fd, sizeof by_fd, "/proc/thread-self/fd/%d", f->fd);
+    int err = call_name(rq, IO_LINK, by_fd, path, false);
+    return err == -EEXIST && replace ? link_and_replace(rq, by_fd, path) : err;
+}
+
+static int rename_named(torc_req *rq, const struct torc_file *f, const char *path, bool replace)
+{
+    int err = call_name(rq, IO_RENAME, f->own_name, path, replace);
+    if (err != -EINVAL || replace) return err;
+    /* A file system that cannot rename without replacing, as NFS. */
+    err = call_name(rq, IO_LINK, f->own_name, path, false);
+    if (err == 0) remove_name(rq, f->own_name);
+    return err;
+}
+
+int torc_file_link(torc_req *rq, torc_file *file, const char *path, bool replace)
+{
+    if (!file->temporary) return -EINVAL;
+    int err = file->own_name ? rename_named(rq, file, path, replace)
+                             : link_unnamed(rq, file, path, replace);
+    if (err < 0) return err;
+    file->temporary = false;
+    file->own_name = NULL;
+    return 0;
+}
+
+/* ---- use ---- */
 
 int64_t torc_file_size(const torc_file *file)
 {
     return file->size;
 }
 
+static uint32_t call_size(size_t size)
+{
+    return (uint32_t)(size < LARGEST_CALL ? size : LARGEST_CALL);
+}
+
 ssize_t torc_file_read(torc_req *rq, torc_file *file, void *buf, size_t size, int64_t offset)
 {
     if (offset < 0) return -EINVAL;
-    struct io_call call = {
-        .read = {file->fd, buf, (uint32_t)(size < INT32_MAX ? size : INT32_MAX), (uint64_t)offset}};
+    struct io_call call = {.read = {file->fd, buf, call_size(size), (uint64_t)offset}};
     return scope_call(request_scope(rq), &call, IO_READ);
 }
 
-void torc_file_close(torc_req *rq, torc_file *file)
+ssize_t torc_file_write(torc_req *rq, torc_file *file, const void *data, size_t size,
+                        int64_t offset)
 {
-    (void)rq;
-    list_unlink(&file->link);
-    close(file->fd);
+    if (offset < 0 || size > (size_t)(INT64_MAX - offset)) return -EINVAL;
+    for (size_t done = 0; done < size;) {
+        struct io_call call = {.write = {file->fd, (const char *)data + done,
+                                         call_size(size - done), (uint64_t)offset + done}};
+        int n = scope_call(request_scope(rq), &call, IO_WRITE);
+        if (n <= 0) return n < 0 ? n : -EIO;
+        done += (size_t)n;
+        if (offset + (int64_t)done > file->size) file->size = offset + (int64_t)done;
+    }
+    return (ssize_t)size;
 }
 
-void file_close_all(torc_req *rq)
+int torc_file_sync(torc_req *rq, torc_file *file)
+{
+    struct io_call call = {.sync = {file->fd}};
+    return scope_call(request_scope(rq), &call, IO_SYNC);
+}
+
+/* A file may have grown since it was opened. Its size is in memory, so this does not wait. */
+static bool has_bytes(struct torc_file *f, int64_t offset, int64_t size)
+{
+    struct stat st;
+    if (size <= f->size - offset) return true;
+    if (fstat(f->fd, &st) < 0) return false;
+    f->size = st.st_size;
+    return size <= f->size - offset;
+}
+
+int torc_send_file(torc_req *rq, torc_file *file, int64_t offset, int64_t size)
+{
+    int refused = scope_refuses(request_scope(rq));
+    if (refused) return refused;
+    if (offset < 0 || size < 0 || !has_bytes(file, offset, size)) return -EINVAL;
+    return response_write_file(rq, file->fd, (uint64_t)offset, (uint64_t)size);
+}
+
+/* To close what was written may take long: a file system on a network writes then, and the bytes of
+ * a file without a name are freed. */
+void torc_file_close(torc_req *rq, torc_file *file)
+{
+    struct io_call call = {.close = {file->fd}};
+    list_unlink(&file->link);
+    if (!file->writable || background_call(request_scope(rq), &call, IO_CLOSE) == -EPERM)
+        close(file->fd);
+    if (file->temporary && file->own_name) remove_name(rq, file->own_name);
+}
+
+COLD void file_close_all(torc_req *rq)
 {
     while (!list_empty(&rq->files))
         torc_file_close(rq, container_of(rq->files.next, struct torc_file, link));

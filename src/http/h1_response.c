@@ -11,6 +11,7 @@ enum {
     HEAD_ROOM = 512,         /* bytes of a response head without its fields and type */
     PIECE = 32 * 1024,       /* bytes of a body that are added at once; two fit a large chunk */
     CHUNK_ROOM = 2 + 16 + 2, /* bytes around a chunk: its size and two line ends */
+    CHUNK_LINE = 4 + 2,      /* of a piece of a file: its size has four digits, zeros in front */
 };
 
 /* ---- response head ---- */
@@ -130,12 +131,21 @@ static int flush_and_wait(struct torc_req *rq)
     return conn_wait_sent(c, request_scope(rq), limit, false);
 }
 
+/* Whether a fiber must not write: while another's file is read into the tail of the queue, nothing
+ * is added behind. */
+static int refuses_write(const struct torc_req *rq, const struct conn *c)
+{
+    if (rq->cancelled) return rq->cancelled;
+    return c->unsent.pinned ? -EBUSY : 0;
+}
+
 static int append_piece(struct torc_req *rq, const char *data, size_t size)
 {
     struct conn *c = h1_exchange_of(rq)->conn;
     bool chunked = is_chunked(rq);
     char line[CHUNK_ROOM];
-    if (rq->cancelled) return rq->cancelled;
+    int refused = refuses_write(rq, c);
+    if (refused) return refused;
     int n = chunked ? snprintf(line, sizeof line, "%zx\r\n", size) : 0;
     if ((chunked && send_queue_append(&c->unsent, c->ctx, line, (size_t)n) < 0) ||
         send_queue_append(&c->unsent, c->ctx, data, size) < 0 ||
@@ -165,39 +175,60 @@ static void warn_truncated(struct conn *c)
     http_warn(c->ctx, WARN_FILE, "a file was truncated while it was sent; connection closed");
 }
 
+/* Around `n` bytes that are at `room` + CHUNK_LINE already. Returns the size of the whole. */
+static size_t frame_chunk(char *room, size_t n)
+{
+    char line[CHUNK_ROOM];
+    snprintf(line, sizeof line, "%04zx\r\n", n);
+    memcpy(room, line, CHUNK_LINE);
+    memcpy(room + CHUNK_LINE + n, "\r\n", 2);
+    return CHUNK_LINE + n + 2;
+}
+
 /* The kernel reads the file into the room at the tail of the send queue, so the bytes are copied
  * once. While the first piece is read, the head is held back, so that both leave in one send; while
  * a later piece is read, earlier ones are being sent. */
 static int read_piece(struct torc_req *rq, int fd, uint64_t offset, size_t part)
 {
     struct conn *c = h1_exchange_of(rq)->conn;
-    char *room = send_queue_reserve(&c->unsent, c->ctx, part);
+    size_t line = is_chunked(rq) ? CHUNK_LINE : 0;
+    char *room = send_queue_reserve(&c->unsent, c->ctx, line ? line + part + 2 : part);
     if (!room) return -ENOMEM;
-    struct io_call call = {.read = {fd, room, (uint32_t)part, offset}};
+    struct io_call call = {.read = {fd, room + line, (uint32_t)part, offset}};
     send_queue_pin(&c->unsent);
     int n = scope_call(request_scope(rq), &call, IO_READ);
     if (n > 0) {
-        send_queue_commit(&c->unsent, (size_t)n);
+        send_queue_commit(&c->unsent, line ? frame_chunk(room, (size_t)n) : (size_t)n);
         rq->response.written += (uint64_t)n;
     }
     send_queue_unpin(&c->unsent);
     return n;
 }
 
+/* No piece was read. Where a scope was cancelled the handler may still end the response. */
+static int fail_file(struct torc_req *rq, int err)
+{
+    struct conn *c = h1_exchange_of(rq)->conn;
+    conn_schedule(c);
+    if (err < 0 && request_scope(rq)->cancelled) return err;
+    if (err == 0)
+        warn_truncated(c);
+    else
+        http_warn(c->ctx, WARN_FILE, "cannot read a file: %s; connection closed", strerror(-err));
+    conn_abort(c, -EIO);
+    return err == 0 ? -EIO : err;
+}
+
 int h1_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
 {
     struct conn *c = h1_exchange_of(rq)->conn;
+    int refused = scope_refuses(request_scope(rq));
+    if (!refused) refused = refuses_write(rq, c);
+    if (refused) return refused;
     for (c->corked = true; size > 0;) {
         int n = read_piece(rq, fd, offset, size < PIECE ? (size_t)size : PIECE);
         c->corked = false;
-        if (n <= 0) {
-            if (n == 0) warn_truncated(c);
-            if (n < 0 && !request_scope(rq)->cancelled)
-                http_warn(c->ctx, WARN_FILE, "cannot read a file: %s; connection closed",
-                          strerror(-n));
-            conn_abort(c, -EIO);
-            return n == 0 ? -EIO : n;
-        }
+        if (n <= 0) return fail_file(rq, n);
         offset += (uint64_t)n;
         size -= (uint64_t)n;
         int err = flush_and_wait(rq);
@@ -209,7 +240,8 @@ int h1_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
 int h1_write_ref(struct torc_req *rq, const void *bytes, size_t size)
 {
     struct conn *c = h1_exchange_of(rq)->conn;
-    if (rq->cancelled) return rq->cancelled;
+    int refused = refuses_write(rq, c);
+    if (refused) return refused;
     if (c->writer) return -EBUSY;
     ASSERT(!is_chunked(rq));
     if (send_queue_append_ref(&c->unsent, c->ctx, bytes, size) < 0) {
@@ -227,7 +259,8 @@ int h1_end(struct torc_req *rq)
 {
     struct conn *c = h1_exchange_of(rq)->conn;
     const struct response *r = &rq->response;
-    if (rq->cancelled) return rq->cancelled;
+    int refused = refuses_write(rq, c);
+    if (refused) return refused;
     if (request_gets_body(rq) && r->length >= 0 && r->written < (uint64_t)r->length) {
         /* The client must see that the body is incomplete: only the end of the stream can show
          * it. */

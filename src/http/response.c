@@ -266,5 +266,7 @@ int torc_end(torc_req *rq)
     if (!rq->response.streamed) return -EINVAL;
     if (rq->response.ended) return 0;
     rq->response.ended = true;
-    return rq->exchange->end(rq);
+    int err = rq->exchange->end(rq);
+    if (err == -EBUSY) rq->response.ended = false; /* another fiber is still writing */
+    return err;
 }

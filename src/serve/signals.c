@@ -12,7 +12,7 @@
 
 enum { SERVERS_MAX = 64 };
 
-static const int watched[] = {SIGTERM, SIGINT, SIGHUP, SIGPIPE};
+static const int watched[] = {SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGXFSZ};
 enum { WATCHED = ARRAY_LEN(watched) };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards the rest but for the handler */
@@ -59,6 +59,12 @@ unsigned signals_wait(struct server_signals *w)
 
 /* ---- dispositions ---- */
 
+/* What a failed write to a pipe, or past the limit of a file's size, tells by its error, too. */
+static bool is_ignored(int number)
+{
+    return number == SIGPIPE || number == SIGXFSZ;
+}
+
 /* SA_RESTART: the program's own system calls are not interrupted. SA_ONSTACK: a fiber's stack may
  * have little room left. */
 static void change_disposition(int i)
@@ -66,8 +72,8 @@ static void change_disposition(int i)
     struct sigaction ours = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
     sigemptyset(&ours.sa_mask);
     sigaction(watched[i], NULL, &found[i]);
-    if (watched[i] == SIGPIPE) ours.sa_handler = SIG_IGN;
-    if (watched[i] == SIGPIPE && found[i].sa_handler != SIG_DFL) return;
+    if (is_ignored(watched[i])) ours.sa_handler = SIG_IGN;
+    if (is_ignored(watched[i]) && found[i].sa_handler != SIG_DFL) return;
     sigaction(watched[i], &ours, NULL);
 }
 
@@ -75,7 +81,7 @@ static void restore_disposition(int i)
 {
     struct sigaction now;
     sigaction(watched[i], NULL, &now);
-    void (*ours)(int) = watched[i] == SIGPIPE ? SIG_IGN : on_signal;
+    void (*ours)(int) = is_ignored(watched[i]) ? SIG_IGN : on_signal;
     if (now.sa_handler == ours) sigaction(watched[i], &found[i], NULL);
 }
 

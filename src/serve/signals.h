@@ -20,8 +20,8 @@ int signals_init(struct server_signals *w);
 void signals_free(struct server_signals *w);
 
 /* Directs SIGTERM and SIGINT (stop) and SIGHUP (reload) to `w` as well and unblocks them in the
- * calling thread; ignores SIGPIPE unless the program handles it. False if more servers run than
- * there is room for. */
+ * calling thread; ignores SIGPIPE and SIGXFSZ unless the program handles them. False if more
+ * servers run than there is room for. */
 bool signals_watch(struct server_signals *w);
 
 /* Undoes signals_watch, in the same thread. A disposition that the program has changed meanwhile

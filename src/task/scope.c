@@ -166,13 +166,20 @@ static void call_cancel(struct wait *w)
     io_cancel(w->scope->io, &container_of(w, struct pending, wait)->call.op);
 }
 
-static const char *name_of(enum io_kind kind)
+const char *scope_call_name(enum io_kind kind)
 {
     switch (kind) {
     case IO_CONNECT: return "connect";
-    case IO_OPEN: return "file open";
+    case IO_OPEN:
+    case IO_CREATE: return "file open";
     case IO_STATX: return "file status";
     case IO_READ: return "file read";
+    case IO_WRITE: return "file write";
+    case IO_SYNC: return "file sync";
+    case IO_LINK:
+    case IO_RENAME:
+    case IO_UNLINK: return "file name";
+    case IO_CLOSE: return "file close";
     case IO_POPULATE: return "file pages";
     case IO_POLL: return "descriptor";
     default: return "kernel";
@@ -183,7 +190,7 @@ int scope_call(struct scope *s, const struct io_call *c, enum io_kind kind)
 {
     int refused = scope_refuses(s);
     if (refused) return refused;
-    struct pending p = {.wait.what = name_of(kind), .call = *c};
+    struct pending p = {.wait.what = scope_call_name(kind), .call = *c};
     p.call.op = (struct io_op){.fn = call_done};
     io_call_start(s->io, &p.call, kind);
     int res = wait_park(s, &p.wait, call_cancel);

@@ -83,6 +83,9 @@ void wait_wake(struct wait *w, int result);
 /* Parks for at least `ns`; WHEEL_NEVER: until cancelled. 0 or the scope's error. */
 int scope_sleep(struct scope *s, uint64_t ns);
 
+/* What a fiber that waits for such a call is shown to wait for. */
+const char *scope_call_name(enum io_kind kind);
+
 /* Submits a copy of the call and parks until its final completion. Returns its result, or the
  * scope's error if it was cancelled before it completed. The memory the call points to must stay
  * valid until this returns. */

@@ -157,7 +157,7 @@ static void own_handler(int signal)
 
 static void print_dispositions(void)
 {
-    static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGPIPE};
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGXFSZ};
     sigset_t mask;
     pthread_sigmask(SIG_SETMASK, NULL, &mask);
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {

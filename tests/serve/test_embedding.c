@@ -29,7 +29,7 @@ enum { OWN_TABLE = 1 };
 #endif
 
 /* What embedder.c had set up before the server started. */
-#define LEFT_AS_FOUND "signals default default+blocked own default\n"
+#define LEFT_AS_FOUND "signals default default+blocked own default default\n"
 
 static void assert_logged(struct server *s, const char *text)
 {

@@ -28,6 +28,7 @@ OTHER_TESTS = {
     "serve/deadlines": "whole servers",
     "serve/drain": "whole servers",
     "serve/faults": "whole servers",
+    "serve/files": "handlers that write and send files, in a server",
     "serve/idle": "whole servers",
     "serve/lab": "whole servers",
     "serve/lifecycle": "whole servers",

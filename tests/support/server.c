@@ -113,6 +113,7 @@ static _Noreturn void child(const struct server *s, const struct server_how *how
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent) _exit(126);
     if (dup2(s->log, STDOUT_FILENO) < 0 || dup2(s->log, STDERR_FILENO) < 0) _exit(126);
     signal(SIGPIPE, SIG_DFL);
+    signal(SIGXFSZ, SIG_DFL);
     if (how && how->prepare) how->prepare(how->arg);
     execv(server_program, argv);
     _exit(127);

@@ -1,0 +1,96 @@
+/* A request body into a file: one piece is received while the one before it is written. */
+
+#include "http/file.h"
+#include "task/background.h"
+
+#include <errno.h>
+
+enum { PIECE = 64 * 1024 };
+
+struct body_file {
+    torc_req *rq;
+    struct scope *scope;
+    torc_file *file;
+    struct background write;
+    size_t writing;   /* bytes of the piece that is being written, or 0 */
+    const char *data; /* of that piece */
+    int64_t written;
+};
+
+static void start_write(struct body_file *b, const char *data, size_t n)
+{
+    struct io_call call = {.write = {b->file->fd, data, (uint32_t)n, (uint64_t)b->written}};
+    background_start(&b->write, b->scope, &call, IO_WRITE, false);
+    b->data = data;
+    b->writing = n;
+}
+
+/* What one write has left is written by others. */
+static int finish_write(struct body_file *b)
+{
+    size_t n = b->writing;
+    if (n == 0) return 0;
+    b->writing = 0;
+    ssize_t done = background_finish(&b->write);
+    if (done < 0) return b->scope->cancelled ? b->scope->cancelled : (int)done;
+    b->written += done;
+    if (b->written > b->file->size) b->file->size = b->written;
+    if ((size_t)done == n) return 0;
+    n -= (size_t)done;
+    done = torc_file_write(b->rq, b->file, b->data + done, n, b->written);
+    if (done < 0) return (int)done;
+    b->written += done;
+    return 0;
+}
+
+/* Receives until `buf` is full or the body ends. A count or negative errno. */
+static ssize_t receive(torc_req *rq, char *buf, size_t size)
+{
+    size_t n = 0;
+    while (n < size) {
+        ssize_t got = torc_body_read(rq, buf + n, size - n);
+        if (got < 0) return got;
+        if (got == 0) break;
+        n += (size_t)got;
+    }
+    return (ssize_t)n;
+}
+
+/* The first error of a write, or else of the body; both must have come to an end. */
+static int copy(struct body_file *b, char *const buf[2], size_t size)
+{
+    for (int i = 0;; i ^= 1) {
+        ssize_t n = receive(b->rq, buf[i], size);
+        int err = finish_write(b);
+        if (err < 0) return err;
+        if (n <= 0) return (int)n;
+        start_write(b, buf[i], (size_t)n);
+    }
+}
+
+/* The response, unless the handler gives another. */
+static void note_failure(torc_req *rq, int err)
+{
+    http_warn(rq->ctx, WARN_FILE, "cannot write a body to a file: %s", strerror(-err));
+    rq->failed = err == -ENOSPC || err == -EDQUOT || err == -EFBIG ? 507 : 500;
+}
+
+int torc_body_file(torc_req *rq, torc_file *file, int64_t *size)
+{
+    uint64_t length = rq->head.content_length;
+    size_t piece = length > 0 && length < PIECE ? (size_t)length : PIECE;
+    struct body_file b = {.rq = rq, .scope = request_scope(rq), .file = file};
+    *size = 0;
+    int err = scope_refuses(b.scope);
+    if (err < 0 || !rq->head.has_body) return err;
+    if (!file->writable) return -EBADF;
+    char *buf = arena_alloc_aligned(&rq->arena, 2 * piece, 1);
+    if (!buf) {
+        rq->failed = 503;
+        return -ENOMEM;
+    }
+    err = copy(&b, (char *const[]){buf, buf + piece}, piece);
+    *size = b.written;
+    if (err < 0 && !rq->failed && !b.scope->cancelled && err != -EBUSY) note_failure(rq, err);
+    return err;
+}
