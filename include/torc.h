@@ -134,8 +134,14 @@ TORC_API int torc_route(torc_server *s, const char *method, const char *pattern,
  * answers 404. Errors as torc_route. */
 TORC_API int torc_static(torc_server *s, const char *prefix);
 
-/* The last error of torc_server_set, torc_server_about, torc_server_option, torc_route or
- * torc_static in words, valid until the next one; "" if there was none. */
+/* Likewise with a directory of its own, of which there may be any number; that of --root is not
+ * needed. `dir` is copied; if it is relative, to the working directory. The open files of all
+ * directories are cached together, within --file-cache. A directory that cannot be opened when the
+ * server starts ends it (exit status 1). Errors as torc_route. */
+TORC_API int torc_static_dir(torc_server *s, const char *prefix, const char *dir);
+
+/* The last error of torc_server_set, torc_server_about, torc_server_option, torc_route,
+ * torc_static or torc_static_dir in words, valid until the next one; "" if there was none. */
 TORC_API const char *torc_server_error(const torc_server *s);
 
 /* Reads the command line and serves until SIGTERM, SIGINT or torc_server_stop; then drains. Prints
@@ -259,6 +265,22 @@ TORC_API int torc_replyf(torc_req *rq, int status, const char *format, ...) TORC
 
 /* Replies with a line of text that names the status, as text/plain. Errors as torc_reply. */
 TORC_API int torc_reply_error(torc_req *rq, int status);
+
+/* WAITS. Sends a complete response with the file `path` below the directory `dir`, as static files
+ * are sent: with its media type, conditions (RFC 9110, 13), ranges (14) and precompressed variants
+ * (NAME.br, .zst, .gz); 304, 412 and 416 accordingly. To other methods than GET and HEAD it is sent
+ * as it is. The open file is cached with the static files, within --file-cache.
+ *
+ * `path` is decoded, as torc_param gives it, and begins without a slash. "" or a slash at its end
+ * mean index.html; a directory without that slash is redirected to it (301) if `path` is the end of
+ * torc_path. 404 for what is missing, hidden (a name that begins with a dot, but ".well-known") or
+ * outside the directory, whether by ".." or a link; 403 for what may not be read; 400 for a NUL,
+ * and for an absent path, such as that of a malformed escape. Fields that were set before are sent
+ * with each of these responses, a Content-Type instead of the file's own.
+ *
+ * 0 if a response was sent, whatever its status; -EALREADY if one was started; -ENOMEM; -EIO if the
+ * file could not be read to its end; or the scope's error. */
+TORC_API int torc_reply_file(torc_req *rq, const char *dir, torc_slice path);
 
 /* Starts a response whose body follows by torc_write. `length` is its size in bytes, or negative if
  * unknown: then the body is chunked, or for an HTTP/1.0 client ended by closing the connection.

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 
 /* FNV-1a. Clients cannot choose colliding keys: only paths of existing files are added. */
-static uint32_t hash_of(slice path)
+static uint32_t hash_of(uint64_t dir, slice path)
 {
-    uint32_t hash = 2166136261u;
+    uint32_t hash = 2166136261u ^ (uint32_t)dir;
     for (size_t i = 0; i < path.len; i++) hash = (hash ^ (unsigned char)path.ptr[i]) * 16777619u;
     return hash ^ hash >> 16;
 }
@@ -52,17 +52,18 @@ void file_cache_free(struct file_cache *c)
     c->bucket = NULL;
 }
 
-static struct static_file *lookup(const struct file_cache *c, slice path, uint32_t hash)
+static struct static_file *lookup(const struct file_cache *c, uint64_t dir, slice path,
+                                  uint32_t hash)
 {
     struct static_file *f = c->bucket[hash & c->mask];
-    while (f && (f->hash != hash || !slice_eq(f->path, path))) f = f->next;
+    while (f && (f->hash != hash || f->dir != dir || !slice_eq(f->path, path))) f = f->next;
     return f;
 }
 
-struct static_file *file_cache_find(struct file_cache *c, slice path, uint64_t now)
+struct static_file *file_cache_find(struct file_cache *c, uint64_t dir, slice path, uint64_t now)
 {
     if (!c->bucket) return NULL;
-    struct static_file *f = lookup(c, path, hash_of(path));
+    struct static_file *f = lookup(c, dir, path, hash_of(dir, path));
     if (!f) return NULL;
     if (now >= f->expires) {
         remove_entry(c, f);
@@ -86,8 +87,8 @@ bool file_cache_evict(struct file_cache *c)
 void file_cache_add(struct file_cache *c, struct static_file *f, uint64_t seen)
 {
     if (!c->bucket || (uint32_t)f->n_versions > c->max_open) return;
-    f->hash = hash_of(f->path);
-    struct static_file *old = lookup(c, f->path, f->hash);
+    f->hash = hash_of(f->dir, f->path);
+    struct static_file *old = lookup(c, f->dir, f->path, f->hash);
     if (old) remove_entry(c, old);
     while (c->open + (uint32_t)f->n_versions > c->max_open) file_cache_evict(c);
 

@@ -1,7 +1,7 @@
 #pragma once
-/* Cache of a core's open files, by request path. An entry is valid for a fixed time and is then
- * closed, used or not, so that changes to files show soon and a deleted file frees its space.
- * Beyond a number of descriptors, the least recently used entries are evicted. */
+/* Cache of a core's open files, by directory and request path. An entry is valid for a fixed time
+ * and is then closed, used or not, so that changes to files show soon and a deleted file frees its
+ * space. Beyond a number of descriptors, the least recently used entries are evicted. */
 
 #include "files/file.h"
 
@@ -30,10 +30,10 @@ void file_cache_clear(struct file_cache *c);
 void file_cache_free(struct file_cache *c);
 
 /* Returns a reference that the caller must release, or NULL. */
-struct static_file *file_cache_find(struct file_cache *c, slice path, uint64_t now);
+struct static_file *file_cache_find(struct file_cache *c, uint64_t dir, slice path, uint64_t now);
 
-/* Adds the file and replaces one with the same path. `seen` is the io time before the file was
- * opened. The cache takes a reference of its own. */
+/* Adds the file and replaces one with the same directory and path. `seen` is the io time before the
+ * file was opened. The cache takes a reference of its own. */
 void file_cache_add(struct file_cache *c, struct static_file *f, uint64_t seen);
 
 /* Removes the least recently used entry; false if there is none. */

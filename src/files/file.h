@@ -50,6 +50,7 @@ struct static_file {
     uint64_t expires; /* io time */
     uint32_t hash;
     uint32_t refs;
+    uint64_t dir;           /* number of the directory that the path is below, see find.h */
     slice path;             /* as requested */
     int n_versions;         /* the file itself, then precompressed variants, best first */
     slice codings[CODINGS]; /* codings of the precompressed variants */

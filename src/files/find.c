@@ -8,7 +8,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { OPEN_TRIES = 8 };
+enum {
+    OPEN_TRIES = 8,
+    PLACES_MAX = 64, /* per core: names of directories; each may hold one descriptor */
+};
+
+/* A directory by its name, which may be that of a link that is switched. */
+struct static_place {
+    struct list link;
+    struct static_dir *dir; /* NULL if it is not open */
+    uint64_t dev, ino;      /* of the directory that was opened last */
+    uint64_t id;            /* its number */
+    char name[];
+};
 
 /* ---- the cache of a core ---- */
 
@@ -20,19 +32,43 @@ static void dir_release(struct static_dir *d)
     free(d);
 }
 
-static void forget_dir(struct static_core *core)
+static struct static_place *place_at(struct list *l)
 {
-    if (core->dir) dir_release(core->dir);
-    core->dir = NULL;
+    return container_of(l, struct static_place, link);
+}
+
+static void forget_dir(struct static_place *p)
+{
+    if (p->dir) dir_release(p->dir);
+    p->dir = NULL;
+}
+
+static void drop_place(struct static_core *core, struct static_place *p)
+{
+    forget_dir(p);
+    list_unlink(&p->link);
+    core->n_places--;
+    free(p);
+}
+
+/* Closes the directories that have expired. Returns when the next one expires. */
+static uint64_t expire_dirs(struct static_core *core, uint64_t now)
+{
+    uint64_t next = UINT64_MAX;
+    for (struct list *l = core->places.next; l != &core->places; l = l->next) {
+        struct static_place *p = place_at(l);
+        if (p->dir && p->dir->expires <= now) forget_dir(p);
+        if (p->dir && p->dir->expires < next) next = p->dir->expires;
+    }
+    return next;
 }
 
 static void expire(struct wheel_timer *t)
 {
     struct static_core *core = container_of(t, struct static_core, expiry);
     uint64_t now = core->io->now, next = file_cache_expire(&core->cache, now);
-    if (core->dir && core->dir->expires <= now) forget_dir(core);
-    if (core->dir && core->dir->expires < next) next = core->dir->expires;
-    wheel_set(&core->io->wheel, t, next);
+    uint64_t dirs = expire_dirs(core, now);
+    wheel_set(&core->io->wheel, t, dirs < next ? dirs : next);
 }
 
 static void close_all(struct exit_hook *e)
@@ -40,7 +76,7 @@ static void close_all(struct exit_hook *e)
     struct static_core *core = container_of(e, struct static_core, end);
     wheel_clear(&core->io->wheel, &core->expiry);
     file_cache_clear(&core->cache);
-    forget_dir(core);
+    while (!list_empty(&core->places)) drop_place(core, place_at(core->places.next));
 }
 
 /* Arms the timer for what was opened at `seen`, unless it is armed for something older. */
@@ -56,8 +92,9 @@ int static_core_init(struct static_core *core, const struct file_cache_limits *l
 {
     uint64_t ttl = limits->ttl < NS_PER_S ? limits->ttl : NS_PER_S;
     core->io = NULL;
-    core->dir = NULL;
-    core->root_dev = core->root_ino = 0;
+    list_init(&core->places);
+    core->n_places = 0;
+    core->last_id = 0;
     core->end = (struct exit_hook){.fn = close_all};
     wheel_timer_init(&core->expiry, expire);
     return file_cache_init(&core->cache, limits->max_open, ttl);
@@ -65,6 +102,7 @@ int static_core_init(struct static_core *core, const struct file_cache_limits *l
 
 void static_core_free(struct static_core *core)
 {
+    ASSERT(list_empty(&core->places));
     file_cache_free(&core->cache);
 }
 
@@ -95,18 +133,29 @@ static int status_of(int err)
     case ENFILE:
     case ENOMEM:
     case EAGAIN: return 503;
-    case ECANCELED: return err;
     default: return 500;
     }
 }
 
-/* The status for a file that cannot be opened. What is not the client's fault is told. */
-static int fail_to_open(torc_req *rq, int err)
+/* The status for a file that cannot be opened, or the error of the scope if that is why. What is
+ * not the client's fault is told. */
+static int fail_to_open(torc_req *rq, const char *dir, int err)
 {
-    int status = status_of(err);
+    int cancelled = request_scope(rq)->cancelled, status = status_of(err);
+    if (cancelled) return cancelled;
     if (status >= 500)
-        http_warn(rq->ctx, WARN_FILE, "cannot open a file below --root: %s; %d", strerror(-err),
+        http_warn(rq->ctx, WARN_FILE, "cannot open a file below %s: %s; %d", dir, strerror(-err),
                   status);
+    return status;
+}
+
+/* Likewise for the directory, which is never the client's fault. */
+static int fail_to_open_dir(torc_req *rq, const char *dir, int err)
+{
+    int cancelled = request_scope(rq)->cancelled, status = status_of(err);
+    if (cancelled) return cancelled;
+    http_warn(rq->ctx, WARN_FILE, "cannot open the directory %s: %s; %d", dir, strerror(-err),
+              status);
     return status;
 }
 
@@ -141,53 +190,86 @@ static int open_with(torc_req *rq, struct static_core *core, const struct io_cal
     return fd;
 }
 
-/* Another directory than before: what was opened below that one is no longer what a path means. */
-static void note_root(struct static_core *core, const struct stat *st)
+/* ---- directories ---- */
+
+static struct static_place *find_place(struct static_core *core, const char *name)
 {
-    if (st->st_dev == core->root_dev && st->st_ino == core->root_ino) return;
-    core->root_dev = st->st_dev;
-    core->root_ino = st->st_ino;
-    while (file_cache_evict(&core->cache)) continue;
+    for (struct list *l = core->places.next; l != &core->places; l = l->next) {
+        if (strcmp(place_at(l)->name, name) != 0) continue;
+        if (l != core->places.next) {
+            list_unlink(l);
+            list_push_front(&core->places, l);
+        }
+        return place_at(l);
+    }
+    return NULL;
+}
+
+/* Finds the place or adds it; NULL without memory. */
+static struct static_place *make_place(struct static_core *core, const char *name)
+{
+    struct static_place *p = find_place(core, name);
+    if (p) return p;
+    size_t n = strlen(name) + 1;
+    p = malloc(sizeof *p + n);
+    if (!p) return NULL;
+    *p = (struct static_place){0};
+    memcpy(p->name, name, n);
+    list_init(&p->link);
+    list_push_front(&core->places, &p->link);
+    if (++core->n_places > PLACES_MAX) drop_place(core, place_at(core->places.prev));
+    return p;
+}
+
+/* Another directory than before gets another number: what was opened below that one is no longer
+ * what a path means. */
+static void note_dir(struct static_core *core, struct static_place *p, const struct stat *st)
+{
+    if (p->id && st->st_dev == p->dev && st->st_ino == p->ino) return;
+    p->dev = st->st_dev;
+    p->ino = st->st_ino;
+    p->id = ++core->last_id;
 }
 
 /* The core keeps it for as long as an open file is used. 0 or negative errno. */
-static int reopen_root(torc_req *rq, struct static_core *core, const char *root)
+static int reopen_dir(torc_req *rq, struct static_core *core, const char *name,
+                      struct static_dir **out)
 {
     uint64_t seen = rq->ctx->io->now;
     struct stat st;
     int fd =
-        open_with(rq, core, &(struct io_call){.open = {AT_FDCWD, root, IO_OPEN_DIRECTORY, &st}});
-    if (fd < 0) {
-        if (fd != -ECANCELED)
-            http_warn(rq->ctx, WARN_FILE, "cannot open --root %s: %s", root, strerror(-fd));
-        return fd;
-    }
+        open_with(rq, core, &(struct io_call){.open = {AT_FDCWD, name, IO_OPEN_DIRECTORY, &st}});
+    if (fd < 0) return fd;
     struct static_dir *d = malloc(sizeof *d);
-    if (!d) {
+    struct static_place *p = d ? make_place(core, name) : NULL;
+    if (!p) {
+        free(d);
         close(fd);
         return -ENOMEM;
     }
-    *d = (struct static_dir){.fd = fd, .refs = 1, .expires = seen + core->cache.ttl};
-    note_root(core, &st);
-    forget_dir(core);
-    core->dir = d;
+    note_dir(core, p, &st);
+    *d = (struct static_dir){.fd = fd, .refs = 1, .id = p->id, .expires = seen + core->cache.ttl};
+    forget_dir(p);
+    *out = p->dir = d;
     expire_later(core, rq->ctx, seen);
     return 0;
 }
 
-/* Opens the root, or takes the one that is open if it is not too old: the root may be a link that
- * has been switched, or a directory that has been replaced. The caller releases it. 0 or negative
- * errno. */
-static int take_root(torc_req *rq, struct static_core *core, const char *root,
-                     struct static_dir **out)
+/* Opens the directory, or takes the one that is open if it is not too old: the name may be of a
+ * link that has been switched, or the directory have been replaced. The caller releases it. 0 or
+ * negative errno. */
+static int take_dir(torc_req *rq, struct static_core *core, const char *name,
+                    struct static_dir **out)
 {
-    bool fresh = core->dir && core->dir->expires > rq->ctx->io->now;
-    int err = fresh ? 0 : reopen_root(rq, core, root);
-    if (err < 0) return err;
-    *out = core->dir;
-    (*out)->refs++;
-    return 0;
+    struct static_place *p = find_place(core, name);
+    bool fresh = p && p->dir && p->dir->expires > rq->ctx->io->now;
+    if (fresh) *out = p->dir;
+    int err = fresh ? 0 : reopen_dir(rq, core, name, out);
+    if (err == 0) (*out)->refs++;
+    return err;
 }
+
+/* ---- files ---- */
 
 /* -EISDIR for a directory, -ENOENT for any other non-regular file. */
 static int open_source(torc_req *rq, struct static_core *core, int dirfd, const char *path,
@@ -224,8 +306,8 @@ static int open_precompressed(torc_req *rq, struct static_core *core, int dirfd,
 
 /* ---- finding ---- */
 
-static int open_file_in(torc_req *rq, struct static_core *core, int dirfd, slice path,
-                        struct static_file **file)
+static int open_file_in(torc_req *rq, struct static_core *core, const struct static_dir *dir,
+                        const char *dir_name, slice path, struct static_file **file)
 {
     static const slice index = SLICE("index.html"), longest_suffix = SLICE(".zst");
     bool directory = path.len == 0 || path.ptr[path.len - 1] == '/';
@@ -238,39 +320,42 @@ static int open_file_in(torc_req *rq, struct static_core *core, int dirfd, slice
 
     struct static_source source[VERSIONS_MAX] = {0};
     uint64_t seen = rq->ctx->io->now;
-    int err = open_source(rq, core, dirfd, name, &source[0]);
+    int err = open_source(rq, core, dir->fd, name, &source[0]);
     if (err == -EISDIR) return directory ? 404 : 301;
-    if (err < 0) return fail_to_open(rq, err);
+    if (err < 0) return fail_to_open(rq, dir_name, err);
     int n = 1;
     /* A file that is compressed by itself has no variants. */
     if (!mime_coding(slice_of(name, len)).len)
-        n += open_precompressed(rq, core, dirfd, name, len, source + 1);
+        n += open_precompressed(rq, core, dir->fd, name, len, source + 1);
     struct static_file *f = static_file_new(path, slice_of(name, len), source, n, time(NULL));
     if (!f) return fail_without_memory(rq);
+    f->dir = dir->id;
     /* If cancelled, the search for variants was incomplete. */
     if (!request_scope(rq)->cancelled) cache_file(core, rq->ctx, f, seen);
     *file = f;
     return 0;
 }
 
-static int open_file(torc_req *rq, struct static_core *core, const char *root, slice path,
+static int open_file(torc_req *rq, struct static_core *core, const char *dir_name, slice path,
                      struct static_file **file)
 {
     struct static_dir *dir;
-    int err = take_root(rq, core, root, &dir);
-    if (err < 0) return status_of(err);
-    int status = open_file_in(rq, core, dir->fd, path, file);
+    int err = take_dir(rq, core, dir_name, &dir);
+    if (err < 0) return fail_to_open_dir(rq, dir_name, err);
+    int status = open_file_in(rq, core, dir, dir_name, path, file);
     dir_release(dir);
     return status;
 }
 
-int static_find(torc_req *rq, struct static_core *core, const char *root, slice path,
-                struct static_file **file)
+int static_find(torc_req *rq, const char *dir, slice path, struct static_file **file)
 {
+    struct static_core *core = rq->ctx->files;
+    ASSERT(core);
     /* A cached path has passed the checks below. */
-    *file = file_cache_find(&core->cache, path, rq->ctx->io->now);
+    struct static_place *p = find_place(core, dir);
+    *file = p ? file_cache_find(&core->cache, p->id, path, rq->ctx->io->now) : NULL;
     if (*file) return 0;
     if (path.len && memchr(path.ptr, 0, path.len)) return 400;
     if (!path_visible(path)) return 404;
-    return open_file(rq, core, root, path, file);
+    return open_file(rq, core, dir, path, file);
 }

@@ -11,6 +11,7 @@
 #include "task/fiber.h"
 
 struct router;
+struct static_core;
 struct torc_req;
 
 /* Set before the cores start, read-only afterwards. Durations in ns. */
@@ -115,6 +116,7 @@ struct http_context {
     bool want_peer;                             /* store each client's address in conn.peer */
     uint64_t ended; /* requests that ended in this turn; the sum of their arrival times */
     uint64_t ended_arrivals;
+    struct static_core *files;    /* for src/files; NULL where no files are served */
     void *user;                   /* for the core */
     struct exit_hook *exit_hooks; /* run on the core's thread when it ends */
     struct http_warned warned[HTTP_WARNINGS];

@@ -200,17 +200,14 @@ int torc_reply_error(torc_req *rq, int status)
     return reply_plain(rq, status, "%d %.*s\n", status, (int)reason.len, reason.ptr);
 }
 
-COLD void response_error(struct torc_req *rq, int status)
+COLD int response_error(struct torc_req *rq, int status)
 {
     char allow[64];
     if (status == 405 || (status == 204 && rq->head.method == HTTP_OPTIONS))
         response_field(rq, SLICE("Allow"),
                        slice_of(allow, http_allow(rq->match.allow, allow, sizeof allow)));
     if (status == 503) response_field(rq, SLICE("Retry-After"), SLICE("1"));
-    if (status == 204)
-        torc_reply(rq, 204, NULL, SLICE(""));
-    else
-        torc_reply_error(rq, status);
+    return status == 204 ? torc_reply(rq, 204, NULL, SLICE("")) : torc_reply_error(rq, status);
 }
 
 int torc_start(torc_req *rq, int status, const char *type, int64_t length)

@@ -10,8 +10,9 @@ int response_field(struct torc_req *rq, slice name, slice value);
 /* The first field line of that name that was added, with its line end; absent if there is none. */
 slice response_find_field(const struct response *r, slice name);
 
-/* Responds like torc_reply_error, and adds Allow or Retry-After where the status requires it. */
-void response_error(struct torc_req *rq, int status);
+/* Responds like torc_reply_error, and adds Allow or Retry-After where the status requires it. 0 or
+ * negative errno. */
+int response_error(struct torc_req *rq, int status);
 
 /* Sends a piece of the body after torc_start, by reference only with a known length. See struct
  * exchange_ops. 0 or negative errno. */

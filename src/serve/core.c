@@ -59,6 +59,7 @@ static void on_start(struct loop *l)
     overflow_begin(&c->overflow, &c->http);
     backtrace_allow();
     c->http.user = c;
+    c->http.files = c->files;
     c->http.on_close = on_conn_close;
     if (c->log) {
         c->http.on_request_done = on_request_done;

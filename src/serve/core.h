@@ -21,6 +21,7 @@ struct core {
     /* Set before core_start. */
     const struct http_limits *limits;
     const struct router *router;
+    struct static_core *files; /* NULL where no files are served */
     unsigned index;
     void (*on_state)(struct core *c, enum loop_state state); /* called on the core's thread */
     void *server;

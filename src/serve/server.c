@@ -6,6 +6,7 @@
 #include "serve/backtrace.h"
 #include "serve/check.h"
 #include "serve/cores.h"
+#include "serve/mount.h"
 #include "serve/overflow.h"
 #include "serve/server_state.h"
 
@@ -68,9 +69,9 @@ torc_server *torc_server_new(const char *name)
 static void close_files(struct torc_server *s)
 {
     if (s->log) access_log_close(s->log);
-    if (s->root) static_close(s->root);
+    if (s->files) static_close(s->files);
     s->log = NULL;
-    s->root = NULL;
+    s->files = NULL;
 }
 
 /* An abandoned handler may have returned since; while it has not, its core uses the server. The
@@ -95,6 +96,7 @@ void torc_server_free(torc_server *s)
     options_free(s->set);
     router_free(s->router);
     router_free(s->admin_router);
+    mounts_free(s);
     signals_free(&s->signals);
     pthread_mutex_destroy(&s->mutex);
     pthread_cond_destroy(&s->changed);
@@ -109,7 +111,7 @@ const char *torc_server_error(const torc_server *s)
     return s->error;
 }
 
-static int fail(struct torc_server *s, int err, const char *format, ...)
+int server_fail(struct torc_server *s, int err, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -120,14 +122,14 @@ static int fail(struct torc_server *s, int err, const char *format, ...)
 
 static int fail_started(struct torc_server *s, const char *what)
 {
-    return fail(s, -EBUSY, "%s before the server starts", what);
+    return server_fail(s, -EBUSY, "%s before the server starts", what);
 }
 
 int torc_server_set(torc_server *s, const char *option, const char *value)
 {
     if (s->phase != SERVER_SETUP) return fail_started(s, "options must be set");
     int err = options_set(s->set, option, value);
-    return err < 0 ? fail(s, err, "%s", options_error(s->set)) : 0;
+    return err < 0 ? server_fail(s, err, "%s", options_error(s->set)) : 0;
 }
 
 int torc_server_option(torc_server *s, const char *name, const char *takes, const char *help,
@@ -135,14 +137,14 @@ int torc_server_option(torc_server *s, const char *name, const char *takes, cons
 {
     if (s->phase != SERVER_SETUP) return fail_started(s, "options must be declared");
     int err = options_add(s->set, name, takes, help, value);
-    return err < 0 ? fail(s, err, "option %s: %s", name, strerror(-err)) : 0;
+    return err < 0 ? server_fail(s, err, "option %s: %s", name, strerror(-err)) : 0;
 }
 
 int torc_server_about(torc_server *s, const char *text)
 {
     if (s->phase != SERVER_SETUP) return fail_started(s, "the description must be set");
     char *about = strdup(text);
-    if (!about) return fail(s, -ENOMEM, "out of memory");
+    if (!about) return server_fail(s, -ENOMEM, "out of memory");
     free(s->about);
     s->about = about;
     return 0;
@@ -153,38 +155,10 @@ int torc_route(torc_server *s, const char *method, const char *pattern, torc_han
 {
     const char *why = "";
     int m = http_method_of(slice_str(method));
-    if (m < 0) return fail(s, -EINVAL, "unsupported method %s", method);
+    if (m < 0) return server_fail(s, -EINVAL, "unsupported method %s", method);
     if (s->phase != SERVER_SETUP) return fail_started(s, "routes must be added");
     int err = router_add(s->router, (enum http_method)m, slice_str(pattern), handler, arg, &why);
-    return err < 0 ? fail(s, err, "route %s %s: %s", method, pattern, why) : 0;
-}
-
-static void serve_static(torc_req *rq, void *arg)
-{
-    struct torc_server *s = arg;
-    if (s->root)
-        static_serve(rq, s->root);
-    else
-        torc_reply_error(rq, 404);
-}
-
-int torc_static(torc_server *s, const char *prefix)
-{
-    char pattern[256];
-    size_t n = strlen(prefix);
-    if (n == 0 || prefix[n - 1] != '/' || n + sizeof "*path" > sizeof pattern)
-        return fail(s, -EINVAL,
-                    "the prefix of static files must begin and end with a slash, unlike %s",
-                    prefix);
-    s->serves_files_only = n == 1;
-    snprintf(pattern, sizeof pattern, "%s*path", prefix);
-    int err = torc_route(s, "GET", pattern, serve_static, s);
-    if (err == 0) router_claim(s->router, slice_str(pattern)); /* files are read, not written */
-    if (err < 0 || n == 1) return err;
-    /* Redirects the prefix without its slash, unless the program has a route of its own there. */
-    pattern[n - 1] = '\0';
-    err = torc_route(s, "GET", pattern, static_redirect, NULL);
-    return err == -EEXIST ? 0 : err;
+    return err < 0 ? server_fail(s, err, "route %s %s: %s", method, pattern, why) : 0;
 }
 
 void torc_server_stop(torc_server *s)
@@ -205,10 +179,10 @@ static int choose_engine(struct torc_server *s)
     struct options *o = s->options;
     o->io.rings = o->n_cpus + o->has_admin;
     s->engine = io_choose(o->engine, &o->io, log_reason);
-    if (s->engine && o->io.walk && o->root)
+    if (s->engine && o->io.walk && (o->root || s->mounts))
         log_line(
             "openat2 is not permitted, as by a seccomp profile or RestrictSUIDSGID= of systemd; "
-            "files below --root are opened step by step instead, which takes longer");
+            "static files are opened step by step instead, which takes longer");
     return s->engine ? 0 : EXIT_ENGINE;
 }
 
@@ -288,8 +262,10 @@ static int open_files(struct torc_server *s)
     struct file_cache_limits limits = {o->file_cache, o->file_cache_ttl};
     if (!o->root && s->serves_files_only)
         log_line("no --root given: every request will be answered with 404");
-    if (o->root && !(s->root = static_open(o->root, &limits, o->n_cpus))) {
-        log_line("cannot open --root %s: %s", o->root, strerror(errno));
+    if (!mounts_check(s)) return EXIT_START;
+    s->files = static_open(&limits, o->n_cpus);
+    if (!s->files) {
+        log_line("no memory for the cache of open files (--file-cache)");
         return EXIT_START;
     }
     if (o->access_log && !(s->log = access_log_open(o->access_log, o->access_log_format, o->n_cpus,

@@ -29,7 +29,8 @@ struct torc_server {
     struct option_set *set;
     struct options *options;
     struct router *router;
-    struct static_root *root; /* NULL without --root */
+    struct mount *mounts;       /* of torc_static_dir, see mount.c */
+    struct static_files *files; /* what the cores have open */
     const struct io_engine *engine;
     _Atomic int phase; /* enum server_phase */
     struct server_signals signals;
@@ -46,3 +47,7 @@ struct torc_server {
     struct stall_watch stalls;
     uint64_t started_at; /* ns */
 };
+
+/* Keeps a message for torc_server_error. Returns `err`. */
+int server_fail(struct torc_server *s, int err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));

@@ -50,7 +50,7 @@ static int put(const char *path, int versions, uint64_t seen)
 
 static bool has(const char *path, uint64_t now)
 {
-    struct static_file *f = file_cache_find(&cache, slice_str(path), now);
+    struct static_file *f = file_cache_find(&cache, 0, slice_str(path), now);
     if (!f) return false;
     assert_true(slice_eq(f->path, slice_str(path)));
     static_file_release(f);
@@ -83,6 +83,28 @@ static void finds_added_files(void **state)
     file_cache_clear(&cache);
     assert_false(is_open(a) || is_open(b));
     assert_false(has("a", NOW));
+}
+
+/* The same path below two directories is two files. */
+static void tells_directories_apart(void **state)
+{
+    (void)state;
+    start(8, TTL);
+    int fd[2];
+    for (uint64_t dir = 0; dir < 2; dir++) {
+        struct static_file *f = make("a", 1);
+        f->dir = dir;
+        fd[dir] = f->version[0].fd;
+        file_cache_add(&cache, f, NOW);
+        static_file_release(f);
+    }
+    for (uint64_t dir = 0; dir < 2; dir++) {
+        struct static_file *f = file_cache_find(&cache, dir, SLICE("a"), NOW);
+        assert_non_null(f);
+        assert_int_equal(f->version[0].fd, fd[dir]);
+        static_file_release(f);
+    }
+    assert_null(file_cache_find(&cache, 2, SLICE("a"), NOW));
 }
 
 static void expires(void **state)
@@ -163,8 +185,8 @@ static void a_file_in_use_stays_open(void **state)
     (void)state;
     start(1, TTL);
     put("a", 1, NOW);
-    struct static_file *first = file_cache_find(&cache, SLICE("a"), NOW);
-    struct static_file *again = file_cache_find(&cache, SLICE("a"), NOW);
+    struct static_file *first = file_cache_find(&cache, 0, SLICE("a"), NOW);
+    struct static_file *again = file_cache_find(&cache, 0, SLICE("a"), NOW);
     assert_ptr_equal(first, again);
     int fd = first->version[0].fd;
     put("b", 1, NOW);
@@ -301,6 +323,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(finds_added_files, end),
+        cmocka_unit_test_teardown(tells_directories_apart, end),
         cmocka_unit_test_teardown(expires, end),
         cmocka_unit_test_teardown(use_does_not_extend_the_ttl, end),
         cmocka_unit_test_teardown(evicts_the_least_recently_used, end),

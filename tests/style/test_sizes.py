@@ -38,6 +38,7 @@ OTHER_TESTS = {
     "serve/memory": "whole servers",
     "serve/metrics": "whole servers",
     "serve/refused": "whole servers",
+    "serve/roots": "files below several directories, in a server",
     "serve/threads": "whole servers",
     "task/tree": "scope.c and group.c: what cancels what",
     "wire/account": "requests that end, on the engine in memory",

@@ -1,0 +1,161 @@
+/* Sends a file as the response: whole, a range, several, or that it has not changed. */
+
+#include "files/send.h"
+
+#include "files/body.h"
+#include "files/select.h"
+#include "http/response.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/random.h>
+
+static const slice content_type = SLICE("content-type");
+
+static bool has_type(torc_req *rq)
+{
+    return response_find_field(&rq->response, content_type).len > 0;
+}
+
+/* Adds the lines to the fields that the handler has set, whose Content-Type counts. */
+static int merge(torc_req *rq, slice lines)
+{
+    bool typed = has_type(rq);
+    slice line, name;
+    int err = 0;
+    while (err == 0 && lines.len && slice_cut(&lines, '\n', &line) && line.len) {
+        slice value = slice_of(line.ptr, line.len - 1); /* without CR */
+        slice_cut(&value, ':', &name);
+        if (!typed || !slice_ieq(name, content_type))
+            err = response_field(rq, name, slice_trim(value));
+    }
+    return err;
+}
+
+static int start_with(torc_req *rq, int status, const char *type, slice content_range,
+                      uint64_t length)
+{
+    int err = 0;
+    if (content_range.len) err = response_field(rq, SLICE("Content-Range"), content_range);
+    return err ? err : torc_start(rq, status, type, (int64_t)length);
+}
+
+/* Uses `lines` as the response's fields, if there are no others, without a copy: torc_start copies
+ * them to the output. */
+static int start(torc_req *rq, int status, slice lines, const char *type, slice content_range,
+                 uint64_t length)
+{
+    struct response *r = &rq->response;
+    if (r->fields_len) {
+        int err = merge(rq, lines);
+        return err ? err : start_with(rq, status, type, content_range, length);
+    }
+    r->fields = (char *)(uintptr_t)lines.ptr;
+    r->fields_len = r->fields_cap = (uint32_t)lines.len;
+    int err = start_with(rq, status, type, content_range, length);
+    r->fields = NULL;
+    r->fields_len = r->fields_cap = 0;
+    return err;
+}
+
+static int send_whole(torc_req *rq, struct static_version *v)
+{
+    static_body_prepare(rq, v, 0);
+    int err = start(rq, 200, slice_of(v->fields, v->fields_len), NULL, SLICE(""), v->size);
+    return err ? err : static_body_send(rq, v, 0, v->size);
+}
+
+static int send_range(torc_req *rq, struct static_version *v, const struct http_range *range)
+{
+    char text[80];
+    uint64_t length = range->to - range->from + 1;
+    static_body_prepare(rq, v, range->from);
+    int n = snprintf(text, sizeof text, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, range->from,
+                     range->to, v->size);
+    int err =
+        start(rq, 206, slice_of(v->fields, v->fields_len), NULL, slice_of(text, (size_t)n), length);
+    return err ? err : static_body_send(rq, v, range->from, length);
+}
+
+/* ---- several ranges: multipart/byteranges (RFC 9110, 14.6) ---- */
+
+enum { BOUNDARY_LEN = 32, PART_HEAD_MAX = STATIC_FIELDS_MAX + 160 };
+
+/* Each part repeats the fields that describe its bytes: the parts are ranges of the coded
+ * representation, while the multipart body itself is not coded. */
+static size_t part_head(char *out, const char *boundary, const struct static_version *v,
+                        const struct http_range *range)
+{
+    int n =
+        snprintf(out, PART_HEAD_MAX,
+                 "\r\n--%s\r\n%.*sContent-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n\r\n",
+                 boundary, v->fields_len - v->ranges_len, v->fields + v->ranges_len, range->from,
+                 range->to, v->size);
+    ASSERT(n > 0 && n < PART_HEAD_MAX);
+    return (size_t)n;
+}
+
+/* Random, so that no file can contain it on purpose. */
+static bool make_boundary(char out[BOUNDARY_LEN + 1])
+{
+    unsigned char random[BOUNDARY_LEN / 2];
+    if (getrandom(random, sizeof random, GRND_NONBLOCK) != sizeof random) return false;
+    for (size_t i = 0; i < sizeof random; i++) snprintf(out + 2 * i, 3, "%02x", random[i]);
+    return true;
+}
+
+static int send_ranges(torc_req *rq, struct static_version *v, const struct http_range *range,
+                       int n)
+{
+    static const char type_before[] = "multipart/byteranges; boundary=";
+    char boundary[BOUNDARY_LEN + 1], head[PART_HEAD_MAX], tail[BOUNDARY_LEN + 9];
+    char *type = torc_alloc(rq, sizeof type_before + BOUNDARY_LEN);
+    /* A server may ignore the Range field. The parts would not have the handler's type. */
+    if (!type || has_type(rq) || !make_boundary(boundary)) return send_whole(rq, v);
+    snprintf(type, sizeof type_before + BOUNDARY_LEN, "%s%s", type_before, boundary);
+    size_t tail_len = (size_t)snprintf(tail, sizeof tail, "\r\n--%s--\r\n", boundary);
+    uint64_t length = tail_len;
+    for (int i = 0; i < n; i++)
+        length += part_head(head, boundary, v, &range[i]) + range[i].to - range[i].from + 1;
+
+    int err = start(rq, 206, slice_of(v->fields, v->ranges_len), type, SLICE(""), length);
+    for (int i = 0; i < n && err == 0; i++) {
+        err = torc_write(rq, head, part_head(head, boundary, v, &range[i]));
+        if (err == 0) err = static_body_send(rq, v, range[i].from, range[i].to - range[i].from + 1);
+    }
+    return err ? err : torc_write(rq, tail, tail_len);
+}
+
+static int respond_unsatisfiable(torc_req *rq, const struct static_version *v)
+{
+    char text[40];
+    int n = snprintf(text, sizeof text, "bytes */%" PRIu64, v->size);
+    response_field(rq, SLICE("Content-Range"), slice_of(text, (size_t)n));
+    return response_error(rq, 416);
+}
+
+/* RFC 9110, 13.2.2 and 14.2: conditions select among representations, and ranges are of GET. */
+static int status_for(torc_req *rq, const struct selection *selection,
+                      const struct static_version *v, struct http_range range[RANGES_MAX], int *n)
+{
+    enum http_method method = (enum http_method)rq->head.method;
+    if (method != HTTP_GET && method != HTTP_HEAD) return 200;
+    return select_status(selection, v, method == HTTP_GET, range, n);
+}
+
+int static_send(torc_req *rq, struct static_file *f)
+{
+    struct selection selection;
+    struct http_range range[RANGES_MAX];
+    int n = 0;
+    select_read(rq, &selection);
+    struct static_version *v = select_version(&selection, f);
+    int status = status_for(rq, &selection, v, range, &n);
+    switch (status) {
+    case 200: return send_whole(rq, v);
+    case 206: return n == 1 ? send_range(rq, v, range) : send_ranges(rq, v, range, n);
+    case 304: return start(rq, 304, slice_of(v->fields, v->validators_len), NULL, SLICE(""), 0);
+    case 416: return respond_unsatisfiable(rq, v);
+    default: return response_error(rq, status);
+    }
+}

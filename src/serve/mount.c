@@ -1,0 +1,114 @@
+/* Where static files are served: the directory of --root, and others that the program names. */
+
+#include "serve/mount.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct mount {
+    struct mount *next;
+    char *dir;
+    char prefix[];
+};
+
+static void serve_root(torc_req *rq, void *arg)
+{
+    struct torc_server *s = arg;
+    if (s->options->root)
+        static_reply(rq, s->options->root, torc_param(rq, "path"));
+    else
+        torc_reply_error(rq, 404);
+}
+
+enum { PATTERN_MAX = 256 };
+
+static int add_files(struct torc_server *s, const char *prefix, torc_handler *handler, void *arg)
+{
+    char pattern[PATTERN_MAX];
+    size_t n = strlen(prefix);
+    if (n == 0 || prefix[n - 1] != '/' || n + sizeof "*path" > sizeof pattern)
+        return server_fail(s, -EINVAL,
+                           "the prefix of static files must begin and end with a slash, unlike %s",
+                           prefix);
+    snprintf(pattern, sizeof pattern, "%s*path", prefix);
+    int err = torc_route(s, "GET", pattern, handler, arg);
+    if (err == 0) router_claim(s->router, slice_str(pattern)); /* files are read, not written */
+    return err;
+}
+
+/* Redirects the prefix without its slash, unless the program has a route of its own there. */
+static int add_redirect(struct torc_server *s, const char *prefix)
+{
+    char pattern[PATTERN_MAX];
+    size_t n = strlen(prefix);
+    if (n == 1) return 0;
+    snprintf(pattern, sizeof pattern, "%.*s", (int)n - 1, prefix);
+    int err = torc_route(s, "GET", pattern, static_redirect, NULL);
+    return err == -EEXIST ? 0 : err;
+}
+
+int torc_static(torc_server *s, const char *prefix)
+{
+    int err = add_files(s, prefix, serve_root, s);
+    if (err < 0) return err;
+    s->serves_files_only = strcmp(prefix, "/") == 0;
+    return add_redirect(s, prefix);
+}
+
+static void free_mount(struct mount *m)
+{
+    free(m->dir);
+    free(m);
+}
+
+static struct mount *new_mount(const char *prefix, const char *dir)
+{
+    size_t n = strlen(prefix) + 1;
+    struct mount *m = malloc(sizeof *m + n);
+    if (!m) return NULL;
+    memcpy(m->prefix, prefix, n);
+    m->dir = strdup(dir);
+    if (m->dir) return m;
+    free(m);
+    return NULL;
+}
+
+int torc_static_dir(torc_server *s, const char *prefix, const char *dir)
+{
+    if (!*dir) return server_fail(s, -EINVAL, "no directory for the files of %s", prefix);
+    struct mount *m = new_mount(prefix, dir);
+    if (!m) return server_fail(s, -ENOMEM, "out of memory");
+    int err = add_files(s, prefix, static_serve, m->dir);
+    if (err < 0) {
+        free_mount(m);
+        return err;
+    }
+    m->next = s->mounts;
+    s->mounts = m;
+    return add_redirect(s, prefix);
+}
+
+bool mounts_check(const struct torc_server *s)
+{
+    const char *root = s->options->root;
+    int err = root ? static_check(root) : 0;
+    if (err < 0) log_line("cannot open --root %s: %s", root, strerror(-err));
+    for (const struct mount *m = s->mounts; m && err == 0; m = m->next) {
+        err = static_check(m->dir);
+        if (err < 0)
+            log_line("cannot open %s, the directory of %s: %s", m->dir, m->prefix, strerror(-err));
+    }
+    return err == 0;
+}
+
+void mounts_free(struct torc_server *s)
+{
+    for (struct mount *m = s->mounts, *next; m; m = next) {
+        next = m->next;
+        free_mount(m);
+    }
+}
