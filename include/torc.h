@@ -222,7 +222,8 @@ TORC_API int torc_body_all(torc_req *rq, torc_slice *body);
 
 /* WAITS. Writes the request body to a file that can be written, from offset 0 on; what the file has
  * beyond is kept. *size is set to the bytes of the body that the file has, on an error, too. Takes
- * 128 KiB of the request's memory at most: while one piece is written, the next is received.
+ * 128 KiB of the request's memory, or what there is: while one piece is written, the next is
+ * received.
  *
  * 0; the errors of torc_body_read and of torc_file_write; -EBADF for a file opened for reading;
  * -ENOMEM without memory. If the handler gives no response, torc sends that of torc_body_read, 507

@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-enum { PIECE = 64 * 1024 };
+enum { PIECE = 64 * 1024, LEAST_PIECE = 4 * 1024 };
 
 struct body_file {
     torc_req *rq;
@@ -82,9 +82,11 @@ int torc_body_file(torc_req *rq, torc_file *file, int64_t *size)
     struct body_file b = {.rq = rq, .scope = request_scope(rq), .file = file};
     *size = 0;
     int err = scope_refuses(b.scope);
-    if (err < 0 || !rq->head.has_body) return err;
+    if (err < 0) return err;
     if (!file->writable) return -EBADF;
+    if (!rq->head.has_body) return 0;
     char *buf = arena_alloc_aligned(&rq->arena, 2 * piece, 1);
+    while (!buf && (piece /= 2) >= LEAST_PIECE) buf = arena_alloc_aligned(&rq->arena, 2 * piece, 1);
     if (!buf) {
         rq->failed = 503;
         return -ENOMEM;

@@ -46,6 +46,7 @@ static void upload(torc_req *rq, void *arg)
         return;
     }
     say("receives", number(rq, "n"));
+    if (number(rq, "deadline")) torc_deadline(rq, (unsigned)number(rq, "deadline"));
     err = torc_body_file(rq, file, &size);
     if (err < 0) say("received", err);
     if (err < 0) return;

@@ -2,6 +2,7 @@
 
 #include "client.h"
 #include "files.h"
+#include "refuse.h"
 #include "stats.h"
 
 #include <dirent.h>
@@ -40,14 +41,19 @@ static int remove_dir(void **state)
     return 0;
 }
 
-static void start(void (*prepare)(void *arg))
+static void start_with(void (*prepare)(void *arg), const char *option, const char *value)
 {
-    const char *const options[] = {"--dir", dir, NULL};
+    const char *const options[] = {"--dir", dir, option, value, NULL};
     if (prepare)
         server_start_prepared(&server, prepare, NULL, options);
     else
         server_start_list(&server, options);
     client_open(&client, &server);
+}
+
+static void start(void (*prepare)(void *arg))
+{
+    start_with(prepare, NULL, NULL);
 }
 
 static void stop(void)
@@ -250,6 +256,60 @@ static void test_a_drain_cancels_an_upload(void **state)
     client_close(&client);
 }
 
+static void test_a_deadline_ends_an_upload(void **state)
+{
+    (void)state;
+    start(NULL);
+    put("/upload/file?deadline=50", LARGE, 100, false);
+    client_reply(&client, "PUT", &reply);
+    assert_int_equal(reply.status, 504);
+    server_await_log(&server, "handler: received -62\n"); /* -ETIME */
+    await_files(0);
+    stop();
+}
+
+/* The descriptor of a file without a name is looked up in the table of the core's thread. */
+static void test_an_upload_works_with_private_descriptors(void **state)
+{
+    (void)state;
+    start_with(NULL, "--private-descriptors", NULL);
+    upload_every_size();
+    take_and_replace_a_name();
+    stop();
+}
+
+static void test_an_upload_takes_the_memory_there_is(void **state)
+{
+    (void)state;
+    start_with(NULL, "--request-memory", "20k");
+    upload_every_size();
+    stop();
+}
+
+static void refuse_calls(void *arg)
+{
+    static const int calls[] = {SYS_pwrite64, SYS_fsync, SYS_renameat2, SYS_unlinkat,
+#ifdef SYS_unlink
+                                SYS_unlink
+#endif
+    };
+    (void)arg;
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+        refuse_call(&(struct refusal){calls[i], EPERM});
+}
+
+/* The core itself writes nothing, which would hold up its other requests. The ring is not subject
+ * to the filter. */
+static void test_the_ring_writes(void **state)
+{
+    (void)state;
+    bool ring = strcmp(server_engine, "io_uring") == 0;
+    start(ring ? refuse_calls : NULL);
+    upload_every_size();
+    take_and_replace_a_name();
+    stop();
+}
+
 /* ---- a full disk ---- */
 
 static void limit_files(void *arg)
@@ -422,6 +482,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_name_is_taken_or_replaced),
         cmocka_unit_test(test_a_cancelled_upload_leaves_nothing),
         cmocka_unit_test(test_a_drain_cancels_an_upload),
+        cmocka_unit_test(test_a_deadline_ends_an_upload),
+        cmocka_unit_test(test_an_upload_works_with_private_descriptors),
+        cmocka_unit_test(test_an_upload_takes_the_memory_there_is),
+        cmocka_unit_test(test_the_ring_writes),
         cmocka_unit_test(test_a_full_disk_is_told),
         cmocka_unit_test(test_a_named_temporary_file_serves_as_well),
         cmocka_unit_test(test_files_are_created_as_asked),
