@@ -76,7 +76,10 @@ static void close_all(struct exit_hook *e)
     struct static_core *core = container_of(e, struct static_core, end);
     wheel_clear(&core->io->wheel, &core->expiry);
     file_cache_clear(&core->cache);
-    while (!list_empty(&core->places)) drop_place(core, place_at(core->places.next));
+    for (struct list *l = core->places.next, *next; l != &core->places; l = next) {
+        next = l->next;
+        drop_place(core, place_at(l));
+    }
 }
 
 /* Arms the timer for what was opened at `seen`, unless it is armed for something older. */
@@ -236,7 +239,7 @@ static int reopen_dir(torc_req *rq, struct static_core *core, const char *name,
                       struct static_dir **out)
 {
     uint64_t seen = rq->ctx->io->now;
-    struct stat st;
+    struct stat st = {0};
     int fd =
         open_with(rq, core, &(struct io_call){.open = {AT_FDCWD, name, IO_OPEN_DIRECTORY, &st}});
     if (fd < 0) return fd;

@@ -82,7 +82,7 @@ int torc_body_file(torc_req *rq, torc_file *file, int64_t *size)
     struct body_file b = {.rq = rq, .scope = request_scope(rq), .file = file};
     *size = 0;
     int err = scope_refuses(b.scope);
-    if (err < 0) return err;
+    if (err < 0 || !b.scope) return err;
     if (!file->writable) return -EBADF;
     if (!rq->head.has_body) return 0;
     char *buf = arena_alloc_aligned(&rq->arena, 2 * piece, 1);
