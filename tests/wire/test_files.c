@@ -1,0 +1,162 @@
+/* Handlers that use files, on the engine in memory: the client resets its connection after each
+ * number of turns, so at each wait. No descriptor and no file may be left behind. */
+
+#include "lab_core.h"
+
+#include "files/static.h"
+#include "http/router.h"
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { PIECE = 50 * 1000, PIECES = 4, TURNS_MAX = 1000 };
+
+static char dir[] = "/tmp/torc-test-files-XXXXXX", name[64];
+static struct lab_core rig;
+static unsigned done; /* handlers that came to their end without an error */
+
+static void uploads(torc_req *rq, void *arg)
+{
+    torc_file *file;
+    int64_t size;
+    (void)arg;
+    if (torc_file_temp(rq, dir, &file) < 0 || torc_body_file(rq, file, &size) < 0 ||
+        torc_file_sync(rq, file) < 0 || torc_file_link(rq, file, name, true) < 0)
+        return;
+    done++;
+    torc_replyf(rq, 201, "%d", (int)size);
+}
+
+static void replies(torc_req *rq, void *arg)
+{
+    (void)arg;
+    if (torc_reply_file(rq, dir, TORC_S("file")) == 0) done++;
+}
+
+static void sends(torc_req *rq, void *arg)
+{
+    torc_file *file;
+    (void)arg;
+    if (torc_file_open(rq, name, &file) < 0 || torc_start(rq, 200, NULL, -1) < 0 ||
+        torc_send_file(rq, file, 0, torc_file_size(file)) < 0)
+        return;
+    done++;
+}
+
+static unsigned count_in(const char *path)
+{
+    unsigned n = 0;
+    DIR *d = opendir(path);
+    assert_non_null(d);
+    while (readdir(d)) n++;
+    closedir(d);
+    return n;
+}
+
+static void push(struct mem_client *m, const char *method)
+{
+    static char body[PIECE];
+    char head[128];
+    bool puts = strcmp(method, "PUT") == 0;
+    int n = snprintf(head, sizeof head, "%s / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n",
+                     method, puts ? PIECES * PIECE : 0);
+    mem_push(m, head, (size_t)n);
+    for (int i = 0; puts && i < PIECES; i++) mem_push(m, body, sizeof body);
+}
+
+/* Returns whether the response was complete before the reset. */
+static bool reset_after(const char *method, unsigned turns)
+{
+    struct mem_client *m = mem_connect(&rig.io);
+    size_t n;
+    push(m, method);
+    bool idle = mem_run(&rig.io, turns);
+    mem_out(m, &n);
+    mem_reset(m);
+    assert_true(mem_run(&rig.io, TURNS_MAX));
+    mem_free(&rig.io, m);
+    assert_null(lab_core_leak(&rig));
+    return idle && n > 0;
+}
+
+static void reset_at_each_turn(const char *method, torc_handler *handler)
+{
+    const struct file_cache_limits limits = {16, 0};
+    struct static_files *files = static_open(&limits, 1);
+    enum http_method m = (enum http_method)http_method_of(slice_str(method));
+    lab_core_open(&rig);
+    rig.limits.max_body = PIECES * PIECE;
+    rig.http.files = static_core_of(files, 0);
+    struct router *router = router_new();
+    assert_int_equal(router_add(router, m, SLICE("/"), handler, NULL, NULL), 0);
+    router_freeze(router);
+    rig.http.router = router;
+    mem_configure(&rig.io, &(struct mem_config){
+                               .late = true, .share = 1, .pace = 20 * 1000, .patience = NS_PER_MS});
+    done = 0;
+    unsigned turns = 1, before = count_in("/proc/self/fd");
+    while (!reset_after(method, turns) && turns < TURNS_MAX) {
+        assert_int_equal(count_in("/proc/self/fd"), before);
+        assert_in_range(count_in(dir), 2, 3); /* the file has its name, or there is none */
+        turns++;
+    }
+    assert_in_range(turns, 8,
+                    TURNS_MAX - 1); /* the handler has waited often, and once to its end */
+    assert_true(done > 0);
+    lab_core_close(&rig);
+    router_free(router);
+    static_close(files);
+}
+
+static void an_upload_is_reset(void **state)
+{
+    (void)state;
+    reset_at_each_turn("PUT", uploads);
+    assert_int_equal(count_in(dir), 3);
+}
+
+static void a_file_reply_is_reset(void **state)
+{
+    (void)state;
+    reset_at_each_turn("GET", replies);
+}
+
+static void a_part_of_a_file_is_reset(void **state)
+{
+    (void)state;
+    reset_at_each_turn("GET", sends);
+}
+
+static int make_dir(void **state)
+{
+    (void)state;
+    if (!mkdtemp(dir)) return -1;
+    snprintf(name, sizeof name, "%s/file", dir);
+    return 0;
+}
+
+static int remove_dir(void **state)
+{
+    (void)state;
+    unlink(name);
+    return rmdir(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_upload_is_reset), /* makes the file that the others send */
+        cmocka_unit_test(a_file_reply_is_reset),
+        cmocka_unit_test(a_part_of_a_file_is_reset),
+    };
+    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
