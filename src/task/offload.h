@@ -1,0 +1,73 @@
+#pragma once
+/* A bounded pool of threads, one per server, for code that blocks or computes for long. Jobs wait
+ * in one queue under one mutex: it is off the path of ordinary requests. A job ends once; its core
+ * learns that by a post, unless it has left the job before. */
+
+#include "base/list.h"
+#include "io/io.h"
+
+struct offload;
+struct torc_job;
+
+typedef int offload_fn(struct torc_job *j, void *arg);
+
+enum offload_state { OFFLOAD_NEW, OFFLOAD_QUEUED, OFFLOAD_RUNNING, OFFLOAD_ENDED };
+
+/* The caller sets the first four, then leaves it alone until `done` or `orphaned`; handlers see it
+ * as torc_job. */
+struct torc_job {
+    offload_fn *fn; /* runs on a thread of the pool */
+    void *arg;
+    void (*done)(struct torc_job *j);     /* on the core that started it: it has ended */
+    void (*orphaned)(struct torc_job *j); /* on the thread, if the core has left it: likewise */
+
+    struct list link; /* in the queue */
+    struct offload *pool;
+    struct io *io; /* of the core */
+    struct io_post post;
+    uint64_t since;         /* ns: queued, then started */
+    _Atomic bool cancelled; /* see torc_work_cancelled */
+    bool left;              /* the core does not wait for it */
+    uint8_t state;          /* enum offload_state; the pool's mutex guards this and `left` */
+    int result;             /* of fn */
+};
+
+struct offload_stats {
+    uint64_t threads, busy;            /* now */
+    uint64_t queued, queued_peak;      /* jobs that no thread has begun */
+    uint64_t jobs;                     /* that have ended */
+    uint64_t cancelled;                /* told to end, or taken from the queue */
+    uint64_t rejected;                 /* the queue was full, or no thread could be started */
+    uint64_t waited_ns, waited_max_ns; /* in the queue, of the jobs that were begun */
+    uint64_t ran_ns;                   /* of the jobs that have ended */
+};
+
+/* A pool of up to `threads` threads, which are started as jobs come and may use the CPUs that the
+ * caller may use; 0 makes a pool that takes no job. `queue` jobs wait at most. NULL if out of
+ * memory. */
+struct offload *offload_new(uint32_t threads, uint32_t queue);
+
+/* Starts all threads now, so that they share the caller's descriptors and not those of a core. */
+void offload_start_all(struct offload *p);
+
+/* Queues a job of the core `io`. 0; -EAGAIN if the queue is full or there is no thread, -ENOSYS
+ * without a pool (NULL included): then nothing happens. */
+int offload_start(struct offload *p, struct torc_job *j, struct io *io);
+
+/* Tells a job to end, on its core. True if it had not begun and never will: then neither function
+ * is called. */
+bool offload_cancel(struct torc_job *j);
+
+/* Cancels the job and leaves it, on its core: if it runs, `orphaned` is called instead of `done`,
+ * perhaps before this returns. False if it does not run: it has not begun and never will, or has
+ * ended; `done` then still follows unless the core's inbox is closed. */
+bool offload_leave(struct torc_job *j);
+
+void offload_read_stats(struct offload *p, struct offload_stats *out);
+
+/* Takes no more jobs and waits until `deadline` (ns) for those that run. False if one has not
+ * returned: the pool then remains, and this may be tried again. Call when no core runs. */
+bool offload_stop(struct offload *p, uint64_t deadline);
+
+/* Frees a stopped pool. NULL is allowed. */
+void offload_free(struct offload *p);
