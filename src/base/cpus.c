@@ -1,19 +1,29 @@
 #include "base/cpus.h"
 
 #include <inttypes.h>
-#include <sched.h>
 #include <stdio.h>
 #include <unistd.h>
 
+void cpus_mask_get(struct cpus_mask *m)
+{
+    *m = (struct cpus_mask){0};
+    m->known = sched_getaffinity(0, sizeof m->set, m->set) == 0;
+}
+
+void cpus_mask_apply(const struct cpus_mask *m)
+{
+    if (m->known) sched_setaffinity(0, sizeof m->set, m->set);
+}
+
 uint32_t cpus_usable(uint16_t cpu[CPUS_MAX])
 {
-    cpu_set_t set[8]; /* larger than the kernel's own mask, else EINVAL */
+    struct cpus_mask m;
     uint32_t n = 0;
-    memset(set, 0, sizeof set);
-    bool known = sched_getaffinity(0, sizeof set, set) == 0;
+    cpus_mask_get(&m);
     long online = sysconf(_SC_NPROCESSORS_ONLN);
-    for (uint32_t i = 0; i < 8 * sizeof set && n < CPUS_MAX; i++)
-        if (known ? CPU_ISSET_S(i, sizeof set, set) : i < (uint32_t)online) cpu[n++] = (uint16_t)i;
+    for (uint32_t i = 0; i < 8 * sizeof m.set && n < CPUS_MAX; i++)
+        if (m.known ? CPU_ISSET_S(i, sizeof m.set, m.set) : i < (uint32_t)online)
+            cpu[n++] = (uint16_t)i;
     if (n == 0) cpu[n++] = 0;
     return n;
 }

@@ -3,9 +3,22 @@
 
 #include "base/slice.h"
 
+#include <sched.h>
 #include <stdint.h>
 
 enum { CPUS_MAX = 1024 };
+
+/* The CPUs that a thread may use. */
+struct cpus_mask {
+    cpu_set_t set[8]; /* larger than the kernel's own mask, else EINVAL */
+    bool known;
+};
+
+/* Of the calling thread. */
+void cpus_mask_get(struct cpus_mask *m);
+
+/* Lets the calling thread use these; without effect if they are not known. */
+void cpus_mask_apply(const struct cpus_mask *m);
 
 /* The CPUs in this process's affinity mask, in ascending order. Returns how many, at least one. */
 uint32_t cpus_usable(uint16_t cpu[CPUS_MAX]);

@@ -58,9 +58,9 @@ int offload_start(struct offload *p, struct torc_job *j, struct io *io);
  * is called. */
 bool offload_cancel(struct torc_job *j);
 
-/* Cancels the job and leaves it, on its core: if it runs, `orphaned` is called instead of `done`,
- * perhaps before this returns. False if it does not run: it has not begun and never will, or has
- * ended; `done` then still follows unless the core's inbox is closed. */
+/* Cancels a job that is not in the queue, and leaves it, on its core. True if it runs: `orphaned`
+ * is then called instead of `done`, perhaps before this returns. False if it has ended: `done`
+ * still follows, if it was not called yet and the core's inbox is not closed. */
 bool offload_leave(struct torc_job *j);
 
 void offload_read_stats(struct offload *p, struct offload_stats *out);
@@ -68,6 +68,11 @@ void offload_read_stats(struct offload *p, struct offload_stats *out);
 /* Takes no more jobs and waits until `deadline` (ns) for those that run. False if one has not
  * returned: the pool then remains, and this may be tried again. Call when no core runs. */
 bool offload_stop(struct offload *p, uint64_t deadline);
+
+/* Leaves the threads of a pool that does not stop to end by themselves, if ever. The pool must
+ * stay.
+ */
+void offload_detach(struct offload *p);
 
 /* Frees a stopped pool. NULL is allowed. */
 void offload_free(struct offload *p);

@@ -1,0 +1,258 @@
+#include "task/offload.h"
+
+#include "base/clock.h"
+#include "base/cpus.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct offload {
+    pthread_mutex_t mutex;   /* guards all but `cpus` and the limits, which do not change */
+    pthread_cond_t work;     /* something is queued, or the pool stops */
+    pthread_cond_t left;     /* a thread has left; of the monotonic clock */
+    struct list queue;       /* jobs, oldest first */
+    struct cpus_mask cpus;   /* that the threads may use */
+    uint32_t max, queue_max; /* threads, jobs that wait */
+    uint32_t created;        /* threads to join */
+    uint32_t idle;           /* threads that wait for `work` */
+    bool stopping;
+    bool told; /* that a thread could not be started */
+    struct offload_stats stats;
+    pthread_t thread[];
+};
+
+/* ---- threads ---- */
+
+static void note_begin(struct offload *p, struct torc_job *j, uint64_t now)
+{
+    struct offload_stats *s = &p->stats;
+    uint64_t waited = now - j->since;
+    s->queued--;
+    s->busy++;
+    s->waited_ns += waited;
+    if (waited > s->waited_max_ns) s->waited_max_ns = waited;
+    j->since = now;
+    j->state = OFFLOAD_RUNNING;
+}
+
+static void note_end(struct offload *p, const struct torc_job *j)
+{
+    p->stats.busy--;
+    p->stats.jobs++;
+    p->stats.ran_ns += clock_ns() - j->since;
+}
+
+/* With the mutex, which is free while the job runs. The post is made under it: whoever finds the
+ * job ended can rely on the post. */
+static void run(struct offload *p, struct torc_job *j)
+{
+    note_begin(p, j, clock_ns());
+    pthread_mutex_unlock(&p->mutex);
+    int result = j->fn(j, j->arg);
+    pthread_mutex_lock(&p->mutex);
+    note_end(p, j);
+    j->result = result;
+    j->state = OFFLOAD_ENDED;
+    if (!j->left) {
+        io_post(j->io, &j->post); /* refused only where the core has failed */
+        return;
+    }
+    pthread_mutex_unlock(&p->mutex);
+    j->orphaned(j);
+    pthread_mutex_lock(&p->mutex);
+}
+
+static void *serve(void *arg)
+{
+    struct offload *p = arg;
+    pthread_setname_np(pthread_self(), "torc-work");
+    cpus_mask_apply(&p->cpus);
+    pthread_mutex_lock(&p->mutex);
+    while (!p->stopping) {
+        struct list *l = list_pop(&p->queue);
+        if (l) {
+            run(p, container_of(l, struct torc_job, link));
+            continue;
+        }
+        p->idle++;
+        pthread_cond_wait(&p->work, &p->mutex);
+        p->idle--;
+    }
+    p->stats.threads--;
+    pthread_cond_signal(&p->left);
+    pthread_mutex_unlock(&p->mutex);
+    return NULL;
+}
+
+/* The program's signals are for its own threads; those of a fault are the faulting thread's, and
+ * blocked they would end the process without a word. 0 or an errno. */
+static int create_thread(struct offload *p)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+    sigset_t all, before;
+    sigfillset(&all);
+    for (size_t i = 0; i < ARRAY_LEN(faults); i++) sigdelset(&all, faults[i]);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int err = pthread_create(&p->thread[p->created], NULL, serve, p);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return err;
+}
+
+/* With the mutex. What the system refuses now, the next job asks for again. */
+static void add_thread(struct offload *p)
+{
+    int err = create_thread(p);
+    if (err == 0) {
+        p->created++;
+        p->stats.threads++;
+    } else if (!p->told) {
+        p->told = true;
+        log_line("cannot start thread %u of --work-threads %u: %s", p->created + 1, p->max,
+                 strerror(err));
+    }
+}
+
+/* ---- jobs ---- */
+
+static void on_post(struct io_post *post)
+{
+    struct torc_job *j = container_of(post, struct torc_job, post);
+    j->done(j);
+}
+
+static void push(struct offload *p, struct torc_job *j)
+{
+    struct offload_stats *s = &p->stats;
+    j->since = clock_ns();
+    j->state = OFFLOAD_QUEUED;
+    list_push(&p->queue, &j->link);
+    if (++s->queued > s->queued_peak) s->queued_peak = s->queued;
+}
+
+int offload_start(struct offload *p, struct torc_job *j, struct io *io)
+{
+    if (!p || p->max == 0) return -ENOSYS;
+    j->pool = p;
+    j->io = io;
+    j->post = (struct io_post){.fn = on_post};
+    j->cancelled = j->left = false;
+    list_init(&j->link);
+    pthread_mutex_lock(&p->mutex);
+    if (p->stats.queued >= p->idle && p->created < p->max) add_thread(p);
+    bool refused = p->stopping || p->created == 0 || p->stats.queued >= p->queue_max;
+    if (refused)
+        p->stats.rejected++;
+    else
+        push(p, j);
+    pthread_mutex_unlock(&p->mutex);
+    if (refused) return -EAGAIN;
+    pthread_cond_signal(&p->work);
+    return 0;
+}
+
+/* With the mutex; as offload_cancel. */
+static bool cancel(struct offload *p, struct torc_job *j)
+{
+    bool queued = j->state == OFFLOAD_QUEUED;
+    if (j->state != OFFLOAD_ENDED && !j->cancelled) p->stats.cancelled++;
+    j->cancelled = true;
+    if (!queued) return false;
+    list_unlink(&j->link);
+    p->stats.queued--;
+    j->state = OFFLOAD_ENDED;
+    return true;
+}
+
+bool offload_cancel(struct torc_job *j)
+{
+    struct offload *p = j->pool;
+    pthread_mutex_lock(&p->mutex);
+    bool never = cancel(p, j);
+    pthread_mutex_unlock(&p->mutex);
+    return never;
+}
+
+bool offload_leave(struct torc_job *j)
+{
+    struct offload *p = j->pool;
+    pthread_mutex_lock(&p->mutex);
+    bool never = cancel(p, j);
+    ASSERT(!never);
+    bool left = j->left = j->state == OFFLOAD_RUNNING;
+    pthread_mutex_unlock(&p->mutex);
+    return left;
+}
+
+/* ---- the pool ---- */
+
+/* pthread_cond_clockwait would take the clock at each wait, but is not in musl. */
+static void init_monotonic(pthread_cond_t *cond)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+struct offload *offload_new(uint32_t threads, uint32_t queue)
+{
+    struct offload *p = calloc(1, sizeof *p + threads * sizeof p->thread[0]);
+    if (!p) return NULL;
+    pthread_mutex_init(&p->mutex, NULL);
+    pthread_cond_init(&p->work, NULL);
+    init_monotonic(&p->left);
+    list_init(&p->queue);
+    cpus_mask_get(&p->cpus);
+    p->max = threads;
+    p->queue_max = queue;
+    return p;
+}
+
+void offload_start_all(struct offload *p)
+{
+    pthread_mutex_lock(&p->mutex);
+    for (uint32_t i = 0; i < p->max; i++) add_thread(p);
+    pthread_mutex_unlock(&p->mutex);
+}
+
+void offload_read_stats(struct offload *p, struct offload_stats *out)
+{
+    pthread_mutex_lock(&p->mutex);
+    *out = p->stats;
+    pthread_mutex_unlock(&p->mutex);
+}
+
+bool offload_stop(struct offload *p, uint64_t deadline)
+{
+    struct timespec until = {(time_t)(deadline / NS_PER_S), (long)(deadline % NS_PER_S)};
+    bool in_time = true;
+    pthread_mutex_lock(&p->mutex);
+    p->stopping = true;
+    pthread_cond_broadcast(&p->work);
+    while (in_time && p->stats.threads > 0)
+        in_time = pthread_cond_timedwait(&p->left, &p->mutex, &until) == 0;
+    bool stopped = p->stats.threads == 0;
+    pthread_mutex_unlock(&p->mutex);
+    for (; stopped && p->created > 0; p->created--) pthread_join(p->thread[p->created - 1], NULL);
+    return stopped;
+}
+
+void offload_detach(struct offload *p)
+{
+    for (; p->created > 0; p->created--) pthread_detach(p->thread[p->created - 1]);
+}
+
+void offload_free(struct offload *p)
+{
+    if (!p) return;
+    ASSERT(p->created == 0);
+    pthread_mutex_destroy(&p->mutex);
+    pthread_cond_destroy(&p->work);
+    pthread_cond_destroy(&p->left);
+    free(p);
+}
