@@ -37,17 +37,25 @@ int io_post(struct io *io, struct io_post *p)
     return err;
 }
 
+/* The newest is the first; it becomes the last of io->posts. */
+static void append(struct io *io, struct io_post *p)
+{
+    struct io_post **end = &io->posts, *after = NULL;
+    while (*end) end = &(*end)->next;
+    while (p) {
+        struct io_post *next = p->next;
+        p->next = after;
+        after = p;
+        p = next;
+    }
+    *end = after;
+}
+
 void inbox_take(struct io *io)
 {
     struct io_post *p = atomic_load_explicit(&io->inbox.newest, memory_order_relaxed);
     if (io->posts || !p || p == &closed) return; /* inbox_run comes to the rest */
-    p = atomic_exchange_explicit(&io->inbox.newest, NULL, memory_order_acquire);
-    while (p) { /* the newest is the first */
-        struct io_post *next = p->next;
-        p->next = io->posts;
-        io->posts = p;
-        p = next;
-    }
+    append(io, atomic_exchange_explicit(&io->inbox.newest, NULL, memory_order_acquire));
 }
 
 void inbox_run(struct io *io)
@@ -64,10 +72,9 @@ void inbox_run(struct io *io)
 
 bool io_close_inbox(struct io *io)
 {
-    struct io_post *none = NULL;
-    inbox_take(io);
+    if (atomic_load_explicit(&io->inbox.newest, memory_order_relaxed) != &closed)
+        append(io, atomic_exchange(&io->inbox.newest, &closed));
     if (io->posts) return false;
-    if (!atomic_compare_exchange_strong(&io->inbox.newest, &none, &closed)) return none == &closed;
     while (atomic_load(&io->inbox.posters)) sched_yield();
     return true;
 }

@@ -292,6 +292,36 @@ static void a_closed_inbox_refuses(void **state)
     rig_close(rig);
 }
 
+struct again {
+    struct io_post post;
+    int result; /* of the last post */
+    unsigned ran;
+};
+
+static void post_again(struct io_post *p)
+{
+    struct again *a = container_of(p, struct again, post);
+    a->ran++;
+    a->result = io_post(&rig->io, p);
+}
+
+/* What posts itself again and again would otherwise keep the core from ending. */
+static void an_inbox_closes_while_something_posts_itself(void **state)
+{
+    (void)state;
+    struct again a = {.post = {.fn = post_again}};
+    start();
+    assert_int_equal(io_post(&rig->io, &a.post), 0);
+    TURN_UNTIL(rig, a.ran > 3);
+    assert_int_equal(a.result, 0);
+    unsigned before = a.ran;
+    assert_false(io_close_inbox(&rig->io));
+    TURN_UNTIL(rig, io_close_inbox(&rig->io));
+    assert_int_equal(a.ran, before + 1);
+    assert_int_equal(a.result, -ESHUTDOWN);
+    rig_close(rig);
+}
+
 /* A caller's eventfd is used, and stays open. */
 static void uses_the_callers_eventfd(void **state)
 {
@@ -322,6 +352,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(every_post_runs_once),
         cmocka_unit_test(posts_are_merged),
         cmocka_unit_test(a_closed_inbox_refuses),
+        cmocka_unit_test(an_inbox_closes_while_something_posts_itself),
         cmocka_unit_test(uses_the_callers_eventfd),
     };
     return cmocka_run_group_tests_name("wake", tests, NULL, NULL);
