@@ -451,6 +451,18 @@ TORC_API int torc_file_sync(torc_req *rq, torc_file *file);
  * WAITS for a file that can be written, even if the request is cancelled. */
 TORC_API void torc_file_close(torc_req *rq, torc_file *file);
 
+/* ---- outside requests ------------------------------------------------------------------------ */
+
+/* Has the core of that index, from 0, run fn(arg) soon, in the order of the calls of one thread.
+ * May be called from any thread, not from a signal handler; what the caller wrote before is visible
+ * to fn. fn runs between requests, not on a fiber: it must not block, and no call that WAITS works
+ * in it; it can signal an event, or change data of its core.
+ *
+ * 0: then fn runs, once, unless the engine of the core fails; -EINVAL if the server has no such
+ * core, -ESHUTDOWN before the core is ready and once it ends, in a drain after its last request;
+ * -EAGAIN while 65,536 functions wait for the core, -ENOMEM. */
+TORC_API int torc_post(torc_server *s, unsigned core, void (*fn)(void *arg), void *arg);
+
 #ifdef __cplusplus
 }
 #endif

@@ -18,6 +18,10 @@ struct core {
     struct access_log_buffer *log; /* NULL without an access log */
     uint64_t stalls;               /* counted by the thread that watches (stall.h) */
 
+    /* For torc_post, from any thread. */
+    _Atomic bool is_ready;     /* its engine is open, and has not failed */
+    _Atomic uint32_t n_posted; /* functions that have not run */
+
     /* Set before core_start. */
     const struct http_limits *limits;
     const struct router *router;

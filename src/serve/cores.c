@@ -15,6 +15,7 @@
 static void on_state(struct core *c, enum loop_state state)
 {
     struct torc_server *s = c->server;
+    if (state == LOOP_READY || state == LOOP_BROKEN) c->is_ready = state == LOOP_READY;
     pthread_mutex_lock(&s->mutex);
     s->state[c - s->cores] = state;
     pthread_cond_signal(&s->changed);
@@ -192,6 +193,7 @@ static int init_cores(struct torc_server *s)
         s->state[i] = LOOP_FAILED;
         init_core(s, i);
     }
+    s->has_cores = true;
     return 0;
 }
 

@@ -41,6 +41,7 @@ struct torc_server {
     enum loop_state *state;  /* by core */
     uint32_t n_cores, n_all; /* without and with the admin core */
     int *admin_descriptors;  /* that the admin core keeps */
+    _Atomic bool has_cores;  /* for other threads: the fields above are set */
     struct router *admin_router;
     struct http_limits admin_limits;
     struct access_log *log;

@@ -41,6 +41,7 @@ OTHER_TESTS = {
     "serve/roots": "files below several directories, in a server",
     "serve/threads": "whole servers",
     "task/tree": "scope.c and group.c: what cancels what",
+    "serve/working": "what leaves a core and comes back, in a server",
     "wire/account": "requests that end, on the engine in memory",
     "wire/broken": "the wire cases with a client that ends anywhere",
     "wire/files": "handlers that use files, on the engine in memory",

@@ -1,0 +1,55 @@
+/* torc_post: functions that any thread hands to a core. */
+
+#include "serve/server_state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { POSTED_MAX = 65536 }; /* per core */
+
+struct posted {
+    struct io_post post;
+    struct core *core;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+static void run(struct io_post *p)
+{
+    struct posted *allocated = container_of(p, struct posted, post), own = *allocated;
+    free(allocated);
+    atomic_fetch_sub(&own.core->n_posted, 1);
+    own.fn(own.arg);
+}
+
+/* Takes the place of one more function. */
+static bool take_place(struct core *c)
+{
+    if (atomic_fetch_add(&c->n_posted, 1) < POSTED_MAX) return true;
+    atomic_fetch_sub(&c->n_posted, 1);
+    return false;
+}
+
+static int post(struct core *c, void (*fn)(void *arg), void *arg)
+{
+    struct posted *p = malloc(sizeof *p);
+    if (!p) return -ENOMEM;
+    *p = (struct posted){{.fn = run}, c, fn, arg};
+    int err = io_post(&c->loop.io, &p->post);
+    if (err < 0) free(p);
+    return err;
+}
+
+/* A core that has been ready can be posted to for as long as its memory is there: its inbox is
+ * closed when it ends, and io_post is safe against that. */
+int torc_post(torc_server *s, unsigned core, void (*fn)(void *arg), void *arg)
+{
+    if (!s->has_cores) return -ESHUTDOWN;
+    if (core >= s->n_cores) return -EINVAL;
+    struct core *c = &s->cores[core];
+    if (!c->is_ready) return -ESHUTDOWN;
+    if (!take_place(c)) return -EAGAIN;
+    int err = post(c, fn, arg);
+    if (err < 0) atomic_fetch_sub(&c->n_posted, 1);
+    return err;
+}
