@@ -10,6 +10,7 @@
 #include "io/io.h"
 #include "task/fiber.h"
 
+struct offload;
 struct router;
 struct static_core;
 struct torc_req;
@@ -114,6 +115,7 @@ struct http_context {
                             uint64_t bytes, enum http_end end);
     void (*on_close)(struct http_context *ctx); /* a connection was closed */
     bool want_peer;                             /* store each client's address in conn.peer */
+    struct offload *pool;                       /* of threads for work; NULL for none */
     uint64_t ended; /* requests that ended in this turn; the sum of their arrival times */
     uint64_t ended_arrivals;
     struct static_core *files;    /* for src/files; NULL where no files are served */

@@ -30,12 +30,13 @@ static struct writer *response_writer_begin(struct response_writer *w, torc_req 
 
 /* ---- metrics, of /metrics and /stats.json ---- */
 
-enum kind { COUNTER, GAUGE, SECONDS /* a counter of ns, reported in seconds */ };
+/* SECONDS: a counter of ns, reported in seconds; GAUGE_SECONDS likewise. */
+enum kind { COUNTER, GAUGE, SECONDS, GAUGE_SECONDS };
 
 struct metric {
     const char *name, *help;
     enum kind kind;
-    size_t offset; /* of a uint64_t in struct core */
+    size_t offset; /* of a uint64_t in struct core, or struct offload_stats */
 };
 
 #define AT(field) offsetof(struct core, field)
@@ -104,9 +105,30 @@ static const struct metric metrics[] = {
      AT(loop.io.stats.sq_full)},
 };
 
-static uint64_t value_of(const struct core *c, size_t offset)
+#undef AT
+#define AT(field) offsetof(struct offload_stats, field)
+
+/* Of the pool, which the cores share. */
+static const struct metric pool_metrics[] = {
+    {"threads", "threads for work", GAUGE, AT(threads)},
+    {"busy", "threads that run a job", GAUGE, AT(busy)},
+    {"queued", "jobs that wait for a thread", GAUGE, AT(queued)},
+    {"queued_peak", "peak of jobs that waited for a thread", GAUGE, AT(queued_peak)},
+    {"jobs", "jobs that have run", COUNTER, AT(jobs)},
+    {"cancelled", "jobs that were told to end, or never begun", COUNTER, AT(cancelled)},
+    {"rejected", "jobs rejected because the queue was full", COUNTER, AT(rejected)},
+    {"wait_seconds", "time that jobs waited for a thread", SECONDS, AT(waited_ns)},
+    {"wait_max_seconds", "longest time that a job waited for a thread", GAUGE_SECONDS,
+     AT(waited_max_ns)},
+    {"run_seconds", "time that jobs ran", SECONDS, AT(ran_ns)},
+};
+
+#undef AT
+#define AT(field) offsetof(struct core, field)
+
+static uint64_t value_of(const void *from, size_t offset)
 {
-    return counter_get((const uint64_t *)((const char *)c + offset));
+    return counter_get((const uint64_t *)((const char *)from + offset));
 }
 
 static uint64_t total(const struct torc_server *s, size_t offset)
@@ -147,9 +169,19 @@ static bool require_started(struct torc_server *s, torc_req *rq)
     return false;
 }
 
+static bool is_gauge(const struct metric *m)
+{
+    return m->kind == GAUGE || m->kind == GAUGE_SECONDS;
+}
+
+static bool is_time(const struct metric *m)
+{
+    return m->kind == SECONDS || m->kind == GAUGE_SECONDS;
+}
+
 static const char *suffix(const struct metric *m)
 {
-    return m->kind == GAUGE ? "" : "_total";
+    return is_gauge(m) ? "" : "_total";
 }
 
 static void write_info(struct writer *out, const struct torc_server *s)
@@ -166,17 +198,40 @@ static void write_info(struct writer *out, const struct torc_server *s)
                   seconds(clock_ns() - s->started_at));
 }
 
+/* What precedes the samples: `part` begins the name, `by` ends the help. */
+static void write_head(struct writer *out, const struct metric *m, const char *part, const char *by)
+{
+    writer_printf(out, "# HELP torc_%s%s%s %s%s.\n# TYPE torc_%s%s%s %s\n", part, m->name,
+                  suffix(m), m->help, by, part, m->name, suffix(m),
+                  is_gauge(m) ? "gauge" : "counter");
+}
+
+static void write_value(struct writer *out, const struct metric *m, uint64_t v)
+{
+    if (is_time(m))
+        writer_printf(out, " %.9f\n", seconds(v));
+    else
+        writer_printf(out, " %" PRIu64 "\n", v);
+}
+
 static void write_metric(struct writer *out, const struct torc_server *s, const struct metric *m)
 {
-    writer_printf(out, "# HELP torc_%s%s %s, by core.\n# TYPE torc_%s%s %s\n", m->name, suffix(m),
-                  m->help, m->name, suffix(m), m->kind == GAUGE ? "gauge" : "counter");
+    write_head(out, m, "", ", by core");
     for (uint32_t c = 0; c < s->n_cores; c++) {
-        uint64_t v = value_of(&s->cores[c], m->offset);
-        writer_printf(out, "torc_%s%s{core=\"%u\"} ", m->name, suffix(m), c);
-        if (m->kind == SECONDS)
-            writer_printf(out, "%.9f\n", seconds(v));
-        else
-            writer_printf(out, "%" PRIu64 "\n", v);
+        writer_printf(out, "torc_%s%s{core=\"%u\"}", m->name, suffix(m), c);
+        write_value(out, m, value_of(&s->cores[c], m->offset));
+    }
+}
+
+static void write_pool(struct writer *out, const struct torc_server *s)
+{
+    struct offload_stats stats;
+    offload_read_stats(s->pool, &stats);
+    for (size_t i = 0; i < ARRAY_LEN(pool_metrics); i++) {
+        const struct metric *m = &pool_metrics[i];
+        write_head(out, m, "work_", "");
+        writer_printf(out, "torc_work_%s%s", m->name, suffix(m));
+        write_value(out, m, value_of(&stats, m->offset));
     }
 }
 
@@ -199,16 +254,27 @@ static void metrics_text(torc_req *rq, void *arg)
     if (torc_start(rq, 200, "text/plain; version=0.0.4; charset=utf-8", -1) < 0) return;
     write_info(out, s);
     for (size_t i = 0; i < ARRAY_LEN(metrics); i++) write_metric(out, s, &metrics[i]);
+    write_pool(out, s);
     if (s->log) write_access_log_dropped(out, s);
     flush(out);
 }
 
 static void put_metric(struct json *j, const struct metric *m, uint64_t v)
 {
-    if (m->kind == SECONDS)
+    if (is_time(m))
         json_put_double(j, m->name, seconds(v), 9);
     else
         json_put_u64(j, m->name, v);
+}
+
+static void put_pool(struct json *j, const struct torc_server *s)
+{
+    struct offload_stats stats;
+    offload_read_stats(s->pool, &stats);
+    json_begin(j, "work", '{');
+    for (size_t i = 0; i < ARRAY_LEN(pool_metrics); i++)
+        put_metric(j, &pool_metrics[i], value_of(&stats, pool_metrics[i].offset));
+    json_end(j, '}');
 }
 
 /* Concurrency L, parallelism P and asynchrony A since the start. "Busy" is the time that a core's
@@ -267,6 +333,7 @@ static void stats_json(torc_req *rq, void *arg)
     for (size_t i = 0; i < ARRAY_LEN(metrics); i++)
         put_metric(&j, &metrics[i], total(s, metrics[i].offset));
     json_end(&j, '}');
+    put_pool(&j, s);
     json_begin(&j, "per_core", '[');
     for (uint32_t c = 0; c < s->n_cores; c++) put_core(&j, &s->cores[c], c);
     json_end(&j, ']');

@@ -26,6 +26,7 @@ struct core {
     const struct http_limits *limits;
     const struct router *router;
     struct static_core *files; /* NULL where no files are served */
+    struct offload *pool;
     unsigned index;
     void (*on_state)(struct core *c, enum loop_state state); /* called on the core's thread */
     void *server;

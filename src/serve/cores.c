@@ -156,6 +156,7 @@ static void init_core(struct torc_server *s, uint32_t i)
     bool admin = i == s->n_cores;
     c->limits = admin ? &s->admin_limits : &o->limits;
     c->router = admin ? s->admin_router : s->router;
+    c->pool = s->pool;
     c->index = i;
     c->on_state = on_state;
     c->server = s;

@@ -253,6 +253,15 @@ static const struct option table[] = {
     {"stack-size", "SIZE", "stack size of a handler, rounded up to whole pages", "64k",
      GROUP_LIMITS, OPTION_SIZE, AT(limits.stack_size), 16 * K, 64 * M},
 
+    {"work-threads", "N",
+     "maximum threads for work that blocks or computes for long; started when needed, not pinned; "
+     "0 "
+     "means none",
+     NULL, GROUP_LIMITS, OPTION_NUMBER, AT(work_threads), 0, 1024,
+     .shown = "the number of cores, at least 2"},
+    {"work-queue", "N", "maximum jobs that wait for one of these threads", "1024", GROUP_LIMITS,
+     OPTION_NUMBER, AT(work_queue), 1, 1000000},
+
     {"file-cache", "N", "maximum files that a core keeps open", "512", GROUP_FILES, OPTION_NUMBER,
      AT(file_cache), 1, 1000000},
     {"file-cache-ttl", "TIME",
@@ -354,6 +363,7 @@ struct option_set *options_new(void)
     struct server_options *so = calloc(1, sizeof *so);
     if (!so) return NULL;
     option_set_init(&so->set, &server, &so->values);
+    so->values.work_threads = WORK_THREADS_DERIVED;
     for (unsigned f = 0; f < IO_FEATURES; f++) {
         int err = add_feature(&so->set, f);
         ASSERT(err == 0);

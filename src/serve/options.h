@@ -11,6 +11,8 @@
 
 enum log_format { LOG_COMBINED, LOG_JSON };
 
+#define WORK_THREADS_DERIVED UINT32_MAX
+
 struct options {
     const char *engine;     /* NULL for the best available */
     uint16_t cpu[CPUS_MAX]; /* by core */
@@ -32,10 +34,19 @@ struct options {
     uint64_t file_cache_ttl; /* ns that an open file and its metadata are reused, at most 1 s */
     uint32_t file_cache;     /* maximum open files per core */
     uint32_t header_fields;  /* as limits.head.fields */
+    uint32_t work_threads;   /* see options_work_threads */
+    uint32_t work_queue;     /* jobs that wait for a thread at most */
     struct io_config io;
     struct http_limits limits;
     bool derived_max_conns; /* limits.max_conns follows from the descriptor limit */
 };
+
+/* Threads of the pool for work: as given, else one for each core, and at least two. */
+static inline uint32_t options_work_threads(const struct options *o)
+{
+    if (o->work_threads != WORK_THREADS_DERIVED) return o->work_threads;
+    return o->n_cpus > 2 ? o->n_cpus : 2;
+}
 
 /* How many of so many descriptors may be connections. */
 uint64_t options_descriptors_for_sockets(uint64_t limit);

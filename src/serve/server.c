@@ -66,6 +66,29 @@ torc_server *torc_server_new(const char *name)
     return s;
 }
 
+/* 0, or an exit status with the reason logged. */
+static int open_pool(struct torc_server *s)
+{
+    const struct options *o = s->options;
+    s->pool = offload_new(options_work_threads(o), o->work_queue);
+    if (!s->pool) {
+        log_line("out of memory");
+        return EXIT_START;
+    }
+    /* A thread that a core starts shares the core's descriptors, if it has a table of its own. */
+    if (o->private_descriptors) offload_start_all(s->pool);
+    return 0;
+}
+
+/* False if a job still runs at `deadline` (ns). */
+static bool close_pool(struct torc_server *s, uint64_t deadline)
+{
+    if (s->pool && !offload_stop(s->pool, deadline)) return false;
+    offload_free(s->pool);
+    s->pool = NULL;
+    return true;
+}
+
 static void close_files(struct torc_server *s)
 {
     if (s->log) access_log_close(s->log);
@@ -74,11 +97,12 @@ static void close_files(struct torc_server *s)
     s->files = NULL;
 }
 
-/* An abandoned handler may have returned since; while it has not, its core uses the server. The
+/* An abandoned handler or job may have returned since; while it has not, it uses the server. The
  * kernel may still write to what a broken core has submitted. */
 static bool reclaim(struct torc_server *s)
 {
     if (cores_broken(s) || !cores_await_end(s, 0, s->n_all, 0)) return false;
+    if (!close_pool(s, 0)) return false;
     cores_join(s);
     close_files(s);
     return true;
@@ -89,6 +113,7 @@ void torc_server_free(torc_server *s)
     if (!s) return;
     if (s->phase == SERVER_ABANDONED && !reclaim(s)) {
         cores_detach(s);
+        if (s->pool) offload_detach(s->pool);
         return;
     }
     free(s->name);
@@ -242,7 +267,13 @@ static void wait_for_stop(struct torc_server *s)
         if (s->log) access_log_reopen(s->log);
 }
 
-/* False if a handler has not returned even after it was cancelled. */
+static bool abandon(const char *what)
+{
+    log_line("a %s did not return after cancellation; stopping without it", what);
+    return false;
+}
+
+/* False if a handler or a job has not returned even after it was cancelled. */
 static bool drain(struct torc_server *s)
 {
     uint64_t until = clock_ns() + s->options->drain_timeout;
@@ -253,7 +284,10 @@ static bool drain(struct torc_server *s)
         cores_command(s, 0, s->n_cores, LOOP_ABORT);
     }
     cores_command(s, s->n_cores, s->n_all, LOOP_ABORT);
-    return cores_await_end(s, 0, s->n_all, clock_ns() + ABORT_GRACE_NS);
+    if (!cores_await_end(s, 0, s->n_all, clock_ns() + ABORT_GRACE_NS)) return abandon("handler");
+    if (cores_broken(s)) return true;
+    uint64_t now = clock_ns();
+    return close_pool(s, (now > until ? now : until) + ABORT_GRACE_NS) || abandon("job");
 }
 
 static int open_files(struct torc_server *s)
@@ -290,7 +324,6 @@ static int serve_and_drain(struct torc_server *s)
     bool drained = drain(s);
     stall_stop(&s->stalls);
     if (!drained) {
-        log_line("a handler did not return after cancellation; stopping without it");
         s->phase = SERVER_ABANDONED;
         return EXIT_ABANDONED;
     }
@@ -308,6 +341,7 @@ static int serve(struct torc_server *s)
     if (!signals_watch(&s->signals)) {
         log_line("too many servers run in this process");
         close_files(s);
+        close_pool(s, 0);
         return EXIT_START;
     }
     overflow_watch();
@@ -339,6 +373,7 @@ static int run(struct torc_server *s)
     }
     status = open_files(s);
     if (status == 0 && o->has_admin && !(s->admin_router = admin_routes(s))) status = EXIT_START;
+    if (status == 0) status = open_pool(s);
     if (status) {
         close_files(s);
         return status;

@@ -9,6 +9,7 @@
 #include "serve/options.h"
 #include "serve/signals.h"
 #include "serve/stall.h"
+#include "task/offload.h"
 
 #include <pthread.h>
 
@@ -46,7 +47,8 @@ struct torc_server {
     struct http_limits admin_limits;
     struct access_log *log;
     struct stall_watch stalls;
-    uint64_t started_at; /* ns */
+    struct offload *pool; /* of threads for work; while the server runs */
+    uint64_t started_at;  /* ns */
 };
 
 /* Keeps a message for torc_server_error. Returns `err`. */

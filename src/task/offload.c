@@ -35,35 +35,30 @@ static void note_begin(struct offload *p, struct torc_job *j, uint64_t now)
     s->busy++;
     s->waited_ns += waited;
     if (waited > s->waited_max_ns) s->waited_max_ns = waited;
-    j->since = now;
     j->state = OFFLOAD_RUNNING;
-}
-
-static void note_end(struct offload *p, const struct torc_job *j)
-{
-    p->stats.busy--;
-    p->stats.jobs++;
-    p->stats.ran_ns += clock_ns() - j->since;
 }
 
 /* With the mutex, which is free while the job runs. The post is made under it: whoever finds the
  * job ended can rely on the post. */
 static void run(struct offload *p, struct torc_job *j)
 {
-    note_begin(p, j, clock_ns());
+    uint64_t begun = clock_ns();
+    note_begin(p, j, begun);
     pthread_mutex_unlock(&p->mutex);
     int result = j->fn(j, j->arg);
     pthread_mutex_lock(&p->mutex);
-    note_end(p, j);
+    p->stats.jobs++;
+    p->stats.ran_ns += clock_ns() - begun;
     j->result = result;
     j->state = OFFLOAD_ENDED;
-    if (!j->left) {
-        io_post(j->io, &j->post); /* refused only where the core has failed */
-        return;
+    if (j->left) {
+        pthread_mutex_unlock(&p->mutex);
+        j->orphaned(j);
+        pthread_mutex_lock(&p->mutex);
+    } else {
+        io_post(j->io, &j->post); /* refused only where the core has ended or failed */
     }
-    pthread_mutex_unlock(&p->mutex);
-    j->orphaned(j);
-    pthread_mutex_lock(&p->mutex);
+    p->stats.busy--;
 }
 
 static void *serve(void *arg)
@@ -230,12 +225,15 @@ void offload_read_stats(struct offload *p, struct offload_stats *out)
 bool offload_stop(struct offload *p, uint64_t deadline)
 {
     struct timespec until = {(time_t)(deadline / NS_PER_S), (long)(deadline % NS_PER_S)};
-    bool in_time = true;
     pthread_mutex_lock(&p->mutex);
     p->stopping = true;
     pthread_cond_broadcast(&p->work);
-    while (in_time && p->stats.threads > 0)
-        in_time = pthread_cond_timedwait(&p->left, &p->mutex, &until) == 0;
+    while (p->stats.threads > 0) {
+        if (p->stats.busy == 0) /* those that are idle leave by themselves */
+            pthread_cond_wait(&p->left, &p->mutex);
+        else if (pthread_cond_timedwait(&p->left, &p->mutex, &until) == ETIMEDOUT)
+            break;
+    }
     bool stopped = p->stats.threads == 0;
     pthread_mutex_unlock(&p->mutex);
     for (; stopped && p->created > 0; p->created--) pthread_join(p->thread[p->created - 1], NULL);

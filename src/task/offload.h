@@ -25,7 +25,7 @@ struct torc_job {
     struct offload *pool;
     struct io *io; /* of the core */
     struct io_post post;
-    uint64_t since;         /* ns: queued, then started */
+    uint64_t since;         /* ns: when it was queued */
     _Atomic bool cancelled; /* see torc_work_cancelled */
     bool left;              /* the core does not wait for it */
     uint8_t state;          /* enum offload_state; the pool's mutex guards this and `left` */
@@ -65,8 +65,9 @@ bool offload_leave(struct torc_job *j);
 
 void offload_read_stats(struct offload *p, struct offload_stats *out);
 
-/* Takes no more jobs and waits until `deadline` (ns) for those that run. False if one has not
- * returned: the pool then remains, and this may be tried again. Call when no core runs. */
+/* Takes no more jobs and waits until `deadline` (ns) for those that run; a deadline in the past
+ * does not wait for them. False if one has not returned: the pool then remains, and this may be
+ * tried again. Call when no core runs. */
 bool offload_stop(struct offload *p, uint64_t deadline);
 
 /* Leaves the threads of a pool that does not stop to end by themselves, if ever. The pool must

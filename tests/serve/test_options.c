@@ -223,6 +223,21 @@ static void values_are_stored(void **state)
     assert_int_equal(o->access_log_format, LOG_JSON);
 }
 
+static void work_threads_follow_the_cores(void **state)
+{
+    (void)state;
+    assert_int_equal(o->work_queue, 1024);
+    o->n_cpus = 1;
+    assert_int_equal(options_work_threads(o), 2);
+    o->n_cpus = 7;
+    assert_int_equal(options_work_threads(o), 7);
+    VALID("--work-threads=3", "--work-queue=4");
+    assert_int_equal(options_work_threads(o), 3);
+    assert_int_equal(o->work_queue, 4);
+    VALID("--work-threads=0");
+    assert_int_equal(options_work_threads(o), 0);
+}
+
 static void buffers_round_up(void **state)
 {
     (void)state;
@@ -402,6 +417,8 @@ static void wrong_values_are_explained(void **state)
     WRONG("--max-header-bytes takes a size from 1k to 64k, such as 4096, 16k or 1m, not \"1023\"",
           "--max-header-bytes=1023");
     WRONG("--max-header-fields takes a number from 1 to 1000, not \"0\"", "--max-header-fields=0");
+    WRONG("--work-threads takes a number from 0 to 1024, not \"1025\"", "--work-threads=1025");
+    WRONG("--work-queue takes a number from 1 to 1000000, not \"0\"", "--work-queue=0");
     WRONG("--max-header-fields takes a number from 1 to 1000, not \"1001\"",
           "--max-header-fields=1001");
     WRONG("--admit-timeout takes a time from 1ms to 24h with a unit, such as 500ms, 10s or 2m, "
@@ -723,6 +740,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(defaults),
         TEST(values_are_stored),
+        TEST(work_threads_follow_the_cores),
         TEST(buffers_round_up),
         TEST(feature_flags),
         TEST(engine_names),
