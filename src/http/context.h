@@ -9,6 +9,7 @@
 #include "http/head.h"
 #include "io/io.h"
 #include "task/fiber.h"
+#include "task/resolve.h"
 
 struct offload;
 struct router;
@@ -116,6 +117,7 @@ struct http_context {
     void (*on_close)(struct http_context *ctx); /* a connection was closed */
     bool want_peer;                             /* store each client's address in conn.peer */
     struct offload *pool;                       /* of threads for work; NULL for none */
+    struct resolver resolver;
     uint64_t ended; /* requests that ended in this turn; the sum of their arrival times */
     uint64_t ended_arrivals;
     struct static_core *files;    /* for src/files; NULL where no files are served */

@@ -10,6 +10,7 @@ void http_open(struct http_context *ctx, struct io *io, const struct http_limits
 {
     *ctx = (struct http_context){.io = io, .limits = limits, .router = router, .index = index};
     list_init(&ctx->open);
+    resolver_init(&ctx->resolver, io, NULL, resolve_system);
     fiber_pool_init(&ctx->fibers, limits->stack_size, limits->max_requests);
     slab_init(&ctx->conns, "connection", sizeof(struct conn), limits->max_conns + HTTP_REFUSED_MAX);
     /* A connection has at most one request. */
@@ -82,6 +83,7 @@ void http_abort(struct http_context *ctx)
 void http_close(struct http_context *ctx)
 {
     ASSERT(ctx->n_open == 0 && list_empty(&ctx->open));
+    resolver_end(&ctx->resolver);
     for (struct exit_hook *e = ctx->exit_hooks; e; e = e->next) e->fn(e);
     fiber_pool_drain(&ctx->fibers);
     slab_drain(&ctx->conns);

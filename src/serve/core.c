@@ -56,7 +56,7 @@ static void on_start(struct loop *l)
     struct core *c = core_of(l);
     struct io *io = &l->io;
     http_open(&c->http, io, c->limits, c->router, c->index);
-    c->http.pool = c->pool;
+    c->http.pool = c->http.resolver.pool = c->pool;
     overflow_begin(&c->overflow, &c->http);
     backtrace_allow();
     c->http.user = c;

@@ -58,3 +58,7 @@ int resolve(struct scope *s, struct resolver *r, const char *name, uint16_t port
 
 /* By c-ares or by the C library, as the build chose. */
 int resolve_system(struct torc_job *j, const char *name, struct resolved *out);
+
+/* With c-ares alone: asks these servers ("127.0.0.1:53,[::1]:5353") instead of the system's; NULL
+ * for those. */
+int resolve_at(struct torc_job *j, const char *servers, const char *name, struct resolved *out);
