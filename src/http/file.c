@@ -22,8 +22,14 @@ enum {
 static struct torc_file *new_file(torc_req *rq, bool writable)
 {
     struct torc_file *f = arena_alloc(&rq->arena, sizeof *f);
-    if (f) *f = (struct torc_file){.fd = -1, .writable = writable};
+    if (f) *f = (struct torc_file){.rq = rq, .fd = -1, .writable = writable};
     return f;
+}
+
+static void release(struct request_resource *r)
+{
+    struct torc_file *f = container_of(r, struct torc_file, held);
+    torc_file_close(f->rq, f);
 }
 
 /* Takes what IO_OPEN or IO_CREATE returned. */
@@ -36,8 +42,7 @@ static int take_fd(torc_req *rq, struct torc_file *f, int fd, const struct stat 
     }
     f->fd = fd;
     f->size = st->st_size;
-    list_init(&f->link);
-    list_push(&rq->files, &f->link);
+    request_hold(rq, &f->held, release);
     return 0;
 }
 
@@ -238,14 +243,8 @@ int torc_send_file(torc_req *rq, torc_file *file, int64_t offset, int64_t size)
 void torc_file_close(torc_req *rq, torc_file *file)
 {
     struct io_call call = {.close = {file->fd}};
-    list_unlink(&file->link);
+    list_unlink(&file->held.link);
     if (!file->writable || background_call(request_scope(rq), &call, IO_CLOSE) == -EPERM)
         close(file->fd);
     if (file->temporary && file->own_name) remove_name(rq, file->own_name);
-}
-
-COLD void file_close_all(torc_req *rq)
-{
-    while (!list_empty(&rq->files))
-        torc_file_close(rq, container_of(rq->files.next, struct torc_file, link));
 }

@@ -4,13 +4,11 @@
 #include "http/request.h"
 
 struct torc_file {
-    struct list link; /* in torc_req.files */
+    struct request_resource held;
+    struct torc_req *rq;
     int fd;
     bool writable;
     bool temporary; /* has not got its name yet */
     char *own_name; /* of a temporary file that cannot be without one; or NULL */
     int64_t size;
 };
-
-/* Closes files that the handler left open. */
-void file_close_all(torc_req *rq);

@@ -1,6 +1,5 @@
 #include "http/handler.h"
 
-#include "http/file.h"
 #include "http/waiting.h"
 
 #include <errno.h>
@@ -47,7 +46,7 @@ static void run(void *arg)
     fiber_set_label(&rq->ctx->fibers, rq->route);
     rq->route->fn(rq, rq->route->arg);
     if (rq->groups) waiting_join_groups(rq);
-    if (!list_empty(&rq->files)) file_close_all(rq);
+    if (!list_empty(&rq->resources)) request_release_all(rq);
     ensure_response(rq);
     rq->exchange->handler_returned(rq);
 }

@@ -19,7 +19,7 @@ void request_init(struct torc_req *rq, struct http_context *ctx,
     rq->arrived = ctx->io->now;
     rq->failed = 0;
     rq->close_after_response = rq->expect_continue = false;
-    list_init(&rq->files);
+    list_init(&rq->resources);
     rq->groups = NULL;
     rq->askers = NULL;
     arena_init(&rq->arena, rq->inline_memory, sizeof rq->inline_memory,
@@ -28,7 +28,7 @@ void request_init(struct torc_req *rq, struct http_context *ctx,
 
 void request_end(struct torc_req *rq)
 {
-    ASSERT(list_empty(&rq->scope.waits) && list_empty(&rq->files));
+    ASSERT(list_empty(&rq->scope.waits) && list_empty(&rq->resources));
     if (UNLIKELY(rq->scope.timed)) scope_detach(&rq->scope);
     arena_reset(&rq->arena);
 }
@@ -38,6 +38,15 @@ void request_cancel(struct torc_req *rq, int err)
     if (rq->cancelled) return;
     rq->cancelled = err;
     scope_cancel(&rq->scope, err);
+}
+
+COLD void request_release_all(struct torc_req *rq)
+{
+    while (!list_empty(&rq->resources)) {
+        struct request_resource *r =
+            container_of(rq->resources.next, struct request_resource, link);
+        r->release(r);
+    }
 }
 
 /* ---- accepting a head ---- */

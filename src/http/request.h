@@ -40,7 +40,7 @@ struct torc_req {
     int failed;                /* status for a failed read of the body, or 0 */
     bool close_after_response; /* no further request on this connection */
     bool expect_continue;      /* 100 (Continue) is expected and has not been sent */
-    struct list files;         /* open files of the handler */
+    struct list resources;     /* struct request_resource: what the handler has open */
     struct torc_group *groups; /* groups of the handler, newest first */
     struct asker *askers;      /* fibers in torc_await */
     struct route_match match;
@@ -49,6 +49,22 @@ struct torc_req {
     char inline_text[REQUEST_INLINE / 2]; /* first memory for head.text */
     _Alignas(max_align_t) char inline_memory[REQUEST_INLINE / 2];
 };
+
+/* What a handler has open, such as a file: released when it returns, if not before. */
+struct request_resource {
+    struct list link; /* in torc_req.resources */
+    void (*release)(struct request_resource *r);
+};
+
+static inline void request_hold(struct torc_req *rq, struct request_resource *r,
+                                void (*release)(struct request_resource *r))
+{
+    r->release = release;
+    list_init(&r->link);
+    list_push(&rq->resources, &r->link);
+}
+
+void request_release_all(struct torc_req *rq);
 
 void request_init(struct torc_req *rq, struct http_context *ctx,
                   const struct exchange_ops *exchange);
