@@ -3,17 +3,17 @@
  * A handler is straight-line C. It runs on a fiber of the core that accepted the connection. Calls
  * marked WAITS may suspend it; while it is suspended, its core serves other requests. A handler
  * must not block in any other way: one that sleeps or computes for long delays every connection of
- * its core. --stall-warn names it.
+ * its core, and belongs on another thread (torc_work); --stall-warn names it.
  *
  * Threads. The calls that set up a server (up to torc_server_main) come from one thread.
- * torc_server_stop may be called from any thread and from a signal handler. Every other call takes
- * a torc_req, or something obtained from one, and belongs to the fibers of that request: it must
- * not be made after the handler has returned, nor from another thread. A call that WAITS returns
- * -EPERM there; what the others do is undefined. Handlers run on all cores in parallel, so what
- * `arg` points to must be read-only or synchronised by the program. Data of one core (torc_core)
- * needs no lock between two calls that WAIT, as nothing else of the core runs meanwhile. A mutex
- * must not be held across a call that WAITS: the request that would release it could be of the same
- * core, which then never comes to it.
+ * torc_server_stop may be called from any thread and from a signal handler, torc_post from any
+ * thread. Every other call takes a torc_req, or something obtained from one, and belongs to the
+ * fibers of that request: it must not be made after the handler has returned, nor from another
+ * thread. A call that WAITS returns -EPERM there; what the others do is undefined. Handlers run on
+ * all cores in parallel, so what `arg` points to must be read-only or synchronised by the program.
+ * Data of one core (torc_core) needs no lock between two calls that WAIT, as nothing else of the
+ * core runs meanwhile. A mutex must not be held across a call that WAITS: the request that would
+ * release it could be of the same core, which then never comes to it.
  *
  * What a thread has in C, a fiber has here: errno, the exceptions that C++ is handling, the shadow
  * of the address and thread sanitizers. An exception must not leave a handler. Thread-local
@@ -149,8 +149,9 @@ TORC_API const char *torc_server_error(const torc_server *s);
  * after --help, --version or a successful --check; 1 if the server could not start; 2 for wrong
  * options; 3 if the engine requested by name is unavailable; 1 also if the kernel refuses the
  * engine's system calls later, after a drain of the other cores; 4 if a handler had not returned 2
- * seconds after the drain cancelled it. Where a core could not end, its thread or its memory is
- * left behind: torc_server_free then frees nothing unless the handler has returned meanwhile.
+ * seconds after the drain cancelled it, or a job of torc_work 2 seconds after that or after
+ * --drain-timeout. Where a core or a job could not end, its thread or its memory is left behind:
+ * torc_server_free then frees nothing unless it has returned meanwhile.
  * -EBUSY, with nothing printed, if it was called for this server before.
  *
  * While the server runs, SIGTERM, SIGINT and SIGHUP (which reopens the access log) have handlers of
@@ -450,6 +451,44 @@ TORC_API int torc_file_sync(torc_req *rq, torc_file *file);
 /* Closes the file; it must not be used afterwards, and no call that uses it may be in progress.
  * WAITS for a file that can be written, even if the request is cancelled. */
 TORC_API void torc_file_close(torc_req *rq, torc_file *file);
+
+/* ---- work elsewhere -------------------------------------------------------------------------- */
+
+/* Code that blocks, such as a library that reads a file or a database by itself, or that computes
+ * for long, belongs on another thread: a server has a pool of them (--work-threads), which its
+ * cores share. They are not pinned, and block all signals but those of faults. The queue before
+ * them is bounded (--work-queue). /metrics tells its length, how long jobs waited and ran, and how
+ * many were rejected. */
+
+/* A job on a thread of the pool. */
+typedef struct torc_job torc_job;
+
+/* What a job does. It must not use the request: what it needs is in `arg`. */
+typedef int torc_work_fn(torc_job *job, void *arg);
+
+/* WAITS while fn(job, arg) runs on a thread of the pool, and returns its result, which should be 0,
+ * a count or a negative errno that is none of these:
+ *   -EAGAIN  the queue is full, at once; 503 would be a fitting response
+ *   -ENOSYS  the server has no such threads (--work-threads 0)
+ *   -ENOMEM, -EPERM outside the fibers of the request, or the scope's error
+ * and then fn has not run, unless the scope was cancelled meanwhile. A cancelled job that has not
+ * begun never runs; one that runs is told (torc_work_cancelled), and then
+ *
+ * - without `cleanup` (NULL), `arg` belongs to the caller and may be on its stack: this returns
+ * only when fn has returned, with fn's result, or when fn will never run;
+ * - with `cleanup`, this returns at once, with the scope's error. `arg` is used by the job for as
+ *   long as it runs, and by the request until it ends: whichever is last calls cleanup(arg), on the
+ *   core or on the thread of the job. It is called once, whatever this returns: after -ENOMEM and
+ *   -EPERM it has been called, otherwise it is not before the handler and the functions of its
+ *   groups have returned.
+ *
+ * A drain waits for jobs as for requests; one that does not return is left behind, as is a handler:
+ * see torc_server_main. */
+TORC_API int torc_work(torc_req *rq, torc_work_fn *fn, void *arg, void (*cleanup)(void *arg));
+
+/* Whether nobody waits for the result any more: a job that takes long should ask now and then, and
+ * return. May be called from any thread while the job runs. */
+TORC_API bool torc_work_cancelled(const torc_job *job);
 
 /* ---- outside requests ------------------------------------------------------------------------ */
 
