@@ -502,6 +502,19 @@ TORC_API bool torc_work_cancelled(const torc_job *job);
  * -EAGAIN while 65,536 functions wait for the core, -ENOMEM. */
 TORC_API int torc_post(torc_server *s, unsigned core, void (*fn)(void *arg), void *arg);
 
+/* Has every core run fn(rq, arg) each `ms` milliseconds, for the first time after as many. `rq` is
+ * a request without a client: fn is a handler like any other, and may wait, allocate, open files,
+ * spawn functions and use torc_core(rq); what it leaves is freed when it returns. It has no method,
+ * path, fields or body, and what would respond returns -ENOTCONN. On one core one run at a time:
+ * while it lasts the next ones are left out. It counts as one of --max-requests while it runs; when
+ * these are used up a run is left out. /metrics counts the runs, and those left out.
+ *
+ * In a drain no run begins; torc_draining tells one that lasts, and it is cancelled with -ESHUTDOWN
+ * if it has not returned within --drain-timeout.
+ *
+ * 0; -EINVAL if `ms` is 0, -EBUSY once the server has started, -ENOMEM. */
+TORC_API int torc_every(torc_server *s, unsigned ms, torc_handler *fn, void *arg);
+
 #ifdef __cplusplus
 }
 #endif

@@ -54,6 +54,9 @@ struct http_stats {
     uint64_t peak;        /* most requests in progress at once */
     uint64_t buffered;    /* bytes that http_buffered found at the end of the last turn */
     uint64_t over_memory; /* connections aborted because buffer_memory was used up */
+    uint64_t ticks;       /* runs of what runs every so often */
+    uint64_t
+        ticks_missed; /* that did not begin, as the one before still ran or no fiber was free */
 };
 
 /* How a request ended. Each one that began, with the first byte of its head, is counted once: under
@@ -118,6 +121,8 @@ struct http_context {
     bool want_peer;                             /* store each client's address in conn.peer */
     struct offload *pool;                       /* of threads for work; NULL for none */
     struct resolver resolver;
+    struct tick *ticks; /* what runs every so often */
+    uint32_t n_ticks;
     uint64_t ended; /* requests that ended in this turn; the sum of their arrival times */
     uint64_t ended_arrivals;
     struct static_core *files;    /* for src/files; NULL where no files are served */

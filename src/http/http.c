@@ -2,6 +2,7 @@
 
 #include "http/h1.h"
 #include "http/h1_exchange.h"
+#include "http/tick.h"
 
 #include <errno.h>
 
@@ -65,6 +66,8 @@ void http_each_request(const struct http_context *ctx,
         const struct torc_req *rq = c->protocol->request(c);
         if (rq) fn(arg, rq, c->peer);
     }
+    for (uint32_t i = 0; i < ctx->n_ticks; i++)
+        if (ctx->ticks[i].running) fn(arg, &ctx->ticks[i].rq, NULL);
 }
 
 void http_drain(struct http_context *ctx)
@@ -72,12 +75,14 @@ void http_drain(struct http_context *ctx)
     ctx->draining = true;
     for (struct list *l = ctx->open.next; l != &ctx->open; l = l->next)
         conn_drain(container_of(l, struct conn, link));
+    ticks_drain(ctx);
 }
 
 void http_abort(struct http_context *ctx)
 {
     for (struct list *l = ctx->open.next; l != &ctx->open; l = l->next)
         conn_stop(container_of(l, struct conn, link));
+    ticks_abort(ctx);
 }
 
 void http_close(struct http_context *ctx)

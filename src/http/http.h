@@ -24,15 +24,15 @@ enum { HTTP_REFUSED_MAX = 16 };
 void http_refuse(struct http_context *ctx, int fd);
 
 /* Calls fn(arg, request, peer) for each request in progress; `peer` is the client's address, or
- * NULL if it is not known. */
+ * NULL if it is not known. What runs every so often is among them. */
 void http_each_request(const struct http_context *ctx,
                        void (*fn)(void *arg, const struct torc_req *rq, const char *peer),
                        void *arg);
 
-/* Stops new requests; connections end when their current request is done. */
+/* Stops new requests and runs of ticks; connections end when their current request is done. */
 void http_drain(struct http_context *ctx);
 
-/* Ends all connections at once; for a drain that takes too long. */
+/* Ends all connections, and cancels ticks, at once; for a drain that takes too long. */
 void http_abort(struct http_context *ctx);
 
 /* Call about once a second: returns memory that a burst has left, and aborts connections where

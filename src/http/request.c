@@ -177,13 +177,20 @@ int request_accept(struct torc_req *rq)
     return method == HTTP_OPTIONS ? 204 : 405;
 }
 
+slice request_pattern(const struct torc_req *rq)
+{
+    if (!rq->route) return (slice){NULL, 0};
+    slice pattern = router_pattern(rq->ctx->router, rq->route);
+    return pattern.ptr ? pattern : SLICE("torc_every");
+}
+
 void request_route(const struct torc_req *rq, char out[REQUEST_ROUTE])
 {
-    slice method = rq->head.method_name, pattern = router_pattern(rq->ctx->router, rq->route);
+    slice method = rq->head.method_name, pattern = request_pattern(rq);
     size_t room = REQUEST_ROUTE - 2 - method.len; /* a method has eight letters at most */
     if (pattern.len > room) pattern.len = room;
     char *p = slice_copy(out, method.ptr, method.len);
-    *p++ = ' ';
+    if (method.len) *p++ = ' ';
     if (pattern.len) p = slice_copy(p, pattern.ptr, pattern.len);
     *p = '\0';
 }

@@ -86,9 +86,13 @@ static inline struct scope *request_scope(const struct torc_req *rq)
  * 0, or the status to respond with instead of calling a handler. */
 int request_accept(struct torc_req *rq);
 
+/* The pattern of its route, or "torc_every" for a request without a client; absent before it has a
+ * route. Async-signal-safe. */
+slice request_pattern(const struct torc_req *rq);
+
 enum { REQUEST_ROUTE = 120 };
 
-/* The method, and the pattern of the route, for messages; cut to fit. Async-signal-safe. */
+/* The method and the pattern, for messages; cut to fit. Async-signal-safe. */
 void request_route(const struct torc_req *rq, char out[REQUEST_ROUTE]);
 
 /* 204, 205 and 304 have no content (RFC 9110, 6.4.1 and 15.3.6); 1xx are never sent this way. */

@@ -1,7 +1,10 @@
 #include "serve/core.h"
 
+#include "http/tick.h"
 #include "serve/access_log.h"
 #include "serve/backtrace.h"
+
+#include <stdlib.h>
 
 #define HOUSEKEEPING_NS NS_PER_S
 #define TRIM_NS         (10 * NS_PER_MS) /* between the parts of a trim */
@@ -75,6 +78,7 @@ static void on_start(struct loop *l)
     c->acceptor.refuse = on_refuse;
     c->acceptor.make_room = on_make_room;
     acceptor_start(&c->acceptor, io, &c->http.n_open);
+    ticks_start(&c->http, c->ticks, c->n_ticks);
 }
 
 static void on_command(struct loop *l, enum loop_command command)
@@ -95,7 +99,7 @@ static void on_turn_end(struct loop *l, uint64_t now)
 static bool is_finished(const struct loop *l)
 {
     const struct core *c = core_of(l);
-    return c->http.n_open == 0 && acceptor_idle(&c->acceptor);
+    return c->http.n_open == 0 && acceptor_idle(&c->acceptor) && ticks_idle(&c->http);
 }
 
 static void on_end(struct loop *l)
@@ -133,4 +137,6 @@ void core_join(struct core *c)
 {
     loop_join(&c->loop);
     acceptor_close(&c->acceptor);
+    free(c->ticks);
+    c->ticks = NULL;
 }

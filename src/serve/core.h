@@ -27,6 +27,8 @@ struct core {
     const struct router *router;
     struct static_core *files; /* NULL where no files are served */
     struct offload *pool;
+    struct tick *ticks; /* freed by core_join */
+    uint32_t n_ticks;
     unsigned index;
     void (*on_state)(struct core *c, enum loop_state state); /* called on the core's thread */
     void *server;

@@ -1,6 +1,7 @@
 #include "serve/cores.h"
 
 #include "base/log.h"
+#include "http/tick.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -179,6 +180,14 @@ static void init_core(struct torc_server *s, uint32_t i)
     }
 }
 
+static int init_ticks(struct torc_server *s, struct core *c)
+{
+    if (s->n_ticks == 0) return 0;
+    c->ticks = ticks_new(s->ticks, s->n_ticks);
+    c->n_ticks = s->n_ticks;
+    return c->ticks ? 0 : -1;
+}
+
 static int init_cores(struct torc_server *s)
 {
     s->n_cores = s->options->n_cpus;
@@ -195,6 +204,8 @@ static int init_cores(struct torc_server *s)
         init_core(s, i);
     }
     s->has_cores = true;
+    for (uint32_t i = 0; i < s->n_cores; i++)
+        if (init_ticks(s, &s->cores[i]) < 0) return -1;
     return 0;
 }
 

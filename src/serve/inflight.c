@@ -76,10 +76,9 @@ static void put_request(void *arg, const struct torc_req *rq, const char *peer)
     if (a->in_progress++ >= LISTED_MAX || !a->text) return;
     struct json j = {&a->out, a->listed++ > 0};
     uint64_t now = a->core->loop.io.now;
-    slice route = rq->route ? router_pattern(a->core->router, rq->route) : (slice){0};
     json_begin(&j, NULL, '{');
     json_put_text(&j, "method", rq->route ? rq->head.method_name : (slice){0});
-    json_put_text(&j, "route", route);
+    json_put_text(&j, "route", request_pattern(rq));
     json_put_u64(&j, "core", a->core->index);
     json_put_double(&j, "age_seconds", (double)(now - rq->arrived) / NS_PER_S, 6);
     json_put_string(&j, "client", peer);

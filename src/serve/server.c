@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/stdio.h"
+#include "http/tick.h"
 #include "serve/admin.h"
 #include "serve/backtrace.h"
 #include "serve/check.h"
@@ -125,6 +126,7 @@ void torc_server_free(torc_server *s)
     signals_free(&s->signals);
     pthread_mutex_destroy(&s->mutex);
     pthread_cond_destroy(&s->changed);
+    free(s->ticks);
     free(s->cores);
     free(s->admin_descriptors);
     free(s->state);
@@ -184,6 +186,17 @@ int torc_route(torc_server *s, const char *method, const char *pattern, torc_han
     if (s->phase != SERVER_SETUP) return fail_started(s, "routes must be added");
     int err = router_add(s->router, (enum http_method)m, slice_str(pattern), handler, arg, &why);
     return err < 0 ? server_fail(s, err, "route %s %s: %s", method, pattern, why) : 0;
+}
+
+int torc_every(torc_server *s, unsigned ms, torc_handler *fn, void *arg)
+{
+    if (s->phase != SERVER_SETUP) return fail_started(s, "what runs every so often must be added");
+    if (ms == 0) return server_fail(s, -EINVAL, "a period is at least a millisecond");
+    struct tick_plan *ticks = realloc(s->ticks, (s->n_ticks + 1) * sizeof *ticks);
+    if (!ticks) return server_fail(s, -ENOMEM, "out of memory");
+    ticks[s->n_ticks++] = (struct tick_plan){ms * NS_PER_MS, {fn, arg}};
+    s->ticks = ticks;
+    return 0;
 }
 
 void torc_server_stop(torc_server *s)

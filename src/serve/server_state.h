@@ -47,6 +47,8 @@ struct torc_server {
     struct http_limits admin_limits;
     struct access_log *log;
     struct stall_watch stalls;
+    struct tick_plan *ticks; /* what runs every so often */
+    uint32_t n_ticks;
     struct offload *pool; /* of threads for work; while the server runs */
     uint64_t started_at;  /* ns */
 };

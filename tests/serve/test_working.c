@@ -68,12 +68,247 @@ static void test_what_posts_itself_does_not_hold_up_the_drain(void **state)
     server_free(&s);
 }
 
+/* ---- jobs ---- */
+
+/* Asks, and waits until a job of it runs. */
+static void ask(struct server *s, struct client *c, const char *path)
+{
+    client_open(c, s);
+    client_ask(c, "GET", path, "");
+    server_await_log(s, "begun 0\n");
+}
+
+static void assert_reply(struct client *c, int want)
+{
+    struct reply r = {0};
+    char text[16];
+    client_reply(c, "GET", &r);
+    snprintf(text, sizeof text, "%d", want);
+    assert_string_equal(r.body, text);
+    reply_free(&r);
+}
+
+static void await_logged(struct server *s, const char *what, int value)
+{
+    char line[64];
+    snprintf(line, sizeof line, "%s %d\n", what, value);
+    server_await_log(s, line);
+}
+
+static void test_a_job_leaves_its_core_to_others(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--cores", "1");
+    ask(&s, &c, "/attends");
+    client_fetch(&s.addr, "/thread", &r);
+    assert_string_equal(r.body, "0 torc-work");
+    assert_true(stats_number(&s, "work.busy") == 1);
+    server_signal(&s, SIGUSR1);
+    assert_reply(&c, 7);
+    stats_await(&s, "work.busy", 0);
+    assert_true(stats_number(&s, "work.jobs") == 2);
+    assert_true(stats_number(&s, "work.threads") == 2);
+    assert_true(stats_number(&s, "work.run_seconds") > 0);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+static void test_a_full_queue_rejects(void **state)
+{
+    struct server s;
+    struct client c[3];
+    (void)state;
+    server_start(&s, "--work-threads", "1", "--work-queue", "1");
+    ask(&s, &c[0], "/attends");
+    for (int i = 1; i < 3; i++) {
+        client_open(&c[i], &s);
+        client_ask(&c[i], "GET", "/attends", "");
+        stats_await(&s, "work.queued", 1);
+    }
+    assert_reply(&c[2], -EAGAIN);
+    assert_true(stats_number(&s, "work.rejected") == 1);
+    assert_true(stats_number(&s, "work.queued_peak") == 1);
+    server_signal(&s, SIGUSR1);
+    for (int i = 0; i < 2; i++) assert_reply(&c[i], 7);
+    assert_true(stats_number(&s, "work.wait_max_seconds") > 0);
+    for (int i = 0; i < 3; i++) client_close(&c[i]);
+    server_stop(&s);
+}
+
+static void test_without_threads_nothing_works(void **state)
+{
+    struct server s;
+    struct client c;
+    (void)state;
+    server_start(&s, "--work-threads", "0");
+    static const char *const paths[] = {"/attends", "/leaves"};
+    for (int i = 0; i < 2; i++) {
+        client_open(&c, &s);
+        client_ask(&c, "GET", paths[i], "");
+        assert_reply(&c, -ENOSYS);
+        client_close(&c);
+    }
+    await_logged(&s, "cleaned", 3);
+    server_stop(&s);
+}
+
+/* A thread that a core starts would have the descriptors of that core. */
+static void test_threads_start_first_where_cores_have_their_own_descriptors(void **state)
+{
+    struct server s;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--private-descriptors", "--work-threads", "3");
+    assert_true(stats_number(&s, "work.threads") == 3);
+    client_fetch(&s.addr, "/thread", &r);
+    assert_string_equal(r.body, "0 torc-work");
+    reply_free(&r);
+    server_stop(&s);
+}
+
+static void test_a_reset_tells_the_job(void **state)
+{
+    static const char *const paths[] = {"/attends", "/leaves"};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct server s;
+        struct client c;
+        server_start(&s);
+        ask(&s, &c, paths[i]);
+        client_reset(&c);
+        await_logged(&s, "told", 0);
+        if (i == 0) await_logged(&s, "attended", 7);
+        if (i == 1) await_logged(&s, "left", -ECONNRESET);
+        if (i == 1) await_logged(&s, "cleaned", 3);
+        stats_await(&s, "work.busy", 0);
+        assert_true(stats_number(&s, "work.cancelled") == 1);
+        server_stop(&s);
+    }
+}
+
+static void test_a_deadline_ends_the_wait(void **state)
+{
+    struct server s;
+    struct client c;
+    (void)state;
+    server_start(&s);
+    client_open(&c, &s);
+    client_ask(&c, "GET", "/hurries", "");
+    assert_reply(&c, -ETIME);
+    await_logged(&s, "cleaned", 3);
+    client_close(&c);
+    server_stop(&s);
+}
+
+/* The request has gone, and its core has nothing left to do. */
+static void test_a_drain_waits_for_a_job_that_was_left(void **state)
+{
+    struct server s;
+    struct client c;
+    int status;
+    (void)state;
+    server_start(&s, "--drain-timeout", "1h");
+    ask(&s, &c, "/leaves-insisting");
+    client_reset(&c);
+    await_logged(&s, "left", -ECONNRESET);
+    server_signal(&s, SIGTERM);
+    sleep_ms(100); /* nothing is to happen, which cannot be waited for */
+    assert_false(server_has_ended(&s, &status));
+    assert_null(strstr(server_log(&s), "cleaned"));
+    server_signal(&s, SIGUSR1);
+    assert_int_equal(server_wait(&s), 0);
+    assert_logged(&s, "cleaned", 3);
+    server_free(&s);
+}
+
+static void test_a_job_that_never_returns_is_left_behind(void **state)
+{
+    struct server s;
+    struct client c;
+    (void)state;
+    server_start(&s, "--drain-timeout", "10ms");
+    ask(&s, &c, "/leaves-forever");
+    server_signal(&s, SIGTERM);
+    assert_int_equal(server_wait(&s), 4);
+    assert_logged(&s, "left", -ESHUTDOWN);
+    assert_non_null(strstr(server_log(&s), "torc: a job did not return after cancellation; "
+                                           "stopping without it\n"));
+    assert_null(strstr(server_log(&s), "cleaned"));
+    client_close(&c);
+    server_free(&s);
+}
+
+/* ---- what runs every so often ---- */
+
+static void test_ticks_run_on_every_core_one_at_a_time(void **state)
+{
+    struct server s;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--cores", server_two_cores(), "--tick", "count");
+    stats_await_more(&s, "per_core.0.ticks", 5);
+    if (strcmp(server_two_cores(), "2") == 0) stats_await_more(&s, "per_core.1.ticks", 5);
+    assert_true(stats_number(&s, "per_core.0.ticks_missed") > 0);
+    for (int i = 0; i < 4; i++) {
+        client_fetch(&s.addr, "/ticked", &r);
+        assert_string_equal(r.body, "0");
+    }
+    reply_free(&r);
+    server_stop(&s);
+}
+
+static void test_ticks_end_in_a_drain(void **state)
+{
+    struct server s;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--cores", "1", "--tick", "await", "--drain-timeout", "1h");
+    stats_await(&s, "total.ticks", 1);
+    client_fetch(&s.admin, "/requests.json", &r);
+    assert_non_null(strstr(r.body, "\"route\":\"torc_every\""));
+    assert_non_null(strstr(r.body, "\"client or drain\""));
+    reply_free(&r);
+    server_stop(&s);
+    server_start(&s, "--cores", "1", "--tick", "sleep", "--drain-timeout", "10ms");
+    stats_await(&s, "total.ticks", 1);
+    server_signal(&s, SIGTERM);
+    assert_int_equal(server_wait(&s), 0);
+    assert_logged(&s, "tick slept", -ESHUTDOWN);
+    server_free(&s);
+}
+
+static void test_a_tick_that_hangs_is_left_behind(void **state)
+{
+    struct server s;
+    (void)state;
+    server_start(&s, "--cores", "1", "--tick", "hang", "--drain-timeout", "10ms");
+    stats_await(&s, "total.ticks", 1);
+    server_signal(&s, SIGTERM);
+    assert_int_equal(server_wait(&s), 4);
+    server_free(&s);
+}
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_posts_run_on_their_core_in_order),
         cmocka_unit_test(test_what_posts_itself_does_not_hold_up_the_drain),
+        cmocka_unit_test(test_a_job_leaves_its_core_to_others),
+        cmocka_unit_test(test_a_full_queue_rejects),
+        cmocka_unit_test(test_without_threads_nothing_works),
+        cmocka_unit_test(test_threads_start_first_where_cores_have_their_own_descriptors),
+        cmocka_unit_test(test_a_reset_tells_the_job),
+        cmocka_unit_test(test_a_deadline_ends_the_wait),
+        cmocka_unit_test(test_a_drain_waits_for_a_job_that_was_left),
+        cmocka_unit_test(test_a_job_that_never_returns_is_left_behind),
+        cmocka_unit_test(test_ticks_run_on_every_core_one_at_a_time),
+        cmocka_unit_test(test_ticks_end_in_a_drain),
+        cmocka_unit_test(test_a_tick_that_hangs_is_left_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

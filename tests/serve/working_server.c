@@ -3,10 +3,14 @@
 
 #include <torc.h>
 
+#include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 static torc_server *server;
 
@@ -21,7 +25,8 @@ enum { POSTERS = 3, POSTS = 2000, CORES = 2 };
 
 /* Of one core: only its functions write here, so it needs no lock. */
 static struct {
-    _Alignas(64) unsigned ran, newest[POSTERS], disordered;
+    _Alignas(64) unsigned ran, newest[POSTERS], disordered, overlaps;
+    bool in_tick;
 } seen[CORES];
 
 struct numbered {
@@ -88,18 +93,158 @@ static void posts_again(torc_req *rq, void *arg)
     torc_replyf(rq, 200, "%d", torc_post(server, 0, again, NULL));
 }
 
+/* ---- jobs ---- */
+
+static atomic_bool let_go; /* by SIGUSR1: jobs return */
+
+static void on_usr1(int signal)
+{
+    (void)signal;
+    let_go = true;
+}
+
+/* Until it is let go, or cancelled. */
+static int hold(torc_job *job, void *arg)
+{
+    (void)arg;
+    say("begun", 0);
+    while (!let_go && !torc_work_cancelled(job)) usleep(100);
+    if (!let_go) say("told", 0);
+    return 7;
+}
+
+/* Until it is let go, whether or not it is cancelled. */
+static int insist(torc_job *job, void *arg)
+{
+    (void)job, (void)arg;
+    say("begun", 0);
+    while (!let_go) usleep(100);
+    return 7;
+}
+
+static int never_return(torc_job *job, void *arg)
+{
+    (void)job, (void)arg;
+    say("begun", 0);
+    while (true) pause();
+    return 0;
+}
+
+static void clean(void *arg)
+{
+    say("cleaned", *(int *)arg);
+    free(arg);
+}
+
+static void *number(int n)
+{
+    int *p = malloc(sizeof *p);
+    if (!p) abort();
+    *p = n;
+    return p;
+}
+
+/* `arg` is the job. Its argument belongs to the handler. */
+static void attends(torc_req *rq, void *arg)
+{
+    int on_stack = 0, result = torc_work(rq, *(torc_work_fn **)arg, &on_stack, NULL);
+    say("attended", result);
+    torc_replyf(rq, 200, "%d", result);
+}
+
+static void leaves(torc_req *rq, void *arg)
+{
+    int result = torc_work(rq, *(torc_work_fn **)arg, number(3), clean);
+    say("left", result);
+    torc_replyf(rq, 200, "%d", result);
+}
+
+static void hurries(torc_req *rq, void *arg)
+{
+    torc_deadline(rq, 10);
+    leaves(rq, arg);
+}
+
+static int copy_name(torc_job *job, void *arg)
+{
+    (void)job;
+    return pthread_getname_np(pthread_self(), arg, 16);
+}
+
+static void names_its_thread(torc_req *rq, void *arg)
+{
+    char name[16];
+    (void)arg;
+    int result = torc_work(rq, copy_name, name, NULL);
+    torc_replyf(rq, 200, "%d %s", result, name);
+}
+
+/* ---- what runs every so often ---- */
+
+static const char *tick; /* what it does: --tick; NULL for nothing */
+
+static bool ticks_by(const char *how)
+{
+    return tick && strcmp(tick, how) == 0;
+}
+
+/* Each run lasts longer than the period. */
+static void tick_count(torc_req *rq)
+{
+    unsigned core = torc_core(rq);
+    seen[core].overlaps += seen[core].in_tick;
+    seen[core].in_tick = true;
+    if (torc_reply(rq, 200, NULL, TORC_S("to whom?")) != -ENOTCONN || !torc_alloc(rq, 4000))
+        abort();
+    torc_sleep(rq, 5);
+    seen[core].in_tick = false;
+}
+
+static void on_tick(torc_req *rq, void *arg)
+{
+    (void)arg;
+    if (ticks_by("count")) tick_count(rq);
+    if (ticks_by("sleep")) say("tick slept", torc_sleep(rq, 3600 * 1000));
+    if (ticks_by("await")) say("tick awaited", torc_await(rq, TORC_DRAINING));
+    if (ticks_by("hang"))
+        for (;;) pause();
+}
+
+static void ticked(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_replyf(rq, 200, "%u", seen[torc_core(rq)].overlaps);
+}
+
 /* ---- */
+
+static torc_work_fn *job_hold = hold, *job_insist = insist, *job_forever = never_return;
 
 int main(int argc, char **argv)
 {
     static const struct {
         const char *path;
         torc_handler *fn;
-    } routes[] = {{"/posts", posts}, {"/posted", posted}, {"/posts-again", posts_again}};
+        torc_work_fn **job;
+    } routes[] = {
+        {"/posts", posts, NULL},
+        {"/posted", posted, NULL},
+        {"/posts-again", posts_again, NULL},
+        {"/attends", attends, &job_hold},
+        {"/leaves", leaves, &job_hold},
+        {"/leaves-insisting", leaves, &job_insist},
+        {"/leaves-forever", leaves, &job_forever},
+        {"/hurries", hurries, &job_hold},
+        {"/thread", names_its_thread, NULL},
+        {"/ticked", ticked, NULL},
+    };
     server = torc_server_new("working 1.0");
     for (size_t i = 0; server && i < sizeof routes / sizeof *routes; i++)
-        if (torc_route(server, "GET", routes[i].path, routes[i].fn, NULL) < 0) return 1;
-    if (!server) return 1;
+        if (torc_route(server, "GET", routes[i].path, routes[i].fn, routes[i].job) < 0) return 1;
+    if (!server || torc_server_option(server, "tick", "HOW", "what ticks do", &tick) < 0) return 1;
+    if (torc_every(server, 0, on_tick, NULL) != -EINVAL) return 1;
+    if (torc_every(server, 1, on_tick, NULL) < 0) return 1;
+    signal(SIGUSR1, on_usr1);
     say("before", torc_post(server, 0, count, NULL));
     int status = torc_server_main(server, argc, argv);
     say("again", again_result);
