@@ -177,11 +177,16 @@ int request_accept(struct torc_req *rq)
     return method == HTTP_OPTIONS ? 204 : 405;
 }
 
+slice request_pattern_of(const struct router *r, const struct route *route)
+{
+    if (!route) return (slice){NULL, 0};
+    slice pattern = router_pattern(r, route);
+    return pattern.ptr ? pattern : SLICE("torc_every");
+}
+
 slice request_pattern(const struct torc_req *rq)
 {
-    if (!rq->route) return (slice){NULL, 0};
-    slice pattern = router_pattern(rq->ctx->router, rq->route);
-    return pattern.ptr ? pattern : SLICE("torc_every");
+    return request_pattern_of(rq->ctx->router, rq->route);
 }
 
 void request_route(const struct torc_req *rq, char out[REQUEST_ROUTE])

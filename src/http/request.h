@@ -86,6 +86,9 @@ static inline struct scope *request_scope(const struct torc_req *rq)
  * 0, or the status to respond with instead of calling a handler. */
 int request_accept(struct torc_req *rq);
 
+/* Of the route of a request; see request_pattern. */
+slice request_pattern_of(const struct router *r, const struct route *route);
+
 /* The pattern of its route, or "torc_every" for a request without a client; absent before it has a
  * route. Async-signal-safe. */
 slice request_pattern(const struct torc_req *rq);

@@ -86,6 +86,8 @@ static void run(void *arg)
 {
     struct tick *t = arg;
     counter_add(&t->rq.ctx->stats.ticks, 1);
+    t->rq.scope.label = t->rq.route;
+    fiber_set_label(&t->rq.ctx->fibers, t->rq.route);
     t->rq.route->fn(&t->rq, t->rq.route->arg);
     if (t->rq.groups) waiting_join_groups(&t->rq);
     request_release_all(&t->rq);

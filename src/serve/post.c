@@ -19,6 +19,7 @@ static void run(struct io_post *p)
     struct posted *allocated = container_of(p, struct posted, post), own = *allocated;
     free(allocated);
     atomic_fetch_sub(&own.core->n_posted, 1);
+    fiber_set_label(&own.core->http.fibers, NULL); /* no handler's */
     own.fn(own.arg);
 }
 

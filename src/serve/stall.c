@@ -1,7 +1,7 @@
 #include "serve/stall.h"
 
 #include "base/log.h"
-#include "http/router.h"
+#include "http/request.h"
 #include "serve/backtrace.h"
 #include "serve/core.h"
 
@@ -58,7 +58,7 @@ static void describe(int tid, char state, char *out, size_t size)
 static void tell(const struct core *c, uint64_t ns)
 {
     const struct route *route = atomic_load(&c->http.fibers.label);
-    slice pattern = route ? router_pattern(c->router, route) : slice_str("(no route)");
+    slice pattern = route ? request_pattern_of(c->router, route) : slice_str("(no route)");
     int tid = atomic_load(&c->loop.tid);
     char state = state_of(tid), what[64];
     describe(tid, state, what, sizeof what);

@@ -285,8 +285,10 @@ static void test_a_tick_that_hangs_is_left_behind(void **state)
 {
     struct server s;
     (void)state;
-    server_start(&s, "--cores", "1", "--tick", "hang", "--drain-timeout", "10ms");
+    server_start(&s, "--cores", "1", "--tick", "hang", "--drain-timeout", "10ms", "--stall-warn",
+                 "10ms");
     stats_await(&s, "total.ticks", 1);
+    server_await_log(&s, "torc_every: its handler has held core 0 for ");
     server_signal(&s, SIGTERM);
     assert_int_equal(server_wait(&s), 4);
     server_free(&s);
