@@ -2,7 +2,7 @@
 
 #include "burn.h"
 
-static int mount_routes(torc_server *s, const struct lab_route *routes)
+int lab_mount_routes(torc_server *s, const struct lab_route *routes)
 {
     int err = 0;
     for (const struct lab_route *r = routes; r->method && err == 0; r++)
@@ -12,12 +12,12 @@ static int mount_routes(torc_server *s, const struct lab_route *routes)
 
 int lab_mount(torc_server *s)
 {
-    int err = mount_routes(s, benchmark_routes);
-    if (err == 0) err = mount_routes(s, body_routes);
-    if (err == 0) err = mount_routes(s, wait_routes);
-    if (err == 0) err = mount_routes(s, file_routes);
+    int err = lab_mount_routes(s, benchmark_routes);
+    if (err == 0) err = lab_mount_routes(s, body_routes);
+    if (err == 0) err = lab_mount_routes(s, wait_routes);
+    if (err == 0) err = lab_mount_routes(s, file_routes);
     if (err == 0) err = event_routes_open();
-    if (err == 0) err = mount_routes(s, event_routes);
+    if (err == 0) err = lab_mount_routes(s, event_routes);
     if (err == 0) err = torc_static(s, "/static/");
     if (err < 0) return err;
     return torc_server_option(s, "burn-ns", "N",

@@ -15,6 +15,9 @@ extern const struct lab_route benchmark_routes[], body_routes[], wait_routes[], 
 /* Before event_routes are mounted. 0, or -1 without memory. */
 int event_routes_open(void);
 
-/* Mounts all of them and adds their options. 0, or negative errno and a message in
+/* Mounts the routes of an array. 0, or negative errno and a message in torc_server_error. */
+int lab_mount_routes(torc_server *s, const struct lab_route *routes);
+
+/* Mounts all of those above and adds their options. 0, or negative errno and a message in
  * torc_server_error. */
 int lab_mount(torc_server *s);

@@ -1,6 +1,7 @@
 /* torc-lab: the server with routes for benchmarks. */
 
 #include "lab.h"
+#include "work_routes.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +18,8 @@ static const char about[] =
     "  GET /file?n=&mode=seq|all    the bytes read by n file reads, sequential or concurrent\n"
     "  GET /events                  server-sent events: each line posted to it\n"
     "  POST /events                 a line of text for them, from whichever core\n"
+    "  GET /crypto?ms=&where=inline|work  PBKDF2 for about ms, on the core or on another thread\n"
+    "  POST /thumbnail?w=&where=inline|work  a JPEG image, made w pixels wide\n"
     "  GET /static/...              the files under --root";
 
 static torc_server *s;
@@ -31,7 +34,8 @@ static void stop(int signal)
 int main(int argc, char **argv)
 {
     s = torc_server_new("torc-lab " TORC_VERSION);
-    if (!s || torc_server_about(s, about) < 0 || lab_mount(s) < 0) {
+    if (!s || torc_server_about(s, about) < 0 || lab_mount(s) < 0 ||
+        lab_mount_routes(s, work_routes) < 0) {
         fprintf(stderr, "torc-lab: %s\n", s ? torc_server_error(s) : "out of memory");
         return 1;
     }
