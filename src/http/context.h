@@ -75,6 +75,9 @@ enum http_warning {
     WARN_NO_FIBER,   /* too many requests in progress, or no memory for a stack */
     WARN_NO_MEMORY,  /* for a request or its response */
     WARN_FILE,       /* a file could not be opened or read */
+    WARN_ABSENT,     /* a server that handlers ask cannot be reached; in the order of host.h, */
+    WARN_LOST,       /* its connection broke */
+    WARN_NOTICE,     /* what such a server says besides its answers */
     HTTP_WARNINGS,
 };
 
@@ -135,6 +138,9 @@ struct http_context {
  * them. */
 struct exit_hook {
     struct exit_hook *next;
+    /* Ends what is in flight; true once nothing is. Called until then, after the last request. NULL
+     * where nothing ever is. */
+    bool (*stop)(struct exit_hook *e);
     void (*fn)(struct exit_hook *e);
 };
 

@@ -85,11 +85,23 @@ void http_abort(struct http_context *ctx)
     ticks_abort(ctx);
 }
 
+bool http_stop(struct http_context *ctx)
+{
+    bool stopped = true;
+    for (struct exit_hook *e = ctx->exit_hooks; e; e = e->next)
+        if (e->stop && !e->stop(e)) stopped = false;
+    return stopped;
+}
+
 void http_close(struct http_context *ctx)
 {
     ASSERT(ctx->n_open == 0 && list_empty(&ctx->open));
     resolver_end(&ctx->resolver);
-    for (struct exit_hook *e = ctx->exit_hooks; e; e = e->next) e->fn(e);
+    struct exit_hook *next;
+    for (struct exit_hook *e = ctx->exit_hooks; e; e = next) {
+        next = e->next; /* `e` may free itself */
+        e->fn(e);
+    }
     fiber_pool_drain(&ctx->fibers);
     slab_drain(&ctx->conns);
     slab_drain(&ctx->exchanges);

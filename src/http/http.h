@@ -39,6 +39,10 @@ void http_abort(struct http_context *ctx);
  * buffer_memory is used up. Returns whether it should be called again soon. */
 bool http_housekeeping(struct http_context *ctx);
 
+/* Has the exit hooks end what they have in flight; false until nothing is. Call it when no
+ * connection is left. */
+bool http_stop(struct http_context *ctx);
+
 /* Call when nothing is in flight: runs the exit hooks and asserts that every connection, request,
  * chunk and fiber has been freed. */
 void http_close(struct http_context *ctx);

@@ -98,8 +98,9 @@ static void on_turn_end(struct loop *l, uint64_t now)
 
 static bool is_finished(const struct loop *l)
 {
-    const struct core *c = core_of(l);
-    return c->http.n_open == 0 && acceptor_idle(&c->acceptor) && ticks_idle(&c->http);
+    struct core *c = core_of(l);
+    return c->http.n_open == 0 && acceptor_idle(&c->acceptor) && ticks_idle(&c->http) &&
+           http_stop(&c->http);
 }
 
 static void on_end(struct loop *l)
