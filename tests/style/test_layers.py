@@ -29,6 +29,7 @@ PUBLIC = {"task", "http", "files", "client", "serve", "load", "lab", "main.c"}
 # System headers that belong to few files: no other includes them.
 OWNERS = {
     "liburing.h": "io/uring*",
+    "libpq-fe.h": "client/pg*",
     "sys/epoll.h": "io/epoll.c",
 }
 # And those that one file alone includes, whichever that is.

@@ -1,0 +1,161 @@
+/* The public calls of torc/pg.h. */
+
+#include "client/pg.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the pool ---- */
+
+static bool is_conninfo(const char *conninfo)
+{
+    PQconninfoOption *parsed = PQconninfoParse(conninfo, NULL);
+    PQconninfoFree(parsed);
+    return parsed != NULL;
+}
+
+static void set_defaults(torc_pg_options *o)
+{
+    if (!o->connections) o->connections = 4;
+    if (!o->pipeline) o->pipeline = 16;
+    if (!o->queue) o->queue = 1024;
+    if (!o->statements) o->statements = 256;
+    if (!o->connect_timeout) o->connect_timeout = 5000;
+}
+
+torc_pg *torc_pg_new(const torc_pg_options *o)
+{
+    if (o->conninfo && !is_conninfo(o->conninfo)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    torc_pg *pg = calloc(1, sizeof *pg);
+    if (!pg) return NULL;
+    pg->o = *o;
+    set_defaults(&pg->o);
+    pg->conninfo = o->conninfo ? strdup(o->conninfo) : NULL;
+    pg->canceller = pg_canceller_new();
+    if ((o->conninfo && !pg->conninfo) || !pg->canceller) {
+        if (pg->canceller) pg_canceller_free(pg->canceller);
+        free(pg->conninfo);
+        free(pg);
+        errno = ENOMEM;
+        return NULL;
+    }
+    pg->o.conninfo = pg->conninfo;
+    return pg;
+}
+
+void torc_pg_free(torc_pg *pg)
+{
+    if (!pg) return;
+    pg_canceller_free(pg->canceller);
+    for (size_t i = 0; i < PG_CORES; i++) free(pg->core[i]);
+    free(pg->conninfo);
+    free(pg);
+}
+
+void torc_pg_count(const torc_pg *pg, torc_pg_counters *out)
+{
+    uint64_t *sum = (uint64_t *)out;
+    memset(out, 0, sizeof *out);
+    for (size_t i = 0; i < PG_CORES; i++) {
+        const struct pg_core *core = atomic_load_explicit(&pg->core[i], memory_order_acquire);
+        const uint64_t *own = core ? (const uint64_t *)&core->counters : NULL;
+        for (size_t k = 0; own && k < sizeof *out / sizeof *sum; k++)
+            sum[k] += counter_get(&own[k]);
+    }
+}
+
+/* ---- queries ---- */
+
+static void on_leave(struct torc_host_wait *w)
+{
+    pg_pool_leave(container_of(w, struct pg_query, wait));
+}
+
+int pg_query_run(torc_req *rq, struct pg_query *q, torc_pg *pg)
+{
+    int err;
+    q->core = pg_core_of(pg, rq, &err);
+    if (!q->core) return err;
+    q->wait.leave = on_leave;
+    q->hash = pg_hash(q->statement->sql);
+    list_init(&q->link);
+    err = pg_pool_add(q);
+    return err < 0 ? err : torc_host_park(rq, &q->wait, "PostgreSQL");
+}
+
+int torc_pg_run(torc_req *rq, torc_pg *pg, const torc_pg_statement *s, torc_pg_result **result)
+{
+    *result = NULL;
+    if (!s->sql || s->n < 0 || s->n > UINT16_MAX) return -EINVAL;
+    struct pg_query q = {.statement = s, .tx = s->tx};
+    int err = pg_query_run(rq, &q, pg);
+    return err < 0 ? err : pg_result_give(rq, q.answer, result);
+}
+
+int torc_pg_query(torc_req *rq, torc_pg *pg, const char *sql, int n, const char *const *values,
+                  torc_pg_result **result)
+{
+    const torc_pg_statement s = {.sql = sql, .n = n, .values = values};
+    return torc_pg_run(rq, pg, &s, result);
+}
+
+/* ---- transactions ---- */
+
+/* The connection goes back; what was not committed is rolled back. */
+static void release(torc_pg_tx *tx)
+{
+    struct pg_conn *c = tx->conn;
+    if (c) {
+        c->tx = NULL;
+        pg_conn_settle(c);
+    }
+    free(tx);
+}
+
+static void on_request_end(struct torc_host_cleanup *c)
+{
+    release(container_of(c, torc_pg_tx, cleanup));
+}
+
+int torc_pg_begin(torc_req *rq, torc_pg *pg, torc_pg_tx **tx)
+{
+    static const torc_pg_statement begin = {.sql = "BEGIN"};
+    torc_pg_tx *own = calloc(1, sizeof *own);
+    *tx = NULL;
+    if (!own) return -ENOMEM;
+    *own = (torc_pg_tx){.cleanup.fn = on_request_end, .pg = pg};
+    struct pg_query q = {.statement = &begin, .tx = own, .begins = true};
+    int err = pg_query_run(rq, &q, pg);
+    if (err == 0 && PQresultStatus(q.answer) != PGRES_COMMAND_OK) err = -EREMOTEIO;
+    PQclear(q.answer);
+    if (err < 0) {
+        release(own);
+        return err;
+    }
+    torc_host_hold(rq, &own->cleanup);
+    *tx = own;
+    return 0;
+}
+
+int torc_pg_commit(torc_req *rq, torc_pg_tx *tx)
+{
+    static const torc_pg_statement commit = {.sql = "COMMIT"};
+    struct pg_query q = {.statement = &commit, .tx = tx};
+    int err = pg_query_run(rq, &q, tx->pg);
+    /* It says ROLLBACK where a statement had failed. */
+    if (err == 0 && strcmp(PQcmdStatus(q.answer), "COMMIT") != 0) err = -EREMOTEIO;
+    PQclear(q.answer);
+    torc_pg_rollback(tx);
+    return err;
+}
+
+void torc_pg_rollback(torc_pg_tx *tx)
+{
+    if (!tx) return;
+    torc_host_let_go(&tx->cleanup);
+    release(tx);
+}

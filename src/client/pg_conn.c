@@ -1,0 +1,267 @@
+/* A connection: it opens, takes queries, is cleaned after them, and closes. */
+
+#include "client/pg.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- closing ---- */
+
+static void free_conn(struct pg_conn *c)
+{
+    if (c->cancel) pg_cancel_detach(c);
+    if (c->source) torc_source_free(c->source);
+    PQfinish(c->pg);
+    pg_cache_close(&c->cache);
+    list_unlink(&c->link);
+    c->core->n_conns--;
+    free(c);
+}
+
+void pg_conn_close(struct pg_conn *c)
+{
+    struct pg_core *core = c->core;
+    if (c->open) {
+        core->n_open--;
+        counter_set(&core->counters.connections, core->n_open);
+    }
+    pg_flights_fail(c, -ECONNABORTED);
+    if (c->tx) c->tx->conn = NULL;
+    free_conn(c);
+    pg_pool_schedule(core);
+}
+
+static void lose(struct pg_conn *c)
+{
+    const char *text = PQerrorMessage(c->pg);
+    torc_host_warn(c->core->host, TORC_HOST_LOST, "PostgreSQL: a connection broke: %.*s",
+                   (int)strcspn(text, "\n"), text);
+    pg_conn_close(c);
+}
+
+static void fail_to_open(struct pg_conn *c, int err)
+{
+    struct pg_core *core = c->core;
+    const char *text = err == -ETIMEDOUT ? "no answer in time" : PQerrorMessage(c->pg);
+    torc_host_warn(core->host, TORC_HOST_ABSENT, "PostgreSQL: cannot connect: %.*s",
+                   (int)strcspn(text, "\n"), text);
+    free_conn(c);
+    pg_pool_failed(core, err);
+}
+
+/* ---- cancelling ---- */
+
+static void break_off(struct pg_conn *c)
+{
+    c->broken = true;
+    torc_source_schedule(c->source);
+}
+
+/* The oldest flight is what the server works on. */
+static void cancel_oldest(struct pg_conn *c)
+{
+    const struct pg_flight *f = pg_conn_flight(c, 0);
+    if (c->n_sent == 0 || f->query || f->own) return;
+    c->was_cancelled = true;
+    c->cancels++;
+    if (!pg_cancel_start(c)) break_off(c);
+}
+
+/* ---- opening ---- */
+
+/* What libpq would print on stderr. */
+static void on_notice(void *arg, const PGresult *r)
+{
+    struct pg_conn *c = arg;
+    const char *text = PQresultErrorMessage(r);
+    size_t n = strcspn(text, "\n");
+    torc_host_warn(c->core->host, TORC_HOST_NOTICE, "PostgreSQL: %.*s", (int)n, text);
+}
+
+static void on_open(struct pg_conn *c)
+{
+    struct pg_core *core = c->core;
+    if (PQsetnonblocking(c->pg, 1) != 0 || !PQenterPipelineMode(c->pg)) {
+        fail_to_open(c, -ENOMEM);
+        return;
+    }
+    c->open = true;
+    core->n_open++;
+    counter_add(&core->counters.connects, 1);
+    counter_set(&core->counters.connections, core->n_open);
+    torc_source_alarm(c->source, UINT64_MAX);
+    torc_source_watch(c->source, PQsocket(c->pg), POLLIN);
+    pg_pool_connected(core);
+}
+
+static void connect_step(struct pg_conn *c, PostgresPollingStatusType status)
+{
+    switch (status) {
+    case PGRES_POLLING_READING: torc_source_watch(c->source, PQsocket(c->pg), POLLIN); break;
+    case PGRES_POLLING_WRITING: torc_source_watch(c->source, PQsocket(c->pg), POLLOUT); break;
+    case PGRES_POLLING_OK: on_open(c); break;
+    default: fail_to_open(c, -ECONNREFUSED);
+    }
+}
+
+/* ---- events ---- */
+
+static void on_ready(void *arg, int events)
+{
+    struct pg_conn *c = arg;
+    (void)events;
+    if (!c->open) {
+        connect_step(c, PQconnectPoll(c->pg));
+    } else if (!pg_flights_receive(c)) {
+        lose(c);
+    } else {
+        pg_conn_settle(c);
+        if (!pg_flights_send(c)) lose(c);
+    }
+}
+
+static void on_task(void *arg)
+{
+    struct pg_conn *c = arg;
+    if (c->broken)
+        pg_conn_close(c);
+    else if (!c->open)
+        connect_step(c, PQstatus(c->pg) == CONNECTION_BAD ? PGRES_POLLING_FAILED
+                                                          : PGRES_POLLING_WRITING);
+    else if (!pg_flights_send(c))
+        lose(c);
+    else
+        pg_conn_settle(c);
+}
+
+/* It took too long to connect, or to cancel; or a query goes on in spite of its cancel request. */
+static void on_alarm(void *arg)
+{
+    struct pg_conn *c = arg;
+    if (!c->open)
+        fail_to_open(c, -ETIMEDOUT);
+    else if (c->cancel || c->cancels >= PG_CANCEL_TRIES)
+        pg_conn_close(c);
+    else
+        cancel_oldest(c);
+}
+
+static PGconn *begin_to_connect(const char *conninfo)
+{
+    const char *const keys[] = {"dbname", "fallback_application_name", NULL};
+    const char *const values[] = {conninfo ? conninfo : "", "torc", NULL};
+    return PQconnectStartParams(keys, values, 1);
+}
+
+int pg_conn_start(struct pg_core *core)
+{
+    static const struct torc_source_ops ops = {on_ready, on_alarm, on_task, NULL};
+    const torc_pg_options *o = &core->pg->o;
+    uint32_t size = o->pipeline > PG_TX_FLIGHTS ? o->pipeline : PG_TX_FLIGHTS;
+    struct pg_conn *c = calloc(1, sizeof *c + size * sizeof *c->flight);
+    if (!c) return -ENOMEM;
+    c->core = core;
+    c->size = size;
+    list_init(&c->link);
+    core->n_conns++;
+    c->source = torc_source_new(core->host, &ops, c);
+    c->pg = begin_to_connect(core->pg->conninfo);
+    if (pg_cache_open(&c->cache, o->statements) < 0 || !c->source || !c->pg) {
+        free_conn(c);
+        return -ENOMEM;
+    }
+    list_push(&core->conns, &c->link);
+    PQsetNoticeReceiver(c->pg, on_notice, c);
+    torc_source_alarm(c->source, o->connect_timeout * PG_MS);
+    torc_source_schedule(c->source);
+    return 0;
+}
+
+/* ---- queries ---- */
+
+static bool is_fast(const struct pg_conn *c, const struct pg_query *q)
+{
+    const struct pg_prepared *p = pg_cache_find(&c->cache, q->statement->sql, q->hash);
+    return p && p->fast;
+}
+
+/* Queries share a connection, which halves what they cost, if all are known to be fast: nobody has
+ * to wait long behind another then. */
+static bool shares(const struct pg_conn *c, const struct pg_query *q)
+{
+    return c->n_flights < c->core->pg->o.pipeline && c->n_slow == 0 &&
+           torc_host_now(c->core->host) - c->since < PG_SLOW_NS && !q->begins && is_fast(c, q);
+}
+
+bool pg_conn_takes(const struct pg_conn *c, const struct pg_query *q)
+{
+    if (!c->open || c->broken || c->tx || c->unclean || c->cancel || c->n_left > 0) return false;
+    return c->n_flights == 0 || shares(c, q);
+}
+
+int pg_conn_give(struct pg_conn *c, struct pg_query *q)
+{
+    struct pg_flight *f = c->broken ? NULL : pg_conn_push(c);
+    if (!f) return -EAGAIN;
+    f->query = q;
+    f->slow = !is_fast(c, q);
+    c->n_slow += f->slow;
+    if (c->n_flights == 1) c->since = torc_host_now(c->core->host);
+    q->conn = c;
+    if (q->begins) {
+        c->tx = q->tx;
+        q->tx->conn = c;
+    }
+    torc_source_schedule(c->source);
+    return 0;
+}
+
+void pg_conn_leave(struct pg_conn *c, const struct pg_query *q)
+{
+    for (uint32_t i = 0; i < c->n_flights; i++) {
+        struct pg_flight *f = pg_conn_flight(c, i);
+        if (f->query != q) continue;
+        f->query = NULL;
+        c->n_left++;
+    }
+    pg_conn_settle(c);
+}
+
+/* libpq says ACTIVE until it was asked for more than there is. */
+static bool in_transaction(struct pg_conn *c)
+{
+    if (PQtransactionStatus(c->pg) == PQTRANS_ACTIVE && !PQisBusy(c->pg))
+        PQclear(PQgetResult(c->pg));
+    return PQtransactionStatus(c->pg) != PQTRANS_IDLE;
+}
+
+static void roll_back(struct pg_conn *c)
+{
+    if (c->unclean) { /* one has not helped */
+        break_off(c);
+        return;
+    }
+    c->unclean = true;
+    pg_conn_push(c)->own = true;
+    torc_source_schedule(c->source);
+}
+
+void pg_conn_settle(struct pg_conn *c)
+{
+    if (!c->open || c->broken || c->cancel) return;
+    if (c->n_flights > 0) {
+        if (c->cancels == 0) cancel_oldest(c);
+        return;
+    }
+    if (c->was_cancelled) torc_source_alarm(c->source, UINT64_MAX);
+    c->was_cancelled = false;
+    if (c->tx) return;
+    if (in_transaction(c)) {
+        roll_back(c);
+        return;
+    }
+    c->unclean = false;
+    pg_pool_schedule(c->core);
+}

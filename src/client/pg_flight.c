@@ -1,0 +1,253 @@
+/* Queries on their way to the server and back. Each has a sync of its own in the pipeline, so that
+ * an error of one is not an error of the next (libpq's manual, 34.5.1.3). */
+
+#include "client/pg.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PARAMS_INLINE = 32, NAME = 16, TLS_READS = 4 };
+
+struct pg_flight *pg_conn_push(struct pg_conn *c)
+{
+    if (c->n_flights == c->size) return NULL;
+    struct pg_flight *f = pg_conn_flight(c, c->n_flights++);
+    *f = (struct pg_flight){0};
+    return f;
+}
+
+static void pop(struct pg_conn *c)
+{
+    struct pg_flight *f = pg_conn_flight(c, 0);
+    if (f->prepared) pg_cache_release(f->prepared);
+    PQclear(f->answer);
+    if (!f->query && !f->own) c->n_left--;
+    c->first = (c->first + 1) % c->size;
+    c->n_flights--;
+    c->n_sent--;
+    c->n_slow -= f->slow;
+    c->cancels = 0;
+    c->since = torc_host_now(c->core->host);
+}
+
+/* Flights that were left before they were sent get nothing. */
+static void pop_unsent(struct pg_conn *c)
+{
+    while (c->n_sent > 0 && !pg_conn_flight(c, 0)->due) pop(c);
+}
+
+/* ---- sending ---- */
+
+static const char *name_of(const struct pg_prepared *p, char name[NAME])
+{
+    snprintf(name, NAME, "t%u", p->id);
+    return name;
+}
+
+static bool send_forget(struct pg_conn *c, struct pg_flight *f, uint32_t id)
+{
+    char sql[NAME + 16];
+    snprintf(sql, sizeof sql, "DEALLOCATE t%u", id);
+    f->due |= PG_FORGET | PG_FORGET_SYNC;
+    return PQsendQueryParams(c->pg, sql, 0, NULL, NULL, NULL, NULL, 0) && PQpipelineSync(c->pg);
+}
+
+/* Finds the flight's statement among those that are prepared, or prepares it. */
+static bool prepare(struct pg_conn *c, struct pg_flight *f, const char *sql, uint32_t hash)
+{
+    char name[NAME];
+    uint32_t evicted = 0;
+    f->prepared = pg_cache_find(&c->cache, sql, hash);
+    if (f->prepared) {
+        pg_cache_use(&c->cache, f->prepared);
+        f->prepared->flights++;
+        return true;
+    }
+    f->prepared = pg_cache_add(&c->cache, sql, hash, &evicted);
+    if (!f->prepared) return false;
+    f->prepared->flights++;
+    if (!evicted) {
+        evicted = c->forget;
+        c->forget = 0;
+    }
+    if (evicted && !send_forget(c, f, evicted)) return false;
+    f->due |= PG_PREPARE;
+    counter_add(&c->core->counters.prepared, 1);
+    return PQsendPrepare(c->pg, name_of(f->prepared, name), sql, 0, NULL);
+}
+
+static bool execute(struct pg_conn *c, struct pg_flight *f, const torc_pg_statement *s)
+{
+    char name[NAME];
+    int own[PARAMS_INLINE], *formats = NULL;
+    if (s->lengths) {
+        formats = s->n <= PARAMS_INLINE ? own : malloc((size_t)s->n * sizeof *formats);
+        if (!formats) return false;
+        for (int i = 0; i < s->n; i++) formats[i] = s->lengths[i] >= 0;
+    }
+    f->due |= PG_EXECUTE;
+    bool sent = PQsendQueryPrepared(c->pg, name_of(f->prepared, name), s->n, s->values, s->lengths,
+                                    formats, s->binary);
+    if (formats != own) free(formats);
+    return sent;
+}
+
+static bool send_flight(struct pg_conn *c, struct pg_flight *f)
+{
+    if (f->own) {
+        f->due = PG_EXECUTE;
+        if (!PQsendQueryParams(c->pg, "ROLLBACK", 0, NULL, NULL, NULL, NULL, 0)) return false;
+    } else if (f->query) {
+        const torc_pg_statement *s = f->query->statement;
+        counter_add(&c->core->counters.queries, 1);
+        if (!prepare(c, f, s->sql, f->query->hash) || !execute(c, f, s)) return false;
+    } else {
+        return true; /* left before it was sent */
+    }
+    f->due |= PG_SYNC;
+    return PQpipelineSync(c->pg) == 1;
+}
+
+bool pg_flights_send(struct pg_conn *c)
+{
+    while (c->n_sent < c->n_flights) {
+        if (!send_flight(c, pg_conn_flight(c, c->n_sent))) return false;
+        c->n_sent++;
+    }
+    pop_unsent(c);
+    int left = PQflush(c->pg);
+    if (left < 0) return false;
+    torc_source_watch(c->source, PQsocket(c->pg), left ? POLLIN | POLLOUT : POLLIN);
+    return true;
+}
+
+/* ---- the answer ---- */
+
+static bool has_state(const PGresult *answer, const char *state)
+{
+    const char *own = PQresultErrorField(answer, PG_DIAG_SQLSTATE);
+    return own && strcmp(own, state) == 0;
+}
+
+/* Whether the query failed for no reason of its own, and without effect. In a transaction what
+ * preceded it is lost, too. */
+static bool deserves_another_try(const struct pg_conn *c, const struct pg_flight *f)
+{
+    if (c->tx || f->query->retried || PQresultStatus(f->answer) != PGRES_FATAL_ERROR) return false;
+    if (has_state(f->answer, "57014")) return c->was_cancelled; /* meant another */
+    return has_state(f->answer, "26000")                        /* the statement was forgotten; */
+           || has_state(f->answer, "0A000"); /* its plan is of a table that is different now */
+}
+
+/* The statement has to be prepared again: the server refused it, has forgotten it, or has a plan of
+ * it that is of no use. */
+static void drop_useless(struct pg_conn *c, const struct pg_flight *f)
+{
+    bool outdated = has_state(f->answer, "0A000");
+    if (!(f->due & PG_EXECUTE) && !outdated && !has_state(f->answer, "26000")) return;
+    if (outdated) c->forget = f->prepared->id;
+    pg_cache_drop(&c->cache, f->prepared);
+}
+
+static void give_answer(struct pg_conn *c, struct pg_flight *f)
+{
+    struct pg_query *q = f->query;
+    q->conn = NULL;
+    if (deserves_another_try(c, f)) {
+        q->retried = true;
+        pg_pool_again(q);
+        return;
+    }
+    if (PQresultStatus(f->answer) == PGRES_FATAL_ERROR) counter_add(&c->core->counters.errors, 1);
+    q->answer = f->answer;
+    f->answer = NULL;
+    torc_host_wake(&q->wait, 0);
+}
+
+static void finish(struct pg_conn *c)
+{
+    struct pg_flight *f = pg_conn_flight(c, 0);
+    if (f->prepared) f->prepared->fast = torc_host_now(c->core->host) - c->since < PG_SLOW_NS;
+    if (f->query) give_answer(c, f);
+    pop(c);
+}
+
+/* ---- receiving ---- */
+
+static void on_result(struct pg_conn *c, struct pg_flight *f, PGresult *r)
+{
+    uint8_t part = f->due & (uint8_t)-f->due;
+    ExecStatusType status = PQresultStatus(r);
+    bool keeps = status != PGRES_PIPELINE_ABORTED &&
+                 (part == PG_EXECUTE || (part == PG_PREPARE && status != PGRES_COMMAND_OK));
+    f->due &= (uint8_t)~part;
+    if (!keeps) {
+        PQclear(r);
+        return;
+    }
+    f->answer = r;
+    if (status == PGRES_FATAL_ERROR && f->prepared) drop_useless(c, f);
+}
+
+/* One result of libpq. False if it is none that can be. */
+static bool take(struct pg_conn *c, PGresult *r)
+{
+    struct pg_flight *f = pg_conn_flight(c, 0);
+    ExecStatusType status = PQresultStatus(r);
+    bool sync = status == PGRES_PIPELINE_SYNC;
+    bool copies = status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH;
+    uint8_t part = f->due & (uint8_t)-f->due;
+    if (copies || sync != (part == PG_FORGET_SYNC || part == PG_SYNC)) {
+        PQclear(r);
+        if (copies && f->query) f->query->refused = -EOPNOTSUPP;
+        return false;
+    }
+    on_result(c, f, r);
+    if (!f->due) finish(c);
+    return true;
+}
+
+/* Until libpq has to wait. */
+static bool take_all(struct pg_conn *c)
+{
+    bool again = true; /* between two queries there is a NULL */
+    for (pop_unsent(c); c->n_sent > 0 && !PQisBusy(c->pg); pop_unsent(c)) {
+        PGresult *r = PQgetResult(c->pg);
+        if (r && !take(c, r)) return false;
+        if (!r && !again) break;
+        again = r != NULL;
+    }
+    for (PGnotify *n; (n = PQnotifies(c->pg));) PQfreemem(n);
+    return PQstatus(c->pg) == CONNECTION_OK;
+}
+
+bool pg_flights_receive(struct pg_conn *c)
+{
+    if (!PQconsumeInput(c->pg)) {
+        take_all(c); /* it may have said why */
+        return false;
+    }
+    if (!take_all(c)) return false;
+    /* What TLS has decrypted and libpq has not read yet makes no descriptor ready. */
+    for (int i = 0; i < TLS_READS && PQsslInUse(c->pg) && c->n_sent > 0; i++)
+        if (!PQconsumeInput(c->pg) || !take_all(c)) return false;
+    return true;
+}
+
+void pg_flights_fail(struct pg_conn *c, int err)
+{
+    while (c->n_flights > 0) {
+        struct pg_query *q = pg_conn_flight(c, 0)->query;
+        if (c->n_sent == 0) c->n_sent = 1; /* as if it had been sent */
+        if (q) {
+            q->conn = NULL;
+            counter_add(&c->core->counters.lost, 1);
+            torc_host_wake(&q->wait, q->refused ? q->refused : err);
+        }
+        pop(c);
+    }
+    c->n_sent = 0;
+}
