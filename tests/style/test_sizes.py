@@ -12,6 +12,7 @@ FUNCTION_LINES = 70
 OTHER_TESTS = {
     "base/wheel_model": "the wheel against a model of it",
     "base/option_config": "option.c on config files",
+    "client/pg_faults": "handlers whose PostgreSQL is not well",
     "files/static_cache": "static.c with a cache, in a server",
     "files/static_change": "static.c while files change, in a server",
     "files/static_range": "static.c on ranges, in a server",

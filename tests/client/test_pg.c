@@ -1,0 +1,264 @@
+/* Handlers ask a real PostgreSQL that is well: answers, statements, pools, transactions. */
+
+#include "pg_rig.h"
+
+#include <stdio.h>
+
+static void test_values(void **state)
+{
+    (void)state;
+    server_start(&rig);
+    assert_string_equal(pg_query("SELECT 1, NULL, 'x', ''"), "1,NULL,x,");
+    assert_string_equal(pg_query("SELECT 1 WHERE false"), "");
+    assert_string_equal(pg_get(pg_path("/query?sql=", "SELECT $1::int + 1", "&p=41"), 200), "42");
+    assert_string_equal(pg_query("SELECT message FROM fortune WHERE id IN (7, 12) ORDER BY id"),
+                        "Any program that runs right is obsolete.,フレームワークのベンチマーク");
+    assert_string_equal(pg_query("UPDATE world SET randomnumber = randomnumber WHERE id < 4"), "3");
+    assert_string_equal(pg_query("SELECT repeat('x', 3000000)"), "3000000 bytes");
+    assert_string_equal(pg_get("/binary", 200),
+                        "4 bytes, the last 12; sum 0, Nothing 1 NULL absent");
+    server_stop(&rig);
+}
+
+static void test_errors(void **state)
+{
+    static const char *const cases[][2] = {
+        {"SELEC", "EREMOTEIO 42601 ERROR:  syntax error at or near \"SELEC\"\nLINE 1: SELEC"},
+        {"SELECT 1/0", "EREMOTEIO 22012 ERROR:  division by zero"},
+        {"SELECT 1; SELECT 2", "EREMOTEIO 42601 ERROR:  cannot insert multiple commands into a"},
+        {"SELECT $1", "EREMOTEIO 08P01"},
+        {"COPY world TO STDOUT", "EOPNOTSUPP"},
+        {"COPY world FROM STDIN", "EOPNOTSUPP"},
+    };
+    (void)state;
+    server_start(&rig);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *body = pg_get(pg_path("/query?sql=", cases[i][0], ""), 502);
+        if (strncmp(body, cases[i][1], strlen(cases[i][1])) != 0)
+            assert_string_equal(body, cases[i][1]);
+        assert_string_equal(pg_query("SELECT 1"), "1");
+    }
+    assert_int_equal(pg_counter("errors"), 4);
+    server_stop(&rig);
+}
+
+static void test_one_and_many(void **state)
+{
+    static const char *const pipelines[] = {"1", "2", "16"};
+    char sum[32];
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        pg_set("PG_PIPELINE", pipelines[i]);
+        server_start(&rig);
+        strcpy(sum, pg_query("SELECT sum(randomnumber) FROM world, generate_series(0, 19) i "
+                             "WHERE id = 1 + i * 97"));
+        assert_true(strtol(sum, NULL, 10) > 1000);
+        assert_string_equal(pg_get("/db?n=20&mode=seq", 200), sum);
+        assert_string_equal(pg_get("/db?n=20&mode=all", 200), sum);
+        strcpy(sum, pg_get("/db?n=200&mode=seq", 200));
+        assert_string_equal(pg_get("/db?n=200&mode=all", 200), sum);
+        strcpy(sum, pg_query("SELECT randomnumber FROM world WHERE id = 1"));
+        assert_string_equal(pg_get("/db?n=1", 200), sum);
+        assert_string_equal(pg_get("/db?n=1&mode=all", 200), sum);
+        assert_int_equal(pg_counter("connections"), 4);
+        assert_int_equal(pg_counter("waiting"), 0);
+        server_stop(&rig);
+    }
+    pg_reset();
+}
+
+static void test_statements_are_prepared_once(void **state)
+{
+    char sql[32];
+    (void)state;
+    pg_set("PG_CONNECTIONS", "1");
+    pg_set("PG_STATEMENTS", "4");
+    server_start(&rig);
+    for (int i = 0; i < 5; i++) pg_query("SELECT 1");
+    assert_int_equal(pg_counter("prepared"), 1);
+    for (int round = 0; round < 3; round++)
+        for (int i = 1; i < 8; i++) {
+            snprintf(sql, sizeof sql, "SELECT %d", i);
+            assert_int_equal(atoi(pg_query(sql)), i);
+        }
+    /* This one made another go. */
+    assert_string_equal(pg_query("SELECT count(*) FROM pg_prepared_statements"), "4");
+    server_stop(&rig);
+    pg_reset();
+}
+
+/* What the server has forgotten or cannot use any more is prepared again. */
+static void test_statements_that_are_outdated(void **state)
+{
+    (void)state;
+    pg_set("PG_CONNECTIONS", "1");
+    server_start(&rig);
+    pg_query("CREATE TEMPORARY TABLE t AS SELECT 1 AS a");
+    assert_string_equal(pg_query("SELECT * FROM t"), "1");
+    pg_query("ALTER TABLE t ADD b text DEFAULT 'x'");
+    assert_string_equal(pg_query("SELECT * FROM t"), "1,x");
+    pg_query("DEALLOCATE ALL");
+    assert_string_equal(pg_query("SELECT * FROM t"), "1,x");
+    assert_int_equal(pg_counter("errors"), 0);
+    assert_int_equal(pg_counter("connects"), 1);
+    server_stop(&rig);
+    pg_reset();
+}
+
+static void test_the_queue_is_bounded(void **state)
+{
+    struct client running, waiting[2];
+    (void)state;
+    pg_set("PG_CONNECTIONS", "1");
+    pg_set("PG_PIPELINE", "1");
+    pg_set("PG_QUEUE", "2");
+    server_start(&rig);
+    pg_ask(&running, pg_path("/query?sql=", "SELECT pg_sleep(61)", ""));
+    pg_await_counter("queries", 1);
+    for (int i = 0; i < 2; i++) {
+        pg_ask(&waiting[i], pg_path("/query?sql=", "SELECT 2", ""));
+        pg_await_counter("waiting", i + 1);
+    }
+    assert_string_equal(pg_get("/query", 502), "EAGAIN  ");
+    assert_int_equal(pg_counter("refused"), 1);
+    client_reset(&running);
+    for (int i = 0; i < 2; i++) assert_string_equal(pg_answer(&waiting[i], 200), "2");
+    assert_int_equal(pg_counter("connects"), 1);
+    server_stop(&rig);
+    pg_reset();
+}
+
+/* Who waits in the queue may leave it. */
+static void test_leaving_the_queue(void **state)
+{
+    struct client running, waiting;
+    (void)state;
+    pg_set("PG_CONNECTIONS", "1");
+    pg_set("PG_PIPELINE", "1");
+    server_start(&rig);
+    pg_ask(&running, pg_path("/query?sql=", "SELECT pg_sleep(61)", ""));
+    pg_await_counter("queries", 1);
+    assert_string_equal(pg_get("/query?deadline=20", 502), "ETIME  ");
+    pg_ask(&waiting, "/query");
+    pg_await_counter("waiting", 1);
+    client_reset(&waiting);
+    pg_await_counter("waiting", 0);
+    assert_int_equal(pg_counter("cancels"), 0);
+    client_reset(&running);
+    assert_string_equal(pg_query("SELECT 1"), "1");
+    server_stop(&rig);
+    pg_reset();
+}
+
+/* ---- transactions ---- */
+
+static const char *transaction(const char *sql, const char *after, int status)
+{
+    return pg_get(pg_path("/transaction?sql=", sql, after), status);
+}
+
+static void test_transactions(void **state)
+{
+    (void)state;
+    server_start(&rig);
+    pg_query("CREATE TABLE IF NOT EXISTS t (n integer PRIMARY KEY)");
+    pg_query("DELETE FROM t");
+    transaction("INSERT INTO t VALUES (1)", "&end=commit", 200);
+    transaction("INSERT INTO t VALUES (2)", "&end=rollback", 200);
+    transaction("INSERT INTO t VALUES (3)", "", 200); /* the request ends it */
+    assert_string_equal(transaction("INSERT INTO t VALUES (1)", "&end=commit", 502), "EREMOTEIO");
+    assert_string_equal(transaction("INSERT INTO t VALUES (4)",
+                                    pg_path("&again=", "INSERT INTO t VALUES (1)", "&end=commit"),
+                                    502),
+                        "EREMOTEIO");
+    transaction("INSERT INTO t VALUES (5)",
+                pg_path("&again=", "INSERT INTO t VALUES (6)", "&end=commit"), 200);
+    assert_string_equal(pg_query("SELECT n FROM t ORDER BY n"), "1,5,6");
+    pg_query("DROP TABLE t");
+    server_stop(&rig);
+}
+
+/* A connection comes back without a transaction, whoever has begun it. */
+static void test_transactions_left_open(void **state)
+{
+    (void)state;
+    pg_set("PG_CONNECTIONS", "1");
+    server_start(&rig);
+    pg_query("CREATE TEMPORARY TABLE t (n integer)");
+    pg_query("BEGIN");
+    pg_query("SET LOCAL application_name = 'of a transaction'");
+    assert_string_equal(pg_query("SHOW application_name"), "torc");
+    for (int i = 0; i < 3; i++) transaction("INSERT INTO t VALUES (1)", "", 200);
+    assert_string_equal(pg_query("SELECT count(*) FROM t"), "0");
+    assert_int_equal(pg_counter("connects"), 1);
+    server_stop(&rig);
+    pg_reset();
+}
+
+static void test_leaving_a_transaction(void **state)
+{
+    struct client c;
+    (void)state;
+    pg_set("PG_CONNECTIONS", "1");
+    server_start(&rig);
+    pg_query("CREATE TEMPORARY TABLE t (n integer)");
+    pg_ask(&c, pg_path("/transaction?sql=", "INSERT INTO t VALUES (1)",
+                       pg_path("&end=commit&again=", "SELECT pg_sleep(61)", "")));
+    pg_await_counter("queries", 4);
+    client_reset(&c);
+    assert_string_equal(pg_query("SELECT count(*) FROM t"), "0");
+    assert_int_equal(pg_counter("connects"), 1);
+    server_stop(&rig);
+    pg_reset();
+}
+
+/* ---- what else comes from libpq ---- */
+
+static void test_notices_are_lines_of_the_log(void **state)
+{
+    (void)state;
+    server_start(&rig);
+    pg_query("DO $$ BEGIN RAISE WARNING 'beware'; END $$");
+    server_await_log(&rig, "torc: PostgreSQL: WARNING:  beware\n");
+    server_stop(&rig);
+}
+
+static void test_tls(void **state)
+{
+    char url[512];
+    (void)state;
+    size_t n = strlen(backends_pg()) - strlen("disable");
+    snprintf(url, sizeof url, "%.*srequire", (int)n, backends_pg());
+    pg_set("PG_URL", url);
+    server_start(&rig);
+    assert_string_equal(pg_query("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"), "t");
+    for (int i = 0; i < 20; i++) {
+        char sql[64], size[64];
+        snprintf(sql, sizeof sql, "SELECT repeat('x', %d)", 100000 + i * 4711);
+        snprintf(size, sizeof size, "%d bytes", 100000 + i * 4711);
+        assert_string_equal(pg_query(sql), size);
+    }
+    pg_get("/db?n=100&mode=all", 200);
+    server_stop(&rig);
+    pg_reset();
+}
+
+int main(int argc, char **argv)
+{
+    server_choose(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_one_and_many),
+        cmocka_unit_test(test_statements_are_prepared_once),
+        cmocka_unit_test(test_statements_that_are_outdated),
+        cmocka_unit_test(test_the_queue_is_bounded),
+        cmocka_unit_test(test_leaving_the_queue),
+        cmocka_unit_test(test_transactions),
+        cmocka_unit_test(test_transactions_left_open),
+        cmocka_unit_test(test_leaving_a_transaction),
+        cmocka_unit_test(test_notices_are_lines_of_the_log),
+        cmocka_unit_test(test_tls),
+    };
+    return cmocka_run_group_tests(tests, pg_setup, pg_teardown);
+}

@@ -1,0 +1,180 @@
+/* Handlers ask a PostgreSQL that is slow, down, restarted, paused or absent, or leave it. */
+
+#include "pg_rig.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+static const char *sleep_path(const char *after)
+{
+    return pg_path("/query?sql=", "SELECT pg_sleep(61)", after);
+}
+
+static void test_a_deadline_cancels_the_query(void **state)
+{
+    (void)state;
+    pg_set("PG_CONNECTIONS", "2");
+    server_start(&rig);
+    for (int i = 0; i < 5; i++)
+        assert_string_equal(pg_get(sleep_path("&deadline=100"), 502), "ETIME  ");
+    pg_await_running("pg_sleep(61)", 0);
+    pg_await_counter("connections", pg_counter("connects")); /* none was closed */
+    server_stop(&rig);
+    pg_reset();
+}
+
+static void test_a_client_that_leaves_cancels_its_query(void **state)
+{
+    struct client c[8];
+    (void)state;
+    server_start(&rig);
+    for (int i = 0; i < 3; i++) pg_ask(&c[i], sleep_path(""));
+    pg_await_running("pg_sleep(61)", 3);
+    for (int i = 0; i < 3; i++) client_reset(&c[i]);
+    pg_await_running("pg_sleep(61)", 0);
+    assert_string_equal(pg_query("SELECT 1"), "1");
+    server_stop(&rig);
+}
+
+/* What waits behind it on the same connection must not be hit, or is asked again. */
+static void test_others_survive_a_cancel(void **state)
+{
+    struct client slow, behind[8];
+    (void)state;
+    pg_set("PG_CONNECTIONS", "1");
+    server_start(&rig);
+    for (int round = 0; round < 10; round++) {
+        long before = pg_counter("queries");
+        pg_ask(&slow, sleep_path(""));
+        pg_await_counter("queries", before + 1);
+        for (int i = 0; i < 8; i++)
+            pg_ask(&behind[i], pg_path("/query?sql=", "SELECT 7 FROM pg_sleep(0.001)", ""));
+        client_reset(&slow);
+        for (int i = 0; i < 8; i++) assert_string_equal(pg_answer(&behind[i], 200), "7");
+    }
+    assert_int_equal(pg_counter("connects"), 1);
+    server_stop(&rig);
+    pg_reset();
+}
+
+static void test_down(void **state)
+{
+    (void)state;
+    server_start(&rig);
+    assert_string_equal(pg_query("SELECT 1"), "1");
+    backends_do("halt", "pg");
+    pg_await_counter("connections", 0);
+    for (int i = 0; i < 200; i++) assert_string_equal(pg_get("/query", 502), "ECONNREFUSED  ");
+    assert_true(pg_counter("failures") < 100); /* most were told without an attempt */
+    server_await_log(&rig, "torc: PostgreSQL: cannot connect: ");
+    backends_do("restart", "pg");
+    pg_await("/query", 200, "1");
+    server_stop(&rig);
+}
+
+static void test_restarted(void **state)
+{
+    struct client slow;
+    (void)state;
+    server_start(&rig);
+    assert_string_equal(pg_query("SELECT 1"), "1");
+    pg_ask(&slow, sleep_path(""));
+    pg_await_running("pg_sleep(61)", 1);
+    backends_do("restart", "pg");
+    assert_string_equal(pg_answer(&slow, 502), "ECONNABORTED  ");
+    pg_await("/query", 200, "1");
+    server_await_log(&rig, "torc: PostgreSQL: a connection broke: ");
+    server_stop(&rig);
+}
+
+static void test_paused(void **state)
+{
+    (void)state;
+    pg_set("PG_CONNECTIONS", "2");
+    server_start(&rig);
+    assert_string_equal(pg_query("SELECT 1"), "1");
+    backends_do("pause", "pg");
+    for (int i = 0; i < 6; i++) assert_string_equal(pg_get("/query?deadline=50", 502), "ETIME  ");
+    assert_string_equal(pg_get("/ping", 200), "pong");
+    backends_do("resume", "pg");
+    pg_await("/query", 200, "1");
+    server_stop(&rig);
+    pg_reset();
+}
+
+/* The server ends while a cancel request has no answer. */
+static void test_end_while_paused(void **state)
+{
+    (void)state;
+    server_start(&rig);
+    assert_string_equal(pg_query("SELECT 1"), "1");
+    backends_do("pause", "pg");
+    assert_string_equal(pg_get("/query?deadline=50", 502), "ETIME  ");
+    server_stop(&rig);
+    backends_do("resume", "pg");
+}
+
+static void test_connecting_takes_too_long(void **state)
+{
+    (void)state;
+    pg_set("PG_CONNECT_TIMEOUT", "200");
+    server_start(&rig);
+    backends_do("pause", "pg");
+    assert_string_equal(pg_get("/query", 502), "ETIMEDOUT  ");
+    server_await_log(&rig, "torc: PostgreSQL: cannot connect: no answer in time\n");
+    for (int i = 0; i < 3; i++) assert_string_equal(pg_get("/query", 502), "ETIMEDOUT  ");
+    backends_do("resume", "pg");
+    pg_await("/query", 200, "1");
+    server_stop(&rig);
+    pg_reset();
+}
+
+static void test_absent(void **state)
+{
+    static const char *const urls[] = {"postgresql://torc@127.0.0.1:1/torc",
+                                       "host=/nowhere user=torc"};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        pg_set("PG_URL", urls[i]);
+        server_start(&rig);
+        assert_string_equal(pg_get("/query", 502), "ECONNREFUSED  ");
+        assert_string_equal(pg_get("/db?n=20&mode=all", 502), "ECONNREFUSED");
+        server_stop(&rig);
+    }
+    pg_reset();
+}
+
+/* The end of the drain cancels what still runs. */
+static void test_drain(void **state)
+{
+    struct client c;
+    (void)state;
+    server_start(&rig, "--drain-timeout", "100ms");
+    pg_ask(&c, sleep_path(""));
+    pg_await_running("pg_sleep(61)", 1);
+    server_signal(&rig, SIGTERM);
+    assert_int_equal(server_wait(&rig), 0);
+    server_free(&rig);
+    client_close(&c);
+    server_start(&rig);
+    pg_await_running("pg_sleep(61)", 0);
+    server_stop(&rig);
+}
+
+int main(int argc, char **argv)
+{
+    server_choose(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_deadline_cancels_the_query),
+        cmocka_unit_test(test_a_client_that_leaves_cancels_its_query),
+        cmocka_unit_test(test_others_survive_a_cancel),
+        cmocka_unit_test(test_down),
+        cmocka_unit_test(test_restarted),
+        cmocka_unit_test(test_paused),
+        cmocka_unit_test(test_end_while_paused),
+        cmocka_unit_test(test_connecting_takes_too_long),
+        cmocka_unit_test(test_absent),
+        cmocka_unit_test(test_drain),
+    };
+    return cmocka_run_group_tests(tests, pg_setup, pg_teardown);
+}
