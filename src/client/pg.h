@@ -56,7 +56,7 @@ struct pg_prepared {
     struct pg_prepared *next; /* of the same bucket */
     uint32_t hash, id;        /* its name in the server is "t" and the id */
     uint32_t flights;         /* that need it */
-    bool fast;                /* what it took the last time it was run */
+    bool fast;                /* the last time it was run; others may share its connection */
     bool dropped;             /* no longer found; freed with its last flight */
     char sql[];
 };
@@ -117,6 +117,7 @@ struct pg_conn {
     bool open;                /* else it connects */
     bool broken;              /* to be closed by its task */
     bool unclean;             /* a ROLLBACK of ours is to end a transaction that nobody holds */
+    const char *why;          /* it is broken, where libpq does not say; or NULL */
     bool was_cancelled;       /* since it last had no flight */
     struct torc_pg_tx *tx;    /* that holds it */
     struct pg_cancel *cancel; /* request under way */

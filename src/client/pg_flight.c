@@ -167,10 +167,18 @@ static void give_answer(struct pg_conn *c, struct pg_flight *f)
     torc_host_wake(&q->wait, 0);
 }
 
+/* What opens a transaction has its connection for itself, or others would be part of it. */
+static bool is_fast(const struct pg_conn *c, const struct pg_flight *f)
+{
+    const char *done = PQcmdStatus(f->answer);
+    bool opens = done && (strcmp(done, "BEGIN") == 0 || strcmp(done, "START TRANSACTION") == 0);
+    return !opens && torc_host_now(c->core->host) - c->since < PG_SLOW_NS;
+}
+
 static void finish(struct pg_conn *c)
 {
     struct pg_flight *f = pg_conn_flight(c, 0);
-    if (f->prepared) f->prepared->fast = torc_host_now(c->core->host) - c->since < PG_SLOW_NS;
+    if (f->prepared) f->prepared->fast = is_fast(c, f);
     if (f->query) give_answer(c, f);
     pop(c);
 }
@@ -203,6 +211,7 @@ static bool take(struct pg_conn *c, PGresult *r)
     if (copies || sync != (part == PG_FORGET_SYNC || part == PG_SYNC)) {
         PQclear(r);
         if (copies && f->query) f->query->refused = -EOPNOTSUPP;
+        c->why = copies ? "COPY is not supported" : "an answer that belongs to no query";
         return false;
     }
     on_result(c, f, r);

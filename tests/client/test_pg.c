@@ -195,6 +195,27 @@ static void test_transactions_left_open(void **state)
     pg_reset();
 }
 
+/* Others ask meanwhile, on the same connection. */
+static void test_transactions_left_open_harm_nobody(void **state)
+{
+    static const char *const sql[] = {"SELECT 1", "BEGIN", "SELECT 1/0", "START TRANSACTION"};
+    struct client c[40];
+    (void)state;
+    pg_set("PG_CONNECTIONS", "1");
+    server_start(&rig);
+    for (int round = 0; round < 5; round++) {
+        for (int i = 0; i < 40; i++) pg_ask(&c[i], pg_path("/query?sql=", sql[i % 4], ""));
+        for (int i = 0; i < 40; i++) {
+            const char *body = pg_answer(&c[i], i % 4 == 2 ? 502 : 200);
+            if (i % 4 == 0) assert_string_equal(body, "1");
+            if (i % 4 == 2) assert_non_null(strstr(body, "22012"));
+        }
+    }
+    assert_int_equal(pg_counter("connects"), 1);
+    server_stop(&rig);
+    pg_reset();
+}
+
 static void test_leaving_a_transaction(void **state)
 {
     struct client c;
@@ -256,6 +277,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_leaving_the_queue),
         cmocka_unit_test(test_transactions),
         cmocka_unit_test(test_transactions_left_open),
+        cmocka_unit_test(test_transactions_left_open_harm_nobody),
         cmocka_unit_test(test_leaving_a_transaction),
         cmocka_unit_test(test_notices_are_lines_of_the_log),
         cmocka_unit_test(test_tls),
