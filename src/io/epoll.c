@@ -2,21 +2,16 @@
  * tried at once and waits for an edge only if the socket is full; a short read shows that the
  * socket is empty without another system call. */
 
-#include "io/engine.h"
+#include "io/epoll.h"
 #include "io/file.h"
-#include "io/sock.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 enum {
-    BATCH = 512,    /* events per epoll_wait */
     RECV_SHARE = 8, /* recv calls per socket and turn, for fairness */
     ACCEPT_SHARE = 64,
 };
@@ -27,42 +22,6 @@ enum {
     ENDED = 2,  /* end of stream or an error, after the bytes */
     BROKEN = 4, /* an error, or both directions have ended */
 };
-
-/* engine_bits of an operation */
-enum {
-    QUEUED = 1, /* accept stream is in the list of those with pending connections */
-    DONE = 2,   /* final completion is queued: nothing left to cancel */
-};
-
-/* Type of the object in an event's data, in the low bits of the pointer. */
-enum { TAG_SOCK, TAG_ACCEPT, TAG_CALL, TAG_CORE, TAG_MASK = 3 };
-
-struct ep {
-    int fd;
-    int timer_fd;
-    uint64_t timer;      /* expiry of timer_fd in ns; WHEEL_NEVER when it is not set */
-    struct list ready;   /* readable sockets with a recv stream */
-    struct fifo accepts; /* accept streams with pending connections */
-    struct epoll_event events[BATCH];
-};
-
-static struct ep *ep_of(struct io *io)
-{
-    return io->state;
-}
-
-static int ctl(struct io *io, int op, int fd, uint32_t events, const void *ptr, int tag)
-{
-    struct epoll_event e = {.events = events, .data.u64 = (uint64_t)(uintptr_t)ptr | (uint64_t)tag};
-    counter_add(&io->stats.syscalls, 1);
-    return epoll_ctl(ep_of(io)->fd, op, fd, &e) < 0 ? -errno : 0;
-}
-
-static void finish(struct io *io, struct io_op *op, int res)
-{
-    op->engine_bits |= DONE;
-    io_complete_later(io, op, res);
-}
 
 /* libc's recv and send are cancellation points, which cost two atomic operations per call in a
  * multithreaded program. */
@@ -124,9 +83,9 @@ static void epoll_watch(struct io *io, struct io_sock *s)
 {
     if (s->recv.kind != IO_WATCH || (s->recv.engine_bits & DONE)) return;
     if (s->engine_bits & BROKEN)
-        finish(io, &s->recv, -ECONNRESET);
+        epoll_finish(io, &s->recv, -ECONNRESET);
     else if ((s->engine_bits & ENDED) && s->recv.res)
-        finish(io, &s->recv, -ESHUTDOWN);
+        epoll_finish(io, &s->recv, -ESHUTDOWN);
 }
 
 /* ---- send ---- */
@@ -145,12 +104,12 @@ static void try_send(struct io *io, struct io_send *s)
         if (n < 0) {
             if (errno == EINTR) continue;
             if (errno == EAGAIN) return; /* waits for the edge of EPOLLOUT */
-            finish(io, &s->op, -errno);
+            epoll_finish(io, &s->op, -errno);
             return;
         }
         io_send_advance(s, (size_t)n);
     }
-    finish(io, &s->op, s->op.res);
+    epoll_finish(io, &s->op, s->op.res);
 }
 
 /* ---- accept ---- */
@@ -158,8 +117,8 @@ static void try_send(struct io *io, struct io_send *s)
 static void epoll_accept(struct io *io, struct io_accept *a)
 {
     /* Level-triggered, so that connections left over from a batch are reported again. */
-    int err = ctl(io, EPOLL_CTL_ADD, a->listener, EPOLLIN, a, TAG_ACCEPT);
-    if (err < 0) finish(io, &a->op, err);
+    int err = epoll_control(io, EPOLL_CTL_ADD, a->listener, EPOLLIN, a, TAG_ACCEPT);
+    if (err < 0) epoll_finish(io, &a->op, err);
 }
 
 static void run_accept(struct io *io, struct io_accept *a)
@@ -180,72 +139,10 @@ static void run_accept(struct io *io, struct io_accept *a)
         if (errno == EAGAIN) return;
         if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO) continue;
         int err = errno;
-        ctl(io, EPOLL_CTL_DEL, a->listener, 0, NULL, 0);
+        epoll_control(io, EPOLL_CTL_DEL, a->listener, 0, NULL, 0);
         io_complete(io, &a->op, -err, false);
         return;
     }
-}
-
-/* ---- calls: file operations run synchronously, as in other epoll servers ---- */
-
-static int call_at_once(struct io *io, struct io_call *c)
-{
-    counter_add(&io->stats.syscalls, 1);
-    switch ((enum io_kind)c->op.kind) {
-    case IO_SHUTDOWN: return shutdown(c->sock.sock->fd, SHUT_WR) < 0 ? -errno : 0;
-    case IO_UNACKED: return sock_unacked(c->sock.sock->fd);
-    default: return file_call(io, c);
-    }
-}
-
-static void close_sock(struct io *io, struct io_call *c)
-{
-    struct io_sock *s = c->sock.sock;
-    list_unlink(&s->queue);
-    counter_add(&io->stats.syscalls, 1);
-    finish(io, &c->op, close(s->fd) < 0 ? -errno : 0);
-}
-
-static void start_poll(struct io *io, struct io_call *c, int fd, uint32_t events)
-{
-    int err = ctl(io, EPOLL_CTL_ADD, fd, events | EPOLLONESHOT, c, TAG_CALL);
-    if (err < 0) finish(io, &c->op, err);
-}
-
-static void start_connect(struct io *io, struct io_call *c)
-{
-    int flags = fcntl(c->connect.fd, F_GETFL);
-    fcntl(c->connect.fd, F_SETFL, flags | O_NONBLOCK);
-    counter_add(&io->stats.syscalls, 1);
-    if (connect(c->connect.fd, c->connect.addr, c->connect.len) == 0)
-        finish(io, &c->op, 0);
-    else if (errno != EINPROGRESS)
-        finish(io, &c->op, -errno);
-    else
-        start_poll(io, c, c->connect.fd, EPOLLOUT);
-}
-
-static void epoll_call(struct io *io, struct io_call *c)
-{
-    switch ((enum io_kind)c->op.kind) {
-    case IO_CLOSE_SOCK: close_sock(io, c); break;
-    case IO_POLL: start_poll(io, c, c->poll.fd, (uint32_t)c->poll.events); break;
-    case IO_CONNECT: start_connect(io, c); break;
-    default: finish(io, &c->op, call_at_once(io, c));
-    }
-}
-
-static void run_call(struct io *io, struct io_call *c, uint32_t events)
-{
-    int fd = c->op.kind == IO_CONNECT ? c->connect.fd : c->poll.fd;
-    int res = (int)events;
-    ctl(io, EPOLL_CTL_DEL, fd, 0, NULL, 0);
-    if (c->op.kind == IO_CONNECT) {
-        socklen_t len = sizeof res;
-        if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &res, &len) < 0) res = errno;
-        res = -res;
-    }
-    finish(io, &c->op, res);
 }
 
 /* ---- cancel ---- */
@@ -256,24 +153,18 @@ static void epoll_cancel(struct io *io, struct io_op *op)
     switch ((enum io_kind)op->kind) {
     case IO_RECV:
         list_unlink(&container_of(op, struct io_sock, recv)->queue);
-        finish(io, op, -ECANCELED);
+        epoll_finish(io, op, -ECANCELED);
         break;
     case IO_WATCH:
-    case IO_SEND: finish(io, op, -ECANCELED); break;
+    case IO_SEND: epoll_finish(io, op, -ECANCELED); break;
     case IO_ACCEPT: {
         struct io_accept *a = container_of(op, struct io_accept, op);
-        ctl(io, EPOLL_CTL_DEL, a->listener, 0, NULL, 0);
-        if (!(op->engine_bits & QUEUED)) finish(io, op, -ECANCELED);
+        epoll_control(io, EPOLL_CTL_DEL, a->listener, 0, NULL, 0);
+        if (!(op->engine_bits & QUEUED)) epoll_finish(io, op, -ECANCELED);
         break;
     }
     case IO_POLL:
-    case IO_CONNECT: {
-        struct io_call *c = container_of(op, struct io_call, op);
-        int fd = op->kind == IO_CONNECT ? c->connect.fd : c->poll.fd;
-        ctl(io, EPOLL_CTL_DEL, fd, 0, NULL, 0);
-        finish(io, op, -ECANCELED);
-        break;
-    }
+    case IO_CONNECT: epoll_call_cancel(io, container_of(op, struct io_call, op)); break;
     default: break; /* the others complete synchronously */
     }
 }
@@ -300,7 +191,7 @@ static int wait_events(struct io *io, uint64_t timeout_ns)
     if (!at_once && timeout_ns != WHEEL_NEVER) set_timer(io, io->turn_end + timeout_ns);
     counter_add(&io->stats.enters, 1);
     counter_add(&io->stats.syscalls, 1);
-    return epoll_wait(ep->fd, ep->events, BATCH, at_once ? 0 : -1);
+    return epoll_wait(ep->fd, ep->events, EPOLL_BATCH, at_once ? 0 : -1);
 }
 
 /* Events are recorded here and handled afterwards, so that no callback can free the object of a
@@ -329,7 +220,7 @@ static void note_event(struct io *io, const struct epoll_event *e, bool *woken)
         fifo_push(&ep->accepts, &op->done);
         break;
     }
-    case TAG_CALL: run_call(io, ptr, e->events); break;
+    case TAG_CALL: epoll_call_ready(io, ptr, e->events); break;
     case TAG_CORE:
         if (ptr == &ep->timer)
             ep->timer = WHEEL_NEVER; /* setting it again causes the next edge, so it is not read */
@@ -369,7 +260,8 @@ static int epoll_sock_open(struct io *io, struct io_sock *s, bool accepted)
         if (flags < 0 || fcntl(s->fd, F_SETFL, flags | O_NONBLOCK) < 0) return -errno;
     }
     s->engine_bits = 0;
-    return ctl(io, EPOLL_CTL_ADD, s->fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, s, TAG_SOCK);
+    return epoll_control(io, EPOLL_CTL_ADD, s->fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, s,
+                         TAG_SOCK);
 }
 
 static int epoll_descriptor(const struct io_sock *s)
@@ -411,9 +303,10 @@ static int epoll_open(struct io *io, const struct io_config *config)
     ep->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     io->state = ep;
     int err = ep->fd < 0 || ep->timer_fd < 0 ? -errno : 0;
-    if (err == 0) err = ctl(io, EPOLL_CTL_ADD, io->wake_fd, EPOLLIN, NULL, TAG_CORE);
+    if (err == 0) err = epoll_control(io, EPOLL_CTL_ADD, io->wake_fd, EPOLLIN, NULL, TAG_CORE);
     if (err == 0)
-        err = ctl(io, EPOLL_CTL_ADD, ep->timer_fd, EPOLLIN | EPOLLET, &ep->timer, TAG_CORE);
+        err =
+            epoll_control(io, EPOLL_CTL_ADD, ep->timer_fd, EPOLLIN | EPOLLET, &ep->timer, TAG_CORE);
     if (err < 0) {
         close_fds(ep);
         io->state = NULL;
