@@ -166,9 +166,10 @@ struct io_call {
             socklen_t len;
         } connect;
         struct {
-            int fd;
-            short events;
-        } poll; /* result: revents */
+            int fd;       /* others may poll it, too; the engine keeps its file open */
+            short events; /* of poll(2) */
+            int watched;  /* engine */
+        } poll;           /* result: revents */
         struct {
             void *addr;
             uint32_t size;

@@ -342,6 +342,95 @@ static void poll_cancelled(void **state)
     rig_close(r);
 }
 
+/* Several polls of one descriptor, for different events or the same, end each for itself. */
+static void poll_by_several(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    enum { N = 4 };
+    int s[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s), 0);
+    struct io_call c[N];
+    for (int i = 0; i < N; i++) {
+        c[i] = (struct io_call){.op.fn = on_call, .poll = {s[0], i == 3 ? POLLRDHUP : POLLIN}};
+        io_call_start(&r->io, &c[i], IO_POLL);
+    }
+    struct io_call out = {.poll = {s[0], POLLIN | POLLOUT}};
+    assert_int_equal(rig_call(r, &out, IO_POLL), POLLOUT);
+    io_cancel(&r->io, &c[0].op);
+    call_result = (struct outcome){0};
+    TURN_UNTIL(r, !io_busy(&c[0].op));
+    assert_int_equal(call_result.res, -ECANCELED);
+    for (int k = 0; k < 5; k++) rig_poll(r);
+    assert_true(io_busy(&c[1].op) && io_busy(&c[2].op) && io_busy(&c[3].op));
+    assert_int_equal(write(s[1], "x", 1), 1);
+    TURN_UNTIL(r, !io_busy(&c[1].op) && !io_busy(&c[2].op));
+    assert_int_equal(call_result.count, 3);
+    assert_int_equal(call_result.res, POLLIN);
+    assert_true(io_busy(&c[3].op));
+    close(s[1]);
+    TURN_UNTIL(r, !io_busy(&c[3].op));
+    assert_true(call_result.res & POLLRDHUP);
+    close(s[0]);
+    rig_close(r);
+}
+
+/* A library closes its descriptor under a poll, and the number is soon that of something else. */
+static void poll_of_a_descriptor_that_is_closed(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    struct endpoint e;
+    int p[2], at;
+    assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+    struct io_call c = {.op.fn = on_call, .poll = {p[0], POLLIN}};
+    call_result = (struct outcome){0};
+    io_call_start(&r->io, &c, IO_POLL);
+    rig_poll(r);
+    at = p[0];
+    close(p[0]);
+    int other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (other != at) {
+        assert_true(dup3(other, at, O_CLOEXEC) == at);
+        close(other);
+    }
+    assert_int_equal(connect_to(r, at, &r->addr), 0);
+    endpoint_adopt(r, &e, at);
+    endpoint_recv(&e);
+    io_cancel(&r->io, &c.op);
+    TURN_UNTIL(r, !io_busy(&c.op));
+    assert_int_equal(call_result.count, 1);
+    assert_int_equal(call_result.res, -ECANCELED);
+    struct endpoint far;
+    endpoint_accept(r, &far, -1);
+    char bytes[100];
+    pattern_fill(bytes, 0, sizeof bytes);
+    endpoint_send(&far, &(struct iovec){bytes, sizeof bytes}, 1);
+    TURN_UNTIL(r, e.received == sizeof bytes);
+    endpoint_close(&far);
+    endpoint_close(&e);
+    close(p[1]);
+    rig_close(r);
+}
+
+/* A file cannot be watched: it is always ready. */
+static void poll_a_file(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    int fd = open_file(r, "file");
+    struct io_call c = {.poll = {fd, POLLIN}};
+    assert_int_equal(rig_call(r, &c, IO_POLL), POLLIN);
+    c.poll.events = POLLIN | POLLOUT | POLLPRI;
+    assert_int_equal(rig_call(r, &c, IO_POLL), POLLIN | POLLOUT);
+    c.poll.events = POLLPRI;
+    assert_int_equal(rig_call(r, &c, IO_POLL), -EINVAL);
+    c.poll.fd = -1;
+    assert_int_equal(rig_call(r, &c, IO_POLL), -EBADF);
+    close_file(r, fd);
+    rig_close(r);
+}
+
 int call_cases(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -356,6 +445,9 @@ int call_cases(void)
         cmocka_unit_test(connect_cancelled),
         cmocka_unit_test(poll_until_ready),
         cmocka_unit_test(poll_cancelled),
+        cmocka_unit_test(poll_by_several),
+        cmocka_unit_test(poll_of_a_descriptor_that_is_closed),
+        cmocka_unit_test(poll_a_file),
     };
     return cmocka_run_group_tests_name("call", tests, make_files, remove_files);
 }
