@@ -122,6 +122,13 @@ int sock_unacked(int fd)
     return ioctl(fd, SIOCOUTQ, &n) < 0 ? -errno : n;
 }
 
+bool sock_is_closed(int fd)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof info;
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_state == TCP_CLOSE;
+}
+
 int sock_taken(const struct sock_addr *addr)
 {
     int fd = socket(addr->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);

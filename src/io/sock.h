@@ -46,6 +46,9 @@ int sock_listen(struct sock_addr *addr, int backlog, bool blocking);
  * errno. */
 int sock_unacked(int fd);
 
+/* Whether a TCP connection is no more: reset, or ended by both sides. */
+bool sock_is_closed(int fd);
+
 /* Checks whether another program listens on the address, which SO_REUSEPORT would permit silently
  * for the same user. -EADDRINUSE if so, otherwise 0; sock_listen reports other errors. */
 int sock_taken(const struct sock_addr *addr);

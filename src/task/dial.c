@@ -1,0 +1,99 @@
+#include "task/dial.h"
+
+#include "base/clock.h"
+#include "io/sock.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* Between two tries of a Unix socket whose queue is full; a non-blocking connect does not wait for
+ * it (connect(2), EAGAIN). */
+#define QUEUE_PAUSE (5 * NS_PER_MS)
+
+struct dial_addr {
+    union {
+        struct sockaddr sa;
+        struct sockaddr_un un;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+    };
+    socklen_t len;
+};
+
+/* ---- addresses ---- */
+
+static bool parse_unix(const char *path, struct dial_addr *a)
+{
+    size_t len = strlen(path);
+    bool abstract = path[0] == '@';
+    if (len < 1 + (size_t)abstract || len >= sizeof a->un.sun_path) return false;
+    memset(a, 0, sizeof *a);
+    a->un.sun_family = AF_UNIX;
+    memcpy(a->un.sun_path, path, len);
+    if (abstract) a->un.sun_path[0] = '\0'; /* its length ends the name, not a NUL */
+    a->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + !abstract);
+    return true;
+}
+
+static bool parse_inet(const char *text, struct dial_addr *a)
+{
+    struct sock_addr parsed;
+    if (!sock_addr_parse(text, &parsed) || parsed.both) return false;
+    bool v6 = parsed.sa.sa_family == AF_INET6;
+    if (v6)
+        a->in6 = parsed.in6;
+    else
+        a->in = parsed.in;
+    a->len = parsed.len;
+    return (v6 ? parsed.in6.sin6_port : parsed.in.sin_port) != 0;
+}
+
+static bool parse(const char *to, struct dial_addr *a)
+{
+    if (strncmp(to, "unix:", 5) == 0) return parse_unix(to + 5, a);
+    return parse_inet(to, a);
+}
+
+/* ---- connecting ---- */
+
+static int open_socket(const struct dial_addr *a)
+{
+    int fd = socket(a->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+    if (fd < 0) return -errno;
+    if (a->sa.sa_family != AF_UNIX) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    return fd;
+}
+
+static int connect_fd(struct scope *scope, int fd, const struct dial_addr *a)
+{
+    struct io_call c = {.connect = {fd, &a->sa, a->len}};
+    for (;;) {
+        int err = scope_call(scope, &c, IO_CONNECT);
+        if (err == -ECONNRESET && !scope->cancelled) return -EPIPE; /* see stream.c:peer_error */
+        if (err != -EAGAIN || a->sa.sa_family != AF_UNIX) return err;
+        err = scope_sleep(scope, QUEUE_PAUSE);
+        if (err < 0) return err;
+    }
+}
+
+static int connect_to(struct scope *scope, const struct dial_addr *a, struct stream **out)
+{
+    int refused = scope_refuses(scope);
+    if (refused) return refused;
+    int fd = open_socket(a);
+    if (fd < 0) return fd;
+    int err = connect_fd(scope, fd, a);
+    if (err == 0) err = stream_adopt(scope->io, fd, out);
+    if (err < 0) close(fd);
+    return err;
+}
+
+int dial(struct scope *scope, const char *to, struct stream **out)
+{
+    struct dial_addr a;
+    if (!parse(to, &a)) return -EINVAL;
+    return connect_to(scope, &a, out);
+}
