@@ -75,6 +75,7 @@ typedef struct torc_slice {
 typedef struct torc_server torc_server;
 typedef struct torc_req torc_req;
 typedef struct torc_file torc_file;
+typedef struct torc_stream torc_stream;
 typedef struct torc_group torc_group;
 typedef struct torc_event torc_event;
 
@@ -368,6 +369,56 @@ TORC_API uint64_t torc_event_count(const torc_event *e);
  * drain: then *seen may stay as it is, and the handler should end. 0, -EIDRM if the event is
  * freed meanwhile, -ENOMEM, or the scope's error. */
 TORC_API int torc_event_wait(torc_req *rq, torc_event *e, uint64_t *seen);
+
+/* ---- connections and descriptors ------------------------------------------------------------- */
+/* A stream is a connection that a handler opens, to a database or another server. It belongs to the
+ * request: streams left open are closed when the handler returns. At most one fiber may read and
+ * one may write at a time. TCP sends at once (TCP_NODELAY). No call has a timeout of its own. */
+
+/* WAITS. Connects to `to`: "127.0.0.1:80", "[::1]:80", "unix:/path", or "unix:@name" of the
+ * abstract namespace (unix(7)). On success *stream must be closed with torc_stream_close. 0;
+ * -EINVAL for any other text; -EPIPE if the peer resets the connection at once; -ENOMEM; the errors
+ * of socket(2) and connect(2), such as -ECONNREFUSED, -ENOENT and -EMFILE; or the scope's error. */
+TORC_API int torc_connect(torc_req *rq, const char *to, torc_stream **stream);
+
+/* WAITS until bytes have come; reads up to `size` of them. Returns a count, 0 at the end of the
+ * peer's stream or if `size` is 0, or
+ *   -EPIPE  the peer has reset the connection
+ *   -EBUSY  another fiber reads
+ *   -EBADF  another fiber has closed the stream meanwhile
+ *   -ENOMEM, -ETIMEDOUT or another error of the connection (tcp(7))
+ * or the scope's error: nothing has been read then, and a later call may. Up to 32 KiB, and what
+ * comes within one turn of the core, are received before they are read; then the peer has to
+ * wait. */
+TORC_API ssize_t torc_stream_read(torc_req *rq, torc_stream *s, void *buf, size_t size);
+
+/* WAITS until the kernel has taken all of the bytes, which must not change meanwhile. 0, or
+ *   -EPIPE  the peer takes no more; also after torc_stream_shutdown, and after a write that failed
+ *           when some of its bytes had left
+ *   -EBUSY  another fiber writes or shuts down
+ *   -EBADF  another fiber has closed the stream meanwhile
+ * another error of the connection, or the scope's error: some of the bytes may have been sent. */
+TORC_API int torc_stream_write(torc_req *rq, torc_stream *s, const void *data, size_t size);
+
+/* WAITS. Ends the sending side: the peer reads the end of the stream after what was written, and
+ * can still send. 0, or the errors of torc_stream_write. */
+TORC_API int torc_stream_shutdown(torc_req *rq, torc_stream *s);
+
+/* Closes the stream; it must not be used afterwards. Fibers that wait for it return -EBADF. Does
+ * not wait: what is left to do is done meanwhile. What was written is still sent; but if there are
+ * bytes that were not read, the connection is reset, which may destroy it (tcp(7)): shut down and
+ * read up to the end before, where that matters. */
+TORC_API void torc_stream_close(torc_stream *s);
+
+/* WAITS until the descriptor is ready, for a client library that has a socket of its own. `events`
+ * is that of poll(2), and so is the result: POLLERR and POLLHUP may be in it unasked. Several
+ * fibers may wait for one descriptor, for the same events or others. A file is always ready.
+ * Closing a descriptor ends no wait for it, nor, before that wait returns, its connection; its
+ * number may be used again. -EBADF if it is not open; -EINVAL for events that it cannot report;
+ * -EMFILE, -ENOMEM; or the scope's error. */
+TORC_API int torc_poll(torc_req *rq, int fd, int events);
+
+/* ---- groups ---------------------------------------------------------------------------------- */
 
 /* A group runs functions concurrently on fibers of the request's core: spawn several, then join
  * them once. `fn` returns 0 or negative errno. The first that fails cancels the group: what the

@@ -26,6 +26,7 @@ OTHER_TESTS = {
     "serve/access_ends": "whole servers",
     "serve/access_rotation": "whole servers",
     "serve/asking": "handlers that ask, in a server",
+    "serve/connecting": "handlers that connect to another server",
     "serve/deadlines": "whole servers",
     "serve/drain": "whole servers",
     "serve/faults": "whole servers",
