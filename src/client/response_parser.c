@@ -20,11 +20,29 @@ static int on_head_complete(struct message *m)
     if (message_major(m) != 1) return reject(r, "not HTTP/1.x");
     if (r->status == 101) return reject(r, "unrequested protocol switch");
     if (r->status < 100) return reject(r, "status below 100");
-    if (r->status < 200) return MESSAGE_CONTINUE;
+    if (r->status < 200) {
+        if (r->on_interim) r->on_interim(r);
+        return MESSAGE_CONTINUE;
+    }
     r->state = RESPONSE_BODY;
     bool no_body = r->to_head || r->status == 204 || r->status == 304;
     r->until_close = !no_body && message_needs_end(m);
     return no_body ? MESSAGE_NO_BODY : MESSAGE_CONTINUE;
+}
+
+/* Those of a trailer are left out. */
+static int on_field_name(struct message *m, slice piece)
+{
+    struct response_parser *r = parser_of(m);
+    if (r->state == RESPONSE_HEAD) r->on_field_name(r, piece);
+    return MESSAGE_CONTINUE;
+}
+
+static int on_field_value(struct message *m, slice piece)
+{
+    struct response_parser *r = parser_of(m);
+    if (r->state == RESPONSE_HEAD) r->on_field_value(r, piece);
+    return MESSAGE_CONTINUE;
 }
 
 static int on_body(struct message *m, slice piece)
@@ -45,6 +63,8 @@ static int on_complete(struct message *m)
 }
 
 static const struct message_events events = {
+    .field_name = on_field_name,
+    .field_value = on_field_value,
     .head_complete = on_head_complete,
     .body = on_body,
     .complete = on_complete,
@@ -53,6 +73,7 @@ static const struct message_events events = {
 void response_parser_begin(struct response_parser *r, bool to_head)
 {
     message_begin_response(&r->message, &events);
+    if (r->on_field_name) message_watch_fields(&r->message);
     r->body_bytes = 0;
     r->status = 0;
     r->state = RESPONSE_HEAD;

@@ -14,6 +14,11 @@ struct response_parser {
     struct message message;
     /* Gets the body in pieces; may be NULL. */
     void (*on_body)(struct response_parser *r, slice piece);
+    /* Get the head's fields in pieces; both NULL: nobody wants them. Those of interim responses
+     * come before on_interim. */
+    void (*on_field_name)(struct response_parser *r, slice piece);
+    void (*on_field_value)(struct response_parser *r, slice piece);
+    void (*on_interim)(struct response_parser *r);
     uint64_t body_bytes;
     uint16_t status;
     uint8_t state;       /* enum response_state */
@@ -23,7 +28,7 @@ struct response_parser {
     const char *problem; /* in state ERROR: what is wrong; static */
 };
 
-/* Prepares for the next response; on_body stays. */
+/* Prepares for the next response; the callbacks stay. */
 void response_parser_begin(struct response_parser *r, bool to_head);
 
 /* Bytes used of `in`: all of them, or those up to the end of the response or to the error. */

@@ -116,6 +116,11 @@ static int on_complete(llhttp_t *l)
 static const llhttp_settings_t request_settings = REQUEST_SETTINGS(NULL);
 static const llhttp_settings_t request_settings_with_version = REQUEST_SETTINGS(on_version);
 static const llhttp_settings_t response_settings = {COMMON_SETTINGS};
+static const llhttp_settings_t response_settings_with_fields = {
+    COMMON_SETTINGS,
+    .on_header_field = on_field_name,
+    .on_header_value = on_field_value,
+};
 
 /* ---- begin ---- */
 
@@ -149,6 +154,11 @@ void message_begin_response(struct message *m, const struct message_events *even
 void message_watch_version(struct message *m)
 {
     llhttp_of(m)->settings = (void *)(uintptr_t)&request_settings_with_version;
+}
+
+void message_watch_fields(struct message *m)
+{
+    llhttp_of(m)->settings = (void *)(uintptr_t)&response_settings_with_fields;
 }
 
 /* ---- reading ---- */

@@ -44,7 +44,8 @@ enum message_result {
     MESSAGE_MALFORMED,
 };
 
-/* Starts a message. For responses, only head_complete, body and complete are called. */
+/* Starts a message. For responses, only head_complete, body and complete are called, unless
+ * message_watch_fields follows. */
 void message_begin_request(struct message *m, const struct message_events *events);
 void message_begin_response(struct message *m, const struct message_events *events);
 
@@ -56,6 +57,9 @@ enum message_result message_end(struct message *m);
 
 /* Enables the version event for a request. */
 void message_watch_version(struct message *m);
+
+/* Enables the events of fields for a response. */
+void message_watch_fields(struct message *m);
 
 /* llhttp's description of the error, static; NULL if there is none. */
 const char *message_problem(const struct message *m);

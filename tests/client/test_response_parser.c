@@ -27,6 +27,8 @@ static void on_body(struct response_parser *r, slice piece)
 static void begin(struct response_parser *r, bool to_head)
 {
     r->on_body = on_body;
+    r->on_field_name = r->on_field_value = NULL;
+    r->on_interim = NULL;
     body_len = 0;
     response_parser_begin(r, to_head);
     assert_int_equal(r->state, RESPONSE_HEAD);
