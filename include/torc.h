@@ -76,6 +76,8 @@ typedef struct torc_server torc_server;
 typedef struct torc_req torc_req;
 typedef struct torc_file torc_file;
 typedef struct torc_stream torc_stream;
+typedef struct torc_client torc_client;
+typedef struct torc_exchange torc_exchange;
 typedef struct torc_group torc_group;
 typedef struct torc_event torc_event;
 
@@ -417,6 +419,106 @@ TORC_API void torc_stream_close(torc_stream *s);
  * number may be used again. -EBADF if it is not open; -EINVAL for events that it cannot report;
  * -EMFILE, -ENOMEM; or the scope's error. */
 TORC_API int torc_poll(torc_req *rq, int fd, int events);
+
+/* ---- HTTP client ----------------------------------------------------------------------------- */
+/* Requests to other servers: HTTP/1.1 without TLS. Each core keeps connections of its own alive
+ * between requests. torc sets Host, Connection and the fields of the framing, and hands traceparent
+ * and tracestate of the incoming request on. No call has a timeout of its own: a deadline
+ * (torc_deadline) ends the wait for a connection, too. */
+
+/* A zero means the default. */
+typedef struct torc_client_options {
+    unsigned connections; /* of one core to one server, at most (32); others wait in turn */
+    unsigned waiting;     /* requests of one core that wait for one of these, at most (1024) */
+    unsigned idle_ms;     /* how long a connection is kept that nobody uses (10,000 ms) */
+    size_t max_head;      /* bytes of a response's head (32 KiB) */
+} torc_client_options;
+
+/* NULL options: all by default. NULL if out of memory. Any number of requests may use a client, on
+ * all cores. */
+TORC_API torc_client *torc_client_new(const torc_client_options *options);
+
+/* Frees a client, once every server whose requests used it has ended. NULL is allowed. */
+TORC_API void torc_client_free(torc_client *c);
+
+typedef struct torc_field {
+    torc_slice name, value;
+} torc_field;
+
+/* All zeros, but for the URL, is a GET. What it points to must stay valid until the response's head
+ * has come. */
+typedef struct torc_fetch_options {
+    const char *method; /* NULL: GET */
+    const char *url;    /* "http://HOST[:PORT]/PATH?QUERY"; a fragment is left out */
+    const char
+        *connect_to; /* where to connect instead, as in torc_connect; NULL: to the URL's host */
+    const torc_field *fields;
+    size_t n_fields;
+    torc_slice body;    /* sent with its length; absent: none */
+    bool streamed;      /* for torc_fetch_open: the body follows by torc_fetch_write */
+    int64_t length;     /* then, its size in bytes, or negative if unknown: it is chunked */
+    size_t max_body;    /* for torc_fetch: bytes of the response's body; 0: 1 MiB */
+    unsigned redirects; /* how many to follow (RFC 9110, 15.4) */
+    bool repeatable;    /* it may reach the server twice, whatever its method */
+    bool no_trace;      /* traceparent and tracestate are not handed on */
+} torc_fetch_options;
+
+/* WAITS for the whole response, of any status: 0, and *x must be closed with torc_fetch_close;
+ * exchanges left open are closed when the handler returns. Or
+ *   -EINVAL           the URL, the method or a field is malformed, or the field is torc's own
+ *   -EPROTONOSUPPORT  a URL, or that of a redirect, is not of http
+ *   -EAGAIN           as many requests wait for a connection as may
+ *   -ECONNREFUSED …   the server cannot be connected to: the errors of torc_connect
+ *   -EPIPE            it has closed or reset the connection before the response was complete
+ *   -EBADMSG          what it sent is no response
+ *   -E2BIG            the response's head exceeds max_head
+ *   -EMSGSIZE         its body exceeds max_body
+ *   -ELOOP            there were more redirects than `redirects`, which was not 0
+ *   -ENOMEM           out of memory
+ * or the scope's error.
+ *
+ * A keep-alive connection may turn out to be dead. If nothing of the response has come, a
+ * request that may be repeated (GET, HEAD, OPTIONS, TRACE, PUT, DELETE, or as the options say) is
+ * sent once more, on a new one; a streamed one never is.
+ *
+ * A redirect that is followed turns POST into GET for 301, 302 and 303, and any method but HEAD for
+ * 303, without the body and its fields; Authorization and Cookie are not sent to another host. */
+TORC_API int torc_fetch(torc_req *rq, torc_client *c, const torc_fetch_options *options,
+                        torc_exchange **x);
+
+/* WAITS until the request has been sent; if it is streamed, its head. 0, or the errors of
+ * torc_fetch. Then come torc_fetch_write, torc_fetch_response and torc_fetch_read, in this order.
+ * At most one fiber may use an exchange at a time: -EBUSY. After an error the exchange can only be
+ * closed, except that torc_fetch_response may follow a torc_fetch_write that failed. */
+TORC_API int torc_fetch_open(torc_req *rq, torc_client *c, const torc_fetch_options *options,
+                             torc_exchange **x);
+
+/* WAITS until a piece of a streamed body has been sent. 0; -EINVAL beyond its length, or without or
+ * after a streamed body; -EPIPE if the server takes no more, perhaps because it has responded; or
+ * the scope's error. */
+TORC_API int torc_fetch_write(torc_req *rq, torc_exchange *x, const void *data, size_t size);
+
+/* WAITS for the response's head, after it has ended a streamed body. Returns the status, 200 to 599
+ * as a rule, or the errors of torc_fetch; -EINVAL if the body is shorter than its length. A
+ * redirect of a streamed body is not followed. */
+TORC_API int torc_fetch_response(torc_req *rq, torc_exchange *x);
+
+/* WAITS. Reads up to `size` bytes of the response's body, as they come: a count, 0 at its end, or
+ * the errors of torc_fetch. -EINVAL before torc_fetch_response. */
+TORC_API ssize_t torc_fetch_read(torc_req *rq, torc_exchange *x, void *buf, size_t size);
+
+/* Of the response; valid until the exchange is closed. The status is 0 and fields are absent before
+ * its head has come; interim responses (1xx) and trailers are left out. The body is that of
+ * torc_fetch. */
+TORC_API int torc_fetch_status(const torc_exchange *x);
+TORC_API torc_slice torc_fetch_header(const torc_exchange *x, const char *name);
+TORC_API bool torc_fetch_header_next(const torc_exchange *x, size_t *at, torc_slice *name,
+                                     torc_slice *value);
+TORC_API torc_slice torc_fetch_body(const torc_exchange *x);
+
+/* Closes an exchange; it must not be used afterwards. A fiber that waits for it returns -EBADF. Its
+ * connection is kept if the response is complete. Does not wait. */
+TORC_API void torc_fetch_close(torc_exchange *x);
 
 /* ---- groups ---------------------------------------------------------------------------------- */
 

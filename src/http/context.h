@@ -57,6 +57,13 @@ struct http_stats {
     uint64_t ticks;       /* runs of what runs every so often */
     uint64_t
         ticks_missed; /* that did not begin, as the one before still ran or no fiber was free */
+
+    uint64_t upstream_open;     /* connections of clients to other servers */
+    uint64_t upstream_connects; /* of these, opened so far */
+    uint64_t upstream_requests; /* sent to other servers, repeated ones included */
+    uint64_t upstream_repeated; /* of these, sent once more */
+    uint64_t upstream_waited;   /* requests that waited for a connection */
+    uint64_t upstream_rejected; /* requests that failed because too many waited */
 };
 
 /* How a request ended. Each one that began, with the first byte of its head, is counted once: under

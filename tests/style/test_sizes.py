@@ -31,6 +31,7 @@ OTHER_TESTS = {
     "serve/drain": "whole servers",
     "serve/faults": "whole servers",
     "serve/files": "handlers that write and send files, in a server",
+    "serve/fetching": "handlers that ask another server over HTTP",
     "serve/idle": "whole servers",
     "serve/lab": "whole servers",
     "serve/lifecycle": "whole servers",

@@ -1,0 +1,334 @@
+#include "client/fetch.h"
+
+#include "base/list.h"
+#include "http/context.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    BODY_FIRST = 4096,  /* bytes of memory for a whole body, at first */
+    BODY_MAX = 1 << 20, /* options.max_body by default */
+    DISCARD_READS = 4,  /* of the body of a redirect; then its connection is closed */
+    CHUNK_LINE = 20,
+};
+
+/* ---- what the parser finds ---- */
+
+static struct fetch *fetch_of(struct response_parser *p)
+{
+    return container_of(p, struct fetch, parser);
+}
+
+static void on_name(struct response_parser *p, slice piece)
+{
+    field_list_add_name(&fetch_of(p)->fields, piece);
+}
+
+static void on_value(struct response_parser *p, slice piece)
+{
+    field_list_add_value(&fetch_of(p)->fields, piece);
+}
+
+static void on_interim(struct response_parser *p)
+{
+    field_list_clear(&fetch_of(p)->fields);
+}
+
+/* The body goes over the bytes that have been parsed, which are more. */
+static void on_body(struct response_parser *p, slice piece)
+{
+    struct fetch *f = fetch_of(p);
+    memmove(f->sink + f->sink_len, piece.ptr, piece.len);
+    f->sink_len += piece.len;
+}
+
+static void begin_response(struct fetch *f)
+{
+    f->parser.on_body = on_body;
+    f->parser.on_field_name = on_name;
+    f->parser.on_field_value = on_value;
+    f->parser.on_interim = on_interim;
+    response_parser_begin(&f->parser, slice_eq(f->method, SLICE("HEAD")));
+    field_list_clear(&f->fields);
+    f->head_bytes = f->early_at = f->early_len = 0;
+}
+
+/* ---- the connection ---- */
+
+static void give_back(struct fetch *f, bool keep)
+{
+    struct pool_conn *c = f->conn;
+    f->conn = NULL;
+    if (c) pool_give(c, keep);
+}
+
+static int fail(struct fetch *f, int err)
+{
+    give_back(f, false);
+    f->state = FETCH_FAILED;
+    f->error = err;
+    return err;
+}
+
+static bool has_come(const struct fetch *f)
+{
+    return f->head_bytes || f->conn->stream->unread_len;
+}
+
+/* Whether to send the request once more, because its connection was dead when it was taken. */
+static bool repeats(struct fetch *f, const struct scope *scope, int err)
+{
+    if (scope->cancelled || err == -ENOMEM || err == -EBUSY || !f->conn) return false;
+    if (!f->conn->reused || f->repeated || !fetch_is_repeatable(f) || has_come(f)) return false;
+    f->repeated = true;
+    counter_add(&f->pool->stats->upstream_repeated, 1);
+    give_back(f, false);
+    return true;
+}
+
+/* ---- sending ---- */
+
+static int send_request(struct fetch *f, struct scope *scope)
+{
+    struct stream *s = f->conn->stream;
+    slice body = f->without_body ? SLICE("") : f->options.body;
+    bool together = body.len < INT32_MAX / 2;
+    struct iovec part[] = {{f->out.text, f->out.len},
+                           {(void *)(uintptr_t)body.ptr, together ? body.len : 0}};
+    counter_add(&f->pool->stats->upstream_requests, 1);
+    int err = stream_send(scope, s, part, 2);
+    return err < 0 || together ? err : stream_write(scope, s, body.ptr, body.len);
+}
+
+static int take(struct fetch *f, struct scope *scope)
+{
+    char to[URL_HOST_MAX + 4];
+    const char *instead = f->options.connect_to;
+    if (!instead) url_address(f->url.host, to);
+    return pool_take(f->pool, scope, instead ? instead : to, f->repeated, &f->conn);
+}
+
+/* A server may respond, and close, before it has read the whole request: then the response
+ * counts. */
+static int send_anew(struct fetch *f, struct scope *scope)
+{
+    int err;
+    f->cut = false;
+    do {
+        err = take(f, scope);
+        if (err < 0) return err;
+        begin_response(f);
+        err = send_request(f, scope);
+    } while (err < 0 && repeats(f, scope, err));
+    f->cut = err < 0;
+    return err == -EPIPE && has_come(f) ? 0 : err;
+}
+
+int fetch_prepare(struct fetch *f)
+{
+    const torc_fetch_options *o = &f->options;
+    f->method = slice_str(o->method ? o->method : "GET");
+    if (!o->url) return -EINVAL;
+    int err = url_parse(slice_str(o->url), &f->url);
+    return err < 0 ? err : fetch_check(f);
+}
+
+int fetch_start(struct fetch *f, struct scope *scope)
+{
+    int err = fetch_put_head(f);
+    if (err == 0) err = send_anew(f, scope);
+    if (err < 0) return fail(f, err);
+    f->state = f->options.streamed ? FETCH_STREAMING : FETCH_SENT;
+    if (f->options.streamed && f->options.length > 0) f->body_left = (uint64_t)f->options.length;
+    return 0;
+}
+
+/* ---- a streamed body ---- */
+
+static bool is_chunked(const struct fetch *f)
+{
+    return f->options.length < 0;
+}
+
+static int send_piece(struct fetch *f, struct scope *scope, const void *data, size_t size)
+{
+    char line[CHUNK_LINE];
+    if (!is_chunked(f)) return stream_write(scope, f->conn->stream, data, size);
+    int n = snprintf(line, sizeof line, "%zx\r\n", size);
+    struct iovec part[] = {
+        {line, (size_t)n}, {(void *)(uintptr_t)data, size}, {(void *)(uintptr_t) "\r\n", 2}};
+    return stream_send(scope, f->conn->stream, part, 3);
+}
+
+int fetch_write(struct fetch *f, struct scope *scope, const void *data, size_t size)
+{
+    enum { PIECE = 1 << 30 };
+    const char *at = data;
+    if (f->state == FETCH_FAILED) return f->error;
+    if (f->state != FETCH_STREAMING) return -EINVAL;
+    if (f->cut) return -EPIPE;
+    if (!is_chunked(f) && size > f->body_left) return -EINVAL;
+    while (size > 0) {
+        size_t n = size < PIECE ? size : PIECE;
+        int err = send_piece(f, scope, at, n);
+        f->cut |= err < 0;
+        if (err < 0) return err == -EPIPE ? err : fail(f, err);
+        if (!is_chunked(f)) f->body_left -= n;
+        at += n;
+        size -= n;
+    }
+    return 0;
+}
+
+static int end_body(struct fetch *f, struct scope *scope)
+{
+    if (f->cut) return 0;
+    if (!is_chunked(f)) return f->body_left ? -EINVAL : 0;
+    int err = stream_write(scope, f->conn->stream, "0\r\n\r\n", 5);
+    f->cut = err < 0;
+    return err == -EPIPE && has_come(f) ? 0 : err;
+}
+
+/* ---- receiving ---- */
+
+/* Parses n bytes at `at`, and leaves there what is of the body. */
+static int feed(struct fetch *f, char *at, size_t n)
+{
+    f->sink = at;
+    f->sink_len = 0;
+    size_t used = response_parser_parse(&f->parser, slice_of(at, n));
+    if (f->parser.state == RESPONSE_ERROR) return -EBADMSG;
+    if (f->parser.state == RESPONSE_DONE)
+        give_back(f, f->parser.keep_alive && used == n && !f->cut);
+    return 0;
+}
+
+/* The peer has ended its stream. */
+static int feed_end(struct fetch *f)
+{
+    response_parser_end(&f->parser);
+    if (f->parser.state != RESPONSE_DONE) return -EPIPE;
+    give_back(f, false);
+    return 0;
+}
+
+static int read_head(struct fetch *f, struct scope *scope)
+{
+    while (f->parser.state == RESPONSE_HEAD) {
+        ssize_t n = stream_read(scope, f->conn->stream, f->in, sizeof f->in);
+        if (n <= 0) return n < 0 ? (int)n : -EPIPE;
+        f->head_bytes += (size_t)n;
+        int err = feed(f, f->in, (size_t)n);
+        if (err < 0) return err;
+        if (f->fields.failed) return -ENOMEM;
+        if (f->parser.state == RESPONSE_HEAD && f->head_bytes > f->max_head) return -E2BIG;
+        f->early_len = f->sink_len;
+    }
+    return 0;
+}
+
+static ssize_t read_body(struct fetch *f, struct scope *scope, char *buf, size_t size)
+{
+    if (f->early_at < f->early_len) {
+        size_t left = f->early_len - f->early_at, n = left < size ? left : size;
+        memcpy(buf, f->in + f->early_at, n);
+        f->early_at += n;
+        return (ssize_t)n;
+    }
+    while (f->parser.state == RESPONSE_BODY && size > 0) {
+        ssize_t n = stream_read(scope, f->conn->stream, buf, size);
+        if (n < 0) return n;
+        int err = n ? feed(f, buf, (size_t)n) : feed_end(f);
+        if (err < 0) return err;
+        if (n && f->sink_len) return (ssize_t)f->sink_len;
+    }
+    return 0;
+}
+
+/* Reads what may be left of a short body, so that the connection can be kept. */
+static void discard_body(struct fetch *f, struct scope *scope)
+{
+    f->early_len = 0;
+    for (int i = 0; i < DISCARD_READS && f->conn; i++)
+        if (read_body(f, scope, f->in, sizeof f->in) <= 0) break;
+    give_back(f, false);
+}
+
+static int follow(struct fetch *f, struct scope *scope)
+{
+    int err = fetch_redirect(f);
+    if (err < 0) return err;
+    discard_body(f, scope);
+    f->repeated = false;
+    err = fetch_put_head(f);
+    return err < 0 ? err : send_anew(f, scope);
+}
+
+static int await_response(struct fetch *f, struct scope *scope)
+{
+    for (;;) {
+        int err = read_head(f, scope);
+        if (err == 0 && !fetch_is_redirect(f)) return 0;
+        if (err == 0)
+            err = follow(f, scope);
+        else if (repeats(f, scope, err))
+            err = send_anew(f, scope);
+        if (err < 0) return err;
+    }
+}
+
+int fetch_response(struct fetch *f, struct scope *scope)
+{
+    int err = 0;
+    if (f->state == FETCH_FAILED) return f->error;
+    if (f->state == FETCH_HEAD) return f->parser.status;
+    if (f->state == FETCH_STREAMING) err = end_body(f, scope);
+    if (err == 0) err = await_response(f, scope);
+    if (err < 0) return fail(f, err);
+    f->state = FETCH_HEAD;
+    return f->parser.status;
+}
+
+ssize_t fetch_read(struct fetch *f, struct scope *scope, void *buf, size_t size)
+{
+    if (f->state == FETCH_FAILED) return f->error;
+    if (f->state != FETCH_HEAD) return -EINVAL;
+    ssize_t n = read_body(f, scope, buf, size);
+    return n < 0 ? fail(f, (int)n) : n;
+}
+
+static int grow_body(struct fetch *f, size_t *cap, size_t most)
+{
+    size_t more = *cap ? *cap * 2 : BODY_FIRST;
+    if (*cap > most) return -EMSGSIZE;
+    if (more > most) more = most + 1; /* one byte too many shows that the body is too large */
+    char *body = realloc(f->body, more);
+    if (!body) return -ENOMEM;
+    f->body = body;
+    *cap = more;
+    return 0;
+}
+
+int fetch_read_all(struct fetch *f, struct scope *scope)
+{
+    size_t cap = 0, most = f->options.max_body ? f->options.max_body : BODY_MAX;
+    for (;;) {
+        int err = f->body_len == cap ? grow_body(f, &cap, most) : 0;
+        if (err < 0) return fail(f, err);
+        ssize_t n = fetch_read(f, scope, f->body + f->body_len, cap - f->body_len);
+        if (n <= 0) return (int)n;
+        f->body_len += (size_t)n;
+        if (f->body_len > most) return fail(f, -EMSGSIZE);
+    }
+}
+
+void fetch_end(struct fetch *f)
+{
+    give_back(f, false);
+    head_text_free(&f->out);
+    field_list_free(&f->fields);
+    free(f->own_url);
+    free(f->body);
+}

@@ -1,0 +1,118 @@
+/* The request of a fetch: what it may be, and its head. */
+
+#include "client/fetch.h"
+
+#include "http/fields/field.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+/* Fields that torc sets itself, or that ask for what it does not do. */
+static bool is_own(slice name)
+{
+    static const slice own[] = {
+        SLICE("host"),       SLICE("connection"), SLICE("content-length"),
+        SLICE("keep-alive"), SLICE("upgrade"),    SLICE("transfer-encoding"),
+        SLICE("trailer"),    SLICE("te"),         SLICE("expect"),
+    };
+    for (size_t i = 0; i < ARRAY_LEN(own); i++)
+        if (slice_ieq(name, own[i])) return true;
+    return false;
+}
+
+int fetch_check(const struct fetch *f)
+{
+    const torc_fetch_options *o = &f->options;
+    if (!field_name_valid(f->method) || slice_eq(f->method, SLICE("CONNECT"))) return -EINVAL;
+    if (o->streamed && o->body.ptr) return -EINVAL;
+    for (size_t i = 0; i < o->n_fields; i++) {
+        const torc_field *field = &o->fields[i];
+        if (!field_name_valid(field->name) || !field_value_valid(field->value)) return -EINVAL;
+        if (is_own(field->name)) return -EINVAL;
+    }
+    return 0;
+}
+
+static bool is_one_of(slice s, const slice *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (slice_eq(s, list[i])) return true;
+    return false;
+}
+
+bool fetch_is_repeatable(const struct fetch *f)
+{
+    /* RFC 9110, 9.2.2. */
+    static const slice idempotent[] = {SLICE("GET"),   SLICE("HEAD"), SLICE("OPTIONS"),
+                                       SLICE("TRACE"), SLICE("PUT"),  SLICE("DELETE")};
+    if (f->options.streamed) return false;
+    return f->options.repeatable || is_one_of(f->method, idempotent, ARRAY_LEN(idempotent));
+}
+
+/* ---- the head ---- */
+
+/* Whether a field of the first request belongs into one that follows a redirect. */
+static bool survives(const struct fetch *f, slice name)
+{
+    if (f->crossed && (slice_ieq(name, SLICE("authorization")) || slice_ieq(name, SLICE("cookie"))))
+        return false;
+    return !f->without_body || name.len < 8 || !slice_ieq(slice_of(name.ptr, 8), SLICE("content-"));
+}
+
+static void put_fields(struct fetch *f)
+{
+    bool traced = f->options.no_trace;
+    for (size_t i = 0; i < f->options.n_fields; i++) {
+        const torc_field *field = &f->options.fields[i];
+        traced |= slice_ieq(field->name, SLICE("traceparent"));
+        if (!survives(f, field->name)) continue;
+        slice value = field->value.ptr ? field->value : SLICE("");
+        head_text_field(&f->out, field->name, value);
+    }
+    if (traced) return;
+    head_text_field(&f->out, SLICE("traceparent"), f->traceparent);
+    head_text_field(&f->out, SLICE("tracestate"), f->tracestate);
+}
+
+static void put_length(struct fetch *f, uint64_t length)
+{
+    char text[24];
+    int n = snprintf(text, sizeof text, "%" PRIu64, length);
+    head_text_field(&f->out, SLICE("Content-Length"), slice_of(text, (size_t)n));
+}
+
+/* Methods whose request without a body says so (RFC 9110, 8.6). */
+static bool expects_body(slice method)
+{
+    static const slice with[] = {SLICE("POST"), SLICE("PUT"), SLICE("PATCH")};
+    return is_one_of(method, with, ARRAY_LEN(with));
+}
+
+static void put_framing(struct fetch *f)
+{
+    const torc_fetch_options *o = &f->options;
+    if (o->streamed && o->length < 0)
+        head_text_field(&f->out, SLICE("Transfer-Encoding"), SLICE("chunked"));
+    else if (o->streamed)
+        put_length(f, (uint64_t)o->length);
+    else if (o->body.ptr && !f->without_body)
+        put_length(f, o->body.len);
+    else if (expects_body(f->method))
+        put_length(f, 0);
+}
+
+int fetch_put_head(struct fetch *f)
+{
+    bool rooted = f->url.target.len && f->url.target.ptr[0] == '/';
+    head_text_clear(&f->out);
+    head_text_add(&f->out, f->method);
+    head_text_add(&f->out, rooted ? SLICE(" ") : SLICE(" /"));
+    head_text_add(&f->out, f->url.target);
+    head_text_add(&f->out, SLICE(" HTTP/1.1\r\n"));
+    head_text_field(&f->out, SLICE("Host"), f->url.host);
+    put_fields(f);
+    put_framing(f);
+    head_text_add(&f->out, SLICE("\r\n"));
+    return f->out.failed ? -ENOMEM : 0;
+}

@@ -1,0 +1,269 @@
+#include "upstream.h"
+
+#include "tcp.h"
+
+#include <arpa/inet.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { ROOM = 256 * 1024 };
+
+struct visit {
+    struct upstream *u;
+    int fd;
+    unsigned count; /* requests on this connection */
+    char *in;       /* the request, NUL-terminated */
+    size_t len, head;
+};
+
+static void pause_a_little(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+}
+
+/* ---- requests ---- */
+
+static bool more(struct visit *v)
+{
+    ssize_t n = tcp_try_receive(v->fd, v->in + v->len, ROOM - 1 - v->len);
+    if (n <= 0) return false;
+    v->len += (size_t)n;
+    v->in[v->len] = '\0';
+    return true;
+}
+
+/* Reads a request with its body, whose end is that of its length or "0\r\n\r\n". */
+static bool read_request(struct visit *v)
+{
+    char *end;
+    v->len = 0;
+    v->in[0] = '\0';
+    while (!(end = strstr(v->in, "\r\n\r\n")))
+        if (!more(v)) return false;
+    v->head = (size_t)(end - v->in) + 4;
+    if (strstr(v->in, " /early ")) return true;
+    const char *length = strstr(v->in, "\r\nContent-Length: ");
+    bool chunked = strstr(v->in, "\r\nTransfer-Encoding: chunked");
+    size_t body = length ? strtoul(length + 18, NULL, 10) : 0;
+    while (length && v->len - v->head < body && v->len < ROOM - 1)
+        if (!more(v)) return false;
+    while (chunked && !strstr(v->in + v->head, "0\r\n\r\n"))
+        if (!more(v)) return false;
+    return true;
+}
+
+/* ---- responses ---- */
+
+static bool send_text(struct visit *v, const char *text)
+{
+    return tcp_try_send(v->fd, text, strlen(text));
+}
+
+static bool send_body(struct visit *v, const char *body, size_t n)
+{
+    char head[100];
+    snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", n);
+    bool to_head = strncmp(v->in, "HEAD ", 5) == 0;
+    return send_text(v, head) && (to_head || tcp_try_send(v->fd, body, n));
+}
+
+/* In pieces, so that the parser meets each of them. */
+static bool send_slowly(struct visit *v, const char *text)
+{
+    for (; *text; text++) {
+        if (!tcp_try_send(v->fd, text, 1)) return false;
+        if (*text == '\n') pause_a_little();
+    }
+    return true;
+}
+
+static bool send_big(struct visit *v)
+{
+    char *big = malloc(UPSTREAM_BIG);
+    for (size_t i = 0; i < UPSTREAM_BIG; i++) big[i] = (char)('a' + i % 23);
+    bool sent = send_body(v, big, UPSTREAM_BIG);
+    free(big);
+    return sent;
+}
+
+static bool send_big_head(struct visit *v)
+{
+    char line[1000];
+    memset(line, 'x', sizeof line);
+    bool sent = send_text(v, "HTTP/1.1 200 OK\r\n");
+    for (int i = 0; sent && i < 50; i++)
+        sent = send_text(v, "X-Line: ") && tcp_try_send(v->fd, line, sizeof line) &&
+               send_text(v, "\r\n");
+    return sent && send_text(v, "Content-Length: 0\r\n\r\n");
+}
+
+static bool send_redirect(struct visit *v, int left)
+{
+    char text[200];
+    if (left == 0) return send_body(v, v->in, v->len);
+    snprintf(
+        text, sizeof text,
+        "HTTP/1.1 302 Found\r\nLocation: ../a/./redirect%d?x#y\r\nContent-Length: 3\r\n\r\nold",
+        left - 1);
+    return send_text(v, text);
+}
+
+static bool hold(struct visit *v)
+{
+    v->u->held++;
+    while (!v->u->let_go) pause_a_little();
+    v->u->held--;
+    return send_body(v, "held", 4);
+}
+
+static bool never(struct visit *v)
+{
+    char byte;
+    (void)!tcp_try_receive(v->fd, &byte, 1);
+    return false;
+}
+
+static bool reset(struct visit *v)
+{
+    tcp_reset(v->fd);
+    v->fd = -1;
+    return false;
+}
+
+static const struct fixed {
+    const char *path, *text;
+    bool stays;
+} fixed[] = {
+    {"/chunked",
+     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: 1\r\nX-A:  two \r\n\r\n"
+     "3;a=b\r\nabc\r\n2\r\nde\r\n0\r\nX-Trailer: 1\r\n\r\n",
+     true},
+    {"/close", "HTTP/1.1 200 OK\r\nX-A: 1\r\n\r\nto the end", false},
+    {"/old", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", false},
+    {"/interim",
+     "HTTP/1.1 103 Early Hints\r\nX-Early: 1\r\n\r\nHTTP/1.1 404 Not Found\r\nX-Late: 1\r\n"
+     "Content-Length: 4\r\n\r\ngone",
+     true},
+    {"/none", "HTTP/1.1 204 No Content\r\n\r\n", true},
+    {"/bad", "nonsense\r\n\r\n", false},
+    {"/switch", "HTTP/1.1 101 Switching Protocols\r\n\r\n", false},
+    {"/badchunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", false},
+    {"/twolengths", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", false},
+    {"/half", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello", false},
+    {"/early",
+     "HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 4\r\n\r\nmuch", false},
+    {"/halfhead", "HTTP/1.1 200 OK\r\nContent-Le", false},
+    {"/more", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n\r\n", true},
+    {"/secure", "HTTP/1.1 302 Found\r\nLocation: https://a/\r\nContent-Length: 0\r\n\r\n", true},
+    {"/other",
+     "HTTP/1.1 307 Temporary Redirect\r\nLocation: //localhost.invalid/\r\n"
+     "Content-Length: 0\r\n\r\n",
+     true},
+    {"/see", "HTTP/1.1 303 See Other\r\nLocation: /echo\r\nContent-Length: 0\r\n\r\n", true},
+    {"/again", "HTTP/1.1 308 Permanent Redirect\r\nLocation: echo\r\nContent-Length: 0\r\n\r\n",
+     true},
+};
+
+/* False where the connection ends. */
+static bool answer(struct visit *v)
+{
+    char path[100];
+    if (sscanf(v->in, "%*s %99[^ ?]", path) != 1) return false;
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
+        if (strcmp(path, fixed[i].path) == 0)
+            return send_slowly(v, fixed[i].text) && fixed[i].stays;
+    if (strcmp(path, "/echo") == 0) return send_body(v, v->in, v->len);
+    if (strcmp(path, "/body") == 0) return send_body(v, v->in + v->head, v->len - v->head);
+    if (strcmp(path, "/big") == 0) return send_big(v);
+    if (strcmp(path, "/bighead") == 0) return send_big_head(v);
+    if (strcmp(path, "/held") == 0) return hold(v);
+    if (strcmp(path, "/never") == 0) return never(v);
+    if (strcmp(path, "/reset") == 0) return reset(v);
+    if (strcmp(path, "/drop") == 0) return false;
+    if (strcmp(path, "/second") == 0) return v->count == 1 && send_body(v, "first", 5);
+    if (strncmp(path, "/a/redirect", 11) == 0) return send_redirect(v, atoi(path + 11));
+    return send_body(v, "ok", 2);
+}
+
+/* ---- connections ---- */
+
+/* If it is closed with unread bytes, what has not left is lost. */
+static void settle(int fd)
+{
+    int left = 1;
+    for (int i = 0; i < 5000 && ioctl(fd, SIOCOUTQ, &left) == 0 && left > 0; i++) pause_a_little();
+}
+
+static void *visit(void *arg)
+{
+    struct visit *v = arg;
+    v->in = malloc(ROOM);
+    while (read_request(v)) {
+        v->u->requests++;
+        v->count++;
+        if (!answer(v)) break;
+    }
+    if (v->fd >= 0) {
+        settle(v->fd);
+        close(v->fd);
+    }
+    v->u->running--;
+    free(v->in);
+    free(v);
+    return NULL;
+}
+
+static void *serve(void *arg)
+{
+    struct upstream *u = arg;
+    for (int fd; (fd = accept4(u->listener, NULL, NULL, SOCK_CLOEXEC)) >= 0;) {
+        pthread_t thread;
+        struct visit *v = calloc(1, sizeof *v);
+        v->u = u;
+        v->fd = fd;
+        u->connections++;
+        u->running++;
+        pthread_create(&thread, NULL, visit, v);
+        pthread_detach(thread);
+    }
+    return NULL;
+}
+
+void upstream_start(struct upstream *u, uint16_t port)
+{
+    struct sockaddr_in in = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof in;
+    int one = 1;
+    memset(u, 0, sizeof *u);
+    u->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(u->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    assert_int_equal(bind(u->listener, (struct sockaddr *)&in, len), 0);
+    assert_int_equal(listen(u->listener, 100), 0);
+    assert_int_equal(getsockname(u->listener, (struct sockaddr *)&in, &len), 0);
+    u->port = ntohs(in.sin_port);
+    assert_int_equal(pthread_create(&u->thread, NULL, serve, u), 0);
+}
+
+void upstream_stop(struct upstream *u)
+{
+    shutdown(u->listener, SHUT_RDWR);
+    assert_int_equal(pthread_join(u->thread, NULL), 0);
+    close(u->listener);
+    for (int i = 0; u->running; i++) {
+        assert_true(i < TCP_SECONDS * 500);
+        pause_a_little();
+    }
+}
