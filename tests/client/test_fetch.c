@@ -1,0 +1,237 @@
+/* Fetches that are cancelled anywhere, with an upstream in the same thread: what is left behind
+ * would fail the check of the core at its end. */
+
+#include "client/fetch.h"
+
+#include "../base/random.h"
+#include "../task/core.h"
+#include "http/context.h"
+#include "io/sock.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { VISITS = 32, FETCHES = 6, ROUNDS = 200 };
+
+/* ---- an upstream, one step at a time ---- */
+
+struct visit {
+    int fd; /* -1: free */
+    char in[4096];
+    size_t len;
+};
+
+struct upstream {
+    int listener;
+    char address[SOCK_ADDR_TEXT];
+    struct visit visit[VISITS];
+};
+
+static void upstream_open(struct upstream *u)
+{
+    struct sock_addr addr;
+    assert_true(sock_addr_parse("127.0.0.1:0", &addr));
+    u->listener = sock_listen(&addr, 100, false);
+    assert_true(u->listener >= 0);
+    sock_addr_format(&addr, u->address);
+    for (int i = 0; i < VISITS; i++) u->visit[i].fd = -1;
+}
+
+static void leave(struct visit *v)
+{
+    close(v->fd);
+    v->fd = -1;
+    v->len = 0;
+}
+
+static void upstream_close(struct upstream *u)
+{
+    close(u->listener);
+    for (int i = 0; i < VISITS; i++)
+        if (u->visit[i].fd >= 0) leave(&u->visit[i]);
+}
+
+static void answer(struct visit *v)
+{
+    static const char *const answers[] = {
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        "HTTP/1.1 302 Found\r\nLocation: /next\r\nContent-Length: 5\r\n\r\nhello",
+        "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello",
+        "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nhello",
+        "HTTP/1.1 103 Early Hints\r\n\r\n",
+        "nonsense\r\n\r\n",
+    };
+    const char *text = answers[random_below(2) ? 0 : random_below(ARRAY_LEN(answers))];
+    size_t n = random_below(4) ? strlen(text) : random_below(strlen(text));
+    (void)!write(v->fd, text, n);
+    v->len = 0;
+    if (strstr(text, "close")) leave(v);
+}
+
+static void visit_step(struct visit *v)
+{
+    ssize_t n = recv(v->fd, v->in + v->len, sizeof v->in - 1 - v->len, MSG_DONTWAIT);
+    if (n > 0) v->len += (size_t)n;
+    v->in[v->len] = '\0';
+    if (n == 0 || (n < 0 && errno != EAGAIN) || v->len == sizeof v->in - 1)
+        leave(v);
+    else if (random_below(20) == 0)
+        leave(v);
+    else if (strstr(v->in, "\r\n\r\n") && random_below(3))
+        answer(v);
+}
+
+static void upstream_step(struct upstream *u)
+{
+    for (int i = 0; i < VISITS; i++) {
+        struct visit *v = &u->visit[i];
+        if (v->fd < 0) v->fd = accept4(u->listener, NULL, NULL, SOCK_CLOEXEC);
+        if (v->fd >= 0) visit_step(v);
+    }
+}
+
+/* ---- fetches ---- */
+
+struct task {
+    struct scope scope;
+    struct fetch fetch;
+    char url[SOCK_ADDR_TEXT + 16];
+    bool streamed, done;
+    int result;
+};
+
+static int run(struct task *t)
+{
+    struct fetch *f = &t->fetch;
+    static const char piece[1000];
+    int err = fetch_prepare(f);
+    assert_int_equal(err, 0);
+    err = fetch_start(f, &t->scope);
+    if (err == 0 && t->streamed) err = fetch_write(f, &t->scope, piece, sizeof piece);
+    if (err == 0) err = fetch_response(f, &t->scope);
+    return err < 0 ? err : fetch_read_all(f, &t->scope);
+}
+
+static void fetch_once(void *arg)
+{
+    struct task *t = arg;
+    t->result = run(t);
+    fetch_end(&t->fetch);
+    t->done = true;
+}
+
+static void start(struct core *c, struct pool *p, struct upstream *u, struct task *t)
+{
+    static const char *const methods[] = {"GET", "POST", "HEAD"};
+    memset(t, 0, sizeof *t);
+    scope_init(&t->scope, &c->io, &c->fibers, NULL);
+    snprintf(t->url, sizeof t->url, "http://%s/path", u->address);
+    t->streamed = random_below(4) == 0;
+    t->fetch.pool = p;
+    t->fetch.max_head = 1000;
+    t->fetch.options = (torc_fetch_options){
+        .method = methods[random_below(3)],
+        .url = t->url,
+        .redirects = 2,
+        .streamed = t->streamed,
+        .length = random_below(2) ? 1000 : -1,
+    };
+    assert_int_equal(fiber_start(&c->fibers, fetch_once, t), 0);
+}
+
+static bool is_expected(int result)
+{
+    static const int known[] = {0, -ETIME, -EPIPE, -EBADMSG, -EMSGSIZE, -ELOOP, -E2BIG, -EAGAIN};
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (result == known[i]) return true;
+    return false;
+}
+
+static bool all_done(const struct task *t)
+{
+    for (int i = 0; i < FETCHES; i++)
+        if (!t[i].done) return false;
+    return true;
+}
+
+static void one_round(struct core *c, struct pool *p, struct upstream *u, unsigned *good)
+{
+    static struct task t[FETCHES];
+    for (int i = 0; i < FETCHES; i++) start(c, p, u, &t[i]);
+    for (unsigned turn = 0; !all_done(t); turn++) {
+        upstream_step(u);
+        core_poll(c);
+        unsigned i = (unsigned)random_below(FETCHES);
+        if (random_below(20) == 0 || turn > 200) scope_cancel(&t[i].scope, -ETIME);
+    }
+    for (int i = 0; i < FETCHES; i++) {
+        if (!is_expected(t[i].result)) fail_msg("fetch returned %d", t[i].result);
+        *good += t[i].result == 0;
+        assert_true(list_empty(&t[i].scope.waits));
+    }
+}
+
+static void cancelled_anywhere(void **state)
+{
+    struct core *c = *state;
+    unsigned fds = core_count_fds(), good = 0;
+    struct upstream *u = malloc(sizeof *u);
+    struct http_stats stats = {0};
+    assert_non_null(u);
+    upstream_open(u);
+    for (int k = 0; k < 4; k++) {
+        struct pool pool;
+        struct pool_limits limits = {.connections = 2, .waiting = 3, .idle = 20 * NS_PER_MS};
+        pool_init(&pool, &c->io, &stats, &limits);
+        for (int i = 0; i < ROUNDS / 4; i++) one_round(c, &pool, u, &good);
+        pool_drain(&pool);
+        TURN_UNTIL(c, list_empty(&pool.origins) && io_idle(&c->io));
+        assert_int_equal(stats.upstream_open, 0);
+    }
+    assert_true(good > 0 && good < FETCHES * ROUNDS);
+    assert_true(stats.upstream_waited && stats.upstream_rejected && stats.upstream_repeated);
+    upstream_close(u);
+    free(u);
+    assert_int_equal(core_count_fds(), fds);
+}
+
+/* A keep-alive connection is closed when nobody has used it for a while. */
+static void idle_connections_end(void **state)
+{
+    struct core *c = *state;
+    struct upstream *u = malloc(sizeof *u);
+    struct http_stats stats = {0};
+    struct pool pool;
+    struct pool_limits limits = {.connections = 2, .waiting = 3, .idle = NS_PER_MS};
+    static struct task t;
+    assert_non_null(u);
+    upstream_open(u);
+    pool_init(&pool, &c->io, &stats, &limits);
+    do { /* the upstream does as it likes */
+        start(c, &pool, u, &t);
+        while (!t.done) {
+            upstream_step(u);
+            core_poll(c);
+        }
+    } while (t.result != 0);
+    TURN_UNTIL(c, stats.upstream_open == 0);
+    assert_true(list_empty(&pool.origins));
+    TURN_UNTIL(c, io_idle(&c->io));
+    upstream_close(u);
+    free(u);
+}
+
+int main(int argc, char **argv)
+{
+    core_choose(argc, argv);
+    static const struct CMUnitTest tests[] = {
+        CORE_CASE(cancelled_anywhere),
+        CORE_CASE(idle_connections_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
