@@ -489,7 +489,11 @@ TORC_API int torc_fetch(torc_req *rq, torc_client *c, const torc_fetch_options *
 /* WAITS until the request has been sent; if it is streamed, its head. 0, or the errors of
  * torc_fetch. Then come torc_fetch_write, torc_fetch_response and torc_fetch_read, in this order.
  * At most one fiber may use an exchange at a time: -EBUSY. After an error the exchange can only be
- * closed, except that torc_fetch_response may follow a torc_fetch_write that failed. */
+ * closed, except that torc_fetch_response may follow a torc_fetch_write that failed with -EPIPE.
+ *
+ * The response is read after the request has been sent. A server that sends more than 32 KiB of it
+ * before it has read the request may have to wait for that, and the request for the server;
+ * torc_fetch reads and sends at once. */
 TORC_API int torc_fetch_open(torc_req *rq, torc_client *c, const torc_fetch_options *options,
                              torc_exchange **x);
 

@@ -138,13 +138,6 @@ static struct torc_exchange *exchange_new(torc_req *rq, const torc_client *c,
     return x;
 }
 
-static int run_whole(struct torc_exchange *x)
-{
-    int err = fetch_start(&x->fetch, &x->scope);
-    if (err == 0) err = fetch_response(&x->fetch, &x->scope);
-    return err < 0 ? err : fetch_read_all(&x->fetch, &x->scope);
-}
-
 static int open_exchange(torc_req *rq, const torc_client *c, const torc_fetch_options *options,
                          bool whole, torc_exchange **out)
 {
@@ -156,7 +149,7 @@ static int open_exchange(torc_req *rq, const torc_client *c, const torc_fetch_op
     int err = fetch_prepare(&x->fetch);
     if (err == 0) err = enter(rq, x);
     if (err == 0) {
-        err = whole ? run_whole(x) : fetch_start(&x->fetch, &x->scope);
+        err = whole ? fetch_whole(&x->fetch, &x->scope) : fetch_start(&x->fetch, &x->scope);
         detach(x);
     }
     if (err < 0) {

@@ -8,9 +8,10 @@
 #include <stdlib.h>
 
 enum {
-    BODY_FIRST = 4096,  /* bytes of memory for a whole body, at first */
-    BODY_MAX = 1 << 20, /* options.max_body by default */
-    DISCARD_READS = 4,  /* of the body of a redirect; then its connection is closed */
+    BODY_FIRST = 4096,        /* bytes of memory for a whole body, at first */
+    TOGETHER_MAX = 64 * 1024, /* of a request's body that is sent with its head */
+    BODY_MAX = 1 << 20,       /* options.max_body by default */
+    DISCARD_READS = 4,        /* of the body of a redirect; then its connection is closed */
     CHUNK_LINE = 20,
 };
 
@@ -53,15 +54,25 @@ static void begin_response(struct fetch *f)
     response_parser_begin(&f->parser, slice_eq(f->method, SLICE("HEAD")));
     field_list_clear(&f->fields);
     f->head_bytes = f->early_at = f->early_len = 0;
+    f->cut = false;
 }
 
 /* ---- the connection ---- */
 
+/* The response is complete, or nobody wants it any more. */
+static void end_sender(struct fetch *f)
+{
+    f->sending = false;
+    scope_cancel(&f->sender.scope, -ECANCELED);
+    if (group_join(&f->sender) < 0) f->cut = true;
+}
+
 static void give_back(struct fetch *f, bool keep)
 {
+    if (f->sending) end_sender(f);
     struct pool_conn *c = f->conn;
     f->conn = NULL;
-    if (c) pool_give(c, keep);
+    if (c) pool_give(c, keep && !f->cut);
 }
 
 static int fail(struct fetch *f, int err)
@@ -90,16 +101,34 @@ static bool repeats(struct fetch *f, const struct scope *scope, int err)
 
 /* ---- sending ---- */
 
+static int send_body(void *ctx, void *arg)
+{
+    struct fetch *f = ctx;
+    slice body = f->options.body;
+    (void)arg;
+    return stream_write(&f->sender.scope, f->conn->stream, body.ptr, body.len);
+}
+
+/* A server may respond while it reads: if nobody read the response, neither side could go on.
+ * Whether a fiber could be started for that. */
+static bool send_concurrently(struct fetch *f, struct scope *scope)
+{
+    group_init(&f->sender, scope);
+    f->sending = group_spawn(&f->sender, send_body, f, NULL) == 0;
+    return f->sending;
+}
+
 static int send_request(struct fetch *f, struct scope *scope)
 {
     struct stream *s = f->conn->stream;
     slice body = f->without_body ? SLICE("") : f->options.body;
-    bool together = body.len < INT32_MAX / 2;
+    bool together = body.len <= TOGETHER_MAX;
     struct iovec part[] = {{f->out.text, f->out.len},
                            {(void *)(uintptr_t)body.ptr, together ? body.len : 0}};
     counter_add(&f->pool->stats->upstream_requests, 1);
     int err = stream_send(scope, s, part, 2);
-    return err < 0 || together ? err : stream_write(scope, s, body.ptr, body.len);
+    if (err < 0 || together || (f->whole && send_concurrently(f, scope))) return err;
+    return stream_write(scope, s, body.ptr, body.len);
 }
 
 static int take(struct fetch *f, struct scope *scope)
@@ -115,14 +144,13 @@ static int take(struct fetch *f, struct scope *scope)
 static int send_anew(struct fetch *f, struct scope *scope)
 {
     int err;
-    f->cut = false;
     do {
         err = take(f, scope);
         if (err < 0) return err;
         begin_response(f);
         err = send_request(f, scope);
     } while (err < 0 && repeats(f, scope, err));
-    f->cut = err < 0;
+    f->cut |= err < 0;
     return err == -EPIPE && has_come(f) ? 0 : err;
 }
 
@@ -130,6 +158,7 @@ int fetch_prepare(struct fetch *f)
 {
     const torc_fetch_options *o = &f->options;
     f->method = slice_str(o->method ? o->method : "GET");
+    if (!o->body.ptr) f->options.body.len = 0;
     if (!o->url) return -EINVAL;
     int err = url_parse(slice_str(o->url), &f->url);
     return err < 0 ? err : fetch_check(f);
@@ -200,8 +229,7 @@ static int feed(struct fetch *f, char *at, size_t n)
     f->sink_len = 0;
     size_t used = response_parser_parse(&f->parser, slice_of(at, n));
     if (f->parser.state == RESPONSE_ERROR) return -EBADMSG;
-    if (f->parser.state == RESPONSE_DONE)
-        give_back(f, f->parser.keep_alive && used == n && !f->cut);
+    if (f->parser.state == RESPONSE_DONE) give_back(f, f->parser.keep_alive && used == n);
     return 0;
 }
 
@@ -311,7 +339,7 @@ static int grow_body(struct fetch *f, size_t *cap, size_t most)
     return 0;
 }
 
-int fetch_read_all(struct fetch *f, struct scope *scope)
+static int read_all(struct fetch *f, struct scope *scope)
 {
     size_t cap = 0, most = f->options.max_body ? f->options.max_body : BODY_MAX;
     for (;;) {
@@ -322,6 +350,14 @@ int fetch_read_all(struct fetch *f, struct scope *scope)
         f->body_len += (size_t)n;
         if (f->body_len > most) return fail(f, -EMSGSIZE);
     }
+}
+
+int fetch_whole(struct fetch *f, struct scope *scope)
+{
+    f->whole = true;
+    int err = fetch_start(f, scope);
+    if (err == 0) err = fetch_response(f, scope);
+    return err < 0 ? err : read_all(f, scope);
 }
 
 void fetch_end(struct fetch *f)

@@ -7,6 +7,7 @@
 #include "client/pool.h"
 #include "client/response_parser.h"
 #include "client/url.h"
+#include "task/group.h"
 #include "torc.h"
 
 enum fetch_state {
@@ -24,16 +25,19 @@ struct fetch {
     slice traceparent, tracestate; /* to be handed on; or absent */
     slice method;
     struct url url;
-    char *own_url;          /* malloc'ed, after a redirect */
-    unsigned redirected;    /* redirects followed */
-    uint64_t body_left;     /* of a streamed body with a length */
-    uint8_t state;          /* enum fetch_state */
-    bool repeated;          /* sent once more already */
-    bool crossed;           /* redirected to another host */
-    bool without_body;      /* redirected, and the body is not sent again */
-    bool cut;               /* the request was not sent whole; its connection cannot be kept */
-    int error;              /* in FETCH_FAILED */
-    struct head_text out;   /* the request's head */
+    char *own_url;        /* malloc'ed, after a redirect */
+    unsigned redirected;  /* redirects followed */
+    uint64_t body_left;   /* of a streamed body with a length */
+    uint8_t state;        /* enum fetch_state */
+    bool repeated;        /* sent once more already */
+    bool crossed;         /* redirected to another host */
+    bool without_body;    /* redirected, and the body is not sent again */
+    bool whole;           /* all of it is one call: a large body is sent by a fiber of its own */
+    bool cut;             /* the request was not sent whole; its connection cannot be kept */
+    int error;            /* in FETCH_FAILED */
+    struct head_text out; /* the request's head */
+    struct group sender;  /* of the body, while f->sending */
+    bool sending;
     struct pool_conn *conn; /* NULL before it is sent and after the response is complete */
     struct response_parser parser;
     struct field_list fields;
@@ -42,7 +46,7 @@ struct fetch {
     size_t sink_len;
     size_t early_at, early_len; /* in `in`: body bytes that came with the head and are unread */
     char in[4096];
-    char *body; /* malloc'ed, by fetch_read_all */
+    char *body; /* malloc'ed, by fetch_whole */
     size_t body_len;
 };
 
@@ -54,7 +58,9 @@ int fetch_start(struct fetch *f, struct scope *scope);
 int fetch_write(struct fetch *f, struct scope *scope, const void *data, size_t size);
 int fetch_response(struct fetch *f, struct scope *scope);
 ssize_t fetch_read(struct fetch *f, struct scope *scope, void *buf, size_t size);
-int fetch_read_all(struct fetch *f, struct scope *scope);
+
+/* Start, response and the whole body. */
+int fetch_whole(struct fetch *f, struct scope *scope);
 
 /* Frees what it holds. Nothing waits for it any more. */
 void fetch_end(struct fetch *f);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LARGE_MAX = 16 << 20 };
+
 static torc_client *client, *narrow;
 
 static const char *text(torc_req *rq, const char *name)
@@ -75,6 +77,9 @@ static void fetches(torc_req *rq, void *arg)
 {
     torc_exchange *x;
     torc_fetch_options o = options(rq);
+    static char large[LARGE_MAX];
+    unsigned size = number(rq, "large");
+    if (size && size <= LARGE_MAX) o.body = (torc_slice){memset(large, 'b', size), size};
     torc_field wrong = {torc_query_param(rq, "name"), TORC_S("x")};
     (void)arg;
     if (wrong.name.ptr) o.fields = &wrong;

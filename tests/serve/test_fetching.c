@@ -262,6 +262,24 @@ static void test_early_response(void **state)
     end();
 }
 
+/* A server that responds while it reads, and one that responds and does not read at all. */
+static void test_large_body(void **state)
+{
+    enum { SIZE = 16 << 20 };
+    char more[100];
+    (void)state;
+    begin();
+    expect("/ignore", "&method=PUT&large=16777216", "status 413\n");
+    snprintf(more, sizeof more, "&method=PUT&large=%d&most=%d", SIZE, SIZE);
+    for (int i = 0; i < 2; i++) {
+        expect("/mirror", more, "status 200\n");
+        assert_int_equal(strspn(strstr(reply.body, "body ") + 5, "b"), SIZE);
+    }
+    expect("/body", "&method=PUT&large=100000", "body bbbb");
+    assert_int_equal(up.connections, 2);
+    end();
+}
+
 static void test_close_ends_a_wait(void **state)
 {
     (void)state;
@@ -296,11 +314,17 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_responses),       cmocka_unit_test(test_requests),
-        cmocka_unit_test(test_errors),          cmocka_unit_test(test_dead_connections),
-        cmocka_unit_test(test_restart),         cmocka_unit_test(test_redirects),
-        cmocka_unit_test(test_pool_is_bounded), cmocka_unit_test(test_streaming),
-        cmocka_unit_test(test_early_response),  cmocka_unit_test(test_close_ends_a_wait),
+        cmocka_unit_test(test_responses),
+        cmocka_unit_test(test_requests),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_dead_connections),
+        cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_redirects),
+        cmocka_unit_test(test_pool_is_bounded),
+        cmocka_unit_test(test_streaming),
+        cmocka_unit_test(test_early_response),
+        cmocka_unit_test(test_large_body),
+        cmocka_unit_test(test_close_ends_a_wait),
         cmocka_unit_test(test_cancel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,7 +53,8 @@ static bool read_request(struct visit *v)
     while (!(end = strstr(v->in, "\r\n\r\n")))
         if (!more(v)) return false;
     v->head = (size_t)(end - v->in) + 4;
-    if (strstr(v->in, " /early ")) return true;
+    if (strstr(v->in, " /early ") || strstr(v->in, " /ignore ") || strstr(v->in, " /mirror "))
+        return true;
     const char *length = strstr(v->in, "\r\nContent-Length: ");
     bool chunked = strstr(v->in, "\r\nTransfer-Encoding: chunked");
     size_t body = length ? strtoul(length + 18, NULL, 10) : 0;
@@ -128,6 +129,24 @@ static bool hold(struct visit *v)
     return send_body(v, "held", 4);
 }
 
+/* Responds while it reads. */
+static bool mirror(struct visit *v)
+{
+    char head[100];
+    const char *length = strstr(v->in, "\r\nContent-Length: ");
+    size_t left = length ? strtoul(length + 18, NULL, 10) : 0;
+    snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", left);
+    if (!send_text(v, head)) return false;
+    for (size_t at = v->head; left > 0; at = 0) {
+        size_t n = v->len - at;
+        if (!tcp_try_send(v->fd, v->in + at, n)) return false;
+        left -= n;
+        v->len = 0;
+        if (left > 0 && !more(v)) return false;
+    }
+    return true;
+}
+
 static bool never(struct visit *v)
 {
     char byte;
@@ -189,6 +208,12 @@ static bool answer(struct visit *v)
     if (strcmp(path, "/big") == 0) return send_big(v);
     if (strcmp(path, "/bighead") == 0) return send_big_head(v);
     if (strcmp(path, "/held") == 0) return hold(v);
+    if (strcmp(path, "/mirror") == 0) return mirror(v);
+    if (strcmp(path, "/ignore") == 0) {
+        send_text(v, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 4\r\n\r\nmuch");
+        while (v->u->requests == 1) pause_a_little(); /* does not even close */
+        return false;
+    }
     if (strcmp(path, "/never") == 0) return never(v);
     if (strcmp(path, "/reset") == 0) return reset(v);
     if (strcmp(path, "/drop") == 0) return false;
