@@ -190,7 +190,7 @@ static void cancelled_anywhere(void **state)
 {
     struct core *c = *state;
     unsigned fds = core_count_fds(), good = 0;
-    struct upstream *u = malloc(sizeof *u);
+    struct upstream *u = calloc(1, sizeof *u);
     struct http_stats stats = {0};
     assert_non_null(u);
     upstream_open(u);
@@ -214,7 +214,7 @@ static void cancelled_anywhere(void **state)
 static void idle_connections_end(void **state)
 {
     struct core *c = *state;
-    struct upstream *u = malloc(sizeof *u);
+    struct upstream *u = calloc(1, sizeof *u);
     struct http_stats stats = {0};
     struct pool pool;
     struct pool_limits limits = {.connections = 2, .waiting = 3, .idle = NS_PER_MS};

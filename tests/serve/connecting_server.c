@@ -49,6 +49,7 @@ static void passes(torc_req *rq, void *arg)
     torc_start(rq, 200, "application/octet-stream", -1);
     while ((n = torc_stream_read(rq, s, buf, sizeof buf)) > 0)
         if (torc_write(rq, buf, (size_t)n) < 0) break;
+    if (n < 0) fprintf(stderr, "handler: read %d\n", (int)n);
     if (n == 0) torc_stream_close(s);
 }
 

