@@ -66,7 +66,7 @@ static struct client_core *add_core(const torc_client *c, struct http_context *c
     struct client_core *core = malloc(sizeof *core);
     if (!core) return NULL;
     *core = (struct client_core){.hook = {.fn = on_exit_core, .stop = on_stop}, .client = c};
-    pool_init(&core->pool, ctx->io, &ctx->stats, &c->limits);
+    pool_init(&core->pool, ctx->io, &ctx->resolver, &ctx->stats, &c->limits);
     core->pool.draining = ctx->draining;
     http_add_exit_hook(ctx, &core->hook);
     return core;

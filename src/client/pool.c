@@ -150,7 +150,7 @@ static struct pool_conn *take_idle(struct pool_origin *o)
 static int open_conn(struct pool_origin *o, struct scope *scope, struct pool_conn **out)
 {
     struct pool_conn *c = calloc(1, sizeof *c);
-    int err = c ? dial(scope, o->to, &c->stream) : -ENOMEM;
+    int err = c ? dial(scope, o->pool->names, o->to, &c->stream) : -ENOMEM;
     if (err < 0) {
         free(c);
         release(o);
@@ -219,10 +219,10 @@ void pool_give(struct pool_conn *c, bool keep)
 
 /* ---- life ---- */
 
-void pool_init(struct pool *p, struct io *io, struct http_stats *stats,
+void pool_init(struct pool *p, struct io *io, struct resolver *names, struct http_stats *stats,
                const struct pool_limits *limits)
 {
-    *p = (struct pool){.io = io, .stats = stats, .limits = *limits};
+    *p = (struct pool){.io = io, .names = names, .stats = stats, .limits = *limits};
     list_init(&p->origins);
 }
 

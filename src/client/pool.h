@@ -5,6 +5,7 @@
 #include "task/stream.h"
 
 struct http_stats;
+struct resolver;
 
 struct pool_limits {
     uint32_t connections; /* to an origin */
@@ -14,6 +15,7 @@ struct pool_limits {
 
 struct pool {
     struct io *io;
+    struct resolver *names; /* NULL: there are none */
     struct http_stats *stats;
     struct pool_limits limits;
     struct list origins; /* those with connections or waiting requests */
@@ -30,7 +32,7 @@ struct pool_conn {
     bool reused; /* another request has used it before: its peer may have closed it meanwhile */
 };
 
-void pool_init(struct pool *p, struct io *io, struct http_stats *stats,
+void pool_init(struct pool *p, struct io *io, struct resolver *names, struct http_stats *stats,
                const struct pool_limits *limits);
 
 /* Closes the idle connections, and from now on those that are given back. */

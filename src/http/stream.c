@@ -23,7 +23,7 @@ int torc_connect(torc_req *rq, const char *to, torc_stream **stream)
 {
     struct torc_stream *s = malloc(sizeof *s);
     if (!s) return -ENOMEM;
-    int err = dial(request_scope(rq), to, &s->stream);
+    int err = dial(request_scope(rq), &rq->ctx->resolver, to, &s->stream);
     if (err < 0) {
         free(s);
         return err;

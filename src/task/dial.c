@@ -1,6 +1,7 @@
 #include "task/dial.h"
 
 #include "base/clock.h"
+#include "base/slice.h"
 #include "io/sock.h"
 
 #include <errno.h>
@@ -38,23 +39,55 @@ static bool parse_unix(const char *path, struct dial_addr *a)
     return true;
 }
 
+static struct dial_addr of_inet(const struct sock_addr *from)
+{
+    struct dial_addr a = {.len = from->len};
+    if (from->sa.sa_family == AF_INET6)
+        a.in6 = from->in6;
+    else
+        a.in = from->in;
+    return a;
+}
+
 static bool parse_inet(const char *text, struct dial_addr *a)
 {
     struct sock_addr parsed;
     if (!sock_addr_parse(text, &parsed) || parsed.both) return false;
-    bool v6 = parsed.sa.sa_family == AF_INET6;
-    if (v6)
-        a->in6 = parsed.in6;
-    else
-        a->in = parsed.in;
-    a->len = parsed.len;
-    return (v6 ? parsed.in6.sin6_port : parsed.in.sin_port) != 0;
+    *a = of_inet(&parsed);
+    return (parsed.sa.sa_family == AF_INET6 ? parsed.in6.sin6_port : parsed.in.sin_port) != 0;
 }
 
-static bool parse(const char *to, struct dial_addr *a)
+/* Cuts "name:port"; 0 if it is none. */
+static uint16_t split_name(const char *to, char name[RESOLVE_NAME + 1])
 {
-    if (strncmp(to, "unix:", 5) == 0) return parse_unix(to + 5, a);
-    return parse_inet(to, a);
+    const char *colon = strrchr(to, ':');
+    uint64_t port;
+    if (!colon || !slice_u64(slice_str(colon + 1), &port) || port > UINT16_MAX) return 0;
+    size_t len = (size_t)(colon - to);
+    if (len == 0 || len > RESOLVE_NAME || memchr(to, ':', len) || to[0] == '*') return 0;
+    memcpy(name, to, len);
+    name[len] = '\0';
+    return (uint16_t)port;
+}
+
+static int look_up(struct scope *scope, struct resolver *names, const char *to,
+                   struct dial_addr a[RESOLVE_ADDRS])
+{
+    char name[RESOLVE_NAME + 1];
+    struct sock_addr found[RESOLVE_ADDRS];
+    uint16_t port = split_name(to, name);
+    if (!port || !names) return -EINVAL;
+    int n = resolve(scope, names, name, port, found, RESOLVE_ADDRS);
+    for (int i = 0; i < n; i++) a[i] = of_inet(&found[i]);
+    return n;
+}
+
+/* The number of addresses, or negative errno. */
+static int find(struct scope *scope, struct resolver *names, const char *to,
+                struct dial_addr a[RESOLVE_ADDRS])
+{
+    if (strncmp(to, "unix:", 5) == 0) return parse_unix(to + 5, a) ? 1 : -EINVAL;
+    return parse_inet(to, a) ? 1 : look_up(scope, names, to, a);
 }
 
 /* ---- connecting ---- */
@@ -91,9 +124,13 @@ static int connect_to(struct scope *scope, const struct dial_addr *a, struct str
     return err;
 }
 
-int dial(struct scope *scope, const char *to, struct stream **out)
+int dial(struct scope *scope, struct resolver *names, const char *to, struct stream **out)
 {
-    struct dial_addr a;
-    if (!parse(to, &a)) return -EINVAL;
-    return connect_to(scope, &a, out);
+    struct dial_addr a[RESOLVE_ADDRS];
+    int n = find(scope, names, to, a), err = n < 0 ? n : -ENOENT;
+    for (int i = 0; i < n; i++) {
+        err = connect_to(scope, &a[i], out);
+        if (err == 0 || scope->cancelled) break;
+    }
+    return err;
 }

@@ -197,7 +197,7 @@ static void cancelled_anywhere(void **state)
     for (int k = 0; k < 4; k++) {
         struct pool pool;
         struct pool_limits limits = {.connections = 2, .waiting = 3, .idle = 20 * NS_PER_MS};
-        pool_init(&pool, &c->io, &stats, &limits);
+        pool_init(&pool, &c->io, NULL, &stats, &limits);
         for (int i = 0; i < ROUNDS / 4; i++) one_round(c, &pool, u, &good);
         pool_drain(&pool);
         TURN_UNTIL(c, list_empty(&pool.origins) && io_idle(&c->io));
@@ -221,7 +221,7 @@ static void idle_connections_end(void **state)
     static struct task t;
     assert_non_null(u);
     upstream_open(u);
-    pool_init(&pool, &c->io, &stats, &limits);
+    pool_init(&pool, &c->io, NULL, &stats, &limits);
     do { /* the upstream does as it likes */
         start(c, &pool, u, &t);
         while (!t.done) {

@@ -56,21 +56,25 @@ static void expect_error(const char *path, const char *more, int err)
 
 static void test_responses(void **state)
 {
+    char by_name[64];
     (void)state;
     begin();
     expect("/", "", "status 200\nContent-Length=2\nserver \nbody ok\n");
     expect("", "", "body ok\n");
+    snprintf(by_name, sizeof by_name, "/fetch?url=http://localhost:%u/", up.port);
+    client_get(&client, by_name, 200, &reply);
+    assert_non_null(strstr(reply.body, "body ok\n"));
     expect("/chunked", "",
            "status 200\nTransfer-Encoding=chunked\nX-A=1\nX-A=two\nserver \nbody abcde\n");
     expect("/interim", "", "status 404\nX-Late=1\nContent-Length=4\nserver \nbody gone\n");
     expect("/none", "", "status 204\nserver \nbody \n");
     expect("/echo", "&method=HEAD", "status 200\nContent-Length=");
-    assert_int_equal(up.connections, 1);
+    assert_int_equal(up.connections, 2); /* one by address, one by name */
     expect("/close", "", "status 200\nX-A=1\nserver \nbody to the end\n");
     expect("/old", "", "body ok\n");
     expect("/more", "", "body ok\n");
     expect("/big", "&most=2097152", "body abc");
-    assert_int_equal(up.connections, 4);
+    assert_int_equal(up.connections, 5);
     end();
 }
 

@@ -35,7 +35,7 @@ static void act(void *arg)
 {
     struct act *a = arg;
     switch (a->what) {
-    case DIAL: a->result = dial(a->scope, a->to, &a->s); break;
+    case DIAL: a->result = dial(a->scope, NULL, a->to, &a->s); break;
     case READ: a->result = stream_read(a->scope, a->s, a->buf, a->size); break;
     case WRITE: a->result = stream_write(a->scope, a->s, a->buf, a->size); break;
     case SHUT: a->result = stream_shutdown(a->scope, a->s); break;
@@ -247,8 +247,8 @@ static void unix_queue_full(void **state)
 static void wrong_addresses(void **state)
 {
     static const char *const wrong[] = {
-        "",      "127.0.0.1", ":80",   "*:80",        "127.0.0.1:0",  "[::1]:0",
-        "unix:", "unix:@",    "[::1]", "127.0.0.1:x", "300.1.1.1:80", "127.0.0.1:65536"};
+        "",      "a:80",   "127.0.0.1", ":80",         "*:80",         "127.0.0.1:0",    "[::1]:0",
+        "unix:", "unix:@", "[::1]",     "127.0.0.1:x", "300.1.1.1:80", "127.0.0.1:65536"};
     char to[300] = "unix:/";
     unsigned fds = core_count_fds();
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
