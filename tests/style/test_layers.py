@@ -30,6 +30,7 @@ PUBLIC = {"task", "http", "files", "client", "serve", "load", "lab", "main.c"}
 OWNERS = {
     "liburing.h": "io/uring*",
     "libpq-fe.h": "client/pg*",
+    "hiredis.h": "client/redis*",
     "sys/epoll.h": "io/epoll*",
 }
 # And those that one file alone includes, whichever that is.

@@ -1,0 +1,281 @@
+#include "client/redis.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <netdb.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ATTEMPTS = 3 }; /* to send a command */
+
+/* ---- pools ---- */
+
+/* "unix:/path". 0 or a positive errno. */
+static int set_path(torc_redis *r, const char *path)
+{
+    size_t len = strlen(path);
+    if (len == 0 || len >= sizeof r->addr.un.sun_path) return EINVAL;
+    r->addr.un.sun_family = AF_UNIX;
+    memcpy(r->addr.un.sun_path, path, len + 1);
+    r->addr_len = sizeof r->addr.un;
+    return 0;
+}
+
+/* "host:port" or "[address]:port". */
+static int set_host(torc_redis *r, const char *text)
+{
+    const char *colon = strrchr(text, ':'), *end = colon;
+    char host[NI_MAXHOST];
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *found;
+    if (!colon || colon[1] < '0' || colon[1] > '9' || atol(colon + 1) > 65535) return EINVAL;
+    if (*text == '[' && colon[-1] == ']') {
+        text++;
+        end--;
+    }
+    if (end <= text || (size_t)(end - text) >= sizeof host) return EINVAL;
+    memcpy(host, text, (size_t)(end - text));
+    host[end - text] = '\0';
+    int err = getaddrinfo(host, colon + 1, &hints, &found);
+    if (err) return err == EAI_MEMORY ? ENOMEM : err == EAI_SERVICE ? EINVAL : EHOSTUNREACH;
+    r->addr_len = found->ai_addrlen;
+    memcpy(&r->addr, found->ai_addr, found->ai_addrlen);
+    freeaddrinfo(found);
+    return 0;
+}
+
+static bool copy(const char **text)
+{
+    return !*text || (*text = strdup(*text)) != NULL;
+}
+
+static void set_default(unsigned *value, unsigned otherwise)
+{
+    if (*value == 0) *value = otherwise;
+}
+
+static void free_all(torc_redis *r)
+{
+    free((char *)(uintptr_t)r->o.address);
+    free((char *)(uintptr_t)r->o.user);
+    free((char *)(uintptr_t)r->o.password);
+    free(r);
+}
+
+torc_redis *torc_redis_new(const torc_redis_options *o)
+{
+    torc_redis *r = calloc(1, sizeof *r);
+    if (!r) return NULL;
+    if (o) r->o = *o;
+    if (!r->o.address) r->o.address = "127.0.0.1:6379";
+    set_default(&r->o.connections, 1);
+    set_default(&r->o.own_connections, 64);
+    set_default(&r->o.queue, 1024);
+    set_default(&r->o.connect_timeout, 5000);
+    int copied = copy(&r->o.address) + 2 * copy(&r->o.user) + 4 * copy(&r->o.password);
+    int err = copied != 7                              ? ENOMEM
+              : strncmp(r->o.address, "unix:", 5) == 0 ? set_path(r, r->o.address + 5)
+                                                       : set_host(r, r->o.address);
+    if (!err) return r;
+    free_all(r);
+    errno = err;
+    return NULL;
+}
+
+void torc_redis_free(torc_redis *r)
+{
+    if (!r) return;
+    for (size_t i = 0; i < REDIS_CORES; i++)
+        if (atomic_load(&r->pool[i])) return; /* its core may still use all of it */
+    free_all(r);
+}
+
+/* ---- a command on its way ---- */
+
+struct command {
+    struct redis_entry entry;
+    struct redis_pool *pool;
+    struct redis_conn *own; /* on which it blocks */
+    struct redis_kind kind;
+    struct torc_host_wait *waiter; /* on the fiber's stack; NULL once the fiber has left */
+    torc_redis_reply *reply;
+};
+
+struct waiter {
+    struct torc_host_wait wait;
+    struct command *command; /* NULL once the fiber has left it */
+};
+
+static void free_command(struct command *c)
+{
+    redisFreeCommand(c->entry.bytes);
+    redis_reply_free(c->reply);
+    free(c);
+}
+
+static void done(struct redis_entry *e, torc_redis_reply *reply, int err)
+{
+    struct command *c = container_of(e, struct command, entry);
+    struct redis_conn *own = c->own;
+    c->own = NULL;
+    if (!own) c->pool->n_entries--;
+    if (c->waiter) {
+        if (own) redis_own_release(own);
+        c->reply = reply;
+        torc_host_wake(c->waiter, err);
+        return;
+    }
+    if (own) {
+        redis_put_back(c->pool, c->kind.back, reply);
+        redis_own_left(own);
+    } else {
+        redis_reply_free(reply);
+    }
+    free_command(c);
+}
+
+static void on_leave(struct torc_host_wait *wait)
+{
+    struct waiter *w = container_of(wait, struct waiter, wait);
+    struct command *c = w->command;
+    w->command = NULL;
+    c->waiter = NULL;
+    if (c->entry.sent) {
+        if (c->own) redis_own_leave(c->own);
+        return;
+    }
+    list_unlink(&c->entry.link);
+    if (c->own)
+        redis_conn_doom(c->own);
+    else
+        c->pool->n_entries--;
+    free_command(c);
+}
+
+static int start_shared(struct command *c)
+{
+    struct redis_pool *p = c->pool;
+    if (p->n_entries >= p->r->o.queue) return -EAGAIN;
+    int err = redis_pool_add(p, &c->entry);
+    if (err == 0) p->n_entries++;
+    return err;
+}
+
+static int start_own(torc_req *rq, struct command *c)
+{
+    int err = redis_slot_take(rq, c->pool);
+    if (err) return err;
+    /* It may have got the connection and been cancelled in the same turn. */
+    struct redis_conn *own = torc_host_of(rq, &err) ? redis_own_take(c->pool, &err) : NULL;
+    if (!own) {
+        redis_slot_give(c->pool);
+        return err;
+    }
+    c->own = own;
+    redis_conn_give(own, &c->entry);
+    return 0;
+}
+
+/* Sends it once; false if it left the fiber. */
+static int attempt(torc_req *rq, struct command *c, bool *left)
+{
+    c->entry.sent = false;
+    int err = c->kind.blocks ? start_own(rq, c) : start_shared(c);
+    if (err) return err;
+    struct waiter w = {.wait = {.leave = on_leave}, .command = c};
+    c->waiter = &w.wait;
+    err = torc_host_park(rq, &w.wait, "redis");
+    *left = !w.command;
+    return err;
+}
+
+/* Takes `bytes`. */
+static int run(torc_req *rq, torc_redis *r, unsigned flags, torc_redis_reply **reply, char *bytes,
+               long long len)
+{
+    int err = -EINVAL;
+    bool left = false;
+    struct command *c = len < 0 ? NULL : calloc(1, sizeof *c);
+    if (!c) {
+        if (len >= 0) redisFreeCommand(bytes);
+        return len == -1 || len >= 0 ? -ENOMEM : -EINVAL;
+    }
+    c->entry = (struct redis_entry){.bytes = bytes, .len = (size_t)len, .done = done};
+    list_init(&c->entry.link);
+    c->kind = redis_kind_of(bytes, (size_t)len);
+    if (!c->kind.refused && (c->pool = redis_pool_of(r, rq, &err))) {
+        for (int i = 0; i < ATTEMPTS; i++) {
+            err = attempt(rq, c, &left);
+            if (left) return err;
+            if (err != -ECONNABORTED || (c->entry.sent && !(flags & TORC_REDIS_REPEATABLE))) break;
+        }
+        err = redis_reply_give(rq, c->reply, err, reply);
+        c->reply = NULL;
+    }
+    free_command(c);
+    return err;
+}
+
+/* ---- interface ---- */
+
+static int run_format(torc_req *rq, torc_redis *r, unsigned flags, torc_redis_reply **reply,
+                      const char *format, va_list args)
+{
+    char *bytes = NULL;
+    if (reply) *reply = NULL;
+    int len = redisvFormatCommand(&bytes, format, args);
+    return run(rq, r, flags, reply, bytes, len);
+}
+
+int torc_redis_command(torc_req *rq, torc_redis *r, torc_redis_reply **reply, const char *format,
+                       ...)
+{
+    va_list args;
+    va_start(args, format);
+    int err = run_format(rq, r, 0, reply, format, args);
+    va_end(args);
+    return err;
+}
+
+int torc_redis_repeatable(torc_req *rq, torc_redis *r, torc_redis_reply **reply, const char *format,
+                          ...)
+{
+    va_list args;
+    va_start(args, format);
+    int err = run_format(rq, r, TORC_REDIS_REPEATABLE, reply, format, args);
+    va_end(args);
+    return err;
+}
+
+int redis_format_words(const char *first, size_t n, const torc_slice *words, char **bytes)
+{
+    const char **word = calloc(n + 1, sizeof *word);
+    size_t *len = calloc(n + 1, sizeof *len);
+    int count = 0, result = -1;
+    if (word && len && n < INT_MAX) {
+        if (first) {
+            word[count] = first;
+            len[count++] = strlen(first);
+        }
+        for (size_t i = 0; i < n; i++) {
+            word[count] = words[i].ptr;
+            len[count++] = words[i].len;
+        }
+        result = (int)redisFormatCommandArgv(bytes, count, word, len);
+    }
+    free(word);
+    free(len);
+    return result;
+}
+
+int torc_redis_words(torc_req *rq, torc_redis *r, unsigned flags, torc_redis_reply **reply,
+                     size_t n, const torc_slice *words)
+{
+    char *bytes = NULL;
+    if (reply) *reply = NULL;
+    if (n == 0 || flags & ~(unsigned)TORC_REDIS_REPEATABLE) return -EINVAL;
+    int len = redis_format_words(NULL, n, words, &bytes);
+    return run(rq, r, flags, reply, bytes, len);
+}

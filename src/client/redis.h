@@ -1,0 +1,207 @@
+#pragma once
+/* Inside of libtorc-redis. An entry is a command on its way to its reply; a connection gets entries
+ * from its pool, or is taken by one command that blocks, or by one subscription.
+ *
+ * hiredis writes commands, buffers output and reads replies; its asynchronous API is not used: it
+ * frees each reply when a callback returns, while a fiber wants to keep it. The socket is connected
+ * here, as hiredis would look up names, which blocks. Replies are read on the core's own stack:
+ * hiredis has a buffer of 16 KiB on it. */
+
+#include "base/assert.h"
+#include "base/list.h"
+#include "client/host.h"
+#include "torc/redis.h"
+
+#include <hiredis.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+enum {
+    REDIS_CORES = 1024,
+    REDIS_IDLE = 8, /* connections kept for the next command that blocks */
+};
+
+struct torc_redis {
+    torc_redis_options o; /* its texts are ours */
+    union {
+        struct sockaddr sa;
+        struct sockaddr_un un;
+        struct sockaddr_in6 in6;
+    } addr;
+    socklen_t addr_len;
+    struct redis_pool *_Atomic pool[REDIS_CORES];
+};
+
+/* ---- replies ---- */
+
+struct torc_redis_reply {
+    enum torc_redis_type type;
+    bool is_root;                  /* no element of another */
+    struct torc_redis_reply *next; /* in a subscription's queue */
+    union {
+        int64_t integer;
+        struct torc_redis_reply **element;
+    };
+    size_t n; /* bytes of the text, or elements */
+    char text[];
+};
+
+/* Has the reader make replies of ours. */
+void redis_reply_functions(redisReader *reader);
+
+/* Ties it to the request; NULL and errors are passed on: see torc_redis_command. */
+int redis_reply_give(torc_req *rq, torc_redis_reply *r, int err, torc_redis_reply **out);
+
+void redis_reply_free(torc_redis_reply *r);
+
+/* ---- commands ---- */
+
+/* What hiredis makes of the words, behind `first` unless that is NULL; to be freed by
+ * redisFreeCommand. The length; negative if out of memory. */
+int redis_format_words(const char *first, size_t n, const torc_slice *words, char **bytes);
+
+/* What to do with the reply to a command that nobody waits for any more. */
+enum redis_back { BACK_NOTHING, BACK_LPUSH, BACK_RPUSH, BACK_ZADD };
+
+struct redis_kind {
+    bool refused; /* or not a command */
+    bool blocks;
+    enum redis_back back;
+};
+
+/* Of a command in the form in which it is sent. */
+struct redis_kind redis_kind_of(const char *bytes, size_t len);
+
+struct redis_entry {
+    struct list link;
+    char *bytes; /* as sent; must stay until `done`, or until it is unlinked */
+    size_t len;
+    bool sent; /* perhaps; false only if the server cannot have it */
+    /* Called once, on the core's own stack: with a reply, which is now the callee's, and 0; or with
+     * NULL and an error. */
+    void (*done)(struct redis_entry *e, torc_redis_reply *reply, int err);
+};
+
+/* Puts back what `reply` holds, and frees it. */
+struct redis_pool;
+void redis_put_back(struct redis_pool *p, enum redis_back back, torc_redis_reply *reply);
+
+/* ---- connections ---- */
+
+enum redis_state {
+    REDIS_CONNECTING,
+    REDIS_GREETING, /* AUTH and the like are under way */
+    REDIS_OPEN,
+    REDIS_CLOSED,
+};
+
+struct redis_conn {
+    struct list link; /* in pool->shared, own or idle; or in none */
+    struct list all;  /* in pool->conns */
+    struct redis_pool *pool;
+    struct torc_source *source;
+    redisContext *hiredis;
+    int fd;
+    enum redis_state state;
+    bool doomed;         /* its task closes it */
+    bool slot;           /* it holds one: its command blocks */
+    bool idle;           /* in pool->idle */
+    uint32_t n_greeting; /* replies to the greeting that are due */
+    int64_t id;          /* the server's; 0: unknown */
+    struct list waiting; /* entries until it is open */
+    struct list sent;
+    uint32_t n_sent;
+    struct torc_redis_sub *sub;
+    struct redis_unblock *unblock; /* under way */
+    bool leaving;                  /* its command's fiber has gone */
+    bool finished;                 /* the reply to that has come, but `unblock` is under way */
+};
+
+/* Begins to connect. `own` is for a command that blocks, `sub` for a subscription; else it is
+ * shared. NULL with the error in *err. */
+struct redis_conn *redis_conn_start(struct redis_pool *p, bool own, struct torc_redis_sub *sub,
+                                    int *err);
+
+/* Sends the entry at the end of the turn, or when the connection is open. */
+void redis_conn_give(struct redis_conn *c, struct redis_entry *e);
+
+/* Closes it later in this turn. */
+void redis_conn_doom(struct redis_conn *c);
+
+/* Closes it now: what is under way fails with `err`. */
+void redis_conn_close(struct redis_conn *c, int err);
+
+/* Reads, or leaves it to the server to keep what comes. */
+void redis_conn_watch(struct redis_conn *c);
+
+/* ---- commands that block ---- */
+
+/* The command's fiber leaves before its reply. */
+void redis_own_leave(struct redis_conn *c);
+
+/* The reply to the command of a fiber that has left has come, or the connection breaks. */
+void redis_own_left(struct redis_conn *c);
+
+/* The connection is free for another command. */
+void redis_own_release(struct redis_conn *c);
+
+/* Asks the server again to end the command. */
+void redis_own_alarm(struct redis_conn *c);
+
+/* The connection goes. */
+void redis_own_closing(struct redis_conn *c);
+
+/* ---- pools ---- */
+
+struct redis_pool {
+    torc_redis *r;
+    unsigned index;
+    struct torc_host *host;
+    struct torc_host_hook hook;
+    struct torc_source *source;
+    struct list queue;  /* entries for shared connections */
+    struct list shared; /* connections */
+    struct list idle;   /* connections that no command blocks on */
+    struct list conns;  /* all */
+    struct list slot_waiters;
+    uint32_t n_entries; /* of commands, for shared connections, queued or sent */
+    uint32_t n_shared, n_idle, n_slots, n_waiters;
+    uint32_t n_left;     /* connections whose fiber has left, and what is to be put back */
+    bool stopping, late; /* the core ends; a second ago */
+    int down;            /* what the last attempt to connect failed with */
+    uint32_t failures;   /* attempts that failed in a row */
+    uint64_t retry_at;   /* time before which there is no other */
+};
+
+/* That of the core on which the fiber runs; NULL with the error in *err. */
+struct redis_pool *redis_pool_of(torc_redis *r, torc_req *rq, int *err);
+
+/* Queues an entry for a shared connection. 0, or why there is none. */
+int redis_pool_add(struct redis_pool *p, struct redis_entry *e);
+
+/* WAITS for one of the connections of their own. */
+int redis_slot_take(torc_req *rq, struct redis_pool *p);
+void redis_slot_give(struct redis_pool *p);
+
+/* One that is idle, or a new one. */
+struct redis_conn *redis_own_take(struct redis_pool *p, int *err);
+
+/* One for a subscription. */
+struct redis_conn *redis_sub_connect(struct redis_pool *p, struct torc_redis_sub *s, int *err);
+
+/* What comes of attempts to connect. */
+void redis_pool_connected(struct redis_pool *p);
+void redis_pool_failed(struct redis_pool *p, int err);
+
+/* Connections or entries have come or gone. */
+void redis_pool_schedule(struct redis_pool *p);
+
+/* ---- subscriptions ---- */
+
+void redis_sub_opened(struct torc_redis_sub *s);
+void redis_sub_push(struct torc_redis_sub *s, torc_redis_reply *reply);
+void redis_sub_lost(struct torc_redis_sub *s, int err);
+
+/* Whether its connection should be read. */
+bool redis_sub_reads(const struct torc_redis_sub *s);

@@ -1,0 +1,315 @@
+/* One connection: connecting, its greeting, writing what is asked and reading what is answered. It
+ * closes only in its own callbacks, at their end, so that nobody finds it gone in between. */
+
+#include "client/redis.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    READS = 16, /* of up to 16 KiB, before the core turns to others */
+    READ_SIZE = 16 * 1024,
+};
+
+static int error_of(int err)
+{
+    return err ? -err : -ECONNABORTED;
+}
+
+/* What hiredis says of its context or reader. */
+static int broken(int hiredis_error)
+{
+    if (hiredis_error == REDIS_ERR_PROTOCOL) return -EPROTO;
+    if (hiredis_error == REDIS_ERR_OOM) return -ENOMEM;
+    return -ECONNABORTED;
+}
+
+/* ---- closing ---- */
+
+static void fail_entries(struct list *entries, int err)
+{
+    for (struct list *l; (l = list_pop(entries));) {
+        struct redis_entry *e = container_of(l, struct redis_entry, link);
+        e->done(e, NULL, err);
+    }
+}
+
+void redis_conn_close(struct redis_conn *c, int err)
+{
+    struct redis_pool *p = c->pool;
+    bool opened = c->state == REDIS_OPEN;
+    c->state = REDIS_CLOSED;
+    list_unlink(&c->all);
+    list_unlink(&c->link);
+    if (!opened && !c->doomed && !p->stopping) redis_pool_failed(p, err);
+    fail_entries(&c->sent, err);
+    fail_entries(&c->waiting, err);
+    if (c->sub) redis_sub_lost(c->sub, err);
+    redis_own_closing(c);
+    torc_source_free(c->source); /* which what fails may still have set */
+    if (c->hiredis)
+        redisFree(c->hiredis);
+    else
+        close(c->fd);
+    redis_pool_schedule(p);
+    free(c);
+}
+
+void redis_conn_doom(struct redis_conn *c)
+{
+    c->doomed = true;
+    torc_source_schedule(c->source);
+}
+
+/* ---- writing ---- */
+
+/* Also where the kernel takes no more for now: `ready` goes on. */
+static bool flush(struct redis_conn *c)
+{
+    int done = 0;
+    if (redisBufferWrite(c->hiredis, &done) != REDIS_OK) return false;
+    redis_conn_watch(c);
+    return true;
+}
+
+void redis_conn_watch(struct redis_conn *c)
+{
+    bool reads = !c->sub || redis_sub_reads(c->sub);
+    bool writes = c->state == REDIS_CONNECTING || (c->hiredis->obuf && c->hiredis->obuf[0]);
+    if (c->state == REDIS_CLOSED) return;
+    if (c->state == REDIS_CONNECTING) reads = false;
+    /* With nothing to wait for, only an error of the socket. */
+    torc_source_watch(c->source, c->fd, (short)((reads ? POLLIN : 0) | (writes ? POLLOUT : 0)));
+}
+
+static bool append(struct redis_conn *c, const char *bytes, size_t len)
+{
+    return redisAppendFormattedCommand(c->hiredis, bytes, len) == REDIS_OK;
+}
+
+void redis_conn_give(struct redis_conn *c, struct redis_entry *e)
+{
+    if (c->state != REDIS_OPEN) {
+        list_push(&c->waiting, &e->link);
+        return;
+    }
+    e->sent = true;
+    list_push(&c->sent, &e->link);
+    c->n_sent++;
+    if (!append(c, e->bytes, e->len)) c->doomed = true;
+    torc_source_schedule(c->source);
+}
+
+/* ---- the greeting ---- */
+
+static bool greet(struct redis_conn *c, int n, const char **words)
+{
+    c->n_greeting++;
+    return redisAppendCommandArgv(c->hiredis, n, words, NULL) == REDIS_OK;
+}
+
+static bool send_greeting(struct redis_conn *c)
+{
+    const torc_redis_options *o = &c->pool->r->o;
+    bool fine = true;
+    char database[16];
+    snprintf(database, sizeof database, "%u", o->database);
+    if (o->password && o->user)
+        fine &= greet(c, 3, (const char *[]){"AUTH", o->user, o->password});
+    else if (o->password)
+        fine &= greet(c, 2, (const char *[]){"AUTH", o->password});
+    if (o->database) fine &= greet(c, 2, (const char *[]){"SELECT", database});
+    if (c->slot) fine &= greet(c, 2, (const char *[]){"CLIENT", "ID"});
+    c->state = REDIS_GREETING;
+    return fine && flush(c);
+}
+
+static void opened(struct redis_conn *c)
+{
+    c->state = REDIS_OPEN;
+    torc_source_alarm(c->source, UINT64_MAX);
+    redis_pool_connected(c->pool);
+    struct list waiting;
+    list_move(&c->waiting, &waiting);
+    for (struct list *l; (l = list_pop(&waiting));)
+        redis_conn_give(c, container_of(l, struct redis_entry, link));
+    if (c->sub) {
+        redis_sub_opened(c->sub);
+        torc_source_schedule(c->source);
+    }
+}
+
+/* 0, or the error to close with. */
+static int take_greeting(struct redis_conn *c, torc_redis_reply *r)
+{
+    int err = 0;
+    bool is_id = c->slot && c->n_greeting == 1; /* CLIENT ID is the last, and not needed */
+    if (r->type == TORC_REDIS_INTEGER)
+        c->id = r->integer;
+    else if (r->type == TORC_REDIS_ERROR && !is_id)
+        err = -EACCES;
+    if (err)
+        torc_host_warn(c->pool->host, TORC_HOST_ABSENT, "redis at %s: %s", c->pool->r->o.address,
+                       r->text);
+    redis_reply_free(r);
+    if (!err && --c->n_greeting == 0) opened(c);
+    return err;
+}
+
+/* ---- reading ---- */
+
+static int take_reply(struct redis_conn *c, torc_redis_reply *r)
+{
+    if (c->state == REDIS_GREETING) return take_greeting(c, r);
+    struct list *l = list_pop(&c->sent);
+    if (l) {
+        struct redis_entry *e = container_of(l, struct redis_entry, link);
+        c->n_sent--;
+        e->done(e, r, 0);
+    } else if (c->sub) {
+        redis_sub_push(c->sub, r);
+    } else {
+        redis_reply_free(r);
+        return -EPROTO;
+    }
+    return 0;
+}
+
+static int take_replies(struct redis_conn *c)
+{
+    for (;;) {
+        void *reply = NULL;
+        if (redisReaderGetReply(c->hiredis->reader, &reply) != REDIS_OK)
+            return broken(c->hiredis->reader->err);
+        if (!reply) return 0;
+        int err = take_reply(c, reply);
+        if (err) return err;
+    }
+}
+
+static int receive(struct redis_conn *c)
+{
+    for (int i = 0; i < READS; i++) {
+        size_t before = c->hiredis->reader->len;
+        int result = redisBufferRead(c->hiredis);
+        bool more = c->hiredis->reader->len >= before + READ_SIZE;
+        int err = take_replies(c); /* those that came before the end, too */
+        if (err) return err;
+        if (result != REDIS_OK) return broken(c->hiredis->err);
+        if (!more || (c->sub && !redis_sub_reads(c->sub))) break;
+    }
+    return 0;
+}
+
+/* ---- callbacks ---- */
+
+static int finish_connect(struct redis_conn *c)
+{
+    int err = 0;
+    socklen_t len = sizeof err;
+    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0) err = errno;
+    if (err) return -err;
+    if (!send_greeting(c)) return -ECONNABORTED;
+    if (c->n_greeting == 0) opened(c);
+    return 0;
+}
+
+static void on_ready(void *arg, int events)
+{
+    struct redis_conn *c = arg;
+    int err = 0;
+    if (events < 0)
+        err = events;
+    else if (c->state == REDIS_CONNECTING)
+        err = finish_connect(c);
+    else if (events & (POLLIN | POLLERR | POLLHUP))
+        err = receive(c);
+    if (!err && c->doomed) err = -ECONNABORTED;
+    if (!err && !flush(c)) err = -ECONNABORTED;
+    if (err) redis_conn_close(c, err);
+}
+
+static void on_task(void *arg)
+{
+    struct redis_conn *c = arg;
+    if (c->doomed || (c->state == REDIS_OPEN && !flush(c))) redis_conn_close(c, -ECONNABORTED);
+}
+
+static void on_alarm(void *arg)
+{
+    struct redis_conn *c = arg;
+    if (c->state == REDIS_OPEN)
+        redis_own_alarm(c);
+    else
+        redis_conn_close(c, -ETIMEDOUT);
+}
+
+/* ---- connecting ---- */
+
+/* A socket that is connected, or will be. Negative errno. */
+static int begin_connect(const torc_redis *r)
+{
+    int family = r->addr.sa.sa_family, one = 1, idle = 30, interval = 10, count = 3;
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return -errno;
+    if (family != AF_UNIX) {
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        /* A server whose machine is gone is noticed while nothing is asked, too. */
+        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+        setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+        setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+        setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+    }
+    if (connect(fd, &r->addr.sa, r->addr_len) == 0 || errno == EINPROGRESS) return fd;
+    int err = errno;
+    close(fd);
+    return error_of(err);
+}
+
+static const struct torc_source_ops ops = {.ready = on_ready, .alarm = on_alarm, .task = on_task};
+
+static bool init(struct redis_conn *c)
+{
+    c->source = torc_source_new(c->pool->host, &ops, c);
+    c->hiredis = redisConnectFd(c->fd);
+    if (!c->source || !c->hiredis || c->hiredis->err) return false;
+    c->hiredis->flags &= ~REDIS_BLOCK; /* which redisConnectFd assumes, before 1.1 */
+    redis_reply_functions(c->hiredis->reader);
+    return true;
+}
+
+struct redis_conn *redis_conn_start(struct redis_pool *p, bool own, struct torc_redis_sub *sub,
+                                    int *err)
+{
+    struct redis_conn *c = calloc(1, sizeof *c);
+    int fd = c ? begin_connect(p->r) : -ENOMEM;
+    if (fd < 0) {
+        free(c);
+        redis_pool_failed(p, *err = fd);
+        return NULL;
+    }
+    *c = (struct redis_conn){.pool = p, .fd = fd, .slot = own, .sub = sub};
+    list_init(&c->link);
+    list_init(&c->waiting);
+    list_init(&c->sent);
+    if (!init(c)) {
+        if (c->source) torc_source_free(c->source);
+        if (c->hiredis)
+            redisFree(c->hiredis);
+        else
+            close(fd);
+        free(c);
+        *err = -ENOMEM;
+        return NULL;
+    }
+    list_push(&p->conns, &c->all);
+    torc_source_alarm(c->source, (uint64_t)p->r->o.connect_timeout * 1000000);
+    redis_conn_watch(c);
+    return c;
+}

@@ -1,0 +1,100 @@
+/* What commands need a connection of their own, and which may not be used. */
+
+#include "client/redis.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* The words of a command as it is sent: "*2\r\n$4\r\nLLEN\r\n$1\r\nk\r\n". */
+static bool next_word(const char **at, const char *end, torc_slice *word)
+{
+    char *text;
+    if (*at >= end) return false;
+    size_t len = strtoul(*at + 1, &text, 10);
+    *word = (torc_slice){text + 2, len};
+    *at = word->ptr + len + 2;
+    return true;
+}
+
+static bool is(torc_slice word, const char *name)
+{
+    return word.len == strlen(name) && strncasecmp(word.ptr, name, word.len) == 0;
+}
+
+static const struct {
+    const char *name;
+    struct redis_kind kind;
+} table[] = {
+    {"MULTI", {.refused = true}},
+    {"EXEC", {.refused = true}},
+    {"DISCARD", {.refused = true}},
+    {"WATCH", {.refused = true}},
+    {"UNWATCH", {.refused = true}},
+    {"SELECT", {.refused = true}},
+    {"AUTH", {.refused = true}},
+    {"HELLO", {.refused = true}},
+    {"RESET", {.refused = true}},
+    {"QUIT", {.refused = true}},
+    {"MONITOR", {.refused = true}},
+    {"SYNC", {.refused = true}},
+    {"PSYNC", {.refused = true}},
+    {"SUBSCRIBE", {.refused = true}},
+    {"PSUBSCRIBE", {.refused = true}},
+    {"SSUBSCRIBE", {.refused = true}},
+    {"UNSUBSCRIBE", {.refused = true}},
+    {"PUNSUBSCRIBE", {.refused = true}},
+    {"SUNSUBSCRIBE", {.refused = true}},
+    {"WAIT", {.refused = true}},
+    {"WAITAOF", {.refused = true}},
+    {"BLPOP", {.blocks = true, .back = BACK_LPUSH}},
+    {"BRPOP", {.blocks = true, .back = BACK_RPUSH}},
+    {"BLMPOP", {.blocks = true, .back = BACK_LPUSH}},
+    {"BLMOVE", {.blocks = true}},
+    {"BRPOPLPUSH", {.blocks = true}},
+    {"BZPOPMIN", {.blocks = true, .back = BACK_ZADD}},
+    {"BZPOPMAX", {.blocks = true, .back = BACK_ZADD}},
+    {"BZMPOP", {.blocks = true, .back = BACK_ZADD}},
+};
+
+/* BLOCK comes before STREAMS, which begins the names of keys; a group may be named like either. */
+static bool waits_for_stream(const char *at, const char *end, bool group)
+{
+    torc_slice word;
+    if (group && next_word(&at, end, &word) && next_word(&at, end, &word))
+        if (!next_word(&at, end, &word)) return false;
+    while (next_word(&at, end, &word) && !is(word, "STREAMS"))
+        if (is(word, "BLOCK")) return true;
+    return false;
+}
+
+/* BLMPOP timeout n key... LEFT|RIGHT */
+static bool pops_right(const char *at, const char *end)
+{
+    torc_slice word;
+    bool timed = next_word(&at, end, &word);
+    if (!timed || !next_word(&at, end, &word)) return false;
+    for (long n = strtol(word.ptr, NULL, 10); n >= 0 && next_word(&at, end, &word);) n--;
+    return is(word, "RIGHT");
+}
+
+struct redis_kind redis_kind_of(const char *bytes, size_t len)
+{
+    const char *at = memchr(bytes, '\n', len), *end = bytes + len;
+    torc_slice word, next;
+    if (!at || (++at, !next_word(&at, end, &word)) || word.len == 0)
+        return (struct redis_kind){.refused = true};
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        struct redis_kind kind = table[i].kind;
+        if (!is(word, table[i].name)) continue;
+        if (is(word, "BLMPOP") && pops_right(at, end)) kind.back = BACK_RPUSH;
+        return kind;
+    }
+    bool group = is(word, "XREADGROUP");
+    if (group || is(word, "XREAD"))
+        return (struct redis_kind){.blocks = waits_for_stream(at, end, group)};
+    const char *second = at;
+    if (is(word, "CLIENT") && next_word(&second, end, &next) && is(next, "REPLY"))
+        return (struct redis_kind){.refused = true};
+    return (struct redis_kind){0};
+}

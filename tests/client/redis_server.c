@@ -1,0 +1,217 @@
+/* A server whose handlers ask Redis. How a call ended is the response, and a line of stderr where
+ * nobody may be left to read that. */
+
+#include "torc.h"
+#include "torc/redis.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static torc_redis *redis;
+
+enum { WORDS_MAX = 16, OUT_MAX = 8192 };
+
+/* Not every C library has strerrorname_np. */
+static const char *name_of(int err)
+{
+    static const struct {
+        int err;
+        const char *name;
+    } names[] = {
+        {-EREMOTEIO, "EREMOTEIO"},
+        {-EAGAIN, "EAGAIN"},
+        {-ECONNREFUSED, "ECONNREFUSED"},
+        {-ENOENT, "ENOENT"},
+        {-ETIMEDOUT, "ETIMEDOUT"},
+        {-EACCES, "EACCES"},
+        {-ECONNABORTED, "ECONNABORTED"},
+        {-EPROTO, "EPROTO"},
+        {-EINVAL, "EINVAL"},
+        {-EHOSTUNREACH, "EHOSTUNREACH"},
+        {-ETIME, "ETIME"},
+        {-ECONNRESET, "ECONNRESET"},
+        {-ESHUTDOWN, "ESHUTDOWN"},
+        {-ECANCELED, "ECANCELED"},
+        {-EBUSY, "EBUSY"},
+        {0, "a reply"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (names[i].err == err) return names[i].name;
+    return strerror(-err);
+}
+
+static unsigned number(torc_req *rq, const char *name, unsigned otherwise)
+{
+    torc_slice v = torc_query_param(rq, name);
+    return v.ptr ? (unsigned)strtoul(v.ptr, NULL, 10) : otherwise;
+}
+
+static bool is(torc_slice a, const char *b)
+{
+    return a.len == strlen(b) && memcmp(a.ptr, b, a.len) == 0;
+}
+
+static size_t gather(torc_req *rq, const char *name, torc_slice *words)
+{
+    torc_slice n, v;
+    size_t count = 0;
+    for (size_t at = 0; count < WORDS_MAX && torc_query_next(rq, &at, &n, &v);)
+        if (is(n, name)) words[count++] = v;
+    return count;
+}
+
+/* ---- one command ---- */
+
+static size_t put(char *out, size_t n, const torc_redis_reply *r)
+{
+    static const char *const marks[] = {"nil", "+", "-", ":", "$", "*"};
+    torc_slice text = torc_redis_text(r);
+    enum torc_redis_type type = torc_redis_type(r);
+    size_t room = OUT_MAX - n - 64;
+    int shown = (int)(text.len < room ? text.len : room);
+    if (n > OUT_MAX - 128) return n;
+    n += (size_t)sprintf(out + n, "%s%s", n ? " " : "", marks[type]);
+    if (text.ptr) n += (size_t)sprintf(out + n, "%.*s", shown, text.ptr);
+    if (type == TORC_REDIS_INTEGER)
+        n += (size_t)sprintf(out + n, "%lld", (long long)torc_redis_integer(r));
+    if (type == TORC_REDIS_ARRAY) n += (size_t)sprintf(out + n, "%zu", torc_redis_elements(r));
+    for (size_t i = 0; i < torc_redis_elements(r); i++) n = put(out, n, torc_redis_element(r, i));
+    return n;
+}
+
+/* ?ms=&repeat=&w=GET&w=key: "+OK", ":1", "$text", "nil", "*2 $a $b", "-ERR ...", or "!ENAME". */
+static void on_run(torc_req *rq, void *arg)
+{
+    torc_slice words[WORDS_MAX];
+    torc_redis_reply *r;
+    char out[OUT_MAX];
+    size_t n = gather(rq, "w", words);
+    unsigned ms = number(rq, "ms", 0);
+    (void)arg;
+    if (ms) torc_deadline(rq, ms);
+    if (n) fprintf(stderr, "runs %.*s\n", (int)words[0].len, words[0].ptr);
+    int err = torc_redis_words(rq, redis, number(rq, "repeat", 0) ? TORC_REDIS_REPEATABLE : 0, &r,
+                               n, words);
+    fprintf(stderr, "ended with %s\n", name_of(err));
+    if ((r != NULL) != (err == 0 || err == -EREMOTEIO)) abort();
+    if (r) {
+        torc_reply(rq, 200, "text/plain", (torc_slice){out, put(out, 0, r)});
+        if (number(rq, "free", 0)) torc_redis_reply_free(r);
+    } else {
+        torc_replyf(rq, 200, "!%s", name_of(err));
+    }
+}
+
+/* ?w=KEY&w=VALUE: as a format, with what a format can be wrong about. */
+static void on_format(torc_req *rq, void *arg)
+{
+    torc_slice w[WORDS_MAX];
+    torc_redis_reply *r;
+    gather(rq, "w", w);
+    (void)arg;
+    int set =
+        torc_redis_command(rq, redis, NULL, "SET %b %b", w[0].ptr, w[0].len, w[1].ptr, w[1].len);
+    int got = torc_redis_repeatable(rq, redis, &r, "GET %b", w[0].ptr, w[0].len);
+    int type = torc_redis_command(rq, redis, NULL, "INCR %b", w[0].ptr, w[0].len);
+    int empty = torc_redis_command(rq, redis, NULL, "");
+    int wrong = torc_redis_command(rq, redis, NULL, "GET %y", 1);
+    torc_redis_reply_free(NULL);
+    torc_replyf(rq, 200, "%d %d %.*s %s %s %s", set, got, (int)torc_redis_text(r).len,
+                torc_redis_text(r).ptr, name_of(type), name_of(empty), name_of(wrong));
+}
+
+/* ---- many ---- */
+
+static int echo(torc_req *rq, void *arg)
+{
+    char text[32];
+    torc_redis_reply *r;
+    snprintf(text, sizeof text, "echo %u", *(unsigned *)arg);
+    int err = torc_redis_command(rq, redis, &r, "ECHO %s", text);
+    if (err == 0 && !is(torc_redis_text(r), text)) abort();
+    torc_redis_reply_free(r);
+    return err;
+}
+
+/* ?n=: that many commands at once. */
+static void on_many(torc_req *rq, void *arg)
+{
+    unsigned n = number(rq, "n", 1), *id = torc_alloc(rq, n * sizeof *id);
+    torc_group *g = torc_group_open(rq);
+    (void)arg;
+    for (unsigned i = 0; i < n; i++) {
+        id[i] = i;
+        torc_spawn(g, echo, &id[i]);
+    }
+    int err = torc_group_join(g);
+    torc_replyf(rq, 200, "%s", err ? name_of(err) : "done");
+}
+
+/* ---- publish/subscribe ---- */
+
+/* ?c=CHANNEL (or p=PATTERN)&n=: writes a line for each of n messages. */
+static void on_subscribe(torc_req *rq, void *arg)
+{
+    torc_slice names[WORDS_MAX], channel, message;
+    torc_redis_sub *sub;
+    char line[4096];
+    (void)arg;
+    size_t n = gather(rq, "c", names);
+    int err = n ? torc_redis_subscribe(rq, redis, n, names, &sub)
+                : torc_redis_psubscribe(rq, redis, gather(rq, "p", names), names, &sub);
+    if (err) {
+        torc_replyf(rq, 200, "!%s", name_of(err));
+        return;
+    }
+    torc_start(rq, 200, "text/plain", -1);
+    torc_write(rq, "subscribed\n", 11);
+    for (unsigned left = number(rq, "n", 1); left > 0;) {
+        err = torc_redis_next(rq, sub, &channel, &message);
+        if (err < 0) break;
+        int len = err ? snprintf(line, sizeof line, "resubscribed\n")
+                      : snprintf(line, sizeof line, "%.*s: %.*s\n", (int)channel.len, channel.ptr,
+                                 (int)message.len, message.ptr);
+        torc_write(rq, line, (size_t)len);
+        if (!err) left--;
+    }
+    fprintf(stderr, "subscription ended with %s\n", err < 0 ? name_of(err) : "all");
+    if (number(rq, "close", 0)) torc_redis_unsubscribe(sub);
+}
+
+/* ---- the server ---- */
+
+static int serve(torc_server *s, int argc, char **argv)
+{
+    static const struct {
+        const char *path;
+        torc_handler *fn;
+    } routes[] = {
+        {"/run", on_run}, {"/format", on_format}, {"/many", on_many}, {"/subscribe", on_subscribe}};
+    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
+        if (torc_route(s, "GET", routes[i].path, routes[i].fn, NULL) < 0) return 1;
+    return torc_server_main(s, argc, argv);
+}
+
+/* REDIS_OPTIONS in the environment: "address password database connections own queue timeout". */
+int main(int argc, char **argv)
+{
+    char address[128] = "", password[64] = "";
+    torc_redis_options o = {.address = address};
+    const char *given = getenv("REDIS_OPTIONS");
+    if (given)
+        sscanf(given, "%127s %63s %u %u %u %u %u", address, password, &o.database, &o.connections,
+               &o.own_connections, &o.queue, &o.connect_timeout);
+    if (password[0] && password[0] != '-') o.password = password;
+    redis = torc_redis_new(given ? &o : NULL);
+    if (!redis) {
+        fprintf(stderr, "torc_redis_new: %s\n", name_of(-errno));
+        return 1;
+    }
+    torc_server *s = torc_server_new("redis 1.0");
+    int status = s ? serve(s, argc, argv) : 1;
+    torc_server_free(s);
+    torc_redis_free(redis);
+    return status;
+}

@@ -1,0 +1,351 @@
+/* Handlers that ask Redis: commands, and a Redis that is slow, down, restarted or absent. */
+
+#include "redis_rig.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void expect(struct client *c, const char *method_path, const char *body)
+{
+    struct reply r = {0};
+    client_get(c, method_path, 200, &r);
+    assert_string_equal(r.body, body);
+    reply_free(&r);
+}
+
+static void expect_once(struct server *s, const char *path, const char *body)
+{
+    struct client c;
+    client_open(&c, s);
+    expect(&c, path, body);
+    client_close(&c);
+}
+
+/* Until the answer is this one, as after a restart. */
+static void await_answer(struct server *s, const char *path, const char *body)
+{
+    for (int i = 0; i < SERVER_SECONDS * 100; i++) {
+        struct client c;
+        struct reply r = {0};
+        client_open(&c, s);
+        client_get(&c, path, 200, &r);
+        bool fits = strcmp(r.body, body) == 0;
+        reply_free(&r);
+        client_close(&c);
+        if (fits) return;
+        sleep_ms(10);
+    }
+    fail_msg("%s never answers %s", path, body);
+}
+
+/* ---- up ---- */
+
+static void test_commands(void **state)
+{
+    (void)state;
+    struct redis_rig r;
+    struct client c;
+    redis_rig_start(&r, "- 3");
+    client_open(&c, &r.server);
+    expect(&c, "/run?w=SET&w=k&w=a%0Ab%00c", "+OK");
+    expect(&c, "/run?w=STRLEN&w=k", ":5");
+    expect(&c, "/run?w=GET&w=none", "nil");
+    expect(&c, "/run?w=rpush&w=l&w=1&w=&w=3&free=1", ":3");
+    expect(&c, "/run?w=LRANGE&w=l&w=0&w=-1", "*3 $1 $ $3");
+    expect(&c, "/run?w=LRANGE&w=no&w=0&w=-1", "*0");
+    expect(&c, "/run?w=EVAL&w=return+%7B1,%7B%7D,%7B%27a%27,false%7D%7D&w=0", "*3 :1 *0 *2 $a nil");
+    expect(&c, "/run?w=INCR&w=l",
+           "-WRONGTYPE Operation against a key holding the wrong kind of value");
+    expect(&c, "/format?w=f+%25s&w=x+y", "0 0 x y EREMOTEIO EINVAL EINVAL");
+    redis_rig_await(&r, "GET k", "$-1"); /* they went to another database */
+    client_close(&c);
+    redis_rig_stop(&r);
+}
+
+static void test_refused_commands(void **state)
+{
+    (void)state;
+    static const char *const commands[] = {"MULTI",
+                                           "EXEC",
+                                           "watch&w=k",
+                                           "SELECT&w=1",
+                                           "Subscribe&w=c",
+                                           "MONITOR",
+                                           "WAIT&w=0&w=0",
+                                           "CLIENT&w=reply&w=off",
+                                           "",
+                                           "RESET",
+                                           "QUIT"};
+    struct redis_rig r;
+    struct client c;
+    char path[128];
+    redis_rig_start(&r, "");
+    client_open(&c, &r.server);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        snprintf(path, sizeof path, "/run?w=%s", commands[i]);
+        expect(&c, path, "!EINVAL");
+    }
+    expect(&c, "/run", "!EINVAL");
+    expect(&c, "/run?w=CLIENT&w=SETNAME&w=reply", "+OK");
+    client_close(&c);
+    redis_rig_stop(&r);
+}
+
+static void test_large_replies(void **state)
+{
+    (void)state;
+    struct redis_rig r;
+    redis_rig_start(&r, "");
+    expect_once(&r.server, "/run?w=SETRANGE&w=big&w=5000000&w=x", ":5000001");
+    expect_once(&r.server, "/run?w=EVAL&w=return+%23redis.call(%27GET%27,%27big%27)&w=0",
+                ":5000001");
+    for (int i = 0; i < 3; i++) {
+        struct client c;
+        struct reply reply = {0};
+        client_open(&c, &r.server);
+        client_get(&c, "/run?w=GET&w=big&free=1", 200, &reply);
+        assert_int_equal(reply.body[0], '$');
+        reply_free(&reply);
+        client_close(&c);
+    }
+    redis_rig_stop(&r);
+}
+
+static void test_commands_share_connections(void **state)
+{
+    (void)state;
+    struct redis_rig r;
+    redis_rig_start(&r, "- 0 2");
+    for (int i = 0; i < 5; i++) expect_once(&r.server, "/many?n=700", "done");
+    redis_rig_await_info(&r, "connected_clients:3\r"); /* this one, too */
+    redis_rig_stop(&r);
+}
+
+static void test_password(void **state)
+{
+    (void)state;
+    struct redis_rig r, wrong = {0};
+    char address[32];
+    redis_rig_start(&r, "secret");
+    redis_rig_ask(&r, "CONFIG SET requirepass secret");
+    expect_once(&r.server, "/run?w=SET&w=k&w=v", "+OK");
+    expect_once(&r.server, "/run?ms=1&w=BLPOP&w=none&w=0", "!ETIME");
+    snprintf(address, sizeof address, "127.0.0.1:%u", r.port);
+    redis_rig_start_server(&wrong, address, "guess", (const char *const[]){NULL});
+    expect_once(&wrong.server, "/run?w=GET&w=k", "!EACCES");
+    expect_once(&wrong.server, "/subscribe?c=c", "!EACCES");
+    assert_non_null(strstr(server_log(&wrong.server), "WRONGPASS"));
+    redis_rig_stop(&wrong);
+    redis_rig_stop(&r);
+}
+
+/* ---- slow ---- */
+
+static void test_slow(void **state)
+{
+    (void)state;
+    struct redis_rig r;
+    redis_rig_start(&r, "");
+    expect_once(&r.server, "/run?w=SET&w=k&w=v", "+OK");
+    expect_once(&r.server, "/run?w=DEBUG&w=SLEEP&w=0.3", "+OK");
+    kill(r.pid, SIGSTOP);
+    for (int i = 0; i < 3; i++) expect_once(&r.server, "/run?ms=20&w=INCR&w=late", "!ETIME");
+    kill(r.pid, SIGCONT);
+    expect_once(&r.server, "/run?w=GET&w=k", "$v"); /* and not the reply to another */
+    expect_once(&r.server, "/run?w=GET&w=late", "$3");
+    redis_rig_stop(&r);
+}
+
+static void test_queue_is_bounded(void **state)
+{
+    (void)state;
+    struct redis_rig r;
+    redis_rig_start(&r, "- 0 1 1 4");
+    expect_once(&r.server, "/run?w=PING", "+PONG");
+    kill(r.pid, SIGSTOP);
+    for (int i = 0; i < 4; i++) expect_once(&r.server, "/run?ms=5&w=PING", "!ETIME");
+    expect_once(&r.server, "/run?w=PING", "!EAGAIN"); /* those that were left count, too */
+    kill(r.pid, SIGCONT);
+    await_answer(&r.server, "/run?w=PING", "+PONG");
+    redis_rig_stop(&r);
+}
+
+/* It takes connections, but does not greet. */
+static void test_connect_timeout(void **state)
+{
+    (void)state;
+    struct redis_rig r;
+    redis_rig_start(&r, "- 1 1 1 4 50");
+    kill(r.pid, SIGSTOP);
+    expect_once(&r.server, "/run?w=PING", "!ETIMEDOUT");
+    expect_once(&r.server, "/run?w=BLPOP&w=k&w=0", "!ETIMEDOUT");
+    kill(r.pid, SIGCONT);
+    await_answer(&r.server, "/run?w=PING", "+PONG");
+    redis_rig_stop(&r);
+}
+
+/* ---- down, restarted, absent ---- */
+
+static void test_restart(void **state)
+{
+    (void)state;
+    struct redis_rig r;
+    struct client c;
+    struct reply reply = {0};
+    redis_rig_start(&r, "");
+    expect_once(&r.server, "/run?w=PING", "+PONG");
+    client_open(&c, &r.server);
+    client_ask(&c, "GET", "/run?w=BLPOP&w=k&w=0", "");
+    redis_rig_await_info(&r, "blocked_clients:1");
+    redis_rig_down(&r);
+    client_reply(&c, "GET", &reply);
+    assert_string_equal(reply.body, "!ECONNABORTED");
+    reply_free(&reply);
+    await_answer(&r.server, "/run?w=PING", "!ECONNREFUSED");
+    for (int i = 0; i < 20; i++) expect(&c, "/run?w=BLPOP&w=k&w=0", "!ECONNREFUSED");
+    expect(&c, "/subscribe?c=c", "!ECONNREFUSED");
+    redis_rig_up(&r);
+    await_answer(&r.server, "/run?w=PING", "+PONG");
+    expect(&c, "/run?w=RPUSH&w=k&w=v", ":1");
+    expect(&c, "/run?w=BLPOP&w=k&w=0", "*2 $k $v");
+    client_close(&c);
+    redis_rig_stop(&r);
+}
+
+static void test_absent(void **state)
+{
+    (void)state;
+    struct redis_rig r = {0};
+    redis_rig_start_server(&r, "unix:/nonexistent/redis", "", (const char *const[]){NULL});
+    expect_once(&r.server, "/run?w=PING", "!ENOENT");
+    expect_once(&r.server, "/run?w=BLPOP&w=k&w=0", "!ENOENT");
+    redis_rig_stop(&r);
+}
+
+static void test_addresses(void **state)
+{
+    (void)state;
+    static const char *const wrong[][2] = {
+        {"nowhere", "EINVAL"}, {":1", "EINVAL"},           {"a:b", "EINVAL"},
+        {"unix:", "EINVAL"},   {"[::1:1", "EHOSTUNREACH"}, {"127.0.0.1:65536", "EINVAL"}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct server s;
+        char said[64];
+        setenv("REDIS_OPTIONS", wrong[i][0], 1);
+        int status = server_run(&s, &(struct server_how){0}, (const char *const[]){NULL});
+        snprintf(said, sizeof said, "torc_redis_new: %s", wrong[i][1]);
+        if (status != 1 || !strstr(server_log(&s), said))
+            fail_msg("%s: %d, %s", wrong[i][0], status, server_log(&s));
+        server_free(&s);
+    }
+}
+
+/* ---- a server that breaks off ---- */
+
+static int listen_somewhere(struct redis_rig *r)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof a;
+    char address[32];
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+    snprintf(address, sizeof address, "127.0.0.1:%u", ntohs(a.sin_port));
+    *r = (struct redis_rig){0};
+    redis_rig_start_server(r, address, "", (const char *const[]){NULL});
+    return fd;
+}
+
+/* Takes one connection and one command, and answers that. */
+static void serve_once(int listener, const char *answer)
+{
+    char bytes[256];
+    int fd = accept(listener, NULL, NULL);
+    assert_true(fd >= 0);
+    assert_true(tcp_try_receive(fd, bytes, sizeof bytes) > 0);
+    if (*answer) assert_true(tcp_try_send(fd, answer, strlen(answer)));
+    close(fd);
+}
+
+static void answered(int listener, struct redis_rig *r, const char *path,
+                     const char *const *answers, const char *body)
+{
+    struct client c;
+    struct reply reply = {0};
+    client_open(&c, &r->server);
+    client_ask(&c, "GET", path, "");
+    for (; *answers; answers++) serve_once(listener, *answers);
+    client_reply(&c, "GET", &reply);
+    assert_string_equal(reply.body, body);
+    reply_free(&reply);
+    client_close(&c);
+}
+
+static void test_what_was_sent_is_not_repeated(void **state)
+{
+    (void)state;
+    struct redis_rig r;
+    int fd = listen_somewhere(&r);
+    answered(fd, &r, "/run?w=INCR&w=k", (const char *const[]){"", NULL}, "!ECONNABORTED");
+    answered(fd, &r, "/run?w=INCR&w=k", (const char *const[]){":1\r", NULL}, "!ECONNABORTED");
+    answered(fd, &r, "/run?w=INCR&w=k", (const char *const[]){":1\r\n", NULL}, ":1");
+    answered(fd, &r, "/run?w=BLPOP&w=k&w=0", (const char *const[]){"", NULL}, "!ECONNABORTED");
+    close(fd);
+    redis_rig_stop(&r);
+}
+
+static void test_what_may_be_is_repeated(void **state)
+{
+    (void)state;
+    struct redis_rig r;
+    int fd = listen_somewhere(&r);
+    answered(fd, &r, "/run?repeat=1&w=GET&w=k", (const char *const[]){"", "+a\r\n", NULL}, "+a");
+    answered(fd, &r, "/run?repeat=1&w=GET&w=k", (const char *const[]){"", "", "+b\r\n", NULL},
+             "+b");
+    answered(fd, &r, "/run?repeat=1&w=GET&w=k", (const char *const[]){"", "", "", NULL},
+             "!ECONNABORTED");
+    close(fd);
+    redis_rig_stop(&r);
+}
+
+static void test_no_redis(void **state)
+{
+    (void)state;
+    struct redis_rig r;
+    int fd = listen_somewhere(&r);
+    answered(fd, &r, "/run?w=GET&w=k", (const char *const[]){"HTTP/1.1 400 Bad\r\n\r\n", NULL},
+             "!EPROTO");
+    answered(fd, &r, "/run?w=GET&w=k", (const char *const[]){"+a\r\n+unasked\r\n", NULL}, "+a");
+    answered(fd, &r, "/run?w=GET&w=k", (const char *const[]){"*2\r\n$1\r\na\r\n", NULL},
+             "!ECONNABORTED");
+    close(fd);
+    redis_rig_stop(&r);
+}
+
+int main(int argc, char **argv)
+{
+    redis_rig_choose(argc, argv);
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_refused_commands),
+        cmocka_unit_test(test_large_replies),
+        cmocka_unit_test(test_commands_share_connections),
+        cmocka_unit_test(test_password),
+        cmocka_unit_test(test_slow),
+        cmocka_unit_test(test_queue_is_bounded),
+        cmocka_unit_test(test_connect_timeout),
+        cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_absent),
+        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_what_was_sent_is_not_repeated),
+        cmocka_unit_test(test_what_may_be_is_repeated),
+        cmocka_unit_test(test_no_redis),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

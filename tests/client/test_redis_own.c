@@ -1,0 +1,259 @@
+/* Commands that block in Redis: they wait, on connections of their own, and what they pop is not
+ * lost when their request ends before the reply. */
+
+#include "redis_rig.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void ask(struct redis_rig *r, struct client *c, const char *path)
+{
+    client_open(c, &r->server);
+    client_ask(c, "GET", path, "");
+}
+
+static void answer(struct client *c, const char *body)
+{
+    struct reply r = {0};
+    client_reply(c, "GET", &r);
+    assert_string_equal(r.body, body);
+    reply_free(&r);
+    client_close(c);
+}
+
+static void run(struct redis_rig *r, const char *path, const char *body)
+{
+    struct client c;
+    ask(r, &c, path);
+    answer(&c, body);
+}
+
+static void test_waits_for_an_element(void **state)
+{
+    (void)state;
+    struct redis_rig r;
+    struct client c[3];
+    redis_rig_start(&r, "");
+    ask(&r, &c[0], "/run?w=BLPOP&w=k&w=other&w=0");
+    ask(&r, &c[1], "/run?w=XREAD&w=COUNT&w=1&w=BLOCK&w=0&w=STREAMS&w=s&w=0");
+    ask(&r, &c[2], "/run?w=blmove&w=m&w=to&w=LEFT&w=LEFT&w=0");
+    redis_rig_await_info(&r, "blocked_clients:3");
+    run(&r, "/run?w=PING", "+PONG"); /* the core and the shared connection are free */
+    redis_rig_ask(&r, "RPUSH other v");
+    redis_rig_ask(&r, "XADD s 1-1 a b");
+    redis_rig_ask(&r, "RPUSH m e");
+    answer(&c[0], "*2 $other $v");
+    answer(&c[1], "*1 *2 $s *1 *2 $1-1 *2 $a $b");
+    answer(&c[2], "$e");
+    run(&r, "/run?w=BLPOP&w=k&w=0.01", "nil"); /* Redis' own timeout */
+    redis_rig_stop(&r);
+}
+
+static void test_connections_are_shared_out_in_turn(void **state)
+{
+    (void)state;
+    struct redis_rig r;
+    struct client first, second, third;
+    redis_rig_start(&r, "- 0 1 1 2");
+    ask(&r, &first, "/run?w=BLPOP&w=k&w=0");
+    redis_rig_await_info(&r, "blocked_clients:1");
+    ask(&r, &second, "/run?w=BLPOP&w=k&w=0");
+    run(&r, "/run?ms=20&w=BLPOP&w=k&w=0", "!ETIME"); /* also while it waits for its turn */
+    ask(&r, &third, "/run?w=BLPOP&w=k&w=0");
+    run(&r, "/run?ms=20&w=PING", "+PONG"); /* a turn later, both wait */
+    run(&r, "/run?w=BLPOP&w=k&w=0", "!EAGAIN");
+    redis_rig_ask(&r, "RPUSH k 1 2 3");
+    answer(&first, "*2 $k $1");
+    answer(&second, "*2 $k $2");
+    answer(&third, "*2 $k $3");
+    redis_rig_stop(&r);
+}
+
+/* A client that leaves ends the command in Redis, and the connection serves the next. */
+static void test_client_leaves(void **state)
+{
+    (void)state;
+    struct redis_rig r;
+    struct client c;
+    redis_rig_start(&r, "- 0 1 1");
+    for (int i = 0; i < 20; i++) {
+        ask(&r, &c, "/run?w=BLPOP&w=k&w=0");
+        redis_rig_await_info(&r, "blocked_clients:1");
+        client_reset(&c);
+        redis_rig_await_info(&r, "blocked_clients:0");
+    }
+    redis_rig_ask(&r, "RPUSH k 1");
+    redis_rig_await(&r, "LLEN k", ":1");
+    run(&r, "/run?w=BLPOP&w=k&w=0", "*2 $k $1");
+    redis_rig_await_info(&r, "connected_clients:3\r"); /* one of each kind, and this one */
+    redis_rig_stop(&r);
+}
+
+static void test_deadline_of_a_redis_that_hangs(void **state)
+{
+    (void)state;
+    struct redis_rig r;
+    redis_rig_start(&r, "");
+    run(&r, "/run?ms=20&w=BLPOP&w=k&w=0", "!ETIME");
+    kill(r.pid, SIGSTOP);
+    run(&r, "/run?ms=20&w=BLPOP&w=k&w=0", "!ETIME");
+    kill(r.pid, SIGCONT);
+    redis_rig_await_info(&r, "blocked_clients:0");
+    redis_rig_ask(&r, "RPUSH k 1");
+    redis_rig_await(&r, "LRANGE k 0 -1", "*1");
+    redis_rig_stop(&r);
+}
+
+/* And then ends, while it is still to be told of the request's end. */
+static void test_redis_that_hangs_ends(void **state)
+{
+    (void)state;
+    struct redis_rig r;
+    redis_rig_start(&r, "");
+    run(&r, "/run?ms=20&w=BLPOP&w=k&w=0", "!ETIME");
+    redis_rig_await_info(&r, "blocked_clients:0");
+    for (int i = 0; i < 3; i++) {
+        kill(r.pid, SIGSTOP);
+        run(&r, "/run?ms=20&w=BLPOP&w=k&w=0", "!ETIME");
+        run(&r, "/run?ms=20&w=BLPOP&w=k&w=0", "!ETIME");
+        redis_rig_down(&r);
+        redis_rig_up(&r);
+        redis_rig_ask(&r, "RPUSH k 1");
+        for (int tries = 0;
+             tries < SERVER_SECONDS * 100 && redis_rig_ask(&r, "LLEN k")[1] == '1';) {
+            struct client c;
+            struct reply reply = {0};
+            client_open(&c, &r.server);
+            client_get(&c, "/run?ms=20&w=BLPOP&w=k&w=0", 200, &reply);
+            if (reply.body[0] != '*') sleep_ms(10), tries++;
+            reply_free(&reply);
+            client_close(&c);
+        }
+        redis_rig_await(&r, "LLEN k", ":0");
+    }
+    redis_rig_stop(&r);
+}
+
+/* Redis hangs while the request ends; when it goes on, it pops first. */
+static void test_what_was_popped_is_put_back(void **state)
+{
+    static const struct {
+        const char *before, *path, *after, *reply;
+    } cases[] = {
+        {"RPUSH k 1 2 3", "w=BLPOP&w=k&w=0", "LINDEX k 0", "$1\r\n1"},
+        {"RPUSH k 1 2 3", "w=brpop&w=k&w=0", "LINDEX k -1", "$1\r\n3"},
+        {"RPUSH k 1 2 3", "w=BLMPOP&w=0&w=2&w=j&w=k&w=LEFT&w=COUNT&w=2", "LINDEX k 1", "$1\r\n2"},
+        {"RPUSH k 1 2 3", "w=BLMPOP&w=0&w=1&w=k&w=RIGHT&w=COUNT&w=2", "LINDEX k 1", "$1\r\n2"},
+        {"ZADD k 1 a 2 b 3 c", "w=BZPOPMIN&w=k&w=0", "ZSCORE k a", "$1\r\n1"},
+        {"ZADD k 1 a 2.5 b 3 c", "w=BZPOPMAX&w=k&w=0", "ZSCORE k c", "$1\r\n3"},
+        {"ZADD k 1 a 2 b 3 c", "w=BZMPOP&w=0&w=1&w=k&w=MIN&w=COUNT&w=2", "ZRANK k b", ":1"},
+    };
+    (void)state;
+    struct redis_rig r;
+    char path[160];
+    redis_rig_start(&r, "");
+    run(&r, "/run?w=LPUSH&w=warm&w=x", ":1");
+    run(&r, "/run?w=BLPOP&w=warm&w=0", "*2 $warm $x"); /* both connections are open */
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        redis_rig_ask(&r, "DEL k");
+        redis_rig_ask(&r, cases[i].before);
+        kill(r.pid, SIGSTOP);
+        snprintf(path, sizeof path, "/run?ms=20&%s", cases[i].path);
+        run(&r, path, "!ETIME");
+        kill(r.pid, SIGCONT);
+        redis_rig_await(&r, cases[i].after, cases[i].reply);
+        redis_rig_await(&r, cases[i].before[0] == 'Z' ? "ZCARD k" : "LLEN k", ":3");
+    }
+    assert_null(strstr(server_log(&r.server), "lost"));
+    redis_rig_stop(&r);
+}
+
+/* Requests end while elements come: each of these is delivered or still there. */
+enum { PUSHED = 300 };
+
+static void *push(void *arg)
+{
+    for (int i = 0; i < PUSHED; i++) redis_rig_ask(arg, "RPUSH k v");
+    return NULL;
+}
+
+static void test_no_element_is_lost(void **state)
+{
+    (void)state;
+    struct redis_rig r;
+    struct client c;
+    pthread_t pusher;
+    char reply[32], path[64];
+    int taken = 0;
+    redis_rig_start(&r, "");
+    client_open(&c, &r.server);
+    assert_int_equal(pthread_create(&pusher, NULL, push, &r), 0);
+    for (int i = 0; i < PUSHED; i++) {
+        struct reply a = {0};
+        snprintf(path, sizeof path, "/run?ms=%d&w=BLPOP&w=k&w=0", 1 + i % 3);
+        client_get(&c, path, 200, &a);
+        if (strcmp(a.body, "!ETIME") != 0) {
+            assert_string_equal(a.body, "*2 $k $v");
+            taken++;
+        }
+        reply_free(&a);
+    }
+    pthread_join(pusher, NULL);
+    client_close(&c);
+    redis_rig_await_info(&r, "blocked_clients:0");
+    snprintf(reply, sizeof reply, ":%d\r", PUSHED - taken);
+    redis_rig_await(&r, "LLEN k", reply);
+    redis_rig_stop(&r);
+}
+
+/* A drain ends the wait; what Redis pops meanwhile is put back before the server has ended. */
+static void test_drain(void **state)
+{
+    (void)state;
+    struct redis_rig r;
+    struct client c;
+    redis_rig_start(&r, "", "--drain-timeout", "50ms");
+    run(&r, "/run?w=PING", "+PONG");
+    ask(&r, &c, "/run?w=BLPOP&w=k&w=0");
+    redis_rig_await_info(&r, "blocked_clients:1");
+    server_stop(&r.server);
+    client_close(&c);
+    redis_rig_ask(&r, "RPUSH k v");
+    redis_rig_await(&r, "LLEN k", ":1");
+    redis_rig_stop(&r);
+}
+
+/* Neither does a Redis that hangs keep the server from ending. */
+static void test_drain_of_a_redis_that_hangs(void **state)
+{
+    (void)state;
+    struct redis_rig r;
+    struct client c;
+    redis_rig_start(&r, "", "--drain-timeout", "50ms");
+    run(&r, "/run?w=PING", "+PONG");
+    ask(&r, &c, "/run?w=BLPOP&w=k&w=0");
+    redis_rig_await_info(&r, "blocked_clients:1");
+    kill(r.pid, SIGSTOP);
+    server_stop(&r.server);
+    client_close(&c);
+    redis_rig_stop(&r);
+}
+
+int main(int argc, char **argv)
+{
+    redis_rig_choose(argc, argv);
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_waits_for_an_element),
+        cmocka_unit_test(test_connections_are_shared_out_in_turn),
+        cmocka_unit_test(test_client_leaves),
+        cmocka_unit_test(test_deadline_of_a_redis_that_hangs),
+        cmocka_unit_test(test_redis_that_hangs_ends),
+        cmocka_unit_test(test_what_was_popped_is_put_back),
+        cmocka_unit_test(test_no_element_is_lost),
+        cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_drain_of_a_redis_that_hangs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
