@@ -12,20 +12,31 @@ struct image {
     uint8_t *pixel; /* rows without padding */
 };
 
+/* The size wanted, of the same proportions. An image does not grow. */
+static struct image target(const struct image *whole, int width)
+{
+    struct image to = *whole;
+    if (width >= whole->width) return to;
+    to.width = width;
+    to.height = (int)((int64_t)whole->height * width / whole->width);
+    if (to.height == 0) to.height = 1;
+    return to;
+}
+
 /* The decoder can scale while it decodes, which is cheaper: to the smallest size that is not less
  * than what is wanted. */
-static void choose_scale(const struct image *whole, int width, struct image *out)
+static void choose_scale(const struct image *whole, const struct image *to, struct image *out)
 {
     int n = 0;
     const tjscalingfactor *f = tjGetScalingFactors(&n);
     *out = *whole;
     for (int i = 0; i < n; i++) {
         int w = TJSCALED(whole->width, f[i]), h = TJSCALED(whole->height, f[i]);
-        if (w >= width && w < out->width) *out = (struct image){w, h, NULL};
+        if (w >= to->width && h >= to->height && w < out->width) *out = (struct image){w, h, NULL};
     }
 }
 
-static int decode(tjhandle jpeg, const struct thumbnail *t, struct image *out)
+static int decode(tjhandle jpeg, const struct thumbnail *t, struct image *out, struct image *to)
 {
     struct image whole = {0};
     const unsigned char *in = (const unsigned char *)t->in;
@@ -33,9 +44,11 @@ static int decode(tjhandle jpeg, const struct thumbnail *t, struct image *out)
     if (!t->in || tjDecompressHeader3(jpeg, in, t->in_size, &whole.width, &whole.height,
                                       &subsampling, &colours) < 0)
         return -EBADMSG;
-    if ((int64_t)whole.width * whole.height > THUMBNAIL_MEGAPIXELS * INT64_C(1000000))
+    if (whole.width <= 0 || whole.height <= 0 ||
+        (int64_t)whole.width * whole.height > THUMBNAIL_MEGAPIXELS * INT64_C(1000000))
         return -EBADMSG;
-    choose_scale(&whole, t->width, out);
+    *to = target(&whole, t->width);
+    choose_scale(&whole, to, out);
     out->pixel = malloc((size_t)out->width * (size_t)out->height * RGB);
     if (!out->pixel) return -ENOMEM;
     /* A warning is a damaged part, of which the decoder makes the best. */
@@ -61,12 +74,9 @@ static void average(const struct image *from, const struct image *to, int x, int
     for (int i = 0; i < RGB; i++) out[i] = (uint8_t)(sum[i] / n);
 }
 
-static int shrink(struct image *image, int width)
+static int shrink(struct image *image, struct image to)
 {
-    struct image to = {width, image->height, NULL};
-    if (width >= image->width) return 0;
-    to.height = (int)((int64_t)image->height * width / image->width);
-    if (to.height == 0) to.height = 1;
+    if (to.width == image->width && to.height == image->height) return 0;
     to.pixel = malloc((size_t)to.width * (size_t)to.height * RGB);
     if (!to.pixel) return -ENOMEM;
     uint8_t *out = to.pixel;
@@ -89,13 +99,13 @@ static int encode(const struct image *image, struct thumbnail *t)
 
 int thumbnail_make(struct thumbnail *t)
 {
-    struct image image = {0};
+    struct image image = {0}, to = {0};
     tjhandle jpeg = tjInitDecompress();
     t->out = NULL;
     t->out_size = 0;
     if (!jpeg) return -ENOMEM;
-    int err = decode(jpeg, t, &image);
-    if (err == 0) err = shrink(&image, t->width);
+    int err = decode(jpeg, t, &image, &to);
+    if (err == 0) err = shrink(&image, to);
     if (err == 0) err = encode(&image, t);
     free(image.pixel);
     tjDestroy(jpeg);

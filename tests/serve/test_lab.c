@@ -87,12 +87,63 @@ static void test_events(void **state)
     server_free(&s);
 }
 
+/* ---- work ---- */
+
+static void post_body(struct client *c, const char *path, const char *body, struct reply *r)
+{
+    char fields[64];
+    snprintf(fields, sizeof fields, "Content-Length: %zu\r\n", strlen(body));
+    client_ask(c, "POST", path, fields);
+    client_send(c, body, strlen(body));
+    client_reply(c, "POST", r);
+}
+
+/* The routes that compute: here and on another thread, and what they refuse. Without their
+ * libraries they are 501. */
+static void test_work(void **state)
+{
+    static const char *const where[] = {"inline", "work"};
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    char path[64];
+    (void)state;
+    server_start(&s);
+    client_open(&c, &s);
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "/crypto?ms=2&where=%s", where[i]);
+        client_ask(&c, "GET", path, "");
+        client_reply(&c, "GET", &r);
+        if (r.status == 501) print_message("built without OpenSSL\n");
+        assert_true(r.status == 501 || (r.status == 200 && strtol(r.body, NULL, 10) > 0));
+        snprintf(path, sizeof path, "/thumbnail?w=8&where=%s", where[i]);
+        post_body(&c, path, "no image", &r);
+        assert_true(r.status == 501 || r.status == 400);
+    }
+    bool built = r.status != 501;
+    post_body(&c, "/thumbnail?w=0&where=work", "no image", &r);
+    assert_int_equal(r.status, built ? 400 : 501);
+    assert_true(!built || strstr(r.body, "w must be"));
+    post_body(&c, "/thumbnail?w=8", "no image", &r);
+    assert_true(!built || strstr(r.body, "where must be"));
+    client_close(&c);
+    server_stop(&s);
+
+    server_start(&s, "--work-threads", "0");
+    client_open(&c, &s);
+    client_get(&c, "/crypto?ms=1&where=work", 501, &r);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_static_prefix_redirects),
         cmocka_unit_test(test_events),
+        cmocka_unit_test(test_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
