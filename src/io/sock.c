@@ -11,6 +11,18 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+/* An IPv4 address written as an IPv6 one is the IPv4 address: the kernel gives both the same
+ * connections. */
+static void unmap(struct sock_addr *a)
+{
+    if (!IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr)) return;
+    struct in_addr v4;
+    memcpy(&v4, &a->in6.sin6_addr.s6_addr[12], sizeof v4);
+    memset(a, 0, sizeof *a);
+    a->in.sin_family = AF_INET;
+    a->in.sin_addr = v4;
+}
+
 bool sock_addr_parse(const char *text, struct sock_addr *out)
 {
     char host[INET6_ADDRSTRLEN];
@@ -32,6 +44,7 @@ bool sock_addr_parse(const char *text, struct sock_addr *out)
     } else if (bracketed) {
         out->in6.sin6_family = AF_INET6;
         if (inet_pton(AF_INET6, host, &out->in6.sin6_addr) != 1) return false;
+        unmap(out);
     } else {
         out->in.sin_family = AF_INET;
         if (inet_pton(AF_INET, host, &out->in.sin_addr) != 1) return false;

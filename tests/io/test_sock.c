@@ -33,7 +33,9 @@ static void addresses_are_parsed_and_formatted(void **state)
         {"[0:0:0:0:0:0:0:1]:65535", "[::1]:65535", AF_INET6},
         {"[2001:DB8::ff]:443", "[2001:db8::ff]:443", AF_INET6},
         {"[1111:2222:3333:4444:5555:6666:7777:8888]:65535", NULL, AF_INET6},
-        {"[::ffff:127.0.0.1]:80", NULL, AF_INET6},
+        {"[::ffff:127.0.0.1]:80", "127.0.0.1:80", AF_INET}, /* the same to the kernel */
+        {"[::FFFF:0:0]:80", "0.0.0.0:80", AF_INET},
+        {"[::fffe:127.0.0.1]:80", "[::fffe:7f00:1]:80", AF_INET6},
         {"*:80", "[::]:80", AF_INET6},
         {":80", "[::]:80", AF_INET6},
     };

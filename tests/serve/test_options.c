@@ -436,6 +436,8 @@ static void wrong_values_are_explained(void **state)
           "0.0.0.0:9", "--admin", "127.0.0.1:9");
     WRONG("--admin needs an address of its own: it overlaps --listen [::]:9", "--listen", "*:9",
           "--admin", "127.0.0.1:9");
+    WRONG("--admin needs an address of its own: it overlaps --listen 0.0.0.0:9", "--listen",
+          "0.0.0.0:9", "--admin", "[::ffff:127.0.0.1]:9");
     WRONG("--listen 127.0.0.1:9 overlaps another --listen", "--listen", "127.0.0.1:9", "--listen",
           "127.0.0.1:9");
     reset();
