@@ -280,7 +280,7 @@ static int method_status(const struct h1_parser *p)
 static int version_status(const struct h1_parser *p)
 {
     const struct message *m = &p->message;
-    if (slice_eq(message_method(m), SLICE("PRI"))) return 505;
+    if (slice_eq(message_method(m), SLICE("PRI"))) return 501; /* not the preface of HTTP/2 */
     if (message_major(m) == 1 && message_minor(m) <= 1) return 400;
     char minor[2] = {'.', (char)('0' + message_minor(m))};
     return preceded_by(p, message_error_at(m), slice_of(minor, 2)) ? 505 : 400;
@@ -343,15 +343,16 @@ static size_t skip_empty_lines(struct h1_parser *p, slice in)
     return n;
 }
 
-/* Parses a part of the head, from the request line on. */
+/* Parses a part of the head, from the request line on: the limit does not count the lines before.
+ */
 static size_t parse_head_part(struct h1_parser *p, slice in)
 {
-    size_t room = p->limits->bytes - p->head_bytes;
+    size_t room = p->limits->bytes - (p->head_bytes - p->empty_bytes);
     slice part = slice_of(in.ptr, in.len < room ? in.len : room);
     size_t used = part.len ? run_llhttp(p, part) : 0;
     p->head_bytes += (uint32_t)used;
     if (p->state != PARSE_HEAD) return used;
-    if (p->head_bytes == p->limits->bytes && in.len > used)
+    if (used == room && in.len > used)
         set_error(p, 431);
     else
         keep_tail(p, part);
