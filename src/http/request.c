@@ -71,19 +71,18 @@ static bool host_known(struct http_context *ctx, slice host)
     return true;
 }
 
-/* Whether a list of expectations names 100-continue and nothing else. Empty members are allowed
- * (RFC 9110, 5.6.1). */
-__attribute__((noinline)) static bool expects_continue(slice list)
+/* Whether a list of expectations names nothing but 100-continue, and in *found whether it names
+ * that. Empty members are allowed (RFC 9110, 5.6.1), and so is a list of no others. */
+__attribute__((noinline)) static bool expectations_known(slice list, bool *found)
 {
     static const slice known = SLICE("100-continue");
     slice member;
-    bool found = false;
     while (slice_cut(&list, ',', &member)) {
         member = slice_trim(member);
         if (member.len && !slice_ieq(member, known)) return false;
-        found |= member.len > 0;
+        *found |= member.len > 0;
     }
-    return found;
+    return true;
 }
 
 /* Fields from `f` to `end`. */
@@ -101,8 +100,9 @@ __attribute__((always_inline)) static inline int check_list(struct torc_req *rq,
             rq->host = head_value_at(text, f);
         } else if (name.len == 6 && slice_ieq(name, SLICE("expect")) && h->minor > 0) {
             /* RFC 9110, 10.1.1: ignored in HTTP/1.0. */
-            if (!expects_continue(head_value_at(text, f))) return 417;
-            rq->expect_continue = true;
+            bool found = rq->expect_continue;
+            if (!expectations_known(head_value_at(text, f), &found)) return 417;
+            rq->expect_continue = found;
         } else if (name.len == 17 && slice_ieq(name, SLICE("transfer-encoding"))) {
             if (!h->chunked) return 400; /* an empty Transfer-Encoding */
         }
