@@ -61,9 +61,6 @@ ssize_t h1_read(struct torc_req *rq, void *buf, size_t size)
 {
     struct h1_exchange *x = h1_exchange_of(rq);
     struct conn *c = x->conn;
-    struct scope *s = request_scope(rq);
-    int refused = scope_refuses(s);
-    if (refused) return refused;
     if (x->reader) return -EBUSY;
     if (size > INT32_MAX) size = INT32_MAX;
     ssize_t n = pull(x, buf, size);
@@ -81,7 +78,7 @@ ssize_t h1_read(struct torc_req *rq, void *buf, size_t size)
     x->reader = &r;
     c->read_deadline = c->ctx->io->now + c->ctx->limits->body_timeout;
     conn_schedule(c);
-    return wait_park(s, &r.wait, reader_cancel);
+    return wait_park(request_scope(rq), &r.wait, reader_cancel);
 }
 
 void h1_deliver_body(struct h1_exchange *x)

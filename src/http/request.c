@@ -296,6 +296,8 @@ torc_slice torc_query_param(torc_req *rq, const char *name)
 
 ssize_t torc_body_read(torc_req *rq, void *buf, size_t size)
 {
+    int refused = scope_refuses(request_scope(rq));
+    if (refused) return refused;
     if (!rq->head.has_body || size == 0) return 0;
     return rq->exchange->read(rq, buf, size);
 }
@@ -332,7 +334,8 @@ int torc_body_all(torc_req *rq, torc_slice *body)
     size_t cap = length ? (size_t)length : 4096, len = 0;
     char *p = NULL;
     *body = (slice){NULL, 0};
-    int err = grow_body(rq, &p, 0, cap);
+    int err = scope_refuses(request_scope(rq));
+    if (err == 0) err = grow_body(rq, &p, 0, cap);
     if (err < 0) return err;
     for (;;) {
         if (len == cap) {

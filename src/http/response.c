@@ -223,6 +223,8 @@ int torc_start(torc_req *rq, int status, const char *type, int64_t length)
 static int check_room(struct torc_req *rq, uint64_t size)
 {
     struct response *r = &rq->response;
+    int refused = scope_refuses(request_scope(rq));
+    if (refused) return refused;
     if (!r->streamed || r->ended) return -EINVAL;
     if (r->length >= 0 && size > (uint64_t)r->length - r->written) return -EINVAL;
     return 0;

@@ -91,7 +91,7 @@ static void on_group_overflow(torc_req *rq, void *arg)
 struct elsewhere {
     torc_req *rq;
     torc_group *group;
-    int result[5];
+    int result[6];
 };
 
 static int do_nothing(torc_req *rq, void *arg)
@@ -110,6 +110,7 @@ static void *wait_elsewhere(void *arg)
     e->result[2] = torc_body_all(e->rq, &body);
     e->result[3] = torc_spawn(e->group, do_nothing, NULL);
     e->result[4] = torc_group_join(e->group);
+    e->result[5] = torc_write(e->rq, "x", 1);
     return NULL;
 }
 
@@ -121,8 +122,8 @@ static void on_thread(torc_req *rq, void *arg)
     (void)arg;
     if (!e.group || pthread_create(&thread, NULL, wait_elsewhere, &e) != 0) return;
     pthread_join(thread, NULL);
-    torc_replyf(rq, 200, "%d %d %d %d %d", e.result[0], e.result[1], e.result[2], e.result[3],
-                e.result[4]);
+    torc_replyf(rq, 200, "%d %d %d %d %d %d", e.result[0], e.result[1], e.result[2], e.result[3],
+                e.result[4], e.result[5]);
 }
 
 /* Sets errno, waits while others do so, and says what it is then. */
@@ -184,6 +185,7 @@ int main(int argc, char **argv)
         torc_route(server, "GET", "/overflow/:how", on_overflow, NULL) < 0 ||
         torc_route(server, "GET", "/overflow/group", on_group_overflow, NULL) < 0 ||
         torc_route(server, "POST", "/thread", on_thread, NULL) < 0 ||
+        torc_route(server, "GET", "/thread", on_thread, NULL) < 0 ||
         torc_route(server, "GET", "/errno", on_errno, NULL) < 0 ||
         torc_route(server, "GET", "/hang", on_hang, NULL) < 0)
         return 100;
