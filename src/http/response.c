@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 enum { FIELDS_LIMIT = 32 * 1024 }; /* bytes of field lines per response */
+enum { PAUSE_EVERY = 64 * 1024 };  /* bytes of a body that is left out */
 
 /* ---- fields ---- */
 
@@ -237,11 +238,22 @@ static int write_nothing(struct torc_req *rq, uint64_t size)
     return 0;
 }
 
+/* No client slows down what is left out: a handler that writes without an end pauses here, so that
+ * its core goes on, and is told once nobody waits for that end. */
+static int write_and_pause(struct torc_req *rq, size_t size)
+{
+    const uint64_t before = rq->response.written / PAUSE_EVERY;
+    write_nothing(rq, size);
+    if (rq->response.written / PAUSE_EVERY == before) return 0;
+    int err = scope_sleep(request_scope(rq), 0);
+    return err == 0 && torc_client_gone(rq) ? -ECONNRESET : err;
+}
+
 int torc_write(torc_req *rq, const void *data, size_t size)
 {
     int err = check_room(rq, size);
     if (err < 0 || size == 0) return err;
-    return request_gets_body(rq) ? rq->exchange->write(rq, data, size) : write_nothing(rq, size);
+    return request_gets_body(rq) ? rq->exchange->write(rq, data, size) : write_and_pause(rq, size);
 }
 
 int response_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)

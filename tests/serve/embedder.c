@@ -126,6 +126,15 @@ static void on_thread(torc_req *rq, void *arg)
                 e.result[4], e.result[5]);
 }
 
+/* Ends when the request is cancelled, and relies on its client to slow it down. */
+static void on_endless(torc_req *rq, void *arg)
+{
+    char piece[1024] = {0};
+    (void)arg;
+    torc_start(rq, 200, NULL, -1);
+    while (torc_write(rq, piece, sizeof piece) == 0) continue;
+}
+
 /* Sets errno, waits while others do so, and says what it is then. */
 static void on_errno(torc_req *rq, void *arg)
 {
@@ -186,6 +195,7 @@ int main(int argc, char **argv)
         torc_route(server, "GET", "/overflow/group", on_group_overflow, NULL) < 0 ||
         torc_route(server, "POST", "/thread", on_thread, NULL) < 0 ||
         torc_route(server, "GET", "/thread", on_thread, NULL) < 0 ||
+        torc_route(server, "GET", "/endless", on_endless, NULL) < 0 ||
         torc_route(server, "GET", "/errno", on_errno, NULL) < 0 ||
         torc_route(server, "GET", "/hang", on_hang, NULL) < 0)
         return 100;

@@ -227,6 +227,34 @@ static void test_waiting_on_another_thread_is_refused(void **state)
     server_stop(&s);
 }
 
+/* The body that HEAD does without has no end: its handler must not hold up the core, and ends when
+ * the server stops or the client has gone. */
+static void head_of_an_endless_body(bool gone)
+{
+    struct server s;
+    struct client head, other;
+    struct reply r = {0};
+    server_start(&s, "--cores", "1", "--drain-timeout", gone ? "1h" : "10ms");
+    client_open(&head, &s);
+    client_sendf(&head, "HEAD /endless HTTP/1.1\r\nHost: a\r\n\r\n");
+    client_reply(&head, "HEAD", &r);
+    assert_int_equal(r.status, 200);
+    client_open(&other, &s);
+    client_get(&other, "/sleep", 200, &r);
+    client_close(&other);
+    reply_free(&r);
+    if (gone) client_close(&head);
+    server_stop(&s);
+    if (!gone) client_close(&head);
+}
+
+static void test_an_endless_answer_to_head(void **state)
+{
+    (void)state;
+    head_of_an_endless_body(false);
+    head_of_an_endless_body(true);
+}
+
 static void test_errno_belongs_to_the_request(void **state)
 {
     struct server s;
@@ -261,6 +289,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_handler_that_hangs_is_left_behind),
         cmocka_unit_test(test_a_stack_overflow_names_the_route),
         cmocka_unit_test(test_waiting_on_another_thread_is_refused),
+        cmocka_unit_test(test_an_endless_answer_to_head),
         cmocka_unit_test(test_errno_belongs_to_the_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
