@@ -260,8 +260,8 @@ TORC_API int torc_set_header(torc_req *rq, torc_slice name, torc_slice value);
 
 /* Sends a complete response; `body` is copied. `type` is the Content-Type and replaces one that was
  * set; NULL keeps that one, or sends none. Does not wait for the client. 0; -EALREADY if a response
- * was started; -EINVAL for a status outside 200 to 599 or a malformed type; -ENOMEM; or the error
- * of a cancelled request. */
+ * was started; -EINVAL for a status outside 200 to 599 or a type that torc_set_header would refuse;
+ * -ENOMEM; or the error of a cancelled request. */
 TORC_API int torc_reply(torc_req *rq, int status, const char *type, torc_slice body);
 
 /* torc_reply with a formatted body (printf), of the Content-Type that was set, otherwise
