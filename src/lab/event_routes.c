@@ -101,6 +101,6 @@ const struct lab_route event_routes[] = {
 
 int event_routes_open(void)
 {
-    feed.event = torc_event_new();
+    if (!feed.event) feed.event = torc_event_new(); /* one feed, however many servers there are */
     return feed.event ? 0 : -1;
 }
