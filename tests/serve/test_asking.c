@@ -237,6 +237,7 @@ static void test_deadline(void **state)
     await_handler(&s, "joined with", -ETIME);
     await_handler(&s, "slept after", 0);
     assert_null(strstr(server_log(&s), "without a response"));
+    reply_free(&r);
     server_stop(&s);
 }
 
