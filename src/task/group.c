@@ -75,14 +75,16 @@ int group_spawn(struct group *g, group_fn *fn, void *ctx, void *arg)
 
 int group_join(struct group *g)
 {
-    if (!fiber_may_park(g->scope.fibers)) return -EPERM;
+    /* Not the group's parent: whoever opened the group may have returned. */
+    struct scope *own = scope_running(g->scope.fibers);
+    if (!own) return -EPERM;
     if (g->joiner) return -EBUSY;
     while (is_busy(g)) { /* again if one was spawned after the last had returned */
         struct wait w = {.what = "group"};
         g->joiner = &w;
         /* No cancel function: cancelling the scope ends the members' waits, which ends this one.
          * Returning before the members would free memory that they still use. */
-        wait_park(g->scope.parent, &w, NULL);
+        wait_park(own, &w, NULL);
         g->joiner = NULL;
     }
     return g->result;

@@ -48,6 +48,7 @@ OTHER_TESTS = {
     "wire/account": "requests that end, on the engine in memory",
     "wire/broken": "the wire cases with a client that ends anywhere",
     "wire/files": "handlers that use files, on the engine in memory",
+    "wire/cancel": "handlers that are cancelled anywhere, on the engine in memory",
     "wire/handler": "handlers on the engine in memory",
     "wire/wire": "the wire cases",
 }
