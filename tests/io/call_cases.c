@@ -301,7 +301,7 @@ static void poll_until_ready(void **state)
     int p[2];
     char byte;
     assert_int_equal(pipe2(p, O_CLOEXEC), 0);
-    struct io_call c = {.op.fn = on_call, .poll = {p[0], POLLIN}};
+    struct io_call c = {.op.fn = on_call, .poll = {.fd = p[0], .events = POLLIN}};
     call_result = (struct outcome){0};
     for (unsigned i = 1; i <= 3; i++) {
         io_call_start(&r->io, &c, IO_POLL);
@@ -331,7 +331,7 @@ static void poll_cancelled(void **state)
     struct rig *r = rig_open(NULL);
     int p[2];
     assert_int_equal(pipe2(p, O_CLOEXEC), 0);
-    struct io_call c = {.poll = {p[0], POLLIN}};
+    struct io_call c = {.poll = {.fd = p[0], .events = POLLIN}};
     for (int later = 0; later < 4; later++) assert_false(cancel_call(r, &c, IO_POLL, later));
     assert_int_equal(write(p[1], "x", 1), 1);
     if (cancel_call(r, &c, IO_POLL, 0)) assert_int_equal(call_result.res, POLLIN);
@@ -352,10 +352,11 @@ static void poll_by_several(void **state)
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s), 0);
     struct io_call c[N];
     for (int i = 0; i < N; i++) {
-        c[i] = (struct io_call){.op.fn = on_call, .poll = {s[0], i == 3 ? POLLRDHUP : POLLIN}};
+        c[i] = (struct io_call){.op.fn = on_call,
+                                .poll = {.fd = s[0], .events = i == 3 ? POLLRDHUP : POLLIN}};
         io_call_start(&r->io, &c[i], IO_POLL);
     }
-    struct io_call out = {.poll = {s[0], POLLIN | POLLOUT}};
+    struct io_call out = {.poll = {.fd = s[0], .events = POLLIN | POLLOUT}};
     assert_int_equal(rig_call(r, &out, IO_POLL), POLLOUT);
     io_cancel(&r->io, &c[0].op);
     call_result = (struct outcome){0};
@@ -383,7 +384,7 @@ static void poll_of_a_descriptor_that_is_closed(void **state)
     struct endpoint e;
     int p[2], at;
     assert_int_equal(pipe2(p, O_CLOEXEC), 0);
-    struct io_call c = {.op.fn = on_call, .poll = {p[0], POLLIN}};
+    struct io_call c = {.op.fn = on_call, .poll = {.fd = p[0], .events = POLLIN}};
     call_result = (struct outcome){0};
     io_call_start(&r->io, &c, IO_POLL);
     rig_poll(r);
@@ -419,7 +420,7 @@ static void poll_a_file(void **state)
     (void)state;
     struct rig *r = rig_open(NULL);
     int fd = open_file(r, "file");
-    struct io_call c = {.poll = {fd, POLLIN}};
+    struct io_call c = {.poll = {.fd = fd, .events = POLLIN}};
     assert_int_equal(rig_call(r, &c, IO_POLL), POLLIN);
     c.poll.events = POLLIN | POLLOUT | POLLPRI;
     assert_int_equal(rig_call(r, &c, IO_POLL), POLLIN | POLLOUT);

@@ -50,7 +50,8 @@ static void submit_polls(struct rig *r, unsigned n)
     n_ended = 0;
     memset(ops, 0, sizeof ops);
     for (unsigned i = 0; i < n; i++) {
-        ops[i].call = (struct io_call){.op.fn = on_poll, .poll = {pipe_fds[1], POLLOUT}};
+        ops[i].call =
+            (struct io_call){.op.fn = on_poll, .poll = {.fd = pipe_fds[1], .events = POLLOUT}};
         io_call_start(&r->io, &ops[i].call, IO_POLL);
     }
 }
@@ -215,7 +216,8 @@ static void refused_for_long(void **state)
     enum { WAITING = 200 };
     n_ended = 0;
     for (int i = 0; i < WAITING; i++) {
-        ops[i].call = (struct io_call){.op.fn = on_poll, .poll = {pipe_fds[0], POLLIN}};
+        ops[i].call =
+            (struct io_call){.op.fn = on_poll, .poll = {.fd = pipe_fds[0], .events = POLLIN}};
         ops[i].result = (struct outcome){0};
         io_call_start(&r->io, &ops[i].call, IO_POLL);
     }

@@ -22,7 +22,7 @@ struct run {
 static void run_poll(void *arg)
 {
     struct run *r = arg;
-    struct io_call call = {.poll = {r->pipe[0], POLLIN}};
+    struct io_call call = {.poll = {.fd = r->pipe[0], .events = POLLIN}};
     struct background b;
     background_start(&b, &r->core->scope, &call, IO_POLL, r->needed);
     r->slept = scope_sleep(&r->core->scope, r->ns);
