@@ -88,7 +88,8 @@ typedef void torc_handler(torc_req *rq, void *arg);
 /* Creates a server with every option at its default. `name` is printed by --version, for example
  * "hello 1.0"; it is copied. NULL if out of memory. Raises the process's soft descriptor limit to
  * the hard one. Where descriptor 0, 1 or 2 is closed, opens /dev/null for it, so that no socket or
- * file gets that number; writing to it still fails. */
+ * file gets that number; writing to it still fails. torc_server_main does that, too: a server holds
+ * no descriptor before, so a program that becomes a daemon may close all in between. */
 TORC_API torc_server *torc_server_new(const char *name);
 
 /* Sets the description of the program that --help prints below the usage line; without a final
@@ -160,9 +161,10 @@ TORC_API const char *torc_server_error(const torc_server *s);
  * While the server runs, SIGTERM, SIGINT and SIGHUP (which reopens the access log) have handlers of
  * torc and are unblocked in the calling thread, SIGPIPE and SIGXFSZ are ignored where they had
  * their default, and SIGSEGV has a handler that says what it knows and passes the fault on to the
- * one found. Whichever thread receives a signal, it works. Dispositions and mask are then restored.
- * A program in which a second SIGTERM must not change the exit status sets a handler of its own
- * before. */
+ * one found. Whichever thread receives a signal, it works. The thread of --admin, which has a
+ * descriptor table of its own, blocks all others but those of faults. Dispositions and mask are
+ * then restored. A program in which a second SIGTERM must not change the exit status sets a handler
+ * of its own before. */
 TORC_API int torc_server_main(torc_server *s, int argc, char **argv);
 
 /* Starts the drain, like SIGTERM. May be called from any thread and from a signal handler. */

@@ -1,10 +1,12 @@
 #include "serve/loop.h"
 
+#include "base/assert.h"
 #include "base/log.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +81,19 @@ static void unshare_descriptors(const struct loop *l)
         close_others(l);
 }
 
+/* A handler of the program's would find its descriptors closed, or other files under their numbers.
+ * torc's own need none, and faults cannot be blocked. */
+static void block_signals(const struct loop *l)
+{
+    static const int kept[] = {SIGTERM, SIGINT, SIGHUP,  SIGSEGV, SIGBUS,
+                               SIGFPE,  SIGILL, SIGTRAP, SIGSYS};
+    sigset_t set;
+    if (l->n_only == 0) return;
+    sigfillset(&set);
+    for (size_t i = 0; i < ARRAY_LEN(kept); i++) sigdelset(&set, kept[i]);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 static void on_wake(struct io *io)
 {
     struct loop *l = io->user;
@@ -111,6 +126,7 @@ static void *run(void *arg)
     atomic_store(&l->tid, (int)syscall(SYS_gettid));
     pin(l);
     create_arena(l);
+    block_signals(l);
     unshare_descriptors(l);
     l->error = io_open(&l->io, l->engine, &l->config);
     if (l->error < 0) {

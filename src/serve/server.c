@@ -56,10 +56,10 @@ torc_server *torc_server_new(const char *name)
     s->name = strdup(name);
     s->set = options_new();
     s->router = router_new();
-    int err = signals_init(&s->signals);
+    signals_init(&s->signals);
     pthread_mutex_init(&s->mutex, NULL);
     init_changed(&s->changed);
-    if (!s->name || !s->set || !s->router || err < 0) {
+    if (!s->name || !s->set || !s->router) {
         torc_server_free(s);
         return NULL;
     }
@@ -416,6 +416,7 @@ int torc_server_main(torc_server *s, int argc, char **argv)
 {
     int phase = SERVER_SETUP;
     if (!atomic_compare_exchange_strong(&s->phase, &phase, SERVER_STARTING)) return -EBUSY;
+    stdio_reserve(); /* the program may have closed what torc_server_new found, as a daemon does */
     int status = read_options_and_run(s, argc, argv);
     if (s->phase != SERVER_ABANDONED) s->phase = SERVER_ENDED;
     return status;

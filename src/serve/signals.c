@@ -3,12 +3,8 @@
 #include "base/assert.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdint.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 enum { SERVERS_MAX = 64 };
 
@@ -27,11 +23,9 @@ static _Atomic unsigned handling;
 
 void signals_ask(struct server_signals *w, enum request_bits what)
 {
-    uint64_t one = 1;
     int saved = errno;
     atomic_fetch_or(&w->asked, what);
-    ssize_t n = write(w->fd, &one, sizeof one);
-    (void)n;
+    sem_post(&w->changed);
     errno = saved;
 }
 
@@ -47,13 +41,10 @@ static void on_signal(int number)
 
 unsigned signals_wait(struct server_signals *w)
 {
-    struct pollfd p = {w->fd, POLLIN, 0};
-    uint64_t count;
     for (;;) {
         unsigned asked = atomic_fetch_and(&w->asked, ASKED_STOP);
         if (asked) return asked;
-        if (poll(&p, 1, -1) == 1 && read(w->fd, &count, sizeof count) < 0 && errno != EAGAIN)
-            return ASKED_STOP;
+        sem_wait(&w->changed); /* or a signal has come */
     }
 }
 
@@ -135,13 +126,12 @@ void signals_unwatch(struct server_signals *w)
     pthread_mutex_unlock(&mutex);
 }
 
-int signals_init(struct server_signals *w)
+void signals_init(struct server_signals *w)
 {
-    w->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    return w->fd < 0 ? -errno : 0;
+    sem_init(&w->changed, 0, 0);
 }
 
 void signals_free(struct server_signals *w)
 {
-    if (w->fd >= 0) close(w->fd);
+    sem_destroy(&w->changed);
 }

@@ -3,6 +3,7 @@
  * signals are changed while at least one server runs, and restored afterwards. Handlers rather than
  * blocked signals: a thread that the program started earlier may receive the signal. */
 
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -10,13 +11,12 @@
 enum request_bits { ASKED_STOP = 1, ASKED_RELOAD = 2 };
 
 struct server_signals {
-    int fd;                 /* eventfd, readable once something was asked */
+    sem_t changed;          /* no descriptor: a thread may have a table without it */
     _Atomic unsigned asked; /* enum request_bits */
     sigset_t before;        /* signals that were blocked before signals_watch */
 };
 
-/* 0 or negative errno. */
-int signals_init(struct server_signals *w);
+void signals_init(struct server_signals *w);
 void signals_free(struct server_signals *w);
 
 /* Directs SIGTERM and SIGINT (stop) and SIGHUP (reload) to `w` as well and unblocks them in the

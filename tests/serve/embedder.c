@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -160,6 +161,25 @@ static void *idle_thread(void *arg)
     return NULL;
 }
 
+/* Notes the signal in a pipe, as programs do that have a loop of their own. */
+static int notes[2];
+static volatile sig_atomic_t notes_lost;
+
+static void note(int signal)
+{
+    char byte = (char)signal;
+    int saved = errno;
+    if (write(notes[1], &byte, 1) != 1) notes_lost = 1;
+    errno = saved;
+}
+
+/* As a daemon does, but for stderr, which the test reads. */
+static void close_descriptors(void)
+{
+    for (int fd = 0; fd < 64; fd++)
+        if (fd != STDERR_FILENO) close(fd);
+}
+
 static void own_handler(int signal)
 {
     (void)signal;
@@ -206,7 +226,12 @@ int main(int argc, char **argv)
     pthread_sigmask(SIG_BLOCK, &blocked, NULL);
     struct sigaction own = {.sa_handler = own_handler};
     sigaction(SIGHUP, &own, NULL);
+    struct sigaction noted = {.sa_handler = note};
+    if (pipe(notes) < 0) return 102;
+    sigaction(SIGUSR1, &noted, NULL);
+    if (getenv("EMBEDDER_IS_DAEMON")) close_descriptors();
     int status = torc_server_main(server, argc, argv);
+    if (notes_lost) fprintf(stderr, "embedder: a note is lost\n");
     fprintf(stderr, "embedder: status %d, signals", status);
     print_dispositions();
     torc_server_free(server);

@@ -62,6 +62,89 @@ static void test_signals_work_beside_another_thread(void **state)
     }
 }
 
+static pid_t find_thread(pid_t pid, const char *name)
+{
+    char path[64], comm[32];
+    const struct dirent *e;
+    pid_t found = 0;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *threads = opendir(path);
+    assert_non_null(threads);
+    while ((e = readdir(threads)) && !found) {
+        snprintf(path, sizeof path, "/proc/%d/task/%.16s/comm", (int)pid, e->d_name);
+        FILE *f = fopen(path, "r");
+        if (f && fgets(comm, sizeof comm, f) && strncmp(comm, name, strlen(name)) == 0)
+            found = atoi(e->d_name);
+        if (f) fclose(f);
+    }
+    closedir(threads);
+    assert_int_not_equal(found, 0);
+    return found;
+}
+
+static void signal_thread(const struct server *s, const char *name, int number)
+{
+    assert_int_equal(syscall(SYS_tgkill, s->pid, find_thread(s->pid, name), number), 0);
+}
+
+/* The admin side has a descriptor table of its own. */
+static void test_each_thread_passes_signals_on(void **state)
+{
+    static const char *const threads[] = {"embedder", "torc-0", "torc-admin"};
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        struct server s;
+        server_start(&s, "--cores", "1");
+        signal_thread(&s, threads[i], SIGTERM);
+        assert_int_equal(server_wait(&s), 0);
+        server_free(&s);
+    }
+}
+
+static void test_handlers_of_the_program_find_its_descriptors(void **state)
+{
+    static const char *const threads[] = {"embedder", "torc-0", "torc-admin"};
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        struct server s;
+        server_start(&s, "--cores", "1");
+        signal_thread(&s, threads[i], SIGUSR1);
+        server_signal(&s, SIGTERM);
+        assert_int_equal(server_wait(&s), 0);
+        assert_null(strstr(server_log(&s), "a note is lost"));
+        server_free(&s);
+    }
+}
+
+static void become_daemon(void *arg)
+{
+    (void)arg;
+    setenv("EMBEDDER_IS_DAEMON", "yes", 1);
+}
+
+/* Between torc_server_new and torc_server_main. */
+static void test_the_program_may_close_all_descriptors(void **state)
+{
+    struct server s;
+    struct server_how how = {server_engine, become_daemon, NULL};
+    struct reply r = {0};
+    char path[64], to[64] = {0};
+    (void)state;
+    server_spawn(&s, &how, (const char *const[]){"--listen", "127.0.0.1:0", "--cores", "1", NULL});
+    server_await_ready(&s);
+    for (int fd = 0; fd < 2; fd++) {
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)s.pid, fd);
+        assert_true(readlink(path, to, sizeof to - 1) > 0);
+        assert_string_equal(to, "/dev/null");
+    }
+    client_fetch(&s.addr, "/sleep", &r);
+    assert_string_equal(r.body, "slept");
+    reply_free(&r);
+    server_signal(&s, SIGTERM);
+    assert_int_equal(server_wait(&s), 0);
+    server_free(&s);
+}
+
 static void test_signals_are_restored_when_the_start_fails(void **state)
 {
     struct server s;
@@ -282,6 +365,9 @@ int main(int argc, char **argv)
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_signals_work_beside_another_thread),
+        cmocka_unit_test(test_each_thread_passes_signals_on),
+        cmocka_unit_test(test_handlers_of_the_program_find_its_descriptors),
+        cmocka_unit_test(test_the_program_may_close_all_descriptors),
         cmocka_unit_test(test_signals_are_restored_when_the_start_fails),
         cmocka_unit_test(test_a_running_server_is_busy),
         cmocka_unit_test(test_cores_share_descriptors),
