@@ -553,9 +553,9 @@ TORC_API int torc_group_deadline(torc_group *g, unsigned ms);
 TORC_API int torc_spawn(torc_group *g, torc_task *fn, void *arg);
 
 /* WAITS until every function has returned, even if the request is cancelled, and with them those of
- * groups that they opened and did not join. 0, or the first error
- * that a function or torc_spawn returned. -EBUSY if another fiber is already joining; a function
- * must not join its own group. */
+ * groups that they opened and did not join. 0, or the first error that a function or torc_spawn
+ * returned. -EBUSY if another fiber is already joining, -EDEADLK in a function of the group, or of
+ * one below it, -EPERM outside the fibers of the request. */
 TORC_API int torc_group_join(torc_group *g);
 
 /* ---- files ----------------------------------------------------------------------------------- */

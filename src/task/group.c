@@ -58,11 +58,25 @@ static void run_member(void *arg)
     leave(m.group);
 }
 
+/* The scope of the running fiber, or NULL if it does not belong to what the group belongs to. */
+static struct scope *scope_of_user(const struct group *g)
+{
+    struct scope *s = scope_running(g->scope.fibers);
+    return s && s->user == g->scope.user ? s : NULL;
+}
+
+static bool is_within(const struct scope *s, const struct group *g)
+{
+    while (s && s != &g->scope) s = s->parent;
+    return s;
+}
+
 int group_spawn(struct group *g, group_fn *fn, void *ctx, void *arg)
 {
     struct member m = {g, fn, ctx, arg};
     struct fiber_pool *fibers = g->scope.fibers;
-    if (!fiber_may_park(fibers)) return -EPERM;
+    if (!scope_of_user(g)) return -EPERM;
+    int saved = errno; /* `fn` may change that of its own fiber */
     g->running++;
     int err = scope_is_attached(&g->scope) ? g->scope.cancelled : scope_attach(&g->scope);
     if (err == 0) err = fiber_start_for(fibers, run_member, &m, &g->scope);
@@ -70,21 +84,23 @@ int group_spawn(struct group *g, group_fn *fn, void *ctx, void *arg)
         fail(g, err);
         leave(g);
     }
+    errno = saved;
     return err;
 }
 
 int group_join(struct group *g)
 {
     /* Not the group's parent: whoever opened the group may have returned. */
-    struct scope *own = scope_running(g->scope.fibers);
-    if (!own) return -EPERM;
+    struct scope *here = scope_of_user(g);
+    if (!here) return -EPERM;
+    if (is_within(here, g)) return -EDEADLK;
     if (g->joiner) return -EBUSY;
     while (is_busy(g)) { /* again if one was spawned after the last had returned */
         struct wait w = {.what = "group"};
         g->joiner = &w;
         /* No cancel function: cancelling the scope ends the members' waits, which ends this one.
          * Returning before the members would free memory that they still use. */
-        wait_park(own, &w, NULL);
+        wait_park(here, &w, NULL);
         g->joiner = NULL;
     }
     return g->result;

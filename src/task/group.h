@@ -24,6 +24,6 @@ void group_init(struct group *g, struct scope *parent);
 int group_spawn(struct group *g, group_fn *fn, void *ctx, void *arg);
 
 /* Parks until every function has returned, also those of groups that members have opened and not
- * joined. Returns the first error, or 0; -EBUSY if another fiber
- * is already joining. A member must not join its own group, as it would wait for itself. */
+ * joined. Returns the first error, or 0; -EBUSY if another fiber is already joining, -EDEADLK in a
+ * member, also of a group below, as it would wait for itself, -EPERM in a fiber of another user. */
 int group_join(struct group *g);

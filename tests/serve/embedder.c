@@ -136,6 +136,83 @@ static void on_endless(torc_req *rq, void *arg)
     while (torc_write(rq, piece, sizeof piece) == 0) continue;
 }
 
+/* ---- groups that another fiber uses ---- */
+
+static torc_group *lent;
+static torc_event *given_back;
+
+static int wait_for_it(torc_req *rq, void *arg)
+{
+    uint64_t seen = 0;
+    (void)arg;
+    return torc_event_wait(rq, given_back, &seen);
+}
+
+static void on_lend(torc_req *rq, void *arg)
+{
+    (void)arg;
+    lent = torc_group_open(rq);
+    if (torc_spawn(lent, wait_for_it, NULL) < 0) return;
+    torc_replyf(rq, 200, "%d", torc_group_join(lent));
+}
+
+static void on_borrow(torc_req *rq, void *arg)
+{
+    (void)arg;
+    int spawned = torc_spawn(lent, do_nothing, NULL), joined = torc_group_join(lent);
+    torc_replyf(rq, 200, "%d %d", spawned, joined);
+    torc_event_signal(given_back);
+}
+
+static int join_it(torc_req *rq, void *arg)
+{
+    (void)rq;
+    return torc_group_join(arg);
+}
+
+static int join_it_in_another(torc_req *rq, void *arg)
+{
+    torc_group *inner = torc_group_open(rq);
+    torc_spawn(inner, join_it, arg);
+    return torc_group_join(inner);
+}
+
+/* Functions that join the group they run in. */
+static void on_own_group(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_group *a = torc_group_open(rq), *b = torc_group_open(rq);
+    torc_spawn(a, join_it, a);
+    torc_spawn(b, join_it_in_another, b);
+    int first = torc_group_join(a), second = torc_group_join(b);
+    torc_replyf(rq, 200, "%d %d", first, second);
+}
+
+static int nap(torc_req *rq, void *arg)
+{
+    (void)arg;
+    errno = 77;
+    return torc_sleep(rq, 20);
+}
+
+static int leave_behind(torc_req *rq, void *arg)
+{
+    torc_group **inner = arg;
+    *inner = torc_group_open(rq);
+    return torc_spawn(*inner, nap, NULL);
+}
+
+/* Joins a group that a function of another one has opened and left. */
+static void on_inner_group(torc_req *rq, void *arg)
+{
+    torc_group *inner = NULL, *outer = torc_group_open(rq);
+    (void)arg;
+    errno = 5;
+    torc_spawn(outer, leave_behind, &inner);
+    int mine = errno, first = torc_group_join(inner), second = torc_group_join(outer);
+    torc_replyf(rq, 200, "%d %d %d", mine, first, second);
+}
+
 /* Sets errno, waits while others do so, and says what it is then. */
 static void on_errno(torc_req *rq, void *arg)
 {
@@ -217,7 +294,11 @@ int main(int argc, char **argv)
         torc_route(server, "GET", "/thread", on_thread, NULL) < 0 ||
         torc_route(server, "GET", "/endless", on_endless, NULL) < 0 ||
         torc_route(server, "GET", "/errno", on_errno, NULL) < 0 ||
-        torc_route(server, "GET", "/hang", on_hang, NULL) < 0)
+        torc_route(server, "GET", "/lend", on_lend, NULL) < 0 ||
+        torc_route(server, "GET", "/borrow", on_borrow, NULL) < 0 ||
+        torc_route(server, "GET", "/group/own", on_own_group, NULL) < 0 ||
+        torc_route(server, "GET", "/group/inner", on_inner_group, NULL) < 0 ||
+        !(given_back = torc_event_new()) || torc_route(server, "GET", "/hang", on_hang, NULL) < 0)
         return 100;
     if (pthread_create(&thread, NULL, idle_thread, NULL) != 0) return 101;
     sigset_t blocked;
@@ -235,5 +316,6 @@ int main(int argc, char **argv)
     fprintf(stderr, "embedder: status %d, signals", status);
     print_dispositions();
     torc_server_free(server);
+    torc_event_free(given_back);
     return status;
 }

@@ -338,6 +338,39 @@ static void test_an_endless_answer_to_head(void **state)
     head_of_an_endless_body(true);
 }
 
+static void test_groups_of_another_request_are_refused(void **state)
+{
+    struct server s;
+    struct client lender;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--cores", "1");
+    client_open(&lender, &s);
+    client_ask(&lender, "GET", "/lend", "");
+    stats_await(&s, "total.requests_started", 1);
+    client_fetch(&s.addr, "/borrow", &r);
+    assert_string_equal(r.body, "-1 -1"); /* -EPERM each */
+    client_reply(&lender, "GET", &r);
+    assert_string_equal(r.body, "0");
+    client_close(&lender);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+static void test_any_fiber_of_the_request_may_join(void **state)
+{
+    struct server s;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--cores", "1");
+    client_fetch(&s.addr, "/group/own", &r);
+    assert_string_equal(r.body, "-35 -35"); /* -EDEADLK each: not one that it runs in */
+    client_fetch(&s.addr, "/group/inner", &r);
+    assert_string_equal(r.body, "5 0 0"); /* and its errno is its own */
+    reply_free(&r);
+    server_stop(&s);
+}
+
 static void test_errno_belongs_to_the_request(void **state)
 {
     struct server s;
@@ -376,6 +409,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_stack_overflow_names_the_route),
         cmocka_unit_test(test_waiting_on_another_thread_is_refused),
         cmocka_unit_test(test_an_endless_answer_to_head),
+        cmocka_unit_test(test_groups_of_another_request_are_refused),
+        cmocka_unit_test(test_any_fiber_of_the_request_may_join),
         cmocka_unit_test(test_errno_belongs_to_the_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
