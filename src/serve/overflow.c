@@ -54,13 +54,17 @@ static void tell(const struct torc_req *rq)
     (void)n;
 }
 
+/* A fault comes again on return. What a process has sent does not, so it is sent again; it waits
+ * until this handler returns. */
 static void on_fault(int number, siginfo_t *info, void *context)
 {
     (void)context;
-    const struct http_context *ctx = context_here;
+    bool is_sent = info->si_code <= 0;
+    const struct http_context *ctx = is_sent ? NULL : context_here;
     const struct scope *s = ctx ? fiber_overflowed(&ctx->fibers, info->si_addr) : NULL;
     if (s && s->user) tell(s->user);
     sigaction(number, &found, NULL);
+    if (is_sent) raise(number);
 }
 
 void overflow_watch(void)

@@ -371,6 +371,21 @@ static void test_any_fiber_of_the_request_may_join(void **state)
     server_stop(&s);
 }
 
+/* The process ends as it would without torc. */
+static void test_a_fault_that_is_sent_ends_the_process(void **state)
+{
+    struct server s;
+    (void)state;
+    server_start(&s, "--cores", "1");
+    server_signal(&s, SIGSEGV);
+    int status = server_wait(&s);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(THREAD_SANITIZER) /* they end it themselves */
+    assert_int_equal(status, 128 + SIGSEGV);
+#endif
+    assert_int_not_equal(status, 0);
+    server_free(&s);
+}
+
 static void test_errno_belongs_to_the_request(void **state)
 {
     struct server s;
@@ -411,6 +426,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_an_endless_answer_to_head),
         cmocka_unit_test(test_groups_of_another_request_are_refused),
         cmocka_unit_test(test_any_fiber_of_the_request_may_join),
+        cmocka_unit_test(test_a_fault_that_is_sent_ends_the_process),
         cmocka_unit_test(test_errno_belongs_to_the_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
