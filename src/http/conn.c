@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 static_assert(sizeof(struct conn) <= 320, "an idle connection is five cache lines");
 
@@ -411,7 +412,10 @@ struct conn *conn_open(struct http_context *ctx, int fd, const struct protocol *
     list_push(&ctx->open, &c->link);
     ctx->n_open++;
     counter_add(&ctx->stats.accepted, 1);
-    if (io_sock_init(ctx->io, &c->sock, fd, true, on_recv) < 0) {
+    int err = io_sock_init(ctx->io, &c->sock, fd, true, on_recv);
+    if (UNLIKELY(err < 0)) {
+        http_warn(ctx, WARN_SOCKET, "cannot wait for a client: %s%s; connection closed",
+                  strerror(-err), err == -ENOSPC ? " (raise fs.epoll.max_user_watches)" : "");
         conn_abort(c, -ECANCELED);
         return NULL;
     }

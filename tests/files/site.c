@@ -40,7 +40,7 @@ void site_start_list(const char *const *options)
         argv[n++] = *options;
     }
     if (getenv("REFUSE_OPENAT2")) {
-        struct refusal refusal = {SYS_openat2, ENOSYS};
+        struct refusal refusal = {.call = SYS_openat2, .err = ENOSYS};
         server_start_prepared(&server, refuse_call, &refusal, argv);
     } else {
         server_start_list(&server, argv);

@@ -295,7 +295,7 @@ static void refuse_calls(void *arg)
     };
     (void)arg;
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
-        refuse_call(&(struct refusal){calls[i], EPERM});
+        refuse_call(&(struct refusal){.call = calls[i], .err = EPERM});
 }
 
 /* The core itself writes nothing, which would hold up its other requests. The ring is not subject

@@ -14,8 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -60,7 +62,7 @@ static void a_refused_call_is_named(void **state)
     if (!has_ring()) return;
     for (int i = 0; i < 6; i++) {
         struct server s;
-        struct refusal refusal = {calls[i % 2].number, errors[i / 2]};
+        struct refusal refusal = {.call = calls[i % 2].number, .err = errors[i / 2]};
         struct server_how how = {"io_uring", refuse_call, &refusal};
         const char *const options[] = {"--listen", "127.0.0.1:0", "--cores", "1", NULL};
         assert_int_equal(server_run(&s, &how, options), 3);
@@ -170,7 +172,7 @@ static void openat2(void **state)
     files_write(dir, "file", "1", 1);
     for (int i = 0; i < 3; i++) {
         struct server s;
-        struct refusal refusal = {SYS_openat2, errors[i]};
+        struct refusal refusal = {.call = SYS_openat2, .err = errors[i]};
         struct server_how how = {server_engine, refuse_call, &refusal};
         server_spawn(
             &s, &how,
@@ -202,18 +204,28 @@ static void refuse_now(torc_req *rq, void *arg)
 {
     (void)arg;
     /* On the core's own thread. */
-    refuse_call(&(struct refusal){SYS_io_uring_enter, EPERM});
-    refuse_call(&(struct refusal){SYS_epoll_pwait, EPERM});
+    refuse_call(&(struct refusal){.call = SYS_io_uring_enter, .err = EPERM});
+    refuse_call(&(struct refusal){.call = SYS_epoll_pwait, .err = EPERM});
 #ifdef SYS_epoll_wait
-    refuse_call(&(struct refusal){SYS_epoll_wait, EPERM});
+    refuse_call(&(struct refusal){.call = SYS_epoll_wait, .err = EPERM});
 #endif
+    torc_replyf(rq, 200, "refused");
+}
+
+/* As at the limit of fs.epoll.max_user_watches. */
+static void refuse_watches(torc_req *rq, void *arg)
+{
+    (void)arg;
+    refuse_call(&(struct refusal){SYS_epoll_ctl, ENOSPC, 2, EPOLL_CTL_ADD});
     torc_replyf(rq, 200, "refused");
 }
 
 static int serve(int argc, char **argv)
 {
     torc_server *s = torc_server_new("test");
-    if (!s || torc_route(s, "GET", "/refuse", refuse_now, NULL) < 0) return 125;
+    if (!s || torc_route(s, "GET", "/refuse", refuse_now, NULL) < 0 ||
+        torc_route(s, "GET", "/refuse/watches", refuse_watches, NULL) < 0)
+        return 125;
     return torc_server_main(s, argc, argv);
 }
 
@@ -236,6 +248,29 @@ static void a_call_refused_later_ends_the_server(void **state)
     server_free(&s);
 }
 
+static void a_client_that_cannot_be_watched_is_told_of(void **state)
+{
+    struct server s;
+    struct client known, next;
+    struct reply r = {0};
+    (void)state;
+    if (has_ring()) return; /* it registers nothing for a client */
+    server_program = "/proc/self/exe";
+    server_start(&s, "--cores", "1");
+    server_program = program;
+    client_open(&known, &s);
+    client_get(&known, "/refuse/watches", 200, &r);
+    client_open(&next, &s);
+    char byte;
+    assert_true(recv(next.fd, &byte, 1, 0) <= 0); /* closed */
+    assert_non_null(strstr(server_log(&s), "fs.epoll.max_user_watches"));
+    client_get(&known, "/refuse/watches", 200, &r);
+    client_close(&known);
+    client_close(&next);
+    reply_free(&r);
+    server_stop(&s);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && argv[1][0] == '-') return serve(argc, argv);
@@ -247,6 +282,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(files_without_worker_threads),
         cmocka_unit_test(openat2),
         cmocka_unit_test(a_call_refused_later_ends_the_server),
+        cmocka_unit_test(a_client_that_cannot_be_watched_is_told_of),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

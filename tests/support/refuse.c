@@ -11,10 +11,18 @@ void refuse_call(void *arg)
 {
     const struct refusal *r = arg;
     unsigned value = (unsigned)r->err & SECCOMP_RET_DATA;
+    /* Without a chosen argument, the number of the call is compared twice. */
+    unsigned nr = offsetof(struct seccomp_data, nr), also = nr, equals = (unsigned)r->call;
+    if (r->nth) {
+        also = (unsigned)(offsetof(struct seccomp_data, args) + 8 * (size_t)(r->nth - 1));
+        equals = (unsigned)r->value; /* the lower half: both architectures are little-endian */
+    }
     /* Only one architecture runs here, so the system call number is unambiguous. */
     struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)r->call, 0, 1),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, nr),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)r->call, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, also),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, equals, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | value),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
@@ -26,5 +34,5 @@ void refuse_call(void *arg)
 
 void refuse_io_uring(void *err)
 {
-    refuse_call(&(struct refusal){SYS_io_uring_setup, *(const int *)err});
+    refuse_call(&(struct refusal){.call = SYS_io_uring_setup, .err = *(const int *)err});
 }

@@ -4,6 +4,8 @@
 struct refusal {
     int call; /* its number, as SYS_io_uring_enter */
     int err;  /* errno */
+    int nth;  /* the argument that has to be `value`, from 1 on; 0: whatever the arguments are */
+    int value;
 };
 
 /* For server_how.prepare: `arg` is a struct refusal. From now on the call fails, in this thread and
