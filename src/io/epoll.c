@@ -6,6 +6,7 @@
 #include "io/file.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -172,26 +173,36 @@ static void epoll_cancel(struct io *io, struct io_op *op)
 /* ---- the turn ---- */
 
 /* A timeout argument makes the kernel set and cancel a timer in every wait. Most of the time the
- * next deadline moves later from turn to turn, so a timerfd, once set, can stay. */
-static void set_timer(struct io *io, uint64_t deadline)
+ * next deadline moves later from turn to turn, so a timerfd, once set, can stay. False if the
+ * system refuses it. */
+static bool set_timer(struct io *io, uint64_t deadline)
 {
     struct ep *ep = ep_of(io);
-    if (deadline >= ep->timer) return;
+    if (deadline >= ep->timer) return true;
     struct itimerspec at = {
         .it_value = {(time_t)(deadline / NS_PER_S), (long)(deadline % NS_PER_S)}};
     counter_add(&io->stats.syscalls, 1);
-    timerfd_settime(ep->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
+    if (timerfd_settime(ep->timer_fd, TFD_TIMER_ABSTIME, &at, NULL) < 0) return false;
     ep->timer = deadline;
+    return true;
+}
+
+/* For epoll_wait, in ms; rounded up, as it would return before the timers are due otherwise. */
+static int timeout_for(struct io *io, uint64_t timeout_ns)
+{
+    if (timeout_ns == 0 || !list_empty(&ep_of(io)->ready)) return 0;
+    if (timeout_ns == WHEEL_NEVER || set_timer(io, io->turn_end + timeout_ns)) return -1;
+    uint64_t ms = timeout_ns / NS_PER_MS + 1;
+    return ms < INT_MAX ? (int)ms : INT_MAX;
 }
 
 static int wait_events(struct io *io, uint64_t timeout_ns)
 {
     struct ep *ep = ep_of(io);
-    bool at_once = timeout_ns == 0 || !list_empty(&ep->ready);
-    if (!at_once && timeout_ns != WHEEL_NEVER) set_timer(io, io->turn_end + timeout_ns);
+    int timeout = timeout_for(io, timeout_ns);
     counter_add(&io->stats.enters, 1);
     counter_add(&io->stats.syscalls, 1);
-    return epoll_wait(ep->fd, ep->events, EPOLL_BATCH, at_once ? 0 : -1);
+    return epoll_wait(ep->fd, ep->events, EPOLL_BATCH, timeout);
 }
 
 /* Events are recorded here and handled afterwards, so that no callback can free the object of a
@@ -299,12 +310,12 @@ static int epoll_open(struct io *io, const struct io_config *config)
     if (!ep) return -ENOMEM;
     list_init(&ep->ready);
     ep->timer = WHEEL_NEVER;
-    ep->fd = epoll_create1(EPOLL_CLOEXEC);
     ep->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    ep->fd = epoll_create1(EPOLL_CLOEXEC);
     io->state = ep;
-    int err = ep->fd < 0 || ep->timer_fd < 0 ? -errno : 0;
+    int err = ep->fd < 0 ? -errno : 0;
     if (err == 0) err = epoll_control(io, EPOLL_CTL_ADD, io->wake_fd, EPOLLIN, NULL, TAG_CORE);
-    if (err == 0)
+    if (err == 0 && ep->timer_fd >= 0)
         err =
             epoll_control(io, EPOLL_CTL_ADD, ep->timer_fd, EPOLLIN | EPOLLET, &ep->timer, TAG_CORE);
     if (err < 0) {

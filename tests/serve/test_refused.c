@@ -271,6 +271,24 @@ static void a_client_that_cannot_be_watched_is_told_of(void **state)
     server_stop(&s);
 }
 
+/* ---- timers ---- */
+
+static void timers(void **state)
+{
+    static const int calls[] = {SYS_timerfd_create, SYS_timerfd_settime};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct server s;
+        struct refusal refusal = {.call = calls[i], .err = EPERM};
+        struct server_how how = {server_engine, refuse_call, &refusal};
+        server_spawn(&s, &how,
+                     (const char *const[]){"--listen", "127.0.0.1:0", "--cores", "1", NULL});
+        server_await_ready(&s);
+        for (int k = 0; k < 5; k++) expect_status(&s, "/delay/30", 200);
+        server_stop(&s);
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && argv[1][0] == '-') return serve(argc, argv);
@@ -283,6 +301,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(openat2),
         cmocka_unit_test(a_call_refused_later_ends_the_server),
         cmocka_unit_test(a_client_that_cannot_be_watched_is_told_of),
+        cmocka_unit_test(timers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
