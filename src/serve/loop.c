@@ -22,6 +22,8 @@
 #define THREAD_SANITIZER 0
 #endif
 
+enum { CLOSE_MAX = 65536 };
+
 /* ---- the thread ---- */
 
 static void pin(const struct loop *l)
@@ -57,15 +59,22 @@ void loop_return_memory(const struct loop *l)
     if (l->decay[0]) mallctl(l->decay, NULL, NULL, NULL, 0);
 }
 
-/* Closes every descriptor but 0 to 2 and those of l->only. Where the system refuses, the table
- * merely keeps more than it needs. */
+/* Where the system refuses close_range, which is of Linux 5.9, one after the other: at the start
+ * few are open, with low numbers. */
+static void close_from_to(int from, int to)
+{
+    if (to < from || syscall(SYS_close_range, from, to, 0) == 0) return;
+    for (int fd = from; fd <= to && fd < CLOSE_MAX; fd++) close(fd);
+}
+
+/* Closes every descriptor but 0 to 2 and those of l->only: the table would keep them open when the
+ * others close them, a client's socket or the old access log. */
 static void close_others(const struct loop *l)
 {
     const int *keep = l->only;
     int from = STDERR_FILENO + 1;
-    for (uint32_t i = 0; i < l->n_only; from = keep[i++] + 1)
-        if (keep[i] > from) syscall(SYS_close_range, from, keep[i] - 1, 0);
-    syscall(SYS_close_range, from, INT_MAX, 0);
+    for (uint32_t i = 0; i < l->n_only; from = keep[i++] + 1) close_from_to(from, keep[i] - 1);
+    close_from_to(from, INT_MAX);
 }
 
 /* Gives the thread a descriptor table of its own. System calls then need no atomic reference to a

@@ -4,9 +4,11 @@
 
 #include "client.h"
 #include "files.h"
+#include "refuse.h"
 #include "stats.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <linux/kcmp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -108,11 +110,47 @@ static void test_nobody_holds_the_old_file(void **state)
     files_close(dir);
 }
 
+static bool anybody_holds(pid_t process, const struct stat *file)
+{
+    char path[40];
+    bool held = false;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)process);
+    DIR *d = opendir(path);
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d));)
+        held |= atoi(e->d_name) > 0 && holds(process, atoi(e->d_name), file);
+    closedir(d);
+    return held;
+}
+
+/* The admin side then closes what it does not need one by one. */
+static void test_nor_without_close_range(void **state)
+{
+    struct server s;
+    struct stat old;
+    struct refusal refusal = {.call = SYS_close_range, .err = ENOSYS};
+    (void)state;
+    char *dir = files_open(), *log = files_path(dir, "log"), *moved = files_path(dir, "log.1");
+    server_start_prepared(&s, refuse_call, &refusal,
+                          (const char *const[]){"--access-log", log, NULL});
+    assert_int_equal(stat(log, &old), 0);
+    assert_true(anybody_holds(s.pid, &old));
+    assert_int_equal(rename(log, moved), 0);
+    server_signal(&s, SIGHUP);
+    for (int i = 0; i < SERVER_SECONDS * 100 && anybody_holds(s.pid, &old); i++) sleep_ms(10);
+    assert_false(anybody_holds(s.pid, &old));
+    server_stop(&s);
+    free(log);
+    free(moved);
+    files_close(dir);
+}
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nobody_holds_the_old_file),
+        cmocka_unit_test(test_nor_without_close_range),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
