@@ -283,6 +283,9 @@ static int start_thread(struct access_log *log)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int err = pthread_create(&log->thread, NULL, run, log);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (err)
+        log_line("the access log cannot start its thread: %s%s", strerror(err),
+                 err == EAGAIN ? " (the limit of processes and threads: ulimit -u)" : "");
     return err;
 }
 

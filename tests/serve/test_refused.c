@@ -134,6 +134,28 @@ static void limit_processes(void *arg)
     if (access(program, X_OK) < 0) _exit(77);
 }
 
+static void refuse_threads(void *arg)
+{
+    (void)arg;
+    refuse_call(&(struct refusal){.call = SYS_clone, .err = EAGAIN});
+    refuse_call(&(struct refusal){.call = SYS_clone3, .err = EAGAIN});
+}
+
+/* It is not the file that cannot be opened. */
+static void an_access_log_without_a_thread(void **state)
+{
+    struct server s;
+    struct server_how how = {"epoll", refuse_threads, NULL};
+    (void)state;
+    assert_int_equal(
+        server_run(&s, &how,
+                   (const char *const[]){"--listen", "127.0.0.1:0", "--access-log", "-", NULL}),
+        1);
+    assert_non_null(strstr(server_log(&s), "the access log cannot start its thread"));
+    assert_non_null(strstr(server_log(&s), "ulimit -u"));
+    server_free(&s);
+}
+
 static void files_without_worker_threads(void **state)
 {
     struct server s;
@@ -297,6 +319,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_refused_call_is_named),
         cmocka_unit_test(locked_memory),
+        cmocka_unit_test(an_access_log_without_a_thread),
         cmocka_unit_test(files_without_worker_threads),
         cmocka_unit_test(openat2),
         cmocka_unit_test(a_call_refused_later_ends_the_server),
