@@ -151,7 +151,7 @@ static void start(struct core *c, struct pool *p, struct upstream *u, struct tas
         .body = {t->streamed || random_below(2) ? NULL : large, sizeof large},
         .length = random_below(2) ? 1000 : -1,
     };
-    assert_int_equal(fiber_start(&c->fibers, fetch_once, t), 0);
+    assert_int_equal(fiber_start_for(&c->fibers, fetch_once, t, &t->scope), 0);
 }
 
 static bool is_expected(int result)
