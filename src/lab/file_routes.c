@@ -1,5 +1,6 @@
 /* Routes that read files. */
 
+#include "each.h"
 #include "lab.h"
 #include "params.h"
 
@@ -25,23 +26,6 @@ static int read_one(torc_req *rq, void *arg)
     return r->got < 0 ? (int)r->got : 0;
 }
 
-static int read_sequentially(torc_req *rq, struct file_read *reads, int64_t n)
-{
-    int err = 0;
-    for (int64_t i = 0; i < n && err == 0; i++) err = read_one(rq, &reads[i]);
-    return err;
-}
-
-static int read_concurrently(torc_req *rq, struct file_read *reads, int64_t n)
-{
-    torc_group *g = torc_group_open(rq);
-    if (!g) return -1;
-    int err = 0;
-    for (int64_t i = 0; i < n && err == 0; i++) err = torc_spawn(g, read_one, &reads[i]);
-    int joined = torc_group_join(g);
-    return err < 0 ? err : joined;
-}
-
 /* Reads the program's executable, a file that always exists. */
 static void file(torc_req *rq, void *arg)
 {
@@ -56,7 +40,7 @@ static void file(torc_req *rq, void *arg)
     if (!reads || torc_file_open(rq, "/proc/self/exe", &f) < 0) return;
     int64_t blocks = torc_file_size(f) / READ_SIZE;
     for (int64_t i = 0; i < n; i++) reads[i] = (struct file_read){f, i % blocks * READ_SIZE, 0};
-    int err = (concurrent ? read_concurrently : read_sequentially)(rq, reads, n);
+    int err = each(rq, concurrent, read_one, reads, sizeof *reads, n);
     torc_file_close(rq, f);
     if (err < 0) return;
     for (int64_t i = 0; i < n; i++) total += reads[i].got;

@@ -1,5 +1,8 @@
 /* torc-lab: the server with routes for benchmarks. */
 
+#include "backend.h"
+#include "backend_routes.h"
+#include "json_routes.h"
 #include "lab.h"
 #include "work_routes.h"
 
@@ -10,6 +13,7 @@ static const char about[] =
     "The torc server with routes for benchmarks:\n"
     "  GET /plaintext               Hello, World!\n"
     "  GET /json                    {\"message\":\"Hello, World!\"}\n"
+    "  GET /json/COUNT?m=           the first COUNT (1 to 50) of built-in items, with totals\n"
     "  GET /pipeline                ok\n"
     "  GET, POST /baseline11?a=&b=  the sum of the query values and the body\n"
     "  GET /delay/MS                MS, after that many milliseconds (0 to 60000)\n"
@@ -20,7 +24,14 @@ static const char about[] =
     "  POST /events                 a line of text for them, from whichever core\n"
     "  GET /crypto?ms=&where=inline|work  PBKDF2 for about ms, on the core or on another thread\n"
     "  POST /thumbnail?w=&where=inline|work  a JPEG image, made w pixels wide\n"
+    "  GET /fetch?n=&mode=seq|all&path=  the bytes of n responses of --upstream\n"
+    "  GET /db?n=&mode=seq|all      n random rows of the table world at --pg\n"
+    "  GET /fortunes                the table fortune at --pg as a page\n"
+    "  POST /queue/NAME             adds the body to a queue at --redis\n"
+    "  GET /queue/NAME?wait=        takes an element, for which it waits so many ms; or 204\n"
     "  GET /static/...              the files under --root";
+
+enum { STUCK = 4 }; /* a core was left behind, with what it uses */
 
 static torc_server *s;
 
@@ -31,11 +42,22 @@ static void stop(int signal)
     torc_server_stop(s); /* NOLINT(bugprone-signal-handler,cert-sig30-c): may be called from one */
 }
 
+static int mount(void)
+{
+    int err = lab_mount(s);
+    if (err == 0) err = lab_mount_routes(s, work_routes);
+    if (err == 0) err = lab_mount_routes(s, json_routes);
+    if (err == 0) err = backend_option(s);
+    if (err == 0) err = fetch_routes_mount(s);
+    if (err == 0) err = pg_routes_mount(s);
+    if (err == 0) err = redis_routes_mount(s);
+    return err;
+}
+
 int main(int argc, char **argv)
 {
     s = torc_server_new("torc-lab " TORC_VERSION);
-    if (!s || torc_server_about(s, about) < 0 || lab_mount(s) < 0 ||
-        lab_mount_routes(s, work_routes) < 0) {
+    if (!s || torc_server_about(s, about) < 0 || mount() < 0) {
         fprintf(stderr, "torc-lab: %s\n", s ? torc_server_error(s) : "out of memory");
         return 1;
     }
@@ -46,5 +68,10 @@ int main(int argc, char **argv)
     signal(SIGTERM, SIG_IGN);
     signal(SIGINT, SIG_IGN);
     torc_server_free(s);
+    if (status != STUCK) {
+        fetch_routes_free();
+        pg_routes_free();
+        redis_routes_free();
+    }
     return status;
 }

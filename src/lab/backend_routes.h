@@ -1,0 +1,15 @@
+#pragma once
+/* Routes that ask other servers. */
+
+#include "torc.h"
+
+/* Each adds its option and mounts its routes: 0, or negative errno and a message in
+ * torc_server_error. */
+int fetch_routes_mount(torc_server *s);
+int pg_routes_mount(torc_server *s);
+int redis_routes_mount(torc_server *s);
+
+/* Each frees what the routes have opened, after torc_server_main. */
+void fetch_routes_free(void);
+void pg_routes_free(void);
+void redis_routes_free(void);

@@ -1,0 +1,211 @@
+/* Routes that ask PostgreSQL, with the tables of the TechEmpower benchmarks. */
+
+#include "backend.h"
+#include "backend_routes.h"
+#include "lab.h"
+
+static const char *conninfo; /* --pg; NULL if not given */
+
+#ifdef TORC_LAB_PG
+#include "each.h"
+#include "params.h"
+#include "text.h"
+#include "torc/pg.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    ROWS_MAX = 500,
+    WORLD = 10000, /* the table has the ids from 1 to this */
+    QUEUE = 65536, /* queries of a core that wait: many requests with mode=all */
+};
+
+static torc_pg *pg;
+static int pg_error;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void open_pool(void)
+{
+    pg = torc_pg_new(&(torc_pg_options){.conninfo = conninfo, .queue = QUEUE});
+    if (!pg) pg_error = -errno;
+}
+
+/* Opens the pool for the first request, as options are not known before. False if there is none:
+ * then there is a response. */
+static bool pool(torc_req *rq)
+{
+    if (!backend_given(rq, "pg", conninfo)) return false;
+    pthread_once(&once, open_pool);
+    if (pg) return true;
+    torc_replyf(rq, 500, "--pg: %s\n", strerror(-pg_error));
+    return false;
+}
+
+static void failed(torc_req *rq, int err, const torc_pg_result *r)
+{
+    torc_slice said = {0};
+    if (r) said = (torc_slice){torc_pg_message(r), strlen(torc_pg_message(r))};
+    backend_failed(rq, "PostgreSQL", err, said);
+}
+
+/* ---- /db ---- */
+
+struct row {
+    int id;
+    torc_pg_result *result;
+};
+
+/* Marsaglia's xorshift: a state for each core. */
+static int random_id(void)
+{
+    static _Thread_local uint64_t x;
+    if (x == 0) {
+        struct timespec t;
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        x = ((uint64_t)t.tv_nsec << 32) ^ (uint64_t)(uintptr_t)&x;
+    }
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    return 1 + (int)(x % WORLD);
+}
+
+static int ask_row(torc_req *rq, void *arg)
+{
+    struct row *row = arg;
+    char id[16];
+    const char *values[] = {id};
+    snprintf(id, sizeof id, "%d", row->id);
+    return torc_pg_query(rq, pg, "SELECT id, randomnumber FROM world WHERE id = $1", 1, values,
+                         &row->result);
+}
+
+static void reply_rows(torc_req *rq, const struct row *rows, int64_t n)
+{
+    struct text t = {.rq = rq};
+    for (int64_t i = 0; i < n; i++) {
+        const torc_pg_result *r = rows[i].result;
+        if (torc_pg_rows(r) != 1) {
+            torc_replyf(rq, 502, "PostgreSQL: the table world has no row %d\n", rows[i].id);
+            return;
+        }
+        text_put(&t, i ? TORC_S(",{\"id\":") : TORC_S("[{\"id\":"));
+        text_put(&t, torc_pg_value(r, 0, 0));
+        text_put(&t, TORC_S(",\"randomNumber\":"));
+        text_put(&t, torc_pg_value(r, 0, 1));
+        text_put(&t, TORC_S("}"));
+    }
+    text_put(&t, TORC_S("]"));
+    text_reply(&t, "application/json");
+}
+
+static void db(torc_req *rq, void *arg)
+{
+    int64_t n;
+    bool concurrent;
+    (void)arg;
+    if (!pool(rq) || !param_number(rq, TORC_S("n"), torc_query_param(rq, "n"), 1, ROWS_MAX, &n) ||
+        !param_mode(rq, &concurrent) || !backend_begin(rq, 0))
+        return;
+    struct row *rows = torc_alloc(rq, sizeof *rows * (size_t)n);
+    if (!rows) {
+        torc_reply_error(rq, 503);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) rows[i] = (struct row){random_id(), NULL};
+    int err = each(rq, concurrent, ask_row, rows, sizeof *rows, n);
+    if (err == 0) {
+        reply_rows(rq, rows, n);
+        return;
+    }
+    const torc_pg_result *refused = NULL;
+    for (int64_t i = 0; i < n && err == -EREMOTEIO; i++)
+        if (rows[i].result && torc_pg_sqlstate(rows[i].result)[0]) refused = rows[i].result;
+    failed(rq, err, refused);
+}
+
+/* ---- /fortunes ---- */
+
+struct fortune {
+    torc_slice id, message;
+};
+
+static int by_message(const void *pa, const void *pb)
+{
+    torc_slice a = ((const struct fortune *)pa)->message, b = ((const struct fortune *)pb)->message;
+    size_t both = a.len < b.len ? a.len : b.len; /* 0 where one is NULL, which has no bytes */
+    int order = both ? memcmp(a.ptr, b.ptr, both) : 0;
+    return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static void reply_fortunes(torc_req *rq, const struct fortune *f, int n)
+{
+    struct text t = {.rq = rq};
+    text_put(&t, TORC_S("<!DOCTYPE html><html><head><title>Fortunes</title></head><body><table>"
+                        "<tr><th>id</th><th>message</th></tr>"));
+    for (int i = 0; i < n; i++) {
+        text_put(&t, TORC_S("<tr><td>"));
+        text_put_html(&t, f[i].id);
+        text_put(&t, TORC_S("</td><td>"));
+        text_put_html(&t, f[i].message);
+        text_put(&t, TORC_S("</td></tr>"));
+    }
+    text_put(&t, TORC_S("</table></body></html>"));
+    text_reply(&t, "text/html; charset=utf-8");
+}
+
+/* The rows and one more that is added here, sorted here. */
+static void fortunes(torc_req *rq, void *arg)
+{
+    torc_pg_result *r;
+    (void)arg;
+    if (!pool(rq) || !backend_begin(rq, 0)) return;
+    int err = torc_pg_query(rq, pg, "SELECT id, message FROM fortune", 0, NULL, &r);
+    if (err < 0) {
+        failed(rq, err, r);
+        return;
+    }
+    int n = torc_pg_rows(r) + 1;
+    struct fortune *f = torc_alloc(rq, sizeof *f * (size_t)n);
+    if (!f) {
+        torc_reply_error(rq, 503);
+        return;
+    }
+    f[0] = (struct fortune){TORC_S("0"), TORC_S("Additional fortune added at request time.")};
+    for (int i = 1; i < n; i++)
+        f[i] = (struct fortune){torc_pg_value(r, i - 1, 0), torc_pg_value(r, i - 1, 1)};
+    qsort(f, (size_t)n, sizeof *f, by_message);
+    reply_fortunes(rq, f, n);
+}
+
+void pg_routes_free(void)
+{
+    torc_pg_free(pg);
+}
+#else
+static void db(torc_req *rq, void *arg)
+{
+    (void)arg;
+    backend_not_built_in(rq, "libpq");
+}
+
+static torc_handler *const fortunes = db;
+
+void pg_routes_free(void) {}
+#endif
+
+int pg_routes_mount(torc_server *s)
+{
+    int err = torc_server_option(s, "pg", "CONNINFO",
+                                 "the PostgreSQL that /db and /fortunes ask, as libpq takes it: "
+                                 "postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
+                                 &conninfo);
+    if (err == 0) err = torc_route(s, "GET", "/db", db, NULL);
+    if (err == 0) err = torc_route(s, "GET", "/fortunes", fortunes, NULL);
+    return err;
+}

@@ -1,0 +1,155 @@
+/* Queues in Redis: a list of elements for each name. */
+
+#include "backend.h"
+#include "backend_routes.h"
+#include "lab.h"
+
+static const char *address; /* --redis; NULL if not given */
+
+#ifdef TORC_LAB_REDIS
+#include "params.h"
+#include "torc/redis.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <string.h>
+
+enum {
+    WAIT_MAX = 60000, /* ms */
+    WAITERS = 512,    /* of a core, each with a connection of its own */
+    QUEUE = 65536,
+};
+
+static torc_redis *redis;
+static int redis_error;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void open_pool(void)
+{
+    redis = torc_redis_new(
+        &(torc_redis_options){.address = address, .own_connections = WAITERS, .queue = QUEUE});
+    if (!redis) redis_error = -errno;
+}
+
+/* Opens the pool for the first request, as options are not known before. False if there is none:
+ * then there is a response. */
+static bool pool(torc_req *rq)
+{
+    if (!backend_given(rq, "redis", address)) return false;
+    pthread_once(&once, open_pool);
+    if (redis) return true;
+    torc_replyf(rq, 500, "--redis: %s\n", strerror(-redis_error));
+    return false;
+}
+
+static void failed(torc_req *rq, int err, const torc_redis_reply *r)
+{
+    backend_failed(rq, "Redis", err, torc_redis_text(r));
+}
+
+/* Replies with the number of elements then. */
+static void push(torc_req *rq, void *arg)
+{
+    torc_slice name = torc_param(rq, "name"), body;
+    torc_redis_reply *r;
+    (void)arg;
+    if (!pool(rq) || torc_body_all(rq, &body) < 0 || !backend_begin(rq, 0)) return;
+    int err = torc_redis_command(rq, redis, &r, "RPUSH queue:%b %b", name.ptr, name.len,
+                                 body.ptr ? body.ptr : "", body.len);
+    if (err < 0)
+        failed(rq, err, r);
+    else
+        torc_replyf(rq, 200, "%" PRId64 "\n", torc_redis_integer(r));
+}
+
+struct pop {
+    torc_slice name;
+    int64_t wait; /* ms */
+    int err;
+    torc_redis_reply *reply;
+};
+
+/* Always fails, which ends watch(). */
+static int pop_waiting(torc_req *rq, void *arg)
+{
+    struct pop *p = arg;
+    p->err = torc_redis_command(rq, redis, &p->reply, "BLPOP queue:%b %.3f", p->name.ptr,
+                                p->name.len, (double)p->wait / 1000);
+    return -ECANCELED;
+}
+
+/* Fails once nobody waits for the element any more, which ends pop_waiting(). */
+static int watch(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_await(rq, TORC_CLIENT_GONE | TORC_DRAINING);
+    return -ECANCELED;
+}
+
+/* A client that ends its stream is taken to have left, as it cannot be told from one that has. */
+static void pop_or_leave(torc_req *rq, struct pop *p)
+{
+    torc_group *g = torc_group_open(rq);
+    p->err = -ENOMEM;
+    if (!g) return;
+    if (torc_spawn(g, pop_waiting, p) == 0) torc_spawn(g, watch, NULL);
+    torc_group_join(g);
+}
+
+static void reply_element(torc_req *rq, const struct pop *p)
+{
+    const torc_redis_reply *r = p->reply;
+    if (torc_redis_type(r) == TORC_REDIS_ARRAY) r = torc_redis_element(r, 1); /* after the key */
+    if (p->err == -ECANCELED || (p->err == 0 && torc_redis_type(r) == TORC_REDIS_NIL))
+        torc_reply(rq, 204, NULL, (torc_slice){0});
+    else if (p->err < 0)
+        failed(rq, p->err, r);
+    else
+        torc_reply(rq, 200, "application/octet-stream", torc_redis_text(r));
+}
+
+static void pop(torc_req *rq, void *arg)
+{
+    struct pop p = {.name = torc_param(rq, "name")};
+    (void)arg;
+    if (torc_method(rq).ptr[0] == 'H') {
+        torc_set_header(rq, TORC_S("Allow"), TORC_S("GET, POST"));
+        torc_reply_error(rq, 405); /* it would take an element and not deliver it */
+        return;
+    }
+    if (!pool(rq) ||
+        !param_number(rq, TORC_S("wait"), torc_query_param(rq, "wait"), 0, WAIT_MAX, &p.wait) ||
+        !backend_begin(rq, p.wait))
+        return;
+    if (p.wait)
+        pop_or_leave(rq, &p);
+    else
+        p.err = torc_redis_command(rq, redis, &p.reply, "LPOP queue:%b", p.name.ptr, p.name.len);
+    reply_element(rq, &p);
+}
+
+void redis_routes_free(void)
+{
+    torc_redis_free(redis);
+}
+#else
+static void push(torc_req *rq, void *arg)
+{
+    (void)arg;
+    backend_not_built_in(rq, "hiredis");
+}
+
+static torc_handler *const pop = push;
+
+void redis_routes_free(void) {}
+#endif
+
+int redis_routes_mount(torc_server *s)
+{
+    int err = torc_server_option(s, "redis", "ADDR:PORT",
+                                 "the Redis whose lists /queue/NAME uses; or unix:/PATH", &address);
+    if (err == 0) err = torc_route(s, "POST", "/queue/:name", push, NULL);
+    if (err == 0) err = torc_route(s, "GET", "/queue/:name", pop, NULL);
+    return err;
+}
