@@ -129,6 +129,16 @@ static bool hold(struct visit *v)
     return send_body(v, "held", 4);
 }
 
+/* Notices whether others are here. */
+static bool meet(struct visit *v)
+{
+    unsigned here = ++v->u->here, most = v->u->most;
+    while (here > most && !atomic_compare_exchange_weak(&v->u->most, &most, here)) continue;
+    for (int i = 0; i < 5; i++) pause_a_little();
+    v->u->here--;
+    return send_body(v, "met", 3);
+}
+
 /* Responds while it reads. */
 static bool mirror(struct visit *v)
 {
@@ -215,6 +225,7 @@ static bool answer(struct visit *v)
     if (strcmp(path, "/big") == 0) return send_big(v);
     if (strcmp(path, "/bighead") == 0) return send_big_head(v);
     if (strcmp(path, "/held") == 0) return hold(v);
+    if (strcmp(path, "/meet") == 0) return meet(v);
     if (strcmp(path, "/early") == 0) {
         send_text(v, "HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n"
                      "Content-Length: 4\r\n\r\nmuch");

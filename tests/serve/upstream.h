@@ -15,6 +15,8 @@ struct upstream {
     atomic_uint connections, requests, running;
     atomic_uint held;   /* requests of /held that wait */
     atomic_bool let_go; /* answers them */
+    atomic_uint here;   /* requests of /meet, and the most that were there at once */
+    atomic_uint most;
 };
 
 /* Listens on 127.0.0.1, at `port` or, if that is 0, at one of the system's choice. */

@@ -1,0 +1,216 @@
+/* torc-lab asks an HTTP server, and what it computes as JSON. */
+
+#include "client.h"
+#include "server.h"
+#include "upstream.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct server lab;
+static struct upstream up;
+static struct reply last;
+
+static void start(const char *timeout)
+{
+    char url[64];
+    upstream_start(&up, 0);
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/", up.port);
+    server_start(&lab, "--upstream", url, "--backend-timeout", timeout);
+}
+
+static void stop(void)
+{
+    up.let_go = true;
+    server_stop(&lab);
+    upstream_stop(&up);
+}
+
+static const char *get(const char *path, int status)
+{
+    client_fetch(&lab.addr, path, &last);
+    if (last.status != status) print_error("%s: %d %s\n", path, last.status, last.body);
+    assert_int_equal(last.status, status);
+    return last.body;
+}
+
+/* A line that names what is wrong. */
+static void refuses(const char *path, int status, const char *text)
+{
+    const char *body = get(path, status), *end = strchr(body, '\n');
+    if (!strstr(body, text)) print_error("%s: %s", path, body);
+    assert_non_null(strstr(body, text));
+    assert_true(end && end[1] == '\0');
+}
+
+/* The upstream answers when all of them are there. */
+static void test_all_are_asked_at_once(void **state)
+{
+    enum { N = 5 };
+    struct client c;
+    (void)state;
+    start("60000");
+    client_open(&c, &lab);
+    client_ask(&c, "GET", "/fetch?n=5&mode=all&path=/held", "");
+    for (int i = 0; up.held < N; i++) {
+        assert_true(i < SERVER_SECONDS * 100);
+        sleep_ms(10);
+    }
+    up.let_go = true;
+    client_reply(&c, "GET", &last);
+    assert_int_equal(last.status, 200);
+    assert_string_equal(last.body, "20"); /* N times "held" */
+    assert_int_equal(up.requests, N);
+    client_close(&c);
+    stop();
+}
+
+static void test_one_is_asked_after_another(void **state)
+{
+    (void)state;
+    start("60000");
+    assert_string_equal(get("/fetch?n=9&mode=seq&path=/meet", 200), "27");
+    assert_int_equal(up.requests, 9);
+    assert_int_equal(up.most, 1);
+    stop();
+}
+
+/* Bodies of any framing, and larger than is kept; paths with a query. */
+static void test_bodies_are_counted(void **state)
+{
+    char big[32];
+    (void)state;
+    start("60000");
+    snprintf(big, sizeof big, "%d", 2 * UPSTREAM_BIG);
+    assert_string_equal(get("/fetch?n=2&mode=all&path=/big", 200), big);
+    assert_string_equal(get("/fetch?n=2&mode=seq&path=/chunked", 200), "10");
+    assert_string_equal(get("/fetch?n=1&mode=all&path=/none", 200), "0");
+    assert_string_equal(get("/fetch?n=1&mode=seq&path=/any%3Fa%3Db", 200), "2");
+    refuses("/fetch?n=3&mode=all&path=/interim", 502, "status 404");
+    stop();
+}
+
+static void test_an_upstream_fails(void **state)
+{
+    uint16_t port;
+    (void)state;
+    start("2000");
+    refuses("/fetch?n=1&mode=seq&path=/never", 504, "in time");
+    refuses("/fetch?n=3&mode=all&path=/never", 504, "in time");
+    refuses("/fetch?n=1&mode=seq&path=/bad", 502, "the upstream: ");
+    refuses("/fetch?n=3&mode=all&path=/half", 502, "the upstream: ");
+    port = up.port;
+    upstream_stop(&up);
+    refuses("/fetch?n=1&mode=seq&path=/", 502, "the upstream: ");
+    refuses("/fetch?n=3&mode=all&path=/", 502, "the upstream: ");
+    upstream_start(&up, port);
+    assert_string_equal(get("/fetch?n=3&mode=all&path=/", 200), "6");
+    stop();
+}
+
+static void test_parameters(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"/fetch?mode=seq&path=/", "n must"},
+        {"/fetch?n=0&mode=seq&path=/", "n must"},
+        {"/fetch?n=101&mode=seq&path=/", "n must"},
+        {"/fetch?n=1x&mode=seq&path=/", "n must"},
+        {"/fetch?n=1&path=/", "mode must"},
+        {"/fetch?n=1&mode=both&path=/", "mode must"},
+        {"/fetch?n=1&mode=all", "path must"},
+        {"/fetch?n=1&mode=all&path=", "path must"},
+        {"/fetch?n=1&mode=all&path=.example/", "path must"},
+        {"/fetch?n=1&mode=all&path=/a%20b", "path must"},
+        {"/fetch?n=1&mode=all&path=/%0d%0aX:%20y", "path must"},
+        {"/json/0?m=1", "the count must"},
+        {"/json/51?m=1", "the count must"},
+        {"/json/x?m=1", "the count must"},
+        {"/json/1", "m must"},
+        {"/json/1?m=0", "m must"},
+        {"/json/1?m=1000001", "m must"},
+    };
+    start("60000");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        refuses(cases[i][0], 400, cases[i][1]);
+    assert_int_equal(up.requests, 0);
+    stop();
+    start("soon");
+    refuses("/fetch?n=1&mode=all&path=/", 400, "--backend-timeout must");
+    stop();
+}
+
+static void test_no_upstream(void **state)
+{
+    (void)state;
+    server_start(&lab);
+    refuses("/fetch?n=1&mode=seq&path=/", 501, "--upstream");
+    server_stop(&lab);
+}
+
+/* ---- JSON ---- */
+
+static json_int_t number(const json_t *object, const char *key)
+{
+    const json_t *v = json_object_get(object, key);
+    assert_true(json_is_integer(v));
+    return json_integer_value(v);
+}
+
+static void check_item(const json_t *item, size_t index, json_int_t factor)
+{
+    const json_t *rating = json_object_get(item, "rating");
+    assert_int_equal(number(item, "id"), index + 1);
+    assert_true(json_string_length(json_object_get(item, "name")) > 0);
+    assert_true(json_string_length(json_object_get(item, "category")) > 0);
+    assert_true(json_is_boolean(json_object_get(item, "active")));
+    assert_true(json_array_size(json_object_get(item, "tags")) > 0);
+    assert_true(number(rating, "score") > 0 && number(rating, "count") > 0);
+    assert_int_equal(number(item, "total"),
+                     number(item, "price") * number(item, "quantity") * factor);
+    assert_int_equal(json_object_size(item), 9);
+}
+
+static void check_items(size_t count, json_int_t factor)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/json/%zu?m=%lld", count, (long long)factor);
+    json_t *all = json_loads(get(path, 200), 0, NULL);
+    assert_non_null(all);
+    const json_t *items = json_object_get(all, "items");
+    assert_int_equal(number(all, "count"), count);
+    assert_int_equal(json_array_size(items), count);
+    for (size_t i = 0; i < count; i++) check_item(json_array_get(items, i), i, factor);
+    char *type = reply_field(&last, "Content-Type");
+    assert_string_equal(type, "application/json");
+    free(type);
+    json_decref(all);
+}
+
+static void test_json_items(void **state)
+{
+    (void)state;
+    server_start(&lab);
+    check_items(1, 1);
+    check_items(7, 3);
+    check_items(50, 1000000);
+    server_stop(&lab);
+}
+
+int main(int argc, char **argv)
+{
+    server_choose(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_all_are_asked_at_once),
+        cmocka_unit_test(test_one_is_asked_after_another),
+        cmocka_unit_test(test_bodies_are_counted),
+        cmocka_unit_test(test_an_upstream_fails),
+        cmocka_unit_test(test_parameters),
+        cmocka_unit_test(test_no_upstream),
+        cmocka_unit_test(test_json_items),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    reply_free(&last);
+    return failed;
+}

@@ -1,0 +1,232 @@
+/* torc-lab asks PostgreSQL. What the database itself knows is asked through a pg_server (rig). */
+
+#include "pg_rig.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+static struct server lab;
+static struct reply last;
+
+static void start(const char *timeout)
+{
+    server_start(&lab, "--pg", backends_pg(), "--backend-timeout", timeout);
+}
+
+static const char *get(const char *path, int status)
+{
+    client_fetch(&lab.addr, path, &last);
+    if (last.status != status) print_error("%s: %d %s\n", path, last.status, last.body);
+    assert_int_equal(last.status, status);
+    return last.body;
+}
+
+static void await_status(const char *path, int status)
+{
+    for (int i = 0; i < SERVER_SECONDS * 20; i++) {
+        client_fetch(&lab.addr, path, &last);
+        if (last.status == status) return;
+        sleep_ms(50);
+    }
+    get(path, status);
+}
+
+/* ---- /db ---- */
+
+static void check_rows(const char *body, size_t n)
+{
+    json_t *rows = json_loads(body, 0, NULL);
+    assert_int_equal(json_array_size(rows), n);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *row = json_array_get(rows, i);
+        char sql[96], value[32];
+        json_int_t id = json_integer_value(json_object_get(row, "id"));
+        assert_true(id >= 1 && id <= 10000);
+        snprintf(sql, sizeof sql, "SELECT randomnumber FROM world WHERE id = %lld", (long long)id);
+        snprintf(value, sizeof value, "%lld",
+                 (long long)json_integer_value(json_object_get(row, "randomNumber")));
+        assert_string_equal(pg_query(sql), value);
+    }
+    json_decref(rows);
+}
+
+static void test_rows(void **state)
+{
+    (void)state;
+    start("60000");
+    check_rows(get("/db?n=1&mode=seq", 200), 1);
+    check_rows(get("/db?n=20&mode=seq", 200), 20);
+    check_rows(get("/db?n=20&mode=all", 200), 20);
+    json_t *rows = json_loads(get("/db?n=500&mode=all", 200), 0, NULL);
+    assert_int_equal(json_array_size(rows), 500);
+    json_decref(rows);
+    server_stop(&lab);
+}
+
+/* Asks a new lab, whose pool does not know the statement to be fast, while nobody can read the
+ * table, which ends once `waiting`, a query, is true. */
+static void ask_behind_a_lock(const char *path, const char *waiting)
+{
+    struct client lock, c;
+    pg_ask(&lock, pg_path("/transaction?sql=", "LOCK TABLE world IN ACCESS EXCLUSIVE MODE",
+                          "&again=SELECT%20pg_sleep(61)&end=rollback"));
+    pg_await_running("pg_sleep(61)", 1);
+    start("60000");
+    client_open(&c, &lab);
+    client_ask(&c, "GET", path, "");
+    pg_await(pg_path("/query?sql=", waiting, ""), 200, "t");
+    client_reset(&lock);
+    client_reply(&c, "GET", &last);
+    assert_int_equal(last.status, 200);
+    client_close(&c);
+}
+
+#define LAB_CONNECTIONS                                                                            \
+    "SELECT count(*) %s FROM pg_stat_activity WHERE query LIKE 'SELECT id, randomnumber%%' AND "   \
+    "pid <> pg_backend_pid()"
+
+/* Queries that are under way together need several connections while none is answered. */
+static void test_modes(void **state)
+{
+    char one[256], several[256];
+    (void)state;
+    snprintf(one, sizeof one, LAB_CONNECTIONS " AND wait_event_type = 'Lock'", "= 1");
+    snprintf(several, sizeof several, LAB_CONNECTIONS " AND wait_event_type = 'Lock'", "> 1");
+    ask_behind_a_lock("/db?n=8&mode=seq", one);
+    check_rows(last.body, 8);
+    char used[256];
+    snprintf(used, sizeof used, LAB_CONNECTIONS, "= 1");
+    assert_string_equal(pg_query(used), "t");
+    server_stop(&lab);
+    ask_behind_a_lock("/db?n=8&mode=all", several);
+    check_rows(last.body, 8);
+    server_stop(&lab);
+}
+
+/* ---- /fortunes ---- */
+
+static size_t count(const char *text, const char *part)
+{
+    size_t n = 0;
+    for (; (text = strstr(text, part)); text += strlen(part)) n++;
+    return n;
+}
+
+static void test_fortunes(void **state)
+{
+    static const char *const in_order[] = {
+        "<!DOCTYPE html>",
+        "<tr><th>id</th><th>message</th></tr>",
+        "<td>13</td><td>&lt;b title=&quot;&#39;&quot;&gt;&amp;amp;</td>",
+        "<td>11</td><td>&lt;script&gt;alert(&quot;",
+        "<td>4</td><td>A bad random",
+        "<td>0</td><td>Additional fortune added at request time.</td>",
+        "<td>3</td><td>After enough",
+        "<td>1</td><td>fortune: No such",
+        "<td>12</td><td>フレームワークのベンチマーク</td>",
+        "</table></body></html>",
+    };
+    (void)state;
+    pg_query("INSERT INTO fortune VALUES (13, '<b title=\"''\">&amp;')");
+    start("60000");
+    const char *body = get("/fortunes", 200), *at = body;
+    for (size_t i = 0; i < sizeof in_order / sizeof *in_order; i++) {
+        if (!strstr(at, in_order[i])) print_error("no %s in its place in %s\n", in_order[i], body);
+        assert_non_null(at = strstr(at, in_order[i]));
+    }
+    assert_int_equal(count(body, "<tr>"), 1 + 14);
+    assert_null(strstr(body, "<script>"));
+    char *type = reply_field(&last, "Content-Type");
+    assert_string_equal(type, "text/html; charset=utf-8");
+    free(type);
+    pg_query("DELETE FROM fortune WHERE id = 13");
+    server_stop(&lab);
+}
+
+/* ---- what is wrong ---- */
+
+static void refuses(const char *path, int status, const char *text)
+{
+    const char *body = get(path, status), *end = strchr(body, '\n');
+    if (!strstr(body, text)) print_error("%s: %s", path, body);
+    assert_non_null(strstr(body, text));
+    assert_true(end && end[1] == '\0');
+}
+
+static void test_slow_down_restarted(void **state)
+{
+    static const char *const paths[] = {"/db?n=1&mode=seq", "/db?n=9&mode=all", "/fortunes"};
+    enum { N = sizeof paths / sizeof *paths };
+    (void)state;
+    start("2000");
+    for (int i = 0; i < N; i++) await_status(paths[i], 200);
+    backends_do("pause", "pg");
+    for (int i = 0; i < N; i++) refuses(paths[i], 504, "in time");
+    backends_do("resume", "pg");
+    for (int i = 0; i < N; i++) await_status(paths[i], 200);
+    backends_do("halt", "pg");
+    for (int i = 0; i < N; i++) await_status(paths[i], 502);
+    refuses(paths[0], 502, "PostgreSQL: ");
+    backends_do("restart", "pg");
+    for (int i = 0; i < N; i++) await_status(paths[i], 200);
+    server_stop(&lab);
+}
+
+/* The database's own words, the first line of them. */
+static void test_refused(void **state)
+{
+    (void)state;
+    start("60000");
+    pg_query("CREATE SCHEMA torc CREATE TABLE fortune (id integer) CREATE TABLE world (LIKE "
+             "public.world)"); /* which are found first */
+    refuses("/fortunes", 502, "column \"message\" does not exist");
+    refuses("/db?n=2&mode=all", 502, "the table world has no row");
+    pg_query("DROP SCHEMA torc CASCADE");
+    server_stop(&lab);
+}
+
+static void test_parameters(void **state)
+{
+    (void)state;
+    start("60000");
+    refuses("/db?mode=seq", 400, "n must");
+    refuses("/db?n=0&mode=seq", 400, "n must");
+    refuses("/db?n=501&mode=seq", 400, "n must");
+    refuses("/db?n=1", 400, "mode must");
+    server_stop(&lab);
+    server_start(&lab);
+    refuses("/db?n=1&mode=seq", 501, "--pg");
+    refuses("/fortunes", 501, "--pg");
+    server_stop(&lab);
+    server_start(&lab, "--pg", "postgresql://[");
+    refuses("/fortunes", 500, "--pg");
+    server_stop(&lab);
+}
+
+static int setup(void **state)
+{
+    const char *program = server_program;
+    pg_setup(state);
+    server_program = PG_SERVER;
+    server_start(&rig);
+    server_program = program;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    server_stop(&rig);
+    reply_free(&last);
+    return pg_teardown(state);
+}
+
+int main(int argc, char **argv)
+{
+    server_choose(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows),       cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_fortunes),   cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_parameters), cmocka_unit_test(test_slow_down_restarted),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
