@@ -30,20 +30,58 @@ void http_accept(struct http_context *ctx, int fd)
 /* A send that has been under way for so long is stuck: its client does not read. */
 #define STUCK_NS NS_PER_S
 
+/* `freed`: bytes of *used that this gives back. */
+static void abort_for_memory(struct conn *c, size_t *used, size_t freed)
+{
+    *used -= freed < *used ? freed : *used;
+    counter_add(&c->ctx->stats.over_memory, 1);
+    conn_abort(c, -ENOMEM);
+}
+
 /* Aborts connections whose client does not read, until the rest is within the limit. */
-static void enforce_memory(struct http_context *ctx)
+static void enforce_unsent(struct http_context *ctx, size_t *used)
 {
     uint64_t now = ctx->io->now, timeout = ctx->limits->write_timeout;
-    size_t used = http_buffered(ctx), limit = ctx->limits->buffer_memory;
-    for (struct list *l = ctx->open.next, *next; l != &ctx->open && used > limit; l = next) {
+    for (struct list *l = ctx->open.next, *next; l != &ctx->open; l = next) {
         struct conn *c = container_of(l, struct conn, link);
         next = l->next;
+        if (*used <= ctx->limits->buffer_memory) return;
         if (!c->sock.sending || c->write_deadline == WHEEL_NEVER) continue;
         if (c->write_deadline > now + timeout - STUCK_NS) continue;
-        used -= c->unsent.bytes < used ? c->unsent.bytes : used;
-        counter_add(&ctx->stats.over_memory, 1);
-        conn_abort(c, -ENOMEM);
+        abort_for_memory(c, used, c->unsent.bytes);
     }
+}
+
+/* Whether the input of the connection is as it was STUCK_NS ago: its handler waits for something
+ * else. To be asked now and then. */
+static bool is_unread(const struct conn *c)
+{
+    struct spill *s = c->spill;
+    uint64_t now = c->ctx->io->now;
+    if (s->seen == c->unread.ptr) return now - s->seen_at >= STUCK_NS;
+    s->seen = c->unread.ptr;
+    s->seen_at = now;
+    return false;
+}
+
+/* Likewise those whose input nobody reads, if they have more than an equal share: what the others
+ * have is within the limit. */
+static void enforce_unread(struct http_context *ctx, size_t *used)
+{
+    size_t limit = ctx->limits->buffer_memory, share = limit / (ctx->n_open + 1);
+    for (struct list *l = ctx->open.next, *next; l != &ctx->open && *used > limit; l = next) {
+        struct conn *c = container_of(l, struct conn, link);
+        next = l->next;
+        if (c->state != CONN_OPEN || !c->unread.len || spill_cap(c->spill) <= share) continue;
+        if (is_unread(c)) abort_for_memory(c, used, spill_cap(c->spill));
+    }
+}
+
+static void enforce_memory(struct http_context *ctx)
+{
+    size_t used = http_buffered(ctx);
+    enforce_unsent(ctx, &used);
+    enforce_unread(ctx, &used);
 }
 
 bool http_housekeeping(struct http_context *ctx)

@@ -29,6 +29,7 @@ bool spill_keep(struct spill **s, slice *unread, slice more)
     if (more.len) memcpy(to->bytes + unread->len, more.ptr, more.len);
     if (to != *s) free(*s);
     *s = to;
+    to->seen = NULL;
     *unread = slice_of(to->bytes, need);
     return true;
 }

@@ -4,9 +4,12 @@
 #include "base/slice.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct spill {
     size_t cap;
+    const char *seen; /* where unread input began when somebody looked; NULL: nobody has */
+    uint64_t seen_at; /* ns */
     char bytes[];
 };
 

@@ -248,7 +248,8 @@ static const struct option table[] = {
      GROUP_LIMITS, OPTION_SIZE, AT(limits.read_buffer), 4 * K, G},
     {"buffer-memory", "SIZE",
      "memory per core for unread input and unsent output; from half of it on connections get "
-     "little, and when it is used up those whose client does not read are closed",
+     "little, and when it is used up those whose client does not read, or whose input nobody "
+     "reads, are closed",
      "128m", GROUP_LIMITS, OPTION_SIZE, AT(limits.buffer_memory), M, 1024 * G},
     {"stack-size", "SIZE", "stack size of a handler, rounded up to whole pages", "64k",
      GROUP_LIMITS, OPTION_SIZE, AT(limits.stack_size), 16 * K, 64 * M},
