@@ -171,8 +171,7 @@ static const char *const titles[] = {
 static const struct option table[] = {
     {"listen", "ADDR:PORT",
      "address to serve on; can be given several times; port 0 picks a free port; *:PORT is IPv6 "
-     "and "
-     "IPv4, and so is [::]:PORT unless an IPv4 address with that port is given, too",
+     "and IPv4, and so is [::]:PORT unless an IPv4 address with that port is given, too",
      "127.0.0.1:8080", GROUP_SERVE, OPTION_CUSTOM, .then = add_listen,
      .what = "ADDR:PORT, such as 127.0.0.1:8080, [::1]:8080 or *:80"},
     {"root", "DIR", "serve static files from this directory", NULL, GROUP_SERVE, OPTION_TEXT,
