@@ -114,8 +114,6 @@ static int connect_fd(struct scope *scope, int fd, const struct dial_addr *a)
 
 static int connect_to(struct scope *scope, const struct dial_addr *a, struct stream **out)
 {
-    int refused = scope_refuses(scope);
-    if (refused) return refused;
     int fd = open_socket(a);
     if (fd < 0) return fd;
     int err = connect_fd(scope, fd, a);
@@ -127,6 +125,8 @@ static int connect_to(struct scope *scope, const struct dial_addr *a, struct str
 int dial(struct scope *scope, struct resolver *names, const char *to, struct stream **out)
 {
     struct dial_addr a[RESOLVE_ADDRS];
+    int refused = scope_refuses(scope);
+    if (refused) return refused;
     int n = find(scope, names, to, a), err = n < 0 ? n : -ENOENT;
     for (int i = 0; i < n; i++) {
         err = connect_to(scope, &a[i], out);

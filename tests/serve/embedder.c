@@ -92,7 +92,7 @@ static void on_group_overflow(torc_req *rq, void *arg)
 struct elsewhere {
     torc_req *rq;
     torc_group *group;
-    int result[6];
+    int result[7];
 };
 
 static int do_nothing(torc_req *rq, void *arg)
@@ -106,12 +106,14 @@ static void *wait_elsewhere(void *arg)
     struct elsewhere *e = arg;
     char byte;
     torc_slice body;
+    torc_stream *stream;
     e->result[0] = torc_sleep(e->rq, 1);
     e->result[1] = (int)torc_body_read(e->rq, &byte, 1);
     e->result[2] = torc_body_all(e->rq, &body);
     e->result[3] = torc_spawn(e->group, do_nothing, NULL);
     e->result[4] = torc_group_join(e->group);
     e->result[5] = torc_write(e->rq, "x", 1);
+    e->result[6] = torc_connect(e->rq, "127.0.0.1:1", &stream);
     return NULL;
 }
 
@@ -123,8 +125,8 @@ static void on_thread(torc_req *rq, void *arg)
     (void)arg;
     if (!e.group || pthread_create(&thread, NULL, wait_elsewhere, &e) != 0) return;
     pthread_join(thread, NULL);
-    torc_replyf(rq, 200, "%d %d %d %d %d %d", e.result[0], e.result[1], e.result[2], e.result[3],
-                e.result[4], e.result[5]);
+    torc_replyf(rq, 200, "%d %d %d %d %d %d %d", e.result[0], e.result[1], e.result[2], e.result[3],
+                e.result[4], e.result[5], e.result[6]);
 }
 
 /* Ends when the request is cancelled, and relies on its client to slow it down. */

@@ -301,9 +301,9 @@ static void test_waiting_on_another_thread_is_refused(void **state)
     client_open(&c, &s);
     client_sendf(&c, "POST /thread HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
     client_reply(&c, "POST", &r);
-    assert_string_equal(r.body, "-1 -1 -1 -1 -1 -1"); /* -EPERM each */
+    assert_string_equal(r.body, "-1 -1 -1 -1 -1 -1 -1"); /* -EPERM each */
     client_get(&c, "/thread", 200, &r);
-    assert_string_equal(r.body, "-1 -1 -1 -1 -1 -1");
+    assert_string_equal(r.body, "-1 -1 -1 -1 -1 -1 -1");
     client_get(&c, "/sleep", 200, &r);
     client_close(&c);
     reply_free(&r);
