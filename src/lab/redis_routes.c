@@ -87,7 +87,7 @@ static int watch(torc_req *rq, void *arg)
     return -ECANCELED;
 }
 
-/* A client that ends its stream is taken to have left, as it cannot be told from one that has. */
+/* Ends the pop when the client ends its stream: whether it still reads cannot be known. */
 static void pop_or_leave(torc_req *rq, struct pop *p)
 {
     torc_group *g = torc_group_open(rq);

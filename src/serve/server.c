@@ -1,5 +1,6 @@
 /* The life cycle of a server: set-up through the public API, start, drain and end. */
 
+#include "base/cond.h"
 #include "base/log.h"
 #include "base/stdio.h"
 #include "http/tick.h"
@@ -36,17 +37,6 @@ static void raise_descriptor_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* Deadlines are of the monotonic clock. pthread_cond_clockwait would take it at each wait, but is
- * not in musl. */
-static void init_changed(pthread_cond_t *changed)
-{
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(changed, &attr);
-    pthread_condattr_destroy(&attr);
-}
-
 torc_server *torc_server_new(const char *name)
 {
     stdio_reserve();
@@ -58,7 +48,7 @@ torc_server *torc_server_new(const char *name)
     s->router = router_new();
     signals_init(&s->signals);
     pthread_mutex_init(&s->mutex, NULL);
-    init_changed(&s->changed);
+    cond_init_monotonic(&s->changed);
     if (!s->name || !s->set || !s->router) {
         torc_server_free(s);
         return NULL;

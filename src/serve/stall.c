@@ -1,5 +1,6 @@
 #include "serve/stall.h"
 
+#include "base/cond.h"
 #include "base/log.h"
 #include "http/request.h"
 #include "serve/backtrace.h"
@@ -125,15 +126,6 @@ static int start_thread(struct stall_watch *w)
     return err;
 }
 
-static void init_stopping(pthread_cond_t *stopping)
-{
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(stopping, &attr);
-    pthread_condattr_destroy(&attr);
-}
-
 static void free_all(struct stall_watch *w)
 {
     pthread_cond_destroy(&w->stopping);
@@ -145,7 +137,7 @@ void stall_start(struct stall_watch *w, struct core *cores, uint32_t n_cores, ui
 {
     *w = (struct stall_watch){.cores = cores, .n_cores = n_cores, .limit = limit};
     pthread_mutex_init(&w->mutex, NULL);
-    init_stopping(&w->stopping);
+    cond_init_monotonic(&w->stopping);
     w->seen = calloc(n_cores, sizeof *w->seen);
     int err = w->seen ? start_thread(w) : ENOMEM;
     w->started = err == 0;

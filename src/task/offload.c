@@ -1,6 +1,7 @@
 #include "task/offload.h"
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/cpus.h"
 #include "base/log.h"
 
@@ -184,23 +185,13 @@ bool offload_leave(struct torc_job *j)
 
 /* ---- the pool ---- */
 
-/* pthread_cond_clockwait would take the clock at each wait, but is not in musl. */
-static void init_monotonic(pthread_cond_t *cond)
-{
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(cond, &attr);
-    pthread_condattr_destroy(&attr);
-}
-
 struct offload *offload_new(uint32_t threads, uint32_t queue)
 {
     struct offload *p = calloc(1, sizeof *p + threads * sizeof p->thread[0]);
     if (!p) return NULL;
     pthread_mutex_init(&p->mutex, NULL);
     pthread_cond_init(&p->work, NULL);
-    init_monotonic(&p->left);
+    cond_init_monotonic(&p->left);
     list_init(&p->queue);
     cpus_mask_get(&p->cpus);
     p->max = threads;
