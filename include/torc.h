@@ -161,10 +161,11 @@ TORC_API const char *torc_server_error(const torc_server *s);
  * While the server runs, SIGTERM, SIGINT and SIGHUP (which reopens the access log) have handlers of
  * torc and are unblocked in the calling thread, SIGPIPE and SIGXFSZ are ignored where they had
  * their default, and SIGSEGV has a handler that says what it knows and passes the fault on to the
- * one found. Whichever thread receives a signal, it works. The thread of --admin, which has a
- * descriptor table of its own, blocks all others but those of faults. Dispositions and mask are
- * then restored. A program in which a second SIGTERM must not change the exit status sets a handler
- * of its own before. */
+ * one found. With --stall-warn, backtraces take the highest real-time signal that has its default
+ * and is not blocked in the calling thread. Whichever thread receives a signal, it works. The
+ * thread of --admin, which has a descriptor table of its own, blocks all others but those of
+ * faults. Dispositions and mask are then restored. A program in which a second SIGTERM must not
+ * change the exit status sets a handler of its own before. */
 TORC_API int torc_server_main(torc_server *s, int argc, char **argv);
 
 /* Starts the drain, like SIGTERM. May be called from any thread and from a signal handler. */

@@ -41,11 +41,16 @@ static void on_signal(int signal)
     errno = saved;
 }
 
-/* Counted down, as programs choose theirs from SIGRTMIN on. */
+/* Counted down, as programs choose theirs from SIGRTMIN on. One that is blocked may be awaited, as
+ * by sigwait(3) or signalfd(2), and a core would take it away. */
 static int unused_signal(void)
 {
+    sigset_t blocked;
+    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
     for (int n = SIGRTMAX; n >= SIGRTMIN; n--)
-        if (sigaction(n, NULL, &found) == 0 && found.sa_handler == SIG_DFL) return n;
+        if (!sigismember(&blocked, n) && sigaction(n, NULL, &found) == 0 &&
+            found.sa_handler == SIG_DFL)
+            return n;
     return 0;
 }
 
@@ -86,8 +91,11 @@ void backtrace_allow(void)
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
+/* The program may have taken the signal for itself meanwhile. */
 void backtrace_of_thread(int tid)
 {
+    struct sigaction now;
     int n = atomic_load(&number);
-    if (n) syscall(SYS_tgkill, getpid(), tid, n);
+    if (n && sigaction(n, NULL, &now) == 0 && now.sa_handler == on_signal)
+        syscall(SYS_tgkill, getpid(), tid, n);
 }

@@ -226,6 +226,26 @@ static void on_errno(torc_req *rq, void *arg)
     torc_replyf(rq, 200, "%s", errno == mine ? "mine" : "another's");
 }
 
+/* A signal that the program waits for, here only once the server has ended. */
+static bool queued;
+
+static void on_queue(torc_req *rq, void *arg)
+{
+    (void)arg;
+    queued = sigqueue(getpid(), SIGRTMAX, (union sigval){0}) == 0;
+    torc_replyf(rq, queued ? 200 : 500, "queued");
+}
+
+static void print_queued(void)
+{
+    const struct timespec now = {0};
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGRTMAX);
+    bool is_there = sigtimedwait(&set, NULL, &now) == SIGRTMAX;
+    fprintf(stderr, "embedder: the signal is %s\n", is_there ? "there" : "gone");
+}
+
 /* Ignores its cancellation, and the rule that a handler must not block. */
 static void on_hang(torc_req *rq, void *arg)
 {
@@ -298,13 +318,16 @@ int main(int argc, char **argv)
         torc_route(server, "GET", "/errno", on_errno, NULL) < 0 ||
         torc_route(server, "GET", "/lend", on_lend, NULL) < 0 ||
         torc_route(server, "GET", "/borrow", on_borrow, NULL) < 0 ||
+        torc_route(server, "GET", "/queue", on_queue, NULL) < 0 ||
         torc_route(server, "GET", "/group/own", on_own_group, NULL) < 0 ||
         torc_route(server, "GET", "/group/inner", on_inner_group, NULL) < 0 ||
         !(given_back = torc_event_new()) || torc_route(server, "GET", "/hang", on_hang, NULL) < 0)
         return 100;
-    if (pthread_create(&thread, NULL, idle_thread, NULL) != 0) return 101;
     sigset_t blocked;
     sigemptyset(&blocked);
+    sigaddset(&blocked, SIGRTMAX);
+    pthread_sigmask(SIG_BLOCK, &blocked, NULL);
+    if (pthread_create(&thread, NULL, idle_thread, NULL) != 0) return 101;
     sigaddset(&blocked, SIGINT);
     pthread_sigmask(SIG_BLOCK, &blocked, NULL);
     struct sigaction own = {.sa_handler = own_handler};
@@ -317,6 +340,7 @@ int main(int argc, char **argv)
     if (notes_lost) fprintf(stderr, "embedder: a note is lost\n");
     fprintf(stderr, "embedder: status %d, signals", status);
     print_dispositions();
+    if (queued) print_queued();
     torc_server_free(server);
     torc_event_free(given_back);
     return status;

@@ -291,6 +291,22 @@ static void test_a_stack_overflow_names_the_route(void **state)
     }
 }
 
+/* The signal for backtraces is none that the program has blocked to wait for it. */
+static void test_a_signal_that_is_waited_for_is_left(void **state)
+{
+    struct server s;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--cores", "1");
+    client_fetch(&s.addr, "/queue", &r);
+    assert_int_equal(r.status, 200);
+    reply_free(&r);
+    kill(s.pid, SIGTERM);
+    assert_int_equal(server_wait(&s), 0);
+    assert_logged(&s, "embedder: the signal is there");
+    server_free(&s);
+}
+
 static void test_waiting_on_another_thread_is_refused(void **state)
 {
     struct server s;
@@ -422,6 +438,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_private_descriptors_are_an_option),
         cmocka_unit_test(test_a_handler_that_hangs_is_left_behind),
         cmocka_unit_test(test_a_stack_overflow_names_the_route),
+        cmocka_unit_test(test_a_signal_that_is_waited_for_is_left),
         cmocka_unit_test(test_waiting_on_another_thread_is_refused),
         cmocka_unit_test(test_an_endless_answer_to_head),
         cmocka_unit_test(test_groups_of_another_request_are_refused),
