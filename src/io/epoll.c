@@ -249,11 +249,7 @@ static void epoll_engine_wait(struct io *io, uint64_t timeout_ns)
     if (UNLIKELY(n < 0 && errno != EINTR)) io->error = -errno;
     io_waited(io);
     for (int i = 0; i < n; i++) note_event(io, &ep->events[i], &woken);
-    if (woken) {
-        uint64_t count;
-        ssize_t got = read(io->wake_fd, &count, sizeof count);
-        if (got > 0) io_woken(io);
-    }
+    if (woken) io_woken(io);
     for (struct fifo_node *a; (a = fifo_pop(&ep->accepts));)
         run_accept(io, container_of(a, struct io_accept, op.done));
     struct list ready;
@@ -314,7 +310,8 @@ static int epoll_open(struct io *io, const struct io_config *config)
     ep->fd = epoll_create1(EPOLL_CLOEXEC);
     io->state = ep;
     int err = ep->fd < 0 ? -errno : 0;
-    if (err == 0) err = epoll_control(io, EPOLL_CTL_ADD, io->wake_fd, EPOLLIN, NULL, TAG_CORE);
+    if (err == 0)
+        err = epoll_control(io, EPOLL_CTL_ADD, io->wake_fd, EPOLLIN | EPOLLET, NULL, TAG_CORE);
     if (err == 0 && ep->timer_fd >= 0)
         err =
             epoll_control(io, EPOLL_CTL_ADD, ep->timer_fd, EPOLLIN | EPOLLET, &ep->timer, TAG_CORE);

@@ -236,7 +236,7 @@ static void *run(void *arg)
     pthread_setname_np(pthread_self(), "torc-log");
     for (bool last = false; !last;) {
         if (poll(&wake, 1, log->flush_ms) > 0 && read(log->wake_fd, &wakes, sizeof wakes) < 0)
-            continue;
+            poll(NULL, 0, ACCESS_FLUSH_MS); /* refused: it stays readable */
         last = atomic_load_explicit(&log->closing, memory_order_acquire);
         bool reopening = atomic_exchange_explicit(&log->reopen, false, memory_order_acquire);
         for (uint32_t i = 0; i < log->n_buffers; i++) write_buffered(log, &log->buffers[i]);
@@ -283,30 +283,48 @@ static int start_thread(struct access_log *log)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int err = pthread_create(&log->thread, NULL, run, log);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (err)
-        log_line("the access log cannot start its thread: %s%s", strerror(err),
-                 err == EAGAIN ? " (the limit of processes and threads: ulimit -u)" : "");
     return err;
+}
+
+/* Says what is refused, which need not be the file. */
+static int fail(const char *what, int err)
+{
+    log_line("the access log cannot %s: %s%s", what, strerror(err),
+             err == EAGAIN ? " (the limit of processes and threads: ulimit -u)" : "");
+    return err;
+}
+
+/* 0, or an errno that was told. */
+static int open_all(struct access_log *log, enum log_format format, const char *path)
+{
+    bool to_file = strcmp(path, "-") != 0;
+    if (to_file && !(log->path = strdup(path))) return fail("get memory", ENOMEM);
+    log->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (log->wake_fd < 0) return fail("open an eventfd", errno);
+    if (!create_buffers(log, format)) return fail("get memory", ENOMEM);
+    log->fd = open_file(log);
+    if (log->fd < 0) {
+        int err = errno;
+        log_line("cannot open --access-log %s: %s", path, strerror(err));
+        return err;
+    }
+    use_file(log, log->fd);
+    int err = start_thread(log);
+    return err ? fail("start its thread", err) : 0;
 }
 
 struct access_log *access_log_open(const char *path, enum log_format format, uint32_t cores,
                                    int flush_ms)
 {
     struct access_log *log = calloc(1, sizeof *log);
-    if (!log) return NULL;
-    bool to_file = strcmp(path, "-") != 0;
+    if (!log) {
+        errno = fail("get memory", ENOMEM);
+        return NULL;
+    }
     log->n_buffers = cores;
     log->flush_ms = flush_ms;
-    log->fd = -1;
-    log->path = to_file ? strdup(path) : NULL;
-    log->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    int err = log->wake_fd < 0 ? errno : 0;
-    if (!err && ((to_file && !log->path) || !create_buffers(log, format))) err = ENOMEM;
-    if (!err && (log->fd = open_file(log)) < 0) err = errno;
-    if (!err) {
-        use_file(log, log->fd);
-        err = start_thread(log);
-    }
+    log->fd = log->wake_fd = -1;
+    int err = open_all(log, format, path);
     if (err) {
         release(log);
         errno = err;

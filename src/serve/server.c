@@ -305,12 +305,9 @@ static int open_files(struct torc_server *s)
         log_line("no memory for the cache of open files (--file-cache)");
         return EXIT_START;
     }
-    if (o->access_log && !(s->log = access_log_open(o->access_log, o->access_log_format, o->n_cpus,
-                                                    ACCESS_FLUSH_MS))) {
-        log_line("cannot open --access-log %s: %s", o->access_log, strerror(errno));
-        return EXIT_START;
-    }
-    return 0;
+    if (o->access_log)
+        s->log = access_log_open(o->access_log, o->access_log_format, o->n_cpus, ACCESS_FLUSH_MS);
+    return o->access_log && !s->log ? EXIT_START : 0;
 }
 
 static int serve_and_drain(struct torc_server *s)
