@@ -9,6 +9,12 @@
 #include <liburing.h>
 #include <string.h>
 
+/* While the kernel puts io_uring_enter off, as without memory, and nothing completes. */
+struct uring_later {
+    uint64_t since, told; /* ns: the first time in a row, and the last message, 0: none */
+    uint64_t enters;      /* io->stats.enters at the last time */
+};
+
 struct uring {
     struct io_uring ring;
     struct io_uring_buf_ring *buf_ring; /* NULL without IO_BUF_RING */
@@ -28,6 +34,7 @@ struct uring {
     bool no_recv_limit;     /* this kernel has none, before Linux 6.17 */
     uint32_t buf_ring_entries;
     const char *refused_call; /* the system call that failed when uring_setup failed */
+    struct uring_later later;
 };
 
 /* An SQE that belongs to no operation: a cancel of an operation's user data, the closing of a

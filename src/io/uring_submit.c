@@ -3,11 +3,18 @@
 
 #include "io/uring.h"
 
+#include "base/clock.h"
+#include "base/log.h"
+
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum { OWED_FIRST = 64, OWED_TRIES = 1000 };
+
+#define TOLD_AFTER NS_PER_S
+#define GIVE_UP    (10 * NS_PER_S) /* nothing has moved for so long */
 
 /* The kernel may say "later" for long, so the core rests instead of asking all the time. */
 static void rest(void)
@@ -16,14 +23,30 @@ static void rest(void)
     nanosleep(&pause, NULL);
 }
 
+/* For a moment that is usual; after a while the operator should know why nothing moves, and in the
+ * end it is a refusal. */
+static bool is_hopeless(struct uring *u, int err)
+{
+    struct uring_later *l = &u->later;
+    uint64_t now = clock_ns(), enters = counter_get(&u->io->stats.enters);
+    if (enters - l->enters > 1 || l->since == 0) l->since = now;
+    l->enters = enters;
+    if (now - l->since >= TOLD_AFTER && l->told < l->since) {
+        l->told = now;
+        log_line("io_uring_enter fails again and again: %s", strerror(-err));
+    }
+    return now - l->since >= GIVE_UP;
+}
+
 void uring_enter_failed(struct uring *u, int err)
 {
     bool refused = err != -ETIME && err != -EINTR && err != -EBADR;
     if (uring_may_retry(err)) {
-        if (io_uring_cq_ready(&u->ring) == 0) rest();
-    } else if (refused && u->io->error == 0) {
-        u->io->error = err;
+        if (io_uring_cq_ready(&u->ring) > 0) return;
+        refused = is_hopeless(u, err);
+        rest();
     }
+    if (refused && u->io->error == 0) u->io->error = err;
 }
 
 struct io_uring_sqe *uring_submit_early(struct uring *u)

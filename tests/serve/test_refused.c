@@ -276,12 +276,21 @@ static void refuse_watches(torc_req *rq, void *arg)
     torc_replyf(rq, 200, "refused");
 }
 
+/* As for want of memory, but without an end. */
+static void put_off(torc_req *rq, void *arg)
+{
+    (void)arg;
+    refuse_call(&(struct refusal){.call = SYS_io_uring_enter, .err = EAGAIN});
+    torc_replyf(rq, 200, "never sent");
+}
+
 static int serve(int argc, char **argv)
 {
     static torc_server *s; /* one that is not freed, as its engine failed, is no leak */
     s = torc_server_new("test");
     if (!s || torc_route(s, "GET", "/refuse", refuse_now, NULL) < 0 ||
-        torc_route(s, "GET", "/refuse/watches", refuse_watches, NULL) < 0)
+        torc_route(s, "GET", "/refuse/watches", refuse_watches, NULL) < 0 ||
+        torc_route(s, "GET", "/refuse/later", put_off, NULL) < 0)
         return 125;
     int status = torc_server_main(s, argc, argv);
     torc_server_free(s);
@@ -303,6 +312,26 @@ static void a_call_refused_later_ends_the_server(void **state)
     assert_non_null(strstr(server_log(&s), has_ring()
                                                ? "io_uring_enter failed: Operation not permitted"
                                                : "epoll_wait failed: Operation not permitted"));
+    client_close(&c);
+    server_free(&s);
+}
+
+/* The core tries on, says why nothing moves, and gives up in the end. */
+static void a_call_put_off_for_long(void **state)
+{
+    struct server s;
+    struct client c;
+    (void)state;
+    if (!has_ring()) return;
+    server_program = "/proc/self/exe";
+    server_start(&s, "--cores", "1");
+    server_program = program;
+    client_open(&c, &s);
+    client_ask(&c, "GET", "/refuse/later", "");
+    server_await_log(&s, "io_uring_enter fails again and again: Resource temporarily unavailable");
+    assert_int_equal(server_wait(&s), 1);
+    assert_non_null(
+        strstr(server_log(&s), "io_uring_enter failed: Resource temporarily unavailable"));
     client_close(&c);
     server_free(&s);
 }
@@ -362,6 +391,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(files_without_worker_threads),
         cmocka_unit_test(openat2),
         cmocka_unit_test(a_call_refused_later_ends_the_server),
+        cmocka_unit_test(a_call_put_off_for_long),
         cmocka_unit_test(a_client_that_cannot_be_watched_is_told_of),
         cmocka_unit_test(timers),
     };
