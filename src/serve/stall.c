@@ -48,7 +48,9 @@ static void describe(int tid, char state, char *out, size_t size)
 {
     char line[128];
     long call = -1;
-    if (state == 'R' || state == '?')
+    if (state == '?') /* as without /proc, or a descriptor for it */
+        snprintf(out, size, "what it does cannot be told");
+    else if (state == 'R')
         snprintf(out, size, "it computes");
     else if (read_line(tid, "syscall", line, sizeof line) && sscanf(line, "%ld", &call) == 1)
         snprintf(out, size, "it is blocked in system call %ld", call);

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* More than --read-buffer, and less than the kernel takes besides: an end of the stream must
  * arrive. */
@@ -193,6 +194,27 @@ static void test_handlers_that_hold_their_core_are_named(void **state)
     server_stop(&s);
 }
 
+/* Without the files of proc(5), that it computes is a guess. */
+static void test_what_cannot_be_told_is_not_told(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--stall-warn", "50ms");
+    const struct rlimit none = {1, 1}; /* poll(2), with which lines are written, needs one */
+    client_open(&c, &s);
+    client_get(&c, "/none", 404, &r); /* it is accepted */
+    assert_int_equal(prlimit(s.pid, RLIMIT_NOFILE, &none, NULL), 0);
+    client_ask(&c, "GET", "/blocks", "");
+    server_await_log(&s, "/blocks: its handler has held core 0 for ");
+    server_await_log(&s, "what it does cannot be told");
+    client_reply(&c, "GET", &r);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
 static void test_nothing_is_watched_if_not_asked_for(void **state)
 {
     struct server s;
@@ -271,6 +293,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_await_client),
         cmocka_unit_test(test_await_drain),
         cmocka_unit_test(test_handlers_that_hold_their_core_are_named),
+        cmocka_unit_test(test_what_cannot_be_told_is_not_told),
         cmocka_unit_test(test_nothing_is_watched_if_not_asked_for),
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_deadline_cuts_a_stream_off),
