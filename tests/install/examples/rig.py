@@ -213,6 +213,9 @@ class ExampleTest(unittest.IsolatedAsyncioTestCase):
         cls.example = Example(cls.NAME, *cls.PACKAGES)
         cls.addClassCleanup(cls.example.remove)
 
+    async def asyncSetUp(self):
+        asyncio.get_running_loop().set_debug(False)  # it tells of callbacks that take long, as they do here
+
     def folder(self):
         """A new directory, which is removed after the test."""
         place = tempfile.TemporaryDirectory(prefix="torc-example.")
