@@ -18,10 +18,9 @@
  * What a thread has in C, a fiber has here: errno, the exceptions that C++ is handling, the shadow
  * of the address and thread sanitizers. An exception must not leave a handler. Thread-local
  * variables belong to the core. A handler's locals, and those of what it calls, must fit its stack
- * of
- * --stack-size (64 KiB by default, from 16 KiB to 64 MiB); large objects belong into torc_alloc. A
- * page below the stack is a guard: an overflow ends the process by SIGSEGV, after a line on stderr
- * that names the route.
+ * of --stack-size (64 KiB by default, from 16 KiB to 64 MiB); large objects belong into torc_alloc.
+ * A page below the stack is a guard: an overflow ends the process by SIGSEGV, after a line on
+ * stderr that names the route.
  *
  * Errors are negative errno values. A request is cancelled
  *   -ECONNRESET  when its client resets the connection, which a client that has closed does once
@@ -107,8 +106,11 @@ TORC_API int torc_server_set(torc_server *s, const char *option, const char *val
 
 /* Declares an option of the program's own, shown by --help and accepted in the config file. `takes`
  * names its argument in the help; NULL declares a flag, whose value is "yes" or "no". The strings
- * are copied. *value is set to a copy of the value that lives as long as the server, or to NULL if
- * the option is not given. 0, -EINVAL for a malformed name, -EEXIST, -EBUSY, -ENOMEM. */
+ * are copied. *value is NULL until torc_server_main has read the config file and the command line,
+ * before any handler runs; then it is a copy of the value that lives as long as the server, or NULL
+ * still if the option is not given. What has to be set up before, such as the period of torc_every,
+ * cannot depend on it; a pool of torc/pg.h or torc/redis.h can, if the first handler that needs it
+ * creates it (pthread_once(3)). 0, -EINVAL for a malformed name, -EEXIST, -EBUSY, -ENOMEM. */
 TORC_API int torc_server_option(torc_server *s, const char *name, const char *takes,
                                 const char *help, const char **value);
 
@@ -145,7 +147,8 @@ TORC_API int torc_static(torc_server *s, const char *prefix);
 TORC_API int torc_static_dir(torc_server *s, const char *prefix, const char *dir);
 
 /* The last error of torc_server_set, torc_server_about, torc_server_option, torc_route,
- * torc_static or torc_static_dir in words, valid until the next one; "" if there was none. */
+ * torc_static, torc_static_dir or torc_every in words, valid until the next one; "" if there was
+ * none. */
 TORC_API const char *torc_server_error(const torc_server *s);
 
 /* Reads the command line and serves until SIGTERM, SIGINT or torc_server_stop; then drains. Prints
@@ -155,7 +158,8 @@ TORC_API const char *torc_server_error(const torc_server *s);
  * engine's system calls later, after a drain of the other cores; 4 if a handler had not returned 2
  * seconds after the drain cancelled it, or a job of torc_work 2 seconds after that or after
  * --drain-timeout. Where a core or a job could not end, its thread or its memory is left behind:
- * torc_server_free then frees nothing unless it has returned meanwhile.
+ * torc_server_free then frees nothing unless it has returned meanwhile, and the program must not
+ * free what its handlers and jobs use: it had better exit.
  * -EBUSY, with nothing printed, if it was called for this server before.
  *
  * While the server runs, SIGTERM, SIGINT and SIGHUP (which reopens the access log) have handlers of
@@ -194,7 +198,8 @@ TORC_API bool torc_header_next(const torc_req *rq, size_t *at, torc_slice *name,
 
 /* The percent-decoded value of ":name" or "*name" in the route's pattern. Absent for any other
  * name, a malformed escape, or without memory. It has no NUL and no segment "..": such a request is
- * answered before a handler sees it, see torc_route. */
+ * answered before a handler sees it, see torc_route. That of ":name", too, may have a slash in it,
+ * which was sent as %2F: look before it becomes part of a file's name. */
 TORC_API torc_slice torc_param(const torc_req *rq, const char *name);
 
 /* The value of the first query parameter of that name, percent-decoded ('+' is a space); "" for a
@@ -224,7 +229,8 @@ TORC_API ssize_t torc_body_read(torc_req *rq, void *buf, size_t size);
 /* WAITS. Reads the whole body into memory of the request: 0 and a slice that is valid until the
  * handler returns. The limit is --max-body; if --request-memory is given, the body counts as memory
  * that the request allocates. The errors of torc_body_read, -EMSGSIZE past either limit; -ENOMEM
- * without memory, for which 503 is the default response. On an error *body is absent. */
+ * without memory, for which 503 is the default response. On an error *body is absent; without a
+ * body it is "". */
 TORC_API int torc_body_all(torc_req *rq, torc_slice *body);
 
 /* WAITS. Writes the request body to a file that can be written, from offset 0 on; what the file has
@@ -354,9 +360,12 @@ TORC_API int torc_deadline(torc_req *rq, unsigned ms);
  * its signals; a waiter keeps the count that it has seen, so that it misses none between two waits:
  *
  *     uint64_t seen = torc_event_count(e);
- *     do send_what_is_new(rq); while (!torc_draining(rq) && torc_event_wait(rq, e, &seen) == 0);
+ *     do send_what_is_new(rq);
+ *     while (!torc_draining(rq) && !torc_client_gone(rq) && torc_event_wait(rq, e, &seen) == 0);
  *
- * Several signals may end one wait. What is written before a signal is visible after the wait. */
+ * Several signals may end one wait. What is written before a signal is visible after the wait. A
+ * client that has closed ends no wait before something is sent to it: signal now and then
+ * (torc_every), or wait in a group with a function in torc_await. */
 
 /* NULL if out of memory. It belongs to the program, and to no server. */
 TORC_API torc_event *torc_event_new(void);
@@ -535,7 +544,9 @@ TORC_API void torc_fetch_close(torc_exchange *x);
 /* A group runs functions concurrently on fibers of the request's core: spawn several, then join
  * them once. `fn` returns 0 or negative errno. The first that fails cancels the group: what the
  * others wait for returns -ECANCELED, and so does torc_spawn. Functions whose failures are not the
- * failure of all return 0 and leave their result in `arg`. */
+ * failure of all return 0 and leave their result in `arg`. Where the first to be done is to end the
+ * others, it leaves its result there and returns an error, such as -ECANCELED, though all is well.
+ */
 typedef int torc_task(torc_req *rq, void *arg);
 
 /* Opens a group; it is freed with the request. A group that the handler does not join is joined
@@ -619,7 +630,8 @@ TORC_API void torc_file_close(torc_req *rq, torc_file *file);
 
 /* Code that blocks, such as a library that reads a file or a database by itself, or that computes
  * for long, belongs on another thread: a server has a pool of them (--work-threads), which its
- * cores share. They are not pinned, and block all signals but those of faults. The queue before
+ * cores share. They are not pinned, and block all signals but those of faults. They last until the
+ * server ends, and have ended when torc_server_main returns, unless that is 4. The queue before
  * them is bounded (--work-queue). /metrics tells its length, how long jobs waited and ran, and how
  * many were rejected. */
 
@@ -642,8 +654,9 @@ typedef int torc_work_fn(torc_job *job, void *arg);
  * - with `cleanup`, this returns at once, with the scope's error. `arg` is used by the job for as
  *   long as it runs, and by the request until it ends: whichever is last calls cleanup(arg), on the
  *   core or on the thread of the job. It is called once, whatever this returns: after -ENOMEM and
- *   -EPERM it has been called, otherwise it is not before the handler and the functions of its
- *   groups have returned.
+ *   -EPERM it has been called, so do not keep the result of this call in `arg`; otherwise it is not
+ *   before the handler and the functions of its groups have returned. After an error of the scope
+ *   the job may still be writing to `arg`.
  *
  * A drain waits for jobs as for requests; one that does not return is left behind, as is a handler:
  * see torc_server_main. */
