@@ -36,6 +36,10 @@ class Backends:
                 data += got
         return data.decode()
 
+    def gets(self):
+        """How many GET Redis has answered so far."""
+        return int(re.search(r"cmdstat_get:calls=(\d+)", self.ask_redis("INFO", "commandstats"))[1])
+
     def connections(self):
         """How many processes of PostgreSQL serve a client of this program, and how many clients Redis has."""
         server = Path("/proc", Path(self.folder, "pg.pid").read_text().strip())

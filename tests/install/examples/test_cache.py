@@ -104,7 +104,13 @@ class Cache(rig.ExampleTest):
         await self.is_hit(service, 1, FIRST)
         self.backends.do("pause", "pg")
         self.addCleanup(self.backends.do, "resume", "pg")
+        before = self.backends.gets()
         held = [await rig.Connection(service.port).open("GET", f"/fortune/{2 + i % 8}") for i in range(n)]
+
+        async def all_have_begun():
+            return self.backends.gets() == before + n
+
+        await rig.until(all_have_begun)
         await self.is_hit(service, 1, FIRST)
         return held
 
