@@ -236,17 +236,25 @@ static void on_unacked(struct io *io, struct io_op *op, int res, bool more)
 {
     struct conn *c = conn_of_call(op);
     (void)more;
-    if (c->state == CONN_OPEN && c->sock.sending && c->write_deadline == WHEEL_NEVER) {
+    if (c->state == CONN_OPEN && c->sock.sending) {
         int64_t part = io_sent_so_far(c->sock.sending), unacked = res > 0 ? res : 0;
         if (unacked < c->unacked + part) {
             c->unacked = unacked - part;
+            c->stuck = false;
             c->write_deadline = io->now + c->ctx->limits->write_timeout;
-        } else {
+        } else if (c->write_deadline == WHEEL_NEVER) {
             counter_add(&c->ctx->stats.timeouts[TIMEOUT_WRITE], 1);
             conn_abort(c, -ETIMEDOUT);
+        } else {
+            c->stuck = true;
         }
     }
     conn_schedule(c);
+}
+
+void conn_probe(struct conn *c)
+{
+    if (!io_busy(&c->call.op)) start_call(c, IO_UNACKED, on_unacked);
 }
 
 /* A timer that fires before the current deadline is set again then, so postponing is cheap. */

@@ -4,11 +4,15 @@
  *
  * It ends in stages, so that nothing is closed while an operation is in flight:
  *   OPEN      requests are served
+ *
  *   LINGER    the last response has been sent and the sending side is shut down; input is read and
- *             discarded, so that no reset destroys the response on its way (RFC 9112, 9.6), until
- * the client ends its stream, nothing comes for LINGER_IDLE, or the bounds of all that may come are
- * reached, in time and bytes CLOSING   waits until the handler has returned and recv and send have
- * completed, then closes the socket CLOSED    the memory is freed */
+ *             discarded, so that no reset destroys the response on its way (RFC 9112, 9.6). It ends
+ *             with the client's stream, after LINGER_IDLE without a byte, or at the bounds below.
+ *
+ *   CLOSING   waits until the handler has returned and recv and send have completed, then closes
+ *             the socket
+ *
+ *   CLOSED    the memory is freed */
 
 #include "http/context.h"
 #include "http/protocol.h"
@@ -46,6 +50,7 @@ struct conn {
     bool linger : 1;            /* before closing, discard input that may still arrive */
     bool ended : 1;             /* the client has ended its stream, perhaps behind unread bytes */
     bool used : 1;              /* a request has begun on it */
+    bool stuck : 1;             /* conn_probe found no progress */
     bool corked;                /* hold back output until more is added */
     bool resume;                /* call the protocol's input at the end of the turn */
     bool want_recv;             /* the recv stream should run */
@@ -68,6 +73,10 @@ void conn_abort(struct conn *c, int err);
 
 /* The same, because the server stops. */
 void conn_stop(struct conn *c);
+
+/* Asks the socket whether the client has acknowledged bytes since it was last asked: if so, the
+ * write deadline moves; `stuck` says if not. Does not wait. */
+void conn_probe(struct conn *c);
 
 /* Stops serving requests: the connection closes once its output has been sent. Input, present or
  * future, is discarded; `linger`: more may arrive. */

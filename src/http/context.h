@@ -115,6 +115,7 @@ struct http_context {
     struct slab conns, exchanges, small, large; /* small, large: chunks of output */
     struct list open;                           /* all connections */
     uint32_t n_open;
+    uint64_t looked_at;  /* ns: when one to spare was last searched, see room.c */
     size_t spilled;      /* bytes of all spill buffers */
     unsigned index;      /* index of the core */
     bool draining;       /* responses close their connection */

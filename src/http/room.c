@@ -14,6 +14,9 @@ enum { LOOK_MAX = 128 };
 #define SILENCE_MIN         (100 * NS_PER_MS)
 #define REQUEST_SILENCE_MIN NS_PER_S
 
+/* What an earlier look found of a client is no longer known after so long without a look. */
+#define LOOK_VALID (2 * NS_PER_S)
+
 /* What a connection waits for: the later in this list, the sooner it can be spared. */
 enum silence_kind {
     BUSY, /* not for its client, or it is closing already */
@@ -43,20 +46,21 @@ static struct silence silence_of(const struct conn *c)
     return (struct silence){c->used ? IDLE : UNUSED, since};
 }
 
-/* False for one that is sending: it is closed soon, if the client has not read anything since its
- * progress was last seen. */
-static bool evict(struct conn *c)
+static void evict(struct conn *c)
 {
-    if (c->state == CONN_OPEN && c->sock.sending) {
-        c->write_deadline = c->ctx->io->now;
-        wheel_set(&c->ctx->io->wheel, &c->timer, c->write_deadline);
-        return false;
-    }
-    if (c->state == CONN_OPEN && !c->exchange)
+    if (c->sock.sending) counter_add(&c->ctx->stats.timeouts[TIMEOUT_WRITE], 1);
+    if (c->state == CONN_OPEN && !c->exchange && !c->sock.sending)
         conn_begin_close(c, false);
     else
         conn_abort(c, -ETIMEDOUT);
-    return true;
+}
+
+/* Whether an earlier look has found that the client of a connection that is sending does not read.
+ * Each look asks all of its sockets, for the next one. */
+static bool is_stuck(struct conn *c, bool valid)
+{
+    conn_probe(c);
+    return valid && c->stuck;
 }
 
 /* Whether one is spared rather than the best so far, if any. */
@@ -71,6 +75,8 @@ bool http_make_room(struct http_context *ctx)
 {
     struct conn *found = NULL;
     struct silence best = {BUSY, 0};
+    bool valid = ctx->io->now - ctx->looked_at < LOOK_VALID;
+    ctx->looked_at = ctx->io->now;
     uint32_t n = ctx->n_open < LOOK_MAX ? ctx->n_open : LOOK_MAX;
     for (; n > 0; n--) {
         struct list *l = list_pop(&ctx->open);
@@ -78,11 +84,14 @@ bool http_make_room(struct http_context *ctx)
         struct conn *c = container_of(l, struct conn, link);
         struct silence s = silence_of(c);
         uint64_t least = s.kind <= IN_REQUEST ? REQUEST_SILENCE_MIN : SILENCE_MIN;
-        if (s.kind == BUSY || s.since + least > ctx->io->now || !is_better(&s, &best)) continue;
+        if (s.kind == BUSY || s.since + least > ctx->io->now) continue;
+        if (s.kind == SENDING && !is_stuck(c, valid)) continue;
+        if (!is_better(&s, &best)) continue;
         found = c;
         best = s;
     }
-    if (!found || !evict(found)) return false;
+    if (!found) return false;
+    evict(found);
     counter_add(&ctx->stats.evicted, 1);
     return true;
 }

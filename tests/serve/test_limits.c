@@ -280,6 +280,43 @@ static void test_unread_responses_make_room(void **state)
     files_close(dir);
 }
 
+/* One that comes is served, or refused and may try again. */
+static bool is_served(const struct server *s)
+{
+    struct client c;
+    struct reply r = {0};
+    client_open(&c, s);
+    client_ask(&c, "GET", "/plaintext", "");
+    client_reply(&c, "GET", &r);
+    bool served = r.status == 200;
+    client_close(&c);
+    reply_free(&r);
+    return served;
+}
+
+/* However many of them there are: all are asked at once whether they read. */
+static void test_many_unread_responses_make_room(void **state)
+{
+    enum { N = 100, TRIES = 40 };
+    struct server s;
+    static struct client c[N];
+    (void)state;
+    char *dir = files_open();
+    files_fill(dir, "big", 16 << 20);
+    server_start(&s, "--max-connections", "100", "--write-timeout", "1h", "--root", dir, PATIENT);
+    for (int i = 0; i < N; i++) {
+        client_open_to(&c[i], &s.addr, &(struct tcp_how){.receive_buffer = 4096});
+        client_ask(&c[i], "GET", "/static/big", "");
+    }
+    stats_await(&s, "total.requests_started", N);
+    int tries = 0;
+    for (; tries < TRIES && !is_served(&s); tries++) sleep_ms(100);
+    assert_true(tries < TRIES);
+    for (int i = 0; i < N; i++) client_close(&c[i]);
+    server_stop(&s);
+    files_close(dir);
+}
+
 static void expect_refused(const struct server *s)
 {
     struct client c;
@@ -634,6 +671,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_stalled_requests_make_room),
         cmocka_unit_test(test_dripping_bodies_make_room),
         cmocka_unit_test(test_unread_responses_make_room),
+        cmocka_unit_test(test_many_unread_responses_make_room),
         cmocka_unit_test(test_busy_server_refuses),
         cmocka_unit_test(test_max_requests_rejects_with_503),
         cmocka_unit_test(test_max_body_rejects_with_413),
