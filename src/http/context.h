@@ -175,7 +175,7 @@ static inline void http_count_end(struct http_context *ctx, uint64_t arrived)
 /* Bytes of memory for unread input and unsent output. */
 static inline size_t http_buffered(const struct http_context *ctx)
 {
-    return slab_bytes(&ctx->small) + slab_bytes(&ctx->large) + ctx->spilled;
+    return slab_bytes(&ctx->small) + slab_bytes(&ctx->large) + ctx->spilled + ctx->io->kept;
 }
 
 /* Unsent bytes of a connection at which its handler waits. */
@@ -193,7 +193,7 @@ static inline void http_end_turn(struct http_context *ctx, uint64_t now)
     counter_add(&s->progress_ns, ctx->ended * now - ctx->ended_arrivals);
     ctx->ended = ctx->ended_arrivals = 0;
     counter_set(&s->buffered, http_buffered(ctx));
-    ctx->is_short = s->buffered > ctx->limits->buffer_memory / 2;
+    ctx->is_short = ctx->io->keep_less = s->buffered > ctx->limits->buffer_memory / 2;
 }
 
 void http_refresh_date(struct http_context *ctx);

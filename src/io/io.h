@@ -273,6 +273,8 @@ struct io {
                        than wheel ticks. WHEEL_NEVER: off */
     void (*on_alarm)(struct io *io); /* called once per alarm; may set the next */
     void *user;                      /* for the core */
+    size_t kept;    /* bytes of memory for input that streams keep until it is read */
+    bool keep_less; /* memory for input is short: a stream receives only when all has been read */
     int wake_fd;
     void *state; /* private to the engine */
     struct io_inbox inbox;

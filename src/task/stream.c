@@ -40,7 +40,8 @@ static int peer_error(int err)
 
 static bool wants_recv(const struct stream *s)
 {
-    return !s->closing && !s->eof && !s->read_error && s->unread_len < STREAM_UNREAD;
+    size_t limit = s->io->keep_less ? 1 : STREAM_UNREAD;
+    return !s->closing && !s->eof && !s->read_error && s->unread_len < limit;
 }
 
 /* What is cancelled may still be in flight; its completion calls this again. */
@@ -61,6 +62,7 @@ static void wake_reader(struct stream *s, int result)
 static void free_unread(struct stream *s)
 {
     free(s->unread);
+    s->io->kept -= s->unread_cap;
     s->unread = NULL;
     s->unread_at = s->unread_len = s->unread_cap = 0;
 }
@@ -76,6 +78,7 @@ static bool make_room(struct stream *s, size_t n)
     char *more = realloc(s->unread, cap);
     if (!more) return false;
     s->unread = more;
+    s->io->kept += cap - s->unread_cap;
     s->unread_cap = cap;
     return true;
 }

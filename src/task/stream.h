@@ -3,7 +3,8 @@
  * been read. It outlives the scope that opened it; each call takes the scope that waits.
  *
  * Bytes are received while nobody reads, up to STREAM_UNREAD, and copied, so that a slow reader
- * holds no receive buffer. Beyond that the peer is slowed by flow control. */
+ * holds no receive buffer. Beyond that the peer is slowed by flow control. The memory counts in
+ * io->kept; while io->keep_less is set, a stream receives only when all has been read. */
 
 #include "task/scope.h"
 

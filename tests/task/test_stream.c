@@ -320,6 +320,7 @@ static void unread_bytes_are_bounded(void **state)
     }
     assert_true(slow.s->unread_len >= STREAM_UNREAD);
     assert_true(sent < BIG / 2);
+    assert_int_equal(c->io.kept, slow.s->unread_cap);
     assert_int_equal(write(quick.peer, "quick", 5), 5);
     assert_int_equal(read_some(c, quick.s, buf, sizeof buf), 5);
     shutdown(slow.peer, SHUT_WR);
@@ -328,9 +329,32 @@ static void unread_bytes_are_bounded(void **state)
         got += (size_t)n;
     }
     assert_int_equal(got, sent);
+    assert_int_equal(c->io.kept, 0);
     close_pair(&slow);
     close_pair(&quick);
     settle(c);
+}
+
+/* Where memory is short, what came at once is kept, and the rest waits in the socket. */
+static void little_is_kept_where_memory_is_short(void **state)
+{
+    struct core *c = *state;
+    struct pair p = connect_pair(c);
+    uint8_t buf[5000];
+    size_t got = 0, most = 8u * c->io.config.buffers * 1024;
+    c->io.keep_less = true;
+    size_t sent = fill(p.peer);
+    for (int i = 0; i < 50; i++) core_poll(c);
+    assert_true(sent > most);
+    assert_in_range(p.s->unread_len, 1, most);
+    shutdown(p.peer, SHUT_WR);
+    for (ssize_t n; (n = read_some(c, p.s, buf, sizeof buf)) != 0; got += (size_t)n)
+        assert_true(n > 0);
+    assert_int_equal(got, sent);
+    c->io.keep_less = false;
+    close_pair(&p);
+    settle(c);
+    assert_int_equal(c->io.kept, 0);
 }
 
 static void *send_big(void *arg)
@@ -577,6 +601,7 @@ int main(int argc, char **argv)
         CORE_CASE(refused),
         CORE_CASE(connect_cancelled),
         CORE_CASE(unread_bytes_are_bounded),
+        CORE_CASE(little_is_kept_where_memory_is_short),
         CORE_CASE(bytes_arrive_in_order),
         CORE_CASE(read_cancelled),
         CORE_CASE(peer_resets),
