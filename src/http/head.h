@@ -14,7 +14,7 @@ enum {
     HEAD_BYTES_MIN = 1024,
     HEAD_BYTES_MAX = 64 * 1024, /* offsets into head.text have 16 bits */
     HEAD_FIELDS_MAX = 1000,
-    HEAD_OWN_FIELDS = 100,
+    HEAD_OWN_FIELDS = 32, /* more than browsers and proxies send */
 };
 
 /* A field line, as offsets into head.text. */

@@ -15,7 +15,7 @@
 
 enum {
     COLOURS = 32,
-    COLOUR_STEP = 192,
+    COLOUR_STEP = 64,  /* all within half a page, so a small handler's stack is in the other half */
     GUARD = 64 * 1024, /* larger than most frames, or they could step over it */
     TRIM_MAX = 128,    /* per trim: the core serves nobody while it unmaps */
 };
