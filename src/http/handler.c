@@ -51,7 +51,8 @@ static void run(void *arg)
     rq->exchange->handler_returned(rq);
 }
 
-int handler_start(struct torc_req *rq)
+/* Flattened, or fiber_start_for is called: 11 instructions a request. */
+__attribute__((flatten)) int handler_start(struct torc_req *rq)
 {
     return fiber_start_for(&rq->ctx->fibers, run, rq, &rq->scope);
 }
