@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -186,6 +187,18 @@ static void wildcard_listens_on_both_families(void **state)
     close(fd);
 }
 
+/* In a network and with mounts of its own; where settings can only be read, as in a container, by a
+ * /proc of its own. */
+static int open_setting(const char *path)
+{
+    if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0) return -1;
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd >= 0 || mount(NULL, "/proc", NULL, MS_PRIVATE, NULL) < 0 ||
+        mount("proc", "/proc", "proc", 0, NULL) < 0)
+        return fd;
+    return open(path, O_WRONLY | O_CLOEXEC);
+}
+
 /* Whatever net.ipv6.bindv6only says: it is set to 1 in a network of the test's own. */
 static void families_do_not_depend_on_the_system(void **state)
 {
@@ -194,8 +207,7 @@ static void families_do_not_depend_on_the_system(void **state)
     assert_true(pid >= 0);
     if (pid == 0) {
         struct sock_addr any, v6;
-        if (unshare(CLONE_NEWNET) < 0) _exit(77);
-        int set = open("/proc/sys/net/ipv6/bindv6only", O_WRONLY | O_CLOEXEC);
+        int set = open_setting("/proc/sys/net/ipv6/bindv6only");
         if (set < 0 || write(set, "1", 1) != 1) _exit(77);
         sock_addr_parse("*:0", &any);
         sock_addr_parse("[::]:0", &v6);
