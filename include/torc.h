@@ -691,6 +691,27 @@ TORC_API int torc_post(torc_server *s, unsigned core, void (*fn)(void *arg), voi
  * 0; -EINVAL if `ms` is 0, -EBUSY once the server has started, -ENOMEM. */
 TORC_API int torc_every(torc_server *s, unsigned ms, torc_handler *fn, void *arg);
 
+/* ---- metrics --------------------------------------------------------------------------------- */
+/* A program's own numbers stand in /metrics and /stats.json of the admin side (--admin) beside
+ * those of the server. They are read when somebody asks, so counting costs what the program makes
+ * it cost: a C11 atomic that many threads add to, or one for each core. */
+
+typedef struct torc_metrics torc_metrics;
+typedef void torc_metrics_fn(torc_metrics *out, void *arg);
+typedef enum torc_metric_kind { TORC_COUNTER, TORC_GAUGE } torc_metric_kind;
+
+/* Has each request for /metrics and /stats.json call fn(out, arg), which gives its numbers by
+ * torc_metric. It runs on the thread of the admin side, while handlers run on the cores, must not
+ * wait, and may be added any number of times. 0, -EBUSY once the server has started, -ENOMEM. */
+TORC_API int torc_metrics_add(torc_server *s, torc_metrics_fn *fn, void *arg);
+
+/* One number. `name` is that of Prometheus: letters, digits and _, no digit first; that of a
+ * counter ends in _total, and times are seconds. It must not begin with torc_. `help` is a line of
+ * text. Both are read at once. 0; -EINVAL for any other name, -EEXIST if this request has given it
+ * already, -ENOMEM: then the number is left out. */
+TORC_API int torc_metric(torc_metrics *out, torc_metric_kind kind, const char *name,
+                         const char *help, double value);
+
 #ifdef __cplusplus
 }
 #endif

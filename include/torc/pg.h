@@ -77,6 +77,12 @@ typedef struct torc_pg_counters {
 
 TORC_API void torc_pg_count(const torc_pg *pg, torc_pg_counters *out);
 
+/* For torc_metrics_add, with the pool as its argument: the counters as pg_queries_total,
+ * pg_errors_total, pg_lost_total, pg_cancels_total, pg_refused_total, pg_connects_total,
+ * pg_connect_failures_total, pg_prepared_total, pg_connections and pg_waiting. A program with
+ * several pools names theirs itself, by torc_pg_count. */
+TORC_API void torc_pg_metrics(torc_metrics *out, void *pg);
+
 /* ---- queries --------------------------------------------------------------------------------- */
 
 /* WAITS. Runs one statement of SQL with the `n` parameters $1 … that `values` points to: text that

@@ -51,6 +51,27 @@ TORC_API torc_redis *torc_redis_new(const torc_redis_options *o);
  * nothing is freed. */
 TORC_API void torc_redis_free(torc_redis *r);
 
+/* Sums over all cores, read from any thread while they change. */
+typedef struct torc_redis_counters {
+    uint64_t commands;    /* that were sent, those that were sent again too */
+    uint64_t errors;      /* of them, that the server answered with an error */
+    uint64_t lost;        /* of them, that ended with their connection */
+    uint64_t refused;     /* commands that found too many others waiting, or no server */
+    uint64_t connects;    /* connections that were opened */
+    uint64_t failures;    /* attempts to connect that failed */
+    uint64_t connections; /* open now */
+    uint64_t waiting;     /* commands without a reply on shared connections, and those that wait for
+                             a connection of their own, now */
+} torc_redis_counters;
+
+TORC_API void torc_redis_count(const torc_redis *r, torc_redis_counters *out);
+
+/* For torc_metrics_add, with the pool as its argument: the counters as redis_commands_total,
+ * redis_errors_total, redis_lost_total, redis_refused_total, redis_connects_total,
+ * redis_connect_failures_total, redis_connections and redis_waiting. A program with several pools
+ * names theirs itself, by torc_redis_count. */
+TORC_API void torc_redis_metrics(torc_metrics *out, void *r);
+
 /* ---- commands -------------------------------------------------------------------------------- */
 
 /* WAITS. Sends one command and waits for its reply. `format` is hiredis's: words, separated by

@@ -68,6 +68,32 @@ void torc_pg_count(const torc_pg *pg, torc_pg_counters *out)
     }
 }
 
+void torc_pg_metrics(torc_metrics *out, void *pg)
+{
+    torc_pg_counters n;
+    torc_pg_count(pg, &n);
+    const struct {
+        torc_metric_kind kind;
+        const char *name, *help;
+        uint64_t value;
+    } metrics[] = {
+        {TORC_COUNTER, "pg_queries_total", "queries sent to PostgreSQL", n.queries},
+        {TORC_COUNTER, "pg_errors_total", "of them, refused by the server", n.errors},
+        {TORC_COUNTER, "pg_lost_total", "of them, ended with their connection", n.lost},
+        {TORC_COUNTER, "pg_cancels_total", "cancel requests", n.cancels},
+        {TORC_COUNTER, "pg_refused_total", "queries not sent: too many wait, or no server",
+         n.refused},
+        {TORC_COUNTER, "pg_connects_total", "connections opened to PostgreSQL", n.connects},
+        {TORC_COUNTER, "pg_connect_failures_total", "attempts to connect that failed", n.failures},
+        {TORC_COUNTER, "pg_prepared_total", "statements prepared", n.prepared},
+        {TORC_GAUGE, "pg_connections", "connections to PostgreSQL that are open", n.connections},
+        {TORC_GAUGE, "pg_waiting", "queries that wait for their turn", n.waiting},
+    };
+    for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++)
+        torc_metric(out, metrics[i].kind, metrics[i].name, metrics[i].help,
+                    (double)metrics[i].value);
+}
+
 /* ---- queries ---- */
 
 static void on_leave(struct torc_host_wait *w)

@@ -92,6 +92,41 @@ void torc_redis_free(torc_redis *r)
     free_all(r);
 }
 
+void torc_redis_count(const torc_redis *r, torc_redis_counters *out)
+{
+    uint64_t *sum = (uint64_t *)out;
+    memset(out, 0, sizeof *out);
+    for (size_t i = 0; i < REDIS_CORES; i++) {
+        const uint64_t *own = (const uint64_t *)&r->counts[i].of;
+        for (size_t k = 0; k < sizeof *out / sizeof *sum; k++) sum[k] += counter_get(&own[k]);
+    }
+}
+
+void torc_redis_metrics(torc_metrics *out, void *arg)
+{
+    torc_redis_counters n;
+    torc_redis_count(arg, &n);
+    const struct {
+        torc_metric_kind kind;
+        const char *name, *help;
+        uint64_t value;
+    } metrics[] = {
+        {TORC_COUNTER, "redis_commands_total", "commands sent to Redis", n.commands},
+        {TORC_COUNTER, "redis_errors_total", "of them, answered with an error", n.errors},
+        {TORC_COUNTER, "redis_lost_total", "of them, ended with their connection", n.lost},
+        {TORC_COUNTER, "redis_refused_total", "commands not sent: too many wait, or no server",
+         n.refused},
+        {TORC_COUNTER, "redis_connects_total", "connections opened to Redis", n.connects},
+        {TORC_COUNTER, "redis_connect_failures_total", "attempts to connect that failed",
+         n.failures},
+        {TORC_GAUGE, "redis_connections", "connections to Redis that are open", n.connections},
+        {TORC_GAUGE, "redis_waiting", "commands that wait for Redis", n.waiting},
+    };
+    for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++)
+        torc_metric(out, metrics[i].kind, metrics[i].name, metrics[i].help,
+                    (double)metrics[i].value);
+}
+
 /* ---- a command on its way ---- */
 
 struct command {
@@ -120,7 +155,7 @@ static void done(struct redis_entry *e, torc_redis_reply *reply, int err)
     struct command *c = container_of(e, struct command, entry);
     struct redis_conn *own = c->own;
     c->own = NULL;
-    if (!own) c->pool->n_entries--;
+    if (!own) redis_count_waiting(c->pool, -1, 0);
     if (c->waiter) {
         if (own) redis_own_release(own);
         c->reply = reply;
@@ -150,16 +185,16 @@ static void on_leave(struct torc_host_wait *wait)
     if (c->own)
         redis_conn_doom(c->own);
     else
-        c->pool->n_entries--;
+        redis_count_waiting(c->pool, -1, 0);
     free_command(c);
 }
 
 static int start_shared(struct command *c)
 {
     struct redis_pool *p = c->pool;
-    if (p->n_entries >= p->r->o.queue) return -EAGAIN;
+    if (p->n_entries >= p->r->o.queue) return redis_refuse(p, -EAGAIN);
     int err = redis_pool_add(p, &c->entry);
-    if (err == 0) p->n_entries++;
+    if (err == 0) redis_count_waiting(p, 1, 0);
     return err;
 }
 

@@ -8,6 +8,7 @@
  * hiredis has a buffer of 16 KiB on it. */
 
 #include "base/assert.h"
+#include "base/counter.h"
 #include "base/list.h"
 #include "client/host.h"
 #include "torc/redis.h"
@@ -22,6 +23,11 @@ enum {
     REDIS_IDLE = 8, /* connections kept for the next command that blocks */
 };
 
+/* Of one core; other threads read it. */
+struct redis_counts {
+    _Alignas(64) torc_redis_counters of;
+};
+
 struct torc_redis {
     torc_redis_options o; /* its texts are ours */
     union {
@@ -31,6 +37,7 @@ struct torc_redis {
     } addr;
     socklen_t addr_len;
     struct redis_pool *_Atomic pool[REDIS_CORES];
+    struct redis_counts counts[REDIS_CORES];
 };
 
 /* ---- replies ---- */
@@ -173,6 +180,17 @@ struct redis_pool {
     uint32_t failures;   /* attempts that failed in a row */
     uint64_t retry_at;   /* time before which there is no other */
 };
+
+static inline torc_redis_counters *redis_counters(const struct redis_pool *p)
+{
+    return &p->r->counts[p->index].of;
+}
+
+/* More or fewer entries, and fibers that wait for a connection of their own. */
+void redis_count_waiting(struct redis_pool *p, int entries, int waiters);
+
+/* Counts a command that is not sent; returns `err`. */
+int redis_refuse(struct redis_pool *p, int err);
 
 /* That of the core on which the fiber runs; NULL with the error in *err. */
 struct redis_pool *redis_pool_of(torc_redis *r, torc_req *rq, int *err);

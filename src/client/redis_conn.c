@@ -43,11 +43,14 @@ static void fail_entries(struct list *entries, int err)
 void redis_conn_close(struct redis_conn *c, int err)
 {
     struct redis_pool *p = c->pool;
+    torc_redis_counters *n = redis_counters(p);
     bool opened = c->state == REDIS_OPEN;
     c->state = REDIS_CLOSED;
     list_unlink(&c->all);
     list_unlink(&c->link);
     if (!opened && !c->doomed && !p->stopping) redis_pool_failed(p, err);
+    if (opened) counter_set(&n->connections, n->connections - 1);
+    counter_add(&n->lost, c->n_sent);
     fail_entries(&c->sent, err);
     fail_entries(&c->waiting, err);
     if (c->sub) redis_sub_lost(c->sub, err);
@@ -100,6 +103,7 @@ void redis_conn_give(struct redis_conn *c, struct redis_entry *e)
         return;
     }
     e->sent = true;
+    counter_add(&redis_counters(c->pool)->commands, 1);
     list_push(&c->sent, &e->link);
     c->n_sent++;
     if (!append(c, e->bytes, e->len)) c->doomed = true;
@@ -132,7 +136,10 @@ static bool send_greeting(struct redis_conn *c)
 
 static void opened(struct redis_conn *c)
 {
+    torc_redis_counters *n = redis_counters(c->pool);
     c->state = REDIS_OPEN;
+    counter_add(&n->connects, 1);
+    counter_set(&n->connections, n->connections + 1);
     torc_source_alarm(c->source, UINT64_MAX);
     redis_pool_connected(c->pool);
     struct list waiting;
@@ -171,6 +178,7 @@ static int take_reply(struct redis_conn *c, torc_redis_reply *r)
     if (l) {
         struct redis_entry *e = container_of(l, struct redis_entry, link);
         c->n_sent--;
+        if (r->type == TORC_REDIS_ERROR) counter_add(&redis_counters(c->pool)->errors, 1);
         e->done(e, r, 0);
     } else if (c->sub) {
         redis_sub_push(c->sub, r);

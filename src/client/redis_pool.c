@@ -20,6 +20,21 @@ void redis_pool_schedule(struct redis_pool *p)
     if (p->source) torc_source_schedule(p->source);
 }
 
+/* ---- counting ---- */
+
+void redis_count_waiting(struct redis_pool *p, int entries, int waiters)
+{
+    p->n_entries += (uint32_t)entries;
+    p->n_waiters += (uint32_t)waiters;
+    counter_set(&redis_counters(p)->waiting, p->n_entries + p->n_waiters);
+}
+
+int redis_refuse(struct redis_pool *p, int err)
+{
+    counter_add(&redis_counters(p)->refused, 1);
+    return err;
+}
+
 /* ---- up and down ---- */
 
 void redis_pool_connected(struct redis_pool *p)
@@ -34,6 +49,7 @@ void redis_pool_failed(struct redis_pool *p, int err)
     uint64_t ms = p->failures < 5 ? RETRY_MS << p->failures : RETRY_MAX_MS;
     p->failures++;
     p->down = err;
+    counter_add(&redis_counters(p)->failures, 1);
     p->retry_at = torc_host_now(p->host) + (ms < RETRY_MAX_MS ? ms : RETRY_MAX_MS) * MS;
     torc_host_warn(p->host, TORC_HOST_ABSENT, "redis at %s: %s", p->r->o.address, strerror(-err));
     redis_pool_schedule(p);
@@ -89,7 +105,7 @@ static int open_shared(struct redis_pool *p)
 int redis_pool_add(struct redis_pool *p, struct redis_entry *e)
 {
     int err = open_shared(p);
-    if (err) return err;
+    if (err) return redis_refuse(p, err);
     e->sent = false;
     list_push(&p->queue, &e->link);
     redis_pool_schedule(p);
@@ -102,6 +118,7 @@ static void fail_queue(struct redis_pool *p, int err)
     list_move(&p->queue, &failed);
     for (struct list *l; (l = list_pop(&failed));) {
         struct redis_entry *e = container_of(l, struct redis_entry, link);
+        redis_refuse(p, err);
         e->done(e, NULL, err);
     }
 }
@@ -135,7 +152,7 @@ static void on_leave(struct torc_host_wait *w)
 {
     struct slot_waiter *s = container_of(w, struct slot_waiter, wait);
     list_unlink(&s->link);
-    s->pool->n_waiters--;
+    redis_count_waiting(s->pool, 0, -1);
 }
 
 int redis_slot_take(torc_req *rq, struct redis_pool *p)
@@ -145,8 +162,8 @@ int redis_slot_take(torc_req *rq, struct redis_pool *p)
         p->n_slots++;
         return 0;
     }
-    if (p->n_waiters >= p->r->o.queue) return -EAGAIN;
-    p->n_waiters++;
+    if (p->n_waiters >= p->r->o.queue) return redis_refuse(p, -EAGAIN);
+    redis_count_waiting(p, 0, 1);
     list_init(&s.link);
     list_push(&p->slot_waiters, &s.link);
     return torc_host_park(rq, &s.wait, "redis connection");
@@ -160,7 +177,7 @@ void redis_slot_give(struct redis_pool *p)
         p->n_slots--;
         return;
     }
-    p->n_waiters--;
+    redis_count_waiting(p, 0, -1);
     torc_host_wake(&container_of(l, struct slot_waiter, link)->wait, 0);
 }
 
@@ -175,7 +192,9 @@ struct redis_conn *redis_own_take(struct redis_pool *p, int *err)
         return c;
     }
     *err = down(p);
-    return *err ? NULL : redis_conn_start(p, true, NULL, err);
+    struct redis_conn *c = *err ? NULL : redis_conn_start(p, true, NULL, err);
+    if (!c) redis_refuse(p, *err);
+    return c;
 }
 
 struct redis_conn *redis_sub_connect(struct redis_pool *p, struct torc_redis_sub *s, int *err)

@@ -25,7 +25,7 @@ enum {
     QUEUE = 65536, /* queries of a core that wait: many requests with mode=all */
 };
 
-static torc_pg *pg;
+static torc_pg *_Atomic pg; /* the thread of --admin reads it, too */
 static int pg_error;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -33,6 +33,12 @@ static void open_pool(void)
 {
     pg = torc_pg_new(&(torc_pg_options){.conninfo = conninfo, .queue = QUEUE});
     if (!pg) pg_error = -errno;
+}
+
+static void metrics(torc_metrics *out, void *arg)
+{
+    (void)arg;
+    if (pg) torc_pg_metrics(out, pg);
 }
 
 /* Opens the pool for the first request, as options are not known before. False if there is none:
@@ -207,5 +213,8 @@ int pg_routes_mount(torc_server *s)
                                  &conninfo);
     if (err == 0) err = torc_route(s, "GET", "/db", db, NULL);
     if (err == 0) err = torc_route(s, "GET", "/fortunes", fortunes, NULL);
+#ifdef TORC_LAB_PG
+    if (err == 0) err = torc_metrics_add(s, metrics, NULL);
+#endif
     return err;
 }

@@ -21,7 +21,7 @@ enum {
     QUEUE = 65536,
 };
 
-static torc_redis *redis;
+static torc_redis *_Atomic redis; /* the thread of --admin reads it, too */
 static int redis_error;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -30,6 +30,12 @@ static void open_pool(void)
     redis = torc_redis_new(
         &(torc_redis_options){.address = address, .own_connections = WAITERS, .queue = QUEUE});
     if (!redis) redis_error = -errno;
+}
+
+static void metrics(torc_metrics *out, void *arg)
+{
+    (void)arg;
+    if (redis) torc_redis_metrics(out, redis);
 }
 
 /* Opens the pool for the first request, as options are not known before. False if there is none:
@@ -151,5 +157,8 @@ int redis_routes_mount(torc_server *s)
                                  "the Redis whose lists /queue/NAME uses; or unix:/PATH", &address);
     if (err == 0) err = torc_route(s, "POST", "/queue/:name", push, NULL);
     if (err == 0) err = torc_route(s, "GET", "/queue/:name", pop, NULL);
+#ifdef TORC_LAB_REDIS
+    if (err == 0) err = torc_metrics_add(s, metrics, NULL);
+#endif
     return err;
 }

@@ -3,6 +3,7 @@
 #include "base/counter.h"
 #include "base/json.h"
 #include "serve/inflight.h"
+#include "serve/program_metrics.h"
 #include "serve/server_state.h"
 
 #include <inttypes.h>
@@ -274,6 +275,7 @@ static void metrics_text(torc_req *rq, void *arg)
     for (size_t i = 0; i < ARRAY_LEN(metrics); i++) write_metric(out, s, &metrics[i]);
     write_pool(out, s);
     if (s->log) write_access_log_dropped(out, s);
+    program_metrics_text(s, out);
     flush(out);
 }
 
@@ -352,6 +354,9 @@ static void stats_json(torc_req *rq, void *arg)
         put_metric(&j, &metrics[i], total(s, metrics[i].offset));
     json_end(&j, '}');
     put_pool(&j, s);
+    json_begin(&j, "program", '{');
+    program_metrics_json(s, &j);
+    json_end(&j, '}');
     json_begin(&j, "per_core", '[');
     for (uint32_t c = 0; c < s->n_cores; c++) put_core(&j, &s->cores[c], c);
     json_end(&j, ']');

@@ -10,6 +10,7 @@
 #include "serve/cores.h"
 #include "serve/mount.h"
 #include "serve/overflow.h"
+#include "serve/program_metrics.h"
 #include "serve/server_state.h"
 
 #include <errno.h>
@@ -117,6 +118,7 @@ void torc_server_free(torc_server *s)
     pthread_mutex_destroy(&s->mutex);
     pthread_cond_destroy(&s->changed);
     free(s->ticks);
+    program_metrics_free(s);
     free(s->cores);
     free(s->admin_descriptors);
     free(s->state);

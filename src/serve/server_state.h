@@ -49,8 +49,9 @@ struct torc_server {
     struct stall_watch stalls;
     struct tick_plan *ticks; /* what runs every so often */
     uint32_t n_ticks;
-    struct offload *pool; /* of threads for work; while the server runs */
-    uint64_t started_at;  /* ns */
+    struct metrics_plan *metrics; /* of the program */
+    struct offload *pool;         /* of threads for work; while the server runs */
+    uint64_t started_at;          /* ns */
 };
 
 /* Keeps a message for torc_server_error. Returns `err`. */

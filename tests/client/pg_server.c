@@ -222,6 +222,7 @@ int main(int argc, char **argv)
     torc_server *s = torc_server_new("pg-server 1.0");
     for (size_t i = 0; s && i < sizeof routes / sizeof *routes; i++)
         if (torc_route(s, "GET", routes[i].path, routes[i].fn, NULL) < 0) return 1;
+    if (s && torc_metrics_add(s, torc_pg_metrics, pg) < 0) return 1;
     int status = s && pg ? torc_server_main(s, argc, argv) : 1;
     torc_server_free(s);
     torc_pg_free(pg);

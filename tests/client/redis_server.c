@@ -191,6 +191,7 @@ static int serve(torc_server *s, int argc, char **argv)
         {"/run", on_run}, {"/format", on_format}, {"/many", on_many}, {"/subscribe", on_subscribe}};
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
         if (torc_route(s, "GET", routes[i].path, routes[i].fn, NULL) < 0) return 1;
+    if (torc_metrics_add(s, torc_redis_metrics, redis) < 0) return 1;
     return torc_server_main(s, argc, argv);
 }
 

@@ -1,6 +1,7 @@
 /* Handlers ask a real PostgreSQL that is well: answers, statements, pools, transactions. */
 
 #include "pg_rig.h"
+#include "stats.h"
 
 #include <stdio.h>
 
@@ -39,6 +40,9 @@ static void test_errors(void **state)
         assert_string_equal(pg_query("SELECT 1"), "1");
     }
     assert_int_equal(pg_counter("errors"), 4);
+    assert_true(stats_number(&rig, "program.pg_errors_total") == 4);
+    assert_true(stats_number(&rig, "program.pg_queries_total") == (double)pg_counter("queries"));
+    assert_true(stats_number(&rig, "program.pg_connections") == 1);
     server_stop(&rig);
 }
 

@@ -1,6 +1,7 @@
 /* Handlers that ask Redis: commands, and a Redis that is slow, down, restarted or absent. */
 
 #include "redis_rig.h"
+#include "stats.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -61,6 +62,9 @@ static void test_commands(void **state)
     expect(&c, "/run?w=EVAL&w=return+%7B1,%7B%7D,%7B%27a%27,false%7D%7D&w=0", "*3 :1 *0 *2 $a nil");
     expect(&c, "/run?w=INCR&w=l",
            "-WRONGTYPE Operation against a key holding the wrong kind of value");
+    assert_true(stats_number(&r.server, "program.redis_errors_total") == 1);
+    assert_true(stats_number(&r.server, "program.redis_connects_total") == 1);
+    assert_true(stats_number(&r.server, "program.redis_connections") == 1);
     expect(&c, "/format?w=f+%25s&w=x+y", "0 0 x y EREMOTEIO EINVAL EINVAL");
     redis_rig_await(&r, "GET k", "$-1"); /* they went to another database */
     client_close(&c);
@@ -170,8 +174,12 @@ static void test_queue_is_bounded(void **state)
     kill(r.pid, SIGSTOP);
     for (int i = 0; i < 4; i++) expect_once(&r.server, "/run?ms=5&w=PING", "!ETIME");
     expect_once(&r.server, "/run?w=PING", "!EAGAIN"); /* those that were left count, too */
+    assert_true(stats_number(&r.server, "program.redis_refused_total") == 1);
+    assert_true(stats_number(&r.server, "program.redis_waiting") == 4);
     kill(r.pid, SIGCONT);
     await_answer(&r.server, "/run?w=PING", "+PONG");
+    assert_true(stats_number(&r.server, "program.redis_commands_total") == 6);
+    assert_true(stats_number(&r.server, "program.redis_waiting") == 0);
     redis_rig_stop(&r);
 }
 
@@ -207,6 +215,9 @@ static void test_restart(void **state)
     assert_string_equal(reply.body, "!ECONNABORTED");
     reply_free(&reply);
     await_answer(&r.server, "/run?w=PING", "!ECONNREFUSED");
+    assert_true(stats_number(&r.server, "program.redis_lost_total") >= 1);
+    assert_true(stats_number(&r.server, "program.redis_connect_failures_total") >= 1);
+    assert_true(stats_number(&r.server, "program.redis_connections") == 0);
     for (int i = 0; i < 20; i++) expect(&c, "/run?w=BLPOP&w=k&w=0", "!ECONNREFUSED");
     expect(&c, "/subscribe?c=c", "!ECONNREFUSED");
     redis_rig_up(&r);

@@ -1,6 +1,7 @@
 /* torc-lab asks PostgreSQL. What the database itself knows is asked through a pg_server (rig). */
 
 #include "pg_rig.h"
+#include "stats.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -55,6 +56,7 @@ static void test_rows(void **state)
     (void)state;
     start("60000");
     check_rows(get("/db?n=1&mode=seq", 200), 1);
+    assert_true(stats_number(&lab, "program.pg_queries_total") == 1);
     check_rows(get("/db?n=20&mode=seq", 200), 20);
     check_rows(get("/db?n=20&mode=all", 200), 20);
     json_t *rows = json_loads(get("/db?n=500&mode=all", 200), 0, NULL);

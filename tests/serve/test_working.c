@@ -294,6 +294,32 @@ static void test_a_tick_that_hangs_is_left_behind(void **state)
     server_free(&s);
 }
 
+/* They stand beside those of the server, once each. */
+static void test_metrics_of_the_program(void **state)
+{
+    struct server s;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--cores", "1");
+    client_fetch(&s.admin, "/metrics", &r);
+    assert_int_equal(r.status, 200);
+    assert_non_null(strstr(r.body, "\n# HELP asked_total one\\\\two\\nthree\n"
+                                   "# TYPE asked_total counter\nasked_total 1\n"
+                                   "# HELP heat degrees\n# TYPE heat gauge\nheat -1.5\n"
+                                   "# HELP endless no number\n# TYPE endless gauge\nendless +Inf\n"
+                                   "# HELP later the second function's\n# TYPE later gauge\n"
+                                   "later 12345678\n"));
+    assert_null(strstr(r.body, "again"));
+    assert_true(stats_number(&s, "program.asked_total") == 2);
+    assert_true(stats_number(&s, "program.heat") == -1.5);
+    assert_true(stats_number(&s, "program.later") == 12345678);
+    server_await_log(&s, "counter 0\ngauge 0\n");
+    assert_logged(&s, "twice", -EEXIST);
+    assert_logged(&s, "more", 0);
+    reply_free(&r);
+    server_stop(&s);
+}
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
@@ -311,6 +337,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_ticks_run_on_every_core_one_at_a_time),
         cmocka_unit_test(test_ticks_end_in_a_drain),
         cmocka_unit_test(test_a_tick_that_hangs_is_left_behind),
+        cmocka_unit_test(test_metrics_of_the_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -216,6 +216,28 @@ static void ticked(torc_req *rq, void *arg)
     torc_replyf(rq, 200, "%u", seen[torc_core(rq)].overlaps);
 }
 
+/* ---- metrics ---- */
+
+static void metrics(torc_metrics *out, void *arg)
+{
+    static const char *const wrong[] = {"", "1st", "torc_own", "a-b", "a b"};
+    int *asked = arg;
+    ++*asked;
+    say("counter", torc_metric(out, TORC_COUNTER, "asked_total", "one\\two\nthree", *asked));
+    say("gauge", torc_metric(out, TORC_GAUGE, "heat", "degrees", -1.5));
+    say("twice", torc_metric(out, TORC_GAUGE, "heat", "again", 7));
+    torc_metric(out, TORC_GAUGE, "endless", "no number", 1e308 * 10);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        if (torc_metric(out, TORC_GAUGE, wrong[i], "", 0) != -EINVAL) abort();
+}
+
+static void more_metrics(torc_metrics *out, void *arg)
+{
+    (void)arg;
+    say("more", torc_metric(out, TORC_GAUGE, "later", "the second function's", 12345678));
+    say("twice", torc_metric(out, TORC_GAUGE, "asked_total", "of the first", 7));
+}
+
 /* ---- */
 
 static torc_work_fn *job_hold = hold, *job_insist = insist, *job_forever = never_return;
@@ -244,6 +266,8 @@ int main(int argc, char **argv)
     if (!server || torc_server_option(server, "tick", "HOW", "what ticks do", &tick) < 0) return 1;
     if (torc_every(server, 0, on_tick, NULL) != -EINVAL) return 1;
     if (torc_every(server, 1, on_tick, NULL) < 0) return 1;
+    if (torc_metrics_add(server, metrics, &(int){0}) < 0) return 1;
+    if (torc_metrics_add(server, more_metrics, NULL) < 0) return 1;
     signal(SIGUSR1, on_usr1);
     say("before", torc_post(server, 0, count, NULL));
     int status = torc_server_main(server, argc, argv);
