@@ -30,7 +30,8 @@ typedef struct torc_redis_sub torc_redis_sub;
 
 /* Zero and NULL are the default of each. Numbers are per core. */
 typedef struct torc_redis_options {
-    const char *address;      /* "host:port", "[address]:port" or "unix:/path"; 127.0.0.1:6379 */
+    const char *address;      /* as torc_connect takes it: "name:port", "127.0.0.1:port",
+                                 "[::1]:port", "unix:/path"; 127.0.0.1:6379 */
     const char *user;         /* of AUTH; the server's default user */
     const char *password;     /* of AUTH, which is not sent without one */
     unsigned database;        /* of SELECT; 0 */
@@ -42,9 +43,9 @@ typedef struct torc_redis_options {
 } torc_redis_options;
 
 /* Creates a pool for every core of one server; nothing is connected yet. `o` and its text are
- * copied; NULL is all defaults. A host that is given by name is looked up here, once, which blocks
- * (getaddrinfo(3)); its first address is used. NULL with errno EINVAL for a malformed address,
- * EHOSTUNREACH for a name without one, ENOMEM. */
+ * copied; NULL is all defaults. A host that is given by name is looked up as torc_connect does, by
+ * the first that needs it while no connection is open; its addresses are tried in turn. NULL with
+ * errno EINVAL for a malformed address, ENOMEM. */
 TORC_API torc_redis *torc_redis_new(const torc_redis_options *o);
 
 /* Frees it, after torc_server_main has returned. NULL is allowed. Where that left a core behind,
@@ -83,6 +84,8 @@ TORC_API void torc_redis_metrics(torc_metrics *out, void *r);
  *   -EAGAIN        as many commands wait as may (torc_redis_options.queue)
  *   -ECONNREFUSED, -ENOENT, -ETIMEDOUT (within connect_timeout) and the like: no connection can be
  *                  opened; the command was not sent
+ *   -EHOSTUNREACH  nobody can say now where a server of that name is; -ENOSYS: a name with
+ *                  --work-threads 0
  *   -EACCES        nor can it where the server refuses AUTH or SELECT
  *   -ECONNABORTED  the connection broke after the command was sent: it is unknown whether it took
  *                  effect

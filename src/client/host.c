@@ -1,11 +1,13 @@
 #include "client/host.h"
 
 #include "http/request.h"
+#include "task/dial.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static struct http_context *context_of(const struct torc_host *h)
 {
@@ -86,6 +88,27 @@ int torc_host_park(torc_req *rq, struct torc_host_wait *w, const char *what)
 void torc_host_wake(struct torc_host_wait *w, int result)
 {
     wait_wake(w->state, result);
+}
+
+/* ---- addresses ---- */
+
+_Static_assert((int)TORC_HOST_ADDRS == (int)RESOLVE_ADDRS, "as many as are found");
+_Static_assert(sizeof(struct sockaddr_un) <= sizeof((struct torc_host_addr){0}.addr), "all fit");
+
+bool torc_host_takes(const char *to)
+{
+    return dial_takes(to);
+}
+
+int torc_host_find(torc_req *rq, const char *to, struct torc_host_addr out[TORC_HOST_ADDRS])
+{
+    struct dial_addr found[RESOLVE_ADDRS];
+    int n = dial_find(request_scope(rq), &rq->ctx->resolver, to, found);
+    for (int i = 0; i < n; i++) {
+        memcpy(out[i].addr, &found[i].un, sizeof found[i].un);
+        out[i].len = found[i].len;
+    }
+    return n;
 }
 
 /* ---- requests ---- */

@@ -56,6 +56,23 @@ TORC_API int torc_host_park(torc_req *rq, struct torc_host_wait *w, const char *
 /* The fiber continues later in this turn. */
 TORC_API void torc_host_wake(struct torc_host_wait *w, int result);
 
+/* ---- addresses ------------------------------------------------------------------------------- */
+
+enum { TORC_HOST_ADDRS = 8 };
+
+struct torc_host_addr {
+    _Alignas(8) char addr[112]; /* a struct sockaddr of any of the three families */
+    unsigned len;
+};
+
+/* Whether `to` is a text that torc_connect takes. */
+TORC_API bool torc_host_takes(const char *to);
+
+/* WAITS where `to` has a name that is not known yet. The number of addresses, the preferred one
+ * first; or the errors of torc_connect that come before a socket. */
+TORC_API int torc_host_find(torc_req *rq, const char *to,
+                            struct torc_host_addr out[TORC_HOST_ADDRS]);
+
 /* ---- requests -------------------------------------------------------------------------------- */
 
 /* What a request holds of the library until its end. */

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <netdb.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -12,39 +11,6 @@
 enum { ATTEMPTS = 3 }; /* to send a command */
 
 /* ---- pools ---- */
-
-/* "unix:/path". 0 or a positive errno. */
-static int set_path(torc_redis *r, const char *path)
-{
-    size_t len = strlen(path);
-    if (len == 0 || len >= sizeof r->addr.un.sun_path) return EINVAL;
-    r->addr.un.sun_family = AF_UNIX;
-    memcpy(r->addr.un.sun_path, path, len + 1);
-    r->addr_len = sizeof r->addr.un;
-    return 0;
-}
-
-/* "host:port" or "[address]:port". */
-static int set_host(torc_redis *r, const char *text)
-{
-    const char *colon = strrchr(text, ':'), *end = colon;
-    char host[NI_MAXHOST];
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *found;
-    if (!colon || colon[1] < '0' || colon[1] > '9' || atol(colon + 1) > 65535) return EINVAL;
-    if (*text == '[' && colon[-1] == ']') {
-        text++;
-        end--;
-    }
-    if (end <= text || (size_t)(end - text) >= sizeof host) return EINVAL;
-    memcpy(host, text, (size_t)(end - text));
-    host[end - text] = '\0';
-    int err = getaddrinfo(host, colon + 1, &hints, &found);
-    if (err) return err == EAI_MEMORY ? ENOMEM : err == EAI_SERVICE ? EINVAL : EHOSTUNREACH;
-    r->addr_len = found->ai_addrlen;
-    memcpy(&r->addr, found->ai_addr, found->ai_addrlen);
-    freeaddrinfo(found);
-    return 0;
-}
 
 static bool copy(const char **text)
 {
@@ -75,9 +41,7 @@ torc_redis *torc_redis_new(const torc_redis_options *o)
     set_default(&r->o.queue, 1024);
     set_default(&r->o.connect_timeout, 5000);
     int copied = copy(&r->o.address) + 2 * copy(&r->o.user) + 4 * copy(&r->o.password);
-    int err = copied != 7                              ? ENOMEM
-              : strncmp(r->o.address, "unix:", 5) == 0 ? set_path(r, r->o.address + 5)
-                                                       : set_host(r, r->o.address);
+    int err = copied != 7 ? ENOMEM : !torc_host_takes(r->o.address) ? EINVAL : 0;
     if (!err) return r;
     free_all(r);
     errno = err;

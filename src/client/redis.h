@@ -4,8 +4,8 @@
  *
  * hiredis writes commands, buffers output and reads replies; its asynchronous API is not used: it
  * frees each reply when a callback returns, while a fiber wants to keep it. The socket is connected
- * here, as hiredis would look up names, which blocks. Replies are read on the core's own stack:
- * hiredis has a buffer of 16 KiB on it. */
+ * here, as hiredis would look up names, which blocks; the fiber of a command does that before.
+ * Replies are read on the core's own stack: hiredis has a buffer of 16 KiB on it. */
 
 #include "base/assert.h"
 #include "base/counter.h"
@@ -14,9 +14,6 @@
 #include "torc/redis.h"
 
 #include <hiredis.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 enum {
     REDIS_CORES = 1024,
@@ -30,12 +27,6 @@ struct redis_counts {
 
 struct torc_redis {
     torc_redis_options o; /* its texts are ours */
-    union {
-        struct sockaddr sa;
-        struct sockaddr_un un;
-        struct sockaddr_in6 in6;
-    } addr;
-    socklen_t addr_len;
     struct redis_pool *_Atomic pool[REDIS_CORES];
     struct redis_counts counts[REDIS_CORES];
 };
@@ -111,6 +102,7 @@ struct redis_conn {
     redisContext *hiredis;
     int fd;
     enum redis_state state;
+    unsigned n_tried;    /* addresses of the pool */
     bool doomed;         /* its task closes it */
     bool slot;           /* it holds one: its command blocks */
     bool idle;           /* in pool->idle */
@@ -167,6 +159,8 @@ struct redis_pool {
     struct torc_host *host;
     struct torc_host_hook hook;
     struct torc_source *source;
+    struct torc_host_addr addr[TORC_HOST_ADDRS]; /* found when no connection was open */
+    unsigned n_addrs;
     struct list queue;  /* entries for shared connections */
     struct list shared; /* connections */
     struct list idle;   /* connections that no command blocks on */
@@ -192,7 +186,8 @@ void redis_count_waiting(struct redis_pool *p, int entries, int waiters);
 /* Counts a command that is not sent; returns `err`. */
 int redis_refuse(struct redis_pool *p, int err);
 
-/* That of the core on which the fiber runs; NULL with the error in *err. */
+/* That of the core on which the fiber runs; NULL with the error in *err. WAITS where the server's
+ * name is to be looked up. */
 struct redis_pool *redis_pool_of(torc_redis *r, torc_req *rq, int *err);
 
 /* Queues an entry for a shared connection. 0, or why there is none. */

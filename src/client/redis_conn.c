@@ -5,11 +5,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
@@ -40,6 +42,12 @@ static void fail_entries(struct list *entries, int err)
     }
 }
 
+static void drop_socket(struct redis_conn *c)
+{
+    if (c->source) torc_source_free(c->source); /* which what fails may still have set */
+    if (c->hiredis) redisFree(c->hiredis);
+}
+
 void redis_conn_close(struct redis_conn *c, int err)
 {
     struct redis_pool *p = c->pool;
@@ -55,11 +63,7 @@ void redis_conn_close(struct redis_conn *c, int err)
     fail_entries(&c->waiting, err);
     if (c->sub) redis_sub_lost(c->sub, err);
     redis_own_closing(c);
-    torc_source_free(c->source); /* which what fails may still have set */
-    if (c->hiredis)
-        redisFree(c->hiredis);
-    else
-        close(c->fd);
+    drop_socket(c);
     redis_pool_schedule(p);
     free(c);
 }
@@ -215,6 +219,81 @@ static int receive(struct redis_conn *c)
     return 0;
 }
 
+/* ---- connecting ---- */
+
+/* A socket that is connected, or will be. Negative errno. */
+static int connect_to(const struct torc_host_addr *to)
+{
+    const struct sockaddr *addr = (const struct sockaddr *)to->addr;
+    int one = 1, idle = 30, interval = 10, count = 3;
+    int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return -errno;
+    if (addr->sa_family != AF_UNIX) {
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        /* A server whose machine is gone is noticed while nothing is asked, too. */
+        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+        setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+        setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+        setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+    }
+    if (connect(fd, addr, to->len) == 0 || errno == EINPROGRESS) return fd;
+    int err = errno;
+    close(fd);
+    return error_of(err);
+}
+
+static void on_ready(void *arg, int events);
+static void on_task(void *arg);
+static void on_alarm(void *arg);
+
+static const struct torc_source_ops ops = {.ready = on_ready, .alarm = on_alarm, .task = on_task};
+
+static redisContext *wrap(int fd)
+{
+    redisContext *h = redisConnectFd(fd);
+    if (h && h->err) {
+        h->fd = -1; /* the caller's still */
+        redisFree(h);
+        return NULL;
+    }
+    if (!h) return NULL;
+    h->flags &= ~REDIS_BLOCK; /* which redisConnectFd assumes, before 1.1 */
+    redis_reply_functions(h->reader);
+    return h;
+}
+
+/* In place of the one before, if any. */
+static int use_socket(struct redis_conn *c, int fd)
+{
+    struct torc_source *source = torc_source_new(c->pool->host, &ops, c);
+    redisContext *hiredis = source ? wrap(fd) : NULL;
+    if (!hiredis) {
+        if (source) torc_source_free(source);
+        close(fd);
+        return -ENOMEM;
+    }
+    drop_socket(c);
+    c->fd = fd;
+    c->source = source;
+    c->hiredis = hiredis;
+    torc_source_alarm(c->source, (uint64_t)c->pool->r->o.connect_timeout * 1000000);
+    redis_conn_watch(c);
+    return 0;
+}
+
+/* Begins to connect to the first of the addresses left that a socket can be had for; `err` is what
+ * the one before failed with. 0, or why there is none. */
+static int connect_next(struct redis_conn *c, int err)
+{
+    struct redis_pool *p = c->pool;
+    while (c->n_tried < p->n_addrs) {
+        int fd = connect_to(&p->addr[c->n_tried++]);
+        if (fd >= 0) return use_socket(c, fd);
+        err = fd;
+    }
+    return err;
+}
+
 /* ---- callbacks ---- */
 
 static int finish_connect(struct redis_conn *c)
@@ -222,7 +301,7 @@ static int finish_connect(struct redis_conn *c)
     int err = 0;
     socklen_t len = sizeof err;
     if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0) err = errno;
-    if (err) return -err;
+    if (err) return connect_next(c, -err);
     if (!send_greeting(c)) return -ECONNABORTED;
     if (c->n_greeting == 0) opened(c);
     return 0;
@@ -239,7 +318,7 @@ static void on_ready(void *arg, int events)
     else if (events & (POLLIN | POLLERR | POLLHUP))
         err = receive(c);
     if (!err && c->doomed) err = -ECONNABORTED;
-    if (!err && !flush(c)) err = -ECONNABORTED;
+    if (!err && c->state != REDIS_CONNECTING && !flush(c)) err = -ECONNABORTED;
     if (err) redis_conn_close(c, err);
 }
 
@@ -252,72 +331,34 @@ static void on_task(void *arg)
 static void on_alarm(void *arg)
 {
     struct redis_conn *c = arg;
-    if (c->state == REDIS_OPEN)
+    int err = -ETIMEDOUT;
+    if (c->state == REDIS_OPEN) {
         redis_own_alarm(c);
-    else
-        redis_conn_close(c, -ETIMEDOUT);
-}
-
-/* ---- connecting ---- */
-
-/* A socket that is connected, or will be. Negative errno. */
-static int begin_connect(const torc_redis *r)
-{
-    int family = r->addr.sa.sa_family, one = 1, idle = 30, interval = 10, count = 3;
-    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) return -errno;
-    if (family != AF_UNIX) {
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-        /* A server whose machine is gone is noticed while nothing is asked, too. */
-        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
-        setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
-        setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
-        setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+        return;
     }
-    if (connect(fd, &r->addr.sa, r->addr_len) == 0 || errno == EINPROGRESS) return fd;
-    int err = errno;
-    close(fd);
-    return error_of(err);
+    if (c->state == REDIS_CONNECTING) err = connect_next(c, err);
+    if (err) redis_conn_close(c, err);
 }
 
-static const struct torc_source_ops ops = {.ready = on_ready, .alarm = on_alarm, .task = on_task};
-
-static bool init(struct redis_conn *c)
-{
-    c->source = torc_source_new(c->pool->host, &ops, c);
-    c->hiredis = redisConnectFd(c->fd);
-    if (!c->source || !c->hiredis || c->hiredis->err) return false;
-    c->hiredis->flags &= ~REDIS_BLOCK; /* which redisConnectFd assumes, before 1.1 */
-    redis_reply_functions(c->hiredis->reader);
-    return true;
-}
+/* ---- beginning ---- */
 
 struct redis_conn *redis_conn_start(struct redis_pool *p, bool own, struct torc_redis_sub *sub,
                                     int *err)
 {
     struct redis_conn *c = calloc(1, sizeof *c);
-    int fd = c ? begin_connect(p->r) : -ENOMEM;
-    if (fd < 0) {
-        free(c);
-        redis_pool_failed(p, *err = fd);
-        return NULL;
+    *err = -ENOMEM;
+    if (c) {
+        *c = (struct redis_conn){.pool = p, .fd = -1, .slot = own, .sub = sub};
+        list_init(&c->link);
+        list_init(&c->waiting);
+        list_init(&c->sent);
+        *err = connect_next(c, -ECONNREFUSED);
     }
-    *c = (struct redis_conn){.pool = p, .fd = fd, .slot = own, .sub = sub};
-    list_init(&c->link);
-    list_init(&c->waiting);
-    list_init(&c->sent);
-    if (!init(c)) {
-        if (c->source) torc_source_free(c->source);
-        if (c->hiredis)
-            redisFree(c->hiredis);
-        else
-            close(fd);
+    if (*err) {
+        redis_pool_failed(p, *err);
         free(c);
-        *err = -ENOMEM;
         return NULL;
     }
     list_push(&p->conns, &c->all);
-    torc_source_alarm(c->source, (uint64_t)p->r->o.connect_timeout * 1000000);
-    redis_conn_watch(c);
     return c;
 }

@@ -252,6 +252,18 @@ static struct redis_pool *open_pool(torc_redis *r, unsigned index, struct torc_h
     return NULL;
 }
 
+/* A name may mean another address once the server has gone, and did while nobody asked. */
+static int locate(torc_req *rq, struct redis_pool *p)
+{
+    struct torc_host_addr found[TORC_HOST_ADDRS];
+    if (redis_counters(p)->connections > 0) return 0;
+    int n = torc_host_find(rq, p->r->o.address, found);
+    if (n < 0) return n == -EAGAIN ? -EHOSTUNREACH : n;
+    memcpy(p->addr, found, (size_t)n * sizeof *found);
+    p->n_addrs = (unsigned)n;
+    return 0;
+}
+
 struct redis_pool *redis_pool_of(torc_redis *r, torc_req *rq, int *err)
 {
     struct torc_host *h = torc_host_of(rq, err);
@@ -270,5 +282,6 @@ struct redis_pool *redis_pool_of(torc_redis *r, torc_req *rq, int *err)
         *err = -EBUSY;
         return NULL;
     }
-    return p;
+    if (p) *err = locate(rq, p);
+    return *err ? NULL : p;
 }

@@ -7,22 +7,11 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <string.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 /* Between two tries of a Unix socket whose queue is full; a non-blocking connect does not wait for
  * it (connect(2), EAGAIN). */
 #define QUEUE_PAUSE (5 * NS_PER_MS)
-
-struct dial_addr {
-    union {
-        struct sockaddr sa;
-        struct sockaddr_un un;
-        struct sockaddr_in in;
-        struct sockaddr_in6 in6;
-    };
-    socklen_t len;
-};
 
 /* ---- addresses ---- */
 
@@ -82,12 +71,19 @@ static int look_up(struct scope *scope, struct resolver *names, const char *to,
     return n;
 }
 
-/* The number of addresses, or negative errno. */
-static int find(struct scope *scope, struct resolver *names, const char *to,
-                struct dial_addr a[RESOLVE_ADDRS])
+bool dial_takes(const char *to)
 {
-    if (strncmp(to, "unix:", 5) == 0) return parse_unix(to + 5, a) ? 1 : -EINVAL;
-    return parse_inet(to, a) ? 1 : look_up(scope, names, to, a);
+    struct dial_addr a;
+    char name[RESOLVE_NAME + 1];
+    if (strncmp(to, "unix:", 5) == 0) return parse_unix(to + 5, &a);
+    return parse_inet(to, &a) || split_name(to, name) > 0;
+}
+
+int dial_find(struct scope *scope, struct resolver *names, const char *to,
+              struct dial_addr out[RESOLVE_ADDRS])
+{
+    if (strncmp(to, "unix:", 5) == 0) return parse_unix(to + 5, out) ? 1 : -EINVAL;
+    return parse_inet(to, out) ? 1 : look_up(scope, names, to, out);
 }
 
 /* ---- connecting ---- */
@@ -127,7 +123,7 @@ int dial(struct scope *scope, struct resolver *names, const char *to, struct str
     struct dial_addr a[RESOLVE_ADDRS];
     int refused = scope_refuses(scope);
     if (refused) return refused;
-    int n = find(scope, names, to, a), err = n < 0 ? n : -ENOENT;
+    int n = dial_find(scope, names, to, a), err = n < 0 ? n : -ENOENT;
     for (int i = 0; i < n; i++) {
         err = connect_to(scope, &a[i], out);
         if (err == 0 || scope->cancelled) break;

@@ -241,9 +241,9 @@ static void test_absent(void **state)
 static void test_addresses(void **state)
 {
     (void)state;
-    static const char *const wrong[][2] = {
-        {"nowhere", "EINVAL"}, {":1", "EINVAL"},           {"a:b", "EINVAL"},
-        {"unix:", "EINVAL"},   {"[::1:1", "EHOSTUNREACH"}, {"127.0.0.1:65536", "EINVAL"}};
+    static const char *const wrong[][2] = {{"nowhere", "EINVAL"}, {":1", "EINVAL"},
+                                           {"a:b", "EINVAL"},     {"unix:", "EINVAL"},
+                                           {"[::1:1", "EINVAL"},  {"127.0.0.1:65536", "EINVAL"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct server s;
         char said[64];
@@ -254,6 +254,27 @@ static void test_addresses(void **state)
             fail_msg("%s: %d, %s", wrong[i][0], status, server_log(&s));
         server_free(&s);
     }
+}
+
+/* Redis listens on one of the addresses that it may have. */
+static void test_name(void **state)
+{
+    (void)state;
+    struct redis_rig r, named = {0};
+    char address[32];
+    redis_rig_start(&r, "");
+    snprintf(address, sizeof address, "localhost:%u", r.port);
+    redis_rig_start_server(&named, address, "", (const char *const[]){NULL});
+    expect_once(&named.server, "/run?w=SET&w=k&w=v", "+OK");
+    expect_once(&named.server, "/run?w=RPUSH&w=l&w=v", ":1");
+    expect_once(&named.server, "/run?w=BLPOP&w=l&w=0", "*2 $l $v");
+    redis_rig_await(&r, "GET k", "$1");
+    redis_rig_down(&r);
+    await_answer(&named.server, "/run?w=PING", "!ECONNREFUSED");
+    redis_rig_up(&r);
+    await_answer(&named.server, "/run?w=PING", "+PONG");
+    redis_rig_stop(&named);
+    redis_rig_stop(&r);
 }
 
 /* ---- a server that breaks off ---- */
@@ -354,6 +375,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_absent),
         cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_name),
         cmocka_unit_test(test_what_was_sent_is_not_repeated),
         cmocka_unit_test(test_what_may_be_is_repeated),
         cmocka_unit_test(test_no_redis),
