@@ -64,7 +64,7 @@ static void test_one_and_many(void **state)
         strcpy(sum, pg_query("SELECT randomnumber FROM world WHERE id = 1"));
         assert_string_equal(pg_get("/db?n=1", 200), sum);
         assert_string_equal(pg_get("/db?n=1&mode=all", 200), sum);
-        assert_int_equal(pg_counter("connections"), 4);
+        pg_await_counter("connections", 4);
         assert_int_equal(pg_counter("waiting"), 0);
         server_stop(&rig);
     }

@@ -218,6 +218,8 @@ static void ticked(torc_req *rq, void *arg)
 
 /* ---- metrics ---- */
 
+static int metrics_asked;
+
 static void metrics(torc_metrics *out, void *arg)
 {
     static const char *const wrong[] = {"", "1st", "torc_own", "a-b", "a b"};
@@ -266,7 +268,7 @@ int main(int argc, char **argv)
     if (!server || torc_server_option(server, "tick", "HOW", "what ticks do", &tick) < 0) return 1;
     if (torc_every(server, 0, on_tick, NULL) != -EINVAL) return 1;
     if (torc_every(server, 1, on_tick, NULL) < 0) return 1;
-    if (torc_metrics_add(server, metrics, &(int){0}) < 0) return 1;
+    if (torc_metrics_add(server, metrics, &metrics_asked) < 0) return 1;
     if (torc_metrics_add(server, more_metrics, NULL) < 0) return 1;
     signal(SIGUSR1, on_usr1);
     say("before", torc_post(server, 0, count, NULL));
