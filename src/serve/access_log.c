@@ -106,6 +106,11 @@ void access_log_add(struct access_log_buffer *b, const struct torc_req *rq, cons
     }
 }
 
+int access_log_descriptor(const struct access_log *log)
+{
+    return log->fd;
+}
+
 uint64_t access_log_dropped(const struct access_log_buffer *b)
 {
     return counter_get(&b->dropped) + counter_get(&b->lost);

@@ -21,6 +21,9 @@ struct access_log *access_log_open(const char *path, enum log_format format, uin
 /* The buffer of core `index`. */
 struct access_log_buffer *access_log_buffer(struct access_log *log, uint32_t index);
 
+/* The descriptor of the file, which its thread may replace; before the first reopening. */
+int access_log_descriptor(const struct access_log *log);
+
 /* Adds a line for a request that ends; on the buffer's core. `peer` is the client's address. */
 void access_log_add(struct access_log_buffer *b, const struct torc_req *rq, const char *peer,
                     uint64_t bytes_sent, enum http_end end);

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "http/tick.h"
+#include "serve/access_log.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -171,6 +172,7 @@ static void init_core(struct torc_server *s, uint32_t i)
     l->config.max_sockets = c->limits->max_conns + ACCEPTOR_SPARE;
     l->cpu = !admin && o->pin ? o->cpu[i] : -1;
     l->private_descriptors = o->private_descriptors;
+    if (s->log) l->without = access_log_descriptor(s->log);
     if (admin) {
         l->config.depth = 32;
         l->config.buffers = 32;

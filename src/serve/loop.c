@@ -88,6 +88,8 @@ static void unshare_descriptors(const struct loop *l)
         log_line("thread %s shares its descriptors: the system refuses unshare(2)", l->name);
     else if (l->n_only > 0)
         close_others(l);
+    else if (l->without > STDERR_FILENO)
+        close(l->without);
 }
 
 /* A handler of the program's would find its descriptors closed, or other files under their numbers.

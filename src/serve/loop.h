@@ -39,6 +39,7 @@ struct loop {
     char name[16]; /* of the thread */
     int cpu;       /* to pin the thread to; -1 for none */
     bool private_descriptors;
+    int without;     /* a descriptor above 2 that the private table does not keep; or 0 */
     const int *only; /* if n_only > 0, what the private table keeps besides 0 to 2, in order */
     uint32_t n_only;
     pthread_t thread;

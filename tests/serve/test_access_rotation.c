@@ -123,16 +123,13 @@ static bool anybody_holds(pid_t process, const struct stat *file)
     return held;
 }
 
-/* The admin side then closes what it does not need one by one. */
-static void test_nor_without_close_range(void **state)
+static void rotate(void (*prepare)(void *arg), void *arg, const char *option)
 {
     struct server s;
     struct stat old;
-    struct refusal refusal = {.call = SYS_close_range, .err = ENOSYS};
-    (void)state;
     char *dir = files_open(), *log = files_path(dir, "log"), *moved = files_path(dir, "log.1");
-    server_start_prepared(&s, refuse_call, &refusal,
-                          (const char *const[]){"--access-log", log, NULL});
+    server_start_prepared(&s, prepare, arg,
+                          (const char *const[]){"--access-log", log, option, NULL});
     assert_int_equal(stat(log, &old), 0);
     assert_true(anybody_holds(s.pid, &old));
     assert_int_equal(rename(log, moved), 0);
@@ -145,12 +142,26 @@ static void test_nor_without_close_range(void **state)
     files_close(dir);
 }
 
+/* The admin side then closes what it does not need one by one. */
+static void test_nor_without_close_range(void **state)
+{
+    (void)state;
+    rotate(refuse_call, &(struct refusal){.call = SYS_close_range, .err = ENOSYS}, NULL);
+}
+
+static void test_nor_do_cores_with_descriptors_of_their_own(void **state)
+{
+    (void)state;
+    rotate(NULL, NULL, "--private-descriptors");
+}
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nobody_holds_the_old_file),
         cmocka_unit_test(test_nor_without_close_range),
+        cmocka_unit_test(test_nor_do_cores_with_descriptors_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
