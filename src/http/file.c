@@ -133,8 +133,9 @@ static int call_name(torc_req *rq, enum io_kind kind, const char *from, const ch
     return scope_call(request_scope(rq), &call, kind);
 }
 
-/* A name from which the file can then be renamed over `path`: link(2) replaces nothing. */
-static int link_and_replace(torc_req *rq, const char *by_fd, const char *path)
+/* A name from which the file can then be renamed over `path`: link(2) replaces nothing. A name that
+ * could not replace `path` is kept, as a file without one takes a name only once. */
+static int link_and_replace(torc_req *rq, struct torc_file *f, const char *by_fd, const char *path)
 {
     const char *slash = strrchr(path, '/');
     slice in = slice_of(path, slash ? (size_t)(slash - path) + 1 : 0);
@@ -144,19 +145,23 @@ static int link_and_replace(torc_req *rq, const char *by_fd, const char *path)
         if (!name) return -ENOMEM;
         err = call_name(rq, IO_LINK, by_fd, name, false);
         if (err == -EEXIST) continue;
-        if (err == 0) err = call_name(rq, IO_RENAME, name, path, true);
-        if (err < 0) remove_name(rq, name);
+        if (err < 0) {
+            remove_name(rq, name); /* a cancelled call may have made it */
+            return err;
+        }
+        f->own_name = name;
+        return call_name(rq, IO_RENAME, name, path, true);
     }
     return err;
 }
 
 /* The thread's own table of descriptors, see --private-descriptors. */
-static int link_unnamed(torc_req *rq, const struct torc_file *f, const char *path, bool replace)
+static int link_unnamed(torc_req *rq, struct torc_file *f, const char *path, bool replace)
 {
     char by_fd[48];
     snprintf(by_fd, sizeof by_fd, "/proc/thread-self/fd/%d", f->fd);
     int err = call_name(rq, IO_LINK, by_fd, path, false);
-    return err == -EEXIST && replace ? link_and_replace(rq, by_fd, path) : err;
+    return err == -EEXIST && replace ? link_and_replace(rq, f, by_fd, path) : err;
 }
 
 static int rename_named(torc_req *rq, const struct torc_file *f, const char *path, bool replace)

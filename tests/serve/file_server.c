@@ -53,6 +53,10 @@ static void upload(torc_req *rq, void *arg)
     err = torc_file_sync(rq, file);
     if (err == 0)
         err = torc_file_link(rq, file, in_dir(rq, torc_param(rq, "name")), number(rq, "replace"));
+    if (err < 0 && number(rq, "else")) {
+        say("link", err);
+        err = torc_file_link(rq, file, in_dir(rq, TORC_S("else")), false);
+    }
     torc_replyf(rq, err < 0 ? 409 : 201, "%d %" PRId64 " %" PRId64, err, size,
                 torc_file_size(file));
 }

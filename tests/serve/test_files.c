@@ -203,6 +203,26 @@ static void test_a_name_is_taken_or_replaced(void **state)
     stop();
 }
 
+/* A file that cannot take one name can still take another. */
+static void test_a_name_that_cannot_be_replaced(void **state)
+{
+    (void)state;
+    char *taken = files_path(dir, "taken");
+    assert_int_equal(mkdir(taken, 0700), 0);
+    start(NULL);
+    put("/upload/taken?replace=1", 1000, 0, false);
+    expect(409, "-21 1000 1000"); /* -EISDIR */
+    await_files(1);
+    put("/upload/taken?replace=1&else=1", 1000, 0, false);
+    expect(201, "0 1000 1000");
+    expect_file("else", 1000);
+    await_files(2);
+    stop();
+    drop_file("else");
+    assert_int_equal(rmdir(taken), 0);
+    free(taken);
+}
+
 /* Sends all but `missing` bytes of a body, and waits until the handler has opened a file. */
 static void begin_upload(size_t missing, bool chunked)
 {
@@ -480,6 +500,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_body_becomes_a_file),
         cmocka_unit_test(test_a_name_is_taken_or_replaced),
+        cmocka_unit_test(test_a_name_that_cannot_be_replaced),
         cmocka_unit_test(test_a_cancelled_upload_leaves_nothing),
         cmocka_unit_test(test_a_drain_cancels_an_upload),
         cmocka_unit_test(test_a_deadline_ends_an_upload),
