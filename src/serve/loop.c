@@ -150,6 +150,7 @@ static void *run(void *arg)
     l->owner->start(l);
     l->owner->state(l, LOOP_READY);
     while (!is_finished(l) && !l->io.error) io_turn(&l->io);
+    atomic_store(&l->tid, 0);
     l->error = l->io.error;
     if (l->error < 0) {
         report_broken(l);

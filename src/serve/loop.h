@@ -43,8 +43,9 @@ struct loop {
     const int *only; /* if n_only > 0, what the private table keeps besides 0 to 2, in order */
     uint32_t n_only;
     pthread_t thread;
-    _Atomic int tid; /* the kernel's number of the thread, once it runs */
-    char decay[32];  /* jemalloc's name of "return what has been free for long"; or empty */
+    _Atomic int
+        tid;        /* the kernel's number of the thread; 0 before its first turn, after its last */
+    char decay[32]; /* jemalloc's name of "return what has been free for long"; or empty */
 
     _Atomic int command; /* enum loop_command */
     int error;           /* negative errno, for LOOP_FAILED and LOOP_BROKEN */

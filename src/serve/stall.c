@@ -78,7 +78,8 @@ static void look(const struct stall_watch *w, uint32_t i, uint64_t now)
     struct stall_seen *seen = &w->seen[i];
     const struct io_stats *stats = &c->loop.io.stats;
     uint64_t turn = counter_get(&stats->turns);
-    if (!seen->since || turn != seen->turn || counter_get(&stats->woken) != turn) {
+    bool ended = atomic_load(&c->loop.tid) == 0; /* as cores do one by one in a drain */
+    if (ended || !seen->since || turn != seen->turn || counter_get(&stats->woken) != turn) {
         seen->turn = turn;
         seen->since = now;
         seen->counted = false;

@@ -235,6 +235,23 @@ static void test_nothing_is_watched_if_not_asked_for(void **state)
     server_stop(&s);
 }
 
+/* In a drain a core ends as soon as it has no request, and the others last. */
+static void test_a_core_that_has_ended_is_held_by_nobody(void **state)
+{
+    struct server s;
+    struct client c;
+    (void)state;
+    server_start(&s, "--cores", "2", "--stall-warn", "50ms", "--drain-timeout", "500ms");
+    client_open(&c, &s);
+    client_ask(&c, "GET", "/sleeps", "");
+    server_await_log(&s, "handler: sleeps");
+    server_signal(&s, SIGTERM);
+    assert_int_equal(server_wait(&s), 0);
+    assert_null(strstr(server_log(&s), "has held core"));
+    client_close(&c);
+    server_free(&s);
+}
+
 /* ---- deadlines ---- */
 
 static void get(struct server *s, const char *path, struct reply *r)
@@ -299,6 +316,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_handlers_that_hold_their_core_are_named),
         cmocka_unit_test(test_what_cannot_be_told_is_not_told),
         cmocka_unit_test(test_nothing_is_watched_if_not_asked_for),
+        cmocka_unit_test(test_a_core_that_has_ended_is_held_by_nobody),
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_deadline_cuts_a_stream_off),
     };
