@@ -56,6 +56,6 @@ void torc_stream_close(torc_stream *s)
 int torc_poll(torc_req *rq, int fd, int events)
 {
     if (events & ~UINT16_MAX) return -EINVAL;
-    struct io_call call = {.poll = {.fd = fd, .events = (short)events}};
+    struct io_call call = {.poll = {.fd = fd, .events = (short)events, .at_once = true}};
     return scope_call(request_scope(rq), &call, IO_POLL);
 }

@@ -168,6 +168,7 @@ struct io_call {
         struct {
             int fd;       /* others may poll it, too; the engine keeps its file open */
             short events; /* of poll(2) */
+            bool at_once; /* the descriptor may be closed within this turn */
             int watched;  /* engine */
         } poll;           /* result: revents */
         struct {

@@ -330,6 +330,13 @@ static bool call_at_once(const struct io *io, const struct io_call *c)
            (c->op.kind == IO_LINK && !(io->config.features & 1u << IO_IOWQ_CAP));
 }
 
+static void submit_now(struct uring *u)
+{
+    counter_add(&u->io->stats.syscalls, 1);
+    int err = io_uring_submit(&u->ring);
+    if (err < 0 && !uring_may_retry(err)) uring_enter_failed(u, err);
+}
+
 static void uring_call(struct io *io, struct io_call *c)
 {
     if (c->op.kind == IO_UNACKED && !(c->sock.sock->engine_bits & SOCK_DIRECT))
@@ -340,6 +347,7 @@ static void uring_call(struct io *io, struct io_call *c)
         io_complete_later(io, &c->op, file_call(io, c));
     else
         uring_push(uring_of(io), &c->op);
+    if (c->op.kind == IO_POLL && c->poll.at_once) submit_now(uring_of(io));
 }
 
 static void uring_cancel(struct io *io, struct io_op *op)

@@ -377,17 +377,17 @@ static void poll_by_several(void **state)
 }
 
 /* A library closes its descriptor under a poll, and the number is soon that of something else. */
-static void poll_of_a_descriptor_that_is_closed(void **state)
+static void close_under_a_poll(bool at_once)
 {
-    (void)state;
     struct rig *r = rig_open(NULL);
     struct endpoint e;
     int p[2], at;
     assert_int_equal(pipe2(p, O_CLOEXEC), 0);
-    struct io_call c = {.op.fn = on_call, .poll = {.fd = p[0], .events = POLLIN}};
+    struct io_call c = {.op.fn = on_call,
+                        .poll = {.fd = p[0], .events = POLLIN, .at_once = at_once}};
     call_result = (struct outcome){0};
     io_call_start(&r->io, &c, IO_POLL);
-    rig_poll(r);
+    if (!at_once) rig_poll(r);
     at = p[0];
     close(p[0]);
     int other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -412,6 +412,13 @@ static void poll_of_a_descriptor_that_is_closed(void **state)
     endpoint_close(&e);
     close(p[1]);
     rig_close(r);
+}
+
+static void poll_of_a_descriptor_that_is_closed(void **state)
+{
+    (void)state;
+    close_under_a_poll(false);
+    close_under_a_poll(true);
 }
 
 /* A file cannot be watched: it is always ready. */
