@@ -86,7 +86,7 @@ static void on_recv(struct io *io, struct io_op *op, int res, bool more)
     if (c->state == CLIENT_OPEN) {
         uint64_t now = clock_ns();
         if (res > 0) {
-            counter_add(&c->context->record.counts.bytes_in, (uint64_t)res);
+            record_bytes(&c->context->record, &c->context->record.counts.bytes_in, res);
             enum receiver_result result =
                 receiver_feed(&c->receiver, slice_of(io->lease, (size_t)res), now);
             if (result == RECEIVER_MALFORMED) fail_connection(c, ERROR_FRAMING);
@@ -105,7 +105,7 @@ static void on_sent(struct io *io, struct io_op *op, int res, bool more)
     struct client *c =
         container_of(container_of(op, struct io_send, op), struct client, sender.send);
     (void)io, (void)more;
-    if (res > 0) counter_add(&c->context->record.counts.bytes_out, (uint64_t)res);
+    if (res > 0) record_bytes(&c->context->record, &c->context->record.counts.bytes_out, res);
     if (res < 0 && c->state == CLIENT_OPEN) {
         /* Replies that came before may still be unread. The end of the stream follows them, and is
          * the error then. */

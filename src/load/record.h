@@ -33,9 +33,9 @@ struct load_counts {
     uint64_t replies;  /* measured good replies; see record_measures */
     uint64_t answered; /* good replies in PHASE_MEASURE, whenever their requests were due */
     uint64_t total;    /* all good replies */
-    uint64_t bytes_in, bytes_out;
-    uint64_t connects;        /* that succeeded */
-    uint64_t connecting_done; /* connections whose first attempt has succeeded or failed */
+    uint64_t bytes_in, bytes_out; /* in PHASE_MEASURE */
+    uint64_t connects;            /* that succeeded */
+    uint64_t connecting_done;     /* connections whose first attempt has succeeded or failed */
     uint64_t issued;    /* requests issued in PHASE_MEASURE; in a closed loop over a time, in any */
     uint64_t completed; /* of those, answered or failed */
     uint64_t draining;  /* 1 once `issued` is final */
@@ -73,6 +73,12 @@ void record_good(struct record *r, const struct pending *p, uint64_t now);
 
 /* `p` is NULL where the error concerns no request. */
 void record_error(struct record *r, enum load_error kind, const struct pending *p);
+
+/* Adds `n` bytes that were received or sent to `*count`, one of the counts. */
+static inline void record_bytes(struct record *r, uint64_t *count, int n)
+{
+    if (r->phase == PHASE_MEASURE) counter_add(count, (uint64_t)n);
+}
 
 /* Where to describe an error that is about to be recorded; NULL after the first of its kind. */
 static inline struct error_sample *record_sample(struct record *r, enum load_error kind)

@@ -120,8 +120,8 @@ static void put_traffic(struct json *j, const struct run *r)
     json_put_u64(j, "answered", c->answered);
     json_put_u64(j, "requests_total", c->total);
     json_put_double(j, "per_second", result_per_second(r, c->answered), 3);
-    json_put_u64(j, "bytes_in", r->bytes_in);
-    json_put_u64(j, "bytes_out", r->bytes_out);
+    json_put_u64(j, "bytes_in", r->counts.bytes_in);
+    json_put_u64(j, "bytes_out", r->counts.bytes_out);
     json_put_u64(j, "connects", c->connects);
     json_put_u64(j, "unsent", r->unsent);
 }

@@ -113,8 +113,8 @@ static void print_replies(const struct run *r)
     uint64_t n = 0;
     printf("  requests     %" PRIu64 " good, ", c->replies);
     print_rate(result_per_second(r, c->answered));
-    print_bytes(result_per_second(r, r->bytes_in), " in, ");
-    print_bytes(result_per_second(r, r->bytes_out), " out\n");
+    print_bytes(result_per_second(r, r->counts.bytes_in), " in, ");
+    print_bytes(result_per_second(r, r->counts.bytes_out), " out\n");
     for (unsigned i = 0; i < ARRAY_LEN(c->status); i++) n += c->status[i];
     if (n == 0) return;
     printf("  status      ");
@@ -140,14 +140,14 @@ static void print_cpu(const struct run *r)
 {
     const struct plan *p = r->plan;
     printf("  generator    ");
-    if (r->counts.answered) printf("%.2f us CPU per request, ", result_cpu_ns_per_reply(r) / 1e3);
+    if (r->cpu_replies) printf("%.2f us CPU per request, ", result_cpu_ns_per_reply(r) / 1e3);
     printf("%.0f %% of its core%s", result_cpu_share(r) * 100, p->n_cores == 1 ? "" : "s");
     if (result_is_delayed(r))
         printf(", run delay %.0f %% of the time", result_run_delay_share(r) * 100);
     putchar('\n');
-    if (!p->n_watched || !r->counts.answered) return;
+    if (!p->n_watched || !r->cpu_replies) return;
     printf("  watched      %.2f us CPU per request",
-           (double)r->watched_ns / (double)r->counts.answered / 1e3);
+           (double)r->watched_ns / (double)r->cpu_replies / 1e3);
     if (result_run_delay_matters(&r->watched_run_delay))
         printf(", run delay %.2f s", result_seconds(r->watched_run_delay.ns));
     putchar('\n');

@@ -38,12 +38,12 @@ static double share(const struct run *r, uint64_t ns)
 
 double result_cpu_share(const struct run *r)
 {
-    return share(r, r->user_ns + r->system_ns);
+    return share(r, r->cores_ns);
 }
 
 double result_cpu_ns_per_reply(const struct run *r)
 {
-    uint64_t n = r->counts.answered;
+    uint64_t n = r->cpu_replies;
     return n ? (double)(r->user_ns + r->system_ns) / (double)n : 0;
 }
 

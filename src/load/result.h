@@ -23,7 +23,8 @@ uint64_t result_errors(const struct run *r);
  * that were due before the measurement. */
 bool result_has_replies(const struct run *r);
 
-/* The generator's CPU time: as a part of what its cores have, and per reply. */
+/* The generator's CPU time: that of its cores' threads as a part of what its cores have, and all of
+ * it per reply. */
 double result_cpu_share(const struct run *r);
 double result_cpu_ns_per_reply(const struct run *r);
 bool result_saturated(const struct run *r);

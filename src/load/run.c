@@ -47,6 +47,13 @@ static struct run_delay cores_run_delay(const struct run *r)
     return sum;
 }
 
+static uint64_t cores_cpu(const struct run *r)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < r->plan->n_cores; i++) sum += watch_thread(r->cores[i].thread);
+    return sum;
+}
+
 static bool is_broken(const struct run *r)
 {
     for (uint32_t i = 0; i < r->plan->n_cores; i++)
@@ -157,27 +164,49 @@ static struct interval measure_intervals(struct run *r, struct interval first)
     return now;
 }
 
+/* What is known of this process at some time. */
+struct reading {
+    uint64_t from, to; /* ns; when it was read */
+    uint64_t replies;
+    uint64_t cores_ns, user_ns, system_ns;
+};
+
+static struct reading read_own(const struct run *r)
+{
+    struct reading now = {.from = clock_ns(), .replies = SUM(total), .cores_ns = cores_cpu(r)};
+    /* After the cores' clocks: reading these brings that of the process up to date. */
+    watch_self(&now.user_ns, &now.system_ns);
+    now.to = clock_ns();
+    return now;
+}
+
+static void take_own(struct run *r, const struct reading *from, const struct reading *to)
+{
+    r->cpu_wall_ns = to->to - from->from;
+    r->cpu_replies = to->replies - from->replies;
+    r->cores_ns = to->cores_ns > from->cores_ns ? to->cores_ns - from->cores_ns : 0;
+    r->user_ns = to->user_ns - from->user_ns;
+    r->system_ns = to->system_ns - from->system_ns;
+}
+
 static void measure(struct run *r)
 {
     struct run_delay own = cores_run_delay(r), watched = watch_run_delay(&r->watch), now;
     struct interval first = read_totals(r);
-    uint64_t in = SUM(bytes_in), out = SUM(bytes_out), user, system;
-    watch_self(&user, &system);
+    struct reading before = read_own(r), after;
     command(r, PHASE_MEASURE); /* after all readings: replies may come at once */
     struct interval last = measure_intervals(r, first);
+    after = read_own(r);
+    command(r, PHASE_DRAIN); /* what follows takes time */
     now = cores_run_delay(r);
     r->run_delay = run_delay_since(&own, &now);
     now = watch_run_delay(&r->watch);
     r->watched_run_delay = run_delay_since(&watched, &now);
     clear_progress(r);
     r->started_at = first.wall_ns;
-    r->wall_ns = r->cpu_wall_ns = last.wall_ns - first.wall_ns;
+    r->wall_ns = last.wall_ns - first.wall_ns;
     r->watched_ns = last.cpu_ns - first.cpu_ns;
-    watch_self(&r->user_ns, &r->system_ns);
-    r->user_ns -= user;
-    r->system_ns -= system;
-    r->bytes_in = SUM(bytes_in) - in;
-    r->bytes_out = SUM(bytes_out) - out;
+    take_own(r, &before, &after);
 }
 
 /* ---- the phases ---- */
@@ -321,6 +350,20 @@ static void end_with_last_reply(struct run *r)
         r->wall_ns = ended - r->started_at;
 }
 
+/* Over a time, each core measured from when it learned of the beginning until it learned of the
+ * end, which a core that is busy does late: as long as their mean. */
+static void measured_as_long_as_cores(struct run *r)
+{
+    uint64_t sum = 0, n = 0;
+    for (uint32_t i = 0; i < r->plan->n_cores; i++) {
+        const struct supply *s = &r->cores[i].context.supply;
+        if (s->measure_to <= s->measure_from) continue; /* it slept through all of it */
+        sum += s->measure_to - s->measure_from;
+        n++;
+    }
+    if (n) r->wall_ns = sum / n;
+}
+
 static int collect(struct run *r)
 {
     int status = 0;
@@ -337,7 +380,10 @@ static int collect(struct run *r)
         add_core(r, c);
         load_core_free(c);
     }
-    end_with_last_reply(r);
+    if (r->plan->count)
+        end_with_last_reply(r);
+    else
+        measured_as_long_as_cores(r);
     if (r->plan->rate == 0) r->corrected = r->raw;
     free(r->cores);
     r->cores = NULL;

@@ -23,14 +23,16 @@ struct run {
     bool interrupted;
 
     /* of the measurement */
-    uint64_t started_at;         /* ns */
-    uint64_t wall_ns;            /* of a number of requests: until the last one was completed */
-    uint64_t cpu_wall_ns;        /* the time that CPU times and run delays are of */
+    uint64_t started_at;  /* ns */
+    uint64_t wall_ns;     /* what a core measured; of a number of requests: until the last one was
+                             completed */
+    uint64_t cpu_wall_ns; /* the time that CPU times and run delays are of */
+    uint64_t cpu_replies; /* the good replies of that time */
     uint64_t user_ns, system_ns; /* CPU time of this process */
+    uint64_t cores_ns;           /* of that, the cores' threads' */
     uint64_t watched_ns;         /* CPU time of the watched processes */
     struct run_delay run_delay;  /* of the cores' threads */
     struct run_delay watched_run_delay;
-    uint64_t bytes_in, bytes_out;
     struct interval *intervals;
     uint32_t n_intervals;
 

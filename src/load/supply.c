@@ -142,9 +142,11 @@ void supply_enter(struct supply *s, enum phase phase)
     r->phase = phase;
     if (phase == PHASE_WARM || (phase == PHASE_MEASURE && before == PHASE_CONNECT))
         start_schedule(s);
-    if (phase == PHASE_MEASURE) s->measure_from = s->io->now;
+    /* An open loop issues by the time of the turn; a closed one counts replies until right now. */
+    uint64_t now = record_open_loop(r) ? s->io->now : clock_ns();
+    if (phase == PHASE_MEASURE) s->measure_from = now;
     if (phase >= PHASE_DRAIN && s->measure_from && !s->measure_to) {
-        s->measure_to = s->io->now;
+        s->measure_to = now;
         s->io->alarm = WHEEL_NEVER;
     }
     if (phase >= PHASE_DRAIN) counter_set(&r->counts.draining, 1);

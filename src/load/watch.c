@@ -122,6 +122,14 @@ static uint64_t ns_of(const struct timeval *t)
     return (uint64_t)t->tv_sec * NS_PER_S + (uint64_t)t->tv_usec * 1000;
 }
 
+uint64_t watch_thread(pthread_t thread)
+{
+    clockid_t clock;
+    struct timespec ts;
+    if (pthread_getcpuclockid(thread, &clock) || clock_gettime(clock, &ts) < 0) return 0;
+    return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
 void watch_self(uint64_t *user, uint64_t *system)
 {
     struct rusage r;

@@ -5,6 +5,8 @@
 
 #include "load/plan.h"
 
+#include <pthread.h>
+
 /* How long threads were runnable without a CPU: since they started, or between two readings. */
 struct run_delay {
     uint64_t ns;
@@ -31,7 +33,11 @@ struct run_delay watch_run_delay(const struct watch *w);
 
 void watch_close(struct watch *w);
 
-/* CPU time of this process, in ns. */
+/* CPU time of a thread of this process, in ns; 0 once it has ended. */
+uint64_t watch_thread(pthread_t thread);
+
+/* CPU time of this process, in ns. That of a thread that runs is up to a tick old, unless its own
+ * was read just before. */
 void watch_self(uint64_t *user, uint64_t *system);
 
 /* One line of /proc/PID/schedstat; false where it is malformed. */

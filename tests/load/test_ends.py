@@ -81,6 +81,18 @@ class Ends(rig.Case):
             self.assertEqual(sum(done.json["errors"].values()), 0)
             self.agrees(done.json)
 
+    def test_a_short_run_measures_as_long_as_it_says(self):
+        """Each connection waits for one reply after the other: together for no longer than the run. The core
+        uses no more than one CPU."""
+        url = self.lab()[1]
+        for duration in ("1ms", "2ms", "5ms", "30ms") * 3:
+            done = self.run_load("--connections", 64, "--cores", 1, "--duration", duration, url + "/plaintext")
+            j = done.json
+            self.agrees(j)
+            waited = j["latency_ns"]["raw"]["mean"] * j["requests"] / 64
+            self.assertLessEqual(waited, 1.01e9 * j["seconds"], (duration, done.out))
+            self.assertLessEqual(j["cpu"]["share"], 1, (duration, done.out))
+
     def test_replies_to_requests_in_flight_are_awaited(self):
         """A reply after the duration and within the timeout is good, but not measured."""
 

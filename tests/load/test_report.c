@@ -33,6 +33,7 @@ static int set_up(void **state)
     run.wall_ns = run.cpu_wall_ns = 2 * NS_PER_S;
     run.user_ns = 300 * NS_PER_MS;
     run.system_ns = 100 * NS_PER_MS;
+    run.cores_ns = 400 * NS_PER_MS;
     return 0;
 }
 
@@ -141,12 +142,12 @@ static void json_agrees_with_itself(void **state)
     record(&run.corrected, 5017);
     run.unsent = 17;
     run.counts.replies = 5000;
-    run.counts.answered = 4000;
+    run.counts.answered = run.cpu_replies = 4000;
     run.counts.total = 5100;
     run.counts.status[200] = 4990;
     run.counts.status[599] = 10;
-    run.bytes_in = 1 << 20;
-    run.bytes_out = 1 << 19;
+    run.counts.bytes_in = 1 << 20;
+    run.counts.bytes_out = 1 << 19;
     run.counts.connects = 9;
     write_json();
     assert_true(json_number(json, "format") == 1);
@@ -260,11 +261,11 @@ static void json_has_run_delay(void **state)
 static void json_has_advice(void **state)
 {
     (void)state;
-    run.user_ns = 3900 * NS_PER_MS;
+    run.cores_ns = 3900 * NS_PER_MS;
     write_json();
     assert_true(json_is(json, "saturated", "true"));
     assert_non_null(strstr(json_text(json, "advice"), "--cores"));
-    run.user_ns = 0;
+    run.cores_ns = 0;
     run.unsent = 1;
     assert_non_null(strstr(json_text(write_json(), "advice"), "--connections"));
 }

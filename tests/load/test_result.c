@@ -20,6 +20,7 @@ static int set_up(void **state)
     run.wall_ns = run.cpu_wall_ns = 2 * NS_PER_S;
     run.user_ns = 300 * NS_PER_MS;
     run.system_ns = 100 * NS_PER_MS;
+    run.cores_ns = 400 * NS_PER_MS;
     return 0;
 }
 
@@ -35,7 +36,9 @@ static void the_limit_to_fix_first_is_named(void **state)
     assert_int_equal(result_limit(&run), LIMIT_RUN_DELAY);
     run.connect_error = EADDRNOTAVAIL;
     assert_int_equal(result_limit(&run), LIMIT_PORTS);
-    run.user_ns = 3900 * NS_PER_MS;
+    run.user_ns = 3900 * NS_PER_MS; /* of other threads, which are not on these cores */
+    assert_int_equal(result_limit(&run), LIMIT_PORTS);
+    run.cores_ns = 3900 * NS_PER_MS;
     assert_int_equal(result_limit(&run), LIMIT_CORES);
 }
 
