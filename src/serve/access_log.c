@@ -163,17 +163,21 @@ static void warn_of_losses(struct access_log *log, uint64_t now)
     log->write_error = 0;
 }
 
-/* Waits for room in the pipe; false if the log is closing and CLOSE_TIMEOUT_NS has passed. */
+/* Waits for room in the pipe, or where poll is refused, leaves that to the write; false if the log
+ * is closing and CLOSE_TIMEOUT_NS has passed. */
 static bool wait_writable(struct access_log *log)
 {
     struct pollfd p = {log->fd, POLLOUT, 0};
+    int n;
     do {
         uint64_t now = clock_ns();
         warn_of_losses(log, now);
-        if (!atomic_load_explicit(&log->closing, memory_order_acquire)) continue;
-        if (!log->close_deadline) log->close_deadline = now + CLOSE_TIMEOUT_NS;
-        if (now >= log->close_deadline) return false;
-    } while (poll(&p, 1, STUCK_INTERVAL_MS) <= 0);
+        if (atomic_load_explicit(&log->closing, memory_order_acquire)) {
+            if (!log->close_deadline) log->close_deadline = now + CLOSE_TIMEOUT_NS;
+            if (now >= log->close_deadline) return false;
+        }
+        n = poll(&p, 1, STUCK_INTERVAL_MS);
+    } while (n == 0 || (n < 0 && errno == EINTR));
     return true;
 }
 
@@ -233,15 +237,23 @@ static void write_buffered(struct access_log *log, struct access_log_buffer *b)
     }
 }
 
+/* Until it is time to write, or the thread is woken. Where that is refused, it looks now and then.
+ */
+static void wait_woken(const struct access_log *log)
+{
+    static const struct timespec pause = {0, ACCESS_FLUSH_MS * NS_PER_MS};
+    struct pollfd p = {log->wake_fd, POLLIN, 0};
+    uint64_t wakes;
+    int n = poll(&p, 1, log->flush_ms);
+    if (n < 0 || (n > 0 && read(log->wake_fd, &wakes, sizeof wakes) < 0)) nanosleep(&pause, NULL);
+}
+
 static void *run(void *arg)
 {
     struct access_log *log = arg;
-    struct pollfd wake = {log->wake_fd, POLLIN, 0};
-    uint64_t wakes;
     pthread_setname_np(pthread_self(), "torc-log");
     for (bool last = false; !last;) {
-        if (poll(&wake, 1, log->flush_ms) > 0 && read(log->wake_fd, &wakes, sizeof wakes) < 0)
-            poll(NULL, 0, ACCESS_FLUSH_MS); /* refused: it stays readable */
+        wait_woken(log);
         last = atomic_load_explicit(&log->closing, memory_order_acquire);
         bool reopening = atomic_exchange_explicit(&log->reopen, false, memory_order_acquire);
         for (uint32_t i = 0; i < log->n_buffers; i++) write_buffered(log, &log->buffers[i]);

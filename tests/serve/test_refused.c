@@ -134,62 +134,6 @@ static void limit_processes(void *arg)
     if (access(program, X_OK) < 0) _exit(77);
 }
 
-static void refuse_threads(void *arg)
-{
-    (void)arg;
-    refuse_call(&(struct refusal){.call = SYS_clone, .err = EAGAIN});
-    refuse_call(&(struct refusal){.call = SYS_clone3, .err = EAGAIN});
-}
-
-/* It is not the file that cannot be opened. */
-static void an_access_log_without_a_thread(void **state)
-{
-    struct server s;
-    struct server_how how = {"epoll", refuse_threads, NULL};
-    (void)state;
-    assert_int_equal(
-        server_run(&s, &how,
-                   (const char *const[]){"--listen", "127.0.0.1:0", "--access-log", "-", NULL}),
-        1);
-    assert_non_null(strstr(server_log(&s), "the access log cannot start its thread"));
-    assert_non_null(strstr(server_log(&s), "ulimit -u"));
-    assert_null(strstr(server_log(&s), "cannot open --access-log"));
-    server_free(&s);
-}
-
-static void an_access_log_without_an_eventfd(void **state)
-{
-    struct server s;
-    struct refusal refusal = {.call = SYS_eventfd2, .err = EMFILE};
-    struct server_how how = {"epoll", refuse_call, &refusal};
-    (void)state;
-    assert_int_equal(
-        server_run(&s, &how,
-                   (const char *const[]){"--listen", "127.0.0.1:0", "--access-log", "-", NULL}),
-        1);
-    assert_non_null(strstr(server_log(&s), "the access log cannot open an eventfd"));
-    assert_null(strstr(server_log(&s), "cannot open --access-log"));
-    server_free(&s);
-}
-
-/* Reads of eight bytes, as of an eventfd: a core and the access log are woken all the same. */
-static void an_eventfd_that_cannot_be_read(void **state)
-{
-    struct server s;
-    struct refusal refusal = {.call = SYS_read, .err = EPERM, .nth = 3, .value = 8};
-    struct server_how how = {server_engine, refuse_call, &refusal};
-    (void)state;
-    char *dir = files_open(), log[512];
-    snprintf(log, sizeof log, "%s/log", dir);
-    server_spawn(&s, &how,
-                 (const char *const[]){"--listen", "127.0.0.1:0", "--cores", "1", "--access-log",
-                                       log, NULL});
-    server_await_ready(&s);
-    expect_status(&s, "/crypto?ms=1&where=work", 200);
-    server_stop(&s);
-    files_close(dir);
-}
-
 static void files_without_worker_threads(void **state)
 {
     struct server s;
@@ -385,9 +329,6 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_refused_call_is_named),
         cmocka_unit_test(locked_memory),
-        cmocka_unit_test(an_access_log_without_a_thread),
-        cmocka_unit_test(an_access_log_without_an_eventfd),
-        cmocka_unit_test(an_eventfd_that_cannot_be_read),
         cmocka_unit_test(files_without_worker_threads),
         cmocka_unit_test(openat2),
         cmocka_unit_test(a_call_refused_later_ends_the_server),

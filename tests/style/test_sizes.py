@@ -24,6 +24,7 @@ OTHER_TESTS = {
     "io/wake": "an engine that other threads wake",
     "load/plan_requests": "plan.c on the requests that a command line describes",
     "serve/access_ends": "whole servers",
+    "serve/access_refused": "whole servers",
     "serve/access_rotation": "whole servers",
     "serve/asking": "handlers that ask, in a server",
     "serve/connecting": "handlers that connect to another server",
