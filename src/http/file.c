@@ -77,13 +77,16 @@ int torc_file_create(torc_req *rq, const char *path, int flags, unsigned mode, t
 /* ---- temporary files ---- */
 
 /* A name that nobody uses, in the directory `in`, which ends with a slash or is empty. It begins
- * with a dot, so that static files do not show it. NULL without memory. */
+ * with a dot, so that static files do not show it. It need not be random: one that is taken is
+ * tried again. NULL without memory. */
 static char *unique_name(torc_req *rq, slice in)
 {
     uint64_t random;
     size_t room = in.len + sizeof ".torc-0123456789abcdef";
     char *name = arena_alloc_aligned(&rq->arena, room, 1);
-    if (!name || getrandom(&random, sizeof random, 0) != sizeof random) return NULL;
+    if (!name) return NULL;
+    if (getrandom(&random, sizeof random, 0) != sizeof random)
+        random = clock_ns() * 0x9E3779B97F4A7C15;
     snprintf(name, room, "%.*s.torc-%016llx", (int)in.len, in.ptr ? in.ptr : "",
              (unsigned long long)random);
     return name;

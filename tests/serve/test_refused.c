@@ -228,17 +228,47 @@ static void put_off(torc_req *rq, void *arg)
     torc_replyf(rq, 200, "never sent");
 }
 
+static void replace_file(torc_req *rq, void *arg)
+{
+    torc_file *file;
+    (void)arg;
+    int err = torc_file_temp(rq, getenv("DIRECTORY"), &file);
+    if (err == 0) err = torc_file_link(rq, file, getenv("FILE"), true);
+    torc_replyf(rq, err < 0 ? 500 : 200, "%d", err);
+}
+
 static int serve(int argc, char **argv)
 {
     static torc_server *s; /* one that is not freed, as its engine failed, is no leak */
     s = torc_server_new("test");
     if (!s || torc_route(s, "GET", "/refuse", refuse_now, NULL) < 0 ||
+        torc_route(s, "GET", "/replace", replace_file, NULL) < 0 ||
         torc_route(s, "GET", "/refuse/watches", refuse_watches, NULL) < 0 ||
         torc_route(s, "GET", "/refuse/later", put_off, NULL) < 0)
         return 125;
     int status = torc_server_main(s, argc, argv);
     torc_server_free(s);
     return status;
+}
+
+/* Random numbers are for a name that nobody uses; any such name will do. */
+static void a_file_is_replaced_without_random_numbers(void **state)
+{
+    struct server s;
+    struct refusal refusal = {.call = SYS_getrandom, .err = EPERM};
+    struct server_how how = {server_engine, refuse_call, &refusal};
+    (void)state;
+    char *dir = files_open(), *file = files_path(dir, "file");
+    setenv("DIRECTORY", dir, 1);
+    setenv("FILE", file, 1);
+    server_program = "/proc/self/exe";
+    server_spawn(&s, &how, (const char *const[]){"--listen", "127.0.0.1:0", "--cores", "1", NULL});
+    server_program = program;
+    server_await_ready(&s);
+    for (int i = 0; i < 3; i++) expect_status(&s, "/replace", 200);
+    server_stop(&s);
+    free(file);
+    files_close(dir);
 }
 
 /* Once it is refused for good, the server ends and says why. */
@@ -331,6 +361,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(locked_memory),
         cmocka_unit_test(files_without_worker_threads),
         cmocka_unit_test(openat2),
+        cmocka_unit_test(a_file_is_replaced_without_random_numbers),
         cmocka_unit_test(a_call_refused_later_ends_the_server),
         cmocka_unit_test(a_call_put_off_for_long),
         cmocka_unit_test(a_client_that_cannot_be_watched_is_told_of),
