@@ -19,10 +19,14 @@ static int call_at_once(struct io *io, struct io_call *c)
     }
 }
 
+/* To close it ends its registration only if nobody else has the socket. A process that a handler
+ * forked has it, until it executes a program or ends, and what happens to the socket meanwhile
+ * would be told of whatever is then where `s` was. */
 static void close_sock(struct io *io, struct io_call *c)
 {
     struct io_sock *s = c->sock.sock;
     list_unlink(&s->queue);
+    epoll_control(io, EPOLL_CTL_DEL, s->fd, 0, NULL, 0);
     counter_add(&io->stats.syscalls, 1);
     epoll_finish(io, &c->op, close(s->fd) < 0 ? -errno : 0);
 }

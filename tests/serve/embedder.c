@@ -1,6 +1,7 @@
-/* A program around a server, as test_embedding.c needs it: it has a thread of its own, which takes
- * signals, before the server starts, and prints what the server left behind. Options beyond those
- * of a server: --lines FILE, which handlers of all cores write to through one descriptor. */
+/* A program around a server, as test_embedding.c and test_forking.c need it: it has a thread of its
+ * own, which takes signals, before the server starts, and prints what the server left behind.
+ * Options beyond those of a server: --lines FILE, which handlers of all cores write to through one
+ * descriptor. */
 
 #include <torc.h>
 
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 static torc_server *server;
@@ -52,6 +54,18 @@ static void on_sleep(torc_req *rq, void *arg)
 {
     (void)arg;
     if (torc_sleep(rq, 300) == 0) torc_reply(rq, 200, NULL, TORC_S("slept"));
+}
+
+/* The child has what the server had open until its core ends. */
+static void on_fork(torc_req *rq, void *arg)
+{
+    (void)arg;
+    pid_t child = fork();
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (alarm(60);;) pause();
+    }
+    torc_replyf(rq, child < 0 ? 500 : 200, "forked");
 }
 
 static void descend(volatile char *below, int depth)
@@ -310,6 +324,7 @@ int main(int argc, char **argv)
         torc_route(server, "GET", "/line", on_line, NULL) < 0 ||
         torc_route(server, "GET", "/busy", on_busy, NULL) < 0 ||
         torc_route(server, "GET", "/sleep", on_sleep, NULL) < 0 ||
+        torc_route(server, "GET", "/fork", on_fork, NULL) < 0 ||
         torc_route(server, "GET", "/overflow/:how", on_overflow, NULL) < 0 ||
         torc_route(server, "GET", "/overflow/group", on_group_overflow, NULL) < 0 ||
         torc_route(server, "POST", "/thread", on_thread, NULL) < 0 ||

@@ -39,6 +39,7 @@ OTHER_TESTS = {
     "serve/lab_pg": "routes of torc-lab that ask PostgreSQL",
     "serve/lab_redis": "queues of torc-lab in Redis",
     "serve/lifecycle": "whole servers",
+    "serve/forking": "handlers that fork, in a server",
     "serve/embedding": "a server inside a program of its own",
     "serve/exceptions": "handlers in C++",
     "serve/limits": "whole servers",
