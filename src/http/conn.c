@@ -162,15 +162,24 @@ int conn_wait_sent(struct conn *c, struct scope *scope, size_t below, bool by_re
     return wait_park(scope, &w.wait, writer_cancel);
 }
 
+/* Not the client's doing, but the system's. */
+static bool is_refused(int err)
+{
+    return err == -ENOMEM || err == -ENOBUFS || err == -EPERM || err == -EACCES;
+}
+
 /* Not inlined; otherwise every send would pay for registers saved for it. */
 __attribute__((noinline)) static void on_send_failed(struct conn *c, int err)
 {
     size_t sent = send_queue_progress(&c->unsent);
     counter_add(&c->ctx->stats.bytes_out, sent);
     send_queue_sent(&c->unsent, sent);
-    if (c->state == CONN_OPEN && err != -ECANCELED && err != -EFAULT)
-        counter_add(&c->ctx->stats.resets, 1);
-    conn_abort(c, err == -EFAULT ? -EIO : -ECONNRESET);
+    bool ours = err == -EFAULT || is_refused(err);
+    if (c->state == CONN_OPEN && err != -ECANCELED && !ours) counter_add(&c->ctx->stats.resets, 1);
+    if (is_refused(err))
+        http_warn(c->ctx, WARN_SOCKET, "cannot send to a client: %s; connection closed",
+                  strerror(-err));
+    conn_abort(c, ours ? -EIO : -ECONNRESET);
     if (c->writer) wake_writer(c, c->writer->wait.scope->cancelled);
     conn_schedule(c);
 }

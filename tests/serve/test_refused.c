@@ -7,6 +7,7 @@
 #include "json.h"
 #include "refuse.h"
 #include "server.h"
+#include "stats.h"
 
 #include <errno.h>
 #include <regex.h>
@@ -220,6 +221,15 @@ static void refuse_watches(torc_req *rq, void *arg)
     torc_replyf(rq, 200, "refused");
 }
 
+static void refuse_sending(torc_req *rq, void *arg)
+{
+    (void)arg;
+    if (torc_start(rq, 200, NULL, 10) < 0) return;
+    refuse_call(&(struct refusal){.call = SYS_sendto, .err = EPERM});
+    refuse_call(&(struct refusal){.call = SYS_sendmsg, .err = EPERM});
+    torc_sleep(rq, 60000);
+}
+
 /* As for want of memory, but without an end. */
 static void put_off(torc_req *rq, void *arg)
 {
@@ -244,6 +254,7 @@ static int serve(int argc, char **argv)
     if (!s || torc_route(s, "GET", "/refuse", refuse_now, NULL) < 0 ||
         torc_route(s, "GET", "/replace", replace_file, NULL) < 0 ||
         torc_route(s, "GET", "/refuse/watches", refuse_watches, NULL) < 0 ||
+        torc_route(s, "GET", "/refuse/sending", refuse_sending, NULL) < 0 ||
         torc_route(s, "GET", "/refuse/later", put_off, NULL) < 0)
         return 125;
     int status = torc_server_main(s, argc, argv);
@@ -333,6 +344,26 @@ static void a_client_that_cannot_be_watched_is_told_of(void **state)
     server_stop(&s);
 }
 
+/* What the system refuses is not counted as the client's doing. */
+static void sending_that_is_refused_is_told_of(void **state)
+{
+    struct server s;
+    struct client c;
+    (void)state;
+    if (has_ring()) return; /* it sends without the system call */
+    server_program = "/proc/self/exe";
+    server_start(&s, "--cores", "1");
+    server_program = program;
+    client_open(&c, &s);
+    client_ask(&c, "GET", "/refuse/sending", "");
+    stats_await(&s, "total.requests_aborted_server", 1);
+    assert_true(stats_number(&s, "total.requests_aborted_client") == 0);
+    assert_true(stats_number(&s, "total.connections_reset") == 0);
+    assert_non_null(strstr(server_log(&s), "cannot send to a client: Operation not permitted"));
+    client_close(&c);
+    server_stop(&s);
+}
+
 /* ---- timers ---- */
 
 static void timers(void **state)
@@ -365,6 +396,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_call_refused_later_ends_the_server),
         cmocka_unit_test(a_call_put_off_for_long),
         cmocka_unit_test(a_client_that_cannot_be_watched_is_told_of),
+        cmocka_unit_test(sending_that_is_refused_is_told_of),
         cmocka_unit_test(timers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
