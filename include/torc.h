@@ -14,6 +14,8 @@
  * Data of one core (torc_core) needs no lock between two calls that WAIT, as nothing else of the
  * core runs meanwhile. A mutex must not be held across a call that WAITS: the request that would
  * release it could be of the same core, which then never comes to it.
+ * A process that a handler forks has the sockets of all clients until it executes a program or
+ * ends: for those that the server closes meanwhile, the connection ends only then.
  *
  * What a thread has in C, a fiber has here: errno, the exceptions that C++ is handling, the shadow
  * of the address and thread sanitizers. An exception must not leave a handler. Thread-local
