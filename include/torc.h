@@ -24,7 +24,7 @@
  * A page below the stack is a guard: an overflow ends the process by SIGSEGV, after a line on
  * stderr that names the route.
  *
- * Errors are negative errno values. A request is cancelled
+ * Errors are negative values of <errno.h>. A request is cancelled
  *   -ECONNRESET  when its client resets the connection, which a client that has closed does once
  *                something is sent to it;
  *   -ESHUTDOWN   when the server's drain times out;
@@ -244,7 +244,8 @@ TORC_API int torc_body_all(torc_req *rq, torc_slice *body);
  * -ENOMEM without memory. If the handler gives no response, torc sends that of torc_body_read, 507
  * if the storage is full (-ENOSPC, -EDQUOT, -EFBIG), 503 without memory, otherwise 500. Give a file
  * of torc_file_temp its name (torc_file_link) once this has returned 0: then nobody sees a part of
- * a body, and a request that is cancelled leaves nothing behind. */
+ * a body, and a request that is cancelled leaves nothing behind. Meanwhile a function of a group
+ * can tell the progress: torc_file_size. */
 TORC_API int torc_body_file(torc_req *rq, torc_file *file, int64_t *size);
 
 /* ---- response -------------------------------------------------------------------------------- */
@@ -286,7 +287,9 @@ TORC_API int torc_reply_error(torc_req *rq, int status);
 /* WAITS. Sends a complete response with the file `path` below the directory `dir`, as static files
  * are sent: with its media type, conditions (RFC 9110, 13), ranges (14) and precompressed variants
  * (NAME.br, .zst, .gz); 304, 412 and 416 accordingly. To other methods than GET and HEAD it is sent
- * as it is. The open file is cached with the static files, within --file-cache.
+ * as it is. The open file is cached with the static files, within --file-cache: for
+ * --file-cache-ttl after a file was replaced, as by torc_file_link, the old one may still be sent.
+ * A relative `dir` is relative to the process's working directory.
  *
  * `path` is decoded, as torc_param gives it, and begins without a slash. "" or a slash at its end
  * mean index.html; a directory without that slash is redirected to it (301) if `path` is the end of
@@ -482,7 +485,8 @@ typedef struct torc_fetch_options {
 } torc_fetch_options;
 
 /* WAITS for the whole response, of any status: 0, and *x must be closed with torc_fetch_close;
- * exchanges left open are closed when the handler returns. Or
+ * exchanges left open are closed when the handler returns, not when the function of a group does
+ * that opened them. On an error *x stays as it was. Or
  *   -EINVAL           the URL, the method or a field is malformed, or the field is torc's own
  *   -EPROTONOSUPPORT  a URL, or that of a redirect, is not of http
  *   -EAGAIN           as many requests wait for a connection as may
@@ -678,7 +682,8 @@ TORC_API bool torc_work_cancelled(const torc_job *job);
  *
  * 0: then fn runs, once, unless the engine of the core fails; -EINVAL if the server has no such
  * core, -ESHUTDOWN before the core is ready and once it ends, in a drain after its last request;
- * -EAGAIN while 65,536 functions wait for the core, -ENOMEM. */
+ * -EAGAIN while 65,536 functions wait for the core, -ENOMEM. Once the server is ready, the first
+ * index that gets -EINVAL is the number of its cores. */
 TORC_API int torc_post(torc_server *s, unsigned core, void (*fn)(void *arg), void *arg);
 
 /* Has every core run fn(rq, arg) each `ms` milliseconds, for the first time after as many. `rq` is
