@@ -433,12 +433,11 @@ TORC_API int torc_stream_shutdown(torc_req *rq, torc_stream *s);
 TORC_API void torc_stream_close(torc_stream *s);
 
 /* WAITS until the descriptor is ready, for a client library that has a socket of its own. `events`
- * is that of poll(2), and so is the result: POLLERR and POLLHUP may be in it unasked, and
- * POLLRDHUP, alone too, where the kernel is asked by io_uring. Several fibers may wait for one
- * descriptor, for the same events or others. A file is always ready. Closing a descriptor ends no
- * wait for it, nor, before that wait returns, its connection; its number may be used again. -EBADF
- * if it is not open; -EINVAL for events that it cannot report; -EMFILE, -ENOMEM; or the scope's
- * error. */
+ * is that of poll(2), and so is the result: POLLERR and POLLHUP may be in it unasked. Several
+ * fibers may wait for one descriptor, for the same events or others. A file is always ready.
+ * Closing a descriptor ends no wait for it, nor, before that wait returns, its connection; its
+ * number may be used again. -EBADF if it is not open; -EINVAL for events that it cannot report;
+ * -EMFILE, -ENOMEM; or the scope's error. */
 TORC_API int torc_poll(torc_req *rq, int fd, int events);
 
 /* ---- HTTP client ----------------------------------------------------------------------------- */

@@ -166,11 +166,12 @@ struct io_call {
             socklen_t len;
         } connect;
         struct {
-            int fd;       /* others may poll it, too; the engine keeps its file open */
-            short events; /* of poll(2) */
-            bool at_once; /* the descriptor may be closed within this turn */
-            int watched;  /* engine */
-        } poll;           /* result: revents */
+            int fd;             /* others may poll it, too; the engine keeps its file open */
+            short events;       /* of poll(2) */
+            bool at_once;       /* the descriptor may be closed within this turn */
+            int watched, found; /* engine */
+            bool repeated;      /* engine */
+        } poll;                 /* result: revents */
         struct {
             void *addr;
             uint32_t size;

@@ -120,7 +120,7 @@ static void prepare(struct uring *u, struct io_uring_sqe *sqe, struct io_op *op)
         io_uring_prep_cmd_sock(sqe, SOCKET_URING_OP_SIOCOUTQ, c->sock.sock->fd, 0, 0, NULL, 0);
         uring_set_fixed_file(sqe, c->sock.sock);
         break;
-    case IO_POLL: io_uring_prep_poll_add(sqe, c->poll.fd, (unsigned)c->poll.events); break;
+    case IO_POLL: uring_prepare_poll(sqe, c); break;
     case IO_POPULATE:
         io_uring_prep_madvise(sqe, c->populate.addr, c->populate.size, MADV_POPULATE_READ);
         break;
@@ -245,6 +245,7 @@ static void run_cqe(struct uring *u, uint64_t data, int res, unsigned flags)
     case IO_WATCH: uring_watch_cqe(u, container_of(op, struct io_sock, recv), res, flags); break;
     case IO_SEND: send_cqe(u, container_of(op, struct io_send, op), res); break;
     case IO_ACCEPT: accept_cqe(u, op, res, flags); break;
+    case IO_POLL: uring_poll_cqe(u, container_of(op, struct io_call, op), res, flags); break;
     default: io_complete(u->io, op, call_result(u, op, res), false);
     }
 }
@@ -337,6 +338,14 @@ static void submit_now(struct uring *u)
     if (err < 0 && !uring_may_retry(err)) uring_enter_failed(u, err);
 }
 
+static void start_poll(struct io *io, struct io_call *c)
+{
+    c->poll.found = 0;
+    c->poll.repeated = false;
+    uring_push(uring_of(io), &c->op);
+    if (c->poll.at_once) submit_now(uring_of(io));
+}
+
 static void uring_call(struct io *io, struct io_call *c)
 {
     if (c->op.kind == IO_UNACKED && !(c->sock.sock->engine_bits & SOCK_DIRECT))
@@ -345,9 +354,10 @@ static void uring_call(struct io *io, struct io_call *c)
             sock_unacked(c->sock.sock->fd)); /* ioctl works for plain descriptors on any kernel */
     else if (call_at_once(io, c))
         io_complete_later(io, &c->op, file_call(io, c));
+    else if (c->op.kind == IO_POLL)
+        start_poll(io, c);
     else
         uring_push(uring_of(io), &c->op);
-    if (c->op.kind == IO_POLL && c->poll.at_once) submit_now(uring_of(io));
 }
 
 static void uring_cancel(struct io *io, struct io_op *op)

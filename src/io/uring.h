@@ -105,6 +105,11 @@ void uring_owe(struct uring *u, enum owed_kind kind, uint64_t what);
 /* Submits what is owed; true if nothing is left. */
 bool uring_pay(struct uring *u);
 
+/* ---- uring_poll.c ---- */
+
+void uring_prepare_poll(struct io_uring_sqe *sqe, const struct io_call *c);
+void uring_poll_cqe(struct uring *u, struct io_call *c, int res, unsigned flags);
+
 /* ---- uring_recv.c ---- */
 
 void uring_prepare_recv(struct uring *u, struct io_uring_sqe *sqe, struct io_sock *s);

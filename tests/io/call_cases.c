@@ -376,6 +376,36 @@ static void poll_by_several(void **state)
     rig_close(r);
 }
 
+/* The end of the peer's stream is told to those who ask for it. */
+static void poll_without_the_end_of_the_stream(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    char bytes[4096] = "";
+    int s[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, s), 0);
+    while (write(s[0], bytes, sizeof bytes) > 0) {
+    }
+    shutdown(s[1], SHUT_WR);
+    struct io_call both = {.poll = {.fd = s[0], .events = POLLIN | POLLOUT}};
+    assert_int_equal(rig_call(r, &both, IO_POLL), POLLIN);
+    for (int cancels = 1; cancels >= 0; cancels--) {
+        struct io_call out = {.op.fn = on_call, .poll = {.fd = s[0], .events = POLLOUT}};
+        call_result = (struct outcome){0};
+        io_call_start(&r->io, &out, IO_POLL);
+        for (int k = 0; k < 20; k++) rig_poll(r);
+        assert_true(io_busy(&out.op));
+        if (cancels) io_cancel(&r->io, &out.op);
+        while (!cancels && read(s[1], bytes, sizeof bytes) > 0) {
+        }
+        TURN_UNTIL(r, !io_busy(&out.op));
+        assert_int_equal(call_result.res, cancels ? -ECANCELED : POLLOUT);
+    }
+    close(s[0]);
+    close(s[1]);
+    rig_close(r);
+}
+
 /* A library closes its descriptor under a poll, and the number is soon that of something else. */
 static void close_under_a_poll(bool at_once)
 {
@@ -454,6 +484,7 @@ int call_cases(void)
         cmocka_unit_test(poll_until_ready),
         cmocka_unit_test(poll_cancelled),
         cmocka_unit_test(poll_by_several),
+        cmocka_unit_test(poll_without_the_end_of_the_stream),
         cmocka_unit_test(poll_of_a_descriptor_that_is_closed),
         cmocka_unit_test(poll_a_file),
     };
