@@ -305,6 +305,7 @@ static void conn_free(struct conn *c)
 {
     struct http_context *ctx = c->ctx;
     free(c->peer);
+    if (c->refused) http_forget_refused(c);
     list_unlink(&c->link);
     ctx->n_open--;
     counter_add(&ctx->stats.closed, 1);

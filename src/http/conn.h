@@ -49,6 +49,7 @@ struct conn {
     bool close_after_response;  /* no further request is served; close when everything is sent */
     bool linger : 1;            /* before closing, discard input that may still arrive */
     bool ended : 1;             /* the client has ended its stream, perhaps behind unread bytes */
+    bool refused : 1;           /* it is one of http_context.refused */
     bool used : 1;              /* a request has begun on it */
     bool stuck : 1;             /* conn_probe found no progress */
     bool corked;                /* hold back output until more is added */
@@ -92,6 +93,9 @@ static inline void conn_await_sent(struct conn *c)
  * sent by reference; then it does not return while a send may still read them. 0; -EBUSY if another
  * fiber waits already; or the scope's error. */
 int conn_wait_sent(struct conn *c, struct scope *scope, size_t below, bool by_ref);
+
+/* Of a connection that is refused, before it is freed. */
+void http_forget_refused(struct conn *c);
 
 /* Schedules the connection's end-of-turn work: input, output, deadlines. */
 static inline void conn_schedule(struct conn *c)

@@ -107,6 +107,8 @@ enum {
     HEAD_TYPE_LEN = sizeof HEAD_TYPE - 1,
 };
 
+enum { HTTP_REFUSED_MAX = 16 };
+
 struct http_context {
     struct io *io;
     const struct http_limits *limits;
@@ -115,6 +117,8 @@ struct http_context {
     struct slab conns, exchanges, small, large; /* small, large: chunks of output */
     struct list open;                           /* all connections */
     uint32_t n_open;
+    struct conn *refused[HTTP_REFUSED_MAX]; /* those that were refused, the first one first */
+    uint32_t n_refused;
     uint64_t looked_at;  /* ns: when one to spare was last searched, see room.c */
     size_t spilled;      /* bytes of all spill buffers */
     unsigned index;      /* index of the core */

@@ -13,7 +13,8 @@ void http_open(struct http_context *ctx, struct io *io, const struct http_limits
     list_init(&ctx->open);
     resolver_init(&ctx->resolver, io, NULL, resolve_system);
     fiber_pool_init(&ctx->fibers, limits->stack_size, limits->max_requests);
-    slab_init(&ctx->conns, "connection", sizeof(struct conn), limits->max_conns + HTTP_REFUSED_MAX);
+    slab_init(&ctx->conns, "connection", sizeof(struct conn),
+              limits->max_conns + 2 * HTTP_REFUSED_MAX); /* some close, as many begin to */
     /* A connection has at most one request. */
     slab_init(&ctx->exchanges, "request", sizeof(struct h1_exchange), limits->max_conns);
     /* The unsent output of a connection is bounded by write_buffer plus what one turn adds, so

@@ -16,11 +16,9 @@ void http_accept(struct http_context *ctx, int fd);
  * is closed now. More calls look at more connections. */
 bool http_make_room(struct http_context *ctx);
 
-enum { HTTP_REFUSED_MAX = 16 };
-
 /* Tells the client of an accepted socket that there is no room (503), and closes it. These
- * connections come on top of the limit; where there are HTTP_REFUSED_MAX of them already, the
- * socket is closed at once. */
+ * connections come on top of the limit. They linger; where HTTP_REFUSED_MAX of them do already, the
+ * first is closed for the next. No more than that may be refused in one turn. */
 void http_refuse(struct http_context *ctx, int fd);
 
 /* Calls fn(arg, request, peer) for each request in progress; `peer` is the client's address, or

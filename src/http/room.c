@@ -96,6 +96,32 @@ bool http_make_room(struct http_context *ctx)
     return true;
 }
 
+/* ---- clients for which there is no room ---- */
+
+void http_forget_refused(struct conn *c)
+{
+    struct http_context *ctx = c->ctx;
+    uint32_t i = 0;
+    while (ctx->refused[i] != c) i++;
+    ctx->n_refused--;
+    for (; i < ctx->n_refused; i++) ctx->refused[i] = ctx->refused[i + 1];
+    c->refused = false;
+}
+
+/* What was refused must not keep the next ones from being told: one that has had its response for a
+ * while goes. */
+static void remember_refused(struct conn *c)
+{
+    struct http_context *ctx = c->ctx;
+    if (ctx->n_refused == HTTP_REFUSED_MAX) {
+        struct conn *first = ctx->refused[0];
+        http_forget_refused(first);
+        conn_abort(first, -ECANCELED);
+    }
+    ctx->refused[ctx->n_refused++] = c;
+    c->refused = true;
+}
+
 /* The client's method is not known, so there is no content. */
 void http_refuse(struct http_context *ctx, int fd)
 {
@@ -105,6 +131,7 @@ void http_refuse(struct http_context *ctx, int fd)
     counter_add(&ctx->stats.refused, 1);
     struct conn *c = conn_open(ctx, fd, &h1_protocol);
     if (!c) return;
+    remember_refused(c);
     if (send_queue_append(&c->unsent, ctx, response, sizeof response - 1) < 0)
         conn_abort(c, -ENOMEM);
     else

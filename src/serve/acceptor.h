@@ -10,7 +10,7 @@
 
 enum {
     LISTEN_MAX = 16,
-    ACCEPTOR_SPARE = 2 * LISTEN_MAX, /* sockets beyond the limit: waiting for room, or refused */
+    ACCEPTOR_SPARE = 3 * LISTEN_MAX, /* sockets beyond the limit: waiting, refused, and closing */
 };
 
 struct acceptor;

@@ -357,6 +357,56 @@ static void test_busy_server_refuses(void **state)
     server_stop(&s);
 }
 
+/* Those that were refused, and send more bit by bit, do not keep the next ones from being told. */
+static void test_refused_clients_that_stay(void **state)
+{
+    enum { N = 60 };
+    struct server s;
+    struct client busy, c[N];
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--max-connections", "1", "--admit-timeout", "50ms", PATIENT);
+    client_open(&busy, &s);
+    client_ask(&busy, "GET", "/delay/60000", "");
+    stats_await(&s, "total.requests_started", 1);
+    for (int i = 0; i < N; i++) {
+        client_open(&c[i], &s);
+        client_ask(&c[i], "GET", "/plaintext", "");
+        client_reply(&c[i], "GET", &r);
+        assert_int_equal(r.status, 503);
+        for (int j = 0; j <= i; j++) (void)client_try_send(&c[j], "x", 1);
+    }
+    for (int i = 0; i < N; i++) client_close(&c[i]);
+    stats_await(&s, "total.connections_closed", N);
+    assert_true(stats_number(&s, "total.connections_refused") == N);
+    client_reset(&busy);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+/* Nor where they come at once. */
+static void test_refused_crowd_that_stays(void **state)
+{
+    enum { N = 100 };
+    struct server s;
+    struct client busy, c[N];
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--max-connections", "1", "--admit-timeout", "50ms", PATIENT);
+    client_open(&busy, &s);
+    client_ask(&busy, "GET", "/delay/60000", "");
+    stats_await(&s, "total.requests_started", 1);
+    for (int i = 0; i < N; i++) client_open(&c[i], &s);
+    for (int i = 0; i < N; i++) {
+        client_reply(&c[i], "GET", &r);
+        assert_int_equal(r.status, 503);
+    }
+    for (int i = 0; i < N; i++) client_close(&c[i]);
+    client_reset(&busy);
+    reply_free(&r);
+    server_stop(&s);
+}
+
 /* ---- requests ---- */
 
 static void test_max_requests_rejects_with_503(void **state)
@@ -673,6 +723,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_unread_responses_make_room),
         cmocka_unit_test(test_many_unread_responses_make_room),
         cmocka_unit_test(test_busy_server_refuses),
+        cmocka_unit_test(test_refused_clients_that_stay),
+        cmocka_unit_test(test_refused_crowd_that_stays),
         cmocka_unit_test(test_max_requests_rejects_with_503),
         cmocka_unit_test(test_max_body_rejects_with_413),
         cmocka_unit_test(test_the_limits_of_a_head),
