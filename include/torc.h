@@ -397,10 +397,10 @@ TORC_API int torc_event_wait(torc_req *rq, torc_event *e, uint64_t *seen);
 
 /* WAITS. Connects to `to`: "127.0.0.1:80", "[::1]:80", "name:80", "unix:/path", or "unix:@name" of
  * the abstract namespace (unix(7)). The addresses of a name are tried in turn. On success *stream
- * must be closed with torc_stream_close. 0; -EINVAL for any other text; -ENOENT if there is no such
- * name, -EAGAIN if nobody can say now; -EPIPE if the peer resets the connection at once; -ENOMEM;
- * the errors of socket(2) and connect(2), such as -ECONNREFUSED, -ENOENT and -EMFILE; or the
- * scope's error. */
+ * must be closed with torc_stream_close; on an error it is NULL. 0; -EINVAL for any other text;
+ * -ENOENT if there is no such name, -EAGAIN if nobody can say now; -EPIPE if the peer resets the
+ * connection at once; -ENOMEM; the errors of socket(2) and connect(2), such as -ECONNREFUSED,
+ * -ENOENT and -EMFILE; or the scope's error. */
 TORC_API int torc_connect(torc_req *rq, const char *to, torc_stream **stream);
 
 /* WAITS until bytes have come; reads up to `size` of them. Returns a count, 0 at the end of the
@@ -485,7 +485,7 @@ typedef struct torc_fetch_options {
 
 /* WAITS for the whole response, of any status: 0, and *x must be closed with torc_fetch_close;
  * exchanges left open are closed when the handler returns, not when the function of a group does
- * that opened them. On an error *x stays as it was. Or
+ * that opened them. On an error *x is NULL. Or
  *   -EINVAL           the URL, the method or a field is malformed, or the field is torc's own
  *   -EPROTONOSUPPORT  a URL, or that of a redirect, is not of http
  *   -EAGAIN           as many requests wait for a connection as may
@@ -688,9 +688,9 @@ TORC_API int torc_post(torc_server *s, unsigned core, void (*fn)(void *arg), voi
 /* Has every core run fn(rq, arg) each `ms` milliseconds, for the first time after as many. `rq` is
  * a request without a client: fn is a handler like any other, and may wait, allocate, open files,
  * spawn functions and use torc_core(rq); what it leaves is freed when it returns. It has no method,
- * path, fields or body, and what would respond returns -ENOTCONN. On one core one run at a time:
- * while it lasts the next ones are left out. It counts as one of --max-requests while it runs; when
- * these are used up a run is left out. /metrics counts the runs, and those left out.
+ * path, fields or body, and what would begin a response returns -ENOTCONN. On one core one run at a
+ * time: while it lasts the next ones are left out. It counts as one of --max-requests while it
+ * runs; when these are used up a run is left out. /metrics counts the runs, and those left out.
  *
  * In a drain no run begins; torc_draining tells one that lasts, and it is cancelled with -ESHUTDOWN
  * if it has not returned within --drain-timeout.

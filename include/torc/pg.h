@@ -55,8 +55,8 @@ typedef struct torc_pg_options {
  * understand conninfo or lacks memory for it, ENOMEM without memory. */
 TORC_API torc_pg *torc_pg_new(const torc_pg_options *o);
 
-/* Frees it, after torc_server_main has returned, unless that left a core behind (exit status 4).
- * NULL is allowed. Waits up to 2 seconds for cancel requests of queries that the end of the server
+/* Frees it, after torc_server_main has returned. NULL is allowed. Where that left a core behind,
+ * nothing is freed. Waits up to 2 seconds for cancel requests of queries that the end of the server
  * has left; where PostgreSQL does not take them, a thread with them is left behind, which ends when
  * it does. */
 TORC_API void torc_pg_free(torc_pg *pg);

@@ -142,6 +142,7 @@ static int open_exchange(torc_req *rq, const torc_client *c, const torc_fetch_op
                          bool whole, torc_exchange **out)
 {
     int refused = scope_refuses(request_scope(rq));
+    *out = NULL;
     if (refused) return refused;
     if (whole && options->streamed) return -EINVAL;
     struct torc_exchange *x = exchange_new(rq, c, options);

@@ -50,6 +50,8 @@ torc_pg *torc_pg_new(const torc_pg_options *o)
 void torc_pg_free(torc_pg *pg)
 {
     if (!pg) return;
+    for (size_t i = 0; i < PG_CORES; i++)
+        if (pg->core[i] && pg->core[i]->host) return; /* which may still use all of it */
     pg_canceller_free(pg->canceller);
     for (size_t i = 0; i < PG_CORES; i++) free(pg->core[i]);
     free(pg->conninfo);

@@ -208,7 +208,7 @@ bool pg_cancel_stop(struct pg_core *core);
 
 struct pg_core {
     torc_pg *pg;
-    struct torc_host *host; /* NULL while no server runs on it */
+    struct torc_host *_Atomic host; /* NULL while no server runs on it */
     struct torc_host_hook hook;
     struct torc_source *source;
     struct list queue;   /* of queries without a connection, oldest first */

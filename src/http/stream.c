@@ -22,6 +22,7 @@ static void release(struct request_resource *r)
 int torc_connect(torc_req *rq, const char *to, torc_stream **stream)
 {
     struct torc_stream *s = malloc(sizeof *s);
+    *stream = NULL;
     if (!s) return -ENOMEM;
     int err = dial(request_scope(rq), &rq->ctx->resolver, to, &s->stream);
     if (err < 0) {

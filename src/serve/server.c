@@ -156,7 +156,8 @@ int torc_server_option(torc_server *s, const char *name, const char *takes, cons
 {
     if (s->phase != SERVER_SETUP) return fail_started(s, "options must be declared");
     int err = options_add(s->set, name, takes, help, value);
-    return err < 0 ? server_fail(s, err, "option %s: %s", name, strerror(-err)) : 0;
+    const char *why = err == -EEXIST ? "there is one of that name" : strerror(-err);
+    return err < 0 ? server_fail(s, err, "option %s: %s", name, why) : 0;
 }
 
 int torc_server_about(torc_server *s, const char *text)

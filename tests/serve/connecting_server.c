@@ -31,11 +31,12 @@ static void fail(torc_req *rq, const char *what, int err)
 static void passes(torc_req *rq, void *arg)
 {
     char buf[4096];
-    torc_stream *s;
+    torc_stream *s = (torc_stream *)buf;
     ssize_t n;
     (void)arg;
     int err = torc_connect(rq, address(rq), &s);
     if (err < 0) {
+        if (s) abort();
         fail(rq, "connect", err);
         return;
     }

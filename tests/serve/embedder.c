@@ -320,6 +320,9 @@ int main(int argc, char **argv)
 {
     pthread_t thread;
     server = torc_server_new("embedder 1.0");
+    if (server && (torc_server_option(server, "listen", NULL, "", &lines_path) != -EEXIST ||
+                   !strstr(torc_server_error(server), "listen: there is one of that name")))
+        return 1;
     if (!server || torc_server_option(server, "lines", "FILE", "file to write", &lines_path) < 0 ||
         torc_route(server, "GET", "/line", on_line, NULL) < 0 ||
         torc_route(server, "GET", "/busy", on_busy, NULL) < 0 ||

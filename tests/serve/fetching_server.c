@@ -75,7 +75,7 @@ static torc_fetch_options options(torc_req *rq)
 
 static void fetches(torc_req *rq, void *arg)
 {
-    torc_exchange *x;
+    torc_exchange *x = (torc_exchange *)rq;
     torc_fetch_options o = options(rq);
     static char large[LARGE_MAX];
     unsigned size = number(rq, "large");
@@ -86,6 +86,7 @@ static void fetches(torc_req *rq, void *arg)
     if (wrong.name.ptr) o.n_fields = 1;
     int err = torc_fetch(rq, text(rq, "narrow") ? narrow : client, &o, &x);
     if (err < 0) {
+        if (x) abort();
         fail(rq, err);
         return;
     }
