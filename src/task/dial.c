@@ -9,6 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* So long an address has to answer before the next one is tried (RFC 8305, 5). */
+#define PATIENCE (250 * NS_PER_MS)
+
 /* Between two tries of a Unix socket whose queue is full; a non-blocking connect does not wait for
  * it (connect(2), EAGAIN). */
 #define QUEUE_PAUSE (5 * NS_PER_MS)
@@ -118,13 +121,34 @@ static int connect_to(struct scope *scope, const struct dial_addr *a, struct str
     return err;
 }
 
+/* Likewise, but gives up after PATIENCE: -ETIME, while the scope is not cancelled. */
+static int connect_soon(struct scope *scope, const struct dial_addr *a, struct stream **out)
+{
+    struct scope own;
+    scope_init_child(&own, scope);
+    scope_set_deadline(&own, clock_ns() + PATIENCE);
+    int err = scope_attach(&own);
+    if (err == 0) err = connect_to(&own, a, out);
+    scope_detach(&own);
+    return err;
+}
+
+/* An address may be of no use from here, and nobody say so: the others are tried before it gets all
+ * the time there is. */
 int dial(struct scope *scope, struct resolver *names, const char *to, struct stream **out)
 {
     struct dial_addr a[RESOLVE_ADDRS];
+    bool silent[RESOLVE_ADDRS] = {false};
     int refused = scope_refuses(scope);
     if (refused) return refused;
     int n = dial_find(scope, names, to, a), err = n < 0 ? n : -ENOENT;
     for (int i = 0; i < n; i++) {
+        err = i < n - 1 ? connect_soon(scope, &a[i], out) : connect_to(scope, &a[i], out);
+        if (err == 0 || scope->cancelled) return err;
+        silent[i] = err == -ETIME;
+    }
+    for (int i = 0; i < n - 1; i++) {
+        if (!silent[i]) continue;
         err = connect_to(scope, &a[i], out);
         if (err == 0 || scope->cancelled) break;
     }
