@@ -24,18 +24,20 @@ enum { CONNECTIONS = 64, BUSY_MS = 5000, STEPS = 10000 /* between looks at a can
 
 static struct {
     const char *path; /* --db */
-    pthread_mutex_t lock;
+    pthread_mutex_t lock, opening;
     sqlite3 *idle[CONNECTIONS]; /* connections that no job uses */
     int n_idle;
     atomic_int sums, running, cancelled; /* of /sum: jobs that exist, that run; were cancelled */
-} app = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} app = {.lock = PTHREAD_MUTEX_INITIALIZER, .opening = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---- connections: a job has one to itself, so there are never more than threads ---- */
 
+/* One at a time: SQLite waits for nobody when it changes the journal's mode, but fails. */
 static sqlite3 *open_connection(void)
 {
     sqlite3 *db;
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    pthread_mutex_lock(&app.opening);
     int err = sqlite3_open_v2(app.path ? app.path : "notes.db", &db, flags, NULL);
     if (err == SQLITE_OK) err = sqlite3_busy_timeout(db, BUSY_MS);
     if (err == SQLITE_OK)
@@ -43,6 +45,7 @@ static sqlite3 *open_connection(void)
                            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
                            "CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, text BLOB)",
                            NULL, NULL, NULL);
+    pthread_mutex_unlock(&app.opening);
     if (err == SQLITE_OK) return db;
     fprintf(stderr, "jobs: cannot open the database: %s\n", sqlite3_errmsg(db));
     sqlite3_close(db);
