@@ -16,7 +16,7 @@ static bool has_scheme(slice url, slice scheme)
 
 bool url_split(const char *url, slice *host, slice *target, char *why, size_t size)
 {
-    slice rest = slice_str(url), part;
+    slice rest = slice_str(url), part = {NULL, 0};
     if (has_scheme(rest, SLICE("https://")))
         return fail("\"%.100s\": TLS is not supported, only http://", url);
     if (!has_scheme(rest, SLICE("http://")))
