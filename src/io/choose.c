@@ -57,7 +57,7 @@ bool io_engine_has_ring(const struct io_engine *e)
 
 int io_probe(const struct io_engine *e, struct io_config *config, char *why, size_t size)
 {
-    if (config->peers) config->features &= ~(1u << IO_DIRECT);
+    if (config->ordinary) config->features &= ~(1u << IO_DIRECT);
     return e->probe(config, why, size);
 }
 

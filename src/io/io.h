@@ -247,7 +247,7 @@ struct io_config {
     uint32_t iowq_bounded, iowq_unbounded; /* kernel worker threads at most */
     uint32_t features;                     /* bit per enum io_feature: wanted */
     uint32_t rings; /* how many will be open together, for io_probe; 0 is 1 */
-    bool peers;     /* io_peer must work, which excludes direct descriptors before Linux 6.19 */
+    bool ordinary;  /* no direct descriptors: io_peer does not work for them before Linux 6.19 */
     bool walk;      /* set by io_probe: openat2 is refused, and files are opened by walk.h */
     int wake_fd;    /* caller's eventfd for io_wake; 0: io_open creates one */
 };
@@ -369,7 +369,7 @@ void io_accept_start(struct io *io, struct io_accept *a);
 int io_sock_init(struct io *io, struct io_sock *s, int fd, bool accepted, io_fn *on_recv);
 
 /* The peer's address as malloc'ed text. NULL if it is unknown, as for a direct descriptor; set
- * io_config.peers to avoid those. */
+ * io_config.ordinary to avoid those. */
 char *io_peer(struct io *io, const struct io_sock *s);
 
 /* Closes a socket from an accept that was not passed to io_sock_init. */

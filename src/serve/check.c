@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static void print_cores(const struct options *o)
 {
@@ -57,12 +58,21 @@ static void print_text(const struct torc_server *s, const struct io *io)
     if (o->access_log) printf("access log   %s\n", o->access_log);
 }
 
+/* Within the descriptor limit, as a server with that engine would reduce its connections to it. */
+static uint32_t max_sockets(const struct options *o)
+{
+    struct rlimit limit;
+    uint32_t most = o->limits.max_conns + ACCEPTOR_SPARE;
+    bool exceeds = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < most;
+    return exceeds ? (uint32_t)limit.rlim_cur : most;
+}
+
 /* Opens the engine of one core as the server would. If that fails, returns NULL and sets `why`. */
 static struct io *open_core(const struct options *o, const struct io_engine *engine,
                             uint32_t features, char *why, size_t size)
 {
     struct io_config config = o->io;
-    config.max_sockets = o->limits.max_conns + ACCEPTOR_SPARE;
+    config.max_sockets = max_sockets(o);
     config.features = features;
     if (io_probe(engine, &config, why, size) < 0) return NULL;
     struct io *io = malloc(sizeof *io);

@@ -363,10 +363,19 @@ static int flush_stdout(void)
     return EXIT_START;
 }
 
+/* Whether the descriptor limit, which a ring's table of sockets may not exceed, leaves room for
+ * one.
+ */
+static bool table_fits(void)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > ACCEPTOR_SPARE;
+}
+
 static int run(struct torc_server *s)
 {
     struct options *o = s->options;
-    o->io.peers = o->access_log != NULL;
+    o->io.ordinary = o->access_log || !table_fits();
     int status = choose_engine(s);
     if (status) return status;
     limit_connections(s);

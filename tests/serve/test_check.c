@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static bool matches(const char *text, const char *pattern)
@@ -58,11 +59,20 @@ static void stdout_alone(void *refused)
     if (refused) refuse_io_uring(refused);
 }
 
+static void few_descriptors(void *arg)
+{
+    rlim_t most = (rlim_t) * (const int *)arg;
+    struct rlimit limit = {most, most};
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0) _exit(125);
+    stdout_alone(NULL);
+}
+
 /* The result of --check --json: one object on a single line. */
-static json_t *check_with(const char *engine, int *refused, const char *const *more)
+static json_t *check_prepared(const char *engine, void (*prepare)(void *arg), void *arg,
+                              const char *const *more)
 {
     struct server s;
-    struct server_how how = {engine, stdout_alone, refused};
+    struct server_how how = {engine, prepare, arg};
     const char *options[SERVER_ARGS] = {"--check", "--json"};
     for (size_t n = 2; *more; n++) options[n] = *more++;
     assert_int_equal(server_run(&s, &how, options), 0);
@@ -74,7 +84,8 @@ static json_t *check_with(const char *engine, int *refused, const char *const *m
 }
 
 #define CHECK(engine, refused, ...)                                                                \
-    check_with(engine, refused, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
+    check_prepared(engine, stdout_alone, refused,                                                  \
+                   (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
 
 static void test_json(void **state)
 {
@@ -162,6 +173,23 @@ static void test_json_has_the_reason_of_a_refusal(void **state)
     }
 }
 
+/* A server with either engine would start, on io_uring with fewer connections: whichever is chosen,
+ * both are called available if they are. */
+static void test_json_with_few_descriptors(void **state)
+{
+    static int limits[] = {40, 64, 200};
+    const char *const options[] = {"--max-connections", "1000", "--cores", "1", NULL};
+    (void)state;
+    json_t *json = CHECK(server_engine, NULL);
+    bool has_ring = json_is(json_at(json, "engines.io_uring"), "available", "true");
+    json_decref(json);
+    for (size_t i = 0; has_ring && i < sizeof limits / sizeof *limits; i++) {
+        json = check_prepared(server_engine, few_descriptors, &limits[i], options);
+        assert_true(json_is(json, "engines.io_uring.available", "true"));
+        json_decref(json);
+    }
+}
+
 static void test_json_without_check_is_rejected(void **state)
 {
     struct server s;
@@ -181,6 +209,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_json_has_ring_sizes_and_features),
         cmocka_unit_test(test_json_has_the_engines_not_chosen),
         cmocka_unit_test(test_json_has_the_reason_of_a_refusal),
+        cmocka_unit_test(test_json_with_few_descriptors),
         cmocka_unit_test(test_json_without_check_is_rejected),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

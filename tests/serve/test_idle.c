@@ -158,8 +158,8 @@ enum { DESCRIPTORS = 64, CROWD = 150 };
 
 static void few_descriptors(void *arg)
 {
-    struct rlimit limit = {DESCRIPTORS, DESCRIPTORS};
-    (void)arg;
+    rlim_t most = arg ? (rlim_t) * (const int *)arg : DESCRIPTORS;
+    struct rlimit limit = {most, most};
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
@@ -293,6 +293,24 @@ static void test_limit_is_reduced_to_descriptors(void **state)
     server_stop(&s);
 }
 
+/* Too few for a table of sockets in the ring: they are ordinary descriptors then. */
+static void test_very_few_descriptors(void **state)
+{
+    static int limits[] = {32, 48, 49};
+    (void)state;
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        struct server s;
+        struct client c;
+        struct reply r = {0};
+        server_start_prepared(&s, few_descriptors, &limits[i], (const char *const[]){NULL});
+        client_open(&c, &s);
+        client_get(&c, "/plaintext", 200, &r);
+        client_close(&c);
+        reply_free(&r);
+        server_stop(&s);
+    }
+}
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
@@ -306,6 +324,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_silent_clients_leave_descriptors),
         cmocka_unit_test(test_drain_without_descriptors),
         cmocka_unit_test(test_limit_is_reduced_to_descriptors),
+        cmocka_unit_test(test_very_few_descriptors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
