@@ -17,8 +17,10 @@ enum { DISCARD_MAX = 256 * 1024 };
  * the connection counts those that it loses (http_stats.lost). */
 enum { LARGE_RESPONSE = 64 * 1024 };
 
-/* Time to complete for a request that is incomplete when the drain begins. */
+/* Time to complete for a request that is incomplete when the drain begins, and to begin for one
+ * that the client has sent by then: it may be in the socket still. */
 #define DRAIN_TIMEOUT (NS_PER_S / 2)
+#define DRAIN_IDLE    (50 * NS_PER_MS)
 
 /* At the limit of connections: a body that comes at fewer bytes per second, in pieces so far apart,
  * is no sign of life. */
@@ -230,7 +232,8 @@ static bool step_rest_of_head(struct h1_exchange *x)
     }
     if (!x->begun && !h1_parser_is_blank(&x->parser)) {
         x->begun = true;
-        c->read_deadline = now + c->ctx->limits->header_timeout;
+        c->read_deadline =
+            now + (c->ctx->draining ? DRAIN_TIMEOUT : c->ctx->limits->header_timeout);
     }
     return false;
 }
@@ -330,11 +333,14 @@ static void close_idle(struct conn *c)
 
 static void idle_timeout_passed(struct conn *c)
 {
-    if (c->unsent.bytes) { /* not idle: the last response is still being sent */
-        c->read_deadline = c->ctx->io->now + c->ctx->limits->idle_timeout;
-        return;
+    struct http_context *ctx = c->ctx;
+    if (!ctx->draining) {
+        if (c->unsent.bytes) { /* not idle: the last response is still being sent */
+            c->read_deadline = ctx->io->now + ctx->limits->idle_timeout;
+            return;
+        }
+        counter_add(&ctx->stats.timeouts[c->used ? TIMEOUT_IDLE : TIMEOUT_HEADER], 1);
     }
-    counter_add(&c->ctx->stats.timeouts[c->used ? TIMEOUT_IDLE : TIMEOUT_HEADER], 1);
     close_idle(c);
 }
 
@@ -388,11 +394,9 @@ static const struct torc_req *h1_request(const struct conn *c)
 static void h1_drain(struct conn *c)
 {
     struct h1_exchange *x = c->exchange;
-    if (is_idle(x)) {
-        if (!c->unread.len) close_idle(c);
-    } else if (x->state == H1_HEAD || x->state == H1_DISCARD) {
-        /* No handler is running, but the rest of the request may be on its way. */
-        uint64_t soon = c->ctx->io->now + DRAIN_TIMEOUT;
+    if (is_idle(x) || x->state == H1_HEAD || x->state == H1_DISCARD) {
+        /* No handler is running, but a request, or its rest, may be on its way. */
+        uint64_t soon = c->ctx->io->now + (is_idle(x) ? DRAIN_IDLE : DRAIN_TIMEOUT);
         if (c->read_deadline > soon) c->read_deadline = soon;
     } else {
         waiting_answer(&x->rq);

@@ -208,6 +208,36 @@ static void test_drain_accepts_rest_of_a_head(void **state)
     server_free(&s);
 }
 
+/* Requests that the server has not read when the drain begins are answered, too. */
+static void test_drain_answers_unread_requests(void **state)
+{
+    struct server s;
+    struct client busy, c[16];
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--drain-timeout", "1h", "--idle-timeout", "1h");
+    for (int i = 0; i < 16; i++) {
+        client_open(&c[i], &s);
+        if (i % 2) client_get(&c[i], "/plaintext", 200, &r);
+    }
+    client_open(&busy, &s);
+    stats_await(&s, "total.connections_accepted", 17);
+    client_ask(&busy, "GET", "/crypto?ms=700&where=inline", ""); /* holds the core */
+    stats_await(&s, "total.requests_started", 9);
+    for (int i = 0; i < 16; i++) client_ask(&c[i], "GET", "/pipeline", "");
+    server_signal(&s, SIGTERM);
+    await_draining(&s);
+    for (int i = 0; i < 16; i++) {
+        client_reply(&c[i], "GET", &r);
+        assert_string_equal(r.body, "ok");
+        client_close(&c[i]);
+    }
+    client_close(&busy);
+    reply_free(&r);
+    assert_int_equal(server_wait(&s), 0);
+    server_free(&s);
+}
+
 /* SIGTERM at any point of the start ends the server; once it is ready, by a drain. */
 static void test_sigterm_while_starting(void **state)
 {
@@ -259,6 +289,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_drain_finishes_sending),
         cmocka_unit_test(test_drain_accepts_rest_of_a_head),
         cmocka_unit_test(test_drain_does_not_wait_for_rest_of_a_head),
+        cmocka_unit_test(test_drain_answers_unread_requests),
         cmocka_unit_test(test_sigterm_while_starting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
