@@ -91,9 +91,8 @@ bool http_housekeeping(struct http_context *ctx)
     struct slab *slabs[] = {&ctx->conns, &ctx->exchanges, &ctx->small, &ctx->large};
     bool more = false;
     if (http_buffered(ctx) > ctx->limits->buffer_memory) enforce_memory(ctx);
-    fiber_pool_trim(&ctx->fibers);
     for (size_t i = 0; i < ARRAY_LEN(slabs); i++) more |= slab_trim(slabs[i], SORT_MAX);
-    return more;
+    return more || fiber_pool_trim(&ctx->fibers);
 }
 
 void http_each_request(const struct http_context *ctx,

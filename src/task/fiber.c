@@ -17,7 +17,7 @@ enum {
     COLOURS = 32,
     COLOUR_STEP = 64,  /* all within half a page, so a small handler's stack is in the other half */
     GUARD = 64 * 1024, /* larger than most frames, or they could step over it */
-    TRIM_MAX = 128,    /* per trim: the core serves nobody while it unmaps */
+    TRIM_MAX = 128,    /* per call: the core serves nobody while it unmaps */
 };
 
 struct fiber {
@@ -113,19 +113,23 @@ void fiber_pool_drain(struct fiber_pool *p)
     ASSERT(p->in_use == 0);
     for (struct list *l; (l = list_pop(&p->free));) fiber_free(container_of(l, struct fiber, link));
     ASSERT(p->total == 0);
-    p->min_free = 0;
+    p->min_free = p->surplus = 0;
 }
 
-void fiber_pool_trim(struct fiber_pool *p)
+bool fiber_pool_trim(struct fiber_pool *p)
 {
     ASSERT(!p->running);
-    uint32_t half = p->min_free / 2;
-    for (uint32_t n = half < TRIM_MAX ? half : TRIM_MAX; n > 0; n--) {
+    if (p->surplus == 0) p->surplus = p->min_free / 2;
+    if (p->surplus > p->min_free) p->surplus = p->min_free;
+    uint32_t n = p->surplus < TRIM_MAX ? p->surplus : TRIM_MAX;
+    p->surplus -= n;
+    for (; n > 0; n--) {
         struct list *coldest = p->free.prev;
         list_unlink(coldest);
         fiber_free(container_of(coldest, struct fiber, link));
     }
     p->min_free = p->total - p->in_use;
+    return p->surplus > 0;
 }
 
 static void switch_to(struct fiber_pool *p, struct fiber *f)

@@ -25,6 +25,7 @@ struct fiber_pool {
     uint32_t total;            /* fibers with a stack, in use or free */
     uint32_t in_use;           /* fibers that have started and not returned */
     uint32_t min_free;         /* fewest free fibers since the last trim */
+    uint32_t surplus;          /* free fibers that the trim under way has not unmapped yet */
     uint32_t n_created;        /* stacks created so far, to spread them over the cache sets */
     pthread_t thread;          /* the only one that may use it */
     const void *_Atomic label; /* of what ran last, for a thread that watches this one */
@@ -36,9 +37,10 @@ void fiber_pool_init(struct fiber_pool *p, size_t stack_size, uint32_t max);
 /* Unmaps the stacks; asserts that every fiber has returned. The pool may be used again. */
 void fiber_pool_drain(struct fiber_pool *p);
 
-/* Unmaps half of the stacks that have been free since the last trim, at most TRIM_MAX, because the
- * core serves nobody meanwhile. Call it every second or so, on the core's own stack. */
-void fiber_pool_trim(struct fiber_pool *p);
+/* Unmaps half of the stacks that have been free since the last trim, in parts of TRIM_MAX, because
+ * the core serves nobody meanwhile. Returns whether it should be called again soon, for the next
+ * part. Call it every second or so otherwise, on the core's own stack. */
+bool fiber_pool_trim(struct fiber_pool *p);
 
 /* Runs fn(arg) on a fiber until it first parks or returns. May be called on a fiber, which then
  * continues as well. 0; -EAGAIN if `max` fibers are in use, -ENOMEM if no stack can be mapped: then
