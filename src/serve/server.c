@@ -363,9 +363,7 @@ static int flush_stdout(void)
     return EXIT_START;
 }
 
-/* Whether the descriptor limit, which a ring's table of sockets may not exceed, leaves room for
- * one.
- */
+/* Whether the descriptor limit, which a ring's table of sockets may not exceed, has room for it. */
 static bool table_fits(void)
 {
     struct rlimit limit;

@@ -357,6 +357,15 @@ static void test_busy_server_refuses(void **state)
     server_stop(&s);
 }
 
+/* There is room for one, who is served for long. */
+static void start_full(struct server *s, struct client *busy)
+{
+    server_start(s, "--max-connections", "1", "--admit-timeout", "50ms", PATIENT);
+    client_open(busy, s);
+    client_ask(busy, "GET", "/delay/60000", "");
+    stats_await(s, "total.requests_started", 1);
+}
+
 /* Those that were refused, and send more bit by bit, do not keep the next ones from being told. */
 static void test_refused_clients_that_stay(void **state)
 {
@@ -365,10 +374,7 @@ static void test_refused_clients_that_stay(void **state)
     struct client busy, c[N];
     struct reply r = {0};
     (void)state;
-    server_start(&s, "--max-connections", "1", "--admit-timeout", "50ms", PATIENT);
-    client_open(&busy, &s);
-    client_ask(&busy, "GET", "/delay/60000", "");
-    stats_await(&s, "total.requests_started", 1);
+    start_full(&s, &busy);
     for (int i = 0; i < N; i++) {
         client_open(&c[i], &s);
         client_ask(&c[i], "GET", "/plaintext", "");
@@ -392,10 +398,7 @@ static void test_refused_crowd_that_stays(void **state)
     struct client busy, c[N];
     struct reply r = {0};
     (void)state;
-    server_start(&s, "--max-connections", "1", "--admit-timeout", "50ms", PATIENT);
-    client_open(&busy, &s);
-    client_ask(&busy, "GET", "/delay/60000", "");
-    stats_await(&s, "total.requests_started", 1);
+    start_full(&s, &busy);
     for (int i = 0; i < N; i++) client_open(&c[i], &s);
     for (int i = 0; i < N; i++) {
         client_reply(&c[i], "GET", &r);

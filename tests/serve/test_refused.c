@@ -230,7 +230,7 @@ static void refuse_sending(torc_req *rq, void *arg)
     torc_sleep(rq, 60000);
 }
 
-/* As for want of memory, but without an end. */
+/* From now on io_uring_enter fails with EAGAIN each time, as it does while memory is short. */
 static void put_off(torc_req *rq, void *arg)
 {
     (void)arg;
