@@ -45,7 +45,9 @@ static const char *name_of(int err)
 static unsigned number(torc_req *rq, const char *name, unsigned otherwise)
 {
     torc_slice v = torc_query_param(rq, name);
-    return v.ptr ? (unsigned)strtoul(v.ptr, NULL, 10) : otherwise;
+    char digits[16]; /* what v.ptr points to does not end with a zero byte */
+    snprintf(digits, sizeof digits, "%.*s", (int)v.len, v.ptr ? v.ptr : "");
+    return v.ptr ? (unsigned)strtoul(digits, NULL, 10) : otherwise;
 }
 
 static bool is(torc_slice a, const char *b)
