@@ -1,5 +1,7 @@
 #include "http/router.h"
 
+#include "http/target.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -12,7 +14,7 @@ struct node {
     struct node *statics; /* first child of each kind */
     struct node *param;
     struct node *rest; /* never has children */
-    slice path;        /* the pattern up to this node; allocated with the node */
+    slice path;        /* the pattern up to this node, normalized; allocated with the node */
     slice text;        /* its last segment, without ':' or '*' */
     bool is_static;    /* no parameter in `path` */
     uint32_t allow;    /* methods as in struct route_match; 0 if no route ends here */
@@ -94,6 +96,20 @@ static void set_param(struct route_match *out, const struct node *node, slice va
     out->n++;
 }
 
+/* The static node of a segment among siblings. Only what was sent with escapes may have to be
+ * normalized first. */
+static const struct node *find_static(const struct node *first, slice segment)
+{
+    for (const struct node *c = first; c && c->text.len <= segment.len; c = c->next)
+        if (c->text.len == segment.len && (!segment.len || c->text.ptr[0] == segment.ptr[0]) &&
+            slice_eq(c->text, segment))
+            return c;
+    if (!first || segment.len < 3 || !memchr(segment.ptr, '%', segment.len)) return NULL;
+    for (const struct node *c = first; c && c->text.len <= segment.len; c = c->next)
+        if (path_equals(segment, c->text)) return c;
+    return NULL;
+}
+
 /* `s` starts with a segment. The recursion is at most ROUTE_SEGMENTS deep. */
 static bool find(const struct node *node, enum http_method m, slice s, struct route_match *out)
 {
@@ -101,13 +117,8 @@ static bool find(const struct node *node, enum http_method m, slice s, struct ro
     slice segment = slash ? slice_of(s.ptr, (size_t)(slash - s.ptr)) : s;
     slice after = slash ? slice_skip(s, segment.len + 1) : (slice){NULL, 0};
 
-    for (const struct node *c = node->statics; c && c->text.len <= segment.len; c = c->next) {
-        if (c->text.len < segment.len || (segment.len && c->text.ptr[0] != segment.ptr[0]) ||
-            !slice_eq(c->text, segment))
-            continue;
-        if (slash ? find(c, m, after, out) : serves(c, m, out)) return true;
-        break;
-    }
+    const struct node *same = find_static(node->statics, segment);
+    if (same && (slash ? find(same, m, after, out) : serves(same, m, out))) return true;
     if (node->param && segment.len) {
         uint32_t n = out->n;
         set_param(out, node->param, segment);
@@ -227,6 +238,23 @@ static int child_for(struct router *r, struct node *parent, slice path, slice se
     return 0;
 }
 
+/* The last node of a pattern, which is found or created. */
+static int node_for(struct router *r, slice pattern, struct node **out, const char **why)
+{
+    char *normal = malloc(pattern.len);
+    if (!normal) return reject(why, -ENOMEM, "out of memory");
+    pattern = slice_of(normal, path_normalize(pattern, normal));
+    *out = &r->root;
+    slice rest = slice_skip(pattern, 1), segment;
+    int rc = 0;
+    while (rc == 0 && slice_cut(&rest, '/', &segment)) {
+        slice path = slice_of(normal, (size_t)(segment.ptr - normal) + segment.len);
+        rc = child_for(r, *out, path, segment, out, why);
+    }
+    free(normal);
+    return rc;
+}
+
 int router_add(struct router *r, enum http_method m, slice pattern, torc_handler *fn, void *arg,
                const char **why)
 {
@@ -237,19 +265,16 @@ int router_add(struct router *r, enum http_method m, slice pattern, torc_handler
     if (fault) return reject(why, -EINVAL, fault);
 
     /* A contradiction is found at an existing node, before any is created. */
-    struct node *node = &r->root;
-    slice rest = slice_skip(pattern, 1), segment = rest;
-    while (slice_cut(&rest, '/', &segment)) {
-        slice path = slice_of(pattern.ptr, (size_t)(segment.ptr - pattern.ptr) + segment.len);
-        int rc = child_for(r, node, path, segment, &node, why);
-        if (rc) return rc;
-    }
+    struct node *node;
+    int rc = node_for(r, pattern, &node, why);
+    if (rc) return rc;
     if (node->route[m].fn)
         return reject(why, -EEXIST, "this method and pattern already have a route");
     node->route[m] = (struct route){fn, arg};
     node->allow |= 1u << m | 1u << HTTP_OPTIONS;
     if (m == HTTP_GET) node->allow |= 1u << HTTP_HEAD;
-    if (segment.len == 0 || segment.ptr[0] != '*') node->allow |= KNOWN;
+    char before = node->path.ptr[node->path.len - node->text.len - 1];
+    if (before != '*') node->allow |= KNOWN;
     return 0;
 }
 
@@ -273,17 +298,14 @@ slice router_pattern(const struct router *r, const struct route *route)
     return n ? n->path : (slice){NULL, 0};
 }
 
-void router_claim(struct router *r, slice pattern)
+int router_claim(struct router *r, slice pattern)
 {
-    struct node *node = &r->root;
-    slice rest = slice_skip(pattern, 1), segment;
-    while (slice_cut(&rest, '/', &segment)) {
-        slice path = slice_of(pattern.ptr, (size_t)(segment.ptr - pattern.ptr) + segment.len);
-        int err = child_for(r, node, path, segment, &node, NULL);
-        ASSERT(err == 0);
-    }
+    struct node *node;
+    int err = node_for(r, pattern, &node, NULL);
+    if (err) return err;
     ASSERT(node->allow && !r->frozen);
     node->allow |= KNOWN;
+    return 0;
 }
 
 /* ---- freezing ---- */

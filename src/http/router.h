@@ -1,7 +1,8 @@
 #pragma once
 /* Finds the handler for a path. Patterns are those of torc_route: segments that are static, ":name"
  * (one non-empty segment) or, last, "*name" (the remainder, slashes included, possibly empty).
- * Paths are compared as sent, without decoding, and a trailing slash counts.
+ * A static segment matches what has the same normal form (path_normalize): no escape stands for a
+ * slash, and a trailing slash counts.
  *
  * Among the patterns that match a path, the first one that has the method is used, in this order:
  * at each segment from the left, static before ":name" before "*name". So POST /users/new does not
@@ -50,15 +51,15 @@ int router_add(struct router *r, enum http_method m, slice pattern, torc_handler
                const char **why);
 
 /* Declares the paths that the last route of `pattern`, which ends with "*name", matches as known:
- * other methods of them are 405. `pattern` has a route. */
-void router_claim(struct router *r, slice pattern);
+ * other methods of them are 405. `pattern` has a route. 0 or -ENOMEM. */
+int router_claim(struct router *r, slice pattern);
 
 /* Moves all routes into one block of read-only memory with an index of the static ones. Without
  * memory they stay where they are, and lookups are slower. */
 void router_freeze(struct router *r);
 
-/* The pattern of a route that router_find returned; in the router's memory. Visits all nodes: for
- * messages. */
+/* The pattern of a route that router_find returned, normalized; in the router's memory. Visits all
+ * nodes: for messages. */
 slice router_pattern(const struct router *r, const struct route *route);
 
 /* False: no pattern matches the path (404). True with out->route NULL: one matches, but not with

@@ -154,6 +154,53 @@ int percent_decode(slice in, char *out, bool plus)
     return (int)n;
 }
 
+static bool unreserved(int byte)
+{
+    int letter = byte | 0x20;
+    return (letter >= 'a' && letter <= 'z') || (byte >= '0' && byte <= '9') || byte == '-' ||
+           byte == '.' || byte == '_' || byte == '~';
+}
+
+/* What is at `i`, a byte or an escape, in its normal form of *n bytes. Returns its length as sent.
+ */
+static size_t normal_unit(slice s, size_t i, char out[3], size_t *n)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    int byte = s.ptr[i] == '%' ? escape(s, i) : -1;
+    *n = 1;
+    if (byte < 0) {
+        out[0] = s.ptr[i];
+        return 1;
+    }
+    if (unreserved(byte)) {
+        out[0] = (char)byte;
+    } else {
+        *n = 3;
+        out[0] = '%';
+        out[1] = digits[byte >> 4];
+        out[2] = digits[byte & 15];
+    }
+    return 3;
+}
+
+size_t path_normalize(slice raw, char *out)
+{
+    size_t len = 0, n;
+    for (size_t i = 0; i < raw.len; len += n) i += normal_unit(raw, i, out + len, &n);
+    return len;
+}
+
+bool path_equals(slice raw, slice normal)
+{
+    char unit[3];
+    size_t at = 0, n;
+    for (size_t i = 0; i < raw.len; at += n) {
+        i += normal_unit(raw, i, unit, &n);
+        if (normal.len - at < n || memcmp(normal.ptr + at, unit, n) != 0) return false;
+    }
+    return at == normal.len;
+}
+
 enum path_fault path_check(slice raw)
 {
     size_t len = 0, dots = 0; /* of the current segment */

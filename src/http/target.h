@@ -37,6 +37,14 @@ enum path_fault {
 /* A malformed escape is no fault here. */
 enum path_fault path_check(slice raw);
 
+/* Writes a path in its normal form (RFC 3986, 6.2.2.1 and 6.2.2.2): escapes of unreserved
+ * characters (letters, digits, "-._~") are decoded, the others have upper-case digits; the rest is
+ * as it was, a malformed escape, too. `out` has room for raw.len bytes. Returns the length. */
+size_t path_normalize(slice raw, char *out);
+
+/* Whether `normal` is the normal form of `raw`. */
+bool path_equals(slice raw, slice normal);
+
 /* Iterates over the pairs of a query, not decoded; empty pairs are skipped. `rest` starts as the
  * whole query. `value` is absent (ptr NULL) without '='. False at the end. */
 bool query_next(slice *rest, slice *name, slice *value);

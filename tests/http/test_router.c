@@ -16,13 +16,15 @@ static void static_paths(void **state)
         expect_find(r, HTTP_GET, "/sixteen/bytes/xx", "/sixteen/bytes/xx");
         expect_find(r, HTTP_GET, "/a/long/path/of/more", "/a/long/path/of/more");
         expect_find(r, HTTP_GET, "/%7Ea", "/%7Ea");
+        expect_find(r, HTTP_GET, "/%7ea", "/%7Ea");
+        expect_find(r, HTTP_GET, "/~a", "/%7Ea");
         expect_find(r, HTTP_GET, "/x:y*z", "/x:y*z");
         static const char *const missing[] = {
-            "",    "a",     "*",          "//",          "/b",           "/A",
-            "/aa", "/a//",  "/a/b/",      "/a/c",        "/a/c/",        "/a/c/d/e",
-            "/~a", "/%7ea", "/plaintexT", "/plaintext/", "/plaintex",    "/plaintextt",
-            "//a", "/a/B",  "/xlaintext", "/plainText",  "plaintext",    "/plaintext//",
-            "/c",  "/x",    "/x:y*",      "/:y",         "/a/long/path", "/a/long/pith/of/more",
+            "",    "a",    "*",          "//",          "/b",           "/A",
+            "/aa", "/a//", "/a/b/",      "/a/c",        "/a/c/",        "/a/c/d/e",
+            "/~b", "/%7",  "/plaintexT", "/plaintext/", "/plaintex",    "/plaintextt",
+            "//a", "/a/B", "/xlaintext", "/plainText",  "plaintext",    "/plaintext//",
+            "/c",  "/x",   "/x:y*",      "/:y",         "/a/long/path", "/a/long/pith/of/more",
         };
         for (size_t i = 0; i < ARRAY_LEN(missing); i++) expect_find(r, HTTP_GET, missing[i], "404");
         struct route_match match;
@@ -209,13 +211,50 @@ static void a_claimed_catch_all_makes_them_known(void **state)
     for (int frozen = 0; frozen < 2; frozen++) {
         struct router *r = make_router(
             2, (const char *const[][2]){{"GET", "/files/*path"}, {"GET", "/*rest"}}, false);
-        router_claim(r, SLICE("/files/*path"));
+        assert_int_equal(router_claim(r, slice_str(frozen ? "/fil%65s/*path" : "/files/*path")), 0);
         if (frozen) router_freeze(r);
         expect_find(r, HTTP_GET, "/files/a", "/files/*path path=a");
         expect_find(r, HTTP_POST, "/files/a", "405 GET, HEAD, OPTIONS");
         expect_find(r, HTTP_POST, "/files", "404");
         expect_find(r, HTTP_POST, "/other", "404");
         router_free(r);
+    }
+}
+
+/* RFC 3986, 6.2.2.2: an escaped unreserved character is that character, and no other is. */
+static void escapes(void **state)
+{
+    (void)state;
+    FOR_BOTH(r, {"GET", "/me"}, {"POST", "/me"}, {"GET", "/me/"}, {"GET", "/users/:id"},
+             {"GET", "/users/new"}, {"POST", "/users/:id"}, {"GET", "/:kind/:id/e-._~/Z9"},
+             {"GET", "/files/*path"}, {"GET", "/caf%C3%a9/x%2fy"}, {"GET", "/a%21"}, {"GET", "/%"},
+             {"GET", "/50%/%4"})
+    {
+        expect_find(r, HTTP_GET, "/m%65", "/me");
+        expect_find(r, HTTP_POST, "/%6d%65", "/me");
+        expect_find(r, HTTP_HEAD, "/%6D%65", "/me");
+        expect_find(r, HTTP_GET, "/%6De/", "/me/");
+        expect_find(r, HTTP_GET, "/users/%6eew", "/users/new");
+        expect_find(r, HTTP_POST, "/users/%6eew", "/users/:id id=%6eew");
+        expect_find(r, HTTP_GET, "/%75sers/a%2Fb%65", "/users/:id id=a%2Fb%65");
+        expect_find(r, HTTP_GET, "/x/%37/%65%2D%2e%5F%7e/%5A%39",
+                    "/:kind/:id/e-._~/Z9 kind=x id=%37");
+        expect_find(r, HTTP_GET, "/%66iles/%61/b", "/files/*path path=%61/b");
+        expect_find(r, HTTP_GET, "/caf%c3%A9/x%2Fy", "/caf%C3%a9/x%2fy");
+        expect_find(r, HTTP_GET, "/c%61f%C3%A9/%78%2f%79", "/caf%C3%a9/x%2fy");
+        expect_find(r, HTTP_GET, "/%", "/%");
+        expect_find(r, HTTP_GET, "/5%30%/%4", "/50%/%4");
+
+        expect_find(r, HTTP_PUT, "/m%65", "405 GET, HEAD, POST, OPTIONS");
+        expect_find(r, HTTP_OPTIONS, "/m%65", "405 GET, HEAD, POST, OPTIONS");
+        expect_find(r, HTTP_POST, "/m%65/", "405 GET, HEAD, OPTIONS");
+        static const char *const missing[] = {
+            "%2Fme",      "/%2Fme",   "/m%45",      "/me%2F",         "/me%2f",     "/m%6",
+            "/m%6g",      "/m%2565",  "/me%00",     "/users%2Fnew",   "/users%2F7", "/users/7%65/",
+            "/a!",        "/%61!",    "/files%2Fa", "/caf%C3%A9/x/y", "/%25",       "/50%/%34",
+            "/%E6%AD%A5", "/m%C3%A5", "/%6d%65%65", "/%6d",           "/m%e5",
+        };
+        for (size_t i = 0; i < ARRAY_LEN(missing); i++) expect_find(r, HTTP_GET, missing[i], "404");
     }
 }
 
@@ -290,6 +329,7 @@ int main(void)
         cmocka_unit_test(methods_across_patterns),
         cmocka_unit_test(a_catch_all_makes_no_path_known),
         cmocka_unit_test(a_claimed_catch_all_makes_them_known),
+        cmocka_unit_test(escapes),
         cmocka_unit_test(many_static),
         cmocka_unit_test(eight_parameters_at_full_depth),
     };

@@ -90,7 +90,15 @@ static void contradictions(void **state)
     expect_add(r, "/users/*id", 0);
     expect_add(r, "/users/*id", -EEXIST);
     expect_add(r, "/users/*rest", -EINVAL);
-    expect_add(r, "/people/:name", 0);
+    expect_add(r, "/%75sers/:id", -EEXIST);
+    expect_add(r, "/users/:%69d", -EINVAL);
+    expect_add(r, "/p%65ople/:name", 0);
+    expect_add(r, "/people/:name", -EEXIST);
+    expect_add(r, "/people/:id", -EINVAL);
+    expect_add(r, "/a%2fb", 0);
+    expect_add(r, "/a%2Fb", -EEXIST);
+    expect_add(r, "/a/b", 0);
+    expect_add(r, "/%3aid", 0); /* no parameter */
     expect_add(r, "/users", 0);
     expect_add(r, "/users", -EEXIST);
     expect_add(r, "/users/", 0);

@@ -262,12 +262,44 @@ static void faults_of_a_path(void **state)
     }
 }
 
+static void normal_forms(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"", ""},
+        {"/me", "/me"},
+        {"/m%65", "/me"},
+        {"%41%5A%61%7a%30%39%2D%2e%5f%7E", "AZaz09-._~"},
+        {"%40%5B%60%7b%2f%3A", "%40%5B%60%7B%2F%3A"},
+        {"%c3%A9%ff%00%80", "%C3%A9%FF%00%80"},
+        {"%2565", "%2565"},
+        {"%%65", "%e"},
+        {"%6", "%6"},
+        {"%", "%"},
+        {"%6g%zz", "%6g%zz"},
+        {"a%2Fb//%2e%2e/", "a%2Fb//../"},
+        {"|{^\xe9", "|{^\xe9"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        slice raw = exact(slice_str(cases[i][0])), normal = exact(slice_str(cases[i][1]));
+        slice out = exact(raw); /* no more than that is written */
+        out.len = path_normalize(raw, (char *)(uintptr_t)out.ptr);
+        same(out, cases[i][1]);
+        assert_true(path_equals(raw, normal));
+        if (normal.len) assert_false(path_equals(raw, slice_of(normal.ptr, normal.len - 1)));
+        if (raw.len) assert_false(path_equals(slice_of(raw.ptr, raw.len - 1), normal));
+        free((char *)(uintptr_t)raw.ptr);
+        free((char *)(uintptr_t)normal.ptr);
+        free((char *)(uintptr_t)out.ptr);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(faults_of_a_path), cmocka_unit_test(hosts),
         cmocka_unit_test(every_host_byte),  cmocka_unit_test(percent),
-        cmocka_unit_test(queries),
+        cmocka_unit_test(queries),          cmocka_unit_test(normal_forms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
