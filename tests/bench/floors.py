@@ -14,7 +14,7 @@ ANSWER = re.compile(
     rb"Date: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\r\n"
     rb"Content-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, World!"
 )
-TIMEOUT_SECONDS = 10
+TIMEOUT_SECONDS = 60  # of any step, sanitizers and a busy machine included
 PROGRAMS = []
 
 
