@@ -16,7 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEADLINE_MS = 5000, KEPT_SECONDS = 60, DIGITS_MAX = 9 };
+#ifndef PATIENCE_MS
+#define PATIENCE_MS 5000 /* for an answer, and for each attempt to connect */
+#endif
+
+enum { KEPT_SECONDS = 600, DIGITS_MAX = 9 };
 
 struct app {
     torc_pg *pg;
@@ -53,7 +57,7 @@ static void get_fortune(torc_req *rq, void *arg)
     torc_redis_reply *cached;
     torc_pg_result *row;
     if (!take_id(rq, id)) return;
-    torc_deadline(rq, DEADLINE_MS);
+    torc_deadline(rq, PATIENCE_MS);
 
     int err = torc_redis_repeatable(rq, app->redis, &cached, "GET fortune:%s", id);
     if (err == 0 && torc_redis_type(cached) == TORC_REDIS_STRING) {
@@ -92,7 +96,7 @@ static void post_fortune(torc_req *rq, void *arg)
     if (body.len > 0) memcpy(text, body.ptr, body.len);
     text[body.len] = 0;
     const char *values[] = {id, text};
-    torc_deadline(rq, DEADLINE_MS);
+    torc_deadline(rq, PATIENCE_MS);
     int err = torc_pg_query(rq, app->pg, "UPDATE fortune SET message = $2 WHERE id = $1", 2, values,
                             &done);
     if (err < 0) {
@@ -107,8 +111,10 @@ int main(int argc, char **argv)
 {
     /* The pools are needed before the command line is read, so their addresses are not options. */
     struct app app = {
-        .pg = torc_pg_new(&(torc_pg_options){.conninfo = getenv("PG")}),
-        .redis = torc_redis_new(&(torc_redis_options){.address = getenv("REDIS")}),
+        .pg = torc_pg_new(
+            &(torc_pg_options){.conninfo = getenv("PG"), .connect_timeout = PATIENCE_MS}),
+        .redis = torc_redis_new(
+            &(torc_redis_options){.address = getenv("REDIS"), .connect_timeout = PATIENCE_MS}),
     };
     torc_server *s = torc_server_new("cache 1.0");
     int status = 1;

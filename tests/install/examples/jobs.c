@@ -20,7 +20,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONNECTIONS = 64, BUSY_MS = 5000, STEPS = 10000 /* between looks at a cancellation */ };
+#ifndef PATIENCE_MS
+#define PATIENCE_MS 5000 /* for the lock of the database */
+#endif
+
+enum { CONNECTIONS = 64, STEPS = 10000 /* between looks at a cancellation */ };
 
 static struct {
     const char *path; /* --db */
@@ -39,7 +43,7 @@ static sqlite3 *open_connection(void)
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     pthread_mutex_lock(&app.opening);
     int err = sqlite3_open_v2(app.path ? app.path : "notes.db", &db, flags, NULL);
-    if (err == SQLITE_OK) err = sqlite3_busy_timeout(db, BUSY_MS);
+    if (err == SQLITE_OK) err = sqlite3_busy_timeout(db, PATIENCE_MS);
     if (err == SQLITE_OK)
         err = sqlite3_exec(db,
                            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
