@@ -49,20 +49,39 @@ static int try_connect(const struct redis_rig *r)
     return tcp_try_connect((struct sockaddr *)&a, sizeof a, NULL);
 }
 
+/* Whether that is the process at the port, and not another that took it meanwhile. */
+static bool answers(const struct redis_rig *r)
+{
+    char text[8192], id[64];
+    size_t len = 0;
+    int fd = try_connect(r);
+    if (fd < 0) return false;
+    snprintf(id, sizeof id, "\nprocess_id:%d\r\n", (int)r->pid);
+    bool found = false;
+    if (tcp_try_send(fd, "INFO server\r\n", 13)) {
+        ssize_t n = 1;
+        while (!found && len < sizeof text - 1 && n > 0) {
+            n = tcp_try_receive(fd, text + len, sizeof text - 1 - len);
+            if (n > 0) len += (size_t)n;
+            text[len] = '\0';
+            found = strstr(text, id) != NULL;
+            if (strstr(text, "\r\n\r\n")) break;
+        }
+    }
+    close(fd);
+    return found;
+}
+
 /* Whether it takes connections; false if it has ended, as where the port is taken by now. */
 static bool comes_up(struct redis_rig *r)
 {
     for (int i = 0; i < POLLS; i++) {
-        int fd = try_connect(r);
+        bool up = answers(r);
         if (waitpid(r->pid, NULL, WNOHANG) == r->pid) {
-            if (fd >= 0) close(fd);
             r->pid = 0;
             return false;
         }
-        if (fd >= 0) {
-            close(fd);
-            return true;
-        }
+        if (up) return true;
         sleep_ms(POLL_MS);
     }
     return false;
