@@ -14,7 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BIG = 8 << 20, SOCKET_BUFFER = 16 * 1024 };
+enum { BIG = 8 << 20, SOCKET_BUFFER = 16 * 1024, SHORT_TRIES = 2000 };
 
 /* ---- one call of a fiber ---- */
 
@@ -341,9 +341,14 @@ static void little_is_kept_where_memory_is_short(void **state)
     struct core *c = *state;
     struct pair p = connect_pair(c);
     uint8_t buf[5000];
-    size_t got = 0, most = 8u * c->io.config.buffers * 1024;
+    size_t got = 0, sent, most = 8u * c->io.config.buffers * 1024;
+    /* The kernel takes less while the sockets of the machine together have too much. */
+    for (int i = 0; (sent = fill(p.peer)) <= most && i < SHORT_TRIES; i++) {
+        close_pair(&p);
+        usleep(10 * 1000);
+        p = connect_pair(c);
+    }
     c->io.keep_less = true;
-    size_t sent = fill(p.peer);
     for (int i = 0; i < 50; i++) core_poll(c);
     assert_true(sent > most);
     assert_in_range(p.s->unread_len, 1, most);
