@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 import unittest
+import urllib.request
 from pathlib import Path
 
 LIMIT_SECONDS = 60  # of any step, sanitizers and a busy machine included
@@ -303,6 +304,12 @@ def wait_for(condition):
             return True
         time.sleep(0.002)
     return False
+
+
+def requests_of(admin):
+    """How many requests a torc-lab has had, by its admin side."""
+    with urllib.request.urlopen(admin + "/stats.json", timeout=LIMIT_SECONDS) as answer:
+        return json.load(answer)["total"]["requests"]
 
 
 def two_cores():

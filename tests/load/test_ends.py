@@ -34,12 +34,12 @@ class Ends(rig.Case):
 
     def test_warmup_is_not_counted(self):
         server = self.each(reply())
-        done = self.run_load("--warmup", "400ms", "--duration", "50ms", "--connections", 2, server.url)
+        done = self.run_load("--warmup", "1s", "--duration", "200ms", "--connections", 2, server.url)
         self.errors(done)
         j = done.json
         self.assertGreater(j["requests_total"], j["requests"])
         self.assertGreater(j["requests"], 0)
-        # The measurement is a ninth of the time, so it has a small part of the bytes.
+        # The measurement is a sixth of the time, so it has a small part of the bytes.
         self.assertLess(j["bytes_in"], 0.6 * j["requests_total"] * len(reply()))
         self.assertGreater(j["bytes_in"], 0)
 
@@ -104,7 +104,7 @@ class Ends(rig.Case):
             peer.send(reply())
             peer.more()
 
-        done = self.run_load("--connections", 3, "--duration", "100ms", self.server(serve).url)
+        done = self.run_load("--connections", 3, "--duration", "500ms", self.server(serve).url)
         self.errors(done)
         self.assertEqual(done.json["requests_total"], 6)
 
@@ -204,9 +204,9 @@ class Ends(rig.Case):
                 pass
 
         server = self.server(serve)
-        process = self.start("--quiet", "--duration", "50ms", "--timeout", "1h", "--connections", 4, server.url)
+        process = self.start("--quiet", "--duration", "500ms", "--timeout", "1h", "--connections", 4, server.url)
         self.assertTrue(rig.wait_for(lambda: len(server.requests) == 4))
-        time.sleep(0.3)
+        time.sleep(0.8)
         process.send_signal(signal.SIGINT)
         done = self.finish(process)
         self.assertEqual(done.status, 1)
@@ -231,10 +231,11 @@ class Ends(rig.Case):
     # ---- servers that end ----
 
     def test_a_server_that_dies_causes_connect_errors(self):
-        for options in (["--requests", 10**9], ["--requests", 10**9, "--rate", 1000], ["--duration", "700ms"]):
-            lab, url, _ = self.lab()
+        for options in (["--requests", 10**9], ["--requests", 10**9, "--rate", 1000], ["--duration", "3s"]):
+            lab, url, admin = self.lab()
+            before = rig.requests_of(admin)
             process = self.start("--quiet", "--timeout", "2s", "--connections", 4, *options, url + "/delay/1")
-            time.sleep(0.3)
+            self.assertTrue(rig.wait_for(lambda: rig.requests_of(admin) > before + 8))
             lab.kill()
             done = self.finish(process)
             self.assertEqual(done.status, 1)

@@ -105,7 +105,7 @@ class Errors(rig.Case):
             while peer.request():
                 pass
 
-        done = self.run_load("--connections", 2, "--duration", "100ms", "--timeout", "1s", self.server(serve).url)
+        done = self.run_load("--connections", 2, "--duration", "500ms", "--timeout", "1s", self.server(serve).url)
         self.errors(done, timeout=2)
         self.assertEqual(done.json["requests"], 0)
 
@@ -118,7 +118,7 @@ class Errors(rig.Case):
             peer.send(reply())
             peer.more()
 
-        done = self.run_load("--connections", 2, "--duration", "10ms", self.server(serve).url)
+        done = self.run_load("--connections", 2, "--duration", "500ms", self.server(serve).url)
         self.assertEqual(done.status, 1)
         self.assertTrue(done.out.startswith("ERRORS: no request was answered\n"), done.out)
         self.assertEqual(done.json["requests_total"], 2)
@@ -140,7 +140,7 @@ class Errors(rig.Case):
                 "--connections",
                 4,
                 "--duration",
-                "100ms",
+                "500ms",
                 "--timeout",
                 "1s",
                 "--pipeline",
@@ -156,7 +156,7 @@ class Errors(rig.Case):
         server = self.server(lambda peer: stop.wait(rig.LIMIT_SECONDS))
         self.addCleanup(stop.set)
         done = self.run_load(
-            "--duration", "50ms", "--connections", 2, "--timeout", "1s", "--body-size", "64m", server.url
+            "--duration", "500ms", "--connections", 2, "--timeout", "1s", "--body-size", "64m", server.url
         )
         self.errors(done, timeout=2)
 

@@ -171,7 +171,7 @@ class Traffic(rig.Case):
 
         state, seen = iter(range(10**9)), []
         server = self.server(then)
-        done = self.run_load("--duration", "100ms", "--rate", 100, "--connections", 1, "--pipeline", 100, server.url)
+        done = self.run_load("--duration", "300ms", "--rate", 100, "--connections", 1, "--pipeline", 100, server.url)
         self.errors(done)
         j = done.json
         self.assertEqual(j["unsent"], 0)
