@@ -28,7 +28,7 @@
 #define PEER "192.0.2.1:1234"
 
 enum {
-    TRIES = 1000, /* of 10 ms, for the writer thread to get there */
+    TRIES = 6000, /* of 10 ms, for the writer thread to get there */
     PRODUCERS = 3,
     EACH = 12000, /* lines per producer */
 };
