@@ -4,6 +4,7 @@
 
 #include "io/epoll.h"
 #include "io/file.h"
+#include "io/sock.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -263,8 +264,8 @@ static void epoll_engine_wait(struct io *io, uint64_t timeout_ns)
 static int epoll_sock_open(struct io *io, struct io_sock *s, bool accepted)
 {
     if (!accepted) {
-        int flags = fcntl(s->fd, F_GETFL);
-        if (flags < 0 || fcntl(s->fd, F_SETFL, flags | O_NONBLOCK) < 0) return -errno;
+        int err = sock_set_nonblock(s->fd);
+        if (err < 0) return err;
     }
     s->engine_bits = 0;
     return epoll_control(io, EPOLL_CTL_ADD, s->fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, s,

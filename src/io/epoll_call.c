@@ -65,10 +65,11 @@ static void start_poll(struct io *io, struct io_call *c)
 
 static void start_connect(struct io *io, struct io_call *c)
 {
-    int flags = fcntl(c->connect.fd, F_GETFL), err;
-    fcntl(c->connect.fd, F_SETFL, flags | O_NONBLOCK);
+    int err = sock_set_nonblock(c->connect.fd);
     counter_add(&io->stats.syscalls, 1);
-    if (connect(c->connect.fd, c->connect.addr, c->connect.len) == 0)
+    if (err < 0)
+        epoll_finish(io, &c->op, err); /* it would block the core */
+    else if (connect(c->connect.fd, c->connect.addr, c->connect.len) == 0)
         epoll_finish(io, &c->op, 0);
     else if (errno != EINPROGRESS)
         epoll_finish(io, &c->op, -errno);

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -18,9 +19,19 @@ static void unmap(struct sock_addr *a)
     if (!IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr)) return;
     struct in_addr v4;
     memcpy(&v4, &a->in6.sin6_addr.s6_addr[12], sizeof v4);
+    in_port_t port = a->in6.sin6_port;
     memset(a, 0, sizeof *a);
+    a->in.sin_port = port;
     a->in.sin_family = AF_INET;
     a->in.sin_addr = v4;
+}
+
+int sock_set_nonblock(int fd)
+{
+    int on = 1;
+    if (ioctl(fd, FIONBIO, &on) == 0) return 0;
+    int flags = fcntl(fd, F_GETFL);
+    return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
 }
 
 bool sock_addr_parse(const char *text, struct sock_addr *out)
@@ -58,11 +69,13 @@ bool sock_addr_parse(const char *text, struct sock_addr *out)
 void sock_addr_format(const struct sock_addr *a, char out[SOCK_ADDR_TEXT])
 {
     char host[INET6_ADDRSTRLEN] = "?";
-    bool v6 = a->sa.sa_family == AF_INET6;
-    inet_ntop(a->sa.sa_family, v6 ? (const void *)&a->in6.sin6_addr : &a->in.sin_addr, host,
-              sizeof host);
+    struct sock_addr plain = *a;
+    if (a->sa.sa_family == AF_INET6) unmap(&plain);
+    bool v6 = plain.sa.sa_family == AF_INET6;
+    inet_ntop(plain.sa.sa_family, v6 ? (const void *)&plain.in6.sin6_addr : &plain.in.sin_addr,
+              host, sizeof host);
     snprintf(out, SOCK_ADDR_TEXT, v6 ? "[%s]:%u" : "%s:%u", host,
-             ntohs(v6 ? a->in6.sin6_port : a->in.sin_port));
+             ntohs(v6 ? plain.in6.sin6_port : plain.in.sin_port));
 }
 
 static bool is_wildcard(const struct sock_addr *a)

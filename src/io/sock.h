@@ -35,6 +35,9 @@ void sock_addr_separate(struct sock_addr *a, const struct sock_addr *other);
  * addresses. "[::]" includes IPv4 unless it is v6_only. */
 bool sock_addr_clash(const struct sock_addr *a, const struct sock_addr *b);
 
+/* By one of two system calls, of which a filter may refuse one. 0 or negative errno. */
+int sock_set_nonblock(int fd);
+
 /* Opens a listening TCP socket with SO_REUSEPORT, so that each core can have its own, and
  * TCP_NODELAY, which accepted sockets inherit. Returns the descriptor and stores the bound address
  * in *addr (port 0 becomes the chosen port); or negative errno, *addr unchanged. Whether "[::]"

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "tcp.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -53,6 +54,19 @@ static void addresses_are_parsed_and_formatted(void **state)
         assert_int_equal(a.len, b.len);
         assert_memory_equal(&a, &b, a.len);
     }
+}
+
+/* As of a client at a socket that takes both. */
+static void an_ipv4_client_of_an_ipv6_socket(void **state)
+{
+    (void)state;
+    struct sock_addr a = {.len = sizeof a.in6};
+    char text[SOCK_ADDR_TEXT];
+    a.in6.sin6_family = AF_INET6;
+    a.in6.sin6_port = htons(1234);
+    assert_int_equal(inet_pton(AF_INET6, "::ffff:10.1.2.3", &a.in6.sin6_addr), 1);
+    sock_addr_format(&a, text);
+    assert_string_equal(text, "10.1.2.3:1234");
 }
 
 static void malformed_addresses_are_rejected(void **state)
@@ -257,6 +271,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_are_parsed_and_formatted),
+        cmocka_unit_test(an_ipv4_client_of_an_ipv6_socket),
         cmocka_unit_test(malformed_addresses_are_rejected),
         cmocka_unit_test(listens_on_a_chosen_port),
         cmocka_unit_test(two_listeners_share_a_port),
