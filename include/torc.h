@@ -502,7 +502,8 @@ typedef struct torc_fetch_options {
  *   -EPIPE            it has closed or reset the connection before the response was complete
  *   -EBADMSG          what it sent is no response
  *   -E2BIG            the response's head exceeds max_head
- *   -EMSGSIZE         its body exceeds max_body
+ *   -EMSGSIZE         its body exceeds max_body; or its chunk sizes, extensions and trailers exceed
+ *                     16 KiB and 16 bytes for each byte of the body
  *   -ELOOP            there were more redirects than `redirects`, which was not 0
  *   -ENOMEM           out of memory
  * or the scope's error.

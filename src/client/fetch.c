@@ -228,6 +228,7 @@ static int feed(struct fetch *f, char *at, size_t n)
     f->sink = at;
     f->sink_len = 0;
     size_t used = response_parser_parse(&f->parser, slice_of(at, n));
+    if (f->parser.is_excessive) return -EMSGSIZE;
     if (f->parser.state == RESPONSE_ERROR) return -EBADMSG;
     if (f->parser.state == RESPONSE_DONE) give_back(f, f->parser.keep_alive && used == n);
     return 0;

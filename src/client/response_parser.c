@@ -74,10 +74,10 @@ void response_parser_begin(struct response_parser *r, bool to_head)
 {
     message_begin_response(&r->message, &events);
     if (r->on_field_name) message_watch_fields(&r->message);
-    r->body_bytes = 0;
+    r->body_bytes = r->overhead_bytes = 0;
     r->status = 0;
     r->state = RESPONSE_HEAD;
-    r->keep_alive = r->until_close = false;
+    r->keep_alive = r->until_close = r->is_excessive = false;
     r->to_head = to_head;
     r->problem = NULL;
 }
@@ -89,12 +89,27 @@ static void fail(struct response_parser *r)
     if (!r->problem) r->problem = "malformed";
 }
 
+/* The head's own input is bounded by who reads it. */
+static void count_overhead(struct response_parser *r, size_t n)
+{
+    r->overhead_bytes += n;
+    if (r->state != RESPONSE_BODY ||
+        r->overhead_bytes <= OVERHEAD_BASE + OVERHEAD_PER_BYTE * r->body_bytes)
+        return;
+    r->is_excessive = true;
+    r->problem = "too much of chunk extensions or trailers";
+    r->state = RESPONSE_ERROR;
+}
+
 size_t response_parser_parse(struct response_parser *r, slice in)
 {
     DEBUG_ASSERT(r->state == RESPONSE_HEAD || r->state == RESPONSE_BODY);
     size_t used;
+    uint64_t before = r->body_bytes;
+    bool in_body = r->state == RESPONSE_BODY;
     enum message_result result = message_read(&r->message, in, &used);
-    if (result == MESSAGE_OK) return used;
+    if (in_body) count_overhead(r, used - (size_t)(r->body_bytes - before));
+    if (result == MESSAGE_OK || r->is_excessive) return used;
     if (result != MESSAGE_PAUSED || r->state != RESPONSE_DONE) fail(r);
     return used;
 }

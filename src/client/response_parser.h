@@ -20,10 +20,12 @@ struct response_parser {
     void (*on_field_value)(struct response_parser *r, slice piece);
     void (*on_interim)(struct response_parser *r);
     uint64_t body_bytes;
+    uint64_t overhead_bytes; /* of chunk sizes, extensions and trailers, since the head's input */
     uint16_t status;
     uint8_t state;       /* enum response_state */
     bool keep_alive;     /* when DONE: the connection may carry another */
     bool to_head;        /* to a HEAD request: has no body, even if its fields say so */
+    bool is_excessive;   /* ERROR: because of chunk extensions or trailers */
     bool until_close;    /* only the end of the stream ends its body */
     const char *problem; /* in state ERROR: what is wrong; static */
 };

@@ -5,10 +5,6 @@
 #include "http/h1_fast.h"
 #include "http/method.h"
 
-/* Chunk framing may exceed the data by this many bytes, plus this many per byte of data. More is an
- * attack with chunk extensions or trailers. */
-enum { OVERHEAD_BASE = 16 * 1024, OVERHEAD_PER_BYTE = 16 };
-
 static struct h1_parser *parser_of(struct message *m)
 {
     return container_of(m, struct h1_parser, message);

@@ -6,6 +6,10 @@
 
 struct message;
 
+/* Chunk framing may exceed the data by this many bytes, plus this many per byte of data. More is an
+ * attack with chunk extensions or trailers. */
+enum { OVERHEAD_BASE = 16 * 1024, OVERHEAD_PER_BYTE = 16 };
+
 /* Return values of events. */
 enum {
     MESSAGE_CONTINUE = 0,

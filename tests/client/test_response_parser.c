@@ -330,6 +330,35 @@ static void an_end_before_anything(void **state)
     assert_non_null(r.problem);
 }
 
+/* Without end, and bounded by the data. */
+static void framing_is_bounded(void **state)
+{
+    static const char head[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    static const struct {
+        const char *first, *again;
+    } cases[] = {
+        {"1;", "xxxxxxxxx"}, {"0\r\n", "a: bcdef\r\n"}, {"", "1;abcdefghijklmnop\r\nx\r\n"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct response_parser r = {0};
+        begin(&r, false);
+        parse(&r, head, sizeof head - 1);
+        if (cases[i].first[0]) parse(&r, cases[i].first, strlen(cases[i].first));
+        unsigned n = 0;
+        while (r.state == RESPONSE_BODY && n++ < 16000)
+            parse(&r, cases[i].again, strlen(cases[i].again));
+        assert_int_equal(r.state, RESPONSE_ERROR);
+        assert_true(r.is_excessive);
+        assert_true(n > 1000);
+    }
+    /* The smallest chunks are allowed. */
+    struct response_parser r = {0};
+    begin(&r, false);
+    parse(&r, head, sizeof head - 1);
+    for (int n = 0; n < 20000; n++) parse(&r, "1\r\nx\r\n", 6);
+    assert_int_equal(r.state, RESPONSE_BODY);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -341,6 +370,7 @@ int main(void)
         cmocka_unit_test(malformed_ones),
         cmocka_unit_test(mutated_ones),
         cmocka_unit_test(an_end_before_anything),
+        cmocka_unit_test(framing_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
