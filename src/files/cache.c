@@ -77,6 +77,11 @@ struct static_file *file_cache_find(struct file_cache *c, uint64_t dir, slice pa
     return f;
 }
 
+void file_cache_forget(struct file_cache *c, struct static_file *f)
+{
+    if (!list_empty(&f->by_age)) remove_entry(c, f);
+}
+
 bool file_cache_evict(struct file_cache *c)
 {
     if (list_empty(&c->by_use)) return false;

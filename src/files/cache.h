@@ -36,6 +36,9 @@ struct static_file *file_cache_find(struct file_cache *c, uint64_t dir, slice pa
  * file was opened. The cache takes a reference of its own. */
 void file_cache_add(struct file_cache *c, struct static_file *f, uint64_t seen);
 
+/* Removes the file, if it is there; the caller holds a reference. */
+void file_cache_forget(struct file_cache *c, struct static_file *f);
+
 /* Removes the least recently used entry; false if there is none. */
 bool file_cache_evict(struct file_cache *c);
 

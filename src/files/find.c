@@ -116,6 +116,11 @@ static void cache_file(struct static_core *core, struct http_context *http, stru
     if (core->cache.open) expire_later(core, http, seen);
 }
 
+void static_forget(struct static_core *core, struct static_file *f)
+{
+    file_cache_forget(&core->cache, f);
+}
+
 /* ---- opening ---- */
 
 static int status_of(int err)
@@ -146,7 +151,7 @@ static int fail_to_open(torc_req *rq, const char *dir, int err)
 {
     int cancelled = request_scope(rq)->cancelled, status = status_of(err);
     if (cancelled) return cancelled;
-    if (status >= 500)
+    if (status >= 500 || err == -EPERM) /* that is a filter's, and not the file's */
         http_warn(rq->ctx, WARN_FILE, "cannot open a file below %s: %s; %d", dir, strerror(-err),
                   status);
     return status;

@@ -31,6 +31,9 @@ int static_core_init(struct static_core *core, const struct file_cache_limits *l
 /* Frees the cache; asserts that the core has closed its files. */
 void static_core_free(struct static_core *core);
 
+/* The next request for the file opens it anew. */
+void static_forget(struct static_core *core, struct static_file *f);
+
 /* WAITS. Finds the file for a decoded path below the directory `dir`, which is looked up again when
  * it was for longer than an open file is used; "" or a trailing slash mean index.html of a
  * directory. Returns 0 and a reference in *file; or the status to respond with: 301 for a directory

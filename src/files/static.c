@@ -93,6 +93,8 @@ int static_reply(torc_req *rq, const char *dir, slice path)
     if (status == 301) return is_end_of_target(rq, path) ? redirect(rq) : response_error(rq, 404);
     if (status > 0) return response_error(rq, status);
     int err = static_send(rq, file);
+    /* It may have been truncated: the next request looks. */
+    if (err == -EIO) static_forget(rq->ctx->files, file);
     static_file_release(file);
     return err;
 }

@@ -103,6 +103,40 @@ static void a_truncated_file_ends_the_response(void **state)
     }
 }
 
+static bool try_get(const char *path, size_t size)
+{
+    client_ask(&client, "GET", path, "");
+    if (client_try_reply(&client, "GET", &reply)) {
+        assert_int_equal(reply.status, 200);
+        assert_int_equal(reply.body_len, size);
+        return true;
+    }
+    client_close(&client);
+    client_open(&client, &server);
+    return false;
+}
+
+/* At most one response is cut short, whatever --file-cache-ttl says. */
+static void a_truncated_file_is_opened_anew(void **state)
+{
+    enum { SIZE = 300000, CUT = 1000 };
+    (void)state;
+    for (int mapped = 0; mapped < 2; mapped++) {
+        int failed = 0;
+        files_fill(tree.path, "root/cut", SIZE);
+        site_start();
+        assert_int_equal(get("/cut"), 200);
+        if (mapped) site_map("root/cut");
+        assert_int_equal(truncate(tree_path(&tree, "root/cut"), CUT), 0);
+        while (!try_get("/cut", CUT)) failed++;
+        assert_true(failed <= 1);
+        client_close(&client);
+        reply_free(&reply);
+        server_stop(&server);
+    }
+    site_start(); /* for the tear-down */
+}
+
 static void a_growing_file_is_sent_as_announced(void **state)
 {
     (void)state;
@@ -479,6 +513,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_teardown(a_file_in_use_outlives_its_entry, site_stop),
         cmocka_unit_test_teardown(a_client_that_leaves_closes_the_file, site_stop),
         cmocka_unit_test_teardown(a_truncated_file_ends_the_response, site_stop),
+        cmocka_unit_test_teardown(a_truncated_file_is_opened_anew, site_stop),
         cmocka_unit_test_teardown(a_growing_file_is_sent_as_announced, site_stop),
         cmocka_unit_test_teardown(large_files_use_bounded_memory, site_stop),
         cmocka_unit_test_teardown(a_drain_completes_a_file, site_free),
