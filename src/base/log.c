@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include "base/emit.h"
 #include "base/libc.h"
 
 #include <errno.h>
@@ -17,7 +18,7 @@ static void write_now(const char *line, size_t len)
     struct pollfd p = {STDERR_FILENO, POLLOUT, 0};
     int n = poll(&p, 1, 0);
     if (n == 0 || (n > 0 && !(p.revents & POLLOUT))) return;
-    ssize_t written = write(STDERR_FILENO, line, len);
+    ssize_t written = emit(STDERR_FILENO, line, len);
     (void)written;
 }
 

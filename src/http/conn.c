@@ -110,6 +110,23 @@ static void on_eof(struct conn *c)
         conn_abort(c, -ECANCELED);
 }
 
+/* Not the client's doing, but the system's. */
+static bool is_refused(int err)
+{
+    return err == -ENOMEM || err == -ENOBUFS || err == -EPERM || err == -EACCES || err == -ENOSYS;
+}
+
+/* What the system refuses is told, and not counted as a reset by the client. Whether it is. */
+static bool note_failure(struct conn *c, const char *doing, int err)
+{
+    if (is_refused(err))
+        http_warn(c->ctx, WARN_SOCKET, "cannot %s a client: %s; connection closed", doing,
+                  strerror(-err));
+    else if (c->state == CONN_OPEN && err != -ECANCELED && err != -EFAULT)
+        counter_add(&c->ctx->stats.resets, 1);
+    return is_refused(err);
+}
+
 static void on_recv(struct io *io, struct io_op *op, int res, bool more)
 {
     struct conn *c = container_of(container_of(op, struct io_sock, recv), struct conn, sock);
@@ -123,8 +140,7 @@ static void on_recv(struct io *io, struct io_op *op, int res, bool more)
         c->ended = true;
     } else if (res != -ECANCELED) {
         c->eof = true;
-        if (c->state == CONN_OPEN) counter_add(&c->ctx->stats.resets, 1);
-        conn_abort(c, -ECONNRESET);
+        conn_abort(c, note_failure(c, "receive from", res) ? -EIO : -ECONNRESET);
     }
     (void)more;
     conn_schedule(c);
@@ -162,23 +178,13 @@ int conn_wait_sent(struct conn *c, struct scope *scope, size_t below, bool by_re
     return wait_park(scope, &w.wait, writer_cancel);
 }
 
-/* Not the client's doing, but the system's. */
-static bool is_refused(int err)
-{
-    return err == -ENOMEM || err == -ENOBUFS || err == -EPERM || err == -EACCES;
-}
-
 /* Not inlined; otherwise every send would pay for registers saved for it. */
 __attribute__((noinline)) static void on_send_failed(struct conn *c, int err)
 {
     size_t sent = send_queue_progress(&c->unsent);
     counter_add(&c->ctx->stats.bytes_out, sent);
     send_queue_sent(&c->unsent, sent);
-    bool ours = err == -EFAULT || is_refused(err);
-    if (c->state == CONN_OPEN && err != -ECANCELED && !ours) counter_add(&c->ctx->stats.resets, 1);
-    if (is_refused(err))
-        http_warn(c->ctx, WARN_SOCKET, "cannot send to a client: %s; connection closed",
-                  strerror(-err));
+    bool ours = note_failure(c, "send to", err) || err == -EFAULT;
     conn_abort(c, ours ? -EIO : -ECONNRESET);
     if (c->writer) wake_writer(c, c->writer->wait.scope->cancelled);
     conn_schedule(c);

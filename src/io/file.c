@@ -2,11 +2,15 @@
 #include "io/walk.h"
 
 #include "base/libc.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/openat2.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/ioctl.h>
 
 /* O_NONBLOCK, because opening a FIFO would wait for a writer. */
 enum {
@@ -39,16 +43,35 @@ unsigned file_rename_flags(const struct io_call *c)
     return c->name.replace ? 0 : RENAME_NOREPLACE;
 }
 
+static int clear_nonblock(int fd)
+{
+    int off = 0;
+    if (fcntl(fd, F_SETFL, 0) == 0 || ioctl(fd, FIONBIO, &off) == 0) return 0;
+    return -errno;
+}
+
+/* A filter may refuse both calls at any time. The file is served all the same. */
+static void tell_nonblock(int err)
+{
+    static _Atomic bool told;
+    if (!atomic_exchange(&told, true))
+        log_line("files stay non-blocking: the system refuses fcntl(2) and ioctl(2): %s",
+                 strerror(-err));
+}
+
 /* fstat directly: the attributes of an open file are in memory, and a ring would pass the call to a
  * kernel thread. */
 int file_opened(struct stat *st, int fd)
 {
     if (fd < 0) return fd;
     int err = fstat(fd, st) < 0 ? -errno : 0;
-    /* With O_NONBLOCK set on a file, io_uring would assume that reads never block, whatever the
-     * file system. */
-    if (err == 0 && S_ISREG(st->st_mode) && fcntl(fd, F_SETFL, 0) < 0) err = -errno;
-    if (err == 0) return fd;
+    if (err == 0) {
+        /* With O_NONBLOCK set on a file, io_uring would assume that reads never block, whatever the
+         * file system. */
+        int refused = S_ISREG(st->st_mode) ? clear_nonblock(fd) : 0;
+        if (refused < 0) tell_nonblock(refused);
+        return fd;
+    }
     close(fd);
     return err;
 }

@@ -4,6 +4,8 @@
 #include "io/inbox.h"
 #include "io/sock.h"
 
+#include "base/wake.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -51,10 +53,7 @@ void io_close(struct io *io)
 
 void io_wake(struct io *io)
 {
-    uint64_t one = 1;
-    /* EAGAIN means that the counter is full, so a wake is already pending. */
-    ssize_t n = write(io->wake_fd, &one, sizeof one);
-    (void)n;
+    wake_by(io->wake_fd);
 }
 
 bool io_idle(const struct io *io)

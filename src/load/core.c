@@ -1,5 +1,7 @@
 #include "load/core.h"
 
+#include "base/wake.h"
+
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
@@ -104,12 +106,10 @@ static bool is_over(const struct load_core *c)
 static void report_broken(struct load_core *c)
 {
     const struct io *io = &c->context.io;
-    uint64_t one = 1;
     fprintf(stderr, "torc-load: core %u: %s failed: %s\n", c->index, io_wait_call(c->engine),
             strerror(-io->error));
     atomic_store(&c->broken, true);
-    ssize_t n = write(c->context.record.completed_fd, &one, sizeof one);
-    (void)n;
+    wake_by(c->context.record.completed_fd);
 }
 
 static void *run(void *arg)
@@ -179,10 +179,8 @@ int load_core_start(struct load_core *c, const struct plan *plan, const struct i
 
 void load_core_command(struct load_core *c, enum phase phase)
 {
-    uint64_t one = 1;
     atomic_store(&c->command, phase);
-    ssize_t n = write(c->wake_fd, &one, sizeof one);
-    (void)n;
+    wake_by(c->wake_fd);
 }
 
 void load_core_join(struct load_core *c)

@@ -1,5 +1,7 @@
 #include "load/record.h"
 
+#include "base/wake.h"
+
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -40,12 +42,10 @@ void record_status(struct record *r, const struct pending *p, uint16_t status)
 
 static void complete(struct record *r)
 {
-    uint64_t one = 1;
     counter_add(&r->counts.completed, 1);
     if (!r->plan->count || r->counts.completed != r->share) return;
     r->completed_at = clock_ns();
-    ssize_t n = write(r->completed_fd, &one, sizeof one);
-    (void)n;
+    wake_by(r->completed_fd);
 }
 
 void record_good(struct record *r, const struct pending *p, uint64_t now)

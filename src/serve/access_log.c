@@ -1,6 +1,7 @@
 #include "serve/access_log.h"
 
 #include "base/counter.h"
+#include "base/emit.h"
 #include "base/log.h"
 #include "serve/access_line.h"
 
@@ -63,11 +64,12 @@ struct access_log {
     struct access_log_buffer *buffers;
 };
 
+/* Where it is refused, the thread comes a little later by itself. */
 static void wake(int fd)
 {
     uint64_t one = 1;
     int saved = errno;
-    ssize_t n = write(fd, &one, sizeof one);
+    ssize_t n = emit(fd, &one, sizeof one);
     (void)n;
     errno = saved;
 }

@@ -1,6 +1,7 @@
 #include "serve/overflow.h"
 
 #include "base/decimal.h"
+#include "base/emit.h"
 #include "http/request.h"
 
 #include <pthread.h>
@@ -50,7 +51,7 @@ static void tell(const struct torc_req *rq)
     p = put(p, ": its stack has ");
     p = decimal_put(p, context_here->fibers.stack_size / 1024);
     p = put(p, " KiB (raise --stack-size, or keep large objects off the stack)\n");
-    ssize_t n = write(STDERR_FILENO, line, (size_t)(p - line));
+    ssize_t n = emit(STDERR_FILENO, line, (size_t)(p - line));
     (void)n;
 }
 

@@ -46,6 +46,7 @@ OTHER_TESTS = {
     "serve/memory": "whole servers",
     "serve/metrics": "whole servers",
     "serve/refused": "whole servers",
+    "serve/refused_later": "whole servers",
     "serve/roots": "files below several directories, in a server",
     "serve/threads": "whole servers",
     "serve/working": "what leaves a core and comes back, in a server",

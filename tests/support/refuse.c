@@ -7,9 +7,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-void refuse_call(void *arg)
+static void install(const struct refusal *r, unsigned flags)
 {
-    const struct refusal *r = arg;
     unsigned value = (unsigned)r->err & SECCOMP_RET_DATA;
     /* Without a chosen argument, the number of the call is compared twice. */
     unsigned nr = offsetof(struct seccomp_data, nr), also = nr, equals = (unsigned)r->call;
@@ -28,8 +27,18 @@ void refuse_call(void *arg)
     };
     struct sock_fprog program = {sizeof code / sizeof *code, code};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program) != 0)
         _exit(125);
+}
+
+void refuse_call(void *arg)
+{
+    install(arg, 0);
+}
+
+void refuse_everywhere(const struct refusal *r)
+{
+    install(r, SECCOMP_FILTER_FLAG_TSYNC);
 }
 
 void refuse_io_uring(void *err)

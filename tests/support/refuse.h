@@ -12,5 +12,8 @@ struct refusal {
  * all that it starts. */
 void refuse_call(void *arg);
 
-/* Likewise: makes io_uring_setup fail with the errno *err. */
+/* From now on the call fails in all threads of the process. */
+void refuse_everywhere(const struct refusal *r);
+
+/* For server_how.prepare: makes io_uring_setup fail with the errno *err. */
 void refuse_io_uring(void *err);
