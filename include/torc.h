@@ -279,9 +279,10 @@ TORC_API int torc_body_file(torc_req *rq, torc_file *file, int64_t *size);
 TORC_API int torc_set_header(torc_req *rq, torc_slice name, torc_slice value);
 
 /* Sends a complete response; `body` is copied. `type` is the Content-Type and replaces one that was
- * set; NULL keeps that one, or sends none. Does not wait for the client. 0; -EALREADY if a response
- * was started; -EINVAL for a status outside 200 to 599 or a type that torc_set_header would refuse;
- * -ENOMEM; or the error of a cancelled request. */
+ * set; NULL keeps that one, or sends none. Does not wait for the client: what it has not taken yet
+ * is kept. While large bodies of that kind take more than --buffer-memory, the core begins no
+ * further request. 0; -EALREADY if a response was started; -EINVAL for a status outside 200 to 599
+ * or a type that torc_set_header would refuse; -ENOMEM; or the error of a cancelled request. */
 TORC_API int torc_reply(torc_req *rq, int status, const char *type, torc_slice body);
 
 /* torc_reply with a formatted body (printf), of the Content-Type that was set, otherwise

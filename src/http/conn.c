@@ -39,7 +39,8 @@ static void free_spill(struct conn *c)
  * than the bytes that have arrived. */
 static size_t read_limit(const struct conn *c)
 {
-    return c->unsent.bytes >= PIPELINE_UNSENT || c->ctx->is_short ? 1 : c->ctx->limits->read_buffer;
+    return c->unsent.bytes >= c->ctx->begin_below || c->ctx->is_short ? 1
+                                                                      : c->ctx->limits->read_buffer;
 }
 
 static void process_input(struct conn *c)

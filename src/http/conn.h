@@ -27,9 +27,6 @@ enum { LINGER_BYTES = 256 << 20 };
 
 enum conn_state { CONN_OPEN, CONN_LINGER, CONN_CLOSING, CONN_CLOSED };
 
-/* Unsent bytes of a connection at which no further request is begun on it. */
-enum { PIPELINE_UNSENT = 16 * 1024 };
-
 /* Five cache lines: there may be thousands of idle ones. */
 struct conn {
     struct io_sock sock;

@@ -114,17 +114,21 @@ struct http_context {
     const struct http_limits *limits;
     const struct router *router;
     struct fiber_pool fibers;
-    struct slab conns, exchanges, small, large; /* small, large: chunks of output */
-    struct list open;                           /* all connections */
+    struct slab conns, exchanges;
+    struct slab small, whole, pieces; /* chunks of output; large ones by their use */
+    struct list open;                 /* all connections */
     uint32_t n_open;
     struct conn *refused[HTTP_REFUSED_MAX]; /* those that were refused, the first one first */
     uint32_t n_refused;
-    uint64_t looked_at;  /* ns: when one to spare was last searched, see room.c */
-    size_t spilled;      /* bytes of all spill buffers */
-    unsigned index;      /* index of the core */
-    bool draining;       /* responses close their connection */
-    bool is_short;       /* half of buffer_memory is used: connections get little */
-    uint64_t date_until; /* io time until which the date in `head` is current */
+    uint64_t looked_at;      /* ns: when one to spare was last searched, see room.c */
+    size_t spilled;          /* bytes of all spill buffers */
+    unsigned index;          /* index of the core */
+    bool draining;           /* responses close their connection */
+    bool is_short;           /* half of buffer_memory is used: connections get little */
+    uint32_t begin_below;    /* a request begins where fewer bytes of its connection are unsent */
+    struct wheel_timer hold; /* armed while none begins (memory.h) */
+    uint64_t enforced_at;    /* ns: when memory.c last looked for what to close */
+    uint64_t date_until;     /* io time until which the date in `head` is current */
     char head[HEAD_OK_LEN + HEAD_DATE_LEN + HEAD_TYPE_LEN]; /* from the status line of a 200 on */
     char host[64]; /* the last valid Host: the clients of a core name few different ones */
     uint8_t host_len;
@@ -134,8 +138,8 @@ struct http_context {
     void (*on_request_done)(struct http_context *ctx, const struct torc_req *rq, const char *peer,
                             uint64_t bytes, enum http_end end);
     void (*on_close)(struct http_context *ctx); /* a connection was closed */
-    bool want_peer;                             /* store each client's address in conn.peer */
-    struct offload *pool;                       /* of threads for work; NULL for none */
+    bool want_peer;       /* store each client's address in conn.peer */
+    struct offload *pool; /* of threads for work; NULL for none */
     struct resolver resolver;
     struct tick *ticks; /* what runs every so often */
     uint32_t n_ticks;
@@ -179,7 +183,8 @@ static inline void http_count_end(struct http_context *ctx, uint64_t arrived)
 /* Bytes of memory for unread input and unsent output. */
 static inline size_t http_buffered(const struct http_context *ctx)
 {
-    return slab_bytes(&ctx->small) + slab_bytes(&ctx->large) + ctx->spilled + ctx->io->kept;
+    return slab_bytes(&ctx->small) + slab_bytes(&ctx->whole) + slab_bytes(&ctx->pieces) +
+           ctx->spilled + ctx->io->kept;
 }
 
 /* Unsent bytes of a connection at which its handler waits. */
@@ -198,6 +203,21 @@ static inline void http_end_turn(struct http_context *ctx, uint64_t now)
     ctx->ended = ctx->ended_arrivals = 0;
     counter_set(&s->buffered, http_buffered(ctx));
     ctx->is_short = ctx->io->keep_less = s->buffered > ctx->limits->buffer_memory / 2;
+}
+
+/* Whether the responses that were given as a whole, and are large, take all the memory for output.
+ */
+static inline bool http_exceeds(const struct http_context *ctx)
+{
+    return slab_bytes(&ctx->whole) > ctx->limits->buffer_memory;
+}
+
+/* No request begins for now; ctx->hold ends that (memory.h). */
+static inline void http_hold(struct http_context *ctx)
+{
+    if (ctx->begin_below == 0) return;
+    ctx->begin_below = 0;
+    wheel_set(&ctx->io->wheel, &ctx->hold, ctx->io->now);
 }
 
 void http_refresh_date(struct http_context *ctx);

@@ -218,6 +218,13 @@ static bool step_head(struct h1_exchange *x)
     return true;
 }
 
+/* A client that sends requests without reading the responses is stopped here, and so is every
+ * client where those of others have used up the memory (memory.h). */
+static inline bool may_begin(const struct conn *c)
+{
+    return LIKELY(c->unsent.bytes < c->ctx->begin_below);
+}
+
 /* Continues with a head that has not come whole. A request begins with its first byte, not with the
  * empty lines before it: with these the connection stays as idle as it was. */
 static bool step_rest_of_head(struct h1_exchange *x)
@@ -225,7 +232,7 @@ static bool step_rest_of_head(struct h1_exchange *x)
     struct conn *c = x->conn;
     uint64_t now = c->ctx->io->now;
     if (!x->begun) x->rq.arrived = now;
-    if (c->unread.len) return step_head(x);
+    if (c->unread.len) return may_begin(c) && step_head(x);
     if (c->eof) { /* it can no longer be completed */
         exchange_abort(x);
         return true;
@@ -244,8 +251,7 @@ static bool step_idle(struct conn *c)
         if (c->eof) conn_begin_close(c, false);
         return false;
     }
-    /* A client that sends requests without reading the responses is stopped here. */
-    if (c->unsent.bytes >= PIPELINE_UNSENT) return false;
+    if (!may_begin(c)) return false;
     struct h1_exchange *x = request_begin(c);
     return x && step_head(x);
 }
@@ -344,11 +350,20 @@ static void idle_timeout_passed(struct conn *c)
     close_idle(c);
 }
 
+/* Whether a request has come, and waits for others to make room. */
+static bool is_held(const struct conn *c)
+{
+    const struct h1_exchange *x = c->exchange;
+    return c->unread.len && (!x || x->state == H1_HEAD);
+}
+
 static void h1_timeout(struct conn *c)
 {
     struct h1_exchange *x = c->exchange;
     uint64_t *timeouts = c->ctx->stats.timeouts;
-    if (is_idle(x)) {
+    if (is_held(c)) { /* it is not the client that is late */
+        c->read_deadline = c->ctx->io->now + c->ctx->limits->header_timeout;
+    } else if (is_idle(x)) {
         idle_timeout_passed(c);
     } else if (x->state == H1_HEAD) {
         counter_add(&timeouts[TIMEOUT_HEADER], 1);

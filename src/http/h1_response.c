@@ -109,7 +109,7 @@ int h1_respond(struct torc_req *rq, slice body)
     send_queue_commit(&c->unsent, (size_t)(p - start));
     if (!whole) {
         rq->response.in_parts = true;
-        if (send_queue_append(&c->unsent, c->ctx, body.ptr, body.len) < 0) {
+        if (send_queue_append_whole(&c->unsent, c->ctx, body.ptr, body.len) < 0) {
             conn_abort(c, -ENOMEM); /* the head announced a body that cannot be sent */
             return -ENOMEM;
         }
@@ -192,7 +192,7 @@ static int read_piece(struct torc_req *rq, int fd, uint64_t offset, size_t part)
 {
     struct conn *c = h1_exchange_of(rq)->conn;
     size_t line = is_chunked(rq) ? CHUNK_LINE : 0;
-    char *room = send_queue_reserve(&c->unsent, c->ctx, line ? line + part + 2 : part);
+    char *room = send_queue_reserve_piece(&c->unsent, c->ctx, line ? line + part + 2 : part);
     if (!room) return -ENOMEM;
     struct io_call call = {.read = {fd, room + line, (uint32_t)part, offset}};
     send_queue_pin(&c->unsent);

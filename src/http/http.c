@@ -2,6 +2,7 @@
 
 #include "http/h1.h"
 #include "http/h1_exchange.h"
+#include "http/memory.h"
 #include "http/tick.h"
 
 #include <errno.h>
@@ -17,10 +18,12 @@ void http_open(struct http_context *ctx, struct io *io, const struct http_limits
               limits->max_conns + 2 * HTTP_REFUSED_MAX); /* some close, as many begin to */
     /* A connection has at most one request. */
     slab_init(&ctx->exchanges, "request", sizeof(struct h1_exchange), limits->max_conns);
-    /* The unsent output of a connection is bounded by write_buffer plus what one turn adds, so
-     * chunks are limited by memory rather than by a count. */
+    /* The unsent output of a connection is bounded by write_buffer, or a response that is added as
+     * a whole, so chunks are limited by memory rather than by a count. */
     slab_init(&ctx->small, "output", SEND_SMALL, UINT32_MAX);
-    slab_init(&ctx->large, "file output", SEND_LARGE, UINT32_MAX);
+    slab_init(&ctx->whole, "large output", SEND_LARGE, UINT32_MAX);
+    slab_init(&ctx->pieces, "output in pieces", SEND_LARGE, UINT32_MAX);
+    memory_open(ctx);
 }
 
 void http_accept(struct http_context *ctx, int fd)
@@ -28,69 +31,12 @@ void http_accept(struct http_context *ctx, int fd)
     conn_open(ctx, fd, &h1_protocol);
 }
 
-/* A send that has been under way for so long is stuck: its client does not read. */
-#define STUCK_NS NS_PER_S
-
-/* `freed`: bytes of *used that this gives back. */
-static void abort_for_memory(struct conn *c, size_t *used, size_t freed)
-{
-    *used -= freed < *used ? freed : *used;
-    counter_add(&c->ctx->stats.over_memory, 1);
-    conn_abort(c, -ENOMEM);
-}
-
-/* Aborts connections whose client does not read, until the rest is within the limit. */
-static void enforce_unsent(struct http_context *ctx, size_t *used)
-{
-    uint64_t now = ctx->io->now, timeout = ctx->limits->write_timeout;
-    for (struct list *l = ctx->open.next, *next; l != &ctx->open; l = next) {
-        struct conn *c = container_of(l, struct conn, link);
-        next = l->next;
-        if (*used <= ctx->limits->buffer_memory) return;
-        if (!c->sock.sending || c->write_deadline == WHEEL_NEVER) continue;
-        if (c->write_deadline > now + timeout - STUCK_NS) continue;
-        abort_for_memory(c, used, c->unsent.bytes);
-    }
-}
-
-/* Whether the input of the connection is as it was STUCK_NS ago: its handler waits for something
- * else. To be asked now and then. */
-static bool is_unread(const struct conn *c)
-{
-    struct spill *s = c->spill;
-    uint64_t now = c->ctx->io->now;
-    if (s->seen == c->unread.ptr) return now - s->seen_at >= STUCK_NS;
-    s->seen = c->unread.ptr;
-    s->seen_at = now;
-    return false;
-}
-
-/* Likewise those whose input nobody reads, if they have more than an equal share: what the others
- * have is within the limit. */
-static void enforce_unread(struct http_context *ctx, size_t *used)
-{
-    size_t limit = ctx->limits->buffer_memory, share = limit / (ctx->n_open + 1);
-    for (struct list *l = ctx->open.next, *next; l != &ctx->open && *used > limit; l = next) {
-        struct conn *c = container_of(l, struct conn, link);
-        next = l->next;
-        if (c->state != CONN_OPEN || !c->unread.len || spill_cap(c->spill) <= share) continue;
-        if (is_unread(c)) abort_for_memory(c, used, spill_cap(c->spill));
-    }
-}
-
-static void enforce_memory(struct http_context *ctx)
-{
-    size_t used = http_buffered(ctx);
-    enforce_unsent(ctx, &used);
-    enforce_unread(ctx, &used);
-}
-
 bool http_housekeeping(struct http_context *ctx)
 {
     enum { SORT_MAX = 2048 }; /* per slab: the core serves nobody meanwhile */
-    struct slab *slabs[] = {&ctx->conns, &ctx->exchanges, &ctx->small, &ctx->large};
+    struct slab *slabs[] = {&ctx->conns, &ctx->exchanges, &ctx->small, &ctx->whole, &ctx->pieces};
     bool more = false;
-    if (http_buffered(ctx) > ctx->limits->buffer_memory) enforce_memory(ctx);
+    memory_enforce(ctx);
     for (size_t i = 0; i < ARRAY_LEN(slabs); i++) more |= slab_trim(slabs[i], SORT_MAX);
     return more || fiber_pool_trim(&ctx->fibers);
 }
@@ -134,6 +80,7 @@ bool http_stop(struct http_context *ctx)
 void http_close(struct http_context *ctx)
 {
     ASSERT(ctx->n_open == 0 && list_empty(&ctx->open));
+    wheel_clear(&ctx->io->wheel, &ctx->hold);
     resolver_end(&ctx->resolver);
     struct exit_hook *next;
     for (struct exit_hook *e = ctx->exit_hooks; e; e = next) {
@@ -144,5 +91,6 @@ void http_close(struct http_context *ctx)
     slab_drain(&ctx->conns);
     slab_drain(&ctx->exchanges);
     slab_drain(&ctx->small);
-    slab_drain(&ctx->large);
+    slab_drain(&ctx->whole);
+    slab_drain(&ctx->pieces);
 }

@@ -3,16 +3,15 @@
 #include <errno.h>
 #include <string.h>
 
-static struct send_chunk *add_chunk(struct send_queue *q, struct http_context *ctx, size_t size)
+static inline struct send_chunk *add_chunk(struct send_queue *q, struct slab *slab, int cap)
 {
-    struct slab *slab = size <= (size_t)SEND_SMALL_CAP ? &ctx->small : &ctx->large;
     struct send_chunk *c = slab_get(slab);
     if (!c) return NULL;
     c->next = NULL;
     c->slab = slab;
     c->bytes = c->data;
     c->len = c->sent = c->responses = 0;
-    c->cap = (uint32_t)(slab == &ctx->small ? SEND_SMALL_CAP : SEND_LARGE_CAP);
+    c->cap = (uint32_t)cap;
     c->send.op.kind = IO_NONE;
     if (q->tail)
         q->tail->next = c;
@@ -22,21 +21,57 @@ static struct send_chunk *add_chunk(struct send_queue *q, struct http_context *c
     return c;
 }
 
+static struct send_chunk *add_small(struct send_queue *q, struct http_context *ctx)
+{
+    return add_chunk(q, &ctx->small, SEND_SMALL_CAP);
+}
+
+/* Of a response that is added as a whole. */
+__attribute__((noinline)) static struct send_chunk *add_whole(struct send_queue *q,
+                                                              struct http_context *ctx)
+{
+    struct send_chunk *c = add_chunk(q, &ctx->whole, SEND_LARGE_CAP);
+    if (http_exceeds(ctx)) http_hold(ctx);
+    return c;
+}
+
+static struct send_chunk *add_piece(struct send_queue *q, struct http_context *ctx)
+{
+    return add_chunk(q, &ctx->pieces, SEND_LARGE_CAP);
+}
+
+static bool is_small(size_t size)
+{
+    return size <= (size_t)SEND_SMALL_CAP;
+}
+
 char *send_queue_reserve_slow(struct send_queue *q, struct http_context *ctx, size_t size)
 {
     ASSERT(size <= (size_t)SEND_LARGE_CAP);
-    struct send_chunk *c = add_chunk(q, ctx, size);
+    struct send_chunk *c = LIKELY(is_small(size)) ? add_small(q, ctx) : add_whole(q, ctx);
     return c ? c->data : NULL;
 }
 
-int send_queue_append(struct send_queue *q, struct http_context *ctx, const void *data, size_t n)
+char *send_queue_reserve_piece(struct send_queue *q, struct http_context *ctx, size_t size)
+{
+    struct send_chunk *c = q->tail;
+    ASSERT(size <= (size_t)SEND_LARGE_CAP);
+    if (!c || c->cap - c->len < size) c = is_small(size) ? add_small(q, ctx) : add_piece(q, ctx);
+    return c ? c->data + c->len : NULL;
+}
+
+typedef struct send_chunk *add_fn(struct send_queue *q, struct http_context *ctx);
+
+/* `add` makes room for what does not fit a small chunk. */
+static int append(struct send_queue *q, struct http_context *ctx, add_fn *add, const void *data,
+                  size_t n)
 {
     struct send_chunk *tail = q->tail;
     uint32_t len = tail ? tail->len : 0;
     size_t bytes = q->bytes;
     for (const char *at = data; n > 0;) {
         struct send_chunk *c = q->tail;
-        if ((!c || c->len == c->cap) && !(c = add_chunk(q, ctx, n))) {
+        if ((!c || c->len == c->cap) && !(c = (is_small(n) ? add_small : add)(q, ctx))) {
             /* Undo, so that either all or nothing was added. */
             struct send_chunk *extra = tail ? tail->next : q->head;
             while (extra) {
@@ -63,10 +98,21 @@ int send_queue_append(struct send_queue *q, struct http_context *ctx, const void
     return 0;
 }
 
+int send_queue_append(struct send_queue *q, struct http_context *ctx, const void *data, size_t n)
+{
+    return append(q, ctx, add_piece, data, n);
+}
+
+int send_queue_append_whole(struct send_queue *q, struct http_context *ctx, const void *data,
+                            size_t n)
+{
+    return append(q, ctx, add_whole, data, n);
+}
+
 int send_queue_append_ref(struct send_queue *q, struct http_context *ctx, const char *bytes,
                           size_t n)
 {
-    struct send_chunk *c = add_chunk(q, ctx, 0);
+    struct send_chunk *c = add_small(q, ctx);
     if (!c) return -ENOMEM;
     c->bytes = bytes;
     c->cap = 0; /* nothing is appended to them */

@@ -31,7 +31,8 @@ struct send_queue {
 char *send_queue_reserve_slow(struct send_queue *q, struct http_context *ctx, size_t size);
 
 /* Returns contiguous room for at least `size` (<= SEND_LARGE_CAP) bytes at the tail, or NULL
- * without memory. send_queue_commit adds the bytes written there. */
+ * without memory. send_queue_commit adds the bytes written there. For a response that is added as a
+ * whole: what is large counts as such (memory.h). */
 static inline char *send_queue_reserve(struct send_queue *q, struct http_context *ctx, size_t size)
 {
     struct send_chunk *c = q->tail;
@@ -39,14 +40,21 @@ static inline char *send_queue_reserve(struct send_queue *q, struct http_context
     return send_queue_reserve_slow(q, ctx, size);
 }
 
+/* The same for a piece of a response, after which its handler waits. */
+char *send_queue_reserve_piece(struct send_queue *q, struct http_context *ctx, size_t size);
+
 static inline void send_queue_commit(struct send_queue *q, size_t n)
 {
     q->tail->len += (uint32_t)n;
     q->bytes += n;
 }
 
-/* Copies `n` bytes. 0, or -ENOMEM with the queue unchanged. */
+/* Copies `n` bytes, a piece of a response. 0, or -ENOMEM with the queue unchanged. */
 int send_queue_append(struct send_queue *q, struct http_context *ctx, const void *data, size_t n);
+
+/* Likewise, of a response that is added as a whole. */
+int send_queue_append_whole(struct send_queue *q, struct http_context *ctx, const void *data,
+                            size_t n);
 
 /* Adds bytes by reference: they must stay valid until they are sent or the queue is cleared. 0 or
  * -ENOMEM. */

@@ -49,6 +49,7 @@ OTHER_TESTS = {
     "serve/refused_later": "whole servers",
     "serve/roots": "files below several directories, in a server",
     "serve/threads": "whole servers",
+    "serve/whole": "large responses at once, in a server",
     "serve/working": "what leaves a core and comes back, in a server",
     "task/tree": "scope.c and group.c: what cancels what",
     "wire/account": "requests that end, on the engine in memory",

@@ -46,7 +46,7 @@ const char *lab_core_leak(const struct lab_core *r)
     if (c->n_open || c->conns.in_use) return "a connection was left behind";
     if (c->exchanges.in_use) return "a request was left behind";
     if (c->fibers.in_use) return "a fiber was left behind";
-    return c->small.in_use || c->large.in_use ? "output was left behind" : NULL;
+    return c->small.in_use || c->whole.in_use || c->pieces.in_use ? "output was left behind" : NULL;
 }
 
 void lab_core_close(struct lab_core *r)

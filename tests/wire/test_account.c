@@ -375,10 +375,10 @@ static void no_memory_for_a_response(void **state)
 {
     (void)state;
     begin();
-    rig.core.http.small.max = rig.core.http.large.max = 0;
+    rig.core.http.small.max = rig.core.http.whole.max = rig.core.http.pieces.max = 0;
     push(GET("/small"));
     run();
-    rig.core.http.small.max = rig.core.http.large.max = UINT32_MAX;
+    rig.core.http.small.max = rig.core.http.whole.max = rig.core.http.pieces.max = UINT32_MAX;
     expect_last(0, 0, END_SERVER);
     end(0, 1, END_SERVER, 0);
 }

@@ -432,10 +432,10 @@ static void connection_closes_without_memory_for_a_response(void **state)
     struct lab_core rig;
     lab_core_open(&rig);
     struct mem_client *m = mem_connect(&rig.io);
-    rig.http.small.max = rig.http.large.max = 0;
+    rig.http.small.max = rig.http.whole.max = rig.http.pieces.max = 0;
     mem_push(m, request, sizeof request - 1);
     while (!mem_run(&rig.io, 1000)) continue;
-    rig.http.small.max = rig.http.large.max = UINT32_MAX;
+    rig.http.small.max = rig.http.whole.max = rig.http.pieces.max = UINT32_MAX;
     mem_push(m, request, sizeof request - 1);
     while (!mem_run(&rig.io, 1000)) continue;
     size_t n;
@@ -566,7 +566,7 @@ static void other_errors_of_the_server_are_told(void **state)
     ask("/a");
     expect_told("torc: as many requests as --max-requests are in progress; 503\n", "503");
     begin_told("/a", does_not_respond);
-    told.core.http.small.max = told.core.http.large.max = 0;
+    told.core.http.small.max = told.core.http.whole.max = told.core.http.pieces.max = 0;
     ask("/nowhere");
     expect_told("torc: out of memory for a request; connection closed\n", NULL);
 }

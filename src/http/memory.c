@@ -1,0 +1,112 @@
+#include "http/memory.h"
+
+#include "http/conn.h"
+
+#include <errno.h>
+
+/* While requests are held back: how often to look whether they may begin, and for clients to close.
+ */
+#define HOLD_NS    (5 * NS_PER_MS)
+#define ENFORCE_NS (100 * NS_PER_MS)
+
+static bool is_held(const struct http_context *ctx)
+{
+    return ctx->begin_below == 0;
+}
+
+/* ---- closing ---- */
+
+/* A send that has been under way for so long is stuck: its client does not read. */
+#define STUCK_NS NS_PER_S
+
+/* `freed`: bytes of *used that this gives back. */
+static void abort_for_memory(struct conn *c, size_t *used, size_t freed)
+{
+    *used -= freed < *used ? freed : *used;
+    counter_add(&c->ctx->stats.over_memory, 1);
+    conn_abort(c, -ENOMEM);
+}
+
+/* Aborts connections whose client does not read, until the rest is within the limit. */
+static void enforce_unsent(struct http_context *ctx, size_t *used)
+{
+    uint64_t now = ctx->io->now, timeout = ctx->limits->write_timeout;
+    for (struct list *l = ctx->open.next, *next; l != &ctx->open; l = next) {
+        struct conn *c = container_of(l, struct conn, link);
+        next = l->next;
+        if (*used <= ctx->limits->buffer_memory) return;
+        if (!c->sock.sending || c->write_deadline == WHEEL_NEVER) continue;
+        if (c->write_deadline > now + timeout - STUCK_NS) continue;
+        abort_for_memory(c, used, c->unsent.bytes);
+    }
+}
+
+/* Whether the input of the connection is as it was STUCK_NS ago: its handler waits for something
+ * else. To be asked now and then. */
+static bool is_unread(const struct conn *c)
+{
+    struct spill *s = c->spill;
+    uint64_t now = c->ctx->io->now;
+    if (s->seen == c->unread.ptr) return now - s->seen_at >= STUCK_NS;
+    s->seen = c->unread.ptr;
+    s->seen_at = now;
+    return false;
+}
+
+/* Likewise those whose input nobody reads, if they have more than an equal share: what the others
+ * have is within the limit. */
+static void enforce_unread(struct http_context *ctx, size_t *used)
+{
+    size_t limit = ctx->limits->buffer_memory, share = limit / (ctx->n_open + 1);
+    for (struct list *l = ctx->open.next, *next; l != &ctx->open && *used > limit; l = next) {
+        struct conn *c = container_of(l, struct conn, link);
+        next = l->next;
+        if (c->state != CONN_OPEN || !c->unread.len || spill_cap(c->spill) <= share) continue;
+        if (is_unread(c)) abort_for_memory(c, used, spill_cap(c->spill));
+    }
+}
+
+void memory_enforce(struct http_context *ctx)
+{
+    size_t used = http_buffered(ctx);
+    if (used <= ctx->limits->buffer_memory) return;
+    enforce_unsent(ctx, &used);
+    if (!is_held(ctx)) enforce_unread(ctx, &used); /* what is held back is unread, too */
+}
+
+/* ---- holding requests back ---- */
+
+/* In turn: the next time, those come first that were not reached. */
+static void begin_held(struct http_context *ctx)
+{
+    for (uint32_t n = ctx->n_open; n > 0 && !is_held(ctx); n--) {
+        struct list *l = list_pop(&ctx->open);
+        list_push(&ctx->open, l);
+        struct conn *c = container_of(l, struct conn, link);
+        if (c->state != CONN_OPEN || !c->unread.len) continue;
+        c->protocol->input(c);
+        conn_resume(c);
+    }
+}
+
+static void on_hold(struct wheel_timer *t)
+{
+    struct http_context *ctx = container_of(t, struct http_context, hold);
+    uint64_t now = ctx->io->now;
+    if (http_exceeds(ctx)) {
+        if (now - ctx->enforced_at >= ENFORCE_NS) {
+            ctx->enforced_at = now;
+            memory_enforce(ctx);
+        }
+        wheel_set(&ctx->io->wheel, t, now + HOLD_NS);
+    } else {
+        ctx->begin_below = PIPELINE_UNSENT;
+        begin_held(ctx);
+    }
+}
+
+void memory_open(struct http_context *ctx)
+{
+    ctx->begin_below = PIPELINE_UNSENT;
+    wheel_timer_init(&ctx->hold, on_hold);
+}
