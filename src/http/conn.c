@@ -311,13 +311,14 @@ static void on_closed(struct io *io, struct io_op *op, int res, bool more)
 static void conn_free(struct conn *c)
 {
     struct http_context *ctx = c->ctx;
+    bool evicted = c->evicted;
     free(c->peer);
     if (c->refused) http_forget_refused(c);
     list_unlink(&c->link);
     ctx->n_open--;
     counter_add(&ctx->stats.closed, 1);
     slab_put(&ctx->conns, c);
-    if (ctx->on_close) ctx->on_close(ctx);
+    if (ctx->on_close) ctx->on_close(ctx, evicted);
 }
 
 static void continue_close(struct conn *c)

@@ -49,6 +49,7 @@ struct conn {
     bool refused : 1;           /* it is one of http_context.refused */
     bool used : 1;              /* a request has begun on it */
     bool stuck : 1;             /* conn_probe found no progress */
+    bool evicted : 1;           /* it was closed to make room */
     bool corked;                /* hold back output until more is added */
     bool resume;                /* call the protocol's input at the end of the turn */
     bool want_recv;             /* the recv stream should run */

@@ -121,6 +121,7 @@ struct http_context {
     struct conn *refused[HTTP_REFUSED_MAX]; /* those that were refused, the first one first */
     uint32_t n_refused;
     uint64_t looked_at;      /* ns: when one to spare was last searched, see room.c */
+    uint64_t watched_at;     /* ns: when http_watch last asked */
     size_t spilled;          /* bytes of all spill buffers */
     unsigned index;          /* index of the core */
     bool draining;           /* responses close their connection */
@@ -137,7 +138,7 @@ struct http_context {
      * not known. `bytes` of the response body were sent. */
     void (*on_request_done)(struct http_context *ctx, const struct torc_req *rq, const char *peer,
                             uint64_t bytes, enum http_end end);
-    void (*on_close)(struct http_context *ctx); /* a connection was closed */
+    void (*on_close)(struct http_context *ctx, bool evicted); /* a connection was closed */
     bool want_peer;       /* store each client's address in conn.peer */
     struct offload *pool; /* of threads for work; NULL for none */
     struct resolver resolver;

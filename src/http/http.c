@@ -37,6 +37,7 @@ bool http_housekeeping(struct http_context *ctx)
     struct slab *slabs[] = {&ctx->conns, &ctx->exchanges, &ctx->small, &ctx->whole, &ctx->pieces};
     bool more = false;
     memory_enforce(ctx);
+    http_watch(ctx);
     for (size_t i = 0; i < ARRAY_LEN(slabs); i++) more |= slab_trim(slabs[i], SORT_MAX);
     return more || fiber_pool_trim(&ctx->fibers);
 }

@@ -16,6 +16,10 @@ void http_accept(struct http_context *ctx, int fd);
  * is closed now. More calls look at more connections. */
 bool http_make_room(struct http_context *ctx);
 
+/* While the limit of connections is near: asks those that send whether their clients read. What
+ * http_make_room then knows of them is not news of its own look. */
+void http_watch(struct http_context *ctx);
+
 /* Tells the client of an accepted socket that there is no room (503), and closes it. These
  * connections come on top of the limit. They linger; where HTTP_REFUSED_MAX of them do already, the
  * first is closed for the next. No more than that may be refused in one turn. */

@@ -8,11 +8,14 @@
 
 #include <errno.h>
 
-enum { LOOK_MAX = 128 };
+enum { LOOK_MAX = 128, ASK_MAX = 1024 };
 
 /* Shorter silence is no sign of anything: the bytes may be on their way. */
 #define SILENCE_MIN         (100 * NS_PER_MS)
 #define REQUEST_SILENCE_MIN NS_PER_S
+
+/* Between two calls of http_watch that ask. */
+#define WATCH_PAUSE (NS_PER_S / 2)
 
 /* What an earlier look found of a client is no longer known after so long without a look. */
 #define LOOK_VALID (2 * NS_PER_S)
@@ -48,6 +51,7 @@ static struct silence silence_of(const struct conn *c)
 
 static void evict(struct conn *c)
 {
+    c->evicted = true;
     if (c->sock.sending) counter_add(&c->ctx->stats.timeouts[TIMEOUT_WRITE], 1);
     if (c->state == CONN_OPEN && !c->exchange && !c->sock.sending)
         conn_begin_close(c, false);
@@ -56,7 +60,8 @@ static void evict(struct conn *c)
 }
 
 /* Whether an earlier look has found that the client of a connection that is sending does not read.
- * Each look asks all of its sockets, for the next one. */
+ * Each look asks all of its sockets, for the next one. While room is nearly used up, http_watch
+ * does so before one is needed: otherwise silence would only count from the first look. */
 static bool is_stuck(struct conn *c, bool valid)
 {
     conn_probe(c);
@@ -94,6 +99,21 @@ bool http_make_room(struct http_context *ctx)
     evict(found);
     counter_add(&ctx->stats.evicted, 1);
     return true;
+}
+
+void http_watch(struct http_context *ctx)
+{
+    uint32_t most = ctx->limits->max_conns, n = ctx->n_open < ASK_MAX ? ctx->n_open : ASK_MAX;
+    uint64_t now = ctx->io->now;
+    if (ctx->n_open < most - most / 8 || now - ctx->watched_at < WATCH_PAUSE) return;
+    ctx->watched_at = now;
+    if (n == ctx->n_open) ctx->looked_at = now;
+    for (; n > 0; n--) {
+        struct list *l = list_pop(&ctx->open);
+        list_push(&ctx->open, l);
+        struct conn *c = container_of(l, struct conn, link);
+        if (silence_of(c).kind == SENDING) conn_probe(c);
+    }
 }
 
 /* ---- clients for which there is no room ---- */

@@ -14,7 +14,7 @@
 
 static bool is_full(const struct acceptor *a)
 {
-    return *a->n_open >= a->max_conns;
+    return *a->n_open - *a->n_refused >= a->max_conns;
 }
 
 static void start_listener(struct listener *l)
@@ -59,7 +59,8 @@ static void set_single(struct acceptor *a, bool single)
  * connections of a queue. */
 static bool is_near_limit(const struct acceptor *a, uint32_t factor)
 {
-    return is_full(a) || a->max_conns - *a->n_open <= factor * a->n_listeners * (a->backlog + 1);
+    return is_full(a) || a->max_conns - (*a->n_open - *a->n_refused) <=
+                             factor * a->n_listeners * (a->backlog + 1);
 }
 
 /* ---- at the limit ---- */
@@ -74,6 +75,7 @@ static int take_first(struct acceptor *a)
 static void refuse_all(struct acceptor *a)
 {
     a->overloaded = true;
+    a->n_late += a->n_leaving;
     a->n_leaving = 0;
     while (a->n_waiting) a->refuse(a, take_first(a));
 }
@@ -134,7 +136,7 @@ static void schedule_retry(struct listener *l, int err)
         log_line("core %u cannot accept: %s; %u connections are open%s", a->core, strerror(-err),
                  *a->n_open, descriptors ? " (raise the descriptor limit with ulimit -n)" : "");
     }
-    a->make_room(a); /* a close has the accept retried at once */
+    if (a->make_room(a)) a->n_leaving++; /* a close has the accept retried at once */
     wheel_set(&io->wheel, &l->retry, io->now + RETRY_NS);
 }
 
@@ -168,10 +170,12 @@ void acceptor_add_listener(struct acceptor *a, int fd)
     wheel_timer_init(&l->retry, on_retry);
 }
 
-void acceptor_start(struct acceptor *a, struct io *io, const uint32_t *n_open)
+void acceptor_start(struct acceptor *a, struct io *io, const uint32_t *n_open,
+                    const uint32_t *n_refused)
 {
     a->io = io;
     a->n_open = n_open;
+    a->n_refused = n_refused;
     wheel_timer_init(&a->search, on_search);
     if (is_near_limit(a, 1)) set_single(a, true);
     start_accepting(a);
@@ -187,14 +191,22 @@ static void retry_now(struct acceptor *a)
     }
 }
 
-void acceptor_conn_closed(struct acceptor *a)
+static void count_evicted(struct acceptor *a)
+{
+    if (a->n_late)
+        a->n_late--;
+    else if (a->n_leaving)
+        a->n_leaving--;
+}
+
+void acceptor_conn_closed(struct acceptor *a, bool evicted)
 {
     if (a->stopped) return;
-    if (a->n_leaving) a->n_leaving--;
+    if (evicted) count_evicted(a);
     if (!is_full(a) && a->n_waiting) {
         a->admit(a, take_first(a));
         a->waits_until = a->io->now + a->admit_timeout;
-    } else if (*a->n_open < a->max_conns - a->max_conns / 16) {
+    } else if (*a->n_open - *a->n_refused < a->max_conns - a->max_conns / 16) {
         a->overloaded = false;
     }
     if (a->single && !is_near_limit(a, 2)) set_single(a, false);

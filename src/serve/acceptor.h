@@ -26,7 +26,8 @@ struct acceptor {
     struct io *io;
     unsigned core;                              /* its index */
     const uint32_t *n_open;                     /* the core's connections */
-    uint32_t max_conns;                         /* limit of *n_open */
+    const uint32_t *n_refused;                  /* of these, those that come on top of the limit */
+    uint32_t max_conns;                         /* limit of the others */
     uint32_t backlog;                           /* connections that one accept queue can hold */
     uint64_t admit_timeout;                     /* ns */
     void (*admit)(struct acceptor *a, int fd);  /* takes over an accepted socket */
@@ -41,7 +42,8 @@ struct acceptor {
     int waiting[LISTEN_MAX]; /* sockets accepted at the limit, the longest waiting first */
     uint32_t n_waiting;
     uint64_t waits_until;      /* io time at which the first of them is refused */
-    uint32_t n_leaving;        /* connections that make_room is closing */
+    uint32_t n_leaving;        /* connections that make_room is closing for those that wait */
+    uint32_t n_late;           /* likewise for clients that were refused meanwhile */
     struct wheel_timer search; /* looks for room again, and ends the wait */
     uint64_t failures;         /* accepts that failed because descriptors ran out */
 };
@@ -50,10 +52,12 @@ struct acceptor {
 void acceptor_add_listener(struct acceptor *a, int fd);
 
 /* This and the functions below, except acceptor_close, are called on the core's thread. */
-void acceptor_start(struct acceptor *a, struct io *io, const uint32_t *n_open);
+void acceptor_start(struct acceptor *a, struct io *io, const uint32_t *n_open,
+                    const uint32_t *n_refused);
 
-/* Tells the acceptor that a connection has closed: it may accept another one. */
-void acceptor_conn_closed(struct acceptor *a);
+/* Tells the acceptor that a connection has closed: it may accept another one. `evicted`: it was one
+ * of make_room's. */
+void acceptor_conn_closed(struct acceptor *a, bool evicted);
 
 /* Accepts no more connections. */
 void acceptor_stop(struct acceptor *a);

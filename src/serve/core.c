@@ -23,10 +23,10 @@ static void on_request_done(struct http_context *ctx, const struct torc_req *rq,
     access_log_add(c->log, rq, peer ? peer : "-", bytes, end);
 }
 
-static void on_conn_close(struct http_context *ctx)
+static void on_conn_close(struct http_context *ctx, bool evicted)
 {
     struct core *c = ctx->user;
-    acceptor_conn_closed(&c->acceptor);
+    acceptor_conn_closed(&c->acceptor, evicted);
 }
 
 static void on_admit(struct acceptor *a, int fd)
@@ -77,7 +77,7 @@ static void on_start(struct loop *l)
     c->acceptor.admit = on_admit;
     c->acceptor.refuse = on_refuse;
     c->acceptor.make_room = on_make_room;
-    acceptor_start(&c->acceptor, io, &c->http.n_open);
+    acceptor_start(&c->acceptor, io, &c->http.n_open, &c->http.n_refused);
     ticks_start(&c->http, c->ticks, c->n_ticks);
 }
 

@@ -317,6 +317,30 @@ static void test_many_unread_responses_make_room(void **state)
     files_close(dir);
 }
 
+/* The first one is let in at once: that the others do not read is known before. */
+static void test_unread_responses_make_room_at_once(void **state)
+{
+    enum { N = 100, MORE = 5 };
+    struct server s;
+    static struct client c[N];
+    (void)state;
+    char *dir = files_open();
+    files_fill(dir, "big", 16 << 20);
+    server_start(&s, "--max-connections", "100", "--write-timeout", "1h", "--root", dir, PATIENT);
+    for (int i = 0; i < N; i++) {
+        client_open_to(&c[i], &s.addr, &(struct tcp_how){.receive_buffer = 4096});
+        client_ask(&c[i], "GET", "/static/big", "");
+    }
+    stats_await(&s, "total.requests_started", N);
+    sleep_ms(4000); /* nobody reads in this time */
+    for (int i = 0; i < MORE; i++) expect_served(&s);
+    assert_true(stats_number(&s, "total.connections_evicted") == 1);
+    assert_true(stats_number(&s, "total.connections_refused") == 0);
+    for (int i = 0; i < N; i++) client_close(&c[i]);
+    server_stop(&s);
+    files_close(dir);
+}
+
 static void expect_refused(const struct server *s)
 {
     struct client c;
@@ -406,6 +430,41 @@ static void test_refused_crowd_that_stays(void **state)
     }
     for (int i = 0; i < N; i++) client_close(&c[i]);
     client_reset(&busy);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+/* They do not count for the limit: one that can be spared makes room for the next client, and no
+ * more than that one. */
+static void test_refused_clients_cost_nobody_a_place(void **state)
+{
+    enum { N = 8, REFUSED = 12 };
+    struct server s;
+    struct client busy[N], refused[REFUSED];
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--max-connections", "8", PATIENT);
+    for (int i = 0; i < N; i++) {
+        client_open(&busy[i], &s);
+        client_ask(&busy[i], "GET", "/delay/2500", "");
+    }
+    stats_await(&s, "total.requests_started", N);
+    for (int i = 0; i < REFUSED; i++) client_open(&refused[i], &s);
+    for (int i = 0; i < REFUSED; i++) {
+        client_reply(&refused[i], "GET", &r);
+        assert_int_equal(r.status, 503);
+    }
+    for (int i = 0; i < N; i++) {
+        client_reply(&busy[i], "GET", &r);
+        assert_int_equal(r.status, 200);
+        for (int k = 0; k < REFUSED; k++) (void)client_try_send(&refused[k], "x", 1);
+    }
+    sleep_ms(300); /* so that they are idle */
+    for (int k = 0; k < REFUSED; k++) (void)client_try_send(&refused[k], "x", 1);
+    expect_served(&s);
+    assert_true(stats_number(&s, "total.connections_evicted") == 1);
+    for (int i = 0; i < N; i++) client_close(&busy[i]);
+    for (int i = 0; i < REFUSED; i++) client_close(&refused[i]);
     reply_free(&r);
     server_stop(&s);
 }
@@ -725,7 +784,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_dripping_bodies_make_room),
         cmocka_unit_test(test_unread_responses_make_room),
         cmocka_unit_test(test_many_unread_responses_make_room),
+        cmocka_unit_test(test_unread_responses_make_room_at_once),
         cmocka_unit_test(test_busy_server_refuses),
+        cmocka_unit_test(test_refused_clients_cost_nobody_a_place),
         cmocka_unit_test(test_refused_clients_that_stay),
         cmocka_unit_test(test_refused_crowd_that_stays),
         cmocka_unit_test(test_max_requests_rejects_with_503),
