@@ -28,7 +28,8 @@ void http_open(struct http_context *ctx, struct io *io, const struct http_limits
 
 void http_accept(struct http_context *ctx, int fd)
 {
-    conn_open(ctx, fd, &h1_protocol);
+    struct conn *c = conn_open(ctx, fd, &h1_protocol);
+    if (c && ctx->draining) conn_drain(c);
 }
 
 bool http_housekeeping(struct http_context *ctx)

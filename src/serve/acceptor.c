@@ -3,12 +3,18 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
 #define RETRY_NS   (100 * NS_PER_MS)
 #define WARNING_NS (10 * NS_PER_S)
 #define SEARCH_NS  (10 * NS_PER_MS)
+
+/* At a drain: for how long at most connections are accepted, and how long each waits for room. Idle
+ * ones are closed within this time. */
+#define DRAIN_NS      NS_PER_S
+#define DRAIN_WAIT_NS (100 * NS_PER_MS)
 
 /* ---- starting and pausing ---- */
 
@@ -38,7 +44,7 @@ static void pause_accepting(struct acceptor *a)
 /* Once it is paused, each listener may bring one more. */
 static void update_accepting(struct acceptor *a)
 {
-    bool accept = a->n_waiting + a->n_listeners <= LISTEN_MAX;
+    bool accept = a->n_waiting + a->n_listeners <= LISTEN_MAX && !a->closed;
     if (accept && !a->accepting)
         start_accepting(a);
     else if (!accept && a->accepting)
@@ -93,9 +99,42 @@ static void search_room(struct acceptor *a)
     update_accepting(a);
 }
 
+/* Closing is not enough where each core has its own descriptor table, with copies of the sockets.
+ */
+static void close_listeners(struct acceptor *a)
+{
+    if (a->closed) return;
+    pause_accepting(a);
+    a->closed = true;
+    for (uint32_t i = 0; i < a->n_listeners; i++)
+        shutdown(a->listener[i].accept.listener, SHUT_RDWR);
+}
+
+/* Whether the accept queues hold connections. */
+static bool has_queued(const struct acceptor *a)
+{
+    struct pollfd p[LISTEN_MAX];
+    for (uint32_t i = 0; i < a->n_listeners; i++)
+        p[i] = (struct pollfd){a->listener[i].accept.listener, POLLIN, 0};
+    return poll(p, a->n_listeners, 0) > 0;
+}
+
+/* The kernel resets what is queued when the listening socket closes. */
+static void go_on_draining(struct acceptor *a)
+{
+    uint64_t now = a->io->now;
+    if (a->closed) return;
+    if (now < a->drains_until && has_queued(a))
+        wheel_set(&a->io->wheel, &a->search, now + SEARCH_NS);
+    else
+        close_listeners(a);
+}
+
 static void on_search(struct wheel_timer *t)
 {
-    search_room(container_of(t, struct acceptor, search));
+    struct acceptor *a = container_of(t, struct acceptor, search);
+    search_room(a);
+    if (a->draining) go_on_draining(a);
 }
 
 /* Not at once: a connection may be closing anyway, and bytes may be on their way. */
@@ -152,7 +191,7 @@ static void on_accept(struct io *io, struct io_op *op, int res, bool more)
             admit(a, res);
         return;
     }
-    if (more || a->stopped) return;
+    if (more || a->closed) return;
     if (res == -ECANCELED)
         start_listener(l); /* paused and already resumed, or switching to single mode */
     else
@@ -201,7 +240,6 @@ static void count_evicted(struct acceptor *a)
 
 void acceptor_conn_closed(struct acceptor *a, bool evicted)
 {
-    if (a->stopped) return;
     if (evicted) count_evicted(a);
     if (!is_full(a) && a->n_waiting) {
         a->admit(a, take_first(a));
@@ -209,26 +247,34 @@ void acceptor_conn_closed(struct acceptor *a, bool evicted)
     } else if (*a->n_open - *a->n_refused < a->max_conns - a->max_conns / 16) {
         a->overloaded = false;
     }
+    if (a->closed) return;
     if (a->single && !is_near_limit(a, 2)) set_single(a, false);
     update_accepting(a);
     retry_now(a);
 }
 
+void acceptor_drain(struct acceptor *a)
+{
+    uint64_t now = a->io->now;
+    a->draining = true;
+    a->drains_until = now + DRAIN_NS;
+    if (a->admit_timeout > DRAIN_WAIT_NS) a->admit_timeout = DRAIN_WAIT_NS;
+    if (a->waits_until > now + a->admit_timeout) a->waits_until = now + a->admit_timeout;
+    go_on_draining(a);
+}
+
 void acceptor_stop(struct acceptor *a)
 {
     if (a->stopped) return;
-    pause_accepting(a);
+    close_listeners(a);
     a->stopped = true;
-    /* Closing is not enough where each core has its own descriptor table, with copies of the
-     * sockets. */
-    for (uint32_t i = 0; i < a->n_listeners; i++)
-        shutdown(a->listener[i].accept.listener, SHUT_RDWR);
     wheel_clear(&a->io->wheel, &a->search);
     while (a->n_waiting) io_discard(a->io, take_first(a));
 }
 
 bool acceptor_idle(const struct acceptor *a)
 {
+    if (!a->closed || a->n_waiting) return false;
     for (uint32_t i = 0; i < a->n_listeners; i++)
         if (io_busy(&a->listener[i].accept.op)) return false;
     return true;

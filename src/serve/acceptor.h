@@ -4,7 +4,10 @@
  * time: each waits until a connection has closed, and one that can be spared is made to. Which it
  * is, the core decides. Where none can be spared for admit_timeout, the core is overloaded: until
  * there is room, it refuses clients rather than have them wait, as the next attempt may reach
- * another core. When descriptors run out it retries later. */
+ * another core. When descriptors run out it retries later.
+ *
+ * At a drain, the clients that the kernel has accepted by then are accepted still: closing the
+ * listening socket would reset them. They wait for room for a short time only. */
 
 #include "io/io.h"
 
@@ -37,11 +40,14 @@ struct acceptor {
     uint32_t n_listeners;
     bool accepting;
     bool single;             /* one connection per accept, so that the limit is kept exactly */
-    bool stopped;            /* for good */
+    bool draining;           /* accepts what waits in the accept queues, then no more */
+    bool closed;             /* accepts no more; what was accepted before may still come */
+    bool stopped;            /* nor does that become a connection */
     bool overloaded;         /* clients have waited for admit_timeout, and there is no room yet */
     int waiting[LISTEN_MAX]; /* sockets accepted at the limit, the longest waiting first */
     uint32_t n_waiting;
     uint64_t waits_until;      /* io time at which the first of them is refused */
+    uint64_t drains_until;     /* io time */
     uint32_t n_leaving;        /* connections that make_room is closing for those that wait */
     uint32_t n_late;           /* likewise for clients that were refused meanwhile */
     struct wheel_timer search; /* looks for room again, and ends the wait */
@@ -59,10 +65,13 @@ void acceptor_start(struct acceptor *a, struct io *io, const uint32_t *n_open,
  * of make_room's. */
 void acceptor_conn_closed(struct acceptor *a, bool evicted);
 
-/* Accepts no more connections. */
+/* Accepts the connections that have been made by now, and no more. */
+void acceptor_drain(struct acceptor *a);
+
+/* Likewise, without them. */
 void acceptor_stop(struct acceptor *a);
 
-/* After acceptor_stop: nothing is in flight any more. */
+/* After one of these: no more connections come. */
 bool acceptor_idle(const struct acceptor *a);
 
 /* Closes the listening sockets. Call when the core's thread has ended. */

@@ -85,10 +85,13 @@ static void on_command(struct loop *l, enum loop_command command)
 {
     struct core *c = core_of(l);
     if (!c->http.draining) {
-        acceptor_stop(&c->acceptor);
+        acceptor_drain(&c->acceptor);
         http_drain(&c->http);
     }
-    if (command >= LOOP_ABORT) http_abort(&c->http);
+    if (command >= LOOP_ABORT) {
+        acceptor_stop(&c->acceptor);
+        http_abort(&c->http);
+    }
 }
 
 static void on_turn_end(struct loop *l, uint64_t now)

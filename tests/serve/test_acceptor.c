@@ -19,6 +19,7 @@ struct rig {
     struct sock_addr addr;
     uint32_t n_open, n_refused;
     int evicted, admitted, refused;
+    bool none_to_spare;
     struct wheel_timer pause;
 };
 
@@ -44,6 +45,7 @@ static void on_refuse(struct acceptor *a, int fd)
 static bool on_make_room(struct acceptor *a)
 {
     struct rig *r = rig_of(a);
+    if (r->none_to_spare) return false;
     r->evicted++;
     return true;
 }
@@ -168,11 +170,33 @@ static void test_late_eviction(void **state)
     }
 }
 
+/* Those in the accept queue at the drain are admitted, or told that there is no room. */
+static void test_drain_takes_the_queue(void **state)
+{
+    (void)state;
+    for (EACH_ENGINE(e)) {
+        struct rig r;
+        int fd[2 * MAX];
+        if (!rig_open(&r, *e)) continue;
+        r.none_to_spare = true;
+        r.n_open = MAX - 2;
+        for (int i = 0; i < 2 * MAX; i++) fd[i] = newcomer(&r);
+        acceptor_drain(&r.a);
+        for (int i = 0; i < 1000 && !acceptor_idle(&r.a); i++) run_for(&r, 1);
+        assert_true(acceptor_idle(&r.a));
+        assert_int_equal(r.admitted, 2);
+        assert_int_equal(r.refused, 2 * MAX - 2);
+        for (int i = 0; i < 2 * MAX; i++) close(fd[i]);
+        rig_close(&r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_eviction_for_each),
         cmocka_unit_test(test_late_eviction),
+        cmocka_unit_test(test_drain_takes_the_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

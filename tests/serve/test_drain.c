@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -238,6 +239,83 @@ static void test_drain_answers_unread_requests(void **state)
     server_free(&s);
 }
 
+/* Nor are connections reset that the server has not accepted by then. While the core is held, it
+ * accepts nothing; the requests are in the sockets. */
+static void check_drain_of_queue(const char *cores, const char *max)
+{
+    enum { N = 48 };
+    struct server s;
+    struct client c[N];
+    struct reply r = {0};
+    int served = 0;
+    server_start(&s, "--drain-timeout", "1h", "--idle-timeout", "1h", "--cores", cores,
+                 "--max-connections", max);
+    server_signal(&s, SIGSTOP);
+    for (int i = 0; i < N; i++) {
+        client_open(&c[i], &s);
+        client_ask(&c[i], "GET", "/pipeline", "");
+    }
+    server_signal(&s, SIGTERM);
+    server_signal(&s, SIGCONT);
+    for (int i = 0; i < N; i++) {
+        client_reply(&c[i], "GET", &r);
+        assert_true(r.status == 200 || r.status == 503);
+        served += r.status == 200;
+        client_expect_end(&c[i]);
+        client_close(&c[i]);
+    }
+    assert_true(served > 0 && (served == N || atoi(max) < N));
+    reply_free(&r);
+    assert_int_equal(server_wait(&s), 0);
+    server_free(&s);
+}
+
+static void test_drain_serves_the_accept_queue(void **state)
+{
+    (void)state;
+    check_drain_of_queue("1", "1000");
+    check_drain_of_queue(server_two_cores(), "1000");
+}
+
+static void test_drain_serves_the_accept_queue_at_the_limit(void **state)
+{
+    (void)state;
+    check_drain_of_queue("1", "4");
+    check_drain_of_queue(server_two_cores(), "4");
+}
+
+/* Clients that wait for room are told that there is none. */
+static void test_drain_answers_those_that_wait_for_room(void **state)
+{
+    enum { N = 40 };
+    struct server s;
+    struct client busy, c[N];
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--drain-timeout", "1h", "--idle-timeout", "1h", "--max-connections", "1",
+                 "--admit-timeout", "1h");
+    client_open(&busy, &s);
+    client_ask(&busy, "GET", "/delay/1500", "");
+    stats_await(&s, "total.requests_started", 1);
+    for (int i = 0; i < N; i++) {
+        client_open(&c[i], &s);
+        client_ask(&c[i], "GET", "/pipeline", "");
+    }
+    server_signal(&s, SIGTERM);
+    for (int i = 0; i < N; i++) {
+        client_reply(&c[i], "GET", &r);
+        assert_int_equal(r.status, 503);
+        client_expect_end(&c[i]);
+        client_close(&c[i]);
+    }
+    client_reply(&busy, "GET", &r);
+    assert_int_equal(r.status, 200);
+    client_close(&busy);
+    reply_free(&r);
+    assert_int_equal(server_wait(&s), 0);
+    server_free(&s);
+}
+
 /* SIGTERM at any point of the start ends the server; once it is ready, by a drain. */
 static void test_sigterm_while_starting(void **state)
 {
@@ -290,6 +368,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_drain_accepts_rest_of_a_head),
         cmocka_unit_test(test_drain_does_not_wait_for_rest_of_a_head),
         cmocka_unit_test(test_drain_answers_unread_requests),
+        cmocka_unit_test(test_drain_serves_the_accept_queue),
+        cmocka_unit_test(test_drain_serves_the_accept_queue_at_the_limit),
+        cmocka_unit_test(test_drain_answers_those_that_wait_for_room),
         cmocka_unit_test(test_sigterm_while_starting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
