@@ -6,10 +6,8 @@
 #include "io/file.h"
 #include "io/sock.h"
 
-#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -25,18 +23,6 @@ enum {
     BROKEN = 4, /* an error, or both directions have ended */
 };
 
-/* libc's recv and send are cancellation points, which cost two atomic operations per call in a
- * multithreaded program. */
-static ssize_t raw_recv(int fd, void *buf, size_t size)
-{
-    return syscall(SYS_recvfrom, fd, buf, size, 0, NULL, NULL);
-}
-
-static ssize_t raw_send(int fd, const void *buf, size_t size)
-{
-    return syscall(SYS_sendto, fd, buf, size, MSG_NOSIGNAL, NULL, 0);
-}
-
 /* ---- recv ---- */
 
 static void make_ready(struct ep *ep, struct io_sock *s)
@@ -51,7 +37,7 @@ static void run_recv(struct io *io, struct io_sock *s)
         int id = buf_get(&io->bufs);
         ASSERT(id >= 0); /* a lease ends with its callback, so at most one is in use */
         counter_add(&io->stats.syscalls, 1);
-        ssize_t n = raw_recv(s->fd, buf_at(&io->bufs, (uint32_t)id), io->bufs.size);
+        ssize_t n = ready_recv(s->fd, buf_at(&io->bufs, (uint32_t)id), io->bufs.size);
         int err = n < 0 ? errno : 0;
         if (n > 0) {
             counter_add(&io->stats.cqes, 1);
@@ -83,35 +69,11 @@ static void epoll_recv(struct io *io, struct io_sock *s)
 
 static void epoll_watch(struct io *io, struct io_sock *s)
 {
-    if (s->recv.kind != IO_WATCH || (s->recv.engine_bits & DONE)) return;
+    if (s->recv.kind != IO_WATCH || (s->recv.engine_bits & READY_DONE)) return;
     if (s->engine_bits & BROKEN)
-        epoll_finish(io, &s->recv, -ECONNRESET);
+        ready_finish(io, &s->recv, -ECONNRESET);
     else if ((s->engine_bits & ENDED) && s->recv.res)
-        epoll_finish(io, &s->recv, -ESHUTDOWN);
-}
-
-/* ---- send ---- */
-
-static void try_send(struct io *io, struct io_send *s)
-{
-    while (s->at < s->count) {
-        ssize_t n;
-        counter_add(&io->stats.syscalls, 1);
-        if (s->at + 1 == s->count) {
-            n = raw_send(s->sock->fd, s->iov[s->at].iov_base, s->iov[s->at].iov_len);
-        } else {
-            s->msg = (struct msghdr){.msg_iov = s->iov + s->at, .msg_iovlen = s->count - s->at};
-            n = sendmsg(s->sock->fd, &s->msg, MSG_NOSIGNAL);
-        }
-        if (n < 0) {
-            if (errno == EINTR) continue;
-            if (errno == EAGAIN) return; /* waits for the edge of EPOLLOUT */
-            epoll_finish(io, &s->op, -errno);
-            return;
-        }
-        io_send_advance(s, (size_t)n);
-    }
-    epoll_finish(io, &s->op, s->op.res);
+        ready_finish(io, &s->recv, -ESHUTDOWN);
 }
 
 /* ---- accept ---- */
@@ -120,7 +82,7 @@ static void epoll_accept(struct io *io, struct io_accept *a)
 {
     /* Level-triggered, so that connections left over from a batch are reported again. */
     int err = epoll_control(io, EPOLL_CTL_ADD, a->listener, EPOLLIN, a, TAG_ACCEPT);
-    if (err < 0) epoll_finish(io, &a->op, err);
+    if (err < 0) ready_finish(io, &a->op, err);
 }
 
 static void run_accept(struct io *io, struct io_accept *a)
@@ -151,18 +113,18 @@ static void run_accept(struct io *io, struct io_accept *a)
 
 static void epoll_cancel(struct io *io, struct io_op *op)
 {
-    if (op->engine_bits & DONE) return;
+    if (op->engine_bits & READY_DONE) return;
     switch ((enum io_kind)op->kind) {
     case IO_RECV:
         list_unlink(&container_of(op, struct io_sock, recv)->queue);
-        epoll_finish(io, op, -ECANCELED);
+        ready_finish(io, op, -ECANCELED);
         break;
     case IO_WATCH:
-    case IO_SEND: epoll_finish(io, op, -ECANCELED); break;
+    case IO_SEND: ready_finish(io, op, -ECANCELED); break;
     case IO_ACCEPT: {
         struct io_accept *a = container_of(op, struct io_accept, op);
         epoll_control(io, EPOLL_CTL_DEL, a->listener, 0, NULL, 0);
-        if (!(op->engine_bits & QUEUED)) epoll_finish(io, op, -ECANCELED);
+        if (!(op->engine_bits & QUEUED)) ready_finish(io, op, -ECANCELED);
         break;
     }
     case IO_POLL:
@@ -222,8 +184,9 @@ static void note_event(struct io *io, const struct epoll_event *e, bool *woken)
             make_ready(ep, s);
             if (s->engine_bits & ENDED) epoll_watch(io, s);
         }
-        if ((e->events & ~(uint32_t)EPOLLIN) && s->sending && !(s->sending->op.engine_bits & DONE))
-            try_send(io, s->sending);
+        if ((e->events & ~(uint32_t)EPOLLIN) && s->sending &&
+            !(s->sending->op.engine_bits & READY_DONE))
+            ready_send(io, s->sending);
         break;
     }
     case TAG_ACCEPT: {
@@ -263,10 +226,8 @@ static void epoll_engine_wait(struct io *io, uint64_t timeout_ns)
 
 static int epoll_sock_open(struct io *io, struct io_sock *s, bool accepted)
 {
-    if (!accepted) {
-        int err = sock_set_nonblock(s->fd);
-        if (err < 0) return err;
-    }
+    int err = accepted ? 0 : sock_set_nonblock(s->fd);
+    if (err < 0) return err;
     s->engine_bits = 0;
     return epoll_control(io, EPOLL_CTL_ADD, s->fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, s,
                          TAG_SOCK);
@@ -342,7 +303,7 @@ const struct io_engine io_epoll_engine = {
     .accept = epoll_accept,
     .recv = epoll_recv,
     .watch = epoll_watch,
-    .send = try_send,
+    .send = ready_send,
     .call = epoll_call,
     .cancel = epoll_cancel,
     .sock_open = epoll_sock_open,

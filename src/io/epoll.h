@@ -2,7 +2,7 @@
 /* State of the epoll engine, shared by its files: epoll.c runs it, epoll_call.c does the operations
  * with one completion. */
 
-#include "io/engine.h"
+#include "io/readiness.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
@@ -12,7 +12,7 @@ enum { EPOLL_BATCH = 512 }; /* events per epoll_wait */
 /* engine_bits of an operation */
 enum {
     QUEUED = 1, /* accept stream is in the list of those with pending connections */
-    DONE = 2,   /* final completion is queued: nothing left to cancel */
+    /* READY_DONE = 2 */
 };
 
 /* Type of the object in an event's data, in the low bits of the pointer. */
@@ -39,13 +39,6 @@ static inline int epoll_control(struct io *io, int op, int fd, uint32_t events, 
     struct epoll_event e = {.events = events, .data.u64 = (uint64_t)(uintptr_t)ptr | (uint64_t)tag};
     counter_add(&io->stats.syscalls, 1);
     return epoll_ctl(ep_of(io)->fd, op, fd, &e) < 0 ? -errno : 0;
-}
-
-/* Queues the final completion. */
-static inline void epoll_finish(struct io *io, struct io_op *op, int res)
-{
-    op->engine_bits |= DONE;
-    io_complete_later(io, op, res);
 }
 
 /* ---- epoll_call.c ---- */

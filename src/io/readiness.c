@@ -1,0 +1,93 @@
+#include "io/readiness.h"
+
+#include "io/file.h"
+#include "io/sock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* ---- bytes ---- */
+
+/* libc's recv and send are cancellation points, which cost two atomic operations per call in a
+ * multithreaded program. */
+ssize_t ready_recv(int fd, void *buf, size_t size)
+{
+    return syscall(SYS_recvfrom, fd, buf, size, 0, NULL, NULL);
+}
+
+static ssize_t raw_send(int fd, const void *buf, size_t size)
+{
+    return syscall(SYS_sendto, fd, buf, size, MSG_NOSIGNAL, NULL, 0);
+}
+
+void ready_send(struct io *io, struct io_send *s)
+{
+    while (s->at < s->count) {
+        ssize_t n;
+        counter_add(&io->stats.syscalls, 1);
+        if (s->at + 1 == s->count) {
+            n = raw_send(s->sock->fd, s->iov[s->at].iov_base, s->iov[s->at].iov_len);
+        } else {
+            s->msg = (struct msghdr){.msg_iov = s->iov + s->at, .msg_iovlen = s->count - s->at};
+            n = sendmsg(s->sock->fd, &s->msg, MSG_NOSIGNAL);
+        }
+        if (n < 0) {
+            if (errno == EINTR) continue;
+            if (errno == EAGAIN) return; /* waits until the socket is writable */
+            ready_finish(io, &s->op, -errno);
+            return;
+        }
+        io_send_advance(s, (size_t)n);
+    }
+    ready_finish(io, &s->op, s->op.res);
+}
+
+/* ---- operations with one completion ---- */
+
+static int call_at_once(struct io *io, struct io_call *c)
+{
+    counter_add(&io->stats.syscalls, 1);
+    switch ((enum io_kind)c->op.kind) {
+    case IO_SHUTDOWN: return shutdown(c->sock.sock->fd, SHUT_WR) < 0 ? -errno : 0;
+    case IO_UNACKED: return sock_unacked(c->sock.sock->fd);
+    default: return file_call(io, c);
+    }
+}
+
+void ready_call(struct io *io, struct io_call *c)
+{
+    ready_finish(io, &c->op, call_at_once(io, c));
+}
+
+bool ready_connect(struct io *io, struct io_call *c)
+{
+    int err = sock_set_nonblock(c->connect.fd); /* it would block the core */
+    counter_add(&io->stats.syscalls, 1);
+    if (err == 0 && connect(c->connect.fd, c->connect.addr, c->connect.len) < 0) err = -errno;
+    if (err != -EINPROGRESS) ready_finish(io, &c->op, err);
+    return err == -EINPROGRESS;
+}
+
+void ready_connected(struct io *io, struct io_call *c)
+{
+    int err;
+    socklen_t len = sizeof err;
+    if (getsockopt(c->connect.fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0) err = errno;
+    ready_finish(io, &c->op, -err);
+}
+
+bool ready_poll(struct io *io, struct io_call *c)
+{
+    counter_add(&io->stats.syscalls, 1);
+    c->poll.watched = fcntl(c->poll.fd, F_DUPFD_CLOEXEC, 0);
+    if (c->poll.watched < 0) ready_finish(io, &c->op, -errno);
+    return c->poll.watched >= 0;
+}
+
+void ready_poll_end(struct io *io, struct io_call *c)
+{
+    counter_add(&io->stats.syscalls, 1);
+    close(c->poll.watched);
+}
