@@ -3,6 +3,7 @@
 #include "base/assert.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -17,7 +18,9 @@ int buf_pool_init(struct buf_pool *p, uint32_t count, uint32_t size)
     /* An odd number of cache lines apart: with a power of two, the first lines of all buffers,
      * where the requests are, would share a few sets of the cache. */
     p->stride = ((size + CACHE_LINE - 1) / CACHE_LINE | 1) * CACHE_LINE;
-    p->mapped = ((size_t)p->stride * count + HUGE_PAGE - 1) & ~((size_t)HUGE_PAGE - 1);
+    p->mapped = (size_t)p->stride * count;
+    bool huge = p->mapped >= HUGE_PAGE / 2; /* fewer TLB misses */
+    if (huge) p->mapped = (p->mapped + HUGE_PAGE - 1) & ~((size_t)HUGE_PAGE - 1);
     p->mem = mmap(NULL, p->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     p->state = calloc(count, sizeof *p->state);
     p->returning = calloc(count, sizeof *p->returning);
@@ -27,7 +30,7 @@ int buf_pool_init(struct buf_pool *p, uint32_t count, uint32_t size)
         buf_pool_free(p);
         return -ENOMEM;
     }
-    madvise(p->mem, p->mapped, MADV_HUGEPAGE); /* best effort: fewer TLB misses */
+    if (huge) madvise(p->mem, p->mapped, MADV_HUGEPAGE); /* best effort */
     for (uint32_t i = 0; i < count; i++) p->free[p->n_free++] = (uint16_t)(count - 1 - i);
     return 0;
 }

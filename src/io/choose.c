@@ -27,6 +27,7 @@ const struct io_engine *const io_engines[] = {
 #ifdef TORC_IO_EPOLL
     &io_epoll_engine,
 #endif
+    &io_threads_engine,
     NULL,
 };
 
@@ -51,6 +52,11 @@ const char *io_engine_name(const struct io_engine *e)
 bool io_engine_has_ring(const struct io_engine *e)
 {
     return e->has_ring;
+}
+
+bool io_holds_thread(const struct io_engine *e)
+{
+    return e->holds_thread;
 }
 
 /* ---- choosing ---- */
@@ -89,19 +95,27 @@ static void report_fitting(const struct io_engine *e, const char *missing,
     if (fitted->depth < wanted->depth) report(line);
 }
 
+/* The first from `e` on that is wanted; NULL if there is none. */
+static const struct io_engine *wanted(const struct io_engine *const *e, const char *name)
+{
+    for (; *e; e++)
+        if (name ? strcmp((*e)->name, name) == 0 : !(*e)->holds_thread) return *e;
+    return NULL;
+}
+
 const struct io_engine *io_choose(const char *name, struct io_config *config,
                                   void (*report)(const char *line))
 {
     char why[512], line[640];
     for (const struct io_engine *const *e = io_engines; *e; e++) {
         struct io_config fitted = *config;
-        if (name && strcmp((*e)->name, name) != 0) continue;
+        if (wanted(e, name) != *e) continue;
         if (io_probe(*e, &fitted, why, sizeof why) == 0) {
             report_fitting(*e, why, config, &fitted, report);
             *config = fitted;
             return *e;
         }
-        const struct io_engine *next = name ? NULL : e[1];
+        const struct io_engine *next = wanted(e + 1, name);
         snprintf(line, sizeof line, "engine %s: %s%s%s", (*e)->name, why,
                  next ? "; continuing on " : "", next ? next->name : "");
         report(line);

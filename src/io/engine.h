@@ -6,6 +6,7 @@
 struct io_engine {
     const char *name;
     bool has_ring;
+    bool holds_thread;      /* see io_holds_thread */
     bool blocking_listener; /* needs listening sockets without O_NONBLOCK */
     const char *wait_call;  /* the system call in which a core waits */
     /* See io_explain; NULL: by the errno alone. */
@@ -33,6 +34,7 @@ struct io_engine {
 /* Each defined in the file of its name, if it is built in. */
 extern const struct io_engine io_uring_engine;
 extern const struct io_engine io_epoll_engine;
+extern const struct io_engine io_threads_engine;
 
 /* The kernel has returned from the wait; completions run next. */
 static inline void io_waited(struct io *io)

@@ -3,7 +3,6 @@
  * socket is empty without another system call. */
 
 #include "io/epoll.h"
-#include "io/file.h"
 #include "io/sock.h"
 
 #include <limits.h>
@@ -246,14 +245,6 @@ static void epoll_discard(struct io *io, int fd)
 
 /* ---- open and close ---- */
 
-static int epoll_probe(struct io_config *config, char *why, size_t size)
-{
-    config->features = 0;
-    file_probe(config);
-    if (size) why[0] = '\0';
-    return 0;
-}
-
 static void close_fds(struct ep *ep)
 {
     if (ep->fd >= 0) close(ep->fd);
@@ -296,7 +287,7 @@ static void epoll_close(struct io *io)
 const struct io_engine io_epoll_engine = {
     .name = "epoll",
     .wait_call = "epoll_wait",
-    .probe = epoll_probe,
+    .probe = ready_probe,
     .open = epoll_open,
     .close = epoll_close,
     .wait = epoll_engine_wait,

@@ -1,6 +1,6 @@
 #pragma once
-/* The engine contract: what a core asks of the kernel. io_uring and epoll implement it (engine.h);
- * nothing above this directory knows which one runs.
+/* The engine contract: what a core asks of the kernel. io_uring, epoll and threads implement it
+ * (engine.h); nothing above this directory knows which one runs.
  *
  *   1.  The caller owns every operation struct. From submit until its *final* completion, the
  *       struct and the bytes it points to belong to the engine.
@@ -207,10 +207,10 @@ struct io_inbox {
 struct io_stats {
     uint64_t turns;
     uint64_t woken;      /* turns that have waited; fewer than `turns` while one waits */
-    uint64_t enters;     /* io_uring_enter, or epoll_wait */
+    uint64_t enters;     /* io_uring_enter, epoll_wait or ppoll */
     uint64_t syscalls;   /* all system calls of the engine, enters included */
-    uint64_t sqes;       /* operations submitted; epoll: operations requested */
-    uint64_t cqes;       /* completions reaped; epoll: events and completions */
+    uint64_t sqes;       /* operations submitted; without a ring: requested */
+    uint64_t cqes;       /* completions reaped; without a ring: events and completions */
     uint64_t overflows;  /* turns in which the CQ had overflowed; no completion is lost */
     uint64_t no_buffers; /* times a recv stream stopped because no buffer was free */
     uint64_t rearmed;    /* streams started again by the engine */
@@ -249,7 +249,9 @@ struct io_config {
     uint32_t rings; /* how many will be open together, for io_probe; 0 is 1 */
     bool ordinary;  /* no direct descriptors: io_peer does not work for them before Linux 6.19 */
     bool walk;      /* set by io_probe: openat2 is refused, and files are opened by walk.h */
-    int wake_fd;    /* caller's eventfd for io_wake; 0: io_open creates one */
+    bool one_connection; /* with io_holds_thread: accept the next connection when the one before is
+                            closed, from a listener that other threads accept from, too */
+    int wake_fd;         /* caller's eventfd for io_wake; 0: io_open creates one */
 };
 
 struct io_engine;
@@ -296,6 +298,10 @@ bool io_engine_known(const char *name);
 
 /* Whether depth, cq_depth and features of the configuration apply to the engine. */
 bool io_engine_has_ring(const struct io_engine *e);
+
+/* Whether a core of the engine is a thread that one connection holds until it is closed, whatever
+ * it waits for: the classic model. Such an engine is chosen by its name alone. */
+bool io_holds_thread(const struct io_engine *e);
 
 /* Chooses the engine named `name` or, if NULL, the best that this kernel allows; NULL if there is
  * none. Fits the configuration as io_probe does. `report` receives one line for each engine that is

@@ -8,6 +8,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+int ready_probe(struct io_config *config, char *why, size_t size)
+{
+    config->features = 0;
+    file_probe(config);
+    if (size) why[0] = '\0';
+    return 0;
+}
+
 /* ---- bytes ---- */
 
 /* libc's recv and send are cancellation points, which cost two atomic operations per call in a

@@ -17,6 +17,9 @@ static inline void ready_finish(struct io *io, struct io_op *op, int res)
     io_complete_later(io, op, res);
 }
 
+/* See io_probe. */
+int ready_probe(struct io_config *config, char *why, size_t size);
+
 /* As recv(2). */
 ssize_t ready_recv(int fd, void *buf, size_t size);
 

@@ -191,7 +191,7 @@ static void on_accept(struct io *io, struct io_op *op, int res, bool more)
             admit(a, res);
         return;
     }
-    if (more || a->closed) return;
+    if (more || a->closed || res == -EINVAL) return; /* shut down by another that stops */
     if (res == -ECANCELED)
         start_listener(l); /* paused and already resumed, or switching to single mode */
     else
@@ -282,6 +282,7 @@ bool acceptor_idle(const struct acceptor *a)
 
 void acceptor_close(struct acceptor *a)
 {
+    if (a->shares_listeners) return;
     /* Copies in a table of the core were closed when its thread ended. */
     for (uint32_t i = 0; i < a->n_listeners; i++) close(a->listener[i].accept.listener);
 }

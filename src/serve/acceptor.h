@@ -38,6 +38,7 @@ struct acceptor {
     bool (*make_room)(struct acceptor *a); /* begins to close a connection; false: none to spare */
     struct listener listener[LISTEN_MAX];
     uint32_t n_listeners;
+    bool shares_listeners; /* another acceptor closes them */
     bool accepting;
     bool single;             /* one connection per accept, so that the limit is kept exactly */
     bool draining;           /* accepts what waits in the accept queues, then no more */

@@ -329,7 +329,7 @@ static void put_core(struct json *j, const struct core *c, uint32_t index)
 {
     json_begin(j, NULL, '{');
     json_put_u64(j, "core", index);
-    json_put_i64(j, "cpu", c->loop.cpu);
+    json_put_i64(j, "cpu", c->loop.n_cpus == 1 ? c->loop.cpu[0] : -1);
     for (size_t i = 0; i < ARRAY_LEN(metrics); i++)
         put_metric(j, &metrics[i], value_of(c, metrics[i].offset));
     json_end(j, '}');

@@ -116,6 +116,26 @@ static int add_listener(struct torc_server *s, struct core *c, struct sock_addr 
     return 0;
 }
 
+/* Threads that serve one connection each take it from one queue. */
+static void share_listeners(struct core *c, const struct core *owner)
+{
+    c->acceptor.shares_listeners = true;
+    for (uint32_t l = 0; l < owner->acceptor.n_listeners; l++)
+        acceptor_add_listener(&c->acceptor, owner->acceptor.listener[l].accept.listener);
+}
+
+static int add_listeners(struct torc_server *s, struct core *c)
+{
+    struct options *o = s->options;
+    if (io_holds_thread(s->engine) && c != s->cores) {
+        share_listeners(c, s->cores);
+        return 0;
+    }
+    for (uint32_t l = 0; l < o->n_listen; l++)
+        if (add_listener(s, c, &o->listen[l]) < 0) return -1;
+    return 0;
+}
+
 static int compare(const void *a, const void *b)
 {
     return *(const int *)a - *(const int *)b;
@@ -144,8 +164,7 @@ static int listen_all(struct torc_server *s)
     struct options *o = s->options;
     if (check_all_unused(o) < 0) return -1;
     for (uint32_t i = 0; i < s->n_cores; i++)
-        for (uint32_t l = 0; l < o->n_listen; l++)
-            if (add_listener(s, &s->cores[i], &o->listen[l]) < 0) return -1;
+        if (add_listeners(s, &s->cores[i]) < 0) return -1;
     return o->has_admin ? add_listener(s, &s->cores[s->n_cores], &o->admin) : 0;
 }
 
@@ -170,7 +189,13 @@ static void init_core(struct torc_server *s, uint32_t i)
     l->engine = s->engine;
     l->config = o->io;
     l->config.max_sockets = c->limits->max_conns + ACCEPTOR_SPARE;
-    l->cpu = !admin && o->pin ? o->cpu[i] : -1;
+    bool one = io_holds_thread(s->engine) && !admin;
+    if (o->pin && !admin) {
+        l->cpu = one ? o->cpu : &o->cpu[i];
+        l->n_cpus = one ? o->n_cpus : 1;
+    }
+    l->config.one_connection = one;
+    if (one) l->config.buffers = 1; /* a connection has no use for more */
     l->private_descriptors = o->private_descriptors;
     if (s->log) l->without = access_log_descriptor(s->log);
     if (admin) {
@@ -192,7 +217,6 @@ static int init_ticks(struct torc_server *s, struct core *c)
 
 static int init_cores(struct torc_server *s)
 {
-    s->n_cores = s->options->n_cpus;
     s->n_all = s->n_cores + s->options->has_admin;
     s->cores = aligned_alloc(64, s->n_all * sizeof *s->cores);
     s->state = calloc(s->n_all, sizeof *s->state);

@@ -28,12 +28,12 @@ enum { CLOSE_MAX = 65536 };
 
 static void pin(const struct loop *l)
 {
-    if (l->cpu < 0) return;
+    if (l->n_cpus == 0) return;
     cpu_set_t set;
     CPU_ZERO(&set);
-    CPU_SET((unsigned)l->cpu, &set);
+    for (uint32_t i = 0; i < l->n_cpus; i++) CPU_SET(l->cpu[i], &set);
     if (pthread_setaffinity_np(pthread_self(), sizeof set, &set) != 0)
-        log_line("cannot pin thread %s to CPU %d", l->name, l->cpu);
+        log_line("cannot pin thread %s to CPU %u", l->name, l->cpu[0]);
 }
 
 /* NULL unless the program is linked with jemalloc (jemalloc(3)). */
@@ -45,8 +45,11 @@ bool loop_has_jemalloc(void)
     return mallctl != NULL;
 }
 
+/* Threads that serve one connection each share the arenas that jemalloc gives them, as there may be
+ * hundreds. */
 static void create_arena(struct loop *l)
 {
+    if (l->config.one_connection) return;
     unsigned arena;
     size_t size = sizeof arena;
     if (!mallctl || mallctl("arenas.create", &arena, &size, NULL, 0) != 0) return;

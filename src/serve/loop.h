@@ -36,8 +36,9 @@ struct loop {
     _Alignas(64) const struct loop_owner *owner;
     const struct io_engine *engine;
     struct io_config config;
-    char name[16]; /* of the thread */
-    int cpu;       /* to pin the thread to; -1 for none */
+    char name[16];       /* of the thread */
+    const uint16_t *cpu; /* to pin the thread to; n_cpus of them, or none */
+    uint32_t n_cpus;
     bool private_descriptors;
     int without;     /* a descriptor above 2 that the private table does not keep; or 0 */
     const int *only; /* if n_only > 0, what the private table keeps besides 0 to 2, in order */

@@ -194,6 +194,9 @@ static const struct option table[] = {
      "lists CPUs; 0-0 is CPU 0 alone",
      "all", GROUP_ENGINE, OPTION_CUSTOM, .then = set_cores,
      .what = "how many CPUs (4), which (0-3,8; 0-0 is CPU 0 alone), or all"},
+    {"threads", "N",
+     "threads of the engine threads; each serves one connection at a time, on any CPU of --cores",
+     "200", GROUP_ENGINE, OPTION_NUMBER, AT(threads), 1, 10000},
     {"pin", NULL, "pin each core's thread to its CPU", "yes", GROUP_ENGINE, OPTION_FLAG, AT(pin)},
     {"private-descriptors", NULL,
      "give each core a descriptor table of its own, which makes system calls cheaper; what a "

@@ -17,6 +17,7 @@ struct options {
     const char *engine;     /* NULL for the best available */
     uint16_t cpu[CPUS_MAX]; /* by core */
     uint32_t n_cpus;
+    uint32_t threads;         /* of the engine whose threads serve one connection each */
     bool pin;                 /* pin each core's thread to its CPU */
     bool private_descriptors; /* a descriptor table per core */
     struct sock_addr listen[LISTEN_MAX];

@@ -214,16 +214,19 @@ static int choose_engine(struct torc_server *s)
         log_line(
             "openat2 is not permitted, as by a seccomp profile or RestrictSUIDSGID= of systemd; "
             "static files are opened step by step instead, which takes longer");
-    return s->engine ? 0 : EXIT_ENGINE;
+    if (!s->engine) return EXIT_ENGINE;
+    s->n_cores = io_holds_thread(s->engine) ? o->threads : o->n_cpus;
+    return 0;
 }
 
 /* The connections of all cores share one descriptor table, unless the engine or the option gives
  * each core one of its own. */
-static void divide_connections(struct options *o, uint64_t descriptors)
+static void divide_connections(struct torc_server *s, uint64_t descriptors)
 {
+    struct options *o = s->options;
     bool own_table = o->private_descriptors || io_max_sockets(&o->io, descriptors) == descriptors;
     if (!o->derived_max_conns || own_table) return;
-    uint64_t share = options_descriptors_for_sockets(descriptors) / o->n_cpus;
+    uint64_t share = options_descriptors_for_sockets(descriptors) / s->n_cores;
     if (share == 0) share = 1;
     if (share < o->limits.max_conns) o->limits.max_conns = (uint32_t)share;
 }
@@ -236,7 +239,7 @@ static void limit_connections(struct torc_server *s)
     s->admin_limits = o->limits;
     s->admin_limits.max_conns = ADMIN_CONNECTIONS;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
-    divide_connections(o, limit.rlim_cur);
+    divide_connections(s, limit.rlim_cur);
     uint64_t most = io_max_sockets(&o->io, limit.rlim_cur);
     most = most > ACCEPTOR_SPARE ? most - ACCEPTOR_SPARE : 1;
     if (most < s->admin_limits.max_conns) s->admin_limits.max_conns = (uint32_t)most;
@@ -261,9 +264,11 @@ static void log_ready(struct torc_server *s)
         sock_addr_format(&o->admin, text);
         log_line("admin http://%s", text);
     }
+    if (io_holds_thread(s->engine))
+        log_line("%u threads, with a connection at a time each", s->n_cores);
     sock_addr_format(&o->listen[0], text);
     log_line("ready http://%s engine=%s cores=%u depth=%u pid=%d", text, io_engine_name(s->engine),
-             s->n_cores, s->cores[0].loop.io.config.depth, (int)getpid());
+             o->n_cpus, s->cores[0].loop.io.config.depth, (int)getpid());
 }
 
 /* Returns when SIGTERM, SIGINT or torc_server_stop asks the server to stop. */
@@ -296,20 +301,29 @@ static bool drain(struct torc_server *s)
     return close_pool(s, (now > until ? now : until) + ABORT_GRACE_NS) || abandon("job");
 }
 
+/* Threads that serve one connection each share what --file-cache gives each CPU. */
+static uint32_t files_per_core(const struct torc_server *s)
+{
+    const struct options *o = s->options;
+    if (!io_holds_thread(s->engine)) return o->file_cache;
+    uint32_t share = o->file_cache * o->n_cpus / s->n_cores;
+    return share ? share : 1;
+}
+
 static int open_files(struct torc_server *s)
 {
     const struct options *o = s->options;
-    struct file_cache_limits limits = {o->file_cache, o->file_cache_ttl};
+    struct file_cache_limits limits = {files_per_core(s), o->file_cache_ttl};
     if (!o->root && s->serves_files_only)
         log_line("no --root given: every request will be answered with 404");
     if (!mounts_check(s)) return EXIT_START;
-    s->files = static_open(&limits, o->n_cpus);
+    s->files = static_open(&limits, s->n_cores);
     if (!s->files) {
         log_line("no memory for the cache of open files (--file-cache)");
         return EXIT_START;
     }
     if (o->access_log)
-        s->log = access_log_open(o->access_log, o->access_log_format, o->n_cpus, ACCESS_FLUSH_MS);
+        s->log = access_log_open(o->access_log, o->access_log_format, s->n_cores, ACCESS_FLUSH_MS);
     return o->access_log && !s->log ? EXIT_START : 0;
 }
 

@@ -40,7 +40,7 @@ struct torc_server {
     pthread_cond_t changed;  /* of the monotonic clock */
     struct core *cores;      /* n_cores that serve, then the admin core, if any */
     enum loop_state *state;  /* by core */
-    uint32_t n_cores, n_all; /* without and with the admin core */
+    uint32_t n_cores, n_all; /* without and with the admin core; threads, of the engine threads */
     int *admin_descriptors;  /* that the admin core keeps */
     _Atomic bool has_cores;  /* for other threads: the fields above are set */
     struct router *admin_router;
