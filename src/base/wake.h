@@ -1,5 +1,21 @@
 #pragma once
 
-/* Adds one to the eventfd. The thread that waits for it would wait for ever if this was lost: where
- * every call is refused, says so and ends the process with status 1. Keeps errno. */
+#include "base/clock.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+/* How often a thread looks for work that cannot be woken. */
+#define WAKE_LOOK_NS (10 * NS_PER_MS)
+
+/* Set for good once a wake was refused. */
+extern _Atomic bool wake_refused;
+
+/* Adds one to the eventfd. Where the system refuses every call that could, says so once and has
+ * threads look for work every so often (wake_refused). Keeps errno. Async-signal-safe. */
 void wake_by(int eventfd);
+
+static inline bool wake_is_refused(void)
+{
+    return atomic_load_explicit(&wake_refused, memory_order_relaxed);
+}

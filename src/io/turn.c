@@ -1,10 +1,9 @@
 /* The engine-independent part of the contract: opening, submitting, and the turn. */
 
+#include "base/wake.h"
 #include "io/engine.h"
 #include "io/inbox.h"
 #include "io/sock.h"
-
-#include "base/wake.h"
 
 #include <errno.h>
 #include <string.h>
@@ -196,8 +195,10 @@ void io_turn(struct io *io)
         timeout = 0;
     else if (next != WHEEL_NEVER)
         timeout = next > before ? next - before : 0;
+    if (UNLIKELY(wake_is_refused()) && timeout > WAKE_LOOK_NS) timeout = WAKE_LOOK_NS;
     counter_add(&io->stats.turns, 1);
     io->engine->wait(io, timeout);
+    if (UNLIKELY(wake_is_refused())) io_woken(io);
     wheel_run(&io->wheel, io->now, TURN_TIMERS);
     if (UNLIKELY(io->alarm <= io->now)) {
         io->alarm = WHEEL_NEVER;

@@ -68,8 +68,9 @@ static void wait_until(struct run *r, uint64_t until)
     struct pollfd fds[] = {{r->signal_fd, POLLIN, 0}, {r->completed_fd, POLLIN, 0}};
     uint64_t now = clock_ns(), left = until > now ? until - now : 0;
     struct timespec ts = {(time_t)(left / NS_PER_S), (long)(left % NS_PER_S)};
-    if (ppoll(fds, 2, &ts, NULL) <= 0) return;
+    int n = ppoll(fds, 2, &ts, NULL);
     if (is_broken(r)) r->interrupted = true;
+    if (n <= 0) return;
     uint64_t count;
     struct signalfd_siginfo info;
     if (fds[0].revents && read(r->signal_fd, &info, sizeof info) == sizeof info)

@@ -115,18 +115,22 @@ static void a_job_ends_where_writing_is_refused(void **state)
     }
 }
 
-/* Neither the job's end nor that of the server could be told. */
-static void a_server_that_cannot_wake_its_cores_ends(void **state)
+/* The cores look for the job's end, and for that of the server. */
+static void cores_that_cannot_be_woken_look_for_work(void **state)
 {
     struct server s;
     struct client c;
+    struct reply r = {0};
     (void)state;
-    start(&s, "--cores", "1");
+    start(&s, "--cores", "2");
     client_open(&c, &s);
-    client_ask(&c, "GET", "/refuse/write,writev,pwritev2", "");
-    client_ask(&c, "GET", "/work", "");
-    assert_int_equal(server_wait(&s), 1);
+    client_get(&c, "/refuse/write,writev,pwritev2", 200, &r);
+    client_get(&c, "/work", 200, &r);
+    assert_string_equal(r.body, "0");
     client_close(&c);
+    reply_free(&r);
+    server_signal(&s, SIGTERM);
+    assert_int_equal(server_wait(&s), 0);
     server_free(&s);
 }
 
@@ -193,7 +197,7 @@ int main(int argc, char **argv)
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_ends_where_writing_is_refused),
-        cmocka_unit_test(a_server_that_cannot_wake_its_cores_ends),
+        cmocka_unit_test(cores_that_cannot_be_woken_look_for_work),
         cmocka_unit_test(files_are_served_without_fcntl),
         cmocka_unit_test(a_file_that_is_refused_is_told_of),
         cmocka_unit_test(receiving_that_is_refused_is_told_of),
