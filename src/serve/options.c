@@ -1,13 +1,11 @@
 #include "serve/options.h"
 
-#include "base/value.h"
+#include "serve/options_table.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/resource.h>
+#include <string.h>
 #include <sys/stat.h>
-
-enum { CONNECTIONS_MAX = 1000000 };
 
 /* An option set and the storage that belongs to it. */
 struct server_options {
@@ -22,60 +20,7 @@ uint64_t options_descriptors_for_sockets(uint64_t limit)
     return limit > 2 * RESERVED ? limit - RESERVED : limit / 2 + 1;
 }
 
-/* ---- callbacks of options that are more than a number or a text ---- */
-
-static int set_engine(struct option_set *s, const struct option *o, const char *text)
-{
-    const struct io_engine *engine = io_engine_find(text);
-    if (!engine && io_engine_known(text))
-        return option_fail(s, "%s%s takes %s: %s is not built in", option_dashes(s), o->name,
-                           o->what, text);
-    if (!engine) return option_not_valid(s, o, text);
-    options_get(s)->engine = io_engine_name(engine);
-    return 0;
-}
-
-static int set_cores(struct option_set *s, const struct option *o, const char *text)
-{
-    uint16_t list[CPUS_MAX];
-    char why[80];
-    struct options *to = options_get(s);
-    int n = cpus_parse(text, list, why, sizeof why);
-    if (n == 0) return option_not_valid(s, o, text);
-    if (n < 0) return option_fail(s, "%s%s %.60s: %s", option_dashes(s), o->name, text, why);
-    to->n_cpus = (uint32_t)n;
-    memcpy(to->cpu, list, (size_t)n * sizeof *list);
-    return 0;
-}
-
-static int add_listen(struct option_set *s, const struct option *o, const char *text)
-{
-    struct sock_addr addr;
-    struct options *to = options_get(s);
-    if (!sock_addr_parse(text, &addr)) return option_not_valid(s, o, text);
-    if (o->level < s->level) to->n_listen = 0; /* a higher level replaces the list */
-    if (to->n_listen == LISTEN_MAX)
-        return option_fail(s, "%s%s can be given at most %d times", option_dashes(s), o->name,
-                           LISTEN_MAX);
-    to->listen[to->n_listen++] = addr;
-    return 0;
-}
-
-static int set_admin(struct option_set *s, const struct option *o, const char *text)
-{
-    struct options *to = options_get(s);
-    if (!sock_addr_parse(text, &to->admin)) return option_not_valid(s, o, text);
-    to->has_admin = true;
-    return 0;
-}
-
-static int set_log_format(struct option_set *s, const struct option *o, const char *text)
-{
-    bool json = strcmp(text, "json") == 0;
-    if (!json && strcmp(text, "combined") != 0) return option_not_valid(s, o, text);
-    options_get(s)->access_log_format = json ? LOG_JSON : LOG_COMBINED;
-    return 0;
-}
+/* ---- options that the table does not have ---- */
 
 /* o->min is the feature; o->max is 1 where the flag has the opposite meaning. */
 static int set_feature(struct option_set *s, const struct option *o, const char *text)
@@ -86,208 +31,12 @@ static int set_feature(struct option_set *s, const struct option *o, const char 
     return 0;
 }
 
-static int round_buffers(struct option_set *s, const struct option *o, const char *text)
-{
-    (void)o, (void)text;
-    uint32_t *n = &options_get(s)->io.buffers;
-    while (*n & (*n - 1)) *n += *n & -*n;
-    return 0;
-}
-
-static int set_iowq_unbounded(struct option_set *s, const struct option *o, const char *text)
-{
-    (void)o, (void)text;
-    options_get(s)->io.iowq_unbounded = options_get(s)->io.iowq_bounded;
-    return 0;
-}
-
-/* 0 derives the limit from the descriptor limit. */
-static int set_max_connections(struct option_set *s, const struct option *o, const char *text)
-{
-    (void)o, (void)text;
-    struct options *to = options_get(s);
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) limit = (struct rlimit){1024, 1024};
-    uint64_t n = to->limits.max_conns;
-    to->derived_max_conns = n == 0;
-    if (n == 0) n = options_descriptors_for_sockets(limit.rlim_cur);
-    if (n > CONNECTIONS_MAX) n = CONNECTIONS_MAX;
-    to->limits.max_conns = (uint32_t)n;
-    to->io.max_sockets = (uint32_t)(n < limit.rlim_max ? n : limit.rlim_max);
-    return 0;
-}
-
-/* Once given, it limits torc_body_all as well. */
-static int set_request_memory(struct option_set *s, const struct option *o, const char *text)
-{
-    (void)o, (void)text;
-    options_get(s)->limits.body_memory = s->level == LEVEL_DEFAULT;
-    return 0;
-}
-
-static int set_header_fields(struct option_set *s, const struct option *o, const char *text)
-{
-    (void)o, (void)text;
-    options_get(s)->limits.head.fields = (uint16_t)options_get(s)->header_fields;
-    return 0;
-}
-
 static int set_program_flag(struct option_set *s, const struct option *o, const char *text)
 {
     (void)s;
     *(const char **)o->to = text;
     return 0;
 }
-
-/* ---- the table ---- */
-
-enum group {
-    GROUP_SERVE,
-    GROUP_ENGINE,
-    GROUP_RING,
-    GROUP_LIMITS,
-    GROUP_FILES,
-    GROUP_OTHER,
-    GROUP_PROGRAM, /* added by options_add */
-};
-
-static const char *const titles[] = {
-    [GROUP_SERVE] = "Serving",
-    [GROUP_ENGINE] = "Engine and cores",
-    [GROUP_RING] = "Features of the io_uring engine (each can be switched off)",
-    [GROUP_LIMITS] = "Limits",
-    [GROUP_FILES] = "Files and access log",
-    [GROUP_OTHER] = "Other",
-    [GROUP_PROGRAM] = NULL,
-};
-
-#define AT(field)                                                                                  \
-    .at = offsetof(struct options, field), .size = sizeof(((struct options *)0)->field)
-#define DAY (24 * 3600 * NS_PER_S)
-#define K   (UINT64_C(1) << 10)
-#define M   (UINT64_C(1) << 20)
-#define G   (UINT64_C(1) << 30)
-
-static const struct option table[] = {
-    {"listen", "ADDR:PORT",
-     "address to serve on; can be given several times; port 0 picks a free port; *:PORT is IPv6 "
-     "and IPv4, and so is [::]:PORT unless an IPv4 address with that port is given, too",
-     "127.0.0.1:8080", GROUP_SERVE, OPTION_CUSTOM, .then = add_listen,
-     .what = "ADDR:PORT, such as 127.0.0.1:8080, [::1]:8080 or *:80"},
-    {"root", "DIR", "serve static files from this directory", NULL, GROUP_SERVE, OPTION_TEXT,
-     AT(root), .what = "a directory"},
-    {"admin", "ADDR:PORT", "address for health, metrics and statistics", NULL, GROUP_SERVE,
-     OPTION_CUSTOM, .then = set_admin, .what = "ADDR:PORT, such as 127.0.0.1:8081"},
-    {"backlog", "N", "length of the accept queue of each core and address", "4096", GROUP_SERVE,
-     OPTION_NUMBER, AT(backlog), 1, 65535},
-    {"drain-timeout", "TIME", "maximum time to finish requests in flight on SIGTERM", "10s",
-     GROUP_SERVE, OPTION_DURATION, AT(drain_timeout), 0, DAY},
-    {"stall-warn", "TIME",
-     "name a handler that holds its core for so long, while other requests wait; 0 to watch "
-     "nothing",
-     "1s", GROUP_SERVE, OPTION_DURATION, AT(stall_warn), 0, DAY},
-
-    {"engine", "NAME", NULL, NULL, GROUP_ENGINE, OPTION_CUSTOM, .then = set_engine,
-     .shown = "the best available"},
-    {"cores", "N|LIST",
-     "how many CPUs to use, or which: 4 means the first four available to this process; 0-3,8 "
-     "lists CPUs; 0-0 is CPU 0 alone",
-     "all", GROUP_ENGINE, OPTION_CUSTOM, .then = set_cores,
-     .what = "how many CPUs (4), which (0-3,8; 0-0 is CPU 0 alone), or all"},
-    {"threads", "N",
-     "threads of the engine threads; each serves one connection at a time, on any CPU of --cores",
-     "200", GROUP_ENGINE, OPTION_NUMBER, AT(threads), 1, 10000},
-    {"pin", NULL, "pin each core's thread to its CPU", "yes", GROUP_ENGINE, OPTION_FLAG, AT(pin)},
-    {"private-descriptors", NULL,
-     "give each core a descriptor table of its own, which makes system calls cheaper; what a "
-     "handler opens or closes on one core, the others do not see",
-     "no", GROUP_ENGINE, OPTION_FLAG, AT(private_descriptors)},
-    {"depth", "N", "submission queue entries per ring", "512", GROUP_ENGINE, OPTION_NUMBER,
-     AT(io.depth), 1, 32768},
-    {"cq-depth", "N", "completion queue entries per ring; 0 means 8 times --depth, at least 4096",
-     "0", GROUP_ENGINE, OPTION_NUMBER, AT(io.cq_depth), 0, 65536},
-    {"buffers", "N", "receive buffers per core, rounded up to a power of two", "1024", GROUP_ENGINE,
-     OPTION_NUMBER, AT(io.buffers), 1, 32768, .then = round_buffers},
-    {"buffer-size", "SIZE", "size of a receive buffer", "4k", GROUP_ENGINE, OPTION_SIZE,
-     AT(io.buffer_size), 64, M},
-    {"iowq-workers", "N", "maximum kernel worker threads per ring, bounded and unbounded each", "4",
-     GROUP_ENGINE, OPTION_NUMBER, AT(io.iowq_bounded), 1, 1024, .then = set_iowq_unbounded},
-
-    {"max-connections", "N",
-     "maximum connections per core; 0 means the descriptor limit minus 64, which the cores share "
-     "where sockets are ordinary descriptors; beyond, the longest idle one is closed for a new one",
-     "0", GROUP_LIMITS, OPTION_NUMBER, AT(limits.max_conns), 0, CONNECTIONS_MAX,
-     .then = set_max_connections},
-    {"admit-timeout", "TIME",
-     "how long a new connection waits at --max-connections while none is idle, until such get 503",
-     "1s", GROUP_LIMITS, OPTION_DURATION, AT(limits.admit_timeout), NS_PER_MS, DAY},
-    {"max-requests", "N", "maximum requests in progress per core", "16384", GROUP_LIMITS,
-     OPTION_NUMBER, AT(limits.max_requests), 1, 1000000},
-    {"header-timeout", "TIME",
-     "maximum time from the first to the last byte of a head, and from connecting to the first",
-     "10s", GROUP_LIMITS, OPTION_DURATION, AT(limits.header_timeout), NS_PER_MS, DAY},
-    {"idle-timeout", "TIME", "maximum idle time of a connection between requests", "60s",
-     GROUP_LIMITS, OPTION_DURATION, AT(limits.idle_timeout), NS_PER_MS, DAY},
-    {"body-timeout", "TIME", "maximum time to wait for more of a request body", "30s", GROUP_LIMITS,
-     OPTION_DURATION, AT(limits.body_timeout), NS_PER_MS, DAY},
-    {"write-timeout", "TIME", "maximum time without progress while sending a response", "30s",
-     GROUP_LIMITS, OPTION_DURATION, AT(limits.write_timeout), NS_PER_MS, DAY},
-    {"max-header-bytes", "SIZE",
-     "maximum size of a request's head: request line and fields; more is answered with 431", "16k",
-     GROUP_LIMITS, OPTION_SIZE, AT(limits.head.bytes), HEAD_BYTES_MIN, HEAD_BYTES_MAX},
-    {"max-header-fields", "N", "maximum fields of a request; more is answered with 431", "100",
-     GROUP_LIMITS, OPTION_NUMBER, AT(header_fields), 1, HEAD_FIELDS_MAX, .then = set_header_fields},
-    {"max-body", "SIZE", "maximum size of a request body", "64m", GROUP_LIMITS, OPTION_SIZE,
-     AT(limits.max_body), 0, 1024 * G},
-    {"request-memory", "SIZE",
-     "maximum memory that a request may allocate; once given, also for a body that is read as a "
-     "whole, which is limited by --max-body otherwise",
-     "1m", GROUP_LIMITS, OPTION_SIZE, AT(limits.request_memory), 4 * K, 4 * G,
-     .then = set_request_memory},
-    {"write-buffer", "SIZE", "unsent response bytes beyond which the handler waits", "64k",
-     GROUP_LIMITS, OPTION_SIZE, AT(limits.write_buffer), 4 * K, G},
-    {"read-buffer", "SIZE", "received bytes buffered while the handler does not read", "32k",
-     GROUP_LIMITS, OPTION_SIZE, AT(limits.read_buffer), 4 * K, G},
-    {"buffer-memory", "SIZE",
-     "memory per core for unread input and unsent output; from half of it on connections get "
-     "little, and when it is used up those whose client does not read, or whose input nobody "
-     "reads, are closed",
-     "128m", GROUP_LIMITS, OPTION_SIZE, AT(limits.buffer_memory), M, 1024 * G},
-    {"stack-size", "SIZE", "stack size of a handler, rounded up to whole pages", "64k",
-     GROUP_LIMITS, OPTION_SIZE, AT(limits.stack_size), 16 * K, 64 * M},
-
-    {"work-threads", "N",
-     "maximum threads for work that blocks or computes for long; started when needed, not pinned; "
-     "0 "
-     "means none",
-     NULL, GROUP_LIMITS, OPTION_NUMBER, AT(work_threads), 0, 1024,
-     .shown = "the number of cores, at least 2"},
-    {"work-queue", "N", "maximum jobs that wait for one of these threads", "1024", GROUP_LIMITS,
-     OPTION_NUMBER, AT(work_queue), 1, 1000000},
-
-    {"file-cache", "N", "maximum files that a core keeps open", "512", GROUP_FILES, OPTION_NUMBER,
-     AT(file_cache), 1, 1000000},
-    {"file-cache-ttl", "TIME",
-     "how long an open file is reused before its path is looked up again; 0 looks it up each "
-     "time",
-     "1s", GROUP_FILES, OPTION_DURATION, AT(file_cache_ttl), 0, NS_PER_S},
-    {"access-log", "FILE", "write one line per request to this file; - is stdout", NULL,
-     GROUP_FILES, OPTION_TEXT, AT(access_log), .what = "a file name, or - for stdout"},
-    {"access-log-format", "FORMAT",
-     "combined or json; json has \\uf0XX for a byte that is not valid UTF-8", "combined",
-     GROUP_FILES, OPTION_CUSTOM, .then = set_log_format, .what = "combined or json"},
-
-    {"config", "FILE", "read options from this file; the command line takes precedence", NULL,
-     GROUP_OTHER, OPTION_TEXT, AT(config), .what = "a file name", .command = true},
-    {"check", NULL, "check the options and the kernel, then exit", "no", GROUP_OTHER, OPTION_FLAG,
-     AT(check), .command = true},
-    {"json", NULL, "print the result of --check as JSON", "no", GROUP_OTHER, OPTION_FLAG, AT(json),
-     .command = true},
-    {"version", NULL, "print the version and exit", "no", GROUP_OTHER, OPTION_FLAG, AT(version),
-     .command = true},
-    {"help", NULL, "print this help and exit (also -h)", "no", GROUP_OTHER, OPTION_FLAG, AT(help),
-     .command = true},
-};
 
 static const char *const feature_help[IO_FEATURES] = {
     [IO_SINGLE_ISSUER] = "submit to a ring only from its core's thread",
@@ -302,27 +51,6 @@ static const char *const feature_help[IO_FEATURES] = {
     [IO_DIRECT] = "keep sockets in the ring's own descriptor table",
     [IO_IOWQ_CAP] = "limit kernel worker threads to --iowq-workers",
     [IO_RESTRICT] = "restrict the ring to the operations that torc uses",
-};
-
-static int reject_argument(struct option_set *s, const char *text)
-{
-    struct stat st;
-    if (stat(text, &st) == 0 && S_ISDIR(st.st_mode))
-        return option_fail(s, "to serve a directory, use --root %.200s", text);
-    return option_fail(s, "unexpected argument \"%.60s\" (see --help)", text);
-}
-
-static const struct option_program server = {
-    .table = table,
-    .count = ARRAY_LEN(table),
-    .groups = titles,
-    .n_groups = ARRAY_LEN(titles),
-    .usage = "[OPTION]...",
-    .notes =
-        "SIZE: bytes, or a number with k, m or g (powers of 1024). TIME: a number with ms, s, m "
-        "or h.\nConfig file: one \"name = value\" per line, with yes or no for a flag; # starts "
-        "a comment.\n",
-    .argument = reject_argument,
 };
 
 /* ---- a set ---- */
@@ -355,7 +83,7 @@ static void describe_engines(struct server_options *so)
     ASSERT(n < size);
     for (size_t i = 0; i < so->set.count; i++) {
         struct option *o = &so->set.list[i];
-        if (o->then != set_engine) continue;
+        if (strcmp(o->name, "engine") != 0) continue;
         o->help = help;
         o->what = help + sizeof prefix - 1;
     }
@@ -365,7 +93,7 @@ struct option_set *options_new(void)
 {
     struct server_options *so = calloc(1, sizeof *so);
     if (!so) return NULL;
-    option_set_init(&so->set, &server, &so->values);
+    option_set_init(&so->set, &options_table, &so->values);
     so->values.work_threads = WORK_THREADS_DERIVED;
     for (unsigned f = 0; f < IO_FEATURES; f++) {
         int err = add_feature(&so->set, f);
