@@ -1,6 +1,7 @@
 #include "http/conn.h"
 
 #include "base/counter.h"
+#include "http/visitor.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -124,7 +125,7 @@ static bool note_failure(struct conn *c, const char *doing, int err)
         http_warn(c->ctx, WARN_SOCKET, "cannot %s a client: %s; connection closed", doing,
                   strerror(-err));
     else if (c->state == CONN_OPEN && err != -ECANCELED && err != -EFAULT)
-        counter_add(&c->ctx->stats.resets, 1);
+        http_count_loss(&c->ctx->stats, err);
     return is_refused(err);
 }
 
@@ -308,11 +309,12 @@ static void on_closed(struct io *io, struct io_op *op, int res, bool more)
     conn_schedule(c); /* the task may be queued already, so the task frees the connection */
 }
 
-static void conn_free(struct conn *c)
+/* Not inlined; otherwise the end of each turn would pay for registers saved for it. */
+__attribute__((noinline)) static void conn_free(struct conn *c)
 {
     struct http_context *ctx = c->ctx;
     bool evicted = c->evicted;
-    free(c->peer);
+    if (c->visitor) visitor_end(ctx, c->visitor);
     if (c->refused) http_forget_refused(c);
     list_unlink(&c->link);
     ctx->n_open--;
@@ -445,7 +447,6 @@ struct conn *conn_open(struct http_context *ctx, int fd, const struct protocol *
         conn_abort(c, -ECANCELED);
         return NULL;
     }
-    if (ctx->want_peer) c->peer = io_peer(ctx->io, &c->sock);
     update_recv(c);
     arm(c);
     return c;

@@ -50,6 +50,7 @@ struct conn {
     bool used : 1;              /* a request has begun on it */
     bool stuck : 1;             /* conn_probe found no progress */
     bool evicted : 1;           /* it was closed to make room */
+    bool limited : 1;           /* each request is checked with its visitor */
     bool corked;                /* hold back output until more is added */
     bool resume;                /* call the protocol's input at the end of the turn */
     bool want_recv;             /* the recv stream should run */
@@ -59,8 +60,8 @@ struct conn {
         int64_t unacked;   /* unacknowledged when last asked, plus bytes sent since */
         int64_t discarded; /* in LINGER: bytes */
     };
-    struct io_call call; /* IO_UNACKED, IO_SHUTDOWN, IO_CLOSE_SOCK */
-    char *peer;          /* client address, malloc'ed; NULL unless ctx->want_peer */
+    struct io_call call;     /* IO_UNACKED, IO_SHUTDOWN, IO_CLOSE_SOCK */
+    struct visitor *visitor; /* of its client; NULL unless something asks for that */
 };
 
 /* Starts a connection on an accepted socket. NULL if that failed: the socket is closed. */

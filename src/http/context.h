@@ -6,10 +6,13 @@
 #include "base/list.h"
 #include "base/slab.h"
 #include "base/slice.h"
+#include "http/clients.h"
 #include "http/head.h"
 #include "io/io.h"
 #include "task/fiber.h"
 #include "task/resolve.h"
+
+#include <errno.h>
 
 struct offload;
 struct router;
@@ -25,14 +28,18 @@ struct http_limits {
     uint64_t write_timeout;  /* for a send without progress */
     uint64_t max_body;       /* bytes */
     struct head_limits head;
-    size_t write_buffer;   /* unsent bytes at which a handler waits */
-    size_t read_buffer;    /* unread bytes buffered for a handler */
-    size_t buffer_memory;  /* bytes for what all connections have unread and unsent */
-    size_t request_memory; /* bytes for torc_alloc */
-    bool body_memory;      /* torc_body_all has memory of its own, up to max_body */
-    size_t stack_size;     /* bytes of a fiber's stack */
-    uint32_t max_conns;    /* per core */
-    uint32_t max_requests; /* in progress per core */
+    size_t write_buffer;          /* unsent bytes at which a handler waits */
+    size_t read_buffer;           /* unread bytes buffered for a handler */
+    size_t buffer_memory;         /* bytes for what all connections have unread and unsent */
+    size_t request_memory;        /* bytes for torc_alloc */
+    bool body_memory;             /* torc_body_all has memory of its own, up to max_body */
+    size_t stack_size;            /* bytes of a fiber's stack */
+    uint32_t max_conns;           /* per core */
+    uint32_t max_requests;        /* in progress per core */
+    uint32_t conns_per_client;    /* per core; 0: no limit */
+    struct client_rate rate;      /* of a client's requests on a core */
+    uint64_t connection_age;      /* after which a connection takes no further request; 0: none */
+    uint32_t connection_requests; /* likewise; 0: no limit */
 };
 
 /* Written by the core, read by other threads with counter_get. */
@@ -45,9 +52,14 @@ struct http_stats {
     uint64_t bad_requests; /* rejected by the parser or for their framing */
     uint64_t timeouts[4];  /* enum http_timeout */
     uint64_t resets;       /* connections reset by the client */
+    uint64_t vanished;     /* connections that the kernel gave up (sock_keepalive) */
     uint64_t evicted;      /* connections closed to make room for others */
     uint64_t refused;      /* connections for which there was no room */
-    uint64_t rejected;     /* 503 because no fiber or memory was available */
+    uint64_t refused_client;   /* likewise, as their client had enough */
+    uint64_t throttled;        /* requests whose client made too many: 429 */
+    uint64_t retired_age;      /* connections that were too old for another request */
+    uint64_t retired_requests; /* connections that had served enough of them */
+    uint64_t rejected;         /* 503 because no fiber or memory was available */
     uint64_t body_in, bytes_out;
     uint64_t started;     /* started - requests is the number in progress */
     uint64_t progress_ns; /* sum of the times that completed requests were in progress */
@@ -65,6 +77,12 @@ struct http_stats {
     uint64_t upstream_waited;   /* requests that waited for a connection */
     uint64_t upstream_rejected; /* requests that failed because too many waited */
 };
+
+/* Counts a connection that failed: its client reset it, or has vanished. */
+static inline void http_count_loss(struct http_stats *s, int err)
+{
+    counter_add(err == -ETIMEDOUT ? &s->vanished : &s->resets, 1);
+}
 
 /* How a request ended. Each one that began, with the first byte of its head, is counted once: under
  * its status if it is done, else in http_stats.aborted. */
@@ -117,6 +135,7 @@ struct http_context {
     struct slab conns, exchanges;
     struct slab small, whole, pieces; /* chunks of output; large ones by their use */
     struct list open;                 /* all connections */
+    struct clients clients;
     uint32_t n_open;
     struct conn *refused[HTTP_REFUSED_MAX]; /* those that were refused, the first one first */
     uint32_t n_refused;
@@ -139,7 +158,7 @@ struct http_context {
     void (*on_request_done)(struct http_context *ctx, const struct torc_req *rq, const char *peer,
                             uint64_t bytes, enum http_end end);
     void (*on_close)(struct http_context *ctx, bool evicted); /* a connection was closed */
-    bool want_peer;       /* store each client's address in conn.peer */
+    bool want_peer;       /* keep each client's address (visitor.h) */
     struct offload *pool; /* of threads for work; NULL for none */
     struct resolver resolver;
     struct tick *ticks; /* what runs every so often */

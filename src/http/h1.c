@@ -145,7 +145,7 @@ static void request_done(struct h1_exchange *x)
 
 static void respond_error(struct h1_exchange *x, int status)
 {
-    response_error(&x->rq, status);
+    if (!x->rq.response.status) response_error(&x->rq, status);
     x->returned = true;
     request_done(x);
 }
@@ -167,7 +167,8 @@ static void serve(struct h1_exchange *x)
     x->counted = true;
     c->used = true;
     counter_add(&stats->started, 1);
-    int status = request_accept(&x->rq);
+    int status = UNLIKELY(c->limited) ? h1_limit(x) : 0;
+    if (LIKELY(!status)) status = request_accept(&x->rq);
     if (status) {
         respond_error(x, status);
         return;

@@ -1,5 +1,7 @@
 #include "http/h1_account.h"
 
+#include "http/visitor.h"
+
 #include <errno.h>
 
 /* Bytes of the response body that were sent, or are queued on a connection that goes on. Unsent
@@ -15,7 +17,8 @@ static uint64_t body_sent(const struct h1_exchange *x)
 
 void h1_account_report(const struct h1_exchange *x, enum http_end end)
 {
-    x->conn->ctx->on_request_done(x->conn->ctx, &x->rq, x->conn->peer, body_sent(x), end);
+    x->conn->ctx->on_request_done(x->conn->ctx, &x->rq, visitor_peer(x->conn->visitor),
+                                  body_sent(x), end);
 }
 
 /* Whether all of the response was sent. */

@@ -43,6 +43,10 @@ void h1_wake_reader(struct h1_exchange *x, ssize_t result);
 /* Records that the body failed: unless the handler responds otherwise, the response is `status`. */
 void h1_fail_body(struct h1_exchange *x, int status);
 
+/* Checks a request whose head is complete against the limits of its connection. 0, or the status to
+ * respond with; the response may be there already. */
+int h1_limit(struct h1_exchange *x);
+
 /* The writing half of struct exchange_ops. */
 int h1_respond(struct torc_req *rq, slice body);
 int h1_write(struct torc_req *rq, const void *data, size_t size);

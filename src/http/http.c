@@ -4,6 +4,7 @@
 #include "http/h1_exchange.h"
 #include "http/memory.h"
 #include "http/tick.h"
+#include "http/visitor.h"
 
 #include <errno.h>
 
@@ -12,6 +13,7 @@ void http_open(struct http_context *ctx, struct io *io, const struct http_limits
 {
     *ctx = (struct http_context){.io = io, .limits = limits, .router = router, .index = index};
     list_init(&ctx->open);
+    clients_init(&ctx->clients, limits->max_conns + HTTP_REFUSED_MAX);
     resolver_init(&ctx->resolver, io, NULL, resolve_system);
     fiber_pool_init(&ctx->fibers, limits->stack_size, limits->max_requests);
     slab_init(&ctx->conns, "connection", sizeof(struct conn),
@@ -26,16 +28,40 @@ void http_open(struct http_context *ctx, struct io *io, const struct http_limits
     memory_open(ctx);
 }
 
+/* Of a client that has as many connections as it may. Few of them linger: it would have more. */
+static void refuse_excess(struct conn *c)
+{
+    static const char response[] =
+        "HTTP/1.1 503 Service Unavailable\r\nServer: torc\r\n"
+        "Retry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    bool linger = c->visitor->client->n_excess <= HTTP_REFUSED_MAX;
+    counter_add(&c->ctx->stats.refused_client, 1);
+    if (send_queue_append(&c->unsent, c->ctx, response, sizeof response - 1) < 0)
+        conn_abort(c, -ENOMEM);
+    else
+        conn_begin_close(c, linger);
+}
+
 void http_accept(struct http_context *ctx, int fd)
 {
     struct conn *c = conn_open(ctx, fd, &h1_protocol);
-    if (c && ctx->draining) conn_drain(c);
+    if (!c) return;
+    if (ctx->draining) conn_drain(c);
+    bool limited = http_limits_visitors(ctx->limits);
+    if (LIKELY(!(limited || ctx->want_peer))) return;
+    c->limited = limited;
+    c->visitor = visitor_begin(ctx, &c->sock);
+    if (!c->visitor)
+        conn_abort(c, -ENOMEM);
+    else if (c->visitor->excess)
+        refuse_excess(c);
 }
 
 bool http_housekeeping(struct http_context *ctx)
 {
     enum { SORT_MAX = 2048 }; /* per slab: the core serves nobody meanwhile */
-    struct slab *slabs[] = {&ctx->conns, &ctx->exchanges, &ctx->small, &ctx->whole, &ctx->pieces};
+    struct slab *slabs[] = {&ctx->conns, &ctx->exchanges, &ctx->small,
+                            &ctx->whole, &ctx->pieces,    &ctx->clients.slab};
     bool more = false;
     memory_enforce(ctx);
     http_watch(ctx);
@@ -50,7 +76,7 @@ void http_each_request(const struct http_context *ctx,
     for (const struct list *l = ctx->open.next; l != &ctx->open; l = l->next) {
         const struct conn *c = container_of((struct list *)(uintptr_t)l, struct conn, link);
         const struct torc_req *rq = c->protocol->request(c);
-        if (rq) fn(arg, rq, c->peer);
+        if (rq) fn(arg, rq, visitor_peer(c->visitor));
     }
     for (uint32_t i = 0; i < ctx->n_ticks; i++)
         if (ctx->ticks[i].running) fn(arg, &ctx->ticks[i].rq, NULL);
@@ -90,6 +116,7 @@ void http_close(struct http_context *ctx)
         e->fn(e);
     }
     fiber_pool_drain(&ctx->fibers);
+    clients_end(&ctx->clients);
     slab_drain(&ctx->conns);
     slab_drain(&ctx->exchanges);
     slab_drain(&ctx->small);

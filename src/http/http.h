@@ -6,7 +6,7 @@
 void http_open(struct http_context *ctx, struct io *io, const struct http_limits *limits,
                const struct router *router, unsigned index);
 
-/* Serves an accepted socket. */
+/* Serves an accepted socket. A client that has as many connections as it may gets 503. */
 void http_accept(struct http_context *ctx, int fd);
 
 /* Begins to close the connection that can best be spared: one that waits for its client, and of

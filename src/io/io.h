@@ -374,9 +374,9 @@ void io_accept_start(struct io *io, struct io_accept *a);
  * IO_CLOSE_SOCK. */
 int io_sock_init(struct io *io, struct io_sock *s, int fd, bool accepted, io_fn *on_recv);
 
-/* The peer's address as malloc'ed text. NULL if it is unknown, as for a direct descriptor; set
- * io_config.ordinary to avoid those. */
-char *io_peer(struct io *io, const struct io_sock *s);
+/* The peer's address. False if it is unknown, as for a direct descriptor; set io_config.ordinary to
+ * avoid those. */
+bool io_peer(struct io *io, const struct io_sock *s, struct sock_addr *out);
 
 /* Closes a socket from an accept that was not passed to io_sock_init. */
 void io_discard(struct io *io, int fd);

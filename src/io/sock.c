@@ -1,5 +1,6 @@
 #include "io/sock.h"
 
+#include "base/clock.h"
 #include "base/slice.h"
 
 #include <arpa/inet.h>
@@ -140,6 +141,18 @@ int sock_listen(struct sock_addr *addr, int backlog, bool blocking)
     }
     *addr = bound;
     return fd;
+}
+
+int sock_keep_alive(int fd, const struct sock_keepalive *k)
+{
+    int user_timeout = (int)(k->user_timeout / NS_PER_MS);
+    if (k->idle && (set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)(k->idle / NS_PER_S)) < 0 ||
+                    set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, (int)(k->interval / NS_PER_S)) < 0 ||
+                    set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, (int)k->probes) < 0))
+        return -errno;
+    if (set_int(fd, SOL_SOCKET, SO_KEEPALIVE, k->idle > 0) < 0) return -errno;
+    if (user_timeout && set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, user_timeout) < 0) return -errno;
+    return 0;
 }
 
 int sock_unacked(int fd)

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 struct sock_addr {
@@ -44,6 +45,17 @@ int sock_set_nonblock(int fd);
  * includes IPv4 does not depend on the system (net.ipv6.bindv6only). io_uring needs
  * `blocking`: on a non-blocking socket its accept completes with -EAGAIN. */
 int sock_listen(struct sock_addr *addr, int backlog, bool blocking);
+
+/* How the kernel finds out that a peer has vanished. ns; of `idle` and `interval` whole seconds. */
+struct sock_keepalive {
+    uint64_t idle; /* without a byte from it, until it is probed; 0: never */
+    uint64_t interval;
+    uint32_t probes;
+    uint64_t user_timeout; /* without an acknowledgement of what was sent; 0: the system's */
+};
+
+/* Of a listening socket: those that it accepts inherit it. 0 or negative errno. */
+int sock_keep_alive(int fd, const struct sock_keepalive *k);
 
 /* Bytes in the send queue that the peer has not acknowledged (SIOCOUTQ, tcp(7)), or negative
  * errno. */

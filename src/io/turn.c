@@ -91,14 +91,11 @@ int io_sock_init(struct io *io, struct io_sock *s, int fd, bool accepted, io_fn 
     return io->engine->sock_open(io, s, accepted);
 }
 
-char *io_peer(struct io *io, const struct io_sock *s)
+bool io_peer(struct io *io, const struct io_sock *s, struct sock_addr *out)
 {
-    struct sock_addr a = {.len = sizeof a.in6};
-    char text[SOCK_ADDR_TEXT];
     int fd = io->engine->descriptor(s);
-    if (fd < 0 || getpeername(fd, &a.sa, &a.len) < 0) return NULL;
-    sock_addr_format(&a, text);
-    return strdup(text);
+    *out = (struct sock_addr){.len = sizeof out->in6};
+    return fd >= 0 && getpeername(fd, &out->sa, &out->len) == 0;
 }
 
 void io_discard(struct io *io, int fd)

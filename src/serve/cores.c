@@ -112,6 +112,8 @@ static int add_listener(struct torc_server *s, struct core *c, struct sock_addr 
 {
     int fd = io_listen(s->engine, addr, s->options->backlog);
     if (fd < 0) return fail_listen(addr, fd);
+    int err = sock_keep_alive(fd, &s->options->keepalive);
+    if (err < 0) log_line("cannot set TCP keep-alive: %s; continuing without", strerror(-err));
     acceptor_add_listener(&c->acceptor, fd);
     return 0;
 }

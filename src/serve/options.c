@@ -1,7 +1,5 @@
 #include "serve/options.h"
 
-#include "serve/options_table.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,12 +11,6 @@ struct server_options {
     struct options values;
     char engine_help[128]; /* of --engine; ends with the engines that are built in */
 };
-
-uint64_t options_descriptors_for_sockets(uint64_t limit)
-{
-    enum { RESERVED = 64 }; /* for listening sockets, files and the access log */
-    return limit > 2 * RESERVED ? limit - RESERVED : limit / 2 + 1;
-}
 
 /* ---- options that the table does not have ---- */
 
@@ -95,6 +87,7 @@ struct option_set *options_new(void)
     if (!so) return NULL;
     option_set_init(&so->set, &options_table, &so->values);
     so->values.work_threads = WORK_THREADS_DERIVED;
+    so->values.keepalive.user_timeout = USER_TIMEOUT_DERIVED;
     for (unsigned f = 0; f < IO_FEATURES; f++) {
         int err = add_feature(&so->set, f);
         ASSERT(err == 0);
@@ -126,6 +119,23 @@ int options_add(struct option_set *s, const char *name, const char *takes, const
     int err = option_add(s, &o);
     if (err == 0) *value = NULL;
     return err;
+}
+
+static void derive_user_timeout(struct options *o)
+{
+    uint64_t *t = &o->keepalive.user_timeout, least = 120 * NS_PER_S;
+    if (*t == USER_TIMEOUT_DERIVED)
+        *t = o->limits.write_timeout > least ? o->limits.write_timeout : least;
+}
+
+void options_divide(struct options *o)
+{
+    struct http_limits *l = &o->limits;
+    uint64_t n = o->n_cpus, burst = o->rate_burst ? o->rate_burst : o->rate;
+    l->conns_per_client = (uint32_t)((l->conns_per_client + n - 1) / n);
+    if (!o->rate) return;
+    uint64_t interval = o->rate_period * n / o->rate;
+    l->rate = client_rate_of(interval ? interval : 1, (burst + n - 1) / n);
 }
 
 static int check_root(struct option_set *s)
@@ -177,5 +187,6 @@ int options_read(struct option_set *s, int argc, char **argv)
     if (err == 0) err = check_root(s);
     if (err < 0) return err;
     separate_families(o);
+    derive_user_timeout(o);
     return check_addresses(s);
 }

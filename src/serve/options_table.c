@@ -1,11 +1,16 @@
 #include "serve/options_table.h"
 
-#include "serve/options.h"
-
+#include <ctype.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
 enum { CONNECTIONS_MAX = 1000000 };
+
+uint64_t options_descriptors_for_sockets(uint64_t limit)
+{
+    enum { RESERVED = 64 }; /* for listening sockets, files and the access log */
+    return limit > 2 * RESERVED ? limit - RESERVED : limit / 2 + 1;
+}
 
 /* ---- callbacks of options that are more than a number or a text ---- */
 
@@ -70,6 +75,15 @@ static int round_buffers(struct option_set *s, const struct option *o, const cha
     return 0;
 }
 
+/* The kernel takes whole seconds of these. */
+static int round_to_seconds(struct option_set *s, const struct option *o, const char *text)
+{
+    (void)text;
+    uint64_t *ns = (uint64_t *)((char *)s->values + o->at);
+    *ns = (*ns + NS_PER_S - 1) / NS_PER_S * NS_PER_S;
+    return 0;
+}
+
 static int set_iowq_unbounded(struct option_set *s, const struct option *o, const char *text)
 {
     (void)o, (void)text;
@@ -91,6 +105,31 @@ static int set_max_connections(struct option_set *s, const struct option *o, con
     to->limits.max_conns = (uint32_t)n;
     to->io.max_sockets = (uint32_t)(n < limit.rlim_max ? n : limit.rlim_max);
     return 0;
+}
+
+static int set_rate_limit(struct option_set *s, const struct option *o, const char *text)
+{
+    static const struct {
+        slice suffix;
+        uint64_t ns;
+    } units[] = {
+        {SLICE(""), NS_PER_S},
+        {SLICE("/s"), NS_PER_S},
+        {SLICE("/m"), 60 * NS_PER_S},
+        {SLICE("/h"), 3600 * NS_PER_S},
+    };
+    slice digits = slice_str(text), suffix;
+    while (digits.len && !isdigit((unsigned char)digits.ptr[digits.len - 1])) digits.len--;
+    suffix = slice_skip(slice_str(text), digits.len);
+    uint64_t n;
+    if (!slice_u64(digits, &n) || n > 1000000000) return option_not_valid(s, o, text);
+    for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+        if (!slice_eq(suffix, units[i].suffix)) continue;
+        options_get(s)->rate = n;
+        options_get(s)->rate_period = units[i].ns;
+        return 0;
+    }
+    return option_not_valid(s, o, text);
 }
 
 /* Once given, it limits torc_body_all as well. */
@@ -139,6 +178,18 @@ static const struct option table[] = {
      OPTION_CUSTOM, .then = set_admin, .what = "ADDR:PORT, such as 127.0.0.1:8081"},
     {"backlog", "N", "length of the accept queue of each core and address", "4096", GROUP_SERVE,
      OPTION_NUMBER, AT(backlog), 1, 65535},
+    {"tcp-keepalive", "TIME",
+     "silence after which the kernel asks whether a client is still there; 0 means never", "60s",
+     GROUP_SERVE, OPTION_DURATION, AT(keepalive.idle), 0, 9 * 3600 * NS_PER_S,
+     .then = round_to_seconds},
+    {"tcp-keepalive-interval", "TIME", "time between such probes", "10s", GROUP_SERVE,
+     OPTION_DURATION, AT(keepalive.interval), NS_PER_S, 3600 * NS_PER_S, .then = round_to_seconds},
+    {"tcp-keepalive-probes", "N", "probes without an answer after which a client has vanished", "6",
+     GROUP_SERVE, OPTION_NUMBER, AT(keepalive.probes), 1, 127},
+    {"tcp-user-timeout", "TIME",
+     "time without an acknowledgement after which a client has vanished; 0 leaves it to the system",
+     NULL, GROUP_SERVE, OPTION_DURATION, AT(keepalive.user_timeout), 0, DAY,
+     .shown = "2m, or --write-timeout if that is longer"},
     {"drain-timeout", "TIME", "maximum time to finish requests in flight on SIGTERM", "10s",
      GROUP_SERVE, OPTION_DURATION, AT(drain_timeout), 0, DAY},
     {"stall-warn", "TIME",
@@ -182,6 +233,26 @@ static const struct option table[] = {
      "1s", GROUP_LIMITS, OPTION_DURATION, AT(limits.admit_timeout), NS_PER_MS, DAY},
     {"max-requests", "N", "maximum requests in progress per core", "16384", GROUP_LIMITS,
      OPTION_NUMBER, AT(limits.max_requests), 1, 1000000},
+    {"max-connections-per-client", "N",
+     "maximum connections of a client's address (of IPv6, its /64), divided among the cores and "
+     "rounded up; beyond, 503; 0 means any number",
+     "0", GROUP_LIMITS, OPTION_NUMBER, AT(limits.conns_per_client), 0, CONNECTIONS_MAX},
+    {"max-connection-age", "TIME",
+     "age from which a connection is closed after its next response; 0 means any", "0",
+     GROUP_LIMITS, OPTION_DURATION, AT(limits.connection_age), 0, 30 * DAY},
+    {"max-connection-requests", "N",
+     "requests after which a connection is closed; 0 means any number", "0", GROUP_LIMITS,
+     OPTION_NUMBER, AT(limits.connection_requests), 0, UINT32_MAX},
+    {"rate-limit", "N[/s|m|h]",
+     "requests that a client's address (of IPv6, its /64) may make a second, minute or hour, "
+     "divided among the cores; beyond, 429; 0 means any number",
+     "0", GROUP_LIMITS, OPTION_CUSTOM, .then = set_rate_limit,
+     .what = "a number from 1 to 1000000000 a second, minute or hour, such as 100, 100/s or "
+             "600/m, or 0"},
+    {"rate-burst", "N",
+     "requests that a client may make at once, divided among the cores and rounded up; 0 means the "
+     "number of --rate-limit",
+     "0", GROUP_LIMITS, OPTION_NUMBER, AT(rate_burst), 0, 1000000000},
     {"header-timeout", "TIME",
      "maximum time from the first to the last byte of a head, and from connecting to the first",
      "10s", GROUP_LIMITS, OPTION_DURATION, AT(limits.header_timeout), NS_PER_MS, DAY},

@@ -1,7 +1,59 @@
 #pragma once
-/* The table of the server's options: names, help, defaults, bounds, and where values go. */
+/* The table of the server's options: names, help, defaults, bounds, and the values. */
 
+#include "base/cpus.h"
 #include "base/option.h"
+#include "http/context.h"
+#include "io/io.h"
+#include "io/sock.h"
+#include "serve/acceptor.h"
+
+enum log_format { LOG_COMBINED, LOG_JSON };
+
+#define WORK_THREADS_DERIVED UINT32_MAX
+#define USER_TIMEOUT_DERIVED UINT64_MAX
+
+struct options {
+    const char *engine;     /* NULL for the best available */
+    uint16_t cpu[CPUS_MAX]; /* by core */
+    uint32_t n_cpus;
+    uint32_t threads;         /* of the engine whose threads serve one connection each */
+    bool pin;                 /* pin each core's thread to its CPU */
+    bool private_descriptors; /* a descriptor table per core */
+    struct sock_addr listen[LISTEN_MAX];
+    uint32_t n_listen;
+    int backlog;
+    struct sock_addr admin;
+    bool has_admin;
+    const char *root; /* NULL for none */
+    const char *config;
+    bool check, json, version, help;
+    const char *access_log; /* NULL for none; "-" for stdout */
+    enum log_format access_log_format;
+    uint64_t drain_timeout;  /* ns */
+    uint64_t stall_warn;     /* ns; 0: do not watch the cores */
+    uint64_t file_cache_ttl; /* ns that an open file and its metadata are reused, at most 1 s */
+    uint32_t file_cache;     /* maximum open files per core */
+    uint32_t header_fields;  /* as limits.head.fields */
+    uint32_t work_threads;   /* see options_work_threads */
+    uint32_t work_queue;     /* jobs that wait for a thread at most */
+    uint64_t rate;           /* requests of a client in each rate_period; 0: any number */
+    uint64_t rate_period;    /* ns */
+    uint32_t rate_burst;     /* 0: as `rate` */
+    struct sock_keepalive keepalive;
+    struct io_config io;
+    struct http_limits limits;
+    bool derived_max_conns; /* limits.max_conns follows from the descriptor limit */
+};
+
+/* The current values; strings in them live as long as the set. */
+static inline struct options *options_get(struct option_set *s)
+{
+    return s->values;
+}
+
+/* How many of so many descriptors may be connections. */
+uint64_t options_descriptors_for_sockets(uint64_t limit);
 
 enum group {
     GROUP_SERVE,

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/stdio.h"
 #include "http/tick.h"
+#include "http/visitor.h"
 #include "serve/admin.h"
 #include "serve/backtrace.h"
 #include "serve/check.h"
@@ -238,6 +239,7 @@ static void limit_connections(struct torc_server *s)
     struct rlimit limit;
     s->admin_limits = o->limits;
     s->admin_limits.max_conns = ADMIN_CONNECTIONS;
+    http_limits_exempt(&s->admin_limits);
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
     divide_connections(s, limit.rlim_cur);
     uint64_t most = io_max_sockets(&o->io, limit.rlim_cur);
@@ -387,7 +389,8 @@ static bool table_fits(void)
 static int run(struct torc_server *s)
 {
     struct options *o = s->options;
-    o->io.ordinary = o->access_log || !table_fits();
+    options_divide(o);
+    o->io.ordinary = o->access_log || http_limits_clients(&o->limits) || !table_fits();
     int status = choose_engine(s);
     if (status) return status;
     limit_connections(s);

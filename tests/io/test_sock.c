@@ -1,6 +1,7 @@
 #include "io/sock.h"
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "tcp.h"
 
 #include <arpa/inet.h>
@@ -267,6 +268,33 @@ static void each_family_can_have_its_own(void **state)
     close(six);
 }
 
+/* Without a system call for each. */
+static void accepted_sockets_inherit_keep_alive(void **state)
+{
+    (void)state;
+    static const struct sock_keepalive on = {7 * NS_PER_S, 3 * NS_PER_S, 4, 9 * NS_PER_S},
+                                       off = {0};
+    for (int which = 0; which < 2; which++) {
+        struct sock_addr addr;
+        assert_true(sock_addr_parse("127.0.0.1:0", &addr));
+        int fd = sock_listen(&addr, 4, true);
+        assert_true(fd >= 0);
+        assert_int_equal(sock_keep_alive(fd, which ? &on : &off), 0);
+        int peer = tcp_connect(&addr.sa, addr.len), got = accept(fd, NULL, NULL);
+        assert_true(got >= 0);
+        assert_int_equal(get_int(got, SOL_SOCKET, SO_KEEPALIVE), which);
+        assert_int_equal(get_int(got, IPPROTO_TCP, TCP_USER_TIMEOUT), which ? 9000 : 0);
+        if (which) {
+            assert_int_equal(get_int(got, IPPROTO_TCP, TCP_KEEPIDLE), 7);
+            assert_int_equal(get_int(got, IPPROTO_TCP, TCP_KEEPINTVL), 3);
+            assert_int_equal(get_int(got, IPPROTO_TCP, TCP_KEEPCNT), 4);
+        }
+        close(got);
+        close(peer);
+        close(fd);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -279,6 +307,7 @@ int main(void)
         cmocka_unit_test(wildcard_listens_on_both_families),
         cmocka_unit_test(families_do_not_depend_on_the_system),
         cmocka_unit_test(each_family_can_have_its_own),
+        cmocka_unit_test(accepted_sockets_inherit_keep_alive),
     };
     return cmocka_run_group_tests_name("sock", tests, NULL, NULL);
 }

@@ -238,6 +238,60 @@ static void work_threads_follow_the_cores(void **state)
     assert_int_equal(options_work_threads(o), 0);
 }
 
+static void clients_are_divided_among_the_cores(void **state)
+{
+    (void)state;
+    assert_int_equal(o->limits.conns_per_client, 0);
+    assert_int_equal(o->rate, 0);
+    assert_int_equal(o->limits.connection_age, 0);
+    assert_int_equal(o->limits.connection_requests, 0);
+    VALID("--max-connections-per-client=10", "--rate-limit=100", "--rate-burst=7",
+          "--max-connection-age=5m", "--max-connection-requests=1000");
+    assert_int_equal(o->limits.connection_age, 300 * NS_PER_S);
+    assert_int_equal(o->limits.connection_requests, 1000);
+    o->n_cpus = 3;
+    options_divide(o);
+    assert_int_equal(o->limits.conns_per_client, 4);
+    assert_int_equal(o->limits.rate.interval, 30 * NS_PER_MS);
+    assert_int_equal(o->limits.rate.window, 3 * 30 * NS_PER_MS);
+    static const struct {
+        const char *text;
+        uint64_t interval;
+    } rates[] = {{"0", 0},
+                 {"5", NS_PER_S / 5},
+                 {"5/s", NS_PER_S / 5},
+                 {"5/m", 12 * NS_PER_S},
+                 {"1/h", 3600 * NS_PER_S},
+                 {"1000000000/s", 1}};
+    for (size_t i = 0; i < ARRAY_LEN(rates); i++) {
+        reset();
+        VALID("--rate-limit", rates[i].text);
+        o->n_cpus = 1;
+        options_divide(o);
+        assert_int_equal(o->limits.rate.interval, rates[i].interval);
+        assert_int_equal(o->limits.rate.window, rates[i].interval * o->rate);
+    }
+}
+
+static void keepalive_has_defaults(void **state)
+{
+    (void)state;
+    VALID("--pin");
+    assert_int_equal(o->keepalive.idle, 60 * NS_PER_S);
+    assert_int_equal(o->keepalive.interval, 10 * NS_PER_S);
+    assert_int_equal(o->keepalive.probes, 6);
+    assert_int_equal(o->keepalive.user_timeout, 120 * NS_PER_S);
+    reset();
+    VALID("--write-timeout=1h", "--tcp-keepalive=1001ms", "--tcp-keepalive-probes=9");
+    assert_int_equal(o->keepalive.idle, 2 * NS_PER_S);
+    assert_int_equal(o->keepalive.probes, 9);
+    assert_int_equal(o->keepalive.user_timeout, 3600 * NS_PER_S);
+    reset();
+    VALID("--tcp-user-timeout=0", "--tcp-keepalive=0");
+    assert_int_equal(o->keepalive.idle, 0);
+    assert_int_equal(o->keepalive.user_timeout, 0);
+}
+
 static void buffers_round_up(void **state)
 {
     (void)state;
@@ -402,6 +456,8 @@ static void cores_by_number_or_list(void **state)
 
 static void wrong_values_are_explained(void **state)
 {
+    static const char *const wrong_rates[] = {"x", "-1", "5/", "5/d", "/s", "1000000001", "5 /s"};
+    char want[200];
     (void)state;
     WRONG("--depth takes a number from 1 to 32768, not \"abc\"", "--depth", "abc");
     WRONG("--depth takes a number from 1 to 32768, not \"4294967297\"", "--depth=4294967297");
@@ -461,6 +517,17 @@ static void wrong_values_are_explained(void **state)
     WRONG("--access-log-format takes combined or json, not \"jsonl\"", "--access-log-format=jsonl");
     WRONG("--max-connections takes a number from 0 to 1000000, not \"1000001\"",
           "--max-connections=1000001");
+    for (size_t i = 0; i < ARRAY_LEN(wrong_rates); i++) {
+        snprintf(want, sizeof want,
+                 "--rate-limit takes a number from 1 to 1000000000 a second, minute or hour, such "
+                 "as 100, 100/s or 600/m, or 0, not \"%s\"",
+                 wrong_rates[i]);
+        WRONG(want, "--rate-limit", wrong_rates[i]);
+    }
+    WRONG("--max-connections-per-client takes a number from 0 to 1000000, not \"-1\"",
+          "--max-connections-per-client=-1");
+    WRONG("--tcp-keepalive-probes takes a number from 1 to 127, not \"0\"",
+          "--tcp-keepalive-probes=0");
     WRONG("--root takes a directory, but no value was given", "--root");
     WRONG("--root takes a directory; /no/such/dir: No such file or directory",
           "--root=/no/such/dir");
@@ -743,6 +810,8 @@ int main(void)
         TEST(defaults),
         TEST(values_are_stored),
         TEST(work_threads_follow_the_cores),
+        TEST(clients_are_divided_among_the_cores),
+        TEST(keepalive_has_defaults),
         TEST(buffers_round_up),
         TEST(feature_flags),
         TEST(engine_names),

@@ -27,6 +27,7 @@ OTHER_TESTS = {
     "serve/access_refused": "whole servers",
     "serve/access_rotation": "whole servers",
     "serve/asking": "handlers that ask, in a server",
+    "serve/client_limits": "whole servers",
     "serve/connecting": "handlers that connect to another server",
     "serve/deadlines": "whole servers",
     "serve/drain": "whole servers",

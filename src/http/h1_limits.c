@@ -1,0 +1,71 @@
+/* Requests on a connection that has a visitor with limits. */
+
+#include "base/decimal.h"
+#include "http/h1_exchange.h"
+#include "http/response.h"
+#include "http/visitor.h"
+
+/* Whole seconds (RFC 9110, 10.2.3), of which there is at least one. */
+static uint64_t seconds_of(uint64_t ns)
+{
+    return ns / NS_PER_S + (ns % NS_PER_S > 0);
+}
+
+/* The response that response_error gives as well, at a fraction of its cost, for the requests that
+ * a client in a hurry makes. */
+static bool throttle_fast(struct h1_exchange *x, uint64_t wait)
+{
+    static const char text[] = "429 Too Many Requests\n";
+    enum { ROOM = 256, BODY = sizeof text - 1 };
+    struct torc_req *rq = &x->rq;
+    struct conn *c = x->conn;
+    if (rq->close_after_response || c->ctx->draining) return false;
+    if (rq->head.method != HTTP_GET || rq->head.minor == 0) return false;
+    char *start = send_queue_reserve(&c->unsent, c->ctx, ROOM), *p = start;
+    if (!start) return false;
+#define PUT(literal) p = slice_copy(p, literal, sizeof(literal) - 1)
+    PUT("HTTP/1.1 429 Too Many Requests\r\n");
+    p = slice_copy(p, http_head(c->ctx) + HEAD_OK_LEN, HEAD_DATE_LEN);
+    PUT("Content-Type: text/plain\r\nContent-Length: 22\r\nRetry-After: ");
+    p = decimal_put(p, seconds_of(wait));
+    PUT("\r\n\r\n429 Too Many Requests\n");
+#undef PUT
+    send_queue_commit(&c->unsent, (size_t)(p - start));
+    send_queue_end_response(&c->unsent);
+    rq->response.status = 429;
+    rq->response.written = BODY;
+    rq->response.ended = true;
+    conn_schedule(c);
+    return true;
+}
+
+/* Nobody knows whether the body of a client that expects 100 (Continue) will come. */
+static bool may_send_body(const struct h1_exchange *x)
+{
+    return x->parser.state == PARSE_BODY && !x->parser.data_bytes &&
+           head_find(&x->rq.head, SLICE("expect")).len > 0;
+}
+
+static void throttle(struct h1_exchange *x, uint64_t wait)
+{
+    struct torc_req *rq = &x->rq;
+    char text[DECIMAL_MAX];
+    rq->route = NULL;
+    rq->close_after_response = !rq->head.keep_alive || may_send_body(x);
+    if (throttle_fast(x, wait)) return;
+    size_t n = (size_t)(decimal_put(text, seconds_of(wait)) - text);
+    response_field(rq, SLICE("Retry-After"), slice_of(text, n));
+}
+
+int h1_limit(struct h1_exchange *x)
+{
+    bool last;
+    uint64_t wait = visitor_request(x->rq.ctx, x->conn->visitor, &last);
+    if (last) {
+        x->rq.head.keep_alive = false; /* as if the client had asked for it, */
+        x->conn->linger = true;        /* but it may send more */
+    }
+    if (!wait) return 0;
+    throttle(x, wait);
+    return 429;
+}
