@@ -36,6 +36,8 @@ struct http_limits {
     size_t stack_size;            /* bytes of a fiber's stack */
     uint32_t max_conns;           /* per core */
     uint32_t max_requests;        /* in progress per core */
+    uint32_t queue;               /* requests that wait for fewer to be in progress */
+    uint64_t queue_timeout;       /* for so long */
     uint32_t conns_per_client;    /* per core; 0: no limit */
     struct client_rate rate;      /* of a client's requests on a core */
     uint64_t connection_age;      /* after which a connection takes no further request; 0: none */
@@ -56,6 +58,10 @@ struct http_stats {
     uint64_t evicted;      /* connections closed to make room for others */
     uint64_t refused;      /* connections for which there was no room */
     uint64_t refused_client;   /* likewise, as their client had enough */
+    uint64_t queued;           /* requests that wait for their handler */
+    uint64_t queued_total;     /* that have waited */
+    uint64_t queue_timeouts;   /* of these, in vain: 503 */
+    uint64_t queue_left;       /* of these, until their client left */
     uint64_t throttled;        /* requests whose client made too many: 429 */
     uint64_t retired_age;      /* connections that were too old for another request */
     uint64_t retired_requests; /* connections that had served enough of them */
@@ -136,6 +142,8 @@ struct http_context {
     struct slab small, whole, pieces; /* chunks of output; large ones by their use */
     struct list open;                 /* all connections */
     struct clients clients;
+    struct list queue; /* struct h1_exchange: requests that wait for their handler, in order */
+    uint32_t n_queued;
     uint32_t n_open;
     struct conn *refused[HTTP_REFUSED_MAX]; /* those that were refused, the first one first */
     uint32_t n_refused;
@@ -213,6 +221,9 @@ static inline size_t http_write_limit(const struct http_context *ctx)
     return LIKELY(!ctx->is_short) ? ctx->limits->write_buffer : 1;
 }
 
+/* Has those go on that waited for fewer requests to be in progress. */
+void http_wake_queue(struct http_context *ctx);
+
 /* Called at the end of each turn; `now` in ns. */
 static inline void http_end_turn(struct http_context *ctx, uint64_t now)
 {
@@ -222,6 +233,7 @@ static inline void http_end_turn(struct http_context *ctx, uint64_t now)
     counter_add(&s->progress_ns, ctx->ended * now - ctx->ended_arrivals);
     ctx->ended = ctx->ended_arrivals = 0;
     counter_set(&s->buffered, http_buffered(ctx));
+    if (UNLIKELY(ctx->n_queued)) http_wake_queue(ctx);
     ctx->is_short = ctx->io->keep_less = s->buffered > ctx->limits->buffer_memory / 2;
 }
 

@@ -101,6 +101,7 @@ static void exchange_end(struct h1_exchange *x, enum http_end end)
 /* Ends a request with its connection. */
 static void exchange_abort(struct h1_exchange *x)
 {
+    if (x->state == H1_QUEUED) h1_queue_abandon(x);
     h1_account_abort(x);
     if (x->counted) http_count_end(x->conn->ctx, x->rq.arrived);
     exchange_free(x);
@@ -175,12 +176,10 @@ static void serve(struct h1_exchange *x)
     }
     c->read_deadline = WHEEL_NEVER;
     x->state = H1_HANDLER;
-    int err = handler_start(&x->rq);
+    int err = UNLIKELY(c->ctx->n_queued) ? -EAGAIN : handler_start(&x->rq);
     if (UNLIKELY(err < 0)) {
-        counter_add(&stats->rejected, 1);
-        http_warn(c->ctx, WARN_NO_FIBER, "%s; 503",
-                  err == -EAGAIN ? "as many requests as --max-requests are in progress"
-                                 : "no memory for the stack of a handler");
+        if (err == -EAGAIN && h1_queue_add(x)) return;
+        h1_count_rejected(x, err);
         respond_error(x, 503);
     } else if (x->returned) {
         request_done(x);
@@ -257,6 +256,17 @@ static bool step_idle(struct conn *c)
     return x && step_head(x);
 }
 
+static bool step_queued(struct h1_exchange *x)
+{
+    int err = h1_queue_start(x);
+    if (err == -EAGAIN) return false;
+    if (err < 0)
+        respond_error(x, 503);
+    else if (x->returned)
+        request_done(x);
+    return true;
+}
+
 static bool step_handler(struct h1_exchange *x)
 {
     if (x->returned) {
@@ -309,6 +319,7 @@ static bool step(struct conn *c)
     if (!x) return step_idle(c);
     switch ((enum h1_state)x->state) {
     case H1_HEAD: return step_rest_of_head(x);
+    case H1_QUEUED: return step_queued(x);
     case H1_HANDLER: return step_handler(x);
     case H1_DISCARD: return step_discard(x);
     case H1_SENDING: return step_sending(x);
@@ -369,6 +380,9 @@ static void h1_timeout(struct conn *c)
     } else if (x->state == H1_HEAD) {
         counter_add(&timeouts[TIMEOUT_HEADER], 1);
         reject_head(x, 408);
+    } else if (x->state == H1_QUEUED) {
+        h1_queue_expire(x);
+        respond_error(x, 503);
     } else if (x->state == H1_DISCARD) {
         counter_add(&timeouts[TIMEOUT_BODY], 1);
         x->rq.close_after_response = true;
@@ -396,7 +410,7 @@ static uint64_t h1_waiting_since(const struct conn *c)
     uint64_t timeout = !is_idle(x) && x->state != H1_HEAD ? limits->body_timeout
                        : !is_idle(x) || !c->used          ? limits->header_timeout
                                                           : limits->idle_timeout;
-    if (c->read_deadline == WHEEL_NEVER) return WHEEL_NEVER;
+    if (c->read_deadline == WHEEL_NEVER || (x && x->state == H1_QUEUED)) return WHEEL_NEVER;
     uint64_t since = c->read_deadline - timeout;
     return x && drips(x, since) ? x->rq.arrived : since;
 }
@@ -410,7 +424,7 @@ static const struct torc_req *h1_request(const struct conn *c)
 static void h1_drain(struct conn *c)
 {
     struct h1_exchange *x = c->exchange;
-    if (is_idle(x) || x->state == H1_HEAD || x->state == H1_DISCARD) {
+    if (is_idle(x) || x->state <= H1_QUEUED || x->state == H1_DISCARD) {
         /* No handler is running, but a request, or its rest, may be on its way. */
         uint64_t soon = c->ctx->io->now + (is_idle(x) ? DRAIN_IDLE : DRAIN_TIMEOUT);
         if (c->read_deadline > soon) c->read_deadline = soon;

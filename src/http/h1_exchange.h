@@ -8,6 +8,7 @@
 
 enum h1_state {
     H1_HEAD,    /* the head is not complete */
+    H1_QUEUED,  /* it waits until fewer requests are in progress */
     H1_HANDLER, /* a handler is running */
     H1_DISCARD, /* response complete; the unread rest of the body is discarded */
     H1_SENDING, /* response complete; a large one leaves first */
@@ -22,6 +23,7 @@ struct h1_exchange {
     bool returned;            /* the handler has returned */
     bool counted;             /* counted as in progress */
     bool begun;               /* the head was incomplete, and its clock runs */
+    struct list queued;       /* in http_context.queue while H1_QUEUED */
     struct h1_parser parser;
 };
 
@@ -42,6 +44,20 @@ void h1_wake_reader(struct h1_exchange *x, ssize_t result);
 
 /* Records that the body failed: unless the handler responds otherwise, the response is `status`. */
 void h1_fail_body(struct h1_exchange *x, int status);
+
+/* Counts a request whose handler cannot start for `err`, and tells the operator. */
+void h1_count_rejected(const struct h1_exchange *x, int err);
+
+/* Has a request wait for its handler. False if as many as --queue do. */
+bool h1_queue_add(struct h1_exchange *x);
+
+/* It leaves the queue, as its time has passed, or as its client has gone. */
+void h1_queue_expire(struct h1_exchange *x);
+void h1_queue_abandon(struct h1_exchange *x);
+
+/* Starts the handler of a request that waits. -EAGAIN: it waits on; 0; or any other negative errno,
+ * and no handler will run: then, too, it has left the queue. */
+int h1_queue_start(struct h1_exchange *x);
 
 /* Checks a request whose head is complete against the limits of its connection. 0, or the status to
  * respond with; the response may be there already. */

@@ -51,6 +51,12 @@ static void run(void *arg)
     rq->exchange->handler_returned(rq);
 }
 
+/* A call from another place than the usual one, which keeps that inlined. */
+COLD int handler_start_late(struct torc_req *rq)
+{
+    return fiber_start_for(&rq->ctx->fibers, run, rq, &rq->scope);
+}
+
 /* Flattened, or fiber_start_for is called: 11 instructions a request. */
 __attribute__((flatten)) int handler_start(struct torc_req *rq)
 {

@@ -7,3 +7,6 @@
  * response and calls the exchange's handler_returned, possibly before this function returns. 0;
  * negative errno if no fiber is available: then nothing has run. */
 int handler_start(struct torc_req *rq);
+
+/* The same, for a request that has waited. */
+int handler_start_late(struct torc_req *rq);

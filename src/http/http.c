@@ -13,6 +13,7 @@ void http_open(struct http_context *ctx, struct io *io, const struct http_limits
 {
     *ctx = (struct http_context){.io = io, .limits = limits, .router = router, .index = index};
     list_init(&ctx->open);
+    list_init(&ctx->queue);
     clients_init(&ctx->clients, limits->max_conns + HTTP_REFUSED_MAX);
     resolver_init(&ctx->resolver, io, NULL, resolve_system);
     fiber_pool_init(&ctx->fibers, limits->stack_size, limits->max_requests);

@@ -233,6 +233,11 @@ static const struct option table[] = {
      "1s", GROUP_LIMITS, OPTION_DURATION, AT(limits.admit_timeout), NS_PER_MS, DAY},
     {"max-requests", "N", "maximum requests in progress per core", "16384", GROUP_LIMITS,
      OPTION_NUMBER, AT(limits.max_requests), 1, 1000000},
+    {"queue", "N",
+     "maximum requests per core that wait at --max-requests, in order; beyond, 503 at once", "1024",
+     GROUP_LIMITS, OPTION_NUMBER, AT(limits.queue), 0, 1000000},
+    {"queue-timeout", "TIME", "how long such a request waits until it gets 503", "1s", GROUP_LIMITS,
+     OPTION_DURATION, AT(limits.queue_timeout), NS_PER_MS, DAY},
     {"max-connections-per-client", "N",
      "maximum connections of a client's address (of IPv6, its /64), divided among the cores and "
      "rounded up; beyond, 503; 0 means any number",

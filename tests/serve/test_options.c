@@ -175,6 +175,8 @@ static void defaults(void **state)
     assert_int_equal(o->limits.head.fields, 100);
     assert_int_equal(o->limits.stack_size, 64 << 10);
     assert_int_equal(o->limits.max_requests, 16384);
+    assert_int_equal(o->limits.queue, 1024);
+    assert_int_equal(o->limits.queue_timeout, NS_PER_S);
 }
 
 static void values_are_stored(void **state)
@@ -218,6 +220,9 @@ static void values_are_stored(void **state)
     assert_int_equal(o->limits.read_buffer, 7 << 10);
     assert_int_equal(o->limits.stack_size, 16 << 10);
     assert_int_equal(o->limits.max_requests, 8);
+    VALID("--queue=0", "--queue-timeout=5ms");
+    assert_int_equal(o->limits.queue, 0);
+    assert_int_equal(o->limits.queue_timeout, 5 * NS_PER_MS);
     assert_int_equal(o->file_cache, 9);
     assert_int_equal(o->file_cache_ttl, 0);
     assert_int_equal(o->access_log_format, LOG_JSON);
@@ -524,6 +529,10 @@ static void wrong_values_are_explained(void **state)
                  wrong_rates[i]);
         WRONG(want, "--rate-limit", wrong_rates[i]);
     }
+    WRONG("--queue takes a number from 0 to 1000000, not \"-1\"", "--queue=-1");
+    WRONG("--queue-timeout takes a time from 1ms to 24h with a unit, such as 500ms, 10s or 2m, "
+          "not \"0\"",
+          "--queue-timeout=0");
     WRONG("--max-connections-per-client takes a number from 0 to 1000000, not \"-1\"",
           "--max-connections-per-client=-1");
     WRONG("--tcp-keepalive-probes takes a number from 1 to 127, not \"0\"",

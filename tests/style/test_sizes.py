@@ -46,6 +46,7 @@ OTHER_TESTS = {
     "serve/limits": "whole servers",
     "serve/memory": "whole servers",
     "serve/metrics": "whole servers",
+    "serve/queue": "whole servers",
     "serve/refused": "whole servers",
     "serve/refused_later": "whole servers",
     "serve/roots": "files below several directories, in a server",
