@@ -25,6 +25,8 @@ struct http_limits {
     uint64_t idle_timeout;   /* for a connection between requests */
     uint64_t admit_timeout;  /* for a new connection to find room at max_conns */
     uint64_t body_timeout;   /* between two pieces of a body that a handler reads */
+    uint64_t min_body_rate;  /* of a body that a handler reads, in bytes per second; 0: any */
+    uint64_t body_grace;     /* that its client may take longer */
     uint64_t write_timeout;  /* for a send without progress */
     uint64_t max_body;       /* bytes */
     struct head_limits head;

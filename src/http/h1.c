@@ -256,7 +256,7 @@ static bool step_idle(struct conn *c)
     return x && step_head(x);
 }
 
-static bool step_queued(struct h1_exchange *x)
+COLD static bool step_queued(struct h1_exchange *x)
 {
     int err = h1_queue_start(x);
     if (err == -EAGAIN) return false;
@@ -411,7 +411,7 @@ static uint64_t h1_waiting_since(const struct conn *c)
                        : !is_idle(x) || !c->used          ? limits->header_timeout
                                                           : limits->idle_timeout;
     if (c->read_deadline == WHEEL_NEVER || (x && x->state == H1_QUEUED)) return WHEEL_NEVER;
-    uint64_t since = c->read_deadline - timeout;
+    uint64_t since = x && x->reader ? x->wait_began : c->read_deadline - timeout;
     return x && drips(x, since) ? x->rq.arrived : since;
 }
 

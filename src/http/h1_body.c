@@ -48,6 +48,7 @@ void h1_wake_reader(struct h1_exchange *x, ssize_t result)
 {
     struct h1_reader *r = x->reader;
     x->reader = NULL;
+    x->body_waited += x->conn->ctx->io->now - x->wait_began;
     x->conn->read_deadline = WHEEL_NEVER;
     wait_wake(&r->wait, (int)result);
 }
@@ -55,6 +56,19 @@ void h1_wake_reader(struct h1_exchange *x, ssize_t result)
 static void reader_cancel(struct wait *w)
 {
     h1_wake_reader(container_of(w, struct h1_reader, wait)->exchange, w->scope->cancelled);
+}
+
+/* How long a reader may wait for the next bytes: a body that comes in drips may not take longer, in
+ * all, than one that comes at the least rate. The time that the handler takes does not count. */
+static uint64_t patience(const struct h1_exchange *x)
+{
+    const struct http_limits *l = x->conn->ctx->limits;
+    if (!l->min_body_rate) return l->body_timeout;
+    uint64_t seconds = x->parser.data_bytes / l->min_body_rate,
+             rest = x->parser.data_bytes % l->min_body_rate,
+             allowed = l->body_grace + seconds * NS_PER_S + rest * NS_PER_S / l->min_body_rate;
+    uint64_t left = allowed > x->body_waited ? allowed - x->body_waited : 0;
+    return left < l->body_timeout ? left : l->body_timeout;
 }
 
 ssize_t h1_read(struct torc_req *rq, void *buf, size_t size)
@@ -76,7 +90,9 @@ ssize_t h1_read(struct torc_req *rq, void *buf, size_t size)
     }
     struct h1_reader r = {.wait.what = "body", .exchange = x, .buf = buf, .size = size};
     x->reader = &r;
-    c->read_deadline = c->ctx->io->now + c->ctx->limits->body_timeout;
+    if (!x->parser.data_bytes) x->body_waited = 0;
+    x->wait_began = c->ctx->io->now;
+    c->read_deadline = x->wait_began + patience(x);
     conn_schedule(c);
     return wait_park(request_scope(rq), &r.wait, reader_cancel);
 }

@@ -96,7 +96,7 @@ static const struct metric metrics[] = {
      COUNTER, AT(http.stats.timeouts[TIMEOUT_HEADER])},
     {"timeouts_idle", "connections closed because they were idle", COUNTER,
      AT(http.stats.timeouts[TIMEOUT_IDLE])},
-    {"timeouts_body", "bodies of which nothing more arrived in time", COUNTER,
+    {"timeouts_body", "bodies of which nothing more, or too little, arrived in time", COUNTER,
      AT(http.stats.timeouts[TIMEOUT_BODY])},
     {"timeouts_write", "sends that made no progress in time", COUNTER,
      AT(http.stats.timeouts[TIMEOUT_WRITE])},

@@ -265,6 +265,12 @@ static const struct option table[] = {
      GROUP_LIMITS, OPTION_DURATION, AT(limits.idle_timeout), NS_PER_MS, DAY},
     {"body-timeout", "TIME", "maximum time to wait for more of a request body", "30s", GROUP_LIMITS,
      OPTION_DURATION, AT(limits.body_timeout), NS_PER_MS, DAY},
+    {"min-body-rate", "SIZE",
+     "bytes a second that a client must send of a body while a handler waits for it, or 408; 0 "
+     "means any",
+     "240", GROUP_LIMITS, OPTION_SIZE, AT(limits.min_body_rate), 0, G},
+    {"body-grace", "TIME", "time that a client may take longer than at --min-body-rate", "30s",
+     GROUP_LIMITS, OPTION_DURATION, AT(limits.body_grace), NS_PER_MS, DAY},
     {"write-timeout", "TIME", "maximum time without progress while sending a response", "30s",
      GROUP_LIMITS, OPTION_DURATION, AT(limits.write_timeout), NS_PER_MS, DAY},
     {"max-header-bytes", "SIZE",

@@ -353,6 +353,39 @@ static void test_slow_handler_is_not_timed_out(void **state)
     server_stop(&s);
 }
 
+/* Bytes keep coming, but too few; the same bytes are enough for another rate. */
+static void drip(const char *rate, bool enough)
+{
+    enum { N = 40 };
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    server_start(&s, "--body-timeout", "1h", "--min-body-rate", rate, "--body-grace",
+                 enough ? "1h" : "300ms");
+    client_open(&c, &s);
+    client_ask(&c, "POST", "/upload", "Content-Length: 40\r\n");
+    int sent = 0;
+    for (; sent < N && client_try_send(&c, "x", 1); sent++) sleep_ms(20);
+    if (enough) {
+        client_reply(&c, "POST", &r);
+        assert_string_equal(r.body, "40");
+        client_close(&c);
+    } else {
+        expect_timeout(&c, "POST", &r);
+        stats_await(&s, "total.timeouts_body", 1);
+    }
+    reply_free(&r);
+    server_stop(&s);
+}
+
+static void test_dripping_body_times_out(void **state)
+{
+    (void)state;
+    drip("1k", false);
+    drip("1k", true);
+    drip("0", true);
+}
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
@@ -368,6 +401,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_client_that_does_not_read_is_closed),
         cmocka_unit_test(test_slow_reader_is_served),
         cmocka_unit_test(test_slow_handler_is_not_timed_out),
+        cmocka_unit_test(test_dripping_body_times_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
