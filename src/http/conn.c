@@ -46,7 +46,10 @@ static size_t read_limit(const struct conn *c)
 
 static void process_input(struct conn *c)
 {
+    struct stopwatch *code = &c->ctx->io->code;
+    stopwatch_start(code);
     c->protocol->input(c);
+    stopwatch_stop(code);
     c->resume = false;
     if (c->unread.len == 0 && c->spill) free_spill(c);
     /* A client that keeps sending while nobody reads is slowed by TCP flow control, and does not

@@ -8,6 +8,7 @@
 #include "base/slice.h"
 #include "http/clients.h"
 #include "http/head.h"
+#include "http/lifetime.h"
 #include "io/io.h"
 #include "task/fiber.h"
 #include "task/resolve.h"
@@ -69,8 +70,8 @@ struct http_stats {
     uint64_t retired_requests; /* connections that had served enough of them */
     uint64_t rejected;         /* 503 because no fiber or memory was available */
     uint64_t body_in, bytes_out;
-    uint64_t started;     /* started - requests is the number in progress */
-    uint64_t progress_ns; /* sum of the times that completed requests were in progress */
+    uint64_t started; /* started - requests is the number in progress */
+    struct lifetime lifetime;
     uint64_t peak;        /* most requests in progress at once */
     uint64_t buffered;    /* bytes that http_buffered found at the end of the last turn */
     uint64_t over_memory; /* connections aborted because buffer_memory was used up */
@@ -173,8 +174,8 @@ struct http_context {
     struct resolver resolver;
     struct tick *ticks; /* what runs every so often */
     uint32_t n_ticks;
-    uint64_t ended; /* requests that ended in this turn; the sum of their arrival times */
-    uint64_t ended_arrivals;
+    uint64_t ended;               /* requests that ended in this turn */
+    uint64_t arrivals;            /* sum of the arrival times of all that have started */
     struct static_core *files;    /* for src/files; NULL where no files are served */
     void *user;                   /* for the core */
     struct exit_hook *exit_hooks; /* run on the core's thread when it ends */
@@ -202,12 +203,18 @@ static inline void http_add_exit_hook(struct http_context *ctx, struct exit_hook
 void http_warn(struct http_context *ctx, enum http_warning cause, const char *format, ...)
     __attribute__((format(printf, 3, 4), cold));
 
+/* Counts a request as in progress. */
+static inline void http_count_begin(struct http_context *ctx, uint64_t arrived)
+{
+    counter_add(&ctx->stats.started, 1);
+    ctx->arrivals += arrived;
+}
+
 /* Counts a request as completed. It is in progress until the end of the turn, when its response is
  * sent. */
-static inline void http_count_end(struct http_context *ctx, uint64_t arrived)
+static inline void http_count_end(struct http_context *ctx)
 {
     ctx->ended++;
-    ctx->ended_arrivals += arrived;
 }
 
 /* Bytes of memory for unread input and unsent output. */
@@ -232,8 +239,8 @@ static inline void http_end_turn(struct http_context *ctx, uint64_t now)
     struct http_stats *s = &ctx->stats;
     if (s->started - s->requests > s->peak) counter_set(&s->peak, s->started - s->requests);
     counter_add(&s->requests, ctx->ended);
-    counter_add(&s->progress_ns, ctx->ended * now - ctx->ended_arrivals);
-    ctx->ended = ctx->ended_arrivals = 0;
+    lifetime_publish(&s->lifetime, s->started, s->requests, ctx->arrivals, ctx->ended * now);
+    ctx->ended = 0;
     counter_set(&s->buffered, http_buffered(ctx));
     if (UNLIKELY(ctx->n_queued)) http_wake_queue(ctx);
     ctx->is_short = ctx->io->keep_less = s->buffered > ctx->limits->buffer_memory / 2;

@@ -92,7 +92,7 @@ static void exchange_end(struct h1_exchange *x, enum http_end end)
     /* A client that did not ask to close may have sent more. */
     bool linger = close && (x->parser.state != PARSE_DONE || c->unread.len || rq->head.keep_alive);
     h1_account(x, end);
-    if (x->counted) http_count_end(ctx, rq->arrived);
+    if (x->counted) http_count_end(ctx);
     exchange_free(x);
     c->read_deadline = ctx->io->now + ctx->limits->idle_timeout;
     if (close) conn_begin_close(c, linger);
@@ -103,7 +103,7 @@ static void exchange_abort(struct h1_exchange *x)
 {
     if (x->state == H1_QUEUED) h1_queue_abandon(x);
     h1_account_abort(x);
-    if (x->counted) http_count_end(x->conn->ctx, x->rq.arrived);
+    if (x->counted) http_count_end(x->conn->ctx);
     exchange_free(x);
 }
 
@@ -164,10 +164,9 @@ static void reject_head(struct h1_exchange *x, int status)
 static void serve(struct h1_exchange *x)
 {
     struct conn *c = x->conn;
-    struct http_stats *stats = &c->ctx->stats;
     x->counted = true;
     c->used = true;
-    counter_add(&stats->started, 1);
+    http_count_begin(c->ctx, x->rq.arrived);
     int status = UNLIKELY(c->limited) ? h1_limit(x) : 0;
     if (LIKELY(!status)) status = request_accept(&x->rq);
     if (status) {

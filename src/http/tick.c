@@ -99,6 +99,7 @@ static void on_due(struct wheel_timer *timer)
     struct tick *t = container_of(timer, struct tick, timer);
     struct http_context *ctx = t->rq.ctx;
     request_init(&t->rq, ctx, &nobody);
+    t->rq.scope.apart = true;
     t->running = true;
     if (fiber_start_for(&ctx->fibers, run, t, &t->rq.scope) == 0) return;
     counter_add(&ctx->stats.ticks_missed, 1);

@@ -39,8 +39,22 @@ extern const struct io_engine io_threads_engine;
 /* The kernel has returned from the wait; completions run next. */
 static inline void io_waited(struct io *io)
 {
-    io->now = clock_ns();
+    counter_set(&io->now, clock_ns());
     counter_set(&io->stats.woken, io->stats.turns);
+}
+
+/* Around a system call that sends or receives and may be made while request code runs, as when a
+ * handler writes to another server: the call is not request code. */
+static inline bool io_leave_code(struct io *io)
+{
+    bool runs = stopwatch_runs(&io->code);
+    if (UNLIKELY(runs)) stopwatch_stop(&io->code);
+    return runs;
+}
+
+static inline void io_return_to_code(struct io *io, bool ran)
+{
+    if (UNLIKELY(ran)) stopwatch_start(&io->code);
 }
 
 /* The engine has read from wake_fd. */

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/counter.h"
 #include "base/list.h"
+#include "base/stopwatch.h"
 #include "base/wheel.h"
 #include "io/buf.h"
 
@@ -258,9 +259,11 @@ struct io_engine;
 
 struct io {
     const struct io_engine *engine;
-    uint64_t now; /* ns, read once a turn */
-    int error;    /* negative errno once the engine has failed for good, as when the kernel refuses
-                     its system call: nothing completes any more, and it cannot be closed */
+    uint64_t now;          /* ns, read once a turn; others read it with counter_get */
+    struct stopwatch code; /* runs while the core runs request code: started and stopped by those
+                              above, and halted by an engine that sends or receives meanwhile */
+    int error; /* negative errno once the engine has failed for good, as when the kernel refuses
+                  its system call: nothing completes any more, and it cannot be closed */
     struct wheel wheel;
     struct buf_pool bufs;
     const char *lease; /* bytes for the running recv callback; its result is their count */

@@ -30,17 +30,21 @@ static ssize_t raw_send(int fd, const void *buf, size_t size)
     return syscall(SYS_sendto, fd, buf, size, MSG_NOSIGNAL, NULL, 0);
 }
 
+static ssize_t send_some(struct io_send *s)
+{
+    if (s->at + 1 == s->count)
+        return raw_send(s->sock->fd, s->iov[s->at].iov_base, s->iov[s->at].iov_len);
+    s->msg = (struct msghdr){.msg_iov = s->iov + s->at, .msg_iovlen = s->count - s->at};
+    return sendmsg(s->sock->fd, &s->msg, MSG_NOSIGNAL);
+}
+
 void ready_send(struct io *io, struct io_send *s)
 {
     while (s->at < s->count) {
-        ssize_t n;
         counter_add(&io->stats.syscalls, 1);
-        if (s->at + 1 == s->count) {
-            n = raw_send(s->sock->fd, s->iov[s->at].iov_base, s->iov[s->at].iov_len);
-        } else {
-            s->msg = (struct msghdr){.msg_iov = s->iov + s->at, .msg_iovlen = s->count - s->at};
-            n = sendmsg(s->sock->fd, &s->msg, MSG_NOSIGNAL);
-        }
+        bool code = io_leave_code(io);
+        ssize_t n = send_some(s);
+        io_return_to_code(io, code);
         if (n < 0) {
             if (errno == EINTR) continue;
             if (errno == EAGAIN) return; /* waits until the socket is writable */

@@ -2,6 +2,7 @@
 
 #include "base/counter.h"
 #include "base/json.h"
+#include "http/request.h"
 #include "serve/inflight.h"
 #include "serve/program_metrics.h"
 #include "serve/server_state.h"
@@ -123,8 +124,6 @@ static const struct metric metrics[] = {
     {"names_looked_up", "names that were looked up", COUNTER, AT(http.resolver.stats.lookups)},
     {"names_cached", "names whose addresses were known", COUNTER, AT(http.resolver.stats.cached)},
     {"names_failed", "names looked up in vain", COUNTER, AT(http.resolver.stats.failures)},
-    {"request_seconds", "time from arrival to completion, summed over completed requests", SECONDS,
-     AT(http.stats.progress_ns)},
     {"stalls", "times a handler held its core for --stall-warn", COUNTER, AT(stalls)},
     {"busy_seconds", "time not spent waiting in the kernel", SECONDS, AT(loop.io.stats.busy_ns)},
     {"turns", "turns of the event loop", COUNTER, AT(loop.io.stats.turns)},
@@ -198,11 +197,13 @@ static void readyz(torc_req *rq, void *arg)
                    s->phase == SERVER_DRAINING ? TORC_S("draining\n") : TORC_S("starting\n"));
 }
 
-/* Replies 503 and returns false until the cores have initialised the counters. */
+/* Replies 503 and returns false until the cores have initialised the counters; reads the measures.
+ */
 static bool require_started(struct torc_server *s, torc_req *rq)
 {
-    if (s->phase >= SERVER_READY) return true;
-    torc_reply(rq, 503, "text/plain", TORC_S("starting\n"));
+    bool started = s->phase >= SERVER_READY;
+    if (started && measures_read(&s->measures, rq->ctx->io) == 0) return true;
+    torc_reply(rq, 503, "text/plain", started ? TORC_S("no memory\n") : TORC_S("starting\n"));
     return false;
 }
 
@@ -291,6 +292,7 @@ static void metrics_text(torc_req *rq, void *arg)
     if (torc_start(rq, 200, "text/plain; version=0.0.4; charset=utf-8", -1) < 0) return;
     write_info(out, s);
     for (size_t i = 0; i < ARRAY_LEN(metrics); i++) write_metric(out, s, &metrics[i]);
+    measures_text(&s->measures, out);
     write_pool(out, s);
     if (s->log) write_access_log_dropped(out, s);
     program_metrics_text(s, out);
@@ -315,21 +317,6 @@ static void put_pool(struct json *j, const struct torc_server *s)
     json_end(j, '}');
 }
 
-/* Concurrency L, parallelism P and asynchrony A since the start. "Busy" is the time that a core's
- * thread did not wait in the kernel, which is the time that it could not serve other requests. */
-static void put_measures(struct json *j, struct torc_server *s, double wall)
-{
-    double progress = seconds(total(s, AT(http.stats.progress_ns)));
-    double busy = seconds(total(s, AT(loop.io.stats.busy_ns)));
-    double asynchrony = progress > 0 ? 1 - busy / progress : 0;
-    json_begin(j, "measures", '{');
-    json_put_double(j, "concurrency", progress / wall, 6);
-    json_put_u64(j, "concurrency_peak", total(s, AT(http.stats.peak)));
-    json_put_double(j, "parallelism", busy / wall, 6);
-    json_put_double(j, "asynchrony", asynchrony > 0 ? asynchrony : 0, 6);
-    json_end(j, '}');
-}
-
 static void put_config(struct json *j, const struct io_config *config, double wall)
 {
     json_put_u64(j, "depth", config->depth);
@@ -343,13 +330,15 @@ static void put_config(struct json *j, const struct io_config *config, double wa
     json_end(j, ']');
 }
 
-static void put_core(struct json *j, const struct core *c, uint32_t index)
+static void put_core(struct json *j, const struct torc_server *s, uint32_t index)
 {
+    const struct core *c = &s->cores[index];
     json_begin(j, NULL, '{');
     json_put_u64(j, "core", index);
     json_put_i64(j, "cpu", c->loop.n_cpus == 1 ? c->loop.cpu[0] : -1);
     for (size_t i = 0; i < ARRAY_LEN(metrics); i++)
         put_metric(j, &metrics[i], value_of(c, metrics[i].offset));
+    measures_put_core(&s->measures, j, index);
     json_end(j, '}');
 }
 
@@ -366,7 +355,7 @@ static void stats_json(torc_req *rq, void *arg)
     json_put_string(&j, "engine", io_engine_name(s->engine));
     json_put_u64(&j, "cores", s->n_cores);
     put_config(&j, &s->cores[0].loop.io.config, wall);
-    put_measures(&j, s, wall);
+    measures_put(&s->measures, &j);
     json_begin(&j, "total", '{');
     for (size_t i = 0; i < ARRAY_LEN(metrics); i++)
         put_metric(&j, &metrics[i], total(s, metrics[i].offset));
@@ -376,7 +365,7 @@ static void stats_json(torc_req *rq, void *arg)
     program_metrics_json(s, &j);
     json_end(&j, '}');
     json_begin(&j, "per_core", '[');
-    for (uint32_t c = 0; c < s->n_cores; c++) put_core(&j, &s->cores[c], c);
+    for (uint32_t c = 0; c < s->n_cores; c++) put_core(&j, s, c);
     json_end(&j, ']');
     json_end(&j, '}');
     writer_char(j.out, '\n');

@@ -120,6 +120,7 @@ void torc_server_free(torc_server *s)
     pthread_cond_destroy(&s->changed);
     free(s->ticks);
     program_metrics_free(s);
+    measures_end(&s->measures);
     free(s->cores);
     free(s->admin_descriptors);
     free(s->state);
@@ -334,6 +335,8 @@ static int serve_and_drain(struct torc_server *s)
     s->started_at = clock_ns();
     int status = cores_start(s) < 0 ? EXIT_START : 0;
     if (status == 0) {
+        measures_begin(&s->measures, s->cores, s->n_cores, io_holds_thread(s->engine),
+                       s->started_at);
         s->phase = SERVER_READY;
         if (s->options->stall_warn)
             stall_start(&s->stalls, s->cores, s->n_cores, s->options->stall_warn);

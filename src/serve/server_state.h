@@ -6,6 +6,7 @@
 #include "http/router.h"
 #include "serve/access_log.h"
 #include "serve/core.h"
+#include "serve/measures.h"
 #include "serve/options.h"
 #include "serve/signals.h"
 #include "serve/stall.h"
@@ -52,6 +53,7 @@ struct torc_server {
     struct metrics_plan *metrics; /* of the program */
     struct offload *pool;         /* of threads for work; while the server runs */
     uint64_t started_at;          /* ns */
+    struct measures measures;     /* used on the admin core */
 };
 
 /* Keeps a message for torc_server_error. Returns `err`. */

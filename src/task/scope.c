@@ -13,7 +13,7 @@ void scope_init(struct scope *s, struct io *io, struct fiber_pool *fibers, void 
     list_init(&s->waits);
     list_init(&s->children);
     s->cancelled = 0;
-    s->timed = false;
+    s->timed = s->apart = false;
     s->parent = NULL;
 }
 
@@ -21,6 +21,7 @@ void scope_init_child(struct scope *s, struct scope *parent)
 {
     scope_init(s, parent->io, parent->fibers, parent->user);
     s->parent = parent;
+    s->apart = parent->apart;
     s->label = parent->label;
     s->childless = NULL;
     list_init(&s->sibling);
@@ -91,7 +92,11 @@ int scope_refuses(const struct scope *s)
 static void resume(struct io_task *t)
 {
     struct wait *w = container_of(t, struct wait, resume);
-    fiber_resume(w->scope->fibers, w->fiber);
+    struct scope *s = w->scope; /* `w` ends with the wait, and the scope may end as well */
+    struct stopwatch *code = s->apart ? NULL : &s->io->code;
+    if (code) stopwatch_start(code);
+    fiber_resume(s->fibers, w->fiber);
+    if (code) stopwatch_stop(code);
 }
 
 int wait_park(struct scope *s, struct wait *w, void (*cancel)(struct wait *w))

@@ -15,6 +15,7 @@ struct scope {
     struct list children; /* attached scopes */
     int cancelled;        /* 0, or the negative errno that every wait returns from then on */
     bool timed;           /* the fields of the deadline are in use */
+    bool apart;           /* what runs in it is no request's: io.code does not run meanwhile */
 
     struct scope *parent; /* NULL for a root */
     struct list sibling;  /* in parent->children while it is attached */

@@ -282,6 +282,39 @@ static bool near(double a, double b, double part)
     return fabs(a - b) <= part * (fabs(a) + fabs(b)) + 1e-3;
 }
 
+static double change(json_t *before, json_t *after, const char *path)
+{
+    return json_number(after, path) - json_number(before, path);
+}
+
+/* Requests in progress count until now: none of these has ended. */
+static void test_measures_of_requests_that_wait(void **state)
+{
+    enum { N = 30 };
+    struct server s;
+    struct client c[N];
+    (void)state;
+    server_start(&s);
+    for (int i = 0; i < N; i++) {
+        client_open(&c[i], &s);
+        client_ask(&c[i], "GET", "/delay/30000", "");
+    }
+    stats_await(&s, "total.requests_started", N);
+    json_t *before = stats_get(&s);
+    sleep_ms(100);
+    json_t *after = stats_get(&s);
+    double wall = change(before, after, "measures.wall_seconds");
+    double l = change(before, after, "measures.request_lifetime_seconds") / wall;
+    if (!near(l, N, 0.05)) print_error("L %g\n", l);
+    assert_true(near(l, N, 0.05));
+    assert_true(json_number(after, "total.requests") == 0);
+    assert_true(change(before, after, "measures.request_held_seconds") < 0.05 * N * wall);
+    json_decref(before);
+    json_decref(after);
+    for (int i = 0; i < N; i++) client_close(&c[i]);
+    server_stop(&s);
+}
+
 /* N connections that wait nearly all the time: concurrency is near N, asynchrony near 1. */
 static void test_measures(void **state)
 {
@@ -303,9 +336,9 @@ static void test_measures(void **state)
     stats_await(&s, "total.requests", N * ROUNDS);
     json_t *after = stats_get(&s);
     double wall = json_number(after, "uptime_seconds") - json_number(before, "uptime_seconds");
-    double progress = total(after, "request_seconds") - total(before, "request_seconds");
-    double busy = total(after, "busy_seconds") - total(before, "busy_seconds");
-    double l = progress / wall, a = 1 - busy / progress, peak = total(after, "requests_peak");
+    double progress = change(before, after, "measures.request_lifetime_seconds");
+    double held = change(before, after, "measures.request_held_seconds");
+    double l = progress / wall, a = 1 - held / progress, peak = total(after, "requests_peak");
     if (l < N / 4.0 || l > N + 1 || a < 0.8 || a > 1) print_error("L %g A %g\n", l, a);
     assert_true(progress >= N * ROUNDS * MS / 1000.0); /* never early */
     assert_true(l >= N / 4.0 && l <= N + 1);
@@ -313,11 +346,14 @@ static void test_measures(void **state)
     assert_true(peak >= N / 2 && peak <= N);
 
     /* The reported measures follow from the counters by their definitions. */
-    double uptime = json_number(after, "uptime_seconds");
-    double sum = total(after, "request_seconds"), held = total(after, "busy_seconds");
-    assert_true(near(json_number(after, "measures.concurrency"), sum / uptime, 0.05));
-    assert_true(near(json_number(after, "measures.parallelism"), held / uptime, 0.05));
-    assert_true(near(json_number(after, "measures.asynchrony"), 1 - held / sum, 0.05));
+    double uptime = json_number(after, "measures.wall_seconds");
+    double sum = json_number(after, "measures.request_lifetime_seconds");
+    double code = json_number(after, "measures.request_oncore_seconds");
+    held = json_number(after, "measures.request_held_seconds");
+    assert_true(near(json_number(after, "measures.concurrency"), sum / uptime, 0.001));
+    assert_true(near(json_number(after, "measures.parallelism"), code / uptime, 0.001));
+    assert_true(near(json_number(after, "measures.asynchrony"), 1 - held / sum, 0.001));
+    assert_true(json_number(after, "measures.parallelism_peak") >= 1);
     assert_true(json_number(after, "measures.concurrency_peak") == peak);
     json_decref(before);
     json_decref(after);
@@ -353,6 +389,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_silent_clients_do_not_block_health),
         cmocka_unit_test(test_counters_match_traffic),
         cmocka_unit_test(test_peak_of_concurrency),
+        cmocka_unit_test(test_measures_of_requests_that_wait),
         cmocka_unit_test(test_measures),
         cmocka_unit_test(test_stats_without_traffic),
     };

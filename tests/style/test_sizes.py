@@ -59,6 +59,7 @@ OTHER_TESTS = {
     "wire/files": "handlers that use files, on the engine in memory",
     "wire/cancel": "handlers that are cancelled anywhere, on the engine in memory",
     "wire/handler": "handlers on the engine in memory",
+    "wire/lifetime": "what the three measures are made of, on the engine in memory",
     "wire/wire": "the wire cases",
 }
 
