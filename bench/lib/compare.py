@@ -30,6 +30,9 @@ COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     **{f"latency_us.{p}": (p, table.microseconds) for p in ("p50", "p90", "p99", "p99.9")},
     "syscalls_per_request": ("syscalls", "{:.2f}".format),
     "completions_per_wait": ("completions/wait", "{:.1f}".format),
+    "concurrency": ("L", "{:.1f}".format),
+    "parallelism": ("P", "{:.2f}".format),
+    "asynchrony": ("A", "{:.3f}".format),
     "peak_rss_kb": ("peak MB", lambda kb: f"{kb / 1024:.0f}"),
 }
 CEILING = (CEILING_SHARE, "idle_share")  # columns of a cell that has one

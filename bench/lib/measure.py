@@ -3,12 +3,11 @@ them and watch their CPU time."""
 
 import contextlib
 import dataclasses
-import json
 import re
 import time
 from typing import Any, Callable, Sequence
 
-from . import answers, ceiling, load, proc
+from . import answers, ceiling, load, measures, proc
 from .ceiling import SATURATED
 from .results import Sample
 from .subject import Place, Server, Subject, Variant
@@ -98,13 +97,8 @@ def _compare(first: tuple[Variant, list[bytes]], got: list[bytes]) -> None:
 
 def totals(server: Server) -> dict[str, Any] | None:
     """What torc has counted so far, from its admin side; None of other servers."""
-    if server.admin is None:
-        return None
-    try:
-        ((_, body),) = answers.exchange(*server.admin, [answers.request("/stats.json", *server.admin)])
-        return dict(json.loads(body)["total"])
-    except (answers.AnswerError, OSError, ValueError, KeyError):
-        return None
+    found = (measures.read(server) or {}).get("total")
+    return found if isinstance(found, dict) else None
 
 
 def parts_of(workload: Workload, seconds: float) -> int:
@@ -126,6 +120,7 @@ class Running:
         self.counted = totals(server)
         self.first_warmup = WARMUP.get(subject.name, 0.0)
         self.reports: list[dict[str, Any]] = []
+        self.windows: list[measures.Window] = []
         self.others = self.stolen = self.wall = 0.0
 
     def part(self, workload: Workload, place: Place, cpus: Sequence[int], seconds: float) -> None:
@@ -148,7 +143,10 @@ class Running:
         own = time.process_time()  # this program is no other one
         busy, stolen = proc.machine_seconds()
         before = proc.cpu_ns(self.pids)
-        done = load.run(workload, self.server, place, cpus, seconds, warmup, self.pids)
+        begins = warmup + workload.ramp + PART_OVERHEAD / 2  # about
+        with measures.Window(self.server, begins, seconds) as window:
+            done = load.run(workload, self.server, place, cpus, seconds, warmup, self.pids)
+        self.windows.append(window)
         used = (proc.cpu_ns(self.pids) - before) / 1e9
         if self._new():
             self.sample.invalid = "the server started processes while it was measured, whose CPU time is not counted"
@@ -168,6 +166,8 @@ class Running:
         sample.peak_rss_kb = proc.peak_rss_kb(self.pids)
         after = totals(self.server)
         _fill(sample, load.merged(self.reports), self.variant.cores)
+        for name, value in measures.of(self.windows).items():
+            setattr(sample, name, value)
         sample.others_share = round(max(self.others, 0.0) / self.wall, 4)
         sample.steal_share = round(self.stolen / self.wall, 4)
         if self.counted is not None and after is not None:

@@ -21,7 +21,7 @@ LISTS = ("cells", "samples", "ratios")  # that every file has
 DEEPEST = 20  # levels of what is written in one another
 METRIC = re.compile(  # what a ratio may be of
     r"(cpu_ns_per_request|with_load_ns_per_request|per_second|peak_rss_kb|syscalls_per_request|ceiling_share|"
-    r"completions_per_wait|(latency_us|latency_raw_us|memory)\.[\w.]+)"
+    r"completions_per_wait|concurrency|parallelism|asynchrony|(latency_us|latency_raw_us|memory)\.[\w.]+)"
 )
 PARTS = {COST: (1, 0), "per_second": (0, 2), CEILING_SHARE: (0, 2)}  # what of a part is divided by what
 
@@ -68,6 +68,11 @@ class Sample:
     load_waited_share: float | None = None  # of the time: so was the load generator
     idle_share: float | None = None  # of the server's CPUs: neither used nor waited for
     ceiling_share: float | None = None  # requests/s of the most that arithmetic allows
+    concurrency: float | None = None  # L: requests in progress, on average; torc only, as all below
+    concurrency_peak: int | None = None  # an upper bound
+    parallelism: float | None = None  # P: cores that ran request code, on average
+    parallelism_peak: int | None = None  # sampled: a lower bound
+    asynchrony: float | None = None  # A: the part of the requests' time in which they held no thread
 
 
 @dataclass
