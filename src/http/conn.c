@@ -115,23 +115,6 @@ static void on_eof(struct conn *c)
         conn_abort(c, -ECANCELED);
 }
 
-/* Not the client's doing, but the system's. */
-static bool is_refused(int err)
-{
-    return err == -ENOMEM || err == -ENOBUFS || err == -EPERM || err == -EACCES || err == -ENOSYS;
-}
-
-/* What the system refuses is told, and not counted as a reset by the client. Whether it is. */
-static bool note_failure(struct conn *c, const char *doing, int err)
-{
-    if (is_refused(err))
-        http_warn(c->ctx, WARN_SOCKET, "cannot %s a client: %s; connection closed", doing,
-                  strerror(-err));
-    else if (c->state == CONN_OPEN && err != -ECANCELED && err != -EFAULT)
-        http_count_loss(&c->ctx->stats, err);
-    return is_refused(err);
-}
-
 static void on_recv(struct io *io, struct io_op *op, int res, bool more)
 {
     struct conn *c = container_of(container_of(op, struct io_sock, recv), struct conn, sock);
@@ -145,7 +128,9 @@ static void on_recv(struct io *io, struct io_op *op, int res, bool more)
         c->ended = true;
     } else if (res != -ECANCELED) {
         c->eof = true;
-        conn_abort(c, note_failure(c, "receive from", res) ? -EIO : -ECONNRESET);
+        conn_abort(c, http_note_failure(c->ctx, c->state == CONN_OPEN, "receive from", res)
+                          ? -EIO
+                          : -ECONNRESET);
     }
     (void)more;
     conn_schedule(c);
@@ -189,7 +174,7 @@ __attribute__((noinline)) static void on_send_failed(struct conn *c, int err)
     size_t sent = send_queue_progress(&c->unsent);
     counter_add(&c->ctx->stats.bytes_out, sent);
     send_queue_sent(&c->unsent, sent);
-    bool ours = note_failure(c, "send to", err) || err == -EFAULT;
+    bool ours = http_note_failure(c->ctx, c->state == CONN_OPEN, "send to", err) || err == -EFAULT;
     conn_abort(c, ours ? -EIO : -ECONNRESET);
     if (c->writer) wake_writer(c, c->writer->wait.scope->cancelled);
     conn_schedule(c);

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "http/fields/date.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -24,6 +25,21 @@ void http_warn(struct http_context *ctx, enum http_warning cause, const char *fo
     else
         log_line("%s", text);
     *w = (struct http_warned){.at = ctx->io->now};
+}
+
+static bool is_refused(int err)
+{
+    return err == -ENOMEM || err == -ENOBUFS || err == -EPERM || err == -EACCES || err == -ENOSYS;
+}
+
+bool http_note_failure(struct http_context *ctx, bool open, const char *doing, int err)
+{
+    if (is_refused(err))
+        http_warn(ctx, WARN_SOCKET, "cannot %s a client: %s; connection closed", doing,
+                  strerror(-err));
+    else if (open && err != -ECANCELED && err != -EFAULT)
+        counter_add(err == -ETIMEDOUT ? &ctx->stats.vanished : &ctx->stats.resets, 1);
+    return is_refused(err);
 }
 
 COLD void http_refresh_date(struct http_context *ctx)

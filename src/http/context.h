@@ -87,12 +87,6 @@ struct http_stats {
     uint64_t upstream_rejected; /* requests that failed because too many waited */
 };
 
-/* Counts a connection that failed: its client reset it, or has vanished. */
-static inline void http_count_loss(struct http_stats *s, int err)
-{
-    counter_add(err == -ETIMEDOUT ? &s->vanished : &s->resets, 1);
-}
-
 /* How a request ended. Each one that began, with the first byte of its head, is counted once: under
  * its status if it is done, else in http_stats.aborted. */
 enum http_end {
@@ -202,6 +196,10 @@ static inline void http_add_exit_hook(struct http_context *ctx, struct exit_hook
  * ends with how often the cause occurred since the last one, if more than once. */
 void http_warn(struct http_context *ctx, enum http_warning cause, const char *format, ...)
     __attribute__((format(printf, 3, 4), cold));
+
+/* Counts a connection that failed, if it is `open`: its client reset it, or has vanished. What the
+ * system refuses is told instead; whether that was so. */
+bool http_note_failure(struct http_context *ctx, bool open, const char *doing, int err);
 
 /* Counts a request as in progress. */
 static inline void http_count_begin(struct http_context *ctx, uint64_t arrived)

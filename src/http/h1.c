@@ -22,11 +22,6 @@ enum { LARGE_RESPONSE = 64 * 1024 };
 #define DRAIN_TIMEOUT (NS_PER_S / 2)
 #define DRAIN_IDLE    (50 * NS_PER_MS)
 
-/* At the limit of connections: a body that comes at fewer bytes per second, in pieces so far apart,
- * is no sign of life. */
-enum { DRIP_RATE = 256 };
-#define DRIP_PAUSE (100 * NS_PER_MS)
-
 /* ---- the life of a request ---- */
 
 static void handler_returned(struct torc_req *rq)
@@ -336,12 +331,6 @@ static void h1_input(struct conn *c)
 
 /* ---- timeouts, drain, cancel ---- */
 
-/* Whether no request has begun: at most empty lines have come. */
-static bool is_idle(const struct h1_exchange *x)
-{
-    return !x || (x->state == H1_HEAD && !x->begun);
-}
-
 static void close_idle(struct conn *c)
 {
     if (c->exchange) exchange_abort(c->exchange);
@@ -374,7 +363,7 @@ static void h1_timeout(struct conn *c)
     uint64_t *timeouts = c->ctx->stats.timeouts;
     if (is_held(c)) { /* it is not the client that is late */
         c->read_deadline = c->ctx->io->now + c->ctx->limits->header_timeout;
-    } else if (is_idle(x)) {
+    } else if (h1_is_idle(x)) {
         idle_timeout_passed(c);
     } else if (x->state == H1_HEAD) {
         counter_add(&timeouts[TIMEOUT_HEADER], 1);
@@ -393,39 +382,18 @@ static void h1_timeout(struct conn *c)
     }
 }
 
-/* A client that sends its body in drips could otherwise never be said to be silent. A short wait is
- * no sign of it: the handler may have come to the body just now. */
-static bool drips(const struct h1_exchange *x, uint64_t since)
-{
-    uint64_t now = x->conn->ctx->io->now, age = now - x->rq.arrived;
-    return x->state == H1_HANDLER && now - since >= DRIP_PAUSE &&
-           x->parser.data_bytes < age / (NS_PER_S / DRIP_RATE);
-}
-
-static uint64_t h1_waiting_since(const struct conn *c)
-{
-    const struct http_limits *limits = c->ctx->limits;
-    const struct h1_exchange *x = c->exchange;
-    uint64_t timeout = !is_idle(x) && x->state != H1_HEAD ? limits->body_timeout
-                       : !is_idle(x) || !c->used          ? limits->header_timeout
-                                                          : limits->idle_timeout;
-    if (c->read_deadline == WHEEL_NEVER || (x && x->state == H1_QUEUED)) return WHEEL_NEVER;
-    uint64_t since = x && x->reader ? x->wait_began : c->read_deadline - timeout;
-    return x && drips(x, since) ? x->rq.arrived : since;
-}
-
 static const struct torc_req *h1_request(const struct conn *c)
 {
     const struct h1_exchange *x = c->exchange;
-    return is_idle(x) ? NULL : &x->rq;
+    return h1_is_idle(x) ? NULL : &x->rq;
 }
 
 static void h1_drain(struct conn *c)
 {
     struct h1_exchange *x = c->exchange;
-    if (is_idle(x) || x->state <= H1_QUEUED || x->state == H1_DISCARD) {
+    if (h1_is_idle(x) || x->state <= H1_QUEUED || x->state == H1_DISCARD) {
         /* No handler is running, but a request, or its rest, may be on its way. */
-        uint64_t soon = c->ctx->io->now + (is_idle(x) ? DRAIN_IDLE : DRAIN_TIMEOUT);
+        uint64_t soon = c->ctx->io->now + (h1_is_idle(x) ? DRAIN_IDLE : DRAIN_TIMEOUT);
         if (c->read_deadline > soon) c->read_deadline = soon;
     } else {
         waiting_answer(&x->rq);

@@ -34,6 +34,12 @@ static inline struct h1_exchange *h1_exchange_of(struct torc_req *rq)
     return container_of(rq, struct h1_exchange, rq);
 }
 
+/* Whether no request has begun: at most empty lines have come. */
+static inline bool h1_is_idle(const struct h1_exchange *x)
+{
+    return !x || (x->state == H1_HEAD && !x->begun);
+}
+
 /* struct exchange_ops.read. */
 ssize_t h1_read(struct torc_req *rq, void *buf, size_t size);
 
@@ -64,6 +70,9 @@ int h1_queue_start(struct h1_exchange *x);
 /* Checks a request whose head is complete against the limits of its connection. 0, or the status to
  * respond with; the response may be there already. */
 int h1_limit(struct h1_exchange *x);
+
+/* See struct protocol.waiting_since. */
+uint64_t h1_waiting_since(const struct conn *c);
 
 /* The writing half of struct exchange_ops. */
 int h1_respond(struct torc_req *rq, slice body);

@@ -1,4 +1,5 @@
-/* Requests on a connection that has a visitor with limits. */
+/* What limits a connection: those of its visitor, for each request, and the silence of its client.
+ */
 
 #include "base/decimal.h"
 #include "http/h1_exchange.h"
@@ -68,4 +69,32 @@ int h1_limit(struct h1_exchange *x)
     if (!wait) return 0;
     throttle(x, wait);
     return 429;
+}
+
+/* ---- silence ---- */
+
+/* At the limit of connections: a body that comes at fewer bytes per second, in pieces so far apart,
+ * is no sign of life. */
+enum { DRIP_RATE = 256 };
+#define DRIP_PAUSE (100 * NS_PER_MS)
+
+/* A client that sends its body in drips could otherwise never be said to be silent. A short wait is
+ * no sign of it: the handler may have come to the body just now. */
+static bool drips(const struct h1_exchange *x, uint64_t since)
+{
+    uint64_t now = x->conn->ctx->io->now, age = now - x->rq.arrived;
+    return x->state == H1_HANDLER && now - since >= DRIP_PAUSE &&
+           x->parser.data_bytes < age / (NS_PER_S / DRIP_RATE);
+}
+
+uint64_t h1_waiting_since(const struct conn *c)
+{
+    const struct http_limits *limits = c->ctx->limits;
+    const struct h1_exchange *x = c->exchange;
+    uint64_t timeout = !h1_is_idle(x) && x->state != H1_HEAD ? limits->body_timeout
+                       : !h1_is_idle(x) || !c->used          ? limits->header_timeout
+                                                             : limits->idle_timeout;
+    if (c->read_deadline == WHEEL_NEVER || (x && x->state == H1_QUEUED)) return WHEEL_NEVER;
+    uint64_t since = x && x->reader ? x->wait_began : c->read_deadline - timeout;
+    return x && drips(x, since) ? x->rq.arrived : since;
 }

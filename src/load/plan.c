@@ -134,7 +134,7 @@ static int take_engine(struct option_set *s, const struct option *o, const char 
     const struct io_engine *engine = io_engine_find(text);
     if (!engine && io_engine_known(text))
         return fail("--engine takes %s: %s is not built in", o->what, text);
-    if (!engine) return option_not_valid(s, o, text);
+    if (!engine || io_holds_thread(engine)) return option_not_valid(s, o, text);
     ((struct plan *)s->values)->engine = io_engine_name(engine);
     return 0;
 }

@@ -345,8 +345,6 @@ static void engine_names(void **state)
         VALID("--engine", io_engine_name(*e));
         assert_string_equal(o->engine, io_engine_name(*e));
     }
-    snprintf(want, sizeof want, "--engine takes one of %s: threads is not built in", engine_list());
-    WRONG(want, "--engine", "threads");
     snprintf(want, sizeof want, "--engine takes one of %s, not \"kqueue\"", engine_list());
     WRONG(want, "--engine=kqueue");
     assert_null(o->engine);
