@@ -272,6 +272,11 @@ void acceptor_stop(struct acceptor *a)
     while (a->n_waiting) io_discard(a->io, take_first(a));
 }
 
+bool acceptor_is_awaited(const struct acceptor *a)
+{
+    return *a->n_open > 0 && !a->closed && has_queued(a);
+}
+
 bool acceptor_idle(const struct acceptor *a)
 {
     if (!a->closed || a->n_waiting) return false;

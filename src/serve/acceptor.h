@@ -72,6 +72,9 @@ void acceptor_drain(struct acceptor *a);
 /* Likewise, without them. */
 void acceptor_stop(struct acceptor *a);
 
+/* Whether clients wait in the accept queue while this core has a connection. */
+bool acceptor_is_awaited(const struct acceptor *a);
+
 /* After one of these: no more connections come. */
 bool acceptor_idle(const struct acceptor *a);
 

@@ -48,6 +48,9 @@ static void on_housekeeping(struct wheel_timer *t)
 {
     struct core *c = container_of(t, struct core, housekeeping);
     bool more = http_housekeeping(&c->http);
+    /* A thread that its connection holds does not see who waits. */
+    if (c->loop.config.one_connection && acceptor_is_awaited(&c->acceptor))
+        on_make_room(&c->acceptor);
     if (!more) loop_return_memory(&c->loop);
     wheel_set(&c->loop.io.wheel, t, c->loop.io.now + (more ? TRIM_NS : HOUSEKEEPING_NS));
 }
@@ -70,7 +73,9 @@ static void on_start(struct loop *l)
         c->http.want_peer = true;
     }
     wheel_timer_init(&c->housekeeping, on_housekeeping);
-    wheel_set(&io->wheel, &c->housekeeping, io->now + HOUSEKEEPING_NS);
+    /* Apart from the others, so that they do not all make room for the same client. */
+    wheel_set(&io->wheel, &c->housekeeping,
+              io->now + HOUSEKEEPING_NS + c->index % 100 * (HOUSEKEEPING_NS / 100));
     c->acceptor.core = c->index;
     c->acceptor.max_conns = c->limits->max_conns;
     c->acceptor.admit_timeout = c->limits->admit_timeout;

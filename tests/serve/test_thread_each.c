@@ -1,0 +1,161 @@
+/* The engine threads as a server's users see it: a connection holds its thread to its end. */
+
+#include "client.h"
+#include "server.h"
+#include "stats.h"
+
+#include <signal.h>
+#include <string.h>
+
+static void expect(struct client *c, const char *path, const char *body)
+{
+    struct reply r = {0};
+    client_get(c, path, 200, &r);
+    assert_string_equal(r.body, body);
+    reply_free(&r);
+}
+
+static void the_ready_line_tells(void **state)
+{
+    (void)state;
+    struct server s;
+    server_start(&s, "--threads", "3", "--cores", "1");
+    assert_non_null(strstr(server_log(&s), "3 threads, with a connection at a time each\n"));
+    assert_non_null(strstr(server_log(&s), " engine=threads cores=1 "));
+    server_stop(&s);
+}
+
+/* A connection that has no thread waits in the accept queue, and is served once another closes. */
+static void connections_beyond_the_threads_wait(void **state)
+{
+    (void)state;
+    enum { THREADS = 3 };
+    struct server s;
+    struct client held[THREADS], next;
+    struct reply r = {0};
+    server_start(&s, "--threads", "3");
+    for (int i = 0; i < THREADS; i++) {
+        client_open(&held[i], &s);
+        client_ask(&held[i], "GET", "/delay/60000", "");
+    }
+    stats_await(&s, "total.requests_started", THREADS);
+    client_open(&next, &s);
+    client_ask(&next, "GET", "/plaintext", "");
+    sleep_ms(100);
+    assert_true(stats_number(&s, "total.connections_accepted") == THREADS);
+    client_reset(&held[0]);
+    client_reply(&next, "GET", &r);
+    assert_int_equal(r.status, 200);
+    client_close(&next);
+    for (int i = 1; i < THREADS; i++) client_close(&held[i]);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+/* Clients that keep their connections without asking for anything give way to those who wait. */
+static void idle_connections_make_room(void **state)
+{
+    (void)state;
+    enum { THREADS = 2, CLIENTS = 6 };
+    struct server s;
+    struct client c[CLIENTS];
+    server_start(&s, "--threads", "2");
+    for (int i = 0; i < CLIENTS; i++) {
+        client_open(&c[i], &s);
+        expect(&c[i], "/pipeline", "ok");
+    }
+    for (int i = 0; i < CLIENTS - THREADS; i++) client_expect_end(&c[i]);
+    for (int i = 0; i < CLIENTS; i++) client_close(&c[i]);
+    server_stop(&s);
+}
+
+/* Each thread waits for its own; no thread runs more than one request. */
+static void a_sleep_holds_its_thread(void **state)
+{
+    (void)state;
+    struct server s;
+    struct client a, b;
+    server_start(&s, "--threads", "1");
+    client_open(&a, &s);
+    client_ask(&a, "GET", "/delay/300", "");
+    stats_await(&s, "total.requests_started", 1);
+    client_open(&b, &s);
+    client_ask(&b, "GET", "/plaintext", "Connection: close\r\n");
+    struct reply r = {0};
+    client_reply(&a, "GET", &r);
+    assert_string_equal(r.body, "300");
+    client_close(&a);
+    client_reply(&b, "GET", &r);
+    assert_int_equal(r.status, 200);
+    client_close(&b);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+static void a_drain_ends_waiting_and_serving_threads(void **state)
+{
+    (void)state;
+    struct server s;
+    struct client busy, idle;
+    struct reply r = {0};
+    server_start(&s, "--threads", "8");
+    client_open(&busy, &s);
+    client_open(&idle, &s);
+    expect(&idle, "/pipeline", "ok");
+    client_ask(&busy, "GET", "/delay/300", "");
+    stats_await(&s, "total.requests_started", 2);
+    server_signal(&s, SIGTERM);
+    client_expect_end(&idle);
+    client_reply(&busy, "GET", &r);
+    assert_string_equal(r.body, "300");
+    client_close(&busy);
+    client_close(&idle);
+    reply_free(&r);
+    assert_int_equal(server_wait(&s), 0);
+    server_free(&s);
+}
+
+/* The admin side answers however many clients keep it from nothing. */
+static void silent_admin_clients_lock_nobody_out(void **state)
+{
+    (void)state;
+    enum { SILENT = 8 };
+    struct server s;
+    struct client silent[SILENT], c;
+    server_start(&s, "--threads", "1");
+    for (int i = 0; i < SILENT; i++) client_open_admin(&silent[i], &s);
+    client_open_admin(&c, &s);
+    expect(&c, "/healthz", "ok\n");
+    client_close(&c);
+    for (int i = 0; i < SILENT; i++) client_close(&silent[i]);
+    server_stop(&s);
+}
+
+static void bad_numbers_of_threads(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"0", "10001", "-1", "many", ""};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct server s;
+        struct server_how how = {.engine = server_engine};
+        int status = server_run(&s, &how, (const char *const[]){"--threads", wrong[i], NULL});
+        assert_int_equal(status, 2);
+        assert_non_null(strstr(server_log(&s), "--threads takes "));
+        server_free(&s);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    server_choose(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_ready_line_tells),
+        cmocka_unit_test(connections_beyond_the_threads_wait),
+        cmocka_unit_test(idle_connections_make_room),
+        cmocka_unit_test(a_sleep_holds_its_thread),
+        cmocka_unit_test(a_drain_ends_waiting_and_serving_threads),
+        cmocka_unit_test(silent_admin_clients_lock_nobody_out),
+        cmocka_unit_test(bad_numbers_of_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
