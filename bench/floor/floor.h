@@ -1,6 +1,6 @@
 #pragma once
 /*
- * What the two control programs share: options, listener, the answer, and finding request ends.
+ * What the control programs share: options, listener, the answer, and finding request ends.
  *
  * The floor answers the bytes of torc-lab's /plaintext to whatever ends in an empty line. It does
  * no HTTP, so what a server costs over its floor is what the server itself costs. Nothing here may

@@ -20,7 +20,7 @@ from .workloads import LOAD_PERCENTS, WORKLOADS, Workload
 SUMMARY = "compare servers: io_uring, epoll, their floors, others, or your own"
 DEFAULT = ("io_uring", "epoll", "floor")
 CAPACITY_SECONDS, CAPACITY_ROUNDS = 0.5, 3  # of whose median the open loops' rates are shares
-OWN_FLOOR = ({"io_uring", "floor-uring"}, {"epoll", "floor-epoll"})
+OWN_FLOOR = ({"io_uring", "floor-uring"}, {"epoll", "floor-epoll"}, {"threads", "floor-threads"})
 COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     COST: ("CPU µs/request", table.cost),
     WITH_LOAD: ("with load µs", table.cost),
@@ -47,7 +47,7 @@ MEMORY = {
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     text = (
-        "io_uring, epoll, threads, floor (or floor-uring, floor-epoll), nginx, h2o, lighttpd, node, java, or the "
+        "io_uring, epoll, threads, floor (or floor-uring, floor-epoll, floor-threads), nginx, h2o, lighttpd, node, java, or the "
         "NAME of a --command; torc may have options of its own, as in 'io_uring --depth 64' "
         f"({' '.join(DEFAULT)})"
     )

@@ -12,13 +12,17 @@ from . import program
 from .peers import PEERS
 from .proc import ProcessError
 from .subject import Place, Subject, SubjectError, Variant
+from .workloads import WORKLOADS
 
 ENGINES = {"io_uring": "torc io_uring", "epoll": "torc epoll", "threads": "torc threads"}
-FLOORS = {"floor-uring": "floor io_uring", "floor-epoll": "floor epoll"}
+FLOORS = {"floor-uring": "floor io_uring", "floor-epoll": "floor epoll", "floor-threads": "floor threads"}
+# The classic model needs a thread per connection: as many as the workloads have that keep all of them busy.
+THREADS = 256
+THREADED = frozenset(WORKLOADS) - {"idle"}
 FLOOR_WORKLOADS = frozenset({"plaintext", "pipelined", "short-lived", "idle", "latency"})
 # Seconds that servers are given at least which compile while they run. Each sample has a fresh one.
 WARMUP = {"java": 3.0, "node": 1.0}
-GROUPS = {"floor": tuple(FLOORS)}  # what one word of the user stands for
+GROUPS = {"floor": ("floor-uring", "floor-epoll")}  # what one word of the user stands for
 COMMAND = re.compile(r"(?P<name>[A-Za-z][\w.-]*)(:(?P<port>\d+))?=(?P<words>.+)", re.DOTALL)
 
 
@@ -36,6 +40,7 @@ def binary(build: Path, name: str) -> str:
 def _torc(engine: str) -> Subject:
     def command(place: Place, port: int, cores: int) -> list[str]:
         words = [binary(place.build, "torc-lab"), "--engine", engine, "--cores", str(cores)]
+        words += ["--threads", str(THREADS)] if engine == "threads" else []
         listen = ["--listen", f"127.0.0.1:{port}", "--admin", "127.0.0.1:0"]
         return [*words, *listen, "--root", str(place.www / "static")]
 
@@ -44,14 +49,16 @@ def _torc(engine: str) -> Subject:
         said = program.check(binary(place.build, "torc-lab"), "--engine", engine)
         return {0: None, 2: f"this build has no {engine} engine"}.get(said.status, said.why)
 
-    return Subject(engine, ENGINES[engine], command, says_when_ready=True, takes_args=True, refusal=refusal)
+    serves = THREADED if engine == "threads" else None
+    return Subject(engine, ENGINES[engine], command, serves, says_when_ready=True, takes_args=True, refusal=refusal)
 
 
 def _floor(name: str) -> Subject:
     def command(place: Place, port: int, cores: int) -> list[str]:
         return [binary(place.build, name), "--listen", f"127.0.0.1:{port}", "--cores", str(cores)]
 
-    return Subject(name, FLOORS[name], command, FLOOR_WORKLOADS, says_when_ready=True)
+    serves = FLOOR_WORKLOADS & THREADED if name == "floor-threads" else FLOOR_WORKLOADS
+    return Subject(name, FLOORS[name], command, serves, says_when_ready=True)
 
 
 def words(text: str) -> list[str]:

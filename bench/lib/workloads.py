@@ -45,7 +45,7 @@ class Workload:
     subjects: tuple[str, ...] | None = None  # that can serve it; None: all that say so
 
 
-_TWINS = ("io_uring", "epoll", "threads", "floor-uring", "floor-epoll")
+_TWINS = ("io_uring", "epoll", "threads", "floor-uring", "floor-epoll", "floor-threads")
 
 
 def _hello(name: str, title: str, **more: object) -> Workload:

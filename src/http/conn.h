@@ -50,7 +50,8 @@ struct conn {
     bool used : 1;              /* a request has begun on it */
     bool stuck : 1;             /* conn_probe found no progress */
     bool evicted : 1;           /* it was closed to make room */
-    bool limited : 1;           /* each request is checked with its visitor */
+    bool limited : 1;           /* each request is checked: its visitor, and `yields` */
+    bool yields : 1;            /* the next response is its last: others wait for it to close */
     bool corked;                /* hold back output until more is added */
     bool resume;                /* call the protocol's input at the end of the turn */
     bool want_recv;             /* the recv stream should run */

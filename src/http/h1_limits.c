@@ -60,11 +60,12 @@ static void throttle(struct h1_exchange *x, uint64_t wait)
 
 int h1_limit(struct h1_exchange *x)
 {
-    bool last;
-    uint64_t wait = visitor_request(x->rq.ctx, x->conn->visitor, &last);
-    if (last) {
+    struct conn *c = x->conn;
+    bool last = false;
+    uint64_t wait = c->visitor ? visitor_request(x->rq.ctx, c->visitor, &last) : 0;
+    if (last || c->yields) {
         x->rq.head.keep_alive = false; /* as if the client had asked for it, */
-        x->conn->linger = true;        /* but it may send more */
+        c->linger = true;              /* but it may send more */
     }
     if (!wait) return 0;
     throttle(x, wait);

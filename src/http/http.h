@@ -16,6 +16,10 @@ void http_accept(struct http_context *ctx, int fd);
  * is closed now. More calls look at more connections. */
 bool http_make_room(struct http_context *ctx);
 
+/* Clients wait for what this context's connections hold: one that is idle is closed, or else each
+ * after its next response, with Connection: close. */
+void http_yield(struct http_context *ctx);
+
 /* While the limit of connections is near: asks those that send whether their clients read. What
  * http_make_room then knows of them is not news of its own look. */
 void http_watch(struct http_context *ctx);

@@ -101,6 +101,15 @@ bool http_make_room(struct http_context *ctx)
     return true;
 }
 
+void http_yield(struct http_context *ctx)
+{
+    if (http_make_room(ctx)) return;
+    for (struct list *l = ctx->open.next; l != &ctx->open; l = l->next) {
+        struct conn *c = container_of(l, struct conn, link);
+        c->limited = c->yields = true;
+    }
+}
+
 void http_watch(struct http_context *ctx)
 {
     uint32_t most = ctx->limits->max_conns, n = ctx->n_open < ASK_MAX ? ctx->n_open : ASK_MAX;

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 
 #define HOUSEKEEPING_NS NS_PER_S
-#define TRIM_NS         (10 * NS_PER_MS) /* between the parts of a trim */
+#define TRIM_NS         (10 * NS_PER_MS)  /* between the parts of a trim */
+#define YIELD_NS        (100 * NS_PER_MS) /* between two looks for who waits, while somebody does */
 
 static struct core *core_of(const struct loop *l)
 {
@@ -44,15 +45,21 @@ static bool on_make_room(struct acceptor *a)
     return http_make_room(&container_of(a, struct core, acceptor)->http);
 }
 
+/* A thread that its connection holds does not see who waits in the accept queue: it looks. */
+static bool yield(struct core *c)
+{
+    if (!c->loop.config.one_connection || !acceptor_is_awaited(&c->acceptor)) return false;
+    http_yield(&c->http);
+    return true;
+}
+
 static void on_housekeeping(struct wheel_timer *t)
 {
     struct core *c = container_of(t, struct core, housekeeping);
     bool more = http_housekeeping(&c->http);
-    /* A thread that its connection holds does not see who waits. */
-    if (c->loop.config.one_connection && acceptor_is_awaited(&c->acceptor))
-        on_make_room(&c->acceptor);
     if (!more) loop_return_memory(&c->loop);
-    wheel_set(&c->loop.io.wheel, t, c->loop.io.now + (more ? TRIM_NS : HOUSEKEEPING_NS));
+    uint64_t pause = more ? TRIM_NS : yield(c) ? YIELD_NS : HOUSEKEEPING_NS;
+    wheel_set(&c->loop.io.wheel, t, c->loop.io.now + pause);
 }
 
 /* ---- callbacks of the loop ---- */

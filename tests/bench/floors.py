@@ -26,7 +26,7 @@ class Floor:
             [program, "--listen", "127.0.0.1:0", *arguments], stderr=subprocess.PIPE, text=True
         )
         self.ready = self.process.stderr.readline()
-        found = re.match(r"floor: ready http://127\.0\.0\.1:(\d+) engine=(io_uring|epoll) pid=\d+$", self.ready)
+        found = re.match(r"floor: ready http://127\.0\.0\.1:(\d+) engine=(io_uring|epoll|threads) pid=\d+$", self.ready)
         self.port = int(found.group(1)) if found else None
 
     def __enter__(self):
