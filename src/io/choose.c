@@ -3,6 +3,7 @@
 #include "io/engine.h"
 #include "io/sock.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -67,12 +68,15 @@ int io_probe(const struct io_engine *e, struct io_config *config, char *why, siz
     return e->probe(config, why, size);
 }
 
-void io_explain(const struct io_engine *e, int err, char *why, size_t size)
+void io_explain(const struct io *io, int err, char *why, size_t size)
 {
-    if (e->explain)
-        e->explain(err, why, size);
+    const struct io_refusal *r = &io->refused;
+    if (io->engine->explain)
+        io->engine->explain(r, err, why, size);
+    else if (err == -ENOMEM)
+        snprintf(why, size, "no memory%s", r->limit);
     else
-        snprintf(why, size, "%s", strerror(-err));
+        snprintf(why, size, "%s failed: %s", r->call, strerror(-err));
 }
 
 const char *io_wait_call(const struct io_engine *e)
@@ -88,10 +92,8 @@ static void report_fitting(const struct io_engine *e, const char *missing,
     char line[640];
     snprintf(line, sizeof line, "this kernel's %s lacks %s; continuing without", e->name, missing);
     if (missing[0]) report(line);
-    snprintf(line, sizeof line,
-             "--depth reduced from %u to %u: the locked-memory limit allows no more "
-             "(raise RLIMIT_MEMLOCK, ulimit -l)",
-             wanted->depth, fitted->depth);
+    snprintf(line, sizeof line, "--depth reduced from %u to %u: there is no memory for more%s",
+             wanted->depth, fitted->depth, fitted->scarce ? fitted->scarce : "");
     if (fitted->depth < wanted->depth) report(line);
 }
 

@@ -9,10 +9,11 @@ struct io_engine {
     bool holds_thread;      /* see io_holds_thread */
     bool blocking_listener; /* needs listening sockets without O_NONBLOCK */
     const char *wait_call;  /* the system call in which a core waits */
-    /* See io_explain; NULL: by the errno alone. */
-    void (*explain)(int err, char *why, size_t size);
+    /* See io_explain; NULL: there is nothing to add. */
+    void (*explain)(const struct io_refusal *r, int err, char *why, size_t size);
     /* See io_probe. */
     int (*probe)(struct io_config *config, char *why, size_t size);
+    /* On failure sets io->refused. */
     int (*open)(struct io *io, const struct io_config *config);
     void (*close)(struct io *io);
     /* Submits, waits at most `timeout_ns` (WHEEL_NEVER: forever), updates io->now and runs

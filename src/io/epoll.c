@@ -269,6 +269,7 @@ static int epoll_open(struct io *io, const struct io_config *config)
         err =
             epoll_control(io, EPOLL_CTL_ADD, ep->timer_fd, EPOLLIN | EPOLLET, &ep->timer, TAG_CORE);
     if (err < 0) {
+        io->refused = (struct io_refusal){ep->fd < 0 ? "epoll_create1" : "epoll_ctl", ""};
         close_fds(ep);
         io->state = NULL;
         return err;

@@ -252,10 +252,18 @@ struct io_config {
     bool walk;      /* set by io_probe: openat2 is refused, and files are opened by walk.h */
     bool one_connection; /* with io_holds_thread: accept the next connection when the one before is
                             closed, from a listener that other threads accept from, too */
+    const char *scarce;  /* set by io_probe: the limit for which it reduced depth, as
+                            io_refusal.limit */
     int wake_fd;         /* caller's eventfd for io_wake; 0: io_open creates one */
 };
 
 struct io_engine;
+
+/* What was refused when io_open failed. */
+struct io_refusal {
+    const char *call;  /* the system call */
+    const char *limit; /* where memory was short: a hint of base/limit.h, or "" */
+};
 
 struct io {
     const struct io_engine *engine;
@@ -284,6 +292,7 @@ struct io {
     bool keep_less; /* memory for input is short: a stream receives only when all has been read */
     int wake_fd;
     void *state; /* private to the engine */
+    struct io_refusal refused;
     struct io_inbox inbox;
 };
 
@@ -315,11 +324,11 @@ const struct io_engine *io_choose(const char *name, struct io_config *config,
 /* Checks whether the kernel allows the engine, by opening it for a moment as often and in the size
  * that is wanted. 0, or negative errno and the reason in `why`. On success `why` lists the missing
  * features, separated by commas ("" for none), and they are cleared in config->features; depth and
- * cq_depth are reduced to what the locked-memory limit allows. */
+ * cq_depth are reduced to what the limits of memory allow. */
 int io_probe(const struct io_engine *e, struct io_config *config, char *why, size_t size);
 
 /* Writes what an error of io_open means, and the way out. */
-void io_explain(const struct io_engine *e, int err, char *why, size_t size);
+void io_explain(const struct io *io, int err, char *why, size_t size);
 
 /* The system call in which the engine waits, which io->error is of. */
 const char *io_wait_call(const struct io_engine *e);

@@ -1,5 +1,6 @@
 /* The engine-independent part of the contract: opening, submitting, and the turn. */
 
+#include "base/limit.h"
 #include "base/wake.h"
 #include "io/engine.h"
 #include "io/inbox.h"
@@ -22,6 +23,16 @@ static uint32_t round_up(uint32_t n)
     return n <= 1 ? 1 : 1u << (32 - __builtin_clz(n - 1));
 }
 
+static int init_buffers(struct io *io)
+{
+    enum { SPARE = 4 << 20 }; /* a pool is more than its buffers */
+    uint32_t n = io->config.buffers, size = io->config.buffer_size;
+    int err = buf_pool_init(&io->bufs, n, size);
+    if (err < 0)
+        io->refused = (struct io_refusal){"mmap", limit_of_memory((size_t)n * size + SPARE)};
+    return err;
+}
+
 int io_open(struct io *io, const struct io_engine *engine, const struct io_config *config)
 {
     memset(io, 0, sizeof *io);
@@ -32,9 +43,11 @@ int io_open(struct io *io, const struct io_engine *engine, const struct io_confi
     wheel_init(&io->wheel, io->now);
     io->alarm = WHEEL_NEVER;
     io->wake_fd = config->wake_fd > 0 ? config->wake_fd : eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    io->refused = (struct io_refusal){"eventfd", ""};
     if (io->wake_fd < 0) return -errno;
-    int err = buf_pool_init(&io->bufs, io->config.buffers, config->buffer_size);
+    int err = init_buffers(io);
     if (err == 0) {
+        io->refused = (struct io_refusal){"malloc", ""};
         err = engine->open(io, config);
         if (err < 0) buf_pool_free(&io->bufs);
     }

@@ -323,8 +323,7 @@ static void uring_send(struct io *io, struct io_send *s)
     uring_push(uring_of(io), &s->op);
 }
 
-/* What the ring cannot do or is refused is done here, as epoll does. linkat came in the version of
- * the cap on worker threads, 5.15. */
+/* What the ring lacks or is refused is done here. linkat came with the cap on worker threads. */
 static bool call_at_once(const struct io *io, const struct io_call *c)
 {
     return (c->op.kind == IO_OPEN && io->config.walk) ||
@@ -404,6 +403,7 @@ static int uring_open(struct io *io, const struct io_config *config)
     list_init(&u->rearm);
     int err = uring_setup(u, config, io->bufs.count);
     if (err < 0) {
+        io->refused = u->refused;
         free(u);
         return err;
     }

@@ -33,7 +33,7 @@ struct uring {
     bool direct;            /* sockets are accepted into the direct table */
     bool no_recv_limit;     /* this kernel has none, before Linux 6.17 */
     uint32_t buf_ring_entries;
-    const char *refused_call; /* the system call that failed when uring_setup failed */
+    struct io_refusal refused; /* when uring_setup failed */
     struct uring_later later;
 };
 
@@ -134,13 +134,17 @@ bool uring_can_arm_more(const struct uring *u);
 
 int uring_probe(struct io_config *config, char *why, size_t size);
 
-/* What an error of uring_setup means. */
-void uring_explain(int err, char *why, size_t size);
+/* See io_explain. */
+void uring_explain(const struct io_refusal *r, int err, char *why, size_t size);
 
 /* ---- uring_setup.c ---- */
 
+/* What this error of the call means: with -ENOMEM it may be the mapping of a ring, of up to
+ * `mapped` bytes, that has no room. */
+struct io_refusal uring_refusal(const char *call, int err, size_t mapped);
+
 /* Creates and enables the ring on the calling thread, with room for `buffers` provided buffers.
- * Negative errno. */
+ * Negative errno, and u->refused. */
 int uring_setup(struct uring *u, const struct io_config *config, uint32_t buffers);
 
 void uring_end(struct uring *u);

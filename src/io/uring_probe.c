@@ -34,17 +34,26 @@ static int switched_off(void)
     return disabled;
 }
 
-static void explain_memory(char *why, size_t size)
+static bool locked_limit(uint64_t *kib)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
-        snprintf(why, size, "no memory for the rings");
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY) return false;
+    *kib = (uint64_t)limit.rlim_cur / 1024;
+    return true;
+}
+
+static void explain_memory(const struct io_refusal *r, char *why, size_t size)
+{
+    uint64_t kib;
+    bool of_ring = strncmp(r->call, "io_uring", strlen("io_uring")) == 0;
+    if (r->limit[0] || !of_ring || !locked_limit(&kib))
+        snprintf(why, size, "no memory: %s failed%s", r->call, r->limit);
     else
         snprintf(why, size,
                  "no memory for the rings: the locked-memory limit, %" PRIu64
                  " KiB for all processes of the user, is too low "
                  "(raise RLIMIT_MEMLOCK: ulimit -l, or LimitMEMLOCK= of a systemd unit)",
-                 (uint64_t)limit.rlim_cur / 1024);
+                 kib);
 }
 
 static bool not_permitted(int err)
@@ -52,8 +61,9 @@ static bool not_permitted(int err)
     return err == -EPERM || err == -EACCES || err == -ENOSYS;
 }
 
-static void explain(const char *call, int err, char *why, size_t size)
+void uring_explain(const struct io_refusal *r, int err, char *why, size_t size)
 {
+    const char *call = r->call;
     bool setup = strcmp(call, "io_uring_setup") == 0;
     int disabled = setup && err == -EPERM ? switched_off() : 0;
     if (setup && err == -ENOSYS)
@@ -71,14 +81,16 @@ static void explain(const char *call, int err, char *why, size_t size)
                  "(allow io_uring_setup, io_uring_enter and io_uring_register)",
                  call, strerror(-err));
     else if (err == -ENOMEM)
-        explain_memory(why, size);
+        explain_memory(r, why, size);
     else
         snprintf(why, size, "%s failed: %s", call, strerror(-err));
 }
 
-void uring_explain(int err, char *why, size_t size)
+static void explain(struct probe *p, const char *call, int err)
 {
-    explain("io_uring_setup", err, why, size);
+    enum { SMALL_RING = 64 * 1024 }; /* what it maps at most */
+    struct io_refusal r = uring_refusal(call, err, SMALL_RING);
+    uring_explain(&r, err, p->why, p->size);
 }
 
 /* ---- features ---- */
@@ -182,7 +194,7 @@ static int probe_features(struct probe *p, struct io_uring *ring, const struct i
         int err = try_feature((enum io_feature)f, ring, ops);
         if (err >= 0) continue;
         if (err == -ENOMEM || err == -EMFILE || err == -ENFILE || not_permitted(err)) {
-            explain(call_of((enum io_feature)f), err, p->why, p->size);
+            explain(p, call_of((enum io_feature)f), err);
             return err;
         }
         drop_feature(p, (enum io_feature)f);
@@ -204,12 +216,12 @@ static int probe_kernel(struct probe *p)
     struct io_uring_probe *ops;
     int err = try_ring(0, &ring);
     if (err < 0) {
-        explain("io_uring_setup", err, p->why, p->size);
+        explain(p, "io_uring_setup", err);
         return err;
     }
     err = get_opcodes(&ring, &ops);
     if (err < 0 && err != -EINVAL) {
-        explain("io_uring_register", err, p->why, p->size);
+        explain(p, "io_uring_register", err);
     } else if (err < 0 || !(ring.features & IORING_FEAT_EXT_ARG) ||
                !io_uring_opcode_supported(ops, IORING_OP_SHUTDOWN)) {
         snprintf(p->why, p->size, "this kernel's io_uring is too old (needs Linux 5.11 or newer)");
@@ -245,8 +257,9 @@ static int try_enter(struct uring *u)
     int res;
     struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
     io_uring_prep_cancel64(sqe, 1, 0);
-    u->refused_call = "io_uring_enter";
-    return run_one(u, &res);
+    int err = run_one(u, &res);
+    if (err < 0) u->refused = (struct io_refusal){"io_uring_enter", ""};
+    return err;
 }
 
 /* Opens by the ring: seccomp does not see it, so the system call may be refused where this is not,
@@ -267,28 +280,40 @@ static uint32_t power_of_two(uint32_t n)
     return n <= 1 ? 1 : 1u << (32 - __builtin_clz(n - 1));
 }
 
-static int open_all(struct uring *u, const struct io_config *c, uint32_t *n)
+static int open_all(struct uring *u, const struct io_config *c, uint32_t *n,
+                    struct io_refusal *refused)
 {
     uint32_t most = c->rings ? c->rings : 1;
     for (*n = 0; *n < most; ++*n) {
         int err = uring_setup(&u[*n], c, power_of_two(c->buffers));
+        *refused = u[*n].refused;
         if (err < 0) return err;
     }
-    return 0;
+    int err = try_enter(&u[0]);
+    *refused = u[0].refused;
+    return err;
+}
+
+/* What a smaller ring may do without. */
+static void note_scarce(struct io_config *c, const struct io_refusal *r)
+{
+    uint64_t kib;
+    c->scarce = r->limit[0]          ? r->limit
+                : locked_limit(&kib) ? " (the locked-memory limit: ulimit -l)"
+                                     : "";
 }
 
 /* Opens as many rings as will be open together, in the size that they will have: the locked memory
  * is counted for all. */
 static int try_all(struct probe *p, struct io_config *c)
 {
-    uint32_t n, most = c->rings ? c->rings : 1;
+    uint32_t n = 0, most = c->rings ? c->rings : 1;
+    struct io_refusal refused = {"malloc", ""};
     struct uring *u = calloc(most, sizeof *u);
-    if (!u) return -ENOMEM;
-    int err = open_all(u, c, &n);
-    const char *call = err < 0 ? u[n].refused_call : "io_uring_enter";
-    if (err == 0) err = try_enter(&u[0]);
+    int err = u ? open_all(u, c, &n, &refused) : -ENOMEM;
     if (err == 0) probe_open(&u[0], p->config);
-    if (err < 0) explain(call, err, p->why, p->size);
+    if (err < 0) uring_explain(&refused, err, p->why, p->size);
+    if (err == -ENOMEM) note_scarce(p->config, &refused);
     while (n > 0) uring_end(&u[--n]);
     free(u);
     return err;

@@ -1,5 +1,6 @@
 /* Sets up a ring. */
 
+#include "base/limit.h"
 #include "io/uring.h"
 
 #include <errno.h>
@@ -75,6 +76,21 @@ static int restrict_ring(struct io_uring *ring, uint32_t features)
     return io_uring_register_restrictions(ring, r, n);
 }
 
+/* More than the memory of a ring that the process maps. */
+static size_t mapped_most(const struct io_config *c, uint32_t buffers)
+{
+    size_t sq = (size_t)c->depth * 2, cq = (size_t)c->cq_depth * 2;
+    if (!cq) cq = sq * 8 > 8192 ? sq * 8 : 8192;
+    return sq * sizeof(struct io_uring_sqe) + cq * sizeof(struct io_uring_cqe) +
+           (size_t)buffers * sizeof(struct io_uring_buf);
+}
+
+struct io_refusal uring_refusal(const char *call, int err, size_t mapped)
+{
+    const char *limit = err == -ENOMEM ? limit_of_memory(mapped) : "";
+    return (struct io_refusal){limit[0] ? "mmap" : call, limit};
+}
+
 static int create_ring(struct uring *u, const struct io_config *c, int *patience)
 {
     struct io_uring_params p = {.flags = setup_flags(c) | IORING_SETUP_CQSIZE}, filled;
@@ -134,18 +150,21 @@ int uring_setup(struct uring *u, const struct io_config *config, uint32_t buffer
 {
     struct io_config c = *config;
     int patience = URING_PATIENCE;
-    u->refused_call = "io_uring_setup";
     int err = create_ring(u, &c, &patience);
-    if (err < 0) return err;
+    if (err < 0) {
+        u->refused = uring_refusal("io_uring_setup", err, mapped_most(&c, buffers));
+        return err;
+    }
     if (setup_flags(&c) & IORING_SETUP_DEFER_TASKRUN)
         c.features &= ~(1u << IO_COOP_TASKRUN);
     else
         c.features &= ~(1u << IO_DEFER_TASKRUN);
     if (!wanted(&c, IO_BUF_RING)) c.features &= ~(1u << IO_MULTISHOT);
     u->features = c.features;
-    u->refused_call = "io_uring_register";
     err = configure(u, &c, buffers, &patience);
-    if (err < 0) uring_end(u);
+    if (err == 0) return 0;
+    u->refused = uring_refusal("io_uring_register", err, mapped_most(&c, buffers));
+    uring_end(u);
     return err;
 }
 

@@ -1,5 +1,6 @@
 #include "load/run.h"
 
+#include "base/limit.h"
 #include "load/address.h"
 
 #include <errno.h>
@@ -305,7 +306,8 @@ static int start_cores(struct run *r)
     for (uint32_t i = 0; i < p->n_cores; i++) {
         int err = load_core_start(&r->cores[i], p, r->engine, i, r->completed_fd);
         if (err < 0) {
-            fprintf(stderr, "torc-load: core %u cannot start: %s\n", i, strerror(-err));
+            fprintf(stderr, "torc-load: core %u cannot start: %s%s\n", i, strerror(-err),
+                    limit_of_thread(-err));
             return EXIT_START;
         }
     }
@@ -373,7 +375,7 @@ static int collect(struct run *r)
         load_core_join(c);
         if (c->error < 0) {
             char why[512];
-            io_explain(r->engine, c->error, why, sizeof why);
+            io_explain(&c->context.io, c->error, why, sizeof why);
             fprintf(stderr, "torc-load: core %u cannot start its %s engine: %s\n", i,
                     io_engine_name(r->engine), why);
             status = EXIT_START;

@@ -2,6 +2,7 @@
 
 #include "base/counter.h"
 #include "base/emit.h"
+#include "base/limit.h"
 #include "base/log.h"
 #include "serve/access_line.h"
 
@@ -308,8 +309,8 @@ static int start_thread(struct access_log *log)
 /* Says what is refused, which need not be the file. */
 static int fail(const char *what, int err)
 {
-    log_line("the access log cannot %s: %s%s", what, strerror(err),
-             err == EAGAIN ? " (the limit of processes and threads: ulimit -u)" : "");
+    const char *limit = err == ENOMEM ? limit_of_memory(ACCESS_BUFFER_SIZE) : limit_of_thread(err);
+    log_line("the access log cannot %s: %s%s", what, strerror(err), limit);
     return err;
 }
 

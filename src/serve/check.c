@@ -78,7 +78,10 @@ static struct io *open_core(const struct options *o, const struct io_engine *eng
     struct io *io = malloc(sizeof *io);
     int err = io ? io_open(io, engine, &config) : -ENOMEM;
     if (err == 0) return io;
-    io_explain(engine, err, why, size);
+    if (io)
+        io_explain(io, err, why, size);
+    else
+        snprintf(why, size, "out of memory");
     free(io);
     return NULL;
 }

@@ -242,11 +242,10 @@ static void report_failed(const struct torc_server *s, uint32_t i)
     const struct loop *l = &s->cores[i].loop;
     char why[512];
     if (!l->thread) {
-        log_line("core %u cannot start its thread: %s%s", i, strerror(-l->error),
-                 l->error == -EAGAIN ? " (the limit of processes and threads: ulimit -u)" : "");
+        log_line("core %u cannot start its thread: %s%s", i, strerror(-l->error), l->refused_by);
         return;
     }
-    io_explain(s->engine, l->error, why, sizeof why);
+    io_explain(&l->io, l->error, why, sizeof why);
     log_line("core %u cannot start its %s engine: %s", i, io_engine_name(s->engine), why);
 }
 

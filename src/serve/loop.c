@@ -1,6 +1,7 @@
 #include "serve/loop.h"
 
 #include "base/assert.h"
+#include "base/limit.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -177,7 +178,10 @@ int loop_prepare(struct loop *l)
 int loop_start(struct loop *l)
 {
     int err = pthread_create(&l->thread, NULL, run, l);
-    if (err) l->thread = 0;
+    if (err) {
+        l->thread = 0;
+        l->refused_by = limit_of_thread(err);
+    }
     return -err;
 }
 

@@ -48,8 +48,9 @@ struct loop {
         tid;        /* the kernel's number of the thread; 0 before its first turn, after its last */
     char decay[32]; /* jemalloc's name of "return what has been free for long"; or empty */
 
-    _Atomic int command; /* enum loop_command */
-    int error;           /* negative errno, for LOOP_FAILED and LOOP_BROKEN */
+    _Atomic int command;    /* enum loop_command */
+    int error;              /* negative errno, for LOOP_FAILED and LOOP_BROKEN */
+    const char *refused_by; /* where there is no thread: a hint, of limit_of_thread */
 };
 
 /* Opens the descriptor that wakes the loop. Before any loop starts whose thread may post to it:

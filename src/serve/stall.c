@@ -1,6 +1,7 @@
 #include "serve/stall.h"
 
 #include "base/cond.h"
+#include "base/limit.h"
 #include "base/log.h"
 #include "http/request.h"
 #include "serve/backtrace.h"
@@ -145,7 +146,8 @@ void stall_start(struct stall_watch *w, struct core *cores, uint32_t n_cores, ui
     int err = w->seen ? start_thread(w) : ENOMEM;
     w->started = err == 0;
     if (w->started) return;
-    log_line("cannot watch for handlers that hold a core: %s", strerror(err));
+    log_line("cannot watch for handlers that hold a core: %s%s", strerror(err),
+             limit_of_thread(err));
     free_all(w);
 }
 

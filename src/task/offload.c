@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/cond.h"
 #include "base/cpus.h"
+#include "base/limit.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -107,8 +108,8 @@ static void add_thread(struct offload *p)
         p->stats.threads++;
     } else if (!p->told) {
         p->told = true;
-        log_line("cannot start thread %u of --work-threads %u: %s", p->created + 1, p->max,
-                 strerror(err));
+        log_line("cannot start thread %u of --work-threads %u: %s%s", p->created + 1, p->max,
+                 strerror(err), limit_of_thread(err));
     }
 }
 

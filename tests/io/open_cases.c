@@ -1,5 +1,6 @@
 #include "cases.h"
 #include "engine_rig.h"
+#include "refuse.h"
 
 #include <errno.h>
 #include <linux/filter.h>
@@ -146,6 +147,29 @@ static void probe_explains_a_refusal(void **state)
     }
 }
 
+static void open_refused(int number, const char *call)
+{
+    char why[256];
+    struct io io;
+    refuse_call(&(struct refusal){.call = number, .err = EPERM});
+    int err = io_open(&io, rig_engine, &rig_config);
+    if (err == 0) _exit(rig_config.features ? 1 : 0); /* without any, nothing is registered */
+    io_explain(&io, err, why, sizeof why);
+    _exit(err == -EPERM && strstr(why, call) == why && strstr(why, strerror(EPERM)) ? 0 : 2);
+}
+
+static void the_refused_call_is_named(void **state)
+{
+    (void)state;
+    int status;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0 && rig_is("io_uring")) open_refused(SYS_io_uring_register, "io_uring_register");
+    if (child == 0) open_refused(SYS_epoll_create1, "epoll_create1");
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 int open_cases(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -156,6 +180,7 @@ int open_cases(void)
         cmocka_unit_test(failed_open_leaves_nothing_behind),
         cmocka_unit_test(open_and_close_repeatedly),
         cmocka_unit_test(probe_explains_a_refusal),
+        cmocka_unit_test(the_refused_call_is_named),
     };
     return cmocka_run_group_tests_name("open", tests, NULL, NULL);
 }

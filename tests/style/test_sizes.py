@@ -49,6 +49,7 @@ OTHER_TESTS = {
     "serve/queue": "whole servers",
     "serve/refused": "whole servers",
     "serve/refused_later": "whole servers",
+    "serve/refused_memory": "whole servers",
     "serve/roots": "files below several directories, in a server",
     "serve/threads": "whole servers",
     "serve/whole": "large responses at once, in a server",
