@@ -650,7 +650,9 @@ TORC_API void torc_file_close(torc_req *rq, torc_file *file);
  * cores share. They are not pinned, and block all signals but those of faults. They last until the
  * server ends, and have ended when torc_server_main returns, unless that is 4. The queue before
  * them is bounded (--work-queue). /metrics tells its length, how long jobs waited and ran, and how
- * many were rejected. */
+ * many were rejected. Their stacks are those that the C library gives to threads, of `ulimit -s`
+ * when the process starts: an overflow ends the process by SIGSEGV, after a line on stderr that
+ * names the route that the job is of. */
 
 /* A job on a thread of the pool. */
 typedef struct torc_job torc_job;
@@ -688,7 +690,8 @@ TORC_API bool torc_work_cancelled(const torc_job *job);
 /* Has the core of that index, from 0, run fn(arg) soon, in the order of the calls of one thread.
  * May be called from any thread, not from a signal handler; what the caller wrote before is visible
  * to fn. fn runs between requests, not on a fiber: it must not block, and no call that WAITS works
- * in it; it can signal an event, or change data of its core.
+ * in it; it can signal an event, or change data of its core. Its stack is the thread's, as that of
+ * a job.
  *
  * 0: then fn runs, once, unless the engine of the core fails; -EINVAL if the server has no such
  * core, -ESHUTDOWN before the core is ready and once it ends, in a drain after its last request;

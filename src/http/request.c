@@ -189,15 +189,31 @@ slice request_pattern(const struct torc_req *rq)
     return request_pattern_of(rq->ctx->router, rq->route);
 }
 
-void request_route(const struct torc_req *rq, char out[REQUEST_ROUTE])
+static void put_route(slice method, slice pattern, char out[REQUEST_ROUTE])
 {
-    slice method = rq->head.method_name, pattern = request_pattern(rq);
     size_t room = REQUEST_ROUTE - 2 - method.len; /* a method has eight letters at most */
     if (pattern.len > room) pattern.len = room;
     char *p = slice_copy(out, method.ptr, method.len);
     if (method.len) *p++ = ' ';
     if (pattern.len) p = slice_copy(p, pattern.ptr, pattern.len);
     *p = '\0';
+}
+
+void request_route(const struct torc_req *rq, char out[REQUEST_ROUTE])
+{
+    put_route(rq->head.method_name, request_pattern(rq), out);
+}
+
+struct request_label request_label(const struct torc_req *rq)
+{
+    int method = rq->head.method_name.len ? rq->head.method : -1; /* a request without a client */
+    return (struct request_label){rq->ctx->router, rq->route, method};
+}
+
+void request_label_put(const struct request_label *l, char out[REQUEST_ROUTE])
+{
+    slice method = l->method < 0 ? SLICE("") : http_method_name((enum http_method)l->method);
+    put_route(method, request_pattern_of(l->router, l->route), out);
 }
 
 /* ---- accessors for handlers ---- */

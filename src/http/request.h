@@ -98,6 +98,17 @@ enum { REQUEST_ROUTE = 120 };
 /* The method and the pattern, for messages; cut to fit. Async-signal-safe. */
 void request_route(const struct torc_req *rq, char out[REQUEST_ROUTE]);
 
+/* The same of a request that may have ended since: what it points to stays while the server runs.
+ */
+struct request_label {
+    const struct router *router;
+    const struct route *route;
+    int method; /* enum http_method, or -1 */
+};
+
+struct request_label request_label(const struct torc_req *rq);
+void request_label_put(const struct request_label *l, char out[REQUEST_ROUTE]);
+
 /* 204, 205 and 304 have no content (RFC 9110, 6.4.1 and 15.3.6); 1xx are never sent this way. */
 static inline bool status_has_content(int status)
 {

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 bool torc_work_cancelled(const torc_job *j)
 {
@@ -16,13 +17,27 @@ static void wake(struct torc_job *j, struct wait *w)
     wait_wake(w, j->result);
 }
 
+static void describe(const struct request_label *label, char out[OFFLOAD_NAME])
+{
+    static const char prefix[] = "a job of ";
+    _Static_assert(sizeof prefix + REQUEST_ROUTE <= OFFLOAD_NAME, "the longest route fits");
+    memcpy(out, prefix, sizeof prefix);
+    request_label_put(label, out + sizeof prefix - 1);
+}
+
 /* ---- what belongs to the caller ---- */
 
 /* A job that is awaited whatever happens; on the fiber's stack. */
 struct attended {
     struct torc_job job;
+    struct request_label label;
     struct wait wait;
 };
+
+static void attended_describe(const struct torc_job *j, char out[OFFLOAD_NAME])
+{
+    describe(&container_of(j, struct attended, job)->label, out);
+}
 
 static void attended_done(struct torc_job *j)
 {
@@ -37,7 +52,10 @@ static void attended_cancel(struct wait *w)
 
 static int attend(torc_req *rq, struct scope *s, torc_work_fn *fn, void *arg)
 {
-    struct attended a = {.job = {.fn = fn, .arg = arg, .done = attended_done}, .wait.what = "work"};
+    struct attended a = {
+        .job = {.fn = fn, .arg = arg, .describe = attended_describe, .done = attended_done},
+        .label = request_label(rq),
+        .wait.what = "work"};
     int err = offload_start(rq->ctx->pool, &a.job, rq->ctx->io);
     return err < 0 ? err : wait_park(s, &a.wait, attended_cancel);
 }
@@ -47,6 +65,7 @@ static int attend(torc_req *rq, struct scope *s, torc_work_fn *fn, void *arg)
 /* A job that may outlive its request. The request holds it until it ends; who is last frees it. */
 struct detachable {
     struct torc_job job;
+    struct request_label label;
     struct request_resource held;
     void (*cleanup)(void *arg);
     struct wait wait;
@@ -58,6 +77,11 @@ static void finish(struct detachable *d)
 {
     d->cleanup(d->job.arg);
     free(d);
+}
+
+static void detachable_describe(const struct torc_job *j, char out[OFFLOAD_NAME])
+{
+    describe(&container_of(j, struct detachable, job)->label, out);
 }
 
 static void detachable_done(struct torc_job *j)
@@ -114,9 +138,13 @@ int torc_work(torc_req *rq, torc_work_fn *fn, void *arg, void (*cleanup)(void *a
         cleanup(arg);
         return err == -EPERM ? err : -ENOMEM;
     }
-    *d = (struct detachable){
-        .job = {.fn = fn, .arg = arg, .done = detachable_done, .orphaned = detachable_orphaned},
-        .cleanup = cleanup,
-        .wait.what = "work"};
+    *d = (struct detachable){.job = {.fn = fn,
+                                     .arg = arg,
+                                     .describe = detachable_describe,
+                                     .done = detachable_done,
+                                     .orphaned = detachable_orphaned},
+                             .label = request_label(rq),
+                             .cleanup = cleanup,
+                             .wait.what = "work"};
     return detach(rq, s, d);
 }

@@ -3,6 +3,7 @@
 #include "http/tick.h"
 #include "serve/access_log.h"
 #include "serve/backtrace.h"
+#include "serve/overflow.h"
 
 #include <stdlib.h>
 
@@ -70,7 +71,7 @@ static void on_start(struct loop *l)
     struct io *io = &l->io;
     http_open(&c->http, io, c->limits, c->router, c->index);
     c->http.pool = c->http.resolver.pool = c->pool;
-    overflow_begin(&c->overflow, &c->http);
+    overflow_begin(&c->http);
     backtrace_allow();
     c->http.user = c;
     c->http.files = c->files;
@@ -122,7 +123,7 @@ static void on_end(struct loop *l)
 {
     struct core *c = core_of(l);
     wheel_clear(&l->io.wheel, &c->housekeeping);
-    overflow_end(&c->overflow);
+    overflow_end();
     http_close(&c->http);
 }
 

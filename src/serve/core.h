@@ -5,7 +5,6 @@
 #include "http/http.h"
 #include "serve/acceptor.h"
 #include "serve/loop.h"
-#include "serve/overflow.h"
 
 struct access_log_buffer;
 
@@ -14,7 +13,6 @@ struct core {
     struct http_context http;
     struct acceptor acceptor;
     struct wheel_timer housekeeping;
-    struct overflow_stack overflow;
     struct access_log_buffer *log; /* NULL without an access log */
     uint64_t stalls;               /* counted by the thread that watches (stall.h) */
 

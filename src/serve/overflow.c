@@ -3,36 +3,75 @@
 #include "base/decimal.h"
 #include "base/emit.h"
 #include "http/request.h"
+#include "task/offload.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
+
+#ifdef __GLIBC__
+#define RAISE "start the process under a higher ulimit -s"
+#else
+#define RAISE "link the program with a larger -z stack-size"
+#endif
 
 enum { HANDLER_STACK = 64 * 1024 }; /* bytes; a signal frame takes up to some 12 KiB of it */
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards n_servers */
 static unsigned n_servers;
 static struct sigaction found;
-static _Thread_local const struct http_context *context_here;
 
-void overflow_begin(struct overflow_stack *s, const struct http_context *ctx)
+/* What is known of this thread. */
+static _Thread_local struct {
+    const struct http_context *ctx;   /* of a core */
+    void *memory;                     /* of its stack for signal handlers, if that is ours */
+    const char *guard, *bottom, *top; /* of its own stack, from the lowest address on */
+    const char *runs;                 /* see overflow_running */
+} here;
+
+static void find_own_stack(void)
 {
-    stack_t found;
-    context_here = ctx;
-    if (sigaltstack(NULL, &found) < 0 || !(found.ss_flags & SS_DISABLE)) return;
-    s->memory = malloc(HANDLER_STACK);
-    stack_t own = {.ss_sp = s->memory, .ss_size = HANDLER_STACK};
-    if (s->memory) sigaltstack(&own, NULL);
+    pthread_attr_t attr;
+    void *bottom;
+    size_t size, guard;
+    if (pthread_getattr_np(pthread_self(), &attr) != 0) return;
+    if (pthread_attr_getstack(&attr, &bottom, &size) == 0 &&
+        pthread_attr_getguardsize(&attr, &guard) == 0) {
+        here.bottom = bottom;
+        here.guard = here.bottom - guard;
+        here.top = here.bottom + size;
+    }
+    pthread_attr_destroy(&attr);
 }
 
-void overflow_end(struct overflow_stack *s)
+void overflow_begin(const struct http_context *ctx)
+{
+    stack_t present;
+    here.ctx = ctx;
+    find_own_stack();
+    if (sigaltstack(NULL, &present) < 0 || !(present.ss_flags & SS_DISABLE)) return;
+    here.memory = malloc(HANDLER_STACK);
+    stack_t own = {.ss_sp = here.memory, .ss_size = HANDLER_STACK};
+    if (here.memory) sigaltstack(&own, NULL);
+}
+
+void overflow_end(void)
 {
     const stack_t none = {.ss_flags = SS_DISABLE};
-    context_here = NULL;
-    if (!s->memory) return;
-    sigaltstack(&none, NULL);
-    free(s->memory);
+    stack_t present;
+    void *memory = here.memory;
+    memset(&here, 0, sizeof here);
+    if (!memory) return;
+    if (sigaltstack(NULL, &present) == 0 && present.ss_sp == memory) sigaltstack(&none, NULL);
+    free(memory);
+}
+
+void overflow_running(const char *what)
+{
+    here.runs = what;
 }
 
 static char *put(char *p, const char *text)
@@ -41,18 +80,57 @@ static char *put(char *p, const char *text)
     return p;
 }
 
-/* Async-signal-safe: no stdio, no allocation. */
-static void tell(const struct torc_req *rq)
+/* Async-signal-safe, as all that follows: no stdio, no allocation. */
+static void say(const char *line, const char *end)
+{
+    ssize_t n = emit(STDERR_FILENO, line, (size_t)(end - line));
+    (void)n;
+}
+
+static void tell_of_handler(const struct torc_req *rq)
 {
     char line[256 + REQUEST_ROUTE], route[REQUEST_ROUTE], *p = line;
     request_route(rq, route);
     p = put(p, "torc: stack overflow in the handler of ");
     p = put(p, route);
     p = put(p, ": its stack has ");
-    p = decimal_put(p, context_here->fibers.stack_size / 1024);
+    p = decimal_put(p, here.ctx->fibers.stack_size / 1024);
     p = put(p, " KiB (raise --stack-size, or keep large objects off the stack)\n");
-    ssize_t n = emit(STDERR_FILENO, line, (size_t)(p - line));
-    (void)n;
+    say(line, p);
+}
+
+/* Writes what the thread runs, if that is known. */
+static char *put_running(char *p)
+{
+    char name[OFFLOAD_NAME];
+    const struct torc_job *j = offload_running();
+    if (!j && !here.runs) return p;
+    if (j) offload_describe(j, name);
+    p = put(p, " in ");
+    return put(p, j ? name : here.runs);
+}
+
+static void tell_of_thread(void)
+{
+    char line[320 + OFFLOAD_NAME], name[16] = "", *p = line;
+    prctl(PR_GET_NAME, name);
+    p = put(p, "torc: stack overflow");
+    p = put_running(p);
+    p = put(p, ": the stack of its thread, ");
+    p = put(p, name);
+    p = put(p, ", has ");
+    p = decimal_put(p, (uint64_t)(here.top - here.bottom) / 1024);
+    p = put(p, " KiB (" RAISE ", or keep large objects off the stack)\n");
+    say(line, p);
+}
+
+static void tell(const char *address)
+{
+    const struct scope *s = here.ctx ? fiber_overflowed(&here.ctx->fibers, address) : NULL;
+    if (s && s->user)
+        tell_of_handler(s->user);
+    else if (address >= here.guard && address < here.bottom)
+        tell_of_thread();
 }
 
 /* A fault comes again on return. What a process has sent does not, so it is sent again; it waits
@@ -61,9 +139,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
 {
     (void)context;
     bool is_sent = info->si_code <= 0;
-    const struct http_context *ctx = is_sent ? NULL : context_here;
-    const struct scope *s = ctx ? fiber_overflowed(&ctx->fibers, info->si_addr) : NULL;
-    if (s && s->user) tell(s->user);
+    if (!is_sent) tell(info->si_addr);
     sigaction(number, &found, NULL);
     if (is_sent) raise(number);
 }

@@ -1,5 +1,6 @@
 /* torc_post: functions that any thread hands to a core. */
 
+#include "serve/overflow.h"
 #include "serve/server_state.h"
 
 #include <errno.h>
@@ -20,7 +21,9 @@ static void run(struct io_post *p)
     free(allocated);
     atomic_fetch_sub(&own.core->n_posted, 1);
     fiber_set_label(&own.core->http.fibers, NULL); /* no handler's */
+    overflow_running("a function posted by torc_post");
     own.fn(own.arg);
+    overflow_running(NULL);
 }
 
 /* Takes the place of one more function. */

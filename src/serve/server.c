@@ -59,6 +59,11 @@ torc_server *torc_server_new(const char *name)
     return s;
 }
 
+static void begin_work(void)
+{
+    overflow_begin(NULL);
+}
+
 /* 0, or an exit status with the reason logged. */
 static int open_pool(struct torc_server *s)
 {
@@ -68,6 +73,7 @@ static int open_pool(struct torc_server *s)
         log_line("out of memory");
         return EXIT_START;
     }
+    offload_set_hooks(s->pool, begin_work, overflow_end);
     /* A thread that a core starts shares the core's descriptors, if it has a table of its own. */
     if (o->private_descriptors) offload_start_all(s->pool);
     return 0;

@@ -13,19 +13,22 @@
 #include <string.h>
 
 struct offload {
-    pthread_mutex_t mutex;   /* guards all but `cpus` and the limits, which do not change */
+    pthread_mutex_t mutex;   /* guards all but `cpus`, the limits and hooks, which do not change */
     pthread_cond_t work;     /* something is queued, or the pool stops */
     pthread_cond_t left;     /* a thread has left; of the monotonic clock */
     struct list queue;       /* jobs, oldest first */
     struct cpus_mask cpus;   /* that the threads may use */
     uint32_t max, queue_max; /* threads, jobs that wait */
-    uint32_t created;        /* threads to join */
-    uint32_t idle;           /* threads that wait for `work` */
+    void (*begin)(void), (*end)(void); /* of each thread; or NULL */
+    uint32_t created;                  /* threads to join */
+    uint32_t idle;                     /* threads that wait for `work` */
     bool stopping;
     bool told; /* that a thread could not be started */
     struct offload_stats stats;
     pthread_t thread[];
 };
+
+static _Thread_local const struct torc_job *running;
 
 /* ---- threads ---- */
 
@@ -47,7 +50,9 @@ static void run(struct offload *p, struct torc_job *j)
     uint64_t begun = clock_ns();
     note_begin(p, j, begun);
     pthread_mutex_unlock(&p->mutex);
+    running = j;
     int result = j->fn(j, j->arg);
+    running = NULL;
     pthread_mutex_lock(&p->mutex);
     p->stats.jobs++;
     p->stats.ran_ns += clock_ns() - begun;
@@ -68,6 +73,7 @@ static void *serve(void *arg)
     struct offload *p = arg;
     pthread_setname_np(pthread_self(), "torc-work");
     cpus_mask_apply(&p->cpus);
+    if (p->begin) p->begin();
     pthread_mutex_lock(&p->mutex);
     while (!p->stopping) {
         struct list *l = list_pop(&p->queue);
@@ -79,6 +85,9 @@ static void *serve(void *arg)
         pthread_cond_wait(&p->work, &p->mutex);
         p->idle--;
     }
+    pthread_mutex_unlock(&p->mutex);
+    if (p->end) p->end();
+    pthread_mutex_lock(&p->mutex);
     p->stats.threads--;
     pthread_cond_signal(&p->left);
     pthread_mutex_unlock(&p->mutex);
@@ -198,6 +207,26 @@ struct offload *offload_new(uint32_t threads, uint32_t queue)
     p->max = threads;
     p->queue_max = queue;
     return p;
+}
+
+void offload_set_hooks(struct offload *p, void (*begin)(void), void (*end)(void))
+{
+    p->begin = begin;
+    p->end = end;
+}
+
+const struct torc_job *offload_running(void)
+{
+    return running;
+}
+
+void offload_describe(const struct torc_job *j, char out[OFFLOAD_NAME])
+{
+    static const char unknown[] = "a job";
+    if (j->describe)
+        j->describe(j, out);
+    else
+        memcpy(out, unknown, sizeof unknown);
 }
 
 void offload_start_all(struct offload *p)

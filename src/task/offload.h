@@ -11,13 +11,17 @@ struct torc_job;
 
 typedef int offload_fn(struct torc_job *j, void *arg);
 
+enum { OFFLOAD_NAME = 160 };
+
 enum offload_state { OFFLOAD_NEW, OFFLOAD_QUEUED, OFFLOAD_RUNNING, OFFLOAD_ENDED };
 
-/* The caller sets the first four, then leaves it alone until `done` or `orphaned`; handlers see it
+/* The caller sets the first five, then leaves it alone until `done` or `orphaned`; handlers see it
  * as torc_job. */
 struct torc_job {
     offload_fn *fn; /* runs on a thread of the pool */
     void *arg;
+    /* Writes what it is, as "a job of GET /"; from a signal handler while it runs. Or NULL. */
+    void (*describe)(const struct torc_job *j, char out[OFFLOAD_NAME]);
     void (*done)(struct torc_job *j);     /* on the core that started it: it has ended */
     void (*orphaned)(struct torc_job *j); /* on the thread, if the core has left it: likewise */
 
@@ -46,6 +50,14 @@ struct offload_stats {
  * caller may use; 0 makes a pool that takes no job. `queue` jobs wait at most. NULL if out of
  * memory. */
 struct offload *offload_new(uint32_t threads, uint32_t queue);
+
+/* Has each thread call `begin` first and `end` last. Before any is started. */
+void offload_set_hooks(struct offload *p, void (*begin)(void), void (*end)(void));
+
+/* The job whose `fn` this thread runs, or NULL. Async-signal-safe, as is the next. */
+const struct torc_job *offload_running(void);
+
+void offload_describe(const struct torc_job *j, char out[OFFLOAD_NAME]);
 
 /* Starts all threads now, so that they share the caller's descriptors and not those of a core. */
 void offload_start_all(struct offload *p);

@@ -8,6 +8,16 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#if defined(__SANITIZE_THREAD__)
+#define THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define THREAD_SANITIZER 1
+#endif
+#endif
 
 static void assert_logged(struct server *s, const char *what, int value)
 {
@@ -320,6 +330,81 @@ static void test_metrics_of_the_program(void **state)
     server_stop(&s);
 }
 
+/* ---- faults ---- */
+
+static void limit_stack(void *arg)
+{
+    struct rlimit limit = {1024 * 1024, 1024 * 1024};
+    (void)arg;
+    if (setrlimit(RLIMIT_STACK, &limit) < 0) _exit(125);
+}
+
+/* Asks for what the server does not outlive. */
+static int status_after(struct server *s, const char *path)
+{
+    struct client c;
+    server_start_prepared(s, limit_stack, NULL, (const char *const[]){"--cores", "1", NULL});
+    client_open(&c, s);
+    client_ask(&c, "GET", path, "");
+    int status = server_wait(s);
+    client_close(&c);
+    return status;
+}
+
+/* The sanitizers end a process of a fault by themselves. */
+static void assert_ended_by_fault(int status)
+{
+#if !defined(__SANITIZE_ADDRESS__) && !defined(THREAD_SANITIZER)
+    assert_int_equal(status, 128 + SIGSEGV);
+#endif
+    assert_int_not_equal(status, 0);
+}
+
+/* The process ends as before, but says of what. */
+static void test_an_overflow_off_the_fibers_is_told_of(void **state)
+{
+    static const struct {
+        const char *path, *what;
+    } cases[] = {
+        {"/overflow/attended/x",
+         "a job of GET /overflow/attended/:how: the stack of its thread, torc-work"},
+        {"/overflow/left/x",
+         "a job of GET /overflow/left/:how: the stack of its thread, torc-work"},
+        {"/overflow/later/x",
+         "a job of GET /overflow/later/:how: the stack of its thread, torc-work"},
+        {"/overflow/posted", "a function posted by torc_post: the stack of its thread, torc-0"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct server s;
+        char want[256];
+        assert_ended_by_fault(status_after(&s, cases[i].path));
+        snprintf(want, sizeof want,
+                 "torc: stack overflow in %s, has 1024 KiB (start the process "
+                 "under a higher ulimit -s, or keep large objects off the stack)\n",
+                 cases[i].what);
+        if (!strstr(server_log(&s), want)) print_error("no \"%s\" in:\n%s", want, server_log(&s));
+        assert_non_null(strstr(server_log(&s), want));
+        server_free(&s);
+    }
+}
+
+static void test_another_fault_is_none_of_torcs(void **state)
+{
+    struct server s;
+    (void)state;
+    assert_ended_by_fault(status_after(&s, "/nowhere"));
+    assert_null(strstr(server_log(&s), "stack overflow in"));
+    server_free(&s);
+
+    setenv("OWN_HANDLER", "1", 1);
+    assert_int_equal(status_after(&s, "/nowhere"), 3);
+    unsetenv("OWN_HANDLER");
+    assert_non_null(strstr(server_log(&s), "the program's own handler\n"));
+    assert_null(strstr(server_log(&s), "stack overflow in"));
+    server_free(&s);
+}
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
@@ -338,6 +423,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_ticks_end_in_a_drain),
         cmocka_unit_test(test_a_tick_that_hangs_is_left_behind),
         cmocka_unit_test(test_metrics_of_the_program),
+        cmocka_unit_test(test_an_overflow_off_the_fibers_is_told_of),
+        cmocka_unit_test(test_another_fault_is_none_of_torcs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -179,6 +179,60 @@ static void names_its_thread(torc_req *rq, void *arg)
     torc_replyf(rq, 200, "%d %s", result, name);
 }
 
+/* ---- faults ---- */
+
+static void descend(volatile char *below, int depth)
+{
+    volatile char frame[4096];
+    frame[0] = below[0];
+    frame[sizeof frame - 1] = (char)depth;
+    if (depth > 0) descend(frame, depth - 1);
+    below[0] = frame[sizeof frame - 1];
+}
+
+static int overflow(torc_job *job, void *arg)
+{
+    volatile char top[1] = {0};
+    (void)job, (void)arg;
+    descend(top, 1000);
+    return top[0];
+}
+
+/* Until its request has ended, and longer. */
+static int overflow_later(torc_job *job, void *arg)
+{
+    while (!torc_work_cancelled(job)) usleep(100);
+    usleep(100 * 1000);
+    return overflow(job, arg);
+}
+
+static void overflow_posted(void *arg)
+{
+    overflow(NULL, arg);
+}
+
+static void posts_overflow(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_replyf(rq, 200, "%d", torc_post(server, 0, overflow_posted, NULL));
+}
+
+static int write_nowhere(torc_job *job, void *arg)
+{
+    (void)job, (void)arg;
+    *(char *volatile *)&arg = NULL;
+    *(volatile char *)arg = 1;
+    return 0;
+}
+
+static void on_segv(int signal)
+{
+    static const char line[] = "the program's own handler\n";
+    (void)signal;
+    if (write(STDERR_FILENO, line, sizeof line - 1) < 0) _exit(4);
+    _exit(3);
+}
+
 /* ---- what runs every so often ---- */
 
 static const char *tick; /* what it does: --tick; NULL for nothing */
@@ -242,7 +296,9 @@ static void more_metrics(torc_metrics *out, void *arg)
 
 /* ---- */
 
-static torc_work_fn *job_hold = hold, *job_insist = insist, *job_forever = never_return;
+static torc_work_fn *job_hold = hold, *job_insist = insist, *job_forever = never_return,
+                    *job_overflow = overflow, *job_overflow_later = overflow_later,
+                    *job_nowhere = write_nowhere;
 
 int main(int argc, char **argv)
 {
@@ -261,6 +317,11 @@ int main(int argc, char **argv)
         {"/hurries", hurries, &job_hold},
         {"/thread", names_its_thread, NULL},
         {"/ticked", ticked, NULL},
+        {"/overflow/attended/:how", attends, &job_overflow},
+        {"/overflow/left/:how", leaves, &job_overflow},
+        {"/overflow/later/:how", hurries, &job_overflow_later},
+        {"/overflow/posted", posts_overflow, NULL},
+        {"/nowhere", attends, &job_nowhere},
     };
     server = torc_server_new("working 1.0");
     for (size_t i = 0; server && i < sizeof routes / sizeof *routes; i++)
@@ -271,6 +332,7 @@ int main(int argc, char **argv)
     if (torc_metrics_add(server, metrics, &metrics_asked) < 0) return 1;
     if (torc_metrics_add(server, more_metrics, NULL) < 0) return 1;
     signal(SIGUSR1, on_usr1);
+    if (getenv("OWN_HANDLER")) signal(SIGSEGV, on_segv);
     say("before", torc_post(server, 0, count, NULL));
     int status = torc_server_main(server, argc, argv);
     say("again", again_result);
