@@ -51,10 +51,14 @@ static void process_input(struct conn *c)
     c->protocol->input(c);
     stopwatch_stop(code);
     c->resume = false;
-    if (c->unread.len == 0 && c->spill) free_spill(c);
-    /* A client that keeps sending while nobody reads is slowed by TCP flow control, and does not
-     * use up memory. */
-    c->want_recv = !c->eof && (LIKELY(c->unread.len == 0) || c->unread.len < read_limit(c));
+    if (LIKELY(c->unread.len == 0)) {
+        if (UNLIKELY(c->spill != NULL)) free_spill(c);
+        c->want_recv = !c->eof;
+    } else {
+        /* A client that keeps sending while nobody reads is slowed by TCP flow control, and does
+         * not use up memory. */
+        c->want_recv = !c->eof && c->unread.len < read_limit(c);
+    }
 }
 
 /* What should run on the socket: the recv stream; or, while nothing is received and a handler may

@@ -77,6 +77,7 @@ ssize_t h1_read(struct torc_req *rq, void *buf, size_t size)
     struct conn *c = x->conn;
     if (x->reader) return -EBUSY;
     if (size > INT32_MAX) size = INT32_MAX;
+    if (!x->parser.data_bytes) x->body_waited = 0; /* the first time, or as good as that */
     ssize_t n = pull(x, buf, size);
     if (n != -EAGAIN) return n;
     if (c->eof) {
@@ -90,7 +91,6 @@ ssize_t h1_read(struct torc_req *rq, void *buf, size_t size)
     }
     struct h1_reader r = {.wait.what = "body", .exchange = x, .buf = buf, .size = size};
     x->reader = &r;
-    if (!x->parser.data_bytes) x->body_waited = 0;
     x->wait_began = c->ctx->io->now;
     c->read_deadline = x->wait_began + patience(x);
     conn_schedule(c);

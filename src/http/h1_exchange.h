@@ -20,11 +20,11 @@ struct h1_exchange {
     struct conn *conn;
     struct h1_reader *reader; /* a fiber that waits for body bytes, or NULL */
     uint8_t state;            /* enum h1_state */
-    uint64_t wait_began;      /* io time of `reader` */
-    uint64_t body_waited;     /* ns that readers have waited for the client before */
     bool returned;            /* the handler has returned */
     bool counted;             /* counted as in progress */
     bool begun;               /* the head was incomplete, and its clock runs */
+    uint64_t wait_began;      /* io time of `reader` */
+    uint64_t body_waited;     /* ns that readers have waited for the client before */
     struct list queued;       /* in http_context.queue while H1_QUEUED */
     struct h1_parser parser;
 };

@@ -4,14 +4,13 @@
  * stays registered from one wait to the next. */
 
 #include "io/door.h"
+#include "io/poll_set.h"
 #include "io/readiness.h"
 #include "io/sock.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 enum {
@@ -30,21 +29,14 @@ struct entrance {
 };
 
 /* What a polled descriptor is of. */
-enum target_kind { TARGET_WAKE, TARGET_SOCK, TARGET_CALL, TARGET_ENTRANCE };
-
-struct target {
-    void *ptr;
-    enum target_kind kind;
-};
+enum { OF_WAKE, OF_SOCK, OF_CALL, OF_ENTRANCE };
 
 struct threads {
     struct list socks; /* that receive, are watched, or wait to send */
     struct fifo calls; /* polls and connects */
     struct list entrances;
-    uint32_t n_accepted;   /* accepted connections that are open */
-    struct pollfd *fds;    /* of this wait, */
-    struct target *target; /* and what each is of */
-    uint32_t n, room;
+    uint32_t n_accepted; /* accepted connections that are open */
+    struct poll_set polled;
 };
 
 static struct threads *threads_of(struct io *io)
@@ -288,33 +280,17 @@ static void threads_cancel(struct io *io, struct io_op *op)
 
 /* ---- the turn ---- */
 
-static bool make_room(struct threads *t)
+static void add(struct io *io, int fd, int events, void *ptr, int kind)
 {
-    uint32_t room = t->room ? 2 * t->room : 8;
-    struct pollfd *fds = realloc(t->fds, room * sizeof *fds);
-    if (fds) t->fds = fds;
-    struct target *target = realloc(t->target, room * sizeof *target);
-    if (target) t->target = target;
-    if (fds && target) t->room = room;
-    return fds && target;
-}
-
-static void add(struct io *io, int fd, int events, void *ptr, enum target_kind kind)
-{
-    struct threads *t = threads_of(io);
-    if (t->n == t->room && !make_room(t)) {
-        io->error = -ENOMEM;
-        return;
-    }
-    t->fds[t->n] = (struct pollfd){.fd = fd, .events = (short)events};
-    t->target[t->n++] = (struct target){ptr, kind};
+    int err = poll_set_add(&threads_of(io)->polled, fd, events, ptr, kind);
+    if (UNLIKELY(err < 0)) io->error = err;
 }
 
 static void gather(struct io *io)
 {
     struct threads *t = threads_of(io);
-    t->n = 0;
-    add(io, io->wake_fd, POLLIN, NULL, TARGET_WAKE);
+    t->polled.n = 0;
+    add(io, io->wake_fd, POLLIN, NULL, OF_WAKE);
     for (struct list *l = t->socks.next, *next; l != &t->socks; l = next) {
         struct io_sock *s = container_of(l, struct io_sock, queue);
         int events = interest(s);
@@ -322,28 +298,18 @@ static void gather(struct io *io)
         if (events < 0)
             list_unlink(l);
         else
-            add(io, s->fd, events, s, TARGET_SOCK);
+            add(io, s->fd, events, s, OF_SOCK);
     }
     for (struct fifo_node *n = t->calls.head; n; n = n->next) {
         struct io_call *c = container_of(container_of(n, struct io_op, done), struct io_call, op);
         bool poll = c->op.kind == IO_POLL;
         add(io, poll ? c->poll.watched : c->connect.fd, poll ? c->poll.events : POLLOUT, c,
-            TARGET_CALL);
+            OF_CALL);
     }
     for (struct list *l = t->entrances.next; l != &t->entrances; l = l->next) {
         struct entrance *e = container_of(l, struct entrance, link);
-        if (attends(io, e)) add(io, e->accept->listener, POLLIN, e, TARGET_ENTRANCE);
+        if (attends(io, e)) add(io, e->accept->listener, POLLIN, e, OF_ENTRANCE);
     }
-}
-
-static int poll_all(struct io *io, uint64_t timeout_ns)
-{
-    struct threads *t = threads_of(io);
-    struct timespec until = {(time_t)(timeout_ns / NS_PER_S), (long)(timeout_ns % NS_PER_S)};
-    counter_add(&io->stats.enters, 1);
-    counter_add(&io->stats.syscalls, 1);
-    return (int)syscall(SYS_ppoll, t->fds, t->n, timeout_ns == WHEEL_NEVER ? NULL : &until, NULL,
-                        0);
 }
 
 static void drain_wake(struct io *io)
@@ -355,18 +321,6 @@ static void drain_wake(struct io *io)
     io_woken(io);
 }
 
-/* What a callback closes or cancels is freed by its completion, later in the turn, so all that was
- * polled is still there; an accept stream that a callback cancels is not, and comes last. */
-static void dispatch(struct io *io, const struct pollfd *fd, const struct target *target)
-{
-    switch (target->kind) {
-    case TARGET_WAKE: drain_wake(io); break;
-    case TARGET_SOCK: sock_ready(io, target->ptr, fd->revents); break;
-    case TARGET_CALL: call_ready(io, target->ptr, fd->revents); break;
-    case TARGET_ENTRANCE: entrance_ready(io, target->ptr); break;
-    }
-}
-
 static bool is_entrance(struct threads *t, const struct entrance *e)
 {
     for (struct list *l = t->entrances.next; l != &t->entrances; l = l->next)
@@ -374,19 +328,34 @@ static bool is_entrance(struct threads *t, const struct entrance *e)
     return false;
 }
 
+/* What a callback closes or cancels is freed by its completion, later in the turn, so all that was
+ * polled is still there, but for an accept stream. */
+static void dispatch(struct io *io, const struct poll_target *target, short events)
+{
+    switch (target->kind) {
+    case OF_WAKE: drain_wake(io); break;
+    case OF_SOCK: sock_ready(io, target->ptr, events); break;
+    case OF_CALL: call_ready(io, target->ptr, events); break;
+    case OF_ENTRANCE:
+        if (is_entrance(threads_of(io), target->ptr)) entrance_ready(io, target->ptr);
+        break;
+    }
+}
+
 static void threads_wait(struct io *io, uint64_t timeout_ns)
 {
-    struct threads *t = threads_of(io);
+    struct poll_set *p = &threads_of(io)->polled;
     gather(io);
     if (UNLIKELY(io->error)) return;
-    int n = poll_all(io, timeout_ns);
-    if (UNLIKELY(n < 0 && errno != EINTR)) io->error = -errno;
+    counter_add(&io->stats.enters, 1);
+    counter_add(&io->stats.syscalls, 1);
+    int n = poll_set_wait(p, timeout_ns);
+    if (UNLIKELY(n < 0 && n != -EINTR)) io->error = n;
     io_waited(io);
-    for (uint32_t i = 0; n > 0 && i < t->n; i++) {
-        if (!t->fds[i].revents) continue;
+    for (uint32_t i = 0; n > 0 && i < p->n; i++) {
+        if (!p->fds[i].revents) continue;
         n--;
-        if (t->target[i].kind == TARGET_ENTRANCE && !is_entrance(t, t->target[i].ptr)) continue;
-        dispatch(io, &t->fds[i], &t->target[i]);
+        dispatch(io, &p->targets[i], p->fds[i].revents);
     }
 }
 
@@ -419,8 +388,7 @@ static int threads_open(struct io *io, const struct io_config *config)
 static void threads_close(struct io *io)
 {
     struct threads *t = threads_of(io);
-    free(t->fds);
-    free(t->target);
+    poll_set_free(&t->polled);
     free(t);
     io->state = NULL;
 }

@@ -51,6 +51,7 @@ OTHER_TESTS = {
     "serve/refused_later": "whole servers",
     "serve/refused_memory": "whole servers",
     "serve/roots": "files below several directories, in a server",
+    "serve/thread_each": "the engine threads, in a server",
     "serve/threads": "whole servers",
     "serve/whole": "large responses at once, in a server",
     "serve/working": "what leaves a core and comes back, in a server",
