@@ -1,4 +1,5 @@
 /* torc: an HTTP/1.1 server library for Linux, one io_uring (or epoll) per core. No TLS, no HTTP/2.
+ * With --engine threads each of its threads is a core here, with one connection at a time.
  *
  * A handler is straight-line C. It runs on a fiber of the core that accepted the connection. Calls
  * marked WAITS may suspend it; while it is suspended, its core serves other requests. A handler

@@ -274,7 +274,7 @@ static void log_ready(struct torc_server *s)
         log_line("admin http://%s", text);
     }
     if (io_holds_thread(s->engine))
-        log_line("%u threads, with a connection at a time each", s->n_cores);
+        log_line("threads: %u, with a connection at a time each", s->n_cores);
     sock_addr_format(&o->listen[0], text);
     log_line("ready http://%s engine=%s cores=%u depth=%u pid=%d", text, io_engine_name(s->engine),
              o->n_cpus, s->cores[0].loop.io.config.depth, (int)getpid());

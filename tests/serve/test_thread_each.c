@@ -20,7 +20,7 @@ static void the_ready_line_tells(void **state)
     (void)state;
     struct server s;
     server_start(&s, "--threads", "3", "--cores", "1");
-    assert_non_null(strstr(server_log(&s), "3 threads, with a connection at a time each\n"));
+    assert_non_null(strstr(server_log(&s), "threads: 3, with a connection at a time each\n"));
     assert_non_null(strstr(server_log(&s), " engine=threads cores=1 "));
     server_stop(&s);
 }
