@@ -86,9 +86,12 @@ def _expanded(middle: float, low: float, high: float, count: int, tail: float) -
         return Interval(middle, low, high, count)
     student, normal = special.stdtrit(count - 1, 1 - tail), special.ndtri(1 - tail)
     wider = float(student) / float(normal) * math.sqrt(count / (count - 1))
-    if low > 0:
+    if low <= 0:
+        return Interval(middle, middle - (middle - low) * wider, middle + (high - middle) * wider, count)
+    try:
         return Interval(middle, middle * (low / middle) ** wider, middle * (high / middle) ** wider, count)
-    return Interval(middle, middle - (middle - low) * wider, middle + (high - middle) * wider, count)
+    except OverflowError:  # of figures that nothing measures
+        return Interval(middle, 0.0, math.inf, count)
 
 
 def resampled_medians(values: Sequence[float]) -> numpy.ndarray:
