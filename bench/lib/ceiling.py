@@ -47,7 +47,10 @@ def held_back(samples: Samples) -> tuple[str, float]:
     busy = median("server_share") or 0.0
     if full("server") or full("load"):
         return "both" if full("server") and full("load") else "server" if full("server") else "load", busy
-    idle, kept = median("idle_share"), max(median("waited_share") or 0.0, median("load_waited_share") or 0.0)
+    waited = median("waited_share") or 0.0
+    if waited > 1:  # more than all the time: its own threads wait for each other's CPU
+        waited = 0.0
+    idle, kept = median("idle_share"), max(waited, median("load_waited_share") or 0.0)
     if idle is None or max(idle, kept) < IDLE:
         return "busy", busy
     return ("idle", idle) if idle > kept else ("others", kept)

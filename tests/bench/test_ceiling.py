@@ -192,6 +192,7 @@ class Reasons(unittest.TestCase):
                 {"idle_share": 0.2, "load_waited_share": 0.4},
                 ": it or the load generator waited 40 % of the time for a CPU that others used",
             ),
+            ({"idle_share": 0.0, "waited_share": 21.3, "server_share": 0.6}, " with its core 60 % busy"),
             ({"idle_share": 0.4, "waited_share": 0.1}, " with its core 40 % idle: it waits rather than works"),
             ({"idle_share": 0.05, "waited_share": 0.02, "server_share": 0.93}, f" with {near}"),
             ({"idle_share": None, "waited_share": None, "server_share": 0.6}, " with its core 60 % busy"),
