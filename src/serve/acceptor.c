@@ -164,13 +164,20 @@ static void on_retry(struct wheel_timer *t)
     start_listener(container_of(t, struct listener, retry));
 }
 
+/* Of all threads that share the listener, one. */
+static bool may_warn(struct listener *l)
+{
+    uint64_t now = l->acceptor->io->now, last = atomic_load(l->warned_at);
+    if (last && now < last + WARNING_NS) return false;
+    return atomic_compare_exchange_strong(l->warned_at, &last, now);
+}
+
 static void schedule_retry(struct listener *l, int err)
 {
     struct acceptor *a = l->acceptor;
     struct io *io = a->io;
     counter_add(&a->failures, 1);
-    if (io->now - l->last_warning > WARNING_NS) {
-        l->last_warning = io->now;
+    if (may_warn(l)) {
         bool descriptors = err == -EMFILE || err == -ENFILE;
         log_line("core %u cannot accept: %s; %u connections are open%s", a->core, strerror(-err),
                  *a->n_open, descriptors ? " (raise the descriptor limit with ulimit -n)" : "");
@@ -206,7 +213,17 @@ void acceptor_add_listener(struct acceptor *a, int fd)
     struct listener *l = &a->listener[a->n_listeners++];
     l->acceptor = a;
     l->accept = (struct io_accept){.op = {.fn = on_accept}, .listener = fd};
+    l->warned_at = &l->own_warning;
     wheel_timer_init(&l->retry, on_retry);
+}
+
+void acceptor_share_listeners(struct acceptor *a, struct acceptor *owner)
+{
+    a->shares_listeners = true;
+    for (uint32_t i = 0; i < owner->n_listeners; i++) {
+        acceptor_add_listener(a, owner->listener[i].accept.listener);
+        a->listener[i].warned_at = &owner->listener[i].own_warning;
+    }
 }
 
 void acceptor_start(struct acceptor *a, struct io *io, const uint32_t *n_open,

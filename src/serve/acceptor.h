@@ -11,6 +11,8 @@
 
 #include "io/io.h"
 
+#include <stdatomic.h>
+
 enum {
     LISTEN_MAX = 16,
     ACCEPTOR_SPARE = 3 * LISTEN_MAX, /* sockets beyond the limit: waiting, refused, and closing */
@@ -21,8 +23,9 @@ struct acceptor;
 struct listener {
     struct io_accept accept;
     struct acceptor *acceptor;
-    struct wheel_timer retry; /* after descriptors ran out */
-    uint64_t last_warning;    /* io time */
+    struct wheel_timer retry;     /* after descriptors ran out */
+    _Atomic uint64_t own_warning; /* io time; */
+    _Atomic uint64_t *warned_at;  /* of the last one: its own, or of the listener that it shares */
 };
 
 struct acceptor {
@@ -57,6 +60,9 @@ struct acceptor {
 
 /* Adds a listening socket, which acceptor_close closes. Call before acceptor_start. */
 void acceptor_add_listener(struct acceptor *a, int fd);
+
+/* Accepts from another's listening sockets, which that one closes. Before either starts. */
+void acceptor_share_listeners(struct acceptor *a, struct acceptor *owner);
 
 /* This and the functions below, except acceptor_close, are called on the core's thread. */
 void acceptor_start(struct acceptor *a, struct io *io, const uint32_t *n_open,

@@ -119,18 +119,11 @@ static int add_listener(struct torc_server *s, struct core *c, struct sock_addr 
 }
 
 /* Threads that serve one connection each take it from one queue. */
-static void share_listeners(struct core *c, const struct core *owner)
-{
-    c->acceptor.shares_listeners = true;
-    for (uint32_t l = 0; l < owner->acceptor.n_listeners; l++)
-        acceptor_add_listener(&c->acceptor, owner->acceptor.listener[l].accept.listener);
-}
-
 static int add_listeners(struct torc_server *s, struct core *c)
 {
     struct options *o = s->options;
     if (io_holds_thread(s->engine) && c != s->cores) {
-        share_listeners(c, s->cores);
+        acceptor_share_listeners(&c->acceptor, &s->cores[0].acceptor);
         return 0;
     }
     for (uint32_t l = 0; l < o->n_listen; l++)
