@@ -150,6 +150,7 @@ static void respond_error(struct h1_exchange *x, int status)
 static void reject_head(struct h1_exchange *x, int status)
 {
     counter_add(&x->conn->ctx->stats.bad_requests, 1);
+    x->rq.route = NULL;
     if (status == 503)
         http_warn(x->conn->ctx, WARN_NO_MEMORY, "no memory for a head (--request-memory); 503");
     x->rq.close_after_response = true;
@@ -233,6 +234,7 @@ static bool step_rest_of_head(struct h1_exchange *x)
     }
     if (!x->begun && !h1_parser_is_blank(&x->parser)) {
         x->begun = true;
+        x->rq.route = NULL; /* until request_accept: others may ask what is in progress */
         c->read_deadline =
             now + (c->ctx->draining ? DRAIN_TIMEOUT : c->ctx->limits->header_timeout);
     }

@@ -67,6 +67,7 @@ static uint64_t patience(const struct h1_exchange *x)
     uint64_t seconds = x->parser.data_bytes / l->min_body_rate,
              rest = x->parser.data_bytes % l->min_body_rate,
              allowed = l->body_grace + seconds * NS_PER_S + rest * NS_PER_S / l->min_body_rate;
+    if (seconds > UINT64_MAX / NS_PER_S / 2) return l->body_timeout;
     uint64_t left = allowed > x->body_waited ? allowed - x->body_waited : 0;
     return left < l->body_timeout ? left : l->body_timeout;
 }

@@ -84,7 +84,9 @@ static void begin_held(struct http_context *ctx)
         list_push(&ctx->open, l);
         struct conn *c = container_of(l, struct conn, link);
         if (c->state != CONN_OPEN || !c->unread.len) continue;
+        stopwatch_start(&ctx->io->code);
         c->protocol->input(c);
+        stopwatch_stop(&ctx->io->code);
         conn_resume(c);
     }
 }

@@ -140,6 +140,7 @@ static int check_fields(struct torc_req *rq)
 /* Rejects a request after which the connection cannot continue. */
 static int reject(struct torc_req *rq, int status)
 {
+    rq->route = NULL;
     rq->close_after_response = true;
     return status;
 }
@@ -168,11 +169,13 @@ int request_accept(struct torc_req *rq)
     if (h->method < 0) return reject(rq, 501);
     if (rq->target.asterisk) {
         rq->match.allow = (1u << HTTP_METHODS) - 1;
+        rq->route = NULL;
         return 204;
     }
     enum http_method method = (enum http_method)h->method;
-    if (!router_find(rq->ctx->router, method, rq->target.path, &rq->match)) return 404;
-    rq->route = rq->match.route;
+    bool found = router_find(rq->ctx->router, method, rq->target.path, &rq->match);
+    rq->route = LIKELY(found) ? rq->match.route : NULL;
+    if (UNLIKELY(!found)) return 404;
     if (LIKELY(rq->route != NULL)) return check_params(rq);
     return method == HTTP_OPTIONS ? 204 : 405;
 }

@@ -90,7 +90,7 @@ static bool waits_to_send(const struct io_sock *s)
 static void watch_ready(struct io *io, struct io_sock *s, short events)
 {
     if (s->recv.engine_bits & READY_DONE) return;
-    if (events & (POLLERR | POLLHUP))
+    if (events & (POLLERR | POLLHUP | POLLNVAL))
         ready_finish(io, &s->recv, -ECONNRESET);
     else if (events & POLLRDHUP)
         ready_finish(io, &s->recv, -ESHUTDOWN);
@@ -342,6 +342,19 @@ static void dispatch(struct io *io, const struct poll_target *target, short even
     }
 }
 
+/* Whether something other than a connection runs next, for who knows how long. */
+static bool has_work(const struct io *io)
+{
+    return io->tasks.head || io->done.head || io->posts || wheel_next(&io->wheel) <= io->now;
+}
+
+static void leave_doors(struct io *io)
+{
+    struct threads *t = threads_of(io);
+    for (struct list *l = t->entrances.next; l != &t->entrances; l = l->next)
+        door_leave(&container_of(l, struct entrance, link)->place);
+}
+
 static void threads_wait(struct io *io, uint64_t timeout_ns)
 {
     struct poll_set *p = &threads_of(io)->polled;
@@ -357,6 +370,7 @@ static void threads_wait(struct io *io, uint64_t timeout_ns)
         n--;
         dispatch(io, &p->targets[i], p->fds[i].revents);
     }
+    if (io->config.one_connection && has_work(io)) leave_doors(io);
 }
 
 static int threads_sock_open(struct io *io, struct io_sock *s, bool accepted)

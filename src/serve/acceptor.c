@@ -110,13 +110,16 @@ static void close_listeners(struct acceptor *a)
         shutdown(a->listener[i].accept.listener, SHUT_RDWR);
 }
 
-/* Whether the accept queues hold connections. */
+/* Whether the accept queues hold connections. One that another thread has shut down holds none. */
 static bool has_queued(const struct acceptor *a)
 {
     struct pollfd p[LISTEN_MAX];
     for (uint32_t i = 0; i < a->n_listeners; i++)
         p[i] = (struct pollfd){a->listener[i].accept.listener, POLLIN, 0};
-    return poll(p, a->n_listeners, 0) > 0;
+    int n = poll(p, a->n_listeners, 0);
+    for (uint32_t i = 0; n > 0 && i < a->n_listeners; i++)
+        if ((p[i].revents & (POLLIN | POLLHUP)) == POLLIN) return true;
+    return false;
 }
 
 /* The kernel resets what is queued when the listening socket closes. */

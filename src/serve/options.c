@@ -121,9 +121,13 @@ int options_add(struct option_set *s, const char *name, const char *takes, const
     return err;
 }
 
+/* Where TCP_USER_TIMEOUT is set, it decides instead of the number of probes (tcp(7)): by default as
+ * they would. */
 static void derive_user_timeout(struct options *o)
 {
-    uint64_t *t = &o->keepalive.user_timeout, least = 120 * NS_PER_S;
+    const struct sock_keepalive *k = &o->keepalive;
+    uint64_t *t = &o->keepalive.user_timeout,
+             least = k->idle ? k->idle + k->interval * k->probes : 120 * NS_PER_S;
     if (*t == USER_TIMEOUT_DERIVED)
         *t = o->limits.write_timeout > least ? o->limits.write_timeout : least;
 }

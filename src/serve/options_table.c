@@ -187,9 +187,10 @@ static const struct option table[] = {
     {"tcp-keepalive-probes", "N", "probes without an answer after which a client has vanished", "6",
      GROUP_SERVE, OPTION_NUMBER, AT(keepalive.probes), 1, 127},
     {"tcp-user-timeout", "TIME",
-     "time without an acknowledgement after which a client has vanished; 0 leaves it to the system",
+     "time without an acknowledgement after which a client has vanished, whatever the probes; 0 "
+     "leaves it to them and the system",
      NULL, GROUP_SERVE, OPTION_DURATION, AT(keepalive.user_timeout), 0, DAY,
-     .shown = "2m, or --write-timeout if that is longer"},
+     .shown = "when the last probe is unanswered, or --write-timeout if that is longer"},
     {"drain-timeout", "TIME", "maximum time to finish requests in flight on SIGTERM", "10s",
      GROUP_SERVE, OPTION_DURATION, AT(drain_timeout), 0, DAY},
     {"stall-warn", "TIME",

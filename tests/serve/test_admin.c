@@ -43,6 +43,27 @@ static void test_health_and_readiness(void **state)
     server_stop(&s);
 }
 
+/* Nor that of the request which had its memory before. */
+static void test_a_head_on_its_way_has_no_route(void **state)
+{
+    struct server s;
+    struct client admin, c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--cores", "1");
+    client_open_admin(&admin, &s);
+    client_open(&c, &s);
+    client_get(&c, "/plaintext", 200, &r);
+    client_send(&c, "PO", 2);
+    do client_get(&admin, "/requests.json", 200, &r);
+    while (!strstr(r.body, "\"in_progress\":1,"));
+    assert_non_null(strstr(r.body, "{\"method\":null,\"route\":null,"));
+    client_close(&c);
+    client_close(&admin);
+    reply_free(&r);
+    server_stop(&s);
+}
+
 /* The requests in progress, with what they wait for; the connections between requests are none. */
 static void test_requests_in_progress(void **state)
 {
@@ -384,6 +405,7 @@ int main(int argc, char **argv)
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_health_and_readiness),
+        cmocka_unit_test(test_a_head_on_its_way_has_no_route),
         cmocka_unit_test(test_requests_in_progress),
         cmocka_unit_test(test_admin_clients_beyond_the_limit_wait),
         cmocka_unit_test(test_silent_clients_do_not_block_health),

@@ -115,6 +115,18 @@ static void a_drain_ends_waiting_and_serving_threads(void **state)
     server_free(&s);
 }
 
+/* The first thread that stops shuts the listener down for all. */
+static void an_idle_drain_has_nothing_to_wait_for(void **state)
+{
+    (void)state;
+    struct server s;
+    server_start(&s, "--threads", "8", "--drain-timeout", "800ms");
+    server_signal(&s, SIGTERM);
+    assert_int_equal(server_wait(&s), 0);
+    assert_null(strstr(server_log(&s), "drain exceeded"));
+    server_free(&s);
+}
+
 /* The admin side answers however many clients keep it from nothing. */
 static void silent_admin_clients_lock_nobody_out(void **state)
 {
@@ -154,6 +166,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(idle_connections_make_room),
         cmocka_unit_test(a_sleep_holds_its_thread),
         cmocka_unit_test(a_drain_ends_waiting_and_serving_threads),
+        cmocka_unit_test(an_idle_drain_has_nothing_to_wait_for),
         cmocka_unit_test(silent_admin_clients_lock_nobody_out),
         cmocka_unit_test(bad_numbers_of_threads),
     };
