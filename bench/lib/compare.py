@@ -47,7 +47,8 @@ MEMORY = {
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     text = (
-        "io_uring, epoll, threads, floor (or floor-uring, floor-epoll, floor-threads), nginx, h2o, lighttpd, node, java, or the "
+        "io_uring, epoll, threads, floor (or floor-uring, floor-epoll, floor-threads), "
+        "nginx, h2o, lighttpd, node, java, or the "
         "NAME of a --command; torc may have options of its own, as in 'io_uring --depth 64' "
         f"({' '.join(DEFAULT)})"
     )

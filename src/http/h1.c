@@ -17,10 +17,9 @@ enum { DISCARD_MAX = 256 * 1024 };
  * the connection counts those that it loses (http_stats.lost). */
 enum { LARGE_RESPONSE = 64 * 1024 };
 
-/* Time to complete for a request that is incomplete when the drain begins, and to begin for one
- * that the client has sent by then: it may be in the socket still. */
-#define DRAIN_TIMEOUT (NS_PER_S / 2)
-#define DRAIN_IDLE    (50 * NS_PER_MS)
+/* Time to begin for a request that the client has sent when the drain begins: it may be in the
+ * socket still. */
+#define DRAIN_IDLE (50 * NS_PER_MS)
 
 /* ---- the life of a request ---- */
 

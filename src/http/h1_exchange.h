@@ -6,6 +6,10 @@
 #include "http/h1_parser.h"
 #include "http/request.h"
 
+/* In a drain, the time to complete for a request that is incomplete, and to wait for its handler.
+ */
+#define DRAIN_TIMEOUT (NS_PER_S / 2)
+
 enum h1_state {
     H1_HEAD,    /* the head is not complete */
     H1_QUEUED,  /* it waits until fewer requests are in progress */

@@ -74,18 +74,18 @@ int h1_limit(struct h1_exchange *x)
 
 /* ---- silence ---- */
 
-/* At the limit of connections: a body that comes at fewer bytes per second, in pieces so far apart,
- * is no sign of life. */
+/* At the limit of connections: a body that comes at fewer bytes per second is no sign of life, once
+ * its client has been waited for as long. */
 enum { DRIP_RATE = 256 };
-#define DRIP_PAUSE (100 * NS_PER_MS)
+#define DRIP_PAUSE NS_PER_S
 
-/* A client that sends its body in drips could otherwise never be said to be silent. A short wait is
- * no sign of it: the handler may have come to the body just now. */
+/* A client that sends its body in drips could otherwise never be said to be silent. The time that
+ * the handler takes does not count. */
 static bool drips(const struct h1_exchange *x, uint64_t since)
 {
-    uint64_t now = x->conn->ctx->io->now, age = now - x->rq.arrived;
-    return x->state == H1_HANDLER && now - since >= DRIP_PAUSE &&
-           x->parser.data_bytes < age / (NS_PER_S / DRIP_RATE);
+    if (x->state != H1_HANDLER || !x->reader) return false;
+    uint64_t waited = x->body_waited + x->conn->ctx->io->now - since;
+    return waited >= DRIP_PAUSE && x->parser.data_bytes < waited / (NS_PER_S / DRIP_RATE);
 }
 
 uint64_t h1_waiting_since(const struct conn *c)

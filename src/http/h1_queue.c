@@ -30,7 +30,9 @@ bool h1_queue_add(struct h1_exchange *x)
     counter_set(&ctx->stats.queued, ++ctx->n_queued);
     counter_add(&ctx->stats.queued_total, 1);
     x->state = H1_QUEUED;
-    x->conn->read_deadline = ctx->io->now + ctx->limits->queue_timeout;
+    uint64_t most = ctx->limits->queue_timeout;
+    if (ctx->draining && most > DRAIN_TIMEOUT) most = DRAIN_TIMEOUT;
+    x->conn->read_deadline = ctx->io->now + most;
     return true;
 }
 

@@ -35,10 +35,18 @@ struct silence {
     uint64_t since; /* ns; undefined if it is busy. SENDING: when progress was last seen */
 };
 
+/* Since its last byte; one that keeps sending has had a second to read its response. */
+static uint64_t lingers_since(const struct conn *c)
+{
+    uint64_t last = c->read_deadline - LINGER_IDLE, began = c->write_deadline - LINGER_TIME,
+             most = began + REQUEST_SILENCE_MIN - SILENCE_MIN;
+    return last < most ? last : most;
+}
+
 static struct silence silence_of(const struct conn *c)
 {
     if (c->state == CONN_LINGER && c->read_deadline != WHEEL_NEVER)
-        return (struct silence){LINGERING, c->read_deadline - LINGER_IDLE};
+        return (struct silence){LINGERING, lingers_since(c)};
     if (c->state == CONN_OPEN && c->sock.sending && c->write_deadline != WHEEL_NEVER)
         return (struct silence){SENDING, c->write_deadline - c->ctx->limits->write_timeout};
     bool waits = c->state == CONN_OPEN && !c->close_after_response && !c->unread.len && !c->eof;

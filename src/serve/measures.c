@@ -105,7 +105,9 @@ static uint64_t peak_of_concurrency(const struct measures *m)
 static uint64_t peak_of_parallelism(const struct measures *m, const struct measured *sum,
                                     double wall)
 {
-    uint64_t mean = (uint64_t)(seconds(sum->on_core) / wall + 0.999);
+    double exact = seconds(sum->on_core) / wall;
+    uint64_t mean = (uint64_t)exact;
+    if (exact > (double)mean) mean++;
     if (mean > m->n_cores) mean = m->n_cores;
     return mean > m->running ? mean : m->running;
 }

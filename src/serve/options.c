@@ -122,14 +122,15 @@ int options_add(struct option_set *s, const char *name, const char *takes, const
 }
 
 /* Where TCP_USER_TIMEOUT is set, it decides instead of the number of probes (tcp(7)): by default as
- * they would. */
+ * they would, unless that is later than the system would give up unacknowledged bytes. */
 static void derive_user_timeout(struct options *o)
 {
     const struct sock_keepalive *k = &o->keepalive;
     uint64_t *t = &o->keepalive.user_timeout,
              least = k->idle ? k->idle + k->interval * k->probes : 120 * NS_PER_S;
-    if (*t == USER_TIMEOUT_DERIVED)
-        *t = o->limits.write_timeout > least ? o->limits.write_timeout : least;
+    if (*t != USER_TIMEOUT_DERIVED) return;
+    if (least > 900 * NS_PER_S) least = 0;
+    *t = o->limits.write_timeout > least && least ? o->limits.write_timeout : least;
 }
 
 void options_divide(struct options *o)

@@ -229,24 +229,23 @@ static void test_stalled_requests_make_room(void **state)
     server_stop(&s);
 }
 
-/* Nor do those that keep sending a byte of it now and then. */
-static void test_dripping_bodies_make_room(void **state)
+/* Nor do those that keep sending a byte of it, `pause` ms apart, or of one that was refused. */
+static void drip(const char *path, const char *length, int pause)
 {
     enum { N = 3 };
     struct server s;
     struct client c[N], newer;
     struct reply r = {0};
     struct pollfd p = {.events = POLLIN};
-    (void)state;
     server_start(&s, "--max-connections", "3", "--admit-timeout", "1h", PATIENT);
     for (int i = 0; i < N; i++) {
         client_open(&c[i], &s);
-        client_ask(&c[i], "POST", "/upload", "Content-Length: 100000\r\n");
+        client_ask(&c[i], "POST", path, length);
     }
     client_open(&newer, &s);
     client_ask(&newer, "GET", "/plaintext", "");
     p.fd = newer.fd;
-    for (int i = 0; i < TCP_SECONDS * 5 && poll(&p, 1, 200) == 0; i++)
+    for (int i = 0; i < TCP_SECONDS * 1000 / pause && poll(&p, 1, pause) == 0; i++)
         for (int k = 0; k < N; k++) client_try_send(&c[k], "x", 1);
     assert_true(p.revents != 0);
     client_reply(&newer, "GET", &r);
@@ -255,6 +254,14 @@ static void test_dripping_bodies_make_room(void **state)
     for (int i = 0; i < N; i++) client_close(&c[i]);
     reply_free(&r);
     server_stop(&s);
+}
+
+static void test_dripping_bodies_make_room(void **state)
+{
+    (void)state;
+    drip("/upload", "Content-Length: 100000\r\n", 200);
+    drip("/upload", "Content-Length: 100000\r\n", 50);
+    drip("/plaintext", "Content-Length: 99999999999\r\n", 50);
 }
 
 /* Nor do clients that do not read. */

@@ -173,6 +173,28 @@ static void test_drain_answers_those_that_wait(void **state)
     server_stop(&s);
 }
 
+/* Nor does one wait longer that comes to the queue during the drain. */
+static void test_drain_answers_those_that_come_to_wait(void **state)
+{
+    struct server s;
+    struct client held, c;
+    struct reply r = {0};
+    (void)state;
+    start_full(&s, &held, "1h");
+    client_open(&c, &s);
+    client_sendf(&c, "GET /plaintext HTTP/1.1\r\nHost: a\r\n");
+    sleep_ms(50); /* the server has it by then; if not, it is as in the test before */
+    server_signal(&s, SIGTERM);
+    sleep_ms(50);
+    client_sendf(&c, "\r\n");
+    expect_503(&c, &r);
+    release(&held, &r);
+    client_close(&held);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
@@ -182,6 +204,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_clients_leave_the_queue),
         cmocka_unit_test(test_crowd_waits),
         cmocka_unit_test(test_drain_answers_those_that_wait),
+        cmocka_unit_test(test_drain_answers_those_that_come_to_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
