@@ -31,7 +31,7 @@ int static_core_init(struct static_core *core, const struct file_cache_limits *l
 /* Frees the cache; asserts that the core has closed its files. */
 void static_core_free(struct static_core *core);
 
-/* The next request for the file opens it anew. */
+/* The next request for the file opens it again. */
 void static_forget(struct static_core *core, struct static_file *f);
 
 /* WAITS. Finds the file for a decoded path below the directory `dir`, which is looked up again when

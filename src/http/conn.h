@@ -97,6 +97,9 @@ int conn_wait_sent(struct conn *c, struct scope *scope, size_t below, bool by_re
 /* Of a connection that is refused, before it is freed. */
 void http_forget_refused(struct conn *c);
 
+/* Sends 503 with Retry-After to a client before it has asked, and begins to close. */
+void http_tell_refused(struct conn *c, bool linger);
+
 /* Schedules the connection's end-of-turn work: input, output, deadlines. */
 static inline void conn_schedule(struct conn *c)
 {

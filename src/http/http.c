@@ -32,15 +32,9 @@ void http_open(struct http_context *ctx, struct io *io, const struct http_limits
 /* Of a client that has as many connections as it may. Few of them linger: it would have more. */
 static void refuse_excess(struct conn *c)
 {
-    static const char response[] =
-        "HTTP/1.1 503 Service Unavailable\r\nServer: torc\r\n"
-        "Retry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     bool linger = c->visitor->client->n_excess <= HTTP_REFUSED_MAX;
     counter_add(&c->ctx->stats.refused_client, 1);
-    if (send_queue_append(&c->unsent, c->ctx, response, sizeof response - 1) < 0)
-        conn_abort(c, -ENOMEM);
-    else
-        conn_begin_close(c, linger);
+    http_tell_refused(c, linger);
 }
 
 void http_accept(struct http_context *ctx, int fd)

@@ -160,17 +160,22 @@ static void remember_refused(struct conn *c)
 }
 
 /* The client's method is not known, so there is no content. */
-void http_refuse(struct http_context *ctx, int fd)
+void http_tell_refused(struct conn *c, bool linger)
 {
     static const char response[] =
         "HTTP/1.1 503 Service Unavailable\r\nServer: torc\r\n"
         "Retry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    if (send_queue_append(&c->unsent, c->ctx, response, sizeof response - 1) < 0)
+        conn_abort(c, -ENOMEM);
+    else
+        conn_begin_close(c, linger);
+}
+
+void http_refuse(struct http_context *ctx, int fd)
+{
     counter_add(&ctx->stats.refused, 1);
     struct conn *c = conn_open(ctx, fd, &h1_protocol);
     if (!c) return;
     remember_refused(c);
-    if (send_queue_append(&c->unsent, ctx, response, sizeof response - 1) < 0)
-        conn_abort(c, -ENOMEM);
-    else
-        conn_begin_close(c, true);
+    http_tell_refused(c, true);
 }
