@@ -244,9 +244,11 @@ void client_connect(struct client *c)
     struct load_context *x = c->context;
     const struct plan *p = x->plan;
     int fd = socket(p->addr.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+    int err = fd < 0 ? -errno : source_bind(&p->source, fd, c->number);
     x->open++;
-    if (fd < 0) {
-        connect_failed(c, -errno);
+    if (err) {
+        if (fd >= 0) close(fd);
+        connect_failed(c, err);
         return;
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -257,10 +259,11 @@ void client_connect(struct client *c)
     io_call_start(&x->io, &c->call, IO_CONNECT);
 }
 
-bool client_init(struct client *c, struct load_context *context)
+bool client_init(struct client *c, struct load_context *context, uint32_t number)
 {
     const struct plan *p = context->plan;
     c->context = context;
+    c->number = number;
     wheel_timer_init(&c->timer, on_timer);
     receiver_init(&c->receiver, context, &c->pipeline);
     return pipeline_init(&c->pipeline, p->pipeline, p->per_connection, run_task);

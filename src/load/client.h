@@ -14,6 +14,7 @@ enum client_state {
 struct client {
     struct io_sock sock;
     struct load_context *context;
+    uint32_t number; /* of all cores' */
     struct pipeline pipeline;
     struct wheel_timer timer;
     int send_error;      /* with which a send failed, a positive errno, or 0 */
@@ -24,8 +25,8 @@ struct client {
     struct receiver receiver;
 };
 
-/* For a zeroed client; false without memory. */
-bool client_init(struct client *c, struct load_context *context);
+/* For a zeroed client, which is `number` of all cores' clients; false without memory. */
+bool client_init(struct client *c, struct load_context *context, uint32_t number);
 void client_free(struct client *c);
 
 /* Opens a connection; for a closed client. */

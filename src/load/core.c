@@ -158,10 +158,11 @@ static bool init_context(struct load_core *c, const struct plan *p, int complete
 
 static bool init_clients(struct load_core *c)
 {
+    const struct plan *p = c->context.plan;
     c->clients = calloc(c->n_clients, sizeof *c->clients);
     if (!c->clients) return false;
     for (uint32_t i = 0; i < c->n_clients; i++)
-        if (!client_init(&c->clients[i], &c->context)) return false;
+        if (!client_init(&c->clients[i], &c->context, i * p->n_cores + c->index)) return false;
     return true;
 }
 

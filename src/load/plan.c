@@ -48,6 +48,15 @@ static int take_file(const char *name, const char *path, slice *out)
     return err ? fail("--%s: cannot read %.200s: %s", name, path, strerror(-err)) : 0;
 }
 
+static int take_source(struct option_set *s, const struct option *o, const char *text)
+{
+    char which[SOCK_ADDR_TEXT];
+    struct source *source = &((struct plan *)s->values)->source;
+    if (!source_parse(text, source)) return option_not_valid(s, o, text);
+    int err = source_check(source, which);
+    return err ? fail("--source: no connection can come from %s: %s", which, strerror(-err)) : 0;
+}
+
 static int take_method(struct option_set *s, const struct option *o, const char *text)
 {
     forms.form.method = text;
@@ -234,6 +243,12 @@ static const struct option table[] = {
      OPTION_NUMBER, AT(per_connection), RANGE(0, 1152921504606846976)},
     {"timeout", "TIME", "the longest wait for a reply or a connect, also after the measurement",
      "10s", GROUP_LOAD, OPTION_DURATION, AT(timeout), TIME(NS_PER_MS)},
+    {"source", "ADDRESS[-LAST]",
+     "addresses of this machine that connections come from, in turn, such as "
+     "127.0.0.2-127.0.0.11",
+     NULL, GROUP_LOAD, OPTION_CUSTOM, .then = take_source,
+     .what = "an address or FIRST-LAST, at most 65536, such as 127.0.0.2-127.0.0.11",
+     .shown = "as the system chooses"},
     {"seed", "N", "seed of random numbers and arrivals", "1", GROUP_LOAD, OPTION_NUMBER, AT(seed),
      RANGE(0, 18446744073709551615)},
 
@@ -315,8 +330,13 @@ static const struct option_program generator = {
 /* The first URL's host is the server. */
 static bool resolve(struct plan *p, slice host, char *why, size_t size)
 {
-    p->n_addrs = url_resolve(host, p->addrs, PLAN_ADDRS, why, size);
-    if (!p->n_addrs) return false;
+    uint32_t n = url_resolve(host, p->addrs, PLAN_ADDRS, why, size);
+    if (n == 0) return false;
+    p->n_addrs = source_reaches(&p->source, p->addrs, n);
+    if (p->n_addrs == 0) {
+        snprintf(why, size, "--source and the server's address are not of one family");
+        return false;
+    }
     p->addr = p->addrs[0];
     p->host = strndup(host.ptr, host.len);
     if (!p->host) snprintf(why, size, "out of memory");

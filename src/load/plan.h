@@ -5,6 +5,7 @@
 #include "io/io.h"
 #include "io/sock.h"
 #include "load/request.h"
+#include "load/source.h"
 
 enum { PLAN_REQUESTS = 64, PLAN_HEADERS = 64, PLAN_WATCHED = 64, PLAN_ADDRS = 16 };
 
@@ -19,7 +20,8 @@ struct plan {
         addr; /* the server's: the first of addrs, or the one that the run has chosen */
     struct sock_addr addrs[PLAN_ADDRS]; /* all of its name */
     uint32_t n_addrs;
-    char *host; /* of the URL, with its port */
+    struct source source; /* that connections come from */
+    char *host;           /* of the URL, with its port */
     struct request request[PLAN_REQUESTS];
     uint32_t n_requests;
     uint32_t n_sequences;

@@ -80,6 +80,7 @@ class Server:
     def __init__(self, serve, backlog=256, host="127.0.0.1"):
         self.serve, self.lock, self.stopping = serve, threading.Lock(), False
         self.requests, self.connects, self.peers, self.failures = [], 0, [], []
+        self.clients = set()  # the addresses that connected
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.listener = socket.create_server((host, 0), family=family, backlog=backlog)
         self.url = "http://127.0.0.1:%d/" % self.listener.getsockname()[1]
@@ -93,13 +94,14 @@ class Server:
     def accept(self):
         while not self.stopping:
             try:
-                sock, _ = self.listener.accept()
+                sock, client = self.listener.accept()
             except OSError:
                 return
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             thread = threading.Thread(target=self.run, args=(sock,))
             with self.lock:
                 self.connects += 1
+                self.clients.add(client[0])
                 self.peers.append(sock)
                 self.threads.append(thread)
             thread.start()

@@ -156,6 +156,37 @@ static void arrivals_are_constant_or_poisson(void **state)
 
 /* ---- other options ---- */
 
+static void sources_are_addresses_of_this_machine(void **state)
+{
+    (void)state;
+    GOOD(URL);
+    assert_int_equal(plan.source.count, 0);
+    GOOD("--source", "127.0.0.2", URL);
+    assert_int_equal(plan.source.count, 1);
+    GOOD("--source", "127.0.0.255-127.0.1.2", URL);
+    assert_int_equal(plan.source.count, 4);
+    assert_int_equal(plan.n_addrs, 1);
+    static const char *const wrong[] = {"",
+                                        "-",
+                                        "127.0.0.1-",
+                                        "-127.0.0.1",
+                                        "127.0.0.3-127.0.0.2",
+                                        "127.0.0.1-::1",
+                                        "127.0.0.1-127.2.0.0",
+                                        "localhost",
+                                        "127.0.0.1:80",
+                                        "fd00::1-fe00::1",
+                                        "::1-::2-::3"};
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        assert_int_equal(READ("--source", (char *)(uintptr_t)wrong[i], URL), -1);
+        assert_non_null(strstr(said, "--source takes an address or FIRST-LAST, at most 65536"));
+    }
+    BAD("--source: no connection can come from 192.0.2.1: Cannot assign requested address",
+        "--source", "192.0.2.1", URL);
+    BAD("--source and the server's address are not of one family", "--source", "127.0.0.2",
+        "http://[::1]:8080/");
+}
+
 static void cores_and_engines_must_exist(void **state)
 {
     char first[16];
@@ -253,7 +284,7 @@ static void every_option_has_help(void **state)
         text += strspn(text, " ");
         if (*text < 'a' || *text > 'z') fail_msg("%.40s", at);
     }
-    assert_int_equal(n, 31);
+    assert_int_equal(n, 32);
     for (const char *line = said, *end; (end = strchr(line, '\n')); line = end + 1)
         if (end - line > 103) fail_msg("%.*s", (int)(end - line), line);
 }
@@ -270,6 +301,7 @@ int main(void)
         cmocka_unit_test(times_need_a_unit),
         cmocka_unit_test(rates_are_within_their_range),
         cmocka_unit_test(arrivals_are_constant_or_poisson),
+        cmocka_unit_test(sources_are_addresses_of_this_machine),
         cmocka_unit_test(cores_and_engines_must_exist),
         cmocka_unit_test(reports_must_be_different_files),
         cmocka_unit_test(unknown_options_are_rejected),

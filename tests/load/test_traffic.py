@@ -60,6 +60,19 @@ class Traffic(rig.Case):
         self.exact(server, 60, "--requests-per-connection", 4, "--connections", 5, "--pipeline", 3)
         self.assertLessEqual(max(counts.values()), 4)
 
+    def test_connections_come_from_the_sources_in_turn(self):
+        all_of_them = {f"127.0.0.{n}" for n in range(2, 7)}
+        for connections, options, seen in (
+            (5, [], all_of_them),
+            (7, ["--cores", rig.two_cores()], all_of_them),
+            (2, [], {"127.0.0.2", "127.0.0.3"}),
+            (1, ["--requests-per-connection", 1], {"127.0.0.2"}),
+        ):
+            server = self.each(reply())
+            sources = ["--source", "127.0.0.2-127.0.0.6", "--connections", connections]
+            self.exact(server, 70, *sources, *options)
+            self.assertEqual(server.clients, seen)
+
     # ---- connections that end ----
 
     def test_a_close_after_each_reply_is_no_error(self):
