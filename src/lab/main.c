@@ -25,7 +25,7 @@ static const char about[] =
     "  GET /crypto?ms=&where=inline|work  PBKDF2 for about ms, on the core or on another thread\n"
     "  POST /thumbnail?w=&where=inline|work  a JPEG image, made w pixels wide\n"
     "  GET /fetch?n=&mode=seq|all&path=  the bytes of n responses of --upstream\n"
-    "  GET /db?n=&mode=seq|all      n random rows of the table world at --pg\n"
+    "  GET /db?n=&mode=seq|all&ms=  n random rows at --pg, which takes ms for each\n"
     "  GET /fortunes                the table fortune at --pg as a page\n"
     "  POST /queue/NAME             adds the body to a queue at --redis\n"
     "  GET /queue/NAME?wait=        takes an element, for which it waits so many ms; or 204\n"

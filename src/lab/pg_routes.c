@@ -63,6 +63,7 @@ static void failed(torc_req *rq, int err, const torc_pg_result *r)
 
 struct row {
     int id;
+    const char *seconds; /* that the database takes, or NULL: as long as it needs */
     torc_pg_result *result;
 };
 
@@ -85,10 +86,12 @@ static int ask_row(torc_req *rq, void *arg)
 {
     struct row *row = arg;
     char id[16];
-    const char *values[] = {id};
+    const char *values[] = {id, row->seconds};
+    const char *sql = row->seconds
+                          ? "SELECT id, randomnumber FROM world, pg_sleep($2::float8) WHERE id = $1"
+                          : "SELECT id, randomnumber FROM world WHERE id = $1";
     snprintf(id, sizeof id, "%d", row->id);
-    return torc_pg_query(rq, pg, "SELECT id, randomnumber FROM world WHERE id = $1", 1, values,
-                         &row->result);
+    return torc_pg_query(rq, pg, sql, row->seconds ? 2 : 1, values, &row->result);
 }
 
 static void reply_rows(torc_req *rq, const struct row *rows, int64_t n)
@@ -110,20 +113,36 @@ static void reply_rows(torc_req *rq, const struct row *rows, int64_t n)
     text_reply(&t, "application/json");
 }
 
+/* The query parameter `ms`, which may be missing, as the text of so many seconds. */
+static bool take_seconds(torc_req *rq, char *text, size_t size, const char **seconds)
+{
+    int64_t ms;
+    torc_slice given = torc_query_param(rq, "ms");
+    *seconds = NULL;
+    if (!given.ptr) return true;
+    if (!param_number(rq, TORC_S("ms"), given, 0, 60000, &ms)) return false;
+    snprintf(text, size, "%d.%03d", (int)(ms / 1000), (int)(ms % 1000));
+    *seconds = text;
+    return true;
+}
+
 static void db(torc_req *rq, void *arg)
 {
     int64_t n;
     bool concurrent;
+    char text[16];
+    const char *seconds;
     (void)arg;
     if (!pool(rq) || !param_number(rq, TORC_S("n"), torc_query_param(rq, "n"), 1, ROWS_MAX, &n) ||
-        !param_mode(rq, &concurrent) || !backend_begin(rq, 0))
+        !param_mode(rq, &concurrent) || !take_seconds(rq, text, sizeof text, &seconds) ||
+        !backend_begin(rq, 0))
         return;
     struct row *rows = torc_alloc(rq, sizeof *rows * (size_t)n);
     if (!rows) {
         torc_reply_error(rq, 503);
         return;
     }
-    for (int64_t i = 0; i < n; i++) rows[i] = (struct row){random_id(), NULL};
+    for (int64_t i = 0; i < n; i++) rows[i] = (struct row){random_id(), seconds, NULL};
     int err = each(rq, concurrent, ask_row, rows, sizeof *rows, n);
     if (err == 0) {
         reply_rows(rq, rows, n);

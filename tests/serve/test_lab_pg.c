@@ -105,6 +105,19 @@ static void test_modes(void **state)
     server_stop(&lab);
 }
 
+/* The database takes its time for each row; several connections take it together. */
+static void test_slow_rows(void **state)
+{
+    (void)state;
+    start("60000");
+    double begin = now_seconds();
+    check_rows(get("/db?n=4&mode=seq&ms=50", 200), 4);
+    assert_true(now_seconds() - begin >= 0.2);
+    check_rows(get("/db?n=4&mode=all&ms=50", 200), 4);
+    check_rows(get("/db?n=1&mode=seq&ms=0", 200), 1);
+    server_stop(&lab);
+}
+
 /* ---- /fortunes ---- */
 
 static size_t count(const char *text, const char *part)
@@ -195,6 +208,8 @@ static void test_parameters(void **state)
     refuses("/db?n=0&mode=seq", 400, "n must");
     refuses("/db?n=501&mode=seq", 400, "n must");
     refuses("/db?n=1", 400, "mode must");
+    refuses("/db?n=1&mode=seq&ms=", 400, "ms must");
+    refuses("/db?n=1&mode=seq&ms=60001", 400, "ms must");
     server_stop(&lab);
     server_start(&lab);
     refuses("/db?n=1&mode=seq", 501, "--pg");
@@ -226,9 +241,13 @@ int main(int argc, char **argv)
 {
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),       cmocka_unit_test(test_modes),
-        cmocka_unit_test(test_fortunes),   cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_parameters), cmocka_unit_test(test_slow_down_restarted),
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_slow_rows),
+        cmocka_unit_test(test_fortunes),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_parameters),
+        cmocka_unit_test(test_slow_down_restarted),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -22,7 +22,7 @@ const char *server_engine;
 
 /* ---- time ---- */
 
-static double now(void)
+double now_seconds(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -241,7 +241,7 @@ const char *server_log(struct server *s)
 void server_await_log(struct server *s, const char *text)
 {
     int status = -1;
-    for (double until = now() + SERVER_SECONDS; now() < until; sleep_ms(1)) {
+    for (double until = now_seconds() + SERVER_SECONDS; now_seconds() < until; sleep_ms(1)) {
         bool ended = server_has_ended(s, &status);
         if (strstr(server_log(s), text)) return;
         if (ended) break;
@@ -299,7 +299,7 @@ int server_wait(struct server *s)
 {
     int status = -1;
     assert_true(s->pid > 0);
-    for (double until = now() + SERVER_SECONDS; now() < until; sleep_ms(1))
+    for (double until = now_seconds() + SERVER_SECONDS; now_seconds() < until; sleep_ms(1))
         if (server_has_ended(s, &status)) return status;
     fprintf(stderr, "the server did not end, its log:\n%s\n", server_log(s));
     kill(s->pid, SIGKILL);

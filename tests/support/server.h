@@ -29,6 +29,7 @@ void server_choose(int argc, char **argv);
 const char *server_two_cores(void);
 
 void sleep_ms(unsigned ms);
+double now_seconds(void); /* CLOCK_MONOTONIC */
 
 struct server_addr {
     union {
