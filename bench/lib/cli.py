@@ -4,10 +4,10 @@ import argparse
 import os
 from typing import NoReturn, Sequence
 
-from . import ablate, alone, answer, answers, compare, diff, doctor, ending, generators
+from . import ablate, alone, answer, answers, compare, diff, doctor, ending, explain, generators
 from . import proc, report, results, scale, subject, sweep, tune
 
-SUBCOMMANDS = (compare, sweep, ablate, tune, scale, generators, answer, report, diff, doctor)
+SUBCOMMANDS = (compare, sweep, ablate, tune, scale, generators, explain, answer, report, diff, doctor)
 PLACES = ("--build", "--config-file")  # options that --resume reads again, maybe elsewhere
 
 

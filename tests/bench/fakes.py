@@ -189,6 +189,7 @@ def load(arguments):
     requests = round((rate or most) * seconds)
     failed = 3 if os.environ.get("FAKE_ERRORS") == engine else 0
     full = os.environ.get("FAKE_FULL") == engine
+    errors = {"connect": 0, "reset": 0, "timeout": failed, "status": 0, "framing": 0, "body": 0}
     report = {
         "format": 1,
         "program": "torc-load fake",
@@ -209,7 +210,8 @@ def load(arguments):
         "connects": 8,
         "unsent": 1000 if rate and os.environ.get("FAKE_UNSENT") == engine else 0,
         "status": {"200": requests},
-        "errors": {"connect": 0, "reset": 0, "timeout": failed, "status": 0, "framing": 0, "body": 0},
+        "errors": errors,
+        "errors_measured": errors,
         "latency_ns": {"corrected": record(cost * 200), "raw": record(cost * 190)},
         "cpu": {
             "user_ns": requests * 1000,

@@ -1,0 +1,83 @@
+"""One client that asks for ten times what it may, beside ten that do not."""
+
+import statistics
+from typing import Sequence
+
+from .. import table
+from .claim import Claim, Finding
+from .flow import Flow, Seen
+from .stage import Stage
+
+LIMIT = 100  # requests/s that a client may ask for
+BURST = 10  # requests that it may be ahead of that
+TIMES = 10  # as many as the abusive client asks for
+PATH = "/crypto?ms=1&where=inline"  # one core serves fewer than LIMIT × TIMES a second of these
+GOOD = Flow(PATH, connections=10, seconds=5, rate=150, source="127.0.1.1-127.0.1.10")
+ABUSIVE = Flow(PATH, connections=32, seconds=5, rate=LIMIT * TIMES, source="127.0.2.1")
+ROUNDS = 3
+MOST = 1.2  # times what a good client's p99 is without the abusive one
+LIMITED = ("--rate-limit", str(LIMIT), "--rate-burst", str(BURST))
+SETTINGS = {  # name -> options of the server, and whether the abusive client is there
+    "good clients alone": (LIMITED, False),
+    "beside it, limited": (LIMITED, True),
+    "beside it, no limit": ((), True),
+}
+
+
+def _round(stage: Stage, name: str) -> list[Seen]:
+    args, abused = SETTINGS[name]
+    seconds = stage.seconds(GOOD.seconds)
+    flows = [Flow(**{**vars(one), "seconds": seconds}) for one in ([GOOD, ABUSIVE] if abused else [GOOD])]
+    with stage.torc(*args) as server:
+        return stage.ask(server, *flows)
+
+
+def take(stage: Stage) -> Finding:
+    taken: dict[str, list[list[Seen]]] = {name: [] for name in SETTINGS}
+    for number in range(ROUNDS):
+        for name in SETTINGS if number % 2 == 0 else reversed(SETTINGS):
+            taken[name].append(_round(stage, name))
+    return conclude(taken)
+
+
+def conclude(taken: dict[str, list[list[Seen]]]) -> Finding:
+    """From the rounds of each setting: what the good clients saw, and what the abusive one."""
+    p99 = {name: statistics.median(one[0].p99 for one in rounds) for name, rounds in taken.items()}
+    alone, limited, unlimited = (p99[name] for name in SETTINGS)
+    served = statistics.median(one[1].per_second for one in taken["beside it, limited"])
+    holds = limited <= MOST * alone
+    verdict = (
+        f"Beside a client that asks for {TIMES} times its limit, the p99 of ten good clients is "
+        f"{_ms(limited)}, {limited / alone:.2f} times the {_ms(alone)} that they have alone; without a limit it is "
+        f"{_ms(unlimited)}. Of {ABUSIVE.rate:,.0f} requests/s the abusive client is served {served:,.0f}."
+    )
+    theory = f"A limit of {LIMIT} requests/s serves the abusive client {LIMIT} of {ABUSIVE.rate:,.0f}; the rest is 429."
+    rows = [_row(name, p99[name], rounds) for name, rounds in taken.items()]
+    header = ("", "good p50", "good p99", "good served/s", "abusive served/s", "abusive refused/s")
+    samples = {name: [[one.plain() for one in seen] for seen in rounds] for name, rounds in taken.items()}
+    return Finding(holds, verdict, header, rows, theory, samples)
+
+
+def _row(name: str, p99: float, rounds: Sequence[Sequence[Seen]]) -> list[str]:
+    good = [seen[0] for seen in rounds]
+    abusive = [seen[1] for seen in rounds if len(seen) > 1]
+    cells = [name, _ms(statistics.median(one.p50 for one in good)), _ms(p99)]
+    cells.append(f"{statistics.median(one.per_second for one in good):,.0f}")
+    if not abusive:
+        return [*cells, "–", "–"]
+    cells.append(f"{statistics.median(one.per_second for one in abusive):,.0f}")
+    return [*cells, f"{statistics.median(one.refused / one.seconds for one in abusive):,.0f}"]
+
+
+def _ms(seconds: float) -> str:
+    return table.microseconds(seconds * 1e6)
+
+
+CLAIM = Claim(
+    "abuse",
+    "One abusive client",
+    "What becomes of ten good clients when another asks for ten times what it may?",
+    "They wait behind it.",
+    3 * 3 * 6.5,
+    take,
+)

@@ -1,0 +1,99 @@
+"""Flows: what clients ask of a server, several at once, and what became of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Mapping, Sequence
+
+from .. import load, proc
+
+GRACE_SECONDS = 20.0  # beyond a flow's own times, to connect and to report
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One torc-load. Without a rate it is a closed loop."""
+
+    path: str
+    connections: int
+    seconds: float
+    rate: float = 0.0  # requests/s, at Poisson times
+    warmup: float = 0.5  # seconds
+    timeout: float = 10.0  # seconds that a client waits for an answer
+    source: str | None = None  # the addresses that its connections come from
+
+    def words(self, build: Path, url: str, report: Path) -> list[str]:
+        words = [load.program(build), "--quiet", "--json", str(report), "--connections", str(self.connections)]
+        words += ["--duration", _time(self.seconds), "--warmup", _time(self.warmup), "--timeout", _time(self.timeout)]
+        words += ["--rate", f"{self.rate:g}", "--arrivals", "poisson"] if self.rate else []
+        words += ["--source", self.source] if self.source else []
+        return [*words, url + self.path]
+
+    @property
+    def longest(self) -> float:
+        return self.warmup + self.seconds + self.timeout + GRACE_SECONDS
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What became of a flow's requests within the measured time. Latencies are in seconds, of good
+    answers alone, and count from when the request was due."""
+
+    seconds: float
+    good: int  # answers of 2xx
+    refused: int  # answers of 429 or 503
+    given_up: int  # requests whose client had waited for its whole timeout
+    failed: int  # in any other way
+    unsent: int  # requests whose time came while every connection was busy
+    p50: float
+    p99: float
+
+    @property
+    def per_second(self) -> float:
+        return self.good / self.seconds
+
+    def plain(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def _time(seconds: float) -> str:
+    return f"{round(seconds * 1000)}ms"
+
+
+def seen(report: Mapping[str, Any]) -> Seen:
+    """From what torc-load has written."""
+    status = {int(key): count for key, count in report["status"].items()}
+    refused = status.get(429, 0) + status.get(503, 0)
+    errors, latency = report["errors_measured"], report["latency_ns"]["corrected"]
+    return Seen(
+        seconds=report["seconds"],
+        good=report["answered"],
+        refused=refused,
+        given_up=errors["timeout"],
+        failed=sum(errors.values()) - errors["timeout"] - min(refused, errors["status"]),
+        unsent=report["unsent"],
+        p50=latency["p50"] / 1e9,
+        p99=latency["p99"] / 1e9,
+    )
+
+
+def run(flows: Sequence[Flow], url: str, build: Path, scratch: Path, cpus: Sequence[int]) -> list[Seen]:
+    """Runs all flows at the same time to their end."""
+    reports = [scratch / f"flow-{number}.json" for number in range(len(flows))]
+    with contextlib.ExitStack() as stack:
+        children = []
+        for flow, report in zip(flows, reports):
+            report.unlink(missing_ok=True)
+            log = report.with_suffix(".log")
+            children.append(stack.enter_context(proc.Child(flow.words(build, url, report), cpus, log, alone=True)))
+        deadline = time.monotonic() + max(flow.longest for flow in flows)
+        for child in children:
+            status = child.wait(max(deadline - time.monotonic(), 0))
+            if status not in (0, 1):  # 1: some requests were not answered well, which is what is measured
+                what = "did not end" if status is None else f"ended ({status})"
+                raise proc.ProcessError(f"torc-load {what}: {child.complaint()}")
+    return [seen(json.loads(report.read_text())) for report in reports]

@@ -1,0 +1,68 @@
+"""experiments.py BUILD ENGINE: the experiments of torc-bench explain in short, on real servers and clients.
+What is asserted is arithmetic that no busy machine can break."""
+
+import os
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import context  # noqa: F401
+from lib import env, proc
+from lib.lab import abuse, database
+from lib.lab.stage import Stage, backends_missing
+from lib.subject import Place
+
+BUILD = ENGINE = ""
+SECONDS = 1.0
+SLACK = 0.5  # seconds by which the clocks of a server and its clients may be apart
+
+
+abuse.ROUNDS = 1
+database.TIMES = (2.0,)
+
+
+class Brief(Stage):
+    def seconds(self, whole):
+        return SECONDS
+
+
+class Experiments(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.addCleanup(proc.Child.stop_all)
+        scratch = Path(directory.name)
+        (scratch / "www/static").mkdir(parents=True)
+        server, load, _ = env.divide_cpus(sorted(os.sched_getaffinity(0)), 1)
+        self.stage = Brief(Place(Path(BUILD), scratch, scratch / "www", (), {}), (server, load), True, ENGINE)
+
+    def test_an_abusive_client_is_served_its_limit(self):
+        samples = abuse.take(self.stage).samples
+        most = abuse.LIMIT * (SECONDS + SLACK) + abuse.BURST
+        for good, abusive in samples["beside it, limited"]:
+            self.assertLessEqual(abusive["good"], most)
+            self.assertGreater(abusive["refused"], 0)
+            self.assertGreater(good["good"], 0)
+            self.assertEqual(good["refused"], 0)
+        for good, abusive in samples["beside it, no limit"]:
+            self.assertEqual(abusive["refused"] + good["refused"], 0)
+
+    def test_a_database_is_a_ceiling(self):
+        if why := backends_missing():
+            self.skipTest(why)
+        samples = database.take(self.stage).samples
+        most = database.CAPACITY * (SECONDS + SLACK)
+        for name, seen in samples.items():
+            self.assertLessEqual(seen["good"], most, name)
+        full = samples["bounded 2"]
+        self.assertGreater(full["refused"], 0)
+        self.assertGreater(full["good"], 0)
+        self.assertGreaterEqual(full["p50"], database.QUERY_MS / 1000)
+        self.assertEqual(samples["no limits 2"]["refused"], 0)
+        self.assertGreater(samples["no limits 2"]["concurrency"], full["concurrency"])
+
+
+if __name__ == "__main__":
+    BUILD, ENGINE = sys.argv[1:3]
+    unittest.main(argv=sys.argv[:1], verbosity=2)

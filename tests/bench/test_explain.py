@@ -1,0 +1,109 @@
+"""The experiments' verdicts follow their samples, and torc-bench explain says what it cannot do."""
+
+import dataclasses
+import json
+import unittest
+
+import context  # noqa: F401
+import fakes
+from runs import Runs
+
+from lib.lab import abuse, database, flow
+
+SEEN = flow.Seen(seconds=2.0, good=300, refused=0, given_up=0, failed=0, unsent=0, p50=0.001, p99=0.010)
+
+
+def seen(**more):
+    return dataclasses.replace(SEEN, **more)
+
+
+class Abuse(unittest.TestCase):
+    def taken(self, limited, unlimited):
+        names = list(abuse.SETTINGS)
+        abusive = seen(good=200, refused=1800)
+        return {
+            names[0]: [[SEEN]] * 3,
+            names[1]: [[seen(p99=one), abusive] for one in limited],
+            names[2]: [[seen(p99=one), seen(good=2000)] for one in unlimited],
+        }
+
+    def test_a_limit_that_protects(self):
+        finding = abuse.conclude(self.taken((0.011, 0.012, 0.5), (0.9, 1.0, 1.1)))
+        self.assertTrue(finding.holds)
+        self.assertIn("is 12.0 ms, 1.20 times the 10.0 ms", finding.verdict)
+        self.assertIn("without a limit it is 1000 ms", finding.verdict)
+        self.assertIn("Of 1,000 requests/s the abusive client is served 100.", finding.verdict)
+        self.assertEqual(finding.rows[0][-2:], ["–", "–"])
+        self.assertEqual(finding.rows[1][-2:], ["100", "900"])
+
+    def test_a_limit_that_does_not(self):
+        self.assertFalse(abuse.conclude(self.taken((0.011, 0.0121, 0.5), (0.9, 1.0, 1.1))).holds)
+
+
+class Database(unittest.TestCase):
+    measures = {"concurrency": 8.0, "asynchrony": 1.0}
+
+    def conclude(self, without, bounded):
+        names = list(database.SETTINGS)
+        low = {(name, times): (SEEN, {}) for times in database.TIMES for name in names}
+        high = {(names[0], 2.0): (without, self.measures), (names[1], 2.0): (bounded, self.measures)}
+        return database.conclude({**low, **high})
+
+    def test_a_bounded_queue_keeps_the_goodput(self):
+        bounded = seen(good=380, refused=420, p99=0.06)
+        finding = self.conclude(seen(good=390, p50=0.9, p99=1.0), bounded)
+        self.assertTrue(finding.holds)
+        self.assertIn("answers 195 requests/s in time, half of them after more than 900 ms", finding.verdict)
+        self.assertIn("it answers 190, 95% of the ceiling, 99 % of them within 60.0 ms", finding.verdict)
+        self.assertIn("refuses 210 each second", finding.verdict)
+        self.assertEqual(finding.rows[0][-2:], ["–", "–"])
+        self.assertEqual(finding.rows[-1][-2:], ["8.00", "1.00"])
+
+    def test_without_limits_nothing_may_be_in_time(self):
+        nothing = seen(good=0, given_up=800, p50=0.0, p99=0.0)
+        finding = self.conclude(nothing, seen(good=380, refused=420, p99=0.06))
+        self.assertTrue(finding.holds)
+        self.assertIn("answers 0 requests/s in time; 400 each second wait 1 s for nothing", finding.verdict)
+
+    def test_a_database_that_is_not_the_bottleneck(self):
+        quick = seen(good=800)
+        self.assertFalse(self.conclude(quick, quick).holds)
+
+    def test_a_bounded_queue_that_answers_too_little(self):
+        self.assertFalse(self.conclude(seen(good=390, p50=0.9), seen(good=350, p99=0.06)).holds)
+
+
+class Flows(unittest.TestCase):
+    def test_what_a_report_says(self):
+        errors = {"connect": 1, "reset": 0, "timeout": 7, "status": 12, "framing": 0, "body": 0}
+        latency = {"corrected": {"p50": 2_000_000, "p99": 9_000_000}}
+        status = {"200": 30, "429": 4, "503": 6, "404": 2}
+        report = {"seconds": 2.0, "status": status, "errors_measured": errors, "answered": 30, "unsent": 3}
+        found = flow.seen({**report, "latency_ns": latency})
+        self.assertEqual((found.good, found.refused, found.given_up, found.failed, found.unsent), (30, 10, 7, 3, 3))
+        self.assertEqual((found.p50, found.p99, found.per_second), (0.002, 0.009, 15.0))
+
+
+class Command(Runs):
+    def test_unknown_names_are_refused(self):
+        for words in (("--only", "nothing"), ("--engine", "threads"), ("--only", "")):
+            done = self.bench_here("explain", *words, *self.places)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(f"torc-bench: {words[0]}: takes", done.stderr)
+
+    def test_a_run_is_kept(self):
+        done = self.bench("explain", "--only", "abuse", "--quick", *self.places)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("One abusive client", done.stdout)
+        kept = json.loads(self.json.read_text())
+        self.assertEqual([one["name"] for one in kept["experiments"]], ["abuse"])
+        self.assertEqual(len(kept["experiments"][0]["samples"]), 3)
+
+    def test_a_load_that_fails_is_said(self):
+        fakes.executable(self.build / "src/torc-load", "#!/bin/sh\necho 'no such option' >&2\nexit 2\n")
+        done = self.bench("explain", "--only", "abuse", "--quick", *self.places)
+        self.assertEqual((done.returncode, done.stderr), (1, "torc-bench: torc-load ended (2): no such option\n"))
+
+
+if __name__ == "__main__":
+    unittest.main()
