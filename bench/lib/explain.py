@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Sequence
 
 from . import alone, ending, env, experiment, progress, table
-from .lab import abuse, database
+from .lab import abuse, database, models
 from .lab.claim import Claim, Finding
 from .lab.stage import ASYNCHRONOUS, Stage
 from .options import DEFAULT_BUILD, TOP, directory
@@ -16,7 +16,7 @@ from .subject import Place, SubjectError
 from .workloads import write_static
 
 SUMMARY = "try what is said about parallel and asynchronous requests, claim by claim"
-CLAIMS = {claim.name: claim for claim in (abuse.CLAIM, database.CLAIM)}
+CLAIMS = {claim.name: claim for claim in (models.CLAIM, abuse.CLAIM, database.CLAIM)}
 QUICKLY = 0.4  # of the time of a whole run, with --quick
 
 
@@ -54,7 +54,8 @@ def run(options: argparse.Namespace) -> int:
         ending.say("no experiment can run here")
         return 1
     seconds = sum(claim.seconds for claim in claims) * (QUICKLY if options.quick else 1)
-    print(f"{len(claims)} experiments, about {progress.about(seconds)}", flush=True)
+    count = "1 experiment" if len(claims) == 1 else f"{len(claims)} experiments"
+    print(f"{count}, about {progress.about(seconds)}", flush=True)
     *cpus, shared = env.divide_cpus(sorted(os.sched_getaffinity(0)), 1)
     found = []
     with alone.Lock() as lock:

@@ -38,6 +38,10 @@ def microseconds(value: float | None) -> str:
     return f"{value / 1000:.1f} ms" if value < 100_000 else f"{value / 1000:.0f} ms"
 
 
+def latency(seconds: float) -> str:
+    return microseconds(seconds * 1e6)
+
+
 def thousands(value: float) -> str:
     return f"{value:,.0f}"
 

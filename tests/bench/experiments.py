@@ -9,7 +9,7 @@ from pathlib import Path
 
 import context  # noqa: F401
 from lib import env, proc
-from lib.lab import abuse, database
+from lib.lab import abuse, database, models
 from lib.lab.stage import Stage, backends_missing
 from lib.subject import Place
 
@@ -36,6 +36,16 @@ class Experiments(unittest.TestCase):
         (scratch / "www/static").mkdir(parents=True)
         server, load, _ = env.divide_cpus(sorted(os.sched_getaffinity(0)), 1)
         self.stage = Brief(Place(Path(BUILD), scratch, scratch / "www", (), {}), (server, load), True, ENGINE)
+
+    def test_threads_are_a_ceiling(self):
+        samples = models.take(self.stage).samples
+        for name, seen in samples.items():
+            self.assertLessEqual(seen["good"], models.CEILINGS[name] * (SECONDS + SLACK), name)
+            self.assertGreater(seen["good"], 0)
+        self.assertLess(samples["threads"]["asynchrony"], 0.01)
+        self.assertLessEqual(samples["threads"]["concurrency"], models.THREADS)
+        self.assertGreater(samples["epoll"]["asynchrony"], 0.9)
+        self.assertGreater(samples["epoll"]["concurrency"], models.THREADS)
 
     def test_an_abusive_client_is_served_its_limit(self):
         samples = abuse.take(self.stage).samples

@@ -8,13 +8,33 @@ import context  # noqa: F401
 import fakes
 from runs import Runs
 
-from lib.lab import abuse, database, flow
+from lib.lab import abuse, database, flow, models
 
-SEEN = flow.Seen(seconds=2.0, good=300, refused=0, given_up=0, failed=0, unsent=0, p50=0.001, p99=0.010)
+SEEN = flow.Seen(seconds=2.0, good=300, refused=0, given_up=0, failed=0, unsent=0, p50=0.001, p99=0.010, cpus=0.5)
 
 
 def seen(**more):
     return dataclasses.replace(SEEN, **more)
+
+
+class Models(unittest.TestCase):
+    def conclude(self, threads, epoll, uring):
+        rates = zip(models.SETTINGS, (threads, epoll, uring))
+        measures = {"concurrency": 1990.4, "parallelism": 0.5, "asynchrony": 0.9991}
+        return models.conclude({name: (seen(good=2 * rate, cpus=cpus), measures) for name, (rate, cpus) in rates})
+
+    def test_threads_are_a_ceiling(self):
+        finding = self.conclude((9_800, 0.4), (97_500, 0.8), (80_000, 0.95))
+        self.assertTrue(finding.holds)
+        self.assertIn("200 threads serve 9,800 requests/s, 98% of the most that they can", finding.verdict)
+        self.assertIn("epoll serves 97,500 requests/s on 0.80 CPUs, io_uring serves 80,000", finding.verdict)
+        self.assertEqual(finding.rows[0][-3:], ["1,990", "0.50", "0.999"])
+
+    def test_a_server_that_stays_below_its_ceiling_with_an_idle_core(self):
+        self.assertFalse(self.conclude((9_800, 0.4), (97_500, 0.8), (80_000, 0.6)).holds)
+
+    def test_threads_that_serve_as_much(self):
+        self.assertFalse(self.conclude((98_000, 0.8), (97_500, 0.8), (97_500, 0.8)).holds)
 
 
 class Abuse(unittest.TestCase):
@@ -79,9 +99,10 @@ class Flows(unittest.TestCase):
         latency = {"corrected": {"p50": 2_000_000, "p99": 9_000_000}}
         status = {"200": 30, "429": 4, "503": 6, "404": 2}
         report = {"seconds": 2.0, "status": status, "errors_measured": errors, "answered": 30, "unsent": 3}
-        found = flow.seen({**report, "latency_ns": latency})
+        found = flow.seen({**report, "latency_ns": latency, "watch": {"cpu_ns": 1_500_000_000}})
         self.assertEqual((found.good, found.refused, found.given_up, found.failed, found.unsent), (30, 10, 7, 3, 3))
         self.assertEqual((found.p50, found.p99, found.per_second), (0.002, 0.009, 15.0))
+        self.assertEqual(found.cpus, 0.75)
 
 
 class Command(Runs):

@@ -48,8 +48,8 @@ def conclude(taken: dict[str, list[list[Seen]]]) -> Finding:
     holds = limited <= MOST * alone
     verdict = (
         f"Beside a client that asks for {TIMES} times its limit, the p99 of ten good clients is "
-        f"{_ms(limited)}, {limited / alone:.2f} times the {_ms(alone)} that they have alone; without a limit it is "
-        f"{_ms(unlimited)}. Of {ABUSIVE.rate:,.0f} requests/s the abusive client is served {served:,.0f}."
+        f"{table.latency(limited)}, {limited / alone:.2f} times the {table.latency(alone)} that they have alone; without a limit it is "
+        f"{table.latency(unlimited)}. Of {ABUSIVE.rate:,.0f} requests/s the abusive client is served {served:,.0f}."
     )
     theory = f"A limit of {LIMIT} requests/s serves the abusive client {LIMIT} of {ABUSIVE.rate:,.0f}; the rest is 429."
     rows = [_row(name, p99[name], rounds) for name, rounds in taken.items()]
@@ -61,16 +61,12 @@ def conclude(taken: dict[str, list[list[Seen]]]) -> Finding:
 def _row(name: str, p99: float, rounds: Sequence[Sequence[Seen]]) -> list[str]:
     good = [seen[0] for seen in rounds]
     abusive = [seen[1] for seen in rounds if len(seen) > 1]
-    cells = [name, _ms(statistics.median(one.p50 for one in good)), _ms(p99)]
+    cells = [name, table.latency(statistics.median(one.p50 for one in good)), table.latency(p99)]
     cells.append(f"{statistics.median(one.per_second for one in good):,.0f}")
     if not abusive:
         return [*cells, "–", "–"]
     cells.append(f"{statistics.median(one.per_second for one in abusive):,.0f}")
     return [*cells, f"{statistics.median(one.refused / one.seconds for one in abusive):,.0f}"]
-
-
-def _ms(seconds: float) -> str:
-    return table.microseconds(seconds * 1e6)
 
 
 CLAIM = Claim(

@@ -26,11 +26,13 @@ class Flow:
     timeout: float = 10.0  # seconds that a client waits for an answer
     source: str | None = None  # the addresses that its connections come from
 
-    def words(self, build: Path, url: str, report: Path) -> list[str]:
+    def words(self, build: Path, url: str, report: Path, watch: Sequence[int]) -> list[str]:
         words = [load.program(build), "--quiet", "--json", str(report), "--connections", str(self.connections)]
         words += ["--duration", _time(self.seconds), "--warmup", _time(self.warmup), "--timeout", _time(self.timeout)]
         words += ["--rate", f"{self.rate:g}", "--arrivals", "poisson"] if self.rate else []
         words += ["--source", self.source] if self.source else []
+        for pid in watch:
+            words += ["--watch", str(pid)]
         return [*words, url + self.path]
 
     @property
@@ -51,6 +53,7 @@ class Seen:
     unsent: int  # requests whose time came while every connection was busy
     p50: float
     p99: float
+    cpus: float  # that the server used
 
     @property
     def per_second(self) -> float:
@@ -78,18 +81,22 @@ def seen(report: Mapping[str, Any]) -> Seen:
         unsent=report["unsent"],
         p50=latency["p50"] / 1e9,
         p99=latency["p99"] / 1e9,
+        cpus=(report.get("watch") or {}).get("cpu_ns", 0) / 1e9 / report["seconds"],
     )
 
 
-def run(flows: Sequence[Flow], url: str, build: Path, scratch: Path, cpus: Sequence[int]) -> list[Seen]:
-    """Runs all flows at the same time to their end."""
+def run(
+    flows: Sequence[Flow], url: str, build: Path, scratch: Path, cpus: Sequence[int], watch: Sequence[int]
+) -> list[Seen]:
+    """Runs all flows at the same time to their end, and watches the processes of the server."""
     reports = [scratch / f"flow-{number}.json" for number in range(len(flows))]
     with contextlib.ExitStack() as stack:
         children = []
         for flow, report in zip(flows, reports):
             report.unlink(missing_ok=True)
             log = report.with_suffix(".log")
-            children.append(stack.enter_context(proc.Child(flow.words(build, url, report), cpus, log, alone=True)))
+            words = flow.words(build, url, report, watch)
+            children.append(stack.enter_context(proc.Child(words, cpus, log, alone=True)))
         deadline = time.monotonic() + max(flow.longest for flow in flows)
         for child in children:
             status = child.wait(max(deadline - time.monotonic(), 0))

@@ -40,14 +40,17 @@ class Stage:
         return max(whole / 3, 1.0) if self.quick else whole
 
     @contextlib.contextmanager
-    def torc(self, *args: str, cores: int = 1) -> Iterator[Server]:
-        asked = variant(self.engine, *args, cores=cores)
-        with known()[self.engine].started(self.place, asked, self.server_cpus) as server:
+    def torc(self, *args: str, engine: str | None = None, cores: int = 1) -> Iterator[Server]:
+        """A server, on the stage's engine unless another is named."""
+        name = engine or self.engine
+        asked = variant(name, *args, cores=cores)
+        with known()[name].started(self.place, asked, self.server_cpus) as server:
             yield server
 
     def ask(self, server: Server, *flows: Flow) -> list[Seen]:
         """All flows at once."""
-        return flow.run(flows, server.url, self.place.build, self.place.scratch, self.load_cpus)
+        pids = proc.family(server.child.pid)
+        return flow.run(flows, server.url, self.place.build, self.place.scratch, self.load_cpus, pids)
 
     def measured(self, server: Server, asked: Flow) -> tuple[Seen, dict[str, float]]:
         """One flow, and L, P and A meanwhile."""
