@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Sequence
 
 from . import alone, ending, env, experiment, progress, table
-from .lab import abuse, database, models
+from .lab import abuse, compute, database, models, sequence
 from .lab.claim import Claim, Finding
 from .lab.stage import ASYNCHRONOUS, Stage
 from .options import DEFAULT_BUILD, TOP, directory
@@ -16,7 +16,7 @@ from .subject import Place, SubjectError
 from .workloads import write_static
 
 SUMMARY = "try what is said about parallel and asynchronous requests, claim by claim"
-CLAIMS = {claim.name: claim for claim in (models.CLAIM, abuse.CLAIM, database.CLAIM)}
+CLAIMS = {claim.name: claim for claim in (models.CLAIM, compute.CLAIM, sequence.CLAIM, abuse.CLAIM, database.CLAIM)}
 QUICKLY = 0.4  # of the time of a whole run, with --quick
 
 

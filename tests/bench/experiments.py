@@ -9,7 +9,7 @@ from pathlib import Path
 
 import context  # noqa: F401
 from lib import env, proc
-from lib.lab import abuse, database, models
+from lib.lab import abuse, compute, database, models, sequence
 from lib.lab.stage import Stage, backends_missing
 from lib.subject import Place
 
@@ -46,6 +46,21 @@ class Experiments(unittest.TestCase):
         self.assertLessEqual(samples["threads"]["concurrency"], models.THREADS)
         self.assertGreater(samples["epoll"]["asynchrony"], 0.9)
         self.assertGreater(samples["epoll"]["concurrency"], models.THREADS)
+
+    def test_a_core_that_computes_keeps_others_waiting(self):
+        light, heavy = compute.take(self.stage).samples["heavy, inline"]
+        self.assertGreater(heavy["good"], 0)
+        self.assertGreaterEqual(light["p99"], compute.HEAVY_MS / 1000 / 4)  # the work is about that long
+
+    def test_waits_in_sequence_add_up(self):
+        if why := backends_missing():
+            self.skipTest(why)
+        samples = sequence.take(self.stage).samples
+        for what, (_, least, together) in sequence.PATHS.items():
+            self.assertGreaterEqual(samples[f"{what} seq"]["p50"], least / 1000)
+            self.assertGreaterEqual(samples[f"{what} all"]["p50"], together / 1000)
+            if sequence.waits(what):
+                self.assertLess(samples[f"{what} all"]["p50"], least / 1000)
 
     def test_an_abusive_client_is_served_its_limit(self):
         samples = abuse.take(self.stage).samples

@@ -8,7 +8,7 @@ import context  # noqa: F401
 import fakes
 from runs import Runs
 
-from lib.lab import abuse, database, flow, models
+from lib.lab import abuse, compute, database, flow, models, sequence
 
 SEEN = flow.Seen(seconds=2.0, good=300, refused=0, given_up=0, failed=0, unsent=0, p50=0.001, p99=0.010, cpus=0.5)
 
@@ -35,6 +35,39 @@ class Models(unittest.TestCase):
 
     def test_threads_that_serve_as_much(self):
         self.assertFalse(self.conclude((98_000, 0.8), (97_500, 0.8), (97_500, 0.8)).holds)
+
+
+class Compute(unittest.TestCase):
+    def conclude(self, alone, inline, work):
+        values = zip(compute.WHERE, (alone, inline, work))
+        return compute.conclude({name: [seen(p99=p99)] + [SEEN] * bool(compute.WHERE[name]) for name, p99 in values})
+
+    def test_a_core_that_computes_keeps_others_waiting(self):
+        finding = self.conclude(0.001, 0.012, 0.002)
+        self.assertTrue(finding.holds)
+        text = "within 1.0 ms by an idle core, within 12.0 ms where requests compute for 10 ms on that core"
+        self.assertIn(text, finding.verdict)
+
+    def test_requests_that_secretly_run_elsewhere(self):
+        self.assertFalse(self.conclude(0.001, 0.001, 0.001).holds)
+
+    def test_a_pool_that_does_not_help(self):
+        self.assertFalse(self.conclude(0.001, 0.012, 0.012).holds)
+
+
+class Sequence(unittest.TestCase):
+    def conclude(self, seq, together):
+        times = zip(sequence.MODES, (seq, together))
+        return sequence.conclude({(what, name): seen(p50=p50) for name, p50 in times for what in sequence.PATHS})
+
+    def test_waits_together_are_shorter(self):
+        finding = self.conclude(0.165, 0.041)
+        self.assertTrue(finding.holds)
+        self.assertIn("8 HTTP calls of 20 ms take 165 ms one after another and 41.0 ms together", finding.verdict)
+        self.assertEqual(finding.rows[0][-1], "4.0")
+
+    def test_a_handler_that_secretly_waits_for_all_at_once(self):
+        self.assertFalse(self.conclude(0.041, 0.041).holds)
 
 
 class Abuse(unittest.TestCase):
