@@ -3,7 +3,7 @@
 import statistics
 from typing import Sequence
 
-from .. import table
+from ..table import latency
 from .claim import Claim, Finding
 from .flow import Flow, Seen
 from .stage import Stage
@@ -48,8 +48,8 @@ def conclude(taken: dict[str, list[list[Seen]]]) -> Finding:
     holds = limited <= MOST * alone
     verdict = (
         f"Beside a client that asks for {TIMES} times its limit, the p99 of ten good clients is "
-        f"{table.latency(limited)}, {limited / alone:.2f} times the {table.latency(alone)} that they have alone; without a limit it is "
-        f"{table.latency(unlimited)}. Of {ABUSIVE.rate:,.0f} requests/s the abusive client is served {served:,.0f}."
+        f"{latency(limited)}, {limited / alone:.2f} times the {latency(alone)} that they have alone; without a limit "
+        f"it is {latency(unlimited)}. Of {ABUSIVE.rate:,.0f} requests/s the abusive client is served {served:,.0f}."
     )
     theory = f"A limit of {LIMIT} requests/s serves the abusive client {LIMIT} of {ABUSIVE.rate:,.0f}; the rest is 429."
     rows = [_row(name, p99[name], rounds) for name, rounds in taken.items()]
@@ -61,7 +61,7 @@ def conclude(taken: dict[str, list[list[Seen]]]) -> Finding:
 def _row(name: str, p99: float, rounds: Sequence[Sequence[Seen]]) -> list[str]:
     good = [seen[0] for seen in rounds]
     abusive = [seen[1] for seen in rounds if len(seen) > 1]
-    cells = [name, table.latency(statistics.median(one.p50 for one in good)), table.latency(p99)]
+    cells = [name, latency(statistics.median(one.p50 for one in good)), latency(p99)]
     cells.append(f"{statistics.median(one.per_second for one in good):,.0f}")
     if not abusive:
         return [*cells, "–", "–"]

@@ -2,7 +2,7 @@
 
 from typing import Sequence
 
-from .. import table
+from ..table import latency
 from .claim import Claim, Finding
 from .flow import Flow, Seen
 from .stage import Stage
@@ -31,9 +31,9 @@ def conclude(taken: dict[str, Sequence[Seen]]) -> Finding:
     alone, inline, work = (taken[name][0].p99 for name in WHERE)
     holds = inline >= HEAVY_MS / 2000 and inline > alone and work < inline
     verdict = (
-        f"99 % of light requests are answered within {table.latency(alone)} by an idle core, within "
-        f"{table.latency(inline)} where requests compute for {HEAVY_MS} ms on that core, and within "
-        f"{table.latency(work)} where these compute on the work pool."
+        f"99 % of light requests are answered within {latency(alone)} by an idle core, within "
+        f"{latency(inline)} where requests compute for {HEAVY_MS} ms on that core, and within "
+        f"{latency(work)} where these compute on the work pool."
     )
     theory = (
         f"A core that computes {HEAVY_RATE:.0f} times a second for {HEAVY_MS} ms is taken for "
@@ -48,8 +48,8 @@ def conclude(taken: dict[str, Sequence[Seen]]) -> Finding:
 
 def _row(name: str, seen: Sequence[Seen]) -> list[str]:
     light, *heavy = seen
-    cells = [name, table.latency(light.p50), table.latency(light.p99)]
-    cells += [table.latency(heavy[0].p50), f"{heavy[0].per_second:.0f}"] if heavy else ["–", "–"]
+    cells = [name, latency(light.p50), latency(light.p99)]
+    cells += [latency(heavy[0].p50), f"{heavy[0].per_second:.0f}"] if heavy else ["–", "–"]
     return [*cells, f"{light.cpus:.2f}"]
 
 

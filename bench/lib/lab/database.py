@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .. import table
+from ..table import latency
 from .claim import Claim, Finding
 from .flow import Flow, Seen
 from .stage import Stage, backends_missing
@@ -50,12 +50,12 @@ def conclude(taken: Taken) -> Finding:
     without, bounded = (taken[name, most][0] for name in SETTINGS)
     soon = bounded.p99 < (without.p50 if without.good else DEADLINE)
     holds = bounded.per_second >= ENOUGH * CAPACITY and soon
-    late = f", half of them after more than {table.latency(without.p50)}" if without.good else ""
+    late = f", half of them after more than {latency(without.p50)}" if without.good else ""
     verdict = (
         f"Asked for {most:g} times what {CONNECTIONS} connections can do, a server without limits answers "
         f"{without.per_second:.0f} requests/s in time{late}; {_each(without.given_up, without)} wait {DEADLINE:g} s "
         f"for nothing. With a bounded queue it answers {bounded.per_second:.0f}, "
-        f"{bounded.per_second / CAPACITY:.0%} of the ceiling, 99 % of them within {table.latency(bounded.p99)}, and refuses "
+        f"{bounded.per_second / CAPACITY:.0%} of the ceiling, 99 % of them within {latency(bounded.p99)}, and refuses "
         f"{_each(bounded.refused, bounded)} at once."
     )
     theory = (
@@ -73,7 +73,7 @@ def _row(name: str, of_capacity: float, seen: Seen, also: dict[str, Any]) -> lis
     measures = [f"{also[key]:.2f}" if key in also else "–" for key in ("concurrency", "asynchrony")]
     share = f"{seen.per_second / CAPACITY:.0%}"
     offered = [name, f"{CAPACITY * of_capacity:.0f}", f"{seen.per_second:.0f}", share]
-    times = [table.latency(seen.p50), table.latency(seen.p99)] if seen.good else ["–", "–"]
+    times = [latency(seen.p50), latency(seen.p99)] if seen.good else ["–", "–"]
     return [*offered, *times, *rates, *measures]
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .. import table
+from ..table import latency
 from .claim import Claim, Finding
 from .flow import Flow, Seen
 from .stage import Stage
@@ -47,9 +47,9 @@ def conclude(taken: Taken) -> Finding:
         f"thread that does not wait with its requests serves more: {', '.join(parts)}."
     )
     theory = (
-        f"{THREADS} threads ÷ {DELAY_MS} ms = {CEILINGS['threads']:,.0f} requests/s, however many connections there are; "
-        f"{CONNECTIONS:,} connections ÷ {DELAY_MS} ms = {CEILINGS['epoll']:,.0f} where none holds a thread, until the "
-        f"core is full. A is 0 where a request holds its thread, and near 1 where it does not."
+        f"{THREADS} threads ÷ {DELAY_MS} ms = {CEILINGS['threads']:,.0f} requests/s, however many connections there "
+        f"are; {CONNECTIONS:,} connections ÷ {DELAY_MS} ms = {CEILINGS['epoll']:,.0f} where none holds a thread, until "
+        f"the core is full. A is 0 where a request holds its thread, and near 1 where it does not."
     )
     header = ("", "requests/s", "of ceiling", "p50", "p99", "CPUs", "L", "P", "A")
     rows = [_row(name, *found) for name, found in taken.items()]
@@ -60,7 +60,7 @@ def conclude(taken: Taken) -> Finding:
 
 def _row(name: str, seen: Seen, also: dict[str, Any]) -> list[str]:
     figures = [f"{seen.per_second:,.0f}", f"{seen.per_second / CEILINGS[name]:.0%}"]
-    times = [table.latency(seen.p50), table.latency(seen.p99), f"{seen.cpus:.2f}"]
+    times = [latency(seen.p50), latency(seen.p99), f"{seen.cpus:.2f}"]
     keys = (("concurrency", ",.0f"), ("parallelism", ".2f"), ("asynchrony", ".3f"))
     return [name, *figures, *times, *(f"{also[key]:{form}}" if key in also else "–" for key, form in keys)]
 

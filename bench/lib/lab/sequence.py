@@ -2,7 +2,7 @@
 
 import contextlib
 
-from .. import table
+from ..table import latency
 from .claim import Claim, Finding
 from .flow import Flow, Seen
 from .stage import Stage, backends_missing
@@ -44,23 +44,21 @@ def conclude(taken: Taken) -> Finding:
     seq, together = MODES
     pairs = {what: (taken[what, seq], taken[what, together]) for what in PATHS}
     said = [
-        f"{COUNT} {what} of {WAIT_MS} ms take {table.latency(one.p50)} {seq} and {table.latency(other.p50)} {together}"
+        f"{COUNT} {what} of {WAIT_MS} ms take {latency(one.p50)} {seq} and {latency(other.p50)} {together}"
         for what, (one, other) in pairs.items()
         if waits(what)
     ]
     one, other = pairs["file reads"]
-    said.append(
-        f"{COUNT} reads of a file in memory, which do not wait, {table.latency(one.p50)} and {table.latency(other.p50)}"
-    )
+    said.append(f"{COUNT} reads of a file in memory, which do not wait, {latency(one.p50)} and {latency(other.p50)}")
     holds = all(other.p50 <= LESS * one.p50 for what, (one, other) in pairs.items() if waits(what))
     theory = (
-        f"In sequence waits add up: {COUNT} × {WAIT_MS} ms = {COUNT * WAIT_MS} ms at least. Together they take as long as "
-        f"the longest, {WAIT_MS} ms, or with {CONNECTIONS} connections to the database {COUNT} ÷ {CONNECTIONS} × "
-        f"{WAIT_MS} ms = {COUNT * WAIT_MS // CONNECTIONS} ms."
+        f"In sequence waits add up: {COUNT} × {WAIT_MS} ms = {COUNT * WAIT_MS} ms at least. Together they take "
+        f"as long as the longest, {WAIT_MS} ms, or with {CONNECTIONS} connections to a database {COUNT} ÷ "
+        f"{CONNECTIONS} × {WAIT_MS} ms = {COUNT * WAIT_MS // CONNECTIONS} ms."
     )
     header = (f"{COUNT} of", f"p50 {seq}", f"p50 {together}", "÷")
     rows = [
-        [what, table.latency(one.p50), table.latency(other.p50), f"{one.p50 / other.p50:.1f}"]
+        [what, latency(one.p50), latency(other.p50), f"{one.p50 / other.p50:.1f}"]
         for what, (one, other) in pairs.items()
     ]
     samples = {f"{what} {MODES[name]}": seen.plain() for (what, name), seen in taken.items()}
