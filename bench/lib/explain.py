@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Sequence
 
 from . import alone, ending, env, experiment, progress, table
-from .lab import abuse, compute, database, models, sequence
+from .lab import abuse, compute, concurrent, database, faster, models, sequence
 from .lab.claim import Claim, Finding
 from .lab.stage import ASYNCHRONOUS, Stage
 from .options import DEFAULT_BUILD, TOP, directory
@@ -16,7 +16,8 @@ from .subject import Place, SubjectError
 from .workloads import write_static
 
 SUMMARY = "try what is said about parallel and asynchronous requests, claim by claim"
-CLAIMS = {claim.name: claim for claim in (models.CLAIM, compute.CLAIM, sequence.CLAIM, abuse.CLAIM, database.CLAIM)}
+TRIED = (models, compute, faster, sequence, concurrent, abuse, database)  # in the order of the answer
+CLAIMS = {module.CLAIM.name: module.CLAIM for module in TRIED}
 QUICKLY = 0.4  # of the time of a whole run, with --quick
 
 
@@ -56,20 +57,19 @@ def run(options: argparse.Namespace) -> int:
     seconds = sum(claim.seconds for claim in claims) * (QUICKLY if options.quick else 1)
     count = "1 experiment" if len(claims) == 1 else f"{len(claims)} experiments"
     print(f"{count}, about {progress.about(seconds)}", flush=True)
-    *cpus, shared = env.divide_cpus(sorted(os.sched_getaffinity(0)), 1)
     found = []
     with alone.Lock() as lock:
         place = Place(options.build.resolve(), lock.scratch, lock.scratch / "www", (), {})
         write_static(place.www)
-        stage = Stage(place, (cpus[0], cpus[1]), options.quick, options.engine)
+        stage = Stage(place, sorted(os.sched_getaffinity(0)), options.quick, options.engine)
         if why := stage.refuses(stage.engine):
             raise SubjectError(f"{stage.engine}: {why}")
         for claim in claims:
             finding = claim.take(stage)
             show(claim, finding)
             found.append(entry(claim, finding))
-    if shared:
-        print(f"\nnote: {shared}")
+    for text in stage.notes:
+        print(f"\nnote: {text}")
     save(options, found)
     return 0
 

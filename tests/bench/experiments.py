@@ -8,8 +8,8 @@ import unittest
 from pathlib import Path
 
 import context  # noqa: F401
-from lib import env, proc
-from lib.lab import abuse, compute, database, models, sequence
+from lib import proc
+from lib.lab import abuse, compute, concurrent, database, faster, models, sequence
 from lib.lab.stage import Stage, backends_missing
 from lib.subject import Place
 
@@ -18,7 +18,7 @@ SECONDS = 1.0
 SLACK = 0.5  # seconds by which the clocks of a server and its clients may be apart
 
 
-abuse.ROUNDS = 1
+abuse.ROUNDS = faster.ROUNDS = 1
 database.TIMES = (2.0,)
 
 
@@ -34,8 +34,8 @@ class Experiments(unittest.TestCase):
         self.addCleanup(proc.Child.stop_all)
         scratch = Path(directory.name)
         (scratch / "www/static").mkdir(parents=True)
-        server, load, _ = env.divide_cpus(sorted(os.sched_getaffinity(0)), 1)
-        self.stage = Brief(Place(Path(BUILD), scratch, scratch / "www", (), {}), (server, load), True, ENGINE)
+        place = Place(Path(BUILD), scratch, scratch / "www", (), {})
+        self.stage = Brief(place, sorted(os.sched_getaffinity(0)), True, ENGINE)
 
     def test_threads_are_a_ceiling(self):
         samples = models.take(self.stage).samples
@@ -61,6 +61,22 @@ class Experiments(unittest.TestCase):
             self.assertGreaterEqual(samples[f"{what} all"]["p50"], together / 1000)
             if sequence.waits(what):
                 self.assertLess(samples[f"{what} all"]["p50"], least / 1000)
+
+    def test_many_are_in_progress_and_one_runs(self):
+        if len(os.sched_getaffinity(0)) < 2:
+            self.skipTest("needs two CPUs")
+        waiting, computing = concurrent.take(self.stage).samples.values()
+        self.assertGreater(waiting["concurrency"], concurrent.CONNECTIONS / 2)
+        self.assertLessEqual(waiting["parallelism"], 1.05)
+        self.assertLessEqual(computing["concurrency"], 2.05)
+        self.assertLessEqual(computing["parallelism"], computing["concurrency"] + 0.05)
+
+    def test_no_model_waits_shorter_than_its_delay(self):
+        samples = faster.take(self.stage).samples
+        for name, rounds in samples.items():
+            self.assertTrue(all(one["good"] > 0 for one in rounds), name)
+            if name.startswith("one request"):
+                self.assertTrue(all(one["p50"] >= 0.005 for one in rounds), name)
 
     def test_an_abusive_client_is_served_its_limit(self):
         samples = abuse.take(self.stage).samples

@@ -8,7 +8,7 @@ import context  # noqa: F401
 import fakes
 from runs import Runs
 
-from lib.lab import abuse, compute, database, flow, models, sequence
+from lib.lab import abuse, compute, concurrent, database, faster, flow, models, sequence
 
 SEEN = flow.Seen(seconds=2.0, good=300, refused=0, given_up=0, failed=0, unsent=0, p50=0.001, p99=0.010, cpus=0.5)
 
@@ -68,6 +68,39 @@ class Sequence(unittest.TestCase):
 
     def test_a_handler_that_secretly_waits_for_all_at_once(self):
         self.assertFalse(self.conclude(0.041, 0.041).holds)
+
+
+class Concurrent(unittest.TestCase):
+    def conclude(self, waiting, computing):
+        keys = ("concurrency", "parallelism", "asynchrony")
+        both = zip(concurrent.SETTINGS, (waiting, computing))
+        return concurrent.conclude({name: (SEEN, dict(zip(keys, found))) for name, found in both})
+
+    def test_many_in_progress_and_one_at_a_time(self):
+        finding = self.conclude((1990.0, 0.03, 1.0), (2.0, 1.98, 0.01))
+        self.assertTrue(finding.holds)
+        self.assertIn("One core had 1,990 requests in progress, and ran the code of 0.03 at a time", finding.verdict)
+
+    def test_cores_that_run_one_after_the_other(self):
+        self.assertFalse(self.conclude((1990.0, 0.03, 1.0), (2.0, 1.0, 0.5)).holds)
+
+    def test_few_in_progress(self):
+        self.assertFalse(self.conclude((200.0, 0.03, 1.0), (2.0, 1.98, 0.01)).holds)
+
+
+class Faster(unittest.TestCase):
+    def conclude(self, threads, epoll, uring):
+        rates = dict(zip(faster.MODELS, (threads, epoll, uring)))
+        return faster.conclude({(what, name): [seen(good=rates[name])] * 3 for what in faster.ASKED for name in rates})
+
+    def test_no_gain(self):
+        finding = self.conclude(1000, 1050, 990)
+        self.assertTrue(finding.holds)
+        self.assertIn("only computing: epoll 1.05 times the requests/s of threads, io_uring 0.99", finding.verdict)
+        self.assertEqual(finding.rows[0][1:4], ["500", "525", "495"])
+
+    def test_a_model_that_is_faster(self):
+        self.assertFalse(self.conclude(1000, 1200, 1000).holds)
 
 
 class Abuse(unittest.TestCase):

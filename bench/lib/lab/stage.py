@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Iterator, Mapping, Sequence
 
-from .. import measures, proc, program
+from .. import env, measures, proc, program
 from ..options import TOP
 from ..subject import Place, Server
 from ..subjects import known, variant
@@ -24,11 +24,10 @@ GIVEN = re.compile(r"^(dir|pg|redis)=(.*)$", re.MULTILINE)
 class Stage:
     """Everything it starts ends with the context that it was started in."""
 
-    def __init__(
-        self, place: Place, cpus: tuple[Sequence[int], Sequence[int]], quick: bool, engine: str | None = None
-    ) -> None:
-        self.place, self.quick = place, quick
-        self.server_cpus, self.load_cpus = cpus
+    def __init__(self, place: Place, affinity: Sequence[int], quick: bool, engine: str | None = None) -> None:
+        self.place, self.affinity, self.quick = place, affinity, quick
+        self.load_cpus: dict[proc.Child, Sequence[int]] = {}  # of the servers that run
+        self.notes: dict[str, None] = {}  # what is wrong with the CPUs, each once
         self.engine = engine or ("io_uring" if self.refuses("io_uring") is None else "epoll")
 
     def refuses(self, engine: str) -> str | None:
@@ -44,13 +43,17 @@ class Stage:
         """A server, on the stage's engine unless another is named."""
         name = engine or self.engine
         asked = variant(name, *args, cores=cores)
-        with known()[name].started(self.place, asked, self.server_cpus) as server:
+        cpus, load_cpus, shared = env.divide_cpus(self.affinity, cores)
+        self.notes |= {shared: None} if shared else {}
+        with known()[name].started(self.place, asked, cpus) as server:
+            self.load_cpus[server.child] = load_cpus
             yield server
+            del self.load_cpus[server.child]
 
     def ask(self, server: Server, *flows: Flow) -> list[Seen]:
         """All flows at once."""
         pids = proc.family(server.child.pid)
-        return flow.run(flows, server.url, self.place.build, self.place.scratch, self.load_cpus, pids)
+        return flow.run(flows, server.url, self.place.build, self.place.scratch, self.load_cpus[server.child], pids)
 
     def measured(self, server: Server, asked: Flow) -> tuple[Seen, dict[str, float]]:
         """One flow, and L, P and A meanwhile."""

@@ -1,0 +1,63 @@
+"""Thousands of requests in progress on one core, and two requests on two cores."""
+
+import os
+from typing import Any
+
+from .claim import Claim, Finding
+from .flow import Flow, Seen
+from .stage import Stage
+
+CONNECTIONS = 2000
+SECONDS = 3.0
+SETTINGS = {  # name -> cores of the server, and what it is asked
+    "one core, all wait": (1, Flow("/delay/500", CONNECTIONS, SECONDS, warmup=1.0)),
+    "two cores, two compute": (2, Flow("/crypto?ms=10&where=inline", 2, SECONDS, warmup=0.5)),
+}
+MANY = 0.9 * CONNECTIONS  # requests in progress
+PARALLEL = 1.5  # cores that run request code, more than one core can
+Taken = dict[str, tuple[Seen, dict[str, float]]]
+
+
+def take(stage: Stage) -> Finding:
+    taken: Taken = {}
+    for name, (cores, asked) in SETTINGS.items():
+        with stage.torc("--max-requests", "65536", cores=cores) as server:
+            taken[name] = stage.measured(server, Flow(**{**vars(asked), "seconds": stage.seconds(SECONDS)}))
+    return conclude(taken)
+
+
+def conclude(taken: Taken) -> Finding:
+    (waiting, computing) = (also for _, also in taken.values())
+    holds = waiting["concurrency"] >= MANY and waiting["parallelism"] <= 1 and computing["parallelism"] >= PARALLEL
+    verdict = (
+        f"One core had {waiting['concurrency']:,.0f} requests in progress, and ran the code of "
+        f"{waiting['parallelism']:.2f} at a time; two cores had {computing['concurrency']:.1f} in progress, and ran "
+        f"{computing['parallelism']:.2f} at a time."
+    )
+    theory = (
+        "One core runs at most one thing at a time, whatever is in progress: P ≤ 1. Two clients that each have one "
+        "request in progress are at most two at a time: L ≤ 2 and P ≤ 2."
+    )
+    rows = [_row(name, *found) for name, found in taken.items()]
+    samples = {name: {**seen.plain(), **also} for name, (seen, also) in taken.items()}
+    return Finding(holds, verdict, ("", "requests/s", "L", "P", "A"), rows, theory, samples)
+
+
+def _row(name: str, seen: Seen, also: dict[str, Any]) -> list[str]:
+    measures = (f"{also['concurrency']:,.1f}", f"{also['parallelism']:.2f}", f"{also['asynchrony']:.3f}")
+    return [name, f"{seen.per_second:,.0f}", *measures]
+
+
+def _missing() -> str | None:
+    return None if len(os.sched_getaffinity(0)) > 1 else "needs two CPUs"
+
+
+CLAIM = Claim(
+    "concurrent",
+    "Concurrency without parallelism, and the reverse",
+    f"{CONNECTIONS:,} requests are in progress on one core. How many run at the same time?",
+    "All of them, for they are in progress.",
+    len(SETTINGS) * (SECONDS + 1.5),
+    take,
+    _missing,
+)

@@ -1,0 +1,75 @@
+"""One request alone, and requests that only compute, on threads, epoll and io_uring."""
+
+import statistics
+
+from ..table import latency
+from .claim import Claim, Finding
+from .flow import Flow, Seen
+from .stage import Stage
+
+MODELS = ("threads", "epoll", "io_uring")
+COMPUTE_MS = 5
+SECONDS = 1.5
+ROUNDS = 5
+ASKED = {
+    "one request alone": Flow("/delay/5", connections=1, seconds=SECONDS, warmup=0.2),
+    "only computing": Flow(f"/crypto?ms={COMPUTE_MS}&where=inline", connections=4, seconds=SECONDS, warmup=0.2),
+}
+GAIN = 1.1  # times what threads do, from which on a model is faster
+Taken = dict[tuple[str, str], list[Seen]]
+
+
+def take(stage: Stage) -> Finding:
+    taken: Taken = {}
+    models = [name for name in MODELS if stage.refuses(name) is None]
+    seconds = stage.seconds(SECONDS)
+    for number in range(ROUNDS):
+        for name in models if number % 2 == 0 else reversed(models):
+            with stage.torc("--threads", "8", engine=name) if name == "threads" else stage.torc(engine=name) as server:
+                for what, asked in ASKED.items():
+                    (seen,) = stage.ask(server, Flow(**{**vars(asked), "seconds": seconds}))
+                    taken.setdefault((what, name), []).append(seen)
+    return conclude(taken)
+
+
+def conclude(taken: Taken) -> Finding:
+    """Each model beside threads, round by round."""
+    names = [name for name in MODELS if ("only computing", name) in taken]
+    rates = {key: statistics.median(one.per_second for one in seen) for key, seen in taken.items()}
+    gains = {
+        (what, name): statistics.median(
+            mine.per_second / other.per_second for mine, other in zip(taken[what, name], taken[what, "threads"])
+        )
+        for what in ASKED
+        for name in names[1:]
+    }
+    holds = all(gain < GAIN for gain in gains.values())
+    said = [
+        f"{what}: " + ", ".join(f"{name} {gains[what, name]:.2f} times the requests/s of threads" for name in names[1:])
+        for what in ASKED
+    ]
+    theory = (
+        "A request alone has nobody to share a thread with, and code that computes needs its CPU whatever the model: "
+        "what asynchrony saves is threads that wait, and here none does."
+    )
+    header = ("", *(f"{name} requests/s" for name in names), *(f"{name} p50" for name in names))
+    rows = [
+        [
+            what,
+            *(f"{rates[what, name]:,.0f}" for name in names),
+            *(latency(statistics.median(one.p50 for one in taken[what, name])) for name in names),
+        ]
+        for what in ASKED
+    ]
+    samples = {f"{what}, {name}": [one.plain() for one in seen] for (what, name), seen in taken.items()}
+    return Finding(holds, "; ".join(said) + ".", header, rows, theory, samples)
+
+
+CLAIM = Claim(
+    "faster",
+    "Asynchronous is not faster by itself",
+    "One request at a time, and requests that only compute: which model serves them faster?",
+    "The asynchronous ones.",
+    ROUNDS * len(MODELS) * (len(ASKED) * (SECONDS + 0.3) + 0.5),
+    take,
+)
