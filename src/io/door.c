@@ -10,6 +10,7 @@ struct door {
     struct list link;
     struct list line; /* who waits and does not lead, the last to come first */
     struct door_place *leader;
+    _Atomic uint64_t rests_until; /* ns */
     int listener;
     unsigned users;
 };
@@ -78,6 +79,26 @@ void door_leave(struct door_place *p)
     }
     atomic_store_explicit(&p->leads, false, memory_order_relaxed);
     pthread_mutex_unlock(&lock);
+}
+
+void door_rest(struct door_place *p, uint64_t until)
+{
+    atomic_store(&p->door->rests_until, until);
+}
+
+void door_end_rest(struct door_place *p)
+{
+    struct door *d = p->door;
+    if (LIKELY(atomic_load_explicit(&d->rests_until, memory_order_relaxed) == 0)) return;
+    pthread_mutex_lock(&lock);
+    atomic_store(&d->rests_until, 0);
+    if (d->leader) io_wake(d->leader->io);
+    pthread_mutex_unlock(&lock);
+}
+
+uint64_t door_rests_until(const struct door_place *p)
+{
+    return atomic_load_explicit(&p->door->rests_until, memory_order_relaxed);
 }
 
 void door_close(struct door_place *p)

@@ -8,6 +8,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct io;
 struct door;
@@ -29,6 +30,16 @@ void door_close(struct door_place *p);
 /* Without effect if it waits, or does not. A leader that leaves wakes the next by io_wake. */
 void door_wait(struct door_place *p);
 void door_leave(struct door_place *p);
+
+/* Nobody waits for the socket before `until` (ns, of clock_ns; 0: the rest is over): whoever leads
+ * looks then, rather than all in turn. */
+void door_rest(struct door_place *p, uint64_t until);
+
+/* Without effect if the door does not rest. Wakes the leader. */
+void door_end_rest(struct door_place *p);
+
+/* 0: it does not rest. */
+uint64_t door_rests_until(const struct door_place *p);
 
 static inline bool door_leads(struct door_place *p)
 {

@@ -36,7 +36,7 @@ static void run_recv(struct io *io, struct io_sock *s)
         int id = buf_get(&io->bufs);
         ASSERT(id >= 0); /* a lease ends with its callback, so at most one is in use */
         counter_add(&io->stats.syscalls, 1);
-        ssize_t n = ready_recv(s->fd, buf_at(&io->bufs, (uint32_t)id), io->bufs.size);
+        ssize_t n = ready_recv(s->fd, buf_at(&io->bufs, (uint32_t)id), io->bufs.size, 0);
         int err = n < 0 ? errno : 0;
         if (n > 0) {
             counter_add(&io->stats.cqes, 1);

@@ -202,13 +202,14 @@ struct io_inbox {
     char apart[64]; /* from what the core writes, as those threads would share its cache line */
     struct io_post *_Atomic newest;
     _Atomic uint32_t posters; /* threads in io_post */
+    _Atomic bool woken;       /* io_wake was called since io_woken */
 };
 
 /* Written by the core, read by other threads with counter_get. */
 struct io_stats {
     uint64_t turns;
     uint64_t woken;      /* turns that have waited; fewer than `turns` while one waits */
-    uint64_t enters;     /* io_uring_enter, epoll_wait or ppoll */
+    uint64_t enters;     /* io_uring_enter, epoll_wait, ppoll, or recv that waits */
     uint64_t syscalls;   /* all system calls of the engine, enters included */
     uint64_t sqes;       /* operations submitted; without a ring: requested */
     uint64_t cqes;       /* completions reaped; without a ring: events and completions */
@@ -290,6 +291,7 @@ struct io {
     void *user;                      /* for the core */
     size_t kept;    /* bytes of memory for input that streams keep until it is read */
     bool keep_less; /* memory for input is short: a stream receives only when all has been read */
+    uint32_t n_parked; /* set by those above: functions that wait, perhaps for a post */
     int wake_fd;
     void *state; /* private to the engine */
     struct io_refusal refused;

@@ -20,14 +20,14 @@ int ready_probe(struct io_config *config, char *why, size_t size)
 
 /* libc's recv and send are cancellation points, which cost two atomic operations per call in a
  * multithreaded program. */
-ssize_t ready_recv(int fd, void *buf, size_t size)
+ssize_t ready_recv(int fd, void *buf, size_t size, int flags)
 {
-    return syscall(SYS_recvfrom, fd, buf, size, 0, NULL, NULL);
+    return syscall(SYS_recvfrom, fd, buf, size, flags, NULL, NULL);
 }
 
 static ssize_t raw_send(int fd, const void *buf, size_t size)
 {
-    return syscall(SYS_sendto, fd, buf, size, MSG_NOSIGNAL, NULL, 0);
+    return syscall(SYS_sendto, fd, buf, size, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0);
 }
 
 static ssize_t send_some(struct io_send *s)
@@ -35,7 +35,7 @@ static ssize_t send_some(struct io_send *s)
     if (s->at + 1 == s->count)
         return raw_send(s->sock->fd, s->iov[s->at].iov_base, s->iov[s->at].iov_len);
     s->msg = (struct msghdr){.msg_iov = s->iov + s->at, .msg_iovlen = s->count - s->at};
-    return sendmsg(s->sock->fd, &s->msg, MSG_NOSIGNAL);
+    return sendmsg(s->sock->fd, &s->msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 void ready_send(struct io *io, struct io_send *s)

@@ -21,7 +21,7 @@ static inline void ready_finish(struct io *io, struct io_op *op, int res)
 int ready_probe(struct io_config *config, char *why, size_t size);
 
 /* As recv(2). */
-ssize_t ready_recv(int fd, void *buf, size_t size);
+ssize_t ready_recv(int fd, void *buf, size_t size, int flags);
 
 /* Sends what the socket takes, and finishes the send if that is all or fails. */
 void ready_send(struct io *io, struct io_send *s);

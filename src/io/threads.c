@@ -1,10 +1,10 @@
 /* The engine of the classic model: a thread takes a connection and serves it to its end. It waits
  * in poll(2), for the few descriptors that one connection needs: the socket, what its handler waits
- * for, and what wakes the thread. The kernel is asked about each before it is read, and nothing
- * stays registered from one wait to the next. */
+ * for, and what wakes the thread; and in recv(2) where a client's next request is all there is to
+ * wait for, and follows soon. Nothing stays registered from one wait to the next. */
 
-#include "io/door.h"
-#include "io/poll_set.h"
+#include "io/threads.h"
+
 #include "io/readiness.h"
 #include "io/sock.h"
 
@@ -13,36 +13,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum {
-    RECV_SHARE = 8, /* recv calls per socket and turn, for fairness */
-    ACCEPT_SHARE = 64,
-};
+enum { RECV_SHARE = 8 }; /* recv calls per socket and turn, for fairness */
 
-/* engine_bits of a socket */
-enum { ACCEPTED = 1 };
+/* engine_bits of a socket. BRISK: its bytes have come within RECV_WAIT_NS, so the next ones may.
+ * TIMED: a recv that waits ends after that time. */
+enum { ACCEPTED = 1, USED = 2, BRISK = 4, TIMED = 8 };
 
-/* An accept stream. */
-struct entrance {
-    struct list link;
-    struct io_accept *accept;
-    struct door_place place; /* with config.one_connection */
-};
-
-/* What a polled descriptor is of. */
-enum { OF_WAKE, OF_SOCK, OF_CALL, OF_ENTRANCE };
-
-struct threads {
-    struct list socks; /* that receive, are watched, or wait to send */
-    struct fifo calls; /* polls and connects */
-    struct list entrances;
-    uint32_t n_accepted; /* accepted connections that are open */
-    struct poll_set polled;
-};
-
-static struct threads *threads_of(struct io *io)
-{
-    return io->state;
-}
+/* A wake, a post or a command reaches a thread that waits in recv(2) after so long at most. */
+#define RECV_WAIT_NS (10 * NS_PER_MS)
 
 static void attend(struct io *io, struct io_sock *s)
 {
@@ -56,15 +34,16 @@ static void threads_recv(struct io *io, struct io_sock *s)
     attend(io, s);
 }
 
-/* True if there may be more. */
-static bool recv_once(struct io *io, struct io_sock *s)
+/* True if there may be more. `waits`: for the first bytes, see awaited. */
+static bool recv_once(struct io *io, struct io_sock *s, bool waits)
 {
     int id = buf_get(&io->bufs);
     ASSERT(id >= 0); /* a lease ends with its callback, so at most one is in use */
     char *bytes = buf_at(&io->bufs, (uint32_t)id);
     counter_add(&io->stats.syscalls, 1);
-    ssize_t n = ready_recv(s->fd, bytes, io->bufs.size);
+    ssize_t n = ready_recv(s->fd, bytes, io->bufs.size, waits ? 0 : MSG_DONTWAIT);
     int err = n < 0 ? errno : 0;
+    if (waits) io_waited(io);
     if (n > 0) {
         counter_add(&io->stats.cqes, 1);
         io->lease = bytes;
@@ -73,6 +52,7 @@ static bool recv_once(struct io *io, struct io_sock *s)
     }
     buf_put(&io->bufs, (uint32_t)id);
     if (n > 0) return (uint32_t)n == io->bufs.size;
+    if (waits && err == EAGAIN) s->engine_bits &= (uint8_t)~BRISK;
     if (err != EAGAIN && err != EINTR) io_complete(io, &s->recv, -err, false);
     return false;
 }
@@ -80,6 +60,12 @@ static bool recv_once(struct io *io, struct io_sock *s)
 static bool receives(const struct io_sock *s)
 {
     return s->recv.kind == IO_RECV && !s->recv.cancelling;
+}
+
+static void recv_some(struct io *io, struct io_sock *s, bool waits)
+{
+    for (int share = RECV_SHARE; share > 0 && receives(s) && recv_once(io, s, waits); share--)
+        waits = false;
 }
 
 static bool waits_to_send(const struct io_sock *s)
@@ -96,6 +82,14 @@ static void watch_ready(struct io *io, struct io_sock *s, short events)
         ready_finish(io, &s->recv, -ESHUTDOWN);
 }
 
+/* Bytes have come. The first of a connection come soon whether or not others follow. */
+static void note_pace(struct io *io, struct io_sock *s)
+{
+    bool soon = io->now - io->turn_end < RECV_WAIT_NS;
+    if (soon && (s->engine_bits & USED)) s->engine_bits |= BRISK;
+    s->engine_bits |= USED;
+}
+
 static void sock_ready(struct io *io, struct io_sock *s, short events)
 {
     if ((events & ~(POLLIN | POLLRDHUP)) && waits_to_send(s)) ready_send(io, s->sending);
@@ -103,7 +97,8 @@ static void sock_ready(struct io *io, struct io_sock *s, short events)
         watch_ready(io, s, events);
         return;
     }
-    for (int share = RECV_SHARE; share > 0 && receives(s) && recv_once(io, s);) share--;
+    if (s->engine_bits & ACCEPTED) note_pace(io, s);
+    recv_some(io, s, false);
 }
 
 static void threads_send(struct io *io, struct io_send *s)
@@ -122,92 +117,16 @@ static int interest(const struct io_sock *s)
     return events ? events : -1;
 }
 
-/* ---- accept ---- */
-
-static void threads_accept(struct io *io, struct io_accept *a)
-{
-    struct entrance *e = calloc(1, sizeof *e);
-    int err = e ? 0 : -ENOMEM;
-    if (e && io->config.one_connection) err = door_open(&e->place, io, a->listener);
-    if (err < 0) {
-        free(e);
-        ready_finish(io, &a->op, err);
-        return;
-    }
-    e->accept = a;
-    list_push(&threads_of(io)->entrances, &e->link);
-}
-
-static void close_entrance(struct io *io, struct entrance *e)
-{
-    if (io->config.one_connection) door_close(&e->place);
-    list_unlink(&e->link);
-    free(e);
-}
-
-/* Whether this thread waits for the listener now. */
-static bool attends(struct io *io, struct entrance *e)
-{
-    if (!io->config.one_connection) return true;
-    if (threads_of(io)->n_accepted > 0) {
-        door_leave(&e->place);
-        return false;
-    }
-    door_wait(&e->place);
-    return door_leads(&e->place);
-}
-
-static void entrance_ready(struct io *io, struct entrance *e)
-{
-    struct io_accept *a = e->accept;
-    bool one = io->config.one_connection;
-    for (int share = one ? 1 : ACCEPT_SHARE; share > 0 && !a->op.cancelling; share--) {
-        if (one && threads_of(io)->n_accepted > 0) return; /* from another listener */
-        counter_add(&io->stats.syscalls, 1);
-        int fd = accept4(a->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0) {
-            counter_add(&io->stats.cqes, 1);
-            threads_of(io)->n_accepted++;
-            io_complete(io, &a->op, fd, true);
-            continue;
-        }
-        if (errno == EAGAIN) return;
-        if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO) continue;
-        int err = errno;
-        close_entrance(io, e);
-        io_complete(io, &a->op, -err, false);
-        return;
-    }
-}
-
-static void cancel_accept(struct io *io, struct io_accept *a)
-{
-    struct threads *t = threads_of(io);
-    for (struct list *l = t->entrances.next; l != &t->entrances; l = l->next) {
-        struct entrance *e = container_of(l, struct entrance, link);
-        if (e->accept != a) continue;
-        close_entrance(io, e);
-        break;
-    }
-    ready_finish(io, &a->op, -ECANCELED);
-}
-
-static void threads_discard(struct io *io, int fd)
-{
-    counter_add(&io->stats.syscalls, 1);
-    threads_of(io)->n_accepted--;
-    close(fd);
-}
-
 /* ---- operations with one completion ---- */
 
 static void close_sock(struct io *io, struct io_call *c)
 {
     struct io_sock *s = c->sock.sock;
     list_unlink(&s->queue);
-    if (s->engine_bits & ACCEPTED) threads_of(io)->n_accepted--;
     counter_add(&io->stats.syscalls, 1);
-    ready_finish(io, &c->op, close(s->fd) < 0 ? -errno : 0);
+    int res = close(s->fd) < 0 ? -errno : 0;
+    if (s->engine_bits & ACCEPTED) threads_closed(io);
+    ready_finish(io, &c->op, res);
 }
 
 /* A file is always ready, for what it can be ready for; poll(2) would wait for anything else. */
@@ -271,7 +190,7 @@ static void threads_cancel(struct io *io, struct io_op *op)
     case IO_RECV:
     case IO_WATCH:
     case IO_SEND: ready_finish(io, op, -ECANCELED); break;
-    case IO_ACCEPT: cancel_accept(io, container_of(op, struct io_accept, op)); break;
+    case IO_ACCEPT: threads_cancel_accept(io, container_of(op, struct io_accept, op)); break;
     case IO_POLL:
     case IO_CONNECT: cancel_call(io, container_of(op, struct io_call, op)); break;
     default: break; /* the others complete synchronously */
@@ -280,17 +199,18 @@ static void threads_cancel(struct io *io, struct io_op *op)
 
 /* ---- the turn ---- */
 
-static void add(struct io *io, int fd, int events, void *ptr, int kind)
+void threads_poll(struct io *io, int fd, int events, void *ptr, int kind)
 {
     int err = poll_set_add(&threads_of(io)->polled, fd, events, ptr, kind);
     if (UNLIKELY(err < 0)) io->error = err;
 }
 
-static void gather(struct io *io)
+/* The time by which it has to look again. */
+static uint64_t gather(struct io *io)
 {
     struct threads *t = threads_of(io);
     t->polled.n = 0;
-    add(io, io->wake_fd, POLLIN, NULL, OF_WAKE);
+    threads_poll(io, io->wake_fd, POLLIN, NULL, OF_WAKE);
     for (struct list *l = t->socks.next, *next; l != &t->socks; l = next) {
         struct io_sock *s = container_of(l, struct io_sock, queue);
         int events = interest(s);
@@ -298,18 +218,15 @@ static void gather(struct io *io)
         if (events < 0)
             list_unlink(l);
         else
-            add(io, s->fd, events, s, OF_SOCK);
+            threads_poll(io, s->fd, events, s, OF_SOCK);
     }
     for (struct fifo_node *n = t->calls.head; n; n = n->next) {
         struct io_call *c = container_of(container_of(n, struct io_op, done), struct io_call, op);
         bool poll = c->op.kind == IO_POLL;
-        add(io, poll ? c->poll.watched : c->connect.fd, poll ? c->poll.events : POLLOUT, c,
-            OF_CALL);
+        threads_poll(io, poll ? c->poll.watched : c->connect.fd, poll ? c->poll.events : POLLOUT, c,
+                     OF_CALL);
     }
-    for (struct list *l = t->entrances.next; l != &t->entrances; l = l->next) {
-        struct entrance *e = container_of(l, struct entrance, link);
-        if (attends(io, e)) add(io, e->accept->listener, POLLIN, e, OF_ENTRANCE);
-    }
+    return threads_poll_entrances(io);
 }
 
 static void drain_wake(struct io *io)
@@ -321,13 +238,6 @@ static void drain_wake(struct io *io)
     io_woken(io);
 }
 
-static bool is_entrance(struct threads *t, const struct entrance *e)
-{
-    for (struct list *l = t->entrances.next; l != &t->entrances; l = l->next)
-        if (l == &e->link) return true;
-    return false;
-}
-
 /* What a callback closes or cancels is freed by its completion, later in the turn, so all that was
  * polled is still there, but for an accept stream. */
 static void dispatch(struct io *io, const struct poll_target *target, short events)
@@ -336,9 +246,7 @@ static void dispatch(struct io *io, const struct poll_target *target, short even
     case OF_WAKE: drain_wake(io); break;
     case OF_SOCK: sock_ready(io, target->ptr, events); break;
     case OF_CALL: call_ready(io, target->ptr, events); break;
-    case OF_ENTRANCE:
-        if (is_entrance(threads_of(io), target->ptr)) entrance_ready(io, target->ptr);
-        break;
+    case OF_ENTRANCE: threads_entrance_ready(io, target->ptr); break;
     }
 }
 
@@ -348,19 +256,12 @@ static bool has_work(const struct io *io)
     return io->tasks.head || io->done.head || io->posts || wheel_next(&io->wheel) <= io->now;
 }
 
-static void leave_doors(struct io *io)
-{
-    struct threads *t = threads_of(io);
-    for (struct list *l = t->entrances.next; l != &t->entrances; l = l->next)
-        door_leave(&container_of(l, struct entrance, link)->place);
-}
-
-static void threads_wait(struct io *io, uint64_t timeout_ns)
+static void wait_in_poll(struct io *io, uint64_t timeout_ns)
 {
     struct poll_set *p = &threads_of(io)->polled;
-    gather(io);
+    uint64_t again = gather(io), left = again - io->turn_end;
+    if (UNLIKELY(again != WHEEL_NEVER && left < timeout_ns)) timeout_ns = left;
     if (UNLIKELY(io->error)) return;
-    counter_add(&io->stats.enters, 1);
     counter_add(&io->stats.syscalls, 1);
     int n = poll_set_wait(p, timeout_ns);
     if (UNLIKELY(n < 0 && n != -EINTR)) io->error = n;
@@ -370,7 +271,45 @@ static void threads_wait(struct io *io, uint64_t timeout_ns)
         n--;
         dispatch(io, &p->targets[i], p->fds[i].revents);
     }
-    if (io->config.one_connection && has_work(io)) leave_doors(io);
+}
+
+/* Has a recv of the socket wait for RECV_WAIT_NS at most. */
+static bool limit_recv(struct io *io, struct io_sock *s)
+{
+    const struct timeval most = {.tv_usec = RECV_WAIT_NS / 1000};
+    if (s->engine_bits & TIMED) return true;
+    counter_add(&io->stats.syscalls, 1);
+    if (setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof most) == 0)
+        s->engine_bits |= TIMED;
+    else
+        s->engine_bits &= (uint8_t)~BRISK;
+    return s->engine_bits & TIMED;
+}
+
+/* The connection for whose bytes alone the thread waits, if they are likely to come soon: it then
+ * does so in recv(2), which saves the poll. That sees nothing else, so it is for a thread with
+ * nothing else to see, but for what can wait for RECV_WAIT_NS. NULL: there is none. */
+static struct io_sock *awaited(struct io *io, uint64_t timeout_ns)
+{
+    struct threads *t = threads_of(io);
+    struct list *l = t->socks.next;
+    if (!io->config.one_connection || l == &t->socks || l->next != &t->socks) return NULL;
+    struct io_sock *s = container_of(l, struct io_sock, queue);
+    if (!(s->engine_bits & BRISK) || !receives(s) || waits_to_send(s)) return NULL;
+    if (timeout_ns < 2 * RECV_WAIT_NS || io->n_parked || t->calls.head) return NULL;
+    if (atomic_load_explicit(&io->inbox.woken, memory_order_relaxed)) return NULL;
+    return limit_recv(io, s) ? s : NULL;
+}
+
+static void threads_wait(struct io *io, uint64_t timeout_ns)
+{
+    struct io_sock *s = awaited(io, timeout_ns);
+    counter_add(&io->stats.enters, 1);
+    if (s)
+        recv_some(io, s, true);
+    else
+        wait_in_poll(io, timeout_ns);
+    if (UNLIKELY(io->error) || has_work(io)) threads_leave_doors(io);
 }
 
 static int threads_sock_open(struct io *io, struct io_sock *s, bool accepted)

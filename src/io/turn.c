@@ -63,8 +63,10 @@ void io_close(struct io *io)
     if (io->config.wake_fd <= 0) close(io->wake_fd);
 }
 
+/* First: once it is awake, the core may end. */
 void io_wake(struct io *io)
 {
+    atomic_exchange(&io->inbox.woken, true);
     wake_by(io->wake_fd);
 }
 
@@ -75,6 +77,7 @@ bool io_idle(const struct io *io)
 
 void io_woken(struct io *io)
 {
+    atomic_exchange(&io->inbox.woken, false); /* what those who set it wrote is visible now */
     inbox_take(io);
     if (io->on_wake) io->on_wake(io);
 }

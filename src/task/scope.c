@@ -108,7 +108,10 @@ int wait_park(struct scope *s, struct wait *w, void (*cancel)(struct wait *w))
     w->woken = false;
     list_push(&s->waits, &w->link);
     int saved = errno; /* of a thread in C, but of a fiber here */
+    struct io *io = s->io;
+    io->n_parked++;
     fiber_park(s->fibers);
+    io->n_parked--;
     errno = saved;
     fiber_set_label(s->fibers, s->label);
     list_unlink(&w->link);

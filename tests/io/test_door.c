@@ -120,6 +120,23 @@ static void closing_passes_the_lead_on(void **state)
     assert_true(was_woken(1));
 }
 
+static void a_door_rests_until_a_descriptor_is_free(void **state)
+{
+    (void)state;
+    for (int i = 0; i < N; i++) door_wait(&place[i]);
+    door_end_rest(&place[1]);
+    assert_false(was_woken(0)); /* it did not rest */
+    assert_true(door_rests_until(&place[1]) == 0);
+    door_rest(&place[0], 5);
+    door_leave(&place[0]);
+    assert_true(was_woken(2));
+    assert_true(door_rests_until(&place[2]) == 5);
+    door_end_rest(&place[1]);
+    assert_true(door_rests_until(&place[2]) == 0);
+    assert_true(was_woken(2));
+    assert_false(was_woken(0) || was_woken(1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -128,6 +145,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(who_does_not_lead_leaves_quietly, set_up, tear_down),
         cmocka_unit_test_setup_teardown(doors_are_apart, set_up, tear_down),
         cmocka_unit_test_setup_teardown(closing_passes_the_lead_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_door_rests_until_a_descriptor_is_free, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
