@@ -5,7 +5,8 @@
 
 enum {
     LINE = 64,
-    BLOCK_BYTES_MIN = 64 * 1024,
+    PAGE = 4096,
+    BLOCK_BYTES_MIN = 64 * 1024, /* unless `max` objects fit into less */
     BLOCK_OBJECTS_MIN = 8,
     OBJECT_MIN = 16,
 };
@@ -13,7 +14,7 @@ enum {
 /* Occupies the first cache line of its block; the objects follow. */
 struct slab_block {
     struct list link;   /* in slab.blocks */
-    uint32_t count;     /* objects */
+    uint32_t count;     /* objects made */
     uint32_t n_sorted;  /* of these, free and found by the trim under way */
     void *first, *last; /* the found ones, linked like slab.free */
 };
@@ -29,6 +30,7 @@ void slab_init(struct slab *s, const char *name, size_t size, uint32_t max)
     else
         stride = ((size + LINE - 1) / LINE | 1) * LINE;
     while ((block - LINE) / stride < BLOCK_OBJECTS_MIN) block *= 2;
+    while (block > PAGE && (block / 2 - LINE) / stride >= max) block /= 2;
     *s = (struct slab){
         .size = stride,
         .max = max,
@@ -66,6 +68,7 @@ static struct slab_block *block_of(const struct slab *s, void *obj)
 
 static void block_free(struct slab *s, struct slab_block *b)
 {
+    if (s->n_fresh && block_of(s, s->fresh) == b) s->n_fresh = 0;
     list_unlink(&b->link);
     s->total -= b->count;
     free(b);
@@ -132,24 +135,36 @@ static bool add_block(struct slab *s)
     if (n == 0) return false;
     struct slab_block *b = aligned_alloc(s->block_size, s->block_size);
     if (!b) return false;
-    *b = (struct slab_block){.count = n};
+    *b = (struct slab_block){0};
     list_push(&s->blocks, &b->link);
-    s->total += n;
+    s->fresh = (char *)b + LINE;
+    s->n_fresh = n;
+    POISON(s->fresh, n * s->size);
+    return true;
+}
 
-    char *first = (char *)b + LINE;
-    for (char *obj = first + n * s->size; obj != first;) {
+/* Objects for a page or so: a small user of the slab touches no more of the block. */
+static bool make_objects(struct slab *s)
+{
+    uint32_t n = s->size < PAGE ? (uint32_t)(PAGE / s->size) : 1;
+    if (s->n_fresh == 0 && !add_block(s)) return false;
+    if (n > s->n_fresh) n = s->n_fresh;
+    block_of(s, s->fresh)->count += n;
+    s->total += n;
+    s->n_fresh -= n;
+    s->fresh += n * s->size;
+    for (char *obj = s->fresh; n > 0; n--) {
         obj -= s->size;
-        *(void **)obj = s->free;
+        set_next(s, obj, s->free);
         s->free = obj;
     }
-    POISON(first, n * s->size);
     return true;
 }
 
 bool slab_grow(struct slab *s)
 {
     if (s->sorting) end_trim(s);
-    return s->free || add_block(s);
+    return s->free || make_objects(s);
 }
 
 void slab_drain(struct slab *s)
@@ -164,5 +179,5 @@ void slab_drain(struct slab *s)
     list_init(&s->blocks);
     s->free = s->unsorted = NULL;
     s->sorting = false;
-    s->total = 0;
+    s->total = s->n_fresh = 0;
 }

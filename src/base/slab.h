@@ -1,8 +1,8 @@
 #pragma once
 /* Allocator for objects of one size. The last freed object is reused first, so that it is still in
- * the cache. A slab belongs to one thread. Memory grows in blocks up to `max` objects; slab_trim
- * returns what a burst has left, slab_drain the rest. Under the address sanitizer, free objects are
- * poisoned. */
+ * the cache. A slab belongs to one thread. Memory grows in blocks up to `max` objects, which are
+ * touched as they are needed; slab_trim returns what a burst has left, slab_drain the rest. Under
+ * the address sanitizer, free objects are poisoned. */
 
 #include "base/assert.h"
 #include "base/list.h"
@@ -16,11 +16,13 @@ struct slab {
     void *free;  /* stack of free objects, linked through their first word */
     size_t size; /* bytes from one object to the next */
     uint32_t in_use;
-    uint32_t total; /* objects in all blocks, free or not */
+    uint32_t total; /* objects made, free or not */
     uint32_t max;
     uint32_t per_block;
     size_t block_size; /* bytes; a power of two, and the blocks are aligned to it */
     struct list blocks;
+    char *fresh; /* the rest of the newest block: n_fresh objects to be made */
+    uint32_t n_fresh;
     void *unsorted;      /* free objects that the trim under way has not sorted yet */
     bool sorting;        /* a trim is under way */
     uint32_t idle_trims; /* calls of slab_trim in a row that found most objects free */

@@ -70,14 +70,53 @@ static void block_sizes(void **state)
     (void)state;
     struct slab s;
     slab_init(&s, "small", 64, 5000);
-    void *obj = slab_get(&s);
-    assert_int_equal(s.total, (64 * 1024 - LINE) / 64);
-    slab_put(&s, obj);
-    slab_drain(&s);
+    assert_int_equal(s.per_block, (64 * 1024 - LINE) / 64);
     slab_init(&s, "large", 60000, 5000);
-    obj = slab_get(&s);
-    assert_int_equal(s.total, 8);
-    slab_put(&s, obj);
+    assert_int_equal(s.per_block, 8);
+    slab_init(&s, "single", 300, 1);
+    assert_int_equal(s.block_size, 4096);
+    slab_init(&s, "single", 9000, 1);
+    assert_int_equal(s.block_size, 16384);
+    slab_init(&s, "few", 1000, 10);
+    assert_int_equal(s.block_size, 16384);
+}
+
+/* Pages of a block are touched as objects are needed. */
+static void few_objects_touch_little(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t size;
+        uint32_t made;
+    } cases[] = {{64, 64}, {320, 12}, {5000, 1}, {60000, 1}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct slab s;
+        slab_init(&s, "thing", cases[i].size, 5000);
+        void *a = slab_get(&s);
+        assert_int_equal(s.total, cases[i].made);
+        slab_put(&s, a);
+        slab_drain(&s);
+    }
+}
+
+/* A block that is only begun is freed as well, and the next one is begun anew. */
+static void a_begun_block_is_trimmed(void **state)
+{
+    (void)state;
+    enum { N = 530, SIZE = 8000 }; /* more than SLAB_KEEP, and not whole blocks */
+    static void *obj[N];
+    struct slab s;
+    slab_init(&s, "thing", SIZE, UINT32_MAX);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < N; i++) assert_non_null(obj[i] = slab_get(&s));
+        assert_true(s.n_fresh > 0);
+        for (int i = 0; i < N; i++) slab_put(&s, obj[i]);
+        slab_trim(&s, N);
+        while (slab_trim(&s, N)) {
+        }
+        assert_int_equal(s.total, 0);
+        assert_int_equal(s.n_fresh, 0);
+    }
     slab_drain(&s);
 }
 
@@ -284,6 +323,8 @@ int main(void)
         cmocka_unit_test(last_freed_is_first_reused),
         cmocka_unit_test(object_stride),
         cmocka_unit_test(block_sizes),
+        cmocka_unit_test(few_objects_touch_little),
+        cmocka_unit_test(a_begun_block_is_trimmed),
         cmocka_unit_test(objects_do_not_overlap),
         cmocka_unit_test(trim_frees_what_a_burst_has_left),
         cmocka_unit_test(a_trim_may_be_overtaken),
