@@ -52,7 +52,8 @@ static void print_text(const struct torc_server *s, const struct io *io)
     print_engine(io);
     print_cores(o);
     printf("allocator    %s\n", loop_has_jemalloc() ? "jemalloc" : "the C library's");
-    printf("connections  at most %u per core\n", o->limits.max_conns);
+    printf("connections  at most %u per %s\n", o->limits.max_conns,
+           io_holds_thread(s->engine) ? "thread" : "core");
     print_addresses(o);
     printf("root         %s\n", o->root ? o->root : "none");
     if (o->access_log) printf("access log   %s\n", o->access_log);

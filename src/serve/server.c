@@ -250,6 +250,7 @@ static void limit_connections(struct torc_server *s)
     s->admin_limits = o->limits;
     s->admin_limits.max_conns = ADMIN_CONNECTIONS;
     http_limits_exempt(&s->admin_limits);
+    if (io_holds_thread(s->engine)) o->limits.max_conns = 1; /* of each thread */
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
     divide_connections(s, limit.rlim_cur);
     uint64_t most = io_max_sockets(&o->io, limit.rlim_cur);
