@@ -11,6 +11,12 @@
 #define TRIM_NS         (10 * NS_PER_MS)  /* between the parts of a trim */
 #define YIELD_NS        (100 * NS_PER_MS) /* between two looks for who waits, while somebody does */
 
+/* A core without connections looks for memory to return for so long after the last one: jemalloc
+ * returns what has been free for 10 s. Then it sleeps, but for a look whether it can still be woken
+ * (base/wake.h). */
+enum { IDLE_SECONDS = 16 };
+#define SLEEP_NS (4 * NS_PER_S)
+
 static struct core *core_of(const struct loop *l)
 {
     return container_of((struct loop *)(uintptr_t)l, struct core, loop);
@@ -31,14 +37,31 @@ static void on_conn_close(struct http_context *ctx, bool evicted)
     acceptor_conn_closed(&c->acceptor, evicted);
 }
 
+/* Each core at its own part of the second, so that they do not all make room for the same client.
+ */
+static void await_housekeeping(struct core *c)
+{
+    uint64_t now = c->loop.io.now, part = c->index % 100 * (HOUSEKEEPING_NS / 100);
+    uint64_t past = (now + HOUSEKEEPING_NS - part) % HOUSEKEEPING_NS;
+    wheel_set(&c->loop.io.wheel, &c->housekeeping, now + HOUSEKEEPING_NS - past);
+}
+
+static struct core *in_use(struct acceptor *a)
+{
+    struct core *c = container_of(a, struct core, acceptor);
+    if (UNLIKELY(c->idle_seconds == IDLE_SECONDS)) await_housekeeping(c);
+    c->idle_seconds = 0;
+    return c;
+}
+
 static void on_admit(struct acceptor *a, int fd)
 {
-    http_accept(&container_of(a, struct core, acceptor)->http, fd);
+    http_accept(&in_use(a)->http, fd);
 }
 
 static void on_refuse(struct acceptor *a, int fd)
 {
-    http_refuse(&container_of(a, struct core, acceptor)->http, fd);
+    http_refuse(&in_use(a)->http, fd);
 }
 
 static bool on_make_room(struct acceptor *a)
@@ -57,9 +80,14 @@ static bool yield(struct core *c)
 static void on_housekeeping(struct wheel_timer *t)
 {
     struct core *c = container_of(t, struct core, housekeeping);
+    if (c->http.n_open == 0 && c->idle_seconds == IDLE_SECONDS) {
+        wheel_set(&c->loop.io.wheel, t, c->loop.io.now + SLEEP_NS);
+        return;
+    }
     bool more = http_housekeeping(&c->http);
     if (!more) loop_return_memory(&c->loop);
     uint64_t pause = more ? TRIM_NS : yield(c) ? YIELD_NS : HOUSEKEEPING_NS;
+    if (pause == HOUSEKEEPING_NS && c->http.n_open == 0) c->idle_seconds++;
     wheel_set(&c->loop.io.wheel, t, c->loop.io.now + pause);
 }
 
@@ -81,9 +109,7 @@ static void on_start(struct loop *l)
         c->http.want_peer = true;
     }
     wheel_timer_init(&c->housekeeping, on_housekeeping);
-    /* Apart from the others, so that they do not all make room for the same client. */
-    wheel_set(&io->wheel, &c->housekeeping,
-              io->now + HOUSEKEEPING_NS + c->index % 100 * (HOUSEKEEPING_NS / 100));
+    await_housekeeping(c);
     c->acceptor.core = c->index;
     c->acceptor.max_conns = c->limits->max_conns;
     c->acceptor.admit_timeout = c->limits->admit_timeout;

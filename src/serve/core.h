@@ -13,6 +13,7 @@ struct core {
     struct http_context http;
     struct acceptor acceptor;
     struct wheel_timer housekeeping;
+    unsigned idle_seconds;         /* without a connection */
     struct access_log_buffer *log; /* NULL without an access log */
     uint64_t stalls;               /* counted by the thread that watches (stall.h) */
 
