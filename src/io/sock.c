@@ -168,6 +168,14 @@ bool sock_is_closed(int fd)
     return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_state == TCP_CLOSE;
 }
 
+uint32_t sock_queued(int listener)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof info;
+    if (getsockopt(listener, IPPROTO_TCP, TCP_INFO, &info, &len) < 0) return 0;
+    return info.tcpi_state == TCP_LISTEN ? info.tcpi_unacked : 0;
+}
+
 int sock_taken(const struct sock_addr *addr)
 {
     int fd = socket(addr->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);

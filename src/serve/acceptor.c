@@ -1,6 +1,7 @@
 #include "serve/acceptor.h"
 
 #include "base/log.h"
+#include "io/sock.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -15,6 +16,7 @@
  * ones are closed within this time. */
 #define DRAIN_NS      NS_PER_S
 #define DRAIN_WAIT_NS (100 * NS_PER_MS)
+#define DRAIN_LOOK_NS (100 * NS_PER_MS) /* after that time, where a connection holds its thread */
 
 /* ---- starting and pausing ---- */
 
@@ -122,13 +124,38 @@ static bool has_queued(const struct acceptor *a)
     return false;
 }
 
+/* The one whose listeners are those of all threads. */
+static struct acceptor *owner_of(struct acceptor *a)
+{
+    return a->owner ? a->owner : a;
+}
+
+/* Where a connection holds its thread, what was queued when the drain began is accepted as threads
+ * become free. The first of the threads to drain counts it. */
+static void count_owed(struct acceptor *a)
+{
+    uint32_t n = 1, unknown = 0;
+    if (!a->io->config.one_connection) return;
+    for (uint32_t i = 0; i < a->n_listeners; i++) n += sock_queued(a->listener[i].accept.listener);
+    atomic_compare_exchange_strong(&owner_of(a)->owed, &unknown, n);
+}
+
+static void count_drained(struct acceptor *a)
+{
+    _Atomic uint32_t *owed = &owner_of(a)->owed;
+    uint32_t n = atomic_load(owed);
+    while (n > 1 && !atomic_compare_exchange_weak(owed, &n, n - 1)) {
+    }
+}
+
 /* The kernel resets what is queued when the listening socket closes. */
 static void go_on_draining(struct acceptor *a)
 {
     uint64_t now = a->io->now;
     if (a->closed) return;
-    if (now < a->drains_until && has_queued(a))
-        wheel_set(&a->io->wheel, &a->search, now + SEARCH_NS);
+    bool early = now < a->drains_until;
+    if ((early || atomic_load(&owner_of(a)->owed) > 1) && has_queued(a))
+        wheel_set(&a->io->wheel, &a->search, now + (early ? SEARCH_NS : DRAIN_LOOK_NS));
     else
         close_listeners(a);
 }
@@ -195,6 +222,7 @@ static void on_accept(struct io *io, struct io_op *op, int res, bool more)
         container_of(container_of(op, struct io_accept, op), struct listener, accept);
     struct acceptor *a = l->acceptor;
     if (res >= 0) {
+        if (a->draining) count_drained(a);
         if (a->stopped)
             io_discard(io, res);
         else
@@ -222,7 +250,7 @@ void acceptor_add_listener(struct acceptor *a, int fd)
 
 void acceptor_share_listeners(struct acceptor *a, struct acceptor *owner)
 {
-    a->shares_listeners = true;
+    a->owner = owner;
     for (uint32_t i = 0; i < owner->n_listeners; i++) {
         acceptor_add_listener(a, owner->listener[i].accept.listener);
         a->listener[i].warned_at = &owner->listener[i].own_warning;
@@ -277,6 +305,7 @@ void acceptor_drain(struct acceptor *a)
 {
     uint64_t now = a->io->now;
     a->draining = true;
+    count_owed(a);
     a->drains_until = now + DRAIN_NS;
     if (a->admit_timeout > DRAIN_WAIT_NS) a->admit_timeout = DRAIN_WAIT_NS;
     if (a->waits_until > now + a->admit_timeout) a->waits_until = now + a->admit_timeout;
@@ -307,7 +336,7 @@ bool acceptor_idle(const struct acceptor *a)
 
 void acceptor_close(struct acceptor *a)
 {
-    if (a->shares_listeners) return;
+    if (a->owner) return;
     /* Copies in a table of the core were closed when its thread ended. */
     for (uint32_t i = 0; i < a->n_listeners; i++) close(a->listener[i].accept.listener);
 }

@@ -7,7 +7,8 @@
  * another core. When descriptors run out it retries later.
  *
  * At a drain, the clients that the kernel has accepted by then are accepted still: closing the
- * listening socket would reset them. They wait for room for a short time only. */
+ * listening socket would reset them. They wait for room for a short time only; where a connection
+ * holds its thread, they wait in the accept queue until there is a thread or the server stops. */
 
 #include "io/io.h"
 
@@ -41,7 +42,8 @@ struct acceptor {
     bool (*make_room)(struct acceptor *a); /* begins to close a connection; false: none to spare */
     struct listener listener[LISTEN_MAX];
     uint32_t n_listeners;
-    bool shares_listeners; /* another acceptor closes them */
+    struct acceptor *owner; /* whose listeners it shares, and who closes them; or NULL */
+    _Atomic uint32_t owed;  /* of the owner: 1 + connections to accept in a drain yet; 0: unknown */
     bool accepting;
     bool single;             /* one connection per accept, so that the limit is kept exactly */
     bool draining;           /* accepts what waits in the accept queues, then no more */

@@ -5,7 +5,11 @@
 #include "stats.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
 
 static void expect(struct client *c, const char *path, const char *body)
 {
@@ -127,6 +131,96 @@ static void an_idle_drain_has_nothing_to_wait_for(void **state)
     server_free(&s);
 }
 
+/* Those that had to wait when the drain began get a thread as long as the drain lasts. */
+static void a_drain_serves_who_waits_for_a_thread(void **state)
+{
+    (void)state;
+    enum { THREADS = 2, WAITING = 4 };
+    struct server s;
+    struct client c[THREADS + WAITING];
+    struct reply r = {0};
+    server_start(&s, "--threads", "2", "--drain-timeout", "1h");
+    for (int i = 0; i < THREADS; i++) {
+        client_open(&c[i], &s);
+        client_ask(&c[i], "GET", "/delay/1800", "");
+    }
+    stats_await(&s, "total.requests_started", THREADS);
+    for (int i = THREADS; i < THREADS + WAITING; i++) {
+        client_open(&c[i], &s);
+        client_ask(&c[i], "GET", "/delay/10", "");
+    }
+    server_signal(&s, SIGTERM);
+    for (int i = 0; i < THREADS + WAITING; i++) {
+        client_reply(&c[i], "GET", &r);
+        assert_int_equal(r.status, 200);
+        client_close(&c[i]);
+    }
+    reply_free(&r);
+    assert_int_equal(server_wait(&s), 0);
+    server_free(&s);
+}
+
+/* ---- idle threads ---- */
+
+/* Where nothing is open, nothing has to be looked after each second. */
+static void idle_threads_sleep(void **state)
+{
+    (void)state;
+    enum { THREADS = 50, TRIES = 20 };
+    struct server s;
+    int tries = 0;
+    server_start(&s, "--threads", "50");
+    for (double turns = 1e9; turns > 5 * THREADS; tries++) {
+        assert_true(tries < TRIES);
+        turns = stats_number(&s, "total.turns");
+        sleep_ms(4000); /* looking each second takes ten turns of a thread and more */
+        turns = stats_number(&s, "total.turns") - turns;
+    }
+    server_stop(&s);
+}
+
+/* The number that the next descriptor of the server would have. */
+static rlim_t next_descriptor(const struct server *s)
+{
+    char path[64];
+    for (rlim_t fd = 0;; fd++) {
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)s->pid, (int)fd);
+        struct stat st;
+        if (lstat(path, &st) < 0) return fd;
+    }
+}
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* One of them tries again, ten times a second. */
+static void out_of_descriptors_one_thread_tries(void **state)
+{
+    (void)state;
+    enum { PER_SECOND = 10, SPARE = 5 };
+    struct server s;
+    struct client c;
+    struct rlimit before, low;
+    server_start(&s, "--threads", "50");
+    assert_int_equal(prlimit(s.pid, RLIMIT_NOFILE, NULL, &before), 0);
+    low = (struct rlimit){next_descriptor(&s), before.rlim_max};
+    assert_int_equal(prlimit(s.pid, RLIMIT_NOFILE, &low, NULL), 0);
+    double from = seconds();
+    client_open(&c, &s);
+    server_await_log(&s, "cannot accept: Too many open files");
+    sleep_ms(1000);
+    assert_int_equal(prlimit(s.pid, RLIMIT_NOFILE, &before, NULL), 0);
+    assert_true(stats_number(&s, "total.accept_failures") <=
+                PER_SECOND * (seconds() - from) + SPARE);
+    expect(&c, "/pipeline", "ok");
+    client_close(&c);
+    server_stop(&s);
+}
+
 /* The admin side answers however many clients keep it from nothing. */
 static void silent_admin_clients_lock_nobody_out(void **state)
 {
@@ -166,7 +260,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(idle_connections_make_room),
         cmocka_unit_test(a_sleep_holds_its_thread),
         cmocka_unit_test(a_drain_ends_waiting_and_serving_threads),
+        cmocka_unit_test(a_drain_serves_who_waits_for_a_thread),
         cmocka_unit_test(an_idle_drain_has_nothing_to_wait_for),
+        cmocka_unit_test(idle_threads_sleep),
+        cmocka_unit_test(out_of_descriptors_one_thread_tries),
         cmocka_unit_test(silent_admin_clients_lock_nobody_out),
         cmocka_unit_test(bad_numbers_of_threads),
     };
