@@ -194,7 +194,7 @@ static const struct option table[] = {
     {"drain-timeout", "TIME", "maximum time to finish requests in flight on SIGTERM", "10s",
      GROUP_SERVE, OPTION_DURATION, AT(drain_timeout), 0, DAY},
     {"stall-warn", "TIME",
-     "name a handler that holds its core for so long, while other requests wait; 0 to watch "
+     "name a handler that holds its core, or its thread, for so long without a wait; 0 to watch "
      "nothing",
      "1s", GROUP_SERVE, OPTION_DURATION, AT(stall_warn), 0, DAY},
 

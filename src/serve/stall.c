@@ -65,9 +65,11 @@ static void tell(const struct core *c, uint64_t ns)
     slice pattern = route ? request_pattern_of(c->router, route) : slice_str("(no route)");
     int tid = atomic_load(&c->loop.tid);
     char state = state_of(tid), what[64];
+    bool one = c->loop.config.one_connection; /* whose thread holds up nobody else */
     describe(tid, state, what, sizeof what);
-    log_line("%.*s: its handler has held core %u for %.2f s, while other requests wait: %s",
-             (int)pattern.len, pattern.ptr, c->index, (double)ns / NS_PER_S, what);
+    log_line("%.*s: its handler has %s %u for %.2f s, %s: %s", (int)pattern.len, pattern.ptr,
+             one ? "run on thread" : "held core", c->index, (double)ns / NS_PER_S,
+             one ? "without a wait" : "while other requests wait", what);
     if (state == 'R') backtrace_of_thread(tid);
 }
 
