@@ -1,6 +1,7 @@
 #include "http/conn.h"
 
 #include "base/counter.h"
+#include "http/observe.h"
 #include "http/visitor.h"
 
 #include <errno.h>
@@ -195,7 +196,7 @@ static void on_progress(struct conn *c)
     }
 }
 
-static void on_sent(struct io *io, struct io_op *op, int res, bool more)
+void conn_on_sent(struct io *io, struct io_op *op, int res, bool more)
 {
     struct io_send *s = container_of(op, struct io_send, op);
     struct conn *c = container_of(s->sock, struct conn, sock);
@@ -217,7 +218,7 @@ static void flush(struct conn *c)
 {
     if (!c->unsent.bytes || c->sock.sending || c->corked) return;
     c->write_deadline = c->ctx->io->now + c->ctx->limits->write_timeout;
-    send_queue_send(&c->unsent, c->ctx->io, &c->sock, on_sent);
+    send_queue_send(&c->unsent, c->ctx->io, &c->sock, c->ctx->on_sent);
 }
 
 /* ---- deadlines ---- */
@@ -307,6 +308,7 @@ __attribute__((noinline)) static void conn_free(struct conn *c)
     struct http_context *ctx = c->ctx;
     bool evicted = c->evicted;
     if (c->visitor) visitor_end(ctx, c->visitor);
+    if (ctx->recorder) observe_conn(c, EVENT_CLOSED);
     if (c->refused) http_forget_refused(c);
     list_unlink(&c->link);
     ctx->n_open--;

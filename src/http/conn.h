@@ -122,3 +122,6 @@ static inline bool conn_client_ended(const struct conn *c)
 
 /* The server drains: the connection takes no new request and ends when its current one is done. */
 void conn_drain(struct conn *c);
+
+/* A send has completed. For http_context.on_sent. */
+void conn_on_sent(struct io *io, struct io_op *op, int res, bool more);

@@ -7,6 +7,7 @@
 #include "base/slab.h"
 #include "base/slice.h"
 #include "http/clients.h"
+#include "http/exchange.h"
 #include "http/head.h"
 #include "http/lifetime.h"
 #include "io/io.h"
@@ -16,6 +17,7 @@
 #include <errno.h>
 
 struct offload;
+struct recorder;
 struct router;
 struct static_core;
 struct torc_req;
@@ -158,6 +160,13 @@ struct http_context {
     char host[64]; /* the last valid Host: the clients of a core name few different ones */
     uint8_t host_len;
     struct http_stats stats;
+    /* What requests and connections run, or what stands in front of it (observe.h). */
+    const struct exchange_ops *exchange;
+    fiber_fn *run;
+    io_fn *on_sent;
+    struct exchange_ops observed_exchange;
+    struct recorder *recorder; /* of the core; NULL for none */
+    bool timing;               /* responses carry Server-Timing */
     /* Called when a request is about to end; may be NULL. `peer` is NULL if the client's address is
      * not known. `bytes` of the response body were sent. */
     void (*on_request_done)(struct http_context *ctx, const struct torc_req *rq, const char *peer,

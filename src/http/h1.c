@@ -35,7 +35,7 @@ static bool client_ended(const struct torc_req *rq)
     return conn_client_ended(h1_exchange_of((struct torc_req *)(uintptr_t)rq)->conn);
 }
 
-static const struct exchange_ops h1_exchange_ops = {
+const struct exchange_ops h1_exchange_ops = {
     .read = h1_read,
     .respond = h1_respond,
     .write = h1_write,
@@ -58,7 +58,7 @@ static struct h1_exchange *request_begin(struct conn *c)
         return NULL;
     }
     struct torc_req *rq = &x->rq;
-    request_init(rq, ctx, &h1_exchange_ops);
+    request_init(rq, ctx, ctx->exchange);
     h1_parser_init(&x->parser, &rq->head, &rq->arena, rq->inline_text, sizeof rq->inline_text);
     x->conn = c;
     x->reader = NULL;

@@ -44,6 +44,8 @@ static inline bool h1_is_idle(const struct h1_exchange *x)
     return !x || (x->state == H1_HEAD && !x->begun);
 }
 
+extern const struct exchange_ops h1_exchange_ops;
+
 /* struct exchange_ops.read. */
 ssize_t h1_read(struct torc_req *rq, void *buf, size_t size);
 

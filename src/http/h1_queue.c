@@ -4,6 +4,7 @@
 #include "base/counter.h"
 #include "http/h1_exchange.h"
 #include "http/handler.h"
+#include "http/observe.h"
 
 #include <errno.h>
 
@@ -30,6 +31,7 @@ bool h1_queue_add(struct h1_exchange *x)
     counter_set(&ctx->stats.queued, ++ctx->n_queued);
     counter_add(&ctx->stats.queued_total, 1);
     x->state = H1_QUEUED;
+    if (http_observes(ctx)) observe_queued(&x->rq);
     uint64_t most = ctx->limits->queue_timeout;
     if (ctx->draining && most > DRAIN_TIMEOUT) most = DRAIN_TIMEOUT;
     x->conn->read_deadline = ctx->io->now + most;

@@ -39,7 +39,7 @@ static void ensure_response(struct torc_req *rq)
         torc_end(rq);
 }
 
-static void run(void *arg)
+void handler_run(void *arg)
 {
     struct torc_req *rq = arg;
     rq->scope.label = rq->route;
@@ -54,11 +54,11 @@ static void run(void *arg)
 /* A call from another place than the usual one, which keeps that inlined. */
 COLD int handler_start_late(struct torc_req *rq)
 {
-    return fiber_start_for(&rq->ctx->fibers, run, rq, &rq->scope);
+    return fiber_start_for(&rq->ctx->fibers, rq->ctx->run, rq, &rq->scope);
 }
 
 /* Flattened, or fiber_start_for is called: 11 instructions a request. */
 __attribute__((flatten)) int handler_start(struct torc_req *rq)
 {
-    return fiber_start_for(&rq->ctx->fibers, run, rq, &rq->scope);
+    return fiber_start_for(&rq->ctx->fibers, rq->ctx->run, rq, &rq->scope);
 }

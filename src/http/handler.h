@@ -10,3 +10,6 @@ int handler_start(struct torc_req *rq);
 
 /* The same, for a request that has waited. */
 int handler_start_late(struct torc_req *rq);
+
+/* What runs on the fiber; `arg` is the request. For http_context.run. */
+void handler_run(void *arg);

@@ -2,7 +2,9 @@
 
 #include "http/h1.h"
 #include "http/h1_exchange.h"
+#include "http/handler.h"
 #include "http/memory.h"
+#include "http/observe.h"
 #include "http/tick.h"
 #include "http/visitor.h"
 
@@ -12,6 +14,9 @@ void http_open(struct http_context *ctx, struct io *io, const struct http_limits
                const struct router *router, unsigned index)
 {
     *ctx = (struct http_context){.io = io, .limits = limits, .router = router, .index = index};
+    ctx->exchange = &h1_exchange_ops;
+    ctx->run = handler_run;
+    ctx->on_sent = conn_on_sent;
     list_init(&ctx->open);
     list_init(&ctx->queue);
     clients_init(&ctx->clients, limits->max_conns + HTTP_REFUSED_MAX);
@@ -41,6 +46,7 @@ void http_accept(struct http_context *ctx, int fd)
 {
     struct conn *c = conn_open(ctx, fd, &h1_protocol);
     if (!c) return;
+    if (ctx->recorder) observe_conn(c, EVENT_ACCEPTED);
     if (ctx->draining) conn_drain(c);
     bool limited = http_limits_visitors(ctx->limits);
     if (LIKELY(!(limited || ctx->want_peer))) return;

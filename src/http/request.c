@@ -18,7 +18,7 @@ void request_init(struct torc_req *rq, struct http_context *ctx,
     rq->host = (slice){0};
     rq->arrived = ctx->io->now;
     rq->failed = 0;
-    rq->close_after_response = rq->expect_continue = false;
+    rq->close_after_response = rq->expect_continue = rq->observed = false;
     list_init(&rq->resources);
     rq->groups = NULL;
     rq->askers = NULL;

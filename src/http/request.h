@@ -25,6 +25,16 @@ struct response {
     uint64_t written; /* body bytes that the exchange took so far */
 };
 
+/* Where a request spends its time; in ns of clock_ns. See observe.h. */
+struct spent {
+    uint64_t head;     /* the turn in which its head was complete began */
+    uint64_t started;  /* its handler started; 0: not yet */
+    uint64_t taken_up; /* its code was begun or resumed last */
+    uint64_t ran;      /* sum of the times that its code ran before that */
+    uint32_t id;       /* its number in the recorder */
+    bool on_core;      /* its code runs */
+};
+
 enum { REQUEST_INLINE = 2048 };
 
 struct torc_req {
@@ -37,13 +47,15 @@ struct torc_req {
     slice host;
     uint64_t arrived;          /* io time of the turn in which its first byte arrived */
     int cancelled;             /* 0, or why nothing more can be sent: a negative errno */
-    int failed;                /* status for a failed read of the body, or 0 */
+    uint16_t failed;           /* status for a failed read of the body, or 0 */
     bool close_after_response; /* no further request on this connection */
     bool expect_continue;      /* 100 (Continue) is expected and has not been sent */
+    bool observed;             /* `spent` is in use */
     struct list resources;     /* struct request_resource: what the handler has open */
     struct torc_group *groups; /* groups of the handler, newest first */
     struct asker *askers;      /* fibers in torc_await */
     struct route_match match;
+    struct spent spent;
     struct arena arena;
     struct head head;
     char inline_text[REQUEST_INLINE / 2]; /* first memory for head.text */

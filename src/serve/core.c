@@ -1,5 +1,6 @@
 #include "serve/core.h"
 
+#include "http/observe.h"
 #include "http/tick.h"
 #include "serve/access_log.h"
 #include "serve/backtrace.h"
@@ -102,6 +103,7 @@ static void on_start(struct loop *l)
     overflow_begin(&c->http);
     backtrace_allow();
     c->http.user = c;
+    http_observe(&c->http, c->timing, c->recorder.records ? &c->recorder : NULL);
     c->http.files = c->files;
     c->http.on_close = on_conn_close;
     if (c->log) {
@@ -180,6 +182,7 @@ void core_join(struct core *c)
 {
     loop_join(&c->loop);
     acceptor_close(&c->acceptor);
+    recorder_free(&c->recorder);
     free(c->ticks);
     c->ticks = NULL;
 }

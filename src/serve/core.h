@@ -2,6 +2,7 @@
 /* A core of the server: a loop, the acceptor that brings it connections, and HTTP on them. The
  * admin listener has a core of its own, unpinned and with its own routes. */
 
+#include "base/recorder.h"
 #include "http/http.h"
 #include "serve/acceptor.h"
 #include "serve/loop.h"
@@ -26,7 +27,9 @@ struct core {
     const struct router *router;
     struct static_core *files; /* NULL where no files are served */
     struct offload *pool;
-    struct tick *ticks; /* freed by core_join */
+    struct recorder recorder; /* of --timeline; without records if that is off */
+    bool timing;              /* of --timing */
+    struct tick *ticks;       /* freed by core_join */
     uint32_t n_ticks;
     unsigned index;
     void (*on_state)(struct core *c, enum loop_state state); /* called on the core's thread */

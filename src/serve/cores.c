@@ -179,6 +179,7 @@ static void init_core(struct torc_server *s, uint32_t i)
     c->acceptor.backlog = (uint32_t)o->backlog;
     if (!admin && s->log) c->log = access_log_buffer(s->log, i);
     if (!admin) c->files = static_core_of(s->files, i);
+    c->timing = !admin && o->timing;
 
     struct loop *l = &c->loop;
     l->engine = s->engine;

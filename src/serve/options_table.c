@@ -197,6 +197,10 @@ static const struct option table[] = {
      "name a handler that holds its core, or its thread, for so long without a wait; 0 to watch "
      "nothing",
      "1s", GROUP_SERVE, OPTION_DURATION, AT(stall_warn), 0, DAY},
+    {"timing", NULL,
+     "tell each client in Server-Timing how long its request was queued, ran and waited, and on "
+     "which core",
+     "no", GROUP_SERVE, OPTION_FLAG, AT(timing)},
 
     {"engine", "NAME", NULL, NULL, GROUP_ENGINE, OPTION_CUSTOM, .then = set_engine,
      .shown = "the best available"},

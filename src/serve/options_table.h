@@ -32,6 +32,8 @@ struct options {
     enum log_format access_log_format;
     uint64_t drain_timeout;  /* ns */
     uint64_t stall_warn;     /* ns; 0: do not watch the cores */
+    bool timing;             /* responses carry Server-Timing */
+    uint32_t timeline;       /* events that a core records; 0: none */
     uint64_t file_cache_ttl; /* ns that an open file and its metadata are reused, at most 1 s */
     uint32_t file_cache;     /* maximum open files per core */
     uint32_t header_fields;  /* as limits.head.fields */

@@ -175,6 +175,11 @@ void *fiber_owner(const struct fiber_pool *p)
     return p->running->owner;
 }
 
+bool fiber_is_outermost(const struct fiber_pool *p)
+{
+    return !p->running->resumer;
+}
+
 bool fiber_may_park(const struct fiber_pool *p)
 {
     return pthread_equal(p->thread, pthread_self()) && p->running;

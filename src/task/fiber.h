@@ -13,22 +13,24 @@
 #include <stdint.h>
 
 struct fiber;
+struct scope_watch;
 
 typedef void fiber_fn(void *arg);
 
 struct fiber_pool {
     struct fiber *running; /* NULL on the core's own stack */
     struct fiber_stack core_stack;
-    struct list free;          /* most recently used first */
-    size_t stack_size;         /* bytes, without the guard */
-    uint32_t max;              /* most fibers in use at once */
-    uint32_t total;            /* fibers with a stack, in use or free */
-    uint32_t in_use;           /* fibers that have started and not returned */
-    uint32_t min_free;         /* fewest free fibers since the last trim */
-    uint32_t surplus;          /* free fibers that the trim under way has not unmapped yet */
-    uint32_t n_created;        /* stacks created so far, to spread them over the cache sets */
-    pthread_t thread;          /* the only one that may use it */
-    const void *_Atomic label; /* of what ran last, for a thread that watches this one */
+    struct list free;                /* most recently used first */
+    size_t stack_size;               /* bytes, without the guard */
+    uint32_t max;                    /* most fibers in use at once */
+    uint32_t total;                  /* fibers with a stack, in use or free */
+    uint32_t in_use;                 /* fibers that have started and not returned */
+    uint32_t min_free;               /* fewest free fibers since the last trim */
+    uint32_t surplus;                /* free fibers that the trim under way has not unmapped yet */
+    uint32_t n_created;              /* stacks created so far, to spread them over the cache sets */
+    const struct scope_watch *watch; /* see scope.h; NULL for none */
+    pthread_t thread;                /* the only one that may use it */
+    const void *_Atomic label;       /* of what ran last, for a thread that watches this one */
 };
 
 /* `stack_size` (bytes) is rounded up to pages. The pool belongs to the calling thread. */
@@ -60,6 +62,10 @@ void fiber_park(struct fiber_pool *p);
 
 /* Whether the caller runs on a fiber of the pool. May be called from any thread. */
 bool fiber_may_park(const struct fiber_pool *p);
+
+/* Whether the core's own stack runs next when the running fiber is suspended or returns: no other
+ * fiber has started it. */
+bool fiber_is_outermost(const struct fiber_pool *p);
 
 /* For a handler of SIGSEGV: the owner of the running fiber, if it has overflowed its stack to
  * `address`; else NULL. */

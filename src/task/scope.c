@@ -93,10 +93,18 @@ static void resume(struct io_task *t)
 {
     struct wait *w = container_of(t, struct wait, resume);
     struct scope *s = w->scope; /* `w` ends with the wait, and the scope may end as well */
-    struct stopwatch *code = s->apart ? NULL : &s->io->code;
-    if (code) stopwatch_start(code);
+    if (s->apart) {
+        fiber_resume(s->fibers, w->fiber);
+        return;
+    }
+    struct stopwatch *code = &s->io->code;
+    const struct scope_watch *watch = s->fibers->watch;
+    void *user = s->user;
+    stopwatch_start(code);
+    if (watch) watch->resumes(user);
     fiber_resume(s->fibers, w->fiber);
-    if (code) stopwatch_stop(code);
+    if (watch) watch->left(user);
+    stopwatch_stop(code);
 }
 
 int wait_park(struct scope *s, struct wait *w, void (*cancel)(struct wait *w))
@@ -107,6 +115,8 @@ int wait_park(struct scope *s, struct wait *w, void (*cancel)(struct wait *w))
     w->resume = (struct io_task){.fn = resume};
     w->woken = false;
     list_push(&s->waits, &w->link);
+    const struct scope_watch *watch = s->fibers->watch;
+    if (watch && !s->apart) watch->parks(s->user, w->what, fiber_is_outermost(s->fibers));
     int saved = errno; /* of a thread in C, but of a fiber here */
     struct io *io = s->io;
     io->n_parked++;

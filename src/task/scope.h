@@ -38,6 +38,15 @@ struct wait {
     bool woken;
 };
 
+/* Told, of each scope of a fiber pool that is not apart, when its fibers wait: `user` is the
+ * scope's. */
+struct scope_watch {
+    /* A fiber is about to be suspended. `last`: the core leaves the scope's code. */
+    void (*parks)(void *user, const char *what, bool last);
+    void (*resumes)(void *user); /* one is about to be resumed */
+    void (*left)(void *user);    /* that one has been suspended again, or has returned */
+};
+
 /* A root. */
 void scope_init(struct scope *s, struct io *io, struct fiber_pool *fibers, void *user);
 

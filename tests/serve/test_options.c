@@ -665,13 +665,13 @@ static void config_errors_name_the_line(void **state)
 static void program_adds_options(void **state)
 {
     (void)state;
-    const char *url = "?", *timing = "?", *unused = "?";
+    const char *url = "?", *pacing = "?", *unused = "?";
     char name[] = "upstream";
     assert_int_equal(options_add(set, name, "URL", "where to fetch", &url), 0);
     name[0] = 'X';
-    assert_int_equal(options_add(set, "timing", NULL, "tell how long", &timing), 0);
+    assert_int_equal(options_add(set, "pacing", NULL, "tell how long", &pacing), 0);
     assert_null(url);
-    assert_null(timing);
+    assert_null(pacing);
     assert_int_equal(options_add(set, "upstream", "URL", "", &unused), -EEXIST);
     assert_int_equal(options_add(set, "depth", "N", "", &unused), -EEXIST);
     assert_int_equal(options_add(set, "no-pin", "N", "", &unused), -EEXIST);
@@ -681,23 +681,23 @@ static void program_adds_options(void **state)
     assert_string_equal(unused, "?");
 
     char value[] = "--upstream=http://a/?b=c";
-    VALID(value, "--timing");
+    VALID(value, "--pacing");
     value[11] = 'X';
     assert_string_equal(url, "http://a/?b=c");
-    assert_string_equal(timing, "yes");
-    VALID("--upstream", "second", "--no-timing");
+    assert_string_equal(pacing, "yes");
+    VALID("--upstream", "second", "--no-pacing");
     assert_string_equal(url, "second");
-    assert_string_equal(timing, "no");
+    assert_string_equal(pacing, "no");
     assert_int_equal(READ("--upstream"), -EINVAL);
     assert_string_equal(options_error(set), "--upstream takes URL, but no value was given");
     assert_int_equal(READ("--upstrem=x"), -EINVAL);
     assert_string_equal(options_error(set),
                         "unknown option --upstrem, did you mean --upstream? (see --help)");
 
-    write_config("upstream = third # x\ntiming = yes\n");
+    write_config("upstream = third # x\npacing = yes\n");
     VALID("--config", config_path);
     assert_string_equal(url, "third");
-    assert_string_equal(timing, "yes");
+    assert_string_equal(pacing, "yes");
 }
 
 static void number_of_options_is_bounded(void **state)

@@ -53,6 +53,7 @@ OTHER_TESTS = {
     "serve/roots": "files below several directories, in a server",
     "serve/thread_each": "the engine threads, in a server",
     "serve/threads": "whole servers",
+    "serve/timing": "Server-Timing, of a server",
     "serve/whole": "large responses at once, in a server",
     "serve/working": "what leaves a core and comes back, in a server",
     "task/tree": "scope.c and group.c: what cancels what",

@@ -1,0 +1,160 @@
+#include "http/observe.h"
+
+#include "http/h1_exchange.h"
+#include "http/handler.h"
+#include "http/response.h"
+
+#include <stdio.h>
+
+/* ---- records ---- */
+
+static void record(struct torc_req *rq, enum event kind, uint64_t a, uint64_t b)
+{
+    recorder_add(rq->ctx->recorder, ticks_now(), event_word(kind, rq->spent.id, 0), a, b);
+}
+
+/* The turn in which the head came. */
+static void record_head(struct torc_req *rq)
+{
+    struct recorder *r = rq->ctx->recorder;
+    uint64_t now = rq->ctx->io->now;
+    if (r->turn != now) {
+        r->turn = now;
+        recorder_add(r, now, EVENT_TURN, 0, 0);
+    }
+    rq->spent.id = ++r->last_id;
+    recorder_add(r, 0, event_word(EVENT_HEAD, rq->spent.id, rq->head.method),
+                 (uintptr_t)h1_exchange_of(rq)->conn, (uintptr_t)rq->route);
+}
+
+/* ---- a request ---- */
+
+/* Begins with the first call for a request. */
+static void begin(struct torc_req *rq)
+{
+    if (rq->observed) return;
+    rq->observed = true;
+    rq->spent = (struct spent){.head = rq->ctx->io->now};
+    if (rq->ctx->recorder) record_head(rq);
+}
+
+void observe_queued(struct torc_req *rq)
+{
+    begin(rq);
+}
+
+static void take_up(struct torc_req *rq)
+{
+    rq->spent.on_core = true;
+    if (rq->ctx->timing) rq->spent.taken_up = clock_ns();
+}
+
+static void let_go(struct torc_req *rq)
+{
+    rq->spent.on_core = false;
+    if (rq->ctx->timing) rq->spent.ran += clock_ns() - rq->spent.taken_up;
+}
+
+/* In place of handler_run. */
+static void run(void *arg)
+{
+    struct torc_req *rq = arg;
+    begin(rq);
+    take_up(rq);
+    rq->spent.started = rq->spent.taken_up;
+    if (rq->ctx->recorder) record(rq, EVENT_RUN, 0, 0);
+    handler_run(rq);
+    let_go(rq);
+    if (rq->ctx->recorder) record(rq, EVENT_END, 0, 0);
+}
+
+/* ---- its fibers ---- */
+
+static void on_park(void *user, const char *what, bool last)
+{
+    struct torc_req *rq = user;
+    if (!rq || !rq->observed) return;
+    if (last) let_go(rq);
+    if (rq->ctx->recorder) record(rq, EVENT_WAIT, (uintptr_t)what, last);
+}
+
+static void on_resume(void *user)
+{
+    struct torc_req *rq = user;
+    if (!rq || !rq->observed) return;
+    take_up(rq);
+    if (rq->ctx->recorder) record(rq, EVENT_RESUME, 0, 0);
+}
+
+/* The fiber was suspended again, has returned, or was the handler's own: only then it was told. */
+static void on_leave(void *user)
+{
+    struct torc_req *rq = user;
+    if (!rq || !rq->observed || !rq->spent.on_core) return;
+    let_go(rq);
+    if (rq->ctx->recorder) record(rq, EVENT_LEAVE, 0, 0);
+}
+
+static const struct scope_watch watch = {on_park, on_resume, on_leave};
+
+/* ---- its response ---- */
+
+static double ms(uint64_t ns)
+{
+    return (double)ns / NS_PER_MS;
+}
+
+/* Server-Timing (W3C), of the time until now. Without memory for it the response does without. */
+static void add_field(struct torc_req *rq)
+{
+    const struct spent *s = &rq->spent;
+    char text[160];
+    uint64_t now = clock_ns(), started = s->started ? s->started : now;
+    uint64_t ran = s->ran + (s->on_core ? now - s->taken_up : 0);
+    int n =
+        snprintf(text, sizeof text, "queue;dur=%.3f, run;dur=%.3f, wait;dur=%.3f, core;desc=\"%u\"",
+                 ms(started - s->head), ms(ran), ms(now - started - ran), rq->ctx->index);
+    response_field(rq, SLICE("Server-Timing"), slice_of(text, (size_t)n));
+}
+
+static int respond(struct torc_req *rq, slice body)
+{
+    begin(rq);
+    uint32_t before = rq->response.fields_len;
+    if (rq->ctx->timing) add_field(rq);
+    int err = h1_respond(rq, body);
+    if (err < 0)
+        rq->response.fields_len = before; /* another response may follow */
+    else if (rq->ctx->recorder)
+        record(rq, EVENT_REPLY, (uint64_t)rq->response.status, 0);
+    return err;
+}
+
+/* ---- its connection ---- */
+
+void observe_conn(struct conn *c, enum event kind)
+{
+    recorder_add(c->ctx->recorder, ticks_now(), kind, (uintptr_t)c, 0);
+}
+
+static void on_sent(struct io *io, struct io_op *op, int res, bool more)
+{
+    struct conn *c = container_of(container_of(op, struct io_send, op)->sock, struct conn, sock);
+    conn_on_sent(io, op, res, more);
+    if (res >= 0 && !c->unsent.bytes) observe_conn(c, EVENT_SENT);
+}
+
+/* ---- switching it on ---- */
+
+void http_observe(struct http_context *ctx, bool timing, struct recorder *recorder)
+{
+    if (!timing && !recorder) return;
+    ctx->timing = timing;
+    ctx->recorder = recorder;
+    ctx->observed_exchange = *ctx->exchange;
+    ctx->observed_exchange.respond = respond;
+    ctx->exchange = &ctx->observed_exchange;
+    ctx->run = run;
+    ctx->fibers.watch = &watch;
+    if (recorder) ctx->on_sent = on_sent;
+}
