@@ -8,7 +8,7 @@
 
 /* What the words mean is up to those who write and read them. */
 struct record {
-    uint64_t at; /* of ticks_now, or what the writer gives */
+    uint64_t at; /* ticks */
     uint64_t what, a, b;
 };
 

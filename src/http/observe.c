@@ -13,34 +13,34 @@ static void record(struct torc_req *rq, enum event kind, uint64_t a, uint64_t b)
     recorder_add(rq->ctx->recorder, ticks_now(), event_word(kind, rq->spent.id, 0), a, b);
 }
 
-/* The turn in which the head came. */
-static void record_head(struct torc_req *rq)
+/* The turn in which the head came. The route may be unknown: NULL. */
+static void record_head(struct torc_req *rq, const struct route *route)
 {
     struct recorder *r = rq->ctx->recorder;
     uint64_t now = rq->ctx->io->now;
     if (r->turn != now) {
         r->turn = now;
-        recorder_add(r, now, EVENT_TURN, 0, 0);
+        recorder_add(r, ticks_now(), EVENT_TURN, clock_ns() - now, 0);
     }
     rq->spent.id = ++r->last_id;
-    recorder_add(r, 0, event_word(EVENT_HEAD, rq->spent.id, rq->head.method),
-                 (uintptr_t)h1_exchange_of(rq)->conn, (uintptr_t)rq->route);
+    recorder_add(r, 0, event_word(EVENT_HEAD, rq->spent.id, route ? rq->head.method : -1),
+                 (uintptr_t)h1_exchange_of(rq)->conn, (uintptr_t)route);
 }
 
 /* ---- a request ---- */
 
 /* Begins with the first call for a request. */
-static void begin(struct torc_req *rq)
+static void begin(struct torc_req *rq, const struct route *route)
 {
     if (rq->observed) return;
     rq->observed = true;
     rq->spent = (struct spent){.head = rq->ctx->io->now};
-    if (rq->ctx->recorder) record_head(rq);
+    if (rq->ctx->recorder) record_head(rq, route);
 }
 
 void observe_queued(struct torc_req *rq)
 {
-    begin(rq);
+    begin(rq, rq->route);
 }
 
 static void take_up(struct torc_req *rq)
@@ -59,13 +59,13 @@ static void let_go(struct torc_req *rq)
 static void run(void *arg)
 {
     struct torc_req *rq = arg;
-    begin(rq);
+    begin(rq, rq->route);
     take_up(rq);
     rq->spent.started = rq->spent.taken_up;
     if (rq->ctx->recorder) record(rq, EVENT_RUN, 0, 0);
     handler_run(rq);
     let_go(rq);
-    if (rq->ctx->recorder) record(rq, EVENT_END, 0, 0);
+    if (rq->ctx->recorder) record(rq, EVENT_END, h1_exchange_of(rq)->conn->unsent.bytes, 0);
 }
 
 /* ---- its fibers ---- */
@@ -119,7 +119,7 @@ static void add_field(struct torc_req *rq)
 
 static int respond(struct torc_req *rq, slice body)
 {
-    begin(rq);
+    begin(rq, NULL);
     uint32_t before = rq->response.fields_len;
     if (rq->ctx->timing) add_field(rq);
     int err = h1_respond(rq, body);

@@ -12,7 +12,7 @@ struct torc_req;
  * the upper half. */
 enum event {
     EVENT_NONE,
-    EVENT_TURN,     /* `at` is in ns of clock_ns, of all others in ticks: a turn begins */
+    EVENT_TURN,     /* a turn began; a: so many ns before */
     EVENT_ACCEPTED, /* a: the connection */
     EVENT_CLOSED,   /* a: the connection */
     EVENT_HEAD,     /* since the last EVENT_TURN the head is there; a: connection, b: route */
@@ -20,7 +20,7 @@ enum event {
     EVENT_WAIT,     /* one of its fibers is suspended; a: what for, b: whether all are */
     EVENT_RESUME,   /* one of them goes on */
     EVENT_LEAVE,    /* one of them has ended, and the core leaves the request */
-    EVENT_END,      /* the handler has returned */
+    EVENT_END,      /* the handler has returned; a: bytes that its connection has to send */
     EVENT_REPLY,    /* the head of the response is queued; a: its status */
     EVENT_SENT,     /* a: a connection all of whose output was sent */
 };

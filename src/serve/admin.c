@@ -5,30 +5,11 @@
 #include "http/request.h"
 #include "serve/inflight.h"
 #include "serve/program_metrics.h"
+#include "serve/response_writer.h"
 #include "serve/server_state.h"
+#include "serve/timeline.h"
 
 #include <inttypes.h>
-
-/* A writer to the response of a request. */
-struct response_writer {
-    struct writer out;
-    torc_req *rq;
-    char buf[4096];
-};
-
-static void flush(struct writer *out)
-{
-    struct response_writer *w = container_of(out, struct response_writer, out);
-    torc_write(w->rq, w->buf, (size_t)(out->at - w->buf));
-    out->at = w->buf;
-}
-
-static struct writer *response_writer_begin(struct response_writer *w, torc_req *rq)
-{
-    w->rq = rq;
-    w->out = (struct writer){w->buf, w->buf + sizeof w->buf, flush};
-    return &w->out;
-}
 
 /* ---- metrics, of /metrics and /stats.json ---- */
 
@@ -125,6 +106,7 @@ static const struct metric metrics[] = {
     {"names_cached", "names whose addresses were known", COUNTER, AT(http.resolver.stats.cached)},
     {"names_failed", "names looked up in vain", COUNTER, AT(http.resolver.stats.failures)},
     {"stalls", "times a handler held its core for --stall-warn", COUNTER, AT(stalls)},
+    {"events_recorded", "events recorded for /timeline.json", COUNTER, AT(recorder.written)},
     {"busy_seconds", "time not spent waiting in the kernel", SECONDS, AT(loop.io.stats.busy_ns)},
     {"turns", "turns of the event loop", COUNTER, AT(loop.io.stats.turns)},
     {"enters", "calls that wait: io_uring_enter, epoll_wait, ppoll, recv", COUNTER,
@@ -297,7 +279,7 @@ static void metrics_text(torc_req *rq, void *arg)
     write_pool(out, s);
     if (s->log) write_access_log_dropped(out, s);
     program_metrics_text(s, out);
-    flush(out);
+    response_writer_flush(out);
 }
 
 static void put_metric(struct json *j, const struct metric *m, uint64_t v)
@@ -370,7 +352,7 @@ static void stats_json(torc_req *rq, void *arg)
     json_end(&j, ']');
     json_end(&j, '}');
     writer_char(j.out, '\n');
-    flush(j.out);
+    response_writer_flush(j.out);
 }
 
 static void requests_json(torc_req *rq, void *arg)
@@ -378,17 +360,25 @@ static void requests_json(torc_req *rq, void *arg)
     if (require_started(arg, rq)) inflight_reply(rq, arg);
 }
 
+static void timeline_json(torc_req *rq, void *arg)
+{
+    if (require_started(arg, rq)) timeline_reply(rq, arg);
+}
+
 static void index_page(torc_req *rq, void *arg)
 {
     (void)arg;
     torc_reply(
         rq, 200, "text/plain",
-        TORC_S("/healthz     200 if the process is alive\n"
-               "/readyz      200 if it accepts connections, 503 while it starts or drains\n"
-               "/metrics     counters by core, as Prometheus text\n"
-               "/stats.json  counters by core and in total, configuration, and concurrency, "
-               "parallelism and asynchrony\n"
-               "/requests.json  the requests in progress: route, age, what each waits for\n"));
+        TORC_S(
+            "/healthz     200 if the process is alive\n"
+            "/readyz      200 if it accepts connections, 503 while it starts or drains\n"
+            "/metrics     counters by core, as Prometheus text\n"
+            "/stats.json  counters by core and in total, configuration, and concurrency, "
+            "parallelism and asynchrony\n"
+            "/requests.json  the requests in progress: route, age, what each waits for\n"
+            "/timeline.json?ms=N  what the cores did in the last N ms, with --timeline, as trace "
+            "events of Chrome\n"));
 }
 
 struct router *admin_routes(struct torc_server *s)
@@ -397,8 +387,13 @@ struct router *admin_routes(struct torc_server *s)
         const char *path;
         torc_handler *fn;
     } routes[] = {
-        {"/", index_page},          {"/healthz", healthz},       {"/readyz", readyz},
-        {"/metrics", metrics_text}, {"/stats.json", stats_json}, {"/requests.json", requests_json},
+        {"/", index_page},
+        {"/healthz", healthz},
+        {"/readyz", readyz},
+        {"/metrics", metrics_text},
+        {"/stats.json", stats_json},
+        {"/requests.json", requests_json},
+        {"/timeline.json", timeline_json},
     };
     struct router *r = router_new();
     for (size_t i = 0; r && i < ARRAY_LEN(routes); i++)

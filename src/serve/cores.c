@@ -211,6 +211,11 @@ static int init_ticks(struct torc_server *s, struct core *c)
     return c->ticks ? 0 : -1;
 }
 
+static int init_recorder(const struct torc_server *s, struct core *c)
+{
+    return s->options->timeline ? recorder_init(&c->recorder, s->options->timeline) : 0;
+}
+
 static int init_cores(struct torc_server *s)
 {
     s->n_all = s->n_cores + s->options->has_admin;
@@ -227,7 +232,7 @@ static int init_cores(struct torc_server *s)
     }
     s->has_cores = true;
     for (uint32_t i = 0; i < s->n_cores; i++)
-        if (init_ticks(s, &s->cores[i]) < 0) return -1;
+        if (init_ticks(s, &s->cores[i]) < 0 || init_recorder(s, &s->cores[i]) < 0) return -1;
     return 0;
 }
 

@@ -201,6 +201,10 @@ static const struct option table[] = {
      "tell each client in Server-Timing how long its request was queued, ran and waited, and on "
      "which core",
      "no", GROUP_SERVE, OPTION_FLAG, AT(timing)},
+    {"timeline", "N",
+     "events that each core records for /timeline.json of --admin, rounded up to a power of two, "
+     "32 bytes each; 0 records none",
+     "0", GROUP_SERVE, OPTION_NUMBER, AT(timeline), 0, M},
 
     {"engine", "NAME", NULL, NULL, GROUP_ENGINE, OPTION_CUSTOM, .then = set_engine,
      .shown = "the best available"},

@@ -1,0 +1,346 @@
+#include "serve/timeline.h"
+
+#include "base/json.h"
+#include "http/observe.h"
+#include "http/request.h"
+#include "serve/response_writer.h"
+#include "serve/server_state.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* The trace event format of Chrome, which Perfetto reads: for each core a lane with a slice ("X")
+ * for each time that it ran a request's code; for each request a span with its phases within, as
+ * nestable asynchronous events ("b", "e"), since requests overlap. Times in us since the start. */
+
+enum { MS_DEFAULT = 1000, MS_MAX = 60000, BUCKETS = 1024 };
+
+struct traced {
+    uint64_t conn;
+    const struct route *route;
+    int method; /* enum http_method, or -1 */
+    int status; /* 0: no response yet */
+    double head, end;
+    const char *phase;   /* under way; NULL: it has ended */
+    bool ended;          /* its handler has, or there was none */
+    struct traced *next; /* in its bucket */
+};
+
+/* What is known of one core. Its records are looked at twice: to see when requests end, and to
+ * write those that count. */
+struct lane {
+    const struct core *core;
+    struct json *j; /* NULL while nothing is written */
+    struct record *records;
+    size_t n;
+    struct traced *traced; /* by number, from `first` on */
+    uint32_t first, n_traced;
+    struct traced *bucket[BUCKETS]; /* those that have not ended, by connection */
+    struct ticks_origin now;
+    double tick_ns;
+    double now_us, since; /* us */
+    double turn;          /* when it began */
+    double slice;         /* when the code that runs was taken up; NAN: unknown */
+};
+
+/* ---- writing ---- */
+
+static double us_of(const struct lane *l, uint64_t ticks)
+{
+    return l->now_us + (double)(int64_t)(ticks - l->now.ticks) * l->tick_ns / 1000;
+}
+
+static void put_begin(const struct lane *l, const char *name, const char *ph, double at)
+{
+    json_begin(l->j, NULL, '{');
+    json_put_string(l->j, "name", name);
+    json_put_string(l->j, "ph", ph);
+    json_put_double(l->j, "ts", at, 3);
+    json_put_u64(l->j, "pid", 1);
+    json_put_u64(l->j, "tid", l->core->index);
+}
+
+static void label_of(const struct lane *l, const struct traced *t, char out[REQUEST_ROUTE])
+{
+    struct request_label label = {l->core->router, t->route, t->method};
+    if (t->route)
+        request_label_put(&label, out);
+    else
+        memcpy(out, "no route", sizeof "no route");
+}
+
+static bool is_shown(const struct lane *l, const struct traced *t)
+{
+    return l->j && t->end >= l->since;
+}
+
+/* The number of a request is its own on its core alone. */
+static void put_async(const struct lane *l, const struct traced *t, const char *name,
+                      const char *ph, double at)
+{
+    char id[40];
+    snprintf(id, sizeof id, "%u.%u", l->core->index, l->first + (uint32_t)(t - l->traced));
+    put_begin(l, name, ph, at);
+    json_put_string(l->j, "cat", "request");
+    json_put_string(l->j, "id", id);
+}
+
+static void put_edge(const struct lane *l, const struct traced *t, const char *name, const char *ph,
+                     double at)
+{
+    if (!is_shown(l, t)) return;
+    put_async(l, t, name, ph, at);
+    json_end(l->j, '}');
+}
+
+static void put_end(const struct lane *l, const struct traced *t, double at, bool in_progress)
+{
+    char label[REQUEST_ROUTE];
+    if (!is_shown(l, t)) return;
+    label_of(l, t, label);
+    put_async(l, t, label, "e", at);
+    json_begin(l->j, "args", '{');
+    json_put_u64(l->j, "status", (uint64_t)t->status);
+    json_put_bool(l->j, "in_progress", in_progress);
+    json_end(l->j, '}');
+    json_end(l->j, '}');
+}
+
+static void put_slice(struct lane *l, const struct traced *t, double at)
+{
+    char label[REQUEST_ROUTE] = "began earlier";
+    double from = l->slice;
+    l->slice = NAN;
+    if (!l->j || isnan(from) || at < l->since) return;
+    if (t) label_of(l, t, label);
+    put_begin(l, label, "X", from);
+    json_put_double(l->j, "dur", at - from, 3);
+    json_end(l->j, '}');
+}
+
+static void put_instant(const struct lane *l, const char *name, double at)
+{
+    if (!l->j || at < l->since) return;
+    put_begin(l, name, "i", at);
+    json_put_string(l->j, "s", "t");
+    json_end(l->j, '}');
+}
+
+/* ---- the life of a request ---- */
+
+static struct traced **bucket_of(struct lane *l, uint64_t conn)
+{
+    return &l->bucket[(conn >> 6) * UINT64_C(0x9e3779b97f4a7c15) >> 54];
+}
+
+static void change_phase(const struct lane *l, struct traced *t, const char *phase, double at)
+{
+    if (!t || !t->phase) return;
+    put_edge(l, t, t->phase, "e", at);
+    put_edge(l, t, phase, "b", at);
+    t->phase = phase;
+}
+
+/* No part of it is left in a bucket. */
+static void finish(const struct lane *l, struct traced *t, double at, bool in_progress)
+{
+    if (!l->j) t->end = in_progress ? INFINITY : at;
+    put_edge(l, t, t->phase, "e", at);
+    put_end(l, t, at, in_progress);
+    t->phase = NULL;
+}
+
+/* Of the connection, or those of them whose response was sent. */
+static void finish_all(struct lane *l, uint64_t conn, double at, bool closed)
+{
+    struct traced **link = bucket_of(l, conn);
+    while (*link) {
+        struct traced *t = *link;
+        if (t->phase && (t->conn != conn || !(closed || t->ended))) {
+            link = &t->next;
+            continue;
+        }
+        *link = t->next;
+        if (t->phase) finish(l, t, at, false);
+    }
+}
+
+static void begin(struct lane *l, struct traced *t, const struct record *r)
+{
+    char label[REQUEST_ROUTE];
+    double end = t->end;
+    struct traced **bucket = bucket_of(l, r->a);
+    *t = (struct traced){.conn = r->a,
+                         .route = (const struct route *)(uintptr_t)r->b,
+                         .method = event_method(r),
+                         .head = l->turn,
+                         .end = end,
+                         .phase = "queue",
+                         .next = *bucket};
+    *bucket = t;
+    label_of(l, t, label);
+    put_edge(l, t, label, "b", t->head);
+    put_edge(l, t, t->phase, "b", t->head);
+}
+
+static void on_reply(struct lane *l, struct traced *t, const struct record *r, double at)
+{
+    t->status = (int)r->a;
+    put_edge(l, t, "reply", "n", at);
+    if (strcmp(t->phase, "queue") != 0) return;
+    t->ended = true; /* no handler */
+    change_phase(l, t, "send", at);
+}
+
+static void on_end(struct lane *l, struct traced *t, const struct record *r, double at)
+{
+    t->ended = true;
+    change_phase(l, t, "send", at);
+    if (!r->a) finish(l, t, at, false);
+}
+
+/* ---- a core ---- */
+
+/* NULL if its beginning is not recorded any more. */
+static struct traced *traced_of(const struct lane *l, const struct record *r)
+{
+    uint32_t i = event_id(r) - l->first;
+    struct traced *t = i < l->n_traced ? &l->traced[i] : NULL;
+    return t && (t->phase || event_kind(r) == EVENT_HEAD) ? t : NULL;
+}
+
+static void look_at(struct lane *l, const struct record *r)
+{
+    double at = us_of(l, r->at);
+    struct traced *t = traced_of(l, r);
+    switch (event_kind(r)) {
+    case EVENT_TURN: l->turn = at - (double)r->a / 1000; break;
+    case EVENT_ACCEPTED: put_instant(l, "accept", at); break;
+    case EVENT_CLOSED: finish_all(l, r->a, at, true); break;
+    case EVENT_SENT: finish_all(l, r->a, at, false); break;
+    case EVENT_HEAD:
+        if (t) begin(l, t, r);
+        break;
+    case EVENT_RUN:
+    case EVENT_RESUME:
+        l->slice = at;
+        change_phase(l, t, "run", at);
+        break;
+    case EVENT_WAIT:
+        if (!r->b) break;
+        put_slice(l, t, at);
+        change_phase(l, t, (const char *)(uintptr_t)r->a, at);
+        break;
+    case EVENT_LEAVE:
+        put_slice(l, t, at);
+        change_phase(l, t, "wait", at);
+        break;
+    case EVENT_END:
+        put_slice(l, t, at);
+        if (t) on_end(l, t, r, at);
+        break;
+    case EVENT_REPLY:
+        if (t) on_reply(l, t, r, at);
+        break;
+    default: break;
+    }
+}
+
+static void look(struct lane *l)
+{
+    memset(l->bucket, 0, sizeof l->bucket);
+    l->slice = NAN;
+    for (size_t i = 0; i < l->n; i++) look_at(l, &l->records[i]);
+    for (uint32_t i = 0; i < l->n_traced; i++)
+        if (l->traced[i].phase) finish(l, &l->traced[i], l->now_us, true);
+}
+
+/* Numbers follow each other. A head is of use only with the turn before it. */
+static void number(struct lane *l)
+{
+    bool has_turn = false;
+    l->n_traced = 0;
+    for (size_t i = 0; i < l->n; i++) {
+        enum event kind = event_kind(&l->records[i]);
+        has_turn |= kind == EVENT_TURN;
+        if (kind != EVENT_HEAD || !has_turn) continue;
+        if (l->n_traced++ == 0) l->first = event_id(&l->records[i]);
+    }
+}
+
+static int lane_open(struct lane *l, const struct torc_server *s, const struct core *c, uint64_t ms)
+{
+    *l = (struct lane){.core = c, .now = ticks_origin(), .tick_ns = ticks_ns(&s->measures.since)};
+    l->now_us = (double)(l->now.ns - s->started_at) / 1000;
+    l->since = l->now_us - (double)ms * 1000;
+    l->records = malloc(recorder_capacity(&c->recorder) * sizeof *l->records);
+    if (!l->records) return -1;
+    l->n = recorder_copy(&c->recorder, l->records);
+    number(l);
+    l->traced = calloc(l->n_traced ? l->n_traced : 1, sizeof *l->traced);
+    return l->traced ? 0 : -1;
+}
+
+static void put_core(struct json *j, struct lane *l)
+{
+    char name[32];
+    snprintf(name, sizeof name, "core %u", l->core->index);
+    look(l);
+    l->j = j;
+    put_begin(l, "thread_name", "M", 0);
+    json_begin(j, "args", '{');
+    json_put_string(j, "name", name);
+    json_end(j, '}');
+    json_end(j, '}');
+    look(l);
+}
+
+/* ---- the response ---- */
+
+/* False: it is no such number. */
+static bool read_ms(torc_req *rq, uint64_t *ms)
+{
+    torc_slice text = torc_query_param(rq, "ms");
+    *ms = MS_DEFAULT;
+    return !text.ptr || (slice_u64(text, ms) && *ms >= 1 && *ms <= MS_MAX);
+}
+
+/* Core by core, so that no more than one is copied at a time; one for which there is no memory is
+ * named. */
+static void put_all(struct json *j, const struct torc_server *s, uint64_t ms)
+{
+    struct lane *l = malloc(sizeof *l);
+    json_begin(j, NULL, '{');
+    json_put_string(j, "displayTimeUnit", "ms");
+    json_begin(j, "traceEvents", '[');
+    uint32_t left_out = l ? 0 : s->n_cores;
+    for (uint32_t i = 0; l && i < s->n_cores; i++) {
+        if (lane_open(l, s, &s->cores[i], ms) == 0)
+            put_core(j, l);
+        else
+            left_out++;
+        free(l->records);
+        free(l->traced);
+    }
+    json_end(j, ']');
+    json_put_u64(j, "cores_left_out", left_out);
+    json_end(j, '}');
+    free(l);
+}
+
+void timeline_reply(torc_req *rq, void *arg)
+{
+    const struct torc_server *s = arg;
+    struct response_writer w;
+    struct json j = {response_writer_begin(&w, rq), false};
+    uint64_t ms;
+    if (!s->options->timeline) {
+        torc_replyf(rq, 501, "nothing is recorded: start the server with --timeline N\n");
+    } else if (!read_ms(rq, &ms)) {
+        torc_replyf(rq, 400, "ms must be a number from 1 to %d\n", MS_MAX);
+    } else if (torc_start(rq, 200, "application/json", -1) == 0) {
+        put_all(&j, s, ms);
+        writer_char(j.out, '\n');
+        response_writer_flush(j.out);
+    }
+}

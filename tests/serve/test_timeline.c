@@ -1,0 +1,308 @@
+/* /timeline.json after known loads on timing_server.c. */
+
+#include "client.h"
+#include "stats.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FEW = 3, SPANS_MAX = 1024, NAME = 64 };
+
+/* The steps of a request: its asynchronous events, in the order in which they are listed. */
+struct span {
+    char id[32], name[NAME];
+    char phases[256]; /* names, each with a space behind it */
+    double begin, end, at;
+    double slices;
+    char open[NAME]; /* the phase that has begun and not ended */
+    bool ended, in_progress;
+    int status;
+};
+
+struct trace {
+    json_t *json;
+    struct span spans[SPANS_MAX];
+    size_t n_spans, n_lanes, n_accepted, n_slices;
+    double slice_us;
+};
+
+static const char *text_at(json_t *event, const char *key)
+{
+    json_t *text = json_object_get(event, key);
+    assert_true(json_is_string(text));
+    return json_string_value(text);
+}
+
+static struct span *span_of(struct trace *t, const char *id)
+{
+    for (size_t i = 0; i < t->n_spans; i++)
+        if (strcmp(t->spans[i].id, id) == 0) return &t->spans[i];
+    assert_true(t->n_spans < SPANS_MAX);
+    struct span *s = &t->spans[t->n_spans++];
+    snprintf(s->id, sizeof s->id, "%s", id);
+    return s;
+}
+
+static bool about(double a, double b)
+{
+    return fabs(a - b) < 0.002; /* us; three decimals are written */
+}
+
+/* The first event begins the span, the next ones are its phases, one behind the other without a
+ * gap, the last one ends it. */
+static void add_step(struct span *s, json_t *event)
+{
+    const char *name = text_at(event, "name"), *ph = text_at(event, "ph");
+    double at = json_number(event, "ts");
+    assert_false(s->ended);
+    assert_true(at >= s->at - 0.002 || !s->name[0]);
+    if (!s->name[0]) {
+        assert_string_equal(ph, "b");
+        snprintf(s->name, sizeof s->name, "%s", name);
+        s->begin = s->at = at;
+    } else if (*ph == 'b') {
+        assert_true(!s->open[0] && about(at, s->at));
+        snprintf(s->open, sizeof s->open, "%s", name);
+        size_t used = strlen(s->phases);
+        snprintf(s->phases + used, sizeof s->phases - used, "%s ", name);
+    } else if (*ph == 'e' && s->open[0]) {
+        assert_string_equal(name, s->open);
+        s->open[0] = '\0';
+        s->at = at;
+    } else if (*ph == 'e') {
+        assert_string_equal(name, s->name);
+        assert_true(about(at, s->at));
+        s->end = at;
+        s->ended = true;
+        s->status = (int)json_number(event, "args.status");
+        s->in_progress = json_is_true(json_at(event, "args.in_progress"));
+    } else {
+        assert_string_equal(ph, "n");
+    }
+}
+
+static void read_trace(const struct server *s, const char *path, struct trace *t)
+{
+    struct client c;
+    struct reply r = {0};
+    size_t i;
+    json_t *event;
+    double slice_end[256] = {0};
+    memset(t, 0, sizeof *t);
+    client_open_admin(&c, s);
+    client_get(&c, path, 200, &r);
+    client_close(&c);
+    t->json = json_read(r.body);
+    reply_free(&r);
+    assert_true(json_number(t->json, "cores_left_out") == 0);
+    json_array_foreach(json_at(t->json, "traceEvents"), i, event)
+    {
+        const char *ph = text_at(event, "ph");
+        size_t lane = (size_t)json_number(event, "tid");
+        assert_true(lane < 256);
+        if (strchr("ben", *ph)) add_step(span_of(t, text_at(event, "id")), event);
+        if (*ph == 'M') t->n_lanes++;
+        if (*ph == 'i') t->n_accepted++;
+        if (*ph != 'X') continue;
+        double at = json_number(event, "ts"), dur = json_number(event, "dur");
+        assert_true(dur >= 0 &&
+                    at >= slice_end[lane] - 0.002); /* a core does one thing at a time */
+        slice_end[lane] = at + dur;
+        t->n_slices++;
+        t->slice_us += dur;
+    }
+    for (i = 0; i < t->n_spans; i++) assert_true(t->spans[i].ended && !t->spans[i].open[0]);
+    json_decref(t->json);
+}
+
+/* Once all that was sent is known to be. */
+static void read_ended(const struct server *s, struct trace *t)
+{
+    bool again;
+    for (int tries = 0; tries < SERVER_SECONDS * 20; tries++) {
+        read_trace(s, "/timeline.json?ms=60000", t);
+        again = false;
+        for (size_t i = 0; i < t->n_spans; i++) again |= t->spans[i].in_progress;
+        if (!again) return;
+        sleep_ms(50);
+    }
+    assert_false(again);
+}
+
+static size_t count(const struct trace *t, const char *name, int status, const char *phases)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < t->n_spans; i++) {
+        const struct span *s = &t->spans[i];
+        if (strcmp(s->name, name) != 0) continue;
+        if (strcmp(s->phases, phases) != 0) print_error("%s: %s\n", name, s->phases);
+        assert_string_equal(s->phases, phases);
+        assert_int_equal(s->status, status);
+        n++;
+    }
+    return n;
+}
+
+/* Requests that overlap: each has its span, and the core its slices. */
+static void test_each_request_has_its_span(void **state)
+{
+    struct server s;
+    struct client c[FEW];
+    struct reply r = {0};
+    static struct trace t;
+    (void)state;
+    server_start(&s, "--timeline", "4096", "--threads", "4");
+    for (int i = 0; i < FEW; i++) {
+        client_open(&c[i], &s);
+        client_ask(&c[i], "GET", "/both", "");
+    }
+    for (int i = 0; i < FEW; i++) client_reply(&c[i], "GET", &r);
+    client_get(&c[0], "/plain", 200, &r);
+    client_get(&c[0], "/nothing", 404, &r);
+    client_get(&c[0], "/stream", 200, &r);
+    client_get(&c[0], "/group", 200, &r);
+    for (int i = 0; i < FEW; i++) client_close(&c[i]);
+    read_ended(&s, &t);
+    assert_int_equal(t.n_spans, FEW + 4);
+    assert_int_equal(count(&t, "GET /both", 200, "queue run sleep run send "), FEW);
+    assert_int_equal(count(&t, "GET /plain", 200, "queue run send "), 1);
+    assert_int_equal(count(&t, "no route", 404, "queue send "), 1);
+    assert_int_equal(count(&t, "GET /stream", 200, "queue run sleep run send "), 1);
+    assert_int_equal(t.n_accepted, FEW);
+    assert_int_equal(t.n_lanes, strcmp(server_engine, "threads") == 0 ? 4 : 1);
+    for (size_t i = 0; i < t.n_spans; i++)
+        if (strcmp(t.spans[i].name, "GET /both") == 0)
+            assert_true(t.spans[i].end - t.spans[i].begin >= 80e3);
+    assert_true(t.slice_us >= FEW * 40e3 + 20e3 + 80e3);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+/* One that waits, and one that its client leaves. */
+static void test_what_is_in_progress(void **state)
+{
+    struct server s;
+    struct client c;
+    static struct trace t;
+    (void)state;
+    server_start(&s, "--timeline", "4096", "--threads", "2");
+    client_open(&c, &s);
+    client_ask(&c, "POST", "/hold", "Content-Length: 1\r\n");
+    do read_trace(&s, "/timeline.json", &t);
+    while (t.n_spans == 0 || !strstr(t.spans[0].phases, "body"));
+    assert_int_equal(count(&t, "POST /hold", 0, "queue run body "), 1);
+    assert_true(t.spans[0].in_progress);
+    client_reset(&c);
+    read_ended(&s, &t);
+    assert_int_equal(t.n_spans, 1);
+    assert_false(t.spans[0].in_progress);
+    server_stop(&s);
+}
+
+/* A small ring keeps the last requests, whole ones. */
+static void test_the_last_are_kept(void **state)
+{
+    enum { MANY = 500 };
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    static struct trace t;
+    (void)state;
+    server_start(&s, "--timeline", "1", "--threads", "1");
+    client_open(&c, &s);
+    for (int i = 0; i < MANY; i++) client_get(&c, "/plain", 200, &r);
+    read_ended(&s, &t);
+    size_t kept = t.n_spans;
+    assert_true(kept >= 4 && kept <= 64 / 5);
+    assert_int_equal(count(&t, "GET /plain", 200, "queue run send "), kept);
+    stats_await_more(&s, "total.events_recorded", MANY * 5);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+/* Whatever is overwritten meanwhile is left out. */
+static void test_read_while_it_is_written(void **state)
+{
+    enum { ROUNDS = 20, AT_ONCE = 100 };
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    static struct trace t;
+    (void)state;
+    server_start(&s, "--timeline", "128", "--threads", "1");
+    client_open(&c, &s);
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < AT_ONCE; i++) client_ask(&c, "GET", "/plain", "");
+        read_trace(&s, "/timeline.json?ms=60000", &t);
+        for (size_t i = 0; i < t.n_spans; i++)
+            if (!t.spans[i].in_progress) assert_string_equal(t.spans[i].phases, "queue run send ");
+        for (int i = 0; i < AT_ONCE; i++) client_reply(&c, "GET", &r);
+    }
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+/* What ended before is left out. */
+static void test_the_window(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    static struct trace t;
+    (void)state;
+    server_start(&s, "--timeline", "128", "--threads", "1");
+    client_open(&c, &s);
+    client_get(&c, "/plain", 200, &r);
+    read_ended(&s, &t);
+    assert_int_equal(t.n_spans, 1);
+    sleep_ms(20);
+    read_trace(&s, "/timeline.json?ms=1", &t);
+    assert_int_equal(t.n_spans + t.n_slices + t.n_accepted, 0);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+static void test_bad_requests(void **state)
+{
+    static const char *const bad[] = {"", "0", "60001", "x", "-1", "1.5", "99999999999999999999"};
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    char path[64];
+    (void)state;
+    server_start(&s, "--timeline", "128");
+    client_open_admin(&c, &s);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        snprintf(path, sizeof path, "/timeline.json?ms=%s", bad[i]);
+        client_get(&c, path, 400, &r);
+        assert_string_equal(r.body, "ms must be a number from 1 to 60000\n");
+    }
+    client_close(&c);
+    server_stop(&s);
+    server_start(&s);
+    client_open_admin(&c, &s);
+    client_get(&c, "/timeline.json?ms=5", 501, &r);
+    assert_string_equal(r.body, "nothing is recorded: start the server with --timeline N\n");
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+int main(int argc, char **argv)
+{
+    server_choose(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_each_request_has_its_span),
+        cmocka_unit_test(test_what_is_in_progress),
+        cmocka_unit_test(test_the_last_are_kept),
+        cmocka_unit_test(test_read_while_it_is_written),
+        cmocka_unit_test(test_the_window),
+        cmocka_unit_test(test_bad_requests),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
