@@ -13,34 +13,32 @@ static void record(struct torc_req *rq, enum event kind, uint64_t a, uint64_t b)
     recorder_add(rq->ctx->recorder, ticks_now(), event_word(kind, rq->spent.id, 0), a, b);
 }
 
-/* The turn in which the head came. The route may be unknown: NULL. */
-static void record_head(struct torc_req *rq, const struct route *route)
+/* The first of a request, in the turn in which its head came. The route may be unknown: NULL. */
+static void record_first(struct torc_req *rq, enum event kind, const struct route *route)
 {
     struct recorder *r = rq->ctx->recorder;
     uint64_t now = rq->ctx->io->now;
-    if (r->turn != now) {
+    if (UNLIKELY(r->turn != now)) {
         r->turn = now;
         recorder_add(r, ticks_now(), EVENT_TURN, clock_ns() - now, 0);
     }
     rq->spent.id = ++r->last_id;
-    recorder_add(r, 0, event_word(EVENT_HEAD, rq->spent.id, route ? rq->head.method : -1),
+    recorder_add(r, ticks_now(), event_word(kind, rq->spent.id, route ? rq->head.method : -1),
                  (uintptr_t)h1_exchange_of(rq)->conn, (uintptr_t)route);
 }
 
 /* ---- a request ---- */
 
-/* Begins with the first call for a request. */
-static void begin(struct torc_req *rq, const struct route *route)
+static void note_head(struct torc_req *rq)
 {
-    if (rq->observed) return;
     rq->observed = true;
     rq->spent = (struct spent){.head = rq->ctx->io->now};
-    if (rq->ctx->recorder) record_head(rq, route);
 }
 
 void observe_queued(struct torc_req *rq)
 {
-    begin(rq, rq->route);
+    note_head(rq);
+    if (rq->ctx->recorder) record_first(rq, EVENT_HEAD, rq->route);
 }
 
 static void take_up(struct torc_req *rq)
@@ -59,13 +57,28 @@ static void let_go(struct torc_req *rq)
 static void run(void *arg)
 {
     struct torc_req *rq = arg;
-    begin(rq, rq->route);
+    bool queued = rq->observed;
+    if (!queued) note_head(rq);
     take_up(rq);
     rq->spent.started = rq->spent.taken_up;
-    if (rq->ctx->recorder) record(rq, EVENT_RUN, 0, 0);
+    if (rq->ctx->recorder) {
+        if (queued)
+            record(rq, EVENT_RUN, 0, 0);
+        else
+            record_first(rq, EVENT_START, rq->route);
+    }
     handler_run(rq);
     let_go(rq);
-    if (rq->ctx->recorder) record(rq, EVENT_END, h1_exchange_of(rq)->conn->unsent.bytes, 0);
+    if (rq->ctx->recorder)
+        record(rq, EVENT_END, h1_exchange_of(rq)->conn->unsent.bytes,
+               (uint64_t)rq->response.status);
+}
+
+static void record_reply(struct torc_req *rq)
+{
+    if (rq->spent.replied || !rq->response.status) return;
+    rq->spent.replied = true;
+    record(rq, EVENT_REPLY, (uint64_t)rq->response.status, 0);
 }
 
 /* ---- its fibers ---- */
@@ -75,7 +88,9 @@ static void on_park(void *user, const char *what, bool last)
     struct torc_req *rq = user;
     if (!rq || !rq->observed) return;
     if (last) let_go(rq);
-    if (rq->ctx->recorder) record(rq, EVENT_WAIT, (uintptr_t)what, last);
+    if (!rq->ctx->recorder) return;
+    record_reply(rq);
+    record(rq, EVENT_WAIT, (uintptr_t)what, last);
 }
 
 static void on_resume(void *user)
@@ -119,15 +134,24 @@ static void add_field(struct torc_req *rq)
 
 static int respond(struct torc_req *rq, slice body)
 {
-    begin(rq, NULL);
+    if (UNLIKELY(!rq->observed)) { /* no handler */
+        note_head(rq);
+        if (rq->ctx->recorder) record_first(rq, EVENT_HEAD, NULL);
+    }
     uint32_t before = rq->response.fields_len;
     if (rq->ctx->timing) add_field(rq);
     int err = h1_respond(rq, body);
-    if (err < 0)
+    if (UNLIKELY(err < 0))
         rq->response.fields_len = before; /* another response may follow */
-    else if (rq->ctx->recorder)
-        record(rq, EVENT_REPLY, (uint64_t)rq->response.status, 0);
+    else if (UNLIKELY(!rq->spent.on_core) && rq->ctx->recorder)
+        record_reply(rq);
     return err;
+}
+
+/* Where there is no field to add. */
+static int respond_recorded(struct torc_req *rq, slice body)
+{
+    return LIKELY(rq->observed && rq->spent.on_core) ? h1_respond(rq, body) : respond(rq, body);
 }
 
 /* ---- its connection ---- */
@@ -152,7 +176,7 @@ void http_observe(struct http_context *ctx, bool timing, struct recorder *record
     ctx->timing = timing;
     ctx->recorder = recorder;
     ctx->observed_exchange = *ctx->exchange;
-    ctx->observed_exchange.respond = respond;
+    ctx->observed_exchange.respond = timing ? respond : respond_recorded;
     ctx->exchange = &ctx->observed_exchange;
     ctx->run = run;
     ctx->fibers.watch = &watch;

@@ -16,12 +16,15 @@ enum event {
     EVENT_ACCEPTED, /* a: the connection */
     EVENT_CLOSED,   /* a: the connection */
     EVENT_HEAD,     /* since the last EVENT_TURN the head is there; a: connection, b: route */
-    EVENT_RUN,      /* the handler starts */
+    EVENT_START,    /* the same, and the handler starts at once */
+    EVENT_RUN,      /* the handler starts, after an EVENT_HEAD */
     EVENT_WAIT,     /* one of its fibers is suspended; a: what for, b: whether all are */
     EVENT_RESUME,   /* one of them goes on */
     EVENT_LEAVE,    /* one of them has ended, and the core leaves the request */
-    EVENT_END,      /* the handler has returned; a: bytes that its connection has to send */
-    EVENT_REPLY,    /* the head of the response is queued; a: its status */
+    EVENT_REPLY,    /* the head of the response is queued; a: its status. Of a handler, when it is
+                       suspended next; not if it returns before */
+    EVENT_END,      /* the handler has returned; a: bytes that its connection has to send, b: the
+                       status of the response */
     EVENT_SENT,     /* a: a connection all of whose output was sent */
 };
 
@@ -35,7 +38,7 @@ static inline enum event event_kind(const struct record *r)
     return (enum event)(r->what & 0xff);
 }
 
-/* Of an EVENT_HEAD: enum http_method. */
+/* Of an EVENT_HEAD or EVENT_START: enum http_method. */
 static inline int event_method(const struct record *r)
 {
     return (int8_t)(r->what >> 8);

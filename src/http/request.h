@@ -33,6 +33,7 @@ struct spent {
     uint64_t ran;      /* sum of the times that its code ran before that */
     uint32_t id;       /* its number in the recorder */
     bool on_core;      /* its code runs */
+    bool replied;      /* the recorder knows of its response */
 };
 
 enum { REQUEST_INLINE = 2048 };

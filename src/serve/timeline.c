@@ -183,10 +183,16 @@ static void begin(struct lane *l, struct traced *t, const struct record *r)
     put_edge(l, t, t->phase, "b", t->head);
 }
 
+static void set_status(const struct lane *l, struct traced *t, uint64_t status, double at)
+{
+    if (t->status || !status) return;
+    t->status = (int)status;
+    put_edge(l, t, "reply", "n", at);
+}
+
 static void on_reply(struct lane *l, struct traced *t, const struct record *r, double at)
 {
-    t->status = (int)r->a;
-    put_edge(l, t, "reply", "n", at);
+    set_status(l, t, r->a, at);
     if (strcmp(t->phase, "queue") != 0) return;
     t->ended = true; /* no handler */
     change_phase(l, t, "send", at);
@@ -195,18 +201,24 @@ static void on_reply(struct lane *l, struct traced *t, const struct record *r, d
 static void on_end(struct lane *l, struct traced *t, const struct record *r, double at)
 {
     t->ended = true;
+    set_status(l, t, r->b, at);
     change_phase(l, t, "send", at);
     if (!r->a) finish(l, t, at, false);
 }
 
 /* ---- a core ---- */
 
+static bool is_first(enum event kind)
+{
+    return kind == EVENT_HEAD || kind == EVENT_START;
+}
+
 /* NULL if its beginning is not recorded any more. */
 static struct traced *traced_of(const struct lane *l, const struct record *r)
 {
     uint32_t i = event_id(r) - l->first;
     struct traced *t = i < l->n_traced ? &l->traced[i] : NULL;
-    return t && (t->phase || event_kind(r) == EVENT_HEAD) ? t : NULL;
+    return t && (t->phase || is_first(event_kind(r))) ? t : NULL;
 }
 
 static void look_at(struct lane *l, const struct record *r)
@@ -221,6 +233,9 @@ static void look_at(struct lane *l, const struct record *r)
     case EVENT_HEAD:
         if (t) begin(l, t, r);
         break;
+    case EVENT_START:
+        if (t) begin(l, t, r);
+        /* fall through */
     case EVENT_RUN:
     case EVENT_RESUME:
         l->slice = at;
@@ -263,19 +278,20 @@ static void number(struct lane *l)
     for (size_t i = 0; i < l->n; i++) {
         enum event kind = event_kind(&l->records[i]);
         has_turn |= kind == EVENT_TURN;
-        if (kind != EVENT_HEAD || !has_turn) continue;
+        if (!is_first(kind) || !has_turn) continue;
         if (l->n_traced++ == 0) l->first = event_id(&l->records[i]);
     }
 }
 
 static int lane_open(struct lane *l, const struct torc_server *s, const struct core *c, uint64_t ms)
 {
-    *l = (struct lane){.core = c, .now = ticks_origin(), .tick_ns = ticks_ns(&s->measures.since)};
-    l->now_us = (double)(l->now.ns - s->started_at) / 1000;
-    l->since = l->now_us - (double)ms * 1000;
+    *l = (struct lane){.core = c, .tick_ns = ticks_ns(&s->measures.since)};
     l->records = malloc(recorder_capacity(&c->recorder) * sizeof *l->records);
     if (!l->records) return -1;
     l->n = recorder_copy(&c->recorder, l->records);
+    l->now = ticks_origin(); /* no record is later */
+    l->now_us = (double)(l->now.ns - s->started_at) / 1000;
+    l->since = l->now_us - (double)ms * 1000;
     number(l);
     l->traced = calloc(l->n_traced ? l->n_traced : 1, sizeof *l->traced);
     return l->traced ? 0 : -1;

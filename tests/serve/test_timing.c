@@ -63,7 +63,7 @@ static void test_run_and_wait(void **state)
     ask(&s, "/both", 200, &t);
     assert_true(t.run >= 40 && t.wait >= 40);
     ask(&s, "/plain", 200, &t);
-    assert_true(t.wait == 0 && t.core == 0);
+    assert_true(t.wait == 0 && t.core < 200);
     ask(&s, "/group", 200, &t);
     assert_true(t.run >= 80 && t.run + t.wait >= 100);
     server_stop(&s);
