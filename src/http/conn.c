@@ -1,7 +1,7 @@
 #include "http/conn.h"
 
 #include "base/counter.h"
-#include "http/observe.h"
+#include "http/events.h"
 #include "http/visitor.h"
 
 #include <errno.h>
@@ -308,7 +308,7 @@ __attribute__((noinline)) static void conn_free(struct conn *c)
     struct http_context *ctx = c->ctx;
     bool evicted = c->evicted;
     if (c->visitor) visitor_end(ctx, c->visitor);
-    if (ctx->recorder) observe_conn(c, EVENT_CLOSED);
+    if (ctx->recorder) event_of_conn(ctx->recorder, EVENT_CLOSED, c);
     if (c->refused) http_forget_refused(c);
     list_unlink(&c->link);
     ctx->n_open--;

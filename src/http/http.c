@@ -1,5 +1,6 @@
 #include "http/http.h"
 
+#include "http/events.h"
 #include "http/h1.h"
 #include "http/h1_exchange.h"
 #include "http/handler.h"
@@ -46,7 +47,7 @@ void http_accept(struct http_context *ctx, int fd)
 {
     struct conn *c = conn_open(ctx, fd, &h1_protocol);
     if (!c) return;
-    if (ctx->recorder) observe_conn(c, EVENT_ACCEPTED);
+    if (ctx->recorder) event_of_conn(ctx->recorder, EVENT_ACCEPTED, c);
     if (ctx->draining) conn_drain(c);
     bool limited = http_limits_visitors(ctx->limits);
     if (LIKELY(!(limited || ctx->want_peer))) return;

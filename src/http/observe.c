@@ -1,5 +1,6 @@
 #include "http/observe.h"
 
+#include "http/events.h"
 #include "http/h1_exchange.h"
 #include "http/handler.h"
 #include "http/response.h"
@@ -156,16 +157,11 @@ static int respond_recorded(struct torc_req *rq, slice body)
 
 /* ---- its connection ---- */
 
-void observe_conn(struct conn *c, enum event kind)
-{
-    recorder_add(c->ctx->recorder, ticks_now(), kind, (uintptr_t)c, 0);
-}
-
 static void on_sent(struct io *io, struct io_op *op, int res, bool more)
 {
     struct conn *c = container_of(container_of(op, struct io_send, op)->sock, struct conn, sock);
     conn_on_sent(io, op, res, more);
-    if (res >= 0 && !c->unsent.bytes) observe_conn(c, EVENT_SENT);
+    if (res >= 0 && !c->unsent.bytes) event_of_conn(c->ctx->recorder, EVENT_SENT, c);
 }
 
 /* ---- switching it on ---- */

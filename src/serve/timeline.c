@@ -1,7 +1,7 @@
 #include "serve/timeline.h"
 
 #include "base/json.h"
-#include "http/observe.h"
+#include "http/events.h"
 #include "http/request.h"
 #include "serve/response_writer.h"
 #include "serve/server_state.h"
