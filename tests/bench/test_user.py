@@ -110,6 +110,9 @@ class Users(Runs):
                 self.is_good(self.run_bare("answer", str(place), environment=locale))
                 os.remove(file)
 
+    def test_python_that_trusts_no_directory(self):
+        self.is_good(self.run_bare("diff", str(self.json), str(self.json), environment={"PYTHONSAFEPATH": "1"}))
+
     def test_a_name_that_is_not_utf_8(self):
         file = Path(os.fsdecode(os.fsencode(self.scratch) + b"/\xe9.json"))
         done = self.run_bare("compare", *ARGUMENTS, "--build", str(self.build), "--json", str(file))

@@ -1,0 +1,72 @@
+"""The scripts find their checkout whatever the user's shell has exported: CDPATH has cd look
+elsewhere first, and print where it went."""
+
+import os
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+FINDS = 'cd "$(dirname '
+WORDS = ("trixie", "true")  # some read their arguments before
+SAYS = '\nprintf "<%s>" "$PWD" "${top-}" "${root-}" "${self-}" "${source-}" "${here-}" "${checkout-}"\n'
+
+
+def scripts():
+    """Those that look for the checkout, by their path in it."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=TOP, capture_output=True, text=True)
+    if listed.returncode:
+        raise unittest.SkipTest("no git checkout")
+    for name in filter(None, listed.stdout.split("\0")):
+        path = TOP / name
+        if path.is_file() and path.read_bytes().startswith(b"#!/bin/bash") and FINDS in path.read_text():
+            yield name
+
+
+def beginning(name):
+    """The script up to the line by which it finds the checkout; then it says what it found."""
+    head = []
+    for line in (TOP / name).read_text().splitlines():
+        head.append(line)
+        if FINDS in line:
+            return "\n".join(head) + SAYS
+    raise AssertionError(name)
+
+
+class Scripts(unittest.TestCase):
+    def found(self, checkout, name, cdpath):
+        environment = {k: v for k, v in os.environ.items() if k != "CDPATH"}
+        if cdpath is not None:
+            environment["CDPATH"] = cdpath
+        done = subprocess.run(
+            ["bash", name, *WORDS],
+            cwd=checkout,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        return done.stdout
+
+    def test_cdpath_changes_nothing(self):
+        names = list(scripts())
+        self.assertIn("bench/run", names)
+        self.assertIn("tools/setup", names)
+        with tempfile.TemporaryDirectory() as scratch:
+            checkout, elsewhere = Path(scratch) / "checkout", Path(scratch) / "elsewhere"
+            for name in names:
+                (elsewhere / name).parent.mkdir(parents=True, exist_ok=True)
+                (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+                (checkout / name).write_text(beginning(name))
+            for name in names:
+                expected = self.found(checkout, name, None)
+                self.assertIn(str(checkout), expected)
+                for cdpath in (".", str(elsewhere)):
+                    with self.subTest(name, CDPATH=cdpath):
+                        self.assertEqual(self.found(checkout, name, cdpath), expected)
+
+
+if __name__ == "__main__":
+    unittest.main()
