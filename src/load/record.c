@@ -1,5 +1,6 @@
 #include "load/record.h"
 
+#include "base/assert.h"
 #include "base/wake.h"
 
 #include <stdlib.h>
@@ -35,9 +36,9 @@ bool record_measures(const struct record *r, bool counted)
 
 void record_status(struct record *r, const struct pending *p, uint16_t status)
 {
-    if (status < 200) return; /* that of an interim response */
-    if (record_measures(r, p->counted))
-        counter_add(&r->counts.status[status < 600 ? status : 0], 1);
+    if (status < 200) return;                     /* that of an interim response */
+    ASSERT(status < ARRAY_LEN(r->counts.status)); /* three digits (RFC 9110, 15) */
+    if (record_measures(r, p->counted)) counter_add(&r->counts.status[status], 1);
 }
 
 static void complete(struct record *r)

@@ -41,7 +41,7 @@ struct load_counts {
     uint64_t draining;  /* 1 once `issued` is final */
     uint64_t errors[LOAD_ERRORS];          /* of the whole run, warm-up included */
     uint64_t errors_measured[LOAD_ERRORS]; /* of these, the measured ones, as `replies` */
-    uint64_t status[600]; /* of measured replies, good or not; [0]: those beyond 599 */
+    uint64_t status[1000];                 /* of measured replies, good or not */
 };
 
 struct record {

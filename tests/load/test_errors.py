@@ -169,6 +169,8 @@ class Errors(rig.Case):
         done = self.counted(self.each(reply(status="500 Oh")), status=N)
         self.assertEqual(done.json["status"], {"500": N})
         self.first(done, "status", "500 for GET /")
+        done = self.counted(self.each(reply(status="999 Ah")), status=N)
+        self.assertEqual(done.json["status"], {"999": N})
         done = self.counted(self.each(reply(status="302 Found")), status=N)
         done = self.counted(self.each(reply(b"yes")), "--expect-status", 404, status=N)
         self.first(done, "status", "200 for GET /, expected 404")
