@@ -10,6 +10,7 @@
 #include "http/exchange.h"
 #include "http/head.h"
 #include "http/lifetime.h"
+#include "http/shed.h"
 #include "io/io.h"
 #include "task/fiber.h"
 #include "task/resolve.h"
@@ -47,6 +48,7 @@ struct http_limits {
     struct client_rate rate;      /* of a client's requests on a core */
     uint64_t connection_age;      /* after which a connection takes no further request; 0: none */
     uint32_t connection_requests; /* likewise; 0: no limit */
+    bool shed;                    /* requests, where the core has more than it can do (shed.h) */
 };
 
 /* Written by the core, read by other threads with counter_get. */
@@ -70,6 +72,9 @@ struct http_stats {
     uint64_t throttled;        /* requests whose client made too many: 429 */
     uint64_t retired_age;      /* connections that were too old for another request */
     uint64_t retired_requests; /* connections that had served enough of them */
+    uint64_t shed;             /* requests that came when the core had too many: 503 */
+    uint64_t shedding;         /* 1 while late requests are shed, else 0 */
+    uint64_t shed_delay;       /* ns from which on one is late */
     uint64_t rejected;         /* 503 because no fiber or memory was available */
     uint64_t body_in, bytes_out;
     uint64_t started; /* started - requests is the number in progress */
@@ -183,6 +188,7 @@ struct http_context {
     void *user;                   /* for the core */
     struct exit_hook *exit_hooks; /* run on the core's thread when it ends */
     struct http_warned warned[HTTP_WARNINGS];
+    struct shed shed;
 };
 
 /* A component that keeps resources on a core, such as open files, adds one exit hook to release

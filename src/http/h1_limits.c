@@ -12,29 +12,43 @@ static uint64_t seconds_of(uint64_t ns)
     return ns / NS_PER_S + (ns % NS_PER_S > 0);
 }
 
+/* What a request is answered with instead of being served. */
+struct refusal {
+    int status;
+    slice line; /* of the status */
+    slice body;
+};
+
+static const struct refusal too_many = {429, SLICE("HTTP/1.1 429 Too Many Requests\r\n"),
+                                        SLICE("429 Too Many Requests\n")};
+static const struct refusal overloaded = {503, SLICE("HTTP/1.1 503 Service Unavailable\r\n"),
+                                          SLICE("503 Service Unavailable\n")};
+
 /* The response that response_error gives as well, at a fraction of its cost, for the requests that
- * a client in a hurry makes. */
-static bool throttle_fast(struct h1_exchange *x, uint64_t wait)
+ * clients in a hurry make. */
+static bool refuse_fast(struct h1_exchange *x, const struct refusal *r, uint64_t seconds)
 {
-    static const char text[] = "429 Too Many Requests\n";
-    enum { ROOM = 256, BODY = sizeof text - 1 };
+    enum { ROOM = 256 };
     struct torc_req *rq = &x->rq;
     struct conn *c = x->conn;
     if (rq->close_after_response || c->ctx->draining) return false;
-    if (rq->head.method != HTTP_GET || rq->head.minor == 0) return false;
+    if (rq->head.method == HTTP_HEAD || rq->head.minor == 0) return false;
     char *start = send_queue_reserve(&c->unsent, c->ctx, ROOM), *p = start;
     if (!start) return false;
 #define PUT(literal) p = slice_copy(p, literal, sizeof(literal) - 1)
-    PUT("HTTP/1.1 429 Too Many Requests\r\n");
+    p = slice_copy(p, r->line.ptr, r->line.len);
     p = slice_copy(p, http_head(c->ctx) + HEAD_OK_LEN, HEAD_DATE_LEN);
-    PUT("Content-Type: text/plain\r\nContent-Length: 22\r\nRetry-After: ");
-    p = decimal_put(p, seconds_of(wait));
-    PUT("\r\n\r\n429 Too Many Requests\n");
+    PUT("Content-Type: text/plain\r\nContent-Length: ");
+    p = decimal_put(p, r->body.len);
+    PUT("\r\nRetry-After: ");
+    p = decimal_put(p, seconds);
+    PUT("\r\n\r\n");
 #undef PUT
+    p = slice_copy(p, r->body.ptr, r->body.len);
     send_queue_commit(&c->unsent, (size_t)(p - start));
     send_queue_end_response(&c->unsent);
-    rq->response.status = 429;
-    rq->response.written = BODY;
+    rq->response.status = r->status;
+    rq->response.written = r->body.len;
     rq->response.ended = true;
     conn_schedule(c);
     return true;
@@ -47,29 +61,49 @@ static bool may_send_body(const struct h1_exchange *x)
            head_find(&x->rq.head, SLICE("expect")).len > 0;
 }
 
-static void throttle(struct h1_exchange *x, uint64_t wait)
+static int refuse(struct h1_exchange *x, const struct refusal *r, uint64_t seconds)
 {
     struct torc_req *rq = &x->rq;
     char text[DECIMAL_MAX];
     rq->route = NULL;
     rq->close_after_response = !rq->head.keep_alive || may_send_body(x);
-    if (throttle_fast(x, wait)) return;
-    size_t n = (size_t)(decimal_put(text, seconds_of(wait)) - text);
-    response_field(rq, SLICE("Retry-After"), slice_of(text, n));
+    if (refuse_fast(x, r, seconds) || r->status == 503) return r->status;
+    size_t n = (size_t)(decimal_put(text, seconds) - text);
+    response_field(rq, SLICE("Retry-After"), slice_of(text, n)); /* that of 503 is set anyway */
+    return r->status;
+}
+
+static bool is_probe(const struct torc_req *rq)
+{
+    slice path = head_target(&rq->head);
+    return slice_eq(path, SLICE("/healthz")) || slice_eq(path, SLICE("/readyz"));
+}
+
+/* So few connections make no queue: each waits for two others at most, or for itself. */
+enum { FEW_CONNS = 3 };
+
+static bool sheds(const struct torc_req *rq)
+{
+    struct http_context *ctx = rq->ctx;
+    shed_begin_turn(&ctx->shed, ctx->io->now);
+    bool shed = shed_request(&ctx->shed, clock_ns(), ctx->n_open <= FEW_CONNS || is_probe(rq));
+    if (shed) counter_add(&ctx->stats.shed, 1);
+    return shed;
 }
 
 int h1_limit(struct h1_exchange *x)
 {
     struct conn *c = x->conn;
+    struct http_context *ctx = x->rq.ctx;
     bool last = false;
-    uint64_t wait = c->visitor ? visitor_request(x->rq.ctx, c->visitor, &last) : 0;
+    uint64_t wait = c->visitor ? visitor_request(ctx, c->visitor, &last) : 0;
     if (last || c->yields) {
         x->rq.head.keep_alive = false; /* as if the client had asked for it, */
         c->linger = true;              /* but it may send more */
     }
-    if (!wait) return 0;
-    throttle(x, wait);
-    return 429;
+    if (wait) return refuse(x, &too_many, seconds_of(wait));
+    if (ctx->limits->shed && sheds(&x->rq)) return refuse(x, &overloaded, 1);
+    return 0;
 }
 
 /* ---- silence ---- */

@@ -19,6 +19,7 @@ void http_open(struct http_context *ctx, struct io *io, const struct http_limits
     ctx->run = handler_run;
     ctx->on_sent = conn_on_sent;
     list_init(&ctx->open);
+    shed_init(&ctx->shed, io->now);
     list_init(&ctx->queue);
     clients_init(&ctx->clients, limits->max_conns + HTTP_REFUSED_MAX);
     resolver_init(&ctx->resolver, io, NULL, resolve_system);
@@ -49,9 +50,9 @@ void http_accept(struct http_context *ctx, int fd)
     if (!c) return;
     if (ctx->recorder) event_of_conn(ctx->recorder, EVENT_ACCEPTED, c);
     if (ctx->draining) conn_drain(c);
-    bool limited = http_limits_visitors(ctx->limits);
-    if (LIKELY(!(limited || ctx->want_peer))) return;
-    c->limited = limited;
+    bool visitors = http_limits_visitors(ctx->limits);
+    c->limited = visitors || ctx->limits->shed;
+    if (LIKELY(!(visitors || ctx->want_peer))) return;
     c->visitor = visitor_begin(ctx, &c->sock);
     if (!c->visitor)
         conn_abort(c, -ENOMEM);

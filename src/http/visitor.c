@@ -11,6 +11,7 @@ void http_limits_exempt(struct http_limits *l)
 {
     l->conns_per_client = l->connection_requests = 0;
     l->connection_age = l->rate.interval = 0;
+    l->shed = false;
 }
 
 bool http_limits_visitors(const struct http_limits *l)

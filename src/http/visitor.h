@@ -24,7 +24,7 @@ uint64_t visitor_request(struct http_context *ctx, struct visitor *v, bool *last
 /* Whether the addresses of clients matter (io_peer). */
 bool http_limits_clients(const struct http_limits *limits);
 
-/* Switches off the limits of a client, and of what a connection may be used for. */
+/* Switches off the limits of a client, and of what a connection may be used for; sheds nothing. */
 void http_limits_exempt(struct http_limits *limits);
 
 /* Whether requests are to be checked with their visitor. */

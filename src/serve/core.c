@@ -140,6 +140,15 @@ static void on_turn_end(struct loop *l, uint64_t now)
     http_end_turn(&core_of(l)->http, now);
 }
 
+static void on_turn_end_shedding(struct loop *l, uint64_t now)
+{
+    struct http_context *ctx = &core_of(l)->http;
+    on_turn_end(l, now);
+    shed_end_turn(&ctx->shed, l->io.now, now);
+    counter_set(&ctx->stats.shedding, ctx->shed.active);
+    counter_set(&ctx->stats.shed_delay, shed_delay(&ctx->shed));
+}
+
 static bool is_finished(const struct loop *l)
 {
     struct core *c = core_of(l);
@@ -170,11 +179,21 @@ static const struct loop_owner owner = {
     .state = on_state,
 };
 
+/* The same, where requests may be shed: others pay nothing for it. */
+static const struct loop_owner shedding_owner = {
+    .start = on_start,
+    .command = on_command,
+    .turn_end = on_turn_end_shedding,
+    .finished = is_finished,
+    .end = on_end,
+    .state = on_state,
+};
+
 /* ---- interface ---- */
 
 int core_start(struct core *c)
 {
-    c->loop.owner = &owner;
+    c->loop.owner = c->limits->shed ? &shedding_owner : &owner;
     return loop_start(&c->loop);
 }
 

@@ -1,5 +1,7 @@
 #include "serve/options.h"
 
+#include "http/visitor.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,6 +143,17 @@ void options_divide(struct options *o)
     if (!o->rate) return;
     uint64_t interval = o->rate_period * n / o->rate;
     l->rate = client_rate_of(interval ? interval : 1, (burst + n - 1) / n);
+}
+
+void options_fit_threads(struct options *o, void (*report)(const char *line))
+{
+    if (http_limits_clients(&o->limits))
+        report("--max-connections-per-client and --rate-limit hold for each thread alone, which "
+               "has one connection");
+    if (o->limits.shed)
+        report("--shed has no effect on the engine threads, which takes up a connection when a "
+               "thread is free: until then it waits in the accept queue");
+    o->limits.shed = false;
 }
 
 static int check_root(struct option_set *s)

@@ -140,6 +140,14 @@ static int set_request_memory(struct option_set *s, const struct option *o, cons
     return 0;
 }
 
+static int set_shed(struct option_set *s, const struct option *o, const char *text)
+{
+    bool adaptive = strcmp(text, "adaptive") == 0;
+    if (!adaptive && strcmp(text, "off") != 0) return option_not_valid(s, o, text);
+    options_get(s)->limits.shed = adaptive;
+    return 0;
+}
+
 static int set_header_fields(struct option_set *s, const struct option *o, const char *text)
 {
     (void)o, (void)text;
@@ -247,6 +255,11 @@ static const struct option table[] = {
      GROUP_LIMITS, OPTION_NUMBER, AT(limits.queue), 0, 1000000},
     {"queue-timeout", "TIME", "how long such a request waits until it gets 503", "1s", GROUP_LIMITS,
      OPTION_DURATION, AT(limits.queue_timeout), NS_PER_MS, DAY},
+    {"shed", "MODE",
+     "adaptive answers 503 while a core has more requests than it can do, to those that have "
+     "waited "
+     "for too long before their handlers; off serves all",
+     "off", GROUP_LIMITS, OPTION_CUSTOM, .then = set_shed, .what = "off or adaptive"},
     {"max-connections-per-client", "N",
      "maximum connections of a client's address (of IPv6, its /64), divided among the cores and "
      "rounded up; beyond, 503; 0 means any number",

@@ -224,9 +224,7 @@ static int choose_engine(struct torc_server *s)
             "static files are opened step by step instead, which takes longer");
     if (!s->engine) return EXIT_ENGINE;
     s->n_cores = io_holds_thread(s->engine) ? o->threads : o->n_cpus;
-    if (io_holds_thread(s->engine) && http_limits_clients(&o->limits))
-        log_line("--max-connections-per-client and --rate-limit hold for each thread alone, which "
-                 "has one connection");
+    if (io_holds_thread(s->engine)) options_fit_threads(o, log_reason);
     return 0;
 }
 

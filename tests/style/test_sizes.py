@@ -47,6 +47,7 @@ OTHER_TESTS = {
     "serve/memory": "whole servers",
     "serve/metrics": "whole servers",
     "serve/queue": "whole servers",
+    "serve/shed": "whole servers",
     "serve/refused": "whole servers",
     "serve/refused_later": "whole servers",
     "serve/refused_memory": "whole servers",
