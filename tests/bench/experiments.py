@@ -9,7 +9,7 @@ from pathlib import Path
 
 import context  # noqa: F401
 from lib import proc
-from lib.lab import abuse, compute, concurrent, database, faster, models, sequence
+from lib.lab import abuse, compute, concurrent, database, faster, models, overload, sequence
 from lib.lab.stage import Stage, backends_missing
 from lib.subject import Place
 
@@ -19,7 +19,8 @@ SLACK = 0.5  # seconds by which the clocks of a server and its clients may be ap
 
 
 abuse.ROUNDS = faster.ROUNDS = 1
-database.TIMES = (2.0,)
+database.TIMES = overload.TIMES = (2.0,)
+overload.RECOVERY = 1.0
 
 
 class Brief(Stage):
@@ -77,6 +78,12 @@ class Experiments(unittest.TestCase):
             self.assertTrue(all(one["good"] > 0 for one in rounds), name)
             if name.startswith("one request"):
                 self.assertTrue(all(one["p50"] >= 0.005 for one in rounds), name)
+
+    def test_a_full_core_refuses_only_if_it_may(self):
+        samples = overload.take(self.stage).samples
+        self.assertGreater(samples["2× adaptive"]["refused"], 0)
+        self.assertGreater(samples["2× adaptive"]["good"], 0)
+        self.assertEqual(samples["2× no shedding"]["refused"], 0)
 
     def test_an_abusive_client_is_served_its_limit(self):
         samples = abuse.take(self.stage).samples

@@ -8,7 +8,7 @@ import context  # noqa: F401
 import fakes
 from runs import Runs
 
-from lib.lab import abuse, compute, concurrent, database, faster, flow, models, sequence
+from lib.lab import abuse, compute, concurrent, database, faster, flow, models, overload, sequence
 
 SEEN = flow.Seen(seconds=2.0, good=300, refused=0, given_up=0, failed=0, unsent=0, p50=0.001, p99=0.010, cpus=0.5)
 
@@ -157,6 +157,33 @@ class Database(unittest.TestCase):
 
     def test_a_bounded_queue_that_answers_too_little(self):
         self.assertFalse(self.conclude(seen(good=390, p50=0.9), seen(good=350, p99=0.06)).holds)
+
+
+class Overload(unittest.TestCase):
+    def conclude(self, twice, after=SEEN):
+        names = list(overload.SETTINGS)
+        taken = {(f"{times:g}×", name): SEEN for times in overload.TIMES for name in names}
+        taken |= {("2×", names[0]): seen(p99=1.0), ("2×", names[1]): twice}
+        taken |= {("after a spike", names[0]): SEEN, ("after a spike", names[1]): after}
+        return overload.conclude(160.0, SEEN, taken)
+
+    def test_shedding_keeps_goodput_and_latency(self):
+        finding = self.conclude(seen(refused=340, p99=0.03))
+        self.assertTrue(finding.holds)
+        self.assertIn(
+            "answers 94% of the 160 requests/s that it can, and 99 % of these within 1000 ms", finding.verdict
+        )
+        self.assertIn("99 % within 30.0 ms, 3.0 times the 10.0 ms of a calm server", finding.verdict)
+        self.assertIn("refuses 170 each second", finding.verdict)
+
+    def test_shedding_that_refuses_too_much(self):
+        self.assertFalse(self.conclude(seen(good=280)).holds)
+
+    def test_shedding_that_is_too_late(self):
+        self.assertFalse(self.conclude(seen(p99=0.031)).holds)
+
+    def test_a_server_that_does_not_recover(self):
+        self.assertFalse(self.conclude(SEEN, seen(p99=0.5)).holds)
 
 
 class Flows(unittest.TestCase):

@@ -1,0 +1,89 @@
+"""More than a core can compute: offered half to three times its capacity, with load shedding and without."""
+
+from typing import Any
+
+from ..table import latency
+from .claim import Claim, Finding
+from .flow import Flow, Seen
+from .stage import Stage
+
+PATH = "/crypto?ms=5&where=inline"
+CONNECTIONS = 256  # of the open loop: so many requests can be in progress
+SECONDS = 4.0
+TIMES = (0.5, 0.9, 1.2, 2.0, 3.0)  # offered, of the capacity
+TWICE = 2.0
+CALM = 0.2  # of the capacity: latencies there are those of a server that has time
+SPIKE, SPIKE_SECONDS = 3.0, 10.0
+AFTER = 0.5  # of the capacity, in the AFTER_SECONDS that begin RECOVERY after the spike
+RECOVERY, AFTER_SECONDS = 5.0, 3.0
+ENOUGH, SOON = 0.9, 3.0  # of the capacity; times the p99 of a calm server
+SETTINGS = {"no shedding": "off", "adaptive": "adaptive"}
+Samples = dict[tuple[str, str], Seen]
+
+
+def _at(rate: float, seconds: float, warmup: float = 1.0) -> Flow:
+    return Flow(PATH, CONNECTIONS, seconds, rate=rate, warmup=warmup)
+
+
+def _once(stage: Stage, mode: str, asked: Flow) -> Seen:
+    with stage.torc("--shed", mode) as server:
+        (found,) = stage.ask(server, asked)
+    return found
+
+
+def _after_spike(stage: Stage, mode: str, capacity: float) -> Seen:
+    length = stage.seconds(SPIKE_SECONDS)
+    with stage.torc("--shed", mode) as server:
+        stage.ask(server, _at(SPIKE * capacity, length, warmup=0.0))
+        (found,) = stage.ask(server, _at(AFTER * capacity, AFTER_SECONDS, warmup=RECOVERY))
+    return found
+
+
+def take(stage: Stage) -> Finding:
+    seconds = stage.seconds(SECONDS)
+    capacity = _once(stage, "off", Flow(PATH, connections=4, seconds=seconds)).per_second
+    calm = _once(stage, "off", _at(CALM * capacity, seconds))
+    taken: Samples = {}
+    for times in TIMES:
+        for name, mode in SETTINGS.items():
+            taken[f"{times:g}×", name] = _once(stage, mode, _at(times * capacity, seconds))
+    for name, mode in SETTINGS.items():
+        taken["after a spike", name] = _after_spike(stage, mode, capacity)
+    return conclude(capacity, calm, taken)
+
+
+def conclude(capacity: float, calm: Seen, taken: Samples) -> Finding:
+    without, shed = (taken[f"{TWICE:g}×", name] for name in SETTINGS)
+    after = taken["after a spike", "adaptive"]
+    share = shed.per_second / capacity
+    holds = share >= ENOUGH and shed.p99 <= SOON * calm.p99 and after.p99 <= SOON * calm.p99
+    verdict = (
+        f"Offered twice its capacity, a core without shedding answers {without.per_second / capacity:.0%} of the "
+        f"{capacity:,.0f} requests/s that it can, and 99 % of these within {latency(without.p99)}. With shedding it "
+        f"answers {share:.0%}, 99 % within {latency(shed.p99)}, {shed.p99 / calm.p99:.1f} times the {latency(calm.p99)} "
+        f"of a calm server, and refuses {shed.refused / shed.seconds:,.0f} each second. {RECOVERY:.0f} s after a spike "
+        f"of {SPIKE:g} times its capacity its p99 is {latency(after.p99)}."
+    )
+    theory = (
+        "What comes beyond the capacity waits or is refused; there is nothing else. If it waits, the wait grows until "
+        "the clients have no more requests in progress, or give up."
+    )
+    header = ("offered", "", "good/s", "of capacity", "p50", "p99", "p99 ÷ calm", "refused/s")
+    rows = [_row(*key, capacity, calm, seen) for key, seen in taken.items()]
+    samples: dict[str, Any] = {" ".join(key): seen.plain() for key, seen in taken.items()}
+    return Finding(holds, verdict, header, rows, theory, {"capacity": capacity, "calm": calm.plain(), **samples})
+
+
+def _row(offered: str, name: str, capacity: float, calm: Seen, seen: Seen) -> list[str]:
+    figures = [f"{seen.per_second:,.0f}", f"{seen.per_second / capacity:.0%}", latency(seen.p50), latency(seen.p99)]
+    return [offered, name, *figures, f"{seen.p99 / calm.p99:.1f}", f"{seen.refused / seen.seconds:,.0f}"]
+
+
+CLAIM = Claim(
+    "overload",
+    "Beyond the capacity, refuse",
+    "A core is asked for twice what it can compute. What do its clients see?",
+    "Half of them are served, as fast as ever.",
+    (2 + len(TIMES) * len(SETTINGS)) * (SECONDS + 1.5) + len(SETTINGS) * (SPIKE_SECONDS + RECOVERY + AFTER_SECONDS + 1),
+    take,
+)
