@@ -184,6 +184,28 @@ static int store_number(struct option_set *s, const struct option *o, const char
     return 0;
 }
 
+/* Keeps the text of a value, numbers in the form that all with this value have. */
+static int keep_text(struct option_set *s, struct option *o, const char *text)
+{
+    char number[VALUE_TEXT];
+    uint64_t v;
+    slice t = slice_str(text);
+    bool found = o->kind == OPTION_SIZE       ? value_size(t, &v)
+                 : o->kind == OPTION_DURATION ? value_duration(t, &v)
+                                              : o->kind == OPTION_NUMBER && slice_u64(t, &v);
+    if (found && o->kind == OPTION_SIZE) value_size_text(v, number);
+    if (found && o->kind == OPTION_DURATION) value_duration_text(v, number);
+    if (found && o->kind == OPTION_NUMBER) snprintf(number, sizeof number, "%" PRIu64, v);
+    if (found) t = slice_str(number);
+    slice before = o->repeats && o->text && o->level == s->level ? slice_str(o->text) : SLICE("");
+    size_t size = before.len + t.len + 2;
+    char *kept = arena_alloc_aligned(&s->arena, size, 1);
+    if (!kept) return option_fail(s, "out of memory");
+    snprintf(kept, size, "%.*s%s%s", (int)before.len, before.ptr, before.len ? " " : "", t.ptr);
+    o->text = kept;
+    return 0;
+}
+
 /* Stores a value, which comes from s->level. `text` is NULL where none was given. */
 static int store_value(struct option_set *s, struct option *o, const char *text, bool negated)
 {
@@ -197,8 +219,11 @@ static int store_value(struct option_set *s, struct option *o, const char *text,
     else if (o->kind != OPTION_CUSTOM)
         err = store_number(s, o, text);
     if (err == 0 && o->then) err = o->then(s, o, text);
-    if (err == 0) o->level = s->level;
-    return err;
+    if (err == 0) err = keep_text(s, o, text);
+    if (err) return err;
+    o->level = s->level;
+    o->line = s->file ? s->line : 0;
+    return 0;
 }
 
 /* ---- a set ---- */
@@ -216,6 +241,13 @@ void option_set_init(struct option_set *s, const struct option_program *program,
 void option_set_end(struct option_set *s)
 {
     arena_end(&s->arena);
+}
+
+void option_set_copy(struct option_set *to, const struct option_set *from, void *values)
+{
+    *to = *from;
+    to->values = values;
+    arena_init(&to->arena, NULL, 0, ARENA_LIMIT);
 }
 
 static bool is_valid_name(slice name)
@@ -329,6 +361,8 @@ static int read_line(struct option_set *s, char *line)
     struct option *o = find_option(s, name, &negated);
     if (!o) return fail_unknown(s, "", name);
     if (o->command) return option_fail(s, "%s can only be given on the command line", o->name);
+    if (o->level == LEVEL_CONFIG && !o->repeats)
+        return option_fail(s, "%s is given already, on line %u", o->name, o->line);
     slice value = slice_trim(rest);
     char *text = (char *)(uintptr_t)value.ptr;
     text[value.len] = '\0';
@@ -339,12 +373,15 @@ static int read_lines(struct option_set *s, FILE *in)
 {
     static const char bom[] = "\xef\xbb\xbf"; /* the byte order mark, which some editors add */
     char line[CONFIG_LINE_SIZE];
+    size_t size = 0;
     while (fgets(line, sizeof line, in)) {
         if (s->line++ == 0 && strncmp(line, bom, 3) == 0)
             memmove(line, line + 3, strlen(line + 3) + 1);
         if (!strchr(line, '\n') && !feof(in))
             return option_fail(s, "a line may have at most %d bytes and no NUL",
                                CONFIG_LINE_SIZE - 2);
+        if ((size += strlen(line)) > OPTION_FILE_MAX)
+            return option_fail(s, "a config file may have at most %d bytes", OPTION_FILE_MAX);
         int err = read_line(s, line);
         if (err) return err;
     }

@@ -8,8 +8,9 @@
 #include <stdio.h>
 
 enum {
-    OPTIONS_MAX = 128,    /* per set */
-    OPTION_NAME_MAX = 40, /* bytes */
+    OPTIONS_MAX = 128,         /* per set */
+    OPTION_NAME_MAX = 40,      /* bytes */
+    OPTION_FILE_MAX = 1 << 20, /* bytes of a config file */
 };
 
 enum option_kind {
@@ -38,12 +39,16 @@ struct option {
     const char *what;  /* the values it takes, in words; NULL derives them from the kind */
     const char *shown; /* the default as the help shows it; NULL shows `value` */
     bool command;      /* only allowed on the command line, and read before all other options */
+    bool repeats;      /* each value is added to the others of its level */
+    bool reload;       /* a running server takes a new value from its config file */
     void *to;          /* where to store the value instead of `at`, or NULL */
     /* Called once the value is stored; a flag's text is "yes" or "no". A result other than 0 stops
      * reading and is returned: negative errno after option_fail, or a value of the program's
      * choice. May be NULL. */
     int (*then)(struct option_set *s, const struct option *o, const char *text);
     enum option_level level;
+    const char *text; /* the value as a config file has it, several separated by a space; or NULL */
+    unsigned line;    /* of the config file that it comes from; 0: from elsewhere */
 };
 
 /* A similar program's name for an option: the error message then names ours. */
@@ -82,6 +87,10 @@ void option_set_init(struct option_set *s, const struct option_program *program,
 
 void option_set_end(struct option_set *s);
 
+/* Makes `to` a copy of `from` that stores further values in `values`, a copy of those of `from`.
+ * What both have stays in the memory of `from`, which has to live longer. */
+void option_set_copy(struct option_set *to, const struct option_set *from, void *values);
+
 /* Adds an option; its strings stay the caller's. 0, -EINVAL for a malformed name, -EEXIST, or
  * -ENOMEM. */
 int option_add(struct option_set *s, const struct option *o);
@@ -95,8 +104,9 @@ int option_set_value(struct option_set *s, const char *name, const char *value);
  * the arguments that are no options; without, all other options. */
 int option_read_command(struct option_set *s, int argc, char **argv, bool early);
 
-/* Reads lines of "name = value". To be called before the command line's other options are read,
- * which then win. */
+/* Reads lines of "name = value", of at most OPTION_FILE_MAX bytes. An option that does not repeat
+ * may be on one line only. To be called before the command line's other options are read, which
+ * then win. */
 int option_read_config(struct option_set *s, const char *path);
 
 /* Prints --help, with `about` below the usage line; NULL for none. */

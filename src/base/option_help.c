@@ -22,8 +22,8 @@ static void print_option(const struct option *o, FILE *out)
 {
     char text[512];
     const char *value = o->shown ? o->shown : o->command ? NULL : o->value;
-    int at = fprintf(out, "  --%s%s%s%s", option_is_flag(o) && !o->command ? "[no-]" : "", o->name,
-                     o->takes ? " " : "", o->takes ? o->takes : "");
+    int at = fprintf(out, "  --%s%s%s%s%s", option_is_flag(o) && !o->command ? "[no-]" : "",
+                     o->name, o->takes ? " " : "", o->takes ? o->takes : "", o->reload ? " *" : "");
     fprintf(out, at + 2 > HELP_COLUMN ? "\n%*s" : "%*s",
             at + 2 > HELP_COLUMN ? HELP_COLUMN : HELP_COLUMN - at, "");
     snprintf(text, sizeof text, value ? "%s (default %s)" : "%s", o->help, value);

@@ -131,6 +131,8 @@ static void config_errors(void **state)
     config_wrong("depht = 3", "1: unknown option depht, did you mean depth? (see --help)");
     config_wrong("help = yes\n", "1: help can only be given on the command line");
     config_wrong("config = x\n", "1: config can only be given on the command line");
+    config_wrong("depth = 3\npin = no\ndepth = 3\n", "3: depth is given already, on line 1");
+    config_wrong("direct = no\nno-direct = no\n", "2: direct is given already, on line 1");
     config_wrong("h = yes\n", "1: unknown option h (see --help)");
     config_wrong("-h = yes\n", "1: unknown option -h (see --help)");
     /* A value that the command line overrides is still checked. */
@@ -146,9 +148,42 @@ static void config_errors(void **state)
     reset_options();
     assert_int_equal(READ("--config", config_path), -EINVAL);
 
+    FILE *f = fopen(config_path, "w");
+    assert_non_null(f);
+    for (int i = 0; i < 1 << 18; i++) assert_true(fputs("#123\n", f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    reset_options();
+    assert_int_equal(READ("--config", config_path), -EINVAL);
+    assert_non_null(strstr(set.error, ":209716: a config file may have at most 1048576 bytes"));
+
     WRONG("cannot read config file /no/such/file: No such file or directory",
           "--config=/no/such/file");
     WRONG("cannot read config file /: Is a directory", "--config=/");
+}
+
+/* For comparing and showing: equal values have equal texts. */
+static const struct option *find(const char *name)
+{
+    for (size_t i = 0; i < set.count; i++)
+        if (strcmp(set.list[i].name, name) == 0) return &set.list[i];
+    return NULL;
+}
+
+static void texts(void **state)
+{
+    (void)state;
+    assert_string_equal(find("depth")->text, "512");
+    assert_null(find("root")->text);
+    config("buffer-size = 2048\nidle-timeout = 120s\nno-pin = yes\nword = a\n\nword = b\n");
+    VALID("--config", config_path, "--cq-depth=007");
+    assert_string_equal(find("buffer-size")->text, "2k");
+    assert_string_equal(find("idle-timeout")->text, "2m");
+    assert_string_equal(find("pin")->text, "no");
+    assert_string_equal(find("word")->text, "a b");
+    assert_int_equal(find("word")->line, 6);
+    assert_string_equal(find("cq-depth")->text, "7");
+    assert_int_equal(find("cq-depth")->line, 0);
+    assert_int_equal(find("buffer-size")->line, 1);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, made_up_begin, made_up_end)
@@ -156,10 +191,9 @@ static void config_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(config_values),
-        TEST(config_with_a_byte_order_mark),
-        TEST(precedence),
-        TEST(config_errors),
+        TEST(config_values), TEST(config_with_a_byte_order_mark),
+        TEST(precedence),    TEST(config_errors),
+        TEST(texts),
     };
     return cmocka_run_group_tests(tests, make_config, remove_config);
 }
