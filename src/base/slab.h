@@ -38,6 +38,12 @@ void slab_init(struct slab *s, const char *name, size_t size, uint32_t max);
  * reached or memory is out. */
 bool slab_grow(struct slab *s);
 
+/* Lets it grow to `max` objects; it never shrinks below what it may have already. */
+static inline void slab_raise(struct slab *s, uint32_t max)
+{
+    if (max > s->max) s->max = max;
+}
+
 /* Uninitialised memory, or NULL if `max` objects are in use or memory is out. */
 static inline void *slab_get(struct slab *s)
 {

@@ -100,6 +100,13 @@ void clients_leave(struct clients *t, struct client *c, bool excess, uint64_t no
     forget_some(t, now);
 }
 
+void clients_retime(struct clients *t, const struct client_rate *rate, uint64_t now)
+{
+    for (uint32_t i = 0; t->bucket && i < t->n_buckets; i++)
+        for (struct client *c = t->bucket[i]; c; c = c->next)
+            if (c->full_at > now + rate->window) c->full_at = now + rate->window;
+}
+
 /* ---- addresses ---- */
 
 uint64_t client_key(const struct sock_addr *addr)

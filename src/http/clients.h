@@ -55,5 +55,8 @@ struct client *clients_enter(struct clients *t, uint64_t key, uint32_t max, bool
 /* The connection has ended. */
 void clients_leave(struct clients *t, struct client *c, bool excess, uint64_t now);
 
+/* The rate is a new one: a client that has spent more than all of its tokens has spent them all. */
+void clients_retime(struct clients *t, const struct client_rate *rate, uint64_t now);
+
 /* Takes a token for a request. 0; or the ns until there is one. */
 uint64_t client_take(struct client *c, const struct client_rate *rate, uint64_t now);

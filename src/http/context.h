@@ -23,7 +23,7 @@ struct router;
 struct static_core;
 struct torc_req;
 
-/* Set before the cores start, read-only afterwards. Durations in ns. */
+/* A core has its own, which only http_set_limits changes, between two turns. Durations in ns. */
 struct http_limits {
     uint64_t header_timeout; /* from a head's first byte to its last, and for the very first byte */
     uint64_t idle_timeout;   /* for a connection between requests */

@@ -420,6 +420,7 @@ const struct protocol h1_protocol = {
     .input = h1_input,
     .timeout = h1_timeout,
     .waiting_since = h1_waiting_since,
+    .retime = h1_retime,
     .request = h1_request,
     .drain = h1_drain,
     .cancel = h1_cancel,

@@ -31,7 +31,7 @@ static ssize_t pull(struct h1_exchange *x, char *buf, size_t size)
         c->unread = slice_skip(c->unread, used);
     }
     counter_add(&c->ctx->stats.body_in, got);
-    if (p->data_bytes > c->ctx->limits->max_body) {
+    if (p->data_bytes > x->rq.max_body) {
         p->state = PARSE_ERROR;
         h1_fail_body(x, 413);
         return -EMSGSIZE;
@@ -62,14 +62,23 @@ static void reader_cancel(struct wait *w)
  * all, than one that comes at the least rate. The time that the handler takes does not count. */
 static uint64_t patience(const struct h1_exchange *x)
 {
-    const struct http_limits *l = x->conn->ctx->limits;
-    if (!l->min_body_rate) return l->body_timeout;
-    uint64_t seconds = x->parser.data_bytes / l->min_body_rate,
-             rest = x->parser.data_bytes % l->min_body_rate,
-             allowed = l->body_grace + seconds * NS_PER_S + rest * NS_PER_S / l->min_body_rate;
-    if (seconds > UINT64_MAX / NS_PER_S / 2) return l->body_timeout;
+    uint64_t timeout = x->conn->ctx->limits->body_timeout;
+    if (!x->body_rate) return timeout;
+    uint64_t seconds = x->parser.data_bytes / x->body_rate,
+             rest = x->parser.data_bytes % x->body_rate,
+             allowed = x->body_grace + seconds * NS_PER_S + rest * NS_PER_S / x->body_rate;
+    if (seconds > UINT64_MAX / NS_PER_S / 2) return timeout;
     uint64_t left = allowed > x->body_waited ? allowed - x->body_waited : 0;
-    return left < l->body_timeout ? left : l->body_timeout;
+    return left < timeout ? left : timeout;
+}
+
+/* Before the first byte of the body is read, or as good as that. */
+static void begin_reading(struct h1_exchange *x)
+{
+    const struct http_limits *l = x->conn->ctx->limits;
+    x->body_waited = 0;
+    x->body_rate = l->min_body_rate;
+    x->body_grace = l->body_grace;
 }
 
 ssize_t h1_read(struct torc_req *rq, void *buf, size_t size)
@@ -78,7 +87,7 @@ ssize_t h1_read(struct torc_req *rq, void *buf, size_t size)
     struct conn *c = x->conn;
     if (x->reader) return -EBUSY;
     if (size > INT32_MAX) size = INT32_MAX;
-    if (!x->parser.data_bytes) x->body_waited = 0; /* the first time, or as good as that */
+    if (!x->parser.data_bytes) begin_reading(x);
     ssize_t n = pull(x, buf, size);
     if (n != -EAGAIN) return n;
     if (c->eof) {

@@ -29,6 +29,8 @@ struct h1_exchange {
     bool begun;               /* the head was incomplete, and its clock runs */
     uint64_t wait_began;      /* io time of `reader` */
     uint64_t body_waited;     /* ns that readers have waited for the client before */
+    uint64_t body_rate;       /* bytes per second that the client must send of the body; 0: any */
+    uint64_t body_grace;      /* ns that it may take longer; both since its first read */
     struct list queued;       /* in http_context.queue while H1_QUEUED */
     struct h1_parser parser;
 };
@@ -79,6 +81,10 @@ int h1_limit(struct h1_exchange *x);
 
 /* See struct protocol.waiting_since. */
 uint64_t h1_waiting_since(const struct conn *c);
+
+/* The limits of its core change `from` these `to` those: what the connection waits for is timed by
+ * the new ones. A body that a handler reads keeps its own. */
+void h1_retime(struct conn *c, const struct http_limits *from, const struct http_limits *to);
 
 /* The writing half of struct exchange_ops. */
 int h1_respond(struct torc_req *rq, slice body);

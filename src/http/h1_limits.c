@@ -122,13 +122,29 @@ static bool drips(const struct h1_exchange *x, uint64_t since)
     return waited >= DRIP_PAUSE && x->parser.data_bytes < waited / (NS_PER_S / DRIP_RATE);
 }
 
+/* The timeout that c->read_deadline is of, unless the request is queued. */
+static uint64_t timeout_of(const struct conn *c, const struct http_limits *limits)
+{
+    const struct h1_exchange *x = c->exchange;
+    return !h1_is_idle(x) && x->state != H1_HEAD ? limits->body_timeout
+           : !h1_is_idle(x) || !c->used          ? limits->header_timeout
+                                                 : limits->idle_timeout;
+}
+
+void h1_retime(struct conn *c, const struct http_limits *from, const struct http_limits *to)
+{
+    const struct h1_exchange *x = c->exchange;
+    if (c->read_deadline == WHEEL_NEVER || (x && x->reader)) return;
+    if (x && x->state == H1_QUEUED)
+        c->read_deadline += to->queue_timeout - from->queue_timeout;
+    else
+        c->read_deadline += timeout_of(c, to) - timeout_of(c, from);
+}
+
 uint64_t h1_waiting_since(const struct conn *c)
 {
-    const struct http_limits *limits = c->ctx->limits;
     const struct h1_exchange *x = c->exchange;
-    uint64_t timeout = !h1_is_idle(x) && x->state != H1_HEAD ? limits->body_timeout
-                       : !h1_is_idle(x) || !c->used          ? limits->header_timeout
-                                                             : limits->idle_timeout;
+    uint64_t timeout = timeout_of(c, c->ctx->limits);
     if (c->read_deadline == WHEEL_NEVER || (x && x->state == H1_QUEUED)) return WHEEL_NEVER;
     uint64_t since = x && x->reader ? x->wait_began : c->read_deadline - timeout;
     return x && drips(x, since) ? x->rq.arrived : since;

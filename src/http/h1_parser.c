@@ -119,9 +119,9 @@ static void store_version(struct h1_parser *p)
 static int add_field(struct h1_parser *p)
 {
     struct head *h = p->head;
-    if (h->n_fields == p->limits->fields) return fail(p, 431);
+    if (h->n_fields == p->limits.fields) return fail(p, 431);
     if (h->n_fields == HEAD_OWN_FIELDS) {
-        size_t more = (size_t)(p->limits->fields - HEAD_OWN_FIELDS) * sizeof *h->more_field;
+        size_t more = (size_t)(p->limits.fields - HEAD_OWN_FIELDS) * sizeof *h->more_field;
         h->more_field = arena_alloc(p->arena, more);
         if (!h->more_field) return fail(p, 503);
     }
@@ -327,7 +327,7 @@ static void set_error(struct h1_parser *p, int status)
  * LFs. */
 static size_t skip_empty_lines(struct h1_parser *p, slice in)
 {
-    const uint32_t most = p->limits->bytes;
+    const uint32_t most = p->limits.bytes;
     size_t n = 0;
     while (n < in.len && p->empty_bytes < most && in.ptr[n] == "\r\n"[p->empty_bytes % 2]) {
         p->empty_bytes++;
@@ -343,7 +343,7 @@ static size_t skip_empty_lines(struct h1_parser *p, slice in)
  */
 static size_t parse_head_part(struct h1_parser *p, slice in)
 {
-    size_t room = p->limits->bytes - (p->head_bytes - p->empty_bytes);
+    size_t room = p->limits.bytes - (p->head_bytes - p->empty_bytes);
     slice part = slice_of(in.ptr, in.len < room ? in.len : room);
     size_t used = part.len ? run_llhttp(p, part) : 0;
     p->head_bytes += (uint32_t)used;
@@ -368,7 +368,7 @@ size_t h1_parse_fast(struct h1_parser *p, slice in)
 size_t h1_parse_head(struct h1_parser *p, const struct head_limits *limits, slice in)
 {
     size_t skipped = 0;
-    p->limits = limits;
+    if (p->head_bytes == p->empty_bytes) p->limits = *limits;
     if (UNLIKELY(p->cr_after_target)) {
         set_error(p, in.ptr[0] == '\n' ? 505 : 400);
         return 0;

@@ -21,16 +21,16 @@ struct h1_parser {
     struct message message; /* valid if llhttp_used */
     struct head *head;
     struct arena *arena;
-    const struct head_limits *limits; /* of the current h1_parse_head */
-    uint32_t text_cap, text_len;      /* capacity and length of head->text */
-    uint32_t head_bytes;              /* bytes of the head as received */
-    uint32_t empty_bytes;             /* of these, empty lines before the request line */
-    uint64_t data_bytes;              /* body bytes so far */
-    uint64_t overhead_bytes;          /* bytes of chunk sizes, extensions and trailers so far */
-    uint8_t state;                    /* enum parse_state */
-    bool in_value;                    /* the last piece belonged to a field value */
-    bool cr_after_target;             /* the input ended with a CR right after the target */
-    bool llhttp_used;                 /* llhttp has seen bytes of this request */
+    struct head_limits limits;   /* since its first byte */
+    uint32_t text_cap, text_len; /* capacity and length of head->text */
+    uint32_t head_bytes;         /* bytes of the head as received */
+    uint32_t empty_bytes;        /* of these, empty lines before the request line */
+    uint64_t data_bytes;         /* body bytes so far */
+    uint64_t overhead_bytes;     /* bytes of chunk sizes, extensions and trailers so far */
+    uint8_t state;               /* enum parse_state */
+    bool in_value;               /* the last piece belonged to a field value */
+    bool cr_after_target;        /* the input ended with a CR right after the target */
+    bool llhttp_used;            /* llhttp has seen bytes of this request */
     uint8_t tail_len;
     char tail[8];      /* last bytes of earlier input, while in the head */
     int status;        /* PARSE_ERROR: the status to respond with */
@@ -50,7 +50,8 @@ void h1_parser_init(struct h1_parser *p, struct head *head, struct arena *arena,
  * fields. `in` is not empty. */
 size_t h1_parse_fast(struct h1_parser *p, slice in);
 
-/* Parses bytes of any head; returns how many of `in` were used and updates p->state. Stops after
+/* Parses bytes of any head; returns how many of `in` were used and updates p->state. A head keeps
+ * the limits that are given with its first byte. Stops after
  * the head (PARSE_BODY, PARSE_DONE). After an error, `head` contains what was parsed before it.
  * `in` is not empty. */
 size_t h1_parse_head(struct h1_parser *p, const struct head_limits *limits, slice in);

@@ -77,7 +77,8 @@ int h1_queue_start(struct h1_exchange *x)
 
 void http_wake_queue(struct http_context *ctx)
 {
-    uint32_t n = ctx->fibers.max - ctx->fibers.in_use;
+    const struct fiber_pool *f = &ctx->fibers;
+    uint32_t n = f->in_use < f->max ? f->max - f->in_use : 0; /* `max` may have become less */
     for (struct list *l = ctx->queue.next; n > 0 && l != &ctx->queue; l = l->next, n--)
         conn_resume(container_of(l, struct h1_exchange, queued)->conn);
 }

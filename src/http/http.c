@@ -24,10 +24,9 @@ void http_open(struct http_context *ctx, struct io *io, const struct http_limits
     clients_init(&ctx->clients, limits->max_conns + HTTP_REFUSED_MAX);
     resolver_init(&ctx->resolver, io, NULL, resolve_system);
     fiber_pool_init(&ctx->fibers, limits->stack_size, limits->max_requests);
-    slab_init(&ctx->conns, "connection", sizeof(struct conn),
-              limits->max_conns + 2 * HTTP_REFUSED_MAX); /* some close, as many begin to */
-    /* A connection has at most one request. */
-    slab_init(&ctx->exchanges, "request", sizeof(struct h1_exchange), limits->max_conns);
+    slab_init(&ctx->conns, "connection", sizeof(struct conn), 0);
+    slab_init(&ctx->exchanges, "request", sizeof(struct h1_exchange), 0);
+    http_size_pools(ctx);
     /* The unsent output of a connection is bounded by write_buffer, or a response that is added as
      * a whole, so chunks are limited by memory rather than by a count. */
     slab_init(&ctx->small, "output", SEND_SMALL, UINT32_MAX);

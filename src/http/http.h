@@ -6,6 +6,17 @@
 void http_open(struct http_context *ctx, struct io *io, const struct http_limits *limits,
                const struct router *router, unsigned index);
 
+/* The limits that ctx->limits points to have other values than `before`. What has begun keeps what
+ * it has: requests the limits of their head and body, connections what limits their client. What
+ * waits for a client is timed anew, from when that began. */
+void http_limits_changed(struct http_context *ctx, const struct http_limits *before);
+
+/* For http_open and http_limits_changed: room for what the limits allow. */
+void http_size_pools(struct http_context *ctx);
+
+/* Closes up to `most` connections between two requests; for a limit that has become less. */
+void http_close_idle(struct http_context *ctx, uint32_t most);
+
 /* Serves an accepted socket. A client that has as many connections as it may gets 503. */
 void http_accept(struct http_context *ctx, int fd);
 

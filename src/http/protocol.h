@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 struct conn;
+struct http_limits;
 struct torc_req;
 
 struct protocol {
@@ -16,6 +17,8 @@ struct protocol {
     void (*timeout)(struct conn *c);
     /* Since when (ns) it has waited for the client to send something; WHEEL_NEVER: it does not. */
     uint64_t (*waiting_since)(const struct conn *c);
+    /* The limits change: corrects c->read_deadline. */
+    void (*retime)(struct conn *c, const struct http_limits *from, const struct http_limits *to);
     /* The request in progress, or NULL. */
     const struct torc_req *(*request)(const struct conn *c);
     /* The server drains: start nothing new. */

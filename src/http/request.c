@@ -165,7 +165,10 @@ int request_accept(struct torc_req *rq)
     int status = check_fields(rq);
     if (status) return reject(rq, status);
     if (rq->target.host.ptr) rq->host = rq->target.host; /* RFC 9112, 3.2.2 */
-    if (h->has_body && h->content_length > rq->ctx->limits->max_body) return reject(rq, 413);
+    if (h->has_body) {
+        rq->max_body = rq->ctx->limits->max_body;
+        if (h->content_length > rq->max_body) return reject(rq, 413);
+    }
     if (h->method < 0) return reject(rq, 501);
     if (rq->target.asterisk) {
         rq->match.allow = (1u << HTTP_METHODS) - 1;
@@ -349,7 +352,7 @@ static int grow_body(struct torc_req *rq, char **p, size_t size, size_t more)
 
 int torc_body_all(torc_req *rq, torc_slice *body)
 {
-    const uint64_t length = rq->head.content_length, most = rq->ctx->limits->max_body;
+    const uint64_t length = rq->head.content_length, most = rq->head.has_body ? rq->max_body : 0;
     size_t cap = length ? (size_t)length : 4096, len = 0;
     char *p = NULL;
     *body = (slice){NULL, 0};

@@ -50,6 +50,7 @@ struct torc_req {
     int cancelled;             /* 0, or why nothing more can be sent: a negative errno */
     uint16_t failed;           /* status for a failed read of the body, or 0 */
     bool close_after_response; /* no further request on this connection */
+    uint64_t max_body;         /* bytes; set if a body follows, and kept */
     bool expect_continue;      /* 100 (Continue) is expected and has not been sent */
     bool observed;             /* `spent` is in use */
     struct list resources;     /* struct request_resource: what the handler has open */

@@ -109,6 +109,18 @@ bool http_make_room(struct http_context *ctx)
     return true;
 }
 
+void http_close_idle(struct http_context *ctx, uint32_t most)
+{
+    for (struct list *l = ctx->open.next; most > 0 && l != &ctx->open; l = l->next) {
+        struct conn *c = container_of(l, struct conn, link);
+        struct silence s = silence_of(c);
+        if (s.kind < IDLE || s.since + SILENCE_MIN > ctx->io->now) continue;
+        counter_add(&ctx->stats.evicted, 1);
+        evict(c);
+        most--;
+    }
+}
+
 void http_yield(struct http_context *ctx)
 {
     if (http_make_room(ctx)) return;

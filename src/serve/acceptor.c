@@ -301,6 +301,18 @@ void acceptor_conn_closed(struct acceptor *a, bool evicted)
     retry_now(a);
 }
 
+void acceptor_set_limits(struct acceptor *a, uint32_t max_conns, uint64_t admit_timeout)
+{
+    a->max_conns = max_conns;
+    if (a->draining || a->closed) return;
+    a->admit_timeout = admit_timeout;
+    while (a->n_waiting && !is_full(a)) a->admit(a, take_first(a));
+    if (!is_full(a)) a->overloaded = false;
+    bool single = is_near_limit(a, a->single ? 2 : 1);
+    if (single != a->single) set_single(a, single);
+    update_accepting(a);
+}
+
 void acceptor_drain(struct acceptor *a)
 {
     uint64_t now = a->io->now;

@@ -70,6 +70,9 @@ void acceptor_share_listeners(struct acceptor *a, struct acceptor *owner);
 void acceptor_start(struct acceptor *a, struct io *io, const uint32_t *n_open,
                     const uint32_t *n_refused);
 
+/* Changes the limit of connections, and how long a client waits for room. */
+void acceptor_set_limits(struct acceptor *a, uint32_t max_conns, uint64_t admit_timeout);
+
 /* Tells the acceptor that a connection has closed: it may accept another one. `evicted`: it was one
  * of make_room's. */
 void acceptor_conn_closed(struct acceptor *a, bool evicted);

@@ -22,7 +22,7 @@ struct fiber_pool {
     struct fiber_stack core_stack;
     struct list free;                /* most recently used first */
     size_t stack_size;               /* bytes, without the guard */
-    uint32_t max;                    /* most fibers in use at once */
+    uint32_t max;                    /* most fibers in use at once; may change, even to fewer */
     uint32_t total;                  /* fibers with a stack, in use or free */
     uint32_t in_use;                 /* fibers that have started and not returned */
     uint32_t min_free;               /* fewest free fibers since the last trim */

@@ -1,0 +1,42 @@
+/* New limits for a core that serves. */
+
+#include "http/conn.h"
+#include "http/http.h"
+
+/* Some connections close while as many begin to. A connection has at most one request. */
+void http_size_pools(struct http_context *ctx)
+{
+    uint32_t conns = ctx->limits->max_conns;
+    slab_raise(&ctx->conns, conns + 2 * HTTP_REFUSED_MAX);
+    slab_raise(&ctx->exchanges, conns);
+    slab_raise(&ctx->clients.slab, conns + HTTP_REFUSED_MAX + CLIENTS_KEPT + 1);
+    ctx->fibers.max = ctx->limits->max_requests;
+}
+
+static bool times_alike(const struct http_limits *a, const struct http_limits *b)
+{
+    return a->header_timeout == b->header_timeout && a->idle_timeout == b->idle_timeout &&
+           a->body_timeout == b->body_timeout && a->write_timeout == b->write_timeout &&
+           a->queue_timeout == b->queue_timeout;
+}
+
+/* What waits goes on waiting, from when it began, with the new timeouts. */
+static void retime(struct conn *c, const struct http_limits *from, const struct http_limits *to)
+{
+    if (c->state != CONN_OPEN) return;
+    c->protocol->retime(c, from, to);
+    if (c->write_deadline != WHEEL_NEVER)
+        c->write_deadline += to->write_timeout - from->write_timeout;
+    conn_schedule(c);
+}
+
+void http_limits_changed(struct http_context *ctx, const struct http_limits *before)
+{
+    const struct http_limits *now = ctx->limits;
+    http_size_pools(ctx);
+    if (now->rate.window != before->rate.window)
+        clients_retime(&ctx->clients, &now->rate, ctx->io->now);
+    if (ctx->draining || times_alike(before, now)) return;
+    for (struct list *l = ctx->open.next; l != &ctx->open; l = l->next)
+        retime(container_of(l, struct conn, link), before, now);
+}
