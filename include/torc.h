@@ -7,16 +7,16 @@
  * its core, and belongs on another thread (torc_work); --stall-warn names it.
  *
  * Threads. The calls that set up a server (up to torc_server_main) come from one thread.
- * torc_server_stop may be called from any thread and from a signal handler, torc_post from any
- * thread. Every other call takes a torc_req, or something obtained from one, and belongs to the
- * fibers of that request: it must not be made after the handler has returned, nor from another
- * thread. A call that WAITS returns -EPERM there; what the others do is undefined. Handlers run on
- * all cores in parallel, so what `arg` points to must be read-only or synchronised by the program.
- * Data of one core (torc_core) needs no lock between two calls that WAIT, as nothing else of the
- * core runs meanwhile. A mutex must not be held across a call that WAITS: the request that would
- * release it could be of the same core, which then never comes to it.
- * A process that a handler forks has the sockets of all clients until it executes a program or
- * ends: for those that the server closes meanwhile, the connection ends only then.
+ * torc_server_stop and torc_server_reload may be called from any thread and from a signal handler,
+ * torc_post from any thread. Every other call takes a torc_req, or something obtained from one, and
+ * belongs to the fibers of that request: it must not be made after the handler has returned, nor
+ * from another thread. A call that WAITS returns -EPERM there; what the others do is undefined.
+ * Handlers run on all cores in parallel, so what `arg` points to must be read-only or synchronised
+ * by the program. Data of one core (torc_core) needs no lock between two calls that WAIT, as
+ * nothing else of the core runs meanwhile. A mutex must not be held across a call that WAITS: the
+ * request that would release it could be of the same core, which then never comes to it. A process
+ * that a handler forks has the sockets of all clients until it executes a program or ends: for
+ * those that the server closes meanwhile, the connection ends only then.
  *
  * What a thread has in C, a fiber has here: errno, the exceptions that C++ is handling, the shadow
  * of the address and thread sanitizers. An exception must not leave a handler. Thread-local
@@ -173,7 +173,7 @@ TORC_API const char *torc_server_error(const torc_server *s);
  * free what its handlers and jobs use: it had better exit.
  * -EBUSY, with nothing printed, if it was called for this server before.
  *
- * While the server runs, SIGTERM, SIGINT and SIGHUP (which reopens the access log) have handlers of
+ * While the server runs, SIGTERM, SIGINT and SIGHUP (see torc_server_reload) have handlers of
  * torc and are unblocked in the calling thread, SIGPIPE and SIGXFSZ are ignored where they had
  * their default, and SIGSEGV has a handler that says what it knows and passes the fault on to the
  * one found. With --stall-warn, backtraces take the highest real-time signal that has its default
@@ -185,6 +185,15 @@ TORC_API int torc_server_main(torc_server *s, int argc, char **argv);
 
 /* Starts the drain, like SIGTERM. May be called from any thread and from a signal handler. */
 TORC_API void torc_server_stop(torc_server *s);
+
+/* Has the server read its config file (--config) again, like SIGHUP, and reopen its access log. It
+ * returns at once. If the file is valid and changes nothing that needs a restart, every core takes
+ * the new settings, and then a line on stderr says so. Otherwise nothing changes, and stderr says
+ * why; /metrics counts both. The server's own options are read from what torc_server_set gave, the
+ * file and the command line, as at the start; options of torc_server_option need a restart. Before
+ * the server is ready it is kept until then; in a drain it does nothing. May be called from any
+ * thread and from a signal handler. */
+TORC_API void torc_server_reload(torc_server *s);
 
 /* ---- request --------------------------------------------------------------------------------- */
 /* Slices returned here are valid until the handler returns.

@@ -49,6 +49,12 @@ struct access_log_buffer {
     _Atomic bool woken; /* set by the core when it wakes the thread, which then clears it */
 };
 
+/* A file that the log moves to. */
+struct log_move {
+    char *path; /* NULL for stdout */
+    int fd;
+};
+
 struct access_log {
     char *path; /* NULL for stdout */
     int fd;
@@ -60,6 +66,7 @@ struct access_log {
     uint64_t next_warning;   /* ns; no warning before */
     uint64_t close_deadline; /* ns; set while closing */
     _Atomic bool reopen, closing;
+    struct log_move *_Atomic move; /* for its thread to take; or NULL */
     pthread_t thread;
     uint32_t n_buffers;
     struct access_log_buffer *buffers;
@@ -121,12 +128,18 @@ uint64_t access_log_dropped(const struct access_log_buffer *b)
 
 /* ---- the writer thread ---- */
 
-static int open_file(const struct access_log *log)
+/* NULL for stdout. */
+static const char *path_of(const char *option)
 {
-    if (!log->path) return fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+    return strcmp(option, "-") == 0 ? NULL : option;
+}
+
+/* `path` as of path_of. */
+static int open_file(const char *path)
+{
+    if (!path) return fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
     /* O_NONBLOCK: a FIFO without a reader then fails with ENXIO rather than blocking. */
-    int fd =
-        open(log->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
     if (fd >= 0) fcntl(fd, F_SETFL, O_APPEND);
     return fd;
 }
@@ -142,7 +155,7 @@ static void use_file(struct access_log *log, int fd)
 static void reopen(struct access_log *log)
 {
     if (!log->path) return;
-    int fd = open_file(log);
+    int fd = open_file(log->path);
     if (fd < 0) {
         log_line("cannot reopen access log %s: %s; continuing with the old file", log->path,
                  strerror(errno));
@@ -150,6 +163,25 @@ static void reopen(struct access_log *log)
     }
     close(log->fd);
     use_file(log, fd);
+}
+
+static void free_move(struct log_move *m)
+{
+    if (!m) return;
+    if (m->fd >= 0) close(m->fd);
+    free(m->path);
+    free(m);
+}
+
+static void move_to(struct access_log *log, struct log_move *m)
+{
+    char *old = log->path;
+    close(log->fd);
+    log->path = m->path;
+    use_file(log, m->fd);
+    m->path = old;
+    m->fd = -1;
+    free_move(m);
 }
 
 /* Says how many lines were lost since it was last said. */
@@ -259,10 +291,14 @@ static void *run(void *arg)
         wait_woken(log);
         last = atomic_load_explicit(&log->closing, memory_order_acquire);
         bool reopening = atomic_exchange_explicit(&log->reopen, false, memory_order_acquire);
+        struct log_move *move = atomic_exchange(&log->move, NULL);
         for (uint32_t i = 0; i < log->n_buffers; i++) write_buffered(log, &log->buffers[i]);
         if (last) log->next_warning = 0;
         warn_of_losses(log, clock_ns());
-        if (reopening) reopen(log); /* lines from before the rotation are in the old file */
+        if (move)
+            move_to(log, move);
+        else if (reopening)
+            reopen(log); /* lines from before the rotation are in the old file */
     }
     return NULL;
 }
@@ -275,6 +311,7 @@ static void release(struct access_log *log)
     free(log->buffers);
     if (log->fd >= 0) close(log->fd);
     if (log->wake_fd >= 0) close(log->wake_fd);
+    free_move(atomic_load(&log->move));
     free(log->path);
     free(log);
 }
@@ -317,12 +354,11 @@ static int fail(const char *what, int err)
 /* 0, or an errno that was told. */
 static int open_all(struct access_log *log, enum log_format format, const char *path)
 {
-    bool to_file = strcmp(path, "-") != 0;
-    if (to_file && !(log->path = strdup(path))) return fail("get memory", ENOMEM);
+    if (path_of(path) && !(log->path = strdup(path))) return fail("get memory", ENOMEM);
     log->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (log->wake_fd < 0) return fail("open an eventfd", errno);
     if (!create_buffers(log, format)) return fail("get memory", ENOMEM);
-    log->fd = open_file(log);
+    log->fd = open_file(log->path);
     if (log->fd < 0) {
         int err = errno;
         log_line("cannot open --access-log %s: %s", path, strerror(err));
@@ -363,6 +399,26 @@ void access_log_reopen(struct access_log *log)
 {
     atomic_store_explicit(&log->reopen, true, memory_order_release);
     wake(log->wake_fd);
+}
+
+int access_log_open_other(const char *path)
+{
+    int fd = open_file(path_of(path));
+    return fd < 0 ? -errno : fd;
+}
+
+int access_log_move(struct access_log *log, const char *path, int fd)
+{
+    struct log_move *m = malloc(sizeof *m);
+    if (m) *m = (struct log_move){path_of(path) ? strdup(path) : NULL, fd};
+    if (!m || (path_of(path) && !m->path)) {
+        free(m);
+        close(fd);
+        return -ENOMEM;
+    }
+    free_move(atomic_exchange(&log->move, m));
+    wake(log->wake_fd);
+    return 0;
 }
 
 void access_log_close(struct access_log *log)

@@ -34,5 +34,13 @@ uint64_t access_log_dropped(const struct access_log_buffer *b);
 /* Reopens the file after a rotation. Async-signal-safe. */
 void access_log_reopen(struct access_log *log);
 
+/* Opens another file for the log, to which access_log_move changes; a descriptor or negative errno.
+ */
+int access_log_open_other(const char *path);
+
+/* Has the log go on in the file `path`, which is open as `fd`: lines that are in the buffers by now
+ * get into the old one. Takes the descriptor. 0, or -ENOMEM, and the file stays as it is. */
+int access_log_move(struct access_log *log, const char *path, int fd);
+
 /* Writes the remaining lines, ends the thread and closes the file. Call when no core writes. */
 void access_log_close(struct access_log *log);

@@ -7,9 +7,11 @@
 #include "serve/program_metrics.h"
 #include "serve/response_writer.h"
 #include "serve/server_state.h"
+#include "serve/settings.h"
 #include "serve/timeline.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 /* ---- metrics, of /metrics and /stats.json ---- */
 
@@ -270,6 +272,18 @@ static void write_access_log_dropped(struct writer *out, const struct torc_serve
                       access_log_dropped(s->cores[c].log));
 }
 
+static void write_reloads(struct writer *out, const struct torc_server *s)
+{
+    writer_printf(out,
+                  "# HELP torc_reloads_total times that new settings were loaded.\n"
+                  "# TYPE torc_reloads_total counter\n"
+                  "torc_reloads_total %" PRIu64 "\n"
+                  "# HELP torc_reloads_refused_total times that new settings were refused.\n"
+                  "# TYPE torc_reloads_refused_total counter\n"
+                  "torc_reloads_refused_total %" PRIu64 "\n",
+                  counter_get(&s->reload.n_loaded), counter_get(&s->reload.n_refused));
+}
+
 /* Prometheus text exposition format, version 0.0.4. */
 static void metrics_text(torc_req *rq, void *arg)
 {
@@ -282,6 +296,7 @@ static void metrics_text(torc_req *rq, void *arg)
     for (size_t i = 0; i < ARRAY_LEN(metrics); i++) write_metric(out, s, &metrics[i]);
     measures_text(&s->measures, out);
     write_pool(out, s);
+    write_reloads(out, s);
     if (s->log) write_access_log_dropped(out, s);
     program_metrics_text(s, out);
     response_writer_flush(out);
@@ -343,6 +358,8 @@ static void stats_json(torc_req *rq, void *arg)
     json_put_string(&j, "engine", io_engine_name(s->engine));
     json_put_u64(&j, "cores", s->n_cores);
     put_config(&j, &s->cores[0].loop.io.config, wall);
+    json_put_u64(&j, "reloads", counter_get(&s->reload.n_loaded));
+    json_put_u64(&j, "reloads_refused", counter_get(&s->reload.n_refused));
     measures_put(&s->measures, &j);
     json_begin(&j, "total", '{');
     for (size_t i = 0; i < ARRAY_LEN(metrics); i++)
@@ -370,6 +387,19 @@ static void timeline_json(torc_req *rq, void *arg)
     if (require_started(arg, rq)) timeline_reply(rq, arg);
 }
 
+static void settings(torc_req *rq, void *arg)
+{
+    struct torc_server *s = arg;
+    pthread_mutex_lock(&s->mutex);
+    char *text = settings_text(s->now);
+    pthread_mutex_unlock(&s->mutex);
+    if (text)
+        torc_reply(rq, 200, "text/plain", slice_str(text));
+    else
+        torc_reply_error(rq, 503);
+    free(text);
+}
+
 static void index_page(torc_req *rq, void *arg)
 {
     (void)arg;
@@ -382,6 +412,7 @@ static void index_page(torc_req *rq, void *arg)
             "/stats.json  counters by core and in total, configuration, and concurrency, "
             "parallelism and asynchrony\n"
             "/requests.json  the requests in progress: route, age, what each waits for\n"
+            "/settings    the options in use, as a config file\n"
             "/timeline.json?ms=N  what the cores did in the last N ms, with --timeline, as trace "
             "events of Chrome\n"));
 }
@@ -399,6 +430,7 @@ struct router *admin_routes(struct torc_server *s)
         {"/stats.json", stats_json},
         {"/requests.json", requests_json},
         {"/timeline.json", timeline_json},
+        {"/settings", settings},
     };
     struct router *r = router_new();
     for (size_t i = 0; r && i < ARRAY_LEN(routes); i++)

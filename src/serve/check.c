@@ -2,7 +2,9 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "serve/running.h"
 #include "serve/server_state.h"
+#include "serve/settings.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -45,7 +47,30 @@ static void print_addresses(const struct options *o)
     }
 }
 
-static void print_text(const struct torc_server *s, const struct io *io)
+static void print_running(const struct running *r, const struct sock_addr *admin)
+{
+    char text[SOCK_ADDR_TEXT];
+    uint32_t restart = 0;
+    sock_addr_format(admin, text);
+    if (!r->reached) {
+        printf("running      no server tells its settings at %s\n", text);
+        return;
+    }
+    for (uint32_t i = 0; i < r->n_changes; i++) {
+        const struct running_change *c = &r->change[i];
+        bool may = settings_may_change(c->option, c->was);
+        restart += !may;
+        printf("%s %s: %s in the server at %s, %s here\n", may ? "reload      " : "restart     ",
+               c->option->name, settings_shown(c->was), text, settings_shown(c->option->text));
+    }
+    if (restart)
+        printf("running      a reload would be refused; settings that need a restart: %u\n",
+               restart);
+    else
+        printf("running      settings that a reload would change: %u\n", r->n_changes);
+}
+
+static void print_text(const struct torc_server *s, const struct io *io, const struct running *r)
 {
     const struct options *o = s->options;
     printf("options are valid\n");
@@ -57,6 +82,7 @@ static void print_text(const struct torc_server *s, const struct io *io)
     print_addresses(o);
     printf("root         %s\n", o->root ? o->root : "none");
     if (o->access_log) printf("access log   %s\n", o->access_log);
+    if (r) print_running(r, &o->admin);
 }
 
 /* Within the descriptor limit, as a server with that engine would reduce its connections to it. */
@@ -148,7 +174,27 @@ static void put_addresses(struct json *j, const struct options *o)
         json_put_null(j, "admin");
 }
 
-static void print_json(const struct torc_server *s, const struct io *io)
+/* `r` is NULL if no server was asked. */
+static void put_running(struct json *j, const struct running *r)
+{
+    if (!r || !r->reached) {
+        json_put_null(j, "running");
+        return;
+    }
+    json_begin(j, "running", '[');
+    for (uint32_t i = 0; i < r->n_changes; i++) {
+        const struct running_change *c = &r->change[i];
+        json_begin(j, NULL, '{');
+        json_put_string(j, "option", c->option->name);
+        json_put_string(j, "running", c->was);
+        json_put_string(j, "here", c->option->text);
+        json_put_bool(j, "restart", !settings_may_change(c->option, c->was));
+        json_end(j, '}');
+    }
+    json_end(j, ']');
+}
+
+static void print_json(const struct torc_server *s, const struct io *io, const struct running *r)
 {
     const struct options *o = s->options;
     struct file_writer file;
@@ -170,23 +216,36 @@ static void print_json(const struct torc_server *s, const struct io *io)
     put_addresses(j, o);
     json_put_string(j, "root", o->root);
     json_put_string(j, "access_log", o->access_log);
+    put_running(j, r);
     json_end(j, '}');
     writer_char(j->out, '\n');
     file_writer_end(&file);
 }
 
+/* Port 0 is no server's. */
+static bool ask_running(const struct torc_server *s, struct running *r)
+{
+    const struct options *o = s->options;
+    if (!o->has_admin || !o->admin.in.sin_port) return false;
+    running_compare(r, s->set, &o->admin);
+    return true;
+}
+
 int server_check(struct torc_server *s)
 {
     char why[512];
+    struct running running = {0};
     struct io *io = open_core(s->options, s->engine, s->options->io.features, why, sizeof why);
     if (!io) {
         log_line("%s", why);
         return 1;
     }
+    const struct running *r = ask_running(s, &running) ? &running : NULL;
     if (s->options->json)
-        print_json(s, io);
+        print_json(s, io, r);
     else
-        print_text(s, io);
+        print_text(s, io, r);
+    running_free(&running);
     close_core(io);
     return 0;
 }

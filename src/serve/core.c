@@ -7,6 +7,7 @@
 #include "serve/overflow.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define HOUSEKEEPING_NS NS_PER_S
 #define TRIM_NS         (10 * NS_PER_MS)  /* between the parts of a trim */
@@ -98,7 +99,7 @@ static void on_start(struct loop *l)
 {
     struct core *c = core_of(l);
     struct io *io = &l->io;
-    http_open(&c->http, io, c->limits, c->router, c->index);
+    http_open(&c->http, io, &c->limits, c->router, c->index);
     c->http.pool = c->http.resolver.pool = c->pool;
     overflow_begin(&c->http);
     backtrace_allow();
@@ -113,8 +114,8 @@ static void on_start(struct loop *l)
     wheel_timer_init(&c->housekeeping, on_housekeeping);
     await_housekeeping(c);
     c->acceptor.core = c->index;
-    c->acceptor.max_conns = c->limits->max_conns;
-    c->acceptor.admit_timeout = c->limits->admit_timeout;
+    c->acceptor.max_conns = c->limits.max_conns;
+    c->acceptor.admit_timeout = c->limits.admit_timeout;
     c->acceptor.admit = on_admit;
     c->acceptor.refuse = on_refuse;
     c->acceptor.make_room = on_make_room;
@@ -188,12 +189,50 @@ static const struct loop_owner shedding_owner = {
     .end = on_end,
     .state = on_state,
 };
+/* ---- new settings ---- */
+
+struct core_root *core_root_new(const char *path)
+{
+    size_t size = strlen(path) + 1;
+    struct core_root *r = malloc(sizeof *r + size);
+    if (!r) return NULL;
+    r->refs = 1;
+    memcpy(r->path, path, size);
+    return r;
+}
+
+void core_root_release(struct core_root *r)
+{
+    if (r && --r->refs == 0) free(r);
+}
+
+static void on_change(struct io_post *p)
+{
+    struct core *c = container_of(p, struct core, change.post);
+    struct http_limits before = c->limits;
+    c->limits = *c->change.limits;
+    http_limits_changed(&c->http, &before);
+    acceptor_set_limits(&c->acceptor, c->limits.max_conns, c->limits.admit_timeout);
+    uint32_t served = c->http.n_open - c->http.n_refused;
+    if (served > c->limits.max_conns) http_close_idle(&c->http, served - c->limits.max_conns);
+    core_root_release(c->root);
+    c->root = c->change.root;
+    c->change.root = NULL;
+    backtrace_allow();
+    c->change.done(c);
+}
+
+bool core_start_change(struct core *c)
+{
+    c->change.post.fn = on_change;
+    return c->is_ready && io_post(&c->loop.io, &c->change.post) == 0;
+}
 
 /* ---- interface ---- */
 
 int core_start(struct core *c)
 {
-    c->loop.owner = c->limits->shed ? &shedding_owner : &owner;
+    c->loop.owner = c->limits.shed ? &shedding_owner : &owner;
     return loop_start(&c->loop);
 }
 
@@ -202,6 +241,9 @@ void core_join(struct core *c)
     loop_join(&c->loop);
     acceptor_close(&c->acceptor);
     recorder_free(&c->recorder);
+    core_root_release(c->root);
+    core_root_release(c->change.root);
+    c->root = c->change.root = NULL;
     free(c->ticks);
     c->ticks = NULL;
 }

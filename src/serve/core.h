@@ -8,6 +8,21 @@
 #include "serve/loop.h"
 
 struct access_log_buffer;
+struct core;
+
+/* The directory of --root, which requests in progress keep. Of one core. */
+struct core_root {
+    unsigned refs;
+    char path[];
+};
+
+/* A core's part of new settings. */
+struct core_change {
+    struct io_post post;
+    const struct http_limits *limits;
+    struct core_root *root;       /* the core takes it */
+    void (*done)(struct core *c); /* called on the core's thread */
+};
 
 struct core {
     struct loop loop;
@@ -23,7 +38,8 @@ struct core {
     _Atomic uint32_t n_posted; /* functions that have not run */
 
     /* Set before core_start. */
-    const struct http_limits *limits;
+    struct http_limits limits; /* later only its own thread changes these two */
+    struct core_root *root;    /* NULL without --root; freed by core_join */
     const struct router *router;
     struct static_core *files; /* NULL where no files are served */
     struct offload *pool;
@@ -34,12 +50,22 @@ struct core {
     unsigned index;
     void (*on_state)(struct core *c, enum loop_state state); /* called on the core's thread */
     void *server;
+
+    struct core_change change; /* the one under way */
 };
 
 /* Starts the core's thread. The fields above, the loop's engine, config, name and cpu, and the
  * acceptor's backlog and listeners are set before. 0 or negative errno; on_state then reports its
  * progress. */
 int core_start(struct core *c);
+
+/* NULL without memory. `path` is copied. */
+struct core_root *core_root_new(const char *path);
+void core_root_release(struct core_root *r);
+
+/* Has a core that was ready take c->change, between two turns, and call `done`. False if it has
+ * ended. */
+bool core_start_change(struct core *c);
 
 /* Waits for the thread, if it was started, and closes the listening sockets. */
 void core_join(struct core *c);

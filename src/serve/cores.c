@@ -170,7 +170,7 @@ static void init_core(struct torc_server *s, uint32_t i)
     struct core *c = &s->cores[i];
     const struct options *o = s->options;
     bool admin = i == s->n_cores;
-    c->limits = admin ? &s->admin_limits : &o->limits;
+    c->limits = admin ? s->admin_limits : o->limits;
     c->router = admin ? s->admin_router : s->router;
     c->pool = s->pool;
     c->index = i;
@@ -184,7 +184,7 @@ static void init_core(struct torc_server *s, uint32_t i)
     struct loop *l = &c->loop;
     l->engine = s->engine;
     l->config = o->io;
-    l->config.max_sockets = c->limits->max_conns + ACCEPTOR_SPARE;
+    l->config.max_sockets = (admin ? c->limits.max_conns : s->room) + ACCEPTOR_SPARE;
     bool one = io_holds_thread(s->engine) && !admin;
     if (o->pin && !admin) {
         l->cpu = one ? o->cpu : &o->cpu[i];
@@ -201,6 +201,13 @@ static void init_core(struct torc_server *s, uint32_t i)
     } else {
         snprintf(l->name, sizeof l->name, "torc-%u", i);
     }
+}
+
+static int init_root(struct torc_server *s, struct core *c)
+{
+    if (!s->options->root) return 0;
+    c->root = core_root_new(s->options->root);
+    return c->root ? 0 : -1;
 }
 
 static int init_ticks(struct torc_server *s, struct core *c)
@@ -232,7 +239,9 @@ static int init_cores(struct torc_server *s)
     }
     s->has_cores = true;
     for (uint32_t i = 0; i < s->n_cores; i++)
-        if (init_ticks(s, &s->cores[i]) < 0 || init_recorder(s, &s->cores[i]) < 0) return -1;
+        if (init_ticks(s, &s->cores[i]) < 0 || init_root(s, &s->cores[i]) < 0 ||
+            init_recorder(s, &s->cores[i]) < 0)
+            return -1;
     return 0;
 }
 

@@ -17,11 +17,15 @@ struct mount {
 
 static void serve_root(torc_req *rq, void *arg)
 {
-    struct torc_server *s = arg;
-    if (s->options->root)
-        static_reply(rq, s->options->root, torc_param(rq, "path"));
-    else
+    struct core_root *root = container_of(rq->ctx, struct core, http)->root;
+    (void)arg;
+    if (!root) {
         torc_reply_error(rq, 404);
+        return;
+    }
+    root->refs++; /* another one may replace it meanwhile */
+    static_reply(rq, root->path, torc_param(rq, "path"));
+    core_root_release(root);
 }
 
 enum { PATTERN_MAX = 256 };
@@ -54,7 +58,7 @@ static int add_redirect(struct torc_server *s, const char *prefix)
 
 int torc_static(torc_server *s, const char *prefix)
 {
-    int err = add_files(s, prefix, serve_root, s);
+    int err = add_files(s, prefix, serve_root, NULL);
     if (err < 0) return err;
     s->serves_files_only = strcmp(prefix, "/") == 0;
     return add_redirect(s, prefix);

@@ -11,7 +11,8 @@
 struct server_options {
     struct option_set set; /* first, as callers have a pointer to it alone */
     struct options values;
-    char engine_help[128]; /* of --engine; ends with the engines that are built in */
+    char engine_help[128];            /* of --engine; ends with the engines that are built in */
+    const char *program[OPTIONS_MAX]; /* in a copy: the values of the program's own options */
 };
 
 /* ---- options that the table does not have ---- */
@@ -95,6 +96,22 @@ struct option_set *options_new(void)
         ASSERT(err == 0);
     }
     describe_engines(so);
+    return &so->set;
+}
+
+struct option_set *options_copy(const struct option_set *s)
+{
+    const struct server_options *from = (const struct server_options *)s;
+    struct server_options *so = malloc(sizeof *so);
+    if (!so) return NULL;
+    *so = *from;
+    option_set_copy(&so->set, s, &so->values);
+    for (size_t i = 0; i < so->set.count; i++) {
+        struct option *o = &so->set.list[i];
+        if (!o->to) continue;
+        so->program[i] = *(const char **)o->to;
+        o->to = &so->program[i];
+    }
     return &so->set;
 }
 

@@ -21,6 +21,10 @@ void options_fit_threads(struct options *o, void (*report)(const char *line));
 struct option_set *options_new(void);
 void options_free(struct option_set *s);
 
+/* A set that begins with the values of `s`, which has to live longer, and takes others. Those of
+ * the program's own options are not stored in the program. NULL if out of memory. */
+struct option_set *options_copy(const struct option_set *s);
+
 /* Sets an option by its name. 0, or -EINVAL and a message in options_error. */
 static inline int options_set(struct option_set *s, const char *name, const char *value)
 {

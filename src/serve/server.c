@@ -8,10 +8,12 @@
 #include "serve/admin.h"
 #include "serve/backtrace.h"
 #include "serve/check.h"
+#include "serve/connections.h"
 #include "serve/cores.h"
 #include "serve/mount.h"
 #include "serve/overflow.h"
 #include "serve/program_metrics.h"
+#include "serve/reload.h"
 #include "serve/server_state.h"
 
 #include <errno.h>
@@ -22,8 +24,6 @@
 #include <unistd.h>
 
 enum { EXIT_START = 1, EXIT_OPTIONS = 2, EXIT_ENGINE = 3, EXIT_ABANDONED = 4 };
-
-enum { ADMIN_CONNECTIONS = 64 };
 
 /* Time that handlers have to return once they are cancelled, when the drain has timed out. */
 #define ABORT_GRACE_NS (2 * NS_PER_S)
@@ -56,6 +56,7 @@ torc_server *torc_server_new(const char *name)
         return NULL;
     }
     s->options = options_get(s->set);
+    s->now = s->set;
     return s;
 }
 
@@ -117,6 +118,7 @@ void torc_server_free(torc_server *s)
     }
     free(s->name);
     free(s->about);
+    reload_free(s);
     options_free(s->set);
     router_free(s->router);
     router_free(s->admin_router);
@@ -205,6 +207,11 @@ void torc_server_stop(torc_server *s)
     signals_ask(&s->signals, ASKED_STOP);
 }
 
+void torc_server_reload(torc_server *s)
+{
+    signals_ask(&s->signals, ASKED_RELOAD);
+}
+
 /* ---- choosing the engine ---- */
 
 static void log_reason(const char *line)
@@ -228,39 +235,6 @@ static int choose_engine(struct torc_server *s)
     return 0;
 }
 
-/* The connections of all cores share one descriptor table, unless the engine or the option gives
- * each core one of its own. */
-static void divide_connections(struct torc_server *s, uint64_t descriptors)
-{
-    struct options *o = s->options;
-    bool own_table = o->private_descriptors || io_max_sockets(&o->io, descriptors) == descriptors;
-    if (!o->derived_max_conns || own_table) return;
-    uint64_t share = options_descriptors_for_sockets(descriptors) / s->n_cores;
-    if (share == 0) share = 1;
-    if (share < o->limits.max_conns) o->limits.max_conns = (uint32_t)share;
-}
-
-/* Reduces the limits to the number of connections that the engine can hold. */
-static void limit_connections(struct torc_server *s)
-{
-    struct options *o = s->options;
-    struct rlimit limit;
-    s->admin_limits = o->limits;
-    s->admin_limits.max_conns = ADMIN_CONNECTIONS;
-    http_limits_exempt(&s->admin_limits);
-    if (io_holds_thread(s->engine)) o->limits.max_conns = 1; /* of each thread */
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
-    divide_connections(s, limit.rlim_cur);
-    uint64_t most = io_max_sockets(&o->io, limit.rlim_cur);
-    most = most > ACCEPTOR_SPARE ? most - ACCEPTOR_SPARE : 1;
-    if (most < s->admin_limits.max_conns) s->admin_limits.max_conns = (uint32_t)most;
-    if (most >= o->limits.max_conns) return;
-    log_line("--max-connections reduced from %u to %" PRIu64
-             ": the descriptor limit allows no more (raise it with ulimit -n)",
-             o->limits.max_conns, most);
-    o->limits.max_conns = (uint32_t)most;
-}
-
 /* ---- running ---- */
 
 static void log_ready(struct torc_server *s)
@@ -282,11 +256,18 @@ static void log_ready(struct torc_server *s)
              o->n_cpus, s->cores[0].loop.io.config.depth, (int)getpid());
 }
 
-/* Returns when SIGTERM, SIGINT or torc_server_stop asks the server to stop. */
+/* Returns when SIGTERM, SIGINT or torc_server_stop asks the server to stop. A reload that is asked
+ * for while one is under way follows it. */
 static void wait_for_stop(struct torc_server *s)
 {
-    while (!(signals_wait(&s->signals) & ASKED_STOP))
-        if (s->log) access_log_reopen(s->log);
+    bool again = false;
+    for (unsigned asked; !((asked = signals_wait(&s->signals)) & ASKED_STOP);) {
+        if (asked & ASKED_TAKEN) reload_finish(s);
+        again |= asked & ASKED_RELOAD;
+        if (!again || s->reload.next) continue;
+        again = false;
+        reload_begin(s);
+    }
 }
 
 static bool abandon(const char *what)
@@ -298,7 +279,7 @@ static bool abandon(const char *what)
 /* False if a handler or a job has not returned even after it was cancelled. */
 static bool drain(struct torc_server *s)
 {
-    uint64_t until = clock_ns() + s->options->drain_timeout;
+    uint64_t until = clock_ns() + options_get(s->now)->drain_timeout;
     s->phase = SERVER_DRAINING;
     cores_command(s, 0, s->n_cores, LOOP_DRAIN);
     if (!cores_await_end(s, 0, s->n_cores, until)) {
@@ -375,10 +356,11 @@ static int serve(struct torc_server *s)
         return EXIT_START;
     }
     overflow_watch();
-    if (s->options->stall_warn) backtrace_install();
+    s->backtraces = s->options->stall_warn;
+    if (s->backtraces) backtrace_install();
     int status = serve_and_drain(s);
     overflow_unwatch();
-    if (s->options->stall_warn && s->phase != SERVER_ABANDONED) backtrace_uninstall();
+    if (s->backtraces && s->phase != SERVER_ABANDONED) backtrace_uninstall();
     signals_unwatch(&s->signals);
     return status;
 }
@@ -404,7 +386,7 @@ static int run(struct torc_server *s)
     o->io.ordinary = o->access_log || http_limits_clients(&o->limits) || !table_fits();
     int status = choose_engine(s);
     if (status) return status;
-    limit_connections(s);
+    connections_begin(s);
     if (o->check) {
         status = server_check(s);
         return status ? status : flush_stdout();
@@ -422,6 +404,10 @@ static int run(struct torc_server *s)
 
 static int read_options_and_run(struct torc_server *s, int argc, char **argv)
 {
+    if (reload_prepare(s, argc, argv) < 0) {
+        log_line("out of memory");
+        return EXIT_START;
+    }
     if (options_read(s->set, argc, argv) < 0) {
         log_line("%s", options_error(s->set));
         return EXIT_OPTIONS;

@@ -23,13 +23,27 @@ enum server_phase {
     SERVER_ABANDONED, /* torc_server_main has returned, and a handler still holds its core */
 };
 
+/* New settings, see reload.c. */
+struct reload {
+    struct option_set *base; /* what the program has set, before config file and command line */
+    int argc;
+    char **argv;
+    struct option_set *next; /* the settings that the cores are taking; NULL: none */
+    struct http_limits admin_limits;
+    _Atomic uint32_t n_left;      /* cores that have not taken them */
+    int log_fd;                   /* the new access log; -1: none */
+    uint64_t n_loaded, n_refused; /* counted by the main thread */
+};
+
 struct torc_server {
     char *name;
     char *about;            /* for --help; NULL for none */
     bool serves_files_only; /* static files are mounted at "/" */
     char error[256];
     struct option_set *set;
-    struct options *options;
+    struct options *options; /* of `set`: those that the server has started with */
+    struct option_set *now;  /* the settings in use: `set`, until others are loaded */
+    struct reload reload;
     struct router *router;
     struct mount *mounts;       /* of torc_static_dir, see mount.c */
     struct static_files *files; /* what the cores have open */
@@ -37,7 +51,7 @@ struct torc_server {
     _Atomic int phase; /* enum server_phase */
     struct server_signals signals;
 
-    pthread_mutex_t mutex;   /* guards state[] */
+    pthread_mutex_t mutex;   /* guards state[], and `now` for the admin core */
     pthread_cond_t changed;  /* of the monotonic clock */
     struct core *cores;      /* n_cores that serve, then the admin core, if any */
     enum loop_state *state;  /* by core */
@@ -46,6 +60,8 @@ struct torc_server {
     _Atomic bool has_cores;  /* for other threads: the fields above are set */
     struct router *admin_router;
     struct http_limits admin_limits;
+    uint32_t room;   /* connections that a core's engine has room for */
+    bool backtraces; /* backtrace_install was called */
     struct access_log *log;
     struct stall_watch stalls;
     struct tick_plan *ticks; /* what runs every so often */

@@ -8,7 +8,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-enum request_bits { ASKED_STOP = 1, ASKED_RELOAD = 2 };
+/* TAKEN: the cores have taken new settings. */
+enum request_bits { ASKED_STOP = 1, ASKED_RELOAD = 2, ASKED_TAKEN = 4 };
 
 struct server_signals {
     sem_t changed;          /* no descriptor: a thread may have a table without it */

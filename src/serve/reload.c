@@ -1,0 +1,268 @@
+#include "serve/reload.h"
+
+#include "base/counter.h"
+#include "base/log.h"
+#include "http/visitor.h"
+#include "serve/backtrace.h"
+#include "serve/connections.h"
+#include "serve/settings.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The program may write to argv later, as to show another title. */
+int reload_prepare(struct torc_server *s, int argc, char **argv)
+{
+    struct reload *r = &s->reload;
+    r->log_fd = -1;
+    r->base = options_copy(s->set);
+    r->argv = calloc((size_t)argc + 1, sizeof *r->argv);
+    if (!r->base || !r->argv) return -ENOMEM;
+    for (r->argc = 0; r->argc < argc; r->argc++) {
+        r->argv[r->argc] = (char *)(uintptr_t)option_keep(r->base, argv[r->argc]);
+        if (!r->argv[r->argc]) return -ENOMEM;
+    }
+    return 0;
+}
+
+void reload_free(struct torc_server *s)
+{
+    struct reload *r = &s->reload;
+    if (r->log_fd >= 0) close(r->log_fd);
+    options_free(r->next);
+    if (s->now != s->set) options_free(s->now);
+    options_free(r->base);
+    free(r->argv);
+}
+
+/* ---- checking: each function logs why it returns false ---- */
+
+static bool read_options(struct torc_server *s, struct option_set *next)
+{
+    const char *path = s->options->config;
+    struct stat st;
+    /* A pipe has been read; waiting for one would keep the server from draining. */
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+        log_line("reload refused: %s is not a regular file", path);
+        return false;
+    }
+    if (options_read(next, s->reload.argc, s->reload.argv) == 0) return true;
+    log_line("reload refused: %s", options_error(next));
+    return false;
+}
+
+static bool refuse(const struct torc_server *s, const struct option *o, const char *was,
+                   const char *why)
+{
+    char line[16] = "";
+    if (o->line) snprintf(line, sizeof line, ":%u", o->line);
+    log_line("reload refused: %s%s: %s cannot change from %s to %s without a restart%s",
+             s->options->config, line, o->name, settings_shown(was), settings_shown(o->text), why);
+    return false;
+}
+
+/* Addresses of clients are unknown where the sockets are in a table of the engine. */
+static bool knows_clients(const struct torc_server *s)
+{
+    return io_max_sockets(&s->options->io, 1) > 1;
+}
+
+static bool check_option(const struct torc_server *s, const struct option *o, const char *was)
+{
+    bool client =
+        strcmp(o->name, "rate-limit") == 0 || strcmp(o->name, "max-connections-per-client") == 0;
+    if (!settings_may_change(o, was)) return refuse(s, o, was, "");
+    if (client && !knows_clients(s) && !http_limits_clients(&s->options->limits))
+        return refuse(s, o, was, ": the server has begun without the addresses of clients");
+    return true;
+}
+
+/* All changes that are refused are named. */
+static bool check_changes(const struct torc_server *s, const struct option_set *next)
+{
+    bool allowed = true;
+    for (size_t i = 0; i < next->count; i++) {
+        const struct option *o = &next->list[i];
+        const char *was = s->now->list[i].text;
+        if (!settings_same(was, o->text)) allowed &= check_option(s, o, was);
+    }
+    return allowed;
+}
+
+static bool check_connections(struct torc_server *s, struct options *o)
+{
+    if (connections_again(s, o, &s->reload.admin_limits)) return true;
+    log_line("reload refused: %s: max-connections cannot exceed %u without a restart",
+             s->options->config, s->room);
+    return false;
+}
+
+static bool check_root(const struct options *o)
+{
+    int err = o->root ? static_check(o->root) : 0;
+    if (err < 0) log_line("reload refused: cannot open --root %s: %s", o->root, strerror(-err));
+    return err == 0;
+}
+
+/* ---- what is needed, before anything changes ---- */
+
+static bool open_log(struct torc_server *s, const struct options *o)
+{
+    const char *was = options_get(s->now)->access_log;
+    if (settings_same(was, o->access_log)) return true;
+    int fd = access_log_open_other(o->access_log);
+    if (fd < 0)
+        log_line("reload refused: cannot open --access-log %s: %s", o->access_log, strerror(-fd));
+    else
+        s->reload.log_fd = fd;
+    return fd >= 0;
+}
+
+static bool make_roots(struct torc_server *s, const struct options *o)
+{
+    bool made = true;
+    for (uint32_t i = 0; i < s->n_cores && o->root; i++) {
+        s->cores[i].change.root = core_root_new(o->root);
+        made &= s->cores[i].change.root != NULL;
+    }
+    if (!made) log_line("reload refused: out of memory");
+    return made;
+}
+
+static void drop_roots(struct torc_server *s)
+{
+    for (uint32_t i = 0; i < s->n_cores; i++) {
+        core_root_release(s->cores[i].change.root);
+        s->cores[i].change.root = NULL;
+    }
+}
+
+static bool check(struct torc_server *s, struct option_set *next)
+{
+    struct options *o = options_get(next);
+    if (!read_options(s, next) || !check_changes(s, next)) return false;
+    options_divide(o);
+    if (!check_connections(s, o) || !check_root(o) || !open_log(s, o)) return false;
+    if (make_roots(s, o)) return true;
+    drop_roots(s);
+    return false;
+}
+
+/* ---- the cores ---- */
+
+static void leave(struct torc_server *s)
+{
+    if (atomic_fetch_sub(&s->reload.n_left, 1) == 1) signals_ask(&s->signals, ASKED_TAKEN);
+}
+
+static void on_taken(struct core *c)
+{
+    leave(c->server);
+}
+
+static void start_changes(struct torc_server *s, struct option_set *next)
+{
+    struct reload *r = &s->reload;
+    r->next = next;
+    atomic_store(&r->n_left, s->n_all + 1);
+    for (uint32_t i = 0; i < s->n_all; i++) {
+        struct core *c = &s->cores[i];
+        c->change.limits = i == s->n_cores ? &r->admin_limits : &options_get(next)->limits;
+        c->change.done = on_taken;
+        if (!core_start_change(c)) leave(s);
+    }
+    leave(s);
+}
+
+static void refuse_all(struct torc_server *s, struct option_set *next)
+{
+    struct reload *r = &s->reload;
+    if (r->log_fd >= 0) close(r->log_fd);
+    r->log_fd = -1;
+    options_free(next);
+    counter_add(&r->n_refused, 1);
+    log_line("the settings stay as they were");
+}
+
+void reload_begin(struct torc_server *s)
+{
+    if (s->log) access_log_reopen(s->log);
+    if (!s->options->config) return;
+    struct option_set *next = options_copy(s->reload.base);
+    if (!next) log_line("reload refused: out of memory");
+    if (!next || !check(s, next)) {
+        refuse_all(s, next);
+        return;
+    }
+    if (options_get(next)->stall_warn && !s->backtraces) {
+        backtrace_install();
+        s->backtraces = true;
+    }
+    start_changes(s, next);
+}
+
+/* ---- what is not of a core ---- */
+
+static void keep_alive(const struct acceptor *a, const struct sock_keepalive *k)
+{
+    int err = 0;
+    for (uint32_t i = 0; i < a->n_listeners && !a->owner && err == 0; i++)
+        err = sock_keep_alive(a->listener[i].accept.listener, k);
+    if (err < 0) log_line("cannot set TCP keep-alive: %s; continuing without", strerror(-err));
+}
+
+static void watch_stalls(struct torc_server *s, uint64_t limit)
+{
+    if (options_get(s->now)->stall_warn == limit) return;
+    stall_stop(&s->stalls);
+    if (limit) stall_start(&s->stalls, s->cores, s->n_cores, limit);
+}
+
+static void move_log(struct torc_server *s, const char *path)
+{
+    int fd = s->reload.log_fd;
+    s->reload.log_fd = -1;
+    if (fd >= 0 && access_log_move(s->log, path, fd) < 0)
+        log_line("no memory to move the access log to %s; continuing with the old file", path);
+}
+
+static uint32_t log_changes(const struct option_set *was, const struct option_set *now)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < now->count; i++) {
+        const char *from = was->list[i].text, *to = now->list[i].text;
+        if (settings_same(from, to)) continue;
+        log_line("%s changed from %s to %s", now->list[i].name, settings_shown(from),
+                 settings_shown(to));
+        n++;
+    }
+    return n;
+}
+
+static void use(struct torc_server *s, struct option_set *next)
+{
+    struct option_set *was = s->now;
+    pthread_mutex_lock(&s->mutex);
+    s->now = next;
+    pthread_mutex_unlock(&s->mutex);
+    if (was != s->set) options_free(was);
+}
+
+void reload_finish(struct torc_server *s)
+{
+    struct reload *r = &s->reload;
+    struct option_set *next = r->next;
+    const struct options *o = options_get(next);
+    for (uint32_t i = 0; i < s->n_all; i++) keep_alive(&s->cores[i].acceptor, &o->keepalive);
+    watch_stalls(s, o->stall_warn);
+    move_log(s, o->access_log);
+    uint32_t n = log_changes(s->now, next);
+    r->next = NULL;
+    use(s, next);
+    counter_add(&r->n_loaded, 1);
+    log_line("reloaded %s; settings changed: %u", s->options->config, n);
+}

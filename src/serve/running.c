@@ -1,0 +1,87 @@
+#include "serve/running.h"
+
+#include "serve/settings.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+enum { ANSWER_MAX = 1 << 20, WAIT_SECONDS = 10 };
+
+/* ---- asking ---- */
+
+static int open_admin(const struct sock_addr *admin)
+{
+    const struct timeval wait = {.tv_sec = WAIT_SECONDS};
+    int fd = socket(admin->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -1;
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait); /* for connect, too */
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+    if (connect(fd, &admin->sa, admin->len) == 0) return fd;
+    close(fd);
+    return -1;
+}
+
+/* The whole answer, malloc'ed, or NULL. */
+static char *read_answer(int fd)
+{
+    size_t n = 0;
+    ssize_t got = 1;
+    char *text = malloc(ANSWER_MAX + 1);
+    while (text && n < ANSWER_MAX && (got = read(fd, text + n, ANSWER_MAX - n)) > 0)
+        n += (size_t)got;
+    if (text) text[n] = '\0';
+    if (got == 0) return text;
+    free(text);
+    return NULL;
+}
+
+static char *ask(const struct sock_addr *admin)
+{
+    static const char request[] = "GET /settings HTTP/1.0\r\n\r\n";
+    int fd = open_admin(admin);
+    if (fd < 0) return NULL;
+    char *text = send(fd, request, sizeof request - 1, MSG_NOSIGNAL) > 0 ? read_answer(fd) : NULL;
+    close(fd);
+    return text;
+}
+
+/* ---- comparing ---- */
+
+/* Cuts `text` into values by option; several of one are joined, as in option.text. */
+static void read_settings(const struct option_set *s, char *text, char *value[])
+{
+    for (char *line, *rest = text; (line = strsep(&rest, "\n"));) {
+        char *equals = strstr(line, " = ");
+        if (!equals) continue;
+        *equals = '\0';
+        for (size_t i = 0; i < s->count; i++) {
+            if (strcmp(s->list[i].name, line) != 0) continue;
+            size_t n = value[i] ? strlen(value[i]) : 0;
+            if (n) value[i][n++] = ' ';
+            value[i] = value[i] ? value[i] : equals + 3;
+            if (n) memmove(value[i] + n, equals + 3, strlen(equals + 3) + 1);
+        }
+    }
+}
+
+void running_compare(struct running *r, const struct option_set *s, const struct sock_addr *admin)
+{
+    char *value[OPTIONS_MAX] = {0};
+    *r = (struct running){.text = ask(admin)};
+    char *body = r->text ? strstr(r->text, "\r\n\r\n") : NULL;
+    r->reached = body && strncmp(r->text, "HTTP/1.1 200 ", 13) == 0;
+    if (!r->reached) return;
+    read_settings(s, body + 4, value);
+    for (size_t i = 0; i < s->count; i++) {
+        const struct option *o = &s->list[i];
+        if (settings_has(o) && !settings_same(value[i], o->text))
+            r->change[r->n_changes++] = (struct running_change){o, value[i]};
+    }
+}
+
+void running_free(struct running *r)
+{
+    free(r->text);
+}
