@@ -34,6 +34,13 @@ static void on_fields(torc_req *rq, void *arg)
     fprintf(stderr, "handler: %d %d\n", first, second);
 }
 
+/* From a handler, as from any thread. */
+static void on_reload(torc_req *rq, void *arg)
+{
+    torc_server_reload(arg);
+    torc_replyf(rq, 200, "asked\n");
+}
+
 int main(int argc, char **argv)
 {
     torc_server *s = torc_server_new("roots 1.0");
@@ -41,7 +48,8 @@ int main(int argc, char **argv)
         torc_static(s, "/root/") < 0 || torc_route(s, "GET", "/reply/*path", on_path, NULL) < 0 ||
         torc_route(s, "POST", "/reply/*path", on_path, NULL) < 0 ||
         torc_route(s, "GET", "/query", on_query, NULL) < 0 ||
-        torc_route(s, "GET", "/fields/*path", on_fields, NULL) < 0)
+        torc_route(s, "GET", "/fields/*path", on_fields, NULL) < 0 ||
+        torc_route(s, "GET", "/reload", on_reload, s) < 0)
         return 1;
     int taken = torc_static_dir(s, "/one/", "two"), wrong = torc_static_dir(s, "/three", "two");
     fprintf(stderr, "refused: %d %d %d\n", taken, wrong, torc_static_dir(s, "/four/", ""));

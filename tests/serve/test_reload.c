@@ -39,6 +39,8 @@ static void begin_list(struct rig *rig, const char *text, const char *const *mor
     configure(rig, text);
     options[n++] = "--config";
     options[n++] = rig->config;
+    options[n++] = "--threads"; /* each takes new settings */
+    options[n++] = "20";
     for (; *more; more++) options[n++] = *more;
     options[n] = NULL;
     server_start_list(&rig->s, options);
@@ -305,6 +307,7 @@ static void test_heads_in_parts(void **state)
     for (int raised = 0; raised < 2; raised++) {
         begin(&rig, raised ? "max-header-fields = 40\n" : "max-header-fields = 1000\n");
         client_open(&c, &rig.s);
+        client_get(&c, "/plaintext", 200, &r);
         client_sendf(&c, "GET /plaintext HTTP/1.1\r\nHost: a\r\n");
         send_fields(&c, 37);
         sleep_ms(50); /* so that most of these have arrived */
@@ -377,7 +380,10 @@ static void test_fewer_connections(void **state)
     stats_await(&rig.s, "total.requests_started", IDLE + 1);
     sleep_ms(150); /* so that those are idle */
     reload(&rig, "max-connections = 1\n");
-    for (int i = 0; i < IDLE; i++) client_await_close(&idle[i]);
+    for (int i = 0; i < IDLE; i++) {
+        client_await_close(&idle[i]);
+        client_close(&idle[i]);
+    }
     stats_await(&rig.s, "total.connections_evicted", IDLE);
 
     client_open(&late, &rig.s);
@@ -518,22 +524,17 @@ static void test_in_a_drain(void **state)
     end(&rig);
 }
 
-static void ignore_hangup(void *arg)
-{
-    (void)arg;
-    signal(SIGHUP, SIG_IGN);
-}
-
 static void test_at_the_start(void **state)
 {
     struct server s;
-    struct server_how how = {server_engine, ignore_hangup, NULL};
+    struct server_how how = {.engine = server_engine};
     (void)state;
     char *dir = files_open(), *config = files_path(dir, "config");
     files_write(dir, "config", "listen = 127.0.0.1:0\ncores = 1\n", 31);
+    signal(SIGHUP, SIG_IGN); /* as nohup does; the program inherits it */
     server_spawn(&s, &how, (const char *const[]){"--config", config, NULL});
-    sleep_ms(20); /* the child has changed its disposition by then, or ends */
-    while (!strstr(server_log(&s), "ready ")) {
+    signal(SIGHUP, SIG_DFL);
+    for (int i = 0; i < SERVER_SECONDS * 1000 && !strstr(server_log(&s), "ready "); i++) {
         server_signal(&s, SIGHUP);
         sleep_ms(1);
     }

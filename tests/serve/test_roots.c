@@ -371,6 +371,23 @@ static void test_only_files_below_the_directory_are_sent(void **state)
     stop();
 }
 
+/* By torc_server_reload. */
+static void test_a_program_has_its_config_read_again(void **state)
+{
+    (void)state;
+    write_text("config", "root = one\nmax-body = 1k\n");
+    start("--config", "config");
+    write_text("config", "root = two\nmax-body = 2k\n");
+    ask("GET", "/reload", "", 200);
+    server_await_log(&server, "root changed from one to two");
+    server_await_log(&server, "reloaded config; settings changed: 2\n");
+    write_text("config", "root = three/none\n");
+    ask("GET", "/reload", "", 200);
+    server_await_log(&server, "--root takes a directory; three/none: No such file");
+    server_await_log(&server, "the settings stay as they were\n");
+    stop();
+}
+
 int main(int argc, char **argv)
 {
     static char program[PATH_MAX];
@@ -387,6 +404,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_another_method_gets_the_file),
         cmocka_unit_test(test_fields_of_the_handler_are_sent),
         cmocka_unit_test(test_only_files_below_the_directory_are_sent),
+        cmocka_unit_test(test_a_program_has_its_config_read_again),
     };
     return cmocka_run_group_tests(tests, make_files, remove_files);
 }
