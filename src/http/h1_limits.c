@@ -61,12 +61,20 @@ static bool may_send_body(const struct h1_exchange *x)
            head_find(&x->rq.head, SLICE("expect")).len > 0;
 }
 
+/* An empty Transfer-Encoding, which request_accept rejects. Somebody before us may have read it as
+ * chunked: what follows must not be taken for a request. */
+static bool is_framing_doubtful(const struct head *h)
+{
+    return !h->chunked && head_find(h, SLICE("transfer-encoding")).ptr;
+}
+
 static int refuse(struct h1_exchange *x, const struct refusal *r, uint64_t seconds)
 {
     struct torc_req *rq = &x->rq;
     char text[DECIMAL_MAX];
     rq->route = NULL;
-    rq->close_after_response = !rq->head.keep_alive || may_send_body(x);
+    rq->close_after_response =
+        !rq->head.keep_alive || may_send_body(x) || is_framing_doubtful(&rq->head);
     if (refuse_fast(x, r, seconds) || r->status == 503) return r->status;
     size_t n = (size_t)(decimal_put(text, seconds) - text);
     response_field(rq, SLICE("Retry-After"), slice_of(text, n)); /* that of 503 is set anyway */

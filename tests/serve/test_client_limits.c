@@ -332,6 +332,38 @@ static void test_age_of_a_connection(void **state)
     server_stop(&s);
 }
 
+/* Where a body ends that an empty Transfer-Encoding frames is in doubt: what looks like a request
+ * behind it is not read. */
+static void test_doubtful_requests_beyond_the_rate(void **state)
+{
+    static const char *const fields[] = {
+        "Transfer-Encoding:\r\n",
+        "transfer-encoding: \t\r\nContent-Length: 5\r\n",
+    };
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--rate-limit", "1/h", "--rate-burst", "1");
+    client_open(&c, &s);
+    get(&c, 200, false, &r);
+    client_close(&c);
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        client_open(&c, &s);
+        client_sendf(&c,
+                     "POST /upload HTTP/1.1\r\nHost: a\r\n%s\r\n0\r\n\r\n"
+                     "GET /plaintext HTTP/1.1\r\nHost: a\r\n\r\n",
+                     fields[i]);
+        client_reply(&c, "POST", &r);
+        assert_int_equal(r.status, 429);
+        assert_true(r.closes);
+        client_expect_end(&c);
+        client_close(&c);
+    }
+    reply_free(&r);
+    server_stop(&s);
+}
+
 /* ---- clients that vanish ---- */
 
 /* Drops all that arrives, acknowledgements too, as a cable that was cut does. */
@@ -377,6 +409,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_rate_of_a_client),
         cmocka_unit_test(test_rate_of_a_client_recovers),
         cmocka_unit_test(test_throttled_requests_of_any_kind),
+        cmocka_unit_test(test_doubtful_requests_beyond_the_rate),
         cmocka_unit_test(test_requests_of_a_connection),
         cmocka_unit_test(test_age_of_a_connection),
         cmocka_unit_test(test_vanished_clients_are_found),
