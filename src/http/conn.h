@@ -97,7 +97,8 @@ int conn_wait_sent(struct conn *c, struct scope *scope, size_t below, bool by_re
 /* Of a connection that is refused, before it is freed. */
 void http_forget_refused(struct conn *c);
 
-/* Sends 503 with Retry-After to a client before it has asked, and begins to close. */
+/* Sends 503 with Retry-After to a client before it has asked, and begins to close. One that lingers
+ * comes on top of the limit of connections, see http_refuse. */
 void http_tell_refused(struct conn *c, bool linger);
 
 /* Schedules the connection's end-of-turn work: input, output, deadlines. */

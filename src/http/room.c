@@ -171,12 +171,14 @@ static void remember_refused(struct conn *c)
     c->refused = true;
 }
 
-/* The client's method is not known, so there is no content. */
+/* The client's method is not known, so there is no content. Those that linger take no place of the
+ * others. */
 void http_tell_refused(struct conn *c, bool linger)
 {
     static const char response[] =
         "HTTP/1.1 503 Service Unavailable\r\nServer: torc\r\n"
         "Retry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    if (linger) remember_refused(c);
     if (send_queue_append(&c->unsent, c->ctx, response, sizeof response - 1) < 0)
         conn_abort(c, -ENOMEM);
     else
@@ -187,7 +189,5 @@ void http_refuse(struct http_context *ctx, int fd)
 {
     counter_add(&ctx->stats.refused, 1);
     struct conn *c = conn_open(ctx, fd, &h1_protocol);
-    if (!c) return;
-    remember_refused(c);
-    http_tell_refused(c, true);
+    if (c) http_tell_refused(c, true);
 }

@@ -128,6 +128,39 @@ static void test_crowd_of_a_client(void **state)
     server_stop(&s);
 }
 
+/* Those that were refused, and stay, take no place of the others. */
+static void test_refused_crowd_costs_nobody_a_place(void **state)
+{
+    enum { MAX = 2, REFUSED = 30 };
+    struct server s;
+    struct client c[MAX], refused[REFUSED], other[MAX];
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--max-connections-per-client", "2", "--max-connections", "4",
+                 "--admit-timeout", "1h");
+    for (int i = 0; i < MAX; i++) {
+        client_open(&c[i], &s);
+        get(&c[i], 200, false, &r);
+    }
+    for (int i = 0; i < REFUSED; i++) {
+        client_open(&refused[i], &s);
+        client_reply(&refused[i], "GET", &r);
+        assert_int_equal(r.status, 503);
+    }
+    for (int i = 0; i < MAX; i++) {
+        open_from(&other[i], &s, "127.0.0.2");
+        get(&other[i], 200, false, &r);
+    }
+    for (int i = 0; i < MAX; i++) get(&c[i], 200, false, &r);
+    assert_true(stats_number(&s, "total.connections_refused_client") == REFUSED);
+    assert_true(stats_number(&s, "total.connections_evicted") == 0);
+    for (int i = 0; i < MAX; i++) client_close(&c[i]);
+    for (int i = 0; i < MAX; i++) client_close(&other[i]);
+    for (int i = 0; i < REFUSED; i++) client_close(&refused[i]);
+    reply_free(&r);
+    server_stop(&s);
+}
+
 /* Three for two cores are two on each. */
 static void test_connections_of_a_client_on_two_cores(void **state)
 {
@@ -405,6 +438,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_connections_of_a_client),
         cmocka_unit_test(test_connections_of_a_mapped_client),
         cmocka_unit_test(test_crowd_of_a_client),
+        cmocka_unit_test(test_refused_crowd_costs_nobody_a_place),
         cmocka_unit_test(test_connections_of_a_client_on_two_cores),
         cmocka_unit_test(test_rate_of_a_client),
         cmocka_unit_test(test_rate_of_a_client_recovers),
