@@ -52,7 +52,7 @@ static struct silence silence_of(const struct conn *c)
     bool waits = c->state == CONN_OPEN && !c->close_after_response && !c->unread.len && !c->eof;
     uint64_t since = waits ? c->protocol->waiting_since(c) : WHEEL_NEVER;
     if (since == WHEEL_NEVER) return (struct silence){BUSY, 0};
-    if (c->exchange) return (struct silence){IN_REQUEST, since};
+    if (c->protocol->request(c)) return (struct silence){IN_REQUEST, since};
     if (c->unsent.bytes) return (struct silence){BUSY, 0};
     return (struct silence){c->used ? IDLE : UNUSED, since};
 }

@@ -209,6 +209,30 @@ static void test_longest_idle_makes_room(void **state)
     server_stop(&s);
 }
 
+/* Empty lines are no request: who sends them is spared before those that had one. */
+static void test_empty_lines_keep_no_place(void **state)
+{
+    struct server s;
+    struct client empty, idle, newer;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--max-connections", "2", "--admit-timeout", "1h", PATIENT);
+    client_open(&empty, &s);
+    client_sendf(&empty, "\r\n\r\n");
+    client_open(&idle, &s);
+    client_get(&idle, "/plaintext", 200, &r);
+    client_open(&newer, &s);
+    client_get(&newer, "/plaintext", 200, &r);
+    client_expect_end(&empty);
+    client_get(&idle, "/plaintext", 200, &r);
+    assert_true(stats_number(&s, "total.connections_evicted") == 1);
+    client_close(&empty);
+    client_close(&idle);
+    client_close(&newer);
+    reply_free(&r);
+    server_stop(&s);
+}
+
 /* Nor do clients that begin something keep others out. */
 static void test_stalled_requests_make_room(void **state)
 {
@@ -787,6 +811,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_silent_clients_make_room),
         cmocka_unit_test(test_silent_clients_of_two_cores_make_room),
         cmocka_unit_test(test_longest_idle_makes_room),
+        cmocka_unit_test(test_empty_lines_keep_no_place),
         cmocka_unit_test(test_stalled_requests_make_room),
         cmocka_unit_test(test_dripping_bodies_make_room),
         cmocka_unit_test(test_unread_responses_make_room),
