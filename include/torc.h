@@ -273,8 +273,9 @@ TORC_API int torc_body_file(torc_req *rq, torc_file *file, int64_t *size);
  * which route that was and what torc_reply or torc_start returned, once in ten seconds.
  *
  * A status from 200 to 599 may be given. 204, 205 and 304 have no content (RFC 9110, 6.4.1 and
- * 15.3.6), nor has a response to HEAD: a body that is given is counted and left out. Where that has
- * no end, torc_write returns -ECONNRESET after the client has gone (torc_client_gone). */
+ * 15.3.6), nor has a response to HEAD: a body that is given is counted and left out. Then nothing
+ * that is sent shows that the client has gone: torc_write returns -ECONNRESET once it has
+ * (torc_client_gone). */
 
 /* Adds a field to the response before it is started; both strings are copied. A field that holds
  * one value replaces the one set before: Access-Control-Allow-Credentials,

@@ -239,13 +239,12 @@ static int write_nothing(struct torc_req *rq, uint64_t size)
 }
 
 /* No client slows down what is left out: a handler that writes without an end pauses here, so that
- * its core goes on, and is told once nobody waits for that end. */
+ * its core goes on. Nor does anything sent show that the client has gone: the handler is told. */
 static int write_and_pause(struct torc_req *rq, size_t size)
 {
     const uint64_t before = rq->response.written / PAUSE_EVERY;
     write_nothing(rq, size);
-    if (rq->response.written / PAUSE_EVERY == before) return 0;
-    int err = scope_sleep(request_scope(rq), 0);
+    int err = rq->response.written / PAUSE_EVERY == before ? 0 : scope_sleep(request_scope(rq), 0);
     return err == 0 && torc_client_gone(rq) ? -ECONNRESET : err;
 }
 

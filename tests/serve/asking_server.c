@@ -47,12 +47,18 @@ static void writes(torc_req *rq, void *arg)
 /* Streams until it is told to stop. */
 static void streams(torc_req *rq, void *arg)
 {
+    int err = 0;
     (void)arg;
     if (torc_start(rq, 200, "text/plain", -1) < 0) return;
     say("streams", 0);
-    while (!torc_draining(rq))
-        if (torc_write(rq, "x", 1) < 0 || torc_sleep(rq, STEP) < 0) return;
-    torc_write(rq, "end", 3);
+    while (err == 0 && !torc_draining(rq)) {
+        err = torc_write(rq, "x", 1);
+        if (err == 0) err = torc_sleep(rq, STEP);
+    }
+    if (err < 0)
+        say("streamed until", err);
+    else
+        torc_write(rq, "end", 3);
 }
 
 /* Waits for the end of its client, or for the drain. */

@@ -85,6 +85,32 @@ static void test_first_write_to_nobody_ends_a_wait(void **state)
     server_stop(&s);
 }
 
+/* Of a response to HEAD nothing is sent that a client which has closed could answer. */
+static void test_client_of_head_has_gone(void **state)
+{
+    (void)state;
+    for (int shut = 0; shut < 2; shut++) {
+        struct server s;
+        struct client c;
+        struct reply r = {0};
+        server_start(&s);
+        client_open(&c, &s);
+        client_ask(&c, "HEAD", "/streams", "");
+        await_handler(&s, "streams", 0);
+        client_reply(&c, "HEAD", &r);
+        assert_int_equal(r.status, 200);
+        if (shut)
+            client_shut(&c);
+        else
+            client_close(&c);
+        await_handler(&s, "streamed until", -ECONNRESET);
+        stats_await(&s, "total.connections_closed", 1);
+        if (shut) client_close(&c);
+        reply_free(&r);
+        server_stop(&s);
+    }
+}
+
 /* A client that only shuts its sending side keeps its handler, and a reset after that still ends
  * it. */
 static void test_reset_after_the_end_of_the_stream(void **state)
@@ -320,6 +346,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_reset_ends_a_wait),
         cmocka_unit_test(test_handler_sees_that_its_client_has_gone),
         cmocka_unit_test(test_first_write_to_nobody_ends_a_wait),
+        cmocka_unit_test(test_client_of_head_has_gone),
         cmocka_unit_test(test_reset_after_the_end_of_the_stream),
         cmocka_unit_test(test_handlers_end_in_a_drain),
         cmocka_unit_test(test_await_client),
