@@ -57,7 +57,9 @@ static int on_complete(struct message *m)
 {
     struct response_parser *r = parser_of(m);
     if (r->status < 200) return MESSAGE_CONTINUE;
-    r->keep_alive = message_keeps_alive(m) && !r->until_close;
+    /* RFC 9112, 6.1: HTTP/1.0 has no Transfer-Encoding; where the response ends is in doubt. */
+    bool doubtful = message_minor(m) == 0 && message_has_transfer_encoding(m);
+    r->keep_alive = message_keeps_alive(m) && !r->until_close && !doubtful;
     r->state = RESPONSE_DONE;
     return MESSAGE_PAUSE;
 }

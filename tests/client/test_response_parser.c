@@ -117,6 +117,9 @@ static const struct good goods[] = {
     {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nh\r\n1 "
      ";x\r\ni\r\n1\r\n!\r\n0\r\n\r\n",
      "hi!", 200, 0, 0, 0},
+    {"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n"
+     "0\r\n\r\n",
+     "hi", 200, 0, 1, 0},
     {"HTTP/1.1 200 OK\r\n\r\nuntil the end", "until the end", 200, 0, 1, 1},
     {"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nuntil the end", "until the end", 200, 0, 1, 1},
     {"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\nuntil the end", "until the end", 200, 0, 1,
