@@ -33,6 +33,7 @@ static bool response_sent(const struct h1_exchange *x)
 static enum http_end reason_of_abort(const struct h1_exchange *x)
 {
     int err = x->rq.cancelled; /* 0: the client's end of stream within a head */
+    if (x->rq.response.incomplete) return END_SERVER; /* whatever became of the rest */
     if (err == -ETIMEDOUT) return END_TIMEOUT;
     return err == 0 || err == -ECONNRESET ? END_CLIENT : END_SERVER;
 }

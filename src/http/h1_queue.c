@@ -56,9 +56,10 @@ void h1_queue_expire(struct h1_exchange *x)
 
 void h1_queue_abandon(struct h1_exchange *x)
 {
+    int err = x->rq.cancelled; /* 0: the client's end of stream */
     leave(x);
     x->returned = true;
-    counter_add(&x->conn->ctx->stats.queue_left, 1);
+    if (err == 0 || err == -ECONNRESET) counter_add(&x->conn->ctx->stats.queue_left, 1);
 }
 
 int h1_queue_start(struct h1_exchange *x)

@@ -61,6 +61,14 @@ static void announces_more(torc_req *rq, void *arg)
     torc_write(rq, large, 40);
 }
 
+static void announces_much_more(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_start(rq, 200, NULL, LARGE + 1);
+    for (int at = 0; at < LARGE; at += LARGE / 10)
+        if (torc_write(rq, large, LARGE / 10) < 0) return;
+}
+
 /* ---- one connection ---- */
 
 static struct rig {
@@ -102,6 +110,7 @@ static void begin(void)
     add_route("/stream", streams, 0);
     add_route("/chunks", streams_chunks, 0);
     add_route("/short", announces_more, 0);
+    add_route("/short-large", announces_much_more, 0);
     router_freeze(rig.router);
     rig.core.http.router = rig.router;
     rig.core.http.on_request_done = on_request_done;
@@ -359,6 +368,33 @@ static void server_that_stops(void **state)
     end(0, 1, END_SERVER, 0);
 }
 
+/* A request that waits for its handler has left only if its client has. */
+static void requests_that_leave_the_queue(void **state)
+{
+    (void)state;
+    for (int reset = 0; reset < 2; reset++) {
+        begin();
+        rig.core.http.fibers.max = 1;
+        rig.core.limits.queue_timeout = 60 * NS_PER_S; /* more than the patience of run */
+        push(GET("/wait"));
+        struct mem_client *second = mem_connect(&rig.core.io);
+        run();
+        mem_push(second, GET("/wait"), sizeof GET("/wait") - 1);
+        run();
+        assert_int_equal(rig.core.http.stats.queued, 1);
+        if (reset)
+            mem_reset(second);
+        else
+            http_abort(&rig.core.http);
+        run();
+        assert_int_equal(rig.core.http.stats.queued, 0);
+        assert_int_equal(rig.core.http.stats.queue_left, reset);
+        assert_int_equal(rig.end, reset ? END_CLIENT : END_SERVER);
+        mem_free(&rig.core.io, second);
+        end(0, 2, reset ? END_CLIENT : END_SERVER, 0);
+    }
+}
+
 static void client_that_takes_nothing(void **state)
 {
     (void)state;
@@ -383,6 +419,19 @@ static void no_memory_for_a_response(void **state)
     end(0, 1, END_SERVER, 0);
 }
 
+/* A client that leaves while the rest is on its way could not have had a complete response. */
+static void reset_after_a_handler_that_announced_more(void **state)
+{
+    (void)state;
+    begin();
+    at_pace(PIECE);
+    push(GET("/short-large"));
+    reset_after(LARGE - PIECE);
+    assert_int_equal(rig.status, 200);
+    assert_int_equal(rig.end, END_SERVER);
+    end(0, 1, END_SERVER, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -395,7 +444,9 @@ int main(void)
         cmocka_unit_test(small_responses_that_are_lost_are_counted),
         cmocka_unit_test(heads_that_end_early),
         cmocka_unit_test(handler_that_announces_more),
+        cmocka_unit_test(reset_after_a_handler_that_announced_more),
         cmocka_unit_test(server_that_stops),
+        cmocka_unit_test(requests_that_leave_the_queue),
         cmocka_unit_test(client_that_takes_nothing),
         cmocka_unit_test(no_memory_for_a_response),
     };
