@@ -109,9 +109,9 @@ static inline char *slice_copy(char *to, const char *from, size_t n)
     if (n - 8 <= 8) { /* 8 to 16 bytes: two overlapping words */
         uint64_t head, tail;
         memcpy(&head, from, 8);
-        memcpy(&tail, from + n - 8, 8);
+        memcpy(&tail, from + (n - 8), 8);
         memcpy(to, &head, 8);
-        memcpy(to + n - 8, &tail, 8);
+        memcpy(to + (n - 8), &tail, 8);
     } else if (n - 4 < 4) {
         uint32_t head, tail;
         memcpy(&head, from, 4);

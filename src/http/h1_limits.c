@@ -16,13 +16,13 @@ static uint64_t seconds_of(uint64_t ns)
 struct refusal {
     int status;
     slice line; /* of the status */
-    slice body;
+    slice rest; /* the end of the head, and the body */
 };
 
 static const struct refusal too_many = {429, SLICE("HTTP/1.1 429 Too Many Requests\r\n"),
-                                        SLICE("429 Too Many Requests\n")};
+                                        SLICE("\r\n\r\n429 Too Many Requests\n")};
 static const struct refusal overloaded = {503, SLICE("HTTP/1.1 503 Service Unavailable\r\n"),
-                                          SLICE("503 Service Unavailable\n")};
+                                          SLICE("\r\n\r\n503 Service Unavailable\n")};
 
 /* The response that response_error gives as well, at a fraction of its cost, for the requests that
  * clients in a hurry make. */
@@ -33,22 +33,22 @@ static bool refuse_fast(struct h1_exchange *x, const struct refusal *r, uint64_t
     struct conn *c = x->conn;
     if (rq->close_after_response || c->ctx->draining) return false;
     if (rq->head.method == HTTP_HEAD || rq->head.minor == 0) return false;
+    size_t body = r->rest.len - 4;
     char *start = send_queue_reserve(&c->unsent, c->ctx, ROOM), *p = start;
     if (!start) return false;
 #define PUT(literal) p = slice_copy(p, literal, sizeof(literal) - 1)
     p = slice_copy(p, r->line.ptr, r->line.len);
     p = slice_copy(p, http_head(c->ctx) + HEAD_OK_LEN, HEAD_DATE_LEN);
     PUT("Content-Type: text/plain\r\nContent-Length: ");
-    p = decimal_put(p, r->body.len);
+    p = decimal_put(p, body);
     PUT("\r\nRetry-After: ");
     p = decimal_put(p, seconds);
-    PUT("\r\n\r\n");
 #undef PUT
-    p = slice_copy(p, r->body.ptr, r->body.len);
+    p = slice_copy(p, r->rest.ptr, r->rest.len);
     send_queue_commit(&c->unsent, (size_t)(p - start));
     send_queue_end_response(&c->unsent);
     rq->response.status = r->status;
-    rq->response.written = r->body.len;
+    rq->response.written = body;
     rq->response.ended = true;
     conn_schedule(c);
     return true;

@@ -60,9 +60,9 @@ def conclude(capacity: float, calm: Seen, taken: Samples) -> Finding:
     verdict = (
         f"Offered twice its capacity, a core without shedding answers {without.per_second / capacity:.0%} of the "
         f"{capacity:,.0f} requests/s that it can, and 99 % of these within {latency(without.p99)}. With shedding it "
-        f"answers {share:.0%}, 99 % within {latency(shed.p99)}, {shed.p99 / calm.p99:.1f} times the {latency(calm.p99)} "
-        f"of a calm server, and refuses {shed.refused / shed.seconds:,.0f} each second. {RECOVERY:.0f} s after a spike "
-        f"of {SPIKE:g} times its capacity its p99 is {latency(after.p99)}."
+        f"answers {share:.0%}, 99 % within {latency(shed.p99)}, {shed.p99 / calm.p99:.1f} times the "
+        f"{latency(calm.p99)} of a calm server, and refuses {shed.refused / shed.seconds:,.0f} each second. "
+        f"{RECOVERY:.0f} s after a spike of {SPIKE:g} times its capacity its p99 is {latency(after.p99)}."
     )
     theory = (
         "What comes beyond the capacity waits or is refused; there is nothing else. If it waits, the wait grows until "
