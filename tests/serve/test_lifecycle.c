@@ -326,13 +326,14 @@ static void test_restart_after_a_kill(void **state)
     server_stop(&s);
 }
 
-/* Repeated signals during the drain do not change the exit status. */
+/* Repeated signals during the drain do not change the exit status. With more than a few threads
+ * pthread_join frees stacks, and a signal there makes the thread sanitizer wait for itself. */
 static void test_repeated_signals_keep_exit_status(void **state)
 {
     (void)state;
     for (int times = 0; times < 15; times++) {
         struct server s;
-        server_start(&s, "--cores", "1");
+        server_start(&s, "--cores", "1", "--threads", "2");
         for (int i = 0; i < 400; i++) {
             server_signal(&s, i % 3 == 0 ? SIGTERM : i % 3 == 1 ? SIGINT : SIGHUP);
             usleep(50);
