@@ -81,6 +81,18 @@ void door_leave(struct door_place *p)
     pthread_mutex_unlock(&lock);
 }
 
+bool door_is_attended(int listener)
+{
+    bool attended = false;
+    pthread_mutex_lock(&lock);
+    for (struct list *l = doors.next; l != &doors; l = l->next) {
+        struct door *d = container_of(l, struct door, link);
+        if (d->listener == listener) attended = d->leader && d->rests_until == 0;
+    }
+    pthread_mutex_unlock(&lock);
+    return attended;
+}
+
 void door_rest(struct door_place *p, uint64_t until)
 {
     atomic_store(&p->door->rests_until, until);

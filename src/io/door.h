@@ -31,6 +31,9 @@ void door_close(struct door_place *p);
 void door_wait(struct door_place *p);
 void door_leave(struct door_place *p);
 
+/* Whether a thread waits for the socket, which accepts what is queued there. */
+bool door_is_attended(int listener);
+
 /* Nobody waits for the socket before `until` (ns, of clock_ns; 0: the rest is over): whoever leads
  * looks then, rather than all in turn. */
 void door_rest(struct door_place *p, uint64_t until);

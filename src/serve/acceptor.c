@@ -1,6 +1,7 @@
 #include "serve/acceptor.h"
 
 #include "base/log.h"
+#include "io/door.h"
 #include "io/sock.h"
 
 #include <errno.h>
@@ -333,9 +334,17 @@ void acceptor_stop(struct acceptor *a)
     while (a->n_waiting) io_discard(a->io, take_first(a));
 }
 
+/* What is queued at a listener for which a thread waits is about to be accepted. */
+static bool is_attended(const struct acceptor *a)
+{
+    for (uint32_t i = 0; i < a->n_listeners; i++)
+        if (!door_is_attended(a->listener[i].accept.listener)) return false;
+    return true;
+}
+
 bool acceptor_is_awaited(const struct acceptor *a)
 {
-    return *a->n_open > 0 && !a->closed && has_queued(a);
+    return *a->n_open > 0 && !a->closed && has_queued(a) && !is_attended(a);
 }
 
 bool acceptor_idle(const struct acceptor *a)

@@ -50,6 +50,21 @@ static void expect_leader(int leader)
     for (int i = 0; i < N; i++) assert_int_equal(door_leads(&place[i]), i == leader);
 }
 
+static void a_door_is_attended_while_somebody_leads(void **state)
+{
+    (void)state;
+    assert_false(door_is_attended(LISTENER));
+    door_wait(&place[0]);
+    assert_true(door_is_attended(LISTENER));
+    assert_false(door_is_attended(OTHER));
+    door_rest(&place[0], 1);
+    assert_false(door_is_attended(LISTENER));
+    door_end_rest(&place[0]);
+    assert_true(door_is_attended(LISTENER));
+    door_leave(&place[0]);
+    assert_false(door_is_attended(LISTENER));
+}
+
 static void the_first_to_wait_leads(void **state)
 {
     (void)state;
@@ -141,6 +156,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_first_to_wait_leads, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_door_is_attended_while_somebody_leads, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_last_to_come_leads_next, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_does_not_lead_leaves_quietly, set_up, tear_down),
         cmocka_unit_test_setup_teardown(doors_are_apart, set_up, tear_down),

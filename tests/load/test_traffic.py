@@ -219,7 +219,7 @@ class Traffic(rig.Case):
             "--pipeline",
             100,
             "--timeout",
-            "300ms",
+            "2s",
             server.url,
         )
         j = done.json
