@@ -31,8 +31,9 @@
  *   -ECONNRESET  when its client resets the connection, which a client that has closed does once
  *                something is sent to it;
  *   -ESHUTDOWN   when the server's drain times out;
- *   -ETIMEDOUT   when the client takes no data for --write-timeout, or is silent in its turn while
- *                new clients wait at --max-connections;
+ *   -ETIMEDOUT   when the client takes no data for --write-timeout, takes it at less than
+ *                --min-read-rate, or is silent in its turn while new clients wait at
+ *                --max-connections;
  *   -ENOMEM, -EIO  when its response cannot be completed.
  * From then on every call that sends or WAITS returns that error and nothing more is sent: return
  * from the handler. Two more errors end waits, but not the request: -ETIME when a deadline has

@@ -177,6 +177,7 @@ int conn_wait_sent(struct conn *c, struct scope *scope, size_t below, bool by_re
 __attribute__((noinline)) static void on_send_failed(struct conn *c, int err)
 {
     size_t sent = send_queue_progress(&c->unsent);
+    c->write_deadline = WHEEL_NEVER;
     counter_add(&c->ctx->stats.bytes_out, sent);
     send_queue_sent(&c->unsent, sent);
     bool ours = http_note_failure(c->ctx, c->state == CONN_OPEN, "send to", err) || err == -EFAULT;
@@ -185,9 +186,11 @@ __attribute__((noinline)) static void on_send_failed(struct conn *c, int err)
     conn_schedule(c);
 }
 
-static void on_progress(struct conn *c)
+__attribute__((noinline, cold)) static void on_progress(struct conn *c)
 {
     struct conn_writer *w = c->writer;
+    if (c->timed) conn_count_wait(c);
+    if (!c->awaits_sent) return;
     if (w && (c->unsent.bytes < w->below || w->wait.scope->cancelled)) {
         wake_writer(c, w->wait.scope->cancelled);
     } else if (!w && !c->unsent.bytes) {
@@ -201,7 +204,6 @@ void conn_on_sent(struct io *io, struct io_op *op, int res, bool more)
     struct io_send *s = container_of(op, struct io_send, op);
     struct conn *c = container_of(s->sock, struct conn, sock);
     (void)io, (void)more;
-    c->write_deadline = WHEEL_NEVER;
     if (UNLIKELY(res < 0)) {
         on_send_failed(c, res);
         return;
@@ -209,7 +211,8 @@ void conn_on_sent(struct io *io, struct io_op *op, int res, bool more)
     counter_add(&c->ctx->stats.bytes_out, (uint64_t)res);
     c->unacked += res;
     send_queue_sent(&c->unsent, (size_t)res);
-    if (UNLIKELY(c->awaits_sent)) on_progress(c);
+    if (UNLIKELY(c->awaits_sent || c->timed)) on_progress(c);
+    c->write_deadline = WHEEL_NEVER;
     if (c->unsent.bytes || c->close_after_response || c->unread.len || c->state != CONN_OPEN)
         conn_schedule(c);
 }
@@ -217,7 +220,7 @@ void conn_on_sent(struct io *io, struct io_op *op, int res, bool more)
 static void flush(struct conn *c)
 {
     if (!c->unsent.bytes || c->sock.sending || c->corked) return;
-    c->write_deadline = c->ctx->io->now + c->ctx->limits->write_timeout;
+    c->write_deadline = c->ctx->io->now + c->ctx->probe_pause;
     send_queue_send(&c->unsent, c->ctx->io, &c->sock, c->ctx->on_sent);
 }
 
@@ -228,43 +231,11 @@ static uint64_t next_deadline(const struct conn *c)
     return c->read_deadline < c->write_deadline ? c->read_deadline : c->write_deadline;
 }
 
-static void start_call(struct conn *c, enum io_kind kind, io_fn *fn)
+void conn_start_call(struct conn *c, enum io_kind kind, io_fn *fn)
 {
     c->call.op.fn = fn;
     c->call.sock.sock = &c->sock;
     io_call_start(c->ctx->io, &c->call, kind);
-}
-
-static struct conn *conn_of_call(struct io_op *op)
-{
-    return container_of(container_of(op, struct io_call, op), struct conn, call);
-}
-
-/* A send to a slow client may take long, and is not given up while the client acknowledges bytes.
- * If the socket cannot be asked, the bytes that the kernel accepted count instead. */
-static void on_unacked(struct io *io, struct io_op *op, int res, bool more)
-{
-    struct conn *c = conn_of_call(op);
-    (void)more;
-    if (c->state == CONN_OPEN && c->sock.sending) {
-        int64_t part = io_sent_so_far(c->sock.sending), unacked = res > 0 ? res : 0;
-        if (unacked < c->unacked + part) {
-            c->unacked = unacked - part;
-            c->stuck = false;
-            c->write_deadline = io->now + c->ctx->limits->write_timeout;
-        } else if (c->write_deadline == WHEEL_NEVER) {
-            counter_add(&c->ctx->stats.timeouts[TIMEOUT_WRITE], 1);
-            conn_abort(c, -ETIMEDOUT);
-        } else {
-            c->stuck = true;
-        }
-    }
-    conn_schedule(c);
-}
-
-void conn_probe(struct conn *c)
-{
-    if (!io_busy(&c->call.op)) start_call(c, IO_UNACKED, on_unacked);
 }
 
 /* A timer that fires before the current deadline is set again then, so postponing is cheap. */
@@ -281,13 +252,14 @@ static void on_timer(struct wheel_timer *t)
     if (c->state == CONN_LINGER) {
         if (next_deadline(c) <= now) conn_abort(c, -ETIMEDOUT);
     } else if (c->write_deadline <= now) {
-        if (!io_busy(&c->call.op)) {
-            c->write_deadline = WHEEL_NEVER;
-            start_call(c, IO_UNACKED, on_unacked);
-        }
+        conn_probe(c);
     } else if (c->read_deadline <= now) {
         c->read_deadline = WHEEL_NEVER;
         if (c->state == CONN_OPEN) c->protocol->timeout(c);
+    } else if (c->state == CONN_OPEN && c->sock.sending) {
+        conn_probe(c); /* the timer is of an earlier send: one has followed another */
+    } else {
+        c->timed = false;
     }
     conn_schedule(c);
 }
@@ -329,7 +301,7 @@ static void continue_close(struct conn *c)
     wheel_clear(&io->wheel, &c->timer);
     send_queue_clear(&c->unsent);
     free_spill(c);
-    start_call(c, IO_CLOSE_SOCK, on_closed);
+    conn_start_call(c, IO_CLOSE_SOCK, on_closed);
 }
 
 static void on_shutdown(struct io *io, struct io_op *op, int res, bool more)
@@ -351,7 +323,7 @@ static void linger_or_close(struct conn *c)
     c->discarded = 0;
     c->read_deadline = c->ctx->io->now + LINGER_IDLE;
     c->write_deadline = c->ctx->io->now + LINGER_TIME;
-    start_call(c, IO_SHUTDOWN, on_shutdown);
+    conn_start_call(c, IO_SHUTDOWN, on_shutdown);
 }
 
 void conn_begin_close(struct conn *c, bool linger)

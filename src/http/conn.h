@@ -37,7 +37,7 @@ struct conn {
     struct io_task task; /* work at the end of the turn */
     struct wheel_timer timer;
     uint64_t read_deadline;  /* ns; WHEEL_NEVER: none */
-    uint64_t write_deadline; /* likewise; in LINGER, of the state as a whole */
+    uint64_t write_deadline; /* of a send: see send_pace.c; in LINGER, of the state as a whole */
     struct send_queue unsent;
     slice unread; /* received but not consumed: in the leased buffer or in the spill buffer */
     struct spill *spill;        /* spill buffer: input kept beyond its lease; or NULL */
@@ -55,7 +55,9 @@ struct conn {
     bool corked;                /* hold back output until more is added */
     bool resume;                /* call the protocol's input at the end of the turn */
     bool want_recv;             /* the recv stream should run */
-    bool awaits_sent;           /* `writer` waits, or else the protocol until all is sent */
+    bool awaits_sent : 1;       /* `writer` waits, or else the protocol until all is sent */
+    bool timed : 1;             /* a send has waited for the client: count for how long they do */
+    bool too_slow : 1;          /* it was aborted for --min-read-rate */
     struct conn_writer *writer; /* a fiber that waits for output to be sent, or NULL */
     union {
         int64_t unacked;   /* unacknowledged when last asked, plus bytes sent since */
@@ -75,9 +77,28 @@ void conn_abort(struct conn *c, int err);
 /* The same, because the server stops. */
 void conn_stop(struct conn *c);
 
-/* Asks the socket whether the client has acknowledged bytes since it was last asked: if so, the
- * write deadline moves; `stuck` says if not. Does not wait. */
+/* Asks the socket of a connection that sends how many bytes the client has acknowledged since it
+ * was last asked: `stuck` says if none. A client that takes too little is cut off. Does not wait.
+ */
 void conn_probe(struct conn *c);
+
+/* How long after its begin, or after the last question, a send is asked for. ns. */
+uint64_t conn_probe_pause(const struct http_limits *l);
+
+/* When the client was last seen to take something, or the send began. ns; only while one is in
+ * flight. */
+uint64_t conn_progressed_at(const struct conn *c);
+
+/* Counts the time that a send has waited which has completed. For c->timed. */
+void conn_count_wait(struct conn *c);
+
+static inline struct conn *conn_of_call(struct io_op *op)
+{
+    return container_of(container_of(op, struct io_call, op), struct conn, call);
+}
+
+/* Starts c->call, which is not busy. */
+void conn_start_call(struct conn *c, enum io_kind kind, io_fn *fn);
 
 /* Stops serving requests: the connection closes once its output has been sent. Input, present or
  * future, is discarded; `linger`: more may arrive. */

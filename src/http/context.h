@@ -32,6 +32,8 @@ struct http_limits {
     uint64_t min_body_rate;  /* of a body that a handler reads, in bytes per second; 0: any */
     uint64_t body_grace;     /* that its client may take longer */
     uint64_t write_timeout;  /* for a send without progress */
+    uint64_t min_read_rate;  /* of output that waits for its client, in bytes per second; 0: any */
+    uint64_t read_grace;     /* by which the client may be late */
     uint64_t max_body;       /* bytes */
     struct head_limits head;
     size_t write_buffer;          /* unsent bytes at which a handler waits */
@@ -56,10 +58,10 @@ struct http_stats {
     uint64_t accepted, closed;
     uint64_t requests;     /* completed */
     uint64_t status[6];    /* complete responses, by class, from index 1 */
-    uint64_t aborted[4];   /* requests without one, by enum http_end, from index 1 */
+    uint64_t aborted[5];   /* requests without one, by enum http_end, from index 1 */
     uint64_t lost;         /* complete responses that were still queued when the connection ended */
     uint64_t bad_requests; /* rejected by the parser or for their framing */
-    uint64_t timeouts[4];  /* enum http_timeout */
+    uint64_t timeouts[5];  /* enum http_timeout */
     uint64_t resets;       /* connections reset by the client */
     uint64_t vanished;     /* connections that the kernel gave up (sock_keepalive) */
     uint64_t evicted;      /* connections closed to make room for others */
@@ -100,6 +102,7 @@ enum http_end {
     END_DONE,    /* its response is complete: queued, and sent if it is large (h1.c) */
     END_CLIENT,  /* the client closed or reset the connection before */
     END_TIMEOUT, /* the client took no data for write_timeout */
+    END_SLOW,    /* the client took data at less than min_read_rate */
     END_SERVER,  /* the server gave up: it stops, lacks memory, or the body was not completed */
 };
 
@@ -122,7 +125,13 @@ struct http_warned {
     uint64_t count; /* of what has happened since, untold */
 };
 
-enum http_timeout { TIMEOUT_HEADER, TIMEOUT_IDLE, TIMEOUT_BODY, TIMEOUT_WRITE };
+enum http_timeout {
+    TIMEOUT_HEADER,
+    TIMEOUT_IDLE,
+    TIMEOUT_BODY,
+    TIMEOUT_WRITE,
+    TIMEOUT_READ_RATE,
+};
 
 /* The lines that most responses begin with; formatted once a second. */
 #define HEAD_OK   "HTTP/1.1 200 OK\r\n"
@@ -151,6 +160,7 @@ struct http_context {
     uint32_t n_open;
     struct conn *refused[HTTP_REFUSED_MAX]; /* those that were refused, the first one first */
     uint32_t n_refused;
+    uint64_t probe_pause;    /* ns: conn_probe_pause of `limits` */
     uint64_t looked_at;      /* ns: when one to spare was last searched, see room.c */
     uint64_t watched_at;     /* ns: when http_watch last asked */
     size_t spilled;          /* bytes of all spill buffers */

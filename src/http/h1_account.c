@@ -34,7 +34,7 @@ static enum http_end reason_of_abort(const struct h1_exchange *x)
 {
     int err = x->rq.cancelled; /* 0: the client's end of stream within a head */
     if (x->rq.response.incomplete) return END_SERVER; /* whatever became of the rest */
-    if (err == -ETIMEDOUT) return END_TIMEOUT;
+    if (err == -ETIMEDOUT) return x->conn->too_slow ? END_SLOW : END_TIMEOUT;
     return err == 0 || err == -ECONNRESET ? END_CLIENT : END_SERVER;
 }
 

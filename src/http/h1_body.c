@@ -1,6 +1,7 @@
 /* The request body, as a handler reads it. */
 
 #include "base/counter.h"
+#include "base/rate.h"
 #include "http/h1_exchange.h"
 
 #include <errno.h>
@@ -64,10 +65,7 @@ static uint64_t patience(const struct h1_exchange *x)
 {
     uint64_t timeout = x->conn->ctx->limits->body_timeout;
     if (!x->body_rate) return timeout;
-    uint64_t seconds = x->parser.data_bytes / x->body_rate,
-             rest = x->parser.data_bytes % x->body_rate,
-             allowed = x->body_grace + seconds * NS_PER_S + rest * NS_PER_S / x->body_rate;
-    if (seconds > UINT64_MAX / NS_PER_S / 2) return timeout;
+    uint64_t allowed = x->body_grace + rate_time(x->parser.data_bytes, x->body_rate);
     uint64_t left = allowed > x->body_waited ? allowed - x->body_waited : 0;
     return left < timeout ? left : timeout;
 }

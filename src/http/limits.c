@@ -7,6 +7,7 @@
 void http_size_pools(struct http_context *ctx)
 {
     uint32_t conns = ctx->limits->max_conns;
+    ctx->probe_pause = conn_probe_pause(ctx->limits);
     slab_raise(&ctx->conns, conns + 2 * HTTP_REFUSED_MAX);
     slab_raise(&ctx->exchanges, conns);
     slab_raise(&ctx->clients.slab, conns + HTTP_REFUSED_MAX + CLIENTS_KEPT + 1);
@@ -17,7 +18,7 @@ static bool times_alike(const struct http_limits *a, const struct http_limits *b
 {
     return a->header_timeout == b->header_timeout && a->idle_timeout == b->idle_timeout &&
            a->body_timeout == b->body_timeout && a->write_timeout == b->write_timeout &&
-           a->queue_timeout == b->queue_timeout;
+           a->queue_timeout == b->queue_timeout && conn_probe_pause(a) == conn_probe_pause(b);
 }
 
 /* What waits goes on waiting, from when it began, with the new timeouts. */
@@ -26,7 +27,7 @@ static void retime(struct conn *c, const struct http_limits *from, const struct 
     if (c->state != CONN_OPEN) return;
     c->protocol->retime(c, from, to);
     if (c->write_deadline != WHEEL_NEVER)
-        c->write_deadline += to->write_timeout - from->write_timeout;
+        c->write_deadline += conn_probe_pause(to) - conn_probe_pause(from);
     conn_schedule(c);
 }
 

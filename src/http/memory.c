@@ -30,13 +30,12 @@ static void abort_for_memory(struct conn *c, size_t *used, size_t freed)
 /* Aborts connections whose client does not read, until the rest is within the limit. */
 static void enforce_unsent(struct http_context *ctx, size_t *used)
 {
-    uint64_t now = ctx->io->now, timeout = ctx->limits->write_timeout;
+    uint64_t now = ctx->io->now;
     for (struct list *l = ctx->open.next, *next; l != &ctx->open; l = next) {
         struct conn *c = container_of(l, struct conn, link);
         next = l->next;
         if (*used <= ctx->limits->buffer_memory) return;
-        if (!c->sock.sending || c->write_deadline == WHEEL_NEVER) continue;
-        if (c->write_deadline > now + timeout - STUCK_NS) continue;
+        if (!c->sock.sending || now < conn_progressed_at(c) + STUCK_NS) continue;
         abort_for_memory(c, used, c->unsent.bytes);
     }
 }

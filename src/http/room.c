@@ -47,8 +47,8 @@ static struct silence silence_of(const struct conn *c)
 {
     if (c->state == CONN_LINGER && c->read_deadline != WHEEL_NEVER)
         return (struct silence){LINGERING, lingers_since(c)};
-    if (c->state == CONN_OPEN && c->sock.sending && c->write_deadline != WHEEL_NEVER)
-        return (struct silence){SENDING, c->write_deadline - c->ctx->limits->write_timeout};
+    if (c->state == CONN_OPEN && c->sock.sending)
+        return (struct silence){SENDING, conn_progressed_at(c)};
     bool waits = c->state == CONN_OPEN && !c->close_after_response && !c->unread.len && !c->eof;
     uint64_t since = waits ? c->protocol->waiting_since(c) : WHEEL_NEVER;
     if (since == WHEEL_NEVER) return (struct silence){BUSY, 0};

@@ -24,8 +24,10 @@ enum {
 
 struct send_queue {
     struct send_chunk *head, *tail;
-    size_t bytes; /* unsent bytes, those in flight included */
-    bool pinned;  /* the reserved room at the tail is being written to over several turns */
+    size_t bytes;    /* unsent bytes, those in flight included */
+    bool pinned : 1; /* the reserved room at the tail is being written to over several turns */
+    uint32_t stalled : 31; /* ms for which the client has taken nothing; see send_pace.c */
+    uint32_t behind;       /* ms by which it is late */
 };
 
 char *send_queue_reserve_slow(struct send_queue *q, struct http_context *ctx, size_t size);

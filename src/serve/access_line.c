@@ -66,10 +66,8 @@ uint32_t access_time(enum log_format format, time_t second, char out[ACCESS_TIME
 /* ---- lines ---- */
 
 static const char *const end_words[] = {
-    [END_DONE] = "done",
-    [END_CLIENT] = "client",
-    [END_TIMEOUT] = "timeout",
-    [END_SERVER] = "server",
+    [END_DONE] = "done", [END_CLIENT] = "client", [END_TIMEOUT] = "timeout",
+    [END_SLOW] = "slow", [END_SERVER] = "server",
 };
 
 struct access_entry access_entry_from(const struct torc_req *rq, const char *peer, uint64_t bytes,

@@ -300,6 +300,12 @@ static const struct option table[] = {
      GROUP_LIMITS, OPTION_DURATION, AT(limits.body_grace), NS_PER_MS, DAY, .reload = true},
     {"write-timeout", "TIME", "maximum time without progress while sending a response", "30s",
      GROUP_LIMITS, OPTION_DURATION, AT(limits.write_timeout), NS_PER_MS, DAY, .reload = true},
+    {"min-read-rate", "SIZE",
+     "bytes a second that a client must take of a response while some of it waits for it, or the "
+     "connection is cut; 0 means any",
+     "240", GROUP_LIMITS, OPTION_SIZE, AT(limits.min_read_rate), 0, G, .reload = true},
+    {"read-grace", "TIME", "time by which a client may fall behind --min-read-rate", "30s",
+     GROUP_LIMITS, OPTION_DURATION, AT(limits.read_grace), NS_PER_MS, DAY, .reload = true},
     {"max-header-bytes", "SIZE",
      "maximum size of a request's head: request line and fields; more is answered with 431", "16k",
      GROUP_LIMITS, OPTION_SIZE, AT(limits.head.bytes), HEAD_BYTES_MIN, HEAD_BYTES_MAX,

@@ -14,14 +14,14 @@ enum { BIG = 8 << 20, SMALL_BUFFER = 4096 };
 static struct server s;
 static char *dir, *log_path;
 
-static void start(const char *option, const char *value)
-{
-    dir = files_open();
-    log_path = files_path(dir, "log");
-    files_fill(dir, "big", BIG);
-    server_start(&s, "--root", dir, "--access-log", log_path, "--access-log-format", "json", option,
-                 value);
-}
+#define start(...)                                                                                 \
+    do {                                                                                           \
+        dir = files_open();                                                                        \
+        log_path = files_path(dir, "log");                                                         \
+        files_fill(dir, "big", BIG);                                                               \
+        server_start(&s, "--root", dir, "--access-log", log_path, "--access-log-format", "json",   \
+                     __VA_ARGS__);                                                                 \
+    } while (0)
 
 /* The last of `lines` in the log. */
 static json_t *last_line(size_t lines)
@@ -60,7 +60,7 @@ static void expect_counts(double done, double aborted, const char *by)
                  number(total, "responses_4xx") + number(total, "responses_5xx");
     assert_true(sum == done);
     sum = number(total, "requests_aborted_client") + number(total, "requests_aborted_timeout") +
-          number(total, "requests_aborted_server");
+          number(total, "requests_aborted_slow") + number(total, "requests_aborted_server");
     assert_true(sum == aborted);
     snprintf(path, sizeof path, "requests_aborted_%s", by);
     assert_true(number(total, path) == aborted);
@@ -156,6 +156,20 @@ static void test_client_that_reads_nothing(void **state)
     stop_and_expect(1, 200, "timeout");
 }
 
+static void test_client_that_reads_too_slowly(void **state)
+{
+    struct client c;
+    (void)state;
+    start("--min-read-rate", "1g", "--read-grace", "200ms", "--write-timeout", "1h");
+    client_open_to(&c, &s.addr, &(struct tcp_how){.receive_buffer = SMALL_BUFFER});
+    client_ask(&c, "GET", "/static/big", "");
+    stats_await(&s, "total.connections_closed", 1);
+    client_close(&c);
+    expect_counts(0, 1, "slow");
+    assert_true(stats_number(&s, "total.timeouts_read_rate") == 1);
+    stop_and_expect(1, 200, "slow");
+}
+
 static void test_server_that_stops(void **state)
 {
     struct client c;
@@ -215,6 +229,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_reset_before_an_answer),
         cmocka_unit_test(test_end_within_a_head),
         cmocka_unit_test(test_client_that_reads_nothing),
+        cmocka_unit_test(test_client_that_reads_too_slowly),
         cmocka_unit_test(test_server_that_stops),
         cmocka_unit_test(test_complete_responses),
         cmocka_unit_test(test_sum_of_many),

@@ -178,6 +178,8 @@ static void defaults(void **state)
     assert_int_equal(o->limits.queue, 1024);
     assert_int_equal(o->limits.min_body_rate, 240);
     assert_int_equal(o->limits.body_grace, 30 * NS_PER_S);
+    assert_int_equal(o->limits.min_read_rate, 240);
+    assert_int_equal(o->limits.read_grace, 30 * NS_PER_S);
     assert_int_equal(o->limits.queue_timeout, NS_PER_S);
 }
 
@@ -532,6 +534,9 @@ static void wrong_values_are_explained(void **state)
     WRONG("--body-grace takes a time from 1ms to 24h with a unit, such as 500ms, 10s or 2m, not "
           "\"0\"",
           "--body-grace=0");
+    WRONG("--read-grace takes a time from 1ms to 24h with a unit, such as 500ms, 10s or 2m, not "
+          "\"0\"",
+          "--read-grace=0");
     WRONG("--queue takes a number from 0 to 1000000, not \"-1\"", "--queue=-1");
     WRONG("--queue-timeout takes a time from 1ms to 24h with a unit, such as 500ms, 10s or 2m, "
           "not \"0\"",

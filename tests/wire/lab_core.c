@@ -40,7 +40,7 @@ const char *lab_core_leak(const struct lab_core *r)
     const struct http_context *c = &r->http;
     uint64_t accounted = 0;
     for (int i = 0; i < 6; i++) accounted += c->stats.status[i];
-    for (int i = 0; i < 4; i++) accounted += c->stats.aborted[i];
+    for (size_t i = 0; i < ARRAY_LEN(c->stats.aborted); i++) accounted += c->stats.aborted[i];
     /* Those whose head was not complete are not counted as started. */
     if (accounted < c->stats.started) return "a request was not accounted for";
     if (c->n_open || c->conns.in_use) return "a connection was left behind";

@@ -173,7 +173,7 @@ static void end(unsigned done, unsigned aborted, enum http_end by, unsigned lost
         run();
     }
     for (int i = 0; i < 6; i++) n[0] += stats->status[i];
-    for (int i = 0; i < 4; i++) n[1] += stats->aborted[i];
+    for (size_t i = 0; i < ARRAY_LEN(stats->aborted); i++) n[1] += stats->aborted[i];
     assert_int_equal(n[0], done);
     assert_int_equal(n[1], aborted);
     assert_int_equal(stats->aborted[by], aborted);
