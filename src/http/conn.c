@@ -251,13 +251,11 @@ static void on_timer(struct wheel_timer *t)
     uint64_t now = c->ctx->io->now;
     if (c->state == CONN_LINGER) {
         if (next_deadline(c) <= now) conn_abort(c, -ETIMEDOUT);
-    } else if (c->write_deadline <= now) {
-        conn_probe(c);
-    } else if (c->read_deadline <= now) {
+    } else if (c->read_deadline <= now && c->write_deadline > now) {
         c->read_deadline = WHEEL_NEVER;
         if (c->state == CONN_OPEN) c->protocol->timeout(c);
     } else if (c->state == CONN_OPEN && c->sock.sending) {
-        conn_probe(c); /* the timer is of an earlier send: one has followed another */
+        conn_probe(c); /* perhaps before its deadline: the timer is of an earlier send */
     } else {
         c->timed = false;
     }

@@ -39,6 +39,7 @@ OTHER_TESTS = {
     "serve/lab_fetch": "routes of torc-lab that ask an HTTP server, and its JSON",
     "serve/lab_pg": "routes of torc-lab that ask PostgreSQL",
     "serve/lab_redis": "queues of torc-lab in Redis",
+    "serve/read_rate": "whole servers",
     "serve/lifecycle": "whole servers",
     "serve/forking": "handlers that fork, in a server",
     "serve/embedding": "a server inside a program of its own",
