@@ -4,9 +4,8 @@ import json
 import signal
 import time
 import unittest
-from pathlib import Path
 
-import context  # noqa: F401
+import context
 from lib import alone, results, schema
 from lib.proc import family
 from runs import TIMEOUT_SECONDS, Runs
@@ -33,7 +32,7 @@ class Interrupted(Runs):
         run.send_signal(number)
         printed += run.communicate(timeout=TIMEOUT_SECONDS)[1]
         self.assertEqual(len(members), 4, "it, two servers and a load")
-        self.assertEqual([pid for pid in members[1:] if Path(f"/proc/{pid}").exists()], [])
+        self.assertEqual([pid for pid in members[1:] if context.runs(pid)], [])
         self.assertEqual(list((self.scratch / "tmp").iterdir()), [])
         return run.returncode, printed
 
