@@ -25,3 +25,19 @@ static inline char *decimal_put(char *p, uint64_t v)
     while (v /= 10);
     return end;
 }
+
+/* Writes v / 1000 with three decimals: microseconds as milliseconds. One byte more than the digits
+ * of v, and 5 at least. */
+static inline char *decimal_put_thousandths(char *p, uint64_t v)
+{
+    unsigned rest = (unsigned)(v % 1000), tens = rest / 10;
+    if (LIKELY(v < 1000))
+        *p++ = '0';
+    else
+        p = decimal_put(p, v / 1000);
+    p[0] = '.';
+    p[1] = (char)('0' + tens / 10);
+    p[2] = (char)('0' + tens % 10);
+    p[3] = (char)('0' + rest % 10);
+    return p + 4;
+}

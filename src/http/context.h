@@ -145,6 +145,7 @@ enum {
 };
 
 enum { HTTP_REFUSED_MAX = 16 };
+enum { TIMING_LINE = 192, TIMING_CORE = 32 }; /* bytes of a Server-Timing line, and of its end */
 
 struct http_context {
     struct io *io;
@@ -180,8 +181,11 @@ struct http_context {
     fiber_fn *run;
     io_fn *on_sent;
     struct exchange_ops observed_exchange;
-    struct recorder *recorder; /* of the core; NULL for none */
-    bool timing;               /* responses carry Server-Timing */
+    struct recorder *recorder;     /* of the core; NULL for none */
+    bool timing;                   /* responses carry Server-Timing */
+    char timing_line[TIMING_LINE]; /* of the one that is given, */
+    char timing_core[TIMING_CORE]; /* and the end of all */
+    uint8_t timing_core_len;
     /* Called when a request is about to end; may be NULL. `peer` is NULL if the client's address is
      * not known. `bytes` of the response body were sent. */
     void (*on_request_done)(struct http_context *ctx, const struct torc_req *rq, const char *peer,

@@ -58,7 +58,7 @@ static bool is_chunked(const struct torc_req *rq)
 __attribute__((noinline)) static char *put_fields(char *p, const struct response *r)
 {
     slice type = {NULL, 0};
-    if (r->type.ptr) type = response_find_field(r, SLICE("content-type"));
+    if (r->type.ptr && r->type_field) type = response_find_field(r, SLICE("content-type"));
     size_t before = type.len ? (size_t)(type.ptr - r->fields) : r->fields_len;
     p = put(p, r->fields, before);
     return type.len ? put(p, type.ptr + type.len, r->fields_len - before - type.len) : p;

@@ -1,11 +1,12 @@
 #include "http/observe.h"
 
+#include "base/decimal.h"
 #include "http/events.h"
 #include "http/h1_exchange.h"
 #include "http/handler.h"
 #include "http/response.h"
 
-#include <stdio.h>
+#include <string.h>
 
 /* ---- records ---- */
 
@@ -69,7 +70,7 @@ static void run(void *arg)
             record_first(rq, EVENT_START, rq->route);
     }
     handler_run(rq);
-    let_go(rq);
+    rq->spent.on_core = false; /* its head is out, and with that the times that it tells */
     if (rq->ctx->recorder)
         record(rq, EVENT_END, h1_exchange_of(rq)->conn->unsent.bytes,
                (uint64_t)rq->response.status);
@@ -115,22 +116,40 @@ static const struct scope_watch watch = {on_park, on_resume, on_leave};
 
 /* ---- its response ---- */
 
-static double ms(uint64_t ns)
+#define PUT_TEXT(p, literal) ((char *)memcpy(p, literal, sizeof(literal) - 1) + sizeof(literal) - 1)
+
+__attribute__((always_inline)) static inline char *put_ms(char *p, uint64_t ns)
 {
-    return (double)ns / NS_PER_MS;
+    return ns < 500 ? PUT_TEXT(p, "0.000") : decimal_put_thousandths(p, (ns + 500) / 1000);
 }
 
-/* Server-Timing (W3C), of the time until now. Without memory for it the response does without. */
-static void add_field(struct torc_req *rq)
+/* Server-Timing (W3C), of the time until now. Returns the end of the line. */
+static char *put_line(char *p, const struct torc_req *rq)
 {
     const struct spent *s = &rq->spent;
-    char text[160];
     uint64_t now = clock_ns(), started = s->started ? s->started : now;
     uint64_t ran = s->ran + (s->on_core ? now - s->taken_up : 0);
-    int n =
-        snprintf(text, sizeof text, "queue;dur=%.3f, run;dur=%.3f, wait;dur=%.3f, core;desc=\"%u\"",
-                 ms(started - s->head), ms(ran), ms(now - started - ran), rq->ctx->index);
-    response_field(rq, SLICE("Server-Timing"), slice_of(text, (size_t)n));
+    p = put_ms(PUT_TEXT(p, "Server-Timing: queue;dur="), started - s->head);
+    p = put_ms(PUT_TEXT(p, ", run;dur="), ran);
+    p = put_ms(PUT_TEXT(p, ", wait;dur="), now - started - ran);
+    memcpy(p, rq->ctx->timing_core, TIMING_CORE);
+    return p + rq->ctx->timing_core_len;
+}
+
+/* The field is for this attempt alone: another response may follow one that failed. Without memory
+ * for it the response does without. A response that has no other fields borrows the core's line. */
+static int respond_timed(struct torc_req *rq, slice body)
+{
+    struct response *r = &rq->response;
+    uint32_t before = r->fields_len;
+    bool borrowed = r->fields_cap == 0;
+    if (LIKELY(borrowed)) r->fields = rq->ctx->timing_line;
+    char *line = borrowed ? r->fields : response_line_room(rq, TIMING_LINE);
+    if (LIKELY(line != NULL)) r->fields_len += (uint32_t)(put_line(line, rq) - line);
+    int err = h1_respond(rq, body);
+    r->fields_len = before;
+    if (borrowed) r->fields = NULL;
+    return err;
 }
 
 static int respond(struct torc_req *rq, slice body)
@@ -139,13 +158,8 @@ static int respond(struct torc_req *rq, slice body)
         note_head(rq);
         if (rq->ctx->recorder) record_first(rq, EVENT_HEAD, NULL);
     }
-    uint32_t before = rq->response.fields_len;
-    if (rq->ctx->timing) add_field(rq);
-    int err = h1_respond(rq, body);
-    if (UNLIKELY(err < 0))
-        rq->response.fields_len = before; /* another response may follow */
-    else if (UNLIKELY(!rq->spent.on_core) && rq->ctx->recorder)
-        record_reply(rq);
+    int err = rq->ctx->timing ? respond_timed(rq, body) : h1_respond(rq, body);
+    if (rq->ctx->recorder && !rq->spent.on_core && err >= 0) record_reply(rq);
     return err;
 }
 
@@ -166,10 +180,18 @@ static void on_sent(struct io *io, struct io_op *op, int res, bool more)
 
 /* ---- switching it on ---- */
 
+/* The end of each Server-Timing line. */
+static void put_core(struct http_context *ctx)
+{
+    char *p = decimal_put(PUT_TEXT(ctx->timing_core, ", core;desc=\""), ctx->index);
+    ctx->timing_core_len = (uint8_t)(PUT_TEXT(p, "\"\r\n") - ctx->timing_core);
+}
+
 void http_observe(struct http_context *ctx, bool timing, struct recorder *recorder)
 {
     if (!timing && !recorder) return;
     ctx->timing = timing;
+    if (timing) put_core(ctx);
     ctx->recorder = recorder;
     ctx->observed_exchange = *ctx->exchange;
     ctx->observed_exchange.respond = timing ? respond : respond_recorded;

@@ -22,6 +22,7 @@ struct response {
     bool in_parts;    /* queued in several parts: streamed, or large */
     bool ended;       /* nothing more is written */
     bool incomplete;  /* its body will never be complete */
+    bool type_field;  /* a field added may be Content-Type */
     uint64_t written; /* body bytes that the exchange took so far */
 };
 

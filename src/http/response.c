@@ -89,6 +89,13 @@ static bool make_room(struct torc_req *rq, size_t need)
     return true;
 }
 
+char *response_line_room(struct torc_req *rq, size_t size)
+{
+    struct response *r = &rq->response;
+    return r->fields_len + size <= FIELDS_LIMIT && make_room(rq, size) ? r->fields + r->fields_len
+                                                                       : NULL;
+}
+
 int response_field(struct torc_req *rq, slice name, slice value)
 {
     struct response *r = &rq->response;
@@ -104,6 +111,7 @@ int response_field(struct torc_req *rq, slice name, slice value)
     if (value.len) memcpy(p + 2, value.ptr, value.len);
     memcpy(p + 2 + value.len, "\r\n", 2);
     r->fields_len += (uint32_t)need;
+    if (slice_ieq(name, SLICE("content-type"))) r->type_field = true;
     return 0;
 }
 

@@ -7,6 +7,11 @@
  * single value. 0 or -ENOMEM. */
 int response_field(struct torc_req *rq, slice name, slice value);
 
+/* Room for a field line of at most `size` bytes. The caller writes it, from its name to its line
+ * end, and adds its length to fields_len. Not for a field that holds a single value. NULL: no
+ * memory. */
+char *response_line_room(struct torc_req *rq, size_t size);
+
 /* The first field line of that name that was added, with its line end; absent if there is none. */
 slice response_find_field(const struct response *r, slice name);
 
