@@ -218,7 +218,9 @@ struct io_stats {
     uint64_t rearmed;    /* streams started again by the engine */
     uint64_t sq_full;    /* times the SQ was full and submitted early */
     uint64_t posts;      /* functions run for other threads */
-    uint64_t busy_ns;    /* time not spent waiting in the kernel */
+    uint64_t busy_ns;    /* time not spent waiting in the kernel: the sum of all turns */
+    uint64_t turn_ns;    /* the longest turn, from the return of its wait to its last callback */
+    uint64_t turn_cqes;  /* most completions of a turn */
 };
 
 /* Features of the io_uring engine, with the Linux version that introduced each. Each can be
@@ -281,6 +283,7 @@ struct io {
     struct io_post *posts; /* taken from the inbox, oldest first */
     uint32_t in_flight;    /* operations without their final completion */
     struct io_stats stats;
+    uint64_t cqes_before; /* stats.cqes at the end of the last turn */
     struct io_config config;
     void (*on_wake)(struct io *io);     /* called on the core after io_wake */
     void (*on_turn_end)(struct io *io); /* called before each wait */

@@ -196,12 +196,23 @@ static void run_local(struct io *io)
     }
 }
 
+/* What comes before the first wait is no turn. */
+static void count_turn(struct io *io, uint64_t took)
+{
+    struct io_stats *s = &io->stats;
+    uint64_t cqes = s->cqes - io->cqes_before;
+    io->cqes_before = s->cqes;
+    counter_add(&s->busy_ns, took);
+    if (UNLIKELY(cqes > s->turn_cqes)) counter_set(&s->turn_cqes, cqes);
+    if (UNLIKELY(took > s->turn_ns) && s->turns) counter_set(&s->turn_ns, took);
+}
+
 void io_turn(struct io *io)
 {
     uint64_t before = clock_ns(), next = wheel_next(&io->wheel);
     if (io->alarm < next) next = io->alarm;
     uint64_t timeout = next;
-    counter_add(&io->stats.busy_ns, before - io->now);
+    count_turn(io, before - io->now);
     io->turn_end = before;
     if (io->on_turn_end) io->on_turn_end(io);
     if (io->done.head || io->tasks.head || io->posts)

@@ -15,8 +15,9 @@
 
 /* ---- metrics, of /metrics and /stats.json ---- */
 
-/* SECONDS: a counter of ns, reported in seconds; GAUGE_SECONDS likewise. */
-enum kind { COUNTER, GAUGE, SECONDS, GAUGE_SECONDS };
+/* SECONDS: a counter of ns, reported in seconds; GAUGE_SECONDS and MOST_SECONDS likewise. The total
+ * of a MOST is the largest of the cores' values, else their sum. */
+enum kind { COUNTER, GAUGE, MOST, SECONDS, GAUGE_SECONDS, MOST_SECONDS };
 
 struct metric {
     const char *name, *help;
@@ -128,6 +129,9 @@ static const struct metric metrics[] = {
     {"posts", "functions run for other threads", COUNTER, AT(loop.io.stats.posts)},
     {"sqes", "operations submitted", COUNTER, AT(loop.io.stats.sqes)},
     {"cqes", "completions reaped", COUNTER, AT(loop.io.stats.cqes)},
+    {"turn_longest_seconds", "longest turn, from the return of its wait to its last callback",
+     MOST_SECONDS, AT(loop.io.stats.turn_ns)},
+    {"turn_cqes_peak", "most completions reaped in a turn", MOST, AT(loop.io.stats.turn_cqes)},
     {"cq_overflows", "turns that found the completion queue overflowed", COUNTER,
      AT(loop.io.stats.overflows)},
     {"buffers_short", "receives that ended because no buffer was free", COUNTER,
@@ -163,11 +167,15 @@ static uint64_t value_of(const void *from, size_t offset)
     return counter_get((const uint64_t *)((const char *)from + offset));
 }
 
-static uint64_t total(const struct torc_server *s, size_t offset)
+static uint64_t total(const struct torc_server *s, const struct metric *m)
 {
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < s->n_cores; i++) sum += value_of(&s->cores[i], offset);
-    return sum;
+    uint64_t all = 0;
+    for (uint32_t i = 0; i < s->n_cores; i++) {
+        uint64_t v = value_of(&s->cores[i], m->offset);
+        bool most = m->kind == MOST || m->kind == MOST_SECONDS;
+        all = !most ? all + v : v > all ? v : all;
+    }
+    return all;
 }
 
 static double seconds(uint64_t ns)
@@ -205,12 +213,12 @@ static bool require_started(struct torc_server *s, torc_req *rq)
 
 static bool is_gauge(const struct metric *m)
 {
-    return m->kind == GAUGE || m->kind == GAUGE_SECONDS;
+    return m->kind != COUNTER && m->kind != SECONDS;
 }
 
 static bool is_time(const struct metric *m)
 {
-    return m->kind == SECONDS || m->kind == GAUGE_SECONDS;
+    return m->kind >= SECONDS;
 }
 
 static const char *suffix(const struct metric *m)
@@ -369,7 +377,7 @@ static void stats_json(torc_req *rq, void *arg)
     measures_put(&s->measures, &j);
     json_begin(&j, "total", '{');
     for (size_t i = 0; i < ARRAY_LEN(metrics); i++)
-        put_metric(&j, &metrics[i], total(s, metrics[i].offset));
+        put_metric(&j, &metrics[i], total(s, &metrics[i]));
     json_end(&j, '}');
     put_pool(&j, s);
     json_begin(&j, "program", '{');

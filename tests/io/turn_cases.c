@@ -268,6 +268,8 @@ static void stats_are_counted(void **state)
     assert_true(b.turns > a.turns && b.enters > a.enters && b.cqes > a.cqes);
     assert_true(b.syscalls >= b.enters);
     assert_true(b.busy_ns > 0);
+    assert_true(b.turn_ns > 0 && b.turn_ns <= b.busy_ns);
+    assert_true(b.turn_cqes > 0 && b.turn_cqes <= b.cqes);
     endpoint_close(&e);
     rig_close(r);
 }

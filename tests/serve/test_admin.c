@@ -164,6 +164,7 @@ static void check_sums(json_t *stats, int cores)
     json_object_foreach(json_at(stats, "total"), name, value)
     {
         double sum = 0, want = json_number_value(value);
+        if (strncmp(name, "turn_", 5) == 0) continue; /* the most of a core */
         for (int c = 0; c < cores; c++) {
             char path[128];
             snprintf(path, sizeof path, "per_core.%d.%s", c, name);

@@ -153,6 +153,21 @@ static void test_the_queue(void **state)
     server_stop(&s);
 }
 
+/* The handler computes for 60 ms at a stretch: no turn is shorter that ran it. */
+static void test_the_longest_turn(void **state)
+{
+    struct server s;
+    struct times t;
+    (void)state;
+    server_start(&s, "--timing");
+    ask(&s, "/long", 200, &t);
+    stats_await_more(&s, "total.turn_longest_seconds", 0.05);
+    double longest = stats_number(&s, "total.turn_longest_seconds");
+    assert_true(stats_number(&s, "total.busy_seconds") >= longest);
+    assert_true(stats_number(&s, "total.turn_cqes_peak") >= 1);
+    server_stop(&s);
+}
+
 static void test_off_by_default(void **state)
 {
     struct server s;
@@ -174,7 +189,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_run_and_wait),       cmocka_unit_test(test_a_streamed_response),
         cmocka_unit_test(test_errors_have_it_too), cmocka_unit_test(test_both_fields_are_kept),
-        cmocka_unit_test(test_off_by_default),
+        cmocka_unit_test(test_the_longest_turn),   cmocka_unit_test(test_off_by_default),
     };
     const struct CMUnitTest of_cores[] = {cmocka_unit_test(test_the_queue)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,6 +33,13 @@ static void both(torc_req *rq, void *arg)
     torc_reply(rq, 200, "text/plain", TORC_S("both"));
 }
 
+static void long_turn(torc_req *rq, void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 3; i++) spin();
+    torc_reply(rq, 200, "text/plain", TORC_S("long"));
+}
+
 /* Until its body comes. */
 static void hold(torc_req *rq, void *arg)
 {
@@ -84,6 +91,7 @@ int main(int argc, char **argv)
     torc_server *s = torc_server_new("timed");
     if (!s || torc_route(s, "GET", "/plain", plain, NULL) < 0 ||
         torc_route(s, "GET", "/both", both, NULL) < 0 ||
+        torc_route(s, "GET", "/long", long_turn, NULL) < 0 ||
         torc_route(s, "POST", "/hold", hold, NULL) < 0 ||
         torc_route(s, "GET", "/stream", stream, NULL) < 0 ||
         torc_route(s, "GET", "/own", own, NULL) < 0 ||
