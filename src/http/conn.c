@@ -1,6 +1,7 @@
 #include "http/conn.h"
 
 #include "base/counter.h"
+#include "base/probe.h"
 #include "http/events.h"
 #include "http/visitor.h"
 
@@ -208,6 +209,7 @@ void conn_on_sent(struct io *io, struct io_op *op, int res, bool more)
         on_send_failed(c, res);
         return;
     }
+    PROBE(sent, c, res);
     counter_add(&c->ctx->stats.bytes_out, (uint64_t)res);
     c->unacked += res;
     send_queue_sent(&c->unsent, (size_t)res);

@@ -1,6 +1,7 @@
 #include "http/h1.h"
 
 #include "base/counter.h"
+#include "base/probe.h"
 #include "http/h1_account.h"
 #include "http/h1_exchange.h"
 #include "http/handler.h"
@@ -162,6 +163,7 @@ static void serve(struct h1_exchange *x)
     x->counted = true;
     c->used = true;
     http_count_begin(c->ctx, x->rq.arrived);
+    PROBE(head, &x->rq, c);
     int status = UNLIKELY(c->limited) ? h1_limit(x) : 0;
     if (LIKELY(!status)) status = request_accept(&x->rq);
     if (status) {

@@ -1,6 +1,7 @@
 #include "http/h1_exchange.h"
 
 #include "base/decimal.h"
+#include "base/probe.h"
 #include "http/response.h"
 #include "http/status.h"
 
@@ -94,6 +95,7 @@ int h1_respond(struct torc_req *rq, slice body)
 {
     struct conn *c = h1_exchange_of(rq)->conn;
     if (rq->cancelled) return rq->cancelled;
+    PROBE(reply, rq, rq->response.status);
     size_t head = HEAD_ROOM + rq->response.type.len + rq->response.fields_len;
     if (!request_gets_body(rq)) body.len = 0;
     bool whole = head + body.len <= (size_t)SEND_LARGE_CAP;

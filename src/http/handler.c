@@ -1,5 +1,6 @@
 #include "http/handler.h"
 
+#include "base/probe.h"
 #include "http/waiting.h"
 
 #include <errno.h>
@@ -44,6 +45,7 @@ void handler_run(void *arg)
     struct torc_req *rq = arg;
     rq->scope.label = rq->route;
     fiber_set_label(&rq->ctx->fibers, rq->route);
+    PROBE(start, rq, rq->route);
     rq->route->fn(rq, rq->route->arg);
     if (rq->groups) waiting_join_groups(rq);
     if (!list_empty(&rq->resources)) request_release_all(rq);

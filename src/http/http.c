@@ -1,5 +1,6 @@
 #include "http/http.h"
 
+#include "base/probe.h"
 #include "http/events.h"
 #include "http/h1.h"
 #include "http/h1_exchange.h"
@@ -47,6 +48,7 @@ void http_accept(struct http_context *ctx, int fd)
 {
     struct conn *c = conn_open(ctx, fd, &h1_protocol);
     if (!c) return;
+    PROBE(accept, c, fd);
     if (ctx->recorder) event_of_conn(ctx->recorder, EVENT_ACCEPTED, c);
     if (ctx->draining) conn_drain(c);
     bool visitors = http_limits_visitors(ctx->limits);

@@ -201,8 +201,7 @@ static void readyz(torc_req *rq, void *arg)
                    s->phase == SERVER_DRAINING ? TORC_S("draining\n") : TORC_S("starting\n"));
 }
 
-/* Replies 503 and returns false until the cores have initialised the counters; reads the measures.
- */
+/* Replies 503 and returns false until the cores have counters; reads the measures. */
 static bool require_started(struct torc_server *s, torc_req *rq)
 {
     bool started = s->phase >= SERVER_READY;

@@ -1,5 +1,7 @@
 #include "task/scope.h"
 
+#include "base/probe.h"
+
 #include <errno.h>
 
 /* ---- the tree ---- */
@@ -101,6 +103,7 @@ static void resume(struct io_task *t)
     const struct scope_watch *watch = s->fibers->watch;
     void *user = s->user;
     stopwatch_start(code);
+    PROBE(resume, user, s);
     if (watch) watch->resumes(user);
     fiber_resume(s->fibers, w->fiber);
     if (watch) watch->left(user);
@@ -117,6 +120,7 @@ int wait_park(struct scope *s, struct wait *w, void (*cancel)(struct wait *w))
     list_push(&s->waits, &w->link);
     const struct scope_watch *watch = s->fibers->watch;
     if (watch && !s->apart) watch->parks(s->user, w->what, fiber_is_outermost(s->fibers));
+    PROBE(wait, s->user, w->what);
     int saved = errno; /* of a thread in C, but of a fiber here */
     struct io *io = s->io;
     io->n_parked++;
