@@ -123,22 +123,17 @@ static const struct metric metrics[] = {
     {"events_recorded", "events recorded for /timeline.json", COUNTER, AT(recorder.written)},
     {"busy_seconds", "time not spent waiting in the kernel", SECONDS, AT(loop.io.stats.busy_ns)},
     {"turns", "turns of the event loop", COUNTER, AT(loop.io.stats.turns)},
-    {"enters", "calls that wait: io_uring_enter, epoll_wait, ppoll, recv", COUNTER,
-     AT(loop.io.stats.enters)},
+    {"enters", "calls that wait in the kernel", COUNTER, AT(loop.io.stats.enters)},
     {"syscalls", "system calls made by the engine", COUNTER, AT(loop.io.stats.syscalls)},
     {"posts", "functions run for other threads", COUNTER, AT(loop.io.stats.posts)},
     {"sqes", "operations submitted", COUNTER, AT(loop.io.stats.sqes)},
     {"cqes", "completions reaped", COUNTER, AT(loop.io.stats.cqes)},
-    {"turn_longest_seconds", "longest turn, from the return of its wait to its last callback",
-     MOST_SECONDS, AT(loop.io.stats.turn_ns)},
+    {"turn_longest_seconds", "longest turn", MOST_SECONDS, AT(loop.io.stats.turn_ns)},
     {"turn_cqes_peak", "most completions reaped in a turn", MOST, AT(loop.io.stats.turn_cqes)},
-    {"cq_overflows", "turns that found the completion queue overflowed", COUNTER,
-     AT(loop.io.stats.overflows)},
-    {"buffers_short", "receives that ended because no buffer was free", COUNTER,
-     AT(loop.io.stats.no_buffers)},
+    {"cq_overflows", "turns with an overflowed queue", COUNTER, AT(loop.io.stats.overflows)},
+    {"buffers_short", "receives that found no buffer free", COUNTER, AT(loop.io.stats.no_buffers)},
     {"streams_rearmed", "multishot operations restarted", COUNTER, AT(loop.io.stats.rearmed)},
-    {"sq_full", "submissions made early because the queue was full", COUNTER,
-     AT(loop.io.stats.sq_full)},
+    {"sq_full", "submissions made early: full queue", COUNTER, AT(loop.io.stats.sq_full)},
 };
 
 #undef AT
@@ -172,8 +167,7 @@ static uint64_t total(const struct torc_server *s, const struct metric *m)
     uint64_t all = 0;
     for (uint32_t i = 0; i < s->n_cores; i++) {
         uint64_t v = value_of(&s->cores[i], m->offset);
-        bool most = m->kind == MOST || m->kind == MOST_SECONDS;
-        all = !most ? all + v : v > all ? v : all;
+        all = m->kind == MOST || m->kind == MOST_SECONDS ? (v > all ? v : all) : all + v;
     }
     return all;
 }
