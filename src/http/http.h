@@ -8,7 +8,7 @@ void http_open(struct http_context *ctx, struct io *io, const struct http_limits
 
 /* The limits that ctx->limits points to have other values than `before`. What has begun keeps what
  * it has: requests the limits of their head and body, connections what limits their client. What
- * waits for a client is timed anew, from when that began. */
+ * waits for a client is timed again, from when that began. */
 void http_limits_changed(struct http_context *ctx, const struct http_limits *before);
 
 /* For http_open and http_limits_changed: room for what the limits allow. */

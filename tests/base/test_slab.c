@@ -99,7 +99,7 @@ static void few_objects_touch_little(void **state)
     }
 }
 
-/* A block that is only begun is freed as well, and the next one is begun anew. */
+/* A block that is only begun is freed as well, and the next one is begun afresh. */
 static void a_begun_block_is_trimmed(void **state)
 {
     (void)state;

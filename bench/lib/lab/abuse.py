@@ -15,7 +15,7 @@ PATH = "/crypto?ms=1&where=inline"  # one core serves fewer than LIMIT × TIMES 
 GOOD = Flow(PATH, connections=10, seconds=5, rate=150, source="127.0.1.1-127.0.1.10")
 ABUSIVE = Flow(PATH, connections=32, seconds=5, rate=LIMIT * TIMES, source="127.0.2.1")
 ROUNDS = 3
-MOST = 1.2  # times what a good client's p99 is without the abusive one
+MOST = 1.2  # a good client's p99 beside the abusive one over its p99 alone, at most
 LIMITED = ("--rate-limit", str(LIMIT), "--rate-burst", str(BURST))
 SETTINGS = {  # name -> options of the server, and whether the abusive client is there
     "good clients alone": (LIMITED, False),
@@ -27,7 +27,7 @@ SETTINGS = {  # name -> options of the server, and whether the abusive client is
 def _round(stage: Stage, name: str) -> list[Seen]:
     args, abused = SETTINGS[name]
     seconds = stage.seconds(GOOD.seconds)
-    flows = [Flow(**{**vars(one), "seconds": seconds}) for one in ([GOOD, ABUSIVE] if abused else [GOOD])]
+    flows = [one.lasting(seconds) for one in ([GOOD, ABUSIVE] if abused else [GOOD])]
     with stage.torc(*args) as server:
         return stage.ask(server, *flows)
 

@@ -18,7 +18,7 @@ def take(stage: Stage) -> Finding:
     taken: dict[str, list[Seen]] = {}
     seconds = stage.seconds(SECONDS)
     for name, where in WHERE.items():
-        flows = [Flow(**{**vars(LIGHT), "seconds": seconds})]
+        flows = [LIGHT.lasting(seconds)]
         if where:
             path = f"/crypto?ms={HEAVY_MS}&where={where}"
             flows.append(Flow(path, connections=8, seconds=seconds, rate=HEAVY_RATE))

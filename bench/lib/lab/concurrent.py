@@ -22,7 +22,7 @@ def take(stage: Stage) -> Finding:
     taken: Taken = {}
     for name, (cores, asked) in SETTINGS.items():
         with stage.torc("--max-requests", "65536", cores=cores) as server:
-            taken[name] = stage.measured(server, Flow(**{**vars(asked), "seconds": stage.seconds(SECONDS)}))
+            taken[name] = stage.measured(server, asked.lasting(stage.seconds(SECONDS)))
     return conclude(taken)
 
 

@@ -27,7 +27,7 @@ def take(stage: Stage) -> Finding:
         for name in models if number % 2 == 0 else reversed(models):
             with stage.torc("--threads", "8", engine=name) if name == "threads" else stage.torc(engine=name) as server:
                 for what, asked in ASKED.items():
-                    (seen,) = stage.ask(server, Flow(**{**vars(asked), "seconds": seconds}))
+                    (seen,) = stage.ask(server, asked.lasting(seconds))
                     taken.setdefault((what, name), []).append(seen)
     return conclude(taken)
 

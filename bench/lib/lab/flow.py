@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
@@ -34,6 +34,10 @@ class Flow:
         for pid in watch:
             words += ["--watch", str(pid)]
         return [*words, url + self.path]
+
+    def lasting(self, seconds: float) -> Flow:
+        """The same, measured for that long."""
+        return replace(self, seconds=seconds)
 
     @property
     def longest(self) -> float:
