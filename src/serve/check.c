@@ -58,10 +58,10 @@ static void print_running(const struct running *r, const struct sock_addr *admin
     }
     for (uint32_t i = 0; i < r->n_changes; i++) {
         const struct running_change *c = &r->change[i];
-        bool may = settings_may_change(c->option, c->was);
-        restart += !may;
-        printf("%s %s: %s in the server at %s, %s here\n", may ? "reload      " : "restart     ",
-               c->option->name, settings_shown(c->was), text, settings_shown(c->option->text));
+        restart += c->restart;
+        printf("%s %s: %s in the server at %s, %s here\n",
+               c->restart ? "restart     " : "reload      ", c->option->name,
+               settings_shown(c->was), text, settings_shown(c->option->text));
     }
     if (restart)
         printf("running      a reload would be refused; settings that need a restart: %u\n",
@@ -188,7 +188,7 @@ static void put_running(struct json *j, const struct running *r)
         json_put_string(j, "option", c->option->name);
         json_put_string(j, "running", c->was);
         json_put_string(j, "here", c->option->text);
-        json_put_bool(j, "restart", !settings_may_change(c->option, c->was));
+        json_put_bool(j, "restart", c->restart);
         json_end(j, '}');
     }
     json_end(j, ']');
@@ -227,7 +227,7 @@ static bool ask_running(const struct torc_server *s, struct running *r)
 {
     const struct options *o = s->options;
     if (!o->has_admin || !o->admin.in.sin_port) return false;
-    running_compare(r, s->set, &o->admin);
+    running_compare(r, s->set, &o->admin, s->engine);
     return true;
 }
 

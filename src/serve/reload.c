@@ -73,10 +73,8 @@ static bool knows_clients(const struct torc_server *s)
 
 static bool check_option(const struct torc_server *s, const struct option *o, const char *was)
 {
-    bool client =
-        strcmp(o->name, "rate-limit") == 0 || strcmp(o->name, "max-connections-per-client") == 0;
     if (!settings_may_change(o, was)) return refuse(s, o, was, "");
-    if (client && !knows_clients(s) && !http_limits_clients(&s->options->limits))
+    if (settings_of_clients(o) && !knows_clients(s) && !http_limits_clients(&s->options->limits))
         return refuse(s, o, was, ": the server has begun without the addresses of clients");
     return true;
 }

@@ -2,6 +2,7 @@
 
 #include "serve/settings.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -10,6 +11,8 @@
 enum { ANSWER_MAX = 1 << 20, WAIT_SECONDS = 10 };
 
 /* ---- asking ---- */
+/* The engine that --check has opened interrupts calls of its thread, and with a time limit the
+ * kernel does not restart them by itself. */
 
 static int open_admin(const struct sock_addr *admin)
 {
@@ -18,7 +21,10 @@ static int open_admin(const struct sock_addr *admin)
     if (fd < 0) return -1;
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait); /* for connect, too */
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
-    if (connect(fd, &admin->sa, admin->len) == 0) return fd;
+    int err;
+    do err = connect(fd, &admin->sa, admin->len);
+    while (err < 0 && errno == EINTR);
+    if (err == 0) return fd;
     close(fd);
     return -1;
 }
@@ -29,8 +35,11 @@ static char *read_answer(int fd)
     size_t n = 0;
     ssize_t got = 1;
     char *text = malloc(ANSWER_MAX + 1);
-    while (text && n < ANSWER_MAX && (got = read(fd, text + n, ANSWER_MAX - n)) > 0)
-        n += (size_t)got;
+    while (text && n < ANSWER_MAX && got != 0) {
+        got = read(fd, text + n, ANSWER_MAX - n);
+        if (got < 0 && errno != EINTR) break;
+        n += got > 0 ? (size_t)got : 0;
+    }
     if (text) text[n] = '\0';
     if (got == 0) return text;
     free(text);
@@ -66,7 +75,32 @@ static void read_settings(const struct option_set *s, char *text, char *value[])
     }
 }
 
-void running_compare(struct running *r, const struct option_set *s, const struct sock_addr *admin)
+static const char *value_of(const struct option_set *s, char *const value[], const char *name)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (strcmp(s->list[i].name, name) == 0) return value[i];
+    return NULL;
+}
+
+static bool limits_clients(const struct option_set *s, char *const value[])
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (settings_of_clients(&s->list[i]) && !settings_same(value[i], "0")) return true;
+    return false;
+}
+
+/* Whether the server that runs knows the addresses of its clients, as far as its options tell. */
+static bool knows_clients(const struct option_set *s, char *const value[],
+                          const struct io_engine *engine)
+{
+    const char *name = value_of(s, value, "engine");
+    const struct io_engine *its = name ? io_engine_find(name) : engine;
+    if (!its || !io_engine_has_ring(its) || limits_clients(s, value)) return true;
+    return value_of(s, value, "access-log") || settings_same(value_of(s, value, "direct"), "no");
+}
+
+void running_compare(struct running *r, const struct option_set *s, const struct sock_addr *admin,
+                     const struct io_engine *engine)
 {
     char *value[OPTIONS_MAX] = {0};
     *r = (struct running){.text = ask(admin)};
@@ -74,10 +108,12 @@ void running_compare(struct running *r, const struct option_set *s, const struct
     r->reached = body && strncmp(r->text, "HTTP/1.1 200 ", 13) == 0;
     if (!r->reached) return;
     read_settings(s, body + 4, value);
+    bool clients = knows_clients(s, value, engine);
     for (size_t i = 0; i < s->count; i++) {
         const struct option *o = &s->list[i];
+        bool may = settings_may_change(o, value[i]) && (clients || !settings_of_clients(o));
         if (settings_has(o) && !settings_same(value[i], o->text))
-            r->change[r->n_changes++] = (struct running_change){o, value[i]};
+            r->change[r->n_changes++] = (struct running_change){o, value[i], !may};
     }
 }
 

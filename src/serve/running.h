@@ -2,12 +2,14 @@
 /* What --check says of a server that runs: how its settings differ, as its --admin tells them. */
 
 #include "base/option.h"
+#include "io/io.h"
 #include "io/sock.h"
 
 /* A setting that differs. */
 struct running_change {
     const struct option *option;
     const char *was; /* of the server that runs; NULL: none */
+    bool restart;    /* a reload would be refused for it */
 };
 
 struct running {
@@ -17,7 +19,9 @@ struct running {
     uint32_t n_changes;
 };
 
-/* Asks the server at that address, within some seconds, and compares with `s`. */
-void running_compare(struct running *r, const struct option_set *s, const struct sock_addr *admin);
+/* Asks the server at that address, within some seconds, and compares with `s`. It is taken to run
+ * on `engine` unless it names another. */
+void running_compare(struct running *r, const struct option_set *s, const struct sock_addr *admin,
+                     const struct io_engine *engine);
 
 void running_free(struct running *r);

@@ -16,6 +16,11 @@ bool settings_may_change(const struct option *o, const char *was)
     return o->reload && !(log && !was != !o->text);
 }
 
+bool settings_of_clients(const struct option *o)
+{
+    return strcmp(o->name, "rate-limit") == 0 || strcmp(o->name, "max-connections-per-client") == 0;
+}
+
 /* A config file has one value on a line, and no control characters. */
 static size_t put_line(const struct option *o, slice value, char *out)
 {

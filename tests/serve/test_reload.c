@@ -577,6 +577,31 @@ static void test_check_tells_what_would_change(void **state)
     end(&rig);
 }
 
+static void check_limit(const char *running, bool restart)
+{
+    static const char text[] = "rate-limit = 5\nlisten = 127.0.0.1:0\ncores = 1\n";
+    struct rig rig;
+    struct server out;
+    begin(&rig, running);
+    check(&rig, text, false, &out);
+    assert_non_null(strstr(server_log(&out), restart ? "\nrestart      rate-limit: 0 in"
+                                                     : "\nreload       rate-limit: 0 in"));
+    server_free(&out);
+    check(&rig, text, true, &out);
+    assert_true(restart == !!strstr(server_log(&out), "\"here\":\"5\",\"restart\":true"));
+    server_free(&out);
+    end(&rig);
+}
+
+/* What test_rate finds to be refused, --check has told. */
+static void test_check_tells_which_limits_need_a_restart(void **state)
+{
+    (void)state;
+    check_limit("", strcmp(server_engine, "io_uring") == 0);
+    check_limit("max-connections-per-client = 9\n", false);
+    check_limit("direct = no\n", false);
+}
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
@@ -595,6 +620,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_in_a_drain),
         cmocka_unit_test(test_at_the_start),
         cmocka_unit_test(test_check_tells_what_would_change),
+        cmocka_unit_test(test_check_tells_which_limits_need_a_restart),
     };
     const struct CMUnitTest of_cores[] = {
         cmocka_unit_test(test_fewer_connections),
