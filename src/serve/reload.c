@@ -5,6 +5,7 @@
 #include "http/visitor.h"
 #include "serve/backtrace.h"
 #include "serve/connections.h"
+#include "serve/effect.h"
 #include "serve/settings.h"
 
 #include <errno.h>
@@ -145,7 +146,10 @@ static bool check(struct torc_server *s, struct option_set *next)
     if (!read_options(s, next) || !check_changes(s, next)) return false;
     options_divide(o);
     if (!check_connections(s, o) || !check_root(o) || !open_log(s, o)) return false;
-    if (make_roots(s, o)) return true;
+    if (make_roots(s, o)) {
+        effect_log(next, s->engine);
+        return true;
+    }
     drop_roots(s);
     return false;
 }

@@ -10,6 +10,7 @@
 #include "serve/check.h"
 #include "serve/connections.h"
 #include "serve/cores.h"
+#include "serve/effect.h"
 #include "serve/mount.h"
 #include "serve/overflow.h"
 #include "serve/program_metrics.h"
@@ -232,6 +233,7 @@ static int choose_engine(struct torc_server *s)
     if (!s->engine) return EXIT_ENGINE;
     s->n_cores = io_holds_thread(s->engine) ? o->threads : o->n_cpus;
     if (io_holds_thread(s->engine)) options_fit_threads(o, log_reason);
+    effect_log(s->set, s->engine);
     return 0;
 }
 

@@ -190,6 +190,65 @@ static void test_json_with_few_descriptors(void **state)
     }
 }
 
+/* ---- options that change nothing ---- */
+
+/* Whether --check with these options says that the option has no effect. Nothing else may. */
+static bool has_no_effect(const char *option, const char *why, const char *const *options)
+{
+    struct server s;
+    char line[128];
+    struct server_how how = {.engine = server_engine};
+    snprintf(line, sizeof line, "torc: %s has no effect %s\n", option, why);
+    assert_int_equal(server_run(&s, &how, options), 0);
+    bool says = strstr(server_log(&s), line), any = strstr(server_log(&s), " has no effect ");
+    server_free(&s);
+    assert_true(says == any);
+    return says;
+}
+
+static void test_options_without_effect(void **state)
+{
+    static const struct {
+        const char *option, *value, *why, *off, *on;
+    } cases[] = {
+        {"--rate-burst", "9", "without --rate-limit", "--rate-limit=0", "--rate-limit=5/m"},
+        {"--read-grace", "9s", "with --min-read-rate 0", "--min-read-rate=0", "--min-read-rate=1"},
+        {"--body-grace", "9s", "with --min-body-rate 0", "--min-body-rate=0", "--min-body-rate=1"},
+        {"--queue-timeout", "9s", "with --queue 0", "--queue=0", "--queue=1"},
+        {"--tcp-keepalive-interval", "9s", "with --tcp-keepalive 0", "--tcp-keepalive=0",
+         "--tcp-keepalive=1s"},
+        {"--tcp-keepalive-probes", "9", "with --tcp-keepalive 0", "--tcp-keepalive=0",
+         "--tcp-keepalive=1s"},
+        {"--timeline", "9", "without --admin", NULL, "--admin=127.0.0.1:0"},
+        {"--access-log-format", "json", "without --access-log", NULL, "--access-log=-"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *option = cases[i].option, *why = cases[i].why;
+        const char *options[] = {"--check", option, cases[i].value, cases[i].off, NULL};
+        assert_true(has_no_effect(option, why, options));
+        options[3] = cases[i].on;
+        assert_false(has_no_effect(option, why, options));
+    }
+}
+
+static void test_threads_of_another_engine(void **state)
+{
+    const char *const options[] = {"--check", "--threads", "9", NULL};
+    (void)state;
+    assert_true(has_no_effect("--threads", "without --engine threads", options) ==
+                (strcmp(server_engine, "threads") != 0));
+}
+
+/* A default that is given, as in a config file made of /settings, is no mistake. */
+static void test_given_defaults(void **state)
+{
+    const char *const options[] = {"--check",       "--queue=0",      "--queue-timeout=1000ms",
+                                   "--threads=200", "--rate-burst=0", NULL};
+    (void)state;
+    assert_false(has_no_effect("--queue-timeout", "with --queue 0", options));
+}
+
 static void test_json_without_check_is_rejected(void **state)
 {
     struct server s;
@@ -211,6 +270,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_json_has_the_reason_of_a_refusal),
         cmocka_unit_test(test_json_with_few_descriptors),
         cmocka_unit_test(test_json_without_check_is_rejected),
+        cmocka_unit_test(test_options_without_effect),
+        cmocka_unit_test(test_threads_of_another_engine),
+        cmocka_unit_test(test_given_defaults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -602,6 +602,16 @@ static void test_check_tells_which_limits_need_a_restart(void **state)
     check_limit("direct = no\n", false);
 }
 
+static void test_options_without_effect(void **state)
+{
+    struct rig rig;
+    (void)state;
+    begin(&rig, "");
+    reload(&rig, "rate-burst = 5\n");
+    server_await_log(&rig.s, "--rate-burst has no effect without --rate-limit\n");
+    end(&rig);
+}
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
@@ -621,6 +631,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_at_the_start),
         cmocka_unit_test(test_check_tells_what_would_change),
         cmocka_unit_test(test_check_tells_which_limits_need_a_restart),
+        cmocka_unit_test(test_options_without_effect),
     };
     const struct CMUnitTest of_cores[] = {
         cmocka_unit_test(test_fewer_connections),
