@@ -357,7 +357,9 @@ static int read_line(struct option_set *s, char *line)
     if (rest.len == 0) return 0;
     slice_cut(&rest, '=', &name);
     name = slice_trim(name);
-    if (!rest.ptr) return option_fail(s, "expected \"name = value\"");
+    if (!rest.ptr)
+        return option_fail(s, "expected \"name = value\", not \"%.*s\"",
+                           (int)(name.len < 60 ? name.len : 60), name.ptr);
     struct option *o = find_option(s, name, &negated);
     if (!o) return fail_unknown(s, "", name);
     if (o->command) return option_fail(s, "%s can only be given on the command line", o->name);

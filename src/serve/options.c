@@ -173,16 +173,31 @@ void options_fit_threads(struct options *o, void (*report)(const char *line))
     o->limits.shed = false;
 }
 
+/* The line of the config file that an option was read from, or 0. */
+static unsigned line_of(const struct option_set *s, const char *name)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (strcmp(s->list[i].name, name) == 0) return s->list[i].line;
+    return 0;
+}
+
+static int fail_root(struct option_set *s, const char *root, const char *why)
+{
+    unsigned line = line_of(s, "root");
+    if (line == 0) return option_fail(s, "--root takes a directory; %.200s%s", root, why);
+    return option_fail(s, "%.200s:%u: root takes a directory; %.200s%s", options_get(s)->config,
+                       line, root, why);
+}
+
 static int check_root(struct option_set *s)
 {
     struct stat st;
+    char why[128];
     const char *root = options_get(s)->root;
     if (!root) return 0;
-    if (stat(root, &st) < 0)
-        return option_fail(s, "--root takes a directory; %.200s: %s", root, strerror(errno));
-    if (!S_ISDIR(st.st_mode))
-        return option_fail(s, "--root takes a directory; %.200s is not one", root);
-    return 0;
+    if (stat(root, &st) == 0) return S_ISDIR(st.st_mode) ? 0 : fail_root(s, root, " is not one");
+    snprintf(why, sizeof why, ": %s", strerror(errno));
+    return fail_root(s, root, why);
 }
 
 static void separate_families(struct options *o)

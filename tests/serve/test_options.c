@@ -615,6 +615,16 @@ static void config_file_sets_options(void **state)
     assert_int_equal(o->backlog, 3);
 }
 
+static void root_of_a_config_file(void **state)
+{
+    (void)state;
+    assert_config_error("depth = 8\nroot = /no/such/dir\n",
+                        "2: root takes a directory; /no/such/dir: No such file or directory");
+    assert_config_error("root = /dev/null\n", "1: root takes a directory; /dev/null is not one");
+    reset();
+    VALID("--config", config_path, "--root=/");
+}
+
 static void command_line_wins_over_config_over_program(void **state)
 {
     (void)state;
@@ -839,6 +849,7 @@ int main(void)
         TEST(unknown_options_are_rejected),
         TEST(program_sets_options),
         TEST(config_file_sets_options),
+        TEST(root_of_a_config_file),
         TEST(command_line_wins_over_config_over_program),
         TEST(config_errors_name_the_line),
         TEST(program_adds_options),

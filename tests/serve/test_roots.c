@@ -383,7 +383,7 @@ static void test_a_program_has_its_config_read_again(void **state)
     server_await_log(&server, "reloaded config; settings changed: 2\n");
     write_text("config", "root = three/none\n");
     ask("GET", "/reload", "", 200);
-    server_await_log(&server, "--root takes a directory; three/none: No such file");
+    server_await_log(&server, "config:1: root takes a directory; three/none: No such file");
     server_await_log(&server, "the settings stay as they were\n");
     stop();
 }
