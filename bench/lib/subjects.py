@@ -34,7 +34,8 @@ def binary(build: Path, name: str) -> str:
         if path.is_file() and os.access(path, os.X_OK):
             return str(path)
     more = " (meson configure -Dbench=true)" if name.startswith("floor-") else ""
-    raise ProcessError(f"no {name} in {build}: build it with meson compile -C {build}{more}")
+    setup = "" if (build / "build.ninja").is_file() else f"tools/setup --build && meson setup {build} && "
+    raise ProcessError(f"no {name} in {build}: build it with {setup}meson compile -C {build}{more}")
 
 
 def _torc(engine: str) -> Subject:
