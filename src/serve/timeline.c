@@ -297,17 +297,23 @@ static int lane_open(struct lane *l, const struct torc_server *s, const struct c
     return l->traced ? 0 : -1;
 }
 
-static void put_core(struct json *j, struct lane *l)
+static void put_name(const struct lane *l, const char *of, const char *name)
+{
+    put_begin(l, of, "M", 0);
+    json_begin(l->j, "args", '{');
+    json_put_string(l->j, "name", name);
+    json_end(l->j, '}');
+    json_end(l->j, '}');
+}
+
+static void put_core(struct json *j, struct lane *l, const char *program)
 {
     char name[32];
     snprintf(name, sizeof name, "core %u", l->core->index);
     look(l);
     l->j = j;
-    put_begin(l, "thread_name", "M", 0);
-    json_begin(j, "args", '{');
-    json_put_string(j, "name", name);
-    json_end(j, '}');
-    json_end(j, '}');
+    put_name(l, "process_name", program);
+    put_name(l, "thread_name", name);
     look(l);
 }
 
@@ -332,7 +338,7 @@ static void put_all(struct json *j, const struct torc_server *s, uint64_t ms)
     uint32_t left_out = l ? 0 : s->n_cores;
     for (uint32_t i = 0; l && i < s->n_cores; i++) {
         if (lane_open(l, s, &s->cores[i], ms) == 0)
-            put_core(j, l);
+            put_core(j, l, s->name);
         else
             left_out++;
         free(l->records);

@@ -25,6 +25,7 @@ struct trace {
     json_t *json;
     struct span spans[SPANS_MAX];
     size_t n_spans, n_lanes, n_accepted, n_slices;
+    bool named; /* after the program */
     double slice_us;
 };
 
@@ -103,7 +104,9 @@ static void read_trace(const struct server *s, const char *path, struct trace *t
         size_t lane = (size_t)json_number(event, "tid");
         assert_true(lane < 256);
         if (strchr("ben", *ph)) add_step(span_of(t, text_at(event, "id")), event);
-        if (*ph == 'M') t->n_lanes++;
+        if (strcmp(text_at(event, "name"), "thread_name") == 0) t->n_lanes++;
+        if (strcmp(text_at(event, "name"), "process_name") == 0)
+            t->named = strcmp(json_text(event, "args.name"), "timed") == 0;
         if (*ph == 'i') t->n_accepted++;
         if (*ph != 'X') continue;
         double at = json_number(event, "ts"), dur = json_number(event, "dur");
@@ -172,6 +175,7 @@ static void test_each_request_has_its_span(void **state)
     assert_int_equal(count(&t, "GET /stream", 200, "queue run sleep run send "), 1);
     assert_int_equal(t.n_accepted, FEW);
     assert_int_equal(t.n_lanes, strcmp(server_engine, "threads") == 0 ? 4 : 1);
+    assert_true(t.named);
     for (size_t i = 0; i < t.n_spans; i++)
         if (strcmp(t.spans[i].name, "GET /both") == 0)
             assert_true(t.spans[i].end - t.spans[i].begin >= 80e3);
