@@ -22,7 +22,7 @@ enum {
 struct router;
 
 struct route {
-    torc_handler *fn;
+    torc_handler *fn; /* first, where tools/trace/README.md has it read */
     void *arg;
 };
 

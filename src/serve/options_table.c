@@ -303,7 +303,7 @@ static const struct option table[] = {
     {"write-timeout", "TIME", "maximum time without progress while sending a response", "30s",
      GROUP_LIMITS, OPTION_DURATION, AT(limits.write_timeout), NS_PER_MS, DAY, .reload = true},
     {"min-read-rate", "SIZE",
-     "bytes a second that a client must take of a response while some of it waits for it, or the "
+     "bytes a second that a client must take of a response while output waits for it, or the "
      "connection is cut; 0 means any",
      "240", GROUP_LIMITS, OPTION_SIZE, AT(limits.min_read_rate), 0, G, .reload = true},
     {"read-grace", "TIME", "time by which a client may fall behind --min-read-rate", "30s",
