@@ -597,7 +597,9 @@ static void check_limit(const char *running, bool restart)
 static void test_check_tells_which_limits_need_a_restart(void **state)
 {
     (void)state;
-    check_limit("", strcmp(server_engine, "io_uring") == 0);
+    bool may_not_know = strcmp(server_engine, "io_uring") == 0;
+    check_limit("", may_not_know);
+    if (!may_not_know) return;
     check_limit("max-connections-per-client = 9\n", false);
     check_limit("direct = no\n", false);
 }
