@@ -386,6 +386,10 @@ bool io_idle(const struct io *io);
 /* Starts the stream of accepted sockets. */
 void io_accept_start(struct io *io, struct io_accept *a);
 
+/* With config.one_connection: whether a thread waits for the listener, so that what is queued there
+ * is about to be accepted. */
+bool io_is_attended(int listener);
+
 /* Initialises a socket from an accept (`accepted`) or from a descriptor of the caller that is
  * connected or about to connect. 0, or negative errno: then the caller must still close it with
  * IO_CLOSE_SOCK. */

@@ -100,6 +100,11 @@ void threads_leave_doors(struct io *io)
         door_leave(&entrance_of(l)->place);
 }
 
+bool io_is_attended(int listener)
+{
+    return door_is_attended(listener);
+}
+
 /* ---- accepting ---- */
 
 static bool is_entrance(struct threads *t, const void *entrance)

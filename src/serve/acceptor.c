@@ -1,7 +1,6 @@
 #include "serve/acceptor.h"
 
 #include "base/log.h"
-#include "io/door.h"
 #include "io/sock.h"
 
 #include <errno.h>
@@ -338,7 +337,7 @@ void acceptor_stop(struct acceptor *a)
 static bool is_attended(const struct acceptor *a)
 {
     for (uint32_t i = 0; i < a->n_listeners; i++)
-        if (!door_is_attended(a->listener[i].accept.listener)) return false;
+        if (!io_is_attended(a->listener[i].accept.listener)) return false;
     return true;
 }
 
