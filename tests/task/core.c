@@ -52,6 +52,11 @@ void core_open(struct core *c, uint32_t max)
     fiber_pool_init(&c->fibers, STACK, max);
     scope_init(&c->scope, &c->io, &c->fibers, c);
     wheel_timer_init(&c->guard, on_guard);
+    core_guard(c);
+}
+
+void core_guard(struct core *c)
+{
     wheel_set(&c->io.wheel, &c->guard, clock_ns() + GUARD_SECONDS * NS_PER_S);
 }
 

@@ -36,6 +36,9 @@ int core_tear_down(void **state);
 /* Starts a fiber in the core's scope. */
 int core_start(struct core *c, fiber_fn *fn, void *arg);
 
+/* From now on, nothing may hang for longer than half a minute. */
+void core_guard(struct core *c);
+
 /* One turn that waits for an event. */
 void core_turn(struct core *c, const char *what, const char *file, int line);
 
@@ -44,6 +47,7 @@ void core_poll(struct core *c);
 
 #define TURN_UNTIL(c, cond)                                                                        \
     do {                                                                                           \
+        core_guard(c);                                                                             \
         while (!(cond)) core_turn(c, #cond, __FILE__, __LINE__);                                   \
     } while (0)
 
