@@ -29,7 +29,7 @@ static void read_into_memory(torc_req *rq, struct static_version *v)
     static_usage.kept += v->size; /* reserved before other fibers of this core run */
     uint64_t n = 0;
     for (int got = 1; n < v->size && got > 0; n += got > 0 ? (uint64_t)got : 0) {
-        struct io_call call = {.read = {v->fd, bytes + n, (uint32_t)(v->size - n), n}};
+        struct io_call call = {.read = {v->fd, (uint32_t)(v->size - n), bytes + n, n}};
         got = scope_call(request_scope(rq), &call, IO_READ);
     }
     if (n == v->size) {

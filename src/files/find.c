@@ -246,7 +246,7 @@ static int reopen_dir(torc_req *rq, struct static_core *core, const char *name,
     uint64_t seen = rq->ctx->io->now;
     struct stat st = {0};
     int fd =
-        open_with(rq, core, &(struct io_call){.open = {AT_FDCWD, name, IO_OPEN_DIRECTORY, &st}});
+        open_with(rq, core, &(struct io_call){.open = {AT_FDCWD, IO_OPEN_DIRECTORY, name, &st}});
     if (fd < 0) return fd;
     struct static_dir *d = malloc(sizeof *d);
     struct static_place *p = d ? make_place(core, name) : NULL;
@@ -284,7 +284,7 @@ static int open_source(torc_req *rq, struct static_core *core, int dirfd, const 
                        struct static_source *s)
 {
     struct stat st;
-    s->fd = open_with(rq, core, &(struct io_call){.open = {dirfd, path, IO_OPEN_BENEATH, &st}});
+    s->fd = open_with(rq, core, &(struct io_call){.open = {dirfd, IO_OPEN_BENEATH, path, &st}});
     if (s->fd < 0) return s->fd;
     if (!S_ISREG(st.st_mode)) {
         close(s->fd);

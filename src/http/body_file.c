@@ -19,7 +19,7 @@ struct body_file {
 
 static void start_write(struct body_file *b, const char *data, size_t n)
 {
-    struct io_call call = {.write = {b->file->fd, data, (uint32_t)n, (uint64_t)b->written}};
+    struct io_call call = {.write = {b->file->fd, (uint32_t)n, data, (uint64_t)b->written}};
     background_start(&b->write, b->scope, &call, IO_WRITE, false);
     b->data = data;
     b->writing = n;

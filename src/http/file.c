@@ -49,7 +49,7 @@ static int take_fd(torc_req *rq, struct torc_file *f, int fd, const struct stat 
 int torc_file_open(torc_req *rq, const char *path, torc_file **file)
 {
     struct stat st;
-    struct io_call call = {.open = {AT_FDCWD, path, IO_OPEN_ANYWHERE, &st}};
+    struct io_call call = {.open = {AT_FDCWD, IO_OPEN_ANYWHERE, path, &st}};
     struct torc_file *f = new_file(rq, false);
     if (!f) return -ENOMEM;
     int err = take_fd(rq, f, scope_call(request_scope(rq), &call, IO_OPEN), &st);
@@ -203,7 +203,7 @@ static uint32_t call_size(size_t size)
 ssize_t torc_file_read(torc_req *rq, torc_file *file, void *buf, size_t size, int64_t offset)
 {
     if (offset < 0) return -EINVAL;
-    struct io_call call = {.read = {file->fd, buf, call_size(size), (uint64_t)offset}};
+    struct io_call call = {.read = {file->fd, call_size(size), buf, (uint64_t)offset}};
     return scope_call(request_scope(rq), &call, IO_READ);
 }
 
@@ -212,8 +212,8 @@ ssize_t torc_file_write(torc_req *rq, torc_file *file, const void *data, size_t 
 {
     if (offset < 0 || size > (size_t)(INT64_MAX - offset)) return -EINVAL;
     for (size_t done = 0; done < size;) {
-        struct io_call call = {.write = {file->fd, (const char *)data + done,
-                                         call_size(size - done), (uint64_t)offset + done}};
+        struct io_call call = {.write = {file->fd, call_size(size - done),
+                                         (const char *)data + done, (uint64_t)offset + done}};
         int n = scope_call(request_scope(rq), &call, IO_WRITE);
         if (n <= 0) return n < 0 ? n : -EIO;
         done += (size_t)n;

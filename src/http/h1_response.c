@@ -196,7 +196,7 @@ static int read_piece(struct torc_req *rq, int fd, uint64_t offset, size_t part)
     size_t line = is_chunked(rq) ? CHUNK_LINE : 0;
     char *room = send_queue_reserve_piece(&c->unsent, c->ctx, line ? line + part + 2 : part);
     if (!room) return -ENOMEM;
-    struct io_call call = {.read = {fd, room + line, (uint32_t)part, offset}};
+    struct io_call call = {.read = {fd, (uint32_t)part, room + line, offset}};
     send_queue_pin(&c->unsent);
     int n = scope_call(request_scope(rq), &call, IO_READ);
     if (n > 0) {

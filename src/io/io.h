@@ -119,8 +119,8 @@ struct io_call {
     union {
         struct {
             int dirfd;
+            uint8_t how; /* enum io_open */
             const char *path;
-            uint8_t how;       /* enum io_open */
             struct stat *stat; /* out */
         } open;                /* result: descriptor */
         struct {
@@ -131,20 +131,20 @@ struct io_call {
         } create;              /* result: descriptor */
         struct {
             int dirfd;
+            int flags;
             const char *path;
             struct statx *out;
-            int flags;
         } statx;
         struct {
             int fd;
-            void *buf;
             uint32_t size;
+            void *buf;
             uint64_t offset;
         } read; /* result: count */
         struct {
             int fd;
-            const void *buf;
             uint32_t size;
+            const void *buf;
             uint64_t offset;
         } write; /* result: count, which may be less than `size` */
         struct {

@@ -39,7 +39,7 @@ static int remove_files(void **state)
 static int open_file(struct rig *r, const char *path)
 {
     struct stat st;
-    struct io_call c = {.open = {dirfd_, path, IO_OPEN_BENEATH, &st}};
+    struct io_call c = {.open = {dirfd_, IO_OPEN_BENEATH, path, &st}};
     int fd = rig_call(r, &c, IO_OPEN);
     if (fd >= 0) assert_true(S_ISREG(st.st_mode));
     return fd;
@@ -47,7 +47,7 @@ static int open_file(struct rig *r, const char *path)
 
 static int read_file(struct rig *r, int fd, void *buf, uint32_t size, uint64_t offset)
 {
-    struct io_call c = {.read = {fd, buf, size, offset}};
+    struct io_call c = {.read = {fd, size, buf, offset}};
     return rig_call(r, &c, IO_READ);
 }
 
@@ -139,7 +139,7 @@ static void open_by_a_walk(void **state)
     config.walk = true;
     struct rig *r = rig_open(&config);
     struct stat st;
-    struct io_call c = {.open = {dirfd_, "file", true, &st}};
+    struct io_call c = {.open = {dirfd_, true, "file", &st}};
     int fd = rig_call(r, &c, IO_OPEN);
     assert_true(fd >= 0);
     assert_int_equal(st.st_size, FILE_SIZE);
@@ -153,7 +153,7 @@ static void statx_by_name_and_descriptor(void **state)
     (void)state;
     struct rig *r = rig_open(NULL);
     struct statx stx = {0};
-    struct io_call c = {.statx = {dirfd_, "file", &stx, AT_SYMLINK_NOFOLLOW}};
+    struct io_call c = {.statx = {dirfd_, AT_SYMLINK_NOFOLLOW, "file", &stx}};
     assert_int_equal(rig_call(r, &c, IO_STATX), 0);
     assert_int_equal(stx.stx_size, FILE_SIZE);
     assert_true(S_ISREG(stx.stx_mode));
@@ -161,7 +161,7 @@ static void statx_by_name_and_descriptor(void **state)
     assert_int_equal(rig_call(r, &c, IO_STATX), -ENOENT);
     int fd = open_file(r, "file");
     memset(&stx, 0, sizeof stx);
-    c = (struct io_call){.statx = {fd, "", &stx, AT_EMPTY_PATH}};
+    c = (struct io_call){.statx = {fd, AT_EMPTY_PATH, "", &stx}};
     assert_int_equal(rig_call(r, &c, IO_STATX), 0);
     assert_int_equal(stx.stx_size, FILE_SIZE);
     close_file(r, fd);
@@ -205,18 +205,18 @@ static void file_calls_cancelled(void **state)
     int fd = open_file(r, "file");
     pattern_fill(want, 0, sizeof want);
     for (int i = 0; i < 30; i++) {
-        struct io_call o = {.open = {dirfd_, "file", IO_OPEN_BENEATH, &st}};
+        struct io_call o = {.open = {dirfd_, IO_OPEN_BENEATH, "file", &st}};
         if (cancel_call(r, &o, IO_OPEN, i % 3)) {
             assert_true(call_result.res >= 0);
             assert_int_equal(close_file(r, call_result.res), 0);
         }
-        struct io_call s = {.statx = {fd, "", &stx, AT_EMPTY_PATH}};
+        struct io_call s = {.statx = {fd, AT_EMPTY_PATH, "", &stx}};
         stx.stx_size = 0;
         if (cancel_call(r, &s, IO_STATX, i % 3)) {
             assert_int_equal(call_result.res, 0);
             assert_int_equal(stx.stx_size, FILE_SIZE);
         }
-        struct io_call d = {.read = {fd, buf, sizeof buf, 0}};
+        struct io_call d = {.read = {fd, sizeof buf, buf, 0}};
         if (cancel_call(r, &d, IO_READ, i % 3)) {
             assert_int_equal(call_result.res, sizeof buf);
             assert_memory_equal(buf, want, sizeof buf);

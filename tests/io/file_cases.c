@@ -51,7 +51,7 @@ static int create(struct rig *r, const char *name, int flags, unsigned mode)
 
 static int write_at(struct rig *r, int fd, const void *buf, uint32_t size, uint64_t offset)
 {
-    struct io_call c = {.write = {fd, buf, size, offset}};
+    struct io_call c = {.write = {fd, size, buf, offset}};
     return rig_call(r, &c, IO_WRITE);
 }
 
@@ -101,7 +101,7 @@ static void write_and_sync(void **state)
     assert_int_equal(write_at(r, fd, bytes, 1000, 0), 1000);
     assert_int_equal(rig_call(r, &(struct io_call){.sync = {fd}}, IO_SYNC), 0);
     expect_file("file", SIZE);
-    struct io_call back = {.read = {fd, got, sizeof got, 5000}};
+    struct io_call back = {.read = {fd, sizeof got, got, 5000}};
     assert_int_equal(rig_call(r, &back, IO_READ), sizeof got);
     assert_memory_equal(got, bytes + 5000, sizeof got);
     assert_int_equal(close_file(r, fd), 0);
@@ -243,7 +243,7 @@ static void changes_cancelled(void **state)
             fd = create(r, "a", O_CREAT | O_EXCL, 0600);
         }
         assert_true(fd >= 0);
-        int n = cancel(r, (struct io_call){.write = {fd, bytes, SIZE, 0}}, IO_WRITE, later);
+        int n = cancel(r, (struct io_call){.write = {fd, SIZE, bytes, 0}}, IO_WRITE, later);
         if (n > 0) expect_file("a", (size_t)n);
         int err = cancel(r, (struct io_call){.sync = {fd}}, IO_SYNC, later);
         assert_true(err == 0 || err == -ECANCELED || err == -EINTR);

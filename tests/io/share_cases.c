@@ -181,7 +181,7 @@ static void more_operations_than_the_queue_holds(void **state)
     for (unsigned i = 0; i < b.n; i++) {
         char byte = (char)pattern(i);
         assert_int_equal(pwrite(fd, &byte, 1, i), 1);
-        b.ops[i].call = (struct io_call){.op.fn = on_read, .read = {fd, &b.ops[i].byte, 1, i}};
+        b.ops[i].call = (struct io_call){.op.fn = on_read, .read = {fd, 1, &b.ops[i].byte, i}};
     }
     io_defer(&r->io, &b.task);
     TURN_UNTIL(r, ended(&b) >= b.n);

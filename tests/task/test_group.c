@@ -321,10 +321,10 @@ static int read_own_program(void *ctx, void *arg)
     struct core *c = ctx;
     char buf[4];
     struct stat st;
-    struct io_call open = {.open = {AT_FDCWD, "/proc/self/exe", IO_OPEN_ANYWHERE, &st}};
+    struct io_call open = {.open = {AT_FDCWD, IO_OPEN_ANYWHERE, "/proc/self/exe", &st}};
     int fd = scope_call(&c->scope, &open, IO_OPEN);
     if (fd < 0) return fd;
-    struct io_call read = {.read = {fd, buf, sizeof buf, 0}};
+    struct io_call read = {.read = {fd, sizeof buf, buf, 0}};
     int n = scope_call(&c->scope, &read, IO_READ);
     close(fd);
     *(unsigned *)arg += n == 4 && memcmp(buf, "\177ELF", 4) == 0;

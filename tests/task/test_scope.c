@@ -218,15 +218,15 @@ static void file_calls(void **state)
     unsigned fds = core_count_fds();
     struct statx st;
     static uint8_t buf[FILE_SIZE + 1];
-    int fd = run_call(c, (struct io_call){.open = {AT_FDCWD, file_path, IO_OPEN_ANYWHERE, &opened}},
+    int fd = run_call(c, (struct io_call){.open = {AT_FDCWD, IO_OPEN_ANYWHERE, file_path, &opened}},
                       IO_OPEN);
     assert_true(fd >= 0);
-    assert_int_equal(run_call(c, (struct io_call){.statx = {fd, "", &st, AT_EMPTY_PATH}}, IO_STATX),
+    assert_int_equal(run_call(c, (struct io_call){.statx = {fd, AT_EMPTY_PATH, "", &st}}, IO_STATX),
                      0);
     assert_int_equal(st.stx_size, FILE_SIZE);
     size_t got = 0;
     for (int n = 1; n > 0; got += (size_t)n) {
-        struct io_call read = {.read = {fd, buf + got, 30000, got}};
+        struct io_call read = {.read = {fd, 30000, buf + got, got}};
         n = run_call(c, read, IO_READ);
         assert_true(n >= 0);
     }
@@ -242,12 +242,12 @@ static void missing_files(void **state)
     struct statx st;
     char buf[8];
     assert_int_equal(
-        run_call(c, (struct io_call){.open = {AT_FDCWD, "/no/such", IO_OPEN_ANYWHERE, &opened}},
+        run_call(c, (struct io_call){.open = {AT_FDCWD, IO_OPEN_ANYWHERE, "/no/such", &opened}},
                  IO_OPEN),
         -ENOENT);
     assert_int_equal(
-        run_call(c, (struct io_call){.statx = {AT_FDCWD, "/no/such", &st, 0}}, IO_STATX), -ENOENT);
-    assert_int_equal(run_call(c, (struct io_call){.read = {-1, buf, 8, 0}}, IO_READ), -EBADF);
+        run_call(c, (struct io_call){.statx = {AT_FDCWD, 0, "/no/such", &st}}, IO_STATX), -ENOENT);
+    assert_int_equal(run_call(c, (struct io_call){.read = {-1, 8, buf, 0}}, IO_READ), -EBADF);
 }
 
 struct reader {
@@ -264,7 +264,7 @@ static void read_here_and_there(void *arg)
     uint8_t buf[1000];
     for (uint64_t i = 0; i < 20; i++) {
         uint64_t at = (r->seed * 1000 + i * 7919) % (FILE_SIZE - sizeof buf);
-        struct io_call read = {.read = {r->fd, buf, sizeof buf, at}};
+        struct io_call read = {.read = {r->fd, sizeof buf, buf, at}};
         assert_int_equal(scope_call(&r->core->scope, &read, IO_READ), sizeof buf);
         for (size_t n = 0; n < sizeof buf; n++) assert_int_equal(buf[n], byte_at(at + n));
         if (i % 8 == r->seed % 8) assert_int_equal(scope_sleep(&r->core->scope, NS_PER_MS), 0);
@@ -322,9 +322,9 @@ static void cancelled_in_flight(void **state)
     memset(buf, 0, sizeof buf);
     int fd = open(file_path, O_RDONLY | O_CLOEXEC);
     struct caller a[] = {
-        {.kind = IO_OPEN, .call = {.open = {AT_FDCWD, file_path, IO_OPEN_ANYWHERE, &opened}}},
-        {.kind = IO_READ, .call = {.read = {fd, buf, FILE_SIZE, 0}}},
-        {.kind = IO_OPEN, .call = {.open = {AT_FDCWD, "/no/such", IO_OPEN_ANYWHERE, &opened}}},
+        {.kind = IO_OPEN, .call = {.open = {AT_FDCWD, IO_OPEN_ANYWHERE, file_path, &opened}}},
+        {.kind = IO_READ, .call = {.read = {fd, FILE_SIZE, buf, 0}}},
+        {.kind = IO_OPEN, .call = {.open = {AT_FDCWD, IO_OPEN_ANYWHERE, "/no/such", &opened}}},
     };
     for (int i = 0; i < 3; i++) {
         a[i].core = c;
@@ -377,7 +377,7 @@ static void cancel_waits_for_the_kernel(void **state)
     struct caller a = {
         .core = c,
         .kind = IO_READ,
-        .call = {.read = {ends[0], buf, sizeof buf, UINT64_MAX}},
+        .call = {.read = {ends[0], sizeof buf, buf, UINT64_MAX}},
     };
     start(c, call_once, &a);
     for (int i = 0; i < 20; i++) core_poll(c);
@@ -402,7 +402,7 @@ static void open_does_not_wait_for_a_lease(void **state)
     struct caller a = {
         .core = c,
         .kind = IO_OPEN,
-        .call = {.open = {AT_FDCWD, file_path, IO_OPEN_ANYWHERE, &opened}},
+        .call = {.open = {AT_FDCWD, IO_OPEN_ANYWHERE, file_path, &opened}},
     };
     start(c, call_once, &a);
     TURN_UNTIL(c, a.done);
