@@ -43,10 +43,11 @@ static void ensure_response(struct torc_req *rq)
 void handler_run(void *arg)
 {
     struct torc_req *rq = arg;
-    rq->scope.label = rq->route;
-    fiber_set_label(&rq->ctx->fibers, rq->route);
-    PROBE(start, rq, rq->route);
-    rq->route->fn(rq, rq->route->arg);
+    const struct route *route = rq->route; /* read once: the label is atomic */
+    rq->scope.label = route;
+    fiber_set_label(&rq->ctx->fibers, route);
+    PROBE(start, rq, route);
+    route->fn(rq, route->arg);
     if (rq->groups) waiting_join_groups(rq);
     if (!list_empty(&rq->resources)) request_release_all(rq);
     ensure_response(rq);
@@ -56,7 +57,7 @@ void handler_run(void *arg)
 /* A call from another place than the usual one, which keeps that inlined. */
 COLD int handler_start_late(struct torc_req *rq)
 {
-    return fiber_start_for(&rq->ctx->fibers, rq->ctx->run, rq, &rq->scope);
+    return fiber_start_for(&rq->ctx->fibers, rq->ctx->run_late, rq, &rq->scope);
 }
 
 /* Flattened, or fiber_start_for is called: 11 instructions a request. */
