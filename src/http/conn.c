@@ -200,11 +200,20 @@ __attribute__((noinline, cold)) static void on_progress(struct conn *c)
     }
 }
 
-void conn_on_sent(struct io *io, struct io_op *op, int res, bool more)
+/* In the record of its last request, unless that waited, or is overwritten. */
+static inline void record_sent(struct conn *c)
+{
+    if (LIKELY(c->recorded->word[WORD_CONN] == (uintptr_t)c))
+        record_set(c->recorded, WORD_SENT, ticks_now());
+    else
+        event_of_conn(&c->ctx->recorder, EVENT_ALL_SENT, c);
+}
+
+__attribute__((always_inline)) static inline void take_sent(struct io_op *op, int res,
+                                                            bool recorded)
 {
     struct io_send *s = container_of(op, struct io_send, op);
     struct conn *c = container_of(s->sock, struct conn, sock);
-    (void)io, (void)more;
     if (UNLIKELY(res < 0)) {
         on_send_failed(c, res);
         return;
@@ -212,11 +221,24 @@ void conn_on_sent(struct io *io, struct io_op *op, int res, bool more)
     PROBE(sent, c, res);
     counter_add(&c->ctx->stats.bytes_out, (uint64_t)res);
     c->unacked += res;
-    send_queue_sent(&c->unsent, (size_t)res);
+    bool all = send_queue_sent(&c->unsent, (size_t)res);
+    if (recorded && LIKELY(all)) record_sent(c);
     if (UNLIKELY(c->awaits_sent || c->timed)) on_progress(c);
     c->write_deadline = WHEEL_NEVER;
     if (c->unsent.bytes || c->close_after_response || c->unread.len || c->state != CONN_OPEN)
         conn_schedule(c);
+}
+
+void conn_on_sent(struct io *io, struct io_op *op, int res, bool more)
+{
+    (void)io, (void)more;
+    take_sent(op, res, false);
+}
+
+void conn_on_sent_recorded(struct io *io, struct io_op *op, int res, bool more)
+{
+    (void)io, (void)more;
+    take_sent(op, res, true);
 }
 
 static void flush(struct conn *c)
@@ -280,7 +302,7 @@ __attribute__((noinline)) static void conn_free(struct conn *c)
     struct http_context *ctx = c->ctx;
     bool evicted = c->evicted;
     if (c->visitor) visitor_end(ctx, c->visitor);
-    if (ctx->recorder) event_of_conn(ctx->recorder, EVENT_CLOSED, c);
+    if (ctx->recorder.records) event_of_conn(&ctx->recorder, EVENT_CLOSED, c);
     if (c->refused) http_forget_refused(c);
     list_unlink(&c->link);
     ctx->n_open--;
@@ -400,7 +422,8 @@ struct conn *conn_open(struct http_context *ctx, int fd, const struct protocol *
                        .task = {.fn = end_of_turn},
                        .read_deadline = ctx->io->now + ctx->limits->header_timeout,
                        .write_deadline = WHEEL_NEVER,
-                       .want_recv = true};
+                       .want_recv = true,
+                       .recorded = ctx->not_recorded};
     wheel_timer_init(&c->timer, on_timer);
     list_init(&c->link);
     list_push(&ctx->open, &c->link);

@@ -65,6 +65,7 @@ struct conn {
     };
     struct io_call call;     /* IO_UNACKED, IO_SHUTDOWN, IO_CLOSE_SOCK */
     struct visitor *visitor; /* of its client; NULL unless something asks for that */
+    struct record *recorded; /* of its last request, if that record tells when it had sent all */
 };
 
 /* Starts a connection on an accepted socket. NULL if that failed: the socket is closed. */
@@ -145,5 +146,6 @@ static inline bool conn_client_ended(const struct conn *c)
 /* The server drains: the connection takes no new request and ends when its current one is done. */
 void conn_drain(struct conn *c);
 
-/* A send has completed. For http_context.on_sent. */
+/* A send has completed. For http_context.on_sent; the second one where there is a recorder. */
 void conn_on_sent(struct io *io, struct io_op *op, int res, bool more);
+void conn_on_sent_recorded(struct io *io, struct io_op *op, int res, bool more);

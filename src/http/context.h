@@ -4,6 +4,7 @@
 
 #include "base/counter.h"
 #include "base/list.h"
+#include "base/recorder.h"
 #include "base/slab.h"
 #include "base/slice.h"
 #include "http/clients.h"
@@ -18,7 +19,6 @@
 #include <errno.h>
 
 struct offload;
-struct recorder;
 struct router;
 struct static_core;
 struct torc_req;
@@ -178,10 +178,11 @@ struct http_context {
     struct http_stats stats;
     /* What requests and connections run, or what stands in front of it (observe.h). */
     const struct exchange_ops *exchange;
-    fiber_fn *run;
+    fiber_fn *run, *run_late; /* the latter of requests that have waited for their handler */
     io_fn *on_sent;
-    struct exchange_ops observed_exchange;
-    struct recorder *recorder;     /* of the core; NULL for none */
+    struct exchange_ops observed_exchange, noted_exchange;
+    struct recorder recorder;      /* without records where none is asked for */
+    struct record *not_recorded;   /* in place of a connection's; NULL where none is asked for */
     bool timing;                   /* responses carry Server-Timing */
     char timing_line[TIMING_LINE]; /* of the one that is given, */
     char timing_core[TIMING_CORE]; /* and the end of all */

@@ -5,6 +5,7 @@
 #include "http/h1_account.h"
 #include "http/h1_exchange.h"
 #include "http/handler.h"
+#include "http/observe.h"
 #include "http/response.h"
 #include "http/waiting.h"
 
@@ -26,9 +27,7 @@ enum { LARGE_RESPONSE = 64 * 1024 };
 
 static void handler_returned(struct torc_req *rq)
 {
-    struct h1_exchange *x = h1_exchange_of(rq);
-    x->returned = true;
-    conn_resume(x->conn);
+    h1_handler_returned(rq);
 }
 
 static bool client_ended(const struct torc_req *rq)
@@ -142,6 +141,7 @@ static void request_done(struct h1_exchange *x)
 static void respond_error(struct h1_exchange *x, int status)
 {
     if (!x->rq.response.status) response_error(&x->rq, status);
+    if (http_observes(x->conn->ctx)) observe_unserved(&x->rq);
     x->returned = true;
     request_done(x);
 }

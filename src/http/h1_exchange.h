@@ -40,6 +40,15 @@ static inline struct h1_exchange *h1_exchange_of(struct torc_req *rq)
     return container_of(rq, struct h1_exchange, rq);
 }
 
+/* struct exchange_ops.handler_returned. */
+static inline void h1_handler_returned(struct torc_req *rq)
+{
+    struct h1_exchange *x = h1_exchange_of(rq);
+    struct conn *c = x->conn;
+    x->returned = true;
+    conn_resume(c);
+}
+
 /* Whether no request has begun: at most empty lines have come. */
 static inline bool h1_is_idle(const struct h1_exchange *x)
 {

@@ -17,7 +17,7 @@ void http_open(struct http_context *ctx, struct io *io, const struct http_limits
 {
     *ctx = (struct http_context){.io = io, .limits = limits, .router = router, .index = index};
     ctx->exchange = &h1_exchange_ops;
-    ctx->run = handler_run;
+    ctx->run = ctx->run_late = handler_run;
     ctx->on_sent = conn_on_sent;
     list_init(&ctx->open);
     shed_init(&ctx->shed, io->now);
@@ -49,7 +49,7 @@ void http_accept(struct http_context *ctx, int fd)
     struct conn *c = conn_open(ctx, fd, &h1_protocol);
     if (!c) return;
     PROBE(accept, c, fd);
-    if (ctx->recorder) event_of_conn(ctx->recorder, EVENT_ACCEPTED, c);
+    if (ctx->recorder.records) event_of_conn(&ctx->recorder, EVENT_ACCEPTED, c);
     if (ctx->draining) conn_drain(c);
     bool visitors = http_limits_visitors(ctx->limits);
     c->limited = visitors || ctx->limits->shed;

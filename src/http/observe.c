@@ -12,26 +12,51 @@
 
 static void record(struct torc_req *rq, enum event kind, uint64_t a, uint64_t b)
 {
-    recorder_add(rq->ctx->recorder, ticks_now(), event_word(kind, rq->spent.id, 0), a, b);
+    struct recorder *r = &rq->ctx->recorder;
+    struct record *to = r->next;
+    record_set(to, WORD_KIND, event_word(kind, 0));
+    record_set(to, WORD_ID, rq->spent.id);
+    record_set(to, WORD_A, a);
+    record_set(to, WORD_B, b);
+    recorder_add_now(r);
 }
 
-/* The first of a request, in the turn in which its head came. The route may be unknown: NULL. */
-static void record_first(struct torc_req *rq, enum event kind, const struct route *route)
+/* The first of several of a request; of an EVENT_START the open one, which has the rest. What its
+ * connection sends is recorded apart. */
+static void note_as(struct torc_req *rq, enum event kind, const struct route *route)
 {
-    struct recorder *r = rq->ctx->recorder;
-    uint64_t now = rq->ctx->io->now;
-    if (UNLIKELY(r->turn != now)) {
-        r->turn = now;
-        recorder_add(r, ticks_now(), EVENT_TURN, clock_ns() - now, 0);
-    }
-    rq->spent.id = ++r->last_id;
-    recorder_add(r, ticks_now(), event_word(kind, rq->spent.id, route ? rq->head.method : -1),
-                 (uintptr_t)h1_exchange_of(rq)->conn, (uintptr_t)route);
+    struct recorder *r = &rq->ctx->recorder;
+    struct record *to = r->next;
+    struct conn *c = h1_exchange_of(rq)->conn;
+    c->recorded = rq->ctx->not_recorded;
+    record_set(to, WORD_KIND, event_word(kind, route ? rq->head.method : -1));
+    record_set(to, WORD_CONN, (uintptr_t)c);
+    record_set(to, WORD_ROUTE, (uintptr_t)route);
+    record_set(to, WORD_BEGAN, rq->spent.head);
+    rq->spent.noted = true;
+    rq->spent.id = (uint32_t)r->written;
+    rq->exchange = &rq->ctx->noted_exchange;
+}
+
+static void note_head(struct torc_req *rq, const struct route *route)
+{
+    note_as(rq, EVENT_HEAD, route);
+    recorder_add_now(&rq->ctx->recorder);
+}
+
+/* Once it is to wait. */
+static void note_start(struct torc_req *rq)
+{
+    struct recorder *r = &rq->ctx->recorder;
+    struct record *open = r->next;
+    note_as(rq, EVENT_START, rq->route);
+    record_set(open, RECORD_UNTIL, open->word[RECORD_AT]);
+    recorder_add(r);
 }
 
 /* ---- a request ---- */
 
-static void note_head(struct torc_req *rq)
+static void observe(struct torc_req *rq)
 {
     rq->observed = true;
     rq->spent = (struct spent){.head = rq->ctx->io->now};
@@ -39,8 +64,8 @@ static void note_head(struct torc_req *rq)
 
 void observe_queued(struct torc_req *rq)
 {
-    note_head(rq);
-    if (rq->ctx->recorder) record_first(rq, EVENT_HEAD, rq->route);
+    observe(rq);
+    if (rq->ctx->recorder.records) note_head(rq, rq->route);
 }
 
 static void take_up(struct torc_req *rq)
@@ -55,25 +80,62 @@ static void let_go(struct torc_req *rq)
     if (rq->ctx->timing) rq->spent.ran += clock_ns() - rq->spent.taken_up;
 }
 
-/* In place of handler_run. */
-static void run(void *arg)
+/* These run in place of handler_run. The first one opens the record of a request; flattened, or
+ * handler_run is called. */
+__attribute__((flatten)) static void run_recorded(void *arg)
 {
     struct torc_req *rq = arg;
-    bool queued = rq->observed;
-    if (!queued) note_head(rq);
+    struct record *to = rq->ctx->recorder.next;
+    uint64_t kind = event_word(EVENT_REQUEST, rq->head.method), route = (uintptr_t)rq->route;
+    record_set(to, WORD_KIND, kind);
+    record_set(to, WORD_ROUTE, route);
+    record_open(to);
+    handler_run(rq);
+}
+
+static void run_noted(void *arg)
+{
+    record(arg, EVENT_RUN, 0, 0);
+    handler_run(arg);
+}
+
+static void run_timed(void *arg)
+{
+    struct torc_req *rq = arg;
+    if (!rq->observed) observe(rq);
     take_up(rq);
     rq->spent.started = rq->spent.taken_up;
-    if (rq->ctx->recorder) {
-        if (queued)
-            record(rq, EVENT_RUN, 0, 0);
-        else
-            record_first(rq, EVENT_START, rq->route);
-    }
-    handler_run(rq);
+    if (LIKELY(!rq->ctx->recorder.records))
+        handler_run(rq);
+    else if (rq->spent.noted)
+        run_noted(rq);
+    else
+        run_recorded(rq);
     rq->spent.on_core = false; /* its head is out, and with that the times that it tells */
-    if (rq->ctx->recorder)
-        record(rq, EVENT_END, h1_exchange_of(rq)->conn->unsent.bytes,
-               (uint64_t)rq->response.status);
+}
+
+/* These are exchange_ops.handler_returned. The first one adds the open record: all of the request
+ * was in one turn. */
+static void recorded_returned(struct torc_req *rq)
+{
+    struct recorder *r = &rq->ctx->recorder;
+    struct record *to = r->next;
+    struct conn *c = h1_exchange_of(rq)->conn;
+    uint64_t began = rq->ctx->io->now, status = (uint64_t)rq->response.status;
+    h1_handler_returned(rq);
+    c->recorded = to;
+    record_set(to, WORD_CONN, (uintptr_t)c);
+    record_set(to, WORD_BEGAN, began);
+    record_set(to, WORD_STATUS, status);
+    record_set(to, RECORD_UNTIL, ticks_now());
+    recorder_add(r);
+}
+
+static void noted_returned(struct torc_req *rq)
+{
+    rq->spent.on_core = false;
+    record(rq, EVENT_END, h1_exchange_of(rq)->conn->unsent.bytes, (uint64_t)rq->response.status);
+    h1_handler_returned(rq);
 }
 
 static void record_reply(struct torc_req *rq)
@@ -83,14 +145,24 @@ static void record_reply(struct torc_req *rq)
     record(rq, EVENT_REPLY, (uint64_t)rq->response.status, 0);
 }
 
+void observe_unserved(struct torc_req *rq)
+{
+    if (!rq->observed) observe(rq);
+    if (!rq->ctx->recorder.records) return;
+    if (!rq->spent.noted) note_head(rq, NULL);
+    record_reply(rq);
+}
+
 /* ---- its fibers ---- */
 
 static void on_park(void *user, const char *what, bool last)
 {
     struct torc_req *rq = user;
-    if (!rq || !rq->observed) return;
+    if (!rq) return;
+    if (!rq->observed) observe(rq);
     if (last) let_go(rq);
-    if (!rq->ctx->recorder) return;
+    if (!rq->ctx->recorder.records) return;
+    if (!rq->spent.noted) note_start(rq);
     record_reply(rq);
     record(rq, EVENT_WAIT, (uintptr_t)what, last);
 }
@@ -98,18 +170,18 @@ static void on_park(void *user, const char *what, bool last)
 static void on_resume(void *user)
 {
     struct torc_req *rq = user;
-    if (!rq || !rq->observed) return;
+    if (!rq) return;
     take_up(rq);
-    if (rq->ctx->recorder) record(rq, EVENT_RESUME, 0, 0);
+    if (rq->ctx->recorder.records) record(rq, EVENT_RESUME, 0, 0);
 }
 
 /* The fiber was suspended again, has returned, or was the handler's own: only then it was told. */
 static void on_leave(void *user)
 {
     struct torc_req *rq = user;
-    if (!rq || !rq->observed || !rq->spent.on_core) return;
+    if (!rq || !rq->spent.on_core) return;
     let_go(rq);
-    if (rq->ctx->recorder) record(rq, EVENT_LEAVE, 0, 0);
+    if (rq->ctx->recorder.records) record(rq, EVENT_LEAVE, 0, 0);
 }
 
 static const struct scope_watch watch = {on_park, on_resume, on_leave};
@@ -138,7 +210,7 @@ static char *put_line(char *p, const struct torc_req *rq)
 
 /* The field is for this attempt alone: another response may follow one that failed. Without memory
  * for it the response does without. A response that has no other fields borrows the core's line. */
-static int respond_timed(struct torc_req *rq, slice body)
+static int respond_with(struct torc_req *rq, slice body)
 {
     struct response *r = &rq->response;
     uint32_t before = r->fields_len;
@@ -152,30 +224,10 @@ static int respond_timed(struct torc_req *rq, slice body)
     return err;
 }
 
-static int respond(struct torc_req *rq, slice body)
+static int respond_timed(struct torc_req *rq, slice body)
 {
-    if (UNLIKELY(!rq->observed)) { /* no handler */
-        note_head(rq);
-        if (rq->ctx->recorder) record_first(rq, EVENT_HEAD, NULL);
-    }
-    int err = rq->ctx->timing ? respond_timed(rq, body) : h1_respond(rq, body);
-    if (rq->ctx->recorder && !rq->spent.on_core && err >= 0) record_reply(rq);
-    return err;
-}
-
-/* Where there is no field to add. */
-static int respond_recorded(struct torc_req *rq, slice body)
-{
-    return LIKELY(rq->observed && rq->spent.on_core) ? h1_respond(rq, body) : respond(rq, body);
-}
-
-/* ---- its connection ---- */
-
-static void on_sent(struct io *io, struct io_op *op, int res, bool more)
-{
-    struct conn *c = container_of(container_of(op, struct io_send, op)->sock, struct conn, sock);
-    conn_on_sent(io, op, res, more);
-    if (res >= 0 && !c->unsent.bytes) event_of_conn(c->ctx->recorder, EVENT_SENT, c);
+    if (UNLIKELY(!rq->observed)) observe(rq); /* no handler */
+    return respond_with(rq, body);
 }
 
 /* ---- switching it on ---- */
@@ -187,16 +239,28 @@ static void put_core(struct http_context *ctx)
     ctx->timing_core_len = (uint8_t)(PUT_TEXT(p, "\"\r\n") - ctx->timing_core);
 }
 
-void http_observe(struct http_context *ctx, bool timing, struct recorder *recorder)
+void http_observe(struct http_context *ctx, bool timing, const struct recorder *recorder)
 {
-    if (!timing && !recorder) return;
+    static struct record none;
+    if (!timing && !recorder->records) return;
+    struct exchange_ops *own = &ctx->observed_exchange, *noted = &ctx->noted_exchange;
+    *own = *ctx->exchange;
     ctx->timing = timing;
-    if (timing) put_core(ctx);
-    ctx->recorder = recorder;
-    ctx->observed_exchange = *ctx->exchange;
-    ctx->observed_exchange.respond = timing ? respond : respond_recorded;
-    ctx->exchange = &ctx->observed_exchange;
-    ctx->run = run;
+    if (timing) {
+        put_core(ctx);
+        own->respond = respond_timed;
+    }
+    *noted = *own;
+    ctx->run = ctx->run_late = run_timed;
+    if (recorder->records) {
+        ctx->recorder = *recorder;
+        ctx->run = timing ? run_timed : run_recorded;
+        ctx->run_late = timing ? run_timed : run_noted;
+        own->handler_returned = recorded_returned;
+        noted->handler_returned = noted_returned;
+        ctx->not_recorded = &none;
+        ctx->on_sent = conn_on_sent_recorded;
+    }
+    ctx->exchange = own;
     ctx->fibers.watch = &watch;
-    if (recorder) ctx->on_sent = on_sent;
 }

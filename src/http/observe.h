@@ -7,14 +7,18 @@
 
 struct torc_req;
 
-/* Once the context is open, before its first connection. `recorder` may be NULL. */
-void http_observe(struct http_context *ctx, bool timing, struct recorder *recorder);
+/* Once the context is open, before its first connection. The context takes a copy of `recorder`,
+ * which may be without records; its owner frees them, after the context is closed. */
+void http_observe(struct http_context *ctx, bool timing, const struct recorder *recorder);
 
 static inline bool http_observes(const struct http_context *ctx)
 {
-    return ctx->timing || ctx->recorder;
+    return ctx->timing || ctx->recorder.records;
 }
 
 /* A request whose head is complete has to wait for its handler. Only where
  * http_observes. */
 void observe_queued(struct torc_req *rq);
+
+/* A request without a handler has its response. Likewise. */
+void observe_unserved(struct torc_req *rq);

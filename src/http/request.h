@@ -32,7 +32,8 @@ struct spent {
     uint64_t started;  /* its handler started; 0: not yet */
     uint64_t taken_up; /* its code was begun or resumed last */
     uint64_t ran;      /* sum of the times that its code ran before that */
-    uint32_t id;       /* its number in the recorder */
+    uint32_t id;       /* the number of its first record */
+    bool noted;        /* it has one */
     bool on_core;      /* its code runs */
     bool replied;      /* the recorder knows of its response */
 };

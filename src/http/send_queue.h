@@ -75,17 +75,18 @@ static inline bool send_queue_busy(const struct send_queue *q)
 
 void send_queue_sent_part(struct send_queue *q, size_t n);
 
-/* Removes `n` sent bytes. */
-static inline void send_queue_sent(struct send_queue *q, size_t n)
+/* Removes `n` sent bytes; whether none is left. */
+static inline bool send_queue_sent(struct send_queue *q, size_t n)
 {
     ASSERT(n <= q->bytes);
     q->bytes -= n;
     if (LIKELY(q->bytes == 0 && q->head == q->tail && !q->pinned)) {
         slab_put(q->head->slab, q->head);
         q->head = q->tail = NULL;
-        return;
+        return true;
     }
     send_queue_sent_part(q, n);
+    return q->bytes == 0;
 }
 
 /* The bytes that a send which failed had sent before. */

@@ -120,7 +120,7 @@ static const struct metric metrics[] = {
     {"names_cached", "names whose addresses were known", COUNTER, AT(http.resolver.stats.cached)},
     {"names_failed", "names looked up in vain", COUNTER, AT(http.resolver.stats.failures)},
     {"stalls", "times a handler held its core for --stall-warn", COUNTER, AT(stalls)},
-    {"events_recorded", "events recorded for /timeline.json", COUNTER, AT(recorder.written)},
+    {"events_recorded", "events recorded for /timeline.json", COUNTER, AT(http.recorder.written)},
     {"busy_seconds", "time not spent waiting in the kernel", SECONDS, AT(loop.io.stats.busy_ns)},
     {"turns", "turns of the event loop", COUNTER, AT(loop.io.stats.turns)},
     {"enters", "calls that wait in the kernel", COUNTER, AT(loop.io.stats.enters)},

@@ -104,7 +104,7 @@ static void on_start(struct loop *l)
     overflow_begin(&c->http);
     backtrace_allow();
     c->http.user = c;
-    http_observe(&c->http, c->timing, c->recorder.records ? &c->recorder : NULL);
+    http_observe(&c->http, c->timing, &c->recorder);
     c->http.files = c->files;
     c->http.on_close = on_conn_close;
     if (c->log) {

@@ -43,7 +43,7 @@ struct core {
     const struct router *router;
     struct static_core *files; /* NULL where no files are served */
     struct offload *pool;
-    struct recorder recorder; /* of --timeline; without records if that is off */
+    struct recorder recorder; /* of --timeline, for http.recorder; or without records */
     bool timing;              /* of --timing */
     struct tick *ticks;       /* freed by core_join */
     uint32_t n_ticks;

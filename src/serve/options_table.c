@@ -215,7 +215,7 @@ static const struct option table[] = {
      "no", GROUP_SERVE, OPTION_FLAG, AT(timing)},
     {"timeline", "N",
      "events that each core records for /timeline.json of --admin, rounded up to a power of two "
-     "from 64 on, 32 bytes each; 0 records none",
+     "from 64 on, 64 bytes each; 0 records none",
      "0", GROUP_SERVE, OPTION_NUMBER, AT(timeline), 0, M},
 
     {"engine", "NAME", NULL, NULL, GROUP_ENGINE, OPTION_CUSTOM, .then = set_engine,

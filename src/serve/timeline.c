@@ -33,13 +33,13 @@ struct lane {
     struct json *j; /* NULL while nothing is written */
     struct record *records;
     size_t n;
-    struct traced *traced; /* by number, from `first` on */
-    uint32_t first, n_traced;
+    struct traced *traced;          /* by number of the first record, as `records` */
+    uint32_t first;                 /* the number of the first one of both */
     struct traced *bucket[BUCKETS]; /* those that have not ended, by connection */
     struct ticks_origin now;
     double tick_ns;
     double now_us, since; /* us */
-    double turn;          /* when it began */
+    double turn;          /* when the present one began */
     double slice;         /* when the code that runs was taken up; NAN: unknown */
 };
 
@@ -48,6 +48,11 @@ struct lane {
 static double us_of(const struct lane *l, uint64_t ticks)
 {
     return l->now_us + (double)(int64_t)(ticks - l->now.ticks) * l->tick_ns / 1000;
+}
+
+static double us_at(const struct lane *l, uint64_t ns)
+{
+    return l->now_us + (double)(int64_t)(ns - l->now.ns) / 1000;
 }
 
 static void put_begin(const struct lane *l, const char *name, const char *ph, double at)
@@ -165,15 +170,17 @@ static void finish_all(struct lane *l, uint64_t conn, double at, bool closed)
     }
 }
 
-static void begin(struct lane *l, struct traced *t, const struct record *r)
+/* The handler has begun at `at`, if it has. A turn may seem to have begun later: it is on another
+ * clock. */
+static void begin(struct lane *l, struct traced *t, const struct record *r, double head, double at)
 {
     char label[REQUEST_ROUTE];
     double end = t->end;
-    struct traced **bucket = bucket_of(l, r->a);
-    *t = (struct traced){.conn = r->a,
-                         .route = (const struct route *)(uintptr_t)r->b,
+    struct traced **bucket = bucket_of(l, r->word[WORD_CONN]);
+    *t = (struct traced){.conn = r->word[WORD_CONN],
+                         .route = (const struct route *)(uintptr_t)r->word[WORD_ROUTE],
                          .method = event_method(r),
-                         .head = l->turn,
+                         .head = head < at ? head : at,
                          .end = end,
                          .phase = "queue",
                          .next = *bucket};
@@ -190,61 +197,78 @@ static void set_status(const struct lane *l, struct traced *t, uint64_t status, 
     put_edge(l, t, "reply", "n", at);
 }
 
-static void on_reply(struct lane *l, struct traced *t, const struct record *r, double at)
+static void on_reply(struct lane *l, struct traced *t, uint64_t status, double at)
 {
-    set_status(l, t, r->a, at);
+    set_status(l, t, status, at);
     if (strcmp(t->phase, "queue") != 0) return;
     t->ended = true; /* no handler */
     change_phase(l, t, "send", at);
 }
 
-static void on_end(struct lane *l, struct traced *t, const struct record *r, double at)
+static void on_end(struct lane *l, struct traced *t, uint64_t status, double at)
 {
     t->ended = true;
-    set_status(l, t, r->b, at);
+    set_status(l, t, status, at);
     change_phase(l, t, "send", at);
-    if (!r->a) finish(l, t, at, false);
+}
+
+static void on_start(struct lane *l, struct traced *t, double at)
+{
+    l->slice = at;
+    change_phase(l, t, "run", at);
 }
 
 /* ---- a core ---- */
 
-static bool is_first(enum event kind)
+/* All of it in one record, unless it still runs. */
+static void on_request(struct lane *l, struct traced *t, const struct record *r)
 {
-    return kind == EVENT_HEAD || kind == EVENT_START;
+    bool runs = record_is_open(r);
+    double at = us_of(l, r->word[RECORD_AT]), until = us_of(l, r->word[RECORD_UNTIL]);
+    begin(l, t, r, runs ? l->turn : us_at(l, r->word[WORD_BEGAN]), at);
+    on_start(l, t, at);
+    if (runs) return;
+    put_slice(l, t, until);
+    on_end(l, t, r->word[WORD_STATUS], until);
+    if (r->word[WORD_SENT] > r->word[RECORD_UNTIL])
+        finish_all(l, t->conn, us_of(l, r->word[WORD_SENT]), false);
 }
 
-/* NULL if its beginning is not recorded any more. */
+static bool is_first(enum event kind)
+{
+    return kind <= EVENT_START;
+}
+
+/* NULL if it has none, or if its first record is overwritten. */
 static struct traced *traced_of(const struct lane *l, const struct record *r)
 {
-    uint32_t i = event_id(r) - l->first;
-    struct traced *t = i < l->n_traced ? &l->traced[i] : NULL;
-    return t && (t->phase || is_first(event_kind(r))) ? t : NULL;
+    enum event kind = event_kind(r);
+    if (is_first(kind)) return &l->traced[r - l->records];
+    if (kind >= EVENT_ACCEPTED) return NULL;
+    uint32_t i = (uint32_t)r->word[WORD_ID] - l->first;
+    return i < l->n && l->traced[i].phase ? &l->traced[i] : NULL;
 }
 
 static void look_at(struct lane *l, const struct record *r)
 {
-    double at = us_of(l, r->at);
+    double at = us_of(l, r->word[RECORD_AT]);
     struct traced *t = traced_of(l, r);
+    uint64_t conn = r->word[WORD_CONN], a = r->word[WORD_A], b = r->word[WORD_B];
     switch (event_kind(r)) {
-    case EVENT_TURN: l->turn = at - (double)r->a / 1000; break;
+    case EVENT_REQUEST: on_request(l, t, r); break;
     case EVENT_ACCEPTED: put_instant(l, "accept", at); break;
-    case EVENT_CLOSED: finish_all(l, r->a, at, true); break;
-    case EVENT_SENT: finish_all(l, r->a, at, false); break;
-    case EVENT_HEAD:
-        if (t) begin(l, t, r);
-        break;
+    case EVENT_CLOSED: finish_all(l, conn, at, true); break;
+    case EVENT_ALL_SENT: finish_all(l, conn, at, false); break;
+    case EVENT_HEAD: begin(l, t, r, us_at(l, r->word[WORD_BEGAN]), at); break;
     case EVENT_START:
-        if (t) begin(l, t, r);
+        begin(l, t, r, us_at(l, r->word[WORD_BEGAN]), at);
         /* fall through */
     case EVENT_RUN:
-    case EVENT_RESUME:
-        l->slice = at;
-        change_phase(l, t, "run", at);
-        break;
+    case EVENT_RESUME: on_start(l, t, at); break;
     case EVENT_WAIT:
-        if (!r->b) break;
+        if (!b) break;
         put_slice(l, t, at);
-        change_phase(l, t, (const char *)(uintptr_t)r->a, at);
+        change_phase(l, t, (const char *)(uintptr_t)a, at);
         break;
     case EVENT_LEAVE:
         put_slice(l, t, at);
@@ -252,12 +276,13 @@ static void look_at(struct lane *l, const struct record *r)
         break;
     case EVENT_END:
         put_slice(l, t, at);
-        if (t) on_end(l, t, r, at);
+        if (!t) break;
+        on_end(l, t, b, at);
+        if (!a) finish(l, t, at, false);
         break;
     case EVENT_REPLY:
-        if (t) on_reply(l, t, r, at);
+        if (t) on_reply(l, t, a, at);
         break;
-    default: break;
     }
 }
 
@@ -266,34 +291,23 @@ static void look(struct lane *l)
     memset(l->bucket, 0, sizeof l->bucket);
     l->slice = NAN;
     for (size_t i = 0; i < l->n; i++) look_at(l, &l->records[i]);
-    for (uint32_t i = 0; i < l->n_traced; i++)
+    for (size_t i = 0; i < l->n; i++)
         if (l->traced[i].phase) finish(l, &l->traced[i], l->now_us, true);
-}
-
-/* Numbers follow each other. A head is of use only with the turn before it. */
-static void number(struct lane *l)
-{
-    bool has_turn = false;
-    l->n_traced = 0;
-    for (size_t i = 0; i < l->n; i++) {
-        enum event kind = event_kind(&l->records[i]);
-        has_turn |= kind == EVENT_TURN;
-        if (!is_first(kind) || !has_turn) continue;
-        if (l->n_traced++ == 0) l->first = event_id(&l->records[i]);
-    }
 }
 
 static int lane_open(struct lane *l, const struct torc_server *s, const struct core *c, uint64_t ms)
 {
     *l = (struct lane){.core = c, .tick_ns = ticks_ns(&s->measures.since)};
-    l->records = malloc(recorder_capacity(&c->recorder) * sizeof *l->records);
+    l->records = malloc(recorder_capacity(&c->http.recorder) * sizeof *l->records);
     if (!l->records) return -1;
-    l->n = recorder_copy(&c->recorder, l->records);
+    uint64_t first;
+    l->n = recorder_copy(&c->http.recorder, l->records, &first);
+    l->first = (uint32_t)first;
     l->now = ticks_origin(); /* no record is later */
     l->now_us = (double)(l->now.ns - s->started_at) / 1000;
     l->since = l->now_us - (double)ms * 1000;
-    number(l);
-    l->traced = calloc(l->n_traced ? l->n_traced : 1, sizeof *l->traced);
+    l->turn = us_at(l, counter_get(&c->loop.io.now));
+    l->traced = calloc(l->n + 1, sizeof *l->traced);
     return l->traced ? 0 : -1;
 }
 

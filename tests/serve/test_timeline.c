@@ -148,17 +148,14 @@ static size_t count(const struct trace *t, const char *name, int status, const c
     return n;
 }
 
-/* Requests that overlap: each has its span, and the core its slices. */
-static void test_each_request_has_its_span(void **state)
+/* Requests that overlap: each has its span, and the core its slices. On `s`, which it stops. */
+static void expect_spans(struct server *s)
 {
-    struct server s;
     struct client c[FEW];
     struct reply r = {0};
     static struct trace t;
-    (void)state;
-    server_start(&s, "--timeline", "4096", "--threads", "4");
     for (int i = 0; i < FEW; i++) {
-        client_open(&c[i], &s);
+        client_open(&c[i], s);
         client_ask(&c[i], "GET", "/both", "");
     }
     for (int i = 0; i < FEW; i++) client_reply(&c[i], "GET", &r);
@@ -167,7 +164,7 @@ static void test_each_request_has_its_span(void **state)
     client_get(&c[0], "/stream", 200, &r);
     client_get(&c[0], "/group", 200, &r);
     for (int i = 0; i < FEW; i++) client_close(&c[i]);
-    read_ended(&s, &t);
+    read_ended(s, &t);
     assert_int_equal(t.n_spans, FEW + 4);
     assert_int_equal(count(&t, "GET /both", 200, "queue run sleep run send "), FEW);
     assert_int_equal(count(&t, "GET /plain", 200, "queue run send "), 1);
@@ -180,6 +177,42 @@ static void test_each_request_has_its_span(void **state)
         if (strcmp(t.spans[i].name, "GET /both") == 0)
             assert_true(t.spans[i].end - t.spans[i].begin >= 80e3);
     assert_true(t.slice_us >= FEW * 40e3 + 20e3 + 80e3);
+    reply_free(&r);
+    server_stop(s);
+}
+
+static void test_each_request_has_its_span(void **state)
+{
+    struct server s;
+    (void)state;
+    server_start(&s, "--timeline", "4096", "--threads", "4");
+    expect_spans(&s);
+    server_start(&s, "--timeline", "4096", "--threads", "4", "--timing");
+    expect_spans(&s);
+}
+
+/* A request that waits for its handler to begin; with threads each has a core of its own. */
+static void test_a_request_in_the_queue(void **state)
+{
+    struct server s;
+    struct client c[2];
+    struct reply r = {0};
+    static struct trace t;
+    double longest = 0;
+    (void)state;
+    server_start(&s, "--timeline", "4096", "--threads", "2", "--max-requests", "1", "--queue", "1");
+    for (int i = 0; i < 2; i++) client_open(&c[i], &s);
+    for (int i = 0; i < 2; i++) client_ask(&c[i], "GET", "/both", "");
+    for (int i = 0; i < 2; i++) client_reply(&c[i], "GET", &r);
+    read_ended(&s, &t);
+    assert_int_equal(t.n_spans, 2);
+    assert_int_equal(count(&t, "GET /both", 200, "queue run sleep run send "), 2);
+    for (int i = 0; i < 2; i++) {
+        double lasted = t.spans[i].end - t.spans[i].begin;
+        if (lasted > longest) longest = lasted;
+    }
+    if (strcmp(server_engine, "threads") != 0) assert_true(longest >= 2 * 80e3);
+    for (int i = 0; i < 2; i++) client_close(&c[i]);
     reply_free(&r);
     server_stop(&s);
 }
@@ -205,6 +238,34 @@ static void test_what_is_in_progress(void **state)
     server_stop(&s);
 }
 
+/* One whose handler holds its core. The core may be done with it before the timeline is read: then
+ * another one is. */
+static void test_what_runs(void **state)
+{
+    enum { TRIES = 100 };
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    static struct trace t;
+    bool seen = false;
+    (void)state;
+    server_start(&s, "--timeline", "128", "--threads", "1");
+    client_open(&c, &s);
+    for (int i = 0; i < TRIES && !seen; i++) {
+        client_ask(&c, "GET", "/long", "");
+        do read_trace(&s, "/timeline.json?ms=60000", &t);
+        while (t.n_spans == (size_t)i);
+        seen = t.spans[i].in_progress && strcmp(t.spans[i].phases, "queue run ") == 0;
+        client_reply(&c, "GET", &r);
+    }
+    assert_true(seen);
+    read_ended(&s, &t);
+    count(&t, "GET /long", 200, "queue run send ");
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
 /* A small ring keeps the last requests, whole ones. */
 static void test_the_last_are_kept(void **state)
 {
@@ -219,9 +280,9 @@ static void test_the_last_are_kept(void **state)
     for (int i = 0; i < MANY; i++) client_get(&c, "/plain", 200, &r);
     read_ended(&s, &t);
     size_t kept = t.n_spans;
-    assert_true(kept >= 4 && kept <= 64 / 3);
+    assert_true(kept >= 4 && kept <= 64);
     assert_int_equal(count(&t, "GET /plain", 200, "queue run send "), kept);
-    stats_await_more(&s, "total.events_recorded", MANY * 3);
+    stats_await_more(&s, "total.events_recorded", MANY);
     client_close(&c);
     reply_free(&r);
     server_stop(&s);
@@ -302,7 +363,9 @@ int main(int argc, char **argv)
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_request_has_its_span),
+        cmocka_unit_test(test_a_request_in_the_queue),
         cmocka_unit_test(test_what_is_in_progress),
+        cmocka_unit_test(test_what_runs),
         cmocka_unit_test(test_the_last_are_kept),
         cmocka_unit_test(test_read_while_it_is_written),
         cmocka_unit_test(test_the_window),

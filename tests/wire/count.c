@@ -1,10 +1,9 @@
 /* Serves N requests for /plaintext on each of several in-memory keep-alive connections, for
- * callgrind to count the instructions (instructions.sh). Built twice: with COUNT_TIMING as under
- * --timing. */
+ * callgrind to count the instructions (instructions.sh). Built three times: with COUNT_TIMING as
+ * under --timing, with COUNT_TIMELINE as under --timeline. */
 
-#ifdef COUNT_TIMING
+#include "base/recorder.h"
 #include "http/observe.h"
-#endif
 #include "lab_core.h"
 
 #include <stdio.h>
@@ -14,6 +13,10 @@
 enum { TURNS = 1 };
 #else
 enum { TURNS = 1 << 20 };
+#endif
+
+#ifdef COUNT_TIMELINE
+enum { RECORDS = 4096 };
 #endif
 
 enum { CONNS_MAX = 1024 };
@@ -31,9 +34,15 @@ int main(int argc, char **argv)
     }
     static struct lab_core rig;
     static struct mem_client *client[CONNS_MAX];
+    struct recorder recorder = {0};
     lab_core_open(&rig);
 #ifdef COUNT_TIMING
-    http_observe(&rig.http, true, NULL);
+    http_observe(&rig.http, true, &recorder);
+#endif
+#ifdef COUNT_TIMELINE
+    int err = recorder_init(&recorder, RECORDS);
+    ASSERT(err == 0);
+    http_observe(&rig.http, false, &recorder);
 #endif
     mem_configure(&rig.io, &(struct mem_config){.share = 1, .patience = NS_PER_S});
     for (uint64_t i = 0; i < conns; i++) {
@@ -45,6 +54,7 @@ int main(int argc, char **argv)
     uint64_t served = rig.http.stats.requests;
     for (uint64_t i = 0; i < conns; i++) mem_free(&rig.io, client[i]);
     lab_core_close(&rig);
+    recorder_free(&recorder);
     printf("%llu requests served\n", (unsigned long long)served);
     return served == n * conns ? 0 : 1;
 }
