@@ -21,11 +21,12 @@ static bool times_alike(const struct http_limits *a, const struct http_limits *b
            a->queue_timeout == b->queue_timeout && conn_probe_pause(a) == conn_probe_pause(b);
 }
 
-/* What waits goes on waiting, from when it began, with the new timeouts. */
+/* What waits goes on waiting, from when it began, with the new timeouts. A drain has given what it
+ * waits to read a time of its own. */
 static void retime(struct conn *c, const struct http_limits *from, const struct http_limits *to)
 {
     if (c->state != CONN_OPEN) return;
-    c->protocol->retime(c, from, to);
+    if (!c->ctx->draining) c->protocol->retime(c, from, to);
     if (c->write_deadline != WHEEL_NEVER)
         c->write_deadline += conn_probe_pause(to) - conn_probe_pause(from);
     conn_schedule(c);
@@ -37,7 +38,7 @@ void http_limits_changed(struct http_context *ctx, const struct http_limits *bef
     http_size_pools(ctx);
     if (now->rate.window != before->rate.window)
         clients_retime(&ctx->clients, &now->rate, ctx->io->now);
-    if (ctx->draining || times_alike(before, now)) return;
+    if (times_alike(before, now)) return;
     for (struct list *l = ctx->open.next; l != &ctx->open; l = l->next)
         retime(container_of(l, struct conn, link), before, now);
 }

@@ -255,29 +255,65 @@ static void test_default_hurts_nobody(void **state)
     stop();
 }
 
+static void configure(const char *text)
+{
+    files_write(dir, "config", text, strlen(text));
+}
+
+static void start_configured(const char *text)
+{
+    dir = files_open();
+    files_fill(dir, "big", BIG);
+    configure(text);
+    char *config = files_path(dir, "config");
+    server_start(&s, "--root", dir, "--config", config, PATIENT);
+    free(config);
+}
+
 /* What waits already is judged by the new settings. */
 static void test_reload(void **state)
 {
-    static const char before[] = "min-read-rate = 0\n",
-                      after[] = "min-read-rate = 100m\nread-grace = 200ms\n";
     struct client c;
     (void)state;
-    dir = files_open();
-    files_fill(dir, "big", BIG);
-    files_write(dir, "config", before, sizeof before - 1);
-    char *config = files_path(dir, "config");
-    server_start(&s, "--root", dir, "--config", config, PATIENT);
+    start_configured("min-read-rate = 0\n");
     ask_for(&c, "/static/big");
     assert_true(drip(&c, 600));
     expect_no_cut();
-    files_write(dir, "config", after, sizeof after - 1);
+    configure("min-read-rate = 100m\nread-grace = 200ms\n");
     server_signal(&s, SIGHUP);
     drip_until_cut(&c);
     assert_true(c.received < BIG);
     client_close(&c);
     expect_cuts(1, 1);
-    free(config);
     stop();
+}
+
+/* A handler holds the core, so that it begins to drain before it takes the new settings. With as
+ * many connections as there may be, the core looks each second how fast they are read. */
+static void test_reload_in_a_drain(void **state)
+{
+#define LIMITS "min-read-rate = 1k\ndrain-timeout = 1m\n"
+    struct client c, held;
+    struct reply r = {0};
+    (void)state;
+    start_configured(LIMITS "max-connections = 2\nread-grace = 1h\n");
+    client_open(&held, &s);
+    ask_for(&c, "/static/big");
+    assert_true(drip(&c, 2500));
+    client_ask(&held, "GET", "/crypto?ms=400&where=inline", "");
+    stats_await(&s, "total.requests_started", 2);
+    configure(LIMITS "max-connections = 1\nread-grace = 1m\n");
+    server_signal(&s, SIGHUP);
+    sleep_ms(300);
+    server_signal(&s, SIGTERM);
+    client_reply(&held, "GET", &r);
+    assert_true(drip(&c, 2500));
+    assert_true(read_big(&c));
+    client_close(&c);
+    client_close(&held);
+    reply_free(&r);
+    stop();
+#undef LIMITS
 }
 
 int main(int argc, char **argv)
@@ -293,6 +329,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_zero_turns_it_off),
         cmocka_unit_test(test_default_hurts_nobody),
         cmocka_unit_test(test_reload),
+        cmocka_unit_test(test_reload_in_a_drain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
