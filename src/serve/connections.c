@@ -32,7 +32,7 @@ static uint64_t limit_connections(const struct torc_server *s, struct options *o
     *admin = o->limits;
     admin->max_conns = ADMIN_CONNECTIONS;
     http_limits_exempt(admin);
-    if (io_holds_thread(s->engine)) o->limits.max_conns = 1; /* of each thread */
+    if (io_holds_thread(s->engine)) options_fit_threads(o);
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return UINT64_MAX;
     divide(s, o, limit.rlim_cur);
     uint64_t most = io_max_sockets(&s->options->io, limit.rlim_cur);

@@ -1,5 +1,6 @@
 #include "serve/options.h"
 
+#include "base/log.h"
 #include "http/visitor.h"
 
 #include <errno.h>
@@ -162,15 +163,16 @@ void options_divide(struct options *o)
     l->rate = client_rate_of(interval ? interval : 1, (burst + n - 1) / n);
 }
 
-void options_fit_threads(struct options *o, void (*report)(const char *line))
+void options_fit_threads(struct options *o)
 {
     if (http_limits_clients(&o->limits))
-        report("--max-connections-per-client and --rate-limit hold for each thread alone, which "
-               "has one connection");
+        log_line("--max-connections-per-client and --rate-limit hold for each thread alone, which "
+                 "has one connection");
     if (o->limits.shed)
-        report("--shed has no effect on the engine threads, which takes up a connection when a "
-               "thread is free: until then it waits in the accept queue");
+        log_line("--shed has no effect on the engine threads, which takes up a connection when a "
+                 "thread is free: until then it waits in the accept queue");
     o->limits.shed = false;
+    o->limits.max_conns = 1; /* of each thread */
 }
 
 /* The line of the config file that an option was read from, or 0. */

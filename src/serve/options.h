@@ -14,8 +14,9 @@ static inline uint32_t options_work_threads(const struct options *o)
 /* Divides what a client may do among the cores: each counts for itself. Call once. */
 void options_divide(struct options *o);
 
-/* Reports which limits mean something else, or nothing, where each connection has a thread. */
-void options_fit_threads(struct options *o, void (*report)(const char *line));
+/* Fits the limits to threads that have one connection each; logs which mean something else, or
+ * nothing, then. */
+void options_fit_threads(struct options *o);
 
 /* A set with every option at its default. NULL if out of memory. */
 struct option_set *options_new(void);

@@ -232,7 +232,6 @@ static int choose_engine(struct torc_server *s)
             "static files are opened step by step instead, which takes longer");
     if (!s->engine) return EXIT_ENGINE;
     s->n_cores = io_holds_thread(s->engine) ? o->threads : o->n_cpus;
-    if (io_holds_thread(s->engine)) options_fit_threads(o, log_reason);
     effect_log(s->set, s->engine);
     return 0;
 }

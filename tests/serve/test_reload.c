@@ -475,6 +475,22 @@ static void test_rate(void **state)
 
 /* ---- when it comes ---- */
 
+/* They are told what they set, as at the start. */
+static void test_limits_of_threads(void **state)
+{
+    static const char rate[] = "--rate-limit hold for each thread alone",
+                      shed[] = "--shed has no effect on the engine threads";
+    struct rig rig;
+    (void)state;
+    begin(&rig, "shed = adaptive\n");
+    assert_non_null(strstr(server_log(&rig.s), shed));
+    assert_null(strstr(server_log(&rig.s), rate));
+    reload(&rig, "shed = adaptive\nrate-limit = 100\n");
+    server_await_log(&rig.s, rate);
+    expect_file(&rig.s, "/plaintext", 200, NULL);
+    end(&rig);
+}
+
 static void test_one_after_another(void **state)
 {
     struct rig rig;
@@ -639,8 +655,13 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_fewer_connections),
         cmocka_unit_test(test_fewer_requests),
     };
+    const struct CMUnitTest of_threads[] = {
+        cmocka_unit_test(test_limits_of_threads),
+    };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    if (!holds_threads()) /* a thread has one connection */
+    if (holds_threads()) /* of which each has one connection */
+        failed += cmocka_run_group_tests(of_threads, NULL, NULL);
+    else
         failed += cmocka_run_group_tests(of_cores, NULL, NULL);
     return failed;
 }
