@@ -7,6 +7,7 @@
 struct response_writer {
     struct writer out;
     torc_req *rq;
+    bool failed; /* nobody gets what is written from now on */
     char buf[4096];
 };
 

@@ -30,7 +30,8 @@ struct traced {
  * write those that count. */
 struct lane {
     const struct core *core;
-    struct json *j; /* NULL while nothing is written */
+    const struct response_writer *to;
+    struct json *j; /* of it; NULL while nothing is written */
     struct record *records;
     size_t n;
     struct traced *traced;          /* by number of the first record, as `records` */
@@ -290,14 +291,14 @@ static void look(struct lane *l)
 {
     memset(l->bucket, 0, sizeof l->bucket);
     l->slice = NAN;
-    for (size_t i = 0; i < l->n; i++) look_at(l, &l->records[i]);
-    for (size_t i = 0; i < l->n; i++)
+    for (size_t i = 0; i < l->n && !l->to->failed; i++) look_at(l, &l->records[i]);
+    for (size_t i = 0; i < l->n && !l->to->failed; i++)
         if (l->traced[i].phase) finish(l, &l->traced[i], l->now_us, true);
 }
 
 static int lane_open(struct lane *l, const struct torc_server *s, const struct core *c, uint64_t ms)
 {
-    *l = (struct lane){.core = c, .tick_ns = ticks_ns(&s->measures.since)};
+    *l = (struct lane){.core = c, .to = l->to, .tick_ns = ticks_ns(&s->measures.since)};
     l->records = malloc(recorder_capacity(&c->http.recorder) * sizeof *l->records);
     if (!l->records) return -1;
     uint64_t first;
@@ -341,16 +342,19 @@ static bool read_ms(torc_req *rq, uint64_t *ms)
     return !text.ptr || (slice_u64(text, ms) && *ms >= 1 && *ms <= MS_MAX);
 }
 
-/* Core by core, so that no more than one is copied at a time; one for which there is no memory is
- * named. */
-static void put_all(struct json *j, const struct torc_server *s, uint64_t ms)
+/* Core by core, so that no more than one is copied at a time; those for which there is no memory
+ * are counted. Ends early where nobody gets the rest: many who stop reading would hold up a drain.
+ */
+static void put_all(struct json *j, const struct response_writer *to, const struct torc_server *s,
+                    uint64_t ms)
 {
     struct lane *l = malloc(sizeof *l);
+    if (l) l->to = to;
     json_begin(j, NULL, '{');
     json_put_string(j, "displayTimeUnit", "ms");
     json_begin(j, "traceEvents", '[');
     uint32_t left_out = l ? 0 : s->n_cores;
-    for (uint32_t i = 0; l && i < s->n_cores; i++) {
+    for (uint32_t i = 0; l && i < s->n_cores && !to->failed; i++) {
         if (lane_open(l, s, &s->cores[i], ms) == 0)
             put_core(j, l, s->name);
         else
@@ -375,7 +379,7 @@ void timeline_reply(torc_req *rq, void *arg)
     } else if (!read_ms(rq, &ms)) {
         torc_replyf(rq, 400, "ms must be a number from 1 to %d\n", MS_MAX);
     } else if (torc_start(rq, 200, "application/json", -1) == 0) {
-        put_all(&j, s, ms);
+        put_all(&j, &w, s, ms);
         writer_char(j.out, '\n');
         response_writer_flush(j.out);
     }

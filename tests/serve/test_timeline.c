@@ -311,6 +311,31 @@ static void test_read_while_it_is_written(void **state)
     server_stop(&s);
 }
 
+/* Nobody gets what they have not read, so that the drain does not wait until it is made. */
+static void test_drain_before_readers_who_do_not_read(void **state)
+{
+    enum { READERS = 40, ROUNDS = 160, AT_ONCE = 100 };
+    struct server s;
+    struct client c, reader[READERS];
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--timeline", "65536", "--threads", "1");
+    client_open(&c, &s);
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < AT_ONCE; i++) client_ask(&c, "GET", "/plain", "");
+        for (int i = 0; i < AT_ONCE; i++) client_reply(&c, "GET", &r);
+    }
+    for (int i = 0; i < READERS; i++) {
+        client_open_to(&reader[i], &s.admin, &(struct tcp_how){.receive_buffer = 4096});
+        client_ask(&reader[i], "GET", "/timeline.json?ms=60000", "");
+        assert_true(client_more(&reader[i]) > 0);
+    }
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+    for (int i = 0; i < READERS; i++) client_close(&reader[i]);
+}
+
 /* What ended before is left out. */
 static void test_the_window(void **state)
 {
@@ -368,6 +393,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_what_runs),
         cmocka_unit_test(test_the_last_are_kept),
         cmocka_unit_test(test_read_while_it_is_written),
+        cmocka_unit_test(test_drain_before_readers_who_do_not_read),
         cmocka_unit_test(test_the_window),
         cmocka_unit_test(test_bad_requests),
     };
