@@ -300,7 +300,7 @@ static void metrics_text(torc_req *rq, void *arg)
     if (!require_started(s, rq)) return;
     if (torc_start(rq, 200, "text/plain; version=0.0.4; charset=utf-8", -1) < 0) return;
     write_info(out, s);
-    for (size_t i = 0; i < ARRAY_LEN(metrics); i++) write_metric(out, s, &metrics[i]);
+    for (size_t i = 0; i < ARRAY_LEN(metrics) && !w.failed; i++) write_metric(out, s, &metrics[i]);
     measures_text(&s->measures, out);
     write_pool(out, s);
     write_reloads(out, s);
@@ -377,7 +377,7 @@ static void stats_json(torc_req *rq, void *arg)
     program_metrics_json(s, &j);
     json_end(&j, '}');
     json_begin(&j, "per_core", '[');
-    for (uint32_t c = 0; c < s->n_cores; c++) put_core(&j, s, c);
+    for (uint32_t c = 0; c < s->n_cores && !w.failed; c++) put_core(&j, s, c);
     json_end(&j, ']');
     json_end(&j, '}');
     writer_char(j.out, '\n');
