@@ -37,6 +37,20 @@ static void on_interim(struct response_parser *p)
     field_list_clear(&fetch_of(p)->fields);
 }
 
+/* Nobody may chunk a body twice (RFC 9112, 6.1): where this one ends is in doubt. */
+static bool accepts_head(struct response_parser *p)
+{
+    const struct field_list *l = &fetch_of(p)->fields;
+    unsigned times = 0;
+    for (size_t i = 0; i < l->n; i++) {
+        slice rest = field_list_value(l, i), coding;
+        if (!slice_ieq(field_list_name(l, i), SLICE("transfer-encoding"))) continue;
+        while (slice_cut(&rest, ',', &coding))
+            times += slice_ieq(slice_trim(coding), SLICE("chunked"));
+    }
+    return times <= 1;
+}
+
 /* The body goes over the bytes that have been parsed, which are more. */
 static void on_body(struct response_parser *p, slice piece)
 {
@@ -51,6 +65,7 @@ static void begin_response(struct fetch *f)
     f->parser.on_field_name = on_name;
     f->parser.on_field_value = on_value;
     f->parser.on_interim = on_interim;
+    f->parser.accepts_head = accepts_head;
     response_parser_begin(&f->parser, slice_eq(f->method, SLICE("HEAD")));
     field_list_clear(&f->fields);
     f->head_bytes = f->early_at = f->early_len = 0;

@@ -22,8 +22,9 @@ static int on_head_complete(struct message *m)
     if (r->status < 100) return reject(r, "status below 100");
     if (r->status < 200) {
         if (r->on_interim) r->on_interim(r);
-        return MESSAGE_CONTINUE;
+        return MESSAGE_NO_BODY; /* whatever its fields say (RFC 9112, 6.3) */
     }
+    if (r->accepts_head && !r->accepts_head(r)) return reject(r, "head refused");
     r->state = RESPONSE_BODY;
     bool no_body = r->to_head || r->status == 204 || r->status == 304;
     r->until_close = !no_body && message_needs_end(m);
@@ -56,7 +57,7 @@ static int on_body(struct message *m, slice piece)
 static int on_complete(struct message *m)
 {
     struct response_parser *r = parser_of(m);
-    if (r->status < 200) return MESSAGE_CONTINUE;
+    if (r->status < 200) return MESSAGE_PAUSE; /* another head follows */
     /* RFC 9112, 6.1: HTTP/1.0 has no Transfer-Encoding; where the response ends is in doubt. */
     bool doubtful = message_minor(m) == 0 && message_has_transfer_encoding(m);
     r->keep_alive = message_keeps_alive(m) && !r->until_close && !doubtful;
@@ -72,10 +73,15 @@ static const struct message_events events = {
     .complete = on_complete,
 };
 
-void response_parser_begin(struct response_parser *r, bool to_head)
+static void begin_message(struct response_parser *r)
 {
     message_begin_response(&r->message, &events);
     if (r->on_field_name) message_watch_fields(&r->message);
+}
+
+void response_parser_begin(struct response_parser *r, bool to_head)
+{
+    begin_message(r);
     r->body_bytes = r->overhead_bytes = 0;
     r->status = 0;
     r->state = RESPONSE_HEAD;
@@ -103,13 +109,28 @@ static void count_overhead(struct response_parser *r, size_t n)
     r->state = RESPONSE_ERROR;
 }
 
+/* Each interim response is a message of its own: what it says of the connection ends with it. */
+static enum message_result read_messages(struct response_parser *r, slice in, size_t *used)
+{
+    size_t n;
+    enum message_result result = message_read(&r->message, in, used);
+    while (result == MESSAGE_PAUSED && r->state == RESPONSE_HEAD) {
+        begin_message(r);
+        result = MESSAGE_OK;
+        if (*used == in.len) break;
+        result = message_read(&r->message, slice_skip(in, *used), &n);
+        *used += n;
+    }
+    return result;
+}
+
 size_t response_parser_parse(struct response_parser *r, slice in)
 {
     DEBUG_ASSERT(r->state == RESPONSE_HEAD || r->state == RESPONSE_BODY);
     size_t used;
     uint64_t before = r->body_bytes;
     bool in_body = r->state == RESPONSE_BODY;
-    enum message_result result = message_read(&r->message, in, &used);
+    enum message_result result = read_messages(r, in, &used);
     if (in_body) count_overhead(r, used - (size_t)(r->body_bytes - before));
     if (result == MESSAGE_OK || r->is_excessive) return used;
     if (result != MESSAGE_PAUSED || r->state != RESPONSE_DONE) fail(r);

@@ -19,6 +19,8 @@ struct response_parser {
     void (*on_field_name)(struct response_parser *r, slice piece);
     void (*on_field_value)(struct response_parser *r, slice piece);
     void (*on_interim)(struct response_parser *r);
+    /* The head is complete, that of the final response: whether to take it. NULL takes all. */
+    bool (*accepts_head)(struct response_parser *r);
     uint64_t body_bytes;
     uint64_t overhead_bytes; /* of chunk sizes, extensions and trailers, since the head's input */
     uint16_t status;

@@ -29,6 +29,7 @@ static void begin(struct response_parser *r, bool to_head)
     r->on_body = on_body;
     r->on_field_name = r->on_field_value = NULL;
     r->on_interim = NULL;
+    r->accepts_head = NULL;
     body_len = 0;
     response_parser_begin(r, to_head);
     assert_int_equal(r->state, RESPONSE_HEAD);
@@ -106,6 +107,17 @@ static const struct good goods[] = {
      "hi", 200, 0, 0, 0},
     {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", "", 200, 1, 0, 0},
     {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", "", 204, 0, 0, 0},
+    {"HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\nHTTP/1.1 200 OK\r\n"
+     "Content-Length: 2\r\n\r\nhi",
+     "hi", 200, 0, 0, 0},
+    {"HTTP/1.1 103 Early Hints\r\nTransfer-Encoding: chunked\r\n\r\nHTTP/1.1 200 OK\r\n"
+     "Content-Length: 2\r\n\r\nhi",
+     "hi", 200, 0, 0, 0},
+    {"HTTP/1.1 100 Continue\r\nConnection: close\r\n\r\nHTTP/1.1 200 OK\r\n"
+     "Content-Length: 2\r\n\r\nhi",
+     "hi", 200, 0, 0, 0},
+    {"HTTP/1.0 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "hi", 200, 0, 0,
+     0},
     {"HTTP/1.1 200 OK\r\nConnection: close\t\r\nContent-Length: 2\r\n\r\nhi", "hi", 200, 0, 1, 0},
     {"HTTP/1.1 200 OK\r\nConnection:\tx\t,\tclose\t,y\r\nContent-Length:\t2\t\r\n\r\nhi", "hi", 200,
      0, 1, 0},

@@ -67,6 +67,7 @@ static void test_responses(void **state)
     expect("/chunked", "",
            "status 200\nTransfer-Encoding=chunked\nX-A=1\nX-A=two\nserver \nbody abcde\n");
     expect("/interim", "", "status 404\nX-Late=1\nContent-Length=4\nserver \nbody gone\n");
+    expect("/hint", "", "status 200\nContent-Length=2\nserver \nbody ok\n");
     expect("/none", "", "status 204\nserver \nbody \n");
     expect("/echo", "&method=HEAD", "status 200\nContent-Length=");
     assert_int_equal(up.connections, 2); /* one by address, one by name */
@@ -103,7 +104,8 @@ static void test_requests(void **state)
 static void test_errors(void **state)
 {
     static const char *const closes[] = {"/half", "/halfhead", "/reset", "/drop"};
-    static const char *const malformed[] = {"/bad", "/badchunk", "/twolengths", "/switch"};
+    static const char *const malformed[] = {"/bad", "/badchunk", "/twolengths", "/twice",
+                                            "/switch"};
     static const char *const wrong[] = {"&method=a%20b",        "&method=CONNECT", "&name=Host",
                                         "&name=content-length", "&name=a%3A",      "&name="};
     static const struct {
@@ -118,7 +120,7 @@ static void test_errors(void **state)
     (void)state;
     begin();
     for (size_t i = 0; i < 4; i++) expect_error(closes[i], "", EPIPE);
-    for (size_t i = 0; i < 4; i++) expect_error(malformed[i], "", EBADMSG);
+    for (size_t i = 0; i < 5; i++) expect_error(malformed[i], "", EBADMSG);
     for (size_t i = 0; i < 6; i++) expect_error("/", wrong[i], EINVAL);
     expect_error("/bighead", "", E2BIG);
     expect_error("/big", "", EMSGSIZE);

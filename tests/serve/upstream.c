@@ -190,6 +190,12 @@ static const struct fixed {
     {"/switch", "HTTP/1.1 101 Switching Protocols\r\n\r\n", false},
     {"/badchunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", false},
     {"/twolengths", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", false},
+    {"/twice", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
+     false},
+    {"/hint",
+     "HTTP/1.1 103 Early Hints\r\nContent-Length: 9\r\nConnection: close\r\n\r\n"
+     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+     true},
     {"/half", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello", false},
     {"/halfhead", "HTTP/1.1 200 OK\r\nContent-Le", false},
     {"/more", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n\r\n", true},
