@@ -135,7 +135,7 @@ enum torc_redis_type {
     TORC_REDIS_ERROR,  /* "WRONGTYPE Operation against ..." */
     TORC_REDIS_INTEGER,
     TORC_REDIS_STRING,
-    TORC_REDIS_ARRAY,
+    TORC_REDIS_ARRAY
 };
 
 TORC_API enum torc_redis_type torc_redis_type(const torc_redis_reply *r);
