@@ -164,7 +164,7 @@ struct http_context {
     uint64_t probe_pause;    /* ns: conn_probe_pause of `limits` */
     uint64_t looked_at;      /* ns: when one to spare was last searched, see room.c */
     uint64_t watched_at;     /* ns: when http_watch last asked */
-    size_t spilled;          /* bytes of all spill buffers */
+    size_t spilled;          /* bytes of all spill buffers, and of incomplete heads */
     unsigned index;          /* index of the core */
     bool draining;           /* responses close their connection */
     bool is_short;           /* half of buffer_memory is used: connections get little */

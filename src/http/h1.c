@@ -96,6 +96,7 @@ static void exchange_end(struct h1_exchange *x, enum http_end end)
 static void exchange_abort(struct h1_exchange *x)
 {
     if (x->state == H1_QUEUED) h1_queue_abandon(x);
+    if (x->state == H1_HEAD) h1_release_head(x);
     h1_account_abort(x);
     if (x->counted) http_count_end(x->conn->ctx);
     exchange_free(x);
@@ -228,17 +229,23 @@ static bool step_rest_of_head(struct h1_exchange *x)
     struct conn *c = x->conn;
     uint64_t now = c->ctx->io->now;
     if (!x->begun) x->rq.arrived = now;
-    if (c->unread.len) return may_begin(c) && step_head(x);
+    if (c->unread.len) {
+        if (!may_begin(c)) return false;
+        h1_release_head(x);
+        return step_head(x);
+    }
     if (c->eof) { /* it can no longer be completed */
         exchange_abort(x);
         return true;
     }
     if (!x->begun && !h1_parser_is_blank(&x->parser)) {
         x->begun = true;
+        x->head_kept = 0;
         x->rq.route = NULL; /* until request_accept: others may ask what is in progress */
         c->read_deadline =
             now + (c->ctx->draining ? DRAIN_TIMEOUT : c->ctx->limits->header_timeout);
     }
+    if (x->begun) h1_keep_head(x);
     return false;
 }
 
@@ -370,6 +377,7 @@ static void h1_timeout(struct conn *c)
         idle_timeout_passed(c);
     } else if (x->state == H1_HEAD) {
         counter_add(&timeouts[TIMEOUT_HEADER], 1);
+        h1_release_head(x);
         reject_head(x, 408);
     } else if (x->state == H1_QUEUED) {
         h1_queue_expire(x);
@@ -424,6 +432,7 @@ const struct protocol h1_protocol = {
     .waiting_since = h1_waiting_since,
     .retime = h1_retime,
     .request = h1_request,
+    .head_kept = h1_head_kept,
     .drain = h1_drain,
     .cancel = h1_cancel,
     .finish = h1_finish,

@@ -27,6 +27,7 @@ struct h1_exchange {
     bool returned;            /* the handler has returned */
     bool counted;             /* counted as in progress */
     bool begun;               /* the head was incomplete, and its clock runs */
+    uint32_t head_kept;       /* where it has begun: bytes that count for the incomplete head */
     uint64_t wait_began;      /* io time of `reader` */
     uint64_t body_waited;     /* ns that readers have waited for the client before */
     uint64_t body_rate;       /* bytes per second that the client must send of the body; 0: any */
@@ -72,6 +73,12 @@ void h1_fail_body(struct h1_exchange *x, int status);
 
 /* Counts a request whose handler cannot start for `err`, and tells the operator. */
 void h1_count_rejected(const struct h1_exchange *x, int err);
+
+/* What an incomplete head takes counts as unread input, until it is released: the head goes on, or
+ * the request ends. */
+void h1_keep_head(struct h1_exchange *x);
+void h1_release_head(struct h1_exchange *x);
+size_t h1_head_kept(const struct conn *c); /* struct protocol.head_kept */
 
 /* Has a request wait for its handler. False if as many as --queue do. */
 bool h1_queue_add(struct h1_exchange *x);

@@ -6,6 +6,31 @@
 #include "http/response.h"
 #include "http/visitor.h"
 
+/* ---- memory ---- */
+
+void h1_keep_head(struct h1_exchange *x)
+{
+    uint32_t now = (uint32_t)x->rq.arena.used; /* at most some times --max-header-bytes */
+    x->conn->ctx->spilled += now - x->head_kept;
+    x->head_kept = now;
+}
+
+void h1_release_head(struct h1_exchange *x)
+{
+    if (!x->begun) return;
+    x->conn->ctx->spilled -= x->head_kept;
+    x->head_kept = 0;
+}
+
+size_t h1_head_kept(const struct conn *c)
+{
+    const struct h1_exchange *x = c->exchange;
+    bool incomplete = x && x->state == H1_HEAD && x->begun;
+    return incomplete && c->ctx->io->now - x->rq.arrived >= NS_PER_S ? x->head_kept : 0;
+}
+
+/* ---- visitors ---- */
+
 /* Whole seconds (RFC 9110, 10.2.3), of which there is at least one. */
 static uint64_t seconds_of(uint64_t ns)
 {

@@ -52,16 +52,25 @@ static bool is_unread(const struct conn *c)
     return false;
 }
 
-/* Likewise those whose input nobody reads, if they have more than an equal share: what the others
- * have is within the limit. */
-static void enforce_unread(struct http_context *ctx, size_t *used)
+/* What the connection keeps of input that goes no further: its handler, or its client, is not
+ * going on. */
+static size_t stuck_input(const struct conn *c)
+{
+    if (c->state != CONN_OPEN) return 0;
+    return c->unread.len ? spill_cap(c->spill) : c->protocol->head_kept(c);
+}
+
+/* Likewise those whose input goes no further, if they have more than an equal share: what the
+ * others have is within the limit. */
+static void enforce_input(struct http_context *ctx, size_t *used)
 {
     size_t limit = ctx->limits->buffer_memory, share = limit / (ctx->n_open + 1);
     for (struct list *l = ctx->open.next, *next; l != &ctx->open && *used > limit; l = next) {
         struct conn *c = container_of(l, struct conn, link);
         next = l->next;
-        if (c->state != CONN_OPEN || !c->unread.len || spill_cap(c->spill) <= share) continue;
-        if (is_unread(c)) abort_for_memory(c, used, spill_cap(c->spill));
+        size_t stuck = stuck_input(c);
+        if (stuck <= share) continue;
+        if (!c->unread.len || is_unread(c)) abort_for_memory(c, used, stuck);
     }
 }
 
@@ -70,7 +79,7 @@ void memory_enforce(struct http_context *ctx)
     size_t used = http_buffered(ctx);
     if (used <= ctx->limits->buffer_memory) return;
     enforce_unsent(ctx, &used);
-    if (!is_held(ctx)) enforce_unread(ctx, &used); /* what is held back is unread, too */
+    if (!is_held(ctx)) enforce_input(ctx, &used); /* what is held back is unread, too */
 }
 
 /* ---- holding requests back ---- */

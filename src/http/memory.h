@@ -15,6 +15,6 @@ enum { PIPELINE_UNSENT = 16 * 1024 };
 
 void memory_open(struct http_context *ctx);
 
-/* Closes connections whose client does not read, or whose input nobody reads, until the rest is
- * within buffer_memory. */
+/* Closes connections whose client does not read, or does not complete a head, or whose input nobody
+ * reads, until the rest is within buffer_memory. */
 void memory_enforce(struct http_context *ctx);

@@ -3,6 +3,7 @@
  * implements it (h1.h). */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct conn;
@@ -21,6 +22,8 @@ struct protocol {
     void (*retime)(struct conn *c, const struct http_limits *from, const struct http_limits *to);
     /* The request in progress, or NULL. */
     const struct torc_req *(*request)(const struct conn *c);
+    /* Bytes kept of the head of a request that its client has not completed for a second. */
+    size_t (*head_kept)(const struct conn *c);
     /* The server drains: start nothing new. */
     void (*drain)(struct conn *c);
     /* The connection is aborted: every wait of its request returns `err` from now on. */

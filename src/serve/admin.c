@@ -108,7 +108,7 @@ static const struct metric metrics[] = {
      AT(http.stats.upstream_waited)},
     {"upstream_rejected", "requests that found too many others waiting for a connection", COUNTER,
      AT(http.stats.upstream_rejected)},
-    {"buffered_bytes", "memory of unread input and unsent output", GAUGE, AT(http.stats.buffered)},
+    {"buffered_bytes", "memory of unused input and unsent output", GAUGE, AT(http.stats.buffered)},
     {"connections_over_memory", "connections aborted because --buffer-memory was used up", COUNTER,
      AT(http.stats.over_memory)},
     {"body_bytes_received", "bytes of request bodies received", COUNTER, AT(http.stats.body_in)},

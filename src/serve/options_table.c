@@ -327,9 +327,9 @@ static const struct option table[] = {
     {"read-buffer", "SIZE", "received bytes buffered while the handler does not read", "32k",
      GROUP_LIMITS, OPTION_SIZE, AT(limits.read_buffer), 4 * K, G, .reload = true},
     {"buffer-memory", "SIZE",
-     "memory per core for unread input and unsent output; from half of it on connections get "
-     "little, and when it is used up those whose client does not read, or whose input nobody "
-     "reads, are closed",
+     "memory per core for unread input, incomplete heads and unsent output; from half of it on "
+     "connections get little, and when it is used up those whose client does not read, or does not "
+     "complete a head, or whose input nobody reads, are closed",
      "128m", GROUP_LIMITS, OPTION_SIZE, AT(limits.buffer_memory), M, 1024 * G, .reload = true},
     {"stack-size", "SIZE", "stack size of a handler, rounded up to whole pages", "64k",
      GROUP_LIMITS, OPTION_SIZE, AT(limits.stack_size), 16 * K, 64 * M},

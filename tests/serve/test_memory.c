@@ -355,7 +355,7 @@ static void check_limit(void (*pin)(struct client *c, const struct server *s))
     struct server s;
     struct client c[CROWD], good;
     struct reply r = {0};
-    start_lean(&s, "--buffer-memory", "1m", "--write-timeout", "1h");
+    start_lean(&s, "--buffer-memory", "1m", "--write-timeout", "1h", "--header-timeout", "1h");
     client_open(&good, &s);
     for (int i = 0; i < CROWD; i++) {
         pin(&c[i], &s);
@@ -369,6 +369,7 @@ static void check_limit(void (*pin)(struct client *c, const struct server *s))
     client_get(&good, "/plaintext", 200, &r);
     client_close(&good);
     for (int i = 0; i < CROWD; i++) client_close(&c[i]);
+    stats_await(&s, "total.buffered_bytes", 0);
     reply_free(&r);
     server_stop(&s);
 }
@@ -387,11 +388,19 @@ static void pin_input(struct client *c, const struct server *s)
     send_some(c, zeros, sizeof zeros, &(size_t){0});
 }
 
+/* The fields fit, but their end does not come. */
+static void pin_head(struct client *c, const struct server *s)
+{
+    client_open(c, s);
+    client_sendf(c, "GET / HTTP/1.1\r\nHost: a\r\nX-Long: %015000d", 0);
+}
+
 static void test_memory_for_buffers_has_a_limit(void **state)
 {
     (void)state;
     check_limit(pin_output);
     check_limit(pin_input);
+    check_limit(pin_head);
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* they keep freed memory */
