@@ -1,10 +1,12 @@
 #include "serve/signals.h"
 
 #include "base/assert.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <string.h>
 
 enum { SERVERS_MAX = 64 };
 
@@ -65,7 +67,9 @@ static void change_disposition(int i)
     sigaction(watched[i], NULL, &found[i]);
     if (is_ignored(watched[i])) ours.sa_handler = SIG_IGN;
     if (is_ignored(watched[i]) && found[i].sa_handler != SIG_DFL) return;
-    sigaction(watched[i], &ours, NULL);
+    if (sigaction(watched[i], &ours, NULL) < 0 && watched[i] == SIGTERM)
+        log_line("cannot catch signals: %s; SIGTERM ends the server without a drain",
+                 strerror(errno));
 }
 
 static void restore_disposition(int i)

@@ -282,6 +282,22 @@ static void a_file_is_replaced_without_random_numbers(void **state)
     files_close(dir);
 }
 
+/* It serves, but cannot drain. */
+static void signals_that_cannot_be_caught_are_told_of(void **state)
+{
+    struct server s;
+    struct refusal refusal = {.call = SYS_rt_sigaction, .err = EPERM};
+    struct server_how how = {server_engine, refuse_call, &refusal};
+    (void)state;
+    server_spawn(&s, &how, (const char *const[]){"--listen", "127.0.0.1:0", "--cores", "1", NULL});
+    server_await_ready(&s);
+    expect_status(&s, "/plaintext", 200);
+    assert_non_null(strstr(server_log(&s), "cannot catch signals: Operation not permitted"));
+    server_signal(&s, SIGTERM);
+    server_wait(&s);
+    server_free(&s);
+}
+
 /* Once it is refused for good, the server ends and says why. */
 static void a_call_refused_later_ends_the_server(void **state)
 {
@@ -393,6 +409,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(files_without_worker_threads),
         cmocka_unit_test(openat2),
         cmocka_unit_test(a_file_is_replaced_without_random_numbers),
+        cmocka_unit_test(signals_that_cannot_be_caught_are_told_of),
         cmocka_unit_test(a_call_refused_later_ends_the_server),
         cmocka_unit_test(a_call_put_off_for_long),
         cmocka_unit_test(a_client_that_cannot_be_watched_is_told_of),
