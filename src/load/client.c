@@ -143,9 +143,15 @@ static void send_requests(struct client *c)
 
 /* ---- the end of the turn ---- */
 
+/* How long a reply is awaited, in ns. */
+static uint64_t patience(const struct plan *p)
+{
+    return p->deadline ? p->deadline : p->timeout;
+}
+
 static uint64_t deadline(struct client *c)
 {
-    return pipeline_oldest(&c->pipeline)->sent + c->context->plan->timeout;
+    return pipeline_oldest(&c->pipeline)->sent + patience(c->context->plan);
 }
 
 /* Everything that this connection may be asked is answered. */
@@ -172,9 +178,15 @@ static void run_task(struct io_task *t)
 static void on_timeout(struct client *c)
 {
     struct load_context *x = c->context;
-    const struct request *request = &x->plan->request[pipeline_oldest(&c->pipeline)->request];
-    error_sample_timeout(record_sample(&x->record, ERROR_TIMEOUT), &x->plan->addr, request,
-                         x->plan->timeout, c->receiver.started);
+    const struct pending *oldest = pipeline_oldest(&c->pipeline);
+    if (x->plan->deadline && supply_retry(&x->supply, oldest)) {
+        c->pipeline.head++; /* with a deadline it is the only one */
+        client_close(c);
+        return;
+    }
+    error_sample_timeout(record_sample(&x->record, ERROR_TIMEOUT), &x->plan->addr,
+                         &x->plan->request[oldest->request], patience(x->plan),
+                         c->receiver.started);
     fail_connection(c, ERROR_TIMEOUT);
 }
 

@@ -7,8 +7,10 @@
 /* A request that is to be sent, or whose reply is awaited. */
 struct pending {
     uint64_t intended; /* ns, when it was due; 0 in a closed loop until it is sent */
-    uint64_t sent;     /* ns; until it is sent, when the connection got it */
+    uint64_t sent;     /* ns; until it is sent, when the connection got it; of one that is to be
+                          tried again, when */
     uint32_t request;  /* which of plan->request */
+    uint16_t retries;  /* attempts so far, but for the first */
     bool counted;      /* in load_counts.issued */
 };
 

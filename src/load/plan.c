@@ -23,6 +23,7 @@ static struct forms {
 
 static struct option_set set;
 
+#define TIME_MAX  (24 * 3600 * NS_PER_S)
 #define fail(...) option_fail(&set, __VA_ARGS__)
 
 /* ---- options with a parser of their own ---- */
@@ -40,6 +41,21 @@ static int take_arrivals(struct option_set *s, const struct option *o, const cha
     bool *poisson = &((struct plan *)s->values)->poisson;
     *poisson = strcmp(text, "poisson") == 0;
     return *poisson || strcmp(text, "constant") == 0 ? 0 : option_not_valid(s, o, text);
+}
+
+/* N, or N,PAUSE. */
+static int take_retry(struct option_set *s, const struct option *o, const char *text)
+{
+    struct plan *p = s->values;
+    const char *comma = strchr(text, ',');
+    slice count = comma ? slice_of(text, (size_t)(comma - text)) : slice_str(text);
+    uint64_t n, pause = 0;
+    bool good = slice_u64(count, &n) && n <= PLAN_RETRIES;
+    if (good && comma) good = value_duration(slice_str(comma + 1), &pause) && pause <= TIME_MAX;
+    if (!good) return option_not_valid(s, o, text);
+    p->retries = (uint32_t)n;
+    p->retry_pause = pause;
+    return 0;
 }
 
 static int take_file(const char *name, const char *path, slice *out)
@@ -196,8 +212,7 @@ static const char *const titles[] = {
 #define RANGE(lo, hi)                                                                              \
     .min = UINT64_C(lo), .max = UINT64_C(hi), .what = "a whole number from " #lo " to " #hi
 #define TIME(least)                                                                                \
-    .min = (least), .max = 24 * 3600 * NS_PER_S,                                                   \
-    .what = "a time with its unit, such as 500ms or 10s"
+    .min = (least), .max = TIME_MAX, .what = "a time with its unit, such as 500ms or 10s"
 
 static const struct option table[] = {
     {"method", "NAME", "the request method", NULL, GROUP_REQUESTS, OPTION_CUSTOM,
@@ -243,6 +258,15 @@ static const struct option table[] = {
      OPTION_NUMBER, AT(per_connection), RANGE(0, 1152921504606846976)},
     {"timeout", "TIME", "the longest wait for a reply or a connect, also after the measurement",
      "10s", GROUP_LOAD, OPTION_DURATION, AT(timeout), TIME(NS_PER_MS)},
+    {"deadline", "TIME",
+     "with --rate: how long a client waits for the reply to an attempt before it gives up and "
+     "closes its connection",
+     NULL, GROUP_LOAD, OPTION_DURATION, AT(deadline), TIME(NS_PER_MS), .shown = "none"},
+    {"retry", "N[,PAUSE]",
+     "with --deadline: how often a client tries again, after a pause; latency counts from when the "
+     "first attempt was due",
+     NULL, GROUP_LOAD, OPTION_CUSTOM, .then = take_retry,
+     .what = "a number from 0 to 1000, or one and a pause, such as 3,100ms", .shown = "0"},
     {"source", "ADDRESS[-LAST]",
      "addresses of this machine that connections come from, in turn, such as "
      "127.0.0.2-127.0.0.11",
@@ -372,6 +396,16 @@ static int add_templates(struct plan *p)
 
 /* ---- the command line ---- */
 
+static int check_deadline(const struct plan *p)
+{
+    if ((p->retries || p->retry_pause) && !p->deadline) return fail("--retry needs --deadline");
+    if (p->deadline && p->rate == 0) return fail("--deadline needs --rate");
+    if (p->deadline && p->pipeline > 1)
+        return fail("--deadline and --pipeline: a client that gives up has one request in flight");
+    if (p->deadline > p->timeout) return fail("--deadline is longer than --timeout");
+    return 0;
+}
+
 static int check(const struct plan *p)
 {
     char why[160];
@@ -381,6 +415,7 @@ static int check(const struct plan *p)
         return fail("--template is a whole request: --method, --header and --body do not apply");
     if (!fields_check(&forms.form, why, sizeof why)) return fail("%s", why);
     if (p->poisson && p->rate == 0) return fail("--arrivals needs --rate");
+    if (check_deadline(p) < 0) return -1;
     if (p->json && p->hdr && strcmp(p->json, "-") == 0 && strcmp(p->hdr, "-") == 0)
         return fail("--json - and --hdr - would mix on stdout: write one of them to a file");
     if (p->json && p->hdr && strcmp(p->json, p->hdr) == 0)

@@ -7,7 +7,13 @@
 #include "load/request.h"
 #include "load/source.h"
 
-enum { PLAN_REQUESTS = 64, PLAN_HEADERS = 64, PLAN_WATCHED = 64, PLAN_ADDRS = 16 };
+enum {
+    PLAN_REQUESTS = 64,
+    PLAN_HEADERS = 64,
+    PLAN_WATCHED = 64,
+    PLAN_ADDRS = 16,
+    PLAN_RETRIES = 1000
+};
 
 struct plan {
     const char *engine; /* NULL: the best that works */
@@ -30,8 +36,11 @@ struct plan {
     uint32_t pipeline;                        /* requests in flight on a connection */
     uint64_t per_connection;                  /* requests until it is closed; 0: no limit */
     uint64_t duration, warmup, ramp, timeout; /* ns */
-    uint64_t count; /* requests in total; 0: as many as the duration allows */
-    double rate;    /* requests a second in total; 0: closed loop */
+    uint64_t deadline;    /* ns from an attempt until its client gives up; 0: never */
+    uint64_t retry_pause; /* ns from giving up to the next attempt */
+    uint32_t retries;     /* attempts after the first, at most */
+    uint64_t count;       /* requests in total; 0: as many as the duration allows */
+    double rate;          /* requests a second in total; 0: closed loop */
     bool poisson;
     uint64_t seed;
 
@@ -43,6 +52,12 @@ struct plan {
     const char *json, *hdr; /* files; NULL: not written; "-" is stdout */
     bool quiet;
 };
+
+/* The longest that a request that is sent at once waits for its reply, over all attempts, in ns. */
+static inline uint64_t plan_longest_wait(const struct plan *p)
+{
+    return p->timeout + p->retries * (p->deadline + p->retry_pause);
+}
 
 /* Reads the command line into *p. 0; 1 after --help or --version; -1 with a line on stderr. What it
  * allocates is never freed. */

@@ -37,6 +37,7 @@ struct load_counts {
     uint64_t connects;            /* that succeeded */
     uint64_t connecting_done;     /* connections whose first attempt has succeeded or failed */
     uint64_t issued;    /* requests issued in PHASE_MEASURE; in a closed loop over a time, in any */
+    uint64_t retries;   /* of those, sent again because the deadline had passed; each time */
     uint64_t completed; /* of those, answered or failed */
     uint64_t draining;  /* 1 once `issued` is final */
     uint64_t errors[LOAD_ERRORS];          /* of the whole run, warm-up included */

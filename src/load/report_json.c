@@ -75,6 +75,25 @@ static void put_cpu(struct json *j, const struct run *r)
     json_end(j, '}');
 }
 
+/* With a deadline only. */
+static void put_deadline(struct json *j, const struct run *r)
+{
+    const struct load_counts *c = &r->counts;
+    if (!r->plan->deadline) return;
+    json_begin(j, "deadline", '{');
+    json_put_u64(j, "ns", r->plan->deadline);
+    json_put_u64(j, "attempts", result_attempts(r));
+    json_put_u64(j, "retries", c->retries);
+    json_put_u64(j, "given_up", c->errors_measured[ERROR_TIMEOUT]);
+    json_begin(j, "slices", '[');
+    for (uint32_t i = 0; i < r->n_intervals; i++) {
+        const struct interval *s = &r->intervals[i];
+        put_row(j, (uint64_t[]){s->attempts, s->answered, s->wall_ns}, 3);
+    }
+    json_end(j, ']');
+    json_end(j, '}');
+}
+
 static void put_watch(struct json *j, const struct run *r)
 {
     if (!r->plan->n_watched) return;
@@ -136,6 +155,7 @@ int report_json(const struct run *r, struct output *to)
     put_plan(j, r);
     put_traffic(j, r);
     put_counts(j, r);
+    put_deadline(j, r);
     json_begin(j, "latency_ns", '{');
     put_latency(j, "corrected", &r->corrected);
     put_latency(j, "raw", &r->raw);

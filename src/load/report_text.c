@@ -1,5 +1,6 @@
 #include "load/report.h"
 
+#include "base/value.h"
 #include "load/result.h"
 
 #include <errno.h>
@@ -123,6 +124,17 @@ static void print_replies(const struct run *r)
     putchar('\n');
 }
 
+static void print_deadline(const struct run *r)
+{
+    char time[VALUE_TEXT];
+    const struct load_counts *c = &r->counts;
+    if (!r->plan->deadline) return;
+    value_duration_text(r->plan->deadline, time);
+    printf("  attempts     %" PRIu64 ", of these %" PRIu64 " retries; %" PRIu64
+           " requests given up, %s after the last attempt\n",
+           result_attempts(r), c->retries, c->errors_measured[ERROR_TIMEOUT], time);
+}
+
 static void print_latencies(const struct run *r)
 {
     if (r->raw.count || r->corrected.count) /* unsent requests are in the latter only */
@@ -159,6 +171,7 @@ int report_text(const struct run *r)
     print_errors(r);
     print_plan(r);
     print_replies(r);
+    print_deadline(r);
     print_latencies(r);
     print_cpu(r);
     if (result_advice(r, text)) printf("note: %s.\n", text);

@@ -24,6 +24,11 @@ uint64_t result_errors(const struct run *r)
     return n;
 }
 
+uint64_t result_attempts(const struct run *r)
+{
+    return r->counts.issued + r->counts.retries;
+}
+
 bool result_has_replies(const struct run *r)
 {
     return r->counts.replies > 0 || r->counts.answered > 0;

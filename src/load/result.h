@@ -19,6 +19,9 @@ double result_seconds(uint64_t ns);
 double result_per_second(const struct run *r, uint64_t n);
 uint64_t result_errors(const struct run *r);
 
+/* How often measured requests were sent: each once, and again whenever its client tried again. */
+uint64_t result_attempts(const struct run *r);
+
 /* Whether there was a good reply. In an open loop that is too fast, all replies may be to requests
  * that were due before the measurement. */
 bool result_has_replies(const struct run *r);

@@ -111,14 +111,23 @@ static void clear_progress(const struct run *r)
 /* Totals since the start of the run. */
 static struct interval read_totals(struct run *r)
 {
-    return (struct interval){SUM(answered), watch_read(&r->watch), clock_ns()};
+    return (struct interval){
+        .attempts = SUM(issued) + SUM(retries),
+        .answered = SUM(answered),
+        .cpu_ns = watch_read(&r->watch),
+        .wall_ns = clock_ns(),
+    };
 }
 
 static void add_interval(struct run *r, const struct interval *from, const struct interval *to)
 {
     if (r->n_intervals == INTERVALS_MAX) return;
     r->intervals[r->n_intervals++] = (struct interval){
-        to->answered - from->answered, to->cpu_ns - from->cpu_ns, to->wall_ns - from->wall_ns};
+        .attempts = to->attempts - from->attempts,
+        .answered = to->answered - from->answered,
+        .cpu_ns = to->cpu_ns - from->cpu_ns,
+        .wall_ns = to->wall_ns - from->wall_ns,
+    };
 }
 
 static bool completed_all(const struct run *r)
@@ -140,7 +149,7 @@ static bool is_stalled(const struct run *r, struct stall *s, uint64_t now)
      * longer. */
     double gap = p->rate > 0 ? p->n_cores / p->rate * (p->poisson ? 20 : 1) : 0;
     if (replies != s->seen || !p->count) *s = (struct stall){now, replies};
-    return now - s->since > p->timeout + NS_PER_S + (uint64_t)(gap * 1e9);
+    return now - s->since > plan_longest_wait(p) + NS_PER_S + (uint64_t)(gap * 1e9);
 }
 
 /* Until the duration is over, all requests are completed, or nothing more is to be expected. The
@@ -224,7 +233,7 @@ static void wait_connected(struct run *r)
  * is for a slow machine. */
 static void drain(struct run *r)
 {
-    uint64_t until = clock_ns() + r->plan->timeout + NS_PER_S;
+    uint64_t until = clock_ns() + plan_longest_wait(r->plan) + NS_PER_S;
     command(r, PHASE_DRAIN);
     while (clock_ns() < until && !r->interrupted &&
            (SUM(draining) < r->plan->n_cores || SUM(completed) < SUM(issued)))

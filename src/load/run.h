@@ -8,6 +8,7 @@ enum { INTERVALS_MAX = 1 << 16 };
 
 /* A tenth of a second. */
 struct interval {
+    uint64_t attempts; /* at measured requests */
     uint64_t answered;
     uint64_t cpu_ns; /* of the watched processes */
     uint64_t wall_ns;

@@ -1,7 +1,5 @@
 #include "load/supply.h"
 
-#include <stdlib.h>
-
 enum { MANY = 1 << 20 }; /* unsent requests: more than these are not counted one by one */
 
 void supply_init(struct supply *s, struct record *record, struct io *io, uint32_t core)
@@ -12,7 +10,8 @@ void supply_init(struct supply *s, struct record *record, struct io *io, uint32_
 
 void supply_free(struct supply *s)
 {
-    free(s->retry);
+    queue_free(&s->returned);
+    queue_free(&s->retries);
 }
 
 /* ---- issuing ---- */
@@ -24,7 +23,7 @@ static bool is_sending(const struct supply *s)
 
 static bool has_retries(const struct supply *s)
 {
-    return s->retry_head != s->retry_tail;
+    return !queue_empty(&s->returned) || !queue_empty(&s->retries);
 }
 
 bool supply_continues(const struct supply *s)
@@ -52,16 +51,45 @@ static bool issue(struct supply *s, uint64_t intended, struct pending *p)
     return true;
 }
 
+/* When the next new request is due, and the next retry; WHEEL_NEVER where there is none. */
+static uint64_t new_due(const struct supply *s)
+{
+    return is_sending(s) && !issued_all(s) ? schedule_due(&s->schedule) : WHEEL_NEVER;
+}
+
+static uint64_t retry_due(const struct supply *s)
+{
+    return queue_empty(&s->retries) ? WHEEL_NEVER : queue_oldest(&s->retries)->sent;
+}
+
+/* When an open loop has something to send; 0: now. */
+static uint64_t next_at(const struct supply *s)
+{
+    uint64_t fresh = new_due(s), retry = retry_due(s);
+    if (!queue_empty(&s->returned)) return 0;
+    return retry < fresh ? retry : fresh;
+}
+
+static struct pending next_retry(struct supply *s)
+{
+    struct pending p = queue_pop(&s->retries);
+    if (p.counted) counter_add(&s->record->counts.retries, 1);
+    return p;
+}
+
 /* The next request of an open loop; false where none is due. */
 static bool next_due(struct supply *s, struct pending *p)
 {
-    if (has_retries(s)) {
-        *p = s->retry[s->retry_head++];
-        return true;
+    uint64_t due = next_at(s);
+    if (due > s->io->now) return false;
+    if (!queue_empty(&s->returned)) {
+        *p = queue_pop(&s->returned);
+    } else if (retry_due(s) == due) {
+        *p = next_retry(s);
+    } else {
+        issue(s, due, p);
+        schedule_next(&s->schedule);
     }
-    uint64_t due = schedule_due(&s->schedule);
-    if (due > s->io->now || !issue(s, due, p)) return false;
-    schedule_next(&s->schedule);
     return true;
 }
 
@@ -74,8 +102,7 @@ void supply_dispatch(struct supply *s)
         pipeline_add(pipeline, &p, s->io);
         if (pipeline_has_room(pipeline)) list_push(&s->idle, &pipeline->link);
     }
-    bool waits = !list_empty(&s->idle) && is_sending(s) && !issued_all(s);
-    s->io->alarm = waits ? schedule_due(&s->schedule) : WHEEL_NEVER;
+    s->io->alarm = list_empty(&s->idle) ? WHEEL_NEVER : next_at(s);
 }
 
 void supply_fill(struct supply *s, struct pipeline *p)
@@ -86,40 +113,49 @@ void supply_fill(struct supply *s, struct pipeline *p)
         return;
     }
     if (list_empty(&p->link)) list_push(&s->idle, &p->link);
-    if (has_retries(s) || schedule_due(&s->schedule) <= s->io->now)
+    uint64_t at = next_at(s);
+    if (at <= s->io->now)
         supply_dispatch(s);
-    else if (s->io->alarm == WHEEL_NEVER && is_sending(s))
-        s->io->alarm = schedule_due(&s->schedule);
+    else if (at < s->io->alarm)
+        s->io->alarm = at;
 }
 
-/* ---- retries ---- */
+/* ---- requests that are sent again ---- */
 
-/* They are bounded by what all connections can have in flight: no new request is issued while there
- * are any. */
-static bool retry_later(struct supply *s, const struct pending *p)
+/* Whether an open loop would still send it. */
+static bool is_wanted(const struct supply *s, const struct pending *p)
 {
-    if (s->retry_tail == s->retry_cap) {
-        uint32_t n = s->retry_tail - s->retry_head, cap = n < 32 ? 64 : 2 * n;
-        struct pending *more = calloc(cap, sizeof *more);
-        if (!more) return false;
-        if (n) memcpy(more, s->retry + s->retry_head, n * sizeof *more);
-        free(s->retry);
-        s->retry = more;
-        s->retry_head = 0;
-        s->retry_tail = n;
-        s->retry_cap = cap;
-    }
-    s->retry[s->retry_tail++] = *p;
-    if (!list_empty(&s->idle)) s->io->alarm = s->io->now; /* an idle connection can send it */
-    return true;
+    const struct record *r = s->record;
+    return record_open_loop(r) && (is_sending(s) || (r->phase == PHASE_DRAIN && p->counted));
 }
 
+/* An idle connection can send it. */
+static void wake_at(struct supply *s, uint64_t at)
+{
+    if (!list_empty(&s->idle) && at < s->io->alarm) s->io->alarm = at;
+}
+
+/* Those that were returned are bounded by what all connections can have in flight: no new request
+ * is issued while there are any. */
 void supply_return(struct supply *s, const struct pending *p)
 {
     struct record *r = s->record;
-    bool retry = record_open_loop(r) && (is_sending(s) || (r->phase == PHASE_DRAIN && p->counted));
-    if (retry && retry_later(s, p)) return;
-    if (p->counted) counter_set(&r->counts.issued, r->counts.issued - 1);
+    if (is_wanted(s, p) && queue_push(&s->returned, p))
+        wake_at(s, s->io->now);
+    else if (p->counted)
+        counter_set(&r->counts.issued, r->counts.issued - 1);
+}
+
+/* The pause is the same for all, so the first to give up is the first to try again. */
+bool supply_retry(struct supply *s, const struct pending *p)
+{
+    struct pending again = *p;
+    if (p->retries == s->plan->retries) return false;
+    again.retries++;
+    again.sent = s->io->now + s->plan->retry_pause;
+    if (!queue_push(&s->retries, &again)) return false;
+    wake_at(s, again.sent);
+    return true;
 }
 
 /* ---- phases ---- */
@@ -147,7 +183,7 @@ void supply_enter(struct supply *s, enum phase phase)
     if (phase == PHASE_MEASURE) s->measure_from = now;
     if (phase >= PHASE_DRAIN && s->measure_from && !s->measure_to) {
         s->measure_to = now;
-        s->io->alarm = WHEEL_NEVER;
+        s->io->alarm = list_empty(&s->idle) ? WHEEL_NEVER : next_at(s);
     }
     if (phase >= PHASE_DRAIN) counter_set(&r->counts.draining, 1);
 }
@@ -158,6 +194,14 @@ static void count_one(struct supply *s, uint64_t due)
 {
     s->unsent++;
     histogram_add(s->record->corrected, s->measure_to - due);
+}
+
+static void count_queue(struct supply *s, struct queue *q)
+{
+    while (!queue_empty(q)) {
+        struct pending p = queue_pop(q);
+        if (p.counted) count_one(s, p.intended);
+    }
 }
 
 /* As if at equal intervals: a rate that no machine can send leaves too many to count one by one. */
@@ -176,8 +220,8 @@ void supply_count_unsent(struct supply *s)
 {
     struct schedule *t = &s->schedule;
     if (!record_open_loop(s->record) || s->plan->count) return;
-    for (; has_retries(s); s->retry_head++)
-        if (s->retry[s->retry_head].counted) count_one(s, s->retry[s->retry_head].intended);
+    count_queue(s, &s->returned);
+    count_queue(s, &s->retries);
     if (schedule_left(t, s->measure_from) > MANY) schedule_skip(t, s->measure_from);
     while (schedule_due(t) < s->measure_from) schedule_next(t);
     uint64_t n = schedule_left(t, s->measure_to);

@@ -2,7 +2,7 @@
 /* The supply of requests of one core: which is next, when it is due, and which connection gets
  * it. */
 
-#include "load/pipeline.h"
+#include "load/queue.h"
 #include "load/record.h"
 #include "load/schedule.h"
 
@@ -14,8 +14,8 @@ struct supply {
     uint32_t next_request;
     struct schedule schedule;
     struct list idle;      /* of an open loop: pipelines with room, longest idle first */
-    struct pending *retry; /* of an open loop: to be sent again, [retry_head, retry_tail) */
-    uint32_t retry_head, retry_tail, retry_cap;
+    struct queue returned; /* of an open loop: to be sent again at once */
+    struct queue retries;  /* of an open loop: whose clients gave up and will try again */
     uint64_t measure_from, measure_to; /* ns, by this core's clock */
     uint64_t unsent;                   /* due while measuring, and never sent */
 };
@@ -37,9 +37,13 @@ void supply_fill(struct supply *s, struct pipeline *p);
 void supply_dispatch(struct supply *s);
 
 /* A request that was issued goes back unanswered, and that is no error: a server that closes after
- * a response has not processed the requests after it (RFC 9112, 9.6). An open loop retries this
- * one, a closed loop issues another in its place. */
+ * a response has not processed the requests after it (RFC 9112, 9.6). An open loop sends this one
+ * again, a closed loop issues another in its place. */
 void supply_return(struct supply *s, const struct pending *p);
+
+/* The reply to `p` did not come within the deadline. True where its client tries again, after
+ * plan->retry_pause and on whichever connection is free then; false where it gives up for good. */
+bool supply_retry(struct supply *s, const struct pending *p);
 
 /* Counts the requests that were due while measuring and never sent. When all is closed. */
 void supply_count_unsent(struct supply *s);

@@ -154,6 +154,44 @@ static void arrivals_are_constant_or_poisson(void **state)
     BAD("--arrivals takes constant or poisson, but no value was given", URL, "--arrivals");
 }
 
+/* Deadlines are of an open loop, and end within the timeout. */
+static void clients_try_again_after_a_deadline(void **state)
+{
+    static const char *const wrong[] = {"",     "-1",    "1001",   "x",    "1,",  "1,5", "1,-5ms",
+                                        ",5ms", "1,25h", "1,5ms,", "1 ,0", "1.5", "1;0", "1,5ms,5"};
+    (void)state;
+    GOOD(URL);
+    assert_int_equal(plan.deadline + plan.retries + plan.retry_pause, 0);
+    assert_int_equal(plan_longest_wait(&plan), 10 * NS_PER_S);
+    GOOD("--rate", "1", "--deadline", "500ms", "--retry", "3,100ms", URL);
+    assert_int_equal(plan.deadline, 500 * NS_PER_MS);
+    assert_int_equal(plan.retries, 3);
+    assert_int_equal(plan.retry_pause, 100 * NS_PER_MS);
+    assert_int_equal(plan_longest_wait(&plan), 11800 * NS_PER_MS);
+    GOOD("--retry", "1000", "--rate", "1", "--deadline", "10s", URL);
+    assert_int_equal(plan.retries, 1000);
+    assert_int_equal(plan.retry_pause, 0);
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        char line[160];
+        snprintf(line, sizeof line,
+                 "torc-load: --retry takes a number from 0 to 1000, or one and a pause, such as "
+                 "3,100ms, not \"%s\"\n",
+                 wrong[i]);
+        assert_int_equal(
+            READ("--rate", "1", "--deadline", "1s", "--retry", (char *)(uintptr_t)wrong[i], URL),
+            -1);
+        assert_string_equal(said, line);
+    }
+    BAD("--deadline takes a time with its unit, such as 500ms or 10s, not \"0\"", "--deadline", "0",
+        URL);
+    BAD("--retry needs --deadline", "--rate", "1", "--retry", "3", URL);
+    BAD("--retry needs --deadline", "--rate", "1", "--retry", "0,1s", URL);
+    BAD("--deadline needs --rate", "--deadline", "1s", URL);
+    BAD("--deadline is longer than --timeout", "--rate", "1", "--deadline", "11s", URL);
+    BAD("--deadline and --pipeline: a client that gives up has one request in flight", "--rate",
+        "1", "--deadline", "1s", "--pipeline", "2", URL);
+}
+
 /* ---- other options ---- */
 
 static void sources_are_addresses_of_this_machine(void **state)
@@ -284,7 +322,7 @@ static void every_option_has_help(void **state)
         text += strspn(text, " ");
         if (*text < 'a' || *text > 'z') fail_msg("%.40s", at);
     }
-    assert_int_equal(n, 32);
+    assert_int_equal(n, 34);
     for (const char *line = said, *end; (end = strchr(line, '\n')); line = end + 1)
         if (end - line > 103) fail_msg("%.*s", (int)(end - line), line);
 }
@@ -301,6 +339,7 @@ int main(void)
         cmocka_unit_test(times_need_a_unit),
         cmocka_unit_test(rates_are_within_their_range),
         cmocka_unit_test(arrivals_are_constant_or_poisson),
+        cmocka_unit_test(clients_try_again_after_a_deadline),
         cmocka_unit_test(sources_are_addresses_of_this_machine),
         cmocka_unit_test(cores_and_engines_must_exist),
         cmocka_unit_test(reports_must_be_different_files),

@@ -209,7 +209,7 @@ static void json_of_an_empty_run_is_valid(void **state)
 
 static void json_has_the_watched_processes(void **state)
 {
-    struct interval intervals[] = {{10, 20, 30}, {40, 50, 60}};
+    struct interval intervals[] = {{5, 10, 20, 30}, {5, 40, 50, 60}};
     (void)state;
     plan.n_watched = 1;
     run.watched_ns = 70;
@@ -221,6 +221,25 @@ static void json_has_the_watched_processes(void **state)
     assert_true(json_is(json, "watch.ended", "false"));
     run.watch.ended = true;
     assert_true(json_is(write_json(), "watch.ended", "true"));
+}
+
+static void json_has_what_a_deadline_did(void **state)
+{
+    struct interval intervals[] = {{5, 4, 20, 30}, {7, 1, 50, 60}};
+    (void)state;
+    assert_null(json_at(write_json(), "deadline"));
+    plan.deadline = 500 * NS_PER_MS;
+    run.counts.issued = 8;
+    run.counts.retries = 4;
+    run.counts.errors_measured[ERROR_TIMEOUT] = 2;
+    run.intervals = intervals;
+    run.n_intervals = 2;
+    write_json();
+    assert_true(json_number(json, "deadline.ns") == 5e8);
+    assert_true(json_number(json, "deadline.attempts") == 12);
+    assert_true(json_number(json, "deadline.retries") == 4);
+    assert_true(json_number(json, "deadline.given_up") == 2);
+    assert_true(json_is(json, "deadline.slices", "[[5,4,30],[7,1,60]]"));
 }
 
 static void json_has_a_sample_of_each_error(void **state)
@@ -358,6 +377,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(json_rates_are_exact, set_up, tear_down),
         cmocka_unit_test_setup_teardown(json_of_an_empty_run_is_valid, set_up, tear_down),
         cmocka_unit_test_setup_teardown(json_has_the_watched_processes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(json_has_what_a_deadline_did, set_up, tear_down),
         cmocka_unit_test_setup_teardown(json_has_a_sample_of_each_error, set_up, tear_down),
         cmocka_unit_test_setup_teardown(json_has_run_delay, set_up, tear_down),
         cmocka_unit_test_setup_teardown(json_has_advice, set_up, tear_down),

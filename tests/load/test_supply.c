@@ -224,6 +224,89 @@ static void many_retries_keep_their_order(void **state)
     }
 }
 
+/* Takes the oldest request from a pipeline whose client gives up. */
+static bool give_up(struct pipeline *p)
+{
+    struct pending oldest = *pipeline_oldest(p);
+    p->head++;
+    pipeline_stop(p);
+    return supply_retry(&supply, &oldest);
+}
+
+static void a_client_tries_again_after_a_pause(void **state)
+{
+    (void)state;
+    plan.retries = 1;
+    plan.retry_pause = NS_PER_S / 2;
+    start_open_loop();
+    supply_fill(&supply, &pipeline[0]);
+    supply_fill(&supply, &pipeline[1]);
+    assert_int_equal(io.alarm, 2 * NS_PER_S);
+    assert_true(give_up(&pipeline[0]));
+    assert_int_equal(io.alarm, NS_PER_S + NS_PER_S / 2); /* for the connection that is idle */
+    io.now = io.alarm - 1;
+    supply_dispatch(&supply);
+    assert_int_equal(length(&pipeline[1]), 0);
+    io.now++;
+    supply_dispatch(&supply);
+    assert_int_equal(length(&pipeline[1]), 1);
+    assert_int_equal(pipeline_oldest(&pipeline[1])->intended, NS_PER_S);
+    assert_int_equal(record.counts.retries, 1);
+    assert_int_equal(record.counts.issued, 1);
+    assert_false(give_up(&pipeline[1])); /* that was its last attempt */
+    assert_int_equal(record.counts.retries, 1);
+}
+
+static void retries_and_new_requests_are_sent_in_the_order_of_their_times(void **state)
+{
+    static const uint64_t want[] = {2, 1, 3, 2};
+    (void)state;
+    plan.retries = 1;
+    plan.retry_pause = NS_PER_S + NS_PER_S / 2;
+    pipeline[2].depth = 1;
+    start_open_loop();
+    supply_fill(&supply, &pipeline[0]);
+    assert_true(give_up(&pipeline[0])); /* again at 2.5 s */
+    io.now = 5 * NS_PER_S;
+    for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+        struct pipeline *p = &pipeline[2];
+        supply_fill(&supply, p);
+        assert_int_equal(pipeline_oldest(p)->intended, want[i] * NS_PER_S);
+        struct pending oldest = *pipeline_oldest(p);
+        p->head++;
+        if (i == 0) {
+            io.now = 2 * NS_PER_S;
+            assert_true(supply_retry(&supply, &oldest)); /* again at 3.5 s */
+            io.now = 5 * NS_PER_S;
+        }
+    }
+    assert_int_equal(record.counts.retries, 2);
+}
+
+static void retries_go_on_after_the_measurement(void **state)
+{
+    (void)state;
+    plan.retries = 2;
+    plan.retry_pause = NS_PER_S / 2;
+    start_open_loop();
+    supply_fill(&supply, &pipeline[0]);
+    supply_fill(&supply, &pipeline[1]);
+    assert_true(give_up(&pipeline[0]));
+    supply_enter(&supply, PHASE_DRAIN);
+    assert_true(supply_continues(&supply)); /* a connection for it is still wanted */
+    assert_int_equal(io.alarm, NS_PER_S + NS_PER_S / 2);
+    io.now = io.alarm;
+    supply_dispatch(&supply);
+    assert_int_equal(length(&pipeline[1]), 1);
+    assert_false(supply_continues(&supply));
+    assert_true(give_up(&pipeline[1]));
+    assert_true(supply_continues(&supply));
+    supply_enter(&supply, PHASE_END);
+    assert_false(supply_continues(&supply));
+    supply_count_unsent(&supply);
+    assert_int_equal(supply.unsent, 1);
+}
+
 static void unsent_requests_have_waited_until_the_end(void **state)
 {
     (void)state;
@@ -266,6 +349,9 @@ int main(void)
         TEST(idle_pipelines_take_turns),
         TEST(a_retried_request_keeps_its_due_time),
         TEST(many_retries_keep_their_order),
+        TEST(a_client_tries_again_after_a_pause),
+        TEST(retries_and_new_requests_are_sent_in_the_order_of_their_times),
+        TEST(retries_go_on_after_the_measurement),
         TEST(unsent_requests_have_waited_until_the_end),
         TEST(many_unsent_requests_are_spread_evenly),
     };
