@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Sequence
 
 from . import alone, ending, env, experiment, progress, table
-from .lab import abuse, compute, concurrent, database, faster, models, overload, sequence
+from .lab import abuse, compute, concurrent, database, faster, models, overload, retries, sequence
 from .lab.claim import Claim, Finding
 from .lab.stage import ASYNCHRONOUS, Stage
 from .options import DEFAULT_BUILD, TOP, directory
@@ -16,7 +16,17 @@ from .subject import Place, SubjectError
 from .workloads import write_static
 
 SUMMARY = "try what is said about parallel and asynchronous requests, claim by claim"
-TRIED = (models, compute, faster, sequence, concurrent, overload, abuse, database)  # in the order of the answer
+TRIED = (
+    models,
+    compute,
+    faster,
+    sequence,
+    concurrent,
+    overload,
+    abuse,
+    database,
+    retries,
+)  # in the order of the answer
 CLAIMS = {module.CLAIM.name: module.CLAIM for module in TRIED}
 QUICKLY = 0.4  # of the time of a whole run, with --quick
 

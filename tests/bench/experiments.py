@@ -9,7 +9,7 @@ from pathlib import Path
 
 import context  # noqa: F401
 from lib import proc
-from lib.lab import abuse, compute, concurrent, database, faster, models, overload, sequence
+from lib.lab import abuse, compute, concurrent, database, faster, models, overload, retries, sequence
 from lib.lab.stage import Stage, backends_missing
 from lib.subject import Place
 
@@ -84,6 +84,18 @@ class Experiments(unittest.TestCase):
         self.assertGreater(samples["2× adaptive"]["refused"], 0)
         self.assertGreater(samples["2× adaptive"]["good"], 0)
         self.assertEqual(samples["2× no shedding"]["refused"], 0)
+
+    def test_clients_try_again_and_a_core_that_may_refuses(self):
+        samples = retries.take(self.stage).samples
+        for name in retries.SETTINGS:
+            self.assertGreater(samples[name][0]["good"], 0, name)
+            for one in samples[name]:
+                self.assertGreaterEqual(one["retries"], retries.RETRIES * one["given_up"], name)
+                self.assertGreaterEqual(sum(part["attempts"] for part in one["slices"]), one["good"], name)
+                self.assertEqual(one["failed"], 0, name)
+        self.assertEqual([one["refused"] for one in samples["no shedding"]], [0, 0])
+        self.assertGreater(samples["no shedding"][1]["retries"], 0)
+        self.assertGreater(samples["adaptive"][1]["refused"], 0)
 
     def test_an_abusive_client_is_served_its_limit(self):
         samples = abuse.take(self.stage).samples

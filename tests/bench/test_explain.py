@@ -2,13 +2,15 @@
 
 import dataclasses
 import json
+import tempfile
 import unittest
+from pathlib import Path
 
 import context  # noqa: F401
 import fakes
 from runs import Runs
 
-from lib.lab import abuse, compute, concurrent, database, faster, flow, models, overload, sequence
+from lib.lab import abuse, compute, concurrent, database, faster, flow, models, overload, retries, sequence
 
 SEEN = flow.Seen(seconds=2.0, good=300, refused=0, given_up=0, failed=0, unsent=0, p50=0.001, p99=0.010, cpus=0.5)
 
@@ -186,7 +188,54 @@ class Overload(unittest.TestCase):
         self.assertFalse(self.conclude(SEEN, seen(p99=0.5)).holds)
 
 
+class Retries(unittest.TestCase):
+    """Of a core that can answer 100 requests/s: 2 s before, 2 s of the spike, 4 s after."""
+
+    def always(self, *parts):
+        return seen(slices=[flow.Slice(0.1, attempts, good) for count, attempts, good in parts for _ in range(count)])
+
+    def conclude(self, without, shed):
+        settings = zip(retries.SETTINGS, (without, shed))
+        taken = {name: (self.always((20, 7, 7), (20, 20, 1), (20, 15, 2), (20, *end)), SEEN) for name, end in settings}
+        return retries.conclude(100.0, 2.0, 2.0, taken)
+
+    def test_a_collapse_that_lasts_and_a_recovery(self):
+        finding = self.conclude((28, 0), (8, 7))
+        self.assertTrue(finding.holds)
+        self.assertIn("that is 280 attempts/s, more than the 100 that it can answer", finding.verdict)
+        self.assertIn("they get 0% of the good answers that they got before", finding.verdict)
+        self.assertIn("with shedding it is 80, and they get 100%.", finding.verdict)
+        self.assertEqual(finding.rows[0][:5], ["no shedding", "70", "280", "0", "0%"])
+
+    def test_a_server_that_recovers_by_itself(self):
+        finding = self.conclude((7, 7), (7, 7))
+        self.assertFalse(finding.holds)
+        self.assertIn("that is 70 attempts/s, no more than the 100", finding.verdict)
+
+    def test_shedding_that_does_not_recover(self):
+        self.assertFalse(self.conclude((28, 0), (28, 6)).holds)
+
+    def test_a_collapse_that_retries_do_not_make(self):
+        self.assertFalse(self.conclude((9, 0), (7, 7)).holds)
+
+    def test_nothing_good_at_all(self):
+        nothing = {name: (self.always((60, 7, 0)), SEEN) for name in retries.SETTINGS}
+        self.assertFalse(retries.conclude(100.0, 2.0, 2.0, nothing).holds)
+
+
 class Flows(unittest.TestCase):
+    def words(self, asked):
+        with tempfile.TemporaryDirectory() as build:
+            fakes.executable(Path(build) / "torc-load", "")
+            return asked.words(Path(build), "http://server", Path("report"), ())
+
+    def test_clients_that_try_again(self):
+        asked = flow.Flow("/", connections=8, seconds=2.0, rate=50, deadline=0.25, retries=3, delay=1.5)
+        words = self.words(asked)
+        self.assertEqual(words[words.index("--deadline") :][:4], ["--deadline", "250ms", "--retry", "3"])
+        self.assertNotIn("--deadline", self.words(dataclasses.replace(asked, deadline=0.0)))
+        self.assertGreaterEqual(asked.longest, 1.5 + 0.5 + 2.0 + 10.0 + 3 * 0.25)
+
     def test_what_a_report_says(self):
         errors = {"connect": 1, "reset": 0, "timeout": 7, "status": 12, "framing": 0, "body": 0}
         latency = {"corrected": {"p50": 2_000_000, "p99": 9_000_000}}
@@ -196,6 +245,10 @@ class Flows(unittest.TestCase):
         self.assertEqual((found.good, found.refused, found.given_up, found.failed, found.unsent), (30, 10, 7, 3, 3))
         self.assertEqual((found.p50, found.p99, found.per_second), (0.002, 0.009, 15.0))
         self.assertEqual(found.cpus, 0.75)
+        self.assertEqual((found.retries, found.slices), (0, []))
+        deadline = {"ns": 5, "attempts": 9, "retries": 4, "given_up": 7, "slices": [[6, 2, 100_000_000], [3, 1, 5]]}
+        found = flow.seen({**report, "latency_ns": latency, "deadline": deadline})
+        self.assertEqual((found.retries, found.slices[0]), (4, flow.Slice(0.1, 6, 2)))
 
 
 class Command(Runs):

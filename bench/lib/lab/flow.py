@@ -25,12 +25,16 @@ class Flow:
     warmup: float = 0.5  # seconds
     timeout: float = 10.0  # seconds that a client waits for an answer
     source: str | None = None  # the addresses that its connections come from
+    deadline: float = 0.0  # seconds after which a client gives up and tries again; 0: it does not
+    retries: int = 0  # attempts after the first, at most
+    delay: float = 0.0  # seconds that it begins after the others
 
     def words(self, build: Path, url: str, report: Path, watch: Sequence[int]) -> list[str]:
         words = [load.program(build), "--quiet", "--json", str(report), "--connections", str(self.connections)]
         words += ["--duration", _time(self.seconds), "--warmup", _time(self.warmup), "--timeout", _time(self.timeout)]
         words += ["--rate", f"{self.rate:g}", "--arrivals", "poisson"] if self.rate else []
         words += ["--source", self.source] if self.source else []
+        words += ["--deadline", _time(self.deadline), "--retry", str(self.retries)] if self.deadline else []
         for pid in watch:
             words += ["--watch", str(pid)]
         return [*words, url + self.path]
@@ -41,7 +45,17 @@ class Flow:
 
     @property
     def longest(self) -> float:
-        return self.warmup + self.seconds + self.timeout + GRACE_SECONDS
+        waits = self.timeout + self.retries * self.deadline
+        return self.delay + self.warmup + self.seconds + waits + GRACE_SECONDS
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A tenth of a second of a flow with a deadline."""
+
+    seconds: float
+    attempts: int
+    good: int
 
 
 @dataclass(frozen=True)
@@ -58,6 +72,8 @@ class Seen:
     p50: float
     p99: float
     cpus: float  # that the server used
+    retries: int = 0  # attempts after the first of each request
+    slices: Sequence[Slice] = ()  # of a flow with a deadline
 
     @property
     def per_second(self) -> float:
@@ -76,6 +92,7 @@ def seen(report: Mapping[str, Any]) -> Seen:
     status = {int(key): count for key, count in report["status"].items()}
     refused = status.get(429, 0) + status.get(503, 0)
     errors, latency = report["errors_measured"], report["latency_ns"]["corrected"]
+    deadline = report.get("deadline") or {"retries": 0, "slices": ()}
     return Seen(
         seconds=report["seconds"],
         good=report["answered"],
@@ -86,6 +103,8 @@ def seen(report: Mapping[str, Any]) -> Seen:
         p50=latency["p50"] / 1e9,
         p99=latency["p99"] / 1e9,
         cpus=(report.get("watch") or {}).get("cpu_ns", 0) / 1e9 / report["seconds"],
+        retries=deadline["retries"],
+        slices=[Slice(ns / 1e9, attempts, good) for attempts, good, ns in deadline["slices"]],
     )
 
 
@@ -93,6 +112,7 @@ def run(
     flows: Sequence[Flow], url: str, build: Path, scratch: Path, cpus: Sequence[int], watch: Sequence[int]
 ) -> list[Seen]:
     """Runs all flows at the same time to their end, and watches the processes of the server."""
+    begun = time.monotonic()
     reports = [scratch / f"flow-{number}.json" for number in range(len(flows))]
     with contextlib.ExitStack() as stack:
         children = []
@@ -100,8 +120,9 @@ def run(
             report.unlink(missing_ok=True)
             log = report.with_suffix(".log")
             words = flow.words(build, url, report, watch)
+            time.sleep(max(begun + flow.delay - time.monotonic(), 0))
             children.append(stack.enter_context(proc.Child(words, cpus, log, alone=True)))
-        deadline = time.monotonic() + max(flow.longest for flow in flows)
+        deadline = begun + max(flow.longest for flow in flows)
         for child in children:
             status = child.wait(max(deadline - time.monotonic(), 0))
             if status not in (0, 1):  # 1: some requests were not answered well, which is what is measured

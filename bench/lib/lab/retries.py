@@ -1,0 +1,108 @@
+"""Clients that give up and try again, before, in and after a spike, with load shedding and without."""
+
+from typing import Any, Sequence
+
+from ..table import latency
+from .claim import Claim, Finding
+from .flow import Flow, Seen, Slice
+from .stage import Stage
+
+PATH = "/crypto?ms=5&where=inline"
+DEADLINE = 0.5  # seconds that a client waits for the answer to an attempt
+RETRIES = 3
+BASE, SPIKE = 0.7, 3.0  # offered before and after the spike, and in it, of the capacity
+BEFORE, DURING, AFTER = 2.0, 5.0, 6.0  # seconds; the second half of the last is looked at
+CAPACITY_SECONDS = 1.5
+ENOUGH = 0.9  # of the goodput before the spike, from which on a server has recovered
+SETTINGS = {"no shedding": "off", "adaptive": "adaptive"}
+Taken = dict[str, tuple[Seen, Seen]]  # the flow that was always there, and that of the spike
+
+
+def _flow(rate: float, seconds: float, delay: float = 0.0) -> Flow:
+    # Enough connections that each attempt is sent when it is due, even if none is answered.
+    connections = round(rate * (1 + RETRIES) * DEADLINE * 1.5)
+    return Flow(PATH, connections, seconds, rate, 0.0, deadline=DEADLINE, retries=RETRIES, delay=delay)
+
+
+def _spike(stage: Stage, mode: str, capacity: float) -> tuple[Seen, Seen]:
+    before, during, after = (stage.seconds(seconds) for seconds in (BEFORE, DURING, AFTER))
+    always = _flow(BASE * capacity, before + during + after)
+    spike = _flow((SPIKE - BASE) * capacity, during, before)
+    with stage.torc("--shed", mode) as server:
+        found, more = stage.ask(server, always, spike)
+    return found, more
+
+
+def take(stage: Stage) -> Finding:
+    with stage.torc() as server:
+        (alone,) = stage.ask(server, Flow(PATH, connections=4, seconds=stage.seconds(CAPACITY_SECONDS)))
+    capacity = alone.per_second
+    before, last = stage.seconds(BEFORE), stage.seconds(AFTER) / 2
+    taken = {name: _spike(stage, mode, capacity) for name, mode in SETTINGS.items()}
+    return conclude(capacity, before, last, taken)
+
+
+def rates(slices: Sequence[Slice]) -> tuple[float, float]:
+    """Attempts and good answers, each second."""
+    seconds = sum(one.seconds for one in slices) or 1.0
+    return sum(one.attempts for one in slices) / seconds, sum(one.good for one in slices) / seconds
+
+
+def within(slices: Sequence[Slice], begin: float, end: float) -> list[Slice]:
+    """Those that lie between two times, in seconds since the first."""
+    chosen, at = [], 0.0
+    for one in slices:
+        if begin <= at + one.seconds / 2 < end:
+            chosen.append(one)
+        at += one.seconds
+    return chosen
+
+
+def conclude(capacity: float, before: float, last: float, taken: Taken) -> Finding:
+    """From what was seen in the first `before` seconds, and in the `last`."""
+    first = {name: rates(within(always.slices, 0.0, before)) for name, (always, _) in taken.items()}
+    end = {name: rates(within(always.slices, _end(always) - last, _end(always))) for name, (always, _) in taken.items()}
+    without, shed = SETTINGS
+    back = {name: end[name][1] / first[name][1] if first[name][1] else 0.0 for name in taken}
+    holds = back[without] < ENOUGH <= back[shed] and end[without][0] > capacity
+    verdict = (
+        f"After a spike of {SPIKE:g} times what a core can do, clients ask for {BASE:.0%} of it as before. Without "
+        f"shedding that is {_attempts(end[without][0], capacity)}, and they get {back[without]:.0%} of the good "
+        f"answers that they got before; with shedding it is {end[shed][0]:,.0f}, and they get {back[shed]:.0%}."
+    )
+    theory = (
+        f"A request that is answered too late comes {1 + RETRIES} times: {BASE:.0%} of the capacity becomes "
+        f"{BASE * (1 + RETRIES):.0%}. From then on the server has more to do than it can with requests whose clients "
+        "have left, and the spike lasts without its cause."
+    )
+    figures = ("good/s before", "attempts/s at the end", "good/s at the end", "of before")
+    header = ("", *figures, "p99", "refused", "given up")
+    rows = [_row(name, first[name][1], *end[name], back[name], taken[name][0]) for name in taken]
+    samples: dict[str, Any] = {name: [one.plain() for one in seen] for name, seen in taken.items()}
+    return Finding(holds, verdict, header, rows, theory, {"capacity": capacity, **samples})
+
+
+def _end(seen: Seen) -> float:
+    return sum(one.seconds for one in seen.slices)
+
+
+def _attempts(attempts: float, capacity: float) -> str:
+    more = "more" if attempts > capacity else "no more"
+    return f"{attempts:,.0f} attempts/s, {more} than the {capacity:,.0f} that it can answer"
+
+
+def _row(name: str, before: float, attempts: float, good: float, back: float, seen: Seen) -> list[str]:
+    figures = [f"{rate:,.0f}" for rate in (before, attempts, good)]
+    counts = [f"{count:,}" for count in (seen.refused, seen.given_up)]
+    return [name, *figures, f"{back:.0%}", latency(seen.p99) if seen.good else "–", *counts]
+
+
+CLAIM = Claim(
+    "retries",
+    "Retries make a spike last",
+    f"Clients that wait {DEADLINE * 1000:.0f} ms and try again {RETRIES} times overload a core for {DURING:.0f} s. "
+    "When is it well again?",
+    "When the spike is over.",
+    CAPACITY_SECONDS + 1.5 + len(SETTINGS) * (BEFORE + DURING + AFTER + (1 + RETRIES) * DEADLINE + 2),
+    take,
+)
