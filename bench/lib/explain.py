@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Sequence
 
 from . import alone, ending, env, experiment, progress, table
-from .lab import abuse, compute, concurrent, database, faster, models, overload, retries, sequence
+from .lab import abuse, compute, concurrent, database, faster, files, models, overload, retries, sequence
 from .lab.claim import Claim, Finding
 from .lab.stage import ASYNCHRONOUS, Stage
 from .options import DEFAULT_BUILD, TOP, directory
@@ -26,6 +26,7 @@ TRIED = (
     abuse,
     database,
     retries,
+    files,
 )  # in the order of the answer
 CLAIMS = {module.CLAIM.name: module.CLAIM for module in TRIED}
 QUICKLY = 0.4  # of the time of a whole run, with --quick

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import context  # noqa: F401
 from lib import proc
-from lib.lab import abuse, compute, concurrent, database, faster, models, overload, retries, sequence
+from lib.lab import abuse, compute, concurrent, database, faster, files, models, overload, retries, sequence
 from lib.lab.stage import Stage, backends_missing
 from lib.subject import Place
 
@@ -96,6 +96,23 @@ class Experiments(unittest.TestCase):
         self.assertEqual([one["refused"] for one in samples["no shedding"]], [0, 0])
         self.assertGreater(samples["no shedding"][1]["retries"], 0)
         self.assertGreater(samples["adaptive"][1]["refused"], 0)
+
+    def test_a_core_waits_for_files_that_are_on_disk(self):
+        if why := files.CLAIM.needs():
+            self.skipTest(why)
+        samples = files.take(self.stage).samples
+        for name, found in samples.items():
+            self.assertGreater(found["files"]["good"], 0, name)
+            self.assertGreater(found["light"]["good"], 0, name)
+            self.assertEqual(found["files"]["failed"] + found["light"]["failed"], 0, name)
+            self.assertGreater(found["looks"], 0, name)
+            if name.endswith("memory"):
+                self.assertLess(found["absent"], 0.1, name)
+            else:
+                self.assertGreater(found["absent"], 0.9, name)
+        for name in ("epoll, in memory", "io_uring, in memory", "io_uring, on disk"):
+            if name in samples:
+                self.assertLess(samples[name]["waits"], samples["epoll, on disk"]["waits"], name)
 
     def test_an_abusive_client_is_served_its_limit(self):
         samples = abuse.take(self.stage).samples

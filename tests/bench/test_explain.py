@@ -10,7 +10,7 @@ import context  # noqa: F401
 import fakes
 from runs import Runs
 
-from lib.lab import abuse, compute, concurrent, database, faster, flow, models, overload, retries, sequence
+from lib.lab import abuse, compute, concurrent, database, faster, files, flow, models, overload, retries, sequence
 
 SEEN = flow.Seen(seconds=2.0, good=300, refused=0, given_up=0, failed=0, unsent=0, p50=0.001, p99=0.010, cpus=0.5)
 
@@ -221,6 +221,41 @@ class Retries(unittest.TestCase):
     def test_nothing_good_at_all(self):
         nothing = {name: (self.always((60, 7, 0)), SEEN) for name in retries.SETTINGS}
         self.assertFalse(retries.conclude(100.0, 2.0, 2.0, nothing).holds)
+
+
+class Files(unittest.TestCase):
+    def conclude(self, epoll, uring=None):
+        both = {"epoll": epoll, "io_uring": uring}
+        found = {(name, kind): each for name in both if both[name] for kind, each in zip(files.KINDS, both[name])}
+        also = {"absent": 1.0, "asynchrony": 0.9}
+        return files.conclude({key: (seen(p99=share), SEEN, {**also, "waits": share}) for key, share in found.items()})
+
+    def test_a_core_that_waits_for_the_disk(self):
+        finding = self.conclude((0.001, 0.2), (0.0, 0.001))
+        self.assertTrue(finding.holds)
+        text = (
+            "On epoll the core waits for the disk 0.1% of the time while it sends files that are in memory, and 20.0%"
+        )
+        self.assertIn(text, finding.verdict)
+        self.assertIn("light requests are answered within 1.0 ms and 200 ms. On io_uring the core", finding.verdict)
+        self.assertEqual(finding.rows[1][-2:], ["20.0%", "100%"])
+
+    def test_without_io_uring(self):
+        finding = self.conclude((0.0, 0.2))
+        self.assertTrue(finding.holds)
+        self.assertNotIn("On io_uring", finding.verdict)
+
+    def test_a_disk_that_nobody_waits_for(self):
+        self.assertFalse(self.conclude((0.0, 0.005), (0.0, 0.0)).holds)
+
+    def test_a_core_that_waits_whatever_it_reads(self):
+        self.assertFalse(self.conclude((0.15, 0.2), (0.0, 0.0)).holds)
+
+    def test_a_ring_that_waits_too(self):
+        self.assertFalse(self.conclude((0.0, 0.2), (0.0, 0.15)).holds)
+
+    def test_without_epoll_nothing_is_shown(self):
+        self.assertFalse(self.conclude(None, (0.0, 0.0)).holds)
 
 
 class Flows(unittest.TestCase):

@@ -1,0 +1,177 @@
+"""Files that are in memory, and files that are not, read beside light requests on the same core."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any, Iterator
+
+from .. import measures
+from ..table import latency
+from .claim import Claim, Finding
+from .flow import Flow, Seen
+from .stage import ASYNCHRONOUS, Stage
+
+SIZE = 256 * 1024  # bytes of a file
+RATE = 200.0  # files/s; each is asked for once
+SECONDS, WARMUP = 3.0, 0.5
+CONNECTIONS = 64
+LIGHT = Flow("/plaintext", connections=4, seconds=SECONDS, rate=200, warmup=WARMUP)
+ENGINES = tuple(sorted(ASYNCHRONOUS))
+KINDS = ("in memory", "on disk")
+CORE = "torc-0"  # the name of the thread of a server's first core
+LOOK_SECONDS = 0.002  # between two looks at the core's thread
+LEAST = 0.01  # of its time, from which on it waits for the disk
+LESS = 0.5  # of what it waits on epoll, at most, where it does not wait
+Taken = dict[tuple[str, str], tuple[Seen, Seen, dict[str, float]]]  # light requests, files, and what else was seen
+
+
+class Looks:
+    """Looks in the background at what the core's thread does: in an uninterruptible sleep (state D of proc_pid_stat(5))
+    it waits for the disk. Threads of the kernel that wait for it are not the core."""
+
+    def __init__(self, pid: int) -> None:
+        tasks = Path(f"/proc/{pid}/task").iterdir()
+        self.tasks = [task for task in tasks if (task / "comm").read_text().strip() == CORE]
+        self.looks = self.waits = 0
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self._look, daemon=True)
+
+    def _look(self) -> None:
+        while not self.stop.wait(LOOK_SECONDS):
+            for task in self.tasks:
+                with contextlib.suppress(OSError):  # it ended meanwhile
+                    state = (task / "stat").read_text().rpartition(")")[2].split()[0]
+                    self.looks += 1
+                    self.waits += state == "D"
+
+    def __enter__(self) -> "Looks":
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        self.thread.join()
+
+    @property
+    def share(self) -> float:
+        return self.waits / self.looks if self.looks else 0.0
+
+
+@contextlib.contextmanager
+def _files(directory: Path, count: int) -> Iterator[list[Path]]:
+    """Files of the experiment's own, on the disk."""
+    directory.mkdir()
+    try:
+        paths = [directory / str(number) for number in range(count)]
+        for path in paths:
+            path.write_bytes(os.urandom(SIZE))
+        os.sync()
+        yield paths
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _in_memory(fd: int) -> bool:
+    """Whether the first bytes can be read without the disk."""
+    try:
+        os.preadv(fd, [bytearray(1)], 0, os.RWF_NOWAIT)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _prepare(paths: list[Path], kind: str) -> int:
+    """Has them in memory, or only on disk. How many are not in memory."""
+    absent = 0
+    for path in paths:
+        with path.open("rb") as file:
+            if kind == "in memory":
+                file.read()
+            else:
+                os.fsync(file.fileno())
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            absent += not _in_memory(file.fileno())
+    return absent
+
+
+def _once(stage: Stage, engine: str, path: str, seconds: float) -> tuple[Seen, Seen, dict[str, float]]:
+    asked = Flow(path, CONNECTIONS, seconds, RATE, WARMUP)
+    with stage.torc(engine=engine) as server:
+        with measures.Window(server, WARMUP, seconds) as window, Looks(server.child.pid) as looks:
+            light, files = stage.ask(server, LIGHT.lasting(seconds), asked)
+    return light, files, {**measures.of([window]), "waits": looks.share, "looks": looks.looks}
+
+
+def take(stage: Stage) -> Finding:
+    taken: Taken = {}
+    seconds = stage.seconds(SECONDS)
+    directory = stage.place.www / "static" / "own"
+    with _files(directory, round(RATE * (seconds + WARMUP) * 1.2) + 50) as paths:
+        for engine in (name for name in ENGINES if stage.refuses(name) is None):
+            for kind in KINDS:
+                absent = _prepare(paths, kind)
+                light, files, also = _once(stage, engine, "/static/own/{seq:0}", seconds)
+                taken[engine, kind] = light, files, {**also, "absent": absent / len(paths)}
+    return conclude(taken)
+
+
+def conclude(taken: Taken) -> Finding:
+    waits = {key: also["waits"] for key, (_, _, also) in taken.items()}
+    epoll = waits.get(("epoll", "on disk"), 0.0)
+    blocks = epoll >= LEAST and waits.get(("epoll", "in memory"), 0.0) <= LESS * epoll
+    holds = blocks and waits.get(("io_uring", "on disk"), 0.0) <= LESS * epoll
+    said = [_said(name, taken) for name in ENGINES if (name, "on disk") in taken]
+    theory = (
+        "epoll tells when a socket can be read. A file always can, so whoever reads one that is not in memory waits "
+        "for the disk, and the core with it. io_uring is told to read and says when it has read: meanwhile the core "
+        f"serves others. At {RATE:.0f} files/s, 1 ms of waiting for each is {RATE / 1000:.0%} of a core's time."
+    )
+    header = ("", "", "light p50", "light p99", "file p50", "files/s", "core waits for the disk", "not in memory")
+    rows = [_row(*key, *found) for key, found in taken.items()]
+    samples: dict[str, Any] = {
+        f"{name}, {kind}": {"light": light.plain(), "files": files.plain(), **also}
+        for (name, kind), (light, files, also) in taken.items()
+    }
+    return Finding(holds, " ".join(said), header, rows, theory, samples)
+
+
+def _said(name: str, taken: Taken) -> str:
+    (light, _, also), (beside, _, then) = (taken[name, kind] for kind in KINDS)
+    return (
+        f"On {name} the core waits for the disk {also['waits']:.1%} of the time while it sends files that are in "
+        f"memory, and {then['waits']:.1%} if they are on disk; 99 % of light requests are answered within "
+        f"{latency(light.p99)} and {latency(beside.p99)}."
+    )
+
+
+def _row(name: str, kind: str, light: Seen, files: Seen, also: dict[str, float]) -> list[str]:
+    times = [latency(light.p50), latency(light.p99), latency(files.p50)]
+    return [name, kind, *times, f"{files.per_second:,.0f}", f"{also['waits']:.1%}", f"{also['absent']:.0%}"]
+
+
+def _missing() -> str | None:
+    """Whether files here can be only on disk; those of a tmpfs cannot."""
+    where = tempfile.gettempdir()
+    with tempfile.TemporaryFile(dir=where) as file:
+        file.write(bytes(SIZE))
+        file.flush()
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        try:
+            return f"needs a disk: files in {where} stay in memory" if _in_memory(file.fileno()) else None
+        except OSError as error:
+            return f"needs a disk: a file in {where} cannot be read without waiting: {error.strerror}"
+
+
+CLAIM = Claim(
+    "files",
+    "Reading a file is not always asynchronous",
+    "A core sends files that are not in memory. Do light requests wait for the disk?",
+    "No: the server is asynchronous.",
+    len(ENGINES) * len(KINDS) * (SECONDS + WARMUP + 2) + 2,
+    take,
+    _missing,
+)
