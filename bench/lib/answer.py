@@ -20,10 +20,11 @@ BLIND = 0.10  # an interval around 1 that reaches further could hide a differenc
 TWO = ("io_uring", "epoll")
 CLEARLY = 3  # times as many workloads on one side as on the other make a plain yes or no
 USE, DEPTH, CORES, GAIN = ("Should I use io_uring?", "At what depth?", "On how many cores?", "What would I gain?")
+PARALLEL = "Are all requests executed in parallel and handled asynchronously?"
 
 
 class Answer(NamedTuple):
-    """The four questions with their lines, and what they are about."""
+    """The questions with their lines, and what they are about."""
 
     about: str
     notes: list[str]
@@ -210,6 +211,12 @@ def worth(run: Run) -> str:
     return capital(" ".join(texts))
 
 
+def parallel(files: Files) -> list[Line]:
+    """What the experiments say together."""
+    what = "what is parallel and what is asynchronous"
+    return [files.tell("explain", has("experiments"), lambda run: (run.conclusions or [""])[0], what)]
+
+
 def has(name: str) -> Callable[[Run], Any]:
     """Whether a run has that in its extra."""
     return lambda run: run.extra.get(name)
@@ -224,6 +231,7 @@ def answer(found: Sequence[File]) -> Answer | None:
         names = listed([path.name for path, _ in files.away])
         notes.append(f"Left out, because they are of another CPU or kernel: {names}.")
     parts = {USE: use(files), DEPTH: depth(files), CORES: cores(files), GAIN: gain(files)}
+    parts[PARALLEL] = parallel(files)
     about = f"{env.machine(files.newest[1].environment)}; torc at {commit(files.newest[1])}"
     return Answer(about, notes, parts)
 

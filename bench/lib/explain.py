@@ -1,21 +1,23 @@
 """torc-bench explain: the claims about parallel and asynchronous requests, each tried on real servers."""
 
 import argparse
-import json
-import os
-import time
+import dataclasses
+import functools
 from pathlib import Path
 from typing import Any, Sequence
 
-from . import alone, ending, env, experiment, progress, table
-from .lab import abuse, compute, concurrent, database, faster, files, models, overload, retries, sequence
+from . import ending, experiment, others, page, progress, table
+from .lab import abuse, compute, concurrent, database, faster, files, models, overload, picture, retries, sequence
 from .lab.claim import Claim, Finding
-from .lab.stage import ASYNCHRONOUS, Stage
-from .options import DEFAULT_BUILD, TOP, directory
-from .subject import Place, SubjectError
-from .workloads import write_static
+from .lab.stage import ASYNCHRONOUS, Lacking, Stage
+from .options import DEFAULT_BUILD, directory
+from .page import svg
+from .session import Session
+from .subject import SubjectError
+from .words import say
 
 SUMMARY = "try what is said about parallel and asynchronous requests, claim by claim"
+QUESTION = "Are all web requests executed in parallel and handled asynchronously?"
 TRIED = (
     models,
     compute,
@@ -29,60 +31,67 @@ TRIED = (
     files,
 )  # in the order of the answer
 CLAIMS = {module.CLAIM.name: module.CLAIM for module in TRIED}
+NUMBERS = {name: number for number, name in enumerate(CLAIMS, 1)}
 QUICKLY = 0.4  # of the time of a whole run, with --quick
+# What a session takes and an experiment decides itself.
+DECIDED = {"commands": [], "server_args": [], "cores": 1, "connections": None, "pairs": None, "seconds": None}
+
+
+def chosen(text: str) -> list[str]:
+    """Experiments by name or number, in the order of the answer."""
+    by_number = {str(number): name for name, number in NUMBERS.items()}
+    found = [by_number.get(word, word) for word in text.split(",")]
+    for word, name in zip(text.split(","), found):
+        if name not in CLAIMS:
+            known = f"{', '.join(CLAIMS)}, or their numbers from 1 to {len(CLAIMS)}"
+            raise argparse.ArgumentTypeError(f"takes names of {known}, not {word!r}")
+    return [name for name in CLAIMS if name in found]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    names = experiment.names(list(CLAIMS), several=True)
-    text = f"the experiments to run, of {', '.join(CLAIMS)} (all)"
-    add("--only", type=names, metavar="LIST", default=list(CLAIMS), help=text)
+    text = f"the experiments to run, by name or number, of {', '.join(CLAIMS)} (all)"
+    add("--only", type=chosen, metavar="LIST", default=list(CLAIMS), help=text)
     text = "the engine of servers that wait without a thread (io_uring, or epoll where that is refused)"
     add("--engine", type=experiment.names(ASYNCHRONOUS), metavar="NAME", help=text)
     add("--quick", action="store_true", help="shorter runs")
     text = "the build directory to run (build/release)"
     add("--build", type=directory, metavar="DIR", default=DEFAULT_BUILD, help=text)
-    add("--json", type=Path, metavar="FILE", help="the result file (bench/results/explain-TIME.json)")
+    text = "the result file (bench/results/explain-TIME.json); the page is beside it"
+    add("--json", type=Path, metavar="FILE", help=text)
+    text = "go on with a run that was interrupted; its options are in FILE"
+    add("--resume", type=Path, metavar="FILE", help=text)
+    parser.set_defaults(**DECIDED)
 
 
-def show(claim: Claim, finding: Finding) -> None:
-    print(f"\n{claim.title}\n{claim.question} One would guess: {claim.guess}\n")
+def show(claim: Claim, finding: Finding, lacks: Sequence[str]) -> None:
+    print(f"\n{NUMBERS[claim.name]}. {claim.title}\n{claim.question} One would guess: {claim.guess}\n")
     print(table.table(finding.header, finding.rows))
     print(f"\n{finding.theory}\n{finding.verdict}", flush=True)
+    for one in lacks:
+        print(f"not tried: {one}", flush=True)
 
 
-def entry(claim: Claim, finding: Finding) -> dict[str, Any]:
-    """What the file has of an experiment."""
+def about(claim: Claim) -> dict[str, Any]:
+    """What the file has of an experiment whether it was run or not."""
     texts = {"name": claim.name, "title": claim.title, "question": claim.question, "guess": claim.guess}
-    said = {"holds": finding.holds, "verdict": finding.verdict, "theory": finding.theory}
-    return {**texts, **said, "header": finding.header, "rows": finding.rows, "samples": finding.samples}
+    return {"number": NUMBERS[claim.name], **texts}
 
 
-def run(options: argparse.Namespace) -> int:
-    claims, missing = able([CLAIMS[name] for name in options.only])
-    for claim, why in missing:
-        print(f"{claim.name}: left out: {why}")
-    if not claims:
-        ending.say("no experiment can run here")
-        return 1
-    seconds = sum(claim.seconds for claim in claims) * (QUICKLY if options.quick else 1)
-    count = "1 experiment" if len(claims) == 1 else f"{len(claims)} experiments"
-    print(f"{count}, about {progress.about(seconds)}", flush=True)
-    found = []
-    with alone.Lock() as lock:
-        place = Place(options.build.resolve(), lock.scratch, lock.scratch / "www", (), {})
-        write_static(place.www)
-        stage = Stage(place, sorted(os.sched_getaffinity(0)), options.quick, options.engine)
-        if why := stage.refuses(stage.engine):
-            raise SubjectError(f"{stage.engine}: {why}")
-        for claim in claims:
-            finding = claim.take(stage)
-            show(claim, finding)
-            found.append(entry(claim, finding))
-    for text in stage.notes:
-        print(f"\nnote: {text}")
-    save(options, found)
-    return 0
+def entry(claim: Claim, finding: Finding, stage: Stage, watch: others.Watch) -> dict[str, Any]:
+    """What the file has of an experiment that was run; all of it is plain data."""
+    said = {key: getattr(finding, key) for key in ("holds", "verdict", "brief", "theory", "header", "rows", "samples")}
+    pictures = finding.pictures or [one for one in [picture.of_table(finding.header, finding.rows)] if one]
+    return {
+        **about(claim),
+        **said,
+        "pictures": [dataclasses.asdict(one) for one in pictures],
+        "measures": [{**one._asdict(), "found": dict(one.found)} for one in finding.measures],
+        "lacks": list(stage.missing),
+        "commands": stage.repeat.plain(),
+        "seconds": round(watch.seconds, 1),
+        "others_share": round(watch.share, 4),
+    }
 
 
 def able(claims: Sequence[Claim]) -> tuple[list[Claim], list[tuple[Claim, str]]]:
@@ -91,13 +100,67 @@ def able(claims: Sequence[Claim]) -> tuple[list[Claim], list[tuple[Claim, str]]]
     return [claim for claim in claims if claim not in lacks], list(lacks.items())
 
 
-def save(options: argparse.Namespace, found: Sequence[dict[str, Any]]) -> None:
-    path = options.json or TOP / "bench/results" / time.strftime("explain-%Y%m%d-%H%M%S.json")
-    about = {"kind": "explain", "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "quick": options.quick}
-    text = json.dumps({**about, "environment": env.collect(TOP, options.build), "experiments": found}, indent=1)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text + "\n")
-    except OSError as error:
-        raise SubjectError(f"{path}: cannot be written: {error.strerror}") from error
-    print(f"\nevery sample: {path}")
+def answer(experiments: Sequence[dict[str, Any]]) -> str:
+    """All of them in one paragraph, with this machine's figures."""
+    otherwise = [one["title"] for one in experiments if not one["holds"]]
+    return say("explained", len(experiments), otherwise, [one["brief"] for one in experiments if one["brief"]])
+
+
+def run(options: argparse.Namespace) -> int:
+    claims, missing = able([CLAIMS[name] for name in options.only])
+    left_out: list[dict[str, Any]] = []
+    for claim, why in missing:
+        _leave_out(left_out, claim, why)
+    if claims:
+        with Session("explain", options, QUESTION) as session:
+            kept = session.run.extra.setdefault("experiments", [])
+            session.run.extra["left_out"] = left_out
+            done = {one["name"] for one in kept}
+            _take(session, [claim for claim in claims if claim.name not in done])
+            if kept:
+                print(f"\n{session.run.conclusions[0]}\n")
+                return session.finish(functools.partial(_page, session))
+    ending.say("no experiment can run here")
+    return 1
+
+
+def _leave_out(left_out: list[dict[str, Any]], claim: Claim, why: str) -> None:
+    print(f"{claim.name}: left out: {why}", flush=True)
+    left_out.append({**about(claim), "why": why})
+
+
+def _take(session: Session, claims: Sequence[Claim]) -> None:
+    """Runs experiments, and saves the file after each."""
+    options, experiments = session.options, session.run.extra["experiments"]
+    stage = Stage(session.place, session.affinity, options.quick, options.engine)
+    if why := stage.refuses(stage.engine):
+        raise SubjectError(f"{stage.engine}: {why}")
+    seconds = [claim.seconds * (QUICKLY if options.quick else 1) for claim in claims]
+    count = "1 experiment" if len(claims) == 1 else f"{len(claims)} experiments"
+    print(f"{count}, about {progress.about(sum(seconds))}" if claims else "all experiments are in the file", flush=True)
+    steps = session.progress = progress.Steps(seconds)
+    for claim in claims:
+        stage.begin()
+        stage.tell = steps.begin(claim.title)
+        try:
+            with others.Watch() as watch:
+                finding = claim.take(stage)
+        except Lacking as why:
+            _leave_out(session.run.extra["left_out"], claim, str(why))
+            continue
+        finally:
+            steps.end()
+        experiments.append(entry(claim, finding, stage, watch))
+        experiments.sort(key=lambda one: one["number"])
+        session.run.conclusions = [answer(experiments), *(one["verdict"] for one in experiments)]
+        session.save()
+        show(claim, finding, list(stage.missing))
+        for text in stage.notes:
+            session.note(text)
+
+
+def _page(session: Session) -> str:
+    """Writes the page, and says where it is."""
+    if not svg.available():
+        return svg.MISSING
+    return f"page: {page.write(session.run, session.path.with_suffix('.html'))}"

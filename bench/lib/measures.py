@@ -9,6 +9,7 @@ from . import answers
 from .subject import Server
 
 SUMS = ("wall_seconds", "request_lifetime_seconds", "request_oncore_seconds", "request_held_seconds")
+KEYS = ("concurrency", "parallelism", "asynchrony")  # L, P and A
 PEAKS = ("concurrency_peak", "parallelism_peak")
 SHARE = 0.7  # of the measured window that lies between the two readings, when it is timed from outside
 Reading = Mapping[str, float]

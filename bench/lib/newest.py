@@ -59,7 +59,7 @@ class Files:
 
     def line(self, file: File, text: str, word: str = "") -> Line:
         """A line that rests on that file; a run that other programs disturbed gives no plain answer."""
-        others = remarks.disturbed([s for cell in file[1].cells for s in cell.samples])
+        others = remarks.others(file[1])
         said = [self.remark(file)]
         if others > remarks.NOISY_OTHERS:
             said.append(f"while {say('others_used', others)}")

@@ -1,8 +1,9 @@
 """Where a run stands: one line that overwrites itself on a terminal, plain lines elsewhere."""
 
+import shutil
 import sys
 import time
-from typing import TextIO
+from typing import Callable, Sequence, TextIO
 
 BAR_CELLS = 20
 
@@ -50,3 +51,43 @@ class Progress:
         if self.terminal:
             self.stream.write("\r\033[K")
             self.stream.flush()
+
+
+class Steps(Progress):
+    """Steps that take unlike times: the bar stands where the time of all does."""
+
+    def __init__(self, seconds: Sequence[float], stream: TextIO = sys.stderr) -> None:
+        super().__init__(len(seconds), stream)
+        self.seconds = seconds  # that each is expected to take
+        self.title = ""
+        self.begun = self.start
+
+    def begin(self, title: str) -> Callable[[str], None]:
+        """The next step; what it does meanwhile can be told to what is returned."""
+        self.title, self.begun = title, time.monotonic()
+        if not self.terminal:
+            self.stream.write(f"[{self.done + 1}/{self.total}] {title}{self._left()}\n")
+        self.move("")
+        return self.move
+
+    def move(self, what: str) -> None:
+        """Draws the bar where that is seen."""
+        if self.terminal:
+            share = min(self._past() / max(sum(self.seconds), 1e-9), 1.0)
+            full = int(BAR_CELLS * share)
+            text = f"{self.done + 1}/{self.total} {self.title}{self._left()}{': ' if what else ''}{what}"
+            text = text[: max(shutil.get_terminal_size().columns - BAR_CELLS - 2, 20)]
+            self.stream.write(f"\r\033[K{'█' * full}{'░' * (BAR_CELLS - full)} {text}")
+        self.stream.flush()
+
+    def end(self) -> None:
+        self.clear()
+        self.done += 1
+
+    def _past(self) -> float:
+        """Of the expected seconds, those that are over: of the step that runs at most all of its own."""
+        own = self.seconds[self.done] if self.done < self.total else 0.0
+        return sum(self.seconds[: self.done]) + min(time.monotonic() - self.begun, own)
+
+    def _left(self) -> str:
+        return f", about {about(sum(self.seconds) - self._past())} left"

@@ -18,7 +18,7 @@ def refuse_to_replace(path: Path) -> None:
         run = results.load(path)
     except results.ResultsError as error:
         raise SubjectError(f"--json: {error}, and is not written over") from error
-    if any(cell.samples for cell in run.cells):
+    if run.measured:
         again = f"go on with that by --resume {path}, or name another file"
         raise SubjectError(f"--json: {path} has the samples of another run: {again}")
 
@@ -61,7 +61,7 @@ class Record:
 
     def save(self) -> None:
         results.save(self.run, self.path)
-        self.kept = self.run.finished is not None or any(cell.samples for cell in self.run.cells)
+        self.kept = self.run.finished is not None or self.run.measured
 
     def drop_empty(self) -> None:
         if self.made and not self.kept:

@@ -44,6 +44,13 @@ def disturbed(samples: Sequence[Sample]) -> float:
     return statistics.median(sample.others_share for sample in samples) if samples else 0.0
 
 
+def others(run: Run) -> float:
+    """The same over a whole run, of its samples or of its experiments."""
+    samples = [sample for cell in run.cells for sample in cell.samples]
+    experiments = [one["others_share"] for one in run.extra.get("experiments", ())]
+    return disturbed(samples) if samples or not experiments else statistics.median(experiments)
+
+
 def disturbance(others: float) -> list[str]:
     return [say("disturbance", others)] if others > NOISY_OTHERS else []
 
@@ -82,4 +89,5 @@ def moved(run: Run) -> str | None:
 
 def run_warnings(run: Run) -> list[str]:
     found = [noise_warning(run.noise) if run.noise else None, moved(run)]
-    return [*filter(None, found), *warnings([sample for cell in run.cells for sample in cell.samples])]
+    samples = [sample for cell in run.cells for sample in cell.samples]
+    return [*filter(None, found), *(warnings(samples) if samples else disturbance(others(run)))]

@@ -175,6 +175,11 @@ class Run:
         except (ValueError, OverflowError):
             return -math.inf
 
+    @property
+    def measured(self) -> bool:
+        """Whether there is a sample in it."""
+        return any(cell.samples for cell in self.cells) or bool(self.extra.get("experiments"))
+
     def cell(self, name: str) -> Cell | None:
         return next((cell for cell in self.cells if cell.id == name), None)
 
@@ -305,6 +310,9 @@ def _contradiction(run: Run) -> str | None:
         for j, found in enumerate(cell.ratios):
             if not METRIC.fullmatch(found.metric):
                 return f"$.cells[{i}].ratios[{j}].metric: there is no {found.metric!r}"
+    for i, one in enumerate(run.extra.get("experiments", [])):
+        if wrong := [j for j, row in enumerate(one["rows"]) if len(row) != len(one["header"])]:
+            return f"$.extra.experiments[{i}].rows[{wrong[0]}]: has not as many cells as the header"
     for i, one in enumerate(run.extra.get("knees", [])):
         if one["change"] and None in (one["depth"], one["other"]):
             return f"$.extra.knees[{i}]: a change without two depths"

@@ -12,7 +12,7 @@ import shlex
 import sys
 import time
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, Callable, Sequence
 
 from . import alone, doctor, ending, env, idle, load, measure, remarks, results, syscalls, workloads
 from .options import TOP, add_options  # noqa: F401 (subcommands take add_options from here)
@@ -82,7 +82,7 @@ class Session:
             if kind is not None:
                 Child.stop_all()
             os.sched_setaffinity(0, self.affinity)
-            if kind is not None and any(cell.samples for cell in self.run.cells):
+            if kind is not None and self.run.measured:
                 self._keep(kind)
 
     def _keep(self, kind: type[BaseException]) -> None:
@@ -289,8 +289,9 @@ class Session:
         self.run.seconds = round(time.monotonic() - self.start, 1)
         self.record.save()
 
-    def finish(self) -> int:
-        """Completes the file and says where it is: 0, or 1 when a sample did not count."""
+    def finish(self, written: Callable[[], str] | None = None) -> int:
+        """Completes the file and says where it is: 0, or 1 when a sample did not count. What is written from it says
+        so itself; else the command for its page is named."""
         self.progress.clear()
         for text in remarks.run_warnings(self.run) + self.run.notes:  # those of an earlier part of the run, too
             self.note(text)
@@ -299,12 +300,12 @@ class Session:
         for cell in self.run.cells:
             self._tell_invalid(cell)  # those of an earlier part of the run, too
         print(f"every sample: {self.path}")
-        print(f"page: bench/torc-bench report {shlex.quote(str(self.path))}")
+        print(written() if written else f"page: bench/torc-bench report {shlex.quote(str(self.path))}")
         invalid = sum(len(cell.invalid) for cell in self.run.cells)
         if invalid:
             what = "1 sample is invalid and does" if invalid == 1 else f"{invalid} samples are invalid and do"
             print(f"{what} not count: see INVALID above; the exit status is 1 for it")
-        elif not any(cell.samples for cell in self.run.cells):
+        elif not self.run.measured:
             print("no sample was taken; the exit status is 1 for it")
         else:
             return 0

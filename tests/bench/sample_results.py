@@ -13,6 +13,7 @@ from pathlib import Path
 
 import context  # noqa: F401
 import fake_session
+import sample_experiments
 from fake_session import FEATURES, HELP, FakeSession
 from lib import ablate, ceiling, features, results, scale, space, sweep, tune
 from lib.subject import Variant
@@ -327,7 +328,13 @@ def scale_run(counts="1,2,3,4,6,8"):
     return session.run
 
 
+def explain_run():
+    """Every experiment but one that needs a database."""
+    return sample_experiments.run(STARTED, FINISHED, ENVIRONMENT)
+
+
 KINDS = {"compare": compare, "sweep": sweep_run, "ablate": ablate_run, "tune": tune_run, "scale": scale_run}
+KINDS["explain"] = explain_run
 
 
 def main(directory):

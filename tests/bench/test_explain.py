@@ -10,7 +10,9 @@ import context  # noqa: F401
 import fakes
 from runs import Runs
 
+from lib import results, schema
 from lib.lab import abuse, compute, concurrent, database, faster, files, flow, models, overload, retries, sequence
+from lib.page import svg
 
 SEEN = flow.Seen(seconds=2.0, good=300, refused=0, given_up=0, failed=0, unsent=0, p50=0.001, p99=0.010, cpus=0.5)
 
@@ -288,7 +290,14 @@ class Flows(unittest.TestCase):
 
 class Command(Runs):
     def test_unknown_names_are_refused(self):
-        for words in (("--only", "nothing"), ("--engine", "threads"), ("--only", "")):
+        for words in (
+            ("--only", "nothing"),
+            ("--only", ""),
+            ("--only", "0"),
+            ("--only", "models,99"),
+            ("--engine", "threads"),
+            ("--resume", "/nowhere.json"),
+        ):
             done = self.bench_here("explain", *words, *self.places)
             self.assertEqual(done.returncode, 2)
             self.assertIn(f"torc-bench: {words[0]}: takes", done.stderr)
@@ -297,14 +306,22 @@ class Command(Runs):
         done = self.bench("explain", "--only", "abuse", "--quick", *self.places)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("One abusive client", done.stdout)
-        kept = json.loads(self.json.read_text())
-        self.assertEqual([one["name"] for one in kept["experiments"]], ["abuse"])
-        self.assertEqual(len(kept["experiments"][0]["samples"]), 3)
+        (kept,) = results.load(self.json).extra["experiments"]
+        self.assertEqual((kept["name"], len(kept["samples"])), ("abuse", 3))
+        self.assertEqual(list(schema.faults(json.loads(self.json.read_text()))), [])
+        page = self.json.with_suffix(".html")
+        self.assertIn(f"page: {page}\n" if svg.available() else svg.MISSING, done.stdout)
+        self.assertEqual(page.exists(), svg.available())
+        again = self.bench("explain", "--only", "abuse", "--quick", *self.places)
+        self.assertEqual(again.returncode, 2)
+        self.assertIn("has the samples of another run", again.stderr)
 
     def test_a_load_that_fails_is_said(self):
         fakes.executable(self.build / "src/torc-load", "#!/bin/sh\necho 'no such option' >&2\nexit 2\n")
         done = self.bench("explain", "--only", "abuse", "--quick", *self.places)
-        self.assertEqual((done.returncode, done.stderr), (1, "torc-bench: torc-load ended (2): no such option\n"))
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.stderr.splitlines()[1:], ["torc-bench: torc-load ended (2): no such option"])
+        self.assertFalse(self.json.exists(), "it took no sample")
 
 
 if __name__ == "__main__":

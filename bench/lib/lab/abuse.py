@@ -4,8 +4,9 @@ import statistics
 from typing import Sequence
 
 from ..table import latency
-from .claim import Claim, Finding
+from .claim import Claim, Finding, measured
 from .flow import Flow, Seen
+from .picture import Bar, Picture
 from .stage import Stage
 
 LIMIT = 100  # requests/s that a client may ask for
@@ -55,7 +56,19 @@ def conclude(taken: dict[str, list[list[Seen]]]) -> Finding:
     rows = [_row(name, p99[name], rounds) for name, rounds in taken.items()]
     header = ("", "good p50", "good p99", "good served/s", "abusive served/s", "abusive refused/s")
     samples = {name: [[one.plain() for one in seen] for seen in rounds] for name, rounds in taken.items()}
-    return Finding(holds, verdict, header, rows, theory, samples)
+    brief = (
+        f"Beside a client that asks for {TIMES} times its limit, 99 % of the others' requests are answered within "
+        f"{latency(limited)} if the server keeps it to that limit, and within {latency(unlimited)} if not."
+    )
+    beside = [measured(name, rounds[-1]) for name, rounds in taken.items()]
+    return Finding(holds, verdict, header, rows, theory, samples, brief, [_picture(p99)], beside)
+
+
+def _picture(p99: dict[str, float]) -> Picture:
+    most = MOST * 1000 * next(iter(p99.values()))
+    bars = [Bar(name, one * 1000, latency(one), most) for name, one in p99.items()]
+    caption = f"Dot: the p99 of the ten good clients. Mark: {MOST:g} times what they have alone, the most that is fair."
+    return Picture("How long good clients wait", caption, "p99 of good clients, ms", bars, log=True)
 
 
 def _row(name: str, p99: float, rounds: Sequence[Sequence[Seen]]) -> list[str]:

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Mapping, NamedTuple, Sequence
 
+from ..measures import KEYS
+from .flow import Seen
+from .picture import Picture
 from .stage import Stage
+
+
+class Measured(NamedTuple):
+    """L, P and A of one setting, by the names of measures.KEYS as far as they are known, and what theory says."""
+
+    name: str
+    found: Mapping[str, float]
+    theory: Sequence[str]
 
 
 @dataclass
@@ -18,6 +29,9 @@ class Finding:
     rows: Sequence[Sequence[str]]
     theory: str = ""  # what arithmetic says
     samples: dict[str, Any] = field(default_factory=dict)
+    brief: str = ""  # the verdict in one short sentence, for the answer of all experiments together
+    pictures: Sequence[Picture] = ()  # without one the report draws bars of the table
+    measures: Sequence[Measured] = ()
 
 
 @dataclass(frozen=True)
@@ -29,3 +43,15 @@ class Claim:
     seconds: float  # that it takes, about; a third of it with --quick
     take: Callable[[Stage], Finding]
     needs: Callable[[], str | None] = lambda: None  # what is missing here
+
+
+def measured(name: str, seen: Sequence[Seen], cores: int = 1, asynchrony: str = "") -> Measured:
+    """The measures of a server that was asked by these flows at once, beside theory: L by Little's law from what
+    the clients saw, P by the number of its cores, and A unless it is said otherwise as where a request holds its
+    thread only while it runs."""
+    held = sum(one.in_progress for one in seen)
+    found = seen[0].measures if seen else {}
+    concurrency, parallelism, _ = (found.get(key) for key in KEYS)
+    if not asynchrony and concurrency and parallelism is not None:
+        asynchrony = f"{max(1 - parallelism / concurrency, 0.0):.3f}"
+    return Measured(name, found, (f"{held:,.1f}" if held else "–", f"≤ {cores}", asynchrony or "–"))

@@ -3,8 +3,9 @@
 from typing import Sequence
 
 from ..table import latency
-from .claim import Claim, Finding
+from .claim import Claim, Finding, measured
 from .flow import Flow, Seen
+from .picture import Bar, Picture
 from .stage import Stage
 
 HEAVY_MS = 10
@@ -43,7 +44,24 @@ def conclude(taken: dict[str, Sequence[Seen]]) -> Finding:
     header = ("", "light p50", "light p99", "heavy p50", "heavy/s", "CPUs")
     rows = [_row(name, seen) for name, seen in taken.items()]
     samples = {name: [one.plain() for one in seen] for name, seen in taken.items()}
-    return Finding(holds, verdict, header, rows, theory, samples)
+    brief = (
+        f"99 % of light requests are answered within {latency(inline)} beside others that compute on their core, "
+        f"within {latency(work)} where these compute elsewhere, and within {latency(alone)} without them."
+    )
+    beside = [measured(name, seen) for name, seen in taken.items()]
+    return Finding(holds, verdict, header, rows, theory, samples, brief, [_picture(taken)], beside)
+
+
+def _picture(taken: dict[str, Sequence[Seen]]) -> Picture:
+    bars = [
+        Bar(name, seen[0].p99 * 1000, latency(seen[0].p99), HEAVY_MS if WHERE[name] == "inline" else None)
+        for name, seen in taken.items()
+    ]
+    caption = (
+        f"Bar: the time within which 99 % of the light requests are answered. Mark: the {HEAVY_MS} ms for which one "
+        f"heavy request takes the core."
+    )
+    return Picture("How long light requests take", caption, "p99 of light requests, ms", bars)
 
 
 def _row(name: str, seen: Sequence[Seen]) -> list[str]:

@@ -1,10 +1,12 @@
 """Thousands of requests in progress on one core, and two requests on two cores."""
 
 import os
+from dataclasses import replace
 from typing import Any
 
-from .claim import Claim, Finding
+from .claim import Claim, Finding, measured
 from .flow import Flow, Seen
+from .picture import Bar, Picture
 from .stage import Stage
 
 CONNECTIONS = 2000
@@ -40,7 +42,29 @@ def conclude(taken: Taken) -> Finding:
     )
     rows = [_row(name, *found) for name, found in taken.items()]
     samples = {name: {**seen.plain(), **also} for name, (seen, also) in taken.items()}
-    return Finding(holds, verdict, ("", "requests/s", "L", "P", "A"), rows, theory, samples)
+    brief = (
+        f"One core had {waiting['concurrency']:,.0f} requests in progress and ran {waiting['parallelism']:.2f} at a "
+        f"time; two cores ran {computing['parallelism']:.2f} of two."
+    )
+    beside = [
+        measured(name, [replace(seen, measures=also)], cores)
+        for (name, (seen, also)), (cores, _) in zip(taken.items(), SETTINGS.values())
+    ]
+    header = ("", "requests/s", "L", "P", "A")
+    return Finding(holds, verdict, header, rows, theory, samples, brief, [_picture(taken)], beside)
+
+
+def _picture(taken: Taken) -> Picture:
+    bars = []
+    for (name, (_, also)), (cores, asked) in zip(taken.items(), SETTINGS.values()):
+        in_progress, running = also["concurrency"], also["parallelism"]
+        bars.append(Bar(f"{name}: in progress", in_progress, f"{in_progress:,.0f}", asked.connections))
+        bars.append(Bar(f"{name}: running", running, f"{running:.2f}", cores))
+    caption = (
+        "Dot: the average. Mark: the most that there can be, as many in progress as there are connections, and as many "
+        "that run as there are cores."
+    )
+    return Picture("Requests in progress, and requests that run", caption, "requests", bars, log=True)
 
 
 def _row(name: str, seen: Seen, also: dict[str, Any]) -> list[str]:

@@ -1,10 +1,12 @@
 """A database with few connections behind an asynchronous server, asked for twice what it can do."""
 
+from dataclasses import replace
 from typing import Any
 
 from ..table import latency
-from .claim import Claim, Finding
+from .claim import Claim, Finding, measured
 from .flow import Flow, Seen
+from .picture import Picture, over
 from .stage import Stage, backends_missing
 
 CONNECTIONS = 4  # that torc-lab opens to the database on a core
@@ -65,7 +67,48 @@ def conclude(taken: Taken) -> Finding:
     header = ("", "offered/s", "good/s", "of ceiling", "p50", "p99", "refused/s", "given up/s", "L", "A")
     rows = [_row(name, times, *found) for (name, times), found in taken.items()]
     samples = {f"{name} {times:g}": {**seen.plain(), **also} for (name, times), (seen, also) in taken.items()}
-    return Finding(holds, verdict, header, rows, theory, samples)
+    brief = (
+        f"Asked for {most:g} times the {CAPACITY:.0f} requests/s that its database can do, a server answers "
+        f"{without.per_second:.0f} of them in time if all wait, and {bounded.per_second:.0f} if it refuses those that "
+        f"would wait too long."
+    )
+    pictures = [_goodput(taken), _little(taken)]
+    beside = [
+        measured(f"{name}, {times:g}×", [replace(seen, measures=also)]) for (name, times), (seen, also) in taken.items()
+    ]
+    return Finding(holds, verdict, header, rows, theory, samples, brief, pictures, beside)
+
+
+def _goodput(taken: Taken) -> Picture:
+    lines = [
+        over(name, {CAPACITY * at: seen.per_second for (of, at), (seen, _) in taken.items() if of == name})
+        for name in SETTINGS
+    ]
+    offered = sorted({1.0, *(at for _, at in taken)})
+    ceiling = over("connections ÷ query time", {CAPACITY * at: CAPACITY * min(at, 1) for at in offered}, True)
+    caption = (
+        f"Requests that are answered within the {DEADLINE:g} s that a client waits. The dashed line is the most that "
+        f"{CONNECTIONS} connections can do."
+    )
+    x, y = "offered requests/s", "good requests/s"
+    return Picture("What is answered in time at each load", caption, x, lines=[*lines, ceiling], y=y)
+
+
+def _little(taken: Taken) -> Picture:
+    lines = []
+    for name in SETTINGS:
+        mine = {CAPACITY * at: found for (of, at), found in taken.items() if of == name}
+        seen = {at: also["concurrency"] for at, (_, also) in mine.items() if also.get("concurrency")}
+        lines.append(over(f"L, {name}", seen))
+        lines.append(
+            over(f"Little, {name}", {at: one.in_progress for at, (one, _) in mine.items() if one.in_progress}, True)
+        )
+    caption = (
+        "L: requests in progress, as the server counts them. Little: requests/s × the time that each was in the "
+        "server, as the clients saw it."
+    )
+    shown = [line for line in lines if line.points]
+    return Picture("Little's law", caption, "offered requests/s", lines=shown, y="requests in progress", log=True)
 
 
 def _row(name: str, of_capacity: float, seen: Seen, also: dict[str, Any]) -> list[str]:

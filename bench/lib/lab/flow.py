@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
@@ -30,13 +30,18 @@ class Flow:
     delay: float = 0.0  # seconds that it begins after the others
 
     def words(self, build: Path, url: str, report: Path, watch: Sequence[int]) -> list[str]:
-        words = [load.program(build), "--quiet", "--json", str(report), "--connections", str(self.connections)]
+        words = [load.program(build), "--quiet", "--json", str(report)]
+        for pid in watch:
+            words += ["--watch", str(pid)]
+        return [*words, *self.asked(url)]
+
+    def asked(self, url: str) -> list[str]:
+        """What it says of the flow itself."""
+        words = ["--connections", str(self.connections)]
         words += ["--duration", _time(self.seconds), "--warmup", _time(self.warmup), "--timeout", _time(self.timeout)]
         words += ["--rate", f"{self.rate:g}", "--arrivals", "poisson"] if self.rate else []
         words += ["--source", self.source] if self.source else []
         words += ["--deadline", _time(self.deadline), "--retry", str(self.retries)] if self.deadline else []
-        for pid in watch:
-            words += ["--watch", str(pid)]
         return [*words, url + self.path]
 
     def lasting(self, seconds: float) -> Flow:
@@ -72,12 +77,20 @@ class Seen:
     p50: float
     p99: float
     cpus: float  # that the server used
+    mean: float = 0.0  # seconds from when a request was sent to its good answer
+    timeout: float = 0.0  # seconds after which a client gave up
+    measures: Mapping[str, float] = field(default_factory=dict)  # L, P and A of the server meanwhile, where it has them
     retries: int = 0  # attempts after the first of each request
     slices: Sequence[Slice] = ()  # of a flow with a deadline
 
     @property
     def per_second(self) -> float:
         return self.good / self.seconds
+
+    @property
+    def in_progress(self) -> float:
+        """L by Little's law: requests/s × the time of each, of those that were answered and those given up."""
+        return self.per_second * self.mean + self.given_up / self.seconds * self.timeout
 
     def plain(self) -> dict[str, Any]:
         return asdict(self)
@@ -103,6 +116,7 @@ def seen(report: Mapping[str, Any]) -> Seen:
         p50=latency["p50"] / 1e9,
         p99=latency["p99"] / 1e9,
         cpus=(report.get("watch") or {}).get("cpu_ns", 0) / 1e9 / report["seconds"],
+        mean=report["latency_ns"].get("raw", {}).get("mean", 0) / 1e9,
         retries=deadline["retries"],
         slices=[Slice(ns / 1e9, attempts, good) for attempts, good, ns in deadline["slices"]],
     )
@@ -128,4 +142,4 @@ def run(
             if status not in (0, 1):  # 1: some requests were not answered well, which is what is measured
                 what = "did not end" if status is None else f"ended ({status})"
                 raise proc.ProcessError(f"torc-load {what}: {child.complaint()}")
-    return [seen(json.loads(report.read_text())) for report in reports]
+    return [replace(seen(json.loads(report.read_text())), timeout=flow.timeout) for flow, report in zip(flows, reports)]

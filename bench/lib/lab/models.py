@@ -3,8 +3,9 @@
 from typing import Any
 
 from ..table import latency
-from .claim import Claim, Finding
+from .claim import Claim, Finding, measured
 from .flow import Flow, Seen
+from .picture import Bar, Picture
 from .stage import Stage
 
 THREADS = 200
@@ -20,9 +21,10 @@ Taken = dict[str, tuple[Seen, dict[str, float]]]
 
 def take(stage: Stage) -> Finding:
     asked = Flow(f"/delay/{DELAY_MS}", CONNECTIONS, stage.seconds(SECONDS), warmup=1.0)
+    stage.need("threads")
     taken: Taken = {}
     for name, args in SETTINGS.items():
-        if stage.refuses(name) is None:
+        if stage.can(name):
             with stage.torc(*args, "--max-requests", "65536", engine=name) as server:
                 taken[name] = stage.measured(server, asked)
     return conclude(taken)
@@ -53,9 +55,26 @@ def conclude(taken: Taken) -> Finding:
     )
     header = ("", "requests/s", "of ceiling", "p50", "p99", "CPUs", "L", "P", "A")
     rows = [_row(name, *found) for name, found in taken.items()]
-    return Finding(
-        holds, verdict, header, rows, theory, {name: {**one.plain(), **by} for name, (one, by) in taken.items()}
+    best = max(others.values(), key=lambda seen: seen.per_second, default=threads)
+    brief = (
+        f"{THREADS} threads serve {threads.per_second:,.0f} requests/s that wait {DELAY_MS} ms each; one thread that "
+        f"does not wait with them serves {best.per_second:,.0f}."
     )
+    samples = {name: {**one.plain(), **by} for name, (one, by) in taken.items()}
+    beside = [measured(name, [seen], asynchrony="0" if name == "threads" else "") for name, (seen, _) in taken.items()]
+    return Finding(holds, verdict, header, rows, theory, samples, brief, [_picture(taken)], beside)
+
+
+def _picture(taken: Taken) -> Picture:
+    bars = [
+        Bar(name, seen.per_second, f"{seen.per_second:,.0f} of {CEILINGS[name]:,.0f}", CEILINGS[name])
+        for name, (seen, _) in taken.items()
+    ]
+    caption = (
+        f"Bar: what was served. Mark: the most that arithmetic allows, threads ÷ {DELAY_MS} ms or connections ÷ "
+        f"{DELAY_MS} ms."
+    )
+    return Picture("Requests that one core serves each second", caption, "requests/s", bars)
 
 
 def _row(name: str, seen: Seen, also: dict[str, Any]) -> list[str]:

@@ -3,14 +3,16 @@
 from typing import Any
 
 from ..table import latency
-from .claim import Claim, Finding
+from .claim import Claim, Finding, measured
 from .flow import Flow, Seen
+from .picture import Picture, over
 from .stage import Stage
 
 PATH = "/crypto?ms=5&where=inline"
 CONNECTIONS = 256  # of the open loop: so many requests can be in progress
 SECONDS = 4.0
 TIMES = (0.5, 0.9, 1.2, 2.0, 3.0)  # offered, of the capacity
+LOADS = {f"{times:g}×": times for times in TIMES}
 TWICE = 2.0
 CALM = 0.2  # of the capacity: latencies there are those of a server that has time
 SPIKE, SPIKE_SECONDS = 3.0, 10.0
@@ -71,7 +73,44 @@ def conclude(capacity: float, calm: Seen, taken: Samples) -> Finding:
     header = ("offered", "", "good/s", "of capacity", "p50", "p99", "p99 ÷ calm", "refused/s")
     rows = [_row(*key, capacity, calm, seen) for key, seen in taken.items()]
     samples: dict[str, Any] = {" ".join(key): seen.plain() for key, seen in taken.items()}
-    return Finding(holds, verdict, header, rows, theory, {"capacity": capacity, "calm": calm.plain(), **samples})
+    brief = (
+        f"Asked for {TWICE:g} times what it can compute, a core answers {without.per_second / capacity:.0%} of its "
+        f"capacity, 99 % within {latency(without.p99)}, if it takes every request, and {share:.0%}, 99 % within "
+        f"{latency(shed.p99)}, if it refuses some."
+    )
+    samples = {"capacity": capacity, "calm": calm.plain(), **samples}
+    pictures = [_goodput(capacity, taken), _latency(calm, taken)]
+    beside = [measured(", ".join(key), [seen]) for key, seen in taken.items() if key[0] in LOADS]
+    return Finding(holds, verdict, header, rows, theory, samples, brief, pictures, beside)
+
+
+def _by_load(taken: Samples, name: str) -> dict[float, Seen]:
+    """What was seen at each load, by its share of the capacity."""
+    return {times: taken[key] for load, times in LOADS.items() if (key := (load, name)) in taken}
+
+
+def _goodput(capacity: float, taken: Samples) -> Picture:
+    most = over("the most there can be", [(times * 100, min(times, 1) * capacity) for times in (*TIMES, 1)], True)
+    lines = [
+        over(name, {times * 100: seen.per_second for times, seen in _by_load(taken, name).items()}) for name in SETTINGS
+    ]
+    caption = "Requests that are answered well. Beyond its capacity a core can answer no more, but it can answer fewer."
+    offered = "offered load, % of the capacity"
+    return Picture("What is answered at each load", caption, offered, lines=[*lines, most], y="good requests/s")
+
+
+def _latency(calm: Seen, taken: Samples) -> Picture:
+    lines = [
+        over(name, {times * 100: seen.p99 * 1000 for times, seen in _by_load(taken, name).items() if seen.good})
+        for name in SETTINGS
+    ]
+    fair = over(f"{SOON:g} × calm", {times * 100: SOON * calm.p99 * 1000 for times in TIMES}, True)
+    caption = (
+        f"The time within which 99 % of the good answers come; {SOON:g} × calm: {SOON:g} times that at {CALM:.0%} of "
+        f"the capacity."
+    )
+    offered = "offered load, % of the capacity"
+    return Picture("How long these answers take", caption, offered, lines=[*lines, fair], y="p99, ms", log=True)
 
 
 def _row(offered: str, name: str, capacity: float, calm: Seen, seen: Seen) -> list[str]:

@@ -3,8 +3,9 @@
 import contextlib
 
 from ..table import latency
-from .claim import Claim, Finding
+from .claim import Claim, Finding, measured
 from .flow import Flow, Seen
+from .picture import Bar, Picture
 from .stage import Stage, backends_missing
 
 COUNT = 8  # waits of a request
@@ -62,7 +63,23 @@ def conclude(taken: Taken) -> Finding:
         for what, (one, other) in pairs.items()
     ]
     samples = {f"{what} {MODES[name]}": seen.plain() for (what, name), seen in taken.items()}
-    return Finding(holds, "; ".join(said) + ".", header, rows, theory, samples)
+    queries, together_queries = pairs["database queries"]
+    brief = (
+        f"{COUNT} database queries of {WAIT_MS} ms take {latency(queries.p50)} when each is awaited before the next, "
+        f"and {latency(together_queries.p50)} together."
+    )
+    beside = [measured(f"{what}, {name}", [seen]) for (what, name), seen in taken.items()]
+    return Finding(holds, "; ".join(said) + ".", header, rows, theory, samples, brief, [_picture(taken)], beside)
+
+
+def _picture(taken: Taken) -> Picture:
+    bars = []
+    for (what, name), seen in taken.items():
+        _, least, together = PATHS[what]
+        limit = (least if MODES[name] == "seq" else together) if waits(what) else None
+        bars.append(Bar(f"{what}, {name}", seen.p50 * 1000, latency(seen.p50), limit))
+    caption = "Bar: the time of a request, p50. Mark: the least that it can take, the sum of its waits or the longest."
+    return Picture(f"How long a request takes that waits for {COUNT} answers", caption, "ms", bars)
 
 
 CLAIM = Claim(

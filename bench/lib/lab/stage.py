@@ -5,20 +5,26 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
-from typing import Iterator, Mapping, Sequence
+from typing import Callable, Iterator, Mapping, Sequence
 
-from .. import env, measures, proc, program
+from .. import env, load, measures, proc, program
 from ..options import TOP
 from ..subject import Place, Server
 from ..subjects import known, variant
 from . import flow
+from .byhand import Repeat
 from .flow import Flow, Seen
 
 START_SECONDS = 60.0
 ASYNCHRONOUS = ("io_uring", "epoll")
 BACKENDS = TOP / "tools/backends"
 GIVEN = re.compile(r"^(dir|pg|redis)=(.*)$", re.MULTILINE)
+
+
+class Lacking(Exception):
+    """What an experiment cannot do without is missing here; the text says what."""
 
 
 class Stage:
@@ -28,11 +34,29 @@ class Stage:
         self.place, self.affinity, self.quick = place, affinity, quick
         self.load_cpus: dict[proc.Child, Sequence[int]] = {}  # of the servers that run
         self.notes: dict[str, None] = {}  # what is wrong with the CPUs, each once
+        self.missing: dict[str, None] = {}  # subjects that the experiment goes without, each with the reason
+        self.repeat = Repeat()  # the commands of the experiment
+        self.tell: Callable[[str], None] = lambda text: None  # is told what begins
         self.engine = engine or ("io_uring" if self.refuses("io_uring") is None else "epoll")
 
     def refuses(self, engine: str) -> str | None:
         """Why there can be no server on that engine here."""
         return known()[engine].refuses(self.place, variant(engine))
+
+    def can(self, name: str) -> bool:
+        """Whether there can be a server of that name here; else it is named as missing."""
+        why = self.refuses(name)
+        self.missing |= {f"{known()[name].label}: {why}": None} if why else {}
+        return why is None
+
+    def need(self, name: str) -> None:
+        """Ends an experiment that cannot do without a server of that name, where there can be none."""
+        if why := self.refuses(name):
+            raise Lacking(f"{known()[name].label}: {why}")
+
+    def begin(self) -> None:
+        """Forgets what an experiment before this one lacked and ran."""
+        self.missing, self.repeat = {}, Repeat()
 
     def seconds(self, whole: float) -> float:
         """How long to measure, where a whole run takes that long."""
@@ -47,19 +71,25 @@ class Stage:
         self.notes |= {shared: None} if shared else {}
         with known()[name].started(self.place, asked, cpus) as server:
             self.load_cpus[server.child] = load_cpus
+            self.repeat.started(server.url, self.place.started[asked.name])
             yield server
+            self.repeat.ended(server.url)
             del self.load_cpus[server.child]
 
     def ask(self, server: Server, *flows: Flow) -> list[Seen]:
-        """All flows at once."""
-        pids = proc.family(server.child.pid)
-        return flow.run(flows, server.url, self.place.build, self.place.scratch, self.load_cpus[server.child], pids)
+        """All flows at once, and L, P and A meanwhile."""
+        pids, cpus, first = proc.family(server.child.pid), self.load_cpus[server.child], flows[0]
+        self.tell(", ".join(f"{one.path} on {one.connections:,} connections" for one in flows))
+        self.repeat.asked(server.url, flows, load.program(self.place.build))
+        with measures.Window(server, first.warmup, first.seconds) as window:
+            found = flow.run(flows, server.url, self.place.build, self.place.scratch, cpus, pids)
+        by = measures.of([window])
+        return [replace(one, measures=by) for one in found]
 
     def measured(self, server: Server, asked: Flow) -> tuple[Seen, dict[str, float]]:
         """One flow, and L, P and A meanwhile."""
-        with measures.Window(server, asked.warmup, asked.seconds) as window:
-            (found,) = self.ask(server, asked)
-        return found, measures.of([window])
+        (found,) = self.ask(server, asked)
+        return found, dict(found.measures)
 
     @contextlib.contextmanager
     def backends(self) -> Iterator[Mapping[str, str]]:
@@ -68,6 +98,7 @@ class Stage:
         if said.status != 0:
             raise proc.ProcessError(said.why)
         given = dict(GIVEN.findall(said.text))
+        self.repeat.backends(given)
         try:
             yield given
         finally:

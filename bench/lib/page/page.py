@@ -8,7 +8,7 @@ from typing import Any, Iterator, Mapping
 from urllib.parse import quote
 
 from .. import answer, env, newest, remarks, results, words
-from . import checklist, kind_ablate, kind_compare, kind_scale, kind_sweep, kind_tune
+from . import checklist, kind_ablate, kind_compare, kind_explain, kind_scale, kind_sweep, kind_tune
 from . import numbers, plots, svg, tables, threats
 from .looks import Looks
 from .render import template
@@ -24,6 +24,34 @@ UNKNOWN = "unknown"
 
 def page(run: results.Run, source: str | None = None) -> str:
     """The whole document; source names the result file beside it."""
+    return (explanation if run.kind == "explain" else comparison)(run, source)
+
+
+def explanation(run: results.Run, source: str | None) -> str:
+    """The page of experiments: the question, the answer, and each claim."""
+    warnings = remarks.run_warnings(run)
+    return template(
+        "explain",
+        kind_explain=kind_explain,
+        remarks=remarks,
+        svg=svg,
+        words=words,
+        run=run,
+        experiments=kind_explain.ordered(run.extra.get("experiments", ()), run.extra.get("left_out", ())),
+        draw=svg.Draw(),
+        source=source,
+        title=title(run),
+        about=about(run),
+        shown=conclusions(run),
+        warnings=warnings,
+        notes=[note for note in run.notes if note not in warnings],
+        facts=facts(run),
+        steps=steps(run),
+    )
+
+
+def comparison(run: results.Run, source: str | None) -> str:
+    """The page of a run that compares subjects."""
     run = dataclasses.replace(run, extra=EXTRA | run.extra)
     found, lines = threats.find(run), conclusions(run)
     unknown = sum(value == UNKNOWN for _, value in flat(run.environment))

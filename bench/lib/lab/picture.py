@@ -1,0 +1,71 @@
+"""What the picture of an experiment has in it: plain data, which a result file keeps and page/kind_explain.py draws."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Iterable, Mapping, Sequence
+
+UNITS = {"": 1.0, "%": 1.0, "µs": 1e-3, "ms": 1.0, "s": 1e3}  # of a cell in a table; times are drawn in ms
+CELL = re.compile(r"(-?[\d,]+(?:\.\d+)?) ?(%|µs|ms|s|)")
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A row: what it is called, what was measured, the same in words, and what theory bounds it by."""
+
+    name: str
+    value: float
+    text: str
+    limit: float | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """Points (x, y) that a line joins; a line of theory is drawn as one."""
+
+    name: str
+    points: Sequence[tuple[float, float]]
+    theory: bool = False
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Bars, or lines over x. The caption says what to see in it, and what the marks of limits are."""
+
+    title: str
+    caption: str
+    x: str  # the name of the axis, with its unit
+    bars: Sequence[Bar] = ()
+    lines: Sequence[Line] = ()
+    y: str = ""  # of lines
+    log: bool = False  # the axis of what was measured; bars are dots then, for they have no beginning
+
+
+def over(name: str, points: Mapping[float, float] | Iterable[tuple[float, float]], theory: bool = False) -> Line:
+    """A line through the points in the order of x."""
+    pairs = points.items() if isinstance(points, Mapping) else points
+    return Line(name, sorted((float(x), float(y)) for x, y in pairs), theory)
+
+
+def of_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Picture | None:
+    """Bars of the first column that has a figure in every row, or else in most; None without any."""
+    columns = [[_figure(row[at]) for row in rows] for at in range(len(header))]
+    counts = [sum(one is not None for one in column) for column in columns]
+    if not rows or max(counts) == 0:
+        return None
+    best = counts.index(max(counts))
+    names = [", ".join(cell for cell in row[:best] if cell not in ("", "–") and _figure(cell) is None) for row in rows]
+    bars = [
+        Bar(name or f"{number}", value, row[best])
+        for number, (name, value, row) in enumerate(zip(names, columns[best], rows), 1)
+        if value is not None
+    ]
+    times = any(row[best].endswith("s") for row in rows)
+    return Picture(header[best], f"Bar: {header[best]}, as in the table.", header[best] + ", ms" * times, bars)
+
+
+def _figure(cell: str) -> float | None:
+    """What a cell of a table says in numbers."""
+    found = CELL.fullmatch(cell)
+    return float(found[1].replace(",", "")) * UNITS[found[2]] if found else None
