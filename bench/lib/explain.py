@@ -102,8 +102,9 @@ def able(claims: Sequence[Claim]) -> tuple[list[Claim], list[tuple[Claim, str]]]
 
 def answer(experiments: Sequence[dict[str, Any]]) -> str:
     """All of them in one paragraph, with this machine's figures."""
-    otherwise = [one["title"] for one in experiments if not one["holds"]]
-    return say("explained", len(experiments), otherwise, [one["brief"] for one in experiments if one["brief"]])
+    otherwise = [f'"{one["title"]}"' for one in experiments if not one["holds"]]
+    briefs = [one["brief"] for one in experiments if one["brief"]]
+    return say("explained", len(experiments), len(CLAIMS), otherwise, briefs)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import context
 import sample_experiments
@@ -109,15 +110,21 @@ class ByHand(unittest.TestCase):
 
 
 class Answers(unittest.TestCase):
+    @mock.patch.object(explain, "CLAIMS", {name: explain.CLAIMS[name] for name in sample_experiments.FINDINGS})
     def test_the_answer_follows_the_verdicts(self):
         found = sample_experiments.entries()
         self.assertTrue(all(one["holds"] for one in found), [one["name"] for one in found if not one["holds"]])
         text = explain.answer(found)
         self.assertTrue(text.startswith("No. Who asks"), text)
         self.assertIn("On this machine: 200 threads serve 9,810 requests/s", text)
+        text = explain.answer(found[:7])
+        self.assertTrue(text.startswith("No, as far as 7 of 8 experiments tell. Who asks"), text)
+        self.assertTrue(
+            explain.answer(found[:1]).startswith("A part of the answer: 1 of 8 experiments was run, and went")
+        )
         found[0]["holds"] = False
         text = explain.answer(found)
-        self.assertIn("7 of 8 experiments went as theory says, and not The server decides.", text)
+        self.assertIn('7 of 8 experiments went as theory says, and not "The server decides".', text)
         for one in found:
             one["holds"] = False
         self.assertTrue(explain.answer(found).startswith("This run does not tell: "))
@@ -167,7 +174,7 @@ class Page(unittest.TestCase):
     def test_what_was_not_tried_says_what_it_lacks(self):
         self.assertIn("Not tried here: needs PostgreSQL (tools/setup).", self.reader.text)
         self.assertIn(sample_experiments.NO_NODE, self.reader.text)
-        self.assertIn("8. The bottleneck is elsewhere", self.reader.text)
+        self.assertIn(f"{explain.NUMBERS['database']}. The bottleneck is elsewhere", self.reader.text)
 
     @unittest.skipUnless(svg.available(), "python3-matplotlib is not installed")
     def test_each_experiment_has_a_picture_for_both_screens(self):

@@ -45,13 +45,22 @@ class Claim:
     needs: Callable[[], str | None] = lambda: None  # what is missing here
 
 
-def measured(name: str, seen: Sequence[Seen], cores: int = 1, asynchrony: str = "") -> Measured:
-    """The measures of a server that was asked by these flows at once, beside theory: L by Little's law from what
-    the clients saw, P by the number of its cores, and A unless it is said otherwise as where a request holds its
-    thread only while it runs."""
+def measured(
+    name: str, seen: Sequence[Seen], cores: int = 1, concurrency: str = "", parallelism: str = "", asynchrony: str = ""
+) -> Measured:
+    """The measures of a server that was asked by these flows at once, beside theory. Unless it is said otherwise, L
+    is by Little's law from what the clients saw, P at most its cores, and A as where a request holds its thread only
+    while it runs."""
     held = sum(one.in_progress for one in seen)
     found = seen[0].measures if seen else {}
-    concurrency, parallelism, _ = (found.get(key) for key in KEYS)
-    if not asynchrony and concurrency and parallelism is not None:
-        asynchrony = f"{max(1 - parallelism / concurrency, 0.0):.3f}"
-    return Measured(name, found, (f"{held:,.1f}" if held else "–", f"≤ {cores}", asynchrony or "–"))
+    in_progress, running, _ = (found.get(key) for key in KEYS)
+    if not asynchrony and in_progress and running is not None:
+        asynchrony = f"{max(1 - running / in_progress, 0.0):.3f}"
+    little = f"{held:,.1f}" if held else "–"
+    return Measured(name, found, (concurrency or little, parallelism or f"≤ {cores}", asynchrony or "–"))
+
+
+def threaded(name: str, seen: Sequence[Seen], threads: int) -> Measured:
+    """The same of a server that gives each request a thread: the core's threads take turns on it, all with code that
+    has begun, and what waits for a thread is not yet in progress."""
+    return measured(name, seen, concurrency=f"≤ {threads}", parallelism=f"≤ {threads} threads", asynchrony="0")

@@ -43,8 +43,8 @@ def conclude(taken: Taken) -> Finding:
     rows = [_row(name, *found) for name, found in taken.items()]
     samples = {name: {**seen.plain(), **also} for name, (seen, also) in taken.items()}
     brief = (
-        f"One core had {waiting['concurrency']:,.0f} requests in progress and ran {waiting['parallelism']:.2f} at a "
-        f"time; two cores ran {computing['parallelism']:.2f} of two."
+        f"One core had {waiting['concurrency']:,.0f} requests in progress and ran {waiting['parallelism']:.2g} at a "
+        f"time; two cores had two and ran {computing['parallelism']:.2g} at a time."
     )
     beside = [
         measured(name, [replace(seen, measures=also)], cores)
@@ -59,7 +59,7 @@ def _picture(taken: Taken) -> Picture:
     for (name, (_, also)), (cores, asked) in zip(taken.items(), SETTINGS.values()):
         in_progress, running = also["concurrency"], also["parallelism"]
         bars.append(Bar(f"{name}: in progress", in_progress, f"{in_progress:,.0f}", asked.connections))
-        bars.append(Bar(f"{name}: running", running, f"{running:.2f}", cores))
+        bars.append(Bar(f"{name}: running", running, f"{running:.2g}", cores))
     caption = (
         "Dot: the average. Mark: the most that there can be, as many in progress as there are connections, and as many "
         "that run as there are cores."

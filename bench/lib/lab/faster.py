@@ -3,7 +3,7 @@
 import statistics
 
 from ..table import latency
-from .claim import Claim, Finding, measured
+from .claim import Claim, Finding, Measured, measured, threaded
 from .flow import Flow, Seen
 from .picture import Bar, Picture
 from .stage import Stage
@@ -67,11 +67,15 @@ def conclude(taken: Taken) -> Finding:
     most = max(gains.values(), default=1.0)
     brief = f"On requests that have nobody to share a thread with, the largest gain over threads is {most:.2f} times."
     beside = [
-        measured(f"{what}, {name}", taken[what, name][-1:], asynchrony="0" if name == "threads" else "")
+        _measured(f"{what}, {name}", taken[what, name][-1:], ASKED[what].connections if name == "threads" else 0)
         for what in ASKED
         for name in names
     ]
     return Finding(holds, "; ".join(said) + ".", header, rows, theory, samples, brief, [_picture(rates)], beside)
+
+
+def _measured(name: str, seen: list[Seen], threads: int) -> Measured:
+    return threaded(name, seen, threads) if threads else measured(name, seen)
 
 
 def _picture(rates: dict[tuple[str, str], float]) -> Picture:

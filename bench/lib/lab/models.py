@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..table import latency
-from .claim import Claim, Finding, measured
+from .claim import Claim, Finding, measured, threaded
 from .flow import Flow, Seen
 from .picture import Bar, Picture
 from .stage import Stage
@@ -61,7 +61,10 @@ def conclude(taken: Taken) -> Finding:
         f"does not wait with them serves {best.per_second:,.0f}."
     )
     samples = {name: {**one.plain(), **by} for name, (one, by) in taken.items()}
-    beside = [measured(name, [seen], asynchrony="0" if name == "threads" else "") for name, (seen, _) in taken.items()]
+    beside = [
+        threaded(name, [seen], THREADS) if name == "threads" else measured(name, [seen])
+        for name, (seen, _) in taken.items()
+    ]
     return Finding(holds, verdict, header, rows, theory, samples, brief, [_picture(taken)], beside)
 
 

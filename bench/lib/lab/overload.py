@@ -90,11 +90,13 @@ def _by_load(taken: Samples, name: str) -> dict[float, Seen]:
 
 
 def _goodput(capacity: float, taken: Samples) -> Picture:
-    most = over("the most there can be", [(times * 100, min(times, 1) * capacity) for times in (*TIMES, 1)], True)
+    most = over("capacity", [(times * 100, min(times, 1) * capacity) for times in (*TIMES, 1)], True)
     lines = [
         over(name, {times * 100: seen.per_second for times, seen in _by_load(taken, name).items()}) for name in SETTINGS
     ]
-    caption = "Requests that are answered well. Beyond its capacity a core can answer no more, but it can answer fewer."
+    caption = (
+        "Requests that are answered well. Capacity: what the core answered when it was asked again after each answer."
+    )
     offered = "offered load, % of the capacity"
     return Picture("What is answered at each load", caption, offered, lines=[*lines, most], y="good requests/s")
 

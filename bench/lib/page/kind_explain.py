@@ -13,7 +13,7 @@ THEORY = (7, 6, 5)  # the places of lines of theory among the looks: grey and da
 FORMS = (",.1f", ".2f", ".3f")  # of L, P and A
 THEORIES = (
     "L, P and A beside theory: L by Little's law, requests/s × the time of each; P at most the cores; A is 1 − P ÷ L "
-    "where a request holds its thread only while it runs"
+    "where a request holds its thread only while it runs, and 0 where it holds one all the time"
 )
 LOGARITHMIC = " The axis is logarithmic: equal distances are equal factors."
 LETTERS = ("L", "P", "A")
