@@ -160,6 +160,9 @@ CHECK = r"""
       }
     });
   });
+  document.querySelectorAll('section[id^=cell-]').forEach(s => {
+    if (s.querySelector('.verdict') && !s.querySelector('figure svg.plot')) bad('an experiment without a picture', s.id);
+  });
   document.querySelectorAll('table').forEach(t => {
     found.tables++;
     const heads = t.querySelectorAll('thead th').length;

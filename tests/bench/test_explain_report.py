@@ -171,6 +171,14 @@ class Page(unittest.TestCase):
             for text in wanted:
                 self.assertIn(plain(text), plain(self.reader.text.replace("\u00a0", " ")), one["name"])
 
+    def test_the_answer_comes_first_and_notes_and_commands_are_there(self):
+        text = plain(self.reader.text.replace("\u00a0", " "))
+        answered = text.index(plain(self.run_.conclusions[0]))
+        self.assertLess(answered, text.index("Words on this page"))
+        self.assertLess(answered, text.index(self.run_.extra["experiments"][0]["question"]))
+        for wanted in (*self.run_.notes, "bench/torc-bench explain", "git checkout 2f1c9a7be04d"):
+            self.assertIn(wanted, text)
+
     def test_what_was_not_tried_says_what_it_lacks(self):
         self.assertIn("Not tried here: needs PostgreSQL (tools/setup).", self.reader.text)
         self.assertIn(sample_experiments.NO_NODE, self.reader.text)

@@ -80,6 +80,7 @@ class Pages(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.runs = {name: make() for name, make in sample_results.KINDS.items()}
+        cls.measuring = {name: run for name, run in cls.runs.items() if name != "explain"}  # has a page of its own
         cls.pages = {name: written(run) for name, run in cls.runs.items()}
 
     def test_well_formed_with_ids_that_are_unique_and_links_that_lead_somewhere(self):
@@ -103,7 +104,7 @@ class Pages(unittest.TestCase):
                 self.assertNotIn("@import", text)
 
     def test_conclusions_verdicts_threats_notes_and_commands_are_there(self):
-        for kind, run in self.runs.items():
+        for kind, run in self.measuring.items():
             with self.subTest(kind):
                 text = Reader(self.pages[kind]).text
                 wanted = [*run.conclusions, *run.notes]
@@ -116,7 +117,8 @@ class Pages(unittest.TestCase):
                     self.assertIn(plain(sentence), text)
 
     def test_the_answer_comes_before_the_figures(self):
-        for kind, text in self.pages.items():
+        for kind in self.measuring:
+            text = self.pages[kind]
             with self.subTest(kind):
                 answer = text.index('class="answer"')
                 self.assertLess(answer, text.index("<table"))
