@@ -199,7 +199,7 @@ class Page(unittest.TestCase):
         run.finished, run.extra["experiments"], run.conclusions = None, [], []
         text = Reader(written(run)).text
         self.assertIn("This run ended early", text)
-        self.assertIn("No experiment is finished.", text)
+        self.assertIn("Nothing was concluded: no experiment is finished.", text)
 
 
 class Damaged(unittest.TestCase):
