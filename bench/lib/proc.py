@@ -308,6 +308,12 @@ def cpu_ns(pids: Sequence[int]) -> int:
     return total
 
 
+def threads(pids: Sequence[int]) -> int:
+    """How many threads processes have now."""
+    with watched():
+        return sum(len(os.listdir(f"/proc/{pid}/task")) for pid in pids)
+
+
 def machine_seconds() -> tuple[float, float]:
     """CPU time of all CPUs without idling, and what the hypervisor took while this machine wanted it."""
     user, nice, system, _, _, irq, softirq, steal = Machine().cpu_ticks()

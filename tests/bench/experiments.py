@@ -12,6 +12,7 @@ from lib import proc
 from lib.lab import abuse, compute, concurrent, database, faster, files, models, overload, retries, sequence
 from lib.lab.stage import Stage, backends_missing
 from lib.subject import Place
+from lib.subjects import known
 
 BUILD = ENGINE = ""
 SECONDS = 1.0
@@ -47,6 +48,17 @@ class Experiments(unittest.TestCase):
         self.assertLessEqual(samples["threads"]["concurrency"], models.THREADS)
         self.assertGreater(samples["epoll"]["asynchrony"], 0.9)
         self.assertGreater(samples["epoll"]["concurrency"], models.THREADS)
+        self.named_or_tried(samples, *models.OTHERS)
+        if "node" in samples:
+            self.assertGreater(samples["node"]["waiting"], samples["node"]["threads"])
+
+    def named_or_tried(self, samples, *names):
+        """Each is in the samples, or its absence is said."""
+        for name in names:
+            if why := self.stage.refuses(name):
+                self.assertIn(f"{known()[name].label}: {why}", self.stage.missing)
+            else:
+                self.assertIn(name, samples)
 
     def test_a_core_that_computes_keeps_others_waiting(self):
         light, heavy = compute.take(self.stage).samples["heavy, inline"]

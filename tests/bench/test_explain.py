@@ -1,6 +1,8 @@
 """The experiments' verdicts follow their samples, and torc-bench explain says what it cannot do."""
 
+import contextlib
 import dataclasses
+import io
 import json
 import tempfile
 import unittest
@@ -10,7 +12,7 @@ import context  # noqa: F401
 import fakes
 from runs import Runs
 
-from lib import results, schema
+from lib import explain, results, schema
 from lib.lab import abuse, compute, concurrent, database, faster, files, flow, models, overload, retries, sequence
 from lib.page import svg
 
@@ -36,6 +38,31 @@ class Models(unittest.TestCase):
 
     def test_a_server_that_stays_below_its_ceiling_with_an_idle_core(self):
         self.assertFalse(self.conclude((9_800, 0.4), (97_500, 0.8), (80_000, 0.6)).holds)
+
+    def beside(self, name, rate, threads, cpus=0.95):
+        """With the server of another program, where all others are as they are expected to be."""
+        one = seen(good=2 * rate, cpus=cpus)
+        known = {"threads": (seen(good=19_600), {}), "epoll": (seen(good=195_000), {})}
+        return models.conclude({**known, name: (one, models.bounds(one, threads))})
+
+    def test_another_server_that_waits_without_threads(self):
+        finding = self.beside("node", 15_000, 11)
+        self.assertTrue(finding.holds)
+        text = "Node.js serves 15,000 requests/s on 0.95 CPUs: 300 wait at once, and it has 11 threads."
+        self.assertIn(text, finding.verdict)
+        self.assertEqual(finding.rows[-1][-3:], ["≥ 300", "≤ 0.95", "≥ 0.963"])
+
+    def test_another_server_that_may_wait_on_threads(self):
+        self.assertFalse(self.beside("node", 15_000, 300).holds)
+
+    def test_another_server_with_a_pool(self):
+        finding = self.beside("java", 9_800, 216, 0.6)
+        self.assertTrue(finding.holds)
+        self.assertIn("9,800 requests/s on 0.60 CPUs, 98% of the most that its 200 threads can.", finding.verdict)
+        self.assertEqual(finding.rows[-1][-3:], ["≥ 196", "≤ 0.60", "≥ 0.000"])
+
+    def test_a_pool_that_secretly_waits_without_its_threads(self):
+        self.assertFalse(self.beside("java", 12_000, 216).holds)
 
     def test_threads_that_serve_as_much(self):
         self.assertFalse(self.conclude((98_000, 0.8), (97_500, 0.8), (97_500, 0.8)).holds)
@@ -289,6 +316,11 @@ class Flows(unittest.TestCase):
 
 
 class Command(Runs):
+    def test_a_subject_that_is_missing_is_named(self):
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            explain.show(models.CLAIM, Models().beside("node", 15_000, 11), ["Java: not installed"])
+        self.assertIn("\nnot tried: Java: not installed\n", out.getvalue())
+
     def test_unknown_names_are_refused(self):
         for words in (
             ("--only", "nothing"),

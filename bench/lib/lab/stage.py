@@ -43,11 +43,14 @@ class Stage:
         """Why there can be no server on that engine here."""
         return known()[engine].refuses(self.place, variant(engine))
 
+    def lacks(self, label: str, why: str | None) -> bool:
+        """Whether a subject is missing, for that reason; then it is named as missing."""
+        self.missing |= {f"{label}: {why}": None} if why else {}
+        return why is not None
+
     def can(self, name: str) -> bool:
         """Whether there can be a server of that name here; else it is named as missing."""
-        why = self.refuses(name)
-        self.missing |= {f"{known()[name].label}: {why}": None} if why else {}
-        return why is None
+        return not self.lacks(known()[name].label, self.refuses(name))
 
     def need(self, name: str) -> None:
         """Ends an experiment that cannot do without a server of that name, where there can be none."""
@@ -75,6 +78,10 @@ class Stage:
             yield server
             self.repeat.ended(server.url)
             del self.load_cpus[server.child]
+
+    def peer(self, name: str) -> contextlib.AbstractContextManager[Server]:
+        """Another program's server, on one core."""
+        return self.torc(engine=name)
 
     def ask(self, server: Server, *flows: Flow) -> list[Seen]:
         """All flows at once, and L, P and A meanwhile."""
