@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Sequence
 
 from . import ending, experiment, others, page, progress, table
-from .lab import abuse, compute, concurrent, database, faster, files, models, overload, picture, retries, sequence
+from .lab import abuse, client, compute, concurrent, database, faster, files, models, overload, picture, retries
+from .lab import sequence
 from .lab.claim import Claim, Finding
 from .lab.stage import ASYNCHRONOUS, Lacking, Stage
 from .options import DEFAULT_BUILD, directory
@@ -19,16 +20,17 @@ from .words import say
 SUMMARY = "try what is said about parallel and asynchronous requests, claim by claim"
 QUESTION = "Are all web requests executed in parallel and handled asynchronously?"
 TRIED = (
+    client,
     models,
     compute,
     faster,
     sequence,
-    concurrent,
+    files,
     overload,
     abuse,
     database,
     retries,
-    files,
+    concurrent,
 )  # in the order of the answer
 CLAIMS = {module.CLAIM.name: module.CLAIM for module in TRIED}
 NUMBERS = {name: number for number, name in enumerate(CLAIMS, 1)}

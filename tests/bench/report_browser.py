@@ -8,9 +8,7 @@ report_browser.py [--screenshots DIR] [KIND...]
 import argparse
 import html
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,18 +17,16 @@ from pathlib import Path
 import context  # noqa: F401
 import sample_results
 from lib import page, results
+from lib.lab import browser as browsers
 from lib.page import svg
 
-BROWSERS = ("chromium", "chromium-headless-shell", "chromium-browser", "google-chrome")
 SECONDS = 120  # for any one page
 SIZES = {"phone": (360, 800), "tablet": (768, 1024), "small": (1000, 800), "desk": (1200, 900)}
 CONTRAST = 4.5
 PLOTS = {"compare": 45, "sweep": 10, "ablate": 10, "tune": 8, "scale": 4, "explain": 8, "index": 0}
 TABLES = {"compare": 30, "sweep": 5, "ablate": 30, "tune": 30, "scale": 6, "explain": 14, "index": 0}
 SKIP = 77
-OPTIONS = """--headless --no-sandbox --disable-gpu --no-first-run --disable-dev-shm-usage --disable-extensions
---hide-scrollbars --disable-background-networking --disable-component-update --allow-file-access-from-files
---enable-logging=stderr""".split()
+OPTIONS = [*browsers.OPTIONS, "--hide-scrollbars", "--allow-file-access-from-files", "--enable-logging=stderr"]
 
 CHECK = r"""
 (() => {
@@ -199,11 +195,6 @@ addEventListener('load', () => {
 """
 
 
-def find():
-    """The path of a browser, or None."""
-    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
-
-
 def shown(browser, path, content, dark, *options):
     """What the browser prints of a document whose frames have the page, and what was on its console."""
     with tempfile.TemporaryDirectory(prefix="torc-chromium-", ignore_cleanup_errors=True) as directory:
@@ -248,9 +239,9 @@ def main():
     parser.add_argument("--screenshots", type=Path)
     parser.add_argument("kinds", nargs="*")
     options = parser.parse_args()
-    browser = find()
+    browser = browsers.find()
     if browser is None:
-        print(f"skipped: none of {', '.join(BROWSERS)} is installed")
+        print(f"skipped: {browsers.missing()}")
         return SKIP
     if not svg.available():
         print("skipped: python3-matplotlib is not installed, so there are no plots to look at")

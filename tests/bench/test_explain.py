@@ -12,8 +12,9 @@ import context  # noqa: F401
 import fakes
 from runs import Runs
 
-from lib import explain, results, schema
-from lib.lab import abuse, compute, concurrent, database, faster, files, flow, models, overload, retries, sequence
+from lib import explain, proc, results, schema
+from lib.lab import abuse, client, clients, compute, concurrent, database, faster, files, flow, models, overload
+from lib.lab import retries, sequence
 from lib.page import svg
 
 SEEN = flow.Seen(seconds=2.0, good=300, refused=0, given_up=0, failed=0, unsent=0, p50=0.001, p99=0.010, cpus=0.5)
@@ -21,6 +22,61 @@ SEEN = flow.Seen(seconds=2.0, good=300, refused=0, given_up=0, failed=0, unsent=
 
 def seen(**more):
     return dataclasses.replace(SEEN, **more)
+
+
+class Client(unittest.TestCase):
+    def conclude(self, seq, together, **more):
+        """By clients with all answers at these seconds and with at most that many requests in progress."""
+        taken = {}
+        for name in clients.CLIENTS:
+            times, peak = more.get(name, together)
+            taken[name, "seq"] = client.Asked([seq[0] * n / client.COUNT for n in range(1, 13)], seq[1], 0.002)
+            taken[name, "all"] = client.Asked(times, peak, 0.001)
+        return client.conclude(taken)
+
+    at_once, waves = ([0.101] * 12, 12), ([0.101] * 6 + [0.202] * 6, 6)
+
+    def test_the_client_decides(self):
+        finding = self.conclude((1.21, 1), self.at_once, browser=self.waves)
+        self.assertTrue(finding.holds)
+        self.assertIn("torc-load 1210 ms one after another and 101 ms together, Node.js 1210 ms", finding.verdict)
+        self.assertIn("at most 6 in progress: its seventh answer comes after 202 ms", finding.verdict)
+        self.assertEqual(finding.rows[-1], ["a browser", "together", "202 ms", "202 ms", "6", "1.0 ms"])
+
+    def test_a_browser_without_a_limit(self):
+        self.assertFalse(self.conclude((1.21, 1), self.at_once).holds)
+        self.assertFalse(self.conclude((1.21, 1), self.at_once, browser=([0.101] * 12, 6)).holds)
+
+    def test_a_loop_that_secretly_asks_for_all_at_once(self):
+        self.assertFalse(self.conclude((0.1, 12), self.at_once, browser=self.waves).holds)
+        self.assertFalse(self.conclude((1.21, 12), self.at_once, browser=self.waves).holds)
+
+    def test_requests_together_that_wait_for_each_other(self):
+        slow = ([0.1 * n for n in range(1, 13)], 12)
+        self.assertFalse(self.conclude((1.21, 1), slow, browser=self.waves).holds)
+        self.assertFalse(self.conclude((1.21, 1), self.at_once, browser=self.waves, node=([0.101] * 12, 6)).holds)
+
+    def test_without_a_browser(self):
+        mine = ("torc-load", "seq"), ("torc-load", "all")
+        done = zip(mine, (client.Asked([0.101 * n for n in range(1, 13)], 1, 0), client.Asked([0.101] * 12, 12, 0)))
+        finding = client.conclude(dict(done))
+        self.assertTrue(finding.holds)
+        self.assertNotIn("browser", finding.verdict)
+
+    def test_what_clients_print(self):
+        ask = clients.Ask("/", 3, "all")
+        load = json.dumps({"latency_ns": {"raw": {"histogram": [[10**8, 1], [2 * 10**8, 2]]}}})
+        read = {name: one.read for name, one in clients.CLIENTS.items()}
+        self.assertEqual(read["torc-load"](load, ask), [0.1, 0.2, 0.2])
+        self.assertEqual(
+            read["torc-load"](load, dataclasses.replace(ask, mode="seq")), [0.1, 0.1 + 0.2, 0.1 + 0.2 + 0.2]
+        )
+        self.assertEqual(read["node"]("[100, 250.5]\n", ask), [0.1, 0.2505])
+        self.assertEqual(read["browser"]("<html><pre>[100,\n200]</pre></html>", ask), [0.1, 0.2])
+        for wrong in ("", "<pre>TypeError: &quot;x&quot;</pre>"):
+            self.assertRaisesRegex(
+                proc.ProcessError, 'no answers: (it printed nothing|TypeError: "x")', read["browser"], wrong, ask
+            )
 
 
 class Models(unittest.TestCase):

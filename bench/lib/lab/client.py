@@ -1,0 +1,108 @@
+"""The same requests one after another and together, by torc-load, by fetch in Node.js and by fetch in a browser."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from .. import measures, proc
+from ..table import latency
+from .claim import Claim, Finding
+from .clients import CLIENTS, Ask
+from .stage import Stage
+
+COUNT = 12
+DELAY_MS = 100
+MODES = {"one after another": "seq", "together": "all"}
+LIMIT = 6  # connections of a browser to one origin over HTTP/1.1
+LESS = 0.6  # of the time in sequence, at most, that requests together take
+START_SECONDS = 2.0  # of a client and its server, about
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What became of a client's requests."""
+
+    ends: list[float]  # seconds from its first request to each answer
+    peak: int  # requests in progress at the same time, as the server saw them
+    cpu: float  # seconds that the server used
+
+    @property
+    def seconds(self) -> float:
+        return self.ends[-1]
+
+    @property
+    def next(self) -> float:
+        """The answer to the first request beyond a browser's limit."""
+        return self.ends[LIMIT]
+
+
+Taken = dict[tuple[str, str], Asked]
+
+
+def take(stage: Stage) -> Finding:
+    names = [name for name, client in CLIENTS.items() if not stage.lacks(client.label, client.missing())]
+    return conclude({(name, mode): _asked(stage, name, mode) for name in names for mode in MODES.values()})
+
+
+def _asked(stage: Stage, name: str, mode: str) -> Asked:
+    """By a server of its own, for peaks are since its start."""
+    with stage.torc() as server:
+        pids = proc.family(server.child.pid)
+        before = proc.cpu_ns(pids)
+        ask = Ask(f"/delay/{DELAY_MS}", COUNT, mode)
+        ends = CLIENTS[name].run(stage.place, server, ask, stage.load_cpus[server.child])
+        used, found = proc.cpu_ns(pids) - before, measures.reading(server)
+    if found is None:
+        raise proc.ProcessError("the server does not say what was in progress")
+    return Asked(ends, int(found["concurrency_peak"]), used / 1e9)
+
+
+def conclude(taken: Taken) -> Finding:
+    names = [name for name in CLIENTS if (name, "all") in taken]
+    pairs = {name: (taken[name, "seq"], taken[name, "all"]) for name in names}
+    holds = all(
+        one.seconds >= COUNT * DELAY_MS / 1000 and one.peak < other.peak and other.seconds <= LESS * one.seconds
+        for one, other in pairs.values()
+    )
+    holds = holds and all(other.peak == COUNT for name, (_, other) in pairs.items() if name != "browser")
+    said = [
+        f"{CLIENTS[name].label} {latency(one.seconds)} one after another and {latency(other.seconds)} together"
+        for name, (one, other) in pairs.items()
+    ]
+    verdict = f"{COUNT} requests of {DELAY_MS} ms take {', '.join(said)}: the server is the same, the client decides."
+    if "browser" in pairs:
+        found = pairs["browser"][1]
+        holds = holds and found.peak <= LIMIT and found.next >= 2 * DELAY_MS / 1000
+        verdict += (
+            f" The browser has at most {found.peak} in progress: its seventh answer comes after {latency(found.next)}, "
+            f"though all of its requests took the server {latency(found.cpu)} of CPU time."
+        )
+    theory = (
+        f"One after another: {COUNT} × {DELAY_MS} ms = {COUNT * DELAY_MS:,} ms at least. Together: {DELAY_MS} ms. A "
+        f"browser has {LIMIT} connections to an origin over HTTP/1.1, so the seventh request waits for the first answer: "
+        f"2 × {DELAY_MS} ms at least, and {-(-COUNT // LIMIT)} × {DELAY_MS} ms for all."
+    )
+    header = ("", "asked", "all answered after", "the seventh after", "most in progress", "CPU of the server")
+    texts = {mode: text for text, mode in MODES.items()}
+    rows = [
+        [
+            CLIENTS[name].label,
+            texts[mode],
+            latency(one.seconds),
+            latency(one.next),
+            str(one.peak),
+            latency(one.cpu),
+        ]
+        for (name, mode), one in taken.items()
+    ]
+    return Finding(holds, verdict, header, rows, theory, {" ".join(key): asdict(one) for key, one in taken.items()})
+
+
+CLAIM = Claim(
+    "client",
+    "The client decides",
+    f"A page needs {COUNT} answers, each of which takes the server {DELAY_MS} ms. How long does it take to have all?",
+    f"{DELAY_MS} ms, for the server handles them in parallel.",
+    len(CLIENTS) * (2 * START_SECONDS + (COUNT + 1) * DELAY_MS / 1000),
+    take,
+)

@@ -1,0 +1,99 @@
+"""Clients that ask a server for the same path a number of times, one after another (seq) or together (all)."""
+
+from __future__ import annotations
+
+import html
+import itertools
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Sequence
+
+from .. import load, proc
+from ..options import TOP
+from ..peers import PEERS
+from ..program import installed
+from ..subject import Place, Server
+from . import browser
+
+SOURCES = TOP / "bench/clients"
+SECONDS = 60.0  # that a client may take, its start included
+PRE = re.compile(r"<pre>(.*?)</pre>", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Ask:
+    path: str
+    count: int
+    mode: str  # seq or all
+
+
+@dataclass(frozen=True)
+class Client:
+    """A program: its words, and what it has printed to the file, as seconds from its first request to each answer."""
+
+    label: str
+    missing: Callable[[], str | None]
+    words: Callable[[Place, Server, Ask, Path], list[str]]
+    read: Callable[[str, Ask], list[float]]
+
+    def run(self, place: Place, server: Server, ask: Ask, cpus: Sequence[int]) -> list[float]:
+        """When each answer was there, in seconds and ascending."""
+        printed = place.scratch / "client.out"
+        with printed.open("w") as output:
+            words = self.words(place, server, ask, printed)
+            with proc.Child(words, cpus, printed.with_suffix(".log"), output) as child:
+                status = child.wait(SECONDS)
+        if status != 0:
+            what = "did not end" if status is None else f"ended ({status})"
+            raise proc.ProcessError(f"{self.label} {what}: {child.complaint()}")
+        ends = sorted(self.read(printed.read_text(errors="replace"), ask))
+        if len(ends) != ask.count:
+            raise proc.ProcessError(f"{self.label} has {len(ends)} answers to {ask.count} requests")
+        return ends
+
+
+def _load(place: Place, server: Server, ask: Ask, printed: Path) -> list[str]:
+    connections = 1 if ask.mode == "seq" else ask.count
+    words = [load.program(place.build), "--quiet", "--json", str(printed), "--connections", str(connections)]
+    return [*words, "--requests", str(ask.count), server.url + ask.path]
+
+
+def _load_ends(text: str, ask: Ask) -> list[float]:
+    latencies = [ns / 1e9 for ns, count in json.loads(text)["latency_ns"]["raw"]["histogram"] for _ in range(count)]
+    return list(itertools.accumulate(latencies)) if ask.mode == "seq" else latencies
+
+
+def _node(place: Place, server: Server, ask: Ask, printed: Path) -> list[str]:
+    node = installed("node", "nodejs") or "node"
+    return [node, str(SOURCES / "fetch.js"), server.url + ask.path, str(ask.count), ask.mode]
+
+
+def _browser(place: Place, server: Server, ask: Ask, printed: Path) -> list[str]:
+    for name in ("fetch.html", "fetch.js"):
+        shutil.copyfile(SOURCES / name, place.www / "static" / name)
+    profile = place.scratch / "browser"
+    url = f"{server.url}/static/fetch.html?{ask.path}&{ask.count}&{ask.mode}"
+    return [browser.find() or browser.NAMES[0], *browser.OPTIONS, f"--user-data-dir={profile}", "--dump-dom", url]
+
+
+def _list(text: str) -> list[float]:
+    """What fetch.js prints, in seconds."""
+    try:
+        return [ms / 1000 for ms in json.loads(text)]
+    except ValueError as error:
+        raise proc.ProcessError(f"a client has no answers: {text.strip() or 'it printed nothing'}") from error
+
+
+def _shown(text: str) -> str:
+    found = PRE.search(text)
+    return html.unescape(found[1]) if found else text
+
+
+CLIENTS = {
+    "torc-load": Client("torc-load", lambda: None, _load, _load_ends),
+    "node": Client("Node.js", PEERS["node"].refusal, _node, lambda text, ask: _list(text)),
+    "browser": Client("a browser", browser.missing, _browser, lambda text, ask: _list(_shown(text))),
+}
