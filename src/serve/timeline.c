@@ -99,6 +99,19 @@ static void put_edge(const struct lane *l, const struct traced *t, const char *n
     json_end(l->j, '}');
 }
 
+/* Connections are told apart by a number that does not say where they are in memory. */
+static void put_request_begin(const struct lane *l, const struct traced *t)
+{
+    char label[REQUEST_ROUTE];
+    if (!is_shown(l, t)) return;
+    label_of(l, t, label);
+    put_async(l, t, label, "b", t->head);
+    json_begin(l->j, "args", '{');
+    json_put_u64(l->j, "connection", (t->conn >> 6) * UINT64_C(0x9e3779b97f4a7c15) >> 32);
+    json_end(l->j, '}');
+    json_end(l->j, '}');
+}
+
 static void put_end(const struct lane *l, const struct traced *t, double at, bool in_progress)
 {
     char label[REQUEST_ROUTE];
@@ -175,7 +188,6 @@ static void finish_all(struct lane *l, uint64_t conn, double at, bool closed)
  * clock. */
 static void begin(struct lane *l, struct traced *t, const struct record *r, double head, double at)
 {
-    char label[REQUEST_ROUTE];
     double end = t->end;
     struct traced **bucket = bucket_of(l, r->word[WORD_CONN]);
     *t = (struct traced){.conn = r->word[WORD_CONN],
@@ -186,8 +198,7 @@ static void begin(struct lane *l, struct traced *t, const struct record *r, doub
                          .phase = "queue",
                          .next = *bucket};
     *bucket = t;
-    label_of(l, t, label);
-    put_edge(l, t, label, "b", t->head);
+    put_request_begin(l, t);
     put_edge(l, t, t->phase, "b", t->head);
 }
 

@@ -16,6 +16,7 @@ struct span {
     char phases[256]; /* names, each with a space behind it */
     double begin, end, at;
     double slices;
+    double connection;
     char open[NAME]; /* the phase that has begun and not ended */
     bool ended, in_progress;
     int status;
@@ -63,6 +64,7 @@ static void add_step(struct span *s, json_t *event)
         assert_string_equal(ph, "b");
         snprintf(s->name, sizeof s->name, "%s", name);
         s->begin = s->at = at;
+        s->connection = json_number(event, "args.connection");
     } else if (*ph == 'b') {
         assert_true(!s->open[0] && about(at, s->at));
         snprintf(s->open, sizeof s->open, "%s", name);
@@ -148,6 +150,18 @@ static size_t count(const struct trace *t, const char *name, int status, const c
     return n;
 }
 
+/* So many connections have requests of that name, or of any. */
+static size_t count_connections(const struct trace *t, const char *name)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < t->n_spans; i++) {
+        bool counts = !name || strcmp(t->spans[i].name, name) == 0;
+        for (size_t k = 0; k < i; k++) counts &= t->spans[k].connection != t->spans[i].connection;
+        n += counts;
+    }
+    return n;
+}
+
 /* Requests that overlap: each has its span, and the core its slices. On `s`, which it stops. */
 static void expect_spans(struct server *s)
 {
@@ -167,6 +181,8 @@ static void expect_spans(struct server *s)
     read_ended(s, &t);
     assert_int_equal(t.n_spans, FEW + 4);
     assert_int_equal(count(&t, "GET /both", 200, "queue run sleep run send "), FEW);
+    assert_int_equal(count_connections(&t, "GET /both"), FEW);
+    assert_int_equal(count_connections(&t, NULL), FEW); /* the others came on one of them */
     assert_int_equal(count(&t, "GET /plain", 200, "queue run send "), 1);
     assert_int_equal(count(&t, "no route", 404, "queue send "), 1);
     assert_int_equal(count(&t, "GET /stream", 200, "queue run sleep run send "), 1);
