@@ -35,6 +35,17 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Parameter:
+    """A whole number of an experiment that a reader may change."""
+
+    name: str  # in Stage.given
+    label: str
+    usual: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
 class Claim:
     name: str
     title: str
@@ -43,6 +54,9 @@ class Claim:
     seconds: float  # that it takes, about; a third of it with --quick
     take: Callable[[Stage], Finding]
     needs: Callable[[], str | None] = lambda: None  # what is missing here
+    parameters: tuple[Parameter, ...] = ()
+    on_engine: bool = True  # whether it runs on the stage's engine alone
+    template: str = ""  # the question with {name} for each parameter that is in it
 
 
 def measured(

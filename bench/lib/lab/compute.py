@@ -1,9 +1,10 @@
 """Requests that compute, on the core and on the work pool, beside light ones on the same core."""
 
+from dataclasses import dataclass
 from typing import Sequence
 
 from ..table import latency
-from .claim import Claim, Finding, measured
+from .claim import Claim, Finding, Parameter, measured
 from .flow import Flow, Seen
 from .picture import Bar, Picture
 from .stage import Stage
@@ -15,31 +16,43 @@ HEAVY_RATE = 30.0  # requests/s; × HEAVY_MS it takes 30 % of a CPU
 WHERE = {"no heavy requests": None, "heavy, inline": "inline", "heavy, work pool": "work"}
 
 
+@dataclass(frozen=True)
+class Asked:
+    heavy_ms: int = HEAVY_MS
+    heavy_rate: int = round(HEAVY_RATE)
+    cores: int = 1
+
+
 def take(stage: Stage) -> Finding:
+    asked = Asked(**stage.given)
     taken: dict[str, list[Seen]] = {}
     seconds = stage.seconds(SECONDS)
     for name, where in WHERE.items():
         flows = [LIGHT.lasting(seconds)]
         if where:
-            path = f"/crypto?ms={HEAVY_MS}&where={where}"
-            flows.append(Flow(path, connections=8, seconds=seconds, rate=HEAVY_RATE))
-        with stage.torc() as server:
+            path = f"/crypto?ms={asked.heavy_ms}&where={where}"
+            flows.append(Flow(path, connections=8, seconds=seconds, rate=asked.heavy_rate))
+        with stage.torc(cores=asked.cores) as server:
             taken[name] = stage.ask(server, *flows)
-    return conclude(taken)
+    return conclude(taken, asked)
 
 
-def conclude(taken: dict[str, Sequence[Seen]]) -> Finding:
+def conclude(taken: dict[str, Sequence[Seen]], asked: Asked = Asked()) -> Finding:
+    cores = "an idle core" if asked.cores == 1 else f"{asked.cores} idle cores"
+    there = "that core" if asked.cores == 1 else "those cores"
     alone, inline, work = (taken[name][0].p99 for name in WHERE)
-    holds = inline >= HEAVY_MS / 2000 and inline > alone and work < inline
+    holds = inline >= asked.heavy_ms / 2000 and inline > alone and work < inline
     verdict = (
-        f"99 % of light requests are answered within {latency(alone)} by an idle core, within "
-        f"{latency(inline)} where requests compute for {HEAVY_MS} ms on that core, and within "
+        f"99 % of light requests are answered within {latency(alone)} by {cores}, within "
+        f"{latency(inline)} where requests compute for {asked.heavy_ms} ms on {there}, and within "
         f"{latency(work)} where these compute on the work pool."
     )
     theory = (
-        f"A core that computes {HEAVY_RATE:.0f} times a second for {HEAVY_MS} ms is taken for "
-        f"{HEAVY_RATE * HEAVY_MS / 1000:.0%} of the time, and so many light requests find it taken: the p99 is near "
-        f"{HEAVY_MS} ms, however asynchronous the server is."
+        f"{'A core that computes' if asked.cores == 1 else f'{asked.cores} cores that compute'} "
+        f"{asked.heavy_rate} times a second for {asked.heavy_ms} ms {'is' if asked.cores == 1 else 'are'} taken for "
+        f"{asked.heavy_rate * asked.heavy_ms / 1000 / asked.cores:.0%} of the time, and so many light requests find "
+        f"{'it' if asked.cores == 1 else 'theirs'} taken: the p99 is near {asked.heavy_ms} ms, however asynchronous "
+        f"the server is."
     )
     header = ("", "light p50", "light p99", "heavy p50", "heavy/s", "CPUs")
     rows = [_row(name, seen) for name, seen in taken.items()]
@@ -49,17 +62,17 @@ def conclude(taken: dict[str, Sequence[Seen]]) -> Finding:
         f"within {latency(work)} where these compute elsewhere, and within {latency(alone)} without them."
     )
     beside = [measured(name, seen) for name, seen in taken.items()]
-    return Finding(holds, verdict, header, rows, theory, samples, brief, [_picture(taken)], beside)
+    return Finding(holds, verdict, header, rows, theory, samples, brief, [_picture(taken, asked)], beside)
 
 
-def _picture(taken: dict[str, Sequence[Seen]]) -> Picture:
+def _picture(taken: dict[str, Sequence[Seen]], asked: Asked) -> Picture:
     bars = [
-        Bar(name, seen[0].p99 * 1000, latency(seen[0].p99), HEAVY_MS if WHERE[name] == "inline" else None)
+        Bar(name, seen[0].p99 * 1000, latency(seen[0].p99), asked.heavy_ms if WHERE[name] == "inline" else None)
         for name, seen in taken.items()
     ]
     caption = (
-        f"Bar: the time within which 99 % of the light requests are answered. Mark: the {HEAVY_MS} ms for which one "
-        f"heavy request takes the core."
+        f"Bar: the time within which 99 % of the light requests are answered. Mark: the {asked.heavy_ms} ms for which "
+        f"one heavy request takes the core."
     )
     return Picture("How long light requests take", caption, "p99 of light requests, ms", bars)
 
@@ -78,4 +91,10 @@ CLAIM = Claim(
     "No: the server is asynchronous.",
     len(WHERE) * (SECONDS + 1.5),
     take,
+    parameters=(
+        Parameter("heavy_ms", "ms that a heavy request computes", HEAVY_MS, 1, 100),
+        Parameter("heavy_rate", "heavy requests/s", round(HEAVY_RATE), 1, 80),
+        Parameter("cores", "cores of the server", 1, 1, 4),
+    ),
+    template="A server serves light requests, and some that compute for {heavy_ms} ms. Do the light ones wait?",
 )

@@ -1,36 +1,46 @@
 """Thousands of requests in progress on one core, and two requests on two cores."""
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from .claim import Claim, Finding, measured
+from .claim import Claim, Finding, Parameter, measured
 from .flow import Flow, Seen
 from .picture import Bar, Picture
 from .stage import Stage
 
 CONNECTIONS = 2000
 SECONDS = 3.0
-SETTINGS = {  # name -> cores of the server, and what it is asked
-    "one core, all wait": (1, Flow("/delay/500", CONNECTIONS, SECONDS, warmup=1.0)),
-    "two cores, two compute": (2, Flow("/crypto?ms=10&where=inline", 2, SECONDS, warmup=0.5)),
-}
-MANY = 0.9 * CONNECTIONS  # requests in progress
+SETTINGS = ("one core, all wait", "two cores, two compute")
+MANY = 0.9  # of the connections, in progress
 PARALLEL = 1.5  # cores that run request code, more than one core can
 Taken = dict[str, tuple[Seen, dict[str, float]]]
 
 
+@dataclass(frozen=True)
+class Asked:
+    connections: int = CONNECTIONS
+    delay_ms: int = 500
+
+    def flows(self, seconds: float) -> tuple[Flow, Flow]:
+        """What a server of one core is asked, and one of two."""
+        waiting = Flow(f"/delay/{self.delay_ms}", self.connections, seconds, warmup=1.0)
+        return waiting, Flow("/crypto?ms=10&where=inline", 2, seconds, warmup=0.5)
+
+
 def take(stage: Stage) -> Finding:
+    asked = Asked(**stage.given)
     taken: Taken = {}
-    for name, (cores, asked) in SETTINGS.items():
+    for cores, (name, flow) in enumerate(zip(SETTINGS, asked.flows(stage.seconds(SECONDS))), 1):
         with stage.torc("--max-requests", "65536", cores=cores) as server:
-            taken[name] = stage.measured(server, asked.lasting(stage.seconds(SECONDS)))
-    return conclude(taken)
+            taken[name] = stage.measured(server, flow)
+    return conclude(taken, asked)
 
 
-def conclude(taken: Taken) -> Finding:
+def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
     (waiting, computing) = (also for _, also in taken.values())
-    holds = waiting["concurrency"] >= MANY and waiting["parallelism"] <= 1 and computing["parallelism"] >= PARALLEL
+    many = waiting["concurrency"] >= MANY * asked.connections
+    holds = many and waiting["parallelism"] <= 1 and computing["parallelism"] >= PARALLEL
     verdict = (
         f"One core had {waiting['concurrency']:,.0f} requests in progress, and ran the code of "
         f"{waiting['parallelism']:.2f} at a time; two cores had {computing['concurrency']:.1f} in progress, and ran "
@@ -48,17 +58,17 @@ def conclude(taken: Taken) -> Finding:
     )
     beside = [
         measured(name, [replace(seen, measures=also)], cores)
-        for (name, (seen, also)), (cores, _) in zip(taken.items(), SETTINGS.values())
+        for cores, (name, (seen, also)) in enumerate(taken.items(), 1)
     ]
     header = ("", "requests/s", "L", "P", "A")
-    return Finding(holds, verdict, header, rows, theory, samples, brief, [_picture(taken)], beside)
+    return Finding(holds, verdict, header, rows, theory, samples, brief, [_picture(taken, asked)], beside)
 
 
-def _picture(taken: Taken) -> Picture:
+def _picture(taken: Taken, asked: Asked) -> Picture:
     bars = []
-    for (name, (_, also)), (cores, asked) in zip(taken.items(), SETTINGS.values()):
+    for cores, ((name, (_, also)), flow) in enumerate(zip(taken.items(), asked.flows(SECONDS)), 1):
         in_progress, running = also["concurrency"], also["parallelism"]
-        bars.append(Bar(f"{name}: in progress", in_progress, f"{in_progress:,.0f}", asked.connections))
+        bars.append(Bar(f"{name}: in progress", in_progress, f"{in_progress:,.0f}", flow.connections))
         bars.append(Bar(f"{name}: running", running, f"{running:.2g}", cores))
     caption = (
         "Dot: the average. Mark: the most that there can be, as many in progress as there are connections, and as many "
@@ -84,4 +94,9 @@ CLAIM = Claim(
     len(SETTINGS) * (SECONDS + 1.5),
     take,
     _missing,
+    parameters=(
+        Parameter("connections", "connections, with a request each", CONNECTIONS, 1, 5000),
+        Parameter("delay_ms", "ms that each request waits", 500, 20, 2000),
+    ),
+    template="{connections} requests are in progress on one core. How many run at the same time?",
 )

@@ -1,9 +1,10 @@
 """One request alone, and requests that only compute, on threads, epoll and io_uring."""
 
 import statistics
+from dataclasses import dataclass
 
 from ..table import latency
-from .claim import Claim, Finding, Measured, measured, threaded
+from .claim import Claim, Finding, Measured, Parameter, measured, threaded
 from .flow import Flow, Seen
 from .picture import Bar, Picture
 from .stage import Stage
@@ -12,29 +13,38 @@ MODELS = ("threads", "epoll", "io_uring")
 DELAY_MS = COMPUTE_MS = 5
 SECONDS = 1.5
 ROUNDS = 5
-ASKED = {
-    "one request alone": Flow(f"/delay/{DELAY_MS}", connections=1, seconds=SECONDS, warmup=0.2),
-    "only computing": Flow(f"/crypto?ms={COMPUTE_MS}&where=inline", connections=4, seconds=SECONDS, warmup=0.2),
-}
+ASKED = ("one request alone", "only computing")
 GAIN = 1.1  # times what threads do, from which on a model is faster
 Taken = dict[tuple[str, str], list[Seen]]
 
 
+@dataclass(frozen=True)
+class Asked:
+    compute_ms: int = COMPUTE_MS
+    rounds: int = 0  # 0: ROUNDS
+
+    def flows(self, seconds: float) -> dict[str, Flow]:
+        alone = Flow(f"/delay/{DELAY_MS}", connections=1, seconds=seconds, warmup=0.2)
+        computing = Flow(f"/crypto?ms={self.compute_ms}&where=inline", connections=4, seconds=seconds, warmup=0.2)
+        return dict(zip(ASKED, (alone, computing)))
+
+
 def take(stage: Stage) -> Finding:
+    asked = Asked(**stage.given)
     stage.need("threads")
     taken: Taken = {}
     models = [name for name in MODELS if stage.can(name)]
-    seconds = stage.seconds(SECONDS)
-    for number in range(ROUNDS):
+    flows = asked.flows(stage.seconds(SECONDS))
+    for number in range(asked.rounds or ROUNDS):
         for name in models if number % 2 == 0 else reversed(models):
             with stage.torc("--threads", "8", engine=name) if name == "threads" else stage.torc(engine=name) as server:
-                for what, asked in ASKED.items():
-                    (seen,) = stage.ask(server, asked.lasting(seconds))
+                for what, flow in flows.items():
+                    (seen,) = stage.ask(server, flow)
                     taken.setdefault((what, name), []).append(seen)
-    return conclude(taken)
+    return conclude(taken, asked)
 
 
-def conclude(taken: Taken) -> Finding:
+def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
     """Each model beside threads, round by round."""
     names = [name for name in MODELS if ("only computing", name) in taken]
     rates = {key: statistics.median(one.per_second for one in seen) for key, seen in taken.items()}
@@ -67,28 +77,28 @@ def conclude(taken: Taken) -> Finding:
     most = max(gains.values(), default=1.0)
     brief = f"On requests that have nobody to share a thread with, the largest gain over threads is {most:.2f} times."
     beside = [
-        _measured(f"{what}, {name}", taken[what, name][-1:], ASKED[what].connections if name == "threads" else 0)
-        for what in ASKED
+        _measured(f"{what}, {name}", taken[what, name][-1:], flow.connections if name == "threads" else 0)
+        for what, flow in asked.flows(SECONDS).items()
         for name in names
     ]
-    return Finding(holds, "; ".join(said) + ".", header, rows, theory, samples, brief, [_picture(rates)], beside)
+    return Finding(holds, "; ".join(said) + ".", header, rows, theory, samples, brief, [_picture(rates, asked)], beside)
 
 
 def _measured(name: str, seen: list[Seen], threads: int) -> Measured:
     return threaded(name, seen, threads) if threads else measured(name, seen)
 
 
-def _picture(rates: dict[tuple[str, str], float]) -> Picture:
-    most = 1000 / DELAY_MS  # of either: COMPUTE_MS is as long, and there is one core
+def _picture(rates: dict[tuple[str, str], float], asked: Asked) -> Picture:
+    most = dict(zip(ASKED, (1000 / DELAY_MS, 1000 / asked.compute_ms)))  # requests/s
     bars = [
-        Bar(f"{what}, {name}", rates[what, name], f"{rates[what, name]:,.0f}", most)
+        Bar(f"{what}, {name}", rates[what, name], f"{rates[what, name]:,.0f}", most[what])
         for what in ASKED
         for name in MODELS
         if (what, name) in rates
     ]
     caption = (
-        f"Bar: the median of the rounds. Mark: 1 ÷ {DELAY_MS} ms, the most for one connection that waits so long as "
-        f"for one core that computes so long."
+        f"Bar: the median of the rounds. Mark: the most, 1 ÷ {DELAY_MS} ms for one connection that waits so long, and "
+        f"1 ÷ {asked.compute_ms} ms for one core that computes so long."
     )
     return Picture("Requests served each second, model by model", caption, "requests/s", bars)
 
@@ -100,4 +110,9 @@ CLAIM = Claim(
     "The asynchronous ones.",
     ROUNDS * len(MODELS) * (len(ASKED) * (SECONDS + 0.3) + 0.5),
     take,
+    parameters=(
+        Parameter("compute_ms", "ms that a request computes", COMPUTE_MS, 1, 50),
+        Parameter("rounds", f"rounds (explain takes {ROUNDS})", 2, 1, ROUNDS),
+    ),
+    on_engine=False,
 )

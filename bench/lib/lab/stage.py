@@ -37,6 +37,7 @@ class Stage:
         self.missing: dict[str, None] = {}  # subjects that the experiment goes without, each with the reason
         self.repeat = Repeat()  # the commands of the experiment
         self.tell: Callable[[str], None] = lambda text: None  # is told what begins
+        self.given: dict[str, int] = {}  # parameters of the experiment that are not as usual
         self.engine = engine or ("io_uring" if self.refuses("io_uring") is None else "epoll")
 
     def refuses(self, engine: str) -> str | None:
