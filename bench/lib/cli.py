@@ -6,8 +6,9 @@ from typing import NoReturn, Sequence
 
 from . import ablate, alone, answer, answers, compare, diff, doctor, ending, explain, generators
 from . import proc, report, results, scale, subject, sweep, tune
+from .labpage import lab
 
-SUBCOMMANDS = (compare, sweep, ablate, tune, scale, generators, explain, answer, report, diff, doctor)
+SUBCOMMANDS = (compare, sweep, ablate, tune, scale, generators, explain, lab, answer, report, diff, doctor)
 PLACES = ("--build", "--config-file")  # options that --resume reads again, maybe elsewhere
 
 

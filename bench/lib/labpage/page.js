@@ -1,0 +1,434 @@
+// The page of torc-bench lab. The waterfall is SVG of its own: no chart library draws lanes that grow
+// while they are read, and this takes fewer lines than to bend one.
+'use strict';
+
+const $ = id => document.getElementById(id);
+const SVG = 'http://www.w3.org/2000/svg';
+const STRIPS = 4, LANES = 20, CORES = 4; // as strips.py draws them
+const LANE = 13, HEAD = 18, GAP = 8; // px
+const HEIGHTS = {queue: 0.6, run: 1, wait: 0.4, send: 0.8}; // of a lane: a phase is not told by its colour alone
+const SLIDER = 200; // steps
+
+let experiments = [], now; // the experiment that is shown
+let steps = [], shown = -1, follows = true; // the newest step is shown until the reader chooses one
+let running = null; // an AbortController
+
+// ---- small things ----
+
+function make(name, attributes = {}, ...children) {
+    const e = document.createElement(name);
+    for (const [key, value] of Object.entries(attributes)) {
+        if (key in e && key !== 'list') e[key] = value;
+        else e.setAttribute(key, value);
+    }
+    e.append(...children);
+    return e;
+}
+
+function draw(name, attributes, ...children) {
+    const e = document.createElementNS(SVG, name);
+    for (const [key, value] of Object.entries(attributes)) e.setAttribute(key, value);
+    e.append(...children);
+    return e;
+}
+
+function number(value, digits = 0) {
+    return value.toLocaleString('en-US', {minimumFractionDigits: digits, maximumFractionDigits: digits});
+}
+
+function time(seconds) {
+    const ms = seconds * 1000;
+    if (ms < 1) return `${number(ms * 1000)} µs`;
+    return `${number(ms, ms < 100 ? 1 : 0)} ms`;
+}
+
+function plural(count, word) {
+    return `${number(count)} ${word}${count === 1 ? '' : 's'}`;
+}
+
+function say(text, failed = false) {
+    $('status').textContent = text;
+    $('status').className = failed ? 'failed' : '';
+}
+
+// ---- the address: #models?connections=500&engine=epoll ----
+
+function address() {
+    const [name, query = ''] = decodeURI(location.hash.slice(1)).split('?');
+    return {name, given: new URLSearchParams(query)};
+}
+
+function link() {
+    const query = new URLSearchParams(new FormData($('form')));
+    query.delete('guess');
+    return query.size ? `${now.name}?${query}` : now.name;
+}
+
+function remember() {
+    history.replaceState(null, '', '#' + link());
+    $('command').textContent = `bench/torc-bench lab '${link()}'`;
+    const values = Object.fromEntries(new FormData($('form')));
+    $('question').textContent = now.template
+        ? now.template.replace(/\{(\w+)\}/g, (_, name) => Number(values[name]).toLocaleString('en-US'))
+        : now.question;
+}
+
+// ---- an experiment before its run ----
+
+function showExperiment() {
+    const {name, given} = address();
+    const wanted = experiments.find(one => one.name === name);
+    if (wanted === now && now) { // a link to other parameters
+        if ('#' + link() === location.hash) return;
+    }
+    stop();
+    now = wanted || experiments[0];
+    document.title = `${now.title} – torc lab`;
+    $('title').textContent = now.title;
+    $('lacks').hidden = !now.lacks;
+    $('lacks').textContent = now.lacks ? `It cannot run here: it ${now.lacks}.` : '';
+    $('run').disabled = Boolean(now.lacks);
+    for (const a of $('experiments').querySelectorAll('a')) {
+        if (a.dataset.name === now.name) a.setAttribute('aria-current', 'page');
+        else a.removeAttribute('aria-current');
+    }
+    showGuess(now.guess);
+    showParameters(given);
+    showSources();
+    clear();
+    $('result').style.minHeight = '';
+    $('result').replaceChildren(
+        make('p', {className: 'empty'}, 'After a run: your guess beside the result, the verdict, and the figures.'));
+    remember();
+    if (name && !wanted) say(`There is no experiment ${name} here: this is another one.`, true);
+    else say(now.lacks ? '' : `A run takes about ${Math.max(5, Math.round(now.seconds / 5) * 5)} s.`);
+}
+
+function showGuess(guess) {
+    $('prompt').textContent = guess.prompt;
+    if (guess.kind === 'choice') {
+        $('choices').replaceChildren(...guess.choices.map((text, i) => {
+            const input = make('input', {type: 'radio', name: 'guess', value: i, id: `guess-${i}`});
+            return make('div', {className: 'choice'}, input, make('label', {htmlFor: input.id}, text));
+        }));
+        return;
+    }
+    const output = make('output', {htmlFor: 'amount'}, 'move the slider');
+    const slider = make('input', {
+        type: 'range', id: 'amount', min: 0, max: SLIDER, value: SLIDER / 2, 'aria-labelledby': 'prompt',
+    });
+    slider.addEventListener('input', () => {
+        slider.dataset.guessed = amount(guess, Number(slider.value));
+        output.textContent = `${number(Number(slider.dataset.guessed))} ${guess.unit}`;
+        slider.setAttribute('aria-valuetext', output.textContent);
+    });
+    const ends = make('small', {}, `${number(guess.low)} to ${number(guess.high)}`);
+    $('choices').replaceChildren(slider, make('p', {}, output), ends);
+}
+
+function amount(guess, step) {
+    const value = guess.low * (guess.high / guess.low) ** (step / SLIDER);
+    return Number(value.toPrecision(2));
+}
+
+function guessed() {
+    if (now.guess.kind === 'choice') {
+        const chosen = $('choices').querySelector('input:checked');
+        return chosen ? Number(chosen.value) : null;
+    }
+    const value = $('amount').dataset.guessed;
+    return value === undefined ? null : Number(value);
+}
+
+function showParameters(given) {
+    const rows = now.parameters.map(one => {
+        const input = make('input', {
+            type: 'number', id: `p-${one.name}`, name: one.name, min: one.low, max: one.high, step: 1, required: true,
+            value: given.get(one.name) ?? one.usual,
+        });
+        const label = make('label', {htmlFor: input.id}, one.label,
+            make('small', {}, `${number(one.low)} to ${number(one.high)}`));
+        return make('div', {className: 'parameter'}, label, input);
+    });
+    if (now.engines.length) {
+        const options = now.engines.map(name => make('option', {value: name}, name));
+        const select = make('select', {id: 'p-engine', name: 'engine'}, ...options);
+        if (now.engines.includes(given.get('engine'))) select.value = given.get('engine');
+        rows.push(make('div', {className: 'parameter'},
+            make('label', {htmlFor: select.id}, 'engine of the server'), select));
+    }
+    if (!rows.length) rows.push(make('p', {}, 'Nothing: both engines are part of this experiment.'));
+    $('parameters').replaceChildren(...rows);
+}
+
+function showSources() {
+    const parts = now.sources.map(({file, c, node}) => make('details', {},
+        make('summary', {}, `${file}, and the same in Node.js`),
+        make('div', {className: 'code'},
+            make('div', {}, make('h3', {}, `C, as torc-lab runs it: ${file}`),
+                make('pre', {tabIndex: 0}, make('code', {}, c))),
+            make('div', {}, make('h3', {}, 'JavaScript for Node.js'),
+                make('pre', {tabIndex: 0}, make('code', {}, node))))));
+    $('sources').replaceChildren(...(parts.length ? parts : [make('p', {}, 'See src/lab in the sources of torc.')]));
+}
+
+// ---- the waterfall ----
+
+function clear() {
+    steps = [];
+    shown = -1;
+    follows = true;
+    $('step').textContent = 'Real servers on this machine, asked by torc-load. Nothing is simulated.';
+    $('drawn').textContent = 'No requests yet.';
+    $('waterfall').replaceChildren();
+    showTurns();
+}
+
+function showTurns() {
+    $('back').disabled = shown <= 0;
+    $('forth').disabled = shown < 0 || shown >= steps.length - 1;
+}
+
+function showStep(i) {
+    shown = i;
+    const step = steps[i];
+    $('step').textContent = `Step ${i + 1}${running ? '' : ` of ${steps.length}`}: ${step.server}. ` +
+        `${step.asked.join('; ')}.`;
+    drawStep();
+    showTurns();
+}
+
+function lanesOf(step) { // which route a lane has, by its first request there
+    const routes = new Map();
+    for (const strip of step.strips) {
+        for (const bar of strip.bars) if (!routes.has(bar.lane)) routes.set(bar.lane, bar.name);
+    }
+    return routes;
+}
+
+function drawStep() {
+    const svg = $('waterfall'), step = steps[shown];
+    svg.replaceChildren();
+    if (!step || !step.strips.length) {
+        $('drawn').textContent = step && step.done ? 'No request of this step was seen.' : 'No requests yet.';
+        return;
+    }
+    const wide = $('frame').clientWidth;
+    if (wide < 100) return; // not laid out now
+    const column = (wide - (STRIPS - 1) * GAP) / STRIPS;
+    const all = step.strips[0].lanes, some = Math.min(all, CORES);
+    const cores = HEAD, connections = HEAD + some * LANE + HEAD;
+    const high = connections + LANES * LANE;
+    const lanes = some < all ? `${some} of ${all} threads` : plural(all, 'core');
+    step.strips.forEach((strip, i) => {
+        const left = i * (column + GAP), x = ms => left + ms / strip.ms * column;
+        const top = draw('text', {x: left, y: HEAD - 5}, i ? `at ${strip.at} s` : `${lanes}, at ${strip.at} s`);
+        svg.append(top, draw('text', {x: left, y: high + 14}, `${number(strip.ms)} ms`));
+        for (let lane = 0; lane < some; lane++)
+            svg.append(draw('rect', {class: 'lane', x: left, y: cores + lane * LANE, width: column, height: LANE - 2}));
+        for (let lane = 0; lane < LANES; lane++) {
+            const y = connections + lane * LANE;
+            svg.append(draw('rect', {class: 'lane', x: left, y, width: column, height: LANE - 2}));
+        }
+        for (const [core, from, to] of strip.cores) {
+            svg.append(draw('rect', {
+                class: 'run', x: x(from), y: cores + core * LANE, width: Math.max(x(to) - x(from), 1), height: LANE - 2,
+            }));
+        }
+        for (const bar of strip.bars) svg.append(drawBar(bar, x, connections + bar.lane * LANE, left + column));
+    });
+    const routes = [...new Set(lanesOf(step).values())].sort();
+    const where = routes.length > 1 ? `${routes[0]} from the top, ${routes.slice(1).join(', ')} from below` : routes[0];
+    svg.append(draw('text', {x: 0, y: connections - 5}, `connections: ${where}`));
+    describe(step);
+}
+
+function drawBar(bar, x, y, right) {
+    const words = bar.phases.map(([, word, from, to]) => `${word} ${time((to - from) / 1000)}`).join(', ');
+    const text = `${bar.name} on core ${bar.core}, ${time(bar.ms / 1000)}${bar.in_progress ? ' so far' : ''}: ${words}`;
+    const group = draw('g', {class: 'request'}, draw('title', {}, text));
+    for (const [kind, , from, to] of bar.phases) {
+        const height = (LANE - 2) * HEIGHTS[kind], from_x = Math.min(x(from), right - 1);
+        group.append(draw('rect', {
+            class: kind, x: from_x, y: y + (LANE - 2 - height) / 2, height,
+            width: Math.max(Math.min(x(to), right) - from_x, kind === 'wait' ? 0.5 : 1),
+        }));
+    }
+    return group;
+}
+
+function describe(step) {
+    const sum = key => step.strips.reduce((all, strip) => all + strip[key], 0);
+    const drawn = step.strips.reduce((all, strip) => all + strip.bars.length, 0);
+    const lanes = lanesOf(step).size, most = Math.max(...step.strips.map(strip => strip.connections));
+    const whole = sum('seen');
+    const share = ['queue', 'run', 'wait', 'send'].map(kind => {
+        const part = step.strips.reduce((all, strip) => all + strip.share[kind] * strip.seen, 0) / whole;
+        return `${kind} ${number(part * 100, part < 0.1 ? 1 : 0)} %`;
+    });
+    $('drawn').textContent = `Drawn: ${plural(drawn, 'request')} on ${plural(lanes, 'connection')}, a sample of ` +
+        `${plural(whole, 'request')} on ${plural(most, 'connection')} in progress in ` +
+        `${plural(step.strips.length, 'short strip')} of the time. Of their time in the server: ${share.join(', ')}. ` +
+        'A phase is at least a pixel wide.';
+    $('drawn').dataset.requests = drawn;
+}
+
+// ---- a run ----
+
+const on = {
+    begin() {
+        say('The run has begun.');
+    },
+    step(event) {
+        steps.push({...event, strips: [], done: false});
+        if (follows) showStep(steps.length - 1);
+        else showTurns();
+        say(`Step ${steps.length}: ${event.server}.`);
+    },
+    strip(event) {
+        steps[event.step].strips.push(event);
+        if (event.step === shown) drawStep();
+    },
+    measured(event) {
+        Object.assign(steps[event.step], {done: true, measured: event});
+        if (event.step === shown && !steps[event.step].strips.length) drawStep();
+    },
+    finding(event) {
+        showResult(event);
+        say('The run has ended: what came out is below the picture.');
+    },
+    failed(event) {
+        say(`The run failed: ${event.text}`, true);
+    },
+};
+
+async function run() {
+    const guess = guessed();
+    clear();
+    $('result').style.minHeight = `${$('result').offsetHeight}px`; // what is below it does not move
+    $('result').replaceChildren(make('p', {className: 'empty'}, 'The run goes on.'));
+    const mine = running = new AbortController();
+    mine.guess = guess;
+    $('run').disabled = true;
+    $('stop').disabled = false;
+    const begun = performance.now();
+    const clock = setInterval(() => {
+        $('progress').value = Math.min((performance.now() - begun) / 1000 / now.seconds, 0.98);
+    }, 200);
+    say('Starting the servers.');
+    try {
+        const answer = await fetch('run', {
+            method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify({link: link()}),
+            signal: mine.signal,
+        });
+        if (!answer.ok) throw new Error(await answer.text());
+        await follow(answer.body.getReader());
+        if (!$('status').textContent.includes('ended') && !$('status').className) say('The run was cut off.', true);
+    } catch (error) {
+        if (mine.signal.aborted) say('Stopped. The servers have been ended.');
+        else if (error instanceof TypeError) say('The server does not answer: start bench/torc-bench lab again.', true);
+        else say(error.message, true);
+    } finally {
+        clearInterval(clock);
+        $('progress').value = 0;
+        running = null;
+        $('run').disabled = Boolean(now.lacks);
+        $('stop').disabled = true;
+        if (shown >= 0) showStep(shown);
+        const empty = $('result').querySelector('.empty');
+        if (empty) empty.textContent = 'The run brought no result.';
+    }
+}
+
+async function follow(reader) {
+    const decoder = new TextDecoder();
+    let rest = '';
+    for (;;) {
+        const {done, value} = await reader.read();
+        if (done) return;
+        const lines = (rest + decoder.decode(value, {stream: true})).split('\n');
+        rest = lines.pop();
+        for (const line of lines.filter(Boolean)) {
+            const event = JSON.parse(line);
+            if (event.event in on) on[event.event](event);
+        }
+    }
+}
+
+function stop() {
+    if (running) running.abort();
+}
+
+// ---- the result ----
+
+function table(title, header, rows) {
+    const cell = (name, text, attributes = {}) => make(name, attributes, String(text));
+    return make('div', {className: 'scroll', tabIndex: 0, role: 'region', 'aria-label': title}, make('table', {},
+        make('caption', {}, title),
+        make('thead', {}, make('tr', {}, ...header.map(text => cell('th', text, {scope: 'col'})))),
+        make('tbody', {}, ...rows.map(row => make('tr', {}, ...row.map(text => cell('td', text)))))));
+}
+
+function inWords(value) {
+    if (value === null || value === undefined) return null;
+    if (now.guess.kind === 'choice') return now.guess.choices[value];
+    return `${number(Number(value.toPrecision(3)))} ${now.guess.unit}`;
+}
+
+function showResult(event) {
+    const mine = inWords(running.guess), here = inWords(event.found);
+    const right = now.guess.kind === 'choice' && running.guess !== null && running.guess === event.found;
+    const beside = make('dl', {className: 'beside'},
+        make('div', {}, make('dt', {}, 'Your guess'), make('dd', {}, mine ?? 'none')),
+        make('div', {}, make('dt', {}, 'On this machine' + (right ? ', as you guessed' : '')),
+            make('dd', {}, here ?? 'the samples do not say')));
+    const verdict = make('p', {className: event.holds ? 'verdict' : 'verdict not', id: 'verdict'},
+        make('b', {}, event.holds ? 'So it is here: ' : 'Not so here: '), event.verdict);
+    const measures = steps.filter(step => step.measured).map((step, i) => {
+        const {measured} = step, first = measured.flows[0];
+        const of = (key, digits) => key in measured ? number(measured[key], digits) : '–';
+        return [`${i + 1}: ${step.server}: ${step.asked.join('; ')}`, number(first.per_second), time(first.p50), time(first.p99),
+            of('concurrency', 1), of('parallelism', 2), of('asynchrony', 3)];
+    });
+    const words = 'L: requests in progress. P: cores that run the code of requests. A: the part of their time in ' +
+        'which requests hold no thread.';
+    $('result').replaceChildren(beside, verdict,
+        make('p', {id: 'theory'}, make('b', {}, 'What arithmetic says: '), event.theory),
+        table('The experiment', event.header, event.rows),
+        table('Each step, of its first kind of request', ['', 'good/s', 'p50', 'p99', 'L', 'P', 'A'], measures),
+        make('p', {}, words), ...event.notes.map(text => make('p', {className: 'notice'}, `Note: ${text}.`)));
+}
+
+// ---- the page ----
+
+function turn(by) {
+    follows = shown + by === steps.length - 1;
+    showStep(shown + by);
+}
+
+async function begin() {
+    try {
+        const answer = await fetch('experiments.json');
+        if (!answer.ok) throw new Error(await answer.text());
+        experiments = await answer.json();
+    } catch {
+        say('The server does not answer: start bench/torc-bench lab again.', true);
+        return;
+    }
+    $('experiments').replaceChildren(...experiments.map(one =>
+        make('li', {}, make('a', {href: '#' + one.name, 'data-name': one.name}, one.title))));
+    showExperiment();
+    addEventListener('hashchange', showExperiment);
+    addEventListener('pagehide', stop);
+    addEventListener('resize', () => shown >= 0 && drawStep());
+    $('form').addEventListener('submit', event => {
+        event.preventDefault();
+        if (!running) run();
+    });
+    $('parameters').addEventListener('input', remember);
+    $('stop').addEventListener('click', stop);
+    $('back').addEventListener('click', () => turn(-1));
+    $('forth').addEventListener('click', () => turn(1));
+}
+
+begin();

@@ -1,0 +1,100 @@
+"""One run of an experiment for the page, in a process of its own: its events, a JSON object a line, on stdout."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Any, Iterator
+
+from .. import alone, env, measures, proc, words
+from ..lab.claim import Finding
+from ..lab.flow import Flow, Seen
+from ..lab.stage import Stage
+from ..subject import Place, Server, SubjectError
+from ..workloads import write_static
+from . import guesses, strips
+from .link import Link
+
+EVENTS = {"threads": "2048"}  # of each core's timeline, of which threads have one each
+MOST_EVENTS = "65536"
+SHOWN_OPTIONS = ("--shed", "--rate-limit", "--queue", "--threads")  # what tells the servers of an experiment apart
+FLOW_KEYS = ("good", "refused", "given_up", "failed", "p50", "p99")
+_writing = threading.Lock()
+
+
+def say(event: dict[str, Any]) -> None:
+    with _writing:
+        print(json.dumps(event, ensure_ascii=False), flush=True)
+
+
+class Watched(Stage):
+    """Says what happens on it as it happens."""
+
+    def __init__(self, place: Place, link: Link, affinity: list[int]) -> None:
+        super().__init__(place, affinity, True, link.engine)
+        self.given = dict(link.given)
+        self.steps = 0
+        self.labels: dict[proc.Child, str] = {}
+
+    @contextlib.contextmanager
+    def torc(self, *args: str, engine: str | None = None, cores: int = 1) -> Iterator[Server]:
+        name = engine or self.engine
+        watched = (*args, "--timeline", EVENTS.get(name, MOST_EVENTS))
+        with super().torc(*watched, engine=name, cores=cores) as server:
+            self.labels[server.child] = label(name, cores, args)
+            yield server
+
+    def ask(self, server: Server, *flows: Flow) -> list[Seen]:
+        step, self.steps = self.steps, self.steps + 1
+        seconds = max(one.warmup + one.seconds for one in flows)
+        asked = [question(one) for one in flows]
+        say({"event": "step", "step": step, "server": self.labels[server.child], "asked": asked, "seconds": seconds})
+        window = measures.Window(server, flows[0].warmup, flows[0].seconds)
+        with strips.Watch(server, lambda event: say({**event, "step": step})), window:
+            seen = super().ask(server, *flows)
+        plain = [{"path": flow.path, **{key: one.plain()[key] for key in FLOW_KEYS}} for flow, one in zip(flows, seen)]
+        for found, one in zip(plain, seen):
+            found["per_second"] = one.per_second
+        say({"event": "measured", "step": step, "flows": plain, **measures.of([window])})
+        return seen
+
+
+def label(engine: str, cores: int, args: tuple[str, ...]) -> str:
+    """The server in words. Options that every server of an experiment has are not among them."""
+    shown = [f"{one} {value}" for one, value in zip(args, args[1:]) if one in SHOWN_OPTIONS]
+    return f"{engine} on {words.cores(cores)}" + (f" ({', '.join(shown)})" if shown else "")
+
+
+def question(flow: Flow) -> str:
+    who = "1 connection asks" if flow.connections == 1 else f"{flow.connections:,} connections ask"
+    return f"{who} {flow.path}" + (f", {flow.rate:,.0f} times a second" if flow.rate else "")
+
+
+def concluded(link: Link, finding: Finding, notes: list[str]) -> dict[str, Any]:
+    said = {"holds": finding.holds, "verdict": finding.verdict, "theory": finding.theory}
+    table = {"header": finding.header, "rows": finding.rows}
+    return {"event": "finding", **said, **table, "found": guesses.found(link.claim, finding), "notes": notes}
+
+
+def run(link: Link, build: Path) -> int:
+    """Ends with the process that started it."""
+    proc.LIBC.prctl(proc.PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if why := link.claim.needs():
+        raise SubjectError(f"{link.claim.name}: {why}")
+    with alone.Lock() as lock:
+        place = Place(build.resolve(), lock.scratch, lock.scratch / "www", (), {})
+        write_static(place.www)
+        affinity = sorted(os.sched_getaffinity(0))
+        stage = Watched(place, link, affinity)
+        if why := stage.refuses(stage.engine):
+            raise SubjectError(f"{stage.engine}: {why}")
+        server_cpus = env.divide_cpus(affinity, 1)[0]
+        os.sched_setaffinity(0, [cpu for cpu in affinity if cpu not in server_cpus] or affinity)
+        say({"event": "begin", "link": str(link), "engine": stage.engine})
+        finding = link.claim.take(stage)
+        say(concluded(link, finding, list(stage.notes)))
+    return 0

@@ -1,0 +1,220 @@
+"""The waterfall: strips of a server's timeline, of which a sample of connections is drawn."""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import json
+import statistics
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any, Callable, Iterable, Mapping, Sequence
+
+from .. import answers
+from ..subject import Server
+
+STRIPS = 4  # of a step
+LANES = 20  # connections that are drawn
+CORES = 4  # that are drawn
+DRAWN = 150  # requests of a strip, at most
+PIECES = 300  # of what a core ran; those that are closer than this part of a strip are drawn as one
+PROBE_MS = 20  # of the reading that tells how long requests take
+ENOUGH = 30  # requests, to choose a strip's length by how long they take
+SEEN = 6000  # requests of a strip, at most, as far as that can be known before
+LEAST_MS, MOST_MS = 4, 600  # of a strip
+FIRST_SECONDS, PAUSE_SECONDS = 0.25, 0.35
+SHARE = 0.1  # of the time, at most, that is spent on reading
+KINDS = ("queue", "run", "wait", "send")
+Event = Mapping[str, Any]
+Say = Callable[[dict[str, Any]], None]
+
+
+@dataclass
+class Request:
+    """Times in µs. A phase is its word in the timeline, its begin and its end."""
+
+    core: int
+    connection: int
+    name: str
+    begin: float
+    end: float = 0.0
+    in_progress: bool = False
+    phases: list[tuple[str, float, float]] = field(default_factory=list)
+
+
+def kind(word: str) -> str:
+    return word if word in KINDS else "wait"
+
+
+def requests(events: Iterable[Event]) -> list[Request]:
+    """Those whose begin and end are among the events."""
+    found: dict[str, Request] = {}
+    whole: list[Request] = []
+    since: dict[str, float] = {}
+    for event in events:
+        if event.get("cat") != "request":
+            continue
+        key, at, args = event["id"], event["ts"], event.get("args", {})
+        if event["ph"] == "b" and "connection" in args:
+            found[key] = Request(event["tid"], args["connection"], event["name"], at)
+        elif key not in found:
+            continue
+        elif event["ph"] == "b":
+            since[key] = at
+        elif event["ph"] == "e" and "status" in args:
+            one = found.pop(key)
+            one.end, one.in_progress = at, args["in_progress"]
+            whole.append(one)
+        elif event["ph"] == "e":
+            found[key].phases.append((event["name"], since.pop(key, at), at))
+    return whole
+
+
+def length_ms(seen: Sequence[Request]) -> int:
+    """Of a strip that has about two requests of each connection after one another, and enough of all."""
+    if not seen:
+        return MOST_MS // 2
+    by_name = collections.defaultdict(list)
+    for one in seen:
+        by_name[one.name].append((one.end - one.begin) / 1000)
+    longest = max(statistics.median(times) for times in by_name.values())
+    per_ms = sum(not one.in_progress for one in seen) / PROBE_MS
+    wanted = 2.5 * longest if len(seen) >= ENOUGH else max(2.5 * longest, ENOUGH / max(per_ms, 0.1))
+    return round(min(max(min(wanted, SEEN / max(per_ms, 0.1)), LEAST_MS), MOST_MS))
+
+
+class Lanes:
+    """Connections keep their lanes; those of one that has gone are given to others. The first route has lanes
+    from the top, another from the bottom."""
+
+    def __init__(self) -> None:
+        self.of: dict[int, int] = {}
+        self.first: str | None = None  # route
+
+    def take(self, seen: Sequence[Request]) -> dict[int, int]:
+        """The lane of each connection that is drawn: of every route some."""
+        here = {one.connection: one.name for one in seen}
+        self.first = self.first or min(here.values(), default=None)
+        self.of = {connection: lane for connection, lane in self.of.items() if connection in here}
+        free = sorted(set(range(LANES)) - set(self.of.values()))
+        queues: dict[str, list[int]] = collections.defaultdict(list)
+        for connection, name in here.items():
+            if connection not in self.of:
+                queues[name].append(connection)
+        in_turn = [one for turn in itertools.zip_longest(*queues.values()) for one in turn if one is not None]
+        for connection in in_turn[: len(free)]:
+            self.of[connection] = free.pop(0 if here[connection] == self.first else -1)
+        return self.of
+
+
+def sample(seen: Sequence[Request], lane_of: Mapping[int, int]) -> list[Request]:
+    """The requests that are drawn: all of a connection, or none."""
+    counts = collections.Counter(one.connection for one in seen if one.connection in lane_of)
+    left, kept = DRAWN, set()
+    for connection in sorted(counts, key=lambda one: counts[one]):
+        left -= counts[connection]
+        if left >= 0 or not kept:
+            kept.add(connection)
+    return [one for one in seen if one.connection in kept][:DRAWN]
+
+
+def cores(events: Iterable[Event], begin: float, end: float) -> list[list[float]]:
+    """What the first cores ran: [core, from, to] in ms of the strip, near pieces as one."""
+    near = (end - begin) / PIECES
+    found: dict[int, list[list[float]]] = collections.defaultdict(list)
+    for event in events:
+        if event["ph"] != "X" or event["tid"] >= CORES:
+            continue
+        start, stop = max(event["ts"], begin), event["ts"] + event["dur"]
+        if stop < begin:
+            continue
+        pieces = found[event["tid"]]
+        if pieces and start - pieces[-1][1] < near:
+            pieces[-1][1] = max(stop, pieces[-1][1])
+        else:
+            pieces.append([start, stop])
+    return [
+        [core, *(round((at - begin) / 1000, 3) for at in piece)] for core, pieces in found.items() for piece in pieces
+    ]
+
+
+def strip(events: Sequence[Event], lanes: Lanes, ms: int) -> dict[str, Any] | None:
+    """What the page draws of a reading, and how much there was; None of one without requests."""
+    seen = requests(events)
+    if not seen:
+        return None
+    end = max(one.end for one in seen)
+    begin = end - ms * 1000
+    seen = sorted((one for one in seen if one.end >= begin), key=lambda one: one.begin)
+    lane_of = lanes.take(seen)
+    drawn = sample(seen, lane_of)
+
+    def within(at: float) -> float:
+        return round((max(at, begin) - begin) / 1000, 3)
+
+    spent = dict.fromkeys(KINDS, 0.0)
+    for one in seen:
+        for word, start, stop in one.phases:
+            spent[kind(word)] += max(stop - max(start, begin), 0.0)
+    whole = sum(spent.values()) or 1.0
+    bars = [
+        {
+            "lane": lane_of[one.connection],
+            "core": one.core,
+            "name": one.name,
+            "ms": round((one.end - one.begin) / 1000, 3),
+            "in_progress": one.in_progress,
+            "phases": [[kind(word), word, within(a), within(b)] for word, a, b in one.phases if b >= begin],
+        }
+        for one in drawn
+    ]
+    counts = {"seen": len(seen), "connections": len({one.connection for one in seen})}
+    shares = {name: round(time / whole, 4) for name, time in spent.items()}
+    counts["lanes"] = sum(event["ph"] == "M" for event in events)  # of cores, or threads
+    return {"ms": ms, **counts, "bars": bars, "cores": cores(events, begin, end), "share": shares}
+
+
+def read(server: Server, ms: int) -> list[Event]:
+    """Nothing where it does not answer in time: the picture is not worth an experiment."""
+    assert server.admin is not None
+    try:
+        ((_, body),) = answers.exchange(*server.admin, [answers.request(f"/timeline.json?ms={ms}", *server.admin)])
+        return json.loads(body).get("traceEvents", [])  # type: ignore[no-any-return]
+    except (answers.AnswerError, OSError, ValueError):
+        return []
+
+
+class Watch:
+    """Reads the timeline in the background, and says each strip."""
+
+    def __init__(self, server: Server, say: Say) -> None:
+        self.server, self.say = server, say
+        self.end = threading.Event()
+        self.begun = time.monotonic()
+        self.thread = threading.Thread(target=self._watch, daemon=True)
+
+    def _watch(self) -> None:
+        lanes = Lanes()
+        if self.end.wait(FIRST_SECONDS):
+            return
+        ms = length_ms(requests(read(self.server, PROBE_MS)))
+        pause = max(ms / 1000 - FIRST_SECONDS, 0.0)
+        left = STRIPS
+        while left and not self.end.wait(pause):
+            before = time.monotonic()
+            found = strip(read(self.server, ms), lanes, ms)
+            if found and not self.end.is_set():
+                left -= 1
+                self.say({"event": "strip", "at": round(before - self.begun, 2), **found})
+            pause = max(PAUSE_SECONDS, ms / 1000, (time.monotonic() - before) / SHARE)
+
+    def __enter__(self) -> Watch:
+        if self.server.admin is not None:
+            self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end.set()
+        if self.server.admin is not None:
+            self.thread.join()
