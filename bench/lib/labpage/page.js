@@ -91,6 +91,7 @@ function showExperiment() {
     for (const a of $('experiments').querySelectorAll('a')) {
         if (a.dataset.name === now.name) a.setAttribute('aria-current', 'page');
         else a.removeAttribute('aria-current');
+        if (a.dataset.name === now.name) a.scrollIntoView({block: 'nearest', inline: 'nearest'});
     }
     showGuess(now.guess);
     showParameters(given);
@@ -222,8 +223,8 @@ function drawStep() {
     const lanes = some < all ? `${some} of ${all} threads` : plural(all, 'core');
     step.strips.forEach((strip, i) => {
         const left = i * (column + GAP), x = ms => left + ms / strip.ms * column;
-        const top = draw('text', {x: left, y: HEAD - 5}, i ? `at ${strip.at} s` : `${lanes}, at ${strip.at} s`);
-        svg.append(top, draw('text', {x: left, y: high + 14}, `${number(strip.ms)} ms`));
+        svg.append(draw('text', {x: left, y: high + 13}, `${number(strip.ms)} ms,`),
+            draw('text', {x: left, y: high + 27}, `at ${number(strip.at, 1)} s`));
         for (let lane = 0; lane < some; lane++)
             svg.append(draw('rect', {class: 'lane', x: left, y: cores + lane * LANE, width: column, height: LANE - 2}));
         for (let lane = 0; lane < LANES; lane++) {
@@ -238,6 +239,7 @@ function drawStep() {
         for (const bar of strip.bars) svg.append(drawBar(bar, x, connections + bar.lane * LANE, left + column));
     });
     const routes = [...new Set(lanesOf(step).values())].sort();
+    svg.append(draw('text', {x: 0, y: cores - 5}, lanes));
     const where = routes.length > 1 ? `${routes[0]} from the top, ${routes.slice(1).join(', ')} from below` : routes[0];
     svg.append(draw('text', {x: 0, y: connections - 5}, `connections: ${where}`));
     describe(step);

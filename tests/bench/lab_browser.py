@@ -1,0 +1,195 @@
+"""lab_browser.py BUILD [--screenshots DIR] [EXPERIMENT...]: the page of torc-bench lab in a headless Chromium, with
+real servers and short runs: guess, run, waterfall, verdict, and a link that reproduces. Exits 77, saying why, without
+a browser."""
+
+import argparse
+import asyncio
+import contextlib
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+import chromium
+import context
+import report_browser
+from aiohttp import web
+
+from lib import explain
+from lib.labpage import server
+
+SMALL = {  # parameters that the page is given
+    "models": {"connections": 40, "delay_ms": 10, "threads": 4},
+    "compute": {"heavy_ms": 5, "heavy_rate": 20, "cores": 1, "engine": "epoll"},
+    "faster": {"compute_ms": 2, "rounds": 1},
+    "sequence": {"count": 3, "wait_ms": 5, "engine": "epoll"},
+    "concurrent": {"connections": 100, "delay_ms": 50, "engine": "epoll"},
+}
+RUN_SECONDS = 120  # at most, on a busy machine
+SIZES = (390, 1280)
+VALUES = "Object.fromEntries(new FormData(document.getElementById('form')))"
+GUESS = """(() => {
+  const choice = document.querySelector('#choices input[type=radio]'), slider = document.querySelector('#amount');
+  if (choice) choice.click();
+  else { slider.value = 150; slider.dispatchEvent(new Event('input')); }
+})()"""
+# The step that is shown: how many requests it says that it has, and how many bars there are.
+COUNTS = """(() => {
+  const drawn = document.getElementById('drawn'), bars = document.querySelectorAll('#waterfall .request');
+  return {said: Number((drawn.textContent.match(/^Drawn: ([0-9,]+) request/) || [0, '0'])[1].replace(/,/g, '')),
+    bars: bars.length, empty: [...bars].filter(bar => !bar.querySelector('rect')).length,
+    overlaps: [...document.querySelectorAll('#waterfall text')].filter((one, i, all) => all.slice(i + 1).some(other => {
+      const a = one.getBoundingClientRect(), b = other.getBoundingClientRect();
+      return a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 3 && b.top < a.bottom - 3;
+    })).map(text => text.textContent),
+    outside: [...document.querySelectorAll('#waterfall rect, #waterfall text')].filter(rect => {
+      const b = rect.getBoundingClientRect(), f = document.getElementById('frame').getBoundingClientRect();
+      return b.left < f.left - 1 || b.right > f.right + 1 || b.bottom > f.bottom + 1;
+    }).length};
+})()"""
+PLACES = """[...document.querySelectorAll('h1, h2, fieldset, #waterfall, .legend')].map(
+  e => Math.round(e.getBoundingClientRect().top + scrollY))"""
+WIDER = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+UNNAMED = """[...document.querySelectorAll('input, select, button, summary, a')].filter(e => !(e.textContent.trim() ||
+  e.ariaLabel || e.getAttribute('aria-labelledby') || (e.labels && e.labels.length))).map(e => e.outerHTML)"""
+OPTIONS = None
+
+
+class Page(unittest.IsolatedAsyncioTestCase):
+    async def asyncSetUp(self):
+        stack = contextlib.AsyncExitStack()
+        self.addAsyncCleanup(stack.aclose)
+        directory = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+        program = (sys.executable, "-B", str(context.TOP / "tests/bench/lab_run.py"))
+        stack.enter_context(mock.patch.object(server, "PROGRAM", program))
+        stack.enter_context(mock.patch.dict("os.environ", {"TMPDIR": directory}))  # for a lock of its own
+        self.lab = server.Lab(OPTIONS.build)
+        runner = web.AppRunner(self.lab.application())
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.lab.port = runner.addresses[0][1]
+        self.page = await stack.enter_async_context(chromium.page())
+        self.url = f"http://127.0.0.1:{self.lab.port}/{self.lab.token}/"
+
+    async def open(self, link):
+        await self.page.go(f"{self.url}#{link}")
+        await self.page.until("document.getElementById('title').textContent !== ''")
+
+    async def started(self):
+        await self.page.value("document.getElementById('run').click()")
+        await self.page.until("document.querySelectorAll('.request').length > 0", RUN_SECONDS)
+
+    async def ended(self):
+        await self.page.until("document.getElementById('stop').disabled", RUN_SECONDS)
+
+    async def look(self, name):
+        """On a phone and on a desk, light and dark."""
+        for width in SIZES:
+            for dark in (False, True):
+                await self.page.look(width, dark)
+                await self.page.value("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+                self.assertFalse(await self.page.value(WIDER), f"{name}: wider than {width} px")
+                await self.counted(name)
+                if OPTIONS.screenshots:
+                    look = "dark" if dark else "light"
+                    await self.page.picture(OPTIONS.screenshots / f"lab-{name}-{width}-{look}.png")
+
+    async def counted(self, name):
+        found = await self.page.value(COUNTS)
+        self.assertEqual((found["said"], found["empty"], found["outside"]), (found["bars"], 0, 0), name)
+        self.assertEqual(found["overlaps"], [], name)
+        return found["bars"]
+
+    async def every_step(self, name):
+        """Back to the first step; each that was read has its bars."""
+        bars = [await self.counted(name)]
+        while not await self.page.value("document.getElementById('back').disabled"):
+            await self.page.value("document.getElementById('back').click()")
+            bars.append(await self.counted(name))
+        return bars
+
+    async def experiment(self, name):
+        query = "&".join(f"{key}={value}" for key, value in SMALL.get(name, {}).items())
+        await self.page.look(SIZES[1], False)
+        await self.open(f"{name}?{query}" if query else name)
+        self.assertEqual(await self.page.value(UNNAMED), [])
+        await self.page.value(GUESS)
+        guessed = await self.page.value(VALUES)
+        before = await self.page.value(PLACES)
+        await self.started()
+        self.assertEqual(await self.page.value(PLACES), before, "the page has moved what one reads")
+        await self.ended()
+        self.assertIn("The run has ended", await self.page.value("document.getElementById('status').textContent"))
+        verdict = await self.page.value("document.getElementById('verdict').textContent")
+        self.assertRegex(verdict, "^(So it is here|Not so here): .{40}")
+        beside = await self.page.value("[...document.querySelectorAll('dd')].map(e => e.textContent)")
+        self.assertEqual(len(beside), 2)
+        self.assertNotIn("none", beside[:1])
+        self.assertNotEqual(beside[1], "the samples do not say")
+        code = await self.page.value("document.getElementById('sources').textContent")
+        self.assertIn("torc_req *rq", code)
+        await self.look(name)
+        bars = await self.every_step(name)
+        self.assertGreater(sum(bars), 0)
+        link = await self.page.value("location.hash")
+        await self.open(link[1:])
+        same = {key: value for key, value in guessed.items() if key != "guess"}
+        self.assertEqual(await self.page.value(VALUES), same)
+        self.assertEqual(self.page.complaints, [])
+        print(f"{name}: {len(bars)} steps, {sum(bars)} requests drawn: {verdict}", flush=True)
+
+    async def test_every_experiment(self):
+        for name, claim in explain.CLAIMS.items():
+            if OPTIONS.experiments and name not in OPTIONS.experiments:
+                continue
+            with self.subTest(name=name):
+                if claim.needs():
+                    await self.open(name)
+                    self.assertTrue(await self.page.value("document.getElementById('run').disabled"))
+                    continue
+                await self.experiment(name)
+
+    async def test_stop_and_leave(self):
+        await self.open("models?connections=40&delay_ms=10&threads=4")
+        await self.started()
+        await self.page.value("document.getElementById('stop').click()")
+        await self.ended()
+        text = await self.page.value("document.getElementById('status').textContent")
+        self.assertEqual(text, "Stopped. The servers have been ended.")
+        await self.until_idle()
+        await self.started()
+        await self.page.ask("Page.navigate", url="about:blank")
+        await self.until_idle()
+
+    async def until_idle(self):
+        for _ in range(RUN_SECONDS * 20):
+            if not self.lab.busy:
+                return
+            await asyncio.sleep(0.05)
+        self.fail("the run goes on without its page")
+
+    async def test_a_link_with_bad_parameters(self):
+        await self.open("compute?heavy_ms=5000")
+        await self.page.value("document.getElementById('form').noValidate = true")
+        await self.page.value("document.getElementById('run').click()")
+        await self.ended()
+        await self.page.until("document.getElementById('status').className === 'failed'")
+        text = await self.page.value("document.getElementById('status').textContent")
+        self.assertIn("heavy_ms takes a whole number from 1 to 100, not '5000'", text)
+        await self.open("nothing")
+        text = await self.page.value("document.getElementById('status').textContent")
+        self.assertIn("There is no experiment nothing here", text)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("build", type=Path)
+    parser.add_argument("--screenshots", type=Path)
+    parser.add_argument("experiments", nargs="*")
+    OPTIONS = parser.parse_args()
+    if report_browser.find() is None:
+        print(f"skipped: none of {', '.join(report_browser.BROWSERS)} is installed")
+        sys.exit(report_browser.SKIP)
+    unittest.main(argv=sys.argv[:1], verbosity=2)

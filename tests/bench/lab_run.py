@@ -1,0 +1,19 @@
+"""torc-bench, with experiments that are as short as they get: what lab_browser.py's page runs."""
+
+import sys
+
+import context  # noqa: F401
+from lib import cli
+from lib.lab import abuse, database, faster, overload
+from lib.labpage.running import Watched
+
+SECONDS = 1.0
+
+abuse.ROUNDS = faster.ROUNDS = 1
+database.TIMES = overload.TIMES = (2.0,)
+overload.RECOVERY = 1.0
+overload.AFTER_SECONDS = SECONDS
+Watched.seconds = lambda stage, whole: SECONDS
+
+if __name__ == "__main__":
+    sys.exit(cli.main(sys.argv[1:]))
