@@ -236,7 +236,7 @@ class Served(Runs, unittest.IsolatedAsyncioTestCase):
         self.assertFalse(self.lab.busy)
 
     async def test_a_run(self):
-        async with self.start("abuse") as answer:
+        async with self.start("abuse?rounds=3") as answer:
             self.assertEqual(answer.status, 200)
             events = [json.loads(line) async for line in answer.content if line.strip()]
         names = [one["event"] for one in events]

@@ -4,7 +4,7 @@ import statistics
 from typing import Sequence
 
 from ..table import latency
-from .claim import Claim, Finding, measured
+from .claim import Claim, Finding, Parameter, measured
 from .flow import Flow, Seen
 from .picture import Bar, Picture
 from .stage import Stage
@@ -35,7 +35,7 @@ def _round(stage: Stage, name: str) -> list[Seen]:
 
 def take(stage: Stage) -> Finding:
     taken: dict[str, list[list[Seen]]] = {name: [] for name in SETTINGS}
-    for number in range(ROUNDS):
+    for number in range(stage.given.get("rounds", ROUNDS)):
         for name in SETTINGS if number % 2 == 0 else reversed(SETTINGS):
             taken[name].append(_round(stage, name))
     return conclude(taken)
@@ -89,4 +89,6 @@ CLAIM = Claim(
     "They wait behind it.",
     3 * 3 * 6.5,
     take,
+    parameters=(Parameter("rounds", f"rounds (explain takes {ROUNDS})", 1, 1, ROUNDS),),
+    lasts=10.0,
 )

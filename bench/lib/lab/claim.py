@@ -56,6 +56,7 @@ class Claim:
     needs: Callable[[], str | None] = lambda: None  # what is missing here
     parameters: tuple[Parameter, ...] = ()
     on_engine: bool = True  # whether it runs on the stage's engine alone
+    lasts: float | None = None  # seconds with --quick and the parameters as usual, where these are less than all
     template: str = ""  # the question with {name} for each parameter that is in it
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..table import latency
-from .claim import Claim, Finding, measured
+from .claim import Claim, Finding, Parameter, measured
 from .flow import Flow, Seen
 from .picture import Picture, over
 from .stage import Stage, backends_missing
@@ -40,7 +40,7 @@ def take(stage: Stage) -> Finding:
     taken: Taken = {}
     seconds = stage.seconds(SECONDS)
     with stage.backends() as given:
-        for times in TIMES:
+        for times in [percent / 100] if (percent := stage.given.get("percent")) else TIMES:
             for name, args in SETTINGS.items():
                 with stage.torc("--pg", given["pg"], *args) as server:
                     taken[name, times] = stage.measured(server, _flow(times, seconds))
@@ -48,7 +48,7 @@ def take(stage: Stage) -> Finding:
 
 
 def conclude(taken: Taken) -> Finding:
-    most = max(TIMES)
+    most = max(times for _, times in taken)
     without, bounded = (taken[name, most][0] for name in SETTINGS)
     soon = bounded.p99 < (without.p50 if without.good else DEADLINE)
     holds = bounded.per_second >= ENOUGH * CAPACITY and soon
@@ -132,4 +132,6 @@ CLAIM = Claim(
     len(TIMES) * len(SETTINGS) * (SECONDS + 3 * DEADLINE),
     take,
     backends_missing,
+    parameters=(Parameter("percent", "requests/s, in % of what the database can do", 200, 10, 400),),
+    lasts=15.0,
 )

@@ -114,5 +114,6 @@ CLAIM = Claim(
         Parameter("compute_ms", "ms that a request computes", COMPUTE_MS, 1, 50),
         Parameter("rounds", f"rounds (explain takes {ROUNDS})", 2, 1, ROUNDS),
     ),
+    lasts=19.0,
     on_engine=False,
 )

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..table import latency
-from .claim import Claim, Finding, measured
+from .claim import Claim, Finding, Parameter, measured
 from .flow import Flow, Seen
 from .picture import Picture, over
 from .stage import Stage
@@ -46,7 +46,8 @@ def take(stage: Stage) -> Finding:
     capacity = _once(stage, "off", Flow(PATH, connections=4, seconds=seconds)).per_second
     calm = _once(stage, "off", _at(CALM * capacity, seconds))
     taken: Samples = {}
-    for times in TIMES:
+    offered = sorted({TWICE, percent / 100}) if (percent := stage.given.get("percent")) else TIMES
+    for times in offered:
         for name, mode in SETTINGS.items():
             taken[f"{times:g}×", name] = _once(stage, mode, _at(times * capacity, seconds))
     for name, mode in SETTINGS.items():
@@ -127,4 +128,6 @@ CLAIM = Claim(
     "Half of them are served, as fast as ever.",
     (2 + len(TIMES) * len(SETTINGS)) * (SECONDS + 1.5) + len(SETTINGS) * (SPIKE_SECONDS + RECOVERY + AFTER_SECONDS + 1),
     take,
+    parameters=(Parameter("percent", "requests/s beside 200 %, in % of the capacity", 200, 10, 400),),
+    lasts=35.0,
 )

@@ -199,7 +199,11 @@ def about(claim: Claim) -> dict[str, Any]:
         {"name": one.name, "label": one.label, "usual": one.usual, "low": one.low, "high": link.highest(one)}
         for one in claim.parameters
     ]
-    more = {"seconds": claim.seconds * explain.QUICKLY, "lacks": claim.needs(), "guess": guesses.of(claim).plain()}
+    more = {
+        "seconds": claim.lasts or claim.seconds * explain.QUICKLY,
+        "lacks": claim.needs(),
+        "guess": guesses.of(claim).plain(),
+    }
     engines = ASYNCHRONOUS if claim.on_engine else ()
     return {**texts, **more, "parameters": parameters, "engines": engines, "sources": sources.of(claim.name)}
 
