@@ -24,6 +24,9 @@ SMALL = {  # parameters that the page is given
     "compute": {"heavy_ms": 5, "heavy_rate": 20, "cores": 1, "engine": "epoll"},
     "faster": {"compute_ms": 2, "rounds": 1},
     "sequence": {"count": 3, "wait_ms": 5, "engine": "epoll"},
+    "abuse": {"rounds": 1, "engine": "epoll"},
+    "overload": {"percent": 200, "engine": "epoll"},
+    "database": {"percent": 200, "engine": "epoll"},
     "concurrent": {"connections": 100, "delay_ms": 50, "engine": "epoll"},
 }
 RUN_SECONDS = 120  # at most, on a busy machine
@@ -188,7 +191,7 @@ if __name__ == "__main__":
     parser.add_argument("build", type=Path)
     parser.add_argument("--screenshots", type=Path)
     parser.add_argument("experiments", nargs="*")
-    OPTIONS = parser.parse_args()
+    OPTIONS = parser.parse_intermixed_args()
     if report_browser.find() is None:
         print(f"skipped: none of {', '.join(report_browser.BROWSERS)} is installed")
         sys.exit(report_browser.SKIP)

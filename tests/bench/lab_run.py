@@ -4,13 +4,11 @@ import sys
 
 import context  # noqa: F401
 from lib import cli
-from lib.lab import abuse, database, faster, overload
+from lib.lab import overload
 from lib.labpage.running import Watched
 
 SECONDS = 1.0
 
-abuse.ROUNDS = faster.ROUNDS = 1
-database.TIMES = overload.TIMES = (2.0,)
 overload.RECOVERY = 1.0
 overload.AFTER_SECONDS = SECONDS
 Watched.seconds = lambda stage, whole: SECONDS

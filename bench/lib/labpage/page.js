@@ -240,8 +240,8 @@ function drawStep() {
     });
     const routes = [...new Set(lanesOf(step).values())].sort();
     svg.append(draw('text', {x: 0, y: cores - 5}, lanes));
-    const where = routes.length > 1 ? `${routes[0]} from the top, ${routes.slice(1).join(', ')} from below` : routes[0];
-    svg.append(draw('text', {x: 0, y: connections - 5}, `connections: ${where}`));
+    const where = routes.length > 1 ? `, ${routes[0]} above, ${routes.slice(1).join(', ')} below` : `: ${routes[0]}`;
+    svg.append(draw('text', {x: 0, y: connections - 5}, `connections${where}`));
     describe(step);
 }
 
