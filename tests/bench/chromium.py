@@ -55,6 +55,11 @@ class Page:
             await asyncio.sleep(LOOK_SECONDS)
         return found
 
+    async def press(self, key, text=""):
+        more = {"key": key, "code": key, "windowsVirtualKeyCode": 13 if key == "Enter" else 9}
+        await self.ask("Input.dispatchKeyEvent", type="keyDown", text=text, **more)
+        await self.ask("Input.dispatchKeyEvent", type="keyUp", **more)
+
     async def go(self, url):
         await self.ask("Page.navigate", url="about:blank")
         await self.ask("Page.navigate", url=url)

@@ -155,10 +155,18 @@ class Page(unittest.IsolatedAsyncioTestCase):
                 await self.experiment(name)
 
     async def test_stop_and_leave(self):
+        """By the keyboard alone, and by leaving the page."""
         await self.open("models?connections=40&delay_ms=10&threads=4")
-        await self.started()
-        await self.page.value("document.getElementById('stop').click()")
+        for _ in range(60):
+            await self.page.press("Tab")
+            if await self.page.value("document.activeElement.id === 'run'"):
+                break
+        await self.page.press("Enter", "\r")
+        await self.page.until("document.querySelectorAll('.request').length > 0", RUN_SECONDS)
+        self.assertEqual(await self.page.value("document.activeElement.id"), "stop")
+        await self.page.press("Enter", "\r")
         await self.ended()
+        self.assertEqual(await self.page.value("document.activeElement.id"), "run")
         text = await self.page.value("document.getElementById('status').textContent")
         self.assertEqual(text, "Stopped. The servers have been ended.")
         await self.until_idle()

@@ -196,6 +196,8 @@ class Served(Runs, unittest.IsolatedAsyncioTestCase):
         self.assertEqual((await self.asked(path="../cli.py"))[0], 403)
         listed = json.loads((await self.asked(path="experiments.json"))[1])
         self.assertEqual([one["name"] for one in listed], list(explain.CLAIMS))
+        engines = {one["name"]: one["engines"] for one in listed}
+        self.assertEqual((engines["compute"], engines["models"]), (["io_uring", "epoll"], []))
 
     async def test_without_the_token(self):
         for method, path in (("GET", ""), ("GET", "experiments.json"), ("POST", "run"), ("GET", "page.js")):

@@ -304,6 +304,14 @@ const on = {
     },
 };
 
+// A keyboard's focus goes from the one button to the other, not astray.
+function turnButtons(runs) {
+    const from = $(runs ? 'run' : 'stop'), to = $(runs ? 'stop' : 'run'), focused = document.activeElement === from;
+    $('run').disabled = runs || Boolean(now.lacks);
+    $('stop').disabled = !runs;
+    if (focused) to.focus({preventScroll: true});
+}
+
 async function run() {
     const guess = guessed();
     clear();
@@ -311,8 +319,7 @@ async function run() {
     $('result').replaceChildren(make('p', {className: 'empty'}, 'The run goes on.'));
     const mine = running = new AbortController();
     mine.guess = guess;
-    $('run').disabled = true;
-    $('stop').disabled = false;
+    turnButtons(true);
     const begun = performance.now();
     const clock = setInterval(() => {
         $('progress').value = Math.min((performance.now() - begun) / 1000 / now.seconds, 0.98);
@@ -334,8 +341,7 @@ async function run() {
         clearInterval(clock);
         $('progress').value = 0;
         running = null;
-        $('run').disabled = Boolean(now.lacks);
-        $('stop').disabled = true;
+        turnButtons(false);
         if (shown >= 0) showStep(shown);
         const empty = $('result').querySelector('.empty');
         if (empty) empty.textContent = 'The run brought no result.';

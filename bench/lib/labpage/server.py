@@ -14,7 +14,7 @@ import subprocess
 import sys
 import webbrowser
 from pathlib import Path
-from typing import Any, Awaitable, Callable
+from typing import Any, Awaitable, Callable, Sequence
 
 from aiohttp import web
 
@@ -23,6 +23,8 @@ from ..ending import ENDING_SIGNALS
 from ..lab.claim import Claim
 from ..lab.stage import ASYNCHRONOUS
 from ..options import TOP
+from ..subject import Place
+from ..subjects import known
 from . import guesses, link, sources
 
 HERE = Path(__file__).parent
@@ -104,7 +106,10 @@ class Lab:
         self.busy = False
         self.run: Run | None = None
         self.port = 0
-        self.experiments = json.dumps([about(claim) for claim in explain.CLAIMS.values()], ensure_ascii=False)
+        place = Place(build, build, build)
+        engines = [name for name in ASYNCHRONOUS if known()[name].refusal(place) is None]
+        plain = [about(claim, engines) for claim in explain.CLAIMS.values()]
+        self.experiments = json.dumps(plain, ensure_ascii=False)
 
     def application(self) -> web.Application:
         app = web.Application(middlewares=[self.guard], client_max_size=BODY_MAX)
@@ -192,7 +197,7 @@ def failure(text: str) -> bytes:
     return json.dumps({"event": "failed", "text": text}).encode() + b"\n"
 
 
-def about(claim: Claim) -> dict[str, Any]:
+def about(claim: Claim, engines: Sequence[str]) -> dict[str, Any]:
     """What the page has of an experiment before it has run."""
     texts = {"name": claim.name, "title": claim.title, "question": claim.question, "template": claim.template}
     parameters = [
@@ -204,8 +209,8 @@ def about(claim: Claim) -> dict[str, Any]:
         "lacks": claim.needs(),
         "guess": guesses.of(claim).plain(),
     }
-    engines = ASYNCHRONOUS if claim.on_engine else ()
-    return {**texts, **more, "parameters": parameters, "engines": engines, "sources": sources.of(claim.name)}
+    more["engines"] = engines if claim.on_engine else ()
+    return {**texts, **more, "parameters": parameters, "sources": sources.of(claim.name)}
 
 
 def show(url: str) -> None:
