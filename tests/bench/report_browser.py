@@ -157,7 +157,8 @@ CHECK = r"""
     });
   });
   document.querySelectorAll('section[id^=cell-]').forEach(s => {
-    if (s.querySelector('.verdict') && !s.querySelector('figure svg.plot')) bad('an experiment without a picture', s.id);
+    if (s.querySelector('.verdict') && !s.querySelector('figure svg.plot'))
+      bad('an experiment without a picture', s.id);
   });
   document.querySelectorAll('table').forEach(t => {
     found.tables++;

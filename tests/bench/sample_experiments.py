@@ -118,10 +118,10 @@ FINDINGS = {
     "compute": of_compute,
     "faster": of_faster,
     "sequence": of_sequence,
-    "concurrent": of_concurrent,
     "overload": of_overload,
     "abuse": of_abuse,
     "database": of_database,
+    "concurrent": of_concurrent,
 }
 
 

@@ -33,7 +33,7 @@ class Links(unittest.TestCase):
 
     def test_what_is_refused(self):
         for text, why in (
-            ("nothing", "takes an experiment of models, "),
+            ("nothing", "takes an experiment of client, models, "),
             ("models?connections=0", "models: connections takes a whole number from 1 to 5,000, not '0'"),
             ("models?connections=5001", "from 1 to 5,000"),
             ("models?connections=", "from 1 to 5,000"),
@@ -224,9 +224,9 @@ class Served(Runs, unittest.IsolatedAsyncioTestCase):
 
     async def test_what_no_run_begins_with(self):
         for body, status, why in (
-            ('{"link": "nothing"}', 400, "takes an experiment of models"),
+            ('{"link": "nothing"}', 400, "takes an experiment of client, models"),
             ('{"link": "models?connections=9999999"}', 400, "connections takes a whole number from 1 to 5,000"),
-            ('{"link": 7}', 400, "takes an experiment of models"),
+            ('{"link": 7}', 400, "takes an experiment of client, models"),
             ('["models"]', 400, 'takes {"link"'),
             ("{", 400, 'takes {"link"'),
             ("x" * 5000, 413, ""),

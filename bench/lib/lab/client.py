@@ -79,8 +79,8 @@ def conclude(taken: Taken) -> Finding:
         )
     theory = (
         f"One after another: {COUNT} × {DELAY_MS} ms = {COUNT * DELAY_MS:,} ms at least. Together: {DELAY_MS} ms. A "
-        f"browser has {LIMIT} connections to an origin over HTTP/1.1, so the seventh request waits for the first answer: "
-        f"2 × {DELAY_MS} ms at least, and {-(-COUNT // LIMIT)} × {DELAY_MS} ms for all."
+        f"browser has {LIMIT} connections to an origin over HTTP/1.1, so the seventh request waits for the first "
+        f"answer: 2 × {DELAY_MS} ms at least, and {-(-COUNT // LIMIT)} × {DELAY_MS} ms for all."
     )
     header = ("", "asked", "all answered after", "the seventh after", "most in progress", "CPU of the server")
     texts = {mode: text for text, mode in MODES.items()}
@@ -95,7 +95,13 @@ def conclude(taken: Taken) -> Finding:
         ]
         for (name, mode), one in taken.items()
     ]
-    return Finding(holds, verdict, header, rows, theory, {" ".join(key): asdict(one) for key, one in taken.items()})
+    one, other = next(iter(pairs.values()))
+    brief = (
+        f"The same {COUNT} requests take {latency(one.seconds)} when the client sends one after another, and "
+        f"{latency(other.seconds)} together."
+    )
+    samples = {" ".join(key): asdict(one) for key, one in taken.items()}
+    return Finding(holds, verdict, header, rows, theory, samples, brief)
 
 
 CLAIM = Claim(

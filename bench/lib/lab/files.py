@@ -135,7 +135,9 @@ def conclude(taken: Taken) -> Finding:
         f"{name}, {kind}": {"light": light.plain(), "files": files.plain(), **also}
         for (name, kind), (light, files, also) in taken.items()
     }
-    return Finding(holds, " ".join(said), header, rows, theory, samples)
+    parts = [f"{waits[name, 'on disk']:.1%} on {name}" for name in ENGINES if (name, "on disk") in waits]
+    brief = f"The time that a core waits for the disk while it sends files from there: {', '.join(parts)}."
+    return Finding(holds, " ".join(said), header, rows, theory, samples, brief)
 
 
 def _said(name: str, taken: Taken) -> str:

@@ -79,7 +79,11 @@ def conclude(capacity: float, before: float, last: float, taken: Taken) -> Findi
     header = ("", *figures, "p99", "refused", "given up")
     rows = [_row(name, first[name][1], *end[name], back[name], taken[name][0]) for name in taken]
     samples: dict[str, Any] = {name: [one.plain() for one in seen] for name, seen in taken.items()}
-    return Finding(holds, verdict, header, rows, theory, {"capacity": capacity, **samples})
+    brief = (
+        f"After a spike, clients that try again get {back[without]:.0%} of the good answers that they got before, and "
+        f"{back[shed]:.0%} from a server that sheds load."
+    )
+    return Finding(holds, verdict, header, rows, theory, {"capacity": capacity, **samples}, brief)
 
 
 def _end(seen: Seen) -> float:

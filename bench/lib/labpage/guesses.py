@@ -7,6 +7,7 @@ from typing import Any, Callable, Mapping
 
 from ..lab import compute, database, faster, overload
 from ..lab.claim import Claim, Finding
+from ..lab.stage import ASYNCHRONOUS
 
 Samples = Mapping[str, Any]
 
@@ -40,7 +41,7 @@ Guess = Choice | Amount
 
 def _models(finding: Finding) -> float:
     """Of the faster one that does not wait."""
-    rates = [one["good"] / one["seconds"] for name, one in finding.samples.items() if name != "threads"]
+    rates = [one["good"] / one["seconds"] for name, one in finding.samples.items() if name in ASYNCHRONOUS]
     return float(max(rates))
 
 
@@ -77,6 +78,11 @@ def _overload(finding: Finding) -> int:
 
 
 GUESSES: dict[str, Guess] = {
+    "client": Choice(
+        "The same requests, sent together instead of one after another, take:",
+        ("as long: the server decides", "a part of the time: the client decides"),
+        _holds(1, 0),
+    ),
     "models": Amount(
         "How many requests/s does one thread serve that does not wait with its requests?",
         "requests/s",
@@ -101,6 +107,16 @@ GUESSES: dict[str, Guess] = {
     "sequence": Choice(
         "A handler that waits for its answers in a loop takes:",
         ("as long as one answer, for it is asynchronous", "as long as all answers added up"),
+        _holds(1, 0),
+    ),
+    "files": Choice(
+        "While it sends files that are not in memory, an asynchronous server:",
+        ("never waits for the disk", "waits for the disk on epoll, and not on io_uring"),
+        _holds(1, 0),
+    ),
+    "retries": Choice(
+        "Once the spike is over, a server that refuses nothing:",
+        ("is well again", "has more to do than it can, for clients that have left"),
         _holds(1, 0),
     ),
     "concurrent": Choice(

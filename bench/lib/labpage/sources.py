@@ -9,6 +9,7 @@ from ..options import TOP
 NODE = Path(__file__).with_name("handlers.js")
 # An experiment's handlers: the file of src/lab, the functions in it, and the function of handlers.js.
 HANDLERS: Mapping[str, Sequence[tuple[str, Sequence[str], str]]] = {
+    "client": [("wait_routes.c", ["delay"], "delay")],
     "models": [("wait_routes.c", ["delay"], "delay")],
     "compute": [("work_routes.c", ["run", "derive", "crypto"], "crypto")],
     "faster": [("wait_routes.c", ["delay"], "delay"), ("work_routes.c", ["derive", "crypto"], "crypto")],
@@ -16,6 +17,8 @@ HANDLERS: Mapping[str, Sequence[tuple[str, Sequence[str], str]]] = {
         ("fetch_routes.c", ["fetch_one", "fetch"], "fetchAll"),
         ("file_routes.c", ["read_one", "file"], "file"),
     ],
+    "files": [("file_routes.c", ["read_one", "file"], "file")],
+    "retries": [("work_routes.c", ["derive", "crypto"], "crypto")],
     "concurrent": [("wait_routes.c", ["delay"], "delay"), ("work_routes.c", ["derive", "crypto"], "crypto")],
     "overload": [("work_routes.c", ["derive", "crypto"], "crypto")],
     "abuse": [("work_routes.c", ["derive", "crypto"], "crypto")],
