@@ -7,7 +7,8 @@ import tempfile
 from pathlib import Path
 
 import aiohttp
-from report_browser import OPTIONS, find
+import context  # noqa: F401
+from lib.lab.browser import OPTIONS, find
 
 SECONDS = 60  # for anything it is asked
 LOOK_SECONDS = 0.05
@@ -84,7 +85,7 @@ TEXT = "document.body.innerText.slice(0, 2000)"
 async def page():
     """A browser with a tab; it ends with the context."""
     with tempfile.TemporaryDirectory(prefix="torc-chromium-", ignore_cleanup_errors=True) as directory:
-        options = [one for one in OPTIONS if not one.startswith("--enable-logging")]
+        options = [*OPTIONS, "--hide-scrollbars"]
         words = [find(), *options, "--remote-debugging-port=0", f"--user-data-dir={directory}", "about:blank"]
         devnull = asyncio.subprocess.DEVNULL
         browser = await asyncio.create_subprocess_exec(*words, stdout=devnull, stderr=devnull)

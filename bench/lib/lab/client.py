@@ -13,6 +13,7 @@ from .stage import Stage
 COUNT = 12
 DELAY_MS = 100
 MODES = {"one after another": "seq", "together": "all"}
+TEXTS = {mode: text for text, mode in MODES.items()}
 LIMIT = 6  # connections of a browser to one origin over HTTP/1.1
 LESS = 0.6  # of the time in sequence, at most, that requests together take
 START_SECONDS = 2.0  # of a client and its server, about
@@ -50,7 +51,9 @@ def _asked(stage: Stage, name: str, mode: str) -> Asked:
         pids = proc.family(server.child.pid)
         before = proc.cpu_ns(pids)
         ask = Ask(f"/delay/{DELAY_MS}", COUNT, mode)
-        ends = CLIENTS[name].run(stage.place, server, ask, stage.load_cpus[server.child])
+        asked = f"{CLIENTS[name].label} asks {ask.path} {COUNT} times, {TEXTS[mode]}"
+        with stage.watch(server, asked, DELAY_MS / 1000 * (COUNT if mode == "seq" else 1)):
+            ends = CLIENTS[name].run(stage.place, server, ask, stage.load_cpus[server.child])
         used, found = proc.cpu_ns(pids) - before, measures.reading(server)
     if found is None:
         raise proc.ProcessError("the server does not say what was in progress")
@@ -83,11 +86,10 @@ def conclude(taken: Taken) -> Finding:
         f"answer: 2 × {DELAY_MS} ms at least, and {-(-COUNT // LIMIT)} × {DELAY_MS} ms for all."
     )
     header = ("", "asked", "all answered after", "the seventh after", "most in progress", "CPU of the server")
-    texts = {mode: text for text, mode in MODES.items()}
     rows = [
         [
             CLIENTS[name].label,
-            texts[mode],
+            TEXTS[mode],
             latency(one.seconds),
             latency(one.next),
             str(one.peak),

@@ -84,6 +84,10 @@ class Stage:
         """Another program's server, on one core."""
         return self.torc(engine=name)
 
+    def watch(self, server: Server, asked: str, seconds: float) -> contextlib.AbstractContextManager[None]:
+        """Around what asks a server in another way than by flows: what, and for how long about."""
+        return contextlib.nullcontext()
+
     def ask(self, server: Server, *flows: Flow) -> list[Seen]:
         """All flows at once, and L, P and A meanwhile."""
         pids, cpus, first = proc.family(server.child.pid), self.load_cpus[server.child], flows[0]

@@ -232,8 +232,10 @@ function drawStep() {
             svg.append(draw('rect', {class: 'lane', x: left, y, width: column, height: LANE - 2}));
         }
         for (const [core, from, to] of strip.cores) {
+            const right = left + column, from_x = Math.min(x(from), right - 1);
             svg.append(draw('rect', {
-                class: 'run', x: x(from), y: cores + core * LANE, width: Math.max(x(to) - x(from), 1), height: LANE - 2,
+                class: 'run', x: from_x, y: cores + core * LANE, width: Math.max(Math.min(x(to), right) - from_x, 1),
+                height: LANE - 2,
             }));
         }
         for (const bar of strip.bars) svg.append(drawBar(bar, x, connections + bar.lane * LANE, left + column));
@@ -241,8 +243,11 @@ function drawStep() {
     const routes = [...new Set(lanesOf(step).values())].sort();
     svg.append(draw('text', {x: 0, y: cores - 5}, lanes));
     const where = routes.length > 1 ? `, ${routes[0]} above, ${routes.slice(1).join(', ')} below` : `: ${routes[0]}`;
-    svg.append(draw('text', {x: 0, y: connections - 5}, `connections${where}`));
-    describe(step);
+    const above = draw('text', {x: 0, y: connections - 5}, `connections${where}`);
+    svg.append(above);
+    const fits = above.getComputedTextLength() <= wide; // a phone's words are below the picture
+    if (!fits) above.textContent = 'connections';
+    describe(step, fits ? '' : `Lanes: connections${where}. `);
 }
 
 function drawBar(bar, x, y, right) {
@@ -259,7 +264,7 @@ function drawBar(bar, x, y, right) {
     return group;
 }
 
-function describe(step) {
+function describe(step, above) {
     const sum = key => step.strips.reduce((all, strip) => all + strip[key], 0);
     const drawn = step.strips.reduce((all, strip) => all + strip.bars.length, 0);
     const lanes = lanesOf(step).size, most = Math.max(...step.strips.map(strip => strip.connections));
@@ -271,7 +276,7 @@ function describe(step) {
     $('drawn').textContent = `Drawn: ${plural(drawn, 'request')} on ${plural(lanes, 'connection')}, a sample of ` +
         `${plural(whole, 'request')} on ${plural(most, 'connection')} in progress in ` +
         `${plural(step.strips.length, 'short strip')} of the time. Of their time in the server: ${share.join(', ')}. ` +
-        'A phase is at least a pixel wide.';
+        `${above}A phase is at least a pixel wide.`;
     $('drawn').dataset.requests = drawn;
 }
 
@@ -392,10 +397,11 @@ function showResult(event) {
             make('dd', {}, here ?? 'the samples do not say')));
     const verdict = make('p', {className: event.holds ? 'verdict' : 'verdict not', id: 'verdict'},
         make('b', {}, event.holds ? 'So it is here: ' : 'Not so here: '), event.verdict);
+    const figures = one => one ? [number(one.per_second), time(one.p50), time(one.p99)] : ['–', '–', '–'];
     const measures = steps.filter(step => step.measured).map((step, i) => {
-        const {measured} = step, first = measured.flows[0];
+        const {measured} = step, first = measured.flows[0]; // none where others than torc-load ask
         const of = (key, digits) => key in measured ? number(measured[key], digits) : '–';
-        return [`${i + 1}: ${step.server}: ${step.asked.join('; ')}`, number(first.per_second), time(first.p50), time(first.p99),
+        return [`${i + 1}: ${step.server}: ${step.asked.join('; ')}`, ...figures(first),
             of('concurrency', 1), of('parallelism', 2), of('asynchrony', 3)];
     });
     const words = 'L: requests in progress. P: cores that run the code of requests. A: the part of their time in ' +

@@ -13,7 +13,7 @@ from typing import Any, Iterator
 from .. import alone, env, measures, proc, words
 from ..lab.claim import Finding
 from ..lab.flow import Flow, Seen
-from ..lab.stage import Stage
+from ..lab.stage import ASYNCHRONOUS, Stage
 from ..subject import Place, Server, SubjectError
 from ..workloads import write_static
 from . import guesses, strips
@@ -43,16 +43,26 @@ class Watched(Stage):
     @contextlib.contextmanager
     def torc(self, *args: str, engine: str | None = None, cores: int = 1) -> Iterator[Server]:
         name = engine or self.engine
-        watched = (*args, "--timeline", EVENTS.get(name, MOST_EVENTS))
+        of_torc = name in (*ASYNCHRONOUS, "threads")
+        watched = (*args, "--timeline", EVENTS.get(name, MOST_EVENTS)) if of_torc else args
         with super().torc(*watched, engine=name, cores=cores) as server:
             self.labels[server.child] = label(name, cores, args)
             yield server
 
-    def ask(self, server: Server, *flows: Flow) -> list[Seen]:
+    def _step(self, server: Server, asked: list[str], seconds: float) -> int:
         step, self.steps = self.steps, self.steps + 1
-        seconds = max(one.warmup + one.seconds for one in flows)
-        asked = [question(one) for one in flows]
         say({"event": "step", "step": step, "server": self.labels[server.child], "asked": asked, "seconds": seconds})
+        return step
+
+    @contextlib.contextmanager
+    def watch(self, server: Server, asked: str, seconds: float) -> Iterator[None]:
+        step = self._step(server, [asked], seconds)
+        with strips.Watch(server, lambda event: say({**event, "step": step})):
+            yield
+        say({"event": "measured", "step": step, "flows": []})
+
+    def ask(self, server: Server, *flows: Flow) -> list[Seen]:
+        step = self._step(server, [question(one) for one in flows], max(one.warmup + one.seconds for one in flows))
         window = measures.Window(server, flows[0].warmup, flows[0].seconds)
         with strips.Watch(server, lambda event: say({**event, "step": step})), window:
             seen = super().ask(server, *flows)

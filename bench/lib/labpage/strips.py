@@ -23,6 +23,7 @@ PROBE_MS = 20  # of the reading that tells how long requests take
 ENOUGH = 30  # requests, to choose a strip's length by how long they take
 SEEN = 6000  # requests of a strip, at most, as far as that can be known before
 LEAST_MS, MOST_MS = 4, 600  # of a strip
+WHOLE_MS = 5000  # of a step that is shown as a whole, at most
 FIRST_SECONDS, PAUSE_SECONDS = 0.25, 0.35
 SHARE = 0.1  # of the time, at most, that is spent on reading
 KINDS = ("queue", "run", "wait", "send")
@@ -186,27 +187,33 @@ def read(server: Server, ms: int) -> list[Event]:
 
 
 class Watch:
-    """Reads the timeline in the background, and says each strip."""
+    """Reads the timeline in the background, and says each strip; of a step that is over before there is one, all."""
 
     def __init__(self, server: Server, say: Say) -> None:
         self.server, self.say = server, say
+        self.lanes, self.said = Lanes(), 0
         self.end = threading.Event()
         self.begun = time.monotonic()
         self.thread = threading.Thread(target=self._watch, daemon=True)
 
     def _watch(self) -> None:
-        lanes = Lanes()
-        if self.end.wait(FIRST_SECONDS):
-            return
+        if not self.end.wait(FIRST_SECONDS):
+            self._follow()
+        if not self.said:
+            self._say(int(min((time.monotonic() - self.begun) * 1000, WHOLE_MS)))
+
+    def _say(self, ms: float) -> None:
+        before = time.monotonic()
+        if found := strip(read(self.server, ms), self.lanes, ms):
+            self.said += 1
+            self.say({"event": "strip", "at": round(before - self.begun, 2), **found})
+
+    def _follow(self) -> None:
         ms = length_ms(requests(read(self.server, PROBE_MS)))
         pause = max(ms / 1000 - FIRST_SECONDS, 0.0)
-        left = STRIPS
-        while left and not self.end.wait(pause):
+        while self.said < STRIPS and not self.end.wait(pause):
             before = time.monotonic()
-            found = strip(read(self.server, ms), lanes, ms)
-            if found and not self.end.is_set():
-                left -= 1
-                self.say({"event": "strip", "at": round(before - self.begun, 2), **found})
+            self._say(ms)
             pause = max(PAUSE_SECONDS, ms / 1000, (time.monotonic() - before) / SHARE)
 
     def __enter__(self) -> Watch:
