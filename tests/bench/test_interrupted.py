@@ -32,6 +32,9 @@ class Interrupted(Runs):
         run.send_signal(number)
         printed += run.communicate(timeout=TIMEOUT_SECONDS)[1]
         self.assertEqual(len(members), 4, "it, two servers and a load")
+        # What was killed may take a moment longer than the run itself.
+        while any(map(context.runs, members[1:])) and time.monotonic() < deadline:
+            time.sleep(0.002)
         self.assertEqual([pid for pid in members[1:] if context.runs(pid)], [])
         self.assertEqual(list((self.scratch / "tmp").iterdir()), [])
         return run.returncode, printed
