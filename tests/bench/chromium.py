@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import contextlib
+import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -88,7 +90,8 @@ async def page():
         options = [*OPTIONS, "--hide-scrollbars"]
         words = [find(), *options, "--remote-debugging-port=0", f"--user-data-dir={directory}", "about:blank"]
         devnull = asyncio.subprocess.DEVNULL
-        browser = await asyncio.create_subprocess_exec(*words, stdout=devnull, stderr=devnull)
+        # A group of its own: what is started may be a script, which the browser outlives.
+        browser = await asyncio.create_subprocess_exec(*words, stdout=devnull, stderr=devnull, start_new_session=True)
         try:
             async with aiohttp.ClientSession() as session:
                 async with session.ws_connect(await _tab(session, Path(directory)), max_msg_size=0) as socket:
@@ -98,7 +101,7 @@ async def page():
                     yield found
         finally:
             with contextlib.suppress(ProcessLookupError):
-                browser.terminate()
+                os.killpg(browser.pid, signal.SIGKILL)
             await browser.wait()
 
 
