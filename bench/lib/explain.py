@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Sequence
 
 from . import ending, experiment, others, page, progress, table
-from .lab import abuse, client, compute, concurrent, database, faster, files, models, overload, picture, retries
-from .lab import sequence
+from .lab import abuse, client, compute, concurrent, database, faster, files, models, overload, picture, proxy
+from .lab import retries, sequence
 from .lab.claim import Claim, Finding
 from .lab.stage import ASYNCHRONOUS, Lacking, Stage
 from .options import DEFAULT_BUILD, directory
@@ -30,6 +30,7 @@ TRIED = (
     abuse,
     database,
     retries,
+    proxy,
     concurrent,
 )  # in the order of the answer
 CLAIMS = {module.CLAIM.name: module.CLAIM for module in TRIED}

@@ -11,7 +11,7 @@ import pwd
 import re
 import resource
 from pathlib import Path
-from typing import Any
+from typing import Any, Sequence
 
 from . import program
 from .proc import ProcessError
@@ -37,7 +37,7 @@ JAVA_OPTIONS = (
 )
 
 
-def _peer(label: str, command: Command, *programs: str, option: str = "--version", **more: Any) -> Subject:
+def installed_peer(label: str, command: Command, *programs: str, option: str = "--version", **more: Any) -> Subject:
     """A subject that has to be installed; programs are the names that it goes by."""
     name = programs[0]
 
@@ -86,7 +86,7 @@ def _stay_root(name: str) -> str:
     return f"user: {me}" if name == "h2o" else f"user {me};"
 
 
-def configure(place: Place, name: str, port: int, cores: int) -> str:
+def configure(place: Place, name: str, port: int, cores: int, **more: int) -> str:
     """Writes bench/servers/NAME.conf, filled in, below scratch, and the fixed answers as files."""
     for answer, text in ANSWERS.items():
         if not (place.www / answer).exists():
@@ -104,6 +104,7 @@ def configure(place: Place, name: str, port: int, cores: int) -> str:
         "half": files // 2,  # lighttpd takes no more connections than that
         "reuseport": " reuseport" if cores > 1 else "",
         "user": _stay_root(name),
+        **more,
     }
     text = (SERVERS / f"{name}.conf").read_text()
     path = place.scratch / f"{name}.conf"
@@ -111,12 +112,16 @@ def configure(place: Place, name: str, port: int, cores: int) -> str:
     return str(path)
 
 
+def words_of(place: Place, name: str, options: Sequence[str], configuration: str) -> list[str]:
+    """Of a server whose last option is its configuration."""
+    return [word.replace("{scratch}", str(place.scratch)) for word in (_program(name), *options, configuration)]
+
+
 def _configured(name: str, *options: str) -> Command:
     """The command of a server whose last option is its configuration."""
 
     def command(place: Place, port: int, cores: int) -> list[str]:
-        words = [_program(name), *options, configure(place, name, port, cores)]
-        return [word.replace("{scratch}", str(place.scratch)) for word in words]
+        return words_of(place, name, options, configure(place, name, port, cores))
 
     return command
 
@@ -149,10 +154,10 @@ _LIGHTTPD = _configured("lighttpd", "-D", "-f")
 PEERS: dict[str, Subject] = {
     peer.name: peer
     for peer in (
-        _peer("nginx", _NGINX, "nginx", option="-v", workloads=FILE_SERVER),
-        _peer("h2o", _H2O, "h2o", option="-v", workloads=FILE_SERVER),
-        _peer("lighttpd", _LIGHTTPD, "lighttpd", option="-v", workloads=FILE_SERVER),
-        _peer("Node.js", _node, "node", "nodejs", says_when_ready=True),
-        _peer("JDK HttpServer", _java, "java", says_when_ready=True),
+        installed_peer("nginx", _NGINX, "nginx", option="-v", workloads=FILE_SERVER),
+        installed_peer("h2o", _H2O, "h2o", option="-v", workloads=FILE_SERVER),
+        installed_peer("lighttpd", _LIGHTTPD, "lighttpd", option="-v", workloads=FILE_SERVER),
+        installed_peer("Node.js", _node, "node", "nodejs", says_when_ready=True),
+        installed_peer("JDK HttpServer", _java, "java", says_when_ready=True),
     )
 }

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import context  # noqa: F401
 from lib import proc
-from lib.lab import abuse, client, clients, compute, concurrent, database, faster, files, models, overload, retries
-from lib.lab import sequence
+from lib.lab import abuse, client, clients, compute, concurrent, database, faster, files, models, overload, proxy
+from lib.lab import retries, sequence
 from lib.lab.stage import Stage, backends_missing
 from lib.subject import Place
 from lib.subjects import known
@@ -86,6 +86,25 @@ class Experiments(unittest.TestCase):
         light, heavy = compute.take(self.stage).samples["heavy, inline"]
         self.assertGreater(heavy["good"], 0)
         self.assertGreaterEqual(light["p99"], compute.HEAVY_MS / 1000 / 4)  # the work is about that long
+
+    def test_a_proxy_keeps_to_its_connections(self):
+        if why := proxy.CLAIM.needs():
+            self.skipTest(why)
+        samples = proxy.take(self.stage).samples
+        for name, label in proxy.LABELS.items():
+            if f"{name}, light" not in samples:
+                self.assertTrue(any(one.startswith(f"{label}: ") for one in self.stage.missing))
+                continue
+            free, bound = samples[f"{name}, waiting"], samples[f"{name}, waiting, limited"]
+            self.assertGreater(samples[f"{name}, light"]["good"], 0)
+            self.assertEqual(free["refused"] + free["failed"], 0, name)
+            self.assertLessEqual(bound["concurrency"], proxy.LIMIT + 0.5, name)
+            self.assertGreater(free["concurrency"], bound["concurrency"], name)
+            self.assertLessEqual(samples[f"{name}, computing"]["parallelism"], 1.05, name)
+        if "haproxy, light" in samples:
+            self.assertEqual(samples["haproxy, waiting, limited"]["failed"], 0)
+        if "nginx, light" in samples:
+            self.assertGreater(samples["nginx, waiting, limited"]["failed"], 0)
 
     def test_waits_in_sequence_add_up(self):
         if why := backends_missing():

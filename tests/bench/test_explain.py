@@ -7,6 +7,7 @@ import json
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import context  # noqa: F401
 import fakes
@@ -14,7 +15,7 @@ from runs import Runs
 
 from lib import explain, proc, results, schema
 from lib.lab import abuse, client, clients, compute, concurrent, database, faster, files, flow, models, overload
-from lib.lab import retries, sequence
+from lib.lab import proxy, retries, sequence
 from lib.page import svg
 
 SEEN = flow.Seen(seconds=2.0, good=300, refused=0, given_up=0, failed=0, unsent=0, p50=0.001, p99=0.010, cpus=0.5)
@@ -244,6 +245,50 @@ class Database(unittest.TestCase):
 
     def test_a_bounded_queue_that_answers_too_little(self):
         self.assertFalse(self.conclude(seen(good=390, p50=0.9), seen(good=350, p99=0.06)).holds)
+
+
+class Proxy(unittest.TestCase):
+    def conclude(self, light=None, free=63.0, bound=7.9, parallel=0.98, limited=SEEN):
+        """Both proxies with these figures, and a server that answers light requests within a ms for 1 ms of CPU."""
+        light = light or seen(p50=0.0015, cpus=0.3)
+        direct = seen(p50=0.001, cpus=0.15)
+        measures = {"waiting": free, "waiting, limited": bound, "light": 0.1, "computing": 8.0}
+        taken = {(proxy.DIRECT, what): (direct, {}) for what in proxy.FREE}
+        for name in proxy.LABELS:
+            for what, concurrency in measures.items():
+                also = {"concurrency": concurrency, "parallelism": parallel}
+                given = {"light": light, "waiting, limited": limited if name == "nginx" else SEEN}
+                taken[name, what] = given.get(what, SEEN), also
+        return proxy.conclude(taken)
+
+    def test_a_proxy_queues_and_runs_nothing(self):
+        finding = self.conclude()
+        self.assertTrue(finding.holds)
+        text = "A request takes 1.5 ms through HAProxy and 1.0 ms without, and 2.0 ms of CPU rather than 1.0 ms."
+        self.assertIn(text, finding.verdict)
+        text = "the server has 63 in progress; with 8 connections to it 7.9, and HAProxy queues 56."
+        self.assertIn(text, finding.verdict)
+
+    def test_a_proxy_that_refuses(self):
+        finding = self.conclude(limited=seen(failed=600))
+        self.assertTrue(finding.holds)
+        self.assertIn("with 8 connections to it 7.9, and nginx refuses 300 requests/s.", finding.verdict)
+
+    def test_a_proxy_that_adds_nothing(self):
+        self.assertFalse(self.conclude(light=seen(p50=0.0015, cpus=0.15)).holds)
+
+    def test_a_proxy_that_queues_without_a_limit(self):
+        self.assertFalse(self.conclude(free=8.0).holds)
+
+    def test_a_limit_that_does_not_hold(self):
+        self.assertFalse(self.conclude(bound=12.0).holds)
+
+    def test_a_server_that_is_parallel(self):
+        self.assertFalse(self.conclude(parallel=1.9).holds)
+
+    def test_it_needs_a_proxy(self):
+        with mock.patch("shutil.which", return_value=None):
+            self.assertRegex(proxy.CLAIM.needs(), "^nginx is not installed.*; haproxy is not installed")
 
 
 class Overload(unittest.TestCase):

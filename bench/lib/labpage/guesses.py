@@ -119,6 +119,11 @@ GUESSES: dict[str, Guess] = {
         ("is well again", "has more to do than it can, for clients that have left"),
         _holds(1, 0),
     ),
+    "proxy": Choice(
+        "With few connections from the proxy to the server, most of the requests in progress are:",
+        ("in the server", "in the proxy, or refused there"),
+        _holds(1, 0),
+    ),
     "concurrent": Choice(
         "Of the requests in progress on one core, so many run at the same time:",
         ("all of them", "some of them", "one at most"),

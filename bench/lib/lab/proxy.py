@@ -1,0 +1,158 @@
+"""The same requests to a server itself, through nginx and through HAProxy, with and without a limit of connections."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import Iterator
+
+from .. import measures, proc
+from ..proxies import LABELS, proxy
+from ..subject import Server, Variant
+from ..table import latency
+from . import flow
+from .claim import Claim, Finding
+from .flow import Flow, Seen
+from .stage import Stage
+
+DIRECT = "no proxy"
+LIMIT = 8  # connections of the proxy to the server
+CONNECTIONS = 64
+SECONDS = 1.5
+FREE = {
+    "light": Flow("/plaintext", 1, SECONDS, warmup=0.3),
+    "waiting": Flow("/delay/100", CONNECTIONS, SECONDS, warmup=0.3),
+    "computing": Flow("/crypto?ms=5&where=inline", 8, SECONDS, warmup=0.3),
+}
+LIMITED = {"waiting, limited": FREE["waiting"]}
+ASKED = {**FREE, **LIMITED}
+MOST = 0.5  # of the connections: more requests than that are in progress in the server if nothing queues
+OVER = 1.1  # times a bound that averages of a short time may be
+Taken = dict[tuple[str, str], tuple[Seen, dict[str, float]]]
+
+
+@dataclass(frozen=True)
+class Front:
+    """What clients ask, and all processes that serve them."""
+
+    server: Server
+    front: Server
+    cpus: list[int]  # of the load
+    name: str = ""  # of the proxy
+
+    def measured(self, stage: Stage, asked: Flow) -> tuple[Seen, dict[str, float]]:
+        """One flow with the CPU time of all, and L, P and A of the server."""
+        pids = dict.fromkeys(pid for one in (self.server, self.front) for pid in proc.family(one.child.pid))
+        words = f"{asked.connections} connections ask {asked.path}" + (f" of {self.name}" if self.name else "")
+        window = measures.Window(self.server, asked.warmup, asked.seconds)
+        with stage.watch(self.server, words, asked.warmup + asked.seconds), window:
+            (seen,) = flow.run([asked], self.front.url, stage.place.build, stage.place.scratch, self.cpus, list(pids))
+        return seen, measures.of([window])
+
+
+@contextlib.contextmanager
+def _before(stage: Stage, server: Server, name: str, limit: int = 0) -> Iterator[Front]:
+    """The server with that proxy in front, which has a CPU of the load's, for itself where there are two."""
+    *rest, own = stage.load_cpus[server.child]
+    if name == DIRECT:
+        yield Front(server, server, rest or [own])
+        return
+    if not rest:
+        stage.notes |= {"a proxy and the load share a CPU: use a machine with 3 or more": None}
+    subject = proxy(name, server.port, limit)
+    with subject.started(stage.place, Variant(name, subject.label, name), [own]) as front:
+        yield Front(server, front, rest or [own], LABELS[name])
+
+
+def take(stage: Stage) -> Finding:
+    taken: Taken = {}
+    names = [DIRECT] + [name for name in LABELS if not stage.lacks(LABELS[name], proxy(name).refusal())]
+    seconds = stage.seconds(SECONDS)
+    for name in names:
+        with stage.torc() as server:
+            for asked, limit in ((FREE, 0), (LIMITED, LIMIT)):
+                if limit and name == DIRECT:
+                    continue
+                with _before(stage, server, name, limit) as front:
+                    for what, one in asked.items():
+                        taken[name, what] = front.measured(stage, one.lasting(seconds))
+    return conclude(taken)
+
+
+def cost(seen: Seen) -> float:
+    """Seconds of CPU, of proxy and server together, for each request."""
+    return seen.cpus * seen.seconds / max(seen.good + turned_away(seen), 1)
+
+
+def turned_away(seen: Seen) -> int:
+    """nginx answers 502 to what it has no connection for."""
+    return seen.refused + seen.failed
+
+
+def conclude(taken: Taken) -> Finding:
+    names = [name for name in LABELS if (name, "light") in taken]
+    direct = taken[DIRECT, "light"][0]
+    holds = all(_as_expected(taken, name, direct) for name in names)
+    parts = []
+    for name in names:
+        light, limited = taken[name, "light"][0], taken[name, "waiting, limited"][0]
+        free, bound, computing = (taken[name, what][1] for what in ("waiting", "waiting, limited", "computing"))
+        away = turned_away(limited) / limited.seconds
+        parts.append(
+            f"A request takes {latency(light.p50)} through {LABELS[name]} and {latency(direct.p50)} without, and "
+            f"{latency(cost(light))} of CPU rather than {latency(cost(direct))}. Of {CONNECTIONS} requests that "
+            f"clients wait for, the server has {free['concurrency']:.0f} in progress; with {LIMIT} connections to it "
+            f"{bound['concurrency']:.1f}, and {LABELS[name]} "
+            + (f"refuses {away:,.0f} requests/s. " if away else f"queues {_queued(bound):.0f}. ")
+            + f"Requests that compute run on {computing['parallelism']:.2f} cores."
+        )
+    theory = (
+        f"Every byte is read and written twice, which takes CPU and time. In a closed loop each of {CONNECTIONS} "
+        "connections has a request in progress, in the proxy or in the server, which has no more than the proxy has "
+        f"connections to it: L ≤ {LIMIT}. A proxy runs none of the server's code: P ≤ 1 on a core, whatever is in "
+        "front."
+    )
+    header = ("", "asked", "requests/s", "turned away/s", "p50", "p99", "CPU/request", "L of server", "P of server")
+    rows = [_row(name, what, *one) for (name, what), one in taken.items()]
+    samples = {f"{name}, {what}": {**seen.plain(), **also} for (name, what), (seen, also) in taken.items()}
+    bounds = [f"{taken[name, 'waiting, limited'][1]['concurrency']:.1f} behind {LABELS[name]}" for name in names]
+    brief = (
+        f"Of {CONNECTIONS} requests that clients wait for, a server has {' and '.join(bounds)} in progress, which has "
+        f"{LIMIT} connections to it."
+    )
+    return Finding(holds, " ".join(parts).rstrip(), header, rows, theory, samples, brief)
+
+
+def _as_expected(taken: Taken, name: str, direct: Seen) -> bool:
+    light = taken[name, "light"][0]
+    free, bound, computing = (taken[name, what][1] for what in ("waiting", "waiting, limited", "computing"))
+    hands_on = free["concurrency"] >= MOST * CONNECTIONS and bound["concurrency"] <= OVER * LIMIT
+    return cost(light) > cost(direct) and hands_on and computing["parallelism"] <= OVER
+
+
+def _queued(bound: dict[str, float]) -> float:
+    return CONNECTIONS - bound["concurrency"]
+
+
+def _row(name: str, what: str, seen: Seen, also: dict[str, float]) -> list[str]:
+    rates = [f"{seen.per_second:,.0f}", f"{turned_away(seen) / seen.seconds:,.0f}"]
+    times = [latency(seen.p50), latency(seen.p99)] if seen.good else ["–", "–"]
+    told = [f"{also[key]:.2f}" if key in also else "–" for key in ("concurrency", "parallelism")]
+    return [LABELS.get(name, name), what, *rates, *times, latency(cost(seen)), *told]
+
+
+def _missing() -> str | None:
+    why = {name: proxy(name).refusal() for name in LABELS}
+    return "; ".join(str(text) for text in why.values()) if all(why.values()) else None
+
+
+CLAIM = Claim(
+    "proxy",
+    "A reverse proxy in front",
+    f"A proxy in front of the server has {LIMIT} connections to it, and {CONNECTIONS} clients. What does the server "
+    f"see?",
+    f"{CONNECTIONS} requests at a time: a proxy makes a server faster.",
+    (len(LABELS) + 1) * (len(ASKED) * (SECONDS + 0.5) + 2),
+    take,
+    _missing,
+)
