@@ -142,7 +142,7 @@ class Ends(rig.Case):
     def test_a_far_too_high_rate_delays_no_reply(self):
         """To count millions of unsent requests delays no reply."""
         done = self.run_load(
-            "--rate", 1e8, "--duration", "60ms", "--connections", 2, "--timeout", "5s", self.each(reply()).url
+            "--rate", 1e8, "--duration", "400ms", "--connections", 2, "--timeout", "5s", self.each(reply()).url
         )
         self.errors(done)
         j = done.json
@@ -152,7 +152,7 @@ class Ends(rig.Case):
     def test_many_unsent_requests_are_spread_evenly(self):
         """As if at equal intervals, where they are too many to count one by one."""
         server = self.each(reply())
-        for options in (["--duration", "1s"], ["--duration", "100ms", "--warmup", "1s", "--arrivals", "poisson"]):
+        for options in (["--duration", "1s"], ["--duration", "400ms", "--warmup", "1s", "--arrivals", "poisson"]):
             done = self.run_load("--rate", 1e8, "--connections", 2, *options, server.url)
             self.errors(done)
             j = done.json
