@@ -120,12 +120,14 @@ TORC_API int torc_server_set(torc_server *s, const char *option, const char *val
 TORC_API int torc_server_option(torc_server *s, const char *name, const char *takes,
                                 const char *help, const char **value);
 
-/* Mounts `handler` at `pattern` for one method: GET, HEAD, POST, PUT, DELETE, PATCH or OPTIONS; GET
- * also answers HEAD. Any other method is answered with 501. A pattern consists of at most 32
- * segments: in "/users/:id/posts", ":id" matches one segment; a last segment "*rest" matches the
- * remainder of the path, slashes included. A pattern has at most 8 of these parameters, and routes
- * that begin alike must name them alike. A static segment takes precedence over ":name", and that
- * over "*rest"; a pattern that has not the method is passed over.
+/* Mounts `handler` at `pattern` for one method: GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS, COPY,
+ * LINK, LOCK, MKCOL, MOVE, PROPFIND, PROPPATCH, PURGE, QUERY, REPORT, SEARCH, UNLINK or UNLOCK; GET
+ * also answers HEAD. "*" stands for all of these that have no handler of their own at the pattern.
+ * Any other method is answered with 501, and so is one beyond OPTIONS that no route has. A pattern
+ * consists of at most 32 segments: in "/users/:id/posts", ":id" matches one segment; a last segment
+ * "*rest" matches the remainder of the path, slashes included. A pattern has at most 8 of these
+ * parameters, and routes that begin alike must name them alike. A static segment takes precedence
+ * over ":name", and that over "*rest"; a pattern that has not the method is passed over.
  *
  * A static segment also matches what is equivalent to it (RFC 3986, 6.2.2.1 and 6.2.2.2): escapes
  * of letters, digits and "-._~" stand for these, so "/m%65" is "/me", and those of other characters
@@ -143,6 +145,78 @@ TORC_API int torc_server_option(torc_server *s, const char *name, const char *ta
  * unknown method, -EEXIST if method and pattern are taken, -EBUSY once the server runs, -ENOMEM. */
 TORC_API int torc_route(torc_server *s, const char *method, const char *pattern,
                         torc_handler *handler, void *arg);
+
+/* Has `handler` respond, whatever the method, where no pattern matches: there is no 404 by torc
+ * then. torc_param has nothing for it. 0, -EINVAL without a handler, -EEXIST if there is one,
+ * -EBUSY once the server runs. */
+TORC_API int torc_fallback(torc_server *s, torc_handler *handler, void *arg);
+
+/* Adds middleware: `handler` runs in place of every handler for paths below `prefix`, and calls
+ * torc_next for what it stands in front of; what was added first is outermost. It also runs around
+ * what torc answers by itself: 404, 405, the 204 of OPTIONS, 413, 501 and every other status for a
+ * request that no handler sees, 400, 408 and 431 for a malformed or late head included. Of such a
+ * head there may be no method, path or fields; an absent path is below "/" only. It does not run
+ * for what torc sheds or limits (429, and 503 where it has too much to do), nor for a function of
+ * torc_every.
+ *
+ * "/admin" has "/admin" itself and what is below it, in any spelling: "/%61dmin" and "/admin//x",
+ * too, for a handler of "*rest" may take them for the same. "/" has every path. A prefix has no
+ * parameters and is compared with case.
+ *
+ * A middleware may respond itself, and not call torc_next; set fields of the response before it
+ * calls; keep data with the request (torc_set); and see what came of it afterwards. A route that
+ * no middleware applies to costs nothing more than without any.
+ *
+ * `prefix` is copied; `arg` is passed to the handler. 0; -EINVAL for a malformed prefix, -EBUSY
+ * once the server runs, -ENOMEM. */
+TORC_API int torc_use(torc_server *s, const char *prefix, torc_handler *handler, void *arg);
+
+/* WAITS. In a middleware: runs what it stands in front of, which is the next middleware or the
+ * handler, and returns the status of the response, which is then complete, and may have been sent.
+ * Groups that are open are joined. Otherwise -EALREADY if it was called for this request before,
+ * -EINVAL in a handler, -EPERM outside the fiber of the middleware, or the error of a cancelled
+ * request. */
+TORC_API int torc_next(torc_req *rq);
+
+/* Responds to a request in place of torc, which would send a line of text: by torc_reply, for
+ * instance, with the same status or another. If it does not respond, torc does. */
+typedef void torc_error_fn(torc_req *rq, int status, void *arg);
+
+/* Has fn(rq, status, arg) give the responses below `prefix` that would be torc's own, of the
+ * statuses 400 to 599: for requests that no handler sees, such as 404, 405, 413, 429, 431 and 503;
+ * where a handler has given none; and those of torc_reply_error. Fields that belong to the status
+ * (Allow, Retry-After) have been added. Of several prefixes the longest counts; see torc_use for
+ * what a prefix has, and for heads that are malformed.
+ *
+ * It may run outside of a handler: then calls that WAIT return -EPERM. To refuse requests that come
+ * too fast takes more CPU time with it than without. 0; -EINVAL for a malformed prefix, -EEXIST for
+ * one that has a function, -EBUSY once the server runs, -ENOMEM. */
+TORC_API int torc_errors(torc_server *s, const char *prefix, torc_error_fn *fn, void *arg);
+
+/* How a request ended. */
+typedef enum torc_outcome {
+    TORC_DONE,        /* its response is complete: queued for sending, and sent if it is large */
+    TORC_CLIENT_LEFT, /* the client closed or reset the connection before that */
+    TORC_TIMED_OUT,   /* the client took no data for --write-timeout */
+    TORC_TOO_SLOW,    /* the client took data at less than --min-read-rate */
+    TORC_GIVEN_UP,    /* by the server: it stops, lacks memory, or the body was not completed */
+} torc_outcome;
+
+typedef struct torc_summary {
+    int status; /* of the response; 0: none was given */
+    torc_outcome outcome;
+    uint64_t body_bytes;  /* of the response's body that were sent */
+    uint64_t duration_ns; /* since the request's first byte */
+} torc_summary;
+
+typedef void torc_end_fn(torc_req *rq, const torc_summary *end, void *arg);
+
+/* Has fn(rq, end, arg) called when a request has ended, whatever it was answered with: once for
+ * each that has a line in the access log. What it was is in `rq` still, what torc_set kept
+ * included; of a malformed head there may be no method, path or fields. It runs on the request's
+ * core, outside of a handler: it must not block, and calls that WAIT return -EPERM. May be added
+ * any number of times. 0, -EINVAL without a function, -EBUSY once the server runs, -ENOMEM. */
+TORC_API int torc_on_end(torc_server *s, torc_end_fn *fn, void *arg);
 
 /* Serves the files below the directory given by --root, which is looked up again within two seconds
  * while files are asked for, at `prefix`, which begins and ends with a slash ("/", "/static/"):
@@ -233,6 +307,17 @@ TORC_API bool torc_query_next(torc_req *rq, size_t *at, torc_slice *name, torc_s
 /* Allocates memory that is freed with the request, aligned for any type. NULL past --request-memory
  * or if out of memory. */
 TORC_API void *torc_alloc(torc_req *rq, size_t size);
+
+/* Keeps `value` with the request under `key`, an address that is the program's own, such as that of
+ * a static variable; replaces what was kept under it. It does not free what `value` points to:
+ * torc_alloc has memory that goes with the request. 0, or -ENOMEM as torc_alloc. */
+TORC_API int torc_set(torc_req *rq, const void *key, void *value);
+
+/* What torc_set has kept under `key`, or NULL. */
+TORC_API void *torc_get(const torc_req *rq, const void *key);
+
+/* The status of the response; 0 before there is one. */
+TORC_API int torc_status(const torc_req *rq);
 
 /* The index of the core that serves this request, from 0. */
 TORC_API unsigned torc_core(const torc_req *rq);

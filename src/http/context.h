@@ -18,6 +18,7 @@
 
 #include <errno.h>
 
+struct error_handler;
 struct offload;
 struct router;
 struct static_core;
@@ -204,6 +205,8 @@ struct http_context {
     struct exit_hook *exit_hooks; /* run on the core's thread when it ends */
     struct http_warned warned[HTTP_WARNINGS];
     struct shed shed;
+    const struct error_handler *error_handlers; /* NULL: torc responds by itself */
+    struct list error_calls;                    /* of these, under way */
 };
 
 /* A component that keeps resources on a core, such as open files, adds one exit hook to release

@@ -93,7 +93,7 @@ static void exchange_end(struct h1_exchange *x, enum http_end end)
 }
 
 /* Ends a request with its connection. */
-static void exchange_abort(struct h1_exchange *x)
+void h1_abort(struct h1_exchange *x)
 {
     if (x->state == H1_QUEUED) h1_queue_abandon(x);
     if (x->state == H1_HEAD) h1_release_head(x);
@@ -121,7 +121,7 @@ static void end_in_parts(struct h1_exchange *x)
 
 /* The response is complete: ends the request, unless the rest of an unread body must be discarded
  * first. */
-static void request_done(struct h1_exchange *x)
+void h1_request_done(struct h1_exchange *x)
 {
     struct conn *c = x->conn;
     if (!x->rq.response.status) {
@@ -139,23 +139,51 @@ static void request_done(struct h1_exchange *x)
     }
 }
 
-static void respond_error(struct h1_exchange *x, int status)
+void h1_respond_error(struct h1_exchange *x, int status)
 {
     if (!x->rq.response.status) response_error(&x->rq, status);
     if (http_observes(x->conn->ctx)) observe_unserved(&x->rq);
     x->returned = true;
-    request_done(x);
+    h1_request_done(x);
+}
+
+/* Has middleware run around the response of a request that no handler sees. False if there is none,
+ * or no fiber for it. */
+COLD static bool refuse_on_fiber(struct h1_exchange *x, int status)
+{
+    struct torc_req *rq = &x->rq;
+    const struct route *route = router_refusal(rq->ctx->router);
+    if (!route) return false;
+    rq->route = route;
+    rq->refused = (uint16_t)status;
+    rq->match.n = 0;
+    if (rq->close_after_response) rq->head.has_body = false; /* nothing after the head is read */
+    x->conn->read_deadline = WHEEL_NEVER;
+    x->state = H1_HANDLER;
+    if (handler_start_as(rq, rq->ctx->run) == 0) {
+        if (x->returned) h1_request_done(x);
+        return true;
+    }
+    rq->route = NULL;
+    return false;
+}
+
+/* Responds in place of a handler. */
+COLD static void refuse(struct h1_exchange *x, int status)
+{
+    if (!refuse_on_fiber(x, status)) h1_respond_error(x, status);
 }
 
 /* Responds to a head that could not be parsed; nothing after it can be trusted. */
-static void reject_head(struct h1_exchange *x, int status)
+void h1_reject_head(struct h1_exchange *x, int status)
 {
     counter_add(&x->conn->ctx->stats.bad_requests, 1);
     x->rq.route = NULL;
     if (status == 503)
         http_warn(x->conn->ctx, WARN_NO_MEMORY, "no memory for a head (--request-memory); 503");
     x->rq.close_after_response = true;
-    respond_error(x, status);
+    x->rq.target = (struct target){0};
+    refuse(x, status);
 }
 
 static void serve(struct h1_exchange *x)
@@ -166,9 +194,13 @@ static void serve(struct h1_exchange *x)
     http_count_begin(c->ctx, x->rq.arrived);
     PROBE(head, &x->rq, c);
     int status = UNLIKELY(c->limited) ? h1_limit(x) : 0;
-    if (LIKELY(!status)) status = request_accept(&x->rq);
-    if (status) {
-        respond_error(x, status);
+    if (UNLIKELY(status)) {
+        h1_respond_error(x, status);
+        return;
+    }
+    status = request_accept(&x->rq);
+    if (UNLIKELY(status)) {
+        refuse(x, status);
         return;
     }
     c->read_deadline = WHEEL_NEVER;
@@ -177,9 +209,9 @@ static void serve(struct h1_exchange *x)
     if (UNLIKELY(err < 0)) {
         if (err == -EAGAIN && h1_queue_add(x)) return;
         h1_count_rejected(x, err);
-        respond_error(x, 503);
+        h1_respond_error(x, 503);
     } else if (x->returned) {
-        request_done(x);
+        h1_request_done(x);
     }
 }
 
@@ -193,7 +225,7 @@ static bool read_any_head(struct h1_exchange *x)
     struct h1_parser *p = &x->parser;
     c->unread = slice_skip(c->unread, h1_parse_head(p, &c->ctx->limits->head, c->unread));
     if (p->state == PARSE_ERROR) {
-        reject_head(x, p->status);
+        h1_reject_head(x, p->status);
         return false;
     }
     return p->state != PARSE_HEAD;
@@ -209,7 +241,7 @@ static bool step_head(struct h1_exchange *x)
         c->unread = slice_skip(c->unread, used);
     }
     if (UNLIKELY(x->rq.head.n_fields > c->ctx->limits->head.fields))
-        reject_head(x, 431);
+        h1_reject_head(x, 431);
     else
         serve(x);
     return true;
@@ -235,7 +267,7 @@ static bool step_rest_of_head(struct h1_exchange *x)
         return step_head(x);
     }
     if (c->eof) { /* it can no longer be completed */
-        exchange_abort(x);
+        h1_abort(x);
         return true;
     }
     if (!x->begun && !h1_parser_is_blank(&x->parser)) {
@@ -265,16 +297,16 @@ COLD static bool step_queued(struct h1_exchange *x)
     int err = h1_queue_start(x);
     if (err == -EAGAIN) return false;
     if (err < 0)
-        respond_error(x, 503);
+        h1_respond_error(x, 503);
     else if (x->returned)
-        request_done(x);
+        h1_request_done(x);
     return true;
 }
 
 static bool step_handler(struct h1_exchange *x)
 {
     if (x->returned) {
-        request_done(x);
+        h1_request_done(x);
         return true;
     }
     if (x->reader) h1_deliver_body(x);
@@ -291,10 +323,10 @@ static bool step_discard(struct h1_exchange *x)
         c->unread = slice_skip(c->unread, h1_parse_body(p, c->unread, NULL, 0, &got));
         if (p->state == PARSE_ERROR || p->data_bytes > DISCARD_MAX)
             x->rq.close_after_response = true;
-        if (p->state != PARSE_BODY || x->rq.close_after_response) request_done(x);
+        if (p->state != PARSE_BODY || x->rq.close_after_response) h1_request_done(x);
     } else if (c->eof) {
         x->rq.close_after_response = true;
-        request_done(x);
+        h1_request_done(x);
     } else {
         return false;
     }
@@ -339,59 +371,7 @@ static void h1_input(struct conn *c)
     while (c->state == CONN_OPEN && !c->close_after_response && step(c)) continue;
 }
 
-/* ---- timeouts, drain, cancel ---- */
-
-static void close_idle(struct conn *c)
-{
-    if (c->exchange) exchange_abort(c->exchange);
-    conn_begin_close(c, false);
-}
-
-static void idle_timeout_passed(struct conn *c)
-{
-    struct http_context *ctx = c->ctx;
-    if (!ctx->draining) {
-        if (c->unsent.bytes) { /* not idle: the last response is still being sent */
-            c->read_deadline = ctx->io->now + ctx->limits->idle_timeout;
-            return;
-        }
-        counter_add(&ctx->stats.timeouts[c->used ? TIMEOUT_IDLE : TIMEOUT_HEADER], 1);
-    }
-    close_idle(c);
-}
-
-/* Whether a request has come, and waits for others to make room. */
-static bool is_held(const struct conn *c)
-{
-    const struct h1_exchange *x = c->exchange;
-    return c->unread.len && (!x || x->state == H1_HEAD);
-}
-
-static void h1_timeout(struct conn *c)
-{
-    struct h1_exchange *x = c->exchange;
-    uint64_t *timeouts = c->ctx->stats.timeouts;
-    if (is_held(c)) { /* it is not the client that is late */
-        c->read_deadline = c->ctx->io->now + c->ctx->limits->header_timeout;
-    } else if (h1_is_idle(x)) {
-        idle_timeout_passed(c);
-    } else if (x->state == H1_HEAD) {
-        counter_add(&timeouts[TIMEOUT_HEADER], 1);
-        h1_release_head(x);
-        reject_head(x, 408);
-    } else if (x->state == H1_QUEUED) {
-        h1_queue_expire(x);
-        respond_error(x, 503);
-    } else if (x->state == H1_DISCARD) {
-        counter_add(&timeouts[TIMEOUT_BODY], 1);
-        x->rq.close_after_response = true;
-        request_done(x);
-    } else if (x->reader) {
-        counter_add(&timeouts[TIMEOUT_BODY], 1);
-        h1_fail_body(x, 408);
-        h1_wake_reader(x, -ETIMEDOUT);
-    }
-}
+/* ---- drain, cancel ---- */
 
 static const struct torc_req *h1_request(const struct conn *c)
 {
@@ -422,7 +402,7 @@ static bool h1_finish(struct conn *c)
     struct h1_exchange *x = c->exchange;
     if (!x) return true;
     if (x->state == H1_HANDLER && !x->returned) return false;
-    exchange_abort(x);
+    h1_abort(x);
     return true;
 }
 

@@ -102,6 +102,21 @@ uint64_t h1_waiting_since(const struct conn *c);
  * the new ones. A body that a handler reads keeps its own. */
 void h1_retime(struct conn *c, const struct http_limits *from, const struct http_limits *to);
 
+/* Ends a request whose response is complete, once the rest of an unread body is discarded. */
+void h1_request_done(struct h1_exchange *x);
+
+/* Responds in place of a handler, and ends the request. */
+void h1_respond_error(struct h1_exchange *x, int status);
+
+/* Responds to a head that could not be parsed; nothing after it can be trusted. */
+void h1_reject_head(struct h1_exchange *x, int status);
+
+/* Ends a request with its connection. */
+void h1_abort(struct h1_exchange *x);
+
+/* struct protocol.timeout. */
+void h1_timeout(struct conn *c);
+
 /* The writing half of struct exchange_ops. */
 int h1_respond(struct torc_req *rq, slice body);
 int h1_write(struct torc_req *rq, const void *data, size_t size);

@@ -56,7 +56,7 @@ static bool refuse_fast(struct h1_exchange *x, const struct refusal *r, uint64_t
     enum { ROOM = 256 };
     struct torc_req *rq = &x->rq;
     struct conn *c = x->conn;
-    if (rq->close_after_response || c->ctx->draining) return false;
+    if (rq->close_after_response || c->ctx->draining || c->ctx->error_handlers) return false;
     if (rq->head.method == HTTP_HEAD || rq->head.minor == 0) return false;
     size_t body = r->rest.len - 4;
     char *start = send_queue_reserve(&c->unsent, c->ctx, ROOM), *p = start;
@@ -93,11 +93,21 @@ static bool is_framing_doubtful(const struct head *h)
     return !h->chunked && head_find(h, SLICE("transfer-encoding")).ptr;
 }
 
+/* The target has not been parsed: its path is enough for those who are told of the refusal. */
+static void set_path(struct torc_req *rq)
+{
+    slice rest = head_target(&rq->head);
+    bool origin = rest.len && rest.ptr[0] == '/';
+    rq->target = (struct target){0};
+    if (origin) slice_cut(&rest, '?', &rq->target.path);
+}
+
 static int refuse(struct h1_exchange *x, const struct refusal *r, uint64_t seconds)
 {
     struct torc_req *rq = &x->rq;
     char text[DECIMAL_MAX];
     rq->route = NULL;
+    set_path(rq);
     rq->close_after_response =
         !rq->head.keep_alive || may_send_body(x) || is_framing_doubtful(&rq->head);
     if (refuse_fast(x, r, seconds) || r->status == 503) return r->status;

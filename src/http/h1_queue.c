@@ -71,7 +71,7 @@ int h1_queue_start(struct h1_exchange *x)
     }
     if (x != first(ctx) || ctx->fibers.in_use >= ctx->fibers.max) return -EAGAIN;
     leave(x);
-    int err = handler_start_late(&x->rq);
+    int err = handler_start_as(&x->rq, x->rq.ctx->run_late);
     if (err < 0) h1_count_rejected(x, err);
     return err;
 }

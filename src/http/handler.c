@@ -40,6 +40,12 @@ static void ensure_response(struct torc_req *rq)
         torc_end(rq);
 }
 
+void handler_complete(struct torc_req *rq)
+{
+    if (rq->groups) waiting_join_groups(rq);
+    ensure_response(rq);
+}
+
 void handler_run(void *arg)
 {
     struct torc_req *rq = arg;
@@ -55,9 +61,9 @@ void handler_run(void *arg)
 }
 
 /* A call from another place than the usual one, which keeps that inlined. */
-COLD int handler_start_late(struct torc_req *rq)
+COLD int handler_start_as(struct torc_req *rq, fiber_fn *run)
 {
-    return fiber_start_for(&rq->ctx->fibers, rq->ctx->run_late, rq, &rq->scope);
+    return fiber_start_for(&rq->ctx->fibers, run, rq, &rq->scope);
 }
 
 /* Flattened, or fiber_start_for is called: 11 instructions a request. */

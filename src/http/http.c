@@ -22,6 +22,7 @@ void http_open(struct http_context *ctx, struct io *io, const struct http_limits
     list_init(&ctx->open);
     shed_init(&ctx->shed, io->now);
     list_init(&ctx->queue);
+    list_init(&ctx->error_calls);
     clients_init(&ctx->clients, limits->max_conns + HTTP_REFUSED_MAX);
     resolver_init(&ctx->resolver, io, NULL, resolve_system);
     fiber_pool_init(&ctx->fibers, limits->stack_size, limits->max_requests);

@@ -1,10 +1,16 @@
 #include "http/method.h"
 
 static const slice names[HTTP_METHODS] = {
-    [HTTP_GET] = SLICE("GET"),         [HTTP_HEAD] = SLICE("HEAD"),
-    [HTTP_POST] = SLICE("POST"),       [HTTP_PUT] = SLICE("PUT"),
-    [HTTP_DELETE] = SLICE("DELETE"),   [HTTP_PATCH] = SLICE("PATCH"),
-    [HTTP_OPTIONS] = SLICE("OPTIONS"),
+    [HTTP_GET] = SLICE("GET"),           [HTTP_HEAD] = SLICE("HEAD"),
+    [HTTP_POST] = SLICE("POST"),         [HTTP_PUT] = SLICE("PUT"),
+    [HTTP_DELETE] = SLICE("DELETE"),     [HTTP_PATCH] = SLICE("PATCH"),
+    [HTTP_OPTIONS] = SLICE("OPTIONS"),   [HTTP_COPY] = SLICE("COPY"),
+    [HTTP_LINK] = SLICE("LINK"),         [HTTP_LOCK] = SLICE("LOCK"),
+    [HTTP_MKCOL] = SLICE("MKCOL"),       [HTTP_MOVE] = SLICE("MOVE"),
+    [HTTP_PROPFIND] = SLICE("PROPFIND"), [HTTP_PROPPATCH] = SLICE("PROPPATCH"),
+    [HTTP_PURGE] = SLICE("PURGE"),       [HTTP_QUERY] = SLICE("QUERY"),
+    [HTTP_REPORT] = SLICE("REPORT"),     [HTTP_SEARCH] = SLICE("SEARCH"),
+    [HTTP_UNLINK] = SLICE("UNLINK"),     [HTTP_UNLOCK] = SLICE("UNLOCK"),
 };
 
 slice http_method_name(enum http_method m)
@@ -13,21 +19,11 @@ slice http_method_name(enum http_method m)
     return names[m];
 }
 
-static int if_is(enum http_method m, slice name)
-{
-    return memcmp(name.ptr, names[m].ptr, names[m].len) == 0 ? (int)m : -1;
-}
-
 int http_method_look_up(slice name)
 {
-    switch (name.len) {
-    case 3: return name.ptr[0] == 'G' ? if_is(HTTP_GET, name) : if_is(HTTP_PUT, name);
-    case 4: return name.ptr[0] == 'P' ? if_is(HTTP_POST, name) : if_is(HTTP_HEAD, name);
-    case 5: return if_is(HTTP_PATCH, name);
-    case 6: return if_is(HTTP_DELETE, name);
-    case 7: return if_is(HTTP_OPTIONS, name);
-    default: return -1;
-    }
+    for (int m = 0; m < HTTP_METHODS; m++)
+        if (slice_eq(names[m], name)) return m;
+    return -1;
 }
 
 size_t http_allow(uint32_t methods, char *out, size_t size)

@@ -1,6 +1,8 @@
 #pragma once
-/* The supported methods (RFC 9110, 9.3; PATCH: RFC 5789). All others, CONNECT and TRACE included,
- * are answered with 501. */
+/* The supported methods: RFC 9110, 9.3; PATCH: RFC 5789; those after OPTIONS: RFC 4918 (WebDAV),
+ * RFC 2068, 19.6.1 (LINK, UNLINK), RFC 3253 (REPORT), RFC 5323 (SEARCH), the QUERY method of the
+ * HTTP working group, and PURGE, by which caches are told to forget. A server knows of the latter
+ * those that it has routes for. All others, CONNECT and TRACE included, are answered with 501. */
 
 #include "base/slice.h"
 
@@ -11,11 +13,27 @@ enum http_method {
     HTTP_PUT,
     HTTP_DELETE,
     HTTP_PATCH,
-    HTTP_OPTIONS,
+    HTTP_OPTIONS, /* the last one that every server knows */
+    HTTP_COPY,
+    HTTP_LINK,
+    HTTP_LOCK,
+    HTTP_MKCOL,
+    HTTP_MOVE,
+    HTTP_PROPFIND,
+    HTTP_PROPPATCH,
+    HTTP_PURGE,
+    HTTP_QUERY,
+    HTTP_REPORT,
+    HTTP_SEARCH,
+    HTTP_UNLINK,
+    HTTP_UNLOCK,
     HTTP_METHODS, /* number of methods */
 };
 
-enum { HTTP_ALLOW_MAX = 48 }; /* most bytes that http_allow writes */
+#define HTTP_METHODS_ALL ((1u << HTTP_METHODS) - 1)       /* a bit (1 << enum) for each */
+#define HTTP_METHODS_ANY ((1u << (HTTP_OPTIONS + 1)) - 1) /* for those that every server knows */
+
+enum { HTTP_ALLOW_MAX = 144 }; /* most bytes that http_allow writes */
 
 /* Static memory. */
 slice http_method_name(enum http_method m);

@@ -20,6 +20,7 @@ void request_init(struct torc_req *rq, struct http_context *ctx,
     rq->failed = 0;
     rq->close_after_response = rq->expect_continue = rq->observed = false;
     list_init(&rq->resources);
+    rq->values = NULL;
     rq->groups = NULL;
     rq->askers = NULL;
     arena_init(&rq->arena, rq->inline_memory, sizeof rq->inline_memory,
@@ -156,6 +157,12 @@ static int check_params(const struct torc_req *rq)
     return 0;
 }
 
+COLD static bool is_known(const struct torc_req *rq)
+{
+    int m = rq->head.method;
+    return m >= 0 && router_knows(rq->ctx->router, (enum http_method)m);
+}
+
 int request_accept(struct torc_req *rq)
 {
     const struct head *h = &rq->head;
@@ -169,9 +176,9 @@ int request_accept(struct torc_req *rq)
         rq->max_body = rq->ctx->limits->max_body;
         if (h->content_length > rq->max_body) return reject(rq, 413);
     }
-    if (h->method < 0) return reject(rq, 501);
+    if (UNLIKELY((unsigned)h->method > HTTP_OPTIONS) && !is_known(rq)) return reject(rq, 501);
     if (rq->target.asterisk) {
-        rq->match.allow = (1u << HTTP_METHODS) - 1;
+        rq->match.allow = router_methods(rq->ctx->router);
         rq->route = NULL;
         return 204;
     }
@@ -197,7 +204,7 @@ slice request_pattern(const struct torc_req *rq)
 
 static void put_route(slice method, slice pattern, char out[REQUEST_ROUTE])
 {
-    size_t room = REQUEST_ROUTE - 2 - method.len; /* a method has eight letters at most */
+    size_t room = REQUEST_ROUTE - 2 - method.len; /* a method has nine letters at most */
     if (pattern.len > room) pattern.len = room;
     char *p = slice_copy(out, method.ptr, method.len);
     if (method.len) *p++ = ' ';

@@ -40,6 +40,9 @@ struct spent {
 
 enum { REQUEST_INLINE = 2048 };
 
+struct chain;
+struct value;
+
 struct torc_req {
     const struct exchange_ops *exchange;
     struct http_context *ctx;
@@ -51,14 +54,18 @@ struct torc_req {
     uint64_t arrived;          /* io time of the turn in which its first byte arrived */
     int cancelled;             /* 0, or why nothing more can be sent: a negative errno */
     uint16_t failed;           /* status for a failed read of the body, or 0 */
+    uint16_t refused;          /* set where the route is router_refusal: the status */
     bool close_after_response; /* no further request on this connection */
     uint64_t max_body;         /* bytes; set if a body follows, and kept */
     bool expect_continue;      /* 100 (Continue) is expected and has not been sent */
     bool observed;             /* `spent` is in use */
     struct list resources;     /* struct request_resource: what the handler has open */
+    struct value *values;      /* torc_set */
     struct torc_group *groups; /* groups of the handler, newest first */
     struct asker *askers;      /* fibers in torc_await */
     struct route_match match;
+    const struct chain *chain; /* set while the route runs middleware: what is to run, */
+    uint32_t chain_at;         /* and how much of it has begun */
     struct spent spent;
     struct arena arena;
     struct head head;

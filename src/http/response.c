@@ -1,5 +1,6 @@
 #include "http/response.h"
 
+#include "http/error_handler.h"
 #include "http/fields/field.h"
 #include "http/status.h"
 
@@ -122,6 +123,11 @@ int torc_set_header(torc_req *rq, torc_slice name, torc_slice value)
     return err < 0 ? err : response_field(rq, name, value);
 }
 
+int torc_status(const torc_req *rq)
+{
+    return rq->response.status;
+}
+
 /* ---- starting ---- */
 
 /* Inlined; otherwise every response would pay for registers saved for the error paths. */
@@ -205,13 +211,15 @@ __attribute__((format(printf, 3, 4))) static int reply_plain(torc_req *rq, int s
 
 int torc_reply_error(torc_req *rq, int status)
 {
+    if (rq->ctx->error_handlers && !rq->response.status && error_handler_respond(rq, status))
+        return 0;
     slice reason = http_reason(status);
     return reply_plain(rq, status, "%d %.*s\n", status, (int)reason.len, reason.ptr);
 }
 
 COLD int response_error(struct torc_req *rq, int status)
 {
-    char allow[64];
+    char allow[HTTP_ALLOW_MAX];
     if (status == 405 || (status == 204 && rq->head.method == HTTP_OPTIONS))
         response_field(rq, SLICE("Allow"),
                        slice_of(allow, http_allow(rq->match.allow, allow, sizeof allow)));

@@ -4,6 +4,8 @@
 
 #include "http/router.h"
 
+#define ROUTE_ANYTHING SLICE("/*") /* the pattern of the two that stand for none */
+
 enum { KNOWN = 1 << HTTP_METHODS }; /* a bit of `allow`: other methods of the path are 405 */
 
 /* A tree with one node per segment. A trailing slash is an empty static segment. */
@@ -17,6 +19,7 @@ struct node {
     bool is_static;    /* no parameter in `path` */
     uint32_t allow;    /* methods as in struct route_match; 0 if no route ends here */
     struct route route[HTTP_METHODS];
+    struct route any; /* of the methods without one */
 };
 
 /* A hash key of a static path: static routes match first, so a hit with the right method is the
@@ -39,6 +42,8 @@ struct router {
     void *block; /* mapping of nodes (except the root), index and paths, once frozen */
     size_t block_size;
     bool frozen;
+    uint32_t methods;               /* as in struct route_match: those that some route has */
+    struct route fallback, refusal; /* without a handler: none */
 };
 
 static inline struct key key_of(slice s)

@@ -27,6 +27,8 @@ static bool serves(const struct node *node, enum http_method m, struct route_mat
         out->route = &node->route[m];
     else if (m == HTTP_HEAD && node->route[HTTP_GET].fn)
         out->route = &node->route[HTTP_GET];
+    else if (node->any.fn)
+        out->route = &node->any;
     return out->route != NULL;
 }
 
@@ -85,7 +87,24 @@ bool router_find(const struct router *r, enum http_method m, slice path, struct 
     }
     if (path.len == 0 || path.ptr[0] != '/') return false;
     if (find(&r->root, m, slice_skip(path, 1), out)) return true;
-    return m == HTTP_OPTIONS ? out->allow : out->allow & KNOWN;
+    if (m == HTTP_OPTIONS ? out->allow : out->allow & KNOWN) return true;
+    out->route = r->fallback.fn ? &r->fallback : NULL;
+    return out->route;
+}
+
+bool router_knows(const struct router *r, enum http_method m)
+{
+    return m <= HTTP_OPTIONS || r->methods & 1u << m;
+}
+
+uint32_t router_methods(const struct router *r)
+{
+    return r->methods | HTTP_METHODS_ANY;
+}
+
+const struct route *router_refusal(const struct router *r)
+{
+    return r->refusal.fn ? &r->refusal : NULL;
 }
 
 /* ---- messages ---- */
@@ -94,7 +113,8 @@ bool router_find(const struct router *r, enum http_method m, slice path, struct 
 static const struct node *node_of(const struct node *n, const struct route *route)
 {
     for (; n; n = n->next) {
-        if (route >= n->route && route < n->route + HTTP_METHODS) return n;
+        bool own = route >= n->route && route < n->route + HTTP_METHODS;
+        if (own || route == &n->any) return n;
         const struct node *children[] = {n->statics, n->param, n->rest};
         for (size_t i = 0; i < ARRAY_LEN(children); i++) {
             const struct node *found = node_of(children[i], route);
@@ -106,6 +126,7 @@ static const struct node *node_of(const struct node *n, const struct route *rout
 
 slice router_pattern(const struct router *r, const struct route *route)
 {
+    if (route == &r->fallback || route == &r->refusal) return ROUTE_ANYTHING;
     const struct node *n = node_of(&r->root, route);
     return n ? n->path : (slice){NULL, 0};
 }

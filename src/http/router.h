@@ -17,6 +17,7 @@
 enum {
     ROUTE_PARAMS = 8,    /* per pattern */
     ROUTE_SEGMENTS = 32, /* per pattern */
+    ROUTE_ANY_METHOD = -1,
 };
 
 struct router;
@@ -44,15 +45,37 @@ struct router *router_new(void);
 /* NULL is allowed. */
 void router_free(struct router *r);
 
-/* 0; -EINVAL for a malformed pattern or one that contradicts another, -EEXIST if method and pattern
+/* `m` is an enum http_method, or ROUTE_ANY_METHOD for those that have no route of their own there.
+ * 0; -EINVAL for a malformed pattern or one that contradicts another, -EEXIST if method and pattern
  * are taken, -EBUSY once frozen, -ENOMEM. On error the routes are unchanged and *why (static
  * memory; `why` may be NULL) describes it. The pattern is copied. */
-int router_add(struct router *r, enum http_method m, slice pattern, torc_handler *fn, void *arg,
+int router_add(struct router *r, int m, slice pattern, torc_handler *fn, void *arg,
                const char **why);
+
+/* Whether any route may have the method. */
+bool router_knows(const struct router *r, enum http_method m);
+
+/* Those that any route may have, as in struct route_match. */
+uint32_t router_methods(const struct router *r);
 
 /* Declares the paths that the last route of `pattern`, which ends with "*name", matches as known:
  * other methods of them are 405. `pattern` has a route. 0 or -ENOMEM. */
 int router_claim(struct router *r, slice pattern);
+
+/* The route of a path that no pattern matches, with any method; none of it is 404 or 405 then. 0,
+ * -EINVAL without a handler, or -EEXIST if there is one. */
+int router_set_fallback(struct router *r, torc_handler *fn, void *arg);
+
+/* The route of a request that is refused (torc_req.refused), in place of a plain response. */
+void router_set_refusal(struct router *r, torc_handler *fn, void *arg);
+
+/* That route; NULL: a plain response. */
+const struct route *router_refusal(const struct router *r);
+
+/* Has `fn` change each route, before they are frozen. The pattern of the two above is "/" followed
+ * by "*". 0, or what `fn` returned where that was not 0. */
+int router_each(struct router *r, int (*fn)(struct route *route, slice pattern, void *arg),
+                void *arg);
 
 /* Moves all routes into one block of read-only memory with an index of the static ones. Without
  * memory they stay where they are, and lookups are slower. */

@@ -69,6 +69,14 @@ static bool sorts_before(slice a, slice b)
     return a.len && memcmp(a.ptr, b.ptr, a.len) < 0;
 }
 
+/* The methods that a route answers, as in struct route_match. */
+static uint32_t methods_of(int m)
+{
+    if (m == ROUTE_ANY_METHOD) return HTTP_METHODS_ALL;
+    uint32_t head = m == HTTP_GET ? 1u << HTTP_HEAD : 0;
+    return head | 1u << m | 1u << HTTP_OPTIONS;
+}
+
 /* Finds or creates the child of `parent` for the last segment of `path`. */
 static int child_for(struct router *r, struct node *parent, slice path, slice segment,
                      struct node **out, const char **why)
@@ -115,11 +123,12 @@ static int node_for(struct router *r, slice pattern, struct node **out, const ch
     return rc;
 }
 
-int router_add(struct router *r, enum http_method m, slice pattern, torc_handler *fn, void *arg,
+int router_add(struct router *r, int m, slice pattern, torc_handler *fn, void *arg,
                const char **why)
 {
     if (r->frozen) return reject(why, -EBUSY, "the routes are frozen");
-    if ((unsigned)m >= HTTP_METHODS) return reject(why, -EINVAL, "no such method");
+    if (m != ROUTE_ANY_METHOD && (unsigned)m >= HTTP_METHODS)
+        return reject(why, -EINVAL, "no such method");
     if (!fn) return reject(why, -EINVAL, "a route needs a handler");
     const char *fault = malformed(pattern);
     if (fault) return reject(why, -EINVAL, fault);
@@ -128,14 +137,52 @@ int router_add(struct router *r, enum http_method m, slice pattern, torc_handler
     struct node *node;
     int rc = node_for(r, pattern, &node, why);
     if (rc) return rc;
-    if (node->route[m].fn)
-        return reject(why, -EEXIST, "this method and pattern already have a route");
-    node->route[m] = (struct route){fn, arg};
-    node->allow |= 1u << m | 1u << HTTP_OPTIONS;
-    if (m == HTTP_GET) node->allow |= 1u << HTTP_HEAD;
+    struct route *route = m == ROUTE_ANY_METHOD ? &node->any : &node->route[m];
+    if (route->fn) return reject(why, -EEXIST, "this method and pattern already have a route");
+    *route = (struct route){fn, arg};
+    node->allow |= methods_of(m);
+    r->methods |= methods_of(m);
     char before = node->path.ptr[node->path.len - node->text.len - 1];
     if (before != '*') node->allow |= KNOWN;
     return 0;
+}
+
+int router_set_fallback(struct router *r, torc_handler *fn, void *arg)
+{
+    if (!fn) return -EINVAL;
+    if (r->fallback.fn) return -EEXIST;
+    r->fallback = (struct route){fn, arg};
+    r->methods = HTTP_METHODS_ALL;
+    return 0;
+}
+
+void router_set_refusal(struct router *r, torc_handler *fn, void *arg)
+{
+    r->refusal = (struct route){fn, arg};
+}
+
+typedef int route_fn(struct route *route, slice pattern, void *arg);
+
+static int each_below(struct node *n, route_fn *fn, void *arg)
+{
+    int err = 0;
+    for (; n && err == 0; n = n->next) {
+        for (int m = 0; m < HTTP_METHODS && err == 0; m++)
+            if (n->route[m].fn) err = fn(&n->route[m], n->path, arg);
+        if (n->any.fn && err == 0) err = fn(&n->any, n->path, arg);
+        struct node *children[] = {n->statics, n->param, n->rest};
+        for (size_t i = 0; i < ARRAY_LEN(children) && err == 0; i++)
+            err = each_below(children[i], fn, arg);
+    }
+    return err;
+}
+
+int router_each(struct router *r, route_fn *fn, void *arg)
+{
+    ASSERT(!r->frozen);
+    int err = each_below(&r->root, fn, arg);
+    if (err == 0 && r->fallback.fn) err = fn(&r->fallback, ROUTE_ANYTHING, arg);
+    return err == 0 && r->refusal.fn ? fn(&r->refusal, ROUTE_ANYTHING, arg) : err;
 }
 
 int router_claim(struct router *r, slice pattern)

@@ -87,8 +87,7 @@ static int hex(char c)
     return letter < 6 ? (int)letter + 10 : -1;
 }
 
-/* The byte encoded by "%XX" at `i`, or -1. */
-static int escape(slice s, size_t i)
+int percent_byte(slice s, size_t i)
 {
     if (s.len - i < 3) return -1;
     int high = hex(s.ptr[i + 1]), low = hex(s.ptr[i + 2]);
@@ -128,7 +127,7 @@ bool host_valid(slice host)
 {
     size_t i = span(host, HOST);
     while (i < host.len && host.ptr[i] == '%') {
-        if (escape(host, i) < 0) return false;
+        if (percent_byte(host, i) < 0) return false;
         i += 3;
         i += span(slice_skip(host, i), HOST);
     }
@@ -142,7 +141,7 @@ int percent_decode(slice in, char *out, bool plus)
     for (size_t i = 0; i < in.len; i++) {
         char c = in.ptr[i];
         if (c == '%') {
-            int byte = escape(in, i);
+            int byte = percent_byte(in, i);
             if (byte < 0) return -1;
             c = (char)byte;
             i += 2;
@@ -166,7 +165,7 @@ static bool unreserved(int byte)
 static size_t normal_unit(slice s, size_t i, char out[3], size_t *n)
 {
     static const char digits[] = "0123456789ABCDEF";
-    int byte = s.ptr[i] == '%' ? escape(s, i) : -1;
+    int byte = s.ptr[i] == '%' ? percent_byte(s, i) : -1;
     *n = 1;
     if (byte < 0) {
         out[0] = s.ptr[i];
@@ -206,7 +205,7 @@ enum path_fault path_check(slice raw)
     size_t len = 0, dots = 0; /* of the current segment */
     bool up = false;
     for (size_t i = 0; i < raw.len; i++) {
-        int byte = raw.ptr[i] == '%' ? escape(raw, i) : (unsigned char)raw.ptr[i];
+        int byte = raw.ptr[i] == '%' ? percent_byte(raw, i) : (unsigned char)raw.ptr[i];
         if (byte == 0) return PATH_NUL;
         if (byte == '/') {
             up |= len == 2 && dots == 2;

@@ -22,6 +22,9 @@ bool target_parse(slice raw, bool options, struct target *out);
  * ',' is rejected, so that two fields joined to one do not pass as a host. */
 bool host_valid(slice host);
 
+/* The byte that "%XX" at `i`, where there is a '%', stands for; -1 for a malformed escape. */
+int percent_byte(slice s, size_t i);
+
 /* Decodes %XX, and '+' to a space if `plus`. `out` has room for in.len bytes and may be in.ptr.
  * Returns the length, or -1 for a malformed escape. %00 decodes to NUL; the caller decides what to
  * do with it. */

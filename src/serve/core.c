@@ -26,11 +26,30 @@ static struct core *core_of(const struct loop *l)
 
 /* ---- callbacks of HTTP, the acceptor and the timer ---- */
 
+static const torc_outcome outcomes[] = {
+    [END_DONE] = TORC_DONE,     [END_CLIENT] = TORC_CLIENT_LEFT, [END_TIMEOUT] = TORC_TIMED_OUT,
+    [END_SLOW] = TORC_TOO_SLOW, [END_SERVER] = TORC_GIVEN_UP,
+};
+
+static void tell_end(const struct core *c, const struct torc_req *rq, uint64_t bytes,
+                     enum http_end end)
+{
+    const torc_summary summary = {
+        .status = rq->response.status,
+        .outcome = outcomes[end],
+        .body_bytes = bytes,
+        .duration_ns = c->loop.io.now - rq->arrived,
+    };
+    for (uint32_t i = 0; i < c->n_ends; i++)
+        c->ends[i].fn((struct torc_req *)(uintptr_t)rq, &summary, c->ends[i].arg);
+}
+
 static void on_request_done(struct http_context *ctx, const struct torc_req *rq, const char *peer,
                             uint64_t bytes, enum http_end end)
 {
     struct core *c = ctx->user;
-    access_log_add(c->log, rq, peer ? peer : "-", bytes, end);
+    if (c->log) access_log_add(c->log, rq, peer ? peer : "-", bytes, end);
+    tell_end(c, rq, bytes, end);
 }
 
 static void on_conn_close(struct http_context *ctx, bool evicted)
@@ -107,10 +126,9 @@ static void on_start(struct loop *l)
     http_observe(&c->http, c->timing, &c->recorder);
     c->http.files = c->files;
     c->http.on_close = on_conn_close;
-    if (c->log) {
-        c->http.on_request_done = on_request_done;
-        c->http.want_peer = true;
-    }
+    if (c->log || c->n_ends) c->http.on_request_done = on_request_done;
+    if (c->log) c->http.want_peer = true;
+    c->http.error_handlers = c->error_handlers;
     wheel_timer_init(&c->housekeeping, on_housekeeping);
     await_housekeeping(c);
     c->acceptor.core = c->index;

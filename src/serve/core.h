@@ -6,6 +6,7 @@
 #include "http/http.h"
 #include "serve/acceptor.h"
 #include "serve/loop.h"
+#include "torc.h"
 
 struct access_log_buffer;
 struct core;
@@ -17,6 +18,12 @@ struct core_root {
 };
 
 /* A core's part of new settings. */
+/* What torc_on_end has added. */
+struct end_fn {
+    torc_end_fn *fn;
+    void *arg;
+};
+
 struct core_change {
     struct io_post post;
     const struct http_limits *limits;
@@ -41,6 +48,9 @@ struct core {
     struct http_limits limits; /* later only its own thread changes these two */
     struct core_root *root;    /* NULL without --root; freed by core_join */
     const struct router *router;
+    const struct error_handler *error_handlers;
+    const struct end_fn *ends; /* n_ends of them */
+    uint32_t n_ends;
     struct static_core *files; /* NULL where no files are served */
     struct offload *pool;
     struct recorder recorder; /* of --timeline, for http.recorder; or without records */

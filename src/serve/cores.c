@@ -179,6 +179,9 @@ static void init_core(struct torc_server *s, uint32_t i)
     c->acceptor.backlog = (uint32_t)o->backlog;
     if (!admin && s->log) c->log = access_log_buffer(s->log, i);
     if (!admin) c->files = static_core_of(s->files, i);
+    if (!admin) c->error_handlers = s->error_handlers;
+    if (!admin) c->ends = s->ends;
+    if (!admin) c->n_ends = s->n_ends;
     c->timing = !admin && o->timing;
 
     struct loop *l = &c->loop;

@@ -15,6 +15,7 @@
 #include "serve/overflow.h"
 #include "serve/program_metrics.h"
 #include "serve/reload.h"
+#include "serve/routing.h"
 #include "serve/server_state.h"
 
 #include <errno.h>
@@ -48,11 +49,11 @@ torc_server *torc_server_new(const char *name)
     if (!s) return NULL;
     s->name = strdup(name);
     s->set = options_new();
-    s->router = router_new();
+    bool routes = routing_init(s);
     signals_init(&s->signals);
     pthread_mutex_init(&s->mutex, NULL);
     cond_init_monotonic(&s->changed);
-    if (!s->name || !s->set || !s->router) {
+    if (!s->name || !s->set || !routes) {
         torc_server_free(s);
         return NULL;
     }
@@ -121,7 +122,7 @@ void torc_server_free(torc_server *s)
     free(s->about);
     reload_free(s);
     options_free(s->set);
-    router_free(s->router);
+    routing_end(s);
     router_free(s->admin_router);
     mounts_free(s);
     signals_free(&s->signals);
@@ -179,17 +180,6 @@ int torc_server_about(torc_server *s, const char *text)
     free(s->about);
     s->about = about;
     return 0;
-}
-
-int torc_route(torc_server *s, const char *method, const char *pattern, torc_handler *handler,
-               void *arg)
-{
-    const char *why = "";
-    int m = http_method_of(slice_str(method));
-    if (m < 0) return server_fail(s, -EINVAL, "unsupported method %s", method);
-    if (s->phase != SERVER_SETUP) return fail_started(s, "routes must be added");
-    int err = router_add(s->router, (enum http_method)m, slice_str(pattern), handler, arg, &why);
-    return err < 0 ? server_fail(s, err, "route %s %s: %s", method, pattern, why) : 0;
 }
 
 int torc_every(torc_server *s, unsigned ms, torc_handler *fn, void *arg)
@@ -399,7 +389,12 @@ static int run(struct torc_server *s)
         close_files(s);
         return status;
     }
-    router_freeze(s->router);
+    if (!routing_freeze(s)) {
+        log_line("out of memory");
+        close_files(s);
+        close_pool(s, 0);
+        return EXIT_START;
+    }
     return serve(s);
 }
 

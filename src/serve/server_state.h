@@ -3,7 +3,7 @@
  * admin.c (admin listener) and check.c (--check). */
 
 #include "files/static.h"
-#include "http/router.h"
+#include "http/middleware.h"
 #include "serve/access_log.h"
 #include "serve/core.h"
 #include "serve/measures.h"
@@ -45,6 +45,11 @@ struct torc_server {
     struct option_set *now;  /* the settings in use: `set`, until others are loaded */
     struct reload reload;
     struct router *router;
+    struct middleware *middleware;
+    struct error_handler *error_handlers;
+    struct end_fn *ends; /* called for requests that end */
+    uint32_t n_ends;
+    bool routes_frozen;         /* nothing is added to the five above */
     struct mount *mounts;       /* of torc_static_dir, see mount.c */
     struct static_files *files; /* what the cores have open */
     const struct io_engine *engine;

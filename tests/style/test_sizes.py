@@ -44,6 +44,7 @@ OTHER_TESTS = {
     "serve/forking": "handlers that fork, in a server",
     "serve/embedding": "a server inside a program of its own",
     "serve/exceptions": "handlers in C++",
+    "serve/layers": "middleware, and functions for errors and ends, in a server",
     "serve/limits": "whole servers",
     "serve/memory": "whole servers",
     "serve/metrics": "whole servers",

@@ -1,0 +1,83 @@
+#include "serve/routing.h"
+
+#include "http/error_handler.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool routing_init(struct torc_server *s)
+{
+    s->router = router_new();
+    s->middleware = middleware_new();
+    return s->router && s->middleware;
+}
+
+void routing_end(struct torc_server *s)
+{
+    router_free(s->router);
+    middleware_free(s->middleware);
+    error_handlers_free(s->error_handlers);
+    free(s->ends);
+}
+
+bool routing_freeze(struct torc_server *s)
+{
+    if (s->routes_frozen) return true;
+    if (middleware_wrap(s->middleware, s->router) < 0) return false;
+    router_freeze(s->router);
+    s->routes_frozen = true;
+    return true;
+}
+
+static int fail_started(struct torc_server *s, const char *what)
+{
+    return server_fail(s, -EBUSY, "%s must be added before the server starts", what);
+}
+
+int torc_route(torc_server *s, const char *method, const char *pattern, torc_handler *handler,
+               void *arg)
+{
+    const char *why = "";
+    bool any = strcmp(method, "*") == 0;
+    int m = any ? ROUTE_ANY_METHOD : http_method_of(slice_str(method));
+    if (m < 0 && !any) return server_fail(s, -EINVAL, "unsupported method %s", method);
+    if (s->phase != SERVER_SETUP) return fail_started(s, "routes");
+    int err = router_add(s->router, m, slice_str(pattern), handler, arg, &why);
+    return err < 0 ? server_fail(s, err, "route %s %s: %s", method, pattern, why) : 0;
+}
+
+int torc_fallback(torc_server *s, torc_handler *handler, void *arg)
+{
+    if (s->phase != SERVER_SETUP) return fail_started(s, "a fallback");
+    int err = router_set_fallback(s->router, handler, arg);
+    const char *why = err == -EEXIST ? "there is one already" : "it needs a handler";
+    return err < 0 ? server_fail(s, err, "fallback: %s", why) : 0;
+}
+
+int torc_use(torc_server *s, const char *prefix, torc_handler *handler, void *arg)
+{
+    const char *why = "";
+    if (s->phase != SERVER_SETUP) return fail_started(s, "middleware");
+    int err = middleware_add(s->middleware, slice_str(prefix), handler, arg, &why);
+    return err < 0 ? server_fail(s, err, "middleware for %s: %s", prefix, why) : 0;
+}
+
+int torc_errors(torc_server *s, const char *prefix, torc_error_fn *fn, void *arg)
+{
+    const char *why = "";
+    if (s->phase != SERVER_SETUP) return fail_started(s, "a function for errors");
+    int err = error_handler_add(&s->error_handlers, slice_str(prefix), fn, arg, &why);
+    return err < 0 ? server_fail(s, err, "errors of %s: %s", prefix, why) : 0;
+}
+
+int torc_on_end(torc_server *s, torc_end_fn *fn, void *arg)
+{
+    if (s->phase != SERVER_SETUP) return fail_started(s, "a function for ends");
+    if (!fn) return server_fail(s, -EINVAL, "a function for ends is missing");
+    struct end_fn *ends = realloc(s->ends, (s->n_ends + 1) * sizeof *ends);
+    if (!ends) return server_fail(s, -ENOMEM, "out of memory");
+    ends[s->n_ends++] = (struct end_fn){fn, arg};
+    s->ends = ends;
+    return 0;
+}
