@@ -146,6 +146,21 @@ TORC_API int torc_server_option(torc_server *s, const char *name, const char *ta
 TORC_API int torc_route(torc_server *s, const char *method, const char *pattern,
                         torc_handler *handler, void *arg);
 
+/* Limits of one route; 0 keeps that of the server. */
+typedef struct torc_route_limits {
+    uint64_t max_body;        /* bytes, in place of --max-body; may be more */
+    unsigned body_timeout_ms; /* ms, in place of --body-timeout */
+    size_t stack_size;        /* bytes of the handler's stack, from 16 KiB to 64 MiB */
+} torc_route_limits;
+
+/* Sets limits of a route that torc_route has added. A stack of its own is mapped for each request,
+ * which takes some microseconds, and counts as one more of --max-requests; middleware runs on the
+ * usual one. A reload does not change them. `limits` is copied. 0; -ENOENT without such a route,
+ * -EEXIST if it has limits, -EINVAL for a stack of another size, -EBUSY once the server runs,
+ * -ENOMEM. */
+TORC_API int torc_route_limit(torc_server *s, const char *method, const char *pattern,
+                              const torc_route_limits *limits);
+
 /* Has `handler` respond, whatever the method, where no pattern matches: there is no 404 by torc
  * then. torc_param has nothing for it. 0, -EINVAL without a handler, -EEXIST if there is one,
  * -EBUSY once the server runs. */

@@ -63,7 +63,7 @@ static void reader_cancel(struct wait *w)
  * all, than one that comes at the least rate. The time that the handler takes does not count. */
 static uint64_t patience(const struct h1_exchange *x)
 {
-    uint64_t timeout = x->conn->ctx->limits->body_timeout;
+    uint64_t timeout = x->rq.body_timeout;
     if (!x->body_rate) return timeout;
     uint64_t allowed = x->body_grace + rate_time(x->parser.data_bytes, x->body_rate);
     uint64_t left = allowed > x->body_waited ? allowed - x->body_waited : 0;

@@ -157,6 +157,16 @@ static int check_params(const struct torc_req *rq)
     return 0;
 }
 
+/* Sets the limits of a body. False if it is too large. */
+static bool fits_body(struct torc_req *rq)
+{
+    const struct route_limits *own = rq->route ? rq->route->limits : NULL;
+    const struct http_limits *l = rq->ctx->limits;
+    rq->max_body = own && own->max_body ? own->max_body : l->max_body;
+    rq->body_timeout = own && own->body_timeout ? own->body_timeout : l->body_timeout;
+    return rq->head.content_length <= rq->max_body;
+}
+
 COLD static bool is_known(const struct torc_req *rq)
 {
     int m = rq->head.method;
@@ -172,19 +182,16 @@ int request_accept(struct torc_req *rq)
     int status = check_fields(rq);
     if (status) return reject(rq, status);
     if (rq->target.host.ptr) rq->host = rq->target.host; /* RFC 9112, 3.2.2 */
-    if (h->has_body) {
-        rq->max_body = rq->ctx->limits->max_body;
-        if (h->content_length > rq->max_body) return reject(rq, 413);
-    }
     if (UNLIKELY((unsigned)h->method > HTTP_OPTIONS) && !is_known(rq)) return reject(rq, 501);
     if (rq->target.asterisk) {
         rq->match.allow = router_methods(rq->ctx->router);
         rq->route = NULL;
-        return 204;
+        return fits_body(rq) ? 204 : reject(rq, 413);
     }
     enum http_method method = (enum http_method)h->method;
     bool found = router_find(rq->ctx->router, method, rq->target.path, &rq->match);
     rq->route = LIKELY(found) ? rq->match.route : NULL;
+    if (h->has_body && !fits_body(rq)) return reject(rq, 413);
     if (UNLIKELY(!found)) return 404;
     if (LIKELY(rq->route != NULL)) return check_params(rq);
     return method == HTTP_OPTIONS ? 204 : 405;

@@ -56,7 +56,8 @@ struct torc_req {
     uint16_t failed;           /* status for a failed read of the body, or 0 */
     uint16_t refused;          /* set where the route is router_refusal: the status */
     bool close_after_response; /* no further request on this connection */
-    uint64_t max_body;         /* bytes; set if a body follows, and kept */
+    uint64_t max_body;         /* bytes; set if a body follows, and kept; */
+    uint64_t body_timeout;     /* ns: likewise */
     bool expect_continue;      /* 100 (Continue) is expected and has not been sent */
     bool observed;             /* `spent` is in use */
     struct list resources;     /* struct request_resource: what the handler has open */

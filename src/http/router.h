@@ -25,6 +25,13 @@ struct router;
 struct route {
     torc_handler *fn; /* first, where tools/trace/README.md has it read */
     void *arg;
+    const struct route_limits *limits; /* NULL: those of the server */
+};
+
+/* What differs for a route; 0: it does not. */
+struct route_limits {
+    uint64_t max_body;     /* bytes */
+    uint64_t body_timeout; /* ns */
 };
 
 struct route_match {
@@ -51,6 +58,9 @@ void router_free(struct router *r);
  * memory; `why` may be NULL) describes it. The pattern is copied. */
 int router_add(struct router *r, int m, slice pattern, torc_handler *fn, void *arg,
                const char **why);
+
+/* The route that was added for that method and pattern, or NULL. Before they are frozen. */
+struct route *router_added(struct router *r, int m, slice pattern);
 
 /* Whether any route may have the method. */
 bool router_knows(const struct router *r, enum http_method m);

@@ -139,7 +139,7 @@ int router_add(struct router *r, int m, slice pattern, torc_handler *fn, void *a
     if (rc) return rc;
     struct route *route = m == ROUTE_ANY_METHOD ? &node->any : &node->route[m];
     if (route->fn) return reject(why, -EEXIST, "this method and pattern already have a route");
-    *route = (struct route){fn, arg};
+    *route = (struct route){.fn = fn, .arg = arg};
     node->allow |= methods_of(m);
     r->methods |= methods_of(m);
     char before = node->path.ptr[node->path.len - node->text.len - 1];
@@ -151,14 +151,14 @@ int router_set_fallback(struct router *r, torc_handler *fn, void *arg)
 {
     if (!fn) return -EINVAL;
     if (r->fallback.fn) return -EEXIST;
-    r->fallback = (struct route){fn, arg};
+    r->fallback = (struct route){.fn = fn, .arg = arg};
     r->methods = HTTP_METHODS_ALL;
     return 0;
 }
 
 void router_set_refusal(struct router *r, torc_handler *fn, void *arg)
 {
-    r->refusal = (struct route){fn, arg};
+    r->refusal = (struct route){.fn = fn, .arg = arg};
 }
 
 typedef int route_fn(struct route *route, slice pattern, void *arg);
@@ -183,6 +183,15 @@ int router_each(struct router *r, route_fn *fn, void *arg)
     int err = each_below(&r->root, fn, arg);
     if (err == 0 && r->fallback.fn) err = fn(&r->fallback, ROUTE_ANYTHING, arg);
     return err == 0 && r->refusal.fn ? fn(&r->refusal, ROUTE_ANYTHING, arg) : err;
+}
+
+struct route *router_added(struct router *r, int m, slice pattern)
+{
+    struct node *node;
+    bool known = m == ROUTE_ANY_METHOD || (unsigned)m < HTTP_METHODS;
+    if (!known || malformed(pattern) || node_for(r, pattern, &node, NULL) < 0) return NULL;
+    struct route *route = m == ROUTE_ANY_METHOD ? &node->any : &node->route[m];
+    return route->fn ? route : NULL;
 }
 
 int router_claim(struct router *r, slice pattern)

@@ -1,10 +1,29 @@
 #include "serve/routing.h"
 
 #include "http/error_handler.h"
+#include "http/own_stack.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { STACK_MIN = 16 * 1024, STACK_MAX = 64 * 1024 * 1024 };
+
+/* What torc_route_limit has set for a route. */
+struct route_plan {
+    struct route_plan *next;
+    struct own_stack *stack; /* or NULL */
+    struct route_limits limits;
+};
+
+static void plans_free(struct torc_server *s)
+{
+    for (struct route_plan *p = s->route_plans, *next; p; p = next) {
+        next = p->next;
+        free(p->stack);
+        free(p);
+    }
+}
 
 bool routing_init(struct torc_server *s)
 {
@@ -19,6 +38,7 @@ void routing_end(struct torc_server *s)
     middleware_free(s->middleware);
     error_handlers_free(s->error_handlers);
     free(s->ends);
+    plans_free(s);
 }
 
 bool routing_freeze(struct torc_server *s)
@@ -35,16 +55,47 @@ static int fail_started(struct torc_server *s, const char *what)
     return server_fail(s, -EBUSY, "%s must be added before the server starts", what);
 }
 
+enum { NO_METHOD = ROUTE_ANY_METHOD - 1 };
+
+static int method_of(const char *name)
+{
+    if (strcmp(name, "*") == 0) return ROUTE_ANY_METHOD;
+    int m = http_method_of(slice_str(name));
+    return m < 0 ? NO_METHOD : m;
+}
+
 int torc_route(torc_server *s, const char *method, const char *pattern, torc_handler *handler,
                void *arg)
 {
     const char *why = "";
-    bool any = strcmp(method, "*") == 0;
-    int m = any ? ROUTE_ANY_METHOD : http_method_of(slice_str(method));
-    if (m < 0 && !any) return server_fail(s, -EINVAL, "unsupported method %s", method);
+    int m = method_of(method);
+    if (m == NO_METHOD) return server_fail(s, -EINVAL, "unsupported method %s", method);
     if (s->phase != SERVER_SETUP) return fail_started(s, "routes");
     int err = router_add(s->router, m, slice_str(pattern), handler, arg, &why);
     return err < 0 ? server_fail(s, err, "route %s %s: %s", method, pattern, why) : 0;
+}
+
+int torc_route_limit(torc_server *s, const char *method, const char *pattern,
+                     const torc_route_limits *limits)
+{
+    const size_t stack = limits->stack_size;
+    if (s->phase != SERVER_SETUP) return fail_started(s, "limits of a route");
+    struct route *route = router_added(s->router, method_of(method), slice_str(pattern));
+    if (!route) return server_fail(s, -ENOENT, "there is no route %s %s", method, pattern);
+    if (route->limits) return server_fail(s, -EEXIST, "route %s %s has limits", method, pattern);
+    if (stack && (stack < STACK_MIN || stack > STACK_MAX))
+        return server_fail(s, -EINVAL, "route %s %s: a stack has 16 KiB to 64 MiB", method,
+                           pattern);
+    struct route_plan *p = calloc(1, sizeof *p);
+    if (!p) return server_fail(s, -ENOMEM, "out of memory");
+    p->next = s->route_plans;
+    s->route_plans = p;
+    if (stack && !(p->stack = own_stack_put(route, stack)))
+        return server_fail(s, -ENOMEM, "out of memory");
+    p->limits.max_body = limits->max_body;
+    p->limits.body_timeout = limits->body_timeout_ms * NS_PER_MS;
+    route->limits = &p->limits;
+    return 0;
 }
 
 int torc_fallback(torc_server *s, torc_handler *handler, void *arg)

@@ -188,7 +188,7 @@ int torc_every(torc_server *s, unsigned ms, torc_handler *fn, void *arg)
     if (ms == 0) return server_fail(s, -EINVAL, "a period is at least a millisecond");
     struct tick_plan *ticks = realloc(s->ticks, (s->n_ticks + 1) * sizeof *ticks);
     if (!ticks) return server_fail(s, -ENOMEM, "out of memory");
-    ticks[s->n_ticks++] = (struct tick_plan){ms * NS_PER_MS, {fn, arg}};
+    ticks[s->n_ticks++] = (struct tick_plan){ms * NS_PER_MS, {.fn = fn, .arg = arg}};
     s->ticks = ticks;
     return 0;
 }

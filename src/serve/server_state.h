@@ -49,9 +49,10 @@ struct torc_server {
     struct error_handler *error_handlers;
     struct end_fn *ends; /* called for requests that end */
     uint32_t n_ends;
-    bool routes_frozen;         /* nothing is added to the five above */
-    struct mount *mounts;       /* of torc_static_dir, see mount.c */
-    struct static_files *files; /* what the cores have open */
+    struct route_plan *route_plans; /* of torc_route_limit */
+    bool routes_frozen;             /* nothing is added to the six above */
+    struct mount *mounts;           /* of torc_static_dir, see mount.c */
+    struct static_files *files;     /* what the cores have open */
     const struct io_engine *engine;
     _Atomic int phase; /* enum server_phase */
     struct server_signals signals;

@@ -30,6 +30,8 @@ struct fiber {
     fiber_fn *fn;
     void *arg;
     void *map; /* guard and stack */
+    size_t map_size;
+    bool apart; /* its stack has a size of its own: it is not used again */
     unsigned valgrind_id;
     bool returned;
 };
@@ -45,9 +47,9 @@ static size_t guard_size(void)
     return whole_pages(GUARD);
 }
 
-static size_t map_size(const struct fiber_pool *p)
+static size_t map_size(size_t stack_size)
 {
-    return guard_size() + p->stack_size + whole_pages(COLOURS * COLOUR_STEP + sizeof(struct fiber));
+    return guard_size() + stack_size + whole_pages(COLOURS * COLOUR_STEP + sizeof(struct fiber));
 }
 
 _Atomic unsigned stack_watchers;
@@ -72,9 +74,9 @@ __attribute__((used, visibility("hidden"))) _Noreturn void fiber_main(struct fib
     }
 }
 
-COLD static struct fiber *fiber_new(struct fiber_pool *p)
+COLD static struct fiber *fiber_new(struct fiber_pool *p, size_t stack_size)
 {
-    size_t guard = guard_size(), size = map_size(p);
+    size_t guard = guard_size(), size = map_size(stack_size);
     char *map = mmap(NULL, size, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     if (map == MAP_FAILED) return NULL;
@@ -89,7 +91,7 @@ COLD static struct fiber *fiber_new(struct fiber_pool *p)
     size_t colour = p->n_created++ % COLOURS * COLOUR_STEP;
     struct fiber *f =
         (struct fiber *)((uintptr_t)(map + size - colour - sizeof *f) & ~(uintptr_t)63);
-    *f = (struct fiber){.pool = p, .map = map};
+    *f = (struct fiber){.pool = p, .map = map, .map_size = size};
     list_init(&f->link);
     f->stack.bottom = map + guard;
     f->stack.size = (size_t)((char *)f - (map + guard));
@@ -105,7 +107,7 @@ static void fiber_free(struct fiber *f)
     VALGRIND_STACK_DEREGISTER(f->valgrind_id);
     stack_forget(&f->stack, &p->core_stack);
     p->total--;
-    munmap(f->map, map_size(p));
+    munmap(f->map, f->map_size);
 }
 
 void fiber_pool_drain(struct fiber_pool *p)
@@ -141,7 +143,20 @@ static void switch_to(struct fiber_pool *p, struct fiber *f)
     if (!f->returned) return;
     f->returned = false;
     p->in_use--;
-    list_push_front(&p->free, &f->link);
+    if (UNLIKELY(f->apart))
+        fiber_free(f);
+    else
+        list_push_front(&p->free, &f->link);
+}
+
+static void start(struct fiber_pool *p, struct fiber *f, fiber_fn *fn, void *arg, void *owner)
+{
+    p->in_use++;
+    if (p->total - p->in_use < p->min_free) p->min_free = p->total - p->in_use;
+    f->fn = fn;
+    f->arg = arg;
+    f->owner = owner;
+    switch_to(p, f);
 }
 
 int fiber_start_for(struct fiber_pool *p, fiber_fn *fn, void *arg, void *owner)
@@ -150,15 +165,20 @@ int fiber_start_for(struct fiber_pool *p, fiber_fn *fn, void *arg, void *owner)
     struct fiber *f = l ? container_of(l, struct fiber, link) : NULL;
     if (UNLIKELY(!f)) {
         if (p->in_use >= p->max) return -EAGAIN;
-        f = fiber_new(p);
+        f = fiber_new(p, p->stack_size);
         if (!f) return -ENOMEM;
     }
-    p->in_use++;
-    if (p->total - p->in_use < p->min_free) p->min_free = p->total - p->in_use;
-    f->fn = fn;
-    f->arg = arg;
-    f->owner = owner;
-    switch_to(p, f);
+    start(p, f, fn, arg, owner);
+    return 0;
+}
+
+int fiber_start_apart(struct fiber_pool *p, size_t stack_size, fiber_fn *fn, void *arg, void *owner)
+{
+    if (p->in_use >= p->max) return -EAGAIN;
+    struct fiber *f = fiber_new(p, whole_pages(stack_size));
+    if (!f) return -ENOMEM;
+    f->apart = true;
+    start(p, f, fn, arg, owner);
     return 0;
 }
 

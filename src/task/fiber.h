@@ -54,6 +54,11 @@ static inline int fiber_start(struct fiber_pool *p, fiber_fn *fn, void *arg)
     return fiber_start_for(p, fn, arg, NULL);
 }
 
+/* Likewise, on a stack of `stack_size` bytes that is mapped for it, and unmapped when it returns.
+ */
+int fiber_start_apart(struct fiber_pool *p, size_t stack_size, fiber_fn *fn, void *arg,
+                      void *owner);
+
 /* The owner of the running fiber. */
 void *fiber_owner(const struct fiber_pool *p);
 

@@ -116,6 +116,18 @@ static void read_all(torc_req *rq, void *arg)
     if (torc_body_all(rq, &body) == 0) torc_replyf(rq, 200, "%zu", body.len);
 }
 
+/* More than the usual stack holds. */
+static void deep(torc_req *rq, void *arg)
+{
+    volatile char room[256 * 1024];
+    (void)arg;
+    room[0] = 1;
+    room[sizeof room - 1] = 2;
+    int slept = torc_sleep(rq, 2);
+    torc_replyf(rq, 200, "deep %d %d next=%d", room[0] + room[sizeof room - 1], slept,
+                torc_next(rq));
+}
+
 /* ---- errors and ends ---- */
 
 static void json_error(torc_req *rq, int status, void *arg)
@@ -173,6 +185,11 @@ static int try_wrong(torc_server *s)
     err |= refused(s, torc_fallback(s, names, "twice"), -17);
     err |= refused(s, torc_route(s, "TRACE", "/x", names, NULL), -22);
     err |= refused(s, torc_route(s, "*", "/any", names, NULL), -17);
+    const torc_route_limits tiny = {.stack_size = 1};
+    err |= refused(s, torc_route_limit(s, "GET", "/plain", &tiny), -22);
+    err |= refused(s, torc_route_limit(s, "GET", "/nobody", &tiny), -2);
+    err |= refused(s, torc_route_limit(s, "TRACE", "/plain", &tiny), -2);
+    err |= refused(s, torc_route_limit(s, "GET", "/deep", &tiny), -17);
     return err;
 }
 
@@ -200,6 +217,11 @@ int main(int argc, char **argv)
         {"*", "/any", names, "any"},
         {"PUT", "/any", names, "put"},
         {"PROPFIND", "/dav", names, "dav"},
+        {"POST", "/small", read_all, NULL},
+        {"POST", "/large", read_all, NULL},
+        {"POST", "/late", read_all, NULL},
+        {"GET", "/deep", deep, NULL},
+        {"GET", "/api/deep", deep, NULL},
     };
     torc_server *s = torc_server_new("layers");
     if (!s) return 1;
@@ -207,6 +229,11 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
         err |= torc_route(s, routes[i].method, routes[i].path, routes[i].fn,
                           (void *)(uintptr_t)routes[i].arg);
+    err |= torc_route_limit(s, "POST", "/small", &(torc_route_limits){.max_body = 4});
+    err |= torc_route_limit(s, "POST", "/large", &(torc_route_limits){.max_body = 1 << 20});
+    err |= torc_route_limit(s, "POST", "/late", &(torc_route_limits){.body_timeout_ms = 100});
+    err |= torc_route_limit(s, "GET", "/deep", &(torc_route_limits){.stack_size = 512 * 1024});
+    err |= torc_route_limit(s, "GET", "/api/deep", &(torc_route_limits){.stack_size = 512 * 1024});
     err |= torc_use(s, "/api", outer, "o");
     err |= torc_use(s, "/api/", waiting, "w");
     err |= torc_use(s, "/admin", guard, "g");

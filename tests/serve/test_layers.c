@@ -152,6 +152,39 @@ static void test_own_answers(void **state)
     server_stop(&s);
 }
 
+static void expect_body(const struct server *s, const char *path, size_t size, int status,
+                        const char *body)
+{
+    struct client c;
+    struct reply r = {0};
+    client_open(&c, s);
+    client_sendf(&c, "POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n", path, size);
+    client_send_zeros(&c, status == 200 ? size : 0);
+    client_reply(&c, "POST", &r);
+    assert_int_equal(r.status, status);
+    assert_string_equal(r.body, body);
+    client_close(&c);
+    reply_free(&r);
+}
+
+static void test_routes_with_limits(void **state)
+{
+    struct server s;
+    (void)state;
+    server_start(&s, "--max-body", "10", "--max-requests", "8");
+    expect_body(&s, "/small", 4, 200, "4");
+    expect_body(&s, "/small", 5, 413, "{\"all\":413,\"nested\":0}");
+    expect_body(&s, "/large", 1 << 20, 200, "1048576");
+    expect_body(&s, "/large", (1 << 20) + 1, 413, "{\"all\":413,\"nested\":0}");
+    expect_body(&s, "/nobody", 11, 413, "{\"all\":413,\"nested\":0}");
+    expect_body(&s, "/late", 10, 408, "{\"all\":408,\"nested\":0}"); /* none of it comes */
+    for (int i = 0; i < 3; i++) {
+        expect(&s, "GET", "/deep", "", 200, "deep 3 0 next=-22");
+        expect(&s, "GET", "/api/deep", "", 200, "deep 3 0 next=-114");
+    }
+    server_stop(&s);
+}
+
 static void test_late_head(void **state)
 {
     struct server s;
@@ -222,7 +255,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_order),     cmocka_unit_test(test_stops),
         cmocka_unit_test(test_prefixes),  cmocka_unit_test(test_own_answers),
         cmocka_unit_test(test_late_head), cmocka_unit_test(test_methods),
-        cmocka_unit_test(test_fallback),
+        cmocka_unit_test(test_fallback),  cmocka_unit_test(test_routes_with_limits),
     };
     const struct CMUnitTest of_cores[] = {cmocka_unit_test(test_limits)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
