@@ -14,14 +14,14 @@ struct layer {
     struct prefix prefix;
 };
 
-/* What a route runs in place of its handler. */
+/* What a route runs in place of its handler: each step in turn, the handler as the last. */
 struct chain {
     struct chain *next;
-    struct route inner; /* the handler itself */
-    uint32_t n;
+    uint32_t last; /* index of the handler */
     struct step {
-        const struct layer *layer;
-        bool look; /* whether it applies depends on the path */
+        torc_handler *fn;
+        void *arg;
+        const struct prefix *look; /* it applies if this has the path; NULL: to all */
     } step[];
 };
 
@@ -33,22 +33,17 @@ struct middleware {
 
 /* ---- running ---- */
 
-/* Runs what is inside of the middleware that has asked for it, and sees to it that there is a
- * response. */
-static void run_rest(struct torc_req *rq)
+/* Runs the next step that applies, and with it what is inside of it; then there is a response. */
+static inline void run_rest(struct torc_req *rq)
 {
     const struct chain *c = rq->chain;
-    const struct route *run = &c->inner;
-    while (rq->chain_at < c->n) {
-        const struct step *s = &c->step[rq->chain_at++];
-        if (s->look && !prefix_has(&s->layer->prefix, rq->target.path)) continue;
-        s->layer->fn(rq, s->layer->arg);
-        run = NULL;
-        break;
-    }
-    rq->chain_at = c->n + 1; /* what has not run by now, never does */
-    if (run) run->fn(rq, run->arg);
-    handler_complete(rq);
+    const struct step *s = &c->step[rq->chain_at];
+    while (s->look && !prefix_has(s->look, rq->target.path)) s++;
+    rq->chain_at = (uint32_t)(s - c->step) + 1;
+    s->fn(rq, s->arg);
+    rq->chain_at = c->last + 1; /* what has not run by now, never does */
+    const struct response *r = &rq->response;
+    if (UNLIKELY(!r->status || !r->ended || rq->groups)) handler_complete(rq);
 }
 
 static void run_chain(struct torc_req *rq, void *arg)
@@ -62,9 +57,10 @@ int torc_next(torc_req *rq)
 {
     if (!rq->route || rq->route->fn != run_chain) return -EINVAL;
     if (request_scope(rq) != &rq->scope) return -EPERM;
-    if (rq->chain_at > rq->chain->n) return -EALREADY;
+    if (rq->chain_at > rq->chain->last) return -EALREADY;
     run_rest(rq);
-    return rq->response.status ? rq->response.status : rq->cancelled ? rq->cancelled : -ENOMEM;
+    if (LIKELY(rq->response.status)) return rq->response.status;
+    return rq->cancelled ? rq->cancelled : -ENOMEM;
 }
 
 /* ---- building ---- */
@@ -115,18 +111,21 @@ static int wrap(struct route *route, slice pattern, void *arg)
 {
     struct middleware *m = arg;
     if (route->fn == run_chain) return 0; /* an earlier call ran out of memory after it */
-    struct chain *c = malloc(sizeof *c + m->n * sizeof c->step[0]);
+    struct chain *c = malloc(sizeof *c + (m->n + 1) * sizeof c->step[0]);
     if (!c) return -ENOMEM;
-    c->n = 0;
+    uint32_t n = 0;
     for (const struct layer *l = m->first; l; l = l->next) {
         enum prefix_match match = prefix_of_pattern(&l->prefix, pattern);
-        if (match != PREFIX_NEVER) c->step[c->n++] = (struct step){l, match == PREFIX_SOMETIMES};
+        if (match == PREFIX_NEVER) continue;
+        const struct prefix *look = match == PREFIX_SOMETIMES ? &l->prefix : NULL;
+        c->step[n++] = (struct step){l->fn, l->arg, look};
     }
-    if (c->n == 0) {
+    if (n == 0) {
         free(c);
         return 0;
     }
-    c->inner = *route;
+    c->step[n] = (struct step){route->fn, route->arg, NULL};
+    c->last = n;
     c->next = m->chains;
     m->chains = c;
     route->fn = run_chain;

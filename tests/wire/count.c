@@ -1,8 +1,10 @@
 /* Serves N requests for /plaintext on each of several in-memory keep-alive connections, for
- * callgrind to count the instructions (instructions.sh). Built three times: with COUNT_TIMING as
- * under --timing, with COUNT_TIMELINE as under --timeline. */
+ * callgrind to count the instructions (instructions.sh). Built four times: with COUNT_TIMING as
+ * under --timing, with COUNT_TIMELINE as under --timeline, with COUNT_LAYERS behind three
+ * middlewares. */
 
 #include "base/recorder.h"
+#include "http/middleware.h"
 #include "http/observe.h"
 #include "lab_core.h"
 
@@ -24,6 +26,26 @@ enum { CONNS_MAX = 1024 };
 /* The request that wrk sends. */
 static const slice request = SLICE("GET /plaintext HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n");
 
+#ifdef COUNT_LAYERS
+/* The shortest there is. */
+static void pass(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_next(rq);
+}
+
+static struct middleware *three_layers(void)
+{
+    struct middleware *m = middleware_new();
+    const char *why;
+    for (int i = 0; i < 3; i++) {
+        int err = middleware_add(m, SLICE("/"), pass, NULL, &why);
+        ASSERT(err == 0);
+    }
+    return m;
+}
+#endif
+
 int main(int argc, char **argv)
 {
     uint64_t n, conns = 1;
@@ -35,6 +57,9 @@ int main(int argc, char **argv)
     static struct lab_core rig;
     static struct mem_client *client[CONNS_MAX];
     struct recorder recorder = {0};
+#ifdef COUNT_LAYERS
+    rig.around = three_layers();
+#endif
     lab_core_open(&rig);
 #ifdef COUNT_TIMING
     http_observe(&rig.http, true, &recorder);
@@ -54,6 +79,7 @@ int main(int argc, char **argv)
     uint64_t served = rig.http.stats.requests;
     for (uint64_t i = 0; i < conns; i++) mem_free(&rig.io, client[i]);
     lab_core_close(&rig);
+    middleware_free(rig.around);
     recorder_free(&recorder);
     printf("%llu requests served\n", (unsigned long long)served);
     return served == n * conns ? 0 : 1;

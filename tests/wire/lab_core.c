@@ -27,7 +27,7 @@ void lab_core_open(struct lab_core *r)
     int err = io_open(&r->io, &mem_engine, &config);
     ASSERT(err == 0);
     options_free(set);
-    r->router = lab_routes();
+    r->router = lab_routes(r->around);
     http_open(&r->http, &r->io, &r->limits, r->router, 0);
     r->io.user = r;
     r->io.on_turn_end = on_turn_end;

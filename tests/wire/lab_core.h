@@ -12,6 +12,7 @@ struct lab_core {
     struct http_limits limits; /* torc-lab's defaults, except max_body */
     struct io_accept accept;
     struct router *router;
+    struct middleware *around; /* of the routes; NULL: none. Set before it is opened */
 };
 
 void lab_core_open(struct lab_core *r);

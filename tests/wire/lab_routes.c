@@ -39,10 +39,11 @@ int torc_static(torc_server *s, const char *prefix)
     return torc_route(s, "GET", pattern, no_root, NULL);
 }
 
-struct router *lab_routes(void)
+struct router *lab_routes(struct middleware *around)
 {
     struct router *router = router_new();
     int err = router ? lab_mount((torc_server *)router) : -ENOMEM;
+    if (err == 0 && around) err = middleware_wrap(around, router);
     ASSERT(err == 0);
     router_freeze(router);
     return router;

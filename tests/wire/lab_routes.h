@@ -1,7 +1,7 @@
 #pragma once
 /* The routes of torc-lab without its server. */
 
-#include "http/router.h"
+#include "http/middleware.h"
 
-/* A frozen router; the caller frees it. */
-struct router *lab_routes(void);
+/* A frozen router, with this middleware unless it is NULL; the caller frees both. */
+struct router *lab_routes(struct middleware *around);
