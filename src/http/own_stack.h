@@ -1,7 +1,7 @@
 #pragma once
 /* A handler on a stack of its own size. */
 
-#include "http/router.h"
+#include "http/route.h"
 
 struct own_stack;
 

@@ -2,7 +2,9 @@
 /* The routes of a router; shared by router.c, which finds them, and router_add.c, which adds them.
  */
 
-#include "http/router.h"
+#include "base/slice.h"
+#include "http/method.h"
+#include "http/route.h"
 
 #define ROUTE_ANYTHING SLICE("/*") /* the pattern of the two that stand for none */
 

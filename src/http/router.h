@@ -10,9 +10,8 @@
  *
  * One thread adds routes; after router_freeze any number of threads may find them. */
 
-#include "base/slice.h"
 #include "http/method.h"
-#include "torc.h"
+#include "http/route.h"
 
 enum {
     ROUTE_PARAMS = 8,    /* per pattern */
@@ -21,18 +20,6 @@ enum {
 };
 
 struct router;
-
-struct route {
-    torc_handler *fn; /* first, where tools/trace/README.md has it read */
-    void *arg;
-    const struct route_limits *limits; /* NULL: those of the server */
-};
-
-/* What differs for a route; 0: it does not. */
-struct route_limits {
-    uint64_t max_body;     /* bytes */
-    uint64_t body_timeout; /* ns */
-};
 
 struct route_match {
     const struct route *route; /* route for the method, or NULL; lives as long as the router */

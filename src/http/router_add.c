@@ -1,6 +1,7 @@
 /* The making of a router: routes are added, then frozen. */
 
 #include "http/route_tree.h"
+#include "http/router.h"
 #include "http/target.h"
 
 #include <errno.h>
