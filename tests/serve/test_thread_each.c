@@ -38,7 +38,7 @@ static void connections_beyond_the_threads_wait(void **state)
     struct server s;
     struct client held[THREADS], next;
     struct reply r = {0};
-    server_start(&s, "--threads", "3");
+    server_start(&s, "--threads", "3", "--drain-timeout", "100ms"); /* two are held to the end */
     for (int i = 0; i < THREADS; i++) {
         client_open(&held[i], &s);
         client_ask(&held[i], "GET", "/delay/60000", "");
