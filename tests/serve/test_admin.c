@@ -69,12 +69,11 @@ static void test_requests_in_progress(void **state)
 {
     enum { N = 3 };
     struct server s;
-    struct client admin, idle, waits[N], reads;
+    struct client idle, waits[N], reads;
     struct reply r = {0};
     (void)state;
     server_start(&s);
-    client_open_admin(&admin, &s);
-    client_get(&admin, "/requests.json", 200, &r);
+    stats_requests(&s, &r);
     assert_string_equal(r.body, "{\"cores_that_do_not_answer\":[],\"requests\":[],"
                                 "\"in_progress\":0,\"listed\":0}\n");
     client_open(&idle, &s);
@@ -86,7 +85,7 @@ static void test_requests_in_progress(void **state)
     client_open(&reads, &s);
     client_ask(&reads, "POST", "/upload", "Content-Length: 5\r\n");
     stats_await(&s, "total.requests_started", N + 2);
-    client_get(&admin, "/requests.json", 200, &r);
+    stats_requests(&s, &r);
     assert_non_null(strstr(r.body, "\"in_progress\":4,\"listed\":4}"));
     assert_non_null(strstr(r.body, "{\"method\":\"GET\",\"route\":\"/delay/:ms\",\"core\":0,"));
     assert_non_null(strstr(r.body, "\"waits_for\":[\"sleep\"]}"));
@@ -96,7 +95,6 @@ static void test_requests_in_progress(void **state)
     for (int i = 0; i < N; i++) client_reset(&waits[i]);
     client_close(&reads);
     client_close(&idle);
-    client_close(&admin);
     reply_free(&r);
     server_stop(&s);
 }

@@ -278,7 +278,7 @@ static void test_ticks_end_in_a_drain(void **state)
     (void)state;
     server_start(&s, "--cores", "1", "--tick", "await", "--drain-timeout", "1h");
     stats_await(&s, "total.ticks", 1);
-    client_fetch(&s.admin, "/requests.json", &r);
+    stats_requests(&s, &r);
     assert_non_null(strstr(r.body, "\"route\":\"torc_every\""));
     assert_non_null(strstr(r.body, "\"client or drain\""));
     reply_free(&r);
@@ -339,13 +339,17 @@ static void limit_stack(void *arg)
     if (setrlimit(RLIMIT_STACK, &limit) < 0) _exit(125);
 }
 
-/* Asks for what the server does not outlive. */
-static int status_after(struct server *s, const char *path)
+/* Asks for what the server does not outlive, and `leaves` once a job of it runs. */
+static int status_after(struct server *s, const char *path, bool leaves)
 {
     struct client c;
     server_start_prepared(s, limit_stack, NULL, (const char *const[]){"--cores", "1", NULL});
     client_open(&c, s);
     client_ask(&c, "GET", path, "");
+    if (leaves) {
+        server_await_log(s, "begun 0\n");
+        client_reset(&c);
+    }
     int status = server_wait(s);
     client_close(&c);
     return status;
@@ -365,20 +369,22 @@ static void test_an_overflow_off_the_fibers_is_told_of(void **state)
 {
     static const struct {
         const char *path, *what;
+        bool leaves;
     } cases[] = {
         {"/overflow/attended/x",
-         "a job of GET /overflow/attended/:how: the stack of its thread, torc-work"},
-        {"/overflow/left/x",
-         "a job of GET /overflow/left/:how: the stack of its thread, torc-work"},
+         "a job of GET /overflow/attended/:how: the stack of its thread, torc-work", false},
+        {"/overflow/left/x", "a job of GET /overflow/left/:how: the stack of its thread, torc-work",
+         false},
         {"/overflow/later/x",
-         "a job of GET /overflow/later/:how: the stack of its thread, torc-work"},
-        {"/overflow/posted", "a function posted by torc_post: the stack of its thread, torc-0"},
+         "a job of GET /overflow/later/:how: the stack of its thread, torc-work", true},
+        {"/overflow/posted", "a function posted by torc_post: the stack of its thread, torc-0",
+         false},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct server s;
         char want[256];
-        assert_ended_by_fault(status_after(&s, cases[i].path));
+        assert_ended_by_fault(status_after(&s, cases[i].path, cases[i].leaves));
         snprintf(want, sizeof want,
                  "torc: stack overflow in %s, has 1024 KiB (start the process "
                  "under a higher ulimit -s, or keep large objects off the stack)\n",
@@ -393,12 +399,12 @@ static void test_another_fault_is_none_of_torcs(void **state)
 {
     struct server s;
     (void)state;
-    assert_ended_by_fault(status_after(&s, "/nowhere"));
+    assert_ended_by_fault(status_after(&s, "/nowhere", false));
     assert_null(strstr(server_log(&s), "stack overflow in"));
     server_free(&s);
 
     setenv("OWN_HANDLER", "1", 1);
-    assert_int_equal(status_after(&s, "/nowhere"), 3);
+    assert_int_equal(status_after(&s, "/nowhere", false), 3);
     unsetenv("OWN_HANDLER");
     assert_non_null(strstr(server_log(&s), "the program's own handler\n"));
     assert_null(strstr(server_log(&s), "stack overflow in"));

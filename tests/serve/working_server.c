@@ -202,6 +202,7 @@ static int overflow(torc_job *job, void *arg)
 /* Until its request has ended, and longer. */
 static int overflow_later(torc_job *job, void *arg)
 {
+    say("begun", 0);
     while (!torc_work_cancelled(job)) usleep(100);
     usleep(100 * 1000);
     return overflow(job, arg);
@@ -321,7 +322,7 @@ int main(int argc, char **argv)
         {"/ticked", ticked, NULL},
         {"/overflow/attended/:how", attends, &job_overflow},
         {"/overflow/left/:how", leaves, &job_overflow},
-        {"/overflow/later/:how", hurries, &job_overflow_later},
+        {"/overflow/later/:how", leaves, &job_overflow_later},
         {"/overflow/posted", posts_overflow, NULL},
         {"/nowhere", attends, &job_nowhere},
     };

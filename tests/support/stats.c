@@ -1,6 +1,6 @@
 #include "stats.h"
 
-#include "client.h"
+#include <string.h>
 
 json_t *stats_get(const struct server *s)
 {
@@ -40,6 +40,18 @@ void stats_await(const struct server *s, const char *path, double want)
 void stats_await_more(const struct server *s, const char *path, double want)
 {
     await(s, path, want, 1e300);
+}
+
+void stats_requests(const struct server *s, struct reply *r)
+{
+    static const char all[] = "{\"cores_that_do_not_answer\":[],";
+    for (double until = now_seconds() + SERVER_SECONDS; now_seconds() < until; sleep_ms(5)) {
+        client_fetch(&s->admin, "/requests.json", r);
+        assert_int_equal(r->status, 200);
+        if (strncmp(r->body, all, sizeof all - 1) == 0) return;
+    }
+    print_error("a core does not answer: %s\n", r->body);
+    fail();
 }
 
 double stats_settled(const struct server *s, const char *path)
