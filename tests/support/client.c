@@ -105,6 +105,7 @@ ssize_t client_more(struct client *c)
     }
     c->buf = c->mem;
     ssize_t n = tcp_try_receive(c->fd, c->buf + c->len, c->cap - c->len);
+    c->failed = n < 0 ? (int)n : 0;
     if (n < 0) return n;
     c->len += (size_t)n;
     c->received += (uint64_t)n;
@@ -278,7 +279,9 @@ void client_reply(struct client *c, const char *method, struct reply *r)
 {
     bool whole = client_try_reply(c, method, r);
     if (!whole)
-        print_error("incomplete response: %s%.*s\n", r->head ? r->head : "", (int)c->len, c->buf);
+        print_error("incomplete response, then %s: %s%.*s\n",
+                    c->failed ? strerror(-c->failed) : "the end", r->head ? r->head : "",
+                    (int)c->len, c->buf);
     assert_true(whole);
 }
 

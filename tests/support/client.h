@@ -14,6 +14,7 @@ struct client {
     char *mem; /* the allocation that buf points into */
     size_t cap;
     uint64_t received; /* bytes received in total */
+    int failed;        /* negative errno of the last receive; 0 if it got something or the end */
 };
 
 /* One response. Freed by reply_free, which also readies it for use again; zero it before that. */

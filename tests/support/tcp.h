@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
-enum { TCP_SECONDS = 30 }; /* what one send or receive may take */
+enum { TCP_SECONDS = 60 }; /* what one send or receive may take, on a busy machine as well */
 
 struct tcp_how {
     const char *source; /* the IPv4 address to come from, or NULL */
