@@ -57,10 +57,11 @@ int main(int argc, char **argv)
     static struct lab_core rig;
     static struct mem_client *client[CONNS_MAX];
     struct recorder recorder = {0};
+    struct middleware *around = NULL;
 #ifdef COUNT_LAYERS
-    rig.around = three_layers();
+    around = three_layers();
 #endif
-    lab_core_open(&rig);
+    lab_core_open_around(&rig, around);
 #ifdef COUNT_TIMING
     http_observe(&rig.http, true, &recorder);
 #endif
@@ -79,7 +80,7 @@ int main(int argc, char **argv)
     uint64_t served = rig.http.stats.requests;
     for (uint64_t i = 0; i < conns; i++) mem_free(&rig.io, client[i]);
     lab_core_close(&rig);
-    middleware_free(rig.around);
+    middleware_free(around);
     recorder_free(&recorder);
     printf("%llu requests served\n", (unsigned long long)served);
     return served == n * conns ? 0 : 1;

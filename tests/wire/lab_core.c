@@ -15,7 +15,7 @@ static void on_turn_end(struct io *io)
     http_end_turn(&((struct lab_core *)io->user)->http, io->now);
 }
 
-void lab_core_open(struct lab_core *r)
+void lab_core_open_around(struct lab_core *r, struct middleware *around)
 {
     struct option_set *set = options_new();
     ASSERT(set);
@@ -27,7 +27,7 @@ void lab_core_open(struct lab_core *r)
     int err = io_open(&r->io, &mem_engine, &config);
     ASSERT(err == 0);
     options_free(set);
-    r->router = lab_routes(r->around);
+    r->router = lab_routes(around);
     http_open(&r->http, &r->io, &r->limits, r->router, 0);
     r->io.user = r;
     r->io.on_turn_end = on_turn_end;

@@ -3,6 +3,7 @@
 
 #include "../support/mem_engine.h"
 #include "http/context.h"
+#include "http/middleware.h"
 
 enum { LAB_CORE_MAX_BODY = 64 * 1024 }; /* --max-body, for every engine that runs the cases */
 
@@ -12,10 +13,15 @@ struct lab_core {
     struct http_limits limits; /* torc-lab's defaults, except max_body */
     struct io_accept accept;
     struct router *router;
-    struct middleware *around; /* of the routes; NULL: none. Set before it is opened */
 };
 
-void lab_core_open(struct lab_core *r);
+/* `around` is middleware of the routes, which the caller frees; NULL: none. */
+void lab_core_open_around(struct lab_core *r, struct middleware *around);
+
+static inline void lab_core_open(struct lab_core *r)
+{
+    lab_core_open_around(r, NULL);
+}
 
 /* What a closed connection has leaked; NULL for nothing. */
 const char *lab_core_leak(const struct lab_core *r);
