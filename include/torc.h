@@ -845,6 +845,27 @@ TORC_API int torc_metrics_add(torc_server *s, torc_metrics_fn *fn, void *arg);
 TORC_API int torc_metric(torc_metrics *out, torc_metric_kind kind, const char *name,
                          const char *help, double value);
 
+/* What the requests of a server have done, summed over its cores; those of the admin side are left
+ * out. Times are seconds. Over a stretch of time, between two readings, the concurrency of requests
+ * is the change of `lifetime` by that of `wall`, their parallelism that of `on_core` by that of
+ * `wall`, and their asynchrony 1 less that of `held` by that of `lifetime`. */
+typedef struct torc_measures {
+    double wall;        /* since the server was started */
+    double lifetime;    /* from arrival to end; of requests in progress, until now */
+    double on_core;     /* while the cores ran their code */
+    double held;        /* while they held a thread: on the engine threads all of `lifetime` */
+    unsigned cores;     /* threads that run handlers, each one request at a time */
+    const char *engine; /* "io_uring", "epoll" or "threads"; a literal */
+} torc_measures;
+
+/* Reads them. Any thread, a handler too, whose own request is counted until now. Does not wait: it
+ * reads some counters of each core, which takes less than a microsecond for each, and nothing while
+ * nobody asks. The rate of the clock of `on_core` is known better the longer the server runs, so
+ * that this sum may be corrected by a little, downwards too.
+ *
+ * 0, or -ESHUTDOWN before the server is ready, while *out is left alone, and once it has ended. */
+TORC_API int torc_server_measures(const torc_server *s, torc_measures *out);
+
 #ifdef __cplusplus
 }
 #endif

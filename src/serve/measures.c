@@ -64,6 +64,24 @@ static void read_core(const struct measures *m, const struct core *c, struct mea
     told->held = m->holds_thread ? told->lifetime : told->on_core;
 }
 
+static void add(struct measured *sum, const struct measured *one)
+{
+    sum->lifetime += one->lifetime;
+    sum->on_core += one->on_core;
+    sum->held += one->held;
+}
+
+struct measured measures_now(const struct measures *m)
+{
+    struct measured sum = {0};
+    for (uint32_t i = 0; i < m->n_cores; i++) {
+        struct measured one = {0};
+        read_core(m, &m->cores[i], &one);
+        add(&sum, &one);
+    }
+    return sum;
+}
+
 int measures_read(struct measures *m, struct io *io)
 {
     m->io = io;
@@ -85,11 +103,7 @@ static double seconds(uint64_t ns)
 static struct measured sum_of(const struct measures *m)
 {
     struct measured sum = {0};
-    for (uint32_t i = 0; i < m->n_cores; i++) {
-        sum.lifetime += m->told[i].lifetime;
-        sum.on_core += m->told[i].on_core;
-        sum.held += m->told[i].held;
-    }
+    for (uint32_t i = 0; i < m->n_cores; i++) add(&sum, &m->told[i]);
     return sum;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 /* The three measures of a run: concurrency L, parallelism P and asynchrony A. All of it runs on the
- * admin core, which reads what the cores have counted. */
+ * admin core, which reads what the cores have counted; but measures_now may run anywhere. */
 
 #include "base/json.h"
 #include "io/io.h"
@@ -32,6 +32,10 @@ struct measures {
 void measures_begin(struct measures *m, const struct core *cores, uint32_t n_cores,
                     bool holds_thread, uint64_t started_at);
 void measures_end(struct measures *m);
+
+/* The sums of all cores now, from any thread. Between two of these, those of `on_core` may be
+ * corrected downwards. */
+struct measured measures_now(const struct measures *m);
 
 /* Somebody asks: reads all cores. `io` is the admin core's. 0, or -ENOMEM. */
 int measures_read(struct measures *m, struct io *io);

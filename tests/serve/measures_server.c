@@ -3,6 +3,7 @@
 
 #include <torc.h>
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -37,13 +38,32 @@ static void sums(torc_req *rq, void *arg)
                 (double)computed / 1e9, (double)lived / 1e9);
 }
 
+static void measures(torc_req *rq, void *s)
+{
+    torc_measures m;
+    if (torc_server_measures(s, &m) < 0) return;
+    torc_replyf(rq, 200,
+                "{\"wall\":%.9f,\"lifetime\":%.9f,\"on_core\":%.9f,\"held\":%.9f,\"cores\":%u,"
+                "\"engine\":\"%s\"}",
+                m.wall, m.lifetime, m.on_core, m.held, m.cores, m.engine);
+}
+
+/* Before the server is ready, and once it has ended. */
+static bool is_shut(const torc_server *s)
+{
+    torc_measures m = {.wall = -1};
+    return torc_server_measures(s, &m) == -ESHUTDOWN && m.wall == -1;
+}
+
 int main(int argc, char **argv)
 {
     torc_server *s = torc_server_new("measured");
     if (!s || torc_route(s, "GET", "/spin", spin, NULL) < 0 ||
-        torc_route(s, "GET", "/sums", sums, NULL) < 0)
+        torc_route(s, "GET", "/sums", sums, NULL) < 0 ||
+        torc_route(s, "GET", "/measures", measures, s) < 0 || !is_shut(s))
         return 1;
     int status = torc_server_main(s, argc, argv);
+    if (!is_shut(s)) status = 1;
     torc_server_free(s);
     return status;
 }

@@ -119,12 +119,59 @@ static void test_several_clients(void **state)
     server_stop(&s);
 }
 
+/* ---- the same for the program ---- */
+
+static json_t *ask_program(const struct server *s)
+{
+    struct reply r = {0};
+    client_fetch(&s->addr, "/measures", &r);
+    assert_int_equal(r.status, 200);
+    json_t *found = json_read(r.body);
+    reply_free(&r);
+    return found;
+}
+
+/* The sum of a reading by the program between two by the admin side lies between theirs, but for
+ * what is known better of the clock's rate meanwhile. */
+static void assert_between(json_t *found, const char *name, double before, double after)
+{
+    double v = json_number(found, name), slack = 1e-6 + 1e-3 * after;
+    if (v < before - slack || v > after + slack)
+        print_error("%s: %.9f is not between %.9f and %.9f\n", name, v, before, after);
+    assert_true(v >= before - slack && v <= after + slack);
+}
+
+static void test_the_program_reads_the_same(void **state)
+{
+    struct server s;
+    struct client waits;
+    (void)state;
+    server_start(&s, "--cores", server_two_cores());
+    drive(&s, 1);
+    client_open(&waits, &s);
+    client_ask(&waits, "GET", "/spin", ""); /* one is in progress */
+    struct sums before = read_sums(&s);
+    json_t *found = ask_program(&s);
+    struct sums after = read_sums(&s);
+    assert_between(found, "wall", before.wall, after.wall);
+    assert_between(found, "lifetime", before.lifetime, after.lifetime);
+    assert_between(found, "on_core", before.on_core, after.on_core);
+    assert_between(found, "held", before.held, after.held);
+    assert_true(before.lifetime > 0.2 && before.on_core > 0.1);
+    assert_string_equal(json_text(found, "engine"), server_engine);
+    assert_true(is_held() || json_number(found, "cores") == 2);
+    json_decref(found);
+    client_close(&waits);
+    server_stop(&s); /* asserts that the program ends well: see is_shut */
+}
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_client),
         cmocka_unit_test(test_several_clients),
+        cmocka_unit_test(test_the_program_reads_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
