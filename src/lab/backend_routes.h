@@ -9,6 +9,10 @@ int fetch_routes_mount(torc_server *s);
 int pg_routes_mount(torc_server *s);
 int redis_routes_mount(torc_server *s);
 
+/* Whether the backend of these routes is configured; without it they are 501. */
+bool fetch_routes_given(void);
+bool pg_routes_given(void);
+
 /* Each frees what the routes have opened, after torc_server_main. */
 void fetch_routes_free(void);
 void pg_routes_free(void);

@@ -113,6 +113,11 @@ int fetch_routes_mount(torc_server *s)
     return err < 0 ? err : torc_route(s, "GET", "/fetch", fetch, NULL);
 }
 
+bool fetch_routes_given(void)
+{
+    return upstream != NULL;
+}
+
 void fetch_routes_free(void)
 {
     torc_client_free(client);

@@ -4,6 +4,7 @@
 #include "backend_routes.h"
 #include "json_routes.h"
 #include "lab.h"
+#include "page_routes.h"
 #include "work_routes.h"
 
 #include <signal.h>
@@ -11,6 +12,8 @@
 
 static const char about[] =
     "The torc server with routes for benchmarks:\n"
+    "  GET /                        for a browser: all of these, the measures, two experiments\n"
+    "  GET /measures                the sums that L, P and A are made of, as JSON\n"
     "  GET /plaintext               Hello, World!\n"
     "  GET /json                    {\"message\":\"Hello, World!\"}\n"
     "  GET /json/COUNT?m=           the first COUNT (1 to 50) of built-in items, with totals\n"
@@ -51,6 +54,7 @@ static int mount(void)
     if (err == 0) err = fetch_routes_mount(s);
     if (err == 0) err = pg_routes_mount(s);
     if (err == 0) err = redis_routes_mount(s);
+    if (err == 0) err = page_routes_mount(s);
     return err;
 }
 

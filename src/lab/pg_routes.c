@@ -208,6 +208,11 @@ static void fortunes(torc_req *rq, void *arg)
     reply_fortunes(rq, f, n);
 }
 
+bool pg_routes_given(void)
+{
+    return conninfo != NULL;
+}
+
 void pg_routes_free(void)
 {
     torc_pg_free(pg);
@@ -220,6 +225,11 @@ static void db(torc_req *rq, void *arg)
 }
 
 static torc_handler *const fortunes = db;
+
+bool pg_routes_given(void)
+{
+    return false;
+}
 
 void pg_routes_free(void) {}
 #endif

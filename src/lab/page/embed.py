@@ -1,0 +1,35 @@
+"""embed.py OUTPUT FILE...: writes C that holds the files of the page, for page_routes.c."""
+
+import hashlib
+import sys
+from pathlib import Path
+
+TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "?": "\\?", "\t": "\\t", "\n": "\\n"})
+
+
+def literals(text):
+    """A string of C, a line of text in each line; what is not ASCII as bytes in octal."""
+    for line in text.splitlines(keepends=True):
+        escaped = line.translate(ESCAPES)
+        yield '"' + "".join(c if ord(c) < 128 else "".join(f"\\{b:03o}" for b in c.encode()) for c in escaped) + '"'
+
+
+def entry(path):
+    data = path.read_bytes()
+    route = "/" if path.suffix == ".html" else f"/{path.name}"
+    kind = f"{TYPES[path.suffix]}; charset=utf-8"
+    tag = hashlib.sha256(data).hexdigest()[:16]
+    body = "\n     ".join(literals(data.decode()))
+    return f'    {{"{route}", "{kind}", "\\"{tag}\\"", {len(data)},\n     {body}}},\n'
+
+
+def main():
+    output, *files = map(Path, sys.argv[1:])
+    entries = "".join(map(entry, files))
+    output.write_text(
+        f'#include "lab/page_routes.h"\n\nconst struct page_file page_files[] = {{\n{entries}    {{0}},\n}};\n'
+    )
+
+
+main()
