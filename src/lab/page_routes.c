@@ -51,8 +51,7 @@ static void measures(torc_req *rq, void *s)
         torc_reply_error(rq, 503);
         return;
     }
-    if (set(rq, "Content-Type", "application/json") < 0 ||
-        set(rq, "Cache-Control", "no-store") < 0)
+    if (set(rq, "Content-Type", "application/json") < 0 || set(rq, "Cache-Control", "no-store") < 0)
         return;
     torc_replyf(rq, 200,
                 "{\"engine\":\"%s\",\"cores\":%u,\"upstream\":%s,\"pg\":%s,\"wall_seconds\":%.9f,"

@@ -8,7 +8,7 @@ const PG_CONNECTIONS = 4; // of a core of the server to its database
 const ROUNDS = 4; // of each mode: that all of one take longer than all of the other is chance once in seventy
 const LESS = 0.6; // of the time one after another, at most, that requests or waits together take
 const EVERY = 2000; // ms, of the live measures
-const HEAD = 20, FOOT = 20, LANE_MOST = 16; // px
+const HEAD = 20, FOOT = 20, LANE_MOST = 32; // px
 const calm = matchMedia('(prefers-reduced-motion: reduce)');
 
 let now, v; // the experiment that is shown, and its parameters
@@ -426,20 +426,21 @@ function drawGroups() {
     const lanes = now === client ? v.n : ROUNDS;
     const lane = Math.min((high - FOOT - HEAD * groups.length) / (lanes * groups.length), LANE_MOST);
     const x = ms => ms / most * wide;
+    const foot = groups.length * (HEAD + lanes * lane), front = draw('g', {});
     svg.replaceChildren();
     groups.forEach((group, i) => {
         const top = i * (HEAD + lanes * lane) + HEAD;
         svg.append(draw('text', {x: 0, y: top - 6}, group.title));
         for (let k = 0; k < lanes; k++)
             svg.append(draw('rect', {class: 'lane', x: 0, y: top + k * lane, width: wide, height: lane * 0.85}));
-        group.bars.forEach((bar, k) => svg.append(drawBar(group, bar, k, x, top + k * lane, lane * 0.85, clock)));
+        group.bars.forEach((bar, k) => front.append(drawBar(group, bar, k, x, top + k * lane, lane * 0.85, clock)));
     });
-    const foot = groups.length * (HEAD + lanes * lane);
     for (let k = 0; k < 4; k++) {
         const at = k / 4 * wide;
         svg.append(draw('line', {class: 'tick', x1: at, x2: at, y1: HEAD, y2: foot}),
-            draw('text', {x: at, y: foot + 14}, time(k / 4 * most)));
+            draw('text', {x: at, y: foot + 14}, k ? time(k / 4 * most) : '0'));
     }
+    svg.append(front);
     describe();
 }
 
