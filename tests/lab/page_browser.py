@@ -4,6 +4,8 @@ experiments, bars, verdict, measures, and a link that reproduces. Exits 77, sayi
 import argparse
 import contextlib
 import re
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -42,6 +44,18 @@ UNNAMED = """[...document.querySelectorAll('input, select, button, a, svg, progr
 DRAWN = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 ROWS = "[...document.querySelectorAll('#table tbody tr')].map(row => [...row.cells].map(cell => cell.textContent))"
 OPTIONS = None
+
+
+@contextlib.contextmanager
+def waiting(url, count):
+    """So many requests that wait for a minute; then their clients reset them."""
+    host, port = url.removeprefix("http://").split(":")
+    with contextlib.ExitStack() as stack:
+        for _ in range(count):
+            one = stack.enter_context(socket.create_connection((host, int(port))))
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            one.sendall(b"GET /delay/60000 HTTP/1.1\r\nHost: a\r\n\r\n")
+        yield
 
 
 @contextlib.contextmanager
@@ -177,6 +191,11 @@ class Page(unittest.IsolatedAsyncioTestCase):
         await self.open()
         await self.page.until("/^\\d/.test(document.getElementById('live-l').textContent)")
         self.assertIn(f"Engine {OPTIONS.engine}, ", await self.text("server"))
+        with waiting(self.url, 3):
+            await self.page.until("Number(document.getElementById('live-l').textContent) > 2.9")
+            self.assertLess(float(await self.text("live-p")), 1)
+            a = float(await self.text("live-a"))
+            self.assertTrue(a == 0 if OPTIONS.engine == "threads" else a > 0.5, a)
         await self.page.value("document.getElementById('live').click()")
         await self.page.until(f"{ANSWER.format('live-l')} === '–'")
         self.assertEqual(self.page.complaints, [])
