@@ -43,6 +43,11 @@ UNNAMED = """[...document.querySelectorAll('input, select, button, a, svg, progr
   ).map(e => e.outerHTML)"""
 DRAWN = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 ROWS = "[...document.querySelectorAll('#table tbody tr')].map(row => [...row.cells].map(cell => cell.textContent))"
+TYPED = """(() => {
+  const input = document.getElementById('p-n');
+  input.value = 1e9;
+  input.dispatchEvent(new Event('input', {bubbles: true}));
+})()"""
 OPTIONS = None
 
 
@@ -221,6 +226,20 @@ class Page(unittest.IsolatedAsyncioTestCase):
         await self.ended()
         self.assertIn("takes about", await self.text("status"))
         self.assertEqual(await self.text("drawn"), "No requests yet.")
+        self.assertEqual(self.page.complaints, [])
+
+    async def test_the_address(self):
+        """What it holds, through other parts of the page and whatever is typed."""
+        await self.open("#client?n=7&ms=30")
+        await self.page.value("document.querySelector('nav a[href=\"#routes\"]').click()")
+        await self.page.until("scrollY > 0")
+        await self.page.until("location.hash === '#client?n=7&ms=30'")
+        await self.page.value(TYPED)
+        self.assertEqual(await self.page.value("location.hash"), "#client?n=48&ms=30")
+        await self.page.value("document.getElementById('run').click()")
+        self.assertEqual(await self.text("drawn"), "No requests yet.")  # the form is not valid
+        await self.open("#nothing")
+        self.assertEqual(await self.page.value("location.hash"), "#client?n=12&ms=200")
         self.assertEqual(self.page.complaints, [])
 
     async def test_without_javascript(self):

@@ -310,25 +310,28 @@ function address() {
 }
 
 function link() {
-    const query = new URLSearchParams(new FormData($('form')));
-    query.delete('guess');
-    return `${nameOf(now)}?${query}`;
+    return `${nameOf(now)}?${new URLSearchParams(now.parameters.map(({name}) => [name, v[name]]))}`;
 }
 
 function nameOf(experiment) {
     return Object.keys(EXPERIMENTS).find(name => EXPERIMENTS[name] === experiment);
 }
 
+// Within their bounds, whatever is being typed: an invalid form does not run.
 function values() {
-    const found = Object.fromEntries(new FormData($('form')));
-    return {...found, n: Number(found.n), ms: Number(found.ms)};
+    const form = new FormData($('form')), within = ({name, low, high, usual}) =>
+        Math.min(Math.max(Math.round(Number(form.get(name))) || usual, low), high);
+    return Object.fromEntries(now.parameters.map(one => [one.name, one.options ? form.get(one.name) : within(one)]));
 }
 
 // ---- an experiment before its run ----
 
 function showExperiment() {
     const {name, given} = address();
-    if (now && !(name in EXPERIMENTS) && name) return; // another part of the page
+    if (now && !(name in EXPERIMENTS)) { // another part of the page
+        history.replaceState(null, '', '#' + link());
+        return;
+    }
     if (now && '#' + link() === location.hash) return;
     stop();
     turnButtons(false);
