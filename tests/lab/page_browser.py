@@ -12,9 +12,8 @@ import threading
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
-import chromium
 import context  # noqa: F401
+import chromium
 from lib.lab import browser
 
 SKIP = 77

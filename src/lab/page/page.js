@@ -201,7 +201,7 @@ const client = {
             rows: [
                 ['Time', time(a), time(v.n * v.ms), time(b), time(rounds * v.ms)],
                 ['Most in progress', alone, 1, most, Math.min(v.n, LIMIT)],
-                ...threeRows(one, '1', together, number(v.n / rounds, 1)),
+                ...threeRows(one, '≤ 1', together, `≤ ${number(v.n / rounds, 1)}`),
             ],
         };
     },
@@ -275,7 +275,7 @@ const sequence = {
             rows: [
                 ['Time, median', time(one), least[0], time(other), least[1]],
                 ['Range, ms', range(a), '', range(b), ''],
-                ...threeRows(seq, wait.needs ? '1' : '–', all, wait.needs ? '1' : '–'),
+                ...threeRows(seq, '≤ 1', all, '≤ 1'),
             ],
         };
     },
