@@ -68,15 +68,16 @@ class Client(unittest.TestCase):
         ask = clients.Ask("/", 3, "all")
         load = json.dumps({"latency_ns": {"raw": {"histogram": [[10**8, 1], [2 * 10**8, 2]]}}})
         read = {name: one.read for name, one in clients.CLIENTS.items()}
-        self.assertEqual(read["torc-load"](load, ask), [0.1, 0.2, 0.2])
-        self.assertEqual(
-            read["torc-load"](load, dataclasses.replace(ask, mode="seq")), [0.1, 0.1 + 0.2, 0.1 + 0.2 + 0.2]
-        )
-        self.assertEqual(read["node"]("[100, 250.5]\n", ask), [0.1, 0.2505])
-        self.assertEqual(read["browser"]("<html><pre>[100,\n200]</pre></html>", ask), [0.1, 0.2])
-        for wrong in ("", "<pre>TypeError: &quot;x&quot;</pre>"):
+        self.assertEqual(read["torc-load"](load, ask), [(0.0, 0.0, 0.1), (0.0, 0.0, 0.2), (0.0, 0.0, 0.2)])
+        ends = [0.1, 0.1 + 0.2, 0.1 + 0.2 + 0.2]
+        spans = [(begin, begin, end) for begin, end in zip([0.0, *ends], ends)]
+        self.assertEqual(read["torc-load"](load, dataclasses.replace(ask, mode="seq")), spans)
+        self.assertEqual(read["node"]("[[0, 0, 250.5]]\n", ask), [(0.0, 0.0, 0.2505)])
+        text = "<html><pre>[[0,0,\n100],[1,100,200]]</pre></html>"
+        self.assertEqual(read["browser"](text, ask), [(0.0, 0.0, 0.1), (0.001, 0.1, 0.2)])
+        for wrong in ("", "<pre>TypeError: &quot;x&quot;</pre>", "[1]"):
             self.assertRaisesRegex(
-                proc.ProcessError, 'no answers: (it printed nothing|TypeError: "x")', read["browser"], wrong, ask
+                proc.ProcessError, r'no answers: (it printed nothing|TypeError: "x"|\[1\])', read["browser"], wrong, ask
             )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from .. import measures, proc
 from ..table import latency
 from .claim import Claim, Finding
-from .clients import CLIENTS, Ask
+from .clients import CLIENTS, Ask, Span
+from .picture import Lanes, Picture
 from .stage import Stage
 
 COUNT = 12
@@ -26,6 +27,7 @@ class Asked:
     ends: list[float]  # seconds from its first request to each answer
     peak: int  # requests in progress at the same time, as the server saw them
     cpu: float  # seconds that the server used
+    spans: list[Span] = field(default_factory=list)  # of the requests in their order
 
     @property
     def seconds(self) -> float:
@@ -38,11 +40,16 @@ class Asked:
 
 
 Taken = dict[tuple[str, str], Asked]
+PARTS = ("sent, until it is answered", "asked for, and not yet sent")
+LEAST_MS = 0.5  # that a request has to be held up to be drawn as such
 
 
 def take(stage: Stage) -> Finding:
-    names = [name for name, client in CLIENTS.items() if not stage.lacks(client.label, client.missing())]
-    return conclude({(name, mode): _asked(stage, name, mode) for name in names for mode in MODES.values()})
+    taken: Taken = {}
+    for name, client in CLIENTS.items():
+        if not stage.lacks(client.label, client.missing()):
+            taken |= {(name, mode): _asked(stage, name, mode) for mode in MODES.values()}
+    return conclude(taken)
 
 
 def _asked(stage: Stage, name: str, mode: str) -> Asked:
@@ -53,11 +60,32 @@ def _asked(stage: Stage, name: str, mode: str) -> Asked:
         ask = Ask(f"/delay/{DELAY_MS}", COUNT, mode)
         asked = f"{CLIENTS[name].label} asks {ask.path} {COUNT} times, {TEXTS[mode]}"
         with stage.watch(server, asked, DELAY_MS / 1000 * (COUNT if mode == "seq" else 1)):
-            ends = CLIENTS[name].run(stage.place, server, ask, stage.load_cpus[server.child])
+            spans = CLIENTS[name].run(stage.place, server, ask, stage.load_cpus[server.child])
         used, found = proc.cpu_ns(pids) - before, measures.reading(server)
     if found is None:
         raise proc.ProcessError("the server does not say what was in progress")
-    return Asked(ends, int(found["concurrency_peak"]), used / 1e9)
+    return Asked(sorted(end for *_, end in spans), int(found["concurrency_peak"]), used / 1e9, spans)
+
+
+def picture(label: str, one: Asked, other: Asked) -> Picture:
+    """Each request of a client as a lane, one after another above and together below."""
+    groups = [
+        Lanes(f"{text}, {asked.peak} at a time", [_lane(span) for span in asked.spans], latency(asked.seconds))
+        for text, asked in zip(MODES, (one, other))
+    ]
+    caption = (
+        f"Each lane is one of {COUNT} requests of {DELAY_MS} ms, both times on the same axis. At the right: when all "
+        "are answered. "
+    )
+    if any(len(lane) > 1 for group in groups for lane in group.lanes):
+        caption += f"A request that is not yet sent waits for one of the connections, of which {other.peak} are in use."
+    return Picture(f"The requests of {label}", caption.rstrip(), "time, ms", parts=PARTS, groups=groups)
+
+
+def _lane(span: Span) -> list[tuple[int, float, float]]:
+    """The parts of one request."""
+    begin, sent, end = (round(seconds * 1000, 2) for seconds in span)
+    return [(1, begin, sent)] * (sent - begin > LEAST_MS) + [(0, sent, end)]
 
 
 def conclude(taken: Taken) -> Finding:
@@ -103,7 +131,8 @@ def conclude(taken: Taken) -> Finding:
         f"{latency(other.seconds)} together."
     )
     samples = {" ".join(key): asdict(one) for key, one in taken.items()}
-    return Finding(holds, verdict, header, rows, theory, samples, brief)
+    pictures = [picture(CLIENTS[name].label, *both) for name, both in pairs.items()]
+    return Finding(holds, verdict, header, rows, theory, samples, brief, pictures)
 
 
 CLAIM = Claim(

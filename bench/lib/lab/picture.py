@@ -30,8 +30,35 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Shade:
+    """A part of x that is marked, between two of its values."""
+
+    name: str
+    begin: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A row of parts, one after another: how much each of the picture's parts has of it, and the same in words."""
+
+    name: str
+    values: Sequence[float]
+    text: str
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """Lanes below a name: of each its spans, with the number of the picture's part, begin and end."""
+
+    name: str
+    lanes: Sequence[Sequence[tuple[int, float, float]]]
+    text: str
+
+
+@dataclass(frozen=True)
 class Picture:
-    """Bars, or lines over x. The caption says what to see in it, and what the marks of limits are."""
+    """Bars, lines over x, stacks or lanes. The caption says what to see in it, and what the marks of limits are."""
 
     title: str
     caption: str
@@ -40,6 +67,10 @@ class Picture:
     lines: Sequence[Line] = ()
     y: str = ""  # of lines
     log: bool = False  # the axis of what was measured; bars are dots then, for they have no beginning
+    shades: Sequence[Shade] = ()  # behind lines
+    parts: Sequence[str] = ()  # what stacks and lanes consist of
+    stacks: Sequence[Stack] = ()
+    groups: Sequence[Lanes] = ()
 
 
 def over(name: str, points: Mapping[float, float] | Iterable[tuple[float, float]], theory: bool = False) -> Line:
