@@ -1,7 +1,6 @@
 """torc-bench explain: the claims about parallel and asynchronous requests, each tried on real servers."""
 
 import argparse
-import dataclasses
 import functools
 from pathlib import Path
 from typing import Any, Sequence
@@ -84,11 +83,10 @@ def about(claim: Claim) -> dict[str, Any]:
 def entry(claim: Claim, finding: Finding, stage: Stage, watch: others.Watch) -> dict[str, Any]:
     """What the file has of an experiment that was run; all of it is plain data."""
     said = {key: getattr(finding, key) for key in ("holds", "verdict", "brief", "theory", "header", "rows", "samples")}
-    pictures = finding.pictures or [one for one in [picture.of_table(finding.header, finding.rows)] if one]
     return {
         **about(claim),
         **said,
-        "pictures": [dataclasses.asdict(one) for one in pictures],
+        "pictures": picture.plain(finding.pictures, finding.header, finding.rows),
         "measures": [{**one._asdict(), "found": dict(one.found)} for one in finding.measures],
         "lacks": list(stage.missing),
         "commands": stage.repeat.plain(),

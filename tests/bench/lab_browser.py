@@ -52,6 +52,25 @@ COUNTS = """(() => {
       return b.left < f.left - 1 || b.right > f.right + 1 || b.bottom > f.bottom + 1;
     }).map(e => e.outerHTML)};
 })()"""
+# The pictures of the result: what is wrong with them.
+WRONG = """(() => {
+  const wrong = [], plots = [...document.querySelectorAll('svg.plot')];
+  if (!plots.length) wrong.push('no picture');
+  for (const plot of plots) {
+    const name = plot.getAttribute('aria-label'), frame = plot.getBoundingClientRect();
+    if (plot.getAttribute('role') !== 'img' || name.length < 60) wrong.push(`no words: ${name}`);
+    if (!plot.querySelector('.mark')) wrong.push(`nothing is drawn: ${name}`);
+    const texts = [...plot.querySelectorAll('text')], boxes = texts.map(text => text.getBoundingClientRect());
+    for (const box of [...boxes, ...[...plot.querySelectorAll('.mark')].map(mark => mark.getBoundingClientRect())])
+      if (box.left < frame.left - 4 || box.right > frame.right + 4 || box.bottom > frame.bottom + 1)
+        wrong.push(`outside: ${name}`);
+    boxes.forEach((a, i) => boxes.slice(i + 1).forEach((b, j) => {
+      if (a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 3 && b.top < a.bottom - 3)
+        wrong.push(`${texts[i].textContent} lies on ${texts[i + 1 + j].textContent}`);
+    }));
+  }
+  return wrong;
+})()"""
 PLACES = """[...document.querySelectorAll('h1, h2, fieldset, #waterfall, .legend')].map(
   e => Math.round(e.getBoundingClientRect().top + scrollY))"""
 WIDER = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
@@ -96,6 +115,7 @@ class Page(unittest.IsolatedAsyncioTestCase):
                 await self.page.value("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
                 self.assertFalse(await self.page.value(WIDER), f"{name}: wider than {width} px")
                 await self.counted(name)
+                self.assertEqual(await self.page.value(WRONG), [], f"{name} at {width} px")
                 if OPTIONS.screenshots:
                     look = "dark" if dark else "light"
                     await self.page.picture(OPTIONS.screenshots / f"lab-{name}-{width}-{look}.png")

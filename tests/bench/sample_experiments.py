@@ -146,7 +146,8 @@ def of_retries():
     taken = {}
     for name, end in zip(retries.SETTINGS, ((52, 1), (13, 13))):
         always = seen(60, slices=slices((20, 13, 13), (50, 50, 4), (60, *end)), refused=120, given_up=400)
-        taken[name] = always, seen(20, slices=slices((50, 90, 12 if name == "adaptive" else 2), (20, 20, 1)))
+        more = slices((50, 90, 12 if name == "adaptive" else 2), (20, 20, 1))
+        taken[name] = always, seen(20, seconds=5.0, slices=more)
     return retries.conclude(190.0, 2.0, 3.0, taken)
 
 

@@ -77,8 +77,10 @@ def picture(label: str, one: Asked, other: Asked) -> Picture:
         f"Each lane is one of {COUNT} requests of {DELAY_MS} ms, both times on the same axis. At the right: when all "
         "are answered. "
     )
-    if any(len(lane) > 1 for group in groups for lane in group.lanes):
-        caption += f"A request that is not yet sent waits for one of the connections, of which {other.peak} are in use."
+    if other.peak < COUNT:
+        caption += f"A request that is not yet sent waits for one of the {other.peak} connections."
+    elif any(len(lane) > 1 for group in groups for lane in group.lanes):
+        caption += "A request that is not yet sent waits for its connection to open."
     return Picture(f"The requests of {label}", caption.rstrip(), "time, ms", parts=PARTS, groups=groups)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Iterable, Mapping, Sequence
 
 UNITS = {"": 1.0, "%": 1.0, "µs": 1e-3, "ms": 1.0, "s": 1e3}  # of a cell in a table; times are drawn in ms
 CELL = re.compile(r"(-?[\d,]+(?:\.\d+)?) ?(%|µs|ms|s|)")
@@ -94,6 +94,11 @@ def of_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Picture | 
     ]
     times = any(row[best].endswith("s") for row in rows)
     return Picture(header[best], f"Bar: {header[best]}, as in the table.", header[best] + ", ms" * times, bars)
+
+
+def plain(pictures: Sequence[Picture], header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+    """These pictures, or the bars of the table, as plain data."""
+    return [asdict(one) for one in pictures or [of_table(header, rows)] if one]
 
 
 def _figure(cell: str) -> float | None:

@@ -92,8 +92,8 @@ def conclude(capacity: float, before: float, last: float, taken: Taken) -> Findi
 def pictures_of(capacity: float, before: float, taken: Taken) -> list[Picture]:
     """What is answered and what is asked over the time, by all clients."""
     ends = [_end(always) for always, _ in taken.values()]
-    during = max((_end(spike) for _, spike in taken.values()), default=0.0)
-    shades = [Shade(f"spike, {SPIKE:g} × capacity", before, before + during)] if during else []
+    during = max(spike.seconds for _, spike in taken.values())
+    shades = [Shade(f"spike, {SPIKE:g} × capacity", before, before + during)]
     answers, attempts = [], []
     for name, seen in taken.items():
         points = over_time(*seen, before)

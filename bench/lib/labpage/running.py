@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Iterator
 
 from .. import alone, env, measures, proc, words
+from ..lab import picture
 from ..lab.claim import Finding
 from ..lab.flow import Flow, Seen
 from ..lab.stage import ASYNCHRONOUS, Stage
@@ -87,6 +88,7 @@ def question(flow: Flow) -> str:
 def concluded(link: Link, finding: Finding, notes: list[str]) -> dict[str, Any]:
     said = {"holds": finding.holds, "verdict": finding.verdict, "theory": finding.theory}
     table = {"header": finding.header, "rows": finding.rows}
+    table["pictures"] = picture.plain(finding.pictures, finding.header, finding.rows)
     return {"event": "finding", **said, **table, "found": guesses.found(link.claim, finding), "notes": notes}
 
 
