@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import tempfile
+import types
 import unittest
 from pathlib import Path
 from unittest import mock
@@ -15,7 +16,7 @@ from runs import Runs
 
 from lib import explain, proc, results, schema
 from lib.lab import abuse, client, clients, compute, concurrent, database, faster, files, flow, models, overload
-from lib.lab import proxy, retries, sequence
+from lib.lab import proxy, retries, sequence, stage
 from lib.page import svg
 
 SEEN = flow.Seen(seconds=2.0, good=300, refused=0, given_up=0, failed=0, unsent=0, p50=0.001, p99=0.010, cpus=0.5)
@@ -63,6 +64,37 @@ class Client(unittest.TestCase):
         finding = client.conclude(dict(done))
         self.assertTrue(finding.holds)
         self.assertNotIn("browser", finding.verdict)
+
+    def taken(self, visit):
+        """With a page, whose browser does that; what was asked, by whom and with which options."""
+        asked = []
+
+        def ask(stage, label, mode, run, *args):
+            asked.append((label, mode, args))
+            if label == client.YOURS:
+                visit()
+            return client.Asked([0.1] * 12, 6, 0.001, [(0.0, 0.0, 0.1)] * 12)
+
+        here = types.SimpleNamespace(visitor="http://127.0.0.1:1", notes={}, place=None, lacks=lambda *_: False)
+        with mock.patch.object(client, "_asked", ask):
+            return client.take(here), here.notes, asked
+
+    def test_the_browser_of_the_page_asks(self):
+        finding, notes, asked = self.taken(lambda: None)
+        allowed = ("--allow-origin", "http://127.0.0.1:1")
+        self.assertEqual([one for one in asked if one[2]], [(client.YOURS, mode, allowed) for mode in ("seq", "all")])
+        self.assertNotIn("a browser", [label for label, *_ in asked])
+        self.assertIn(" Your browser has at most 6 in progress", finding.verdict)
+        self.assertEqual((notes, finding.rows[-1][0]), ({}, "your browser"))
+
+    def test_a_page_that_does_not_reach_the_server(self):
+        def refused():
+            raise stage.NoVisit("Failed to fetch")
+
+        finding, notes, asked = self.taken(refused)
+        self.assertIn(("a browser", "all", ()), asked)
+        self.assertEqual(list(notes), ["your browser did not ask the server itself: Failed to fetch"])
+        self.assertEqual(finding.rows[-1][0], "a browser")
 
     def test_what_clients_print(self):
         ask = clients.Ask("/", 3, "all")

@@ -48,7 +48,9 @@ class Pictures(unittest.TestCase):
         for one in sample_experiments.entries():
             self.assertTrue(one["pictures"], one["name"])
             for made in one["pictures"]:
-                self.assertEqual(sum(bool(made[kind]) for kind in ("bars", "lines", "stacks", "groups")), 1, one["name"])
+                self.assertEqual(
+                    sum(bool(made[kind]) for kind in ("bars", "lines", "stacks", "groups")), 1, one["name"]
+                )
                 if svg.available():
                     self.assertTrue(svg.Draw()(kind_explain.plot, made), made["title"])
 

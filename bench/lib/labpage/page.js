@@ -185,6 +185,9 @@ const on = {
         steps[event.step].strips.push(event);
         if (event.step === shown) drawStep();
     },
+    visit(event) {
+        visit(event).catch(error => say(`Your browser could not ask: ${error.message}`, true));
+    },
     measured(event) {
         Object.assign(steps[event.step], {done: true, measured: event});
         if (event.step === shown && !steps[event.step].strips.length) drawStep();
@@ -197,6 +200,25 @@ const on = {
         say(`The run failed: ${event.text}`, true);
     },
 };
+
+// This browser asks the server of the experiment, from a frame that may ask nobody else.
+async function visit({url, count, mode}) {
+    say('Your browser asks the server.');
+    const frame = make('iframe', {hidden: true, src: 'visit.html', title: 'requests of this browser'});
+    const seen = new Promise(done => addEventListener('message', function hear(event) {
+        if (event.origin !== location.origin || event.source !== frame.contentWindow) return;
+        removeEventListener('message', hear);
+        done(event.data);
+    }));
+    const loaded = new Promise(done => frame.addEventListener('load', done));
+    document.body.append(frame);
+    await loaded;
+    frame.contentWindow.postMessage({url, count, mode}, location.origin);
+    await fetch('visited', {
+        method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(await seen),
+    });
+    frame.remove();
+}
 
 // A keyboard's focus goes from the one button to the other, not astray.
 function turnButtons(runs) {

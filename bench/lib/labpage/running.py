@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
+import sys
 import threading
 from pathlib import Path
 from typing import Any, Iterator
@@ -13,8 +15,9 @@ from typing import Any, Iterator
 from .. import alone, env, measures, proc, words
 from ..lab import picture
 from ..lab.claim import Finding
+from ..lab.clients import Ask, Span, complete, spans_of
 from ..lab.flow import Flow, Seen
-from ..lab.stage import ASYNCHRONOUS, Stage
+from ..lab.stage import ASYNCHRONOUS, NoVisit, Stage
 from ..subject import Place, Server, SubjectError
 from ..workloads import write_static
 from . import guesses, strips
@@ -22,6 +25,7 @@ from .link import Link
 
 EVENTS = {"threads": "2048"}  # of each core's timeline, of which threads have one each
 MOST_EVENTS = "65536"
+VISIT_SECONDS = 20.0  # that the page has to ask and to answer
 SHOWN_OPTIONS = ("--shed", "--rate-limit", "--queue", "--threads")  # what tells the servers of an experiment apart
 FLOW_KEYS = ("good", "refused", "given_up", "failed", "p50", "p99")
 _writing = threading.Lock()
@@ -35,9 +39,10 @@ def say(event: dict[str, Any]) -> None:
 class Watched(Stage):
     """Says what happens on it as it happens."""
 
-    def __init__(self, place: Place, link: Link, affinity: list[int]) -> None:
+    def __init__(self, place: Place, link: Link, affinity: list[int], visitor: str | None = None) -> None:
         super().__init__(place, affinity, True, link.engine)
         self.given = dict(link.given)
+        self.visitor = visitor
         self.steps = 0
         self.labels: dict[proc.Child, str] = {}
 
@@ -61,6 +66,19 @@ class Watched(Stage):
         with strips.Watch(server, lambda event: say({**event, "step": step})):
             yield
         say({"event": "measured", "step": step, "flows": []})
+
+    def visit(self, server: Server, ask: Ask) -> list[Span]:
+        """Asks the page for it; the answer is a line on stdin."""
+        say({"event": "visit", "url": server.url + ask.path, "count": ask.count, "mode": ask.mode})
+        if not select.select([sys.stdin], [], [], VISIT_SECONDS)[0]:
+            raise NoVisit("the page did not answer")
+        try:
+            answer = json.loads(sys.stdin.readline())
+            if "error" in answer:
+                raise NoVisit(answer["error"])
+            return complete("the page", ask, spans_of(json.dumps(answer["spans"])))
+        except (ValueError, KeyError, TypeError, proc.ProcessError):
+            raise NoVisit("the page's answer is damaged") from None
 
     def ask(self, server: Server, *flows: Flow) -> list[Seen]:
         step = self._step(server, [question(one) for one in flows], max(one.warmup + one.seconds for one in flows))
@@ -92,7 +110,7 @@ def concluded(link: Link, finding: Finding, notes: list[str]) -> dict[str, Any]:
     return {"event": "finding", **said, **table, "found": guesses.found(link.claim, finding), "notes": notes}
 
 
-def run(link: Link, build: Path) -> int:
+def run(link: Link, build: Path, visitor: str | None = None) -> int:
     """Ends with the process that started it."""
     proc.LIBC.prctl(proc.PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if why := link.claim.needs():
@@ -101,7 +119,7 @@ def run(link: Link, build: Path) -> int:
         place = Place(build.resolve(), lock.scratch, lock.scratch / "www", (), {})
         write_static(place.www)
         affinity = sorted(os.sched_getaffinity(0))
-        stage = Watched(place, link, affinity)
+        stage = Watched(place, link, affinity, visitor)
         if why := stage.refuses(stage.engine):
             raise SubjectError(f"{stage.engine}: {why}")
         server_cpus = env.divide_cpus(affinity, 1)[0]
