@@ -5,7 +5,7 @@ import functools
 from pathlib import Path
 from typing import Any, Sequence
 
-from . import ending, experiment, others, page, progress, table
+from . import ending, experiment, others, page, progress, remarks, table
 from .lab import abuse, client, compute, concurrent, database, faster, files, models, overload, picture, proxy
 from .lab import retries, sequence
 from .lab.claim import Claim, Finding
@@ -66,10 +66,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(**DECIDED)
 
 
-def show(claim: Claim, finding: Finding, lacks: Sequence[str]) -> None:
+def show(claim: Claim, finding: Finding, lacks: Sequence[str], notes: Sequence[str] = ()) -> None:
     print(f"\n{NUMBERS[claim.name]}. {claim.title}\n{claim.question} One would guess: {claim.guess}\n")
     print(table.table(finding.header, finding.rows))
     print(f"\n{finding.theory}\n{finding.verdict}", flush=True)
+    for one in notes:
+        print(f"note: {one}", flush=True)
     for one in lacks:
         print(f"not tried: {one}", flush=True)
 
@@ -156,7 +158,7 @@ def _take(session: Session, claims: Sequence[Claim]) -> None:
         experiments.sort(key=lambda one: one["number"])
         session.run.conclusions = [answer(experiments), *(one["verdict"] for one in experiments)]
         session.save()
-        show(claim, finding, list(stage.missing))
+        show(claim, finding, list(stage.missing), remarks.of_experiment(finding.samples, watch.share))
         for text in stage.notes:
             session.note(text)
 

@@ -14,7 +14,7 @@ import context  # noqa: F401
 import fakes
 from runs import Runs
 
-from lib import explain, proc, results, schema
+from lib import explain, proc, remarks, results, schema
 from lib.lab import abuse, client, clients, compute, concurrent, database, faster, files, flow, models, overload
 from lib.lab import proxy, retries, sequence, stage
 from lib.page import svg
@@ -447,6 +447,33 @@ class Flows(unittest.TestCase):
         deadline = {"ns": 5, "attempts": 9, "retries": 4, "given_up": 7, "slices": [[6, 2, 100_000_000], [3, 1, 5]]}
         found = flow.seen({**report, "latency_ns": latency, "deadline": deadline})
         self.assertEqual((found.retries, found.slices[0]), (4, flow.Slice(0.1, 6, 2)))
+
+
+class Notes(unittest.TestCase):
+    def notes(self, samples, others=0.0):
+        return remarks.of_experiment(samples, others)
+
+    def test_a_load_that_was_not_offered(self):
+        good = seen(good=300).plain()
+        (line,) = self.notes({"calm": good, "twice": seen(good=300, refused=80, unsent=20).plain(), "capacity": 190.0})
+        self.assertTrue(line.startswith("twice: 5 % of the requests were never sent, for torc-load"), line)
+        self.assertTrue(line.endswith("could not offer the rate"), line)
+        nested = {"a": [[good, seen(unsent=100).plain()]], "b": {"light": good, "files": seen(unsent=300).plain()}}
+        (line,) = self.notes(nested)
+        self.assertTrue(line.startswith("b, files: 50 % of the requests"), line)
+        self.assertTrue(line.endswith(", nor in 1 more setting"), line)
+
+    def test_a_busy_machine(self):
+        self.assertEqual(self.notes({}, 0.5), ["noisy: other programs used 50 % of a CPU meanwhile"])
+
+    def test_nothing_to_say(self):
+        flows = [seen(unsent=3).plain(), seen().plain()]
+        self.assertEqual(self.notes({"a": flows, "b": {"ends": [1.0], "peak": 2}}, 0.05), [])
+
+    def test_they_are_printed(self):
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            explain.show(models.CLAIM, Models().beside("node", 15_000, 11), [], ["noisy"])
+        self.assertIn("\nnote: noisy\n", out.getvalue())
 
 
 class Command(Runs):

@@ -203,6 +203,13 @@ class Answers(unittest.TestCase):
         self.assertIn("Noisy: other programs used 120 % of a CPU meanwhile", text)
         self.assertTrue(page.page.is_noisy(run))
 
+    def test_a_load_that_was_not_offered_says_so(self):
+        run = sample_results.explain_run()
+        (one,) = [one for one in run.extra["experiments"] if one["name"] == "overload"]
+        one["samples"]["3× no shedding"]["unsent"] = 2000
+        text = plain(Reader(written(run)).text.replace("\u00a0", " "))
+        self.assertIn("3× no shedding: 85 % of the requests were never sent", text)
+
 
 class Page(unittest.TestCase):
     @classmethod

@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 from typing import Any, Iterator
 
-from .. import alone, env, measures, proc, words
+from .. import alone, env, measures, others, proc, remarks, words
 from ..lab import picture
 from ..lab.claim import Finding
 from ..lab.clients import Ask, Span, complete, spans_of
@@ -125,6 +125,7 @@ def run(link: Link, build: Path, visitor: str | None = None) -> int:
         server_cpus = env.divide_cpus(affinity, 1)[0]
         os.sched_setaffinity(0, [cpu for cpu in affinity if cpu not in server_cpus] or affinity)
         say({"event": "begin", "link": str(link), "engine": stage.engine})
-        finding = link.claim.take(stage)
-        say(concluded(link, finding, list(stage.notes)))
+        with others.Watch() as watch:
+            finding = link.claim.take(stage)
+        say(concluded(link, finding, [*stage.notes, *remarks.of_experiment(finding.samples, watch.share)]))
     return 0
