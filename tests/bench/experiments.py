@@ -23,7 +23,7 @@ SLACK = 0.5  # seconds by which the clocks of a server and its clients may be ap
 
 abuse.ROUNDS = faster.ROUNDS = 1
 database.TIMES = overload.TIMES = (2.0,)
-overload.RECOVERY = 1.0
+overload.SHORT = overload.Spike(SECONDS, 1.0, SECONDS, ("adaptive",))
 
 
 class Brief(Stage):

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import io
 import json
 import tempfile
@@ -340,6 +341,34 @@ class Overload(unittest.TestCase):
         )
         self.assertIn("99 % within 30.0 ms, 3.0 times the 10.0 ms of a calm server", finding.verdict)
         self.assertIn("refuses 170 each second", finding.verdict)
+
+    def test_a_short_run_has_a_spike_for_the_setting_that_is_judged(self):
+        asked = []
+
+        def ask(mode, flow):
+            asked.append((mode, flow))
+            return seen(good=380)
+
+        self.assertEqual(self.taken(True, ask).rows[-1][:2], ["after a spike", "adaptive"])
+        spike, after = [(mode, flow.seconds, flow.warmup) for mode, flow in asked[-2:]]
+        short = overload.SHORT
+        self.assertEqual((spike, after), (("adaptive", short.seconds, 0.0), ("adaptive", short.after, short.recovery)))
+        self.assertLessEqual(sum(flow.seconds + flow.warmup for _, flow in asked), 16.0)
+        finding = self.taken(False, ask)
+        self.assertEqual([row[1] for row in finding.rows[-2:]], list(overload.SETTINGS))
+        self.assertIn("5 s after a spike", finding.verdict)
+
+    def taken(self, quick, ask):
+        """A run as on the page, of which each flow is asked with the server's --shed."""
+
+        @contextlib.contextmanager
+        def torc(_, mode):
+            yield mode
+
+        here = types.SimpleNamespace(quick=quick, given={"percent": 200}, torc=torc)
+        here.seconds = functools.partial(stage.Stage.seconds, here)
+        here.ask = lambda mode, flow: [ask(mode, flow)]
+        return overload.take(here)
 
     def test_shedding_that_refuses_too_much(self):
         self.assertFalse(self.conclude(seen(good=280)).holds)
