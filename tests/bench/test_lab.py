@@ -7,7 +7,6 @@ import signal
 import subprocess
 import types
 import unittest
-from pathlib import Path
 from unittest import mock
 
 import aiohttp

@@ -138,8 +138,8 @@ def conclude(taken: Taken, browser: str = CLIENTS[BROWSER].label) -> Finding:
         found = pairs[BROWSER][1]
         holds = holds and found.peak <= LIMIT and found.next >= 2 * DELAY_MS / 1000
         verdict += (
-            f" {browser.capitalize()} has at most {found.peak} in progress: its seventh answer comes after {latency(found.next)}, "
-            f"though all of its requests took the server {latency(found.cpu)} of CPU time."
+            f" {capital(browser)} has at most {found.peak} in progress: its seventh answer comes after "
+            f"{latency(found.next)}, though all of its requests took the server {latency(found.cpu)} of CPU time."
         )
     theory = (
         f"One after another: {COUNT} × {DELAY_MS} ms = {COUNT * DELAY_MS:,} ms at least. Together: {DELAY_MS} ms. A "
