@@ -11,6 +11,7 @@ from unittest import mock
 
 import aiohttp
 import context
+import sample_experiments
 from aiohttp import web
 from runs import BENCH, TIMEOUT_SECONDS, Runs
 
@@ -136,6 +137,18 @@ class Guesses(unittest.TestCase):
             self.assertEqual(guesses.found(explain.CLAIMS["compute"], self.finding(taken)), right)
         for holds in (True, False):
             self.assertEqual(guesses.found(explain.CLAIMS["sequence"], self.finding({}, holds)), int(holds))
+
+    def test_what_the_samples_show_where_the_verdict_has_more_conditions(self):
+        made = {"client": sample_experiments.of_client, "retries": sample_experiments.of_retries}
+        for name, make in {**made, "proxy": sample_experiments.of_proxy}.items():
+            finding = make()
+            finding.holds = False
+            self.assertEqual(guesses.found(explain.CLAIMS[name], finding), 1, name)
+        as_long = {"a": {"ends": [1.2]}, "b": {"ends": [1.2]}}
+        well = {"back": {"no shedding": 0.95}}
+        free = {"nginx, waiting, limited": {"concurrency": 60.0}}
+        for name, samples in (("client", as_long), ("retries", well), ("proxy", free)):
+            self.assertEqual(guesses.found(explain.CLAIMS[name], self.finding(samples)), 0, name)
 
     def test_samples_that_do_not_say(self):
         self.assertIsNone(guesses.found(explain.CLAIMS["models"], self.finding({})))

@@ -28,7 +28,7 @@ FREE = {
 LIMITED = {"waiting, limited": FREE["waiting"]}
 ASKED = {**FREE, **LIMITED}
 MOST = 0.5  # of the connections: more requests than that are in progress in the server if nothing queues
-PARTS = ("in the server", "before it, in the proxy")
+PARTS = ("in the server", "before it: in the proxy, on the way")
 OVER = 1.1  # times a bound that averages of a short time may be
 Taken = dict[tuple[str, str], tuple[Seen, dict[str, float]]]
 

@@ -86,7 +86,9 @@ def conclude(capacity: float, before: float, last: float, taken: Taken) -> Findi
         f"{back[shed]:.0%} from a server that sheds load."
     )
     pictures = pictures_of(capacity, before, taken)
-    return Finding(holds, verdict, header, rows, theory, {"capacity": capacity, **samples}, brief, pictures)
+    return Finding(
+        holds, verdict, header, rows, theory, {"capacity": capacity, "back": back, **samples}, brief, pictures
+    )
 
 
 def pictures_of(capacity: float, before: float, taken: Taken) -> list[Picture]:

@@ -33,11 +33,11 @@ function scaleOf(picture, values, pixels, air) {
 }
 
 // The axis of x at the bottom, with its grid.
-function bottom(svg, picture, scale, left, high, pixels) {
+function bottom(svg, picture, scale, left, high, pixels, top = 0) {
     const places = scale.ticks.map(value => [left + scale.at(value), compact(value)]);
     let free = -Infinity; // a label that would touch the one before it is left out
     for (const [x, text] of places) {
-        svg.append(draw('line', {class: 'tick', x1: x, x2: x, y1: 0, y2: high}));
+        svg.append(draw('line', {class: 'tick', x1: x, x2: x, y1: top, y2: high}));
         const half = text.length * LETTER / 2, middle = Math.min(Math.max(x, half), left + pixels - half);
         if (middle - half < free) continue;
         svg.append(draw('text', {x: middle, y: high + 14, 'text-anchor': 'middle'}, text));
@@ -129,7 +129,7 @@ function drawLines(svg, picture, wide) {
         const [from, to] = [one.begin, one.end].map(value => MARGIN + x.at(value));
         svg.append(draw('rect', {class: 'shade', x: from, y: top, width: to - from, height: PLOT - top}));
     }
-    bottom(svg, picture, x, MARGIN, PLOT, right);
+    bottom(svg, picture, x, MARGIN, PLOT, right, top);
     for (const value of y.ticks) {
         const at = PLOT - y.at(value);
         svg.append(draw('line', {class: 'tick', x1: MARGIN, x2: MARGIN + right, y1: at, y2: at}),
@@ -138,7 +138,7 @@ function drawLines(svg, picture, wide) {
     for (const {look, dash, points, theory} of lines) {
         const d = 'M' + points.map(point => place(point).map(value => value.toFixed(1)).join(' ')).join('L');
         svg.append(draw('path', {class: `mark line ${look}`, d, 'stroke-dasharray': dash}));
-        if (theory) continue;
+        if (theory && points.length > 1) continue;
         for (const point of points) {
             const [cx, cy] = place(point);
             svg.append(draw('circle', {class: `mark ${look}`, cx, cy, r: points.length > 12 ? 2 : 3.5}));

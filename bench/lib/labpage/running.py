@@ -57,7 +57,8 @@ class Watched(Stage):
 
     def _step(self, server: Server, asked: list[str], seconds: float) -> int:
         step, self.steps = self.steps, self.steps + 1
-        say({"event": "step", "step": step, "server": self.labels[server.child], "asked": asked, "seconds": seconds})
+        what = {"server": self.labels[server.child], "asked": asked, "recorded": server.admin is not None}
+        say({"event": "step", "step": step, **what, "seconds": seconds})
         return step
 
     @contextlib.contextmanager

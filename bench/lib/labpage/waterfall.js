@@ -42,7 +42,8 @@ function drawStep() {
     const svg = $('waterfall'), step = steps[shown];
     svg.replaceChildren();
     if (!step || !step.strips.length) {
-        $('drawn').textContent = step && step.done ? 'No request of this step was seen.' : 'No requests yet.';
+        $('drawn').textContent = step && !step.recorded ? 'This server is another program, which records no requests.'
+            : step && step.done ? 'No request of this step was seen.' : 'No requests yet.';
         return;
     }
     const wide = $('frame').clientWidth;
