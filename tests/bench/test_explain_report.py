@@ -108,7 +108,7 @@ class Pictures(unittest.TestCase):
     def test_pictures_in_words(self):
         for name, words in (
             ("client", "together, 6 at a time: all answered after 202 ms."),
-            ("files", "epoll, on disk: 11 runs, 21.4 waits for the disk, 67.6 is free."),
+            ("files", "epoll, on disk: 11 runs or is ready to, 21.4 waits for the disk, 67.6 is free."),
             ("retries", "spike, 3 × capacity: from 2.0 to 7.0."),
         ):
             (one,) = sample_experiments.entries([name])

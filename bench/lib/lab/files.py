@@ -25,7 +25,7 @@ KINDS = ("in memory", "on disk")
 CORE = "torc-0"  # the name of the thread of a server's first core
 LOOK_SECONDS = 0.002  # between two looks at the core's thread
 LEAST = 0.01  # of its time, from which on it waits for the disk
-PARTS = ("runs", "waits for the disk", "is free")
+PARTS = ("runs or is ready to", "waits for the disk", "is free")
 LESS = 0.5  # of what it waits on epoll, at most, where it does not wait
 Taken = dict[tuple[str, str], tuple[Seen, Seen, dict[str, float]]]  # light requests, files, and what else was seen
 

@@ -33,7 +33,8 @@ def groups(axes: Any, picture: Picture) -> None:
     svg.set_height(axes, count * LANE + len(found) * NAME + 45)
     y = 0.0
     for group in found:
-        text = {"transform": axes.get_yaxis_transform(), "va": "center"}
+        box = {"facecolor": svg.COLOUR["bg"], "edgecolor": "none", "pad": 1}
+        text = {"transform": axes.get_yaxis_transform(), "va": "center", "bbox": box}
         axes.text(0, y - NAME / 2, group["name"], ha="left", **text)
         axes.text(1, y - NAME / 2, group["text"], ha="right", color=SOFT, **text)
         y -= NAME
