@@ -296,6 +296,26 @@ class Served(Runs, unittest.IsolatedAsyncioTestCase):
         self.assertEqual((await self.asked("POST", "visited", headers=JSON, data="{"))[0], 400)
         self.assertEqual((await self.asked("POST", "visited", data="{}"))[0], 415)
 
+    async def test_a_frame_may_ask_one_origin(self):
+        told = []
+
+        async def tell(answer):
+            told.append(answer)
+
+        self.lab.run = types.SimpleNamespace(subject="http://127.0.0.1:5", tell=tell)
+        policies = []
+        for path in ("visit.html", ""):
+            async with self.session.get(self.url(path)) as answer:
+                policies.append(dict(one.split(" ", 1) for one in answer.headers["Content-Security-Policy"].split("; ")))
+                self.assertEqual(answer.headers["Referrer-Policy"], "no-referrer")
+        frame, page = policies
+        self.assertEqual((frame["connect-src"], page["connect-src"]), ("http://127.0.0.1:5", "'self'"))
+        self.assertEqual((frame["default-src"], frame["script-src"]), ("'none'", "'self'"))
+        self.assertEqual((frame["frame-ancestors"], page["frame-ancestors"]), ("'self'", "'none'"))
+        self.assertEqual((await self.asked("POST", "visited", headers=JSON, data='{"spans": []}'))[0], 204)
+        self.assertEqual(told, [{"spans": []}])
+        self.lab.run = None
+
     async def test_a_run(self):
         async with self.start("abuse?rounds=3") as answer:
             self.assertEqual(answer.status, 200)
