@@ -262,14 +262,17 @@ class Damaged(unittest.TestCase):
         content = json.loads(json.dumps(results.to_json(sample_results.explain_run())))
         self.assertEqual(list(schema.faults(content)), [])
         for way, value, place in (
-            ("rows 0", ["x"], r"experiments\[0\].rows\[0\]: has not as many cells"),
-            ("holds", "yes", r"experiments\[0\].holds: 'yes' is no boolean"),
-            ("pictures 0 bars 0 value", None, r"bars\[0\].value: None is no number"),
-            ("measures 0 theory", ["1"], r"theory: \['1'\] is too short"),
-            ("commands", {}, r"commands: {} is no array"),
+            ("1 rows 0", ["x"], r"experiments\[1\].rows\[0\]: has not as many cells"),
+            ("1 holds", "yes", r"experiments\[1\].holds: 'yes' is no boolean"),
+            ("1 pictures 0 bars 0 value", None, r"bars\[0\].value: None is no number"),
+            ("1 measures 0 theory", ["1"], r"theory: \['1'\] is too short"),
+            ("1 commands", {}, r"commands: {} is no array"),
+            ("0 pictures 0 groups 0 lanes 0 0", [0, 1.0], r"lanes\[0\]\[0\]: \[0, 1.0\] is too short"),
+            ("0 pictures 0 groups 0 lanes 0 0", [3, 0.0, 1.0], r"lanes\[0\]\[0\]\[0\]: 3 is not one of"),
+            ("0 pictures 0 parts", [1], r"parts\[0\]: 1 is no string"),
         ):
             inner = changed = copy.deepcopy(content)
-            *above, last = ["extra", "experiments", 0, *(int(k) if k.isdecimal() else k for k in way.split())]
+            *above, last = ["extra", "experiments", *(int(k) if k.isdecimal() else k for k in way.split())]
             for key in above:
                 inner = inner[key]
             inner[last] = value

@@ -306,7 +306,9 @@ class Served(Runs, unittest.IsolatedAsyncioTestCase):
         policies = []
         for path in ("visit.html", ""):
             async with self.session.get(self.url(path)) as answer:
-                policies.append(dict(one.split(" ", 1) for one in answer.headers["Content-Security-Policy"].split("; ")))
+                policies.append(
+                    dict(one.split(" ", 1) for one in answer.headers["Content-Security-Policy"].split("; "))
+                )
                 self.assertEqual(answer.headers["Referrer-Policy"], "no-referrer")
         frame, page = policies
         self.assertEqual((frame["connect-src"], page["connect-src"]), ("http://127.0.0.1:5", "'self'"))
