@@ -51,6 +51,9 @@ class Experiments(unittest.TestCase):
             seq, together = samples[f"{name} seq"], samples[f"{name} all"]
             self.assertGreaterEqual(seq["ends"][-1], client.COUNT * delay, name)
             self.assertGreaterEqual(together["ends"][0], delay, name)
+            for asked, sent, end in (*seq["spans"], *together["spans"]):
+                self.assertTrue(0 <= asked <= sent < end, name)
+            self.assertEqual(sorted(end for *_, end in together["spans"]), together["ends"])
             self.assertLess(seq["peak"], 3, name)
             self.assertGreater(together["peak"], seq["peak"], name)
             self.assertLessEqual(together["peak"], client.COUNT, name)
@@ -159,6 +162,7 @@ class Experiments(unittest.TestCase):
             self.assertGreater(found["light"]["good"], 0, name)
             self.assertEqual(found["files"]["failed"] + found["light"]["failed"], 0, name)
             self.assertGreater(found["looks"], 0, name)
+            self.assertLessEqual(found["waits"] + found["runs"], 1, name)
             if name.endswith("memory"):
                 self.assertLess(found["absent"], 0.1, name)
             else:
