@@ -74,6 +74,8 @@ WRONG = """(() => {
   }
   return wrong;
 })()"""
+HIDDEN = """[...document.querySelectorAll('#result .scroll')].filter(
+  e => e.scrollWidth > e.clientWidth + 1).map(e => e.ariaLabel + ' ' + e.scrollWidth)"""
 PLACES = """[...document.querySelectorAll('h1, h2, fieldset, #waterfall, .legend')].map(
   e => Math.round(e.getBoundingClientRect().top + scrollY))"""
 WIDER = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
@@ -118,6 +120,7 @@ class Page(unittest.IsolatedAsyncioTestCase):
                 await self.page.value("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
                 self.assertFalse(await self.page.value(WIDER), f"{name}: wider than {width} px")
                 await self.counted(name)
+                self.assertEqual(await self.page.value(HIDDEN), [], f"{name} at {width} px")
                 self.assertEqual(await self.page.value(WRONG), [], f"{name} at {width} px")
                 if OPTIONS.screenshots:
                     look = "dark" if dark else "light"

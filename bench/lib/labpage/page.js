@@ -290,7 +290,8 @@ function table(title, header, rows) {
     return make('div', {className: 'scroll', tabIndex: 0, role: 'region', 'aria-label': title}, make('table', {},
         make('caption', {}, title),
         make('thead', {}, make('tr', {}, ...header.map(text => cell('th', text, {scope: 'col'})))),
-        make('tbody', {}, ...rows.map(row => make('tr', {}, ...row.map(text => cell('td', text)))))));
+        make('tbody', {}, ...rows.map(row => make('tr', {},
+            ...row.map((text, i) => cell('td', text, {'data-label': header[i]})))))));
 }
 
 function inWords(value) {
@@ -322,7 +323,8 @@ function showResult(event) {
         make('div', {className: 'pictures'}, ...event.pictures.map(figureOf)),
         table('The experiment', event.header, event.rows),
         ...(measures.length ? [table('Each step, of its first kind of request',
-            ['', 'good/s', 'p50', 'p99', 'L', 'P', 'A'], measures), make('p', {}, words)] : []), ...event.notes.map(text => make('p', {className: 'notice'}, `Note: ${text}.`)));
+            ['', 'good/s', 'p50', 'p99', 'L', 'P', 'A'], measures), make('p', {}, words)] : []),
+        ...event.notes.map(text => make('p', {className: 'notice'}, `Note: ${text}.`)));
     drawPictures();
 }
 

@@ -3,6 +3,7 @@
 
 const ROW = 40, BAR = 12, LANE_HIGH = 8, GROUP = 22, PLOT = 200; // px
 const AXIS = 38, MARGIN = 46, LETTER = 6.6; // below a plot, left of lines, of text
+const APART = 75, HIGH_APART = 45; // ticks, at most, of an axis that lies and of one that stands
 const PART_HIGH = [1, 0.6, 0.3]; // a part is not told by its colour alone
 const PART_LOOKS = ['k0', 'k1', 'k7'];
 const DASHES = ['', '7 3', '2 2', '9 2 2 2'];
@@ -13,8 +14,8 @@ function compact(value) {
     return Number(value.toPrecision(4)).toLocaleString('en-US', {maximumFractionDigits: 6});
 }
 
-function linear(most, pixels) {
-    const rough = most / Math.max(pixels / 75, 2), power = 10 ** Math.floor(Math.log10(rough));
+function linear(most, pixels, apart) {
+    const rough = most / Math.max(pixels / apart, 2), power = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 5, 10].find(times => times * power >= rough) * power;
     const ticks = Array.from({length: Math.floor(most / step + 1e-9) + 1}, (_, i) => i * step);
     return {at: value => value / most * pixels, ticks};
@@ -27,8 +28,8 @@ function logarithmic(low, high, pixels) {
     return {at: value => Math.log(value / low) / Math.log(high / low) * pixels, ticks};
 }
 
-function scaleOf(picture, values, pixels, air) {
-    if (!picture.log) return linear(Math.max(...values, 1e-9) * 1.03, pixels);
+function scaleOf(picture, values, pixels, air, apart = APART) {
+    if (!picture.log) return linear(Math.max(...values, 1e-9) * 1.03, pixels, apart);
     return logarithmic(Math.min(...values) / air, Math.max(...values) * air, pixels);
 }
 
@@ -81,7 +82,8 @@ function drawStacks(svg, picture, wide) {
         one.values.forEach((value, part) => {
             const height = (BAR + 4) * PART_HIGH[part], y = i * ROW + 27 - height / 2;
             const width = scale.at(left + value) - scale.at(left);
-            if (value > 0) svg.append(draw('rect', {class: `mark ${PART_LOOKS[part]}`, x: scale.at(left), y, width, height}));
+            const look = {class: `mark ${PART_LOOKS[part]}`, x: scale.at(left), y, width, height};
+            if (value > 0) svg.append(draw('rect', look));
             left += value;
         });
     });
@@ -122,8 +124,8 @@ function linesOf(picture) {
 function drawLines(svg, picture, wide) {
     const lines = linesOf(picture), all = lines.flatMap(one => one.points), top = 20, right = wide - MARGIN - 6;
     if (!all.length) return 0;
-    const x = linear(Math.max(...all.map(([x]) => x)) * 1.02, right);
-    const y = scaleOf(picture, all.map(([, y]) => y), PLOT - top, 1.3);
+    const x = linear(Math.max(...all.map(([x]) => x)) * 1.02, right, APART);
+    const y = scaleOf(picture, all.map(([, y]) => y), PLOT - top, 1.3, HIGH_APART);
     const place = ([a, b]) => [MARGIN + x.at(a), PLOT - y.at(b)];
     for (const one of picture.shades) {
         const [from, to] = [one.begin, one.end].map(value => MARGIN + x.at(value));
