@@ -383,12 +383,14 @@ class Overload(unittest.TestCase):
 class Retries(unittest.TestCase):
     """Of a core that can answer 100 requests/s: 2 s before, 2 s of the spike, 4 s after."""
 
-    def always(self, *parts):
-        return seen(slices=[flow.Slice(0.1, attempts, good) for count, attempts, good in parts for _ in range(count)])
+    def always(self, *parts, unsent=0):
+        slices = [flow.Slice(0.1, attempts, good) for count, attempts, good in parts for _ in range(count)]
+        return seen(slices=slices, unsent=unsent)
 
-    def conclude(self, without, shed):
+    def conclude(self, without, shed, unsent=0):
         settings = zip(retries.SETTINGS, (without, shed))
-        taken = {name: (self.always((20, 7, 7), (20, 20, 1), (20, 15, 2), (20, *end)), SEEN) for name, end in settings}
+        parts = ((20, 7, 7), (20, 20, 1), (20, 15, 2))
+        taken = {name: (self.always(*parts, (20, *end), unsent=unsent), SEEN) for name, end in settings}
         return retries.conclude(100.0, 2.0, 2.0, taken)
 
     def test_a_collapse_that_lasts_and_a_recovery(self):
@@ -398,6 +400,14 @@ class Retries(unittest.TestCase):
         self.assertIn("they get 0% of the good answers that they got before", finding.verdict)
         self.assertIn("with shedding it is 80, and they get 100%.", finding.verdict)
         self.assertEqual(finding.rows[0][:5], ["no shedding", "70", "280", "0", "0%"])
+
+    def test_clients_that_can_no_longer_connect(self):
+        finding = self.conclude((0, 0), (8, 7), unsent=764)
+        self.assertTrue(finding.holds)
+        self.assertIn(
+            "that is 0 attempts/s, for connections are no longer accepted: 764 requests are never sent", finding.verdict
+        )
+        self.assertFalse(self.conclude((0, 0), (8, 7)).holds)
 
     def test_a_server_that_recovers_by_itself(self):
         finding = self.conclude((7, 7), (7, 7))

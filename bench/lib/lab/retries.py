@@ -66,10 +66,12 @@ def conclude(capacity: float, before: float, last: float, taken: Taken) -> Findi
     end = {name: rates(within(always.slices, _end(always) - last, _end(always))) for name, (always, _) in taken.items()}
     without, shed = SETTINGS
     back = {name: end[name][1] / first[name][1] if first[name][1] else 0.0 for name in taken}
-    holds = back[without] < ENOUGH <= back[shed] and end[without][0] > capacity
+    unsent = taken[without][0].unsent
+    asked = end[without][0] > capacity or shut_out(first[without][0], end[without][0], unsent)
+    holds = back[without] < ENOUGH <= back[shed] and asked
     verdict = (
         f"After a spike of {SPIKE:g} times what a core can do, clients ask for {BASE:.0%} of it as before. Without "
-        f"shedding that is {_attempts(end[without][0], capacity)}, and they get {back[without]:.0%} of the good "
+        f"shedding that is {_attempts(end[without][0], capacity, first[without][0], unsent)}, and they get {back[without]:.0%} of the good "
         f"answers that they got before; with shedding it is {end[shed][0]:,.0f}, and they get {back[shed]:.0%}."
     )
     theory = (
@@ -131,7 +133,15 @@ def _end(seen: Seen) -> float:
     return sum(one.seconds for one in seen.slices)
 
 
-def _attempts(attempts: float, capacity: float) -> str:
+def shut_out(before: float, attempts: float, unsent: int) -> bool:
+    """Whether clients send less than they did, as they cannot: connections wait to be accepted, and new ones find no
+    room among them."""
+    return unsent > 0 and attempts < before
+
+
+def _attempts(attempts: float, capacity: float, before: float, unsent: int) -> str:
+    if shut_out(before, attempts, unsent):
+        return f"{attempts:,.0f} attempts/s, for connections are no longer accepted: {unsent:,} requests are never sent"
     more = "more" if attempts > capacity else "no more"
     return f"{attempts:,.0f} attempts/s, {more} than the {capacity:,.0f} that it can answer"
 
