@@ -258,6 +258,11 @@ torc_slice torc_host(const torc_req *rq)
     return rq->host;
 }
 
+torc_slice torc_peer(const torc_req *rq)
+{
+    return rq->exchange->peer(rq);
+}
+
 unsigned torc_core(const torc_req *rq)
 {
     return rq->ctx->index;

@@ -43,6 +43,12 @@ static bool never_ended(const struct torc_req *rq)
     return false;
 }
 
+static slice no_peer(const struct torc_req *rq)
+{
+    (void)rq;
+    return (slice){0};
+}
+
 static void returned(struct torc_req *rq)
 {
     (void)rq;
@@ -56,6 +62,7 @@ static const struct exchange_ops nobody = {
     .write_ref = no_write,
     .end = no_end,
     .client_ended = never_ended,
+    .peer = no_peer,
     .handler_returned = returned,
 };
 

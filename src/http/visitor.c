@@ -1,5 +1,7 @@
 #include "http/visitor.h"
 
+#include "http/conn.h"
+
 #include <stdlib.h>
 
 bool http_limits_clients(const struct http_limits *l)
@@ -26,14 +28,27 @@ struct visitor *visitor_begin(struct http_context *ctx, const struct io_sock *so
     struct visitor *v = calloc(1, sizeof *v);
     if (!v) return NULL;
     v->came_at = ctx->io->now;
+    v->limited = http_limits_visitors(l);
     bool counts = http_limits_clients(l);
     if (!(ctx->want_peer || counts) || !io_peer(ctx->io, sock, &addr)) return v;
-    if (ctx->want_peer) sock_addr_format(&addr, v->peer);
-    if (!counts) return v;
+    sock_peer_format(&addr, v->peer);
+    if (!counts || addr.sa.sa_family == AF_UNIX) return v;
     v->client = clients_enter(&ctx->clients, client_key(&addr), l->conns_per_client, &v->excess);
     if (v->client) return v;
     free(v);
     return NULL;
+}
+
+struct visitor *visitor_of(struct conn *c)
+{
+    struct sock_addr addr;
+    if (c->visitor) {
+        if (c->visitor->peer[0]) return c->visitor;
+    } else if (!(c->visitor = calloc(1, sizeof *c->visitor))) {
+        return NULL;
+    }
+    if (io_peer(c->ctx->io, &c->sock, &addr)) sock_peer_format(&addr, c->visitor->peer);
+    return c->visitor;
 }
 
 void visitor_end(struct http_context *ctx, struct visitor *v)
@@ -45,6 +60,7 @@ void visitor_end(struct http_context *ctx, struct visitor *v)
 uint64_t visitor_request(struct http_context *ctx, struct visitor *v, bool *last)
 {
     const struct http_limits *l = ctx->limits;
+    if (!v->limited) return 0;
     bool aged = l->connection_age && ctx->io->now - v->came_at >= l->connection_age;
     bool used_up = ++v->requests == l->connection_requests;
     if (aged || used_up)

@@ -1,19 +1,25 @@
 #pragma once
-/* What a core knows of a connection's client, where the access log or a limit asks for it: most
- * connections have none of this. */
+/* What a core knows of a connection's client, where a handler, the access log or a limit asks for
+ * it: most connections have none of this. */
 
 #include "http/context.h"
+
+struct conn;
 
 struct visitor {
     struct client *client; /* NULL: its address is not known, or not needed */
     uint64_t came_at;      /* io time */
     uint32_t requests;
+    bool limited;              /* its requests are checked */
     bool excess;               /* beyond the connections that its client may have */
-    char peer[SOCK_ADDR_TEXT]; /* "" if not known */
+    char peer[SOCK_PEER_TEXT]; /* "" if not known */
 };
 
 /* NULL without memory. */
 struct visitor *visitor_begin(struct http_context *ctx, const struct io_sock *sock);
+
+/* That of the connection; one that has none gets one, without limits. NULL without memory. */
+struct visitor *visitor_of(struct conn *c);
 
 void visitor_end(struct http_context *ctx, struct visitor *v);
 

@@ -67,16 +67,35 @@ bool sock_addr_parse(const char *text, struct sock_addr *out)
     return true;
 }
 
-void sock_addr_format(const struct sock_addr *a, char out[SOCK_ADDR_TEXT])
+static in_port_t port_of(const struct sock_addr *a)
 {
-    char host[INET6_ADDRSTRLEN] = "?";
+    return a->sa.sa_family == AF_INET6 ? a->in6.sin6_port : a->in.sin_port;
+}
+
+/* Of IPv4 or IPv6. */
+static void format(const struct sock_addr *a, bool with_port, char out[SOCK_PEER_TEXT])
+{
+    char host[INET6_ADDRSTRLEN] = "?", port[8] = "";
     struct sock_addr plain = *a;
     if (a->sa.sa_family == AF_INET6) unmap(&plain);
     bool v6 = plain.sa.sa_family == AF_INET6;
     inet_ntop(plain.sa.sa_family, v6 ? (const void *)&plain.in6.sin6_addr : &plain.in.sin_addr,
               host, sizeof host);
-    snprintf(out, SOCK_ADDR_TEXT, v6 ? "[%s]:%u" : "%s:%u", host,
-             ntohs(v6 ? plain.in6.sin6_port : plain.in.sin_port));
+    if (with_port) snprintf(port, sizeof port, ":%u", ntohs(port_of(&plain)));
+    snprintf(out, SOCK_PEER_TEXT, v6 ? "[%s]%s" : "%s%s", host, port);
+}
+
+void sock_addr_format(const struct sock_addr *a, char out[SOCK_ADDR_TEXT])
+{
+    format(a, true, out);
+}
+
+void sock_peer_format(const struct sock_addr *a, char out[SOCK_PEER_TEXT])
+{
+    if (a->sa.sa_family == AF_UNIX)
+        strcpy(out, "unix:");
+    else
+        format(a, port_of(a) != 0, out);
 }
 
 static bool is_wildcard(const struct sock_addr *a)
@@ -87,9 +106,7 @@ static bool is_wildcard(const struct sock_addr *a)
 
 static bool same_port(const struct sock_addr *a, const struct sock_addr *b)
 {
-    in_port_t port = a->sa.sa_family == AF_INET6 ? a->in6.sin6_port : a->in.sin_port;
-    in_port_t other = b->sa.sa_family == AF_INET6 ? b->in6.sin6_port : b->in.sin_port;
-    return port == other && port != 0;
+    return port_of(a) == port_of(b) && port_of(a) != 0;
 }
 
 void sock_addr_separate(struct sock_addr *a, const struct sock_addr *other)
@@ -141,6 +158,20 @@ int sock_listen(struct sock_addr *addr, int backlog, bool blocking)
     }
     *addr = bound;
     return fd;
+}
+
+/* Of a connection that was reset, only SO_PEERNAME tells, and of exactly as many bytes as there are.
+ */
+bool sock_peer(int fd, struct sock_addr *out)
+{
+    const socklen_t sizes[] = {sizeof out->in6, sizeof out->in};
+    *out = (struct sock_addr){.len = sizeof out->in6};
+    if (getpeername(fd, &out->sa, &out->len) == 0) return true;
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        out->len = sizes[i];
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERNAME, &out->sa, &out->len) == 0) return true;
+    }
+    return false;
 }
 
 int sock_keep_alive(int fd, const struct sock_keepalive *k)

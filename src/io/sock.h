@@ -18,7 +18,7 @@ struct sock_addr {
     bool v6_only; /* IPv6 without IPv4 (IPV6_V6ONLY, ipv6(7)) */
 };
 
-enum { SOCK_ADDR_TEXT = INET6_ADDRSTRLEN + 10 };
+enum { SOCK_ADDR_TEXT = INET6_ADDRSTRLEN + 10, SOCK_PEER_TEXT = SOCK_ADDR_TEXT };
 
 /* Parses "127.0.0.1:8080", "[::1]:8080", "*:80" or ":80" (all addresses, IPv6 and IPv4). No names.
  * False for anything else. */
@@ -26,6 +26,9 @@ bool sock_addr_parse(const char *text, struct sock_addr *out);
 
 /* Formats an address; IPv6 in brackets. */
 void sock_addr_format(const struct sock_addr *a, char out[SOCK_ADDR_TEXT]);
+
+/* Likewise that of a peer: without a port if that is 0, and "unix:" of a Unix socket. */
+void sock_peer_format(const struct sock_addr *a, char out[SOCK_PEER_TEXT]);
 
 /* Makes "[::]" v6_only if `other` is of IPv4 and has its port: each family then has its own
  * listener.
@@ -35,6 +38,9 @@ void sock_addr_separate(struct sock_addr *a, const struct sock_addr *other);
 /* Whether two listeners would conflict: same port, and the same address or one of them all
  * addresses. "[::]" includes IPv4 unless it is v6_only. */
 bool sock_addr_clash(const struct sock_addr *a, const struct sock_addr *b);
+
+/* The address of the peer of a connected socket, also once it has reset the connection. */
+bool sock_peer(int fd, struct sock_addr *out);
 
 /* By one of two system calls, of which a filter may refuse one. 0 or negative errno. */
 int sock_set_nonblock(int fd);
