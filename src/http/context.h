@@ -9,6 +9,7 @@
 #include "base/slice.h"
 #include "http/clients.h"
 #include "http/exchange.h"
+#include "http/forwarded.h"
 #include "http/head.h"
 #include "http/lifetime.h"
 #include "http/shed.h"
@@ -51,6 +52,7 @@ struct http_limits {
     struct client_rate rate;      /* of a client's requests on a core */
     uint64_t connection_age;      /* after which a connection takes no further request; 0: none */
     uint32_t connection_requests; /* likewise; 0: no limit */
+    struct proxies proxies;
     bool shed;                    /* requests, where the core has more than it can do (shed.h) */
 };
 

@@ -44,6 +44,7 @@ const struct exchange_ops h1_exchange_ops = {
     .end = h1_end,
     .client_ended = client_ended,
     .peer = h1_peer,
+    .is_secure = h1_is_secure,
     .handler_returned = handler_returned,
 };
 

@@ -21,6 +21,7 @@ static const char *missing(const char *name, const struct options *o,
         {"queue-timeout", o->limits.queue, "with --queue 0"},
         {"tcp-keepalive-interval", o->keepalive.idle, "with --tcp-keepalive 0"},
         {"tcp-keepalive-probes", o->keepalive.idle, "with --tcp-keepalive 0"},
+        {"proxy-field", o->limits.proxies.trusted.n, "without --trust-proxy"},
         {"timeline", o->has_admin, "without --admin"},
         {"access-log-format", o->access_log, "without --access-log"},
     };

@@ -59,6 +59,27 @@ static int set_admin(struct option_set *s, const struct option *o, const char *t
     return 0;
 }
 
+static int add_trusted(struct option_set *s, const struct option *o, const char *text)
+{
+    struct networks *to = &options_get(s)->limits.proxies.trusted;
+    struct network one;
+    if (!network_parse(slice_str(text), &one)) return option_not_valid(s, o, text);
+    if (o->level < s->level) to->n = 0; /* a higher level replaces the list */
+    if (to->n == NETWORKS_MAX)
+        return option_fail(s, "%s%s can be given at most %d times", option_dashes(s), o->name,
+                           NETWORKS_MAX);
+    to->list[to->n++] = one;
+    return 0;
+}
+
+static int set_proxy_field(struct option_set *s, const struct option *o, const char *text)
+{
+    bool forwarded = strcmp(text, "forwarded") == 0;
+    if (!forwarded && strcmp(text, "x-forwarded-for") != 0) return option_not_valid(s, o, text);
+    options_get(s)->limits.proxies.forwarded = forwarded;
+    return 0;
+}
+
 static int set_log_format(struct option_set *s, const struct option *o, const char *text)
 {
     bool json = strcmp(text, "json") == 0;
@@ -185,6 +206,16 @@ static const struct option table[] = {
     {"admin", "ADDR:PORT", "address for health, metrics, statistics, settings and the timeline",
      NULL, GROUP_SERVE, OPTION_CUSTOM, .then = set_admin,
      .what = "ADDR:PORT, such as 127.0.0.1:8081"},
+    {"trust-proxy", "ADDR[/PREFIX]",
+     "proxies that are trusted to say who their client is; can be given several times; unix: are "
+     "those that come through a Unix socket",
+     NULL, GROUP_SERVE, OPTION_CUSTOM, .then = add_trusted,
+     .what = "an address or a network, such as 192.0.2.1, 10.0.0.0/8, fd00::/8 or unix:",
+     .repeats = true, .reload = true},
+    {"proxy-field", "FIELD",
+     "where these say it: x-forwarded-for, with x-forwarded-proto; or forwarded (RFC 7239)",
+     "x-forwarded-for", GROUP_SERVE, OPTION_CUSTOM, .then = set_proxy_field,
+     .what = "x-forwarded-for or forwarded", .reload = true},
     {"backlog", "N", "length of the accept queue of each core and address", "4096", GROUP_SERVE,
      OPTION_NUMBER, AT(backlog), 1, 65535},
     {"tcp-keepalive", "TIME",

@@ -11,6 +11,13 @@ static void peer(torc_req *rq, void *arg)
     torc_replyf(rq, 200, "%.*s", (int)p.len, p.ptr ? p.ptr : "");
 }
 
+static void client(torc_req *rq, void *arg)
+{
+    torc_slice p = torc_peer(rq), scheme = torc_scheme(rq);
+    (void)arg;
+    torc_replyf(rq, 200, "%.*s %.*s", (int)scheme.len, scheme.ptr, (int)p.len, p.ptr);
+}
+
 /* Told once the client has reset the connection. */
 static void late(torc_req *rq, void *arg)
 {
@@ -46,7 +53,8 @@ static void every(torc_req *rq, void *arg)
     (void)arg;
     if (told) return;
     told = true;
-    fprintf(stderr, "every: %s\n", torc_peer(rq).ptr ? "somebody" : "nobody");
+    fprintf(stderr, "every: %s by %s\n", torc_peer(rq).ptr ? "somebody" : "nobody",
+            torc_scheme(rq).ptr);
 }
 
 int main(int argc, char **argv)
@@ -54,7 +62,7 @@ int main(int argc, char **argv)
     static const struct {
         const char *path;
         torc_handler *fn;
-    } routes[] = {{"/peer", peer}, {"/late", late}, {"/group", group}};
+    } routes[] = {{"/peer", peer}, {"/client", client}, {"/late", late}, {"/group", group}};
     torc_server *s = torc_server_new("peers 1.0");
     for (size_t i = 0; s && i < sizeof routes / sizeof *routes; i++)
         if (torc_route(s, "GET", routes[i].path, routes[i].fn, NULL) < 0) return 1;

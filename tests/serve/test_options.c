@@ -143,6 +143,8 @@ static void defaults(void **state)
     assert_true(o->pin);
     assert_int_equal(o->n_listen, 1);
     assert_addr(&o->listen[0], "127.0.0.1:8080");
+    assert_int_equal(o->limits.proxies.trusted.n, 0);
+    assert_false(o->limits.proxies.forwarded);
     assert_int_equal(o->backlog, 4096);
     assert_false(o->has_admin);
     assert_null(o->root);
@@ -230,6 +232,21 @@ static void values_are_stored(void **state)
     assert_int_equal(o->file_cache, 9);
     assert_int_equal(o->file_cache_ttl, 0);
     assert_int_equal(o->access_log_format, LOG_JSON);
+}
+
+static void proxies_are_networks(void **state)
+{
+    struct sock_addr addr;
+    (void)state;
+    VALID("--trust-proxy=10.0.0.0/8", "--trust-proxy", "unix:", "--proxy-field=forwarded");
+    assert_int_equal(o->limits.proxies.trusted.n, 2);
+    assert_true(network_addr_parse(SLICE("10.1.2.3:4"), &addr));
+    assert_true(networks_have(&o->limits.proxies.trusted, &addr));
+    assert_true(o->limits.proxies.forwarded);
+    WRONG("--trust-proxy takes an address or a network, such as 192.0.2.1, 10.0.0.0/8, fd00::/8 or "
+          "unix:, not \"10.0.0.1/8\"",
+          "--trust-proxy=10.0.0.1/8");
+    WRONG("--proxy-field takes x-forwarded-for or forwarded, not \"via\"", "--proxy-field=via");
 }
 
 static void work_threads_follow_the_cores(void **state)
@@ -836,6 +853,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(defaults),
         TEST(values_are_stored),
+        TEST(proxies_are_networks),
         TEST(work_threads_follow_the_cores),
         TEST(clients_are_divided_among_the_cores),
         TEST(keepalive_has_defaults),

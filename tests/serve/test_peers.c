@@ -53,7 +53,7 @@ static void test_address(void **state)
         }
         client_close(&c);
         client_close(&other);
-        server_await_log(&s, "every: nobody\n");
+        server_await_log(&s, "every: nobody by http\n");
         server_stop(&s);
     }
 }
@@ -113,6 +113,141 @@ static void test_with_limits(void **state)
     server_stop(&s);
 }
 
+/* ---- trusted proxies ---- */
+
+static void expect(struct client *c, const char *fields, const char *want)
+{
+    struct reply r = {0};
+    client_ask(c, "GET", "/client", fields);
+    client_reply(c, "GET", &r);
+    assert_int_equal(r.status, 200);
+    assert_string_equal(r.body, want);
+    reply_free(&r);
+}
+
+/* As itself. */
+static void expect_alone(struct client *c, const char *fields, const char *scheme)
+{
+    char name[64], want[80];
+    name_of(c->fd, name);
+    snprintf(want, sizeof want, "%s %s", scheme, name);
+    expect(c, fields, want);
+}
+
+#define SPOOFED "X-Forwarded-For: 203.0.113.7\r\nX-Forwarded-Proto: https\r\n"
+
+static void open_from(struct client *c, const struct server *s, const char *source)
+{
+    client_open_to(c, &s->addr, &(struct tcp_how){.source = source});
+}
+
+static void test_only_trusted_proxies_are_believed(void **state)
+{
+    struct server s;
+    struct client proxy, other;
+    (void)state;
+    server_start(&s, "--trust-proxy", "127.0.0.2", "--trust-proxy", "10.0.0.0/8");
+    open_from(&proxy, &s, "127.0.0.2");
+    open_from(&other, &s, "127.0.0.3");
+    for (int i = 0; i < 2; i++) {
+        expect(&proxy, SPOOFED, "https 203.0.113.7");
+        expect_alone(&other, SPOOFED, "http");
+        expect(&proxy, "X-Forwarded-For: 203.0.113.7, 192.0.2.1:4711, 10.9.9.9\r\n",
+               "http 192.0.2.1:4711");
+        expect_alone(&proxy, "", "http"); /* a request of its own */
+        expect_alone(&proxy, "X-Forwarded-For: unknown\r\n", "http");
+        expect_alone(&proxy, "Forwarded: for=203.0.113.7;proto=https\r\n", "http");
+    }
+    client_close(&proxy);
+    client_close(&other);
+    server_stop(&s);
+    server_start(&s);
+    client_open(&other, &s);
+    expect_alone(&other, SPOOFED, "http"); /* nobody is trusted */
+    client_close(&other);
+    server_stop(&s);
+}
+
+static void test_forwarded(void **state)
+{
+    struct server s;
+    struct client proxy;
+    (void)state;
+    server_start(&s, "--trust-proxy", "127.0.0.0/8", "--proxy-field", "forwarded");
+    client_open(&proxy, &s);
+    expect(&proxy, "Forwarded: for=\"[2001:db8::1]:80\";proto=https\r\n" SPOOFED,
+           "https [2001:db8::1]:80");
+    expect_alone(&proxy, SPOOFED, "http");
+    client_close(&proxy);
+    server_stop(&s);
+}
+
+/* The log names the client, as the admin side does. */
+static void test_access_log(void **state)
+{
+    struct server s;
+    struct client proxy, other, admin;
+    struct reply r = {0};
+    char name[64], line[128];
+    (void)state;
+    server_start(&s, "--access-log", "-", "--trust-proxy", "127.0.0.2", "--access-log-format",
+                 "json");
+    open_from(&proxy, &s, "127.0.0.2");
+    open_from(&other, &s, "127.0.0.3");
+    expect(&proxy, SPOOFED, "https 203.0.113.7");
+    expect_alone(&other, SPOOFED, "http");
+    server_await_log(&s, "\"peer\":\"203.0.113.7\"");
+    name_of(other.fd, name);
+    snprintf(line, sizeof line, "\"peer\":\"%s\"", name);
+    server_await_log(&s, line);
+    client_ask(&proxy, "GET", "/late", "X-Forwarded-For: 192.0.2.77\r\n");
+    server_await_log(&s, "handler: waits\n");
+    client_open_admin(&admin, &s);
+    client_get(&admin, "/requests.json", 200, &r);
+    assert_non_null(strstr(r.body, "\"client\":\"192.0.2.77\""));
+    client_close(&admin);
+    client_reset(&proxy);
+    server_await_log(&s, "from 192.0.2.77.\n");
+    server_await_log(&s, "\"peer\":\"192.0.2.77\"");
+    client_close(&other);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+static void expect_status(struct client *c, const char *fields, int status)
+{
+    struct reply r = {0};
+    client_ask(c, "GET", "/peer", fields);
+    client_reply(c, "GET", &r);
+    assert_int_equal(r.status, status);
+    reply_free(&r);
+}
+
+/* A rate is that of whom the proxy names; a proxy may have any number of connections. */
+static void test_limits_of_clients(void **state)
+{
+    struct server s;
+    struct client proxy[3], other;
+    (void)state;
+    if (strcmp(server_engine, "threads") == 0) return; /* they hold for each thread alone */
+    server_start(&s, "--trust-proxy", "127.0.0.2", "--rate-limit", "2/h",
+                 "--max-connections-per-client", "1");
+    for (int i = 0; i < 3; i++) open_from(&proxy[i], &s, "127.0.0.2");
+    open_from(&other, &s, "127.0.0.3");
+    expect_status(&proxy[0], "X-Forwarded-For: 192.0.2.1\r\n", 200);
+    expect_status(&proxy[1], "X-Forwarded-For: 198.51.100.1, 192.0.2.1\r\n", 200);
+    expect_status(&proxy[2], "X-Forwarded-For: 198.51.100.2, 192.0.2.1\r\n", 429);
+    expect_status(&proxy[0], "X-Forwarded-For: 192.0.2.2\r\n", 200);
+    for (int i = 0; i < 2; i++) expect_status(&other, SPOOFED, 200);
+    expect_status(&other, "X-Forwarded-For: 203.0.113.8\r\n", 429);
+    expect_status(&proxy[1], SPOOFED, 200);
+    for (int i = 0; i < 2; i++) expect_status(&proxy[0], "", 200); /* its own */
+    expect_status(&proxy[1], "X-Forwarded-For: unknown\r\n", 429);
+    for (int i = 0; i < 3; i++) client_close(&proxy[i]);
+    client_close(&other);
+    server_stop(&s);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -120,6 +255,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_crowd),
         cmocka_unit_test(test_after_a_reset),
         cmocka_unit_test(test_with_limits),
+        cmocka_unit_test(test_only_trusted_proxies_are_believed),
+        cmocka_unit_test(test_forwarded),
+        cmocka_unit_test(test_access_log),
+        cmocka_unit_test(test_limits_of_clients),
     };
     server_choose(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);
