@@ -328,11 +328,13 @@ TORC_API bool torc_query_next(torc_req *rq, size_t *at, torc_slice *name, torc_s
  * Where that is a proxy of --trust-proxy, the client is whom it names in X-Forwarded-For, or in
  * Forwarded with --proxy-field forwarded: the last address of the list that is not of a trusted
  * proxy itself, without a port if none is given: "192.0.2.1", "[2001:db8::1]". What comes before
- * something that is no address is not believed. Any other peer's fields are ignored. */
+ * something that is no address is not believed. Any other peer's fields are ignored. With
+ * --proxy-protocol, the client is whom the proxy names as it opens the connection; if that is a
+ * trusted proxy itself, the fields count. */
 TORC_API torc_slice torc_peer(const torc_req *rq);
 
-/* "https" if a proxy of --trust-proxy says so, in X-Forwarded-Proto or Forwarded; else "http".
- */
+/* "https" if a proxy of --trust-proxy says so, in X-Forwarded-Proto, Forwarded or the header of the
+ * PROXY protocol; else "http". */
 TORC_API torc_slice torc_scheme(const torc_req *rq);
 
 /* Allocates memory that is freed with the request, aligned for any type. NULL past --request-memory

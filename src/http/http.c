@@ -7,6 +7,7 @@
 #include "http/handler.h"
 #include "http/memory.h"
 #include "http/observe.h"
+#include "http/proxy.h"
 #include "http/tick.h"
 #include "http/visitor.h"
 
@@ -46,10 +47,13 @@ void http_accept(struct http_context *ctx, int fd)
     if (ctx->draining) conn_drain(c);
     bool visitors = http_limits_visitors(ctx->limits);
     c->limited = visitors || ctx->limits->shed;
-    if (LIKELY(!(visitors || ctx->want_peer))) return;
+    bool announced = ctx->limits->proxies.protocol;
+    if (LIKELY(!(visitors || ctx->want_peer || announced))) return;
     c->visitor = visitor_begin(ctx, &c->sock);
     if (!c->visitor)
         conn_abort(c, -ENOMEM);
+    else if (announced)
+        proxy_begin(c);
     else
         conn_admit(c);
 }

@@ -39,7 +39,7 @@ struct visitor *visitor_begin(struct http_context *ctx, const struct io_sock *so
     if (!v) return NULL;
     v->came_at = ctx->io->now;
     v->limited = http_limits_visitors(l);
-    if (ctx->want_peer || http_limits_clients(l)) learn_peer(ctx, sock, v);
+    if (ctx->want_peer || http_limits_clients(l) || l->proxies.protocol) learn_peer(ctx, sock, v);
     return v;
 }
 

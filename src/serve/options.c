@@ -238,6 +238,8 @@ int options_read(struct option_set *s, int argc, char **argv)
     if (err == 0) err = option_read_command(s, argc, argv, false);
     if (err == 0) err = check_root(s);
     if (err < 0) return err;
+    if (o->limits.proxies.protocol && !o->limits.proxies.trusted.n)
+        return option_fail(s, "--proxy-protocol needs --trust-proxy: who may send its header");
     separate_families(o);
     derive_user_timeout(o);
     return check_addresses(s);

@@ -216,6 +216,10 @@ static const struct option table[] = {
      "where these say it: x-forwarded-for, with x-forwarded-proto; or forwarded (RFC 7239)",
      "x-forwarded-for", GROUP_SERVE, OPTION_CUSTOM, .then = set_proxy_field,
      .what = "x-forwarded-for or forwarded", .reload = true},
+    {"proxy-protocol", NULL,
+     "each connection begins with a header of the PROXY protocol, version 1 or 2, which names its "
+     "client; needs --trust-proxy, and connections of others are closed",
+     "no", GROUP_SERVE, OPTION_FLAG, AT(limits.proxies.protocol), .reload = true},
     {"backlog", "N", "length of the accept queue of each core and address", "4096", GROUP_SERVE,
      OPTION_NUMBER, AT(backlog), 1, 65535},
     {"tcp-keepalive", "TIME",
