@@ -87,7 +87,10 @@ static void format(const struct sock_addr *a, bool with_port, char out[SOCK_PEER
 
 void sock_addr_format(const struct sock_addr *a, char out[SOCK_ADDR_TEXT])
 {
-    format(a, true, out);
+    if (a->path)
+        snprintf(out, SOCK_ADDR_TEXT, "unix:%s", a->path);
+    else
+        format(a, true, out);
 }
 
 void sock_peer_format(const struct sock_addr *a, char out[SOCK_PEER_TEXT])
@@ -118,7 +121,8 @@ void sock_addr_separate(struct sock_addr *a, const struct sock_addr *other)
 
 bool sock_addr_clash(const struct sock_addr *a, const struct sock_addr *b)
 {
-    if (!same_port(a, b)) return false;
+    if (a->path && b->path) return strcmp(a->path, b->path) == 0;
+    if (a->path || b->path || !same_port(a, b)) return false;
     if (a->sa.sa_family != b->sa.sa_family) { /* the IPv6 wildcard may include IPv4 */
         const struct sock_addr *v6 = a->sa.sa_family == AF_INET6 ? a : b;
         return is_wildcard(v6) && !v6->v6_only;
@@ -160,6 +164,24 @@ int sock_listen(struct sock_addr *addr, int backlog, bool blocking)
     return fd;
 }
 
+static int domain_of(int fd)
+{
+    int domain = AF_UNSPEC;
+    socklen_t len = sizeof domain;
+    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
+    return domain;
+}
+
+int sock_adopt(int fd, bool blocking)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) return -errno;
+    flags = blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK;
+    if (fcntl(fd, F_SETFL, flags) < 0) return -errno;
+    if (domain_of(fd) == AF_UNIX) return 0;
+    return set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 ? -errno : 0;
+}
+
 /* Of a connection that was reset, only SO_PEERNAME tells, and of exactly as many bytes as there are.
  */
 bool sock_peer(int fd, struct sock_addr *out)
@@ -177,6 +199,7 @@ bool sock_peer(int fd, struct sock_addr *out)
 int sock_keep_alive(int fd, const struct sock_keepalive *k)
 {
     int user_timeout = (int)(k->user_timeout / NS_PER_MS);
+    if (domain_of(fd) == AF_UNIX) return 0;
     if (k->idle && (set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)(k->idle / NS_PER_S)) < 0 ||
                     set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, (int)(k->interval / NS_PER_S)) < 0 ||
                     set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, (int)k->probes) < 0))

@@ -3,6 +3,7 @@
 #include "torc.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static void peer(torc_req *rq, void *arg)
 {
@@ -26,6 +27,22 @@ static void late(torc_req *rq, void *arg)
     int err = torc_sleep(rq, 60 * 1000);
     torc_slice p = torc_peer(rq);
     fprintf(stderr, "handler: woke with %d from %.*s.\n", err, (int)p.len, p.ptr ? p.ptr : "");
+}
+
+static void large(torc_req *rq, void *arg)
+{
+    enum { SIZE = 4 << 20 };
+    char *body = calloc(1, SIZE);
+    (void)arg;
+    if (body) torc_reply(rq, 200, "text/plain", (torc_slice){body, SIZE});
+    free(body);
+}
+
+static void environment(torc_req *rq, void *arg)
+{
+    bool some = getenv("LISTEN_PID") || getenv("LISTEN_FDS") || getenv("LISTEN_FDNAMES");
+    (void)arg;
+    torc_replyf(rq, 200, some ? "some" : "none");
 }
 
 static int in_group(torc_req *rq, void *arg)
@@ -62,7 +79,8 @@ int main(int argc, char **argv)
     static const struct {
         const char *path;
         torc_handler *fn;
-    } routes[] = {{"/peer", peer}, {"/client", client}, {"/late", late}, {"/group", group}};
+    } routes[] = {{"/peer", peer},   {"/client", client}, {"/late", late},
+                  {"/group", group}, {"/large", large},   {"/environment", environment}};
     torc_server *s = torc_server_new("peers 1.0");
     for (size_t i = 0; s && i < sizeof routes / sizeof *routes; i++)
         if (torc_route(s, "GET", routes[i].path, routes[i].fn, NULL) < 0) return 1;

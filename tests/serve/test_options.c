@@ -234,6 +234,29 @@ static void values_are_stored(void **state)
     assert_int_equal(o->access_log_format, LOG_JSON);
 }
 
+static void unix_sockets_are_files(void **state)
+{
+    (void)state;
+    VALID("--listen", "unix:/run/a.sock", "--listen=unix:b", "--listen=127.0.0.1:0",
+          "--socket-mode=660");
+    assert_int_equal(o->n_listen, 3);
+    assert_addr(&o->listen[0], "unix:/run/a.sock");
+    assert_addr(&o->listen[1], "unix:b");
+    assert_int_equal(o->listen[1].mode, 0660);
+    assert_int_equal(o->given[0], -1);
+    WRONG("--listen unix:/a overlaps another --listen", "--listen", "unix:/a", "--listen",
+          "unix:/a");
+    WRONG("--socket-mode takes an octal mode from 1 to 777, such as 660, not \"888\"",
+          "--socket-mode=888");
+    WRONG("--socket-mode takes an octal mode from 1 to 777, such as 660, not \"1777\"",
+          "--socket-mode=1777");
+    WRONG("--listen: descriptor 999 is no listening socket: Bad file descriptor", "--listen",
+          "fd:999");
+    WRONG("--listen systemd: this process was given no socket (LISTEN_FDS)", "--listen=systemd");
+    WRONG("--proxy-protocol needs --trust-proxy: who may send its header", "--proxy-protocol");
+    VALID("--proxy-protocol", "--trust-proxy=::1");
+}
+
 static void proxies_are_networks(void **state)
 {
     struct sock_addr addr;
@@ -536,7 +559,8 @@ static void wrong_values_are_explained(void **state)
     WRONG("--listen [::1]:9 overlaps another --listen", "--listen", "[::]:9", "--listen",
           "0.0.0.0:9", "--listen", "[::1]:9");
     reset();
-    WRONG("--listen takes ADDR:PORT, such as 127.0.0.1:8080, [::1]:8080 or *:80, not \"8080\"",
+    WRONG("--listen takes ADDR:PORT, such as 127.0.0.1:8080, [::1]:8080 or *:80; or unix:PATH, fd:N "
+          "or systemd, not \"8080\"",
           "--listen", "8080");
     WRONG("--access-log-format takes combined or json, not \"jsonl\"", "--access-log-format=jsonl");
     WRONG("--max-connections takes a number from 0 to 1000000, not \"1000001\"",
@@ -853,6 +877,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(defaults),
         TEST(values_are_stored),
+        TEST(unix_sockets_are_files),
         TEST(proxies_are_networks),
         TEST(work_threads_follow_the_cores),
         TEST(clients_are_divided_among_the_cores),
