@@ -193,8 +193,8 @@ static int print_help(struct option_set *s, const struct option *o, const char *
         "  torc-load --rate 50000 --arrivals poisson http://127.0.0.1:8080/plaintext\n"
         "\n"
         "Several URLs of one server are requested in turn. If its name has several addresses, the\n"
-        "first one that accepts a connection is used. In a URL, field, body or template, each\n"
-        "{rand:MIN:MAX} becomes a random number, and each {seq:START} the next one of a sequence.",
+        "first one that accepts is used. unix:PATH:/TARGET is at a Unix socket. In a URL, field, body\n"
+        "or template, each {rand:MIN:MAX} is a random number, {seq:START} the next of a sequence.",
         stdout);
     return 1;
 }
@@ -376,7 +376,7 @@ static int add_url(struct plan *p, const char *url)
         return fail("%s", why);
     if (!slice_eq(host, slice_str(p->host)))
         return fail("\"%.100s\": all URLs must name the same server", url);
-    forms.form.host = slice_str(p->host);
+    forms.form.host = url_authority(p->host);
     if (forms.n_templates) return 0;
     if (p->n_requests == PLAN_REQUESTS) return fail("%d URLs at most", PLAN_REQUESTS);
     if (!request_make(&p->request[p->n_requests++], &forms.form, &p->n_sequences, why, sizeof why))

@@ -6,8 +6,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The address that a client has, as torc writes it. */
 static void name_of(int fd, char out[64])
@@ -214,6 +216,41 @@ static void test_access_log(void **state)
     server_stop(&s);
 }
 
+static void configure(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* Whom to trust can change while the server runs, also for connections that it has. */
+static void test_reload(void **state)
+{
+    char path[] = "/tmp/torc-test-peers-XXXXXX";
+    struct server s;
+    struct client c;
+    (void)state;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    configure(path, "threads = 4\n");
+    server_start(&s, "--config", path);
+    client_open(&c, &s);
+    expect_alone(&c, SPOOFED, "http");
+    configure(path, "threads = 4\ntrust-proxy = 10.0.0.0/8\ntrust-proxy = 127.0.0.1\n");
+    server_signal(&s, SIGHUP);
+    stats_await(&s, "reloads", 1);
+    expect(&c, SPOOFED, "https 203.0.113.7");
+    configure(path, "threads = 4\n");
+    server_signal(&s, SIGHUP);
+    stats_await(&s, "reloads", 2);
+    expect_alone(&c, SPOOFED, "http");
+    client_close(&c);
+    unlink(path);
+    server_stop(&s);
+}
+
 static void expect_status(struct client *c, const char *fields, int status)
 {
     struct reply r = {0};
@@ -258,6 +295,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_only_trusted_proxies_are_believed),
         cmocka_unit_test(test_forwarded),
         cmocka_unit_test(test_access_log),
+        cmocka_unit_test(test_reload),
         cmocka_unit_test(test_limits_of_clients),
     };
     server_choose(argc, argv);
