@@ -53,7 +53,7 @@ struct http_limits {
     uint64_t connection_age;      /* after which a connection takes no further request; 0: none */
     uint32_t connection_requests; /* likewise; 0: no limit */
     struct proxies proxies;
-    bool shed;                    /* requests, where the core has more than it can do (shed.h) */
+    bool shed; /* requests, where the core has more than it can do (shed.h) */
 };
 
 /* Written by the core, read by other threads with counter_get. */
@@ -69,7 +69,7 @@ struct http_stats {
     uint64_t vanished;     /* connections that the kernel gave up (sock_keepalive) */
     uint64_t evicted;      /* connections closed to make room for others */
     uint64_t refused;      /* connections for which there was no room */
-    uint64_t bad_proxy; /* connections without the header of a trusted proxy (proxy.h) */
+    uint64_t bad_proxy;    /* connections without the header of a trusted proxy (proxy.h) */
     uint64_t refused_client;   /* likewise, as their client had enough */
     uint64_t queued;           /* requests that wait for their handler */
     uint64_t queued_total;     /* that have waited */

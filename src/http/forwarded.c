@@ -87,8 +87,8 @@ static bool is_balanced(slice s)
     return balanced;
 }
 
-/* A proxy appends to what a client sent. A quoted string that the client has left open must not hide
- * what follows: where quotes are odd, none counts. */
+/* A proxy appends to what a client sent. A quoted string that the client has left open must not
+ * hide what follows: where quotes are odd, none counts. */
 static void read_forwarded(const struct head *h, struct hops *out)
 {
     for (size_t i = 0; i < h->n_fields; i++) {

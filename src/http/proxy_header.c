@@ -61,8 +61,8 @@ static int read_line(slice in, struct proxy_header *out)
     if (out->told)
         return read_ends(slice_skip(line, tcp4.len), v6 ? AF_INET6 : AF_INET, &out->client) ? used
                                                                                             : -1;
-    bool is_unknown = slice_starts(line, unknown) &&
-                      (line.len == unknown.len || line.ptr[unknown.len] == ' ');
+    bool is_unknown =
+        slice_starts(line, unknown) && (line.len == unknown.len || line.ptr[unknown.len] == ' ');
     return is_unknown ? used : -1;
 }
 

@@ -8,8 +8,8 @@
 enum { PROXY_HEADER_MAX = 4096 }; /* of version 2, with all that it adds; of version 1 it is 107 */
 
 struct proxy_header {
-    bool told;               /* `client` is set; else the proxy speaks for itself, or does not know */
-    bool secure;             /* the client came by TLS */
+    bool told;   /* `client` is set; else the proxy speaks for itself, or does not know */
+    bool secure; /* the client came by TLS */
     struct sock_addr client; /* AF_UNIX of a Unix socket */
 };
 

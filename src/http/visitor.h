@@ -9,10 +9,10 @@ struct visitor {
     struct client *client; /* NULL: its address is not known, or not needed */
     uint64_t came_at;      /* io time */
     uint32_t requests;
-    bool limited; /* its requests are checked */
-    bool excess;  /* beyond the connections that its client may have */
-    bool secure;  /* it came by https to a proxy that told so for the whole connection */
-    struct sock_addr addr;          /* of its peer, */
+    bool limited;          /* its requests are checked */
+    bool excess;           /* beyond the connections that its client may have */
+    bool secure;           /* it came by https to a proxy that told so for the whole connection */
+    struct sock_addr addr; /* of its peer, */
     char peer[SOCK_PEER_TEXT];      /* and in words; "" if not known */
     char forwarded[SOCK_PEER_TEXT]; /* the client of the request, where a proxy told */
 };

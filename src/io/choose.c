@@ -136,7 +136,8 @@ uint64_t io_max_sockets(const struct io_config *config, uint64_t descriptors)
 int io_listen(const struct io_engine *e, struct sock_addr *addr, int backlog)
 {
     bool blocking = e->blocking_listener;
-    return addr->path ? local_listen(addr, backlog, blocking) : sock_listen(addr, backlog, blocking);
+    return addr->path ? local_listen(addr, backlog, blocking)
+                      : sock_listen(addr, backlog, blocking);
 }
 
 int io_adopt(const struct io_engine *e, int fd)

@@ -1,10 +1,15 @@
 #include "io/local.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+static bool is_abstract(const char *path)
+{
+    return path[0] == '@';
+}
 
 bool local_parse(const char *text, struct sock_addr *out)
 {
@@ -12,7 +17,7 @@ bool local_parse(const char *text, struct sock_addr *out)
     const struct sockaddr_un *room = NULL;
     if (strncmp(text, prefix, sizeof prefix - 1) != 0) return false;
     const char *path = text + sizeof prefix - 1;
-    if (!*path || *path == '@' || strlen(path) >= sizeof room->sun_path) return false;
+    if (!path[is_abstract(path)] || strlen(path) >= sizeof room->sun_path) return false;
     if (strpbrk(path, " \t\r\n")) return false;
     *out = (struct sock_addr){.sa.sa_family = AF_UNIX, .path = path, .len = sizeof out->in6};
     return true;
@@ -20,9 +25,12 @@ bool local_parse(const char *text, struct sock_addr *out)
 
 socklen_t local_raw(const struct sock_addr *a, struct sockaddr_un *out)
 {
+    bool abstract = is_abstract(a->path);
+    size_t len = strnlen(a->path, sizeof out->sun_path - 1);
     *out = (struct sockaddr_un){.sun_family = AF_UNIX};
-    snprintf(out->sun_path, sizeof out->sun_path, "%s", a->path);
-    return sizeof *out;
+    memcpy(out->sun_path, a->path, len);
+    if (abstract) out->sun_path[0] = '\0'; /* its length ends the name, not a NUL */
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + !abstract);
 }
 
 /* What connecting to it gives: 0 or an errno. */
@@ -47,6 +55,7 @@ int local_taken(const struct sock_addr *a)
 static int remove_stale(const struct sock_addr *a)
 {
     struct stat st;
+    if (is_abstract(a->path)) return -EADDRINUSE;
     if (lstat(a->path, &st) < 0) return errno == ENOENT ? 0 : -errno;
     if (!S_ISSOCK(st.st_mode)) return -ENOTSOCK;
     if (try_connect(a) != ECONNREFUSED) return -EADDRINUSE;
@@ -64,10 +73,11 @@ static int bind_path(int fd, const struct sock_addr *a)
     return err;
 }
 
-/* The file is there. */
+/* It is bound: the file is there. */
 static int begin(int fd, struct sock_addr *a, int backlog)
 {
     struct stat st;
+    if (is_abstract(a->path)) return listen(fd, backlog) < 0 ? -errno : 0;
     if (a->mode && chmod(a->path, a->mode) < 0) return -errno;
     if (listen(fd, backlog) < 0 || lstat(a->path, &st) < 0) return -errno;
     a->dev = st.st_dev;
@@ -82,7 +92,7 @@ int local_listen(struct sock_addr *a, int backlog, bool blocking)
     int err = bind_path(fd, a);
     if (err == 0) {
         err = begin(fd, a, backlog);
-        if (err < 0) unlink(a->path);
+        if (err < 0 && !is_abstract(a->path)) unlink(a->path);
     }
     if (err == 0) return fd;
     close(fd);

@@ -1,12 +1,13 @@
 #pragma once
-/* Unix sockets that have the name of a file. */
+/* Unix sockets that have the name of a file, or one of the abstract namespace, which leaves no file
+ * (unix(7)). */
 
 #include "io/sock.h"
 
 #include <sys/un.h>
 
-/* Parses "unix:PATH"; *out refers to `text`. White space in PATH is refused, as it separates the
- * values of an option. */
+/* Parses "unix:PATH" or "unix:@NAME"; *out refers to `text`. White space in PATH is refused, as it
+ * separates the values of an option. */
 bool local_parse(const char *text, struct sock_addr *out);
 
 /* The address for the kernel. */

@@ -93,7 +93,8 @@ static bool is_zero_beyond(const struct network *n)
 {
     struct network cut = {.bits = n->bits};
     memcpy(cut.addr, n->addr, n->bits / 8);
-    if (n->bits % 8) cut.addr[n->bits / 8] = n->addr[n->bits / 8] & (uint8_t)(0xff00 >> n->bits % 8);
+    if (n->bits % 8)
+        cut.addr[n->bits / 8] = n->addr[n->bits / 8] & (uint8_t)(0xff00 >> n->bits % 8);
     return memcmp(cut.addr, n->addr, sizeof cut.addr) == 0;
 }
 

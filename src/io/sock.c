@@ -182,7 +182,8 @@ int sock_adopt(int fd, bool blocking)
     return set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 ? -errno : 0;
 }
 
-/* Of a connection that was reset, only SO_PEERNAME tells, and of exactly as many bytes as there are.
+/* Of a connection that was reset, only SO_PEERNAME tells, and of exactly as many bytes as there
+ * are.
  */
 bool sock_peer(int fd, struct sock_addr *out)
 {

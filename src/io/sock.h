@@ -14,11 +14,11 @@ struct sock_addr {
         struct sockaddr_in6 in6;
     };
     socklen_t len;
-    const char *path; /* of AF_UNIX: the name of its file (local.h), which others keep; */
+    const char *path;  /* of AF_UNIX: the name of its file (local.h), which others keep; */
     uint64_t dev, ino; /* the file, once the socket is bound, */
     uint16_t mode;     /* and its mode; 0: as umask(2) says */
-    bool both;    /* all addresses of both families, whatever else is listened on */
-    bool v6_only; /* IPv6 without IPv4 (IPV6_V6ONLY, ipv6(7)) */
+    bool both;         /* all addresses of both families, whatever else is listened on */
+    bool v6_only;      /* IPv6 without IPv4 (IPV6_V6ONLY, ipv6(7)) */
 };
 
 enum { SOCK_PEER_TEXT = INET6_ADDRSTRLEN + 10, SOCK_ADDR_TEXT = 128 };

@@ -137,7 +137,8 @@ static int try_direct(struct io_uring *ring, const struct io_uring_probe *ops)
  */
 static bool tells_peers(struct io_uring *ring)
 {
-    int type = 0, patience = URING_PATIENCE, err, fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int type = 0, patience = URING_PATIENCE, err,
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct io_uring_cqe *cqe;
     if (fd < 0) return false;
     io_uring_prep_cmd_sock(io_uring_get_sqe(ring), SOCKET_URING_OP_GETSOCKOPT, fd, SOL_SOCKET,

@@ -144,7 +144,6 @@ static int add_listeners(struct torc_server *s, struct core *c)
     return 0;
 }
 
-
 static int compare(const void *a, const void *b)
 {
     return *(const int *)a - *(const int *)b;

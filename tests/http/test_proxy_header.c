@@ -48,7 +48,8 @@ static void lines(void **state)
         const char *client;
     } list[] = {
         {SLICE("PROXY TCP4 192.0.2.1 198.51.100.1 4711 80\r\n"), "192.0.2.1:4711"},
-        {SLICE("PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n"), "255.255.255.255:65535"},
+        {SLICE("PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n"),
+         "255.255.255.255:65535"},
         {SLICE("PROXY TCP6 2001:db8::1 2001:db8::2 4711 80\r\n"), "[2001:db8::1]:4711"},
         {SLICE("PROXY TCP6 ffff:f...f:ffff ::1 1 2\r\n"), "!"},
         {SLICE("PROXY TCP6 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff "
@@ -168,9 +169,10 @@ static void wrong_binaries(void **state)
         unsigned command, family;
         size_t size;
     } list[] = {
-        {0x11, 0x11, 12},   {0x31, 0x11, 12},   {0x22, 0x11, 12}, {0x2f, 0x11, 12},
-        {0x21, 0x41, 12},   {0x21, 0xf1, 12},   {0x21, 0x13, 12}, {0x21, 0x11, 11},
-        {0x21, 0x21, 35},   {0x21, 0x31, 215},  {0x21, 0x11, 0},  {0x21, 0x11, PROXY_HEADER_MAX - 15},
+        {0x11, 0x11, 12},    {0x31, 0x11, 12},    {0x22, 0x11, 12},
+        {0x2f, 0x11, 12},    {0x21, 0x41, 12},    {0x21, 0xf1, 12},
+        {0x21, 0x13, 12},    {0x21, 0x11, 11},    {0x21, 0x21, 35},
+        {0x21, 0x31, 215},   {0x21, 0x11, 0},     {0x21, 0x11, PROXY_HEADER_MAX - 15},
         {0x21, 0x11, 65535}, {0x20, 0x00, 65535},
     };
     static char to[PROXY_HEADER_MAX], zeros[PROXY_HEADER_MAX];
@@ -183,11 +185,15 @@ static void wrong_binaries(void **state)
     }
     static const struct {
         slice rest;
-    } additions[] = {{SLICE(V4 "\4")}, {SLICE(V4 "\4\0")}, {SLICE(V4 "\4\0\1")}, {SLICE(V4 TLS "\1")},
+    } additions[] = {{SLICE(V4 "\4")},
+                     {SLICE(V4 "\4\0")},
+                     {SLICE(V4 "\4\0\1")},
+                     {SLICE(V4 TLS "\1")},
                      {SLICE(V4 "\x20\377\377\1")}};
     for (size_t i = 0; i < ARRAY_LEN(additions); i++) {
         slice rest = additions[i].rest;
-        assert_int_equal(read_exactly(binary(to, 0x21, 0x11, rest.len, rest.ptr, rest.len), &h), -1);
+        assert_int_equal(read_exactly(binary(to, 0x21, 0x11, rest.len, rest.ptr, rest.len), &h),
+                         -1);
     }
     /* A signature of which one byte is another. */
     for (size_t i = 0; i < 12; i++) {

@@ -222,7 +222,8 @@ static void combined_format(void **state)
     static const char *const others[][2] = {{"192.0.2.1", "192.0.2.1"}, {"unix:", "unix:"}};
     for (size_t i = 0; i < ARRAY_LEN(others); i++) {
         char want[80];
-        snprintf(want, sizeof want, "%s - - [] \"HEAD / HTTP/1.0\" 304 - \"-\" \"-\"\n", others[i][1]);
+        snprintf(want, sizeof want, "%s - - [] \"HEAD / HTTP/1.0\" 304 - \"-\" \"-\"\n",
+                 others[i][1]);
         assert_line(want, SLICE("HEAD / HTTP/1.0\r\n\r\n"), LOG_COMBINED, others[i][0], 304, 0);
     }
     assert_line("- - - [] \"GET / HTTP/1.1\" 200 18446744073709551615 \"\" \"-\"\n",

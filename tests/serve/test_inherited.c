@@ -209,8 +209,7 @@ static atomic_uint served, refused, cut;
  * between two requests; none is refused. */
 static void *client(void *arg)
 {
-    static const char request[] =
-        "GET /peer HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    static const char request[] = "GET /peer HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     (void)arg;
     while (!atomic_load(&stop)) {
         char reply[1024];

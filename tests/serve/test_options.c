@@ -559,9 +559,10 @@ static void wrong_values_are_explained(void **state)
     WRONG("--listen [::1]:9 overlaps another --listen", "--listen", "[::]:9", "--listen",
           "0.0.0.0:9", "--listen", "[::1]:9");
     reset();
-    WRONG("--listen takes ADDR:PORT, such as 127.0.0.1:8080, [::1]:8080 or *:80; or unix:PATH, fd:N "
-          "or systemd, not \"8080\"",
-          "--listen", "8080");
+    WRONG(
+        "--listen takes ADDR:PORT, such as 127.0.0.1:8080, [::1]:8080 or *:80; or unix:PATH, fd:N "
+        "or systemd, not \"8080\"",
+        "--listen", "8080");
     WRONG("--access-log-format takes combined or json, not \"jsonl\"", "--access-log-format=jsonl");
     WRONG("--max-connections takes a number from 0 to 1000000, not \"1000001\"",
           "--max-connections=1000001");

@@ -51,7 +51,10 @@ struct sample {
     const char *want; /* NULL: itself */
 };
 
-#define SAMPLE(header, want) {header, sizeof(header) - 1, want}
+#define SAMPLE(header, want)                                                                       \
+    {                                                                                              \
+        header, sizeof(header) - 1, want                                                           \
+    }
 
 static const struct sample samples[] = {
     SAMPLE(LINE, "http 192.0.2.1:4711"),
@@ -316,9 +319,9 @@ static void test_haproxy(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_headers),     cmocka_unit_test(test_what_is_no_header),
-        cmocka_unit_test(test_limits),      cmocka_unit_test(test_with_fields),
-        cmocka_unit_test(test_drain),       cmocka_unit_test(test_haproxy),
+        cmocka_unit_test(test_headers), cmocka_unit_test(test_what_is_no_header),
+        cmocka_unit_test(test_limits),  cmocka_unit_test(test_with_fields),
+        cmocka_unit_test(test_drain),   cmocka_unit_test(test_haproxy),
     };
     server_choose(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);

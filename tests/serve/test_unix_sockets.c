@@ -206,12 +206,33 @@ static void test_next_server(void **state)
     assert_false(exists());
 }
 
+/* Of the abstract namespace there is no file, and nothing is left of a server that is no more. */
+static void test_abstract(void **state)
+{
+    struct server s, other;
+    char name[64];
+    (void)state;
+    snprintf(name, sizeof name, "unix:@torc-test-%d", (int)getpid());
+    server_start(&s, "--listen", name);
+    server_await_log(&s, name);
+    expect_peer(&s.addr);
+    assert_int_equal(run(&other, name), 1);
+    server_free(&other);
+    server_signal(&s, SIGKILL);
+    server_wait(&s);
+    server_free(&s);
+    server_start(&s, "--listen", name);
+    expect_peer(&s.addr);
+    server_stop(&s);
+}
+
 static void test_check(void **state)
 {
     const char *options[] = {"--check", "--listen", listen_on, NULL};
-    const char *wrong[] = {"unix:", "unix:@abstract", "unix:/a b",
-                           "unix:/0123456789012345678901234567890123456789012345678901234567890123456"
-                           "789012345678901234567890123456789012345678901234567890123456789"};
+    const char *wrong[] = {
+        "unix:", "unix:@", "unix:/a b",
+        "unix:/0123456789012345678901234567890123456789012345678901234567890123456"
+        "789012345678901234567890123456789012345678901234567890123456789"};
     struct server s;
     char line[128];
     (void)state;
@@ -234,8 +255,8 @@ static void test_trusted(void **state)
     struct client c;
     struct reply r = {0};
     (void)state;
-    server_start(&s, "--listen", listen_on, "--trust-proxy", "unix:",
-                 "--max-connections-per-client", "1", "--rate-limit", "1/h");
+    server_start(&s, "--listen", listen_on, "--trust-proxy",
+                 "unix:", "--max-connections-per-client", "1", "--rate-limit", "1/h");
     client_open_to(&c, &s.addr, NULL);
     for (int i = 1; i < 3; i++) {
         char field[64], want[64];
@@ -254,15 +275,11 @@ static void test_trusted(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_serves),
-        cmocka_unit_test(test_with_tcp_on_two_cores),
-        cmocka_unit_test(test_large_bodies),
-        cmocka_unit_test(test_mode),
-        cmocka_unit_test(test_whose_file),
-        cmocka_unit_test(test_another_file_stays),
-        cmocka_unit_test(test_next_server),
-        cmocka_unit_test(test_check),
-        cmocka_unit_test(test_trusted),
+        cmocka_unit_test(test_serves),       cmocka_unit_test(test_with_tcp_on_two_cores),
+        cmocka_unit_test(test_large_bodies), cmocka_unit_test(test_mode),
+        cmocka_unit_test(test_whose_file),   cmocka_unit_test(test_another_file_stays),
+        cmocka_unit_test(test_next_server),  cmocka_unit_test(test_abstract),
+        cmocka_unit_test(test_check),        cmocka_unit_test(test_trusted),
     };
     server_choose(argc, argv);
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -13,8 +13,8 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -150,6 +150,9 @@ static void parse_path(const char *path, struct server_addr *out)
     assert_true(strlen(path) < sizeof a->sun_path);
     strcpy(a->sun_path, path);
     out->len = sizeof *a;
+    if (path[0] != '@') return;
+    a->sun_path[0] = '\0';
+    out->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
 }
 
 void server_addr_parse(const char *text, struct server_addr *out)
