@@ -193,9 +193,8 @@ static int print_help(struct option_set *s, const struct option *o, const char *
         "  torc-load --rate 50000 --arrivals poisson http://127.0.0.1:8080/plaintext\n"
         "\n"
         "Several URLs of one server are requested in turn. If its name has several addresses, the\n"
-        "first one that accepts is used. unix:PATH:/TARGET is at a Unix socket. In a URL, field, "
-        "body\n"
-        "or template, each {rand:MIN:MAX} is a random number, {seq:START} the next of a sequence.",
+        "first one that accepts is used. unix:PATH:/TARGET is at a Unix socket. In a URL, field,\n"
+        "body or template, {rand:MIN:MAX} is a random number, {seq:START} the next of a sequence.",
         stdout);
     return 1;
 }
