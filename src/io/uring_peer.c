@@ -7,13 +7,16 @@
 
 enum { SUBMIT_TRIES = 16 };
 
+/* Other operations leave as well, which is not the work of who asks. */
 static bool submit_all(struct uring *u)
 {
-    for (int i = 0; i < SUBMIT_TRIES && io_uring_sq_ready(&u->ring) > 0; i++) {
+    bool code = io_leave_code(u->io), refused = false;
+    for (int i = 0; i < SUBMIT_TRIES && io_uring_sq_ready(&u->ring) > 0 && !refused; i++) {
         counter_add(&u->io->stats.syscalls, 1);
         int err = io_uring_submit(&u->ring);
-        if (err < 0 && err != -EINTR && !uring_may_retry(err)) return false;
+        refused = err < 0 && err != -EINTR && !uring_may_retry(err);
     }
+    io_return_to_code(u->io, code);
     return io_uring_sq_ready(&u->ring) == 0;
 }
 
