@@ -28,6 +28,18 @@ static const struct hop *from_end(const struct hops *h, uint32_t i)
     return &h->hop[(h->n - 1 - i) % HOPS_MAX];
 }
 
+/* Takes the part before the first `sep` that is not quoted, of what is not empty. */
+static slice take(slice *rest, char sep, bool quotes)
+{
+    bool quoted = false;
+    size_t i = 0;
+    for (; i < rest->len && (quoted || rest->ptr[i] != sep); i++)
+        quoted ^= quotes && rest->ptr[i] == '"';
+    slice part = slice_of(rest->ptr, i);
+    *rest = slice_skip(*rest, i < rest->len ? i + 1 : i);
+    return slice_trim(part);
+}
+
 /* ---- X-Forwarded-For and X-Forwarded-Proto ---- */
 
 /* The members of all fields of that name are one list (RFC 9110, 5.3). */
@@ -35,28 +47,15 @@ static void read_list(const struct head *h, slice name, struct hops *out)
 {
     for (size_t i = 0; i < h->n_fields; i++) {
         if (!slice_ieq(head_field_name(h, i), name)) continue;
-        slice rest = head_field_value(h, i), member;
-        while (slice_cut(&rest, ',', &member)) {
-            member = slice_trim(member);
+        slice rest = head_field_value(h, i);
+        while (rest.len) {
+            slice member = take(&rest, ',', false);
             if (member.len) add(out, member, member);
         }
     }
 }
 
 /* ---- Forwarded ---- */
-
-/* slice_cut, which passes over quoted strings. */
-static bool cut(slice *rest, char sep, bool quotes, slice *part)
-{
-    bool quoted = false;
-    if (!quotes) return slice_cut(rest, sep, part);
-    if (!rest->ptr) return false;
-    size_t i = 0;
-    for (; i < rest->len && (quoted || rest->ptr[i] != sep); i++) quoted ^= rest->ptr[i] == '"';
-    *part = slice_of(rest->ptr, i);
-    *rest = i < rest->len ? slice_skip(*rest, i + 1) : (slice){NULL, 0};
-    return true;
-}
 
 static slice unquote(slice s)
 {
@@ -67,11 +66,8 @@ static slice unquote(slice s)
 static void read_element(slice element, bool quotes, struct hops *out)
 {
     struct hop hop = {0};
-    slice pair, name;
-    while (cut(&element, ';', quotes, &pair)) {
-        slice value = pair;
-        slice_cut(&value, '=', &name);
-        name = slice_trim(name);
+    while (element.len) {
+        slice value = take(&element, ';', quotes), name = take(&value, '=', false);
         slice *to = slice_ieq(name, SLICE("for"))     ? &hop.from
                     : slice_ieq(name, SLICE("proto")) ? &hop.proto
                                                       : NULL;
@@ -93,10 +89,10 @@ static void read_forwarded(const struct head *h, struct hops *out)
 {
     for (size_t i = 0; i < h->n_fields; i++) {
         if (!slice_ieq(head_field_name(h, i), SLICE("forwarded"))) continue;
-        slice rest = head_field_value(h, i), element;
+        slice rest = head_field_value(h, i);
         bool quotes = is_balanced(rest);
-        while (cut(&rest, ',', quotes, &element)) {
-            element = slice_trim(element);
+        while (rest.len) {
+            slice element = take(&rest, ',', quotes);
             if (element.len) read_element(element, quotes, out);
         }
     }

@@ -85,7 +85,7 @@ static char *put_host(char *p, const struct sock_addr *a)
         return p;
     }
     *p++ = '[';
-    if (!inet_ntop(a->sa.sa_family, &a->in6.sin6_addr, p, INET6_ADDRSTRLEN)) strcpy(p, "?");
+    if (!inet_ntop(a->sa.sa_family, &a->in6.sin6_addr, p, INET6_ADDRSTRLEN)) memcpy(p, "?", 2);
     p += strlen(p);
     *p++ = ']';
     return p;
@@ -114,7 +114,7 @@ void sock_addr_format(const struct sock_addr *a, char out[SOCK_ADDR_TEXT])
 void sock_peer_format(const struct sock_addr *a, char out[SOCK_PEER_TEXT])
 {
     if (a->sa.sa_family == AF_UNIX)
-        strcpy(out, "unix:");
+        memcpy(out, "unix:", sizeof "unix:");
     else
         format(a, port_of(a) != 0, out);
 }

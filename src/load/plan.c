@@ -354,7 +354,9 @@ static const struct option_program generator = {
 /* The first URL's host is the server. */
 static bool resolve(struct plan *p, slice host, char *why, size_t size)
 {
-    uint32_t n = url_resolve(host, p->addrs, PLAN_ADDRS, why, size);
+    p->host = strndup(host.ptr, host.len);
+    if (!p->host) snprintf(why, size, "out of memory");
+    uint32_t n = p->host ? url_resolve(p->host, p->addrs, PLAN_ADDRS, why, size) : 0;
     if (n == 0) return false;
     p->n_addrs = source_reaches(&p->source, p->addrs, n);
     if (p->n_addrs == 0) {
@@ -362,9 +364,7 @@ static bool resolve(struct plan *p, slice host, char *why, size_t size)
         return false;
     }
     p->addr = p->addrs[0];
-    p->host = strndup(host.ptr, host.len);
-    if (!p->host) snprintf(why, size, "out of memory");
-    return p->host != NULL;
+    return true;
 }
 
 static int add_url(struct plan *p, const char *url)

@@ -4,7 +4,6 @@
 
 #include <netdb.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 enum { NAME_TEXT = 256, PORT_TEXT = 6 };
 
@@ -81,19 +80,14 @@ static bool split_port(slice host, char name[NAME_TEXT], char port[PORT_TEXT], c
     return true;
 }
 
-static uint32_t resolve_local(slice host, struct sock_addr *addr, char *why, size_t size)
-{
-    char *text = strndup(host.ptr, host.len);
-    if (text && local_parse(text, addr)) return 1;
-    free(text);
-    return fail("%.*s is not the path of a Unix socket", (int)host.len, host.ptr);
-}
-
-uint32_t url_resolve(slice host, struct sock_addr *addrs, uint32_t max, char *why, size_t size)
+uint32_t url_resolve(const char *text, struct sock_addr *addrs, uint32_t max, char *why,
+                     size_t size)
 {
     char name[NAME_TEXT], port[PORT_TEXT];
+    slice host = slice_str(text);
     uint32_t n = 0;
-    if (slice_starts(host, SLICE(LOCAL))) return resolve_local(host, addrs, why, size);
+    if (slice_starts(host, SLICE(LOCAL)))
+        return local_parse(text, addrs) ? 1 : fail("%s is not the path of a Unix socket", text);
     if (!split_port(host, name, port, why, size)) return 0;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
     int err = getaddrinfo(name, port, &hints, &found);

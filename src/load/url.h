@@ -15,5 +15,6 @@ bool url_split(const char *url, slice *host, slice *target, char *why, size_t si
 slice url_authority(const char *host);
 
 /* Stores up to `max` addresses of HOST[:PORT], or that of unix:PATH. Their number, or 0 with a line
- * in `why`. What it allocates for it is never freed. */
-uint32_t url_resolve(slice host, struct sock_addr *addrs, uint32_t max, char *why, size_t size);
+ * in `why`. The last refers to `host`. */
+uint32_t url_resolve(const char *host, struct sock_addr *addrs, uint32_t max, char *why,
+                     size_t size);

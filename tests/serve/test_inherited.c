@@ -205,8 +205,8 @@ static void test_reload(void **state)
 static atomic_bool stop;
 static atomic_uint served, refused, cut;
 
-/* Connects again and again; none is refused. A server that drains may close a connection on which no
- * request comes soon: on a busy machine, that is repeated. */
+/* Connects again and again; none is refused. A server that drains may close a connection on which
+ * no request comes soon: on a busy machine, that is repeated. */
 static void *client(void *arg)
 {
     static const char request[] = "GET /peer HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
