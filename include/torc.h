@@ -386,10 +386,10 @@ TORC_API int torc_body_all(torc_req *rq, torc_slice *body);
 TORC_API int torc_body_file(torc_req *rq, torc_file *file, int64_t *size);
 
 /* ---- response -------------------------------------------------------------------------------- */
-/* torc sets these fields itself, and torc_set_header refuses them: Server, Date, Content-Length,
- * Transfer-Encoding, Connection, Keep-Alive, Upgrade and Trailer. If a handler returns without a
- * response, torc sends 500, or the status that fits a failed read of the body. It says on stderr
- * which route that was and what torc_reply or torc_start returned, once in ten seconds.
+/* torc sets these fields itself, and torc_set_header refuses them: Server (--server-name), Date,
+ * Content-Length, Transfer-Encoding, Connection, Keep-Alive and Upgrade. If a handler returns
+ * without a response, torc sends 500, or the status that fits a failed read of the body. It says on
+ * stderr which route that was and what torc_reply or torc_start returned, once in ten seconds.
  *
  * A status from 200 to 599 may be given. 204, 205 and 304 have no content (RFC 9110, 6.4.1 and
  * 15.3.6), nor has a response to HEAD: a body that is given is counted and left out. Then nothing
@@ -408,6 +408,14 @@ TORC_API int torc_body_file(torc_req *rq, torc_file *file, int64_t *size);
  * past --request-memory, or without memory: then what was set before is kept. */
 TORC_API int torc_set_header(torc_req *rq, torc_slice name, torc_slice value);
 
+/* As torc_set_header, in place of all fields of that name that were set before. On an error they
+ * are kept. */
+TORC_API int torc_replace_header(torc_req *rq, torc_slice name, torc_slice value);
+
+/* Removes all fields of that name that were set before; that there were none is no error. 0, or
+ * -EALREADY once the response has started. */
+TORC_API int torc_remove_header(torc_req *rq, torc_slice name);
+
 /* Sends a complete response; `body` is copied. `type` is the Content-Type and replaces one that was
  * set; NULL keeps that one, or sends none. Does not wait for the client: what it has not taken yet
  * is kept. While large bodies of that kind take more than --buffer-memory, the core begins no
@@ -419,6 +427,42 @@ TORC_API int torc_reply(torc_req *rq, int status, const char *type, torc_slice b
  * text/plain. Errors as torc_reply; -EINVAL also if printf fails, -ENOMEM also past
  * --request-memory, which a text of 512 bytes or more takes. */
 TORC_API int torc_replyf(torc_req *rq, int status, const char *format, ...) TORC_PRINTF(3, 4);
+
+/* The same with a type, as that of torc_reply, and the arguments as a list (vprintf), for functions
+ * of your own that format replies. Errors as torc_replyf. */
+TORC_API int torc_vreplyf(torc_req *rq, int status, const char *type, const char *format,
+                          va_list args) TORC_PRINTF(4, 0);
+
+/* torc_replyf for JSON (RFC 8259): the Content-Type is the one that was set, such as
+ * application/problem+json, otherwise application/json. Text goes into it as
+ *
+ *     torc_reply_json(rq, 200, "{\"name\":%s}", torc_json_quote(rq, name));
+ *
+ * What is there as a whole is sent by torc_reply. Errors as torc_replyf; -ENOMEM also if
+ * torc_json_quote lacked memory before. */
+TORC_API int torc_reply_json(torc_req *rq, int status, const char *format, ...) TORC_PRINTF(3, 4);
+
+/* The text as a JSON string, with its quotes and a NUL at the end, in memory of the request; "null"
+ * for an absent slice. What is not valid UTF-8 becomes U+FFFD. Never NULL: without memory "null",
+ * and torc_reply_json then fails. */
+TORC_API const char *torc_json_quote(torc_req *rq, torc_slice text);
+
+/* Redirects: 301, 302, 303, 307 or 308 (RFC 9110, 15.4) with `location` in Location, a URI or a
+ * reference relative to the target ("/done?id=7"). Its bytes are printable ASCII without spaces;
+ * others have to be escaped, by the caller. Who takes it from the request can be made to redirect
+ * anywhere. 0; -EINVAL for another status or a location with other bytes; or the errors of
+ * torc_reply. */
+TORC_API int torc_redirect(torc_req *rq, int status, torc_slice location);
+
+/* torc_reply without a copy of the body: its bytes must stay as they are until release(arg) is
+ * called, exactly once, whatever this returns: once they have been sent, or never will be. Up to 8
+ * KiB are copied, and released at once. `release` runs on the core, before this returns or later,
+ * perhaps after the handler has returned: as a function of torc_post it must not block, use the
+ * request or call what WAITS. NULL for bytes that stay for as long as the server runs. Does not
+ * wait for the client; what is not released counts for --buffer-memory as if it had been copied.
+ * Errors as torc_reply. */
+TORC_API int torc_reply_own(torc_req *rq, int status, const char *type, torc_slice body,
+                            void (*release)(void *arg), void *arg);
 
 /* Replies with a line of text that names the status, as text/plain. Errors as torc_reply. */
 TORC_API int torc_reply_error(torc_req *rq, int status);
@@ -462,6 +506,84 @@ TORC_API int torc_send_file(torc_req *rq, torc_file *file, int64_t offset, int64
  * connection is closed, so that the client can tell. 0, -EINVAL without torc_start, -EBUSY while
  * another fiber sends a file, -ENOMEM, or the error of a cancelled request. */
 TORC_API int torc_end(torc_req *rq);
+
+/* Sets a field that follows the body (RFC 9110, 6.5), between torc_start and torc_end: the time
+ * that it took, or a digest of what was written. Both strings are copied. Tell which ones will come
+ * by the field Trailer, before torc_start.
+ *
+ * 0; -EOPNOTSUPP if the body has a length or torc_trailers_wanted is false: then it is not sent;
+ * -EINVAL as torc_set_header, and for a field that is of use at the head alone, such as
+ * Content-Type, Set-Cookie or Cache-Control; -EALREADY before torc_start and after torc_end;
+ * -ENOMEM. */
+TORC_API int torc_set_trailer(torc_req *rq, torc_slice name, torc_slice value);
+
+/* Whether the client has asked for trailers (TE: trailers; RFC 9110, 10.1.4). */
+TORC_API bool torc_trailers_wanted(const torc_req *rq);
+
+/* Sends 103 (Early Hints, RFC 8297) before the response, so that the client can begin to load what
+ * the response will name: `link` is the value of a field Link (RFC 8288), such as
+ * "</style.css>; rel=preload; as=style". It is not part of the response: set it there, too. A
+ * client of HTTP/1.0 gets nothing, and this returns 0. WAITS while --write-buffer bytes or more are
+ * unsent. 0; -EINVAL for a malformed value; -EALREADY if a response was started; -ENOMEM; or the
+ * scope's error. */
+TORC_API int torc_hint(torc_req *rq, torc_slice link);
+
+/* Closes the connection after the response: call it before the response is started, so that the
+ * client is told (Connection: close; RFC 9112, 9.6). */
+TORC_API void torc_close_after(torc_req *rq);
+
+/* ---- cookies --------------------------------------------------------------------------------- */
+
+/* The value of the first cookie of that name (case-sensitive), as sent: quotes are part of it, and
+ * nothing is decoded. Absent if there is none. Valid until the handler returns. */
+TORC_API torc_slice torc_cookie(const torc_req *rq, const char *name);
+
+/* What else a cookie has (RFC 6265bis). All 0, as of NULL: for all paths of this host, until the
+ * browser is closed, with HttpOnly and SameSite=Lax. Set `secure` where clients come by HTTPS, as
+ * through a proxy. */
+typedef enum torc_same_site {
+    TORC_SAME_SITE_LAX, /* not sent with requests that other sites cause, but for following a link
+                         */
+    TORC_SAME_SITE_STRICT, /* not even then */
+    TORC_SAME_SITE_NONE,   /* sent with all; only with `secure` */
+} torc_same_site;
+
+typedef struct torc_cookie_options {
+    const char *path;   /* NULL: "/" */
+    const char *domain; /* and the hosts below it; NULL: this host alone */
+    int64_t max_age;    /* seconds; 0: until the browser is closed; negative: removes it */
+    bool secure;        /* sent over HTTPS alone */
+    bool scripts;       /* scripts of the page may read it: no HttpOnly */
+    torc_same_site same_site;
+} torc_cookie_options;
+
+/* Sets a cookie with the response (Set-Cookie). `options` may be NULL; all is copied. To remove a
+ * cookie, set it with the same path and domain and a negative max_age.
+ *
+ * 0; -EINVAL for a name that is no token, a value with controls, white space, quotes within,
+ * commas, semicolons, backslashes or other bytes than ASCII (encode it), name and value of more
+ * than 4,096 bytes, a malformed path or domain, or what contradicts the prefixes "__Secure-" and
+ * "__Host-" or TORC_SAME_SITE_NONE; -EALREADY and -ENOMEM as torc_set_header. */
+TORC_API int torc_set_cookie(torc_req *rq, const char *name, torc_slice value,
+                             const torc_cookie_options *options);
+
+/* ---- slices ---------------------------------------------------------------------------------- */
+
+/* Whether both have the same bytes; the second takes the letters of ASCII in either case as the
+ * same, whatever the locale. An absent slice equals an empty one. */
+TORC_API bool torc_slice_eq(torc_slice a, torc_slice b);
+TORC_API bool torc_slice_ieq(torc_slice a, torc_slice b);
+
+/* The number that a slice is as a whole: decimal digits, of an int64_t perhaps after '-', of a
+ * double as in JSON (RFC 8259, 6), whatever the locale. False, and *out is left alone, for anything
+ * else: no digits, white space, '+', a value out of range, a number of more than 127 bytes. */
+TORC_API bool torc_slice_u64(torc_slice s, uint64_t *out);
+TORC_API bool torc_slice_i64(torc_slice s, int64_t *out);
+TORC_API bool torc_slice_double(torc_slice s, double *out);
+
+/* A copy with a NUL at its end, in memory of the request. NULL for an absent slice, for one with a
+ * NUL in it, which would end the string early, and without memory. */
+TORC_API char *torc_cstr(torc_req *rq, torc_slice s);
 
 /* ---- asking ---------------------------------------------------------------------------------- */
 /* The first two do not wait. Their answers change only while the handler waits: a handler that

@@ -48,5 +48,6 @@ COLD void http_refresh_date(struct http_context *ctx)
     clock_gettime(CLOCK_REALTIME, &wall);
     memcpy(ctx->head, HEAD_OK HEAD_DATE HEAD_TYPE, sizeof ctx->head);
     http_date_format(wall.tv_sec, ctx->head + HEAD_OK_LEN + HEAD_DATE_LEN - HTTP_DATE_LEN - 2);
-    ctx->date_until = ctx->io->now + NS_PER_S - (uint64_t)wall.tv_nsec;
+    uint64_t until = ctx->io->now + NS_PER_S - (uint64_t)wall.tv_nsec;
+    *(ctx->server_line.ptr ? &ctx->named_until : &ctx->date_until) = until;
 }

@@ -139,11 +139,13 @@ enum http_timeout {
 
 /* The lines that most responses begin with; formatted once a second. */
 #define HEAD_OK   "HTTP/1.1 200 OK\r\n"
-#define HEAD_DATE "Server: torc\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+#define HEAD_NAME "Server: torc\r\n"
+#define HEAD_DATE HEAD_NAME "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
 #define HEAD_TYPE "Content-Type: "
 
 enum {
     HEAD_OK_LEN = sizeof HEAD_OK - 1,
+    HEAD_NAME_LEN = sizeof HEAD_NAME - 1,
     HEAD_DATE_LEN = sizeof HEAD_DATE - 1,
     HEAD_TYPE_LEN = sizeof HEAD_TYPE - 1,
 };
@@ -169,13 +171,16 @@ struct http_context {
     uint64_t looked_at;      /* ns: when one to spare was last searched, see room.c */
     uint64_t watched_at;     /* ns: when http_watch last asked */
     size_t spilled;          /* bytes of all spill buffers, and of incomplete heads */
+    size_t owned;            /* bytes of bodies that send queues own */
     unsigned index;          /* index of the core */
     bool draining;           /* responses close their connection */
     bool is_short;           /* half of buffer_memory is used: connections get little */
     uint32_t begin_below;    /* a request begins where fewer bytes of its connection are unsent */
     struct wheel_timer hold; /* armed while none begins (memory.h) */
     uint64_t enforced_at;    /* ns: when memory.c last looked for what to close */
-    uint64_t date_until;     /* io time until which the date in `head` is current */
+    uint64_t date_until;  /* io time until which `head` is current; 0 where it has another name */
+    uint64_t named_until; /* then, that of the date in it */
+    slice server_line;    /* in place of that in `head`, perhaps empty; absent: that one */
     char head[HEAD_OK_LEN + HEAD_DATE_LEN + HEAD_TYPE_LEN]; /* from the status line of a 200 on */
     char host[64]; /* the last valid Host: the clients of a core name few different ones */
     uint8_t host_len;
@@ -255,7 +260,7 @@ static inline void http_count_end(struct http_context *ctx)
 static inline size_t http_buffered(const struct http_context *ctx)
 {
     return slab_bytes(&ctx->small) + slab_bytes(&ctx->whole) + slab_bytes(&ctx->pieces) +
-           ctx->spilled + ctx->io->kept;
+           ctx->spilled + ctx->owned + ctx->io->kept;
 }
 
 /* Unsent bytes of a connection at which its handler waits. */
@@ -284,7 +289,7 @@ static inline void http_end_turn(struct http_context *ctx, uint64_t now)
  */
 static inline bool http_exceeds(const struct http_context *ctx)
 {
-    return slab_bytes(&ctx->whole) > ctx->limits->buffer_memory;
+    return slab_bytes(&ctx->whole) + ctx->owned > ctx->limits->buffer_memory;
 }
 
 /* No request begins for now; ctx->hold ends that (memory.h). */
@@ -297,9 +302,21 @@ static inline void http_hold(struct http_context *ctx)
 
 void http_refresh_date(struct http_context *ctx);
 
-/* ctx->head with the current date. */
-static inline const char *http_head(struct http_context *ctx)
+/* Whether ctx->head, with its date and its name, is what responses begin with. */
+static inline bool http_head_is_current(const struct http_context *ctx)
 {
-    if (UNLIKELY(ctx->io->now >= ctx->date_until)) http_refresh_date(ctx);
-    return ctx->head;
+    return LIKELY(ctx->io->now < ctx->date_until);
+}
+
+/* The Server field of a context with a name of its own, or none. */
+static inline slice http_server_line(const struct http_context *ctx)
+{
+    return ctx->server_line.ptr ? ctx->server_line : SLICE(HEAD_NAME);
+}
+
+/* "Date: ...", for a context with a name of its own. */
+static inline slice http_date_line(struct http_context *ctx)
+{
+    if (ctx->io->now >= ctx->named_until) http_refresh_date(ctx);
+    return slice_of(ctx->head + HEAD_OK_LEN + HEAD_NAME_LEN, HEAD_DATE_LEN - HEAD_NAME_LEN);
 }

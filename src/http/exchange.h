@@ -9,7 +9,19 @@
 
 struct torc_req;
 
-/* All but handler_returned, client_ended, peer and is_secure may wait; all run on a fiber of the
+/* What frees the bytes of a body once they are not needed any more: `release` is called once, or is
+ * NULL. */
+struct body_owner {
+    void (*release)(void *arg);
+    void *arg;
+};
+
+static inline void body_release(struct body_owner owner)
+{
+    if (owner.release) owner.release(owner.arg);
+}
+
+/* All but write_owned, handler_returned, client_ended, peer and is_secure may wait; all run on a fiber of the
  * request. */
 struct exchange_ops {
     /* See torc_body_read. */
@@ -25,7 +37,13 @@ struct exchange_ops {
     /* Sends bytes by reference. When it returns they have been sent, or never will be. -EIO if the
      * kernel could not read them. */
     int (*write_ref)(struct torc_req *rq, const void *bytes, size_t size);
-    /* Ends a streamed body. */
+    /* Takes over all of the body of a response that was begun with its length; its owner is told
+     * once, whatever this returns. */
+    int (*write_owned)(struct torc_req *rq, slice body, struct body_owner owner);
+    /* Sends an interim response (RFC 9110, 15.2) with these field lines, or nothing to a client
+     * that knows none. */
+    int (*interim)(struct torc_req *rq, int status, slice lines);
+    /* Ends a streamed body. With response.trailers, response.fields follow it. */
     int (*end)(struct torc_req *rq);
     /* See torc_client_gone. */
     bool (*client_ended)(const struct torc_req *rq);

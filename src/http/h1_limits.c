@@ -57,13 +57,15 @@ static bool refuse_fast(struct h1_exchange *x, const struct refusal *r, uint64_t
     struct torc_req *rq = &x->rq;
     struct conn *c = x->conn;
     if (rq->close_after_response || c->ctx->draining || c->ctx->error_handlers) return false;
+    if (c->ctx->server_line.ptr) return false;
     if (rq->head.method == HTTP_HEAD || rq->head.minor == 0) return false;
     size_t body = r->rest.len - 4;
     char *start = send_queue_reserve(&c->unsent, c->ctx, ROOM), *p = start;
     if (!start) return false;
+    if (!http_head_is_current(c->ctx)) http_refresh_date(c->ctx);
 #define PUT(literal) p = slice_copy(p, literal, sizeof(literal) - 1)
     p = slice_copy(p, r->line.ptr, r->line.len);
-    p = slice_copy(p, http_head(c->ctx) + HEAD_OK_LEN, HEAD_DATE_LEN);
+    p = slice_copy(p, c->ctx->head + HEAD_OK_LEN, HEAD_DATE_LEN);
     PUT("Content-Type: text/plain\r\nContent-Length: ");
     p = decimal_put(p, body);
     PUT("\r\nRetry-After: ");

@@ -65,10 +65,29 @@ __attribute__((noinline)) static char *put_fields(char *p, const struct response
     return type.len ? put(p, type.ptr + type.len, r->fields_len - before - type.len) : p;
 }
 
-static char *put_head(char *p, struct torc_req *rq)
+/* For a server with a name of its own. */
+__attribute__((noinline)) static char *put_named_start(char *p, struct torc_req *rq)
 {
     const struct response *r = &rq->response;
-    const char *head = http_head(rq->ctx);
+    slice server = http_server_line(rq->ctx), date = http_date_line(rq->ctx);
+    p = put_status(p, r->status);
+    p = put(p, server.ptr, server.len);
+    p = put(p, date.ptr, date.len);
+    if (!r->type.ptr) return p;
+    p = PUT_TEXT(p, HEAD_TYPE);
+    p = put(p, r->type.ptr, r->type.len);
+    return PUT_TEXT(p, "\r\n");
+}
+
+/* From the status to the Content-Type. */
+__attribute__((always_inline)) static inline char *put_start(char *p, struct torc_req *rq)
+{
+    const struct response *r = &rq->response;
+    if (UNLIKELY(!http_head_is_current(rq->ctx))) {
+        if (rq->ctx->server_line.ptr) return put_named_start(p, rq);
+        http_refresh_date(rq->ctx);
+    }
+    const char *head = rq->ctx->head;
     if (LIKELY(r->status == 200)) {
         p = put(p, head, HEAD_OK_LEN + HEAD_DATE_LEN + HEAD_TYPE_LEN);
     } else {
@@ -81,6 +100,13 @@ static char *put_head(char *p, struct torc_req *rq)
     } else {
         p -= HEAD_TYPE_LEN;
     }
+    return p;
+}
+
+static char *put_head(char *p, struct torc_req *rq)
+{
+    const struct response *r = &rq->response;
+    p = put_start(p, rq);
     p = put_framing(p, rq);
     if (r->fields_len) p = put_fields(p, r);
     if (rq->ctx->draining) rq->close_after_response = true;
@@ -257,6 +283,17 @@ int h1_write_ref(struct torc_req *rq, const void *bytes, size_t size)
     return err;
 }
 
+/* And the trailers after it (RFC 9112, 7.1.2). */
+static int append_last_chunk(struct torc_req *rq, struct conn *c)
+{
+    const struct response *r = &rq->response;
+    if (LIKELY(!r->trailers)) return send_queue_append(&c->unsent, c->ctx, "0\r\n\r\n", 5);
+    if (send_queue_append(&c->unsent, c->ctx, "0\r\n", 3) < 0 ||
+        send_queue_append(&c->unsent, c->ctx, r->fields, r->fields_len) < 0)
+        return -ENOMEM;
+    return send_queue_append(&c->unsent, c->ctx, "\r\n", 2);
+}
+
 int h1_end(struct torc_req *rq)
 {
     struct conn *c = h1_exchange_of(rq)->conn;
@@ -272,8 +309,7 @@ int h1_end(struct torc_req *rq)
                   "%s: the handler wrote less than it announced; connection closed", route);
         rq->close_after_response = true;
         rq->response.incomplete = true;
-    } else if (request_gets_body(rq) && is_chunked(rq) &&
-               send_queue_append(&c->unsent, c->ctx, "0\r\n\r\n", 5) < 0) {
+    } else if (request_gets_body(rq) && is_chunked(rq) && append_last_chunk(rq, c) < 0) {
         conn_abort(c, -ENOMEM);
         return -ENOMEM;
     }

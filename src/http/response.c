@@ -12,14 +12,14 @@ enum { PAUSE_EVERY = 64 * 1024 };  /* bytes of a body that is left out */
 
 /* ---- fields ---- */
 
-static int check_field(slice name, slice value)
+int response_check_field(slice name, slice value)
 {
     /* Framing and connection fields, which the server sets itself; a handler could break both. */
     static const slice own[] = {
         SLICE("server"),         SLICE("date"),
         SLICE("content-length"), SLICE("transfer-encoding"),
         SLICE("connection"),     SLICE("keep-alive"),
-        SLICE("upgrade"),        SLICE("trailer"),
+        SLICE("upgrade"),
     };
     if (!field_name_valid(name) || !field_value_valid(value)) return -EINVAL;
     for (size_t i = 0; i < ARRAY_LEN(own); i++)
@@ -119,13 +119,52 @@ int response_field(struct torc_req *rq, slice name, slice value)
 int torc_set_header(torc_req *rq, torc_slice name, torc_slice value)
 {
     if (rq->response.status) return -EALREADY;
-    int err = check_field(name, value);
+    int err = response_check_field(name, value);
     return err < 0 ? err : response_field(rq, name, value);
 }
 
 int torc_status(const torc_req *rq)
 {
     return rq->response.status;
+}
+
+/* Removes the first `n` lines of that name. */
+static void remove_lines(struct response *r, slice name, uint32_t n)
+{
+    for (; n > 0; n--) remove_line(r, response_find_field(r, name));
+}
+
+static uint32_t count_lines(const struct response *r, slice name)
+{
+    slice rest = slice_of(r->fields, r->fields_len), line;
+    uint32_t n = 0;
+    for (struct response part = *r; rest.len; n++) {
+        part.fields = (char *)(uintptr_t)rest.ptr;
+        part.fields_len = (uint32_t)rest.len;
+        line = response_find_field(&part, name);
+        if (!line.len) break;
+        rest = slice_skip(rest, (size_t)(line.ptr + line.len - rest.ptr));
+    }
+    return n;
+}
+
+int torc_replace_header(torc_req *rq, torc_slice name, torc_slice value)
+{
+    struct response *r = &rq->response;
+    if (r->status) return -EALREADY;
+    int err = response_check_field(name, value);
+    uint32_t old = err == 0 && !is_single(name) ? count_lines(r, name) : 0;
+    if (err == 0) err = response_field(rq, name, value);
+    if (err == 0) remove_lines(r, name, old);
+    return err;
+}
+
+int torc_remove_header(torc_req *rq, torc_slice name)
+{
+    struct response *r = &rq->response;
+    if (r->status) return -EALREADY;
+    remove_lines(r, name, count_lines(r, name));
+    return 0;
 }
 
 /* ---- starting ---- */
@@ -172,7 +211,7 @@ int torc_reply(torc_req *rq, int status, const char *type, torc_slice body)
     return reset_on_error(rq, rq->exchange->respond(rq, body));
 }
 
-static int reply_text(torc_req *rq, int status, const char *type, const char *format, va_list args)
+int torc_vreplyf(torc_req *rq, int status, const char *type, const char *format, va_list args)
 {
     char small[512];
     va_list again;
@@ -189,12 +228,16 @@ static int reply_text(torc_req *rq, int status, const char *type, const char *fo
     return torc_reply(rq, status, type, slice_of(text, (size_t)n));
 }
 
+const char *response_type_or(const struct torc_req *rq, const char *type)
+{
+    return response_find_field(&rq->response, SLICE("content-type")).len ? NULL : type;
+}
+
 int torc_replyf(torc_req *rq, int status, const char *format, ...)
 {
-    bool typed = response_find_field(&rq->response, SLICE("content-type")).len > 0;
     va_list args;
     va_start(args, format);
-    int err = reply_text(rq, status, typed ? NULL : "text/plain", format, args);
+    int err = torc_vreplyf(rq, status, response_type_or(rq, "text/plain"), format, args);
     va_end(args);
     return err;
 }
@@ -204,7 +247,7 @@ __attribute__((format(printf, 3, 4))) static int reply_plain(torc_req *rq, int s
 {
     va_list args;
     va_start(args, format);
-    int err = reply_text(rq, status, "text/plain", format, args);
+    int err = torc_vreplyf(rq, status, "text/plain", format, args);
     va_end(args);
     return err;
 }

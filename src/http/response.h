@@ -7,6 +7,12 @@
  * single value. 0 or -ENOMEM. */
 int response_field(struct torc_req *rq, slice name, slice value);
 
+/* Whether a handler may set this field, for torc_set_header: 0 or -EINVAL. */
+int response_check_field(slice name, slice value);
+
+/* NULL if a Content-Type was set, otherwise `type`. */
+const char *response_type_or(const struct torc_req *rq, const char *type);
+
 /* Room for a field line of at most `size` bytes. The caller writes it, from its name to its line
  * end, and adds its length to fields_len. Not for a field that holds a single value. NULL: no
  * memory. */

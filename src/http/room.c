@@ -7,7 +7,9 @@
 #include "http/http.h"
 #include "http/visitor.h"
 
+
 #include <errno.h>
+#include <stdio.h>
 
 enum { LOOK_MAX = 128, ASK_MAX = 1024 };
 
@@ -176,11 +178,14 @@ static void remember_refused(struct conn *c)
  * others. */
 void http_tell_refused(struct conn *c, bool linger)
 {
-    static const char response[] =
-        "HTTP/1.1 503 Service Unavailable\r\nServer: torc\r\n"
-        "Retry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    char response[256];
+    slice server = http_server_line(c->ctx);
+    int n = snprintf(response, sizeof response,
+                     "HTTP/1.1 503 Service Unavailable\r\n%.*sRetry-After: 1\r\n"
+                     "Content-Length: 0\r\nConnection: close\r\n\r\n",
+                     (int)server.len, server.ptr);
     if (linger) remember_refused(c);
-    if (send_queue_append(&c->unsent, c->ctx, response, sizeof response - 1) < 0)
+    if (send_queue_append(&c->unsent, c->ctx, response, (size_t)n) < 0)
         conn_abort(c, -ENOMEM);
     else
         conn_begin_close(c, linger);

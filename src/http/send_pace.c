@@ -34,7 +34,7 @@ uint64_t conn_progressed_at(const struct conn *c)
 /* The time since the last count. */
 static void count(struct conn *c)
 {
-    enum { MOST_MS = INT32_MAX / 2 };
+    enum { MOST_MS = INT32_MAX / 4 };
     struct send_queue *q = &c->unsent;
     uint64_t since = c->write_deadline - c->ctx->probe_pause;
     uint64_t passed = (c->ctx->io->now - since) / NS_PER_MS;

@@ -60,33 +60,77 @@ char *send_queue_reserve_piece(struct send_queue *q, struct http_context *ctx, s
     return c ? c->data + c->len : NULL;
 }
 
+/* ---- bytes that the queue owns ---- */
+
+/* A send finishes whole, and its result is an int. */
+enum { OWNED_PIECE = INT32_MAX / IO_SEND_IOV };
+
+/* In the unused room of the last chunk of such bytes; without an owner in the others. */
+struct owned {
+    struct http_context *ctx;
+    struct body_owner owner;
+    size_t size; /* of all of them */
+};
+
+static inline struct owned *owned_of(struct send_chunk *c)
+{
+    return (struct owned *)(void *)c->data;
+}
+
+static void free_chunk(struct send_chunk *c)
+{
+    bool owns = c->bytes != c->data && c->cap;
+    struct owned last = owns ? *owned_of(c) : (struct owned){0};
+    slab_put(c->slab, c);
+    if (!last.ctx) return;
+    last.ctx->owned -= last.size;
+    body_release(last.owner);
+}
+
+/* ---- adding ---- */
+
+/* What the queue was before something was added. */
+struct mark {
+    struct send_chunk *tail;
+    uint32_t len;
+    size_t bytes;
+};
+
+static inline struct mark mark_of(const struct send_queue *q)
+{
+    return (struct mark){q->tail, q->tail ? q->tail->len : 0, q->bytes};
+}
+
+/* So that either all or nothing was added. */
+static void undo(struct send_queue *q, const struct mark *to)
+{
+    struct send_chunk *extra = to->tail ? to->tail->next : q->head;
+    while (extra) {
+        struct send_chunk *next = extra->next;
+        slab_put(extra->slab, extra);
+        extra = next;
+    }
+    q->tail = to->tail;
+    q->bytes = to->bytes;
+    if (q->tail) {
+        q->tail->next = NULL;
+        q->tail->len = to->len;
+    } else {
+        q->head = NULL;
+    }
+}
+
 typedef struct send_chunk *add_fn(struct send_queue *q, struct http_context *ctx);
 
 /* `add` makes room for what does not fit a small chunk. */
 static int append(struct send_queue *q, struct http_context *ctx, add_fn *add, const void *data,
                   size_t n)
 {
-    struct send_chunk *tail = q->tail;
-    uint32_t len = tail ? tail->len : 0;
-    size_t bytes = q->bytes;
+    struct mark before = mark_of(q);
     for (const char *at = data; n > 0;) {
         struct send_chunk *c = q->tail;
         if ((!c || c->len == c->cap) && !(c = (is_small(n) ? add_small : add)(q, ctx))) {
-            /* Undo, so that either all or nothing was added. */
-            struct send_chunk *extra = tail ? tail->next : q->head;
-            while (extra) {
-                struct send_chunk *next = extra->next;
-                slab_put(extra->slab, extra);
-                extra = next;
-            }
-            q->tail = tail;
-            q->bytes = bytes;
-            if (tail) {
-                tail->next = NULL;
-                tail->len = len;
-            } else {
-                q->head = NULL;
-            }
+            undo(q, &before);
             return -ENOMEM;
         }
         size_t part = c->cap - c->len < n ? c->cap - c->len : n;
@@ -120,6 +164,33 @@ int send_queue_append_ref(struct send_queue *q, struct http_context *ctx, const 
     return 0;
 }
 
+int send_queue_append_owned(struct send_queue *q, struct http_context *ctx, slice bytes,
+                            struct body_owner owner)
+{
+    struct mark before = mark_of(q);
+    size_t size = bytes.len;
+    while (bytes.len) {
+        struct send_chunk *c = add_small(q, ctx);
+        if (!c) {
+            undo(q, &before);
+            return -ENOMEM;
+        }
+        size_t part = bytes.len < OWNED_PIECE ? bytes.len : OWNED_PIECE;
+        c->bytes = bytes.ptr;
+        c->cap = (uint32_t)part; /* nothing is appended to them */
+        *owned_of(c) = (struct owned){0};
+        send_queue_commit(q, part);
+        bytes = slice_skip(bytes, part);
+    }
+    *owned_of(q->tail) = (struct owned){ctx, owner, size};
+    ctx->owned += size;
+    q->owns = true;
+    if (http_exceeds(ctx)) http_hold(ctx);
+    return 0;
+}
+
+/* ---- sending ---- */
+
 void send_queue_send(struct send_queue *q, struct io *io, struct io_sock *sock, io_fn *fn)
 {
     struct io_send *s = &q->head->send;
@@ -140,8 +211,9 @@ static void trim(struct send_queue *q)
         if (c == q->tail && q->pinned) return;
         q->head = c->next;
         if (!q->head) q->tail = NULL;
-        slab_put(c->slab, c);
+        free_chunk(c);
     }
+    if (!q->head) q->owns = false;
 }
 
 void send_queue_sent_part(struct send_queue *q, size_t n)
@@ -188,7 +260,7 @@ void send_queue_clear(struct send_queue *q)
     ASSERT(!q->pinned);
     for (struct send_chunk *c = q->head, *next; c; c = next) {
         next = c->next;
-        slab_put(c->slab, c);
+        free_chunk(c);
     }
     *q = (struct send_queue){0};
 }

@@ -3,6 +3,7 @@
  * gathered send takes everything in the queue, up to IO_SEND_IOV chunks. */
 
 #include "http/context.h"
+#include "http/exchange.h"
 
 struct send_chunk {
     struct send_chunk *next;
@@ -10,7 +11,8 @@ struct send_chunk {
     uint32_t len, sent; /* bytes written, and bytes sent of these */
     uint32_t cap;
     uint32_t responses;  /* that were queued whole and end in it */
-    const char *bytes;   /* `data`, or bytes by reference */
+    const char *bytes;   /* `data`, or bytes by reference: then `cap` is 0, or `len` if the queue
+                            owns them */
     struct io_send send; /* used in the first chunk of a send */
     char data[];
 };
@@ -26,7 +28,8 @@ struct send_queue {
     struct send_chunk *head, *tail;
     size_t bytes;    /* unsent bytes, those in flight included */
     bool pinned : 1; /* the reserved room at the tail is being written to over several turns */
-    uint32_t stalled : 31; /* ms for which the client has taken nothing; see send_pace.c */
+    bool owns : 1;   /* some chunks may own their bytes */
+    uint32_t stalled : 30; /* ms for which the client has taken nothing; see send_pace.c */
     uint32_t behind;       /* ms by which it is late */
 };
 
@@ -63,6 +66,12 @@ int send_queue_append_whole(struct send_queue *q, struct http_context *ctx, cons
 int send_queue_append_ref(struct send_queue *q, struct http_context *ctx, const char *bytes,
                           size_t n);
 
+/* Likewise, and the queue owns them: they are released once they are sent or the queue is cleared.
+ * They count as a large response that is added as a whole (memory.h). 0; or -ENOMEM, with the queue
+ * unchanged and nothing released. */
+int send_queue_append_owned(struct send_queue *q, struct http_context *ctx, slice bytes,
+                            struct body_owner owner);
+
 /* Starts a gathered send; `fn` receives its completion and must call send_queue_sent. Requires
  * unsent bytes and no send in flight. */
 void send_queue_send(struct send_queue *q, struct io *io, struct io_sock *sock, io_fn *fn);
@@ -80,7 +89,7 @@ static inline bool send_queue_sent(struct send_queue *q, size_t n)
 {
     ASSERT(n <= q->bytes);
     q->bytes -= n;
-    if (LIKELY(q->bytes == 0 && q->head == q->tail && !q->pinned)) {
+    if (LIKELY(q->bytes == 0 && q->head == q->tail && !(q->pinned || q->owns))) {
         slab_put(q->head->slab, q->head);
         q->head = q->tail = NULL;
         return true;

@@ -31,6 +31,19 @@ static int no_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t 
     return -ENOTCONN;
 }
 
+static int no_write_owned(struct torc_req *rq, slice body, struct body_owner owner)
+{
+    (void)rq, (void)body;
+    body_release(owner);
+    return -ENOTCONN;
+}
+
+static int no_interim(struct torc_req *rq, int status, slice lines)
+{
+    (void)rq, (void)status, (void)lines;
+    return -ENOTCONN;
+}
+
 static int no_end(struct torc_req *rq)
 {
     (void)rq;
@@ -60,6 +73,8 @@ static const struct exchange_ops nobody = {
     .write = no_write,
     .write_file = no_write_file,
     .write_ref = no_write,
+    .write_owned = no_write_owned,
+    .interim = no_interim,
     .end = no_end,
     .client_ended = never,
     .peer = no_peer,

@@ -123,6 +123,7 @@ static void on_start(struct loop *l)
     overflow_begin(&c->http);
     backtrace_allow();
     c->http.user = c;
+    c->http.server_line = c->server_line;
     http_observe(&c->http, c->timing, &c->recorder);
     c->http.files = c->files;
     c->http.on_close = on_conn_close;

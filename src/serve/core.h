@@ -55,6 +55,7 @@ struct core {
     struct offload *pool;
     struct recorder recorder; /* of --timeline, for http.recorder; or without records */
     bool timing;              /* of --timing */
+    slice server_line;        /* of --server-name; absent: the usual one */
     struct tick *ticks;       /* freed by core_join */
     uint32_t n_ticks;
     unsigned index;

@@ -196,6 +196,7 @@ static void init_core(struct torc_server *s, uint32_t i)
     if (!admin) c->ends = s->ends;
     if (!admin) c->n_ends = s->n_ends;
     c->timing = !admin && o->timing;
+    if (o->named) c->server_line = slice_of(o->server_line, o->server_line_len);
 
     struct loop *l = &c->loop;
     l->engine = s->engine;

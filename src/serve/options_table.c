@@ -135,6 +135,24 @@ static int set_shed(struct option_set *s, const struct option *o, const char *te
     return 0;
 }
 
+/* A product, as "web/1.0" (RFC 9110, 10.2.4), or any other value of a field. */
+static int set_server_name(struct option_set *s, const struct option *o, const char *text)
+{
+    struct options *to = options_get(s);
+    slice name = slice_str(text);
+    bool hidden = strcmp(text, "none") == 0;
+    if (name.len == 0 || name.len > SERVER_NAME_MAX || slice_trim(name).len != name.len)
+        return option_not_valid(s, o, text);
+    for (size_t i = 0; i < name.len; i++)
+        if (text[i] < ' ' || text[i] > '~') return option_not_valid(s, o, text);
+    to->named = strcmp(text, "torc") != 0;
+    to->server_line_len = 0;
+    if (!hidden)
+        to->server_line_len =
+            (uint32_t)snprintf(to->server_line, sizeof to->server_line, "Server: %s\r\n", text);
+    return 0;
+}
+
 static int set_header_fields(struct option_set *s, const struct option *o, const char *text)
 {
     (void)o, (void)text;
@@ -217,6 +235,9 @@ static const struct option table[] = {
      "name a handler that holds its core, or its thread, for so long without a wait; 0 to watch "
      "nothing",
      "1s", GROUP_SERVE, OPTION_DURATION, AT(stall_warn), 0, DAY, .reload = true},
+    {"server-name", "TEXT", "value of the field Server in each response; none leaves it out",
+     "torc", GROUP_SERVE, OPTION_TEXT, AT(server_name), .then = set_server_name,
+     .what = "up to 128 printable characters of ASCII, such as web/1.0, or none"},
     {"timing", NULL,
      "tell each client in Server-Timing how long its request was queued, ran and waited, and on "
      "which core",

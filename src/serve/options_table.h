@@ -13,6 +13,8 @@ enum log_format { LOG_COMBINED, LOG_JSON };
 #define WORK_THREADS_DERIVED UINT32_MAX
 #define USER_TIMEOUT_DERIVED UINT64_MAX
 
+enum { SERVER_NAME_MAX = 128, SERVER_LINE = SERVER_NAME_MAX + 16 };
+
 struct options {
     const char *engine;     /* NULL for the best available */
     uint16_t cpu[CPUS_MAX]; /* by core */
@@ -35,15 +37,19 @@ struct options {
     uint64_t drain_timeout;  /* ns */
     uint64_t stall_warn;     /* ns; 0: do not watch the cores */
     bool timing;             /* responses carry Server-Timing */
-    uint32_t timeline;       /* events that a core records; 0: none */
-    uint64_t file_cache_ttl; /* ns that an open file and its metadata are reused, at most 1 s */
-    uint32_t file_cache;     /* maximum open files per core */
-    uint32_t header_fields;  /* as limits.head.fields */
-    uint32_t work_threads;   /* see options_work_threads */
-    uint32_t work_queue;     /* jobs that wait for a thread at most */
-    uint64_t rate;           /* requests of a client in each rate_period; 0: any number */
-    uint64_t rate_period;    /* ns */
-    uint32_t rate_burst;     /* 0: as `rate` */
+    const char *server_name; /* of the field Server; "none": without */
+    char server_line[SERVER_LINE];
+    uint32_t server_line_len; /* of that field, if it is `named` */
+    bool named;               /* the name is not torc's own */
+    uint32_t timeline;        /* events that a core records; 0: none */
+    uint64_t file_cache_ttl;  /* ns that an open file and its metadata are reused, at most 1 s */
+    uint32_t file_cache;      /* maximum open files per core */
+    uint32_t header_fields;   /* as limits.head.fields */
+    uint32_t work_threads;    /* see options_work_threads */
+    uint32_t work_queue;      /* jobs that wait for a thread at most */
+    uint64_t rate;            /* requests of a client in each rate_period; 0: any number */
+    uint64_t rate_period;     /* ns */
+    uint32_t rate_burst;      /* 0: as `rate` */
     struct sock_keepalive keepalive;
     struct io_config io;
     struct http_limits limits;

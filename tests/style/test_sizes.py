@@ -70,6 +70,7 @@ OTHER_TESTS = {
     "wire/cancel": "handlers that are cancelled anywhere, on the engine in memory",
     "wire/handler": "handlers on the engine in memory",
     "wire/lifetime": "what the three measures are made of, on the engine in memory",
+    "wire/replies": "replies of every kind, on the engine in memory",
     "wire/wire": "the wire cases",
 }
 
