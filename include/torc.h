@@ -385,6 +385,69 @@ TORC_API int torc_body_all(torc_req *rq, torc_slice *body);
  * can tell the progress: torc_file_size. */
 TORC_API int torc_body_file(torc_req *rq, torc_file *file, int64_t *size);
 
+/* ---- forms ----------------------------------------------------------------------------------- */
+
+/* WAITS, at its first call, as torc_body_all: reads the fields of a form that is sent as
+ * application/x-www-form-urlencoded (WHATWG URL, 5). A program that does not call it may leave it
+ * to the two below. 0, and without a body there are no fields; -EINVAL for a body of another type,
+ * for which 415 is the default response; the errors of torc_body_all; -EMSGSIZE also for more than
+ * 1,000 fields. It returns the same again. */
+TORC_API int torc_form_read(torc_req *rq);
+
+/* The value of the form's first field of that name, decoded as torc_query_param; "" without '='.
+ * Absent if it is missing or malformed, and after an error of torc_form_read, which this calls. */
+TORC_API torc_slice torc_form(torc_req *rq, const char *name);
+
+/* Iterates over the fields of the form; start with *at = 0. A malformed name or value is absent.
+ * False at the end, or after an error of torc_form_read, which this calls. */
+TORC_API bool torc_form_next(torc_req *rq, size_t *at, torc_slice *name, torc_slice *value);
+
+/* A part of a form that is sent as multipart/form-data (RFC 7578), as those with files are:
+ *
+ *     torc_part *part;
+ *     int more;
+ *     while ((more = torc_multipart_next(rq, &part)) > 0)
+ *         if (torc_slice_eq(torc_part_name(part), TORC_S("photo")))
+ *             ...                                  torc_part_file(rq, part, file, &size)
+ *     if (more < 0) return;                        400, 408, 413, 415 ...
+ *
+ * The body passes through 16 KiB of the request's memory, however large it is. A part is valid
+ * until the handler returns, its content until the next part is asked for. One fiber at a time
+ * reads. */
+typedef struct torc_part torc_part;
+
+/* WAITS for the next part, and skips what was not read of the one before. 1; 0 after the last one;
+ * the errors of torc_body_read; or
+ *   -EINVAL    the body is no multipart/form-data, 415; or the type has no valid boundary, 400
+ *   -EBADMSG   a part has no name or is malformed, or the body ends before its last delimiter; 400
+ *   -EMSGSIZE  a part's head has more than 8 KiB, or there are more than 1,000 parts; 413
+ *   -ENOMEM    past --request-memory, which the heads of all parts take; 503
+ * where the status is the default response. On an error, and at the end, *part is NULL. */
+TORC_API int torc_multipart_next(torc_req *rq, torc_part **part);
+
+/* What the client says of a part: the name of the field, of the file, absent where there is none,
+ * and its media type, absent as well. No more than that is decoded but quoted characters. A file's
+ * name may hold anything, slashes and ".." too: it is not the name of a file here. */
+TORC_API torc_slice torc_part_name(const torc_part *part);
+TORC_API torc_slice torc_part_filename(const torc_part *part);
+TORC_API torc_slice torc_part_type(const torc_part *part);
+
+/* The value of the first field of that name of the part's head; absent if there is none. */
+TORC_API torc_slice torc_part_header(const torc_part *part, const char *name);
+
+/* WAITS. Reads up to `size` bytes of a part's content: a count, 0 at its end, the errors of
+ * torc_multipart_next, -EINVAL once the next part was asked for, or -EBUSY if another fiber reads.
+ */
+TORC_API ssize_t torc_part_read(torc_req *rq, torc_part *part, void *buf, size_t size);
+
+/* WAITS. Reads the rest of the content into memory of the request, as torc_body_all and with its
+ * limits and errors, and those of torc_part_read. */
+TORC_API int torc_part_all(torc_req *rq, torc_part *part, torc_slice *content);
+
+/* WAITS. Writes the rest of the content to a file that can be written, from offset 0 on, as
+ * torc_body_file, and with its errors and those of torc_part_read. */
+TORC_API int torc_part_file(torc_req *rq, torc_part *part, torc_file *file, int64_t *size);
+
 /* ---- response -------------------------------------------------------------------------------- */
 /* torc sets these fields itself, and torc_set_header refuses them: Server (--server-name), Date,
  * Content-Length, Transfer-Encoding, Connection, Keep-Alive and Upgrade. If a handler returns

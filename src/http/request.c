@@ -355,9 +355,7 @@ static int fail_body(struct torc_req *rq, int err, int status)
     return err;
 }
 
-/* Grows the memory of a body from `size` bytes by `more`. It counts as --request-memory only where
- * that limits bodies, too. */
-static int grow_body(struct torc_req *rq, char **p, size_t size, size_t more)
+int request_grow_body(struct torc_req *rq, char **p, size_t size, size_t more)
 {
     enum { BLOCK_HEAD = 64 };
     struct arena *a = &rq->arena;
@@ -381,14 +379,14 @@ int torc_body_all(torc_req *rq, torc_slice *body)
     char *p = NULL;
     *body = (slice){NULL, 0};
     int err = scope_refuses(request_scope(rq));
-    if (err == 0) err = grow_body(rq, &p, 0, cap);
+    if (err == 0) err = request_grow_body(rq, &p, 0, cap);
     if (err < 0) return err;
     for (;;) {
         if (len == cap) {
             if (length) break;
             /* Room for one byte beyond the limit, so that the read after the last one finds out. */
             size_t more = cap <= most && most - cap < cap ? (size_t)(most - cap) + 1 : cap;
-            err = grow_body(rq, &p, cap, more);
+            err = request_grow_body(rq, &p, cap, more);
             if (err < 0) return err;
             cap += more;
         }

@@ -141,6 +141,10 @@ static inline bool status_has_content(int status)
     return LIKELY(status == 200) || (status - 204u > 1 && status != 304);
 }
 
+/* Grows the memory of a body at *p from `size` bytes by `more`. It counts as --request-memory only
+ * where that limits bodies, too. 0; -EMSGSIZE or -ENOMEM, with the response that fits. */
+int request_grow_body(struct torc_req *rq, char **p, size_t size, size_t more);
+
 /* Whether the response has a body; one to HEAD has none. */
 static inline bool request_gets_body(const struct torc_req *rq)
 {

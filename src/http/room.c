@@ -7,7 +7,6 @@
 #include "http/http.h"
 #include "http/visitor.h"
 
-
 #include <errno.h>
 #include <stdio.h>
 

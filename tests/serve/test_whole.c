@@ -81,6 +81,12 @@ static void test_medium_replies_are_bounded(void **state)
     check_bound("/medium", 200);
 }
 
+static void test_bodies_that_are_handed_over_are_bounded(void **state)
+{
+    (void)state;
+    check_bound("/own", 50);
+}
+
 /* Its head comes in parts, or with the requests that follow. */
 static int read_all(const struct server *s, int i)
 {
@@ -91,7 +97,7 @@ static int read_all(const struct server *s, int i)
     client_sendf(&c, i % 2 ? "GET /large HTTP/1.1\r\nHo" : "\r\n");
     sleep_ms(50);
     client_sendf(&c, i % 2 ? "st: a\r\n\r\n" : "GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
-    for (int k = 1; k < EACH; k++) client_ask(&c, "GET", k % 2 ? "/text" : "/large", "");
+    for (int k = 1; k < EACH; k++) client_ask(&c, "GET", k % 2 ? "/own" : "/large", "");
     client_shut(&c);
     for (int k = 0; k < EACH; k++)
         if (!client_try_reply(&c, "GET", &r) || r.status != 200 || r.body_len != LARGE) return 1;
@@ -179,6 +185,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_replies_are_bounded),
         cmocka_unit_test(test_formatted_replies_are_bounded),
         cmocka_unit_test(test_medium_replies_are_bounded),
+        cmocka_unit_test(test_bodies_that_are_handed_over_are_bounded),
         cmocka_unit_test(test_readers_get_all),
         cmocka_unit_test(test_one_may_be_larger_than_all),
         cmocka_unit_test(test_held_requests_are_drained),

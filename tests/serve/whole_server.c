@@ -27,6 +27,12 @@ static void text(torc_req *rq, void *arg)
     torc_replyf(rq, 200, "%.*s", LARGE, body);
 }
 
+static void own(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_reply_own(rq, 200, "text/plain", (torc_slice){body, LARGE}, NULL, NULL);
+}
+
 static void small(torc_req *rq, void *arg)
 {
     (void)arg;
@@ -41,6 +47,7 @@ int main(int argc, char **argv)
         torc_route(s, "GET", "/large", large, NULL) < 0 ||
         torc_route(s, "GET", "/medium", medium, NULL) < 0 ||
         torc_route(s, "GET", "/text", text, NULL) < 0 ||
+        torc_route(s, "GET", "/own", own, NULL) < 0 ||
         torc_route(s, "GET", "/small", small, NULL) < 0) {
         fprintf(stderr, "whole_server: %s\n", s ? torc_server_error(s) : "out of memory");
         return 1;

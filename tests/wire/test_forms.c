@@ -1,0 +1,399 @@
+/* Forms of both types, on the engine in memory: what handlers read of them, however the bytes come.
+ */
+
+#include "rig.h"
+
+#include "../base/random.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+static struct rig rig;
+
+static char text[32 * 1024]; /* what a handler read, as text */
+static size_t text_len;
+static int result;  /* and what ended it */
+static size_t step; /* bytes that a handler reads at once; 0: torc_part_all */
+
+static void note(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    text_len += (size_t)vsnprintf(text + text_len, sizeof text - text_len, format, args);
+    va_end(args);
+    assert_true(text_len < sizeof text);
+}
+
+static void note_slice(const char *what, torc_slice s)
+{
+    if (s.ptr)
+        note("%s=[%.*s]", what, (int)s.len, s.ptr);
+    else
+        note("%s=-", what);
+}
+
+/* ---- urlencoded ---- */
+
+static void reads_form(torc_req *rq, void *arg)
+{
+    torc_slice name, value;
+    (void)arg;
+    text_len = 0;
+    text[0] = '\0';
+    for (size_t at = 0; torc_form_next(rq, &at, &name, &value);) {
+        note_slice("", name);
+        note_slice("", value);
+    }
+    note_slice(" a", torc_form(rq, "a"));
+    result = torc_form_read(rq);
+    if (result == 0) torc_reply(rq, 204, NULL, TORC_S(""));
+}
+
+static void post_form(const char *type, const char *body)
+{
+    char request[4096];
+    snprintf(request, sizeof request,
+             "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n%s",
+             type, strlen(body), body);
+    ask_handler(&rig, reads_form, NULL, request);
+}
+
+static void forms_are_decoded(void **state)
+{
+    static const struct {
+        const char *body, *want;
+    } cases[] = {
+        {"", " a=-"},
+        {"a=1", "=[a]=[1] a=[1]"},
+        {"b=2&a=x+y%26%3d&a=3&&", "=[b]=[2]=[a]=[x y&=]=[a]=[3] a=[x y&=]"},
+        {"a", "=[a]=[] a=[]"},
+        {"=v&%61=ok", "=[]=[v]=[a]=[ok] a=[ok]"},
+        {"%zz=1&b=%4&a=2", "=-=[1]=[b]=-=[a]=[2] a=[2]"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        post_form("Application/X-WWW-Form-Urlencoded; charset=utf-8", cases[i].body);
+        assert_int_equal(result, 0);
+        must_have(rig.out, " 204 ");
+        if (strcmp(text, cases[i].want) != 0)
+            fail_msg("%s: %s, not %s", cases[i].body, text, cases[i].want);
+    }
+    ask_handler(&rig, reads_form, NULL, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_string_equal(text, " a=-");
+    assert_int_equal(result, 0);
+}
+
+static void forms_fail_as_a_whole(void **state)
+{
+    static char many[2 * 1001 + 1];
+    (void)state;
+    for (size_t i = 0; i < 1001; i++) memcpy(many + 2 * i, "a&", 2);
+    post_form("application/json", "a=1");
+    assert_int_equal(result, -EINVAL);
+    must_have(rig.out, " 415 ");
+    assert_string_equal(text, " a=-");
+    post_form("application/x-www-form-urlencoded", many);
+    assert_int_equal(result, -EMSGSIZE);
+    must_have(rig.out, " 413 ");
+    assert_string_equal(text, " a=-");
+    many[2000] = '\0';
+    post_form("application/x-www-form-urlencoded", many);
+    assert_int_equal(result, 0);
+    ask_handler(&rig, reads_form, NULL,
+                "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+                "Content-Length: 10\r\n\r\na=1");
+    assert_int_equal(result, -EPIPE);
+    must_have(rig.out, " 400 ");
+}
+
+/* ---- multipart ---- */
+
+static int read_content(torc_req *rq, torc_part *part)
+{
+    char buf[1024];
+    torc_slice all;
+    note("{");
+    if (step == 0) {
+        int err = torc_part_all(rq, part, &all);
+        if (err == 0) note("%.*s}", (int)all.len, all.ptr);
+        return err;
+    }
+    for (;;) {
+        ssize_t n = torc_part_read(rq, part, buf, step);
+        if (n < 0) return (int)n;
+        if (n == 0) break;
+        note("%.*s", (int)n, buf);
+    }
+    note("}");
+    return (int)torc_part_read(rq, part, buf, step); /* the end stays */
+}
+
+static void reads_parts(torc_req *rq, void *arg)
+{
+    torc_part *part, *before = NULL;
+    bool skips = arg;
+    char byte;
+    text_len = 0;
+    text[0] = '\0';
+    while ((result = torc_multipart_next(rq, &part)) > 0) {
+        if (before) assert_int_equal(torc_part_read(rq, before, &byte, 1), -EINVAL);
+        before = part;
+        note_slice("n", torc_part_name(part));
+        note_slice(" f", torc_part_filename(part));
+        note_slice(" t", torc_part_type(part));
+        if (!skips && (result = read_content(rq, part)) < 0) break;
+        note("\n");
+    }
+    assert_int_equal(torc_multipart_next(rq, &part), result); /* and stays so */
+    assert_null(part);
+    if (result == 0) torc_reply(rq, 204, NULL, TORC_S(""));
+}
+
+#define PART(fields, content) "--xyz\r\n" fields "\r\n\r\n" content "\r\n"
+#define NAMED(name)           "Content-Disposition: form-data; name=" name
+
+static const char usual[] = "a preamble\r\n--xy not yet\r\n" PART(NAMED("\"a\""), "1")
+    PART("content-type: text/plain;x=y\r\n" NAMED("b; filename=\"x \\\"y\\\" c:\\dir\\f.txt\""),
+         "line\r\n--xy\r\n\r--xyz\r\n-\r\n--xyx")
+        PART(NAMED("c ; FileName=\"\""), "") "--xyz \t\r\nX-Other: 1\r\n" NAMED(
+            "\"\xc3\xa4;\"") "\r\n\r\n\r\n\r\n--xyz--\r\nan epilogue\r\n--xyz\r\n";
+
+static const char usual_parts[] =
+    "n=[a] f=- t=-{1}\n"
+    "n=[b] f=[x \"y\" c:\\dir\\f.txt] t=[text/plain;x=y]{line\r\n--xy\r\n\r--xyz\r\n-\r\n--xyx}\n"
+    "n=[c] f=[] t=-{}\n"
+    "n=[\xc3\xa4;] f=- t=-{\r\n}\n";
+
+static size_t make_request(char *to, size_t size, const char *type, slice body)
+{
+    int n = snprintf(
+        to, size, "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n",
+        type, body.len);
+    assert_true((size_t)n + body.len <= size);
+    memcpy(to + n, body.ptr, body.len);
+    return (size_t)n + body.len;
+}
+
+static void post_parts(const char *type, slice body, bool skips)
+{
+    static char request[64 * 1024];
+    size_t n = make_request(request, sizeof request, type, body);
+    rig_open(&rig, reads_parts, skips ? &rig : NULL);
+    rig_send(&rig, slice_of(request, n));
+    rig_close(&rig);
+}
+
+#define TYPE "multipart/form-data; boundary=xyz"
+
+static void parts_are_read(void **state)
+{
+    static const size_t steps[] = {0, 1, 2, 7, 1000};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        step = steps[i];
+        post_parts(TYPE, SLICE(usual), false);
+        assert_int_equal(result, 0);
+        assert_string_equal(text, usual_parts);
+        must_have(rig.out, " 204 ");
+    }
+    post_parts("Multipart/Form-Data; charset=x; BOUNDARY=\"xyz\" ", SLICE(usual), false);
+    assert_string_equal(text, usual_parts);
+    post_parts(TYPE, SLICE(usual), true);
+    assert_string_equal(text, "n=[a] f=- t=-\n"
+                              "n=[b] f=[x \"y\" c:\\dir\\f.txt] t=[text/plain;x=y]\n"
+                              "n=[c] f=[] t=-\nn=[\xc3\xa4;] f=- t=-\n");
+}
+
+/* The same parts wherever the bytes are cut, with and without chunks. */
+static void parts_are_read_however_they_come(void **state)
+{
+    static char request[4096];
+    size_t n = make_request(request, sizeof request, TYPE, SLICE(usual));
+    size_t body = n - (sizeof usual - 1);
+    (void)state;
+    for (size_t cut = body; cut < n; cut++) {
+        step = cut % 5;
+        rig_open(&rig, reads_parts, NULL);
+        struct mem_client *m = mem_connect(&rig.core.io);
+        mem_push(m, request, cut);
+        mem_run(&rig.core.io, 1000);
+        for (size_t at = cut; at < n;) { /* then byte by byte, or as one */
+            size_t piece = cut % 3 ? n - at : 1;
+            mem_push(m, request + at, piece);
+            mem_run(&rig.core.io, 1000);
+            at += piece;
+        }
+        mem_push_end(m);
+        rig_run(&rig);
+        if (result != 0 || strcmp(text, usual_parts) != 0)
+            fail_msg("cut at %zu: %d\n%s", cut - body, result, text);
+        mem_free(&rig.core.io, m);
+        rig_close(&rig);
+    }
+}
+
+static void malformed_parts_are_refused(void **state)
+{
+    static const struct {
+        const char *body;
+        int result, status;
+    } cases[] = {
+        {"", -EBADMSG, 400},
+        {"--xyz", -EBADMSG, 400},
+        {"--xyz-", -EBADMSG, 400},
+        {"--xyz\r", -EBADMSG, 400},
+        {"--xyz--", 0, 204},
+        {"--xyz--more", 0, 204},
+        {"text--xyz--", -EBADMSG, 400},
+        {"--xyz\r\n\r\ncontent\r\n--xyz--", -EBADMSG, 400},
+        {"--xyz\r\nX: y\r\n\r\n\r\n--xyz--", -EBADMSG, 400},
+        {PART("Content-Disposition: form-data", "1") "--xyz--", -EBADMSG, 400},
+        {PART("Content-Disposition: attachment; name=a", "1") "--xyz--", -EBADMSG, 400},
+        {PART(NAMED("\"a"), "1") "--xyz--", -EBADMSG, 400},
+        {PART(NAMED("\"a\" b"), "1") "--xyz--", -EBADMSG, 400},
+        {PART(NAMED("a") "\r\n" NAMED("b"), "1") "--xyz--", -EBADMSG, 400},
+        {PART(NAMED("a") "\r\n folded", "1") "--xyz--", -EBADMSG, 400},
+        {PART(NAMED("a\x01"), "1") "--xyz--", -EBADMSG, 400},
+        {PART(NAMED("a") "\nX: y", "1") "--xyz--", -EBADMSG, 400},
+        {"--xyz\r\n" NAMED("a") "\r\n--xyz--", -EBADMSG, 400},
+        {"--xyzz\r\n" NAMED("a") "\r\n\r\n\r\n--xyz--", -EBADMSG, 400},
+        {"--xyz\n" NAMED("a") "\n\n1\n--xyz--", -EBADMSG, 400},
+        {PART(NAMED("a"), "1"), -EBADMSG, 400},
+        {PART(NAMED("a"), "1") "--xyz", -EBADMSG, 400},
+        {PART(NAMED("a"), "1") "--xyz\r\n" NAMED("b"), -EBADMSG, 400},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char status[8];
+        step = i % 3;
+        post_parts(TYPE, slice_str(cases[i].body), i % 2);
+        snprintf(status, sizeof status, " %d ", cases[i].status);
+        if (result != cases[i].result || !strstr(rig.out, status))
+            fail_msg("case %zu: %d, %.20s", i, result, rig.out);
+    }
+}
+
+static void other_types_are_refused(void **state)
+{
+    static const struct {
+        const char *type;
+        int status;
+    } cases[] = {
+        {"application/x-www-form-urlencoded", 415},
+        {"multipart/mixed; boundary=xyz", 415},
+        {"", 415},
+        {"multipart/form-data", 400},
+        {"multipart/form-data; boundary=", 400},
+        {"multipart/form-data; boundary=\"a \"", 400},
+        {"multipart/form-data; boundary=a@b", 400},
+        {"multipart/form-data; boundary=\"xyz", 400},
+        {"multipart/form-data; "
+         "boundary=01234567890123456789012345678901234567890123456789012345678901234567890",
+         400},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char status[8];
+        post_parts(cases[i].type, SLICE(usual), false);
+        snprintf(status, sizeof status, " %d ", cases[i].status);
+        assert_int_equal(result, -EINVAL);
+        if (!strstr(rig.out, status)) fail_msg("%s: %.20s", cases[i].type, rig.out);
+    }
+}
+
+/* A head that is as large as may be, one byte more, and one without an end. */
+static void heads_are_bounded(void **state)
+{
+    enum { MOST = 8 * 1024 };
+    static char body[40 * 1024];
+    (void)state;
+    step = 0;
+    for (int i = 0; i < 3; i++) {
+        size_t fill = i == 2 ? 30 * 1024 : (size_t)(MOST - 2 - 2 - (int)sizeof(NAMED("")) + 1 + i);
+        memset(body, 'n', sizeof body);
+        size_t at = (size_t)snprintf(body, sizeof body, "--xyz\r\n" NAMED(""));
+        body[at] = 'n'; /* it was the NUL */
+        at += fill;
+        if (i < 2) at += (size_t)snprintf(body + at, sizeof body - at, "\r\n\r\n1\r\n--xyz--");
+        post_parts(TYPE, slice_of(body, at), false);
+        assert_int_equal(result, i ? -EMSGSIZE : 0);
+        must_have(rig.out, i ? " 413 " : " 204 ");
+    }
+}
+
+static void parts_are_counted(void **state)
+{
+    enum { MOST = 1000 };
+    static const char one[] = PART(NAMED("a"), "");
+    static char body[(MOST + 1) * sizeof one + 16];
+    (void)state;
+    for (size_t n = MOST; n <= MOST + 1; n++) {
+        size_t at = 0;
+        for (size_t i = 0; i < n; i++) at += (size_t)sprintf(body + at, "%s", one);
+        at += (size_t)sprintf(body + at, "--xyz--");
+        post_parts(TYPE, slice_of(body, at), true);
+        assert_int_equal(result, n > MOST ? -EMSGSIZE : 0);
+    }
+}
+
+/* ---- to a file ---- */
+
+static char directory[] = "/tmp/torc-test-forms-XXXXXX";
+
+static void keeps_file(torc_req *rq, void *arg)
+{
+    torc_part *part;
+    torc_file *file;
+    int64_t size;
+    (void)arg;
+    while ((result = torc_multipart_next(rq, &part)) > 0) {
+        if (!torc_part_filename(part).ptr) continue;
+        if ((result = torc_file_temp(rq, directory, &file)) < 0) return;
+        if ((result = torc_part_file(rq, part, file, &size)) < 0) return;
+        torc_file_link(rq, file, torc_cstr(rq, TORC_S("kept")), true);
+        torc_replyf(rq, 201, "%lld", (long long)size);
+    }
+}
+
+static void parts_become_files(void **state)
+{
+    enum { SIZE = 50000 };
+    static char body[SIZE + 1024], request[SIZE + 2048], back[SIZE + 1];
+    (void)state;
+    assert_non_null(mkdtemp(directory));
+    assert_int_equal(chdir(directory), 0);
+    size_t at = (size_t)sprintf(
+               body, PART(NAMED("a"), "1") "--xyz\r\n" NAMED("f; filename=x") "\r\n\r\n"),
+           from = at;
+    for (size_t i = 0; i < SIZE; i++) body[at++] = "\r\n--xyz"[random_below(6)];
+    at += (size_t)sprintf(body + at, "\r\n--xyz--");
+    size_t n = make_request(request, sizeof request, TYPE, slice_of(body, at));
+    rig_open(&rig, keeps_file, NULL);
+    rig_send(&rig, slice_of(request, n));
+    rig_close(&rig);
+    must_have(rig.out, " 201 ");
+    must_have(rig.out, "\r\n\r\n50000");
+    int fd = open("kept", O_RDONLY);
+    assert_int_equal(read(fd, back, sizeof back), SIZE);
+    assert_memory_equal(back, body + from, SIZE);
+    close(fd);
+    unlink("kept");
+    assert_int_equal(rmdir(directory), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(forms_are_decoded),
+        cmocka_unit_test(forms_fail_as_a_whole),
+        cmocka_unit_test(parts_are_read),
+        cmocka_unit_test(parts_are_read_however_they_come),
+        cmocka_unit_test(malformed_parts_are_refused),
+        cmocka_unit_test(other_types_are_refused),
+        cmocka_unit_test(heads_are_bounded),
+        cmocka_unit_test(parts_are_counted),
+        cmocka_unit_test(parts_become_files),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
