@@ -1,0 +1,224 @@
+#include "http/trial.h"
+
+#include "http/h1_parser.h"
+#include "http/handler.h"
+#include "http/response.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { FILE_PIECE = 64 * 1024 };
+
+/* ---- text ---- */
+
+bool trial_text_add(struct trial_text *t, const void *bytes, size_t n)
+{
+    if (n > t->cap - t->len) {
+        size_t cap = t->cap ? t->cap : 1024;
+        while (cap - t->len < n) cap *= 2;
+        char *grown = realloc(t->ptr, cap);
+        if (!grown) return false;
+        t->ptr = grown;
+        t->cap = cap;
+    }
+    if (n) memcpy(t->ptr + t->len, bytes, n);
+    t->len += n;
+    return true;
+}
+
+void trial_text_free(struct trial_text *t)
+{
+    free(t->ptr);
+    *t = (struct trial_text){0};
+}
+
+/* ---- the exchange ---- */
+
+static struct trial *trial_of(const struct torc_req *rq)
+{
+    return container_of((struct torc_req *)(uintptr_t)rq, struct trial, rq);
+}
+
+/* As a connection that cannot go on. */
+static int keep(struct torc_req *rq, struct trial_text *to, const void *bytes, size_t n)
+{
+    if (rq->cancelled) return rq->cancelled;
+    if (trial_text_add(to, bytes, n)) return 0;
+    request_cancel(rq, -ENOMEM);
+    return -ENOMEM;
+}
+
+/* The handler waits for each piece, as it does for a client's. */
+static ssize_t read_body(struct torc_req *rq, void *buf, size_t size)
+{
+    struct trial *d = trial_of(rq);
+    if (d->piece && d->body.len) {
+        int err = scope_sleep(request_scope(rq), 0);
+        if (err < 0) return err;
+        if (size > d->piece) size = d->piece;
+    }
+    if (size > d->body.len) size = d->body.len;
+    if (size) memcpy(buf, d->body.ptr, size);
+    d->body = slice_skip(d->body, size);
+    return (ssize_t)size;
+}
+
+static int keep_line(struct torc_req *rq, const char *name, slice value)
+{
+    struct trial_text *to = &trial_of(rq)->lines;
+    int err = keep(rq, to, name, strlen(name));
+    if (err == 0) err = keep(rq, to, ": ", 2);
+    if (err == 0) err = keep(rq, to, value.ptr, value.len);
+    return err == 0 ? keep(rq, to, "\r\n", 2) : err;
+}
+
+static int keep_length(struct torc_req *rq)
+{
+    char digits[24];
+    const struct response *r = &rq->response;
+    if (r->length < 0 || !status_has_content(r->status)) return 0;
+    int n = snprintf(digits, sizeof digits, "%lld", (long long)r->length);
+    return keep_line(rq, "Content-Length", slice_of(digits, (size_t)n));
+}
+
+/* The type that was given with the response replaces the field. */
+static int keep_fields(struct torc_req *rq)
+{
+    const struct response *r = &rq->response;
+    slice old = {NULL, 0};
+    int err = 0;
+    if (r->type.ptr) {
+        err = keep_line(rq, "Content-Type", r->type);
+        old = response_find_field(r, SLICE("content-type"));
+    }
+    size_t before = old.len ? (size_t)(old.ptr - r->fields) : r->fields_len;
+    if (err == 0) err = keep(rq, &trial_of(rq)->lines, r->fields, before);
+    if (err == 0 && old.len)
+        err = keep(rq, &trial_of(rq)->lines, old.ptr + old.len, r->fields_len - before - old.len);
+    return err;
+}
+
+static int respond(struct torc_req *rq, slice body)
+{
+    struct trial *d = trial_of(rq);
+    int err = keep_fields(rq);
+    if (err == 0) err = keep_length(rq);
+    if (err == 0 && rq->close_after_response) err = keep_line(rq, "Connection", SLICE("close"));
+    if (err == 0 && request_gets_body(rq)) err = keep(rq, &d->content, body.ptr, body.len);
+    if (err == 0) d->status = rq->response.status;
+    return err;
+}
+
+static int write_bytes(struct torc_req *rq, const void *data, size_t size)
+{
+    int err = keep(rq, &trial_of(rq)->content, data, size);
+    if (err == 0) rq->response.written += size;
+    return err;
+}
+
+static int write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
+{
+    char *buf = malloc(FILE_PIECE);
+    int err = buf ? 0 : -ENOMEM;
+    while (err == 0 && size > 0) {
+        uint32_t part = size < FILE_PIECE ? (uint32_t)size : FILE_PIECE;
+        struct io_call call = {.read = {fd, part, buf, offset}};
+        int n = scope_call(request_scope(rq), &call, IO_READ);
+        err = n > 0 ? write_bytes(rq, buf, (size_t)n) : n < 0 ? n : -EIO;
+        offset += n > 0 ? (uint64_t)n : 0;
+        size -= n > 0 ? (uint64_t)n : 0;
+    }
+    free(buf);
+    if (err < 0 && !rq->scope.cancelled) request_cancel(rq, -EIO);
+    return err;
+}
+
+static int write_owned(struct torc_req *rq, slice body, struct body_owner owner)
+{
+    int err = write_bytes(rq, body.ptr, body.len);
+    body_release(owner);
+    return err;
+}
+
+/* Of hints, the value of their one field. */
+static int interim(struct torc_req *rq, int status, slice lines)
+{
+    slice name, value = lines;
+    (void)status;
+    slice_cut(&value, ':', &name);
+    if (value.len < 3) return 0;
+    int err = keep(rq, &trial_of(rq)->hints, value.ptr + 1, value.len - 3);
+    return err == 0 ? keep(rq, &trial_of(rq)->hints, "\n", 1) : err;
+}
+
+static int end(struct torc_req *rq)
+{
+    const struct response *r = &rq->response;
+    if (rq->cancelled) return rq->cancelled;
+    if (request_gets_body(rq) && r->length >= 0 && r->written < (uint64_t)r->length)
+        rq->response.incomplete = true;
+    return r->trailers ? keep(rq, &trial_of(rq)->trailers, r->fields, r->fields_len) : 0;
+}
+
+static bool client_ended(const struct torc_req *rq)
+{
+    return rq->cancelled != 0;
+}
+
+static void handler_returned(struct torc_req *rq)
+{
+    trial_of(rq)->returned = true;
+}
+
+static const struct exchange_ops trial_ops = {
+    .read = read_body,
+    .respond = respond,
+    .write = write_bytes,
+    .write_file = write_file,
+    .write_ref = write_bytes,
+    .write_owned = write_owned,
+    .interim = interim,
+    .end = end,
+    .client_ended = client_ended,
+    .handler_returned = handler_returned,
+};
+
+/* ---- a request ---- */
+
+/* 0, or the status to respond with. */
+static int accept_head(struct trial *d, slice head)
+{
+    struct torc_req *rq = &d->rq;
+    const struct head_limits *limits = &rq->ctx->limits->head;
+    struct h1_parser p;
+    h1_parser_init(&p, &rq->head, &rq->arena, rq->inline_text, sizeof rq->inline_text);
+    h1_parse_head(&p, limits, head);
+    rq->route = NULL;
+    if (p.state == PARSE_ERROR) return p.status;
+    if (p.state == PARSE_HEAD) return 400;
+    return rq->head.n_fields > limits->fields ? 431 : request_accept(rq);
+}
+
+void trial_begin(struct trial *d, struct http_context *ctx, slice head, slice body, size_t piece)
+{
+    struct torc_req *rq = &d->rq;
+    request_init(rq, ctx, &trial_ops);
+    d->body = body;
+    d->piece = piece;
+    int status = accept_head(d, head);
+    if (!status && fiber_start_for(&ctx->fibers, ctx->run, rq, &rq->scope) == 0) return;
+    response_error(rq, status ? status : 503);
+    d->returned = true;
+}
+
+bool trial_is_complete(const struct trial *d)
+{
+    const struct response *r = &d->rq.response;
+    return d->status && !d->rq.cancelled && !r->incomplete && (r->ended || !r->streamed);
+}
+
+void trial_end(struct trial *d)
+{
+    request_end(&d->rq);
+}
