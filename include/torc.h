@@ -608,7 +608,7 @@ typedef enum torc_same_site {
     TORC_SAME_SITE_LAX, /* not sent with requests that other sites cause, but for following a link
                          */
     TORC_SAME_SITE_STRICT, /* not even then */
-    TORC_SAME_SITE_NONE,   /* sent with all; only with `secure` */
+    TORC_SAME_SITE_NONE    /* sent with all; only with `secure` */
 } torc_same_site;
 
 typedef struct torc_cookie_options {

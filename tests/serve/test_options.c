@@ -183,6 +183,8 @@ static void defaults(void **state)
     assert_int_equal(o->limits.min_read_rate, 240);
     assert_int_equal(o->limits.read_grace, 30 * NS_PER_S);
     assert_int_equal(o->limits.queue_timeout, NS_PER_S);
+    assert_string_equal(o->server_name, "torc");
+    assert_false(o->named);
 }
 
 static void values_are_stored(void **state)
@@ -270,6 +272,36 @@ static void proxies_are_networks(void **state)
           "unix:, not \"10.0.0.1/8\"",
           "--trust-proxy=10.0.0.1/8");
     WRONG("--proxy-field takes x-forwarded-for or forwarded, not \"via\"", "--proxy-field=via");
+}
+
+static void the_server_has_a_name(void **state)
+{
+    char name[130];
+    (void)state;
+    VALID("--server-name=web/1.0 (x)");
+    assert_true(o->named);
+    assert_int_equal(o->server_line_len, strlen("Server: web/1.0 (x)\r\n"));
+    assert_memory_equal(o->server_line, "Server: web/1.0 (x)\r\n", o->server_line_len);
+    reset();
+    VALID("--server-name=none");
+    assert_true(o->named);
+    assert_int_equal(o->server_line_len, 0);
+    reset();
+    VALID("--server-name=torc");
+    assert_false(o->named);
+    memset(name, 'n', sizeof name);
+    name[128] = '\0';
+    VALID("--server-name", name);
+    assert_int_equal(o->server_line_len, 128 + strlen("Server: \r\n"));
+    static const char *const wrong[] = {"", " a", "a ", "a\r\nb", "\xc3\xa4"};
+    name[128] = 'n';
+    name[129] = '\0';
+    assert_int_equal(READ("--server-name", name), -EINVAL);
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        reset();
+        assert_int_equal(READ("--server-name", wrong[i]), -EINVAL);
+        assert_non_null(strstr(options_error(set), "up to 128 printable characters"));
+    }
 }
 
 static void work_threads_follow_the_cores(void **state)
@@ -880,6 +912,7 @@ int main(void)
         TEST(values_are_stored),
         TEST(unix_sockets_are_files),
         TEST(proxies_are_networks),
+        TEST(the_server_has_a_name),
         TEST(work_threads_follow_the_cores),
         TEST(clients_are_divided_among_the_cores),
         TEST(keepalive_has_defaults),

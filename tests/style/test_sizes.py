@@ -54,6 +54,7 @@ OTHER_TESTS = {
     "serve/queue": "whole servers",
     "serve/shed": "whole servers",
     "serve/refused": "whole servers",
+    "serve/replying": "handlers that reply in every way, in a server",
     "serve/refused_later": "whole servers",
     "serve/refused_memory": "whole servers",
     "serve/roots": "files below several directories, in a server",

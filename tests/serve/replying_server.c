@@ -1,0 +1,108 @@
+/* A server whose handlers reply in every way, and read forms. */
+
+#include "torc.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LARGE = 3 << 20 };
+
+static atomic_uint given, released;
+
+static void release(void *arg)
+{
+    free(arg);
+    atomic_fetch_add(&released, 1);
+}
+
+static void own(torc_req *rq, void *arg)
+{
+    char *body = malloc(LARGE);
+    (void)arg;
+    if (!body) return;
+    memset(body, 'x', LARGE);
+    atomic_fetch_add(&given, 1);
+    torc_reply_own(rq, 200, "text/plain", (torc_slice){body, LARGE}, release, body);
+}
+
+static void counts(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_reply_json(rq, 200, "{\"given\":%u,\"released\":%u}", atomic_load(&given),
+                    atomic_load(&released));
+}
+
+static void hint(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_hint(rq, TORC_S("</a.css>; rel=preload"));
+    torc_sleep(rq, 20);
+    torc_replyf(rq, 200, "page");
+}
+
+static void trailer(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_start(rq, 200, "text/plain", -1);
+    torc_write(rq, "text", 4);
+    torc_set_trailer(rq, TORC_S("X-Sum"), TORC_S("1"));
+}
+
+static void closes(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_close_after(rq);
+    torc_replyf(rq, 200, "last");
+}
+
+static void form(torc_req *rq, void *arg)
+{
+    torc_slice name = torc_form(rq, "name");
+    (void)arg;
+    if (torc_form_read(rq) < 0) return;
+    torc_set_cookie(rq, "name", name, NULL);
+    torc_redirect(rq, 303, TORC_S("/counts"));
+}
+
+/* The number of parts, and the bytes in them. */
+static void parts(torc_req *rq, void *arg)
+{
+    torc_part *part;
+    int n = 0, more;
+    int64_t size, all = 0;
+    (void)arg;
+    while ((more = torc_multipart_next(rq, &part)) > 0) {
+        torc_file *file;
+        if (torc_file_temp(rq, "/tmp", &file) < 0 || torc_part_file(rq, part, file, &size) < 0)
+            return;
+        n++;
+        all += size;
+        torc_file_close(rq, file);
+    }
+    if (more == 0) torc_replyf(rq, 200, "%d %lld", n, (long long)all);
+}
+
+int main(int argc, char **argv)
+{
+    torc_server *s = torc_server_new("replying 1.0");
+    const struct {
+        const char *method, *pattern;
+        torc_handler *fn;
+    } routes[] = {
+        {"GET", "/own", own},         {"GET", "/counts", counts}, {"GET", "/hint", hint},
+        {"GET", "/trailer", trailer}, {"GET", "/closes", closes}, {"POST", "/form", form},
+        {"POST", "/parts", parts},
+    };
+    int err = s ? 0 : -1;
+    for (size_t i = 0; i < sizeof routes / sizeof *routes && err == 0; i++)
+        err = torc_route(s, routes[i].method, routes[i].pattern, routes[i].fn, NULL);
+    if (err < 0) {
+        fprintf(stderr, "replying_server: %s\n", s ? torc_server_error(s) : "out of memory");
+        return 1;
+    }
+    int status = torc_server_main(s, argc, argv);
+    torc_server_free(s);
+    return status;
+}

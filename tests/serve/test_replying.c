@@ -1,0 +1,163 @@
+/* Replies of every kind, and forms, in a server. */
+
+#include "client.h"
+#include "stats.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { LARGE = 3 << 20 };
+
+static bool has(const char *text, const char *part)
+{
+    return strstr(text, part) != NULL;
+}
+
+/* Waits until every body that was handed over has been released. */
+static void await_released(const struct server *s, unsigned least)
+{
+    unsigned given = 0, released = 0;
+    double until = now_seconds() + SERVER_SECONDS;
+    do {
+        struct reply r = {0};
+        client_fetch(&s->addr, "/counts", &r);
+        assert_int_equal(sscanf(r.body, "{\"given\":%u,\"released\":%u}", &given, &released), 2);
+        reply_free(&r);
+        sleep_ms(10);
+    } while (given != released && now_seconds() < until);
+    assert_int_equal(released, given);
+    assert_true(given >= least);
+}
+
+static void test_bodies_are_released_once(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, NULL);
+    client_open(&c, &s);
+    for (int i = 0; i < 3; i++) client_ask(&c, i == 1 ? "HEAD" : "GET", "/own", "");
+    for (int i = 0; i < 3; i++) {
+        client_reply(&c, i == 1 ? "HEAD" : "GET", &r);
+        assert_int_equal(r.body_len, i == 1 ? 0 : LARGE);
+    }
+    client_close(&c);
+    reply_free(&r);
+    await_released(&s, 3);
+    for (int i = 0; i < 30; i++) { /* clients that leave at some time */
+        client_open_to(&c, &s.addr, &(struct tcp_how){.receive_buffer = 4096});
+        client_ask(&c, "GET", "/own", "");
+        client_ask(&c, "GET", "/own", "");
+        sleep_ms((unsigned)i % 7);
+        client_reset(&c);
+    }
+    await_released(&s, 3);
+    stats_await(&s, "total.buffered_bytes", 0);
+    server_stop(&s);
+}
+
+static void test_hints_and_trailers(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, NULL);
+    client_open(&c, &s);
+    client_ask(&c, "GET", "/hint", "");
+    client_reply(&c, "GET", &r);
+    assert_int_equal(r.status, 103);
+    assert_true(has(r.head, "\r\nLink: </a.css>; rel=preload\r\n"));
+    client_reply(&c, "GET", &r);
+    assert_int_equal(r.status, 200);
+    assert_string_equal(r.body, "page");
+    client_shut(&c);
+    client_expect_end(&c);
+    client_close(&c);
+    client_open(&c, &s);
+    client_ask(&c, "GET", "/trailer", "TE: trailers\r\nConnection: close, TE\r\n");
+    assert_true(client_read_all(&c));
+    assert_non_null(memmem(c.buf, c.len, "\r\n4\r\ntext\r\n0\r\nX-Sum: 1\r\n\r\n", 26));
+    client_close(&c);
+    client_open(&c, &s);
+    client_get(&c, "/closes", 200, &r);
+    assert_true(r.closes);
+    client_expect_end(&c);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+static void test_server_has_a_name(void **state)
+{
+    static const char *const names[] = {"web/1.0", "none"};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct server s;
+        struct reply r = {0};
+        server_start(&s, "--server-name", names[i]);
+        client_fetch(&s.addr, "/counts", &r);
+        assert_true(i ? !has(r.head, "Server:") : has(r.head, "\r\nServer: web/1.0\r\n"));
+        assert_true(has(r.head, "\r\nDate: "));
+        client_fetch(&s.addr, "/none", &r);
+        assert_int_equal(r.status, 404);
+        assert_true(i ? !has(r.head, "Server:") : has(r.head, "\r\nServer: web/1.0\r\n"));
+        assert_false(has(r.head, "torc"));
+        reply_free(&r);
+        server_stop(&s);
+    }
+}
+
+static void test_forms(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    enum { SIZE = 300000 };
+    char *content = malloc(SIZE);
+    (void)state;
+    assert_non_null(content);
+    memset(content, '\r', SIZE);
+    server_start(&s, NULL);
+    client_open(&c, &s);
+    client_sendf(&c, "POST /form HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n"
+                     "Content-Type: application/x-www-form-urlencoded\r\n\r\nname=");
+    sleep_ms(20);
+    client_sendf(&c, "m%%65");
+    client_reply(&c, "POST", &r);
+    assert_int_equal(r.status, 303);
+    assert_true(has(r.head, "\r\nLocation: /counts\r\n"));
+    assert_true(has(r.head, "\r\nSet-Cookie: name=me; Path=/;"));
+    client_close(&c);
+    client_open(&c, &s);
+    client_sendf(&c, "POST /parts HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+                     "Content-Type: multipart/form-data; boundary=b\r\n\r\n");
+    for (int i = 0; i < 3; i++) {
+        static const char head[] = "--b\r\nContent-Disposition: form-data; name=a\r\n\r\n";
+        client_sendf(&c, "%zx\r\n%s\r\n", sizeof head - 1, head);
+        client_sendf(&c, "%x\r\n", SIZE);
+        client_send(&c, content, SIZE);
+        client_sendf(&c, "\r\n2\r\n\r\n\r\n");
+    }
+    client_sendf(&c, "5\r\n--b--\r\n0\r\n\r\n");
+    client_reply(&c, "POST", &r);
+    assert_int_equal(r.status, 200);
+    assert_string_equal(r.body, "3 900000");
+    client_close(&c);
+    free(content);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+int main(int argc, char **argv)
+{
+    server_choose(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bodies_are_released_once),
+        cmocka_unit_test(test_hints_and_trailers),
+        cmocka_unit_test(test_server_has_a_name),
+        cmocka_unit_test(test_forms),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
