@@ -605,10 +605,9 @@ TORC_API torc_slice torc_cookie(const torc_req *rq, const char *name);
  * browser is closed, with HttpOnly and SameSite=Lax. Set `secure` where clients come by HTTPS, as
  * through a proxy. */
 typedef enum torc_same_site {
-    TORC_SAME_SITE_LAX, /* not sent with requests that other sites cause, but for following a link
-                         */
-    TORC_SAME_SITE_STRICT, /* not even then */
-    TORC_SAME_SITE_NONE    /* sent with all; only with `secure` */
+    TORC_SAME_SITE_LAX,    /* requests that other sites cause have it where a link is followed */
+    TORC_SAME_SITE_STRICT, /* none of these have it */
+    TORC_SAME_SITE_NONE    /* all have it; only with `secure` */
 } torc_same_site;
 
 typedef struct torc_cookie_options {
