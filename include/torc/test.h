@@ -33,7 +33,8 @@ typedef struct torc_test torc_test;
 TORC_API torc_test *torc_test_open(torc_server *s);
 
 /* Closes the core, and frees the last response. In the thread that opened it, before
- * torc_server_free. NULL is allowed. */
+ * torc_server_free. Waits up to 10 seconds for jobs of torc_work whose handlers did not. NULL is
+ * allowed. */
 TORC_API void torc_test_close(torc_test *t);
 
 /* What a client sends. All 0 is "GET /". */

@@ -26,9 +26,9 @@ enum {
 
 struct send_queue {
     struct send_chunk *head, *tail;
-    size_t bytes;    /* unsent bytes, those in flight included */
-    bool pinned : 1; /* the reserved room at the tail is being written to over several turns */
-    bool owns : 1;   /* some chunks may own their bytes */
+    size_t bytes;          /* unsent bytes, those in flight included */
+    uint32_t pinned : 1;   /* the reserved room at the tail is written to over several turns */
+    uint32_t owns : 1;     /* some chunks may own their bytes */
     uint32_t stalled : 30; /* ms for which the client has taken nothing; see send_pace.c */
     uint32_t behind;       /* ms by which it is late */
 };

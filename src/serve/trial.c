@@ -154,12 +154,14 @@ void torc_test_close(torc_test *t)
     while (!(http_stop(&t->core.http) && io_idle(io) && io_close_inbox(io))) io_turn(io);
     http_close(&t->core.http);
     io_close(io);
-    offload_stop(t->core.pool, clock_ns() + JOB_LIMIT_NS);
     s->has_cores = false;
     s->cores = NULL;
     s->n_cores = 0;
     s->phase = SERVER_ENDED;
-    free_parts(t);
+    if (offload_stop(t->core.pool, clock_ns() + JOB_LIMIT_NS))
+        free_parts(t);
+    else
+        offload_detach(t->core.pool); /* a job that runs on may still use the rest */
 }
 
 /* ---- running ---- */
