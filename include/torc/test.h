@@ -12,8 +12,10 @@
  *
  * A handler runs as in a server, on a fiber of a core, which is the calling thread's: it may wait
  * for timers, files, other servers, groups, torc_work and what else there is. What makes the
- * answers of a server makes these: limits, 404, 405, 413, static files. What torc_every has set up
- * does not run, and there is no log of accesses and no --admin. */
+ * answers of a server makes these: middleware, functions for errors, limits, 404, 405, 413, static
+ * files. What torc_every and torc_on_end have set up does not run; there is no access log and no
+ * --admin.
+ */
 #pragma once
 
 #include "torc.h"

@@ -3,8 +3,10 @@
 
 #include "http/fields/field.h"
 #include "http/response.h"
+#include "http/status.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 /* ---- whole responses ---- */
 
@@ -36,9 +38,12 @@ static bool is_reference(slice location)
 
 int torc_redirect(torc_req *rq, int status, torc_slice location)
 {
+    char note[64];
     if (!is_redirect(status) || !is_reference(location)) return -EINVAL;
+    slice reason = http_reason(status);
+    int n = snprintf(note, sizeof note, "%d %.*s\n", status, (int)reason.len, reason.ptr);
     int err = torc_set_header(rq, SLICE("Location"), location);
-    if (err == 0) err = torc_reply_error(rq, status);
+    if (err == 0) err = torc_reply(rq, status, "text/plain", slice_of(note, (size_t)n));
     if (err < 0 && err != -EALREADY) torc_remove_header(rq, SLICE("Location"));
     return err;
 }

@@ -195,9 +195,27 @@ static int accept_head(struct trial *d, slice head)
     h1_parser_init(&p, &rq->head, &rq->arena, rq->inline_text, sizeof rq->inline_text);
     h1_parse_head(&p, limits, head);
     rq->route = NULL;
+    rq->target = (struct target){0};
     if (p.state == PARSE_ERROR) return p.status;
     if (p.state == PARSE_HEAD) return 400;
     return rq->head.n_fields > limits->fields ? 431 : request_accept(rq);
+}
+
+static bool start(struct torc_req *rq)
+{
+    return fiber_start_for(&rq->ctx->fibers, rq->ctx->run, rq, &rq->scope) == 0;
+}
+
+/* Has middleware run around a response that no handler gives; false if there is none. */
+static bool refuse_on_fiber(struct torc_req *rq, int status)
+{
+    const struct route *route = router_refusal(rq->ctx->router);
+    if (!route) return false;
+    rq->route = route;
+    rq->refused = (uint16_t)status;
+    rq->match.n = 0;
+    if (rq->close_after_response) rq->head.has_body = false;
+    return start(rq);
 }
 
 void trial_begin(struct trial *d, struct http_context *ctx, slice head, slice body, size_t piece)
@@ -207,7 +225,8 @@ void trial_begin(struct trial *d, struct http_context *ctx, slice head, slice bo
     d->body = body;
     d->piece = piece;
     int status = accept_head(d, head);
-    if (!status && fiber_start_for(&ctx->fibers, ctx->run, rq, &rq->scope) == 0) return;
+    if (status ? refuse_on_fiber(rq, status) : start(rq)) return;
+    rq->route = NULL;
     response_error(rq, status ? status : 503);
     d->returned = true;
 }

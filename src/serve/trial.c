@@ -5,6 +5,7 @@
 #include "files/static.h"
 #include "http/trial.h"
 #include "serve/mount.h"
+#include "serve/routing.h"
 #include "serve/server_state.h"
 
 #include <errno.h>
@@ -66,7 +67,7 @@ static int open_parts(struct torc_test *t)
     s->files = static_open(&limits, 1);
     c->pool = offload_new(options_work_threads(o), o->work_queue);
     if (o->root) c->root = core_root_new(o->root);
-    if (!s->files || !c->pool || (o->root && !c->root))
+    if (!s->files || !c->pool || (o->root && !c->root) || !routing_freeze(s))
         return server_fail(s, -ENOMEM, "out of memory");
     c->files = static_core_of(s->files, 0);
     int err = open_engine(&c->loop.io, o);
@@ -78,13 +79,13 @@ static void enter(struct torc_test *t)
 {
     struct torc_server *s = t->server;
     struct core *c = &t->core;
-    router_freeze(s->router);
     c->limits = s->options->limits;
     c->server = s;
     c->loop.io.on_turn_end = on_turn_end;
     http_open(&c->http, &c->loop.io, &c->limits, s->router, 0);
     c->http.pool = c->http.resolver.pool = c->pool;
     c->http.files = c->files;
+    c->http.error_handlers = s->error_handlers;
     c->http.user = c;
     s->cores = c;
     s->n_cores = 1;
