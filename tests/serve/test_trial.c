@@ -337,6 +337,39 @@ static void what_is_missing_is_told(void **state)
     torc_server_free(s);
 }
 
+static void around(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_set_header(rq, TORC_S("X-Around"), TORC_S("1"));
+    torc_next(rq);
+}
+
+static void tells(torc_req *rq, int status, void *arg)
+{
+    (void)arg;
+    torc_reply_json(rq, status, "{\"status\":%d}", status);
+}
+
+static void middleware_runs(void **state)
+{
+    (void)state;
+    torc_server *s = torc_server_new("x 1");
+    assert_int_equal(torc_route(s, "GET", "/hello/:name", hello, NULL), 0);
+    assert_int_equal(torc_use(s, "/", around, NULL), 0);
+    assert_int_equal(torc_errors(s, "/", tells, NULL), 0);
+    torc_test *other = torc_test_open(s);
+    assert_non_null(other);
+    assert_int_equal(torc_test_run(other, &(torc_test_request){.target = "/hello/a"}), 0);
+    is(torc_test_body(other), "Hello, a!");
+    is(torc_test_header(other, "X-Around"), "1");
+    assert_int_equal(torc_test_run(other, &(torc_test_request){.target = "/none"}), 0);
+    assert_int_equal(torc_test_status(other), 404);
+    is(torc_test_body(other), "{\"status\":404}");
+    is(torc_test_header(other, "X-Around"), "1");
+    torc_test_close(other);
+    torc_server_free(s);
+}
+
 static void options_of_the_program_have_values(void **state)
 {
     const char *value = NULL;
@@ -365,6 +398,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(requests_end_early),
         cmocka_unit_test(the_server_is_started),
         cmocka_unit_test(what_is_missing_is_told),
+        cmocka_unit_test(middleware_runs),
         cmocka_unit_test(options_of_the_program_have_values),
     };
     int failed = cmocka_run_group_tests(tests, open_all, close_all);
