@@ -21,8 +21,8 @@ static inline void body_release(struct body_owner owner)
     if (owner.release) owner.release(owner.arg);
 }
 
-/* All but write_owned, handler_returned, client_ended, peer and is_secure may wait; all run on a fiber of the
- * request. */
+/* All but write_owned, handler_returned, client_ended, peer and is_secure may wait; all run on a
+ * fiber of the request. */
 struct exchange_ops {
     /* See torc_body_read. */
     ssize_t (*read)(struct torc_req *rq, void *buf, size_t size);

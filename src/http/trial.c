@@ -166,6 +166,18 @@ static bool client_ended(const struct torc_req *rq)
     return rq->cancelled != 0;
 }
 
+static slice peer(const struct torc_req *rq)
+{
+    (void)rq;
+    return (slice){0};
+}
+
+static bool is_secure(const struct torc_req *rq)
+{
+    (void)rq;
+    return false;
+}
+
 static void handler_returned(struct torc_req *rq)
 {
     trial_of(rq)->returned = true;
@@ -181,6 +193,8 @@ static const struct exchange_ops trial_ops = {
     .interim = interim,
     .end = end,
     .client_ended = client_ended,
+    .peer = peer,
+    .is_secure = is_secure,
     .handler_returned = handler_returned,
 };
 
