@@ -274,6 +274,8 @@ static void on_timer(struct wheel_timer *t)
     struct conn *c = container_of(t, struct conn, timer);
     uint64_t now = c->ctx->io->now;
     if (c->state == CONN_LINGER) {
+        if (c->read_deadline <= now && io_is_behind(c->ctx->io))
+            c->read_deadline = c->ctx->io->behind_until; /* it may not have been silent */
         if (next_deadline(c) <= now) conn_abort(c, -ETIMEDOUT);
     } else if (c->read_deadline <= now && c->write_deadline > now) {
         c->read_deadline = WHEEL_NEVER;

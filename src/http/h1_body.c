@@ -45,11 +45,19 @@ static ssize_t pull(struct h1_exchange *x, char *buf, size_t size)
     return p->state == PARSE_DONE ? 0 : -EAGAIN;
 }
 
+/* Since the reader began; what the core was late is not the client's. */
+static uint64_t waited_now(const struct h1_exchange *x)
+{
+    const struct io *io = x->conn->ctx->io;
+    uint64_t all = io->now - x->wait_began, late = io->late - x->late_before;
+    return all > late ? all - late : 0;
+}
+
 void h1_wake_reader(struct h1_exchange *x, ssize_t result)
 {
     struct h1_reader *r = x->reader;
     x->reader = NULL;
-    x->body_waited += x->conn->ctx->io->now - x->wait_began;
+    x->body_waited += waited_now(x);
     x->conn->read_deadline = WHEEL_NEVER;
     wait_wake(&r->wait, (int)result);
 }
@@ -100,6 +108,7 @@ ssize_t h1_read(struct torc_req *rq, void *buf, size_t size)
     struct h1_reader r = {.wait.what = "body", .exchange = x, .buf = buf, .size = size};
     x->reader = &r;
     x->wait_began = c->ctx->io->now;
+    x->late_before = c->ctx->io->late;
     c->read_deadline = x->wait_began + patience(x);
     conn_schedule(c);
     return wait_park(request_scope(rq), &r.wait, reader_cancel);

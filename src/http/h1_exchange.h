@@ -29,6 +29,7 @@ struct h1_exchange {
     bool begun;               /* the head was incomplete, and its clock runs */
     uint32_t head_kept;       /* where it has begun: bytes that count for the incomplete head */
     uint64_t wait_began;      /* io time of `reader` */
+    uint64_t late_before;     /* io->late then */
     uint64_t body_waited;     /* ns that readers have waited for the client before */
     uint64_t body_rate;       /* bytes per second that the client must send of the body; 0: any */
     uint64_t body_grace;      /* ns that it may take longer; both since its first read */

@@ -35,6 +35,8 @@ void h1_timeout(struct conn *c)
     uint64_t *timeouts = c->ctx->stats.timeouts;
     if (is_held(c)) { /* it is not the client that is late */
         c->read_deadline = c->ctx->io->now + c->ctx->limits->header_timeout;
+    } else if (io_is_behind(c->ctx->io) && (!x || x->state != H1_QUEUED)) { /* nor need it be */
+        c->read_deadline = c->ctx->io->behind_until;
     } else if (h1_is_idle(x)) {
         idle_timeout_passed(c);
     } else if (x->state == H1_HEAD) {

@@ -77,7 +77,7 @@ static void enforce_input(struct http_context *ctx, size_t *used)
 void memory_enforce(struct http_context *ctx)
 {
     size_t used = http_buffered(ctx);
-    if (used <= ctx->limits->buffer_memory) return;
+    if (used <= ctx->limits->buffer_memory || io_is_behind(ctx->io)) return;
     enforce_unsent(ctx, &used);
     if (!is_held(ctx)) enforce_input(ctx, &used); /* what is held back is unread, too */
 }

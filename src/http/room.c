@@ -89,7 +89,8 @@ static bool is_better(const struct silence *s, const struct silence *best)
 bool http_make_room(struct http_context *ctx)
 {
     struct conn *found = NULL;
-    struct silence best = {BUSY, 0};
+    /* Of a request that is in progress, more may have come while the core could not look. */
+    struct silence best = {io_is_behind(ctx->io) ? IN_REQUEST : BUSY, 0};
     bool valid = ctx->io->now - ctx->looked_at < LOOK_VALID;
     ctx->looked_at = ctx->io->now;
     uint32_t n = ctx->n_open < LOOK_MAX ? ctx->n_open : LOOK_MAX;

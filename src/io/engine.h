@@ -39,11 +39,16 @@ extern const struct io_engine io_uring_engine;
 extern const struct io_engine io_epoll_engine;
 extern const struct io_engine io_threads_engine;
 
+/* The core is late, see io_is_behind. */
+void io_note_late(struct io *io, uint64_t late);
+
 /* The kernel has returned from the wait; completions run next. */
 static inline void io_waited(struct io *io)
 {
-    counter_set(&io->now, clock_ns());
+    uint64_t now = clock_ns(), late = io->took + (now > io->due ? now - io->due : 0);
+    counter_set(&io->now, now);
     counter_set(&io->stats.woken, io->stats.turns);
+    if (UNLIKELY(late >= IO_LATE_NS)) io_note_late(io, late);
 }
 
 /* Around a system call that sends or receives and may be made while request code runs, as when a

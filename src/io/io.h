@@ -289,6 +289,9 @@ struct io {
     void (*on_wake)(struct io *io);     /* called on the core after io_wake */
     void (*on_turn_end)(struct io *io); /* called before each wait */
     uint64_t turn_end;                  /* ns; set before on_turn_end */
+    uint64_t took, due;                 /* ns: the last turn; when the wait after it has to end */
+    uint64_t behind_until;              /* ns; see io_is_behind */
+    uint64_t late;                      /* ns; by what it fell behind, in all */
     uint64_t alarm; /* ns; on_alarm runs at this time, with the precision of kernel timers rather
                        than wheel ticks. WHEEL_NEVER: off */
     void (*on_alarm)(struct io *io); /* called once per alarm; may set the next */
@@ -382,6 +385,19 @@ static inline void io_defer(struct io *io, struct io_task *t)
 static inline bool io_busy(const struct io_op *op)
 {
     return op->kind != IO_NONE;
+}
+
+/* A core falls behind when it has been held, or stopped, for so long; but one that is late again and
+ * again does not do so again before as long after that. */
+#define IO_LATE_NS   (50 * NS_PER_MS)
+#define IO_BEHIND_NS NS_PER_S
+
+/* Whether the core has fallen behind a moment ago. What has come meanwhile may not have been
+ * received yet, so a peer is not to be blamed for its silence: that had better wait until
+ * io->behind_until. */
+static inline bool io_is_behind(const struct io *io)
+{
+    return io->now < io->behind_until;
 }
 
 /* No operation is in flight and nothing is queued to run, posts aside. */

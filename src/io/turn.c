@@ -208,12 +208,22 @@ static void count_turn(struct io *io, uint64_t took)
     if (UNLIKELY(took > s->turn_ns) && s->turns) counter_set(&s->turn_ns, took);
 }
 
+COLD void io_note_late(struct io *io, uint64_t late)
+{
+    io->took = 0; /* once */
+    io->due = WHEEL_NEVER;
+    if (io->now < io->behind_until + IO_BEHIND_NS) return;
+    io->behind_until = io->now + IO_BEHIND_NS;
+    io->late += late;
+}
+
 void io_turn(struct io *io)
 {
     uint64_t before = clock_ns(), next = wheel_next(&io->wheel);
     if (io->alarm < next) next = io->alarm;
     uint64_t timeout = next;
-    count_turn(io, before - io->now);
+    io->took = before - io->now;
+    count_turn(io, io->took);
     io->turn_end = before;
     if (io->on_turn_end) io->on_turn_end(io);
     if (io->done.head || io->tasks.head || io->posts)
@@ -222,6 +232,7 @@ void io_turn(struct io *io)
         timeout = next > before ? next - before : 0;
     if (UNLIKELY(wake_is_refused()) && timeout > WAKE_LOOK_NS) timeout = WAKE_LOOK_NS;
     counter_add(&io->stats.turns, 1);
+    io->due = timeout == WHEEL_NEVER ? WHEEL_NEVER : before + timeout;
     io->engine->wait(io, timeout);
     if (UNLIKELY(wake_is_refused())) io_woken(io);
     wheel_run(&io->wheel, io->now, TURN_TIMERS);

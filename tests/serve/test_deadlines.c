@@ -4,6 +4,7 @@
 #include "files.h"
 #include "stats.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -409,6 +410,56 @@ static void test_dripping_body_times_out(void **state)
     drip("0", true);
 }
 
+enum { HALF = 500 }; /* many more than one turn of a core receives from */
+
+/* What a server has to receive when it goes on, after it was stopped for longer than `timeout`: of
+ * half of the connections the next request, of the others the rest of a body. False if the time had
+ * passed before it was stopped. */
+static bool stop_and_go_on(struct client *c, const char *timeout, unsigned ms)
+{
+    struct server s;
+    struct reply r = {0};
+    server_start(&s, "--idle-timeout", timeout, "--body-timeout", timeout, "--body-grace", "1ms");
+    double begun = now_seconds();
+    for (int i = 0; i < 2 * HALF; i++) client_open(&c[i], &s);
+    for (int i = 0; i < HALF; i++) client_get(&c[i], "/plaintext", 200, &r);
+    for (int i = HALF; i < 2 * HALF; i++)
+        client_sendf(&c[i], "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 3000\r\n\r\n%02000d",
+                     0);
+    stats_await(&s, "total.body_bytes_received", HALF * 2000);
+    server_signal(&s, SIGSTOP);
+    bool in_time = (now_seconds() - begun) * 1000 < ms;
+    for (int i = 0; i < HALF; i++) client_ask(&c[i], "GET", "/plaintext", "");
+    for (int i = HALF; i < 2 * HALF; i++) client_sendf(&c[i], "%01000d", 0);
+    sleep_ms(ms + 100);
+    server_signal(&s, SIGCONT);
+    for (int i = 0; i < 2 * HALF; i++) {
+        const char *method = i < HALF ? "GET" : "POST";
+        if (in_time) {
+            client_reply(&c[i], method, &r);
+            assert_int_equal(r.status, 200);
+        }
+        client_close(&c[i]);
+    }
+    reply_free(&r);
+    server_stop(&s);
+    return in_time;
+}
+
+/* Clients are not blamed for the time in which a server could not listen to them. */
+static void test_a_stop_of_the_server_times_nobody_out(void **state)
+{
+    struct client *c = calloc(2 * HALF, sizeof *c);
+    (void)state;
+    assert_non_null(c);
+    for (unsigned ms = 4000, more = true; more; ms *= 2) { /* where the machine is slow */
+        char timeout[16];
+        snprintf(timeout, sizeof timeout, "%ums", ms);
+        more = !stop_and_go_on(c, timeout, ms);
+    }
+    free(c);
+}
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
@@ -425,6 +476,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_slow_reader_is_served),
         cmocka_unit_test(test_slow_handler_is_not_timed_out),
         cmocka_unit_test(test_dripping_body_times_out),
+        cmocka_unit_test(test_a_stop_of_the_server_times_nobody_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
