@@ -4,10 +4,10 @@
 #include "base/emit.h"
 #include "base/limit.h"
 #include "base/log.h"
+#include "serve/access_file.h"
 #include "serve/access_line.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
@@ -15,7 +15,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -61,6 +60,7 @@ struct access_log {
     int wake_fd, flush_ms;
     bool regular;            /* a regular file, to which writes do not wait for a reader */
     bool partial_line;       /* the file ends within a line, after a failed write */
+    bool leaving;            /* another file takes its place next */
     int write_error;         /* of the last failed write since the last warning; or 0 */
     uint64_t reported;       /* lost lines that were warned of */
     uint64_t next_warning;   /* ns; no warning before */
@@ -128,40 +128,24 @@ uint64_t access_log_dropped(const struct access_log_buffer *b)
 
 /* ---- the writer thread ---- */
 
-/* NULL for stdout. */
-static const char *path_of(const char *option)
-{
-    return strcmp(option, "-") == 0 ? NULL : option;
-}
-
-/* `path` as of path_of. */
-static int open_file(const char *path)
-{
-    if (!path) return fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
-    /* O_NONBLOCK: a FIFO without a reader then fails with ENXIO rather than blocking. */
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
-    if (fd >= 0) fcntl(fd, F_SETFL, O_APPEND);
-    return fd;
-}
-
+/* In place of the one before, if any. */
 static void use_file(struct access_log *log, int fd)
 {
-    struct stat st;
+    if (!access_file_same(log->fd, fd)) log->partial_line = false;
+    if (log->fd >= 0) close(log->fd);
     log->fd = fd;
-    log->regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-    log->partial_line = false;
+    log->regular = access_file_regular(fd);
 }
 
 static void reopen(struct access_log *log)
 {
     if (!log->path) return;
-    int fd = open_file(log->path);
+    int fd = access_file_open(log->path);
     if (fd < 0) {
         log_line("cannot reopen access log %s: %s; continuing with the old file", log->path,
                  strerror(errno));
         return;
     }
-    close(log->fd);
     use_file(log, fd);
 }
 
@@ -176,7 +160,6 @@ static void free_move(struct log_move *m)
 static void move_to(struct access_log *log, struct log_move *m)
 {
     char *old = log->path;
-    close(log->fd);
     log->path = m->path;
     use_file(log, m->fd);
     m->path = old;
@@ -198,9 +181,16 @@ static void warn_of_losses(struct access_log *log, uint64_t now)
     log->write_error = 0;
 }
 
-/* Waits for room in the pipe, or where poll is refused, leaves that to the write; false if the log
- * is closing and CLOSE_TIMEOUT_NS has passed. */
-static bool wait_writable(struct access_log *log)
+/* Whether another file is to take the place of this one. */
+static bool is_leaving(const struct access_log *log)
+{
+    return log->leaving || atomic_load(&log->move) || (log->path && atomic_load(&log->reopen));
+}
+
+/* Waits for room in the pipe, or where poll is refused, leaves that to the write. 0; -ETIMEDOUT if
+ * the log is closing and CLOSE_TIMEOUT_NS has passed; -ECANCELED if there is no room and the log
+ * goes on in another file. */
+static int wait_writable(struct access_log *log)
 {
     struct pollfd p = {log->fd, POLLOUT, 0};
     int n;
@@ -209,18 +199,21 @@ static bool wait_writable(struct access_log *log)
         warn_of_losses(log, now);
         if (atomic_load_explicit(&log->closing, memory_order_acquire)) {
             if (!log->close_deadline) log->close_deadline = now + CLOSE_TIMEOUT_NS;
-            if (now >= log->close_deadline) return false;
+            if (now >= log->close_deadline) return -ETIMEDOUT;
         }
         n = poll(&p, 1, STUCK_INTERVAL_MS);
+        if (n == 0 && is_leaving(log)) return -ECANCELED;
     } while (n == 0 || (n < 0 && errno == EINTR));
-    return true;
+    return 0;
 }
 
-/* A count or negative errno; -ETIMEDOUT if the reader of a pipe does not read. */
+/* A count or negative errno, which is that of wait_writable if the reader of a pipe does not read.
+ */
 static ssize_t write_some(struct access_log *log, struct iovec *iov, int count)
 {
     if (!log->regular) {
-        if (!wait_writable(log)) return -ETIMEDOUT;
+        int err = wait_writable(log);
+        if (err) return err;
         count = 1;
         if (iov[0].iov_len > PIPE_WRITE_MAX) iov[0].iov_len = PIPE_WRITE_MAX;
     }
@@ -243,6 +236,17 @@ static void drop_lines(struct access_log *log, struct access_log_buffer *b, size
     atomic_store_explicit(&b->head, tail, memory_order_release);
 }
 
+/* The next file takes the lines from the next whole one on: the rest of a line that this one has in
+ * part is lost. */
+static void leave_lines(struct access_log *log, struct access_log_buffer *b, size_t head,
+                        bool mid_line)
+{
+    size_t next = head;
+    while (mid_line && b->bytes[next++ % ACCESS_BUFFER_SIZE] != '\n') continue;
+    if (mid_line) drop_lines(log, b, head, next, -EPIPE);
+    log->partial_line |= mid_line;
+}
+
 static void write_buffered(struct access_log *log, struct access_log_buffer *b)
 {
     size_t head = atomic_load_explicit(&b->head, memory_order_relaxed);
@@ -257,6 +261,10 @@ static void write_buffered(struct access_log *log, struct access_log_buffer *b)
         bool partial = log->partial_line;
         ssize_t done = write_some(log, partial ? &line_end : lines, !partial && n > first ? 2 : 1);
         if (done == -EINTR || done == -EAGAIN) continue;
+        if (done == -ECANCELED) {
+            leave_lines(log, b, head, mid_line);
+            return;
+        }
         if (done < 0) {
             log->partial_line |= mid_line;
             drop_lines(log, b, head, tail, (int)done);
@@ -289,9 +297,11 @@ static void *run(void *arg)
     pthread_setname_np(pthread_self(), "torc-log");
     for (bool last = false; !last;) {
         wait_woken(log);
-        last = atomic_load_explicit(&log->closing, memory_order_acquire);
+        bool closing = atomic_load_explicit(&log->closing, memory_order_acquire);
         bool reopening = atomic_exchange_explicit(&log->reopen, false, memory_order_acquire);
         struct log_move *move = atomic_exchange(&log->move, NULL);
+        log->leaving = move || (reopening && log->path);
+        last = closing && !log->leaving;
         for (uint32_t i = 0; i < log->n_buffers; i++) write_buffered(log, &log->buffers[i]);
         if (last) log->next_warning = 0;
         warn_of_losses(log, clock_ns());
@@ -299,6 +309,7 @@ static void *run(void *arg)
             move_to(log, move);
         else if (reopening)
             reopen(log); /* lines from before the rotation are in the old file */
+        log->leaving = false;
     }
     return NULL;
 }
@@ -354,17 +365,17 @@ static int fail(const char *what, int err)
 /* 0, or an errno that was told. */
 static int open_all(struct access_log *log, enum log_format format, const char *path)
 {
-    if (path_of(path) && !(log->path = strdup(path))) return fail("get memory", ENOMEM);
+    if (access_file_path(path) && !(log->path = strdup(path))) return fail("get memory", ENOMEM);
     log->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (log->wake_fd < 0) return fail("open an eventfd", errno);
     if (!create_buffers(log, format)) return fail("get memory", ENOMEM);
-    log->fd = open_file(log->path);
-    if (log->fd < 0) {
+    int fd = access_file_open(log->path);
+    if (fd < 0) {
         int err = errno;
         log_line("cannot open --access-log %s: %s", path, strerror(err));
         return err;
     }
-    use_file(log, log->fd);
+    use_file(log, fd);
     int err = start_thread(log);
     return err ? fail("start its thread", err) : 0;
 }
@@ -403,15 +414,15 @@ void access_log_reopen(struct access_log *log)
 
 int access_log_open_other(const char *path)
 {
-    int fd = open_file(path_of(path));
+    int fd = access_file_open(access_file_path(path));
     return fd < 0 ? -errno : fd;
 }
 
 int access_log_move(struct access_log *log, const char *path, int fd)
 {
     struct log_move *m = malloc(sizeof *m);
-    if (m) *m = (struct log_move){path_of(path) ? strdup(path) : NULL, fd};
-    if (!m || (path_of(path) && !m->path)) {
+    if (m) *m = (struct log_move){access_file_path(path) ? strdup(path) : NULL, fd};
+    if (!m || (access_file_path(path) && !m->path)) {
         free(m);
         close(fd);
         return -ENOMEM;

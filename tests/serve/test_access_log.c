@@ -622,6 +622,30 @@ static void close_does_not_wait_for_a_stuck_reader(void **state)
     close(fd);
 }
 
+/* Nor does another file, which gets the lines that the pipe has not taken. */
+static void leaves_a_stuck_reader_for_another_file(void **state)
+{
+    enum { N = 5000 };
+    (void)state;
+    struct sink s = {.text = calloc(1, 1 << 20)};
+    assert_non_null(s.text);
+    struct access_log *log = open_fifo(&s.fd);
+    struct access_log_buffer *ring = access_log_buffer(log, 0);
+    for (unsigned i = 0; i < N; i++) add_numbered(ring, 0, i);
+    usleep(100000); /* likely, its thread waits for the reader */
+    assert_int_equal(access_log_move(log, in_dir("log"), access_log_open_other(in_dir("log"))), 0);
+    await_size(in_dir("log"), 1000);
+    add_numbered(ring, 0, N);
+    uint64_t lost = access_log_dropped(ring);
+    access_log_close(log);
+    read_slowly(&s);
+    close(s.fd);
+    while (s.len && s.text[s.len - 1] != '\n') s.len--; /* a line that the pipe has in part */
+    s.text[s.len] = '\0';
+    assert_int_equal(check_lines(s.text, s.len) + lines_in(in_dir("log")) + lost, N + 1);
+    free(s.text);
+}
+
 static void lines_are_counted_when_the_reader_is_gone(void **state)
 {
     (void)state;
@@ -813,6 +837,7 @@ int main(void)
         TEST(stalled_disk_is_told),
         TEST(full_buffer_drops_and_counts_lines),
         TEST(close_does_not_wait_for_a_stuck_reader),
+        TEST(leaves_a_stuck_reader_for_another_file),
         TEST(lines_are_counted_when_the_reader_is_gone),
         TEST(appends_to_an_existing_file),
         TEST(writes_to_stdout),

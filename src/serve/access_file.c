@@ -1,0 +1,33 @@
+#include "serve/access_file.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const char *access_file_path(const char *option)
+{
+    return strcmp(option, "-") == 0 ? NULL : option;
+}
+
+int access_file_open(const char *path)
+{
+    if (!path) return fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+    /* O_NONBLOCK: a FIFO without a reader then fails with ENXIO rather than blocking. */
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+    if (fd >= 0) fcntl(fd, F_SETFL, O_APPEND);
+    return fd;
+}
+
+bool access_file_regular(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+bool access_file_same(int before, int fd)
+{
+    struct stat a, b;
+    if (before < 0 || fstat(before, &a) < 0 || fstat(fd, &b) < 0) return false;
+    return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
