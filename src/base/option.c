@@ -348,10 +348,21 @@ static void cut_comment(char *line)
         }
 }
 
+/* Among others a CR that ends no line: what follows it could be meant as a line of its own. */
+static bool has_control(const char *line)
+{
+    for (const char *c = line; *c; c++)
+        if (((unsigned char)*c < ' ' && *c != '\t') || *c == 0x7f) return true;
+    return false;
+}
+
 static int read_line(struct option_set *s, char *line)
 {
     bool negated;
-    line[strcspn(line, "\r\n")] = '\0';
+    size_t len = strcspn(line, "\n");
+    if (len && line[len - 1] == '\r') len--;
+    line[len] = '\0';
+    if (has_control(line)) return option_fail(s, "a line may have no control characters");
     cut_comment(line);
     slice rest = slice_trim(slice_str(line)), name;
     if (rest.len == 0) return 0;
@@ -371,23 +382,34 @@ static int read_line(struct option_set *s, char *line)
     return store_value(s, o, text, negated);
 }
 
+/* As fgets, but false too for a line that is too long or has a NUL, and then *whole is false. */
+static bool next_line(char *line, int size, FILE *in, bool *whole)
+{
+    memset(line, '\n', (size_t)size);
+    *whole = true;
+    if (!fgets(line, size, in)) return false;
+    const char *end = memrchr(line, '\0', (size_t)size); /* of what was read */
+    *whole = strlen(line) == (size_t)(end - line) && (strchr(line, '\n') || feof(in));
+    return *whole;
+}
+
 static int read_lines(struct option_set *s, FILE *in)
 {
     static const char bom[] = "\xef\xbb\xbf"; /* the byte order mark, which some editors add */
     char line[CONFIG_LINE_SIZE];
     size_t size = 0;
-    while (fgets(line, sizeof line, in)) {
+    bool whole;
+    while (next_line(line, sizeof line, in, &whole)) {
         if (s->line++ == 0 && strncmp(line, bom, 3) == 0)
             memmove(line, line + 3, strlen(line + 3) + 1);
-        if (!strchr(line, '\n') && !feof(in))
-            return option_fail(s, "a line may have at most %d bytes and no NUL",
-                               CONFIG_LINE_SIZE - 2);
         if ((size += strlen(line)) > OPTION_FILE_MAX)
             return option_fail(s, "a config file may have at most %d bytes", OPTION_FILE_MAX);
         int err = read_line(s, line);
         if (err) return err;
     }
-    return 0;
+    if (whole) return 0;
+    s->line++;
+    return option_fail(s, "a line may have at most %d bytes and no NUL", CONFIG_LINE_SIZE - 2);
 }
 
 int option_read_config(struct option_set *s, const char *path)

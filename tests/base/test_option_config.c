@@ -147,6 +147,13 @@ static void config_errors(void **state)
     write_bytes("depth = 1\ndepth = 2\0\n", 21);
     reset_options();
     assert_int_equal(READ("--config", config_path), -EINVAL);
+    /* Nor is the rest of a line lost silently at the end of a file, or where CRs end the lines. */
+    write_bytes("depth = 1\0cq-depth = 2", 22);
+    reset_options();
+    assert_int_equal(READ("--config", config_path), -EINVAL);
+    assert_non_null(strstr(set.error, ":1: a line may have at most 4094 bytes and no NUL"));
+    config_wrong("depth = 1\rcq-depth = 2\r", "1: a line may have no control characters");
+    config_wrong("depth = 1\n# \x1b[31m\n", "2: a line may have no control characters");
 
     FILE *f = fopen(config_path, "w");
     assert_non_null(f);
