@@ -265,13 +265,22 @@ static int init_cores(struct torc_server *s)
 static void report_failed(const struct torc_server *s, uint32_t i)
 {
     const struct loop *l = &s->cores[i].loop;
-    char why[512];
+    char who[24] = "the admin side", why[512];
+    if (i < s->n_cores) snprintf(who, sizeof who, "core %u", i);
     if (!l->thread) {
-        log_line("core %u cannot start its thread: %s%s", i, strerror(-l->error), l->refused_by);
+        log_line("%s cannot start its thread: %s%s", who, strerror(-l->error), l->refused_by);
         return;
     }
     io_explain(&l->io, l->error, why, sizeof why);
-    log_line("core %u cannot start its %s engine: %s", i, io_engine_name(s->engine), why);
+    log_line("%s cannot start its %s engine: %s", who, io_engine_name(s->engine), why);
+}
+
+/* The first tells enough: the others fail of the same. */
+static void report_first_failed(const struct torc_server *s)
+{
+    uint32_t i = 0;
+    while (s->state[i] != LOOP_FAILED) i++;
+    report_failed(s, i);
 }
 
 static int prepare_all(struct torc_server *s)
@@ -291,17 +300,18 @@ int cores_start(struct torc_server *s)
     pthread_mutex_lock(&s->mutex);
     for (uint32_t i = 0; i < s->n_all; i++) {
         int err = core_start(&s->cores[i]);
-        if (err < 0)
-            s->cores[i].loop.error = err; /* otherwise the thread sets it */
-        else
+        if (err == 0) {
             s->state[i] = LOOP_STARTING;
+            continue;
+        }
+        s->cores[i].loop.error = err; /* otherwise the thread sets it */
+        break;
     }
     while (count_in_state(s, 0, s->n_all, LOOP_STARTING) > 0)
         pthread_cond_wait(&s->changed, &s->mutex);
     uint32_t failed = count_in_state(s, 0, s->n_all, LOOP_FAILED);
     pthread_mutex_unlock(&s->mutex);
-    for (uint32_t i = 0; i < s->n_all; i++)
-        if (s->state[i] == LOOP_FAILED) report_failed(s, i);
+    if (failed) report_first_failed(s);
     return failed ? -1 : 0;
 }
 
