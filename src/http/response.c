@@ -188,9 +188,12 @@ __attribute__((always_inline)) static inline int response_begin(struct torc_req 
 /* A response that could not be sent does not count as given. */
 static int reset_on_error(struct torc_req *rq, int err)
 {
+    struct response *r = &rq->response;
     if (err < 0) {
-        rq->response.status = 0;
-        rq->response.error = err;
+        r->status = 0;
+        r->error = err;
+        r->streamed = r->in_parts = r->ended = false;
+        r->written = 0;
     }
     return err;
 }

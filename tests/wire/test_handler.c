@@ -75,6 +75,38 @@ static void injects_header_lines(torc_req *rq, void *arg)
     torc_replyf(rq, 200, "%d", refused);
 }
 
+/* Of check_response. */
+static struct http_context *core;
+
+static void expects(bool as_expected)
+{
+    if (!as_expected) abort();
+}
+
+/* Whatever has failed to begin is as if it had not been tried. */
+static void starts_in_vain(torc_req *rq, void *arg)
+{
+    struct slab *output = &core->small;
+    (void)arg;
+    output->max = 0;
+    expects(torc_start(rq, 200, NULL, -1) == -ENOMEM);
+    expects(torc_write(rq, "text", 4) == -EINVAL);
+    expects(torc_end(rq) == -EINVAL);
+    output->max = UINT32_MAX;
+    torc_reply(rq, 200, NULL, TORC_S("whole"));
+}
+
+static void replies_in_vain(torc_req *rq, void *arg)
+{
+    struct slab *output = &core->small;
+    (void)arg;
+    output->max = 0;
+    expects(torc_reply(rq, 200, NULL, TORC_S("whole")) == -ENOMEM);
+    output->max = UINT32_MAX;
+    expects(torc_start(rq, 200, NULL, -1) == 0);
+    expects(torc_write(rq, "parts", 5) == 0);
+}
+
 /* The last response of check_response, NUL-terminated. */
 static char last[4096];
 
@@ -85,6 +117,7 @@ static void check_response_with(torc_handler *handler, void *arg, const char *st
     static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     struct lab_core rig;
     lab_core_open(&rig);
+    core = &rig.http;
     struct router *router = router_new();
     assert_int_equal(router_add(router, HTTP_GET, SLICE("/"), handler, arg, NULL), 0);
     router_freeze(router);
@@ -116,6 +149,13 @@ static void groups_are_joined(void **state)
     check_response(returns_with_open_groups, "200", "left");
     assert_int_equal(slept, 2);
     assert_int_equal(spawned_late, 1);
+}
+
+static void what_fails_to_begin_leaves_nothing(void **state)
+{
+    (void)state;
+    check_response(starts_in_vain, "200", "\r\n\r\nwhole");
+    check_response(replies_in_vain, "200", "\r\n\r\n5\r\nparts\r\n0\r\n\r\n");
 }
 
 static void misbehaving_handlers_get_a_response(void **state)
@@ -597,6 +637,7 @@ int main(void)
         cmocka_unit_test(a_whole_body_is_as_large_as_max_body),
         cmocka_unit_test(a_whole_body_fails_as_a_whole),
         cmocka_unit_test(misbehaving_handlers_get_a_response),
+        cmocka_unit_test(what_fails_to_begin_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
