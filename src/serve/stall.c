@@ -16,6 +16,7 @@
 
 #define LOOK_MIN NS_PER_MS
 #define LOOK_MAX (NS_PER_S / 4)
+#define STOPPED  NS_PER_S        /* so late is no thread that only waits for a CPU */
 #define QUIET    (10 * NS_PER_S) /* after a message, per core */
 
 struct stall_seen {
@@ -95,13 +96,22 @@ static void look(const struct stall_watch *w, uint32_t i, uint64_t now)
     }
 }
 
-static struct timespec next_look(const struct stall_watch *w, uint64_t now)
+/* ns; when to look again. */
+static uint64_t next_look(const struct stall_watch *w, uint64_t now)
 {
     uint64_t pause = w->limit / 4;
     if (pause < LOOK_MIN) pause = LOOK_MIN;
     if (pause > LOOK_MAX) pause = LOOK_MAX;
-    uint64_t at = now + pause;
-    return (struct timespec){(time_t)(at / NS_PER_S), (long)(at % NS_PER_S)};
+    return now + pause;
+}
+
+/* A look that is this late was held up by what holds all of the process, as SIGSTOP does: that is no
+ * handler's fault. */
+static void forgive(const struct stall_watch *w, uint64_t late)
+{
+    if (late < STOPPED) return;
+    for (uint32_t i = 0; i < w->n_cores; i++)
+        if (w->seen[i].since) w->seen[i].since += late;
 }
 
 static void *watch(void *arg)
@@ -109,9 +119,11 @@ static void *watch(void *arg)
     struct stall_watch *w = arg;
     pthread_setname_np(pthread_self(), "torc-watch");
     pthread_mutex_lock(&w->mutex);
-    while (!w->stop) {
+    for (uint64_t due = clock_ns(); !w->stop;) {
         uint64_t now = clock_ns();
-        struct timespec until = next_look(w, now);
+        if (now > due) forgive(w, now - due);
+        due = next_look(w, now);
+        struct timespec until = {(time_t)(due / NS_PER_S), (long)(due % NS_PER_S)};
         pthread_mutex_unlock(&w->mutex);
         for (uint32_t i = 0; i < w->n_cores; i++) look(w, i, now);
         pthread_mutex_lock(&w->mutex);

@@ -460,6 +460,43 @@ static void test_a_stop_of_the_server_times_nobody_out(void **state)
     free(c);
 }
 
+/* Nor is a handler blamed: it computes for `ms`, much less than --stall-warn, and the server is
+ * stopped meanwhile for longer than that. False if the machine took too long. */
+static bool stop_a_handler(unsigned ms)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    char limit[16], path[60];
+    snprintf(limit, sizeof limit, "%ums", 6 * ms);
+    snprintf(path, sizeof path, "/crypto?ms=%u&where=inline", ms);
+    server_start(&s, "--stall-warn", limit);
+    client_open(&c, &s);
+    double begun = now_seconds();
+    client_ask(&c, "GET", path, "");
+    sleep_ms(ms / 2);
+    server_signal(&s, SIGSTOP);
+    double stopped = now_seconds();
+    sleep_ms(6 * ms + 500);
+    server_signal(&s, SIGCONT);
+    double held = stopped - begun;
+    stopped = now_seconds();
+    client_reply(&c, "GET", &r);
+    assert_int_equal(r.status, 200);
+    bool in_time = (held + now_seconds() - stopped) * 1000 < 5 * ms;
+    if (in_time) assert_true(stats_number(&s, "total.stalls") == 0);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+    return in_time;
+}
+
+static void test_a_stop_of_the_server_is_no_stall(void **state)
+{
+    (void)state;
+    for (unsigned ms = 500; ms < 5000 && !stop_a_handler(ms);) ms *= 2;
+}
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
@@ -477,6 +514,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_slow_handler_is_not_timed_out),
         cmocka_unit_test(test_dripping_body_times_out),
         cmocka_unit_test(test_a_stop_of_the_server_times_nobody_out),
+        cmocka_unit_test(test_a_stop_of_the_server_is_no_stall),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
