@@ -196,7 +196,7 @@ static void on_timer(struct wheel_timer *t)
     struct load_context *x = c->context;
     if (c->state == CLIENT_CLOSED) {
         if (supply_continues(&x->supply)) client_connect(c);
-    } else if (io_is_behind(&x->io)) { /* what is awaited may have come */
+    } else if (io_is_behind(&x->io) && !x->plan->deadline) { /* what is awaited may have come */
         wheel_set(&x->io.wheel, &c->timer, x->io.behind_until);
     } else if (c->state == CLIENT_CONNECTING) {
         io_cancel(&x->io, &c->call.op);
