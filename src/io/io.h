@@ -387,8 +387,8 @@ static inline bool io_busy(const struct io_op *op)
     return op->kind != IO_NONE;
 }
 
-/* A core falls behind when it has been held, or stopped, for so long; but one that is late again and
- * again does not do so again before as long after that. */
+/* A core falls behind when it has been held, or stopped, for so long; for as long again, but this
+ * at most. One that is late again and again is not always behind. */
 #define IO_LATE_NS   (50 * NS_PER_MS)
 #define IO_BEHIND_NS NS_PER_S
 

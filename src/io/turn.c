@@ -212,8 +212,9 @@ COLD void io_note_late(struct io *io, uint64_t late)
 {
     io->took = 0; /* once */
     io->due = WHEEL_NEVER;
-    if (io->now < io->behind_until + IO_BEHIND_NS) return;
-    io->behind_until = io->now + IO_BEHIND_NS;
+    uint64_t lasts = late < IO_BEHIND_NS ? late : IO_BEHIND_NS;
+    if (io->now < io->behind_until + lasts) return;
+    io->behind_until = io->now + lasts;
     io->late += late;
 }
 

@@ -105,8 +105,8 @@ static uint64_t next_look(const struct stall_watch *w, uint64_t now)
     return now + pause;
 }
 
-/* A look that is this late was held up by what holds all of the process, as SIGSTOP does: that is no
- * handler's fault. */
+/* A look that is this late was held up by what holds all of the process, as SIGSTOP does: that is
+ * no handler's fault. */
 static void forgive(const struct stall_watch *w, uint64_t late)
 {
     if (late < STOPPED) return;

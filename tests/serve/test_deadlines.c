@@ -424,8 +424,8 @@ static bool stop_and_go_on(struct client *c, const char *timeout, unsigned ms)
     for (int i = 0; i < 2 * HALF; i++) client_open(&c[i], &s);
     for (int i = 0; i < HALF; i++) client_get(&c[i], "/plaintext", 200, &r);
     for (int i = HALF; i < 2 * HALF; i++)
-        client_sendf(&c[i], "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 3000\r\n\r\n%02000d",
-                     0);
+        client_sendf(&c[i],
+                     "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 3000\r\n\r\n%02000d", 0);
     stats_await(&s, "total.body_bytes_received", HALF * 2000);
     server_signal(&s, SIGSTOP);
     bool in_time = (now_seconds() - begun) * 1000 < ms;

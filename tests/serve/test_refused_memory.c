@@ -133,11 +133,10 @@ static void threads(void **state)
     struct server s;
     struct server_how how = {server_engine, refuse_threads, NULL};
     (void)state;
-    assert_int_equal(
-        server_run(&s, &how,
-                   (const char *const[]){"--listen", "127.0.0.1:0", "--cores", "1", "--admin",
-                                         "127.0.0.1:0", NULL}),
-        1);
+    assert_int_equal(server_run(&s, &how,
+                                (const char *const[]){"--listen", "127.0.0.1:0", "--cores", "1",
+                                                      "--admin", "127.0.0.1:0", NULL}),
+                     1);
     const char *line = strstr(server_log(&s), "core 0 cannot start its thread");
     assert_non_null(line);
     assert_null(strstr(line + strlen("core 0 cannot start"), "cannot start"));
