@@ -188,7 +188,7 @@ static int store_number(struct option_set *s, const struct option *o, const char
 static int keep_text(struct option_set *s, struct option *o, const char *text)
 {
     char number[VALUE_TEXT];
-    uint64_t v;
+    uint64_t v = 0;
     slice t = slice_str(text);
     bool found = o->kind == OPTION_SIZE       ? value_size(t, &v)
                  : o->kind == OPTION_DURATION ? value_duration(t, &v)

@@ -110,7 +110,7 @@ static int take_body_file(struct option_set *s, const struct option *o, const ch
 
 static int take_body_size(struct option_set *s, const struct option *o, const char *text)
 {
-    uint64_t size;
+    uint64_t size = 0;
     int err = begin_body(o);
     if (err) return err;
     if (!value_size(slice_str(text), &size) || size > INPUT_MAX)
