@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "http/tick.h"
 #include "serve/access_log.h"
+#include "serve/routing.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,14 +23,14 @@ static void on_state(struct core *c, enum loop_state state)
     s->state[c - s->cores] = state;
     pthread_cond_signal(&s->changed);
     pthread_mutex_unlock(&s->mutex);
-    if (state == LOOP_BROKEN) torc_server_stop(s);
+    signals_ask(&s->signals, state == LOOP_BROKEN ? ASKED_STOP : ASKED_STATE);
 }
 
 static uint32_t count_in_state(struct torc_server *s, uint32_t from, uint32_t to,
                                enum loop_state state)
 {
     uint32_t n = 0;
-    for (uint32_t i = from; i < to; i++) n += s->state[i] == state;
+    for (uint32_t i = from; s->state && i < to; i++) n += s->state[i] == state;
     return n;
 }
 
@@ -51,7 +52,7 @@ bool cores_broken(struct torc_server *s)
 void cores_command(struct torc_server *s, uint32_t from, uint32_t to, enum loop_command command)
 {
     pthread_mutex_lock(&s->mutex);
-    for (uint32_t i = from; i < to; i++)
+    for (uint32_t i = from; s->state && i < to; i++)
         if (s->state[i] == LOOP_READY) loop_command(&s->cores[i].loop, command);
     pthread_mutex_unlock(&s->mutex);
 }
@@ -61,7 +62,7 @@ bool cores_await_end(struct torc_server *s, uint32_t from, uint32_t to, uint64_t
     struct timespec until = {(time_t)(deadline / NS_PER_S), (long)(deadline % NS_PER_S)};
     bool in_time = true;
     pthread_mutex_lock(&s->mutex);
-    while (in_time && count_ended(s, from, to) < to - from) {
+    while (s->state && in_time && count_ended(s, from, to) < to - from) {
         in_time = pthread_cond_timedwait(&s->changed, &s->mutex, &until) == 0;
     }
     pthread_mutex_unlock(&s->mutex);
@@ -79,39 +80,51 @@ void cores_join(struct torc_server *s)
     for (uint32_t i = 0; i < s->n_all; i++) core_join(&s->cores[i]);
 }
 
+/* Another thread may be about to post to a core, so their memory stays until others replace them.
+ */
+void cores_forget(struct torc_server *s)
+{
+    s->has_cores = false;
+    s->n_cores = s->n_all = 0;
+    free(s->state);
+    free(s->admin_descriptors);
+    s->state = NULL;
+    s->admin_descriptors = NULL;
+}
+
 /* ---- listening ---- */
 
-static int fail_listen(const struct sock_addr *addr, int err)
+static int fail_listen(struct torc_server *s, const struct sock_addr *addr, int err)
 {
     char text[SOCK_ADDR_TEXT];
     sock_addr_format(addr, text);
-    log_line("cannot listen on %s: %s", text, strerror(-err));
-    return err;
+    return server_fail(s, err, "cannot listen on %s: %s", text, strerror(-err));
 }
 
 /* The kernel closes the sockets of a ring some time after its process has ended, so one that was
  * killed and started again finds its own addresses taken for a moment. */
-static int check_unused(const struct sock_addr *addr)
+static int check_unused(struct torc_server *s, const struct sock_addr *addr)
 {
     const struct timespec pause = {.tv_nsec = 10 * NS_PER_MS};
     uint64_t until = clock_ns() + TAKEN_RETRY_NS;
     int err;
     while ((err = sock_taken(addr)) < 0 && clock_ns() < until) nanosleep(&pause, NULL);
-    return err < 0 ? fail_listen(addr, err) : 0;
+    return err < 0 ? fail_listen(s, addr, err) : 0;
 }
 
 /* With SO_REUSEPORT, another server on the same address would silently share the clients. */
-static int check_all_unused(const struct options *o)
+static int check_all_unused(struct torc_server *s)
 {
+    const struct options *o = s->options;
     int err = 0;
-    for (uint32_t l = 0; l < o->n_listen && err == 0; l++) err = check_unused(&o->listen[l]);
-    return err == 0 && o->has_admin ? check_unused(&o->admin) : err;
+    for (uint32_t l = 0; l < o->n_listen && err == 0; l++) err = check_unused(s, &o->listen[l]);
+    return err == 0 && o->has_admin ? check_unused(s, &o->admin) : err;
 }
 
 static int add_listener(struct torc_server *s, struct core *c, struct sock_addr *addr)
 {
     int fd = io_listen(s->engine, addr, s->options->backlog);
-    if (fd < 0) return fail_listen(addr, fd);
+    if (fd < 0) return fail_listen(s, addr, fd);
     int err = sock_keep_alive(fd, &s->options->keepalive);
     if (err < 0) log_line("cannot set TCP keep-alive: %s; continuing without", strerror(-err));
     acceptor_add_listener(&c->acceptor, fd);
@@ -126,9 +139,9 @@ static int add_listeners(struct torc_server *s, struct core *c)
         acceptor_share_listeners(&c->acceptor, &s->cores[0].acceptor);
         return 0;
     }
-    for (uint32_t l = 0; l < o->n_listen; l++)
-        if (add_listener(s, c, &o->listen[l]) < 0) return -1;
-    return 0;
+    int err = 0;
+    for (uint32_t l = 0; l < o->n_listen && err == 0; l++) err = add_listener(s, c, &o->listen[l]);
+    return err;
 }
 
 static int compare(const void *a, const void *b)
@@ -143,7 +156,7 @@ static int set_apart_admin(struct torc_server *s)
     struct core *c = &s->cores[s->n_cores];
     uint32_t n = 0;
     int *keep = calloc(s->n_all + 1, sizeof *keep);
-    if (!keep) return -1;
+    if (!keep) return server_fail(s, -ENOMEM, "out of memory");
     for (uint32_t i = 0; i < s->n_all; i++) keep[n++] = s->cores[i].loop.config.wake_fd;
     keep[n++] = c->acceptor.listener[0].accept.listener;
     qsort(keep, n, sizeof *keep, compare);
@@ -157,10 +170,10 @@ static int set_apart_admin(struct torc_server *s)
 static int listen_all(struct torc_server *s)
 {
     struct options *o = s->options;
-    if (check_all_unused(o) < 0) return -1;
-    for (uint32_t i = 0; i < s->n_cores; i++)
-        if (add_listeners(s, &s->cores[i]) < 0) return -1;
-    return o->has_admin ? add_listener(s, &s->cores[s->n_cores], &o->admin) : 0;
+    int err = check_all_unused(s);
+    for (uint32_t i = 0; i < s->n_cores && err == 0; i++) err = add_listeners(s, &s->cores[i]);
+    if (err < 0 || !o->has_admin) return err;
+    return add_listener(s, &s->cores[s->n_cores], &o->admin);
 }
 
 /* ---- starting ---- */
@@ -229,11 +242,12 @@ static int init_recorder(const struct torc_server *s, struct core *c)
 static int init_cores(struct torc_server *s)
 {
     s->n_all = s->n_cores + s->options->has_admin;
+    free(s->cores);
     s->cores = aligned_alloc(64, s->n_all * sizeof *s->cores);
     s->state = calloc(s->n_all, sizeof *s->state);
     if (!s->cores || !s->state) {
         s->n_all = s->n_cores = 0;
-        return -1;
+        return server_fail(s, -ENOMEM, "out of memory");
     }
     memset(s->cores, 0, s->n_all * sizeof *s->cores);
     for (uint32_t i = 0; i < s->n_all; i++) {
@@ -244,20 +258,22 @@ static int init_cores(struct torc_server *s)
     for (uint32_t i = 0; i < s->n_cores; i++)
         if (init_ticks(s, &s->cores[i]) < 0 || init_root(s, &s->cores[i]) < 0 ||
             init_recorder(s, &s->cores[i]) < 0)
-            return -1;
+            return server_fail(s, -ENOMEM, "out of memory");
     return 0;
 }
 
-static void report_failed(const struct torc_server *s, uint32_t i)
+/* `more`: how many others have failed, too. */
+static int fail_core(struct torc_server *s, uint32_t i, uint32_t more)
 {
     const struct loop *l = &s->cores[i].loop;
-    char why[512];
-    if (!l->thread) {
-        log_line("core %u cannot start its thread: %s%s", i, strerror(-l->error), l->refused_by);
-        return;
-    }
+    char why[512], others[48] = "";
+    if (more) snprintf(others, sizeof others, "; cores that cannot either: %u", more);
+    if (!l->thread)
+        return server_fail(s, l->error, "core %u cannot start its thread: %s%s%s", i,
+                           strerror(-l->error), l->refused_by, others);
     io_explain(&l->io, l->error, why, sizeof why);
-    log_line("core %u cannot start its %s engine: %s", i, io_engine_name(s->engine), why);
+    return server_fail(s, l->error, "core %u cannot start its %s engine: %s%s", i,
+                       io_engine_name(s->engine), why, others);
 }
 
 static int prepare_all(struct torc_server *s)
@@ -265,15 +281,13 @@ static int prepare_all(struct torc_server *s)
     for (uint32_t i = 0; i < s->n_all; i++) {
         int err = loop_prepare(&s->cores[i].loop);
         if (err == 0) continue;
-        log_line("core %u cannot open an eventfd: %s", i, strerror(-err));
-        return -1;
+        return server_fail(s, err, "core %u cannot open an eventfd: %s", i, strerror(-err));
     }
     return s->options->has_admin ? set_apart_admin(s) : 0;
 }
 
-int cores_start(struct torc_server *s)
+static void start_threads(struct torc_server *s)
 {
-    if (init_cores(s) < 0 || listen_all(s) < 0 || prepare_all(s) < 0) return -1;
     pthread_mutex_lock(&s->mutex);
     for (uint32_t i = 0; i < s->n_all; i++) {
         int err = core_start(&s->cores[i]);
@@ -282,11 +296,33 @@ int cores_start(struct torc_server *s)
         else
             s->state[i] = LOOP_STARTING;
     }
-    while (count_in_state(s, 0, s->n_all, LOOP_STARTING) > 0)
-        pthread_cond_wait(&s->changed, &s->mutex);
-    uint32_t failed = count_in_state(s, 0, s->n_all, LOOP_FAILED);
     pthread_mutex_unlock(&s->mutex);
-    for (uint32_t i = 0; i < s->n_all; i++)
-        if (s->state[i] == LOOP_FAILED) report_failed(s, i);
-    return failed ? -1 : 0;
+}
+
+static uint32_t count(struct torc_server *s, enum loop_state state)
+{
+    pthread_mutex_lock(&s->mutex);
+    uint32_t n = count_in_state(s, 0, s->n_all, state);
+    pthread_mutex_unlock(&s->mutex);
+    return n;
+}
+
+static int await_started(struct torc_server *s)
+{
+    while (count(s, LOOP_STARTING) > 0) signals_take(&s->signals, ASKED_STATE);
+    uint32_t failed = count(s, LOOP_FAILED), i = 0;
+    if (failed == 0) return 0;
+    while (s->state[i] != LOOP_FAILED) i++;
+    return fail_core(s, i, failed - 1);
+}
+
+int cores_start(struct torc_server *s)
+{
+    int failed = init_cores(s);
+    if (failed == 0) failed = listen_all(s);
+    if (failed == 0) failed = prepare_all(s);
+    if (failed == 0 && !routing_freeze(s)) failed = server_fail(s, -ENOMEM, "out of memory");
+    if (failed < 0) return failed;
+    start_threads(s);
+    return await_started(s);
 }

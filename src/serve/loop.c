@@ -27,13 +27,9 @@ enum { CLOSE_MAX = 65536 };
 
 /* ---- the thread ---- */
 
-static void pin(const struct loop *l)
+void loop_pin(struct loop *l)
 {
-    if (l->n_cpus == 0) return;
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    for (uint32_t i = 0; i < l->n_cpus; i++) CPU_SET(l->cpu[i], &set);
-    if (pthread_setaffinity_np(pthread_self(), sizeof set, &set) != 0)
+    if (l->n_cpus > 0 && !cpus_pin(l->cpu, l->n_cpus, &l->before_pin))
         log_line("cannot pin thread %s to CPU %u", l->name, l->cpu[0]);
 }
 
@@ -144,7 +140,7 @@ static void *run(void *arg)
     struct loop *l = arg;
     pthread_setname_np(pthread_self(), l->name);
     atomic_store(&l->tid, (int)syscall(SYS_gettid));
-    pin(l);
+    loop_pin(l);
     create_arena(l);
     block_signals(l);
     unshare_descriptors(l);

@@ -235,9 +235,15 @@ int options_read(struct option_set *s, int argc, char **argv)
     if (err < 0 || o->help || o->version) return err;
     if (o->json && !o->check) return option_fail(s, "--json needs --check");
     if (o->config) err = option_read_config(s, o->config);
-    if (err == 0) err = option_read_command(s, argc, argv, false);
-    if (err == 0) err = check_root(s);
+    return err == 0 ? option_read_command(s, argc, argv, false) : err;
+}
+
+int options_settle(struct option_set *s)
+{
+    struct options *o = options_get(s);
+    int err = check_root(s);
     if (err < 0) return err;
+    options_limit_connections(o);
     separate_families(o);
     derive_user_timeout(o);
     return check_addresses(s);

@@ -57,6 +57,9 @@ static inline struct options *options_get(struct option_set *s)
 /* How many of so many descriptors may be connections. */
 uint64_t options_descriptors_for_sockets(uint64_t limit);
 
+/* Derives the limit of connections from the descriptor limit as it is now, unless it is given. */
+void options_limit_connections(struct options *o);
+
 enum group {
     GROUP_SERVE,
     GROUP_ENGINE,
