@@ -87,6 +87,7 @@ typedef struct torc_group torc_group;
 typedef struct torc_event torc_event;
 
 typedef void torc_handler(torc_req *rq, void *arg);
+typedef int torc_task(torc_req *rq, void *arg); /* 0 or a negative errno */
 
 /* ---- server ---------------------------------------------------------------------------------- */
 
@@ -293,6 +294,18 @@ TORC_API int torc_server_parse(torc_server *s, int argc, char **argv);
  * if it has started already. An address that is taken is tried for a second. */
 TORC_API int torc_server_start(torc_server *s);
 
+/* Has each core that serves call start(rq, arg) before it takes connections, and stop(rq, arg)
+ * after its last request: to open and close what belongs to a core, which torc_core_set keeps.
+ * Either may be NULL. `rq` is a request without a client, as that of torc_every: both may wait, and
+ * what they leave is freed with it. Several are started in the order of the calls, and stopped in
+ * the reverse order; no core serves before those of all have returned 0.
+ *
+ * If a start function returns an error, so does torc_server_start: those that have returned 0 are
+ * stopped, those that wait are cancelled (-ESHUTDOWN). torc_server_stop cancels them, too. The time
+ * of stop functions counts as that of the drain: after --drain-timeout they are cancelled. A core
+ * whose engine fails stops none. 0, -EBUSY once the server has started, -ENOMEM. */
+TORC_API int torc_server_each_core(torc_server *s, torc_task *start, torc_handler *stop, void *arg);
+
 /* The port of a listener, by its index in the order of --listen, or TORC_ADMIN for that of --admin:
  * for port 0 the one that the system has chosen. -EINVAL if there is none, it is not one of TCP, or
  * the server has not started. From any thread. */
@@ -402,6 +415,12 @@ TORC_API int torc_status(const torc_req *rq);
 
 /* The index of the core that serves this request, from 0. */
 TORC_API unsigned torc_core(const torc_req *rq);
+
+/* A pointer of the program's for the core that serves this request: NULL until torc_core_set sets
+ * it, as a start function of torc_server_each_core does. What it points to is the program's to
+ * free. */
+TORC_API void torc_core_set(torc_req *rq, void *data);
+TORC_API void *torc_core_data(const torc_req *rq);
 
 /* WAITS. Reads up to `size` bytes of the request body. Returns a count, 0 at the end, or
  *   -ETIMEDOUT  nothing arrived for --body-timeout; 408 is the default response
@@ -742,8 +761,6 @@ TORC_API void torc_fetch_close(torc_exchange *x);
  * failure of all return 0 and leave their result in `arg`. Where the first to be done is to end the
  * others, it leaves its result there and returns an error, such as -ECANCELED, though all is well.
  */
-typedef int torc_task(torc_req *rq, void *arg);
-
 /* Opens a group; it is freed with the request. A group that the handler does not join is joined
  * after the handler returns, so do not pass its functions memory of the handler's stack in that
  * case. NULL if out of memory, or outside the fibers of the request. */
@@ -863,6 +880,13 @@ TORC_API int torc_work(torc_req *rq, torc_work_fn *fn, void *arg, void (*cleanup
 /* Whether nobody waits for the result any more: a job that takes long should ask now and then, and
  * return. May be called from any thread while the job runs. */
 TORC_API bool torc_work_cancelled(const torc_job *job);
+
+/* Runs fn(arg) at once, on the thread of the core, while that may use every CPU that the server was
+ * started with: for what makes threads or processes, as by pthread_create(3), posix_spawn(3) or the
+ * first call of a library that has threads. They inherit the CPUs of the thread that makes them,
+ * and a core's is pinned; children of fork(2), jobs of torc_work and start functions of
+ * torc_server_each_core need no such care. fn must not call what WAITS. */
+TORC_API void torc_unpinned(torc_req *rq, void (*fn)(void *arg), void *arg);
 
 /* ---- outside requests ------------------------------------------------------------------------ */
 

@@ -9,7 +9,12 @@ int fetch_routes_mount(torc_server *s);
 int pg_routes_mount(torc_server *s);
 int redis_routes_mount(torc_server *s);
 
-/* Each frees what the routes have opened, after torc_server_main. */
+/* Each opens what its option asks for, once the command line has been read. */
+void fetch_routes_open(void);
+void pg_routes_open(void);
+void redis_routes_open(void);
+
+/* Each frees what the routes have opened, after torc_server_run. */
 void fetch_routes_free(void);
 void pg_routes_free(void);
 void redis_routes_free(void);

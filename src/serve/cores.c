@@ -18,12 +18,12 @@
 static void on_state(struct core *c, enum loop_state state)
 {
     struct torc_server *s = c->server;
-    if (state == LOOP_READY || state == LOOP_BROKEN) c->is_ready = state == LOOP_READY;
+    if (state == LOOP_OPEN || state == LOOP_BROKEN) c->is_open = state == LOOP_OPEN;
     pthread_mutex_lock(&s->mutex);
     s->state[c - s->cores] = state;
     pthread_cond_signal(&s->changed);
     pthread_mutex_unlock(&s->mutex);
-    signals_ask(&s->signals, state == LOOP_BROKEN ? ASKED_STOP : ASKED_STATE);
+    signals_ask(&s->signals, ASKED_STATE | (state == LOOP_BROKEN ? ASKED_STOP : 0));
 }
 
 static uint32_t count_in_state(struct torc_server *s, uint32_t from, uint32_t to,
@@ -53,7 +53,8 @@ void cores_command(struct torc_server *s, uint32_t from, uint32_t to, enum loop_
 {
     pthread_mutex_lock(&s->mutex);
     for (uint32_t i = from; s->state && i < to; i++)
-        if (s->state[i] == LOOP_READY) loop_command(&s->cores[i].loop, command);
+        if (s->state[i] > LOOP_STARTING && s->state[i] < LOOP_FAILED)
+            loop_command(&s->cores[i].loop, command);
     pthread_mutex_unlock(&s->mutex);
 }
 
@@ -185,6 +186,7 @@ static void init_core(struct torc_server *s, uint32_t i)
     bool admin = i == s->n_cores;
     c->limits = admin ? s->admin_limits : o->limits;
     c->router = admin ? s->admin_router : s->router;
+    if (!admin) c->hooks = (struct hooks){.list = s->hooks, .n = s->n_hooks};
     c->pool = s->pool;
     c->index = i;
     c->on_state = on_state;
@@ -307,13 +309,60 @@ static uint32_t count(struct torc_server *s, enum loop_state state)
     return n;
 }
 
+/* The index of a core whose start function has failed; n_all if there is none. */
+static uint32_t find_unprepared(struct torc_server *s)
+{
+    uint32_t i = 0;
+    pthread_mutex_lock(&s->mutex);
+    while (i < s->n_all && (s->state[i] != LOOP_PREPARED || s->cores[i].hooks.error == 0)) i++;
+    pthread_mutex_unlock(&s->mutex);
+    return i;
+}
+
+/* Whether there is something to wait for until all cores are prepared, or ready. */
+static bool is_starting(struct torc_server *s, bool stopped)
+{
+    if (count(s, LOOP_STARTING) > 0) return true;
+    return !stopped && count(s, LOOP_OPEN) > 0 && count(s, LOOP_FAILED) == 0 &&
+           find_unprepared(s) == s->n_all;
+}
+
+/* False if the server is stopped while start functions run. */
+static bool await_prepared(struct torc_server *s)
+{
+    bool stopped = false;
+    while (is_starting(s, stopped)) {
+        unsigned wanted = s->n_hooks > 0 && !stopped ? ASKED_STATE | ASKED_STOP : ASKED_STATE;
+        if (signals_take(&s->signals, wanted) & ASKED_STOP) stopped = true;
+    }
+    return !stopped;
+}
+
+static void serve_all(struct torc_server *s)
+{
+    for (uint32_t i = 0; i < s->n_cores; i++) core_serve(&s->cores[i]);
+    while (count(s, LOOP_PREPARED) > 0) signals_take(&s->signals, ASKED_STATE);
+}
+
 static int await_started(struct torc_server *s)
 {
-    while (count(s, LOOP_STARTING) > 0) signals_take(&s->signals, ASKED_STATE);
+    bool prepared = await_prepared(s);
     uint32_t failed = count(s, LOOP_FAILED), i = 0;
-    if (failed == 0) return 0;
-    while (s->state[i] != LOOP_FAILED) i++;
-    return fail_core(s, i, failed - 1);
+    if (failed > 0) {
+        while (s->state[i] != LOOP_FAILED) i++;
+        return fail_core(s, i, failed - 1);
+    }
+    if (!prepared) {
+        s->status = 0;
+        return server_fail(s, -ESHUTDOWN, "the server was stopped before it was ready");
+    }
+    i = find_unprepared(s);
+    if (i < s->n_all) {
+        int err = s->cores[i].hooks.error;
+        return server_fail(s, err, "a start function has failed on core %u: %s", i, strerror(-err));
+    }
+    if (s->n_hooks > 0) serve_all(s);
+    return 0;
 }
 
 int cores_start(struct torc_server *s)

@@ -31,7 +31,7 @@ static bool abandon(const char *what)
 /* False if a handler or a job has not returned even after it was cancelled. */
 static bool drain(struct torc_server *s)
 {
-    uint64_t until = clock_ns() + options_get(s->now)->drain_timeout;
+    uint64_t until = clock_ns() + (s->now ? options_get(s->now)->drain_timeout : 0);
     cores_command(s, 0, s->n_cores, LOOP_DRAIN);
     if (!cores_await_end(s, 0, s->n_cores, until)) {
         log_line("drain exceeded --drain-timeout; aborting the remaining connections");

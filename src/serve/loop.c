@@ -23,7 +23,7 @@
 #define THREAD_SANITIZER 0
 #endif
 
-enum { CLOSE_MAX = 65536 };
+enum { CLOSE_MAX = 65536, ARENAS_KEPT = 1024 };
 
 /* ---- the thread ---- */
 
@@ -42,19 +42,42 @@ bool loop_has_jemalloc(void)
     return mallctl != NULL;
 }
 
+/* An arena stays for as long as the process: those of loops that have ended are used by others. */
+static pthread_mutex_t arenas_mutex = PTHREAD_MUTEX_INITIALIZER;
+static unsigned unused_arena[ARENAS_KEPT];
+static unsigned n_unused_arenas;
+
+static bool take_arena(unsigned *arena)
+{
+    size_t size = sizeof *arena;
+    pthread_mutex_lock(&arenas_mutex);
+    bool found = n_unused_arenas > 0;
+    if (found) *arena = unused_arena[--n_unused_arenas];
+    pthread_mutex_unlock(&arenas_mutex);
+    return found || mallctl("arenas.create", arena, &size, NULL, 0) == 0;
+}
+
+static void give_back_arena(const struct loop *l)
+{
+    unsigned arena;
+    if (sscanf(l->decay, "arena.%u.", &arena) != 1) return;
+    pthread_mutex_lock(&arenas_mutex);
+    if (n_unused_arenas < ARENAS_KEPT) unused_arena[n_unused_arenas++] = arena;
+    pthread_mutex_unlock(&arenas_mutex);
+}
+
 /* Threads that serve one connection each share the arenas that jemalloc gives them, as there may be
  * hundreds; nor does each have a cache of what it has freed, which would take 40 KiB. */
 static void create_arena(struct loop *l)
 {
     unsigned arena;
-    size_t size = sizeof arena;
     bool cache = false;
     if (!mallctl) return;
     if (l->config.one_connection) {
         mallctl("thread.tcache.enabled", NULL, NULL, &cache, sizeof cache);
         return;
     }
-    if (mallctl("arenas.create", &arena, &size, NULL, 0) != 0) return;
+    if (!take_arena(&arena)) return;
     if (mallctl("thread.arena", NULL, NULL, &arena, sizeof arena) != 0) return;
     snprintf(l->decay, sizeof l->decay, "arena.%u.decay", arena);
 }
@@ -146,14 +169,15 @@ static void *run(void *arg)
     unshare_descriptors(l);
     l->error = io_open(&l->io, l->engine, &l->config);
     if (l->error < 0) {
+        give_back_arena(l);
         l->owner->state(l, LOOP_FAILED);
         return NULL;
     }
     l->io.user = l;
     l->io.on_wake = on_wake;
     l->io.on_turn_end = on_turn_end;
+    l->owner->state(l, LOOP_OPEN);
     l->owner->start(l);
-    l->owner->state(l, LOOP_READY);
     while (!is_finished(l) && !l->io.error) io_turn(&l->io);
     atomic_store(&l->tid, 0);
     l->error = l->io.error;
@@ -165,6 +189,7 @@ static void *run(void *arg)
     l->owner->state(l, LOOP_DONE);
     l->owner->end(l);
     io_close(&l->io);
+    give_back_arena(l);
     return NULL;
 }
 

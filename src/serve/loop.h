@@ -11,9 +11,18 @@
 /* In order of urgency; each command includes the ones before it. */
 enum loop_command { LOOP_RUN, LOOP_DRAIN, LOOP_ABORT };
 
-/* FAILED: the engine did not open. BROKEN: it failed later; its operations are still the kernel's,
- * so their memory stays as it is until the process ends. */
-enum loop_state { LOOP_STARTING, LOOP_READY, LOOP_FAILED, LOOP_BROKEN, LOOP_DONE };
+/* OPEN: so is the engine, and the owner starts. PREPARED and READY are the owner's, which reports
+ * them. FAILED: the engine did not open. BROKEN: it failed later; its operations are still the
+ * kernel's, so their memory stays as it is until the process ends. */
+enum loop_state {
+    LOOP_STARTING,
+    LOOP_OPEN,
+    LOOP_PREPARED,
+    LOOP_READY,
+    LOOP_FAILED,
+    LOOP_BROKEN,
+    LOOP_DONE
+};
 
 struct loop;
 

@@ -86,7 +86,7 @@ static void log_ready(struct torc_server *s)
 static int start_and_tell(struct torc_server *s)
 {
     int err = torc_server_start(s);
-    if (err < 0) log_line("%s", s->error);
+    if (err < 0 && s->status) log_line("%s", s->error);
     return err;
 }
 

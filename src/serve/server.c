@@ -54,6 +54,7 @@ void torc_server_free(torc_server *s)
     pthread_cond_destroy(&s->changed);
     pthread_cond_destroy(&s->over);
     free(s->ticks);
+    free(s->hooks);
     program_metrics_free(s);
     measures_end(&s->measures);
     free(s->cores);
@@ -126,6 +127,16 @@ int torc_every(torc_server *s, unsigned ms, torc_handler *fn, void *arg)
     if (!ticks) return server_fail(s, -ENOMEM, "out of memory");
     ticks[s->n_ticks++] = (struct tick_plan){ms * NS_PER_MS, {.fn = fn, .arg = arg}};
     s->ticks = ticks;
+    return 0;
+}
+
+int torc_server_each_core(torc_server *s, torc_task *start, torc_handler *stop, void *arg)
+{
+    if (s->phase != SERVER_SETUP) return fail_started(s, "what runs on each core must be added");
+    struct core_hook *hooks = realloc(s->hooks, (s->n_hooks + 1) * sizeof *hooks);
+    if (!hooks) return server_fail(s, -ENOMEM, "out of memory");
+    hooks[s->n_hooks++] = (struct core_hook){start, stop, arg};
+    s->hooks = hooks;
     return 0;
 }
 

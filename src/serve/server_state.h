@@ -85,6 +85,8 @@ struct torc_server {
     struct stall_watch stalls;
     struct tick_plan *ticks; /* what runs every so often */
     uint32_t n_ticks;
+    struct core_hook *hooks; /* what runs on each core before it serves, and after */
+    uint32_t n_hooks;
     struct metrics_plan *metrics; /* of the program */
     struct offload *pool;         /* of threads for work; while the server runs */
     uint64_t started_at;          /* ns */

@@ -23,7 +23,7 @@ static _Atomic unsigned handling;
 
 /* ---- asking ---- */
 
-void signals_ask(struct server_signals *w, enum request_bits what)
+void signals_ask(struct server_signals *w, unsigned what)
 {
     int saved = errno;
     atomic_fetch_or(&w->asked, what);

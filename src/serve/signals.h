@@ -29,8 +29,8 @@ bool signals_watch(struct server_signals *w);
  * stays. */
 void signals_unwatch(struct server_signals *w);
 
-/* Asks for something. Async-signal-safe. */
-void signals_ask(struct server_signals *w, enum request_bits what);
+/* Asks for something, of enum request_bits. Async-signal-safe. */
+void signals_ask(struct server_signals *w, unsigned what);
 
 /* Waits until something of `wanted` is asked, and takes that: enum request_bits. A stop is never
  * taken back. For one thread at a time. */

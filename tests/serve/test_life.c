@@ -11,11 +11,13 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const char *engine;
@@ -417,6 +419,267 @@ static void reload_needs_nobody_who_waits(void **state)
     files_close(dir);
 }
 
+/* ---- functions of each core ---- */
+
+static _Atomic int n_started, n_stopped, n_served;
+
+static int start_core(torc_req *rq, void *arg)
+{
+    (void)arg;
+    if (torc_core_data(rq)) return -EEXIST;
+    int err = torc_sleep(rq, 20); /* it may wait */
+    if (err < 0) return err;
+    int *data = malloc(sizeof *data);
+    if (!data) return -ENOMEM;
+    *data = 1000 + (int)torc_core(rq);
+    torc_core_set(rq, data);
+    n_started++;
+    return torc_reply(rq, 200, NULL, TORC_S("nobody")) == -ENOTCONN ? 0 : -EINVAL;
+}
+
+static void stop_core(torc_req *rq, void *arg)
+{
+    (void)arg;
+    n_stopped++;
+    int *data = torc_core_data(rq);
+    if (torc_sleep(rq, 20) == 0) free(data);
+}
+
+/* Of a second pair, which is started after the first and stopped before it. */
+static int start_later(torc_req *rq, void *arg)
+{
+    (void)arg;
+    return torc_core_data(rq) ? 0 : -EINVAL;
+}
+
+static void stop_earlier(torc_req *rq, void *arg)
+{
+    if (*(int *)torc_core_data(rq) == 1000 + (int)torc_core(rq)) (*(_Atomic int *)arg)++;
+}
+
+static void on_data(torc_req *rq, void *arg)
+{
+    (void)arg;
+    n_served++;
+    torc_replyf(rq, 200, "%d", *(int *)torc_core_data(rq) - (int)torc_core(rq));
+}
+
+static torc_server *new_prepared_server(void)
+{
+    torc_server *s = new_server();
+    set(s, "cores", server_two_cores());
+    assert_int_equal(torc_server_each_core(s, start_core, stop_core, NULL), 0);
+    assert_int_equal(torc_route(s, "GET", "/data", on_data, NULL), 0);
+    n_started = n_stopped = n_served = 0;
+    return s;
+}
+
+static void each_core_has_what_its_start_function_made(void **state)
+{
+    _Atomic int n_early = 0;
+    (void)state;
+    torc_server *s = new_prepared_server();
+    assert_int_equal(torc_server_each_core(s, start_later, stop_earlier, &n_early), 0);
+    start(s);
+    int cores = n_started;
+    assert_true(cores >= 1);
+    assert_int_equal(torc_server_each_core(s, start_core, NULL, NULL), -EBUSY);
+    for (int i = 0; i < 10; i++) get(s, "/data", "1000");
+    end(s);
+    assert_int_equal(n_stopped, cores);
+    assert_int_equal(n_early, cores);
+}
+
+static int take_long(torc_req *rq, void *arg)
+{
+    (void)arg;
+    return torc_sleep(rq, 1200); /* the core looks after itself each second */
+}
+
+static void a_start_function_may_take_long(void **state)
+{
+    (void)state;
+    torc_server *s = new_prepared_server();
+    assert_int_equal(torc_server_each_core(s, take_long, NULL, NULL), 0);
+    start(s);
+    get(s, "/data", "1000");
+    end(s);
+}
+
+static int fail_on_first(torc_req *rq, void *arg)
+{
+    int *fails = arg;
+    if (torc_core(rq) == 0 && *fails) return -EPROTO;
+    return *fails ? torc_sleep(rq, 3600 * 1000) : 0; /* ends with the failure of the other */
+}
+
+static void a_start_function_that_fails_is_undone(void **state)
+{
+    int fails = 1;
+    (void)state;
+    torc_server *s = new_prepared_server();
+    assert_int_equal(torc_server_each_core(s, fail_on_first, NULL, &fails), 0);
+    assert_int_equal(torc_server_start(s), -EPROTO);
+    assert_non_null(strstr(torc_server_error(s), "core 0"));
+    assert_int_equal(n_stopped, n_started);
+    assert_int_equal(n_served, 0);
+    fails = 0;
+    start(s);
+    get(s, "/data", "1000");
+    end(s);
+    assert_int_equal(n_stopped, n_started);
+}
+
+static int wait_for_stop(torc_req *rq, void *arg)
+{
+    *(_Atomic bool *)arg = true;
+    return torc_sleep(rq, 3600 * 1000);
+}
+
+static void *start_it(void *arg)
+{
+    return (void *)(intptr_t)torc_server_start(arg);
+}
+
+static void a_stop_ends_start_functions(void **state)
+{
+    _Atomic bool waits = false;
+    pthread_t thread;
+    void *result;
+    (void)state;
+    torc_server *s = new_prepared_server();
+    assert_int_equal(torc_server_each_core(s, wait_for_stop, NULL, (void *)&waits), 0);
+    assert_int_equal(pthread_create(&thread, NULL, start_it, s), 0);
+    await(&waits);
+    torc_server_stop(s);
+    pthread_join(thread, &result);
+    assert_int_equal((intptr_t)result, -ESHUTDOWN);
+    assert_int_equal(n_stopped, n_started);
+    torc_server_free(s);
+}
+
+static void stop_slowly(torc_req *rq, void *arg)
+{
+    *(_Atomic int *)arg = torc_sleep(rq, 3600 * 1000);
+}
+
+static void the_drain_bounds_stop_functions(void **state)
+{
+    _Atomic int slept = 0;
+    (void)state;
+    torc_server *s = new_server();
+    set(s, "threads", "1");
+    set(s, "drain-timeout", "50ms");
+    assert_int_equal(torc_server_each_core(s, NULL, stop_slowly, (void *)&slept), 0);
+    start(s);
+    end(s);
+    assert_int_equal(slept, -ESHUTDOWN);
+}
+
+/* ---- threads and children of handlers ---- */
+
+/* What a thread or a process has. */
+struct had {
+    int cpus;
+    int blocked;
+    rlim_t descriptors;
+};
+
+static void look_around(struct had *h)
+{
+    struct rlimit limit = {0};
+    cpu_set_t cpus;
+    sigset_t mask;
+    h->cpus = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 0;
+    sigemptyset(&mask);
+    pthread_sigmask(SIG_BLOCK, NULL, &mask);
+    h->blocked = 0;
+    for (int i = 1; i < SIGRTMIN; i++) h->blocked += sigismember(&mask, i) == 1;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    h->descriptors = limit.rlim_cur;
+}
+
+static void *look_on_thread(void *arg)
+{
+    look_around(arg);
+    return NULL;
+}
+
+static void make_thread(void *arg)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, look_on_thread, arg) == 0) pthread_join(thread, NULL);
+}
+
+static void look_in_child(struct had *h)
+{
+    int out[2];
+    if (pipe(out) < 0) return;
+    pid_t child = fork();
+    if (child == 0) {
+        look_around(h);
+        _exit(write(out[1], h, sizeof *h) == sizeof *h ? 0 : 1);
+    }
+    if (read(out[0], h, sizeof *h) != sizeof *h) h->cpus = 0;
+    close(out[0]);
+    close(out[1]);
+    waitpid(child, NULL, 0);
+}
+
+static int look_in_job(torc_job *job, void *arg)
+{
+    (void)job;
+    look_around(arg);
+    return 0;
+}
+
+static struct had by_core, by_start, by_unpinned, by_child, by_job;
+
+static int look_at_start(torc_req *rq, void *arg)
+{
+    (void)rq, (void)arg;
+    make_thread(&by_start);
+    return 0;
+}
+
+static void on_look(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_unpinned(rq, make_thread, &by_unpinned);
+    look_around(&by_core);
+    look_in_child(&by_child);
+    torc_work(rq, look_in_job, &by_job, NULL);
+    torc_reply(rq, 200, NULL, TORC_S("looked"));
+}
+
+static void children_have_what_the_program_had(void **state)
+{
+    struct had had;
+    struct rlimit limit;
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    struct rlimit low = {limit.rlim_max / 2, limit.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &low);
+    look_around(&had);
+    torc_server *s = new_server();
+    assert_int_equal(torc_server_each_core(s, look_at_start, NULL, NULL), 0);
+    assert_int_equal(torc_route(s, "GET", "/look", on_look, NULL), 0);
+    set(s, "threads", "1");
+    start(s);
+    get(s, "/look", "looked");
+    end(s);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    assert_int_equal(by_core.cpus, 1);
+    assert_true(by_core.descriptors == limit.rlim_max);
+    assert_int_equal(by_start.cpus, had.cpus);
+    assert_int_equal(by_unpinned.cpus, had.cpus);
+    assert_int_equal(by_child.cpus, had.cpus);
+    assert_int_equal(by_child.blocked, had.blocked);
+    assert_true(by_child.descriptors == low.rlim_cur);
+    assert_int_equal(by_job.cpus, had.cpus);
+    assert_int_equal(by_job.blocked, had.blocked);
+}
+
 /* ---- the process ---- */
 
 static void on_usr1(int signal)
@@ -470,6 +733,27 @@ static void signals_stay_as_they_are(void **state)
     assert_memory_equal(after.action, before.action, sizeof before.action);
     assert_true(after.limit == low.rlim_cur);
     setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* SIGPIPE is the program's, and has its default here. */
+static void a_reader_that_has_gone_does_not_end_the_program(void **state)
+{
+    int log[2], status;
+    (void)state;
+    assert_int_equal(pipe(log), 0);
+    close(log[0]);
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(log[1], STDERR_FILENO);
+        torc_server *s = new_server();
+        set(s, "rate-burst", "5"); /* has no effect, which is told */
+        if (torc_server_start(s) < 0) _exit(1);
+        torc_server_free(s);
+        _exit(0);
+    }
+    close(log[1]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
 }
 
 /* ---- several ---- */
@@ -568,7 +852,14 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_command_line_wins_whenever_it_is_read),
         cmocka_unit_test(wrong_options_are_told),
         cmocka_unit_test(reload_needs_nobody_who_waits),
+        cmocka_unit_test(each_core_has_what_its_start_function_made),
+        cmocka_unit_test(a_start_function_may_take_long),
+        cmocka_unit_test(a_start_function_that_fails_is_undone),
+        cmocka_unit_test(a_stop_ends_start_functions),
+        cmocka_unit_test(the_drain_bounds_stop_functions),
+        cmocka_unit_test(children_have_what_the_program_had),
         cmocka_unit_test(signals_stay_as_they_are),
+        cmocka_unit_test(a_reader_that_has_gone_does_not_end_the_program),
         cmocka_unit_test(servers_run_side_by_side),
         cmocka_unit_test(threads_have_servers_of_their_own),
         cmocka_unit_test(a_hundred_lives_leave_nothing_behind),
