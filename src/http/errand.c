@@ -64,6 +64,7 @@ static void run(void *arg)
     const struct route *route = e->rq.route;
     e->rq.scope.label = route;
     fiber_set_label(&e->rq.ctx->fibers, route);
+    if (e->runs) counter_add(e->runs, 1);
     route->fn(&e->rq, route->arg);
     if (e->rq.groups) waiting_join_groups(&e->rq);
     request_release_all(&e->rq);

@@ -7,6 +7,7 @@
 struct errand {
     struct torc_req rq;
     bool running;
+    uint64_t *runs;                 /* counts them, when one begins; or NULL */
     void (*done)(struct errand *e); /* it has returned, and what it left is freed */
 };
 

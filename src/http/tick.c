@@ -29,9 +29,9 @@ static void on_due(struct wheel_timer *timer)
 {
     struct tick *t = container_of(timer, struct tick, timer);
     struct http_context *ctx = t->ctx;
-    int err = errand_start(&t->errand, ctx, &t->plan->route);
-    counter_add(err < 0 ? &ctx->stats.ticks_missed : &ctx->stats.ticks, 1);
-    if (err < 0) arm(t, ctx);
+    if (errand_start(&t->errand, ctx, &t->plan->route) == 0) return;
+    counter_add(&ctx->stats.ticks_missed, 1);
+    arm(t, ctx);
 }
 
 /* ---- interface ---- */
@@ -51,6 +51,7 @@ void ticks_start(struct http_context *ctx, struct tick *ticks, uint32_t n)
         struct tick *t = &ticks[i];
         t->ctx = ctx;
         t->errand.done = on_done;
+        t->errand.runs = &ctx->stats.ticks;
         t->due = clock_ns();
         wheel_timer_init(&t->timer, on_due);
         arm(t, ctx);
