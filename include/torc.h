@@ -6,7 +6,7 @@
  * must not block in any other way: one that sleeps or computes for long delays every connection of
  * its core, and belongs on another thread (torc_work); --stall-warn names it.
  *
- * Threads. The calls that set up a server (up to torc_server_main) come from one thread.
+ * Threads. The calls that set up a server (up to torc_server_start) come from one thread.
  * torc_server_stop and torc_server_reload may be called from any thread and from a signal handler,
  * torc_post from any thread. Every other call takes a torc_req, or something obtained from one, and
  * belongs to the fibers of that request: it must not be made after the handler has returned, nor
@@ -87,36 +87,37 @@ typedef struct torc_group torc_group;
 typedef struct torc_event torc_event;
 
 typedef void torc_handler(torc_req *rq, void *arg);
+typedef int torc_task(torc_req *rq, void *arg); /* 0 or a negative errno */
 
 /* ---- server ---------------------------------------------------------------------------------- */
 
 /* Creates a server with every option at its default. `name` is printed by --version, for example
- * "hello 1.0"; it is copied. NULL if out of memory. Raises the process's soft descriptor limit to
- * the hard one. Where descriptor 0, 1 or 2 is closed, opens /dev/null for it, so that no socket or
- * file gets that number; writing to it still fails. torc_server_main does that, too: a server holds
- * no descriptor before, so a program that becomes a daemon may close all in between. */
+ * "hello 1.0"; it is copied. NULL if out of memory. Where descriptor 0, 1 or 2 is closed, opens
+ * /dev/null for it, so that no socket or file gets that number; writing to it still fails.
+ * torc_server_start does that, too: a server holds no descriptor before, so a program that becomes
+ * a daemon may close all in between. */
 TORC_API torc_server *torc_server_new(const char *name);
 
 /* Sets the description of the program that --help prints below the usage line; without a final
  * newline. `text` is copied. 0, -ENOMEM or -EBUSY. */
 TORC_API int torc_server_about(torc_server *s, const char *text);
 
-/* Frees a server that is not running. NULL is allowed. */
+/* Frees a server; one that runs is stopped first, and its end awaited. NULL is allowed. */
 TORC_API void torc_server_free(torc_server *s);
 
 /* Sets one option by the name of its flag without the dashes: ("depth", "512"), ("cores", "0-3"),
  * ("direct", "no"). Both strings are copied. 0 or -EINVAL; torc_server_error then names the option
  * and what it takes. -EBUSY once the server has started. The config file and the command line
- * override options set before torc_server_main. */
+ * override it: see torc_server_parse. */
 TORC_API int torc_server_set(torc_server *s, const char *option, const char *value);
 
 /* Declares an option of the program's own, shown by --help and accepted in the config file. `takes`
  * names its argument in the help; NULL declares a flag, whose value is "yes" or "no". The strings
- * are copied. *value is NULL until torc_server_main has read the config file and the command line,
- * before any handler runs; then it is a copy of the value that lives as long as the server, or NULL
- * still if the option is not given. What has to be set up before, such as the period of torc_every,
- * cannot depend on it; a pool of torc/pg.h or torc/redis.h can, if the first handler that needs it
- * creates it (pthread_once(3)). 0, -EINVAL for a malformed name, -EEXIST, -EBUSY, -ENOMEM. */
+ * are copied. *value is NULL until torc_server_parse or torc_server_main has read the config file
+ * and the command line, before any handler runs; then it is a copy of the value that lives as long
+ * as the server, or NULL still if the option is not given. What depends on it, such as the period
+ * of torc_every or a pool of torc/pg.h, is set up between torc_server_parse and torc_server_run. 0,
+ * -EINVAL for a malformed name, -EEXIST, -EBUSY, -ENOMEM. */
 TORC_API int torc_server_option(torc_server *s, const char *name, const char *takes,
                                 const char *help, const char **value);
 
@@ -247,13 +248,89 @@ TORC_API int torc_static(torc_server *s, const char *prefix);
  * server starts ends it (exit status 1). Errors as torc_route. */
 TORC_API int torc_static_dir(torc_server *s, const char *prefix, const char *dir);
 
-/* The last error of torc_server_set, torc_server_about, torc_server_option, torc_route,
- * torc_static, torc_static_dir or torc_every in words, valid until the next one; "" if there was
- * none. */
+/* The last error in words, valid until the next one; "" if there was none. Of torc_server_set,
+ * torc_server_about, torc_server_option, torc_route, torc_static, torc_static_dir, torc_every,
+ * torc_server_parse and torc_server_start. */
 TORC_API const char *torc_server_error(const torc_server *s);
 
-/* Reads the command line and serves until SIGTERM, SIGINT or torc_server_stop; then drains. Prints
- * the ready line to stderr once every core listens. Returns the exit status: 0 after a drain or
+/* ---- a server's life ------------------------------------------------------------------------- */
+/* A program that is a server calls torc_server_main and exits with what it returns. One that reads
+ * options of its own before it serves calls torc_server_parse and torc_server_run. One that does
+ * more than serve calls torc_server_start, torc_server_stop and torc_server_join: then torc changes
+ * no disposition and no mask of signals, and the program reads no command line unless it wants to.
+ * Any number of servers may run in a process at once, each on addresses of its own, started and
+ * ended from any threads.
+ *
+ * Where torc_server_run is not called, SIGTERM is the program's business, and so is SIGHUP. torc
+ * itself causes no SIGPIPE; what a handler writes may, and past a limit of the size of files
+ * (ulimit -f) SIGXFSZ. Notices, such as an option that has no effect, are written to stderr.
+ *
+ * While servers run the process's soft descriptor limit is the hard one; with the last of them it
+ * is again what it was. A child that is made by fork(2) has the limit that was found, and the CPUs
+ * that the server was started with. */
+
+/* Reads the command line, and the config file that it names (--config). It overrides what
+ * torc_server_set sets, before or after. Call it once. Prints what --help and --version ask for.
+ *   0        go on; values of torc_server_option are there
+ *   1        there is nothing more to do: exit with 0
+ *   -EINVAL  a wrong option: torc_server_error says which, for the program to print (exit with 2)
+ *   -EBUSY if it was called before or the server has started, -ENOMEM, -EIO if stdout is full
+ * Without this call, a server has the options of torc_server_set alone. Does not wait, except for
+ * the file. */
+TORC_API int torc_server_parse(torc_server *s, int argc, char **argv);
+
+/* Starts the server: returns once every core listens, and with it everything that the functions of
+ * torc_server_each_core have set up. Its threads inherit the mask of signals of this one, and may
+ * use its CPUs. From then on it serves by itself, whether or not somebody waits in
+ * torc_server_join: torc_server_stop ends it, torc_server_reload reloads it.
+ *
+ * 0; 1 if --check was given: it has been printed, and there is nothing more to do. Or a negative
+ * errno and the reason in torc_server_error: -EADDRINUSE, -EACCES or -EADDRNOTAVAIL of an address;
+ * -ENOSYS, -EPERM and others of an engine that is unavailable; -EINVAL for options that do not go
+ * together; -ENOENT and others of a directory or the access log; -EMFILE, -EAGAIN, -ENOMEM; the
+ * error of a function of torc_server_each_core; -ESHUTDOWN if torc_server_stop was called while
+ * these ran. Then everything has been undone, and the server may be changed and started once more,
+ * but routes cannot be added where the failure came after the addresses. -EBUSY, and nothing else,
+ * if it has started already. An address that is taken is tried for a second. */
+TORC_API int torc_server_start(torc_server *s);
+
+/* Has each core that serves call start(rq, arg) before it takes connections, and stop(rq, arg)
+ * after its last request: to open and close what belongs to a core, which torc_core_set keeps.
+ * Either may be NULL. `rq` is a request without a client, as that of torc_every: both may wait, and
+ * what they leave is freed with it. Several are started in the order of the calls, and stopped in
+ * the reverse order; no core serves before those of all have returned 0.
+ *
+ * If a start function returns an error, so does torc_server_start: those that have returned 0 are
+ * stopped, those that wait are cancelled (-ESHUTDOWN). torc_server_stop cancels them, too. The time
+ * of stop functions counts as that of the drain: after --drain-timeout they are cancelled. A core
+ * whose engine fails stops none. 0, -EBUSY once the server has started, -ENOMEM. */
+TORC_API int torc_server_each_core(torc_server *s, torc_task *start, torc_handler *stop, void *arg);
+
+/* The port of a listener, by its index in the order of --listen, or TORC_ADMIN for that of --admin:
+ * for port 0 the one that the system has chosen. -EINVAL if there is none, it is not one of TCP, or
+ * the server has not started. From any thread. */
+#define TORC_ADMIN 0xffffffffU
+TORC_API int torc_server_port(const torc_server *s, unsigned listener);
+
+/* Likewise its address, such as "127.0.0.1:8080" or "[::1]:8080"; valid as long as the server. NULL
+ * if there is none, or the server has not started. */
+TORC_API const char *torc_server_address(const torc_server *s, unsigned listener);
+
+/* WAITS (of a thread that is not torc's) until a server that has started has ended:
+ * torc_server_stop was called and the drain is over, or a core has failed. Returns the exit status,
+ * 0, 1 or 4 as torc_server_main. May be called any number of times, from any number of threads, and
+ * also once the server has ended; -EINVAL before it has started. */
+TORC_API int torc_server_join(torc_server *s);
+
+/* Serves until SIGTERM, SIGINT or torc_server_stop, then drains: starts the server unless
+ * torc_server_start has, prints the ready line to stderr, and waits, with the signals as
+ * torc_server_main says. Returns the exit status; what has kept the server from starting has been
+ * printed. -EBUSY if it was called before. */
+TORC_API int torc_server_run(torc_server *s);
+
+/* Reads the command line and serves until SIGTERM, SIGINT or torc_server_stop; then drains:
+ * torc_server_parse and torc_server_run in one. Prints the ready line to stderr once every core
+ * listens. Returns the exit status: 0 after a drain or
  * after --help, --version or a successful --check; 1 if the server could not start; 2 for wrong
  * options; 3 if the engine requested by name is unavailable; 1 also if the kernel refuses the
  * engine's system calls later, after a drain of the other cores; 4 if a handler had not returned 2
@@ -264,16 +341,18 @@ TORC_API const char *torc_server_error(const torc_server *s);
  * -EBUSY, with nothing printed, if it was called for this server before.
  *
  * While the server runs, SIGTERM, SIGINT and SIGHUP (see torc_server_reload) have handlers of
- * torc and are unblocked in the calling thread, SIGPIPE and SIGXFSZ are ignored where they had
- * their default, and SIGSEGV has a handler that says what it knows and passes the fault on to the
- * one found. With --stall-warn, backtraces take the highest real-time signal that has its default
- * and is not blocked in the calling thread. Whichever thread receives a signal, it works. The
- * thread of --admin, which has a descriptor table of its own, blocks all others but those of
- * faults. Dispositions and mask are then restored. A program in which a second SIGTERM must not
- * change the exit status sets a handler of its own before. */
+ * torc and are unblocked in the calling thread, SIGPIPE and SIGXFSZ have one that does nothing
+ * where they had their default, and SIGSEGV has a handler that says what it knows and passes the
+ * fault on to the one found. With --stall-warn, backtraces take the highest real-time signal that
+ * has its default and is not blocked in the calling thread. Whichever thread receives a signal, it
+ * works. The thread of --admin, which has a descriptor table of its own, blocks all others but
+ * those of faults. Dispositions and mask are then restored. A program in which a second SIGTERM
+ * must not change the exit status sets a handler of its own before. */
 TORC_API int torc_server_main(torc_server *s, int argc, char **argv);
 
-/* Starts the drain, like SIGTERM. May be called from any thread and from a signal handler. */
+/* Starts the drain, like SIGTERM, and returns at once. Before the start it is kept: the server then
+ * starts, and drains. May be called from any thread, from a handler and from a signal handler, any
+ * number of times. */
 TORC_API void torc_server_stop(torc_server *s);
 
 /* Has the server read its config file (--config) again, like SIGHUP, and reopen its access log. It
@@ -354,6 +433,12 @@ TORC_API int torc_status(const torc_req *rq);
 
 /* The index of the core that serves this request, from 0. */
 TORC_API unsigned torc_core(const torc_req *rq);
+
+/* A pointer of the program's for the core that serves this request: NULL until torc_core_set sets
+ * it, as a start function of torc_server_each_core does. What it points to is the program's to
+ * free. */
+TORC_API void torc_core_set(torc_req *rq, void *data);
+TORC_API void *torc_core_data(const torc_req *rq);
 
 /* WAITS. Reads up to `size` bytes of the request body. Returns a count, 0 at the end, or
  *   -ETIMEDOUT  nothing arrived for --body-timeout; 408 is the default response
@@ -878,8 +963,6 @@ TORC_API void torc_fetch_close(torc_exchange *x);
  * failure of all return 0 and leave their result in `arg`. Where the first to be done is to end the
  * others, it leaves its result there and returns an error, such as -ECANCELED, though all is well.
  */
-typedef int torc_task(torc_req *rq, void *arg);
-
 /* Opens a group; it is freed with the request. A group that the handler does not join is joined
  * after the handler returns, so do not pass its functions memory of the handler's stack in that
  * case. NULL if out of memory, or outside the fibers of the request. */
@@ -961,12 +1044,13 @@ TORC_API void torc_file_close(torc_req *rq, torc_file *file);
 
 /* Code that blocks, such as a library that reads a file or a database by itself, or that computes
  * for long, belongs on another thread: a server has a pool of them (--work-threads), which its
- * cores share. They are not pinned, and block all signals but those of faults. They last until the
- * server ends, and have ended when torc_server_main returns, unless that is 4. The queue before
- * them is bounded (--work-queue). /metrics tells its length, how long jobs waited and ran, and how
- * many were rejected. Their stacks are those that the C library gives to threads, of `ulimit -s`
- * when the process starts: an overflow ends the process by SIGSEGV, after a line on stderr that
- * names the route that the job is of. */
+ * cores share. They are not pinned, and have the mask of signals of the thread that started the
+ * server: so has a process that a job makes, as by system(3) or posix_spawn(3). They last until the
+ * server ends, and have ended when torc_server_join or torc_server_main returns, unless that is 4.
+ * The queue before them is bounded (--work-queue). /metrics tells its length, how long jobs waited
+ * and ran, and how many were rejected. Their stacks are those that the C library gives to threads,
+ * of `ulimit -s` when the process starts: an overflow ends the process by SIGSEGV, after a line on
+ * stderr that names the route that the job is of. */
 
 /* A job on a thread of the pool. */
 typedef struct torc_job torc_job;
@@ -998,6 +1082,13 @@ TORC_API int torc_work(torc_req *rq, torc_work_fn *fn, void *arg, void (*cleanup
 /* Whether nobody waits for the result any more: a job that takes long should ask now and then, and
  * return. May be called from any thread while the job runs. */
 TORC_API bool torc_work_cancelled(const torc_job *job);
+
+/* Runs fn(arg) at once, on the thread of the core, while that may use every CPU that the server was
+ * started with: for what makes threads or processes, as by pthread_create(3), posix_spawn(3) or the
+ * first call of a library that has threads. They inherit the CPUs of the thread that makes them,
+ * and a core's is pinned; children of fork(2), jobs of torc_work and start functions of
+ * torc_server_each_core need no such care. fn must not call what WAITS. */
+TORC_API void torc_unpinned(torc_req *rq, void (*fn)(void *arg), void *arg);
 
 /* ---- outside requests ------------------------------------------------------------------------ */
 

@@ -50,15 +50,15 @@ typedef struct torc_pg_options {
 } torc_pg_options;
 
 /* Creates a pool for every core of one server; nothing is connected yet. Any thread, also while
- * the server runs: in a handler, by pthread_once(3), where conninfo is an option of the program
- * (torc_server_option). `o` and its text are copied. NULL with errno EINVAL if libpq does not
- * understand conninfo or lacks memory for it, ENOMEM without memory. */
+ * the server runs; where conninfo is an option of the program (torc_server_option), between
+ * torc_server_parse and torc_server_run. `o` and its text are copied. NULL with errno EINVAL if
+ * libpq does not understand conninfo or lacks memory for it, ENOMEM without memory. */
 TORC_API torc_pg *torc_pg_new(const torc_pg_options *o);
 
-/* Frees it, after torc_server_main has returned. NULL is allowed. Where that left a core behind,
- * nothing is freed. Waits up to 2 seconds for cancel requests of queries that the end of the server
- * has left; where PostgreSQL does not take them, a thread with them is left behind, which ends when
- * it does. */
+/* Frees it, after torc_server_main or torc_server_join has returned. NULL is allowed. Where that
+ * left a core behind, nothing is freed. Waits up to 2 seconds for cancel requests of queries that
+ * the end of the server has left; where PostgreSQL does not take them, a thread with them is left
+ * behind, which ends when it does. */
 TORC_API void torc_pg_free(torc_pg *pg);
 
 /* Sums over all cores, read from any thread while they change. */

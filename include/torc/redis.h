@@ -48,8 +48,8 @@ typedef struct torc_redis_options {
  * errno EINVAL for a malformed address, ENOMEM. */
 TORC_API torc_redis *torc_redis_new(const torc_redis_options *o);
 
-/* Frees it, after torc_server_main has returned. NULL is allowed. Where that left a core behind,
- * nothing is freed. */
+/* Frees it, after torc_server_main or torc_server_join has returned. NULL is allowed. Where that
+ * left a core behind, nothing is freed. */
 TORC_API void torc_redis_free(torc_redis *r);
 
 /* Sums over all cores, read from any thread while they change. */

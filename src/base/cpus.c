@@ -15,6 +15,22 @@ void cpus_mask_apply(const struct cpus_mask *m)
     if (m->known) sched_setaffinity(0, sizeof m->set, m->set);
 }
 
+static _Thread_local const struct cpus_mask *before_pin; /* NULL: it is not pinned */
+
+bool cpus_pin(const uint16_t *cpu, uint32_t n, struct cpus_mask *before)
+{
+    struct cpus_mask wanted = {.known = true};
+    if (!before_pin) cpus_mask_get(before);
+    before_pin = before;
+    for (uint32_t i = 0; i < n; i++) CPU_SET_S(cpu[i], sizeof wanted.set, wanted.set);
+    return sched_setaffinity(0, sizeof wanted.set, wanted.set) == 0;
+}
+
+void cpus_unpin(void)
+{
+    if (before_pin) cpus_mask_apply(before_pin);
+}
+
 uint32_t cpus_usable(uint16_t cpu[CPUS_MAX])
 {
     struct cpus_mask m;

@@ -20,6 +20,13 @@ void cpus_mask_get(struct cpus_mask *m);
 /* Lets the calling thread use these; without effect if they are not known. */
 void cpus_mask_apply(const struct cpus_mask *m);
 
+/* Pins the calling thread to these. What it could use before is kept in *before, which has to live
+ * as long as the thread, for cpus_unpin. False if the system refuses. */
+bool cpus_pin(const uint16_t *cpu, uint32_t n, struct cpus_mask *before);
+
+/* Lets the calling thread use again what it could before; async-signal-safe. */
+void cpus_unpin(void);
+
 /* The CPUs in this process's affinity mask, in ascending order. Returns how many, at least one. */
 uint32_t cpus_usable(uint16_t cpu[CPUS_MAX]);
 

@@ -5,21 +5,39 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <time.h>
 
 /* A full pipe must not block a core. RWF_NOWAIT needs support by the file; where that is missing,
  * poll first. Pipes have it: if poll is refused, what is left had better be written. */
-static void write_now(const char *line, size_t len)
+static bool write_now(const char *line, size_t len)
 {
     struct iovec v = {(void *)(uintptr_t)line, len};
-    if (pwritev2(STDERR_FILENO, &v, 1, -1, RWF_NOWAIT) >= 0 || errno == EAGAIN) return;
+    if (pwritev2(STDERR_FILENO, &v, 1, -1, RWF_NOWAIT) >= 0) return true;
+    if (errno == EAGAIN || errno == EPIPE) return false;
     struct pollfd p = {STDERR_FILENO, POLLOUT, 0};
     int n = poll(&p, 1, 0);
-    if (n == 0 || (n > 0 && !(p.revents & POLLOUT))) return;
-    ssize_t written = emit(STDERR_FILENO, line, len);
-    (void)written;
+    if (n == 0 || (n > 0 && !(p.revents & POLLOUT))) return false;
+    return emit(STDERR_FILENO, line, len) >= 0;
+}
+
+/* Where nobody reads the pipe any more, that must not end the program: the signal is taken back. */
+static void write_quietly(const char *line, size_t len)
+{
+    const struct timespec now = {0};
+    sigset_t pipe, pending, before;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, &before);
+    sigemptyset(&pending);
+    sigpending(&pending);
+    if (!write_now(line, len) && errno == EPIPE && !sigismember(&pending, SIGPIPE))
+        sigtimedwait(&pipe, NULL, &now);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 void log_line(const char *format, ...)
@@ -33,5 +51,5 @@ void log_line(const char *format, ...)
     size_t len = (size_t)n + (m < 0 ? 0 : (size_t)m);
     if (len > sizeof line - 2) len = sizeof line - 2;
     line[len++] = '\n';
-    write_now(line, len); /* in one call, so that lines of several threads do not mix */
+    write_quietly(line, len); /* in one call, so that lines of several threads do not mix */
 }

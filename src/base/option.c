@@ -273,6 +273,13 @@ int option_add(struct option_set *s, const struct option *o)
     return added->value ? store_value(s, added, added->value, false) : 0;
 }
 
+enum option_level option_level(struct option_set *s, const char *name)
+{
+    bool negated;
+    const struct option *o = find_option(s, slice_str(name), &negated);
+    return o ? o->level : LEVEL_DEFAULT;
+}
+
 int option_set_value(struct option_set *s, const char *name, const char *value)
 {
     bool negated;

@@ -95,6 +95,9 @@ void option_set_copy(struct option_set *to, const struct option_set *from, void 
  * -ENOMEM. */
 int option_add(struct option_set *s, const struct option *o);
 
+/* Where the value of an option came from. */
+enum option_level option_level(struct option_set *s, const char *name);
+
 /* The next three return 0, negative errno with a message in s->error, or the result of `then`. */
 
 /* Sets an option by its name, at the level of the program. */

@@ -210,6 +210,7 @@ struct http_context {
     uint64_t arrivals;            /* sum of the arrival times of all that have started */
     struct static_core *files;    /* for src/files; NULL where no files are served */
     void *user;                   /* for the core */
+    void *core_data;              /* the program's, see torc_core_set */
     struct exit_hook *exit_hooks; /* run on the core's thread when it ends */
     struct http_warned warned[HTTP_WARNINGS];
     struct shed shed;

@@ -80,7 +80,7 @@ void http_each_request(const struct http_context *ctx,
         if (rq) fn(arg, rq, visitor_client(ctx, c->visitor, &rq->head));
     }
     for (uint32_t i = 0; i < ctx->n_ticks; i++)
-        if (ctx->ticks[i].running) fn(arg, &ctx->ticks[i].rq, NULL);
+        if (ctx->ticks[i].errand.running) fn(arg, &ctx->ticks[i].errand.rq, NULL);
 }
 
 void http_drain(struct http_context *ctx)

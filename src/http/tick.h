@@ -1,8 +1,7 @@
 #pragma once
-/* What runs every so often on a core (torc_every): each on a fiber, as the handler of a request
- * without a client, so that it can wait for whatever handlers wait for. */
+/* What runs every so often on a core (torc_every): each as an errand. */
 
-#include "http/request.h"
+#include "http/errand.h"
 
 struct tick_plan {
     uint64_t period;    /* ns */
@@ -14,8 +13,8 @@ struct tick {
     const struct tick_plan *plan;
     struct wheel_timer timer;
     uint64_t due; /* ns */
-    bool running;
-    struct torc_req rq; /* of the run under way */
+    struct http_context *ctx;
+    struct errand errand; /* the run under way */
 };
 
 /* For one core. NULL if out of memory, or if `n` is 0. */

@@ -88,14 +88,14 @@ const char *io_wait_call(const struct io_engine *e)
 /* What the engine lacks of the configuration. */
 static void report_fitting(const struct io_engine *e, const char *missing,
                            const struct io_config *wanted, const struct io_config *fitted,
-                           void (*report)(const char *line))
+                           void (*report)(void *arg, const char *line), void *arg)
 {
     char line[640];
     snprintf(line, sizeof line, "this kernel's %s lacks %s; continuing without", e->name, missing);
-    if (missing[0]) report(line);
+    if (missing[0]) report(arg, line);
     snprintf(line, sizeof line, "--depth reduced from %u to %u: there is no memory for more%s",
              wanted->depth, fitted->depth, fitted->scarce ? fitted->scarce : "");
-    if (fitted->depth < wanted->depth) report(line);
+    if (fitted->depth < wanted->depth) report(arg, line);
 }
 
 /* The first from `e` on that is wanted; NULL if there is none. */
@@ -107,21 +107,23 @@ static const struct io_engine *wanted(const struct io_engine *const *e, const ch
 }
 
 const struct io_engine *io_choose(const char *name, struct io_config *config,
-                                  void (*report)(const char *line))
+                                  void (*report)(void *arg, const char *line), void *arg, int *err)
 {
     char why[512], line[640];
+    *err = -ENOSYS;
     for (const struct io_engine *const *e = io_engines; *e; e++) {
         struct io_config fitted = *config;
         if (wanted(e, name) != *e) continue;
-        if (io_probe(*e, &fitted, why, sizeof why) == 0) {
-            report_fitting(*e, why, config, &fitted, report);
+        *err = io_probe(*e, &fitted, why, sizeof why);
+        if (*err == 0) {
+            report_fitting(*e, why, config, &fitted, report, arg);
             *config = fitted;
             return *e;
         }
         const struct io_engine *next = wanted(e + 1, name);
         snprintf(line, sizeof line, "engine %s: %s%s%s", (*e)->name, why,
                  next ? "; continuing on " : "", next ? next->name : "");
-        report(line);
+        report(arg, line);
     }
     return NULL;
 }

@@ -326,9 +326,10 @@ bool io_holds_thread(const struct io_engine *e);
 
 /* Chooses the engine named `name` or, if NULL, the best that this kernel allows; NULL if there is
  * none. Fits the configuration as io_probe does. `report` receives one line for each engine that is
- * refused (with the reason and the substitute), for missing features and for a smaller depth. */
+ * refused (with the reason and the substitute), for missing features and for a smaller depth. If
+ * NULL is returned, the last line is the reason, and *err its negative errno. */
 const struct io_engine *io_choose(const char *name, struct io_config *config,
-                                  void (*report)(const char *line));
+                                  void (*report)(void *arg, const char *line), void *arg, int *err);
 
 /* Checks whether the kernel allows the engine, by opening it for a moment as often and in the size
  * that is wanted. 0, or negative errno and the reason in `why`. On success `why` lists the missing

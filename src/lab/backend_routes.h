@@ -13,7 +13,12 @@ int redis_routes_mount(torc_server *s);
 bool fetch_routes_given(void);
 bool pg_routes_given(void);
 
-/* Each frees what the routes have opened, after torc_server_main. */
+/* Each opens what its option asks for, once the command line has been read. */
+void fetch_routes_open(void);
+void pg_routes_open(void);
+void redis_routes_open(void);
+
+/* Each frees what the routes have opened, after torc_server_run. */
 void fetch_routes_free(void);
 void pg_routes_free(void);
 void redis_routes_free(void);

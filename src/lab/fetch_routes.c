@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,7 +19,6 @@ enum {
 
 static const char *upstream; /* --upstream; NULL if not given */
 static torc_client *client;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 struct fetch {
     const char *url;
@@ -73,9 +71,9 @@ static char *url_of(torc_req *rq, torc_slice path)
     return url;
 }
 
-static void open_client(void)
+void fetch_routes_open(void)
 {
-    client = torc_client_new(&(torc_client_options){.waiting = WAITING});
+    if (upstream) client = torc_client_new(&(torc_client_options){.waiting = WAITING});
 }
 
 static void fetch(torc_req *rq, void *arg)
@@ -88,7 +86,6 @@ static void fetch(torc_req *rq, void *arg)
         !param_number(rq, TORC_S("n"), torc_query_param(rq, "n"), 1, FETCHES_MAX, &n) ||
         !param_mode(rq, &concurrent) || !param_path(rq, &path) || !backend_begin(rq, 0))
         return;
-    pthread_once(&once, open_client);
     const char *url = url_of(rq, path);
     struct fetch *fetches = torc_alloc(rq, sizeof *fetches * (size_t)n);
     if (!client || !url || !fetches) {

@@ -7,6 +7,7 @@
 #include "page_routes.h"
 #include "work_routes.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -34,7 +35,8 @@ static const char about[] =
     "  GET /queue/NAME?wait=        takes an element, for which it waits so many ms; or 204\n"
     "  GET /static/...              the files under --root";
 
-enum { STUCK = 4 }; /* a core was left behind, with what it uses */
+/* Of torc_server_main. STUCK: a core was left behind, with what it uses. */
+enum { FAILED = 1, WRONG_OPTIONS = 2, STUCK = 4 };
 
 static torc_server *s;
 
@@ -58,6 +60,21 @@ static int mount(void)
     return err;
 }
 
+/* Returns the exit status. */
+static int serve(int argc, char **argv)
+{
+    int err = torc_server_parse(s, argc, argv);
+    if (err > 0) return 0;
+    if (err < 0) {
+        fprintf(stderr, "torc: %s\n", torc_server_error(s));
+        return err == -EINVAL ? WRONG_OPTIONS : FAILED;
+    }
+    fetch_routes_open();
+    pg_routes_open();
+    redis_routes_open();
+    return torc_server_run(s);
+}
+
 int main(int argc, char **argv)
 {
     s = torc_server_new("torc-lab " TORC_VERSION);
@@ -68,7 +85,7 @@ int main(int argc, char **argv)
     signal(SIGTERM, stop);
     signal(SIGINT, stop);
     signal(SIGHUP, SIG_IGN);
-    int status = torc_server_main(s, argc, argv);
+    int status = serve(argc, argv);
     signal(SIGTERM, SIG_IGN);
     signal(SIGINT, SIG_IGN);
     torc_server_free(s);

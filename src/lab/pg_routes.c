@@ -13,7 +13,6 @@ static const char *conninfo; /* --pg; NULL if not given */
 #include "torc/pg.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,12 +24,12 @@ enum {
     QUEUE = 65536, /* queries of a core that wait: many requests with mode=all */
 };
 
-static torc_pg *_Atomic pg; /* the thread of --admin reads it, too */
+static torc_pg *pg;
 static int pg_error;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static void open_pool(void)
+void pg_routes_open(void)
 {
+    if (!conninfo) return;
     pg = torc_pg_new(&(torc_pg_options){.conninfo = conninfo, .queue = QUEUE});
     if (!pg) pg_error = -errno;
 }
@@ -41,12 +40,10 @@ static void metrics(torc_metrics *out, void *arg)
     if (pg) torc_pg_metrics(out, pg);
 }
 
-/* Opens the pool for the first request, as options are not known before. False if there is none:
- * then there is a response. */
+/* False if there is no pool: then there is a response. */
 static bool pool(torc_req *rq)
 {
     if (!backend_given(rq, "pg", conninfo)) return false;
-    pthread_once(&once, open_pool);
     if (pg) return true;
     torc_replyf(rq, 500, "--pg: %s\n", strerror(-pg_error));
     return false;
@@ -230,6 +227,8 @@ bool pg_routes_given(void)
 {
     return false;
 }
+
+void pg_routes_open(void) {}
 
 void pg_routes_free(void) {}
 #endif

@@ -12,7 +12,6 @@ static const char *address; /* --redis; NULL if not given */
 
 #include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <string.h>
 
 enum {
@@ -21,12 +20,12 @@ enum {
     QUEUE = 65536,
 };
 
-static torc_redis *_Atomic redis; /* the thread of --admin reads it, too */
+static torc_redis *redis;
 static int redis_error;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static void open_pool(void)
+void redis_routes_open(void)
 {
+    if (!address) return;
     redis = torc_redis_new(
         &(torc_redis_options){.address = address, .own_connections = WAITERS, .queue = QUEUE});
     if (!redis) redis_error = -errno;
@@ -38,12 +37,10 @@ static void metrics(torc_metrics *out, void *arg)
     if (redis) torc_redis_metrics(out, redis);
 }
 
-/* Opens the pool for the first request, as options are not known before. False if there is none:
- * then there is a response. */
+/* False if there is no pool: then there is a response. */
 static bool pool(torc_req *rq)
 {
     if (!backend_given(rq, "redis", address)) return false;
-    pthread_once(&once, open_pool);
     if (redis) return true;
     torc_replyf(rq, 500, "--redis: %s\n", strerror(-redis_error));
     return false;
@@ -147,6 +144,8 @@ static void push(torc_req *rq, void *arg)
 }
 
 static torc_handler *const pop = push;
+
+void redis_routes_open(void) {}
 
 void redis_routes_free(void) {}
 #endif

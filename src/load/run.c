@@ -260,15 +260,17 @@ static void run_phases(struct run *r)
 
 /* ---- before and after ---- */
 
-static void print_notice(const char *line)
+static void print_notice(void *arg, const char *line)
 {
+    (void)arg;
     fprintf(stderr, "torc-load: %s\n", line);
 }
 
 static int choose_engine(struct run *r, struct plan *p)
 {
     p->io.rings = p->n_cores;
-    r->engine = io_choose(p->engine, &p->io, print_notice);
+    int err;
+    r->engine = io_choose(p->engine, &p->io, print_notice, NULL, &err);
     return r->engine ? 0 : EXIT_ENGINE;
 }
 

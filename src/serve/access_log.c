@@ -354,44 +354,53 @@ static int start_thread(struct access_log *log)
     return err;
 }
 
+/* The reason that access_log_open gives. */
+struct reason {
+    char *text;
+    size_t size;
+};
+
 /* Says what is refused, which need not be the file. */
-static int fail(const char *what, int err)
+static int fail(const struct reason *why, const char *what, int err)
 {
     const char *limit = err == ENOMEM ? limit_of_memory(ACCESS_BUFFER_SIZE) : limit_of_thread(err);
-    log_line("the access log cannot %s: %s%s", what, strerror(err), limit);
+    snprintf(why->text, why->size, "the access log cannot %s: %s%s", what, strerror(err), limit);
     return err;
 }
 
-/* 0, or an errno that was told. */
-static int open_all(struct access_log *log, enum log_format format, const char *path)
+/* 0, or an errno and its reason. */
+static int open_all(struct access_log *log, enum log_format format, const char *path,
+                    const struct reason *why)
 {
-    if (access_file_path(path) && !(log->path = strdup(path))) return fail("get memory", ENOMEM);
+    if (access_file_path(path) && !(log->path = strdup(path)))
+        return fail(why, "get memory", ENOMEM);
     log->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (log->wake_fd < 0) return fail("open an eventfd", errno);
-    if (!create_buffers(log, format)) return fail("get memory", ENOMEM);
+    if (log->wake_fd < 0) return fail(why, "open an eventfd", errno);
+    if (!create_buffers(log, format)) return fail(why, "get memory", ENOMEM);
     int fd = access_file_open(log->path);
     if (fd < 0) {
         int err = errno;
-        log_line("cannot open --access-log %s: %s", path, strerror(err));
+        snprintf(why->text, why->size, "cannot open --access-log %s: %s", path, strerror(err));
         return err;
     }
     use_file(log, fd);
     int err = start_thread(log);
-    return err ? fail("start its thread", err) : 0;
+    return err ? fail(why, "start its thread", err) : 0;
 }
 
 struct access_log *access_log_open(const char *path, enum log_format format, uint32_t cores,
-                                   int flush_ms)
+                                   int flush_ms, char *why, size_t size)
 {
+    const struct reason reason = {why, size};
     struct access_log *log = calloc(1, sizeof *log);
     if (!log) {
-        errno = fail("get memory", ENOMEM);
+        errno = fail(&reason, "get memory", ENOMEM);
         return NULL;
     }
     log->n_buffers = cores;
     log->flush_ms = flush_ms;
     log->fd = log->wake_fd = -1;
-    int err = open_all(log, format, path);
+    int err = open_all(log, format, path, &reason);
     if (err) {
         release(log);
         errno = err;

@@ -13,10 +13,10 @@ struct access_log_buffer; /* of one core */
 enum { ACCESS_FLUSH_MS = 50 };
 
 /* Opens the log, with a buffer for each core; "-" is stdout. A line stays in a buffer for at most
- * `flush_ms`; -1: until the buffer is a quarter full. NULL and errno if that fails, which is told
- * on stderr. */
+ * `flush_ms`; -1: until the buffer is a quarter full. NULL, errno and the reason in `why` if that
+ * fails. */
 struct access_log *access_log_open(const char *path, enum log_format format, uint32_t cores,
-                                   int flush_ms);
+                                   int flush_ms, char *why, size_t size);
 
 /* The buffer of core `index`. */
 struct access_log_buffer *access_log_buffer(struct access_log *log, uint32_t index);

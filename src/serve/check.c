@@ -1,7 +1,6 @@
 #include "serve/check.h"
 
 #include "base/json.h"
-#include "base/log.h"
 #include "serve/running.h"
 #include "serve/server_state.h"
 #include "serve/settings.h"
@@ -227,7 +226,7 @@ static bool ask_running(const struct torc_server *s, struct running *r)
 {
     const struct options *o = s->options;
     if (!o->has_admin || !o->admin.in.sin_port) return false;
-    running_compare(r, s->set, &o->admin, s->engine);
+    running_compare(r, s->used, &o->admin, s->engine);
     return true;
 }
 
@@ -236,10 +235,7 @@ int server_check(struct torc_server *s)
     char why[512];
     struct running running = {0};
     struct io *io = open_core(s->options, s->engine, s->options->io.features, why, sizeof why);
-    if (!io) {
-        log_line("%s", why);
-        return 1;
-    }
+    if (!io) return server_fail(s, -EIO, "%s", why);
     const struct running *r = ask_running(s, &running) ? &running : NULL;
     if (s->options->json)
         print_json(s, io, r);
@@ -247,5 +243,5 @@ int server_check(struct torc_server *s)
         print_text(s, io, r);
     running_free(&running);
     close_core(io);
-    return 0;
+    return server_printed(s);
 }

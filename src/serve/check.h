@@ -4,5 +4,5 @@
 struct torc_server;
 
 /* Opens and closes the chosen engine for one core to learn its actual sizes; for JSON also the
- * other engines that are built in. Returns an exit status; if it is not 0, the reason is logged. */
+ * other engines that are built in. 1: there is nothing more to do; or server_fail. */
 int server_check(struct torc_server *s);

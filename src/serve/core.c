@@ -93,7 +93,8 @@ static bool on_make_room(struct acceptor *a)
 /* A thread that its connection holds does not see who waits in the accept queue: it looks. */
 static bool yield(struct core *c)
 {
-    if (!c->loop.config.one_connection || !acceptor_is_awaited(&c->acceptor)) return false;
+    if (!c->loop.config.one_connection || !c->serves) return false;
+    if (!acceptor_is_awaited(&c->acceptor)) return false;
     http_yield(&c->http);
     return true;
 }
@@ -113,6 +114,34 @@ static void on_housekeeping(struct wheel_timer *t)
 }
 
 /* ---- callbacks of the loop ---- */
+
+static void begin_serving(struct core *c)
+{
+    if (c->hooks.n > 0) loop_pin(&c->loop);
+    acceptor_start(&c->acceptor, &c->loop.io, &c->http.n_open, &c->http.n_refused);
+    ticks_start(&c->http, c->ticks, c->n_ticks);
+    c->serves = true;
+    c->on_state(c, LOOP_READY);
+}
+
+static void on_serve(struct io_post *p)
+{
+    struct core *c = container_of(p, struct core, serve);
+    if (!c->http.draining) begin_serving(c);
+}
+
+static void on_hooks_started(struct hooks *h)
+{
+    struct core *c = container_of(h, struct core, hooks);
+    c->on_state(c, LOOP_PREPARED);
+}
+
+/* Not pinned: the threads that a start function makes inherit the CPUs. */
+static void prepare(struct core *c)
+{
+    cpus_unpin();
+    hooks_start(&c->hooks, &c->http, on_hooks_started);
+}
 
 static void on_start(struct loop *l)
 {
@@ -138,20 +167,24 @@ static void on_start(struct loop *l)
     c->acceptor.admit = on_admit;
     c->acceptor.refuse = on_refuse;
     c->acceptor.make_room = on_make_room;
-    acceptor_start(&c->acceptor, io, &c->http.n_open, &c->http.n_refused);
-    ticks_start(&c->http, c->ticks, c->n_ticks);
+    if (c->hooks.n > 0)
+        prepare(c);
+    else
+        begin_serving(c);
 }
 
 static void on_command(struct loop *l, enum loop_command command)
 {
     struct core *c = core_of(l);
     if (!c->http.draining) {
-        acceptor_drain(&c->acceptor);
+        if (c->serves) acceptor_drain(&c->acceptor);
         http_drain(&c->http);
+        hooks_drain(&c->hooks);
     }
     if (command >= LOOP_ABORT) {
-        acceptor_stop(&c->acceptor);
+        if (c->serves) acceptor_stop(&c->acceptor);
         http_abort(&c->http);
+        hooks_abort(&c->hooks);
     }
 }
 
@@ -172,8 +205,8 @@ static void on_turn_end_shedding(struct loop *l, uint64_t now)
 static bool is_finished(const struct loop *l)
 {
     struct core *c = core_of(l);
-    return c->http.n_open == 0 && acceptor_idle(&c->acceptor) && ticks_idle(&c->http) &&
-           http_stop(&c->http);
+    return c->http.n_open == 0 && (!c->serves || acceptor_idle(&c->acceptor)) &&
+           ticks_idle(&c->http) && hooks_stop(&c->hooks, &c->http) && http_stop(&c->http);
 }
 
 static void on_end(struct loop *l)
@@ -244,10 +277,16 @@ static void on_change(struct io_post *p)
 bool core_start_change(struct core *c)
 {
     c->change.post.fn = on_change;
-    return c->is_ready && io_post(&c->loop.io, &c->change.post) == 0;
+    return c->is_open && io_post(&c->loop.io, &c->change.post) == 0;
 }
 
 /* ---- interface ---- */
+
+void core_serve(struct core *c)
+{
+    c->serve.fn = on_serve;
+    io_post(&c->loop.io, &c->serve); /* refused only where the engine has failed */
+}
 
 int core_start(struct core *c)
 {

@@ -5,6 +5,7 @@
 #include "base/recorder.h"
 #include "http/http.h"
 #include "serve/acceptor.h"
+#include "serve/hooks.h"
 #include "serve/loop.h"
 #include "torc.h"
 
@@ -41,8 +42,11 @@ struct core {
     uint64_t stalls;               /* counted by the thread that watches (stall.h) */
 
     /* For torc_post, from any thread. */
-    _Atomic bool is_ready;     /* its engine is open, and has not failed */
+    _Atomic bool is_open;      /* its engine is, and has not failed */
     _Atomic uint32_t n_posted; /* functions that have not run */
+
+    bool serves;          /* or has served: the acceptor was started */
+    struct io_post serve; /* of core_serve */
 
     /* Set before core_start. */
     struct http_limits limits; /* later only its own thread changes these two */
@@ -58,6 +62,7 @@ struct core {
     slice server_line;        /* of --server-name; absent: the usual one */
     struct tick *ticks;       /* freed by core_join */
     uint32_t n_ticks;
+    struct hooks hooks; /* their list and number */
     unsigned index;
     void (*on_state)(struct core *c, enum loop_state state); /* called on the core's thread */
     void *server;
@@ -69,6 +74,10 @@ struct core {
  * acceptor's backlog and listeners are set before. 0 or negative errno; on_state then reports its
  * progress. */
 int core_start(struct core *c);
+
+/* Has a core that is LOOP_PREPARED accept connections; it is LOOP_READY then. One without start
+ * functions does so by itself. From any thread. */
+void core_serve(struct core *c);
 
 /* NULL without memory. `path` is copied. */
 struct core_root *core_root_new(const char *path);

@@ -4,6 +4,7 @@
 #include "http/tick.h"
 #include "io/local.h"
 #include "serve/access_log.h"
+#include "serve/routing.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,19 +19,19 @@
 static void on_state(struct core *c, enum loop_state state)
 {
     struct torc_server *s = c->server;
-    if (state == LOOP_READY || state == LOOP_BROKEN) c->is_ready = state == LOOP_READY;
+    if (state == LOOP_OPEN || state == LOOP_BROKEN) c->is_open = state == LOOP_OPEN;
     pthread_mutex_lock(&s->mutex);
     s->state[c - s->cores] = state;
     pthread_cond_signal(&s->changed);
     pthread_mutex_unlock(&s->mutex);
-    if (state == LOOP_BROKEN) torc_server_stop(s);
+    signals_ask(&s->signals, ASKED_STATE | (state == LOOP_BROKEN ? ASKED_STOP : 0));
 }
 
 static uint32_t count_in_state(struct torc_server *s, uint32_t from, uint32_t to,
                                enum loop_state state)
 {
     uint32_t n = 0;
-    for (uint32_t i = from; i < to; i++) n += s->state[i] == state;
+    for (uint32_t i = from; s->state && i < to; i++) n += s->state[i] == state;
     return n;
 }
 
@@ -52,8 +53,9 @@ bool cores_broken(struct torc_server *s)
 void cores_command(struct torc_server *s, uint32_t from, uint32_t to, enum loop_command command)
 {
     pthread_mutex_lock(&s->mutex);
-    for (uint32_t i = from; i < to; i++)
-        if (s->state[i] == LOOP_READY) loop_command(&s->cores[i].loop, command);
+    for (uint32_t i = from; s->state && i < to; i++)
+        if (s->state[i] > LOOP_STARTING && s->state[i] < LOOP_FAILED)
+            loop_command(&s->cores[i].loop, command);
     pthread_mutex_unlock(&s->mutex);
 }
 
@@ -62,7 +64,7 @@ bool cores_await_end(struct torc_server *s, uint32_t from, uint32_t to, uint64_t
     struct timespec until = {(time_t)(deadline / NS_PER_S), (long)(deadline % NS_PER_S)};
     bool in_time = true;
     pthread_mutex_lock(&s->mutex);
-    while (in_time && count_ended(s, from, to) < to - from) {
+    while (s->state && in_time && count_ended(s, from, to) < to - from) {
         in_time = pthread_cond_timedwait(&s->changed, &s->mutex, &until) == 0;
     }
     pthread_mutex_unlock(&s->mutex);
@@ -75,14 +77,25 @@ void cores_detach(struct torc_server *s)
         if (s->cores[i].loop.thread) pthread_detach(s->cores[i].loop.thread);
 }
 
+/* Another thread may be about to post to a core, so their memory stays until others replace them.
+ */
+void cores_forget(struct torc_server *s)
+{
+    s->has_cores = false;
+    s->n_cores = s->n_all = 0;
+    free(s->state);
+    free(s->admin_descriptors);
+    s->state = NULL;
+    s->admin_descriptors = NULL;
+}
+
 /* ---- listening ---- */
 
-static int fail_listen(const struct sock_addr *addr, int err)
+static int fail_listen(struct torc_server *s, const struct sock_addr *addr, int err)
 {
     char text[SOCK_ADDR_TEXT];
     sock_addr_format(addr, text);
-    log_line("cannot listen on %s: %s", text, strerror(-err));
-    return err;
+    return server_fail(s, err, "cannot listen on %s: %s", text, strerror(-err));
 }
 
 static int is_taken(const struct sock_addr *addr)
@@ -92,22 +105,23 @@ static int is_taken(const struct sock_addr *addr)
 
 /* The kernel closes the sockets of a ring some time after its process has ended, so one that was
  * killed and started again finds its own addresses taken for a moment. */
-static int check_unused(const struct sock_addr *addr)
+static int check_unused(struct torc_server *s, const struct sock_addr *addr)
 {
     const struct timespec pause = {.tv_nsec = 10 * NS_PER_MS};
     uint64_t until = clock_ns() + TAKEN_RETRY_NS;
     int err;
     while ((err = is_taken(addr)) < 0 && clock_ns() < until) nanosleep(&pause, NULL);
-    return err < 0 ? fail_listen(addr, err) : 0;
+    return err < 0 ? fail_listen(s, addr, err) : 0;
 }
 
 /* With SO_REUSEPORT, another server on the same address would silently share the clients. */
-static int check_all_unused(const struct options *o)
+static int check_all_unused(struct torc_server *s)
 {
+    const struct options *o = s->options;
     int err = 0;
     for (uint32_t l = 0; l < o->n_listen && err == 0; l++)
-        if (o->given[l] < 0) err = check_unused(&o->listen[l]);
-    return err == 0 && o->has_admin ? check_unused(&o->admin) : err;
+        if (o->given[l] < 0) err = check_unused(s, &o->listen[l]);
+    return err == 0 && o->has_admin ? check_unused(s, &o->admin) : err;
 }
 
 /* `given`: the descriptor of a socket that the process was started with, or -1. */
@@ -118,7 +132,7 @@ static int add_listener(struct torc_server *s, struct core *c, struct sock_addr 
         fd = io_listen(s->engine, addr, s->options->backlog);
     else
         err = io_adopt(s->engine, given);
-    if (fd < 0 || err < 0) return fail_listen(addr, fd < 0 ? fd : err);
+    if (fd < 0 || err < 0) return fail_listen(s, addr, fd < 0 ? fd : err);
     err = sock_keep_alive(fd, &s->options->keepalive);
     if (err < 0) log_line("cannot set TCP keep-alive: %s; continuing without", strerror(-err));
     acceptor_add_listener(&c->acceptor, fd)->kept = given >= 0;
@@ -133,15 +147,16 @@ static int add_listeners(struct torc_server *s, struct core *c)
         acceptor_share_listeners(&c->acceptor, &s->cores[0].acceptor);
         return 0;
     }
-    for (uint32_t l = 0; l < o->n_listen; l++) {
+    int err = 0;
+    for (uint32_t l = 0; l < o->n_listen && err == 0; l++) {
         /* There is no SO_REUSEPORT for Unix sockets, and one that was given is one. */
         bool one = o->listen[l].sa.sa_family == AF_UNIX || o->given[l] >= 0;
         if (one && c != s->cores)
             acceptor_add_shared(&c->acceptor, &s->cores[0].acceptor.listener[l]);
-        else if (add_listener(s, c, &o->listen[l], o->given[l]) < 0)
-            return -1;
+        else
+            err = add_listener(s, c, &o->listen[l], o->given[l]);
     }
-    return 0;
+    return err;
 }
 
 static int compare(const void *a, const void *b)
@@ -156,7 +171,7 @@ static int set_apart_admin(struct torc_server *s)
     struct core *c = &s->cores[s->n_cores];
     uint32_t n = 0;
     int *keep = calloc(s->n_all + 1, sizeof *keep);
-    if (!keep) return -1;
+    if (!keep) return server_fail(s, -ENOMEM, "out of memory");
     for (uint32_t i = 0; i < s->n_all; i++) keep[n++] = s->cores[i].loop.config.wake_fd;
     keep[n++] = c->acceptor.listener[0].accept.listener;
     qsort(keep, n, sizeof *keep, compare);
@@ -170,10 +185,10 @@ static int set_apart_admin(struct torc_server *s)
 static int listen_all(struct torc_server *s)
 {
     struct options *o = s->options;
-    if (check_all_unused(o) < 0) return -1;
-    for (uint32_t i = 0; i < s->n_cores; i++)
-        if (add_listeners(s, &s->cores[i]) < 0) return -1;
-    return o->has_admin ? add_listener(s, &s->cores[s->n_cores], &o->admin, -1) : 0;
+    int err = check_all_unused(s);
+    for (uint32_t i = 0; i < s->n_cores && err == 0; i++) err = add_listeners(s, &s->cores[i]);
+    if (err < 0 || !o->has_admin) return err;
+    return add_listener(s, &s->cores[s->n_cores], &o->admin, -1);
 }
 
 /* ---- starting ---- */
@@ -185,6 +200,7 @@ static void init_core(struct torc_server *s, uint32_t i)
     bool admin = i == s->n_cores;
     c->limits = admin ? s->admin_limits : o->limits;
     c->router = admin ? s->admin_router : s->router;
+    if (!admin) c->hooks = (struct hooks){.list = s->hooks, .n = s->n_hooks};
     c->pool = s->pool;
     c->index = i;
     c->on_state = on_state;
@@ -243,11 +259,12 @@ static int init_recorder(const struct torc_server *s, struct core *c)
 static int init_cores(struct torc_server *s)
 {
     s->n_all = s->n_cores + s->options->has_admin;
+    free(s->cores);
     s->cores = aligned_alloc(64, s->n_all * sizeof *s->cores);
     s->state = calloc(s->n_all, sizeof *s->state);
     if (!s->cores || !s->state) {
         s->n_all = s->n_cores = 0;
-        return -1;
+        return server_fail(s, -ENOMEM, "out of memory");
     }
     memset(s->cores, 0, s->n_all * sizeof *s->cores);
     for (uint32_t i = 0; i < s->n_all; i++) {
@@ -258,29 +275,23 @@ static int init_cores(struct torc_server *s)
     for (uint32_t i = 0; i < s->n_cores; i++)
         if (init_ticks(s, &s->cores[i]) < 0 || init_root(s, &s->cores[i]) < 0 ||
             init_recorder(s, &s->cores[i]) < 0)
-            return -1;
+            return server_fail(s, -ENOMEM, "out of memory");
     return 0;
 }
 
-static void report_failed(const struct torc_server *s, uint32_t i)
+/* `more`: how many others have failed, too. */
+static int fail_core(struct torc_server *s, uint32_t i, uint32_t more)
 {
     const struct loop *l = &s->cores[i].loop;
-    char who[24] = "the admin side", why[512];
+    char who[24] = "the admin side", why[512], others[48] = "";
     if (i < s->n_cores) snprintf(who, sizeof who, "core %u", i);
-    if (!l->thread) {
-        log_line("%s cannot start its thread: %s%s", who, strerror(-l->error), l->refused_by);
-        return;
-    }
+    if (more) snprintf(others, sizeof others, "; cores that cannot either: %u", more);
+    if (!l->thread)
+        return server_fail(s, l->error, "%s cannot start its thread: %s%s%s", who,
+                           strerror(-l->error), l->refused_by, others);
     io_explain(&l->io, l->error, why, sizeof why);
-    log_line("%s cannot start its %s engine: %s", who, io_engine_name(s->engine), why);
-}
-
-/* The first tells enough: the others fail of the same. */
-static void report_first_failed(const struct torc_server *s)
-{
-    uint32_t i = 0;
-    while (s->state[i] != LOOP_FAILED) i++;
-    report_failed(s, i);
+    return server_fail(s, l->error, "%s cannot start its %s engine: %s%s", who,
+                       io_engine_name(s->engine), why, others);
 }
 
 static int prepare_all(struct torc_server *s)
@@ -288,15 +299,13 @@ static int prepare_all(struct torc_server *s)
     for (uint32_t i = 0; i < s->n_all; i++) {
         int err = loop_prepare(&s->cores[i].loop);
         if (err == 0) continue;
-        log_line("core %u cannot open an eventfd: %s", i, strerror(-err));
-        return -1;
+        return server_fail(s, err, "core %u cannot open an eventfd: %s", i, strerror(-err));
     }
     return s->options->has_admin ? set_apart_admin(s) : 0;
 }
 
-int cores_start(struct torc_server *s)
+static void start_threads(struct torc_server *s)
 {
-    if (init_cores(s) < 0 || listen_all(s) < 0 || prepare_all(s) < 0) return -1;
     pthread_mutex_lock(&s->mutex);
     for (uint32_t i = 0; i < s->n_all; i++) {
         int err = core_start(&s->cores[i]);
@@ -307,12 +316,82 @@ int cores_start(struct torc_server *s)
         s->cores[i].loop.error = err; /* otherwise the thread sets it */
         break;
     }
-    while (count_in_state(s, 0, s->n_all, LOOP_STARTING) > 0)
-        pthread_cond_wait(&s->changed, &s->mutex);
-    uint32_t failed = count_in_state(s, 0, s->n_all, LOOP_FAILED);
     pthread_mutex_unlock(&s->mutex);
-    if (failed) report_first_failed(s);
-    return failed ? -1 : 0;
+}
+
+static uint32_t count(struct torc_server *s, enum loop_state state)
+{
+    pthread_mutex_lock(&s->mutex);
+    uint32_t n = count_in_state(s, 0, s->n_all, state);
+    pthread_mutex_unlock(&s->mutex);
+    return n;
+}
+
+/* The index of a core whose start function has failed; n_all if there is none. */
+static uint32_t find_unprepared(struct torc_server *s)
+{
+    uint32_t i = 0;
+    pthread_mutex_lock(&s->mutex);
+    while (i < s->n_all && (s->state[i] != LOOP_PREPARED || s->cores[i].hooks.error == 0)) i++;
+    pthread_mutex_unlock(&s->mutex);
+    return i;
+}
+
+/* Whether there is something to wait for until all cores are prepared, or ready. */
+static bool is_starting(struct torc_server *s, bool stopped)
+{
+    if (count(s, LOOP_STARTING) > 0) return true;
+    return !stopped && count(s, LOOP_OPEN) > 0 && count(s, LOOP_FAILED) == 0 &&
+           find_unprepared(s) == s->n_all;
+}
+
+/* False if the server is stopped while start functions run. */
+static bool await_prepared(struct torc_server *s)
+{
+    bool stopped = false;
+    while (is_starting(s, stopped)) {
+        unsigned wanted = s->n_hooks > 0 && !stopped ? ASKED_STATE | ASKED_STOP : ASKED_STATE;
+        if (signals_take(&s->signals, wanted) & ASKED_STOP) stopped = true;
+    }
+    return !stopped;
+}
+
+static void serve_all(struct torc_server *s)
+{
+    for (uint32_t i = 0; i < s->n_cores; i++) core_serve(&s->cores[i]);
+    while (count(s, LOOP_PREPARED) > 0) signals_take(&s->signals, ASKED_STATE);
+}
+
+static int await_started(struct torc_server *s)
+{
+    bool prepared = await_prepared(s);
+    uint32_t failed = count(s, LOOP_FAILED), i = 0;
+    if (failed > 0) {
+        while (s->state[i] != LOOP_FAILED) i++;
+        return fail_core(s, i, failed - 1);
+    }
+    if (!prepared) {
+        s->status = 0;
+        return server_fail(s, -ESHUTDOWN, "the server was stopped before it was ready");
+    }
+    i = find_unprepared(s);
+    if (i < s->n_all) {
+        int err = s->cores[i].hooks.error;
+        return server_fail(s, err, "a start function has failed on core %u: %s", i, strerror(-err));
+    }
+    if (s->n_hooks > 0) serve_all(s);
+    return 0;
+}
+
+int cores_start(struct torc_server *s)
+{
+    int failed = init_cores(s);
+    if (failed == 0) failed = listen_all(s);
+    if (failed == 0) failed = prepare_all(s);
+    if (failed == 0 && !routing_freeze(s)) failed = server_fail(s, -ENOMEM, "out of memory");
+    if (failed < 0) return failed;
+    start_threads(s);
+    return await_started(s);
 }
 
 /* ---- ending ---- */

@@ -4,7 +4,7 @@
 #include "serve/server_state.h"
 
 /* Opens the listening sockets and starts every core; returns when each is ready or has failed. 0,
- * or -1 with the reason logged. */
+ * or server_fail. */
 int cores_start(struct torc_server *s);
 
 /* Sends a command to those of the cores `from` to `to` - 1 that are running. */
@@ -18,6 +18,9 @@ bool cores_broken(struct torc_server *s);
 
 /* Leaves the threads to end by themselves, if ever. */
 void cores_detach(struct torc_server *s);
+
+/* Forgets cores that have been joined. */
+void cores_forget(struct torc_server *s);
 
 /* Joins the threads and closes the listening sockets. Call when all cores have ended or failed. */
 void cores_join(struct torc_server *s);

@@ -23,17 +23,13 @@
 #define THREAD_SANITIZER 0
 #endif
 
-enum { CLOSE_MAX = 65536 };
+enum { CLOSE_MAX = 65536, ARENAS_KEPT = 1024 };
 
 /* ---- the thread ---- */
 
-static void pin(const struct loop *l)
+void loop_pin(struct loop *l)
 {
-    if (l->n_cpus == 0) return;
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    for (uint32_t i = 0; i < l->n_cpus; i++) CPU_SET(l->cpu[i], &set);
-    if (pthread_setaffinity_np(pthread_self(), sizeof set, &set) != 0)
+    if (l->n_cpus > 0 && !cpus_pin(l->cpu, l->n_cpus, &l->before_pin))
         log_line("cannot pin thread %s to CPU %u", l->name, l->cpu[0]);
 }
 
@@ -46,19 +42,43 @@ bool loop_has_jemalloc(void)
     return mallctl != NULL;
 }
 
+/* An arena stays for as long as the process: those of loops that have ended are used by others. */
+static pthread_mutex_t arenas_mutex = PTHREAD_MUTEX_INITIALIZER;
+static unsigned unused_arena[ARENAS_KEPT];
+static unsigned n_unused_arenas;
+
+static bool take_arena(unsigned *arena)
+{
+    size_t size = sizeof *arena;
+    pthread_mutex_lock(&arenas_mutex);
+    bool found = n_unused_arenas > 0;
+    if (found) *arena = unused_arena[--n_unused_arenas];
+    pthread_mutex_unlock(&arenas_mutex);
+    return found || mallctl("arenas.create", arena, &size, NULL, 0) == 0;
+}
+
+static void give_back_arena(const struct loop *l)
+{
+    static const char prefix[] = "arena.";
+    if (!l->decay[0]) return;
+    unsigned long arena = strtoul(l->decay + sizeof prefix - 1, NULL, 10);
+    pthread_mutex_lock(&arenas_mutex);
+    if (n_unused_arenas < ARENAS_KEPT) unused_arena[n_unused_arenas++] = (unsigned)arena;
+    pthread_mutex_unlock(&arenas_mutex);
+}
+
 /* Threads that serve one connection each share the arenas that jemalloc gives them, as there may be
  * hundreds; nor does each have a cache of what it has freed, which would take 40 KiB. */
 static void create_arena(struct loop *l)
 {
     unsigned arena;
-    size_t size = sizeof arena;
     bool cache = false;
     if (!mallctl) return;
     if (l->config.one_connection) {
         mallctl("thread.tcache.enabled", NULL, NULL, &cache, sizeof cache);
         return;
     }
-    if (mallctl("arenas.create", &arena, &size, NULL, 0) != 0) return;
+    if (!take_arena(&arena)) return;
     if (mallctl("thread.arena", NULL, NULL, &arena, sizeof arena) != 0) return;
     snprintf(l->decay, sizeof l->decay, "arena.%u.decay", arena);
 }
@@ -144,20 +164,21 @@ static void *run(void *arg)
     struct loop *l = arg;
     pthread_setname_np(pthread_self(), l->name);
     atomic_store(&l->tid, (int)syscall(SYS_gettid));
-    pin(l);
+    loop_pin(l);
     create_arena(l);
     block_signals(l);
     unshare_descriptors(l);
     l->error = io_open(&l->io, l->engine, &l->config);
     if (l->error < 0) {
+        give_back_arena(l);
         l->owner->state(l, LOOP_FAILED);
         return NULL;
     }
     l->io.user = l;
     l->io.on_wake = on_wake;
     l->io.on_turn_end = on_turn_end;
+    l->owner->state(l, LOOP_OPEN);
     l->owner->start(l);
-    l->owner->state(l, LOOP_READY);
     while (!is_finished(l) && !l->io.error) io_turn(&l->io);
     atomic_store(&l->tid, 0);
     l->error = l->io.error;
@@ -169,6 +190,7 @@ static void *run(void *arg)
     l->owner->state(l, LOOP_DONE);
     l->owner->end(l);
     io_close(&l->io);
+    give_back_arena(l);
     return NULL;
 }
 

@@ -2,6 +2,7 @@
 /* A loop: a thread, optionally pinned to a CPU, that runs an engine until it is commanded to stop.
  * Its owner decides what runs on it: a loop knows nothing of connections. */
 
+#include "base/cpus.h"
 #include "io/io.h"
 
 #include <pthread.h>
@@ -10,9 +11,18 @@
 /* In order of urgency; each command includes the ones before it. */
 enum loop_command { LOOP_RUN, LOOP_DRAIN, LOOP_ABORT };
 
-/* FAILED: the engine did not open. BROKEN: it failed later; its operations are still the kernel's,
- * so their memory stays as it is until the process ends. */
-enum loop_state { LOOP_STARTING, LOOP_READY, LOOP_FAILED, LOOP_BROKEN, LOOP_DONE };
+/* OPEN: so is the engine, and the owner starts. PREPARED and READY are the owner's, which reports
+ * them. FAILED: the engine did not open. BROKEN: it failed later; its operations are still the
+ * kernel's, so their memory stays as it is until the process ends. */
+enum loop_state {
+    LOOP_STARTING,
+    LOOP_OPEN,
+    LOOP_PREPARED,
+    LOOP_READY,
+    LOOP_FAILED,
+    LOOP_BROKEN,
+    LOOP_DONE
+};
 
 struct loop;
 
@@ -39,6 +49,7 @@ struct loop {
     char name[16];       /* of the thread */
     const uint16_t *cpu; /* to pin the thread to; n_cpus of them, or none */
     uint32_t n_cpus;
+    struct cpus_mask before_pin; /* the CPUs that it could use before */
     bool private_descriptors;
     int without;     /* a descriptor above 2 that the private table does not keep; or 0 */
     const int *only; /* if n_only > 0, what the private table keeps besides 0 to 2, in order */
@@ -68,6 +79,9 @@ static inline bool loop_is_stopping(const struct loop *l)
 {
     return l->command != LOOP_RUN;
 }
+
+/* On its thread: pins it to its CPUs, as it is from the start on; cpus_unpin undoes it. */
+void loop_pin(struct loop *l);
 
 /* Waits for the thread, if it was started, and closes what loop_prepare opened. */
 void loop_join(struct loop *l);

@@ -2,8 +2,6 @@
 
 #include "serve/mount.h"
 
-#include "base/log.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,17 +95,18 @@ int torc_static_dir(torc_server *s, const char *prefix, const char *dir)
     return add_redirect(s, prefix);
 }
 
-bool mounts_check(const struct torc_server *s)
+int mounts_check(struct torc_server *s)
 {
     const char *root = s->options->root;
     int err = root ? static_check(root) : 0;
-    if (err < 0) log_line("cannot open --root %s: %s", root, strerror(-err));
-    for (const struct mount *m = s->mounts; m && err == 0; m = m->next) {
+    if (err < 0) return server_fail(s, err, "cannot open --root %s: %s", root, strerror(-err));
+    for (const struct mount *m = s->mounts; m; m = m->next) {
         err = static_check(m->dir);
         if (err < 0)
-            log_line("cannot open %s, the directory of %s: %s", m->dir, m->prefix, strerror(-err));
+            return server_fail(s, err, "cannot open %s, the directory of %s: %s", m->dir, m->prefix,
+                               strerror(-err));
     }
-    return err == 0;
+    return 0;
 }
 
 void mounts_free(struct torc_server *s)

@@ -3,7 +3,7 @@
 
 #include "serve/server_state.h"
 
-/* Whether every directory can be opened now; logs the one that cannot. */
-bool mounts_check(const struct torc_server *s);
+/* Whether every directory can be opened now: 0, or server_fail. */
+int mounts_check(struct torc_server *s);
 
 void mounts_free(struct torc_server *s);

@@ -256,10 +256,16 @@ int options_read(struct option_set *s, int argc, char **argv)
     if (err < 0 || o->help || o->version) return err;
     if (o->json && !o->check) return option_fail(s, "--json needs --check");
     if (o->config) err = option_read_config(s, o->config);
-    if (err == 0) err = option_read_command(s, argc, argv, false);
-    if (err == 0) err = use_inherited(s);
+    return err == 0 ? option_read_command(s, argc, argv, false) : err;
+}
+
+int options_settle(struct option_set *s)
+{
+    struct options *o = options_get(s);
+    int err = use_inherited(s);
     if (err == 0) err = check_root(s);
     if (err < 0) return err;
+    options_limit_connections(o);
     set_modes(o);
     if (o->limits.proxies.protocol && !o->limits.proxies.trusted.n)
         return option_fail(s, "--proxy-protocol needs --trust-proxy: who may send its header");

@@ -42,6 +42,10 @@ int options_add(struct option_set *s, const char *name, const char *takes, const
  * 0, or -EINVAL and a message in options_error. */
 int options_read(struct option_set *s, int argc, char **argv);
 
+/* Once all values are set: derives the defaults that depend on others, and checks what has to go
+ * together. 0, or -EINVAL and a message in options_error. */
+int options_settle(struct option_set *s);
+
 /* The last error message, without a line end; "" if there was none. */
 static inline const char *options_error(const struct option_set *s)
 {

@@ -78,19 +78,24 @@ static int set_iowq_unbounded(struct option_set *s, const struct option *o, cons
     return 0;
 }
 
+void options_limit_connections(struct options *o)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) limit = (struct rlimit){1024, 1024};
+    uint64_t n = o->limits.max_conns;
+    if (o->derived_max_conns) n = options_descriptors_for_sockets(limit.rlim_cur);
+    if (n > CONNECTIONS_MAX) n = CONNECTIONS_MAX;
+    o->limits.max_conns = (uint32_t)n;
+    o->io.max_sockets = (uint32_t)(n < limit.rlim_max ? n : limit.rlim_max);
+}
+
 /* 0 derives the limit from the descriptor limit. */
 static int set_max_connections(struct option_set *s, const struct option *o, const char *text)
 {
     (void)o, (void)text;
     struct options *to = options_get(s);
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) limit = (struct rlimit){1024, 1024};
-    uint64_t n = to->limits.max_conns;
-    to->derived_max_conns = n == 0;
-    if (n == 0) n = options_descriptors_for_sockets(limit.rlim_cur);
-    if (n > CONNECTIONS_MAX) n = CONNECTIONS_MAX;
-    to->limits.max_conns = (uint32_t)n;
-    to->io.max_sockets = (uint32_t)(n < limit.rlim_max ? n : limit.rlim_max);
+    to->derived_max_conns = to->limits.max_conns == 0;
+    options_limit_connections(to);
     return 0;
 }
 

@@ -73,6 +73,8 @@ int options_set_proxy_field(struct option_set *s, const struct option *o, const 
 
 /* Adds all sockets of inherited.h to --listen. 0, or negative errno after option_fail. */
 int options_listen_inherited(struct option_set *s, const struct option *o);
+/* Derives the limit of connections from the descriptor limit as it is now, unless it is given. */
+void options_limit_connections(struct options *o);
 
 enum group {
     GROUP_SERVE,

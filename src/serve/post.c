@@ -51,7 +51,7 @@ int torc_post(torc_server *s, unsigned core, void (*fn)(void *arg), void *arg)
     if (!s->has_cores) return -ESHUTDOWN;
     if (core >= s->n_cores) return -EINVAL;
     struct core *c = &s->cores[core];
-    if (!c->is_ready) return -ESHUTDOWN;
+    if (!c->is_open) return -ESHUTDOWN;
     if (!take_place(c)) return -EAGAIN;
     int err = post(c, fn, arg);
     if (err < 0) atomic_fetch_sub(&c->n_posted, 1);

@@ -3,7 +3,6 @@
 #include "base/counter.h"
 #include "base/log.h"
 #include "http/visitor.h"
-#include "serve/backtrace.h"
 #include "serve/connections.h"
 #include "serve/effect.h"
 #include "serve/settings.h"
@@ -19,7 +18,6 @@
 int reload_prepare(struct torc_server *s, int argc, char **argv)
 {
     struct reload *r = &s->reload;
-    r->log_fd = -1;
     r->base = options_copy(s->set);
     r->argv = calloc((size_t)argc + 1, sizeof *r->argv);
     if (!r->base || !r->argv) return -ENOMEM;
@@ -30,12 +28,21 @@ int reload_prepare(struct torc_server *s, int argc, char **argv)
     return 0;
 }
 
-void reload_free(struct torc_server *s)
+void reload_end(struct torc_server *s)
 {
     struct reload *r = &s->reload;
     if (r->log_fd >= 0) close(r->log_fd);
     options_free(r->next);
-    if (s->now != s->set) options_free(s->now);
+    if (s->now != s->used) options_free(s->now);
+    r->log_fd = -1;
+    r->next = NULL;
+    s->now = s->used;
+}
+
+void reload_free(struct torc_server *s)
+{
+    struct reload *r = &s->reload;
+    reload_end(s);
     options_free(r->base);
     free(r->argv);
 }
@@ -51,7 +58,9 @@ static bool read_options(struct torc_server *s, struct option_set *next)
         log_line("reload refused: %s is not a regular file", path);
         return false;
     }
-    if (options_read(next, s->reload.argc, s->reload.argv) == 0) return true;
+    int err = options_read(next, s->reload.argc, s->reload.argv);
+    if (err == 0) err = options_settle(next);
+    if (err == 0) return true;
     log_line("reload refused: %s", options_error(next));
     return false;
 }
@@ -200,10 +209,7 @@ void reload_begin(struct torc_server *s)
         refuse_all(s, next);
         return;
     }
-    if (options_get(next)->stall_warn && !s->backtraces) {
-        backtrace_install();
-        s->backtraces = true;
-    }
+    if (options_get(next)->stall_warn) server_want_backtraces(s);
     start_changes(s, next);
 }
 
@@ -251,7 +257,7 @@ static void use(struct torc_server *s, struct option_set *next)
     pthread_mutex_lock(&s->mutex);
     s->now = next;
     pthread_mutex_unlock(&s->mutex);
-    if (was != s->set) options_free(was);
+    if (was != s->used) options_free(was);
 }
 
 void reload_finish(struct torc_server *s)

@@ -1,6 +1,6 @@
 #pragma once
 /* New settings for a server that runs: the config file is read again, checked, and refused whole or
- * taken by every core. All functions on the thread of torc_server_main. */
+ * taken by every core. Those that do so run on the control thread (life.c). */
 
 #include "serve/server_state.h"
 
@@ -13,5 +13,8 @@ int reload_prepare(struct torc_server *s, int argc, char **argv);
 void reload_begin(struct torc_server *s);
 void reload_finish(struct torc_server *s);
 
-/* Frees all of it; when no core runs. */
+/* Forgets the settings that have been loaded; when no core runs. */
+void reload_end(struct torc_server *s);
+
+/* Frees all of it. */
 void reload_free(struct torc_server *s);

@@ -50,6 +50,12 @@ bool routing_freeze(struct torc_server *s)
     return true;
 }
 
+/* A start that fails late has frozen them. */
+static bool may_add(const struct torc_server *s)
+{
+    return s->phase == SERVER_SETUP && !s->routes_frozen;
+}
+
 static int fail_started(struct torc_server *s, const char *what)
 {
     return server_fail(s, -EBUSY, "%s must be added before the server starts", what);
@@ -70,7 +76,7 @@ int torc_route(torc_server *s, const char *method, const char *pattern, torc_han
     const char *why = "";
     int m = method_of(method);
     if (m == NO_METHOD) return server_fail(s, -EINVAL, "unsupported method %s", method);
-    if (s->phase != SERVER_SETUP) return fail_started(s, "routes");
+    if (!may_add(s)) return fail_started(s, "routes");
     int err = router_add(s->router, m, slice_str(pattern), handler, arg, &why);
     return err < 0 ? server_fail(s, err, "route %s %s: %s", method, pattern, why) : 0;
 }
@@ -79,7 +85,7 @@ int torc_route_limit(torc_server *s, const char *method, const char *pattern,
                      const torc_route_limits *limits)
 {
     const size_t stack = limits->stack_size;
-    if (s->phase != SERVER_SETUP) return fail_started(s, "limits of a route");
+    if (!may_add(s)) return fail_started(s, "limits of a route");
     struct route *route = router_added(s->router, method_of(method), slice_str(pattern));
     if (!route) return server_fail(s, -ENOENT, "there is no route %s %s", method, pattern);
     if (route->limits) return server_fail(s, -EEXIST, "route %s %s has limits", method, pattern);
@@ -100,7 +106,7 @@ int torc_route_limit(torc_server *s, const char *method, const char *pattern,
 
 int torc_fallback(torc_server *s, torc_handler *handler, void *arg)
 {
-    if (s->phase != SERVER_SETUP) return fail_started(s, "a fallback");
+    if (!may_add(s)) return fail_started(s, "a fallback");
     int err = router_set_fallback(s->router, handler, arg);
     const char *why = err == -EEXIST ? "there is one already" : "it needs a handler";
     return err < 0 ? server_fail(s, err, "fallback: %s", why) : 0;
@@ -109,7 +115,7 @@ int torc_fallback(torc_server *s, torc_handler *handler, void *arg)
 int torc_use(torc_server *s, const char *prefix, torc_handler *handler, void *arg)
 {
     const char *why = "";
-    if (s->phase != SERVER_SETUP) return fail_started(s, "middleware");
+    if (!may_add(s)) return fail_started(s, "middleware");
     int err = middleware_add(s->middleware, slice_str(prefix), handler, arg, &why);
     return err < 0 ? server_fail(s, err, "middleware for %s: %s", prefix, why) : 0;
 }
@@ -117,14 +123,14 @@ int torc_use(torc_server *s, const char *prefix, torc_handler *handler, void *ar
 int torc_errors(torc_server *s, const char *prefix, torc_error_fn *fn, void *arg)
 {
     const char *why = "";
-    if (s->phase != SERVER_SETUP) return fail_started(s, "a function for errors");
+    if (!may_add(s)) return fail_started(s, "a function for errors");
     int err = error_handler_add(&s->error_handlers, slice_str(prefix), fn, arg, &why);
     return err < 0 ? server_fail(s, err, "errors of %s: %s", prefix, why) : 0;
 }
 
 int torc_on_end(torc_server *s, torc_end_fn *fn, void *arg)
 {
-    if (s->phase != SERVER_SETUP) return fail_started(s, "a function for ends");
+    if (!may_add(s)) return fail_started(s, "a function for ends");
     if (!fn) return server_fail(s, -EINVAL, "a function for ends is missing");
     struct end_fn *ends = realloc(s->ends, (s->n_ends + 1) * sizeof *ends);
     if (!ends) return server_fail(s, -ENOMEM, "out of memory");

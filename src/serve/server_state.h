@@ -1,6 +1,6 @@
 #pragma once
-/* The state of a server, shared by the files that implement it: server.c (life cycle), cores.c,
- * admin.c (admin listener) and check.c (--check). */
+/* The state of a server, shared by the files that implement it: server.c (set-up), life.c (life
+ * cycle), cores.c, admin.c (admin listener) and check.c (--check). */
 
 #include "files/static.h"
 #include "http/middleware.h"
@@ -20,8 +20,11 @@ enum server_phase {
     SERVER_READY,
     SERVER_DRAINING,
     SERVER_ENDED,
-    SERVER_ABANDONED, /* torc_server_main has returned, and a handler still holds its core */
+    SERVER_ABANDONED, /* it has ended, but a handler still holds its core */
 };
+
+/* What torc_server_main returns. ABANDONED: a handler or a job has not returned. */
+enum server_exit { EXIT_START = 1, EXIT_OPTIONS, EXIT_ENGINE, EXIT_ABANDONED };
 
 /* New settings, see reload.c. */
 struct reload {
@@ -32,17 +35,19 @@ struct reload {
     struct http_limits admin_limits;
     _Atomic uint32_t n_left;      /* cores that have not taken them */
     int log_fd;                   /* the new access log; -1: none */
-    uint64_t n_loaded, n_refused; /* counted by the main thread */
+    uint64_t n_loaded, n_refused; /* counted by the control thread */
 };
 
 struct torc_server {
     char *name;
     char *about;            /* for --help; NULL for none */
     bool serves_files_only; /* static files are mounted at "/" */
-    char error[256];
-    struct option_set *set;
-    struct options *options; /* of `set`: those that the server has started with */
-    struct option_set *now;  /* the settings in use: `set`, until others are loaded */
+    char error[1024];
+    struct option_set *set;            /* what the program and the command line have set */
+    struct option_set *used;           /* a copy, with which the server has started; NULL before */
+    struct options *options;           /* of `used` */
+    struct option_set *now;            /* the settings in use: `used`, until others are loaded */
+    char (*addresses)[SOCK_ADDR_TEXT]; /* of the listeners, then of the admin side, if any */
     struct reload reload;
     struct router *router;
     struct middleware *middleware;
@@ -54,10 +59,19 @@ struct torc_server {
     struct mount *mounts;           /* of torc_static_dir, see mount.c */
     struct static_files *files;     /* what the cores have open */
     const struct io_engine *engine;
-    _Atomic int phase; /* enum server_phase */
+    _Atomic int phase;        /* enum server_phase */
+    _Atomic bool has_read;    /* torc_server_parse was called */
+    _Atomic bool has_run;     /* torc_server_run was called */
+    _Atomic bool has_signals; /* which are torc's, in torc_server_run */
+    _Atomic bool backtraces;  /* backtrace_install was called */
     struct server_signals signals;
 
-    pthread_mutex_t mutex;   /* guards state[], and `now` for the admin core */
+    pthread_t control;   /* see life.c */
+    bool is_controlled;  /* it has not been joined */
+    int status;          /* the exit status, once the server has ended or could not start */
+    pthread_cond_t over; /* it has ended */
+
+    pthread_mutex_t mutex;   /* guards state[], `control`, `status`, and `now` for the admin core */
     pthread_cond_t changed;  /* of the monotonic clock */
     struct core *cores;      /* n_cores that serve, then the admin core, if any */
     enum loop_state *state;  /* by core */
@@ -66,17 +80,25 @@ struct torc_server {
     _Atomic bool has_cores;  /* for other threads: the fields above are set */
     struct router *admin_router;
     struct http_limits admin_limits;
-    uint32_t room;   /* connections that a core's engine has room for */
-    bool backtraces; /* backtrace_install was called */
+    uint32_t room; /* connections that a core's engine has room for */
     struct access_log *log;
     struct stall_watch stalls;
     struct tick_plan *ticks; /* what runs every so often */
     uint32_t n_ticks;
+    struct core_hook *hooks; /* what runs on each core before it serves, and after */
+    uint32_t n_hooks;
     struct metrics_plan *metrics; /* of the program */
     struct offload *pool;         /* of threads for work; while the server runs */
     uint64_t started_at;          /* ns */
     struct measures measures;     /* used on the admin core */
 };
+
+/* After something was printed for which the program was called: 1, as there is nothing more to do,
+ * or server_fail where it could not be written. */
+int server_printed(struct torc_server *s);
+
+/* Has backtraces written for --stall-warn, where the signals are torc's. */
+void server_want_backtraces(struct torc_server *s);
 
 /* Keeps a message for torc_server_error. Returns `err`. */
 int server_fail(struct torc_server *s, int err, const char *format, ...)

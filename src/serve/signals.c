@@ -23,7 +23,7 @@ static _Atomic unsigned handling;
 
 /* ---- asking ---- */
 
-void signals_ask(struct server_signals *w, enum request_bits what)
+void signals_ask(struct server_signals *w, unsigned what)
 {
     int saved = errno;
     atomic_fetch_or(&w->asked, what);
@@ -41,10 +41,10 @@ static void on_signal(int number)
     atomic_fetch_sub(&handling, 1);
 }
 
-unsigned signals_wait(struct server_signals *w)
+unsigned signals_take(struct server_signals *w, unsigned wanted)
 {
     for (;;) {
-        unsigned asked = atomic_fetch_and(&w->asked, ASKED_STOP);
+        unsigned asked = atomic_fetch_and(&w->asked, ~wanted | ASKED_STOP) & wanted;
         if (asked) return asked;
         sem_wait(&w->changed); /* or a signal has come */
     }
@@ -52,8 +52,14 @@ unsigned signals_wait(struct server_signals *w)
 
 /* ---- dispositions ---- */
 
-/* What a failed write to a pipe, or past the limit of a file's size, tells by its error, too. */
-static bool is_ignored(int number)
+/* What a failed write to a pipe, or past the limit of a file's size, tells by its error, too. Not
+ * SIG_IGN: a program that a handler executes would have that, but not a handler (execve(2)). */
+static void on_failed_write(int number)
+{
+    (void)number;
+}
+
+static bool is_of_writes(int number)
 {
     return number == SIGPIPE || number == SIGXFSZ;
 }
@@ -65,8 +71,8 @@ static void change_disposition(int i)
     struct sigaction ours = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
     sigemptyset(&ours.sa_mask);
     sigaction(watched[i], NULL, &found[i]);
-    if (is_ignored(watched[i])) ours.sa_handler = SIG_IGN;
-    if (is_ignored(watched[i]) && found[i].sa_handler != SIG_DFL) return;
+    if (is_of_writes(watched[i])) ours.sa_handler = on_failed_write;
+    if (is_of_writes(watched[i]) && found[i].sa_handler != SIG_DFL) return;
     if (sigaction(watched[i], &ours, NULL) < 0 && watched[i] == SIGTERM)
         log_line("cannot catch signals: %s; SIGTERM ends the server without a drain",
                  strerror(errno));
@@ -76,7 +82,7 @@ static void restore_disposition(int i)
 {
     struct sigaction now;
     sigaction(watched[i], NULL, &now);
-    void (*ours)(int) = is_ignored(watched[i]) ? SIG_IGN : on_signal;
+    void (*ours)(int) = is_of_writes(watched[i]) ? on_failed_write : on_signal;
     if (now.sa_handler == ours) sigaction(watched[i], &found[i], NULL);
 }
 

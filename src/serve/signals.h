@@ -1,6 +1,6 @@
 #pragma once
-/* What a running server is asked to do, by signals or by the program. The dispositions of the
- * signals are changed while at least one server runs, and restored afterwards. Handlers rather than
+/* What a server is asked to do, by signals or by the program. The dispositions of the signals are
+ * changed while at least one server watches them, and restored afterwards. Handlers rather than
  * blocked signals: a thread that the program started earlier may receive the signal. */
 
 #include <semaphore.h>
@@ -8,8 +8,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-/* TAKEN: the cores have taken new settings. */
-enum request_bits { ASKED_STOP = 1, ASKED_RELOAD = 2, ASKED_TAKEN = 4 };
+/* TAKEN: the cores have taken new settings. STATE: the state of a core has changed. */
+enum request_bits { ASKED_STOP = 1, ASKED_RELOAD = 2, ASKED_TAKEN = 4, ASKED_STATE = 8 };
 
 struct server_signals {
     sem_t changed;          /* no descriptor: a thread may have a table without it */
@@ -21,16 +21,17 @@ void signals_init(struct server_signals *w);
 void signals_free(struct server_signals *w);
 
 /* Directs SIGTERM and SIGINT (stop) and SIGHUP (reload) to `w` as well and unblocks them in the
- * calling thread; ignores SIGPIPE and SIGXFSZ unless the program handles them. False if more
- * servers run than there is room for. */
+ * calling thread; gives SIGPIPE and SIGXFSZ a handler that does nothing unless the program handles
+ * them. False if more servers run than there is room for. */
 bool signals_watch(struct server_signals *w);
 
 /* Undoes signals_watch, in the same thread. A disposition that the program has changed meanwhile
  * stays. */
 void signals_unwatch(struct server_signals *w);
 
-/* Asks for something. Async-signal-safe. */
-void signals_ask(struct server_signals *w, enum request_bits what);
+/* Asks for something, of enum request_bits. Async-signal-safe. */
+void signals_ask(struct server_signals *w, unsigned what);
 
-/* Waits until something is asked, and takes it: enum request_bits. A stop is never taken back. */
-unsigned signals_wait(struct server_signals *w);
+/* Waits until something of `wanted` is asked, and takes that: enum request_bits. A stop is never
+ * taken back. For one thread at a time. */
+unsigned signals_take(struct server_signals *w, unsigned wanted);

@@ -5,6 +5,7 @@
 #include "files/static.h"
 #include "http/trial.h"
 #include "serve/mount.h"
+#include "serve/needs.h"
 #include "serve/routing.h"
 #include "serve/server_state.h"
 
@@ -23,6 +24,7 @@ struct torc_test {
     struct trial *trial; /* the last request; NULL before the first */
     struct wheel_timer timer;
     int cancel_with; /* when it fires */
+    bool hooks_started;
     struct io_post begin;
     const torc_test_request *request; /* that begins */
     slice head;
@@ -62,15 +64,15 @@ static int open_parts(struct torc_test *t)
     struct core *c = &t->core;
     const struct options *o = s->options;
     struct file_cache_limits limits = {o->file_cache, o->file_cache_ttl};
-    if (!mounts_check(s))
-        return server_fail(s, -ENOENT, "a directory of static files cannot be opened");
+    int err = mounts_check(s);
+    if (err < 0) return err;
     s->files = static_open(&limits, 1);
     c->pool = offload_new(options_work_threads(o), o->work_queue);
     if (o->root) c->root = core_root_new(o->root);
     if (!s->files || !c->pool || (o->root && !c->root) || !routing_freeze(s))
         return server_fail(s, -ENOMEM, "out of memory");
     c->files = static_core_of(s->files, 0);
-    int err = open_engine(&c->loop.io, o);
+    err = open_engine(&c->loop.io, o);
     return err < 0 ? server_fail(s, err, "no engine can be opened: %s", strerror(-err)) : 0;
 }
 
@@ -89,8 +91,33 @@ static void enter(struct torc_test *t)
     c->http.user = c;
     s->cores = c;
     s->n_cores = 1;
-    s->has_cores = c->is_ready = true;
+    s->has_cores = c->is_open = true;
     s->phase = SERVER_READY;
+}
+
+static void on_hooks_started(struct hooks *h)
+{
+    struct torc_test *t = container_of(h, struct torc_test, core.hooks);
+    t->hooks_started = true;
+}
+
+static void on_start_hooks(struct io_post *p)
+{
+    struct torc_test *t = container_of(p, struct torc_test, begin);
+    hooks_start(&t->core.hooks, &t->core.http, on_hooks_started);
+}
+
+/* Runs what a core runs before it serves. */
+static int run_start_functions(struct torc_test *t)
+{
+    struct core *c = &t->core;
+    const struct torc_server *s = t->server;
+    c->hooks = (struct hooks){.list = s->hooks, .n = s->n_hooks};
+    if (s->n_hooks == 0) return 0;
+    t->begin.fn = on_start_hooks;
+    int err = io_post(&c->loop.io, &t->begin);
+    while (err == 0 && !t->hooks_started) io_turn(&c->loop.io);
+    return err < 0 ? err : c->hooks.error;
 }
 
 static void free_parts(struct torc_test *t)
@@ -100,12 +127,12 @@ static void free_parts(struct torc_test *t)
     if (s->files) static_close(s->files);
     s->files = NULL;
     core_root_release(t->core.root);
+    needs_forget(s);
     free(t);
 }
 
 torc_test *torc_test_open(torc_server *s)
 {
-    char *argv[] = {s->name, NULL};
     int phase = SERVER_SETUP;
     if (!atomic_compare_exchange_strong(&s->phase, &phase, SERVER_STARTING)) {
         server_fail(s, -EBUSY, "the server was started before");
@@ -119,8 +146,7 @@ torc_test *torc_test_open(torc_server *s)
     }
     memset(t, 0, sizeof *t);
     t->server = s;
-    int err = options_read(s->set, 1, argv);
-    if (err < 0) server_fail(s, err, "%s", options_error(s->set));
+    int err = needs_options(s);
     if (err == 0) err = open_parts(t);
     if (err < 0) {
         if (t->core.pool) offload_stop(t->core.pool, 0);
@@ -128,7 +154,11 @@ torc_test *torc_test_open(torc_server *s)
         return NULL;
     }
     enter(t);
-    return t;
+    err = run_start_functions(t);
+    if (err == 0) return t;
+    server_fail(s, err, "a start function has failed: %s", strerror(-err));
+    torc_test_close(t);
+    return NULL;
 }
 
 /* ---- closing ---- */
@@ -152,7 +182,9 @@ void torc_test_close(torc_test *t)
     struct io *io = &t->core.loop.io;
     free_last(t);
     t->core.http.draining = true;
-    while (!(http_stop(&t->core.http) && io_idle(io) && io_close_inbox(io))) io_turn(io);
+    while (!(hooks_stop(&t->core.hooks, &t->core.http) && http_stop(&t->core.http) && io_idle(io) &&
+             io_close_inbox(io)))
+        io_turn(io);
     http_close(&t->core.http);
     io_close(io);
     s->has_cores = false;

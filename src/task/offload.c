@@ -13,11 +13,12 @@
 #include <string.h>
 
 struct offload {
-    pthread_mutex_t mutex;   /* guards all but `cpus`, the limits and hooks, which do not change */
+    pthread_mutex_t mutex;   /* guards all but what the threads begin with and the limits */
     pthread_cond_t work;     /* something is queued, or the pool stops */
     pthread_cond_t left;     /* a thread has left; of the monotonic clock */
     struct list queue;       /* jobs, oldest first */
     struct cpus_mask cpus;   /* that the threads may use */
+    sigset_t signals;        /* that they block */
     uint32_t max, queue_max; /* threads, jobs that wait */
     void (*begin)(void), (*end)(void); /* of each thread; or NULL */
     uint32_t created;                  /* threads to join */
@@ -94,15 +95,12 @@ static void *serve(void *arg)
     return NULL;
 }
 
-/* The program's signals are for its own threads; those of a fault are the faulting thread's, and
- * blocked they would end the process without a word. 0 or an errno. */
+/* Not with a mask of its own: a program that a job executes would block the signals, too. 0 or an
+ * errno. */
 static int create_thread(struct offload *p)
 {
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
-    sigset_t all, before;
-    sigfillset(&all);
-    for (size_t i = 0; i < ARRAY_LEN(faults); i++) sigdelset(&all, faults[i]);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    sigset_t before;
+    pthread_sigmask(SIG_SETMASK, &p->signals, &before);
     int err = pthread_create(&p->thread[p->created], NULL, serve, p);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return err;
@@ -204,6 +202,7 @@ struct offload *offload_new(uint32_t threads, uint32_t queue)
     cond_init_monotonic(&p->left);
     list_init(&p->queue);
     cpus_mask_get(&p->cpus);
+    pthread_sigmask(SIG_BLOCK, NULL, &p->signals);
     p->max = threads;
     p->queue_max = queue;
     return p;

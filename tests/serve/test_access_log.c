@@ -33,6 +33,8 @@ enum {
     EACH = 12000, /* lines per producer */
 };
 
+static char why[256]; /* of access_log_open */
+
 /* ---- requests without a connection ---- */
 
 struct fixture {
@@ -154,7 +156,7 @@ static void await_size(const char *path, off_t size)
 
 static struct access_log *open_log(const char *path, enum log_format format)
 {
-    struct access_log *log = access_log_open(path, format, 1, ACCESS_FLUSH_MS);
+    struct access_log *log = access_log_open(path, format, 1, ACCESS_FLUSH_MS, why, sizeof why);
     assert_non_null(log);
     return log;
 }
@@ -431,7 +433,7 @@ static void concurrent_producers_write_whole_lines(void **state)
     (void)state;
     struct producer p[PRODUCERS];
     struct access_log *log =
-        access_log_open(in_dir("log"), LOG_COMBINED, PRODUCERS, ACCESS_FLUSH_MS);
+        access_log_open(in_dir("log"), LOG_COMBINED, PRODUCERS, ACCESS_FLUSH_MS, why, sizeof why);
     assert_non_null(log);
     for (unsigned i = 0; i < PRODUCERS; i++) {
         p[i] = (struct producer){.ring = access_log_buffer(log, i), .name = i};
@@ -479,7 +481,7 @@ static void thread_is_woken_before_the_buffer_is_full(void **state)
 {
     (void)state;
     const char *path = in_dir("log");
-    struct access_log *log = access_log_open(path, LOG_COMBINED, 1, -1);
+    struct access_log *log = access_log_open(path, LOG_COMBINED, 1, -1, why, sizeof why);
     assert_non_null(log);
     struct access_log_buffer *ring = access_log_buffer(log, 0);
     unsigned number = 100000;
@@ -679,7 +681,8 @@ static void writes_to_stdout(void **state)
     int saved = dup(STDOUT_FILENO), fd = open(in_dir("log"), O_WRONLY | O_CREAT, 0600);
     assert_true(saved >= 0 && fd >= 0);
     dup2(fd, STDOUT_FILENO);
-    struct access_log *log = access_log_open("-", LOG_COMBINED, 1, ACCESS_FLUSH_MS);
+    struct access_log *log =
+        access_log_open("-", LOG_COMBINED, 1, ACCESS_FLUSH_MS, why, sizeof why);
     if (log) {
         add_numbered(access_log_buffer(log, 0), 0, 0);
         access_log_reopen(log); /* no effect on stdout */
@@ -699,9 +702,11 @@ static void failure_to_open_sets_errno(void **state)
 {
     (void)state;
     errno = 0;
-    assert_null(access_log_open("/no/such/dir/log", LOG_JSON, 2, ACCESS_FLUSH_MS));
+    assert_null(access_log_open("/no/such/dir/log", LOG_JSON, 2, ACCESS_FLUSH_MS, why, sizeof why));
     assert_int_equal(errno, ENOENT);
-    assert_null(access_log_open(dir, LOG_JSON, 2, ACCESS_FLUSH_MS));
+    assert_string_equal(why,
+                        "cannot open --access-log /no/such/dir/log: No such file or directory");
+    assert_null(access_log_open(dir, LOG_JSON, 2, ACCESS_FLUSH_MS, why, sizeof why));
     assert_int_equal(errno, EISDIR);
 }
 
@@ -814,7 +819,7 @@ static void fifo_without_reader_cannot_be_opened(void **state)
     (void)state;
     const char *path = in_dir("fifo");
     assert_int_equal(mkfifo(path, 0600), 0);
-    assert_null(access_log_open(path, LOG_COMBINED, 1, ACCESS_FLUSH_MS));
+    assert_null(access_log_open(path, LOG_COMBINED, 1, ACCESS_FLUSH_MS, why, sizeof why));
     assert_int_equal(errno, ENXIO);
     unlink(path);
 }

@@ -61,7 +61,9 @@ static int read_command(const char *word, ...)
         argv[argc++] = (char *)(uintptr_t)word;
     }
     va_end(args);
-    return options_read(set, argc, argv);
+    int err = options_read(set, argc, argv);
+    return err < 0 || options_get(set)->help || options_get(set)->version ? err
+                                                                          : options_settle(set);
 }
 
 #define READ(...)  read_command(__VA_ARGS__, NULL)

@@ -42,6 +42,8 @@ class Example:
         quiet(["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--destdir", str(top / "root")])
         [pc] = (top / "root").rglob("torc.pc")
         self.libdir = pc.parent.parent
+        [header] = (top / "root").rglob("torc.h")
+        self.include = header.parent
         env = dict(os.environ, PKG_CONFIG_SYSROOT_DIR=str(top / "root"), PKG_CONFIG_PATH=str(pc.parent))
         for package in packages:
             if subprocess.run(["pkg-config", "--exists", package], env=env).returncode != 0:

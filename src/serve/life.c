@@ -1,0 +1,190 @@
+/* The life cycle of a server. torc_server_start returns once it serves. From then on a thread of
+ * the server's own, the control thread, waits for what is asked of it, and ends it: others may wait
+ * for that (torc_server_join), but need not. */
+
+#include "serve/life.h"
+
+#include "base/limit.h"
+#include "base/log.h"
+#include "base/stdio.h"
+#include "serve/check.h"
+#include "serve/cores.h"
+#include "serve/needs.h"
+#include "serve/process.h"
+#include "serve/reload.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Time that handlers have to return once they are cancelled, when the drain has timed out. */
+#define ABORT_GRACE_NS (2 * NS_PER_S)
+
+/* ---- the end ---- */
+
+static bool abandon(const char *what)
+{
+    log_line("a %s did not return after cancellation; stopping without it", what);
+    return false;
+}
+
+/* False if a handler or a job has not returned even after it was cancelled. */
+static bool drain(struct torc_server *s)
+{
+    uint64_t until = clock_ns() + (s->now ? options_get(s->now)->drain_timeout : 0);
+    cores_command(s, 0, s->n_cores, LOOP_DRAIN);
+    if (!cores_await_end(s, 0, s->n_cores, until)) {
+        log_line("drain exceeded --drain-timeout; aborting the remaining connections");
+        cores_command(s, 0, s->n_cores, LOOP_ABORT);
+    }
+    cores_command(s, s->n_cores, s->n_all, LOOP_ABORT);
+    if (!cores_await_end(s, 0, s->n_all, clock_ns() + ABORT_GRACE_NS)) return abandon("handler");
+    if (cores_broken(s)) return true;
+    uint64_t now = clock_ns();
+    return needs_close_pool(s, (now > until ? now : until) + ABORT_GRACE_NS) || abandon("job");
+}
+
+/* Ends the cores and all they use. False where that has to stay: a handler or a job has not
+ * returned, or the kernel may still write to what a broken core has submitted. */
+static bool end_all(struct torc_server *s)
+{
+    bool drained = drain(s);
+    stall_stop(&s->stalls);
+    process_end();
+    if (!drained) s->status = EXIT_ABANDONED;
+    if (drained && cores_broken(s)) s->status = EXIT_START;
+    if (!drained || cores_broken(s)) return false;
+    cores_join(s);
+    needs_close_files(s);
+    return true;
+}
+
+/* An abandoned handler or job may have returned since. */
+static bool reclaim(struct torc_server *s)
+{
+    if (cores_broken(s) || !cores_await_end(s, 0, s->n_all, 0)) return false;
+    if (!needs_close_pool(s, 0)) return false;
+    cores_join(s);
+    needs_close_files(s);
+    return true;
+}
+
+/* ---- the start ---- */
+
+/* Leaves the server as it was before the start, but for what a core left behind still uses. */
+static void undo(struct torc_server *s)
+{
+    bool ended = end_all(s);
+    if (ended) {
+        cores_forget(s);
+        needs_forget(s);
+    }
+    s->phase = ended ? SERVER_SETUP : SERVER_ABANDONED;
+}
+
+/* Returns when SIGTERM, SIGINT or torc_server_stop asks the server to stop. A reload that is asked
+ * for while one is under way follows it. */
+static void wait_for_stop(struct torc_server *s)
+{
+    const unsigned all = ASKED_STOP | ASKED_RELOAD | ASKED_TAKEN;
+    bool again = false;
+    for (unsigned asked; !((asked = signals_take(&s->signals, all)) & ASKED_STOP);) {
+        if (asked & ASKED_TAKEN) reload_finish(s);
+        again |= asked & ASKED_RELOAD;
+        if (!again || s->reload.next) continue;
+        again = false;
+        reload_begin(s);
+    }
+}
+
+static void *control(void *arg)
+{
+    struct torc_server *s = arg;
+    pthread_setname_np(pthread_self(), "torc-control");
+    wait_for_stop(s);
+    s->phase = SERVER_DRAINING;
+    int phase = end_all(s) ? SERVER_ENDED : SERVER_ABANDONED;
+    pthread_mutex_lock(&s->mutex);
+    s->phase = phase;
+    pthread_cond_broadcast(&s->over);
+    pthread_mutex_unlock(&s->mutex);
+    return NULL;
+}
+
+/* It inherits the mask of signals, as the cores do. */
+static int start_control(struct torc_server *s)
+{
+    int err = pthread_create(&s->control, NULL, control, s);
+    s->is_controlled = err == 0;
+    if (err == 0) return 0;
+    return server_fail(s, -err, "cannot start the control thread: %s%s", strerror(err),
+                       limit_of_thread(err));
+}
+
+static int serve(struct torc_server *s)
+{
+    int phase = SERVER_STARTING, err = needs_open(s);
+    s->started_at = clock_ns();
+    if (err == 0) err = cores_start(s);
+    if (err == 0) err = needs_note_addresses(s);
+    if (err < 0) return err;
+    measures_begin(&s->measures, s->cores, s->n_cores, io_holds_thread(s->engine), s->started_at);
+    if (s->options->stall_warn)
+        stall_start(&s->stalls, s->cores, s->n_cores, s->options->stall_warn);
+    s->status = 0;
+    err = start_control(s);
+    if (err < 0) s->status = EXIT_START;
+    if (err == 0)
+        atomic_compare_exchange_strong(&s->phase, &phase, SERVER_READY); /* or it drains */
+    return err;
+}
+
+int torc_server_start(torc_server *s)
+{
+    int phase = SERVER_SETUP;
+    if (!atomic_compare_exchange_strong(&s->phase, &phase, SERVER_STARTING)) return -EBUSY;
+    stdio_reserve(); /* the program may have closed what torc_server_new found, as a daemon does */
+    process_begin();
+    s->status = EXIT_START;
+    int err = needs_options(s);
+    if (err == 0) err = needs_engine(s);
+    if (err == 0) err = s->options->check ? server_check(s) : serve(s);
+    if (err != 0) undo(s);
+    return err;
+}
+
+/* ---- waiting ---- */
+
+int torc_server_join(torc_server *s)
+{
+    if (s->phase < SERVER_READY) return -EINVAL;
+    pthread_mutex_lock(&s->mutex);
+    while (s->phase < SERVER_ENDED) pthread_cond_wait(&s->over, &s->mutex);
+    if (s->is_controlled) pthread_join(s->control, NULL); /* it is done with the mutex */
+    s->is_controlled = false;
+    int status = s->status;
+    pthread_mutex_unlock(&s->mutex);
+    return status;
+}
+
+bool life_end(struct torc_server *s)
+{
+    if (s->is_controlled) {
+        torc_server_stop(s);
+        torc_server_join(s);
+    }
+    if (s->phase != SERVER_ABANDONED || reclaim(s)) return true;
+    cores_detach(s);
+    if (s->pool) offload_detach(s->pool);
+    return false;
+}
+
+void torc_server_stop(torc_server *s)
+{
+    signals_ask(&s->signals, ASKED_STOP);
+}
+
+void torc_server_reload(torc_server *s)
+{
+    signals_ask(&s->signals, ASKED_RELOAD);
+}

@@ -1,0 +1,170 @@
+#include "serve/needs.h"
+
+#include "base/log.h"
+#include "http/visitor.h"
+#include "serve/admin.h"
+#include "serve/connections.h"
+#include "serve/effect.h"
+#include "serve/mount.h"
+#include "serve/overflow.h"
+#include "serve/reload.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+/* ---- options ---- */
+
+int needs_options(struct torc_server *s)
+{
+    s->used = s->now = options_copy(s->set);
+    if (!s->used) return server_fail(s, -ENOMEM, "out of memory");
+    s->options = options_get(s->used);
+    if (options_settle(s->used) == 0) return 0;
+    s->status = EXIT_OPTIONS;
+    return server_fail(s, -EINVAL, "%s", options_error(s->used));
+}
+
+void needs_forget(struct torc_server *s)
+{
+    reload_end(s);
+    options_free(s->used);
+    router_free(s->admin_router);
+    free(s->addresses);
+    measures_end(&s->measures);
+    s->used = s->now = NULL;
+    s->options = NULL;
+    s->admin_router = NULL;
+    s->addresses = NULL;
+}
+
+/* ---- the engine ---- */
+
+/* Whether the descriptor limit, which a ring's table of sockets may not exceed, has room for it. */
+static bool table_fits(void)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > ACCEPTOR_SPARE;
+}
+
+/* The last one is the error where no engine is left: it is kept until that is known. */
+static void note_line(void *arg, const char *line)
+{
+    char **last = arg;
+    if (*last) log_line("%s", *last);
+    free(*last);
+    *last = strdup(line);
+}
+
+int needs_engine(struct torc_server *s)
+{
+    struct options *o = s->options;
+    char *line = NULL;
+    int err;
+    options_divide(o);
+    o->io.ordinary = o->access_log || http_limits_clients(&o->limits) || !table_fits();
+    o->io.peers = !s->serves_files_only || o->config || o->limits.proxies.trusted.n;
+    o->io.rings = o->n_cpus + o->has_admin;
+    s->engine = io_choose(o->engine, &o->io, note_line, &line, &err);
+    if (!s->engine) {
+        s->status = EXIT_ENGINE;
+        server_fail(s, err, "%s", line ? line : strerror(-err));
+    } else if (line) {
+        log_line("%s", line);
+    }
+    free(line);
+    if (!s->engine) return err;
+    if (o->io.walk && (o->root || s->mounts))
+        log_line(
+            "openat2 is not permitted, as by a seccomp profile or RestrictSUIDSGID= of systemd; "
+            "static files are opened step by step instead, which takes longer");
+    s->n_cores = io_holds_thread(s->engine) ? o->threads : o->n_cpus;
+    effect_log(s->used, s->engine);
+    connections_begin(s);
+    return 0;
+}
+
+/* ---- files, jobs, the admin side ---- */
+
+/* Threads that serve one connection each share what --file-cache gives each CPU. */
+static uint32_t files_per_core(const struct torc_server *s)
+{
+    const struct options *o = s->options;
+    if (!io_holds_thread(s->engine)) return o->file_cache;
+    uint32_t share = o->file_cache * o->n_cpus / s->n_cores;
+    return share ? share : 1;
+}
+
+static int open_files(struct torc_server *s)
+{
+    const struct options *o = s->options;
+    struct file_cache_limits limits = {files_per_core(s), o->file_cache_ttl};
+    char why[512];
+    if (!o->root && s->serves_files_only)
+        log_line("no --root given: every request will be answered with 404");
+    int err = mounts_check(s);
+    if (err < 0) return err;
+    s->files = static_open(&limits, s->n_cores);
+    if (!s->files)
+        return server_fail(s, -ENOMEM, "no memory for the cache of open files (--file-cache)");
+    if (!o->access_log) return 0;
+    s->log = access_log_open(o->access_log, o->access_log_format, s->n_cores, ACCESS_FLUSH_MS, why,
+                             sizeof why);
+    return s->log ? 0 : server_fail(s, -errno, "%s", why);
+}
+
+void needs_close_files(struct torc_server *s)
+{
+    if (s->log) access_log_close(s->log);
+    if (s->files) static_close(s->files);
+    s->log = NULL;
+    s->files = NULL;
+}
+
+static void begin_work(void)
+{
+    overflow_begin(NULL);
+}
+
+static int open_pool(struct torc_server *s)
+{
+    const struct options *o = s->options;
+    s->pool = offload_new(options_work_threads(o), o->work_queue);
+    if (!s->pool) return server_fail(s, -ENOMEM, "out of memory");
+    offload_set_hooks(s->pool, begin_work, overflow_end);
+    /* A thread that a core starts shares the core's descriptors, if it has a table of its own. */
+    if (o->private_descriptors) offload_start_all(s->pool);
+    return 0;
+}
+
+bool needs_close_pool(struct torc_server *s, uint64_t deadline)
+{
+    if (s->pool && !offload_stop(s->pool, deadline)) return false;
+    offload_free(s->pool);
+    s->pool = NULL;
+    return true;
+}
+
+static int open_admin(struct torc_server *s)
+{
+    if (!s->options->has_admin || (s->admin_router = admin_routes(s))) return 0;
+    return server_fail(s, -ENOMEM, "out of memory");
+}
+
+int needs_note_addresses(struct torc_server *s)
+{
+    const struct options *o = s->options;
+    s->addresses = calloc(o->n_listen + 1, sizeof *s->addresses);
+    if (!s->addresses) return server_fail(s, -ENOMEM, "out of memory");
+    for (uint32_t i = 0; i < o->n_listen; i++) sock_addr_format(&o->listen[i], s->addresses[i]);
+    if (o->has_admin) sock_addr_format(&o->admin, s->addresses[o->n_listen]);
+    return 0;
+}
+
+int needs_open(struct torc_server *s)
+{
+    int err = open_files(s);
+    if (err == 0) err = open_admin(s);
+    return err == 0 ? open_pool(s) : err;
+}

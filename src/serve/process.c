@@ -1,0 +1,59 @@
+#include "serve/process.h"
+
+#include "base/cpus.h"
+
+#include <pthread.h>
+#include <sys/resource.h>
+
+static pthread_mutex_t mutex =
+    PTHREAD_MUTEX_INITIALIZER; /* guards n_servers and changes of found */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static unsigned n_servers;
+static rlim_t found; /* the soft limit */
+
+static void restore_limit(void)
+{
+    struct rlimit limit;
+    if (n_servers == 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
+    if (limit.rlim_cur != limit.rlim_max || found >= limit.rlim_max) return;
+    limit.rlim_cur = found;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* The child has one thread, and takes no lock. */
+static void in_child(void)
+{
+    restore_limit();
+    cpus_unpin();
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, in_child);
+}
+
+static void raise_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
+    found = limit.rlim_cur;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void process_begin(void)
+{
+    pthread_once(&once, watch_forks);
+    pthread_mutex_lock(&mutex);
+    if (n_servers == 0) raise_limit();
+    n_servers++;
+    pthread_mutex_unlock(&mutex);
+}
+
+void process_end(void)
+{
+    pthread_mutex_lock(&mutex);
+    if (n_servers == 1) restore_limit();
+    n_servers--;
+    pthread_mutex_unlock(&mutex);
+}
