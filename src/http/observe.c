@@ -5,6 +5,7 @@
 #include "http/h1_exchange.h"
 #include "http/handler.h"
 #include "http/response.h"
+#include "http/trace.h"
 
 #include <string.h>
 
@@ -38,10 +39,29 @@ static void note_as(struct torc_req *rq, enum event kind, const struct route *ro
     rq->exchange = &rq->ctx->noted_exchange;
 }
 
+/* Right after the first record of its request, which is the last one and has no room for it. */
+static void record_trace(struct recorder *r, const struct trace *t)
+{
+    struct record *to = r->next;
+    record_set(to, WORD_KIND, event_word(EVENT_TRACE, 0));
+    record_set(to, WORD_ID, (uint32_t)(r->written - 1));
+    record_set(to, WORD_A, t->id[0]);
+    record_set(to, WORD_B, t->id[1]);
+    record_set(to, WORD_PARENT, t->parent);
+    recorder_add_now(r);
+}
+
+static void note_trace(struct torc_req *rq)
+{
+    struct trace t;
+    if (trace_of(&rq->head, &t)) record_trace(&rq->ctx->recorder, &t);
+}
+
 static void note_head(struct torc_req *rq, const struct route *route)
 {
     note_as(rq, EVENT_HEAD, route);
     recorder_add_now(&rq->ctx->recorder);
+    note_trace(rq);
 }
 
 /* Once it is to wait. */
@@ -52,6 +72,7 @@ static void note_start(struct torc_req *rq)
     note_as(rq, EVENT_START, rq->route);
     record_set(open, RECORD_UNTIL, open->word[RECORD_AT]);
     recorder_add(r);
+    note_trace(rq);
 }
 
 /* ---- a request ---- */
@@ -122,6 +143,8 @@ static void recorded_returned(struct torc_req *rq)
     struct record *to = r->next;
     struct conn *c = h1_exchange_of(rq)->conn;
     uint64_t began = rq->ctx->io->now, status = (uint64_t)rq->response.status;
+    struct trace t;
+    bool traced = trace_of(&rq->head, &t);
     h1_handler_returned(rq);
     c->recorded = to;
     record_set(to, WORD_CONN, (uintptr_t)c);
@@ -129,6 +152,7 @@ static void recorded_returned(struct torc_req *rq)
     record_set(to, WORD_STATUS, status);
     record_set(to, RECORD_UNTIL, ticks_now());
     recorder_add(r);
+    if (UNLIKELY(traced)) record_trace(r, &t);
 }
 
 static void noted_returned(struct torc_req *rq)
@@ -151,6 +175,13 @@ void observe_unserved(struct torc_req *rq)
     if (!rq->ctx->recorder.records) return;
     if (!rq->spent.noted) note_head(rq, NULL);
     record_reply(rq);
+}
+
+void observe_call(struct torc_req *rq, uint64_t span)
+{
+    if (!rq->observed) observe(rq);
+    if (!rq->spent.noted) note_start(rq);
+    record(rq, EVENT_CALL, span, 0);
 }
 
 /* ---- its fibers ---- */
