@@ -5,8 +5,9 @@ import types
 
 import context  # noqa: F401
 from lib import explain
-from lib.lab import abuse, byhand, compute, concurrent, database, faster, models, overload, sequence
+from lib.lab import abuse, byhand, compute, concurrent, database, faster, models, overload, sequence, stack
 from lib.lab.flow import Seen
+from lib.lab.trace import Trace
 from lib.results import Run
 
 SEEN = Seen(seconds=2.0, good=300, refused=0, given_up=0, failed=0, unsent=0, p50=0.001, p99=0.010, cpus=0.5)
@@ -111,6 +112,24 @@ def of_database():
                 more["refused"] = 408
             found[name, times] = seen(rate, measures=by, **more), by
     return database.conclude(found)
+
+
+def stack_taken():
+    """Seven requests a mode through five layers."""
+    spells = {
+        "apart": {"client": (0, 152), "proxy": (1, 150), "server": (2, 148), "service": (4, 65), "database": (65, 146)},
+        "together": {"client": (0, 91), "proxy": (1, 89), "server": (2, 87), "service": (4, 65), "database": (4, 85)},
+    }
+    parts = [("queue", 2.0, 2.1), ("run", 2.1, 3.0), ("upstream", 3.0, 86.0), ("run", 86.0, 87.0)]
+    traces = {
+        words: [Trace(f"{number:032x}", {name: tuple(map(float, one)) for name, one in found.items()}, parts)] * 7
+        for number, (words, found) in enumerate(zip(stack.MODES, spells.values()), 1)
+    }
+    return stack.Taken("browser", "nginx", traces, dict.fromkeys(stack.MODES, measures(0.5, 0.005, 0.99)))
+
+
+def of_stack():
+    return stack.conclude(stack_taken())
 
 
 FINDINGS = {

@@ -48,7 +48,7 @@ class Pictures(unittest.TestCase):
         for one in sample_experiments.entries():
             self.assertTrue(one["pictures"], one["name"])
             for made in one["pictures"]:
-                self.assertTrue(made["bars"] or made["lines"], one["name"])
+                self.assertTrue(made["bars"] or made["lines"] or made["spans"], one["name"])
                 if svg.available():
                     self.assertTrue(svg.Draw()(kind_explain.plot, made), made["title"])
 

@@ -42,17 +42,21 @@ class Client:
     def run(self, place: Place, server: Server, ask: Ask, cpus: Sequence[int]) -> list[float]:
         """When each answer was there, in seconds and ascending."""
         printed = place.scratch / "client.out"
-        with printed.open("w") as output:
-            words = self.words(place, server, ask, printed)
-            with proc.Child(words, cpus, printed.with_suffix(".log"), output) as child:
-                status = child.wait(SECONDS)
-        if status != 0:
-            what = "did not end" if status is None else f"ended ({status})"
-            raise proc.ProcessError(f"{self.label} {what}: {child.complaint()}")
+        run(self.label, self.words(place, server, ask, printed), cpus, printed)
         ends = sorted(self.read(printed.read_text(errors="replace"), ask))
         if len(ends) != ask.count:
             raise proc.ProcessError(f"{self.label} has {len(ends)} answers to {ask.count} requests")
         return ends
+
+
+def run(label: str, words: Sequence[str], cpus: Sequence[int], printed: Path) -> None:
+    """A program to its end; what it prints is in the file."""
+    with printed.open("w") as output:
+        with proc.Child(words, cpus, printed.with_suffix(".log"), output) as child:
+            status = child.wait(SECONDS)
+    if status != 0:
+        what = "did not end" if status is None else f"ended ({status})"
+        raise proc.ProcessError(f"{label} {what}: {child.complaint()}")
 
 
 def _load(place: Place, server: Server, ask: Ask, printed: Path) -> list[str]:
@@ -72,10 +76,15 @@ def _node(place: Place, server: Server, ask: Ask, printed: Path) -> list[str]:
 
 
 def _browser(place: Place, server: Server, ask: Ask, printed: Path) -> list[str]:
-    for name in ("fetch.html", "fetch.js"):
-        shutil.copyfile(SOURCES / name, place.www / "static" / name)
+    return shows(place, server, "fetch", f"{ask.path}&{ask.count}&{ask.mode}")
+
+
+def shows(place: Place, server: Server, name: str, query: str) -> list[str]:
+    """A browser that prints the page of NAME.html and NAME.js, which the server has then."""
+    for file in (f"{name}.html", f"{name}.js"):
+        shutil.copyfile(SOURCES / file, place.www / "static" / file)
     profile = place.scratch / "browser"
-    url = f"{server.url}/static/fetch.html?{ask.path}&{ask.count}&{ask.mode}"
+    url = f"{server.url}/static/{name}.html?{query}"
     return [browser.find() or browser.NAMES[0], *browser.OPTIONS, f"--user-data-dir={profile}", "--dump-dom", url]
 
 
@@ -87,7 +96,8 @@ def _list(text: str) -> list[float]:
         raise proc.ProcessError(f"a client has no answers: {text.strip() or 'it printed nothing'}") from error
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
+    """What a page that a browser has printed shows."""
     found = PRE.search(text)
     return html.unescape(found[1]) if found else text
 
@@ -95,5 +105,5 @@ def _shown(text: str) -> str:
 CLIENTS = {
     "torc-load": Client("torc-load", lambda: None, _load, _load_ends),
     "node": Client("Node.js", PEERS["node"].refusal, _node, lambda text, ask: _list(text)),
-    "browser": Client("a browser", browser.missing, _browser, lambda text, ask: _list(_shown(text))),
+    "browser": Client("a browser", browser.missing, _browser, lambda text, ask: _list(shown(text))),
 }

@@ -30,14 +30,26 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Span:
+    """A row of a waterfall: from when to when, in ms, and how deep it is nested. Its parts are what it did, in turn."""
+
+    name: str
+    begin: float
+    end: float
+    depth: int = 0
+    parts: Sequence[tuple[str, float, float]] = ()
+
+
+@dataclass(frozen=True)
 class Picture:
-    """Bars, or lines over x. The caption says what to see in it, and what the marks of limits are."""
+    """Bars, lines over x, or spans. The caption says what to see in it, and what the marks of limits are."""
 
     title: str
     caption: str
     x: str  # the name of the axis, with its unit
     bars: Sequence[Bar] = ()
     lines: Sequence[Line] = ()
+    spans: Sequence[Span] = ()
     y: str = ""  # of lines
     log: bool = False  # the axis of what was measured; bars are dots then, for they have no beginning
 

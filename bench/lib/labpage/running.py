@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from typing import Any, Iterator
 from .. import alone, env, measures, proc, words
 from ..lab.claim import Finding
 from ..lab.flow import Flow, Seen
+from ..lab.picture import Picture
 from ..lab.stage import ASYNCHRONOUS, Stage
 from ..subject import Place, Server, SubjectError
 from ..workloads import write_static
@@ -44,7 +46,8 @@ class Watched(Stage):
     def torc(self, *args: str, engine: str | None = None, cores: int = 1) -> Iterator[Server]:
         name = engine or self.engine
         of_torc = name in (*ASYNCHRONOUS, "threads")
-        watched = (*args, "--timeline", EVENTS.get(name, MOST_EVENTS)) if of_torc else args
+        records = of_torc and "--timeline" not in args
+        watched = (*args, "--timeline", EVENTS.get(name, MOST_EVENTS)) if records else args
         with super().torc(*watched, engine=name, cores=cores) as server:
             self.labels[server.child] = label(name, cores, args)
             yield server
@@ -87,7 +90,18 @@ def question(flow: Flow) -> str:
 def concluded(link: Link, finding: Finding, notes: list[str]) -> dict[str, Any]:
     said = {"holds": finding.holds, "verdict": finding.verdict, "theory": finding.theory}
     table = {"header": finding.header, "rows": finding.rows}
-    return {"event": "finding", **said, **table, "found": guesses.found(link.claim, finding), "notes": notes}
+    traces = [traced(one) for one in finding.pictures if one.spans]
+    more = {"found": guesses.found(link.claim, finding), "notes": notes, "traces": traces}
+    return {"event": "finding", **said, **table, **more}
+
+
+def traced(picture: Picture) -> dict[str, Any]:
+    """A picture of spans, whose parts have colours."""
+    spans = [
+        {**dataclasses.asdict(one), "parts": [[strips.kind(part[0]), *part] for part in one.parts]}
+        for one in picture.spans
+    ]
+    return {"title": picture.title, "caption": picture.caption, "spans": spans}
 
 
 def run(link: Link, build: Path) -> int:

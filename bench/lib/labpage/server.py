@@ -28,7 +28,7 @@ from ..subjects import known
 from . import guesses, link, sources
 
 HERE = Path(__file__).parent
-FILES = {"": "page.html", "page.css": "page.css", "page.js": "page.js"}
+FILES = {"": "page.html", "page.css": "page.css", "page.js": "page.js", "trace.js": "trace.js"}
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 MOST_SECONDS = 180  # of a run
 END_SECONDS = 20  # that a run is given to end its servers
