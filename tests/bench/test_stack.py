@@ -76,7 +76,9 @@ class Verdict(unittest.TestCase):
     def test_without_a_proxy_or_a_browser(self):
         taken = sample_experiments.stack_taken()
         bare = {
-            words: [dataclasses.replace(one, spells={k: v for k, v in one.spells.items() if k != "proxy"}) for one in all_]
+            words: [
+                dataclasses.replace(one, spells={k: v for k, v in one.spells.items() if k != "proxy"}) for one in all_
+            ]
             for words, all_ in taken.traces.items()
         }
         finding = stack.conclude(dataclasses.replace(taken, client="node", proxy="", traces=bare, measures={}))
@@ -168,7 +170,10 @@ class Layers(unittest.TestCase):
         self.assertAlmostEqual(begin, 1700000000500.5, places=2)
 
     def test_the_logs_of_proxies(self):
-        lines = {"nginx": "- 1700000000.2 0.1\n%s 1700000000.581 0.150\n", "haproxy": "nothing\n%s 1700000000581000 150\n"}
+        lines = {
+            "nginx": "- 1700000000.2 0.1\n%s 1700000000.581 0.150\n",
+            "haproxy": "nothing\n%s 1700000000581000 150\n",
+        }
         for name, text in lines.items():
             with tempfile.TemporaryDirectory() as directory:
                 scratch = Path(directory)
