@@ -24,7 +24,8 @@ def proxy(name: str, upstream: int = 0, limit: int = 0, logs: bool = False) -> S
     def command(place: Place, port: int, cores: int) -> list[str]:
         log = LOG[name][logs].replace("{scratch}", str(place.scratch))
         values = {"upstream": upstream, "limit": limit, "proxied": proxied, "log": log}
-        return words_of(place, name, OPTIONS[name], configure(place, f"proxy-{name}", port, cores, **values))
+        options = [word for word in OPTIONS[name] if word != "-q" or not logs]  # quiet, HAProxy closes its stderr
+        return words_of(place, name, options, configure(place, f"proxy-{name}", port, cores, **values))
 
     return installed_peer(LABELS[name], command, name, option="-v")
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 from .. import measures, proxies, timeline
 from ..peers import PEERS
+from ..proc import ProcessError
 from ..program import installed
 from ..subject import Place, Server
 from ..table import latency
@@ -23,6 +25,7 @@ SERVICE_MS, QUERY_MS = 60, 80
 ROUNDS = 8  # the first of which opens connections, and does not count
 EVENTS = "8192"  # of each core's timeline
 TIMELINE_MS = 60_000
+NOTED_SECONDS = 5.0  # that the layers are given to note what they have done
 APART = 0.1  # of the shorter call: calls that overlap by less are made one after the other
 BESIDE = 0.5  # and from this on together
 LAYERS = ("the browser", "the proxy", "the server's handler", "the database")  # that one could think to be sequential
@@ -75,6 +78,26 @@ def _run(stage: Stage, client: str, front: Server, path: str, cpus: Sequence[int
     return asked(clients.shown(text) if client == "browser" else text)[1:]
 
 
+def _sources(
+    stage: Stage, told: Sequence[Mapping[str, Any]], name: str, front: Server, both: Sequence[Server], log: Path
+) -> Sources:
+    noted = proxies.traced(name, stage.place, front) if name else None
+    server, service = (timeline.traced(one, TIMELINE_MS) for one in both)
+    return Sources(told, noted, server, service, queries(log))
+
+
+def _joined_traces(sources: Callable[[], Sources]) -> list[Trace]:
+    """A layer may take note of a request only after the client has its answer."""
+    deadline = time.monotonic() + NOTED_SECONDS
+    while True:
+        try:
+            return sources().traces()
+        except ProcessError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
 def take(stage: Stage) -> Finding:
     given = Asked(**stage.given)
     client = _client(stage)
@@ -96,9 +119,8 @@ def take(stage: Stage) -> Finding:
                 told = _run(stage, client, front.front, path, front.cpus)
             after = measures.reading(server)
             found[words] = measures.between([(before, after)]) if before and after else {}
-            noted = proxies.traced(in_front, stage.place, front.front) if in_front else None
-            both = (timeline.traced(one, TIMELINE_MS) for one in (server, service))
-            traces[words] = Sources(told, noted, *both, queries(Path(backends["dir"]) / "pg.log")).traces()
+            log = Path(backends["dir"]) / "pg.log"
+            traces[words] = _joined_traces(lambda: _sources(stage, told, in_front, front.front, (server, service), log))
     return conclude(Taken(client, in_front, traces, found), given)
 
 
