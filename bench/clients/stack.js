@@ -1,6 +1,6 @@
 // The same request rounds times, one after another, each as the beginning of a trace of its own, in a browser and in
-// Node.js: node stack.js URL ROUNDS prints for each its traceparent, and in ms since 1970 when it was begun, was sent
-// (a browser knows), and was answered; of Server-Timing what the server has told.
+// Node.js: node stack.js URL ROUNDS prints for each its traceparent, in ms since 1970 when it was begun and when it was
+// answered, and what the server has told by Server-Timing, which Node.js does not show.
 'use strict';
 
 function hex(bytes) {
@@ -28,7 +28,6 @@ async function askTraced(url, rounds) {
         found.push({
             traceparent: one.traceparent,
             begin: since1970(entry ? entry.startTime : one.begin),
-            sent: entry && entry.requestStart ? since1970(entry.requestStart) : null,
             end: since1970(entry && entry.responseEnd ? entry.responseEnd : one.end),
             told: Object.fromEntries(told),
         });

@@ -121,8 +121,9 @@ def stack_taken():
         "together": {"client": (0, 91), "proxy": (1, 89), "server": (2, 87), "service": (4, 65), "database": (4, 85)},
     }
     parts = [("queue", 2.0, 2.1), ("run", 2.1, 3.0), ("upstream", 3.0, 86.0), ("run", 86.0, 87.0)]
+    told = {"run": 1.5, "wait": 144.0, "core": 0.0}
     traces = {
-        words: [Trace(f"{number:032x}", {name: tuple(map(float, one)) for name, one in found.items()}, parts)] * 7
+        words: [Trace(f"{number:032x}", {name: tuple(map(float, one)) for name, one in found.items()}, parts, told)] * 7
         for number, (words, found) in enumerate(zip(stack.MODES, spells.values()), 1)
     }
     return stack.Taken("browser", "nginx", traces, dict.fromkeys(stack.MODES, measures(0.5, 0.005, 0.99)))

@@ -112,7 +112,7 @@ class Layers(unittest.TestCase):
 
     def sources(self, **more):
         usual = {
-            "client": [{"traceparent": SENT, "begin": 1000.0, "end": 1150.0}],
+            "client": [{"traceparent": SENT, "begin": 1000.0, "end": 1150.0, "told": {"wait": 141.0}}],
             "proxy": {SENT: (1001.0, 1149.0)},
             "server": {ID: self.request(1002e3, 1148e3, CLIENT, (ASKS_SERVICE, ASKS_DATABASE))},
             "service": {ID: self.request(1003e3, 1063e3, ASKS_SERVICE)},
@@ -128,6 +128,7 @@ class Layers(unittest.TestCase):
         self.assertEqual(found.spells["database"], (64.0, 144.0))
         self.assertEqual(found.parts, [("run", 2.0, 148.0)])
         self.assertTrue(found.linked)
+        self.assertEqual(found.plain()["told"], {"wait": 141.0})
         self.assertEqual((found.overlap, found.own("client"), found.own("server")), (0.0, 2.0, 6.0))
 
     def test_without_a_proxy(self):
@@ -218,6 +219,7 @@ class Pictures(unittest.TestCase):
         ])  # fmt: skip
         self.assertIn("one after the other", one.title)
         self.assertIn("together", other.title)
+        self.assertIn("with Server-Timing: run 1.5 ms, wait 144 ms.", one.caption)
         if svg.available():
             drawn = svg.Draw()(kind_explain.plot, dataclasses.asdict(one))
             self.assertTrue(drawn)

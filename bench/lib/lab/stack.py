@@ -201,6 +201,8 @@ def _picture(taken: Taken, words: str, trace: Trace) -> Picture:
         f"Bar: when a layer had the request, by its own account, of the request with the median time; its trace is "
         f"{trace.id}. Logs have ms, so what lies inside may stick out by one."
     )
+    if told := [f"{word} {_ms(trace.told[word])}" for word in ("queue", "run", "wait") if word in trace.told]:
+        caption += f" The server told the client with Server-Timing: {', '.join(told)}."
     return Picture(f"One request, its server asks {words}", caption, "ms since it began", spans=spans)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
@@ -27,6 +27,7 @@ class Trace:
     id: str
     spells: Mapping[str, Spell]
     parts: Sequence[tuple[str, float, float]] = ()  # what the server did with it, in turn
+    told: Mapping[str, float] = field(default_factory=dict)  # by the server to the client with Server-Timing, in ms
     linked: bool = True  # every layer knows the one above it as its parent
 
     def lasted(self, layer: str) -> float:
@@ -55,7 +56,8 @@ class Trace:
 
     def plain(self) -> dict[str, Any]:
         spells = {name: [round(at, 3) for at in spell] for name, spell in self.spells.items()}
-        return {"id": self.id, "spells": spells, "linked": self.linked, "overlap": round(self.overlap, 3)}
+        seen = {"linked": self.linked, "overlap": round(self.overlap, 3), "told": dict(self.told)}
+        return {"id": self.id, "spells": spells, **seen}
 
 
 def median(traces: Sequence[Trace]) -> Trace:
@@ -104,7 +106,7 @@ class Sources:
         zero = asked["begin"]
         spells = {name: (begin - zero, end - zero) for name, (begin, end) in found.items()}
         parts = [(word, begin / 1e3 - zero, end / 1e3 - zero) for word, begin, end in server.phases]
-        return Trace(trace, spells, parts, linked)
+        return Trace(trace, spells, parts, asked.get("told", {}), linked)
 
 
 def asked(text: str) -> list[dict[str, Any]]:

@@ -133,7 +133,7 @@ def strip(events: Sequence[Event], lanes: Lanes, ms: int) -> dict[str, Any] | No
     ]
     counts = {"seen": len(seen), "connections": len({one.connection for one in seen})}
     shares = {name: round(time / whole, 4) for name, time in spent.items()}
-    counts["lanes"] = sum(event["ph"] == "M" for event in events)  # of cores, or threads
+    counts["lanes"] = sum(event["name"] == "thread_name" for event in events)  # of cores, or threads
     return {"ms": ms, **counts, "bars": bars, "cores": cores(events, begin, end), "share": shares}
 
 
