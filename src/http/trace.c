@@ -1,14 +1,10 @@
 #include "http/trace.h"
 
 #include "base/clock.h"
-#include "http/observe.h"
-#include "http/request.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/random.h>
-
-static_assert(TRACE_PARENT + 1 == TORC_TRACE_PARENT, "the size that torc.h says");
 
 enum {
     KNOWN_FLAGS = 3, /* sampled, and random-trace-id of level 2: others must not be handed on */
@@ -85,15 +81,4 @@ uint64_t trace_new_span(void)
         x ^= x >> 31;
     } while (x == 0);
     return x;
-}
-
-bool torc_trace_parent(torc_req *rq, char out[TORC_TRACE_PARENT])
-{
-    struct trace t;
-    *out = '\0';
-    if (!trace_of(&rq->head, &t)) return false;
-    t.parent = trace_new_span();
-    if (rq->ctx->recorder.records) observe_call(rq, t.parent);
-    trace_format(&t, out);
-    return true;
 }

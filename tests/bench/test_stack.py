@@ -1,4 +1,4 @@
-"""The experiment of one request through the layers: its verdict follows the samples, and what the layers say is joined."""
+"""One request through the layers: the verdict follows the samples, and what the layers say is joined."""
 
 import dataclasses
 import json

@@ -221,8 +221,8 @@ EXAMPLE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"  # of the sp
 CLAIM = Claim(
     "stack",
     "The full stack, one request",
-    f"A browser asks through a proxy for a page, whose server asks a second service, which takes {SERVICE_MS} ms, and a "
-    f"database, which takes {QUERY_MS} ms. How long does the browser wait, and for which layer?",
+    f"A browser asks through a proxy for a page, whose server asks a second service, which takes {SERVICE_MS} ms, "
+    f"and a database, which takes {QUERY_MS} ms. How long does the browser wait, and for which layer?",
     f"{QUERY_MS} ms, for the slowest layer: the server is asynchronous.",
     12.0,
     take,
