@@ -17,10 +17,10 @@ enum event {
     EVENT_REPLY,   /* the head of the response is queued: ID; A: its status. Of a handler, when it
                       is suspended next; not if it returns before */
     EVENT_CALL,    /* it calls another server: ID; A: the span of that */
-    EVENT_TRACE, /* it is part of a trace: ID; A, B: that, PARENT. The next record of its core after
-                    its first one */
-    EVENT_END,   /* the handler has returned: ID; A: bytes that its connection has to send, B: the
-                    status of the response */
+    EVENT_TRACE,   /* it is part of a trace: ID; A, B: that, PARENT. Right before its first
+                        record */
+    EVENT_END,     /* the handler has returned: ID; A: bytes that its connection has to send, B: the
+                      status of the response */
     EVENT_ACCEPTED, /* CONN */
     EVENT_CLOSED,   /* CONN */
     EVENT_ALL_SENT, /* CONN has sent all; after a request that has an ID */

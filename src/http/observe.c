@@ -39,29 +39,26 @@ static void note_as(struct torc_req *rq, enum event kind, const struct route *ro
     rq->exchange = &rq->ctx->noted_exchange;
 }
 
-/* Right after the first record of its request, which is the last one and has no room for it. */
-static void record_trace(struct recorder *r, const struct trace *t)
-{
-    struct record *to = r->next;
-    record_set(to, WORD_KIND, event_word(EVENT_TRACE, 0));
-    record_set(to, WORD_ID, (uint32_t)(r->written - 1));
-    record_set(to, WORD_A, t->id[0]);
-    record_set(to, WORD_B, t->id[1]);
-    record_set(to, WORD_PARENT, t->parent);
-    recorder_add_now(r);
-}
-
-static void note_trace(struct torc_req *rq)
+/* Right before the first record of its request, which has no room for it. */
+__attribute__((noinline)) static void note_trace(struct torc_req *rq)
 {
     struct trace t;
-    if (trace_of(&rq->head, &t)) record_trace(&rq->ctx->recorder, &t);
+    struct recorder *r = &rq->ctx->recorder;
+    struct record *to = r->next;
+    if (!trace_of(&rq->head, &t)) return;
+    record_set(to, WORD_KIND, event_word(EVENT_TRACE, 0));
+    record_set(to, WORD_ID, (uint32_t)(r->written + 1));
+    record_set(to, WORD_A, t.id[0]);
+    record_set(to, WORD_B, t.id[1]);
+    record_set(to, WORD_PARENT, t.parent);
+    recorder_add_now(r);
 }
 
 static void note_head(struct torc_req *rq, const struct route *route)
 {
+    note_trace(rq);
     note_as(rq, EVENT_HEAD, route);
     recorder_add_now(&rq->ctx->recorder);
-    note_trace(rq);
 }
 
 /* Once it is to wait. */
@@ -72,7 +69,6 @@ static void note_start(struct torc_req *rq)
     note_as(rq, EVENT_START, rq->route);
     record_set(open, RECORD_UNTIL, open->word[RECORD_AT]);
     recorder_add(r);
-    note_trace(rq);
 }
 
 /* ---- a request ---- */
@@ -106,6 +102,7 @@ static void let_go(struct torc_req *rq)
 __attribute__((flatten)) static void run_recorded(void *arg)
 {
     struct torc_req *rq = arg;
+    if (UNLIKELY(rq->head.n_fields > 1)) note_trace(rq); /* there is Host besides */
     struct record *to = rq->ctx->recorder.next;
     uint64_t kind = event_word(EVENT_REQUEST, rq->head.method), route = (uintptr_t)rq->route;
     record_set(to, WORD_KIND, kind);
@@ -143,8 +140,6 @@ static void recorded_returned(struct torc_req *rq)
     struct record *to = r->next;
     struct conn *c = h1_exchange_of(rq)->conn;
     uint64_t began = rq->ctx->io->now, status = (uint64_t)rq->response.status;
-    struct trace t;
-    bool traced = trace_of(&rq->head, &t);
     h1_handler_returned(rq);
     c->recorded = to;
     record_set(to, WORD_CONN, (uintptr_t)c);
@@ -152,7 +147,6 @@ static void recorded_returned(struct torc_req *rq)
     record_set(to, WORD_STATUS, status);
     record_set(to, RECORD_UNTIL, ticks_now());
     recorder_add(r);
-    if (UNLIKELY(traced)) record_trace(r, &t);
 }
 
 static void noted_returned(struct torc_req *rq)

@@ -293,7 +293,7 @@ static struct traced *traced_of(const struct lane *l, const struct record *r)
     return i < l->n && l->traced[i].phase ? &l->traced[i] : NULL;
 }
 
-/* It follows the first record of its request, and is known when that is written. */
+/* It comes before the first record of its request, whose number it has. */
 static void take_trace(struct lane *l, const struct record *r)
 {
     uint32_t i = (uint32_t)r->word[WORD_ID] - l->first;
