@@ -1,23 +1,40 @@
 // The same request count times, one after another or all together, in a browser and in Node.js:
-// node fetch.js URL COUNT seq|all prints when each answer was there, in ms.
+// node fetch.js URL COUNT seq|all prints of each when it was asked for, sent and answered, in ms.
 'use strict';
 
+const ENTRY_MS = 1000; // that a browser may take to say what it has measured
+
+// When a request was sent, as the browser has measured it; where none does, it was when it was asked for.
+async function sentAt(url, asked) {
+    const until = performance.now() + (typeof process === 'undefined' ? ENTRY_MS : 0);
+    do {
+        const [entry] = performance.getEntriesByName(url, 'resource');
+        if (entry && entry.requestStart > 0) return Math.max(entry.requestStart, asked);
+        await new Promise(done => setTimeout(done, 5));
+    } while (performance.now() < until);
+    return asked;
+}
+
 async function ask(url, count, mode) {
-    const begin = performance.now();
-    const ends = [];
     const one = async number => {
-        const answer = await fetch(`${url}?n=${number}`, {cache: 'no-store'});
+        const mine = `${url}?n=${number}`, asked = performance.now();
+        const answer = await fetch(mine, {cache: 'no-store'});
         if (!answer.ok) throw new Error(`the server answers ${answer.status}`);
         await answer.text();
-        ends.push(performance.now() - begin);
+        return {url: mine, asked, end: performance.now()};
     };
     const numbers = Array.from({length: count}, (_, number) => number);
+    const all = [];
     if (mode === 'seq') {
-        for (const number of numbers) await one(number);
+        for (const number of numbers) all.push(await one(number));
     } else {
-        await Promise.all(numbers.map(one));
+        all.push(...await Promise.all(numbers.map(one)));
     }
-    return ends;
+    const begin = Math.min(...all.map(one => one.asked)), round = ms => Math.round((ms - begin) * 100) / 100;
+    const spans = [];
+    for (const {url, asked, end} of all)
+        spans.push([round(asked), round(await sentAt(url, asked)), round(end)]);
+    return spans;
 }
 
 if (typeof process !== 'undefined') {
@@ -25,5 +42,5 @@ if (typeof process !== 'undefined') {
     fetch(new URL('/plaintext', url)) // the first fetch takes longer: it loads what fetches
         .then(answer => answer.text())
         .then(() => ask(url, Number(count), mode))
-        .then(ends => console.log(JSON.stringify(ends)));
+        .then(spans => console.log(JSON.stringify(spans)));
 }

@@ -1,12 +1,11 @@
 """torc-bench explain: the claims about parallel and asynchronous requests, each tried on real servers."""
 
 import argparse
-import dataclasses
 import functools
 from pathlib import Path
 from typing import Any, Sequence
 
-from . import ending, experiment, others, page, progress, table
+from . import ending, experiment, others, page, progress, remarks, table
 from .lab import abuse, client, compute, concurrent, database, faster, files, models, overload, picture, proxy
 from .lab import retries, sequence, stack
 from .lab.claim import Claim, Finding
@@ -68,10 +67,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(**DECIDED)
 
 
-def show(claim: Claim, finding: Finding, lacks: Sequence[str]) -> None:
+def show(claim: Claim, finding: Finding, lacks: Sequence[str], notes: Sequence[str] = ()) -> None:
     print(f"\n{NUMBERS[claim.name]}. {claim.title}\n{claim.question} One would guess: {claim.guess}\n")
     print(table.table(finding.header, finding.rows))
     print(f"\n{finding.theory}\n{finding.verdict}", flush=True)
+    for one in notes:
+        print(f"note: {one}", flush=True)
     for one in lacks:
         print(f"not tried: {one}", flush=True)
 
@@ -85,11 +86,10 @@ def about(claim: Claim) -> dict[str, Any]:
 def entry(claim: Claim, finding: Finding, stage: Stage, watch: others.Watch) -> dict[str, Any]:
     """What the file has of an experiment that was run; all of it is plain data."""
     said = {key: getattr(finding, key) for key in ("holds", "verdict", "brief", "theory", "header", "rows", "samples")}
-    pictures = finding.pictures or [one for one in [picture.of_table(finding.header, finding.rows)] if one]
     return {
         **about(claim),
         **said,
-        "pictures": [dataclasses.asdict(one) for one in pictures],
+        "pictures": picture.plain(finding.pictures, finding.header, finding.rows),
         "measures": [{**one._asdict(), "found": dict(one.found)} for one in finding.measures],
         "lacks": list(stage.missing),
         "commands": stage.repeat.plain(),
@@ -159,7 +159,7 @@ def _take(session: Session, claims: Sequence[Claim]) -> None:
         experiments.sort(key=lambda one: one["number"])
         session.run.conclusions = [answer(experiments), *(one["verdict"] for one in experiments)]
         session.save()
-        show(claim, finding, list(stage.missing))
+        show(claim, finding, list(stage.missing), remarks.of_experiment(finding.samples, watch.share))
         for text in stage.notes:
             session.note(text)
 

@@ -2,7 +2,7 @@
 load generator that was the bottleneck, a noisy machine."""
 
 import statistics
-from typing import Any, Sequence
+from typing import Any, Iterator, Mapping, Sequence
 
 from .results import Cell, Run, Sample
 from .verdict import Noise
@@ -14,6 +14,7 @@ NOISY_OTHERS = 0.10  # CPUs' worth
 NOISY_STEAL = 0.02
 MOVED = 1.5  # times a server's lowest cost that its highest may be, from cell to cell
 UNSENT = 0.01  # of the requests of an open loop
+DUE = ("good", "refused", "given_up", "failed", "unsent")  # what becomes of a flow's requests
 
 
 def invalid_notes(cell: Cell) -> list[str]:
@@ -49,6 +50,26 @@ def others(run: Run) -> float:
     samples = [sample for cell in run.cells for sample in cell.samples]
     experiments = [one["others_share"] for one in run.extra.get("experiments", ())]
     return disturbed(samples) if samples or not experiments else statistics.median(experiments)
+
+
+def of_experiment(samples: Mapping[str, Any], others: float) -> list[str]:
+    """Of an experiment: that its load was not what it says, and that the machine was busy. Each is one line."""
+    shares = [(unsent / max(due, 1), name) for name, unsent, due in _open_loops("", samples)]
+    missed = sorted((share, name) for share, name in shares if share > UNSENT)
+    found = [say("never_sent", missed[-1][1], missed[-1][0], len(missed) - 1)] if missed else []
+    return found + ([say("meanwhile", others)] if others > NOISY_OTHERS else [])
+
+
+def _open_loops(name: str, samples: Any) -> Iterator[tuple[str, int, int]]:
+    """Of each flow among the samples: its name, the requests that were never sent, and all that were due."""
+    if isinstance(samples, Mapping) and "unsent" in samples:
+        yield name, samples["unsent"], sum(samples[key] for key in DUE)
+    elif isinstance(samples, Mapping):
+        for key, one in samples.items():
+            yield from _open_loops(", ".join(filter(None, (name, key))), one)
+    elif isinstance(samples, (list, tuple)):
+        for one in samples:
+            yield from _open_loops(name, one)
 
 
 def disturbance(others: float) -> list[str]:

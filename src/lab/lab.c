@@ -19,6 +19,11 @@ int lab_mount(torc_server *s)
     if (err == 0) err = event_routes_open();
     if (err == 0) err = lab_mount_routes(s, event_routes);
     if (err == 0) err = torc_static(s, "/static/");
+    if (err == 0)
+        err = torc_server_option(s, "allow-origin", "ORIGIN",
+                                 "whose pages in a browser may read what /delay answers, such as "
+                                 "http://127.0.0.1:8000 (default: nobody's)",
+                                 &page_origin);
     if (err < 0) return err;
     return torc_server_option(s, "burn-ns", "N",
                               "extra CPU time for each /plaintext request, in ns, to test whether "

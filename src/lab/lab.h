@@ -12,6 +12,8 @@ struct lab_route {
 extern const struct lab_route benchmark_routes[], body_routes[], wait_routes[], file_routes[],
     event_routes[];
 
+extern const char *page_origin; /* --allow-origin; NULL if not given */
+
 /* Before event_routes are mounted. 0, or -1 without memory. */
 int event_routes_open(void);
 

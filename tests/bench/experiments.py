@@ -24,7 +24,7 @@ SLACK = 0.5  # seconds by which the clocks of a server and its clients may be ap
 
 abuse.ROUNDS = faster.ROUNDS = 1
 database.TIMES = overload.TIMES = (2.0,)
-overload.RECOVERY = 1.0
+overload.SHORT = overload.Spike(SECONDS, 1.0, SECONDS, ("adaptive",))
 
 
 class Brief(Stage):
@@ -52,6 +52,9 @@ class Experiments(unittest.TestCase):
             seq, together = samples[f"{name} seq"], samples[f"{name} all"]
             self.assertGreaterEqual(seq["ends"][-1], client.COUNT * delay, name)
             self.assertGreaterEqual(together["ends"][0], delay, name)
+            for asked, sent, end in (*seq["spans"], *together["spans"]):
+                self.assertTrue(0 <= asked <= sent < end, name)
+            self.assertEqual(sorted(end for *_, end in together["spans"]), together["ends"])
             self.assertLess(seq["peak"], 3, name)
             self.assertGreater(together["peak"], seq["peak"], name)
             self.assertLessEqual(together["peak"], client.COUNT, name)
@@ -179,6 +182,7 @@ class Experiments(unittest.TestCase):
             self.assertGreater(found["light"]["good"], 0, name)
             self.assertEqual(found["files"]["failed"] + found["light"]["failed"], 0, name)
             self.assertGreater(found["looks"], 0, name)
+            self.assertLessEqual(found["waits"] + found["runs"], 1, name)
             if name.endswith("memory"):
                 self.assertLess(found["absent"], 0.1, name)
             else:

@@ -7,10 +7,12 @@ import asyncio
 import contextlib
 import sys
 import tempfile
+import types
 import unittest
 from pathlib import Path
 from unittest import mock
 
+import aiohttp
 import chromium
 import context
 from aiohttp import web
@@ -31,6 +33,7 @@ SMALL = {  # parameters that the page is given
     "concurrent": {"connections": 100, "delay_ms": 50, "engine": "epoll"},
 }
 SKIP = 77
+VISITED = "HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: {}\r\nContent-Length: 1\r\nConnection: close\r\n\r\n1"
 RUN_SECONDS = 120  # at most, on a busy machine
 SIZES = (390, 1280)
 VALUES = "Object.fromEntries(new FormData(document.getElementById('form')))"
@@ -53,6 +56,27 @@ COUNTS = """(() => {
       return b.left < f.left - 1 || b.right > f.right + 1 || b.bottom > f.bottom + 1;
     }).map(e => e.outerHTML)};
 })()"""
+# The pictures of the result: what is wrong with them.
+WRONG = """(() => {
+  const wrong = [], plots = [...document.querySelectorAll('svg.plot')];
+  if (!plots.length) wrong.push('no picture');
+  for (const plot of plots) {
+    const name = plot.getAttribute('aria-label'), frame = plot.getBoundingClientRect();
+    if (plot.getAttribute('role') !== 'img' || name.length < 60) wrong.push(`no words: ${name}`);
+    if (!plot.querySelector('.mark')) wrong.push(`nothing is drawn: ${name}`);
+    const texts = [...plot.querySelectorAll('text')], boxes = texts.map(text => text.getBoundingClientRect());
+    for (const box of [...boxes, ...[...plot.querySelectorAll('.mark')].map(mark => mark.getBoundingClientRect())])
+      if (box.left < frame.left - 4 || box.right > frame.right + 4 || box.bottom > frame.bottom + 1)
+        wrong.push(`outside: ${name}`);
+    boxes.forEach((a, i) => boxes.slice(i + 1).forEach((b, j) => {
+      if (a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 3 && b.top < a.bottom - 3)
+        wrong.push(`${texts[i].textContent} lies on ${texts[i + 1 + j].textContent}`);
+    }));
+  }
+  return wrong;
+})()"""
+HIDDEN = """[...document.querySelectorAll('#result .scroll')].filter(
+  e => e.scrollWidth > e.clientWidth + 1).map(e => e.ariaLabel + ' ' + e.scrollWidth)"""
 PLACES = """[...document.querySelectorAll('h1, h2, fieldset, #waterfall, .legend')].map(
   e => Math.round(e.getBoundingClientRect().top + scrollY))"""
 WIDER = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
@@ -97,6 +121,8 @@ class Page(unittest.IsolatedAsyncioTestCase):
                 await self.page.value("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
                 self.assertFalse(await self.page.value(WIDER), f"{name}: wider than {width} px")
                 await self.counted(name)
+                self.assertEqual(await self.page.value(HIDDEN), [], f"{name} at {width} px")
+                self.assertEqual(await self.page.value(WRONG), [], f"{name} at {width} px")
                 if OPTIONS.screenshots:
                     look = "dark" if dark else "light"
                     await self.page.picture(OPTIONS.screenshots / f"lab-{name}-{width}-{look}.png")
@@ -133,6 +159,9 @@ class Page(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(len(beside), 2)
         self.assertNotIn("none", beside[:1])
         self.assertNotEqual(beside[1], "the samples do not say")
+        if name == "client":
+            self.assertIn(" Your browser has at most 6 in progress", verdict)
+            self.assertIn("your browser", await self.page.value("document.querySelector('.pictures').textContent"))
         code = await self.page.value("document.getElementById('sources').textContent")
         self.assertIn("torc_req *rq", code)
         await self.look(name)
@@ -175,6 +204,47 @@ class Page(unittest.IsolatedAsyncioTestCase):
         await self.started()
         await self.page.ask("Page.navigate", url="about:blank")
         await self.until_idle()
+
+    async def visited(self, origin):
+        """A server that keeps the heads of what it is asked, and its own origin."""
+        heads = []
+
+        async def serve(reader, writer):
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+                writer.write(VISITED.format(origin).encode())
+                await writer.drain()
+            writer.close()
+
+        started = await asyncio.start_server(serve, "127.0.0.1", 0)
+        self.addCleanup(started.close)
+        return heads, f"http://127.0.0.1:{started.sockets[0].getsockname()[1]}"
+
+    async def test_a_visit_reaches_one_origin_and_has_no_token(self):
+        mine, told = self.url.partition(f"/{self.lab.token}")[0], []
+
+        async def tell(answer):
+            told.append(answer)
+
+        async def end():
+            pass
+
+        (asked, subject), (others, other) = [await self.visited(mine) for _ in range(2)]
+        self.lab.run = types.SimpleNamespace(subject=subject, tell=tell, end=end)
+        await self.open("client")
+        for url in (subject, other):
+            await self.page.value(f"visit({{url: '{url}/delay/1', count: 2, mode: 'all'}})")
+        self.assertEqual([sorted(one) for one in told], [["spans"], ["error"]])
+        self.assertEqual([len(told[0]["spans"]), len(asked), others], [2, 2, []])
+        for head in asked:
+            self.assertIn(f"Origin: {mine}\r\n", head)
+            self.assertNotIn(self.lab.token, head)
+            self.assertNotIn("Referer", head)
+        self.assertEqual(await self.page.value("document.querySelectorAll('iframe').length"), 0)
+        self.lab.run.subject = None
+        async with aiohttp.ClientSession() as session:
+            async with session.get(self.url + "visit.html") as answer:
+                self.assertEqual(answer.status, 404)
 
     async def until_idle(self):
         for _ in range(RUN_SECONDS * 20):

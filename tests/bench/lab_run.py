@@ -9,8 +9,7 @@ from lib.labpage.running import Watched
 
 SECONDS = 1.0
 
-overload.RECOVERY = 1.0
-overload.AFTER_SECONDS = SECONDS
+overload.SHORT = overload.Spike(SECONDS, SECONDS, SECONDS, ("adaptive",))
 Watched.seconds = lambda stage, whole: SECONDS
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ from lib.page import svg
 SECONDS = 120  # for any one page
 SIZES = {"phone": (360, 800), "tablet": (768, 1024), "small": (1000, 800), "desk": (1200, 900)}
 CONTRAST = 4.5
-PLOTS = {"compare": 45, "sweep": 10, "ablate": 10, "tune": 8, "scale": 4, "explain": 8, "index": 0}
-TABLES = {"compare": 30, "sweep": 5, "ablate": 30, "tune": 30, "scale": 6, "explain": 14, "index": 0}
+PLOTS = {"compare": 45, "sweep": 10, "ablate": 10, "tune": 8, "scale": 4, "explain": 16, "index": 0}
+TABLES = {"compare": 30, "sweep": 5, "ablate": 30, "tune": 30, "scale": 6, "explain": 18, "index": 0}
 SKIP = 77
 OPTIONS = [*browsers.OPTIONS, "--hide-scrollbars", "--allow-file-access-from-files", "--enable-logging=stderr"]
 

@@ -5,8 +5,9 @@ import types
 
 import context  # noqa: F401
 from lib import explain
-from lib.lab import abuse, byhand, compute, concurrent, database, faster, models, overload, sequence, stack
-from lib.lab.flow import Seen
+from lib.lab import abuse, byhand, client, clients, compute, concurrent, database, faster, files, models, overload
+from lib.lab import proxy, retries, sequence, stack
+from lib.lab.flow import Seen, Slice
 from lib.lab.trace import Trace
 from lib.results import Run
 
@@ -114,6 +115,59 @@ def of_database():
     return database.conclude(found)
 
 
+def of_client():
+    taken = {}
+    for name in clients.CLIENTS:
+        steps = [0.1012 * n for n in range(client.COUNT + 1)]
+        limit = client.LIMIT if name == "browser" else client.COUNT
+        waves = [0.1012 * (n // limit) for n in range(client.COUNT)]
+        both = {"seq": [(a, a, b) for a, b in zip(steps, steps[1:])], "all": [(0.0, a, a + 0.1012) for a in waves]}
+        for mode, spans in both.items():
+            peak = 1 if mode == "seq" else limit
+            taken[name, mode] = client.Asked(sorted(end for *_, end in spans), peak, 0.0021, spans)
+    return client.conclude(taken)
+
+
+def of_files():
+    taken = {}
+    for name, on_disk in (("epoll", 0.214), ("io_uring", 0.0008)):
+        for kind, waits in zip(files.KINDS, (0.0012, on_disk)):
+            also = {**measures(0.2, 0.05, 0.9), "waits": waits, "runs": 0.11, "looks": 1500, "absent": 0.0}
+            light, sent = seen(199, p99=0.001 + waits / 10), seen(198, p50=0.0011)
+            taken[name, kind] = light, sent, {**also, "absent": float(kind == "on disk")}
+    return files.conclude(taken)
+
+
+def slices(*parts):
+    return [Slice(0.1, attempts, good) for count, attempts, good in parts for _ in range(count)]
+
+
+def of_retries():
+    """Of a core that can answer 190 requests/s."""
+    taken = {}
+    for name, end in zip(retries.SETTINGS, ((52, 1), (13, 13))):
+        always = seen(60, slices=slices((20, 13, 13), (50, 50, 4), (60, *end)), refused=120, given_up=400)
+        more = slices((50, 90, 12 if name == "adaptive" else 2), (20, 20, 1))
+        taken[name] = always, seen(20, seconds=5.0, slices=more)
+    return retries.conclude(190.0, 2.0, 3.0, taken)
+
+
+def of_proxy():
+    asked = {"light": (9_000, 0.1, 0.1), "waiting": (635, 63.4, 0.06), "computing": (196, 8.0, 0.98)}
+    taken = {}
+    for name in (proxy.DIRECT, *proxy.LABELS):
+        far = name != proxy.DIRECT
+        for what, (rate, held, running) in asked.items():
+            mean = 0.0001 if what == "light" else 0.1005
+            by = measures(held, running, 0.99)
+            cpus = 1.9 if far else 0.9
+            taken[name, what] = seen(rate / (1 + far), p50=mean, mean=mean, cpus=cpus, measures=by), by
+    for name, more in (("nginx", {"failed": 9000, "mean": 0.1004}), ("haproxy", {"mean": 0.8})):
+        by = measures(7.9, 0.01, 0.99)
+        taken[name, "waiting, limited"] = seen(79, p50=more["mean"], **more, measures=by), by
+    return proxy.conclude(taken)
+
+
 def stack_taken():
     """Seven requests a mode through five layers."""
     spells = {
@@ -134,13 +188,17 @@ def of_stack():
 
 
 FINDINGS = {
+    "client": of_client,
     "models": of_models,
     "compute": of_compute,
     "faster": of_faster,
     "sequence": of_sequence,
+    "files": of_files,
     "overload": of_overload,
     "abuse": of_abuse,
     "database": of_database,
+    "retries": of_retries,
+    "proxy": of_proxy,
     "concurrent": of_concurrent,
 }
 

@@ -2,9 +2,11 @@
 
 import contextlib
 import dataclasses
+import functools
 import io
 import json
 import tempfile
+import types
 import unittest
 from pathlib import Path
 from unittest import mock
@@ -13,9 +15,9 @@ import context  # noqa: F401
 import fakes
 from runs import Runs
 
-from lib import explain, proc, results, schema
+from lib import explain, proc, remarks, results, schema
 from lib.lab import abuse, client, clients, compute, concurrent, database, faster, files, flow, models, overload
-from lib.lab import proxy, retries, sequence
+from lib.lab import proxy, retries, sequence, stage
 from lib.page import svg
 
 SEEN = flow.Seen(seconds=2.0, good=300, refused=0, given_up=0, failed=0, unsent=0, p50=0.001, p99=0.010, cpus=0.5)
@@ -64,19 +66,51 @@ class Client(unittest.TestCase):
         self.assertTrue(finding.holds)
         self.assertNotIn("browser", finding.verdict)
 
+    def taken(self, visit):
+        """With a page, whose browser does that; what was asked, by whom and with which options."""
+        asked = []
+
+        def ask(stage, label, mode, run, *args):
+            asked.append((label, mode, args))
+            if label == client.YOURS:
+                visit()
+            return client.Asked([0.1] * 12, 6, 0.001, [(0.0, 0.0, 0.1)] * 12)
+
+        here = types.SimpleNamespace(visitor="http://127.0.0.1:1", notes={}, place=None, lacks=lambda *_: False)
+        with mock.patch.object(client, "_asked", ask):
+            return client.take(here), here.notes, asked
+
+    def test_the_browser_of_the_page_asks(self):
+        finding, notes, asked = self.taken(lambda: None)
+        allowed = ("--allow-origin", "http://127.0.0.1:1")
+        self.assertEqual([one for one in asked if one[2]], [(client.YOURS, mode, allowed) for mode in ("seq", "all")])
+        self.assertNotIn("a browser", [label for label, *_ in asked])
+        self.assertIn(" Your browser has at most 6 in progress", finding.verdict)
+        self.assertEqual((notes, finding.rows[-1][0]), ({}, "your browser"))
+
+    def test_a_page_that_does_not_reach_the_server(self):
+        def refused():
+            raise stage.NoVisit("Failed to fetch")
+
+        finding, notes, asked = self.taken(refused)
+        self.assertIn(("a browser", "all", ()), asked)
+        self.assertEqual(list(notes), ["your browser did not ask the server itself: Failed to fetch"])
+        self.assertEqual(finding.rows[-1][0], "a browser")
+
     def test_what_clients_print(self):
         ask = clients.Ask("/", 3, "all")
         load = json.dumps({"latency_ns": {"raw": {"histogram": [[10**8, 1], [2 * 10**8, 2]]}}})
         read = {name: one.read for name, one in clients.CLIENTS.items()}
-        self.assertEqual(read["torc-load"](load, ask), [0.1, 0.2, 0.2])
-        self.assertEqual(
-            read["torc-load"](load, dataclasses.replace(ask, mode="seq")), [0.1, 0.1 + 0.2, 0.1 + 0.2 + 0.2]
-        )
-        self.assertEqual(read["node"]("[100, 250.5]\n", ask), [0.1, 0.2505])
-        self.assertEqual(read["browser"]("<html><pre>[100,\n200]</pre></html>", ask), [0.1, 0.2])
-        for wrong in ("", "<pre>TypeError: &quot;x&quot;</pre>"):
+        self.assertEqual(read["torc-load"](load, ask), [(0.0, 0.0, 0.1), (0.0, 0.0, 0.2), (0.0, 0.0, 0.2)])
+        ends = [0.1, 0.1 + 0.2, 0.1 + 0.2 + 0.2]
+        spans = [(begin, begin, end) for begin, end in zip([0.0, *ends], ends)]
+        self.assertEqual(read["torc-load"](load, dataclasses.replace(ask, mode="seq")), spans)
+        self.assertEqual(read["node"]("[[0, 0, 250.5]]\n", ask), [(0.0, 0.0, 0.2505)])
+        text = "<html><pre>[[0,0,\n100],[1,100,200]]</pre></html>"
+        self.assertEqual(read["browser"](text, ask), [(0.0, 0.0, 0.1), (0.001, 0.1, 0.2)])
+        for wrong in ("", "<pre>TypeError: &quot;x&quot;</pre>", "[1]"):
             self.assertRaisesRegex(
-                proc.ProcessError, 'no answers: (it printed nothing|TypeError: "x")', read["browser"], wrong, ask
+                proc.ProcessError, r'no answers: (it printed nothing|TypeError: "x"|\[1\])', read["browser"], wrong, ask
             )
 
 
@@ -308,6 +342,34 @@ class Overload(unittest.TestCase):
         self.assertIn("99 % within 30.0 ms, 3.0 times the 10.0 ms of a calm server", finding.verdict)
         self.assertIn("refuses 170 each second", finding.verdict)
 
+    def test_a_short_run_has_a_spike_for_the_setting_that_is_judged(self):
+        asked = []
+
+        def ask(mode, flow):
+            asked.append((mode, flow))
+            return seen(good=380)
+
+        self.assertEqual(self.taken(True, ask).rows[-1][:2], ["after a spike", "adaptive"])
+        spike, after = [(mode, flow.seconds, flow.warmup) for mode, flow in asked[-2:]]
+        short = overload.SHORT
+        self.assertEqual((spike, after), (("adaptive", short.seconds, 0.0), ("adaptive", short.after, short.recovery)))
+        self.assertLessEqual(sum(flow.seconds + flow.warmup for _, flow in asked), 16.0)
+        finding = self.taken(False, ask)
+        self.assertEqual([row[1] for row in finding.rows[-2:]], list(overload.SETTINGS))
+        self.assertIn("5 s after a spike", finding.verdict)
+
+    def taken(self, quick, ask):
+        """A run as on the page, of which each flow is asked with the server's --shed."""
+
+        @contextlib.contextmanager
+        def torc(_, mode):
+            yield mode
+
+        here = types.SimpleNamespace(quick=quick, given={"percent": 200}, torc=torc)
+        here.seconds = functools.partial(stage.Stage.seconds, here)
+        here.ask = lambda mode, flow: [ask(mode, flow)]
+        return overload.take(here)
+
     def test_shedding_that_refuses_too_much(self):
         self.assertFalse(self.conclude(seen(good=280)).holds)
 
@@ -321,12 +383,14 @@ class Overload(unittest.TestCase):
 class Retries(unittest.TestCase):
     """Of a core that can answer 100 requests/s: 2 s before, 2 s of the spike, 4 s after."""
 
-    def always(self, *parts):
-        return seen(slices=[flow.Slice(0.1, attempts, good) for count, attempts, good in parts for _ in range(count)])
+    def always(self, *parts, unsent=0):
+        slices = [flow.Slice(0.1, attempts, good) for count, attempts, good in parts for _ in range(count)]
+        return seen(slices=slices, unsent=unsent)
 
-    def conclude(self, without, shed):
+    def conclude(self, without, shed, unsent=0):
         settings = zip(retries.SETTINGS, (without, shed))
-        taken = {name: (self.always((20, 7, 7), (20, 20, 1), (20, 15, 2), (20, *end)), SEEN) for name, end in settings}
+        parts = ((20, 7, 7), (20, 20, 1), (20, 15, 2))
+        taken = {name: (self.always(*parts, (20, *end), unsent=unsent), SEEN) for name, end in settings}
         return retries.conclude(100.0, 2.0, 2.0, taken)
 
     def test_a_collapse_that_lasts_and_a_recovery(self):
@@ -336,6 +400,14 @@ class Retries(unittest.TestCase):
         self.assertIn("they get 0% of the good answers that they got before", finding.verdict)
         self.assertIn("with shedding it is 80, and they get 100%.", finding.verdict)
         self.assertEqual(finding.rows[0][:5], ["no shedding", "70", "280", "0", "0%"])
+
+    def test_clients_that_can_no_longer_connect(self):
+        finding = self.conclude((0, 0), (8, 7), unsent=764)
+        self.assertTrue(finding.holds)
+        self.assertIn(
+            "that is 0 attempts/s, for connections are no longer accepted: 764 requests are never sent", finding.verdict
+        )
+        self.assertFalse(self.conclude((0, 0), (8, 7)).holds)
 
     def test_a_server_that_recovers_by_itself(self):
         finding = self.conclude((7, 7), (7, 7))
@@ -414,6 +486,33 @@ class Flows(unittest.TestCase):
         deadline = {"ns": 5, "attempts": 9, "retries": 4, "given_up": 7, "slices": [[6, 2, 100_000_000], [3, 1, 5]]}
         found = flow.seen({**report, "latency_ns": latency, "deadline": deadline})
         self.assertEqual((found.retries, found.slices[0]), (4, flow.Slice(0.1, 6, 2)))
+
+
+class Notes(unittest.TestCase):
+    def notes(self, samples, others=0.0):
+        return remarks.of_experiment(samples, others)
+
+    def test_a_load_that_was_not_offered(self):
+        good = seen(good=300).plain()
+        (line,) = self.notes({"calm": good, "twice": seen(good=300, refused=80, unsent=20).plain(), "capacity": 190.0})
+        self.assertTrue(line.startswith("twice: 5 % of the requests were never sent, for torc-load"), line)
+        self.assertTrue(line.endswith("could not offer the rate"), line)
+        nested = {"a": [[good, seen(unsent=100).plain()]], "b": {"light": good, "files": seen(unsent=300).plain()}}
+        (line,) = self.notes(nested)
+        self.assertTrue(line.startswith("b, files: 50 % of the requests"), line)
+        self.assertTrue(line.endswith(", nor in 1 more setting"), line)
+
+    def test_a_busy_machine(self):
+        self.assertEqual(self.notes({}, 0.5), ["noisy: other programs used 50 % of a CPU meanwhile"])
+
+    def test_nothing_to_say(self):
+        flows = [seen(unsent=3).plain(), seen().plain()]
+        self.assertEqual(self.notes({"a": flows, "b": {"ends": [1.0], "peak": 2}}, 0.05), [])
+
+    def test_they_are_printed(self):
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            explain.show(models.CLAIM, Models().beside("node", 15_000, 11), [], ["noisy"])
+        self.assertIn("\nnote: noisy\n", out.getvalue())
 
 
 class Command(Runs):

@@ -17,7 +17,7 @@ import context
 import sample_experiments
 import sample_results
 from lib import answer, explain, page, progress, results, schema
-from lib.lab import byhand, claim, flow, models, picture
+from lib.lab import byhand, claim, client, clients, flow, models, picture
 from lib.page import kind_explain, svg
 from runs import BENCH, TIMEOUT_SECONDS, Runs
 from test_report_html import Reader, plain
@@ -48,7 +48,9 @@ class Pictures(unittest.TestCase):
         for one in sample_experiments.entries():
             self.assertTrue(one["pictures"], one["name"])
             for made in one["pictures"]:
-                self.assertTrue(made["bars"] or made["lines"] or made["spans"], one["name"])
+                self.assertEqual(
+                    sum(bool(made[kind]) for kind in ("bars", "lines", "stacks", "groups", "spans")), 1, one["name"]
+                )
                 if svg.available():
                     self.assertTrue(svg.Draw()(kind_explain.plot, made), made["title"])
 
@@ -66,6 +68,51 @@ class Pictures(unittest.TestCase):
         self.assertTrue(theory)
         self.assertAlmostEqual(points[400.0], 1 * 0.9 + 395 * 1.0)  # one a second is answered, 395 wait a second
         self.assertAlmostEqual(points[100.0], 100 * 0.023)
+
+    def test_a_browser_holds_requests_up_and_others_do_not(self):
+        pictures = dict(zip(clients.CLIENTS, sample_experiments.of_client().pictures))
+        for name, made in pictures.items():
+            seq, together = made.groups
+            self.assertEqual([len(group.lanes) for group in made.groups], [client.COUNT] * 2)
+            self.assertEqual([lane[0][1] for lane in seq.lanes], sorted(lane[0][1] for lane in seq.lanes))
+            held = [lane for lane in together.lanes if len(lane) > 1]
+            self.assertEqual(len(held), client.COUNT - client.LIMIT if name == "browser" else 0, name)
+            self.assertEqual("waits for one of the 6 connections" in made.caption, name == "browser")
+        self.assertEqual(held[0], [(1, 0.0, 101.2), (0, 101.2, 202.4)])
+        self.assertEqual(together.name, "together, 6 at a time")
+
+    def test_the_time_of_a_core(self):
+        (made,) = sample_experiments.of_files().pictures
+        self.assertEqual([(one.name, one.values) for one in made.stacks[:2]], [
+            ("epoll, in memory", [11.0, 0.12, 88.88]),
+            ("epoll, on disk", [11.0, 21.4, 67.6]),
+        ])  # fmt: skip
+
+    def test_answers_over_time_with_the_spike(self):
+        answers, attempts = sample_experiments.of_retries().pictures
+        (shade,) = answers.shades
+        self.assertEqual((shade.begin, shade.end), (2.0, 7.0))
+        found = {line.name: dict(line.points) for line in answers.lines}
+        self.assertEqual((found["no shedding"][0.25], found["no shedding"][12.75]), (130.0, 10.0))
+        self.assertEqual((found["adaptive"][4.75], found["adaptive"][12.75]), (160.0, 130.0))
+        self.assertEqual({line.name: dict(line.points) for line in attempts.lines}["no shedding"][4.75], 1400.0)
+
+    def test_where_requests_are(self):
+        where, when = sample_experiments.of_proxy().pictures
+        found = {one.name: [round(value, 1) for value in one.values] for one in where.stacks}
+        self.assertEqual(found["HAProxy, 8 connections"], [7.9, 55.3])  # 79 a second × 0.8 s, of which 7.9 within
+        self.assertEqual(found["nginx, 8 connections"], [7.9, 0.0])
+        times = {one.name: (one.values, one.text) for one in when.stacks}
+        self.assertEqual(times["HAProxy, 8 connections"], ([100.0, 700.0], "100 ms + 700 ms"))
+
+    def test_pictures_in_words(self):
+        for name, words in (
+            ("client", "together, 6 at a time: all answered after 202 ms."),
+            ("files", "epoll, on disk: 11 runs or is ready to, 21.4 waits for the disk, 67.6 is free."),
+            ("retries", "spike, 3 × capacity: from 2.0 to 7.0."),
+        ):
+            (one,) = sample_experiments.entries([name])
+            self.assertIn(words, " ".join(kind_explain.spoken(made) for made in one["pictures"]))
 
     @unittest.skipUnless(svg.available(), "python3-matplotlib is not installed")
     def test_nothing_to_draw_is_no_picture(self):
@@ -116,15 +163,16 @@ class Answers(unittest.TestCase):
         self.assertTrue(all(one["holds"] for one in found), [one["name"] for one in found if not one["holds"]])
         text = explain.answer(found)
         self.assertTrue(text.startswith("No. Who asks"), text)
-        self.assertIn("On this machine: 200 threads serve 9,810 requests/s", text)
-        text = explain.answer(found[:7])
-        self.assertTrue(text.startswith("No, as far as 7 of 8 experiments tell. Who asks"), text)
+        self.assertIn("On this machine: The same 12 requests take 1214 ms", text)
+        self.assertIn(" 200 threads serve 9,810 requests/s", text)
+        text = explain.answer(found[:11])
+        self.assertTrue(text.startswith("No, as far as 11 of 12 experiments tell. Who asks"), text)
         self.assertTrue(
-            explain.answer(found[:1]).startswith("A part of the answer: 1 of 8 experiments was run, and went")
+            explain.answer(found[:1]).startswith("A part of the answer: 1 of 12 experiments was run, and went")
         )
         found[0]["holds"] = False
         text = explain.answer(found)
-        self.assertIn('7 of 8 experiments went as theory says, and not "The server decides".', text)
+        self.assertIn('11 of 12 experiments went as theory says, and not "The client decides".', text)
         for one in found:
             one["holds"] = False
         self.assertTrue(explain.answer(found).startswith("This run does not tell: "))
@@ -154,6 +202,13 @@ class Answers(unittest.TestCase):
         self.assertIn("Noisy: other programs used 120 % of a CPU in the median", text)
         self.assertIn("Noisy: other programs used 120 % of a CPU meanwhile", text)
         self.assertTrue(page.page.is_noisy(run))
+
+    def test_a_load_that_was_not_offered_says_so(self):
+        run = sample_results.explain_run()
+        (one,) = [one for one in run.extra["experiments"] if one["name"] == "overload"]
+        one["samples"]["3× no shedding"]["unsent"] = 2000
+        text = plain(Reader(written(run)).text.replace("\u00a0", " "))
+        self.assertIn("3× no shedding: 85 % of the requests were never sent", text)
 
 
 class Page(unittest.TestCase):
@@ -207,14 +262,17 @@ class Damaged(unittest.TestCase):
         content = json.loads(json.dumps(results.to_json(sample_results.explain_run())))
         self.assertEqual(list(schema.faults(content)), [])
         for way, value, place in (
-            ("rows 0", ["x"], r"experiments\[0\].rows\[0\]: has not as many cells"),
-            ("holds", "yes", r"experiments\[0\].holds: 'yes' is no boolean"),
-            ("pictures 0 bars 0 value", None, r"bars\[0\].value: None is no number"),
-            ("measures 0 theory", ["1"], r"theory: \['1'\] is too short"),
-            ("commands", {}, r"commands: {} is no array"),
+            ("1 rows 0", ["x"], r"experiments\[1\].rows\[0\]: has not as many cells"),
+            ("1 holds", "yes", r"experiments\[1\].holds: 'yes' is no boolean"),
+            ("1 pictures 0 bars 0 value", None, r"bars\[0\].value: None is no number"),
+            ("1 measures 0 theory", ["1"], r"theory: \['1'\] is too short"),
+            ("1 commands", {}, r"commands: {} is no array"),
+            ("0 pictures 0 groups 0 lanes 0 0", [0, 1.0], r"lanes\[0\]\[0\]: \[0, 1.0\] is too short"),
+            ("0 pictures 0 groups 0 lanes 0 0", [3, 0.0, 1.0], r"lanes\[0\]\[0\]\[0\]: 3 is not one of"),
+            ("0 pictures 0 parts", [1], r"parts\[0\]: 1 is no string"),
         ):
             inner = changed = copy.deepcopy(content)
-            *above, last = ["extra", "experiments", 0, *(int(k) if k.isdecimal() else k for k in way.split())]
+            *above, last = ["extra", "experiments", *(int(k) if k.isdecimal() else k for k in way.split())]
             for key in above:
                 inner = inner[key]
             inner[last] = value

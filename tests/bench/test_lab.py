@@ -5,18 +5,21 @@ import json
 import os
 import signal
 import subprocess
+import types
 import unittest
-from pathlib import Path
 from unittest import mock
 
 import aiohttp
 import context
+import sample_experiments
 from aiohttp import web
 from runs import BENCH, TIMEOUT_SECONDS, Runs
 
 from lib import explain, proc
 from lib.lab.claim import Finding
-from lib.labpage import guesses, link, server, sources, strips
+from lib.lab.clients import Ask
+from lib.lab.stage import NoVisit
+from lib.labpage import guesses, link, running, server, sources, strips
 
 PAGE_BYTES = 200 * 1024
 JSON = {"Content-Type": "application/json"}
@@ -135,6 +138,18 @@ class Guesses(unittest.TestCase):
         for holds in (True, False):
             self.assertEqual(guesses.found(explain.CLAIMS["sequence"], self.finding({}, holds)), int(holds))
 
+    def test_what_the_samples_show_where_the_verdict_has_more_conditions(self):
+        made = {"client": sample_experiments.of_client, "retries": sample_experiments.of_retries}
+        for name, make in {**made, "proxy": sample_experiments.of_proxy}.items():
+            finding = make()
+            finding.holds = False
+            self.assertEqual(guesses.found(explain.CLAIMS[name], finding), 1, name)
+        as_long = {"a": {"ends": [1.2]}, "b": {"ends": [1.2]}}
+        well = {"back": {"no shedding": 0.95}}
+        free = {"nginx, waiting, limited": {"concurrency": 60.0}}
+        for name, samples in (("client", as_long), ("retries", well), ("proxy", free)):
+            self.assertEqual(guesses.found(explain.CLAIMS[name], self.finding(samples)), 0, name)
+
     def test_samples_that_do_not_say(self):
         self.assertIsNone(guesses.found(explain.CLAIMS["models"], self.finding({})))
 
@@ -151,9 +166,41 @@ class Sources(unittest.TestCase):
                 self.assertTrue(one["node"].endswith("}"))
 
 
+class Visits(unittest.TestCase):
+    """What a run takes from the page, a line for each visit."""
+
+    def visit(self, line):
+        read, write = os.pipe()
+        with os.fdopen(write, "w") as out:
+            out.write(line)
+        ask, subject = Ask("/delay/1", 2, "all"), types.SimpleNamespace(url="http://127.0.0.1:1")
+        with os.fdopen(read) as stdin, mock.patch("sys.stdin", stdin), mock.patch.object(running, "say") as said:
+            try:
+                return running.Watched.visit(None, subject, ask)
+            finally:
+                said.assert_called_once_with(
+                    {"event": "visit", "url": "http://127.0.0.1:1/delay/1", "count": 2, "mode": "all"}
+                )
+
+    def test_its_requests(self):
+        self.assertEqual(self.visit('{"spans": [[0, 1, 2], [0, 2, 4]]}\n'), [(0, 0.001, 0.002), (0, 0.002, 0.004)])
+
+    def test_what_is_no_visit(self):
+        for line, why in (
+            ('{"error": "Failed to fetch"}\n', "Failed to fetch"),
+            ('{"spans": [[0, 1, 2]]}\n', "damaged"),
+            ('{"spans": [[0, 1]]}\n', "damaged"),
+            ('{"spans": [["a", 1, 2], [0, 1, 2]]}\n', "damaged"),
+            ("[]\n", "damaged"),
+            ("", "damaged"),
+        ):
+            with self.subTest(line=line), self.assertRaisesRegex(NoVisit, why):
+                self.visit(line)
+
+
 class Page(unittest.TestCase):
     def test_its_weight_and_that_it_loads_nothing_else(self):
-        texts = [Path(server.HERE, name).read_text() for name in server.FILES.values()]
+        texts = [path.read_text() for path in server.FILES.values()]
         self.assertLessEqual(sum(len(text.encode()) for text in texts), PAGE_BYTES)
         for text in texts:
             self.assertNotRegex(text.replace("http://www.w3.org/2000/svg", ""), r"https?://|@import|innerHTML|eval\(")
@@ -200,7 +247,13 @@ class Served(Runs, unittest.IsolatedAsyncioTestCase):
         self.assertEqual((engines["compute"], engines["models"]), (["io_uring", "epoll"], []))
 
     async def test_without_the_token(self):
-        for method, path in (("GET", ""), ("GET", "experiments.json"), ("POST", "run"), ("GET", "page.js")):
+        for method, path in (
+            ("GET", ""),
+            ("GET", "experiments.json"),
+            ("POST", "run"),
+            ("GET", "page.js"),
+            ("POST", "visited"),
+        ):
             status, text = await self.asked(method, path, token="x")
             self.assertEqual(status, 403)
             self.assertIn("it has a token", text)
@@ -236,6 +289,34 @@ class Served(Runs, unittest.IsolatedAsyncioTestCase):
             self.assertIn(why, text)
         self.assertEqual((await self.asked("POST", "run", data='{"link": "models"}'))[0], 415)
         self.assertFalse(self.lab.busy)
+
+    async def test_a_visit_that_nobody_asked_for(self):
+        self.assertEqual((await self.asked(path="visit.html"))[0], 404)
+        self.assertEqual((await self.asked("POST", "visited", headers=JSON, data="{}"))[0], 409)
+        self.assertEqual((await self.asked("POST", "visited", headers=JSON, data="{"))[0], 400)
+        self.assertEqual((await self.asked("POST", "visited", data="{}"))[0], 415)
+
+    async def test_a_frame_may_ask_one_origin(self):
+        told = []
+
+        async def tell(answer):
+            told.append(answer)
+
+        self.lab.run = types.SimpleNamespace(subject="http://127.0.0.1:5", tell=tell)
+        policies = []
+        for path in ("visit.html", ""):
+            async with self.session.get(self.url(path)) as answer:
+                policies.append(
+                    dict(one.split(" ", 1) for one in answer.headers["Content-Security-Policy"].split("; "))
+                )
+                self.assertEqual(answer.headers["Referrer-Policy"], "no-referrer")
+        frame, page = policies
+        self.assertEqual((frame["connect-src"], page["connect-src"]), ("http://127.0.0.1:5", "'self'"))
+        self.assertEqual((frame["default-src"], frame["script-src"]), ("'none'", "'self'"))
+        self.assertEqual((frame["frame-ancestors"], page["frame-ancestors"]), ("'self'", "'none'"))
+        self.assertEqual((await self.asked("POST", "visited", headers=JSON, data='{"spans": []}'))[0], 204)
+        self.assertEqual(told, [{"spans": []}])
+        self.lab.run = None
 
     async def test_a_run(self):
         async with self.start("abuse?rounds=3") as answer:

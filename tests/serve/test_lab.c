@@ -33,6 +33,42 @@ static void test_static_prefix_redirects(void **state)
     server_stop(&s);
 }
 
+static void expect_origin(struct client *c, const char *path, const char *origin)
+{
+    static const char *const names[] = {"Access-Control-Allow-Origin", "Timing-Allow-Origin"};
+    struct reply r = {0};
+    client_get(c, path, 200, &r);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *found = reply_field(&r, names[i]);
+        if (origin)
+            assert_string_equal(found, origin);
+        else
+            assert_null(found);
+        free(found);
+    }
+    reply_free(&r);
+}
+
+/* A page of another origin may read /delay if it is named, and nothing else ever. */
+static void test_origin_that_is_allowed(void **state)
+{
+    static const char origin[] = "http://127.0.0.1:8000";
+    struct server s;
+    struct client c;
+    (void)state;
+    for (int allowed = 0; allowed < 2; allowed++) {
+        if (allowed)
+            server_start(&s, "--cores", "1", "--allow-origin", origin);
+        else
+            server_start(&s, "--cores", "1");
+        client_open(&c, &s);
+        expect_origin(&c, "/delay/1", allowed ? origin : NULL);
+        expect_origin(&c, "/plaintext", NULL);
+        client_close(&c);
+        server_stop(&s);
+    }
+}
+
 /* ---- events ---- */
 
 static void await_text(struct client *c, const char *text)
@@ -143,6 +179,7 @@ int main(int argc, char **argv)
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_static_prefix_redirects),
+        cmocka_unit_test(test_origin_that_is_allowed),
         cmocka_unit_test(test_events),
         cmocka_unit_test(test_work),
     };

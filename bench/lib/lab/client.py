@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import functools
+from dataclasses import asdict, dataclass, field
+from typing import Callable, Sequence
 
 from .. import measures, proc
+from ..subject import Server
 from ..table import latency
+from ..words import capital
 from .claim import Claim, Finding
-from .clients import CLIENTS, Ask
-from .stage import Stage
+from .clients import CLIENTS, Ask, Span
+from .picture import Lanes, Picture
+from .stage import NoVisit, Stage
 
 COUNT = 12
 DELAY_MS = 100
+BROWSER = "browser"  # in CLIENTS
 MODES = {"one after another": "seq", "together": "all"}
 TEXTS = {mode: text for text, mode in MODES.items()}
 LIMIT = 6  # connections of a browser to one origin over HTTP/1.1
@@ -26,6 +32,7 @@ class Asked:
     ends: list[float]  # seconds from its first request to each answer
     peak: int  # requests in progress at the same time, as the server saw them
     cpu: float  # seconds that the server used
+    spans: list[Span] = field(default_factory=list)  # of the requests in their order
 
     @property
     def seconds(self) -> float:
@@ -38,47 +45,101 @@ class Asked:
 
 
 Taken = dict[tuple[str, str], Asked]
+Run = Callable[[Server, Ask, Sequence[int]], list[Span]]  # asks from these CPUs
+PARTS = ("sent, until it is answered", "asked for, and not yet sent")
+LEAST_MS = 0.5  # that a request has to be held up to be drawn as such
+
+
+YOURS = "your browser"
 
 
 def take(stage: Stage) -> Finding:
-    names = [name for name, client in CLIENTS.items() if not stage.lacks(client.label, client.missing())]
-    return conclude({(name, mode): _asked(stage, name, mode) for name in names for mode in MODES.values()})
+    taken: Taken = {}
+    visited = _visited(stage)
+    for name, client in CLIENTS.items():
+        if name == BROWSER and visited:
+            taken |= visited
+        elif not stage.lacks(client.label, client.missing()):
+            for mode in MODES.values():
+                run = functools.partial(client.run, stage.place)
+                taken[name, mode] = _asked(stage, client.label, mode, run)
+    return conclude(taken, YOURS if visited else CLIENTS[BROWSER].label)
 
 
-def _asked(stage: Stage, name: str, mode: str) -> Asked:
+def _visited(stage: Stage) -> Taken:
+    """What the browser of the page did, if there is one and it reaches the server."""
+    if stage.visitor is None:
+        return {}
+
+    def visit(server: Server, ask: Ask, _: Sequence[int]) -> list[Span]:
+        return stage.visit(server, ask)
+
+    try:
+        allow = ("--allow-origin", stage.visitor)
+        return {(BROWSER, mode): _asked(stage, YOURS, mode, visit, *allow) for mode in MODES.values()}
+    except NoVisit as why:
+        stage.notes |= {f"{YOURS} did not ask the server itself: {why}": None}
+        return {}
+
+
+def _asked(stage: Stage, label: str, mode: str, run: Run, *args: str) -> Asked:
     """By a server of its own, for peaks are since its start."""
-    with stage.torc() as server:
+    with stage.torc(*args) as server:
         pids = proc.family(server.child.pid)
         before = proc.cpu_ns(pids)
         ask = Ask(f"/delay/{DELAY_MS}", COUNT, mode)
-        asked = f"{CLIENTS[name].label} asks {ask.path} {COUNT} times, {TEXTS[mode]}"
+        asked = f"{label} asks {ask.path} {COUNT} times, {TEXTS[mode]}"
         with stage.watch(server, asked, DELAY_MS / 1000 * (COUNT if mode == "seq" else 1)):
-            ends = CLIENTS[name].run(stage.place, server, ask, stage.load_cpus[server.child])
+            spans = run(server, ask, stage.load_cpus[server.child])
         used, found = proc.cpu_ns(pids) - before, measures.reading(server)
     if found is None:
         raise proc.ProcessError("the server does not say what was in progress")
-    return Asked(ends, int(found["concurrency_peak"]), used / 1e9)
+    return Asked(sorted(end for *_, end in spans), int(found["concurrency_peak"]), used / 1e9, spans)
 
 
-def conclude(taken: Taken) -> Finding:
+def picture(label: str, one: Asked, other: Asked) -> Picture:
+    """Each request of a client as a lane, one after another above and together below."""
+    groups = [
+        Lanes(f"{text}, {asked.peak} at a time", [_lane(span) for span in asked.spans], latency(asked.seconds))
+        for text, asked in zip(MODES, (one, other))
+    ]
+    caption = (
+        f"Each lane is one of {COUNT} requests of {DELAY_MS} ms, both times on the same axis. At the right: when all "
+        "are answered. "
+    )
+    if other.peak < COUNT:
+        caption += f"A request that is not yet sent waits for one of the {other.peak} connections."
+    elif any(len(lane) > 1 for group in groups for lane in group.lanes):
+        caption += "A request that is not yet sent waits for its connection to open."
+    return Picture(f"The requests of {label}", caption.rstrip(), "time, ms", parts=PARTS, groups=groups)
+
+
+def _lane(span: Span) -> list[tuple[int, float, float]]:
+    """The parts of one request."""
+    begin, sent, end = (round(seconds * 1000, 2) for seconds in span)
+    return [(1, begin, sent)] * (sent - begin > LEAST_MS) + [(0, sent, end)]
+
+
+def conclude(taken: Taken, browser: str = CLIENTS[BROWSER].label) -> Finding:
+    labels = {**{name: client.label for name, client in CLIENTS.items()}, BROWSER: browser}
     names = [name for name in CLIENTS if (name, "all") in taken]
     pairs = {name: (taken[name, "seq"], taken[name, "all"]) for name in names}
     holds = all(
         one.seconds >= COUNT * DELAY_MS / 1000 and one.peak < other.peak and other.seconds <= LESS * one.seconds
         for one, other in pairs.values()
     )
-    holds = holds and all(other.peak == COUNT for name, (_, other) in pairs.items() if name != "browser")
+    holds = holds and all(other.peak == COUNT for name, (_, other) in pairs.items() if name != BROWSER)
     said = [
-        f"{CLIENTS[name].label} {latency(one.seconds)} one after another and {latency(other.seconds)} together"
+        f"{labels[name]} {latency(one.seconds)} one after another and {latency(other.seconds)} together"
         for name, (one, other) in pairs.items()
     ]
     verdict = f"{COUNT} requests of {DELAY_MS} ms take {', '.join(said)}: the server is the same, the client decides."
-    if "browser" in pairs:
-        found = pairs["browser"][1]
+    if BROWSER in pairs:
+        found = pairs[BROWSER][1]
         holds = holds and found.peak <= LIMIT and found.next >= 2 * DELAY_MS / 1000
         verdict += (
-            f" The browser has at most {found.peak} in progress: its seventh answer comes after {latency(found.next)}, "
-            f"though all of its requests took the server {latency(found.cpu)} of CPU time."
+            f" {capital(browser)} has at most {found.peak} in progress: its seventh answer comes after "
+            f"{latency(found.next)}, though all of its requests took the server {latency(found.cpu)} of CPU time."
         )
     theory = (
         f"One after another: {COUNT} × {DELAY_MS} ms = {COUNT * DELAY_MS:,} ms at least. Together: {DELAY_MS} ms. A "
@@ -88,7 +149,7 @@ def conclude(taken: Taken) -> Finding:
     header = ("", "asked", "all answered after", "the seventh after", "most in progress", "CPU of the server")
     rows = [
         [
-            CLIENTS[name].label,
+            labels[name],
             TEXTS[mode],
             latency(one.seconds),
             latency(one.next),
@@ -103,7 +164,8 @@ def conclude(taken: Taken) -> Finding:
         f"{latency(other.seconds)} together."
     )
     samples = {" ".join(key): asdict(one) for key, one in taken.items()}
-    return Finding(holds, verdict, header, rows, theory, samples, brief)
+    pictures = [picture(labels[name], *both) for name, both in pairs.items()]
+    return Finding(holds, verdict, header, rows, theory, samples, brief, pictures)
 
 
 CLAIM = Claim(

@@ -20,6 +20,7 @@ from . import browser
 
 SOURCES = TOP / "bench/clients"
 SECONDS = 60.0  # that a client may take, its start included
+Span = tuple[float, float, float]  # of a request, in seconds: asked for, sent, answered
 PRE = re.compile(r"<pre>(.*?)</pre>", re.DOTALL)
 
 
@@ -32,21 +33,25 @@ class Ask:
 
 @dataclass(frozen=True)
 class Client:
-    """A program: its words, and what it has printed to the file, as seconds from its first request to each answer."""
+    """A program: its words, and what it has printed to the file, as requests, in seconds from the first."""
 
     label: str
     missing: Callable[[], str | None]
     words: Callable[[Place, Server, Ask, Path], list[str]]
-    read: Callable[[str, Ask], list[float]]
+    read: Callable[[str, Ask], list[Span]]
 
-    def run(self, place: Place, server: Server, ask: Ask, cpus: Sequence[int]) -> list[float]:
-        """When each answer was there, in seconds and ascending."""
+    def run(self, place: Place, server: Server, ask: Ask, cpus: Sequence[int]) -> list[Span]:
+        """The requests in their order."""
         printed = place.scratch / "client.out"
         run(self.label, self.words(place, server, ask, printed), cpus, printed)
-        ends = sorted(self.read(printed.read_text(errors="replace"), ask))
-        if len(ends) != ask.count:
-            raise proc.ProcessError(f"{self.label} has {len(ends)} answers to {ask.count} requests")
-        return ends
+        return complete(self.label, ask, self.read(printed.read_text(errors="replace"), ask))
+
+
+def complete(label: str, ask: Ask, spans: list[Span]) -> list[Span]:
+    """The same, of as many requests as were asked."""
+    if len(spans) != ask.count:
+        raise proc.ProcessError(f"{label} has {len(spans)} answers to {ask.count} requests")
+    return spans
 
 
 def run(label: str, words: Sequence[str], cpus: Sequence[int], printed: Path) -> None:
@@ -65,9 +70,12 @@ def _load(place: Place, server: Server, ask: Ask, printed: Path) -> list[str]:
     return [*words, "--requests", str(ask.count), server.url + ask.path]
 
 
-def _load_ends(text: str, ask: Ask) -> list[float]:
+def _load_spans(text: str, ask: Ask) -> list[Span]:
     latencies = [ns / 1e9 for ns, count in json.loads(text)["latency_ns"]["raw"]["histogram"] for _ in range(count)]
-    return list(itertools.accumulate(latencies)) if ask.mode == "seq" else latencies
+    if ask.mode == "all":
+        return [(0.0, 0.0, end) for end in latencies]
+    ends = list(itertools.accumulate(latencies))
+    return [(begin, begin, end) for begin, end in zip([0.0, *ends], ends)]
 
 
 def _node(place: Place, server: Server, ask: Ask, printed: Path) -> list[str]:
@@ -88,11 +96,11 @@ def shows(place: Place, server: Server, name: str, query: str) -> list[str]:
     return [browser.find() or browser.NAMES[0], *browser.OPTIONS, f"--user-data-dir={profile}", "--dump-dom", url]
 
 
-def _list(text: str) -> list[float]:
-    """What fetch.js prints, in seconds."""
+def spans_of(text: str) -> list[Span]:
+    """What fetch.js prints."""
     try:
-        return [ms / 1000 for ms in json.loads(text)]
-    except ValueError as error:
+        return [(asked / 1000, sent / 1000, end / 1000) for asked, sent, end in json.loads(text)]
+    except (ValueError, TypeError) as error:
         raise proc.ProcessError(f"a client has no answers: {text.strip() or 'it printed nothing'}") from error
 
 
@@ -103,7 +111,7 @@ def shown(text: str) -> str:
 
 
 CLIENTS = {
-    "torc-load": Client("torc-load", lambda: None, _load, _load_ends),
-    "node": Client("Node.js", PEERS["node"].refusal, _node, lambda text, ask: _list(text)),
-    "browser": Client("a browser", browser.missing, _browser, lambda text, ask: _list(shown(text))),
+    "torc-load": Client("torc-load", lambda: None, _load, _load_spans),
+    "node": Client("Node.js", PEERS["node"].refusal, _node, lambda text, ask: spans_of(text)),
+    "browser": Client("a browser", browser.missing, _browser, lambda text, ask: spans_of(shown(text))),
 }

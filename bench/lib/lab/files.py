@@ -12,6 +12,7 @@ from .. import measures
 from ..table import latency
 from .claim import Claim, Finding
 from .flow import Flow, Seen
+from .picture import Picture, Stack
 from .stage import ASYNCHRONOUS, Stage
 
 SIZE = 256 * 1024  # bytes of a file
@@ -24,6 +25,7 @@ KINDS = ("in memory", "on disk")
 CORE = "torc-0"  # the name of the thread of a server's first core
 LOOK_SECONDS = 0.002  # between two looks at the core's thread
 LEAST = 0.01  # of its time, from which on it waits for the disk
+PARTS = ("runs or is ready to", "waits for the disk", "is free")
 LESS = 0.5  # of what it waits on epoll, at most, where it does not wait
 Taken = dict[tuple[str, str], tuple[Seen, Seen, dict[str, float]]]  # light requests, files, and what else was seen
 
@@ -35,7 +37,7 @@ class Looks:
     def __init__(self, pid: int) -> None:
         tasks = Path(f"/proc/{pid}/task").iterdir()
         self.tasks = [task for task in tasks if (task / "comm").read_text().strip() == CORE]
-        self.looks = self.waits = 0
+        self.looks = self.waits = self.runs = 0
         self.stop = threading.Event()
         self.thread = threading.Thread(target=self._look, daemon=True)
 
@@ -46,6 +48,7 @@ class Looks:
                     state = (task / "stat").read_text().rpartition(")")[2].split()[0]
                     self.looks += 1
                     self.waits += state == "D"
+                    self.runs += state == "R"
 
     def __enter__(self) -> "Looks":
         self.thread.start()
@@ -55,9 +58,10 @@ class Looks:
         self.stop.set()
         self.thread.join()
 
-    @property
-    def share(self) -> float:
-        return self.waits / self.looks if self.looks else 0.0
+    def shares(self) -> dict[str, float]:
+        """The parts of the time in which it waits for the disk, and in which it runs or could."""
+        looks = max(self.looks, 1)
+        return {"waits": self.waits / looks, "runs": self.runs / looks, "looks": self.looks}
 
 
 @contextlib.contextmanager
@@ -102,7 +106,7 @@ def _once(stage: Stage, engine: str, path: str, seconds: float) -> tuple[Seen, S
     with stage.torc(engine=engine) as server:
         with measures.Window(server, WARMUP, seconds) as window, Looks(server.child.pid) as looks:
             light, files = stage.ask(server, LIGHT.lasting(seconds), asked)
-    return light, files, {**measures.of([window]), "waits": looks.share, "looks": looks.looks}
+    return light, files, {**measures.of([window]), **looks.shares()}
 
 
 def take(stage: Stage) -> Finding:
@@ -137,7 +141,21 @@ def conclude(taken: Taken) -> Finding:
     }
     parts = [f"{waits[name, 'on disk']:.1%} on {name}" for name in ENGINES if (name, "on disk") in waits]
     brief = f"The time that a core waits for the disk while it sends files from there: {', '.join(parts)}."
-    return Finding(holds, " ".join(said), header, rows, theory, samples, brief)
+    return Finding(holds, " ".join(said), header, rows, theory, samples, brief, [_picture(taken)])
+
+
+def _picture(taken: Taken) -> Picture:
+    """What the core does with its time."""
+    stacks = []
+    for (name, kind), (_, _, also) in taken.items():
+        busy = also.get("runs", 0.0), also["waits"]
+        values = [round(share * 100, 2) for share in (*busy, max(1 - sum(busy), 0.0))]
+        stacks.append(Stack(f"{name}, {kind}", values, f"waits {also['waits']:.1%}"))
+    caption = (
+        "Where the thread of the core was at each look. While it waits for the disk it can do nothing else; while it "
+        "is free, it waits for whatever comes first."
+    )
+    return Picture("The core's time while it sends files", caption, "share of the time, %", parts=PARTS, stacks=stacks)
 
 
 def _said(name: str, taken: Taken) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Iterable, Mapping, Sequence
 
 UNITS = {"": 1.0, "%": 1.0, "µs": 1e-3, "ms": 1.0, "s": 1e3}  # of a cell in a table; times are drawn in ms
 CELL = re.compile(r"(-?[\d,]+(?:\.\d+)?) ?(%|µs|ms|s|)")
@@ -30,6 +30,33 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Shade:
+    """A part of x that is marked, between two of its values."""
+
+    name: str
+    begin: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A row of parts, one after another: how much each of the picture's parts has of it, and the same in words."""
+
+    name: str
+    values: Sequence[float]
+    text: str
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """Lanes below a name: of each its spans, with the number of the picture's part, begin and end."""
+
+    name: str
+    lanes: Sequence[Sequence[tuple[int, float, float]]]
+    text: str
+
+
+@dataclass(frozen=True)
 class Span:
     """A row of a waterfall: from when to when, in ms, and how deep it is nested. Its parts are what it did, in turn."""
 
@@ -42,7 +69,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Picture:
-    """Bars, lines over x, or spans. The caption says what to see in it, and what the marks of limits are."""
+    """Bars, lines over x, stacks, lanes or spans. The caption says what to see in it, and what the marks of limits are."""
 
     title: str
     caption: str
@@ -52,6 +79,10 @@ class Picture:
     spans: Sequence[Span] = ()
     y: str = ""  # of lines
     log: bool = False  # the axis of what was measured; bars are dots then, for they have no beginning
+    shades: Sequence[Shade] = ()  # behind lines
+    parts: Sequence[str] = ()  # what stacks and lanes consist of
+    stacks: Sequence[Stack] = ()
+    groups: Sequence[Lanes] = ()
 
 
 def over(name: str, points: Mapping[float, float] | Iterable[tuple[float, float]], theory: bool = False) -> Line:
@@ -75,6 +106,11 @@ def of_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Picture | 
     ]
     times = any(row[best].endswith("s") for row in rows)
     return Picture(header[best], f"Bar: {header[best]}, as in the table.", header[best] + ", ms" * times, bars)
+
+
+def plain(pictures: Sequence[Picture], header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+    """These pictures, or the bars of the table, as plain data."""
+    return [asdict(one) for one in pictures or [of_table(header, rows)] if one]
 
 
 def _figure(cell: str) -> float | None:

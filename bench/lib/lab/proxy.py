@@ -13,6 +13,7 @@ from ..table import latency
 from . import flow
 from .claim import Claim, Finding
 from .flow import Flow, Seen
+from .picture import Picture, Stack
 from .stage import Stage
 
 DIRECT = "no proxy"
@@ -27,6 +28,7 @@ FREE = {
 LIMITED = {"waiting, limited": FREE["waiting"]}
 ASKED = {**FREE, **LIMITED}
 MOST = 0.5  # of the connections: more requests than that are in progress in the server if nothing queues
+PARTS = ("in the server", "before it: in the proxy, on the way")
 OVER = 1.1  # times a bound that averages of a short time may be
 Taken = dict[tuple[str, str], tuple[Seen, dict[str, float]]]
 
@@ -120,7 +122,39 @@ def conclude(taken: Taken) -> Finding:
         f"Of {CONNECTIONS} requests that clients wait for, a server has {' and '.join(bounds)} in progress, which has "
         f"{LIMIT} connections to it."
     )
-    return Finding(holds, " ".join(parts).rstrip(), header, rows, theory, samples, brief)
+    return Finding(holds, " ".join(parts).rstrip(), header, rows, theory, samples, brief, pictures(taken))
+
+
+def layers(seen: Seen, also: dict[str, float]) -> tuple[float, float, float, float]:
+    """Of what clients wait for: the requests in the server and those before it, and the same of a request's time, in
+    seconds, by Little's law."""
+    within = min(also.get("concurrency", 0.0), seen.in_progress)
+    time = min(within / seen.per_second, seen.mean) if seen.good else 0.0
+    return within, seen.in_progress - within, time, seen.mean - time if seen.good else 0.0
+
+
+def pictures(taken: Taken) -> list[Picture]:
+    """Where the requests that wait are, and where they spend their time."""
+    where, when = [], []
+    for (name, what), (seen, also) in taken.items():
+        if what.startswith("waiting"):
+            inside, outside, time, more = layers(seen, also)
+            row = LABELS.get(name, name) + (f", {LIMIT} connections" if what in LIMITED else "")
+            where.append(Stack(row, [round(inside, 2), round(outside, 2)], f"{inside:.0f} + {outside:.0f}"))
+            times = f"{latency(time)} + {latency(more)}" if seen.good else "no good answers"
+            when.append(Stack(row, [round(time * 1000, 3), round(more * 1000, 3)], times))
+    places = (
+        f"Clients have {CONNECTIONS} connections. Requests that wait, on average: L of the server as it counts them, "
+        "and what is left of the requests/s × the time of each."
+    )
+    times = (
+        "The mean time of a good answer. In the server: L ÷ requests/s. Before it: the rest, in the proxy and on the "
+        "way."
+    )
+    return [
+        Picture("Where the requests are", places, "requests", parts=PARTS, stacks=where),
+        Picture("Where their time goes", times, "time, ms", parts=PARTS, stacks=when),
+    ]
 
 
 def _as_expected(taken: Taken, name: str, direct: Seen) -> bool:

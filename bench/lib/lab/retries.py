@@ -5,6 +5,7 @@ from typing import Any, Sequence
 from ..table import latency
 from .claim import Claim, Finding
 from .flow import Flow, Seen, Slice
+from .picture import Line, Picture, Shade, over
 from .stage import Stage
 
 PATH = "/crypto?ms=5&where=inline"
@@ -13,6 +14,7 @@ RETRIES = 3
 BASE, SPIKE = 0.7, 3.0  # offered before and after the spike, and in it, of the capacity
 BEFORE, DURING, AFTER = 2.0, 5.0, 6.0  # seconds; the second half of the last is looked at
 CAPACITY_SECONDS = 1.5
+POINTS = 26  # of a line, about
 ENOUGH = 0.9  # of the goodput before the spike, from which on a server has recovered
 SETTINGS = {"no shedding": "off", "adaptive": "adaptive"}
 Taken = dict[str, tuple[Seen, Seen]]  # the flow that was always there, and that of the spike
@@ -64,10 +66,12 @@ def conclude(capacity: float, before: float, last: float, taken: Taken) -> Findi
     end = {name: rates(within(always.slices, _end(always) - last, _end(always))) for name, (always, _) in taken.items()}
     without, shed = SETTINGS
     back = {name: end[name][1] / first[name][1] if first[name][1] else 0.0 for name in taken}
-    holds = back[without] < ENOUGH <= back[shed] and end[without][0] > capacity
+    unsent = taken[without][0].unsent
+    asked = end[without][0] > capacity or shut_out(first[without][0], end[without][0], unsent)
+    holds = back[without] < ENOUGH <= back[shed] and asked
     verdict = (
         f"After a spike of {SPIKE:g} times what a core can do, clients ask for {BASE:.0%} of it as before. Without "
-        f"shedding that is {_attempts(end[without][0], capacity)}, and they get {back[without]:.0%} of the good "
+        f"shedding that is {_attempts(end[without][0], capacity, first[without][0], unsent)}, and they get {back[without]:.0%} of the good "
         f"answers that they got before; with shedding it is {end[shed][0]:,.0f}, and they get {back[shed]:.0%}."
     )
     theory = (
@@ -83,14 +87,61 @@ def conclude(capacity: float, before: float, last: float, taken: Taken) -> Findi
         f"After a spike, clients that try again get {back[without]:.0%} of the good answers that they got before, and "
         f"{back[shed]:.0%} from a server that sheds load."
     )
-    return Finding(holds, verdict, header, rows, theory, {"capacity": capacity, **samples}, brief)
+    pictures = pictures_of(capacity, before, taken)
+    return Finding(
+        holds, verdict, header, rows, theory, {"capacity": capacity, "back": back, **samples}, brief, pictures
+    )
+
+
+def pictures_of(capacity: float, before: float, taken: Taken) -> list[Picture]:
+    """What is answered and what is asked over the time, by all clients."""
+    ends = [_end(always) for always, _ in taken.values()]
+    during = max(spike.seconds for _, spike in taken.values())
+    shades = [Shade(f"spike, {SPIKE:g} × capacity", before, before + during)]
+    answers, attempts = [], []
+    for name, seen in taken.items():
+        points = over_time(*seen, before)
+        answers.append(over(name, [(at, good) for at, _, good in points]))
+        attempts.append(over(name, [(at, tried) for at, tried, _ in points]))
+    most: list[Line] = [over("capacity", [(0.0, capacity), (max(ends, default=0.0), capacity)], True)]
+    again = (
+        f"Attempts of all clients. From outside come {BASE:.0%} of the capacity before and after the spike: what is "
+        "above that are clients that try again."
+    )
+    answered = "Requests that are answered before their clients give up, of all clients."
+    given: dict[str, Any] = {"x": "time, s", "shades": shades}
+    return [
+        Picture("What is answered in time", answered, y="good answers/s", lines=[*answers, *most], **given),
+        Picture("What is asked", again, y="attempts/s", lines=[*attempts, *most], **given),
+    ]
+
+
+def over_time(always: Seen, spike: Seen, before: float) -> list[tuple[float, float, float]]:
+    """Of both flows together, the second of which begins `before` seconds after the first: the time, attempts and
+    good answers each second."""
+    whole = _end(always)
+    wide = max(round(whole / POINTS, 1), 0.2)
+    found = []
+    for number in range(round(whole / wide)):
+        begin, end = number * wide, (number + 1) * wide
+        both = rates(within(always.slices, begin, end)), rates(within(spike.slices, begin - before, end - before))
+        found.append((round((begin + end) / 2, 3), *(round(sum(pair), 2) for pair in zip(*both))))
+    return found
 
 
 def _end(seen: Seen) -> float:
     return sum(one.seconds for one in seen.slices)
 
 
-def _attempts(attempts: float, capacity: float) -> str:
+def shut_out(before: float, attempts: float, unsent: int) -> bool:
+    """Whether clients send less than they did, as they cannot: connections wait to be accepted, and new ones find no
+    room among them."""
+    return unsent > 0 and attempts < before
+
+
+def _attempts(attempts: float, capacity: float, before: float, unsent: int) -> str:
+    if shut_out(before, attempts, unsent):
+        return f"{attempts:,.0f} attempts/s, for connections are no longer accepted: {unsent:,} requests are never sent"
     more = "more" if attempts > capacity else "no more"
     return f"{attempts:,.0f} attempts/s, {more} than the {capacity:,.0f} that it can answer"
 

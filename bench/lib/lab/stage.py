@@ -15,6 +15,7 @@ from ..subject import Place, Server
 from ..subjects import known, variant
 from . import flow
 from .byhand import Repeat
+from .clients import Ask, Span
 from .flow import Flow, Seen
 
 START_SECONDS = 60.0
@@ -27,6 +28,10 @@ class Lacking(Exception):
     """What an experiment cannot do without is missing here; the text says what."""
 
 
+class NoVisit(Exception):
+    """A reader's own browser could not ask; the text says why."""
+
+
 class Stage:
     """Everything it starts ends with the context that it was started in."""
 
@@ -37,6 +42,7 @@ class Stage:
         self.missing: dict[str, None] = {}  # subjects that the experiment goes without, each with the reason
         self.repeat = Repeat()  # the commands of the experiment
         self.tell: Callable[[str], None] = lambda text: None  # is told what begins
+        self.visitor: str | None = None  # the origin of a page, whose browser can ask too
         self.given: dict[str, int] = {}  # parameters of the experiment that are not as usual
         self.engine = engine or ("io_uring" if self.refuses("io_uring") is None else "epoll")
 
@@ -87,6 +93,10 @@ class Stage:
     def watch(self, server: Server, asked: str, seconds: float) -> contextlib.AbstractContextManager[None]:
         """Around what asks a server in another way than by flows: what, and for how long about."""
         return contextlib.nullcontext()
+
+    def visit(self, server: Server, ask: Ask) -> list[Span]:
+        """The requests of the page's own browser, in their order; the server allows its origin."""
+        raise NoVisit("there is no page")
 
     def ask(self, server: Server, *flows: Flow) -> list[Seen]:
         """All flows at once, and L, P and A meanwhile."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping
 
-from ..lab import compute, database, faster, overload, stack
+from ..lab import client, compute, database, faster, overload, proxy, retries, stack
 from ..lab.claim import Claim, Finding
 from ..lab.stage import ASYNCHRONOUS
 
@@ -79,6 +79,21 @@ def _holds(right: int, wrong: int) -> Callable[[Finding], int]:
     return lambda finding: right if finding.holds else wrong
 
 
+def _client(finding: Finding) -> int:
+    """By the first client, which has no limit of its own."""
+    one, other = list(finding.samples.values())[:2]
+    return int(other["ends"][-1] <= client.LESS * one["ends"][-1])
+
+
+def _retries(finding: Finding) -> int:
+    return int(finding.samples["back"][list(retries.SETTINGS)[0]] < retries.ENOUGH)
+
+
+def _proxy(finding: Finding) -> int:
+    limited = [one for name, one in finding.samples.items() if name.endswith(tuple(proxy.LIMITED))]
+    return int(max(one["concurrency"] for one in limited) <= proxy.CONNECTIONS / 2)
+
+
 def _overload(finding: Finding) -> int:
     calm, full = finding.samples["calm"], finding.samples[f"{overload.TWICE:g}× no shedding"]
     return 0 if full["p99"] <= overload.SOON * calm["p99"] else 1
@@ -88,7 +103,7 @@ GUESSES: dict[str, Guess] = {
     "client": Choice(
         "The same requests, sent together instead of one after another, take:",
         ("as long: the server decides", "a part of the time: the client decides"),
-        _holds(1, 0),
+        _client,
     ),
     "models": Amount(
         "How many requests/s does one thread serve that does not wait with its requests?",
@@ -124,12 +139,12 @@ GUESSES: dict[str, Guess] = {
     "retries": Choice(
         "Once the spike is over, a server that refuses nothing:",
         ("is well again", "has more to do than it can, for clients that have left"),
-        _holds(1, 0),
+        _retries,
     ),
     "proxy": Choice(
         "With few connections from the proxy to the server, most of the requests in progress are:",
         ("in the server", "in the proxy, or refused there"),
-        _holds(1, 0),
+        _proxy,
     ),
     "stack": Choice("The layer that adds waits up, one after the other, is:", stack.LAYERS, _stack),
     "concurrent": Choice(

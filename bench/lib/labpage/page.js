@@ -1,12 +1,8 @@
-// The page of torc-bench lab. The waterfall is SVG of its own: no chart library draws lanes that grow
-// while they are read, and this takes fewer lines than to bend one.
+// The page of torc-bench lab. waterfall.js draws the requests of a run, pictures.js what came out.
 'use strict';
 
 const $ = id => document.getElementById(id);
 const SVG = 'http://www.w3.org/2000/svg';
-const STRIPS = 4, LANES = 20, CORES = 4; // as strips.py draws them
-const LANE = 13, HEAD = 18, GAP = 8; // px
-const HEIGHTS = {queue: 0.6, run: 1, wait: 0.4, send: 0.8}; // of a lane: a phase is not told by its colour alone
 const SLIDER = 200; // steps
 
 let experiments = [], now; // the experiment that is shown
@@ -173,113 +169,6 @@ function showSources() {
     $('sources').replaceChildren(...(parts.length ? parts : [make('p', {}, 'See src/lab in the sources of torc.')]));
 }
 
-// ---- the waterfall ----
-
-function clear() {
-    steps = [];
-    shown = -1;
-    follows = true;
-    $('step').textContent = 'Real servers on this machine, asked by torc-load. Nothing is simulated.';
-    $('drawn').textContent = 'No requests yet.';
-    $('waterfall').replaceChildren();
-    showTurns();
-}
-
-function showTurns() {
-    $('back').disabled = shown <= 0;
-    $('forth').disabled = shown < 0 || shown >= steps.length - 1;
-}
-
-function showStep(i) {
-    shown = i;
-    const step = steps[i];
-    $('step').textContent = `Step ${i + 1}${running ? '' : ` of ${steps.length}`}: ${step.server}. ` +
-        `${step.asked.join('; ')}.`;
-    drawStep();
-    showTurns();
-}
-
-function lanesOf(step) { // which route a lane has, by its first request there
-    const routes = new Map();
-    for (const strip of step.strips) {
-        for (const bar of strip.bars) if (!routes.has(bar.lane)) routes.set(bar.lane, bar.name);
-    }
-    return routes;
-}
-
-function drawStep() {
-    const svg = $('waterfall'), step = steps[shown];
-    svg.replaceChildren();
-    if (!step || !step.strips.length) {
-        $('drawn').textContent = step && step.done ? 'No request of this step was seen.' : 'No requests yet.';
-        return;
-    }
-    const wide = $('frame').clientWidth;
-    if (wide < 100) return; // not laid out now
-    const column = (wide - (STRIPS - 1) * GAP) / STRIPS;
-    const all = step.strips[0].lanes, some = Math.min(all, CORES);
-    const cores = HEAD, connections = HEAD + some * LANE + HEAD;
-    const high = connections + LANES * LANE;
-    const lanes = some < all ? `${some} of ${all} threads` : plural(all, 'core');
-    step.strips.forEach((strip, i) => {
-        const left = i * (column + GAP), x = ms => left + ms / strip.ms * column;
-        svg.append(draw('text', {x: left, y: high + 13}, `${number(strip.ms)} ms,`),
-            draw('text', {x: left, y: high + 27}, `at ${number(strip.at, 1)} s`));
-        for (let lane = 0; lane < some; lane++)
-            svg.append(draw('rect', {class: 'lane', x: left, y: cores + lane * LANE, width: column, height: LANE - 2}));
-        for (let lane = 0; lane < LANES; lane++) {
-            const y = connections + lane * LANE;
-            svg.append(draw('rect', {class: 'lane', x: left, y, width: column, height: LANE - 2}));
-        }
-        for (const [core, from, to] of strip.cores) {
-            const right = left + column, from_x = Math.min(x(from), right - 1);
-            svg.append(draw('rect', {
-                class: 'run', x: from_x, y: cores + core * LANE, width: Math.max(Math.min(x(to), right) - from_x, 1),
-                height: LANE - 2,
-            }));
-        }
-        for (const bar of strip.bars) svg.append(drawBar(bar, x, connections + bar.lane * LANE, left + column));
-    });
-    const routes = [...new Set(lanesOf(step).values())].sort();
-    svg.append(draw('text', {x: 0, y: cores - 5}, lanes));
-    const where = routes.length > 1 ? `, ${routes[0]} above, ${routes.slice(1).join(', ')} below` : `: ${routes[0]}`;
-    const above = draw('text', {x: 0, y: connections - 5}, `connections${where}`);
-    svg.append(above);
-    const fits = above.getComputedTextLength() <= wide; // a phone's words are below the picture
-    if (!fits) above.textContent = 'connections';
-    describe(step, fits ? '' : `Lanes: connections${where}. `);
-}
-
-function drawBar(bar, x, y, right) {
-    const words = bar.phases.map(([, word, from, to]) => `${word} ${time((to - from) / 1000)}`).join(', ');
-    const text = `${bar.name} on core ${bar.core}, ${time(bar.ms / 1000)}${bar.in_progress ? ' so far' : ''}: ${words}`;
-    const group = draw('g', {class: 'request'}, draw('title', {}, text));
-    for (const [kind, , from, to] of bar.phases) {
-        const height = (LANE - 2) * HEIGHTS[kind], from_x = Math.min(x(from), right - 1);
-        group.append(draw('rect', {
-            class: kind, x: from_x, y: y + (LANE - 2 - height) / 2, height,
-            width: Math.max(Math.min(x(to), right) - from_x, kind === 'wait' ? 0.5 : 1),
-        }));
-    }
-    return group;
-}
-
-function describe(step, above) {
-    const sum = key => step.strips.reduce((all, strip) => all + strip[key], 0);
-    const drawn = step.strips.reduce((all, strip) => all + strip.bars.length, 0);
-    const lanes = lanesOf(step).size, most = Math.max(...step.strips.map(strip => strip.connections));
-    const whole = sum('seen');
-    const share = ['queue', 'run', 'wait', 'send'].map(kind => {
-        const part = step.strips.reduce((all, strip) => all + strip.share[kind] * strip.seen, 0) / whole;
-        return `${kind} ${number(part * 100, part < 0.1 ? 1 : 0)} %`;
-    });
-    $('drawn').textContent = `Drawn: ${plural(drawn, 'request')} on ${plural(lanes, 'connection')}, a sample of ` +
-        `${plural(whole, 'request')} on ${plural(most, 'connection')} in progress in ` +
-        `${plural(step.strips.length, 'short strip')} of the time. Of their time in the server: ${share.join(', ')}. ` +
-        `${above}A phase is at least a pixel wide.`;
-    $('drawn').dataset.requests = drawn;
-}
-
 // ---- a run ----
 
 const on = {
@@ -296,6 +185,9 @@ const on = {
         steps[event.step].strips.push(event);
         if (event.step === shown) drawStep();
     },
+    visit(event) {
+        visit(event).catch(error => say(`Your browser could not ask: ${error.message}`, true));
+    },
     measured(event) {
         Object.assign(steps[event.step], {done: true, measured: event});
         if (event.step === shown && !steps[event.step].strips.length) drawStep();
@@ -308,6 +200,25 @@ const on = {
         say(`The run failed: ${event.text}`, true);
     },
 };
+
+// This browser asks the server of the experiment, from a frame that may ask nobody else.
+async function visit({url, count, mode}) {
+    say('Your browser asks the server.');
+    const frame = make('iframe', {hidden: true, src: 'visit.html', title: 'requests of this browser'});
+    const seen = new Promise(done => addEventListener('message', function hear(event) {
+        if (event.origin !== location.origin || event.source !== frame.contentWindow) return;
+        removeEventListener('message', hear);
+        done(event.data);
+    }));
+    const loaded = new Promise(done => frame.addEventListener('load', done));
+    document.body.append(frame);
+    await loaded;
+    frame.contentWindow.postMessage({url, count, mode}, location.origin);
+    await fetch('visited', {
+        method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(await seen),
+    });
+    frame.remove();
+}
 
 // A keyboard's focus goes from the one button to the other, not astray.
 function turnButtons(runs) {
@@ -379,7 +290,8 @@ function table(title, header, rows) {
     return make('div', {className: 'scroll', tabIndex: 0, role: 'region', 'aria-label': title}, make('table', {},
         make('caption', {}, title),
         make('thead', {}, make('tr', {}, ...header.map(text => cell('th', text, {scope: 'col'})))),
-        make('tbody', {}, ...rows.map(row => make('tr', {}, ...row.map(text => cell('td', text)))))));
+        make('tbody', {}, ...rows.map(row => make('tr', {},
+            ...row.map((text, i) => cell('td', text, {'data-label': header[i]})))))));
 }
 
 function inWords(value) {
@@ -403,14 +315,17 @@ function showResult(event) {
         const of = (key, digits) => key in measured ? number(measured[key], digits) : '–';
         return [`${i + 1}: ${step.server}: ${step.asked.join('; ')}`, ...figures(first),
             of('concurrency', 1), of('parallelism', 2), of('asynchrony', 3)];
-    });
+    }).filter(([, ...cells]) => cells.some(text => text !== '–'));
     const words = 'L: requests in progress. P: cores that run the code of requests. A: the part of their time in ' +
         'which requests hold no thread.';
     $('result').replaceChildren(beside, verdict,
         make('p', {id: 'theory'}, make('b', {}, 'What arithmetic says: '), event.theory),
+        make('div', {className: 'pictures'}, ...event.pictures.map(figureOf)),
         ...event.traces.map(drawTrace), table('The experiment', event.header, event.rows),
-        table('Each step, of its first kind of request', ['', 'good/s', 'p50', 'p99', 'L', 'P', 'A'], measures),
-        make('p', {}, words), ...event.notes.map(text => make('p', {className: 'notice'}, `Note: ${text}.`)));
+        ...(measures.length ? [table('Each step, of its first kind of request',
+            ['', 'good/s', 'p50', 'p99', 'L', 'P', 'A'], measures), make('p', {}, words)] : []),
+        ...event.notes.map(text => make('p', {className: 'notice'}, `Note: ${text}.`)));
+    drawPictures();
 }
 
 // ---- the page ----
@@ -434,7 +349,10 @@ async function begin() {
     showExperiment();
     addEventListener('hashchange', showExperiment);
     addEventListener('pagehide', stop);
-    addEventListener('resize', () => shown >= 0 && drawStep());
+    addEventListener('resize', () => {
+        if (shown >= 0) drawStep();
+        drawPictures();
+    });
     $('form').addEventListener('submit', event => {
         event.preventDefault();
         if (!running) run();

@@ -6,16 +6,19 @@ import contextlib
 import dataclasses
 import json
 import os
+import select
 import signal
+import sys
 import threading
 from pathlib import Path
 from typing import Any, Iterator
 
-from .. import alone, env, measures, proc, words
+from .. import alone, env, measures, others, proc, remarks, words
+from ..lab import picture
 from ..lab.claim import Finding
+from ..lab.clients import Ask, Span, complete, spans_of
 from ..lab.flow import Flow, Seen
-from ..lab.picture import Picture
-from ..lab.stage import ASYNCHRONOUS, Stage
+from ..lab.stage import ASYNCHRONOUS, NoVisit, Stage
 from ..subject import Place, Server, SubjectError
 from ..workloads import write_static
 from . import guesses, strips
@@ -23,6 +26,7 @@ from .link import Link
 
 EVENTS = {"threads": "2048"}  # of each core's timeline, of which threads have one each
 MOST_EVENTS = "65536"
+VISIT_SECONDS = 20.0  # that the page has to ask and to answer
 SHOWN_OPTIONS = ("--shed", "--rate-limit", "--queue", "--threads")  # what tells the servers of an experiment apart
 FLOW_KEYS = ("good", "refused", "given_up", "failed", "p50", "p99")
 _writing = threading.Lock()
@@ -36,9 +40,10 @@ def say(event: dict[str, Any]) -> None:
 class Watched(Stage):
     """Says what happens on it as it happens."""
 
-    def __init__(self, place: Place, link: Link, affinity: list[int]) -> None:
+    def __init__(self, place: Place, link: Link, affinity: list[int], visitor: str | None = None) -> None:
         super().__init__(place, affinity, True, link.engine)
         self.given = dict(link.given)
+        self.visitor = visitor
         self.steps = 0
         self.labels: dict[proc.Child, str] = {}
 
@@ -54,7 +59,8 @@ class Watched(Stage):
 
     def _step(self, server: Server, asked: list[str], seconds: float) -> int:
         step, self.steps = self.steps, self.steps + 1
-        say({"event": "step", "step": step, "server": self.labels[server.child], "asked": asked, "seconds": seconds})
+        what = {"server": self.labels[server.child], "asked": asked, "recorded": server.admin is not None}
+        say({"event": "step", "step": step, **what, "seconds": seconds})
         return step
 
     @contextlib.contextmanager
@@ -63,6 +69,19 @@ class Watched(Stage):
         with strips.Watch(server, lambda event: say({**event, "step": step})):
             yield
         say({"event": "measured", "step": step, "flows": []})
+
+    def visit(self, server: Server, ask: Ask) -> list[Span]:
+        """Asks the page for it; the answer is a line on stdin."""
+        say({"event": "visit", "url": server.url + ask.path, "count": ask.count, "mode": ask.mode})
+        if not select.select([sys.stdin], [], [], VISIT_SECONDS)[0]:
+            raise NoVisit("the page did not answer")
+        try:
+            answer = json.loads(sys.stdin.readline())
+            if "error" in answer:
+                raise NoVisit(answer["error"])
+            return complete("the page", ask, spans_of(json.dumps(answer["spans"])))
+        except (ValueError, KeyError, TypeError, proc.ProcessError):
+            raise NoVisit("the page's answer is damaged") from None
 
     def ask(self, server: Server, *flows: Flow) -> list[Seen]:
         step = self._step(server, [question(one) for one in flows], max(one.warmup + one.seconds for one in flows))
@@ -90,21 +109,23 @@ def question(flow: Flow) -> str:
 def concluded(link: Link, finding: Finding, notes: list[str]) -> dict[str, Any]:
     said = {"holds": finding.holds, "verdict": finding.verdict, "theory": finding.theory}
     table = {"header": finding.header, "rows": finding.rows}
+    others = [one for one in finding.pictures if not one.spans]
+    table["pictures"] = picture.plain(others, finding.header, finding.rows)
     traces = [traced(one) for one in finding.pictures if one.spans]
     more = {"found": guesses.found(link.claim, finding), "notes": notes, "traces": traces}
     return {"event": "finding", **said, **table, **more}
 
 
-def traced(picture: Picture) -> dict[str, Any]:
+def traced(one: picture.Picture) -> dict[str, Any]:
     """A picture of spans, whose parts have colours."""
     spans = [
-        {**dataclasses.asdict(one), "parts": [[strips.kind(part[0]), *part] for part in one.parts]}
-        for one in picture.spans
+        {**dataclasses.asdict(span), "parts": [[strips.kind(part[0]), *part] for part in span.parts]}
+        for span in one.spans
     ]
-    return {"title": picture.title, "caption": picture.caption, "spans": spans}
+    return {"title": one.title, "caption": one.caption, "spans": spans}
 
 
-def run(link: Link, build: Path) -> int:
+def run(link: Link, build: Path, visitor: str | None = None) -> int:
     """Ends with the process that started it."""
     proc.LIBC.prctl(proc.PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if why := link.claim.needs():
@@ -113,12 +134,13 @@ def run(link: Link, build: Path) -> int:
         place = Place(build.resolve(), lock.scratch, lock.scratch / "www", (), {})
         write_static(place.www)
         affinity = sorted(os.sched_getaffinity(0))
-        stage = Watched(place, link, affinity)
+        stage = Watched(place, link, affinity, visitor)
         if why := stage.refuses(stage.engine):
             raise SubjectError(f"{stage.engine}: {why}")
         server_cpus = env.divide_cpus(affinity, 1)[0]
         os.sched_setaffinity(0, [cpu for cpu in affinity if cpu not in server_cpus] or affinity)
         say({"event": "begin", "link": str(link), "engine": stage.engine})
-        finding = link.claim.take(stage)
-        say(concluded(link, finding, list(stage.notes)))
+        with others.Watch() as watch:
+            finding = link.claim.take(stage)
+        say(concluded(link, finding, [*stage.notes, *remarks.of_experiment(finding.samples, watch.share)]))
     return 0

@@ -16,11 +16,13 @@ import webbrowser
 from pathlib import Path
 from typing import Any, Awaitable, Callable, Sequence
 
+import yarl
 from aiohttp import web
 
 from .. import explain, load
 from ..ending import ENDING_SIGNALS
 from ..lab.claim import Claim
+from ..lab.clients import SOURCES
 from ..lab.stage import ASYNCHRONOUS
 from ..options import TOP
 from ..subject import Place
@@ -28,22 +30,28 @@ from ..subjects import known
 from . import guesses, link, sources
 
 HERE = Path(__file__).parent
-FILES = {"": "page.html", "page.css": "page.css", "page.js": "page.js", "trace.js": "trace.js"}
+SHOWN = ("page.css", "page.js", "waterfall.js", "pictures.js", "trace.js", "visit.js")
+FILES = {"": HERE / "page.html", **{name: HERE / name for name in SHOWN}, "fetch.js": SOURCES / "fetch.js"}
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 MOST_SECONDS = 180  # of a run
 END_SECONDS = 20  # that a run is given to end its servers
 BEAT_SECONDS = 0.5  # after so long without an event it is looked whether the page is still there
 BODY_MAX = 2048
 LINE_MAX = 1 << 20
+VISITS = b'{"event": "visit"'
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "frame-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+# The frame that asks the server of an experiment: only that one origin.
+VISIT = (
+    "default-src 'none'; script-src 'self'; connect-src {}; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -60,11 +68,12 @@ class Run:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self.reading: asyncio.Future[bytes] | None = None
+        self.subject: str | None = None  # the origin that the page's browser was asked to visit
 
     @classmethod
-    async def start(cls, asked: link.Link, build: Path) -> Run:
-        words = [*PROGRAM, "lab", "--run", str(asked), "--build", str(build)]
-        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    async def start(cls, asked: link.Link, build: Path, page: str) -> Run:
+        words = [*PROGRAM, "lab", "--run", str(asked), "--build", str(build), "--page", page]
+        streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         # A session of its own: Ctrl-C is for the server, which ends it.
         more = {"start_new_session": True, "limit": LINE_MAX}
         return cls(await asyncio.create_subprocess_exec(*words, **streams, **more))
@@ -77,7 +86,17 @@ class Run:
         if not done:
             return None
         found, self.reading = self.reading.result(), None
+        if found.startswith(VISITS):
+            self.subject = str(yarl.URL(json.loads(found)["url"]).origin())
         return found
+
+    async def tell(self, answer: Any) -> None:
+        """What the page's browser saw; it is asked once for each visit."""
+        assert self.process.stdin is not None
+        self.subject = None
+        with contextlib.suppress(ConnectionError):
+            self.process.stdin.write(json.dumps(answer).encode() + b"\n")
+            await self.process.stdin.drain()
 
     async def complaint(self) -> str | None:
         """What it said last when it ended badly."""
@@ -115,6 +134,8 @@ class Lab:
         app = web.Application(middlewares=[self.guard], client_max_size=BODY_MAX)
         app.router.add_get("/{token}/experiments.json", self.listed)
         app.router.add_post("/{token}/run", self.ran)
+        app.router.add_post("/{token}/visited", self.visited)
+        app.router.add_get("/{token}/visit.html", self.visit)
         app.router.add_get("/{token}/{name:.*}", self.file)
         return app
 
@@ -135,18 +156,36 @@ class Lab:
         except web.HTTPException as error:
             answer = refused(error.status, error.reason)
         if not answer.prepared:
-            answer.headers.update(HEADERS)
+            answer.headers.update({**HEADERS, **answer.headers})
         return answer
 
     async def file(self, request: web.Request) -> web.StreamResponse:
-        name = FILES.get(request.match_info["name"])
-        if name is None:
+        path = FILES.get(request.match_info["name"])
+        if path is None:
             return refused(404, "no such file")
-        path = HERE / name
         return web.Response(text=path.read_text("utf-8"), content_type=TYPES[path.suffix], charset="utf-8")
 
     async def listed(self, _: web.Request) -> web.StreamResponse:
         return web.Response(text=self.experiments, content_type="application/json")
+
+    async def visit(self, _: web.Request) -> web.StreamResponse:
+        if self.run is None or self.run.subject is None:
+            return refused(404, "no run asks for it")
+        policy = {"Content-Security-Policy": VISIT.format(self.run.subject)}
+        text = (HERE / "visit.html").read_text("utf-8")
+        return web.Response(text=text, content_type="text/html", charset="utf-8", headers=policy)
+
+    async def visited(self, request: web.Request) -> web.StreamResponse:
+        if request.content_type != "application/json":
+            return refused(415, "takes application/json")
+        try:
+            answer = await request.json()
+        except ValueError:
+            return refused(400, 'takes {"spans": [[asked, sent, answered], ...]} or {"error": WHY}')
+        if self.run is None or self.run.subject is None:
+            return refused(409, "no run asks for it")
+        await self.run.tell(answer)
+        return web.Response(status=204)
 
     async def ran(self, request: web.Request) -> web.StreamResponse:
         """A JSON object a line for each event; an empty line says that it still runs."""
@@ -163,7 +202,7 @@ class Lab:
             return refused(409, "a run is in progress, and each would spoil the other's figures: end it first")
         self.busy = True
         try:
-            self.run = await Run.start(asked, self.build)
+            self.run = await Run.start(asked, self.build, f"http://{request.host}")
             return await self._stream(request, self.run)
         finally:
             await asyncio.shield(asyncio.ensure_future(self.ended()))

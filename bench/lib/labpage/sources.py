@@ -7,24 +7,24 @@ from typing import Mapping, Sequence
 from ..options import TOP
 
 NODE = Path(__file__).with_name("handlers.js")
-# An experiment's handlers: the file of src/lab, the functions in it, and the function of handlers.js.
-HANDLERS: Mapping[str, Sequence[tuple[str, Sequence[str], str]]] = {
-    "client": [("wait_routes.c", ["delay"], "delay")],
-    "models": [("wait_routes.c", ["delay"], "delay")],
-    "compute": [("work_routes.c", ["run", "derive", "crypto"], "crypto")],
-    "faster": [("wait_routes.c", ["delay"], "delay"), ("work_routes.c", ["derive", "crypto"], "crypto")],
+# An experiment's handlers: the file of src/lab, the functions in it, and those of handlers.js.
+HANDLERS: Mapping[str, Sequence[tuple[str, Sequence[str], Sequence[str]]]] = {
+    "client": [("wait_routes.c", ["delay"], ["delay"])],
+    "models": [("wait_routes.c", ["delay"], ["delay"])],
+    "compute": [("work_routes.c", ["run", "derive", "crypto"], ["crypto"])],
+    "faster": [("wait_routes.c", ["delay"], ["delay"]), ("work_routes.c", ["derive", "crypto"], ["crypto"])],
     "sequence": [
-        ("fetch_routes.c", ["fetch_one", "fetch"], "fetchAll"),
-        ("file_routes.c", ["read_one", "file"], "file"),
+        ("fetch_routes.c", ["fetch_one", "fetch"], ["each", "fetchAll"]),
+        ("file_routes.c", ["read_one", "file"], ["each", "file"]),
     ],
-    "files": [("file_routes.c", ["read_one", "file"], "file")],
-    "retries": [("work_routes.c", ["derive", "crypto"], "crypto")],
-    "proxy": [("wait_routes.c", ["delay"], "delay")],
-    "stack": [("stack_routes.c", ["ask_database", "make_call", "stack"], "stack")],
-    "concurrent": [("wait_routes.c", ["delay"], "delay"), ("work_routes.c", ["derive", "crypto"], "crypto")],
-    "overload": [("work_routes.c", ["derive", "crypto"], "crypto")],
-    "abuse": [("work_routes.c", ["derive", "crypto"], "crypto")],
-    "database": [("pg_routes.c", ["ask_row", "db"], "db")],
+    "files": [("file_routes.c", ["read_one", "file"], ["each", "file"])],
+    "retries": [("work_routes.c", ["derive", "crypto"], ["crypto"])],
+    "proxy": [("wait_routes.c", ["delay"], ["delay"])],
+    "stack": [("stack_routes.c", ["ask_database", "make_call", "stack"], ["stack"])],
+    "concurrent": [("wait_routes.c", ["delay"], ["delay"]), ("work_routes.c", ["derive", "crypto"], ["crypto"])],
+    "overload": [("work_routes.c", ["derive", "crypto"], ["crypto"])],
+    "abuse": [("work_routes.c", ["derive", "crypto"], ["crypto"])],
+    "database": [("pg_routes.c", ["ask_row", "db"], ["each", "db"])],
 }
 
 
@@ -45,9 +45,9 @@ def of(name: str) -> list[dict[str, str]]:
     """Of an experiment; what is not there is left out."""
     shown = []
     node = NODE.read_text()
-    for file, functions, other in HANDLERS.get(name, ()):
+    for file, functions, others in HANDLERS.get(name, ()):
         path = TOP / "src/lab" / file
         text = path.read_text() if path.is_file() else ""
         c = "\n\n".join(filter(None, (c_function(text, one) for one in functions)))
-        shown.append({"file": f"src/lab/{file}", "c": c, "node": js_function(node, other)})
+        shown.append({"file": f"src/lab/{file}", "c": c, "node": "\n\n".join(js_function(node, one) for one in others)})
     return shown

@@ -5,7 +5,7 @@ import math
 from typing import Any, Mapping, Sequence
 
 from ..measures import KEYS
-from . import numbers, plots, svg
+from . import lanes, numbers, plots, svg
 from .render import Table, toned
 from .svg import INK, MARK
 
@@ -23,9 +23,13 @@ Entry = Mapping[str, Any]
 
 
 def plot(axes: Any, picture: Picture) -> None:
-    """The picture of an experiment."""
+    """The picture of an experiment. Files from before there were stacks and groups have neither."""
     if picture.get("spans"):
         spans(axes, picture)
+    elif picture.get("groups"):
+        lanes.groups(axes, picture)
+    elif picture.get("stacks"):
+        lanes.stacks(axes, picture)
     elif picture["lines"]:
         lines(axes, picture)
     else:
@@ -86,6 +90,7 @@ def lines(axes: Any, picture: Picture) -> None:
     if not found:
         return
     svg.set_height(axes, 230)
+    lanes.shades(axes, picture)
     for index, one in found:
         look = {**svg.line(index), "linewidth": 1.4 if one["theory"] else 1.8, "clip_on": False}
         if not one["theory"]:
@@ -135,6 +140,18 @@ def keys(picture: Picture) -> list[tuple[str, int]]:
 def caption(picture: Picture) -> str:
     """What to see in it."""
     return str(picture["caption"]) + LOGARITHMIC * picture["log"]
+
+
+def spoken(picture: Picture) -> str:
+    """The rows of stacks and lanes in words, for who does not see them."""
+    said = [f"{one['name']}: {_parts(picture, one)}." for one in picture.get("stacks", ())]
+    said += [f"{one['name']}: all answered after {one['text']}." for one in picture.get("groups", ())]
+    said += [f"{one['name']}: from {one['begin']:.1f} to {one['end']:.1f}." for one in picture.get("shades", ())]
+    return " ".join(said)
+
+
+def _parts(picture: Picture, stack: Mapping[str, Any]) -> str:
+    return ", ".join(f"{numbers.compact(value)} {name}" for name, value in zip(picture["parts"], stack["values"]))
 
 
 def table(one: Entry) -> Table:
