@@ -69,7 +69,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Picture:
-    """Bars, lines over x, stacks, lanes or spans. The caption says what to see in it, and what the marks of limits are."""
+    """Bars, lines over x, stacks, lanes or spans. The caption says what to see in it, and what the marks are."""
 
     title: str
     caption: str

@@ -2,7 +2,6 @@
 'use strict';
 
 const SPAN = 36, SPAN_BAR = 14; // px, of a row and of its bar
-const SPAN_HEIGHTS = {queue: 0.6, run: 1, wait: 0.4, send: 0.8}; // of the bar: a part is not told by its colour alone
 
 function spanWords(one) {
     return `${one.name}: ${time((one.end - one.begin) / 1000)}, from ${time(Math.max(one.begin, 0) / 1000)}`;
@@ -11,11 +10,12 @@ function spanWords(one) {
 function drawSpan(svg, one, row, percent) {
     const y = row * SPAN;
     const rect = (kind, word, from, to, high) => draw('rect', {
-        class: kind, x: percent(from), y: y + 16 + (SPAN_BAR - high) / 2, width: percent(Math.max(to, from) - from), height: high,
+        class: kind, x: percent(from), y: y + 16 + (SPAN_BAR - high) / 2, height: high,
+        width: percent(Math.max(to, from) - from),
     }, draw('title', {}, word));
     const bars = one.parts.length
         ? one.parts.map(([kind, word, from, to]) => rect(kind, `${word} ${time((to - from) / 1000)}`, from, to,
-            SPAN_BAR * SPAN_HEIGHTS[kind]))
+            SPAN_BAR * HEIGHTS[kind]))
         : [rect('span', spanWords(one), one.begin, one.end, SPAN_BAR)];
     svg.append(draw('text', {x: 12 * one.depth, y: y + 12}, one.name),
         draw('text', {x: '100%', y: y + 12, 'text-anchor': 'end'}, time((one.end - one.begin) / 1000)), ...bars);
