@@ -319,6 +319,24 @@ TORC_API torc_slice torc_query_param(torc_req *rq, const char *name);
 /* Iterates over the query's pairs, decoded as above; start with *at = 0. False at the end. */
 TORC_API bool torc_query_next(torc_req *rq, size_t *at, torc_slice *name, torc_slice *value);
 
+/* The address of the client, as the access log has it: "192.0.2.1:4711", "[2001:db8::1]:4711", or
+ * "unix:" for a client of a Unix socket. Absent without memory, and for a request without a client
+ * (torc_every). It does not wait, and needs no option. The first call on a connection asks the
+ * kernel, with a system call, of IPv6 two, unless the access log or a limit of clients has asked
+ * before; the connection keeps it.
+ *
+ * Where that is a proxy of --trust-proxy, the client is whom it names in X-Forwarded-For, or in
+ * Forwarded with --proxy-field forwarded: the last address of the list that is not of a trusted
+ * proxy itself, without a port if none is given: "192.0.2.1", "[2001:db8::1]". What comes before
+ * something that is no address is not believed. Any other peer's fields are ignored. With
+ * --proxy-protocol, the client is whom the proxy names as it opens the connection; if that is a
+ * trusted proxy itself, the fields count. */
+TORC_API torc_slice torc_peer(const torc_req *rq);
+
+/* "https" if a proxy of --trust-proxy says so, in X-Forwarded-Proto, Forwarded or the header of the
+ * PROXY protocol; else "http". */
+TORC_API torc_slice torc_scheme(const torc_req *rq);
+
 /* Allocates memory that is freed with the request, aligned for any type. NULL past --request-memory
  * or if out of memory. */
 TORC_API void *torc_alloc(torc_req *rq, size_t size);

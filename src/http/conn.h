@@ -123,6 +123,10 @@ void http_forget_refused(struct conn *c);
  * comes on top of the limit of connections, see http_refuse. */
 void http_tell_refused(struct conn *c, bool linger);
 
+/* Counts its visitor among the connections of that client, who may have too many: then it is
+ * refused. Whether it goes on. */
+bool conn_admit(struct conn *c);
+
 /* Schedules the connection's end-of-turn work: input, output, deadlines. */
 static inline void conn_schedule(struct conn *c)
 {

@@ -9,6 +9,7 @@
 #include "base/slice.h"
 #include "http/clients.h"
 #include "http/exchange.h"
+#include "http/forwarded.h"
 #include "http/head.h"
 #include "http/lifetime.h"
 #include "http/shed.h"
@@ -51,7 +52,8 @@ struct http_limits {
     struct client_rate rate;      /* of a client's requests on a core */
     uint64_t connection_age;      /* after which a connection takes no further request; 0: none */
     uint32_t connection_requests; /* likewise; 0: no limit */
-    bool shed;                    /* requests, where the core has more than it can do (shed.h) */
+    struct proxies proxies;
+    bool shed; /* requests, where the core has more than it can do (shed.h) */
 };
 
 /* Written by the core, read by other threads with counter_get. */
@@ -67,6 +69,7 @@ struct http_stats {
     uint64_t vanished;     /* connections that the kernel gave up (sock_keepalive) */
     uint64_t evicted;      /* connections closed to make room for others */
     uint64_t refused;      /* connections for which there was no room */
+    uint64_t bad_proxy;    /* connections without the header of a trusted proxy (proxy.h) */
     uint64_t refused_client;   /* likewise, as their client had enough */
     uint64_t queued;           /* requests that wait for their handler */
     uint64_t queued_total;     /* that have waited */

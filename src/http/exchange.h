@@ -9,7 +9,8 @@
 
 struct torc_req;
 
-/* All but handler_returned and client_ended may wait; all run on a fiber of the request. */
+/* All but handler_returned, client_ended, peer and is_secure may wait; all run on a fiber of the
+ * request. */
 struct exchange_ops {
     /* See torc_body_read. */
     ssize_t (*read)(struct torc_req *rq, void *buf, size_t size);
@@ -28,6 +29,10 @@ struct exchange_ops {
     int (*end)(struct torc_req *rq);
     /* See torc_client_gone. */
     bool (*client_ended)(const struct torc_req *rq);
+    /* See torc_peer. */
+    slice (*peer)(const struct torc_req *rq);
+    /* Whether it came by https; see torc_scheme. */
+    bool (*is_secure)(const struct torc_req *rq);
     /* The handler has returned and the request has its response. Called once, on the handler's
      * fiber. */
     void (*handler_returned)(struct torc_req *rq);

@@ -43,6 +43,8 @@ const struct exchange_ops h1_exchange_ops = {
     .write_ref = h1_write_ref,
     .end = h1_end,
     .client_ended = client_ended,
+    .peer = h1_peer,
+    .is_secure = h1_is_secure,
     .handler_returned = handler_returned,
 };
 

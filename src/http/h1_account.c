@@ -17,8 +17,9 @@ static uint64_t body_sent(const struct h1_exchange *x)
 
 void h1_account_report(const struct h1_exchange *x, enum http_end end)
 {
-    x->conn->ctx->on_request_done(x->conn->ctx, &x->rq, visitor_peer(x->conn->visitor),
-                                  body_sent(x), end);
+    struct http_context *ctx = x->conn->ctx;
+    const char *client = visitor_client(ctx, x->conn->visitor, &x->rq.head);
+    ctx->on_request_done(ctx, &x->rq, client, body_sent(x), end);
 }
 
 /* Whether all of the response was sent. */

@@ -58,6 +58,10 @@ static inline bool h1_is_idle(const struct h1_exchange *x)
 
 extern const struct exchange_ops h1_exchange_ops;
 
+/* struct exchange_ops.peer and is_secure. */
+slice h1_peer(const struct torc_req *rq);
+bool h1_is_secure(const struct torc_req *rq);
+
 /* struct exchange_ops.read. */
 ssize_t h1_read(struct torc_req *rq, void *buf, size_t size);
 

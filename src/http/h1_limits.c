@@ -139,7 +139,7 @@ int h1_limit(struct h1_exchange *x)
     struct conn *c = x->conn;
     struct http_context *ctx = x->rq.ctx;
     bool last = false;
-    uint64_t wait = c->visitor ? visitor_request(ctx, c->visitor, &last) : 0;
+    uint64_t wait = c->visitor ? visitor_request(ctx, c->visitor, &x->rq.head, &last) : 0;
     if (last || c->yields) {
         x->rq.head.keep_alive = false; /* as if the client had asked for it, */
         c->linger = true;              /* but it may send more */

@@ -7,6 +7,7 @@
 #include "http/handler.h"
 #include "http/memory.h"
 #include "http/observe.h"
+#include "http/proxy.h"
 #include "http/tick.h"
 #include "http/visitor.h"
 
@@ -37,14 +38,6 @@ void http_open(struct http_context *ctx, struct io *io, const struct http_limits
     memory_open(ctx);
 }
 
-/* Of a client that has as many connections as it may. Few of them linger: it would have more. */
-static void refuse_excess(struct conn *c)
-{
-    bool linger = c->visitor->client->n_excess <= HTTP_REFUSED_MAX;
-    counter_add(&c->ctx->stats.refused_client, 1);
-    http_tell_refused(c, linger);
-}
-
 void http_accept(struct http_context *ctx, int fd)
 {
     struct conn *c = conn_open(ctx, fd, &h1_protocol);
@@ -54,12 +47,15 @@ void http_accept(struct http_context *ctx, int fd)
     if (ctx->draining) conn_drain(c);
     bool visitors = http_limits_visitors(ctx->limits);
     c->limited = visitors || ctx->limits->shed;
-    if (LIKELY(!(visitors || ctx->want_peer))) return;
+    bool announced = ctx->limits->proxies.protocol;
+    if (LIKELY(!(visitors || ctx->want_peer || announced))) return;
     c->visitor = visitor_begin(ctx, &c->sock);
     if (!c->visitor)
         conn_abort(c, -ENOMEM);
-    else if (c->visitor->excess)
-        refuse_excess(c);
+    else if (announced)
+        proxy_begin(c);
+    else
+        conn_admit(c);
 }
 
 bool http_housekeeping(struct http_context *ctx)
@@ -81,7 +77,7 @@ void http_each_request(const struct http_context *ctx,
     for (const struct list *l = ctx->open.next; l != &ctx->open; l = l->next) {
         const struct conn *c = container_of((struct list *)(uintptr_t)l, struct conn, link);
         const struct torc_req *rq = c->protocol->request(c);
-        if (rq) fn(arg, rq, visitor_peer(c->visitor));
+        if (rq) fn(arg, rq, visitor_client(ctx, c->visitor, &rq->head));
     }
     for (uint32_t i = 0; i < ctx->n_ticks; i++)
         if (ctx->ticks[i].running) fn(arg, &ctx->ticks[i].rq, NULL);

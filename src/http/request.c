@@ -258,6 +258,16 @@ torc_slice torc_host(const torc_req *rq)
     return rq->host;
 }
 
+torc_slice torc_peer(const torc_req *rq)
+{
+    return rq->exchange->peer(rq);
+}
+
+torc_slice torc_scheme(const torc_req *rq)
+{
+    return rq->exchange->is_secure(rq) ? SLICE("https") : SLICE("http");
+}
+
 unsigned torc_core(const torc_req *rq)
 {
     return rq->ctx->index;

@@ -5,6 +5,7 @@
 #include "http/conn.h"
 #include "http/h1.h"
 #include "http/http.h"
+#include "http/visitor.h"
 
 #include <errno.h>
 
@@ -190,4 +191,22 @@ void http_refuse(struct http_context *ctx, int fd)
     counter_add(&ctx->stats.refused, 1);
     struct conn *c = conn_open(ctx, fd, &h1_protocol);
     if (c) http_tell_refused(c, true);
+}
+
+/* Of a client that has as many connections as it may. Few of them linger: it would have more. */
+static void refuse_excess(struct conn *c)
+{
+    bool linger = c->visitor->client->n_excess <= HTTP_REFUSED_MAX;
+    counter_add(&c->ctx->stats.refused_client, 1);
+    http_tell_refused(c, linger);
+}
+
+bool conn_admit(struct conn *c)
+{
+    bool known = visitor_enter(c->ctx, c->visitor);
+    if (!known)
+        conn_abort(c, -ENOMEM);
+    else if (c->visitor->excess)
+        refuse_excess(c);
+    return known && !c->visitor->excess;
 }

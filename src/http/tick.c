@@ -37,10 +37,16 @@ static int no_end(struct torc_req *rq)
     return -ENOTCONN;
 }
 
-static bool never_ended(const struct torc_req *rq)
+static bool never(const struct torc_req *rq)
 {
     (void)rq;
     return false;
+}
+
+static slice no_peer(const struct torc_req *rq)
+{
+    (void)rq;
+    return (slice){0};
 }
 
 static void returned(struct torc_req *rq)
@@ -55,7 +61,9 @@ static const struct exchange_ops nobody = {
     .write_file = no_write_file,
     .write_ref = no_write,
     .end = no_end,
-    .client_ended = never_ended,
+    .client_ended = never,
+    .peer = no_peer,
+    .is_secure = never,
     .handler_returned = returned,
 };
 

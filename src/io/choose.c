@@ -1,6 +1,7 @@
 /* The engines in this build, and the choice between them. */
 
 #include "io/engine.h"
+#include "io/local.h"
 #include "io/sock.h"
 
 #include <errno.h>
@@ -134,5 +135,12 @@ uint64_t io_max_sockets(const struct io_config *config, uint64_t descriptors)
 
 int io_listen(const struct io_engine *e, struct sock_addr *addr, int backlog)
 {
-    return sock_listen(addr, backlog, e->blocking_listener);
+    bool blocking = e->blocking_listener;
+    return addr->path ? local_listen(addr, backlog, blocking)
+                      : sock_listen(addr, backlog, blocking);
+}
+
+int io_adopt(const struct io_engine *e, int fd)
+{
+    return sock_adopt(fd, e->blocking_listener);
 }

@@ -30,6 +30,8 @@ struct io_engine {
     /* The socket's descriptor, or -1 for a direct descriptor. */
     int (*descriptor)(const struct io_sock *s);
     void (*discard)(struct io *io, int fd);
+    /* See io_peer: of a socket without a descriptor. NULL where each has one. */
+    bool (*peer)(struct io *io, const struct io_sock *s, struct sock_addr *out);
 };
 
 /* Each defined in the file of its name, if it is built in. */

@@ -250,9 +250,10 @@ struct io_config {
     uint32_t max_sockets; /* size of the direct table */
     uint32_t iowq_bounded, iowq_unbounded; /* kernel worker threads at most */
     uint32_t features;                     /* bit per enum io_feature: wanted */
-    uint32_t rings; /* how many will be open together, for io_probe; 0 is 1 */
-    bool ordinary;  /* no direct descriptors: io_peer does not work for them before Linux 6.19 */
-    bool walk;      /* set by io_probe: openat2 is refused, and files are opened by walk.h */
+    uint32_t rings;      /* how many will be open together, for io_probe; 0 is 1 */
+    bool ordinary;       /* no direct descriptors */
+    bool peers;          /* none where io_peer does not work for them */
+    bool walk;           /* set by io_probe: openat2 is refused, and files are opened by walk.h */
     bool one_connection; /* with io_holds_thread: accept the next connection when the one before is
                             closed, from a listener that other threads accept from, too */
     const char *scarce;  /* set by io_probe: the limit for which it reduced depth, as
@@ -341,8 +342,11 @@ const char *io_wait_call(const struct io_engine *e);
 /* How many connections an engine with this configuration can hold under a descriptor limit. */
 uint64_t io_max_sockets(const struct io_config *config, uint64_t descriptors);
 
-/* Opens a listening socket in the mode the engine needs; see sock_listen. */
+/* Opens a listening socket in the mode the engine needs; see sock_listen and local_listen. */
 int io_listen(const struct io_engine *e, struct sock_addr *addr, int backlog);
+
+/* Gives a listening socket that mode; see sock_adopt. */
+int io_adopt(const struct io_engine *e, int fd);
 
 /* Call on the thread that will use it. 0, or negative errno if the engine cannot start. */
 int io_open(struct io *io, const struct io_engine *engine, const struct io_config *config);
@@ -395,8 +399,9 @@ bool io_is_attended(int listener);
  * IO_CLOSE_SOCK. */
 int io_sock_init(struct io *io, struct io_sock *s, int fd, bool accepted, io_fn *on_recv);
 
-/* The peer's address. False if it is unknown, as for a direct descriptor; set io_config.ordinary to
- * avoid those. */
+/* The peer's address, also after its reset. False if it is unknown, as for a direct descriptor
+ * where the kernel cannot tell (before Linux 6.7); set io_config.peers to avoid those. It costs a
+ * system call, of IPv6 two: ask once. */
 bool io_peer(struct io *io, const struct io_sock *s, struct sock_addr *out);
 
 /* Closes a socket from an accept that was not passed to io_sock_init. */

@@ -1,6 +1,7 @@
 #include "io/sock.h"
 
 #include "base/clock.h"
+#include "base/decimal.h"
 #include "base/slice.h"
 
 #include <arpa/inet.h>
@@ -67,16 +68,55 @@ bool sock_addr_parse(const char *text, struct sock_addr *out)
     return true;
 }
 
-void sock_addr_format(const struct sock_addr *a, char out[SOCK_ADDR_TEXT])
+static in_port_t port_of(const struct sock_addr *a)
 {
-    char host[INET6_ADDRSTRLEN] = "?";
+    return a->sa.sa_family == AF_INET6 ? a->in6.sin6_port : a->in.sin_port;
+}
+
+/* The four numbers by hand: inet_ntop would take most of the time that a new client costs. */
+static char *put_host(char *p, const struct sock_addr *a)
+{
+    const unsigned char *v4 = (const unsigned char *)&a->in.sin_addr;
+    if (a->sa.sa_family == AF_INET) {
+        for (int i = 0; i < 4; i++) {
+            if (i) *p++ = '.';
+            p = decimal_put(p, v4[i]);
+        }
+        return p;
+    }
+    *p++ = '[';
+    if (!inet_ntop(a->sa.sa_family, &a->in6.sin6_addr, p, INET6_ADDRSTRLEN)) memcpy(p, "?", 2);
+    p += strlen(p);
+    *p++ = ']';
+    return p;
+}
+
+static void format(const struct sock_addr *a, bool with_port, char out[SOCK_PEER_TEXT])
+{
     struct sock_addr plain = *a;
     if (a->sa.sa_family == AF_INET6) unmap(&plain);
-    bool v6 = plain.sa.sa_family == AF_INET6;
-    inet_ntop(plain.sa.sa_family, v6 ? (const void *)&plain.in6.sin6_addr : &plain.in.sin_addr,
-              host, sizeof host);
-    snprintf(out, SOCK_ADDR_TEXT, v6 ? "[%s]:%u" : "%s:%u", host,
-             ntohs(v6 ? plain.in6.sin6_port : plain.in.sin_port));
+    char *p = put_host(out, &plain);
+    if (with_port) {
+        *p++ = ':';
+        p = decimal_put(p, ntohs(port_of(&plain)));
+    }
+    *p = '\0';
+}
+
+void sock_addr_format(const struct sock_addr *a, char out[SOCK_ADDR_TEXT])
+{
+    if (a->path)
+        snprintf(out, SOCK_ADDR_TEXT, "unix:%s", a->path);
+    else
+        format(a, true, out);
+}
+
+void sock_peer_format(const struct sock_addr *a, char out[SOCK_PEER_TEXT])
+{
+    if (a->sa.sa_family == AF_UNIX)
+        memcpy(out, "unix:", sizeof "unix:");
+    else
+        format(a, port_of(a) != 0, out);
 }
 
 static bool is_wildcard(const struct sock_addr *a)
@@ -87,9 +127,7 @@ static bool is_wildcard(const struct sock_addr *a)
 
 static bool same_port(const struct sock_addr *a, const struct sock_addr *b)
 {
-    in_port_t port = a->sa.sa_family == AF_INET6 ? a->in6.sin6_port : a->in.sin_port;
-    in_port_t other = b->sa.sa_family == AF_INET6 ? b->in6.sin6_port : b->in.sin_port;
-    return port == other && port != 0;
+    return port_of(a) == port_of(b) && port_of(a) != 0;
 }
 
 void sock_addr_separate(struct sock_addr *a, const struct sock_addr *other)
@@ -101,7 +139,8 @@ void sock_addr_separate(struct sock_addr *a, const struct sock_addr *other)
 
 bool sock_addr_clash(const struct sock_addr *a, const struct sock_addr *b)
 {
-    if (!same_port(a, b)) return false;
+    if (a->path && b->path) return strcmp(a->path, b->path) == 0;
+    if (a->path || b->path || !same_port(a, b)) return false;
     if (a->sa.sa_family != b->sa.sa_family) { /* the IPv6 wildcard may include IPv4 */
         const struct sock_addr *v6 = a->sa.sa_family == AF_INET6 ? a : b;
         return is_wildcard(v6) && !v6->v6_only;
@@ -143,9 +182,43 @@ int sock_listen(struct sock_addr *addr, int backlog, bool blocking)
     return fd;
 }
 
+static int domain_of(int fd)
+{
+    int domain = AF_UNSPEC;
+    socklen_t len = sizeof domain;
+    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
+    return domain;
+}
+
+int sock_adopt(int fd, bool blocking)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) return -errno;
+    flags = blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK;
+    if (fcntl(fd, F_SETFL, flags) < 0) return -errno;
+    if (domain_of(fd) == AF_UNIX) return 0;
+    return set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 ? -errno : 0;
+}
+
+/* Of a connection that was reset, only SO_PEERNAME tells, and of exactly as many bytes as there
+ * are.
+ */
+bool sock_peer(int fd, struct sock_addr *out)
+{
+    const socklen_t sizes[] = {sizeof out->in6, sizeof out->in};
+    *out = (struct sock_addr){.len = sizeof out->in6};
+    if (getpeername(fd, &out->sa, &out->len) == 0) return true;
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        out->len = sizes[i];
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERNAME, &out->sa, &out->len) == 0) return true;
+    }
+    return false;
+}
+
 int sock_keep_alive(int fd, const struct sock_keepalive *k)
 {
     int user_timeout = (int)(k->user_timeout / NS_PER_MS);
+    if (domain_of(fd) == AF_UNIX) return 0;
     if (k->idle && (set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)(k->idle / NS_PER_S)) < 0 ||
                     set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, (int)(k->interval / NS_PER_S)) < 0 ||
                     set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, (int)k->probes) < 0))

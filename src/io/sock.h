@@ -14,18 +14,24 @@ struct sock_addr {
         struct sockaddr_in6 in6;
     };
     socklen_t len;
-    bool both;    /* all addresses of both families, whatever else is listened on */
-    bool v6_only; /* IPv6 without IPv4 (IPV6_V6ONLY, ipv6(7)) */
+    const char *path;  /* of AF_UNIX: the name of its file (local.h), which others keep; */
+    uint64_t dev, ino; /* the file, once the socket is bound, */
+    uint16_t mode;     /* and its mode; 0: as umask(2) says */
+    bool both;         /* all addresses of both families, whatever else is listened on */
+    bool v6_only;      /* IPv6 without IPv4 (IPV6_V6ONLY, ipv6(7)) */
 };
 
-enum { SOCK_ADDR_TEXT = INET6_ADDRSTRLEN + 10 };
+enum { SOCK_PEER_TEXT = INET6_ADDRSTRLEN + 10, SOCK_ADDR_TEXT = 128 };
 
 /* Parses "127.0.0.1:8080", "[::1]:8080", "*:80" or ":80" (all addresses, IPv6 and IPv4). No names.
  * False for anything else. */
 bool sock_addr_parse(const char *text, struct sock_addr *out);
 
-/* Formats an address; IPv6 in brackets. */
+/* Formats an address; IPv6 in brackets, a Unix socket as "unix:PATH". */
 void sock_addr_format(const struct sock_addr *a, char out[SOCK_ADDR_TEXT]);
+
+/* Likewise that of a peer: without a port if that is 0, and "unix:" of a Unix socket. */
+void sock_peer_format(const struct sock_addr *a, char out[SOCK_PEER_TEXT]);
 
 /* Makes "[::]" v6_only if `other` is of IPv4 and has its port: each family then has its own
  * listener.
@@ -35,6 +41,9 @@ void sock_addr_separate(struct sock_addr *a, const struct sock_addr *other);
 /* Whether two listeners would conflict: same port, and the same address or one of them all
  * addresses. "[::]" includes IPv4 unless it is v6_only. */
 bool sock_addr_clash(const struct sock_addr *a, const struct sock_addr *b);
+
+/* The address of the peer of a connected socket, also once it has reset the connection. */
+bool sock_peer(int fd, struct sock_addr *out);
 
 /* By one of two system calls, of which a filter may refuse one. 0 or negative errno. */
 int sock_set_nonblock(int fd);
@@ -46,6 +55,10 @@ int sock_set_nonblock(int fd);
  * `blocking`: on a non-blocking socket its accept completes with -EAGAIN. */
 int sock_listen(struct sock_addr *addr, int backlog, bool blocking);
 
+/* Prepares a listening socket that another process has opened, as sock_listen does. 0 or negative
+ * errno. */
+int sock_adopt(int fd, bool blocking);
+
 /* How the kernel finds out that a peer has vanished. ns; of `idle` and `interval` whole seconds. */
 struct sock_keepalive {
     uint64_t idle; /* without a byte from it, until it is probed; 0: never */
@@ -54,7 +67,8 @@ struct sock_keepalive {
     uint64_t user_timeout; /* without an acknowledgement of what was sent; 0: the system's */
 };
 
-/* Of a listening socket: those that it accepts inherit it. 0 or negative errno. */
+/* Of a listening socket: those that it accepts inherit it. Without effect on a Unix socket. 0 or
+ * negative errno. */
 int sock_keep_alive(int fd, const struct sock_keepalive *k);
 
 /* Bytes in the send queue that the peer has not acknowledged (SIOCOUTQ, tcp(7)), or negative

@@ -110,8 +110,9 @@ int io_sock_init(struct io *io, struct io_sock *s, int fd, bool accepted, io_fn 
 bool io_peer(struct io *io, const struct io_sock *s, struct sock_addr *out)
 {
     int fd = io->engine->descriptor(s);
-    *out = (struct sock_addr){.len = sizeof out->in6};
-    return fd >= 0 && getpeername(fd, &out->sa, &out->len) == 0;
+    if (fd >= 0) return sock_peer(fd, out);
+    *out = (struct sock_addr){0};
+    return io->engine->peer && io->engine->peer(io, s, out);
 }
 
 void io_discard(struct io *io, int fd)

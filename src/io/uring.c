@@ -348,9 +348,7 @@ static void start_poll(struct io *io, struct io_call *c)
 static void uring_call(struct io *io, struct io_call *c)
 {
     if (c->op.kind == IO_UNACKED && !(c->sock.sock->engine_bits & SOCK_DIRECT))
-        io_complete_later(
-            io, &c->op,
-            sock_unacked(c->sock.sock->fd)); /* ioctl works for plain descriptors on any kernel */
+        io_complete_later(io, &c->op, sock_unacked(c->sock.sock->fd)); /* on any kernel */
     else if (call_at_once(io, c))
         io_complete_later(io, &c->op, file_call(io, c));
     else if (c->op.kind == IO_POLL)
@@ -447,4 +445,5 @@ const struct io_engine io_uring_engine = {
     .sock_open = uring_sock_open,
     .descriptor = uring_descriptor,
     .discard = uring_discard,
+    .peer = uring_peer,
 };

@@ -105,6 +105,11 @@ void uring_owe(struct uring *u, enum owed_kind kind, uint64_t what);
 /* Submits what is owed; true if nothing is left. */
 bool uring_pay(struct uring *u);
 
+/* ---- uring_peer.c ---- */
+
+/* See struct io_engine. */
+bool uring_peer(struct io *io, const struct io_sock *s, struct sock_addr *out);
+
 /* ---- uring_poll.c ---- */
 
 void uring_prepare_poll(struct io_uring_sqe *sqe, const struct io_call *c);

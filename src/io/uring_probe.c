@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 /* Smaller rings would have to submit several times in a busy turn. */
 enum { DEPTH_LEAST = 64 };
@@ -132,6 +133,23 @@ static int try_direct(struct io_uring *ring, const struct io_uring_probe *ops)
     return err;
 }
 
+/* Whether a socket without a descriptor tells its peer's address (uring_peer.c), by another option.
+ */
+static bool tells_peers(struct io_uring *ring)
+{
+    int type = 0, patience = URING_PATIENCE, err,
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct io_uring_cqe *cqe;
+    if (fd < 0) return false;
+    io_uring_prep_cmd_sock(io_uring_get_sqe(ring), SOCKET_URING_OP_GETSOCKOPT, fd, SOL_SOCKET,
+                           SO_TYPE, &type, sizeof type);
+    do err = io_uring_submit_and_wait(ring, 1);
+    while (err == -EINTR || (uring_may_retry(err) && uring_await_memory(&patience)));
+    if (err >= 0 && io_uring_peek_cqe(ring, &cqe) == 0) io_uring_cqe_seen(ring, cqe);
+    close(fd);
+    return type == SOCK_STREAM;
+}
+
 static int try_multishot(const struct io_uring_probe *ops)
 {
     /* Multishot recv came in 6.0 together with this opcode; no flag reports it. */
@@ -192,6 +210,8 @@ static int probe_features(struct probe *p, struct io_uring *ring, const struct i
     for (int f = 0; f < IO_FEATURES; f++) {
         if (!(p->config->features & 1u << f)) continue;
         int err = try_feature((enum io_feature)f, ring, ops);
+        if (err >= 0 && f == IO_DIRECT && p->config->peers && !tells_peers(ring))
+            p->config->features &= ~(1u << IO_DIRECT); /* no loss that needs to be told */
         if (err >= 0) continue;
         if (err == -ENOMEM || err == -EMFILE || err == -ENFILE || not_permitted(err)) {
             explain(p, call_of((enum io_feature)f), err);

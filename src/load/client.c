@@ -265,8 +265,13 @@ void client_connect(struct client *c)
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     c->state = CLIENT_CONNECTING;
-    c->call =
-        (struct io_call){.op = {.fn = on_connected}, .connect = {fd, &p->addr.sa, p->addr.len}};
+    const struct sockaddr *to = &p->addr.sa;
+    socklen_t len = p->addr.len;
+    if (p->addr.path) {
+        len = local_raw(&p->addr, &x->local);
+        to = (const struct sockaddr *)&x->local;
+    }
+    c->call = (struct io_call){.op = {.fn = on_connected}, .connect = {fd, to, len}};
     wheel_set(&x->io.wheel, &c->timer, x->io.now + p->timeout);
     io_call_start(&x->io, &c->call, IO_CONNECT);
 }

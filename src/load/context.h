@@ -2,6 +2,7 @@
 /* What the connections of one core share. */
 
 #include "io/io.h"
+#include "io/local.h"
 #include "load/reference.h"
 #include "load/supply.h"
 
@@ -13,4 +14,5 @@ struct load_context {
     struct filler filler;
     struct reference *references; /* by request */
     uint32_t open;                /* clients that are not CLIENT_CLOSED */
+    struct sockaddr_un local;     /* the server's, where it is a Unix socket */
 };

@@ -193,8 +193,8 @@ static int print_help(struct option_set *s, const struct option *o, const char *
         "  torc-load --rate 50000 --arrivals poisson http://127.0.0.1:8080/plaintext\n"
         "\n"
         "Several URLs of one server are requested in turn. If its name has several addresses, the\n"
-        "first one that accepts a connection is used. In a URL, field, body or template, each\n"
-        "{rand:MIN:MAX} becomes a random number, and each {seq:START} the next one of a sequence.",
+        "first one that accepts is used. unix:PATH:/TARGET is at a Unix socket. In a URL, field,\n"
+        "body or template, {rand:MIN:MAX} is a random number, {seq:START} the next of a sequence.",
         stdout);
     return 1;
 }
@@ -354,7 +354,9 @@ static const struct option_program generator = {
 /* The first URL's host is the server. */
 static bool resolve(struct plan *p, slice host, char *why, size_t size)
 {
-    uint32_t n = url_resolve(host, p->addrs, PLAN_ADDRS, why, size);
+    p->host = strndup(host.ptr, host.len);
+    if (!p->host) snprintf(why, size, "out of memory");
+    uint32_t n = p->host ? url_resolve(p->host, p->addrs, PLAN_ADDRS, why, size) : 0;
     if (n == 0) return false;
     p->n_addrs = source_reaches(&p->source, p->addrs, n);
     if (p->n_addrs == 0) {
@@ -362,9 +364,7 @@ static bool resolve(struct plan *p, slice host, char *why, size_t size)
         return false;
     }
     p->addr = p->addrs[0];
-    p->host = strndup(host.ptr, host.len);
-    if (!p->host) snprintf(why, size, "out of memory");
-    return p->host != NULL;
+    return true;
 }
 
 static int add_url(struct plan *p, const char *url)
@@ -376,7 +376,7 @@ static int add_url(struct plan *p, const char *url)
         return fail("%s", why);
     if (!slice_eq(host, slice_str(p->host)))
         return fail("\"%.100s\": all URLs must name the same server", url);
-    forms.form.host = slice_str(p->host);
+    forms.form.host = url_authority(p->host);
     if (forms.n_templates) return 0;
     if (p->n_requests == PLAN_REQUESTS) return fail("%d URLs at most", PLAN_REQUESTS);
     if (!request_make(&p->request[p->n_requests++], &forms.form, &p->n_sequences, why, sizeof why))

@@ -1,9 +1,13 @@
 #include "load/url.h"
 
+#include "io/local.h"
+
 #include <netdb.h>
 #include <stdio.h>
 
 enum { NAME_TEXT = 256, PORT_TEXT = 6 };
+
+#define LOCAL "unix:"
 
 /* False, or no addresses. */
 #define fail(...) (snprintf(why, size, __VA_ARGS__), 0)
@@ -14,22 +18,38 @@ static bool has_scheme(slice url, slice scheme)
     return url.len >= scheme.len && slice_ieq(slice_of(url.ptr, scheme.len), scheme);
 }
 
+/* Of "unix:PATH", up to the colon before the target. */
+static size_t local_length(const char *url)
+{
+    size_t prefix = sizeof LOCAL - 1;
+    return prefix + strcspn(url + prefix, ":");
+}
+
+slice url_authority(const char *host)
+{
+    slice h = slice_str(host);
+    return slice_starts(h, SLICE(LOCAL)) ? SLICE("localhost") : h;
+}
+
 bool url_split(const char *url, slice *host, slice *target, char *why, size_t size)
 {
     slice rest = slice_str(url), part = {NULL, 0};
     if (has_scheme(rest, SLICE("https://")))
         return fail("\"%.100s\": TLS is not supported, only http://", url);
-    if (!has_scheme(rest, SLICE("http://")))
+    bool local = slice_starts(rest, SLICE(LOCAL));
+    if (!local && !has_scheme(rest, SLICE("http://")))
         return fail("\"%.100s\" is not a URL such as http://127.0.0.1:8080/path", url);
-    rest = slice_skip(rest, 7);
-    size_t n = strcspn(rest.ptr, "/?#");
+    if (!local) rest = slice_skip(rest, 7);
+    size_t n = local ? local_length(rest.ptr) : strcspn(rest.ptr, "/?#");
     *host = slice_of(rest.ptr, n);
     rest = slice_skip(rest, n);
+    if (local && rest.len) rest = slice_skip(rest, 1);
     if (n == 0) return fail("\"%.100s\" has no host", url);
-    if (memchr(host->ptr, '@', n)) return fail("\"%.100s\": user names are not supported", url);
+    if (!local && memchr(host->ptr, '@', n))
+        return fail("\"%.100s\": user names are not supported", url);
     slice_cut(&rest, '#', &part);
     if (part.len == 0 || part.ptr[0] != '/') {
-        if (part.len) return fail("\"%.100s\": put a / before the ?", url);
+        if (part.len) return fail("\"%.100s\": put a / before the %s", url, local ? "target" : "?");
         part = SLICE("/");
     }
     for (size_t i = 0; i < part.len; i++)
@@ -60,10 +80,14 @@ static bool split_port(slice host, char name[NAME_TEXT], char port[PORT_TEXT], c
     return true;
 }
 
-uint32_t url_resolve(slice host, struct sock_addr *addrs, uint32_t max, char *why, size_t size)
+uint32_t url_resolve(const char *text, struct sock_addr *addrs, uint32_t max, char *why,
+                     size_t size)
 {
     char name[NAME_TEXT], port[PORT_TEXT];
+    slice host = slice_str(text);
     uint32_t n = 0;
+    if (slice_starts(host, SLICE(LOCAL)))
+        return local_parse(text, addrs) ? 1 : fail("%s is not the path of a Unix socket", text);
     if (!split_port(host, name, port, why, size)) return 0;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
     int err = getaddrinfo(name, port, &hints, &found);

@@ -25,10 +25,16 @@ static bool is_full(const struct acceptor *a)
     return *a->n_open - *a->n_refused >= a->max_conns;
 }
 
+/* Whether what is queued there is to be accepted. */
+static bool is_ours(const struct listener *l)
+{
+    return !(l->kept && l->acceptor->draining);
+}
+
 static void start_listener(struct listener *l)
 {
     struct acceptor *a = l->acceptor;
-    if (a->accepting && !io_busy(&l->accept.op)) io_accept_start(a->io, &l->accept);
+    if (a->accepting && is_ours(l) && !io_busy(&l->accept.op)) io_accept_start(a->io, &l->accept);
 }
 
 static void start_accepting(struct acceptor *a)
@@ -109,17 +115,19 @@ static void close_listeners(struct acceptor *a)
     pause_accepting(a);
     a->closed = true;
     for (uint32_t i = 0; i < a->n_listeners; i++)
-        shutdown(a->listener[i].accept.listener, SHUT_RDWR);
+        if (!a->listener[i].kept) shutdown(a->listener[i].accept.listener, SHUT_RDWR);
 }
 
 /* Whether the accept queues hold connections. One that another thread has shut down holds none. */
 static bool has_queued(const struct acceptor *a)
 {
     struct pollfd p[LISTEN_MAX];
+    uint32_t most = 0;
     for (uint32_t i = 0; i < a->n_listeners; i++)
-        p[i] = (struct pollfd){a->listener[i].accept.listener, POLLIN, 0};
-    int n = poll(p, a->n_listeners, 0);
-    for (uint32_t i = 0; n > 0 && i < a->n_listeners; i++)
+        if (is_ours(&a->listener[i]))
+            p[most++] = (struct pollfd){a->listener[i].accept.listener, POLLIN, 0};
+    int n = poll(p, most, 0);
+    for (uint32_t i = 0; n > 0 && i < most; i++)
         if ((p[i].revents & (POLLIN | POLLHUP)) == POLLIN) return true;
     return false;
 }
@@ -136,7 +144,8 @@ static void count_owed(struct acceptor *a)
 {
     uint32_t n = 1, unknown = 0;
     if (!a->io->config.one_connection) return;
-    for (uint32_t i = 0; i < a->n_listeners; i++) n += sock_queued(a->listener[i].accept.listener);
+    for (uint32_t i = 0; i < a->n_listeners; i++)
+        if (is_ours(&a->listener[i])) n += sock_queued(a->listener[i].accept.listener);
     atomic_compare_exchange_strong(&owner_of(a)->owed, &unknown, n);
 }
 
@@ -238,7 +247,7 @@ static void on_accept(struct io *io, struct io_op *op, int res, bool more)
 
 /* ---- interface ---- */
 
-void acceptor_add_listener(struct acceptor *a, int fd)
+struct listener *acceptor_add_listener(struct acceptor *a, int fd)
 {
     ASSERT(a->n_listeners < LISTEN_MAX);
     struct listener *l = &a->listener[a->n_listeners++];
@@ -246,15 +255,21 @@ void acceptor_add_listener(struct acceptor *a, int fd)
     l->accept = (struct io_accept){.op = {.fn = on_accept}, .listener = fd};
     l->warned_at = &l->own_warning;
     wheel_timer_init(&l->retry, on_retry);
+    return l;
+}
+
+void acceptor_add_shared(struct acceptor *a, struct listener *of)
+{
+    struct listener *l = acceptor_add_listener(a, of->accept.listener);
+    l->warned_at = &of->own_warning;
+    l->shared = true;
+    l->kept = of->kept;
 }
 
 void acceptor_share_listeners(struct acceptor *a, struct acceptor *owner)
 {
     a->owner = owner;
-    for (uint32_t i = 0; i < owner->n_listeners; i++) {
-        acceptor_add_listener(a, owner->listener[i].accept.listener);
-        a->listener[i].warned_at = &owner->listener[i].own_warning;
-    }
+    for (uint32_t i = 0; i < owner->n_listeners; i++) acceptor_add_shared(a, &owner->listener[i]);
 }
 
 void acceptor_start(struct acceptor *a, struct io *io, const uint32_t *n_open,
@@ -317,6 +332,8 @@ void acceptor_drain(struct acceptor *a)
 {
     uint64_t now = a->io->now;
     a->draining = true;
+    for (uint32_t i = 0; i < a->n_listeners; i++)
+        if (a->listener[i].kept) io_cancel(a->io, &a->listener[i].accept.op);
     count_owed(a);
     a->drains_until = now + DRAIN_NS;
     if (a->admit_timeout > DRAIN_WAIT_NS) a->admit_timeout = DRAIN_WAIT_NS;
@@ -356,7 +373,7 @@ bool acceptor_idle(const struct acceptor *a)
 
 void acceptor_close(struct acceptor *a)
 {
-    if (a->owner) return;
     /* Copies in a table of the core were closed when its thread ended. */
-    for (uint32_t i = 0; i < a->n_listeners; i++) close(a->listener[i].accept.listener);
+    for (uint32_t i = 0; i < a->n_listeners; i++)
+        if (!a->listener[i].shared) close(a->listener[i].accept.listener);
 }

@@ -8,7 +8,9 @@
  *
  * At a drain, the clients that the kernel has accepted by then are accepted still: closing the
  * listening socket would reset them. They wait for room for a short time only; where a connection
- * holds its thread, they wait in the accept queue until there is a thread or the server stops. */
+ * holds its thread, they wait in the accept queue until there is a thread or the server stops. A
+ * listening socket that another process keeps is left at once, and as it is: its queue is for who
+ * accepts from it next. */
 
 #include "io/io.h"
 
@@ -24,6 +26,8 @@ struct acceptor;
 struct listener {
     struct io_accept accept;
     struct acceptor *acceptor;
+    bool shared; /* another acceptor closes it */
+    bool kept;   /* another process has it, too, and serves who comes from the drain on */
     struct wheel_timer retry;     /* after descriptors ran out */
     _Atomic uint64_t own_warning; /* io time; */
     _Atomic uint64_t *warned_at;  /* of the last one: its own, or of the listener that it shares */
@@ -61,7 +65,10 @@ struct acceptor {
 };
 
 /* Adds a listening socket, which acceptor_close closes. Call before acceptor_start. */
-void acceptor_add_listener(struct acceptor *a, int fd);
+struct listener *acceptor_add_listener(struct acceptor *a, int fd);
+
+/* Adds that of another acceptor, which closes it. Before either starts. */
+void acceptor_add_shared(struct acceptor *a, struct listener *of);
 
 /* Accepts from another's listening sockets, which that one closes. Before either starts. */
 void acceptor_share_listeners(struct acceptor *a, struct acceptor *owner);

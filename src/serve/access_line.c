@@ -96,9 +96,10 @@ struct access_entry access_entry_from(const struct torc_req *rq, const char *pee
 static slice without_port(slice peer)
 {
     const char *colon = peer.len ? memrchr(peer.ptr, ':', peer.len) : NULL;
-    if (!colon) return peer;
+    if (!colon || slice_eq(peer, SLICE("unix:"))) return peer;
     if (peer.ptr[0] != '[') return slice_of(peer.ptr, (size_t)(colon - peer.ptr));
-    return colon[-1] == ']' ? slice_of(peer.ptr + 1, (size_t)(colon - peer.ptr) - 2) : peer;
+    if (colon[-1] == ']') peer.len = (size_t)(colon - peer.ptr);
+    return slice_of(peer.ptr + 1, peer.len - 2);
 }
 
 /* The combined format of Apache's mod_log_config, with nginx's escapes. */

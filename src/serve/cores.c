@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "http/tick.h"
+#include "io/local.h"
 #include "serve/access_log.h"
 
 #include <errno.h>
@@ -74,11 +75,6 @@ void cores_detach(struct torc_server *s)
         if (s->cores[i].loop.thread) pthread_detach(s->cores[i].loop.thread);
 }
 
-void cores_join(struct torc_server *s)
-{
-    for (uint32_t i = 0; i < s->n_all; i++) core_join(&s->cores[i]);
-}
-
 /* ---- listening ---- */
 
 static int fail_listen(const struct sock_addr *addr, int err)
@@ -89,6 +85,11 @@ static int fail_listen(const struct sock_addr *addr, int err)
     return err;
 }
 
+static int is_taken(const struct sock_addr *addr)
+{
+    return addr->path ? local_taken(addr) : sock_taken(addr);
+}
+
 /* The kernel closes the sockets of a ring some time after its process has ended, so one that was
  * killed and started again finds its own addresses taken for a moment. */
 static int check_unused(const struct sock_addr *addr)
@@ -96,7 +97,7 @@ static int check_unused(const struct sock_addr *addr)
     const struct timespec pause = {.tv_nsec = 10 * NS_PER_MS};
     uint64_t until = clock_ns() + TAKEN_RETRY_NS;
     int err;
-    while ((err = sock_taken(addr)) < 0 && clock_ns() < until) nanosleep(&pause, NULL);
+    while ((err = is_taken(addr)) < 0 && clock_ns() < until) nanosleep(&pause, NULL);
     return err < 0 ? fail_listen(addr, err) : 0;
 }
 
@@ -104,17 +105,23 @@ static int check_unused(const struct sock_addr *addr)
 static int check_all_unused(const struct options *o)
 {
     int err = 0;
-    for (uint32_t l = 0; l < o->n_listen && err == 0; l++) err = check_unused(&o->listen[l]);
+    for (uint32_t l = 0; l < o->n_listen && err == 0; l++)
+        if (o->given[l] < 0) err = check_unused(&o->listen[l]);
     return err == 0 && o->has_admin ? check_unused(&o->admin) : err;
 }
 
-static int add_listener(struct torc_server *s, struct core *c, struct sock_addr *addr)
+/* `given`: the descriptor of a socket that the process was started with, or -1. */
+static int add_listener(struct torc_server *s, struct core *c, struct sock_addr *addr, int given)
 {
-    int fd = io_listen(s->engine, addr, s->options->backlog);
-    if (fd < 0) return fail_listen(addr, fd);
-    int err = sock_keep_alive(fd, &s->options->keepalive);
+    int fd = given, err = 0;
+    if (given < 0)
+        fd = io_listen(s->engine, addr, s->options->backlog);
+    else
+        err = io_adopt(s->engine, given);
+    if (fd < 0 || err < 0) return fail_listen(addr, fd < 0 ? fd : err);
+    err = sock_keep_alive(fd, &s->options->keepalive);
     if (err < 0) log_line("cannot set TCP keep-alive: %s; continuing without", strerror(-err));
-    acceptor_add_listener(&c->acceptor, fd);
+    acceptor_add_listener(&c->acceptor, fd)->kept = given >= 0;
     return 0;
 }
 
@@ -126,8 +133,14 @@ static int add_listeners(struct torc_server *s, struct core *c)
         acceptor_share_listeners(&c->acceptor, &s->cores[0].acceptor);
         return 0;
     }
-    for (uint32_t l = 0; l < o->n_listen; l++)
-        if (add_listener(s, c, &o->listen[l]) < 0) return -1;
+    for (uint32_t l = 0; l < o->n_listen; l++) {
+        /* There is no SO_REUSEPORT for Unix sockets, and one that was given is one. */
+        bool one = o->listen[l].sa.sa_family == AF_UNIX || o->given[l] >= 0;
+        if (one && c != s->cores)
+            acceptor_add_shared(&c->acceptor, &s->cores[0].acceptor.listener[l]);
+        else if (add_listener(s, c, &o->listen[l], o->given[l]) < 0)
+            return -1;
+    }
     return 0;
 }
 
@@ -160,7 +173,7 @@ static int listen_all(struct torc_server *s)
     if (check_all_unused(o) < 0) return -1;
     for (uint32_t i = 0; i < s->n_cores; i++)
         if (add_listeners(s, &s->cores[i]) < 0) return -1;
-    return o->has_admin ? add_listener(s, &s->cores[s->n_cores], &o->admin) : 0;
+    return o->has_admin ? add_listener(s, &s->cores[s->n_cores], &o->admin, -1) : 0;
 }
 
 /* ---- starting ---- */
@@ -289,4 +302,15 @@ int cores_start(struct torc_server *s)
     for (uint32_t i = 0; i < s->n_all; i++)
         if (s->state[i] == LOOP_FAILED) report_failed(s, i);
     return failed ? -1 : 0;
+}
+
+/* ---- ending ---- */
+
+/* The files of Unix sockets go while these are open. */
+void cores_join(struct torc_server *s)
+{
+    struct options *o = s->options;
+    for (uint32_t l = 0; l < o->n_listen; l++)
+        if (o->listen[l].path) local_remove(&o->listen[l]);
+    for (uint32_t i = 0; i < s->n_all; i++) core_join(&s->cores[i]);
 }

@@ -5,6 +5,13 @@
 
 #include <string.h>
 
+static bool has_files(const struct options *o)
+{
+    for (uint32_t i = 0; i < o->n_listen; i++)
+        if (o->listen[i].path && o->given[i] < 0) return true;
+    return false;
+}
+
 /* What an option has no effect without; NULL if it has one. */
 static const char *missing(const char *name, const struct options *o,
                            const struct io_engine *engine)
@@ -21,6 +28,8 @@ static const char *missing(const char *name, const struct options *o,
         {"queue-timeout", o->limits.queue, "with --queue 0"},
         {"tcp-keepalive-interval", o->keepalive.idle, "with --tcp-keepalive 0"},
         {"tcp-keepalive-probes", o->keepalive.idle, "with --tcp-keepalive 0"},
+        {"socket-mode", has_files(o), "without --listen unix:PATH"},
+        {"proxy-field", o->limits.proxies.trusted.n, "without --trust-proxy"},
         {"timeline", o->has_admin, "without --admin"},
         {"access-log-format", o->access_log, "without --access-log"},
     };

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "http/visitor.h"
+#include "serve/inherited.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -202,6 +203,25 @@ static int check_root(struct option_set *s)
     return fail_root(s, root, why);
 }
 
+/* Who starts a server with sockets, and names no address, means these. */
+static int use_inherited(struct option_set *s)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        struct option *o = &s->list[i];
+        if (strcmp(o->name, "listen") != 0) continue;
+        if (o->level != LEVEL_DEFAULT || inherited_count() == 0) return 0;
+        options_get(s)->n_listen = 0;
+        o->text = "systemd";
+        return options_listen_inherited(s, o);
+    }
+    return 0;
+}
+
+static void set_modes(struct options *o)
+{
+    for (uint32_t i = 0; i < o->n_listen; i++) o->listen[i].mode = (uint16_t)o->socket_mode;
+}
+
 static void separate_families(struct options *o)
 {
     for (uint32_t i = 0; i < o->n_listen; i++) {
@@ -219,7 +239,8 @@ static int check_addresses(struct option_set *s)
     for (uint32_t i = 0; i < o->n_listen; i++) {
         sock_addr_format(&o->listen[i], text);
         for (uint32_t j = 0; j < i; j++)
-            if (sock_addr_clash(&o->listen[i], &o->listen[j]))
+            if ((o->given[i] < 0 || o->given[j] < 0) &&
+                sock_addr_clash(&o->listen[i], &o->listen[j]))
                 return option_fail(s, "--listen %s overlaps another --listen", text);
         if (o->has_admin && sock_addr_clash(&o->admin, &o->listen[i]))
             return option_fail(s, "--admin needs an address of its own: it overlaps --listen %s",
@@ -236,8 +257,12 @@ int options_read(struct option_set *s, int argc, char **argv)
     if (o->json && !o->check) return option_fail(s, "--json needs --check");
     if (o->config) err = option_read_config(s, o->config);
     if (err == 0) err = option_read_command(s, argc, argv, false);
+    if (err == 0) err = use_inherited(s);
     if (err == 0) err = check_root(s);
     if (err < 0) return err;
+    set_modes(o);
+    if (o->limits.proxies.protocol && !o->limits.proxies.trusted.n)
+        return option_fail(s, "--proxy-protocol needs --trust-proxy: who may send its header");
     separate_families(o);
     derive_user_timeout(o);
     return check_addresses(s);

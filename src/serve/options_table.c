@@ -38,19 +38,6 @@ static int set_cores(struct option_set *s, const struct option *o, const char *t
     return 0;
 }
 
-static int add_listen(struct option_set *s, const struct option *o, const char *text)
-{
-    struct sock_addr addr;
-    struct options *to = options_get(s);
-    if (!sock_addr_parse(text, &addr)) return option_not_valid(s, o, text);
-    if (o->level < s->level) to->n_listen = 0; /* a higher level replaces the list */
-    if (to->n_listen == LISTEN_MAX)
-        return option_fail(s, "%s%s can be given at most %d times", option_dashes(s), o->name,
-                           LISTEN_MAX);
-    to->listen[to->n_listen++] = addr;
-    return 0;
-}
-
 static int set_admin(struct option_set *s, const struct option *o, const char *text)
 {
     struct options *to = options_get(s);
@@ -177,14 +164,35 @@ static const char *const titles[] = {
 static const struct option table[] = {
     {"listen", "ADDR:PORT",
      "address to serve on; can be given several times; port 0 picks a free port; *:PORT is IPv6 "
-     "and IPv4, and so is [::]:PORT unless an IPv4 address with that port is given, too",
-     "127.0.0.1:8080", GROUP_SERVE, OPTION_CUSTOM, .then = add_listen,
-     .what = "ADDR:PORT, such as 127.0.0.1:8080, [::1]:8080 or *:80", .repeats = true},
+     "and IPv4, and so is [::]:PORT unless an IPv4 address with that port is given, too; unix:PATH "
+     "is a Unix socket; fd:N is a socket that the process was started with; systemd are those of "
+     "LISTEN_FDS, the default where there are any",
+     "127.0.0.1:8080", GROUP_SERVE, OPTION_CUSTOM, .then = options_add_listen,
+     .what = "ADDR:PORT, such as 127.0.0.1:8080, [::1]:8080 or *:80; or unix:PATH, fd:N or systemd",
+     .repeats = true},
+    {"socket-mode", "MODE", "mode of the file of a Unix socket, such as 660", NULL, GROUP_SERVE,
+     OPTION_CUSTOM, .then = options_set_socket_mode,
+     .what = "an octal mode from 1 to 777, such as 660",
+     .shown = "777 without the bits of the umask"},
     {"root", "DIR", "serve static files from this directory", NULL, GROUP_SERVE, OPTION_TEXT,
      AT(root), .what = "a directory", .reload = true},
     {"admin", "ADDR:PORT", "address for health, metrics, statistics, settings and the timeline",
      NULL, GROUP_SERVE, OPTION_CUSTOM, .then = set_admin,
      .what = "ADDR:PORT, such as 127.0.0.1:8081"},
+    {"trust-proxy", "ADDR[/PREFIX]",
+     "proxies that are trusted to say who their client is; can be given several times; unix: are "
+     "those that come through a Unix socket",
+     NULL, GROUP_SERVE, OPTION_CUSTOM, .then = options_add_proxy,
+     .what = "an address or a network, such as 192.0.2.1, 10.0.0.0/8, fd00::/8 or unix:",
+     .repeats = true, .reload = true},
+    {"proxy-field", "FIELD",
+     "where these say it: x-forwarded-for, with x-forwarded-proto; or forwarded (RFC 7239)",
+     "x-forwarded-for", GROUP_SERVE, OPTION_CUSTOM, .then = options_set_proxy_field,
+     .what = "x-forwarded-for or forwarded", .reload = true},
+    {"proxy-protocol", NULL,
+     "each connection begins with a header of the PROXY protocol, version 1 or 2, which names its "
+     "client; needs --trust-proxy, and connections of others are closed",
+     "no", GROUP_SERVE, OPTION_FLAG, AT(limits.proxies.protocol), .reload = true},
     {"backlog", "N", "length of the accept queue of each core and address", "4096", GROUP_SERVE,
      OPTION_NUMBER, AT(backlog), 1, 65535},
     {"tcp-keepalive", "TIME",

@@ -21,7 +21,9 @@ struct options {
     bool pin;                 /* pin each core's thread to its CPU */
     bool private_descriptors; /* a descriptor table per core */
     struct sock_addr listen[LISTEN_MAX];
+    int given[LISTEN_MAX]; /* its socket, where the process was started with it; else -1 */
     uint32_t n_listen;
+    uint32_t socket_mode; /* of the files of Unix sockets; 0: as umask(2) says */
     int backlog;
     struct sock_addr admin;
     bool has_admin;
@@ -56,6 +58,15 @@ static inline struct options *options_get(struct option_set *s)
 
 /* How many of so many descriptors may be connections. */
 uint64_t options_descriptors_for_sockets(uint64_t limit);
+
+/* For struct option.then: options_listen.c. */
+int options_add_listen(struct option_set *s, const struct option *o, const char *text);
+int options_set_socket_mode(struct option_set *s, const struct option *o, const char *text);
+int options_add_proxy(struct option_set *s, const struct option *o, const char *text);
+int options_set_proxy_field(struct option_set *s, const struct option *o, const char *text);
+
+/* Adds all sockets of inherited.h to --listen. 0, or negative errno after option_fail. */
+int options_listen_inherited(struct option_set *s, const struct option *o);
 
 enum group {
     GROUP_SERVE,

@@ -375,6 +375,7 @@ static int run(struct torc_server *s)
     struct options *o = s->options;
     options_divide(o);
     o->io.ordinary = o->access_log || http_limits_clients(&o->limits) || !table_fits();
+    o->io.peers = !s->serves_files_only || o->config || o->limits.proxies.trusted.n;
     int status = choose_engine(s);
     if (status) return status;
     connections_begin(s);

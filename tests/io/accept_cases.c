@@ -178,16 +178,34 @@ static void accepted_sockets_are_set_up(void **state)
     assert_int_equal(getsockname(e.peer, &addr.sa, &addr.len), 0);
     sock_addr_format(&addr, text);
     struct sock_addr peer;
-    bool known = io_peer(&r->io, &e.sock, &peer);
-    if (r->io.config.features & 1u << IO_DIRECT) {
-        assert_false(known);
-    } else {
-        char got[SOCK_ADDR_TEXT];
-        assert_true(known);
-        sock_addr_format(&peer, got);
-        assert_string_equal(got, text);
+    assert_true(io_peer(&r->io, &e.sock, &peer));
+    char got[SOCK_ADDR_TEXT];
+    sock_addr_format(&peer, got);
+    assert_string_equal(got, text);
+    if (!(r->io.config.features & 1u << IO_DIRECT))
         assert_int_equal(fcntl(e.sock.fd, F_GETFD), FD_CLOEXEC);
-    }
+    endpoint_close(&e);
+    rig_close(r);
+}
+
+/* As a handler may ask later. */
+static void the_address_outlives_a_reset(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    struct sock_addr addr = {.len = sizeof addr.in6}, peer;
+    char text[SOCK_ADDR_TEXT], got[SOCK_ADDR_TEXT];
+    struct endpoint e;
+    endpoint_open(r, &e);
+    assert_int_equal(getsockname(e.peer, &addr.sa, &addr.len), 0);
+    sock_addr_format(&addr, text);
+    tcp_reset(e.peer);
+    e.peer = -1;
+    endpoint_recv(&e);
+    TURN_UNTIL(r, !io_busy(&e.sock.recv));
+    assert_true(io_peer(&r->io, &e.sock, &peer));
+    sock_addr_format(&peer, got);
+    assert_string_equal(got, text);
     endpoint_close(&e);
     rig_close(r);
 }
@@ -271,6 +289,7 @@ int accept_cases(void)
         cmocka_unit_test(cancelled_in_its_callback),
         cmocka_unit_test(discard_closes_the_socket),
         cmocka_unit_test(accepted_sockets_are_set_up),
+        cmocka_unit_test(the_address_outlives_a_reset),
         cmocka_unit_test(accept_on_a_bad_descriptor),
         cmocka_unit_test(out_of_descriptors),
     };

@@ -221,6 +221,23 @@ static void urls_name_host_and_target(void **state)
     assert_true(sends(0, "GET / HTTP/1.1\r\nHost: localhost:1\r\n\r\n"));
 }
 
+static void unix_sockets_are_servers(void **state)
+{
+    (void)state;
+    GOOD("unix:/run/a.sock");
+    assert_string_equal(plan.addr.path, "/run/a.sock");
+    assert_true(sends(0, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    GOOD("unix:a:/b?c#d", "unix:a:/e");
+    assert_string_equal(plan.addr.path, "a");
+    assert_true(sends(0, "GET /b?c HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    assert_true(sends(1, "GET /e HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    BAD("unix: is not the path of a Unix socket", "unix:");
+    BAD("unix: is not the path of a Unix socket", "unix::/a");
+    BAD("\"unix:/b:/a\": all URLs must name the same server", "unix:/a", "unix:/b:/a");
+    BAD("\"unix:/a:b\": put a / before the target", "unix:/a:b");
+    BAD("\"unix:/a:/b c\" has a character that must be percent-encoded", "unix:/a:/b c");
+}
+
 static void wrong_urls_are_rejected(void **state)
 {
     (void)state;
@@ -297,6 +314,7 @@ int main(void)
         cmocka_unit_test(templates_are_sent),
         cmocka_unit_test(expected_bodies_are_read),
         cmocka_unit_test(urls_name_host_and_target),
+        cmocka_unit_test(unix_sockets_are_servers),
         cmocka_unit_test(wrong_urls_are_rejected),
         cmocka_unit_test(several_urls_name_one_server),
     };

@@ -27,6 +27,18 @@ class Traffic(rig.Case):
         ):
             self.exact(self.each(reply()), 23, *options)
 
+    def test_a_server_at_a_unix_socket(self):
+        socket = "unix:%s/s" % self.scratch
+        lab = self.lab("--listen", socket)[0]
+        for options in (["--connections", 9], ["--connections", 3, "--requests-per-connection", 4]):
+            done = self.run_load("--requests", 50, *options, socket + ":/plaintext")
+            self.errors(done)
+            self.assertEqual(done.json["requests"], 50)
+        self.end(lab)
+        done = self.run_load("--requests", 1, "--duration", "100ms", socket)
+        self.assertEqual(done.status, 1)
+        self.assertGreater(done.json["errors"]["connect"], 0)
+
     def test_fewer_requests_than_connections(self):
         self.exact(self.each(reply()), 1, "--connections", 20, "--pipeline", 1024)
         self.exact(self.each(reply()), 1, "--connections", 4, "--cores", rig.two_cores())

@@ -191,12 +191,44 @@ static void test_drain_takes_the_queue(void **state)
     }
 }
 
+/* A socket that another process has as well: who comes from the drain on is for that one. */
+static void test_drain_leaves_a_kept_socket(void **state)
+{
+    (void)state;
+    for (EACH_ENGINE(e)) {
+        struct rig r;
+        if (!rig_open(&r, *e)) continue;
+        int other = dup(r.a.listener[0].accept.listener);
+        assert_true(other >= 0);
+        r.a.listener[0].kept = true;
+        r.n_open = 0;
+        int first = newcomer(&r);
+        for (int i = 0; i < 1000 && !r.admitted; i++) run_for(&r, 1);
+        assert_int_equal(r.admitted, 1);
+        acceptor_drain(&r.a);
+        for (int i = 0; i < 1000 && !acceptor_idle(&r.a); i++) run_for(&r, 1);
+        assert_true(acceptor_idle(&r.a));
+        int second = newcomer(&r);
+        run_for(&r, 30);
+        assert_int_equal(r.admitted, 1);
+        int taken = accept(other, NULL, NULL);
+        assert_true(taken >= 0);
+        close(first);
+        close(second);
+        close(taken);
+        rig_close(&r);
+        close(newcomer(&r)); /* it listens still */
+        close(other);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_eviction_for_each),
         cmocka_unit_test(test_late_eviction),
         cmocka_unit_test(test_drain_takes_the_queue),
+        cmocka_unit_test(test_drain_leaves_a_kept_socket),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -215,8 +215,17 @@ static void combined_format(void **state)
     (void)state;
     assert_line("192.0.2.1 - - [] \"GET /a?b=c HTTP/1.1\" 200 1234 \"http://r/\" \"x (y)\"\n",
                 usual, LOG_COMBINED, PEER, 200, 1234);
-    assert_line("2001:db8::1 - - [] \"HEAD / HTTP/1.0\" 304 - \"-\" \"-\"\n",
-                SLICE("HEAD / HTTP/1.0\r\n\r\n"), LOG_COMBINED, "[2001:db8::1]:80", 304, 0);
+    static const char *const same[] = {"[2001:db8::1]:80", "[2001:db8::1]"};
+    for (size_t i = 0; i < ARRAY_LEN(same); i++)
+        assert_line("2001:db8::1 - - [] \"HEAD / HTTP/1.0\" 304 - \"-\" \"-\"\n",
+                    SLICE("HEAD / HTTP/1.0\r\n\r\n"), LOG_COMBINED, same[i], 304, 0);
+    static const char *const others[][2] = {{"192.0.2.1", "192.0.2.1"}, {"unix:", "unix:"}};
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        char want[80];
+        snprintf(want, sizeof want, "%s - - [] \"HEAD / HTTP/1.0\" 304 - \"-\" \"-\"\n",
+                 others[i][1]);
+        assert_line(want, SLICE("HEAD / HTTP/1.0\r\n\r\n"), LOG_COMBINED, others[i][0], 304, 0);
+    }
     assert_line("- - - [] \"GET / HTTP/1.1\" 200 18446744073709551615 \"\" \"-\"\n",
                 SLICE("GET / HTTP/1.1\r\nReferer:\r\n\r\n"), LOG_COMBINED, "-", 200, UINT64_MAX);
 }

@@ -220,6 +220,8 @@ static void test_options_without_effect(void **state)
         {"--tcp-keepalive-probes", "9", "with --tcp-keepalive 0", "--tcp-keepalive=0",
          "--tcp-keepalive=1s"},
         {"--timeline", "9", "without --admin", NULL, "--admin=127.0.0.1:0"},
+        {"--proxy-field", "forwarded", "without --trust-proxy", NULL, "--trust-proxy=::1"},
+        {"--socket-mode", "660", "without --listen unix:PATH", NULL, "--listen=unix:/tmp/a"},
         {"--access-log-format", "json", "without --access-log", NULL, "--access-log=-"},
     };
     (void)state;

@@ -143,6 +143,8 @@ static void defaults(void **state)
     assert_true(o->pin);
     assert_int_equal(o->n_listen, 1);
     assert_addr(&o->listen[0], "127.0.0.1:8080");
+    assert_int_equal(o->limits.proxies.trusted.n, 0);
+    assert_false(o->limits.proxies.forwarded);
     assert_int_equal(o->backlog, 4096);
     assert_false(o->has_admin);
     assert_null(o->root);
@@ -230,6 +232,44 @@ static void values_are_stored(void **state)
     assert_int_equal(o->file_cache, 9);
     assert_int_equal(o->file_cache_ttl, 0);
     assert_int_equal(o->access_log_format, LOG_JSON);
+}
+
+static void unix_sockets_are_files(void **state)
+{
+    (void)state;
+    VALID("--listen", "unix:/run/a.sock", "--listen=unix:b", "--listen=127.0.0.1:0",
+          "--socket-mode=660");
+    assert_int_equal(o->n_listen, 3);
+    assert_addr(&o->listen[0], "unix:/run/a.sock");
+    assert_addr(&o->listen[1], "unix:b");
+    assert_int_equal(o->listen[1].mode, 0660);
+    assert_int_equal(o->given[0], -1);
+    WRONG("--listen unix:/a overlaps another --listen", "--listen", "unix:/a", "--listen",
+          "unix:/a");
+    WRONG("--socket-mode takes an octal mode from 1 to 777, such as 660, not \"888\"",
+          "--socket-mode=888");
+    WRONG("--socket-mode takes an octal mode from 1 to 777, such as 660, not \"1777\"",
+          "--socket-mode=1777");
+    WRONG("--listen: descriptor 999 is no listening socket: Bad file descriptor", "--listen",
+          "fd:999");
+    WRONG("--listen systemd: this process was given no socket (LISTEN_FDS)", "--listen=systemd");
+    WRONG("--proxy-protocol needs --trust-proxy: who may send its header", "--proxy-protocol");
+    VALID("--proxy-protocol", "--trust-proxy=::1");
+}
+
+static void proxies_are_networks(void **state)
+{
+    struct sock_addr addr;
+    (void)state;
+    VALID("--trust-proxy=10.0.0.0/8", "--trust-proxy", "unix:", "--proxy-field=forwarded");
+    assert_int_equal(o->limits.proxies.trusted.n, 2);
+    assert_true(network_addr_parse(SLICE("10.1.2.3:4"), &addr));
+    assert_true(networks_have(&o->limits.proxies.trusted, &addr));
+    assert_true(o->limits.proxies.forwarded);
+    WRONG("--trust-proxy takes an address or a network, such as 192.0.2.1, 10.0.0.0/8, fd00::/8 or "
+          "unix:, not \"10.0.0.1/8\"",
+          "--trust-proxy=10.0.0.1/8");
+    WRONG("--proxy-field takes x-forwarded-for or forwarded, not \"via\"", "--proxy-field=via");
 }
 
 static void work_threads_follow_the_cores(void **state)
@@ -519,8 +559,10 @@ static void wrong_values_are_explained(void **state)
     WRONG("--listen [::1]:9 overlaps another --listen", "--listen", "[::]:9", "--listen",
           "0.0.0.0:9", "--listen", "[::1]:9");
     reset();
-    WRONG("--listen takes ADDR:PORT, such as 127.0.0.1:8080, [::1]:8080 or *:80, not \"8080\"",
-          "--listen", "8080");
+    WRONG(
+        "--listen takes ADDR:PORT, such as 127.0.0.1:8080, [::1]:8080 or *:80; or unix:PATH, fd:N "
+        "or systemd, not \"8080\"",
+        "--listen", "8080");
     WRONG("--access-log-format takes combined or json, not \"jsonl\"", "--access-log-format=jsonl");
     WRONG("--max-connections takes a number from 0 to 1000000, not \"1000001\"",
           "--max-connections=1000001");
@@ -836,6 +878,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(defaults),
         TEST(values_are_stored),
+        TEST(unix_sockets_are_files),
+        TEST(proxies_are_networks),
         TEST(work_threads_follow_the_cores),
         TEST(clients_are_divided_among_the_cores),
         TEST(keepalive_has_defaults),

@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -142,9 +143,25 @@ void server_spawn(struct server *s, const struct server_how *how, const char *co
     note(0, s->pid, s->log);
 }
 
+static void parse_path(const char *path, struct server_addr *out)
+{
+    struct sockaddr_un *a = (struct sockaddr_un *)&out->storage;
+    *a = (struct sockaddr_un){.sun_family = AF_UNIX};
+    assert_true(strlen(path) < sizeof a->sun_path);
+    strcpy(a->sun_path, path);
+    out->len = sizeof *a;
+    if (path[0] != '@') return;
+    a->sun_path[0] = '\0';
+    out->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+}
+
 void server_addr_parse(const char *text, struct server_addr *out)
 {
     char host[128];
+    if (strncmp(text, "unix:", 5) == 0) {
+        parse_path(text + 5, out);
+        return;
+    }
     const char *colon = strrchr(text, ':');
     assert_non_null(colon);
     size_t n = (size_t)(colon - text);

@@ -94,7 +94,7 @@ void server_free(struct server *s);
 /* Resident memory in bytes. */
 size_t server_memory(const struct server *s);
 
-/* Parses ADDR:PORT as printed by the server. */
+/* Parses ADDR:PORT or unix:PATH as printed by the server. */
 void server_addr_parse(const char *text, struct server_addr *out);
 
 /* Runs the program with just these options until it ends; returns its exit status. Its output is in

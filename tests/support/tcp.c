@@ -35,7 +35,7 @@ int tcp_try_connect(const struct sockaddr *addr, socklen_t len, const struct tcp
     if (fd < 0) return -errno;
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), 0);
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit), 0);
-    set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    if (addr->sa_family != AF_UNIX) set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     if (how && how->receive_buffer) set_int(fd, SOL_SOCKET, SO_RCVBUF, how->receive_buffer);
     if (how && how->source) come_from(fd, how->source);
     int err;

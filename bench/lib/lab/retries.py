@@ -69,9 +69,10 @@ def conclude(capacity: float, before: float, last: float, taken: Taken) -> Findi
     unsent = taken[without][0].unsent
     asked = end[without][0] > capacity or shut_out(first[without][0], end[without][0], unsent)
     holds = back[without] < ENOUGH <= back[shed] and asked
+    attempts = _attempts(end[without][0], capacity, first[without][0], unsent)
     verdict = (
         f"After a spike of {SPIKE:g} times what a core can do, clients ask for {BASE:.0%} of it as before. Without "
-        f"shedding that is {_attempts(end[without][0], capacity, first[without][0], unsent)}, and they get {back[without]:.0%} of the good "
+        f"shedding that is {attempts}, and they get {back[without]:.0%} of the good "
         f"answers that they got before; with shedding it is {end[shed][0]:,.0f}, and they get {back[shed]:.0%}."
     )
     theory = (

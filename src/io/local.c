@@ -1,0 +1,108 @@
+#include "io/local.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool is_abstract(const char *path)
+{
+    return path[0] == '@';
+}
+
+bool local_parse(const char *text, struct sock_addr *out)
+{
+    static const char prefix[] = "unix:";
+    const struct sockaddr_un *room = NULL;
+    if (strncmp(text, prefix, sizeof prefix - 1) != 0) return false;
+    const char *path = text + sizeof prefix - 1;
+    if (!path[is_abstract(path)] || strlen(path) >= sizeof room->sun_path) return false;
+    if (strpbrk(path, " \t\r\n")) return false;
+    *out = (struct sock_addr){.sa.sa_family = AF_UNIX, .path = path, .len = sizeof out->in6};
+    return true;
+}
+
+socklen_t local_raw(const struct sock_addr *a, struct sockaddr_un *out)
+{
+    bool abstract = is_abstract(a->path);
+    size_t len = strnlen(a->path, sizeof out->sun_path - 1);
+    *out = (struct sockaddr_un){.sun_family = AF_UNIX};
+    memcpy(out->sun_path, a->path, len);
+    if (abstract) out->sun_path[0] = '\0'; /* its length ends the name, not a NUL */
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + !abstract);
+}
+
+/* What connecting to it gives: 0 or an errno. */
+static int try_connect(const struct sock_addr *a)
+{
+    struct sockaddr_un un;
+    socklen_t len = local_raw(a, &un);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return errno;
+    int err = connect(fd, (struct sockaddr *)&un, len) < 0 ? errno : 0;
+    close(fd);
+    return err;
+}
+
+int local_taken(const struct sock_addr *a)
+{
+    int err = try_connect(a);
+    return err == 0 || err == EAGAIN ? -EADDRINUSE : 0;
+}
+
+/* The name is in use: by a server that is no more? */
+static int remove_stale(const struct sock_addr *a)
+{
+    struct stat st;
+    if (is_abstract(a->path)) return -EADDRINUSE;
+    if (lstat(a->path, &st) < 0) return errno == ENOENT ? 0 : -errno;
+    if (!S_ISSOCK(st.st_mode)) return -ENOTSOCK;
+    if (try_connect(a) != ECONNREFUSED) return -EADDRINUSE;
+    return unlink(a->path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static int bind_path(int fd, const struct sock_addr *a)
+{
+    struct sockaddr_un un;
+    socklen_t len = local_raw(a, &un);
+    if (bind(fd, (struct sockaddr *)&un, len) == 0) return 0;
+    if (errno != EADDRINUSE) return -errno;
+    int err = remove_stale(a);
+    if (err == 0) err = bind(fd, (struct sockaddr *)&un, len) < 0 ? -errno : 0;
+    return err;
+}
+
+/* It is bound: the file is there. */
+static int begin(int fd, struct sock_addr *a, int backlog)
+{
+    struct stat st;
+    if (is_abstract(a->path)) return listen(fd, backlog) < 0 ? -errno : 0;
+    if (a->mode && chmod(a->path, a->mode) < 0) return -errno;
+    if (listen(fd, backlog) < 0 || lstat(a->path, &st) < 0) return -errno;
+    a->dev = st.st_dev;
+    a->ino = st.st_ino;
+    return 0;
+}
+
+int local_listen(struct sock_addr *a, int backlog, bool blocking)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | (blocking ? 0 : SOCK_NONBLOCK), 0);
+    if (fd < 0) return -errno;
+    int err = bind_path(fd, a);
+    if (err == 0) {
+        err = begin(fd, a, backlog);
+        if (err < 0 && !is_abstract(a->path)) unlink(a->path);
+    }
+    if (err == 0) return fd;
+    close(fd);
+    return err;
+}
+
+void local_remove(struct sock_addr *a)
+{
+    struct stat st;
+    if (a->ino && lstat(a->path, &st) == 0 && st.st_dev == a->dev && st.st_ino == a->ino)
+        unlink(a->path);
+    a->ino = 0;
+}

@@ -1,0 +1,26 @@
+#pragma once
+/* Unix sockets that have the name of a file, or one of the abstract namespace, which leaves no file
+ * (unix(7)). */
+
+#include "io/sock.h"
+
+#include <sys/un.h>
+
+/* Parses "unix:PATH" or "unix:@NAME"; *out refers to `text`. White space in PATH is refused, as it
+ * separates the values of an option. */
+bool local_parse(const char *text, struct sock_addr *out);
+
+/* The address for the kernel. */
+socklen_t local_raw(const struct sock_addr *a, struct sockaddr_un *out);
+
+/* -EADDRINUSE if a server listens there; otherwise 0. */
+int local_taken(const struct sock_addr *a);
+
+/* Opens a listening socket, as sock_listen. The file that a server has left which is no more is
+ * replaced; of one that listens it is -EADDRINUSE, and -ENOTSOCK of any other file. Nobody can
+ * connect before the file has its mode. */
+int local_listen(struct sock_addr *a, int backlog, bool blocking);
+
+/* Removes the file, unless another has its name by now. Before the socket is closed, which keeps
+ * its inode from being used for that other. */
+void local_remove(struct sock_addr *a);

@@ -1,0 +1,104 @@
+/* Options that say where connections come from. */
+
+#include "io/local.h"
+#include "serve/inherited.h"
+#include "serve/options_table.h"
+
+#include <limits.h>
+
+static int add_address(struct option_set *s, const struct option *o, const struct sock_addr *addr,
+                       int given)
+{
+    struct options *to = options_get(s);
+    if (to->n_listen == LISTEN_MAX)
+        return option_fail(s, "%s%s can be given at most %d times", option_dashes(s), o->name,
+                           LISTEN_MAX);
+    to->given[to->n_listen] = given;
+    to->listen[to->n_listen++] = *addr;
+    return 0;
+}
+
+/* A socket that the process was started with. */
+static int add_given(struct option_set *s, const struct option *o, int fd)
+{
+    struct sock_addr addr;
+    char local[SOCK_ADDR_TEXT];
+    int err = inherited_describe(fd, &addr, local);
+    if (err < 0)
+        return option_fail(s, "%s%s: descriptor %d is no listening socket: %s", option_dashes(s),
+                           o->name, fd, strerror(-err));
+    if (addr.sa.sa_family != AF_UNIX) return add_address(s, o, &addr, fd);
+    const char *kept = option_keep(s, local + strlen("unix:"));
+    if (!kept) return option_fail(s, "out of memory");
+    addr.path = kept;
+    return add_address(s, o, &addr, fd);
+}
+
+int options_listen_inherited(struct option_set *s, const struct option *o)
+{
+    unsigned n = inherited_count();
+    int err = 0;
+    if (n == 0)
+        return option_fail(s, "%s%s systemd: this process was given no socket (LISTEN_FDS)",
+                           option_dashes(s), o->name);
+    for (unsigned i = 0; i < n && err == 0; i++) err = add_given(s, o, INHERITED_FIRST + (int)i);
+    return err;
+}
+
+static bool parse_descriptor(const char *text, int *fd)
+{
+    uint64_t n;
+    bool valid = strncmp(text, "fd:", 3) == 0 && slice_u64(slice_str(text + 3), &n) && n <= INT_MAX;
+    if (valid) *fd = (int)n;
+    return valid;
+}
+
+int options_add_listen(struct option_set *s, const struct option *o, const char *text)
+{
+    struct sock_addr addr;
+    int fd;
+    if (o->level < s->level) options_get(s)->n_listen = 0; /* a higher level replaces the list */
+    if (strcmp(text, "systemd") == 0) return options_listen_inherited(s, o);
+    if (parse_descriptor(text, &fd)) return add_given(s, o, fd);
+    const char *kept = option_keep(s, text);
+    if (!kept) return option_fail(s, "out of memory");
+    if (!local_parse(kept, &addr) && !sock_addr_parse(text, &addr))
+        return option_not_valid(s, o, text);
+    return add_address(s, o, &addr, -1);
+}
+
+int options_set_socket_mode(struct option_set *s, const struct option *o, const char *text)
+{
+    uint32_t mode = 0;
+    size_t n = strlen(text);
+    for (size_t i = 0; i < n; i++) {
+        if (n > 4 || text[i] < '0' || text[i] > '7') return option_not_valid(s, o, text);
+        mode = mode * 8 + (uint32_t)(text[i] - '0');
+    }
+    if (mode == 0 || mode > 0777) return option_not_valid(s, o, text);
+    options_get(s)->socket_mode = mode;
+    return 0;
+}
+
+/* ---- proxies ---- */
+
+int options_add_proxy(struct option_set *s, const struct option *o, const char *text)
+{
+    struct networks *to = &options_get(s)->limits.proxies.trusted;
+    struct network one;
+    if (!network_parse(slice_str(text), &one)) return option_not_valid(s, o, text);
+    if (o->level < s->level) to->n = 0; /* a higher level replaces the list */
+    if (to->n == NETWORKS_MAX)
+        return option_fail(s, "%s%s can be given at most %d times", option_dashes(s), o->name,
+                           NETWORKS_MAX);
+    to->list[to->n++] = one;
+    return 0;
+}
+
+int options_set_proxy_field(struct option_set *s, const struct option *o, const char *text)
+{
+    bool forwarded = strcmp(text, "forwarded") == 0;
+    if (!forwarded && strcmp(text, "x-forwarded-for") != 0) return option_not_valid(s, o, text);
+    options_get(s)->limits.proxies.forwarded = forwarded;
+    return 0;
+}
