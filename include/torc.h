@@ -851,9 +851,15 @@ TORC_API int torc_poll(torc_req *rq, int fd, int events);
 
 /* ---- HTTP client ----------------------------------------------------------------------------- */
 /* Requests to other servers: HTTP/1.1 without TLS. Each core keeps connections of its own alive
- * between requests. torc sets Host, Connection and the fields of the framing, and hands traceparent
- * and tracestate of the incoming request on. No call has a timeout of its own: a deadline
- * (torc_deadline) ends the wait for a connection, too. */
+ * between requests. torc sets Host, Connection and the fields of the framing. No call has a timeout
+ * of its own: a deadline (torc_deadline) ends the wait for a connection, too.
+ *
+ * A request that is part of a trace (W3C Trace Context) hands it on: what it sends has a
+ * traceparent of version 00 with the same trace-id, the flags of it that are defined, and a
+ * parent-id of its own in each request, those of redirects too; and all of tracestate, unchanged.
+ * Nothing is handed on of a traceparent that is malformed or comes twice, with options.no_trace, or
+ * where options.fields has a traceparent; a tracestate there takes the place of the one that came.
+ * torc begins no trace. */
 
 /* A zero means the default. */
 typedef struct torc_client_options {
@@ -954,6 +960,13 @@ TORC_API torc_slice torc_fetch_body(const torc_exchange *x);
 /* Closes an exchange; it must not be used afterwards. A fiber that waits for it returns -EBADF. Its
  * connection is kept if the response is complete. Does not wait. */
 TORC_API void torc_fetch_close(torc_exchange *x);
+
+enum { TORC_TRACE_PARENT = 56 };
+
+/* For calls that torc_fetch does not make, such as a query: a traceparent for one of them, with a
+ * parent-id of its own, terminated. False, and an empty text, if the request is not part of a
+ * trace. With --timeline the call is a mark in the request's span. For the request's fibers. */
+TORC_API bool torc_trace_parent(torc_req *rq, char out[TORC_TRACE_PARENT]);
 
 /* ---- groups ---------------------------------------------------------------------------------- */
 

@@ -7,7 +7,7 @@ from typing import Any, Sequence
 
 from . import ending, experiment, others, page, progress, remarks, table
 from .lab import abuse, client, compute, concurrent, database, faster, files, models, overload, picture, proxy
-from .lab import retries, sequence
+from .lab import retries, sequence, stack
 from .lab.claim import Claim, Finding
 from .lab.stage import ASYNCHRONOUS, Lacking, Stage
 from .options import DEFAULT_BUILD, directory
@@ -30,6 +30,7 @@ TRIED = (
     database,
     retries,
     proxy,
+    stack,
     concurrent,
 )  # in the order of the answer
 CLAIMS = {module.CLAIM.name: module.CLAIM for module in TRIED}

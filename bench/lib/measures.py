@@ -61,7 +61,11 @@ class Window:
 
 def of(windows: Sequence[Window]) -> dict[str, float]:
     """The measures of all windows together, as fields of a sample; {} where they are unknown."""
-    pairs = [one.readings for one in windows if len(one.readings) == 2]
+    return between([one.readings for one in windows if len(one.readings) == 2])
+
+
+def between(pairs: Sequence[Sequence[Reading]]) -> dict[str, float]:
+    """The same of pairs of readings."""
     wall, lifetime, code, held = (sum(after[key] - before[key] for before, after in pairs) for key in SUMS)
     if wall <= 0 or lifetime <= 0:
         return {}

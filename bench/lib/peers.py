@@ -86,7 +86,7 @@ def _stay_root(name: str) -> str:
     return f"user: {me}" if name == "h2o" else f"user {me};"
 
 
-def configure(place: Place, name: str, port: int, cores: int, **more: int) -> str:
+def configure(place: Place, name: str, port: int, cores: int, **more: int | str) -> str:
     """Writes bench/servers/NAME.conf, filled in, below scratch, and the fixed answers as files."""
     for answer, text in ANSWERS.items():
         if not (place.www / answer).exists():

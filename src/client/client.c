@@ -133,8 +133,7 @@ static struct torc_exchange *exchange_new(torc_req *rq, const torc_client *c,
     x->fetch.pool = pool;
     x->fetch.max_head = c->max_head;
     x->fetch.options = *options;
-    x->fetch.traceparent = head_find(&rq->head, SLICE("traceparent"));
-    x->fetch.tracestate = head_find(&rq->head, SLICE("tracestate"));
+    x->fetch.rq = rq;
     return x;
 }
 

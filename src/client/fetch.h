@@ -22,7 +22,7 @@ struct fetch {
     struct pool *pool;
     size_t max_head;
     torc_fetch_options options;
-    slice traceparent, tracestate; /* to be handed on; or absent */
+    torc_req *rq; /* whose trace is handed on; NULL: none */
     slice method;
     struct url url;
     char *own_url;        /* malloc'ed, after a redirect */

@@ -3,6 +3,7 @@
 #include "client/fetch.h"
 
 #include "http/fields/field.h"
+#include "http/request.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -60,19 +61,38 @@ static bool survives(const struct fetch *f, slice name)
     return !f->without_body || name.len < 8 || !slice_ieq(slice_of(name.ptr, 8), SLICE("content-"));
 }
 
+/* Whether the handler sets such a field itself. */
+static bool has_field(const struct fetch *f, slice name)
+{
+    for (size_t i = 0; i < f->options.n_fields; i++)
+        if (slice_ieq(f->options.fields[i].name, name)) return true;
+    return false;
+}
+
+/* Each request is a span of its own, one that follows a redirect, too. All lines of tracestate are
+ * one list, whose order counts; without a trace it means nothing. */
+static void put_trace(struct fetch *f)
+{
+    static const slice parent = SLICE("traceparent"), state = SLICE("tracestate");
+    char text[TORC_TRACE_PARENT];
+    if (!f->rq || f->options.no_trace || has_field(f, parent)) return;
+    if (!torc_trace_parent(f->rq, text)) return;
+    head_text_field(&f->out, parent, slice_str(text));
+    const struct head *h = &f->rq->head;
+    for (size_t i = 0; i < h->n_fields && !has_field(f, state); i++)
+        if (slice_ieq(head_field_name(h, i), state) && head_field_value(h, i).len)
+            head_text_field(&f->out, state, head_field_value(h, i));
+}
+
 static void put_fields(struct fetch *f)
 {
-    bool traced = f->options.no_trace;
     for (size_t i = 0; i < f->options.n_fields; i++) {
         const torc_field *field = &f->options.fields[i];
-        traced |= slice_ieq(field->name, SLICE("traceparent"));
         if (!survives(f, field->name)) continue;
         slice value = field->value.ptr ? field->value : SLICE("");
         head_text_field(&f->out, field->name, value);
     }
-    if (traced) return;
-    head_text_field(&f->out, SLICE("traceparent"), f->traceparent);
-    head_text_field(&f->out, SLICE("tracestate"), f->tracestate);
+    put_trace(f);
 }
 
 static void put_length(struct fetch *f, uint64_t length)

@@ -16,6 +16,9 @@ enum event {
     EVENT_LEAVE,   /* one of them has ended, and the core leaves the request: ID */
     EVENT_REPLY,   /* the head of the response is queued: ID; A: its status. Of a handler, when it
                       is suspended next; not if it returns before */
+    EVENT_CALL,    /* it calls another server: ID; A: the span of that */
+    EVENT_TRACE,   /* it is part of a trace: ID; A, B: that, PARENT. Right before its first
+                        record */
     EVENT_END,     /* the handler has returned: ID; A: bytes that its connection has to send, B: the
                       status of the response */
     EVENT_ACCEPTED, /* CONN */
@@ -34,6 +37,7 @@ enum event_word {
     WORD_ID = WORD_CONN, /* the number of the request's first record, in 32 bits */
     WORD_A = WORD_ROUTE,
     WORD_B = WORD_BEGAN,
+    WORD_PARENT = WORD_STATUS,
 };
 
 static inline uint64_t event_word(enum event kind, int method)

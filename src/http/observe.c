@@ -5,6 +5,7 @@
 #include "http/h1_exchange.h"
 #include "http/handler.h"
 #include "http/response.h"
+#include "http/trace.h"
 
 #include <string.h>
 
@@ -38,8 +39,24 @@ static void note_as(struct torc_req *rq, enum event kind, const struct route *ro
     rq->exchange = &rq->ctx->noted_exchange;
 }
 
+/* Right before the first record of its request, which has no room for it. */
+__attribute__((noinline)) static void note_trace(struct torc_req *rq)
+{
+    struct trace t;
+    struct recorder *r = &rq->ctx->recorder;
+    struct record *to = r->next;
+    if (!trace_of(&rq->head, &t)) return;
+    record_set(to, WORD_KIND, event_word(EVENT_TRACE, 0));
+    record_set(to, WORD_ID, (uint32_t)(r->written + 1));
+    record_set(to, WORD_A, t.id[0]);
+    record_set(to, WORD_B, t.id[1]);
+    record_set(to, WORD_PARENT, t.parent);
+    recorder_add_now(r);
+}
+
 static void note_head(struct torc_req *rq, const struct route *route)
 {
+    note_trace(rq);
     note_as(rq, EVENT_HEAD, route);
     recorder_add_now(&rq->ctx->recorder);
 }
@@ -85,6 +102,7 @@ static void let_go(struct torc_req *rq)
 __attribute__((flatten)) static void run_recorded(void *arg)
 {
     struct torc_req *rq = arg;
+    if (UNLIKELY(rq->head.n_fields > 1)) note_trace(rq); /* there is Host besides */
     struct record *to = rq->ctx->recorder.next;
     uint64_t kind = event_word(EVENT_REQUEST, rq->head.method), route = (uintptr_t)rq->route;
     record_set(to, WORD_KIND, kind);
@@ -151,6 +169,13 @@ void observe_unserved(struct torc_req *rq)
     if (!rq->ctx->recorder.records) return;
     if (!rq->spent.noted) note_head(rq, NULL);
     record_reply(rq);
+}
+
+void observe_call(struct torc_req *rq, uint64_t span)
+{
+    if (!rq->observed) observe(rq);
+    if (!rq->spent.noted) note_start(rq);
+    record(rq, EVENT_CALL, span, 0);
 }
 
 /* ---- its fibers ---- */

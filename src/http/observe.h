@@ -22,3 +22,7 @@ void observe_queued(struct torc_req *rq);
 
 /* A request without a handler has its response. Likewise. */
 void observe_unserved(struct torc_req *rq);
+
+/* The request, whose handler runs, calls another server as span `span` of its trace. Only with a
+ * recorder. */
+void observe_call(struct torc_req *rq, uint64_t span);

@@ -8,6 +8,7 @@
 int fetch_routes_mount(torc_server *s);
 int pg_routes_mount(torc_server *s);
 int redis_routes_mount(torc_server *s);
+int stack_routes_mount(torc_server *s);
 
 /* Whether the backend of these routes is configured; without it they are 501. */
 bool fetch_routes_given(void);

@@ -1,5 +1,6 @@
 /* A route that asks an HTTP server. */
 
+#include "fetch_routes.h"
 #include "backend.h"
 #include "backend_routes.h"
 #include "each.h"
@@ -20,13 +21,7 @@ enum {
 static const char *upstream; /* --upstream; NULL if not given */
 static torc_client *client;
 
-struct fetch {
-    const char *url;
-    int status;
-    int64_t bytes;
-};
-
-static int fetch_one(torc_req *rq, void *arg)
+int fetch_one(torc_req *rq, void *arg)
 {
     struct fetch *f = arg;
     torc_exchange *x;
@@ -43,7 +38,7 @@ static int fetch_one(torc_req *rq, void *arg)
     return f->status < 300 ? 0 : -EREMOTEIO;
 }
 
-static void failed(torc_req *rq, int err, const struct fetch *f, int64_t n)
+void fetch_failed(torc_req *rq, int err, const struct fetch *f, int64_t n)
 {
     char text[64] = "";
     for (int64_t i = 0; i < n && err == -EREMOTEIO; i++)
@@ -76,26 +71,35 @@ void fetch_routes_open(void)
     if (upstream) client = torc_client_new(&(torc_client_options){.waiting = WAITING});
 }
 
+bool fetch_url(torc_req *rq, const char **url)
+{
+    torc_slice path;
+    if (!backend_given(rq, "upstream", upstream) || !param_path(rq, &path)) return false;
+    *url = url_of(rq, path);
+    if (client && *url) return true;
+    torc_reply_error(rq, 503);
+    return false;
+}
+
 static void fetch(torc_req *rq, void *arg)
 {
     int64_t n, total = 0;
     bool concurrent;
-    torc_slice path;
+    const char *url;
     (void)arg;
-    if (!backend_given(rq, "upstream", upstream) ||
+    if (!fetch_url(rq, &url) ||
         !param_number(rq, TORC_S("n"), torc_query_param(rq, "n"), 1, FETCHES_MAX, &n) ||
-        !param_mode(rq, &concurrent) || !param_path(rq, &path) || !backend_begin(rq, 0))
+        !param_mode(rq, &concurrent) || !backend_begin(rq, 0))
         return;
-    const char *url = url_of(rq, path);
     struct fetch *fetches = torc_alloc(rq, sizeof *fetches * (size_t)n);
-    if (!client || !url || !fetches) {
+    if (!fetches) {
         torc_reply_error(rq, 503);
         return;
     }
     for (int64_t i = 0; i < n; i++) fetches[i] = (struct fetch){.url = url};
     int err = each(rq, concurrent, fetch_one, fetches, sizeof *fetches, n);
     if (err < 0) {
-        failed(rq, err, fetches, n);
+        fetch_failed(rq, err, fetches, n);
         return;
     }
     for (int64_t i = 0; i < n; i++) total += fetches[i].bytes;
@@ -104,9 +108,9 @@ static void fetch(torc_req *rq, void *arg)
 
 int fetch_routes_mount(torc_server *s)
 {
-    int err =
-        torc_server_option(s, "upstream", "URL",
-                           "the HTTP server that GET /fetch asks: http://HOST[:PORT]", &upstream);
+    int err = torc_server_option(s, "upstream", "URL",
+                                 "the HTTP server that /fetch and /stack ask: http://HOST[:PORT]",
+                                 &upstream);
     return err < 0 ? err : torc_route(s, "GET", "/fetch", fetch, NULL);
 }
 

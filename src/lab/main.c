@@ -31,6 +31,8 @@ static const char about[] =
     "  GET /fetch?n=&mode=seq|all&path=  the bytes of n responses of --upstream\n"
     "  GET /db?n=&mode=seq|all&ms=  n random rows at --pg, which takes ms for each\n"
     "  GET /fortunes                the table fortune at --pg as a page\n"
+    "  GET /stack?mode=seq|all&path=&ms=  the same two for one request: path of --upstream, a row\n"
+    "                               at --pg, one after the other or together\n"
     "  POST /queue/NAME             adds the body to a queue at --redis\n"
     "  GET /queue/NAME?wait=        takes an element, for which it waits so many ms; or 204\n"
     "  GET /static/...              the files under --root";
@@ -56,6 +58,7 @@ static int mount(void)
     if (err == 0) err = fetch_routes_mount(s);
     if (err == 0) err = pg_routes_mount(s);
     if (err == 0) err = redis_routes_mount(s);
+    if (err == 0) err = stack_routes_mount(s);
     if (err == 0) err = page_routes_mount(s);
     return err;
 }

@@ -9,8 +9,7 @@ static const char *conninfo; /* --pg; NULL if not given */
 #ifdef TORC_LAB_PG
 #include "each.h"
 #include "params.h"
-#include "text.h"
-#include "torc/pg.h"
+#include "pg_routes.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -40,16 +39,15 @@ static void metrics(torc_metrics *out, void *arg)
     if (pg) torc_pg_metrics(out, pg);
 }
 
-/* False if there is no pool: then there is a response. */
-static bool pool(torc_req *rq)
+/* NULL if there is no pool: then there is a response. */
+torc_pg *pg_pool(torc_req *rq)
 {
-    if (!backend_given(rq, "pg", conninfo)) return false;
-    if (pg) return true;
-    torc_replyf(rq, 500, "--pg: %s\n", strerror(-pg_error));
-    return false;
+    if (!backend_given(rq, "pg", conninfo)) return NULL;
+    if (!pg) torc_replyf(rq, 500, "--pg: %s\n", strerror(-pg_error));
+    return pg;
 }
 
-static void failed(torc_req *rq, int err, const torc_pg_result *r)
+void pg_failed(torc_req *rq, int err, const torc_pg_result *r)
 {
     torc_slice said = {0};
     if (r) said = (torc_slice){torc_pg_message(r), strlen(torc_pg_message(r))};
@@ -65,7 +63,7 @@ struct row {
 };
 
 /* Marsaglia's xorshift: a state for each core. */
-static int random_id(void)
+int pg_random_id(void)
 {
     static _Thread_local uint64_t x;
     if (x == 0) {
@@ -91,27 +89,32 @@ static int ask_row(torc_req *rq, void *arg)
     return torc_pg_query(rq, pg, sql, row->seconds ? 2 : 1, values, &row->result);
 }
 
+bool pg_put_row(struct text *t, int id, const torc_pg_result *r)
+{
+    if (torc_pg_rows(r) != 1) {
+        torc_replyf(t->rq, 502, "PostgreSQL: the table world has no row %d\n", id);
+        return false;
+    }
+    text_put(t, TORC_S("{\"id\":"));
+    text_put(t, torc_pg_value(r, 0, 0));
+    text_put(t, TORC_S(",\"randomNumber\":"));
+    text_put(t, torc_pg_value(r, 0, 1));
+    text_put(t, TORC_S("}"));
+    return true;
+}
+
 static void reply_rows(torc_req *rq, const struct row *rows, int64_t n)
 {
     struct text t = {.rq = rq};
     for (int64_t i = 0; i < n; i++) {
-        const torc_pg_result *r = rows[i].result;
-        if (torc_pg_rows(r) != 1) {
-            torc_replyf(rq, 502, "PostgreSQL: the table world has no row %d\n", rows[i].id);
-            return;
-        }
-        text_put(&t, i ? TORC_S(",{\"id\":") : TORC_S("[{\"id\":"));
-        text_put(&t, torc_pg_value(r, 0, 0));
-        text_put(&t, TORC_S(",\"randomNumber\":"));
-        text_put(&t, torc_pg_value(r, 0, 1));
-        text_put(&t, TORC_S("}"));
+        text_put(&t, i ? TORC_S(",") : TORC_S("["));
+        if (!pg_put_row(&t, rows[i].id, rows[i].result)) return;
     }
     text_put(&t, TORC_S("]"));
     text_reply(&t, "application/json");
 }
 
-/* The query parameter `ms`, which may be missing, as the text of so many seconds. */
-static bool take_seconds(torc_req *rq, char *text, size_t size, const char **seconds)
+bool pg_take_seconds(torc_req *rq, char *text, size_t size, const char **seconds)
 {
     int64_t ms;
     torc_slice given = torc_query_param(rq, "ms");
@@ -130,8 +133,9 @@ static void db(torc_req *rq, void *arg)
     char text[16];
     const char *seconds;
     (void)arg;
-    if (!pool(rq) || !param_number(rq, TORC_S("n"), torc_query_param(rq, "n"), 1, ROWS_MAX, &n) ||
-        !param_mode(rq, &concurrent) || !take_seconds(rq, text, sizeof text, &seconds) ||
+    if (!pg_pool(rq) ||
+        !param_number(rq, TORC_S("n"), torc_query_param(rq, "n"), 1, ROWS_MAX, &n) ||
+        !param_mode(rq, &concurrent) || !pg_take_seconds(rq, text, sizeof text, &seconds) ||
         !backend_begin(rq, 0))
         return;
     struct row *rows = torc_alloc(rq, sizeof *rows * (size_t)n);
@@ -139,7 +143,7 @@ static void db(torc_req *rq, void *arg)
         torc_reply_error(rq, 503);
         return;
     }
-    for (int64_t i = 0; i < n; i++) rows[i] = (struct row){random_id(), seconds, NULL};
+    for (int64_t i = 0; i < n; i++) rows[i] = (struct row){pg_random_id(), seconds, NULL};
     int err = each(rq, concurrent, ask_row, rows, sizeof *rows, n);
     if (err == 0) {
         reply_rows(rq, rows, n);
@@ -148,7 +152,7 @@ static void db(torc_req *rq, void *arg)
     const torc_pg_result *refused = NULL;
     for (int64_t i = 0; i < n && err == -EREMOTEIO; i++)
         if (rows[i].result && torc_pg_sqlstate(rows[i].result)[0]) refused = rows[i].result;
-    failed(rq, err, refused);
+    pg_failed(rq, err, refused);
 }
 
 /* ---- /fortunes ---- */
@@ -186,10 +190,10 @@ static void fortunes(torc_req *rq, void *arg)
 {
     torc_pg_result *r;
     (void)arg;
-    if (!pool(rq) || !backend_begin(rq, 0)) return;
+    if (!pg_pool(rq) || !backend_begin(rq, 0)) return;
     int err = torc_pg_query(rq, pg, "SELECT id, message FROM fortune", 0, NULL, &r);
     if (err < 0) {
-        failed(rq, err, r);
+        pg_failed(rq, err, r);
         return;
     }
     int n = torc_pg_rows(r) + 1;
@@ -235,10 +239,11 @@ void pg_routes_free(void) {}
 
 int pg_routes_mount(torc_server *s)
 {
-    int err = torc_server_option(s, "pg", "CONNINFO",
-                                 "the PostgreSQL that /db and /fortunes ask, as libpq takes it: "
-                                 "postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
-                                 &conninfo);
+    int err =
+        torc_server_option(s, "pg", "CONNINFO",
+                           "the PostgreSQL that /db, /fortunes and /stack ask, as libpq takes it: "
+                           "postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
+                           &conninfo);
     if (err == 0) err = torc_route(s, "GET", "/db", db, NULL);
     if (err == 0) err = torc_route(s, "GET", "/fortunes", fortunes, NULL);
 #ifdef TORC_LAB_PG

@@ -3,9 +3,11 @@
 #include "base/json.h"
 #include "http/events.h"
 #include "http/request.h"
+#include "http/trace.h"
 #include "serve/response_writer.h"
 #include "serve/server_state.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -18,8 +20,9 @@ enum { MS_DEFAULT = 1000, MS_MAX = 60000, BUCKETS = 1024 };
 struct traced {
     uint64_t conn;
     const struct route *route;
-    int method; /* enum http_method, or -1 */
-    int status; /* 0: no response yet */
+    int method;         /* enum http_method, or -1 */
+    int status;         /* 0: no response yet */
+    struct trace trace; /* that it is part of; of parent 0: none */
     double head, end;
     const char *phase;   /* under way; NULL: it has ended */
     bool ended;          /* its handler has, or there was none */
@@ -99,6 +102,32 @@ static void put_edge(const struct lane *l, const struct traced *t, const char *n
     json_end(l->j, '}');
 }
 
+static void put_span(const struct lane *l, const char *key, uint64_t span)
+{
+    char text[17];
+    snprintf(text, sizeof text, "%016" PRIx64, span);
+    json_put_string(l->j, key, text);
+}
+
+static void put_trace(const struct lane *l, const struct trace *t)
+{
+    char id[33];
+    if (!t->parent) return;
+    snprintf(id, sizeof id, "%016" PRIx64 "%016" PRIx64, t->id[0], t->id[1]);
+    json_put_string(l->j, "trace_id", id);
+    put_span(l, "parent_id", t->parent);
+}
+
+static void put_call(const struct lane *l, const struct traced *t, uint64_t span, double at)
+{
+    if (!t || !is_shown(l, t)) return;
+    put_async(l, t, "call", "n", at);
+    json_begin(l->j, "args", '{');
+    put_span(l, "span_id", span);
+    json_end(l->j, '}');
+    json_end(l->j, '}');
+}
+
 /* Connections are told apart by a number that does not say where they are in memory. */
 static void put_request_begin(const struct lane *l, const struct traced *t)
 {
@@ -108,6 +137,7 @@ static void put_request_begin(const struct lane *l, const struct traced *t)
     put_async(l, t, label, "b", t->head);
     json_begin(l->j, "args", '{');
     json_put_u64(l->j, "connection", (t->conn >> 6) * UINT64_C(0x9e3779b97f4a7c15) >> 32);
+    put_trace(l, &t->trace);
     json_end(l->j, '}');
     json_end(l->j, '}');
 }
@@ -189,11 +219,13 @@ static void finish_all(struct lane *l, uint64_t conn, double at, bool closed)
 static void begin(struct lane *l, struct traced *t, const struct record *r, double head, double at)
 {
     double end = t->end;
+    struct trace trace = t->trace;
     struct traced **bucket = bucket_of(l, r->word[WORD_CONN]);
     *t = (struct traced){.conn = r->word[WORD_CONN],
                          .route = (const struct route *)(uintptr_t)r->word[WORD_ROUTE],
                          .method = event_method(r),
                          .head = head < at ? head : at,
+                         .trace = trace,
                          .end = end,
                          .phase = "queue",
                          .next = *bucket};
@@ -261,6 +293,15 @@ static struct traced *traced_of(const struct lane *l, const struct record *r)
     return i < l->n && l->traced[i].phase ? &l->traced[i] : NULL;
 }
 
+/* It comes before the first record of its request, whose number it has. */
+static void take_trace(struct lane *l, const struct record *r)
+{
+    uint32_t i = (uint32_t)r->word[WORD_ID] - l->first;
+    if (l->j || i >= l->n) return;
+    l->traced[i].trace =
+        (struct trace){{r->word[WORD_A], r->word[WORD_B]}, r->word[WORD_PARENT], 0};
+}
+
 static void look_at(struct lane *l, const struct record *r)
 {
     double at = us_of(l, r->word[RECORD_AT]);
@@ -286,6 +327,8 @@ static void look_at(struct lane *l, const struct record *r)
         put_slice(l, t, at);
         change_phase(l, t, "wait", at);
         break;
+    case EVENT_CALL: put_call(l, t, a, at); break;
+    case EVENT_TRACE: take_trace(l, r); break;
     case EVENT_END:
         put_slice(l, t, at);
         if (!t) break;
@@ -353,6 +396,15 @@ static bool read_ms(torc_req *rq, uint64_t *ms)
     return !text.ptr || (slice_u64(text, ms) && *ms >= 1 && *ms <= MS_MAX);
 }
 
+/* The time of day at which its times begin, to lay them beside those of others. */
+static uint64_t epoch_us(const struct torc_server *s)
+{
+    struct timespec wall;
+    clock_gettime(CLOCK_REALTIME, &wall);
+    uint64_t now = (uint64_t)wall.tv_sec * NS_PER_S + (uint64_t)wall.tv_nsec;
+    return (now - (clock_ns() - s->started_at)) / 1000;
+}
+
 /* Core by core, so that no more than one is copied at a time; those for which there is no memory
  * are counted. Ends early where nobody gets the rest: many who stop reading would hold up a drain.
  */
@@ -375,6 +427,7 @@ static void put_all(struct json *j, const struct response_writer *to, const stru
     }
     json_end(j, ']');
     json_put_u64(j, "cores_left_out", left_out);
+    json_put_u64(j, "epoch_us", epoch_us(s));
     json_end(j, '}');
     free(l);
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 import context  # noqa: F401
 from lib import proc
 from lib.lab import abuse, client, clients, compute, concurrent, database, faster, files, models, overload, proxy
-from lib.lab import retries, sequence
+from lib.lab import retries, sequence, stack, trace
 from lib.lab.stage import Stage, backends_missing
 from lib.subject import Place
 from lib.subjects import known
@@ -18,6 +18,7 @@ from lib.subjects import known
 BUILD = ENGINE = ""
 SECONDS = 1.0
 EARLY = 0.001  # seconds by which a browser, which rounds its clock, may see an answer too early
+NOTED_MS = 2.0  # by which a time in a log, which has whole ms, may be off
 SLACK = 0.5  # seconds by which the clocks of a server and its clients may be apart
 
 
@@ -118,6 +119,25 @@ class Experiments(unittest.TestCase):
             self.assertGreaterEqual(samples[f"{what} all"]["p50"], together / 1000)
             if sequence.waits(what):
                 self.assertLess(samples[f"{what} all"]["p50"], least / 1000)
+
+    def test_every_layer_tells_of_one_trace(self):
+        if why := stack.CLAIM.needs():
+            self.skipTest(why)
+        samples = stack.take(self.stage).samples
+        least = {"one after the other": stack.SERVICE_MS + stack.QUERY_MS, "together": stack.QUERY_MS}
+        for words, found in samples.items():
+            self.assertEqual(len(found), stack.ROUNDS - 1, words)
+            self.assertEqual(len({one["id"] for one in found}), len(found), words)
+            for one in found:
+                self.assertTrue(one["linked"], words)
+                lasted = {name: end - begin for name, (begin, end) in one["spells"].items()}
+                self.assertGreaterEqual(lasted["service"], stack.SERVICE_MS - NOTED_MS, words)
+                self.assertGreaterEqual(lasted["database"], stack.QUERY_MS - NOTED_MS, words)
+                self.assertGreaterEqual(lasted["server"], least[words] - NOTED_MS, words)
+                self.assertGreaterEqual(lasted["client"], least[words] - NOTED_MS, words)
+                if words == "one after the other":
+                    self.assertLessEqual(one["overlap"], NOTED_MS, words)
+        self.assertLessEqual(set(trace.DEPTHS) - set(lasted), {"proxy"})
 
     def test_many_are_in_progress_and_one_runs(self):
         if len(os.sched_getaffinity(0)) < 2:

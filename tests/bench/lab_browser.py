@@ -29,6 +29,7 @@ SMALL = {  # parameters that the page is given
     "abuse": {"rounds": 1, "engine": "epoll"},
     "overload": {"percent": 200, "engine": "epoll"},
     "database": {"percent": 200, "engine": "epoll"},
+    "stack": {"service_ms": 20, "query_ms": 40, "engine": "epoll"},
     "concurrent": {"connections": 100, "delay_ms": 50, "engine": "epoll"},
 }
 SKIP = 77

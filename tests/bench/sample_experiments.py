@@ -6,8 +6,9 @@ import types
 import context  # noqa: F401
 from lib import explain
 from lib.lab import abuse, byhand, client, clients, compute, concurrent, database, faster, files, models, overload
-from lib.lab import proxy, retries, sequence
+from lib.lab import proxy, retries, sequence, stack
 from lib.lab.flow import Seen, Slice
+from lib.lab.trace import Trace
 from lib.results import Run
 
 SEEN = Seen(seconds=2.0, good=300, refused=0, given_up=0, failed=0, unsent=0, p50=0.001, p99=0.010, cpus=0.5)
@@ -165,6 +166,25 @@ def of_proxy():
         by = measures(7.9, 0.01, 0.99)
         taken[name, "waiting, limited"] = seen(79, p50=more["mean"], **more, measures=by), by
     return proxy.conclude(taken)
+
+
+def stack_taken():
+    """Seven requests a mode through five layers."""
+    spells = {
+        "apart": {"client": (0, 152), "proxy": (1, 150), "server": (2, 148), "service": (4, 65), "database": (65, 146)},
+        "together": {"client": (0, 91), "proxy": (1, 89), "server": (2, 87), "service": (4, 65), "database": (4, 85)},
+    }
+    parts = [("queue", 2.0, 2.1), ("run", 2.1, 3.0), ("upstream", 3.0, 86.0), ("run", 86.0, 87.0)]
+    told = {"run": 1.5, "wait": 144.0, "core": 0.0}
+    traces = {
+        words: [Trace(f"{number:032x}", {name: tuple(map(float, one)) for name, one in found.items()}, parts, told)] * 7
+        for number, (words, found) in enumerate(zip(stack.MODES, spells.values()), 1)
+    }
+    return stack.Taken("browser", "nginx", traces, dict.fromkeys(stack.MODES, measures(0.5, 0.005, 0.99)))
+
+
+def of_stack():
+    return stack.conclude(stack_taken())
 
 
 FINDINGS = {

@@ -49,7 +49,7 @@ class Pictures(unittest.TestCase):
             self.assertTrue(one["pictures"], one["name"])
             for made in one["pictures"]:
                 self.assertEqual(
-                    sum(bool(made[kind]) for kind in ("bars", "lines", "stacks", "groups")), 1, one["name"]
+                    sum(bool(made[kind]) for kind in ("bars", "lines", "stacks", "groups", "spans")), 1, one["name"]
                 )
                 if svg.available():
                     self.assertTrue(svg.Draw()(kind_explain.plot, made), made["title"])

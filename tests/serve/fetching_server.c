@@ -68,6 +68,7 @@ static torc_fetch_options options(torc_req *rq)
         .body = torc_query_param(rq, "body"),
         .fields = more,
         .n_fields = number(rq, "fields"),
+        .no_trace = number(rq, "untraced"),
     };
     if (text(rq, "deadline")) torc_deadline(rq, number(rq, "deadline"));
     return o;

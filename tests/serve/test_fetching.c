@@ -91,13 +91,93 @@ static void test_requests(void **state)
            "\r\nX-More: 1\r\nAuthorization: secret\r\nContent-Type: text/x\r\n"
            "Content-Length: 3\r\n\r\nabc");
     char target[100];
-    snprintf(target, sizeof target, "/fetch?url=http://127.0.0.1:%u/echo", up.port);
-    client_ask(&client, "GET", target, "traceparent: 00-1-2-01\r\ntracestate: a=b\r\n");
-    client_reply(&client, "GET", &reply);
-    assert_non_null(strstr(reply.body, "\r\ntraceparent: 00-1-2-01\r\ntracestate: a=b\r\n"));
     snprintf(target, sizeof target, "/fetch?url=http://name/echo%%3Fa&to=127.0.0.1:%u", up.port);
     client_get(&client, target, 200, &reply);
     assert_non_null(strstr(reply.body, "body GET /echo?a HTTP/1.1\r\nHost: name\r\n\r\n"));
+    end();
+}
+
+/* ---- traces ---- */
+
+#define TRACE           "00-4bf92f3577b34da6a3ce929d0e0e4736-"
+#define PARENT          "00f067aa0ba902b7"
+#define WITHOUT_VERSION "-4bf92f3577b34da6a3ce929d0e0e4736-" PARENT /* without its version */
+
+/* What is sent, by a request with these fields. */
+static const char *sent(const char *path, const char *more, const char *fields)
+{
+    char target[200];
+    snprintf(target, sizeof target, "/fetch?url=http://127.0.0.1:%u%s%s", up.port, path, more);
+    client_ask(&client, "GET", target, fields);
+    client_reply(&client, "GET", &reply);
+    assert_int_equal(reply.status, 200);
+    assert_non_null(strstr(reply.body, "body GET /echo"));
+    return reply.body;
+}
+
+/* The parent-id that is sent with that trace and those flags, and what follows it. */
+static uint64_t sent_span(const char *text, const char *flags, const char *rest)
+{
+    char *end, digits[17] = "", want[100];
+    const char *found = strstr(text, "\r\ntraceparent: " TRACE);
+    if (!found) fail_msg("no trace in %s", text);
+    found += strlen("\r\ntraceparent: " TRACE);
+    assert_true(strlen(found) > 20);
+    memcpy(digits, found, 16);
+    assert_int_equal(strspn(digits, "0123456789abcdef"), 16);
+    assert_string_not_equal(digits, PARENT);
+    snprintf(want, sizeof want, "-%s\r\n%s\r\n", flags, rest);
+    if (strncmp(found + 16, want, strlen(want)) != 0)
+        fail_msg("\"%s\" does not follow in %s", want, text);
+    uint64_t span = strtoull(digits, &end, 16);
+    assert_true(span && !*end);
+    return span;
+}
+
+static void test_a_trace_is_handed_on(void **state)
+{
+    static const char given[] = "Traceparent: " TRACE PARENT "-01\r\n";
+    static const char stated[] = "traceparent: " TRACE PARENT "-00\r\n"
+                                 "tracestate: a=b,c=d\r\nTraceState: e=f\r\n"
+                                 "tracestate:\r\n";
+    static const char later[] = "traceparent: cc" WITHOUT_VERSION "-ff-more\r\n";
+    uint64_t span[6];
+    (void)state;
+    begin();
+    span[0] = sent_span(sent("/echo", "", given), "01", "");
+    span[1] = sent_span(sent("/echo", "", given), "01", "");
+    span[2] =
+        sent_span(sent("/echo", "", stated), "00", "tracestate: a=b,c=d\r\ntracestate: e=f\r\n");
+    span[3] = sent_span(sent("/echo", "", later), "03", "");
+    span[4] = sent_span(sent("/see", "&redirects=1", given), "01", "");
+    span[5] = sent_span(sent("/echo", "&name=tracestate", stated), "00", "");
+    for (int i = 0; i < 6; i++)
+        for (int k = 0; k < i; k++) assert_true(span[i] != span[k]);
+    assert_non_null(strstr(reply.body, "\r\ntracestate: x\r\ntraceparent: "));
+    end();
+}
+
+static void test_a_trace_that_is_not(void **state)
+{
+    static const char *const bad[] = {
+        "",
+        "tracestate: a=b\r\n",
+        "traceparent: 00-1-2-01\r\ntracestate: a=b\r\n",
+        "traceparent:\r\n",
+        "traceparent: " TRACE PARENT "-01-more\r\ntracestate: a=b\r\n",
+        "traceparent: " TRACE "0000000000000000-01\r\n",
+        "traceparent: ff" WITHOUT_VERSION "-01\r\n",
+        "traceparent: " TRACE PARENT "-01\r\ntraceparent: " TRACE PARENT "-01\r\n",
+    };
+    static const char good[] = "traceparent: " TRACE PARENT "-01\r\ntracestate: a=b\r\n";
+    (void)state;
+    begin();
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (strcasestr(sent("/echo", "", bad[i]), "\r\ntrace"))
+            fail_msg("\"%s\" is handed on: %s", bad[i], reply.body);
+    assert_null(strcasestr(sent("/echo", "&untraced=1", good), "\r\ntrace"));
+    const char *own = sent("/echo", "&name=TraceParent", good);
+    assert_non_null(strstr(own, "\r\nTraceParent: x\r\n\r\n"));
     end();
 }
 
@@ -322,6 +402,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_responses),
         cmocka_unit_test(test_requests),
+        cmocka_unit_test(test_a_trace_is_handed_on),
+        cmocka_unit_test(test_a_trace_that_is_not),
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_dead_connections),
         cmocka_unit_test(test_restart),

@@ -7,8 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-enum { FEW = 3, SPANS_MAX = 1024, NAME = 64 };
+enum { FEW = 3, SPANS_MAX = 1024, NAME = 64, TRACE_PARENT = 56 };
 
 /* The steps of a request: its asynchronous events, in the order in which they are listed. */
 struct span {
@@ -349,6 +350,125 @@ static void test_drain_before_readers_who_do_not_read(void **state)
     for (int i = 0; i < READERS; i++) client_close(&reader[i]);
 }
 
+/* ---- traces ---- */
+
+#define TRACE_ID  "4bf92f3577b34da6a3ce929d0e0e4736"
+#define PARENT_ID "00f067aa0ba902b7"
+#define TRACED    "traceparent: 00-" TRACE_ID "-" PARENT_ID "-01\r\n"
+
+/* The spans of a trace and the calls of it, each with a space after it. */
+struct traces {
+    size_t spans, others, calls;
+    char names[512], called[128];
+    double epoch_us, earliest;
+};
+
+static void read_traces(const struct server *s, struct traces *t)
+{
+    struct client c;
+    struct reply r = {0};
+    size_t i;
+    json_t *event;
+    memset(t, 0, sizeof *t);
+    client_open_admin(&c, s);
+    client_get(&c, "/timeline.json?ms=60000", 200, &r);
+    client_close(&c);
+    json_t *json = json_read(r.body);
+    reply_free(&r);
+    json_array_foreach(json_at(json, "traceEvents"), i, event)
+    {
+        json_t *args = json_object_get(event, "args");
+        const char *name = text_at(event, "name");
+        if (json_object_get(args, "connection")) {
+            bool traced = json_object_get(args, "trace_id");
+            t->spans += traced;
+            t->others += !traced;
+            if (t->spans + t->others == 1) t->earliest = json_number(event, "ts");
+            if (!traced) continue;
+            assert_string_equal(text_at(args, "trace_id"), TRACE_ID);
+            assert_string_equal(text_at(args, "parent_id"), PARENT_ID);
+            strcat(strcat(t->names, name), " ");
+        } else if (strcmp(name, "call") == 0) {
+            t->calls++;
+            strcat(strcat(t->called, text_at(args, "span_id")), " ");
+        }
+    }
+    t->epoch_us = json_number(json, "epoch_us");
+    json_decref(json);
+}
+
+static double now_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+static const char *ask(struct client *c, const char *path, const char *fields, struct reply *r)
+{
+    client_ask(c, "GET", path, fields);
+    client_reply(c, "GET", r);
+    return r->body;
+}
+
+/* Whether its handler waits, runs through, computes or is missing. */
+static void test_a_trace(void **state)
+{
+    static const char *const paths[] = {"/plain", "/both", "/nothing", "/group"};
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    struct traces t;
+    double before = now_us();
+    (void)state;
+    server_start(&s, "--timeline", "4096", "--threads", "1");
+    client_open(&c, &s);
+    for (size_t i = 0; i < 4; i++) {
+        ask(&c, paths[i], TRACED, &r);
+        ask(&c, paths[i], "traceparent: 00-" TRACE_ID "-" PARENT_ID "-1\r\n", &r);
+    }
+    read_traces(&s, &t);
+    assert_string_equal(t.names, "GET /plain GET /both no route GET /group ");
+    assert_int_equal(t.others, 4);
+    assert_int_equal(t.calls, 0);
+    assert_true(t.epoch_us + t.earliest >= before - 1e3); /* the clocks are read one by one */
+    assert_true(t.epoch_us + t.earliest <= now_us() + 1e3);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+/* The marks have what the handler was given for its calls. */
+static void test_calls(void **state)
+{
+    static const char *const paths[] = {"/calls", "/calls?wait"};
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    struct traces t;
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        char want[64];
+        const char *const whole = "00-" TRACE_ID "-";
+        server_start(&s, "--timeline", "4096", "--threads", "1");
+        client_open(&c, &s);
+        assert_string_equal(ask(&c, paths[i], "", &r), " ");
+        const char *one = ask(&c, paths[i], TRACED, &r), *other = one + TRACE_PARENT;
+        assert_int_equal(strlen(one), 2 * TRACE_PARENT - 1);
+        assert_memory_equal(one, whole, strlen(whole));
+        assert_memory_equal(other, whole, strlen(whole));
+        assert_memory_not_equal(one, other, TRACE_PARENT - 1);
+        snprintf(want, sizeof want, "%.16s %.16s ", one + strlen(whole), other + strlen(whole));
+        read_traces(&s, &t);
+        assert_string_equal(t.called, want);
+        assert_string_equal(t.names, "GET /calls ");
+        assert_int_equal(t.others, 1);
+        client_close(&c);
+        server_stop(&s);
+    }
+    reply_free(&r);
+}
+
 /* What ended before is left out. */
 static void test_the_window(void **state)
 {
@@ -407,6 +527,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_the_last_are_kept),
         cmocka_unit_test(test_read_while_it_is_written),
         cmocka_unit_test(test_drain_before_readers_who_do_not_read),
+        cmocka_unit_test(test_a_trace),
+        cmocka_unit_test(test_calls),
         cmocka_unit_test(test_the_window),
         cmocka_unit_test(test_bad_requests),
     };

@@ -86,6 +86,16 @@ static void group(torc_req *rq, void *arg)
     torc_reply(rq, 200, "text/plain", TORC_S("group"));
 }
 
+/* Two calls to another server, or none; and waits if it is told to. */
+static void calls(torc_req *rq, void *arg)
+{
+    char one[TORC_TRACE_PARENT], other[TORC_TRACE_PARENT];
+    (void)arg;
+    if (torc_trace_parent(rq, one) != torc_trace_parent(rq, other)) return;
+    if (torc_query_param(rq, "wait").ptr) torc_sleep(rq, 1);
+    torc_replyf(rq, 200, "%s %s", one, other);
+}
+
 int main(int argc, char **argv)
 {
     torc_server *s = torc_server_new("timed");
@@ -95,6 +105,7 @@ int main(int argc, char **argv)
         torc_route(s, "POST", "/hold", hold, NULL) < 0 ||
         torc_route(s, "GET", "/stream", stream, NULL) < 0 ||
         torc_route(s, "GET", "/own", own, NULL) < 0 ||
+        torc_route(s, "GET", "/calls", calls, NULL) < 0 ||
         torc_route(s, "GET", "/group", group, NULL) < 0)
         return 1;
     int status = torc_server_main(s, argc, argv);

@@ -39,6 +39,7 @@ OTHER_TESTS = {
     "serve/lab_fetch": "routes of torc-lab that ask an HTTP server, and its JSON",
     "serve/lab_page": "the page of torc-lab, its files and links",
     "serve/lab_pg": "routes of torc-lab that ask PostgreSQL",
+    "serve/lab_stack": "the route of torc-lab that asks an HTTP server and PostgreSQL",
     "serve/lab_redis": "queues of torc-lab in Redis",
     "serve/peers": "handlers that ask who their client is, in a server",
     "serve/proxy_protocol": "whole servers",

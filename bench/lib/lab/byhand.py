@@ -27,9 +27,10 @@ class Repeat:
         self.up: dict[str, tuple[str, str]] = {}  # the servers that run, by URL: their URL here and their command
         self.shown: dict[str, str] = {}  # words that are known only while it runs, and what stands for them
 
-    def backends(self, given: Mapping[str, str]) -> None:
+    def backends(self, given: Mapping[str, str], options: Sequence[str] = ()) -> None:
         """Databases that were started, by name."""
-        self.loads.setdefault("tools/backends start  # says what $pg and $redis are", {})
+        words = " ".join(["tools/backends start", *options])
+        self.loads.setdefault(f"{words}  # says what $pg and $redis are", {})
         self.shown |= {given[name]: f'"${name}"' for name in ("pg", "redis") if name in given}
 
     def started(self, url: str, words: Sequence[str]) -> None:
@@ -46,6 +47,11 @@ class Repeat:
 
     def ended(self, url: str) -> None:
         self.up.pop(url, None)
+
+    def typed(self, url: str, line: str) -> None:
+        """What was asked in another way than by flows, with {url} for where."""
+        here, text = self.up[url]
+        self.loads[text][line.format(url=here)] = None
 
     def asked(self, url: str, flows: Sequence[Flow], program: str) -> None:
         """Flows at once are one line, each but the last in the background."""

@@ -43,13 +43,7 @@ class Client:
     def run(self, place: Place, server: Server, ask: Ask, cpus: Sequence[int]) -> list[Span]:
         """The requests in their order."""
         printed = place.scratch / "client.out"
-        with printed.open("w") as output:
-            words = self.words(place, server, ask, printed)
-            with proc.Child(words, cpus, printed.with_suffix(".log"), output) as child:
-                status = child.wait(SECONDS)
-        if status != 0:
-            what = "did not end" if status is None else f"ended ({status})"
-            raise proc.ProcessError(f"{self.label} {what}: {child.complaint()}")
+        run(self.label, self.words(place, server, ask, printed), cpus, printed)
         return complete(self.label, ask, self.read(printed.read_text(errors="replace"), ask))
 
 
@@ -58,6 +52,16 @@ def complete(label: str, ask: Ask, spans: list[Span]) -> list[Span]:
     if len(spans) != ask.count:
         raise proc.ProcessError(f"{label} has {len(spans)} answers to {ask.count} requests")
     return spans
+
+
+def run(label: str, words: Sequence[str], cpus: Sequence[int], printed: Path) -> None:
+    """A program to its end; what it prints is in the file."""
+    with printed.open("w") as output:
+        with proc.Child(words, cpus, printed.with_suffix(".log"), output) as child:
+            status = child.wait(SECONDS)
+    if status != 0:
+        what = "did not end" if status is None else f"ended ({status})"
+        raise proc.ProcessError(f"{label} {what}: {child.complaint()}")
 
 
 def _load(place: Place, server: Server, ask: Ask, printed: Path) -> list[str]:
@@ -80,10 +84,15 @@ def _node(place: Place, server: Server, ask: Ask, printed: Path) -> list[str]:
 
 
 def _browser(place: Place, server: Server, ask: Ask, printed: Path) -> list[str]:
-    for name in ("fetch.html", "fetch.js"):
-        shutil.copyfile(SOURCES / name, place.www / "static" / name)
+    return shows(place, server, "fetch", f"{ask.path}&{ask.count}&{ask.mode}")
+
+
+def shows(place: Place, server: Server, name: str, query: str) -> list[str]:
+    """A browser that prints the page of NAME.html and NAME.js, which the server has then."""
+    for file in (f"{name}.html", f"{name}.js"):
+        shutil.copyfile(SOURCES / file, place.www / "static" / file)
     profile = place.scratch / "browser"
-    url = f"{server.url}/static/fetch.html?{ask.path}&{ask.count}&{ask.mode}"
+    url = f"{server.url}/static/{name}.html?{query}"
     return [browser.find() or browser.NAMES[0], *browser.OPTIONS, f"--user-data-dir={profile}", "--dump-dom", url]
 
 
@@ -95,7 +104,8 @@ def spans_of(text: str) -> list[Span]:
         raise proc.ProcessError(f"a client has no answers: {text.strip() or 'it printed nothing'}") from error
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
+    """What a page that a browser has printed shows."""
     found = PRE.search(text)
     return html.unescape(found[1]) if found else text
 
@@ -103,5 +113,5 @@ def _shown(text: str) -> str:
 CLIENTS = {
     "torc-load": Client("torc-load", lambda: None, _load, _load_spans),
     "node": Client("Node.js", PEERS["node"].refusal, _node, lambda text, ask: spans_of(text)),
-    "browser": Client("a browser", browser.missing, _browser, lambda text, ask: spans_of(_shown(text))),
+    "browser": Client("a browser", browser.missing, _browser, lambda text, ask: spans_of(shown(text))),
 }

@@ -57,14 +57,26 @@ class Lanes:
 
 
 @dataclass(frozen=True)
+class Span:
+    """A row of a waterfall: from when to when, in ms, and how deep it is nested. Its parts are what it did, in turn."""
+
+    name: str
+    begin: float
+    end: float
+    depth: int = 0
+    parts: Sequence[tuple[str, float, float]] = ()
+
+
+@dataclass(frozen=True)
 class Picture:
-    """Bars, lines over x, stacks or lanes. The caption says what to see in it, and what the marks of limits are."""
+    """Bars, lines over x, stacks, lanes or spans. The caption says what to see in it, and what the marks are."""
 
     title: str
     caption: str
     x: str  # the name of the axis, with its unit
     bars: Sequence[Bar] = ()
     lines: Sequence[Line] = ()
+    spans: Sequence[Span] = ()
     y: str = ""  # of lines
     log: bool = False  # the axis of what was measured; bars are dots then, for they have no beginning
     shades: Sequence[Shade] = ()  # behind lines

@@ -53,7 +53,7 @@ class Front:
 
 
 @contextlib.contextmanager
-def _before(stage: Stage, server: Server, name: str, limit: int = 0) -> Iterator[Front]:
+def before(stage: Stage, server: Server, name: str, limit: int = 0, logs: bool = False) -> Iterator[Front]:
     """The server with that proxy in front, which has a CPU of the load's, for itself where there are two."""
     *rest, own = stage.load_cpus[server.child]
     if name == DIRECT:
@@ -61,7 +61,7 @@ def _before(stage: Stage, server: Server, name: str, limit: int = 0) -> Iterator
         return
     if not rest:
         stage.notes |= {"a proxy and the load share a CPU: use a machine with 3 or more": None}
-    subject = proxy(name, server.port, limit)
+    subject = proxy(name, server.port, limit, logs)
     with subject.started(stage.place, Variant(name, subject.label, name), [own]) as front:
         yield Front(server, front, rest or [own], LABELS[name])
 
@@ -75,7 +75,7 @@ def take(stage: Stage) -> Finding:
             for asked, limit in ((FREE, 0), (LIMITED, LIMIT)):
                 if limit and name == DIRECT:
                     continue
-                with _before(stage, server, name, limit) as front:
+                with before(stage, server, name, limit) as front:
                     for what, one in asked.items():
                         taken[name, what] = front.measured(stage, one.lasting(seconds))
     return conclude(taken)

@@ -114,13 +114,13 @@ class Stage:
         return found, dict(found.measures)
 
     @contextlib.contextmanager
-    def backends(self) -> Iterator[Mapping[str, str]]:
-        """PostgreSQL and Redis of their own: their addresses by name, pg and redis."""
-        said = program.ask(BACKENDS, "start", "--with", str(os.getpid()), seconds=START_SECONDS)
+    def backends(self, *options: str) -> Iterator[Mapping[str, str]]:
+        """PostgreSQL and Redis of their own: their addresses by name, pg and redis, and their directory, dir."""
+        said = program.ask(BACKENDS, "start", "--with", str(os.getpid()), *options, seconds=START_SECONDS)
         if said.status != 0:
             raise proc.ProcessError(said.why)
         given = dict(GIVEN.findall(said.text))
-        self.repeat.backends(given)
+        self.repeat.backends(given, options)
         try:
             yield given
         finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping
 
-from ..lab import client, compute, database, faster, overload, proxy, retries
+from ..lab import client, compute, database, faster, overload, proxy, retries, stack
 from ..lab.claim import Claim, Finding
 from ..lab.stage import ASYNCHRONOUS
 
@@ -66,6 +66,13 @@ def _faster(finding: Finding) -> int:
 def _concurrent(finding: Finding) -> int:
     waiting = next(iter(finding.samples.values()))
     return 0 if waiting["parallelism"] > waiting["concurrency"] / 2 else 1 if waiting["parallelism"] > 1.05 else 2
+
+
+def _stack(finding: Finding) -> int:
+    """The server's handler, unless its calls overlap though it makes one after the other."""
+    if not finding.holds:
+        raise ValueError("no layer is sequential, or the trace is broken")
+    return stack.LAYERS.index("the server's handler")
 
 
 def _holds(right: int, wrong: int) -> Callable[[Finding], int]:
@@ -139,6 +146,7 @@ GUESSES: dict[str, Guess] = {
         ("in the server", "in the proxy, or refused there"),
         _proxy,
     ),
+    "stack": Choice("The layer that adds waits up, one after the other, is:", stack.LAYERS, _stack),
     "concurrent": Choice(
         "Of the requests in progress on one core, so many run at the same time:",
         ("all of them", "some of them", "one at most"),

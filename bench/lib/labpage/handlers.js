@@ -99,7 +99,28 @@ async function db(req, res, url) {
     res.end(JSON.stringify(results.map(({rows: [row]}) => ({id: row.id, randomNumber: row.randomnumber}))));
 }
 
-const routes = [['/delay/', delay], ['/crypto', crypto], ['/fetch', fetchAll], ['/file', file], ['/db', db]];
+// The calls of a request carry its trace on, each with a span of its own: fetch does not do so by itself.
+async function stack(req, res, url) {
+    const [, trace, , flags] = (req.headers.traceparent ?? '').split('-');
+    const span = () => trace ? `00-${trace}-${crypto_.randomBytes(8).toString('hex')}-${flags}` : '';
+    pool ??= new (require('pg').Pool)({max: 4});
+    const service = async () => {
+        const headers = trace ? {traceparent: span()} : {};
+        return (await (await fetch(upstream + url.searchParams.get('path'), {headers})).text()).length;
+    };
+    const database = async () => (await pool.query(
+        "SELECT id, randomnumber FROM set_config('application_name', $3, false) AS trace, " +
+        'pg_sleep($2::float8 + 0 * length(trace)), world WHERE id = $1',
+        [1 + Math.floor(Math.random() * 10000), Number(url.searchParams.get('ms')) / 1000, span()])).rows[0];
+    const [bytes, row] = url.searchParams.get('mode') === 'all'
+        ? await Promise.all([service(), database()])
+        : [await service(), await database()];
+    res.setHeader('Content-Type', 'application/json');
+    res.end(JSON.stringify({bytes, row}));
+}
+
+const routes = [['/delay/', delay], ['/crypto', crypto], ['/fetch', fetchAll], ['/file', file], ['/db', db],
+    ['/stack', stack]];
 
 const server = http.createServer(async (req, res) => {
     const url = new URL(req.url, 'http://localhost');

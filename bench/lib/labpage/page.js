@@ -321,7 +321,7 @@ function showResult(event) {
     $('result').replaceChildren(beside, verdict,
         make('p', {id: 'theory'}, make('b', {}, 'What arithmetic says: '), event.theory),
         make('div', {className: 'pictures'}, ...event.pictures.map(figureOf)),
-        table('The experiment', event.header, event.rows),
+        ...event.traces.map(drawTrace), table('The experiment', event.header, event.rows),
         ...(measures.length ? [table('Each step, of its first kind of request',
             ['', 'good/s', 'p50', 'p99', 'L', 'P', 'A'], measures), make('p', {}, words)] : []),
         ...event.notes.map(text => make('p', {className: 'notice'}, `Note: ${text}.`)));

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import select
@@ -50,7 +51,8 @@ class Watched(Stage):
     def torc(self, *args: str, engine: str | None = None, cores: int = 1) -> Iterator[Server]:
         name = engine or self.engine
         of_torc = name in (*ASYNCHRONOUS, "threads")
-        watched = (*args, "--timeline", EVENTS.get(name, MOST_EVENTS)) if of_torc else args
+        records = of_torc and "--timeline" not in args
+        watched = (*args, "--timeline", EVENTS.get(name, MOST_EVENTS)) if records else args
         with super().torc(*watched, engine=name, cores=cores) as server:
             self.labels[server.child] = label(name, cores, args)
             yield server
@@ -107,8 +109,20 @@ def question(flow: Flow) -> str:
 def concluded(link: Link, finding: Finding, notes: list[str]) -> dict[str, Any]:
     said = {"holds": finding.holds, "verdict": finding.verdict, "theory": finding.theory}
     table = {"header": finding.header, "rows": finding.rows}
-    table["pictures"] = picture.plain(finding.pictures, finding.header, finding.rows)
-    return {"event": "finding", **said, **table, "found": guesses.found(link.claim, finding), "notes": notes}
+    others = [one for one in finding.pictures if not one.spans]
+    table["pictures"] = picture.plain(others, finding.header, finding.rows)
+    traces = [traced(one) for one in finding.pictures if one.spans]
+    more = {"found": guesses.found(link.claim, finding), "notes": notes, "traces": traces}
+    return {"event": "finding", **said, **table, **more}
+
+
+def traced(one: picture.Picture) -> dict[str, Any]:
+    """A picture of spans, whose parts have colours."""
+    spans = [
+        {**dataclasses.asdict(span), "parts": [[strips.kind(part[0]), *part] for part in span.parts]}
+        for span in one.spans
+    ]
+    return {"title": one.title, "caption": one.caption, "spans": spans}
 
 
 def run(link: Link, build: Path, visitor: str | None = None) -> int:

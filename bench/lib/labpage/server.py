@@ -30,7 +30,7 @@ from ..subjects import known
 from . import guesses, link, sources
 
 HERE = Path(__file__).parent
-SHOWN = ("page.css", "page.js", "waterfall.js", "pictures.js", "visit.js")
+SHOWN = ("page.css", "page.js", "waterfall.js", "pictures.js", "trace.js", "visit.js")
 FILES = {"": HERE / "page.html", **{name: HERE / name for name in SHOWN}, "fetch.js": SOURCES / "fetch.js"}
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 MOST_SECONDS = 180  # of a run

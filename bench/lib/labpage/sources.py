@@ -20,6 +20,7 @@ HANDLERS: Mapping[str, Sequence[tuple[str, Sequence[str], Sequence[str]]]] = {
     "files": [("file_routes.c", ["read_one", "file"], ["each", "file"])],
     "retries": [("work_routes.c", ["derive", "crypto"], ["crypto"])],
     "proxy": [("wait_routes.c", ["delay"], ["delay"])],
+    "stack": [("stack_routes.c", ["ask_database", "make_call", "stack"], ["stack"])],
     "concurrent": [("wait_routes.c", ["delay"], ["delay"]), ("work_routes.c", ["derive", "crypto"], ["crypto"])],
     "overload": [("work_routes.c", ["derive", "crypto"], ["crypto"])],
     "abuse": [("work_routes.c", ["derive", "crypto"], ["crypto"])],

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import collections
 import itertools
-import json
 import statistics
 import threading
 import time
-from dataclasses import dataclass, field
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
-from .. import answers
+from .. import timeline
 from ..subject import Server
+from ..timeline import Event, Request, requests
 
 STRIPS = 4  # of a step
 LANES = 20  # connections that are drawn
@@ -27,49 +26,11 @@ WHOLE_MS = 5000  # of a step that is shown as a whole, at most
 FIRST_SECONDS, PAUSE_SECONDS = 0.25, 0.35
 SHARE = 0.1  # of the time, at most, that is spent on reading
 KINDS = ("queue", "run", "wait", "send")
-Event = Mapping[str, Any]
 Say = Callable[[dict[str, Any]], None]
-
-
-@dataclass
-class Request:
-    """Times in µs. A phase is its word in the timeline, its begin and its end."""
-
-    core: int
-    connection: int
-    name: str
-    begin: float
-    end: float = 0.0
-    in_progress: bool = False
-    phases: list[tuple[str, float, float]] = field(default_factory=list)
 
 
 def kind(word: str) -> str:
     return word if word in KINDS else "wait"
-
-
-def requests(events: Iterable[Event]) -> list[Request]:
-    """Those whose begin and end are among the events."""
-    found: dict[str, Request] = {}
-    whole: list[Request] = []
-    since: dict[str, float] = {}
-    for event in events:
-        if event.get("cat") != "request":
-            continue
-        key, at, args = event["id"], event["ts"], event.get("args", {})
-        if event["ph"] == "b" and "connection" in args:
-            found[key] = Request(event["tid"], args["connection"], event["name"], at)
-        elif key not in found:
-            continue
-        elif event["ph"] == "b":
-            since[key] = at
-        elif event["ph"] == "e" and "status" in args:
-            one = found.pop(key)
-            one.end, one.in_progress = at, args["in_progress"]
-            whole.append(one)
-        elif event["ph"] == "e":
-            found[key].phases.append((event["name"], since.pop(key, at), at))
-    return whole
 
 
 def length_ms(seen: Sequence[Request]) -> int:
@@ -172,18 +133,12 @@ def strip(events: Sequence[Event], lanes: Lanes, ms: int) -> dict[str, Any] | No
     ]
     counts = {"seen": len(seen), "connections": len({one.connection for one in seen})}
     shares = {name: round(time / whole, 4) for name, time in spent.items()}
-    counts["lanes"] = sum(event["ph"] == "M" for event in events)  # of cores, or threads
+    counts["lanes"] = sum(event["name"] == "thread_name" for event in events)  # of cores, or threads
     return {"ms": ms, **counts, "bars": bars, "cores": cores(events, begin, end), "share": shares}
 
 
 def read(server: Server, ms: int) -> list[Event]:
-    """Nothing where it does not answer in time: the picture is not worth an experiment."""
-    assert server.admin is not None
-    try:
-        ((_, body),) = answers.exchange(*server.admin, [answers.request(f"/timeline.json?ms={ms}", *server.admin)])
-        return json.loads(body).get("traceEvents", [])  # type: ignore[no-any-return]
-    except (answers.AnswerError, OSError, ValueError):
-        return []
+    return timeline.read(server, ms).get("traceEvents", [])  # type: ignore[no-any-return]
 
 
 class Watch:

@@ -16,6 +16,7 @@ THEORIES = (
     "where a request holds its thread only while it runs, and 0 where it holds one all the time"
 )
 LOGARITHMIC = " The axis is logarithmic: equal distances are equal factors."
+INDENT = "\u00a0\u00a0\u00a0"  # which a browser does not drop
 LETTERS = ("L", "P", "A")
 Picture = Mapping[str, Any]
 Entry = Mapping[str, Any]
@@ -23,7 +24,9 @@ Entry = Mapping[str, Any]
 
 def plot(axes: Any, picture: Picture) -> None:
     """The picture of an experiment. Files from before there were stacks and groups have neither."""
-    if picture.get("groups"):
+    if picture.get("spans"):
+        spans(axes, picture)
+    elif picture.get("groups"):
         lanes.groups(axes, picture)
     elif picture.get("stacks"):
         lanes.stacks(axes, picture)
@@ -59,6 +62,25 @@ def bars(axes: Any, picture: Picture) -> None:
             axes.barh(y, one["value"], height=0.3, color=svg.series(0), alpha=0.75, gid=MARK)
         if one["limit"]:
             axes.plot([one["limit"]] * 2, [y - 0.2, y + 0.2], color=INK, linewidth=1.8, gid=MARK, clip_on=False)
+    axes.set_xlabel(picture["x"])
+
+
+def spans(axes: Any, picture: Picture) -> None:
+    """A bar for each row from its begin to its end, with what ran in it dark on it; names are indented as deep as they
+    are nested."""
+    rows = picture["spans"]
+    plots.set_rows(axes, len(rows))
+    axes.set_xlim(min(0.0, *(one["begin"] for one in rows)), max(one["end"] for one in rows) * 1.02)
+    axes.xaxis.set_major_formatter(numbers.compact)
+    axes.locator_params(axis="x", nbins=6)
+    for number, one in enumerate(rows):
+        y, lasted = plots.middle(number), one["end"] - one["begin"]
+        plots.row_text(axes, number, INDENT * one["depth"] + one["name"], f"{lasted:,.1f} ms")
+        colour = svg.series(one["depth"])
+        axes.barh(y, lasted, left=one["begin"], height=0.3, color=colour, alpha=0.75, gid=MARK)
+        for word, begin, end in one["parts"]:
+            if word == "run":
+                axes.barh(y, end - begin, left=begin, height=0.14, color=INK, linewidth=0)
     axes.set_xlabel(picture["x"])
 
 
