@@ -215,7 +215,7 @@ typedef enum torc_outcome {
     TORC_CLIENT_LEFT, /* the client closed or reset the connection before that */
     TORC_TIMED_OUT,   /* the client took no data for --write-timeout */
     TORC_TOO_SLOW,    /* the client took data at less than --min-read-rate */
-    TORC_GIVEN_UP,    /* by the server: it stops, lacks memory, or the body was not completed */
+    TORC_GIVEN_UP     /* by the server: it stops, lacks memory, or the body was not completed */
 } torc_outcome;
 
 typedef struct torc_summary {

@@ -43,6 +43,7 @@ struct router *lab_routes(struct middleware *around)
 {
     struct router *router = router_new();
     int err = router ? lab_mount((torc_server *)router) : -ENOMEM;
+    if (err == 0) err = torc_route((torc_server *)router, "GET", "/", no_root, NULL); /* the page */
     if (err == 0 && around) err = middleware_wrap(around, router);
     ASSERT(err == 0);
     router_freeze(router);
