@@ -33,6 +33,7 @@ ASKED = {
         "/fetch?n=1&mode=one&path=/plaintext",
     ],
     "file": ["/file?n=1&mode=seq", "/file?n=8&mode=all", "/file?n=101&mode=all", "/file?n=1&mode=", "/file?mode=all"],
+    "stack": ["/stack?mode=one&path=/plaintext", "/stack?mode=all&path=/plaintext&ms=-1"],
     "db": ["/db?n=0&mode=seq", "/db?n=1&mode=seq&ms=x", "/db?n=501&mode=all", "/db?n=1"],
 }
 ROUNDS = re.compile(r"[1-9]\d*00 rounds\n")
@@ -104,7 +105,7 @@ class Handlers(unittest.TestCase):
         for name in ("delay", "fetchAll", "file"):
             self.same(ports, ASKED[name])
         self.same(ports, ASKED["crypto"][1:])
-        self.same(ports, ["/db?n=1&mode=seq"])  # without a database
+        self.same(ports, ["/db?n=1&mode=seq", "/stack?mode=seq&path=/plaintext"])  # without a database
         for path in ("/crypto?ms=0&where=inline", "/crypto?ms=3&where=work", "/crypto?ms=3&where=inline"):
             torc, node = (ask(port, path) for port in ports)
             self.assertEqual(torc[:2], node[:2])
@@ -131,6 +132,15 @@ class Handlers(unittest.TestCase):
                     rows = json.loads(answer[2])
                     self.assertEqual([sorted(row) for row in rows], [["id", "randomNumber"]] * wanted)
                     self.assertEqual(json.dumps(rows, separators=(",", ":")), answer[2])
+        self.same(ports, ASKED["stack"])
+        for path in ("/stack?mode=seq&path=/plaintext&ms=5", "/stack?mode=all&path=/json"):
+            with self.subTest(path=path):
+                torc, node = (ask(port, path) for port in ports)
+                self.assertEqual(torc[:2], node[:2])
+                found = [json.loads(answer[2]) for answer in (torc, node)]
+                self.assertEqual(found[0]["bytes"], found[1]["bytes"])
+                for one in found:
+                    self.assertEqual((sorted(one), sorted(one["row"])), (["bytes", "row"], ["id", "randomNumber"]))
         rows = [self.rows(port) for port in ports]
         common = rows[0].keys() & rows[1].keys()
         self.assertTrue(common)  # 3,200 of 10,000 rows each

@@ -123,10 +123,11 @@ static void locked_memory(void **state)
 
 /* ---- the limit of processes ---- */
 
-/* As many threads as the server has, for a user with no others. */
+/* As many threads as the server has, for a user with no others: the program's, its core, the one
+ * that watches for stalls, and the control thread. */
 static void limit_processes(void *arg)
 {
-    struct rlimit limit = {2, 2};
+    struct rlimit limit = {4, 4};
     (void)arg;
     uid_t user = (uid_t)(100000 + getpid());
     if (setrlimit(RLIMIT_NPROC, &limit) < 0 || setresgid(user, user, user) < 0 ||

@@ -101,9 +101,12 @@ async function db(req, res, url) {
 
 // The calls of a request carry its trace on, each with a span of its own: fetch does not do so by itself.
 async function stack(req, res, url) {
+    given('pg', pool);
+    given('upstream', upstream);
+    const together = choice('mode', url.searchParams.get('mode'), 'seq', 'all') === 'all';
+    const ms = url.searchParams.get('ms'), seconds = ms === null ? 0 : number('ms', ms, 0, 60000) / 1000;
     const [, trace, , flags] = (req.headers.traceparent ?? '').split('-');
     const span = () => trace ? `00-${trace}-${crypto_.randomBytes(8).toString('hex')}-${flags}` : '';
-    pool ??= new (require('pg').Pool)({max: 4});
     const service = async () => {
         const headers = trace ? {traceparent: span()} : {};
         return (await (await fetch(upstream + url.searchParams.get('path'), {headers})).text()).length;
@@ -111,12 +114,11 @@ async function stack(req, res, url) {
     const database = async () => (await pool.query(
         "SELECT id, randomnumber FROM set_config('application_name', $3, false) AS trace, " +
         'pg_sleep($2::float8 + 0 * length(trace)), world WHERE id = $1',
-        [1 + Math.floor(Math.random() * 10000), Number(url.searchParams.get('ms')) / 1000, span()])).rows[0];
-    const [bytes, row] = url.searchParams.get('mode') === 'all'
-        ? await Promise.all([service(), database()])
-        : [await service(), await database()];
+        [1 + Math.floor(Math.random() * 10000), seconds, span()])).rows[0];
+    const calls = [service, database];
+    const [bytes, row] = await each(2, together, i => calls[i]());
     res.setHeader('Content-Type', 'application/json');
-    res.end(JSON.stringify({bytes, row}));
+    res.end(JSON.stringify({bytes, row: {id: row.id, randomNumber: row.randomnumber}}));
 }
 
 const routes = [['/delay/', delay], ['/crypto', crypto], ['/fetch', fetchAll], ['/file', file], ['/db', db],
