@@ -172,7 +172,9 @@ class Answers(unittest.TestCase):
         )
         found[0]["holds"] = False
         text = explain.answer(found)
-        self.assertIn('11 of 12 experiments went as theory says, and not "The client decides".', text)
+        self.assertIn(
+            '11 of 12 experiments went as theory says here; this run could not show it of "The client decides".', text
+        )
         for one in found:
             one["holds"] = False
         self.assertTrue(explain.answer(found).startswith("This run does not tell: "))

@@ -52,7 +52,10 @@ def conclude(taken: dict[str, list[list[Seen]]]) -> Finding:
         f"{latency(limited)}, {limited / alone:.2f} times the {latency(alone)} that they have alone; without a limit "
         f"it is {latency(unlimited)}. Of {ABUSIVE.rate:,.0f} requests/s the abusive client is served {served:,.0f}."
     )
-    theory = f"A limit of {LIMIT} requests/s serves the abusive client {LIMIT} of {ABUSIVE.rate:,.0f}; the rest is 429."
+    theory = (
+        f"A limit of {LIMIT} requests/s serves the abusive client {LIMIT} of {ABUSIVE.rate:,.0f}; the others are "
+        "answered with 429 (Too Many Requests) at once."
+    )
     rows = [_row(name, p99[name], rounds) for name, rounds in taken.items()]
     header = ("", "good p50", "good p99", "good served/s", "abusive served/s", "abusive refused/s")
     samples = {name: [[one.plain() for one in seen] for seen in rounds] for name, rounds in taken.items()}

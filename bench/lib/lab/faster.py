@@ -75,7 +75,7 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
     ]
     samples = {f"{what}, {name}": [one.plain() for one in seen] for (what, name), seen in taken.items()}
     most = max(gains.values(), default=1.0)
-    brief = f"On requests that have nobody to share a thread with, the largest gain over threads is {most:.2f} times."
+    brief = f"Where no other request could use the thread meanwhile, asynchrony gains {most:.2f} times at most."
     beside = [
         _measured(f"{what}, {name}", taken[what, name][-1:], flow.connections if name == "threads" else 0)
         for what, flow in asked.flows(SECONDS).items()

@@ -87,9 +87,15 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
     verdict = (
         f"Each request only waits {asked.delay_ms} ms. {asked.threads} threads serve {threads.per_second:,.0f} "
         f"requests/s, {threads.per_second / asked.ceiling('threads'):.0%} of the most that they can, on "
-        f"{threads.cpus:.2f} CPUs; one thread that does not wait with its requests serves "
+        f"{threads.cpus:.2f} CPUs; one thread that serves others while a request waits serves "
         f"{'more' if more else 'no more'}: {', '.join(parts)}."
     )
+    short = [name for name, (seen, _) in taken.items() if not reached(name, seen, asked)]
+    if short:
+        verdict += (
+            f" Less than {ENOUGH:.0%} of the ceiling, on a core that is not full: {', '.join(short)}. What limits them "
+            "is elsewhere, as in what drives the load."
+        )
     verdict += "".join(_other(name, *taken[name], asked) for name in OTHERS if name in taken)
     theory = (
         f"{asked.threads} threads ÷ {asked.delay_ms} ms = {asked.threads * 1000 / asked.delay_ms:,.0f} requests/s, "
@@ -104,7 +110,7 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
     best = max(others.values(), key=lambda seen: seen.per_second, default=threads)
     brief = (
         f"{asked.threads} threads serve {threads.per_second:,.0f} requests/s that wait {asked.delay_ms} ms each; one "
-        f"thread that does not wait with them serves {best.per_second:,.0f}."
+        f"thread that serves others meanwhile, {best.per_second:,.0f}."
     )
     samples = {name: {**one.plain(), **by} for name, (one, by) in taken.items()}
     beside = [

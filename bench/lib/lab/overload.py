@@ -82,7 +82,7 @@ def conclude(capacity: float, calm: Seen, taken: Samples, recovery: float = WHOL
     )
     theory = (
         "What comes beyond the capacity waits or is refused; there is nothing else. If it waits, the wait grows until "
-        "the clients have no more requests in progress, or give up."
+        "the clients cannot begin any more requests, or give up."
     )
     header = ("offered", "", "good/s", "of capacity", "p50", "p99", "p99 ÷ calm", "refused/s")
     rows = [_row(*key, capacity, calm, seen) for key, seen in taken.items()]

@@ -119,8 +119,8 @@ def conclude(taken: Taken) -> Finding:
     samples = {f"{name}, {what}": {**seen.plain(), **also} for (name, what), (seen, also) in taken.items()}
     bounds = [f"{taken[name, 'waiting, limited'][1]['concurrency']:.1f} behind {LABELS[name]}" for name in names]
     brief = (
-        f"Of {CONNECTIONS} requests that clients wait for, a server has {' and '.join(bounds)} in progress, which has "
-        f"{LIMIT} connections to it."
+        f"Of {CONNECTIONS} requests that clients wait for, a server has {' and '.join(bounds)} in progress, if that "
+        f"proxy may have {LIMIT} connections to it."
     )
     return Finding(holds, " ".join(parts).rstrip(), header, rows, theory, samples, brief, pictures(taken))
 

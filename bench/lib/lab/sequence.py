@@ -75,11 +75,11 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
     said.append(f"{count} reads of a file in memory, which do not wait, {latency(one.p50)} and {latency(other.p50)}")
     holds = all(other.p50 <= LESS * one.p50 for what, (one, other) in pairs.items() if waits(what))
     theory = (
-        f"In sequence waits add up: {count} × {wait_ms} ms = {count * wait_ms} ms at least. Together they take "
-        f"as long as the longest, {wait_ms} ms, or with {CONNECTIONS} connections to a database {count} ÷ "
-        f"{CONNECTIONS} × {wait_ms} ms, rounded up to whole rounds, {asked.together} ms."
+        f"A loop that awaits each answer asks for the next one after it, so waits add up: {count} × {wait_ms} ms = "
+        f"{count * wait_ms} ms at least. Together they take as long as the longest, {wait_ms} ms, or with "
+        f"{CONNECTIONS} connections to a database {count} ÷ {CONNECTIONS} × {wait_ms} ms, rounded up to whole rounds, {asked.together} ms."
     )
-    header = (f"{count} of", f"p50 {seq}", f"p50 {together}", "÷")
+    header = (f"{count} of", f"p50 {seq}", f"p50 {together}", "times faster")
     rows = [
         [what, latency(one.p50), latency(other.p50), f"{one.p50 / other.p50:.1f}"]
         for what, (one, other) in pairs.items()

@@ -106,7 +106,7 @@ GUESSES: dict[str, Guess] = {
         _client,
     ),
     "models": Amount(
-        "How many requests/s does one thread serve that does not wait with its requests?",
+        "How many requests/s does one thread serve that serves others while a request waits?",
         "requests/s",
         100,
         1_000_000,
