@@ -77,7 +77,8 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
     theory = (
         f"A loop that awaits each answer asks for the next one after it, so waits add up: {count} × {wait_ms} ms = "
         f"{count * wait_ms} ms at least. Together they take as long as the longest, {wait_ms} ms, or with "
-        f"{CONNECTIONS} connections to a database {count} ÷ {CONNECTIONS} × {wait_ms} ms, rounded up to whole rounds, {asked.together} ms."
+        f"{CONNECTIONS} connections to a database {count} ÷ {CONNECTIONS} × {wait_ms} ms, rounded up to whole rounds, "
+        f"{asked.together} ms."
     )
     header = (f"{count} of", f"p50 {seq}", f"p50 {together}", "times faster")
     rows = [
