@@ -14,7 +14,7 @@
 #define SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
 
 /* Reads the header in memory of exactly its size. */
-static int read_exactly(slice in, struct proxy_header *out)
+__attribute__((noinline)) static int read_exactly(slice in, struct proxy_header *out)
 {
     char *copy = malloc(in.len ? in.len : 1);
     assert_non_null(copy);
