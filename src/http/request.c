@@ -169,8 +169,8 @@ static bool fits_body(struct torc_req *rq)
 
 COLD static bool is_known(const struct torc_req *rq)
 {
-    int m = rq->head.method;
-    return m >= 0 && router_knows(rq->ctx->router, (enum http_method)m);
+    if (rq->head.method < 0) return false;
+    return router_knows(rq->ctx->router, (enum http_method)rq->head.method);
 }
 
 int request_accept(struct torc_req *rq)

@@ -388,14 +388,12 @@ static inline bool io_busy(const struct io_op *op)
     return op->kind != IO_NONE;
 }
 
-/* A core falls behind when it has been held, or stopped, for so long; for as long again, but this
- * at most. One that is late again and again is not always behind. */
+/* A core that is held, or stopped, for so long is behind for as long again, up to the second. */
 #define IO_LATE_NS   (50 * NS_PER_MS)
 #define IO_BEHIND_NS NS_PER_S
 
-/* Whether the core has fallen behind a moment ago. What has come meanwhile may not have been
- * received yet, so a peer is not to be blamed for its silence: that had better wait until
- * io->behind_until. */
+/* Whether the core has fallen behind a moment ago. What has come may not have been received yet: a
+ * peer is not to be blamed for its silence before io->behind_until. */
 static inline bool io_is_behind(const struct io *io)
 {
     return io->now < io->behind_until;
