@@ -32,11 +32,14 @@ Taken = dict[tuple[str, str], tuple[Seen, Seen, dict[str, float]]]  # light requ
 
 class Looks:
     """Looks in the background at what the core's thread does: in an uninterruptible sleep (state D of proc_pid_stat(5))
-    it waits for the disk. Threads of the kernel that wait for it are not the core."""
+    it waits for the disk. Threads of the kernel that wait for it are not the core. What the server had the disk read is
+    counted by the kernel (read_bytes of proc_pid_io(5))."""
 
     def __init__(self, pid: int) -> None:
         tasks = Path(f"/proc/{pid}/task").iterdir()
         self.tasks = [task for task in tasks if (task / "comm").read_text().strip() == CORE]
+        self.io = Path(f"/proc/{pid}/io")
+        self.read = -self._disk_read()
         self.looks = self.waits = self.runs = 0
         self.stop = threading.Event()
         self.thread = threading.Thread(target=self._look, daemon=True)
@@ -57,11 +60,17 @@ class Looks:
     def __exit__(self, *_: object) -> None:
         self.stop.set()
         self.thread.join()
+        self.read += self._disk_read()
+
+    def _disk_read(self) -> int:
+        lines = (line.split(": ") for line in self.io.read_text().splitlines())
+        return int(dict(lines)["read_bytes"])
 
     def shares(self) -> dict[str, float]:
-        """The parts of the time in which it waits for the disk, and in which it runs or could."""
+        """The parts of the time in which it waits for the disk, and in which it runs or could; beside them, the bytes
+        that the server read from the disk meanwhile."""
         looks = max(self.looks, 1)
-        return {"waits": self.waits / looks, "runs": self.runs / looks, "looks": self.looks}
+        return {"waits": self.waits / looks, "runs": self.runs / looks, "looks": self.looks, "read": self.read}
 
 
 @contextlib.contextmanager
