@@ -18,6 +18,7 @@ from runs import BENCH, TIMEOUT_SECONDS, Runs
 from lib import explain, proc
 from lib.lab.claim import Finding
 from lib.lab.clients import Ask
+from lib.lab.flow import Flow
 from lib.lab.stage import NoVisit
 from lib.labpage import guesses, link, running, server, sources, strips
 
@@ -164,6 +165,14 @@ class Sources(unittest.TestCase):
                 self.assertTrue(one["c"].endswith("}"))
                 self.assertRegex(one["node"], r"(?m)^async function \w+\(req, res, url\)")
                 self.assertTrue(one["node"].endswith("}"))
+
+
+class Questions(unittest.TestCase):
+    def test_what_the_path_does_not_say(self):
+        asked = Flow("/static/own/{seq:0}", 64, 3.0, 200, what="on disk")
+        text = "64 connections ask /static/own/{seq:0} (on disk), 200 times a second"
+        self.assertEqual(running.question(asked), text)
+        self.assertEqual(running.question(Flow("/plaintext", 1, 3.0)), "1 connection asks /plaintext")
 
 
 class Visits(unittest.TestCase):

@@ -110,8 +110,8 @@ def _prepare(paths: list[Path], kind: str) -> int:
     return absent
 
 
-def _once(stage: Stage, engine: str, path: str, seconds: float) -> tuple[Seen, Seen, dict[str, float]]:
-    asked = Flow(path, CONNECTIONS, seconds, RATE, WARMUP)
+def _once(stage: Stage, engine: str, kind: str, seconds: float) -> tuple[Seen, Seen, dict[str, float]]:
+    asked = Flow("/static/own/{seq:0}", CONNECTIONS, seconds, RATE, WARMUP, what=kind)
     with stage.torc(engine=engine) as server:
         with measures.Window(server, WARMUP, seconds) as window, Looks(server.child.pid) as looks:
             light, files = stage.ask(server, LIGHT.lasting(seconds), asked)
@@ -126,7 +126,7 @@ def take(stage: Stage) -> Finding:
         for engine in (name for name in ENGINES if stage.refuses(name) is None):
             for kind in KINDS:
                 absent = _prepare(paths, kind)
-                light, files, also = _once(stage, engine, "/static/own/{seq:0}", seconds)
+                light, files, also = _once(stage, engine, kind, seconds)
                 taken[engine, kind] = light, files, {**also, "absent": absent / len(paths)}
     return conclude(taken)
 

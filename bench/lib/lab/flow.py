@@ -28,6 +28,7 @@ class Flow:
     deadline: float = 0.0  # seconds after which a client gives up and tries again; 0: it does not
     retries: int = 0  # attempts after the first, at most
     delay: float = 0.0  # seconds that it begins after the others
+    what: str = ""  # of what it asks for, where the path does not say
 
     def words(self, build: Path, url: str, report: Path, watch: Sequence[int]) -> list[str]:
         words = [load.program(build), "--quiet", "--json", str(report)]

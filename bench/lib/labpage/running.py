@@ -103,7 +103,8 @@ def label(engine: str, cores: int, args: tuple[str, ...]) -> str:
 
 def question(flow: Flow) -> str:
     who = "1 connection asks" if flow.connections == 1 else f"{flow.connections:,} connections ask"
-    return f"{who} {flow.path}" + (f", {flow.rate:,.0f} times a second" if flow.rate else "")
+    what = f" ({flow.what})" if flow.what else ""
+    return f"{who} {flow.path}{what}" + (f", {flow.rate:,.0f} times a second" if flow.rate else "")
 
 
 def concluded(link: Link, finding: Finding, notes: list[str]) -> dict[str, Any]:
