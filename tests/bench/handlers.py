@@ -32,7 +32,14 @@ ASKED = {
         "/fetch?n=0&mode=seq&path=/plaintext",
         "/fetch?n=1&mode=one&path=/plaintext",
     ],
-    "file": ["/file?n=1&mode=seq", "/file?n=8&mode=all", "/file?n=101&mode=all", "/file?n=1&mode=", "/file?mode=all"],
+    "file": [
+        "/file?n=1&mode=seq",
+        "/file?n=8&mode=all",
+        "/file?n=100&mode=seq",
+        "/file?n=101&mode=all",
+        "/file?n=1&mode=",
+        "/file?mode=all",
+    ],
     "stack": ["/stack?mode=one&path=/plaintext", "/stack?mode=all&path=/plaintext&ms=-1"],
     "db": ["/db?n=0&mode=seq", "/db?n=1&mode=seq&ms=x", "/db?n=501&mode=all", "/db?n=1"],
 }

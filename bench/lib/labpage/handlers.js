@@ -81,8 +81,8 @@ async function fetchAll(req, res, url) {
 // Each read is done by a thread of libuv's pool: asynchronous for the handler, blocking for that thread.
 async function file(req, res, url) {
     const [n, together] = times(url.searchParams, 100), size = 4096;
-    const opened = await fs.open('/proc/self/exe');
-    const reads = await each(n, together, i => opened.read(Buffer.alloc(size), 0, size, i * size));
+    const opened = await fs.open('/proc/self/exe'), blocks = Math.floor((await opened.stat()).size / size);
+    const reads = await each(n, together, i => opened.read(Buffer.alloc(size), 0, size, i % blocks * size));
     await opened.close();
     res.end(`${reads.reduce((sum, {bytesRead}) => sum + bytesRead, 0)}`);
 }
