@@ -68,7 +68,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def show(claim: Claim, finding: Finding, lacks: Sequence[str], notes: Sequence[str] = ()) -> None:
-    print(f"\n{NUMBERS[claim.name]}. {claim.title}\n{claim.question} One would guess: {claim.guess}\n")
+    print(f"\n{NUMBERS[claim.name]}. {claim.title}\n{claim.question} A common guess: {claim.guess}\n")
     print(table.table(finding.header, finding.rows))
     print(f"\n{finding.theory}\n{finding.verdict}", flush=True)
     for one in notes:

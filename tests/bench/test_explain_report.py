@@ -173,7 +173,8 @@ class Answers(unittest.TestCase):
         found[0]["holds"] = False
         text = explain.answer(found)
         self.assertIn(
-            '11 of 12 experiments went as theory says here; this run could not show it of "The client decides".', text
+            '11 of 12 experiments came out here as theory says. The figures of "The client decides" fell short of it: see',
+            text,
         )
         for one in found:
             one["holds"] = False

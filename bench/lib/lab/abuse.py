@@ -60,8 +60,8 @@ def conclude(taken: dict[str, list[list[Seen]]]) -> Finding:
     header = ("", "good p50", "good p99", "good served/s", "abusive served/s", "abusive refused/s")
     samples = {name: [[one.plain() for one in seen] for seen in rounds] for name, rounds in taken.items()}
     brief = (
-        f"Beside a client that asks for {TIMES} times its limit, 99 % of the others' requests are answered within "
-        f"{latency(limited)} if the server keeps it to that limit, and within {latency(unlimited)} if not."
+        f"While one client asks for {TIMES} times its limit, 99 % of the good clients' requests are answered within "
+        f"{latency(limited)} if the server refuses what is beyond that limit, and within {latency(unlimited)} if not."
     )
     beside = [measured(name, rounds[-1]) for name, rounds in taken.items()]
     return Finding(holds, verdict, header, rows, theory, samples, brief, [_picture(p99)], beside)

@@ -48,13 +48,15 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
     )
     theory = (
         "One core runs at most one thing at a time, whatever is in progress: P ≤ 1. Two clients that each have one "
-        "request in progress are at most two at a time: L ≤ 2 and P ≤ 2."
+        "request in progress are at most two at a time: L ≤ 2 and P ≤ 2. So more cores help requests that compute, one to "
+        "a core; those that wait need none."
     )
     rows = [_row(name, *found) for name, found in taken.items()]
     samples = {name: {**seen.plain(), **also} for name, (seen, also) in taken.items()}
     brief = (
         f"One core had {waiting['concurrency']:,.0f} requests in progress and ran {waiting['parallelism']:.2g} at a "
-        f"time; two cores had two and ran {computing['parallelism']:.2g} at a time."
+        f"time, for they wait; two cores had {computing['concurrency']:.2g} that compute and ran "
+        f"{computing['parallelism']:.2g} at a time."
     )
     beside = [
         measured(name, [replace(seen, measures=also)], cores)

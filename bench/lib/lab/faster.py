@@ -75,7 +75,10 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
     ]
     samples = {f"{what}, {name}": [one.plain() for one in seen] for (what, name), seen in taken.items()}
     most = max(gains.values(), default=1.0)
-    brief = f"Where no other request could use the thread meanwhile, asynchrony gains {most:.2f} times at most."
+    brief = (
+        f"One request alone, or requests that only compute: an asynchronous server answers at most {max(most - 1, 0):.0%} more "
+        "each second than one with threads."
+    )
     beside = [
         _measured(f"{what}, {name}", taken[what, name][-1:], flow.connections if name == "threads" else 0)
         for what, flow in asked.flows(SECONDS).items()

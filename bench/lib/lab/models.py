@@ -93,17 +93,17 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
     short = [name for name, (seen, _) in taken.items() if not reached(name, seen, asked)]
     if short:
         verdict += (
-            f" Less than {ENOUGH:.0%} of the ceiling, on a core that is not full: {', '.join(short)}. What limits them "
-            "is elsewhere, as in what drives the load."
+            f" Below {ENOUGH:.0%} of the most that arithmetic allows, although the core has time left: {', '.join(short)}. "
+            "Something else limits them, such as the program that asks, or others on this machine."
         )
     verdict += "".join(_other(name, *taken[name], asked) for name in OTHERS if name in taken)
     theory = (
         f"{asked.threads} threads ÷ {asked.delay_ms} ms = {asked.threads * 1000 / asked.delay_ms:,.0f} requests/s, "
         f"however many connections there are; {asked.connections:,} connections ÷ {asked.delay_ms} ms = "
         f"{asked.ceiling('epoll'):,.0f} where none holds a thread, until the core is full. A is 0 where a request "
-        f"holds its thread, and near 1 where it does not. Of another program's server only bounds can be told: "
-        f"requests/s × delay wait at once, so L is that at least; P is its CPU time at most; and A, of these waits, "
-        f"counts those for which it has no thread at least."
+        f"holds its thread, and near 1 where it does not. Node.js and Java do not report L, P and A. What can "
+        f"be said of them (≥, ≤): requests/s × delay wait at once; no more run than their CPU time tells; and of those "
+        f"that wait, more than it has threads hold none."
     )
     header = ("", "requests/s", "of ceiling", "p50", "p99", "CPUs", "L", "P", "A")
     rows = [_row(name, asked.ceiling(name), *found) for name, found in taken.items()]

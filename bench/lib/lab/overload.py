@@ -88,9 +88,9 @@ def conclude(capacity: float, calm: Seen, taken: Samples, recovery: float = WHOL
     rows = [_row(*key, capacity, calm, seen) for key, seen in taken.items()]
     samples: dict[str, Any] = {" ".join(key): seen.plain() for key, seen in taken.items()}
     brief = (
-        f"Asked for {TWICE:g} times what it can compute, a core answers {without.per_second / capacity:.0%} of its "
-        f"capacity, 99 % within {latency(without.p99)}, if it takes every request, and {share:.0%}, 99 % within "
-        f"{latency(shed.p99)}, if it refuses some."
+        f"Asked for {TWICE:g} times what it can compute, a core that takes every request lets clients wait up to "
+        f"{latency(without.p99)} (p99), and one that refuses some {latency(shed.p99)}; it answers "
+        f"{without.per_second / capacity:.0%} and {share:.0%} of its capacity."
     )
     samples = {"capacity": capacity, "calm": calm.plain(), **samples}
     pictures = [_goodput(capacity, taken), _latency(calm, taken)]

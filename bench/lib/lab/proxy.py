@@ -119,8 +119,8 @@ def conclude(taken: Taken) -> Finding:
     samples = {f"{name}, {what}": {**seen.plain(), **also} for (name, what), (seen, also) in taken.items()}
     bounds = [f"{taken[name, 'waiting, limited'][1]['concurrency']:.1f} behind {LABELS[name]}" for name in names]
     brief = (
-        f"Of {CONNECTIONS} requests that clients wait for, a server has {' and '.join(bounds)} in progress, if that "
-        f"proxy may have {LIMIT} connections to it."
+        f"{CONNECTIONS} clients wait, and a proxy may have {LIMIT} connections to the server: of their requests it has "
+        f"{' and '.join(bounds)} in progress, the others wait in the proxy or are refused there."
     )
     return Finding(holds, " ".join(parts).rstrip(), header, rows, theory, samples, brief, pictures(taken))
 

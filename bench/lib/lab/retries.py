@@ -85,8 +85,8 @@ def conclude(capacity: float, before: float, last: float, taken: Taken) -> Findi
     rows = [_row(name, first[name][1], *end[name], back[name], taken[name][0]) for name in taken]
     samples: dict[str, Any] = {name: [one.plain() for one in seen] for name, seen in taken.items()}
     brief = (
-        f"After a spike, clients that try again get {back[without]:.0%} of the good answers that they got before, and "
-        f"{back[shed]:.0%} from a server that sheds load."
+        f"Clients that try again: after a spike has ended, they still get only {back[without]:.0%} of the good answers "
+        f"that they got before it, and {back[shed]:.0%} from a server that sheds load."
     )
     pictures = pictures_of(capacity, before, taken)
     return Finding(

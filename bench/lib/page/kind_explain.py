@@ -12,8 +12,8 @@ from .svg import INK, MARK
 THEORY = (7, 6, 5)  # the places of lines of theory among the looks: grey and dashed first
 FORMS = (",.1f", ".2f", ".3f")  # of L, P and A
 THEORIES = (
-    "L, P and A beside theory: L by Little's law, requests/s × the time of each; P at most the cores; A is 1 − P ÷ L "
-    "where a request holds its thread only while it runs, and 0 where it holds one all the time"
+    "L, P and A beside theory: L is requests/s × the time of each (Little's law); P is at most the cores; A is 0 where "
+    "a request holds a thread all the time, else 1 − P ÷ L"
 )
 LOGARITHMIC = " The axis is logarithmic: equal distances are equal factors."
 INDENT = "\u00a0\u00a0\u00a0"  # which a browser does not drop
