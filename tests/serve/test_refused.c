@@ -41,14 +41,6 @@ static bool has_epoll(void)
     return status == 0;
 }
 
-static void expect_status(struct server *s, const char *path, int status)
-{
-    struct reply r = {0};
-    client_fetch(&s->addr, path, &r);
-    assert_int_equal(r.status, status);
-    reply_free(&r);
-}
-
 /* ---- io_uring ---- */
 
 static void a_refused_call_is_named(void **state)
@@ -79,7 +71,7 @@ static void a_refused_call_is_named(void **state)
         server_await_ready(&s);
         assert_non_null(strstr(server_log(&s), "; continuing on epoll\n"));
         assert_non_null(strstr(server_log(&s), "engine=epoll"));
-        expect_status(&s, "/plaintext", 200);
+        client_expect(&s.addr, "/plaintext", 200, NULL);
         server_stop(&s);
     }
 }
@@ -107,7 +99,7 @@ static void locked_memory(void **state)
         struct server_how how = {NULL, limit_locked_memory, &limits[i]};
         server_spawn(&s, &how, options);
         server_await_ready(&s);
-        expect_status(&s, "/plaintext", 200);
+        client_expect(&s.addr, "/plaintext", 200, NULL);
         bool full = strstr(server_log(&s), "engine=io_uring cores=1 depth=512 ");
         assert_int_equal(full, !strstr(server_log(&s), "ulimit -l"));
         assert_null(strstr(server_log(&s), "lacks"));
@@ -153,9 +145,9 @@ static void files_without_worker_threads(void **state)
     while (!server_has_ended(&s, &status) && !strstr(server_log(&s), "ready")) sleep_ms(10);
     if (strstr(server_log(&s), "ready")) {
         server_await_ready(&s);
-        expect_status(&s, "/static/one", 200);
-        expect_status(&s, "/static/two", 200);
-        expect_status(&s, "/static/three", 404);
+        client_expect(&s.addr, "/static/one", 200, NULL);
+        client_expect(&s.addr, "/static/two", 200, NULL);
+        client_expect(&s.addr, "/static/three", 404, NULL);
         server_stop(&s);
     } else {
         server_free(&s);
@@ -180,8 +172,8 @@ static void openat2(void **state)
             &s, &how,
             (const char *const[]){"--listen", "127.0.0.1:0", "--cores", "1", "--root", dir, NULL});
         server_await_ready(&s);
-        expect_status(&s, "/static/file", 200);
-        expect_status(&s, "/static/none", 404);
+        client_expect(&s.addr, "/static/file", 200, NULL);
+        client_expect(&s.addr, "/static/none", 404, NULL);
         /* A ring has openat2 of its own, which no filter sees. */
         assert_int_equal(strstr(server_log(&s), "openat2 is not permitted") != NULL, !has_ring());
         server_stop(&s);
@@ -277,7 +269,7 @@ static void a_file_is_replaced_without_random_numbers(void **state)
     server_spawn(&s, &how, (const char *const[]){"--listen", "127.0.0.1:0", "--cores", "1", NULL});
     server_program = program;
     server_await_ready(&s);
-    for (int i = 0; i < 3; i++) expect_status(&s, "/replace", 200);
+    for (int i = 0; i < 3; i++) client_expect(&s.addr, "/replace", 200, NULL);
     server_stop(&s);
     free(file);
     files_close(dir);
@@ -293,7 +285,7 @@ static void signals_that_cannot_be_caught_are_told_of(void **state)
     (void)state;
     server_spawn(&s, &how, (const char *const[]){"--listen", "127.0.0.1:0", "--cores", "1", NULL});
     server_await_ready(&s);
-    expect_status(&s, "/plaintext", 200);
+    client_expect(&s.addr, "/plaintext", 200, NULL);
     assert_non_null(strstr(server_log(&s), "cannot catch signals: Operation not permitted"));
     server_signal(&s, SIGTERM);
     server_wait(&s);
@@ -396,7 +388,7 @@ static void timers(void **state)
         server_spawn(&s, &how,
                      (const char *const[]){"--listen", "127.0.0.1:0", "--cores", "1", NULL});
         server_await_ready(&s);
-        for (int k = 0; k < 5; k++) expect_status(&s, "/delay/30", 200);
+        for (int k = 0; k < 5; k++) client_expect(&s.addr, "/delay/30", 200, NULL);
         server_stop(&s);
     }
 }

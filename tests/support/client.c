@@ -289,8 +289,7 @@ void client_get(struct client *c, const char *path, int status, struct reply *r)
 {
     client_ask(c, "GET", path, "");
     client_reply(c, "GET", r);
-    if (r->status != status) print_error("GET %s: %s%s\n", path, r->head, r->body);
-    assert_int_equal(r->status, status);
+    reply_expect(r, path, status);
 }
 
 void client_fetch(const struct server_addr *addr, const char *path, struct reply *r)
@@ -302,6 +301,21 @@ void client_fetch(const struct server_addr *addr, const char *path, struct reply
     assert_true(r->closes);
     client_expect_end(&c);
     client_close(&c);
+}
+
+void client_expect(const struct server_addr *addr, const char *path, int status, const char *body)
+{
+    struct reply r = {0};
+    client_fetch(addr, path, &r);
+    reply_expect(&r, path, status);
+    if (body) assert_string_equal(r.body, body);
+    reply_free(&r);
+}
+
+void reply_expect(const struct reply *r, const char *what, int status)
+{
+    if (r->status != status) print_error("%s: %s%s\n", what, r->head, r->body);
+    assert_int_equal(r->status, status);
 }
 
 void reply_free(struct reply *r)

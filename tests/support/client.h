@@ -69,6 +69,10 @@ void client_get(struct client *c, const char *path, int status, struct reply *r)
 /* Sends a GET on a connection of its own. */
 void client_fetch(const struct server_addr *addr, const char *path, struct reply *r);
 
+/* Sends a GET on a connection of its own, and asserts the status and, unless it is NULL, the body.
+ */
+void client_expect(const struct server_addr *addr, const char *path, int status, const char *body);
+
 /* Reads exactly `n` bytes. */
 void client_read(struct client *c, void *out, size_t n);
 
@@ -87,5 +91,8 @@ void client_await_close(struct client *c);
 
 /* The value of the first field of that name, malloc'ed; NULL if there is none. */
 char *reply_field(const struct reply *r, const char *name);
+
+/* Asserts the status. `what` names it where it is another. */
+void reply_expect(const struct reply *r, const char *what, int status);
 
 void reply_free(struct reply *r);

@@ -1,9 +1,12 @@
 #include "server.h"
 
+#include "sanitizer.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <regex.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -267,6 +270,23 @@ void server_await_log(struct server *s, const char *text)
     fail();
 }
 
+void server_expect_log(struct server *s, const char *text)
+{
+    bool found = strstr(server_log(s), text);
+    if (!found) print_error("no \"%s\" in:\n%s", text, server_log(s));
+    assert_true(found);
+}
+
+bool text_matches(const char *text, const char *pattern)
+{
+    regex_t re;
+    assert_int_equal(regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB | REG_NEWLINE), 0);
+    bool found = regexec(&re, text, 0, NULL, 0) == 0;
+    regfree(&re);
+    if (!found) print_error("no match for %s:\n%s\n", pattern, text);
+    return found;
+}
+
 size_t server_memory(const struct server *s)
 {
     char path[64], line[256];
@@ -325,6 +345,14 @@ int server_wait(struct server *s)
     s->pid = 0;
     fail();
     return -1;
+}
+
+void server_expect_fault(int status)
+{
+#if !defined(__SANITIZE_ADDRESS__) && !defined(THREAD_SANITIZER)
+    assert_int_equal(status, 128 + SIGSEGV);
+#endif
+    assert_int_not_equal(status, 0);
 }
 
 void server_free(struct server *s)

@@ -76,11 +76,21 @@ const char *server_log(struct server *s);
 /* Waits until the output contains `text`. */
 void server_await_log(struct server *s, const char *text);
 
+/* Asserts that it does. */
+void server_expect_log(struct server *s, const char *text);
+
+/* Whether a line of the text matches the extended regular expression; prints both if not. */
+bool text_matches(const char *text, const char *pattern);
+
 void server_signal(struct server *s, int signal);
 
 /* Waits until it ends. Returns the exit status, or 128 + the signal. Prints its output if it ended
  * by a signal or a sanitizer reported an error. */
 int server_wait(struct server *s);
+
+/* Asserts that it is the status of one that SIGSEGV ended. The sanitizers end such a process by
+ * themselves, with another status. */
+void server_expect_fault(int status);
 
 /* False while it runs. Does not wait. */
 bool server_has_ended(struct server *s, int *status);
