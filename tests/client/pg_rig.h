@@ -9,6 +9,9 @@
 
 extern struct server rig;
 
+/* Starts `rig` as this pg_server, beside the program that the test was given. */
+void pg_start(const char *program);
+
 /* Settings of the pool for the next servers: "PG_CONNECTIONS", "1". NULL: the default. */
 void pg_set(const char *name, const char *value);
 
@@ -23,6 +26,9 @@ const char *pg_get(const char *path, int status);
 
 /* The body of a query that succeeds. */
 const char *pg_query(const char *sql);
+
+/* Asserts that this is the number in that row of the table world. */
+void pg_expect_world(long long id, long long number);
 
 /* Asks until the body is that one. */
 void pg_await(const char *path, int status, const char *body);
