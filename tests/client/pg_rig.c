@@ -108,14 +108,6 @@ const char *pg_answer(struct client *c, int status)
     return last.body;
 }
 
-void pg_start(const char *program)
-{
-    const char *chosen = server_program;
-    server_program = program;
-    server_start(&rig);
-    server_program = chosen;
-}
-
 int pg_setup(void **state)
 {
     (void)state;

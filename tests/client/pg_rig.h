@@ -9,9 +9,6 @@
 
 extern struct server rig;
 
-/* Starts `rig` as this pg_server, beside the program that the test was given. */
-void pg_start(const char *program);
-
 /* Settings of the pool for the next servers: "PG_CONNECTIONS", "1". NULL: the default. */
 void pg_set(const char *name, const char *value);
 

@@ -201,7 +201,7 @@ static void test_parameters(void **state)
 static int setup(void **state)
 {
     pg_setup(state);
-    pg_start(PG_SERVER);
+    server_start_program(&rig, PG_SERVER);
     return 0;
 }
 

@@ -255,6 +255,8 @@ static int serve(int argc, char **argv)
     return status;
 }
 
+#define start(s, ...) server_start_program(s, "/proc/self/exe", __VA_ARGS__)
+
 /* Random numbers are for a name that nobody uses; any such name will do. */
 static void a_file_is_replaced_without_random_numbers(void **state)
 {
@@ -299,9 +301,7 @@ static void a_call_refused_later_ends_the_server(void **state)
     struct server s;
     struct client c;
     (void)state;
-    server_program = "/proc/self/exe";
-    server_start(&s, "--cores", server_two_cores());
-    server_program = program;
+    start(&s, "--cores", server_two_cores());
     client_open(&c, &s);
     client_ask(&c, "GET", "/refuse", "");
     assert_int_equal(server_wait(&s), 1);
@@ -319,9 +319,7 @@ static void a_call_put_off_for_long(void **state)
     struct client c;
     (void)state;
     if (!has_ring()) return;
-    server_program = "/proc/self/exe";
-    server_start(&s, "--cores", "1");
-    server_program = program;
+    start(&s, "--cores", "1");
     client_open(&c, &s);
     client_ask(&c, "GET", "/refuse/later", "");
     server_await_log(&s, "io_uring_enter fails again and again: Resource temporarily unavailable");
@@ -339,9 +337,7 @@ static void a_client_that_cannot_be_watched_is_told_of(void **state)
     struct reply r = {0};
     (void)state;
     if (has_ring()) return; /* it registers nothing for a client */
-    server_program = "/proc/self/exe";
-    server_start(&s, "--cores", "1");
-    server_program = program;
+    start(&s, "--cores", "1");
     client_open(&known, &s);
     client_get(&known, "/refuse/watches", 200, &r);
     client_open(&next, &s);
@@ -362,9 +358,7 @@ static void sending_that_is_refused_is_told_of(void **state)
     struct client c;
     (void)state;
     if (has_ring()) return; /* it sends without the system call */
-    server_program = "/proc/self/exe";
-    server_start(&s, "--cores", "1");
-    server_program = program;
+    start(&s, "--cores", "1");
     client_open(&c, &s);
     client_ask(&c, "GET", "/refuse/sending", "");
     stats_await(&s, "total.requests_aborted_server", 1);

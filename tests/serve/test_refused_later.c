@@ -83,15 +83,7 @@ static int serve(int argc, char **argv)
 
 /* ---- the tests ---- */
 
-#define start(s, ...) start_list(s, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
-
-static void start_list(struct server *s, const char *const *options)
-{
-    const char *program = server_program;
-    server_program = "/proc/self/exe";
-    server_start_list(s, options);
-    server_program = program;
-}
+#define start(s, ...) server_start_program(s, "/proc/self/exe", __VA_ARGS__)
 
 static void a_job_ends_where_writing_is_refused(void **state)
 {
@@ -125,14 +117,21 @@ static void cores_that_cannot_be_woken_look_for_work(void **state)
     server_free(&s);
 }
 
+/* It serves a file that it does not keep open. Returns the directory of that. */
+static char *start_with_file(struct server *s)
+{
+    char *dir = files_open();
+    files_write(dir, "file", "1", 1);
+    setenv("DIRECTORY", dir, 1);
+    start(s, "--cores", "1", "--file-cache-ttl", "0");
+    return dir;
+}
+
 static void files_are_served_without_fcntl(void **state)
 {
     struct server s;
     (void)state;
-    char *dir = files_open();
-    files_write(dir, "file", "1", 1);
-    setenv("DIRECTORY", dir, 1);
-    start(&s, "--cores", "1", "--file-cache-ttl", "0");
+    char *dir = start_with_file(&s);
     client_expect(&s.addr, "/files/file", 200, "1");
     client_expect(&s.addr, "/refuse/fcntl", 200, NULL);
     for (int i = 0; i < 3; i++) client_expect(&s.addr, "/files/file", 200, "1");
@@ -151,10 +150,7 @@ static void a_file_that_is_refused_is_told_of(void **state)
 {
     struct server s;
     (void)state;
-    char *dir = files_open();
-    files_write(dir, "file", "1", 1);
-    setenv("DIRECTORY", dir, 1);
-    start(&s, "--cores", "1", "--file-cache-ttl", "0");
+    char *dir = start_with_file(&s);
     client_expect(&s.addr, "/refuse/fstat,newfstatat", 200, NULL);
     client_expect(&s.addr, "/files/file", 403, NULL);
     server_await_log(&s, "Operation not permitted; 403");

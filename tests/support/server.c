@@ -244,6 +244,14 @@ void server_start_list(struct server *s, const char *const *options)
     server_start_prepared(s, NULL, NULL, options);
 }
 
+void server_start_program_list(struct server *s, const char *program, const char *const *options)
+{
+    const char *chosen = server_program;
+    server_program = program;
+    server_start_list(s, options);
+    server_program = chosen;
+}
+
 /* ---- output ---- */
 
 const char *server_log(struct server *s)

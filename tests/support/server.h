@@ -66,6 +66,11 @@ void server_start_list(struct server *s, const char *const *options);
 #define server_start(s, ...)                                                                       \
     server_start_list(s, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
 
+/* Likewise, with another program than the chosen one. */
+void server_start_program_list(struct server *s, const char *program, const char *const *options);
+#define server_start_program(s, program, ...)                                                      \
+    server_start_program_list(s, program, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
+
 /* Likewise, with `prepare` called in the child. */
 void server_start_prepared(struct server *s, void (*prepare)(void *arg), void *arg,
                            const char *const *options);
