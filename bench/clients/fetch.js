@@ -37,6 +37,12 @@ async function ask(url, count, mode) {
     return spans;
 }
 
+// client.html?fetch&PATH&COUNT&seq|all
+function askByQuery(query) {
+    const [path, count, mode] = query.split('&');
+    return ask(new URL(path, location.href).href, Number(count), mode);
+}
+
 if (typeof process !== 'undefined') {
     const [url, count, mode] = process.argv.slice(2);
     fetch(new URL('/plaintext', url)) // the first fetch takes longer: it loads what fetches

@@ -35,6 +35,12 @@ async function askTraced(url, rounds) {
     return found;
 }
 
+// client.html?stack&ROUNDS&PATH
+function askByQuery(query) {
+    const [, rounds, path] = query.match(/^(\d+)&(.*)$/);
+    return askTraced(new URL(path, location.origin).href, Number(rounds));
+}
+
 if (typeof process !== 'undefined') {
     const [url, rounds] = process.argv.slice(2);
     globalThis.crypto ??= require('node:crypto').webcrypto;

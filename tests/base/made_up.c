@@ -1,8 +1,8 @@
 #include "made_up.h"
 
-#include <string.h>
+#include "words.h"
 
-enum { ARGS_MAX = 24 };
+#include <string.h>
 
 struct values v;
 const char *elsewhere;
@@ -124,15 +124,11 @@ int made_up_end(void **state)
 
 int command(const char *word, ...)
 {
-    char *argv[ARGS_MAX] = {"made-up"};
-    int argc = 1;
-    va_list args;
-    va_start(args, word);
-    for (; word; word = va_arg(args, const char *)) {
-        assert_true(argc < ARGS_MAX);
-        argv[argc++] = (char *)(uintptr_t)word;
-    }
-    va_end(args);
+    char *argv[ARGS_MAX] = {NULL};
+    va_list more;
+    va_start(more, word);
+    int argc = collect_words(argv, "made-up", word, more);
+    va_end(more);
     int err = option_read_command(&set, argc, argv, true);
     if (err || v.help) return err;
     if (v.config) err = option_read_config(&set, v.config);

@@ -1,5 +1,6 @@
 /* Options in a config file, and which source of a value wins. */
 
+#include "config_file.h"
 #include "made_up.h"
 
 #include <errno.h>
@@ -7,40 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static char config_path[] = "/tmp/torc-test-option-XXXXXX";
-
-static int make_config(void **state)
-{
-    (void)state;
-    int fd = mkstemp(config_path);
-    if (fd < 0) return -1;
-    close(fd);
-    return 0;
-}
-
-static int remove_config(void **state)
-{
-    (void)state;
-    return unlink(config_path);
-}
-
-static void write_bytes(const char *text, size_t len)
-{
-    FILE *f = fopen(config_path, "w");
-    assert_non_null(f);
-    assert_int_equal(fwrite(text, 1, len, f), len);
-    assert_int_equal(fclose(f), 0);
-}
-
-static void config(const char *text)
-{
-    write_bytes(text, strlen(text));
-}
-
 static void config_wrong(const char *text, const char *message)
 {
     char want[300];
-    config(text);
+    write_config(text);
     reset_options();
     assert_int_equal(READ("--config", config_path), -EINVAL);
     snprintf(want, sizeof want, "%s:%s", config_path, message);
@@ -52,12 +23,12 @@ static void config_wrong(const char *text, const char *message)
 static void config_values(void **state)
 {
     (void)state;
-    config("# comment\n\n  \t\ndepth = 8\ncq-depth=16# not a comment here\n");
+    write_config("# comment\n\n  \t\ndepth = 8\ncq-depth=16# not a comment here\n");
     reset_options();
     assert_int_equal(READ("--config", config_path), -EINVAL);
-    config("# comment\n\n  \t\n \tdepth = 8 # eight\t\r\ncq-depth=16\n"
-           "pin = no\nno-direct = yes\nroot = /a b#c\n"
-           "word=one\nword=two\nbuffer-size = 3k");
+    write_config("# comment\n\n  \t\n \tdepth = 8 # eight\t\r\ncq-depth=16\n"
+                 "pin = no\nno-direct = yes\nroot = /a b#c\n"
+                 "word=one\nword=two\nbuffer-size = 3k");
     reset_options();
     VALID("--config", config_path);
     assert_int_equal(v.depth, 8);
@@ -78,8 +49,8 @@ static void config_with_a_byte_order_mark(void **state)
                  "depth = 16\n\xef\xbb\xbf"
                  "pin = no\n",
                  "2: unknown option \xef\xbb\xbfpin (see --help)");
-    config("\xef\xbb\xbf"
-           "depth = 16\n");
+    write_config("\xef\xbb\xbf"
+                 "depth = 16\n");
     reset_options();
     VALID("--config", config_path);
     assert_int_equal(v.depth, 16);
@@ -88,7 +59,7 @@ static void config_with_a_byte_order_mark(void **state)
 static void precedence(void **state)
 {
     (void)state;
-    config("depth = 2\ncq-depth = 2\nword = two\n");
+    write_config("depth = 2\ncq-depth = 2\nword = two\n");
     assert_int_equal(option_set_value(&set, "depth", "1"), 0);
     assert_int_equal(option_set_value(&set, "cq-depth", "1"), 0);
     assert_int_equal(option_set_value(&set, "seed", "1"), 0);
@@ -136,7 +107,7 @@ static void config_errors(void **state)
     config_wrong("h = yes\n", "1: unknown option h (see --help)");
     config_wrong("-h = yes\n", "1: unknown option -h (see --help)");
     /* A value that the command line overrides is still checked. */
-    config("depth = x\n");
+    write_config("depth = x\n");
     reset_options();
     assert_int_equal(READ("--config", config_path, "--depth=4"), -EINVAL);
 
@@ -144,11 +115,11 @@ static void config_errors(void **state)
     memset(line, 'x', sizeof line - 1);
     line[sizeof line - 1] = '\0';
     config_wrong(line, "1: a line may have at most 4094 bytes and no NUL");
-    write_bytes("depth = 1\ndepth = 2\0\n", 21);
+    write_config_bytes("depth = 1\ndepth = 2\0\n", 21);
     reset_options();
     assert_int_equal(READ("--config", config_path), -EINVAL);
     /* Nor is the rest of a line lost silently at the end of a file, or where CRs end the lines. */
-    write_bytes("depth = 1\0cq-depth = 2", 22);
+    write_config_bytes("depth = 1\0cq-depth = 2", 22);
     reset_options();
     assert_int_equal(READ("--config", config_path), -EINVAL);
     assert_non_null(strstr(set.error, ":1: a line may have at most 4094 bytes and no NUL"));
@@ -181,7 +152,7 @@ static void texts(void **state)
     (void)state;
     assert_string_equal(find("depth")->text, "512");
     assert_null(find("root")->text);
-    config("buffer-size = 2048\nidle-timeout = 120s\nno-pin = yes\nword = a\n\nword = b\n");
+    write_config("buffer-size = 2048\nidle-timeout = 120s\nno-pin = yes\nword = a\n\nword = b\n");
     VALID("--config", config_path, "--cq-depth=007");
     assert_string_equal(find("buffer-size")->text, "2k");
     assert_string_equal(find("idle-timeout")->text, "2m");

@@ -16,6 +16,7 @@ import aiohttp
 import chromium
 import context
 from aiohttp import web
+from lab_page import DRAWN, RUN_SECONDS, VALUES, WIDER, WIDTHS, LabPage
 
 from lib import explain
 from lib.lab import browser
@@ -34,9 +35,6 @@ SMALL = {  # parameters that the page is given
 }
 SKIP = 77
 VISITED = "HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: {}\r\nContent-Length: 1\r\nConnection: close\r\n\r\n1"
-RUN_SECONDS = 120  # at most, on a busy machine
-SIZES = (390, 1280)
-VALUES = "Object.fromEntries(new FormData(document.getElementById('form')))"
 GUESS = """(() => {
   const choice = document.querySelector('#choices input[type=radio]'), slider = document.querySelector('#amount');
   if (choice) choice.click();
@@ -79,13 +77,12 @@ HIDDEN = """[...document.querySelectorAll('#result .scroll')].filter(
   e => e.scrollWidth > e.clientWidth + 1).map(e => e.ariaLabel + ' ' + e.scrollWidth)"""
 PLACES = """[...document.querySelectorAll('h1, h2, fieldset, #waterfall, .legend')].map(
   e => Math.round(e.getBoundingClientRect().top + scrollY))"""
-WIDER = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 UNNAMED = """[...document.querySelectorAll('input, select, button, summary, a')].filter(e => !(e.textContent.trim() ||
   e.ariaLabel || e.getAttribute('aria-labelledby') || (e.labels && e.labels.length))).map(e => e.outerHTML)"""
 OPTIONS = None
 
 
-class Page(unittest.IsolatedAsyncioTestCase):
+class Page(LabPage):
     async def asyncSetUp(self):
         stack = contextlib.AsyncExitStack()
         self.addAsyncCleanup(stack.aclose)
@@ -106,19 +103,12 @@ class Page(unittest.IsolatedAsyncioTestCase):
         await self.page.go(f"{self.url}#{link}")
         await self.page.until("document.getElementById('title').textContent !== ''")
 
-    async def started(self):
-        await self.page.value("document.getElementById('run').click()")
-        await self.page.until("document.querySelectorAll('.request').length > 0", RUN_SECONDS)
-
-    async def ended(self):
-        await self.page.until("document.getElementById('stop').disabled", RUN_SECONDS)
-
     async def look(self, name):
         """On a phone and on a desk, light and dark."""
-        for width in SIZES:
+        for width in WIDTHS:
             for dark in (False, True):
                 await self.page.look(width, dark)
-                await self.page.value("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+                await self.page.value(DRAWN)
                 self.assertFalse(await self.page.value(WIDER), f"{name}: wider than {width} px")
                 await self.counted(name)
                 self.assertEqual(await self.page.value(HIDDEN), [], f"{name} at {width} px")
@@ -143,7 +133,7 @@ class Page(unittest.IsolatedAsyncioTestCase):
 
     async def experiment(self, name):
         query = "&".join(f"{key}={value}" for key, value in SMALL.get(name, {}).items())
-        await self.page.look(SIZES[1], False)
+        await self.page.look(WIDTHS[1], False)
         await self.open(f"{name}?{query}" if query else name)
         self.assertEqual(await self.page.value(UNNAMED), [])
         await self.page.value(GUESS)
@@ -152,8 +142,8 @@ class Page(unittest.IsolatedAsyncioTestCase):
         await self.started()
         self.assertEqual(await self.page.value(PLACES), before, "the page has moved what one reads")
         await self.ended()
-        self.assertIn("The run has ended", await self.page.value("document.getElementById('status').textContent"))
-        verdict = await self.page.value("document.getElementById('verdict').textContent")
+        self.assertIn("The run has ended", await self.text("status"))
+        verdict = await self.text("verdict")
         self.assertRegex(verdict, "^(So it is here|Not so here): .{40}")
         beside = await self.page.value("[...document.querySelectorAll('dd')].map(e => e.textContent)")
         self.assertEqual(len(beside), 2)
@@ -162,7 +152,7 @@ class Page(unittest.IsolatedAsyncioTestCase):
         if name == "client":
             self.assertIn(" Your browser has at most 6 in progress", verdict)
             self.assertIn("your browser", await self.page.value("document.querySelector('.pictures').textContent"))
-        code = await self.page.value("document.getElementById('sources').textContent")
+        code = await self.text("sources")
         self.assertIn("torc_req *rq", code)
         await self.look(name)
         bars = await self.every_step(name)
@@ -188,17 +178,8 @@ class Page(unittest.IsolatedAsyncioTestCase):
     async def test_stop_and_leave(self):
         """By the keyboard alone, and by leaving the page."""
         await self.open("models?connections=40&delay_ms=10&threads=4")
-        for _ in range(60):
-            await self.page.press("Tab")
-            if await self.page.value("document.activeElement.id === 'run'"):
-                break
-        await self.page.press("Enter", "\r")
-        await self.page.until("document.querySelectorAll('.request').length > 0", RUN_SECONDS)
-        self.assertEqual(await self.page.value("document.activeElement.id"), "stop")
-        await self.page.press("Enter", "\r")
-        await self.ended()
-        self.assertEqual(await self.page.value("document.activeElement.id"), "run")
-        text = await self.page.value("document.getElementById('status').textContent")
+        await self.run_and_stop_by_keys()
+        text = await self.text("status")
         self.assertEqual(text, "Stopped. The servers have been ended.")
         await self.until_idle()
         await self.started()
@@ -259,10 +240,10 @@ class Page(unittest.IsolatedAsyncioTestCase):
         await self.page.value("document.getElementById('run').click()")
         await self.ended()
         await self.page.until("document.getElementById('status').className === 'failed'")
-        text = await self.page.value("document.getElementById('status').textContent")
+        text = await self.text("status")
         self.assertIn("heavy_ms takes a whole number from 1 to 100, not '5000'", text)
         await self.open("nothing")
-        text = await self.page.value("document.getElementById('status').textContent")
+        text = await self.text("status")
         self.assertIn("There is no experiment nothing here", text)
 
 

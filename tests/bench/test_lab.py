@@ -245,7 +245,12 @@ class Served(Runs, unittest.IsolatedAsyncioTestCase):
             self.assertEqual(answer.status, 200)
             self.assertIn("default-src 'none'", answer.headers["Content-Security-Policy"])
             self.assertIn("<title>torc lab</title>", await answer.text())
-        for name, kind in (("page.js", "text/javascript"), ("page.css", "text/css")):
+        for name, kind in (
+            ("page.js", "text/javascript"),
+            ("page.css", "text/css"),
+            ("shared.js", "text/javascript"),
+            ("shared.css", "text/css"),
+        ):
             async with self.session.get(self.url(name)) as answer:
                 self.assertEqual((answer.status, answer.content_type), (200, kind))
         self.assertEqual((await self.asked(path="server.py"))[0], 404)

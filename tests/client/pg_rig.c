@@ -36,14 +36,21 @@ static struct reply last;
 const char *pg_get(const char *path, int status)
 {
     client_fetch(&rig.addr, path, &last);
-    if (last.status != status) print_error("%s: %d %s\n", path, last.status, last.body);
-    assert_int_equal(last.status, status);
+    reply_expect(&last, path, status);
     return last.body;
 }
 
 const char *pg_query(const char *sql)
 {
     return pg_get(pg_path("/query?sql=", sql, ""), 200);
+}
+
+void pg_expect_world(long long id, long long number)
+{
+    char sql[96], value[32];
+    snprintf(sql, sizeof sql, "SELECT randomnumber FROM world WHERE id = %lld", id);
+    snprintf(value, sizeof value, "%lld", number);
+    assert_string_equal(pg_query(sql), value);
 }
 
 void pg_await(const char *path, int status, const char *body)
@@ -96,8 +103,7 @@ void pg_ask(struct client *c, const char *path)
 const char *pg_answer(struct client *c, int status)
 {
     client_reply(c, "GET", &last);
-    if (last.status != status) print_error("%d %s\n", last.status, last.body);
-    assert_int_equal(last.status, status);
+    reply_expect(&last, "what was asked", status);
     client_close(c);
     return last.body;
 }

@@ -24,6 +24,9 @@ const char *pg_get(const char *path, int status);
 /* The body of a query that succeeds. */
 const char *pg_query(const char *sql);
 
+/* Asserts that this is the number in that row of the table world. */
+void pg_expect_world(long long id, long long number);
+
 /* Asks until the body is that one. */
 void pg_await(const char *path, int status, const char *body);
 

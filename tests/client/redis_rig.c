@@ -157,6 +157,17 @@ void redis_rig_stop(struct redis_rig *r)
 
 /* ---- asking ---- */
 
+void redis_rig_begin(const struct redis_rig *r, struct client *c, const char *path)
+{
+    client_open(c, &r->server);
+    client_ask(c, "GET", path, "");
+}
+
+void redis_rig_run(const struct redis_rig *r, const char *path, const char *body)
+{
+    client_expect(&r->server.addr, path, 200, body);
+}
+
 const char *redis_rig_ask(struct redis_rig *r, const char *command)
 {
     static char reply[64 * 1024];

@@ -29,6 +29,12 @@ void redis_rig_stop(struct redis_rig *r);
 void redis_rig_down(struct redis_rig *r);
 void redis_rig_up(struct redis_rig *r);
 
+/* A GET of the server, on a connection of its own, that does not wait. */
+void redis_rig_begin(const struct redis_rig *r, struct client *c, const char *path);
+
+/* A GET of the server; the body must be that one. */
+void redis_rig_run(const struct redis_rig *r, const char *path, const char *body);
+
 /* Asks Redis itself, words separated by spaces, on a connection of its own; the raw reply up to its
  * first line's end, or all of a bulk string. Valid until the next call. */
 const char *redis_rig_ask(struct redis_rig *r, const char *command);

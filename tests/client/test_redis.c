@@ -19,14 +19,6 @@ static void expect(struct client *c, const char *method_path, const char *body)
     reply_free(&r);
 }
 
-static void expect_once(struct server *s, const char *path, const char *body)
-{
-    struct client c;
-    client_open(&c, s);
-    expect(&c, path, body);
-    client_close(&c);
-}
-
 /* Until the answer is this one, as after a restart. */
 static void await_answer(struct server *s, const char *path, const char *body)
 {
@@ -105,9 +97,8 @@ static void test_large_replies(void **state)
     (void)state;
     struct redis_rig r;
     redis_rig_start(&r, "");
-    expect_once(&r.server, "/run?w=SETRANGE&w=big&w=5000000&w=x", ":5000001");
-    expect_once(&r.server, "/run?w=EVAL&w=return+%23redis.call(%27GET%27,%27big%27)&w=0",
-                ":5000001");
+    redis_rig_run(&r, "/run?w=SETRANGE&w=big&w=5000000&w=x", ":5000001");
+    redis_rig_run(&r, "/run?w=EVAL&w=return+%23redis.call(%27GET%27,%27big%27)&w=0", ":5000001");
     for (int i = 0; i < 3; i++) {
         struct client c;
         struct reply reply = {0};
@@ -125,7 +116,7 @@ static void test_commands_share_connections(void **state)
     (void)state;
     struct redis_rig r;
     redis_rig_start(&r, "- 0 2");
-    for (int i = 0; i < 5; i++) expect_once(&r.server, "/many?n=700", "done");
+    for (int i = 0; i < 5; i++) redis_rig_run(&r, "/many?n=700", "done");
     redis_rig_await_info(&r, "connected_clients:3\r"); /* this one, too */
     redis_rig_stop(&r);
 }
@@ -137,12 +128,12 @@ static void test_password(void **state)
     char address[32];
     redis_rig_start(&r, "secret");
     redis_rig_ask(&r, "CONFIG SET requirepass secret");
-    expect_once(&r.server, "/run?w=SET&w=k&w=v", "+OK");
-    expect_once(&r.server, "/run?ms=1&w=BLPOP&w=none&w=0", "!ETIME");
+    redis_rig_run(&r, "/run?w=SET&w=k&w=v", "+OK");
+    redis_rig_run(&r, "/run?ms=1&w=BLPOP&w=none&w=0", "!ETIME");
     snprintf(address, sizeof address, "127.0.0.1:%u", r.port);
     redis_rig_start_server(&wrong, address, "guess", (const char *const[]){NULL});
-    expect_once(&wrong.server, "/run?w=GET&w=k", "!EACCES");
-    expect_once(&wrong.server, "/subscribe?c=c", "!EACCES");
+    redis_rig_run(&wrong, "/run?w=GET&w=k", "!EACCES");
+    redis_rig_run(&wrong, "/subscribe?c=c", "!EACCES");
     assert_non_null(strstr(server_log(&wrong.server), "WRONGPASS"));
     redis_rig_stop(&wrong);
     redis_rig_stop(&r);
@@ -155,13 +146,13 @@ static void test_slow(void **state)
     (void)state;
     struct redis_rig r;
     redis_rig_start(&r, "");
-    expect_once(&r.server, "/run?w=SET&w=k&w=v", "+OK");
-    expect_once(&r.server, "/run?w=DEBUG&w=SLEEP&w=0.3", "+OK");
+    redis_rig_run(&r, "/run?w=SET&w=k&w=v", "+OK");
+    redis_rig_run(&r, "/run?w=DEBUG&w=SLEEP&w=0.3", "+OK");
     kill(r.pid, SIGSTOP);
-    for (int i = 0; i < 3; i++) expect_once(&r.server, "/run?ms=20&w=INCR&w=late", "!ETIME");
+    for (int i = 0; i < 3; i++) redis_rig_run(&r, "/run?ms=20&w=INCR&w=late", "!ETIME");
     kill(r.pid, SIGCONT);
-    expect_once(&r.server, "/run?w=GET&w=k", "$v"); /* and not the reply to another */
-    expect_once(&r.server, "/run?w=GET&w=late", "$3");
+    redis_rig_run(&r, "/run?w=GET&w=k", "$v"); /* and not the reply to another */
+    redis_rig_run(&r, "/run?w=GET&w=late", "$3");
     redis_rig_stop(&r);
 }
 
@@ -170,10 +161,10 @@ static void test_queue_is_bounded(void **state)
     (void)state;
     struct redis_rig r;
     redis_rig_start(&r, "- 0 1 1 4");
-    expect_once(&r.server, "/run?w=PING", "+PONG");
+    redis_rig_run(&r, "/run?w=PING", "+PONG");
     kill(r.pid, SIGSTOP);
-    for (int i = 0; i < 4; i++) expect_once(&r.server, "/run?ms=5&w=PING", "!ETIME");
-    expect_once(&r.server, "/run?w=PING", "!EAGAIN"); /* those that were left count, too */
+    for (int i = 0; i < 4; i++) redis_rig_run(&r, "/run?ms=5&w=PING", "!ETIME");
+    redis_rig_run(&r, "/run?w=PING", "!EAGAIN"); /* those that were left count, too */
     assert_true(stats_number(&r.server, "program.redis_refused_total") == 1);
     assert_true(stats_number(&r.server, "program.redis_waiting") == 4);
     kill(r.pid, SIGCONT);
@@ -190,8 +181,8 @@ static void test_connect_timeout(void **state)
     struct redis_rig r;
     redis_rig_start(&r, "- 1 1 1 4 50");
     kill(r.pid, SIGSTOP);
-    expect_once(&r.server, "/run?w=PING", "!ETIMEDOUT");
-    expect_once(&r.server, "/run?w=BLPOP&w=k&w=0", "!ETIMEDOUT");
+    redis_rig_run(&r, "/run?w=PING", "!ETIMEDOUT");
+    redis_rig_run(&r, "/run?w=BLPOP&w=k&w=0", "!ETIMEDOUT");
     kill(r.pid, SIGCONT);
     await_answer(&r.server, "/run?w=PING", "+PONG");
     redis_rig_stop(&r);
@@ -206,7 +197,7 @@ static void test_restart(void **state)
     struct client c;
     struct reply reply = {0};
     redis_rig_start(&r, "");
-    expect_once(&r.server, "/run?w=PING", "+PONG");
+    redis_rig_run(&r, "/run?w=PING", "+PONG");
     client_open(&c, &r.server);
     client_ask(&c, "GET", "/run?w=BLPOP&w=k&w=0", "");
     redis_rig_await_info(&r, "blocked_clients:1");
@@ -233,8 +224,8 @@ static void test_absent(void **state)
     (void)state;
     struct redis_rig r = {0};
     redis_rig_start_server(&r, "unix:/nonexistent/redis", "", (const char *const[]){NULL});
-    expect_once(&r.server, "/run?w=PING", "!ENOENT");
-    expect_once(&r.server, "/run?w=BLPOP&w=k&w=0", "!ENOENT");
+    redis_rig_run(&r, "/run?w=PING", "!ENOENT");
+    redis_rig_run(&r, "/run?w=BLPOP&w=k&w=0", "!ENOENT");
     redis_rig_stop(&r);
 }
 
@@ -265,9 +256,9 @@ static void test_name(void **state)
     redis_rig_start(&r, "");
     snprintf(address, sizeof address, "localhost:%u", r.port);
     redis_rig_start_server(&named, address, "", (const char *const[]){NULL});
-    expect_once(&named.server, "/run?w=SET&w=k&w=v", "+OK");
-    expect_once(&named.server, "/run?w=RPUSH&w=l&w=v", ":1");
-    expect_once(&named.server, "/run?w=BLPOP&w=l&w=0", "*2 $l $v");
+    redis_rig_run(&named, "/run?w=SET&w=k&w=v", "+OK");
+    redis_rig_run(&named, "/run?w=RPUSH&w=l&w=v", ":1");
+    redis_rig_run(&named, "/run?w=BLPOP&w=l&w=0", "*2 $l $v");
     redis_rig_await(&r, "GET k", "$1");
     redis_rig_down(&r);
     await_answer(&named.server, "/run?w=PING", "!ECONNREFUSED");

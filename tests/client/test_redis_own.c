@@ -8,12 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void ask(struct redis_rig *r, struct client *c, const char *path)
-{
-    client_open(c, &r->server);
-    client_ask(c, "GET", path, "");
-}
-
 static void answer(struct client *c, const char *body)
 {
     struct reply r = {0};
@@ -23,31 +17,24 @@ static void answer(struct client *c, const char *body)
     client_close(c);
 }
 
-static void run(struct redis_rig *r, const char *path, const char *body)
-{
-    struct client c;
-    ask(r, &c, path);
-    answer(&c, body);
-}
-
 static void test_waits_for_an_element(void **state)
 {
     (void)state;
     struct redis_rig r;
     struct client c[3];
     redis_rig_start(&r, "");
-    ask(&r, &c[0], "/run?w=BLPOP&w=k&w=other&w=0");
-    ask(&r, &c[1], "/run?w=XREAD&w=COUNT&w=1&w=BLOCK&w=0&w=STREAMS&w=s&w=0");
-    ask(&r, &c[2], "/run?w=blmove&w=m&w=to&w=LEFT&w=LEFT&w=0");
+    redis_rig_begin(&r, &c[0], "/run?w=BLPOP&w=k&w=other&w=0");
+    redis_rig_begin(&r, &c[1], "/run?w=XREAD&w=COUNT&w=1&w=BLOCK&w=0&w=STREAMS&w=s&w=0");
+    redis_rig_begin(&r, &c[2], "/run?w=blmove&w=m&w=to&w=LEFT&w=LEFT&w=0");
     redis_rig_await_info(&r, "blocked_clients:3");
-    run(&r, "/run?w=PING", "+PONG"); /* the core and the shared connection are free */
+    redis_rig_run(&r, "/run?w=PING", "+PONG"); /* the core and the shared connection are free */
     redis_rig_ask(&r, "RPUSH other v");
     redis_rig_ask(&r, "XADD s 1-1 a b");
     redis_rig_ask(&r, "RPUSH m e");
     answer(&c[0], "*2 $other $v");
     answer(&c[1], "*1 *2 $s *1 *2 $1-1 *2 $a $b");
     answer(&c[2], "$e");
-    run(&r, "/run?w=BLPOP&w=k&w=0.01", "nil"); /* Redis' own timeout */
+    redis_rig_run(&r, "/run?w=BLPOP&w=k&w=0.01", "nil"); /* Redis' own timeout */
     redis_rig_stop(&r);
 }
 
@@ -57,13 +44,14 @@ static void test_connections_are_shared_out_in_turn(void **state)
     struct redis_rig r;
     struct client first, second, third;
     redis_rig_start(&r, "- 0 1 1 2");
-    ask(&r, &first, "/run?w=BLPOP&w=k&w=0");
+    redis_rig_begin(&r, &first, "/run?w=BLPOP&w=k&w=0");
     redis_rig_await_info(&r, "blocked_clients:1");
-    ask(&r, &second, "/run?w=BLPOP&w=k&w=0");
-    run(&r, "/run?ms=20&w=BLPOP&w=k&w=0", "!ETIME"); /* also while it waits for its turn */
-    ask(&r, &third, "/run?w=BLPOP&w=k&w=0");
-    run(&r, "/run?ms=20&w=PING", "+PONG"); /* a turn later, both wait */
-    run(&r, "/run?w=BLPOP&w=k&w=0", "!EAGAIN");
+    redis_rig_begin(&r, &second, "/run?w=BLPOP&w=k&w=0");
+    /* Also while it waits for its turn. */
+    redis_rig_run(&r, "/run?ms=20&w=BLPOP&w=k&w=0", "!ETIME");
+    redis_rig_begin(&r, &third, "/run?w=BLPOP&w=k&w=0");
+    redis_rig_run(&r, "/run?ms=20&w=PING", "+PONG"); /* a turn later, both wait */
+    redis_rig_run(&r, "/run?w=BLPOP&w=k&w=0", "!EAGAIN");
     redis_rig_ask(&r, "RPUSH k 1 2 3");
     answer(&first, "*2 $k $1");
     answer(&second, "*2 $k $2");
@@ -79,14 +67,14 @@ static void test_client_leaves(void **state)
     struct client c;
     redis_rig_start(&r, "- 0 1 1");
     for (int i = 0; i < 20; i++) {
-        ask(&r, &c, "/run?w=BLPOP&w=k&w=0");
+        redis_rig_begin(&r, &c, "/run?w=BLPOP&w=k&w=0");
         redis_rig_await_info(&r, "blocked_clients:1");
         client_reset(&c);
         redis_rig_await_info(&r, "blocked_clients:0");
     }
     redis_rig_ask(&r, "RPUSH k 1");
     redis_rig_await(&r, "LLEN k", ":1");
-    run(&r, "/run?w=BLPOP&w=k&w=0", "*2 $k $1");
+    redis_rig_run(&r, "/run?w=BLPOP&w=k&w=0", "*2 $k $1");
     redis_rig_await_info(&r, "connected_clients:3\r"); /* one of each kind, and this one */
     redis_rig_stop(&r);
 }
@@ -96,9 +84,9 @@ static void test_deadline_of_a_redis_that_hangs(void **state)
     (void)state;
     struct redis_rig r;
     redis_rig_start(&r, "");
-    run(&r, "/run?ms=20&w=BLPOP&w=k&w=0", "!ETIME");
+    redis_rig_run(&r, "/run?ms=20&w=BLPOP&w=k&w=0", "!ETIME");
     kill(r.pid, SIGSTOP);
-    run(&r, "/run?ms=20&w=BLPOP&w=k&w=0", "!ETIME");
+    redis_rig_run(&r, "/run?ms=20&w=BLPOP&w=k&w=0", "!ETIME");
     kill(r.pid, SIGCONT);
     redis_rig_await_info(&r, "blocked_clients:0");
     redis_rig_ask(&r, "RPUSH k 1");
@@ -112,12 +100,12 @@ static void test_redis_that_hangs_ends(void **state)
     (void)state;
     struct redis_rig r;
     redis_rig_start(&r, "");
-    run(&r, "/run?ms=20&w=BLPOP&w=k&w=0", "!ETIME");
+    redis_rig_run(&r, "/run?ms=20&w=BLPOP&w=k&w=0", "!ETIME");
     redis_rig_await_info(&r, "blocked_clients:0");
     for (int i = 0; i < 3; i++) {
         kill(r.pid, SIGSTOP);
-        run(&r, "/run?ms=20&w=BLPOP&w=k&w=0", "!ETIME");
-        run(&r, "/run?ms=20&w=BLPOP&w=k&w=0", "!ETIME");
+        redis_rig_run(&r, "/run?ms=20&w=BLPOP&w=k&w=0", "!ETIME");
+        redis_rig_run(&r, "/run?ms=20&w=BLPOP&w=k&w=0", "!ETIME");
         redis_rig_down(&r);
         redis_rig_up(&r);
         redis_rig_ask(&r, "RPUSH k 1");
@@ -154,14 +142,14 @@ static void test_what_was_popped_is_put_back(void **state)
     struct redis_rig r;
     char path[160];
     redis_rig_start(&r, "");
-    run(&r, "/run?w=LPUSH&w=warm&w=x", ":1");
-    run(&r, "/run?w=BLPOP&w=warm&w=0", "*2 $warm $x"); /* both connections are open */
+    redis_rig_run(&r, "/run?w=LPUSH&w=warm&w=x", ":1");
+    redis_rig_run(&r, "/run?w=BLPOP&w=warm&w=0", "*2 $warm $x"); /* both connections are open */
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         redis_rig_ask(&r, "DEL k");
         redis_rig_ask(&r, cases[i].before);
         kill(r.pid, SIGSTOP);
         snprintf(path, sizeof path, "/run?ms=20&%s", cases[i].path);
-        run(&r, path, "!ETIME");
+        redis_rig_run(&r, path, "!ETIME");
         kill(r.pid, SIGCONT);
         redis_rig_await(&r, cases[i].after, cases[i].reply);
         redis_rig_await(&r, cases[i].before[0] == 'Z' ? "ZCARD k" : "LLEN k", ":3");
@@ -208,16 +196,22 @@ static void test_no_element_is_lost(void **state)
     redis_rig_stop(&r);
 }
 
+/* A server that has a short time to drain, and a client that waits for an element. */
+static void start_waiting(struct redis_rig *r, struct client *c)
+{
+    redis_rig_start(r, "", "--drain-timeout", "50ms");
+    redis_rig_run(r, "/run?w=PING", "+PONG");
+    redis_rig_begin(r, c, "/run?w=BLPOP&w=k&w=0");
+    redis_rig_await_info(r, "blocked_clients:1");
+}
+
 /* A drain ends the wait; what Redis pops meanwhile is put back before the server has ended. */
 static void test_drain(void **state)
 {
     (void)state;
     struct redis_rig r;
     struct client c;
-    redis_rig_start(&r, "", "--drain-timeout", "50ms");
-    run(&r, "/run?w=PING", "+PONG");
-    ask(&r, &c, "/run?w=BLPOP&w=k&w=0");
-    redis_rig_await_info(&r, "blocked_clients:1");
+    start_waiting(&r, &c);
     server_stop(&r.server);
     client_close(&c);
     redis_rig_ask(&r, "RPUSH k v");
@@ -231,10 +225,7 @@ static void test_drain_of_a_redis_that_hangs(void **state)
     (void)state;
     struct redis_rig r;
     struct client c;
-    redis_rig_start(&r, "", "--drain-timeout", "50ms");
-    run(&r, "/run?w=PING", "+PONG");
-    ask(&r, &c, "/run?w=BLPOP&w=k&w=0");
-    redis_rig_await_info(&r, "blocked_clients:1");
+    start_waiting(&r, &c);
     kill(r.pid, SIGSTOP);
     server_stop(&r.server);
     client_close(&c);

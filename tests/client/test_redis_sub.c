@@ -4,28 +4,11 @@
 
 #include <string.h>
 
-/* Sends the request and reads until the stream has this, from its start. */
-static void open_stream(struct redis_rig *r, struct client *c, const char *path)
-{
-    client_open(c, &r->server);
-    client_ask(c, "GET", path, "");
-}
-
+/* Reads until the stream has this, from its start. */
 static void await_text(struct client *c, const char *text)
 {
     while (!c->buf || !memmem(c->buf, c->len, text, strlen(text)))
         if (client_more(c) <= 0) fail_msg("no %s in %.*s", text, (int)c->len, c->buf ? c->buf : "");
-}
-
-static void run(struct redis_rig *r, const char *path, const char *body)
-{
-    struct client c;
-    struct reply reply = {0};
-    client_open(&c, &r->server);
-    client_get(&c, path, 200, &reply);
-    assert_string_equal(reply.body, body);
-    reply_free(&reply);
-    client_close(&c);
 }
 
 static void test_across_cores(void **state)
@@ -36,16 +19,17 @@ static void test_across_cores(void **state)
     struct client c[SUBSCRIBERS];
     redis_rig_start(&r, "", "--cores", server_two_cores());
     for (int i = 0; i < SUBSCRIBERS; i++) {
-        open_stream(&r, &c[i], i % 2 ? "/subscribe?c=a&c=b&n=3" : "/subscribe?c=b&c=a&n=3&close=1");
+        redis_rig_begin(&r, &c[i],
+                        i % 2 ? "/subscribe?c=a&c=b&n=3" : "/subscribe?c=b&c=a&n=3&close=1");
         await_text(&c[i], "subscribed\n");
     }
     for (int i = 0; i < SUBSCRIBERS; i++) {
         char path[64], seen[32];
         snprintf(path, sizeof path, "/run?w=PUBLISH&w=c%d&w=x", i);
-        run(&r, path, ":0"); /* nobody's channel */
+        redis_rig_run(&r, path, ":0"); /* nobody's channel */
         if (i >= 3) continue;
         snprintf(path, sizeof path, "/run?w=PUBLISH&w=%c&w=message+%d", i % 2 ? 'b' : 'a', i);
-        run(&r, path, ":16");
+        redis_rig_run(&r, path, ":16");
         snprintf(seen, sizeof seen, "%c: message %d\n", i % 2 ? 'b' : 'a', i);
         for (int k = 0; k < SUBSCRIBERS; k++) await_text(&c[k], seen);
     }
@@ -63,7 +47,7 @@ static void test_pattern(void **state)
     struct redis_rig r;
     struct client c;
     redis_rig_start(&r, "");
-    open_stream(&r, &c, "/subscribe?p=news.*&n=1");
+    redis_rig_begin(&r, &c, "/subscribe?p=news.*&n=1");
     await_text(&c, "subscribed\n");
     redis_rig_await(&r, "PUBLISH news.sport win", ":1");
     await_text(&c, "news.sport: win\n");
@@ -77,7 +61,7 @@ static void test_restart_is_reported(void **state)
     struct redis_rig r;
     struct client c;
     redis_rig_start(&r, "");
-    open_stream(&r, &c, "/subscribe?c=a&n=2");
+    redis_rig_begin(&r, &c, "/subscribe?c=a&n=2");
     await_text(&c, "subscribed\n");
     redis_rig_await(&r, "PUBLISH a before", ":1");
     await_text(&c, "a: before\n");
@@ -97,7 +81,7 @@ static void test_client_leaves(void **state)
     struct client c;
     redis_rig_start(&r, "- 0 1 1");
     for (int i = 0; i < 5; i++) { /* there is one connection */
-        open_stream(&r, &c, "/subscribe?c=a&n=1");
+        redis_rig_begin(&r, &c, "/subscribe?c=a&n=1");
         await_text(&c, "subscribed\n");
         client_reset(&c);
     }
@@ -144,7 +128,7 @@ static void test_drain(void **state)
     struct redis_rig r;
     struct client c;
     redis_rig_start(&r, "", "--drain-timeout", "50ms");
-    open_stream(&r, &c, "/subscribe?c=a&n=1");
+    redis_rig_begin(&r, &c, "/subscribe?c=a&n=1");
     await_text(&c, "subscribed\n");
     server_stop(&r.server);
     client_close(&c);

@@ -14,15 +14,12 @@ from pathlib import Path
 
 import context  # noqa: F401
 import chromium
+from lab_page import ANSWER, DRAWN, RUN_SECONDS, VALUES, WIDER, WIDTHS, LabPage
 from lib.lab import browser
 
 SKIP = 77
-WIDTHS = (390, 1280)
-RUN_SECONDS = 120  # at most, on a busy machine
 LIMIT = 6  # requests of a browser to one server at the same time
 READY = re.compile(r"torc: ready (http://\S+) ")
-ANSWER = "document.getElementById('{}').textContent"
-VALUES = "Object.fromEntries(new FormData(document.getElementById('form')))"
 BARS = """[...document.querySelectorAll('#waterfall .request')].map(bar => ({
   title: bar.querySelector('title').textContent,
   parts: [...bar.querySelectorAll('rect')].map(e => e.getAttribute('class')).join(' '),
@@ -36,11 +33,9 @@ OVERLAPS = """[...document.querySelectorAll('#waterfall text')].filter((one, i, 
 })).map(text => text.textContent)"""
 PLACES = """[...document.querySelectorAll('h1, h2, fieldset, figure, table, pre')].map(
   e => `${e.id || e.tagName} ${Math.round(e.getBoundingClientRect().top + scrollY)}`)"""
-WIDER = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 UNNAMED = """[...document.querySelectorAll('input, select, button, a, svg, progress, [role=region]')].filter(e => !(
   e.textContent.trim() || e.ariaLabel || e.getAttribute('aria-labelledby') || (e.labels && e.labels.length))
   ).map(e => e.outerHTML)"""
-DRAWN = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 ROWS = "[...document.querySelectorAll('#table tbody tr')].map(row => [...row.cells].map(cell => cell.textContent))"
 TYPED = """(() => {
   const input = document.getElementById('p-n');
@@ -86,7 +81,7 @@ def server(*options):
     assert status == 0, f"the server ends with {status}"
 
 
-class Page(unittest.IsolatedAsyncioTestCase):
+class Page(LabPage):
     async def asyncSetUp(self):
         stack = contextlib.AsyncExitStack()
         self.addAsyncCleanup(stack.aclose)
@@ -96,20 +91,13 @@ class Page(unittest.IsolatedAsyncioTestCase):
         self.page = await stack.enter_async_context(chromium.page())
         await self.page.look(WIDTHS[1], False)
 
-    async def text(self, name):
-        return await self.page.value(ANSWER.format(name))
-
     async def open(self, link="", url=None):
         await self.page.go(f"{url or self.url}/{link}")
         await self.page.until(f"{ANSWER.format('title')} !== ''")
 
     async def run_it(self):
-        await self.page.value("document.getElementById('run').click()")
-        await self.page.until("document.querySelectorAll('.request').length > 0", RUN_SECONDS)
+        await self.started()
         await self.ended()
-
-    async def ended(self):
-        await self.page.until("document.getElementById('stop').disabled", RUN_SECONDS)
 
     async def look(self, name, scripts=True):
         """On a phone and on a desk, light and dark."""
@@ -206,20 +194,10 @@ class Page(unittest.IsolatedAsyncioTestCase):
 
     async def test_keyboard_and_stop(self):
         await self.open("#client?n=20&ms=2000")
-        for _ in range(60):
-            await self.page.press("Tab")
-            if await self.page.value("document.activeElement.id === 'run'"):
-                break
-        await self.page.press("Enter", "\r")
-        await self.page.until("document.querySelectorAll('.request').length > 0", RUN_SECONDS)
-        self.assertEqual(await self.page.value("document.activeElement.id"), "stop")
-        await self.page.press("Enter", "\r")
-        await self.ended()
+        await self.run_and_stop_by_keys()
         self.assertEqual(await self.text("status"), "Stopped.")
-        self.assertEqual(await self.page.value("document.activeElement.id"), "run")
         await self.open("#client?n=20&ms=2000")
-        await self.page.value("document.getElementById('run').click()")
-        await self.page.until("document.querySelectorAll('.request').length > 0", RUN_SECONDS)
+        await self.started()
         await self.page.value("document.querySelector('nav a[href=\"#sequence\"]').click()")
         await self.page.until(f"{ANSWER.format('title')}.startsWith('Awaiting')")
         await self.ended()

@@ -3,6 +3,8 @@
  * Options beyond those of a server: --lines FILE, which handlers of all cores write to through one
  * descriptor. */
 
+#include "overflow.h"
+
 #include <torc.h>
 
 #include <errno.h>
@@ -68,29 +70,17 @@ static void on_fork(torc_req *rq, void *arg)
     torc_replyf(rq, child < 0 ? 500 : 200, "forked");
 }
 
-static void descend(volatile char *below, int depth)
-{
-    volatile char frame[4096];
-    frame[0] = below[0];
-    frame[sizeof frame - 1] = (char)depth;
-    if (depth > 0) descend(frame, depth - 1);
-    below[0] = frame[sizeof frame - 1];
-}
-
 static void on_overflow(torc_req *rq, void *arg)
 {
-    volatile char top[1] = {0};
     (void)arg;
-    descend(top, 1000);
-    torc_replyf(rq, 200, "%d", top[0]);
+    torc_replyf(rq, 200, "%d", overflow_stack());
 }
 
 static int descend_in_group(torc_req *rq, void *arg)
 {
     (void)arg;
     if (torc_sleep(rq, 1) < 0) return -1;
-    volatile char top[1] = {0};
-    descend(top, 1000);
+    overflow_stack();
     return 0;
 }
 

@@ -11,14 +11,6 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-static void expect_status(struct server *s, const char *path, int status)
-{
-    struct reply r = {0};
-    client_fetch(&s->addr, path, &r);
-    assert_int_equal(r.status, status);
-    reply_free(&r);
-}
-
 static void refuse_threads(void *arg)
 {
     (void)arg;
@@ -70,7 +62,7 @@ static void an_eventfd_that_cannot_be_read(void **state)
                  (const char *const[]){"--listen", "127.0.0.1:0", "--cores", "1", "--access-log",
                                        log, NULL});
     server_await_ready(&s);
-    expect_status(&s, "/crypto?ms=1&where=work", 200);
+    client_expect(&s.addr, "/crypto?ms=1&where=work", 200, NULL);
     server_stop(&s);
     files_close(dir);
 }
@@ -105,7 +97,7 @@ static void no_poll(void **state)
                  (const char *const[]){"--listen", "127.0.0.1:0", "--cores", "1", "--access-log",
                                        log, NULL});
     server_await_ready(&s);
-    expect_status(&s, "/plaintext", 200);
+    client_expect(&s.addr, "/plaintext", 200, NULL);
     uint64_t before = cpu_ms(&s);
     sleep_ms(500);
     assert_true(cpu_ms(&s) - before < 200);

@@ -6,22 +6,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-static bool matches(const char *text, const char *pattern)
-{
-    regex_t re;
-    assert_int_equal(regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB | REG_NEWLINE), 0);
-    bool found = regexec(&re, text, 0, NULL, 0) == 0;
-    regfree(&re);
-    if (!found) print_error("no match for %s:\n%s\n", pattern, text);
-    return found;
-}
 
 static void test_text(void **state)
 {
@@ -34,13 +23,14 @@ static void test_text(void **state)
                    (const char *const[]){"--check", "--depth", "9", "--cq-depth", "100",
                                          "--buffers", "33", "--cores", "1", NULL}),
         0);
-    assert_true(matches(server_log(&s), "^engine +"));
+    assert_true(text_matches(server_log(&s), "^engine +"));
     assert_non_null(strstr(server_log(&s), server_engine));
-    assert_true(matches(server_log(&s), "^buffers +64 of 4096 bytes"));
-    assert_true(matches(server_log(&s), "^listen +127\\.0\\.0\\.1:8080$"));
-    assert_true(matches(server_log(&s), "^root +none$"));
+    assert_true(text_matches(server_log(&s), "^buffers +64 of 4096 bytes"));
+    assert_true(text_matches(server_log(&s), "^listen +127\\.0\\.0\\.1:8080$"));
+    assert_true(text_matches(server_log(&s), "^root +none$"));
     if (strcmp(server_engine, "io_uring") == 0)
-        assert_true(matches(server_log(&s), "^ring +submission queue 16, completion queue 128$"));
+        assert_true(
+            text_matches(server_log(&s), "^ring +submission queue 16, completion queue 128$"));
     else
         assert_null(strstr(server_log(&s), "ring  "));
     assert_null(strstr(server_log(&s), "ready"));

@@ -14,38 +14,7 @@ static void get(struct client *c, int status, bool closes, struct reply *r)
     assert_int_equal(r->closes, closes);
 }
 
-/* The whole seconds of Retry-After. */
-static int retry_after(const struct reply *r)
-{
-    char *after = reply_field(r, "Retry-After"), *end;
-    assert_non_null(after);
-    long n = strtol(after, &end, 10);
-    assert_true(end > after && *end == '\0' && n > 0);
-    free(after);
-    return (int)n;
-}
-
-static void open_from(struct client *c, const struct server *s, const char *source)
-{
-    client_open_to(c, &s->addr, &(struct tcp_how){.source = source});
-}
-
 /* ---- connections of a client ---- */
-
-static void expect_refused(const struct server *s)
-{
-    struct client c;
-    struct reply r = {0};
-    client_open(&c, s);
-    client_ask(&c, "GET", "/plaintext", "");
-    client_reply(&c, "GET", &r);
-    assert_int_equal(r.status, 503);
-    assert_true(r.closes);
-    retry_after(&r);
-    client_expect_end(&c);
-    client_close(&c);
-    reply_free(&r);
-}
 
 static void test_connections_of_a_client(void **state)
 {
@@ -59,10 +28,10 @@ static void test_connections_of_a_client(void **state)
         client_open(&c[i], &s);
         get(&c[i], 200, false, &r);
     }
-    for (int i = 0; i < 5; i++) expect_refused(&s);
+    for (int i = 0; i < 5; i++) client_expect_refused(&s);
     stats_await(&s, "total.connections_refused_client", 5);
     for (int i = 0; i < MAX; i++) get(&c[i], 200, false, &r); /* they are not disturbed */
-    open_from(&other, &s, "127.0.0.2");
+    client_open_from(&other, &s, "127.0.0.2");
     get(&other, 200, false, &r);
     for (int i = 0; i < 2 * MAX; i++) { /* of the admin side there is any number */
         client_open_admin(&admin, &s);
@@ -74,7 +43,7 @@ static void test_connections_of_a_client(void **state)
     stats_await(&s, "total.connections_closed", 6);
     client_open(&c[1], &s);
     get(&c[1], 200, false, &r);
-    expect_refused(&s);
+    client_expect_refused(&s);
     for (int i = 0; i < MAX; i++) client_close(&c[i]);
     client_close(&other);
     reply_free(&r);
@@ -95,9 +64,9 @@ static void test_connections_of_a_mapped_client(void **state)
     s.addr.len = sizeof v4;
     client_open(&c, &s);
     get(&c, 200, false, &r);
-    expect_refused(&s);
+    client_expect_refused(&s);
     client_close(&c);
-    open_from(&c, &s, "127.0.0.3");
+    client_open_from(&c, &s, "127.0.0.3");
     get(&c, 200, false, &r);
     client_close(&c);
     reply_free(&r);
@@ -116,7 +85,7 @@ static void test_crowd_of_a_client(void **state)
     server_start(&s, "--max-connections-per-client", "10", "--max-connections", "1000");
     for (int i = 0; i < N; i++) client_open(&c[i], &s);
     stats_await(&s, "total.connections_refused_client", N - 10);
-    open_from(&other, &s, "127.0.0.9");
+    client_open_from(&other, &s, "127.0.0.9");
     get(&other, 200, false, &r);
     for (int i = 0; i < N; i++) client_close(&c[i]);
     stats_await(&s, "total.connections_closed", N);
@@ -148,7 +117,7 @@ static void test_refused_crowd_costs_nobody_a_place(void **state)
         assert_int_equal(r.status, 503);
     }
     for (int i = 0; i < MAX; i++) {
-        open_from(&other[i], &s, "127.0.0.2");
+        client_open_from(&other[i], &s, "127.0.0.2");
         get(&other[i], 200, false, &r);
     }
     for (int i = 0; i < MAX; i++) get(&c[i], 200, false, &r);
@@ -202,7 +171,7 @@ static void test_rate_of_a_client(void **state)
     for (int i = 0; i < 3; i++) { /* on the same connection */
         get(&c, 429, false, &r);
         assert_string_equal(r.body, "429 Too Many Requests\n");
-        assert_true(retry_after(&r) > 3000 && retry_after(&r) <= 3600);
+        assert_true(reply_retry_after(&r) > 3000 && reply_retry_after(&r) <= 3600);
     }
     client_open(&again, &s); /* or on another one, later */
     get(&again, 429, false, &r);
@@ -212,7 +181,7 @@ static void test_rate_of_a_client(void **state)
     client_open(&again, &s);
     get(&again, 429, false, &r);
     client_close(&again);
-    open_from(&other, &s, "127.0.0.2");
+    client_open_from(&other, &s, "127.0.0.2");
     get(&other, 200, false, &r);
     client_close(&other);
     client_open_admin(&admin, &s);
@@ -238,7 +207,7 @@ static void test_rate_of_a_client_recovers(void **state)
         client_reply(&c, "GET", &r);
     } while (r.status == 200 && ++tries < 1000);
     assert_int_equal(r.status, 429);
-    assert_int_equal(retry_after(&r), 1);
+    assert_int_equal(reply_retry_after(&r), 1);
     sleep_ms(1000);
     get(&c, 200, false, &r);
     client_close(&c);
@@ -261,7 +230,7 @@ static void test_throttled_requests_of_any_kind(void **state)
     client_reply(&c, "POST", &r);
     assert_int_equal(r.status, 429);
     assert_false(r.closes);
-    retry_after(&r);
+    reply_retry_after(&r);
     client_ask(&c, "HEAD", "/plaintext", "");
     client_reply(&c, "HEAD", &r);
     assert_int_equal(r.status, 429);

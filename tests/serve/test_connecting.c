@@ -144,23 +144,33 @@ static void test_errors_have_a_name(void **state)
     server_stop(&s);
 }
 
-static void test_left_streams_are_closed(void **state)
+/* Asks once, for which the other server gets so many connections, all of which are closed. `body`
+ * and `line`, of the log, may be NULL. */
+static void ask_once(const char *route, enum manner manner, unsigned count, const char *body,
+                     const char *line)
 {
     struct server s;
     struct client c;
     struct reply r = {0};
     struct other o;
-    (void)state;
     server_start(&s);
     client_open(&c, &s);
-    other_start(&o, SILENT, 3);
-    ask(&c, "GET", "/leaves", o.to, "");
+    other_start(&o, manner, count);
+    ask(&c, "GET", route, o.to, "");
     client_reply(&c, "GET", &r);
     assert_int_equal(r.status, 200);
+    if (body) assert_string_equal(r.body, body);
+    if (line) server_await_log(&s, line);
     other_stop(&o);
     client_close(&c);
     reply_free(&r);
     server_stop(&s);
+}
+
+static void test_left_streams_are_closed(void **state)
+{
+    (void)state;
+    ask_once("/leaves", SILENT, 3, NULL, NULL);
 }
 
 /* A client that leaves, and a drain, end a read and close its stream. */
@@ -186,23 +196,8 @@ static void test_a_read_ends_with_its_request(void **state)
 
 static void test_a_library_polls(void **state)
 {
-    struct server s;
-    struct client c;
-    struct reply r = {0};
-    struct other o;
     (void)state;
-    server_start(&s);
-    client_open(&c, &s);
-    other_start(&o, ECHO, 2);
-    ask(&c, "GET", "/polls", o.to, "");
-    client_reply(&c, "GET", &r);
-    assert_int_equal(r.status, 200);
-    assert_string_equal(r.body, "askask");
-    server_await_log(&s, "handler: closed -9\n");
-    other_stop(&o);
-    client_close(&c);
-    reply_free(&r);
-    server_stop(&s);
+    ask_once("/polls", ECHO, 2, "askask", "handler: closed -9\n");
 }
 
 int main(int argc, char **argv)

@@ -1,16 +1,8 @@
 /* torc-lab asks an HTTP server, and what it computes as JSON. */
 
-#include "client.h"
-#include "server.h"
-#include "upstream.h"
+#include "lab_rig.h"
 
 #include <jansson.h>
-#include <stdlib.h>
-#include <string.h>
-
-static struct server lab;
-static struct upstream up;
-static struct reply last;
 
 static void start(const char *timeout)
 {
@@ -18,30 +10,6 @@ static void start(const char *timeout)
     upstream_start(&up, 0);
     snprintf(url, sizeof url, "http://127.0.0.1:%u/", up.port);
     server_start(&lab, "--upstream", url, "--backend-timeout", timeout);
-}
-
-static void stop(void)
-{
-    up.let_go = true;
-    server_stop(&lab);
-    upstream_stop(&up);
-}
-
-static const char *get(const char *path, int status)
-{
-    client_fetch(&lab.addr, path, &last);
-    if (last.status != status) print_error("%s: %d %s\n", path, last.status, last.body);
-    assert_int_equal(last.status, status);
-    return last.body;
-}
-
-/* A line that names what is wrong. */
-static void refuses(const char *path, int status, const char *text)
-{
-    const char *body = get(path, status), *end = strchr(body, '\n');
-    if (!strstr(body, text)) print_error("%s: %s", path, body);
-    assert_non_null(strstr(body, text));
-    assert_true(end && end[1] == '\0');
 }
 
 /* The upstream answers when all of them are there. */
@@ -53,27 +21,24 @@ static void test_all_are_asked_at_once(void **state)
     start("60000");
     client_open(&c, &lab);
     client_ask(&c, "GET", "/fetch?n=5&mode=all&path=/held", "");
-    for (int i = 0; up.held < N; i++) {
-        assert_true(i < SERVER_SECONDS * 100);
-        sleep_ms(10);
-    }
+    upstream_await_held(&up, N);
     up.let_go = true;
     client_reply(&c, "GET", &last);
     assert_int_equal(last.status, 200);
     assert_string_equal(last.body, "20"); /* N times "held" */
     assert_int_equal(up.requests, N);
     client_close(&c);
-    stop();
+    lab_stop_upstream();
 }
 
 static void test_one_is_asked_after_another(void **state)
 {
     (void)state;
     start("60000");
-    assert_string_equal(get("/fetch?n=9&mode=seq&path=/meet", 200), "27");
+    assert_string_equal(lab_get("/fetch?n=9&mode=seq&path=/meet", 200), "27");
     assert_int_equal(up.requests, 9);
     assert_int_equal(up.most, 1);
-    stop();
+    lab_stop_upstream();
 }
 
 /* Bodies of any framing, and larger than is kept; paths with a query. */
@@ -83,12 +48,12 @@ static void test_bodies_are_counted(void **state)
     (void)state;
     start("60000");
     snprintf(big, sizeof big, "%d", 2 * UPSTREAM_BIG);
-    assert_string_equal(get("/fetch?n=2&mode=all&path=/big", 200), big);
-    assert_string_equal(get("/fetch?n=2&mode=seq&path=/chunked", 200), "10");
-    assert_string_equal(get("/fetch?n=1&mode=all&path=/none", 200), "0");
-    assert_string_equal(get("/fetch?n=1&mode=seq&path=/any%3Fa%3Db", 200), "2");
-    refuses("/fetch?n=3&mode=all&path=/interim", 502, "status 404");
-    stop();
+    assert_string_equal(lab_get("/fetch?n=2&mode=all&path=/big", 200), big);
+    assert_string_equal(lab_get("/fetch?n=2&mode=seq&path=/chunked", 200), "10");
+    assert_string_equal(lab_get("/fetch?n=1&mode=all&path=/none", 200), "0");
+    assert_string_equal(lab_get("/fetch?n=1&mode=seq&path=/any%3Fa%3Db", 200), "2");
+    lab_refuses("/fetch?n=3&mode=all&path=/interim", 502, "status 404");
+    lab_stop_upstream();
 }
 
 static void test_an_upstream_fails(void **state)
@@ -96,17 +61,17 @@ static void test_an_upstream_fails(void **state)
     uint16_t port;
     (void)state;
     start("2000");
-    refuses("/fetch?n=1&mode=seq&path=/never", 504, "in time");
-    refuses("/fetch?n=3&mode=all&path=/never", 504, "in time");
-    refuses("/fetch?n=1&mode=seq&path=/bad", 502, "the upstream: ");
-    refuses("/fetch?n=3&mode=all&path=/half", 502, "the upstream: ");
+    lab_refuses("/fetch?n=1&mode=seq&path=/never", 504, "in time");
+    lab_refuses("/fetch?n=3&mode=all&path=/never", 504, "in time");
+    lab_refuses("/fetch?n=1&mode=seq&path=/bad", 502, "the upstream: ");
+    lab_refuses("/fetch?n=3&mode=all&path=/half", 502, "the upstream: ");
     port = up.port;
     upstream_stop(&up);
-    refuses("/fetch?n=1&mode=seq&path=/", 502, "the upstream: ");
-    refuses("/fetch?n=3&mode=all&path=/", 502, "the upstream: ");
+    lab_refuses("/fetch?n=1&mode=seq&path=/", 502, "the upstream: ");
+    lab_refuses("/fetch?n=3&mode=all&path=/", 502, "the upstream: ");
     upstream_start(&up, port);
-    assert_string_equal(get("/fetch?n=3&mode=all&path=/", 200), "6");
-    stop();
+    assert_string_equal(lab_get("/fetch?n=3&mode=all&path=/", 200), "6");
+    lab_stop_upstream();
 }
 
 static void test_parameters(void **state)
@@ -133,19 +98,19 @@ static void test_parameters(void **state)
     };
     start("60000");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        refuses(cases[i][0], 400, cases[i][1]);
+        lab_refuses(cases[i][0], 400, cases[i][1]);
     assert_int_equal(up.requests, 0);
-    stop();
+    lab_stop_upstream();
     start("soon");
-    refuses("/fetch?n=1&mode=all&path=/", 400, "--backend-timeout must");
-    stop();
+    lab_refuses("/fetch?n=1&mode=all&path=/", 400, "--backend-timeout must");
+    lab_stop_upstream();
 }
 
 static void test_no_upstream(void **state)
 {
     (void)state;
     server_start(&lab);
-    refuses("/fetch?n=1&mode=seq&path=/", 501, "--upstream");
+    lab_refuses("/fetch?n=1&mode=seq&path=/", 501, "--upstream");
     server_stop(&lab);
 }
 
@@ -176,7 +141,7 @@ static void check_items(size_t count, json_int_t factor)
 {
     char path[64];
     snprintf(path, sizeof path, "/json/%zu?m=%lld", count, (long long)factor);
-    json_t *all = json_loads(get(path, 200), 0, NULL);
+    json_t *all = json_loads(lab_get(path, 200), 0, NULL);
     assert_non_null(all);
     const json_t *items = json_object_get(all, "items");
     assert_int_equal(number(all, "count"), count);

@@ -1,25 +1,15 @@
 /* torc-lab asks PostgreSQL. What the database itself knows is asked through a pg_server (rig). */
 
+#include "lab_rig.h"
 #include "pg_rig.h"
 #include "stats.h"
 
 #include <jansson.h>
 #include <stdio.h>
 
-static struct server lab;
-static struct reply last;
-
 static void start(const char *timeout)
 {
     server_start(&lab, "--pg", backends_pg(), "--backend-timeout", timeout);
-}
-
-static const char *get(const char *path, int status)
-{
-    client_fetch(&lab.addr, path, &last);
-    if (last.status != status) print_error("%s: %d %s\n", path, last.status, last.body);
-    assert_int_equal(last.status, status);
-    return last.body;
 }
 
 static void await_status(const char *path, int status)
@@ -29,7 +19,7 @@ static void await_status(const char *path, int status)
         if (last.status == status) return;
         sleep_ms(50);
     }
-    get(path, status);
+    lab_get(path, status);
 }
 
 /* ---- /db ---- */
@@ -40,13 +30,9 @@ static void check_rows(const char *body, size_t n)
     assert_int_equal(json_array_size(rows), n);
     for (size_t i = 0; i < n; i++) {
         const json_t *row = json_array_get(rows, i);
-        char sql[96], value[32];
         json_int_t id = json_integer_value(json_object_get(row, "id"));
         assert_true(id >= 1 && id <= 10000);
-        snprintf(sql, sizeof sql, "SELECT randomnumber FROM world WHERE id = %lld", (long long)id);
-        snprintf(value, sizeof value, "%lld",
-                 (long long)json_integer_value(json_object_get(row, "randomNumber")));
-        assert_string_equal(pg_query(sql), value);
+        pg_expect_world(id, json_integer_value(json_object_get(row, "randomNumber")));
     }
     json_decref(rows);
 }
@@ -55,11 +41,11 @@ static void test_rows(void **state)
 {
     (void)state;
     start("60000");
-    check_rows(get("/db?n=1&mode=seq", 200), 1);
+    check_rows(lab_get("/db?n=1&mode=seq", 200), 1);
     assert_true(stats_number(&lab, "program.pg_queries_total") == 1);
-    check_rows(get("/db?n=20&mode=seq", 200), 20);
-    check_rows(get("/db?n=20&mode=all", 200), 20);
-    json_t *rows = json_loads(get("/db?n=500&mode=all", 200), 0, NULL);
+    check_rows(lab_get("/db?n=20&mode=seq", 200), 20);
+    check_rows(lab_get("/db?n=20&mode=all", 200), 20);
+    json_t *rows = json_loads(lab_get("/db?n=500&mode=all", 200), 0, NULL);
     assert_int_equal(json_array_size(rows), 500);
     json_decref(rows);
     server_stop(&lab);
@@ -111,10 +97,10 @@ static void test_slow_rows(void **state)
     (void)state;
     start("60000");
     double begin = now_seconds();
-    check_rows(get("/db?n=4&mode=seq&ms=50", 200), 4);
+    check_rows(lab_get("/db?n=4&mode=seq&ms=50", 200), 4);
     assert_true(now_seconds() - begin >= 0.2);
-    check_rows(get("/db?n=4&mode=all&ms=50", 200), 4);
-    check_rows(get("/db?n=1&mode=seq&ms=0", 200), 1);
+    check_rows(lab_get("/db?n=4&mode=all&ms=50", 200), 4);
+    check_rows(lab_get("/db?n=1&mode=seq&ms=0", 200), 1);
     server_stop(&lab);
 }
 
@@ -144,7 +130,7 @@ static void test_fortunes(void **state)
     (void)state;
     pg_query("INSERT INTO fortune VALUES (13, '<b title=\"''\">&amp;')");
     start("60000");
-    const char *body = get("/fortunes", 200), *at = body;
+    const char *body = lab_get("/fortunes", 200), *at = body;
     for (size_t i = 0; i < sizeof in_order / sizeof *in_order; i++) {
         if (!strstr(at, in_order[i])) print_error("no %s in its place in %s\n", in_order[i], body);
         assert_non_null(at = strstr(at, in_order[i]));
@@ -160,14 +146,6 @@ static void test_fortunes(void **state)
 
 /* ---- what is wrong ---- */
 
-static void refuses(const char *path, int status, const char *text)
-{
-    const char *body = get(path, status), *end = strchr(body, '\n');
-    if (!strstr(body, text)) print_error("%s: %s", path, body);
-    assert_non_null(strstr(body, text));
-    assert_true(end && end[1] == '\0');
-}
-
 static void test_slow_down_restarted(void **state)
 {
     static const char *const paths[] = {"/db?n=1&mode=seq", "/db?n=9&mode=all", "/fortunes"};
@@ -176,12 +154,12 @@ static void test_slow_down_restarted(void **state)
     start("2000");
     for (int i = 0; i < N; i++) await_status(paths[i], 200);
     backends_do("pause", "pg");
-    for (int i = 0; i < N; i++) refuses(paths[i], 504, "in time");
+    for (int i = 0; i < N; i++) lab_refuses(paths[i], 504, "in time");
     backends_do("resume", "pg");
     for (int i = 0; i < N; i++) await_status(paths[i], 200);
     backends_do("halt", "pg");
     for (int i = 0; i < N; i++) await_status(paths[i], 502);
-    refuses(paths[0], 502, "PostgreSQL: ");
+    lab_refuses(paths[0], 502, "PostgreSQL: ");
     backends_do("restart", "pg");
     for (int i = 0; i < N; i++) await_status(paths[i], 200);
     server_stop(&lab);
@@ -194,8 +172,8 @@ static void test_refused(void **state)
     start("60000");
     pg_query("CREATE SCHEMA torc CREATE TABLE fortune (id integer) CREATE TABLE world (LIKE "
              "public.world)"); /* which are found first */
-    refuses("/fortunes", 502, "column \"message\" does not exist");
-    refuses("/db?n=2&mode=all", 502, "the table world has no row");
+    lab_refuses("/fortunes", 502, "column \"message\" does not exist");
+    lab_refuses("/db?n=2&mode=all", 502, "the table world has no row");
     pg_query("DROP SCHEMA torc CASCADE");
     server_stop(&lab);
 }
@@ -204,29 +182,26 @@ static void test_parameters(void **state)
 {
     (void)state;
     start("60000");
-    refuses("/db?mode=seq", 400, "n must");
-    refuses("/db?n=0&mode=seq", 400, "n must");
-    refuses("/db?n=501&mode=seq", 400, "n must");
-    refuses("/db?n=1", 400, "mode must");
-    refuses("/db?n=1&mode=seq&ms=", 400, "ms must");
-    refuses("/db?n=1&mode=seq&ms=60001", 400, "ms must");
+    lab_refuses("/db?mode=seq", 400, "n must");
+    lab_refuses("/db?n=0&mode=seq", 400, "n must");
+    lab_refuses("/db?n=501&mode=seq", 400, "n must");
+    lab_refuses("/db?n=1", 400, "mode must");
+    lab_refuses("/db?n=1&mode=seq&ms=", 400, "ms must");
+    lab_refuses("/db?n=1&mode=seq&ms=60001", 400, "ms must");
     server_stop(&lab);
     server_start(&lab);
-    refuses("/db?n=1&mode=seq", 501, "--pg");
-    refuses("/fortunes", 501, "--pg");
+    lab_refuses("/db?n=1&mode=seq", 501, "--pg");
+    lab_refuses("/fortunes", 501, "--pg");
     server_stop(&lab);
     server_start(&lab, "--pg", "postgresql://[");
-    refuses("/fortunes", 500, "--pg");
+    lab_refuses("/fortunes", 500, "--pg");
     server_stop(&lab);
 }
 
 static int setup(void **state)
 {
-    const char *program = server_program;
     pg_setup(state);
-    server_program = PG_SERVER;
-    server_start(&rig);
-    server_program = program;
+    server_start_program(&rig, PG_SERVER);
     return 0;
 }
 

@@ -1,34 +1,15 @@
 /* Queues of torc-lab, on the real Redis. */
 
 #include "backends.h"
-#include "client.h"
-#include "server.h"
+#include "lab_rig.h"
 
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-static struct server lab;
-static struct reply last;
 
 static void start(const char *timeout)
 {
     server_start(&lab, "--redis", backends_redis(), "--backend-timeout", timeout, "--drain-timeout",
                  "1h");
-}
-
-static void check_status(const char *what, int status)
-{
-    if (last.status != status) print_error("%s: %d %s\n", what, last.status, last.body);
-    assert_int_equal(last.status, status);
-}
-
-static const char *get(const char *path, int status)
-{
-    client_fetch(&lab.addr, path, &last);
-    check_status(path, status);
-    return last.body;
 }
 
 static void post_bytes(const char *path, const void *body, size_t n)
@@ -46,17 +27,8 @@ static void post_bytes(const char *path, const void *body, size_t n)
 static const char *post(const char *path, const char *body, int status)
 {
     post_bytes(path, body, strlen(body));
-    check_status(path, status);
+    reply_expect(&last, path, status);
     return last.body;
-}
-
-/* A line that names what is wrong. */
-static void check_line(const char *text)
-{
-    const char *end = strchr(last.body, '\n');
-    if (!strstr(last.body, text)) print_error("%s", last.body);
-    assert_non_null(strstr(last.body, text));
-    assert_true(end && end[1] == '\0');
 }
 
 /* ---- Redis itself ---- */
@@ -99,15 +71,15 @@ static void test_push_and_pop(void **state)
     assert_string_equal(post("/queue/b%20c%25s", "elsewhere", 200), "1\n");
     post("/queue/a", "", 200);
     post_bytes("/queue/a", bytes, sizeof bytes);
-    assert_string_equal(get("/queue/a?wait=0", 200), "one");
-    assert_string_equal(get("/queue/a?wait=60000", 200), "two words");
-    assert_string_equal(get("/queue/a?wait=0", 200), "");
-    get("/queue/a?wait=60000", 200);
+    assert_string_equal(lab_get("/queue/a?wait=0", 200), "one");
+    assert_string_equal(lab_get("/queue/a?wait=60000", 200), "two words");
+    assert_string_equal(lab_get("/queue/a?wait=0", 200), "");
+    lab_get("/queue/a?wait=60000", 200);
     assert_int_equal(last.body_len, sizeof bytes);
     assert_memory_equal(last.body, bytes, sizeof bytes);
-    get("/queue/a?wait=0", 204);
-    get("/queue/a?wait=20", 204);
-    assert_string_equal(get("/queue/b%20c%25s?wait=0", 200), "elsewhere");
+    lab_get("/queue/a?wait=0", 204);
+    lab_get("/queue/a?wait=20", 204);
+    assert_string_equal(lab_get("/queue/b%20c%25s?wait=0", 200), "elsewhere");
     server_stop(&lab);
 }
 
@@ -123,7 +95,7 @@ static void test_head_takes_nothing(void **state)
     client_reply(&c, "HEAD", &last);
     assert_int_equal(last.status, 405);
     client_close(&c);
-    assert_string_equal(get("/queue/a?wait=0", 200), "one");
+    assert_string_equal(lab_get("/queue/a?wait=0", 200), "one");
     server_stop(&lab);
 }
 
@@ -148,7 +120,7 @@ static void test_others_wake_who_waits(void **state)
     for (int i = 0; i < N; i++) {
         post("/queue/a", elements[i], 200);
         client_reply(&c[i], "GET", &last);
-        check_status("pop", 200);
+        reply_expect(&last, "pop", 200);
         assert_string_equal(last.body, elements[i]);
         client_close(&c[i]);
     }
@@ -168,8 +140,8 @@ static void test_a_client_that_leaves_takes_nothing(void **state)
         client_reset(&c[1]);
         await_waiters(0);
         post("/queue/a", "kept", 200);
-        assert_string_equal(get("/queue/a?wait=60000", 200), "kept");
-        get("/queue/a?wait=0", 204);
+        assert_string_equal(lab_get("/queue/a?wait=60000", 200), "kept");
+        lab_get("/queue/a?wait=0", 204);
     }
     server_stop(&lab);
 }
@@ -183,7 +155,7 @@ static void test_a_drain_ends_waits(void **state)
     server_signal(&lab, SIGTERM);
     for (int i = 0; i < 2; i++) {
         client_reply(&c[i], "GET", &last);
-        check_status("pop", 204);
+        reply_expect(&last, "pop", 204);
         client_close(&c[i]);
     }
     assert_int_equal(server_wait(&lab), 0);
@@ -200,17 +172,15 @@ static void await_push(int status)
         if (last.status == status) return;
         sleep_ms(50);
     }
-    check_status("push", status);
+    reply_expect(&last, "push", status);
 }
 
 static void check_all(int status, const char *text)
 {
     post("/queue/a", "x", status);
-    check_line(text);
-    get("/queue/a?wait=0", status);
-    check_line(text);
-    get("/queue/a?wait=10", status);
-    check_line(text);
+    lab_names(text);
+    lab_refuses("/queue/a?wait=0", status, text);
+    lab_refuses("/queue/a?wait=10", status, text);
 }
 
 static void test_slow_down_restarted(void **state)
@@ -227,7 +197,7 @@ static void test_slow_down_restarted(void **state)
     check_all(502, "Redis: ");
     backends_do("restart", "redis");
     await_push(200);
-    assert_string_equal(get("/queue/other?wait=0", 200), "x");
+    assert_string_equal(lab_get("/queue/other?wait=0", 200), "x");
     server_stop(&lab);
 }
 
@@ -237,9 +207,8 @@ static void test_refused(void **state)
     start("60000");
     assert_true(redis_says("SET queue:text x", "+OK"));
     post("/queue/text", "x", 502);
-    check_line("WRONGTYPE");
-    get("/queue/text?wait=1000", 502);
-    check_line("WRONGTYPE");
+    lab_names("WRONGTYPE");
+    lab_refuses("/queue/text?wait=1000", 502, "WRONGTYPE");
     server_stop(&lab);
 }
 
@@ -251,8 +220,7 @@ static void test_parameters(void **state)
     start("60000");
     for (size_t i = 0; i < sizeof waits / sizeof *waits; i++) {
         snprintf(path, sizeof path, "/queue/a%s", waits[i]);
-        get(path, 400);
-        check_line("wait must");
+        lab_refuses(path, 400, "wait must");
     }
     server_stop(&lab);
     server_start(&lab);

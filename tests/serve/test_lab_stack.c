@@ -1,7 +1,7 @@
 /* torc-lab asks another service and PostgreSQL for one request, as parts of its trace. */
 
+#include "lab_rig.h"
 #include "pg_rig.h"
-#include "upstream.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -11,10 +11,6 @@
     "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE "                           \
     "'00-4bf92f3577b34da6a3ce929d0e0e4736-%' AND application_name NOT LIKE '%00f067aa0ba902b7%'"
 
-static struct server lab;
-static struct upstream up;
-static struct reply last;
-
 static void start(void)
 {
     char url[64];
@@ -23,31 +19,12 @@ static void start(void)
     server_start(&lab, "--pg", backends_pg(), "--upstream", url, "--backend-timeout", "600000");
 }
 
-static void stop(void)
-{
-    up.let_go = true;
-    server_stop(&lab);
-    upstream_stop(&up);
-}
-
-static const char *get(const char *path, int status)
-{
-    client_fetch(&lab.addr, path, &last);
-    if (last.status != status) print_error("%s: %d %s\n", path, last.status, last.body);
-    assert_int_equal(last.status, status);
-    return last.body;
-}
-
 static void check(const char *body, int bytes)
 {
-    char sql[96], value[32];
     json_t *json = json_loads(body, 0, NULL), *row = json_object_get(json, "row");
     assert_int_equal(json_integer_value(json_object_get(json, "bytes")), bytes);
-    snprintf(sql, sizeof sql, "SELECT randomnumber FROM world WHERE id = %lld",
-             (long long)json_integer_value(json_object_get(row, "id")));
-    snprintf(value, sizeof value, "%lld",
-             (long long)json_integer_value(json_object_get(row, "randomNumber")));
-    assert_string_equal(pg_query(sql), value);
+    pg_expect_world(json_integer_value(json_object_get(row, "id")),
+                    json_integer_value(json_object_get(row, "randomNumber")));
     json_decref(json);
 }
 
@@ -57,10 +34,7 @@ static void ask_held(struct client *c, const char *mode, const char *ms)
     client_open(c, &lab);
     snprintf(path, sizeof path, "/stack?mode=%s&path=/held&ms=%s", mode, ms);
     client_ask(c, "GET", path, TRACED);
-    for (int i = 0; up.held < 1; i++) {
-        assert_true(i < SERVER_SECONDS * 100);
-        sleep_ms(10);
-    }
+    upstream_await_held(&up, 1);
 }
 
 /* The database is asked once the service has answered; its query is named after the trace. */
@@ -77,7 +51,7 @@ static void test_one_after_the_other(void **state)
     check(last.body, 4);
     assert_string_equal(pg_query(QUERIES " AND state = 'idle'"), "1");
     client_close(&c);
-    stop();
+    lab_stop_upstream();
 }
 
 /* Neither answers, and both are asked. */
@@ -89,17 +63,17 @@ static void test_together(void **state)
     ask_held(&c, "all", "60000");
     pg_await(pg_path("/query?sql=", QUERIES " AND wait_event = 'PgSleep'", ""), 200, "1");
     client_reset(&c);
-    stop();
+    lab_stop_upstream();
 }
 
 static void test_no_trace(void **state)
 {
     (void)state;
     start();
-    check(get("/stack?mode=seq&path=/", 200), 2);
-    check(get("/stack?mode=all&path=/&ms=1", 200), 2);
+    check(lab_get("/stack?mode=seq&path=/", 200), 2);
+    check(lab_get("/stack?mode=all&path=/&ms=1", 200), 2);
     assert_string_equal(pg_query(QUERIES), "0");
-    stop();
+    lab_stop_upstream();
 }
 
 static void test_refused(void **state)
@@ -122,26 +96,23 @@ static void test_refused(void **state)
     start();
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         snprintf(path, sizeof path, "/stack?%s", bad[i].query);
-        assert_string_equal(get(path, bad[i].status), bad[i].text);
+        assert_string_equal(lab_get(path, bad[i].status), bad[i].text);
     }
-    stop();
+    lab_stop_upstream();
     server_start(&lab, "--pg", backends_pg());
-    assert_string_equal(get("/stack?mode=seq&path=/", 501),
+    assert_string_equal(lab_get("/stack?mode=seq&path=/", 501),
                         "this server was started without --upstream\n");
     server_stop(&lab);
     server_start(&lab, "--upstream", "http://127.0.0.1:1");
-    assert_string_equal(get("/stack?mode=seq&path=/", 501),
+    assert_string_equal(lab_get("/stack?mode=seq&path=/", 501),
                         "this server was started without --pg\n");
     server_stop(&lab);
 }
 
 static int setup(void **state)
 {
-    const char *program = server_program;
     pg_setup(state);
-    server_program = PG_SERVER;
-    server_start(&rig);
-    server_program = program;
+    server_start_program(&rig, PG_SERVER);
     return 0;
 }
 

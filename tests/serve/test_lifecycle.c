@@ -10,21 +10,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <regex.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static bool matches(const char *text, const char *pattern)
-{
-    regex_t re;
-    assert_int_equal(regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB | REG_NEWLINE), 0);
-    bool found = regexec(&re, text, 0, NULL, 0) == 0;
-    regfree(&re);
-    if (!found) print_error("no match for %s:\n%s\n", pattern, text);
-    return found;
-}
 
 static size_t lines(const char *text)
 {
@@ -50,18 +39,15 @@ static bool await_line(const char *path, const char *text)
 static void test_ready_line(void **state)
 {
     struct server s;
-    struct reply r = {0};
     char want[256];
     (void)state;
     server_start(&s, "--depth", "64");
     snprintf(want, sizeof want,
              "^torc: ready http://127\\.0\\.0\\.1:[1-9][0-9]* engine=%s cores=1 depth=64 pid=%d$",
              server_engine, (int)s.pid);
-    assert_true(matches(server_log(&s), want));
-    assert_true(matches(server_log(&s), "^torc: admin http://127\\.0\\.0\\.1:[1-9][0-9]*$"));
-    client_fetch(&s.addr, "/plaintext", &r);
-    assert_string_equal(r.body, "Hello, World!");
-    reply_free(&r);
+    assert_true(text_matches(server_log(&s), want));
+    assert_true(text_matches(server_log(&s), "^torc: admin http://127\\.0\\.0\\.1:[1-9][0-9]*$"));
+    client_expect(&s.addr, "/plaintext", 200, "Hello, World!");
     server_stop(&s);
 }
 
@@ -90,8 +76,8 @@ static void test_several_listeners(void **state)
     server_start(&s, "--listen", "127.0.0.1:0", "--listen", "[::1]:0", "--listen", "127.0.0.2:0",
                  "--cores", cores);
     snprintf(text, sizeof text, "^torc: ready http://127\\.0\\.0\\.1:[0-9]+ .* cores=%s ", cores);
-    assert_true(matches(server_log(&s), text));
-    assert_true(matches(server_log(&s), "^torc: also http://\\[::1\\]:[1-9][0-9]*$"));
+    assert_true(text_matches(server_log(&s), text));
+    assert_true(text_matches(server_log(&s), "^torc: also http://\\[::1\\]:[1-9][0-9]*$"));
     client_fetch(&s.addr, "/pipeline", &r);
     for (const char *at = server_log(&s); (at = strstr(at, "torc: also http://")); n++) {
         struct server_addr addr;
@@ -139,7 +125,7 @@ static void test_version_and_help(void **state)
     struct server s;
     (void)state;
     assert_int_equal(server_run(&s, NULL, (const char *const[]){"--version", NULL}), 0);
-    assert_true(matches(server_log(&s), "^torc-lab [0-9]+\\.[0-9]+\\.[0-9]+$"));
+    assert_true(text_matches(server_log(&s), "^torc-lab [0-9]+\\.[0-9]+\\.[0-9]+$"));
     server_free(&s);
     assert_int_equal(server_run(&s, NULL, (const char *const[]){"--help", NULL}), 0);
     assert_non_null(strstr(server_log(&s), "--listen ADDR:PORT"));
@@ -433,7 +419,7 @@ static void test_refused_engine_exits_with_3(void **state)
         const char *const options[] = {"--listen", "127.0.0.1:0", NULL};
         assert_int_equal(server_run(&s, &how, options), 3);
         assert_int_equal(lines(server_log(&s)), 1);
-        assert_true(matches(server_log(&s), "^torc: engine io_uring: "));
+        assert_true(text_matches(server_log(&s), "^torc: engine io_uring: "));
         assert_non_null(strstr(server_log(&s), "seccomp"));
         assert_non_null(strstr(server_log(&s), "io_uring_setup"));
         server_free(&s);
@@ -448,17 +434,15 @@ static void test_refused_engine_falls_back_to_epoll(void **state)
     if (!uring || !built_in("epoll")) return;
     for (size_t i = 0; i < 2; i++) {
         struct server s;
-        struct reply r = {0};
         int err = errors[i];
         struct server_how how = {NULL, refuse_io_uring, &err};
         const char *const options[] = {"--listen", "127.0.0.1:0", "--cores", "1", NULL};
         server_spawn(&s, &how, options);
         server_await_ready(&s);
-        assert_true(matches(server_log(&s), "^torc: engine io_uring: .*; continuing on epoll$"));
-        assert_true(matches(server_log(&s), "^torc: ready .* engine=epoll cores=1 "));
-        client_fetch(&s.addr, "/plaintext", &r);
-        assert_int_equal(r.status, 200);
-        reply_free(&r);
+        assert_true(
+            text_matches(server_log(&s), "^torc: engine io_uring: .*; continuing on epoll$"));
+        assert_true(text_matches(server_log(&s), "^torc: ready .* engine=epoll cores=1 "));
+        client_expect(&s.addr, "/plaintext", 200, NULL);
         server_stop(&s);
     }
 }

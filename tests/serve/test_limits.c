@@ -24,6 +24,25 @@ static double settled_open(const struct server *s)
     return n;
 }
 
+/* The address of its second listener. */
+static void find_second(struct server *s, struct server_addr *out)
+{
+    char text[64];
+    const char *also = strstr(server_log(s), "torc: also ");
+    assert_int_equal(sscanf(also, "torc: also http://%63[^\n]", text), 1);
+    server_addr_parse(text, out);
+}
+
+/* Each asks on a connection of its own. */
+static void ask_each(const struct server *s, struct client *c, int n, const char *method,
+                     const char *path, const char *fields)
+{
+    for (int i = 0; i < n; i++) {
+        client_open(&c[i], s);
+        client_ask(&c[i], method, path, fields);
+    }
+}
+
 /* All clients connect while the server is stopped. Each is served, at most `max` at a time. */
 static void crowd(const char *cores, bool two_listeners, double max)
 {
@@ -34,12 +53,7 @@ static void crowd(const char *cores, bool two_listeners, double max)
     server_start(&s, "--max-connections", "4", "--cores", cores, "--listen", "127.0.0.1:0",
                  two_listeners ? "--listen" : NULL, "127.0.0.2:0");
     struct server_addr other = s.addr;
-    if (two_listeners) {
-        char text[64];
-        const char *also = strstr(server_log(&s), "torc: also ");
-        assert_int_equal(sscanf(also, "torc: also http://%63[^\n]", text), 1);
-        server_addr_parse(text, &other);
-    }
+    if (two_listeners) find_second(&s, &other);
     server_signal(&s, SIGSTOP);
     for (int i = 0; i < N; i++) {
         client_open_to(&c[i], i % 2 ? &other : &s.addr, NULL);
@@ -86,14 +100,11 @@ static void test_drain_at_max_connections(void **state)
     enum { N = 10 };
     struct server s;
     struct client c[N];
-    char text[64];
+    struct server_addr other;
     (void)state;
     server_start(&s, "--max-connections", "1", "--listen", "127.0.0.1:0", "--listen",
                  "127.0.0.2:0");
-    struct server_addr other;
-    assert_int_equal(
-        sscanf(strstr(server_log(&s), "torc: also "), "torc: also http://%63[^\n]", text), 1);
-    server_addr_parse(text, &other);
+    find_second(&s, &other);
     server_signal(&s, SIGSTOP);
     for (int i = 0; i < N; i++) client_open_to(&c[i], i % 2 ? &other : &s.addr, NULL);
     server_signal(&s, SIGCONT);
@@ -263,10 +274,7 @@ static void drip(const char *path, const char *length, int pause)
     struct reply r = {0};
     struct pollfd p = {.events = POLLIN};
     server_start(&s, "--max-connections", "3", "--admit-timeout", "1h", PATIENT);
-    for (int i = 0; i < N; i++) {
-        client_open(&c[i], &s);
-        client_ask(&c[i], "POST", path, length);
-    }
+    ask_each(&s, c, N, "POST", path, length);
     client_open(&newer, &s);
     client_ask(&newer, "GET", "/plaintext", "");
     p.fd = newer.fd;
@@ -289,6 +297,30 @@ static void test_dripping_bodies_make_room(void **state)
     drip("/plaintext", "Content-Length: 99999999999\r\n", 50);
 }
 
+/* Clients at the limit, all of which ask for a large file and do not read it. Returns the directory
+ * with that. `admit_timeout` may be NULL. */
+static char *start_unread(struct server *s, struct client *c, int n, const char *admit_timeout)
+{
+    char max[16], *dir = files_open();
+    files_fill(dir, "big", 16 << 20);
+    snprintf(max, sizeof max, "%d", n);
+    server_start(s, "--max-connections", max, "--write-timeout", "1h", "--root", dir, PATIENT,
+                 admit_timeout ? "--admit-timeout" : NULL, admit_timeout);
+    for (int i = 0; i < n; i++) {
+        client_open_to(&c[i], &s->addr, &(struct tcp_how){.receive_buffer = 4096});
+        client_ask(&c[i], "GET", "/static/big", "");
+    }
+    stats_await(s, "total.requests_started", n);
+    return dir;
+}
+
+static void end_unread(struct server *s, struct client *c, int n, char *dir)
+{
+    for (int i = 0; i < n; i++) client_close(&c[i]);
+    server_stop(s);
+    files_close(dir);
+}
+
 /* Nor do clients that do not read. */
 static void test_unread_responses_make_room(void **state)
 {
@@ -296,20 +328,10 @@ static void test_unread_responses_make_room(void **state)
     struct server s;
     struct client c[N];
     (void)state;
-    char *dir = files_open();
-    files_fill(dir, "big", 16 << 20);
-    server_start(&s, "--max-connections", "3", "--admit-timeout", "1h", "--write-timeout", "1h",
-                 "--root", dir, PATIENT);
-    for (int i = 0; i < N; i++) {
-        client_open_to(&c[i], &s.addr, &(struct tcp_how){.receive_buffer = 4096});
-        client_ask(&c[i], "GET", "/static/big", "");
-    }
-    stats_await(&s, "total.requests_started", N);
+    char *dir = start_unread(&s, c, N, "1h");
     expect_served(&s);
     assert_true(stats_number(&s, "total.timeouts_write") >= 1);
-    for (int i = 0; i < N; i++) client_close(&c[i]);
-    server_stop(&s);
-    files_close(dir);
+    end_unread(&s, c, N, dir);
 }
 
 /* One that comes is served, or refused and may try again. */
@@ -333,20 +355,11 @@ static void test_many_unread_responses_make_room(void **state)
     struct server s;
     static struct client c[N];
     (void)state;
-    char *dir = files_open();
-    files_fill(dir, "big", 16 << 20);
-    server_start(&s, "--max-connections", "100", "--write-timeout", "1h", "--root", dir, PATIENT);
-    for (int i = 0; i < N; i++) {
-        client_open_to(&c[i], &s.addr, &(struct tcp_how){.receive_buffer = 4096});
-        client_ask(&c[i], "GET", "/static/big", "");
-    }
-    stats_await(&s, "total.requests_started", N);
+    char *dir = start_unread(&s, c, N, NULL);
     int tries = 0;
     for (; tries < TRIES && !is_served(&s); tries++) sleep_ms(100);
     assert_true(tries < TRIES);
-    for (int i = 0; i < N; i++) client_close(&c[i]);
-    server_stop(&s);
-    files_close(dir);
+    end_unread(&s, c, N, dir);
 }
 
 /* The first one is let in at once: that the others do not read is known before. */
@@ -356,14 +369,7 @@ static void test_unread_responses_make_room_at_once(void **state)
     struct server s;
     static struct client c[N];
     (void)state;
-    char *dir = files_open();
-    files_fill(dir, "big", 16 << 20);
-    server_start(&s, "--max-connections", "100", "--write-timeout", "1h", "--root", dir, PATIENT);
-    for (int i = 0; i < N; i++) {
-        client_open_to(&c[i], &s.addr, &(struct tcp_how){.receive_buffer = 4096});
-        client_ask(&c[i], "GET", "/static/big", "");
-    }
-    stats_await(&s, "total.requests_started", N);
+    char *dir = start_unread(&s, c, N, NULL);
     sleep_ms(4000); /* nobody reads in this time */
     for (int i = 0; i < MORE; i++) {
         expect_served(&s);
@@ -371,26 +377,7 @@ static void test_unread_responses_make_room_at_once(void **state)
     }
     assert_true(stats_number(&s, "total.connections_evicted") == 1);
     assert_true(stats_number(&s, "total.connections_refused") == 0);
-    for (int i = 0; i < N; i++) client_close(&c[i]);
-    server_stop(&s);
-    files_close(dir);
-}
-
-static void expect_refused(const struct server *s)
-{
-    struct client c;
-    struct reply r = {0};
-    client_open(&c, s);
-    client_ask(&c, "GET", "/plaintext", "");
-    client_reply(&c, "GET", &r);
-    assert_int_equal(r.status, 503);
-    assert_true(r.closes);
-    char *after = reply_field(&r, "Retry-After");
-    assert_non_null(after);
-    free(after);
-    client_expect_end(&c);
-    client_close(&c);
-    reply_free(&r);
+    end_unread(&s, c, N, dir);
 }
 
 static void test_busy_server_refuses(void **state)
@@ -400,12 +387,9 @@ static void test_busy_server_refuses(void **state)
     struct client c[N];
     (void)state;
     server_start(&s, "--max-connections", "2", "--admit-timeout", "50ms", PATIENT);
-    for (int i = 0; i < N; i++) {
-        client_open(&c[i], &s);
-        client_ask(&c[i], "GET", "/delay/60000", "");
-    }
+    ask_each(&s, c, N, "GET", "/delay/60000", "");
     stats_await(&s, "total.requests_started", N);
-    for (int i = 0; i < 5; i++) expect_refused(&s);
+    for (int i = 0; i < 5; i++) client_expect_refused(&s);
     stats_await(&s, "total.connections_refused", 5);
     assert_true(stats_number(&s, "total.connections_evicted") == 0);
     assert_true(stats_number(&s, "total.requests") == 0);
@@ -420,8 +404,7 @@ static void test_busy_server_refuses(void **state)
 static void start_full(struct server *s, struct client *busy)
 {
     server_start(s, "--max-connections", "1", "--admit-timeout", "50ms", PATIENT);
-    client_open(busy, s);
-    client_ask(busy, "GET", "/delay/60000", "");
+    ask_each(s, busy, 1, "GET", "/delay/60000", "");
     stats_await(s, "total.requests_started", 1);
 }
 
@@ -479,10 +462,7 @@ static void test_refused_clients_cost_nobody_a_place(void **state)
     struct reply r = {0};
     (void)state;
     server_start(&s, "--max-connections", "8", PATIENT);
-    for (int i = 0; i < N; i++) {
-        client_open(&busy[i], &s);
-        client_ask(&busy[i], "GET", "/delay/2500", "");
-    }
+    ask_each(&s, busy, N, "GET", "/delay/2500", "");
     stats_await(&s, "total.requests_started", N);
     for (int i = 0; i < REFUSED; i++) client_open(&refused[i], &s);
     for (int i = 0; i < REFUSED; i++) {
@@ -514,18 +494,12 @@ static void test_max_requests_rejects_with_503(void **state)
     struct reply r = {0};
     (void)state;
     server_start(&s, "--max-requests", "3");
-    for (int i = 0; i < MAX; i++) {
-        client_open(&held[i], &s);
-        client_ask(&held[i], "POST", "/upload", "Content-Length: 2\r\n");
-    }
+    ask_each(&s, held, MAX, "POST", "/upload", "Content-Length: 2\r\n");
     stats_await(&s, "total.requests_started", MAX);
     client_open(&c, &s);
     for (int i = 0; i < 5; i++) {
         client_get(&c, "/plaintext", 503, &r);
-        char *after = reply_field(&r, "Retry-After");
-        assert_non_null(after);
-        assert_true(atoi(after) > 0);
-        free(after);
+        reply_retry_after(&r);
     }
     /* The body of a rejected request is not taken for the next request. */
     static const char body[] = "GET /delay/1 HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -544,6 +518,16 @@ static void test_max_requests_rejects_with_503(void **state)
     client_close(&c);
     reply_free(&r);
     server_stop(&s);
+}
+
+/* And the end of the connection. */
+static void expect_413(struct client *c, struct reply *r)
+{
+    client_reply(c, "POST", r);
+    assert_int_equal(r->status, 413);
+    assert_true(r->closes);
+    client_await_close(c);
+    client_close(c);
 }
 
 static void test_max_body_rejects_with_413(void **state)
@@ -567,22 +551,14 @@ static void test_max_body_rejects_with_413(void **state)
     assert_string_equal(r.body, "10000");
 
     client_ask(&c, "POST", "/upload", "Content-Length: 10001\r\n");
-    client_reply(&c, "POST", &r);
-    assert_int_equal(r.status, 413);
-    assert_true(r.closes);
-    client_await_close(&c);
-    client_close(&c);
+    expect_413(&c, &r);
 
     /* With chunks the limit is only noticed while the body arrives. */
     client_open(&c, &s);
     client_ask(&c, "POST", "/upload", "Transfer-Encoding: chunked\r\n");
     client_sendf(&c, "2711\r\n");
     client_send_zeros(&c, 10001);
-    client_reply(&c, "POST", &r);
-    assert_int_equal(r.status, 413);
-    assert_true(r.closes);
-    client_await_close(&c);
-    client_close(&c);
+    expect_413(&c, &r);
 
     client_open(&c, &s);
     client_get(&c, "/plaintext", 200, &r);

@@ -3,7 +3,9 @@
 #include "serve/options.h"
 
 #include "base/clock.h"
+#include "base/config_file.h"
 #include "base/slice.h"
+#include "base/words.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -17,8 +19,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-enum { ARGS_MAX = 24 };
 
 #define ALL_FEATURES ((1u << IO_FEATURES) - 1)
 
@@ -52,15 +52,11 @@ static int after(void **state)
 /* Reads a command line of these words, up to a NULL. */
 static int read_command(const char *word, ...)
 {
-    char *argv[ARGS_MAX] = {"torc"};
-    int argc = 1;
-    va_list args;
-    va_start(args, word);
-    for (; word; word = va_arg(args, const char *)) {
-        assert_true(argc < ARGS_MAX);
-        argv[argc++] = (char *)(uintptr_t)word;
-    }
-    va_end(args);
+    char *argv[ARGS_MAX] = {NULL};
+    va_list more;
+    va_start(more, word);
+    int argc = collect_words(argv, "torc", word, more);
+    va_end(more);
     int err = options_read(set, argc, argv);
     return err < 0 || options_get(set)->help || options_get(set)->version ? err
                                                                           : options_settle(set);
@@ -95,31 +91,6 @@ static const char *engine_list(void)
 }
 
 /* ---- config files ---- */
-
-static char config_path[] = "/tmp/torc-test-options-XXXXXX";
-
-static int make_config(void **state)
-{
-    (void)state;
-    int fd = mkstemp(config_path);
-    if (fd < 0) return -1;
-    close(fd);
-    return 0;
-}
-
-static int remove_config(void **state)
-{
-    (void)state;
-    return unlink(config_path);
-}
-
-static void write_config(const char *text)
-{
-    FILE *f = fopen(config_path, "w");
-    assert_non_null(f);
-    assert_true(fputs(text, f) >= 0);
-    assert_int_equal(fclose(f), 0);
-}
 
 static void assert_config_error(const char *text, const char *message)
 {

@@ -138,19 +138,14 @@ static void expect_alone(struct client *c, const char *fields, const char *schem
 
 #define SPOOFED "X-Forwarded-For: 203.0.113.7\r\nX-Forwarded-Proto: https\r\n"
 
-static void open_from(struct client *c, const struct server *s, const char *source)
-{
-    client_open_to(c, &s->addr, &(struct tcp_how){.source = source});
-}
-
 static void test_only_trusted_proxies_are_believed(void **state)
 {
     struct server s;
     struct client proxy, other;
     (void)state;
     server_start(&s, "--trust-proxy", "127.0.0.2", "--trust-proxy", "10.0.0.0/8");
-    open_from(&proxy, &s, "127.0.0.2");
-    open_from(&other, &s, "127.0.0.3");
+    client_open_from(&proxy, &s, "127.0.0.2");
+    client_open_from(&other, &s, "127.0.0.3");
     for (int i = 0; i < 2; i++) {
         expect(&proxy, SPOOFED, "https 203.0.113.7");
         expect_alone(&other, SPOOFED, "http");
@@ -194,8 +189,8 @@ static void test_access_log(void **state)
     (void)state;
     server_start(&s, "--access-log", "-", "--trust-proxy", "127.0.0.2", "--access-log-format",
                  "json");
-    open_from(&proxy, &s, "127.0.0.2");
-    open_from(&other, &s, "127.0.0.3");
+    client_open_from(&proxy, &s, "127.0.0.2");
+    client_open_from(&other, &s, "127.0.0.3");
     expect(&proxy, SPOOFED, "https 203.0.113.7");
     expect_alone(&other, SPOOFED, "http");
     server_await_log(&s, "\"peer\":\"203.0.113.7\"");
@@ -269,8 +264,8 @@ static void test_limits_of_clients(void **state)
     if (strcmp(server_engine, "threads") == 0) return; /* they hold for each thread alone */
     server_start(&s, "--trust-proxy", "127.0.0.2", "--rate-limit", "2/h",
                  "--max-connections-per-client", "1");
-    for (int i = 0; i < 3; i++) open_from(&proxy[i], &s, "127.0.0.2");
-    open_from(&other, &s, "127.0.0.3");
+    for (int i = 0; i < 3; i++) client_open_from(&proxy[i], &s, "127.0.0.2");
+    client_open_from(&other, &s, "127.0.0.3");
     expect_status(&proxy[0], "X-Forwarded-For: 192.0.2.1\r\n", 200);
     expect_status(&proxy[1], "X-Forwarded-For: 198.51.100.1, 192.0.2.1\r\n", 200);
     expect_status(&proxy[2], "X-Forwarded-For: 198.51.100.2, 192.0.2.1\r\n", 429);

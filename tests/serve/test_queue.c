@@ -4,7 +4,6 @@
 #include "stats.h"
 
 #include <signal.h>
-#include <stdlib.h>
 
 /* A request in progress until its body comes. */
 static void hold(struct client *c, const struct server *s)
@@ -24,10 +23,15 @@ static void expect_503(struct client *c, struct reply *r)
 {
     client_reply(c, "GET", r);
     assert_int_equal(r->status, 503);
-    char *after = reply_field(r, "Retry-After");
-    assert_non_null(after);
-    assert_true(atoi(after) > 0);
-    free(after);
+    reply_retry_after(r);
+}
+
+/* Asks on a connection of its own; then so many wait. */
+static void join(struct client *c, const struct server *s, double waiting)
+{
+    client_open(c, s);
+    client_ask(c, "GET", "/plaintext", "");
+    stats_await(s, "total.requests_waiting", waiting);
 }
 
 static void start_full(struct server *s, struct client *held, const char *timeout)
@@ -46,9 +50,7 @@ static void test_requests_wait_in_order(void **state)
     start_full(&s, &held, "1h");
     hold(&first, &s);
     stats_await(&s, "total.requests_waiting", 1);
-    client_open(&second, &s);
-    client_ask(&second, "GET", "/plaintext", "");
-    stats_await(&s, "total.requests_waiting", 2);
+    join(&second, &s, 2);
     client_open(&third, &s);
     client_ask(&third, "GET", "/plaintext", "");
     expect_503(&third, &r); /* the queue is full */
@@ -104,23 +106,16 @@ static void test_clients_leave_the_queue(void **state)
     struct reply r = {0};
     (void)state;
     start_full(&s, &held, "1h");
-    client_open(&reset, &s);
-    client_ask(&reset, "GET", "/plaintext", "");
-    client_open(&closed, &s);
-    client_ask(&closed, "GET", "/plaintext", "");
-    stats_await(&s, "total.requests_waiting", 2);
+    join(&reset, &s, 1);
+    join(&closed, &s, 2);
     client_reset(&reset);
     client_close(&closed);
     stats_await(&s, "total.requests_waited_left", 2);
-    client_open(&half, &s);
-    client_ask(&half, "GET", "/plaintext", "");
-    stats_await(&s, "total.requests_waiting", 1);
+    join(&half, &s, 1);
     client_shut(&half);
     expect_503(&half, &r);
     client_close(&half);
-    client_open(&c, &s);
-    client_ask(&c, "GET", "/plaintext", "");
-    stats_await(&s, "total.requests_waiting", 1);
+    join(&c, &s, 1);
     release(&held, &r);
     client_reply(&c, "GET", &r);
     assert_int_equal(r.status, 200);
@@ -160,9 +155,7 @@ static void test_drain_answers_those_that_wait(void **state)
     struct reply r = {0};
     (void)state;
     start_full(&s, &held, "1h");
-    client_open(&c, &s);
-    client_ask(&c, "GET", "/plaintext", "");
-    stats_await(&s, "total.requests_waiting", 1);
+    join(&c, &s, 1);
     server_signal(&s, SIGTERM);
     expect_503(&c, &r);
     assert_true(r.closes);

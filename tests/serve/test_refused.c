@@ -41,14 +41,6 @@ static bool has_epoll(void)
     return status == 0;
 }
 
-static void expect_status(struct server *s, const char *path, int status)
-{
-    struct reply r = {0};
-    client_fetch(&s->addr, path, &r);
-    assert_int_equal(r.status, status);
-    reply_free(&r);
-}
-
 /* ---- io_uring ---- */
 
 static void a_refused_call_is_named(void **state)
@@ -79,7 +71,7 @@ static void a_refused_call_is_named(void **state)
         server_await_ready(&s);
         assert_non_null(strstr(server_log(&s), "; continuing on epoll\n"));
         assert_non_null(strstr(server_log(&s), "engine=epoll"));
-        expect_status(&s, "/plaintext", 200);
+        client_expect(&s.addr, "/plaintext", 200, NULL);
         server_stop(&s);
     }
 }
@@ -107,7 +99,7 @@ static void locked_memory(void **state)
         struct server_how how = {NULL, limit_locked_memory, &limits[i]};
         server_spawn(&s, &how, options);
         server_await_ready(&s);
-        expect_status(&s, "/plaintext", 200);
+        client_expect(&s.addr, "/plaintext", 200, NULL);
         bool full = strstr(server_log(&s), "engine=io_uring cores=1 depth=512 ");
         assert_int_equal(full, !strstr(server_log(&s), "ulimit -l"));
         assert_null(strstr(server_log(&s), "lacks"));
@@ -153,9 +145,9 @@ static void files_without_worker_threads(void **state)
     while (!server_has_ended(&s, &status) && !strstr(server_log(&s), "ready")) sleep_ms(10);
     if (strstr(server_log(&s), "ready")) {
         server_await_ready(&s);
-        expect_status(&s, "/static/one", 200);
-        expect_status(&s, "/static/two", 200);
-        expect_status(&s, "/static/three", 404);
+        client_expect(&s.addr, "/static/one", 200, NULL);
+        client_expect(&s.addr, "/static/two", 200, NULL);
+        client_expect(&s.addr, "/static/three", 404, NULL);
         server_stop(&s);
     } else {
         server_free(&s);
@@ -180,8 +172,8 @@ static void openat2(void **state)
             &s, &how,
             (const char *const[]){"--listen", "127.0.0.1:0", "--cores", "1", "--root", dir, NULL});
         server_await_ready(&s);
-        expect_status(&s, "/static/file", 200);
-        expect_status(&s, "/static/none", 404);
+        client_expect(&s.addr, "/static/file", 200, NULL);
+        client_expect(&s.addr, "/static/none", 404, NULL);
         /* A ring has openat2 of its own, which no filter sees. */
         assert_int_equal(strstr(server_log(&s), "openat2 is not permitted") != NULL, !has_ring());
         server_stop(&s);
@@ -263,6 +255,8 @@ static int serve(int argc, char **argv)
     return status;
 }
 
+#define start(s, ...) server_start_program(s, "/proc/self/exe", __VA_ARGS__)
+
 /* Random numbers are for a name that nobody uses; any such name will do. */
 static void a_file_is_replaced_without_random_numbers(void **state)
 {
@@ -277,7 +271,7 @@ static void a_file_is_replaced_without_random_numbers(void **state)
     server_spawn(&s, &how, (const char *const[]){"--listen", "127.0.0.1:0", "--cores", "1", NULL});
     server_program = program;
     server_await_ready(&s);
-    for (int i = 0; i < 3; i++) expect_status(&s, "/replace", 200);
+    for (int i = 0; i < 3; i++) client_expect(&s.addr, "/replace", 200, NULL);
     server_stop(&s);
     free(file);
     files_close(dir);
@@ -293,7 +287,7 @@ static void signals_that_cannot_be_caught_are_told_of(void **state)
     (void)state;
     server_spawn(&s, &how, (const char *const[]){"--listen", "127.0.0.1:0", "--cores", "1", NULL});
     server_await_ready(&s);
-    expect_status(&s, "/plaintext", 200);
+    client_expect(&s.addr, "/plaintext", 200, NULL);
     assert_non_null(strstr(server_log(&s), "cannot catch signals: Operation not permitted"));
     server_signal(&s, SIGTERM);
     server_wait(&s);
@@ -307,9 +301,7 @@ static void a_call_refused_later_ends_the_server(void **state)
     struct server s;
     struct client c;
     (void)state;
-    server_program = "/proc/self/exe";
-    server_start(&s, "--cores", server_two_cores());
-    server_program = program;
+    start(&s, "--cores", server_two_cores());
     client_open(&c, &s);
     client_ask(&c, "GET", "/refuse", "");
     assert_int_equal(server_wait(&s), 1);
@@ -327,9 +319,7 @@ static void a_call_put_off_for_long(void **state)
     struct client c;
     (void)state;
     if (!has_ring()) return;
-    server_program = "/proc/self/exe";
-    server_start(&s, "--cores", "1");
-    server_program = program;
+    start(&s, "--cores", "1");
     client_open(&c, &s);
     client_ask(&c, "GET", "/refuse/later", "");
     server_await_log(&s, "io_uring_enter fails again and again: Resource temporarily unavailable");
@@ -347,9 +337,7 @@ static void a_client_that_cannot_be_watched_is_told_of(void **state)
     struct reply r = {0};
     (void)state;
     if (has_ring()) return; /* it registers nothing for a client */
-    server_program = "/proc/self/exe";
-    server_start(&s, "--cores", "1");
-    server_program = program;
+    start(&s, "--cores", "1");
     client_open(&known, &s);
     client_get(&known, "/refuse/watches", 200, &r);
     client_open(&next, &s);
@@ -370,9 +358,7 @@ static void sending_that_is_refused_is_told_of(void **state)
     struct client c;
     (void)state;
     if (has_ring()) return; /* it sends without the system call */
-    server_program = "/proc/self/exe";
-    server_start(&s, "--cores", "1");
-    server_program = program;
+    start(&s, "--cores", "1");
     client_open(&c, &s);
     client_ask(&c, "GET", "/refuse/sending", "");
     stats_await(&s, "total.requests_aborted_server", 1);
@@ -396,7 +382,7 @@ static void timers(void **state)
         server_spawn(&s, &how,
                      (const char *const[]){"--listen", "127.0.0.1:0", "--cores", "1", NULL});
         server_await_ready(&s);
-        for (int k = 0; k < 5; k++) expect_status(&s, "/delay/30", 200);
+        for (int k = 0; k < 5; k++) client_expect(&s.addr, "/delay/30", 200, NULL);
         server_stop(&s);
     }
 }

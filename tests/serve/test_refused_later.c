@@ -83,24 +83,7 @@ static int serve(int argc, char **argv)
 
 /* ---- the tests ---- */
 
-#define start(s, ...) start_list(s, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
-
-static void start_list(struct server *s, const char *const *options)
-{
-    const char *program = server_program;
-    server_program = "/proc/self/exe";
-    server_start_list(s, options);
-    server_program = program;
-}
-
-static void fetch(struct server *s, const char *path, int status, const char *body)
-{
-    struct reply r = {0};
-    client_fetch(&s->addr, path, &r);
-    assert_int_equal(r.status, status);
-    if (body) assert_string_equal(r.body, body);
-    reply_free(&r);
-}
+#define start(s, ...) server_start_program(s, "/proc/self/exe", __VA_ARGS__)
 
 static void a_job_ends_where_writing_is_refused(void **state)
 {
@@ -109,8 +92,8 @@ static void a_job_ends_where_writing_is_refused(void **state)
     for (int i = 0; i < 2; i++) {
         struct server s;
         start(&s, "--cores", "1");
-        fetch(&s, paths[i], 200, NULL);
-        for (int k = 0; k < 3; k++) fetch(&s, "/work", 200, "0");
+        client_expect(&s.addr, paths[i], 200, NULL);
+        for (int k = 0; k < 3; k++) client_expect(&s.addr, "/work", 200, "0");
         server_stop(&s);
     }
 }
@@ -134,20 +117,27 @@ static void cores_that_cannot_be_woken_look_for_work(void **state)
     server_free(&s);
 }
 
+/* It serves a file that it does not keep open. Returns the directory of that. */
+static char *start_with_file(struct server *s)
+{
+    char *dir = files_open();
+    files_write(dir, "file", "1", 1);
+    setenv("DIRECTORY", dir, 1);
+    start(s, "--cores", "1", "--file-cache-ttl", "0");
+    return dir;
+}
+
 static void files_are_served_without_fcntl(void **state)
 {
     struct server s;
     (void)state;
-    char *dir = files_open();
-    files_write(dir, "file", "1", 1);
-    setenv("DIRECTORY", dir, 1);
-    start(&s, "--cores", "1", "--file-cache-ttl", "0");
-    fetch(&s, "/files/file", 200, "1");
-    fetch(&s, "/refuse/fcntl", 200, NULL);
-    for (int i = 0; i < 3; i++) fetch(&s, "/files/file", 200, "1");
+    char *dir = start_with_file(&s);
+    client_expect(&s.addr, "/files/file", 200, "1");
+    client_expect(&s.addr, "/refuse/fcntl", 200, NULL);
+    for (int i = 0; i < 3; i++) client_expect(&s.addr, "/files/file", 200, "1");
     assert_null(strstr(server_log(&s), "refuses"));
-    fetch(&s, "/refuse/ioctl", 200, NULL);
-    for (int i = 0; i < 3; i++) fetch(&s, "/files/file", 200, "1");
+    client_expect(&s.addr, "/refuse/ioctl", 200, NULL);
+    for (int i = 0; i < 3; i++) client_expect(&s.addr, "/files/file", 200, "1");
     const char *told = strstr(server_log(&s), "the system refuses fcntl(2) and ioctl(2)");
     assert_non_null(told);
     assert_null(strstr(told + 1, "the system refuses"));
@@ -160,12 +150,9 @@ static void a_file_that_is_refused_is_told_of(void **state)
 {
     struct server s;
     (void)state;
-    char *dir = files_open();
-    files_write(dir, "file", "1", 1);
-    setenv("DIRECTORY", dir, 1);
-    start(&s, "--cores", "1", "--file-cache-ttl", "0");
-    fetch(&s, "/refuse/fstat,newfstatat", 200, NULL);
-    fetch(&s, "/files/file", 403, NULL);
+    char *dir = start_with_file(&s);
+    client_expect(&s.addr, "/refuse/fstat,newfstatat", 200, NULL);
+    client_expect(&s.addr, "/files/file", 403, NULL);
     server_await_log(&s, "Operation not permitted; 403");
     server_stop(&s);
     files_close(dir);

@@ -111,8 +111,7 @@ static void a_thread_for_work(void **state)
     client_fetch(&s.addr, "/plaintext", &r);
     rlim_t bytes = address_space_of(&s) + 2 * MIB; /* less than a stack */
     assert_int_equal(prlimit(s.pid, RLIMIT_AS, &(struct rlimit){bytes, bytes}, NULL), 0);
-    client_fetch(&s.addr, "/crypto?ms=1&where=work", &r);
-    assert_int_equal(r.status, 503);
+    client_expect(&s.addr, "/crypto?ms=1&where=work", 503, NULL);
     server_await_log(&s, "cannot start thread 1 of --work-threads");
     assert_true(has(&s, "ulimit -v"));
     assert_no_other(&s, "ulimit -v");

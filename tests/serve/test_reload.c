@@ -87,15 +87,6 @@ static void upload(const struct server *s, size_t n, int status)
     reply_free(&r);
 }
 
-static void expect_file(const struct server *s, const char *path, int status, const char *body)
-{
-    struct reply r = {0};
-    client_fetch(&s->addr, path, &r);
-    assert_int_equal(r.status, status);
-    if (body) assert_string_equal(r.body, body);
-    reply_free(&r);
-}
-
 /* ---- what takes effect ---- */
 
 static void test_limit(void **state)
@@ -168,16 +159,16 @@ static void test_root(void **state)
     assert_int_equal(mkdir(two, 0700), 0);
     files_write(one, "f", "1", 1);
     files_write(two, "f", "2", 1);
-    expect_file(&rig.s, "/static/f", 404, NULL);
+    client_expect(&rig.s.addr, "/static/f", 404, NULL);
     for (int i = 0; i < 3; i++) {
         snprintf(text, sizeof text, "root = %s\n", i % 2 ? two : one);
         reload(&rig, text);
-        expect_file(&rig.s, "/static/f", 200, i % 2 ? "2" : "1");
+        client_expect(&rig.s.addr, "/static/f", 200, i % 2 ? "2" : "1");
     }
     refuse(&rig, "root = /no/such/directory\n", "/no/such/directory: No such file");
-    expect_file(&rig.s, "/static/f", 200, "1");
+    client_expect(&rig.s.addr, "/static/f", 200, "1");
     reload(&rig, "");
-    expect_file(&rig.s, "/static/f", 404, NULL);
+    client_expect(&rig.s.addr, "/static/f", 404, NULL);
     free(one);
     free(two);
     end(&rig);
@@ -207,13 +198,13 @@ static void test_log(void **state)
          *old = files_path(dir, "old");
     snprintf(text, sizeof text, "access-log = %s\n", one);
     begin(&rig, text);
-    expect_file(&rig.s, "/plaintext", 200, NULL);
+    client_expect(&rig.s.addr, "/plaintext", 200, NULL);
     await_lines(one, 1);
     snprintf(text, sizeof text, "access-log = %s\n", two);
     reload(&rig, text);
     for (size_t n = 1; lines_of(two) == 0; n++) { /* its thread moves soon */
         assert_true(n < SERVER_SECONDS * 100);
-        expect_file(&rig.s, "/plaintext", 200, NULL);
+        client_expect(&rig.s.addr, "/plaintext", 200, NULL);
         sleep_ms(10);
     }
     refuse(&rig, "access-log = /no/such/log\n", "cannot open --access-log /no/such/log");
@@ -223,7 +214,7 @@ static void test_log(void **state)
     assert_int_equal(rename(two, old), 0);
     refuse(&rig, "nonsense\n", "expected \"name = value\"");
     for (int i = 0; i < SERVER_SECONDS * 100 && access(two, F_OK) < 0; i++) sleep_ms(10);
-    expect_file(&rig.s, "/plaintext", 200, NULL);
+    client_expect(&rig.s.addr, "/plaintext", 200, NULL);
     await_lines(two, 1);
     end(&rig);
     free(one);
@@ -487,7 +478,7 @@ static void test_limits_of_threads(void **state)
     assert_null(strstr(server_log(&rig.s), rate));
     reload(&rig, "shed = adaptive\nrate-limit = 100\n");
     server_await_log(&rig.s, rate);
-    expect_file(&rig.s, "/plaintext", 200, NULL);
+    client_expect(&rig.s.addr, "/plaintext", 200, NULL);
     end(&rig);
 }
 
@@ -555,7 +546,7 @@ static void test_at_the_start(void **state)
     server_await_ready(&s);
     server_signal(&s, SIGHUP);
     server_await_log(&s, "reloaded ");
-    expect_file(&s, "/plaintext", 200, NULL);
+    client_expect(&s.addr, "/plaintext", 200, NULL);
     server_stop(&s);
     free(config);
     files_close(dir);

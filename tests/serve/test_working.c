@@ -11,20 +11,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_THREAD__)
-#define THREAD_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define THREAD_SANITIZER 1
-#endif
-#endif
-
 static void assert_logged(struct server *s, const char *what, int value)
 {
     char line[64];
     snprintf(line, sizeof line, "%s %d\n", what, value);
-    if (!strstr(server_log(s), line)) print_error("no \"%s\" in:\n%s", line, server_log(s));
-    assert_non_null(strstr(server_log(s), line));
+    server_expect_log(s, line);
 }
 
 /* ---- posts ---- */
@@ -66,15 +57,12 @@ static void test_posts_run_on_their_core_in_order(void **state)
 static void test_what_posts_itself_does_not_hold_up_the_drain(void **state)
 {
     struct server s;
-    struct reply r = {0};
     (void)state;
     server_start(&s, "--drain-timeout", "1h");
-    client_fetch(&s.addr, "/posts-again", &r);
-    assert_string_equal(r.body, "0");
+    client_expect(&s.addr, "/posts-again", 200, "0");
     server_signal(&s, SIGTERM);
     assert_int_equal(server_wait(&s), 0);
     assert_logged(&s, "again", -ESHUTDOWN);
-    reply_free(&r);
     server_free(&s);
 }
 
@@ -109,12 +97,10 @@ static void test_a_job_leaves_its_core_to_others(void **state)
 {
     struct server s;
     struct client c;
-    struct reply r = {0};
     (void)state;
     server_start(&s, "--cores", "1");
     ask(&s, &c, "/attends");
-    client_fetch(&s.addr, "/thread", &r);
-    assert_string_equal(r.body, "0 torc-work");
+    client_expect(&s.addr, "/thread", 200, "0 torc-work");
     assert_true(stats_number(&s, "work.busy") == 1);
     server_signal(&s, SIGUSR1);
     assert_reply(&c, 7);
@@ -123,7 +109,6 @@ static void test_a_job_leaves_its_core_to_others(void **state)
     assert_true(stats_number(&s, "work.threads") == 2);
     assert_true(stats_number(&s, "work.run_seconds") > 0);
     client_close(&c);
-    reply_free(&r);
     server_stop(&s);
 }
 
@@ -170,13 +155,10 @@ static void test_without_threads_nothing_works(void **state)
 static void test_threads_start_first_where_cores_have_their_own_descriptors(void **state)
 {
     struct server s;
-    struct reply r = {0};
     (void)state;
     server_start(&s, "--private-descriptors", "--work-threads", "3");
     assert_true(stats_number(&s, "work.threads") == 3);
-    client_fetch(&s.addr, "/thread", &r);
-    assert_string_equal(r.body, "0 torc-work");
-    reply_free(&r);
+    client_expect(&s.addr, "/thread", 200, "0 torc-work");
     server_stop(&s);
 }
 
@@ -257,17 +239,14 @@ static void test_a_job_that_never_returns_is_left_behind(void **state)
 static void test_ticks_run_on_every_core_one_at_a_time(void **state)
 {
     struct server s;
-    struct reply r = {0};
     (void)state;
     server_start(&s, "--cores", server_two_cores(), "--tick", "count");
     stats_await_more(&s, "per_core.0.ticks", 5);
     if (strcmp(server_two_cores(), "2") == 0) stats_await_more(&s, "per_core.1.ticks", 5);
     assert_true(stats_number(&s, "per_core.0.ticks_missed") > 0);
     for (int i = 0; i < 4; i++) {
-        client_fetch(&s.addr, "/ticked", &r);
-        assert_string_equal(r.body, "0");
+        client_expect(&s.addr, "/ticked", 200, "0");
     }
-    reply_free(&r);
     server_stop(&s);
 }
 
@@ -355,15 +334,6 @@ static int status_after(struct server *s, const char *path, bool leaves)
     return status;
 }
 
-/* The sanitizers end a process of a fault by themselves. */
-static void assert_ended_by_fault(int status)
-{
-#if !defined(__SANITIZE_ADDRESS__) && !defined(THREAD_SANITIZER)
-    assert_int_equal(status, 128 + SIGSEGV);
-#endif
-    assert_int_not_equal(status, 0);
-}
-
 /* The process ends as before, but says of what. */
 static void test_an_overflow_off_the_fibers_is_told_of(void **state)
 {
@@ -384,13 +354,12 @@ static void test_an_overflow_off_the_fibers_is_told_of(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct server s;
         char want[256];
-        assert_ended_by_fault(status_after(&s, cases[i].path, cases[i].leaves));
+        server_expect_fault(status_after(&s, cases[i].path, cases[i].leaves));
         snprintf(want, sizeof want,
                  "torc: stack overflow in %s, has 1024 KiB (start the process "
                  "under a higher ulimit -s, or keep large objects off the stack)\n",
                  cases[i].what);
-        if (!strstr(server_log(&s), want)) print_error("no \"%s\" in:\n%s", want, server_log(&s));
-        assert_non_null(strstr(server_log(&s), want));
+        server_expect_log(&s, want);
         server_free(&s);
     }
 }
@@ -399,7 +368,7 @@ static void test_another_fault_is_none_of_torcs(void **state)
 {
     struct server s;
     (void)state;
-    assert_ended_by_fault(status_after(&s, "/nowhere", false));
+    server_expect_fault(status_after(&s, "/nowhere", false));
     assert_null(strstr(server_log(&s), "stack overflow in"));
     server_free(&s);
 

@@ -303,6 +303,14 @@ void upstream_start(struct upstream *u, uint16_t port)
     assert_int_equal(pthread_create(&u->thread, NULL, serve, u), 0);
 }
 
+void upstream_await_held(const struct upstream *u, unsigned n)
+{
+    for (int i = 0; u->held < n; i++) {
+        assert_true(i < TCP_SECONDS * 500);
+        pause_a_little();
+    }
+}
+
 void upstream_stop(struct upstream *u)
 {
     shutdown(u->listener, SHUT_RDWR);

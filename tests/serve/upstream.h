@@ -22,5 +22,8 @@ struct upstream {
 /* Listens on 127.0.0.1, at `port` or, if that is 0, at one of the system's choice. */
 void upstream_start(struct upstream *u, uint16_t port);
 
+/* Waits until so many requests of /held wait. */
+void upstream_await_held(const struct upstream *u, unsigned n);
+
 /* Waits until every connection has been closed by the other side, if not by this one. */
 void upstream_stop(struct upstream *u);

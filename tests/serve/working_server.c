@@ -1,6 +1,8 @@
 /* A server for test_working.c: handlers whose work runs elsewhere, and threads of its own that hand
  * functions to the cores. What happens is told on stderr, a line each. */
 
+#include "overflow.h"
+
 #include <torc.h>
 
 #include <errno.h>
@@ -182,21 +184,10 @@ static void names_its_thread(torc_req *rq, void *arg)
 
 /* ---- faults ---- */
 
-static void descend(volatile char *below, int depth)
-{
-    volatile char frame[4096];
-    frame[0] = below[0];
-    frame[sizeof frame - 1] = (char)depth;
-    if (depth > 0) descend(frame, depth - 1);
-    below[0] = frame[sizeof frame - 1];
-}
-
 static int overflow(torc_job *job, void *arg)
 {
-    volatile char top[1] = {0};
     (void)job, (void)arg;
-    descend(top, 1000);
-    return top[0];
+    return overflow_stack();
 }
 
 /* Until its request has ended, and longer. */

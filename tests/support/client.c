@@ -36,6 +36,11 @@ void client_open_admin(struct client *c, const struct server *s)
     client_open_to(c, &s->admin, NULL);
 }
 
+void client_open_from(struct client *c, const struct server *s, const char *source)
+{
+    client_open_to(c, &s->addr, &(struct tcp_how){.source = source});
+}
+
 void client_close(struct client *c)
 {
     if (c->fd >= 0) close(c->fd);
@@ -173,6 +178,7 @@ static size_t find(struct client *c, const char *mark)
 char *reply_field(const struct reply *r, const char *name)
 {
     size_t len = strlen(name);
+    if (!r->head) return NULL;
     for (const char *line = strstr(r->head, "\r\n") + 2; *line; line = strstr(line, "\r\n") + 2) {
         if (strncasecmp(line, name, len) != 0 || line[len] != ':') continue;
         const char *value = line + len + 1;
@@ -289,8 +295,7 @@ void client_get(struct client *c, const char *path, int status, struct reply *r)
 {
     client_ask(c, "GET", path, "");
     client_reply(c, "GET", r);
-    if (r->status != status) print_error("GET %s: %s%s\n", path, r->head, r->body);
-    assert_int_equal(r->status, status);
+    reply_expect(r, path, status);
 }
 
 void client_fetch(const struct server_addr *addr, const char *path, struct reply *r)
@@ -302,6 +307,44 @@ void client_fetch(const struct server_addr *addr, const char *path, struct reply
     assert_true(r->closes);
     client_expect_end(&c);
     client_close(&c);
+}
+
+void client_expect(const struct server_addr *addr, const char *path, int status, const char *body)
+{
+    struct reply r = {0};
+    client_fetch(addr, path, &r);
+    reply_expect(&r, path, status);
+    if (body) assert_string_equal(r.body, body);
+    reply_free(&r);
+}
+
+void client_expect_refused(const struct server *s)
+{
+    struct client c;
+    struct reply r = {0};
+    client_open(&c, s);
+    client_get(&c, "/plaintext", 503, &r);
+    assert_true(r.closes);
+    reply_retry_after(&r);
+    client_expect_end(&c);
+    client_close(&c);
+    reply_free(&r);
+}
+
+int reply_retry_after(const struct reply *r)
+{
+    char *after = reply_field(r, "Retry-After"), *end;
+    assert_non_null(after);
+    long n = strtol(after, &end, 10);
+    assert_true(end > after && *end == '\0' && n > 0);
+    free(after);
+    return (int)n;
+}
+
+void reply_expect(const struct reply *r, const char *what, int status)
+{
+    if (r->status != status) print_error("%s: %s%s\n", what, r->head, r->body);
+    assert_int_equal(r->status, status);
 }
 
 void reply_free(struct reply *r)

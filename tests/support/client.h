@@ -33,6 +33,9 @@ void client_open_admin(struct client *c, const struct server *s);
 /* `how` may be NULL. */
 void client_open_to(struct client *c, const struct server_addr *addr, const struct tcp_how *how);
 
+/* From that IPv4 address. */
+void client_open_from(struct client *c, const struct server *s, const char *source);
+
 /* 0 or negative errno. */
 int client_try_open(struct client *c, const struct server_addr *addr, const struct tcp_how *how);
 
@@ -69,6 +72,14 @@ void client_get(struct client *c, const char *path, int status, struct reply *r)
 /* Sends a GET on a connection of its own. */
 void client_fetch(const struct server_addr *addr, const char *path, struct reply *r);
 
+/* Sends a GET on a connection of its own, and asserts the status and, unless it is NULL, the body.
+ */
+void client_expect(const struct server_addr *addr, const char *path, int status, const char *body);
+
+/* A connection is refused as soon as it is there: a 503 that says when to come again, and its end.
+ */
+void client_expect_refused(const struct server *s);
+
 /* Reads exactly `n` bytes. */
 void client_read(struct client *c, void *out, size_t n);
 
@@ -87,5 +98,11 @@ void client_await_close(struct client *c);
 
 /* The value of the first field of that name, malloc'ed; NULL if there is none. */
 char *reply_field(const struct reply *r, const char *name);
+
+/* Asserts the status. `what` names it where it is another. */
+void reply_expect(const struct reply *r, const char *what, int status);
+
+/* The seconds of its Retry-After, which are a whole number above 0. */
+int reply_retry_after(const struct reply *r);
 
 void reply_free(struct reply *r);

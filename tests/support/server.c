@@ -1,9 +1,12 @@
 #include "server.h"
 
+#include "sanitizer.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <regex.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -241,6 +244,14 @@ void server_start_list(struct server *s, const char *const *options)
     server_start_prepared(s, NULL, NULL, options);
 }
 
+void server_start_program_list(struct server *s, const char *program, const char *const *options)
+{
+    const char *chosen = server_program;
+    server_program = program;
+    server_start_list(s, options);
+    server_program = chosen;
+}
+
 /* ---- output ---- */
 
 const char *server_log(struct server *s)
@@ -265,6 +276,23 @@ void server_await_log(struct server *s, const char *text)
     }
     fprintf(stderr, "waiting for \"%s\", status %d, log:\n%s\n", text, status, server_log(s));
     fail();
+}
+
+void server_expect_log(struct server *s, const char *text)
+{
+    bool found = strstr(server_log(s), text);
+    if (!found) print_error("no \"%s\" in:\n%s", text, server_log(s));
+    assert_true(found);
+}
+
+bool text_matches(const char *text, const char *pattern)
+{
+    regex_t re;
+    assert_int_equal(regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB | REG_NEWLINE), 0);
+    bool found = regexec(&re, text, 0, NULL, 0) == 0;
+    regfree(&re);
+    if (!found) print_error("no match for %s:\n%s\n", pattern, text);
+    return found;
 }
 
 size_t server_memory(const struct server *s)
@@ -325,6 +353,14 @@ int server_wait(struct server *s)
     s->pid = 0;
     fail();
     return -1;
+}
+
+void server_expect_fault(int status)
+{
+#if !defined(__SANITIZE_ADDRESS__) && !defined(THREAD_SANITIZER)
+    assert_int_equal(status, 128 + SIGSEGV);
+#endif
+    assert_int_not_equal(status, 0);
 }
 
 void server_free(struct server *s)

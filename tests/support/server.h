@@ -66,6 +66,11 @@ void server_start_list(struct server *s, const char *const *options);
 #define server_start(s, ...)                                                                       \
     server_start_list(s, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
 
+/* Likewise, with another program than the chosen one. */
+void server_start_program_list(struct server *s, const char *program, const char *const *options);
+#define server_start_program(s, program, ...)                                                      \
+    server_start_program_list(s, program, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
+
 /* Likewise, with `prepare` called in the child. */
 void server_start_prepared(struct server *s, void (*prepare)(void *arg), void *arg,
                            const char *const *options);
@@ -76,11 +81,21 @@ const char *server_log(struct server *s);
 /* Waits until the output contains `text`. */
 void server_await_log(struct server *s, const char *text);
 
+/* Asserts that it does. */
+void server_expect_log(struct server *s, const char *text);
+
+/* Whether a line of the text matches the extended regular expression; prints both if not. */
+bool text_matches(const char *text, const char *pattern);
+
 void server_signal(struct server *s, int signal);
 
 /* Waits until it ends. Returns the exit status, or 128 + the signal. Prints its output if it ended
  * by a signal or a sanitizer reported an error. */
 int server_wait(struct server *s);
+
+/* Asserts that it is the status of one that SIGSEGV ended. The sanitizers end such a process by
+ * themselves, with another status. */
+void server_expect_fault(int status);
 
 /* False while it runs. Does not wait. */
 bool server_has_ended(struct server *s, int *status);

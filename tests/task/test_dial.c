@@ -112,6 +112,8 @@ static void servers_close(struct servers *s)
 
 /* ---- fibers that dial ---- */
 
+static const char *const silent_first[] = {"127.0.0.2", "127.0.0.1", NULL};
+
 struct caller {
     struct rig *rig;
     char to[32];
@@ -127,11 +129,19 @@ static void call(void *arg)
     c->done = true;
 }
 
+/* The silent one comes first. */
 static void begin(struct rig *r, struct caller *c, uint16_t port)
 {
     *c = (struct caller){.rig = r};
     snprintf(c->to, sizeof c->to, "name:%u", port);
+    addresses = silent_first;
     assert_int_equal(fiber_start(&r->core.fibers, call, c), 0);
+}
+
+static void expect_result(struct rig *r, struct caller *c, int result)
+{
+    TURN_UNTIL(&r->core, c->done);
+    assert_int_equal(c->result, result);
 }
 
 static void hang_up(struct rig *r, struct caller *c)
@@ -139,8 +149,6 @@ static void hang_up(struct rig *r, struct caller *c)
     stream_close(c->stream);
     TURN_UNTIL(&r->core, r->core.io.in_flight == 0);
 }
-
-static const char *const silent_first[] = {"127.0.0.2", "127.0.0.1", NULL};
 
 /* ---- */
 
@@ -150,10 +158,8 @@ static void a_silent_address_gives_way(void **state)
     struct servers s;
     struct caller c;
     servers_open(&s);
-    addresses = silent_first;
     begin(r, &c, s.port);
-    TURN_UNTIL(&r->core, c.done);
-    assert_int_equal(c.result, 0);
+    expect_result(r, &c, 0);
     hang_up(r, &c);
     servers_close(&s);
 }
@@ -167,7 +173,6 @@ static void a_silent_address_is_tried_again(void **state)
     servers_open(&s);
     close(s.open);
     s.open = -1;
-    addresses = silent_first;
     begin(r, &c, s.port);
     for (int i = 0; i < 50; i++) {
         core_poll(&r->core);
@@ -175,8 +180,7 @@ static void a_silent_address_is_tried_again(void **state)
     }
     assert_false(c.done);
     close(accept4(s.silent, NULL, NULL, SOCK_CLOEXEC));
-    TURN_UNTIL(&r->core, c.done);
-    assert_int_equal(c.result, 0);
+    expect_result(r, &c, 0);
     hang_up(r, &c);
     servers_close(&s);
 }
@@ -187,12 +191,10 @@ static void what_cancels_the_scope_ends_it(void **state)
     struct servers s;
     struct caller c;
     servers_open(&s);
-    addresses = silent_first;
     begin(r, &c, s.port);
     core_poll(&r->core);
     scope_cancel(&r->core.scope, -ECONNRESET);
-    TURN_UNTIL(&r->core, c.done);
-    assert_int_equal(c.result, -ECONNRESET);
+    expect_result(r, &c, -ECONNRESET);
     servers_close(&s);
 }
 
@@ -202,10 +204,8 @@ static void without_a_server_it_is_refused(void **state)
     struct caller c;
     uint16_t port = 0;
     close(listen_at("127.0.0.1", &port, 1));
-    addresses = silent_first;
     begin(r, &c, port);
-    TURN_UNTIL(&r->core, c.done);
-    assert_int_equal(c.result, -ECONNREFUSED);
+    expect_result(r, &c, -ECONNREFUSED);
 }
 
 #define DIAL_CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

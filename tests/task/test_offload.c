@@ -60,6 +60,19 @@ static void task_init(struct task *t, offload_fn *fn)
     t->job.orphaned = on_orphaned;
 }
 
+static void begin(struct core *c, struct offload *p, struct task *t, offload_fn *fn)
+{
+    task_init(t, fn);
+    assert_int_equal(offload_start(p, &t->job, &c->io), 0);
+}
+
+/* It runs, so it has left the queue. */
+static void begin_held(struct core *c, struct offload *p, struct task *t)
+{
+    begin(c, p, t, hold);
+    sem_wait(&t->begun);
+}
+
 static struct offload_stats stats_of(struct offload *p)
 {
     struct offload_stats s;
@@ -80,8 +93,7 @@ static void result_reaches_the_core(void **state)
     struct core *c = *state;
     struct offload *p = offload_new(2, 4);
     struct task t;
-    task_init(&t, at_once);
-    assert_int_equal(offload_start(p, &t.job, &c->io), 0);
+    begin(c, p, &t, at_once);
     assert_int_equal(t.done, 0); /* only in a turn */
     TURN_UNTIL(c, t.done);
     assert_int_equal(t.job.result, -7);
@@ -108,8 +120,7 @@ static void threads_start_as_jobs_come(void **state)
     struct task t[5];
     assert_int_equal(stats_of(p).threads, 0);
     for (int i = 0; i < 5; i++) {
-        task_init(&t[i], hold);
-        assert_int_equal(offload_start(p, &t[i].job, &c->io), 0);
+        begin(c, p, &t[i], hold);
         if (i < 3) sem_wait(&t[i].begun);
         assert_int_equal(stats_of(p).threads, i < 3 ? i + 1 : 3);
     }
@@ -128,8 +139,7 @@ static void idle_thread_takes_the_next_job(void **state)
     struct offload *p = offload_new(8, 16);
     struct task t;
     for (int i = 0; i < 20; i++) {
-        task_init(&t, at_once);
-        assert_int_equal(offload_start(p, &t.job, &c->io), 0);
+        begin(c, p, &t, at_once);
         TURN_UNTIL(c, t.done);
     }
     assert_true(stats_of(p).threads < 8); /* a busy machine may need a second one */
@@ -141,11 +151,9 @@ static void full_queue_refuses(void **state)
     struct core *c = *state;
     struct offload *p = offload_new(1, 2);
     struct task t[4];
-    for (int i = 0; i < 4; i++) task_init(&t[i], hold);
-    assert_int_equal(offload_start(p, &t[0].job, &c->io), 0);
-    sem_wait(&t[0].begun); /* it has left the queue */
-    assert_int_equal(offload_start(p, &t[1].job, &c->io), 0);
-    assert_int_equal(offload_start(p, &t[2].job, &c->io), 0);
+    begin_held(c, p, &t[0]);
+    for (int i = 1; i < 3; i++) begin(c, p, &t[i], hold);
+    task_init(&t[3], hold);
     assert_int_equal(offload_start(p, &t[3].job, &c->io), -EAGAIN);
     assert_int_equal(stats_of(p).rejected, 1);
     for (int i = 0; i < 3; i++) sem_post(&t[i].go);
@@ -214,11 +222,8 @@ static void cancelled_in_the_queue_it_never_runs(void **state)
     struct core *c = *state;
     struct offload *p = offload_new(1, 2);
     struct task first, second;
-    task_init(&first, hold);
-    task_init(&second, hold);
-    assert_int_equal(offload_start(p, &first.job, &c->io), 0);
-    sem_wait(&first.begun);
-    assert_int_equal(offload_start(p, &second.job, &c->io), 0);
+    begin_held(c, p, &first);
+    begin(c, p, &second, hold);
     assert_true(offload_cancel(&second.job));
     assert_int_equal(stats_of(p).queued, 0);
     sem_post(&first.go);
@@ -251,9 +256,7 @@ static void left_while_it_runs_the_thread_ends_it(void **state)
     struct core *c = *state;
     struct offload *p = offload_new(1, 2);
     struct task t;
-    task_init(&t, hold);
-    assert_int_equal(offload_start(p, &t.job, &c->io), 0);
-    sem_wait(&t.begun);
+    begin_held(c, p, &t);
     assert_true(offload_leave(&t.job));
     sem_post(&t.go);
     stop(p);
@@ -267,8 +270,7 @@ static void left_after_its_end_it_is_done(void **state)
     struct core *c = *state;
     struct offload *p = offload_new(1, 2);
     struct task t;
-    task_init(&t, at_once);
-    assert_int_equal(offload_start(p, &t.job, &c->io), 0);
+    begin(c, p, &t, at_once);
     while (stats_of(p).jobs == 0) sched_yield();
     assert_false(offload_leave(&t.job));
     TURN_UNTIL(c, t.done);
@@ -281,9 +283,7 @@ static void stop_waits_no_longer_than_it_may(void **state)
     struct core *c = *state;
     struct offload *p = offload_new(1, 2);
     struct task t;
-    task_init(&t, hold);
-    assert_int_equal(offload_start(p, &t.job, &c->io), 0);
-    sem_wait(&t.begun);
+    begin_held(c, p, &t);
     assert_true(offload_leave(&t.job));
     assert_false(offload_stop(p, clock_ns()));
     struct task late;
@@ -308,8 +308,7 @@ enum { JOBS = 16 };
 static void start_all(struct core *c, struct offload *p, struct task t[JOBS])
 {
     for (int i = 0; i < JOBS; i++) {
-        task_init(&t[i], take_a_while);
-        assert_int_equal(offload_start(p, &t[i].job, &c->io), 0);
+        begin(c, p, &t[i], take_a_while);
         if (random_below(4) == 0) core_poll(c);
     }
 }

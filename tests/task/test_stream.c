@@ -418,6 +418,15 @@ static void read_cancelled(void **state)
     settle(c);
 }
 
+/* Both wait: there is nothing to read, and too much to write. */
+static void start_both(struct core *c, struct act *r, struct act *w)
+{
+    start(c, r);
+    start(c, w);
+    for (int i = 0; i < 5; i++) core_poll(c);
+    assert_false(r->done || w->done);
+}
+
 static void peer_resets(void **state)
 {
     struct core *c = *state;
@@ -426,10 +435,7 @@ static void peer_resets(void **state)
     char buf[8];
     struct act r = {.what = READ, .s = p.s, .buf = buf, .size = sizeof buf};
     struct act w = {.what = WRITE, .s = p.s, .buf = bytes, .size = BIG};
-    start(c, &r);
-    start(c, &w);
-    for (int i = 0; i < 5; i++) core_poll(c);
-    assert_false(r.done || w.done);
+    start_both(c, &r, &w);
     reset(p.peer);
     assert_int_equal(finish(c, &r), -EPIPE);
     assert_int_equal(finish(c, &w), -EPIPE);
@@ -505,9 +511,7 @@ static void close_ends_the_waits(void **state)
     char buf[8];
     struct act r = {.what = READ, .s = p.s, .buf = buf, .size = sizeof buf};
     struct act w = {.what = WRITE, .s = p.s, .buf = bytes, .size = BIG};
-    start(c, &r);
-    start(c, &w);
-    for (int i = 0; i < 5; i++) core_poll(c);
+    start_both(c, &r, &w);
     stream_close(p.s);
     assert_int_equal(finish(c, &r), -EBADF);
     assert_int_equal(finish(c, &w), -EBADF);

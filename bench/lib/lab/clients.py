@@ -88,11 +88,11 @@ def _browser(place: Place, server: Server, ask: Ask, printed: Path) -> list[str]
 
 
 def shows(place: Place, server: Server, name: str, query: str) -> list[str]:
-    """A browser that prints the page of NAME.html and NAME.js, which the server has then."""
-    for file in (f"{name}.html", f"{name}.js"):
+    """A browser that prints what NAME.js gives for the query: the server has it then, and the page that runs it."""
+    for file in ("client.html", f"{name}.js"):
         shutil.copyfile(SOURCES / file, place.www / "static" / file)
     profile = place.scratch / "browser"
-    url = f"{server.url}/static/{name}.html?{query}"
+    url = f"{server.url}/static/client.html?{name}&{query}"
     return [browser.find() or browser.NAMES[0], *browser.OPTIONS, f"--user-data-dir={profile}", "--dump-dom", url]
 
 

@@ -1,8 +1,6 @@
 // The page of torc-bench lab. waterfall.js draws the requests of a run, pictures.js what came out.
 'use strict';
 
-const $ = id => document.getElementById(id);
-const SVG = 'http://www.w3.org/2000/svg';
 const SLIDER = 200; // steps
 
 let experiments = [], now; // the experiment that is shown
@@ -10,27 +8,6 @@ let steps = [], shown = -1, follows = true; // the newest step is shown until th
 let running = null; // an AbortController
 
 // ---- small things ----
-
-function make(name, attributes = {}, ...children) {
-    const e = document.createElement(name);
-    for (const [key, value] of Object.entries(attributes)) {
-        if (key in e && key !== 'list') e[key] = value;
-        else e.setAttribute(key, value);
-    }
-    e.append(...children);
-    return e;
-}
-
-function draw(name, attributes, ...children) {
-    const e = document.createElementNS(SVG, name);
-    for (const [key, value] of Object.entries(attributes)) e.setAttribute(key, value);
-    e.append(...children);
-    return e;
-}
-
-function number(value, digits = 0) {
-    return value.toLocaleString('en-US', {minimumFractionDigits: digits, maximumFractionDigits: digits});
-}
 
 function time(seconds) {
     const ms = seconds * 1000;
@@ -40,11 +17,6 @@ function time(seconds) {
 
 function plural(count, word) {
     return `${number(count)} ${word}${count === 1 ? '' : 's'}`;
-}
-
-function say(text, failed = false) {
-    $('status').textContent = text;
-    $('status').className = failed ? 'failed' : '';
 }
 
 // ---- the address: #models?connections=500&engine=epoll ----

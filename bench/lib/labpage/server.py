@@ -31,7 +31,8 @@ from . import guesses, link, sources
 
 HERE = Path(__file__).parent
 SHOWN = ("page.css", "page.js", "waterfall.js", "pictures.js", "trace.js", "visit.js")
-FILES = {"": HERE / "page.html", **{name: HERE / name for name in SHOWN}, "fetch.js": SOURCES / "fetch.js"}
+SHARED = {name: TOP / "src/lab/page" / name for name in ("shared.css", "shared.js")}  # with the page of torc-lab
+FILES = {"": HERE / "page.html", **{name: HERE / name for name in SHOWN}, **SHARED, "fetch.js": SOURCES / "fetch.js"}
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 MOST_SECONDS = 180  # of a run
 END_SECONDS = 20  # that a run is given to end its servers

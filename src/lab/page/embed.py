@@ -1,4 +1,4 @@
-"""embed.py OUTPUT FILE...: writes C that holds the files of the page, for page_routes.c."""
+"""embed.py OUTPUT FILE...: writes C that holds the files of the page, for page_routes.c: those of a kind as one."""
 
 import hashlib
 import sys
@@ -15,10 +15,10 @@ def literals(text):
         yield '"' + "".join(c if ord(c) < 128 else "".join(f"\\{b:03o}" for b in c.encode()) for c in escaped) + '"'
 
 
-def entry(path):
-    data = path.read_bytes()
-    route = "/" if path.suffix == ".html" else f"/{path.name}"
-    kind = f"{TYPES[path.suffix]}; charset=utf-8"
+def entry(suffix, files):
+    data = b"".join(path.read_bytes() for path in files if path.suffix == suffix)
+    route = "/" if suffix == ".html" else f"/page{suffix}"
+    kind = f"{TYPES[suffix]}; charset=utf-8"
     tag = hashlib.sha256(data).hexdigest()[:16]
     body = "\n     ".join(literals(data.decode()))
     return f'    {{"{route}", "{kind}", "\\"{tag}\\"", {len(data)},\n     {body}}},\n'
@@ -26,7 +26,7 @@ def entry(path):
 
 def main():
     output, *files = map(Path, sys.argv[1:])
-    entries = "".join(map(entry, files))
+    entries = "".join(entry(suffix, files) for suffix in TYPES)
     output.write_text(
         f'#include "lab/page_routes.h"\n\nconst struct page_file page_files[] = {{\n{entries}    {{0}},\n}};\n'
     )

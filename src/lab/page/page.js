@@ -1,8 +1,6 @@
 // The page of torc-lab. It asks the server that sent it, as any page does, and draws what came of that.
 'use strict';
 
-const $ = id => document.getElementById(id);
-const SVG = 'http://www.w3.org/2000/svg';
 const LIMIT = 6; // connections of a browser to an origin over HTTP/1.1
 const PG_CONNECTIONS = 4; // of a core of the server to its database
 const ROUNDS = 4; // of each mode: that all of one take longer than all of the other is chance once in seventy
@@ -26,27 +24,6 @@ class Refused extends Error {
 
 // ---- small things ----
 
-function make(name, attributes = {}, ...children) {
-    const e = document.createElement(name);
-    for (const [key, value] of Object.entries(attributes)) {
-        if (key in e) e[key] = value;
-        else e.setAttribute(key, value);
-    }
-    e.append(...children);
-    return e;
-}
-
-function draw(name, attributes, ...children) {
-    const e = document.createElementNS(SVG, name);
-    for (const [key, value] of Object.entries(attributes)) e.setAttribute(key, value);
-    e.append(...children);
-    return e;
-}
-
-function number(value, digits = 0) {
-    return value.toLocaleString('en-US', {minimumFractionDigits: digits, maximumFractionDigits: digits});
-}
-
 function time(ms) {
     return `${number(ms, ms < 10 ? 1 : 0)} ms`;
 }
@@ -54,11 +31,6 @@ function time(ms) {
 function median(values) {
     const sorted = [...values].sort((a, b) => a - b), half = sorted.length >> 1;
     return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
-}
-
-function say(text, failed = false) {
-    $('status').textContent = text;
-    $('status').className = failed ? 'failed' : '';
 }
 
 // ---- the server's measures ----

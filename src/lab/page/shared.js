@@ -1,0 +1,31 @@
+// Of the page of torc-lab and that of torc-bench lab.
+'use strict';
+
+const $ = id => document.getElementById(id);
+const SVG = 'http://www.w3.org/2000/svg';
+
+function make(name, attributes = {}, ...children) {
+    const e = document.createElement(name);
+    for (const [key, value] of Object.entries(attributes)) {
+        if (key in e && key !== 'list') e[key] = value;
+        else e.setAttribute(key, value);
+    }
+    e.append(...children);
+    return e;
+}
+
+function draw(name, attributes, ...children) {
+    const e = document.createElementNS(SVG, name);
+    for (const [key, value] of Object.entries(attributes)) e.setAttribute(key, value);
+    e.append(...children);
+    return e;
+}
+
+function number(value, digits = 0) {
+    return value.toLocaleString('en-US', {minimumFractionDigits: digits, maximumFractionDigits: digits});
+}
+
+function say(text, failed = false) {
+    $('status').textContent = text;
+    $('status').className = failed ? 'failed' : '';
+}
