@@ -183,6 +183,10 @@ static void test_routes_with_limits(void **state)
         expect(&s, "GET", "/api/deep", "", 200, "deep 3 0 next=-114");
     }
     server_stop(&s);
+    server_start(&s, "--max-requests", "1");
+    expect(&s, "GET", "/deep", "", 503, "{\"all\":503,\"nested\":0}");
+    server_await_log(&s, "no stack of 524288 bytes for a handler: --max-requests is reached");
+    server_stop(&s);
 }
 
 static void test_late_head(void **state)
