@@ -100,7 +100,10 @@ static void exchange_end(struct h1_exchange *x, enum http_end end)
 void h1_abort(struct h1_exchange *x)
 {
     if (x->state == H1_QUEUED) h1_queue_abandon(x);
-    if (x->state == H1_HEAD) h1_release_head(x);
+    if (x->state == H1_HEAD) {
+        h1_release_head(x);
+        request_forget(&x->rq);
+    }
     h1_account_abort(x);
     if (x->counted) http_count_end(x->conn->ctx);
     exchange_free(x);
@@ -182,11 +185,10 @@ COLD static void refuse(struct h1_exchange *x, int status)
 void h1_reject_head(struct h1_exchange *x, int status)
 {
     counter_add(&x->conn->ctx->stats.bad_requests, 1);
-    x->rq.route = NULL;
+    request_forget(&x->rq);
     if (status == 503)
         http_warn(x->conn->ctx, WARN_NO_MEMORY, "no memory for a head (--request-memory); 503");
     x->rq.close_after_response = true;
-    x->rq.target = (struct target){0};
     refuse(x, status);
 }
 

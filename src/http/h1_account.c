@@ -39,14 +39,17 @@ static enum http_end reason_of_abort(const struct h1_exchange *x)
     return err == 0 || err == -ECONNRESET ? END_CLIENT : END_SERVER;
 }
 
-void h1_account_abort(const struct h1_exchange *x)
+void h1_account_abort(struct h1_exchange *x)
 {
     struct send_queue *unsent = &x->conn->unsent;
     const struct response *r = &x->rq.response;
     bool sent = response_sent(x);
     /* It is counted here, and not once more by the connection. */
     if (!sent && r->status && !r->in_parts && unsent->bytes) send_queue_unend_response(unsent);
+    enum http_end end = sent ? END_DONE : reason_of_abort(x);
+    /* Who is told of the end cannot respond any more: not in a head that the client has ended,
+     * either. */
+    if (!x->rq.cancelled) x->rq.cancelled = -ECONNRESET;
     /* Empty lines before a head are no request. */
-    if (x->parser.head_bytes > x->parser.empty_bytes)
-        h1_account(x, sent ? END_DONE : reason_of_abort(x));
+    if (x->parser.head_bytes > x->parser.empty_bytes) h1_account(x, end);
 }

@@ -20,4 +20,4 @@ static inline void h1_account(const struct h1_exchange *x, enum http_end end)
 }
 
 /* Of a request that ends with its connection. It is done if all of its response was sent before. */
-void h1_account_abort(const struct h1_exchange *x);
+void h1_account_abort(struct h1_exchange *x);

@@ -25,14 +25,14 @@ int h1_write_owned(struct torc_req *rq, slice body, struct body_owner owner)
     return 0;
 }
 
-/* RFC 9110, 15.2: not to HTTP/1.0. */
+/* RFC 9110, 15.2: not to HTTP/1.0, nor where the head does not tell the version. */
 int h1_interim(struct torc_req *rq, int status, slice lines)
 {
     struct conn *c = h1_exchange_of(rq)->conn;
     struct send_queue *q = &c->unsent;
     char text[64];
     if (rq->cancelled) return rq->cancelled;
-    if (rq->head.minor == 0) return 0;
+    if (rq->head.minor <= 0) return 0;
     slice reason = http_reason(status);
     int n =
         snprintf(text, sizeof text, "HTTP/1.1 %d %.*s\r\n", status, (int)reason.len, reason.ptr);

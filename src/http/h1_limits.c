@@ -100,7 +100,7 @@ static void set_path(struct torc_req *rq)
 {
     slice rest = head_target(&rq->head);
     bool origin = rest.len && rest.ptr[0] == '/';
-    rq->target = (struct target){0};
+    request_forget(rq);
     if (origin) slice_cut(&rest, '?', &rq->target.path);
 }
 
@@ -108,7 +108,6 @@ static int refuse(struct h1_exchange *x, const struct refusal *r, uint64_t secon
 {
     struct torc_req *rq = &x->rq;
     char text[DECIMAL_MAX];
-    rq->route = NULL;
     set_path(rq);
     rq->close_after_response =
         !rq->head.keep_alive || may_send_body(x) || is_framing_doubtful(&rq->head);

@@ -2,6 +2,7 @@
 
 #include "http/request.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 struct own_stack {
@@ -32,7 +33,8 @@ static void run_on_own_stack(struct torc_req *rq, void *arg)
     int err = fiber_start_apart(&rq->ctx->fibers, o->size, run_inner, &c, &rq->scope);
     if (err < 0) {
         http_warn(rq->ctx, WARN_NO_FIBER, "no stack of %zu bytes for a handler: %s; 503", o->size,
-                  strerror(-err));
+                  err == -EAGAIN ? "--max-requests is reached, of which it takes one more"
+                                 : strerror(-err));
         rq->failed = 503;
     } else if (!c.returned) {
         c.wait.what = "its handler";

@@ -41,6 +41,14 @@ void request_cancel(struct torc_req *rq, int err)
     scope_cancel(&rq->scope, err);
 }
 
+COLD void request_forget(struct torc_req *rq)
+{
+    rq->target = (struct target){0};
+    rq->host = (slice){0};
+    rq->route = NULL;
+    rq->match.n = 0;
+}
+
 COLD void request_release_all(struct torc_req *rq)
 {
     while (!list_empty(&rq->resources)) {
@@ -146,6 +154,13 @@ static int reject(struct torc_req *rq, int status)
     return status;
 }
 
+/* Likewise, before its path has been matched: it has no parameters. */
+COLD static int reject_early(struct torc_req *rq, int status)
+{
+    rq->match.n = 0;
+    return reject(rq, status);
+}
+
 /* The status for parameters of the path that no handler should see: whoever took one for the name
  * of a file would open another. */
 static int check_params(const struct torc_req *rq)
@@ -177,13 +192,16 @@ int request_accept(struct torc_req *rq)
 {
     const struct head *h = &rq->head;
     rq->close_after_response = !h->keep_alive;
-    if (!target_parse(head_target(h), h->method == HTTP_OPTIONS, &rq->target))
+    if (!target_parse(head_target(h), h->method == HTTP_OPTIONS, &rq->target)) {
+        request_forget(rq);
         return reject(rq, h->method < 0 ? 501 : 400); /* CONNECT has its own form of target */
+    }
     int status = check_fields(rq);
-    if (status) return reject(rq, status);
+    if (status) return reject_early(rq, status);
     if (rq->target.host.ptr) rq->host = rq->target.host; /* RFC 9112, 3.2.2 */
-    if (UNLIKELY((unsigned)h->method > HTTP_OPTIONS) && !is_known(rq)) return reject(rq, 501);
+    if (UNLIKELY((unsigned)h->method > HTTP_OPTIONS) && !is_known(rq)) return reject_early(rq, 501);
     if (rq->target.asterisk) {
+        rq->match.n = 0;
         rq->match.allow = router_methods(rq->ctx->router);
         rq->route = NULL;
         return fits_body(rq) ? 204 : reject(rq, 413);

@@ -108,6 +108,10 @@ static inline struct scope *request_scope(const struct torc_req *rq)
     return s && s->user == rq ? s : NULL;
 }
 
+/* Of a request whose head is malformed, incomplete or has not been looked at, nobody knows path,
+ * host or route. What was there is that of an earlier request, which is freed. */
+void request_forget(struct torc_req *rq);
+
 /* Call when the head is complete: checks it, fills in target and host, and finds the route. Returns
  * 0, or the status to respond with instead of calling a handler. */
 int request_accept(struct torc_req *rq);

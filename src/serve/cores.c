@@ -372,6 +372,7 @@ static int await_started(struct torc_server *s)
     }
     if (!prepared) {
         s->status = 0;
+        signals_forget_stop(&s->signals);
         return server_fail(s, -ESHUTDOWN, "the server was stopped before it was ready");
     }
     i = find_unprepared(s);

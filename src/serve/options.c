@@ -231,7 +231,14 @@ static void separate_families(struct options *o)
     }
 }
 
-/* With SO_REUSEPORT both listeners could bind one address, and each would get some clients. */
+/* With SO_REUSEPORT both listeners could bind one address, and each would get some clients. Of
+ * given sockets several may have one address; but no core can wait for one of them twice. */
+static bool overlaps(const struct options *o, uint32_t i, uint32_t j)
+{
+    if (o->given[i] >= 0 && o->given[j] >= 0) return o->given[i] == o->given[j];
+    return sock_addr_clash(&o->listen[i], &o->listen[j]);
+}
+
 static int check_addresses(struct option_set *s)
 {
     const struct options *o = options_get(s);
@@ -239,8 +246,7 @@ static int check_addresses(struct option_set *s)
     for (uint32_t i = 0; i < o->n_listen; i++) {
         sock_addr_format(&o->listen[i], text);
         for (uint32_t j = 0; j < i; j++)
-            if ((o->given[i] < 0 || o->given[j] < 0) &&
-                sock_addr_clash(&o->listen[i], &o->listen[j]))
+            if (overlaps(o, i, j))
                 return option_fail(s, "--listen %s overlaps another --listen", text);
         if (o->has_admin && sock_addr_clash(&o->admin, &o->listen[i]))
             return option_fail(s, "--admin needs an address of its own: it overlaps --listen %s",

@@ -50,6 +50,11 @@ unsigned signals_take(struct server_signals *w, unsigned wanted)
     }
 }
 
+void signals_forget_stop(struct server_signals *w)
+{
+    atomic_fetch_and(&w->asked, ~(unsigned)ASKED_STOP);
+}
+
 /* ---- dispositions ---- */
 
 /* What a failed write to a pipe, or past the limit of a file's size, tells by its error, too. Not

@@ -32,6 +32,9 @@ void signals_unwatch(struct server_signals *w);
 /* Asks for something, of enum request_bits. Async-signal-safe. */
 void signals_ask(struct server_signals *w, unsigned what);
 
-/* Waits until something of `wanted` is asked, and takes that: enum request_bits. A stop is never
- * taken back. For one thread at a time. */
+/* Waits until something of `wanted` is asked, and takes that: enum request_bits. A stop stays
+ * asked for. For one thread at a time. */
 unsigned signals_take(struct server_signals *w, unsigned wanted);
+
+/* Takes back a stop that has ended a start: the next one is not meant. */
+void signals_forget_stop(struct server_signals *w);

@@ -29,6 +29,7 @@ static void note(torc_req *rq, const char *name)
 static void outer(torc_req *rq, void *arg)
 {
     note(rq, arg);
+    if (!torc_path(rq).ptr) torc_hint(rq, TORC_S("</a.css>; rel=preload")); /* to nobody */
     torc_set_header(rq, TORC_S("X-Outer"), TORC_S("yes"));
     int status = torc_next(rq), again = torc_next(rq);
     fprintf(stderr, "outer %d %d\n", status, again);
@@ -152,11 +153,13 @@ static void no_error(torc_req *rq, int status, void *arg)
 
 static void on_end(torc_req *rq, const torc_summary *end, void *arg)
 {
-    torc_slice path = torc_path(rq);
+    torc_slice path = torc_path(rq), param = torc_param(rq, "path");
+    int replied = torc_reply(rq, 200, NULL, TORC_S("late"));
     (void)arg;
-    fprintf(stderr, "end '%.*s' status=%d outcome=%d bytes=%" PRIu64 " seen='%s'%s\n",
+    fprintf(stderr, "end '%.*s' status=%d outcome=%d bytes=%" PRIu64 " seen='%s'%s%.*s%s\n",
             (int)path.len, path.ptr ? path.ptr : "", end->status, end->outcome, end->body_bytes,
-            seen_by(rq), end->duration_ns < UINT64_C(3600000000000) ? "" : " late");
+            seen_by(rq), param.ptr ? " path=" : "", (int)param.len, param.ptr ? param.ptr : "",
+            end->duration_ns < UINT64_C(3600000000000) && replied < 0 ? "" : " late");
 }
 
 /* ---- set-up ---- */

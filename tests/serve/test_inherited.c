@@ -155,6 +155,20 @@ static void test_what_is_no_listener(void **state)
     close(pair[1]);
 }
 
+static void test_given_twice(void **state)
+{
+    static const char *const again[] = {"fd:3", "systemd"};
+    struct server s;
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        const char *const options[] = {"--listen", "fd:3", "--listen", again[i], NULL};
+        const struct server_how how = {.engine = server_engine, .prepare = pass};
+        assert_int_equal(server_run(&s, &how, options), 2);
+        assert_non_null(strstr(server_log(&s), " overlaps another --listen\n"));
+        server_free(&s);
+    }
+}
+
 static void test_unix_socket(void **state)
 {
     char dir[] = "/tmp/torc-test-inherited-XXXXXX";
@@ -266,6 +280,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_variables_are_removed, hold_one, release),
         cmocka_unit_test_setup_teardown(test_of_another_process, hold_one, release),
         cmocka_unit_test_setup_teardown(test_what_is_no_listener, hold_one, release),
+        cmocka_unit_test_setup_teardown(test_given_twice, hold_one, release),
         cmocka_unit_test_setup_teardown(test_unix_socket, hold_one, release),
         cmocka_unit_test_setup_teardown(test_reload, hold_one, release),
         cmocka_unit_test_setup_teardown(test_restarts, hold_one, release),

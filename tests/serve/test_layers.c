@@ -183,6 +183,10 @@ static void test_routes_with_limits(void **state)
         expect(&s, "GET", "/api/deep", "", 200, "deep 3 0 next=-114");
     }
     server_stop(&s);
+    server_start(&s, "--max-requests", "1");
+    expect(&s, "GET", "/deep", "", 503, "{\"all\":503,\"nested\":0}");
+    server_await_log(&s, "no stack of 524288 bytes for a handler: --max-requests is reached");
+    server_stop(&s);
 }
 
 static void test_late_head(void **state)
@@ -195,6 +199,38 @@ static void test_late_head(void **state)
     server_stop(&s);
 }
 
+/* Nothing of the request before it is in one whose head is malformed or never complete. */
+static void test_no_head(void **state)
+{
+    static const char *const malformed[] = {"GET files/x HTTP/1.1\r\nHost: a\r\n\r\n",
+                                            "GET /files/x#y HTTP/1.1\r\nHost: a\r\n\r\n"};
+    char path[3000] = "/files/";
+    (void)state;
+    memset(path + strlen(path), 'x', sizeof path - strlen(path) - 1); /* in memory of its own */
+    for (size_t i = 0; i < 3; i++) {
+        struct server s;
+        struct client c;
+        struct reply r = {0};
+        server_start(&s);
+        client_open(&c, &s);
+        client_get(&c, path, 200, &r);
+        if (i < 2) {
+            client_send(&c, malformed[i], strlen(malformed[i]));
+            client_reply(&c, "GET", &r);
+            assert_int_equal(r.status, 400);
+            server_await_log(&s, "end '' status=400 outcome=0 bytes=22 seen=''\n");
+        } else {
+            client_send(&c, "GET /api", 8);
+            client_shut(&c);
+            server_await_log(&s, "end '' status=0 outcome=1 bytes=0 seen=''\n");
+        }
+        client_expect_end(&c);
+        client_close(&c);
+        reply_free(&r);
+        server_stop(&s);
+    }
+}
+
 /* A client that asks too much is refused without a fiber, in the program's words. */
 static void test_limits(void **state)
 {
@@ -204,13 +240,15 @@ static void test_limits(void **state)
     (void)state;
     server_start(&s, "--rate-limit", "1/h");
     client_open(&c, &s);
-    for (int i = 0; i < 3; i++) {
+    client_get(&c, "/files/x", 200, &r);
+    for (int i = 0; i < 2; i++) {
         client_ask(&c, "GET", "/api/conflict?x", "");
         client_reply(&c, "GET", &r);
     }
     assert_int_equal(r.status, 429);
     assert_string_equal(r.body, "{\"api\":429,\"nested\":-1}");
     reply_retry_after(&r);
+    server_await_log(&s, "end '/api/conflict' status=429 outcome=0 bytes=23 seen=''\n");
     client_close(&c);
     reply_free(&r);
     server_stop(&s);
@@ -254,6 +292,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_prefixes),  cmocka_unit_test(test_own_answers),
         cmocka_unit_test(test_late_head), cmocka_unit_test(test_methods),
         cmocka_unit_test(test_fallback),  cmocka_unit_test(test_routes_with_limits),
+        cmocka_unit_test(test_no_head),
     };
     const struct CMUnitTest of_cores[] = {cmocka_unit_test(test_limits)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

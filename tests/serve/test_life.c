@@ -532,8 +532,8 @@ static void a_start_function_that_fails_is_undone(void **state)
 
 static int wait_for_stop(torc_req *rq, void *arg)
 {
-    *(_Atomic bool *)arg = true;
-    return torc_sleep(rq, 3600 * 1000);
+    bool again = atomic_exchange((_Atomic bool *)arg, true);
+    return again ? 0 : torc_sleep(rq, 3600 * 1000);
 }
 
 static void *start_it(void *arg)
@@ -554,6 +554,10 @@ static void a_stop_ends_start_functions(void **state)
     torc_server_stop(s);
     pthread_join(thread, &result);
     assert_int_equal((intptr_t)result, -ESHUTDOWN);
+    assert_int_equal(n_stopped, n_started);
+    assert_int_equal(torc_server_start(s), 0); /* that stop is over */
+    torc_server_stop(s);
+    assert_int_equal(torc_server_join(s), 0);
     assert_int_equal(n_stopped, n_started);
     torc_server_free(s);
 }
