@@ -2,10 +2,12 @@
 
 import asyncio
 import collections
+import fcntl
 import json
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import struct
@@ -28,25 +30,40 @@ def skip(why):
     sys.exit(77)
 
 
-def quiet(command, **options):
+def quiet(command, timeout=LIMIT_SECONDS, **options):
     """Runs a command, whose output is shown only if it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, **options)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, **options)
     if done.returncode != 0:
         raise AssertionError(f"{command} ended with {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout
 
 
+def installation():
+    """Where the build is installed: whichever test comes first does it, and again if it has been built since."""
+    root = Path(BUILD, "tests", "install", "root")
+    stamp, built = root / "stamp", Path(BUILD, "src")
+    parts = [*built.glob("install/libtorc*"), *built.glob("torc*"), *(HERE.parents[2] / "include").rglob("*.h")]
+    with open(f"{root}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not stamp.exists() or stamp.stat().st_mtime < max(part.stat().st_mtime for part in parts):
+            shutil.rmtree(root, ignore_errors=True)
+            install = ["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--destdir", str(root)]
+            quiet(install, timeout=3 * LIMIT_SECONDS)
+            stamp.touch()
+    return root
+
+
 class Example:
-    """A program of this directory, in a directory of its own with all that it needs of an installation."""
+    """A program of this directory, built from what is installed, in a directory of its own."""
 
     def __init__(self, name, *packages):
         self.place = tempfile.TemporaryDirectory(prefix="torc-example.")
         top = Path(self.place.name)
-        quiet(["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--destdir", str(top / "root")])
-        [pc] = (top / "root").rglob("torc.pc")
+        root = installation()
+        [pc] = root.rglob("torc.pc")
         self.libdir = pc.parent.parent
-        [self.load] = (top / "root").rglob("bin/torc-load")
-        env = dict(os.environ, PKG_CONFIG_SYSROOT_DIR=str(top / "root"), PKG_CONFIG_PATH=str(pc.parent))
+        [self.load] = root.rglob("bin/torc-load")
+        env = dict(os.environ, PKG_CONFIG_SYSROOT_DIR=str(root), PKG_CONFIG_PATH=str(pc.parent))
         for package in packages:
             if subprocess.run(["pkg-config", "--exists", package], env=env).returncode != 0:
                 self.place.cleanup()
