@@ -133,8 +133,8 @@ TORC_API int torc_server_option(torc_server *s, const char *name, const char *ta
  * A static segment also matches what is equivalent to it (RFC 3986, 6.2.2.1 and 6.2.2.2): escapes
  * of letters, digits and "-._~" stand for these, so "/m%65" is "/me", and those of other characters
  * may have digits in either case. Nothing else is decoded or changed: "%2F" never separates
- * segments,
- * "/a%21" is not "/a!", and neither "//" nor a slash at the end is "/".
+ * segments, "/a%21" is not "/a!",
+ * and neither "//" nor a slash at the end is "/".
  *
  * A path that some pattern matches, but none with this method, is answered with 405 and Allow, or
  * OPTIONS with 204. Patterns with "*rest" do not count for 405: GET of a catch-all says nothing
@@ -248,9 +248,9 @@ TORC_API int torc_static(torc_server *s, const char *prefix);
  * server starts ends it (exit status 1). Errors as torc_route. */
 TORC_API int torc_static_dir(torc_server *s, const char *prefix, const char *dir);
 
-/* The last error in words, valid until the next one; "" if there was none. Of torc_server_set,
- * torc_server_about, torc_server_option, torc_route, torc_static, torc_static_dir, torc_every,
- * torc_server_parse and torc_server_start. */
+/* The last error in words, valid until the next one; "" if there was none. It is that of a call
+ * which sets up a server, such as torc_server_set, torc_route or torc_use, of torc_server_parse or
+ * of torc_server_start. */
 TORC_API const char *torc_server_error(const torc_server *s);
 
 /* ---- a server's life ------------------------------------------------------------------------- */
@@ -615,6 +615,9 @@ TORC_API int torc_reply_own(torc_req *rq, int status, const char *type, torc_sli
 /* Replies with a line of text that names the status, as text/plain. Errors as torc_reply. */
 TORC_API int torc_reply_error(torc_req *rq, int status);
 
+/* What a status is called (RFC 9110, 15): "Not Found"; "Unknown" if it is not registered. */
+TORC_API torc_slice torc_reason(int status);
+
 /* WAITS. Sends a complete response with the file `path` below the directory `dir`, as static files
  * are sent: with its media type, conditions (RFC 9110, 13), ranges (14) and precompressed variants
  * (NAME.br, .zst, .gz); 304, 412 and 416 accordingly. To other methods than GET and HEAD it is sent
@@ -721,6 +724,14 @@ TORC_API int torc_set_cookie(torc_req *rq, const char *name, torc_slice value,
 TORC_API bool torc_slice_eq(torc_slice a, torc_slice b);
 TORC_API bool torc_slice_ieq(torc_slice a, torc_slice b);
 
+/* As torc_slice_eq, for a password or a token: the time that it takes tells how long they are, and
+ * nothing of where they differ. */
+TORC_API bool torc_slice_secret_eq(torc_slice a, torc_slice b);
+
+/* A slice of a C string, which it points to, without its NUL; absent for NULL. TORC_S does so with
+ * literals. */
+TORC_API torc_slice torc_slice_str(const char *text);
+
 /* The number that a slice is as a whole: decimal digits, of an int64_t perhaps after '-', of a
  * double as in JSON (RFC 8259, 6), whatever the locale. False, and *out is left alone, for anything
  * else: no digits, white space, '+', a value out of range, a number of more than 127 bytes. */
@@ -733,8 +744,8 @@ TORC_API bool torc_slice_double(torc_slice s, double *out);
 TORC_API char *torc_cstr(torc_req *rq, torc_slice s);
 
 /* ---- asking ---------------------------------------------------------------------------------- */
-/* The first two do not wait. Their answers change only while the handler waits: a handler that
- * works in pieces may torc_sleep(rq, 0) between them. */
+/* torc_client_gone and torc_draining do not wait. Their answers change only while the handler
+ * waits: a handler that works in pieces may torc_sleep(rq, 0) between them. */
 
 /* Whether the client has gone: true once the request is cancelled, for whatever reason, or the
  * client has ended its stream, perhaps behind bytes that nobody has read. The end of the stream
@@ -752,6 +763,13 @@ TORC_API bool torc_draining(const torc_req *rq);
  * end its siblings. */
 enum { TORC_CLIENT_GONE = 1, TORC_DRAINING = 2 };
 TORC_API int torc_await(torc_req *rq, unsigned what);
+
+/* Has the request cancelled (-ECONNRESET) once torc_client_gone comes true before its response is
+ * complete: for work that nobody else needs, such as a stream of events, a long query, or a wait in
+ * torc_work. A client that shuts down its sending side and waits for the response gets none then.
+ * 0, -ENOMEM, or the error of a cancelled scope, which is that of the request if the client has
+ * gone already. */
+TORC_API int torc_cancel_when_gone(torc_req *rq);
 
 /* ---- waiting --------------------------------------------------------------------------------- */
 
@@ -777,8 +795,8 @@ TORC_API int torc_deadline(torc_req *rq, unsigned ms);
  *     while (!torc_draining(rq) && !torc_client_gone(rq) && torc_event_wait(rq, e, &seen) == 0);
  *
  * Several signals may end one wait. What is written before a signal is visible after the wait. A
- * client that has closed ends no wait before something is sent to it: signal now and then
- * (torc_every), or wait in a group with a function in torc_await. */
+ * client that has closed ends no wait before something is sent to it, unless torc_cancel_when_gone
+ * was called. */
 
 /* NULL if out of memory. It belongs to the program, and to no server. */
 TORC_API torc_event *torc_event_new(void);

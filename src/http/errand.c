@@ -74,6 +74,7 @@ static const struct exchange_ops nobody = {
     .interim = no_interim,
     .end = no_end,
     .client_ended = never,
+    .cancel = request_cancel,
     .peer = no_peer,
     .is_secure = never,
     .handler_returned = returned,

@@ -21,8 +21,8 @@ static inline void body_release(struct body_owner owner)
     if (owner.release) owner.release(owner.arg);
 }
 
-/* All but write_owned, handler_returned, client_ended, peer and is_secure may wait; all run on a
- * fiber of the request. */
+/* All but write_owned, handler_returned, client_ended, cancel, peer and is_secure may wait; all but
+ * cancel run on a fiber of the request. */
 struct exchange_ops {
     /* See torc_body_read. */
     ssize_t (*read)(struct torc_req *rq, void *buf, size_t size);
@@ -47,6 +47,8 @@ struct exchange_ops {
     int (*end)(struct torc_req *rq);
     /* See torc_client_gone. */
     bool (*client_ended)(const struct torc_req *rq);
+    /* Gives the request up, with that error: nothing more is sent. */
+    void (*cancel)(struct torc_req *rq, int err);
     /* See torc_peer. */
     slice (*peer)(const struct torc_req *rq);
     /* Whether it came by https; see torc_scheme. */

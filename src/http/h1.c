@@ -35,6 +35,11 @@ static bool client_ended(const struct torc_req *rq)
     return conn_client_ended(h1_exchange_of((struct torc_req *)(uintptr_t)rq)->conn);
 }
 
+static void cancel(struct torc_req *rq, int err)
+{
+    conn_abort(h1_exchange_of(rq)->conn, err);
+}
+
 const struct exchange_ops h1_exchange_ops = {
     .read = h1_read,
     .respond = h1_respond,
@@ -45,6 +50,7 @@ const struct exchange_ops h1_exchange_ops = {
     .interim = h1_interim,
     .end = h1_end,
     .client_ended = client_ended,
+    .cancel = cancel,
     .peer = h1_peer,
     .is_secure = h1_is_secure,
     .handler_returned = handler_returned,

@@ -10,6 +10,11 @@
 
 /* ---- whole responses ---- */
 
+torc_slice torc_reason(int status)
+{
+    return http_reason(status);
+}
+
 int torc_reply_json(torc_req *rq, int status, const char *format, ...)
 {
     va_list args;

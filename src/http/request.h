@@ -65,7 +65,7 @@ struct torc_req {
     struct list resources;     /* struct request_resource: what the handler has open */
     struct value *values;      /* torc_set */
     struct torc_group *groups; /* groups of the handler, newest first */
-    struct asker *askers;      /* fibers in torc_await */
+    struct asker *askers;      /* who waits in torc_await */
     struct route_match match;
     const struct chain *chain; /* set while the route runs middleware: what is to run, */
     uint32_t chain_at;         /* and how much of it has begun */

@@ -18,6 +18,20 @@ bool torc_slice_ieq(torc_slice a, torc_slice b)
     return slice_ieq(a, b);
 }
 
+/* What the compiler knows of `differ` it must not use to stop early. */
+bool torc_slice_secret_eq(torc_slice a, torc_slice b)
+{
+    volatile unsigned char differ = a.len != b.len;
+    for (size_t i = 0; i < a.len && i < b.len; i++)
+        differ = differ | (unsigned char)(a.ptr[i] ^ b.ptr[i]);
+    return !differ;
+}
+
+torc_slice torc_slice_str(const char *text)
+{
+    return text ? slice_str(text) : (slice){0};
+}
+
 bool torc_slice_u64(torc_slice s, uint64_t *out)
 {
     return slice_u64(s, out);

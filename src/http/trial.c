@@ -193,6 +193,7 @@ static const struct exchange_ops trial_ops = {
     .interim = interim,
     .end = end,
     .client_ended = client_ended,
+    .cancel = request_cancel,
     .peer = peer,
     .is_secure = is_secure,
     .handler_returned = handler_returned,

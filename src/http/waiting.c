@@ -17,7 +17,8 @@ bool torc_draining(const torc_req *rq)
     return rq->ctx->draining;
 }
 
-/* A fiber that waits for one of the above; on its stack. */
+/* A fiber that waits for one of the above; on its stack. Without a wait: the request is to be
+ * cancelled; in its memory. */
 struct asker {
     struct wait *wait;
     struct asker *next; /* of the same request */
@@ -33,11 +34,21 @@ static unsigned answer(const torc_req *rq, unsigned what)
     return now;
 }
 
+/* A response that is complete is still sent, as the client may read it. */
+static void cancel_for(torc_req *rq)
+{
+    if (!rq->cancelled && !rq->response.ended) rq->exchange->cancel(rq, -ECONNRESET);
+}
+
 void waiting_answer(struct torc_req *rq)
 {
     for (struct asker *a = rq->askers; a; a = a->next) {
         unsigned now = answer(rq, a->what);
-        if (now) wait_wake(a->wait, a->tells ? (int)now : 0);
+        if (!now) continue;
+        if (a->wait)
+            wait_wake(a->wait, a->tells ? (int)now : 0);
+        else
+            cancel_for(rq);
     }
 }
 
@@ -73,6 +84,18 @@ int torc_await(torc_req *rq, unsigned what)
     result = wait_park(s, &w, asker_cancel);
     remove_asker(rq, &a);
     return result;
+}
+
+int torc_cancel_when_gone(torc_req *rq)
+{
+    int refused = scope_refuses(request_scope(rq));
+    if (refused) return refused;
+    struct asker *a = arena_alloc(&rq->arena, sizeof *a);
+    if (!a) return -ENOMEM;
+    *a = (struct asker){.what = TORC_CLIENT_GONE};
+    push_asker(rq, a);
+    if (torc_client_gone(rq)) cancel_for(rq);
+    return rq->cancelled;
 }
 
 /* ---- waiting ---- */

@@ -3,7 +3,8 @@
 
 #include "http/request.h"
 
-/* Wakes the fibers in torc_await whose answer has come. */
+/* Wakes the fibers in torc_await whose answer has come; cancels a request of torc_cancel_when_gone.
+ */
 COLD void waiting_answer(struct torc_req *rq);
 
 /* Waits for the functions of the request's groups, which must return before its memory is freed. */

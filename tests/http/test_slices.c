@@ -91,13 +91,33 @@ static void equality(void **state)
     assert_false(torc_slice_eq(absent, of("a")));
 }
 
+static void secrets(void **state)
+{
+    const torc_slice absent = {NULL, 0};
+    (void)state;
+    assert_true(torc_slice_secret_eq(of("token"), of("token")));
+    assert_false(torc_slice_secret_eq(of("token"), of("tokeN")));
+    assert_false(torc_slice_secret_eq(of("token"), of("\xf4oken")));
+    assert_false(torc_slice_secret_eq(of("token"), of("toke")));
+    assert_false(torc_slice_secret_eq(of("token"), of("token1")));
+    assert_false(torc_slice_secret_eq(absent, of("a")));
+    assert_true(torc_slice_secret_eq(absent, of("")));
+}
+
+static void strings(void **state)
+{
+    (void)state;
+    assert_true(torc_slice_eq(torc_slice_str("text"), TORC_S("text")));
+    assert_true(torc_slice_str("").ptr && torc_slice_str("").len == 0);
+    assert_true(!torc_slice_str(NULL).ptr && torc_slice_str(NULL).len == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(unsigned_numbers),
-        cmocka_unit_test(signed_numbers),
-        cmocka_unit_test(real_numbers),
-        cmocka_unit_test(equality),
+        cmocka_unit_test(unsigned_numbers), cmocka_unit_test(signed_numbers),
+        cmocka_unit_test(real_numbers),     cmocka_unit_test(equality),
+        cmocka_unit_test(secrets),          cmocka_unit_test(strings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
 #include "http/status.h"
 
+#include "torc.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +13,7 @@
 static void reasons(void **state)
 {
     (void)state;
-    assert_true(slice_eq(http_reason(100), SLICE("Continue")));
+    assert_true(slice_eq(torc_reason(100), SLICE("Continue")));
     assert_true(slice_eq(http_reason(200), SLICE("OK")));
     assert_true(slice_eq(http_reason(404), SLICE("Not Found")));
     assert_true(slice_eq(http_reason(413), SLICE("Content Too Large")));

@@ -70,6 +70,41 @@ static void awaits(torc_req *rq, void *arg)
     torc_reply(rq, 200, "text/plain", TORC_S("awaited"));
 }
 
+/* Has its client's end cancel it: at once, with a response begun, only once the client has gone, or
+ * when its response is complete. */
+static void leaves(torc_req *rq, void *arg)
+{
+    (void)arg;
+    say("leaves", torc_cancel_when_gone(rq));
+    say("woke with", torc_sleep(rq, FOREVER));
+    say("replied", torc_reply(rq, 200, "text/plain", TORC_S("to nobody")));
+}
+
+static void leaves_stream(torc_req *rq, void *arg)
+{
+    torc_start(rq, 200, "text/plain", -1);
+    leaves(rq, arg);
+}
+
+static void leaves_late(torc_req *rq, void *arg)
+{
+    (void)arg;
+    say("leaves-late", 0);
+    torc_await(rq, TORC_CLIENT_GONE);
+    say("is cancelled", torc_cancel_when_gone(rq));
+    say("woke with", torc_sleep(rq, FOREVER));
+}
+
+static void leaves_replied(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_cancel_when_gone(rq);
+    torc_reply(rq, 200, "text/plain", TORC_S("complete"));
+    say("leaves-replied", 0);
+    torc_await(rq, TORC_CLIENT_GONE);
+    say("slept", torc_sleep(rq, STEP));
+}
+
 static int sleep_long(torc_req *rq, void *arg)
 {
     (void)arg;
@@ -138,6 +173,10 @@ int main(int argc, char **argv)
                   {"/writes", writes},
                   {"/streams", streams},
                   {"/awaits", awaits},
+                  {"/leaves", leaves},
+                  {"/leaves-stream", leaves_stream},
+                  {"/leaves-late", leaves_late},
+                  {"/leaves-replied", leaves_replied},
                   {"/late", late},
                   {"/late-reply", late_but_replies},
                   {"/late-stream", late_in_a_stream},

@@ -190,6 +190,54 @@ static void test_await_drain(void **state)
     server_free(&s);
 }
 
+/* The end of the stream cancels a request whose handler has asked for that, and no other. */
+static void test_requests_that_leave_with_their_clients(void **state)
+{
+    static const char *const paths[] = {"/leaves", "/leaves-stream", "/leaves-late"};
+    (void)state;
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        for (size_t ahead = 0; ahead <= AHEAD; ahead += AHEAD) {
+            struct server s;
+            struct client c;
+            server_start(&s);
+            client_open(&c, &s);
+            client_ask(&c, "GET", paths[i], "");
+            await_handler(&s, i < 2 ? "leaves" : "leaves-late", 0);
+            for (size_t n = 0; n < ahead; n += 10) client_sendf(&c, "GET / HTTP");
+            client_shut(&c);
+            await_handler(&s, "woke with", -ECONNRESET);
+            if (i < 2)
+                await_handler(&s, "replied", i == 0 ? -ECONNRESET : -EALREADY);
+            else
+                await_handler(&s, "is cancelled", -ECONNRESET);
+            stats_await(&s, "total.requests_aborted_client", 1);
+            stats_await(&s, "total.connections_closed", 1);
+            assert_null(strstr(server_log(&s), "without a response"));
+            client_close(&c);
+            server_stop(&s);
+        }
+    }
+}
+
+static void test_a_complete_response_does_not_leave(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s);
+    ask(&s, &c, "/leaves-replied", 0);
+    client_shut(&c);
+    await_handler(&s, "slept", 0);
+    client_reply(&c, "GET", &r);
+    assert_int_equal(r.status, 200);
+    assert_string_equal(r.body, "complete");
+    assert_true(stats_number(&s, "total.requests_aborted_client") == 0);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
 /* ---- handlers that hold their core ---- */
 
 /* A thread that serves one connection holds up no other. */
@@ -351,6 +399,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_handlers_end_in_a_drain),
         cmocka_unit_test(test_await_client),
         cmocka_unit_test(test_await_drain),
+        cmocka_unit_test(test_requests_that_leave_with_their_clients),
+        cmocka_unit_test(test_a_complete_response_does_not_leave),
         cmocka_unit_test(test_handlers_that_hold_their_core_are_named),
         cmocka_unit_test(test_what_cannot_be_told_is_not_told),
         cmocka_unit_test(test_nothing_is_watched_if_not_asked_for),

@@ -5,7 +5,11 @@ import unittest
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
-DOCUMENTS = ["README.md", "src/README.md", "tests/README.md", "bench/README.md", ".github/CONTRIBUTING.md"]
+EXAMPLES = "tests/install/examples/README.md"
+DOCUMENTS = ["README.md", "src/README.md", "tests/README.md", "bench/README.md", ".github/CONTRIBUTING.md", EXAMPLES]
+
+COMMENT_OR_TEXT = re.compile(r'/\*.*?\*/|"(?:\\.|[^"\\])*"', re.S)
+LENGTHS = re.compile(r"^\| `(\w+\.c)` \| (\d+) \| (\d+) \| ([\d.]+) \|$", re.M)  # in EXAMPLES
 
 QUOTED = re.compile(r"`([^`\n]+)`")
 PLACE = re.compile(r"((?:\w+/)*\w+\.(?:[chS]|py)):(\w+)")  # file:name
@@ -23,6 +27,12 @@ SOURCES = sources()
 
 def files_named(name: str) -> list[str]:
     return [text for path, text in SOURCES.items() if f"/{path}".endswith(f"/{name}")]
+
+
+def code_lines(text: str) -> int:
+    """Without blank lines and comments."""
+    code = COMMENT_OR_TEXT.sub(lambda found: found[0] if found[0][0] == '"' else "", text)
+    return sum(bool(line.strip()) for line in code.splitlines())
 
 
 class Documents(unittest.TestCase):
@@ -44,6 +54,15 @@ class Documents(unittest.TestCase):
             for target in LINK.findall((TOP / document).read_text()):
                 with self.subTest(document=document, target=target):
                     self.assertTrue((folder / target).exists(), f"{document} links to {target}, which is not there")
+
+    def test_examples_are_as_long_as_is_told(self) -> None:
+        table = LENGTHS.findall((TOP / EXAMPLES).read_text())
+        self.assertEqual(len(table), 5)
+        for name, lines, go, ratio in table:
+            with self.subTest(name):
+                self.assertEqual(int(lines), code_lines(SOURCES[f"tests/install/examples/{name}"]))
+                self.assertEqual(float(ratio), round(int(lines) / int(go), 2))
+                self.assertLessEqual(float(ratio), 1.5)
 
 
 if __name__ == "__main__":

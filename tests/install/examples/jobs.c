@@ -5,17 +5,13 @@
  *   curl localhost:8080/notes/1
  *   curl localhost:8080/sum/1000000000          # takes long; ^C ends the query in the server
  *
- * Short jobs keep what they work on on the stack of their handler, which waits for them whatever
- * happens. A long one has memory of its own, so that its handler need not wait for it when the
- * client goes or the server stops; the job is told, and gives up. */
+ * A job ends early once nobody waits for it: SQLite asks it now and then. */
 
 #include <sqlite3.h>
 #include <torc.h>
 
 #include <errno.h>
-#include <inttypes.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,266 +20,136 @@
 #define PATIENCE_MS 5000 /* for the lock of the database */
 #endif
 
-enum { CONNECTIONS = 64, STEPS = 10000 /* between looks at a cancellation */ };
+static const char *path; /* --db */
+static pthread_key_t connection_key;
 
-static struct {
-    const char *path; /* --db */
-    pthread_mutex_t lock, opening;
-    sqlite3 *idle[CONNECTIONS]; /* connections that no job uses */
-    int n_idle;
-    atomic_int sums, running, cancelled; /* of /sum: jobs that exist, that run; were cancelled */
-} app = {.lock = PTHREAD_MUTEX_INITIALIZER, .opening = PTHREAD_MUTEX_INITIALIZER};
+/* ---- on a thread of the pool ---- */
 
-/* ---- connections: a job has one to itself, so there are never more than threads ---- */
+struct query {
+    const char *sql;
+    torc_slice text; /* ?1 if there is one, else */
+    int64_t number;
+    char *found; /* the first column of the row, of malloc */
+    size_t found_len;
+};
 
-/* One at a time: SQLite waits for nobody when it changes the journal's mode, but fails. */
-static sqlite3 *open_connection(void)
+static void close_connection(void *db)
 {
-    sqlite3 *db;
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-    pthread_mutex_lock(&app.opening);
-    int err = sqlite3_open_v2(app.path ? app.path : "notes.db", &db, flags, NULL);
+    sqlite3_close((sqlite3 *)db);
+}
+
+/* Each thread has one of its own, until it ends. */
+static sqlite3 *connection(void)
+{
+    sqlite3 *db = (sqlite3 *)pthread_getspecific(connection_key);
+    if (db) return db;
+    int err = sqlite3_open(path ? path : "notes.db", &db);
     if (err == SQLITE_OK) err = sqlite3_busy_timeout(db, PATIENCE_MS);
-    if (err == SQLITE_OK)
-        err = sqlite3_exec(db,
-                           "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
-                           "CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, text BLOB)",
-                           NULL, NULL, NULL);
-    pthread_mutex_unlock(&app.opening);
-    if (err == SQLITE_OK) return db;
+    if (err == SQLITE_OK && pthread_setspecific(connection_key, db) == 0) return db;
     fprintf(stderr, "jobs: cannot open the database: %s\n", sqlite3_errmsg(db));
     sqlite3_close(db);
     return NULL;
 }
 
-static sqlite3 *take_connection(void)
+static int nobody_waits(void *job)
 {
-    sqlite3 *db = NULL;
-    pthread_mutex_lock(&app.lock);
-    if (app.n_idle > 0) db = app.idle[--app.n_idle];
-    pthread_mutex_unlock(&app.lock);
-    return db ? db : open_connection();
+    return torc_work_cancelled((torc_job *)job);
 }
 
-static void give_back(sqlite3 *db)
+/* torc_alloc is not for other threads. */
+static int keep_column(struct query *q, sqlite3_stmt *st)
 {
-    pthread_mutex_lock(&app.lock);
-    bool kept = app.n_idle < CONNECTIONS;
-    if (kept) app.idle[app.n_idle++] = db;
-    pthread_mutex_unlock(&app.lock);
-    if (!kept) sqlite3_close(db);
+    const void *column = sqlite3_column_blob(st, 0);
+    q->found_len = (size_t)sqlite3_column_bytes(st, 0);
+    q->found = (char *)malloc(q->found_len + 1);
+    if (!q->found) return -ENOMEM;
+    memcpy(q->found, q->found_len ? column : "", q->found_len);
+    return 0;
 }
 
-/* The response to a job that failed; none if the request is cancelled. */
-static void failed(torc_req *rq, int err)
+static int run_query(torc_job *job, void *arg)
 {
+    struct query *q = (struct query *)arg;
+    sqlite3 *db = connection();
+    sqlite3_stmt *st = NULL;
+    int step = SQLITE_ERROR, err = -ENOENT;
+    if (!db) return -EIO;
+    sqlite3_progress_handler(db, 10000, nobody_waits, job);
+    if (sqlite3_prepare_v2(db, q->sql, -1, &st, NULL) == SQLITE_OK) {
+        if (q->text.ptr)
+            sqlite3_bind_blob64(st, 1, q->text.ptr, q->text.len, SQLITE_STATIC);
+        else
+            sqlite3_bind_int64(st, 1, q->number);
+        while ((step = sqlite3_step(st)) == SQLITE_ROW) err = keep_column(q, st);
+    }
+    sqlite3_finalize(st);
+    sqlite3_progress_handler(db, 0, NULL, NULL); /* of this job, which ends */
+    return step == SQLITE_DONE ? err : -EIO;
+}
+
+/* ---- on a core ---- */
+
+/* Replies with what the query finds. The query is on the stack of the handler, so it waits for the
+ * end of the job in any case: that is soon once the client has gone or the server gives up. */
+static void reply_with(torc_req *rq, int status, struct query *q)
+{
+    torc_cancel_when_gone(rq);
+    int err = torc_work(rq, run_query, q, NULL);
+    torc_slice found = {q->found, q->found_len};
+    if (err == 0) {
+        torc_reply_own(rq, status, "application/octet-stream", found, free, q->found);
+        return;
+    }
+    free(q->found);
     if (err == -EAGAIN) torc_set_header(rq, TORC_S("Retry-After"), TORC_S("1"));
     torc_reply_error(rq, err == -EAGAIN ? 503 : err == -ENOENT ? 404 : 500);
-}
-
-/* ---- notes: short jobs ---- */
-
-struct note {
-    sqlite3_int64 id;
-    torc_slice text; /* to be stored */
-    char *found;     /* malloc */
-    size_t len;
-};
-
-static int insert_note(torc_job *job, void *arg)
-{
-    struct note *note = arg;
-    sqlite3_stmt *st;
-    int err = -EIO;
-    (void)job;
-    sqlite3 *db = take_connection();
-    if (!db) return -EIO;
-    if (sqlite3_prepare_v2(db, "INSERT INTO notes (text) VALUES (?1)", -1, &st, NULL) ==
-        SQLITE_OK) {
-        sqlite3_bind_blob64(st, 1, note->text.ptr, note->text.len, SQLITE_STATIC);
-        if (sqlite3_step(st) == SQLITE_DONE) err = 0;
-        note->id = sqlite3_last_insert_rowid(db);
-        sqlite3_finalize(st);
-    }
-    give_back(db);
-    return err;
-}
-
-static int select_note(torc_job *job, void *arg)
-{
-    struct note *note = arg;
-    sqlite3_stmt *st;
-    int err = -EIO;
-    (void)job;
-    sqlite3 *db = take_connection();
-    if (!db) return -EIO;
-    if (sqlite3_prepare_v2(db, "SELECT text FROM notes WHERE id = ?1", -1, &st, NULL) ==
-        SQLITE_OK) {
-        sqlite3_bind_int64(st, 1, note->id);
-        int step = sqlite3_step(st);
-        if (step == SQLITE_DONE) err = -ENOENT;
-        if (step == SQLITE_ROW) {
-            note->len = (size_t)sqlite3_column_bytes(st, 0);
-            note->found = malloc(note->len + 1); /* torc_alloc is not for other threads */
-            if (note->found && note->len > 0)
-                memcpy(note->found, sqlite3_column_blob(st, 0), note->len);
-            err = note->found ? 0 : -ENOMEM;
-        }
-        sqlite3_finalize(st);
-    }
-    give_back(db);
-    return err;
 }
 
 /* POST /notes */
 static void post_note(torc_req *rq, void *arg)
 {
-    struct note note = {0};
+    struct query q = {"INSERT INTO notes (text) VALUES (?1) RETURNING id", {NULL, 0}, 0, NULL, 0};
     (void)arg;
-    if (torc_body_all(rq, &note.text) < 0) return;
-    if (!note.text.ptr) note.text.ptr = "";
-    int err = torc_work(rq, insert_note, &note, NULL);
-    if (err < 0)
-        failed(rq, err);
+    if (torc_body_all(rq, &q.text) == 0) reply_with(rq, 201, &q);
+}
+
+/* GET /notes/ID and /sum/N: `arg` is the query. */
+static void get_number(torc_req *rq, void *arg)
+{
+    struct query q = {(const char *)arg, {NULL, 0}, 0, NULL, 0};
+    if (torc_slice_i64(torc_param(rq, "number"), &q.number))
+        reply_with(rq, 200, &q);
     else
-        torc_replyf(rq, 201, "%" PRId64 "\n", (int64_t)note.id);
-}
-
-static int64_t number(torc_slice text)
-{
-    char digits[20] = "";
-    if (text.len < sizeof digits) memcpy(digits, text.ptr, text.len);
-    return strtoll(digits, NULL, 10);
-}
-
-/* GET /notes/ID */
-static void get_note(torc_req *rq, void *arg)
-{
-    (void)arg;
-    struct note note = {.id = number(torc_param(rq, "id"))};
-    int err = torc_work(rq, select_note, &note, NULL);
-    if (err < 0)
-        failed(rq, err);
-    else
-        torc_reply(rq, 200, "application/octet-stream", (torc_slice){note.found, note.len});
-    free(note.found);
-}
-
-/* ---- sums: a long job, which ends early when nobody waits for it any more ---- */
-
-struct sum {
-    int64_t n, result;
-};
-
-/* What torc_work returns is not kept in the sum, which may be gone by then: without memory. */
-struct asked {
-    struct sum *sum;
-    int err;
-};
-
-/* Once both the job and the request have done with it. */
-static void free_sum(void *arg)
-{
-    free(arg);
-    atomic_fetch_sub(&app.sums, 1);
-}
-
-/* SQLite asks now and then; not 0 interrupts the query. */
-static int is_cancelled(void *job)
-{
-    return torc_work_cancelled(job);
-}
-
-static int query_sum(torc_job *job, void *arg)
-{
-    static const char sql[] = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c "
-                              "WHERE x < ?1) SELECT sum(x) FROM c";
-    struct sum *sum = arg;
-    sqlite3_stmt *st;
-    int step = SQLITE_ERROR;
-    sqlite3 *db = take_connection();
-    if (!db) return -EIO;
-    atomic_fetch_add(&app.running, 1);
-    sqlite3_progress_handler(db, STEPS, is_cancelled, job);
-    if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) == SQLITE_OK) {
-        sqlite3_bind_int64(st, 1, sum->n);
-        step = sqlite3_step(st);
-        if (step == SQLITE_ROW) sum->result = sqlite3_column_int64(st, 0);
-        sqlite3_finalize(st);
-    }
-    sqlite3_progress_handler(db, 0, NULL, NULL);
-    atomic_fetch_sub(&app.running, 1);
-    give_back(db);
-    if (step == SQLITE_INTERRUPT) atomic_fetch_add(&app.cancelled, 1);
-    return step == SQLITE_ROW ? 0 : -EIO;
-}
-
-/* The two functions of a group: whichever is done first ends the other by an error. */
-
-static int work(torc_req *rq, void *arg)
-{
-    struct asked *asked = arg;
-    asked->err = torc_work(rq, query_sum, asked->sum, free_sum);
-    return -ECANCELED;
-}
-
-static int watch(torc_req *rq, void *arg)
-{
-    (void)arg;
-    int what = torc_await(rq, TORC_CLIENT_GONE);
-    return what < 0 ? what : -ECONNRESET;
-}
-
-/* GET /sum/N: the sum of the numbers 1 to N. */
-static void get_sum(torc_req *rq, void *arg)
-{
-    (void)arg;
-    struct sum *sum = calloc(1, sizeof *sum);
-    torc_group *g = torc_group_open(rq);
-    if (!sum || !g) {
-        free(sum);
-        return;
-    }
-    atomic_fetch_add(&app.sums, 1);
-    sum->n = number(torc_param(rq, "n"));
-    struct asked asked = {.sum = sum};
-    if (torc_spawn(g, work, &asked) < 0) { /* then `work` has not run */
-        free_sum(sum);
-        torc_reply_error(rq, 503);
-        return;
-    }
-    torc_spawn(g, watch, NULL);
-    torc_group_join(g);
-    if (asked.err < 0)
-        failed(rq, asked.err);
-    else
-        torc_replyf(rq, 200, "%" PRId64 "\n", sum->result);
-}
-
-/* GET /state */
-static void state(torc_req *rq, void *arg)
-{
-    (void)arg;
-    torc_replyf(rq, 200, "sums=%d running=%d cancelled=%d\n", atomic_load(&app.sums),
-                atomic_load(&app.running), atomic_load(&app.cancelled));
+        torc_reply_error(rq, 404);
 }
 
 int main(int argc, char **argv)
 {
+    static char select[] = "SELECT text FROM notes WHERE id = ?1",
+                sum[] = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c "
+                        "WHERE x < ?1) SELECT sum(x) FROM c";
     torc_server *s = torc_server_new("jobs 1.0");
-    if (!s ||
-        torc_server_option(s, "db", "FILE", "the database (default: notes.db)", &app.path) < 0 ||
+    if (!s || pthread_key_create(&connection_key, close_connection) != 0 ||
+        torc_server_option(s, "db", "FILE", "the database (default: notes.db)", &path) < 0 ||
         torc_route(s, "POST", "/notes", post_note, NULL) < 0 ||
-        torc_route(s, "GET", "/notes/:id", get_note, NULL) < 0 ||
-        torc_route(s, "GET", "/sum/:n", get_sum, NULL) < 0 ||
-        torc_route(s, "GET", "/state", state, NULL) < 0) {
+        torc_route(s, "GET", "/notes/:number", get_number, select) < 0 ||
+        torc_route(s, "GET", "/sum/:number", get_number, sum) < 0) {
         fprintf(stderr, "jobs: %s\n", s ? torc_server_error(s) : "out of memory");
-        torc_server_free(s);
         return 1;
     }
-    int status = torc_server_main(s, argc, argv);
+    int status = torc_server_parse(s, argc, argv);
+    if (status < 0) fprintf(stderr, "jobs: %s\n", torc_server_error(s));
+    if (status != 0) return status < 0 ? 2 : 0;
+
+    sqlite3 *db = connection(); /* of this thread; the last one that is closed */
+    if (!db || sqlite3_exec(db,
+                            "PRAGMA journal_mode = WAL; CREATE TABLE IF NOT EXISTS notes "
+                            "(id INTEGER PRIMARY KEY, text BLOB)",
+                            NULL, NULL, NULL) != SQLITE_OK)
+        return 1;
+    status = torc_server_run(s);
     if (status == 4) return status; /* a job may still run, with its connection */
-    while (app.n_idle > 0) sqlite3_close(app.idle[--app.n_idle]);
     torc_server_free(s);
+    sqlite3_close(db);
     return status;
 }

@@ -1,9 +1,13 @@
 """Builds an example from the installed library, runs it, and asks it."""
 
 import asyncio
+import collections
+import fcntl
+import json
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import struct
@@ -18,6 +22,7 @@ HERE = Path(__file__).resolve().parent
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"]
 BUILD = ENGINE = ""
 COMPILER = ["cc"]
+LOGGED = ["--access-log", "access.log", "--access-log-format", "json"]
 
 
 def skip(why):
@@ -25,26 +30,40 @@ def skip(why):
     sys.exit(77)
 
 
-def quiet(command, **options):
+def quiet(command, timeout=LIMIT_SECONDS, **options):
     """Runs a command, whose output is shown only if it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, **options)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, **options)
     if done.returncode != 0:
         raise AssertionError(f"{command} ended with {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout
 
 
+def installation():
+    """Where the build is installed: whichever test comes first does it, and again if it has been built since."""
+    root = Path(BUILD, "tests", "install", "root")
+    stamp, built = root / "stamp", Path(BUILD, "src")
+    parts = [*built.glob("install/libtorc*"), *built.glob("torc*"), *(HERE.parents[2] / "include").rglob("*.h")]
+    with open(f"{root}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not stamp.exists() or stamp.stat().st_mtime < max(part.stat().st_mtime for part in parts):
+            shutil.rmtree(root, ignore_errors=True)
+            install = ["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--destdir", str(root)]
+            quiet(install, timeout=3 * LIMIT_SECONDS)
+            stamp.touch()
+    return root
+
+
 class Example:
-    """A program of this directory, in a directory of its own with all that it needs of an installation."""
+    """A program of this directory, built from what is installed, in a directory of its own."""
 
     def __init__(self, name, *packages):
         self.place = tempfile.TemporaryDirectory(prefix="torc-example.")
         top = Path(self.place.name)
-        quiet(["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--destdir", str(top / "root")])
-        [pc] = (top / "root").rglob("torc.pc")
+        root = installation()
+        [pc] = root.rglob("torc.pc")
         self.libdir = pc.parent.parent
-        [header] = (top / "root").rglob("torc.h")
-        self.include = header.parent
-        env = dict(os.environ, PKG_CONFIG_SYSROOT_DIR=str(top / "root"), PKG_CONFIG_PATH=str(pc.parent))
+        [self.load] = root.rglob("bin/torc-load")
+        env = dict(os.environ, PKG_CONFIG_SYSROOT_DIR=str(root), PKG_CONFIG_PATH=str(pc.parent))
         for package in packages:
             if subprocess.run(["pkg-config", "--exists", package], env=env).returncode != 0:
                 self.place.cleanup()
@@ -53,7 +72,7 @@ class Example:
         self.program = top / name
         # What it would not wait for, it waits for on a busy machine.
         patience = f"-DPATIENCE_MS={LIMIT_SECONDS * 1000}"
-        compile_it = [*COMPILER, "-std=c11", "-O1", "-g", *WARNINGS, patience, str(HERE / (name + ".c"))]
+        compile_it = [*COMPILER, "-std=gnu11", "-O1", "-g", *WARNINGS, patience, str(HERE / (name + ".c"))]
         quiet([*compile_it, "-o", str(self.program), *flags, "-pthread"])
 
     def remove(self):
@@ -64,7 +83,9 @@ class Service:
     """A run of an example; it ends with the test."""
 
     def __init__(self, example, *args, env=None):
-        self.messages = tempfile.TemporaryFile("w+")
+        self.example = example
+        self.messages = tempfile.TemporaryFile()
+        self.log = Path(example.place.name) / "access.log"
         command = [str(example.program), "--listen", "127.0.0.1:0", "--engine", ENGINE, "--cores", "2", *args]
         environment = dict(os.environ, LD_LIBRARY_PATH=str(example.libdir), **(env or {}))
         self.process = subprocess.Popen(
@@ -83,8 +104,18 @@ class Service:
         self.port = int((await until(is_ready))[1])
 
     def said(self):
-        self.messages.seek(0)
-        return self.messages.read()
+        """Read without a seek: the process writes at the same offset."""
+        size = os.fstat(self.messages.fileno()).st_size
+        return os.pread(self.messages.fileno(), size, 0).decode()
+
+    def answers(self, target):
+        """Of a service with LOGGED that has ended: how many requests had which status. None was broken off."""
+        lines = map(json.loads, self.log.read_text().splitlines())
+        taken = [line for line in lines if line["target"].startswith(target)]
+        broken = [line for line in taken if line["end"] != "done"]
+        if broken:
+            raise AssertionError(f"requests were broken off: {broken[:5]}")
+        return collections.Counter(line["status"] for line in taken)
 
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)
@@ -112,6 +143,38 @@ class Service:
             self.process.kill()
             self.process.wait()
         self.messages.close()
+
+
+class Load:
+    """Requests of torc-load, from now on: as many as the server answers."""
+
+    def __init__(self, service, *args, connections=32):
+        self.report = tempfile.NamedTemporaryFile("r", suffix=".json")
+        command = [str(service.example.load), "--engine", "epoll", "--no-pin", "--quiet", "--duration", "1h"]
+        command += ["--timeout", f"{LIMIT_SECONDS}s", "--connections", str(connections), "--json", self.report.name]
+        self.process = subprocess.Popen(
+            [*command, *(arg.replace("SERVER", f"http://127.0.0.1:{service.port}") for arg in args)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    async def end(self):
+        """Once the server has ended: how many were answered, each rightly. What was sent as the server closed an idle
+        connection it has not taken (RFC 9112, 9.5): compare with Service.answers."""
+        self.process.send_signal(signal.SIGINT)
+        await asyncio.to_thread(self.process.wait, LIMIT_SECONDS)
+        report = json.load(self.report)
+        wrong = {name: n for name, n in report["errors"].items() if n > 0 and name not in ("connect", "reset")}
+        if wrong:
+            raise AssertionError(f"there were errors: {wrong}, {report['first_errors']}")
+        return report["answered"]
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.report.close()
 
 
 def deadline():
@@ -225,6 +288,11 @@ class ExampleTest(unittest.IsolatedAsyncioTestCase):
         place = tempfile.TemporaryDirectory(prefix="torc-example.")
         self.addCleanup(place.cleanup)
         return Path(place.name)
+
+    def load(self, service, *args, **options):
+        load = Load(service, *args, **options)
+        self.addCleanup(load.close)
+        return load
 
     async def serve(self, *args, **options):
         service = Service(self.example, *args, **options)

@@ -1,8 +1,10 @@
 """jobs.c: many short jobs, long ones that nobody waits for any more, and both when the server stops."""
 
 import asyncio
+import json
 import re
 import sqlite3
+import urllib.request
 
 import rig
 
@@ -16,16 +18,16 @@ class Jobs(rig.ExampleTest):
         self.database = self.folder() / "notes.db"
 
     def start(self, *args):
-        return self.serve("--db", str(self.database), *args)
-
-    async def state(self, service):
-        text = (await rig.ask(service.port, "GET", "/state")).body.decode()
-        return {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", text)}
+        return self.serve("--db", str(self.database), "--admin", "127.0.0.1:0", *args)
 
     async def reaches(self, service, **wanted):
+        """Waits until so many jobs run and wait."""
+        port = re.search(r"admin http://127\.0\.0\.1:(\d+)", service.said())[1]
+
         async def it_does():
-            state = await self.state(service)
-            return all(state[name] == value for name, value in wanted.items())
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/stats.json", timeout=rig.LIMIT_SECONDS) as stats:
+                found = json.load(stats)["work"]
+            return all(found[name] == value for name, value in wanted.items())
 
         await rig.until(it_does)
 
@@ -52,10 +54,11 @@ class Jobs(rig.ExampleTest):
         self.assertEqual([response.body for response in found], texts)
         sums = await asyncio.gather(*(rig.ask(service.port, "GET", f"/sum/{n}") for n in range(1, 100)))
         self.assertEqual([int(response.body) for response in sums], [n * (n + 1) // 2 for n in range(1, 100)])
-        self.assertEqual((await rig.ask(service.port, "GET", "/notes/999")).status, 404)
+        for path in ("/notes/999", "/notes/x", "/notes/1x", "/sum/-"):
+            self.assertEqual((await rig.ask(service.port, "GET", path)).status, 404)
         self.assertEqual((await rig.ask(service.port, "POST", "/notes")).status, 201)
         self.assertEqual((await rig.ask(service.port, "GET", "/notes/201")).body, b"")
-        await self.reaches(service, sums=0, running=0, cancelled=0)
+        await self.reaches(service, busy=0, queued=0, cancelled=0)
         service.terminate()
         await self.stopped(service)
         self.assertEqual(self.rows(), dict(zip(ids, texts)) | {201: b""})
@@ -63,11 +66,10 @@ class Jobs(rig.ExampleTest):
     async def test_jobs_of_clients_that_leave_are_cancelled(self):
         service = await self.start("--work-threads", "2")
         asked = [await rig.Connection(service.port).open("GET", f"/sum/{ENDLESS}") for _ in range(8)]
-        await self.reaches(service, sums=8, running=2)
+        await self.reaches(service, busy=2, queued=6)
         for i, connection in enumerate(asked):
             connection.reset() if i % 2 else connection.close()
-        await self.reaches(service, sums=0, running=0)
-        self.assertGreaterEqual((await self.state(service))["cancelled"], 2)
+        await self.reaches(service, busy=0, queued=0, cancelled=8)
         self.assertEqual((await rig.ask(service.port, "POST", "/notes", b"it goes on")).status, 201)
         service.terminate()
         await self.stopped(service)
@@ -75,26 +77,43 @@ class Jobs(rig.ExampleTest):
     async def test_more_jobs_than_may_wait(self):
         service = await self.start("--work-threads", "1", "--work-queue", "1")
         running = await rig.Connection(service.port).open("GET", f"/sum/{ENDLESS}")
-        await self.reaches(service, running=1)
+        await self.reaches(service, busy=1)
         waiting = await rig.Connection(service.port).open("GET", f"/sum/{ENDLESS}")
-        await self.reaches(service, sums=2)
+        await self.reaches(service, queued=1)
         for method, path in (("GET", "/sum/1"), ("GET", "/notes/1"), ("POST", "/notes")):
             response = await rig.ask(service.port, method, path)
             self.assertEqual((response.status, response.fields["retry-after"]), (503, "1"))
         running.close()
         waiting.close()
-        await self.reaches(service, sums=0)
+        await self.reaches(service, busy=0, queued=0)
         service.terminate()
         await self.stopped(service)
 
     async def test_a_drain_ends_long_jobs(self):
         service = await self.start("--work-threads", "2", "--drain-timeout", "300ms")
         asked = [await rig.Connection(service.port).open("GET", f"/sum/{ENDLESS}") for _ in range(4)]
-        await self.reaches(service, sums=4, running=2)
+        await self.reaches(service, busy=2, queued=2)
         service.terminate()
         for connection in asked:
             self.assertIsNone(await connection.response())
         await service.ended()
+
+    async def test_a_drain_under_load_loses_nothing(self):
+        service = await self.start(*rig.LOGGED)
+        load = self.load(service, "--body", "note {rand:1:1000000}", "--expect-status", "201", "SERVER/notes")
+        long = self.load(service, "--expect-body", "5000050000", "SERVER/sum/100000", connections=4)
+
+        async def many_are_stored():
+            return int((await rig.ask(service.port, "POST", "/notes", b"mine")).body) > 300
+
+        mine = 1
+        while not await many_are_stored():
+            mine += 1
+        service.terminate()
+        await self.stopped(service)
+        self.assertEqual(len(self.rows()), mine + await load.end())
+        self.assertEqual(service.answers("/notes"), {201: len(self.rows())})
+        self.assertEqual(service.answers("/sum"), {200: await long.end()})
 
     async def test_a_drain_lets_short_jobs_end(self):
         service = await self.start()

@@ -29,10 +29,15 @@ class Uploads(rig.ExampleTest):
         await upload.send(data if size else b"%x\r\n%s\r\n" % (len(data), data))
 
         async def is_written():
-            return (await self.progress(service)).get(name) == [str(len(data)), str(size or "?")]
+            return (await self.progress(service)).get(name) == [str(len(data))]
 
         await rig.until(is_written)
         return upload
+
+    async def form(self, service, parts, kind="multipart/form-data; boundary=cut"):
+        """Sends parts: the lines of each head, and its content."""
+        body = b"".join(b"--cut\r\n%s\r\n\r\n%s\r\n" % (head.encode(), data) for head, data in parts) + b"--cut--\r\n"
+        return await rig.ask(service.port, "POST", "/files", body, "Content-Type: " + kind)
 
     async def whole(self, service, name, data, chunked):
         if not chunked:
@@ -88,6 +93,52 @@ class Uploads(rig.ExampleTest):
         self.assertEqual((self.files / "a").read_bytes(), b"new")
         service.terminate()
         await service.ended()
+
+    async def test_forms(self):
+        service = await self.serve("--dir", str(self.files))
+        sent = {f"file-{i}": self.random.randbytes(self.random.randrange(MIB)) for i in range(10)}
+        parts = [(f'Content-Disposition: form-data; name="f"; filename="{name}"', data) for name, data in sent.items()]
+        parts.insert(3, ('Content-Disposition: form-data; name="remark"', b"no file"))
+        response = await self.form(service, parts)
+        self.assertEqual((response.status, response.body), (201, b"10 files\n"))
+        self.assertEqual({name: (self.files / name).read_bytes() for name in self.names()}, sent)
+        self.assertEqual((await self.form(service, parts, "text/plain")).status, 415)
+        parts = [('Content-Disposition: form-data; name="f"; filename="../a"', b"text")]
+        self.assertEqual((await self.form(service, parts)).status, 400)
+        self.assertEqual((await self.form(service, [("Content-Type: text/plain", b"nameless")])).status, 400)
+        self.assertEqual(self.names(), sorted(sent))
+        service.terminate()
+        await service.ended()
+
+    async def test_a_drain_under_load_loses_nothing(self):
+        service = await self.serve("--dir", str(self.files), *rig.LOGGED)
+        size = 50_000
+        load = self.load(service, "--method", "PUT", "--body-size", str(size), "SERVER/files/load-{seq:1}")
+        form = b"--cut\r\nContent-Disposition: form-data; name=f; filename=form\r\n\r\n%s\r\n--cut--\r\n" % bytes(size)
+        (self.files / ".form").write_bytes(form)
+        forms = self.load(
+            service,
+            "--header",
+            "Content-Type: multipart/form-data; boundary=cut",
+            "--body-file",
+            str(self.files / ".form"),
+            "--expect-body",
+            "1 files\n",
+            "SERVER/files",
+            connections=8,
+        )
+
+        async def many_are_stored():
+            return len(self.names()) > 200 and "form" in self.names()
+
+        await rig.until(many_are_stored)
+        service.terminate()
+        await service.ended()
+        files = [path for path in self.files.iterdir() if path.name != ".form"]
+        self.assertEqual({path.stat().st_size for path in files}, {size})
+        self.assertEqual(len(files), await load.end() + 1)
+        self.assertEqual(service.answers("/files/"), {201: len(files) - 1})
+        self.assertEqual(service.answers("/files"), {201: len(files) - 1 + await forms.end()})
 
     async def test_names_that_lead_elsewhere(self):
         service = await self.serve("--dir", str(self.files))
