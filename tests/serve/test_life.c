@@ -3,6 +3,7 @@
 
 #include "client.h"
 #include "files.h"
+#include "refuse.h"
 
 #include <torc.h>
 
@@ -17,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -811,6 +813,47 @@ static void threads_have_servers_of_their_own(void **state)
     for (int i = 0; i < 3; i++) pthread_join(thread[i], NULL);
 }
 
+static void lives_with(const char *feature, const char *value)
+{
+    torc_server *s = new_server();
+    if (feature) set(s, feature, value);
+    start(s);
+    get(s, "/hello", "hello");
+    end(s);
+}
+
+/* In a process of its own, which is refused io_uring from here on. */
+static void begin_otherwise(void)
+{
+    static const char *const features[] = {"direct", "defer-taskrun", "buf-ring", "restrict"};
+    for (size_t i = 0; i < sizeof features / sizeof *features; i++) {
+        lives_with(features[i], "no");
+        lives_with(features[i], "yes");
+    }
+    refuse_everywhere(&(struct refusal){.call = SYS_io_uring_setup, .err = EPERM});
+    torc_server *s = new_server();
+    assert_int_equal(torc_server_start(s), -EPERM);
+    assert_non_null(strstr(torc_server_error(s), "io_uring_setup is not permitted"));
+    torc_server_free(s);
+    lives_with("engine", "epoll");
+}
+
+/* What the kernel can is found out once in a process. What is asked for, and what is allowed, may
+ * differ between two of its servers. */
+static void servers_are_allowed_different_things(void **state)
+{
+    int status;
+    (void)state;
+    if (strcmp(engine, "io_uring") != 0) return;
+    pid_t child = fork();
+    if (child == 0) {
+        begin_otherwise();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 static void a_hundred_lives_leave_nothing_behind(void **state)
 {
     unsigned descriptors = 0;
@@ -862,6 +905,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_reader_that_has_gone_does_not_end_the_program),
         cmocka_unit_test(servers_run_side_by_side),
         cmocka_unit_test(threads_have_servers_of_their_own),
+        cmocka_unit_test(servers_are_allowed_different_things),
         cmocka_unit_test(a_hundred_lives_leave_nothing_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
