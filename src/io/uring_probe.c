@@ -289,8 +289,8 @@ static void drop_features(struct probe *p, uint32_t asked)
 static int probe_kernel(struct probe *p)
 {
     uint32_t known = atomic_load(&kernel);
-    bool done = known & KNOWS_OPCODES &&
-                (known & KNOWS_PEERS || !p->config->peers || !is_direct(p));
+    bool done =
+        known & KNOWS_OPCODES && (known & KNOWS_PEERS || !p->config->peers || !is_direct(p));
     return done ? 0 : try_with_ring(p, ask_kernel);
 }
 
