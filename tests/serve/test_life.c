@@ -508,6 +508,40 @@ static void a_start_function_may_take_long(void **state)
     end(s);
 }
 
+static void wait_until_signalled(torc_req *rq, void *arg)
+{
+    uint64_t seen = 0;
+    torc_event_wait(rq, arg, &seen);
+}
+
+static void what_a_core_runs_itself_is_listed(void **state)
+{
+    struct client admin;
+    struct reply r = {0};
+    torc_event *e = torc_event_new();
+    (void)state;
+    torc_server *s = new_server();
+    set(s, "admin", "127.0.0.1:0");
+    assert_int_equal(torc_server_each_core(s, NULL, wait_until_signalled, e), 0);
+    start(s);
+    connect_to(&admin, s, TORC_ADMIN);
+    torc_server_stop(s);
+    bool listed = false;
+    for (int i = 0; i < 5000 && !listed; i++) {
+        if (i) sleep_ms(5);
+        client_get(&admin, "/requests.json", 200, &r);
+        listed = strstr(r.body, "\"route\":\"torc_server_each_core\"");
+    }
+    assert_true(listed);
+    assert_non_null(strstr(r.body, "\"waits_for\":[\""));
+    torc_event_signal(e);
+    assert_int_equal(torc_server_join(s), 0);
+    torc_server_free(s);
+    torc_event_free(e);
+    client_close(&admin);
+    reply_free(&r);
+}
+
 static int fail_on_first(torc_req *rq, void *arg)
 {
     int *fails = arg;
@@ -897,6 +931,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(reload_needs_nobody_who_waits),
         cmocka_unit_test(each_core_has_what_its_start_function_made),
         cmocka_unit_test(a_start_function_may_take_long),
+        cmocka_unit_test(what_a_core_runs_itself_is_listed),
         cmocka_unit_test(a_start_function_that_fails_is_undone),
         cmocka_unit_test(a_stop_ends_start_functions),
         cmocka_unit_test(the_drain_bounds_stop_functions),
