@@ -13,8 +13,9 @@
  * A handler runs as in a server, on a fiber of a core, which is the calling thread's: it may wait
  * for timers, files, other servers, groups, torc_work and what else there is. What makes the
  * answers of a server makes these: middleware, functions for errors, limits, 404, 405, 413, static
- * files. The functions of torc_server_each_core run as it is opened and closed; what torc_every and
- * torc_on_end have set up does not run. There is no access log and no --admin.
+ * files, and torc_on_end. The functions of torc_server_each_core run as it is opened and closed; what
+ * torc_every has set up does not run. There is no access log and no --admin, and clients are not
+ * limited.
  */
 #pragma once
 
@@ -45,11 +46,14 @@ typedef struct torc_test_request {
     const char *target; /* the path, with a query perhaps; NULL: "/" */
     const char *fields; /* lines "Name: value", each with "\r\n"; NULL for none. Host, and
                            Content-Length if there is a body, are added where they are missing */
-    torc_slice body;    /* stays the caller's */
+    torc_slice body;    /* stays the caller's; where the fields have Transfer-Encoding, what it
+                           carries. The client ends after it, though a Content-Length be larger */
     size_t piece;       /* the body comes in pieces of so many bytes, which the handler waits for;
                            0: as a whole */
     unsigned gone_ms;   /* the client resets its connection after so many; 0: it stays */
     unsigned limit_ms;  /* the handler is cancelled after so many (-ETIMEDOUT); 0: 60,000 */
+    const char *peer;   /* the client's address, as torc_peer tells it; of a proxy of --trust-proxy,
+                           the fields count. NULL: "127.0.0.1:1024" */
 } torc_test_request;
 
 /* Runs a request until its handler has returned. Not from a handler. 0 if there is a response;
@@ -57,7 +61,8 @@ typedef struct torc_test_request {
  *   -ETIMEDOUT   the handler had not returned at the limit; what it waited for returned this
  *   -EPIPE       the handler has written less than it announced, or a body that failed: a client
  *                would see its connection closed
- *   -EINVAL      the method, the target or the fields have a line end where none may be
+ *   -EINVAL      the method, the target or the fields have a line end where none may be; or the
+ *                peer is no address
  *   -ENOMEM      out of memory */
 TORC_API int torc_test_run(torc_test *t, const torc_test_request *rq);
 

@@ -86,11 +86,14 @@ static inline slice slice_trim(slice s)
     return s;
 }
 
-/* Moves the part before the first `sep` from `rest` to `part` and drops the separator. False once
- * `rest` is used up; an empty part counts. */
+/* Moves the part before the first `sep` from `rest` to `part` and drops the separator. False, with
+ * an absent part, once `rest` is used up; an empty part counts. */
 static inline bool slice_cut(slice *rest, char sep, slice *part)
 {
-    if (!rest->ptr) return false;
+    if (!rest->ptr) {
+        *part = (slice){NULL, 0};
+        return false;
+    }
     const char *at = rest->len ? memchr(rest->ptr, sep, rest->len) : NULL;
     if (!at) {
         *part = *rest;
@@ -124,10 +127,11 @@ static inline char *slice_copy(char *to, const char *from, size_t n)
     return to + n;
 }
 
-/* Decimal digits only: no sign, no white space, no overflow. False leaves *out alone. */
+/* Decimal digits only: no sign, no white space, no overflow. False writes 0. */
 static inline bool slice_u64(slice s, uint64_t *out)
 {
     uint64_t v = 0;
+    *out = 0;
     if (s.len == 0) return false;
     for (size_t i = 0; i < s.len; i++) {
         unsigned digit = (unsigned)(unsigned char)s.ptr[i] - '0';

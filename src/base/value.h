@@ -30,16 +30,25 @@ static const struct value_unit value_durations[] = {
     {SLICE("ms"), NS_PER_MS},
 };
 
+static inline bool value_times(uint64_t v, uint64_t factor, uint64_t *out)
+{
+    bool overflows = __builtin_mul_overflow(v, factor, out);
+    if (overflows) *out = 0;
+    return !overflows;
+}
+
+/* False writes 0, and so do the two below. */
 static inline bool value_scaled(slice text, const struct value_unit *units, size_t n, uint64_t *out)
 {
     uint64_t v;
     slice digits = text;
+    *out = 0;
     while (digits.len && (digits.ptr[digits.len - 1] < '0' || digits.ptr[digits.len - 1] > '9'))
         digits.len--;
     slice suffix = slice_skip(text, digits.len);
     for (size_t i = 0; i < n; i++)
         if (slice_ieq(suffix, units[i].suffix))
-            return slice_u64(digits, &v) && !__builtin_mul_overflow(v, units[i].factor, out);
+            return slice_u64(digits, &v) && value_times(v, units[i].factor, out);
     return false;
 }
 

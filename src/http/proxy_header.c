@@ -6,14 +6,13 @@
 
 enum { LINE_MAX_V1 = 107 }; /* with its CRLF */
 
-/* A number without sign and leading zeros. */
+/* A number without sign and leading zeros; 0 if it is none. */
 static bool read_port(slice text, in_port_t *out)
 {
-    uint64_t port = 0;
-    if (text.len > 1 && text.ptr[0] == '0') return false;
-    if (!slice_u64(text, &port) || port > 65535) return false;
-    *out = htons((uint16_t)port);
-    return true;
+    uint64_t port;
+    bool valid = slice_u64(text, &port) && port <= 65535;
+    *out = htons(valid ? (uint16_t)port : 0);
+    return valid && (text.len == 1 || text.ptr[0] != '0');
 }
 
 static bool read_host(slice text, int family, void *out)
@@ -30,7 +29,7 @@ static bool read_ends(slice rest, int family, struct sock_addr *out)
 {
     slice part[4], more;
     unsigned char unused[sizeof(struct in6_addr)];
-    in_port_t port = 0, to;
+    in_port_t port, to;
     for (size_t i = 0; i < ARRAY_LEN(part); i++)
         if (!slice_cut(&rest, ' ', &part[i])) return false;
     if (slice_cut(&rest, ' ', &more)) return false;

@@ -34,7 +34,10 @@ torc_slice torc_slice_str(const char *text)
 
 bool torc_slice_u64(torc_slice s, uint64_t *out)
 {
-    return slice_u64(s, out);
+    uint64_t v;
+    if (!slice_u64(s, &v)) return false;
+    *out = v; /* a program's default stays where there is no number */
+    return true;
 }
 
 bool torc_slice_i64(torc_slice s, int64_t *out)

@@ -49,17 +49,34 @@ static int keep(struct torc_req *rq, struct trial_text *to, const void *bytes, s
     return -ENOMEM;
 }
 
+static ssize_t fail_body(struct torc_req *rq, int status, int err)
+{
+    rq->failed = (uint16_t)status;
+    rq->close_after_response = true;
+    return err;
+}
+
+/* The client has sent all that there is: less than it announced, if it announced more. */
+static ssize_t read_end(struct torc_req *rq)
+{
+    bool is_short = !rq->head.chunked && trial_of(rq)->read < rq->head.content_length;
+    return is_short ? fail_body(rq, 400, -EPIPE) : 0;
+}
+
 /* The handler waits for each piece, as it does for a client's. */
 static ssize_t read_body(struct torc_req *rq, void *buf, size_t size)
 {
     struct trial *d = trial_of(rq);
-    if (d->piece && d->body.len) {
+    if (d->body.len == 0) return read_end(rq);
+    if (d->piece) {
         int err = scope_sleep(request_scope(rq), 0);
         if (err < 0) return err;
         if (size > d->piece) size = d->piece;
     }
     if (size > d->body.len) size = d->body.len;
-    if (size) memcpy(buf, d->body.ptr, size);
+    d->read += size;
+    if (d->read > rq->max_body) return fail_body(rq, 413, -EMSGSIZE);
+    memcpy(buf, d->body.ptr, size);
     d->body = slice_skip(d->body, size);
     return (ssize_t)size;
 }
@@ -166,16 +183,20 @@ static bool client_ended(const struct torc_req *rq)
     return rq->cancelled != 0;
 }
 
+static const char *client_of(const struct torc_req *rq)
+{
+    return visitor_client(rq->ctx, &trial_of(rq)->visitor, &rq->head);
+}
+
 static slice peer(const struct torc_req *rq)
 {
-    (void)rq;
-    return (slice){0};
+    const char *text = client_of(rq);
+    return text ? slice_str(text) : (slice){0};
 }
 
 static bool is_secure(const struct torc_req *rq)
 {
-    (void)rq;
-    return false;
+    return visitor_is_secure(rq->ctx, &trial_of(rq)->visitor, &rq->head);
 }
 
 static void handler_returned(struct torc_req *rq)
@@ -237,9 +258,12 @@ void trial_begin(struct trial *d, struct http_context *ctx, slice head, slice bo
 {
     struct torc_req *rq = &d->rq;
     request_init(rq, ctx, &trial_ops);
+    http_count_begin(ctx, rq->arrived);
     d->body = body;
     d->piece = piece;
     int status = accept_head(d, head);
+    bool sized = status == 0 && !rq->head.chunked; /* beyond its length there is no body */
+    if (sized && body.len > rq->head.content_length) d->body.len = rq->head.content_length;
     if (status ? refuse_on_fiber(rq, status) : start(rq)) return;
     rq->route = NULL;
     response_error(rq, status ? status : 503);
@@ -252,7 +276,20 @@ bool trial_is_complete(const struct trial *d)
     return d->status && !d->rq.cancelled && !r->incomplete && (r->ended || !r->streamed);
 }
 
+static enum http_end reason(const struct trial *d)
+{
+    if (trial_is_complete(d)) return END_DONE;
+    if (d->rq.response.incomplete) return END_SERVER;
+    return d->rq.cancelled == -ECONNRESET  ? END_CLIENT
+           : d->rq.cancelled == -ETIMEDOUT ? END_TIMEOUT
+                                           : END_SERVER;
+}
+
 void trial_end(struct trial *d)
 {
+    struct http_context *ctx = d->rq.ctx;
+    if (ctx->on_request_done)
+        ctx->on_request_done(ctx, &d->rq, client_of(&d->rq), d->content.len, reason(d));
+    http_count_end(ctx);
     request_end(&d->rq);
 }

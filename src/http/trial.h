@@ -3,6 +3,7 @@
  * tests of handlers. */
 
 #include "http/request.h"
+#include "http/visitor.h"
 
 /* Bytes that grow; malloc'ed. */
 struct trial_text {
@@ -22,19 +23,21 @@ void trial_text_free(struct trial_text *t);
 
 struct trial {
     struct torc_req rq;
-    slice body;    /* what the client sends and has not been read */
-    size_t piece;  /* it comes in pieces of so many bytes; 0: as a whole */
-    bool returned; /* the handler has returned */
-    int status;    /* 0: no response */
+    struct visitor visitor; /* its client, if that has an address */
+    slice body;             /* what the client sends and has not been read */
+    uint64_t read;          /* bytes of it that have been */
+    size_t piece;           /* it comes in pieces of so many bytes; 0: as a whole */
+    bool returned;          /* the handler has returned */
+    int status;             /* 0: no response */
     struct trial_text lines, content, trailers, hints; /* what the client gets */
 };
 
 /* Parses `head`, with its empty line, and starts its handler, or gives the response that there is
- * without one. `d` is all zero. */
+ * without one. `d` is all zero, but for the visitor. */
 void trial_begin(struct trial *d, struct http_context *ctx, slice head, slice body, size_t piece);
 
 /* Whether the client has a whole response. */
 bool trial_is_complete(const struct trial *d);
 
-/* Frees what a request that has returned has, but not what the client got. */
+/* Tells of a request that has returned, and frees what it has, but not what the client got. */
 void trial_end(struct trial *d);

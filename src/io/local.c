@@ -1,10 +1,17 @@
 #include "io/local.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+#define LOCK_WAIT_NS NS_PER_S
 
 static bool is_abstract(const char *path)
 {
@@ -51,6 +58,41 @@ int local_taken(const struct sock_addr *a)
     return err == 0 || err == EAGAIN ? -EADDRINUSE : 0;
 }
 
+/* ---- one server at a time ---- */
+
+static int open_directory(const char *path)
+{
+    char dir[sizeof((struct sockaddr_un *)0)->sun_path];
+    const char *slash = strrchr(path, '/');
+    size_t n = slash ? (size_t)(slash - path) : 0;
+    if (n >= sizeof dir) return -1;
+    memcpy(dir, path, n);
+    dir[n] = '\0';
+    return open(n ? dir : slash ? "/" : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* Locks the directory of the file, which leaves nothing behind, and returns what unlock needs. A
+ * server that takes the file over looks, removes it, binds and listens; a second one in between
+ * would find a file of which nobody listens, and remove that. Where the directory cannot be locked,
+ * or somebody keeps it so, it goes on without. */
+static int lock(const struct sock_addr *a)
+{
+    const struct timespec pause = {.tv_nsec = NS_PER_MS};
+    uint64_t until = clock_ns() + LOCK_WAIT_NS;
+    int fd = is_abstract(a->path) ? -1 : open_directory(a->path);
+    while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 &&
+           (errno == EWOULDBLOCK || errno == EINTR) && clock_ns() < until)
+        nanosleep(&pause, NULL);
+    return fd;
+}
+
+static void unlock(int fd)
+{
+    if (fd >= 0) close(fd);
+}
+
+/* ---- listening ---- */
+
 /* The name is in use: by a server that is no more? */
 static int remove_stale(const struct sock_addr *a)
 {
@@ -89,11 +131,12 @@ int local_listen(struct sock_addr *a, int backlog, bool blocking)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | (blocking ? 0 : SOCK_NONBLOCK), 0);
     if (fd < 0) return -errno;
-    int err = bind_path(fd, a);
+    int locked = lock(a), err = bind_path(fd, a);
     if (err == 0) {
         err = begin(fd, a, backlog);
         if (err < 0 && !is_abstract(a->path)) unlink(a->path);
     }
+    unlock(locked);
     if (err == 0) return fd;
     close(fd);
     return err;
@@ -102,7 +145,9 @@ int local_listen(struct sock_addr *a, int backlog, bool blocking)
 void local_remove(struct sock_addr *a)
 {
     struct stat st;
-    if (a->ino && lstat(a->path, &st) == 0 && st.st_dev == a->dev && st.st_ino == a->ino)
-        unlink(a->path);
+    if (!a->ino) return;
+    int locked = lock(a); /* nobody listens any more, so another may take it over now */
+    if (lstat(a->path, &st) == 0 && st.st_dev == a->dev && st.st_ino == a->ino) unlink(a->path);
+    unlock(locked);
     a->ino = 0;
 }

@@ -17,8 +17,8 @@ socklen_t local_raw(const struct sock_addr *a, struct sockaddr_un *out);
 int local_taken(const struct sock_addr *a);
 
 /* Opens a listening socket, as sock_listen. The file that a server has left which is no more is
- * replaced; of one that listens it is -EADDRINUSE, and -ENOTSOCK of any other file. Nobody can
- * connect before the file has its mode. */
+ * replaced; of one that listens it is -EADDRINUSE, and -ENOTSOCK of any other file. Of several
+ * servers that do so at once, one gets it. Nobody can connect before the file has its mode. */
 int local_listen(struct sock_addr *a, int backlog, bool blocking);
 
 /* Removes the file, unless another has its name by now. Before the socket is closed, which keeps

@@ -40,7 +40,7 @@ bool sock_addr_parse(const char *text, struct sock_addr *out)
 {
     char host[INET6_ADDRSTRLEN];
     const char *colon = strrchr(text, ':');
-    uint64_t port = 0;
+    uint64_t port;
     if (!colon || !slice_u64(slice_str(colon + 1), &port) || port > 65535) return false;
     slice h = slice_of(text, (size_t)(colon - text));
     bool bracketed = h.len >= 2 && h.ptr[0] == '[' && h.ptr[h.len - 1] == ']';

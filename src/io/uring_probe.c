@@ -1,5 +1,7 @@
-/* Finds out what the kernel and the administrator allow, by trying each feature rather than by
- * version, and then as many whole rings as will be open together. */
+/* Finds out what the kernel and the administrator allow, by trying rather than by version: as many
+ * whole rings as will be open together, with all features that are wanted. Only where these are
+ * refused each feature is tried alone. What the kernel lacks is found out once per process; what
+ * the administrator allows, and limits, may change, and are tried at each start. */
 
 #include "io/file.h"
 #include "io/uring.h"
@@ -8,6 +10,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/openat2.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +25,11 @@ struct probe {
     char *why;
     size_t size;
 };
+
+/* Of this kernel, for all servers of the process: a bit per enum io_feature that it lacks, and what
+ * else is known. Bits are only ever added. */
+enum { KNOWS_OPCODES = 1u << IO_FEATURES, KNOWS_PEERS = 1u << (IO_FEATURES + 1) };
+static _Atomic uint32_t kernel;
 
 /* ---- explaining ---- */
 
@@ -124,10 +132,8 @@ static int try_buf_ring(struct io_uring *ring)
     return br ? 0 : err;
 }
 
-static int try_direct(struct io_uring *ring, const struct io_uring_probe *ops)
+static int try_direct(struct io_uring *ring)
 {
-    /* Kernel-chosen slots came in 5.19 together with this opcode; no flag reports them. */
-    if (!io_uring_opcode_supported(ops, IORING_OP_SOCKET)) return -EINVAL;
     int err = io_uring_register_files_sparse(ring, 1);
     if (err >= 0) io_uring_unregister_files(ring);
     return err;
@@ -150,12 +156,6 @@ static bool tells_peers(struct io_uring *ring)
     return type == SOCK_STREAM;
 }
 
-static int try_multishot(const struct io_uring_probe *ops)
-{
-    /* Multishot recv came in 6.0 together with this opcode; no flag reports it. */
-    return io_uring_opcode_supported(ops, IORING_OP_SEND_ZC) ? 0 : -EINVAL;
-}
-
 static int try_iowq_cap(struct io_uring *ring)
 {
     unsigned workers[2] = {0, 0};
@@ -170,7 +170,7 @@ static int try_ring_fd(struct io_uring *ring)
 }
 
 /* Tries a feature of this number by an existing ring, or by a ring of its own. */
-static int try_feature(enum io_feature f, struct io_uring *ring, const struct io_uring_probe *ops)
+static int try_feature(enum io_feature f, struct io_uring *ring)
 {
     switch (f) {
     case IO_SINGLE_ISSUER: return try_flags(IORING_SETUP_SINGLE_ISSUER);
@@ -182,8 +182,8 @@ static int try_feature(enum io_feature f, struct io_uring *ring, const struct io
     case IO_SUBMIT_ALL: return try_flags(IORING_SETUP_SUBMIT_ALL);
     case IO_RESTRICT: return try_flags(IORING_SETUP_R_DISABLED);
     case IO_BUF_RING: return try_buf_ring(ring);
-    case IO_MULTISHOT: return try_multishot(ops);
-    case IO_DIRECT: return try_direct(ring, ops);
+    case IO_MULTISHOT: return 0; /* see look_at_opcodes */
+    case IO_DIRECT: return try_direct(ring);
     case IO_IOWQ_CAP: return try_iowq_cap(ring);
     case IO_RING_FD: return try_ring_fd(ring);
     case IO_FEATURES: break;
@@ -197,61 +197,101 @@ static const char *call_of(enum io_feature f)
     return registers ? "io_uring_register" : "io_uring_setup";
 }
 
-static void drop_feature(struct probe *p, enum io_feature f)
-{
-    size_t n = strlen(p->why);
-    p->config->features &= ~(1u << f);
-    snprintf(p->why + n, p->size - n, "%s%s", n ? ", " : "", io_feature_names[f]);
-}
-
 /* A feature that is refused for want of memory or permission is not one that the kernel lacks. */
-static int probe_features(struct probe *p, struct io_uring *ring, const struct io_uring_probe *ops)
+static int try_features(struct probe *p, struct io_uring *ring)
 {
+    uint32_t wanted = p->config->features & ~atomic_load(&kernel);
     for (int f = 0; f < IO_FEATURES; f++) {
-        if (!(p->config->features & 1u << f)) continue;
-        int err = try_feature((enum io_feature)f, ring, ops);
-        if (err >= 0 && f == IO_DIRECT && p->config->peers && !tells_peers(ring))
-            p->config->features &= ~(1u << IO_DIRECT); /* no loss that needs to be told */
+        int err = wanted & 1u << f ? try_feature((enum io_feature)f, ring) : 0;
         if (err >= 0) continue;
         if (err == -ENOMEM || err == -EMFILE || err == -ENFILE || not_permitted(err)) {
             explain(p, call_of((enum io_feature)f), err);
             return err;
         }
-        drop_feature(p, (enum io_feature)f);
+        atomic_fetch_or(&kernel, 1u << f);
     }
     return 0;
 }
 
-/* The opcodes that the kernel has. */
-static int get_opcodes(struct io_uring *ring, struct io_uring_probe **ops)
+/* What no flag reports and no ring is refused for, but came together with an opcode. */
+static int look_at_opcodes(struct probe *p, const struct io_uring *ring,
+                           const struct io_uring_probe *ops)
 {
-    enum { OPCODES = 256 };
-    *ops = calloc(1, sizeof **ops + OPCODES * sizeof(struct io_uring_probe_op));
-    return *ops ? io_uring_register_probe(ring, *ops, OPCODES) : -ENOMEM;
+    uint32_t found = KNOWS_OPCODES;
+    if (!(ring->features & IORING_FEAT_EXT_ARG) ||
+        !io_uring_opcode_supported(ops, IORING_OP_SHUTDOWN)) {
+        snprintf(p->why, p->size, "this kernel's io_uring is too old (needs Linux 5.11 or newer)");
+        return -ENOSYS;
+    }
+    /* Slots that the kernel chooses, 5.19; multishot recv, 6.0. */
+    if (!io_uring_opcode_supported(ops, IORING_OP_SOCKET)) found |= 1u << IO_DIRECT;
+    if (!io_uring_opcode_supported(ops, IORING_OP_SEND_ZC)) found |= 1u << IO_MULTISHOT;
+    atomic_fetch_or(&kernel, found);
+    return 0;
 }
 
-static int probe_kernel(struct probe *p)
+static int get_opcodes(struct probe *p, struct io_uring *ring)
+{
+    enum { OPCODES = 256 };
+    struct io_uring_probe *ops =
+        calloc(1, sizeof *ops + OPCODES * sizeof(struct io_uring_probe_op));
+    int err = ops ? io_uring_register_probe(ring, ops, OPCODES) : -ENOMEM;
+    if (err < 0 && err != -EINVAL)
+        explain(p, "io_uring_register", err);
+    else
+        err = look_at_opcodes(p, ring, ops);
+    free(ops);
+    return err;
+}
+
+static int try_with_ring(struct probe *p, int (*try)(struct probe *p, struct io_uring *ring))
 {
     struct io_uring ring;
-    struct io_uring_probe *ops;
     int err = try_ring(0, &ring);
     if (err < 0) {
         explain(p, "io_uring_setup", err);
         return err;
     }
-    err = get_opcodes(&ring, &ops);
-    if (err < 0 && err != -EINVAL) {
-        explain(p, "io_uring_register", err);
-    } else if (err < 0 || !(ring.features & IORING_FEAT_EXT_ARG) ||
-               !io_uring_opcode_supported(ops, IORING_OP_SHUTDOWN)) {
-        snprintf(p->why, p->size, "this kernel's io_uring is too old (needs Linux 5.11 or newer)");
-        err = -ENOSYS;
-    } else {
-        err = probe_features(p, &ring, ops);
-    }
-    free(ops);
+    err = try(p, &ring);
     io_uring_queue_exit(&ring);
     return err;
+}
+
+static bool is_direct(const struct probe *p)
+{
+    return p->config->features & ~atomic_load(&kernel) & 1u << IO_DIRECT;
+}
+
+static int ask_kernel(struct probe *p, struct io_uring *ring)
+{
+    int err = get_opcodes(p, ring);
+    if (err == 0 && is_direct(p) && p->config->peers && tells_peers(ring))
+        atomic_fetch_or(&kernel, KNOWS_PEERS);
+    return err;
+}
+
+/* Leaves out what the kernel lacks, and names it; `asked`: what was asked for. */
+static void drop_features(struct probe *p, uint32_t asked)
+{
+    uint32_t known = atomic_load(&kernel), lacking = asked & known;
+    size_t n = 0;
+    p->why[0] = '\0';
+    for (int f = 0; f < IO_FEATURES; f++) {
+        if (!(lacking & 1u << f)) continue;
+        snprintf(p->why + n, p->size - n, "%s%s", n ? ", " : "", io_feature_names[f]);
+        n = strlen(p->why);
+    }
+    p->config->features = asked & ~known;
+    if (p->config->peers && !(known & KNOWS_PEERS))
+        p->config->features &= ~(1u << IO_DIRECT); /* no loss that needs to be told */
+}
+
+static int probe_kernel(struct probe *p)
+{
+    uint32_t known = atomic_load(&kernel);
+    bool done =
+        known & KNOWS_OPCODES && (known & KNOWS_PEERS || !p->config->peers || !is_direct(p));
+    return done ? 0 : try_with_ring(p, ask_kernel);
 }
 
 /* ---- whole rings ---- */
@@ -360,12 +400,17 @@ static int probe_rings(struct probe *p)
 int uring_probe(struct io_config *config, char *why, size_t size)
 {
     struct probe p = {config, why, size};
-    char missing[256] = "";
-    p.why[0] = '\0';
+    uint32_t asked = config->features;
     int err = probe_kernel(&p);
     if (err < 0) return err;
-    snprintf(missing, sizeof missing, "%s", why);
+    drop_features(&p, asked);
     err = probe_rings(&p);
-    if (err == 0) snprintf(why, size, "%s", missing);
+    if (err < 0 && err != -ENOMEM) {
+        err = try_with_ring(&p, try_features);
+        if (err < 0) return err;
+        drop_features(&p, asked);
+        err = probe_rings(&p);
+    }
+    if (err == 0) drop_features(&p, asked); /* names them again */
     return err;
 }

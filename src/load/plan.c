@@ -49,7 +49,7 @@ static int take_retry(struct option_set *s, const struct option *o, const char *
     struct plan *p = s->values;
     const char *comma = strchr(text, ',');
     slice count = comma ? slice_of(text, (size_t)(comma - text)) : slice_str(text);
-    uint64_t n = 0, pause = 0;
+    uint64_t n, pause = 0;
     bool good = slice_u64(count, &n) && n <= PLAN_RETRIES;
     if (good && comma) good = value_duration(slice_str(comma + 1), &pause) && pause <= TIME_MAX;
     if (!good) return option_not_valid(s, o, text);
@@ -110,7 +110,7 @@ static int take_body_file(struct option_set *s, const struct option *o, const ch
 
 static int take_body_size(struct option_set *s, const struct option *o, const char *text)
 {
-    uint64_t size = 0;
+    uint64_t size;
     int err = begin_body(o);
     if (err) return err;
     if (!value_size(slice_str(text), &size) || size > INPUT_MAX)

@@ -33,7 +33,7 @@ slice url_authority(const char *host)
 
 bool url_split(const char *url, slice *host, slice *target, char *why, size_t size)
 {
-    slice rest = slice_str(url), part = {NULL, 0};
+    slice rest = slice_str(url), part;
     if (has_scheme(rest, SLICE("https://")))
         return fail("\"%.100s\": TLS is not supported, only http://", url);
     bool local = slice_starts(rest, SLICE(LOCAL));

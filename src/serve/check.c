@@ -226,7 +226,7 @@ static bool ask_running(const struct torc_server *s, struct running *r)
 {
     const struct options *o = s->options;
     if (!o->has_admin || !o->admin.in.sin_port) return false;
-    running_compare(r, s->used, &o->admin, s->engine);
+    running_compare(r, s->used, &o->admin);
     return true;
 }
 

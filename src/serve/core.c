@@ -44,8 +44,8 @@ static void tell_end(const struct core *c, const struct torc_req *rq, uint64_t b
         c->ends[i].fn((struct torc_req *)(uintptr_t)rq, &summary, c->ends[i].arg);
 }
 
-static void on_request_done(struct http_context *ctx, const struct torc_req *rq, const char *peer,
-                            uint64_t bytes, enum http_end end)
+void core_request_done(struct http_context *ctx, const struct torc_req *rq, const char *peer,
+                       uint64_t bytes, enum http_end end)
 {
     struct core *c = ctx->user;
     if (c->log) access_log_add(c->log, rq, peer ? peer : "-", bytes, end);
@@ -156,7 +156,7 @@ static void on_start(struct loop *l)
     http_observe(&c->http, c->timing, &c->recorder);
     c->http.files = c->files;
     c->http.on_close = on_conn_close;
-    if (c->log || c->n_ends) c->http.on_request_done = on_request_done;
+    if (c->log || c->n_ends) c->http.on_request_done = core_request_done;
     if (c->log) c->http.want_peer = true;
     c->http.error_handlers = c->error_handlers;
     wheel_timer_init(&c->housekeeping, on_housekeeping);

@@ -79,6 +79,10 @@ int core_start(struct core *c);
  * functions does so by itself. From any thread. */
 void core_serve(struct core *c);
 
+/* For http.on_request_done of a core: has the access log and torc_on_end told. */
+void core_request_done(struct http_context *ctx, const struct torc_req *rq, const char *peer,
+                       uint64_t bytes, enum http_end end);
+
 /* NULL without memory. `path` is copied. */
 struct core_root *core_root_new(const char *path);
 void core_root_release(struct core_root *r);

@@ -70,15 +70,14 @@ static void put_waits(struct json *j, const struct scope *s)
         put_waits(j, container_of((struct list *)(uintptr_t)l, struct scope, sibling));
 }
 
-static void put_request(void *arg, const struct torc_req *rq, const char *peer)
+static void put(struct answer *a, const struct torc_req *rq, slice route, const char *peer)
 {
-    struct answer *a = arg;
     if (a->in_progress++ >= LISTED_MAX || !a->text) return;
     struct json j = {&a->out, a->listed++ > 0};
     uint64_t now = a->core->loop.io.now;
     json_begin(&j, NULL, '{');
     json_put_text(&j, "method", rq->route ? rq->head.method_name : (slice){0});
-    json_put_text(&j, "route", request_pattern(rq));
+    json_put_text(&j, "route", route);
     json_put_u64(&j, "core", a->core->index);
     json_put_double(&j, "age_seconds", (double)(now - rq->arrived) / NS_PER_S, 6);
     json_put_string(&j, "client", peer);
@@ -86,6 +85,17 @@ static void put_request(void *arg, const struct torc_req *rq, const char *peer)
     put_waits(&j, &rq->scope);
     json_end(&j, ']');
     json_end(&j, '}');
+}
+
+static void put_request(void *arg, const struct torc_req *rq, const char *peer)
+{
+    put(arg, rq, request_pattern(rq), peer);
+}
+
+/* What runs on the core before it serves, or after its last request. */
+static void put_hook(struct answer *a, const struct hooks *h)
+{
+    if (h->errand.running) put(a, &h->errand.rq, SLICE("torc_server_each_core"), NULL);
 }
 
 static void answer(struct io_post *p)
@@ -96,6 +106,7 @@ static void answer(struct io_post *p)
     a->cap = BLOCK;
     a->out = (struct writer){a->text, a->text ? a->text + BLOCK : NULL, grow};
     http_each_request(&a->core->http, put_request, a);
+    put_hook(a, &a->core->hooks);
     if (a->failed || !a->text) {
         a->out.at = a->text;
         a->listed = 0;

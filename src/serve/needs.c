@@ -48,6 +48,15 @@ static bool table_fits(void)
     return getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > ACCEPTOR_SPARE;
 }
 
+/* Whether somebody may ask for the address of a client: a handler, the log, a limit of today or of
+ * a later config file. */
+static bool wants_peers(const struct torc_server *s)
+{
+    const struct options *o = s->options;
+    return !s->serves_files_only || o->config || o->access_log || o->limits.proxies.trusted.n ||
+           http_limits_clients(&o->limits);
+}
+
 /* The last one is the error where no engine is left: it is kept until that is known. */
 static void note_line(void *arg, const char *line)
 {
@@ -63,8 +72,8 @@ int needs_engine(struct torc_server *s)
     char *line = NULL;
     int err;
     options_divide(o);
-    o->io.ordinary = o->access_log || http_limits_clients(&o->limits) || !table_fits();
-    o->io.peers = !s->serves_files_only || o->config || o->limits.proxies.trusted.n;
+    o->io.ordinary = !table_fits();
+    o->io.peers = wants_peers(s);
     o->io.rings = o->n_cpus + o->has_admin;
     s->engine = io_choose(o->engine, &o->io, note_line, &line, &err);
     if (!s->engine) {

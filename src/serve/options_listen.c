@@ -47,10 +47,11 @@ int options_listen_inherited(struct option_set *s, const struct option *o)
 
 static bool parse_descriptor(const char *text, int *fd)
 {
-    uint64_t n = 0;
-    bool valid = strncmp(text, "fd:", 3) == 0 && slice_u64(slice_str(text + 3), &n) && n <= INT_MAX;
-    if (valid) *fd = (int)n;
-    return valid;
+    uint64_t n;
+    if (strncmp(text, "fd:", 3) != 0 || !slice_u64(slice_str(text + 3), &n) || n > INT_MAX)
+        return false;
+    *fd = (int)n;
+    return true;
 }
 
 int options_add_listen(struct option_set *s, const struct option *o, const char *text)

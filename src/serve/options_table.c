@@ -113,7 +113,7 @@ static int set_rate_limit(struct option_set *s, const struct option *o, const ch
     slice digits = slice_str(text), suffix;
     while (digits.len && !isdigit((unsigned char)digits.ptr[digits.len - 1])) digits.len--;
     suffix = slice_skip(slice_str(text), digits.len);
-    uint64_t n = 0;
+    uint64_t n;
     if (!slice_u64(digits, &n) || n > 1000000000) return option_not_valid(s, o, text);
     for (size_t i = 0; i < ARRAY_LEN(units); i++) {
         if (!slice_eq(suffix, units[i].suffix)) continue;

@@ -65,28 +65,14 @@ static bool read_options(struct torc_server *s, struct option_set *next)
     return false;
 }
 
-static bool refuse(const struct torc_server *s, const struct option *o, const char *was,
-                   const char *why)
-{
-    char line[16] = "";
-    if (o->line) snprintf(line, sizeof line, ":%u", o->line);
-    log_line("reload refused: %s%s: %s cannot change from %s to %s without a restart%s",
-             s->options->config, line, o->name, settings_shown(was), settings_shown(o->text), why);
-    return false;
-}
-
-/* Addresses of clients are unknown where the sockets are in a table of the engine. */
-static bool knows_clients(const struct torc_server *s)
-{
-    return io_max_sockets(&s->options->io, 1) > 1;
-}
-
 static bool check_option(const struct torc_server *s, const struct option *o, const char *was)
 {
-    if (!settings_may_change(o, was)) return refuse(s, o, was, "");
-    if (settings_of_clients(o) && !knows_clients(s) && !http_limits_clients(&s->options->limits))
-        return refuse(s, o, was, ": the server has begun without the addresses of clients");
-    return true;
+    char line[16] = "";
+    if (settings_may_change(o, was)) return true;
+    if (o->line) snprintf(line, sizeof line, ":%u", o->line);
+    log_line("reload refused: %s%s: %s cannot change from %s to %s without a restart",
+             s->options->config, line, o->name, settings_shown(was), settings_shown(o->text));
+    return false;
 }
 
 /* All changes that are refused are named. */

@@ -75,32 +75,7 @@ static void read_settings(const struct option_set *s, char *text, char *value[])
     }
 }
 
-static const char *value_of(const struct option_set *s, char *const value[], const char *name)
-{
-    for (size_t i = 0; i < s->count; i++)
-        if (strcmp(s->list[i].name, name) == 0) return value[i];
-    return NULL;
-}
-
-static bool limits_clients(const struct option_set *s, char *const value[])
-{
-    for (size_t i = 0; i < s->count; i++)
-        if (settings_of_clients(&s->list[i]) && !settings_same(value[i], "0")) return true;
-    return false;
-}
-
-/* Whether the server that runs knows the addresses of its clients, as far as its options tell. */
-static bool knows_clients(const struct option_set *s, char *const value[],
-                          const struct io_engine *engine)
-{
-    const char *name = value_of(s, value, "engine");
-    const struct io_engine *its = name ? io_engine_find(name) : engine;
-    if (!its || !io_engine_has_ring(its) || limits_clients(s, value)) return true;
-    return value_of(s, value, "access-log") || settings_same(value_of(s, value, "direct"), "no");
-}
-
-void running_compare(struct running *r, const struct option_set *s, const struct sock_addr *admin,
-                     const struct io_engine *engine)
+void running_compare(struct running *r, const struct option_set *s, const struct sock_addr *admin)
 {
     char *value[OPTIONS_MAX] = {0};
     *r = (struct running){.text = ask(admin)};
@@ -108,12 +83,11 @@ void running_compare(struct running *r, const struct option_set *s, const struct
     r->reached = body && strncmp(r->text, "HTTP/1.1 200 ", 13) == 0;
     if (!r->reached) return;
     read_settings(s, body + 4, value);
-    bool clients = knows_clients(s, value, engine);
     for (size_t i = 0; i < s->count; i++) {
         const struct option *o = &s->list[i];
-        bool may = settings_may_change(o, value[i]) && (clients || !settings_of_clients(o));
+        bool restart = !settings_may_change(o, value[i]);
         if (settings_has(o) && !settings_same(value[i], o->text))
-            r->change[r->n_changes++] = (struct running_change){o, value[i], !may};
+            r->change[r->n_changes++] = (struct running_change){o, value[i], restart};
     }
 }
 

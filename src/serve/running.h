@@ -2,7 +2,6 @@
 /* What --check says of a server that runs: how its settings differ, as its --admin tells them. */
 
 #include "base/option.h"
-#include "io/io.h"
 #include "io/sock.h"
 
 /* A setting that differs. */
@@ -19,9 +18,7 @@ struct running {
     uint32_t n_changes;
 };
 
-/* Asks the server at that address, within some seconds, and compares with `s`. It is taken to run
- * on `engine` unless it names another. */
-void running_compare(struct running *r, const struct option_set *s, const struct sock_addr *admin,
-                     const struct io_engine *engine);
+/* Asks the server at that address, within some seconds, and compares with `s`. */
+void running_compare(struct running *r, const struct option_set *s, const struct sock_addr *admin);
 
 void running_free(struct running *r);

@@ -9,16 +9,11 @@ bool settings_has(const struct option *o)
     return !o->command && o->group != GROUP_PROGRAM;
 }
 
-/* An access log needs buffers, and the addresses of clients, from the start. */
+/* An access log needs buffers from the start. */
 bool settings_may_change(const struct option *o, const char *was)
 {
     bool log = strcmp(o->name, "access-log") == 0;
     return o->reload && !(log && !was != !o->text);
-}
-
-bool settings_of_clients(const struct option *o)
-{
-    return strcmp(o->name, "rate-limit") == 0 || strcmp(o->name, "max-connections-per-client") == 0;
 }
 
 /* A config file has one value on a line, and no control characters. */

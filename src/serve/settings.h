@@ -18,9 +18,6 @@ static inline bool settings_same(const char *a, const char *b)
  */
 bool settings_may_change(const struct option *o, const char *was);
 
-/* Whether it is a limit of each client, for which the server has to know their addresses. */
-bool settings_of_clients(const struct option *o);
-
 /* A value for a message. */
 static inline const char *settings_shown(const char *value)
 {

@@ -4,6 +4,7 @@
 
 #include "files/static.h"
 #include "http/trial.h"
+#include "io/network.h"
 #include "serve/mount.h"
 #include "serve/needs.h"
 #include "serve/routing.h"
@@ -38,8 +39,9 @@ static void on_turn_end(struct io *io)
 }
 
 /* The one that is asked for, else the first that opens, those that need nothing first. */
-static int open_engine(struct io *io, const struct options *o)
+static int open_engine(struct torc_server *s, struct io *io)
 {
+    const struct options *o = s->options;
     const struct io_engine *list[4] = {io_engine_find(o->engine ? o->engine : "epoll")};
     size_t n = list[0] ? 1 : 0;
     char why[512];
@@ -53,6 +55,7 @@ static int open_engine(struct io *io, const struct options *o)
         config.wake_fd = 0;
         err = io_probe(list[i], &config, why, sizeof why);
         if (err == 0) err = io_open(io, list[i], &config);
+        s->engine = list[i];
         if (err == 0) return 0;
     }
     return err;
@@ -72,7 +75,7 @@ static int open_parts(struct torc_test *t)
     if (!s->files || !c->pool || (o->root && !c->root) || !routing_freeze(s))
         return server_fail(s, -ENOMEM, "out of memory");
     c->files = static_core_of(s->files, 0);
-    err = open_engine(&c->loop.io, o);
+    err = open_engine(s, &c->loop.io);
     return err < 0 ? server_fail(s, err, "no engine can be opened: %s", strerror(-err)) : 0;
 }
 
@@ -89,9 +92,14 @@ static void enter(struct torc_test *t)
     c->http.files = c->files;
     c->http.error_handlers = s->error_handlers;
     c->http.user = c;
+    c->ends = s->ends;
+    c->n_ends = s->n_ends;
+    if (c->n_ends) c->http.on_request_done = core_request_done;
     s->cores = c;
     s->n_cores = 1;
     s->has_cores = c->is_open = true;
+    s->started_at = clock_ns();
+    measures_begin(&s->measures, c, 1, io_holds_thread(s->engine), s->started_at);
     s->phase = SERVER_READY;
 }
 
@@ -255,6 +263,18 @@ static int put_head(struct trial_text *head, const torc_test_request *rq)
     return put ? 0 : -ENOMEM;
 }
 
+/* -EINVAL if that is no address. */
+static int set_peer(struct visitor *v, const char *peer)
+{
+    slice text = slice_str(peer ? peer : "127.0.0.1:1024");
+    if (slice_eq(text, SLICE("unix:")))
+        v->addr.sa.sa_family = AF_UNIX;
+    else if (!network_addr_parse(text, &v->addr))
+        return -EINVAL;
+    sock_peer_format(&v->addr, v->peer);
+    return 0;
+}
+
 static int result_of(const struct trial *d)
 {
     if (trial_is_complete(d)) return 0;
@@ -295,6 +315,7 @@ int torc_test_run(torc_test *t, const torc_test_request *rq)
     int err = put_head(&head, rq);
     if (err == 0) t->trial = calloc(1, sizeof *t->trial);
     if (err == 0 && !t->trial) err = -ENOMEM;
+    if (err == 0) err = set_peer(&t->trial->visitor, rq->peer);
     t->request = rq;
     t->head = trial_text_slice(&head);
     if (err == 0) err = run(t);

@@ -53,7 +53,7 @@ static bool parse_inet(const char *text, struct dial_addr *a)
 static uint16_t split_name(const char *to, char name[RESOLVE_NAME + 1])
 {
     const char *colon = strrchr(to, ':');
-    uint64_t port = 0;
+    uint64_t port;
     if (!colon || !slice_u64(slice_str(colon + 1), &port) || port > UINT16_MAX) return 0;
     size_t len = (size_t)(colon - to);
     if (len == 0 || len > RESOLVE_NAME || memchr(to, ':', len) || to[0] == '*') return 0;

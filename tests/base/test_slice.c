@@ -72,7 +72,10 @@ static void cut_is(slice all, size_t n, const char *const *want)
         assert_true(slice_eq(part, slice_str(want[i])));
     }
     assert_false(slice_cut(&all, ',', &part));
+    assert_null(part.ptr);
+    part = SLICE("left");
     assert_false(slice_cut(&all, ',', &part));
+    assert_true(!part.ptr && part.len == 0);
 }
 
 static void cut(void **state)
@@ -119,12 +122,15 @@ static void u64(void **state)
         ":",
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        v = 7;
         assert_false(slice_u64(slice_str(bad[i]), &v));
-        assert_int_equal(v, 7);
+        assert_int_equal(v, 0);
     }
+    v = 7;
     assert_false(slice_u64(none, &v));
+    assert_int_equal(v, 0);
     assert_false(slice_u64(SLICE("1\0"), &v));
-    assert_int_equal(v, 7);
+    assert_int_equal(v, 0);
 
     assert_true(slice_u64(SLICE("0"), &v));
     assert_int_equal(v, 0);

@@ -50,8 +50,11 @@ static void sizes(void **state)
                                       "17179869184g",
                                       "18446744073709551616"};
     for (size_t i = 0; i < ARRAY_LEN(good); i++) reads_as(value_size, value_size_text, &good[i]);
-    uint64_t v;
-    for (size_t i = 0; i < ARRAY_LEN(bad); i++) assert_false(value_size(slice_str(bad[i]), &v));
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        uint64_t v = 7;
+        assert_false(value_size(slice_str(bad[i]), &v));
+        assert_int_equal(v, 0);
+    }
 }
 
 static void durations(void **state)
@@ -72,8 +75,11 @@ static void durations(void **state)
         "", "10", "s", "-1s", "1.5s", "1d", "1us", "1 s", "1sm", "00", "18446744073709551615s"};
     for (size_t i = 0; i < ARRAY_LEN(good); i++)
         reads_as(value_duration, value_duration_text, &good[i]);
-    uint64_t v;
-    for (size_t i = 0; i < ARRAY_LEN(bad); i++) assert_false(value_duration(slice_str(bad[i]), &v));
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        uint64_t v = 7;
+        assert_false(value_duration(slice_str(bad[i]), &v));
+        assert_int_equal(v, 0);
+    }
 }
 
 int main(void)

@@ -7,7 +7,7 @@
 #include "http/router.h"
 #include "http/trial.h"
 
-#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static struct lab_core lab;

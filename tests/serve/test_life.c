@@ -3,6 +3,7 @@
 
 #include "client.h"
 #include "files.h"
+#include "refuse.h"
 
 #include <torc.h>
 
@@ -17,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -506,6 +508,40 @@ static void a_start_function_may_take_long(void **state)
     end(s);
 }
 
+static void wait_until_signalled(torc_req *rq, void *arg)
+{
+    uint64_t seen = 0;
+    torc_event_wait(rq, arg, &seen);
+}
+
+static void what_a_core_runs_itself_is_listed(void **state)
+{
+    struct client admin;
+    struct reply r = {0};
+    torc_event *e = torc_event_new();
+    (void)state;
+    torc_server *s = new_server();
+    set(s, "admin", "127.0.0.1:0");
+    assert_int_equal(torc_server_each_core(s, NULL, wait_until_signalled, e), 0);
+    start(s);
+    connect_to(&admin, s, TORC_ADMIN);
+    torc_server_stop(s);
+    bool listed = false;
+    for (int i = 0; i < 5000 && !listed; i++) {
+        if (i) sleep_ms(5);
+        client_get(&admin, "/requests.json", 200, &r);
+        listed = strstr(r.body, "\"route\":\"torc_server_each_core\"");
+    }
+    assert_true(listed);
+    assert_non_null(strstr(r.body, "\"waits_for\":[\""));
+    torc_event_signal(e);
+    assert_int_equal(torc_server_join(s), 0);
+    torc_server_free(s);
+    torc_event_free(e);
+    client_close(&admin);
+    reply_free(&r);
+}
+
 static int fail_on_first(torc_req *rq, void *arg)
 {
     int *fails = arg;
@@ -815,6 +851,47 @@ static void threads_have_servers_of_their_own(void **state)
     for (int i = 0; i < 3; i++) pthread_join(thread[i], NULL);
 }
 
+static void lives_with(const char *feature, const char *value)
+{
+    torc_server *s = new_server();
+    if (feature) set(s, feature, value);
+    start(s);
+    get(s, "/hello", "hello");
+    end(s);
+}
+
+/* In a process of its own, which is refused io_uring from here on. */
+static void begin_otherwise(void)
+{
+    static const char *const features[] = {"direct", "defer-taskrun", "buf-ring", "restrict"};
+    for (size_t i = 0; i < sizeof features / sizeof *features; i++) {
+        lives_with(features[i], "no");
+        lives_with(features[i], "yes");
+    }
+    refuse_everywhere(&(struct refusal){.call = SYS_io_uring_setup, .err = EPERM});
+    torc_server *s = new_server();
+    assert_int_equal(torc_server_start(s), -EPERM);
+    assert_non_null(strstr(torc_server_error(s), "io_uring_setup is not permitted"));
+    torc_server_free(s);
+    lives_with("engine", "epoll");
+}
+
+/* What the kernel can is found out once in a process. What is asked for, and what is allowed, may
+ * differ between two of its servers. */
+static void servers_are_allowed_different_things(void **state)
+{
+    int status;
+    (void)state;
+    if (strcmp(engine, "io_uring") != 0) return;
+    pid_t child = fork();
+    if (child == 0) {
+        begin_otherwise();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 static void a_hundred_lives_leave_nothing_behind(void **state)
 {
     unsigned descriptors = 0;
@@ -858,6 +935,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(reload_needs_nobody_who_waits),
         cmocka_unit_test(each_core_has_what_its_start_function_made),
         cmocka_unit_test(a_start_function_may_take_long),
+        cmocka_unit_test(what_a_core_runs_itself_is_listed),
         cmocka_unit_test(a_start_function_that_fails_is_undone),
         cmocka_unit_test(a_stop_ends_start_functions),
         cmocka_unit_test(the_drain_bounds_stop_functions),
@@ -866,6 +944,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_reader_that_has_gone_does_not_end_the_program),
         cmocka_unit_test(servers_run_side_by_side),
         cmocka_unit_test(threads_have_servers_of_their_own),
+        cmocka_unit_test(servers_are_allowed_different_things),
         cmocka_unit_test(a_hundred_lives_leave_nothing_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

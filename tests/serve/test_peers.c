@@ -211,6 +211,47 @@ static void test_access_log(void **state)
     server_stop(&s);
 }
 
+static bool is_direct(const struct server *s)
+{
+    struct client admin;
+    struct reply r = {0};
+    client_open_admin(&admin, s);
+    client_get(&admin, "/stats.json", 200, &r);
+    bool direct = strstr(r.body, "\"direct\"");
+    client_close(&admin);
+    reply_free(&r);
+    return direct;
+}
+
+/* Neither the log nor the limits of a client need descriptors for that. */
+static void test_log_and_limits(void **state)
+{
+    static const char *const listen[] = {"127.0.0.1:0", "[::1]:0", "*:0"};
+    static const char *const more[] = {"--direct", "--no-direct"};
+    struct server s;
+    (void)state;
+    server_start(&s, "--listen", "127.0.0.1:0");
+    bool direct = is_direct(&s);
+    server_stop(&s);
+    for (size_t i = 0; i < 6; i++) {
+        struct client c[3];
+        char name[64], line[128];
+        server_start(&s, "--listen", listen[i / 2], more[i % 2], "--access-log", "-",
+                     "--access-log-format", "json", "--max-connections-per-client", "100",
+                     "--rate-limit", "1000/s");
+        for (int k = 0; k < 3; k++) client_open(&c[k], &s);
+        for (int k = 0; k < 3; k++) {
+            expect_own_name(&c[k], "/peer");
+            name_of(c[k].fd, name);
+            snprintf(line, sizeof line, "\"peer\":\"%s\"", name);
+            server_await_log(&s, line);
+            client_close(&c[k]);
+        }
+        assert_int_equal(is_direct(&s), direct && i % 2 == 0);
+        server_stop(&s);
+    }
+}
+
 static void configure(const char *path, const char *text)
 {
     FILE *f = fopen(path, "w");
@@ -284,6 +325,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_address),
+        cmocka_unit_test(test_log_and_limits),
         cmocka_unit_test(test_crowd),
         cmocka_unit_test(test_after_a_reset),
         cmocka_unit_test(test_with_limits),

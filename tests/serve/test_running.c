@@ -81,7 +81,7 @@ static void test_interrupted(void **state)
     assert_non_null(set);
 
     interrupt_often();
-    running_compare(&r, set, &addr, io_engines[0]);
+    running_compare(&r, set, &addr);
     end_interrupting();
 
     assert_int_equal(pthread_join(thread, &answered), 0);

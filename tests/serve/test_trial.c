@@ -139,6 +139,90 @@ static void gives_nothing(torc_req *rq, void *arg)
     (void)rq, (void)arg;
 }
 
+static void tells_peer(torc_req *rq, void *arg)
+{
+    torc_slice peer = torc_peer(rq), scheme = torc_scheme(rq), who = torc_cookie(rq, "who");
+    (void)arg;
+    torc_replyf(rq, 200, "%.*s %.*s %.*s", (int)peer.len, peer.ptr, (int)scheme.len, scheme.ptr,
+                (int)who.len, who.ptr ? who.ptr : "");
+}
+
+static void reads_form(torc_req *rq, void *arg)
+{
+    torc_slice a = torc_form(rq, "a");
+    (void)arg;
+    if (a.ptr) torc_replyf(rq, 200, "%.*s", (int)a.len, a.ptr);
+}
+
+static void reads_parts(torc_req *rq, void *arg)
+{
+    torc_part *part;
+    torc_slice content;
+    size_t n = 0;
+    int err;
+    (void)arg;
+    while ((err = torc_multipart_next(rq, &part)) > 0) {
+        if (torc_part_all(rq, part, &content) < 0) return;
+        n += content.len;
+    }
+    if (err == 0) torc_replyf(rq, 200, "%zu", n);
+}
+
+static void reads_all(torc_req *rq, void *arg)
+{
+    torc_slice body;
+    (void)arg;
+    seen = torc_body_all(rq, &body);
+    if (seen == 0) torc_reply(rq, 200, NULL, body);
+}
+
+static void closes(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_hint(rq, TORC_S("</a.js>; rel=preload"));
+    torc_hint(rq, TORC_S("</b.js>; rel=preload"));
+    torc_close_after(rq);
+    torc_reply(rq, 200, NULL, TORC_S(""));
+}
+
+static void awaits_the_end(torc_req *rq, void *arg)
+{
+    (void)arg;
+    seen = torc_await(rq, TORC_CLIENT_GONE);
+}
+
+static int key;
+
+static void measures(torc_req *rq, void *arg)
+{
+    torc_measures m = {0};
+    (void)arg;
+    seen = torc_server_measures(server, &m);
+    torc_set(rq, &key, &seen);
+    torc_replyf(rq, 200, "%s", m.engine ? m.engine : "");
+}
+
+static struct {
+    int n, status, waits;
+    torc_outcome outcome;
+    uint64_t bytes, ns;
+    bool had_path, had_value, had_peer;
+} told;
+
+static void is_told(torc_req *rq, const torc_summary *end, void *arg)
+{
+    assert_ptr_equal(arg, &told);
+    told.n++;
+    told.status = end->status;
+    told.outcome = end->outcome;
+    told.bytes = end->body_bytes;
+    told.ns = end->duration_ns;
+    told.had_path = torc_path(rq).len > 0;
+    told.had_value = torc_get(rq, &key) == &seen;
+    told.had_peer = torc_peer(rq).len > 0;
+    told.waits = torc_sleep(rq, 1);
+}
+
 /* ---- the rig ---- */
 
 static int open_all(void **state)
@@ -159,6 +243,14 @@ static int open_all(void **state)
         {"GET", "/short", is_short},
         {"GET", "/gives", gives},
         {"GET", "/nothing", gives_nothing},
+        {"GET", "/peer", tells_peer},
+        {"POST", "/form", reads_form},
+        {"POST", "/parts", reads_parts},
+        {"POST", "/all", reads_all},
+        {"POST", "/less", reads_all},
+        {"GET", "/closes", closes},
+        {"GET", "/end", awaits_the_end},
+        {"GET", "/measures", measures},
     };
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
         assert_int_equal(
@@ -166,6 +258,10 @@ static int open_all(void **state)
     assert_int_equal(torc_static_dir(server, "/files/", directory), 0);
     assert_int_equal(torc_server_set(server, "engine", engine), 0);
     assert_int_equal(torc_server_set(server, "max-body", "1000"), 0);
+    assert_int_equal(torc_server_set(server, "trust-proxy", "192.0.2.0/24"), 0);
+    const torc_route_limits less = {.max_body = 10, .stack_size = 128 << 10};
+    assert_int_equal(torc_route_limit(server, "POST", "/less", &less), 0);
+    assert_int_equal(torc_on_end(server, is_told, &told), 0);
     t = torc_test_open(server);
     if (!t) fail_msg("%s", torc_server_error(server));
     return 0;
@@ -317,6 +413,128 @@ static void requests_end_early(void **state)
     assert_int_equal(get("/hello/again"), 0);
 }
 
+static void clients_have_addresses(void **state)
+{
+    static const struct {
+        const char *peer, *fields, *want;
+    } cases[] = {
+        {NULL, NULL, "127.0.0.1:1024 http "},
+        {"198.51.100.7:80", NULL, "198.51.100.7:80 http "},
+        {"2001:db8::1", "Cookie: a=b; who=me\r\n", "[2001:db8::1] http me"},
+        {"unix:", NULL, "unix: http "},
+        {"192.0.2.1:5", "X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\n",
+         "203.0.113.9 https "},
+        {"198.51.100.7:80", "X-Forwarded-For: 203.0.113.9\r\n", "198.51.100.7:80 http "},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        torc_test_request rq = {
+            .target = "/peer", .peer = cases[i].peer, .fields = cases[i].fields};
+        assert_int_equal(torc_test_run(t, &rq), 0);
+        is(torc_test_body(t), cases[i].want);
+    }
+    assert_int_equal(torc_test_run(t, &(torc_test_request){.peer = "nobody"}), -EINVAL);
+    assert_int_equal(torc_test_run(t, &(torc_test_request){.peer = ""}), -EINVAL);
+}
+
+static void ends_are_told(void **state)
+{
+    (void)state;
+    memset(&told, 0, sizeof told);
+    assert_int_equal(get("/measures"), 0);
+    assert_int_equal(seen, 0);
+    is(torc_test_body(t), engine);
+    assert_true(told.n == 1 && told.status == 200 && told.outcome == TORC_DONE);
+    assert_true(told.bytes == strlen(engine) && told.had_path && told.had_value && told.had_peer);
+    assert_int_equal(told.waits, -EPERM);
+    assert_int_equal(get("/none"), 0);
+    assert_true(told.n == 2 && told.status == 404 && told.outcome == TORC_DONE);
+    assert_int_equal(torc_test_run(t, &(torc_test_request){.fields = "no colon\r\n"}), 0);
+    assert_true(told.n == 3 && told.status == 400 && !told.had_path);
+    assert_int_equal(torc_test_run(t, &(torc_test_request){.target = "/end", .gone_ms = 5}),
+                     -ECONNRESET);
+    assert_true(told.n == 4 && told.status == 0 && told.outcome == TORC_CLIENT_LEFT);
+    assert_true(told.ns >= 4000000);
+    assert_int_equal(get("/short"), -EPIPE);
+    assert_true(told.n == 5 && told.status == 200 && told.outcome == TORC_GIVEN_UP);
+    assert_int_equal(told.bytes, 4);
+    assert_int_equal(torc_test_run(t, &(torc_test_request){.method = "HEAD", .target = "/gives"}),
+                     0);
+    assert_true(told.n == 6 && told.bytes == 0);
+}
+
+static void bodies_are_read_in_any_way(void **state)
+{
+    static const char type[] = "Content-Type: application/x-www-form-urlencoded\r\n",
+                      parts[] = "Content-Type: multipart/form-data; boundary=x\r\n";
+    (void)state;
+    torc_test_request rq = {
+        .method = "POST", .target = "/form", .fields = type, .body = TORC_S("b=1&a=%32+3")};
+    for (rq.piece = 0; rq.piece < 4; rq.piece++) {
+        assert_int_equal(torc_test_run(t, &rq), 0);
+        is(torc_test_body(t), "2 3");
+    }
+    rq = (torc_test_request){
+        .method = "POST",
+        .target = "/parts",
+        .fields = parts,
+        .body = TORC_S("--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nfour\r\n"
+                       "--x\r\nContent-Disposition: form-data; name=\"b\"\r\n\r\nfives\r\n--x--")};
+    for (rq.piece = 0; rq.piece < 4; rq.piece++) {
+        assert_int_equal(torc_test_run(t, &rq), 0);
+        is(torc_test_body(t), "9");
+    }
+    rq.fields = "Content-Type: text/plain\r\n";
+    assert_int_equal(torc_test_run(t, &rq), 0);
+    assert_int_equal(torc_test_status(t), 415);
+}
+
+static void bodies_have_limits_and_ends(void **state)
+{
+    static const struct {
+        torc_test_request rq;
+        int result, status;
+    } cases[] = {
+        {{.target = "/less", .body = TORC_S("ten bytes!")}, 0, 200},
+        {{.target = "/less", .body = TORC_S("11 bytes...")}, 0, 413},
+        {{.target = "/less",
+          .body = TORC_S("11 bytes..."),
+          .fields = "Transfer-Encoding: chunked\r\n",
+          .piece = 3},
+         -EMSGSIZE,
+         413},
+        {{.target = "/all", .body = TORC_S("four"), .fields = "Content-Length: 5\r\n"},
+         -EPIPE,
+         400},
+        {{.target = "/all", .body = TORC_S("four"), .fields = "Content-Length: 4\r\n"}, 0, 200},
+        {{.target = "/all", .body = TORC_S("five!"), .fields = "Content-Length: 4\r\n"}, 0, 200},
+        {{.target = "/all", .body = TORC_S("four"), .fields = "Transfer-Encoding: chunked\r\n"},
+         0,
+         200},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        torc_test_request rq = cases[i].rq;
+        rq.method = "POST";
+        seen = 0;
+        assert_int_equal(torc_test_run(t, &rq), 0);
+        if (torc_test_status(t) != cases[i].status || seen != cases[i].result)
+            fail_msg("%zu: %d, %d", i, torc_test_status(t), seen);
+        if (i >= 4) assert_int_equal(torc_test_body(t).len, 4);
+    }
+}
+
+static void a_handler_may_close(void **state)
+{
+    (void)state;
+    assert_int_equal(get("/closes"), 0);
+    is(torc_test_header(t, "Connection"), "close");
+    is(torc_test_hints(t), "</a.js>; rel=preload\n</b.js>; rel=preload\n");
+    assert_int_equal(torc_test_run(t, &(torc_test_request){.target = "/end", .gone_ms = 5}),
+                     -ECONNRESET);
+    assert_int_equal(seen, -ECONNRESET);
+}
+
 static void the_server_is_started(void **state)
 {
     char *argv[] = {(char[]){"x"}, NULL};
@@ -396,6 +614,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(handlers_wait),
         cmocka_unit_test(files_are_written_and_sent),
         cmocka_unit_test(requests_end_early),
+        cmocka_unit_test(clients_have_addresses),
+        cmocka_unit_test(ends_are_told),
+        cmocka_unit_test(bodies_are_read_in_any_way),
+        cmocka_unit_test(bodies_have_limits_and_ends),
+        cmocka_unit_test(a_handler_may_close),
         cmocka_unit_test(the_server_is_started),
         cmocka_unit_test(what_is_missing_is_told),
         cmocka_unit_test(middleware_runs),
