@@ -13,9 +13,9 @@
  * A handler runs as in a server, on a fiber of a core, which is the calling thread's: it may wait
  * for timers, files, other servers, groups, torc_work and what else there is. What makes the
  * answers of a server makes these: middleware, functions for errors, limits, 404, 405, 413, static
- * files, and torc_on_end. The functions of torc_server_each_core run as it is opened and closed; what
- * torc_every has set up does not run. There is no access log and no --admin, and clients are not
- * limited.
+ * files, and torc_on_end. The functions of torc_server_each_core run as it is opened and closed;
+ * what torc_every has set up does not run. There is no access log and no --admin, and clients are
+ * not limited.
  */
 #pragma once
 
