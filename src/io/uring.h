@@ -154,6 +154,11 @@ int uring_setup(struct uring *u, const struct io_config *config, uint32_t buffer
 
 void uring_end(struct uring *u);
 
+/* As io_uring_queue_init_params and io_uring_queue_exit, by which every ring is mapped and
+ * unmapped. */
+int uring_map(unsigned depth, struct io_uring *ring, struct io_uring_params *p);
+void uring_unmap(struct io_uring *ring);
+
 /* Waits a little for locked memory that is being freed; false once the patience is used up. */
 enum { URING_PATIENCE = 30 };
 bool uring_await_memory(int *patience);

@@ -109,7 +109,7 @@ static int try_ring(unsigned flags, struct io_uring *ring)
     int err, patience = URING_PATIENCE;
     do {
         struct io_uring_params p = {.flags = flags};
-        err = io_uring_queue_init_params(4, ring, &p);
+        err = uring_map(4, ring, &p);
     } while (err == -ENOMEM && uring_await_memory(&patience));
     return err;
 }
@@ -118,7 +118,7 @@ static int try_flags(unsigned flags)
 {
     struct io_uring ring;
     int err = try_ring(flags, &ring);
-    if (err == 0) io_uring_queue_exit(&ring);
+    if (err == 0) uring_unmap(&ring);
     return err;
 }
 
@@ -253,7 +253,7 @@ static int try_with_ring(struct probe *p, int (*try)(struct probe *p, struct io_
         return err;
     }
     err = try(p, &ring);
-    io_uring_queue_exit(&ring);
+    uring_unmap(&ring);
     return err;
 }
 

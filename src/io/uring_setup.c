@@ -4,6 +4,7 @@
 #include "io/uring.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <time.h>
 
 static bool wanted(const struct io_config *c, enum io_feature f)
@@ -91,6 +92,28 @@ struct io_refusal uring_refusal(const char *call, int err, size_t mapped)
     return (struct io_refusal){limit[0] ? "mmap" : call, limit};
 }
 
+/* liburing maps and unmaps by system calls that the thread sanitizer does not see. Two threads that
+ * know nothing of each other may get the same addresses, one after the other: this tells their
+ * order. */
+static void note_mapping(void)
+{
+    static _Atomic uint32_t mappings;
+    atomic_fetch_add(&mappings, 1);
+}
+
+int uring_map(unsigned depth, struct io_uring *ring, struct io_uring_params *p)
+{
+    int err = io_uring_queue_init_params(depth, ring, p);
+    note_mapping();
+    return err;
+}
+
+void uring_unmap(struct io_uring *ring)
+{
+    note_mapping();
+    io_uring_queue_exit(ring);
+}
+
 static int create_ring(struct uring *u, const struct io_config *c, int *patience)
 {
     struct io_uring_params p = {.flags = setup_flags(c) | IORING_SETUP_CQSIZE}, filled;
@@ -102,7 +125,7 @@ static int create_ring(struct uring *u, const struct io_config *c, int *patience
     if (p.cq_entries < c->depth) p.cq_entries = c->depth;
     do {
         filled = p;
-        err = io_uring_queue_init_params(c->depth, &u->ring, &filled);
+        err = uring_map(c->depth, &u->ring, &filled);
     } while (err == -ENOMEM && uring_await_memory(patience));
     return err;
 }
@@ -112,6 +135,7 @@ static int create_buf_ring(struct uring *u, uint32_t buffers, int *patience)
     int err = 0;
     do u->buf_ring = io_uring_setup_buf_ring(&u->ring, buffers, BUF_GROUP, 0, &err);
     while (!u->buf_ring && err == -ENOMEM && uring_await_memory(patience));
+    note_mapping();
     u->buf_ring_entries = buffers;
     return u->buf_ring ? 0 : err;
 }
@@ -170,7 +194,8 @@ int uring_setup(struct uring *u, const struct io_config *config, uint32_t buffer
 
 void uring_end(struct uring *u)
 {
+    note_mapping();
     if (u->buf_ring) io_uring_free_buf_ring(&u->ring, u->buf_ring, u->buf_ring_entries, BUF_GROUP);
     u->buf_ring = NULL;
-    io_uring_queue_exit(&u->ring);
+    uring_unmap(&u->ring);
 }
