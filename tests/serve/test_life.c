@@ -894,7 +894,7 @@ static void servers_are_allowed_different_things(void **state)
 
 static void a_hundred_lives_leave_nothing_behind(void **state)
 {
-    unsigned descriptors = 0;
+    unsigned descriptors = 0, threads = count_in("/proc/self/task");
     (void)state;
     for (int i = 0; i < 100; i++) {
         torc_server *s = new_server();
@@ -905,7 +905,7 @@ static void a_hundred_lives_leave_nothing_behind(void **state)
         if (i == 1) descriptors = count_in("/proc/self/fd");
     }
     assert_int_equal(count_in("/proc/self/fd"), descriptors);
-    assert_int_equal(count_in("/proc/self/task"), 3); /* of it, and "." and ".." */
+    assert_int_equal(count_in("/proc/self/task"), threads); /* a sanitizer may have one, too */
 }
 
 int main(int argc, char **argv)
