@@ -300,7 +300,7 @@ static void flood(struct client *c, const struct server *s, const char *path)
     assert_non_null(all);
     for (int i = 0; i < N; i++) memcpy(all + i * len, request, (size_t)len);
     client_open_to(c, &s->addr, &(struct tcp_how){.receive_buffer = 4096});
-    for (int idle = 0; idle < 5; sleep_ms(1)) {
+    for (int idle = 0; idle < 50; sleep_ms(1)) {
         size_t before = at;
         bool all_sent = send_some(c, all, (size_t)len * N, &at);
         idle = all_sent || at != before ? 0 : idle + 1;
