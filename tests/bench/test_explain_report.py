@@ -166,7 +166,7 @@ class Answers(unittest.TestCase):
         self.assertIn("On this machine: The same 12 requests take 1214 ms", text)
         self.assertIn(" 200 threads serve 9,810 requests/s", text)
         text = explain.answer(found[:11])
-        self.assertTrue(text.startswith("No, as far as 11 of 12 experiments tell. Who asks"), text)
+        self.assertTrue(text.startswith("No, as far as the 11 of 12 experiments that were run tell. Who asks"), text)
         self.assertTrue(
             explain.answer(found[:1]).startswith("A part of the answer: 1 of 12 experiments was run, and went")
         )

@@ -55,7 +55,7 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
     samples = {name: {**seen.plain(), **also} for name, (seen, also) in taken.items()}
     brief = (
         f"One core had {waiting['concurrency']:,.0f} requests in progress and ran {waiting['parallelism']:.2g} at a "
-        f"time, for they wait; two cores had {computing['concurrency']:.2g} that compute and ran "
+        f"time on average, because they wait; two cores had {computing['concurrency']:.2g} that compute and ran "
         f"{computing['parallelism']:.2g} at a time."
     )
     beside = [

@@ -76,8 +76,8 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
     samples = {f"{what}, {name}": [one.plain() for one in seen] for (what, name), seen in taken.items()}
     most = max(gains.values(), default=1.0)
     brief = (
-        f"One request alone, or requests that only compute: an asynchronous server answers at most {max(most - 1, 0):.0%} more "
-        "each second than one with threads."
+        "One request alone, or requests that only compute: an asynchronous server answers at most "
+        f"{max(most - 1, 0):.0%} more requests than one with threads."
     )
     beside = [
         _measured(f"{what}, {name}", taken[what, name][-1:], flow.connections if name == "threads" else 0)

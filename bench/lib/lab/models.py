@@ -101,9 +101,9 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
         f"{asked.threads} threads ÷ {asked.delay_ms} ms = {asked.threads * 1000 / asked.delay_ms:,.0f} requests/s, "
         f"however many connections there are; {asked.connections:,} connections ÷ {asked.delay_ms} ms = "
         f"{asked.ceiling('epoll'):,.0f} where none holds a thread, until the core is full. A is 0 where a request "
-        f"holds its thread, and near 1 where it does not. Node.js and Java do not report L, P and A. What can "
-        f"be said of them (≥, ≤): requests/s × delay wait at once; no more run than their CPU time tells; and of those "
-        f"that wait, more than it has threads hold none."
+        f"holds its thread, and near 1 where it does not. Node.js and Java do not report L, P and A. Their "
+        f"bounds (≥, ≤) follow from other figures: requests/s × delay are in progress at least; no more run than their "
+        f"CPU time tells; and where more wait than there are threads, the rest hold none."
     )
     header = ("", "requests/s", "of ceiling", "p50", "p99", "CPUs", "L", "P", "A")
     rows = [_row(name, asked.ceiling(name), *found) for name, found in taken.items()]

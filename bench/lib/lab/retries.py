@@ -76,9 +76,9 @@ def conclude(capacity: float, before: float, last: float, taken: Taken) -> Findi
         f"answers that they got before; with shedding it is {end[shed][0]:,.0f}, and they get {back[shed]:.0%}."
     )
     theory = (
-        f"A request that is answered too late comes {1 + RETRIES} times: {BASE:.0%} of the capacity becomes "
-        f"{BASE * (1 + RETRIES):.0%}. From then on the server has more to do than it can with requests whose clients "
-        "have left, and the spike lasts without its cause."
+        f"A request that is answered too late is sent {1 + RETRIES} times in all: {BASE:.0%} of the capacity becomes "
+        f"{BASE * (1 + RETRIES):.0%}. From then on the requests of clients that have left are more than it can do, "
+        "and it stays overloaded, although the spike has ended."
     )
     figures = ("good/s before", "attempts/s at the end", "good/s at the end", "of before")
     header = ("", *figures, "p99", "refused", "given up")
