@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import select
 import signal
 import socket
 import struct
@@ -224,7 +225,8 @@ class Ends(rig.Case):
         self.addCleanup(listener.close)
         url = "http://127.0.0.1:%d/" % listener.getsockname()[1]
         process = self.start("--quiet", "--connections", 20, "--timeout", "1h", url)
-        time.sleep(0.3)
+        connected, _, _ = select.select([listener], [], [], rig.LIMIT_SECONDS)
+        self.assertTrue(connected)
         process.send_signal(signal.SIGINT)
         done = self.finish(process)
         self.assertEqual(done.status, 1)

@@ -275,7 +275,7 @@ static void test_a_tick_that_hangs_is_left_behind(void **state)
     struct server s;
     (void)state;
     server_start(&s, "--cores", "1", "--tick", "hang", "--drain-timeout", "10ms", "--stall-warn",
-                 "10ms");
+                 "250ms");
     stats_await(&s, "total.ticks", 1);
     server_await_log(&s, "torc_every: its handler has held core 0 for ");
     server_signal(&s, SIGTERM);
