@@ -598,7 +598,8 @@ TORC_API const char *torc_json_quote(torc_req *rq, torc_slice text);
 /* Redirects: 301, 302, 303, 307 or 308 (RFC 9110, 15.4) with `location` in Location, a URI or a
  * reference relative to the target ("/done?id=7"). Its bytes are printable ASCII without spaces;
  * others have to be escaped, by the caller. Who takes it from the request can be made to redirect
- * anywhere. 0; -EINVAL for another status or a location with other bytes; or the errors of
+ * anywhere. The body is the status as a line of text; torc_reply with the field Location set gives
+ * another. 0; -EINVAL for another status or a location with other bytes; or the errors of
  * torc_reply. */
 TORC_API int torc_redirect(torc_req *rq, int status, torc_slice location);
 
@@ -1141,6 +1142,8 @@ TORC_API int torc_post(torc_server *s, unsigned core, void (*fn)(void *arg), voi
  * path, fields or body, and what would begin a response returns -ENOTCONN. On one core one run at a
  * time: while it lasts the next ones are left out. It counts as one of --max-requests while it
  * runs; when these are used up a run is left out. /metrics counts the runs, and those left out.
+ * With --engine threads every thread is such a core, 200 of them: what is to be done once in a
+ * process begins with `if (torc_core(rq) != 0) return;`, here as in torc_server_each_core.
  *
  * In a drain no run begins; torc_draining tells one that lasts, and it is cancelled with -ESHUTDOWN
  * if it has not returned within --drain-timeout.

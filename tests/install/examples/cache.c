@@ -109,7 +109,8 @@ static void post_fortune(torc_req *rq, void *arg)
 
 int main(int argc, char **argv)
 {
-    /* The pools are needed before the command line is read, so their addresses are not options. */
+    /* In the environment, where other users do not see a password. As options they would be known
+     * after torc_server_parse. */
     struct app app = {
         .pg = torc_pg_new(
             &(torc_pg_options){.conninfo = getenv("PG"), .connect_timeout = PATIENCE_MS}),
