@@ -62,7 +62,7 @@ def of_experiment(samples: Mapping[str, Any], others: float) -> list[str]:
 
 def _open_loops(name: str, samples: Any) -> Iterator[tuple[str, int, int]]:
     """Of each flow among the samples: its name, the requests that were never sent, and all that were due."""
-    if isinstance(samples, Mapping) and "unsent" in samples:
+    if isinstance(samples, Mapping) and all(isinstance(samples.get(key), (int, float)) for key in ("unsent", *DUE)):
         yield name, samples["unsent"], sum(samples[key] for key in DUE)
     elif isinstance(samples, Mapping):
         for key, one in samples.items():

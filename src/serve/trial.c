@@ -356,6 +356,7 @@ bool torc_test_header_next(const torc_test *t, size_t *at, torc_slice *name, tor
     if (!t->trial || *at >= t->trial->lines.len) return false;
     slice rest = slice_skip(trial_text_slice(&t->trial->lines), *at), line;
     slice_cut(&rest, '\n', &line);
+    if (line.len == 0) return false;
     *at += line.len + 1;
     line.len--; /* CR */
     slice_cut(&line, ':', name);

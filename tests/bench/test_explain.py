@@ -508,6 +508,8 @@ class Notes(unittest.TestCase):
     def test_nothing_to_say(self):
         flows = [seen(unsent=3).plain(), seen().plain()]
         self.assertEqual(self.notes({"a": flows, "b": {"ends": [1.0], "peak": 2}}, 0.05), [])
+        damaged = {"unsent": 9, "good": "1", "failed": 0}  # as a file may be
+        self.assertEqual(self.notes({"a": damaged}), [])
 
     def test_they_are_printed(self):
         with contextlib.redirect_stdout(io.StringIO()) as out:

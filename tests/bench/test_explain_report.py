@@ -173,7 +173,7 @@ class Answers(unittest.TestCase):
         found[0]["holds"] = False
         text = explain.answer(found)
         self.assertIn(
-            '11 of 12 experiments came out here as theory says. The figures of "The client decides" fell short of it: see',
+            '11 of 12 experiments came out here as theory says. The figures of "The client decides" fell short of it:',
             text,
         )
         for one in found:

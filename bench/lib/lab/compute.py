@@ -58,8 +58,8 @@ def conclude(taken: dict[str, Sequence[Seen]], asked: Asked = Asked()) -> Findin
     rows = [_row(name, seen) for name, seen in taken.items()]
     samples = {name: [one.plain() for one in seen] for name, seen in taken.items()}
     brief = (
-        f"99 % of light requests are answered within {latency(alone)} when they are alone, within {latency(inline)} when "
-        f"heavy requests compute on their core, and within {latency(work)} when the heavy ones compute elsewhere."
+        f"99 % of light requests are answered within {latency(alone)} when they are alone, within {latency(inline)} "
+        f"when heavy requests compute on their core, and within {latency(work)} when the heavy ones compute elsewhere."
     )
     beside = [measured(name, seen) for name, seen in taken.items()]
     return Finding(holds, verdict, header, rows, theory, samples, brief, [_picture(taken, asked)], beside)

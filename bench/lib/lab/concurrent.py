@@ -48,8 +48,8 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
     )
     theory = (
         "One core runs at most one thing at a time, whatever is in progress: P ≤ 1. Two clients that each have one "
-        "request in progress are at most two at a time: L ≤ 2 and P ≤ 2. So more cores help requests that compute, one to "
-        "a core; those that wait need none."
+        "request in progress are at most two at a time: L ≤ 2 and P ≤ 2. So more cores help requests that compute, one "
+        "to a core; those that wait need none."
     )
     rows = [_row(name, *found) for name, found in taken.items()]
     samples = {name: {**seen.plain(), **also} for name, (seen, also) in taken.items()}

@@ -93,8 +93,8 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
     short = [name for name, (seen, _) in taken.items() if not reached(name, seen, asked)]
     if short:
         verdict += (
-            f" Below {ENOUGH:.0%} of the most that arithmetic allows, although the core has time left: {', '.join(short)}. "
-            "Something else limits them, such as the program that asks, or others on this machine."
+            f" Below {ENOUGH:.0%} of the most that arithmetic allows, although the core has time left: "
+            f"{', '.join(short)}. Something else limits them, such as the program that asks, or others on this machine."
         )
     verdict += "".join(_other(name, *taken[name], asked) for name in OTHERS if name in taken)
     theory = (
