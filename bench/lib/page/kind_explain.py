@@ -151,7 +151,9 @@ def spoken(picture: Picture) -> str:
 
 
 def _parts(picture: Picture, stack: Mapping[str, Any]) -> str:
-    return ", ".join(f"{numbers.compact(value)} {name}" for name, value in zip(picture["parts"], stack["values"]))
+    return ", ".join(
+        f"{numbers.compact(value)} {name}" for name, value in zip(picture.get("parts", ()), stack["values"])
+    )
 
 
 def table(one: Entry) -> Table:
