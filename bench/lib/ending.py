@@ -1,11 +1,13 @@
 """What is arranged before anything that takes time: standard streams, and signals that ask to end."""
 
+import contextlib
 import io
 import os
 import signal
 import sys
+import threading
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, Iterator
 
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -23,8 +25,33 @@ class Ended(KeyboardInterrupt):
         return 128 + self.number
 
 
-def _ended(number: int, _: FrameType | None) -> NoReturn:
-    raise Ended(number)
+_holding = 0
+_asked: int | None = None  # a signal that came while held
+
+
+def _ended(number: int, _: FrameType | None) -> None:
+    global _asked
+    if not _holding:
+        raise Ended(number)
+    _asked = number
+
+
+@contextlib.contextmanager
+def held() -> Iterator[None]:
+    """A signal that asks to end does so after what is done inside. A mask would not do: a thread of a
+    library may take the signal, and what is raised in Python's own calls around a fork is dropped."""
+    global _holding, _asked
+    if threading.current_thread() is not threading.main_thread():  # the others are told of no signal
+        yield
+        return
+    _holding += 1
+    try:
+        yield
+    finally:
+        _holding -= 1
+        if not _holding and _asked is not None:
+            number, _asked = _asked, None
+            raise Ended(number)
 
 
 def expect() -> None:

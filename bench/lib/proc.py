@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Callable, Iterator, Mapping, Sequence
 
-from .ending import ENDING_SIGNALS
+from .ending import ENDING_SIGNALS, held
 from .host import Machine
 
 STOP_SECONDS = 5.0
@@ -136,7 +136,6 @@ class Child:
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
         def prepare() -> None:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
             if cpus:
@@ -144,19 +143,16 @@ class Child:
 
         adopt_orphans()
         # A signal that ends us must not come between the start of a child and its entry in living.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
         try:
-            with log.open("wb") as errors:
+            with held(), log.open("wb") as errors:
                 more = {"start_new_session": True, "preexec_fn": prepare, "env": {**os.environ, MARK: self.mark}}
                 streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": errors}
                 self.process = subprocess.Popen(self.command, **streams, **more)
-            self.pid = self.process.pid
-            Child.living.add(self)
-            self.begun = _entry(self.pid).begun
+                self.pid = self.process.pid
+                Child.living.add(self)
+                self.begun = _entry(self.pid).begun
         except OSError as error:
             raise ProcessError(f"{command[0]}: {error.strerror}") from error
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def __enter__(self) -> Child:
         return self
@@ -175,8 +171,9 @@ class Child:
                     return None
             finally:
                 os.close(pidfd)
-            _, status, self.usage = os.wait4(self.pid, 0)
-            self.process.returncode = os.waitstatus_to_exitcode(status)
+            with held():  # it can be waited for once
+                _, status, self.usage = os.wait4(self.pid, 0)
+                self.process.returncode = os.waitstatus_to_exitcode(status)
         return self.process.returncode
 
     def signal(self, number: int) -> None:

@@ -41,7 +41,7 @@ class Interrupted(Runs):
 
     def test_keeps_what_is_done_and_goes_on(self):
         status, printed = self.interrupt(signal.SIGINT)
-        self.assertEqual(status, 130)
+        self.assertEqual(status, 130, printed)
         self.assertIn(f"--resume {self.json}", printed)
         before = results.load(self.json)
         self.assertIsNone(before.finished)
@@ -76,8 +76,8 @@ class Interrupted(Runs):
 
     def test_the_other_signals(self):
         for number in (signal.SIGTERM, signal.SIGHUP):
-            status, _ = self.interrupt(number)
-            self.assertEqual(status, 128 + number)
+            status, printed = self.interrupt(number)
+            self.assertEqual(status, 128 + number, printed)
             self.assertTrue(results.load(self.json).cell("noise").complete)
 
 

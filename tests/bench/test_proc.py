@@ -9,9 +9,10 @@ import threading
 import time
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import context
-from lib import proc
+from lib import ending, proc
 
 
 class Cpu(unittest.TestCase):
@@ -142,6 +143,42 @@ class Children(unittest.TestCase):
         child.ready_url()
         child.stop()
         self.assertEqual(child.process.returncode, -signal.SIGKILL)
+
+    def signalled(self, called):
+        """The function, with a signal that asks to end before it returns: a thread of a library takes it."""
+
+        def function(*arguments, **named):
+            result = called(*arguments, **named)
+            taker = threading.Thread(target=lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM))
+            taker.start()
+            taker.join()
+            return result
+
+        return function
+
+    def expecting_signals(self):
+        for number in ending.ENDING_SIGNALS:
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
+        ending.expect()
+
+    def test_a_signal_beside_a_start_loses_no_child(self):
+        self.expecting_signals()
+        with mock.patch.object(subprocess, "Popen", self.signalled(subprocess.Popen)):
+            with self.assertRaises(ending.Ended) as raised:
+                proc.Child(["sleep", "60"], [], self.log)
+        (child,) = proc.Child.living
+        self.addCleanup(child.stop)
+        self.assertEqual(raised.exception.number, signal.SIGTERM)
+        child.stop()
+        self.assertEqual(child.process.returncode, -signal.SIGTERM)
+
+    def test_a_signal_beside_the_end_of_a_child_keeps_its_status(self):
+        child = self.start("exit 3")
+        self.expecting_signals()
+        with mock.patch.object(os, "wait4", self.signalled(os.wait4)):
+            with self.assertRaises(ending.Ended):
+                child.wait(60)
+        self.assertEqual(child.wait(60), 3)
 
 
 if __name__ == "__main__":
