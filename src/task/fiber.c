@@ -105,7 +105,7 @@ static void fiber_free(struct fiber *f)
 {
     struct fiber_pool *p = f->pool;
     VALGRIND_STACK_DEREGISTER(f->valgrind_id);
-    stack_forget(&f->stack, &p->core_stack);
+    stack_forget(&f->stack, p->running ? &p->running->stack : &p->core_stack);
     p->total--;
     munmap(f->map, f->map_size);
 }
