@@ -116,7 +116,7 @@ class Ends(rig.Case):
     def test_a_slow_rate_does_not_stall(self):
         """The time between two requests may be longer than the timeout."""
         server = self.each(reply())
-        done = self.run_load("--requests", 2, "--rate", 0.7, "--timeout", "50ms", "--connections", 1, server.url)
+        done = self.run_load("--requests", 2, "--rate", 0.4, "--timeout", "1s", "--connections", 1, server.url)
         self.errors(done)
         self.assertEqual(len(server.requests), 2)
 
