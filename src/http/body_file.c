@@ -5,7 +5,9 @@
 
 #include <errno.h>
 
-enum { PIECE = 64 * 1024, LEAST_PIECE = 4 * 1024 };
+/* A body of 20 MiB took 11.4 ms of CPU on io_uring and 12.6 on epoll, with pieces of 64 KiB 17.7
+ * and 15.3, of 256 KiB 10.1 and 11.1. There are two in the memory of the request. */
+enum { PIECE = 128 * 1024, LEAST_PIECE = 4 * 1024 };
 
 struct body_file {
     torc_req *rq;

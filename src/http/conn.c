@@ -55,7 +55,7 @@ static void process_input(struct conn *c)
     c->resume = false;
     if (LIKELY(c->unread.len == 0)) {
         if (UNLIKELY(c->spill != NULL)) free_spill(c);
-        c->want_recv = !c->eof;
+        c->want_recv = !c->eof && !c->direct;
     } else {
         /* A client that keeps sending while nobody reads is slowed by TCP flow control, and does
          * not use up memory. */
@@ -63,12 +63,20 @@ static void process_input(struct conn *c)
     }
 }
 
-/* What should run on the socket: the recv stream; or, while nothing is received and a handler may
- * wait, a watch, or nobody would notice that the client has gone. */
+/* What should run on the socket: the recv stream; a receive for the protocol; or, while nothing is
+ * received and a handler may wait, a watch, or nobody would notice that the client has gone. */
 static enum io_kind wanted_recv(const struct conn *c)
 {
     if (c->want_recv && !c->eof) return IO_RECV;
+    if (c->direct && !c->eof && c->protocol->room(c).len) return IO_RECV_INTO;
     return c->exchange && c->state == CONN_OPEN ? IO_WATCH : IO_NONE;
+}
+
+__attribute__((noinline)) static void start_direct(struct conn *c)
+{
+    slice room = c->protocol->room(c);
+    /* The protocol's own memory, which a slice does not say. */
+    io_recv_into(c->ctx->io, &c->sock, (void *)(uintptr_t)room.ptr, (uint32_t)room.len);
 }
 
 /* What is cancelled may still be in flight; its completion schedules the connection. */
@@ -82,6 +90,8 @@ static void update_recv(struct conn *c)
         io_cancel(c->ctx->io, &c->sock.recv);
     else if (want == IO_RECV)
         io_recv_start(c->ctx->io, &c->sock);
+    else if (want == IO_RECV_INTO)
+        start_direct(c);
     else
         io_watch_start(c->ctx->io, &c->sock, !c->eof && !c->ended);
 }
@@ -121,24 +131,38 @@ static void on_eof(struct conn *c)
         conn_abort(c, -ECANCELED);
 }
 
-static void on_recv(struct io *io, struct io_op *op, int res, bool more)
+/* What runs in place of the recv stream has completed, or the stream itself. */
+__attribute__((noinline)) static void on_recv_end(struct conn *c, int res)
 {
-    struct conn *c = container_of(container_of(op, struct io_sock, recv), struct conn, sock);
-    if (res > 0) {
-        on_bytes(c, slice_of(io->lease, (size_t)res));
-        if (!c->want_recv && c->state == CONN_OPEN)
-            update_recv(c); /* now: more may be on its way */
-    } else if (res == 0) {
+    if (c->direct) {
+        struct stopwatch *code = &c->ctx->io->code;
+        stopwatch_start(code);
+        c->protocol->received(c, res);
+        stopwatch_stop(code);
+    }
+    if (res > 0 || res == -ECANCELED) return;
+    if (res == 0) {
         on_eof(c);
     } else if (res == -ESHUTDOWN) {
         c->ended = true;
-    } else if (res != -ECANCELED) {
+    } else {
         c->eof = true;
         conn_abort(c, http_note_failure(c->ctx, c->state == CONN_OPEN, "receive from", res)
                           ? -EIO
                           : -ECONNRESET);
     }
-    (void)more;
+}
+
+static void on_recv(struct io *io, struct io_op *op, int res, bool more)
+{
+    struct conn *c = container_of(container_of(op, struct io_sock, recv), struct conn, sock);
+    if (LIKELY(more)) {
+        on_bytes(c, slice_of(io->lease, (size_t)res));
+        if (!c->want_recv && c->state == CONN_OPEN)
+            update_recv(c); /* now: more may be on its way */
+    } else {
+        on_recv_end(c, res);
+    }
     conn_schedule(c);
 }
 
@@ -348,39 +372,6 @@ static void linger_or_close(struct conn *c)
     c->read_deadline = c->ctx->io->now + LINGER_IDLE;
     c->write_deadline = c->ctx->io->now + LINGER_TIME;
     conn_start_call(c, IO_SHUTDOWN, on_shutdown);
-}
-
-void conn_begin_close(struct conn *c, bool linger)
-{
-    c->close_after_response = true;
-    c->linger |= linger;
-    c->unread = (slice){0};
-    c->read_deadline = WHEEL_NEVER;
-    conn_schedule(c);
-}
-
-void conn_abort(struct conn *c, int err)
-{
-    if (c->state >= CONN_CLOSING) return;
-    if (err == -ENOMEM)
-        http_warn(c->ctx, WARN_NO_MEMORY, "out of memory for a request; connection closed");
-    c->state = CONN_CLOSING;
-    c->unread = (slice){0};
-    c->protocol->cancel(c, err);
-    conn_schedule(c);
-}
-
-void conn_stop(struct conn *c)
-{
-    if (c->state >= CONN_CLOSING) return;
-    conn_abort(c, -ESHUTDOWN);
-}
-
-void conn_drain(struct conn *c)
-{
-    if (c->state != CONN_OPEN) return;
-    c->protocol->drain(c);
-    conn_schedule(c);
 }
 
 /* ---- the end of the turn ---- */

@@ -58,6 +58,7 @@ struct conn {
     bool awaits_sent : 1;       /* `writer` waits, or else the protocol until all is sent */
     bool timed : 1;             /* a send has waited for the client: count for how long they do */
     bool too_slow : 1;          /* it was aborted for --min-read-rate */
+    bool direct : 1;            /* receive into memory of the protocol, in place of the stream */
     struct conn_writer *writer; /* a fiber that waits for output to be sent, or NULL */
     union {
         int64_t unacked;   /* unacknowledged when last asked, plus bytes sent since */
@@ -77,6 +78,14 @@ void conn_abort(struct conn *c, int err);
 
 /* The same, because the server stops. */
 void conn_stop(struct conn *c);
+
+/* Whether to receive into memory of the protocol (protocol.h) in place of the stream, from the end
+ * of the turn on. What the stream has received comes first. */
+static inline void conn_set_direct(struct conn *c, bool direct)
+{
+    c->direct = direct;
+    if (direct) c->want_recv = false; /* otherwise it may again, which process_input finds out */
+}
 
 /* Asks the socket of a connection that sends how many bytes the client has acknowledged since it
  * was last asked: `stuck` says if none. A client that takes too little is cut off. Does not wait.

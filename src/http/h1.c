@@ -123,6 +123,7 @@ static void end_in_parts(struct h1_exchange *x)
     if (c->state != CONN_OPEN) return; /* h1_finish ends it */
     if (c->unsent.bytes && r->written >= LARGE_RESPONSE && request_gets_body(&x->rq)) {
         x->state = H1_SENDING;
+        conn_set_direct(c, false);
         c->read_deadline = WHEEL_NEVER;
         conn_await_sent(c);
         return;
@@ -143,6 +144,7 @@ void h1_request_done(struct h1_exchange *x)
         conn_abort(c, -ENOMEM);
     } else if (!x->rq.close_after_response && x->parser.state == PARSE_BODY) {
         x->state = H1_DISCARD;
+        conn_set_direct(c, false);
         c->read_deadline = c->ctx->io->now + c->ctx->limits->body_timeout;
     } else if (UNLIKELY(x->rq.response.in_parts)) {
         end_in_parts(x);
@@ -420,6 +422,8 @@ static bool h1_finish(struct conn *c)
 
 const struct protocol h1_protocol = {
     .input = h1_input,
+    .room = h1_room,
+    .received = h1_received,
     .timeout = h1_timeout,
     .waiting_since = h1_waiting_since,
     .retime = h1_retime,

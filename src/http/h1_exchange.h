@@ -70,6 +70,13 @@ ssize_t h1_read(struct torc_req *rq, void *buf, size_t size);
  * be completed. */
 void h1_deliver_body(struct h1_exchange *x);
 
+/* See struct protocol: where a waiting fiber wants the bytes of a long body. */
+slice h1_room(const struct conn *c);
+void h1_received(struct conn *c, int res);
+
+/* The waiting fiber has waited for too long: its wait ends, and its request with 408. */
+void h1_expire_reader(struct h1_exchange *x);
+
 /* Ends the waiting fiber's wait. */
 void h1_wake_reader(struct h1_exchange *x, ssize_t result);
 

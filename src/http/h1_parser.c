@@ -217,7 +217,8 @@ static int on_body(struct message *m, slice piece)
 {
     struct h1_parser *p = parser_of(m);
     p->data_bytes += piece.len;
-    if (p->sink) memcpy(p->sink + p->sink_len, piece.ptr, piece.len);
+    if (p->sink && p->sink + p->sink_len != piece.ptr)
+        memcpy(p->sink + p->sink_len, piece.ptr, piece.len);
     p->sink_len += piece.len;
     return MESSAGE_CONTINUE;
 }

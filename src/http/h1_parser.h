@@ -63,5 +63,6 @@ static inline bool h1_parser_is_blank(const struct h1_parser *p)
 }
 
 /* Parses bytes of the body in PARSE_BODY: returns how many of `in` were used and copies at most
- * `size` bytes of data to `out`, their count to *got. `out` NULL discards the data. */
+ * `size` bytes of data to `out`, their count to *got. `out` NULL discards the data. A body with a
+ * length may be where `in` is, already. */
 size_t h1_parse_body(struct h1_parser *p, slice in, char *out, size_t size, size_t *got);

@@ -51,8 +51,6 @@ void h1_timeout(struct conn *c)
         x->rq.close_after_response = true;
         h1_request_done(x);
     } else if (x->reader) {
-        counter_add(&timeouts[TIMEOUT_BODY], 1);
-        h1_fail_body(x, 408);
-        h1_wake_reader(x, -ETIMEDOUT);
+        h1_expire_reader(x);
     }
 }

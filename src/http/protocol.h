@@ -2,6 +2,8 @@
 /* The interface of a protocol to its connection, which knows nothing else about it. HTTP/1.1
  * implements it (h1.h). */
 
+#include "base/slice.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,6 +16,12 @@ struct protocol {
     /* Called when bytes or the end of the stream have arrived, output has been sent, or conn_resume
      * was called. Consumes what it can of c->unread. */
     void (*input)(struct conn *c);
+    /* While c->direct: where the bytes that come next belong; empty if nothing is to be received.
+     * It stays so, and the memory too, until `received`. */
+    slice (*room)(const struct conn *c);
+    /* Bytes were received into that memory; or, with res <= 0, nothing, but the memory is no longer
+     * in use. */
+    void (*received)(struct conn *c, int res);
     /* c->read_deadline has passed. */
     void (*timeout)(struct conn *c);
     /* Since when (ns) it has waited for the client to send something; WHEEL_NEVER: it does not. */

@@ -21,7 +21,8 @@ struct io_engine {
     void (*wait)(struct io *io, uint64_t timeout_ns);
     void (*accept)(struct io *io, struct io_accept *a);
     void (*recv)(struct io *io, struct io_sock *s);
-    void (*watch)(struct io *io, struct io_sock *s); /* s->recv.res: whether `ends` */
+    void (*recv_into)(struct io *io, struct io_sock *s); /* s->recv.into and .res: memory, size */
+    void (*watch)(struct io *io, struct io_sock *s);     /* s->recv.res: whether `ends` */
     void (*send)(struct io *io, struct io_send *s);
     void (*call)(struct io *io, struct io_call *c);
     void (*cancel)(struct io *io, struct io_op *op);

@@ -26,8 +26,16 @@ enum {
 
 static void make_ready(struct ep *ep, struct io_sock *s)
 {
-    if ((s->engine_bits & READABLE) && s->recv.kind == IO_RECV && list_empty(&s->queue))
+    bool receives = s->recv.kind == IO_RECV || s->recv.kind == IO_RECV_INTO;
+    if ((s->engine_bits & READABLE) && receives && list_empty(&s->queue))
         list_push(&ep->ready, &s->queue);
+}
+
+/* A short read means that the socket is empty and the next bytes bring an edge (epoll(7), Q9), but
+ * not at the end of the stream: its edge came with the last bytes. */
+static void note_short(struct io_sock *s)
+{
+    if (!(s->engine_bits & ENDED)) s->engine_bits &= (uint8_t)~READABLE;
 }
 
 static void run_recv(struct io *io, struct io_sock *s)
@@ -40,11 +48,7 @@ static void run_recv(struct io *io, struct io_sock *s)
         int err = n < 0 ? errno : 0;
         if (n > 0) {
             counter_add(&io->stats.cqes, 1);
-            /* A short read means that the socket is empty and the next bytes bring an edge
-             * (epoll(7), Q9), but not at the end of the stream: its edge came with the last
-             * bytes. */
-            if ((uint32_t)n < io->bufs.size && !(s->engine_bits & ENDED))
-                s->engine_bits &= (uint8_t)~READABLE;
+            if ((uint32_t)n < io->bufs.size) note_short(s);
             io->lease = buf_at(&io->bufs, (uint32_t)id);
             io_complete(io, &s->recv, (int)n, true);
             io->lease = NULL;
@@ -59,6 +63,26 @@ static void run_recv(struct io *io, struct io_sock *s)
         return;
     }
     if (io_busy(&s->recv) && !s->recv.cancelling) make_ready(ep_of(io), s);
+}
+
+static void run_recv_into(struct io *io, struct io_sock *s)
+{
+    if (s->recv.cancelling) return;
+    int n = ready_recv_into(io, s);
+    if (n == -EAGAIN) {
+        s->engine_bits &= (uint8_t)~READABLE;
+        return;
+    }
+    if (n > 0 && n < s->recv.res) note_short(s);
+    io_complete(io, &s->recv, n, false);
+}
+
+static void run_ready(struct io *io, struct io_sock *s)
+{
+    if (s->recv.kind == IO_RECV_INTO)
+        run_recv_into(io, s);
+    else
+        run_recv(io, s);
 }
 
 static void epoll_recv(struct io *io, struct io_sock *s)
@@ -115,6 +139,7 @@ static void epoll_cancel(struct io *io, struct io_op *op)
     if (op->engine_bits & READY_DONE) return;
     switch ((enum io_kind)op->kind) {
     case IO_RECV:
+    case IO_RECV_INTO:
         list_unlink(&container_of(op, struct io_sock, recv)->queue);
         ready_finish(io, op, -ECANCELED);
         break;
@@ -219,7 +244,7 @@ static void epoll_engine_wait(struct io *io, uint64_t timeout_ns)
     list_move(&ep->ready, &ready);
     for (struct list *l; (l = list_pop(&ready));) {
         io_prefetch((char *)ready.next + 64);
-        run_recv(io, container_of(l, struct io_sock, queue));
+        run_ready(io, container_of(l, struct io_sock, queue));
     }
 }
 
@@ -294,6 +319,7 @@ const struct io_engine io_epoll_engine = {
     .wait = epoll_engine_wait,
     .accept = epoll_accept,
     .recv = epoll_recv,
+    .recv_into = epoll_recv,
     .watch = epoll_watch,
     .send = ready_send,
     .call = epoll_call,

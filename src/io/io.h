@@ -8,8 +8,8 @@
  *   3.  Every operation has exactly one final completion, cancelled or not. Streams (accept, recv)
  *       have any number of completions before it, marked `more`.
  *   4.  Results are counts or descriptors (>= 0) or negative errno.
- *   5.  A send completes whole or fails. A socket carries at most one recv stream and one send at a
- *       time.
+ *   5.  A send completes whole or fails. A socket carries at most one send at a time, and one of
+ *       recv stream, receive into memory of the caller, and watch.
  *   6.  A socket is closed only when nothing is in flight on it.
  *   7.  Bytes delivered to a recv stream are leased for the length of the callback; copy what must
  *       live longer.
@@ -23,6 +23,7 @@
 #include "base/stopwatch.h"
 #include "base/wheel.h"
 #include "io/buf.h"
+#include "io/stats.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -44,7 +45,8 @@ enum io_kind {
     IO_NONE, /* not in flight */
     IO_ACCEPT,
     IO_RECV,
-    IO_WATCH, /* of a connected socket, instead of its recv stream */
+    IO_RECV_INTO, /* memory of the caller, once, instead of the recv stream */
+    IO_WATCH,     /* of a connected socket, instead of its recv stream */
     IO_SEND,
     IO_CONNECT,
     IO_OPEN,
@@ -66,21 +68,28 @@ enum io_kind {
 
 struct io_op {
     io_fn *fn;
-    struct fifo_node done; /* engine: link in a queue */
-    int32_t res;           /* engine: result while queued */
-    uint8_t kind;          /* enum io_kind; IO_NONE when the caller owns it */
-    uint8_t engine_bits;   /* engine: its own flags */
-    bool cancelling;       /* cancel requested; the final completion follows */
+    union {
+        struct fifo_node done; /* engine: link in a queue */
+        char *into; /* engine: memory of IO_RECV_INTO, until it is queued; `res`: its size */
+    };
+    int32_t res;         /* engine: result while queued */
+    uint8_t kind;        /* enum io_kind; IO_NONE when the caller owns it */
+    uint8_t engine_bits; /* engine: its own flags */
+    bool cancelling;     /* cancel requested; the final completion follows */
 };
 
-/* A connected stream socket. Its `recv` is the recv stream or the watch. `fd` is a descriptor or,
- * with direct descriptors, an index into the ring's table; only the engine and io_peer use it. */
+/* A connected stream socket. Its `recv` is the recv stream or what runs instead. `fd` is a
+ * descriptor or, with direct descriptors, an index into the ring's table; only the engine and
+ * io_peer use it. */
 struct io_sock {
     int32_t fd; /* -1 for none */
     uint8_t engine_bits;
     struct io_op recv;
     struct io_send *sending; /* the send in flight, until its completion */
-    struct list queue;       /* engine: link in a list of ready or waiting sockets */
+    union {
+        struct list queue; /* engine: link in a list of ready or waiting sockets */
+        char *into;        /* engine: memory of IO_RECV_INTO, where `recv` may be in a queue */
+    };
 };
 
 enum { IO_SEND_IOV = 8 };
@@ -203,24 +212,6 @@ struct io_inbox {
     struct io_post *_Atomic newest;
     _Atomic uint32_t posters; /* threads in io_post */
     _Atomic bool woken;       /* io_wake was called since io_woken */
-};
-
-/* Written by the core, read by other threads with counter_get. */
-struct io_stats {
-    uint64_t turns;
-    uint64_t woken;      /* turns that have waited; fewer than `turns` while one waits */
-    uint64_t enters;     /* io_uring_enter, epoll_wait, ppoll, or recv that waits */
-    uint64_t syscalls;   /* all system calls of the engine, enters included */
-    uint64_t sqes;       /* operations submitted; without a ring: requested */
-    uint64_t cqes;       /* completions reaped; without a ring: events and completions */
-    uint64_t overflows;  /* turns in which the CQ had overflowed; no completion is lost */
-    uint64_t no_buffers; /* times a recv stream stopped because no buffer was free */
-    uint64_t rearmed;    /* streams started again by the engine */
-    uint64_t sq_full;    /* times the SQ was full and submitted early */
-    uint64_t posts;      /* functions run for other threads */
-    uint64_t busy_ns;    /* time not spent waiting in the kernel: the sum of all turns */
-    uint64_t turn_ns;    /* the longest turn, from the return of its wait to its last callback */
-    uint64_t turn_cqes;  /* most completions of a turn */
 };
 
 /* Features of the io_uring engine, with the Linux version that introduced each. Each can be
@@ -426,6 +417,13 @@ void io_discard(struct io *io, int fd);
  * is the final one: 0 at the peer's end of stream, -ECANCELED after io_cancel, or an error of the
  * socket. */
 void io_recv_start(struct io *io, struct io_sock *s);
+
+/* Receives once, into `size` bytes at `into`, on a socket whose recv stream does not run; not more
+ * than `size`, so the rest stays in the socket. It waits for the first byte, and takes what is
+ * there then. Completes through the callback of the stream, without `more`: with a count; 0 at the
+ * peer's end of stream; -ECANCELED, and then it has received nothing; or an error of the socket. No
+ * buffer of the core is used, nor is io->lease. */
+void io_recv_into(struct io *io, struct io_sock *s, void *into, uint32_t size);
 
 /* Watches a socket whose recv stream does not run, without reading from it. Completes once, through
  * the callback of the stream: with -ECONNRESET when nothing can be sent to the peer any more, as

@@ -25,6 +25,17 @@ ssize_t ready_recv(int fd, void *buf, size_t size, int flags)
     return syscall(SYS_recvfrom, fd, buf, size, flags, NULL, NULL);
 }
 
+int ready_recv_into(struct io *io, const struct io_sock *s)
+{
+    ssize_t n;
+    do {
+        counter_add(&io->stats.syscalls, 1);
+        n = ready_recv(s->fd, s->recv.into, (size_t)s->recv.res, MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+    if (n > 0) counter_add(&io->stats.cqes, 1);
+    return n < 0 ? -errno : (int)n;
+}
+
 static ssize_t raw_send(int fd, const void *buf, size_t size)
 {
     return syscall(SYS_sendto, fd, buf, size, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0);

@@ -23,6 +23,9 @@ int ready_probe(struct io_config *config, char *why, size_t size);
 /* As recv(2). */
 ssize_t ready_recv(int fd, void *buf, size_t size, int flags);
 
+/* Receives for IO_RECV_INTO: a count, 0, or negative errno; -EAGAIN if nothing is there yet. */
+int ready_recv_into(struct io *io, const struct io_sock *s);
+
 /* Sends what the socket takes, and finishes the send if that is all or fails. */
 void ready_send(struct io *io, struct io_send *s);
 

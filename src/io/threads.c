@@ -62,6 +62,17 @@ static bool receives(const struct io_sock *s)
     return s->recv.kind == IO_RECV && !s->recv.cancelling;
 }
 
+static bool receives_into(const struct io_sock *s)
+{
+    return s->recv.kind == IO_RECV_INTO && !s->recv.cancelling;
+}
+
+static void recv_into(struct io *io, struct io_sock *s)
+{
+    int n = ready_recv_into(io, s);
+    if (n != -EAGAIN) io_complete(io, &s->recv, n, false);
+}
+
 static void recv_some(struct io *io, struct io_sock *s, bool waits)
 {
     for (int share = RECV_SHARE; share > 0 && receives(s) && recv_once(io, s, waits); share--)
@@ -97,6 +108,10 @@ static void sock_ready(struct io *io, struct io_sock *s, short events)
         watch_ready(io, s, events);
         return;
     }
+    if (receives_into(s)) {
+        recv_into(io, s);
+        return;
+    }
     if (s->engine_bits & ACCEPTED) note_pace(io, s);
     recv_some(io, s, false);
 }
@@ -111,7 +126,7 @@ static void threads_send(struct io *io, struct io_send *s)
 static int interest(const struct io_sock *s)
 {
     int events = waits_to_send(s) ? POLLOUT : 0;
-    if (receives(s)) return events | POLLIN;
+    if (receives(s) || receives_into(s)) return events | POLLIN;
     if (s->recv.kind == IO_WATCH && !s->recv.cancelling)
         return events | (s->recv.res ? POLLRDHUP : 0); /* errors are told unasked */
     return events ? events : -1;
@@ -188,6 +203,7 @@ static void threads_cancel(struct io *io, struct io_op *op)
     if (op->engine_bits & READY_DONE) return;
     switch ((enum io_kind)op->kind) {
     case IO_RECV:
+    case IO_RECV_INTO:
     case IO_WATCH:
     case IO_SEND: ready_finish(io, op, -ECANCELED); break;
     case IO_ACCEPT: threads_cancel_accept(io, container_of(op, struct io_accept, op)); break;
@@ -356,6 +372,7 @@ const struct io_engine io_threads_engine = {
     .wait = threads_wait,
     .accept = threads_accept,
     .recv = threads_recv,
+    .recv_into = threads_recv,
     .watch = threads_recv,
     .send = threads_send,
     .call = threads_call,

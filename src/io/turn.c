@@ -126,6 +126,15 @@ void io_recv_start(struct io *io, struct io_sock *s)
     io->engine->recv(io, s);
 }
 
+void io_recv_into(struct io *io, struct io_sock *s, void *into, uint32_t size)
+{
+    ASSERT(size > 0 && size <= INT32_MAX);
+    submit_begin(io, &s->recv, IO_RECV_INTO);
+    s->recv.into = into;
+    s->recv.res = (int32_t)size;
+    io->engine->recv_into(io, s);
+}
+
 void io_watch_start(struct io *io, struct io_sock *s, bool ends)
 {
     submit_begin(io, &s->recv, IO_WATCH);

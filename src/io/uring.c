@@ -82,6 +82,7 @@ static void prepare(struct uring *u, struct io_uring_sqe *sqe, struct io_op *op)
     switch ((enum io_kind)op->kind) {
     case IO_ACCEPT: prepare_accept(u, sqe, container_of(op, struct io_accept, op)); break;
     case IO_RECV: uring_prepare_recv(u, sqe, container_of(op, struct io_sock, recv)); break;
+    case IO_RECV_INTO: uring_prepare_into(sqe, container_of(op, struct io_sock, recv)); break;
     case IO_WATCH: uring_prepare_watch(sqe, container_of(op, struct io_sock, recv)); break;
     case IO_SEND: prepare_send(sqe, container_of(op, struct io_send, op)); break;
     case IO_CONNECT:
@@ -308,11 +309,6 @@ static void uring_accept(struct io *io, struct io_accept *a)
     uring_push(uring_of(io), &a->op);
 }
 
-static void uring_recv(struct io *io, struct io_sock *s)
-{
-    uring_recv_arm(uring_of(io), s);
-}
-
 static void uring_watch(struct io *io, struct io_sock *s)
 {
     uring_push(uring_of(io), &s->recv);
@@ -438,6 +434,7 @@ const struct io_engine io_uring_engine = {
     .wait = uring_wait,
     .accept = uring_accept,
     .recv = uring_recv,
+    .recv_into = uring_recv_into,
     .watch = uring_watch,
     .send = uring_send,
     .call = uring_call,

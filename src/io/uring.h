@@ -123,7 +123,11 @@ void uring_prepare_watch(struct io_uring_sqe *sqe, const struct io_sock *s);
 
 void uring_watch_cqe(struct uring *u, struct io_sock *s, int res, unsigned flags);
 
-void uring_recv_arm(struct uring *u, struct io_sock *s);
+/* See struct io_engine. */
+void uring_recv(struct io *io, struct io_sock *s);
+void uring_recv_into(struct io *io, struct io_sock *s);
+
+void uring_prepare_into(struct io_uring_sqe *sqe, const struct io_sock *s);
 
 void uring_recv_cqe(struct uring *u, struct io_sock *s, int res, unsigned flags);
 

@@ -61,7 +61,7 @@ static void recv_no_buffer(struct uring *u, struct io_sock *s)
     recv_rearm_later(u, s);
 }
 
-void uring_recv_arm(struct uring *u, struct io_sock *s)
+static void arm(struct uring *u, struct io_sock *s)
 {
     s->recv.engine_bits = uring_has(u, IO_BUF_RING) ? 0 : POLLING;
     uring_push(u, &s->recv);
@@ -132,6 +132,28 @@ void uring_recv_cqe(struct uring *u, struct io_sock *s, int res, unsigned flags)
         recv_cqe_provided(u, s, res, flags);
     else
         recv_cqe_polled(u, s, res);
+}
+
+void uring_recv(struct io *io, struct io_sock *s)
+{
+    arm(io->state, s);
+}
+
+/* ---- into memory of the caller ---- */
+
+/* A socket's own link is free, for it waits for no buffer; the operation's may be used in the
+ * backlog. */
+void uring_recv_into(struct io *io, struct io_sock *s)
+{
+    s->into = s->recv.into;
+    uring_push(io->state, &s->recv);
+}
+
+/* Without MSG_WAITALL, which would hide how fast the bytes come. */
+void uring_prepare_into(struct io_uring_sqe *sqe, const struct io_sock *s)
+{
+    io_uring_prep_recv(sqe, s->fd, s->into, (size_t)s->recv.res, 0);
+    uring_set_fixed_file(sqe, s);
 }
 
 /* ---- watch ---- */
@@ -221,7 +243,7 @@ void uring_recycle_buffers(struct uring *u)
     if (n < low_water(u) || io_uring_cq_has_overflow(&u->ring)) return;
     for (struct io_sock *s; n > 0 && (s = next_to_rearm(u)); n--) {
         counter_add(&u->io->stats.rearmed, 1);
-        uring_recv_arm(u, s);
+        arm(u, s);
     }
 }
 

@@ -6,15 +6,27 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { CHUNK = 4096 }; /* bytes per read; on the stack, which may be as small as 16 KiB */
+enum {
+    CHUNK = 4096,            /* bytes per read; on the stack, which may be as small as 16 KiB */
+    LONG_BODY = 16 * 1024,   /* from here on the body is read in larger pieces, */
+    LARGE_CHUNK = 256 * 1024 /* of this size */
+};
 
 static void upload(torc_req *rq, void *arg)
 {
     (void)arg;
-    char buf[CHUNK];
+    char chunk[CHUNK], *buf = chunk;
+    size_t size = sizeof chunk;
     int64_t total = 0;
     ssize_t n;
-    while ((n = torc_body_read(rq, buf, sizeof buf)) > 0) total += n;
+    while ((n = torc_body_read(rq, buf, size)) > 0) {
+        total += n;
+        if (total < LONG_BODY || size > CHUNK) continue;
+        char *large = torc_alloc(rq, LARGE_CHUNK);
+        if (!large) continue;
+        buf = large;
+        size = LARGE_CHUNK;
+    }
     if (n == 0) torc_replyf(rq, 200, "%" PRId64, total);
 }
 

@@ -4,6 +4,7 @@
 
 int accept_cases(void);
 int recv_cases(void);
+int into_cases(void);
 int pause_cases(void);
 int send_cases(void);
 int call_cases(void);

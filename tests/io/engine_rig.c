@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { UNTOUCHED = 0x55 }; /* in memory that is received into */
+
 enum { GUARD_SECONDS = 30, PROGRAM_SECONDS = 240, TURNS = 1 << 20 };
 
 const struct io_engine *rig_engine;
@@ -169,23 +171,40 @@ void rig_poll(struct rig *r)
 
 /* ---- endpoints ---- */
 
+static void check_bytes(struct endpoint *e, const char *bytes, int n)
+{
+    for (int i = 0; i < n; i++)
+        if ((uint8_t)bytes[i] != pattern(e->received + (uint64_t)i))
+            fail_msg("wrong byte at %llu", (unsigned long long)e->received + (unsigned)i);
+    e->received += (uint64_t)n;
+    e->reads++;
+}
+
+/* Nothing behind what was received has been touched. */
+static void take_into(struct endpoint *e, int res)
+{
+    uint32_t n = res > 0 ? (uint32_t)res : 0;
+    assert_true(n <= e->into_size);
+    check_bytes(e, e->into, (int)n);
+    for (uint32_t i = n; i < e->into_size; i++) assert_int_equal(e->into[i], UNTOUCHED);
+    free(e->into);
+    e->into = NULL;
+}
+
 static void on_recv(struct io *io, struct io_op *op, int res, bool more)
 {
     struct endpoint *e = container_of(op, struct endpoint, sock.recv);
     if (!more) {
-        assert_true(res <= 0);
+        assert_true(res <= 0 || e->into);
         assert_null(io->lease);
+        if (e->into) take_into(e, res);
         e->recv_result.res = res;
         e->recv_result.count++;
         if (e->on_end) e->on_end(e);
         return;
     }
     assert_true(res > 0 && (uint32_t)res <= io->bufs.size);
-    for (int i = 0; i < res; i++)
-        if ((uint8_t)io->lease[i] != pattern(e->received + (uint64_t)i))
-            fail_msg("wrong byte at %llu", (unsigned long long)e->received + (unsigned)i);
-    e->received += (uint64_t)res;
-    e->reads++;
+    check_bytes(e, io->lease, res);
     if (e->on_data) e->on_data(e, res);
 }
 
@@ -251,6 +270,16 @@ void endpoint_open_external(struct rig *r, struct endpoint *e, bool nonblocking)
 void endpoint_recv(struct endpoint *e)
 {
     io_recv_start(&e->rig->io, &e->sock);
+}
+
+void endpoint_recv_into(struct endpoint *e, uint32_t size)
+{
+    assert_null(e->into);
+    e->into = malloc(size);
+    assert_non_null(e->into);
+    memset(e->into, UNTOUCHED, size);
+    e->into_size = size;
+    io_recv_into(&e->rig->io, &e->sock, e->into, size);
 }
 
 void endpoint_send(struct endpoint *e, const struct iovec *iov, uint32_t count)

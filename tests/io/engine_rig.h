@@ -82,6 +82,8 @@ struct endpoint {
     int peer;          /* -1 when closed */
     uint64_t received; /* bytes received, each checked against pattern() */
     unsigned reads;
+    char *into; /* of the receive in flight */
+    uint32_t into_size;
     void (*on_data)(struct endpoint *e, int n);
     void (*on_end)(struct endpoint *e);
     struct outcome recv_result, send_result, call_result;
@@ -98,6 +100,10 @@ void endpoint_adopt(struct rig *r, struct endpoint *e, int fd);
 void endpoint_open_external(struct rig *r, struct endpoint *e, bool nonblocking);
 
 void endpoint_recv(struct endpoint *e);
+
+/* Receives once into memory of its own; what comes counts as `received`. */
+void endpoint_recv_into(struct endpoint *e, uint32_t size);
+
 void endpoint_send(struct endpoint *e, const struct iovec *iov, uint32_t count);
 int endpoint_call(struct endpoint *e, enum io_kind kind);
 

@@ -134,6 +134,28 @@ static void sockets_in_the_backlog(void **state)
     endpoint_close(&e);
 }
 
+static void receives_into_memory_in_the_backlog(void **state)
+{
+    struct rig *r = *state;
+    struct endpoint e;
+    endpoint_open(r, &e);
+    refusals = -1;
+    submit_polls(r, OPS);
+    endpoint_recv_into(&e, 10000);
+    io_cancel(&r->io, &e.sock.recv);
+    TURN_UNTIL(r, n_ended >= OPS && !io_busy(&e.sock.recv));
+    assert_int_equal(e.recv_result.res, -ECANCELED);
+    submit_polls(r, OPS);
+    endpoint_recv_into(&e, 10000);
+    peer_send(e.peer, 0, 5000);
+    TURN_UNTIL(r, n_ended >= OPS && !io_busy(&e.sock.recv));
+    assert_true(e.recv_result.res > 0);
+    refusals = 0;
+    endpoint_recv(&e);
+    TURN_UNTIL(r, e.received == 5000);
+    endpoint_close(&e);
+}
+
 /* Part of a send has left when the rest meets a full queue; there it is cancelled. */
 static void cancelled_after_a_partial_send(void **state)
 {
@@ -249,6 +271,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(all_complete_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(cancelled_in_the_backlog, setup, teardown),
         cmocka_unit_test_setup_teardown(sockets_in_the_backlog, setup, teardown),
+        cmocka_unit_test_setup_teardown(receives_into_memory_in_the_backlog, setup, teardown),
         cmocka_unit_test_setup_teardown(cancelled_after_a_partial_send, setup, teardown),
         cmocka_unit_test_setup_teardown(refused_for_long, setup, teardown),
         cmocka_unit_test_setup_teardown(buffer_of_a_recv_in_the_backlog, setup, teardown),

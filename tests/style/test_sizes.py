@@ -55,6 +55,7 @@ OTHER_TESTS = {
     "serve/queue": "whole servers",
     "serve/shed": "whole servers",
     "serve/refused": "whole servers",
+    "serve/uploading": "long bodies that handlers receive into their own memory, in a server",
     "serve/replying": "handlers that reply in every way, in a server",
     "serve/refused_later": "whole servers",
     "serve/refused_memory": "whole servers",

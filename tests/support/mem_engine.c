@@ -142,6 +142,26 @@ static void mem_deliver_piece(struct io *io, struct mem_client *m)
     free(lease);
 }
 
+/* Likewise into memory of the caller. */
+static bool mem_turn_recv_into(struct io *io, struct mem_client *m)
+{
+    struct io_op *op = m->sock ? &m->sock->recv : NULL;
+    struct piece *p = m->first;
+    if (!op || op->kind != IO_RECV_INTO || op->cancelling) return false;
+    if (!m->reset && !p && !m->end) return false;
+    size_t n = m->reset || !p ? 0 : p->len < (size_t)op->res ? p->len : (size_t)op->res;
+    if (n > 0) {
+        ASSERT(!p->borrowed);
+        memcpy(op->into, p->bytes, n);
+        p->bytes += n;
+        p->len -= n;
+        m->waiting -= n;
+        if (p->len == 0) mem_free_piece(m);
+    }
+    io_complete(io, op, m->reset ? -ECONNRESET : (int)n, false);
+    return true;
+}
+
 static bool mem_turn_recv(struct io *io, struct mem_client *m)
 {
     uint32_t share = mem_of(io)->config.share;
@@ -245,6 +265,7 @@ static void mem_cancel(struct io *io, struct io_op *op)
     if (op->engine_bits & DONE) return;
     switch ((enum io_kind)op->kind) {
     case IO_WATCH:
+    case IO_RECV_INTO:
     case IO_RECV: mem_finish(io, op, -ECANCELED); break;
     case IO_SEND: mem_send_finish(io, container_of(op, struct io_send, op), -ECANCELED); break;
     case IO_ACCEPT:
@@ -278,6 +299,7 @@ static void mem_wait(struct io *io, uint64_t timeout_ns)
         any |= mem_turn_accept(io, i);
         any |= mem_turn_send(io, m);
         any |= mem_turn_recv(io, m);
+        any |= mem_turn_recv_into(io, m);
         any |= mem_turn_watch(io, m);
     }
     if (any || next <= io->now) return;
@@ -325,6 +347,7 @@ const struct io_engine mem_engine = {
     .wait = mem_wait,
     .accept = mem_accept,
     .recv = mem_recv,
+    .recv_into = mem_recv,
     .watch = mem_watch,
     .send = mem_send,
     .call = mem_call,
