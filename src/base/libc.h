@@ -17,12 +17,16 @@
 #endif
 
 #ifndef RWF_NOWAIT
-#define RWF_NOWAIT 8 /* Linux 4.14; pwritev2 is not in musl 1.2.3 */
+#define RWF_NOWAIT 8 /* Linux 4.14; this and preadv2 are not in musl 1.2.3 */
 static inline ssize_t pwritev2(int fd, const struct iovec *v, int n, off_t offset, int flags)
 {
     /* The kernel takes the offset in two words, of which it ignores the second on 64-bit machines.
      */
     return syscall(SYS_pwritev2, fd, v, (long)n, (long)offset, 0L, flags);
+}
+static inline ssize_t preadv2(int fd, const struct iovec *v, int n, off_t offset, int flags)
+{
+    return syscall(SYS_preadv2, fd, v, (long)n, (long)offset, 0L, flags);
 }
 #endif
 

@@ -1,11 +1,11 @@
 #include "files/body.h"
 
+#include "http/pages.h"
 #include "http/response.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 enum {
     IN_MEMORY_MAX = 64 * 1024, /* bytes of a file kept in memory; larger ones are mapped */
@@ -27,11 +27,10 @@ static void read_into_memory(torc_req *rq, struct static_version *v)
     char *bytes = malloc(v->size);
     if (!bytes) return;
     static_usage.kept += v->size; /* reserved before other fibers of this core run */
+    struct pages_ahead ahead = {0};
     uint64_t n = 0;
-    for (int got = 1; n < v->size && got > 0; n += got > 0 ? (uint64_t)got : 0) {
-        struct io_call call = {.read = {v->fd, (uint32_t)(v->size - n), bytes + n, n}};
-        got = scope_call(request_scope(rq), &call, IO_READ);
-    }
+    for (int got = 1; n < v->size && got > 0; n += got > 0 ? (uint64_t)got : 0)
+        got = pages_read(rq, &ahead, v->fd, bytes + n, (uint32_t)(v->size - n), n, v->size - n);
     if (n == v->size) {
         v->bytes = bytes;
         return;
@@ -62,29 +61,47 @@ static void keep_bytes(torc_req *rq, struct static_version *v)
 
 /* ---- sending ---- */
 
-static uint64_t page_start(uint64_t at)
+/* The pages that were made present may have left again after so long. A file is opened anew before
+ * (--file-cache-ttl), but for who still receives it. */
+#define PRESENT_NS NS_PER_S
+
+/* Whether those bytes are in memory, and part of the mapping: then no send makes the core wait for
+ * the disk. */
+static bool is_present(const torc_req *rq, struct static_version *v, uint64_t from, uint64_t n)
 {
-    static _Thread_local uint64_t size;
-    if (!size) size = (uint64_t)sysconf(_SC_PAGESIZE);
-    return at & ~(size - 1);
+    uint64_t now = rq->ctx->io->now;
+    if (UNLIKELY(now >= v->present_until)) {
+        v->present_until = now + PRESENT_NS;
+        v->present = 0;
+    }
+    return from + n <= v->present;
 }
 
-/* Whether the kernel can send these bytes from the mapping at once. IO_POPULATE faults their pages
- * in first, so that no send blocks the core on a disk read. */
-static bool populate_pages(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n)
+/* How much is read from the disk at once. */
+static uint64_t next_step(uint64_t before)
 {
-    if (!v->is_mapped) return false;
-    if (from + n <= v->populated) return true;
-    uint64_t start = page_start(from);
-    struct io_call call = {.populate = {v->bytes + start, (uint32_t)(from + n - start)}};
-    int err = scope_call(request_scope(rq), &call, IO_POPULATE);
+    enum { QUICK_NS = 2 * NS_PER_MS };
+    return clock_ns() - before < QUICK_NS ? PAGES_QUICK : PAGES_PIECE;
+}
+
+/* Makes `n` bytes present, or the first *step of them, which it adapts to the disk. Their count; 0
+ * where the kernel cannot send them from the mapping. */
+static uint64_t make_present(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n,
+                             uint64_t *step)
+{
+    if (!v->is_mapped) return 0;
+    if (is_present(rq, v, from, n)) return n;
+    if (n > *step) n = *step;
+    uint64_t start = pages_start(from), begun = clock_ns();
+    int err = pages_populate(rq, v->bytes + start, from + n - start);
     if (err == -EINVAL) /* before Linux 5.14 */
-        v->populated = v->size;
+        v->present = v->size;
     else if (err < 0)
-        return false;
-    else if (start <= v->populated && from + n > v->populated)
-        v->populated = from + n;
-    return true;
+        return 0;
+    else if (start <= v->present && from + n > v->present)
+        v->present = from + n;
+    *step = next_step(begun);
+    return n;
 }
 
 static uint64_t piece(uint64_t n)
@@ -92,11 +109,12 @@ static uint64_t piece(uint64_t n)
     return n < PIECE ? n : PIECE;
 }
 
-void static_body_prepare(torc_req *rq, struct static_version *v, uint64_t from)
+void static_body_prepare(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n)
 {
-    if (rq->head.method == HTTP_HEAD) return;
+    uint64_t step = PAGES_PIECE;
+    if (rq->head.method == HTTP_HEAD || n == 0) return;
     keep_bytes(rq, v);
-    populate_pages(rq, v, from, piece(v->size - from));
+    make_present(rq, v, from, piece(n), &step);
 }
 
 /* If the file is truncated meanwhile, a send fails at pages beyond the new end, but the rest of the
@@ -105,10 +123,11 @@ void static_body_prepare(torc_req *rq, struct static_version *v, uint64_t from)
  * complete. */
 static int send_mapped(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n)
 {
-    uint64_t last = page_start(from + n - 1);
+    uint64_t last = pages_start(from + n - 1), step = PAGES_PIECE;
     while (from < last) {
-        uint64_t part = piece(last - from);
-        if (!populate_pages(rq, v, from, part)) break;
+        uint64_t part = make_present(rq, v, from, piece(n), &step);
+        if (part == 0) break;
+        if (part > last - from) part = last - from;
         int err = response_write_ref(rq, v->bytes + from, part);
         if (err < 0) return err;
         from += part;

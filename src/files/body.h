@@ -8,8 +8,8 @@
 #include "http/request.h"
 
 /* WAITS. Call before the head is written: does what must be waited for, so that head and body can
- * leave in one send. `from` is the first byte that will be sent. */
-void static_body_prepare(torc_req *rq, struct static_version *v, uint64_t from);
+ * leave in one send. `n` bytes at `from` will be sent. */
+void static_body_prepare(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n);
 
 /* WAITS. Sends `n` bytes at `from` as a piece of the body after torc_start. 0 or negative errno. */
 int static_body_send(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n);

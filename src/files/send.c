@@ -60,7 +60,7 @@ static int start(torc_req *rq, int status, slice lines, const char *type, slice 
 
 static int send_whole(torc_req *rq, struct static_version *v)
 {
-    static_body_prepare(rq, v, 0);
+    static_body_prepare(rq, v, 0, v->size);
     int err = start(rq, 200, slice_of(v->fields, v->fields_len), NULL, SLICE(""), v->size);
     return err ? err : static_body_send(rq, v, 0, v->size);
 }
@@ -69,7 +69,7 @@ static int send_range(torc_req *rq, struct static_version *v, const struct http_
 {
     char text[80];
     uint64_t length = range->to - range->from + 1;
-    static_body_prepare(rq, v, range->from);
+    static_body_prepare(rq, v, range->from, length);
     int n = snprintf(text, sizeof text, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, range->from,
                      range->to, v->size);
     int err =

@@ -153,6 +153,12 @@ enum {
 enum { HTTP_REFUSED_MAX = 16 };
 enum { TIMING_LINE = 192, TIMING_CORE = 32 }; /* bytes of a Server-Timing line, and of its end */
 
+/* Reads of what is not in memory of files; see pages.h. */
+struct pages {
+    uint32_t reading, most; /* under way, and at most */
+    struct list waiting;    /* who needs another, in order */
+};
+
 struct http_context {
     struct io *io;
     const struct http_limits *limits;
@@ -203,6 +209,7 @@ struct http_context {
     void (*on_close)(struct http_context *ctx, bool evicted); /* a connection was closed */
     bool want_peer;       /* keep each client's address (visitor.h) */
     struct offload *pool; /* of threads for work; NULL for none */
+    struct pages pages;
     struct resolver resolver;
     struct tick *ticks; /* what runs every so often */
     uint32_t n_ticks;

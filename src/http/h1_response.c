@@ -2,6 +2,7 @@
 
 #include "base/decimal.h"
 #include "base/probe.h"
+#include "http/pages.h"
 #include "http/response.h"
 #include "http/status.h"
 
@@ -159,12 +160,11 @@ static int flush_and_wait(struct torc_req *rq)
     return conn_wait_sent(c, request_scope(rq), limit, false);
 }
 
-/* Whether a fiber must not write: while another's file is read into the tail of the queue, nothing
- * is added behind. */
+/* Whether a fiber must not write: nothing gets between the pieces of another's file. */
 static int refuses_write(const struct torc_req *rq, const struct conn *c)
 {
     if (rq->cancelled) return rq->cancelled;
-    return c->unsent.pinned ? -EBUSY : 0;
+    return c->writes_file ? -EBUSY : 0;
 }
 
 static int append_piece(struct torc_req *rq, const char *data, size_t size)
@@ -216,15 +216,16 @@ static size_t frame_chunk(char *room, size_t n)
 /* The kernel reads the file into the room at the tail of the send queue, so the bytes are copied
  * once. While the first piece is read, the head is held back, so that both leave in one send; while
  * a later piece is read, earlier ones are being sent. */
-static int read_piece(struct torc_req *rq, int fd, uint64_t offset, size_t part)
+static int read_piece(struct torc_req *rq, struct pages_ahead *ahead, int fd, uint64_t offset,
+                      uint64_t rest)
 {
     struct conn *c = h1_exchange_of(rq)->conn;
+    size_t part = rest < PIECE ? (size_t)rest : PIECE;
     size_t line = is_chunked(rq) ? CHUNK_LINE : 0;
     char *room = send_queue_reserve_piece(&c->unsent, c->ctx, line ? line + part + 2 : part);
     if (!room) return -ENOMEM;
-    struct io_call call = {.read = {fd, (uint32_t)part, room + line, offset}};
     send_queue_pin(&c->unsent);
-    int n = scope_call(request_scope(rq), &call, IO_READ);
+    int n = pages_read(rq, ahead, fd, room + line, (uint32_t)part, offset, rest);
     if (n > 0) {
         send_queue_commit(&c->unsent, line ? frame_chunk(room, (size_t)n) : (size_t)n);
         rq->response.written += (uint64_t)n;
@@ -247,14 +248,12 @@ static int fail_file(struct torc_req *rq, int err)
     return err == 0 ? -EIO : err;
 }
 
-int h1_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
+static int write_pieces(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
 {
     struct conn *c = h1_exchange_of(rq)->conn;
-    int refused = scope_refuses(request_scope(rq));
-    if (!refused) refused = refuses_write(rq, c);
-    if (refused) return refused;
+    struct pages_ahead ahead = {0};
     for (c->corked = true; size > 0;) {
-        int n = read_piece(rq, fd, offset, size < PIECE ? (size_t)size : PIECE);
+        int n = read_piece(rq, &ahead, fd, offset, size);
         c->corked = false;
         if (n <= 0) return fail_file(rq, n);
         offset += (uint64_t)n;
@@ -263,6 +262,18 @@ int h1_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
         if (err < 0) return err;
     }
     return 0;
+}
+
+int h1_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
+{
+    struct conn *c = h1_exchange_of(rq)->conn;
+    int refused = scope_refuses(request_scope(rq));
+    if (!refused) refused = refuses_write(rq, c);
+    if (refused) return refused;
+    c->writes_file = true;
+    int err = write_pieces(rq, fd, offset, size);
+    c->writes_file = false;
+    return err;
 }
 
 int h1_write_ref(struct torc_req *rq, const void *bytes, size_t size)

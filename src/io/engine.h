@@ -7,6 +7,7 @@ struct io_engine {
     const char *name;
     bool has_ring;
     bool holds_thread;      /* see io_holds_thread */
+    bool calls_hold;        /* see io_calls_hold */
     bool blocking_listener; /* needs listening sockets without O_NONBLOCK */
     const char *wait_call;  /* the system call in which a core waits */
     /* See io_explain; NULL: there is nothing to add. */

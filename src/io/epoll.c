@@ -313,6 +313,7 @@ static void epoll_close(struct io *io)
 const struct io_engine io_epoll_engine = {
     .name = "epoll",
     .wait_call = "epoll_wait",
+    .calls_hold = true,
     .probe = ready_probe,
     .open = epoll_open,
     .close = epoll_close,

@@ -1,6 +1,7 @@
 /* Files that change while they are sent to slow clients. */
 
 #include "site.h"
+#include "stats.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -89,6 +90,7 @@ static void a_truncated_file_ends_the_response(void **state)
     assert_true(total <= BIG / 2 + 1024); /* the missing bytes are not replaced */
     client_close(&slow);
     server_await_log(&server, "was truncated");
+    stats_await(&server, "total.requests_aborted_server", 1);
     site_await_open_files(0);
 
     /* Likewise a file that is empty by the time it is read, unless its bytes are cached. */
@@ -286,6 +288,26 @@ static void a_truncated_mapping_ends_the_response(void **state)
     assert_true(total <= CUT + 4096 + 1024);
     client_close(&slow);
     server_await_log(&server, "was truncated");
+    stats_await(&server, "total.requests_aborted_server", 1);
+}
+
+/* Each is sent from the same mapping: what it costs is its connection, and its handler's stack. */
+static void slow_readers_of_a_mapped_file_take_little_memory(void **state)
+{
+    enum { READERS = 100, EACH = 64 * 1024 };
+    static struct client slow[READERS];
+    (void)state;
+    files_fill(tree.path, "root/big", BIG);
+    site_start();
+    for (int i = 0; i < 3; i++) assert_int_equal(get("/big"), 200);
+    assert_true(site_mapped("root/big"));
+    size_t before = server_memory(&server);
+    for (int i = 0; i < READERS; i++) stall(&slow[i], "/big");
+    assert_true(stats_number(&server, "total.buffered_bytes") <= READERS * 16 * 1024);
+    size_t after = server_memory(&server);
+    print_message("memory %zu KiB, then %zu KiB\n", before / 1024, after / 1024);
+    assert_true(after < before + BIG + (size_t)READERS * EACH);
+    for (int i = 0; i < READERS; i++) client_close(&slow[i]);
 }
 
 /* However much the socket had accepted: a complete response is right to the last byte. */
@@ -522,6 +544,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_teardown(clients_may_leave_a_mapped_file, site_stop),
         cmocka_unit_test_teardown(a_mapping_in_use_outlives_its_entry, site_stop),
         cmocka_unit_test_teardown(a_truncated_mapping_ends_the_response, site_stop),
+        cmocka_unit_test_teardown(slow_readers_of_a_mapped_file_take_little_memory, site_stop),
         cmocka_unit_test_teardown(a_mapped_file_that_loses_its_last_bytes, site_stop),
         cmocka_unit_test_teardown(a_small_file_overwritten_while_served, site_stop),
         cmocka_unit_test_teardown(more_small_files_than_fit_in_memory, site_stop),

@@ -15,6 +15,7 @@ OTHER_TESTS = {
     "client/pg_faults": "handlers whose PostgreSQL is not well",
     "files/static_cache": "static.c with a cache, in a server",
     "files/static_change": "static.c while files change, in a server",
+    "files/static_disk": "body.c and pages.c on a slow disk, in a server",
     "files/static_range": "static.c on ranges, in a server",
     "http/router_add": "what router.c takes and refuses",
     "http/router_model": "the router against a model of it",

@@ -133,7 +133,7 @@ GUESSES: dict[str, Guess] = {
     ),
     "files": Choice(
         "While it sends files that are not in memory, an asynchronous server:",
-        ("never waits for the disk", "waits for the disk on epoll, and not on io_uring"),
+        ("never waits for the disk", "waits for the disk on epoll without threads, and not on io_uring"),
         _holds(1, 0),
     ),
     "retries": Choice(

@@ -1,0 +1,13 @@
+#pragma once
+/* Reading what is in memory of a file, and who would have to wait for the rest. */
+
+#include "io/io.h"
+
+/* Whether a call on a file keeps the core from its other connections until it is done, so that what
+ * may take long is better done by another thread. */
+bool io_calls_hold(const struct io *io);
+
+/* Does what IO_READ would, at once, if the bytes are in memory: their count, which may be less than
+ * asked for, 0 at the end of the file, or negative errno. -EAGAIN: they are not; -EOPNOTSUPP: the
+ * file system does not tell. */
+int io_read_cached(struct io *io, const struct io_call *c);

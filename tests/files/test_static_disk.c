@@ -1,0 +1,264 @@
+/* Files on a disk that is slow, or fails: it holds up nobody who needs nothing from it. */
+
+#include "site.h"
+#include "slow_disk.h"
+#include "stats.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum {
+    DOWNLOADS = 20,
+    READS_MAX = 14,   /* of so many downloads at most, under way at once */
+    THREADS_MAX = 16, /* of the server, where it has none for each connection */
+};
+
+static bool has_disk;
+
+static int make(void **state)
+{
+    site_make(state);
+    tree_dir(&tree, "root/slow");
+    tree_text(&tree, "root/quick", "quick");
+    has_disk = slow_disk_open(tree_path(&tree, "root/slow"));
+    return 0;
+}
+
+static int unmake(void **state)
+{
+    slow_disk_close();
+    return site_remove(state);
+}
+
+static int stop(void **state)
+{
+    if (!has_disk) return 0;
+    slow_disk_set(DISK_SERVES);
+    return site_stop(state);
+}
+
+#define need_disk()                                                                                \
+    if (!has_disk) skip()
+
+static void await_reads(void)
+{
+    for (int i = 0; i < SERVER_SECONDS * 100 && slow_disk_waiting() == 0; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    assert_true(slow_disk_waiting() > 0);
+}
+
+static unsigned server_threads(void)
+{
+    char path[64];
+    unsigned n = 0;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)server.pid);
+    DIR *d = opendir(path);
+    assert_non_null(d);
+    for (const struct dirent *e; (e = readdir(d));) n += e->d_name[0] != '.';
+    closedir(d);
+    return n;
+}
+
+static bool has_thread_each(void)
+{
+    return strcmp(server_engine, "threads") == 0;
+}
+
+static void expect_whole(const struct reply *r)
+{
+    assert_int_equal(r->status, 200);
+    assert_int_equal(r->body_len, DISK_SIZE);
+    for (size_t i = 0; i < DISK_SIZE; i++)
+        if (r->body[i] != files_byte(i)) fail_msg("byte %zu is wrong", i);
+}
+
+/* While the disk answers nothing, others are answered; once it does, all get their files. */
+static void download_beside_others(const char *(*path)(int i))
+{
+    struct client slow[DOWNLOADS];
+    slow_disk_set(DISK_WAITS);
+    for (int i = 0; i < DOWNLOADS; i++) {
+        client_open(&slow[i], &server);
+        client_ask(&slow[i], "GET", path(i), "");
+    }
+    await_reads();
+    for (int i = 0; i < 300; i++) expect("/quick", 200, "quick");
+    if (!has_thread_each()) {
+        assert_true(slow_disk_waiting() <= READS_MAX);
+        assert_true(server_threads() <= THREADS_MAX);
+    }
+    slow_disk_set(DISK_SERVES);
+    for (int i = 0; i < DOWNLOADS; i++) {
+        client_reply(&slow[i], "GET", &reply);
+        expect_whole(&reply);
+        client_close(&slow[i]);
+    }
+}
+
+static const char *each_of_its_own(int i)
+{
+    static char path[32];
+    snprintf(path, sizeof path, "/slow/%d", i);
+    return path;
+}
+
+static const char *all_the_same(int i)
+{
+    (void)i;
+    return "/slow/50";
+}
+
+static void downloads_of_files_that_are_opened(void **state)
+{
+    (void)state;
+    need_disk();
+    site_start();
+    download_beside_others(each_of_its_own);
+}
+
+static void downloads_of_a_file_that_is_mapped(void **state)
+{
+    (void)state;
+    need_disk();
+    site_start();
+    site_map("root/slow/50");
+    download_beside_others(all_the_same);
+}
+
+static void ranges_of_a_file_that_is_mapped(void **state)
+{
+    enum { FROM = 700001, TO = 1000000 };
+    (void)state;
+    need_disk();
+    site_start();
+    site_map("root/slow/51");
+    assert_int_equal(request("GET", "/slow/51", "Range: bytes=700001-1000000\r\n"), 206);
+    assert_int_equal(reply.body_len, TO - FROM + 1);
+    for (size_t i = 0; i < reply.body_len; i++)
+        if (reply.body[i] != files_byte(FROM + i)) fail_msg("byte %zu is wrong", FROM + i);
+    assert_int_equal(request("HEAD", "/slow/51", ""), 200);
+    assert_int_equal(request("GET", "/slow/51", "Range: bytes=-1\r\n"), 206);
+    assert_int_equal(reply.body[0], files_byte(DISK_SIZE - 1));
+}
+
+/* Those that wait for the disk, and those that wait for their turn, take nothing with them. */
+static void clients_that_leave_meanwhile(void **state)
+{
+    struct client slow[DOWNLOADS];
+    (void)state;
+    need_disk();
+    site_start();
+    slow_disk_set(DISK_WAITS);
+    for (int i = 0; i < DOWNLOADS; i++) {
+        client_open(&slow[i], &server);
+        client_ask(&slow[i], "GET", each_of_its_own(i), "");
+    }
+    await_reads();
+    for (int i = 0; i < DOWNLOADS; i++) client_reset(&slow[i]);
+    expect("/quick", 200, "quick");
+    slow_disk_set(DISK_SERVES);
+    site_await_open_files(0);
+    assert_int_equal(get("/slow/60"), 200);
+    expect_whole(&reply);
+}
+
+/* ---- a disk that fails ---- */
+
+static double number(const json_t *line, const char *name)
+{
+    return json_number_value(json_object_get(line, name));
+}
+
+/* Of the only request for it. */
+static void expect_logged(const char *log, const char *path, size_t bytes)
+{
+    char *text = files_read(log), *rest = text;
+    unsigned found = 0;
+    assert_non_null(text);
+    for (char *l; (l = strsep(&rest, "\n")) && rest;) {
+        if (!strstr(l, path)) continue;
+        json_t *line = json_loads(l, 0, NULL);
+        assert_non_null(line);
+        found++;
+        assert_true(number(line, "status") == 200);
+        assert_true(number(line, "bytes") >= (double)bytes && number(line, "bytes") < DISK_SIZE);
+        assert_string_equal(json_string_value(json_object_get(line, "end")), "server");
+        json_decref(line);
+    }
+    free(text);
+    assert_int_equal(found, 1);
+}
+
+static void fail_while_sent(const char *path)
+{
+    struct client c;
+    char log[512];
+    snprintf(log, sizeof log, "%s", tree_path(&tree, "log"));
+    site_start("--access-log", log, "--access-log-format", "json");
+    slow_disk_set(DISK_FAILS);
+    client_open(&c, &server);
+    client_ask(&c, "GET", path, "");
+    ssize_t n;
+    while ((n = client_more(&c)) > 0) continue;
+    assert_true(n == 0 || n == -ECONNRESET);
+    const char *body = c.len ? memmem(c.buf, c.len, "\r\n\r\n", 4) : NULL;
+    size_t got = body ? (size_t)(c.buf + c.len - (body + 4)) : 0;
+    assert_true(got <= DISK_SIZE / 2);
+    for (size_t i = 0; i < got; i++)
+        if (body[4 + i] != files_byte(i)) fail_msg("byte %zu is wrong", i);
+    client_close(&c);
+    server_await_log(&server, "cannot read a file: Input/output error; connection closed");
+    expect("/quick", 200, "quick");
+    slow_disk_set(DISK_SERVES);
+    assert_int_equal(get("/slow/99"), 200);
+    expect_whole(&reply);
+    client_close(&client);
+    reply_free(&reply);
+    server_signal(&server, SIGTERM);
+    assert_int_equal(server_wait(&server), 0);
+    expect_logged(log, path, got);
+    server_free(&server);
+    remove(log);
+}
+
+static void a_disk_that_fails_ends_the_response(void **state)
+{
+    (void)state;
+    need_disk();
+    fail_while_sent("/slow/70");
+}
+
+static void a_disk_that_fails_behind_a_mapping(void **state)
+{
+    (void)state;
+    need_disk();
+    site_start();
+    site_map("root/slow/71");
+    slow_disk_set(DISK_FAILS);
+    client_ask(&client, "GET", "/slow/71", "");
+    assert_false(client_try_reply(&client, "GET", &reply));
+    server_await_log(&server, "cannot read a file: Input/output error; connection closed");
+    slow_disk_set(DISK_SERVES);
+    client_close(&client);
+    client_open(&client, &server);
+    assert_int_equal(get("/slow/71"), 200); /* it was opened anew */
+    expect_whole(&reply);
+}
+
+int main(int argc, char **argv)
+{
+    server_choose(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(downloads_of_files_that_are_opened, stop),
+        cmocka_unit_test_teardown(downloads_of_a_file_that_is_mapped, stop),
+        cmocka_unit_test_teardown(ranges_of_a_file_that_is_mapped, stop),
+        cmocka_unit_test_teardown(clients_that_leave_meanwhile, stop),
+        cmocka_unit_test(a_disk_that_fails_ends_the_response),
+        cmocka_unit_test_teardown(a_disk_that_fails_behind_a_mapping, stop),
+    };
+    return cmocka_run_group_tests(tests, make, unmake);
+}
