@@ -55,7 +55,7 @@ static void process_input(struct conn *c)
     c->resume = false;
     if (LIKELY(c->unread.len == 0)) {
         if (UNLIKELY(c->spill != NULL)) free_spill(c);
-        c->want_recv = !c->eof && !c->direct;
+        c->want_recv = !(c->eof | c->direct);
     } else {
         /* A client that keeps sending while nobody reads is slowed by TCP flow control, and does
          * not use up memory. */
@@ -72,7 +72,7 @@ static enum io_kind wanted_recv(const struct conn *c)
     return c->exchange && c->state == CONN_OPEN ? IO_WATCH : IO_NONE;
 }
 
-__attribute__((noinline)) static void start_direct(struct conn *c)
+static void start_direct(struct conn *c)
 {
     slice room = c->protocol->room(c);
     /* The protocol's own memory, which a slice does not say. */
@@ -80,11 +80,9 @@ __attribute__((noinline)) static void start_direct(struct conn *c)
 }
 
 /* What is cancelled may still be in flight; its completion schedules the connection. */
-static void update_recv(struct conn *c)
+__attribute__((noinline)) static void change_recv(struct conn *c)
 {
-    enum io_kind now = (enum io_kind)c->sock.recv.kind;
-    if (LIKELY(c->want_recv && now == IO_RECV)) return;
-    enum io_kind want = wanted_recv(c);
+    enum io_kind now = (enum io_kind)c->sock.recv.kind, want = wanted_recv(c);
     if (now == want) return;
     if (now != IO_NONE)
         io_cancel(c->ctx->io, &c->sock.recv);
@@ -94,6 +92,11 @@ static void update_recv(struct conn *c)
         start_direct(c);
     else
         io_watch_start(c->ctx->io, &c->sock, !c->eof && !c->ended);
+}
+
+static void update_recv(struct conn *c)
+{
+    if (UNLIKELY(!c->want_recv || c->sock.recv.kind != IO_RECV)) change_recv(c);
 }
 
 /* Without a look at the bytes, which may be many. */
