@@ -25,8 +25,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "torc: %s\n", s ? torc_server_error(s) : "out of memory");
         return 1;
     }
-    signal(SIGTERM, stop);
-    signal(SIGINT, stop);
+    struct sigaction ends = {.sa_handler = stop}; /* no SA_RESTART: a config file may be a pipe */
+    sigaction(SIGTERM, &ends, NULL);
+    sigaction(SIGINT, &ends, NULL);
     signal(SIGHUP, SIG_IGN);
     int status = torc_server_main(s, argc, argv);
     signal(SIGTERM, SIG_IGN);

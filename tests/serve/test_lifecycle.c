@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static size_t lines(const char *text)
@@ -366,6 +367,31 @@ static void test_config_file(void **state)
     files_close(dir);
 }
 
+/* A config file may be a pipe, of which nothing may ever come. */
+static void test_signal_ends_the_wait_for_a_config_file(void **state)
+{
+    struct server s;
+    int status = -1;
+    (void)state;
+    char *dir = files_open(), *path = files_path(dir, "torc.conf");
+    assert_int_equal(mkfifo(path, 0600), 0);
+    const char *const options[] = {"--config", path, NULL};
+    server_spawn(&s, &(struct server_how){.engine = server_engine}, options);
+    int fd = open(path, O_WRONLY | O_CLOEXEC); /* waits until the server has opened it */
+    assert_true(fd >= 0);
+    for (int i = 0; i < SERVER_SECONDS * 100 && !server_has_ended(&s, &status); i++) {
+        server_signal(&s, SIGTERM); /* one that comes before it reads is kept for the start */
+        sleep_ms(10);
+    }
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(status, 2);
+    assert_non_null(strstr(server_log(&s), "Interrupted system call"));
+    server_free(&s);
+    assert_int_equal(unlink(path), 0);
+    free(path);
+    files_close(dir);
+}
+
 static void test_config_error_names_file_and_line(void **state)
 {
     static const struct {
@@ -516,6 +542,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_restart_after_a_kill),
         cmocka_unit_test(test_repeated_signals_keep_exit_status),
         cmocka_unit_test(test_config_file),
+        cmocka_unit_test(test_signal_ends_the_wait_for_a_config_file),
         cmocka_unit_test(test_config_error_names_file_and_line),
         cmocka_unit_test(test_refused_engine_exits_with_3),
         cmocka_unit_test(test_refused_engine_falls_back_to_epoll),
