@@ -37,18 +37,23 @@ static void on_interim(struct response_parser *p)
     field_list_clear(&fetch_of(p)->fields);
 }
 
-/* Nobody may chunk a body twice (RFC 9112, 6.1): where this one ends is in doubt. */
+/* Nobody may chunk a body twice (RFC 9112, 6.1): where this one ends is in doubt. Other codings
+ * need a TE that was not sent (RFC 9110, 10.1.4); what is in them is not the body. */
 static bool accepts_head(struct response_parser *p)
 {
     const struct field_list *l = &fetch_of(p)->fields;
-    unsigned times = 0;
+    unsigned chunked = 0, others = 0;
     for (size_t i = 0; i < l->n; i++) {
         slice rest = field_list_value(l, i), coding;
         if (!slice_ieq(field_list_name(l, i), SLICE("transfer-encoding"))) continue;
-        while (slice_cut(&rest, ',', &coding))
-            times += slice_ieq(slice_trim(coding), SLICE("chunked"));
+        while (slice_cut(&rest, ',', &coding)) {
+            coding = slice_trim(coding);
+            bool known = slice_ieq(coding, SLICE("chunked"));
+            chunked += known;
+            others += !known && coding.len > 0;
+        }
     }
-    return times <= 1;
+    return chunked <= 1 && others == 0;
 }
 
 /* The body goes over the bytes that have been parsed, which are more. */

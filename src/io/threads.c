@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 enum { RECV_SHARE = 8 }; /* recv calls per socket and turn, for fairness */
@@ -144,14 +145,23 @@ static void close_sock(struct io *io, struct io_call *c)
     ready_finish(io, &c->op, res);
 }
 
-/* A file is always ready, for what it can be ready for; poll(2) would wait for anything else. */
+/* Whether it is always ready, as a file or /dev/null is. */
+static bool is_always_ready(int fd)
+{
+    int ep = epoll_create1(EPOLL_CLOEXEC);
+    if (ep < 0) return false;
+    struct epoll_event none = {0};
+    bool always = epoll_ctl(ep, EPOLL_CTL_ADD, fd, &none) < 0 && errno == EPERM;
+    close(ep);
+    return always;
+}
+
+/* What is always ready is so for what it can be ready for; poll(2) would wait for anything else. */
 static void start_poll(struct io *io, struct io_call *c)
 {
-    struct stat st;
     if (!ready_poll(io, c)) return;
     bool common = c->poll.events & (POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM);
-    if (!common && fstat(c->poll.watched, &st) == 0 &&
-        (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))) {
+    if (!common && is_always_ready(c->poll.watched)) {
         ready_poll_end(io, c);
         ready_finish(io, &c->op, -EINVAL);
         return;

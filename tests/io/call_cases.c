@@ -463,6 +463,9 @@ static void poll_a_file(void **state)
     assert_int_equal(rig_call(r, &c, IO_POLL), POLLIN | POLLOUT);
     c.poll.events = POLLPRI;
     assert_int_equal(rig_call(r, &c, IO_POLL), -EINVAL);
+    c.poll.fd = open("/dev/null", O_RDWR | O_CLOEXEC); /* a device may be like that, too */
+    assert_int_equal(rig_call(r, &c, IO_POLL), -EINVAL);
+    assert_int_equal(close(c.poll.fd), 0);
     c.poll.fd = -1;
     assert_int_equal(rig_call(r, &c, IO_POLL), -EBADF);
     close_file(r, fd);

@@ -184,8 +184,8 @@ static void test_a_trace_that_is_not(void **state)
 static void test_errors(void **state)
 {
     static const char *const closes[] = {"/half", "/halfhead", "/reset", "/drop"};
-    static const char *const malformed[] = {"/bad", "/badchunk", "/twolengths", "/twice",
-                                            "/switch"};
+    static const char *const malformed[] = {"/bad",   "/badchunk",      "/twolengths", "/twice",
+                                            "/coded", "/coded-chunked", "/switch"};
     static const char *const wrong[] = {"&method=a%20b",        "&method=CONNECT", "&name=Host",
                                         "&name=content-length", "&name=a%3A",      "&name="};
     static const struct {
