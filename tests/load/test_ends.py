@@ -35,7 +35,7 @@ class Ends(rig.Case):
 
     def test_warmup_is_not_counted(self):
         server = self.each(reply())
-        done = self.run_load("--warmup", "1s", "--duration", "200ms", "--connections", 2, server.url)
+        done = self.run_load("--warmup", "3s", "--duration", "600ms", "--connections", 2, server.url)
         self.errors(done)
         j = done.json
         self.assertGreater(j["requests_total"], j["requests"])
@@ -66,7 +66,7 @@ class Ends(rig.Case):
 
     def test_the_ramp_opens_all_connections(self):
         server = self.each(reply())
-        done = self.run_load("--ramp", "300ms", "--duration", "100ms", "--connections", 12, server.url)
+        done = self.run_load("--ramp", "300ms", "--duration", "1s", "--connections", 12, server.url)
         self.errors(done)
         self.assertEqual(done.json["connects"], 12)
         self.assertEqual(server.connects, 12)
@@ -385,7 +385,7 @@ class Ends(rig.Case):
 
     def test_cpu_time_of_watched_processes_is_reported(self):
         lab, url, _ = self.lab()
-        done = self.run_load("--duration", "300ms", "--connections", 4, "--watch", lab.pid, url + "/plaintext")
+        done = self.run_load("--duration", "1s", "--connections", 4, "--watch", lab.pid, url + "/plaintext")
         self.errors(done)
         watch = done.json["watch"]
         self.assertGreater(watch["cpu_ns"], 0)

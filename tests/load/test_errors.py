@@ -283,7 +283,7 @@ class Errors(rig.Case):
             peer.more()
 
         server = self.server(serve)
-        done = self.run_load("--duration", "200ms", "--connections", 2, server.url)
+        done = self.run_load("--duration", "600ms", "--connections", 2, server.url)
         self.assertGreater(done.json["errors"]["framing"] + done.json["requests"], 0)
         self.agrees(done.json)
 
