@@ -14,7 +14,7 @@
 /* Timers that run in a turn. If all that are due ran at once, completions would wait for them, and
  * the operations that follow those completions would have their timers due together again: the
  * connections of a busy core fall into lock step. */
-enum { TURN_TIMERS = 64 };
+enum { TURN_TIMERS = 32 };
 
 /* ---- opening and closing ---- */
 

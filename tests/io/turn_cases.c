@@ -70,7 +70,7 @@ static void waits_for_a_deadline_without_spinning(void **state)
 
 /* ---- fair turns ---- */
 
-enum { MANY = 1000, READABLE = 120, TURN_TIMERS = 64 };
+enum { MANY = 1000, READABLE = 120, TURN_TIMERS = 32 };
 
 struct due {
     struct wheel_timer timer;
