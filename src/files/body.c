@@ -61,8 +61,8 @@ static void keep_bytes(torc_req *rq, struct static_version *v)
 
 /* ---- sending ---- */
 
-/* The pages that were made present may have left again after so long. A file is opened anew before
- * (--file-cache-ttl), but for who still receives it. */
+/* For so long, pages that were read count as in memory: the kernel may take them back. The cache
+ * opens a file again sooner (--file-cache-ttl), but a client may still receive the old one. */
 #define PRESENT_NS NS_PER_S
 
 /* Whether those bytes are in memory, and part of the mapping: then no send makes the core wait for

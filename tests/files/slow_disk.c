@@ -122,7 +122,7 @@ static void answer_init(uint64_t unique, const struct fuse_init_in *in)
     answer(unique, 0, &out, sizeof out);
 }
 
-/* Files are opened anew with nothing of them in memory, unless a test reads them twice. */
+/* Each test opens its files with none of their pages in memory, unless it reads them twice. */
 static void take(const struct fuse_in_header *in, const void *arg)
 {
     static const struct fuse_open_out opened = {.open_flags = 0};

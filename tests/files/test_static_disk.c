@@ -245,7 +245,7 @@ static void a_disk_that_fails_behind_a_mapping(void **state)
     slow_disk_set(DISK_SERVES);
     client_close(&client);
     client_open(&client, &server);
-    assert_int_equal(get("/slow/71"), 200); /* it was opened anew */
+    assert_int_equal(get("/slow/71"), 200); /* it was opened again */
     expect_whole(&reply);
 }
 

@@ -158,23 +158,29 @@ static void test_body_is_cut(void **state)
     reply_free(&r);
 }
 
+/* The request ends with 408, its connection too, and it is counted. */
+static void has_timed_out(struct server *s, struct client *c)
+{
+    struct reply r = {0};
+    client_reply(c, "POST", &r);
+    assert_int_equal(r.status, 408);
+    client_await_close(c);
+    client_close(c);
+    stats_await(s, "total.timeouts_body", 1);
+    reply_free(&r);
+    server_stop(s);
+}
+
 static void test_body_stalls(void **state)
 {
     struct server s;
     struct client c;
-    struct reply r = {0};
     (void)state;
     server_start(&s, "--body-timeout", "300ms");
     client_open(&c, &s);
     ask(&c, "/check", 400000, "");
     send_range(&c, 0, 200000);
-    client_reply(&c, "POST", &r);
-    assert_int_equal(r.status, 408);
-    client_await_close(&c);
-    client_close(&c);
-    stats_await(&s, "total.timeouts_body", 1);
-    reply_free(&r);
-    server_stop(&s);
+    has_timed_out(&s, &c);
 }
 
 /* Bytes keep coming, but too few. */
@@ -182,19 +188,12 @@ static void test_body_drips(void **state)
 {
     struct server s;
     struct client c;
-    struct reply r = {0};
     (void)state;
     server_start(&s, "--body-timeout", "1h", "--min-body-rate", "1m", "--body-grace", "300ms");
     client_open(&c, &s);
     ask(&c, "/check", 100000, "");
     for (size_t at = 0; at < 400 && client_try_send(&c, body + at, 1); at++) sleep_ms(5);
-    client_reply(&c, "POST", &r);
-    assert_int_equal(r.status, 408);
-    client_await_close(&c);
-    client_close(&c);
-    stats_await(&s, "total.timeouts_body", 1);
-    reply_free(&r);
-    server_stop(&s);
+    has_timed_out(&s, &c);
 }
 
 static void test_deadlines_end_reads(void **state)
