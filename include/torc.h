@@ -643,7 +643,7 @@ TORC_API int torc_reply_file(torc_req *rq, const char *dir, torc_slice path);
 TORC_API int torc_start(torc_req *rq, int status, const char *type, int64_t length);
 
 /* WAITS while --write-buffer bytes or more of output are unsent. The bytes are copied. One fiber of
- * a request may write at a time: -EBUSY while another waits. 0; -EINVAL beyond the announced
+ * a request may write at a time: -EBUSY, and nothing is sent, while another does and waits. 0; -EINVAL beyond the announced
  * length, without torc_start or after torc_end; -ENOMEM; or the error of a cancelled request. */
 TORC_API int torc_write(torc_req *rq, const void *data, size_t size);
 
@@ -656,7 +656,7 @@ TORC_API int torc_send_file(torc_req *rq, torc_file *file, int64_t offset, int64
 
 /* Ends a started response, as the handler's return does. If the body is shorter than announced, the
  * connection is closed, so that the client can tell. 0, -EINVAL without torc_start, -EBUSY while
- * another fiber sends a file, -ENOMEM, or the error of a cancelled request. */
+ * another fiber writes, -ENOMEM, or the error of a cancelled request. */
 TORC_API int torc_end(torc_req *rq);
 
 /* Sets a field that follows the body (RFC 9110, 6.5), between torc_start and torc_end: the time

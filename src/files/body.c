@@ -141,6 +141,6 @@ int static_body_send(torc_req *rq, struct static_version *v, uint64_t from, uint
     if (!v->bytes || rq->head.method == HTTP_HEAD || n == 0)
         return response_write_file(rq, v->fd, from, n);
     if (v->is_mapped) return send_mapped(rq, v, from, n);
-    return n <= COPY_MAX ? torc_write(rq, v->bytes + from, n)
+    return n <= COPY_MAX ? response_write(rq, v->bytes + from, n)
                          : response_write_ref(rq, v->bytes + from, n);
 }

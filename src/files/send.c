@@ -58,11 +58,19 @@ static int start(torc_req *rq, int status, slice lines, const char *type, slice 
     return err;
 }
 
+static int send_body(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n)
+{
+    rq->response.writing = true;
+    int err = static_body_send(rq, v, from, n);
+    rq->response.writing = false;
+    return err;
+}
+
 static int send_whole(torc_req *rq, struct static_version *v)
 {
     static_body_prepare(rq, v, 0, v->size);
     int err = start(rq, 200, slice_of(v->fields, v->fields_len), NULL, SLICE(""), v->size);
-    return err ? err : static_body_send(rq, v, 0, v->size);
+    return err ? err : send_body(rq, v, 0, v->size);
 }
 
 static int send_range(torc_req *rq, struct static_version *v, const struct http_range *range)
@@ -74,7 +82,7 @@ static int send_range(torc_req *rq, struct static_version *v, const struct http_
                      range->to, v->size);
     int err =
         start(rq, 206, slice_of(v->fields, v->fields_len), NULL, slice_of(text, (size_t)n), length);
-    return err ? err : static_body_send(rq, v, range->from, length);
+    return err ? err : send_body(rq, v, range->from, length);
 }
 
 /* ---- several ranges: multipart/byteranges (RFC 9110, 14.6) ---- */
@@ -119,11 +127,15 @@ static int send_ranges(torc_req *rq, struct static_version *v, const struct http
         length += part_head(head, boundary, v, &range[i]) + range[i].to - range[i].from + 1;
 
     int err = start(rq, 206, slice_of(v->fields, v->ranges_len), type, SLICE(""), length);
+    if (err < 0) return err;
+    rq->response.writing = true;
     for (int i = 0; i < n && err == 0; i++) {
-        err = torc_write(rq, head, part_head(head, boundary, v, &range[i]));
+        err = response_write(rq, head, part_head(head, boundary, v, &range[i]));
         if (err == 0) err = static_body_send(rq, v, range[i].from, range[i].to - range[i].from + 1);
     }
-    return err ? err : torc_write(rq, tail, tail_len);
+    if (err == 0) err = response_write(rq, tail, tail_len);
+    rq->response.writing = false;
+    return err;
 }
 
 static int respond_unsatisfiable(torc_req *rq, const struct static_version *v)

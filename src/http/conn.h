@@ -55,7 +55,6 @@ struct conn {
     bool corked;                /* hold back output until more is added */
     bool resume;                /* call the protocol's input at the end of the turn */
     bool want_recv;             /* the recv stream should run */
-    bool writes_file : 1;       /* a fiber does, and no other may write between its pieces */
     bool awaits_sent : 1;       /* `writer` waits, or else the protocol until all is sent */
     bool timed : 1;             /* a send has waited for the client: count for how long they do */
     bool too_slow : 1;          /* it was aborted for --min-read-rate */

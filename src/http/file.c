@@ -243,7 +243,11 @@ int torc_send_file(torc_req *rq, torc_file *file, int64_t offset, int64_t size)
     int refused = scope_refuses(request_scope(rq));
     if (refused) return refused;
     if (offset < 0 || size < 0 || !has_bytes(file, offset, size)) return -EINVAL;
-    return response_write_file(rq, file->fd, (uint64_t)offset, (uint64_t)size);
+    if (rq->response.writing) return -EBUSY;
+    rq->response.writing = true;
+    int err = response_write_file(rq, file->fd, (uint64_t)offset, (uint64_t)size);
+    rq->response.writing = false;
+    return err;
 }
 
 /* To close what was written may take long: a file system on a network writes then, and the bytes of

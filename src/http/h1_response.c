@@ -160,11 +160,11 @@ static int flush_and_wait(struct torc_req *rq)
     return conn_wait_sent(c, request_scope(rq), limit, false);
 }
 
-/* Whether a fiber must not write: nothing gets between the pieces of another's file. */
+/* Whether a fiber must not write: another waits until what it wrote is sent. */
 static int refuses_write(const struct torc_req *rq, const struct conn *c)
 {
     if (rq->cancelled) return rq->cancelled;
-    return c->writes_file ? -EBUSY : 0;
+    return c->writer ? -EBUSY : 0;
 }
 
 static int append_piece(struct torc_req *rq, const char *data, size_t size)
@@ -270,10 +270,7 @@ int h1_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
     int refused = scope_refuses(request_scope(rq));
     if (!refused) refused = refuses_write(rq, c);
     if (refused) return refused;
-    c->writes_file = true;
-    int err = write_pieces(rq, fd, offset, size);
-    c->writes_file = false;
-    return err;
+    return write_pieces(rq, fd, offset, size);
 }
 
 int h1_write_ref(struct torc_req *rq, const void *bytes, size_t size)
@@ -281,7 +278,6 @@ int h1_write_ref(struct torc_req *rq, const void *bytes, size_t size)
     struct conn *c = h1_exchange_of(rq)->conn;
     int refused = refuses_write(rq, c);
     if (refused) return refused;
-    if (c->writer) return -EBUSY;
     ASSERT(!is_chunked(rq));
     if (send_queue_append_ref(&c->unsent, c->ctx, bytes, size) < 0) {
         conn_abort(c, -ENOMEM);
@@ -309,8 +305,7 @@ int h1_end(struct torc_req *rq)
 {
     struct conn *c = h1_exchange_of(rq)->conn;
     const struct response *r = &rq->response;
-    int refused = refuses_write(rq, c);
-    if (refused) return refused;
+    if (rq->cancelled) return rq->cancelled;
     if (request_gets_body(rq) && r->length >= 0 && r->written < (uint64_t)r->length) {
         /* The client must see that the body is incomplete: only the end of the stream can show
          * it. */

@@ -23,6 +23,7 @@ struct response {
     bool ended;       /* nothing more is written */
     bool incomplete;  /* its body will never be complete */
     bool type_field;  /* a field added may be Content-Type */
+    bool writing;     /* a fiber does: no other may between its pieces */
     bool trailers;    /* the fields are those that follow the body */
     bool unquoted;    /* torc_json_quote lacked memory */
     uint64_t written; /* body bytes that the exchange took so far */

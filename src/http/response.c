@@ -310,11 +310,20 @@ static int write_and_pause(struct torc_req *rq, size_t size)
     return err == 0 && torc_client_gone(rq) ? -ECONNRESET : err;
 }
 
-int torc_write(torc_req *rq, const void *data, size_t size)
+int response_write(struct torc_req *rq, const void *data, size_t size)
 {
     int err = check_room(rq, size);
     if (err < 0 || size == 0) return err;
     return request_gets_body(rq) ? rq->exchange->write(rq, data, size) : write_and_pause(rq, size);
+}
+
+int torc_write(torc_req *rq, const void *data, size_t size)
+{
+    if (rq->response.writing) return -EBUSY;
+    rq->response.writing = true;
+    int err = response_write(rq, data, size);
+    rq->response.writing = false;
+    return err;
 }
 
 int response_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
@@ -337,8 +346,7 @@ int torc_end(torc_req *rq)
 {
     if (!rq->response.streamed) return -EINVAL;
     if (rq->response.ended) return 0;
+    if (rq->response.writing) return -EBUSY;
     rq->response.ended = true;
-    int err = rq->exchange->end(rq);
-    if (err == -EBUSY) rq->response.ended = false; /* another fiber is still writing */
-    return err;
+    return rq->exchange->end(rq);
 }

@@ -27,5 +27,6 @@ int response_error(struct torc_req *rq, int status);
 
 /* Sends a piece of the body after torc_start, by reference only with a known length. See struct
  * exchange_ops. 0 or negative errno. */
+int response_write(struct torc_req *rq, const void *data, size_t size);
 int response_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size);
 int response_write_ref(struct torc_req *rq, const void *bytes, size_t size);

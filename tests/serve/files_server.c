@@ -141,6 +141,28 @@ static void race(torc_req *rq, void *arg)
     if (err == 0 && r.sent == 0) torc_end(rq);
 }
 
+static int reply_all(torc_req *rq, void *arg)
+{
+    (void)arg;
+    return torc_reply_file(rq, dir, torc_param(rq, "name"));
+}
+
+/* The same for a file that is sent as static files are: from memory or from a mapping. */
+static void race_reply(torc_req *rq, void *arg)
+{
+    (void)arg;
+    int err;
+    torc_group *g = torc_group_open(rq);
+    if (!g || torc_spawn(g, reply_all, NULL) < 0) return;
+    do {
+        torc_sleep(rq, 1);
+        err = torc_write(rq, "x", 1);
+    } while (err == -EINVAL); /* not begun yet */
+    say("wrote meanwhile", err);
+    say("ended meanwhile", torc_end(rq));
+    torc_group_join(g);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -149,7 +171,7 @@ int main(int argc, char **argv)
     } routes[] = {
         {"PUT", "/upload/:name", upload}, {"PUT", "/create/:name", create},
         {"PUT", "/refused", refused},     {"GET", "/part/:name", part},
-        {"GET", "/race/:name", race},
+        {"GET", "/race/:name", race},     {"GET", "/race-reply/:name", race_reply},
     };
     torc_server *s = torc_server_new("files 1.0");
     if (!s || torc_server_option(s, "dir", "DIR", "where files are kept", &dir) < 0) return 1;

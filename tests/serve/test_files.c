@@ -494,6 +494,27 @@ static void test_nothing_gets_into_a_file_being_sent(void **state)
     stop();
 }
 
+/* The second time it is mapped. */
+static void test_nothing_gets_into_a_static_file_being_sent(void **state)
+{
+    enum { SIZE = 24 << 20 }; /* more than sockets hold */
+    (void)state;
+    files_fill(dir, "file", SIZE);
+    start(NULL);
+    for (int mapped = 0; mapped < 2; mapped++) {
+#define TOLD "handler: wrote meanwhile -16\nhandler: ended meanwhile -16\n"
+        client_ask(&client, "GET", "/race-reply/file", "");
+        server_await_log(&server, mapped ? TOLD TOLD : TOLD);
+        client_reply(&client, "GET", &reply);
+        assert_int_equal(reply.status, 200);
+        assert_int_equal(reply.body_len, SIZE);
+        for (size_t i = 0; i < SIZE; i++)
+            if (reply.body[i] != files_byte(i)) fail_msg("byte %zu is wrong", i);
+    }
+    drop_file("file");
+    stop();
+}
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
@@ -512,6 +533,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_files_are_created_as_asked),
         cmocka_unit_test(test_wrong_calls_are_refused),
         cmocka_unit_test(test_parts_of_a_file_are_sent),
+        cmocka_unit_test(test_nothing_gets_into_a_static_file_being_sent),
         cmocka_unit_test(test_nothing_gets_into_a_file_being_sent),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
