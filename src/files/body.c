@@ -42,9 +42,14 @@ static void read_into_memory(torc_req *rq, struct static_version *v)
 static void map_file(struct static_version *v)
 {
     if (v->size > MAP_MAX || static_usage.maps == MAPS_MAX) return;
-    void *p = mmap(NULL, v->size, PROT_READ, MAP_SHARED, v->fd, 0);
-    if (p == MAP_FAILED) return;
+    uint64_t *until = calloc((v->size + PAGES_PIECE - 1) / PAGES_PIECE, sizeof *until);
+    void *p = until ? mmap(NULL, v->size, PROT_READ, MAP_SHARED, v->fd, 0) : MAP_FAILED;
+    if (p == MAP_FAILED) {
+        free(until);
+        return;
+    }
     v->bytes = p;
+    v->present_until = until;
     v->is_mapped = true;
     static_usage.maps++;
 }
@@ -67,14 +72,19 @@ static void keep_bytes(torc_req *rq, struct static_version *v)
 
 /* Whether those bytes are in memory, and part of the mapping: then no send makes the core wait for
  * the disk. */
-static bool is_present(const torc_req *rq, struct static_version *v, uint64_t from, uint64_t n)
+static bool is_present(const struct static_version *v, uint64_t from, uint64_t n, uint64_t now)
 {
-    uint64_t now = rq->ctx->io->now;
-    if (UNLIKELY(now >= v->present_until)) {
-        v->present_until = now + PRESENT_NS;
-        v->present = 0;
-    }
-    return from + n <= v->present;
+    for (uint64_t i = from / PAGES_PIECE; i <= (from + n - 1) / PAGES_PIECE; i++)
+        if (v->present_until[i] <= now) return false;
+    return true;
+}
+
+/* The bytes up to `to` are, from the start of a page on. */
+static void note_present(struct static_version *v, uint64_t from, uint64_t to, uint64_t now)
+{
+    uint64_t end = to == v->size ? to + PAGES_PIECE - 1 : to;
+    for (uint64_t i = (from + PAGES_PIECE - 1) / PAGES_PIECE; i < end / PAGES_PIECE; i++)
+        v->present_until[i] = now + PRESENT_NS;
 }
 
 /* How much is read from the disk at once. */
@@ -90,23 +100,23 @@ static uint64_t make_present(torc_req *rq, struct static_version *v, uint64_t fr
                              uint64_t *step)
 {
     if (!v->is_mapped) return 0;
-    if (is_present(rq, v, from, n)) return n;
+    uint64_t now = rq->ctx->io->now;
+    if (is_present(v, from, n, now)) return n;
     if (n > *step) n = *step;
     uint64_t start = pages_start(from), begun = clock_ns();
-    int err = pages_populate(rq, v->bytes + start, from + n - start);
-    if (err == -EINVAL) /* before Linux 5.14 */
-        v->present = v->size;
-    else if (err < 0)
-        return 0;
-    else if (start <= v->present && from + n > v->present)
-        v->present = from + n;
+    struct pages_part part = {v->bytes + start, from + n - start, v->fd, start};
+    int err = pages_populate(rq, &part);
+    if (err < 0 && err != -EINVAL) return 0; /* that is before Linux 5.14 */
+    note_present(v, start, from + n, now);
     *step = next_step(begun);
     return n;
 }
 
-static uint64_t piece(uint64_t n)
+/* Pieces end where those of other clients do, so that what one has noted serves all. */
+static uint64_t piece(uint64_t from, uint64_t n)
 {
-    return n < PIECE ? n : PIECE;
+    uint64_t room = PIECE - from % PIECE;
+    return n < room ? n : room;
 }
 
 void static_body_prepare(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n)
@@ -114,7 +124,7 @@ void static_body_prepare(torc_req *rq, struct static_version *v, uint64_t from, 
     uint64_t step = PAGES_PIECE;
     if (rq->head.method == HTTP_HEAD || n == 0) return;
     keep_bytes(rq, v);
-    make_present(rq, v, from, piece(n), &step);
+    make_present(rq, v, from, piece(from, n), &step);
 }
 
 /* If the file is truncated meanwhile, a send fails at pages beyond the new end, but the rest of the
@@ -125,7 +135,7 @@ static int send_mapped(torc_req *rq, struct static_version *v, uint64_t from, ui
 {
     uint64_t last = pages_start(from + n - 1), step = PAGES_PIECE;
     while (from < last) {
-        uint64_t part = make_present(rq, v, from, piece(n), &step);
+        uint64_t part = make_present(rq, v, from, piece(from, n), &step);
         if (part == 0) break;
         if (part > last - from) part = last - from;
         int err = response_write_ref(rq, v->bytes + from, part);

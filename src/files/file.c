@@ -88,6 +88,7 @@ static void release_bytes(struct static_version *v)
     if (!v->bytes) return;
     if (v->is_mapped) {
         munmap(v->bytes, v->size);
+        free(v->present_until);
         static_usage.maps--;
     } else {
         free(v->bytes);

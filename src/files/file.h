@@ -38,9 +38,9 @@ struct static_version {
     uint16_t validators_len, ranges_len, fields_len;
     char fields[STATIC_FIELDS_MAX];
     /* Owned by body.c, until the file is released. */
-    char *bytes;      /* the bytes in memory, or a mapping for the kernel to send from; or NULL */
-    uint64_t present; /* bytes from the start of the mapping whose pages are in it */
-    uint64_t present_until; /* io time until which that holds */
+    char *bytes; /* the bytes in memory, or a mapping for the kernel to send from; or NULL */
+    uint64_t *present_until; /* of a mapping: for each PAGES_PIECE, the io time until which its
+                                pages count as in memory */
     bool is_mapped;
     uint8_t requests; /* number of requests, up to 2 */
 };

@@ -110,34 +110,43 @@ static bool core_would_wait(const torc_req *rq)
     return io_calls_hold(rq->ctx->io) && rq->ctx->pool;
 }
 
-static int populate_by_pool(torc_req *rq, void *addr, size_t size)
+static int populate_by_pool(torc_req *rq, const struct pages_part *part)
 {
     struct job j = {.job = {.fn = run, .describe = describe, .done = done},
                     .label = request_label(rq),
                     .wait.what = "file pages",
-                    .addr = addr,
-                    .size = size};
+                    .addr = part->addr,
+                    .size = part->size};
     j.job.arg = &j;
     int err = offload_start(rq->ctx->pool, &j.job, rq->ctx->io);
     return err < 0 ? err : wait_park(request_scope(rq), &j.wait, cancel);
 }
 
 /* Where the pool takes no job the core waits, as it would without one. */
-static int populate_in_turn(torc_req *rq, void *addr, size_t size)
+static int populate_elsewhere(torc_req *rq, const struct pages_part *part)
 {
-    struct io_call call = {.populate = {addr, (uint32_t)size}};
-    int err = core_would_wait(rq) ? populate_by_pool(rq, addr, size) : -ENOSYS;
+    struct io_call call = {.populate = {part->addr, (uint32_t)part->size}};
+    int err = core_would_wait(rq) ? populate_by_pool(rq, part) : -ENOSYS;
     if (err != -ENOSYS && err != -EAGAIN) return err;
     return scope_call(request_scope(rq), &call, IO_POPULATE);
 }
 
-int pages_populate(torc_req *rq, void *addr, size_t size)
+static int populate_in_turn(torc_req *rq, const struct pages_part *part)
 {
     int err = begin_turn(rq);
     if (err < 0) return err;
-    err = populate_in_turn(rq, addr, size);
+    err = populate_elsewhere(rq, part);
     end_turn(rq);
     return err;
+}
+
+/* What is in memory has no part in the turns of those that wait for a disk. */
+int pages_populate(torc_req *rq, const struct pages_part *part)
+{
+    struct io *io = rq->ctx->io;
+    if (!io_is_cached(io, part->fd, part->offset, part->size)) return populate_in_turn(rq, part);
+    counter_add(&io->stats.syscalls, 1);
+    return madvise(part->addr, part->size, MADV_POPULATE_READ) < 0 ? -errno : 0;
 }
 
 uint64_t pages_start(uint64_t at)
@@ -158,7 +167,8 @@ static int read_ahead(torc_req *rq, struct pages_ahead *ahead, int fd, uint64_t 
     size_t size = (size_t)(offset - start + (rest < PAGES_PIECE ? rest : PAGES_PIECE));
     void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, (off_t)start);
     if (map == MAP_FAILED) return -errno;
-    int err = pages_populate(rq, map, size);
+    struct pages_part part = {map, size, fd, start};
+    int err = populate_in_turn(rq, &part);
     munmap(map, size);
     ahead->from = offset;
     ahead->to = start + size;

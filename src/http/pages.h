@@ -29,10 +29,18 @@ void pages_open(struct http_context *ctx);
 /* Where the page with that byte begins. */
 uint64_t pages_start(uint64_t at);
 
-/* WAITS until these pages of a mapped file are in memory, and part of the mapping. 0; -EFAULT where
- * the file has become shorter, or the disk fails; -EINVAL before Linux 5.14; or the scope's
+/* Pages of a mapped file. */
+struct pages_part {
+    void *addr;
+    size_t size;
+    int fd;
+    uint64_t offset; /* of addr */
+};
+
+/* WAITS until they are in memory, and part of the mapping; not if they are in memory. 0; -EFAULT
+ * where the file has become shorter, or the disk fails; -EINVAL before Linux 5.14; or the scope's
  * error. */
-int pages_populate(struct torc_req *rq, void *addr, size_t size);
+int pages_populate(struct torc_req *rq, const struct pages_part *part);
 
 /* WAITS. Reads from a file, as IO_READ, without holding the core; `rest` bytes from `offset` on
  * will be read in all, `size` of them now. Returns the count, 0 at the end of the file, or negative

@@ -11,3 +11,7 @@ bool io_calls_hold(const struct io *io);
  * asked for, 0 at the end of the file, or negative errno. -EAGAIN: they are not; -EOPNOTSUPP: the
  * file system does not tell. */
 int io_read_cached(struct io *io, const struct io_call *c);
+
+/* Whether these bytes of a file, all of which it has, are in memory. Takes a tenth of a millisecond
+ * per MiB. False, too, where the file system does not tell. */
+bool io_is_cached(struct io *io, int fd, uint64_t offset, size_t size);

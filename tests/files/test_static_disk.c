@@ -13,6 +13,7 @@
 
 enum {
     DOWNLOADS = 20,
+    LARGE = 3000000,
     READS_MAX = 14,   /* of so many downloads at most, under way at once */
     THREADS_MAX = 16, /* of the server, where it has none for each connection */
 };
@@ -24,6 +25,7 @@ static int make(void **state)
     site_make(state);
     tree_dir(&tree, "root/slow");
     tree_text(&tree, "root/quick", "quick");
+    files_fill(tree.path, "root/large", LARGE); /* written, so it is in memory */
     has_disk = slow_disk_open(tree_path(&tree, "root/slow"));
     return 0;
 }
@@ -76,10 +78,20 @@ static void expect_whole(const struct reply *r)
         if (r->body[i] != files_byte(i)) fail_msg("byte %zu is wrong", i);
 }
 
+/* From another disk, and large enough to be mapped. */
+static void expect_large(void)
+{
+    assert_int_equal(get("/large"), 200);
+    assert_int_equal(reply.body_len, LARGE);
+    for (size_t i = 0; i < LARGE; i++)
+        if (reply.body[i] != files_byte(i)) fail_msg("byte %zu is wrong", i);
+}
+
 /* While the disk answers nothing, others are answered; once it does, all get their files. */
 static void download_beside_others(const char *(*path)(int i))
 {
     struct client slow[DOWNLOADS];
+    site_map("root/large");
     slow_disk_set(DISK_WAITS);
     for (int i = 0; i < DOWNLOADS; i++) {
         client_open(&slow[i], &server);
@@ -87,6 +99,7 @@ static void download_beside_others(const char *(*path)(int i))
     }
     await_reads();
     for (int i = 0; i < 300; i++) expect("/quick", 200, "quick");
+    expect_large();
     if (!has_thread_each()) {
         assert_true(slow_disk_waiting() <= READS_MAX);
         assert_true(server_threads() <= THREADS_MAX);
