@@ -1,14 +1,15 @@
 #include "base/option.h"
 
+#include "base/config_line.h"
 #include "base/value.h"
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdlib.h>
 
 enum {
-    CONFIG_LINE_SIZE = 4096, /* with line end and NUL */
-    ARENA_LIMIT = 64 << 20,  /* bytes of copied strings per set */
-    QUOTED_MAX = 60,         /* bytes of a name or value that a message quotes */
+    ARENA_LIMIT = 64 << 20, /* bytes of copied strings per set */
+    QUOTED_MAX = 60,        /* bytes of a name or value that a message quotes */
 };
 
 /* ---- errors ---- */
@@ -345,37 +346,15 @@ int option_read_command(struct option_set *s, int argc, char **argv, bool first_
 
 /* ---- the config file ---- */
 
-/* A comment begins with '#' at the start of a line or after white space. */
-static void cut_comment(char *line)
-{
-    for (char *c = line; *c; c++)
-        if (*c == '#' && (c == line || c[-1] == ' ' || c[-1] == '\t')) {
-            *c = '\0';
-            return;
-        }
-}
-
-/* Among others a CR that ends no line: what follows it could be meant as a line of its own. */
-static bool has_control(const char *line)
-{
-    for (const char *c = line; *c; c++)
-        if (((unsigned char)*c < ' ' && *c != '\t') || *c == 0x7f) return true;
-    return false;
-}
-
 static int read_line(struct option_set *s, char *line)
 {
     bool negated;
-    size_t len = strcspn(line, "\n");
-    if (len && line[len - 1] == '\r') len--;
-    line[len] = '\0';
-    if (has_control(line)) return option_fail(s, "a line may have no control characters");
-    cut_comment(line);
-    slice rest = slice_trim(slice_str(line)), name;
-    if (rest.len == 0) return 0;
-    slice_cut(&rest, '=', &name);
-    name = slice_trim(name);
-    if (!rest.ptr)
+    slice name;
+    char *value;
+    const char *wrong = config_line_split(line, &name, &value);
+    if (wrong) return option_fail(s, "%s", wrong);
+    if (!value && name.len == 0) return 0;
+    if (!value)
         return option_fail(s, "expected \"name = value\", not \"%.*s\"",
                            (int)(name.len < 60 ? name.len : 60), name.ptr);
     struct option *o = find_option(s, name, &negated);
@@ -383,53 +362,53 @@ static int read_line(struct option_set *s, char *line)
     if (o->command) return option_fail(s, "%s can only be given on the command line", o->name);
     if (o->level == LEVEL_CONFIG && !o->repeats)
         return option_fail(s, "%s is given already, on line %u", o->name, o->line);
-    slice value = slice_trim(rest);
-    char *text = (char *)(uintptr_t)value.ptr;
-    text[value.len] = '\0';
-    return store_value(s, o, text, negated);
+    return store_value(s, o, value, negated);
 }
 
-/* As fgets, but false too for a line that is too long or has a NUL, and then *whole is false. */
-static bool next_line(char *line, int size, FILE *in, bool *whole)
+/* `text` has room for a NUL after its `size` bytes. */
+static int read_lines(struct option_set *s, char *text, size_t size)
 {
-    memset(line, '\n', (size_t)size);
-    *whole = true;
-    if (!fgets(line, size, in)) return false;
-    const char *end = memrchr(line, '\0', (size_t)size); /* of what was read */
-    *whole = strlen(line) == (size_t)(end - line) && (strchr(line, '\n') || feof(in));
-    return *whole;
-}
-
-static int read_lines(struct option_set *s, FILE *in)
-{
-    static const char bom[] = "\xef\xbb\xbf"; /* the byte order mark, which some editors add */
-    char line[CONFIG_LINE_SIZE];
-    size_t size = 0;
-    bool whole;
-    while (next_line(line, sizeof line, in, &whole)) {
-        if (s->line++ == 0 && strncmp(line, bom, 3) == 0)
-            memmove(line, line + 3, strlen(line + 3) + 1);
-        if ((size += strlen(line)) > OPTION_FILE_MAX)
+    static const slice bom = SLICE("\xef\xbb\xbf"); /* the byte order mark, of some editors */
+    char *end = text + size, *next;
+    for (char *line = text; line < end; line = next + 1) {
+        next = memchr(line, '\n', (size_t)(end - line));
+        if (!next) next = end;
+        if (s->line++ == 0 && slice_starts(slice_of(line, (size_t)(next - line)), bom)) line += 3;
+        if (next - text > OPTION_FILE_MAX)
             return option_fail(s, "a config file may have at most %d bytes", OPTION_FILE_MAX);
+        if (memchr(line, '\0', (size_t)(next - line)))
+            return option_fail(s, "a line may have no NUL");
+        *next = '\0';
+        if (next > line && next[-1] == '\r') next[-1] = '\0';
         int err = read_line(s, line);
         if (err) return err;
     }
-    if (whole) return 0;
-    s->line++;
-    return option_fail(s, "a line may have at most %d bytes and no NUL", CONFIG_LINE_SIZE - 2);
+    return 0;
+}
+
+static int read_file(struct option_set *s, FILE *in, const char *path)
+{
+    const size_t most = OPTION_FILE_MAX + 1; /* one is enough to tell that there are too many */
+    char *text = malloc(most + 1);
+    if (!text) return option_fail(s, "out of memory");
+    size_t size = fread(text, 1, most, in);
+    int err = errno, result = 0;
+    s->level = LEVEL_CONFIG;
+    s->file = path;
+    s->line = 0;
+    if (!ferror(in)) result = read_lines(s, text, size);
+    s->file = NULL;
+    if (ferror(in))
+        result = option_fail(s, "cannot read config file %.200s: %s", path, strerror(err));
+    free(text);
+    return result;
 }
 
 int option_read_config(struct option_set *s, const char *path)
 {
     FILE *in = fopen(path, "re");
     if (!in) return option_fail(s, "cannot read config file %.200s: %s", path, strerror(errno));
-    s->level = LEVEL_CONFIG;
-    s->file = path;
-    s->line = 0;
-    int err = read_lines(s, in);
-    s->file = NULL;
-    if (err == 0 && ferror(in))
-        err = option_fail(s, "cannot read config file %.200s: %s", path, strerror(errno));
+    int err = read_file(s, in, path);
     fclose(in);
     return err;
 }

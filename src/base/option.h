@@ -47,7 +47,7 @@ struct option {
      * choice. May be NULL. */
     int (*then)(struct option_set *s, const struct option *o, const char *text);
     enum option_level level;
-    const char *text; /* the value as a config file has it, several separated by a space; or NULL */
+    const char *text; /* the value without quotes, several separated by a space; or NULL */
     unsigned line;    /* of the config file that it comes from; 0: from elsewhere */
 };
 
@@ -107,9 +107,9 @@ int option_set_value(struct option_set *s, const char *name, const char *value);
  * the arguments that are no options; without, all other options. */
 int option_read_command(struct option_set *s, int argc, char **argv, bool early);
 
-/* Reads lines of "name = value", of at most OPTION_FILE_MAX bytes. An option that does not repeat
- * may be on one line only. To be called before the command line's other options are read, which
- * then win. */
+/* Reads lines of "name = value" (config_line.h), of at most OPTION_FILE_MAX bytes. An option that
+ * does not repeat may be on one line only. To be called before the command line's other options are
+ * read, which then win. */
 int option_read_config(struct option_set *s, const char *path);
 
 /* Prints --help, with `about` below the usage line; NULL for none. */

@@ -48,7 +48,7 @@ static void print_addresses(const struct options *o)
 
 static void print_running(const struct running *r, const struct sock_addr *admin)
 {
-    char text[SOCK_ADDR_TEXT];
+    char text[SOCK_ADDR_TEXT], was[SETTINGS_SHOWN], here[SETTINGS_SHOWN];
     uint32_t restart = 0;
     sock_addr_format(admin, text);
     if (!r->reached) {
@@ -60,7 +60,7 @@ static void print_running(const struct running *r, const struct sock_addr *admin
         restart += c->restart;
         printf("%s %s: %s in the server at %s, %s here\n",
                c->restart ? "restart     " : "reload      ", c->option->name,
-               settings_shown(c->was), text, settings_shown(c->option->text));
+               settings_shown(c->was, was), text, settings_shown(c->option->text, here));
     }
     if (restart)
         printf("running      a reload would be refused; settings that need a restart: %u\n",
@@ -72,6 +72,7 @@ static void print_running(const struct running *r, const struct sock_addr *admin
 static void print_text(const struct torc_server *s, const struct io *io, const struct running *r)
 {
     const struct options *o = s->options;
+    char shown[SETTINGS_SHOWN];
     printf("options are valid\n");
     print_engine(io);
     print_cores(o);
@@ -79,8 +80,8 @@ static void print_text(const struct torc_server *s, const struct io *io, const s
     printf("connections  at most %u per %s\n", o->limits.max_conns,
            io_holds_thread(s->engine) ? "thread" : "core");
     print_addresses(o);
-    printf("root         %s\n", o->root ? o->root : "none");
-    if (o->access_log) printf("access log   %s\n", o->access_log);
+    printf("root         %s\n", settings_shown(o->root, shown));
+    if (o->access_log) printf("access log   %s\n", settings_shown(o->access_log, shown));
     if (r) print_running(r, &o->admin);
 }
 

@@ -421,6 +421,8 @@ const struct option_program options_table = {
     .notes =
         "SIZE: bytes, or a number with k, m or g (powers of 1024). TIME: a number with ms, s, m "
         "or h.\nConfig file: one \"name = value\" per line, with yes or no for a flag; # starts "
-        "a comment.\nOptions marked * take a new value from it at SIGHUP.\n",
+        "a comment.\nA value may be in quotes, with \\\" for a quote, \\\\ for a backslash, \\xHH "
+        "for a "
+        "byte.\nOptions marked * take a new value from it at SIGHUP.\n",
     .argument = reject_argument,
 };

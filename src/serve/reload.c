@@ -67,11 +67,12 @@ static bool read_options(struct torc_server *s, struct option_set *next)
 
 static bool check_option(const struct torc_server *s, const struct option *o, const char *was)
 {
-    char line[16] = "";
+    char line[16] = "", from[SETTINGS_SHOWN], to[SETTINGS_SHOWN];
     if (settings_may_change(o, was)) return true;
     if (o->line) snprintf(line, sizeof line, ":%u", o->line);
     log_line("reload refused: %s%s: %s cannot change from %s to %s without a restart",
-             s->options->config, line, o->name, settings_shown(was), settings_shown(o->text));
+             s->options->config, line, o->name, settings_shown(was, from),
+             settings_shown(o->text, to));
     return false;
 }
 
@@ -227,11 +228,12 @@ static void move_log(struct torc_server *s, const char *path)
 static uint32_t log_changes(const struct option_set *was, const struct option_set *now)
 {
     uint32_t n = 0;
+    char shown[2][SETTINGS_SHOWN];
     for (size_t i = 0; i < now->count; i++) {
         const char *from = was->list[i].text, *to = now->list[i].text;
         if (settings_same(from, to)) continue;
-        log_line("%s changed from %s to %s", now->list[i].name, settings_shown(from),
-                 settings_shown(to));
+        log_line("%s changed from %s to %s", now->list[i].name, settings_shown(from, shown[0]),
+                 settings_shown(to, shown[1]));
         n++;
     }
     return n;

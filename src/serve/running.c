@@ -1,5 +1,6 @@
 #include "serve/running.h"
 
+#include "base/config_line.h"
 #include "serve/settings.h"
 
 #include <errno.h>
@@ -58,20 +59,24 @@ static char *ask(const struct sock_addr *admin)
 
 /* ---- comparing ---- */
 
-/* Cuts `text` into values by option; several of one are joined, as in option.text. */
+/* Several values of an option are joined, as in option.text: `add` is moved behind the others. */
+static void join(char **value, char *add)
+{
+    size_t n = *value ? strlen(*value) : 0;
+    if (!*value) *value = add;
+    if (n == 0) return;
+    (*value)[n] = ' ';
+    memmove(*value + n + 1, add, strlen(add) + 1);
+}
+
+/* Cuts `text` into values by option. */
 static void read_settings(const struct option_set *s, char *text, char *value[])
 {
-    for (char *line, *rest = text; (line = strsep(&rest, "\n"));) {
-        char *equals = strstr(line, " = ");
-        if (!equals) continue;
-        *equals = '\0';
-        for (size_t i = 0; i < s->count; i++) {
-            if (strcmp(s->list[i].name, line) != 0) continue;
-            size_t n = value[i] ? strlen(value[i]) : 0;
-            if (n) value[i][n++] = ' ';
-            value[i] = value[i] ? value[i] : equals + 3;
-            if (n) memmove(value[i] + n, equals + 3, strlen(equals + 3) + 1);
-        }
+    for (char *line, *found, *rest = text; (line = strsep(&rest, "\n"));) {
+        slice name;
+        if (config_line_split(line, &name, &found) || !found) continue;
+        for (size_t i = 0; i < s->count; i++)
+            if (slice_eq(slice_str(s->list[i].name), name)) join(&value[i], found);
     }
 }
 

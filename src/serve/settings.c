@@ -1,5 +1,6 @@
 #include "serve/settings.h"
 
+#include "base/config_line.h"
 #include "serve/options_table.h"
 
 #include <stdlib.h>
@@ -16,14 +17,25 @@ bool settings_may_change(const struct option *o, const char *was)
     return o->reload && !(log && !was != !o->text);
 }
 
-/* A config file has one value on a line, and no control characters. */
+/* A config file has one value on a line. */
 static size_t put_line(const struct option *o, slice value, char *out)
 {
-    size_t n = (size_t)sprintf(out, "%s = %.*s", o->name, (int)value.len, value.ptr);
-    for (char *c = out; *c; c++)
-        if ((unsigned char)*c < ' ') *c = '?';
+    size_t n = (size_t)sprintf(out, "%s = ", o->name);
+    n += config_value_put(value, out + n);
     out[n] = '\n';
     return n + 1;
+}
+
+const char *settings_shown(const char *value, char room[SETTINGS_SHOWN])
+{
+    enum { MOST = (SETTINGS_SHOWN - sizeof "\"\"...") / 4 };
+    if (!value) return "none";
+    slice v = slice_str(value);
+    if (!config_value_quoted(v)) return value;
+    bool cut = v.len > MOST;
+    size_t n = config_value_put(slice_of(value, cut ? MOST : v.len), room);
+    if (cut) memcpy(room + n, "...", sizeof "...");
+    return room;
 }
 
 static size_t put_option(const struct option *o, char *out)
@@ -39,7 +51,8 @@ static size_t size_of(const struct option *o)
 {
     size_t lines = 1;
     for (const char *c = o->text; *c; c++) lines += *c == ' ';
-    return strlen(o->text) + lines * (strlen(o->name) + sizeof " = \n");
+    return config_value_size(slice_str(o->text)) +
+           lines * (strlen(o->name) + config_value_size(SLICE("")) + sizeof " = \n");
 }
 
 char *settings_text(const struct option_set *s)

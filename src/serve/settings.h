@@ -18,11 +18,11 @@ static inline bool settings_same(const char *a, const char *b)
  */
 bool settings_may_change(const struct option *o, const char *was);
 
-/* A value for a message. */
-static inline const char *settings_shown(const char *value)
-{
-    return value ? value : "none";
-}
+enum { SETTINGS_SHOWN = 512 };
+
+/* A value for a message: as a config file has it, cut where it needs quotes and is long. What it
+ * returns is `value` or in `room`. */
+const char *settings_shown(const char *value, char room[SETTINGS_SHOWN]);
 
 /* The settings as the lines of a config file; malloc'ed, NULL without memory. */
 char *settings_text(const struct option_set *s);
