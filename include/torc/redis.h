@@ -45,7 +45,8 @@ typedef struct torc_redis_options {
 /* Creates a pool for every core of one server; nothing is connected yet. `o` and its text are
  * copied; NULL is all defaults. A host that is given by name is looked up as torc_connect does, by
  * the first that needs it while no connection is open; its addresses are tried in turn. NULL with
- * errno EINVAL for a malformed address, ENOMEM. */
+ * errno EINVAL for a malformed address, ENAMETOOLONG for the path of a Unix socket of more than 107
+ * bytes, ENOMEM. */
 TORC_API torc_redis *torc_redis_new(const torc_redis_options *o);
 
 /* Frees it, after torc_server_main or torc_server_join has returned. NULL is allowed. Where that

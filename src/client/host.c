@@ -95,9 +95,9 @@ void torc_host_wake(struct torc_host_wait *w, int result)
 _Static_assert((int)TORC_HOST_ADDRS == (int)RESOLVE_ADDRS, "as many as are found");
 _Static_assert(sizeof(struct sockaddr_un) <= sizeof((struct torc_host_addr){0}.addr), "all fit");
 
-bool torc_host_takes(const char *to)
+int torc_host_check(const char *to)
 {
-    return dial_takes(to);
+    return dial_check(to);
 }
 
 int torc_host_find(torc_req *rq, const char *to, struct torc_host_addr out[TORC_HOST_ADDRS])

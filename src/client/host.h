@@ -65,8 +65,8 @@ struct torc_host_addr {
     unsigned len;
 };
 
-/* Whether `to` is a text that torc_connect takes. */
-TORC_API bool torc_host_takes(const char *to);
+/* Whether `to` is a text that torc_connect takes: 0, or its error for one that it does not. */
+TORC_API int torc_host_check(const char *to);
 
 /* WAITS where `to` has a name that is not known yet. The number of addresses, the preferred one
  * first; or the errors of torc_connect that come before a socket. */

@@ -41,7 +41,7 @@ torc_redis *torc_redis_new(const torc_redis_options *o)
     set_default(&r->o.queue, 1024);
     set_default(&r->o.connect_timeout, 5000);
     int copied = copy(&r->o.address) + 2 * copy(&r->o.user) + 4 * copy(&r->o.password);
-    int err = copied != 7 ? ENOMEM : !torc_host_takes(r->o.address) ? EINVAL : 0;
+    int err = copied != 7 ? ENOMEM : -torc_host_check(r->o.address);
     if (!err) return r;
     free_all(r);
     errno = err;

@@ -18,16 +18,15 @@ static bool is_abstract(const char *path)
     return path[0] == '@';
 }
 
-bool local_parse(const char *text, struct sock_addr *out)
+int local_parse(const char *text, struct sock_addr *out)
 {
     static const char prefix[] = "unix:";
-    const struct sockaddr_un *room = NULL;
-    if (strncmp(text, prefix, sizeof prefix - 1) != 0) return false;
+    if (strncmp(text, prefix, sizeof prefix - 1) != 0) return -EINVAL;
     const char *path = text + sizeof prefix - 1;
-    if (!path[is_abstract(path)] || strlen(path) >= sizeof room->sun_path) return false;
-    if (strpbrk(path, " \t\r\n")) return false;
+    if (!path[is_abstract(path)] || strpbrk(path, " \t\r\n")) return -EINVAL;
+    if (strlen(path) > LOCAL_PATH_MAX) return -ENAMETOOLONG;
     *out = (struct sock_addr){.sa.sa_family = AF_UNIX, .path = path, .len = sizeof out->in6};
-    return true;
+    return 0;
 }
 
 socklen_t local_raw(const struct sock_addr *a, struct sockaddr_un *out)

@@ -6,9 +6,13 @@
 
 #include <sys/un.h>
 
+/* Bytes of a PATH, or of a NAME with its "@", at most: the room in the kernel's address. */
+enum { LOCAL_PATH_MAX = sizeof((struct sockaddr_un *)0)->sun_path - 1 };
+
 /* Parses "unix:PATH" or "unix:@NAME"; *out refers to `text`. White space in PATH is refused, as it
- * separates the values of an option. */
-bool local_parse(const char *text, struct sock_addr *out);
+ * separates the values of an option. 0, -ENAMETOOLONG beyond LOCAL_PATH_MAX, or -EINVAL for any
+ * other text. */
+int local_parse(const char *text, struct sock_addr *out);
 
 /* The address for the kernel. */
 socklen_t local_raw(const struct sock_addr *a, struct sockaddr_un *out);

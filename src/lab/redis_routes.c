@@ -42,7 +42,10 @@ static bool pool(torc_req *rq)
 {
     if (!backend_given(rq, "redis", address)) return false;
     if (redis) return true;
-    torc_replyf(rq, 500, "--redis: %s\n", strerror(-redis_error));
+    torc_replyf(rq, 500, "--redis: %s\n",
+                redis_error == -ENAMETOOLONG
+                    ? "the path of a Unix socket may have at most 107 bytes"
+                    : strerror(-redis_error));
     return false;
 }
 

@@ -2,6 +2,7 @@
 
 #include "io/local.h"
 
+#include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
 
@@ -80,14 +81,23 @@ static bool split_port(slice host, char name[NAME_TEXT], char port[PORT_TEXT], c
     return true;
 }
 
+static uint32_t use_local(const char *text, struct sock_addr *addr, char *why, size_t size)
+{
+    int err = local_parse(text, addr);
+    if (err == 0) return 1;
+    if (err == -ENAMETOOLONG)
+        return fail("%.40s...: the path of a Unix socket may have at most %d bytes, not %zu", text,
+                    LOCAL_PATH_MAX, strlen(text) - strlen(LOCAL));
+    return fail("%s is not the path of a Unix socket", text);
+}
+
 uint32_t url_resolve(const char *text, struct sock_addr *addrs, uint32_t max, char *why,
                      size_t size)
 {
     char name[NAME_TEXT], port[PORT_TEXT];
     slice host = slice_str(text);
     uint32_t n = 0;
-    if (slice_starts(host, SLICE(LOCAL)))
-        return local_parse(text, addrs) ? 1 : fail("%s is not the path of a Unix socket", text);
+    if (slice_starts(host, SLICE(LOCAL))) return use_local(text, addrs, why, size);
     if (!split_port(host, name, port, why, size)) return 0;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
     int err = getaddrinfo(name, port, &hints, &found);

@@ -4,6 +4,7 @@
 #include "serve/inherited.h"
 #include "serve/options_table.h"
 
+#include <errno.h>
 #include <limits.h>
 
 static int add_address(struct option_set *s, const struct option *o, const struct sock_addr *addr,
@@ -54,6 +55,15 @@ static bool parse_descriptor(const char *text, int *fd)
     return true;
 }
 
+static int fail_long(struct option_set *s, const struct option *o, const char *text)
+{
+    return option_fail(s,
+                       "%s%s %.40s...: the path of a Unix socket may have at most %d bytes, not "
+                       "%zu",
+                       option_dashes(s), o->name, text, LOCAL_PATH_MAX,
+                       strlen(text) - strlen("unix:"));
+}
+
 int options_add_listen(struct option_set *s, const struct option *o, const char *text)
 {
     struct sock_addr addr;
@@ -63,8 +73,9 @@ int options_add_listen(struct option_set *s, const struct option *o, const char 
     if (parse_descriptor(text, &fd)) return add_given(s, o, fd);
     const char *kept = option_keep(s, text);
     if (!kept) return option_fail(s, "out of memory");
-    if (!local_parse(kept, &addr) && !sock_addr_parse(text, &addr))
-        return option_not_valid(s, o, text);
+    int err = local_parse(kept, &addr);
+    if (err == -ENAMETOOLONG) return fail_long(s, o, text);
+    if (err < 0 && !sock_addr_parse(text, &addr)) return option_not_valid(s, o, text);
     return add_address(s, o, &addr, -1);
 }
 

@@ -18,17 +18,25 @@
 
 /* ---- addresses ---- */
 
-static bool parse_unix(const char *path, struct dial_addr *a)
+static bool is_unix(const char *to)
 {
+    return strncmp(to, "unix:", 5) == 0;
+}
+
+/* 0 or negative errno. */
+static int parse_unix(const char *to, struct dial_addr *a)
+{
+    const char *path = to + strlen("unix:");
     size_t len = strlen(path);
     bool abstract = path[0] == '@';
-    if (len < 1 + (size_t)abstract || len >= sizeof a->un.sun_path) return false;
+    if (len < 1 + (size_t)abstract) return -EINVAL;
+    if (len >= sizeof a->un.sun_path) return -ENAMETOOLONG;
     memset(a, 0, sizeof *a);
     a->un.sun_family = AF_UNIX;
     memcpy(a->un.sun_path, path, len);
     if (abstract) a->un.sun_path[0] = '\0'; /* its length ends the name, not a NUL */
     a->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + !abstract);
-    return true;
+    return 0;
 }
 
 static struct dial_addr of_inet(const struct sock_addr *from)
@@ -74,18 +82,21 @@ static int look_up(struct scope *scope, struct resolver *names, const char *to,
     return n;
 }
 
-bool dial_takes(const char *to)
+int dial_check(const char *to)
 {
     struct dial_addr a;
     char name[RESOLVE_NAME + 1];
-    if (strncmp(to, "unix:", 5) == 0) return parse_unix(to + 5, &a);
-    return parse_inet(to, &a) || split_name(to, name) > 0;
+    if (is_unix(to)) return parse_unix(to, &a);
+    return parse_inet(to, &a) || split_name(to, name) > 0 ? 0 : -EINVAL;
 }
 
 int dial_find(struct scope *scope, struct resolver *names, const char *to,
               struct dial_addr out[RESOLVE_ADDRS])
 {
-    if (strncmp(to, "unix:", 5) == 0) return parse_unix(to + 5, out) ? 1 : -EINVAL;
+    if (is_unix(to)) {
+        int err = parse_unix(to, out);
+        return err < 0 ? err : 1;
+    }
     return parse_inet(to, out) ? 1 : look_up(scope, names, to, out);
 }
 

@@ -16,8 +16,9 @@ struct dial_addr {
     socklen_t len;
 };
 
-/* Whether `to` is one of the texts that dial takes, whatever a lookup would find. */
-bool dial_takes(const char *to);
+/* Whether `to` is one of the texts that dial takes, whatever a lookup would find: 0, -EINVAL, or
+ * -ENAMETOOLONG for the path of a Unix socket that is too long (io/local.h). */
+int dial_check(const char *to);
 
 /* Waits where a name has to be looked up. The number of addresses, at least one, or the errors of
  * dial that come before a socket. */

@@ -29,6 +29,7 @@ static const char *name_of(int err)
         {-ECONNABORTED, "ECONNABORTED"},
         {-EPROTO, "EPROTO"},
         {-EINVAL, "EINVAL"},
+        {-ENAMETOOLONG, "ENAMETOOLONG"},
         {-EHOSTUNREACH, "EHOSTUNREACH"},
         {-ETIME, "ETIME"},
         {-ECONNRESET, "ECONNRESET"},

@@ -229,12 +229,20 @@ static void test_absent(void **state)
     redis_rig_stop(&r);
 }
 
+#define TEXT_107                                                                                   \
+    "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890"  \
+    "1234567890123456"
+
 static void test_addresses(void **state)
 {
     (void)state;
-    static const char *const wrong[][2] = {{"nowhere", "EINVAL"}, {":1", "EINVAL"},
-                                           {"a:b", "EINVAL"},     {"unix:", "EINVAL"},
-                                           {"[::1:1", "EINVAL"},  {"127.0.0.1:65536", "EINVAL"}};
+    static const char *const wrong[][2] = {{"nowhere", "EINVAL"},
+                                           {":1", "EINVAL"},
+                                           {"a:b", "EINVAL"},
+                                           {"unix:", "EINVAL"},
+                                           {"[::1:1", "EINVAL"},
+                                           {"127.0.0.1:65536", "EINVAL"},
+                                           {"unix:/" TEXT_107, "ENAMETOOLONG"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct server s;
         char said[64];

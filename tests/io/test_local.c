@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -34,7 +35,7 @@ static int remove_dir(void **state)
 
 static int listen_on(struct sock_addr *a)
 {
-    assert_true(local_parse(text, a));
+    assert_int_equal(local_parse(text, a), 0);
     return local_listen(a, 4, true);
 }
 
@@ -68,7 +69,7 @@ static void race(void)
     struct rival r[SERVERS];
     int winner = -1;
     for (int i = 0; i < SERVERS; i++) {
-        assert_true(local_parse(text, &r[i].addr));
+        assert_int_equal(local_parse(text, &r[i].addr), 0);
         assert_int_equal(pthread_create(&r[i].thread, NULL, run, &r[i]), 0);
     }
     for (int i = 0; i < SERVERS; i++) pthread_join(r[i].thread, NULL);
@@ -122,19 +123,38 @@ static void names_without_a_directory(void **state)
     struct sock_addr a;
     (void)state;
     assert_int_equal(chdir(dir), 0);
-    assert_true(local_parse("unix:socket", &a));
+    assert_int_equal(local_parse("unix:socket", &a), 0);
     int fd = local_listen(&a, 4, true);
     assert_true(fd >= 0);
     local_remove(&a);
     close(fd);
     assert_int_equal(chdir("/"), 0);
-    assert_true(local_parse("unix:/no/such/directory/socket", &a));
+    assert_int_equal(local_parse("unix:/no/such/directory/socket", &a), 0);
     assert_int_equal(local_listen(&a, 4, true), -ENOENT);
-    assert_true(local_parse("unix:@torc-test-local", &a));
+    assert_int_equal(local_parse("unix:@torc-test-local", &a), 0);
     fd = local_listen(&a, 4, true);
     assert_true(fd >= 0);
     assert_int_equal(local_listen(&a, 4, true), -EADDRINUSE);
     close(fd);
+}
+
+static void names_that_are_wrong(void **state)
+{
+    static const char *const wrong[] = {
+        "", "a", "unix", "unix:", "unix:@", "unix:/a b", "unix:a\n"};
+    char name[8 + LOCAL_PATH_MAX] = "unix:/";
+    struct sock_addr a;
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_int_equal(local_parse(wrong[i], &a), -EINVAL);
+    for (int i = 0; i < 2; i++) {
+        name[5] = i ? '@' : '/';
+        memset(name + 6, 'a', LOCAL_PATH_MAX - 1);
+        name[5 + LOCAL_PATH_MAX] = '\0';
+        assert_int_equal(local_parse(name, &a), 0);
+        strcat(name, "a");
+        assert_int_equal(local_parse(name, &a), -ENAMETOOLONG);
+    }
 }
 
 int main(void)
@@ -143,6 +163,7 @@ int main(void)
         cmocka_unit_test(one_of_several_gets_a_stale_file),
         cmocka_unit_test(the_file_of_another_stays),
         cmocka_unit_test(names_without_a_directory),
+        cmocka_unit_test(names_that_are_wrong),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

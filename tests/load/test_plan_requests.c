@@ -233,6 +233,14 @@ static void unix_sockets_are_servers(void **state)
     assert_true(sends(1, "GET /e HTTP/1.1\r\nHost: localhost\r\n\r\n"));
     BAD("unix: is not the path of a Unix socket", "unix:");
     BAD("unix: is not the path of a Unix socket", "unix::/a");
+    char text[130] = "unix:/run/";
+    memset(text + 10, 'a', 102);
+    GOOD(text);
+    text[112] = 'a';
+    BAD("unix:/run/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...: the path of a Unix socket may have at most "
+        "107 "
+        "bytes, not 108",
+        text);
     BAD("\"unix:/b:/a\": all URLs must name the same server", "unix:/a", "unix:/b:/a");
     BAD("\"unix:/a:b\": put a / before the target", "unix:/a:b");
     BAD("\"unix:/a:/b c\" has a character that must be percent-encoded", "unix:/a:/b c");

@@ -226,13 +226,35 @@ static void test_abstract(void **state)
     server_stop(&s);
 }
 
+/* The longest path is served, and one that is longer is named with the limit. */
+static void test_long_paths(void **state)
+{
+    struct server s;
+    char text[128] = "unix:";
+    (void)state;
+    size_t n = strlen("unix:") + 107;
+    snprintf(text, sizeof text, "unix:%s/", dir);
+    memset(text + strlen(text), 'a', n - strlen(text));
+    text[n] = '\0';
+    server_start(&s, "--listen", text);
+    expect_peer(&s.addr);
+    server_stop(&s);
+    assert_int_equal(access(text + strlen("unix:"), F_OK), -1); /* it has removed its file */
+    strcat(text, "a");
+    assert_int_equal(run(&s, text), 2);
+    server_expect_log(&s, "torc: --listen unix:/tmp/torc-test-unix-");
+    server_expect_log(&s, "...: the path of a Unix socket may have at most 107 bytes, not 108\n");
+    server_free(&s);
+}
+
 static void test_check(void **state)
 {
     const char *options[] = {"--check", "--listen", listen_on, NULL};
     const char *wrong[] = {
-        "unix:", "unix:@", "unix:/a b",
-        ("unix:/0123456789012345678901234567890123456789012345678901234567890123456"
-         "789012345678901234567890123456789012345678901234567890123456789")};
+        "unix:",
+        "unix:@",
+        "unix:/a b",
+    };
     struct server s;
     char line[128];
     (void)state;
@@ -241,7 +263,7 @@ static void test_check(void **state)
     assert_non_null(strstr(server_log(&s), line));
     server_free(&s);
     assert_false(exists());
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         assert_int_equal(run(&s, wrong[i]), 2);
         assert_non_null(strstr(server_log(&s), "--listen takes ADDR:PORT"));
         server_free(&s);
@@ -280,6 +302,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_whose_file),   cmocka_unit_test(test_another_file_stays),
         cmocka_unit_test(test_next_server),  cmocka_unit_test(test_abstract),
         cmocka_unit_test(test_check),        cmocka_unit_test(test_trusted),
+        cmocka_unit_test(test_long_paths),
     };
     server_choose(argc, argv);
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

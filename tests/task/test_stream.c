@@ -255,7 +255,10 @@ static void wrong_addresses(void **state)
         assert_int_equal(run(*state, (struct act){.what = DIAL, .to = wrong[i]}), -EINVAL);
     }
     memset(to + 6, 'a', 200);
-    assert_int_equal(run(*state, (struct act){.what = DIAL, .to = to}), -EINVAL);
+    assert_int_equal(run(*state, (struct act){.what = DIAL, .to = to}), -ENAMETOOLONG);
+    to[5 + 107] = '\0'; /* the longest, of a directory that does not exist */
+    to[5 + 50] = '/';
+    assert_int_equal(run(*state, (struct act){.what = DIAL, .to = to}), -ENOENT);
     assert_int_equal(core_count_fds(), fds);
 }
 
