@@ -287,10 +287,11 @@ TORC_API int torc_server_parse(torc_server *s, int argc, char **argv);
  * errno and the reason in torc_server_error: -EADDRINUSE, -EACCES or -EADDRNOTAVAIL of an address;
  * -ENOSYS, -EPERM and others of an engine that is unavailable; -EINVAL for options that do not go
  * together; -ENOENT and others of a directory or the access log; -EMFILE, -EAGAIN, -ENOMEM; the
- * error of a function of torc_server_each_core; -ESHUTDOWN if torc_server_stop was called while
- * these ran. Then everything has been undone, and the server may be changed and started once more,
- * but routes cannot be added where the failure came after the addresses. -EBUSY, and nothing else,
- * if it has started already. An address that is taken is tried for a second. */
+ * error of a function of torc_server_each_core; -ESHUTDOWN if there are such functions, and
+ * torc_server_stop was called before all of them had returned. Then everything has been undone, and
+ * the server may be changed and started once more, but routes cannot be added where the failure
+ * came after the addresses. -EBUSY, and nothing else, if it has started already. An address that is
+ * taken is tried for a second. */
 TORC_API int torc_server_start(torc_server *s);
 
 /* Has each core that serves call start(rq, arg) before it takes connections, and stop(rq, arg)
@@ -300,9 +301,12 @@ TORC_API int torc_server_start(torc_server *s);
  * the reverse order; no core serves before those of all have returned 0.
  *
  * If a start function returns an error, so does torc_server_start: those that have returned 0 are
- * stopped, those that wait are cancelled (-ESHUTDOWN). torc_server_stop cancels them, too. The time
- * of stop functions counts as that of the drain: after --drain-timeout they are cancelled. A core
- * whose engine fails stops none. 0, -EBUSY once the server has started, -ENOMEM. */
+ * stopped, those that wait are cancelled (-ESHUTDOWN). torc_server_stop ends a start in the same
+ * way, and those that have not begun by then do not run. So none runs where it was called before
+ * torc_server_start, which returns -ESHUTDOWN then, too.
+ *
+ * The time of stop functions counts as that of the drain: after --drain-timeout they are cancelled.
+ * A core whose engine fails stops none. 0, -EBUSY once the server has started, -ENOMEM. */
 TORC_API int torc_server_each_core(torc_server *s, torc_task *start, torc_handler *stop, void *arg);
 
 /* The port of a listener, by its index in the order of --listen, or TORC_ADMIN for that of --admin:
@@ -350,8 +354,9 @@ TORC_API int torc_server_run(torc_server *s);
 TORC_API int torc_server_main(torc_server *s, int argc, char **argv);
 
 /* Starts the drain, like SIGTERM, and returns at once. Before the start it is kept: the server then
- * starts, and drains. May be called from any thread, from a handler and from a signal handler, any
- * number of times. */
+ * starts, and drains. But one with functions of torc_server_each_core, for which that would be work
+ * for nothing, does not start: torc_server_start returns -ESHUTDOWN, and the next one starts. May
+ * be called from any thread, from a handler and from a signal handler, any number of times. */
 TORC_API void torc_server_stop(torc_server *s);
 
 /* Has the server read its config file (--config) again, like SIGHUP, and reopen its access log. It

@@ -200,7 +200,7 @@ static void init_core(struct torc_server *s, uint32_t i)
     bool admin = i == s->n_cores;
     c->limits = admin ? s->admin_limits : o->limits;
     c->router = admin ? s->admin_router : s->router;
-    if (!admin) c->hooks = (struct hooks){.list = s->hooks, .n = s->n_hooks};
+    if (!admin) c->hooks = (struct hooks){.list = s->hooks, .n = s->n_hooks, .asked = &s->signals};
     c->pool = s->pool;
     c->index = i;
     c->on_state = on_state;
@@ -362,6 +362,13 @@ static void serve_all(struct torc_server *s)
     while (count(s, LOOP_PREPARED) > 0) signals_take(&s->signals, ASKED_STATE);
 }
 
+/* As it had been asked to: that is no failure of the program. */
+static int fail_stopped(struct torc_server *s)
+{
+    s->status = 0;
+    return server_fail(s, -ESHUTDOWN, "the server was stopped before it was ready");
+}
+
 static int await_started(struct torc_server *s)
 {
     bool prepared = await_prepared(s);
@@ -370,12 +377,8 @@ static int await_started(struct torc_server *s)
         while (s->state[i] != LOOP_FAILED) i++;
         return fail_core(s, i, failed - 1);
     }
-    if (!prepared) {
-        s->status = 0;
-        signals_forget_stop(&s->signals);
-        return server_fail(s, -ESHUTDOWN, "the server was stopped before it was ready");
-    }
     i = find_unprepared(s);
+    if (!prepared || (i < s->n_all && signals_stop_asked(&s->signals))) return fail_stopped(s);
     if (i < s->n_all) {
         int err = s->cores[i].hooks.error;
         return server_fail(s, err, "a start function has failed on core %u: %s", i, strerror(-err));
@@ -386,6 +389,8 @@ static int await_started(struct torc_server *s)
 
 int cores_start(struct torc_server *s)
 {
+    /* Start functions would do for nothing what is undone at once. */
+    if (s->n_hooks > 0 && signals_stop_asked(&s->signals)) return fail_stopped(s);
     int failed = init_cores(s);
     if (failed == 0) failed = listen_all(s);
     if (failed == 0) failed = prepare_all(s);

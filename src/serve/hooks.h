@@ -4,6 +4,7 @@
  * errand; what was started first is stopped last. */
 
 #include "http/errand.h"
+#include "serve/signals.h"
 
 struct core_hook {
     torc_task *start;   /* or NULL */
@@ -15,8 +16,9 @@ struct core_hook {
 struct hooks {
     const struct core_hook *list;
     uint32_t n;
-    uint32_t n_started; /* those whose start function has returned 0 */
-    int error;          /* of the one that has failed; 0: none */
+    const struct server_signals *asked; /* to stop: then no further start function runs */
+    uint32_t n_started;                 /* those whose start function has returned 0 */
+    int error;                          /* of the one that has failed; 0: none */
     bool stopping, aborted;
     void (*started)(struct hooks *h); /* the last start function has run, or one has failed */
     struct route route;               /* of the errand under way */

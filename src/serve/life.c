@@ -71,10 +71,12 @@ static bool reclaim(struct torc_server *s)
 
 /* ---- the start ---- */
 
-/* Leaves the server as it was before the start, but for what a core left behind still uses. */
-static void undo(struct torc_server *s)
+/* Leaves the server as it was before the start, but for what a core left behind still uses. A stop
+ * that has ended the start stays asked for until the cores are no more: they look for it. */
+static void undo(struct torc_server *s, int err)
 {
     bool ended = end_all(s);
+    if (err == -ESHUTDOWN) signals_forget_stop(&s->signals);
     if (ended) {
         cores_forget(s);
         needs_forget(s);
@@ -149,7 +151,7 @@ int torc_server_start(torc_server *s)
     int err = needs_options(s);
     if (err == 0) err = needs_engine(s);
     if (err == 0) err = s->options->check ? server_check(s) : serve(s);
-    if (err != 0) undo(s);
+    if (err != 0) undo(s, err);
     return err;
 }
 

@@ -50,6 +50,11 @@ unsigned signals_take(struct server_signals *w, unsigned wanted)
     }
 }
 
+bool signals_stop_asked(const struct server_signals *w)
+{
+    return atomic_load(&w->asked) & ASKED_STOP;
+}
+
 void signals_forget_stop(struct server_signals *w)
 {
     atomic_fetch_and(&w->asked, ~(unsigned)ASKED_STOP);

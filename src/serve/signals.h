@@ -36,5 +36,7 @@ void signals_ask(struct server_signals *w, unsigned what);
  * asked for. For one thread at a time. */
 unsigned signals_take(struct server_signals *w, unsigned wanted);
 
+bool signals_stop_asked(const struct server_signals *w);
+
 /* Takes back a stop that has ended a start: the next one is not meant. */
 void signals_forget_stop(struct server_signals *w);

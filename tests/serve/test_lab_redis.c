@@ -229,6 +229,11 @@ static void test_parameters(void **state)
     server_start(&lab, "--redis", "nowhere");
     check_all(500, "--redis");
     server_stop(&lab);
+    char address[130] = "unix:";
+    memset(address + 5, 'a', sizeof address - 6);
+    server_start(&lab, "--redis", address);
+    check_all(500, "--redis: the path of a Unix socket may have at most 107 bytes");
+    server_stop(&lab);
 }
 
 static int setup(void **state)

@@ -599,6 +599,53 @@ static void a_stop_ends_start_functions(void **state)
     torc_server_free(s);
 }
 
+/* Nothing has begun, so there is nothing to undo. */
+static void a_stop_before_the_start_runs_no_start_function(void **state)
+{
+    (void)state;
+    torc_server *s = new_prepared_server();
+    torc_server_stop(s);
+    assert_int_equal(torc_server_start(s), -ESHUTDOWN);
+    assert_non_null(strstr(torc_server_error(s), "stopped before it was ready"));
+    assert_int_equal(n_started, 0);
+    assert_int_equal(n_stopped, 0);
+    start(s); /* that stop is over */
+    get(s, "/data", "1000");
+    end(s);
+    assert_true(n_started > 0);
+    assert_int_equal(n_stopped, n_started);
+}
+
+/* What stops it, and then ends as if nothing had happened. */
+static int stop_and_go_on(torc_req *rq, void *arg)
+{
+    (void)rq;
+    torc_server_stop(arg);
+    return 0;
+}
+
+static int count_start(torc_req *rq, void *arg)
+{
+    (void)rq;
+    (*(_Atomic int *)arg)++;
+    return 0;
+}
+
+static void a_stop_keeps_further_start_functions_from_running(void **state)
+{
+    _Atomic int n_further = 0;
+    (void)state;
+    torc_server *s = new_prepared_server();
+    assert_int_equal(torc_server_each_core(s, stop_and_go_on, NULL, s), 0);
+    assert_int_equal(torc_server_each_core(s, count_start, NULL, &n_further), 0);
+    for (int i = 0; i < 20; i++) { /* every core has its turn to be late */
+        assert_int_equal(torc_server_start(s), -ESHUTDOWN);
+        assert_int_equal(n_further, 0);
+        assert_int_equal(n_stopped, n_started);
+    }
+    torc_server_free(s);
+}
+
 static void stop_slowly(torc_req *rq, void *arg)
 {
     *(_Atomic int *)arg = torc_sleep(rq, 3600 * 1000);
@@ -940,6 +987,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(starts_serves_and_stops),
         cmocka_unit_test(what_comes_too_late_is_refused),
         cmocka_unit_test(a_stop_before_the_start_is_kept),
+        cmocka_unit_test(a_stop_before_the_start_runs_no_start_function),
+        cmocka_unit_test(a_stop_keeps_further_start_functions_from_running),
         cmocka_unit_test(a_handler_may_stop_its_server),
         cmocka_unit_test(free_stops_what_runs),
         cmocka_unit_test(it_drains_by_itself),
