@@ -1027,7 +1027,8 @@ TORC_API int torc_group_join(torc_group *g);
  * paths are relative to the process's working directory. Where the kernel is asked by io_uring, no
  * call here keeps the core from other requests; with epoll each does while the disk works, and on
  * io_uring those for which the kernel lacks an operation: torc_file_link before Linux 5.15.
- * torc_send_file has what is not in memory read by a thread of --work-threads, if there are any. */
+ * torc_send_file has what is not in memory read by a thread of --work-threads, if there are any:
+ * with epoll, jobs of torc_work that keep all of these busy delay it. */
 
 /* WAITS. Opens a regular file for reading. On success *file is set. 0; -EISDIR for a directory,
  * -EACCES for any other non-regular file, -ENOMEM, or the errors of openat2(2). */

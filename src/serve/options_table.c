@@ -369,9 +369,9 @@ static const struct option table[] = {
      GROUP_LIMITS, OPTION_SIZE, AT(limits.stack_size), 16 * K, 64 * M},
 
     {"work-threads", "N",
-     "maximum threads for work that blocks or computes for long; started when needed, not pinned; "
-     "0 "
-     "means none",
+     "maximum threads for work that blocks or computes for long; on epoll they also read what is "
+     "not in memory of files that are sent, which jobs that keep them all busy delay; started when "
+     "needed, not pinned; 0 means none",
      NULL, GROUP_LIMITS, OPTION_NUMBER, AT(work_threads), 0, 1024,
      .shown = "the number of cores, at least 2"},
     {"work-queue", "N", "maximum jobs that wait for one of these threads", "1024", GROUP_LIMITS,
