@@ -38,6 +38,19 @@ static void test_waits_for_an_element(void **state)
     redis_rig_stop(&r);
 }
 
+/* So many commands that block have been given since the server began, and wait or have ended. */
+static void await_blocking(struct redis_rig *r, int n)
+{
+    static const char line[] = "runs BLPOP\n";
+    for (int tries = 0; tries < SERVER_SECONDS * 200; tries++) {
+        int found = 0;
+        for (const char *at = server_log(&r->server); (at = strstr(at, line)); at++) found++;
+        if (found == n) return;
+        sleep_ms(5);
+    }
+    fail_msg("not %d commands: %s", n, server_log(&r->server));
+}
+
 static void test_connections_are_shared_out_in_turn(void **state)
 {
     (void)state;
@@ -47,10 +60,12 @@ static void test_connections_are_shared_out_in_turn(void **state)
     redis_rig_begin(&r, &first, "/run?w=BLPOP&w=k&w=0");
     redis_rig_await_info(&r, "blocked_clients:1");
     redis_rig_begin(&r, &second, "/run?w=BLPOP&w=k&w=0");
+    await_blocking(&r, 2);
     /* Also while it waits for its turn. */
     redis_rig_run(&r, "/run?ms=20&w=BLPOP&w=k&w=0", "!ETIME");
     redis_rig_begin(&r, &third, "/run?w=BLPOP&w=k&w=0");
-    redis_rig_run(&r, "/run?ms=20&w=PING", "+PONG"); /* a turn later, both wait */
+    await_blocking(&r, 4);                     /* two wait, behind the first; one has ended */
+    redis_rig_run(&r, "/run?w=PING", "+PONG"); /* on the shared connection */
     redis_rig_run(&r, "/run?w=BLPOP&w=k&w=0", "!EAGAIN");
     redis_rig_ask(&r, "RPUSH k 1 2 3");
     answer(&first, "*2 $k $1");
@@ -114,7 +129,8 @@ static void test_redis_that_hangs_ends(void **state)
             struct client c;
             struct reply reply = {0};
             client_open(&c, &r.server);
-            client_get(&c, "/run?ms=20&w=BLPOP&w=k&w=0", 200, &reply);
+            /* Long enough for a machine that is slow: then it would be put back for ever. */
+            client_get(&c, "/run?ms=1000&w=BLPOP&w=k&w=0", 200, &reply);
             if (reply.body[0] != '*') sleep_ms(10), tries++;
             reply_free(&reply);
             client_close(&c);
