@@ -16,7 +16,7 @@ import aiohttp
 import chromium
 import context
 from aiohttp import web
-from lab_page import DRAWN, RUN_SECONDS, VALUES, WIDER, WIDTHS, LabPage
+from lab_page import CUT, DRAWN, RUN_SECONDS, SIZES, VALUES, WIDER, WIDTHS, LabPage
 
 from lib import explain
 from lib.lab import browser
@@ -77,6 +77,15 @@ HIDDEN = """[...document.querySelectorAll('#result .scroll')].filter(
   e => e.scrollWidth > e.clientWidth + 1).map(e => e.ariaLabel + ' ' + e.scrollWidth)"""
 PLACES = """[...document.querySelectorAll('h1, h2, fieldset, #waterfall, .legend')].map(
   e => Math.round(e.getBoundingClientRect().top + scrollY))"""
+# While it runs: each place where the page has what one reads, and each text that is cut off.
+WATCH = f"""(() => {{
+  window.seen = {{places: {{}}, cut: {{}}}};
+  new MutationObserver(() => {{
+    if (!running || document.getElementById('verdict')) return;
+    seen.places[{PLACES}] = document.getElementById('step').textContent;
+    for (const text of {CUT}) seen.cut[text] = true;
+  }}).observe(document.querySelector('main'), {{subtree: true, childList: true, characterData: true}});
+}})()"""
 UNNAMED = """[...document.querySelectorAll('input, select, button, summary, a')].filter(e => !(e.textContent.trim() ||
   e.ariaLabel || e.getAttribute('aria-labelledby') || (e.labels && e.labels.length))).map(e => e.outerHTML)"""
 OPTIONS = None
@@ -124,25 +133,38 @@ class Page(LabPage):
         return found["bars"]
 
     async def every_step(self, name):
-        """Back to the first step; each that was read has its bars."""
-        bars = [await self.counted(name)]
-        while not await self.page.value("document.getElementById('back').disabled"):
-            await self.page.value("document.getElementById('back').click()")
-            bars.append(await self.counted(name))
+        """Through all steps, at each size: none is cut off or moves the page. The bars of each."""
+        for number, (width, times) in enumerate(SIZES):
+            await self.sized(width, times)
+            where, bars, places = f"{name} at {width} px, text times {times}", [], {}
+            button = ("back", "forth")[number % 2]
+            while True:
+                bars.append(await self.counted(where))
+                await self.nothing_is_cut(where)
+                places[str(await self.page.value(PLACES))] = await self.text("step")
+                if await self.page.value(f"document.getElementById('{button}').disabled"):
+                    break
+                await self.page.value(f"document.getElementById('{button}').click()")
+            self.assertEqual(len(places), 1, f"{where}: a step moves what one reads: {places}")
+        await self.sized(WIDTHS[1], 1)
         return bars
 
     async def experiment(self, name):
         query = "&".join(f"{key}={value}" for key, value in SMALL.get(name, {}).items())
-        await self.page.look(WIDTHS[1], False)
+        await self.page.look(WIDTHS[0], False)
         await self.open(f"{name}?{query}" if query else name)
         self.assertEqual(await self.page.value(UNNAMED), [])
         await self.page.value(GUESS)
         guessed = await self.page.value(VALUES)
         before = await self.page.value(PLACES)
+        await self.page.value(WATCH)
         await self.started()
         self.assertEqual(await self.page.value(PLACES), before, "the page has moved what one reads")
         await self.ended()
         self.assertIn("The run has ended", await self.text("status"))
+        seen = await self.page.value("seen")
+        self.assertEqual(list(seen["cut"]), [], name)
+        self.assertEqual(list(seen["places"]), [",".join(map(str, before))], f"{name} moves: {seen['places']}")
         verdict = await self.text("verdict")
         self.assertRegex(verdict, "^(So it is here|Not so here): .{40}")
         beside = await self.page.value("[...document.querySelectorAll('dd')].map(e => e.textContent)")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import context  # noqa: F401
 import chromium
-from lab_page import ANSWER, DRAWN, RUN_SECONDS, VALUES, WIDER, WIDTHS, LabPage
+from lab_page import ANSWER, DRAWN, RUN_SECONDS, SIZES, VALUES, WIDER, WIDTHS, LabPage
 from lib.lab import browser
 
 SKIP = 77
@@ -112,15 +112,26 @@ class Page(LabPage):
                     look = "dark" if dark else "light"
                     await self.page.picture(OPTIONS.screenshots / f"page-{name}-{width}-{look}.png")
 
+    async def places(self, name):
+        """Where the page has what one reads, at each size; none of it is cut off."""
+        found = {}
+        for width, times in SIZES:
+            await self.sized(width, times)
+            await self.nothing_is_cut(f"{name} at {width} px, text times {times}")
+            found[width, times] = await self.page.value(PLACES)
+        return found
+
     async def experiment(self, link, name, bars, width):
         """Guesses and runs; the figures, by row."""
         await self.page.look(width, False)
         await self.open(link)
         self.assertEqual(await self.page.value(UNNAMED), [])
         await self.page.value("document.querySelector('#choices input:last-of-type').click()")
-        guessed, before = await self.page.value(VALUES), await self.page.value(PLACES)
+        guessed, before = await self.page.value(VALUES), await self.places(name)
+        await self.sized(width, 1)
         await self.run_it()
-        self.assertEqual(await self.page.value(PLACES), before, f"{name}: the page has moved what one reads")
+        self.assertEqual(await self.places(name), before, f"{name}: the page has moved what one reads")
+        await self.sized(width, 1)
         self.assertIn("The run has ended", await self.text("status"))
         self.assertRegex(await self.text("verdict"), "^(So it is here|Not so here|Here): .{60}")
         self.assertRegex(await self.text("theory"), "^What arithmetic says: .{60}")

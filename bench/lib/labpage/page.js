@@ -288,13 +288,14 @@ function showResult(event) {
         return [`${i + 1}: ${step.server}: ${step.asked.join('; ')}`, ...figures(first),
             of('concurrency', 1), of('parallelism', 2), of('asynchrony', 3)];
     }).filter(([, ...cells]) => cells.some(text => text !== '–'));
-    const words = 'L: requests in progress. P: cores that run the code of requests. A: the part of their time in ' +
-        'which requests hold no thread.';
+    const words = 'good/s: good answers a second. p50 and p99: the times within which 50 and 99 % of them come. ' +
+        'L: requests in progress. P: cores that run the code of requests. A: the part of their time in which requests ' +
+        'hold no thread.';
     $('result').replaceChildren(beside, verdict,
         make('p', {id: 'theory'}, make('b', {}, 'What arithmetic says: '), event.theory),
         make('div', {className: 'pictures'}, ...event.pictures.map(figureOf)),
         ...event.traces.map(drawTrace), table('The experiment', event.header, event.rows),
-        ...(measures.length ? [table('Each step, of its first kind of request',
+        ...(measures.length ? [table('Each step; where it has two kinds of requests, the figures are those of the first',
             ['', 'good/s', 'p50', 'p99', 'L', 'P', 'A'], measures), make('p', {}, words)] : []),
         ...event.notes.map(text => make('p', {className: 'notice'}, `Note: ${text}.`)));
     drawPictures();
@@ -321,10 +322,11 @@ async function begin() {
     showExperiment();
     addEventListener('hashchange', showExperiment);
     addEventListener('pagehide', stop);
-    addEventListener('resize', () => {
+    new ResizeObserver(() => { // the window is another, or its text
+        sizeFrame();
         if (shown >= 0) drawStep();
         drawPictures();
-    });
+    }).observe($('frame'));
     $('form').addEventListener('submit', event => {
         event.preventDefault();
         if (!running) run();

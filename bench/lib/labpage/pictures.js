@@ -200,10 +200,13 @@ function figureOf(picture) {
 // Once they are on the page, and again whenever its width is another.
 function drawPictures() {
     for (const svg of document.querySelectorAll('svg.plot')) {
-        const wide = svg.clientWidth;
+        const times = enlarged(svg.clientWidth), wide = svg.clientWidth / times;
         if (wide < 100) continue; // not laid out now
         svg.replaceChildren();
         const [, drawn] = DRAWN.find(([kind]) => svg.picture[kind].length) ?? [];
-        svg.setAttribute('height', drawn ? drawn(svg, svg.picture, wide) + AXIS : 0);
+        const high = drawn ? drawn(svg, svg.picture, wide) + AXIS : 0;
+        svg.setAttribute('viewBox', `0 0 ${wide} ${high}`);
+        svg.setAttribute('height', high * times);
     }
+    for (const svg of document.querySelectorAll('.trace svg')) drawSpans(svg);
 }

@@ -7,11 +7,11 @@ function spanWords(one) {
     return `${one.name}: ${time((one.end - one.begin) / 1000)}, from ${time(Math.max(one.begin, 0) / 1000)}`;
 }
 
-function drawSpan(svg, one, row, percent) {
+function drawSpan(svg, one, row, x) {
     const y = row * SPAN;
     const rect = (kind, word, from, to, high) => draw('rect', {
-        class: kind, x: percent(from), y: y + 16 + (SPAN_BAR - high) / 2, height: high,
-        width: percent(Math.max(to, from) - from),
+        class: kind, x: x(from), y: y + 16 + (SPAN_BAR - high) / 2, height: high,
+        width: x(Math.max(to, from)) - x(from),
     }, draw('title', {}, word));
     const bars = one.parts.length
         ? one.parts.map(([kind, word, from, to]) => rect(kind, `${word} ${time((to - from) / 1000)}`, from, to,
@@ -21,11 +21,17 @@ function drawSpan(svg, one, row, percent) {
         draw('text', {x: '100%', y: y + 12, 'text-anchor': 'end'}, time((one.end - one.begin) / 1000)), ...bars);
 }
 
+function drawSpans(svg) {
+    const times = enlarged(svg.clientWidth), wide = svg.clientWidth / times, high = svg.spans.length * SPAN;
+    const last = Math.max(...svg.spans.map(one => one.end));
+    svg.replaceChildren();
+    svg.setAttribute('viewBox', `0 0 ${wide} ${high}`);
+    svg.style.height = `${high * times}px`;
+    svg.spans.forEach((one, row) => drawSpan(svg, one, row, ms => Math.max(ms, 0) / last * wide));
+}
+
 function drawTrace({title, caption, spans}) {
-    const last = Math.max(...spans.map(one => one.end));
-    const percent = ms => `${(Math.max(ms, 0) / last * 100).toFixed(2)}%`;
     const svg = draw('svg', {role: 'img', 'aria-label': `${title}. ${spans.map(spanWords).join('; ')}.`});
-    svg.style.height = `${spans.length * SPAN}px`;
-    spans.forEach((one, row) => drawSpan(svg, one, row, percent));
+    svg.spans = spans;
     return make('div', {className: 'trace'}, make('h3', {}, title), svg, make('p', {}, caption));
 }

@@ -3,7 +3,7 @@
 'use strict';
 
 const STRIPS = 4, LANES = 20, CORES = 4; // as strips.py draws them
-const LANE = 13, HEAD = 18, GAP = 8; // px
+const LANE = 13, HEAD = 18, GAP = 8, HIGH = 392; // px, where text is as large as usual
 const HEIGHTS = {queue: 0.6, run: 1, wait: 0.4, send: 0.8}; // of a lane: a phase is not told by its colour alone
 
 function clear() {
@@ -38,6 +38,10 @@ function lanesOf(step) { // which route a lane has, by its first request there
     return routes;
 }
 
+function sizeFrame() {
+    $('frame').style.height = `${HIGH * enlarged($('frame').clientWidth)}px`;
+}
+
 function drawStep() {
     const svg = $('waterfall'), step = steps[shown];
     svg.replaceChildren();
@@ -46,8 +50,9 @@ function drawStep() {
             : step && step.done ? 'No request of this step was seen.' : 'No requests yet.';
         return;
     }
-    const wide = $('frame').clientWidth;
+    const wide = $('frame').clientWidth / enlarged($('frame').clientWidth);
     if (wide < 100) return; // not laid out now
+    svg.setAttribute('viewBox', `0 0 ${wide} ${HIGH}`);
     const column = (wide - (STRIPS - 1) * GAP) / STRIPS;
     const all = step.strips[0].lanes, some = Math.min(all, CORES);
     const cores = HEAD, connections = HEAD + some * LANE + HEAD;

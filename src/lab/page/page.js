@@ -392,8 +392,10 @@ function zero(group, bar) {
 }
 
 function drawGroups() {
-    const svg = $('waterfall'), wide = $('frame').clientWidth, high = $('frame').clientHeight;
+    const svg = $('waterfall'), frame = $('frame'), times = enlarged(frame.clientWidth);
+    const wide = frame.clientWidth / times, high = frame.clientHeight / times;
     if (wide < 100) return; // not laid out now
+    svg.setAttribute('viewBox', `0 0 ${wide} ${high}`);
     const clock = performance.now();
     const least = now === client ? v.n * v.ms : v.what === 'file' ? 1 : v.n * v.ms;
     const ends = groups.flatMap(group => group.bars.map(bar => (bar.end ?? clock) - zero(group, bar)));
@@ -522,7 +524,7 @@ async function begin() {
     showExperiment();
     addEventListener('hashchange', showExperiment);
     addEventListener('pagehide', stop);
-    addEventListener('resize', drawGroups);
+    new ResizeObserver(drawGroups).observe($('frame'));
     $('form').addEventListener('submit', event => {
         event.preventDefault();
         if (!running) run();

@@ -21,6 +21,12 @@ function draw(name, attributes, ...children) {
     return e;
 }
 
+// How much larger a picture is drawn: as text is larger than usual, but for what would not fit in a width in px.
+const NARROW = 264; // of a picture on a small phone
+function enlarged(wide) {
+    return Math.max(Math.min(parseFloat(getComputedStyle(document.documentElement).fontSize) / 16, wide / NARROW), 1);
+}
+
 function number(value, digits = 0) {
     return value.toLocaleString('en-US', {minimumFractionDigits: digits, maximumFractionDigits: digits});
 }
