@@ -35,7 +35,7 @@ def microseconds(value: float | None) -> str:
         return "–"
     if value < 1000:
         return f"{value:.0f} µs"
-    return f"{value / 1000:.1f} ms" if value < 100_000 else f"{value / 1000:.0f} ms"
+    return f"{value / 1000:.1f} ms" if value < 100_000 else f"{value / 1000:,.0f} ms"
 
 
 def latency(seconds: float) -> str:
@@ -52,5 +52,5 @@ def cost(nanoseconds: float) -> str:
     return f"{us:.2f}" if us < 10 else f"{us:.1f}"
 
 
-def percent(ratio: float) -> str:
-    return f"{ratio * 100:.0f} %"
+def percent(ratio: float, digits: int = 0) -> str:
+    return f"{ratio * 100:.{digits}f} %"

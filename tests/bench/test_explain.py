@@ -42,7 +42,7 @@ class Client(unittest.TestCase):
     def test_the_client_decides(self):
         finding = self.conclude((1.21, 1), self.at_once, browser=self.waves)
         self.assertTrue(finding.holds)
-        self.assertIn("torc-load 1210 ms one after another and 101 ms together, Node.js 1210 ms", finding.verdict)
+        self.assertIn("torc-load 1,210 ms one after another and 101 ms together, Node.js 1,210 ms", finding.verdict)
         self.assertIn("at most 6 in progress: its seventh answer comes after 202 ms", finding.verdict)
         self.assertEqual(finding.rows[-1], ["a browser", "together", "202 ms", "202 ms", "6", "1.0 ms"])
 
@@ -123,7 +123,7 @@ class Models(unittest.TestCase):
     def test_threads_are_a_ceiling(self):
         finding = self.conclude((9_800, 0.4), (97_500, 0.8), (80_000, 0.95))
         self.assertTrue(finding.holds)
-        self.assertIn("200 threads serve 9,800 requests/s, 98% of the most that they can", finding.verdict)
+        self.assertIn("200 threads serve 9,800 requests/s, 98 % of the most that they can", finding.verdict)
         self.assertIn("epoll serves 97,500 requests/s on 0.80 CPUs, io_uring serves 80,000", finding.verdict)
         self.assertEqual(finding.rows[0][-3:], ["1,990", "0.50", "0.999"])
 
@@ -149,7 +149,7 @@ class Models(unittest.TestCase):
     def test_another_server_with_a_pool(self):
         finding = self.beside("java", 9_800, 216, 0.6)
         self.assertTrue(finding.holds)
-        self.assertIn("9,800 requests/s on 0.60 CPUs, 98% of the most that its 200 threads can.", finding.verdict)
+        self.assertIn("9,800 requests/s on 0.60 CPUs, 98 % of the most that its 200 threads can.", finding.verdict)
         self.assertEqual(finding.rows[-1][-3:], ["≥ 196", "≤ 0.60", "≥ 0.000"])
 
     def test_a_pool_that_secretly_waits_without_its_threads(self):
@@ -239,7 +239,7 @@ class Abuse(unittest.TestCase):
         finding = abuse.conclude(self.taken((0.011, 0.012, 0.5), (0.9, 1.0, 1.1)))
         self.assertTrue(finding.holds)
         self.assertIn("is 12.0 ms, 1.20 times the 10.0 ms", finding.verdict)
-        self.assertIn("without a limit it is 1000 ms", finding.verdict)
+        self.assertIn("without a limit it is 1,000 ms", finding.verdict)
         self.assertIn("Of 1,000 requests/s the abusive client is served 100.", finding.verdict)
         self.assertEqual(finding.rows[0][-2:], ["–", "–"])
         self.assertEqual(finding.rows[1][-2:], ["100", "900"])
@@ -262,7 +262,7 @@ class Database(unittest.TestCase):
         finding = self.conclude(seen(good=390, p50=0.9, p99=1.0), bounded)
         self.assertTrue(finding.holds)
         self.assertIn("answers 195 requests/s in time, half of them after more than 900 ms", finding.verdict)
-        self.assertIn("it answers 190, 95% of the ceiling, 99 % of them within 60.0 ms", finding.verdict)
+        self.assertIn("it answers 190, 95 % of the ceiling, 99 % of them within 60.0 ms", finding.verdict)
         self.assertIn("refuses 210 each second", finding.verdict)
         self.assertEqual(finding.rows[0][-2:], ["–", "–"])
         self.assertEqual(finding.rows[-1][-2:], ["8.00", "1.00"])
@@ -337,7 +337,7 @@ class Overload(unittest.TestCase):
         finding = self.conclude(seen(refused=340, p99=0.03))
         self.assertTrue(finding.holds)
         self.assertIn(
-            "answers 94% of the 160 requests/s that it can, and 99 % of these within 1000 ms", finding.verdict
+            "answers 94 % of the 160 requests/s that it can, and 99 % of these within 1,000 ms", finding.verdict
         )
         self.assertIn("99 % within 30.0 ms, 3.0 times the 10.0 ms of a calm server", finding.verdict)
         self.assertIn("refuses 170 each second", finding.verdict)
@@ -397,9 +397,9 @@ class Retries(unittest.TestCase):
         finding = self.conclude((28, 0), (8, 7))
         self.assertTrue(finding.holds)
         self.assertIn("that is 280 attempts/s, more than the 100 that it can answer", finding.verdict)
-        self.assertIn("they get 0% of the good answers that they got before", finding.verdict)
-        self.assertIn("with shedding it is 80, and they get 100%.", finding.verdict)
-        self.assertEqual(finding.rows[0][:5], ["no shedding", "70", "280", "0", "0%"])
+        self.assertIn("they get 0 % of the good answers that they got before", finding.verdict)
+        self.assertIn("with shedding it is 80, and they get 100 %.", finding.verdict)
+        self.assertEqual(finding.rows[0][:5], ["no shedding", "70", "280", "0", "0 %"])
 
     def test_clients_that_can_no_longer_connect(self):
         finding = self.conclude((0, 0), (8, 7), unsent=764)
@@ -436,11 +436,11 @@ class Files(unittest.TestCase):
         finding = self.conclude((0.001, 0.2), (0.0, 0.001))
         self.assertTrue(finding.holds)
         text = (
-            "On epoll the core waits for the disk 0.1% of the time while it sends files that are in memory, and 20.0%"
+            "On epoll the core waits for the disk 0.1 % of the time while it sends files that are in memory, and 20.0 %"
         )
         self.assertIn(text, finding.verdict)
         self.assertIn("light requests are answered within 1.0 ms and 200 ms. On io_uring the core", finding.verdict)
-        self.assertEqual(finding.rows[1][-2:], ["20.0%", "100%"])
+        self.assertEqual(finding.rows[1][-2:], ["20.0 %", "100 %"])
 
     def test_without_io_uring(self):
         finding = self.conclude((0.0, 0.2))

@@ -163,7 +163,7 @@ class Answers(unittest.TestCase):
         self.assertTrue(all(one["holds"] for one in found), [one["name"] for one in found if not one["holds"]])
         text = explain.answer(found)
         self.assertTrue(text.startswith("No. Who asks"), text)
-        self.assertIn("On this machine: The same 12 requests take 1214 ms", text)
+        self.assertIn("On this machine: The same 12 requests take 1,214 ms", text)
         self.assertIn(" 200 threads serve 9,810 requests/s", text)
         text = explain.answer(found[:11])
         self.assertTrue(text.startswith("No, as far as the 11 of 12 experiments that were run tell. Who asks"), text)

@@ -170,7 +170,7 @@ class Sources(unittest.TestCase):
 class Questions(unittest.TestCase):
     def test_what_the_path_does_not_say(self):
         asked = Flow("/static/own/{seq:0}", 64, 3.0, 200, what="on disk")
-        text = "64 connections ask /static/own/{seq:0} (on disk), 200 times a second"
+        text = "64 connections ask /static/own/N (on disk), 200 times a second"
         self.assertEqual(running.question(asked), text)
         self.assertEqual(running.question(Flow("/plaintext", 1, 3.0)), "1 connection asks /plaintext")
 

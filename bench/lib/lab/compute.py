@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Sequence
 
-from ..table import latency
+from ..table import latency, percent
 from .claim import Claim, Finding, Parameter, measured
 from .flow import Flow, Seen
 from .picture import Bar, Picture
@@ -50,9 +50,9 @@ def conclude(taken: dict[str, Sequence[Seen]], asked: Asked = Asked()) -> Findin
     theory = (
         f"{'A core that computes' if asked.cores == 1 else f'{asked.cores} cores that compute'} "
         f"{asked.heavy_rate} times a second for {asked.heavy_ms} ms {'is' if asked.cores == 1 else 'are'} taken for "
-        f"{asked.heavy_rate * asked.heavy_ms / 1000 / asked.cores:.0%} of the time, and so many light requests find "
-        f"{'it' if asked.cores == 1 else 'theirs'} taken: the p99 is near {asked.heavy_ms} ms, however asynchronous "
-        f"the server is."
+        f"{percent(asked.heavy_rate * asked.heavy_ms / 1000 / asked.cores)} of the time, and so many light requests "
+        f"find {'it' if asked.cores == 1 else 'theirs'} taken: the p99 is near {asked.heavy_ms} ms, however "
+        f"asynchronous the server is."
     )
     header = ("", "light p50", "light p99", "heavy p50", "heavy/s", "CPUs")
     rows = [_row(name, seen) for name, seen in taken.items()]

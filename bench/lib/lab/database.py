@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from ..table import latency
+from ..table import latency, percent
 from .claim import Claim, Finding, Parameter, measured
 from .flow import Flow, Seen
 from .picture import Picture, over
@@ -40,7 +40,7 @@ def take(stage: Stage) -> Finding:
     taken: Taken = {}
     seconds = stage.seconds(SECONDS)
     with stage.backends() as given:
-        for times in [percent / 100] if (percent := stage.given.get("percent")) else TIMES:
+        for times in [wanted / 100] if (wanted := stage.given.get("percent")) else TIMES:
             for name, args in SETTINGS.items():
                 with stage.torc("--pg", given["pg"], *args) as server:
                     taken[name, times] = stage.measured(server, _flow(times, seconds))
@@ -57,8 +57,8 @@ def conclude(taken: Taken) -> Finding:
         f"Asked for {most:g} times what {CONNECTIONS} connections can do, a server without limits answers "
         f"{without.per_second:.0f} requests/s in time{late}; {_each(without.given_up, without)} wait {DEADLINE:g} s "
         f"for nothing. With a bounded queue it answers {bounded.per_second:.0f}, "
-        f"{bounded.per_second / CAPACITY:.0%} of the ceiling, 99 % of them within {latency(bounded.p99)}, and refuses "
-        f"{_each(bounded.refused, bounded)} at once."
+        f"{percent(bounded.per_second / CAPACITY)} of the ceiling, 99 % of them within {latency(bounded.p99)}, and "
+        f"refuses {_each(bounded.refused, bounded)} at once."
     )
     theory = (
         f"The ceiling is connections ÷ query time: {CONNECTIONS} ÷ {QUERY_MS} ms = {CAPACITY:.0f} requests/s. "
@@ -114,7 +114,7 @@ def _little(taken: Taken) -> Picture:
 def _row(name: str, of_capacity: float, seen: Seen, also: dict[str, Any]) -> list[str]:
     rates = [f"{count / seen.seconds:.0f}" for count in (seen.refused, seen.given_up)]
     measures = [f"{also[key]:.2f}" if key in also else "–" for key in ("concurrency", "asynchrony")]
-    share = f"{seen.per_second / CAPACITY:.0%}"
+    share = percent(seen.per_second / CAPACITY)
     offered = [name, f"{CAPACITY * of_capacity:.0f}", f"{seen.per_second:.0f}", share]
     times = [latency(seen.p50), latency(seen.p99)] if seen.good else ["–", "–"]
     return [*offered, *times, *rates, *measures]

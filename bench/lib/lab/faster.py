@@ -3,7 +3,7 @@
 import statistics
 from dataclasses import dataclass
 
-from ..table import latency
+from ..table import latency, percent
 from .claim import Claim, Finding, Measured, Parameter, measured, threaded
 from .flow import Flow, Seen
 from .picture import Bar, Picture
@@ -77,7 +77,7 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
     most = max(gains.values(), default=1.0)
     brief = (
         "One request alone, or requests that only compute: an asynchronous server answers at most "
-        f"{max(most - 1, 0):.0%} more requests than one with threads."
+        f"{percent(max(most - 1, 0))} more requests than one with threads."
     )
     beside = [
         _measured(f"{what}, {name}", taken[what, name][-1:], flow.connections if name == "threads" else 0)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Iterator
 
 from .. import measures
-from ..table import latency
+from ..table import latency, percent
 from .claim import Claim, Finding
 from .flow import Flow, Seen
 from .picture import Picture, Stack
@@ -151,7 +151,7 @@ def conclude(taken: Taken) -> Finding:
         "epoll tells when a socket can be read. A file always can, so whoever reads one that is not in memory waits "
         "for the disk, and the core with it, unless another thread does that: torc asks those of --work-threads, which "
         "the first server here does without. io_uring is told to read and says when it has read: meanwhile the core "
-        f"serves others. At {RATE:.0f} files/s, 1 ms of waiting for each is {RATE / 1000:.0%} of a core's time."
+        f"serves others. At {RATE:.0f} files/s, 1 ms of waiting for each is {percent(RATE / 1000)} of a core's time."
     )
     header = ("", "", "light p50", "light p99", "file p50", "files/s", "core waits for the disk", "not in memory")
     rows = [_row(*key, *found) for key, found in taken.items()]
@@ -159,7 +159,7 @@ def conclude(taken: Taken) -> Finding:
         f"{name}, {kind}": {"light": light.plain(), "files": files.plain(), **also}
         for (name, kind), (light, files, also) in taken.items()
     }
-    parts = [f"{waits[name, 'on disk']:.1%} on {name}" for name in SERVERS if (name, "on disk") in waits]
+    parts = [f"{percent(waits[name, 'on disk'], 1)} on {name}" for name in SERVERS if (name, "on disk") in waits]
     brief = f"The time that a core waits for the disk while it sends files from there: {', '.join(parts)}."
     return Finding(holds, " ".join(said), header, rows, theory, samples, brief, [_picture(taken)])
 
@@ -170,7 +170,7 @@ def _picture(taken: Taken) -> Picture:
     for (name, kind), (_, _, also) in taken.items():
         busy = also.get("runs", 0.0), also["waits"]
         values = [round(share * 100, 2) for share in (*busy, max(1 - sum(busy), 0.0))]
-        stacks.append(Stack(f"{name}, {kind}", values, f"waits {also['waits']:.1%}"))
+        stacks.append(Stack(f"{name}, {kind}", values, f"waits {percent(also['waits'], 1)}"))
     caption = (
         "Where the thread of the core was at each look. While it waits for the disk it can do nothing else; while it "
         "is free, it waits for whatever comes first."
@@ -181,15 +181,15 @@ def _picture(taken: Taken) -> Picture:
 def _said(name: str, taken: Taken) -> str:
     (light, _, also), (beside, _, then) = (taken[name, kind] for kind in KINDS)
     return (
-        f"On {name} the core waits for the disk {also['waits']:.1%} of the time while it sends files that are in "
-        f"memory, and {then['waits']:.1%} if they are on disk; 99 % of light requests are answered within "
+        f"On {name} the core waits for the disk {percent(also['waits'], 1)} of the time while it sends files that are "
+        f"in memory, and {percent(then['waits'], 1)} if they are on disk; 99 % of light requests are answered within "
         f"{latency(light.p99)} and {latency(beside.p99)}."
     )
 
 
 def _row(name: str, kind: str, light: Seen, files: Seen, also: dict[str, float]) -> list[str]:
     times = [latency(light.p50), latency(light.p99), latency(files.p50)]
-    return [name, kind, *times, f"{files.per_second:,.0f}", f"{also['waits']:.1%}", f"{also['absent']:.0%}"]
+    return [name, kind, *times, f"{files.per_second:,.0f}", percent(also["waits"], 1), percent(also["absent"])]
 
 
 def _missing() -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 from .. import proc
 from ..peers import JAVA_THREADS, PEERS
 from ..subjects import WARMUP
-from ..table import latency
+from ..table import latency, percent
 from .claim import Claim, Finding, Parameter, measured, threaded
 from .flow import Flow, Seen
 from .picture import Bar, Picture
@@ -86,14 +86,14 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
     ]
     verdict = (
         f"Each request only waits {asked.delay_ms} ms. {asked.threads} threads serve {threads.per_second:,.0f} "
-        f"requests/s, {threads.per_second / asked.ceiling('threads'):.0%} of the most that they can, on "
+        f"requests/s, {percent(threads.per_second / asked.ceiling('threads'))} of the most that they can, on "
         f"{threads.cpus:.2f} CPUs; one thread that serves others while a request waits serves "
         f"{'more' if more else 'no more'}: {', '.join(parts)}."
     )
     short = [name for name, (seen, _) in taken.items() if not reached(name, seen, asked)]
     if short:
         verdict += (
-            f" Below {ENOUGH:.0%} of the most that arithmetic allows, although the core has time left: "
+            f" Below {percent(ENOUGH)} of the most that arithmetic allows, although the core has time left: "
             f"{', '.join(short)}. Something else limits them, such as the program that asks, or others on this machine."
         )
     verdict += "".join(_other(name, *taken[name], asked) for name in OTHERS if name in taken)
@@ -135,13 +135,13 @@ def _picture(taken: Taken, asked: Asked) -> Picture:
 def _other(name: str, seen: Seen, also: dict[str, Any], asked: Asked) -> str:
     text = f" {PEERS[name].label} serves {seen.per_second:,.0f} requests/s on {seen.cpus:.2f} CPUs"
     if pool := asked.pool(name):
-        return f"{text}, {seen.per_second / asked.ceiling(name):.0%} of the most that its {pool} threads can."
+        return f"{text}, {percent(seen.per_second / asked.ceiling(name))} of the most that its {pool} threads can."
     return f"{text}: {also['waiting']:,.0f} wait at once, and it has {also['threads']:.0f} threads."
 
 
 def _row(name: str, ceiling: float, seen: Seen, also: dict[str, Any]) -> list[str]:
     label = PEERS[name].label if name in PEERS else name
-    figures = [f"{seen.per_second:,.0f}", f"{seen.per_second / ceiling:.0%}"]
+    figures = [f"{seen.per_second:,.0f}", percent(seen.per_second / ceiling)]
     times = [latency(seen.p50), latency(seen.p99), f"{seen.cpus:.2f}"]
     keys = (("concurrency", ",.0f"), ("parallelism", ".2f"), ("asynchrony", ".3f"))
     told = [f"{also[key]:{form}}" if key in also else "–" for key, form in keys]

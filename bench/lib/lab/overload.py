@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ..table import latency
+from ..table import latency, percent
 from .claim import Claim, Finding, Parameter, measured
 from .flow import Flow, Seen
 from .picture import Picture, over
@@ -58,7 +58,7 @@ def take(stage: Stage) -> Finding:
     capacity = _once(stage, "off", Flow(PATH, connections=4, seconds=seconds)).per_second
     calm = _once(stage, "off", _at(CALM * capacity, seconds))
     taken: Samples = {}
-    offered = sorted({TWICE, percent / 100}) if (percent := stage.given.get("percent")) else TIMES
+    offered = sorted({TWICE, wanted / 100}) if (wanted := stage.given.get("percent")) else TIMES
     for times in offered:
         for name, mode in SETTINGS.items():
             taken[f"{times:g}×", name] = _once(stage, mode, _at(times * capacity, seconds))
@@ -74,9 +74,9 @@ def conclude(capacity: float, calm: Seen, taken: Samples, recovery: float = WHOL
     share = shed.per_second / capacity
     holds = share >= ENOUGH and shed.p99 <= SOON * calm.p99 and after.p99 <= SOON * calm.p99
     verdict = (
-        f"Offered twice its capacity, a core without shedding answers {without.per_second / capacity:.0%} of the "
+        f"Offered twice its capacity, a core without shedding answers {percent(without.per_second / capacity)} of the "
         f"{capacity:,.0f} requests/s that it can, and 99 % of these within {latency(without.p99)}. With shedding it "
-        f"answers {share:.0%}, 99 % within {latency(shed.p99)}, {shed.p99 / calm.p99:.1f} times the "
+        f"answers {percent(share)}, 99 % within {latency(shed.p99)}, {shed.p99 / calm.p99:.1f} times the "
         f"{latency(calm.p99)} of a calm server, and refuses {shed.refused / shed.seconds:,.0f} each second. "
         f"{recovery:.0f} s after a spike of {SPIKE:g} times its capacity its p99 is {latency(after.p99)}."
     )
@@ -90,7 +90,7 @@ def conclude(capacity: float, calm: Seen, taken: Samples, recovery: float = WHOL
     brief = (
         f"Asked for {TWICE:g} times what it can compute, a core that takes every request lets clients wait up to "
         f"{latency(without.p99)} (p99), and one that refuses some {latency(shed.p99)}; it answers "
-        f"{without.per_second / capacity:.0%} and {share:.0%} of its capacity."
+        f"{percent(without.per_second / capacity)} and {percent(share)} of its capacity."
     )
     samples = {"capacity": capacity, "calm": calm.plain(), **samples}
     pictures = [_goodput(capacity, taken), _latency(calm, taken)]
@@ -122,15 +122,15 @@ def _latency(calm: Seen, taken: Samples) -> Picture:
     ]
     fair = over(f"{SOON:g} × calm", {times * 100: SOON * calm.p99 * 1000 for times in TIMES}, True)
     caption = (
-        f"The time within which 99 % of the good answers come; {SOON:g} × calm: {SOON:g} times that at {CALM:.0%} of "
-        f"the capacity."
+        f"The time within which 99 % of the good answers come; {SOON:g} × calm: {SOON:g} times that at {percent(CALM)} "
+        f"of the capacity."
     )
     offered = "offered load, % of the capacity"
     return Picture("How long these answers take", caption, offered, lines=[*lines, fair], y="p99, ms", log=True)
 
 
 def _row(offered: str, name: str, capacity: float, calm: Seen, seen: Seen) -> list[str]:
-    figures = [f"{seen.per_second:,.0f}", f"{seen.per_second / capacity:.0%}", latency(seen.p50), latency(seen.p99)]
+    figures = [f"{seen.per_second:,.0f}", percent(seen.per_second / capacity), latency(seen.p50), latency(seen.p99)]
     return [offered, name, *figures, f"{seen.p99 / calm.p99:.1f}", f"{seen.refused / seen.seconds:,.0f}"]
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Sequence
 
-from ..table import latency
+from ..table import latency, percent
 from .claim import Claim, Finding
 from .flow import Flow, Seen, Slice
 from .picture import Line, Picture, Shade, over
@@ -71,22 +71,22 @@ def conclude(capacity: float, before: float, last: float, taken: Taken) -> Findi
     holds = back[without] < ENOUGH <= back[shed] and asked
     attempts = _attempts(end[without][0], capacity, first[without][0], unsent)
     verdict = (
-        f"After a spike of {SPIKE:g} times what a core can do, clients ask for {BASE:.0%} of it as before. Without "
-        f"shedding that is {attempts}, and they get {back[without]:.0%} of the good "
-        f"answers that they got before; with shedding it is {end[shed][0]:,.0f}, and they get {back[shed]:.0%}."
+        f"After a spike of {SPIKE:g} times what a core can do, clients ask for {percent(BASE)} of it as before. "
+        f"Without shedding that is {attempts}, and they get {percent(back[without])} of the good "
+        f"answers that they got before; with shedding it is {end[shed][0]:,.0f}, and they get {percent(back[shed])}."
     )
     theory = (
-        f"A request that is answered too late is sent {1 + RETRIES} times in all: {BASE:.0%} of the capacity becomes "
-        f"{BASE * (1 + RETRIES):.0%}. From then on the requests of clients that have left are more than it can do, "
-        "and it stays overloaded, although the spike has ended."
+        f"A request that is answered too late is sent {1 + RETRIES} times in all: {percent(BASE)} of the capacity "
+        f"becomes {percent(BASE * (1 + RETRIES))}. From then on the requests of clients that have left are more than "
+        "it can do, and it stays overloaded, although the spike has ended."
     )
     figures = ("good/s before", "attempts/s at the end", "good/s at the end", "of before")
     header = ("", *figures, "p99", "refused", "given up")
     rows = [_row(name, first[name][1], *end[name], back[name], taken[name][0]) for name in taken]
     samples: dict[str, Any] = {name: [one.plain() for one in seen] for name, seen in taken.items()}
     brief = (
-        f"Clients that try again: after a spike has ended, they still get only {back[without]:.0%} of the good answers "
-        f"that they got before it, and {back[shed]:.0%} from a server that sheds load."
+        f"Clients that try again: after a spike has ended, they still get only {percent(back[without])} of the good "
+        f"answers that they got before it, and {percent(back[shed])} from a server that sheds load."
     )
     pictures = pictures_of(capacity, before, taken)
     return Finding(
@@ -106,8 +106,8 @@ def pictures_of(capacity: float, before: float, taken: Taken) -> list[Picture]:
         attempts.append(over(name, [(at, tried) for at, tried, _ in points]))
     most: list[Line] = [over("capacity", [(0.0, capacity), (max(ends, default=0.0), capacity)], True)]
     again = (
-        f"Attempts of all clients. From outside come {BASE:.0%} of the capacity before and after the spike: what is "
-        "above that are clients that try again."
+        f"Attempts of all clients. From outside come {percent(BASE)} of the capacity before and after the spike: what "
+        "is above that are clients that try again."
     )
     answered = "Requests that are answered before their clients give up, of all clients."
     given: dict[str, Any] = {"x": "time, s", "shades": shades}
@@ -150,7 +150,7 @@ def _attempts(attempts: float, capacity: float, before: float, unsent: int) -> s
 def _row(name: str, before: float, attempts: float, good: float, back: float, seen: Seen) -> list[str]:
     figures = [f"{rate:,.0f}" for rate in (before, attempts, good)]
     counts = [f"{count:,}" for count in (seen.refused, seen.given_up)]
-    return [name, *figures, f"{back:.0%}", latency(seen.p99) if seen.good else "–", *counts]
+    return [name, *figures, percent(back), latency(seen.p99) if seen.good else "–", *counts]
 
 
 CLAIM = Claim(

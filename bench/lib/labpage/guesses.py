@@ -8,6 +8,7 @@ from typing import Any, Callable, Mapping
 from ..lab import client, compute, database, faster, overload, proxy, retries, stack
 from ..lab.claim import Claim, Finding
 from ..lab.stage import ASYNCHRONOUS
+from ..table import percent
 
 Samples = Mapping[str, Any]
 
@@ -122,7 +123,7 @@ GUESSES: dict[str, Guess] = {
         _compute,
     ),
     "faster": Choice(
-        f"With requests that only compute, more than {faster.GAIN - 1:.0%} ahead of the others is:",
+        f"With requests that only compute, more than {percent(faster.GAIN - 1)} ahead of the others is:",
         ("threads", "epoll", "io_uring", "none of them"),
         _faster,
     ),

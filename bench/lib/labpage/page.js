@@ -15,6 +15,10 @@ function time(seconds) {
     return `${number(ms, ms < 100 ? 1 : 0)} ms`;
 }
 
+function bound(text) { // a line does not end between a number and its unit
+    return text.replace(/(?<=\d) (?=(%|µs|ms)(\W|$))/g, '\u00a0');
+}
+
 function plural(count, word) {
     return `${number(count)} ${word}${count === 1 ? '' : 's'}`;
 }
@@ -280,7 +284,7 @@ function showResult(event) {
         make('div', {}, make('dt', {}, 'On this machine' + (right ? ', as you guessed' : '')),
             make('dd', {}, here ?? 'the samples do not say')));
     const verdict = make('p', {className: event.holds ? 'verdict' : 'verdict not', id: 'verdict'},
-        make('b', {}, event.holds ? 'So it is here: ' : 'Not so here: '), event.verdict);
+        make('b', {}, event.holds ? 'So it is here: ' : 'Not so here: '), bound(event.verdict));
     const figures = one => one ? [number(one.per_second), time(one.p50), time(one.p99)] : ['–', '–', '–'];
     const measures = steps.filter(step => step.measured).map((step, i) => {
         const {measured} = step, first = measured.flows[0]; // none where others than torc-load ask
@@ -292,12 +296,12 @@ function showResult(event) {
         'L: requests in progress. P: cores that run the code of requests. A: the part of their time in which requests ' +
         'hold no thread.';
     $('result').replaceChildren(beside, verdict,
-        make('p', {id: 'theory'}, make('b', {}, 'What arithmetic says: '), event.theory),
+        make('p', {id: 'theory'}, make('b', {}, 'What arithmetic says: '), bound(event.theory)),
         make('div', {className: 'pictures'}, ...event.pictures.map(figureOf)),
         ...event.traces.map(drawTrace), table('The experiment', event.header, event.rows),
         ...(measures.length ? [table('Each step; where it has two kinds of requests, the figures are those of the first',
             ['', 'good/s', 'p50', 'p99', 'L', 'P', 'A'], measures), make('p', {}, words)] : []),
-        ...event.notes.map(text => make('p', {className: 'notice'}, `Note: ${text}.`)));
+        ...event.notes.map(text => make('p', {className: 'notice'}, bound(`Note: ${text}.`))));
     drawPictures();
 }
 

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import select
 import signal
 import sys
@@ -104,7 +105,8 @@ def label(engine: str, cores: int, args: tuple[str, ...]) -> str:
 def question(flow: Flow) -> str:
     who = "1 connection asks" if flow.connections == 1 else f"{flow.connections:,} connections ask"
     what = f" ({flow.what})" if flow.what else ""
-    return f"{who} {flow.path}{what}" + (f", {flow.rate:,.0f} times a second" if flow.rate else "")
+    path = re.sub(r"\{seq:\d+\}", "N", flow.path)  # a number that goes up with each request
+    return f"{who} {path}{what}" + (f", {flow.rate:,.0f} times a second" if flow.rate else "")
 
 
 def concluded(link: Link, finding: Finding, notes: list[str]) -> dict[str, Any]:

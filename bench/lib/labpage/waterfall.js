@@ -110,9 +110,9 @@ function describe(step, above) {
         const part = step.strips.reduce((all, strip) => all + strip.share[kind] * strip.seen, 0) / whole;
         return `${kind} ${number(part * 100, part < 0.1 ? 1 : 0)} %`;
     });
-    $('drawn').textContent = `Drawn: ${plural(drawn, 'request')} on ${plural(lanes, 'connection')}, a sample of ` +
+    $('drawn').textContent = bound(`Drawn: ${plural(drawn, 'request')} on ${plural(lanes, 'connection')}, a sample of ` +
         `${plural(whole, 'request')} on ${plural(most, 'connection')} in progress in ` +
         `${plural(step.strips.length, 'short strip')} of the time. Of their time in the server: ${share.join(', ')}. ` +
-        `${above}A phase is at least a pixel wide.`;
+        `${above}A phase is at least a pixel wide.`);
     $('drawn').dataset.requests = drawn;
 }
