@@ -92,6 +92,6 @@ CLAIM = Claim(
     "They wait behind it.",
     3 * 3 * 6.5,
     take,
-    parameters=(Parameter("rounds", f"rounds (explain takes {ROUNDS})", 1, 1, ROUNDS),),
+    parameters=(Parameter("rounds", f"rounds (torc-bench explain: {ROUNDS})", 1, 1, ROUNDS),),
     lasts=10.0,
 )

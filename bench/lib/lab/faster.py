@@ -4,6 +4,7 @@ import statistics
 from dataclasses import dataclass
 
 from ..table import latency, percent
+from ..words import capital
 from .claim import Claim, Finding, Measured, Parameter, measured, threaded
 from .flow import Flow, Seen
 from .picture import Bar, Picture
@@ -84,7 +85,9 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
         for what, flow in asked.flows(SECONDS).items()
         for name in names
     ]
-    return Finding(holds, "; ".join(said) + ".", header, rows, theory, samples, brief, [_picture(rates, asked)], beside)
+    return Finding(
+        holds, capital("; ".join(said)) + ".", header, rows, theory, samples, brief, [_picture(rates, asked)], beside
+    )
 
 
 def _measured(name: str, seen: list[Seen], threads: int) -> Measured:
@@ -115,7 +118,7 @@ CLAIM = Claim(
     take,
     parameters=(
         Parameter("compute_ms", "ms that a request computes", COMPUTE_MS, 1, 50),
-        Parameter("rounds", f"rounds (explain takes {ROUNDS})", 2, 1, ROUNDS),
+        Parameter("rounds", f"rounds (torc-bench explain: {ROUNDS})", 2, 1, ROUNDS),
     ),
     lasts=19.0,
     on_engine=False,

@@ -90,7 +90,7 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
         f"{threads.cpus:.2f} CPUs; one thread that serves others while a request waits serves "
         f"{'more' if more else 'no more'}: {', '.join(parts)}."
     )
-    short = [name for name, (seen, _) in taken.items() if not reached(name, seen, asked)]
+    short = [_label(name) for name, (seen, _) in taken.items() if not reached(name, seen, asked)]
     if short:
         verdict += (
             f" Below {percent(ENOUGH)} of the most that arithmetic allows, although the core has time left: "
@@ -120,9 +120,13 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
     return Finding(holds, verdict, header, rows, theory, samples, brief, [_picture(taken, asked)], beside)
 
 
+def _label(name: str) -> str:
+    return PEERS[name].label if name in PEERS else name
+
+
 def _picture(taken: Taken, asked: Asked) -> Picture:
     bars = [
-        Bar(name, seen.per_second, f"{seen.per_second:,.0f} of {asked.ceiling(name):,.0f}", asked.ceiling(name))
+        Bar(_label(name), seen.per_second, f"{seen.per_second:,.0f} of {asked.ceiling(name):,.0f}", asked.ceiling(name))
         for name, (seen, _) in taken.items()
     ]
     caption = (
@@ -140,14 +144,13 @@ def _other(name: str, seen: Seen, also: dict[str, Any], asked: Asked) -> str:
 
 
 def _row(name: str, ceiling: float, seen: Seen, also: dict[str, Any]) -> list[str]:
-    label = PEERS[name].label if name in PEERS else name
     figures = [f"{seen.per_second:,.0f}", percent(seen.per_second / ceiling)]
     times = [latency(seen.p50), latency(seen.p99), f"{seen.cpus:.2f}"]
     keys = (("concurrency", ",.0f"), ("parallelism", ".2f"), ("asynchrony", ".3f"))
     told = [f"{also[key]:{form}}" if key in also else "–" for key, form in keys]
     if name in OTHERS:
         told = [f"≥ {also['waiting']:,.0f}", f"≤ {also['parallelism_most']:.2f}", f"≥ {also['waiting_apart']:.3f}"]
-    return [label, *figures, *times, *told]
+    return [_label(name), *figures, *times, *told]
 
 
 CLAIM = Claim(

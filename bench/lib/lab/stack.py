@@ -146,7 +146,11 @@ def conclude(taken: Taken, given: Asked = Asked()) -> Finding:
         f"{max(given.service_ms, given.query_ms)} ms at least. Each layer above has the request for as long as the "
         "one below it, and for what it does itself."
     )
-    header = ("layer", "as seen in its", *(f"{text} {words}" for words in MODES for text in ("has it,", "of its own,")))
+    header = (
+        "layer",
+        "as seen in its",
+        *(f"{text} {words}" for words in MODES for text in ("time in it,", "its own,")),
+    )
     rows = [_row(taken, layer) for layer in one.spells]
     samples = {words: [trace.plain() for trace in traces] for words, traces in taken.traces.items()}
     brief = (

@@ -15,8 +15,8 @@ function time(seconds) {
     return `${number(ms, ms < 100 ? 1 : 0)} ms`;
 }
 
-function bound(text) { // a line does not end between a number and its unit
-    return text.replace(/(?<=\d) (?=(%|µs|ms)(\W|$))/g, '\u00a0');
+function bound(text) { // a line does not end within '10 ms' or '≤ 1'
+    return text.replace(/(?<=\d) (?=(%|µs|ms)(\W|$))|(?<=[≤≥]) /g, '\u00a0');
 }
 
 function plural(count, word) {
@@ -285,7 +285,7 @@ function showResult(event) {
             make('dd', {}, here ?? 'the samples do not say')));
     const verdict = make('p', {className: event.holds ? 'verdict' : 'verdict not', id: 'verdict'},
         make('b', {}, event.holds ? 'So it is here: ' : 'Not so here: '), bound(event.verdict));
-    const figures = one => one ? [number(one.per_second), time(one.p50), time(one.p99)] : ['–', '–', '–'];
+    const figures = one => one && one.good ? [number(one.per_second), time(one.p50), time(one.p99)] : ['–', '–', '–'];
     const measures = steps.filter(step => step.measured).map((step, i) => {
         const {measured} = step, first = measured.flows[0]; // none where others than torc-load ask
         const of = (key, digits) => key in measured ? number(measured[key], digits) : '–';

@@ -24,18 +24,19 @@ function showTurns() {
 function showStep(i) {
     shown = i;
     const step = steps[i];
-    $('step').textContent = `Step ${i + 1}${running ? '' : ` of ${steps.length}`}: ${step.server}. ` +
+    $('step').textContent = `Step ${i + 1}${running ? '' : ` of ${steps.length}`}, ${step.server}: ` +
         `${step.asked.join('; ')}.`;
     drawStep();
     showTurns();
 }
 
-function lanesOf(step) { // which route a lane has, by its first request there
-    const routes = new Map();
-    for (const strip of step.strips) {
-        for (const bar of strip.bars) if (!routes.has(bar.lane)) routes.set(bar.lane, bar.name);
-    }
-    return routes;
+function lanesOf(step) { // which route a lane has: that of most of its requests
+    const names = new Map();
+    for (const bar of step.strips.flatMap(strip => strip.bars))
+        names.set(bar.lane, [...(names.get(bar.lane) ?? []), bar.name]);
+    const times = (all, name) => all.filter(one => one === name).length;
+    return new Map([...names].map(([lane, all]) =>
+        [lane, all.reduce((best, name) => times(all, name) > times(all, best) ? name : best)]));
 }
 
 function sizeFrame() {
@@ -46,6 +47,10 @@ function drawStep() {
     const svg = $('waterfall'), step = steps[shown];
     svg.replaceChildren();
     if (!step || !step.strips.length) {
+        if (step && !step.recorded) {
+            svg.setAttribute('viewBox', `0 0 ${NARROW} ${HIGH}`);
+            svg.append(draw('text', {x: NARROW / 2, y: HIGH / 2, 'text-anchor': 'middle'}, 'Nothing to draw of this server'));
+        }
         $('drawn').textContent = step && !step.recorded ? 'This server is another program, which records no requests.'
             : step && step.done ? 'No request of this step was seen.' : 'No requests yet.';
         return;
