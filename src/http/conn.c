@@ -171,9 +171,11 @@ static void on_recv(struct io *io, struct io_op *op, int res, bool more)
 
 /* ---- output ---- */
 
+/* What it has by reference it may free now: if any of that is unsent, it never will be sent. */
 static void wake_writer(struct conn *c, int result)
 {
     struct conn_writer *w = c->writer;
+    if (w->by_ref && c->unsent.bytes) conn_abort(c, -EIO);
     c->writer = NULL;
     c->awaits_sent = false;
     wait_wake(&w->wait, result);
@@ -208,7 +210,8 @@ __attribute__((noinline)) static void on_send_failed(struct conn *c, int err)
     c->write_deadline = WHEEL_NEVER;
     counter_add(&c->ctx->stats.bytes_out, sent);
     send_queue_sent(&c->unsent, sent);
-    bool ours = http_note_failure(c->ctx, c->state == CONN_OPEN, "send to", err) || err == -EFAULT;
+    bool ours = http_note_failure(c->ctx, c->state == CONN_OPEN, "send to", err) ||
+                err == -EFAULT || err == -ECANCELED;
     conn_abort(c, ours ? -EIO : -ECONNRESET);
     if (c->writer) wake_writer(c, c->writer->wait.scope->cancelled);
     conn_schedule(c);

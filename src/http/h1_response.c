@@ -276,7 +276,8 @@ int h1_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
 int h1_write_ref(struct torc_req *rq, const void *bytes, size_t size)
 {
     struct conn *c = h1_exchange_of(rq)->conn;
-    int refused = refuses_write(rq, c);
+    int refused = scope_refuses(request_scope(rq)); /* or it would not be waited for */
+    if (!refused) refused = refuses_write(rq, c);
     if (refused) return refused;
     ASSERT(!is_chunked(rq));
     if (send_queue_append_ref(&c->unsent, c->ctx, bytes, size) < 0) {

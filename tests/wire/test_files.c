@@ -3,10 +3,12 @@
 
 #include "lab_core.h"
 
+#include "files/find.h"
 #include "files/static.h"
 #include "http/router.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -136,6 +138,100 @@ static void a_part_of_a_file_is_reset(void **state)
     reset_at_each_turn("GET", sends);
 }
 
+/* ---- a sibling fails while a file is sent from memory ---- */
+
+enum { KEPT = 20 * 1000, MAPPED = 200 * 1000, FAILS_LATEST = 30 };
+
+static const char *sent;
+
+static int replies_with_it(torc_req *rq, void *arg)
+{
+    (void)arg;
+    return torc_reply_file(rq, dir, torc_slice_str(sent));
+}
+
+/* By then the file has been open for longer than the cache uses it. */
+static int fails(torc_req *rq, void *arg)
+{
+    for (unsigned n = *(unsigned *)arg; n > 0; n--) torc_sleep(rq, 0);
+    while (file_cache_evict(&rig.http.files->cache)) continue;
+    return -EIO;
+}
+
+static void replies_beside(torc_req *rq, void *arg)
+{
+    torc_group *g = torc_group_open(rq);
+    assert_int_equal(torc_spawn(g, replies_with_it, NULL), 0);
+    assert_int_equal(torc_spawn(g, fails, arg), 0);
+    torc_group_join(g);
+}
+
+static void opens_first(torc_req *rq, void *arg)
+{
+    replies_with_it(rq, arg);
+}
+
+static void ask(const char *path)
+{
+    char head[64];
+    size_t n;
+    struct mem_client *m = mem_connect(&rig.io);
+    int len = snprintf(head, sizeof head, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path);
+    mem_push(m, head, (size_t)len);
+    assert_true(mem_run(&rig.io, TURNS_MAX));
+    const char *out = mem_out(m, &n), *body = n ? memmem(out, n, "\r\n\r\n", 4) : NULL;
+    for (const char *at = body ? body + 4 : out + n; at < out + n; at++) assert_int_equal(*at, 'a');
+    mem_reset(m);
+    assert_true(mem_run(&rig.io, TURNS_MAX));
+    mem_free(&rig.io, m);
+    assert_null(lab_core_leak(&rig));
+}
+
+/* After each number of turns. The file's bytes are gone when the handler has returned. */
+static void fail_beside(const char *file, bool late, size_t pace)
+{
+    const struct file_cache_limits limits = {16, 3600 * NS_PER_S};
+    struct static_files *files = static_open(&limits, 1);
+    unsigned turns = 0;
+    sent = file;
+    lab_core_open(&rig);
+    rig.http.files = static_core_of(files, 0);
+    struct router *router = router_new();
+    assert_int_equal(router_add(router, HTTP_GET, SLICE("/"), opens_first, NULL, NULL), 0);
+    assert_int_equal(router_add(router, HTTP_GET, SLICE("/beside"), replies_beside, &turns, NULL),
+                     0);
+    router_freeze(router);
+    rig.http.router = router;
+    mem_configure(&rig.io, &(struct mem_config){.late = late, .pace = pace, .patience = NS_PER_MS});
+    for (; turns < FAILS_LATEST; turns++) {
+        ask("/");
+        ask("/");
+        ask("/beside");
+    }
+    lab_core_close(&rig);
+    router_free(router);
+    static_close(files);
+}
+
+static void fail_beside_file_of(size_t size)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%s/letters", dir);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    for (size_t i = 0; i < size; i++) fputc('a', f);
+    assert_int_equal(fclose(f), 0);
+    for (int i = 0; i < 4; i++) fail_beside("letters", i & 1, i & 2 ? size / 6 : 0);
+    unlink(path);
+}
+
+static void a_sibling_of_a_file_reply_fails(void **state)
+{
+    (void)state;
+    fail_beside_file_of(KEPT);
+    fail_beside_file_of(MAPPED);
+}
+
 static int make_dir(void **state)
 {
     (void)state;
@@ -157,6 +253,7 @@ int main(void)
         cmocka_unit_test(an_upload_is_reset), /* makes the file that the others send */
         cmocka_unit_test(a_file_reply_is_reset),
         cmocka_unit_test(a_part_of_a_file_is_reset),
+        cmocka_unit_test(a_sibling_of_a_file_reply_fails),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
