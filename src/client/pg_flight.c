@@ -189,7 +189,7 @@ static void on_result(struct pg_conn *c, struct pg_flight *f, PGresult *r)
 {
     uint8_t part = f->due & (uint8_t)-f->due;
     ExecStatusType status = PQresultStatus(r);
-    bool keeps = status != PGRES_PIPELINE_ABORTED &&
+    bool keeps = status != PGRES_PIPELINE_ABORTED && !f->answer &&
                  (part == PG_EXECUTE || (part == PG_PREPARE && status != PGRES_COMMAND_OK));
     f->due &= (uint8_t)~part;
     if (!keeps) {

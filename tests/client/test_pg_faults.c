@@ -2,8 +2,10 @@
 
 #include "pg_rig.h"
 
+#include <arpa/inet.h>
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static const char *sleep_path(const char *after)
 {
@@ -161,6 +163,53 @@ static void test_drain(void **state)
     server_stop(&rig);
 }
 
+/* ---- what is no PostgreSQL ---- */
+
+static int listen_as_server(void)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof addr;
+    char url[96];
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0 && bind(fd, (struct sockaddr *)&addr, len) == 0 && listen(fd, 8) == 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
+    snprintf(url, sizeof url,
+             "postgresql://torc@127.0.0.1:%u/torc?sslmode=disable&gssencmode=disable",
+             ntohs(addr.sin_port));
+    pg_set("PG_URL", url);
+    return fd;
+}
+
+static void exchange(int fd, const char *answer, size_t n)
+{
+    char asked[4096];
+    assert_true(read(fd, asked, sizeof asked) > 0);
+    assert_int_equal(write(fd, answer, n), n);
+}
+
+/* Answers to the statement and to the query of it, where only one may be: none is lost to memory.
+ */
+static void test_an_answer_too_many(void **state)
+{
+    static const char welcome[] = "R\0\0\0\10\0\0\0\0Z\0\0\0\5I";
+    static const char answer[] = "I\0\0\0\4" /* the statement is empty */
+                                 "2\0\0\0\4C\0\0\0\15SELECT 0\0Z\0\0\0\5I";
+    struct client c;
+    (void)state;
+    int listener = listen_as_server();
+    server_start(&rig);
+    pg_ask(&c, "/query");
+    int fd = accept(listener, NULL, NULL);
+    assert_true(fd >= 0);
+    exchange(fd, welcome, sizeof welcome - 1);
+    exchange(fd, answer, sizeof answer - 1);
+    pg_answer(&c, 200);
+    server_stop(&rig); /* where the address sanitizer looks for leaks, it would not end well */
+    close(fd);
+    close(listener);
+    pg_reset();
+}
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
@@ -175,6 +224,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_connecting_takes_too_long),
         cmocka_unit_test(test_absent),
         cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_an_answer_too_many),
     };
     return cmocka_run_group_tests(tests, pg_setup, pg_teardown);
 }
