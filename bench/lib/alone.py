@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from .ending import held
 from .subject import SubjectError
 
 NAME = "torc-bench.lock"
@@ -41,11 +42,12 @@ class Lock:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Removes the scratch directory and lets the next one measure."""
-        self._directory.cleanup()
-        with contextlib.suppress(OSError):  # another user's, left by a run that was killed
-            self.path.unlink()
-        os.close(self.handle)
+        """Removes the scratch directory and lets the next one measure, whoever presses Ctrl-C once more."""
+        with held():
+            self._directory.cleanup()
+            with contextlib.suppress(OSError):  # another user's, left by a run that was killed
+                self.path.unlink()
+            os.close(self.handle)
 
     def _take(self) -> int:
         while True:

@@ -8,7 +8,7 @@ import unittest
 from unittest import mock
 
 import context  # noqa: F401
-from lib import alone
+from lib import alone, ending
 from lib.subject import SubjectError
 from runs import BENCH, TIMEOUT_SECONDS, Runs
 
@@ -67,6 +67,18 @@ class Alone(Runs):
                 self.assertTrue(mine.scratch.is_dir())
             self.assertFalse(mine.scratch.exists())
             self.assertTrue(all((self.scratch / name).exists() for name in kept))
+
+    def test_a_second_signal_leaves_nothing(self):
+        before = {number: signal.getsignal(number) for number in ending.ENDING_SIGNALS}
+        self.addCleanup(lambda: [signal.signal(number, what) for number, what in before.items()])
+        ending.expect()
+        with mock.patch.object(tempfile, "tempdir", str(self.scratch)):
+            lock = alone.Lock()
+            remove = lock._directory.cleanup
+            lock._directory.cleanup = lambda: (signal.raise_signal(signal.SIGINT), remove())
+            with self.assertRaises(ending.Ended), lock:
+                pass
+        self.assertEqual(list(self.scratch.glob("torc-bench*")), [])
 
 
 if __name__ == "__main__":
