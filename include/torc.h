@@ -340,7 +340,8 @@ TORC_API int torc_server_run(torc_server *s);
  * seconds after the drain cancelled it, or a job of torc_work 2 seconds after that or after
  * --drain-timeout. Where a core or a job could not end, its thread or its memory is left behind:
  * torc_server_free then frees nothing unless it has returned meanwhile, and the program must not
- * free what its handlers and jobs use: it had better exit.
+ * free what its handlers and jobs use: it had better end, by _exit(2), as exit(3) takes libraries
+ * apart that they may be in the middle of (OpenSSL).
  * -EBUSY, with nothing printed, if it was called for this server before.
  *
  * While the server runs, SIGTERM, SIGINT and SIGHUP (see torc_server_reload) have handlers of

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static const char about[] =
     "The torc server with routes for benchmarks:\n"
@@ -93,10 +94,10 @@ int main(int argc, char **argv)
     signal(SIGTERM, SIG_IGN);
     signal(SIGINT, SIG_IGN);
     torc_server_free(s);
-    if (status != STUCK) {
-        fetch_routes_free();
-        pg_routes_free();
-        redis_routes_free();
-    }
+    if (status == STUCK)
+        _exit(status); /* what still runs may use libraries that exit(3) takes apart */
+    fetch_routes_free();
+    pg_routes_free();
+    redis_routes_free();
     return status;
 }
