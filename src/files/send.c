@@ -32,11 +32,14 @@ static int merge(torc_req *rq, slice lines)
     return err;
 }
 
+/* A scope that was cancelled while the file was opened or read lets no response begin whose body it
+ * would refuse to send: there may be another one. */
 static int start_with(torc_req *rq, int status, const char *type, slice content_range,
                       uint64_t length)
 {
-    int err = 0;
-    if (content_range.len) err = response_field(rq, SLICE("Content-Range"), content_range);
+    int err = scope_refuses(request_scope(rq));
+    if (err == 0 && content_range.len)
+        err = response_field(rq, SLICE("Content-Range"), content_range);
     return err ? err : torc_start(rq, status, type, (int64_t)length);
 }
 
