@@ -2,15 +2,14 @@
 
 #include "base/emit.h"
 #include "base/libc.h"
+#include "base/pipe_signal.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <time.h>
 
 /* A full pipe must not block a core. RWF_NOWAIT needs support by the file; where that is missing,
  * poll first. Pipes have it: if poll is refused, what is left had better be written. */
@@ -28,16 +27,10 @@ static bool write_now(const char *line, size_t len)
 /* Where nobody reads the pipe any more, that must not end the program: the signal is taken back. */
 static void write_quietly(const char *line, size_t len)
 {
-    const struct timespec now = {0};
-    sigset_t pipe, pending, before;
-    sigemptyset(&pipe);
-    sigaddset(&pipe, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &pipe, &before);
-    sigemptyset(&pending);
-    sigpending(&pending);
-    if (!write_now(line, len) && errno == EPIPE && !sigismember(&pending, SIGPIPE))
-        sigtimedwait(&pipe, NULL, &now);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    struct pipe_signal signal;
+    pipe_signal_hold(&signal);
+    bool done = write_now(line, len);
+    pipe_signal_release(&signal, !done && errno == EPIPE);
 }
 
 void log_line(const char *format, ...)

@@ -54,11 +54,21 @@ static void map_file(struct static_version *v)
     static_usage.maps++;
 }
 
-/* Keeps the bytes from the second request on: a single response does not pay for it. */
+/* Whether to hand its pages to the socket (--sendfile-from). */
+static bool goes_by_reference(const torc_req *rq, const struct static_version *v)
+{
+    uint64_t from = rq->ctx->limits->sendfile_from;
+    return from && v->size >= from;
+}
+
+/* Keeps the bytes from the second request on: a single response does not pay for it. A mapping does
+ * where nothing is read from it but by the kernel. */
 static void keep_bytes(torc_req *rq, struct static_version *v)
 {
-    if (v->requests == 2 || ++v->requests < 2) return;
-    if (v->size <= IN_MEMORY_MAX)
+    bool by_reference = goes_by_reference(rq, v);
+    if (v->requests == 2 || (++v->requests < 2 && !by_reference)) return;
+    v->requests = 2;
+    if (v->size <= IN_MEMORY_MAX && !by_reference)
         read_into_memory(rq, v);
     else
         map_file(v);
@@ -105,7 +115,7 @@ static uint64_t make_present(torc_req *rq, struct static_version *v, uint64_t fr
     if (n > *step) n = *step;
     uint64_t start = pages_start(from), begun = clock_ns();
     struct pages_part part = {v->bytes + start, from + n - start, v->fd, start};
-    int err = pages_populate(rq, &part);
+    int err = goes_by_reference(rq, v) ? pages_bring(rq, &part) : pages_populate(rq, &part);
     if (err < 0 && err != -EINVAL) return 0; /* that is before Linux 5.14 */
     note_present(v, start, from + n, now);
     *step = next_step(begun);
@@ -138,7 +148,9 @@ static int send_mapped(torc_req *rq, struct static_version *v, uint64_t from, ui
         uint64_t part = make_present(rq, v, from, piece(from, n), &step);
         if (part == 0) break;
         if (part > last - from) part = last - from;
-        int err = response_write_ref(rq, v->bytes + from, part);
+        const struct file_place place = {v->fd, from};
+        int err = response_write_ref(rq, slice_of(v->bytes + from, part),
+                                     goes_by_reference(rq, v) ? &place : NULL);
         if (err < 0) return err;
         from += part;
         n -= part;
@@ -152,5 +164,5 @@ int static_body_send(torc_req *rq, struct static_version *v, uint64_t from, uint
         return response_write_file(rq, v->fd, from, n);
     if (v->is_mapped) return send_mapped(rq, v, from, n);
     return n <= COPY_MAX ? response_write(rq, v->bytes + from, n)
-                         : response_write_ref(rq, v->bytes + from, n);
+                         : response_write_ref(rq, slice_of(v->bytes + from, n), NULL);
 }

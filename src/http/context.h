@@ -38,6 +38,7 @@ struct http_limits {
     uint64_t read_grace;     /* by which the client may be late */
     uint64_t max_body;       /* bytes */
     struct head_limits head;
+    uint64_t sendfile_from;       /* bytes of a static file sent by reference; 0: none is */
     size_t write_buffer;          /* unsent bytes at which a handler waits */
     size_t read_buffer;           /* unread bytes buffered for a handler */
     size_t buffer_memory;         /* bytes for what all connections have unread and unsent */

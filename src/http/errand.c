@@ -22,6 +22,12 @@ static int no_write(struct torc_req *rq, const void *data, size_t size)
     return -ENOTCONN;
 }
 
+static int no_write_ref(struct torc_req *rq, slice bytes, const struct file_place *place)
+{
+    (void)rq, (void)bytes, (void)place;
+    return -ENOTCONN;
+}
+
 static int no_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
 {
     (void)rq, (void)fd, (void)offset, (void)size;
@@ -69,7 +75,7 @@ static const struct exchange_ops nobody = {
     .respond = no_respond,
     .write = no_write,
     .write_file = no_write_file,
-    .write_ref = no_write,
+    .write_ref = no_write_ref,
     .write_owned = no_write_owned,
     .interim = no_interim,
     .end = no_end,

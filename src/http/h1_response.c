@@ -273,18 +273,18 @@ int h1_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
     return write_pieces(rq, fd, offset, size);
 }
 
-int h1_write_ref(struct torc_req *rq, const void *bytes, size_t size)
+int h1_write_ref(struct torc_req *rq, slice bytes, const struct file_place *place)
 {
     struct conn *c = h1_exchange_of(rq)->conn;
     int refused = scope_refuses(request_scope(rq)); /* or it would not be waited for */
     if (!refused) refused = refuses_write(rq, c);
     if (refused) return refused;
     ASSERT(!is_chunked(rq));
-    if (send_queue_append_ref(&c->unsent, c->ctx, bytes, size) < 0) {
+    if (send_queue_append_ref(&c->unsent, c->ctx, bytes, place) < 0) {
         conn_abort(c, -ENOMEM);
         return -ENOMEM;
     }
-    rq->response.written += size;
+    rq->response.written += bytes.len;
     conn_schedule(c);
     int err = conn_wait_sent(c, request_scope(rq), 1, true);
     if (err == -EIO) warn_truncated(c);

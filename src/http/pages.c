@@ -149,6 +149,12 @@ int pages_populate(torc_req *rq, const struct pages_part *part)
     return madvise(part->addr, part->size, MADV_POPULATE_READ) < 0 ? -errno : 0;
 }
 
+int pages_bring(torc_req *rq, const struct pages_part *part)
+{
+    if (io_is_cached(rq->ctx->io, part->fd, part->offset, part->size)) return 0;
+    return populate_in_turn(rq, part);
+}
+
 uint64_t pages_start(uint64_t at)
 {
     static _Thread_local uint64_t size;

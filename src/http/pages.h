@@ -42,6 +42,9 @@ struct pages_part {
  * error. */
 int pages_populate(struct torc_req *rq, const struct pages_part *part);
 
+/* WAITS until they are in memory, whether or not they are part of the mapping. */
+int pages_bring(struct torc_req *rq, const struct pages_part *part);
+
 /* WAITS. Reads from a file, as IO_READ, without holding the core; `rest` bytes from `offset` on
  * will be read in all, `size` of them now. Returns the count, 0 at the end of the file, or negative
  * errno. */

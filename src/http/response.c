@@ -334,12 +334,12 @@ int response_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t s
                                  : write_nothing(rq, size);
 }
 
-int response_write_ref(struct torc_req *rq, const void *bytes, size_t size)
+int response_write_ref(struct torc_req *rq, slice bytes, const struct file_place *place)
 {
-    int err = check_room(rq, size);
-    if (err < 0 || size == 0) return err;
-    return request_gets_body(rq) ? rq->exchange->write_ref(rq, bytes, size)
-                                 : write_nothing(rq, size);
+    int err = check_room(rq, bytes.len);
+    if (err < 0 || bytes.len == 0) return err;
+    return request_gets_body(rq) ? rq->exchange->write_ref(rq, bytes, place)
+                                 : write_nothing(rq, bytes.len);
 }
 
 int torc_end(torc_req *rq)

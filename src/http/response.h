@@ -29,4 +29,4 @@ int response_error(struct torc_req *rq, int status);
  * exchange_ops. 0 or negative errno. */
 int response_write(struct torc_req *rq, const void *data, size_t size);
 int response_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size);
-int response_write_ref(struct torc_req *rq, const void *bytes, size_t size);
+int response_write_ref(struct torc_req *rq, slice bytes, const struct file_place *place);

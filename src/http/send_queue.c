@@ -87,6 +87,20 @@ static void free_chunk(struct send_chunk *c)
     body_release(last.owner);
 }
 
+/* ---- bytes of a file ---- */
+
+/* In the unused room of a chunk of bytes by reference. */
+static inline struct file_place *place_of(struct send_chunk *c)
+{
+    return (struct file_place *)(void *)c->data;
+}
+
+/* Such bytes are sent by themselves. */
+static inline bool is_of_file(struct send_chunk *c)
+{
+    return c->cap == 0 && place_of(c)->fd >= 0;
+}
+
 /* ---- adding ---- */
 
 /* What the queue was before something was added. */
@@ -153,14 +167,16 @@ int send_queue_append_whole(struct send_queue *q, struct http_context *ctx, cons
     return append(q, ctx, add_whole, data, n);
 }
 
-int send_queue_append_ref(struct send_queue *q, struct http_context *ctx, const char *bytes,
-                          size_t n)
+int send_queue_append_ref(struct send_queue *q, struct http_context *ctx, slice bytes,
+                          const struct file_place *place)
 {
     struct send_chunk *c = add_small(q, ctx);
     if (!c) return -ENOMEM;
-    c->bytes = bytes;
+    c->bytes = bytes.ptr;
     c->cap = 0; /* nothing is appended to them */
-    send_queue_commit(q, n);
+    *place_of(c) = place ? *place : (struct file_place){.fd = -1};
+    q->mixed |= place != NULL;
+    send_queue_commit(q, bytes.len);
     return 0;
 }
 
@@ -184,24 +200,43 @@ int send_queue_append_owned(struct send_queue *q, struct http_context *ctx, slic
     }
     *owned_of(q->tail) = (struct owned){ctx, owner, size};
     ctx->owned += size;
-    q->owns = true;
+    q->mixed = true;
     if (http_exceeds(ctx)) http_hold(ctx);
     return 0;
 }
 
 /* ---- sending ---- */
 
+/* Adds the unsent bytes of chunks, to the first that is of a file. */
+static inline void gather(struct send_queue *q, struct io_send *s)
+{
+    s->count = 0;
+    for (struct send_chunk *c = q->head; c && s->count < IO_SEND_IOV; c = c->next) {
+        if (UNLIKELY(q->mixed) && is_of_file(c)) return;
+        if (c->len > c->sent)
+            s->iov[s->count++] =
+                (struct iovec){(char *)(uintptr_t)c->bytes + c->sent, c->len - c->sent};
+    }
+}
+
+__attribute__((noinline)) static void send_of_file(struct send_chunk *c, struct io *io)
+{
+    const struct file_place *place = place_of(c);
+    c->send.iov[0] = (struct iovec){(char *)(uintptr_t)c->bytes + c->sent, c->len - c->sent};
+    c->send.count = 1;
+    io_send_file_start(io, &c->send, place->fd, place->offset + c->sent);
+}
+
 void send_queue_send(struct send_queue *q, struct io *io, struct io_sock *sock, io_fn *fn)
 {
     struct io_send *s = &q->head->send;
     s->op.fn = fn;
     s->sock = sock;
-    s->count = 0;
-    for (struct send_chunk *c = q->head; c && s->count < IO_SEND_IOV; c = c->next)
-        if (c->len > c->sent)
-            s->iov[s->count++] =
-                (struct iovec){(char *)(uintptr_t)c->bytes + c->sent, c->len - c->sent};
-    io_send_start(io, s);
+    gather(q, s);
+    if (LIKELY(s->count))
+        io_send_start(io, s);
+    else
+        send_of_file(q->head, io);
 }
 
 /* Frees fully sent chunks at the head. */
@@ -213,7 +248,7 @@ static void trim(struct send_queue *q)
         if (!q->head) q->tail = NULL;
         free_chunk(c);
     }
-    if (!q->head) q->owns = false;
+    if (!q->head) q->mixed = false;
 }
 
 void send_queue_sent_part(struct send_queue *q, size_t n)

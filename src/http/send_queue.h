@@ -28,7 +28,7 @@ struct send_queue {
     struct send_chunk *head, *tail;
     size_t bytes;          /* unsent bytes, those in flight included */
     uint32_t pinned : 1;   /* the reserved room at the tail is written to over several turns */
-    uint32_t owns : 1;     /* some chunks may own their bytes */
+    uint32_t mixed : 1;    /* some chunks may own their bytes, or be of a file */
     uint32_t stalled : 30; /* ms for which the client has taken nothing; see send_pace.c */
     uint32_t behind;       /* ms by which it is late */
 };
@@ -61,10 +61,10 @@ int send_queue_append(struct send_queue *q, struct http_context *ctx, const void
 int send_queue_append_whole(struct send_queue *q, struct http_context *ctx, const void *data,
                             size_t n);
 
-/* Adds bytes by reference: they must stay valid until they are sent or the queue is cleared. 0 or
- * -ENOMEM. */
-int send_queue_append_ref(struct send_queue *q, struct http_context *ctx, const char *bytes,
-                          size_t n);
+/* Adds bytes by reference: they must stay valid until they are sent or the queue is cleared, and so
+ * must the file that they are a mapping of, if `place` is not NULL. 0 or -ENOMEM. */
+int send_queue_append_ref(struct send_queue *q, struct http_context *ctx, slice bytes,
+                          const struct file_place *place);
 
 /* Likewise, and the queue owns them: they are released once they are sent or the queue is cleared.
  * They count as a large response that is added as a whole (memory.h). 0; or -ENOMEM, with the queue
@@ -89,7 +89,7 @@ static inline bool send_queue_sent(struct send_queue *q, size_t n)
 {
     ASSERT(n <= q->bytes);
     q->bytes -= n;
-    if (LIKELY(q->bytes == 0 && q->head == q->tail && !(q->pinned || q->owns))) {
+    if (LIKELY(q->bytes == 0 && q->head == q->tail && !(q->pinned || q->mixed))) {
         slab_put(q->head->slab, q->head);
         q->head = q->tail = NULL;
         return true;

@@ -134,6 +134,12 @@ static int write_bytes(struct torc_req *rq, const void *data, size_t size)
     return err;
 }
 
+static int write_ref(struct torc_req *rq, slice bytes, const struct file_place *place)
+{
+    (void)place;
+    return write_bytes(rq, bytes.ptr, bytes.len);
+}
+
 static int write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
 {
     char *buf = malloc(FILE_PIECE);
@@ -209,7 +215,7 @@ static const struct exchange_ops trial_ops = {
     .respond = respond,
     .write = write_bytes,
     .write_file = write_file,
-    .write_ref = write_bytes,
+    .write_ref = write_ref,
     .write_owned = write_owned,
     .interim = interim,
     .end = end,

@@ -9,6 +9,7 @@ struct io_engine {
     bool holds_thread;      /* see io_holds_thread */
     bool calls_hold;        /* see io_calls_hold */
     bool blocking_listener; /* needs listening sockets without O_NONBLOCK */
+    bool blocking_sockets;  /* what it accepts is without O_NONBLOCK */
     const char *wait_call;  /* the system call in which a core waits */
     /* See io_explain; NULL: there is nothing to add. */
     void (*explain)(const struct io_refusal *r, int err, char *why, size_t size);
@@ -25,6 +26,8 @@ struct io_engine {
     void (*recv_into)(struct io *io, struct io_sock *s); /* s->recv.into and .res: memory, size */
     void (*watch)(struct io *io, struct io_sock *s);     /* s->recv.res: whether `ends` */
     void (*send)(struct io *io, struct io_send *s);
+    /* See io_send_file_start. NULL: it sends all from memory. */
+    void (*send_file)(struct io *io, struct io_send *s);
     void (*call)(struct io *io, struct io_call *c);
     void (*cancel)(struct io *io, struct io_op *op);
     /* See io_sock_init. */

@@ -323,6 +323,7 @@ const struct io_engine io_epoll_engine = {
     .recv_into = epoll_recv,
     .watch = epoll_watch,
     .send = ready_send,
+    .send_file = ready_send_file,
     .call = epoll_call,
     .cancel = epoll_cancel,
     .sock_open = epoll_sock_open,

@@ -103,7 +103,13 @@ struct io_send {
     uint32_t count;
     uint32_t at; /* engine: first entry with bytes left */
     struct iovec iov[IO_SEND_IOV];
-    struct msghdr msg; /* engine */
+    union {
+        struct msghdr msg; /* engine, of a send from memory */
+        struct {
+            int fd;
+            uint64_t offset; /* engine: moves as bytes leave */
+        } file;              /* of io_send_file_start */
+    };
 };
 
 /* Accept stream of a listening socket. The result of each completion is a new socket for
@@ -439,6 +445,13 @@ static inline int32_t io_sent_so_far(const struct io_send *s)
 
 /* Sends every byte of s->iov[0..count); completes with the total or an error. */
 void io_send_start(struct io *io, struct io_send *s);
+
+/* The same for bytes that are a mapping of a part of a file: s->iov[0] alone, and `fd` and `offset`
+ * say where they are in it. An engine may send the file's pages by reference (sendfile(2)), which
+ * needs sockets that are ordinary descriptors (io_config.ordinary); pages that are not in memory
+ * make it wait. What is written to the file, until the peer has acknowledged the bytes, is sent in
+ * their place. `fd` stays open until the completion. */
+void io_send_file_start(struct io *io, struct io_send *s, int fd, uint64_t offset);
 
 void io_call_start(struct io *io, struct io_call *c, enum io_kind kind);
 

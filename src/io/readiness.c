@@ -1,5 +1,6 @@
 #include "io/readiness.h"
 
+#include "io/by_file.h"
 #include "io/file.h"
 #include "io/sock.h"
 
@@ -49,8 +50,17 @@ static ssize_t send_some(struct io_send *s)
     return sendmsg(s->sock->fd, &s->msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+/* True if there is nothing to do from memory, or not yet. */
+static bool sends_by_file(struct io *io, struct io_send *s)
+{
+    enum by_file how = by_file_send(io, s);
+    if (how == BY_FILE_DONE) ready_finish(io, &s->op, s->op.res);
+    return how != BY_FILE_NOT;
+}
+
 void ready_send(struct io *io, struct io_send *s)
 {
+    if (UNLIKELY(is_by_file(s)) && sends_by_file(io, s)) return;
     while (s->at < s->count) {
         counter_add(&io->stats.syscalls, 1);
         bool code = io_leave_code(io);
@@ -65,6 +75,12 @@ void ready_send(struct io *io, struct io_send *s)
         io_send_advance(s, (size_t)n);
     }
     ready_finish(io, &s->op, s->op.res);
+}
+
+void ready_send_file(struct io *io, struct io_send *s)
+{
+    s->op.engine_bits |= IO_BY_FILE;
+    ready_send(io, s);
 }
 
 /* ---- operations with one completion ---- */

@@ -23,20 +23,6 @@ static struct uring *uring_of(struct io *io)
     return io->state;
 }
 
-static void prepare_send(struct io_uring_sqe *sqe, struct io_send *s)
-{
-    /* Without MSG_WAITALL, a send that the socket has no room for completes in parts, which shows
-     * its progress. */
-    int flags = MSG_NOSIGNAL;
-    if (s->at + 1 == s->count) {
-        io_uring_prep_send(sqe, s->sock->fd, s->iov[s->at].iov_base, s->iov[s->at].iov_len, flags);
-    } else {
-        s->msg = (struct msghdr){.msg_iov = s->iov + s->at, .msg_iovlen = s->count - s->at};
-        io_uring_prep_sendmsg(sqe, s->sock->fd, &s->msg, (unsigned)flags);
-    }
-    uring_set_fixed_file(sqe, s->sock);
-}
-
 static void prepare_accept(struct uring *u, struct io_uring_sqe *sqe, const struct io_accept *a)
 {
     bool multi = uring_has(u, IO_MULTISHOT) && !a->single;
@@ -84,7 +70,7 @@ static void prepare(struct uring *u, struct io_uring_sqe *sqe, struct io_op *op)
     case IO_RECV: uring_prepare_recv(u, sqe, container_of(op, struct io_sock, recv)); break;
     case IO_RECV_INTO: uring_prepare_into(sqe, container_of(op, struct io_sock, recv)); break;
     case IO_WATCH: uring_prepare_watch(sqe, container_of(op, struct io_sock, recv)); break;
-    case IO_SEND: prepare_send(sqe, container_of(op, struct io_send, op)); break;
+    case IO_SEND: uring_prepare_send(sqe, container_of(op, struct io_send, op)); break;
     case IO_CONNECT:
         io_uring_prep_connect(sqe, c->connect.fd, c->connect.addr, c->connect.len);
         break;
@@ -187,18 +173,6 @@ static void accept_cqe(struct uring *u, struct io_op *op, int res, unsigned flag
     }
 }
 
-static void send_cqe(struct uring *u, struct io_send *s, int res)
-{
-    if (res > 0 && !io_send_advance(s, (size_t)res)) {
-        if (!s->op.cancelling) {
-            uring_push(u, &s->op);
-            return;
-        }
-        res = -ECANCELED;
-    }
-    io_complete(u->io, &s->op, res > 0 ? s->op.res : res, false);
-}
-
 /* The kernel cancels what needs a worker thread if it cannot make one, as at the limit of processes
  * (RLIMIT_NPROC). It is then done here, as epoll does. */
 static int without_worker(struct uring *u, struct io_call *c)
@@ -244,7 +218,7 @@ static void run_cqe(struct uring *u, uint64_t data, int res, unsigned flags)
     switch (op->kind) {
     case IO_RECV: uring_recv_cqe(u, container_of(op, struct io_sock, recv), res, flags); break;
     case IO_WATCH: uring_watch_cqe(u, container_of(op, struct io_sock, recv), res, flags); break;
-    case IO_SEND: send_cqe(u, container_of(op, struct io_send, op), res); break;
+    case IO_SEND: uring_send_cqe(u, container_of(op, struct io_send, op), res); break;
     case IO_ACCEPT: accept_cqe(u, op, res, flags); break;
     case IO_POLL: uring_poll_cqe(u, container_of(op, struct io_call, op), res, flags); break;
     default: io_complete(u->io, op, call_result(u, op, res), false);
@@ -312,11 +286,6 @@ static void uring_accept(struct io *io, struct io_accept *a)
 static void uring_watch(struct io *io, struct io_sock *s)
 {
     uring_push(uring_of(io), &s->recv);
-}
-
-static void uring_send(struct io *io, struct io_send *s)
-{
-    uring_push(uring_of(io), &s->op);
 }
 
 /* What the ring lacks or is refused is done here. linkat came with the cap on worker threads. */
@@ -425,6 +394,7 @@ static void uring_close(struct io *io)
 const struct io_engine io_uring_engine = {
     .name = "io_uring",
     .has_ring = true,
+    .blocking_sockets = true,
     .blocking_listener = true, /* on a non-blocking socket, accept completes with -EAGAIN */
     .wait_call = "io_uring_enter",
     .probe = uring_probe,
@@ -437,6 +407,7 @@ const struct io_engine io_uring_engine = {
     .recv_into = uring_recv_into,
     .watch = uring_watch,
     .send = uring_send,
+    .send_file = uring_send_file,
     .call = uring_call,
     .cancel = uring_cancel,
     .sock_open = uring_sock_open,

@@ -1,7 +1,7 @@
 #pragma once
-/* State of the io_uring engine, shared by its files: uring.c runs the ring, uring_recv.c receives,
- * uring_submit.c fills the submission queue, uring_probe.c probes the kernel and uring_setup.c sets
- * up the ring. */
+/* State of the io_uring engine, shared by its files: uring.c runs the ring, uring_send.c sends,
+ * uring_recv.c receives, uring_submit.c fills the submission queue, uring_probe.c probes the kernel
+ * and uring_setup.c sets up the ring. */
 
 #include "io/engine.h"
 
@@ -114,6 +114,15 @@ bool uring_peer(struct io *io, const struct io_sock *s, struct sock_addr *out);
 
 void uring_prepare_poll(struct io_uring_sqe *sqe, const struct io_call *c);
 void uring_poll_cqe(struct uring *u, struct io_call *c, int res, unsigned flags);
+
+/* ---- uring_send.c ---- */
+
+/* See struct io_engine. */
+void uring_send(struct io *io, struct io_send *s);
+void uring_send_file(struct io *io, struct io_send *s);
+
+void uring_prepare_send(struct io_uring_sqe *sqe, struct io_send *s);
+void uring_send_cqe(struct uring *u, struct io_send *s, int res);
 
 /* ---- uring_recv.c ---- */
 

@@ -72,7 +72,7 @@ int needs_engine(struct torc_server *s)
     char *line = NULL;
     int err;
     options_divide(o);
-    o->io.ordinary = !table_fits();
+    o->io.ordinary = !table_fits() || o->limits.sendfile_from;
     o->io.peers = wants_peers(s);
     o->io.rings = o->n_cpus + o->has_admin;
     s->engine = io_choose(o->engine, &o->io, note_line, &line, &err);

@@ -383,6 +383,13 @@ static const struct option table[] = {
      "how long an open file is reused before its path is looked up again; 0 looks it up each "
      "time",
      "1s", GROUP_FILES, OPTION_DURATION, AT(file_cache_ttl), 0, NS_PER_S},
+    {"sendfile-from", "SIZE",
+     "hand the pages of a static file that has this size or more to the socket (sendfile(2)) "
+     "instead "
+     "of copying them: less CPU here, more for a client on this machine; on io_uring it is a "
+     "system "
+     "call beside the ring, as if with --no-direct; 0 never does",
+     "0", GROUP_FILES, OPTION_SIZE, AT(limits.sendfile_from), 0, 1024 * G},
     {"access-log", "FILE", "write one line per request to this file; - is stdout", NULL,
      GROUP_FILES, OPTION_TEXT, AT(access_log), .what = "a file name, or - for stdout",
      .reload = true},

@@ -35,7 +35,12 @@ int site_remove(void **state)
 void site_start_list(const char *const *options)
 {
     const char *argv[16] = {"--root", tree_path(&tree, "root")};
-    for (size_t n = 2; *options; options++) {
+    size_t n = 2;
+    if (getenv("SENDFILE_FROM")) {
+        argv[n++] = "--sendfile-from";
+        argv[n++] = getenv("SENDFILE_FROM");
+    }
+    for (; *options; options++) {
         assert_true(n < 15);
         argv[n++] = *options;
     }

@@ -7,6 +7,7 @@ int recv_cases(void);
 int into_cases(void);
 int pause_cases(void);
 int send_cases(void);
+int by_file_cases(void);
 int call_cases(void);
 int file_cases(void);
 int share_cases(void);

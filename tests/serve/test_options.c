@@ -128,6 +128,7 @@ static void defaults(void **state)
     assert_int_equal(o->drain_timeout, 10 * NS_PER_S);
     assert_int_equal(o->file_cache_ttl, NS_PER_S);
     assert_int_equal(o->file_cache, 512);
+    assert_int_equal(o->limits.sendfile_from, 0);
     assert_int_equal(o->io.depth, 512);
     assert_int_equal(o->io.cq_depth, 0);
     assert_int_equal(o->io.buffers, 1024);
@@ -181,7 +182,7 @@ static void values_are_stored(void **state)
     VALID("--admit-timeout=5ms", "--header-timeout=1ms", "--idle-timeout=2ms", "--body-timeout=3ms",
           "--write-timeout=4ms", "--drain-timeout=0", "--max-body=0", "--request-memory=5k",
           "--write-buffer=6k", "--read-buffer=7k", "--stack-size=16k", "--max-requests=8",
-          "--file-cache=9", "--file-cache-ttl=0", "--access-log-format=json");
+          "--file-cache=9", "--file-cache-ttl=0", "--sendfile-from=1m", "--access-log-format=json");
     assert_int_equal(o->limits.admit_timeout, 5 * NS_PER_MS);
     assert_int_equal(o->limits.header_timeout, 1 * NS_PER_MS);
     assert_int_equal(o->limits.idle_timeout, 2 * NS_PER_MS);
@@ -206,6 +207,7 @@ static void values_are_stored(void **state)
     assert_int_equal(o->limits.queue_timeout, 5 * NS_PER_MS);
     assert_int_equal(o->file_cache, 9);
     assert_int_equal(o->file_cache_ttl, 0);
+    assert_int_equal(o->limits.sendfile_from, 1 << 20);
     assert_int_equal(o->access_log_format, LOG_JSON);
 }
 
@@ -538,6 +540,8 @@ static void wrong_values_are_explained(void **state)
     WRONG("--file-cache-ttl takes a time from 0 to 1s with a unit, such as 500ms, 10s or 2m, not "
           "\"1001ms\"",
           "--file-cache-ttl=1001ms");
+    WRONG("--sendfile-from takes a size from 0 to 1024g, such as 4096, 16k or 1m, not \"1025g\"",
+          "--sendfile-from=1025g");
     WRONG("--admin needs an address of its own: it overlaps --listen 127.0.0.1:9", "--listen",
           "127.0.0.1:9", "--admin", "127.0.0.1:9");
     WRONG("--admin needs an address of its own: it overlaps --listen 0.0.0.0:9", "--listen",

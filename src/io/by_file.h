@@ -1,0 +1,22 @@
+#pragma once
+/* Sends a part of a file by reference: sendfile(2) hands the file's own pages to the socket, and
+ * nothing is copied here. For io_send_file_start, of all engines. */
+
+#include "io/engine.h"
+
+/* engine_bits of a send, besides those of its engine: it goes by reference. */
+enum { IO_BY_FILE = 128 };
+
+static inline bool is_by_file(const struct io_send *s)
+{
+    return s->op.engine_bits & IO_BY_FILE;
+}
+
+enum by_file {
+    BY_FILE_DONE,  /* all bytes are sent */
+    BY_FILE_WAITS, /* until the socket, which is full, is writable */
+    BY_FILE_NOT,   /* the rest can only be sent from memory: IO_BY_FILE is cleared */
+};
+
+/* Sends what the socket takes, without waiting. */
+enum by_file by_file_send(struct io *io, struct io_send *s);

@@ -1,0 +1,79 @@
+/* Sends on io_uring: from memory through the ring; of a file's own pages by sendfile(2), which the
+ * ring does not have, paced by polls on the ring. */
+
+#include "io/by_file.h"
+#include "io/uring.h"
+
+#include <poll.h>
+
+static void prepare_bytes(struct io_uring_sqe *sqe, struct io_send *s)
+{
+    /* Without MSG_WAITALL, a send that the socket has no room for completes in parts, which shows
+     * its progress. */
+    int flags = MSG_NOSIGNAL;
+    if (s->at + 1 == s->count) {
+        io_uring_prep_send(sqe, s->sock->fd, s->iov[s->at].iov_base, s->iov[s->at].iov_len, flags);
+    } else {
+        s->msg = (struct msghdr){.msg_iov = s->iov + s->at, .msg_iovlen = s->count - s->at};
+        io_uring_prep_sendmsg(sqe, s->sock->fd, &s->msg, (unsigned)flags);
+    }
+    uring_set_fixed_file(sqe, s->sock);
+}
+
+/* For a send by reference, which is a system call of its own: the ring tells when. */
+static void prepare_writable(struct io_uring_sqe *sqe, const struct io_send *s)
+{
+    io_uring_prep_poll_add(sqe, s->sock->fd, POLLOUT);
+}
+
+void uring_prepare_send(struct io_uring_sqe *sqe, struct io_send *s)
+{
+    if (UNLIKELY(is_by_file(s)))
+        prepare_writable(sqe, s);
+    else
+        prepare_bytes(sqe, s);
+}
+
+/* Sends by reference what the socket takes, and the rest when it takes more. */
+static void send_by_file(struct uring *u, struct io_send *s)
+{
+    if (by_file_send(u->io, s) == BY_FILE_DONE)
+        io_complete_later(u->io, &s->op, s->op.res);
+    else
+        uring_push(u, &s->op);
+}
+
+void uring_send_cqe(struct uring *u, struct io_send *s, int res)
+{
+    if (UNLIKELY(is_by_file(s))) {
+        if (res >= 0 && !s->op.cancelling)
+            send_by_file(u, s);
+        else
+            io_complete(u->io, &s->op, res < 0 ? res : -ECANCELED, false);
+        return;
+    }
+    if (res > 0 && !io_send_advance(s, (size_t)res)) {
+        if (!s->op.cancelling) {
+            uring_push(u, &s->op);
+            return;
+        }
+        res = -ECANCELED;
+    }
+    io_complete(u->io, &s->op, res > 0 ? s->op.res : res, false);
+}
+
+void uring_send(struct io *io, struct io_send *s)
+{
+    uring_push(io->state, &s->op);
+}
+
+/* A direct descriptor has no number that sendfile(2) could take. */
+void uring_send_file(struct io *io, struct io_send *s)
+{
+    if (s->sock->engine_bits & SOCK_DIRECT) {
+        uring_send(io, s);
+        return;
+    }
+    s->op.engine_bits |= IO_BY_FILE;
+    send_by_file(io->state, s);
+}

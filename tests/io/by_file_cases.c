@@ -1,0 +1,282 @@
+/* Sends of a part of a file, which an engine may send by reference where sockets are ordinary
+ * descriptors. The rig's peer checks every byte. */
+
+#include "cases.h"
+#include "engine_rig.h"
+
+#include "base/libc.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { SIZE = 16 << 20 }; /* more than the socket buffers of both sides */
+
+static int file;
+static char *bytes; /* its mapping */
+
+static int make_file(void **state)
+{
+    (void)state;
+    file = memfd_create("bytes", 0);
+    if (file < 0 || ftruncate(file, SIZE) < 0) return -1;
+    bytes = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (bytes == MAP_FAILED) return -1;
+    pattern_fill(bytes, 0, SIZE);
+    return 0;
+}
+
+static int close_file(void **state)
+{
+    (void)state;
+    munmap(bytes, SIZE);
+    close(file);
+    return 0;
+}
+
+static void start(struct endpoint *e, int fd, size_t from, size_t n)
+{
+    e->send.iov[0] = (struct iovec){bytes + from, n};
+    e->send.count = 1;
+    io_send_file_start(&e->rig->io, &e->send, fd, from);
+}
+
+static void finish(struct endpoint *e)
+{
+    TURN_UNTIL(e->rig, !io_busy(&e->send.op));
+}
+
+/* As far as it goes while the peer does not read. */
+static void start_and_block(struct endpoint *e)
+{
+    start(e, file, 0, SIZE);
+    for (int i = 0; i < 50; i++) rig_poll(e->rig);
+    assert_true(io_busy(&e->send.op));
+}
+
+static char buf[1 << 16];
+
+static void check(size_t at, ssize_t n)
+{
+    for (ssize_t i = 0; i < n; i++) assert_int_equal((uint8_t)buf[i], pattern(at + (size_t)i));
+}
+
+/* What has come to the peer, which is the file's from `at` on; its length. */
+static size_t take(struct endpoint *e, size_t at)
+{
+    ssize_t n = recv(e->peer, buf, sizeof buf, MSG_DONTWAIT);
+    check(at, n);
+    return n > 0 ? (size_t)n : 0;
+}
+
+/* Likewise, up to the end of the stream. */
+static size_t expect_rest(struct endpoint *e, size_t at)
+{
+    size_t got = 0;
+    for (ssize_t n; (n = tcp_try_receive(e->peer, buf, sizeof buf)) > 0; got += (size_t)n)
+        check(at + got, n);
+    return got;
+}
+
+static void parts_arrive(void **state)
+{
+    (void)state;
+    static const size_t parts[][2] = {
+        {0, 1},        {1, 4095},           {4096, 1},  {4097, 70000}, {0, 100000},      {99999, 2},
+        {SIZE - 1, 1}, {SIZE - 4096, 4096}, {12345, 1}, {8191, 8194},  {SIZE - 5000, 10}};
+    struct rig *r = rig_open(NULL);
+    struct endpoint e;
+    endpoint_open(r, &e);
+    for (unsigned i = 0; i < ARRAY_LEN(parts); i++) {
+        start(&e, file, parts[i][0], parts[i][1]);
+        assert_int_equal(e.send_result.count, i); /* submitting never calls back */
+        finish(&e);
+        assert_int_equal(e.send_result.count, i + 1);
+        assert_int_equal(e.send_result.res, parts[i][1]);
+        peer_expect(e.peer, parts[i][0], parts[i][1]);
+    }
+    endpoint_close(&e);
+    rig_close(r);
+}
+
+/* The page itself is on its way: the peer sees what is written to it meanwhile. */
+static void it_goes_by_reference(void **state)
+{
+    (void)state;
+    uint8_t got[100];
+    struct rig *r = rig_open(NULL);
+    struct endpoint e;
+    bool direct = r->io.config.features & 1u << IO_DIRECT;
+    endpoint_open(r, &e);
+    start(&e, file, 0, sizeof got);
+    finish(&e);
+    bytes[50] ^= 1;
+    assert_int_equal(tcp_try_receive(e.peer, got, sizeof got), sizeof got);
+    bytes[50] ^= 1;
+    assert_int_equal(got[49], pattern(49));
+    assert_int_equal(got[50], direct ? pattern(50) : pattern(50) ^ 1);
+    endpoint_close(&e);
+    rig_close(r);
+}
+
+/* And then a send from memory has to wait for the socket, whose mode is as it was. */
+static void a_slow_reader_gets_all(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    struct endpoint e;
+    endpoint_open(r, &e);
+    for (unsigned by_file = 1; by_file <= 2; by_file++) {
+        if (by_file == 1)
+            start_and_block(&e);
+        else
+            endpoint_send(&e, &(struct iovec){bytes, SIZE}, 1);
+        struct peer_thread t = {.fd = e.peer, .n = SIZE, .slow = true};
+        peer_start(&t);
+        finish(&e);
+        peer_join(&t);
+        assert_int_equal(e.send_result.count, by_file);
+        assert_int_equal(e.send_result.res, SIZE);
+    }
+    endpoint_close(&e);
+    rig_close(r);
+}
+
+static void progress_is_reported(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    struct endpoint e;
+    endpoint_open(r, &e);
+    start_and_block(&e);
+    int32_t sent = io_sent_so_far(&e.send);
+    assert_true(sent > 0 && sent < SIZE);
+    assert_ptr_equal(e.send.iov[e.send.at].iov_base, bytes + sent);
+    peer_expect(e.peer, 0, (size_t)sent);
+    TURN_UNTIL(r, io_sent_so_far(&e.send) > sent);
+    endpoint_close(&e);
+    rig_close(r);
+}
+
+static void cancelled_while_blocked(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    struct endpoint e;
+    endpoint_open(r, &e);
+    start_and_block(&e);
+    io_cancel(&r->io, &e.send.op);
+    io_cancel(&r->io, &e.send.op);
+    finish(&e);
+    assert_int_equal(e.send_result.count, 1);
+    assert_int_equal(e.send_result.res, -ECANCELED);
+    assert_int_equal(endpoint_call(&e, IO_SHUTDOWN), 0);
+    size_t got = expect_rest(&e, 0);
+    assert_true(got > 0 && got < SIZE);
+    endpoint_close(&e);
+    rig_close(r);
+}
+
+static void cancelled_in_the_same_turn(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    struct endpoint e;
+    endpoint_open(r, &e);
+    size_t sent = 0;
+    for (unsigned i = 1; i <= 20; i++) {
+        start(&e, file, sent, 10);
+        io_cancel(&r->io, &e.send.op);
+        finish(&e);
+        assert_int_equal(e.send_result.count, i);
+        assert_true(e.send_result.res == 10 || e.send_result.res == -ECANCELED);
+        if (e.send_result.res == 10) sent += 10;
+    }
+    assert_int_equal(endpoint_call(&e, IO_SHUTDOWN), 0);
+    assert_int_equal(expect_rest(&e, 0), sent);
+    endpoint_close(&e);
+    rig_close(r);
+}
+
+/* SIGPIPE has its default action here, which would end the program. */
+static void a_reset_peer_fails_it(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    for (int blocked = 0; blocked < 2; blocked++) {
+        struct endpoint e;
+        endpoint_open(r, &e);
+        if (blocked) start_and_block(&e);
+        tcp_reset(e.peer);
+        e.peer = -1;
+        for (unsigned i = 1; i <= 3; i++) {
+            if (!io_busy(&e.send.op)) start(&e, file, 0, 100);
+            finish(&e);
+            assert_int_equal(e.send_result.count, i);
+            assert_true(e.send_result.res == -EPIPE || e.send_result.res == -ECONNRESET);
+        }
+        endpoint_close(&e);
+    }
+    rig_close(r);
+}
+
+/* What the client gets before is the file's, and nothing stands in for what is missing. */
+static void a_truncated_file_fails_it(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    struct endpoint e;
+    endpoint_open(r, &e);
+    start_and_block(&e);
+    assert_int_equal(ftruncate(file, SIZE / 2), 0);
+    size_t got = 0;
+    while (io_busy(&e.send.op)) {
+        got += take(&e, got);
+        rig_poll(r);
+    }
+    assert_int_equal(e.send_result.res, -EFAULT);
+    assert_int_equal(endpoint_call(&e, IO_SHUTDOWN), 0);
+    got += expect_rest(&e, got);
+    assert_true(got > 0 && got <= SIZE / 2);
+    assert_int_equal(ftruncate(file, SIZE), 0);
+    pattern_fill(bytes, 0, SIZE);
+    endpoint_close(&e);
+    rig_close(r);
+}
+
+/* A pipe is no file to sendfile(2), as it may refuse those of some file systems. */
+static void what_cannot_go_by_reference_is_copied(void **state)
+{
+    (void)state;
+    int pipe_fds[2];
+    assert_int_equal(pipe(pipe_fds), 0);
+    struct rig *r = rig_open(NULL);
+    struct endpoint e;
+    endpoint_open(r, &e);
+    struct peer_thread t = {.fd = e.peer, .n = SIZE};
+    start(&e, pipe_fds[1], 0, SIZE);
+    peer_start(&t);
+    finish(&e);
+    peer_join(&t);
+    assert_int_equal(e.send_result.res, SIZE);
+    endpoint_close(&e);
+    rig_close(r);
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+}
+
+int by_file_cases(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(parts_arrive),
+        cmocka_unit_test(it_goes_by_reference),
+        cmocka_unit_test(a_slow_reader_gets_all),
+        cmocka_unit_test(progress_is_reported),
+        cmocka_unit_test(cancelled_while_blocked),
+        cmocka_unit_test(cancelled_in_the_same_turn),
+        cmocka_unit_test(a_reset_peer_fails_it),
+        cmocka_unit_test(a_truncated_file_fails_it),
+        cmocka_unit_test(what_cannot_go_by_reference_is_copied),
+    };
+    return cmocka_run_group_tests_name("by file", tests, make_file, close_file);
+}
