@@ -7,7 +7,7 @@ from typing import Any, Sequence
 
 from . import ending, experiment, others, page, progress, remarks, table
 from .lab import abuse, client, compute, concurrent, database, faster, files, models, overload, picture, proxy
-from .lab import retries, sequence, stack
+from .lab import judged, retries, sequence, stack
 from .lab.claim import Claim, Finding
 from .lab.stage import ASYNCHRONOUS, Lacking, Stage
 from .options import DEFAULT_BUILD, directory
@@ -36,6 +36,7 @@ TRIED = (
 CLAIMS = {module.CLAIM.name: module.CLAIM for module in TRIED}
 NUMBERS = {name: number for number, name in enumerate(CLAIMS, 1)}
 QUICKLY = 0.4  # of the time of a whole run, with --quick
+KEPT = ("holds", "verdict", "brief", "theory", "header", "rows", "samples")  # of a finding, as they are
 # What a session takes and an experiment decides itself.
 DECIDED = {"commands": [], "server_args": [], "cores": 1, "connections": None, "pairs": None, "seconds": None}
 
@@ -67,10 +68,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(**DECIDED)
 
 
-def show(claim: Claim, finding: Finding, lacks: Sequence[str], notes: Sequence[str] = ()) -> None:
+def show(
+    claim: Claim, finding: Finding, lacks: Sequence[str], notes: Sequence[str] = (), others_share: float = 0.0
+) -> None:
     print(f"\n{NUMBERS[claim.name]}. {claim.title}\n{claim.question} A common guess: {claim.guess}\n")
     print(table.table(finding.header, finding.rows))
-    print(f"\n{finding.theory}\n{finding.verdict}", flush=True)
+    said = judged.judge(finding.holds, finding.missed, finding.unsure, others_share)
+    print(f"\nIn general: {claim.truth}\n{said.text}. {finding.verdict}")
+    print(f"What arithmetic says: {finding.theory}", flush=True)
     for one in notes:
         print(f"note: {one}", flush=True)
     for one in lacks:
@@ -85,10 +90,13 @@ def about(claim: Claim) -> dict[str, Any]:
 
 def entry(claim: Claim, finding: Finding, stage: Stage, watch: others.Watch) -> dict[str, Any]:
     """What the file has of an experiment that was run; all of it is plain data."""
-    said = {key: getattr(finding, key) for key in ("holds", "verdict", "brief", "theory", "header", "rows", "samples")}
+    said = {key: getattr(finding, key) for key in KEPT}
     return {
         **about(claim),
         **said,
+        "truth": claim.truth,
+        "missed": list(finding.missed),
+        "unsure": list(finding.unsure),
         "pictures": picture.plain(finding.pictures, finding.header, finding.rows),
         "measures": [{**one._asdict(), "found": dict(one.found)} for one in finding.measures],
         "lacks": list(stage.missing),
@@ -106,7 +114,7 @@ def able(claims: Sequence[Claim]) -> tuple[list[Claim], list[tuple[Claim, str]]]
 
 def answer(experiments: Sequence[dict[str, Any]]) -> str:
     """All of them in one paragraph, with this machine's figures."""
-    otherwise = [f'"{one["title"]}"' for one in experiments if not one["holds"]]
+    otherwise = [f'"{one["title"]}"' for one in experiments if judged.of_entry(one).kind != judged.SHOWN]
     briefs = [one["brief"] for one in experiments if one["brief"]]
     return say("explained", len(experiments), len(CLAIMS), otherwise, briefs)
 
@@ -159,7 +167,8 @@ def _take(session: Session, claims: Sequence[Claim]) -> None:
         experiments.sort(key=lambda one: one["number"])
         session.run.conclusions = [answer(experiments), *(one["verdict"] for one in experiments)]
         session.save()
-        show(claim, finding, list(stage.missing), remarks.of_experiment(finding.samples, watch.share))
+        notes = remarks.of_experiment(finding.samples, watch.share)
+        show(claim, finding, list(stage.missing), notes, watch.share)
         for text in stage.notes:
             session.note(text)
 

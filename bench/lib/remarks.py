@@ -72,6 +72,11 @@ def _open_loops(name: str, samples: Any) -> Iterator[tuple[str, int, int]]:
             yield from _open_loops(name, one)
 
 
+def never_sent(flow: Mapping[str, Any]) -> float:
+    """The share of an open loop's requests whose time came while every connection was busy."""
+    return float(flow["unsent"] / max(sum(flow[key] for key in DUE), 1))
+
+
 def disturbance(others: float) -> list[str]:
     return [say("disturbance", others)] if others > NOISY_OTHERS else []
 

@@ -16,7 +16,7 @@ import fakes
 from runs import Runs
 
 from lib import explain, proc, remarks, results, schema
-from lib.lab import abuse, client, clients, compute, concurrent, database, faster, files, flow, models, overload
+from lib.lab import abuse, client, clients, compute, concurrent, database, faster, files, flow, judged, models, overload
 from lib.lab import proxy, retries, sequence, stage
 from lib.page import svg
 
@@ -239,13 +239,23 @@ class Abuse(unittest.TestCase):
         finding = abuse.conclude(self.taken((0.011, 0.012, 0.5), (0.9, 1.0, 1.1)))
         self.assertTrue(finding.holds)
         self.assertIn("is 12.0 ms, 1.20 times the 10.0 ms", finding.verdict)
-        self.assertIn("without a limit it is 1,000 ms", finding.verdict)
+        self.assertIn("without a limit it is 1,000 ms.", finding.verdict)
         self.assertIn("Of 1,000 requests/s the abusive client is served 100.", finding.verdict)
         self.assertEqual(finding.rows[0][-2:], ["–", "–"])
         self.assertEqual(finding.rows[1][-2:], ["100", "900"])
 
     def test_a_limit_that_does_not(self):
-        self.assertFalse(abuse.conclude(self.taken((0.011, 0.0121, 0.5), (0.9, 1.0, 1.1))).holds)
+        finding = abuse.conclude(self.taken((0.011, 0.0121, 0.5), (0.9, 1.0, 1.1)))
+        self.assertFalse(finding.holds)
+        self.assertRegex(finding.missed[0], r"^their p99 was \d+\.\d times what they have alone$")
+
+    def test_requests_that_were_never_sent_are_part_of_the_verdict(self):
+        taken = self.taken((0.009, 0.010, 0.011), (0.010, 0.012, 0.02))
+        for rounds, unsent in zip(taken.values(), (0, 30, 2700)):
+            rounds[:] = [[seen(good=300, p99=one[0].p99, unsent=unsent), *one[1:]] for one in rounds]
+        finding = abuse.conclude(taken)
+        self.assertEqual(finding.unsure, ["beside it, limited: 9 % of the good clients' requests were never sent"])
+        self.assertIn(", and 90 % of their requests cannot even be sent.", finding.verdict)
 
 
 class Database(unittest.TestCase):
@@ -341,6 +351,10 @@ class Overload(unittest.TestCase):
         )
         self.assertIn("99 % within 30.0 ms, 3.0 times the 10.0 ms of a calm server", finding.verdict)
         self.assertIn("refuses 170 each second", finding.verdict)
+
+    def test_more_than_it_can_is_a_capacity_that_was_measured_too_low(self):
+        finding = self.conclude(seen(good=426, p99=0.03))
+        self.assertEqual(finding.unsure, ["it answered 133 % of its capacity, which was measured too low"])
 
     def test_a_short_run_has_a_spike_for_the_setting_that_is_judged(self):
         asked = []
@@ -486,6 +500,33 @@ class Flows(unittest.TestCase):
         deadline = {"ns": 5, "attempts": 9, "retries": 4, "given_up": 7, "slices": [[6, 2, 100_000_000], [3, 1, 5]]}
         found = flow.seen({**report, "latency_ns": latency, "deadline": deadline})
         self.assertEqual((found.retries, found.slices[0]), (4, flow.Slice(0.1, 6, 2)))
+
+
+class Judged(unittest.TestCase):
+    def test_each_claim_says_what_is_true(self):
+        for claim in explain.CLAIMS.values():
+            self.assertRegex(claim.truth, r"^[A-Z].{40,}\.$", claim.name)
+
+    def test_the_parts_that_are_not_so(self):
+        self.assertEqual(judged.judge(True, [], [], 0.0), ("shown", "This run shows it"))
+        self.assertEqual(
+            judged.judge(False, ["one", "other"], [], 0.0), ("not", "This run does not show it: one; other")
+        )
+
+    def test_a_busy_machine_refutes_nothing(self):
+        busy = "other programs used 180 % of a CPU"
+        self.assertEqual(judged.judge(False, ["one"], [], 1.8), ("unsure", f"Too noisy to tell: {busy}"))
+        self.assertEqual(judged.judge(True, [], [], 1.8), ("shown", f"This run shows it, although {busy}"))
+
+    def test_samples_that_do_not_tell(self):
+        self.assertEqual(judged.judge(True, [], ["why"], 0.0), ("unsure", "This run does not tell: why"))
+        kind, text = judged.judge(True, [], ["why"], 0.5)
+        self.assertEqual((kind, text), ("unsure", "Too noisy to tell: why; other programs used 50 % of a CPU"))
+
+    def test_what_fails_is_named(self):
+        for finding in (Client().conclude((0.1, 12), Client.at_once), Models().conclude(*[(97_500, 0.8)] * 3)):
+            self.assertFalse(finding.holds)
+            self.assertTrue(finding.missed)
 
 
 class Notes(unittest.TestCase):

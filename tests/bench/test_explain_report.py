@@ -168,12 +168,12 @@ class Answers(unittest.TestCase):
         text = explain.answer(found[:11])
         self.assertTrue(text.startswith("No, as far as the 11 of 12 experiments that were run tell. Who asks"), text)
         self.assertTrue(
-            explain.answer(found[:1]).startswith("A part of the answer: 1 of 12 experiments was run, and went")
+            explain.answer(found[:1]).startswith("A part of the answer: 1 of 12 experiments was run, and showed")
         )
         found[0]["holds"] = False
         text = explain.answer(found)
         self.assertIn(
-            '11 of 12 experiments came out here as theory says. The figures of "The client decides" fell short of it:',
+            '11 of 12 experiments came out here as theory says. The figures of "The client decides" do not show it:',
             text,
         )
         for one in found:
@@ -205,6 +205,21 @@ class Answers(unittest.TestCase):
         self.assertIn("Noisy: other programs used 120 % of a CPU in the median", text)
         self.assertIn("Noisy: other programs used 120 % of a CPU meanwhile", text)
         self.assertTrue(page.page.is_noisy(run))
+
+    def test_what_is_true_comes_first_and_what_is_not_so_is_named(self):
+        run = sample_results.explain_run()
+        for one in run.extra["experiments"]:
+            one["holds"], one["missed"] = False, ["it was otherwise"]
+        text = Reader(written(run)).text.replace("\u00a0", " ")
+        for one in run.extra["experiments"]:
+            self.assertIn(plain(one["truth"]), plain(text))
+        self.assertIn("This run does not show it: it was otherwise.", text)
+        for one in run.extra["experiments"]:
+            one["others_share"] = 1.8
+            del one["truth"], one["missed"], one["unsure"]  # as older files
+        text = Reader(written(run)).text.replace("\u00a0", " ")
+        self.assertIn("Too noisy to tell: other programs used 180 % of a CPU.", text)
+        self.assertNotIn("This run does not show it", text)
 
     def test_a_load_that_was_not_offered_says_so(self):
         run = sample_results.explain_run()

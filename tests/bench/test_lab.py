@@ -151,6 +151,14 @@ class Guesses(unittest.TestCase):
         for name, samples in (("client", as_long), ("retries", well), ("proxy", free)):
             self.assertEqual(guesses.found(explain.CLAIMS[name], self.finding(samples)), 0, name)
 
+    def test_a_run_that_does_not_tell_has_none(self):
+        asked = link.parse("sequence")
+        for others, found, state in ((0.0, 0, "not"), (1.8, None, "unsure")):
+            finding = Finding(False, "", ("",), (), missed=["it was otherwise"])
+            event = running.concluded(asked, finding, [], others)
+            self.assertEqual((event["found"], event["state"]), (found, state))
+            self.assertEqual(event["truth"], asked.claim.truth)
+
     def test_samples_that_do_not_say(self):
         self.assertIsNone(guesses.found(explain.CLAIMS["models"], self.finding({})))
 

@@ -3,8 +3,9 @@
 import statistics
 from typing import Sequence
 
-from ..table import latency
-from .claim import Claim, Finding, Parameter, measured
+from ..remarks import UNSENT, never_sent
+from ..table import latency, percent
+from .claim import Claim, Finding, Parameter, failing, measured
 from .flow import Flow, Seen
 from .picture import Bar, Picture
 from .stage import Stage
@@ -46,11 +47,20 @@ def conclude(taken: dict[str, list[list[Seen]]]) -> Finding:
     p99 = {name: statistics.median(one[0].p99 for one in rounds) for name, rounds in taken.items()}
     alone, limited, unlimited = (p99[name] for name in SETTINGS)
     served = statistics.median(one[1].per_second for one in taken["beside it, limited"])
-    holds = limited <= MOST * alone
+    missed = failing({f"their p99 was {limited / alone:.1f} times what they have alone": limited <= MOST * alone})
+    unsent = {name: statistics.median(never_sent(one[0].plain()) for one in rounds) for name, rounds in taken.items()}
+    *compared, last = SETTINGS
+    unsure = [
+        f"{name}: {percent(unsent[name])} of the good clients' requests were never sent"
+        for name in compared
+        if unsent[name] > UNSENT
+    ]
+    kept = f", and {percent(unsent[last])} of their requests cannot even be sent" if unsent[last] > UNSENT else ""
     verdict = (
         f"Beside a client that asks for {TIMES} times its limit, the p99 of ten good clients is "
         f"{latency(limited)}, {limited / alone:.2f} times the {latency(alone)} that they have alone; without a limit "
-        f"it is {latency(unlimited)}. Of {ABUSIVE.rate:,.0f} requests/s the abusive client is served {served:,.0f}."
+        f"it is {latency(unlimited)}{kept}. Of {ABUSIVE.rate:,.0f} requests/s the abusive client is served "
+        f"{served:,.0f}."
     )
     theory = (
         f"A limit of {LIMIT} requests/s serves the abusive client {LIMIT} of {ABUSIVE.rate:,.0f}; the others are "
@@ -64,7 +74,8 @@ def conclude(taken: dict[str, list[list[Seen]]]) -> Finding:
         f"{latency(limited)} if the server refuses what is beyond that limit, and within {latency(unlimited)} if not."
     )
     beside = [measured(name, rounds[-1]) for name, rounds in taken.items()]
-    return Finding(holds, verdict, header, rows, theory, samples, brief, [_picture(p99)], beside)
+    pictures = [_picture(p99)]
+    return Finding(not missed, verdict, header, rows, theory, samples, brief, pictures, beside, missed, unsure)
 
 
 def _picture(p99: dict[str, float]) -> Picture:
@@ -94,4 +105,6 @@ CLAIM = Claim(
     take,
     parameters=(Parameter("rounds", f"rounds (torc-bench explain: {ROUNDS})", 1, 1, ROUNDS),),
     lasts=10.0,
+    truth="With a limit for each client, good clients hardly notice one that asks for too much. Without it they wait "
+    "behind its requests.",
 )

@@ -32,6 +32,8 @@ class Finding:
     brief: str = ""  # the verdict in one short sentence, for the answer of all experiments together
     pictures: Sequence[Picture] = ()  # without one the report draws bars of the table
     measures: Sequence[Measured] = ()
+    missed: Sequence[str] = ()  # what of the claim is not so, where it does not hold: each a clause
+    unsure: Sequence[str] = ()  # why these samples tell neither: each a clause
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,12 @@ class Claim:
     on_engine: bool = True  # whether it runs on the stage's engine alone
     lasts: float | None = None  # seconds with --quick and the parameters as usual, where these are less than all
     template: str = ""  # the question with {name} for each parameter that is in it
+    truth: str = ""  # what is true in general, in one plain sentence or two
+
+
+def failing(checks: Mapping[str, bool]) -> list[str]:
+    """The clauses that say what is not so, of those that would be said if their check failed."""
+    return [clause for clause, passed in checks.items() if not passed]
 
 
 def measured(

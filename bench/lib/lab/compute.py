@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Sequence
 
 from ..table import latency, percent
-from .claim import Claim, Finding, Parameter, measured
+from .claim import Claim, Finding, Parameter, failing, measured
 from .flow import Flow, Seen
 from .picture import Bar, Picture
 from .stage import Stage
@@ -41,7 +41,12 @@ def conclude(taken: dict[str, Sequence[Seen]], asked: Asked = Asked()) -> Findin
     cores = "an idle core" if asked.cores == 1 else f"{asked.cores} idle cores"
     there = "that core" if asked.cores == 1 else "those cores"
     alone, inline, work = (taken[name][0].p99 for name in WHERE)
-    holds = inline >= asked.heavy_ms / 2000 and inline > alone and work < inline
+    missed = failing(
+        {
+            "light requests did not wait for the heavy ones": inline >= asked.heavy_ms / 2000 and inline > alone,
+            "they waited as long with the work pool": work < inline,
+        }
+    )
     verdict = (
         f"99 % of light requests are answered within {latency(alone)} by {cores}, within "
         f"{latency(inline)} where requests compute for {asked.heavy_ms} ms on {there}, and within "
@@ -62,7 +67,8 @@ def conclude(taken: dict[str, Sequence[Seen]], asked: Asked = Asked()) -> Findin
         f"when heavy requests compute on their core, and within {latency(work)} when the heavy ones compute elsewhere."
     )
     beside = [measured(name, seen) for name, seen in taken.items()]
-    return Finding(holds, verdict, header, rows, theory, samples, brief, [_picture(taken, asked)], beside)
+    pictures = [_picture(taken, asked)]
+    return Finding(not missed, verdict, header, rows, theory, samples, brief, pictures, beside, missed)
 
 
 def _picture(taken: dict[str, Sequence[Seen]], asked: Asked) -> Picture:
@@ -97,4 +103,6 @@ CLAIM = Claim(
         Parameter("cores", "cores of the server", 1, 1, 4),
     ),
     template="A server serves light requests, and some that compute for {heavy_ms} ms. Do the light ones wait?",
+    truth="A request that computes takes the core, and all others of that core wait for it, on an asynchronous server "
+    "too. On another thread it does not.",
 )

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .claim import Claim, Finding, Parameter, measured
+from .claim import Claim, Finding, Parameter, failing, measured
 from .flow import Flow, Seen
 from .picture import Bar, Picture
 from .stage import Stage
@@ -39,8 +39,15 @@ def take(stage: Stage) -> Finding:
 
 def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
     (waiting, computing) = (also for _, also in taken.values())
-    many = waiting["concurrency"] >= MANY * asked.connections
-    holds = many and waiting["parallelism"] <= 1 and computing["parallelism"] >= PARALLEL
+    missed = failing(
+        {
+            f"fewer than {MANY * asked.connections:,.0f} were in progress": (
+                waiting["concurrency"] >= MANY * asked.connections
+            ),
+            "more than one ran at a time on one core": waiting["parallelism"] <= 1,
+            f"two cores ran only {computing['parallelism']:.2f} at a time": computing["parallelism"] >= PARALLEL,
+        }
+    )
     verdict = (
         f"One core had {waiting['concurrency']:,.0f} requests in progress, and ran the code of "
         f"{waiting['parallelism']:.2f} at a time; two cores had {computing['concurrency']:.1f} in progress, and ran "
@@ -63,7 +70,8 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
         for cores, (name, (seen, also)) in enumerate(taken.items(), 1)
     ]
     header = ("", "requests/s", "L", "P", "A")
-    return Finding(holds, verdict, header, rows, theory, samples, brief, [_picture(taken, asked)], beside)
+    pictures = [_picture(taken, asked)]
+    return Finding(not missed, verdict, header, rows, theory, samples, brief, pictures, beside, missed)
 
 
 def _picture(taken: Taken, asked: Asked) -> Picture:
@@ -101,4 +109,6 @@ CLAIM = Claim(
         Parameter("delay_ms", "ms that each request waits", 500, 20, 2000),
     ),
     template="{connections} requests are in progress on one core. How many run at the same time?",
+    truth="In progress is not running. One core can have thousands of requests in progress, and runs one of them at a "
+    "time at most; two cores run two.",
 )

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..table import latency, percent
-from .claim import Claim, Finding, Parameter, measured
+from .claim import Claim, Finding, Parameter, failing, measured
 from .flow import Flow, Seen
 from .picture import Picture, over
 from .stage import Stage, backends_missing
@@ -51,7 +51,14 @@ def conclude(taken: Taken) -> Finding:
     most = max(times for _, times in taken)
     without, bounded = (taken[name, most][0] for name in SETTINGS)
     soon = bounded.p99 < (without.p50 if without.good else DEADLINE)
-    holds = bounded.per_second >= ENOUGH * CAPACITY and soon
+    missed = failing(
+        {
+            f"with a bounded queue it answered less than {percent(ENOUGH)} of what the database can": (
+                bounded.per_second >= ENOUGH * CAPACITY
+            ),
+            "with a bounded queue it was no sooner than without": soon,
+        }
+    )
     late = f", half of them after more than {latency(without.p50)}" if without.good else ""
     verdict = (
         f"Asked for {most:g} times what {CONNECTIONS} connections can do, a server without limits answers "
@@ -76,7 +83,7 @@ def conclude(taken: Taken) -> Finding:
     beside = [
         measured(f"{name}, {times:g}×", [replace(seen, measures=also)]) for (name, times), (seen, also) in taken.items()
     ]
-    return Finding(holds, verdict, header, rows, theory, samples, brief, pictures, beside)
+    return Finding(not missed, verdict, header, rows, theory, samples, brief, pictures, beside, missed)
 
 
 def _goodput(taken: Taken) -> Picture:
@@ -134,4 +141,6 @@ CLAIM = Claim(
     backends_missing,
     parameters=(Parameter("percent", "requests/s, in % of what the database can do", 200, 10, 400),),
     lasts=15.0,
+    truth="A server that waits for many queries at a time gets no more answers than the database gives. What comes "
+    "beyond that waits longer, or is refused.",
 )

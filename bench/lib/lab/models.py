@@ -7,7 +7,7 @@ from .. import proc
 from ..peers import JAVA_THREADS, PEERS
 from ..subjects import WARMUP
 from ..table import latency, percent
-from .claim import Claim, Finding, Parameter, measured, threaded
+from .claim import Claim, Finding, Parameter, failing, measured, threaded
 from .flow import Flow, Seen
 from .picture import Bar, Picture
 from .stage import Stage
@@ -78,9 +78,18 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
     others = {name: taken[name][0] for name in SETTINGS if name in taken and name != "threads"}
     more = all(seen.per_second > threads.per_second for seen in others.values())
     pools = [name for name in taken if asked.pool(name)]
-    holds = more and all(reached(name, seen, asked) for name, (seen, _) in taken.items())
-    holds = holds and all(taken[name][0].per_second * ENOUGH <= asked.ceiling(name) for name in pools)
-    holds = holds and ("node" not in taken or taken["node"][1]["waiting_apart"] > 0)
+    short = [_label(name) for name, (seen, _) in taken.items() if not reached(name, seen, asked)]
+    missed = failing(
+        {
+            "one thread that serves others served no more than the pool of threads": more,
+            f"{', '.join(short)} stayed below what arithmetic allows": not short,
+            "a pool of threads served more than arithmetic allows": all(
+                taken[name][0].per_second * ENOUGH <= asked.ceiling(name) for name in pools
+            ),
+            "Node.js had a thread for each request that waits": "node" not in taken
+            or taken["node"][1]["waiting_apart"] > 0,
+        }
+    )
     parts = [
         f"{name} serves {seen.per_second:,.0f} requests/s on {seen.cpus:.2f} CPUs" for name, seen in others.items()
     ]
@@ -90,7 +99,6 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
         f"{threads.cpus:.2f} CPUs; one thread that serves others while a request waits serves "
         f"{'more' if more else 'no more'}: {', '.join(parts)}."
     )
-    short = [_label(name) for name, (seen, _) in taken.items() if not reached(name, seen, asked)]
     if short:
         verdict += (
             f" Below {percent(ENOUGH)} of the most that arithmetic allows, although the core has time left: "
@@ -117,7 +125,8 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
         threaded(name, [seen], asked.threads) if name == "threads" else measured(name, [seen])
         for name, (seen, _) in taken.items()
     ]
-    return Finding(holds, verdict, header, rows, theory, samples, brief, [_picture(taken, asked)], beside)
+    pictures = [_picture(taken, asked)]
+    return Finding(not missed, verdict, header, rows, theory, samples, brief, pictures, beside, missed)
 
 
 def _label(name: str) -> str:
@@ -167,4 +176,6 @@ CLAIM = Claim(
     ),
     on_engine=False,
     template="How many requests that wait {delay_ms} ms can one core serve each second?",
+    truth="A request that waits gives its thread to the others; the kernel tells which are ready. So one thread serves "
+    "many requests that wait, and a pool of threads no more than threads ÷ delay.",
 )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..table import latency, percent
-from .claim import Claim, Finding, Parameter, measured
+from .claim import Claim, Finding, Parameter, failing, measured
 from .flow import Flow, Seen
 from .picture import Picture, over
 from .stage import Stage
@@ -18,6 +18,7 @@ TWICE = 2.0
 CALM = 0.2  # of the capacity: latencies there are those of a server that has time
 SPIKE, AFTER = 3.0, 0.5  # of the capacity, in a spike and after it
 ENOUGH, SOON = 0.9, 3.0  # of the capacity; times the p99 of a calm server
+BEYOND = 1.1  # of the capacity: nobody answers more, so it was more when it was measured
 SETTINGS = {"no shedding": "off", "adaptive": "adaptive"}
 
 
@@ -72,7 +73,15 @@ def conclude(capacity: float, calm: Seen, taken: Samples, recovery: float = WHOL
     without, shed = (taken[f"{TWICE:g}×", name] for name in SETTINGS)
     after = taken["after a spike", "adaptive"]
     share = shed.per_second / capacity
-    holds = share >= ENOUGH and shed.p99 <= SOON * calm.p99 and after.p99 <= SOON * calm.p99
+    missed = failing(
+        {
+            f"refusing, it answered less than {percent(ENOUGH)} of what it can": share >= ENOUGH,
+            f"refusing, its p99 was more than {SOON:g} times that of a calm server": shed.p99 <= SOON * calm.p99,
+            f"after the spike its p99 was more than {SOON:g} times that of a calm server": after.p99 <= SOON * calm.p99,
+        }
+    )
+    most = max(seen.per_second for seen in taken.values()) / capacity
+    unsure = [f"it answered {percent(most)} of its capacity, which was measured too low"] if most > BEYOND else []
     verdict = (
         f"Offered twice its capacity, a core without shedding answers {percent(without.per_second / capacity)} of the "
         f"{capacity:,.0f} requests/s that it can, and 99 % of these within {latency(without.p99)}. With shedding it "
@@ -95,7 +104,7 @@ def conclude(capacity: float, calm: Seen, taken: Samples, recovery: float = WHOL
     samples = {"capacity": capacity, "calm": calm.plain(), **samples}
     pictures = [_goodput(capacity, taken), _latency(calm, taken)]
     beside = [measured(", ".join(key), [seen]) for key, seen in taken.items() if key[0] in LOADS]
-    return Finding(holds, verdict, header, rows, theory, samples, brief, pictures, beside)
+    return Finding(not missed, verdict, header, rows, theory, samples, brief, pictures, beside, missed, unsure)
 
 
 def _by_load(taken: Samples, name: str) -> dict[float, Seen]:
@@ -144,4 +153,6 @@ CLAIM = Claim(
     take,
     parameters=(Parameter("percent", "requests/s beside 200 %, in % of the capacity", 200, 10, 400),),
     lasts=18.0,
+    truth="Nobody answers more than it can. What comes beyond that waits, or is refused: a server that refuses it at "
+    "once (load shedding) answers the others soon.",
 )

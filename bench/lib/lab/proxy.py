@@ -11,7 +11,7 @@ from ..proxies import LABELS, proxy
 from ..subject import Server, Variant
 from ..table import latency
 from . import flow
-from .claim import Claim, Finding
+from .claim import Claim, Finding, failing
 from .flow import Flow, Seen
 from .picture import Picture, Stack
 from .stage import Stage
@@ -94,7 +94,7 @@ def turned_away(seen: Seen) -> int:
 def conclude(taken: Taken) -> Finding:
     names = [name for name in LABELS if (name, "light") in taken]
     direct = taken[DIRECT, "light"][0]
-    holds = all(_as_expected(taken, name, direct) for name in names)
+    missed = [f"{LABELS[name]}: {clause}" for name in names for clause in _unexpected(taken, name, direct)]
     parts = []
     for name in names:
         light, limited = taken[name, "light"][0], taken[name, "waiting, limited"][0]
@@ -122,7 +122,8 @@ def conclude(taken: Taken) -> Finding:
         f"{CONNECTIONS} clients wait, and a proxy may have {LIMIT} connections to the server: of their requests it has "
         f"{' and '.join(bounds)} in progress, the others wait in the proxy or are refused there."
     )
-    return Finding(holds, " ".join(parts).rstrip(), header, rows, theory, samples, brief, pictures(taken))
+    verdict = " ".join(parts).rstrip()
+    return Finding(not missed, verdict, header, rows, theory, samples, brief, pictures(taken), missed=missed)
 
 
 def layers(seen: Seen, also: dict[str, float]) -> tuple[float, float, float, float]:
@@ -157,11 +158,17 @@ def pictures(taken: Taken) -> list[Picture]:
     ]
 
 
-def _as_expected(taken: Taken, name: str, direct: Seen) -> bool:
+def _unexpected(taken: Taken, name: str, direct: Seen) -> list[str]:
     light = taken[name, "light"][0]
     free, bound, computing = (taken[name, what][1] for what in ("waiting", "waiting, limited", "computing"))
-    hands_on = free["concurrency"] >= MOST * CONNECTIONS and bound["concurrency"] <= OVER * LIMIT
-    return cost(light) > cost(direct) and hands_on and computing["parallelism"] <= OVER
+    return failing(
+        {
+            "a request took no more CPU than without it": cost(light) > cost(direct),
+            "it did not hand the requests on": free["concurrency"] >= MOST * CONNECTIONS,
+            f"more than {LIMIT} were in the server": bound["concurrency"] <= OVER * LIMIT,
+            "more than one ran at a time on one core": computing["parallelism"] <= OVER,
+        }
+    )
 
 
 def _queued(bound: dict[str, float]) -> float:
@@ -189,4 +196,6 @@ CLAIM = Claim(
     (len(LABELS) + 1) * (len(ASKED) * (SECONDS + 0.5) + 2),
     take,
     _missing,
+    truth="A proxy makes no request faster. Its connections to the server bound what is in progress there; the rest "
+    "waits in the proxy, or is refused.",
 )

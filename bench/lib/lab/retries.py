@@ -3,7 +3,7 @@
 from typing import Any, Sequence
 
 from ..table import latency, percent
-from .claim import Claim, Finding
+from .claim import Claim, Finding, failing
 from .flow import Flow, Seen, Slice
 from .picture import Line, Picture, Shade, over
 from .stage import Stage
@@ -68,7 +68,13 @@ def conclude(capacity: float, before: float, last: float, taken: Taken) -> Findi
     back = {name: end[name][1] / first[name][1] if first[name][1] else 0.0 for name in taken}
     unsent = taken[without][0].unsent
     asked = end[without][0] > capacity or shut_out(first[without][0], end[without][0], unsent)
-    holds = back[without] < ENOUGH <= back[shed] and asked
+    missed = failing(
+        {
+            f"without shedding clients got {percent(back[without])} of the answers as before": back[without] < ENOUGH,
+            f"with shedding they got only {percent(back[shed])} of them": back[shed] >= ENOUGH,
+            "without shedding clients did not ask for more than it can answer": asked,
+        }
+    )
     attempts = _attempts(end[without][0], capacity, first[without][0], unsent)
     verdict = (
         f"After a spike of {SPIKE:g} times what a core can do, clients ask for {percent(BASE)} of it as before. "
@@ -89,9 +95,8 @@ def conclude(capacity: float, before: float, last: float, taken: Taken) -> Findi
         f"answers that they got before it, and {percent(back[shed])} from a server that sheds load."
     )
     pictures = pictures_of(capacity, before, taken)
-    return Finding(
-        holds, verdict, header, rows, theory, {"capacity": capacity, "back": back, **samples}, brief, pictures
-    )
+    samples = {"capacity": capacity, "back": back, **samples}
+    return Finding(not missed, verdict, header, rows, theory, samples, brief, pictures, missed=missed)
 
 
 def pictures_of(capacity: float, before: float, taken: Taken) -> list[Picture]:
@@ -161,4 +166,6 @@ CLAIM = Claim(
     "When the spike is over.",
     CAPACITY_SECONDS + 1.5 + len(SETTINGS) * (BEFORE + DURING + AFTER + (1 + RETRIES) * DEADLINE + 2),
     take,
+    truth="Clients that try again keep a server overloaded after a spike has ended, unless it refuses what it cannot "
+    "answer in time.",
 )

@@ -3,8 +3,8 @@
 import contextlib
 from dataclasses import dataclass
 
-from ..table import latency
-from .claim import Claim, Finding, Parameter, measured
+from ..table import latency, percent
+from .claim import Claim, Finding, Parameter, failing, measured
 from .flow import Flow, Seen
 from .picture import Bar, Picture
 from .stage import Stage, backends_missing
@@ -73,7 +73,13 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
     ]
     one, other = pairs["file reads"]
     said.append(f"{count} reads of a file in memory, which do not wait, {latency(one.p50)} and {latency(other.p50)}")
-    holds = all(other.p50 <= LESS * one.p50 for what, (one, other) in pairs.items() if waits(what))
+    missed = failing(
+        {
+            f"{what} together took more than {percent(LESS)} of their time {seq}": other.p50 <= LESS * one.p50
+            for what, (one, other) in pairs.items()
+            if waits(what)
+        }
+    )
     theory = (
         f"A loop that awaits each answer asks for the next one after it, so waits add up: {count} × {wait_ms} ms = "
         f"{count * wait_ms} ms at least. Together they take as long as the longest, {wait_ms} ms, or with "
@@ -92,7 +98,8 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
         f"and {latency(together_queries.p50)} together."
     )
     beside = [measured(f"{what}, {name}", [seen]) for (what, name), seen in taken.items()]
-    return Finding(holds, "; ".join(said) + ".", header, rows, theory, samples, brief, [_picture(taken, asked)], beside)
+    verdict, pictures = "; ".join(said) + ".", [_picture(taken, asked)]
+    return Finding(not missed, verdict, header, rows, theory, samples, brief, pictures, beside, missed)
 
 
 def _picture(taken: Taken, asked: Asked) -> Picture:
@@ -118,4 +125,6 @@ CLAIM = Claim(
         Parameter("wait_ms", "ms that each answer takes", WAIT_MS, 5, 50),
     ),
     template="A handler that never blocks its thread needs {count} answers of {wait_ms} ms. How long does it take?",
+    truth="A loop that awaits each answer sends the next request after it: waits add up, though no thread is blocked. "
+    "Requests that are sent together wait together.",
 )

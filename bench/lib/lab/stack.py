@@ -15,7 +15,7 @@ from ..program import installed
 from ..subject import Place, Server
 from ..table import latency
 from . import browser, clients, proxy
-from .claim import Claim, Finding, Measured, Parameter
+from .claim import Claim, Finding, Measured, Parameter, failing
 from .picture import Picture, Span
 from .stage import Lacking, Stage, backends_missing
 from .trace import ASKED, DEPTHS, Sources, Trace, asked, median, middle, queries
@@ -130,8 +130,15 @@ def conclude(taken: Taken, given: Asked = Asked()) -> Finding:
     linked = all(trace.linked for trace in (*seq, *together))
     apart, beside = (_middle_share(traces) for traces in (seq, together))
     added, most = sum(middle(seq, name) for name in ASKED), sum(middle(together, name) for name in ASKED)
-    holds = linked and apart <= APART and beside >= BESIDE
-    holds = holds and middle(seq, "server") >= added and middle(together, "server") < most
+    missed = failing(
+        {
+            "the layers did not agree on one trace": linked,
+            "the two calls overlapped though it was to make one after the other": apart <= APART,
+            "the two calls hardly overlapped though it was to make both together": beside >= BESIDE,
+            "one after the other, the server took less than both calls": middle(seq, "server") >= added,
+            "together, the server took as long as both calls": middle(together, "server") < most,
+        }
+    )
     client = taken.label("client")
     verdict = (
         f"{client.capitalize()} waits {_ms(one.lasted('client'))} for a request whose server is to ask one after the "
@@ -159,7 +166,7 @@ def conclude(taken: Taken, given: Asked = Asked()) -> Finding:
     )
     pictures = [_picture(taken, words, median(traces)) for words, traces in taken.traces.items()]
     beside_theory = [_measured(words, taken.measures[words]) for words in taken.traces if taken.measures.get(words)]
-    return Finding(holds, verdict, header, rows, theory, samples, brief, pictures, beside_theory)
+    return Finding(not missed, verdict, header, rows, theory, samples, brief, pictures, beside_theory, missed)
 
 
 def _middle_share(traces: Sequence[Trace]) -> float:
@@ -236,6 +243,8 @@ CLAIM = Claim(
         Parameter("query_ms", "ms that the database takes", QUERY_MS, 20, 500),
     ),
     lasts=12.0,
+    truth="The handler decides whether calls add up. If it asks one after the other, the client waits for their sum; "
+    "together, for the longer one.",
     template="A browser asks through a proxy for a page, whose server asks a second service, which takes {service_ms} "
     "ms, and a database, which takes {query_ms} ms. How long does the browser wait, and for which layer?",
 )

@@ -278,13 +278,14 @@ function inWords(value) {
 
 function showResult(event) {
     const mine = inWords(running.guess), here = inWords(event.found);
-    const right = now.guess.kind === 'choice' && running.guess !== null && running.guess === event.found;
+    const unsure = event.state === 'unsure' ? 'this run does not tell' : 'the samples do not say';
     const beside = make('dl', {className: 'beside'},
-        make('div', {}, make('dt', {}, 'Your guess'), make('dd', {}, mine ?? 'none')),
-        make('div', {}, make('dt', {}, 'On this machine' + (right ? ', as you guessed' : '')),
-            make('dd', {}, here ?? 'the samples do not say')));
-    const verdict = make('p', {className: event.holds ? 'verdict' : 'verdict not', id: 'verdict'},
-        make('b', {}, event.holds ? 'So it is here: ' : 'Not so here: '), bound(event.verdict));
+        make('div', {}, make('dt', {}, 'You guessed'), make('dd', {}, mine ?? 'nothing')),
+        make('div', {}, make('dt', {}, 'Measured here'), make('dd', {}, here ?? unsure)));
+    const verdict = make('div', {className: `verdict ${event.state}`},
+        make('p', {id: 'truth'}, bound(event.truth)),
+        make('p', {id: 'verdict'}, make('b', {}, bound(event.heading), '. '), bound(event.verdict)),
+        ...event.notes.map(text => make('p', {className: 'noise'}, bound(`Note: ${text}.`))));
     const figures = one => one && one.good ? [number(one.per_second), time(one.p50), time(one.p99)] : ['–', '–', '–'];
     const measures = steps.filter(step => step.measured).map((step, i) => {
         const {measured} = step, first = measured.flows[0]; // none where others than torc-load ask
@@ -295,13 +296,12 @@ function showResult(event) {
     const words = 'good/s: good answers a second. p50 and p99: the times within which 50 and 99 % of them come. ' +
         'L: requests in progress. P: cores that run the code of requests. A: the part of their time in which requests ' +
         'hold no thread.';
-    $('result').replaceChildren(beside, verdict,
+    $('result').replaceChildren(verdict, make('p', {className: 'asked'}, now.guess.prompt), beside,
         make('p', {id: 'theory'}, make('b', {}, 'What arithmetic says: '), bound(event.theory)),
         make('div', {className: 'pictures'}, ...event.pictures.map(figureOf)),
         ...event.traces.map(drawTrace), table('The experiment', event.header, event.rows),
         ...(measures.length ? [table('Each step; where it has two kinds of requests, the figures are those of the first',
-            ['', 'good/s', 'p50', 'p99', 'L', 'P', 'A'], measures), make('p', {}, words)] : []),
-        ...event.notes.map(text => make('p', {className: 'notice'}, bound(`Note: ${text}.`))));
+            ['', 'good/s', 'p50', 'p99', 'L', 'P', 'A'], measures), make('p', {}, words)] : []));
     drawPictures();
 }
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Iterator
 
 from .. import alone, env, measures, others, proc, remarks, words
-from ..lab import picture
+from ..lab import judged, picture
 from ..lab.claim import Finding
 from ..lab.clients import Ask, Span, complete, spans_of
 from ..lab.flow import Flow, Seen
@@ -109,14 +109,17 @@ def question(flow: Flow) -> str:
     return f"{who} {path}{what}" + (f", {flow.rate:,.0f} times a second" if flow.rate else "")
 
 
-def concluded(link: Link, finding: Finding, notes: list[str]) -> dict[str, Any]:
-    said = {"holds": finding.holds, "verdict": finding.verdict, "theory": finding.theory}
+def concluded(link: Link, finding: Finding, notes: list[str], others_share: float = 0.0) -> dict[str, Any]:
+    said = judged.judge(finding.holds, finding.missed, finding.unsure, others_share)
+    told: dict[str, Any] = {"state": said.kind, "heading": said.text, "truth": link.claim.truth}
+    told |= {"verdict": finding.verdict, "theory": finding.theory}
     table = {"header": finding.header, "rows": finding.rows}
     others = [one for one in finding.pictures if not one.spans]
     table["pictures"] = picture.plain(others, finding.header, finding.rows)
     traces = [traced(one) for one in finding.pictures if one.spans]
-    more = {"found": guesses.found(link.claim, finding), "notes": notes, "traces": traces}
-    return {"event": "finding", **said, **table, **more}
+    found = guesses.found(link.claim, finding) if said.kind != judged.UNSURE else None
+    more = {"found": found, "notes": notes, "traces": traces}
+    return {"event": "finding", **told, **table, **more}
 
 
 def traced(one: picture.Picture) -> dict[str, Any]:
@@ -145,5 +148,6 @@ def run(link: Link, build: Path, visitor: str | None = None) -> int:
         say({"event": "begin", "link": str(link), "engine": stage.engine})
         with others.Watch() as watch:
             finding = link.claim.take(stage)
-        say(concluded(link, finding, [*stage.notes, *remarks.of_experiment(finding.samples, watch.share)]))
+        notes = [*stage.notes, *remarks.of_experiment(finding.samples, watch.share)]
+        say(concluded(link, finding, notes, watch.share))
     return 0

@@ -4,6 +4,7 @@ import itertools
 import math
 from typing import Any, Mapping, Sequence
 
+from ..lab import judged
 from ..measures import KEYS
 from . import lanes, numbers, plots, svg
 from .render import Table, toned
@@ -175,8 +176,9 @@ def measures(one: Entry) -> Table:
 
 
 def state(one: Entry) -> Any:
-    """Whether it went as theory says."""
-    return toned("As theory says.", "good") if one["holds"] else toned("Not as theory says.", "warn")
+    """Whether the run shows what is claimed."""
+    said = judged.of_entry(one)
+    return toned(said.text + ".", {judged.SHOWN: "good", judged.NOT: "warn", judged.UNSURE: "soft"}[said.kind])
 
 
 def ordered(tried: Sequence[Entry], untried: Sequence[Entry]) -> list[Entry]:
