@@ -8,7 +8,7 @@ from typing import Any, Sequence
 from . import ending, experiment, others, page, progress, remarks, table
 from .lab import abuse, client, compute, concurrent, database, faster, files, models, overload, picture, proxy
 from .lab import judged, retries, sequence, stack
-from .lab.claim import Claim, Finding
+from .lab.claim import HEADLINE, Claim, Finding
 from .lab.stage import ASYNCHRONOUS, Lacking, Stage
 from .options import DEFAULT_BUILD, directory
 from .page import svg
@@ -20,6 +20,7 @@ SUMMARY = "try what is said about parallel and asynchronous requests, claim by c
 QUESTION = "Are all web requests executed in parallel and handled asynchronously?"
 TRIED = (
     client,
+    concurrent,  # in progress is not running: what all others are told in
     models,
     compute,
     faster,
@@ -31,7 +32,6 @@ TRIED = (
     retries,
     proxy,
     stack,
-    concurrent,
 )  # in the order of the answer
 CLAIMS = {module.CLAIM.name: module.CLAIM for module in TRIED}
 NUMBERS = {name: number for number, name in enumerate(CLAIMS, 1)}
@@ -97,6 +97,7 @@ def entry(claim: Claim, finding: Finding, stage: Stage, watch: others.Watch) -> 
         "truth": claim.truth,
         "missed": list(finding.missed),
         "unsure": list(finding.unsure),
+        "headline": finding.headline,
         "pictures": picture.plain(finding.pictures, finding.header, finding.rows),
         "measures": [{**one._asdict(), "found": dict(one.found)} for one in finding.measures],
         "lacks": list(stage.missing),
@@ -116,7 +117,8 @@ def answer(experiments: Sequence[dict[str, Any]]) -> str:
     """All of them in one paragraph, with this machine's figures."""
     otherwise = [f'"{one["title"]}"' for one in experiments if judged.of_entry(one).kind != judged.SHOWN]
     briefs = [one["brief"] for one in experiments if one["brief"]]
-    return say("explained", len(experiments), len(CLAIMS), otherwise, briefs)
+    headlines = [one["headline"] for one in experiments if one.get("headline")]
+    return say("explained", len(experiments), len(CLAIMS), otherwise, briefs, [*headlines, HEADLINE][0])
 
 
 def run(options: argparse.Namespace) -> int:

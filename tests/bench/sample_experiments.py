@@ -189,6 +189,7 @@ def of_stack():
 
 FINDINGS = {
     "client": of_client,
+    "concurrent": of_concurrent,
     "models": of_models,
     "compute": of_compute,
     "faster": of_faster,
@@ -199,7 +200,6 @@ FINDINGS = {
     "database": of_database,
     "retries": of_retries,
     "proxy": of_proxy,
-    "concurrent": of_concurrent,
 }
 
 

@@ -37,7 +37,7 @@ class Links(unittest.TestCase):
 
     def test_what_is_refused(self):
         for text, why in (
-            ("nothing", "takes an experiment of client, models, "),
+            ("nothing", "takes an experiment of client, concurrent, "),
             ("models?connections=0", "models: connections takes a whole number from 1 to 5,000, not '0'"),
             ("models?connections=5001", "from 1 to 5,000"),
             ("models?connections=", "from 1 to 5,000"),
@@ -299,9 +299,9 @@ class Served(Runs, unittest.IsolatedAsyncioTestCase):
 
     async def test_what_no_run_begins_with(self):
         for body, status, why in (
-            ('{"link": "nothing"}', 400, "takes an experiment of client, models"),
+            ('{"link": "nothing"}', 400, "takes an experiment of client, concurrent"),
             ('{"link": "models?connections=9999999"}', 400, "connections takes a whole number from 1 to 5,000"),
-            ('{"link": 7}', 400, "takes an experiment of client, models"),
+            ('{"link": 7}', 400, "takes an experiment of client, concurrent"),
             ('["models"]', 400, 'takes {"link"'),
             ("{", 400, 'takes {"link"'),
             ("x" * 5000, 413, ""),

@@ -11,6 +11,12 @@ from .picture import Picture
 from .stage import Stage
 
 
+# The names of measures.KEYS, above a table's columns.
+IN_PROGRESS, RUNNING, APART = HEADS = ("in progress L", "running P", "without a thread A")
+# The answer to the question of all experiments, where none has it in figures.
+HEADLINE = "thousands of requests can be in progress on one core, and at most one of them runs at a time"
+
+
 class Measured(NamedTuple):
     """L, P and A of one setting, by the names of measures.KEYS as far as they are known, and what theory says."""
 
@@ -34,6 +40,7 @@ class Finding:
     measures: Sequence[Measured] = ()
     missed: Sequence[str] = ()  # what of the claim is not so, where it does not hold: each a clause
     unsure: Sequence[str] = ()  # why these samples tell neither: each a clause
+    headline: str = ""  # the answer to the question of all experiments, in this one's figures: a clause
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .claim import Claim, Finding, Parameter, failing, measured
+from .claim import HEADS, Claim, Finding, Parameter, failing, measured
 from .flow import Flow, Seen
 from .picture import Bar, Picture
 from .stage import Stage
@@ -54,8 +54,8 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
         f"{computing['parallelism']:.2f} at a time."
     )
     theory = (
-        "One core runs at most one thing at a time, whatever is in progress: P ≤ 1. Two clients that each have one "
-        "request in progress are at most two at a time: L ≤ 2 and P ≤ 2. So more cores help requests that compute, one "
+        "One core runs at most one thing at a time, whatever is in progress: running P ≤ 1. Two clients that each have one "
+        "request in progress are at most two at a time: in progress L ≤ 2 and running P ≤ 2. So more cores help requests that compute, one "
         "to a core; those that wait need none."
     )
     rows = [_row(name, *found) for name, found in taken.items()]
@@ -69,9 +69,15 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
         measured(name, [replace(seen, measures=also)], cores)
         for cores, (name, (seen, also)) in enumerate(taken.items(), 1)
     ]
-    header = ("", "requests/s", "L", "P", "A")
+    header = ("", "requests/s", *HEADS)
     pictures = [_picture(taken, asked)]
-    return Finding(not missed, verdict, header, rows, theory, samples, brief, pictures, beside, missed)
+    found = Finding(not missed, verdict, header, rows, theory, samples, brief, pictures, beside, missed)
+    if waiting["parallelism"] <= 1:
+        found.headline = (
+            f"{waiting['concurrency']:,.0f} requests were in progress on one core of this machine, and at most one of "
+            f"them ran at a time ({waiting['parallelism']:.2g} on average)"
+        )
+    return found
 
 
 def _picture(taken: Taken, asked: Asked) -> Picture:

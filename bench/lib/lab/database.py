@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..table import latency, percent
-from .claim import Claim, Finding, Parameter, failing, measured
+from .claim import APART, IN_PROGRESS, Claim, Finding, Parameter, failing, measured
 from .flow import Flow, Seen
 from .picture import Picture, over
 from .stage import Stage, backends_missing
@@ -69,9 +69,9 @@ def conclude(taken: Taken) -> Finding:
     )
     theory = (
         f"The ceiling is connections ÷ query time: {CONNECTIONS} ÷ {QUERY_MS} ms = {CAPACITY:.0f} requests/s. "
-        "By Little's law, L = requests/s × time in the server."
+        "By Little's law, in progress L = requests/s × time in the server."
     )
-    header = ("", "offered/s", "good/s", "of ceiling", "p50", "p99", "refused/s", "given up/s", "L", "A")
+    header = ("", "offered/s", "good/s", "of ceiling", "p50", "p99", "refused/s", "given up/s", IN_PROGRESS, APART)
     rows = [_row(name, times, *found) for (name, times), found in taken.items()]
     samples = {f"{name} {times:g}": {**seen.plain(), **also} for (name, times), (seen, also) in taken.items()}
     brief = (
@@ -106,12 +106,12 @@ def _little(taken: Taken) -> Picture:
     for name in SETTINGS:
         mine = {CAPACITY * at: found for (of, at), found in taken.items() if of == name}
         seen = {at: also["concurrency"] for at, (_, also) in mine.items() if also.get("concurrency")}
-        lines.append(over(f"L, {name}", seen))
+        lines.append(over(f"{IN_PROGRESS}, {name}", seen))
         lines.append(
             over(f"Little, {name}", {at: one.in_progress for at, (one, _) in mine.items() if one.in_progress}, True)
         )
     caption = (
-        "L: requests in progress, as the server counts them. Little: requests/s × the time that each was in the "
+        "In progress L: requests, as the server counts them. Little: requests/s × the time that each was in the "
         "server, as the clients saw it."
     )
     shown = [line for line in lines if line.points]

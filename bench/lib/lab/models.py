@@ -7,7 +7,7 @@ from .. import proc
 from ..peers import JAVA_THREADS, PEERS
 from ..subjects import WARMUP
 from ..table import latency, percent
-from .claim import Claim, Finding, Parameter, failing, measured, threaded
+from .claim import HEADS, Claim, Finding, Parameter, failing, measured, threaded
 from .flow import Flow, Seen
 from .picture import Bar, Picture
 from .stage import Stage
@@ -113,7 +113,7 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
         f"bounds (≥, ≤) follow from other figures: requests/s × delay are in progress at least; no more run than their "
         f"CPU time tells; and where more wait than there are threads, the rest hold none."
     )
-    header = ("", "requests/s", "of ceiling", "p50", "p99", "CPUs", "L", "P", "A")
+    header = ("", "requests/s", "of ceiling", "p50", "p99", "CPUs", *HEADS)
     rows = [_row(name, asked.ceiling(name), *found) for name, found in taken.items()]
     best = max(others.values(), key=lambda seen: seen.per_second, default=threads)
     brief = (

@@ -11,7 +11,7 @@ from ..proxies import LABELS, proxy
 from ..subject import Server, Variant
 from ..table import latency
 from . import flow
-from .claim import Claim, Finding, failing
+from .claim import IN_PROGRESS, RUNNING, Claim, Finding, failing
 from .flow import Flow, Seen
 from .picture import Picture, Stack
 from .stage import Stage
@@ -111,10 +111,10 @@ def conclude(taken: Taken) -> Finding:
     theory = (
         f"Every byte is read and written twice, which takes CPU and time. In a closed loop each of {CONNECTIONS} "
         "connections has a request in progress, in the proxy or in the server, which has no more than the proxy has "
-        f"connections to it: L ≤ {LIMIT}. A proxy runs none of the server's code: P ≤ 1 on a core, whatever is in "
+        f"connections to it: in progress L ≤ {LIMIT}. A proxy runs none of the server's code: running P ≤ 1 on a core, whatever is in "
         "front."
     )
-    header = ("", "asked", "requests/s", "turned away/s", "p50", "p99", "CPU/request", "L of server", "P of server")
+    header = ("", "asked", "requests/s", "turned away/s", "p50", "p99", "CPU/request", IN_PROGRESS, RUNNING)
     rows = [_row(name, what, *one) for (name, what), one in taken.items()]
     samples = {f"{name}, {what}": {**seen.plain(), **also} for (name, what), (seen, also) in taken.items()}
     bounds = [f"{taken[name, 'waiting, limited'][1]['concurrency']:.1f} behind {LABELS[name]}" for name in names]
@@ -145,11 +145,11 @@ def pictures(taken: Taken) -> list[Picture]:
             times = f"{latency(time)} + {latency(more)}" if seen.good else "no good answers"
             when.append(Stack(row, [round(time * 1000, 3), round(more * 1000, 3)], times))
     places = (
-        f"Clients have {CONNECTIONS} connections. Requests that wait, on average: L of the server as it counts them, "
+        f"Clients have {CONNECTIONS} connections. Requests that wait, on average: in progress L in the server as it counts them, "
         "and what is left of the requests/s × the time of each."
     )
     times = (
-        "The mean time of a good answer. In the server: L ÷ requests/s. Before it: the rest, in the proxy and on the "
+        "The mean time of a good answer. In the server: in progress L ÷ requests/s. Before it: the rest, in the proxy and on the "
         "way."
     )
     return [

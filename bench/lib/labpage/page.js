@@ -293,16 +293,17 @@ function showResult(event) {
         return [`${i + 1}: ${step.server}: ${step.asked.join('; ')}`, ...figures(first),
             of('concurrency', 1), of('parallelism', 2), of('asynchrony', 3)];
     }).filter(([, ...cells]) => cells.some(text => text !== '–'));
-    const words = 'good/s: good answers a second. p50 and p99: the times within which 50 and 99 % of them come. ' +
-        'L: requests in progress. P: cores that run the code of requests. A: the part of their time in which requests ' +
-        'hold no thread.';
+    const words = 'good/s: answers each second that came with success, and in time. p50 and p99: the times within which ' +
+        '50 and 99 % of them came. L, P and A are averages: requests in progress; requests that run; and the part of ' +
+        'their time in which they hold no thread, from 0 to 1.';
     $('result').replaceChildren(verdict, make('p', {className: 'asked'}, now.guess.prompt), beside,
         make('p', {id: 'theory'}, make('b', {}, 'What arithmetic says: '), bound(event.theory)),
         make('div', {className: 'pictures'}, ...event.pictures.map(figureOf)),
         ...event.traces.map(drawTrace), table('The experiment', event.header, event.rows),
         ...(measures.length ? [table('Each step; where it has two kinds of requests, the figures are those of the first',
-            ['', 'good/s', 'p50', 'p99', 'L', 'P', 'A'], measures), make('p', {}, words)] : []));
+            ['', 'good/s', 'p50', 'p99', 'in progress L', 'running P', 'without a thread A'], measures), make('p', {}, words)] : []));
     drawPictures();
+    if (event.headline) $('headline').textContent = bound(`No: ${event.headline}.`);
 }
 
 // ---- the page ----

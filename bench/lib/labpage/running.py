@@ -112,7 +112,7 @@ def question(flow: Flow) -> str:
 def concluded(link: Link, finding: Finding, notes: list[str], others_share: float = 0.0) -> dict[str, Any]:
     said = judged.judge(finding.holds, finding.missed, finding.unsure, others_share)
     told: dict[str, Any] = {"state": said.kind, "heading": said.text, "truth": link.claim.truth}
-    told |= {"verdict": finding.verdict, "theory": finding.theory}
+    told |= {"headline": finding.headline, "verdict": finding.verdict, "theory": finding.theory}
     table = {"header": finding.header, "rows": finding.rows}
     others = [one for one in finding.pictures if not one.spans]
     table["pictures"] = picture.plain(others, finding.header, finding.rows)

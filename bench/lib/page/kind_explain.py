@@ -5,6 +5,7 @@ import math
 from typing import Any, Mapping, Sequence
 
 from ..lab import judged
+from ..lab.claim import HEADS
 from ..measures import KEYS
 from . import lanes, numbers, plots, svg
 from .render import Table, toned
@@ -13,12 +14,11 @@ from .svg import INK, MARK
 THEORY = (7, 6, 5)  # the places of lines of theory among the looks: grey and dashed first
 FORMS = (",.1f", ".2f", ".3f")  # of L, P and A
 THEORIES = (
-    "L, P and A beside theory: L is requests/s × the time of each (Little's law); P is at most the cores; A is 0 where "
-    "a request holds a thread all the time, else 1 − P ÷ L"
+    "Beside theory: in progress L is requests/s × the time of each (Little's law); running P is at most the cores; "
+    "without a thread A is 0 where a request holds a thread all the time, else 1 − P ÷ L"
 )
 LOGARITHMIC = " The axis is logarithmic: equal distances are equal factors."
 INDENT = "\u00a0\u00a0\u00a0"  # which a browser does not drop
-LETTERS = ("L", "P", "A")
 Picture = Mapping[str, Any]
 Entry = Mapping[str, Any]
 
@@ -165,8 +165,8 @@ def table(one: Entry) -> Table:
 def measures(one: Entry) -> Table:
     """L, P and A of each setting beside what theory says."""
     heads, rows = ["Setting"], []
-    for letter in LETTERS:
-        heads += [letter, f"{letter}|in theory"]
+    for head in HEADS:
+        heads += [head, f"{head.split()[-1]}|in theory"]
     for row in one["measures"]:
         cells = [row["name"]]
         for key, form, said in zip(KEYS, FORMS, row["theory"]):
