@@ -86,6 +86,16 @@ WATCH = f"""(() => {{
     for (const text of {CUT}) seen.cut[text] = true;
   }}).observe(document.querySelector('main'), {{subtree: true, childList: true, characterData: true}});
 }})()"""
+CODE = """(() => {
+  const [node, c] = ['.code > pre', '.code details pre'].map(one => document.querySelector(one));
+  return node.checkVisibility() && !c.checkVisibility() && node.textContent.includes('async function');
+})()"""
+# In the strip of experiments.
+CHOSEN = """(() => {
+  const a = document.querySelector('nav [aria-current]').getBoundingClientRect(), list = document.querySelector('nav ul');
+  const room = list.getBoundingClientRect();
+  return list.scrollWidth <= list.clientWidth || a.left >= room.left - 1 && a.right <= room.right + 1;
+})()"""
 UNNAMED = """[...document.querySelectorAll('input, select, button, summary, a')].filter(e => !(e.textContent.trim() ||
   e.ariaLabel || e.getAttribute('aria-labelledby') || (e.labels && e.labels.length))).map(e => e.outerHTML)"""
 OPTIONS = None
@@ -138,6 +148,8 @@ class Page(LabPage):
             await self.sized(width, times)
             where, bars, places = f"{name} at {width} px, text times {times}", [], {}
             button = ("back", "forth")[number % 2]
+            if not number:
+                await self.page.value("turn(steps.length - 1 - shown)")
             while True:
                 bars.append(await self.counted(where))
                 await self.nothing_is_cut(where)
@@ -154,6 +166,7 @@ class Page(LabPage):
         await self.page.look(WIDTHS[0], False)
         await self.open(f"{name}?{query}" if query else name)
         self.assertEqual(await self.page.value(UNNAMED), [])
+        self.assertTrue(await self.page.value(CHOSEN), f"{name} is out of sight in the strip")
         await self.page.value(GUESS)
         guessed = await self.page.value(VALUES)
         before = await self.page.value(PLACES)
@@ -181,6 +194,11 @@ class Page(LabPage):
             self.assertIn("your browser", await self.page.value("document.querySelector('.pictures').textContent"))
         code = await self.text("sources")
         self.assertIn("torc_req *rq", code)
+        self.assertTrue(await self.page.value(CODE), "the JavaScript is in sight, and the C is folded")
+        self.assertTrue(
+            await self.page.value("steps[shown].point"), f"{name}: it does not end with the step of its point"
+        )
+        self.assertGreater(await self.counted(name), 0, f"{name}: the step of its point has nothing to see")
         await self.look(name)
         bars = await self.every_step(name)
         self.assertGreater(sum(bars), 0)

@@ -182,6 +182,17 @@ class Questions(unittest.TestCase):
         self.assertEqual(running.question(asked), text)
         self.assertEqual(running.question(Flow("/plaintext", 1, 3.0)), "1 connection asks /plaintext")
 
+    def test_the_step_that_makes_the_point(self):
+        asked = link.parse("models")
+        stage = running.Watched(None, link.Link(asked.claim, {}, "epoll"), [0])
+        server = types.SimpleNamespace(child=1, admin=None)
+        for label, point in (("threads on 1 core (--threads 200)", True), ("epoll on 1 core", False)):
+            stage.labels[1] = label
+            with mock.patch.object(running, "say") as said:
+                stage._step(server, ["2,000 connections ask /delay/20"], 1.0)
+            self.assertEqual(said.call_args[0][0]["point"], point)
+        self.assertTrue(all(claim.point for claim in explain.CLAIMS.values()))
+
 
 class Visits(unittest.TestCase):
     """What a run takes from the page, a line for each visit."""

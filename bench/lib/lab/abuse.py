@@ -105,6 +105,7 @@ CLAIM = Claim(
     take,
     parameters=(Parameter("rounds", f"rounds (torc-bench explain: {ROUNDS})", 1, 1, ROUNDS),),
     lasts=10.0,
+    point=r"--rate-limit.*;",
     truth="With a limit for each client, good clients hardly notice one that asks for too much. Without it they wait "
     "behind its requests.",
 )

@@ -67,6 +67,7 @@ class Claim:
     on_engine: bool = True  # whether it runs on the stage's engine alone
     lasts: float | None = None  # seconds with --quick and the parameters as usual, where these are less than all
     template: str = ""  # the question with {name} for each parameter that is in it
+    point: str = ""  # of the step that makes the point: what matches "SERVER: QUESTIONS"
     truth: str = ""  # what is true in general, in one plain sentence or two
 
 

@@ -183,5 +183,6 @@ CLAIM = Claim(
     f"{DELAY_MS} ms, for the server handles them in parallel.",
     len(CLIENTS) * (2 * START_SECONDS + (COUNT + 1) * DELAY_MS / 1000),
     take,
+    point=r"browser asks .* together",
     truth="The client decides how many of its requests are in progress at once. The server is the same.",
 )

@@ -103,6 +103,7 @@ CLAIM = Claim(
         Parameter("cores", "cores of the server", 1, 1, 4),
     ),
     template="A server serves light requests, and some that compute for {heavy_ms} ms. Do the light ones wait?",
+    point=r"where=inline",
     truth="A request that computes takes the core, and all others of that core wait for it, on an asynchronous server "
     "too. On another thread it does not.",
 )

@@ -115,6 +115,7 @@ CLAIM = Claim(
         Parameter("delay_ms", "ms that each request waits", 500, 20, 2000),
     ),
     template="{connections} requests are in progress on one core. How many run at the same time?",
+    point=r"on 1 core: .* /delay",
     truth="In progress is not running. One core can have thousands of requests in progress, and runs one of them at a "
     "time at most; two cores run two.",
 )

@@ -141,6 +141,7 @@ CLAIM = Claim(
     backends_missing,
     parameters=(Parameter("percent", "requests/s, in % of what the database can do", 200, 10, 400),),
     lasts=15.0,
+    point=r"^[^(]*/db",
     truth="A server that waits for many queries at a time gets no more answers than the database gives. What comes "
     "beyond that waits longer, or is refused.",
 )

@@ -126,5 +126,6 @@ CLAIM = Claim(
     ),
     lasts=19.0,
     on_engine=False,
+    point=r"^(epoll|io_uring).*/crypto",
     truth="Where no request has to wait for a thread, an asynchronous server is no faster than one with threads.",
 )

@@ -215,6 +215,7 @@ CLAIM = Claim(
     len(SERVERS) * len(KINDS) * (SECONDS + WARMUP + 2) + 2,
     take,
     _missing,
+    point=r"^epoll.*on disk",
     truth="With epoll, reading a file that is not in memory blocks the thread that reads. Other threads can do that, "
     "or io_uring.",
 )

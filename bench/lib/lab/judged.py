@@ -8,6 +8,7 @@ from ..remarks import NOISY_OTHERS
 from ..table import percent
 
 SHOWN, NOT, UNSURE = "shown", "not", "unsure"
+MUCH = 0.5  # CPUs' worth of others, from which on a claim that is borne out says so, too
 
 
 class Judged(NamedTuple):
@@ -24,7 +25,7 @@ def judge(holds: bool, missed: Sequence[str], unsure: Sequence[str], others: flo
         why = "; ".join([*unsure, *([busy] if noisy else [])])
         return Judged(UNSURE, f"{'Too noisy to tell' if noisy else 'This run does not tell'}: {why}")
     if holds:
-        return Judged(SHOWN, "This run shows it" + (f", although {busy}" if noisy else ""))
+        return Judged(SHOWN, "This run shows it" + (f", although {busy}" if others > MUCH else ""))
     return Judged(NOT, "This run does not show it" + (f": {'; '.join(missed)}" if missed else ""))
 
 

@@ -176,6 +176,7 @@ CLAIM = Claim(
     ),
     on_engine=False,
     template="How many requests that wait {delay_ms} ms can one core serve each second?",
+    point=r"^threads",
     truth="A request that waits gives its thread to the others; the kernel tells which are ready. So one thread serves "
     "many requests that wait, and a pool of threads no more than threads ÷ delay.",
 )

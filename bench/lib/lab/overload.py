@@ -153,6 +153,7 @@ CLAIM = Claim(
     take,
     parameters=(Parameter("percent", "requests/s beside 200 %, in % of the capacity", 200, 10, 400),),
     lasts=18.0,
+    point=r"--shed adaptive",
     truth="Nobody answers more than it can. What comes beyond that waits, or is refused: a server that refuses it at "
     "once (load shedding) answers the others soon.",
 )

@@ -41,11 +41,13 @@ class Front:
     front: Server
     cpus: list[int]  # of the load
     name: str = ""  # of the proxy
+    limit: int = 0  # of its connections to the server; 0: none
 
     def measured(self, stage: Stage, asked: Flow) -> tuple[Seen, dict[str, float]]:
         """One flow with the CPU time of all, and L, P and A of the server."""
         pids = dict.fromkeys(pid for one in (self.server, self.front) for pid in proc.family(one.child.pid))
         words = f"{asked.connections} connections ask {asked.path}" + (f" of {self.name}" if self.name else "")
+        words += f", which has {self.limit} connections to the server" if self.limit else ""
         window = measures.Window(self.server, asked.warmup, asked.seconds)
         with stage.watch(self.server, words, asked.warmup + asked.seconds), window:
             (seen,) = flow.run([asked], self.front.url, stage.place.build, stage.place.scratch, self.cpus, list(pids))
@@ -63,7 +65,7 @@ def before(stage: Stage, server: Server, name: str, limit: int = 0, logs: bool =
         stage.notes |= {"a proxy and the load share a CPU: use a machine with 3 or more": None}
     subject = proxy(name, server.port, limit, logs)
     with subject.started(stage.place, Variant(name, subject.label, name), [own]) as front:
-        yield Front(server, front, rest or [own], LABELS[name])
+        yield Front(server, front, rest or [own], LABELS[name], limit)
 
 
 def take(stage: Stage) -> Finding:
@@ -196,6 +198,7 @@ CLAIM = Claim(
     (len(LABELS) + 1) * (len(ASKED) * (SECONDS + 0.5) + 2),
     take,
     _missing,
+    point=r"to the server",
     truth="A proxy makes no request faster. Its connections to the server bound what is in progress there; the rest "
     "waits in the proxy, or is refused.",
 )

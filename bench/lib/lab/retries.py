@@ -166,6 +166,7 @@ CLAIM = Claim(
     "When the spike is over.",
     CAPACITY_SECONDS + 1.5 + len(SETTINGS) * (BEFORE + DURING + AFTER + (1 + RETRIES) * DEADLINE + 2),
     take,
+    point=r"--shed off",
     truth="Clients that try again keep a server overloaded after a spike has ended, unless it refuses what it cannot "
     "answer in time.",
 )

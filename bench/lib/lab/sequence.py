@@ -125,6 +125,7 @@ CLAIM = Claim(
         Parameter("wait_ms", "ms that each answer takes", WAIT_MS, 5, 50),
     ),
     template="A handler that never blocks its thread needs {count} answers of {wait_ms} ms. How long does it take?",
+    point=r"/fetch.*mode=seq",
     truth="A loop that awaits each answer sends the next request after it: waits add up, though no thread is blocked. "
     "Requests that are sent together wait together.",
 )

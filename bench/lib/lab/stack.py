@@ -243,6 +243,7 @@ CLAIM = Claim(
         Parameter("query_ms", "ms that the database takes", QUERY_MS, 20, 500),
     ),
     lasts=12.0,
+    point=r"mode=seq",
     truth="The handler decides whether calls add up. If it asks one after the other, the client waits for their sum; "
     "together, for the longer one.",
     template="A browser asks through a proxy for a page, whose server asks a second service, which takes {service_ms} "

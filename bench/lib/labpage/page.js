@@ -63,8 +63,8 @@ function showExperiment() {
     for (const a of $('experiments').querySelectorAll('a')) {
         if (a.dataset.name === now.name) a.setAttribute('aria-current', 'page');
         else a.removeAttribute('aria-current');
-        if (a.dataset.name === now.name) a.scrollIntoView({block: 'nearest', inline: 'nearest'});
     }
+    showChosen();
     showGuess(now.guess);
     showParameters(given);
     showSources();
@@ -75,6 +75,14 @@ function showExperiment() {
     remember();
     if (name && !wanted) say(`There is no experiment ${name} here: this is another one.`, true);
     else say(now.lacks ? '' : `A run takes about ${Math.max(5, Math.round(now.seconds / 5) * 5)} s.`);
+}
+
+// In the strip of experiments, which a phone scrolls.
+function showChosen() {
+    const list = $('experiments'), a = list.querySelector('[aria-current]');
+    if (!a) return;
+    const at = a.getBoundingClientRect(), room = list.getBoundingClientRect();
+    list.scrollLeft += at.left + at.width / 2 - room.left - room.width / 2;
 }
 
 function showGuess(guess) {
@@ -135,13 +143,10 @@ function showParameters(given) {
 }
 
 function showSources() {
-    const parts = now.sources.map(({file, c, node}) => make('details', {},
-        make('summary', {}, `${file}, and the same in Node.js`),
-        make('div', {className: 'code'},
-            make('div', {}, make('h3', {}, `C, as torc-lab runs it: ${file}`),
-                make('pre', {tabIndex: 0}, make('code', {}, c))),
-            make('div', {}, make('h3', {}, 'JavaScript for Node.js'),
-                make('pre', {tabIndex: 0}, make('code', {}, node))))));
+    const parts = now.sources.map(({file, c, node}) => make('div', {className: 'code'},
+        make('h3', {}, 'JavaScript for Node.js'), make('pre', {tabIndex: 0}, make('code', {}, node)),
+        make('details', {}, make('summary', {}, `The same in C, as the server here runs it: ${file}`),
+            make('pre', {tabIndex: 0}, make('code', {}, c)))));
     $('sources').replaceChildren(...(parts.length ? parts : [make('p', {}, 'See src/lab in the sources of torc.')]));
 }
 
@@ -234,10 +239,16 @@ async function run() {
         $('progress').value = 0;
         running = null;
         turnButtons(false);
-        if (shown >= 0) showStep(shown);
+        if (shown >= 0) showStep(follows ? telling() : shown);
         const empty = $('result').querySelector('.empty');
         if (empty) empty.textContent = 'The run brought no result.';
     }
+}
+
+// The step that makes the point of the experiment, where it has something to see.
+function telling() {
+    const point = steps.findIndex(step => step.point && step.strips.length);
+    return point < 0 ? shown : point;
 }
 
 async function follow(reader) {
@@ -261,13 +272,20 @@ function stop() {
 
 // ---- the result ----
 
+const FIGURE = /^([≥≤] ?)?-?[0-9][0-9.,]*( ?(%|µs|ms|s))?$|^–$/;
+
 function table(title, header, rows) {
     const cell = (name, text, attributes = {}) => make(name, attributes, String(text));
-    return make('div', {className: 'scroll', tabIndex: 0, role: 'region', 'aria-label': title}, make('table', {},
+    const whole = make('div', {className: 'scroll wide', tabIndex: 0, role: 'region', 'aria-label': title}, make('table', {},
         make('caption', {}, title),
         make('thead', {}, make('tr', {}, ...header.map(text => cell('th', text, {scope: 'col'})))),
+        make('tbody', {}, ...rows.map(row => make('tr', {}, ...row.map(text => cell('td', text)))))));
+    // On a phone a table for each column, so that what is to be compared stands one below the other.
+    const names = Math.max(header.findIndex((_, i) => i && rows.every(row => FIGURE.test(row[i]))), 1);
+    const tables = header.slice(names).map((text, i) => make('table', {}, make('caption', {}, text),
         make('tbody', {}, ...rows.map(row => make('tr', {},
-            ...row.map((text, i) => cell('td', text, {'data-label': header[i]})))))));
+            cell('th', row.slice(0, names).filter(Boolean).join(', '), {scope: 'row'}), cell('td', row[names + i]))))));
+    return make('div', {}, whole, make('div', {className: 'narrow'}, make('h3', {}, title), ...tables));
 }
 
 function inWords(value) {
@@ -300,8 +318,9 @@ function showResult(event) {
         make('p', {id: 'theory'}, make('b', {}, 'What arithmetic says: '), bound(event.theory)),
         make('div', {className: 'pictures'}, ...event.pictures.map(figureOf)),
         ...event.traces.map(drawTrace), table('The experiment', event.header, event.rows),
-        ...(measures.length ? [table('Each step; where it has two kinds of requests, the figures are those of the first',
-            ['', 'good/s', 'p50', 'p99', 'in progress L', 'running P', 'without a thread A'], measures), make('p', {}, words)] : []));
+        ...(measures.length ? [make('details', {}, make('summary', {}, 'The figures of each step'),
+            table('Of each step; where it has two kinds of requests, of the first', ['step', 'good/s', 'p50', 'p99',
+                'in progress L', 'running P', 'without a thread A'], measures), make('p', {}, words))] : []));
     drawPictures();
     if (event.headline) $('headline').textContent = bound(`No: ${event.headline}.`);
 }
@@ -328,6 +347,7 @@ async function begin() {
     addEventListener('hashchange', showExperiment);
     addEventListener('pagehide', stop);
     new ResizeObserver(() => { // the window is another, or its text
+        showChosen();
         sizeFrame();
         if (shown >= 0) drawStep();
         drawPictures();

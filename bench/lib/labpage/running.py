@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 from typing import Any, Iterator
 
-from .. import alone, env, measures, others, proc, remarks, words
+from .. import alone, env, others, proc, remarks, words
 from ..lab import judged, picture
 from ..lab.claim import Finding
 from ..lab.clients import Ask, Span, complete, spans_of
@@ -44,7 +44,7 @@ class Watched(Stage):
     def __init__(self, place: Place, link: Link, affinity: list[int], visitor: str | None = None) -> None:
         super().__init__(place, affinity, True, link.engine)
         self.given = dict(link.given)
-        self.visitor = visitor
+        self.visitor, self.point = visitor, link.claim.point
         self.steps = 0
         self.labels: dict[proc.Child, str] = {}
 
@@ -60,7 +60,9 @@ class Watched(Stage):
 
     def _step(self, server: Server, asked: list[str], seconds: float) -> int:
         step, self.steps = self.steps, self.steps + 1
-        what = {"server": self.labels[server.child], "asked": asked, "recorded": server.admin is not None}
+        name = self.labels[server.child]
+        point = bool(re.search(self.point, f"{name}: {'; '.join(asked)}"))
+        what = {"server": name, "asked": asked, "recorded": server.admin is not None, "point": point}
         say({"event": "step", "step": step, **what, "seconds": seconds})
         return step
 
@@ -86,13 +88,12 @@ class Watched(Stage):
 
     def ask(self, server: Server, *flows: Flow) -> list[Seen]:
         step = self._step(server, [question(one) for one in flows], max(one.warmup + one.seconds for one in flows))
-        window = measures.Window(server, flows[0].warmup, flows[0].seconds)
-        with strips.Watch(server, lambda event: say({**event, "step": step})), window:
+        with strips.Watch(server, lambda event: say({**event, "step": step})):
             seen = super().ask(server, *flows)
         plain = [{"path": flow.path, **{key: one.plain()[key] for key in FLOW_KEYS}} for flow, one in zip(flows, seen)]
         for found, one in zip(plain, seen):
             found["per_second"] = one.per_second
-        say({"event": "measured", "step": step, "flows": plain, **measures.of([window])})
+        say({"event": "measured", "step": step, "flows": plain, **seen[0].measures})
         return seen
 
 

@@ -15,7 +15,7 @@ HANDLERS: Mapping[str, Sequence[tuple[str, Sequence[str], Sequence[str]]]] = {
     "faster": [("wait_routes.c", ["delay"], ["delay"]), ("work_routes.c", ["derive", "crypto"], ["crypto"])],
     "sequence": [
         ("fetch_routes.c", ["fetch_one", "fetch"], ["each", "fetchAll"]),
-        ("file_routes.c", ["read_one", "file"], ["each", "file"]),
+        ("file_routes.c", ["read_one", "file"], ["file"]),
     ],
     "files": [("file_routes.c", ["read_one", "file"], ["each", "file"])],
     "retries": [("work_routes.c", ["derive", "crypto"], ["crypto"])],
