@@ -193,15 +193,39 @@ class Sequence(unittest.TestCase):
 
 
 class Concurrent(unittest.TestCase):
-    def conclude(self, waiting, computing):
+    def conclude(self, waiting, computing, more=(300, 306, 98, 190)):
+        """From L, P and A of one core that waits and of eight that compute, and what each setting answered."""
         keys = ("concurrency", "parallelism", "asynchrony")
-        both = zip(concurrent.SETTINGS, (waiting, computing))
-        return concurrent.conclude({name: (SEEN, dict(zip(keys, found))) for name, found in both})
+        found = waiting, waiting, (2.0, 0.99, 0.5), computing
+        each = zip(concurrent.SETTINGS, found, more)
+        return concurrent.conclude({name: (seen(good=good), dict(zip(keys, one))) for name, one, good in each})
 
     def test_many_in_progress_and_one_at_a_time(self):
         finding = self.conclude((1990.0, 0.03, 1.0), (2.0, 1.98, 0.01))
         self.assertTrue(finding.holds)
         self.assertIn("One core had 1,990 requests in progress, and ran the code of 0.03 at a time", finding.verdict)
+        self.assertIn("1.94 times the requests that compute, and 1.02 times those that wait.", finding.verdict)
+        self.assertTrue(finding.headline.startswith("1,990 requests were in progress on one core of this machine"))
+
+    def test_like_stands_beside_like(self):
+        finding = self.conclude((1990.0, 0.03, 1.0), (2.0, 1.98, 0.01))
+        self.assertEqual([row[0].split(", ")[1] for row in finding.rows], ["all wait"] * 2 + ["eight compute"] * 2)
+        _, computing, waiting = finding.pictures
+        for picture, rates, most in ((computing, [49.0, 95.0], [100, 200]), (waiting, [150.0, 153.0], [4000, 4000])):
+            self.assertEqual([bar.name for bar in picture.bars], ["1 core", "2 cores"])
+            self.assertEqual([bar.value for bar in picture.bars], rates)
+            self.assertEqual([bar.limit for bar in picture.bars], most)
+
+    def test_cores_that_gain_nothing_for_what_computes(self):
+        finding = self.conclude((1990.0, 0.03, 1.0), (2.0, 1.98, 0.01), (300, 300, 98, 99))
+        self.assertEqual(finding.missed, ["two cores served only 1.01 times the requests that compute"])
+
+    def test_cores_that_gain_something_for_what_waits(self):
+        finding = self.conclude((1990.0, 0.03, 1.0), (2.0, 1.98, 0.01), (300, 400, 98, 190))
+        self.assertEqual(finding.missed, ["two cores served 1.33 times the requests that wait"])
+
+    def test_a_core_that_runs_more_than_one_is_no_headline(self):
+        self.assertEqual(self.conclude((1990.0, 1.2, 1.0), (2.0, 1.98, 0.01)).headline, "")
 
     def test_cores_that_run_one_after_the_other(self):
         self.assertFalse(self.conclude((1990.0, 0.03, 1.0), (2.0, 1.0, 0.5)).holds)

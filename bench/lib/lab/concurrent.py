@@ -1,9 +1,10 @@
-"""Thousands of requests in progress on one core, and two requests on two cores."""
+"""Thousands of requests that wait, and eight that compute: each on one core and on two."""
 
 import os
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .. import words
 from .claim import HEADS, Claim, Finding, Parameter, failing, measured
 from .flow import Flow, Seen
 from .picture import Bar, Picture
@@ -11,7 +12,16 @@ from .stage import Stage
 
 CONNECTIONS = 2000
 SECONDS = 3.0
-SETTINGS = ("one core, all wait", "two cores, two compute")
+WAIT, COMPUTE = "all wait", "eight compute"
+FIRST, LAST = "one core, all wait", "two cores, eight compute"  # not parallel, and parallel
+SETTINGS = {
+    FIRST: (1, WAIT),
+    "two cores, all wait": (2, WAIT),
+    "one core, eight compute": (1, COMPUTE),
+    LAST: (2, COMPUTE),
+}
+COMPUTE_MS, COMPUTING = 10, 8  # of a request, and so many at once: connections fall to cores at random
+GAINS, SAME = 1.3, 1.1  # times the requests/s of one core, from which on two gain, and up to which they do not
 MANY = 0.9  # of the connections, in progress
 PARALLEL = 1.5  # cores that run request code, more than one core can
 Taken = dict[str, tuple[Seen, dict[str, float]]]
@@ -22,23 +32,29 @@ class Asked:
     connections: int = CONNECTIONS
     delay_ms: int = 500
 
-    def flows(self, seconds: float) -> tuple[Flow, Flow]:
-        """What a server of one core is asked, and one of two."""
+    def flows(self, seconds: float) -> dict[str, Flow]:
+        """The two loads, each for both servers."""
         waiting = Flow(f"/delay/{self.delay_ms}", self.connections, seconds, warmup=1.0)
-        return waiting, Flow("/crypto?ms=10&where=inline", 2, seconds, warmup=0.5)
+        return {WAIT: waiting, COMPUTE: Flow(f"/crypto?ms={COMPUTE_MS}&where=inline", COMPUTING, seconds, warmup=0.5)}
+
+    def most(self, cores: int, what: str) -> float:
+        """Requests/s that arithmetic allows."""
+        return self.connections * 1000 / self.delay_ms if what == WAIT else cores * 1000 / COMPUTE_MS
 
 
 def take(stage: Stage) -> Finding:
     asked = Asked(**stage.given)
     taken: Taken = {}
-    for cores, (name, flow) in enumerate(zip(SETTINGS, asked.flows(stage.seconds(SECONDS))), 1):
+    flows = asked.flows(stage.seconds(SECONDS))
+    for name, (cores, what) in SETTINGS.items():
         with stage.torc("--max-requests", "65536", cores=cores) as server:
-            taken[name] = stage.measured(server, flow)
+            taken[name] = stage.measured(server, flows[what])
     return conclude(taken, asked)
 
 
 def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
-    (waiting, computing) = (also for _, also in taken.values())
+    waiting, computing = (taken[name][1] for name in (FIRST, LAST))
+    gained = gains(taken)
     missed = failing(
         {
             f"fewer than {MANY * asked.connections:,.0f} were in progress": (
@@ -46,17 +62,21 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
             ),
             "more than one ran at a time on one core": waiting["parallelism"] <= 1,
             f"two cores ran only {computing['parallelism']:.2f} at a time": computing["parallelism"] >= PARALLEL,
+            f"two cores served only {gained[COMPUTE]:.2f} times the requests that compute": gained[COMPUTE] >= GAINS,
+            f"two cores served {gained[WAIT]:.2f} times the requests that wait": gained[WAIT] <= SAME,
         }
     )
     verdict = (
         f"One core had {waiting['concurrency']:,.0f} requests in progress, and ran the code of "
         f"{waiting['parallelism']:.2f} at a time; two cores had {computing['concurrency']:.1f} in progress, and ran "
-        f"{computing['parallelism']:.2f} at a time."
+        f"{computing['parallelism']:.2f} at a time. Two cores serve {gained[COMPUTE]:.2f} times the requests that "
+        f"compute, and {gained[WAIT]:.2f} times those that wait."
     )
     theory = (
-        "One core runs at most one thing at a time, whatever is in progress: running P ≤ 1. Two clients that each have one "
-        "request in progress are at most two at a time: in progress L ≤ 2 and running P ≤ 2. So more cores help requests that compute, one "
-        "to a core; those that wait need none."
+        "A core runs at most one request at a time, whatever is in progress: running P ≤ 1 on one core, and P ≤ 2 on "
+        "two. So computing gains by the cores that are there, as long as there are requests for each. Waiting requests "
+        f"gain nothing: {asked.connections:,} connections ÷ {asked.delay_ms} ms = {asked.most(1, WAIT):,.0f} "
+        "requests/s on any number of cores, as long as one has time for them."
     )
     rows = [_row(name, *found) for name, found in taken.items()]
     samples = {name: {**seen.plain(), **also} for name, (seen, also) in taken.items()}
@@ -65,12 +85,9 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
         f"time on average, because they wait; two cores had {computing['concurrency']:.2g} that compute and ran "
         f"{computing['parallelism']:.2g} at a time."
     )
-    beside = [
-        measured(name, [replace(seen, measures=also)], cores)
-        for cores, (name, (seen, also)) in enumerate(taken.items(), 1)
-    ]
+    beside = [measured(name, [replace(seen, measures=also)], SETTINGS[name][0]) for name, (seen, also) in taken.items()]
     header = ("", "requests/s", *HEADS)
-    pictures = [_picture(taken, asked)]
+    pictures = [_picture(taken, asked), *(_cores(taken, asked, what) for what in (COMPUTE, WAIT))]
     found = Finding(not missed, verdict, header, rows, theory, samples, brief, pictures, beside, missed)
     if waiting["parallelism"] <= 1:
         found.headline = (
@@ -80,11 +97,33 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
     return found
 
 
+def gains(taken: Taken) -> dict[str, float]:
+    """Of each load, the requests/s of two cores ÷ those of one."""
+    rates = {SETTINGS[name]: seen.per_second for name, (seen, _) in taken.items()}
+    return {what: rates[2, what] / rates[1, what] if rates[1, what] else 0.0 for what in (WAIT, COMPUTE)}
+
+
+def _cores(taken: Taken, asked: Asked, what: str) -> Picture:
+    """What one core and two serve of the same load."""
+    bars = [
+        Bar(words.cores(cores), seen.per_second, f"{seen.per_second:,.0f}", asked.most(cores, what))
+        for name, (seen, _) in taken.items()
+        for cores, mine in [SETTINGS[name]]
+        if mine == what
+    ]
+    caption = f"Bar: requests/s. Mark: the most, {COMPUTE_MS} ms of a core for each request."
+    if what == WAIT:
+        caption = f"Bar: requests/s. Mark: the most, {asked.connections:,} connections ÷ {asked.delay_ms} ms."
+    title = "More cores, requests that compute" if what == COMPUTE else "More cores, requests that wait"
+    return Picture(title, caption, "requests/s", bars)
+
+
 def _picture(taken: Taken, asked: Asked) -> Picture:
-    bars = []
-    for cores, ((name, (_, also)), flow) in enumerate(zip(taken.items(), asked.flows(SECONDS)), 1):
+    bars, flows = [], asked.flows(SECONDS)
+    for name in (FIRST, LAST):
+        (cores, what), also = SETTINGS[name], taken[name][1]
         in_progress, running = also["concurrency"], also["parallelism"]
-        bars.append(Bar(f"{name}: in progress", in_progress, f"{in_progress:,.0f}", flow.connections))
+        bars.append(Bar(f"{name}: in progress", in_progress, f"{in_progress:,.0f}", flows[what].connections))
         bars.append(Bar(f"{name}: running", running, f"{running:.2g}", cores))
     caption = (
         "Dot: the average. Mark: the most that there can be, as many in progress as there are connections, and as many "
@@ -104,7 +143,7 @@ def _missing() -> str | None:
 
 CLAIM = Claim(
     "concurrent",
-    "Concurrency without parallelism, and the reverse",
+    "In progress is not running",
     f"{CONNECTIONS:,} requests are in progress on one core. How many run at the same time?",
     "All of them, for they are in progress.",
     len(SETTINGS) * (SECONDS + 1.5),
@@ -115,7 +154,8 @@ CLAIM = Claim(
         Parameter("delay_ms", "ms that each request waits", 500, 20, 2000),
     ),
     template="{connections} requests are in progress on one core. How many run at the same time?",
+    lasts=9.0,
     point=r"on 1 core: .* /delay",
-    truth="In progress is not running. One core can have thousands of requests in progress, and runs one of them at a "
-    "time at most; two cores run two.",
+    truth="One core can have thousands of requests in progress, and runs one of them at a "
+    "time at most; two cores run two. So more cores help requests that compute, and those that wait gain nothing.",
 )
