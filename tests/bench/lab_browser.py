@@ -43,7 +43,7 @@ GUESS = """(() => {
 # The step that is shown: how many requests it says that it has, and how many bars there are.
 COUNTS = """(() => {
   const drawn = document.getElementById('drawn'), bars = document.querySelectorAll('#waterfall .request');
-  return {said: Number((drawn.textContent.match(/^Drawn: ([0-9,]+) request/) || [0, '0'])[1].replace(/,/g, '')),
+  return {said: Number((drawn.textContent.match(/([0-9,]+) requests? on/) || [0, '0'])[1].replace(/,/g, '')),
     bars: bars.length, empty: [...bars].filter(bar => !bar.querySelector('rect')).length,
     overlaps: [...document.querySelectorAll('#waterfall text')].filter((one, i, all) => all.slice(i + 1).some(other => {
       const a = one.getBoundingClientRect(), b = other.getBoundingClientRect();
@@ -92,8 +92,8 @@ CODE = """(() => {
 })()"""
 # In the strip of experiments.
 CHOSEN = """(() => {
-  const a = document.querySelector('nav [aria-current]').getBoundingClientRect(), list = document.querySelector('nav ul');
-  const room = list.getBoundingClientRect();
+  const list = document.querySelector('nav ul'), room = list.getBoundingClientRect();
+  const a = list.querySelector('[aria-current]').getBoundingClientRect();
   return list.scrollWidth <= list.clientWidth || a.left >= room.left - 1 && a.right <= room.right + 1;
 })()"""
 UNNAMED = """[...document.querySelectorAll('input, select, button, summary, a')].filter(e => !(e.textContent.trim() ||

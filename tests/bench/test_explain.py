@@ -436,7 +436,7 @@ class Retries(unittest.TestCase):
         self.assertTrue(finding.holds)
         self.assertIn("that is 280 attempts/s, more than the 100 that it can answer", finding.verdict)
         self.assertIn("they get 0 % of the good answers that they got before", finding.verdict)
-        self.assertIn("with shedding it is 80, and they get 100 %.", finding.verdict)
+        self.assertIn("(shedding) it is 80, and they get 100 %.", finding.verdict)
         self.assertEqual(finding.rows[0][:5], ["no shedding", "70", "280", "0", "0 %"])
 
     def test_clients_that_can_no_longer_connect(self):

@@ -99,6 +99,15 @@ class Strips(unittest.TestCase):
         self.assertLessEqual(len(bars), strips.DRAWN)
         self.assertGreater(len(bars), strips.DRAWN / 2)
 
+    def test_what_is_not_of_the_step(self):
+        events = [*self.lane, *request(1, 100, 7), *request(2, 80, 8, "GET /plaintext")]
+        events.append(event("X", 85_000, "GET /plaintext", dur=1000))
+        found = strips.strip(events, strips.Lanes(), 50, ("GET /plaintext",))
+        self.assertEqual((found["seen"], found["connections"], found["cores"]), (1, 1, []))
+        server = types.SimpleNamespace(admin=None)
+        for asked, others in (("asks /delay/100 12 times", (strips.BEFORE,)), ("asks /plaintext", ())):
+            self.assertEqual(strips.Watch(server, None, asked).others, others)
+
     def test_lanes_stay(self):
         lanes = strips.Lanes()
         before = dict(lanes.take(strips.requests([one for i in range(3) for one in request(i, 0, i)])))

@@ -68,8 +68,11 @@ def conclude(taken: Taken) -> Finding:
         f"refuses {_each(bounded.refused, bounded)} at once."
     )
     theory = (
-        f"The ceiling is connections ÷ query time: {CONNECTIONS} ÷ {QUERY_MS} ms = {CAPACITY:.0f} requests/s. "
-        "By Little's law, in progress L = requests/s × time in the server."
+        f"The ceiling is connections ÷ query time: {CONNECTIONS} ÷ {QUERY_MS} ms = {CAPACITY:.0f} requests/s. Without "
+        f"a limit the others wait, and soon each for longer than the {DEADLINE:g} s after which its client gives up: "
+        "then the database works for clients that have left, and hardly any answer comes in time. (In the experiment "
+        "on overload clients wait for longer, so there late answers count.) By Little's law, in progress L = "
+        "requests/s × time in the server."
     )
     header = ("", "offered/s", "good/s", "of ceiling", "p50", "p99", "refused/s", "given up/s", IN_PROGRESS, APART)
     rows = [_row(name, times, *found) for (name, times), found in taken.items()]
@@ -112,7 +115,8 @@ def _little(taken: Taken) -> Picture:
         )
     caption = (
         "In progress L: requests, as the server counts them. Little: requests/s × the time that each was in the "
-        "server, as the clients saw it."
+        f"server, as the clients saw it: {DEADLINE:g} s of one that gave up. The server has such a request for longer, "
+        "until it learns that its client has left, so it counts more."
     )
     shown = [line for line in lines if line.points]
     return Picture("Little's law", caption, "offered requests/s", lines=shown, y="requests in progress", log=True)

@@ -68,7 +68,8 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
     ]
     theory = (
         "A request alone has nobody to share a thread with, and code that computes needs its CPU whatever the model: "
-        "what asynchrony saves is threads that wait, and here none does."
+        "what asynchrony saves is threads that wait, and here none does. The eight threads of the server with threads "
+        "take turns on its one core. Its running P counts each whose code has begun, so it can be above 1."
     )
     header = ("", *(f"{name} requests/s" for name in names), *(f"{name} p50" for name in names))
     rows = [

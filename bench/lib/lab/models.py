@@ -108,10 +108,9 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
     theory = (
         f"{asked.threads} threads ÷ {asked.delay_ms} ms = {asked.threads * 1000 / asked.delay_ms:,.0f} requests/s, "
         f"however many connections there are; {asked.connections:,} connections ÷ {asked.delay_ms} ms = "
-        f"{asked.ceiling('epoll'):,.0f} where none holds a thread, until the core is full. A is 0 where a request "
-        f"holds its thread, and near 1 where it does not. Node.js and Java do not report L, P and A. Their "
-        f"bounds (≥, ≤) follow from other figures: requests/s × delay are in progress at least; no more run than their "
-        f"CPU time tells; and where more wait than there are threads, the rest hold none."
+        f"{asked.ceiling('epoll'):,.0f} where none holds a thread, until the core is full. epoll and io_uring are the "
+        "two ways in which Linux tells a thread which requests are ready. A is 0 where a request holds its thread, "
+        "and near 1 where it does not. Node.js and Java do not tell L, P and A, so they are estimated here (≥, ≤)."
     )
     header = ("", "requests/s", "of ceiling", "p50", "p99", "CPUs", *HEADS)
     rows = [_row(name, asked.ceiling(name), *found) for name, found in taken.items()]
@@ -148,7 +147,8 @@ def _picture(taken: Taken, asked: Asked) -> Picture:
 def _other(name: str, seen: Seen, also: dict[str, Any], asked: Asked) -> str:
     text = f" {PEERS[name].label} serves {seen.per_second:,.0f} requests/s on {seen.cpus:.2f} CPUs"
     if pool := asked.pool(name):
-        return f"{text}, {percent(seen.per_second / asked.ceiling(name))} of the most that its {pool} threads can."
+        few = f"{pool} threads" if pool <= asked.connections else f"{asked.connections} connections"
+        return f"{text}, {percent(seen.per_second / asked.ceiling(name))} of the most that its {few} can."
     return f"{text}: {also['waiting']:,.0f} wait at once, and it has {also['threads']:.0f} threads."
 
 

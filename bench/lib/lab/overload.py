@@ -83,15 +83,17 @@ def conclude(capacity: float, calm: Seen, taken: Samples, recovery: float = WHOL
     most = max(seen.per_second for seen in taken.values()) / capacity
     unsure = [f"it answered {percent(most)} of its capacity, which was measured too low"] if most > BEYOND else []
     verdict = (
-        f"Offered twice its capacity, a core without shedding answers {percent(without.per_second / capacity)} of the "
-        f"{capacity:,.0f} requests/s that it can, and 99 % of these within {latency(without.p99)}. With shedding it "
-        f"answers {percent(share)}, 99 % within {latency(shed.p99)}, {shed.p99 / calm.p99:.1f} times the "
-        f"{latency(calm.p99)} of a calm server, and refuses {shed.refused / shed.seconds:,.0f} each second. "
-        f"{recovery:.0f} s after a spike of {SPIKE:g} times its capacity its p99 is {latency(after.p99)}."
+        "Offered twice its capacity, a core that takes every request (no shedding) answers "
+        f"{percent(without.per_second / capacity)} of the {capacity:,.0f} requests/s that it can, and 99 % of these "
+        f"within {latency(without.p99)}. One that refuses what is too much (shedding) answers {percent(share)}, 99 % "
+        f"within {latency(shed.p99)}, {shed.p99 / calm.p99:.1f} times the {latency(calm.p99)} of a calm server, and "
+        f"refuses {shed.refused / shed.seconds:,.0f} each second. {recovery:.0f} s after a spike of {SPIKE:g} times "
+        f"its capacity its p99 is {latency(after.p99)}."
     )
     theory = (
         "What comes beyond the capacity waits or is refused; there is nothing else. If it waits, the wait grows until "
-        "the clients cannot begin any more requests, or give up."
+        "the clients cannot begin any more requests, or give up. Adaptive: the server finds out by itself when to "
+        "refuse. Above 100 % of the capacity, the capacity was measured too low: nobody answers more than it can."
     )
     header = ("offered", "", "good/s", "of capacity", "p50", "p99", "p99 ÷ calm", "refused/s")
     rows = [_row(*key, capacity, calm, seen) for key, seen in taken.items()]
@@ -151,7 +153,7 @@ CLAIM = Claim(
     (2 + len(TIMES) * len(SETTINGS)) * (SECONDS + 1.5)
     + len(SETTINGS) * (WHOLE.seconds + WHOLE.recovery + WHOLE.after + 1),
     take,
-    parameters=(Parameter("percent", "requests/s beside 200 %, in % of the capacity", 200, 10, 400),),
+    parameters=(Parameter("percent", "a second load to try, in % of what the core can do", 200, 10, 400),),
     lasts=18.0,
     point=r"--shed adaptive",
     truth="Nobody answers more than it can. What comes beyond that waits, or is refused: a server that refuses it at "

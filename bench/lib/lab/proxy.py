@@ -111,10 +111,11 @@ def conclude(taken: Taken) -> Finding:
             + f"Requests that compute run on {computing['parallelism']:.2f} cores."
         )
     theory = (
-        f"Every byte is read and written twice, which takes CPU and time. In a closed loop each of {CONNECTIONS} "
-        "connections has a request in progress, in the proxy or in the server, which has no more than the proxy has "
-        f"connections to it: in progress L ≤ {LIMIT}. A proxy runs none of the server's code: running P ≤ 1 on a core, whatever is in "
-        "front."
+        f"{CONNECTIONS} clients wait. Only {LIMIT} fit through to the server; the other {CONNECTIONS - LIMIT} wait in "
+        "HAProxy, or nginx turns them away. Every byte is read and written twice, which takes CPU and time. In a "
+        f"closed loop each of {CONNECTIONS} connections has a request in progress, in the proxy or in the server, "
+        f"which has no more than the proxy has connections to it: in progress L ≤ {LIMIT}. A proxy runs none of the "
+        "server's code: running P ≤ 1 on a core, whatever is in front."
     )
     header = ("", "asked", "requests/s", "turned away/s", "p50", "p99", "CPU/request", IN_PROGRESS, RUNNING)
     rows = [_row(name, what, *one) for (name, what), one in taken.items()]
@@ -147,12 +148,12 @@ def pictures(taken: Taken) -> list[Picture]:
             times = f"{latency(time)} + {latency(more)}" if seen.good else "no good answers"
             when.append(Stack(row, [round(time * 1000, 3), round(more * 1000, 3)], times))
     places = (
-        f"Clients have {CONNECTIONS} connections. Requests that wait, on average: in progress L in the server as it counts them, "
-        "and what is left of the requests/s × the time of each."
+        f"Clients have {CONNECTIONS} connections. Requests that wait, on average: in progress L in the server as it "
+        "counts them, and what is left of the requests/s × the time of each."
     )
     times = (
-        "The mean time of a good answer. In the server: in progress L ÷ requests/s. Before it: the rest, in the proxy and on the "
-        "way."
+        "The mean time of a good answer. In the server: in progress L ÷ requests/s. Before it: the rest, in the proxy "
+        "and on the way."
     )
     return [
         Picture("Where the requests are", places, "requests", parts=PARTS, stacks=where),

@@ -77,9 +77,10 @@ def conclude(capacity: float, before: float, last: float, taken: Taken) -> Findi
     )
     attempts = _attempts(end[without][0], capacity, first[without][0], unsent)
     verdict = (
-        f"After a spike of {SPIKE:g} times what a core can do, clients ask for {percent(BASE)} of it as before. "
-        f"Without shedding that is {attempts}, and they get {percent(back[without])} of the good "
-        f"answers that they got before; with shedding it is {end[shed][0]:,.0f}, and they get {percent(back[shed])}."
+        f"After a spike of {SPIKE:g} times what a core can do, clients ask for {percent(BASE)} of it as before. Where "
+        f"the server takes every request (no shedding) that is {attempts}, and they get {percent(back[without])} of "
+        "the good answers that they got before; where it refuses what is too much (shedding) it is "
+        f"{end[shed][0]:,.0f}, and they get {percent(back[shed])}."
     )
     theory = (
         f"A request that is answered too late is sent {1 + RETRIES} times in all: {percent(BASE)} of the capacity "
@@ -161,7 +162,7 @@ def _row(name: str, before: float, attempts: float, good: float, back: float, se
 CLAIM = Claim(
     "retries",
     "Retries make a spike last",
-    f"Clients that wait {DEADLINE * 1000:.0f} ms and try again {RETRIES} times overload a core for {DURING:.0f} s. "
+    f"Clients that wait {DEADLINE * 1000:.0f} ms and try again {RETRIES} times overload a core for a while. "
     "When is it well again?",
     "When the spike is over.",
     CAPACITY_SECONDS + 1.5 + len(SETTINGS) * (BEFORE + DURING + AFTER + (1 + RETRIES) * DEADLINE + 2),

@@ -123,7 +123,7 @@ GUESSES: dict[str, Guess] = {
         _compute,
     ),
     "faster": Choice(
-        f"With requests that only compute, more than {percent(faster.GAIN - 1)} ahead of the others is:",
+        f"Which serves requests that only compute over {percent(faster.GAIN - 1)} faster than each of the others?",
         ("threads", "epoll", "io_uring", "none of them"),
         _faster,
     ),

@@ -136,7 +136,8 @@ function showParameters(given) {
         const select = make('select', {id: 'p-engine', name: 'engine'}, ...options);
         if (now.engines.includes(given.get('engine'))) select.value = given.get('engine');
         rows.push(make('div', {className: 'parameter'},
-            make('label', {htmlFor: select.id}, 'engine of the server'), select));
+            make('label', {htmlFor: select.id}, 'engine of the server',
+                make('small', {}, 'how it learns from Linux which requests are ready')), select));
     }
     if (!rows.length) rows.push(make('p', {}, 'Nothing: both engines are part of this experiment.'));
     $('parameters').replaceChildren(...rows);
@@ -312,8 +313,9 @@ function showResult(event) {
             of('concurrency', 1), of('parallelism', 2), of('asynchrony', 3)];
     }).filter(([, ...cells]) => cells.some(text => text !== '–'));
     const words = 'good/s: answers each second that came with success, and in time. p50 and p99: the times within which ' +
-        '50 and 99 % of them came. L, P and A are averages: requests in progress; requests that run; and the part of ' +
-        'their time in which they hold no thread, from 0 to 1.';
+        '50 and 99 % of them came. L, P and A are averages: requests in progress; requests whose code ' +
+        'runs (of a server with threads: that has begun, for they take turns); and the part of their time in which they ' +
+        'hold no thread, from 0 to 1.';
     $('result').replaceChildren(verdict, make('p', {className: 'asked'}, now.guess.prompt), beside,
         make('p', {id: 'theory'}, make('b', {}, 'What arithmetic says: '), bound(event.theory)),
         make('div', {className: 'pictures'}, ...event.pictures.map(figureOf)),

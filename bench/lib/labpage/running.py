@@ -69,7 +69,7 @@ class Watched(Stage):
     @contextlib.contextmanager
     def watch(self, server: Server, asked: str, seconds: float) -> Iterator[None]:
         step = self._step(server, [asked], seconds)
-        with strips.Watch(server, lambda event: say({**event, "step": step})):
+        with strips.Watch(server, lambda event: say({**event, "step": step}), asked):
             yield
         say({"event": "measured", "step": step, "flows": []})
 
@@ -87,8 +87,9 @@ class Watched(Stage):
             raise NoVisit("the page's answer is damaged") from None
 
     def ask(self, server: Server, *flows: Flow) -> list[Seen]:
-        step = self._step(server, [question(one) for one in flows], max(one.warmup + one.seconds for one in flows))
-        with strips.Watch(server, lambda event: say({**event, "step": step})):
+        asked = [question(one) for one in flows]
+        step = self._step(server, asked, max(one.warmup + one.seconds for one in flows))
+        with strips.Watch(server, lambda event: say({**event, "step": step}), " ".join(asked)):
             seen = super().ask(server, *flows)
         plain = [{"path": flow.path, **{key: one.plain()[key] for key in FLOW_KEYS}} for flow, one in zip(flows, seen)]
         for found, one in zip(plain, seen):

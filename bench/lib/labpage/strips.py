@@ -21,6 +21,7 @@ PIECES = 300  # of what a core ran; those that are closer than this part of a st
 PROBE_MS = 20  # of the reading that tells how long requests take
 ENOUGH = 30  # requests, to choose a strip's length by how long they take
 SEEN = 6000  # requests of a strip, at most, as far as that can be known before
+BEFORE = "GET /plaintext"  # which a client asks for before its requests, to have loaded what asks
 LEAST_MS, MOST_MS = 4, 600  # of a strip
 WHOLE_MS = 5000  # of a step that is shown as a whole, at most
 FIRST_SECONDS, PAUSE_SECONDS = 0.25, 0.35
@@ -101,9 +102,11 @@ def cores(events: Iterable[Event], begin: float, end: float) -> list[list[float]
     ]
 
 
-def strip(events: Sequence[Event], lanes: Lanes, ms: int) -> dict[str, Any] | None:
-    """What the page draws of a reading, and how much there was; None of one without requests."""
-    seen = requests(events)
+def strip(events: Sequence[Event], lanes: Lanes, ms: float, others: Sequence[str] = ()) -> dict[str, Any] | None:
+    """What the page draws of a reading without requests of those names, and how much there was; None where there are no
+    requests."""
+    seen = [one for one in requests(events) if one.name not in others]
+    events = [one for one in events if one["ph"] != "X" or one["name"] not in others]
     if not seen:
         return None
     end = max(one.end for one in seen)
@@ -144,8 +147,9 @@ def read(server: Server, ms: int) -> list[Event]:
 class Watch:
     """Reads the timeline in the background, and says each strip; of a step that is over before there is one, all."""
 
-    def __init__(self, server: Server, say: Say) -> None:
+    def __init__(self, server: Server, say: Say, asked: str) -> None:
         self.server, self.say = server, say
+        self.others = () if BEFORE.split()[1] in asked else (BEFORE,)  # that are not of the step
         self.lanes, self.said = Lanes(), 0
         self.end = threading.Event()
         self.begun = time.monotonic()
@@ -159,7 +163,7 @@ class Watch:
 
     def _say(self, ms: float) -> None:
         before = time.monotonic()
-        if found := strip(read(self.server, ms), self.lanes, ms):
+        if found := strip(read(self.server, ms), self.lanes, ms, self.others):
             self.said += 1
             self.say({"event": "strip", "at": round(before - self.begun, 2), **found})
 

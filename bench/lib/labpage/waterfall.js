@@ -89,7 +89,7 @@ function drawStep() {
     svg.append(above);
     const fits = above.getComputedTextLength() <= wide; // a phone's words are below the picture
     if (!fits) above.textContent = 'connections';
-    describe(step, fits ? '' : `Lanes: connections${where}. `);
+    describe(step, fits ? '' : `Rows: connections${where}. `);
 }
 
 function drawBar(bar, x, y, right) {
@@ -115,9 +115,10 @@ function describe(step, above) {
         const part = step.strips.reduce((all, strip) => all + strip.share[kind] * strip.seen, 0) / whole;
         return `${kind} ${number(part * 100, part < 0.1 ? 1 : 0)} %`;
     });
-    $('drawn').textContent = bound(`Drawn: ${plural(drawn, 'request')} on ${plural(lanes, 'connection')}, a sample of ` +
-        `${plural(whole, 'request')} on ${plural(most, 'connection')} in progress in ` +
+    $('drawn').textContent = bound('This shows a small sample: one row per connection, time goes right. ' +
+        `${plural(drawn, 'request')} on ${plural(lanes, 'connection')} ${drawn === 1 ? 'is' : 'are'} drawn, of ` +
+        `${plural(whole, 'request')} on ${plural(most, 'connection')} in ` +
         `${plural(step.strips.length, 'short strip')} of the time. Of their time in the server: ${share.join(', ')}. ` +
-        `${above}A phase is at least a pixel wide.`);
+        `${above}What is short is drawn a pixel wide.`);
     $('drawn').dataset.requests = drawn;
 }
