@@ -130,6 +130,7 @@ class Page(LabPage):
                 await self.page.value(DRAWN)
                 self.assertFalse(await self.page.value(WIDER), f"{name}: wider than {width} px")
                 await self.counted(name)
+                self.assertTrue(await self.page.value(CHOSEN), f"{name} is out of sight in the strip at {width} px")
                 self.assertEqual(await self.page.value(HIDDEN), [], f"{name} at {width} px")
                 self.assertEqual(await self.page.value(WRONG), [], f"{name} at {width} px")
                 if OPTIONS.screenshots:

@@ -348,6 +348,7 @@ async function begin() {
     showExperiment();
     addEventListener('hashchange', showExperiment);
     addEventListener('pagehide', stop);
+    addEventListener('resize', showChosen);
     new ResizeObserver(() => { // the window is another, or its text
         showChosen();
         sizeFrame();
