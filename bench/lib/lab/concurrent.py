@@ -34,8 +34,9 @@ class Asked:
 
     def flows(self, seconds: float) -> dict[str, Flow]:
         """The two loads, each for both servers."""
-        waiting = Flow(f"/delay/{self.delay_ms}", self.connections, seconds, warmup=1.0)
-        return {WAIT: waiting, COMPUTE: Flow(f"/crypto?ms={COMPUTE_MS}&where=inline", COMPUTING, seconds, warmup=0.5)}
+        settled = max(2 * self.delay_ms / 1000, 0.5)
+        waiting = Flow(f"/delay/{self.delay_ms}", self.connections, seconds, warmup=settled)
+        return {WAIT: waiting, COMPUTE: Flow(f"/crypto?ms={COMPUTE_MS}&where=inline", COMPUTING, seconds, warmup=0.3)}
 
     def most(self, cores: int, what: str) -> float:
         """Requests/s that arithmetic allows."""
