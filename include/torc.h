@@ -649,8 +649,9 @@ TORC_API int torc_reply_file(torc_req *rq, const char *dir, torc_slice path);
 TORC_API int torc_start(torc_req *rq, int status, const char *type, int64_t length);
 
 /* WAITS while --write-buffer bytes or more of output are unsent. The bytes are copied. One fiber of
- * a request may write at a time: -EBUSY, and nothing is sent, while another does and waits. 0; -EINVAL beyond the announced
- * length, without torc_start or after torc_end; -ENOMEM; or the error of a cancelled request. */
+ * a request may write at a time: -EBUSY, and nothing is sent, while another does and waits. 0;
+ * -EINVAL beyond the announced length, without torc_start or after torc_end; -ENOMEM; or the error
+ * of a cancelled request. */
 TORC_API int torc_write(torc_req *rq, const void *data, size_t size);
 
 /* WAITS. Sends `size` bytes of a file at `offset` as a piece of the body after torc_start, as
