@@ -385,10 +385,8 @@ static const struct option table[] = {
      "1s", GROUP_FILES, OPTION_DURATION, AT(file_cache_ttl), 0, NS_PER_S},
     {"sendfile-from", "SIZE",
      "hand the pages of a static file that has this size or more to the socket (sendfile(2)) "
-     "instead "
-     "of copying them: less CPU here, more for a client on this machine; on io_uring it is a "
-     "system "
-     "call beside the ring, as if with --no-direct; 0 never does",
+     "instead of copying them: less CPU here, more for a client on this machine; on io_uring it is "
+     "a system call beside the ring, as if with --no-direct; 0 never does",
      "0", GROUP_FILES, OPTION_SIZE, AT(limits.sendfile_from), 0, 1024 * G},
     {"access-log", "FILE", "write one line per request to this file; - is stdout", NULL,
      GROUP_FILES, OPTION_TEXT, AT(access_log), .what = "a file name, or - for stdout",
@@ -429,7 +427,6 @@ const struct option_program options_table = {
         "SIZE: bytes, or a number with k, m or g (powers of 1024). TIME: a number with ms, s, m "
         "or h.\nConfig file: one \"name = value\" per line, with yes or no for a flag; # starts "
         "a comment.\nA value may be in quotes, with \\\" for a quote, \\\\ for a backslash, \\xHH "
-        "for a "
-        "byte.\nOptions marked * take a new value from it at SIGHUP.\n",
+        "for a byte.\nOptions marked * take a new value from it at SIGHUP.\n",
     .argument = reject_argument,
 };
