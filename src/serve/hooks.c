@@ -10,7 +10,7 @@ static void run_starts(struct torc_req *rq, void *arg)
     struct hooks *h = arg;
     for (uint32_t i = 0; i < h->n && h->error == 0; i++) {
         const struct core_hook *hook = &h->list[i];
-        if (signals_stop_asked(h->asked)) h->error = -ESHUTDOWN;
+        if (h->asked && signals_stop_asked(h->asked)) h->error = -ESHUTDOWN;
         if (h->error) break;
         int err = hook->start ? hook->start(rq, hook->arg) : 0;
         h->n_started += err >= 0;

@@ -16,7 +16,8 @@ struct core_hook {
 struct hooks {
     const struct core_hook *list;
     uint32_t n;
-    const struct server_signals *asked; /* to stop: then no further start function runs */
+    const struct server_signals *asked; /* to stop: then no further start function runs; NULL in a
+                                           trial, which nobody stops */
     uint32_t n_started;                 /* those whose start function has returned 0 */
     int error;                          /* of the one that has failed; 0: none */
     bool stopping, aborted;
