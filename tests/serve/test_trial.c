@@ -568,6 +568,33 @@ static void tells(torc_req *rq, int status, void *arg)
     torc_reply_json(rq, status, "{\"status\":%d}", status);
 }
 
+static int count_starts(torc_req *rq, void *arg)
+{
+    (void)arg;
+    seen++;
+    return torc_sleep(rq, 1);
+}
+
+static void count_stops(torc_req *rq, void *arg)
+{
+    (void)rq, (void)arg;
+    seen += 10;
+}
+
+static void functions_of_the_core_run(void **state)
+{
+    (void)state;
+    torc_server *s = torc_server_new("x 1");
+    seen = 0;
+    assert_int_equal(torc_server_each_core(s, count_starts, count_stops, NULL), 0);
+    torc_test *other = torc_test_open(s);
+    assert_non_null(other);
+    assert_int_equal(seen, 1);
+    torc_test_close(other);
+    assert_int_equal(seen, 11);
+    torc_server_free(s);
+}
+
 static void middleware_runs(void **state)
 {
     (void)state;
@@ -622,6 +649,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_server_is_started),
         cmocka_unit_test(what_is_missing_is_told),
         cmocka_unit_test(middleware_runs),
+        cmocka_unit_test(functions_of_the_core_run),
         cmocka_unit_test(options_of_the_program_have_values),
     };
     int failed = cmocka_run_group_tests(tests, open_all, close_all);
