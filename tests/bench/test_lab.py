@@ -142,9 +142,10 @@ class Guesses(unittest.TestCase):
     def test_what_the_samples_show(self):
         samples = {name: {"good": 100 * n, "seconds": 2.0} for n, name in enumerate(("threads", "epoll", "io_uring"))}
         self.assertEqual(guesses.found(explain.CLAIMS["models"], self.finding(samples)), 100.0)
-        for inline, right in (({"p50": 0.001, "p99": 0.001}, 0), ({"p50": 0.001, "p99": 0.01}, 1)):
+        for p99, holds, right in ((0.001, False, 0), (0.0014, True, 1), (0.01, True, 1)):
+            inline = {"p50": 0.0002, "p99": p99}
             taken = {"no heavy requests": [{"p50": 0.001, "p99": 0.001}], "heavy, inline": [inline]}
-            self.assertEqual(guesses.found(explain.CLAIMS["compute"], self.finding(taken)), right)
+            self.assertEqual(guesses.found(explain.CLAIMS["compute"], self.finding(taken, holds)), right)
         for holds in (True, False):
             self.assertEqual(guesses.found(explain.CLAIMS["sequence"], self.finding({}, holds)), int(holds))
 

@@ -47,8 +47,9 @@ def _models(finding: Finding) -> float:
 
 
 def _compute(finding: Finding) -> int:
+    """Where the verdict says that they wait, this does not say that they do not."""
     alone, inline = (finding.samples[name][0] for name in list(compute.WHERE)[:2])
-    if inline["p99"] < 1.5 * alone["p99"]:
+    if not finding.holds and inline["p99"] < 1.5 * alone["p99"]:
         return 0
     return 1 if inline["p50"] < inline["p99"] / 2 else 2
 
