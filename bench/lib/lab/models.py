@@ -78,7 +78,11 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
     others = {name: taken[name][0] for name in SETTINGS if name in taken and name != "threads"}
     more = all(seen.per_second > threads.per_second for seen in others.values())
     pools = [name for name in taken if asked.pool(name)]
-    short = [_label(name) for name, (seen, _) in taken.items() if not reached(name, seen, asked)]
+    short = [
+        f"{_label(name)} ({100 * seen.per_second / asked.ceiling(name):.1f} %)"
+        for name, (seen, _) in taken.items()
+        if not reached(name, seen, asked)
+    ]
     missed = failing(
         {
             "one thread that serves others served no more than the pool of threads": more,

@@ -62,7 +62,7 @@ function drawStep() {
     const all = step.strips[0].lanes, some = Math.min(all, CORES);
     const cores = HEAD, connections = HEAD + some * LANE + HEAD;
     const high = connections + LANES * LANE;
-    const lanes = some < all ? `${some} of ${all} threads` : plural(all, 'core');
+    const lanes = some < all ? `${some} of ${all} threads` : plural(all, step.server.startsWith('threads') ? 'thread' : 'core');
     step.strips.forEach((strip, i) => {
         const left = i * (column + GAP), x = ms => left + ms / strip.ms * column;
         svg.append(draw('text', {x: left, y: high + 13}, `${number(strip.ms)} ms,`),
