@@ -340,7 +340,10 @@ class Proxy(unittest.TestCase):
     def test_a_proxy_that_refuses(self):
         finding = self.conclude(limited=seen(failed=600))
         self.assertTrue(finding.holds)
-        self.assertIn("with 8 connections to it 7.9, and nginx refuses 300 requests/s, as its clients ask again at once.", finding.verdict)
+        self.assertIn(
+            "with 8 connections to it 7.9, and nginx refuses 300 requests/s, as its clients ask again at once.",
+            finding.verdict,
+        )
 
     def test_a_proxy_that_adds_nothing(self):
         self.assertFalse(self.conclude(light=seen(p50=0.0015, cpus=0.15)).holds)

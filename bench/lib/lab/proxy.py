@@ -107,7 +107,11 @@ def conclude(taken: Taken) -> Finding:
             f"{latency(cost(light))} of CPU rather than {latency(cost(direct))}. Of {CONNECTIONS} requests that "
             f"clients wait for, the server has {free['concurrency']:.0f} in progress; with {LIMIT} connections to it "
             f"{bound['concurrency']:.1f}, and {LABELS[name]} "
-            + (f"refuses {away:,.0f} requests/s, as its clients ask again at once. " if away else f"queues {_queued(bound):.0f}. ")
+            + (
+                f"refuses {away:,.0f} requests/s, as its clients ask again at once. "
+                if away
+                else f"queues {_queued(bound):.0f}. "
+            )
             + f"Requests that compute run on {computing['parallelism']:.2f} cores."
         )
     theory = (
