@@ -140,19 +140,25 @@ static int populate_in_turn(torc_req *rq, const struct pages_part *part)
     return err;
 }
 
-/* What is in memory has no part in the turns of those that wait for a disk. */
+/* What is in memory has no part in the turns of those that wait for a disk. To ask costs as much as
+ * to send it, so that is done only where there would be a wait. */
+static bool need_not_wait(torc_req *rq, const struct pages_part *part)
+{
+    const struct pages *p = &rq->ctx->pages;
+    return p->reading >= p->most && io_is_cached(rq->ctx->io, part->fd, part->offset, part->size);
+}
+
 int pages_populate(torc_req *rq, const struct pages_part *part)
 {
     struct io *io = rq->ctx->io;
-    if (!io_is_cached(io, part->fd, part->offset, part->size)) return populate_in_turn(rq, part);
+    if (!need_not_wait(rq, part)) return populate_in_turn(rq, part);
     counter_add(&io->stats.syscalls, 1);
     return madvise(part->addr, part->size, MADV_POPULATE_READ) < 0 ? -errno : 0;
 }
 
 int pages_bring(torc_req *rq, const struct pages_part *part)
 {
-    if (io_is_cached(rq->ctx->io, part->fd, part->offset, part->size)) return 0;
-    return populate_in_turn(rq, part);
+    return need_not_wait(rq, part) ? 0 : populate_in_turn(rq, part);
 }
 
 uint64_t pages_start(uint64_t at)
