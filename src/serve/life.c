@@ -17,8 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Time that handlers have to return once they are cancelled, when the drain has timed out. */
-#define ABORT_GRACE_NS (2 * NS_PER_S)
+/* Time that handlers have to return once they are cancelled, when the drain has timed out. One may
+ * be in a call that a busy disk keeps. */
+#define ABORT_GRACE_NS (5 * NS_PER_S)
 
 /* ---- the end ---- */
 
