@@ -58,7 +58,7 @@ static void map_file(struct static_version *v)
 static bool goes_by_reference(const torc_req *rq, const struct static_version *v)
 {
     uint64_t from = rq->ctx->limits->sendfile_from;
-    return from && v->size >= from;
+    return from && v->size >= from && !v->only_copied;
 }
 
 /* Keeps the bytes from the second request on: a single response does not pay for it. A mapping does
@@ -137,25 +137,35 @@ void static_body_prepare(torc_req *rq, struct static_version *v, uint64_t from, 
     make_present(rq, v, from, piece(from, n), &step);
 }
 
-/* If the file is truncated meanwhile, a send fails at pages beyond the new end, but the rest of the
- * last page reads as zeros. Therefore the last page of a body is read from the file after all
- * earlier bytes have been sent: if any of it is missing then, this is detected before the body is
- * complete. */
+/* If the file is truncated meanwhile, a send from the mapping fails at pages beyond the new end,
+ * but the rest of the last page reads as zeros. Therefore the last page of a body is read from the
+ * file after all earlier bytes have been sent: if any of it is missing then, this is detected
+ * before the body is complete. By reference it may be read before, as the send ends where the file
+ * does. */
+static int send_part(torc_req *rq, struct static_version *v, uint64_t from, uint64_t part,
+                     uint64_t last)
+{
+    struct file_place place = {v->fd, (uint32_t)last, from};
+    if (!goes_by_reference(rq, v))
+        return response_write_ref(rq, slice_of(v->bytes + from, part), NULL);
+    int left = response_write_ref(rq, slice_of(v->bytes + from, part + last), &place);
+    v->only_copied |= left > 0;
+    return left;
+}
+
 static int send_mapped(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n)
 {
-    uint64_t last = pages_start(from + n - 1), step = PAGES_PIECE;
+    uint64_t end = from + n, last = pages_start(end - 1), step = PAGES_PIECE;
     while (from < last) {
-        uint64_t part = make_present(rq, v, from, piece(from, n), &step);
+        uint64_t part = make_present(rq, v, from, piece(from, end - from), &step);
         if (part == 0) break;
         if (part > last - from) part = last - from;
-        const struct file_place place = {v->fd, from};
-        int err = response_write_ref(rq, slice_of(v->bytes + from, part),
-                                     goes_by_reference(rq, v) ? &place : NULL);
-        if (err < 0) return err;
-        from += part;
-        n -= part;
+        bool whole = goes_by_reference(rq, v) && from + part == last;
+        int left = send_part(rq, v, from, part, whole ? end - last : 0);
+        if (left < 0) return left;
+        from += part + (whole ? end - last : 0) - (uint64_t)left;
     }
-    return response_write_file(rq, v->fd, from, n);
+    return response_write_file(rq, v->fd, from, end - from);
 }
 
 int static_body_send(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n)

@@ -42,6 +42,7 @@ struct static_version {
     uint64_t *present_until; /* of a mapping: for each PAGES_PIECE, the io time until which its
                                 pages count as in memory */
     bool is_mapped;
+    bool only_copied; /* the kernel does not send its pages by reference */
     uint8_t requests; /* number of requests, up to 2 */
 };
 

@@ -57,8 +57,7 @@ static void process_input(struct conn *c)
         if (UNLIKELY(c->spill != NULL)) free_spill(c);
         c->want_recv = !(c->eof | c->direct);
     } else {
-        /* A client that keeps sending while nobody reads is slowed by TCP flow control, and does
-         * not use up memory. */
+        /* TCP flow control slows a client that keeps sending while nobody reads. */
         c->want_recv = !c->eof && c->unread.len < read_limit(c);
     }
 }
@@ -203,13 +202,23 @@ int conn_wait_sent(struct conn *c, struct scope *scope, size_t below, bool by_re
     return wait_park(scope, &w.wait, writer_cancel);
 }
 
+/* Its writer is told how many bytes cannot be sent as pages of their file. */
+static bool give_back(struct conn *c)
+{
+    if (c->state != CONN_OPEN || !c->writer || c->writer->wait.scope->cancelled) return false;
+    wake_writer(c, (int)send_queue_drop_file(&c->unsent));
+    return true;
+}
+
 /* Not inlined; otherwise every send would pay for registers saved for it. */
 __attribute__((noinline)) static void on_send_failed(struct conn *c, int err)
 {
     size_t sent = send_queue_progress(&c->unsent);
     c->write_deadline = WHEEL_NEVER;
     counter_add(&c->ctx->stats.bytes_out, sent);
+    c->unacked += (int64_t)sent;
     send_queue_sent(&c->unsent, sent);
+    if (err == -EOPNOTSUPP && give_back(c)) return;
     bool ours = http_note_failure(c->ctx, c->state == CONN_OPEN, "send to", err) ||
                 err == -EFAULT || err == -ECANCELED;
     conn_abort(c, ours ? -EIO : -ECONNRESET);

@@ -121,8 +121,9 @@ static inline void conn_await_sent(struct conn *c)
 }
 
 /* Parks the running fiber until fewer than `below` bytes are unsent. `by_ref`: some of them are
- * sent by reference; then it does not return while a send may still read them. 0; -EBUSY if another
- * fiber waits already; or the scope's error. */
+ * sent by reference; then it does not return while a send may still read them. 0; the number of the
+ * last bytes that cannot be sent as pages of their file, and are dropped; -EBUSY if another fiber
+ * waits already; or the scope's error. */
 int conn_wait_sent(struct conn *c, struct scope *scope, size_t below, bool by_ref);
 
 /* Of a connection that is refused, before it is freed. */

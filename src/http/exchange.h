@@ -9,9 +9,10 @@
 
 struct torc_req;
 
-/* Where bytes that are a mapping of a part of a file are in it. */
+/* Where bytes that are a mapping of a part of a file are in it. The last of them are copied. */
 struct file_place {
     int fd;
+    uint32_t copied;
     uint64_t offset;
 };
 
@@ -40,8 +41,9 @@ struct exchange_ops {
     int (*write)(struct torc_req *rq, const void *data, size_t size);
     /* Sends a part of a file as a piece of a streamed body; fails if the file is too short. */
     int (*write_file)(struct torc_req *rq, int fd, uint64_t offset, uint64_t size);
-    /* Sends bytes by reference; with a `place`, perhaps that file's pages. When it returns they
-     * have been sent, or never will be. -EIO if the kernel could not read them. */
+    /* Sends bytes by reference; with a `place`, that file's pages. When it returns they have been
+     * sent, or never will be. Positive: so many of the last were not, as the kernel does not send
+     * pages of this file; the caller sends them otherwise. -EIO if it could not read them. */
     int (*write_ref)(struct torc_req *rq, slice bytes, const struct file_place *place);
     /* Takes over all of the body of a response that was begun with its length; its owner is told
      * once, whatever this returns. */

@@ -273,21 +273,43 @@ int h1_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
     return write_pieces(rq, fd, offset, size);
 }
 
+/* Adds them, and reads what is to be copied; nothing is sent meanwhile. */
+static int append_ref(struct torc_req *rq, slice bytes, const struct file_place *place)
+{
+    struct conn *c = h1_exchange_of(rq)->conn;
+    struct pages_ahead ahead = {0};
+    uint64_t copied = place ? place->copied : 0;
+    bytes.len -= copied;
+    if (send_queue_append_ref(&c->unsent, c->ctx, bytes, place) < 0) return -ENOMEM;
+    rq->response.written += bytes.len;
+    c->corked = copied > 0;
+    while (copied > 0) {
+        int n = read_piece(rq, &ahead, place->fd, place->offset + bytes.len, copied);
+        if (n <= 0) return fail_file(rq, n);
+        copied -= (uint64_t)n;
+        bytes.len += (uint64_t)n;
+    }
+    c->corked = false;
+    return 0;
+}
+
 int h1_write_ref(struct torc_req *rq, slice bytes, const struct file_place *place)
 {
     struct conn *c = h1_exchange_of(rq)->conn;
-    int refused = scope_refuses(request_scope(rq)); /* or it would not be waited for */
-    if (!refused) refused = refuses_write(rq, c);
-    if (refused) return refused;
+    int err = scope_refuses(request_scope(rq)); /* or it would not be waited for */
+    if (!err) err = refuses_write(rq, c);
+    if (err) return err;
     ASSERT(!is_chunked(rq));
-    if (send_queue_append_ref(&c->unsent, c->ctx, bytes, place) < 0) {
-        conn_abort(c, -ENOMEM);
-        return -ENOMEM;
+    err = append_ref(rq, bytes, place);
+    if (err < 0) {
+        c->corked = false;
+        conn_abort(c, err == -ENOMEM ? err : -EIO); /* these bytes may be freed now */
+        return err;
     }
-    rq->response.written += bytes.len;
     conn_schedule(c);
-    int err = conn_wait_sent(c, request_scope(rq), 1, true);
+    err = conn_wait_sent(c, request_scope(rq), 1, true);
     if (err == -EIO) warn_truncated(c);
+    if (err > 0) rq->response.written -= (unsigned)err;
     return err;
 }
 

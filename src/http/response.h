@@ -26,7 +26,7 @@ slice response_find_field(const struct response *r, slice name);
 int response_error(struct torc_req *rq, int status);
 
 /* Sends a piece of the body after torc_start, by reference only with a known length. See struct
- * exchange_ops. 0 or negative errno. */
+ * exchange_ops. 0 or negative errno; see there for what else by reference. */
 int response_write(struct torc_req *rq, const void *data, size_t size);
 int response_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size);
 int response_write_ref(struct torc_req *rq, slice bytes, const struct file_place *place);

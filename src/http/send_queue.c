@@ -60,45 +60,53 @@ char *send_queue_reserve_piece(struct send_queue *q, struct http_context *ctx, s
     return c ? c->data + c->len : NULL;
 }
 
-/* ---- bytes that the queue owns ---- */
+/* ---- bytes by reference ---- */
 
 /* A send finishes whole, and its result is an int. */
 enum { OWNED_PIECE = INT32_MAX / IO_SEND_IOV };
 
-/* In the unused room of the last chunk of such bytes; without an owner in the others. */
-struct owned {
-    struct http_context *ctx;
+/* In the unused room of their chunk. */
+struct outside {
+    struct http_context *ctx; /* NULL but in the last chunk of a body that the queue owns */
     struct body_owner owner;
-    size_t size; /* of all of them */
+    size_t size;             /* of the whole body */
+    struct file_place place; /* fd -1: they are not of a file */
 };
 
-static inline struct owned *owned_of(struct send_chunk *c)
+static inline bool is_outside(const struct send_chunk *c)
 {
-    return (struct owned *)(void *)c->data;
+    return c->bytes != c->data;
+}
+
+static inline struct outside *outside_of(struct send_chunk *c)
+{
+    return (struct outside *)(void *)c->data;
+}
+
+static inline bool is_of_file(struct send_chunk *c)
+{
+    return is_outside(c) && outside_of(c)->place.fd >= 0;
+}
+
+static struct send_chunk *add_outside(struct send_queue *q, struct http_context *ctx,
+                                      const char *bytes, size_t n)
+{
+    struct send_chunk *c = add_small(q, ctx);
+    if (!c) return NULL;
+    c->bytes = bytes;
+    c->cap = (uint32_t)n; /* nothing is appended to them */
+    *outside_of(c) = (struct outside){.place.fd = -1};
+    send_queue_commit(q, n);
+    return c;
 }
 
 static void free_chunk(struct send_chunk *c)
 {
-    bool owns = c->bytes != c->data && c->cap;
-    struct owned last = owns ? *owned_of(c) : (struct owned){0};
+    struct outside o = is_outside(c) ? *outside_of(c) : (struct outside){0};
     slab_put(c->slab, c);
-    if (!last.ctx) return;
-    last.ctx->owned -= last.size;
-    body_release(last.owner);
-}
-
-/* ---- bytes of a file ---- */
-
-/* In the unused room of a chunk of bytes by reference. */
-static inline struct file_place *place_of(struct send_chunk *c)
-{
-    return (struct file_place *)(void *)c->data;
-}
-
-/* Such bytes are sent by themselves. */
-static inline bool is_of_file(struct send_chunk *c)
-{
-    return c->cap == 0 && place_of(c)->fd >= 0;
+    if (!o.ctx) return;
+    o.ctx->owned -= o.size;
+    body_release(o.owner);
 }
 
 /* ---- adding ---- */
@@ -170,13 +178,10 @@ int send_queue_append_whole(struct send_queue *q, struct http_context *ctx, cons
 int send_queue_append_ref(struct send_queue *q, struct http_context *ctx, slice bytes,
                           const struct file_place *place)
 {
-    struct send_chunk *c = add_small(q, ctx);
+    struct send_chunk *c = add_outside(q, ctx, bytes.ptr, bytes.len);
     if (!c) return -ENOMEM;
-    c->bytes = bytes.ptr;
-    c->cap = 0; /* nothing is appended to them */
-    *place_of(c) = place ? *place : (struct file_place){.fd = -1};
+    if (place) outside_of(c)->place = *place;
     q->mixed |= place != NULL;
-    send_queue_commit(q, bytes.len);
     return 0;
 }
 
@@ -186,19 +191,17 @@ int send_queue_append_owned(struct send_queue *q, struct http_context *ctx, slic
     struct mark before = mark_of(q);
     size_t size = bytes.len;
     while (bytes.len) {
-        struct send_chunk *c = add_small(q, ctx);
-        if (!c) {
+        size_t part = bytes.len < OWNED_PIECE ? bytes.len : OWNED_PIECE;
+        if (!add_outside(q, ctx, bytes.ptr, part)) {
             undo(q, &before);
             return -ENOMEM;
         }
-        size_t part = bytes.len < OWNED_PIECE ? bytes.len : OWNED_PIECE;
-        c->bytes = bytes.ptr;
-        c->cap = (uint32_t)part; /* nothing is appended to them */
-        *owned_of(c) = (struct owned){0};
-        send_queue_commit(q, part);
         bytes = slice_skip(bytes, part);
     }
-    *owned_of(q->tail) = (struct owned){ctx, owner, size};
+    struct outside *last = outside_of(q->tail);
+    last->ctx = ctx;
+    last->owner = owner;
+    last->size = size;
     ctx->owned += size;
     q->mixed = true;
     if (http_exceeds(ctx)) http_hold(ctx);
@@ -207,24 +210,38 @@ int send_queue_append_owned(struct send_queue *q, struct http_context *ctx, slic
 
 /* ---- sending ---- */
 
-/* Adds the unsent bytes of chunks, to the first that is of a file. */
+static inline void add_to(struct io_send *s, const struct send_chunk *c)
+{
+    s->iov[s->count++] = (struct iovec){(char *)(uintptr_t)c->bytes + c->sent, c->len - c->sent};
+}
+
+/* Adds the unsent bytes of chunks. */
 static inline void gather(struct send_queue *q, struct io_send *s)
 {
     s->count = 0;
-    for (struct send_chunk *c = q->head; c && s->count < IO_SEND_IOV; c = c->next) {
-        if (UNLIKELY(q->mixed) && is_of_file(c)) return;
-        if (c->len > c->sent)
-            s->iov[s->count++] =
-                (struct iovec){(char *)(uintptr_t)c->bytes + c->sent, c->len - c->sent};
-    }
+    for (const struct send_chunk *c = q->head; c && s->count < IO_SEND_IOV; c = c->next)
+        if (c->len > c->sent) add_to(s, c);
 }
 
-__attribute__((noinline)) static void send_of_file(struct send_chunk *c, struct io *io)
+/* Likewise, up to the second chunk that is of a file. False if there is not even a first. */
+__attribute__((noinline)) static bool send_with_file(struct send_queue *q, struct io *io,
+                                                     struct io_send *s)
 {
-    const struct file_place *place = place_of(c);
-    c->send.iov[0] = (struct iovec){(char *)(uintptr_t)c->bytes + c->sent, c->len - c->sent};
-    c->send.count = 1;
-    io_send_file_start(io, &c->send, place->fd, place->offset + c->sent);
+    bool of_file = false;
+    s->count = 0;
+    for (struct send_chunk *c = q->head; c && s->count < IO_SEND_IOV; c = c->next) {
+        if (c->len == c->sent) continue;
+        if (is_of_file(c)) {
+            if (of_file) break;
+            of_file = true;
+            s->file.fd = outside_of(c)->place.fd;
+            s->file.offset = outside_of(c)->place.offset + c->sent;
+            s->file.at = s->count;
+        }
+        add_to(s, c);
+    }
+    if (of_file) io_send_file_start(io, s);
+    return of_file;
 }
 
 void send_queue_send(struct send_queue *q, struct io *io, struct io_sock *sock, io_fn *fn)
@@ -232,11 +249,9 @@ void send_queue_send(struct send_queue *q, struct io *io, struct io_sock *sock, 
     struct io_send *s = &q->head->send;
     s->op.fn = fn;
     s->sock = sock;
+    if (UNLIKELY(q->mixed) && send_with_file(q, io, s)) return;
     gather(q, s);
-    if (LIKELY(s->count))
-        io_send_start(io, s);
-    else
-        send_of_file(q->head, io);
+    io_send_start(io, s);
 }
 
 /* Frees fully sent chunks at the head. */
@@ -259,6 +274,20 @@ void send_queue_sent_part(struct send_queue *q, size_t n)
         n -= part;
     }
     trim(q);
+}
+
+size_t send_queue_drop_file(struct send_queue *q)
+{
+    size_t n = 0;
+    struct send_chunk *c = q->head;
+    while (c && !is_of_file(c)) c = c->next;
+    for (; c; c = c->next) {
+        n += c->len - c->sent;
+        c->cap = c->len = c->sent;
+    }
+    q->bytes -= n;
+    trim(q);
+    return n;
 }
 
 /* An engine moves the start of each iovec forward; its end stays. */

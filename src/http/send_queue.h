@@ -11,8 +11,7 @@ struct send_chunk {
     uint32_t len, sent; /* bytes written, and bytes sent of these */
     uint32_t cap;
     uint32_t responses;  /* that were queued whole and end in it */
-    const char *bytes;   /* `data`, or bytes by reference: then `cap` is 0, or `len` if the queue
-                            owns them */
+    const char *bytes;   /* `data`, or bytes by reference: then `cap` is their number */
     struct io_send send; /* used in the first chunk of a send */
     char data[];
 };
@@ -97,6 +96,9 @@ static inline bool send_queue_sent(struct send_queue *q, size_t n)
     send_queue_sent_part(q, n);
     return q->bytes == 0;
 }
+
+/* Removes what is unsent from the first bytes of a file on, no send being in flight; its size. */
+size_t send_queue_drop_file(struct send_queue *q);
 
 /* The bytes that a send which failed had sent before. */
 size_t send_queue_progress(const struct send_queue *q);

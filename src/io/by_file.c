@@ -17,15 +17,14 @@ static void clear_nonblock(struct io *io, int fd)
 /* sendfile(2) takes no flags: whether it waits is up to the socket, which is shared with nobody
  * meanwhile, and SIGPIPE is raised (splice_to_socket in fs/splice.c). One that cannot be kept from
  * waiting would hold the core. */
-static ssize_t send_now(struct io *io, struct io_send *s)
+static ssize_t send_pages(struct io *io, struct io_send *s)
 {
     int fd = s->sock->fd;
     off_t offset = (off_t)s->file.offset;
     struct pipe_signal signal;
     if (io->engine->blocking_sockets) {
         counter_add(&io->stats.syscalls, 1);
-        int refused = sock_set_nonblock(fd);
-        if (refused < 0) return refused;
+        if (sock_set_nonblock(fd) < 0) return -EOPNOTSUPP;
     }
     pipe_signal_hold(&signal);
     ssize_t n = sendfile(fd, s->file.fd, &offset, s->iov[s->at].iov_len);
@@ -33,22 +32,49 @@ static ssize_t send_now(struct io *io, struct io_send *s)
     pipe_signal_release(&signal, err == EPIPE);
     if (io->engine->blocking_sockets) clear_nonblock(io, fd);
     counter_add(&io->stats.syscalls, 1);
+    if (n > 0) s->file.offset += (uint64_t)n;
     return n < 0 ? -err : n;
 }
 
-/* A file that is too short gives nothing, and some file systems refuse: then the kernel says what
- * is wrong when it sends from the mapping, if anything is. */
-enum by_file by_file_send(struct io *io, struct io_send *s)
+/* Those before the file's go in the same segment as its first ones. */
+static ssize_t send_bytes(struct io *io, struct io_send *s)
 {
-    ssize_t n;
-    do {
+    bool before = s->at < s->file.at;
+    uint32_t end = before ? s->file.at : s->count;
+    struct msghdr m = {.msg_iov = s->iov + s->at, .msg_iovlen = end - s->at};
+    counter_add(&io->stats.syscalls, 1);
+    ssize_t n = sendmsg(s->sock->fd, &m, (before ? MSG_MORE : 0) | MSG_NOSIGNAL | MSG_DONTWAIT);
+    return n < 0 ? -errno : n;
+}
+
+/* Of sendfile(2), or of a filter of system calls: not of the socket. */
+static bool is_refusal(int err)
+{
+    return err == -EINVAL || err == -EOPNOTSUPP || err == -ENOSYS || err == -EPERM ||
+           err == -EACCES || err == -EBADF || err == -ESPIPE || err == -ENOMEM;
+}
+
+static int failed(int err, bool in_file)
+{
+    if (!in_file) return err;
+    if (err == 0 || err == -EIO)
+        return -EFAULT; /* the file has become shorter; or its disk fails */
+    return is_refusal(err) ? -EOPNOTSUPP : err;
+}
+
+int by_file_send(struct io *io, struct io_send *s)
+{
+    for (;;) {
+        bool in_file = s->at == s->file.at;
         bool code = io_leave_code(io);
-        n = send_now(io, s);
+        ssize_t n = in_file ? send_pages(io, s) : send_bytes(io, s);
         io_return_to_code(io, code);
-        if (n == -EAGAIN) return BY_FILE_WAITS;
-        if (n > 0) s->file.offset += (uint64_t)n;
-        if (n > 0 && io_send_advance(s, (size_t)n)) return BY_FILE_DONE;
-    } while (n > 0 || n == -EINTR);
-    s->op.engine_bits &= (uint8_t)~IO_BY_FILE;
-    return BY_FILE_NOT;
+        if (n > 0) {
+            if (io_send_advance(s, (size_t)n)) return 0;
+        } else if (n == -EAGAIN) {
+            return -EAGAIN;
+        } else if (n != -EINTR) {
+            return failed((int)n, in_file);
+        }
+    }
 }

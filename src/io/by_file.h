@@ -12,11 +12,6 @@ static inline bool is_by_file(const struct io_send *s)
     return s->op.engine_bits & IO_BY_FILE;
 }
 
-enum by_file {
-    BY_FILE_DONE,  /* all bytes are sent */
-    BY_FILE_WAITS, /* until the socket, which is full, is writable */
-    BY_FILE_NOT,   /* the rest can only be sent from memory: IO_BY_FILE is cleared */
-};
-
-/* Sends what the socket takes, without waiting. */
-enum by_file by_file_send(struct io *io, struct io_send *s);
+/* Sends what the socket takes, without waiting. 0 if that was all; -EAGAIN until the socket, which
+ * is full, is writable; or why the send ends, see io_send_file_start. */
+int by_file_send(struct io *io, struct io_send *s);

@@ -26,7 +26,7 @@ struct io_engine {
     void (*recv_into)(struct io *io, struct io_sock *s); /* s->recv.into and .res: memory, size */
     void (*watch)(struct io *io, struct io_sock *s);     /* s->recv.res: whether `ends` */
     void (*send)(struct io *io, struct io_send *s);
-    /* See io_send_file_start. NULL: it sends all from memory. */
+    /* See io_send_file_start. */
     void (*send_file)(struct io *io, struct io_send *s);
     void (*call)(struct io *io, struct io_call *c);
     void (*cancel)(struct io *io, struct io_op *op);

@@ -108,6 +108,7 @@ struct io_send {
         struct msghdr msg; /* engine, of a send from memory */
         struct {
             int fd;
+            uint32_t at;     /* its entry */
             uint64_t offset; /* engine: moves as bytes leave */
         } file;              /* of io_send_file_start */
     };
@@ -409,12 +410,14 @@ static inline int32_t io_sent_so_far(const struct io_send *s)
 /* Sends every byte of s->iov[0..count); completes with the total or an error. */
 void io_send_start(struct io *io, struct io_send *s);
 
-/* The same for bytes that are a mapping of a part of a file: s->iov[0] alone, and `fd` and `offset`
- * say where they are in it. An engine may send the file's pages by reference (sendfile(2)), which
- * needs sockets that are ordinary descriptors (io_config.ordinary); pages that are not in memory
- * make it wait. What is written to the file, until the peer has acknowledged the bytes, is sent in
- * their place. `fd` stays open until the completion. */
-void io_send_file_start(struct io *io, struct io_send *s, int fd, uint64_t offset);
+/* The same, but entry s->file.at is a part of the file s->file.fd from s->file.offset on, and its
+ * pages are sent by reference (sendfile(2)); the address in its iov_base is only counted up. What
+ * is before it goes in the same segments. Pages that are not in memory make it wait. What is
+ * written to the file, until the peer has acknowledged the bytes, is sent in their place. -EFAULT:
+ * the file has become shorter, or cannot be read. -EOPNOTSUPP: it cannot be sent so; the entries
+ * tell which bytes are left, to be sent from memory. That is always so of sockets that are not
+ * ordinary descriptors (io_config.ordinary). The file stays open until the completion. */
+void io_send_file_start(struct io *io, struct io_send *s);
 
 void io_call_start(struct io *io, struct io_call *c, enum io_kind kind);
 

@@ -50,17 +50,18 @@ static ssize_t send_some(struct io_send *s)
     return sendmsg(s->sock->fd, &s->msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/* True if there is nothing to do from memory, or not yet. */
-static bool sends_by_file(struct io *io, struct io_send *s)
+static void send_by_file(struct io *io, struct io_send *s)
 {
-    enum by_file how = by_file_send(io, s);
-    if (how == BY_FILE_DONE) ready_finish(io, &s->op, s->op.res);
-    return how != BY_FILE_NOT;
+    int err = by_file_send(io, s);
+    if (err != -EAGAIN) ready_finish(io, &s->op, err ? err : s->op.res);
 }
 
 void ready_send(struct io *io, struct io_send *s)
 {
-    if (UNLIKELY(is_by_file(s)) && sends_by_file(io, s)) return;
+    if (UNLIKELY(is_by_file(s))) {
+        send_by_file(io, s);
+        return;
+    }
     while (s->at < s->count) {
         counter_add(&io->stats.syscalls, 1);
         bool code = io_leave_code(io);

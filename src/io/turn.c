@@ -152,17 +152,14 @@ void io_send_start(struct io *io, struct io_send *s)
     io->engine->send(io, s);
 }
 
-void io_send_file_start(struct io *io, struct io_send *s, int fd, uint64_t offset)
+void io_send_file_start(struct io *io, struct io_send *s)
 {
-    const struct io_engine *e = io->engine;
-    ASSERT(!s->sock->sending && s->count == 1);
+    ASSERT(!s->sock->sending && s->file.at < s->count && s->count <= IO_SEND_IOV);
     submit_begin(io, &s->op, IO_SEND);
     s->at = 0;
     s->op.res = 0;
-    s->file.fd = fd;
-    s->file.offset = offset;
     s->sock->sending = s;
-    (e->send_file ? e->send_file : e->send)(io, s);
+    io->engine->send_file(io, s);
 }
 
 void io_call_start(struct io *io, struct io_call *c, enum io_kind kind)

@@ -37,10 +37,11 @@ void uring_prepare_send(struct io_uring_sqe *sqe, struct io_send *s)
 /* Sends by reference what the socket takes, and the rest when it takes more. */
 static void send_by_file(struct uring *u, struct io_send *s)
 {
-    if (by_file_send(u->io, s) == BY_FILE_DONE)
-        io_complete_later(u->io, &s->op, s->op.res);
-    else
+    int err = by_file_send(u->io, s);
+    if (err == -EAGAIN)
         uring_push(u, &s->op);
+    else
+        io_complete_later(u->io, &s->op, err ? err : s->op.res);
 }
 
 void uring_send_cqe(struct uring *u, struct io_send *s, int res)
@@ -71,7 +72,7 @@ void uring_send(struct io *io, struct io_send *s)
 void uring_send_file(struct io *io, struct io_send *s)
 {
     if (s->sock->engine_bits & SOCK_DIRECT) {
-        uring_send(io, s);
+        io_complete_later(io, &s->op, -EOPNOTSUPP);
         return;
     }
     s->op.engine_bits |= IO_BY_FILE;

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -44,8 +45,11 @@ void site_start_list(const char *const *options)
         assert_true(n < 15);
         argv[n++] = *options;
     }
-    if (getenv("REFUSE_OPENAT2")) {
-        struct refusal refusal = {.call = SYS_openat2, .err = ENOSYS};
+    const char *refused = getenv("REFUSE");
+    if (refused) {
+        bool openat2 = strcmp(refused, "openat2") == 0;
+        assert_true(openat2 || strcmp(refused, "sendfile") == 0);
+        struct refusal refusal = {.call = openat2 ? SYS_openat2 : SYS_sendfile, .err = ENOSYS};
         server_start_prepared(&server, refuse_call, &refusal, argv);
     } else {
         server_start_list(&server, argv);
