@@ -245,6 +245,12 @@ class Faster(unittest.TestCase):
         self.assertIn("only computing: epoll 1.05 times the requests/s of threads, io_uring 0.99", finding.verdict)
         self.assertEqual(finding.rows[0][1:4], ["500", "525", "495"])
 
+    def test_parallelism_as_it_is_defined(self):
+        """Code that runs at the same instant: one to a core, though the sum of a server may have more."""
+        theory = self.conclude(1000, 1050, 990).theory
+        self.assertIn("one core, which runs one of them at a time: P is at most 1. Its figure here can be", theory)
+        self.assertNotIn("P counts each whose code has begun", theory)
+
     def test_a_model_that_is_faster(self):
         self.assertFalse(self.conclude(1000, 1200, 1000).holds)
 
