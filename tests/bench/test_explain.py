@@ -13,6 +13,7 @@ from unittest import mock
 
 import context  # noqa: F401
 import fakes
+import sample_experiments
 from runs import Runs
 
 from lib import explain, proc, remarks, results, schema
@@ -331,7 +332,8 @@ class Proxy(unittest.TestCase):
         for name in proxy.LABELS:
             for what, concurrency in measures.items():
                 also = {"concurrency": concurrency, "parallelism": parallel}
-                given = {"light": light, "waiting, limited": limited if name == "nginx" else SEEN}
+                queued = seen(good=160, mean=0.8)  # 64 at once, by Little's law
+                given = {"light": light, "waiting, limited": limited if name == "nginx" else queued}
                 taken[name, what] = given.get(what, SEEN), also
         return proxy.conclude(taken)
 
@@ -340,14 +342,28 @@ class Proxy(unittest.TestCase):
         self.assertTrue(finding.holds)
         text = "A request takes 1.5 ms through HAProxy and 1.0 ms without, and 2.0 ms of CPU rather than 1.0 ms."
         self.assertIn(text, finding.verdict)
-        text = "the server has 63 in progress; with 8 connections to it 7.9, and HAProxy queues 56."
+        text = "the server has 63 in progress; with 8 connections to it 8, and HAProxy queues 56."
         self.assertIn(text, finding.verdict)
 
+    def test_the_sentence_has_the_numbers_of_the_picture(self):
+        found = sample_experiments.of_proxy()
+        (row,) = [one for one in found.pictures[0].stacks if one.name == "HAProxy, 8 connections"]
+        self.assertEqual(row.text, "8 + 55")  # 79 a second × 0.8 s, of which 7.9 within
+        self.assertIn("with 8 connections to it 8, and HAProxy queues 55.", found.verdict)
+
+    def test_no_more_wait_than_clients_have_connections(self):
+        self.assertEqual(sum(proxy.layers(seen(good=160, mean=0.83), {"concurrency": 7.9})[:2]), proxy.CONNECTIONS)
+
+    def test_a_queue_is_looked_at_when_it_is_full(self):
+        """The first round of all clients finds it shorter than later ones."""
+        for one in proxy.LIMITED.values():
+            self.assertGreater(one.warmup, one.connections / proxy.LIMIT * proxy.DELAY_MS / 1000)
+
     def test_a_proxy_that_refuses(self):
-        finding = self.conclude(limited=seen(failed=600))
+        finding = self.conclude(limited=seen(failed=600, mean=0.1))
         self.assertTrue(finding.holds)
         self.assertIn(
-            "with 8 connections to it 7.9, and nginx refuses 300 requests/s, as its clients ask again at once.",
+            "with 8 connections to it 8, and nginx refuses 300 requests/s, as its clients ask again at once.",
             finding.verdict,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Iterator
 
 from .. import measures, proc
@@ -20,12 +20,16 @@ DIRECT = "no proxy"
 LIMIT = 8  # connections of the proxy to the server
 CONNECTIONS = 64
 SECONDS = 1.5
+DELAY_MS = 100
 FREE = {
     "light": Flow("/plaintext", 1, SECONDS, warmup=0.3),
-    "waiting": Flow("/delay/100", CONNECTIONS, SECONDS, warmup=0.3),
+    "waiting": Flow(f"/delay/{DELAY_MS}", CONNECTIONS, SECONDS, warmup=0.3),
     "computing": Flow("/crypto?ms=5&where=inline", 8, SECONDS, warmup=0.3),
 }
-LIMITED = {"waiting, limited": FREE["waiting"]}
+# All clients begin at once with an empty queue. Until each has been answered the waits are shorter than later, and
+# their mean says of fewer requests that they wait.
+ROUND = CONNECTIONS / LIMIT * DELAY_MS / 1000  # seconds
+LIMITED = {"waiting, limited": replace(FREE["waiting"], warmup=1.25 * ROUND)}
 ASKED = {**FREE, **LIMITED}
 MOST = 0.5  # of the connections: more requests than that are in progress in the server if nothing queues
 PARTS = ("in the server", "before it: in the proxy, on the way")
@@ -100,17 +104,18 @@ def conclude(taken: Taken) -> Finding:
     parts = []
     for name in names:
         light, limited = taken[name, "light"][0], taken[name, "waiting, limited"][0]
-        free, bound, computing = (taken[name, what][1] for what in ("waiting", "waiting, limited", "computing"))
+        free, computing = (taken[name, what][1] for what in ("waiting", "computing"))
+        inside, outside, *_ = layers(*taken[name, "waiting, limited"])  # as in the picture
         away = turned_away(limited) / limited.seconds
         parts.append(
             f"A request takes {latency(light.p50)} through {LABELS[name]} and {latency(direct.p50)} without, and "
             f"{latency(cost(light))} of CPU rather than {latency(cost(direct))}. Of {CONNECTIONS} requests that "
             f"clients wait for, the server has {free['concurrency']:.0f} in progress; with {LIMIT} connections to it "
-            f"{bound['concurrency']:.1f}, and {LABELS[name]} "
+            f"{inside:.0f}, and {LABELS[name]} "
             + (
                 f"refuses {away:,.0f} requests/s, as its clients ask again at once. "
                 if away
-                else f"queues {_queued(bound):.0f}. "
+                else f"queues {outside:.0f}. "
             )
             + f"Requests that compute run on {computing['parallelism']:.2f} cores."
         )
@@ -136,9 +141,10 @@ def conclude(taken: Taken) -> Finding:
 def layers(seen: Seen, also: dict[str, float]) -> tuple[float, float, float, float]:
     """Of what clients wait for: the requests in the server and those before it, and the same of a request's time, in
     seconds, by Little's law."""
-    within = min(also.get("concurrency", 0.0), seen.in_progress)
+    all_together = min(seen.in_progress, CONNECTIONS)  # a connection has one at a time; averages may say a little more
+    within = min(also.get("concurrency", 0.0), all_together)
     time = min(within / seen.per_second, seen.mean) if seen.good else 0.0
-    return within, seen.in_progress - within, time, seen.mean - time if seen.good else 0.0
+    return within, all_together - within, time, seen.mean - time if seen.good else 0.0
 
 
 def pictures(taken: Taken) -> list[Picture]:
@@ -178,10 +184,6 @@ def _unexpected(taken: Taken, name: str, direct: Seen) -> list[str]:
     )
 
 
-def _queued(bound: dict[str, float]) -> float:
-    return CONNECTIONS - bound["concurrency"]
-
-
 def _row(name: str, what: str, seen: Seen, also: dict[str, float]) -> list[str]:
     rates = [f"{seen.per_second:,.0f}", f"{turned_away(seen) / seen.seconds:,.0f}"]
     times = [latency(seen.p50), latency(seen.p99)] if seen.good else ["–", "–"]
@@ -200,7 +202,7 @@ CLAIM = Claim(
     f"A proxy in front of the server has {LIMIT} connections to it, and {CONNECTIONS} clients. What does the server "
     f"see?",
     f"{CONNECTIONS} requests at a time: a proxy makes a server faster.",
-    (len(LABELS) + 1) * (len(ASKED) * (SECONDS + 0.5) + 2),
+    (len(LABELS) + 1) * (len(ASKED) * (SECONDS + 0.5) + 2) + len(LABELS) * ROUND,
     take,
     _missing,
     point=r"to the server",
