@@ -101,28 +101,10 @@ def conclude(taken: Taken) -> Finding:
     names = [name for name in LABELS if (name, "light") in taken]
     direct = taken[DIRECT, "light"][0]
     missed = [f"{LABELS[name]}: {clause}" for name in names for clause in _unexpected(taken, name, direct)]
-    parts = []
-    for name in names:
-        light, limited = taken[name, "light"][0], taken[name, "waiting, limited"][0]
-        free, computing = (taken[name, what][1] for what in ("waiting", "computing"))
-        inside, outside, *_ = layers(*taken[name, "waiting, limited"])  # as in the picture
-        away = turned_away(limited) / limited.seconds
-        parts.append(
-            f"A request takes {latency(light.p50)} through {LABELS[name]} and {latency(direct.p50)} without, and "
-            f"{latency(cost(light))} of CPU rather than {latency(cost(direct))}. Of {CONNECTIONS} requests that "
-            f"clients wait for, the server has {free['concurrency']:.0f} in progress; with {LIMIT} connections to it "
-            f"{inside:.0f}, and {LABELS[name]} "
-            + (
-                f"refuses {away:,.0f} requests/s, as its clients ask again at once. "
-                if away
-                else f"queues {outside:.0f}. "
-            )
-            + f"Requests that compute run on {computing['parallelism']:.2f} cores."
-        )
     theory = (
         f"{CONNECTIONS} clients wait. Only {LIMIT} fit through to the server; the other {CONNECTIONS - LIMIT} wait in "
-        "HAProxy, or nginx turns them away. Every byte is read and written twice, which takes CPU and time. In a "
-        f"closed loop each of {CONNECTIONS} connections has a request in progress, in the proxy or in the server, "
+        "HAProxy, or nginx turns them away, and they ask again at once. Every byte is read and written twice, which "
+        f"takes CPU and time. In a closed loop each of {CONNECTIONS} connections has a request in progress, in the proxy or in the server, "
         f"which has no more than the proxy has connections to it: in progress L ≤ {LIMIT}. A proxy runs none of the "
         "server's code: running P ≤ 1 on a core, whatever is in front."
     )
@@ -134,8 +116,25 @@ def conclude(taken: Taken) -> Finding:
         f"{CONNECTIONS} clients wait, and a proxy may have {LIMIT} connections to the server: of their requests it has "
         f"{' and '.join(bounds)} in progress, the others wait in the proxy or are refused there."
     )
-    verdict = " ".join(parts).rstrip()
+    verdict = _verdict(taken, names)
     return Finding(not missed, verdict, header, rows, theory, samples, brief, pictures(taken), missed=missed)
+
+
+def _verdict(taken: Taken, names: list[str]) -> str:
+    direct, through = taken[DIRECT, "light"][0].p50, {name: taken[name, "light"][0].p50 for name in names}
+    adds = "adds time" if all(one > direct for one in through.values()) else "need not add time"
+    times = ", ".join(f"{latency(one)} through {LABELS[name]}" for name, one in through.items())
+    held = "; ".join(_held(LABELS[name], *taken[name, "waiting, limited"], bool(n)) for n, name in enumerate(names))
+    return f"A proxy {adds}: {times}, {latency(direct)} without. With {LIMIT} connections to the server, {held}."
+
+
+def _held(label: str, seen: Seen, also: dict[str, float], again: bool) -> str:
+    """What one lets into the server, and what it does with the others: the numbers of the picture."""
+    inside, outside, *_ = layers(seen, also)
+    some = f"{label} lets in {inside:.0f}" + ("" if again else f" of {CONNECTIONS}")
+    if away := turned_away(seen):
+        return f"{some} and refuses {away / seen.seconds:,.0f} each second"
+    return f"{some} and queues {outside:.0f}"
 
 
 def layers(seen: Seen, also: dict[str, float]) -> tuple[float, float, float, float]:
