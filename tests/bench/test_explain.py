@@ -552,7 +552,23 @@ class Flows(unittest.TestCase):
         self.assertEqual((found.retries, found.slices[0]), (4, flow.Slice(0.1, 6, 2)))
 
 
-class Lengths(unittest.TestCase):
+class Words(unittest.TestCase):
+    def test_shedding_is_explained_where_it_is_first_said(self):
+        """The question stands above all else of an experiment; the answer of all of them above the questions."""
+        for claim in explain.CLAIMS.values():
+            if "--shed" in claim.point:
+                self.assertIn("(shedding: the server rejects at once what it cannot do in time)", claim.question)
+        text = explain.answer(sample_experiments.entries(["retries"]))
+        self.assertIn("rejects at once what it cannot do in time (shedding).", text)
+
+    def test_turns_are_explained_or_not_spoken_of(self):
+        for claim in explain.CLAIMS.values():
+            made = sample_experiments.FINDINGS.get(claim.name, sample_experiments.of_stack)()
+            self.assertNotRegex(f"{claim.question} {claim.truth} {made.verdict} {made.theory}", r"\bturns?\b")
+        page = (context.TOP / "src/lab/page/page.js").read_text()
+        explained = "turns of the loop (take what is ready, run it, wait again)"
+        self.assertEqual((page.count("turns"), page.count(explained)), (1, 1))
+
     def test_a_verdict_can_be_said_in_a_breath_or_two(self):
         for made in (sample_experiments.of_proxy, sample_experiments.of_files, sample_experiments.of_overload):
             verdict = made().verdict

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..table import latency, percent
-from .claim import Claim, Finding, Parameter, failing, measured
+from .claim import SHEDDING, Claim, Finding, Parameter, failing, measured
 from .flow import Flow, Seen
 from .picture import Picture, over
 from .stage import Stage
@@ -146,7 +146,8 @@ def _row(offered: str, name: str, capacity: float, calm: Seen, seen: Seen) -> li
 CLAIM = Claim(
     "overload",
     "Beyond the capacity, refuse",
-    "A core is asked for twice what it can compute. What do its clients see?",
+    "A core is asked for twice what it can compute. What do its clients see without load shedding, and with it "
+    f"({SHEDDING})?",
     "Half of them are served, as fast as ever.",
     (2 + len(TIMES) * len(SETTINGS)) * (SECONDS + 1.5)
     + len(SETTINGS) * (WHOLE.seconds + WHOLE.recovery + WHOLE.after + 1),

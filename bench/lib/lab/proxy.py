@@ -103,10 +103,10 @@ def conclude(taken: Taken) -> Finding:
     missed = [f"{LABELS[name]}: {clause}" for name in names for clause in _unexpected(taken, name, direct)]
     theory = (
         f"{CONNECTIONS} clients wait. Only {LIMIT} fit through to the server; the other {CONNECTIONS - LIMIT} wait in "
-        "HAProxy, or nginx turns them away, and they ask again at once. Every byte is read and written twice, which "
-        f"takes CPU and time. In a closed loop each of {CONNECTIONS} connections has a request in progress, in the proxy or in the server, "
-        f"which has no more than the proxy has connections to it: in progress L ≤ {LIMIT}. A proxy runs none of the "
-        "server's code: running P ≤ 1 on a core, whatever is in front."
+        "HAProxy, or nginx refuses them, and they ask again at once. Every byte is read and written twice, which "
+        f"takes CPU and time. In a closed loop each of {CONNECTIONS} connections has a request in progress, in the "
+        "proxy or in the server, which has no more than the proxy has connections to it: in progress L ≤ "
+        f"{LIMIT}. A proxy runs none of the server's code: running P ≤ 1 on a core, whatever is in front."
     )
     header = ("", "asked", "requests/s", "turned away/s", "p50", "p99", "CPU/request", IN_PROGRESS, RUNNING)
     rows = [_row(name, what, *one) for (name, what), one in taken.items()]

@@ -1,4 +1,4 @@
-// The page of torc-lab. It asks the server that sent it, as any page does, and draws what came of that.
+// The page of torc-lab: asks the server that sent it, and draws what came of that.
 'use strict';
 
 const LIMIT = 6; // connections of a browser to an origin over HTTP/1.1
@@ -236,14 +236,14 @@ const sequence = {
             verdict: wait.needs
                 ? `${v.n} waits of ${time(v.ms)} ${said} The same handler, the same server: awaiting in a loop is sequential.`
                 : `${v.n} reads of a file in memory ${said} They hardly wait, so there is ${part ? 'little' : 'nothing'} ` +
-                    'to save but turns of the loop: choose what waits, and compare.',
+                    'to save but turns of the loop (take what is ready, run it, wait again): choose what waits, and compare.',
             theory: wait.needs
                 ? `In a loop waits add up: ${v.n} × ${time(v.ms)} = ${time(v.n * v.ms)} at least. Together they take as ` +
                     `long as the longest: ${least[1]}.${limit} One request of this browser is in progress, and those ` +
                     'that it makes, if the server asks itself. It waits either way, so P is near 0 and A near 1, on ' +
                     'the engine threads 0: that a wait holds no thread does not make it shorter.'
                 : 'A read of what is in memory does not wait, and what does not wait cannot overlap. One request is in ' +
-                    'progress; of its time, nearly all is that of the browser and the network.',
+                    "progress; nearly all its time is the browser's and the network's.",
             rows: [
                 ['Time, median', time(one), least[0], time(other), least[1]],
                 ['Range, ms', range(a), '', range(b), ''],
