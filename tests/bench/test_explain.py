@@ -129,7 +129,42 @@ class Models(unittest.TestCase):
         self.assertEqual(finding.rows[0][-3:], ["1,990", "0.50", "0.999"])
 
     def test_a_server_that_stays_below_its_ceiling_with_an_idle_core(self):
-        self.assertFalse(self.conclude((9_800, 0.4), (97_500, 0.8), (80_000, 0.6)).holds)
+        """Of that server it is said; what is plain, a factor of eight, is not in doubt for it."""
+        finding = self.conclude((9_800, 0.4), (97_500, 0.8), (80_000, 0.6))
+        self.assertTrue(finding.holds)
+        self.assertIn("while a request waits serves over 8 times as many: epoll serves 97,500", finding.verdict)
+        self.assertIn(
+            "Beside that: below 97 % of the most that arithmetic allows, although the core has time left: io_uring "
+            "(80.0 %). Something else limits it",
+            finding.verdict,
+        )
+        self.assertNotIn("Beside that", self.conclude((9_800, 0.4), (97_500, 0.8), (98_000, 0.6)).verdict)
+        busy = self.conclude((9_800, 0.4), (97_500, 0.8), (80_000, 0.95))  # its core is full
+        self.assertNotIn("Beside that", busy.verdict)
+
+    def test_a_server_that_stays_near_the_pool_with_an_idle_core(self):
+        for rate in (9_700, 9_900, 14_000):
+            finding = self.conclude((9_800, 0.4), (97_500, 0.8), (rate, 0.6))
+            self.assertFalse(finding.holds, rate)
+            self.assertIn(f"io_uring ({rate / 1000:.1f} %) stayed below what arithmetic", "; ".join(finding.missed))
+
+    def test_a_pool_that_is_hindered_is_not_passed_by_less_than_it_could(self):
+        self.assertFalse(self.conclude((5_000, 0.4), (9_000, 0.95), (97_500, 0.8)).holds)
+        finding = self.conclude((5_000, 0.4), (97_500, 0.8), (97_500, 0.8))
+        self.assertTrue(finding.holds)
+        self.assertIn("50 % of the most that they can, on 0.40 CPUs; one thread", finding.verdict)
+        self.assertIn("serves over 9 times the most that they can: epoll", finding.verdict)
+        self.assertIn("the core has time left: threads (50.0 %).", finding.verdict)
+
+    def test_a_pool_that_secretly_serves_more_than_its_threads_can(self):
+        finding = self.conclude((12_000, 0.4), (97_500, 0.8), (97_500, 0.8))
+        self.assertEqual(finding.missed, ["a pool of threads served more than arithmetic allows"])
+
+    def test_a_loop_that_serves_no_more_than_the_pool(self):
+        for rate, cpus in ((9_700, 0.4), (9_700, 0.95)):
+            finding = self.conclude((9_800, 0.4), (97_500, 0.8), (rate, cpus))
+            self.assertIn("one thread that serves others served no more than a pool of threads can", finding.missed)
+            self.assertIn("while a request waits serves no more: epoll", finding.verdict)
 
     def beside(self, name, rate, threads, cpus=0.95):
         """With the server of another program, where all others are as they are expected to be."""
@@ -143,6 +178,11 @@ class Models(unittest.TestCase):
         text = "Node.js serves 15,000 requests/s on 0.95 CPUs: 300 wait at once, and it has 11 threads."
         self.assertIn(text, finding.verdict)
         self.assertEqual(finding.rows[-1][-3:], ["≥ 300", "≤ 0.95", "≥ 0.963"])
+
+    def test_another_server_below_its_ceiling(self):
+        finding = self.beside("node", 15_000, 11, 0.6)
+        self.assertTrue(finding.holds)
+        self.assertIn("although the core has time left: Node.js (15.0 %).", finding.verdict)
 
     def test_another_server_that_may_wait_on_threads(self):
         self.assertFalse(self.beside("node", 15_000, 300).holds)
