@@ -54,6 +54,9 @@ COUNTS = """(() => {
       return b.left < f.left - 1 || b.right > f.right + 1 || b.bottom > f.bottom + 1;
     }).map(e => e.outerHTML)};
 })()"""
+# The requests that wait for a thread: only a queue, in the step that is shown.
+THREADLESS = """[...document.querySelectorAll('#waterfall .request')].filter(bar => bar.textContent.startsWith(
+  'no thread yet,') && [...bar.querySelectorAll('rect')].every(e => e.matches('.queue'))).length"""
 # The pictures of the result: what is wrong with them.
 WRONG = """(() => {
   const wrong = [], plots = [...document.querySelectorAll('svg.plot')];
@@ -200,6 +203,8 @@ class Page(LabPage):
             await self.page.value("steps[shown].point"), f"{name}: it does not end with the step of its point"
         )
         self.assertGreater(await self.counted(name), 0, f"{name}: the step of its point has nothing to see")
+        if name == "models":
+            self.assertGreater(await self.page.value(THREADLESS), 0, "no request waits for a thread")
         await self.look(name)
         bars = await self.every_step(name)
         self.assertGreater(sum(bars), 0)
