@@ -13,7 +13,7 @@ let now, v; // the experiment that is shown, and its parameters
 let groups = []; // what is drawn: the requests of each way to ask
 let running = null; // an AbortController
 let server = null, last = null; // the last reading of the measures, and what the next is compared with
-let asked = 0; // requests so far: no two have the same URL, so that none waits for another's answer in the cache
+let asked = 0; // no two have the same URL, so that none waits for another's answer in the cache
 
 class Refused extends Error {
     constructor(status, text) {
@@ -59,7 +59,7 @@ function showLive(found) {
     for (const [key, value] of Object.entries(text)) $(`live-${key}`).textContent = value;
 }
 
-// The readings stop while an experiment runs, which needs all connections, and while nobody looks.
+// They stop while an experiment runs, which needs all connections, and while nobody looks.
 async function live() {
     const may = () => $('live').checked && !running && !document.hidden;
     try {
@@ -97,7 +97,7 @@ async function ask(group, path, signal) {
     return bar;
 }
 
-// When the browser sent it, and had its answer, is known to the browser alone, and by it a little later.
+// When it was sent and answered, only the browser knows, and a little later.
 function took(bar) {
     const [entry] = performance.getEntriesByName(bar.url);
     if (!entry || !entry.responseEnd) return false;
@@ -361,7 +361,7 @@ function changed() {
     else say(`A run takes about ${number(Math.max(now.seconds(v), 0.1), 1)} s.`);
 }
 
-// The same places as after a run, so that nothing moves.
+// As after a run, so that nothing moves.
 function showEmpty(text) {
     groups = now.groups();
     drawGroups();
@@ -444,7 +444,7 @@ function describe() {
 
 // ---- a run ----
 
-// A keyboard's focus goes from the one button to the other, not astray.
+// A keyboard's focus goes from one button to the other.
 function turnButtons(runs) {
     const from = $(runs ? 'run' : 'stop'), to = $(runs ? 'stop' : 'run'), focused = document.activeElement === from;
     $('run').disabled = runs;
