@@ -16,7 +16,7 @@ import aiohttp
 import chromium
 import context
 from aiohttp import web
-from lab_page import CUT, DRAWN, RUN_SECONDS, SIZES, VALUES, WIDER, WIDTHS, LabPage
+from lab_page import ANSWER, CUT, DRAWN, RUN_SECONDS, SIZES, VALUES, WIDER, WIDTHS, LabPage
 
 from lib import explain
 from lib.lab import browser
@@ -54,6 +54,9 @@ COUNTS = """(() => {
       return b.left < f.left - 1 || b.right > f.right + 1 || b.bottom > f.bottom + 1;
     }).map(e => e.outerHTML)};
 })()"""
+# The requests that wait for a thread: only a queue, in the step that is shown.
+THREADLESS = """[...document.querySelectorAll('#waterfall .request')].filter(bar => bar.textContent.startsWith(
+  'no thread yet,') && [...bar.querySelectorAll('rect')].every(e => e.matches('.queue'))).length"""
 # The pictures of the result: what is wrong with them.
 WRONG = """(() => {
   const wrong = [], plots = [...document.querySelectorAll('svg.plot')];
@@ -98,6 +101,12 @@ CHOSEN = """(() => {
 })()"""
 UNNAMED = """[...document.querySelectorAll('input, select, button, summary, a')].filter(e => !(e.textContent.trim() ||
   e.ariaLabel || e.getAttribute('aria-labelledby') || (e.labels && e.labels.length))).map(e => e.outerHTML)"""
+# All of a step at once, after a button was pressed that leads to it: each question apart would be a way to the browser.
+STEP = f"""(button => {{
+  if (button) document.getElementById(button).click();
+  return {{counts: {COUNTS}, cut: {CUT}, wider: {WIDER}, places: {PLACES}, text: {ANSWER.format('step')},
+    back: !document.getElementById('back').disabled, forth: !document.getElementById('forth').disabled}};
+}})"""
 OPTIONS = None
 
 
@@ -138,7 +147,9 @@ class Page(LabPage):
                     await self.page.picture(OPTIONS.screenshots / f"lab-{name}-{width}-{look}.png")
 
     async def counted(self, name):
-        found = await self.page.value(COUNTS)
+        return self.bars(await self.page.value(COUNTS), name)
+
+    def bars(self, found, name):
         self.assertEqual((found["said"], found["empty"], found["outside"]), (found["bars"], 0, []), name)
         self.assertEqual(found["overlaps"], [], name)
         return found["bars"]
@@ -151,13 +162,14 @@ class Page(LabPage):
             button = ("back", "forth")[number % 2]
             if not number:
                 await self.page.value("turn(steps.length - 1 - shown)")
+            step = await self.page.value(f"{STEP}('')")
             while True:
-                bars.append(await self.counted(where))
-                await self.nothing_is_cut(where)
-                places[str(await self.page.value(PLACES))] = await self.text("step")
-                if await self.page.value(f"document.getElementById('{button}').disabled"):
+                bars.append(self.bars(step["counts"], where))
+                self.assertEqual((step["cut"], step["wider"]), ([], False), where)
+                places[str(step["places"])] = step["text"]
+                if not step[button]:
                     break
-                await self.page.value(f"document.getElementById('{button}').click()")
+                step = await self.page.value(f"{STEP}('{button}')")
             self.assertEqual(len(places), 1, f"{where}: a step moves what one reads: {places}")
         await self.sized(WIDTHS[1], 1)
         return bars
@@ -200,6 +212,8 @@ class Page(LabPage):
             await self.page.value("steps[shown].point"), f"{name}: it does not end with the step of its point"
         )
         self.assertGreater(await self.counted(name), 0, f"{name}: the step of its point has nothing to see")
+        if name == "models":
+            self.assertGreater(await self.page.value(THREADLESS), 0, "no request waits for a thread")
         await self.look(name)
         bars = await self.every_step(name)
         self.assertGreater(sum(bars), 0)

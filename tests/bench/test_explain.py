@@ -13,6 +13,7 @@ from unittest import mock
 
 import context  # noqa: F401
 import fakes
+import sample_experiments
 from runs import Runs
 
 from lib import explain, proc, remarks, results, schema
@@ -128,7 +129,42 @@ class Models(unittest.TestCase):
         self.assertEqual(finding.rows[0][-3:], ["1,990", "0.50", "0.999"])
 
     def test_a_server_that_stays_below_its_ceiling_with_an_idle_core(self):
-        self.assertFalse(self.conclude((9_800, 0.4), (97_500, 0.8), (80_000, 0.6)).holds)
+        """Of that server it is said; what is plain, a factor of eight, is not in doubt for it."""
+        finding = self.conclude((9_800, 0.4), (97_500, 0.8), (80_000, 0.6))
+        self.assertTrue(finding.holds)
+        self.assertIn("while a request waits serves over 8 times as many: epoll serves 97,500", finding.verdict)
+        self.assertIn(
+            "Beside that: below 97 % of the most that arithmetic allows, although the core has time left: io_uring "
+            "(80.0 %). Something else limits it",
+            finding.verdict,
+        )
+        self.assertNotIn("Beside that", self.conclude((9_800, 0.4), (97_500, 0.8), (98_000, 0.6)).verdict)
+        busy = self.conclude((9_800, 0.4), (97_500, 0.8), (80_000, 0.95))  # its core is full
+        self.assertNotIn("Beside that", busy.verdict)
+
+    def test_a_server_that_stays_near_the_pool_with_an_idle_core(self):
+        for rate in (9_700, 9_900, 14_000):
+            finding = self.conclude((9_800, 0.4), (97_500, 0.8), (rate, 0.6))
+            self.assertFalse(finding.holds, rate)
+            self.assertIn(f"io_uring ({rate / 1000:.1f} %) stayed below what arithmetic", "; ".join(finding.missed))
+
+    def test_a_pool_that_is_hindered_is_not_passed_by_less_than_it_could(self):
+        self.assertFalse(self.conclude((5_000, 0.4), (9_000, 0.95), (97_500, 0.8)).holds)
+        finding = self.conclude((5_000, 0.4), (97_500, 0.8), (97_500, 0.8))
+        self.assertTrue(finding.holds)
+        self.assertIn("50 % of the most that they can, on 0.40 CPUs; one thread", finding.verdict)
+        self.assertIn("serves over 9 times the most that they can: epoll", finding.verdict)
+        self.assertIn("the core has time left: threads (50.0 %).", finding.verdict)
+
+    def test_a_pool_that_secretly_serves_more_than_its_threads_can(self):
+        finding = self.conclude((12_000, 0.4), (97_500, 0.8), (97_500, 0.8))
+        self.assertEqual(finding.missed, ["a pool of threads served more than arithmetic allows"])
+
+    def test_a_loop_that_serves_no_more_than_the_pool(self):
+        for rate, cpus in ((9_700, 0.4), (9_700, 0.95)):
+            finding = self.conclude((9_800, 0.4), (97_500, 0.8), (rate, cpus))
+            self.assertIn("one thread that serves others served no more than a pool of threads can", finding.missed)
+            self.assertIn("while a request waits serves no more: epoll", finding.verdict)
 
     def beside(self, name, rate, threads, cpus=0.95):
         """With the server of another program, where all others are as they are expected to be."""
@@ -142,6 +178,11 @@ class Models(unittest.TestCase):
         text = "Node.js serves 15,000 requests/s on 0.95 CPUs: 300 wait at once, and it has 11 threads."
         self.assertIn(text, finding.verdict)
         self.assertEqual(finding.rows[-1][-3:], ["≥ 300", "≤ 0.95", "≥ 0.963"])
+
+    def test_another_server_below_its_ceiling(self):
+        finding = self.beside("node", 15_000, 11, 0.6)
+        self.assertTrue(finding.holds)
+        self.assertIn("although the core has time left: Node.js (15.0 %).", finding.verdict)
 
     def test_another_server_that_may_wait_on_threads(self):
         self.assertFalse(self.beside("node", 15_000, 300).holds)
@@ -245,6 +286,12 @@ class Faster(unittest.TestCase):
         self.assertIn("only computing: epoll 1.05 times the requests/s of threads, io_uring 0.99", finding.verdict)
         self.assertEqual(finding.rows[0][1:4], ["500", "525", "495"])
 
+    def test_parallelism_as_it_is_defined(self):
+        """Code that runs at the same instant: one to a core, though the sum of a server may have more."""
+        theory = self.conclude(1000, 1050, 990).theory
+        self.assertIn("one core, which runs one of them at a time: P is at most 1. Its figure here can be", theory)
+        self.assertNotIn("P counts each whose code has begun", theory)
+
     def test_a_model_that_is_faster(self):
         self.assertFalse(self.conclude(1000, 1200, 1000).holds)
 
@@ -325,25 +372,42 @@ class Proxy(unittest.TestCase):
         for name in proxy.LABELS:
             for what, concurrency in measures.items():
                 also = {"concurrency": concurrency, "parallelism": parallel}
-                given = {"light": light, "waiting, limited": limited if name == "nginx" else SEEN}
+                queued = seen(good=160, mean=0.8)  # 64 at once, by Little's law
+                given = {"light": light, "waiting, limited": limited if name == "nginx" else queued}
                 taken[name, what] = given.get(what, SEEN), also
         return proxy.conclude(taken)
 
     def test_a_proxy_queues_and_runs_nothing(self):
         finding = self.conclude()
         self.assertTrue(finding.holds)
-        text = "A request takes 1.5 ms through HAProxy and 1.0 ms without, and 2.0 ms of CPU rather than 1.0 ms."
+        text = "A proxy adds time: 1.5 ms through nginx, 1.5 ms through HAProxy, 1.0 ms without."
         self.assertIn(text, finding.verdict)
-        text = "the server has 63 in progress; with 8 connections to it 7.9, and HAProxy queues 56."
-        self.assertIn(text, finding.verdict)
+        self.assertTrue(finding.verdict.endswith("; HAProxy lets in 8 and queues 56."), finding.verdict)
+        self.assertEqual([row[6] for row in finding.rows if row[1] == "light"], ["1.0 ms", "2.0 ms", "2.0 ms"])
+
+    def test_the_sentence_has_the_numbers_of_the_picture(self):
+        found = sample_experiments.of_proxy()
+        (row,) = [one for one in found.pictures[0].stacks if one.name == "HAProxy, 8 connections"]
+        self.assertEqual(row.text, "8 + 55")  # 79 a second × 0.8 s, of which 7.9 within
+        self.assertIn("HAProxy lets in 8 and queues 55.", found.verdict)
+
+    def test_no_more_wait_than_clients_have_connections(self):
+        self.assertEqual(sum(proxy.layers(seen(good=160, mean=0.83), {"concurrency": 7.9})[:2]), proxy.CONNECTIONS)
+
+    def test_a_queue_is_looked_at_when_it_is_full(self):
+        """The first round of all clients finds it shorter than later ones."""
+        for one in proxy.LIMITED.values():
+            self.assertGreater(one.warmup, one.connections / proxy.LIMIT * proxy.DELAY_MS / 1000)
 
     def test_a_proxy_that_refuses(self):
-        finding = self.conclude(limited=seen(failed=600))
+        finding = self.conclude(limited=seen(failed=600, mean=0.1))
         self.assertTrue(finding.holds)
-        self.assertIn(
-            "with 8 connections to it 7.9, and nginx refuses 300 requests/s, as its clients ask again at once.",
-            finding.verdict,
-        )
+        text = "With 8 connections to the server, nginx lets in 8 of 64 and refuses 300 each second; HAProxy"
+        self.assertIn(text, finding.verdict)
+
+    def test_a_proxy_that_takes_no_longer(self):
+        verdict = self.conclude(light=seen(p50=0.001, cpus=0.3)).verdict
+        self.assertTrue(verdict.startswith("A proxy need not add time: 1.0 ms through nginx, 1.0 ms"), verdict)
 
     def test_a_proxy_that_adds_nothing(self):
         self.assertFalse(self.conclude(light=seen(p50=0.0015, cpus=0.15)).holds)
@@ -373,11 +437,11 @@ class Overload(unittest.TestCase):
     def test_shedding_keeps_goodput_and_latency(self):
         finding = self.conclude(seen(refused=340, p99=0.03))
         self.assertTrue(finding.holds)
-        self.assertIn(
-            "answers 94 % of the 160 requests/s that it can, and 99 % of these within 1,000 ms", finding.verdict
-        )
-        self.assertIn("99 % within 30.0 ms, 3.0 times the 10.0 ms of a calm server", finding.verdict)
-        self.assertIn("refuses 170 each second", finding.verdict)
+        text = "twice its 160 requests/s, a core that refuses nothing answers 94 % of them, 99 % within 1,000 ms;"
+        self.assertIn(text, finding.verdict)
+        self.assertIn("; one that sheds load answers 94 %, 99 % within 30.0 ms.", finding.verdict)
+        (row,) = [row for row in finding.rows if row[:2] == ["2×", "adaptive"]]
+        self.assertEqual(row[-3:], ["30.0 ms", "3.0", "170"])
 
     def test_more_than_it_can_is_a_capacity_that_was_measured_too_low(self):
         finding = self.conclude(seen(good=426, p99=0.03))
@@ -397,7 +461,7 @@ class Overload(unittest.TestCase):
         self.assertLessEqual(sum(flow.seconds + flow.warmup for _, flow in asked), 16.0)
         finding = self.taken(False, ask)
         self.assertEqual([row[1] for row in finding.rows[-2:]], list(overload.SETTINGS))
-        self.assertIn("5 s after a spike", finding.verdict)
+        self.assertIn("After a spike: 5 s after one of 3 times the capacity.", finding.theory)
 
     def taken(self, quick, ask):
         """A run as on the page, of which each flow is asked with the server's --shed."""
@@ -476,17 +540,16 @@ class Files(unittest.TestCase):
     def test_a_core_that_waits_for_the_disk(self):
         finding = self.conclude((0.001, 0.2), (0.0, 0.001))
         self.assertTrue(finding.holds)
-        text = (
-            "On epoll the core waits for the disk 0.1 % of the time while it sends files that are in memory, and 20.0 %"
-        )
-        self.assertIn(text, finding.verdict)
-        self.assertIn("light requests are answered within 1.0 ms and 200 ms. On io_uring the core", finding.verdict)
+        true = "Reading a file that is not in memory makes a thread wait for the disk. "
+        text = "The core waited 20.0 % of its time on epoll, 0.1 % on io_uring; for files in memory, at most 0.1 %."
+        self.assertEqual(finding.verdict, true + text)
+        self.assertEqual([row[3] for row in finding.rows[:2]], ["1.0 ms", "200 ms"])  # of light requests
         self.assertEqual(finding.rows[1][-2:], ["20.0 %", "100 %"])
 
     def test_without_io_uring(self):
         finding = self.conclude((0.0, 0.2))
         self.assertTrue(finding.holds)
-        self.assertNotIn("On io_uring", finding.verdict)
+        self.assertNotIn("on io_uring", finding.verdict)
 
     def test_a_disk_that_nobody_waits_for(self):
         self.assertFalse(self.conclude((0.0, 0.005), (0.0, 0.0)).holds)
@@ -527,6 +590,30 @@ class Flows(unittest.TestCase):
         deadline = {"ns": 5, "attempts": 9, "retries": 4, "given_up": 7, "slices": [[6, 2, 100_000_000], [3, 1, 5]]}
         found = flow.seen({**report, "latency_ns": latency, "deadline": deadline})
         self.assertEqual((found.retries, found.slices[0]), (4, flow.Slice(0.1, 6, 2)))
+
+
+class Words(unittest.TestCase):
+    def test_shedding_is_explained_where_it_is_first_said(self):
+        """The question stands above all else of an experiment; the answer of all of them above the questions."""
+        for claim in explain.CLAIMS.values():
+            if "--shed" in claim.point:
+                self.assertIn("(shedding: the server rejects at once what it cannot do in time)", claim.question)
+        text = explain.answer(sample_experiments.entries(["retries"]))
+        self.assertIn("rejects at once what it cannot do in time (shedding).", text)
+
+    def test_turns_are_explained_or_not_spoken_of(self):
+        for claim in explain.CLAIMS.values():
+            made = sample_experiments.FINDINGS.get(claim.name, sample_experiments.of_stack)()
+            self.assertNotRegex(f"{claim.question} {claim.truth} {made.verdict} {made.theory}", r"\bturns?\b")
+        page = (context.TOP / "src/lab/page/page.js").read_text()
+        explained = "turns of the loop (take what is ready, run it, wait again)"
+        self.assertEqual((page.count("turns"), page.count(explained)), (1, 1))
+
+    def test_a_verdict_can_be_said_in_a_breath_or_two(self):
+        for made in (sample_experiments.of_proxy, sample_experiments.of_files, sample_experiments.of_overload):
+            verdict = made().verdict
+            words = [word for word in verdict.split() if word[0].isalnum()]
+            self.assertLessEqual(len(words), 42, verdict)
 
 
 class Judged(unittest.TestCase):

@@ -1,10 +1,13 @@
 """The server of torc-bench lab: who may ask, what is refused, and that a run ends with its page."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
+import time
 import types
 import unittest
 from unittest import mock
@@ -20,7 +23,7 @@ from lib.lab.claim import Finding
 from lib.lab.clients import Ask
 from lib.lab.flow import Flow
 from lib.lab.stage import NoVisit
-from lib.labpage import guesses, link, running, server, sources, strips
+from lib.labpage import backlog, guesses, link, running, server, sources, strips
 
 PAGE_BYTES = 200 * 1024
 JSON = {"Content-Type": "application/json"}
@@ -83,6 +86,67 @@ class Strips(unittest.TestCase):
         phases = [["queue", "queue", 10.0, 11.0], ["run", "run", 11.0, 12.0], ["wait", "sleep", 12.0, 20.0]]
         self.assertEqual(found["bars"][0]["phases"], phases)
         self.assertEqual(found["share"], {"queue": 0.1, "run": 0.1, "wait": 0.8, "send": 0.0})
+
+    def queued(self, *looks, ms=20):
+        """A strip from 90 to 110 ms of a server with threads that has one request, with these looks at its queue."""
+        lanes = strips.Lanes()
+        found = strips.strip([*self.lane, *request(1, 100, 7)], lanes, ms, (), [(at * 1000, who) for at, who in looks])
+        return found, [bar for bar in found["bars"] if bar["name"] == strips.THREADLESS]
+
+    def test_what_waits_for_a_thread(self):
+        found, bars = self.queued((89, {5, 6}), (100, {6, 8}), (111, {6, 8}))
+        self.assertEqual([bar["phases"] for bar in bars], [[["queue", "queue", 0, 20]], [["queue", "queue", 10, 20]]])
+        self.assertEqual([bar["ms"] for bar in bars], [21, 10])
+        self.assertEqual((found["waiting"], found["seen"], found["connections"]), (2, 3, 3))
+        self.assertEqual(found["share"]["queue"], round((2 * 20 + 1) / (2 * 20 + 10), 4))
+
+    def test_a_look_after_the_strip_tells_only_who_waited_to_its_end(self):
+        found, bars = self.queued((95, {5, 6}), (105, {5, 6}), (300, {6, 9}))
+        self.assertEqual([bar["phases"][0][2:] for bar in bars], [[5, 15], [5, 20]])
+        self.assertEqual(found["waiting"], 2)
+        self.assertIsNone(self.queued((300, {6, 9}))[0]["waiting"])
+
+    def test_who_was_not_seen_to_wait_within_the_strip_is_not_drawn(self):
+        found, bars = self.queued((80, {5, 6}), (300, {6, 9}))
+        self.assertEqual([bar["phases"][0][2:] for bar in bars], [[0, 20]])
+        self.assertEqual(found["waiting"], 1)
+
+    def test_lanes_of_what_waits_are_its_part_and_below_the_others(self):
+        for waiting, drawn in ((1, 1), (9, 9), (500, strips.LANES - strips.SERVED)):
+            ports = set(range(1, waiting + 1))
+            found, bars = self.queued((89, ports), (111, ports))
+            self.assertEqual((found["waiting"], len(bars)), (waiting, drawn))
+            self.assertEqual(found["bars"][0]["lane"], 0)
+            self.assertGreater(min(bar["lane"] for bar in bars), 0)
+            self.assertEqual(max(bar["lane"] for bar in bars), bars[0]["lane"] + drawn - 1)
+            self.assertLess(bars[-1]["lane"], strips.LANES)
+
+    def test_nobody_waits_or_nobody_can_tell(self):
+        for looks, waiting in ((((89, set()), (111, set())), 0), (((89, None),), None), ((), None)):
+            found, bars = self.queued(*looks)
+            self.assertEqual((found["waiting"], bars, found["seen"]), (waiting, [], 1))
+        self.assertNotIn("waiting", strips.strip([*self.lane, *request(1, 100, 7)], strips.Lanes(), 20))
+
+    def waits(self, port, wanted):
+        """What has been sent may take the kernel a moment."""
+        end = time.monotonic() + TIMEOUT_SECONDS
+        while backlog.waiting(port) != wanted and time.monotonic() < end:
+            time.sleep(0.01)
+        self.assertEqual(backlog.waiting(port), wanted)
+
+    def test_who_is_in_the_queue_of_the_kernel(self):
+        with contextlib.ExitStack() as stack:
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            port = listener.getsockname()[1]
+            clients = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(3)]
+            for client in clients[:2]:
+                client.sendall(b"GET / HTTP/1.1\r\n")
+            ports = [client.getsockname()[1] for client in clients]
+            self.waits(port, set(ports[:2]))  # the third has asked for nothing
+            stack.enter_context(listener.accept()[0])
+            self.waits(port, {ports[1]})
+        with mock.patch("socket.socket", side_effect=PermissionError):
+            self.assertIsNone(backlog.waiting(port))
 
     def test_what_began_before_the_strip_is_cut(self):
         found = strips.strip([*self.lane, *request(1, 100, 7)], strips.Lanes(), 5)

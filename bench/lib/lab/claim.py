@@ -13,6 +13,8 @@ from .stage import Stage
 
 # The names of measures.KEYS, above a table's columns.
 IN_PROGRESS, RUNNING, APART = HEADS = ("in progress L", "running P", "without a thread A")
+# What a word means, in a clause beside its first use.
+SHEDDING = "shedding: the server rejects at once what it cannot do in time"
 # The answer to the question of all experiments, where none has it in figures.
 HEADLINE = "thousands of requests can be in progress on one core, and at most one of them runs at a time"
 

@@ -69,7 +69,8 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
     theory = (
         "A request alone has nobody to share a thread with, and code that computes needs its CPU whatever the model: "
         "what asynchrony saves is threads that wait, and here none does. The eight threads of the server with threads "
-        "take turns on its one core. Its running P counts each whose code has begun, so it can be above 1."
+        "share its one core, which runs one of them at a time: P is at most 1. Its figure here can be higher, for the "
+        "server counts a thread that the system has interrupted as running."
     )
     header = ("", *(f"{name} requests/s" for name in names), *(f"{name} p50" for name in names))
     rows = [

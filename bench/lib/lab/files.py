@@ -149,7 +149,6 @@ def conclude(taken: Taken) -> Finding:
     for name in (THREADS, "io_uring"):
         checks[f"on {name} the core waited for the disk, too"] = waits.get((name, "on disk"), 0.0) <= LESS * epoll
     missed = failing(checks) if blocks else failing(checks)[:1]  # there is nothing to compare with then
-    said = [_said(name, taken) for name in SERVERS if (name, "on disk") in taken]
     theory = (
         "epoll tells when a socket can be read. A file always can, so whoever reads one that is not in memory waits "
         "for the disk, and the core with it, unless another thread does that: torc asks those of --work-threads, which "
@@ -164,8 +163,8 @@ def conclude(taken: Taken) -> Finding:
     }
     parts = [f"{percent(waits[name, 'on disk'], 1)} on {name}" for name in SERVERS if (name, "on disk") in waits]
     brief = f"The time that a core waits for the disk while it sends files from there: {', '.join(parts)}."
-    pictures = [_picture(taken)]
-    return Finding(not missed, " ".join(said), header, rows, theory, samples, brief, pictures, missed=missed)
+    pictures, verdict = [_picture(taken)], _verdict(waits, blocks)
+    return Finding(not missed, verdict, header, rows, theory, samples, brief, pictures, missed=missed)
 
 
 def _picture(taken: Taken) -> Picture:
@@ -182,13 +181,16 @@ def _picture(taken: Taken) -> Picture:
     return Picture("The core's time while it sends files", caption, "share of the time, %", parts=PARTS, stacks=stacks)
 
 
-def _said(name: str, taken: Taken) -> str:
-    (light, _, also), (beside, _, then) = (taken[name, kind] for kind in KINDS)
-    return (
-        f"On {name} the core waits for the disk {percent(also['waits'], 1)} of the time while it sends files that are "
-        f"in memory, and {percent(then['waits'], 1)} if they are on disk; 99 % of light requests are answered within "
-        f"{latency(light.p99)} and {latency(beside.p99)}."
-    )
+def _verdict(waits: dict[tuple[str, str], float], blocks: bool) -> str:
+    shown = [name for name in SERVERS if (name, "on disk") in waits]
+    parts = [f"{percent(waits[name, 'on disk'], 1)} on {name}" for name in shown]
+    parts[0] = parts[0].replace(" on", " of its time on", 1)
+    memory = max(share for (_, kind), share in waits.items() if kind == "in memory")
+    if blocks:
+        first = "Reading a file that is not in memory makes a thread wait for the disk."
+    else:
+        first = "Here files on disk hardly made a core wait longer."
+    return f"{first} The core waited {', '.join(parts)}; for files in memory, at most {percent(memory, 1)}."
 
 
 def _row(name: str, kind: str, light: Seen, files: Seen, also: dict[str, float]) -> list[str]:

@@ -17,6 +17,7 @@ DELAY_MS = 20
 CONNECTIONS = 2000
 SECONDS = 4.0
 ENOUGH = 0.97  # of a ceiling
+FAR = 1.5  # times what a pool of threads can: plainly more, whatever hinders a server
 FULL = 0.9  # CPUs from which on a core is full: the rest is what the load leaves it no time for
 SETTINGS = ("threads", "epoll", "io_uring")
 OTHERS = ("node", "java")  # servers of other people, where they are installed
@@ -74,19 +75,21 @@ def reached(name: str, seen: Seen, asked: Asked) -> bool:
 
 
 def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
+    """Two statements. The claim is of models: a pool of threads stays at threads ÷ delay, and one thread that serves
+    others passes it. Whether a server reaches all that arithmetic allows is said beside it, of that server."""
     threads = taken["threads"][0]
     others = {name: taken[name][0] for name in SETTINGS if name in taken and name != "threads"}
-    more = all(seen.per_second > threads.per_second for seen in others.values())
+    most = asked.ceiling("threads")
+    hindered = not reached("threads", threads, asked)
+    bar = most if hindered else threads.per_second  # all that the pool can do
+    more = all(seen.per_second > bar for seen in others.values())
     pools = [name for name in taken if asked.pool(name)]
-    short = [
-        f"{_label(name)} ({100 * seen.per_second / asked.ceiling(name):.1f} %)"
-        for name, (seen, _) in taken.items()
-        if not reached(name, seen, asked)
-    ]
+    short = {name: seen for name, (seen, _) in taken.items() if not reached(name, seen, asked)}
+    near = [_share(name, short[name], asked) for name in others if name in short and short[name].per_second < FAR * bar]
     missed = failing(
         {
-            "one thread that serves others served no more than the pool of threads": more,
-            f"{', '.join(short)} stayed below what arithmetic allows": not short,
+            "one thread that serves others served no more than a pool of threads can": more,
+            f"{', '.join(near)} stayed below what arithmetic allows, and near what a pool of threads can": not near,
             "a pool of threads served more than arithmetic allows": all(
                 taken[name][0].per_second * ENOUGH <= asked.ceiling(name) for name in pools
             ),
@@ -99,16 +102,11 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
     ]
     verdict = (
         f"Each request only waits {asked.delay_ms} ms. {asked.threads} threads serve {threads.per_second:,.0f} "
-        f"requests/s, {percent(threads.per_second / asked.ceiling('threads'))} of the most that they can, on "
-        f"{threads.cpus:.2f} CPUs; one thread that serves others while a request waits serves "
-        f"{'more' if more else 'no more'}: {', '.join(parts)}."
+        f"requests/s, {percent(threads.per_second / most)} of the most that they can, on {threads.cpus:.2f} CPUs; one "
+        f"thread that serves others while a request waits serves {_than(others, bar, hindered)}: "
+        f"{', '.join(parts)}."
     )
-    if short:
-        verdict += (
-            f" Below {percent(ENOUGH)} of the most that arithmetic allows, although the core has time left: "
-            f"{', '.join(short)}. Something else limits them, such as the program that asks, or others on this machine."
-        )
-    verdict += "".join(_other(name, *taken[name], asked) for name in OTHERS if name in taken)
+    verdict += "".join(_other(name, *taken[name], asked) for name in OTHERS if name in taken) + _below(short, asked)
     theory = (
         f"{asked.threads} threads ÷ {asked.delay_ms} ms = {asked.threads * 1000 / asked.delay_ms:,.0f} requests/s, "
         f"however many connections there are; {asked.connections:,} connections ÷ {asked.delay_ms} ms = "
@@ -130,6 +128,31 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
     ]
     pictures = [_picture(taken, asked)]
     return Finding(not missed, verdict, header, rows, theory, samples, brief, pictures, beside, missed)
+
+
+def _than(others: dict[str, Seen], bar: float, hindered: bool) -> str:
+    """How much they serve beside a pool, or beside what it could if it was hindered."""
+    least = min((seen.per_second for seen in others.values()), default=0.0)
+    if least <= bar:
+        return "no more" + " than they could" * hindered
+    times = int(least / bar) if bar else 1  # at least
+    return f"over {times} times {'the most that they can' if hindered else 'as many'}" if times > 1 else "more"
+
+
+def _share(name: str, seen: Seen, asked: Asked) -> str:
+    return f"{_label(name)} ({100 * seen.per_second / asked.ceiling(name):.1f} %)"
+
+
+def _below(short: dict[str, Seen], asked: Asked) -> str:
+    """Of servers that have time left and yet do not serve all that they could."""
+    if not short:
+        return ""
+    who = ", ".join(_share(name, seen, asked) for name, seen in short.items())
+    return (
+        f" Beside that: below {percent(ENOUGH)} of the most that arithmetic allows, although the core has time left: "
+        f"{who}. Something else limits {'it' if len(short) == 1 else 'them'}, such as the program that asks, or others "
+        "on this machine."
+    )
 
 
 def _label(name: str) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..table import latency, percent
-from .claim import Claim, Finding, Parameter, failing, measured
+from .claim import SHEDDING, Claim, Finding, Parameter, failing, measured
 from .flow import Flow, Seen
 from .picture import Picture, over
 from .stage import Stage
@@ -83,17 +83,15 @@ def conclude(capacity: float, calm: Seen, taken: Samples, recovery: float = WHOL
     most = max(seen.per_second for seen in taken.values()) / capacity
     unsure = [f"it answered {percent(most)} of its capacity, which was measured too low"] if most > BEYOND else []
     verdict = (
-        "Offered twice its capacity, a core that takes every request (no shedding) answers "
-        f"{percent(without.per_second / capacity)} of the {capacity:,.0f} requests/s that it can, and 99 % of these "
-        f"within {latency(without.p99)}. One that refuses what is too much (shedding) answers {percent(share)}, 99 % "
-        f"within {latency(shed.p99)}, {shed.p99 / calm.p99:.1f} times the {latency(calm.p99)} of a calm server, and "
-        f"refuses {shed.refused / shed.seconds:,.0f} each second. {recovery:.0f} s after a spike of {SPIKE:g} times "
-        f"its capacity its p99 is {latency(after.p99)}."
+        f"Beyond its capacity a server queues or refuses. Offered twice its {capacity:,.0f} requests/s, a core that "
+        f"refuses nothing answers {percent(without.per_second / capacity)} of them, 99 % within "
+        f"{latency(without.p99)}; one that sheds load answers {percent(share)}, 99 % within {latency(shed.p99)}."
     )
     theory = (
         "What comes beyond the capacity waits or is refused; there is nothing else. If it waits, the wait grows until "
         "the clients cannot begin any more requests, or give up. Adaptive: the server finds out by itself when to "
-        "refuse. Above 100 % of the capacity, the capacity was measured too low: nobody answers more than it can."
+        f"refuse. After a spike: {recovery:.0f} s after one of {SPIKE:g} times the capacity. Above 100 % of the "
+        "capacity, the capacity was measured too low: nobody answers more than it can."
     )
     header = ("offered", "", "good/s", "of capacity", "p50", "p99", "p99 ÷ calm", "refused/s")
     rows = [_row(*key, capacity, calm, seen) for key, seen in taken.items()]
@@ -148,7 +146,8 @@ def _row(offered: str, name: str, capacity: float, calm: Seen, seen: Seen) -> li
 CLAIM = Claim(
     "overload",
     "Beyond the capacity, refuse",
-    "A core is asked for twice what it can compute. What do its clients see?",
+    "A core is asked for twice what it can compute. What do its clients see without load shedding, and with it "
+    f"({SHEDDING})?",
     "Half of them are served, as fast as ever.",
     (2 + len(TIMES) * len(SETTINGS)) * (SECONDS + 1.5)
     + len(SETTINGS) * (WHOLE.seconds + WHOLE.recovery + WHOLE.after + 1),

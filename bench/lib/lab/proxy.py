@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Iterator
 
 from .. import measures, proc
@@ -20,12 +20,16 @@ DIRECT = "no proxy"
 LIMIT = 8  # connections of the proxy to the server
 CONNECTIONS = 64
 SECONDS = 1.5
+DELAY_MS = 100
 FREE = {
     "light": Flow("/plaintext", 1, SECONDS, warmup=0.3),
-    "waiting": Flow("/delay/100", CONNECTIONS, SECONDS, warmup=0.3),
+    "waiting": Flow(f"/delay/{DELAY_MS}", CONNECTIONS, SECONDS, warmup=0.3),
     "computing": Flow("/crypto?ms=5&where=inline", 8, SECONDS, warmup=0.3),
 }
-LIMITED = {"waiting, limited": FREE["waiting"]}
+# All clients begin at once with an empty queue. Until each has been answered the waits are shorter than later, and
+# their mean says of fewer requests that they wait.
+ROUND = CONNECTIONS / LIMIT * DELAY_MS / 1000  # seconds
+LIMITED = {"waiting, limited": replace(FREE["waiting"], warmup=1.25 * ROUND)}
 ASKED = {**FREE, **LIMITED}
 MOST = 0.5  # of the connections: more requests than that are in progress in the server if nothing queues
 PARTS = ("in the server", "before it: in the proxy, on the way")
@@ -97,29 +101,12 @@ def conclude(taken: Taken) -> Finding:
     names = [name for name in LABELS if (name, "light") in taken]
     direct = taken[DIRECT, "light"][0]
     missed = [f"{LABELS[name]}: {clause}" for name in names for clause in _unexpected(taken, name, direct)]
-    parts = []
-    for name in names:
-        light, limited = taken[name, "light"][0], taken[name, "waiting, limited"][0]
-        free, bound, computing = (taken[name, what][1] for what in ("waiting", "waiting, limited", "computing"))
-        away = turned_away(limited) / limited.seconds
-        parts.append(
-            f"A request takes {latency(light.p50)} through {LABELS[name]} and {latency(direct.p50)} without, and "
-            f"{latency(cost(light))} of CPU rather than {latency(cost(direct))}. Of {CONNECTIONS} requests that "
-            f"clients wait for, the server has {free['concurrency']:.0f} in progress; with {LIMIT} connections to it "
-            f"{bound['concurrency']:.1f}, and {LABELS[name]} "
-            + (
-                f"refuses {away:,.0f} requests/s, as its clients ask again at once. "
-                if away
-                else f"queues {_queued(bound):.0f}. "
-            )
-            + f"Requests that compute run on {computing['parallelism']:.2f} cores."
-        )
     theory = (
         f"{CONNECTIONS} clients wait. Only {LIMIT} fit through to the server; the other {CONNECTIONS - LIMIT} wait in "
-        "HAProxy, or nginx turns them away. Every byte is read and written twice, which takes CPU and time. In a "
-        f"closed loop each of {CONNECTIONS} connections has a request in progress, in the proxy or in the server, "
-        f"which has no more than the proxy has connections to it: in progress L ≤ {LIMIT}. A proxy runs none of the "
-        "server's code: running P ≤ 1 on a core, whatever is in front."
+        "HAProxy, or nginx refuses them, and they ask again at once. Every byte is read and written twice, which "
+        f"takes CPU and time. In a closed loop each of {CONNECTIONS} connections has a request in progress, in the "
+        "proxy or in the server, which has no more than the proxy has connections to it: in progress L ≤ "
+        f"{LIMIT}. A proxy runs none of the server's code: running P ≤ 1 on a core, whatever is in front."
     )
     header = ("", "asked", "requests/s", "turned away/s", "p50", "p99", "CPU/request", IN_PROGRESS, RUNNING)
     rows = [_row(name, what, *one) for (name, what), one in taken.items()]
@@ -129,16 +116,34 @@ def conclude(taken: Taken) -> Finding:
         f"{CONNECTIONS} clients wait, and a proxy may have {LIMIT} connections to the server: of their requests it has "
         f"{' and '.join(bounds)} in progress, the others wait in the proxy or are refused there."
     )
-    verdict = " ".join(parts).rstrip()
+    verdict = _verdict(taken, names)
     return Finding(not missed, verdict, header, rows, theory, samples, brief, pictures(taken), missed=missed)
+
+
+def _verdict(taken: Taken, names: list[str]) -> str:
+    direct, through = taken[DIRECT, "light"][0].p50, {name: taken[name, "light"][0].p50 for name in names}
+    adds = "adds time" if all(one > direct for one in through.values()) else "need not add time"
+    times = ", ".join(f"{latency(one)} through {LABELS[name]}" for name, one in through.items())
+    held = "; ".join(_held(LABELS[name], *taken[name, "waiting, limited"], bool(n)) for n, name in enumerate(names))
+    return f"A proxy {adds}: {times}, {latency(direct)} without. With {LIMIT} connections to the server, {held}."
+
+
+def _held(label: str, seen: Seen, also: dict[str, float], again: bool) -> str:
+    """What one lets into the server, and what it does with the others: the numbers of the picture."""
+    inside, outside, *_ = layers(seen, also)
+    some = f"{label} lets in {inside:.0f}" + ("" if again else f" of {CONNECTIONS}")
+    if away := turned_away(seen):
+        return f"{some} and refuses {away / seen.seconds:,.0f} each second"
+    return f"{some} and queues {outside:.0f}"
 
 
 def layers(seen: Seen, also: dict[str, float]) -> tuple[float, float, float, float]:
     """Of what clients wait for: the requests in the server and those before it, and the same of a request's time, in
     seconds, by Little's law."""
-    within = min(also.get("concurrency", 0.0), seen.in_progress)
+    all_together = min(seen.in_progress, CONNECTIONS)  # a connection has one at a time; averages may say a little more
+    within = min(also.get("concurrency", 0.0), all_together)
     time = min(within / seen.per_second, seen.mean) if seen.good else 0.0
-    return within, seen.in_progress - within, time, seen.mean - time if seen.good else 0.0
+    return within, all_together - within, time, seen.mean - time if seen.good else 0.0
 
 
 def pictures(taken: Taken) -> list[Picture]:
@@ -178,10 +183,6 @@ def _unexpected(taken: Taken, name: str, direct: Seen) -> list[str]:
     )
 
 
-def _queued(bound: dict[str, float]) -> float:
-    return CONNECTIONS - bound["concurrency"]
-
-
 def _row(name: str, what: str, seen: Seen, also: dict[str, float]) -> list[str]:
     rates = [f"{seen.per_second:,.0f}", f"{turned_away(seen) / seen.seconds:,.0f}"]
     times = [latency(seen.p50), latency(seen.p99)] if seen.good else ["–", "–"]
@@ -200,7 +201,7 @@ CLAIM = Claim(
     f"A proxy in front of the server has {LIMIT} connections to it, and {CONNECTIONS} clients. What does the server "
     f"see?",
     f"{CONNECTIONS} requests at a time: a proxy makes a server faster.",
-    (len(LABELS) + 1) * (len(ASKED) * (SECONDS + 0.5) + 2),
+    (len(LABELS) + 1) * (len(ASKED) * (SECONDS + 0.5) + 2) + len(LABELS) * ROUND,
     take,
     _missing,
     point=r"to the server",

@@ -3,7 +3,7 @@
 from typing import Any, Sequence
 
 from ..table import latency, percent
-from .claim import Claim, Finding, failing
+from .claim import SHEDDING, Claim, Finding, failing
 from .flow import Flow, Seen, Slice
 from .picture import Line, Picture, Shade, over
 from .stage import Stage
@@ -93,7 +93,8 @@ def conclude(capacity: float, before: float, last: float, taken: Taken) -> Findi
     samples: dict[str, Any] = {name: [one.plain() for one in seen] for name, seen in taken.items()}
     brief = (
         f"Clients that try again: after a spike has ended, they still get only {percent(back[without])} of the good "
-        f"answers that they got before it, and {percent(back[shed])} from a server that sheds load."
+        f"answers that they got before it, and {percent(back[shed])} from a server that rejects at once what it "
+        "cannot do in time (shedding)."
     )
     pictures = pictures_of(capacity, before, taken)
     samples = {"capacity": capacity, "back": back, **samples}
@@ -163,7 +164,7 @@ CLAIM = Claim(
     "retries",
     "Retries make a spike last",
     f"Clients that wait {DEADLINE * 1000:.0f} ms and try again {RETRIES} times overload a core for a while. "
-    "When is it well again?",
+    f"When is it well again without load shedding, and with it ({SHEDDING})?",
     "When the spike is over.",
     CAPACITY_SECONDS + 1.5 + len(SETTINGS) * (BEFORE + DURING + AFTER + (1 + RETRIES) * DEADLINE + 2),
     take,

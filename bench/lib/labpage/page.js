@@ -314,8 +314,8 @@ function showResult(event) {
     }).filter(([, ...cells]) => cells.some(text => text !== '–'));
     const words = 'good/s: answers each second that came with success, and in time. p50 and p99: the times within which ' +
         '50 and 99 % of them came. L, P and A are averages: requests in progress; requests whose code ' +
-        'runs (of a server with threads: that has begun, for they take turns); and the part of their time in which they ' +
-        'hold no thread, from 0 to 1.';
+        'runs, one to a core at most (a server with threads counts those too that the system has interrupted); and the ' +
+        'part of their time in which they hold no thread, from 0 to 1.';
     $('result').replaceChildren(verdict, make('p', {className: 'asked'}, now.guess.prompt), beside,
         make('p', {id: 'theory'}, make('b', {}, 'What arithmetic says: '), bound(event.theory)),
         make('div', {className: 'pictures'}, ...event.pictures.map(figureOf)),

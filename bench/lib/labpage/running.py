@@ -66,10 +66,14 @@ class Watched(Stage):
         say({"event": "step", "step": step, **what, "seconds": seconds})
         return step
 
+    def _strips(self, server: Server, step: int, asked: str) -> strips.Watch:
+        threads = self.labels[server.child].startswith("threads")
+        return strips.Watch(server, lambda event: say({**event, "step": step}), asked, threads)
+
     @contextlib.contextmanager
     def watch(self, server: Server, asked: str, seconds: float) -> Iterator[None]:
         step = self._step(server, [asked], seconds)
-        with strips.Watch(server, lambda event: say({**event, "step": step}), asked):
+        with self._strips(server, step, asked):
             yield
         say({"event": "measured", "step": step, "flows": []})
 
@@ -89,7 +93,7 @@ class Watched(Stage):
     def ask(self, server: Server, *flows: Flow) -> list[Seen]:
         asked = [question(one) for one in flows]
         step = self._step(server, asked, max(one.warmup + one.seconds for one in flows))
-        with strips.Watch(server, lambda event: say({**event, "step": step}), " ".join(asked)):
+        with self._strips(server, step, " ".join(asked)):
             seen = super().ask(server, *flows)
         plain = [{"path": flow.path, **{key: one.plain()[key] for key in FLOW_KEYS}} for flow, one in zip(flows, seen)]
         for found, one in zip(plain, seen):

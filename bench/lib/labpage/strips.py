@@ -1,4 +1,5 @@
-"""The waterfall: strips of a server's timeline, of which a sample of connections is drawn."""
+"""The waterfall: strips of a server's timeline, of which a sample of connections is drawn, and below them some of those
+that wait for a thread of the server."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from typing import Any, Callable, Iterable, Mapping, Sequence
 from .. import timeline
 from ..subject import Server
 from ..timeline import Event, Request, requests
+from . import backlog
 
 STRIPS = 4  # of a step
 LANES = 20  # connections that are drawn
@@ -27,7 +29,11 @@ WHOLE_MS = 5000  # of a step that is shown as a whole, at most
 FIRST_SECONDS, PAUSE_SECONDS = 0.25, 0.35
 SHARE = 0.1  # of the time, at most, that is spent on reading
 KINDS = ("queue", "run", "wait", "send")
+LOOKS = 6  # at the accept queue in a strip
+SERVED = 5  # lanes, at least, of connections that have a thread
+THREADLESS = "no thread yet"  # what stands for the route of a request that nobody has read
 Say = Callable[[dict[str, Any]], None]
+Look = tuple[float, set[int] | None]  # the µs since 1970, and who waited then: None where that is unknown
 
 
 def kind(word: str) -> str:
@@ -54,13 +60,19 @@ class Lanes:
     def __init__(self) -> None:
         self.of: dict[int, int] = {}
         self.first: str | None = None  # route
+        self.room = LANES  # for connections that the server has; the others are of those that wait for a thread
+
+    def share(self, served: int, waiting: int) -> None:
+        """Divides the lanes as the requests are, when some wait for the first time."""
+        if waiting and self.room == LANES:
+            self.room = min(max(round(LANES * served / (served + waiting)), SERVED), LANES - 1)
 
     def take(self, seen: Sequence[Request]) -> dict[int, int]:
         """The lane of each connection that is drawn: of every route some."""
         here = {one.connection: one.name for one in seen}
         self.first = self.first or min(here.values(), default=None)
-        self.of = {connection: lane for connection, lane in self.of.items() if connection in here}
-        free = sorted(set(range(LANES)) - set(self.of.values()))
+        self.of = {connection: lane for connection, lane in self.of.items() if connection in here and lane < self.room}
+        free = sorted(set(range(self.room)) - set(self.of.values()))
         queues: dict[str, list[int]] = collections.defaultdict(list)
         for connection, name in here.items():
             if connection not in self.of:
@@ -102,9 +114,33 @@ def cores(events: Iterable[Event], begin: float, end: float) -> list[list[float]
     ]
 
 
-def strip(events: Sequence[Event], lanes: Lanes, ms: float, others: Sequence[str] = ()) -> dict[str, Any] | None:
+def queued(looks: Sequence[Look], begin: float, end: float) -> tuple[float, dict[int, tuple[float, float]]] | None:
+    """Of what waits for a thread between two times: the µs that all of it waited together, and of each that waited when
+    it was last looked at from when to when it was seen to. None where that is unknown."""
+    known = [(at, ports) for at, ports in looks if ports is not None]
+    before = [one for one in known if one[0] <= end]
+    if not before:
+        return None
+    counts = [len(ports) for at, ports in before if at >= begin] or [len(before[-1][1])]
+    last, there = before[-1]
+    longer = known[len(before)][1] if len(known) > len(before) else set()
+    spans = {
+        port: (next(at for at, ports in before if port in ports), end if port in longer else last)
+        for port in sorted(there)
+        if port in longer or last > begin
+    }
+    return statistics.fmean(counts) * (end - begin), spans
+
+
+def strip(
+    events: Sequence[Event],
+    lanes: Lanes,
+    ms: float,
+    others: Sequence[str] = (),
+    looks: Sequence[Look] | None = None,
+) -> dict[str, Any] | None:
     """What the page draws of a reading without requests of those names, and how much there was; None where there are no
-    requests."""
+    requests. Of a server with threads there are looks at its accept queue, in µs like those of the events."""
     seen = [one for one in requests(events) if one.name not in others]
     events = [one for one in events if one["ph"] != "X" or one["name"] not in others]
     if not seen:
@@ -112,13 +148,16 @@ def strip(events: Sequence[Event], lanes: Lanes, ms: float, others: Sequence[str
     end = max(one.end for one in seen)
     begin = end - ms * 1000
     seen = sorted((one for one in seen if one.end >= begin), key=lambda one: one.begin)
+    queue = queued(looks or (), begin, end)
+    waited, spans = queue or (0.0, {})
+    lanes.share(sum(one.in_progress for one in seen), len(spans))
     lane_of = lanes.take(seen)
     drawn = sample(seen, lane_of)
 
     def within(at: float) -> float:
         return round((max(at, begin) - begin) / 1000, 3)
 
-    spent = dict.fromkeys(KINDS, 0.0)
+    spent = dict.fromkeys(KINDS, 0.0) | {"queue": waited}
     for one in seen:
         for word, start, stop in one.phases:
             spent[kind(word)] += max(stop - max(start, begin), 0.0)
@@ -134,7 +173,23 @@ def strip(events: Sequence[Event], lanes: Lanes, ms: float, others: Sequence[str
         }
         for one in drawn
     ]
-    counts = {"seen": len(seen), "connections": len({one.connection for one in seen})}
+    below = LANES - lanes.room
+    chosen = [span for n, span in enumerate(spans.values()) if n * below % len(spans) < below]
+    bars += [
+        {
+            "lane": lanes.room + number,
+            "core": None,
+            "name": THREADLESS,
+            "ms": round((until - since) / 1000, 3),
+            "in_progress": True,
+            "phases": [["queue", "queue", within(since), within(until)]],
+        }
+        for number, (since, until) in enumerate(chosen)
+    ]
+    counts: dict[str, Any] = {"seen": len(seen) + len(spans)}
+    counts["connections"] = len({one.connection for one in seen}) + len(spans)
+    if looks is not None:
+        counts["waiting"] = None if queue is None else len(spans)
     shares = {name: round(time / whole, 4) for name, time in spent.items()}
     counts["lanes"] = sum(event["name"] == "thread_name" for event in events)  # of cores, or threads
     return {"ms": ms, **counts, "bars": bars, "cores": cores(events, begin, end), "share": shares}
@@ -144,11 +199,18 @@ def read(server: Server, ms: int) -> list[Event]:
     return timeline.read(server, ms).get("traceEvents", [])  # type: ignore[no-any-return]
 
 
-class Watch:
-    """Reads the timeline in the background, and says each strip; of a step that is over before there is one, all."""
+def now() -> float:
+    """µs since 1970."""
+    return time.time() * 1e6
 
-    def __init__(self, server: Server, say: Say, asked: str) -> None:
-        self.server, self.say = server, say
+
+class Watch:
+    """Reads the timeline in the background, and says each strip; of a step that is over before there is one, all. Of a
+    server with threads it looks at the accept queue, too."""
+
+    def __init__(self, server: Server, say: Say, asked: str, threads: bool = False) -> None:
+        self.server, self.say, self.threads = server, say, threads
+        self.looks: list[Look] = []
         self.others = () if BEFORE.split()[1] in asked else (BEFORE,)  # that are not of the step
         self.lanes, self.said = Lanes(), 0
         self.end = threading.Event()
@@ -163,14 +225,32 @@ class Watch:
 
     def _say(self, ms: float) -> None:
         before = time.monotonic()
-        if found := strip(read(self.server, ms), self.lanes, ms, self.others):
+        told = timeline.read(self.server, ms)
+        looks = None
+        if self.threads:
+            after = [(now(), backlog.waiting(self.server.port))] if self.looks else []
+            looks = [(at - told.get("epoch_us", 0), ports) for at, ports in [*self.looks, *after]]
+        if found := strip(told.get("traceEvents", []), self.lanes, ms, self.others, looks):
             self.said += 1
             self.say({"event": "strip", "at": round(before - self.begun, 2), **found})
+
+    def _ends_within(self, pause: float, ms: float) -> bool:
+        """Waits so long, and in the end for a strip with looks at the queue; whether the step is over then."""
+        if not self.threads:
+            return self.end.wait(pause)
+        self.looks = []
+        if self.end.wait(max(pause - ms / 1000, 0.0)):
+            return True
+        for _ in range(LOOKS):
+            self.looks.append((now(), backlog.waiting(self.server.port)))
+            if self.end.wait(ms / 1000 / LOOKS):
+                return True
+        return False
 
     def _follow(self) -> None:
         ms = length_ms(requests(read(self.server, PROBE_MS)))
         pause = max(ms / 1000 - FIRST_SECONDS, 0.0)
-        while self.said < STRIPS and not self.end.wait(pause):
+        while self.said < STRIPS and not self._ends_within(pause, ms):
             before = time.monotonic()
             self._say(ms)
             pause = max(PAUSE_SECONDS, ms / 1000, (time.monotonic() - before) / SHARE)

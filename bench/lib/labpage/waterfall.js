@@ -94,7 +94,8 @@ function drawStep() {
 
 function drawBar(bar, x, y, right) {
     const words = bar.phases.map(([, word, from, to]) => `${word} ${time((to - from) / 1000)}`).join(', ');
-    const text = `${bar.name} on core ${bar.core}, ${time(bar.ms / 1000)}${bar.in_progress ? ' so far' : ''}: ${words}`;
+    const on = bar.core === null ? '' : ` on core ${bar.core}`; // nobody has it who waits for a thread
+    const text = `${bar.name}${on}, ${time(bar.ms / 1000)}${bar.in_progress ? ' so far' : ''}: ${words}`;
     const group = draw('g', {class: 'request'}, draw('title', {}, text));
     for (const [kind, , from, to] of bar.phases) {
         const height = (LANE - 2) * HEIGHTS[kind], from_x = Math.min(x(from), right - 1);
@@ -115,10 +116,15 @@ function describe(step, above) {
         const part = step.strips.reduce((all, strip) => all + strip.share[kind] * strip.seen, 0) / whole;
         return `${kind} ${number(part * 100, part < 0.1 ? 1 : 0)} %`;
     });
+    const queues = step.strips.filter(strip => strip.waiting !== undefined); // of a server with threads
+    const waiting = Math.max(0, ...queues.map(strip => strip.waiting ?? 0));
+    const line = waiting ? `Up to ${plural(waiting, 'request')} at a time waited for a thread, as the kernel tells: ` +
+        'the server has not read them yet. '
+        : queues.some(strip => strip.waiting === null) ? 'Requests that wait for a thread are not drawn. ' : '';
     $('drawn').textContent = bound('This shows a small sample: one row per connection, time goes right. ' +
         `${plural(drawn, 'request')} on ${plural(lanes, 'connection')} ${drawn === 1 ? 'is' : 'are'} drawn, of ` +
         `${plural(whole, 'request')} on ${plural(most, 'connection')} in ` +
-        `${plural(step.strips.length, 'short strip')} of the time. Of their time in the server: ${share.join(', ')}. ` +
-        `${above}What is short is drawn a pixel wide.`);
+        `${plural(step.strips.length, 'short strip')} of the time. ${line}Of their time ` +
+        `${waiting ? 'since they came' : 'in the server'}: ${share.join(', ')}. ${above}What is short is drawn a pixel wide.`);
     $('drawn').dataset.requests = drawn;
 }

@@ -1,4 +1,4 @@
-// The page of torc-lab. It asks the server that sent it, as any page does, and draws what came of that.
+// The page of torc-lab: asks the server that sent it, and draws what came of that.
 'use strict';
 
 const LIMIT = 6; // connections of a browser to an origin over HTTP/1.1
@@ -13,7 +13,7 @@ let now, v; // the experiment that is shown, and its parameters
 let groups = []; // what is drawn: the requests of each way to ask
 let running = null; // an AbortController
 let server = null, last = null; // the last reading of the measures, and what the next is compared with
-let asked = 0; // requests so far: no two have the same URL, so that none waits for another's answer in the cache
+let asked = 0; // no two have the same URL, so that none waits for another's answer in the cache
 
 class Refused extends Error {
     constructor(status, text) {
@@ -59,7 +59,7 @@ function showLive(found) {
     for (const [key, value] of Object.entries(text)) $(`live-${key}`).textContent = value;
 }
 
-// The readings stop while an experiment runs, which needs all connections, and while nobody looks.
+// They stop while an experiment runs, which needs all connections, and while nobody looks.
 async function live() {
     const may = () => $('live').checked && !running && !document.hidden;
     try {
@@ -97,7 +97,7 @@ async function ask(group, path, signal) {
     return bar;
 }
 
-// When the browser sent it, and had its answer, is known to the browser alone, and by it a little later.
+// When it was sent and answered, only the browser knows, and a little later.
 function took(bar) {
     const [entry] = performance.getEntriesByName(bar.url);
     if (!entry || !entry.responseEnd) return false;
@@ -236,14 +236,14 @@ const sequence = {
             verdict: wait.needs
                 ? `${v.n} waits of ${time(v.ms)} ${said} The same handler, the same server: awaiting in a loop is sequential.`
                 : `${v.n} reads of a file in memory ${said} They hardly wait, so there is ${part ? 'little' : 'nothing'} ` +
-                    'to save but turns of the loop: choose what waits, and compare.',
+                    'to save but turns of the loop (take what is ready, run it, wait again): choose what waits, and compare.',
             theory: wait.needs
                 ? `In a loop waits add up: ${v.n} × ${time(v.ms)} = ${time(v.n * v.ms)} at least. Together they take as ` +
                     `long as the longest: ${least[1]}.${limit} One request of this browser is in progress, and those ` +
                     'that it makes, if the server asks itself. It waits either way, so P is near 0 and A near 1, on ' +
                     'the engine threads 0: that a wait holds no thread does not make it shorter.'
                 : 'A read of what is in memory does not wait, and what does not wait cannot overlap. One request is in ' +
-                    'progress; of its time, nearly all is that of the browser and the network.',
+                    "progress; nearly all its time is the browser's and the network's.",
             rows: [
                 ['Time, median', time(one), least[0], time(other), least[1]],
                 ['Range, ms', range(a), '', range(b), ''],
@@ -361,7 +361,7 @@ function changed() {
     else say(`A run takes about ${number(Math.max(now.seconds(v), 0.1), 1)} s.`);
 }
 
-// The same places as after a run, so that nothing moves.
+// As after a run, so that nothing moves.
 function showEmpty(text) {
     groups = now.groups();
     drawGroups();
@@ -444,7 +444,7 @@ function describe() {
 
 // ---- a run ----
 
-// A keyboard's focus goes from the one button to the other, not astray.
+// A keyboard's focus goes from one button to the other.
 function turnButtons(runs) {
     const from = $(runs ? 'run' : 'stop'), to = $(runs ? 'stop' : 'run'), focused = document.activeElement === from;
     $('run').disabled = runs;

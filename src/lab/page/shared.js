@@ -27,8 +27,10 @@ function enlarged(wide) {
     return Math.max(Math.min(parseFloat(getComputedStyle(document.documentElement).fontSize) / 16, wide / NARROW), 1);
 }
 
+const formats = []; // by digits: slow to make
 function number(value, digits = 0) {
-    return value.toLocaleString('en-US', {minimumFractionDigits: digits, maximumFractionDigits: digits});
+    formats[digits] ??= new Intl.NumberFormat('en-US', {minimumFractionDigits: digits, maximumFractionDigits: digits});
+    return formats[digits].format(value);
 }
 
 function say(text, failed = false) {
