@@ -1,6 +1,7 @@
 """Every kind of error is counted exactly and reported first."""
 
 import re
+import signal
 import socket
 import threading
 import time
@@ -99,6 +100,22 @@ class Errors(rig.Case):
         self.first(done, "timeout", r"127\.0\.0\.1:\d+: no reply to GET / within 100ms")
         self.assertEqual(done.json["requests"], 0)
         self.assertGreaterEqual(done.json["seconds"], 0.4)
+
+    def test_a_stop_of_the_program_is_no_silence_of_the_server(self):
+        def serve(peer):
+            while peer.request():
+                pass
+
+        server = self.server(serve)
+        process = self.start("--quiet", "--requests", N, "--connections", 3, "--timeout", "500ms", server.url)
+        for seen in (1, 4, 7):
+            self.assertTrue(rig.wait_for(lambda: len(server.requests) >= seen))
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(2)
+            process.send_signal(signal.SIGCONT)
+        done = self.finish(process)
+        self.errors(done, timeout=N)
+        self.assertEqual(len(server.requests), N)
 
     def test_a_missing_reply_times_out_after_the_duration(self):
         def serve(peer):
