@@ -122,7 +122,7 @@ class Errors(rig.Case):
             while peer.request():
                 pass
 
-        done = self.run_load("--connections", 2, "--duration", "500ms", "--timeout", "1s", self.server(serve).url)
+        done = self.run_load("--connections", 2, "--duration", "500ms", "--timeout", "2s", self.server(serve).url)
         self.errors(done, timeout=2)
         self.assertEqual(done.json["requests"], 0)
 
@@ -131,7 +131,7 @@ class Errors(rig.Case):
 
         def serve(peer):
             peer.request()
-            time.sleep(1)
+            time.sleep(2.5)
             peer.send(reply())
             peer.more()
 
@@ -159,7 +159,7 @@ class Errors(rig.Case):
                 "--duration",
                 "500ms",
                 "--timeout",
-                "1s",
+                "2s",
                 "--pipeline",
                 pipeline,
                 *options,
@@ -173,7 +173,7 @@ class Errors(rig.Case):
         server = self.server(lambda peer: stop.wait(rig.LIMIT_SECONDS))
         self.addCleanup(stop.set)
         done = self.run_load(
-            "--duration", "500ms", "--connections", 2, "--timeout", "1s", "--body-size", "64m", server.url
+            "--duration", "500ms", "--connections", 2, "--timeout", "2s", "--body-size", "64m", server.url
         )
         self.errors(done, timeout=2)
 
@@ -249,7 +249,7 @@ class Errors(rig.Case):
 
         def serve(peer):
             while peer.request():
-                peer.sock.settimeout(0.3)
+                peer.sock.settimeout(0.6)
                 try:
                     peer.more()
                 except TimeoutError:
@@ -257,7 +257,7 @@ class Errors(rig.Case):
                 peer.sock.settimeout(None)
                 peer.send(reply(status="500 Oh"))
 
-        done = self.run_load("--requests", 8, "--connections", 1, "--timeout", "700ms", self.server(serve).url)
+        done = self.run_load("--requests", 8, "--connections", 1, "--timeout", "3s", self.server(serve).url)
         self.errors(done, status=8)
 
     def test_a_malformed_reply_is_a_framing_error(self):
@@ -407,6 +407,6 @@ class Errors(rig.Case):
         for options in (["--requests", 4], ["--duration", "500ms"]):
             server = self.server(serve)
             self.addCleanup(stop.set)
-            done = self.run_load(*options, "--connections", 2, "--timeout", "1s", "--body-size", "64m", server.url)
+            done = self.run_load(*options, "--connections", 2, "--timeout", "2s", "--body-size", "64m", server.url)
             self.errors(done, timeout=2)
             self.assertEqual(done.json["requests_total"], 2)
