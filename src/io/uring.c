@@ -217,6 +217,7 @@ static void run_cqe(struct uring *u, uint64_t data, int res, unsigned flags)
     struct io_op *op = (struct io_op *)(uintptr_t)data;
     switch (op->kind) {
     case IO_RECV: uring_recv_cqe(u, container_of(op, struct io_sock, recv), res, flags); break;
+    case IO_RECV_INTO: uring_into_cqe(u, container_of(op, struct io_sock, recv), res); break;
     case IO_WATCH: uring_watch_cqe(u, container_of(op, struct io_sock, recv), res, flags); break;
     case IO_SEND: uring_send_cqe(u, container_of(op, struct io_send, op), res); break;
     case IO_ACCEPT: accept_cqe(u, op, res, flags); break;

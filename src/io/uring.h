@@ -130,6 +130,7 @@ void uring_prepare_recv(struct uring *u, struct io_uring_sqe *sqe, struct io_soc
 
 void uring_prepare_watch(struct io_uring_sqe *sqe, const struct io_sock *s);
 
+void uring_into_cqe(struct uring *u, struct io_sock *s, int res);
 void uring_watch_cqe(struct uring *u, struct io_sock *s, int res, unsigned flags);
 
 /* See struct io_engine. */

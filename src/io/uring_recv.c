@@ -90,7 +90,7 @@ static void recv_cqe_provided(struct uring *u, struct io_sock *s, int res, unsig
     if (res == -EINVAL && s->recv.engine_bits & LIMITED) {
         u->no_recv_limit = true;
         recv_rearm_later(u, s);
-    } else if (res > 0)
+    } else if (res > 0 || res == -EINTR)
         recv_rearm_later(u, s);
     else if (res == -ENOBUFS)
         recv_no_buffer(u, s);
@@ -120,7 +120,7 @@ static void recv_cqe_polled(struct uring *u, struct io_sock *s, int res)
     uint32_t id = (uint32_t)s->recv.res;
     if (res > 0) recv_data(u, s, id, res);
     buf_put(p, id);
-    if (res > 0 || res == -EAGAIN)
+    if (res > 0 || res == -EAGAIN || res == -EINTR)
         recv_rearm_later(u, s);
     else
         io_complete(u->io, &s->recv, res, false);
@@ -154,6 +154,14 @@ void uring_prepare_into(struct io_uring_sqe *sqe, const struct io_sock *s)
 {
     io_uring_prep_recv(sqe, s->fd, s->into, (size_t)s->recv.res, 0);
     uring_set_fixed_file(sqe, s);
+}
+
+void uring_into_cqe(struct uring *u, struct io_sock *s, int res)
+{
+    if (res == -EINTR && !s->recv.cancelling)
+        uring_push(u, &s->recv);
+    else
+        io_complete(u->io, &s->recv, res == -EINTR ? -ECANCELED : res, false);
 }
 
 /* ---- watch ---- */

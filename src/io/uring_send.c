@@ -4,6 +4,7 @@
 #include "io/by_file.h"
 #include "io/uring.h"
 
+#include <errno.h>
 #include <poll.h>
 
 static void prepare_bytes(struct io_uring_sqe *sqe, struct io_send *s)
@@ -53,7 +54,8 @@ void uring_send_cqe(struct uring *u, struct io_send *s, int res)
             io_complete(u->io, &s->op, res < 0 ? res : -ECANCELED, false);
         return;
     }
-    if (res > 0 && !io_send_advance(s, (size_t)res)) {
+    /* A stop of the process, as by SIGSTOP or a freezer, ends what a worker waits in. */
+    if (res == -EINTR || (res > 0 && !io_send_advance(s, (size_t)res))) {
         if (!s->op.cancelling) {
             uring_push(u, &s->op);
             return;

@@ -135,10 +135,18 @@ static bool completed_all(const struct run *r)
     return r->plan->count && SUM(completed) >= r->plan->count;
 }
 
-/* When the count of replies was last seen to change. */
+/* When the count of replies was last seen to change, and when it was last looked at. */
 struct stall {
-    uint64_t since, seen;
+    uint64_t since, seen, at;
 };
+
+/* The time for which this program stood still, as it does with its machine, is not the server's. */
+static void leave_out_stop(struct stall *s, uint64_t now)
+{
+    uint64_t step = now - s->at;
+    if (step > 2 * INTERVAL_NS) s->since += step - INTERVAL_NS;
+    s->at = now;
+}
 
 /* A run of a number of requests ends, too, when the server stops answering. */
 static bool is_stalled(const struct run *r, struct stall *s, uint64_t now)
@@ -148,7 +156,8 @@ static bool is_stalled(const struct run *r, struct stall *s, uint64_t now)
     /* The longest time between two requests of a core; one gap in 10^8 of a Poisson process is
      * longer. */
     double gap = p->rate > 0 ? p->n_cores / p->rate * (p->poisson ? 20 : 1) : 0;
-    if (replies != s->seen || !p->count) *s = (struct stall){now, replies};
+    leave_out_stop(s, now);
+    if (replies != s->seen || !p->count) *s = (struct stall){now, replies, now};
     return now - s->since > plan_longest_wait(p) + NS_PER_S + (uint64_t)(gap * 1e9);
 }
 
@@ -160,7 +169,7 @@ static struct interval measure_intervals(struct run *r, struct interval first)
              end = r->plan->count ? WHEEL_NEVER : start + r->plan->duration;
     struct interval last = first, now = first;
     struct progress progress = {start, start, 0};
-    struct stall stall = {start, 0};
+    struct stall stall = {start, 0, start};
     do { /* all may have been completed by now */
         wait_until(r, next < end ? next : end);
         now = read_totals(r);

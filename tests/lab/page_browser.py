@@ -155,7 +155,7 @@ class Page(LabPage):
 
     async def test_the_client_decides(self):
         for width in WIDTHS:
-            rows, drawn = await self.experiment("#client?n=9&ms=100", "client", 18, width)
+            rows, drawn = await self.experiment("#client?n=9&ms=300", "client", 18, width)
             self.assertEqual(rows["Most in progress"][0], "1")
             self.assertTrue(2 <= int(rows["Most in progress"][2]) <= LIMIT, rows)
             self.assertEqual(rows["Most in progress"][3], str(LIMIT))

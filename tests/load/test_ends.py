@@ -103,7 +103,7 @@ class Ends(rig.Case):
             peer.request()
             peer.send(reply())
             peer.request()
-            time.sleep(1.5)
+            time.sleep(2.5)
             peer.send(reply())
             peer.more()
 

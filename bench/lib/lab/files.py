@@ -132,7 +132,8 @@ def take(stage: Stage) -> Finding:
     taken: Taken = {}
     seconds = stage.seconds(SECONDS)
     directory = stage.place.www / "static" / "own"
-    with _files(directory, round(RATE * (seconds + WARMUP) * 1.2) + 50) as paths:
+    # Enough even where the machine stands still, and the run lasts longer, for a second.
+    with _files(directory, round(RATE * (seconds + WARMUP + 1.0) * 1.2) + 50) as paths:
         for name in (name for name, (engine, *_) in SERVERS.items() if stage.refuses(engine) is None):
             for kind in KINDS:
                 absent = _prepare(paths, kind)
