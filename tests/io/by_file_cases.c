@@ -10,33 +10,33 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { SIZE = 16 << 20 }; /* more than the socket buffers of both sides */
+enum { MAPPED = 16 << 20 }; /* more than the socket buffers of both sides */
 
 static int file;
-static char *bytes; /* its mapping */
+static char *mapping; /* of all of it */
 
-static int make_file(void **state)
+static int map_file(void **state)
 {
     (void)state;
     file = memfd_create("bytes", 0);
-    if (file < 0 || ftruncate(file, SIZE) < 0) return -1;
-    bytes = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    if (bytes == MAP_FAILED) return -1;
-    pattern_fill(bytes, 0, SIZE);
+    if (file < 0 || ftruncate(file, MAPPED) < 0) return -1;
+    mapping = mmap(NULL, MAPPED, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (mapping == MAP_FAILED) return -1;
+    pattern_fill(mapping, 0, MAPPED);
     return 0;
 }
 
-static int close_file(void **state)
+static int unmap_file(void **state)
 {
     (void)state;
-    munmap(bytes, SIZE);
+    munmap(mapping, MAPPED);
     close(file);
     return 0;
 }
 
 static void start(struct endpoint *e, int fd, size_t from, size_t n)
 {
-    e->send.iov[0] = (struct iovec){bytes + from, n};
+    e->send.iov[0] = (struct iovec){mapping + from, n};
     e->send.count = 1;
     io_send_file_start(&e->rig->io, &e->send, fd, from);
 }
@@ -49,7 +49,7 @@ static void finish(struct endpoint *e)
 /* As far as it goes while the peer does not read. */
 static void start_and_block(struct endpoint *e)
 {
-    start(e, file, 0, SIZE);
+    start(e, file, 0, MAPPED);
     for (int i = 0; i < 50; i++) rig_poll(e->rig);
     assert_true(io_busy(&e->send.op));
 }
@@ -82,8 +82,9 @@ static void parts_arrive(void **state)
 {
     (void)state;
     static const size_t parts[][2] = {
-        {0, 1},        {1, 4095},           {4096, 1},  {4097, 70000}, {0, 100000},      {99999, 2},
-        {SIZE - 1, 1}, {SIZE - 4096, 4096}, {12345, 1}, {8191, 8194},  {SIZE - 5000, 10}};
+        {0, 1},      {1, 4095},    {4096, 1},          {4097, 70000},
+        {0, 100000}, {99999, 2},   {MAPPED - 1, 1},    {MAPPED - 4096, 4096},
+        {12345, 1},  {8191, 8194}, {MAPPED - 5000, 10}};
     struct rig *r = rig_open(NULL);
     struct endpoint e;
     endpoint_open(r, &e);
@@ -110,9 +111,9 @@ static void it_goes_by_reference(void **state)
     endpoint_open(r, &e);
     start(&e, file, 0, sizeof got);
     finish(&e);
-    bytes[50] ^= 1;
+    mapping[50] ^= 1;
     assert_int_equal(tcp_try_receive(e.peer, got, sizeof got), sizeof got);
-    bytes[50] ^= 1;
+    mapping[50] ^= 1;
     assert_int_equal(got[49], pattern(49));
     assert_int_equal(got[50], direct ? pattern(50) : pattern(50) ^ 1);
     endpoint_close(&e);
@@ -130,19 +131,19 @@ static void a_slow_reader_gets_all(void **state)
         if (by_file == 1)
             start_and_block(&e);
         else
-            endpoint_send(&e, &(struct iovec){bytes, SIZE}, 1);
-        struct peer_thread t = {.fd = e.peer, .n = SIZE, .slow = true};
+            endpoint_send(&e, &(struct iovec){mapping, MAPPED}, 1);
+        struct peer_thread t = {.fd = e.peer, .n = MAPPED, .slow = true};
         peer_start(&t);
         finish(&e);
         peer_join(&t);
         assert_int_equal(e.send_result.count, by_file);
-        assert_int_equal(e.send_result.res, SIZE);
+        assert_int_equal(e.send_result.res, MAPPED);
     }
     endpoint_close(&e);
     rig_close(r);
 }
 
-static void progress_is_reported(void **state)
+static void progress_of_a_file_is_reported(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
@@ -150,15 +151,15 @@ static void progress_is_reported(void **state)
     endpoint_open(r, &e);
     start_and_block(&e);
     int32_t sent = io_sent_so_far(&e.send);
-    assert_true(sent > 0 && sent < SIZE);
-    assert_ptr_equal(e.send.iov[e.send.at].iov_base, bytes + sent);
+    assert_true(sent > 0 && sent < MAPPED);
+    assert_ptr_equal(e.send.iov[e.send.at].iov_base, mapping + sent);
     peer_expect(e.peer, 0, (size_t)sent);
     TURN_UNTIL(r, io_sent_so_far(&e.send) > sent);
     endpoint_close(&e);
     rig_close(r);
 }
 
-static void cancelled_while_blocked(void **state)
+static void a_blocked_file_is_cancelled(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
@@ -172,12 +173,12 @@ static void cancelled_while_blocked(void **state)
     assert_int_equal(e.send_result.res, -ECANCELED);
     assert_int_equal(endpoint_call(&e, IO_SHUTDOWN), 0);
     size_t got = expect_rest(&e, 0);
-    assert_true(got > 0 && got < SIZE);
+    assert_true(got > 0 && got < MAPPED);
     endpoint_close(&e);
     rig_close(r);
 }
 
-static void cancelled_in_the_same_turn(void **state)
+static void a_file_is_cancelled_in_the_same_turn(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
@@ -228,7 +229,7 @@ static void a_truncated_file_fails_it(void **state)
     struct endpoint e;
     endpoint_open(r, &e);
     start_and_block(&e);
-    assert_int_equal(ftruncate(file, SIZE / 2), 0);
+    assert_int_equal(ftruncate(file, MAPPED / 2), 0);
     size_t got = 0;
     while (io_busy(&e.send.op)) {
         got += take(&e, got);
@@ -237,9 +238,9 @@ static void a_truncated_file_fails_it(void **state)
     assert_int_equal(e.send_result.res, -EFAULT);
     assert_int_equal(endpoint_call(&e, IO_SHUTDOWN), 0);
     got += expect_rest(&e, got);
-    assert_true(got > 0 && got <= SIZE / 2);
-    assert_int_equal(ftruncate(file, SIZE), 0);
-    pattern_fill(bytes, 0, SIZE);
+    assert_true(got > 0 && got <= MAPPED / 2);
+    assert_int_equal(ftruncate(file, MAPPED), 0);
+    pattern_fill(mapping, 0, MAPPED);
     endpoint_close(&e);
     rig_close(r);
 }
@@ -253,12 +254,12 @@ static void what_cannot_go_by_reference_is_copied(void **state)
     struct rig *r = rig_open(NULL);
     struct endpoint e;
     endpoint_open(r, &e);
-    struct peer_thread t = {.fd = e.peer, .n = SIZE};
-    start(&e, pipe_fds[1], 0, SIZE);
+    struct peer_thread t = {.fd = e.peer, .n = MAPPED};
+    start(&e, pipe_fds[1], 0, MAPPED);
     peer_start(&t);
     finish(&e);
     peer_join(&t);
-    assert_int_equal(e.send_result.res, SIZE);
+    assert_int_equal(e.send_result.res, MAPPED);
     endpoint_close(&e);
     rig_close(r);
     close(pipe_fds[0]);
@@ -271,12 +272,12 @@ int by_file_cases(void)
         cmocka_unit_test(parts_arrive),
         cmocka_unit_test(it_goes_by_reference),
         cmocka_unit_test(a_slow_reader_gets_all),
-        cmocka_unit_test(progress_is_reported),
-        cmocka_unit_test(cancelled_while_blocked),
-        cmocka_unit_test(cancelled_in_the_same_turn),
+        cmocka_unit_test(progress_of_a_file_is_reported),
+        cmocka_unit_test(a_blocked_file_is_cancelled),
+        cmocka_unit_test(a_file_is_cancelled_in_the_same_turn),
         cmocka_unit_test(a_reset_peer_fails_it),
         cmocka_unit_test(a_truncated_file_fails_it),
         cmocka_unit_test(what_cannot_go_by_reference_is_copied),
     };
-    return cmocka_run_group_tests_name("by file", tests, make_file, close_file);
+    return cmocka_run_group_tests_name("by file", tests, map_file, unmap_file);
 }
