@@ -34,6 +34,7 @@
  *   -ETIMEDOUT   when the client takes no data for --write-timeout, takes it at less than
  *                --min-read-rate, or is silent in its turn while new clients wait at
  *                --max-connections;
+ *   -ENOMEM      when its client is closed because --buffer-memory is used up;
  *   -ENOMEM, -EIO  when its response cannot be completed.
  * From then on every call that sends or WAITS returns that error and nothing more is sent: return
  * from the handler. Two more errors end waits, but not the request: -ETIME when a deadline has
