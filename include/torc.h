@@ -30,10 +30,12 @@
  * Errors are negative values of <errno.h>. A request is cancelled
  *   -ECONNRESET  when its client resets the connection, which a client that has closed does once
  *                something is sent to it;
- *   -ESHUTDOWN   when the server's drain times out;
+ *   -ESHUTDOWN   when the server's drain times out; in a start function of torc_server_each_core
+ *                as soon as another has failed or the server is stopped;
  *   -ETIMEDOUT   when the client takes no data for --write-timeout, takes it at less than
  *                --min-read-rate, or is silent in its turn while new clients wait at
  *                --max-connections;
+ *   -ENOMEM      when its client is closed because --buffer-memory is used up;
  *   -ENOMEM, -EIO  when its response cannot be completed.
  * From then on every call that sends or WAITS returns that error and nothing more is sent: return
  * from the handler. Two more errors end waits, but not the request: -ETIME when a deadline has
@@ -328,20 +330,20 @@ TORC_API int torc_server_join(torc_server *s);
 /* Serves until SIGTERM, SIGINT or torc_server_stop, then drains: starts the server unless
  * torc_server_start has, prints the ready line to stderr, and waits, with the signals as
  * torc_server_main says. Returns the exit status; what has kept the server from starting has been
- * printed. -EBUSY if it was called before. */
+ * printed, unless it was asked to stop. -EBUSY if it was called before. */
 TORC_API int torc_server_run(torc_server *s);
 
 /* Reads the command line and serves until SIGTERM, SIGINT or torc_server_stop; then drains:
  * torc_server_parse and torc_server_run in one. Prints the ready line to stderr once every core
- * listens. Returns the exit status: 0 after a drain or
- * after --help, --version or a successful --check; 1 if the server could not start; 2 for wrong
- * options; 3 if the engine requested by name is unavailable; 1 also if the kernel refuses the
- * engine's system calls later, after a drain of the other cores; 4 if a handler had not returned 2
- * seconds after the drain cancelled it, or a job of torc_work 2 seconds after that or after
- * --drain-timeout. Where a core or a job could not end, its thread or its memory is left behind:
- * torc_server_free then frees nothing unless it has returned meanwhile, and the program must not
- * free what its handlers and jobs use: it had better end, by _exit(2), as exit(3) takes libraries
- * apart that they may be in the middle of (OpenSSL).
+ * listens. Returns the exit status: 0 after a drain, after a stop that has ended the start
+ * (-ESHUTDOWN of torc_server_start), or after --help, --version or a successful --check; 1 if the
+ * server could not start; 2 for wrong options; 3 if the engine requested by name is unavailable; 1
+ * also if the kernel refuses the engine's system calls later, after a drain of the other cores; 4
+ * if a handler had not returned 2 seconds after the drain cancelled it, or a job of torc_work 2
+ * seconds after that or after --drain-timeout. Where a core or a job could not end, its thread or
+ * its memory is left behind: torc_server_free then frees nothing unless it has returned meanwhile,
+ * and the program must not free what its handlers and jobs use: it had better end, by _exit(2), as
+ * exit(3) takes libraries apart that they may be in the middle of (OpenSSL).
  * -EBUSY, with nothing printed, if it was called for this server before.
  *
  * While the server runs, SIGTERM, SIGINT and SIGHUP (see torc_server_reload) have handlers of
@@ -640,7 +642,8 @@ TORC_API torc_slice torc_reason(int status);
  * with each of these responses, a Content-Type instead of the file's own.
  *
  * 0 if a response was sent, whatever its status; -EALREADY if one was started; -ENOMEM; -EIO if the
- * file could not be read to its end; or the scope's error. */
+ * file could not be read to its end; or the scope's error. Where that came before anything had
+ * left, there is no response yet: after a deadline it is 504, unless the handler gives another. */
 TORC_API int torc_reply_file(torc_req *rq, const char *dir, torc_slice path);
 
 /* Starts a response whose body follows by torc_write. `length` is its size in bytes, or negative if

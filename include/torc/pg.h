@@ -10,7 +10,8 @@
  * Connections are opened when a query finds none that is idle, and looked after by libpq as
  * conninfo says: TLS, several hosts, passwords, services. Two things there hold the core: a host
  * that is given by name and not by hostaddr is looked up by getaddrinfo(3), and proving a password
- * (SCRAM) takes some milliseconds of CPU time.
+ * (SCRAM) takes some milliseconds of CPU time, or as many as the database asks for: it is trusted
+ * while the core logs in.
  *
  * Where no connection can be opened, all who wait are told so at once, and whoever asks in the next
  * 100 milliseconds, without an attempt. That time doubles with each failure in a row, up to 2

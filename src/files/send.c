@@ -63,9 +63,9 @@ static int start(torc_req *rq, int status, slice lines, const char *type, slice 
 
 static int send_body(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n)
 {
-    rq->response.writing = true;
+    rq->response.writing = rq->response.revocable = true;
     int err = static_body_send(rq, v, from, n);
-    rq->response.writing = false;
+    rq->response.writing = rq->response.revocable = false;
     return err;
 }
 
@@ -129,6 +129,7 @@ static int send_ranges(torc_req *rq, struct static_version *v, const struct http
     for (int i = 0; i < n; i++)
         length += part_head(head, boundary, v, &range[i]) + range[i].to - range[i].from + 1;
 
+    static_body_prepare(rq, v, range->from, range->to - range->from + 1);
     int err = start(rq, 206, slice_of(v->fields, v->ranges_len), type, SLICE(""), length);
     if (err < 0) return err;
     rq->response.writing = true;

@@ -76,6 +76,9 @@ struct conn *conn_open(struct http_context *ctx, int fd, const struct protocol *
  * `err`. */
 void conn_abort(struct conn *c, int err);
 
+/* The same, where the caller has told why on stderr. */
+void conn_abort_told(struct conn *c, int err);
+
 /* The same, because the server stops. */
 void conn_stop(struct conn *c);
 

@@ -16,9 +16,14 @@ void conn_begin_close(struct conn *c, bool linger)
 
 void conn_abort(struct conn *c, int err)
 {
-    if (c->state >= CONN_CLOSING) return;
-    if (err == -ENOMEM)
+    if (err == -ENOMEM && c->state < CONN_CLOSING)
         http_warn(c->ctx, WARN_NO_MEMORY, "out of memory for a request; connection closed");
+    conn_abort_told(c, err);
+}
+
+void conn_abort_told(struct conn *c, int err)
+{
+    if (c->state >= CONN_CLOSING) return;
     c->state = CONN_CLOSING;
     c->unread = (slice){0};
     c->protocol->cancel(c, err);

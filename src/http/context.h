@@ -117,6 +117,7 @@ enum http_warning {
     WARN_SHORT_BODY, /* a handler wrote less than it announced */
     WARN_NO_FIBER,   /* too many requests in progress, or no memory for a stack */
     WARN_NO_MEMORY,  /* for a request or its response */
+    WARN_BUFFERS,    /* buffer_memory is used up */
     WARN_SOCKET,     /* the socket of a client cannot be used */
     WARN_FILE,       /* a file could not be opened or read */
     WARN_ABSENT,     /* a server that handlers ask cannot be reached; in the order of host.h, */

@@ -27,6 +27,7 @@ struct h1_exchange {
     bool returned;            /* the handler has returned */
     bool counted;             /* counted as in progress */
     bool begun;               /* the head was incomplete, and its clock runs */
+    uint32_t response_head;   /* of a response in parts: the bytes of its head */
     uint32_t head_kept;       /* where it has begun: bytes that count for the incomplete head */
     uint64_t wait_began;      /* io time of `reader` */
     uint64_t late_before;     /* io->late then */

@@ -143,7 +143,10 @@ int h1_respond(struct torc_req *rq, slice body)
             return -ENOMEM;
         }
     }
-    if (LIKELY(!rq->response.in_parts)) send_queue_end_response(&c->unsent);
+    if (LIKELY(!rq->response.in_parts))
+        send_queue_end_response(&c->unsent);
+    else
+        h1_exchange_of(rq)->response_head = (uint32_t)(p - start);
     conn_schedule(c);
     return 0;
 }
@@ -226,6 +229,8 @@ static int read_piece(struct torc_req *rq, struct pages_ahead *ahead, int fd, ui
     if (!room) return -ENOMEM;
     send_queue_pin(&c->unsent);
     int n = pages_read(rq, ahead, fd, room + line, (uint32_t)part, offset, rest);
+    int refused = n > 0 && (uint64_t)n < rest ? scope_refuses(request_scope(rq)) : 0;
+    if (refused) n = refused; /* what follows would not be sent */
     if (n > 0) {
         send_queue_commit(&c->unsent, line ? frame_chunk(room, (size_t)n) : (size_t)n);
         rq->response.written += (uint64_t)n;
@@ -234,12 +239,23 @@ static int read_piece(struct torc_req *rq, struct pages_ahead *ahead, int fd, ui
     return n;
 }
 
+/* Another response may be given instead, such as a 504. */
+static void take_back_head(struct torc_req *rq, int err)
+{
+    struct h1_exchange *x = h1_exchange_of(rq);
+    if (!rq->response.revocable || rq->response.written || rq->cancelled) return;
+    if (send_queue_take_back(&x->conn->unsent, x->response_head)) response_undo(rq, err);
+}
+
 /* No piece was read. Where a scope was cancelled the handler may still end the response. */
 static int fail_file(struct torc_req *rq, int err)
 {
     struct conn *c = h1_exchange_of(rq)->conn;
     conn_schedule(c);
-    if (err < 0 && request_scope(rq)->cancelled) return err;
+    if (err < 0 && request_scope(rq)->cancelled) {
+        take_back_head(rq, err);
+        return err;
+    }
     if (err == 0)
         warn_truncated(c);
     else

@@ -19,12 +19,14 @@ static bool is_held(const struct http_context *ctx)
 /* A send that has been under way for so long is stuck: its client does not read. */
 #define STUCK_NS NS_PER_S
 
-/* `freed`: bytes of *used that this gives back. */
-static void abort_for_memory(struct conn *c, size_t *used, size_t freed)
+/* `freed`: bytes of *used that this gives back. One that is closing already has been counted. */
+static void abort_for_memory(struct conn *c, size_t *used, size_t freed, const char *why)
 {
     *used -= freed < *used ? freed : *used;
+    if (c->state >= CONN_CLOSING) return;
     counter_add(&c->ctx->stats.over_memory, 1);
-    conn_abort(c, -ENOMEM);
+    http_warn(c->ctx, WARN_BUFFERS, "%s, and --buffer-memory is used up; connection closed", why);
+    conn_abort_told(c, -ENOMEM);
 }
 
 /* Aborts connections whose client does not read, until the rest is within the limit. */
@@ -36,7 +38,7 @@ static void enforce_unsent(struct http_context *ctx, size_t *used)
         next = l->next;
         if (*used <= ctx->limits->buffer_memory) return;
         if (!c->sock.sending || now < conn_progressed_at(c) + STUCK_NS) continue;
-        abort_for_memory(c, used, c->unsent.bytes);
+        abort_for_memory(c, used, c->unsent.bytes, "a client does not read");
     }
 }
 
@@ -70,7 +72,10 @@ static void enforce_input(struct http_context *ctx, size_t *used)
         next = l->next;
         size_t stuck = stuck_input(c);
         if (stuck <= share) continue;
-        if (!c->unread.len || is_unread(c)) abort_for_memory(c, used, stuck);
+        if (!c->unread.len)
+            abort_for_memory(c, used, stuck, "a client does not complete its head");
+        else if (is_unread(c))
+            abort_for_memory(c, used, stuck, "no handler reads the input of a client");
     }
 }
 

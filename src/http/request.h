@@ -24,6 +24,7 @@ struct response {
     bool incomplete;  /* its body will never be complete */
     bool type_field;  /* a field added may be Content-Type */
     bool writing;     /* a fiber does: no other may between its pieces */
+    bool revocable;   /* who began it can do with another, while nothing of it has left */
     bool trailers;    /* the fields are those that follow the body */
     bool unquoted;    /* torc_json_quote lacked memory */
     uint64_t written; /* body bytes that the exchange took so far */

@@ -185,17 +185,21 @@ __attribute__((always_inline)) static inline int response_begin(struct torc_req 
     return 0;
 }
 
+int response_undo(struct torc_req *rq, int err)
+{
+    struct response *r = &rq->response;
+    r->status = 0;
+    r->error = err;
+    r->streamed = r->in_parts = r->ended = false;
+    r->written = 0;
+    rq->spent.replied = false;
+    return err;
+}
+
 /* A response that could not be sent does not count as given. */
 static int reset_on_error(struct torc_req *rq, int err)
 {
-    struct response *r = &rq->response;
-    if (err < 0) {
-        r->status = 0;
-        r->error = err;
-        r->streamed = r->in_parts = r->ended = false;
-        r->written = 0;
-    }
-    return err;
+    return err < 0 ? response_undo(rq, err) : err;
 }
 
 /* Keeps the reason for the operator, who is told if there is no other response. */

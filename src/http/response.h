@@ -25,6 +25,10 @@ slice response_find_field(const struct response *r, slice name);
  * negative errno. */
 int response_error(struct torc_req *rq, int status);
 
+/* Forgets a response of which nothing has left, because of `err`: there may be another one. Returns
+ * `err`. */
+int response_undo(struct torc_req *rq, int err);
+
 /* Sends a piece of the body after torc_start, by reference only with a known length. See struct
  * exchange_ops. 0 or negative errno; see there for what else by reference. */
 int response_write(struct torc_req *rq, const void *data, size_t size);

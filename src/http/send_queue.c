@@ -266,6 +266,20 @@ static void trim(struct send_queue *q)
     if (!q->head) q->mixed = false;
 }
 
+/* Behind them may be a chunk with room that nothing was written to. */
+bool send_queue_take_back(struct send_queue *q, size_t n)
+{
+    struct send_chunk *last = NULL;
+    if (q->bytes < n || send_queue_busy(q)) return false;
+    for (struct send_chunk *c = q->head; c; c = c->next)
+        if (c->len > c->sent) last = c;
+    ASSERT(last && last->len - last->sent >= n);
+    last->len -= (uint32_t)n;
+    q->bytes -= n;
+    trim(q);
+    return true;
+}
+
 void send_queue_sent_part(struct send_queue *q, size_t n)
 {
     for (struct send_chunk *c = q->head; n > 0; c = c->next) {

@@ -53,6 +53,9 @@ static inline void send_queue_commit(struct send_queue *q, size_t n)
     q->bytes += n;
 }
 
+/* Takes back the last `n` bytes, which were committed at once, unless some may have left. */
+bool send_queue_take_back(struct send_queue *q, size_t n);
+
 /* Copies `n` bytes, a piece of a response. 0, or -ENOMEM with the queue unchanged. */
 int send_queue_append(struct send_queue *q, struct http_context *ctx, const void *data, size_t n);
 

@@ -1,18 +1,11 @@
 #include "io/by_file.h"
 
 #include "base/pipe_signal.h"
-#include "io/sock.h"
+#include "io/nonblock.h"
 
 #include <errno.h>
-#include <sys/ioctl.h>
 #include <sys/sendfile.h>
-
-static void clear_nonblock(struct io *io, int fd)
-{
-    int off = 0;
-    counter_add(&io->stats.syscalls, 1);
-    ioctl(fd, FIONBIO, &off);
-}
+#include <sys/socket.h>
 
 /* sendfile(2) takes no flags: whether it waits is up to the socket, which is shared with nobody
  * meanwhile, and SIGPIPE is raised (splice_to_socket in fs/splice.c). One that cannot be kept from
@@ -22,15 +15,16 @@ static ssize_t send_pages(struct io *io, struct io_send *s)
     int fd = s->sock->fd;
     off_t offset = (off_t)s->file.offset;
     struct pipe_signal signal;
-    if (io->engine->blocking_sockets) {
-        counter_add(&io->stats.syscalls, 1);
-        if (sock_set_nonblock(fd) < 0) return -EOPNOTSUPP;
+    bool blocks = io->engine->blocking_sockets;
+    if (blocks) {
+        counter_add(&io->stats.syscalls, 2);
+        if (nonblock_set(fd, true) < 0) return -EOPNOTSUPP;
     }
     pipe_signal_hold(&signal);
     ssize_t n = sendfile(fd, s->file.fd, &offset, s->iov[s->at].iov_len);
     int err = n < 0 ? errno : 0;
     pipe_signal_release(&signal, err == EPIPE);
-    if (io->engine->blocking_sockets) clear_nonblock(io, fd);
+    if (blocks) nonblock_set(fd, false);
     counter_add(&io->stats.syscalls, 1);
     if (n > 0) s->file.offset += (uint64_t)n;
     return n < 0 ? -err : n;

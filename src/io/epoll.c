@@ -3,7 +3,7 @@
  * socket is empty without another system call. */
 
 #include "io/epoll.h"
-#include "io/sock.h"
+#include "io/nonblock.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -250,7 +250,7 @@ static void epoll_engine_wait(struct io *io, uint64_t timeout_ns)
 
 static int epoll_sock_open(struct io *io, struct io_sock *s, bool accepted)
 {
-    int err = accepted ? 0 : sock_set_nonblock(s->fd);
+    int err = accepted ? 0 : nonblock_set(s->fd, true);
     if (err < 0) return err;
     s->engine_bits = 0;
     return epoll_control(io, EPOLL_CTL_ADD, s->fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, s,

@@ -1,4 +1,5 @@
 #include "io/file.h"
+#include "io/nonblock.h"
 #include "io/walk.h"
 
 #include "base/libc.h"
@@ -10,7 +11,6 @@
 #include <linux/openat2.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 /* O_NONBLOCK, because opening a FIFO would wait for a writer. */
 enum {
@@ -43,13 +43,6 @@ unsigned file_rename_flags(const struct io_call *c)
     return c->name.replace ? 0 : RENAME_NOREPLACE;
 }
 
-static int clear_nonblock(int fd)
-{
-    int off = 0;
-    if (fcntl(fd, F_SETFL, 0) == 0 || ioctl(fd, FIONBIO, &off) == 0) return 0;
-    return -errno;
-}
-
 /* A filter may refuse both calls at any time. The file is served all the same. */
 static void tell_nonblock(int err)
 {
@@ -68,7 +61,7 @@ int file_opened(struct stat *st, int fd)
     if (err == 0) {
         /* With O_NONBLOCK set on a file, io_uring would assume that reads never block, whatever the
          * file system. */
-        int refused = S_ISREG(st->st_mode) ? clear_nonblock(fd) : 0;
+        int refused = S_ISREG(st->st_mode) ? nonblock_set(fd, false) : 0;
         if (refused < 0) tell_nonblock(refused);
         return fd;
     }

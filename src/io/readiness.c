@@ -2,6 +2,7 @@
 
 #include "io/by_file.h"
 #include "io/file.h"
+#include "io/nonblock.h"
 #include "io/sock.h"
 
 #include <errno.h>
@@ -103,7 +104,7 @@ void ready_call(struct io *io, struct io_call *c)
 
 bool ready_connect(struct io *io, struct io_call *c)
 {
-    int err = sock_set_nonblock(c->connect.fd); /* it would block the core */
+    int err = nonblock_set(c->connect.fd, true); /* it would block the core */
     counter_add(&io->stats.syscalls, 1);
     if (err == 0 && connect(c->connect.fd, c->connect.addr, c->connect.len) < 0) err = -errno;
     if (err != -EINPROGRESS) ready_finish(io, &c->op, err);

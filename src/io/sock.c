@@ -28,14 +28,6 @@ static void unmap(struct sock_addr *a)
     a->in.sin_addr = v4;
 }
 
-int sock_set_nonblock(int fd)
-{
-    int on = 1;
-    if (ioctl(fd, FIONBIO, &on) == 0) return 0;
-    int flags = fcntl(fd, F_GETFL);
-    return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
-}
-
 bool sock_addr_parse(const char *text, struct sock_addr *out)
 {
     char host[INET6_ADDRSTRLEN];

@@ -45,9 +45,6 @@ bool sock_addr_clash(const struct sock_addr *a, const struct sock_addr *b);
 /* The address of the peer of a connected socket, also once it has reset the connection. */
 bool sock_peer(int fd, struct sock_addr *out);
 
-/* By one of two system calls, of which a filter may refuse one. 0 or negative errno. */
-int sock_set_nonblock(int fd);
-
 /* Opens a listening TCP socket with SO_REUSEPORT, so that each core can have its own, and
  * TCP_NODELAY, which accepted sockets inherit. Returns the descriptor and stores the bound address
  * in *addr (port 0 becomes the chosen port); or negative errno, *addr unchanged. Whether "[::]"

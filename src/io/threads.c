@@ -5,8 +5,8 @@
 
 #include "io/threads.h"
 
+#include "io/nonblock.h"
 #include "io/readiness.h"
-#include "io/sock.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -349,7 +349,7 @@ static int threads_sock_open(struct io *io, struct io_sock *s, bool accepted)
 {
     (void)io;
     s->engine_bits = accepted ? ACCEPTED : 0;
-    return accepted ? 0 : sock_set_nonblock(s->fd);
+    return accepted ? 0 : nonblock_set(s->fd, true);
 }
 
 static int threads_descriptor(const struct io_sock *s)

@@ -1,6 +1,6 @@
 #include "backend.h"
 
-#include "params.h"
+#include "option.h"
 
 #include <errno.h>
 #include <string.h>
@@ -8,6 +8,7 @@
 enum { TIMEOUT = 10000, TIMEOUT_MAX = 3600000, SAID_MAX = 300 };
 
 static const char *timeout_option; /* --backend-timeout; NULL if not given */
+static int64_t timeout = TIMEOUT;  /* ms */
 
 int backend_option(torc_server *s)
 {
@@ -15,6 +16,11 @@ int backend_option(torc_server *s)
                               "how long a request may wait for another server, in ms (10000); then "
                               "it is answered with 504",
                               &timeout_option);
+}
+
+int backend_read(void)
+{
+    return option_number("backend-timeout", timeout_option, 1, TIMEOUT_MAX, &timeout);
 }
 
 bool backend_given(torc_req *rq, const char *option, const char *value)
@@ -31,12 +37,7 @@ void backend_not_built_in(torc_req *rq, const char *library)
 
 bool backend_begin(torc_req *rq, int64_t more)
 {
-    int64_t ms = TIMEOUT;
-    if (timeout_option) {
-        torc_slice text = {timeout_option, strlen(timeout_option)};
-        if (!param_number(rq, TORC_S("--backend-timeout"), text, 1, TIMEOUT_MAX, &ms)) return false;
-    }
-    return torc_deadline(rq, (unsigned)(ms + more)) == 0;
+    return torc_deadline(rq, (unsigned)(timeout + more)) == 0;
 }
 
 static void reply_busy(torc_req *rq, const char *who)

@@ -6,6 +6,9 @@
 /* Declares --backend-timeout. As torc_server_option. */
 int backend_option(torc_server *s);
 
+/* Reads it. 0 or, with a message on stderr, -EINVAL. */
+int backend_read(void);
+
 /* Whether `value`, that of an option, is given. If not, replies with 501 and returns false. */
 bool backend_given(torc_req *rq, const char *option, const char *value);
 

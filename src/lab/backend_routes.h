@@ -14,10 +14,11 @@ int stack_routes_mount(torc_server *s);
 bool fetch_routes_given(void);
 bool pg_routes_given(void);
 
-/* Each opens what its option asks for, once the command line has been read. */
-void fetch_routes_open(void);
-void pg_routes_open(void);
-void redis_routes_open(void);
+/* Each opens what its option asks for, once the command line has been read. 0 or, with a message on
+ * stderr, negative errno: -EINVAL if the value is malformed. */
+int fetch_routes_open(void);
+int pg_routes_open(void);
+int redis_routes_open(void);
 
 /* Each frees what the routes have opened, after torc_server_run. */
 void fetch_routes_free(void);

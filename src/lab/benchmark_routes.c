@@ -11,7 +11,7 @@
 static void plaintext(torc_req *rq, void *arg)
 {
     (void)arg;
-    if (burn_option && !burn(rq)) return;
+    if (burn_option) burn();
     torc_reply(rq, 200, "text/plain", TORC_S("Hello, World!"));
 }
 

@@ -1,14 +1,14 @@
 #include "burn.h"
 
-#include "params.h"
+#include "option.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 enum { BURN_MAX = 1000000 }; /* ns */
 
 const char *burn_option;
+static int64_t burn_ns;
 
 static int64_t now_ns(void)
 {
@@ -55,16 +55,17 @@ static int64_t iterations_for(int64_t ns)
 
 /* Counts iterations rather than reading the clock: reading it takes about 50 ns and drains the
  * pipeline, so that 150 ns became 500. */
-__attribute__((noinline, cold)) bool burn(torc_req *rq)
+__attribute__((noinline, cold)) void burn(void)
 {
     static _Thread_local int64_t iterations = -1;
     if (iterations < 0) {
-        int64_t ns;
-        torc_slice text = {burn_option, strlen(burn_option)};
-        if (!param_number(rq, TORC_S("--burn-ns"), text, 0, BURN_MAX, &ns)) return false;
-        iterations = ns ? iterations_for(ns) : 0;
+        iterations = burn_ns ? iterations_for(burn_ns) : 0;
         if (iterations < 0) iterations = 0; /* a call alone takes longer */
     }
     spin(iterations);
-    return true;
+}
+
+int burn_read(void)
+{
+    return option_number("burn-ns", burn_option, 0, BURN_MAX, &burn_ns);
 }

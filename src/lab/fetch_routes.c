@@ -5,12 +5,14 @@
 #include "backend_routes.h"
 #include "each.h"
 #include "lab.h"
+#include "option.h"
 #include "params.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 enum {
     FETCHES_MAX = 100,
@@ -66,9 +68,25 @@ static char *url_of(torc_req *rq, torc_slice path)
     return url;
 }
 
-void fetch_routes_open(void)
+/* The path of a request is put behind it. */
+static bool is_prefix(const char *url)
 {
-    if (upstream) client = torc_client_new(&(torc_client_options){.waiting = WAITING});
+    static const char scheme[] = "http://";
+    if (strncasecmp(url, scheme, strlen(scheme)) != 0) return false;
+    const char *rest = url + strlen(scheme);
+    size_t n = option_host(rest);
+    rest += n;
+    if (n == 0 || (*rest && *rest != '/')) return false;
+    while (*rest > ' ' && *rest <= '~' && *rest != '?' && *rest != '#') rest++;
+    return *rest == '\0';
+}
+
+int fetch_routes_open(void)
+{
+    if (!upstream) return 0;
+    if (!is_prefix(upstream)) return option_wrong("upstream", "http://HOST[:PORT]", upstream);
+    client = torc_client_new(&(torc_client_options){.waiting = WAITING});
+    return client ? 0 : option_failed("upstream", errno);
 }
 
 bool fetch_url(torc_req *rq, const char **url)
@@ -76,7 +94,7 @@ bool fetch_url(torc_req *rq, const char **url)
     torc_slice path;
     if (!backend_given(rq, "upstream", upstream) || !param_path(rq, &path)) return false;
     *url = url_of(rq, path);
-    if (client && *url) return true;
+    if (*url) return true;
     torc_reply_error(rq, 503);
     return false;
 }

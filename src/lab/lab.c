@@ -1,6 +1,10 @@
 #include "lab.h"
 
 #include "burn.h"
+#include "option.h"
+
+#include <ctype.h>
+#include <string.h>
 
 int lab_mount_routes(torc_server *s, const struct lab_route *routes)
 {
@@ -29,4 +33,24 @@ int lab_mount(torc_server *s)
                               "extra CPU time for each /plaintext request, in ns, to test whether "
                               "a benchmark detects it",
                               &burn_option);
+}
+
+/* SCHEME://HOST[:PORT], or one of the two words that are as good (Fetch, 3.3.2 and 3.3.3). */
+static bool is_origin(const char *text)
+{
+    const char *host = strstr(text, "://");
+    if (strcmp(text, "*") == 0 || strcmp(text, "null") == 0) return true;
+    if (!host || host == text) return false;
+    for (const char *c = text; c < host; c++)
+        if (!isalnum((unsigned char)*c) && !strchr("+-.", *c)) return false;
+    host += strlen("://");
+    size_t n = option_host(host);
+    return n > 0 && host[n] == '\0';
+}
+
+int lab_options(void)
+{
+    if (page_origin && !is_origin(page_origin))
+        return option_wrong("allow-origin", "SCHEME://HOST[:PORT]", page_origin);
+    return burn_read();
 }

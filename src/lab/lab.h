@@ -23,3 +23,6 @@ int lab_mount_routes(torc_server *s, const struct lab_route *routes);
 /* Mounts all of those above and adds their options. 0, or negative errno and a message in
  * torc_server_error. */
 int lab_mount(torc_server *s);
+
+/* Checks the values of those options. 0 or, with a message on stderr, -EINVAL. */
+int lab_options(void);

@@ -64,18 +64,27 @@ static int mount(void)
     return err;
 }
 
+/* The values of the options above are there. 0 or, with a message on stderr, negative errno. */
+static int open_options(void)
+{
+    int err = lab_options();
+    if (err == 0) err = backend_read();
+    if (err == 0) err = fetch_routes_open();
+    if (err == 0) err = pg_routes_open();
+    if (err == 0) err = redis_routes_open();
+    return err;
+}
+
 /* Returns the exit status. */
 static int serve(int argc, char **argv)
 {
     int err = torc_server_parse(s, argc, argv);
     if (err > 0) return 0;
-    if (err < 0) {
+    if (err < 0)
         fprintf(stderr, "torc: %s\n", torc_server_error(s));
-        return err == -EINVAL ? WRONG_OPTIONS : FAILED;
-    }
-    fetch_routes_open();
-    pg_routes_open();
-    redis_routes_open();
+    else
+        err = open_options();
+    if (err < 0) return err == -EINVAL ? WRONG_OPTIONS : FAILED;
     return torc_server_run(s);
 }
 

@@ -8,10 +8,12 @@ static const char *conninfo; /* --pg; NULL if not given */
 
 #ifdef TORC_LAB_PG
 #include "each.h"
+#include "option.h"
 #include "params.h"
 #include "pg_routes.h"
 
 #include <errno.h>
+#include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,13 +26,27 @@ enum {
 };
 
 static torc_pg *pg;
-static int pg_error;
 
-void pg_routes_open(void)
+/* In libpq's words, without a whole URL: it may hold a password. */
+static void tell(const char *why)
 {
-    if (!conninfo) return;
+    const char *url = strstr(conninfo, "://") ? strstr(why, conninfo) : NULL;
+    size_t n = url ? (size_t)(url - why) : strcspn(why, "\n");
+    fprintf(stderr, "torc: --pg: %.*s%s\n", (int)n, why, url ? "...\"" : "");
+}
+
+int pg_routes_open(void)
+{
+    char *why = NULL;
+    if (!conninfo) return 0;
+    PQconninfoFree(PQconninfoParse(conninfo, &why));
+    if (why) {
+        tell(why);
+        PQfreemem(why);
+        return -EINVAL;
+    }
     pg = torc_pg_new(&(torc_pg_options){.conninfo = conninfo, .queue = QUEUE});
-    if (!pg) pg_error = -errno;
+    return pg ? 0 : option_failed("pg", errno);
 }
 
 static void metrics(torc_metrics *out, void *arg)
@@ -39,12 +55,9 @@ static void metrics(torc_metrics *out, void *arg)
     if (pg) torc_pg_metrics(out, pg);
 }
 
-/* NULL if there is no pool: then there is a response. */
 torc_pg *pg_pool(torc_req *rq)
 {
-    if (!backend_given(rq, "pg", conninfo)) return NULL;
-    if (!pg) torc_replyf(rq, 500, "--pg: %s\n", strerror(-pg_error));
-    return pg;
+    return backend_given(rq, "pg", conninfo) ? pg : NULL;
 }
 
 void pg_failed(torc_req *rq, int err, const torc_pg_result *r)
@@ -232,7 +245,10 @@ bool pg_routes_given(void)
     return false;
 }
 
-void pg_routes_open(void) {}
+int pg_routes_open(void)
+{
+    return 0;
+}
 
 void pg_routes_free(void) {}
 #endif

@@ -7,6 +7,7 @@
 static const char *address; /* --redis; NULL if not given */
 
 #ifdef TORC_LAB_REDIS
+#include "option.h"
 #include "params.h"
 #include "torc/redis.h"
 
@@ -21,32 +22,22 @@ enum {
 };
 
 static torc_redis *redis;
-static int redis_error;
 
-void redis_routes_open(void)
+int redis_routes_open(void)
 {
-    if (!address) return;
+    if (!address) return 0;
     redis = torc_redis_new(
         &(torc_redis_options){.address = address, .own_connections = WAITERS, .queue = QUEUE});
-    if (!redis) redis_error = -errno;
+    if (redis) return 0;
+    if (errno == EINVAL) return option_wrong("redis", "HOST:PORT or unix:/PATH", address);
+    if (errno != ENAMETOOLONG) return option_failed("redis", errno);
+    return option_wrong("redis", "the path of a Unix socket, of at most 107 bytes", address);
 }
 
 static void metrics(torc_metrics *out, void *arg)
 {
     (void)arg;
     if (redis) torc_redis_metrics(out, redis);
-}
-
-/* False if there is no pool: then there is a response. */
-static bool pool(torc_req *rq)
-{
-    if (!backend_given(rq, "redis", address)) return false;
-    if (redis) return true;
-    torc_replyf(rq, 500, "--redis: %s\n",
-                redis_error == -ENAMETOOLONG
-                    ? "the path of a Unix socket may have at most 107 bytes"
-                    : strerror(-redis_error));
-    return false;
 }
 
 static void failed(torc_req *rq, int err, const torc_redis_reply *r)
@@ -60,7 +51,9 @@ static void push(torc_req *rq, void *arg)
     torc_slice name = torc_param(rq, "name"), body;
     torc_redis_reply *r;
     (void)arg;
-    if (!pool(rq) || torc_body_all(rq, &body) < 0 || !backend_begin(rq, 0)) return;
+    if (!backend_given(rq, "redis", address) || torc_body_all(rq, &body) < 0 ||
+        !backend_begin(rq, 0))
+        return;
     int err = torc_redis_command(rq, redis, &r, "RPUSH queue:%b %b", name.ptr, name.len,
                                  body.ptr ? body.ptr : "", body.len);
     if (err < 0)
@@ -124,7 +117,7 @@ static void pop(torc_req *rq, void *arg)
         torc_reply_error(rq, 405); /* it would take an element and not deliver it */
         return;
     }
-    if (!pool(rq) ||
+    if (!backend_given(rq, "redis", address) ||
         !param_number(rq, TORC_S("wait"), torc_query_param(rq, "wait"), 0, WAIT_MAX, &p.wait) ||
         !backend_begin(rq, p.wait))
         return;
@@ -148,7 +141,10 @@ static void push(torc_req *rq, void *arg)
 
 static torc_handler *const pop = push;
 
-void redis_routes_open(void) {}
+int redis_routes_open(void)
+{
+    return 0;
+}
 
 void redis_routes_free(void) {}
 #endif

@@ -31,13 +31,13 @@ const char *pg_path(const char *before, const char *sql, const char *after)
     return out;
 }
 
-static struct reply last;
+static struct reply pg_last;
 
 const char *pg_get(const char *path, int status)
 {
-    client_fetch(&rig.addr, path, &last);
-    reply_expect(&last, path, status);
-    return last.body;
+    client_fetch(&rig.addr, path, &pg_last);
+    reply_expect(&pg_last, path, status);
+    return pg_last.body;
 }
 
 const char *pg_query(const char *sql)
@@ -56,11 +56,11 @@ void pg_expect_world(long long id, long long number)
 void pg_await(const char *path, int status, const char *body)
 {
     for (int i = 0; i < SERVER_SECONDS * 100; i++) {
-        client_fetch(&rig.addr, path, &last);
-        if (last.status == status && strcmp(last.body, body) == 0) return;
+        client_fetch(&rig.addr, path, &pg_last);
+        if (pg_last.status == status && strcmp(pg_last.body, body) == 0) return;
         sleep_ms(10);
     }
-    print_error("%s: %d %s, wanted %d %s\n", path, last.status, last.body, status, body);
+    print_error("%s: %d %s, wanted %d %s\n", path, pg_last.status, pg_last.body, status, body);
     fail();
 }
 
@@ -79,7 +79,7 @@ void pg_await_counter(const char *name, long value)
         if (pg_counter(name) == value) return;
         sleep_ms(10);
     }
-    print_error("%s: %s, wanted %ld\n", name, last.body, value);
+    print_error("%s: %s, wanted %ld\n", name, pg_last.body, value);
     fail();
 }
 
@@ -102,10 +102,10 @@ void pg_ask(struct client *c, const char *path)
 
 const char *pg_answer(struct client *c, int status)
 {
-    client_reply(c, "GET", &last);
-    reply_expect(&last, "what was asked", status);
+    client_reply(c, "GET", &pg_last);
+    reply_expect(&pg_last, "what was asked", status);
     client_close(c);
-    return last.body;
+    return pg_last.body;
 }
 
 int pg_setup(void **state)
@@ -119,7 +119,7 @@ int pg_setup(void **state)
 int pg_teardown(void **state)
 {
     (void)state;
-    reply_free(&last);
+    reply_free(&pg_last);
     backends_close();
     return 0;
 }

@@ -1,5 +1,7 @@
 /* Files on a disk that is slow, or fails: it holds up nobody who needs nothing from it. */
 
+#include "torc.h"
+
 #include "site.h"
 #include "slow_disk.h"
 #include "stats.h"
@@ -14,6 +16,9 @@
 enum {
     DOWNLOADS = 20,
     LARGE = 3000000,
+    HUGE = 16 << 20, /* more than the buffers of a socket */
+    DEADLINE = 50,   /* ms, and one that leaves time for the first bytes */
+    LONG_DEADLINE = 3000,
     READS_MAX = 14,   /* of so many downloads at most, under way at once */
     THREADS_MAX = 16, /* of the server, where it has none for each connection */
 };
@@ -186,8 +191,8 @@ static double number(const json_t *line, const char *name)
     return json_number_value(json_object_get(line, name));
 }
 
-/* Of the only request for it. */
-static void expect_logged(const char *log, const char *path, size_t bytes)
+/* Of the only request for it: so many bytes of the body have left at least, and not all. */
+static void expect_logged(const char *log, const char *path, size_t bytes, size_t whole)
 {
     char *text = files_read(log), *rest = text;
     unsigned found = 0;
@@ -198,7 +203,8 @@ static void expect_logged(const char *log, const char *path, size_t bytes)
         assert_non_null(line);
         found++;
         assert_true(number(line, "status") == 200);
-        assert_true(number(line, "bytes") >= (double)bytes && number(line, "bytes") < DISK_SIZE);
+        assert_true(number(line, "bytes") >= (double)bytes &&
+                    number(line, "bytes") < (double)whole);
         assert_string_equal(json_string_value(json_object_get(line, "end")), "server");
         json_decref(line);
     }
@@ -233,7 +239,7 @@ static void fail_while_sent(const char *path)
     reply_free(&reply);
     server_signal(&server, SIGTERM);
     assert_int_equal(server_wait(&server), 0);
-    expect_logged(log, path, got);
+    expect_logged(log, path, got, DISK_SIZE);
     server_free(&server);
     remove(log);
 }
@@ -262,8 +268,96 @@ static void a_disk_that_fails_behind_a_mapping(void **state)
     expect_whole(&reply);
 }
 
+/* ---- a deadline ---- */
+
+static void late(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_deadline(rq, DEADLINE);
+    torc_reply_file(rq, getenv("DIRECTORY"), torc_param(rq, "path"));
+}
+
+static void later(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_deadline(rq, LONG_DEADLINE);
+    torc_reply_file(rq, getenv("DIRECTORY"), torc_param(rq, "path"));
+}
+
+static void quick(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_reply(rq, 200, "text/plain", TORC_S("quick"));
+}
+
+static int be_server(int argc, char **argv)
+{
+    static torc_server *s;
+    s = torc_server_new("test");
+    if (!s || torc_route(s, "GET", "/late/*path", late, NULL) < 0 ||
+        torc_route(s, "GET", "/later/*path", later, NULL) < 0 ||
+        torc_route(s, "GET", "/quick", quick, NULL) < 0)
+        return 125;
+    int status = torc_server_main(s, argc, argv);
+    torc_server_free(s);
+    return status;
+}
+
+static void start_late(const char *log)
+{
+    setenv("DIRECTORY", tree_path(&tree, "root"), 1);
+    server_start_program(&server, "/proc/self/exe", "--access-log", log, "--access-log-format",
+                         "json");
+}
+
+/* Its head was to leave with them, and with a response before it. A thread that waits for the disk
+ * itself sees no deadline. */
+static void a_deadline_before_the_first_bytes(void **state)
+{
+    (void)state;
+    need_disk();
+    if (has_thread_each()) skip();
+    start_late("/dev/null");
+    client_open(&client, &server);
+    slow_disk_set(DISK_WAITS);
+    client_ask(&client, "GET", "/quick", "");
+    client_ask(&client, "GET", "/late/slow/80", "");
+    await_reads();
+    sleep_ms(4 * DEADLINE);
+    slow_disk_set(DISK_SERVES);
+    client_reply(&client, "GET", &reply);
+    assert_string_equal(reply.body, "quick");
+    client_reply(&client, "GET", &reply);
+    assert_int_equal(reply.status, 504);
+    assert_string_equal(reply.body, "504 Gateway Timeout\n");
+    expect("/quick", 200, "quick");
+    stop(state);
+}
+
+/* Then only the end of the connection can tell. */
+static void a_deadline_after_the_head(void **state)
+{
+    char log[512];
+    (void)state;
+    files_fill(tree.path, "root/huge", HUGE);
+    snprintf(log, sizeof log, "%s", tree_path(&tree, "log"));
+    start_late(log);
+    client_open_to(&client, &server.addr, &(struct tcp_how){.receive_buffer = 4096});
+    client_ask(&client, "GET", "/later/huge", "");
+    sleep_ms(LONG_DEADLINE + 4 * DEADLINE);
+    assert_false(client_try_reply(&client, "GET", &reply));
+    client_close(&client);
+    server_signal(&server, SIGTERM);
+    assert_int_equal(server_wait(&server), 0);
+    expect_logged(log, "/later/huge", 0, HUGE);
+    server_free(&server);
+    remove(log);
+    remove(tree_path(&tree, "root/huge"));
+}
+
 int main(int argc, char **argv)
 {
+    if (argc > 1 && argv[1][0] == '-') return be_server(argc, argv);
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(downloads_of_files_that_are_opened, stop),
@@ -272,6 +366,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_teardown(clients_that_leave_meanwhile, stop),
         cmocka_unit_test(a_disk_that_fails_ends_the_response),
         cmocka_unit_test_teardown(a_disk_that_fails_behind_a_mapping, stop),
+        cmocka_unit_test(a_deadline_before_the_first_bytes),
+        cmocka_unit_test(a_deadline_after_the_head),
     };
     return cmocka_run_group_tests(tests, make, unmake);
 }

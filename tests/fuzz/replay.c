@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 enum { INPUTS = 300, SIZE_MAX_OF_FILE = 1 << 20 };
 
 /* In memory of exactly their size. */
-static void run(const uint8_t *bytes, size_t size)
+static void run_copy(const uint8_t *bytes, size_t size)
 {
     uint8_t *copy = malloc(size ? size : 1);
     if (!copy) abort();
@@ -29,7 +29,7 @@ static int run_file(const char *path)
         perror(path);
         return 1;
     }
-    run(bytes, fread(bytes, 1, SIZE_MAX_OF_FILE, f));
+    run_copy(bytes, fread(bytes, 1, SIZE_MAX_OF_FILE, f));
     free(bytes);
     fclose(f);
     return 0;
@@ -70,6 +70,6 @@ int main(int argc, char **argv)
     int failed = 0;
     LLVMFuzzerInitialize(&argc, &argv);
     for (int i = 1; i < argc; i++) failed |= run_file(argv[i]);
-    for (int i = 0; i < INPUTS && argc < 2; i++) run(bytes, make_up(bytes, sizeof bytes));
+    for (int i = 0; i < INPUTS && argc < 2; i++) run_copy(bytes, make_up(bytes, sizeof bytes));
     return failed;
 }

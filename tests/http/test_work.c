@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STACK = 64 * 1024, FIBERS = 64 };
+enum { HANDLER_STACK = 64 * 1024, FIBERS = 64 };
 
 /* A core that has what torc_work needs of HTTP. */
 struct rig {
@@ -31,7 +31,7 @@ static void rig_open(struct rig *r, uint32_t threads, uint32_t queue)
     r->ctx.limits = &r->limits;
     r->ctx.pool = offload_new(threads, queue);
     assert_non_null(r->ctx.pool);
-    fiber_pool_init(&r->ctx.fibers, STACK, FIBERS);
+    fiber_pool_init(&r->ctx.fibers, HANDLER_STACK, FIBERS);
 }
 
 static struct offload_stats stats_of(const struct rig *r)

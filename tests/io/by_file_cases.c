@@ -13,26 +13,26 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { SIZE = 16 << 20 }; /* more than the socket buffers of both sides */
+enum { MAPPED = 16 << 20 }; /* more than the socket buffers of both sides */
 
 static int file;
-static char *bytes; /* its mapping */
+static char *mapping; /* of all of it */
 
-static int make_file(void **state)
+static int map_file(void **state)
 {
     (void)state;
     file = memfd_create("bytes", 0);
-    if (file < 0 || ftruncate(file, SIZE) < 0) return -1;
-    bytes = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    if (bytes == MAP_FAILED) return -1;
-    pattern_fill(bytes, 0, SIZE);
+    if (file < 0 || ftruncate(file, MAPPED) < 0) return -1;
+    mapping = mmap(NULL, MAPPED, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (mapping == MAP_FAILED) return -1;
+    pattern_fill(mapping, 0, MAPPED);
     return 0;
 }
 
-static int close_file(void **state)
+static int unmap_file(void **state)
 {
     (void)state;
-    munmap(bytes, SIZE);
+    munmap(mapping, MAPPED);
     close(file);
     return 0;
 }
@@ -50,7 +50,7 @@ static void start_at(struct endpoint *e, const struct iovec *iov, uint32_t n, in
 
 static void start(struct endpoint *e, int fd, size_t from, size_t n)
 {
-    start_at(e, &(struct iovec){bytes + from, n}, 1, fd, 0, from);
+    start_at(e, &(struct iovec){mapping + from, n}, 1, fd, 0, from);
 }
 
 static void finish(struct endpoint *e)
@@ -61,7 +61,7 @@ static void finish(struct endpoint *e)
 /* As far as it goes while the peer does not read. */
 static void start_and_block(struct endpoint *e)
 {
-    start(e, file, 0, SIZE);
+    start(e, file, 0, MAPPED);
     for (int i = 0; i < 50; i++) rig_poll(e->rig);
     assert_true(io_busy(&e->send.op));
 }
@@ -94,8 +94,9 @@ static void parts_arrive(void **state)
 {
     (void)state;
     static const size_t parts[][2] = {
-        {0, 1},        {1, 4095},           {4096, 1},  {4097, 70000}, {0, 100000},      {99999, 2},
-        {SIZE - 1, 1}, {SIZE - 4096, 4096}, {12345, 1}, {8191, 8194},  {SIZE - 5000, 10}};
+        {0, 1},      {1, 4095},    {4096, 1},          {4097, 70000},
+        {0, 100000}, {99999, 2},   {MAPPED - 1, 1},    {MAPPED - 4096, 4096},
+        {12345, 1},  {8191, 8194}, {MAPPED - 5000, 10}};
     struct rig *r = rig_open(NULL);
     struct endpoint e;
     endpoint_open(r, &e);
@@ -126,7 +127,8 @@ static void what_is_before_goes_with_it(void **state)
     struct rig *r = rig_open(NULL);
     struct endpoint e;
     endpoint_open(r, &e);
-    start_at(&e, (struct iovec[]){{bytes, 100}, {bytes + 100, 23}, {NULL, 5000}}, 3, file, 2, 123);
+    start_at(&e, (struct iovec[]){{mapping, 100}, {mapping + 100, 23}, {NULL, 5000}}, 3, file, 2,
+             123);
     finish(&e);
     assert_int_equal(e.send_result.res, 5123);
     peer_expect(e.peer, 0, 5123);
@@ -142,11 +144,11 @@ static void it_is_in_the_middle(void **state)
     struct rig *r = rig_open(NULL);
     for (uint32_t at = 0; at < 3; at++) {
         struct endpoint e;
-        struct iovec iov[3] = {{bytes, 1000}, {bytes + 1000, 5000}, {bytes + 6000, 10}};
+        struct iovec iov[3] = {{mapping, 1000}, {mapping + 1000, 5000}, {mapping + 6000, 10}};
         endpoint_open(r, &e);
-        iov[at].iov_len = SIZE / 2;
+        iov[at].iov_len = MAPPED / 2;
         for (size_t i = 0, from = 0; i < 3; from += iov[i++].iov_len)
-            iov[i].iov_base = bytes + from;
+            iov[i].iov_base = mapping + from;
         size_t n = iov[0].iov_len + iov[1].iov_len + iov[2].iov_len;
         struct peer_thread t = {.fd = e.peer, .n = n, .slow = true};
         start_at(&e, iov, 3, file, 1, iov[0].iov_len);
@@ -169,9 +171,9 @@ static void it_goes_by_reference(void **state)
     endpoint_open(r, &e);
     start(&e, file, 0, sizeof got);
     finish(&e);
-    bytes[50] ^= 1;
+    mapping[50] ^= 1;
     assert_int_equal(tcp_try_receive(e.peer, got, sizeof got), sizeof got);
-    bytes[50] ^= 1;
+    mapping[50] ^= 1;
     assert_int_equal(got[49], pattern(49));
     assert_int_equal(got[50], pattern(50) ^ 1);
     endpoint_close(&e);
@@ -189,19 +191,19 @@ static void a_slow_reader_gets_all(void **state)
         if (by_file == 1)
             start_and_block(&e);
         else
-            endpoint_send(&e, &(struct iovec){bytes, SIZE}, 1);
-        struct peer_thread t = {.fd = e.peer, .n = SIZE, .slow = true};
+            endpoint_send(&e, &(struct iovec){mapping, MAPPED}, 1);
+        struct peer_thread t = {.fd = e.peer, .n = MAPPED, .slow = true};
         peer_start(&t);
         finish(&e);
         peer_join(&t);
         assert_int_equal(e.send_result.count, by_file);
-        assert_int_equal(e.send_result.res, SIZE);
+        assert_int_equal(e.send_result.res, MAPPED);
     }
     endpoint_close(&e);
     rig_close(r);
 }
 
-static void progress_is_reported(void **state)
+static void progress_of_a_file_is_reported(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
@@ -209,15 +211,15 @@ static void progress_is_reported(void **state)
     endpoint_open(r, &e);
     start_and_block(&e);
     int32_t sent = io_sent_so_far(&e.send);
-    assert_true(sent > 0 && sent < SIZE);
-    assert_ptr_equal(e.send.iov[e.send.at].iov_base, bytes + sent);
+    assert_true(sent > 0 && sent < MAPPED);
+    assert_ptr_equal(e.send.iov[e.send.at].iov_base, mapping + sent);
     peer_expect(e.peer, 0, (size_t)sent);
     TURN_UNTIL(r, io_sent_so_far(&e.send) > sent);
     endpoint_close(&e);
     rig_close(r);
 }
 
-static void cancelled_while_blocked(void **state)
+static void a_blocked_file_is_cancelled(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
@@ -231,12 +233,12 @@ static void cancelled_while_blocked(void **state)
     assert_int_equal(e.send_result.res, -ECANCELED);
     assert_int_equal(endpoint_call(&e, IO_SHUTDOWN), 0);
     size_t got = expect_rest(&e, 0);
-    assert_true(got > 0 && got < SIZE);
+    assert_true(got > 0 && got < MAPPED);
     endpoint_close(&e);
     rig_close(r);
 }
 
-static void cancelled_in_the_same_turn(void **state)
+static void a_file_is_cancelled_in_the_same_turn(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
@@ -287,7 +289,7 @@ static void a_truncated_file_fails_it(void **state)
     struct endpoint e;
     endpoint_open(r, &e);
     start_and_block(&e);
-    assert_int_equal(ftruncate(file, SIZE / 2), 0);
+    assert_int_equal(ftruncate(file, MAPPED / 2), 0);
     size_t got = 0;
     while (io_busy(&e.send.op)) {
         got += take(&e, got);
@@ -296,9 +298,9 @@ static void a_truncated_file_fails_it(void **state)
     assert_int_equal(e.send_result.res, -EFAULT);
     assert_int_equal(endpoint_call(&e, IO_SHUTDOWN), 0);
     got += expect_rest(&e, got);
-    assert_true(got > 0 && got <= SIZE / 2);
-    assert_int_equal(ftruncate(file, SIZE), 0);
-    pattern_fill(bytes, 0, SIZE);
+    assert_true(got > 0 && got <= MAPPED / 2);
+    assert_int_equal(ftruncate(file, MAPPED), 0);
+    pattern_fill(mapping, 0, MAPPED);
     endpoint_close(&e);
     rig_close(r);
 }
@@ -310,11 +312,11 @@ static void a_file_that_is_too_short_fails_it(void **state)
     struct rig *r = rig_open(NULL);
     struct endpoint e;
     endpoint_open(r, &e);
-    start(&e, file, SIZE - 100, 200);
+    start(&e, file, MAPPED - 100, 200);
     finish(&e);
     assert_int_equal(e.send_result.res, -EFAULT);
     assert_int_equal(e.send.iov[0].iov_len, 100);
-    peer_expect(e.peer, SIZE - 100, 100);
+    peer_expect(e.peer, MAPPED - 100, 100);
     endpoint_close(&e);
     rig_close(r);
 }
@@ -329,13 +331,13 @@ static void what_cannot_go_by_reference_is_told(void **state)
     struct rig *r = rig_open(NULL);
     struct endpoint e;
     endpoint_open(r, &e);
-    start_at(&e, (struct iovec[]){{bytes, 10}, {bytes + 10, 80}, {bytes + 90, 10}}, 3, pipe_fds[1],
-             1, 10);
+    start_at(&e, (struct iovec[]){{mapping, 10}, {mapping + 10, 80}, {mapping + 90, 10}}, 3,
+             pipe_fds[1], 1, 10);
     finish(&e);
     assert_int_equal(e.send_result.res, -EOPNOTSUPP);
     assert_int_equal(e.send.at, 1);
-    assert_ptr_equal(e.send.iov[1].iov_base, bytes + 10);
-    endpoint_send(&e, &(struct iovec){bytes + 10, 90}, 1);
+    assert_ptr_equal(e.send.iov[1].iov_base, mapping + 10);
+    endpoint_send(&e, &(struct iovec){mapping + 10, 90}, 1);
     finish(&e);
     peer_expect(e.peer, 0, 100);
     endpoint_close(&e);
@@ -354,8 +356,8 @@ static void nothing_is_sent_by_a_direct_descriptor(void **state)
     assert_int_equal(e.send_result.count, 0);
     finish(&e);
     assert_int_equal(e.send_result.res, -EOPNOTSUPP);
-    assert_ptr_equal(e.send.iov[0].iov_base, bytes);
-    endpoint_send(&e, &(struct iovec){bytes, 100}, 1);
+    assert_ptr_equal(e.send.iov[0].iov_base, mapping);
+    endpoint_send(&e, &(struct iovec){mapping, 100}, 1);
     finish(&e);
     peer_expect(e.peer, 0, 100);
     endpoint_close(&e);
@@ -381,15 +383,15 @@ int by_file_cases(void)
         cmocka_unit_test(it_is_in_the_middle),
         cmocka_unit_test(it_goes_by_reference),
         cmocka_unit_test(a_slow_reader_gets_all),
-        cmocka_unit_test(progress_is_reported),
-        cmocka_unit_test(cancelled_while_blocked),
-        cmocka_unit_test(cancelled_in_the_same_turn),
+        cmocka_unit_test(progress_of_a_file_is_reported),
+        cmocka_unit_test(a_blocked_file_is_cancelled),
+        cmocka_unit_test(a_file_is_cancelled_in_the_same_turn),
         cmocka_unit_test(a_reset_peer_fails_it),
         cmocka_unit_test(a_truncated_file_fails_it),
         cmocka_unit_test(a_file_that_is_too_short_fails_it),
         cmocka_unit_test(what_cannot_go_by_reference_is_told),
     };
     return sockets_are_direct()
-               ? cmocka_run_group_tests_name("by file", direct, make_file, close_file)
-               : cmocka_run_group_tests_name("by file", tests, make_file, close_file);
+               ? cmocka_run_group_tests_name("by file", direct, map_file, unmap_file)
+               : cmocka_run_group_tests_name("by file", tests, map_file, unmap_file);
 }

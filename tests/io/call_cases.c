@@ -11,7 +11,7 @@
 
 enum { FILE_SIZE = 10000 };
 
-static char dir[] = "/tmp/torc-test-io-XXXXXX";
+static char beneath[] = "/tmp/torc-test-io-XXXXXX";
 static int dirfd_ = -1;
 
 static int make_files(void **state)
@@ -19,8 +19,8 @@ static int make_files(void **state)
     (void)state;
     char bytes[FILE_SIZE];
     pattern_fill(bytes, 0, sizeof bytes);
-    if (!mkdtemp(dir)) return -1;
-    dirfd_ = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (!mkdtemp(beneath)) return -1;
+    dirfd_ = open(beneath, O_PATH | O_DIRECTORY | O_CLOEXEC);
     int fd = openat(dirfd_, "file", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0 || write(fd, bytes, sizeof bytes) != FILE_SIZE) return -1;
     close(fd);
@@ -33,7 +33,7 @@ static int remove_files(void **state)
     unlinkat(dirfd_, "outside", 0);
     unlinkat(dirfd_, "file", 0);
     close(dirfd_);
-    return rmdir(dir);
+    return rmdir(beneath);
 }
 
 static int open_file(struct rig *r, const char *path)

@@ -68,12 +68,6 @@ static int remove_name(struct rig *r, const char *name)
     return rig_call(r, &c, IO_UNLINK);
 }
 
-static int close_file(struct rig *r, int fd)
-{
-    struct io_call c = {.close = {fd}};
-    return rig_call(r, &c, IO_CLOSE);
-}
-
 /* The file has the first `n` bytes of the pattern and no others. */
 static void expect_file(const char *name, size_t n)
 {
@@ -104,7 +98,7 @@ static void write_and_sync(void **state)
     struct io_call back = {.read = {fd, sizeof got, got, 5000}};
     assert_int_equal(rig_call(r, &back, IO_READ), sizeof got);
     assert_memory_equal(got, bytes + 5000, sizeof got);
-    assert_int_equal(close_file(r, fd), 0);
+    assert_int_equal(rig_call(r, &(struct io_call){.close = {fd}}, IO_CLOSE), 0);
     assert_int_equal(fcntl(fd, F_GETFD), -1);
 
     assert_int_equal(write_at(r, fd, bytes, 1, 0), -EBADF);
@@ -197,7 +191,7 @@ static void write_stops_at_a_limit(void **state)
 
 static struct outcome result;
 
-static void on_call(struct io *io, struct io_op *op, int res, bool more)
+static void on_change(struct io *io, struct io_op *op, int res, bool more)
 {
     (void)io;
     (void)op;
@@ -209,7 +203,7 @@ static void on_call(struct io *io, struct io_op *op, int res, bool more)
 /* The result of a call that is cancelled `later` turns after its start. */
 static int cancel(struct rig *r, struct io_call c, enum io_kind kind, int later)
 {
-    c.op = (struct io_op){.fn = on_call};
+    c.op = (struct io_op){.fn = on_change};
     result = (struct outcome){0};
     io_call_start(&r->io, &c, kind);
     assert_int_equal(result.count, 0); /* submitting never calls back */

@@ -153,7 +153,7 @@ static void end_of_stream_after_a_short_receive(void **state)
     rig_close(r);
 }
 
-static void reset_by_the_peer(void **state)
+static void the_peer_resets(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
@@ -265,7 +265,7 @@ static void many_at_once(void **state)
     rig_close(r);
 }
 
-static void sockets_made_by_the_caller(void **state)
+static void into_works_on_sockets_of_the_caller(void **state)
 {
     (void)state;
     struct rig *r = rig_open(NULL);
@@ -295,11 +295,11 @@ int into_cases(void)
         cmocka_unit_test(in_turn_with_the_stream),
         cmocka_unit_test(end_of_stream),
         cmocka_unit_test(end_of_stream_after_a_short_receive),
-        cmocka_unit_test(reset_by_the_peer),
+        cmocka_unit_test(the_peer_resets),
         cmocka_unit_test(cancelled_while_it_waits),
         cmocka_unit_test(cancelled_as_bytes_come),
         cmocka_unit_test(many_at_once),
-        cmocka_unit_test(sockets_made_by_the_caller),
+        cmocka_unit_test(into_works_on_sockets_of_the_caller),
     };
     return cmocka_run_group_tests_name("into", tests, NULL, NULL);
 }

@@ -70,7 +70,7 @@ static void waits_for_a_deadline_without_spinning(void **state)
 
 /* ---- fair turns ---- */
 
-enum { MANY = 1000, READABLE = 120, TURN_TIMERS = 32 };
+enum { DUE = 1000, READABLE = 120, TURN_TIMERS = 32 };
 
 struct due {
     struct wheel_timer timer;
@@ -79,7 +79,7 @@ struct due {
 
 /* Timers that are due together; the first to fire makes a socket readable. */
 struct crowd {
-    struct due due[MANY];
+    struct due due[DUE];
     struct endpoint e;
     unsigned fired, fired_at_data;
 };
@@ -109,12 +109,12 @@ static void due_timers_leave_completions_their_turn(void **state)
     endpoint_recv(&c.e);
     c.e.on_data = on_crowd_data;
     for (int i = 0; i < 5; i++) rig_poll(r);
-    for (int i = 0; i < MANY; i++) {
+    for (int i = 0; i < DUE; i++) {
         c.due[i].crowd = &c;
         wheel_timer_init(&c.due[i].timer, on_due);
         wheel_set(&r->io.wheel, &c.due[i].timer, 1);
     }
-    while (c.fired < MANY) { /* a turn does not wait while timers are due */
+    while (c.fired < DUE) { /* a turn does not wait while timers are due */
         unsigned before = c.fired;
         io_turn(&r->io);
         assert_in_range(c.fired - before, 1, TURN_TIMERS);

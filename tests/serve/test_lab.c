@@ -69,6 +69,29 @@ static void test_origin_that_is_allowed(void **state)
     }
 }
 
+static void test_origin_that_is_none(void **state)
+{
+    static const char *const wrong[] = {"127.0.0.1:8000", "http://",         "://a",
+                                        "http://a/",      "http://a:0",      "http://a b",
+                                        "ht tp://a",      "http://a\r\nX: y"};
+    static const char *const right[] = {"*", "null", "https://a", "http://[::1]:8000"};
+    struct server s;
+    char message[128];
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        snprintf(message, sizeof message, "--allow-origin takes SCHEME://HOST[:PORT], not \"%s\"",
+                 wrong[i]);
+        server_refuses("--allow-origin", wrong[i], message);
+    }
+    for (size_t i = 0; i < sizeof right / sizeof *right; i++) {
+        assert_int_equal(
+            server_run(&s, NULL,
+                       (const char *const[]){"--check", "--allow-origin", right[i], NULL}),
+            0);
+        server_free(&s);
+    }
+}
+
 /* ---- events ---- */
 
 static void await_text(struct client *c, const char *text)
@@ -180,6 +203,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_static_prefix_redirects),
         cmocka_unit_test(test_origin_that_is_allowed),
+        cmocka_unit_test(test_origin_that_is_none),
         cmocka_unit_test(test_events),
         cmocka_unit_test(test_work),
     };

@@ -101,9 +101,44 @@ static void test_parameters(void **state)
         lab_refuses(cases[i][0], 400, cases[i][1]);
     assert_int_equal(up.requests, 0);
     lab_stop_upstream();
-    start("soon");
-    lab_refuses("/fetch?n=1&mode=all&path=/", 400, "--backend-timeout must");
-    lab_stop_upstream();
+}
+
+/* They are told of at the start. */
+static void test_wrong_options(void **state)
+{
+    static const char *const urls[] = {
+        "a:80",        "http://",          "http:///",          "https://a",      "ftp://a",
+        "http://a:b",  "http://a:0",       "http://a:",         "http://a:65536", "http://:1",
+        "http://a b/", "http://a/?b=c",    "http://a/#b",       "http://a?b",     "http://[",
+        "http://[::1", "http://[::g]:80/", "http://user@a:80/", "http://[::1]80",
+    };
+    char message[128];
+    (void)state;
+    for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+        snprintf(message, sizeof message, "--upstream takes http://HOST[:PORT], not \"%s\"",
+                 urls[i]);
+        server_refuses("--upstream", urls[i], message);
+    }
+    server_refuses("--backend-timeout", "soon",
+                   "--backend-timeout takes a whole number from 1 to 3600000, not \"soon\"");
+    server_refuses("--backend-timeout", "0",
+                   "--backend-timeout takes a whole number from 1 to 3600000, not \"0\"");
+}
+
+/* Nothing is asked at the start. */
+static void test_right_options(void **state)
+{
+    static const char *const urls[] = {
+        "http://nowhere.invalid", "http://a:80/", "HTTP://127.0.0.1:65535", "http://[::1]/below",
+        "http://[::1]:1",         "http://a_b-c", "http://a/b%20c/",
+    };
+    struct server s;
+    (void)state;
+    for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+        assert_int_equal(
+            server_run(&s, NULL, (const char *const[]){"--check", "--upstream", urls[i], NULL}), 0);
+        server_free(&s);
+    }
 }
 
 static void test_no_upstream(void **state)
@@ -172,6 +207,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_bodies_are_counted),
         cmocka_unit_test(test_an_upstream_fails),
         cmocka_unit_test(test_parameters),
+        cmocka_unit_test(test_wrong_options),
+        cmocka_unit_test(test_right_options),
         cmocka_unit_test(test_no_upstream),
         cmocka_unit_test(test_json_items),
     };

@@ -193,9 +193,23 @@ static void test_parameters(void **state)
     lab_refuses("/db?n=1&mode=seq", 501, "--pg");
     lab_refuses("/fortunes", 501, "--pg");
     server_stop(&lab);
-    server_start(&lab, "--pg", "postgresql://[");
-    lab_refuses("/fortunes", 500, "--pg");
-    server_stop(&lab);
+}
+
+/* It is told of at the start, without its password; nothing is connected then. */
+static void test_malformed_conninfo(void **state)
+{
+    struct server s;
+    (void)state;
+    server_refuses("--pg", "host", "--pg: missing \"=\" after \"host\" in connection info string");
+    server_refuses("--pg", "hots=a password=secret", "--pg: invalid connection option \"hots\"");
+    server_refuses("--pg", "postgresql://user:secret@[",
+                   "--pg: end of string reached when looking for matching \"]\" in IPv6 host "
+                   "address in URI: \"...\"");
+    assert_int_equal(
+        server_run(&s, NULL,
+                   (const char *const[]){"--check", "--pg", "host=nowhere.invalid port=1", NULL}),
+        0);
+    server_free(&s);
 }
 
 static int setup(void **state)
@@ -222,6 +236,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_fortunes),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_parameters),
+        cmocka_unit_test(test_malformed_conninfo),
         cmocka_unit_test(test_slow_down_restarted),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -226,14 +226,29 @@ static void test_parameters(void **state)
     server_start(&lab);
     check_all(501, "--redis");
     server_stop(&lab);
-    server_start(&lab, "--redis", "nowhere");
-    check_all(500, "--redis");
-    server_stop(&lab);
-    char address[130] = "unix:";
-    memset(address + 5, 'a', sizeof address - 6);
-    server_start(&lab, "--redis", address);
-    check_all(500, "--redis: the path of a Unix socket may have at most 107 bytes");
-    server_stop(&lab);
+}
+
+/* It is told of at the start; nothing is connected then. */
+static void test_malformed_address(void **state)
+{
+    static const char *const addresses[] = {"nowhere", "a:",    "a:0",         "a:b",  ":1",
+                                            "a:65536", "unix:", "redis://a:1", "[::1]"};
+    char address[113 + 1] = "unix:", message[256];
+    struct server s;
+    (void)state;
+    for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
+        snprintf(message, sizeof message, "--redis takes HOST:PORT or unix:/PATH, not \"%s\"",
+                 addresses[i]);
+        server_refuses("--redis", addresses[i], message);
+    }
+    memset(address + 5, 'a', 108);
+    snprintf(message, sizeof message,
+             "--redis takes the path of a Unix socket, of at most 107 bytes, not \"%s\"", address);
+    server_refuses("--redis", address, message);
+    address[112] = '\0';
+    assert_int_equal(
+        server_run(&s, NULL, (const char *const[]){"--check", "--redis", address, NULL}), 0);
+    server_free(&s);
 }
 
 static int setup(void **state)
@@ -262,6 +277,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_drain_ends_waits),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_parameters),
+        cmocka_unit_test(test_malformed_address),
         cmocka_unit_test(test_slow_down_restarted),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -567,10 +567,19 @@ static void a_start_function_that_fails_is_undone(void **state)
     assert_int_equal(n_stopped, n_started);
 }
 
+/* Of the one that waits: what its wait and the next one returned. */
+struct cancelled {
+    _Atomic bool waits;
+    int slept, slept_again;
+};
+
 static int wait_for_stop(torc_req *rq, void *arg)
 {
-    bool again = atomic_exchange((_Atomic bool *)arg, true);
-    return again ? 0 : torc_sleep(rq, 3600 * 1000);
+    struct cancelled *c = arg;
+    if (atomic_exchange(&c->waits, true)) return 0;
+    c->slept = torc_sleep(rq, 3600 * 1000);
+    c->slept_again = torc_sleep(rq, 1);
+    return 0; /* as if nothing had happened */
 }
 
 static void *start_it(void *arg)
@@ -580,17 +589,19 @@ static void *start_it(void *arg)
 
 static void a_stop_ends_start_functions(void **state)
 {
-    _Atomic bool waits = false;
+    struct cancelled c = {false};
     pthread_t thread;
     void *result;
     (void)state;
     torc_server *s = new_prepared_server();
-    assert_int_equal(torc_server_each_core(s, wait_for_stop, NULL, (void *)&waits), 0);
+    assert_int_equal(torc_server_each_core(s, wait_for_stop, NULL, &c), 0);
     assert_int_equal(pthread_create(&thread, NULL, start_it, s), 0);
-    await(&waits);
+    await(&c.waits);
     torc_server_stop(s);
     pthread_join(thread, &result);
     assert_int_equal((intptr_t)result, -ESHUTDOWN);
+    assert_int_equal(c.slept, -ESHUTDOWN);
+    assert_int_equal(c.slept_again, -ESHUTDOWN);
     assert_int_equal(n_stopped, n_started);
     assert_int_equal(torc_server_start(s), 0); /* that stop is over */
     torc_server_stop(s);
@@ -614,6 +625,17 @@ static void a_stop_before_the_start_runs_no_start_function(void **state)
     end(s);
     assert_true(n_started > 0);
     assert_int_equal(n_stopped, n_started);
+}
+
+/* That is no failure of the program. */
+static void a_stop_before_it_runs_is_a_success(void **state)
+{
+    (void)state;
+    torc_server *s = new_prepared_server();
+    torc_server_stop(s);
+    assert_int_equal(torc_server_run(s), 0);
+    assert_int_equal(n_started, 0);
+    torc_server_free(s);
 }
 
 /* What stops it, and then ends as if nothing had happened. */
@@ -988,6 +1010,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_comes_too_late_is_refused),
         cmocka_unit_test(a_stop_before_the_start_is_kept),
         cmocka_unit_test(a_stop_before_the_start_runs_no_start_function),
+        cmocka_unit_test(a_stop_before_it_runs_is_a_success),
         cmocka_unit_test(a_stop_keeps_further_start_functions_from_running),
         cmocka_unit_test(a_handler_may_stop_its_server),
         cmocka_unit_test(free_stops_what_runs),

@@ -348,8 +348,9 @@ static void test_a_client_that_does_not_read_pins_little(void **state)
     files_close(dir);
 }
 
-/* When the memory for buffers is used up, a crowd makes room; who reads is served. */
-static void check_limit(void (*pin)(struct client *c, const struct server *s))
+/* When the memory for buffers is used up, a crowd makes room; who reads is served. The log tells
+ * why they were closed. */
+static void check_limit(void (*pin)(struct client *c, const struct server *s), const char *why)
 {
     enum { LIMIT = 1 << 20 };
     struct server s;
@@ -366,6 +367,9 @@ static void check_limit(void (*pin)(struct client *c, const struct server *s))
     for (int i = 0; i < SERVER_SECONDS * 10 && used > LIMIT; i++, sleep_ms(100))
         used = stats_number(&s, "total.buffered_bytes");
     assert_true(used <= LIMIT);
+    server_expect_log(&s, why);
+    server_expect_log(&s, ", and --buffer-memory is used up; connection closed");
+    assert_null(strstr(server_log(&s), "out of memory"));
     client_get(&good, "/plaintext", 200, &r);
     client_close(&good);
     for (int i = 0; i < CROWD; i++) client_close(&c[i]);
@@ -398,9 +402,9 @@ static void pin_head(struct client *c, const struct server *s)
 static void test_memory_for_buffers_has_a_limit(void **state)
 {
     (void)state;
-    check_limit(pin_output);
-    check_limit(pin_input);
-    check_limit(pin_head);
+    check_limit(pin_output, "a client does not read");
+    check_limit(pin_input, "no handler reads the input of a client");
+    check_limit(pin_head, "a client does not complete its head");
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* they keep freed memory */

@@ -29,7 +29,7 @@ PUBLIC = {"task", "http", "files", "client", "serve", "load", "lab", "main.c"}
 # System headers that belong to few files: no other includes them.
 OWNERS = {
     "liburing.h": "io/uring*",
-    "libpq-fe.h": "client/pg*",
+    "libpq-fe.h": "*/pg*",  # torc-lab asks it what is wrong with --pg
     "hiredis.h": "client/redis*",
     "sys/epoll.h": "io/epoll*",
 }

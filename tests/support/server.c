@@ -385,3 +385,16 @@ int server_run(struct server *s, const struct server_how *how, const char *const
     server_spawn(s, how, options);
     return server_wait(s);
 }
+
+void server_refuses(const char *option, const char *value, const char *message)
+{
+    struct server s;
+    char line[512];
+    int status = server_run(&s, NULL, (const char *const[]){"--check", option, value, NULL});
+    snprintf(line, sizeof line, "torc: %s\n", message);
+    if (status != 2 || !strstr(server_log(&s), line))
+        print_error("%s %s: status %d, wanted %s%s", option, value, status, line, server_log(&s));
+    assert_int_equal(status, 2);
+    server_expect_log(&s, line);
+    server_free(&s);
+}

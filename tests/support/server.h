@@ -115,3 +115,7 @@ void server_addr_parse(const char *text, struct server_addr *out);
 /* Runs the program with just these options until it ends; returns its exit status. Its output is in
  * s, which the caller frees. */
 int server_run(struct server *s, const struct server_how *how, const char *const *options);
+
+/* Asserts that the program does not start with this value of an option, as a wrong one (exit status
+ * 2), and that its output has the line "torc: MESSAGE". */
+void server_refuses(const char *option, const char *value, const char *message);

@@ -16,7 +16,7 @@ struct reader {
     struct wire_case *current; /* NULL between cases */
 };
 
-static _Noreturn void fail(const struct reader *r, const char *what)
+static _Noreturn void complain(const struct reader *r, const char *what)
 {
     fprintf(stderr, "%s:%d: %s\n", r->path, r->line, what);
     exit(1);
@@ -37,14 +37,14 @@ static int hex(char c)
 static size_t escape(struct reader *r, slice text, struct bytes *out)
 {
     static const char from[] = "rnt\\{}", to[] = "\r\n\t\\{}";
-    if (text.len == 0) fail(r, "a backslash at the end of a line");
+    if (text.len == 0) complain(r, "a backslash at the end of a line");
     const char *at = memchr(from, text.ptr[0], sizeof from - 1);
     if (at) {
         bytes_add(out, slice_of(&to[at - from], 1));
         return 1;
     }
     if (text.ptr[0] != 'x' || text.len < 3 || hex(text.ptr[1]) < 0 || hex(text.ptr[2]) < 0)
-        fail(r, "an unknown escape");
+        complain(r, "an unknown escape");
     char byte = (char)(hex(text.ptr[1]) << 4 | hex(text.ptr[2]));
     bytes_add(out, slice_of(&byte, 1));
     return 3;
@@ -58,7 +58,7 @@ static void add_definition(struct reader *r, slice name, struct bytes *out)
         bytes_add(out, bytes_slice(&d->text));
         return;
     }
-    fail(r, "an unknown definition");
+    complain(r, "an unknown definition");
 }
 
 static void braces(struct reader *r, slice inside, struct bytes *out)
@@ -88,7 +88,7 @@ static size_t matching(const struct reader *r, slice text)
             return i;
         }
     }
-    fail(r, "a brace that is not closed");
+    complain(r, "a brace that is not closed");
 }
 
 static void expand(struct reader *r, slice text, struct bytes *out)
@@ -120,7 +120,7 @@ static bool word_is(slice *line, const char *word)
 
 static void copy_name(const struct reader *r, char *out, size_t size, slice name)
 {
-    if (name.len == 0 || name.len >= size) fail(r, "a name is missing or too long");
+    if (name.len == 0 || name.len >= size) complain(r, "a name is missing or too long");
     memcpy(out, name.ptr, name.len);
     out[name.len] = '\0';
 }
@@ -139,7 +139,7 @@ static void begin_definition(struct reader *r, slice name)
 static void begin_case(struct reader *r, slice name)
 {
     struct case_file *f = r->file;
-    if (r->current) fail(r, "the case before is not ended by open or closed");
+    if (r->current) complain(r, "the case before is not ended by open or closed");
     f->list = realloc(f->list, (f->n + 1) * sizeof *f->list);
     ASSERT(f->list);
     r->current = &f->list[f->n++];
@@ -151,8 +151,8 @@ static void begin_case(struct reader *r, slice name)
 static void begin_step(struct reader *r, enum step_kind kind)
 {
     struct wire_case *c = r->current;
-    if (!c) fail(r, "outside of a case");
-    if (c->n_steps == STEPS_MAX) fail(r, "too many steps");
+    if (!c) complain(r, "outside of a case");
+    if (c->n_steps == STEPS_MAX) complain(r, "too many steps");
     c->step[c->n_steps] = (struct step){.kind = kind};
     r->block = &c->step[c->n_steps++].bytes;
 }
@@ -160,7 +160,7 @@ static void begin_step(struct reader *r, enum step_kind kind)
 static void end_case(struct reader *r, bool open)
 {
     struct wire_case *c = r->current;
-    if (!c) fail(r, "outside of a case");
+    if (!c) complain(r, "outside of a case");
     c->open = open;
     for (unsigned i = 0; i < c->n_steps; i++)
         if (c->step[i].kind == STEP_OUT) bytes_add(&c->out, bytes_slice(&c->step[i].bytes));
@@ -170,7 +170,7 @@ static void end_case(struct reader *r, bool open)
 
 static void loosely(struct reader *r, slice what)
 {
-    if (!r->current) fail(r, "outside of a case");
+    if (!r->current) complain(r, "outside of a case");
     if (slice_eq(what, SLICE("continue")))
         r->current->loose_continue = true;
     else if (slice_eq(what, SLICE("chunks")))
@@ -178,7 +178,7 @@ static void loosely(struct reader *r, slice what)
     else if (slice_eq(what, SLICE("reset")))
         r->current->loose_reset = true;
     else
-        fail(r, "loosely takes continue, chunks or reset");
+        complain(r, "loosely takes continue, chunks or reset");
 }
 
 static void read_lines(struct case_file *f, const char *path);
@@ -189,7 +189,7 @@ static void include(struct reader *r, slice name)
     const char *slash = strrchr(r->path, '/');
     int n = snprintf(path, sizeof path, "%.*s%.*s", slash ? (int)(slash + 1 - r->path) : 0, r->path,
                      (int)name.len, name.ptr);
-    if (n < 0 || (size_t)n >= sizeof path) fail(r, "a path too long");
+    if (n < 0 || (size_t)n >= sizeof path) complain(r, "a path too long");
     read_lines(r->file, path);
 }
 
@@ -214,7 +214,7 @@ static void directive(struct reader *r, slice line)
     else if (word_is(&line, "closed"))
         end_case(r, false);
     else
-        fail(r, "an unknown word");
+        complain(r, "an unknown word");
 }
 
 static void read_lines(struct case_file *f, const char *path)
@@ -229,18 +229,18 @@ static void read_lines(struct case_file *f, const char *path)
     while (fgets(line, sizeof line, in)) {
         slice text = slice_str(line);
         r.line++;
-        if (text.ptr[text.len - 1] != '\n') fail(&r, "a line without end, or too long");
+        if (text.ptr[text.len - 1] != '\n') complain(&r, "a line without end, or too long");
         text.len--;
         if (text.len == 0 || text.ptr[0] == '#') continue;
         if (!slice_starts(text, SLICE("  "))) {
             directive(&r, text);
         } else {
-            if (!r.block) fail(&r, "data that belongs to nothing");
+            if (!r.block) complain(&r, "data that belongs to nothing");
             expand(&r, slice_skip(text, 2), r.block);
         }
     }
     fclose(in);
-    if (r.current) fail(&r, "the last case is not ended by open or closed");
+    if (r.current) complain(&r, "the last case is not ended by open or closed");
 }
 
 void case_file_read(struct case_file *f, const char *path)
