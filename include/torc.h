@@ -119,7 +119,7 @@ TORC_API int torc_server_set(torc_server *s, const char *option, const char *val
  * and the command line, before any handler runs; then it is a copy of the value that lives as long
  * as the server, or NULL still if the option is not given. What depends on it, such as the period
  * of torc_every or a pool of torc/pg.h, is set up between torc_server_parse and torc_server_run. 0,
- * -EINVAL for a malformed name, -EEXIST, -EBUSY, -ENOMEM. */
+ * -EINVAL for a malformed name or without `value`, -EEXIST, -EBUSY, -ENOMEM. */
 TORC_API int torc_server_option(torc_server *s, const char *name, const char *takes,
                                 const char *help, const char **value);
 
@@ -744,8 +744,9 @@ TORC_API bool torc_slice_secret_eq(torc_slice a, torc_slice b);
 TORC_API torc_slice torc_slice_str(const char *text);
 
 /* The number that a slice is as a whole: decimal digits, of an int64_t perhaps after '-', of a
- * double as in JSON (RFC 8259, 6), whatever the locale. False, and *out is left alone, for anything
- * else: no digits, white space, '+', a value out of range, a number of more than 127 bytes. */
+ * double as in JSON (RFC 8259, 6), whatever the locale; zeros may lead. False, and *out is left
+ * alone, for anything else: no digits, white space, '+', a value out of range, a number of more
+ * than 127 bytes. */
 TORC_API bool torc_slice_u64(torc_slice s, uint64_t *out);
 TORC_API bool torc_slice_i64(torc_slice s, int64_t *out);
 TORC_API bool torc_slice_double(torc_slice s, double *out);
@@ -1144,9 +1145,9 @@ TORC_API void torc_unpinned(torc_req *rq, void (*fn)(void *arg), void *arg);
  * a job.
  *
  * 0: then fn runs, once, unless the engine of the core fails; -EINVAL if the server has no such
- * core, -ESHUTDOWN before the core is ready and once it ends, in a drain after its last request;
- * -EAGAIN while 65,536 functions wait for the core, -ENOMEM. Once the server is ready, the first
- * index that gets -EINVAL is the number of its cores. */
+ * core or without a function, -ESHUTDOWN before the core is ready and once it ends, in a drain
+ * after its last request; -EAGAIN while 65,536 functions wait for the core, -ENOMEM. Once the
+ * server is ready, the first index that gets -EINVAL is the number of its cores. */
 TORC_API int torc_post(torc_server *s, unsigned core, void (*fn)(void *arg), void *arg);
 
 /* Has every core run fn(rq, arg) each `ms` milliseconds, for the first time after as many. `rq` is
@@ -1161,7 +1162,7 @@ TORC_API int torc_post(torc_server *s, unsigned core, void (*fn)(void *arg), voi
  * In a drain no run begins; torc_draining tells one that lasts, and it is cancelled with -ESHUTDOWN
  * if it has not returned within --drain-timeout.
  *
- * 0; -EINVAL if `ms` is 0, -EBUSY once the server has started, -ENOMEM. */
+ * 0; -EINVAL if `ms` is 0 or without a function, -EBUSY once the server has started, -ENOMEM. */
 TORC_API int torc_every(torc_server *s, unsigned ms, torc_handler *fn, void *arg);
 
 /* ---- metrics --------------------------------------------------------------------------------- */
@@ -1175,7 +1176,8 @@ typedef enum torc_metric_kind { TORC_COUNTER, TORC_GAUGE } torc_metric_kind;
 
 /* Has each request for /metrics and /stats.json call fn(out, arg), which gives its numbers by
  * torc_metric. It runs on the thread of the admin side, while handlers run on the cores, must not
- * wait, and may be added any number of times. 0, -EBUSY once the server has started, -ENOMEM. */
+ * wait, and may be added any number of times. 0, -EINVAL without a function, -EBUSY once the server
+ * has started, -ENOMEM. */
 TORC_API int torc_metrics_add(torc_server *s, torc_metrics_fn *fn, void *arg);
 
 /* One number. `name` is that of Prometheus: letters, digits and _, no digit first; that of a

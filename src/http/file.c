@@ -211,6 +211,7 @@ ssize_t torc_file_write(torc_req *rq, torc_file *file, const void *data, size_t 
                         int64_t offset)
 {
     if (offset < 0 || size > (size_t)(INT64_MAX - offset)) return -EINVAL;
+    if (!file->writable) return -EBADF; /* of some files the kernel says ESPIPE */
     for (size_t done = 0; done < size;) {
         struct io_call call = {.write = {file->fd, call_size(size - done),
                                          (const char *)data + done, (uint64_t)offset + done}};

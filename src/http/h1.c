@@ -11,9 +11,6 @@
 
 #include <errno.h>
 
-/* At most this many bytes of an unread body are discarded; beyond, the connection is closed. */
-enum { DISCARD_MAX = 256 * 1024 };
-
 /* From this size on, a response that is queued in parts leaves before its request ends, so that the
  * request is accounted for as it really went. For a smaller one that would delay the next request;
  * the connection counts those that it loses (http_stats.lost). */
@@ -144,6 +141,7 @@ void h1_request_done(struct h1_exchange *x)
         conn_abort(c, -ENOMEM);
     } else if (!x->rq.close_after_response && x->parser.state == PARSE_BODY) {
         x->state = H1_DISCARD;
+        x->body_read = x->parser.data_bytes;
         conn_set_direct(c, false);
         c->read_deadline = c->ctx->io->now + c->ctx->limits->body_timeout;
     } else if (UNLIKELY(x->rq.response.in_parts)) {
@@ -335,7 +333,7 @@ static bool step_discard(struct h1_exchange *x)
     if (c->unread.len) {
         size_t got;
         c->unread = slice_skip(c->unread, h1_parse_body(p, c->unread, NULL, 0, &got));
-        if (p->state == PARSE_ERROR || p->data_bytes > DISCARD_MAX)
+        if (p->state == PARSE_ERROR || p->data_bytes - x->body_read > DISCARD_MAX)
             x->rq.close_after_response = true;
         if (p->state != PARSE_BODY || x->rq.close_after_response) h1_request_done(x);
     } else if (c->eof) {

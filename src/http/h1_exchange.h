@@ -10,6 +10,9 @@
  */
 #define DRAIN_TIMEOUT (NS_PER_S / 2)
 
+/* At most this many bytes of an unread body are discarded; beyond, the connection is closed. */
+enum { DISCARD_MAX = 256 * 1024 };
+
 enum h1_state {
     H1_HEAD,    /* the head is not complete */
     H1_QUEUED,  /* it waits until fewer requests are in progress */
@@ -34,6 +37,7 @@ struct h1_exchange {
     uint64_t body_waited;     /* ns that readers have waited for the client before */
     uint64_t body_rate;       /* bytes per second that the client must send of the body; 0: any */
     uint64_t body_grace;      /* ns that it may take longer; both since its first read */
+    uint64_t body_read;       /* H1_DISCARD: bytes of the body that had been read before */
     struct list queued;       /* in http_context.queue while H1_QUEUED */
     struct h1_parser parser;
 };
@@ -56,6 +60,13 @@ static inline void h1_handler_returned(struct torc_req *rq)
 static inline bool h1_is_idle(const struct h1_exchange *x)
 {
     return !x || (x->state == H1_HEAD && !x->begun);
+}
+
+/* Whether it is known that more of the body is to come than is discarded. */
+static inline bool h1_leaves_much(const struct h1_exchange *x)
+{
+    const struct head *h = &x->rq.head;
+    return !h->chunked && h->content_length - x->parser.data_bytes > DISCARD_MAX;
 }
 
 extern const struct exchange_ops h1_exchange_ops;

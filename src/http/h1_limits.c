@@ -81,11 +81,13 @@ static bool refuse_fast(struct h1_exchange *x, const struct refusal *r, uint64_t
     return true;
 }
 
-/* Nobody knows whether the body of a client that expects 100 (Continue) will come. */
+/* Nobody knows whether the body of a client that expects 100 (Continue) will come; a long one is
+ * not discarded. */
 static bool may_send_body(const struct h1_exchange *x)
 {
-    return x->parser.state == PARSE_BODY && !x->parser.data_bytes &&
-           head_find(&x->rq.head, SLICE("expect")).len > 0;
+    if (x->parser.state != PARSE_BODY) return false;
+    return h1_leaves_much(x) ||
+           (!x->parser.data_bytes && head_find(&x->rq.head, SLICE("expect")).len > 0);
 }
 
 /* An empty Transfer-Encoding, which request_accept rejects. Somebody before us may have read it as

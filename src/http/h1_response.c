@@ -118,6 +118,16 @@ static char *put_head(char *p, struct torc_req *rq)
     return PUT_TEXT(p, "\r\n");
 }
 
+/* After a final response, a client that expected 100 (Continue) may or may not send its body (RFC
+ * 9110, 10.1.1). The body must not be taken for a request, so the connection is closed. So it is
+ * where too much of it is left to be discarded, and the client is told. */
+COLD static void settle_unread(struct torc_req *rq)
+{
+    const struct h1_exchange *x = h1_exchange_of(rq);
+    if ((rq->expect_continue && !x->parser.data_bytes) || (rq->response.ended && h1_leaves_much(x)))
+        rq->close_after_response = true;
+}
+
 int h1_respond(struct torc_req *rq, slice body)
 {
     struct conn *c = h1_exchange_of(rq)->conn;
@@ -126,11 +136,7 @@ int h1_respond(struct torc_req *rq, slice body)
     size_t head = HEAD_ROOM + rq->response.type.len + rq->response.fields_len;
     if (!request_gets_body(rq)) body.len = 0;
     bool whole = head + body.len <= (size_t)SEND_LARGE_CAP;
-    /* After a final response, a client that expected 100 (Continue) may or may not send its body
-     * (RFC 9110, 10.1.1). The body must not be taken for a request, so the connection is closed. */
-    const struct h1_parser *parser = &h1_exchange_of(rq)->parser;
-    if (rq->expect_continue && parser->state == PARSE_BODY && !parser->data_bytes)
-        rq->close_after_response = true;
+    if (UNLIKELY(h1_exchange_of(rq)->parser.state == PARSE_BODY)) settle_unread(rq);
     char *start = send_queue_reserve(&c->unsent, c->ctx, whole ? head + body.len : head);
     if (!start) return -ENOMEM;
     char *p = put_head(start, rq);

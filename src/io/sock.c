@@ -154,17 +154,29 @@ static int set_families(int fd, const struct sock_addr *addr)
     return set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, addr->v6_only);
 }
 
+/* All addresses are those of IPv4 where there is no IPv6: the kernel lacks it, or it is refused, as
+ * by RestrictAddressFamilies= of systemd. */
+static int open_listener(struct sock_addr *addr, int type)
+{
+    int fd = socket(addr->sa.sa_family, type, 0);
+    if (fd >= 0 || errno != EAFNOSUPPORT || !addr->both) return fd;
+    struct sock_addr v4 = {.in = {.sin_family = AF_INET, .sin_port = port_of(addr)},
+                           .len = sizeof v4.in};
+    *addr = v4;
+    return socket(AF_INET, type, 0);
+}
+
 int sock_listen(struct sock_addr *addr, int backlog, bool blocking)
 {
-    int fd =
-        socket(addr->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | (blocking ? 0 : SOCK_NONBLOCK), 0);
-    if (fd < 0) return -errno;
     struct sock_addr bound = *addr;
+    int fd = open_listener(&bound, SOCK_STREAM | SOCK_CLOEXEC | (blocking ? 0 : SOCK_NONBLOCK));
+    if (fd < 0) return -errno;
+    struct sock_addr wanted = bound;
     bound.len = sizeof bound.in6;
     if (set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0 ||
         set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1) < 0 ||
-        set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 || set_families(fd, addr) < 0 ||
-        bind(fd, &addr->sa, addr->len) < 0 || listen(fd, backlog) < 0 ||
+        set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 || set_families(fd, &wanted) < 0 ||
+        bind(fd, &wanted.sa, wanted.len) < 0 || listen(fd, backlog) < 0 ||
         getsockname(fd, &bound.sa, &bound.len) < 0) {
         int err = errno;
         close(fd);
@@ -243,10 +255,11 @@ uint32_t sock_queued(int listener)
 
 int sock_taken(const struct sock_addr *addr)
 {
-    int fd = socket(addr->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sock_addr wanted = *addr;
+    int fd = open_listener(&wanted, SOCK_STREAM | SOCK_CLOEXEC);
     if (fd < 0) return 0;
-    bool taken = set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) == 0 && set_families(fd, addr) == 0 &&
-                 bind(fd, &addr->sa, addr->len) < 0 && errno == EADDRINUSE;
+    bool taken = set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) == 0 && set_families(fd, &wanted) == 0 &&
+                 bind(fd, &wanted.sa, wanted.len) < 0 && errno == EADDRINUSE;
     close(fd);
     return taken ? -EADDRINUSE : 0;
 }

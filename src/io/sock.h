@@ -47,8 +47,9 @@ bool sock_peer(int fd, struct sock_addr *out);
 
 /* Opens a listening TCP socket with SO_REUSEPORT, so that each core can have its own, and
  * TCP_NODELAY, which accepted sockets inherit. Returns the descriptor and stores the bound address
- * in *addr (port 0 becomes the chosen port); or negative errno, *addr unchanged. Whether "[::]"
- * includes IPv4 does not depend on the system (net.ipv6.bindv6only). io_uring needs
+ * in *addr (port 0 becomes the chosen port, and "*" is "0.0.0.0" where there is no IPv6); or
+ * negative errno, *addr unchanged. Whether "[::]" includes IPv4 does not depend on the system
+ * (net.ipv6.bindv6only). io_uring needs
  * `blocking`: on a non-blocking socket its accept completes with -EAGAIN. */
 int sock_listen(struct sock_addr *addr, int backlog, bool blocking);
 

@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/openat2.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +26,7 @@ struct probe {
     struct io_config *config;
     char *why;
     size_t size;
+    int err;
 };
 
 /* Of this kernel, for all servers of the process: a bit per enum io_feature that it lacks, and what
@@ -397,20 +400,39 @@ static int probe_rings(struct probe *p)
     return err;
 }
 
+static void *probe_all(void *arg)
+{
+    struct probe *p = arg;
+    uint32_t asked = p->config->features;
+    p->err = probe_kernel(p);
+    if (p->err < 0) return NULL;
+    drop_features(p, asked);
+    p->err = probe_rings(p);
+    if (p->err < 0 && p->err != -ENOMEM) {
+        p->err = try_with_ring(p, try_features);
+        if (p->err < 0) return NULL;
+        drop_features(p, asked);
+        p->err = probe_rings(p);
+    }
+    if (p->err == 0) drop_features(p, asked); /* names them again */
+    return NULL;
+}
+
+/* On a thread of its own: the kernel wakes the one that used a ring some time after that was
+ * closed, and some calls that wait then end with EINTR, such as epoll_wait(2). The caller's thread
+ * is the program's. */
 int uring_probe(struct io_config *config, char *why, size_t size)
 {
-    struct probe p = {config, why, size};
-    uint32_t asked = config->features;
-    int err = probe_kernel(&p);
-    if (err < 0) return err;
-    drop_features(&p, asked);
-    err = probe_rings(&p);
-    if (err < 0 && err != -ENOMEM) {
-        err = try_with_ring(&p, try_features);
-        if (err < 0) return err;
-        drop_features(&p, asked);
-        err = probe_rings(&p);
-    }
-    if (err == 0) drop_features(&p, asked); /* names them again */
-    return err;
+    struct probe p = {.config = config, .why = why, .size = size};
+    sigset_t all, found;
+    pthread_t thread;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &found);
+    int err = pthread_create(&thread, NULL, probe_all, &p);
+    pthread_sigmask(SIG_SETMASK, &found, NULL);
+    if (err == 0)
+        pthread_join(thread, NULL);
+    else
+        probe_all(&p);
+    return p.err;
 }

@@ -49,7 +49,7 @@ static int post(struct core *c, void (*fn)(void *arg), void *arg)
 int torc_post(torc_server *s, unsigned core, void (*fn)(void *arg), void *arg)
 {
     if (!s->has_cores) return -ESHUTDOWN;
-    if (core >= s->n_cores) return -EINVAL;
+    if (core >= s->n_cores || !fn) return -EINVAL;
     struct core *c = &s->cores[core];
     if (!c->is_open) return -ESHUTDOWN;
     if (!take_place(c)) return -EAGAIN;

@@ -23,6 +23,7 @@ int torc_metrics_add(torc_server *s, torc_metrics_fn *fn, void *arg)
     struct metrics_plan **last = &s->metrics;
     if (s->phase != SERVER_SETUP)
         return server_fail(s, -EBUSY, "metrics must be added before the server starts");
+    if (!fn) return server_fail(s, -EINVAL, "a function for metrics is missing");
     struct metrics_plan *plan = malloc(sizeof *plan);
     if (!plan) return server_fail(s, -ENOMEM, "out of memory");
     *plan = (struct metrics_plan){NULL, fn, arg};

@@ -104,6 +104,7 @@ int torc_server_option(torc_server *s, const char *name, const char *takes, cons
 {
     if (s->has_read) return server_fail(s, -EBUSY, "options must be declared before they are read");
     if (s->phase != SERVER_SETUP) return fail_started(s, "options must be declared");
+    if (!value) return server_fail(s, -EINVAL, "option %s: a place for its value is missing", name);
     int err = options_add(s->set, name, takes, help, value);
     const char *why = err == -EEXIST ? "there is one of that name" : strerror(-err);
     return err < 0 ? server_fail(s, err, "option %s: %s", name, why) : 0;
@@ -123,6 +124,7 @@ int torc_every(torc_server *s, unsigned ms, torc_handler *fn, void *arg)
 {
     if (s->phase != SERVER_SETUP) return fail_started(s, "what runs every so often must be added");
     if (ms == 0) return server_fail(s, -EINVAL, "a period is at least a millisecond");
+    if (!fn) return server_fail(s, -EINVAL, "what runs every so often is missing");
     struct tick_plan *ticks = realloc(s->ticks, (s->n_ticks + 1) * sizeof *ticks);
     if (!ticks) return server_fail(s, -ENOMEM, "out of memory");
     ticks[s->n_ticks++] = (struct tick_plan){ms * NS_PER_MS, {.fn = fn, .arg = arg}};

@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -341,6 +342,40 @@ static void reasons_are_told(void **state)
 }
 
 /* ---- the command line ---- */
+
+static void what_is_missing_is_refused(void **state)
+{
+    (void)state;
+    torc_server *s = new_server();
+    assert_int_equal(torc_every(s, 1, NULL, NULL), -EINVAL);
+    assert_int_equal(torc_metrics_add(s, NULL, NULL), -EINVAL);
+    assert_int_equal(torc_server_option(s, "mine", "TEXT", "", NULL), -EINVAL);
+    assert_int_equal(torc_on_end(s, NULL, NULL), -EINVAL);
+    assert_int_equal(torc_fallback(s, NULL, NULL), -EINVAL);
+    assert_int_equal(torc_use(s, "/", NULL, NULL), -EINVAL);
+    assert_int_equal(torc_errors(s, "/", NULL, NULL), -EINVAL);
+    assert_int_equal(torc_route(s, "GET", "/none", NULL, NULL), -EINVAL);
+    start(s);
+    assert_int_equal(torc_post(s, 0, NULL, NULL), -EINVAL);
+    get(s, "/hello", "hello");
+    end(s);
+}
+
+/* What the start has closed may wake this thread a moment later. */
+static void calls_of_the_program_are_not_interrupted(void **state)
+{
+    struct epoll_event event;
+    int set = epoll_create1(EPOLL_CLOEXEC);
+    (void)state;
+    assert_true(set >= 0);
+    for (int i = 0; i < 10; i++) {
+        torc_server *s = started_server();
+        assert_int_equal(epoll_wait(set, &event, 1, 100), 0);
+        end(s);
+        assert_int_equal(epoll_wait(set, &event, 1, 20), 0);
+    }
+    close(set);
+}
 
 static void options_are_read_before_it_starts(void **state)
 {
@@ -1019,6 +1054,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(any_number_may_join),
         cmocka_unit_test(a_taken_address_can_be_mended),
         cmocka_unit_test(reasons_are_told),
+        cmocka_unit_test(what_is_missing_is_refused),
+        cmocka_unit_test(calls_of_the_program_are_not_interrupted),
         cmocka_unit_test(options_are_read_before_it_starts),
         cmocka_unit_test(the_command_line_wins_whenever_it_is_read),
         cmocka_unit_test(wrong_options_are_told),

@@ -329,6 +329,36 @@ static void test_repeated_signals_keep_exit_status(void **state)
     assert_int_equal(setrlimit(RLIMIT_STACK, &usual), 0);
 }
 
+/* ---- a body that nobody reads ---- */
+
+static void ask_behind_a_body(const struct server *s, size_t length, bool closes)
+{
+    struct client c;
+    struct reply r = {0};
+    char *body = calloc(1, length);
+    assert_non_null(body);
+    client_open(&c, s);
+    client_sendf(&c, "POST /none HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n", length);
+    client_send(&c, body, length);
+    free(body);
+    client_reply(&c, "POST", &r);
+    assert_int_equal(r.status, 404);
+    assert_int_equal(r.closes, closes);
+    if (!closes) client_get(&c, "/plaintext", 200, &r);
+    client_close(&c);
+    reply_free(&r);
+}
+
+static void test_a_long_body_that_is_not_read_closes(void **state)
+{
+    struct server s;
+    (void)state;
+    server_start(&s, NULL);
+    ask_behind_a_body(&s, 256 * 1024, false);
+    ask_behind_a_body(&s, 256 * 1024 + 1, true);
+    server_stop(&s);
+}
+
 /* ---- the config file ---- */
 
 static void test_config_file(void **state)
@@ -540,6 +570,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_closed_standard_descriptors_stay_unused),
         cmocka_unit_test(test_restart_after_a_kill),
         cmocka_unit_test(test_repeated_signals_keep_exit_status),
+        cmocka_unit_test(test_a_long_body_that_is_not_read_closes),
         cmocka_unit_test(test_config_file),
         cmocka_unit_test(test_signal_ends_the_wait_for_a_config_file),
         cmocka_unit_test(test_config_error_names_file_and_line),

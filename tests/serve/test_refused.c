@@ -10,6 +10,7 @@
 #include "stats.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <regex.h>
 #include <signal.h>
 #include <stdio.h>
@@ -190,6 +191,37 @@ static void openat2(void **state)
         server_free(&s);
     }
     files_close(dir);
+}
+
+/* ---- IPv6 ---- */
+
+/* As by RestrictAddressFamilies= of systemd, or where the kernel was started without it. */
+static void all_addresses_are_those_that_there_are(void **state)
+{
+    struct refusal refusal = {SYS_socket, EAFNOSUPPORT, 1, AF_INET6};
+    struct server_how how = {server_engine, refuse_call, &refusal};
+    struct server s;
+    (void)state;
+    const char *const all[] = {"--listen", "*:0", "--cores", "2", "--admin", "*:0", NULL};
+    server_spawn(&s, &how, all);
+    server_await_ready(&s);
+    assert_non_null(strstr(server_log(&s), "ready http://0.0.0.0:"));
+    assert_non_null(strstr(server_log(&s), "admin http://0.0.0.0:"));
+    for (int i = 0; i < 4; i++) client_expect(&s.addr, "/plaintext", 200, NULL);
+    struct server second;
+    char text[32];
+    const struct sockaddr_in *first = (const struct sockaddr_in *)&s.addr.storage;
+    snprintf(text, sizeof text, "*:%u", (unsigned)ntohs(first->sin_port));
+    assert_int_equal(
+        server_run(&second, &how, (const char *const[]){"--listen", text, "--cores", "1", NULL}),
+        1);
+    assert_non_null(strstr(server_log(&second), "Address already in use"));
+    server_free(&second);
+    server_stop(&s);
+    const char *const six[] = {"--listen", "[::]:0", "--cores", "1", NULL};
+    assert_int_equal(server_run(&s, &how, six), 1);
+    assert_non_null(strstr(server_log(&s), "cannot listen on [::]:0: Address family"));
+    server_free(&s);
 }
 
 /* ---- later ---- */
@@ -397,6 +429,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(locked_memory),
         cmocka_unit_test(files_without_worker_threads),
         cmocka_unit_test(openat2),
+        cmocka_unit_test(all_addresses_are_those_that_there_are),
         cmocka_unit_test(a_file_is_replaced_without_random_numbers),
 #if !defined(__SANITIZE_ADDRESS__)
         cmocka_unit_test(signals_that_cannot_be_caught_are_told_of),

@@ -3,7 +3,7 @@
 
 #include "rig.h"
 
-#include "http/request.h"
+#include "http/h1_exchange.h"
 
 #include <errno.h>
 
@@ -288,6 +288,67 @@ static void connection_is_closed_after(void **state)
 
 /* ---- trailers ---- */
 
+/* What the handler has read does not count for what may be discarded. */
+enum { READ = 300 * 1024, LEFT = 100 * 1024 };
+
+static void reads_most(torc_req *rq, void *arg)
+{
+    size_t read = 0;
+    ssize_t n;
+    char *text = torc_alloc(rq, READ);
+    (void)arg;
+    if (!text) return;
+    while (read < READ && (n = torc_body_read(rq, text + read, READ - read)) > 0) read += (size_t)n;
+    torc_replyf(rq, 200, "%zu bytes", read);
+}
+
+/* It responds before it reads: that leaves nothing. */
+static void starts_before(torc_req *rq, void *arg)
+{
+    char *text = torc_alloc(rq, READ);
+    (void)arg;
+    if (!text || torc_start(rq, 200, NULL, -1) < 0) return;
+    while (torc_body_read(rq, text, READ) > 0) continue;
+}
+
+static size_t times(const char *part)
+{
+    size_t n = 0;
+    for (const char *at = rig.out; (at = strstr(at, part)); at++) n++;
+    return n;
+}
+
+/* A request with a body of that length and another one behind it, of which so many are answered. */
+static void send_twice(torc_handler *handler, const char *target, size_t length, size_t answers)
+{
+    static const char next[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    char *text = malloc(length + 1024);
+    assert_non_null(text);
+    size_t n = (size_t)snprintf(
+        text, 1024, "POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n", target, length);
+    memset(text + n, 'x', length);
+    memcpy(text + n + length, next, sizeof next - 1);
+    rig_open(&rig, handler, NULL);
+    rig.core.limits.max_body = 1 << 20;
+    rig_send(&rig, (slice){text, n + length + sizeof next - 1});
+    rig_close(&rig);
+    free(text);
+    assert_int_equal(times("HTTP/1.1 "), answers);
+    assert_int_equal(times("Connection: close"), 2 - answers);
+}
+
+/* Where the connection is closed, the client is told. */
+static void part_of_a_body_is_read(void **state)
+{
+    (void)state;
+    send_twice(reads_most, "/none", DISCARD_MAX, 2);
+    send_twice(reads_most, "/none", DISCARD_MAX + 1, 1);
+    send_twice(reads_most, "/", READ + LEFT, 2);
+    send_twice(reads_most, "/", READ + DISCARD_MAX, 2);
+    send_twice(reads_most, "/", READ + DISCARD_MAX + 1, 1);
+    send_twice(starts_before, "/", 2 * READ, 2);
+}
+
 static int trailer_result;
 
 static void sets_trailers(torc_req *rq, void *arg)
@@ -533,6 +594,7 @@ int main(void)
         cmocka_unit_test(owned_bodies_are_bounded),
         cmocka_unit_test(fields_are_replaced_and_removed),
         cmocka_unit_test(connection_is_closed_after),
+        cmocka_unit_test(part_of_a_body_is_read),
         cmocka_unit_test(trailers_follow_the_body),
         cmocka_unit_test(hints_come_before),
         cmocka_unit_test(server_has_another_name),
