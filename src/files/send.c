@@ -50,6 +50,7 @@ static int start(torc_req *rq, int status, slice lines, const char *type, slice 
 {
     struct response *r = &rq->response;
     if (r->fields_len) {
+        r->fields_cap = 0; /* a copy: the handler's own are of another response, if there is one */
         int err = merge(rq, lines);
         return err ? err : start_with(rq, status, type, content_range, length);
     }
@@ -159,7 +160,7 @@ static int status_for(torc_req *rq, const struct selection *selection,
     return select_status(selection, v, method == HTTP_GET, range, n);
 }
 
-int static_send(torc_req *rq, struct static_file *f)
+static int send_selected(torc_req *rq, struct static_file *f)
 {
     struct selection selection;
     struct http_range range[RANGES_MAX];
@@ -174,4 +175,21 @@ int static_send(torc_req *rq, struct static_file *f)
     case 416: return respond_unsatisfiable(rq, v);
     default: return response_error(rq, status);
     }
+}
+
+/* Without a response, the fields are those that the handler has set. */
+int static_send(torc_req *rq, struct static_file *f)
+{
+    struct response *r = &rq->response;
+    char *fields = r->fields;
+    uint32_t len = r->fields_len, cap = r->fields_cap;
+    bool typed = r->type_field;
+    int err = send_selected(rq, f);
+    if (err < 0 && !r->status) {
+        r->fields = fields;
+        r->fields_len = len;
+        r->fields_cap = cap;
+        r->type_field = typed;
+    }
+    return err;
 }

@@ -236,7 +236,7 @@ static void begin(struct lane *l, struct traced *t, const struct record *r, doub
 
 static void set_status(const struct lane *l, struct traced *t, uint64_t status, double at)
 {
-    if (t->status || !status) return;
+    if (!status || t->status == (int)status) return; /* one that was taken back was given before */
     t->status = (int)status;
     put_edge(l, t, "reply", "n", at);
 }

@@ -277,6 +277,12 @@ static void late(torc_req *rq, void *arg)
     torc_reply_file(rq, getenv("DIRECTORY"), torc_param(rq, "path"));
 }
 
+static void marked(torc_req *rq, void *arg)
+{
+    torc_set_header(rq, TORC_S("X-Mark"), TORC_S("of the handler"));
+    late(rq, arg);
+}
+
 static void later(torc_req *rq, void *arg)
 {
     (void)arg;
@@ -295,6 +301,7 @@ static int be_server(int argc, char **argv)
     static torc_server *s;
     s = torc_server_new("test");
     if (!s || torc_route(s, "GET", "/late/*path", late, NULL) < 0 ||
+        torc_route(s, "GET", "/marked/*path", marked, NULL) < 0 ||
         torc_route(s, "GET", "/later/*path", later, NULL) < 0 ||
         torc_route(s, "GET", "/quick", quick, NULL) < 0)
         return 125;
@@ -307,7 +314,33 @@ static void start_late(const char *log)
 {
     setenv("DIRECTORY", tree_path(&tree, "root"), 1);
     server_start_program(&server, "/proc/self/exe", "--access-log", log, "--access-log-format",
-                         "json");
+                         "json", "--timeline", "100");
+}
+
+/* Of a response that was taken back nothing is left: neither the fields of the file, nor, in the
+ * timeline, its status. */
+static void expect_another(const char *path)
+{
+    slow_disk_set(DISK_WAITS);
+    client_ask(&client, "GET", path, "");
+    await_reads();
+    sleep_ms(4 * DEADLINE);
+    slow_disk_set(DISK_SERVES);
+    client_reply(&client, "GET", &reply);
+    assert_int_equal(reply.status, 504);
+    assert_null(strcasestr(reply.head, "\r\nETag"));
+    assert_null(strcasestr(reply.head, "\r\nLast-Modified"));
+}
+
+static void expect_timeline(void)
+{
+    struct client c;
+    struct reply r = {0};
+    client_open_admin(&c, &server);
+    client_get(&c, "/timeline.json?ms=60000", 200, &r);
+    assert_non_null(strstr(r.body, "\"status\":504"));
+    client_close(&c);
+    reply_free(&r);
 }
 
 /* Its head was to leave with them, and with a response before it. */
@@ -328,7 +361,9 @@ static void a_deadline_before_the_first_bytes(void **state)
     client_reply(&client, "GET", &reply);
     assert_int_equal(reply.status, 504);
     assert_string_equal(reply.body, "504 Gateway Timeout\n");
+    expect_another("/marked/slow/81");
     expect("/quick", 200, "quick");
+    expect_timeline();
     stop(state);
 }
 
