@@ -323,6 +323,7 @@ int h1_write_ref(struct torc_req *rq, slice bytes, const struct file_place *plac
     if (err) return err;
     ASSERT(!is_chunked(rq));
     err = append_ref(rq, bytes, place);
+    if (err == 0) err = scope_refuses(request_scope(rq)); /* it may have waited */
     if (err < 0) {
         c->corked = false;
         conn_abort(c, err == -ENOMEM ? err : -EIO); /* these bytes may be freed now */

@@ -350,6 +350,7 @@ const struct io_engine mem_engine = {
     .recv_into = mem_recv,
     .watch = mem_watch,
     .send = mem_send,
+    .send_file = mem_send, /* from its mapping */
     .call = mem_call,
     .cancel = mem_cancel,
     .sock_open = mem_sock_open,

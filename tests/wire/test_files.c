@@ -192,13 +192,14 @@ static bool ask(const char *path)
 
 /* After each number of turns. The file's bytes are gone when the handler has returned. An open that
  * has completed in spite of the cancel begins no response. */
-static void fail_beside(const char *file, bool late, size_t pace)
+static void fail_beside(const char *file, bool late, size_t pace, bool by_reference)
 {
     const struct file_cache_limits limits = {16, 3600 * NS_PER_S};
     struct static_files *files = static_open(&limits, 1);
     unsigned turns = 0;
     sent = file;
     lab_core_open(&rig);
+    rig.limits.sendfile_from = by_reference;
     rig.http.files = static_core_of(files, 0);
     struct router *router = router_new();
     assert_int_equal(router_add(router, HTTP_GET, SLICE("/"), opens_first, NULL, NULL), 0);
@@ -228,7 +229,7 @@ static void fail_beside_file_of(size_t size)
     assert_non_null(f);
     for (size_t i = 0; i < size; i++) fputc('a', f);
     assert_int_equal(fclose(f), 0);
-    for (int i = 0; i < 4; i++) fail_beside("letters", i & 1, i & 2 ? size / 6 : 0);
+    for (int i = 0; i < 8; i++) fail_beside("letters", i & 1, i & 2 ? size / 6 : 0, i & 4);
     unlink(path);
 }
 
