@@ -219,7 +219,7 @@ static void run_cqe(struct uring *u, uint64_t data, int res, unsigned flags)
     case IO_RECV: uring_recv_cqe(u, container_of(op, struct io_sock, recv), res, flags); break;
     case IO_RECV_INTO: uring_into_cqe(u, container_of(op, struct io_sock, recv), res); break;
     case IO_WATCH: uring_watch_cqe(u, container_of(op, struct io_sock, recv), res, flags); break;
-    case IO_SEND: uring_send_cqe(u, container_of(op, struct io_send, op), res); break;
+    case IO_SEND: uring_send_cqe(u, container_of(op, struct io_send, op), res, flags); break;
     case IO_ACCEPT: accept_cqe(u, op, res, flags); break;
     case IO_POLL: uring_poll_cqe(u, container_of(op, struct io_call, op), res, flags); break;
     default: io_complete(u->io, op, call_result(u, op, res), false);

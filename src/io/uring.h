@@ -59,6 +59,9 @@ enum {
     RECEIVED = 8, /* recv has delivered bytes since it was armed */
     LIMITED = 16, /* recv was armed with a limit */
     BROKEN = 32,  /* watch: the peer has reset */
+    /* a send by reference */
+    REPEATED = 64, /* it is told of each change: POLLRDHUP comes unasked */
+    WRITABLE = 32, /* and of enough: its poll is being cancelled */
 };
 
 /* engine_bits of a socket */
@@ -122,7 +125,7 @@ void uring_send(struct io *io, struct io_send *s);
 void uring_send_file(struct io *io, struct io_send *s);
 
 void uring_prepare_send(struct io_uring_sqe *sqe, struct io_send *s);
-void uring_send_cqe(struct uring *u, struct io_send *s, int res);
+void uring_send_cqe(struct uring *u, struct io_send *s, int res, unsigned flags);
 
 /* ---- uring_recv.c ---- */
 

@@ -24,7 +24,10 @@ static void prepare_bytes(struct io_uring_sqe *sqe, struct io_send *s)
 /* For a send by reference, which is a system call of its own: the ring tells when. */
 static void prepare_writable(struct io_uring_sqe *sqe, const struct io_send *s)
 {
-    io_uring_prep_poll_add(sqe, s->sock->fd, POLLOUT);
+    if (s->op.engine_bits & REPEATED)
+        io_uring_prep_poll_multishot(sqe, s->sock->fd, POLLOUT);
+    else
+        io_uring_prep_poll_add(sqe, s->sock->fd, POLLOUT);
 }
 
 void uring_prepare_send(struct io_uring_sqe *sqe, struct io_send *s)
@@ -45,13 +48,32 @@ static void send_by_file(struct uring *u, struct io_send *s)
         io_complete_later(u->io, &s->op, err ? err : s->op.res);
 }
 
-void uring_send_cqe(struct uring *u, struct io_send *s, int res)
+/* A poll that has ended with what nobody asked for, the client's end of stream, would do so again
+ * at once: see uring_poll.c. */
+static void by_file_cqe(struct uring *u, struct io_send *s, int res, unsigned flags)
+{
+    uint8_t *bits = &s->op.engine_bits;
+    bool found = res > 0 && res & (POLLOUT | POLLERR | POLLHUP);
+    if (flags & IORING_CQE_F_MORE) {
+        if (found && !(*bits & WRITABLE)) {
+            *bits |= WRITABLE;
+            uring_owe(u, OWED_CANCEL, (uint64_t)(uintptr_t)&s->op);
+        }
+    } else if (s->op.cancelling || (res < 0 && !(*bits & WRITABLE))) {
+        io_complete(u->io, &s->op, res < 0 ? res : -ECANCELED, false);
+    } else if (found || *bits & WRITABLE) {
+        *bits &= (uint8_t)~WRITABLE;
+        send_by_file(u, s);
+    } else {
+        *bits |= REPEATED;
+        uring_push(u, &s->op);
+    }
+}
+
+void uring_send_cqe(struct uring *u, struct io_send *s, int res, unsigned flags)
 {
     if (UNLIKELY(is_by_file(s))) {
-        if (res >= 0 && !s->op.cancelling)
-            send_by_file(u, s);
-        else
-            io_complete(u->io, &s->op, res < 0 ? res : -ECANCELED, false);
+        by_file_cqe(u, s, res, flags);
         return;
     }
     /* A stop of the process, as by SIGSTOP or a freezer, ends what a worker waits in. */

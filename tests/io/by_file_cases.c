@@ -219,6 +219,28 @@ static void progress_of_a_file_is_reported(void **state)
     rig_close(r);
 }
 
+/* A poll on a ring tells that unasked, and would again at once. */
+static void a_peer_that_only_reads_costs_nothing(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    struct endpoint e;
+    endpoint_open(r, &e);
+    start_and_block(&e);
+    assert_int_equal(shutdown(e.peer, SHUT_WR), 0);
+    for (int i = 0; i < 50; i++) rig_poll(r);
+    uint64_t before = r->io.stats.cqes;
+    for (int i = 0; i < 50; i++) rig_poll(r);
+    assert_in_range(r->io.stats.cqes - before, 0, 10);
+    struct peer_thread t = {.fd = e.peer, .n = MAPPED, .slow = true};
+    peer_start(&t);
+    finish(&e);
+    peer_join(&t);
+    assert_int_equal(e.send_result.res, MAPPED);
+    endpoint_close(&e);
+    rig_close(r);
+}
+
 static void a_blocked_file_is_cancelled(void **state)
 {
     (void)state;
@@ -384,6 +406,7 @@ int by_file_cases(void)
         cmocka_unit_test(it_goes_by_reference),
         cmocka_unit_test(a_slow_reader_gets_all),
         cmocka_unit_test(progress_of_a_file_is_reported),
+        cmocka_unit_test(a_peer_that_only_reads_costs_nothing),
         cmocka_unit_test(a_blocked_file_is_cancelled),
         cmocka_unit_test(a_file_is_cancelled_in_the_same_turn),
         cmocka_unit_test(a_reset_peer_fails_it),
