@@ -17,8 +17,9 @@ enum {
     DOWNLOADS = 20,
     LARGE = 3000000,
     HUGE = 16 << 20, /* more than the buffers of a socket */
-    DEADLINE = 50,   /* ms, and one that leaves time for the first bytes */
+    DEADLINE = 1500, /* ms, and one that leaves time for the first bytes */
     LONG_DEADLINE = 3000,
+    PASSED = 500,     /* and by now the core has seen it */
     READS_MAX = 14,   /* of so many downloads at most, under way at once */
     THREADS_MAX = 16, /* of the server, where it has none for each connection */
 };
@@ -324,7 +325,7 @@ static void expect_another(const char *path)
     slow_disk_set(DISK_WAITS);
     client_ask(&client, "GET", path, "");
     await_reads();
-    sleep_ms(4 * DEADLINE);
+    sleep_ms(DEADLINE + PASSED);
     slow_disk_set(DISK_SERVES);
     client_reply(&client, "GET", &reply);
     assert_int_equal(reply.status, 504);
@@ -354,7 +355,7 @@ static void a_deadline_before_the_first_bytes(void **state)
     client_ask(&client, "GET", "/quick", "");
     client_ask(&client, "GET", "/late/slow/80", "");
     await_reads();
-    sleep_ms(4 * DEADLINE);
+    sleep_ms(DEADLINE + PASSED);
     slow_disk_set(DISK_SERVES);
     client_reply(&client, "GET", &reply);
     assert_string_equal(reply.body, "quick");
@@ -377,7 +378,7 @@ static void a_deadline_after_the_head(void **state)
     start_late(log);
     client_open_to(&client, &server.addr, &(struct tcp_how){.receive_buffer = 4096});
     client_ask(&client, "GET", "/later/huge", "");
-    sleep_ms(LONG_DEADLINE + 4 * DEADLINE);
+    sleep_ms(LONG_DEADLINE + PASSED);
     assert_false(client_try_reply(&client, "GET", &reply));
     client_close(&client);
     server_signal(&server, SIGTERM);
