@@ -96,8 +96,8 @@ class Errors(rig.Case):
             while peer.request():
                 pass
 
-        done = self.counted(self.server(serve), "--timeout", "100ms", timeout=N)
-        self.first(done, "timeout", r"127\.0\.0\.1:\d+: no reply to GET / within 100ms")
+        done = self.counted(self.server(serve), "--timeout", "900ms", timeout=N)
+        self.first(done, "timeout", r"127\.0\.0\.1:\d+: no reply to GET / within 900ms")
         self.assertEqual(done.json["requests"], 0)
         self.assertGreaterEqual(done.json["seconds"], 0.4)
 
@@ -179,8 +179,8 @@ class Errors(rig.Case):
 
     def test_an_incomplete_reply_times_out(self):
         server = self.each(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi")
-        done = self.counted(server, "--timeout", "100ms", timeout=N)
-        self.first(done, "timeout", r"127\.0\.0\.1:\d+: incomplete reply to GET / within 100ms")
+        done = self.counted(server, "--timeout", "900ms", timeout=N)
+        self.first(done, "timeout", r"127\.0\.0\.1:\d+: incomplete reply to GET / within 900ms")
 
     def test_an_unexpected_status_is_a_status_error(self):
         done = self.counted(self.each(reply(status="500 Oh")), status=N)
@@ -363,7 +363,7 @@ class Errors(rig.Case):
         server = self.server(lambda peer: stop.wait(rig.LIMIT_SECONDS))
         self.addCleanup(stop.set)
         done = self.run_load(
-            "--requests", 4, "--connections", 2, "--timeout", "100ms", "--body-size", "64m", server.url
+            "--requests", 4, "--connections", 2, "--timeout", "900ms", "--body-size", "64m", server.url
         )
         self.errors(done, timeout=4)
 
