@@ -143,12 +143,12 @@ void static_body_prepare(torc_req *rq, struct static_version *v, uint64_t from, 
  * before the body is complete. By reference it may be read before, as the send ends where the file
  * does. */
 static int send_part(torc_req *rq, struct static_version *v, uint64_t from, uint64_t part,
-                     uint64_t last)
+                     uint64_t copied)
 {
-    struct file_place place = {v->fd, (uint32_t)last, from};
+    struct file_place place = {v->fd, (uint32_t)copied, from};
     if (!goes_by_reference(rq, v))
         return response_write_ref(rq, slice_of(v->bytes + from, part), NULL);
-    int left = response_write_ref(rq, slice_of(v->bytes + from, part + last), &place);
+    int left = response_write_ref(rq, slice_of(v->bytes + from, part + copied), &place);
     v->only_copied |= left > 0;
     return left;
 }
@@ -160,10 +160,10 @@ static int send_mapped(torc_req *rq, struct static_version *v, uint64_t from, ui
         uint64_t part = make_present(rq, v, from, piece(from, end - from), &step);
         if (part == 0) break;
         if (part > last - from) part = last - from;
-        bool whole = goes_by_reference(rq, v) && from + part == last;
-        int left = send_part(rq, v, from, part, whole ? end - last : 0);
+        uint64_t copied = goes_by_reference(rq, v) && from + part == last ? end - last : 0;
+        int left = send_part(rq, v, from, part, copied);
         if (left < 0) return left;
-        from += part + (whole ? end - last : 0) - (uint64_t)left;
+        from += part + copied - (uint64_t)left;
     }
     return response_write_file(rq, v->fd, from, end - from);
 }
