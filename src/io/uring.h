@@ -59,9 +59,10 @@ enum {
     RECEIVED = 8, /* recv has delivered bytes since it was armed */
     LIMITED = 16, /* recv was armed with a limit */
     BROKEN = 32,  /* watch: the peer has reset */
-    /* a send by reference */
+    /* of a send */
+    FULL = 16,     /* the socket is: a poll for room is in flight */
+    WRITABLE = 32, /* it has found room, and is being cancelled */
     REPEATED = 64, /* it is told of each change: POLLRDHUP comes unasked */
-    WRITABLE = 32, /* and of enough: its poll is being cancelled */
 };
 
 /* engine_bits of a socket */

@@ -1,5 +1,9 @@
 /* Sends on io_uring: from memory through the ring; of a file's own pages by sendfile(2), which the
- * ring does not have, paced by polls on the ring. */
+ * ring does not have. Where the socket is full, a poll on the ring tells when the rest can go.
+ *
+ * A send of the ring's own could wait for that, too. But where the client has ended its stream, the
+ * kernel finds its socket ready again and again (POLLRDHUP, as IO_POLL_UNMASK in io_uring/poll.c
+ * asks for it), and after 128 tries has a worker wait: a few clients that do not read take all. */
 
 #include "io/by_file.h"
 #include "io/uring.h"
@@ -9,19 +13,15 @@
 
 static void prepare_bytes(struct io_uring_sqe *sqe, struct io_send *s)
 {
-    /* Without MSG_WAITALL, a send that the socket has no room for completes in parts, which shows
-     * its progress. */
-    int flags = MSG_NOSIGNAL;
+    int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
     if (s->at + 1 == s->count) {
         io_uring_prep_send(sqe, s->sock->fd, s->iov[s->at].iov_base, s->iov[s->at].iov_len, flags);
     } else {
         s->msg = (struct msghdr){.msg_iov = s->iov + s->at, .msg_iovlen = s->count - s->at};
         io_uring_prep_sendmsg(sqe, s->sock->fd, &s->msg, (unsigned)flags);
     }
-    uring_set_fixed_file(sqe, s->sock);
 }
 
-/* For a send by reference, which is a system call of its own: the ring tells when. */
 static void prepare_writable(struct io_uring_sqe *sqe, const struct io_send *s)
 {
     if (s->op.engine_bits & REPEATED)
@@ -32,25 +32,37 @@ static void prepare_writable(struct io_uring_sqe *sqe, const struct io_send *s)
 
 void uring_prepare_send(struct io_uring_sqe *sqe, struct io_send *s)
 {
-    if (UNLIKELY(is_by_file(s)))
+    if (UNLIKELY(s->op.engine_bits & FULL))
         prepare_writable(sqe, s);
     else
         prepare_bytes(sqe, s);
+    uring_set_fixed_file(sqe, s->sock);
 }
 
-/* Sends by reference what the socket takes, and the rest when it takes more. */
-static void send_by_file(struct uring *u, struct io_send *s)
+static void await_room(struct uring *u, struct io_send *s)
 {
+    s->op.engine_bits |= FULL;
+    uring_push(u, &s->op);
+}
+
+/* Sends what the socket takes. */
+static void send_on(struct uring *u, struct io_send *s)
+{
+    s->op.engine_bits &= (uint8_t)~FULL;
+    if (!is_by_file(s)) {
+        uring_push(u, &s->op);
+        return;
+    }
     int err = by_file_send(u->io, s);
     if (err == -EAGAIN)
-        uring_push(u, &s->op);
+        await_room(u, s);
     else
         io_complete_later(u->io, &s->op, err ? err : s->op.res);
 }
 
 /* A poll that has ended with what nobody asked for, the client's end of stream, would do so again
  * at once: see uring_poll.c. */
-static void by_file_cqe(struct uring *u, struct io_send *s, int res, unsigned flags)
+static void room_cqe(struct uring *u, struct io_send *s, int res, unsigned flags)
 {
     uint8_t *bits = &s->op.engine_bits;
     bool found = res > 0 && res & (POLLOUT | POLLERR | POLLHUP);
@@ -63,7 +75,7 @@ static void by_file_cqe(struct uring *u, struct io_send *s, int res, unsigned fl
         io_complete(u->io, &s->op, res < 0 ? res : -ECANCELED, false);
     } else if (found || *bits & WRITABLE) {
         *bits &= (uint8_t)~WRITABLE;
-        send_by_file(u, s);
+        send_on(u, s);
     } else {
         *bits |= REPEATED;
         uring_push(u, &s->op);
@@ -72,14 +84,17 @@ static void by_file_cqe(struct uring *u, struct io_send *s, int res, unsigned fl
 
 void uring_send_cqe(struct uring *u, struct io_send *s, int res, unsigned flags)
 {
-    if (UNLIKELY(is_by_file(s))) {
-        by_file_cqe(u, s, res, flags);
+    if (UNLIKELY(s->op.engine_bits & FULL)) {
+        room_cqe(u, s, res, flags);
         return;
     }
-    /* A stop of the process, as by SIGSTOP or a freezer, ends what a worker waits in. */
-    if (res == -EINTR || (res > 0 && !io_send_advance(s, (size_t)res))) {
+    bool is_full = res == -EAGAIN;
+    if (UNLIKELY(is_full || (res > 0 && !io_send_advance(s, (size_t)res)))) {
         if (!s->op.cancelling) {
-            uring_push(u, &s->op);
+            if (is_full)
+                await_room(u, s);
+            else
+                uring_push(u, &s->op);
             return;
         }
         res = -ECANCELED;
@@ -100,5 +115,5 @@ void uring_send_file(struct io *io, struct io_send *s)
         return;
     }
     s->op.engine_bits |= IO_BY_FILE;
-    send_by_file(io->state, s);
+    send_on(io->state, s);
 }

@@ -205,6 +205,55 @@ static void cancelled_while_blocked(void **state)
     rig_close(r);
 }
 
+/* A ring tells unasked that the peer has ended its stream, and would again at once. */
+static void a_peer_that_only_reads_is_left_alone(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    for (int before = 0; before < 2; before++) {
+        struct endpoint e;
+        endpoint_open(r, &e);
+        if (before) tcp_shut(e.peer);
+        send_until_blocked(&e);
+        tcp_shut(e.peer);
+        for (int i = 0; i < 50; i++) rig_poll(r);
+        uint64_t cqes = r->io.stats.cqes;
+        for (int i = 0; i < 50; i++) rig_poll(r);
+        assert_in_range(r->io.stats.cqes - cqes, 0, 10);
+        assert_int_equal(e.send_result.count, 0);
+        endpoint_close(&e);
+    }
+    rig_close(r);
+}
+
+/* As many as would take all workers of the ring, if these waited for them. */
+static void those_that_do_not_read_hold_up_nobody(void **state)
+{
+    enum { SILENT = 12 };
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    struct endpoint silent[SILENT], e;
+    for (int i = 0; i < SILENT; i++) {
+        endpoint_open(r, &silent[i]);
+        tcp_shut(silent[i].peer);
+        send_until_blocked(&silent[i]);
+    }
+    endpoint_open(r, &e);
+    tcp_shut(e.peer);
+    send_until_blocked(&e);
+    struct peer_thread t = {.fd = e.peer, .n = BIG, .slow = true};
+    peer_start(&t);
+    TURN_UNTIL(r, !io_busy(&e.send.op));
+    peer_join(&t);
+    assert_int_equal(e.send_result.res, BIG);
+    for (int i = 0; i < SILENT; i++) {
+        assert_true(io_busy(&silent[i].send.op));
+        endpoint_close(&silent[i]);
+    }
+    endpoint_close(&e);
+    rig_close(r);
+}
+
 /* Cancelled in the turn in which it is submitted: the result says whether it was sent. */
 static void cancelled_in_the_same_turn(void **state)
 {
@@ -278,6 +327,8 @@ int send_cases(void)
         cmocka_unit_test(send_to_a_reset_peer_fails),
         cmocka_unit_test(reset_while_blocked),
         cmocka_unit_test(cancelled_while_blocked),
+        cmocka_unit_test(a_peer_that_only_reads_is_left_alone),
+        cmocka_unit_test(those_that_do_not_read_hold_up_nobody),
         cmocka_unit_test(cancelled_in_the_same_turn),
         cmocka_unit_test(shutdown_leaves_the_other_side),
         cmocka_unit_test(close_is_seen_by_the_peer),
