@@ -16,8 +16,11 @@ static bool is_held(const struct http_context *ctx)
 
 /* ---- closing ---- */
 
-/* A send that has been under way for so long is stuck: its client does not read. */
+/* A client that has acknowledged nothing for so long does not read. */
 #define STUCK_NS NS_PER_S
+
+/* What an earlier look found of a client is no longer known after so long without a look. */
+#define LOOK_VALID (2 * NS_PER_S)
 
 /* `freed`: bytes of *used that this gives back. One that is closing already has been counted. */
 static void abort_for_memory(struct conn *c, size_t *used, size_t freed, const char *why)
@@ -29,16 +32,27 @@ static void abort_for_memory(struct conn *c, size_t *used, size_t freed, const c
     conn_abort_told(c, -ENOMEM);
 }
 
+/* A large send may take long without its client being at fault. So each look asks its socket, for
+ * the next one. `valid`: there was one a moment ago. */
+static bool is_stuck(struct conn *c, bool valid)
+{
+    bool since = c->ctx->io->now >= conn_progressed_at(c) + STUCK_NS;
+    bool stuck = valid && since && c->timed && c->stuck;
+    conn_probe(c);
+    return stuck;
+}
+
 /* Aborts connections whose client does not read, until the rest is within the limit. */
 static void enforce_unsent(struct http_context *ctx, size_t *used)
 {
-    uint64_t now = ctx->io->now;
+    bool valid = ctx->io->now - ctx->enforced_at < LOOK_VALID;
+    ctx->enforced_at = ctx->io->now;
     for (struct list *l = ctx->open.next, *next; l != &ctx->open; l = next) {
         struct conn *c = container_of(l, struct conn, link);
         next = l->next;
-        if (*used <= ctx->limits->buffer_memory) return;
-        if (!c->sock.sending || now < conn_progressed_at(c) + STUCK_NS) continue;
-        abort_for_memory(c, used, c->unsent.bytes, "a client does not read");
+        if (!c->sock.sending || (c->state == CONN_OPEN && !is_stuck(c, valid))) continue;
+        if (*used <= ctx->limits->buffer_memory) continue;
+        abort_for_memory(c, used, send_queue_memory(&c->unsent), "a client does not read");
     }
 }
 
@@ -109,10 +123,7 @@ static void on_hold(struct wheel_timer *t)
     struct http_context *ctx = container_of(t, struct http_context, hold);
     uint64_t now = ctx->io->now;
     if (http_exceeds(ctx)) {
-        if (now - ctx->enforced_at >= ENFORCE_NS) {
-            ctx->enforced_at = now;
-            memory_enforce(ctx);
-        }
+        if (now - ctx->enforced_at >= ENFORCE_NS) memory_enforce(ctx);
         wheel_set(&ctx->io->wheel, t, now + HOLD_NS);
     } else {
         ctx->begin_below = PIPELINE_UNSENT;

@@ -51,6 +51,7 @@ void conn_count_wait(struct conn *c)
 {
     count(c);
     c->unsent.stalled = 0;
+    c->stuck = false;
 }
 
 static void progress(struct conn *c, uint64_t bytes)

@@ -327,6 +327,16 @@ uint32_t send_queue_responses(const struct send_queue *q)
     return n;
 }
 
+size_t send_queue_memory(const struct send_queue *q)
+{
+    size_t n = 0;
+    for (struct send_chunk *c = q->head; c; c = c->next) {
+        n += c->slab->size;
+        if (is_outside(c) && outside_of(c)->ctx) n += outside_of(c)->size;
+    }
+    return n;
+}
+
 void send_queue_unpin(struct send_queue *q)
 {
     q->pinned = false;

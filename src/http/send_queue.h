@@ -130,5 +130,8 @@ static inline void send_queue_pin(struct send_queue *q)
 
 void send_queue_unpin(struct send_queue *q);
 
+/* Bytes of memory that clearing it frees: chunks, and bodies that it owns. */
+size_t send_queue_memory(const struct send_queue *q);
+
 /* Frees everything. Not while a send is in flight or a chunk is pinned. */
 void send_queue_clear(struct send_queue *q);

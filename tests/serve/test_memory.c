@@ -6,6 +6,7 @@
 #include "stats.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -348,31 +349,42 @@ static void test_a_client_that_does_not_read_pins_little(void **state)
     files_close(dir);
 }
 
+enum { LIMIT = 1 << 20 };
+
+/* The crowd is there and has made room. */
+static void crowd_in(struct client c[CROWD], void (*pin)(struct client *c, const struct server *s),
+                     struct client *good, struct server *s)
+{
+    struct reply r = {0};
+    for (int i = 0; i < CROWD; i++) {
+        pin(&c[i], s);
+        client_get(good, "/plaintext", 200, &r);
+    }
+    stats_await_more(s, "total.connections_over_memory", 1);
+    double used = LIMIT + 1;
+    for (int i = 0; i < SERVER_SECONDS * 10 && used > LIMIT; i++, sleep_ms(100))
+        used = stats_number(s, "total.buffered_bytes");
+    assert_true(used <= LIMIT);
+    reply_free(&r);
+}
+
 /* When the memory for buffers is used up, a crowd makes room; who reads is served. The log tells
  * why they were closed. */
 static void check_limit(void (*pin)(struct client *c, const struct server *s), const char *why)
 {
-    enum { LIMIT = 1 << 20 };
     struct server s;
     struct client c[CROWD], good;
     struct reply r = {0};
     start_lean(&s, "--buffer-memory", "1m", "--write-timeout", "1h", "--header-timeout", "1h");
     client_open(&good, &s);
-    for (int i = 0; i < CROWD; i++) {
-        pin(&c[i], &s);
-        client_get(&good, "/plaintext", 200, &r);
-    }
-    stats_await_more(&s, "total.connections_over_memory", 1);
-    double used = LIMIT + 1;
-    for (int i = 0; i < SERVER_SECONDS * 10 && used > LIMIT; i++, sleep_ms(100))
-        used = stats_number(&s, "total.buffered_bytes");
-    assert_true(used <= LIMIT);
+    crowd_in(c, pin, &good, &s);
     server_expect_log(&s, why);
     server_expect_log(&s, ", and --buffer-memory is used up; connection closed");
     assert_null(strstr(server_log(&s), "out of memory"));
     client_get(&good, "/plaintext", 200, &r);
     client_close(&good);
-    for (int i = 0; i < CROWD; i++) client_close(&c[i]);
+    for (int i = 0; i < CROWD; i++)
+        client_reset(&c[i]); /* the handlers of those that only end wait on */
     stats_await(&s, "total.buffered_bytes", 0);
     reply_free(&r);
     server_stop(&s);
@@ -405,6 +417,57 @@ static void test_memory_for_buffers_has_a_limit(void **state)
     check_limit(pin_output, "a client does not read");
     check_limit(pin_input, "no handler reads the input of a client");
     check_limit(pin_head, "a client does not complete its head");
+}
+
+/* ---- one that reads slowly ---- */
+
+enum { SLOW_FILE = 6 << 20, SLOW_STEP = 16 << 10 };
+
+struct slow_reader {
+    pthread_t thread;
+    struct client client;
+    _Atomic bool hurries;
+    bool ok;
+};
+
+/* Half a MiB per second, until it hurries. */
+static void *read_slowly(void *arg)
+{
+    struct slow_reader *r = arg;
+    static char part[SLOW_STEP];
+    size_t at = 0;
+    ssize_t n;
+    while ((n = recv(r->client.fd, part, sizeof part, 0)) > 0) {
+        at += (size_t)n;
+        if (!r->hurries) sleep_ms(1000 * (int)n / (512 << 10));
+    }
+    r->ok = at > SLOW_FILE;
+    return NULL;
+}
+
+/* A MiB of a file, which it is sent at once, takes it longer than a client may take nothing. */
+static void test_a_slow_reader_is_not_stuck(void **state)
+{
+    struct server s;
+    struct client c[CROWD], good;
+    struct slow_reader slow = {0};
+    (void)state;
+    char *dir = files_open();
+    files_fill(dir, "file", SLOW_FILE);
+    start_lean(&s, "--root", dir, "--buffer-memory", "1m", "--write-timeout", "1h");
+    client_open_to(&slow.client, &s.addr, &(struct tcp_how){.receive_buffer = 65536});
+    client_ask(&slow.client, "GET", "/static/file", "Connection: close\r\n");
+    assert_int_equal(pthread_create(&slow.thread, NULL, read_slowly, &slow), 0);
+    client_open(&good, &s);
+    crowd_in(c, pin_output, &good, &s);
+    slow.hurries = true;
+    pthread_join(slow.thread, NULL);
+    assert_true(slow.ok);
+    client_close(&slow.client);
+    client_close(&good);
+    for (int i = 0; i < CROWD; i++) client_close(&c[i]);
+    server_stop(&s);
+    files_close(dir);
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* they keep freed memory */
@@ -455,6 +518,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_discarded_upload_is_not_kept),
         cmocka_unit_test(test_a_client_that_does_not_read_pins_little),
         cmocka_unit_test(test_memory_for_buffers_has_a_limit),
+        cmocka_unit_test(test_a_slow_reader_is_not_stuck),
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
         cmocka_unit_test(test_memory_of_a_burst_is_given_back),
 #endif
