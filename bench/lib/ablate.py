@@ -4,7 +4,8 @@ the bare one.
 One cell for each feature and direction, of two variants that differ in that feature alone. Where a
 feature needs another (defer-taskrun needs single-issuer, multishot needs buf-ring) or hides one
 (coop-taskrun applies only without defer-taskrun), the pair stands on a set where only this one
-changes, and the sentence names it.
+changes, and the sentence names it. Where files are asked for, one more cell has them sent by
+reference: sendfile(2) is no feature of the ring, and off by default.
 """
 
 import argparse
@@ -19,7 +20,8 @@ from .verdict import Noise, Verdict
 from .words import COST, capital, say
 
 SUMMARY = "measure what each io_uring feature is worth, taken out of the full set and put into the bare one"
-OUT, INTO = "out of full", "into bare"
+OUT, INTO, ADDED = "out of full", "into bare", "into full"
+PLACES = {OUT: "taken out of", INTO: "put into", ADDED: "put into"}
 TOTAL = "full against bare"
 HEADER = ("CPU with ÷ without", "taken out of full", "put into bare")
 
@@ -35,6 +37,7 @@ class Pair(NamedTuple):
     names: tuple[str, str]  # of the variants with and without the feature
     sides: tuple[AbstractSet[str], AbstractSet[str]]  # their features
     note: str | None
+    more: tuple[str, ...] = ()  # further options of the one with the feature
 
     @property
     def id(self) -> str:
@@ -72,8 +75,22 @@ def _into(name: str) -> Pair:
     return Pair(name, INTO, base, (f"{base} {word} {name}", base), (others | {name}, others), note)
 
 
-def variant(name: str, names: Sequence[str], on: AbstractSet[str], cores: int = 1) -> Variant:
-    return Variant(name, f"io_uring, {name}", "io_uring", features.flags(names, on), cores)
+def by_reference(full: AbstractSet[str]) -> Pair:
+    """Into full, without the direct descriptors that sendfile(2) cannot take."""
+    base = "full without direct" if "direct" in full else "full"
+    sides = full - {"direct"}
+    note = "the load pays more with it, which compare shows"
+    if "direct" in full:
+        note = f"direct excludes it, so both sides lack that; {note}"
+    return Pair(
+        "sendfile", ADDED, base, (f"{base}, with sendfile", base), (sides, sides), note, ("--sendfile-from", "1")
+    )
+
+
+def variant(
+    name: str, names: Sequence[str], on: AbstractSet[str], cores: int = 1, more: tuple[str, ...] = ()
+) -> Variant:
+    return Variant(name, f"io_uring, {name}", "io_uring", (*features.flags(names, on), *more), cores)
 
 
 def measure(session: Any, options: argparse.Namespace, names: Sequence[str], probe: features.Probe) -> None:
@@ -86,6 +103,8 @@ def measure(session: Any, options: argparse.Namespace, names: Sequence[str], pro
     for entry in extra["missing"]:
         session.note(f"skipped: {entry['feature']}: {why}")
     todo = pairs(names, full)
+    if whole.asked.name.startswith("static-"):
+        todo.append(by_reference(full))
     ends = [variant("full", names, full, options.cores), variant("bare", names, frozenset(), options.cores)]
     session.refuse_missing(ends[:1])
     ids = ["noise", TOTAL, *(pair.id for pair in todo)]
@@ -93,7 +112,10 @@ def measure(session: Any, options: argparse.Namespace, names: Sequence[str], pro
     whole.noise(ends[0])
     extra["total"] = total(whole.cell(TOTAL, ends, {"purpose": "total"}), run.noise)
     for pair in todo:
-        sides = [variant(name, names, on, options.cores) for name, on in zip(pair.names, pair.sides)]
+        sides = [
+            variant(name, names, on, options.cores, more)
+            for name, on, more in zip(pair.names, pair.sides, (pair.more, ()))
+        ]
         wrong = [one.name for one, on in zip(sides, pair.sides) if probe(one.args) != features.effective(on)]
         cell = None
         if wrong:
@@ -118,7 +140,7 @@ def effect(pair: Pair, cell: results.Cell | None, noise: Noise | None) -> dict[s
     ratio = experiment.paired(cell, *pair.names)
     costs = [results.by_round(cell, name, COST) if cell else {} for name in pair.names]
     both = sorted(costs[0].keys() & costs[1].keys())
-    place = f"{'taken out of' if pair.context == OUT else 'put into'} {pair.base}"
+    place = f"{PLACES[pair.context]} {pair.base}"
     title = features.TITLES.get(pair.feature, pair.feature)
     found = {"feature": pair.feature, "title": title, "context": pair.context, "cell": pair.id}
     found |= {"with": pair.names[0], "without": pair.names[1], "against": pair.base, "ratio": ratio}
@@ -137,7 +159,7 @@ def conclude(extra: Mapping[str, Any]) -> list[str]:
     for verdict in ("saves", "costs"):
         for one, _ in sorted(of(verdict), key=lambda pair: -pair[1].size):
             found.append(one["text"] + (f" ({capital(one['note'])}.)" if one["note"] else ""))
-    for context, how in ((OUT, "taken out"), (INTO, "put in")):
+    for context, how in ((OUT, "taken out"), (INTO, "put in"), (ADDED, "put into full")):
         if none := [pair for pair in of("none") if pair[0]["context"] == context]:
             reach = max(verdict.reach for _, verdict in none)
             found.append(say("no_effect", reach, how, [one["feature"] for one, _ in none]))
@@ -158,6 +180,9 @@ def rows(run: results.Run) -> list[list[str]]:
     for name in extra["full"]:
         mine = {one["context"]: one["ratio"] for one in extra["effects"] if one["feature"] == name}
         found.append([name, *(experiment.shown_ratio(mine.get(one)) for one in (OUT, INTO))])
+    for one in extra["effects"]:
+        if one["context"] == ADDED:
+            found.append([f"{one['feature']}, put into full", experiment.shown_ratio(one["ratio"]), ""])
     if extra["total"]:
         found.append(["all, full ÷ bare", experiment.shown_ratio(extra["total"]["ratio"]), ""])
     return found

@@ -22,6 +22,7 @@ TITLES = {
     "direct": "direct descriptors",
     "iowq-cap": "cap on kernel worker threads",
     "restrict": "ring restrictions",
+    "sendfile": "pages of files handed to the socket, not copied",
 }
 
 Probe = Callable[[Sequence[str]], frozenset[str]]  # options -> the features that come of them

@@ -7,6 +7,7 @@ import context  # noqa: F401
 from fake_session import FEATURES as NAMES
 from fake_session import HELP, FakeSession, parse
 from lib import ablate, features, results, words
+from lib.page import kind_ablate
 from lib.verdict import Verdict
 
 # Nanoseconds that each feature adds where it is in effect.
@@ -116,6 +117,23 @@ class Findings(unittest.TestCase):
         for row in rows:
             self.assertEqual(len(row), len(ablate.HEADER))
             self.assertRegex(row[1], r"^\d\.\d{3} \(\d\.\d{3}–\d\.\d{3}\)$")
+
+    def test_sendfile_where_files_are_asked_for(self):
+        def cheaper(variant, workload):
+            return cost(variant, workload) - (700 if "--sendfile-from" in variant.args else 0)
+
+        session = ablated("--workload", "static-large-1m", cost=cheaper)
+        one = effects(session)["sendfile", ablate.ADDED]
+        self.assertEqual((one["verdict"], one["against"]), ("saves", "full without direct"))
+        self.assertIn("direct excludes it", one["note"])
+        self.assertLess(one["ratio"]["high"], 1)
+        self.assertEqual(ablate.rows(session.run)[-2][0], "sendfile, put into full")
+        shown = kind_ablate.table(session.run.extra).rows
+        self.assertIn(["sendfile", ablate.ADDED], [row[:2] for row in shown])
+        for start in ("bare", "full"):
+            self.assertNotIn("sendfile", [row.label for row in kind_ablate.steps(session.run.extra, start)])
+        self.assertEqual(session.expected, session.measured)
+        self.assertNotIn(("sendfile", ablate.ADDED), effects(ablated("--workload", "plaintext")))
 
     def test_what_the_noise_covers_says_so(self):
         noise = {"metric": results.COST, "low": 0.9, "median": 1, "high": 1.1, "pairs": 10}
