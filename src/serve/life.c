@@ -135,10 +135,14 @@ static int serve(struct torc_server *s)
     if (s->options->stall_warn)
         stall_start(&s->stalls, s->cores, s->n_cores, s->options->stall_warn);
     s->status = 0;
+    s->has_started = true; /* the control thread may end it at once */
     err = start_control(s);
-    if (err < 0) s->status = EXIT_START;
-    if (err == 0)
+    if (err == 0) {
         atomic_compare_exchange_strong(&s->phase, &phase, SERVER_READY); /* or it drains */
+        return 0;
+    }
+    s->has_started = false;
+    s->status = EXIT_START;
     return err;
 }
 

@@ -104,15 +104,20 @@ static void connect_to(struct client *c, const torc_server *s, unsigned listener
     client_open_to(c, &addr, NULL);
 }
 
-static void get(const torc_server *s, const char *path, const char *body)
+static void get_by(const torc_server *s, unsigned listener, const char *path, const char *body)
 {
     struct client c;
     struct reply r = {0};
-    connect_to(&c, s, 0);
+    connect_to(&c, s, listener);
     client_get(&c, path, 200, &r);
     assert_string_equal(r.body, body);
     client_close(&c);
     reply_free(&r);
+}
+
+static void get(const torc_server *s, const char *path, const char *body)
+{
+    get_by(s, 0, path, body);
 }
 
 static void end(torc_server *s)
@@ -291,6 +296,12 @@ static void any_number_may_join(void **state)
 
 /* ---- a start that fails ---- */
 
+static int fail_if_told(torc_req *rq, void *arg)
+{
+    (void)rq;
+    return *(int *)arg ? -EPROTO : 0;
+}
+
 static void a_taken_address_can_be_mended(void **state)
 {
     char address[64];
@@ -314,6 +325,31 @@ static void a_taken_address_can_be_mended(void **state)
     assert_true(torc_server_port(s, TORC_ADMIN) > 0);
     get(s, "/hello", "hello");
     end(s);
+}
+
+/* The next start serves it. */
+static void a_socket_that_was_given_outlives_a_start_that_failed(void **state)
+{
+    char listen[16], taken[64];
+    int port, other_port, fails = 1, given = occupy(&port), other = occupy(&other_port);
+    (void)state;
+    snprintf(listen, sizeof listen, "fd:%d", given);
+    snprintf(taken, sizeof taken, "127.0.0.1:%d", other_port);
+    torc_server *s = new_server();
+    set(s, "cores", server_two_cores());
+    set(s, "listen", listen);
+    set(s, "admin", taken);
+    assert_int_equal(torc_server_each_core(s, fail_if_told, NULL, &fails), 0);
+    assert_int_equal(torc_server_start(s), -EADDRINUSE); /* before there are threads */
+    close(other);
+    set(s, "admin", "127.0.0.1:0");
+    assert_int_equal(torc_server_start(s), -EPROTO); /* and after that */
+    fails = 0;
+    start(s);
+    assert_int_equal(torc_server_port(s, 1), port); /* after that of new_server */
+    get_by(s, 1, "/hello", "hello");
+    end(s);
+    assert_true(is_refused(port));
 }
 
 static void reasons_are_told(void **state)
@@ -1053,6 +1089,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_time_of_the_drain_needs_nobody),
         cmocka_unit_test(any_number_may_join),
         cmocka_unit_test(a_taken_address_can_be_mended),
+        cmocka_unit_test(a_socket_that_was_given_outlives_a_start_that_failed),
         cmocka_unit_test(reasons_are_told),
         cmocka_unit_test(what_is_missing_is_refused),
         cmocka_unit_test(calls_of_the_program_are_not_interrupted),
