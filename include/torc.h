@@ -293,8 +293,9 @@ TORC_API int torc_server_parse(torc_server *s, int argc, char **argv);
  * torc_server_stop was called before all of them had returned. Then everything has been undone, and
  * the server may be changed and started once more, but routes cannot be added where the failure
  * came after the addresses. A socket that the process was given (--listen fd:N) is open still; one
- * that was served is closed at the end. -EBUSY, and nothing else, if it has started already. An
- * address that is taken is tried for a second. */
+ * that was served is closed at the end. -EBUSY, and nothing else, if it has started already, or if
+ * one that failed has left something behind: an engine that has failed, or a function that has not
+ * returned. An address that is taken is tried for a second. */
 TORC_API int torc_server_start(torc_server *s);
 
 /* Has each core that serves call start(rq, arg) before it takes connections, and stop(rq, arg)

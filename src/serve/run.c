@@ -95,7 +95,7 @@ static int run(struct torc_server *s)
     int err = s->phase == SERVER_SETUP ? start_and_tell(s) : 0;
     if (err > 0) return 0;
     if (err < 0) return s->status;
-    log_ready(s);
+    if (s->has_started) log_ready(s);
     return torc_server_join(s);
 }
 

@@ -757,6 +757,57 @@ static void the_drain_bounds_stop_functions(void **state)
     assert_int_equal(slept, -ESHUTDOWN);
 }
 
+/* On the thread of the core. */
+static int lose_engine(torc_req *rq, void *arg)
+{
+    (void)arg;
+    refuse_call(&(struct refusal){.call = SYS_io_uring_enter, .err = EPERM});
+    refuse_call(&(struct refusal){.call = SYS_epoll_pwait, .err = EPERM});
+    refuse_call(&(struct refusal){.call = SYS_ppoll, .err = EPERM});
+#ifdef SYS_epoll_wait
+    refuse_call(&(struct refusal){.call = SYS_epoll_wait, .err = EPERM});
+#endif
+    return torc_sleep(rq, 3600 * 1000);
+}
+
+/* 0, or the number of the step that went wrong. */
+static int start_without_engine(void)
+{
+    torc_server *s = new_server();
+    torc_server_each_core(s, lose_engine, NULL, NULL);
+    if (torc_server_start(s) != -EPERM) return 1;
+    const char *error = torc_server_error(s);
+    if (!strstr(error, " cannot start: ") || !strstr(error, " failed: Operation not permitted"))
+        return 2;
+    if (torc_server_start(s) != -EBUSY) return 3; /* its operations are still the kernel's */
+    if (torc_server_join(s) != 1) return 4;
+    if (torc_server_run(s) != 1) return 5;
+    torc_server_free(s);
+    return 0;
+}
+
+/* No stop was asked for, and it has not been ready. */
+static void an_engine_that_fails_before_the_start_is_over(void **state)
+{
+    int status;
+    (void)state;
+    char *dir = files_open(), *path = files_path(dir, "log");
+    pid_t child = fork();
+    if (child == 0) {
+        int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        _exit(dup2(fd, STDERR_FILENO) < 0 ? 6 : start_without_engine());
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    char *log = files_read(path);
+    if (status) print_error("%s", log);
+    assert_int_equal(status, 0);
+    assert_non_null(strstr(log, "failed: Operation not permitted; the server ends"));
+    assert_null(strstr(log, "ready"));
+    free(log);
+    free(path);
+    files_close(dir);
+}
+
 /* ---- threads and children of handlers ---- */
 
 /* What a thread or a process has. */
@@ -1103,6 +1154,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_start_function_that_fails_is_undone),
         cmocka_unit_test(a_stop_ends_start_functions),
         cmocka_unit_test(the_drain_bounds_stop_functions),
+        cmocka_unit_test(an_engine_that_fails_before_the_start_is_over),
         cmocka_unit_test(children_have_what_the_program_had),
         cmocka_unit_test(signals_stay_as_they_are),
         cmocka_unit_test(a_reader_that_has_gone_does_not_end_the_program),
