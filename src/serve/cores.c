@@ -432,8 +432,8 @@ int cores_start(struct torc_server *s)
  * the sockets that the process was given. */
 void cores_join(struct torc_server *s)
 {
-    struct options *o = s->options;
-    for (uint32_t l = 0; l < o->n_listen; l++)
+    struct options *o = s->options; /* NULL without memory for them */
+    for (uint32_t l = 0; o && l < o->n_listen; l++)
         if (o->listen[l].path) local_remove(&o->listen[l]);
     for (uint32_t i = 0; i < s->n_all; i++) core_join(&s->cores[i], !s->has_started);
 }

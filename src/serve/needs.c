@@ -21,9 +21,9 @@ int needs_options(struct torc_server *s)
     s->used = s->now = options_copy(s->set);
     if (!s->used) return server_fail(s, -ENOMEM, "out of memory");
     s->options = options_get(s->used);
-    if (options_settle(s->used) == 0) return 0;
-    s->status = EXIT_OPTIONS;
-    return server_fail(s, -EINVAL, "%s", options_error(s->used));
+    int err = options_settle(s->used);
+    if (err == -EINVAL) s->status = EXIT_OPTIONS;
+    return err < 0 ? server_fail(s, err, "%s", options_error(s->used)) : 0;
 }
 
 void needs_forget(struct torc_server *s)
