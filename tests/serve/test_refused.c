@@ -263,6 +263,14 @@ static void put_off(torc_req *rq, void *arg)
     torc_replyf(rq, 200, "never sent");
 }
 
+/* As where there was no memory for completions. */
+static void lose(torc_req *rq, void *arg)
+{
+    (void)arg;
+    refuse_call(&(struct refusal){.call = SYS_io_uring_enter, .err = EBADR});
+    torc_replyf(rq, 200, "never sent");
+}
+
 static void replace_file(torc_req *rq, void *arg)
 {
     torc_file *file;
@@ -280,7 +288,8 @@ static int serve(int argc, char **argv)
         torc_route(s, "GET", "/replace", replace_file, NULL) < 0 ||
         torc_route(s, "GET", "/refuse/watches", refuse_watches, NULL) < 0 ||
         torc_route(s, "GET", "/refuse/sending", refuse_sending, NULL) < 0 ||
-        torc_route(s, "GET", "/refuse/later", put_off, NULL) < 0)
+        torc_route(s, "GET", "/refuse/later", put_off, NULL) < 0 ||
+        torc_route(s, "GET", "/lose", lose, NULL) < 0)
         return 125;
     int status = torc_server_main(s, argc, argv);
     torc_server_free(s);
@@ -362,6 +371,24 @@ static void a_call_put_off_for_long(void **state)
     server_free(&s);
 }
 
+/* What was lost nobody can wait for: the server ends. */
+static void lost_completions_end_the_server(void **state)
+{
+    struct server s;
+    struct client c;
+    (void)state;
+    if (!has_ring()) return;
+    start(&s, "--cores", server_two_cores());
+    client_open(&c, &s);
+    client_ask(&c, "GET", "/lose", "");
+    assert_int_equal(server_wait(&s), 1);
+    const char *told = strstr(server_log(&s), "the kernel has lost completions");
+    assert_non_null(told);
+    assert_null(strstr(told + 1, "the kernel has lost completions"));
+    client_close(&c);
+    server_free(&s);
+}
+
 static void a_client_that_cannot_be_watched_is_told_of(void **state)
 {
     struct server s;
@@ -436,6 +463,7 @@ int main(int argc, char **argv)
 #endif
         cmocka_unit_test(a_call_refused_later_ends_the_server),
         cmocka_unit_test(a_call_put_off_for_long),
+        cmocka_unit_test(lost_completions_end_the_server),
         cmocka_unit_test(a_client_that_cannot_be_watched_is_told_of),
         cmocka_unit_test(sending_that_is_refused_is_told_of),
         cmocka_unit_test(timers),
