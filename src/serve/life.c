@@ -54,7 +54,10 @@ static bool end_all(struct torc_server *s)
     process_end();
     if (!drained) s->status = EXIT_ABANDONED;
     if (drained && cores_broken(s)) s->status = EXIT_START;
-    if (!drained || cores_broken(s)) return false;
+    if (!drained || cores_broken(s)) {
+        needs_flush_log(s);
+        return false;
+    }
     cores_join(s);
     needs_close_files(s);
     return true;

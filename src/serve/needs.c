@@ -123,6 +123,11 @@ static int open_files(struct torc_server *s)
     return s->log ? 0 : server_fail(s, -errno, "%s", why);
 }
 
+void needs_flush_log(struct torc_server *s)
+{
+    if (s->log) access_log_flush(s->log);
+}
+
 void needs_close_files(struct torc_server *s)
 {
     if (s->log) access_log_close(s->log);

@@ -353,6 +353,31 @@ static void a_call_refused_later_ends_the_server(void **state)
     server_free(&s);
 }
 
+/* Nor does it lose lines of the access log: its thread is not that core's. */
+static void the_access_log_is_whole_then(void **state)
+{
+    char *dir = files_open(), *path = files_path(dir, "log");
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    start(&s, "--cores", "1", "--access-log", path);
+    client_open(&c, &s);
+    for (int i = 0; i < 100; i++) client_get(&c, "/none", 404, &r);
+    client_ask(&c, "GET", "/refuse", "");
+    assert_int_equal(server_wait(&s), 1);
+    unsigned lines = 0;
+    char *text = files_read(path);
+    for (const char *at = text; at && (at = strstr(at, "GET /none ")); at++) lines++;
+    assert_int_equal(lines, 100);
+    free(text);
+    client_close(&c);
+    reply_free(&r);
+    server_free(&s);
+    free(path);
+    files_close(dir);
+}
+
 /* The core tries on, says why nothing moves, and gives up in the end. */
 static void a_call_put_off_for_long(void **state)
 {
@@ -462,6 +487,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(signals_that_cannot_be_caught_are_told_of),
 #endif
         cmocka_unit_test(a_call_refused_later_ends_the_server),
+        cmocka_unit_test(the_access_log_is_whole_then),
         cmocka_unit_test(a_call_put_off_for_long),
         cmocka_unit_test(lost_completions_end_the_server),
         cmocka_unit_test(a_client_that_cannot_be_watched_is_told_of),
