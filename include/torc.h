@@ -109,8 +109,8 @@ TORC_API void torc_server_free(torc_server *s);
 
 /* Sets one option by the name of its flag without the dashes: ("depth", "512"), ("cores", "0-3"),
  * ("direct", "no"). Both strings are copied. 0 or -EINVAL; torc_server_error then names the option
- * and what it takes. -EBUSY once the server has started. The config file and the command line
- * override it: see torc_server_parse. */
+ * and what it takes. -ENOMEM; -EBUSY once the server has started. The config file and the command
+ * line override it: see torc_server_parse. */
 TORC_API int torc_server_set(torc_server *s, const char *option, const char *value);
 
 /* Declares an option of the program's own, shown by --help and accepted in the config file. `takes`
@@ -292,8 +292,10 @@ TORC_API int torc_server_parse(torc_server *s, int argc, char **argv);
  * error of a function of torc_server_each_core; -ESHUTDOWN if there are such functions, and
  * torc_server_stop was called before all of them had returned. Then everything has been undone, and
  * the server may be changed and started once more, but routes cannot be added where the failure
- * came after the addresses. -EBUSY, and nothing else, if it has started already. An address that is
- * taken is tried for a second. */
+ * came after the addresses. A socket that the process was given (--listen fd:N) is open still; one
+ * that was served is closed at the end. -EBUSY, and nothing else, if it has started already, or if
+ * one that failed has left something behind: an engine that has failed, or a function that has not
+ * returned. An address that is taken is tried for a second. */
 TORC_API int torc_server_start(torc_server *s);
 
 /* Has each core that serves call start(rq, arg) before it takes connections, and stop(rq, arg)

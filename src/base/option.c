@@ -27,6 +27,12 @@ int option_fail(struct option_set *s, const char *format, ...)
     return -EINVAL;
 }
 
+int option_no_memory(struct option_set *s)
+{
+    option_fail(s, "out of memory");
+    return -ENOMEM;
+}
+
 /* What the option takes, in words. */
 static void describe_values(const struct option *o, char *out, size_t size)
 {
@@ -166,7 +172,7 @@ static int store_text(struct option_set *s, const struct option *o, const char *
 {
     if (!*text) return option_not_valid(s, o, text);
     const char *copy = option_keep(s, text);
-    if (!copy) return option_fail(s, "out of memory");
+    if (!copy) return option_no_memory(s);
     *(const char **)destination(s, o) = copy;
     return 0;
 }
@@ -201,7 +207,7 @@ static int keep_text(struct option_set *s, struct option *o, const char *text)
     slice before = o->repeats && o->text && o->level == s->level ? slice_str(o->text) : SLICE("");
     size_t size = before.len + t.len + 2;
     char *kept = arena_alloc_aligned(&s->arena, size, 1);
-    if (!kept) return option_fail(s, "out of memory");
+    if (!kept) return option_no_memory(s);
     snprintf(kept, size, "%.*s%s%s", (int)before.len, before.ptr, before.len ? " " : "", t.ptr);
     o->text = kept;
     return 0;
@@ -229,14 +235,15 @@ static int store_value(struct option_set *s, struct option *o, const char *text,
 
 /* ---- a set ---- */
 
-void option_set_init(struct option_set *s, const struct option_program *program, void *values)
+int option_set_init(struct option_set *s, const struct option_program *program, void *values)
 {
+    int err = 0;
     *s = (struct option_set){.program = program, .values = values};
     arena_init(&s->arena, NULL, 0, ARENA_LIMIT);
-    for (size_t i = 0; i < program->count; i++) {
-        int err = option_add(s, &program->table[i]);
-        ASSERT(err == 0);
-    }
+    ASSERT(program->count <= OPTIONS_MAX);
+    for (size_t i = 0; i < program->count && err == 0; i++) err = option_add(s, &program->table[i]);
+    ASSERT(err == 0 || err == -ENOMEM);
+    return err;
 }
 
 void option_set_end(struct option_set *s)
@@ -390,7 +397,7 @@ static int read_file(struct option_set *s, FILE *in, const char *path)
 {
     const size_t most = OPTION_FILE_MAX + 1; /* one is enough to tell that there are too many */
     char *text = malloc(most + 1);
-    if (!text) return option_fail(s, "out of memory");
+    if (!text) return option_no_memory(s);
     size_t size = fread(text, 1, most, in);
     int err = errno, result = 0;
     s->level = LEVEL_CONFIG;

@@ -82,8 +82,9 @@ struct option_set {
     char error[512];         /* the last error message, without a line end; "" for none */
 };
 
-/* Adds the table's options and stores their defaults in `values`. */
-void option_set_init(struct option_set *s, const struct option_program *program, void *values);
+/* Adds the table's options and stores their defaults in `values`. 0 or -ENOMEM; option_set_end has
+ * to follow in any case. */
+int option_set_init(struct option_set *s, const struct option_program *program, void *values);
 
 void option_set_end(struct option_set *s);
 
@@ -121,6 +122,9 @@ void option_print_help(const struct option_set *s, const char *program, const ch
 /* Writes s->error, prefixed with the position in the config file that is being read. -EINVAL. */
 int option_fail(struct option_set *s, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Likewise, for lack of memory. -ENOMEM. */
+int option_no_memory(struct option_set *s);
 
 /* Fails with the values that the option takes and the `text` that was given; NULL if none was. */
 int option_not_valid(struct option_set *s, const struct option *o, const char *text);

@@ -118,7 +118,9 @@ static int populate_by_pool(torc_req *rq, const struct pages_part *part)
                     .addr = part->addr,
                     .size = part->size};
     j.job.arg = &j;
-    int err = offload_start(rq->ctx->pool, &j.job, rq->ctx->io);
+    /* No cancel would end the wait if there was one since the wake in begin_turn. */
+    int err = scope_refuses(request_scope(rq));
+    if (err == 0) err = offload_start(rq->ctx->pool, &j.job, rq->ctx->io);
     return err < 0 ? err : wait_park(request_scope(rq), &j.wait, cancel);
 }
 

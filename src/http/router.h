@@ -46,8 +46,9 @@ void router_free(struct router *r);
 int router_add(struct router *r, int m, slice pattern, torc_handler *fn, void *arg,
                const char **why);
 
-/* The route that was added for that method and pattern, or NULL. Before they are frozen. */
-struct route *router_added(struct router *r, int m, slice pattern);
+/* Finds the route that was added for that method and pattern. Before they are frozen. 0, -ENOENT or
+ * -ENOMEM. */
+int router_added(struct router *r, int m, slice pattern, struct route **out);
 
 /* Whether any route may have the method. */
 bool router_knows(const struct router *r, enum http_method m);

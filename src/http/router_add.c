@@ -186,13 +186,15 @@ int router_each(struct router *r, route_fn *fn, void *arg)
     return err == 0 && r->refusal.fn ? fn(&r->refusal, ROUTE_ANYTHING, arg) : err;
 }
 
-struct route *router_added(struct router *r, int m, slice pattern)
+int router_added(struct router *r, int m, slice pattern, struct route **out)
 {
     struct node *node;
     bool known = m == ROUTE_ANY_METHOD || (unsigned)m < HTTP_METHODS;
-    if (!known || malformed(pattern) || node_for(r, pattern, &node, NULL) < 0) return NULL;
-    struct route *route = m == ROUTE_ANY_METHOD ? &node->any : &node->route[m];
-    return route->fn ? route : NULL;
+    if (!known || malformed(pattern)) return -ENOENT;
+    int err = node_for(r, pattern, &node, NULL);
+    if (err < 0) return err == -ENOMEM ? err : -ENOENT;
+    *out = m == ROUTE_ANY_METHOD ? &node->any : &node->route[m];
+    return (*out)->fn ? 0 : -ENOENT;
 }
 
 int router_claim(struct router *r, slice pattern)

@@ -22,6 +22,20 @@ static bool grow(struct poll_set *p)
     return fds && targets;
 }
 
+void poll_set_free(struct poll_set *p)
+{
+    free(p->fds);
+    free(p->targets);
+}
+
+int poll_set_init(struct poll_set *p)
+{
+    *p = (struct poll_set){0};
+    if (grow(p)) return 0;
+    poll_set_free(p);
+    return -ENOMEM;
+}
+
 int poll_set_add(struct poll_set *p, int fd, int events, void *ptr, int kind)
 {
     if (p->n == p->room && !grow(p)) return -ENOMEM;
@@ -52,10 +66,4 @@ int poll_set_wait(struct poll_set *p, uint64_t timeout_ns)
     long n = syscall(SYS_ppoll, p->fds, p->n, timeout_ns == UINT64_MAX ? NULL : &ts, NULL, 0);
     if (LIKELY(n >= 0)) return (int)n;
     return errno == EINVAL || errno == ENOMEM ? poll_each(p, timeout_ns) : -errno;
-}
-
-void poll_set_free(struct poll_set *p)
-{
-    free(p->fds);
-    free(p->targets);
 }

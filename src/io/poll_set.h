@@ -9,12 +9,16 @@ struct poll_target {
     int kind; /* of the caller's */
 };
 
-/* All bytes zero is an empty one. Entries are looked at in their order. */
+/* Entries are looked at in their order. */
 struct poll_set {
     struct pollfd *fds;
     struct poll_target *targets;
     uint32_t n, room;
 };
+
+/* Makes an empty one with room for some, so that a thread that starts has what most need. 0 or
+ * -ENOMEM. */
+int poll_set_init(struct poll_set *p);
 
 /* 0 or -ENOMEM. */
 int poll_set_add(struct poll_set *p, int fd, int events, void *ptr, int kind);

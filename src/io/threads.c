@@ -363,7 +363,10 @@ static int threads_open(struct io *io, const struct io_config *config)
 {
     (void)config;
     struct threads *t = calloc(1, sizeof *t);
-    if (!t) return -ENOMEM;
+    if (!t || poll_set_init(&t->polled) < 0) {
+        free(t);
+        return -ENOMEM;
+    }
     list_init(&t->socks);
     list_init(&t->entrances);
     io->state = t;

@@ -90,7 +90,8 @@ void uring_push(struct uring *u, struct io_op *op);
 
 /* ---- uring_submit.c ---- */
 
-/* After an io_uring_enter that returned a negative errno: sets io->error if it is refused for good.
+/* After an io_uring_enter that returned a negative errno: sets io->error if it is refused for good,
+ * or if completions were lost.
  * If it may succeed later and there is nothing else to do, rests for a moment. */
 void uring_enter_failed(struct uring *u, int err);
 

@@ -38,9 +38,13 @@ static bool is_hopeless(struct uring *u, int err)
     return now - l->since >= GIVE_UP;
 }
 
+/* EBADR: the completion queue was full, the kernel had no memory to keep what did not fit, and says
+ * so once (io_uring_enter(2)). Nobody knows which operations have ended. */
 void uring_enter_failed(struct uring *u, int err)
 {
-    bool refused = err != -ETIME && err != -EINTR && err != -EBADR;
+    bool refused = err != -ETIME && err != -EINTR;
+    if (err == -EBADR && u->io->error == 0)
+        log_line("the kernel has lost completions, as it had no memory to keep them");
     if (uring_may_retry(err)) {
         if (io_uring_cq_ready(&u->ring) > 0) return;
         refused = is_hopeless(u, err);

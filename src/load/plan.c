@@ -438,8 +438,8 @@ int plan_read(struct plan *p, int argc, char **argv)
                .iowq_unbounded = 4,
                .features = (1u << IO_FEATURES) - 1},
     };
-    option_set_init(&set, &generator, p);
-    int err = option_read_command(&set, argc, argv, true);
+    int err = option_set_init(&set, &generator, p);
+    if (err == 0) err = option_read_command(&set, argc, argv, true);
     if (err == 0) err = option_read_command(&set, argc, argv, false);
     if (err == 0) err = check(p);
     for (uint32_t i = 0; i < forms.n_urls && err == 0; i++) err = add_url(p, forms.url[i]);

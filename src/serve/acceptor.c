@@ -371,9 +371,11 @@ bool acceptor_idle(const struct acceptor *a)
     return true;
 }
 
-void acceptor_close(struct acceptor *a)
+void acceptor_close(struct acceptor *a, bool leave_kept)
 {
     /* Copies in a table of the core were closed when its thread ended. */
-    for (uint32_t i = 0; i < a->n_listeners; i++)
-        if (!a->listener[i].shared) close(a->listener[i].accept.listener);
+    for (uint32_t i = 0; i < a->n_listeners; i++) {
+        const struct listener *l = &a->listener[i];
+        if (!l->shared && !(l->kept && leave_kept)) close(l->accept.listener);
+    }
 }

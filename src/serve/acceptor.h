@@ -96,5 +96,6 @@ bool acceptor_is_awaited(const struct acceptor *a);
 /* After one of these: no more connections come. */
 bool acceptor_idle(const struct acceptor *a);
 
-/* Closes the listening sockets. Call when the core's thread has ended. */
-void acceptor_close(struct acceptor *a);
+/* Closes the listening sockets; with `leave_kept`, not those that are kept. Call when the core's
+ * thread has ended. */
+void acceptor_close(struct acceptor *a, bool leave_kept);

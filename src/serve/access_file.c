@@ -1,6 +1,7 @@
 #include "serve/access_file.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -30,4 +31,26 @@ bool access_file_same(int before, int fd)
     struct stat a, b;
     if (before < 0 || fstat(before, &a) < 0 || fstat(fd, &b) < 0) return false;
     return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+struct access_move *access_move_new(const char *option, int fd)
+{
+    const char *path = access_file_path(option);
+    struct access_move *m = calloc(1, sizeof *m);
+    if (m) m->path = path ? strdup(path) : NULL;
+    if (m && (m->path || !path)) {
+        m->fd = fd;
+        return m;
+    }
+    free(m);
+    close(fd);
+    return NULL;
+}
+
+void access_move_free(struct access_move *m)
+{
+    if (!m) return;
+    if (m->fd >= 0) close(m->fd);
+    free(m->path);
+    free(m);
 }

@@ -12,5 +12,17 @@ int access_file_open(const char *path);
 /* Whether writing to it does not wait for a reader. */
 bool access_file_regular(int fd);
 
+/* A file that a log moves to. */
+struct access_move {
+    char *path; /* NULL for stdout */
+    int fd;     /* or -1 */
+};
+
+/* Takes the descriptor of the file that `option` names. NULL without memory; it is closed, then. */
+struct access_move *access_move_new(const char *option, int fd);
+
+/* Closes the descriptor, too. NULL is allowed. */
+void access_move_free(struct access_move *m);
+
 /* Whether both are of the same file; not if the first is negative. */
 bool access_file_same(int before, int fd);

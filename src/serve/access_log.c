@@ -25,7 +25,8 @@ enum {
     PIPE_WRITE_MAX = 4096,              /* does not block once poll reports POLLOUT, pipe(7) */
 };
 
-/* How long a reader that does not read its pipe can delay access_log_close. */
+/* How long a reader that does not read its pipe can delay access_log_close, and access_log_flush.
+ */
 #define CLOSE_TIMEOUT_NS (2 * NS_PER_S)
 #define WARNING_NS       (10 * NS_PER_S)
 
@@ -48,12 +49,6 @@ struct access_log_buffer {
     _Atomic bool woken; /* set by the core when it wakes the thread, which then clears it */
 };
 
-/* A file that the log moves to. */
-struct log_move {
-    char *path; /* NULL for stdout */
-    int fd;
-};
-
 struct access_log {
     char *path; /* NULL for stdout */
     int fd;
@@ -66,7 +61,7 @@ struct access_log {
     uint64_t next_warning;   /* ns; no warning before */
     uint64_t close_deadline; /* ns; set while closing */
     _Atomic bool reopen, closing;
-    struct log_move *_Atomic move; /* for its thread to take; or NULL */
+    struct access_move *_Atomic move; /* for its thread to take; or NULL */
     pthread_t thread;
     uint32_t n_buffers;
     struct access_log_buffer *buffers;
@@ -149,22 +144,14 @@ static void reopen(struct access_log *log)
     use_file(log, fd);
 }
 
-static void free_move(struct log_move *m)
-{
-    if (!m) return;
-    if (m->fd >= 0) close(m->fd);
-    free(m->path);
-    free(m);
-}
-
-static void move_to(struct access_log *log, struct log_move *m)
+static void move_to(struct access_log *log, struct access_move *m)
 {
     char *old = log->path;
     log->path = m->path;
     use_file(log, m->fd);
     m->path = old;
     m->fd = -1;
-    free_move(m);
+    access_move_free(m);
 }
 
 /* Says how many lines were lost since it was last said. */
@@ -295,20 +282,20 @@ static void *run(void *arg)
 {
     struct access_log *log = arg;
     pthread_setname_np(pthread_self(), "torc-log");
-    for (bool last = false; !last;) {
-        wait_woken(log);
-        bool closing = atomic_load_explicit(&log->closing, memory_order_acquire);
+    for (bool last = false, closing = false; !last;) {
+        if (!closing) wait_woken(log);
+        closing = atomic_load_explicit(&log->closing, memory_order_acquire);
         bool reopening = atomic_exchange_explicit(&log->reopen, false, memory_order_acquire);
-        struct log_move *move = atomic_exchange(&log->move, NULL);
+        struct access_move *move = atomic_exchange(&log->move, NULL);
         log->leaving = move || (reopening && log->path);
         last = closing && !log->leaving;
         for (uint32_t i = 0; i < log->n_buffers; i++) write_buffered(log, &log->buffers[i]);
         if (last) log->next_warning = 0;
         warn_of_losses(log, clock_ns());
-        if (move)
-            move_to(log, move);
-        else if (reopening)
-            reopen(log); /* lines from before the rotation are in the old file */
+        /* Lines from before a rotation are in the old file. It may have been one of the file that
+         * the log moves to, after that was opened. */
+        if (move) move_to(log, move);
+        if (reopening) reopen(log);
         log->leaving = false;
     }
     return NULL;
@@ -322,7 +309,7 @@ static void release(struct access_log *log)
     free(log->buffers);
     if (log->fd >= 0) close(log->fd);
     if (log->wake_fd >= 0) close(log->wake_fd);
-    free_move(atomic_load(&log->move));
+    access_move_free(atomic_load(&log->move));
     free(log->path);
     free(log);
 }
@@ -429,16 +416,27 @@ int access_log_open_other(const char *path)
 
 int access_log_move(struct access_log *log, const char *path, int fd)
 {
-    struct log_move *m = malloc(sizeof *m);
-    if (m) *m = (struct log_move){access_file_path(path) ? strdup(path) : NULL, fd};
-    if (!m || (access_file_path(path) && !m->path)) {
-        free(m);
-        close(fd);
-        return -ENOMEM;
-    }
-    free_move(atomic_exchange(&log->move, m));
+    struct access_move *m = access_move_new(path, fd);
+    if (!m) return -ENOMEM;
+    access_move_free(atomic_exchange(&log->move, m));
     wake(log->wake_fd);
     return 0;
+}
+
+static bool is_written(const struct access_log *log)
+{
+    bool written = true;
+    for (uint32_t i = 0; i < log->n_buffers; i++)
+        written &= atomic_load(&log->buffers[i].head) == atomic_load(&log->buffers[i].tail);
+    return written;
+}
+
+void access_log_flush(struct access_log *log)
+{
+    const struct timespec pause = {0, NS_PER_MS};
+    uint64_t until = clock_ns() + CLOSE_TIMEOUT_NS;
+    wake(log->wake_fd);
+    while (!is_written(log) && clock_ns() < until) nanosleep(&pause, NULL);
 }
 
 void access_log_close(struct access_log *log)

@@ -42,5 +42,8 @@ int access_log_open_other(const char *path);
  * get into the old one. Takes the descriptor. 0, or -ENOMEM, and the file stays as it is. */
 int access_log_move(struct access_log *log, const char *path, int fd);
 
+/* Waits until the lines that are in the buffers are in the file, or for two seconds. */
+void access_log_flush(struct access_log *log);
+
 /* Writes the remaining lines, ends the thread and closes the file. Call when no core writes. */
 void access_log_close(struct access_log *log);

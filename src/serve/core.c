@@ -294,10 +294,10 @@ int core_start(struct core *c)
     return loop_start(&c->loop);
 }
 
-void core_join(struct core *c)
+void core_join(struct core *c, bool leave_kept)
 {
     loop_join(&c->loop);
-    acceptor_close(&c->acceptor);
+    acceptor_close(&c->acceptor, leave_kept);
     recorder_free(&c->recorder);
     core_root_release(c->root);
     core_root_release(c->change.root);

@@ -91,5 +91,6 @@ void core_root_release(struct core_root *r);
  * ended. */
 bool core_start_change(struct core *c);
 
-/* Waits for the thread, if it was started, and closes the listening sockets. */
-void core_join(struct core *c);
+/* Waits for the thread, if it was started, and closes the listening sockets; with `leave_kept`, not
+ * those that the process was given. */
+void core_join(struct core *c, bool leave_kept);

@@ -14,6 +14,8 @@
 
 #define TAKEN_RETRY_NS NS_PER_S
 
+enum { CORE_NAME = 24 };
+
 /* ---- states and commands ---- */
 
 static void on_state(struct core *c, enum loop_state state)
@@ -279,12 +281,19 @@ static int init_cores(struct torc_server *s)
     return 0;
 }
 
+static const char *name_core(const struct torc_server *s, uint32_t i, char out[CORE_NAME])
+{
+    if (i == s->n_cores) return "the admin side";
+    snprintf(out, CORE_NAME, "core %u", i);
+    return out;
+}
+
 /* `more`: how many others have failed, too. */
 static int fail_core(struct torc_server *s, uint32_t i, uint32_t more)
 {
     const struct loop *l = &s->cores[i].loop;
-    char who[24] = "the admin side", why[512], others[48] = "";
-    if (i < s->n_cores) snprintf(who, sizeof who, "core %u", i);
+    char name[CORE_NAME], why[512], others[48] = "";
+    const char *who = name_core(s, i, name);
     if (more) snprintf(others, sizeof others, "; cores that cannot either: %u", more);
     if (!l->thread)
         return server_fail(s, l->error, "%s cannot start its thread: %s%s%s", who,
@@ -362,6 +371,15 @@ static void serve_all(struct torc_server *s)
     while (count(s, LOOP_PREPARED) > 0) signals_take(&s->signals, ASKED_STATE);
 }
 
+/* Its engine has failed while start functions ran. */
+static int fail_broken(struct torc_server *s, uint32_t i)
+{
+    int err = s->cores[i].loop.error;
+    char who[CORE_NAME];
+    return server_fail(s, err, "%s cannot start: %s failed: %s", name_core(s, i, who),
+                       io_wait_call(s->engine), strerror(-err));
+}
+
 /* As it had been asked to: that is no failure of the program. */
 static int fail_stopped(struct torc_server *s)
 {
@@ -369,15 +387,23 @@ static int fail_stopped(struct torc_server *s)
     return server_fail(s, -ESHUTDOWN, "the server was stopped before it was ready");
 }
 
+/* The first core in that state; n_all if there is none. */
+static uint32_t find(struct torc_server *s, enum loop_state state)
+{
+    uint32_t i = 0;
+    pthread_mutex_lock(&s->mutex);
+    while (i < s->n_all && s->state[i] != state) i++;
+    pthread_mutex_unlock(&s->mutex);
+    return i;
+}
+
 static int await_started(struct torc_server *s)
 {
     bool prepared = await_prepared(s);
-    uint32_t failed = count(s, LOOP_FAILED), i = 0;
-    if (failed > 0) {
-        while (s->state[i] != LOOP_FAILED) i++;
-        return fail_core(s, i, failed - 1);
-    }
-    i = find_unprepared(s);
+    uint32_t failed = count(s, LOOP_FAILED), broken = find(s, LOOP_BROKEN);
+    if (failed > 0) return fail_core(s, find(s, LOOP_FAILED), failed - 1);
+    if (broken < s->n_all) return fail_broken(s, broken);
+    uint32_t i = find_unprepared(s);
     if (!prepared || (i < s->n_all && signals_stop_asked(&s->signals))) return fail_stopped(s);
     if (i < s->n_all) {
         int err = s->cores[i].hooks.error;
@@ -402,11 +428,12 @@ int cores_start(struct torc_server *s)
 
 /* ---- ending ---- */
 
-/* The files of Unix sockets go while these are open. */
+/* The files of Unix sockets go while these are open. A start that has failed may be repeated, with
+ * the sockets that the process was given. */
 void cores_join(struct torc_server *s)
 {
-    struct options *o = s->options;
-    for (uint32_t l = 0; l < o->n_listen; l++)
+    struct options *o = s->options; /* NULL without memory for them */
+    for (uint32_t l = 0; o && l < o->n_listen; l++)
         if (o->listen[l].path) local_remove(&o->listen[l]);
-    for (uint32_t i = 0; i < s->n_all; i++) core_join(&s->cores[i]);
+    for (uint32_t i = 0; i < s->n_all; i++) core_join(&s->cores[i], !s->has_started);
 }

@@ -54,7 +54,10 @@ static bool end_all(struct torc_server *s)
     process_end();
     if (!drained) s->status = EXIT_ABANDONED;
     if (drained && cores_broken(s)) s->status = EXIT_START;
-    if (!drained || cores_broken(s)) return false;
+    if (!drained || cores_broken(s)) {
+        needs_flush_log(s);
+        return false;
+    }
     cores_join(s);
     needs_close_files(s);
     return true;
@@ -135,10 +138,14 @@ static int serve(struct torc_server *s)
     if (s->options->stall_warn)
         stall_start(&s->stalls, s->cores, s->n_cores, s->options->stall_warn);
     s->status = 0;
+    s->has_started = true; /* the control thread may end it at once */
     err = start_control(s);
-    if (err < 0) s->status = EXIT_START;
-    if (err == 0)
+    if (err == 0) {
         atomic_compare_exchange_strong(&s->phase, &phase, SERVER_READY); /* or it drains */
+        return 0;
+    }
+    s->has_started = false;
+    s->status = EXIT_START;
     return err;
 }
 

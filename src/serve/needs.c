@@ -21,9 +21,9 @@ int needs_options(struct torc_server *s)
     s->used = s->now = options_copy(s->set);
     if (!s->used) return server_fail(s, -ENOMEM, "out of memory");
     s->options = options_get(s->used);
-    if (options_settle(s->used) == 0) return 0;
-    s->status = EXIT_OPTIONS;
-    return server_fail(s, -EINVAL, "%s", options_error(s->used));
+    int err = options_settle(s->used);
+    if (err == -EINVAL) s->status = EXIT_OPTIONS;
+    return err < 0 ? server_fail(s, err, "%s", options_error(s->used)) : 0;
 }
 
 void needs_forget(struct torc_server *s)
@@ -121,6 +121,11 @@ static int open_files(struct torc_server *s)
     s->log = access_log_open(o->access_log, o->access_log_format, s->n_cores, ACCESS_FLUSH_MS, why,
                              sizeof why);
     return s->log ? 0 : server_fail(s, -errno, "%s", why);
+}
+
+void needs_flush_log(struct torc_server *s)
+{
+    if (s->log) access_log_flush(s->log);
 }
 
 void needs_close_files(struct torc_server *s)

@@ -21,6 +21,9 @@ int needs_note_addresses(struct torc_server *s);
 /* False if a job still runs at `deadline` (ns). */
 bool needs_close_pool(struct torc_server *s, uint64_t deadline);
 
+/* Has the lines of the access log written, where it stays open. */
+void needs_flush_log(struct torc_server *s);
+
 void needs_close_files(struct torc_server *s);
 
 /* Frees the rest. */

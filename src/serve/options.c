@@ -90,12 +90,15 @@ struct option_set *options_new(void)
 {
     struct server_options *so = calloc(1, sizeof *so);
     if (!so) return NULL;
-    option_set_init(&so->set, &options_table, &so->values);
+    int err = option_set_init(&so->set, &options_table, &so->values);
     so->values.work_threads = WORK_THREADS_DERIVED;
     so->values.keepalive.user_timeout = USER_TIMEOUT_DERIVED;
-    for (unsigned f = 0; f < IO_FEATURES; f++) {
-        int err = add_feature(&so->set, f);
-        ASSERT(err == 0);
+    ASSERT(so->set.count + IO_FEATURES <= OPTIONS_MAX);
+    for (unsigned f = 0; f < IO_FEATURES && err == 0; f++) err = add_feature(&so->set, f);
+    ASSERT(err == 0 || err == -ENOMEM);
+    if (err < 0) {
+        options_free(&so->set);
+        return NULL;
     }
     describe_engines(so);
     return &so->set;

@@ -26,7 +26,7 @@ void options_free(struct option_set *s);
  * the program's own options are not stored in the program. NULL if out of memory. */
 struct option_set *options_copy(const struct option_set *s);
 
-/* Sets an option by its name. 0, or -EINVAL and a message in options_error. */
+/* Sets an option by its name. 0, or -EINVAL or -ENOMEM and a message in options_error. */
 static inline int options_set(struct option_set *s, const char *name, const char *value)
 {
     return option_set_value(s, name, value);
@@ -39,11 +39,11 @@ int options_add(struct option_set *s, const char *name, const char *takes, const
                 const char **value);
 
 /* Reads the command line and the config file that it names; the command line takes precedence.
- * 0, or -EINVAL and a message in options_error. */
+ * 0, or -EINVAL or -ENOMEM and a message in options_error. */
 int options_read(struct option_set *s, int argc, char **argv);
 
 /* Once all values are set: derives the defaults that depend on others, and checks what has to go
- * together. 0, or -EINVAL and a message in options_error. */
+ * together. 0, or -EINVAL or -ENOMEM and a message in options_error. */
 int options_settle(struct option_set *s);
 
 /* The last error message, without a line end; "" if there was none. */

@@ -30,7 +30,7 @@ static int add_given(struct option_set *s, const struct option *o, int fd)
                            o->name, fd, strerror(-err));
     if (addr.sa.sa_family != AF_UNIX) return add_address(s, o, &addr, fd);
     const char *kept = option_keep(s, local + strlen("unix:"));
-    if (!kept) return option_fail(s, "out of memory");
+    if (!kept) return option_no_memory(s);
     addr.path = kept;
     return add_address(s, o, &addr, fd);
 }
@@ -72,7 +72,7 @@ int options_add_listen(struct option_set *s, const struct option *o, const char 
     if (strcmp(text, "systemd") == 0) return options_listen_inherited(s, o);
     if (parse_descriptor(text, &fd)) return add_given(s, o, fd);
     const char *kept = option_keep(s, text);
-    if (!kept) return option_fail(s, "out of memory");
+    if (!kept) return option_no_memory(s);
     int err = local_parse(kept, &addr);
     if (err == -ENAMETOOLONG) return fail_long(s, o, text);
     if (err < 0 && !sock_addr_parse(text, &addr)) return option_not_valid(s, o, text);

@@ -19,8 +19,8 @@ static int read_options(struct torc_server *s, int argc, char **argv)
 {
     const struct options *o = options_get(s->set);
     if (reload_prepare(s, argc, argv) < 0) return server_fail(s, -ENOMEM, "out of memory");
-    if (options_read(s->set, argc, argv) < 0)
-        return server_fail(s, -EINVAL, "%s", options_error(s->set));
+    int err = options_read(s->set, argc, argv);
+    if (err < 0) return server_fail(s, err, "%s", options_error(s->set));
     if (o->version) {
         printf("%s\n", s->name);
         return server_printed(s);
@@ -95,7 +95,7 @@ static int run(struct torc_server *s)
     int err = s->phase == SERVER_SETUP ? start_and_tell(s) : 0;
     if (err > 0) return 0;
     if (err < 0) return s->status;
-    log_ready(s);
+    if (s->has_started) log_ready(s);
     return torc_server_join(s);
 }
 

@@ -111,8 +111,7 @@ int made_up_begin(void **state)
     (void)state;
     v = (struct values){0};
     elsewhere = NULL;
-    option_set_init(&set, &program, &v);
-    return 0;
+    return option_set_init(&set, &program, &v);
 }
 
 int made_up_end(void **state)

@@ -34,7 +34,7 @@ enum {
 };
 
 struct held {
-    uint64_t unique;
+    uint64_t unique, node;
     struct fuse_read_in in;
 };
 
@@ -44,6 +44,7 @@ static struct {
     pthread_t thread;
     pthread_mutex_t mutex; /* guards what follows */
     enum disk_mode mode;
+    uint64_t released; /* node whose reads do not wait */
     struct held held[HELD_MAX];
     unsigned n_held;
 } disk = {.fd = -1, .mutex = PTHREAD_MUTEX_INITIALIZER};
@@ -80,11 +81,11 @@ static void answer_read(uint64_t unique, const struct fuse_read_in *in)
     answer(unique, fails ? -EIO : 0, data, fails ? 0 : n);
 }
 
-static void take_read(uint64_t unique, const struct fuse_read_in *in)
+static void take_read(uint64_t unique, uint64_t node, const struct fuse_read_in *in)
 {
     pthread_mutex_lock(&disk.mutex);
-    if (disk.mode == DISK_WAITS && disk.n_held < HELD_MAX)
-        disk.held[disk.n_held++] = (struct held){unique, *in};
+    if (disk.mode == DISK_WAITS && node != disk.released && disk.n_held < HELD_MAX)
+        disk.held[disk.n_held++] = (struct held){unique, node, *in};
     else
         answer_read(unique, in);
     pthread_mutex_unlock(&disk.mutex);
@@ -132,7 +133,7 @@ static void take(const struct fuse_in_header *in, const void *arg)
     case FUSE_GETATTR: answer_attributes(in->unique, in->nodeid); break;
     case FUSE_OPEN:
     case FUSE_OPENDIR: answer(in->unique, 0, &opened, sizeof opened); break;
-    case FUSE_READ: take_read(in->unique, arg); break;
+    case FUSE_READ: take_read(in->unique, in->nodeid, arg); break;
     case FUSE_FLUSH:
     case FUSE_RELEASE:
     case FUSE_RELEASEDIR: answer(in->unique, 0, NULL, 0); break;
@@ -207,10 +208,35 @@ void slow_disk_set(enum disk_mode mode)
 {
     pthread_mutex_lock(&disk.mutex);
     disk.mode = mode;
+    disk.released = 0;
     for (unsigned i = 0; mode != DISK_WAITS && i < disk.n_held; i++)
         answer_read(disk.held[i].unique, &disk.held[i].in);
     if (mode != DISK_WAITS) disk.n_held = 0;
     pthread_mutex_unlock(&disk.mutex);
+}
+
+void slow_disk_release(unsigned file)
+{
+    unsigned n = 0;
+    pthread_mutex_lock(&disk.mutex);
+    disk.released = FIRST_NODE + file;
+    for (unsigned i = 0; i < disk.n_held; i++) {
+        if (disk.held[i].node == disk.released)
+            answer_read(disk.held[i].unique, &disk.held[i].in);
+        else
+            disk.held[n++] = disk.held[i];
+    }
+    disk.n_held = n;
+    pthread_mutex_unlock(&disk.mutex);
+}
+
+bool slow_disk_waits_for(unsigned file)
+{
+    bool found = false;
+    pthread_mutex_lock(&disk.mutex);
+    for (unsigned i = 0; i < disk.n_held; i++) found |= disk.held[i].node == FIRST_NODE + file;
+    pthread_mutex_unlock(&disk.mutex);
+    return found;
 }
 
 unsigned slow_disk_waiting(void)

@@ -23,7 +23,11 @@ bool slow_disk_open(const char *path);
 
 void slow_disk_set(enum disk_mode mode);
 
-/* Reads that wait. */
+/* While it waits: answers the reads of one file, now and later. */
+void slow_disk_release(unsigned file);
+
+/* Reads that wait, and whether one of this file does. */
 unsigned slow_disk_waiting(void);
+bool slow_disk_waits_for(unsigned file);
 
 void slow_disk_close(void);

@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -291,6 +292,54 @@ static void later(torc_req *rq, void *arg)
     torc_reply_file(rq, getenv("DIRECTORY"), torc_param(rq, "path"));
 }
 
+/* ---- a group that fails ---- */
+
+static torc_event *fails;
+
+static int send_file(torc_req *rq, void *arg)
+{
+    (void)arg;
+    return torc_reply_file(rq, getenv("DIRECTORY"), torc_param(rq, "path"));
+}
+
+static int fail_once_told(torc_req *rq, void *arg)
+{
+    uint64_t seen = 0;
+    (void)arg;
+    torc_event_wait(rq, fails, &seen);
+    return -EPROTO;
+}
+
+static void in_group(torc_req *rq, void *arg)
+{
+    torc_group *g = torc_group_open(rq);
+    (void)arg;
+    torc_spawn(g, fail_once_told, NULL);
+    torc_spawn(g, send_file, NULL);
+    torc_replyf(rq, torc_group_join(g) == -EPROTO ? 503 : 500, "failed");
+}
+
+static void alone(torc_req *rq, void *arg)
+{
+    send_file(rq, arg);
+}
+
+static void *tell(void *arg)
+{
+    torc_event_signal(arg);
+    return NULL;
+}
+
+/* So that the core finds both: that, and what the disk answers meanwhile. */
+static void tell_and_block(torc_req *rq, void *arg)
+{
+    pthread_t thread;
+    (void)arg;
+    if (pthread_create(&thread, NULL, tell, fails) == 0) pthread_join(thread, NULL);
+    nanosleep(&(struct timespec){.tv_sec = 2}, NULL);
+    torc_reply(rq, 200, "text/plain", TORC_S("told"));
+}
+
 static void quick(torc_req *rq, void *arg)
 {
     (void)arg;
@@ -301,13 +350,18 @@ static int be_server(int argc, char **argv)
 {
     static torc_server *s;
     s = torc_server_new("test");
-    if (!s || torc_route(s, "GET", "/late/*path", late, NULL) < 0 ||
+    fails = torc_event_new();
+    if (!s || !fails || torc_route(s, "GET", "/group/*path", in_group, NULL) < 0 ||
+        torc_route(s, "GET", "/alone/*path", alone, NULL) < 0 ||
+        torc_route(s, "GET", "/tell", tell_and_block, NULL) < 0 ||
+        torc_route(s, "GET", "/late/*path", late, NULL) < 0 ||
         torc_route(s, "GET", "/marked/*path", marked, NULL) < 0 ||
         torc_route(s, "GET", "/later/*path", later, NULL) < 0 ||
         torc_route(s, "GET", "/quick", quick, NULL) < 0)
         return 125;
     int status = torc_server_main(s, argc, argv);
     torc_server_free(s);
+    torc_event_free(fails);
     return status;
 }
 
@@ -389,6 +443,51 @@ static void a_deadline_after_the_head(void **state)
     remove(tree_path(&tree, "root/huge"));
 }
 
+static void await_read_of(unsigned file)
+{
+    for (int i = 0; i < SERVER_SECONDS * 100 && !slow_disk_waits_for(file); i++)
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    assert_true(slow_disk_waits_for(file));
+}
+
+/* It comes in the moment in which the response's turn to read has come: no read begins then, which
+ * nothing would end before the disk does. */
+static void a_cancel_in_the_moment_of_ones_turn(void **state)
+{
+    struct client reading[2], told, waiting;
+    (void)state;
+    need_disk();
+    if (strcmp(server_engine, "epoll") != 0) return; /* there two of the core may read at once */
+    start_late("/dev/null");
+    client_open(&client, &server);
+    slow_disk_set(DISK_WAITS);
+    for (unsigned i = 0; i < 2; i++) {
+        client_open(&reading[i], &server);
+        client_ask(&reading[i], "GET", i ? "/alone/slow/83" : "/alone/slow/82", "");
+        await_read_of(82 + i);
+    }
+    client_open(&waiting, &server);
+    client_ask(&waiting, "GET", "/group/slow/84", "");
+    for (int i = 0; i < 3; i++) expect("/quick", 200, "quick");
+    client_open(&told, &server);
+    client_ask(&told, "GET", "/tell", "");
+    sleep_ms(1000);
+    slow_disk_release(82);
+    client_reply(&waiting, "GET", &reply);
+    assert_int_equal(reply.status, 503);
+    assert_true(slow_disk_waits_for(83));
+    assert_false(slow_disk_waits_for(84));
+    slow_disk_set(DISK_SERVES);
+    for (int i = 0; i < 2; i++) {
+        client_reply(&reading[i], "GET", &reply);
+        expect_whole(&reply);
+        client_close(&reading[i]);
+    }
+    client_close(&waiting);
+    client_close(&told);
+    stop(state);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && argv[1][0] == '-') return be_server(argc, argv);
@@ -405,6 +504,7 @@ int main(int argc, char **argv)
     /* A thread that waits for the disk itself sees no deadline meanwhile. */
     const struct CMUnitTest by_core[] = {
         cmocka_unit_test(a_deadline_before_the_first_bytes),
+        cmocka_unit_test(a_cancel_in_the_moment_of_ones_turn),
     };
     int failed = cmocka_run_group_tests(tests, make, unmake);
     return has_thread_each() ? failed : failed + cmocka_run_group_tests(by_core, make, unmake);

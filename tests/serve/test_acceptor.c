@@ -107,7 +107,7 @@ static void rig_close(struct rig *r)
     for (int i = 0; i < 1000 && !(acceptor_idle(&r->a) && io_idle(&r->io)); i++) run_for(r, 1);
     wheel_clear(&r->io.wheel, &r->pause);
     io_close(&r->io);
-    acceptor_close(&r->a);
+    acceptor_close(&r->a, false);
 }
 
 static int newcomer(const struct rig *r)

@@ -731,6 +731,53 @@ static void rotation_separates_old_and_new_lines(void **state)
     free(text);
 }
 
+/* The file that it moves to is renamed before its thread, which waits for a reader, has come to
+ * that: the new one of that name gets what follows. */
+static void rotation_of_a_file_that_it_moves_to(void **state)
+{
+    (void)state;
+    int reader;
+    size_t len;
+    struct access_log *log = open_fifo(&reader);
+    struct access_log_buffer *ring = access_log_buffer(log, 0);
+    for (unsigned i = 0; i < 5000; i++) add_numbered(ring, 0, i);
+    usleep(100000); /* likely, it waits */
+    assert_int_equal(access_log_move(log, in_dir("log"), access_log_open_other(in_dir("log"))), 0);
+    assert_int_equal(rename(in_dir("log"), in_dir("old")), 0);
+    access_log_reopen(log);
+    await_size(in_dir("log"), 0);
+    assert_true(size_of(in_dir("log")) >= 0);
+    access_log_flush(log);
+    add_numbered(ring, 1, 0);
+    access_log_close(log);
+    close(reader);
+    char *text = read_all(in_dir("log"), &len);
+    assert_non_null(strstr(text, "/1/0 "));
+    free(text);
+}
+
+/* Its thread, which would sleep for ever, has been woken for both at once. */
+static void close_follows_a_rotation(void **state)
+{
+    (void)state;
+    struct access_log *log = access_log_open(in_dir("log"), LOG_COMBINED, 1, -1, why, sizeof why);
+    assert_non_null(log);
+    access_log_reopen(log);
+    access_log_close(log);
+}
+
+static void flush_does_not_wait_for_the_time(void **state)
+{
+    (void)state;
+    struct access_log *log = access_log_open(in_dir("log"), LOG_COMBINED, 1, -1, why, sizeof why);
+    assert_non_null(log);
+    add_numbered(access_log_buffer(log, 0), 0, 0);
+    access_log_flush(log);
+    assert_int_equal(lines_in(in_dir("log")), 1);
+    access_log_flush(log);
+    access_log_close(log);
+}
+
 static void failed_reopen_keeps_the_old_file(void **state)
 {
     (void)state;
@@ -848,6 +895,9 @@ int main(void)
         TEST(writes_to_stdout),
         TEST(failure_to_open_sets_errno),
         TEST(rotation_separates_old_and_new_lines),
+        TEST(rotation_of_a_file_that_it_moves_to),
+        TEST(close_follows_a_rotation),
+        TEST(flush_does_not_wait_for_the_time),
         TEST(failed_reopen_keeps_the_old_file),
         TEST(full_disk_drops_and_counts_lines),
         TEST(partial_line_is_terminated),

@@ -104,15 +104,20 @@ static void connect_to(struct client *c, const torc_server *s, unsigned listener
     client_open_to(c, &addr, NULL);
 }
 
-static void get(const torc_server *s, const char *path, const char *body)
+static void get_by(const torc_server *s, unsigned listener, const char *path, const char *body)
 {
     struct client c;
     struct reply r = {0};
-    connect_to(&c, s, 0);
+    connect_to(&c, s, listener);
     client_get(&c, path, 200, &r);
     assert_string_equal(r.body, body);
     client_close(&c);
     reply_free(&r);
+}
+
+static void get(const torc_server *s, const char *path, const char *body)
+{
+    get_by(s, 0, path, body);
 }
 
 static void end(torc_server *s)
@@ -291,6 +296,12 @@ static void any_number_may_join(void **state)
 
 /* ---- a start that fails ---- */
 
+static int fail_if_told(torc_req *rq, void *arg)
+{
+    (void)rq;
+    return *(int *)arg ? -EPROTO : 0;
+}
+
 static void a_taken_address_can_be_mended(void **state)
 {
     char address[64];
@@ -314,6 +325,31 @@ static void a_taken_address_can_be_mended(void **state)
     assert_true(torc_server_port(s, TORC_ADMIN) > 0);
     get(s, "/hello", "hello");
     end(s);
+}
+
+/* The next start serves it. */
+static void a_socket_that_was_given_outlives_a_start_that_failed(void **state)
+{
+    char listen[16], taken[64];
+    int port, other_port, fails = 1, given = occupy(&port), other = occupy(&other_port);
+    (void)state;
+    snprintf(listen, sizeof listen, "fd:%d", given);
+    snprintf(taken, sizeof taken, "127.0.0.1:%d", other_port);
+    torc_server *s = new_server();
+    set(s, "cores", server_two_cores());
+    set(s, "listen", listen);
+    set(s, "admin", taken);
+    assert_int_equal(torc_server_each_core(s, fail_if_told, NULL, &fails), 0);
+    assert_int_equal(torc_server_start(s), -EADDRINUSE); /* before there are threads */
+    close(other);
+    set(s, "admin", "127.0.0.1:0");
+    assert_int_equal(torc_server_start(s), -EPROTO); /* and after that */
+    fails = 0;
+    start(s);
+    assert_int_equal(torc_server_port(s, 1), port); /* after that of new_server */
+    get_by(s, 1, "/hello", "hello");
+    end(s);
+    assert_true(is_refused(port));
 }
 
 static void reasons_are_told(void **state)
@@ -721,6 +757,57 @@ static void the_drain_bounds_stop_functions(void **state)
     assert_int_equal(slept, -ESHUTDOWN);
 }
 
+/* On the thread of the core. */
+static int lose_engine(torc_req *rq, void *arg)
+{
+    (void)arg;
+    refuse_call(&(struct refusal){.call = SYS_io_uring_enter, .err = EPERM});
+    refuse_call(&(struct refusal){.call = SYS_epoll_pwait, .err = EPERM});
+    refuse_call(&(struct refusal){.call = SYS_ppoll, .err = EPERM});
+#ifdef SYS_epoll_wait
+    refuse_call(&(struct refusal){.call = SYS_epoll_wait, .err = EPERM});
+#endif
+    return torc_sleep(rq, 3600 * 1000);
+}
+
+/* 0, or the number of the step that went wrong. */
+static int start_without_engine(void)
+{
+    torc_server *s = new_server();
+    torc_server_each_core(s, lose_engine, NULL, NULL);
+    if (torc_server_start(s) != -EPERM) return 1;
+    const char *error = torc_server_error(s);
+    if (!strstr(error, " cannot start: ") || !strstr(error, " failed: Operation not permitted"))
+        return 2;
+    if (torc_server_start(s) != -EBUSY) return 3; /* its operations are still the kernel's */
+    if (torc_server_join(s) != 1) return 4;
+    if (torc_server_run(s) != 1) return 5;
+    torc_server_free(s);
+    return 0;
+}
+
+/* No stop was asked for, and it has not been ready. */
+static void an_engine_that_fails_before_the_start_is_over(void **state)
+{
+    int status;
+    (void)state;
+    char *dir = files_open(), *path = files_path(dir, "log");
+    pid_t child = fork();
+    if (child == 0) {
+        int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        _exit(dup2(fd, STDERR_FILENO) < 0 ? 6 : start_without_engine());
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    char *log = files_read(path);
+    if (status) print_error("%s", log);
+    assert_int_equal(status, 0);
+    assert_non_null(strstr(log, "failed: Operation not permitted; the server ends"));
+    assert_null(strstr(log, "ready"));
+    free(log);
+    free(path);
+    files_close(dir);
+}
+
 /* ---- threads and children of handlers ---- */
 
 /* What a thread or a process has. */
@@ -1053,6 +1140,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_time_of_the_drain_needs_nobody),
         cmocka_unit_test(any_number_may_join),
         cmocka_unit_test(a_taken_address_can_be_mended),
+        cmocka_unit_test(a_socket_that_was_given_outlives_a_start_that_failed),
         cmocka_unit_test(reasons_are_told),
         cmocka_unit_test(what_is_missing_is_refused),
         cmocka_unit_test(calls_of_the_program_are_not_interrupted),
@@ -1066,6 +1154,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_start_function_that_fails_is_undone),
         cmocka_unit_test(a_stop_ends_start_functions),
         cmocka_unit_test(the_drain_bounds_stop_functions),
+        cmocka_unit_test(an_engine_that_fails_before_the_start_is_over),
         cmocka_unit_test(children_have_what_the_program_had),
         cmocka_unit_test(signals_stay_as_they_are),
         cmocka_unit_test(a_reader_that_has_gone_does_not_end_the_program),

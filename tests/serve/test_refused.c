@@ -263,6 +263,14 @@ static void put_off(torc_req *rq, void *arg)
     torc_replyf(rq, 200, "never sent");
 }
 
+/* As where there was no memory for completions. */
+static void lose(torc_req *rq, void *arg)
+{
+    (void)arg;
+    refuse_call(&(struct refusal){.call = SYS_io_uring_enter, .err = EBADR});
+    torc_replyf(rq, 200, "never sent");
+}
+
 static void replace_file(torc_req *rq, void *arg)
 {
     torc_file *file;
@@ -280,7 +288,8 @@ static int serve(int argc, char **argv)
         torc_route(s, "GET", "/replace", replace_file, NULL) < 0 ||
         torc_route(s, "GET", "/refuse/watches", refuse_watches, NULL) < 0 ||
         torc_route(s, "GET", "/refuse/sending", refuse_sending, NULL) < 0 ||
-        torc_route(s, "GET", "/refuse/later", put_off, NULL) < 0)
+        torc_route(s, "GET", "/refuse/later", put_off, NULL) < 0 ||
+        torc_route(s, "GET", "/lose", lose, NULL) < 0)
         return 125;
     int status = torc_server_main(s, argc, argv);
     torc_server_free(s);
@@ -344,6 +353,31 @@ static void a_call_refused_later_ends_the_server(void **state)
     server_free(&s);
 }
 
+/* Nor does it lose lines of the access log: its thread is not that core's. */
+static void the_access_log_is_whole_then(void **state)
+{
+    char *dir = files_open(), *path = files_path(dir, "log");
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    start(&s, "--cores", "1", "--access-log", path);
+    client_open(&c, &s);
+    for (int i = 0; i < 100; i++) client_get(&c, "/none", 404, &r);
+    client_ask(&c, "GET", "/refuse", "");
+    assert_int_equal(server_wait(&s), 1);
+    unsigned lines = 0;
+    char *text = files_read(path);
+    for (const char *at = text; at && (at = strstr(at, "GET /none ")); at++) lines++;
+    assert_int_equal(lines, 100);
+    free(text);
+    client_close(&c);
+    reply_free(&r);
+    server_free(&s);
+    free(path);
+    files_close(dir);
+}
+
 /* The core tries on, says why nothing moves, and gives up in the end. */
 static void a_call_put_off_for_long(void **state)
 {
@@ -358,6 +392,24 @@ static void a_call_put_off_for_long(void **state)
     assert_int_equal(server_wait(&s), 1);
     assert_non_null(
         strstr(server_log(&s), "io_uring_enter failed: Resource temporarily unavailable"));
+    client_close(&c);
+    server_free(&s);
+}
+
+/* What was lost nobody can wait for: the server ends. */
+static void lost_completions_end_the_server(void **state)
+{
+    struct server s;
+    struct client c;
+    (void)state;
+    if (!has_ring()) return;
+    start(&s, "--cores", server_two_cores());
+    client_open(&c, &s);
+    client_ask(&c, "GET", "/lose", "");
+    assert_int_equal(server_wait(&s), 1);
+    const char *told = strstr(server_log(&s), "the kernel has lost completions");
+    assert_non_null(told);
+    assert_null(strstr(told + 1, "the kernel has lost completions"));
     client_close(&c);
     server_free(&s);
 }
@@ -435,7 +487,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(signals_that_cannot_be_caught_are_told_of),
 #endif
         cmocka_unit_test(a_call_refused_later_ends_the_server),
+        cmocka_unit_test(the_access_log_is_whole_then),
         cmocka_unit_test(a_call_put_off_for_long),
+        cmocka_unit_test(lost_completions_end_the_server),
         cmocka_unit_test(a_client_that_cannot_be_watched_is_told_of),
         cmocka_unit_test(sending_that_is_refused_is_told_of),
         cmocka_unit_test(timers),

@@ -53,6 +53,7 @@ OTHER_TESTS = {
     "serve/limits": "whole servers",
     "serve/memory": "whole servers",
     "serve/metrics": "whole servers",
+    "serve/no_memory": "servers that start without memory for all",
     "serve/queue": "whole servers",
     "serve/shed": "whole servers",
     "serve/refused": "whole servers",
