@@ -86,6 +86,9 @@ struct pg_prepared *pg_cache_add(struct pg_cache *c, const char *sql, uint32_t h
 /* It is not found any more. */
 void pg_cache_drop(struct pg_cache *c, struct pg_prepared *p);
 
+/* None of them is. */
+void pg_cache_drop_all(struct pg_cache *c);
+
 /* One flight needs it no more. */
 void pg_cache_release(struct pg_prepared *p);
 

@@ -133,10 +133,11 @@ static bool has_state(const PGresult *answer, const char *state)
 }
 
 /* Whether the query failed for no reason of its own, and without effect. In a transaction what
- * preceded it is lost, too. */
+ * preceded it is lost, too; nothing precedes what begins it. */
 static bool deserves_another_try(const struct pg_conn *c, const struct pg_flight *f)
 {
-    if (c->tx || f->query->retried || PQresultStatus(f->answer) != PGRES_FATAL_ERROR) return false;
+    if (c->tx && !f->query->begins) return false;
+    if (f->query->retried || PQresultStatus(f->answer) != PGRES_FATAL_ERROR) return false;
     if (has_state(f->answer, "57014")) return c->was_cancelled; /* meant another */
     return has_state(f->answer, "26000")                        /* the statement was forgotten; */
            || has_state(f->answer, "0A000"); /* its plan is of a table that is different now */
@@ -146,10 +147,23 @@ static bool deserves_another_try(const struct pg_conn *c, const struct pg_flight
  * it that is of no use. */
 static void drop_useless(struct pg_conn *c, const struct pg_flight *f)
 {
-    bool outdated = has_state(f->answer, "0A000");
-    if (!(f->due & PG_EXECUTE) && !outdated && !has_state(f->answer, "26000")) return;
+    bool outdated = has_state(f->answer, "0A000"), forgotten = has_state(f->answer, "26000");
+    if (!(f->due & PG_EXECUTE) && !outdated && !forgotten) return;
     if (outdated) c->forget = f->prepared->id;
+    /* A BEGIN says that of itself alone: the server has forgotten the others, too, and none of them
+     * could be tried again in the transaction. */
+    if (forgotten && f->query && f->query->begins) pg_cache_drop_all(&c->cache);
     pg_cache_drop(&c->cache, f->prepared);
+}
+
+static void try_again(struct pg_conn *c, struct pg_query *q)
+{
+    q->retried = true;
+    if (q->begins) { /* perhaps on another connection */
+        c->tx = NULL;
+        q->tx->conn = NULL;
+    }
+    pg_pool_again(q);
 }
 
 static void give_answer(struct pg_conn *c, struct pg_flight *f)
@@ -157,8 +171,7 @@ static void give_answer(struct pg_conn *c, struct pg_flight *f)
     struct pg_query *q = f->query;
     q->conn = NULL;
     if (deserves_another_try(c, f)) {
-        q->retried = true;
-        pg_pool_again(q);
+        try_again(c, q);
         return;
     }
     if (PQresultStatus(f->answer) == PGRES_FATAL_ERROR) counter_add(&c->core->counters.errors, 1);

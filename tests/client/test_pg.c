@@ -220,6 +220,25 @@ static void test_transactions_left_open_harm_nobody(void **state)
     pg_reset();
 }
 
+/* Nothing of a transaction is refused because the server has forgotten what was prepared. */
+static void test_transactions_of_forgotten_statements(void **state)
+{
+    static const char *const forget[] = {"DISCARD ALL", "DEALLOCATE ALL"};
+    (void)state;
+    pg_set("PG_CONNECTIONS", "1");
+    server_start(&rig);
+    transaction("SELECT 1", "&end=commit", 200);
+    for (size_t i = 0; i < sizeof forget / sizeof *forget; i++) {
+        pg_query(forget[i]);
+        transaction("SELECT 1", "&end=commit", 200);
+        transaction("SELECT 1", "&end=rollback", 200);
+    }
+    assert_int_equal(pg_counter("errors"), 0);
+    assert_int_equal(pg_counter("connects"), 1);
+    server_stop(&rig);
+    pg_reset();
+}
+
 static void test_leaving_a_transaction(void **state)
 {
     struct client c;
@@ -282,6 +301,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_transactions),
         cmocka_unit_test(test_transactions_left_open),
         cmocka_unit_test(test_transactions_left_open_harm_nobody),
+        cmocka_unit_test(test_transactions_of_forgotten_statements),
         cmocka_unit_test(test_leaving_a_transaction),
         cmocka_unit_test(test_notices_are_lines_of_the_log),
         cmocka_unit_test(test_tls),
