@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { ARRAYS_DEEP = 8 }; /* arrays in each other; an innermost element is the ninth level */
+
 /* hiredis 1.0 has elements as size_t. */
 #if HIREDIS_MAJOR >= 1
 typedef size_t elements_type;
@@ -61,8 +63,17 @@ static void *create_string(const redisReadTask *task, char *text, size_t len)
     return r;
 }
 
+/* hiredis before 1.0 refuses those itself; redis_reply_free recurses. */
+static bool is_too_deep(const redisReadTask *task)
+{
+    int depth = 0;
+    while ((task = task->parent)) depth++;
+    return depth >= ARRAYS_DEEP;
+}
+
 static void *create_array(const redisReadTask *task, elements_type n)
 {
+    if (is_too_deep(task)) return NULL;
     torc_redis_reply **element = n > 0 ? calloc((size_t)n, sizeof(torc_redis_reply *)) : NULL;
     if (n > 0 && !element) return NULL;
     torc_redis_reply *r = create(task, 0);
@@ -94,6 +105,21 @@ static void free_object(void *object)
     redis_reply_free(object);
 }
 
+/* Of another protocol, which no server speaks unasked; without these hiredis would call NULL. */
+#if HIREDIS_MAJOR >= 1
+static void *refuse_double(const redisReadTask *task, double value, char *text, size_t len)
+{
+    (void)task, (void)value, (void)text, (void)len;
+    return NULL;
+}
+
+static void *refuse_bool(const redisReadTask *task, int value)
+{
+    (void)task, (void)value;
+    return NULL;
+}
+#endif
+
 void redis_reply_functions(redisReader *reader)
 {
     static redisReplyObjectFunctions functions = {
@@ -102,16 +128,21 @@ void redis_reply_functions(redisReader *reader)
         .createInteger = create_integer,
         .createNil = create_nil,
         .freeObject = free_object,
+#if HIREDIS_MAJOR >= 1
+        .createDouble = refuse_double,
+        .createBool = refuse_bool,
+#endif
     };
     reader->fn = &functions;
 }
 
-/* Not deeper than hiredis reads: nine levels. */
+/* An array is filled in order: behind the first element that has not come there is none, and the
+ * rest of what a server only announced is not looked at. Not deeper than ARRAYS_DEEP. */
 void redis_reply_free(torc_redis_reply *r)
 {
     if (!r) return;
     if (r->type == TORC_REDIS_ARRAY) {
-        for (size_t i = 0; i < r->n; i++) redis_reply_free(r->element[i]);
+        for (size_t i = 0; i < r->n && r->element[i]; i++) redis_reply_free(r->element[i]);
         free(r->element);
     }
     free(r->is_root ? (void *)root_of(r) : r);

@@ -359,6 +359,26 @@ static void test_no_redis(void **state)
     redis_rig_stop(&r);
 }
 
+/* It announces far more than comes. */
+static void test_announced_only(void **state)
+{
+    (void)state;
+    struct redis_rig r;
+    struct client c;
+    struct reply reply = {0};
+    int fd = listen_somewhere(&r);
+    client_open(&c, &r.server);
+    client_ask(&c, "GET", "/run?w=GET&w=k", "");
+    serve_once(fd, "*10000000\r\n");
+    client_reply(&c, "GET", &reply);
+    assert_int_equal(reply.body[0], '!');
+    reply_free(&reply);
+    client_close(&c);
+    answered(fd, &r, "/run?w=GET&w=k", (const char *const[]){"+a\r\n", NULL}, "+a");
+    close(fd);
+    redis_rig_stop(&r);
+}
+
 int main(int argc, char **argv)
 {
     redis_rig_choose(argc, argv);
@@ -378,6 +398,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_what_was_sent_is_not_repeated),
         cmocka_unit_test(test_what_may_be_is_repeated),
         cmocka_unit_test(test_no_redis),
+        cmocka_unit_test(test_announced_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
