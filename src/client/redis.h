@@ -103,6 +103,7 @@ struct redis_conn {
     int fd;
     enum redis_state state;
     unsigned n_tried;    /* addresses of the pool */
+    bool unsent;         /* hiredis has bytes that the kernel did not take */
     bool doomed;         /* its task closes it */
     bool slot;           /* it holds one: its command blocks */
     bool idle;           /* in pool->idle */

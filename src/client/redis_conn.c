@@ -81,6 +81,7 @@ static bool flush(struct redis_conn *c)
 {
     int done = 0;
     if (redisBufferWrite(c->hiredis, &done) != REDIS_OK) return false;
+    c->unsent = !done;
     redis_conn_watch(c);
     return true;
 }
@@ -88,7 +89,7 @@ static bool flush(struct redis_conn *c)
 void redis_conn_watch(struct redis_conn *c)
 {
     bool reads = !c->sub || redis_sub_reads(c->sub);
-    bool writes = c->state == REDIS_CONNECTING || (c->hiredis->obuf && c->hiredis->obuf[0]);
+    bool writes = c->state == REDIS_CONNECTING || c->unsent;
     if (c->state == REDIS_CLOSED) return;
     if (c->state == REDIS_CONNECTING) reads = false;
     /* With nothing to wait for, only an error of the socket. */

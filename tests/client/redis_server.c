@@ -125,6 +125,18 @@ static void on_format(torc_req *rq, void *arg)
                 torc_redis_text(r).ptr, name_of(type), name_of(empty), name_of(wrong));
 }
 
+/* ?n=: sets "big" to so many zero bytes. */
+static void on_zeros(torc_req *rq, void *arg)
+{
+    size_t n = number(rq, "n", 1);
+    char *zeros = calloc(n, 1);
+    (void)arg;
+    if (!zeros) abort();
+    int err = torc_redis_command(rq, redis, NULL, "SET big %b", zeros, n);
+    free(zeros);
+    torc_replyf(rq, 200, "%s", name_of(err));
+}
+
 /* ---- many ---- */
 
 static int echo(torc_req *rq, void *arg)
@@ -191,7 +203,9 @@ static int serve(torc_server *s, int argc, char **argv)
         const char *path;
         torc_handler *fn;
     } routes[] = {
-        {"/run", on_run}, {"/format", on_format}, {"/many", on_many}, {"/subscribe", on_subscribe}};
+        {"/run", on_run},   {"/format", on_format},       {"/zeros", on_zeros},
+        {"/many", on_many}, {"/subscribe", on_subscribe},
+    };
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
         if (torc_route(s, "GET", routes[i].path, routes[i].fn, NULL) < 0) return 1;
     if (torc_metrics_add(s, torc_redis_metrics, redis) < 0) return 1;

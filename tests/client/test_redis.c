@@ -111,6 +111,17 @@ static void test_large_replies(void **state)
     redis_rig_stop(&r);
 }
 
+/* What the kernel does not take at once is sent whatever its bytes are. */
+static void test_large_commands(void **state)
+{
+    (void)state;
+    struct redis_rig r;
+    redis_rig_start(&r, "");
+    redis_rig_run(&r, "/zeros?n=8388608", "a reply");
+    redis_rig_run(&r, "/run?w=STRLEN&w=big", ":8388608");
+    redis_rig_stop(&r);
+}
+
 static void test_commands_share_connections(void **state)
 {
     (void)state;
@@ -386,6 +397,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_commands),
         cmocka_unit_test(test_refused_commands),
         cmocka_unit_test(test_large_replies),
+        cmocka_unit_test(test_large_commands),
         cmocka_unit_test(test_commands_share_connections),
         cmocka_unit_test(test_password),
         cmocka_unit_test(test_slow),
