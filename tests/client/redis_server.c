@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static torc_redis *redis;
 
@@ -137,6 +138,16 @@ static void on_zeros(torc_req *rq, void *arg)
     torc_replyf(rq, 200, "%s", name_of(err));
 }
 
+/* ?ms=: has the core do nothing else. */
+static void on_hold(torc_req *rq, void *arg)
+{
+    unsigned ms = number(rq, "ms", 0);
+    (void)arg;
+    fprintf(stderr, "holds the core\n");
+    usleep(ms * 1000);
+    torc_replyf(rq, 200, "held");
+}
+
 /* ---- many ---- */
 
 static int echo(torc_req *rq, void *arg)
@@ -204,7 +215,7 @@ static int serve(torc_server *s, int argc, char **argv)
         torc_handler *fn;
     } routes[] = {
         {"/run", on_run},   {"/format", on_format},       {"/zeros", on_zeros},
-        {"/many", on_many}, {"/subscribe", on_subscribe},
+        {"/many", on_many}, {"/subscribe", on_subscribe}, {"/hold", on_hold},
     };
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
         if (torc_route(s, "GET", routes[i].path, routes[i].fn, NULL) < 0) return 1;

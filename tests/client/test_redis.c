@@ -356,6 +356,36 @@ static void test_what_may_be_is_repeated(void **state)
     redis_rig_stop(&r);
 }
 
+/* The connection breaks and the deadline passes in one turn: there is no other try, which nothing
+ * would end. */
+static void test_deadline_before_another_try(void **state)
+{
+    (void)state;
+    struct redis_rig r;
+    struct client c, holder;
+    struct reply reply = {0};
+    char bytes[256];
+    int listener = listen_somewhere(&r);
+    client_open(&c, &r.server);
+    client_open(&holder, &r.server);
+    client_ask(&c, "GET", "/run?ms=1000&repeat=1&w=GET&w=k", "");
+    int fd = accept(listener, NULL, NULL);
+    assert_true(fd >= 0);
+    assert_true(tcp_try_receive(fd, bytes, sizeof bytes) > 0);
+    client_ask(&holder, "GET", "/hold?ms=1300", "");
+    server_await_log(&r.server, "holds the core\n");
+    close(fd);
+    client_reply(&holder, "GET", &reply);
+    reply_free(&reply);
+    client_reply(&c, "GET", &reply);
+    assert_string_equal(reply.body, "!ETIME");
+    reply_free(&reply);
+    client_close(&holder);
+    client_close(&c);
+    close(listener);
+    redis_rig_stop(&r);
+}
+
 static void test_no_redis(void **state)
 {
     (void)state;
@@ -409,6 +439,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_name),
         cmocka_unit_test(test_what_was_sent_is_not_repeated),
         cmocka_unit_test(test_what_may_be_is_repeated),
+        cmocka_unit_test(test_deadline_before_another_try),
         cmocka_unit_test(test_no_redis),
         cmocka_unit_test(test_announced_only),
     };
