@@ -45,8 +45,12 @@ struct torc_redis_reply {
     char text[];
 };
 
-/* Has the reader make replies of ours. */
-void redis_reply_functions(redisReader *reader);
+/* Has the reader make replies of ours. *refused, which must outlive it, becomes true where it reads
+ * what is no reply of RESP2. */
+void redis_reply_functions(redisReader *reader, bool *refused);
+
+/* Why the reader has failed: -EPROTO or -ENOMEM. */
+int redis_reply_error(const redisReader *reader);
 
 /* Ties it to the request; NULL and errors are passed on: see torc_redis_command. */
 int redis_reply_give(torc_req *rq, torc_redis_reply *r, int err, torc_redis_reply **out);
@@ -104,6 +108,7 @@ struct redis_conn {
     enum redis_state state;
     unsigned n_tried;    /* addresses of the pool */
     bool unsent;         /* hiredis has bytes that the kernel did not take */
+    bool refused;        /* the server sent what is no reply of RESP2 */
     bool doomed;         /* its task closes it */
     bool slot;           /* it holds one: its command blocks */
     bool idle;           /* in pool->idle */

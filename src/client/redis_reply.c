@@ -39,10 +39,17 @@ static torc_redis_reply *allocate(bool is_root, size_t text)
     return root ? (torc_redis_reply *)(void *)(root + 1) : NULL;
 }
 
+/* hiredis takes NULL for a lack of memory; redis_reply_error tells the two apart. */
+static void *refuse(const redisReadTask *task)
+{
+    *(bool *)task->privdata = true;
+    return NULL;
+}
+
 /* Part of its parent from now on. NULL if out of memory, or of a type of another protocol. */
 static torc_redis_reply *create(const redisReadTask *task, size_t text)
 {
-    if (task->type < 0 || (size_t)task->type >= ARRAY_LEN(type_of)) return NULL;
+    if (task->type < 0 || (size_t)task->type >= ARRAY_LEN(type_of)) return refuse(task);
     torc_redis_reply *r = allocate(!task->parent, text);
     if (!r) return NULL;
     r->is_root = !task->parent;
@@ -73,7 +80,7 @@ static bool is_too_deep(const redisReadTask *task)
 
 static void *create_array(const redisReadTask *task, elements_type n)
 {
-    if (is_too_deep(task)) return NULL;
+    if (is_too_deep(task)) return refuse(task);
     torc_redis_reply **element = n > 0 ? calloc((size_t)n, sizeof(torc_redis_reply *)) : NULL;
     if (n > 0 && !element) return NULL;
     torc_redis_reply *r = create(task, 0);
@@ -93,8 +100,10 @@ static void *create_integer(const redisReadTask *task, long long value)
     return r;
 }
 
+/* Of a string or an array: one of a type of its own is of another protocol. */
 static void *create_nil(const redisReadTask *task)
 {
+    if (task->type == REDIS_REPLY_NIL) return refuse(task);
     torc_redis_reply *r = create(task, 0);
     if (r) r->type = TORC_REDIS_NIL; /* of a null array, too */
     return r;
@@ -105,22 +114,23 @@ static void free_object(void *object)
     redis_reply_free(object);
 }
 
-/* Of another protocol, which no server speaks unasked; without these hiredis would call NULL. */
+/* Of another protocol, which no server speaks unasked; without these hiredis would make up
+ * pointers. */
 #if HIREDIS_MAJOR >= 1
 static void *refuse_double(const redisReadTask *task, double value, char *text, size_t len)
 {
-    (void)task, (void)value, (void)text, (void)len;
-    return NULL;
+    (void)value, (void)text, (void)len;
+    return refuse(task);
 }
 
 static void *refuse_bool(const redisReadTask *task, int value)
 {
-    (void)task, (void)value;
-    return NULL;
+    (void)value;
+    return refuse(task);
 }
 #endif
 
-void redis_reply_functions(redisReader *reader)
+void redis_reply_functions(redisReader *reader, bool *refused)
 {
     static redisReplyObjectFunctions functions = {
         .createString = create_string,
@@ -134,6 +144,13 @@ void redis_reply_functions(redisReader *reader)
 #endif
     };
     reader->fn = &functions;
+    reader->privdata = refused;
+}
+
+int redis_reply_error(const redisReader *reader)
+{
+    bool refused = *(const bool *)reader->privdata;
+    return reader->err == REDIS_ERR_OOM && !refused ? -ENOMEM : -EPROTO;
 }
 
 /* An array is filled in order: behind the first element that has not come there is none, and the

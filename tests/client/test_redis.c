@@ -386,6 +386,8 @@ static void test_deadline_before_another_try(void **state)
     redis_rig_stop(&r);
 }
 
+#define DEEP "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n" /* by one too deep */
+
 static void test_no_redis(void **state)
 {
     (void)state;
@@ -393,6 +395,8 @@ static void test_no_redis(void **state)
     int fd = listen_somewhere(&r);
     answered(fd, &r, "/run?w=GET&w=k", (const char *const[]){"HTTP/1.1 400 Bad\r\n\r\n", NULL},
              "!EPROTO");
+    answered(fd, &r, "/run?w=GET&w=k", (const char *const[]){"#t\r\n", NULL}, "!EPROTO");
+    answered(fd, &r, "/run?w=GET&w=k", (const char *const[]){DEEP ":1\r\n", NULL}, "!EPROTO");
     answered(fd, &r, "/run?w=GET&w=k", (const char *const[]){"+a\r\n+unasked\r\n", NULL}, "+a");
     answered(fd, &r, "/run?w=GET&w=k", (const char *const[]){"*2\r\n$1\r\na\r\n", NULL},
              "!ECONNABORTED");

@@ -1,19 +1,24 @@
 #include "client/redis.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+static bool refused;
+
 static redisReader *read_some(const char *bytes)
 {
     redisReader *reader = redisReaderCreate();
     assert_non_null(reader);
-    redis_reply_functions(reader);
+    refused = false;
+    redis_reply_functions(reader, &refused);
     assert_int_equal(redisReaderFeed(reader, bytes, strlen(bytes)), REDIS_OK);
     return reader;
 }
@@ -34,30 +39,64 @@ static void test_free_of_a_part(void **state)
     redisReaderFree(reader);
 }
 
+static void expect_no_reply(const char *bytes)
+{
+    void *reply = NULL;
+    redisReader *reader = read_some(bytes);
+    if (redisReaderGetReply(reader, &reply) != REDIS_ERR) fail_msg("%s is a reply", bytes);
+    assert_null(reply);
+    assert_int_equal(redis_reply_error(reader), -EPROTO);
+    redisReaderFree(reader);
+}
+
 static void nest(char *out, int arrays)
 {
     *out = '\0';
-    for (int i = 0; i < arrays; i++) strcat(out, "*1\r\n");
-    strcat(out, ":7\r\n");
+    for (int i = 0; i < arrays; i++) out += sprintf(out, "*1\r\n");
+    sprintf(out, ":7\r\n");
 }
 
+/* As deep as every version of hiredis reads; deeper ones are refused alike. */
 static void test_nested_arrays(void **state)
 {
+    enum { DEEP = 8 };
     char bytes[8192];
     void *reply = NULL;
     (void)state;
-    nest(bytes, 7);
+    nest(bytes, DEEP);
     redisReader *reader = read_some(bytes);
     assert_int_equal(redisReaderGetReply(reader, &reply), REDIS_OK);
     const torc_redis_reply *r = reply;
-    for (int i = 0; i < 7; i++) r = torc_redis_element(r, 0);
+    for (int i = 0; i < DEEP; i++) r = torc_redis_element(r, 0);
     assert_int_equal(torc_redis_integer(r), 7);
     redis_reply_free(reply);
     redisReaderFree(reader);
-
+    nest(bytes, DEEP + 1);
+    expect_no_reply(bytes);
     nest(bytes, 1000);
-    reader = read_some(bytes);
-    assert_int_equal(redisReaderGetReply(reader, &reply), REDIS_ERR);
+    expect_no_reply(bytes);
+}
+
+/* RESP3, which newer versions of hiredis read; by itself and within an array. */
+static void test_another_protocol(void **state)
+{
+    static const char *const replies[] = {
+        ",1.5",           "#t",      "_", "(12345678901234567890", "=7\r\ntxt:abc", "~1\r\n:1",
+        "%1\r\n:1\r\n:2", ">1\r\n:1"};
+    char bytes[64];
+    (void)state;
+    for (size_t i = 0; i < sizeof replies / sizeof *replies; i++) {
+        snprintf(bytes, sizeof bytes, "%s\r\n", replies[i]);
+        expect_no_reply(bytes);
+        snprintf(bytes, sizeof bytes, "*2\r\n:1\r\n%s\r\n", replies[i]);
+        expect_no_reply(bytes);
+    }
+    void *reply = NULL;
+    redisReader *reader = read_some("*2\r\n$-1\r\n*-1\r\n");
+    assert_int_equal(redisReaderGetReply(reader, &reply), REDIS_OK);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(torc_redis_type(torc_redis_element(reply, i)), TORC_REDIS_NIL);
+    redis_reply_free(reply);
     redisReaderFree(reader);
 }
 
@@ -66,6 +105,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_free_of_a_part),
         cmocka_unit_test(test_nested_arrays),
+        cmocka_unit_test(test_another_protocol),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
