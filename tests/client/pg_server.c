@@ -210,14 +210,12 @@ int main(int argc, char **argv)
                   {"/transaction", on_transaction},
                   {"/counters", on_counters},
                   {"/ping", on_ping}};
-    torc_pg_options o = {.conninfo = "postgresql://["};
-    if (torc_pg_new(&o) || errno != EINVAL) return 3;
-    o = (torc_pg_options){.conninfo = getenv("PG_URL"),
-                          .connections = from_environment("PG_CONNECTIONS"),
-                          .pipeline = from_environment("PG_PIPELINE"),
-                          .queue = from_environment("PG_QUEUE"),
-                          .statements = from_environment("PG_STATEMENTS"),
-                          .connect_timeout = from_environment("PG_CONNECT_TIMEOUT")};
+    torc_pg_options o = {.conninfo = getenv("PG_URL"),
+                         .connections = from_environment("PG_CONNECTIONS"),
+                         .pipeline = from_environment("PG_PIPELINE"),
+                         .queue = from_environment("PG_QUEUE"),
+                         .statements = from_environment("PG_STATEMENTS"),
+                         .connect_timeout = from_environment("PG_CONNECT_TIMEOUT")};
     pg = torc_pg_new(&o);
     torc_server *s = torc_server_new("pg-server 1.0");
     for (size_t i = 0; s && i < sizeof routes / sizeof *routes; i++)
