@@ -137,7 +137,7 @@ struct pg_conn {
 /* Begins to connect. 0 or -ENOMEM. */
 int pg_conn_start(struct pg_core *core);
 
-/* Closes it; its flights fail. */
+/* Closes it; see pg_flights_fail. */
 void pg_conn_close(struct pg_conn *c);
 
 /* Whether it takes the query: if it has none, or has only such as are over at once. */
@@ -168,7 +168,8 @@ bool pg_flights_send(struct pg_conn *c);
 /* Takes what libpq has received. False if the connection is broken. */
 bool pg_flights_receive(struct pg_conn *c);
 
-/* All of them fail. */
+/* Those that were sent fail; the others wait for another connection, or fail with the transaction
+ * that they belong to. */
 void pg_flights_fail(struct pg_conn *c, int err);
 
 /* ---- cancel requests: a thread of the pool makes them, as libpq blocks ---- */
@@ -238,7 +239,7 @@ struct pg_core *pg_core_of(torc_pg *pg, torc_req *rq, int *err);
 /* Gives the query to a connection, or has it wait for one. 0 or an error. */
 int pg_pool_add(struct pg_query *q);
 
-/* Has it wait before all others, for another try. */
+/* Has it wait before all others, for another try or another connection. */
 void pg_pool_again(struct pg_query *q);
 
 /* The query gives up. */

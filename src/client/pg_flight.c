@@ -113,10 +113,8 @@ static bool send_flight(struct pg_conn *c, struct pg_flight *f)
 
 bool pg_flights_send(struct pg_conn *c)
 {
-    while (c->n_sent < c->n_flights) {
-        if (!send_flight(c, pg_conn_flight(c, c->n_sent))) return false;
-        c->n_sent++;
-    }
+    while (c->n_sent < c->n_flights)
+        if (!send_flight(c, pg_conn_flight(c, c->n_sent++))) return false;
     pop_unsent(c);
     int left = PQflush(c->pg);
     if (left < 0) return false;
@@ -156,10 +154,11 @@ static void drop_useless(struct pg_conn *c, const struct pg_flight *f)
     pg_cache_drop(&c->cache, f->prepared);
 }
 
+/* Perhaps on another connection. */
 static void try_again(struct pg_conn *c, struct pg_query *q)
 {
-    q->retried = true;
-    if (q->begins) { /* perhaps on another connection */
+    q->conn = NULL;
+    if (q->begins) {
         c->tx = NULL;
         q->tx->conn = NULL;
     }
@@ -169,11 +168,12 @@ static void try_again(struct pg_conn *c, struct pg_query *q)
 static void give_answer(struct pg_conn *c, struct pg_flight *f)
 {
     struct pg_query *q = f->query;
-    q->conn = NULL;
     if (deserves_another_try(c, f)) {
+        q->retried = true;
         try_again(c, q);
         return;
     }
+    q->conn = NULL;
     if (PQresultStatus(f->answer) == PGRES_FATAL_ERROR) counter_add(&c->core->counters.errors, 1);
     q->answer = f->answer;
     f->answer = NULL;
@@ -259,17 +259,34 @@ bool pg_flights_receive(struct pg_conn *c)
     return true;
 }
 
+static void fail(struct pg_query *q, int err)
+{
+    q->conn = NULL;
+    torc_host_wake(&q->wait, q->refused ? q->refused : err);
+}
+
+/* Those that the server cannot have are no loss, but for what belongs to a transaction: that is
+ * lost. From the last to the first, as each goes before all that wait. */
+static void take_back_unsent(struct pg_conn *c, int err)
+{
+    while (c->n_flights > c->n_sent) {
+        struct pg_flight *f = pg_conn_flight(c, --c->n_flights);
+        struct pg_query *q = f->query;
+        if (!q && !f->own) c->n_left--;
+        c->n_slow -= f->slow;
+        if (q && !q->begins && q->tx)
+            fail(q, err);
+        else if (q)
+            try_again(c, q);
+    }
+}
+
 void pg_flights_fail(struct pg_conn *c, int err)
 {
-    while (c->n_flights > 0) {
+    for (take_back_unsent(c, err); c->n_flights > 0; pop(c)) {
         struct pg_query *q = pg_conn_flight(c, 0)->query;
-        if (c->n_sent == 0) c->n_sent = 1; /* as if it had been sent */
-        if (q) {
-            q->conn = NULL;
-            counter_add(&c->core->counters.lost, 1);
-            torc_host_wake(&q->wait, q->refused ? q->refused : err);
-        }
-        pop(c);
+        if (!q) continue;
+        counter_add(&c->core->counters.lost, 1);
+        fail(q, err);
     }
-    c->n_sent = 0;
 }

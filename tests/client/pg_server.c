@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static torc_pg *pg;
 
@@ -187,6 +188,16 @@ static void on_counters(torc_req *rq, void *arg)
                 (unsigned long long)c.connections, (unsigned long long)c.waiting);
 }
 
+/* ?file=: has the core do nothing else while there is that file. */
+static void on_hold(torc_req *rq, void *arg)
+{
+    const char *file = text(rq, "file");
+    (void)arg;
+    fprintf(stderr, "holds the core\n");
+    while (file && access(file, F_OK) == 0) usleep(1000);
+    torc_replyf(rq, 200, "held");
+}
+
 static void on_ping(torc_req *rq, void *arg)
 {
     (void)arg;
@@ -209,6 +220,7 @@ int main(int argc, char **argv)
                   {"/db", on_db},
                   {"/transaction", on_transaction},
                   {"/counters", on_counters},
+                  {"/hold", on_hold},
                   {"/ping", on_ping}};
     torc_pg_options o = {.conninfo = getenv("PG_URL"),
                          .connections = from_environment("PG_CONNECTIONS"),
