@@ -120,7 +120,7 @@ struct pg_conn {
     bool open;                /* else it connects */
     bool broken;              /* to be closed by its task */
     bool unclean;             /* a ROLLBACK of ours is to end a transaction that nobody holds */
-    const char *why;          /* it is broken, where libpq does not say; or NULL */
+    const char *why;          /* it is broken, where libpq does not know; or NULL */
     bool was_cancelled;       /* since it last had no flight */
     struct torc_pg_tx *tx;    /* that holds it */
     struct pg_cancel *cancel; /* request under way */

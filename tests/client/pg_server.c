@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static torc_pg *pg;
@@ -198,6 +199,17 @@ static void on_hold(torc_req *rq, void *arg)
     torc_replyf(rq, 200, "held");
 }
 
+/* ?n=: so many descriptors may be open, 0: as many as before; those that are stay so. */
+static void on_descriptors(torc_req *rq, void *arg)
+{
+    struct rlimit limit;
+    (void)arg;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    unsigned n = number(rq, "n", 0);
+    limit.rlim_cur = n ? n : limit.rlim_max;
+    torc_replyf(rq, 200, "%d", setrlimit(RLIMIT_NOFILE, &limit));
+}
+
 static void on_ping(torc_req *rq, void *arg)
 {
     (void)arg;
@@ -221,6 +233,7 @@ int main(int argc, char **argv)
                   {"/transaction", on_transaction},
                   {"/counters", on_counters},
                   {"/hold", on_hold},
+                  {"/descriptors", on_descriptors},
                   {"/ping", on_ping}};
     torc_pg_options o = {.conninfo = getenv("PG_URL"),
                          .connections = from_environment("PG_CONNECTIONS"),

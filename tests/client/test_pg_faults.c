@@ -172,6 +172,27 @@ static void expect(struct client *c, const char *path, const char *body)
     reply_free(&r);
 }
 
+/* epoll needs a descriptor more to wait for one: a connection that nobody can wait for is closed,
+ * rather than asked again and again. io_uring needs none. */
+static void test_no_descriptor_left(void **state)
+{
+    struct client c;
+    bool breaks = strcmp(server_engine, "io_uring") != 0;
+    (void)state;
+    server_start(&rig);
+    client_open(&c, &rig);
+    expect(&c, "/query", "1");
+    expect(&c, "/descriptors?n=1", "0");
+    expect(&c, "/query", "1"); /* whose answer is waited for already */
+    if (breaks) server_await_log(&rig, "PostgreSQL: a connection broke: Too many open files\n");
+    expect(&c, "/descriptors?n=0", "0");
+    expect(&c, "/query", "1");
+    client_close(&c);
+    assert_int_equal(pg_counter("connects"), breaks ? 2 : 1);
+    assert_int_equal(pg_counter("lost"), 0);
+    server_stop(&rig);
+}
+
 /* ---- what is no PostgreSQL ---- */
 
 static int listen_as_server(void)
@@ -286,6 +307,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_connecting_takes_too_long),
         cmocka_unit_test(test_absent),
         cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_no_descriptor_left),
         cmocka_unit_test(test_an_answer_too_many),
         cmocka_unit_test(test_what_was_not_sent_is_not_lost),
     };
