@@ -188,10 +188,17 @@ static bool is_fast(const struct pg_conn *c, const struct pg_flight *f)
     return !opens && torc_host_now(c->core->host) - c->since < PG_SLOW_NS;
 }
 
+static bool forgets_all(const struct pg_flight *f)
+{
+    const char *done = PQcmdStatus(f->answer);
+    return done && (strcmp(done, "DISCARD ALL") == 0 || strcmp(done, "DEALLOCATE ALL") == 0);
+}
+
 static void finish(struct pg_conn *c)
 {
     struct pg_flight *f = pg_conn_flight(c, 0);
     if (f->prepared) f->prepared->fast = is_fast(c, f);
+    if (forgets_all(f)) pg_cache_drop_all(&c->cache);
     if (f->query) give_answer(c, f);
     pop(c);
 }
