@@ -158,9 +158,10 @@ static int take_greeting(struct redis_conn *c, torc_redis_reply *r)
         c->id = r->integer;
     else if (r->type == TORC_REDIS_ERROR && !is_id)
         err = -EACCES;
+    /* What it quotes may be the password, as where it does not know AUTH. */
     if (err)
-        torc_host_warn(c->pool->host, TORC_HOST_ABSENT, "redis at %s: %s", c->pool->r->o.address,
-                       r->text);
+        torc_host_warn(c->pool->host, TORC_HOST_ABSENT, "redis at %s: %.*s", c->pool->r->o.address,
+                       (int)strcspn(r->text, "\"'`"), r->text);
     redis_reply_free(r);
     if (!err && --c->n_greeting == 0) opened(c);
     return err;

@@ -289,7 +289,7 @@ static void test_name(void **state)
 
 /* ---- a server that breaks off ---- */
 
-static int listen_somewhere(struct redis_rig *r)
+static int listen_with(struct redis_rig *r, const char *redis)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof a;
@@ -300,8 +300,13 @@ static int listen_somewhere(struct redis_rig *r)
     assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
     snprintf(address, sizeof address, "127.0.0.1:%u", ntohs(a.sin_port));
     *r = (struct redis_rig){0};
-    redis_rig_start_server(r, address, "", (const char *const[]){NULL});
+    redis_rig_start_server(r, address, redis, (const char *const[]){NULL});
     return fd;
+}
+
+static int listen_somewhere(struct redis_rig *r)
+{
+    return listen_with(r, "");
 }
 
 /* Takes one connection and one command, and answers that. */
@@ -404,6 +409,21 @@ static void test_no_redis(void **state)
     redis_rig_stop(&r);
 }
 
+/* A server that knows no AUTH tells what it got, which is not passed on. */
+static void test_password_is_not_told(void **state)
+{
+    static const char unknown[] =
+        "-ERR unknown command `AUTH`, with args beginning with: `secret`, \r\n";
+    (void)state;
+    struct redis_rig r;
+    int fd = listen_with(&r, "secret");
+    answered(fd, &r, "/run?w=GET&w=k", (const char *const[]){unknown, NULL}, "!EACCES");
+    server_await_log(&r.server, ": ERR unknown command \n");
+    assert_null(strstr(server_log(&r.server), "secret"));
+    close(fd);
+    redis_rig_stop(&r);
+}
+
 /* It announces far more than comes. */
 static void test_announced_only(void **state)
 {
@@ -446,6 +466,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_deadline_before_another_try),
         cmocka_unit_test(test_no_redis),
         cmocka_unit_test(test_announced_only),
+        cmocka_unit_test(test_password_is_not_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
