@@ -122,6 +122,10 @@ void option_print_help(const struct option_set *s, const char *program, const ch
 int option_fail(struct option_set *s, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* How many bytes of what should begin with a name are told: those of the name. What is behind it
+ * may be a password. */
+int option_tellable(slice text);
+
 /* Fails with the values that the option takes and the `text` that was given; NULL if none was. */
 int option_not_valid(struct option_set *s, const struct option *o, const char *text);
 
