@@ -196,6 +196,10 @@ int redis_refuse(struct redis_pool *p, int err);
  * name is to be looked up. */
 struct redis_pool *redis_pool_of(torc_redis *r, torc_req *rq, int *err);
 
+/* WAITS. Finds the server's addresses, unless a connection is open; those from before stay if
+ * nobody can say. 0 or an error of torc_host_find. */
+int redis_pool_locate(torc_req *rq, struct redis_pool *p);
+
 /* Queues an entry for a shared connection. 0, or why there is none. */
 int redis_pool_add(struct redis_pool *p, struct redis_entry *e);
 
