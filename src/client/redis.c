@@ -256,12 +256,25 @@ int torc_redis_repeatable(torc_req *rq, torc_redis *r, torc_redis_reply **reply,
     return err;
 }
 
+/* hiredis counts in an int, or would make a length that fits into none of ours. */
+static bool is_too_long(size_t n, const torc_slice *words)
+{
+    enum { AROUND = 32 }; /* a word: "$" LENGTH CRLF, and CRLF */
+    size_t room = INT_MAX - 2 * AROUND;
+    for (size_t i = 0; i < n; i++) {
+        if (room < AROUND || words[i].len > room - AROUND) return true;
+        room -= words[i].len + AROUND;
+    }
+    return false;
+}
+
 int redis_format_words(const char *first, size_t n, const torc_slice *words, char **bytes)
 {
+    if (is_too_long(n, words)) return -2;
     const char **word = calloc(n + 1, sizeof *word);
     size_t *len = calloc(n + 1, sizeof *len);
     int count = 0, result = -1;
-    if (word && len && n < INT_MAX) {
+    if (word && len) {
         if (first) {
             word[count] = first;
             len[count++] = strlen(first);

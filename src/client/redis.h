@@ -60,7 +60,7 @@ void redis_reply_free(torc_redis_reply *r);
 /* ---- commands ---- */
 
 /* What hiredis makes of the words, behind `first` unless that is NULL; to be freed by
- * redisFreeCommand. The length; negative if out of memory. */
+ * redisFreeCommand. The length; -1 if out of memory, -2 if they are too long. */
 int redis_format_words(const char *first, size_t n, const torc_slice *words, char **bytes);
 
 /* What to do with the reply to a command that nobody waits for any more. */

@@ -204,7 +204,7 @@ static int subscribe(torc_req *rq, torc_redis *r, const char *command, size_t n,
     int len = s ? redis_format_words(command, n, names, &s->bytes) : -1;
     if (len < 0) {
         free(s);
-        return -ENOMEM;
+        return len == -1 ? -ENOMEM : -EINVAL;
     }
     s->len = (size_t)len;
     s->n = n;

@@ -30,10 +30,27 @@ static void test_alignment(void **state)
     }
 }
 
+/* Their lengths would not fit: nothing is read of them. */
+static void test_words_that_are_too_long(void **state)
+{
+    static const size_t lens[][2] = {
+        {3u << 30, 0}, {1u << 30, 1u << 30}, {SIZE_MAX, 1}, {1, SIZE_MAX}, {0xffffffff, 2}};
+    char *bytes = NULL;
+    (void)state;
+    for (size_t i = 0; i < sizeof lens / sizeof *lens; i++) {
+        const torc_slice words[] = {{"a", lens[i][0]}, {"b", lens[i][1]}};
+        assert_int_equal(redis_format_words(NULL, 2, words, &bytes), -2);
+        assert_null(bytes);
+    }
+    assert_int_equal(redis_format_words("GET", 1, (const torc_slice[]){{"k", 1}}, &bytes), 20);
+    redisFreeCommand(bytes);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_alignment),
+        cmocka_unit_test(test_words_that_are_too_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
