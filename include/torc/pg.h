@@ -53,7 +53,9 @@ typedef struct torc_pg_options {
 /* Creates a pool for every core of one server; nothing is connected yet. Any thread, also while
  * the server runs; where conninfo is an option of the program (torc_server_option), between
  * torc_server_parse and torc_server_run. `o` and its text are copied. NULL with errno EINVAL if
- * libpq does not understand conninfo or lacks memory for it, ENOMEM without memory. */
+ * libpq does not understand conninfo or lacks memory for it, or if it has a port that is no number
+ * or is a URL with another @ behind the one before its host, as where a password is not encoded
+ * (%40); ENOMEM without memory. */
 TORC_API torc_pg *torc_pg_new(const torc_pg_options *o);
 
 /* Frees it, after torc_server_main or torc_server_join has returned. NULL is allowed. Where that

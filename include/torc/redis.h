@@ -122,7 +122,8 @@ TORC_API int torc_redis_repeatable(torc_req *rq, torc_redis *r, torc_redis_reply
 
 enum { TORC_REDIS_REPEATABLE = 1 };
 
-/* WAITS. The same with the words as slices, at least one; `flags` is 0 or TORC_REDIS_REPEATABLE. */
+/* WAITS. The same with the words as slices, at least one; `flags` is 0 or TORC_REDIS_REPEATABLE.
+ * -EINVAL also for words of 2 GiB or more together. */
 TORC_API int torc_redis_words(torc_req *rq, torc_redis *r, unsigned flags, torc_redis_reply **reply,
                               size_t n, const torc_slice *words);
 

@@ -3,6 +3,7 @@
 #include "base/config_line.h"
 #include "base/value.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -106,6 +107,16 @@ static size_t edit_distance(slice a, slice b)
     return rows[a.len % 3][b.len];
 }
 
+int option_tellable(slice text)
+{
+    size_t n = 0;
+    while (n < text.len && n < QUOTED_MAX &&
+           (isalnum((unsigned char)text.ptr[n]) || (unsigned char)text.ptr[n] >= 0x80 ||
+            memchr("-_.", text.ptr[n], 3)))
+        n++;
+    return (int)n;
+}
+
 /* Fails, and suggests the most similar name. `dashes` are those given before the name. */
 static int fail_unknown(struct option_set *s, const char *dashes, slice name)
 {
@@ -122,11 +133,12 @@ static int fail_unknown(struct option_set *s, const char *dashes, slice name)
             nearest = o;
         }
     }
-    int len = name.len > QUOTED_MAX ? QUOTED_MAX : (int)name.len;
+    int len = option_tellable(name);
+    const char *rest = (size_t)len < name.len ? "..." : "";
     if (!nearest)
-        return option_fail(s, "unknown option %s%.*s (see --help)", dashes, len, name.ptr);
-    return option_fail(s, "unknown option %s%.*s, did you mean %s%s%s? (see --help)", dashes, len,
-                       name.ptr, option_dashes(s), negated ? "no-" : "", nearest->name);
+        return option_fail(s, "unknown option %s%.*s%s (see --help)", dashes, len, name.ptr, rest);
+    return option_fail(s, "unknown option %s%.*s%s, did you mean %s%s%s? (see --help)", dashes, len,
+                       name.ptr, rest, option_dashes(s), negated ? "no-" : "", nearest->name);
 }
 
 /* As fail_unknown, but names our option where another program's was given. */
@@ -362,8 +374,8 @@ static int read_line(struct option_set *s, char *line)
     if (wrong) return option_fail(s, "%s", wrong);
     if (!value && name.len == 0) return 0;
     if (!value)
-        return option_fail(s, "expected \"name = value\", not \"%.*s\"",
-                           (int)(name.len < 60 ? name.len : 60), name.ptr);
+        return option_fail(s, "expected \"name = value\", not \"%.*s%s\"", option_tellable(name),
+                           name.ptr, (size_t)option_tellable(name) < name.len ? "..." : "");
     struct option *o = find_option(s, name, &negated);
     if (!o) return fail_unknown(s, "", name);
     if (o->command) return option_fail(s, "%s can only be given on the command line", o->name);

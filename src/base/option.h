@@ -126,6 +126,10 @@ int option_fail(struct option_set *s, const char *format, ...)
 /* Likewise, for lack of memory. -ENOMEM. */
 int option_no_memory(struct option_set *s);
 
+/* How many bytes of what should begin with a name are told: those of the name. What is behind it
+ * may be a password. */
+int option_tellable(slice text);
+
 /* Fails with the values that the option takes and the `text` that was given; NULL if none was. */
 int option_not_valid(struct option_set *s, const struct option *o, const char *text);
 

@@ -81,8 +81,13 @@ static void on_cancel(struct wait *w)
 int torc_host_park(torc_req *rq, struct torc_host_wait *w, const char *what)
 {
     struct host_wait own = {.of = w, .wait.what = what};
+    struct scope *s = request_scope(rq);
     w->state = &own.wait;
-    return wait_park(request_scope(rq), &own.wait, on_cancel);
+    if (s->cancelled) { /* in a wait since torc_host_of: nothing would tell this one of it */
+        w->leave(w);
+        return s->cancelled;
+    }
+    return wait_park(s, &own.wait, on_cancel);
 }
 
 void torc_host_wake(struct torc_host_wait *w, int result)

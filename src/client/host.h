@@ -49,8 +49,8 @@ struct torc_host_wait {
 };
 
 /* Parks the fiber until torc_host_wake and returns the result given there, or the error that ended
- * the wait. Only after torc_host_of, with no other wait in between. `what` is shown to operators.
- */
+ * the wait. Only after torc_host_of. If the request was cancelled since, `leave` is called at once.
+ * `what` is shown to operators. */
 TORC_API int torc_host_park(torc_req *rq, struct torc_host_wait *w, const char *what);
 
 /* The fiber continues later in this turn. */

@@ -8,11 +8,35 @@
 
 /* ---- the pool ---- */
 
+/* In a URL, libpq ends the user and the password at the first @ or slash. Another @ behind that is
+ * of a password that is not encoded, the rest of which libpq would tell everyone as a host or a
+ * database that it does not find. */
+static bool is_torn(const char *conninfo)
+{
+    static const char *const schemes[] = {"postgresql://", "postgres://"};
+    for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+        size_t n = strlen(schemes[i]);
+        if (strncmp(conninfo, schemes[i], n) != 0) continue;
+        const char *rest = conninfo + n + strcspn(conninfo + n, "@/");
+        if (*rest) rest++;
+        return rest[strcspn(rest, "@?")] == '@';
+    }
+    return false;
+}
+
+/* libpq says so only when it connects, with the text, as in "postgres://user:password". */
+static bool has_wrong_port(const PQconninfoOption *o)
+{
+    while (o->keyword && strcmp(o->keyword, "port") != 0) o++;
+    return o->val && o->val[strspn(o->val, "0123456789, ")];
+}
+
 static bool is_conninfo(const char *conninfo)
 {
     PQconninfoOption *parsed = PQconninfoParse(conninfo, NULL);
+    bool right = parsed && !is_torn(conninfo) && !has_wrong_port(parsed);
     PQconninfoFree(parsed);
-    return parsed != NULL;
+    return right;
 }
 
 static void set_defaults(torc_pg_options *o)

@@ -86,6 +86,9 @@ struct pg_prepared *pg_cache_add(struct pg_cache *c, const char *sql, uint32_t h
 /* It is not found any more. */
 void pg_cache_drop(struct pg_cache *c, struct pg_prepared *p);
 
+/* None of them is. */
+void pg_cache_drop_all(struct pg_cache *c);
+
 /* One flight needs it no more. */
 void pg_cache_release(struct pg_prepared *p);
 
@@ -117,7 +120,7 @@ struct pg_conn {
     bool open;                /* else it connects */
     bool broken;              /* to be closed by its task */
     bool unclean;             /* a ROLLBACK of ours is to end a transaction that nobody holds */
-    const char *why;          /* it is broken, where libpq does not say; or NULL */
+    const char *why;          /* it is broken, where libpq does not know; or NULL */
     bool was_cancelled;       /* since it last had no flight */
     struct torc_pg_tx *tx;    /* that holds it */
     struct pg_cancel *cancel; /* request under way */
@@ -134,7 +137,7 @@ struct pg_conn {
 /* Begins to connect. 0 or -ENOMEM. */
 int pg_conn_start(struct pg_core *core);
 
-/* Closes it; its flights fail. */
+/* Closes it; see pg_flights_fail. */
 void pg_conn_close(struct pg_conn *c);
 
 /* Whether it takes the query: if it has none, or has only such as are over at once. */
@@ -165,7 +168,8 @@ bool pg_flights_send(struct pg_conn *c);
 /* Takes what libpq has received. False if the connection is broken. */
 bool pg_flights_receive(struct pg_conn *c);
 
-/* All of them fail. */
+/* Those that were sent fail; the others wait for another connection, or fail with the transaction
+ * that they belong to. */
 void pg_flights_fail(struct pg_conn *c, int err);
 
 /* ---- cancel requests: a thread of the pool makes them, as libpq blocks ---- */
@@ -235,7 +239,7 @@ struct pg_core *pg_core_of(torc_pg *pg, torc_req *rq, int *err);
 /* Gives the query to a connection, or has it wait for one. 0 or an error. */
 int pg_pool_add(struct pg_query *q);
 
-/* Has it wait before all others, for another try. */
+/* Has it wait before all others, for another try or another connection. */
 void pg_pool_again(struct pg_query *q);
 
 /* The query gives up. */

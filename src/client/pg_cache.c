@@ -70,6 +70,12 @@ void pg_cache_drop(struct pg_cache *c, struct pg_prepared *p)
     free_unused(p);
 }
 
+void pg_cache_drop_all(struct pg_cache *c)
+{
+    while (!list_empty(&c->used))
+        pg_cache_drop(c, container_of(c->used.next, struct pg_prepared, used));
+}
+
 void pg_cache_release(struct pg_prepared *p)
 {
     p->flights--;

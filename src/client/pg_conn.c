@@ -44,7 +44,9 @@ static void lose(struct pg_conn *c)
 static void fail_to_open(struct pg_conn *c, int err)
 {
     struct pg_core *core = c->core;
-    const char *text = err == -ETIMEDOUT ? "no answer in time" : PQerrorMessage(c->pg);
+    const char *text = err == -ETIMEDOUT ? "no answer in time"
+                       : c->why          ? c->why
+                                         : PQerrorMessage(c->pg);
     torc_host_warn(core->host, TORC_HOST_ABSENT, "PostgreSQL: cannot connect: %.*s",
                    (int)strcspn(text, "\n"), text);
     free_conn(c);
@@ -111,10 +113,12 @@ static void connect_step(struct pg_conn *c, PostgresPollingStatusType status)
 static void on_ready(void *arg, int events)
 {
     struct pg_conn *c = arg;
-    (void)events;
-    if (!c->open) {
+    if (events < 0) c->why = strerror(-events); /* as without a descriptor: poll would fail again */
+    if (!c->open && c->why) {
+        fail_to_open(c, -ECONNREFUSED);
+    } else if (!c->open) {
         connect_step(c, PQconnectPoll(c->pg));
-    } else if (!pg_flights_receive(c)) {
+    } else if (c->why || !pg_flights_receive(c)) {
         lose(c);
     } else {
         pg_conn_settle(c);

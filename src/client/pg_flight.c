@@ -113,10 +113,8 @@ static bool send_flight(struct pg_conn *c, struct pg_flight *f)
 
 bool pg_flights_send(struct pg_conn *c)
 {
-    while (c->n_sent < c->n_flights) {
-        if (!send_flight(c, pg_conn_flight(c, c->n_sent))) return false;
-        c->n_sent++;
-    }
+    while (c->n_sent < c->n_flights)
+        if (!send_flight(c, pg_conn_flight(c, c->n_sent++))) return false;
     pop_unsent(c);
     int left = PQflush(c->pg);
     if (left < 0) return false;
@@ -133,10 +131,11 @@ static bool has_state(const PGresult *answer, const char *state)
 }
 
 /* Whether the query failed for no reason of its own, and without effect. In a transaction what
- * preceded it is lost, too. */
+ * preceded it is lost, too; nothing precedes what begins it. */
 static bool deserves_another_try(const struct pg_conn *c, const struct pg_flight *f)
 {
-    if (c->tx || f->query->retried || PQresultStatus(f->answer) != PGRES_FATAL_ERROR) return false;
+    if (c->tx && !f->query->begins) return false;
+    if (f->query->retried || PQresultStatus(f->answer) != PGRES_FATAL_ERROR) return false;
     if (has_state(f->answer, "57014")) return c->was_cancelled; /* meant another */
     return has_state(f->answer, "26000")                        /* the statement was forgotten; */
            || has_state(f->answer, "0A000"); /* its plan is of a table that is different now */
@@ -146,21 +145,35 @@ static bool deserves_another_try(const struct pg_conn *c, const struct pg_flight
  * it that is of no use. */
 static void drop_useless(struct pg_conn *c, const struct pg_flight *f)
 {
-    bool outdated = has_state(f->answer, "0A000");
-    if (!(f->due & PG_EXECUTE) && !outdated && !has_state(f->answer, "26000")) return;
+    bool outdated = has_state(f->answer, "0A000"), forgotten = has_state(f->answer, "26000");
+    if (!(f->due & PG_EXECUTE) && !outdated && !forgotten) return;
     if (outdated) c->forget = f->prepared->id;
+    /* A BEGIN says that of itself alone: the server has forgotten the others, too, and none of them
+     * could be tried again in the transaction. */
+    if (forgotten && f->query && f->query->begins) pg_cache_drop_all(&c->cache);
     pg_cache_drop(&c->cache, f->prepared);
+}
+
+/* Perhaps on another connection. */
+static void try_again(struct pg_conn *c, struct pg_query *q)
+{
+    q->conn = NULL;
+    if (q->begins) {
+        c->tx = NULL;
+        q->tx->conn = NULL;
+    }
+    pg_pool_again(q);
 }
 
 static void give_answer(struct pg_conn *c, struct pg_flight *f)
 {
     struct pg_query *q = f->query;
-    q->conn = NULL;
     if (deserves_another_try(c, f)) {
         q->retried = true;
-        pg_pool_again(q);
+        try_again(c, q);
         return;
     }
+    q->conn = NULL;
     if (PQresultStatus(f->answer) == PGRES_FATAL_ERROR) counter_add(&c->core->counters.errors, 1);
     q->answer = f->answer;
     f->answer = NULL;
@@ -175,10 +188,17 @@ static bool is_fast(const struct pg_conn *c, const struct pg_flight *f)
     return !opens && torc_host_now(c->core->host) - c->since < PG_SLOW_NS;
 }
 
+static bool forgets_all(const struct pg_flight *f)
+{
+    const char *done = PQcmdStatus(f->answer);
+    return done && (strcmp(done, "DISCARD ALL") == 0 || strcmp(done, "DEALLOCATE ALL") == 0);
+}
+
 static void finish(struct pg_conn *c)
 {
     struct pg_flight *f = pg_conn_flight(c, 0);
     if (f->prepared) f->prepared->fast = is_fast(c, f);
+    if (forgets_all(f)) pg_cache_drop_all(&c->cache);
     if (f->query) give_answer(c, f);
     pop(c);
 }
@@ -246,17 +266,34 @@ bool pg_flights_receive(struct pg_conn *c)
     return true;
 }
 
+static void fail(struct pg_query *q, int err)
+{
+    q->conn = NULL;
+    torc_host_wake(&q->wait, q->refused ? q->refused : err);
+}
+
+/* Those that the server cannot have are no loss, but for what belongs to a transaction: that is
+ * lost. From the last to the first, as each goes before all that wait. */
+static void take_back_unsent(struct pg_conn *c, int err)
+{
+    while (c->n_flights > c->n_sent) {
+        struct pg_flight *f = pg_conn_flight(c, --c->n_flights);
+        struct pg_query *q = f->query;
+        if (!q && !f->own) c->n_left--;
+        c->n_slow -= f->slow;
+        if (q && !q->begins && q->tx)
+            fail(q, err);
+        else if (q)
+            try_again(c, q);
+    }
+}
+
 void pg_flights_fail(struct pg_conn *c, int err)
 {
-    while (c->n_flights > 0) {
+    for (take_back_unsent(c, err); c->n_flights > 0; pop(c)) {
         struct pg_query *q = pg_conn_flight(c, 0)->query;
-        if (c->n_sent == 0) c->n_sent = 1; /* as if it had been sent */
-        if (q) {
-            q->conn = NULL;
-            counter_add(&c->core->counters.lost, 1);
-            torc_host_wake(&q->wait, q->refused ? q->refused : err);
-        }
-        pop(c);
+        if (!q) continue;
+        counter_add(&c->core->counters.lost, 1);
+        fail(q, err);
     }
-    c->n_sent = 0;
 }

@@ -30,9 +30,17 @@ static void free_all(torc_redis *r)
     free(r);
 }
 
+/* Its counters are on cache lines of their own, which calloc would not see to. */
+static torc_redis *allocate(void)
+{
+    torc_redis *r = aligned_alloc(_Alignof(torc_redis), sizeof *r);
+    if (r) memset(r, 0, sizeof *r);
+    return r;
+}
+
 torc_redis *torc_redis_new(const torc_redis_options *o)
 {
-    torc_redis *r = calloc(1, sizeof *r);
+    torc_redis *r = allocate();
     if (!r) return NULL;
     if (o) r->o = *o;
     if (!r->o.address) r->o.address = "127.0.0.1:6379";
@@ -248,12 +256,25 @@ int torc_redis_repeatable(torc_req *rq, torc_redis *r, torc_redis_reply **reply,
     return err;
 }
 
+/* hiredis counts in an int, or would make a length that fits into none of ours. */
+static bool is_too_long(size_t n, const torc_slice *words)
+{
+    enum { AROUND = 32 }; /* a word: "$" LENGTH CRLF, and CRLF */
+    size_t room = INT_MAX - 2 * AROUND;
+    for (size_t i = 0; i < n; i++) {
+        if (room < AROUND || words[i].len > room - AROUND) return true;
+        room -= words[i].len + AROUND;
+    }
+    return false;
+}
+
 int redis_format_words(const char *first, size_t n, const torc_slice *words, char **bytes)
 {
+    if (is_too_long(n, words)) return -2;
     const char **word = calloc(n + 1, sizeof *word);
     size_t *len = calloc(n + 1, sizeof *len);
     int count = 0, result = -1;
-    if (word && len && n < INT_MAX) {
+    if (word && len) {
         if (first) {
             word[count] = first;
             len[count++] = strlen(first);

@@ -45,8 +45,12 @@ struct torc_redis_reply {
     char text[];
 };
 
-/* Has the reader make replies of ours. */
-void redis_reply_functions(redisReader *reader);
+/* Has the reader make replies of ours. *refused, which must outlive it, becomes true where it reads
+ * what is no reply of RESP2. */
+void redis_reply_functions(redisReader *reader, bool *refused);
+
+/* Why the reader has failed: -EPROTO or -ENOMEM. */
+int redis_reply_error(const redisReader *reader);
 
 /* Ties it to the request; NULL and errors are passed on: see torc_redis_command. */
 int redis_reply_give(torc_req *rq, torc_redis_reply *r, int err, torc_redis_reply **out);
@@ -56,7 +60,7 @@ void redis_reply_free(torc_redis_reply *r);
 /* ---- commands ---- */
 
 /* What hiredis makes of the words, behind `first` unless that is NULL; to be freed by
- * redisFreeCommand. The length; negative if out of memory. */
+ * redisFreeCommand. The length; -1 if out of memory, -2 if they are too long. */
 int redis_format_words(const char *first, size_t n, const torc_slice *words, char **bytes);
 
 /* What to do with the reply to a command that nobody waits for any more. */
@@ -103,6 +107,8 @@ struct redis_conn {
     int fd;
     enum redis_state state;
     unsigned n_tried;    /* addresses of the pool */
+    bool unsent;         /* hiredis has bytes that the kernel did not take */
+    bool refused;        /* the server sent what is no reply of RESP2 */
     bool doomed;         /* its task closes it */
     bool slot;           /* it holds one: its command blocks */
     bool idle;           /* in pool->idle */
@@ -189,6 +195,10 @@ int redis_refuse(struct redis_pool *p, int err);
 /* That of the core on which the fiber runs; NULL with the error in *err. WAITS where the server's
  * name is to be looked up. */
 struct redis_pool *redis_pool_of(torc_redis *r, torc_req *rq, int *err);
+
+/* WAITS. Finds the server's addresses, unless a connection is open; those from before stay if
+ * nobody can say. 0 or an error of torc_host_find. */
+int redis_pool_locate(torc_req *rq, struct redis_pool *p);
 
 /* Queues an entry for a shared connection. 0, or why there is none. */
 int redis_pool_add(struct redis_pool *p, struct redis_entry *e);

@@ -24,14 +24,6 @@ static int error_of(int err)
     return err ? -err : -ECONNABORTED;
 }
 
-/* What hiredis says of its context or reader. */
-static int broken(int hiredis_error)
-{
-    if (hiredis_error == REDIS_ERR_PROTOCOL) return -EPROTO;
-    if (hiredis_error == REDIS_ERR_OOM) return -ENOMEM;
-    return -ECONNABORTED;
-}
-
 /* ---- closing ---- */
 
 static void fail_entries(struct list *entries, int err)
@@ -81,6 +73,7 @@ static bool flush(struct redis_conn *c)
 {
     int done = 0;
     if (redisBufferWrite(c->hiredis, &done) != REDIS_OK) return false;
+    c->unsent = !done;
     redis_conn_watch(c);
     return true;
 }
@@ -88,7 +81,7 @@ static bool flush(struct redis_conn *c)
 void redis_conn_watch(struct redis_conn *c)
 {
     bool reads = !c->sub || redis_sub_reads(c->sub);
-    bool writes = c->state == REDIS_CONNECTING || (c->hiredis->obuf && c->hiredis->obuf[0]);
+    bool writes = c->state == REDIS_CONNECTING || c->unsent;
     if (c->state == REDIS_CLOSED) return;
     if (c->state == REDIS_CONNECTING) reads = false;
     /* With nothing to wait for, only an error of the socket. */
@@ -165,9 +158,10 @@ static int take_greeting(struct redis_conn *c, torc_redis_reply *r)
         c->id = r->integer;
     else if (r->type == TORC_REDIS_ERROR && !is_id)
         err = -EACCES;
+    /* What it quotes may be the password, as where it does not know AUTH. */
     if (err)
-        torc_host_warn(c->pool->host, TORC_HOST_ABSENT, "redis at %s: %s", c->pool->r->o.address,
-                       r->text);
+        torc_host_warn(c->pool->host, TORC_HOST_ABSENT, "redis at %s: %.*s", c->pool->r->o.address,
+                       (int)strcspn(r->text, "\"'`"), r->text);
     redis_reply_free(r);
     if (!err && --c->n_greeting == 0) opened(c);
     return err;
@@ -198,7 +192,7 @@ static int take_replies(struct redis_conn *c)
     for (;;) {
         void *reply = NULL;
         if (redisReaderGetReply(c->hiredis->reader, &reply) != REDIS_OK)
-            return broken(c->hiredis->reader->err);
+            return redis_reply_error(c->hiredis->reader);
         if (!reply) return 0;
         int err = take_reply(c, reply);
         if (err) return err;
@@ -213,7 +207,7 @@ static int receive(struct redis_conn *c)
         bool more = c->hiredis->reader->len >= before + READ_SIZE;
         int err = take_replies(c); /* those that came before the end, too */
         if (err) return err;
-        if (result != REDIS_OK) return broken(c->hiredis->err);
+        if (result != REDIS_OK) return c->hiredis->err == REDIS_ERR_OOM ? -ENOMEM : -ECONNABORTED;
         if (!more || (c->sub && !redis_sub_reads(c->sub))) break;
     }
     return 0;
@@ -248,7 +242,7 @@ static void on_alarm(void *arg);
 
 static const struct torc_source_ops ops = {.ready = on_ready, .alarm = on_alarm, .task = on_task};
 
-static redisContext *wrap(int fd)
+static redisContext *wrap(int fd, bool *refused)
 {
     redisContext *h = redisConnectFd(fd);
     if (h && h->err) {
@@ -258,7 +252,7 @@ static redisContext *wrap(int fd)
     }
     if (!h) return NULL;
     h->flags &= ~REDIS_BLOCK; /* which redisConnectFd assumes, before 1.1 */
-    redis_reply_functions(h->reader);
+    redis_reply_functions(h->reader, refused);
     return h;
 }
 
@@ -266,7 +260,7 @@ static redisContext *wrap(int fd)
 static int use_socket(struct redis_conn *c, int fd)
 {
     struct torc_source *source = torc_source_new(c->pool->host, &ops, c);
-    redisContext *hiredis = source ? wrap(fd) : NULL;
+    redisContext *hiredis = source ? wrap(fd, &c->refused) : NULL;
     if (!hiredis) {
         if (source) torc_source_free(source);
         close(fd);

@@ -253,7 +253,7 @@ static struct redis_pool *open_pool(torc_redis *r, unsigned index, struct torc_h
 }
 
 /* A name may mean another address once the server has gone, and did while nobody asked. */
-static int locate(torc_req *rq, struct redis_pool *p)
+int redis_pool_locate(torc_req *rq, struct redis_pool *p)
 {
     struct torc_host_addr found[TORC_HOST_ADDRS];
     if (redis_counters(p)->connections > 0) return 0;
@@ -282,6 +282,6 @@ struct redis_pool *redis_pool_of(torc_redis *r, torc_req *rq, int *err)
         *err = -EBUSY;
         return NULL;
     }
-    if (p) *err = locate(rq, p);
+    if (p) *err = redis_pool_locate(rq, p);
     return *err ? NULL : p;
 }

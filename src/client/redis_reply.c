@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { ARRAYS_DEEP = 8 }; /* arrays in each other; an innermost element is the ninth level */
+
 /* hiredis 1.0 has elements as size_t. */
 #if HIREDIS_MAJOR >= 1
 typedef size_t elements_type;
@@ -37,10 +39,17 @@ static torc_redis_reply *allocate(bool is_root, size_t text)
     return root ? (torc_redis_reply *)(void *)(root + 1) : NULL;
 }
 
+/* hiredis takes NULL for a lack of memory; redis_reply_error tells the two apart. */
+static void *refuse(const redisReadTask *task)
+{
+    *(bool *)task->privdata = true;
+    return NULL;
+}
+
 /* Part of its parent from now on. NULL if out of memory, or of a type of another protocol. */
 static torc_redis_reply *create(const redisReadTask *task, size_t text)
 {
-    if (task->type < 0 || (size_t)task->type >= ARRAY_LEN(type_of)) return NULL;
+    if (task->type < 0 || (size_t)task->type >= ARRAY_LEN(type_of)) return refuse(task);
     torc_redis_reply *r = allocate(!task->parent, text);
     if (!r) return NULL;
     r->is_root = !task->parent;
@@ -61,8 +70,17 @@ static void *create_string(const redisReadTask *task, char *text, size_t len)
     return r;
 }
 
+/* hiredis before 1.0 refuses those itself; redis_reply_free recurses. */
+static bool is_too_deep(const redisReadTask *task)
+{
+    int depth = 0;
+    while ((task = task->parent)) depth++;
+    return depth >= ARRAYS_DEEP;
+}
+
 static void *create_array(const redisReadTask *task, elements_type n)
 {
+    if (is_too_deep(task)) return refuse(task);
     torc_redis_reply **element = n > 0 ? calloc((size_t)n, sizeof(torc_redis_reply *)) : NULL;
     if (n > 0 && !element) return NULL;
     torc_redis_reply *r = create(task, 0);
@@ -82,8 +100,10 @@ static void *create_integer(const redisReadTask *task, long long value)
     return r;
 }
 
+/* Of a string or an array: one of a type of its own is of another protocol. */
 static void *create_nil(const redisReadTask *task)
 {
+    if (task->type == REDIS_REPLY_NIL) return refuse(task);
     torc_redis_reply *r = create(task, 0);
     if (r) r->type = TORC_REDIS_NIL; /* of a null array, too */
     return r;
@@ -94,7 +114,23 @@ static void free_object(void *object)
     redis_reply_free(object);
 }
 
-void redis_reply_functions(redisReader *reader)
+/* Of another protocol, which no server speaks unasked; without these hiredis would make up
+ * pointers. */
+#if HIREDIS_MAJOR >= 1
+static void *refuse_double(const redisReadTask *task, double value, char *text, size_t len)
+{
+    (void)value, (void)text, (void)len;
+    return refuse(task);
+}
+
+static void *refuse_bool(const redisReadTask *task, int value)
+{
+    (void)value;
+    return refuse(task);
+}
+#endif
+
+void redis_reply_functions(redisReader *reader, bool *refused)
 {
     static redisReplyObjectFunctions functions = {
         .createString = create_string,
@@ -102,16 +138,28 @@ void redis_reply_functions(redisReader *reader)
         .createInteger = create_integer,
         .createNil = create_nil,
         .freeObject = free_object,
+#if HIREDIS_MAJOR >= 1
+        .createDouble = refuse_double,
+        .createBool = refuse_bool,
+#endif
     };
     reader->fn = &functions;
+    reader->privdata = refused;
 }
 
-/* Not deeper than hiredis reads: nine levels. */
+int redis_reply_error(const redisReader *reader)
+{
+    bool refused = *(const bool *)reader->privdata;
+    return reader->err == REDIS_ERR_OOM && !refused ? -ENOMEM : -EPROTO;
+}
+
+/* An array is filled in order: behind the first element that has not come there is none, and the
+ * rest of what a server only announced is not looked at. Not deeper than ARRAYS_DEEP. */
 void redis_reply_free(torc_redis_reply *r)
 {
     if (!r) return;
     if (r->type == TORC_REDIS_ARRAY) {
-        for (size_t i = 0; i < r->n; i++) redis_reply_free(r->element[i]);
+        for (size_t i = 0; i < r->n && r->element[i]; i++) redis_reply_free(r->element[i]);
         free(r->element);
     }
     free(r->is_root ? (void *)root_of(r) : r);

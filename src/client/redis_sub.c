@@ -137,10 +137,18 @@ static int connect_once(torc_req *rq, struct torc_redis_sub *s)
     return s->error == -EACCES || s->error == -ENOMEM ? s->error : 1;
 }
 
+/* Where nobody can say now where the server is, it may be where it was. */
+static int connect_again(torc_req *rq, struct torc_redis_sub *s)
+{
+    int err;
+    redis_pool_locate(rq, s->pool);
+    return torc_host_of(rq, &err) ? connect_once(rq, s) : err;
+}
+
 static int reconnect(torc_req *rq, struct torc_redis_sub *s)
 {
     for (unsigned ms = RETRY_MS;; ms = ms < RETRY_MAX_MS / 2 ? 2 * ms : RETRY_MAX_MS) {
-        int result = connect_once(rq, s);
+        int result = connect_again(rq, s);
         if (result <= 0) return result;
         result = torc_sleep(rq, ms);
         if (result < 0) return result;
@@ -196,7 +204,7 @@ static int subscribe(torc_req *rq, torc_redis *r, const char *command, size_t n,
     int len = s ? redis_format_words(command, n, names, &s->bytes) : -1;
     if (len < 0) {
         free(s);
-        return -ENOMEM;
+        return len == -1 ? -ENOMEM : -EINVAL;
     }
     s->len = (size_t)len;
     s->n = n;

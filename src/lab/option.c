@@ -11,9 +11,17 @@
 
 enum { HOST_MAX = 253, SHOWN = 200 };
 
+bool option_is_secret(const char *value)
+{
+    return strchr(value, '@') || strcasestr(value, "pass");
+}
+
 int option_wrong(const char *name, const char *takes, const char *value)
 {
-    fprintf(stderr, "torc: --%s takes %s, not \"%.*s\"\n", name, takes, SHOWN, value);
+    if (option_is_secret(value))
+        fprintf(stderr, "torc: --%s takes %s, without a user or a password\n", name, takes);
+    else
+        fprintf(stderr, "torc: --%s takes %s, not \"%.*s\"\n", name, takes, SHOWN, value);
     return -EINVAL;
 }
 

@@ -3,7 +3,10 @@
 
 #include "torc.h"
 
-/* Says on stderr what an option takes, and not that value. Returns -EINVAL. */
+/* Whether a value may hold a password: then no message shows any of it. */
+bool option_is_secret(const char *value);
+
+/* Says on stderr what an option takes, and not that value, which may be secret. Returns -EINVAL. */
 int option_wrong(const char *name, const char *takes, const char *value);
 
 /* Says on stderr why what an option asks for cannot be opened. Returns -err, which is an errno. */

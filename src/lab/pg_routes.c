@@ -27,12 +27,24 @@ enum {
 
 static torc_pg *pg;
 
-/* In libpq's words, without a whole URL: it may hold a password. */
+/* How much of libpq's text is its own. What it quotes behind that is a part of the value. */
+static size_t own_words(const char *why)
+{
+    static const char *const quote[] = {"missing \"=\"", "missing key/value separator \"=\"",
+                                        "extra key/value separator \"=\"",
+                                        "end of string reached when looking for matching \"]\""};
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof quote / sizeof *quote && n == 0; i++)
+        if (strncmp(why, quote[i], strlen(quote[i])) == 0) n = strlen(quote[i]);
+    return n + strcspn(why + n, "\"\n");
+}
+
+/* In libpq's words. Any part of a value with a password may be of that. */
 static void tell(const char *why)
 {
-    const char *url = strstr(conninfo, "://") ? strstr(why, conninfo) : NULL;
-    size_t n = url ? (size_t)(url - why) : strcspn(why, "\n");
-    fprintf(stderr, "torc: --pg: %.*s%s\n", (int)n, why, url ? "...\"" : "");
+    bool secret = option_is_secret(conninfo) || strchr(conninfo, ':');
+    size_t n = secret ? own_words(why) : strcspn(why, "\n");
+    fprintf(stderr, "torc: --pg: %.*s%s\n", (int)n, why, why[n] == '"' ? "..." : "");
 }
 
 int pg_routes_open(void)
@@ -46,7 +58,11 @@ int pg_routes_open(void)
         return -EINVAL;
     }
     pg = torc_pg_new(&(torc_pg_options){.conninfo = conninfo, .queue = QUEUE});
-    return pg ? 0 : option_failed("pg", errno);
+    if (pg) return 0;
+    if (errno != EINVAL) return option_failed("pg", errno);
+    fprintf(stderr, "torc: --pg: a port that is no number, or an @ behind the one before the host: "
+                    "in a password, write %%40 for @ and %%2F for /\n");
+    return -EINVAL;
 }
 
 static void metrics(torc_metrics *out, void *arg)

@@ -414,7 +414,9 @@ static int reject_argument(struct option_set *s, const char *text)
     struct stat st;
     if (stat(text, &st) == 0 && S_ISDIR(st.st_mode))
         return option_fail(s, "to serve a directory, use --root %.200s", text);
-    return option_fail(s, "unexpected argument \"%.60s\" (see --help)", text);
+    int len = option_tellable(slice_str(text));
+    return option_fail(s, "unexpected argument \"%.*s%s\" (see --help)", len, text,
+                       text[len] ? "..." : "");
 }
 
 const struct option_program options_table = {

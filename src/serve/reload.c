@@ -70,6 +70,11 @@ static bool check_option(const struct torc_server *s, const struct option *o, co
     char line[16] = "", from[SETTINGS_SHOWN], to[SETTINGS_SHOWN];
     if (settings_may_change(o, was)) return true;
     if (o->line) snprintf(line, sizeof line, ":%u", o->line);
+    if (!settings_has(o)) {
+        log_line("reload refused: %s%s: %s cannot change without a restart", s->options->config,
+                 line, o->name);
+        return false;
+    }
     log_line("reload refused: %s%s: %s cannot change from %s to %s without a restart",
              s->options->config, line, o->name, settings_shown(was, from),
              settings_shown(o->text, to));

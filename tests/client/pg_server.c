@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 static torc_pg *pg;
 
@@ -187,6 +189,27 @@ static void on_counters(torc_req *rq, void *arg)
                 (unsigned long long)c.connections, (unsigned long long)c.waiting);
 }
 
+/* ?file=: has the core do nothing else while there is that file. */
+static void on_hold(torc_req *rq, void *arg)
+{
+    const char *file = text(rq, "file");
+    (void)arg;
+    fprintf(stderr, "holds the core\n");
+    while (file && access(file, F_OK) == 0) usleep(1000);
+    torc_replyf(rq, 200, "held");
+}
+
+/* ?n=: so many descriptors may be open, 0: as many as before; those that are stay so. */
+static void on_descriptors(torc_req *rq, void *arg)
+{
+    struct rlimit limit;
+    (void)arg;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    unsigned n = number(rq, "n", 0);
+    limit.rlim_cur = n ? n : limit.rlim_max;
+    torc_replyf(rq, 200, "%d", setrlimit(RLIMIT_NOFILE, &limit));
+}
+
 static void on_ping(torc_req *rq, void *arg)
 {
     (void)arg;
@@ -209,15 +232,15 @@ int main(int argc, char **argv)
                   {"/db", on_db},
                   {"/transaction", on_transaction},
                   {"/counters", on_counters},
+                  {"/hold", on_hold},
+                  {"/descriptors", on_descriptors},
                   {"/ping", on_ping}};
-    torc_pg_options o = {.conninfo = "postgresql://["};
-    if (torc_pg_new(&o) || errno != EINVAL) return 3;
-    o = (torc_pg_options){.conninfo = getenv("PG_URL"),
-                          .connections = from_environment("PG_CONNECTIONS"),
-                          .pipeline = from_environment("PG_PIPELINE"),
-                          .queue = from_environment("PG_QUEUE"),
-                          .statements = from_environment("PG_STATEMENTS"),
-                          .connect_timeout = from_environment("PG_CONNECT_TIMEOUT")};
+    torc_pg_options o = {.conninfo = getenv("PG_URL"),
+                         .connections = from_environment("PG_CONNECTIONS"),
+                         .pipeline = from_environment("PG_PIPELINE"),
+                         .queue = from_environment("PG_QUEUE"),
+                         .statements = from_environment("PG_STATEMENTS"),
+                         .connect_timeout = from_environment("PG_CONNECT_TIMEOUT")};
     pg = torc_pg_new(&o);
     torc_server *s = torc_server_new("pg-server 1.0");
     for (size_t i = 0; s && i < sizeof routes / sizeof *routes; i++)

@@ -114,6 +114,17 @@ void redis_rig_up(struct redis_rig *r)
     fail_msg("redis-server does not start at port %u", r->port);
 }
 
+void redis_rig_move(struct redis_rig *r)
+{
+    bool up = false;
+    redis_rig_down(r);
+    for (int i = 0; i < 20 && !up; i++) {
+        r->port = free_port();
+        up = try_up(r);
+    }
+    assert_true(up);
+}
+
 void redis_rig_down(struct redis_rig *r)
 {
     if (!r->pid) return;
@@ -136,14 +147,9 @@ void redis_rig_start_server(struct redis_rig *r, const char *address, const char
 void redis_rig_start_list(struct redis_rig *r, const char *redis, const char *const *options)
 {
     char address[64];
-    bool up = false;
     *r = (struct redis_rig){.dir = "/tmp/torc-redis.XXXXXX"};
     assert_non_null(mkdtemp(r->dir));
-    for (int i = 0; i < 20 && !up; i++) {
-        r->port = free_port();
-        up = try_up(r);
-    }
-    assert_true(up);
+    redis_rig_move(r);
     snprintf(address, sizeof address, "127.0.0.1:%u", r->port);
     redis_rig_start_server(r, address, redis, options);
 }

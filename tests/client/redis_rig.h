@@ -29,6 +29,9 @@ void redis_rig_stop(struct redis_rig *r);
 void redis_rig_down(struct redis_rig *r);
 void redis_rig_up(struct redis_rig *r);
 
+/* Kills Redis, and starts it at another port. */
+void redis_rig_move(struct redis_rig *r);
+
 /* A GET of the server, on a connection of its own, that does not wait. */
 void redis_rig_begin(const struct redis_rig *r, struct client *c, const char *path);
 

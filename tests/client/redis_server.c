@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static torc_redis *redis;
 
@@ -125,6 +126,28 @@ static void on_format(torc_req *rq, void *arg)
                 torc_redis_text(r).ptr, name_of(type), name_of(empty), name_of(wrong));
 }
 
+/* ?n=: sets "big" to so many zero bytes. */
+static void on_zeros(torc_req *rq, void *arg)
+{
+    size_t n = number(rq, "n", 1);
+    char *zeros = calloc(n, 1);
+    (void)arg;
+    if (!zeros) abort();
+    int err = torc_redis_command(rq, redis, NULL, "SET big %b", zeros, n);
+    free(zeros);
+    torc_replyf(rq, 200, "%s", name_of(err));
+}
+
+/* ?ms=: has the core do nothing else. */
+static void on_hold(torc_req *rq, void *arg)
+{
+    unsigned ms = number(rq, "ms", 0);
+    (void)arg;
+    fprintf(stderr, "holds the core\n");
+    usleep(ms * 1000);
+    torc_replyf(rq, 200, "held");
+}
+
 /* ---- many ---- */
 
 static int echo(torc_req *rq, void *arg)
@@ -183,6 +206,24 @@ static void on_subscribe(torc_req *rq, void *arg)
     if (number(rq, "close", 0)) torc_redis_unsubscribe(sub);
 }
 
+/* ---- names ---- */
+
+struct torc_host_addr;
+int __real_torc_host_find(torc_req *rq, const char *to, struct torc_host_addr *out); /* NOLINT */
+int __wrap_torc_host_find(torc_req *rq, const char *to, struct torc_host_addr *out); /* NOLINT */
+
+/* "moving:1" is where the file REDIS_MOVING of the environment says. */
+int __wrap_torc_host_find(torc_req *rq, const char *to, struct torc_host_addr *out) /* NOLINT */
+{
+    char address[64];
+    const char *path = getenv("REDIS_MOVING");
+    FILE *f = path && is(TORC_S("moving:1"), to) ? fopen(path, "re") : NULL;
+    if (!f) return __real_torc_host_find(rq, to, out);
+    if (!fgets(address, sizeof address, f)) abort();
+    fclose(f);
+    return __real_torc_host_find(rq, address, out);
+}
+
 /* ---- the server ---- */
 
 static int serve(torc_server *s, int argc, char **argv)
@@ -191,7 +232,9 @@ static int serve(torc_server *s, int argc, char **argv)
         const char *path;
         torc_handler *fn;
     } routes[] = {
-        {"/run", on_run}, {"/format", on_format}, {"/many", on_many}, {"/subscribe", on_subscribe}};
+        {"/run", on_run},   {"/format", on_format},       {"/zeros", on_zeros},
+        {"/many", on_many}, {"/subscribe", on_subscribe}, {"/hold", on_hold},
+    };
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
         if (torc_route(s, "GET", routes[i].path, routes[i].fn, NULL) < 0) return 1;
     if (torc_metrics_add(s, torc_redis_metrics, redis) < 0) return 1;

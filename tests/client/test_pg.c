@@ -91,6 +91,9 @@ static void test_statements_are_prepared_once(void **state)
     pg_reset();
 }
 
+/* The server forgets all statements, and does not say so. */
+#define FORGET_UNSEEN "DO $$BEGIN EXECUTE 'DEALLOCATE ALL'; END$$"
+
 /* What the server has forgotten or cannot use any more is prepared again. */
 static void test_statements_that_are_outdated(void **state)
 {
@@ -102,6 +105,8 @@ static void test_statements_that_are_outdated(void **state)
     pg_query("ALTER TABLE t ADD b text DEFAULT 'x'");
     assert_string_equal(pg_query("SELECT * FROM t"), "1,x");
     pg_query("DEALLOCATE ALL");
+    assert_string_equal(pg_query("SELECT * FROM t"), "1,x");
+    pg_query(FORGET_UNSEEN);
     assert_string_equal(pg_query("SELECT * FROM t"), "1,x");
     assert_int_equal(pg_counter("errors"), 0);
     assert_int_equal(pg_counter("connects"), 1);
@@ -220,6 +225,27 @@ static void test_transactions_left_open_harm_nobody(void **state)
     pg_reset();
 }
 
+/* Nothing of a transaction is refused because the server has forgotten what was prepared. */
+static void test_transactions_of_forgotten_statements(void **state)
+{
+    static const char *const forget[] = {"DISCARD ALL", "DEALLOCATE ALL", FORGET_UNSEEN};
+    (void)state;
+    pg_set("PG_CONNECTIONS", "1");
+    server_start(&rig);
+    pg_query("SELECT 1"); /* prepared before the first BEGIN is */
+    pg_query("DISCARD ALL");
+    transaction("SELECT 1", "&end=commit", 200);
+    for (size_t i = 0; i < sizeof forget / sizeof *forget; i++) {
+        pg_query(forget[i]);
+        transaction("SELECT 1", "&end=commit", 200);
+        transaction("SELECT 1", "&end=rollback", 200);
+    }
+    assert_int_equal(pg_counter("errors"), 0);
+    assert_int_equal(pg_counter("connects"), 1);
+    server_stop(&rig);
+    pg_reset();
+}
+
 static void test_leaving_a_transaction(void **state)
 {
     struct client c;
@@ -282,6 +308,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_transactions),
         cmocka_unit_test(test_transactions_left_open),
         cmocka_unit_test(test_transactions_left_open_harm_nobody),
+        cmocka_unit_test(test_transactions_of_forgotten_statements),
         cmocka_unit_test(test_leaving_a_transaction),
         cmocka_unit_test(test_notices_are_lines_of_the_log),
         cmocka_unit_test(test_tls),

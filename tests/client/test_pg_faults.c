@@ -163,14 +163,46 @@ static void test_drain(void **state)
     server_stop(&rig);
 }
 
+/* On a connection that stays. */
+static void expect(struct client *c, const char *path, const char *body)
+{
+    struct reply r = {0};
+    client_get(c, path, 200, &r);
+    assert_string_equal(r.body, body);
+    reply_free(&r);
+}
+
+/* epoll needs a descriptor more to wait for one: a connection that nobody can wait for is closed,
+ * rather than asked again and again. io_uring needs none. */
+static void test_no_descriptor_left(void **state)
+{
+    struct client c;
+    bool breaks = strcmp(server_engine, "io_uring") != 0;
+    (void)state;
+    server_start(&rig);
+    client_open(&c, &rig);
+    expect(&c, "/query", "1");
+    expect(&c, "/descriptors?n=1", "0");
+    expect(&c, "/query", "1"); /* whose answer is waited for already */
+    if (breaks) server_await_log(&rig, "PostgreSQL: a connection broke: Too many open files\n");
+    expect(&c, "/descriptors?n=0", "0");
+    expect(&c, "/query", "1");
+    client_close(&c);
+    assert_int_equal(pg_counter("connects"), breaks ? 2 : 1);
+    assert_int_equal(pg_counter("lost"), 0);
+    server_stop(&rig);
+}
+
 /* ---- what is no PostgreSQL ---- */
 
 static int listen_as_server(void)
 {
     struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const struct timeval patience = {.tv_sec = SERVER_SECONDS}; /* of accept */
     socklen_t len = sizeof addr;
     char url[96];
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
     assert_true(fd >= 0 && bind(fd, (struct sockaddr *)&addr, len) == 0 && listen(fd, 8) == 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
     snprintf(url, sizeof url,
@@ -210,6 +242,57 @@ static void test_an_answer_too_many(void **state)
     pg_reset();
 }
 
+/* What a server answers to SELECT 1 that has just been prepared, without rows. */
+static int welcome_and_answer(int listener)
+{
+    static const char welcome[] = "R\0\0\0\10\0\0\0\0Z\0\0\0\5I";
+    static const char answer[] = "1\0\0\0\4"
+                                 "2\0\0\0\4"
+                                 "n\0\0\0\4"
+                                 "C\0\0\0\15SELECT 0\0"
+                                 "Z\0\0\0\5I";
+    int fd = accept(listener, NULL, NULL);
+    assert_true(fd >= 0);
+    exchange(fd, welcome, sizeof welcome - 1);
+    exchange(fd, answer, sizeof answer - 1);
+    return fd;
+}
+
+/* The connection is found broken in the turn in which it has got a query, before that is sent: it
+ * goes to another. */
+static void test_what_was_not_sent_is_not_lost(void **state)
+{
+    char file[] = "/tmp/torc-pg-hold.XXXXXX", path[64];
+    struct client c, holder;
+    (void)state;
+    int held = mkstemp(file), listener = listen_as_server();
+    assert_true(held >= 0);
+    close(held);
+    server_start(&rig);
+    pg_ask(&c, "/query");
+    int fd = welcome_and_answer(listener);
+    pg_answer(&c, 200);
+    client_open(&holder, &rig);
+    client_open(&c, &rig);
+    expect(&holder, "/ping", "pong");
+    expect(&c, "/ping", "pong");
+    snprintf(path, sizeof path, "/hold?file=%s", file);
+    client_ask(&holder, "GET", path, "");
+    server_await_log(&rig, "holds the core\n");
+    client_ask(&c, "GET", "/query", "");
+    close(fd);
+    unlink(file);
+    pg_answer(&holder, 200);
+    fd = welcome_and_answer(listener);
+    pg_answer(&c, 200);
+    assert_int_equal(pg_counter("lost"), 0);
+    assert_int_equal(pg_counter("queries"), 2);
+    server_stop(&rig);
+    close(fd);
+    close(listener);
+    pg_reset();
+}
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
@@ -224,7 +307,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_connecting_takes_too_long),
         cmocka_unit_test(test_absent),
         cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_no_descriptor_left),
         cmocka_unit_test(test_an_answer_too_many),
+        cmocka_unit_test(test_what_was_not_sent_is_not_lost),
     };
     return cmocka_run_group_tests(tests, pg_setup, pg_teardown);
 }

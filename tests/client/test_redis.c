@@ -111,6 +111,17 @@ static void test_large_replies(void **state)
     redis_rig_stop(&r);
 }
 
+/* What the kernel does not take at once is sent whatever its bytes are. */
+static void test_large_commands(void **state)
+{
+    (void)state;
+    struct redis_rig r;
+    redis_rig_start(&r, "");
+    redis_rig_run(&r, "/zeros?n=8388608", "a reply");
+    redis_rig_run(&r, "/run?w=STRLEN&w=big", ":8388608");
+    redis_rig_stop(&r);
+}
+
 static void test_commands_share_connections(void **state)
 {
     (void)state;
@@ -278,7 +289,7 @@ static void test_name(void **state)
 
 /* ---- a server that breaks off ---- */
 
-static int listen_somewhere(struct redis_rig *r)
+static int listen_with(struct redis_rig *r, const char *redis)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof a;
@@ -289,8 +300,13 @@ static int listen_somewhere(struct redis_rig *r)
     assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
     snprintf(address, sizeof address, "127.0.0.1:%u", ntohs(a.sin_port));
     *r = (struct redis_rig){0};
-    redis_rig_start_server(r, address, "", (const char *const[]){NULL});
+    redis_rig_start_server(r, address, redis, (const char *const[]){NULL});
     return fd;
+}
+
+static int listen_somewhere(struct redis_rig *r)
+{
+    return listen_with(r, "");
 }
 
 /* Takes one connection and one command, and answers that. */
@@ -345,6 +361,38 @@ static void test_what_may_be_is_repeated(void **state)
     redis_rig_stop(&r);
 }
 
+/* The connection breaks and the deadline passes in one turn: there is no other try, which nothing
+ * would end. */
+static void test_deadline_before_another_try(void **state)
+{
+    (void)state;
+    struct redis_rig r;
+    struct client c, holder;
+    struct reply reply = {0};
+    char bytes[256];
+    int listener = listen_somewhere(&r);
+    client_open(&c, &r.server);
+    client_open(&holder, &r.server);
+    client_ask(&c, "GET", "/run?ms=1000&repeat=1&w=GET&w=k", "");
+    int fd = accept(listener, NULL, NULL);
+    assert_true(fd >= 0);
+    assert_true(tcp_try_receive(fd, bytes, sizeof bytes) > 0);
+    client_ask(&holder, "GET", "/hold?ms=1300", "");
+    server_await_log(&r.server, "holds the core\n");
+    close(fd);
+    client_reply(&holder, "GET", &reply);
+    reply_free(&reply);
+    client_reply(&c, "GET", &reply);
+    assert_string_equal(reply.body, "!ETIME");
+    reply_free(&reply);
+    client_close(&holder);
+    client_close(&c);
+    close(listener);
+    redis_rig_stop(&r);
+}
+
+#define DEEP "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n" /* by one too deep */
+
 static void test_no_redis(void **state)
 {
     (void)state;
@@ -352,9 +400,46 @@ static void test_no_redis(void **state)
     int fd = listen_somewhere(&r);
     answered(fd, &r, "/run?w=GET&w=k", (const char *const[]){"HTTP/1.1 400 Bad\r\n\r\n", NULL},
              "!EPROTO");
+    answered(fd, &r, "/run?w=GET&w=k", (const char *const[]){"#t\r\n", NULL}, "!EPROTO");
+    answered(fd, &r, "/run?w=GET&w=k", (const char *const[]){DEEP ":1\r\n", NULL}, "!EPROTO");
     answered(fd, &r, "/run?w=GET&w=k", (const char *const[]){"+a\r\n+unasked\r\n", NULL}, "+a");
     answered(fd, &r, "/run?w=GET&w=k", (const char *const[]){"*2\r\n$1\r\na\r\n", NULL},
              "!ECONNABORTED");
+    close(fd);
+    redis_rig_stop(&r);
+}
+
+/* A server that knows no AUTH tells what it got, which is not passed on. */
+static void test_password_is_not_told(void **state)
+{
+    static const char unknown[] =
+        "-ERR unknown command `AUTH`, with args beginning with: `secret`, \r\n";
+    (void)state;
+    struct redis_rig r;
+    int fd = listen_with(&r, "secret");
+    answered(fd, &r, "/run?w=GET&w=k", (const char *const[]){unknown, NULL}, "!EACCES");
+    server_await_log(&r.server, ": ERR unknown command \n");
+    assert_null(strstr(server_log(&r.server), "secret"));
+    close(fd);
+    redis_rig_stop(&r);
+}
+
+/* It announces far more than comes. */
+static void test_announced_only(void **state)
+{
+    (void)state;
+    struct redis_rig r;
+    struct client c;
+    struct reply reply = {0};
+    int fd = listen_somewhere(&r);
+    client_open(&c, &r.server);
+    client_ask(&c, "GET", "/run?w=GET&w=k", "");
+    serve_once(fd, "*10000000\r\n");
+    client_reply(&c, "GET", &reply);
+    assert_int_equal(reply.body[0], '!');
+    reply_free(&reply);
+    client_close(&c);
+    answered(fd, &r, "/run?w=GET&w=k", (const char *const[]){"+a\r\n", NULL}, "+a");
     close(fd);
     redis_rig_stop(&r);
 }
@@ -366,6 +451,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_commands),
         cmocka_unit_test(test_refused_commands),
         cmocka_unit_test(test_large_replies),
+        cmocka_unit_test(test_large_commands),
         cmocka_unit_test(test_commands_share_connections),
         cmocka_unit_test(test_password),
         cmocka_unit_test(test_slow),
@@ -377,7 +463,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_name),
         cmocka_unit_test(test_what_was_sent_is_not_repeated),
         cmocka_unit_test(test_what_may_be_is_repeated),
+        cmocka_unit_test(test_deadline_before_another_try),
         cmocka_unit_test(test_no_redis),
+        cmocka_unit_test(test_announced_only),
+        cmocka_unit_test(test_password_is_not_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,9 @@
 
 #include "redis_rig.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Reads until the stream has this, from its start. */
 static void await_text(struct client *c, const char *text)
@@ -74,6 +76,40 @@ static void test_restart_is_reported(void **state)
     redis_rig_stop(&r);
 }
 
+static void tell_address(const struct redis_rig *r, const char *path)
+{
+    FILE *f = fopen(path, "we");
+    assert_non_null(f);
+    fprintf(f, "127.0.0.1:%u", r->port);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* Its name then means another address, which a subscription finds by itself. */
+static void test_move(void **state)
+{
+    (void)state;
+    struct redis_rig r, moving = {0};
+    struct client c;
+    char path[128];
+    redis_rig_start(&r, "");
+    snprintf(path, sizeof path, "%s/address", r.dir);
+    tell_address(&r, path);
+    setenv("REDIS_MOVING", path, 1);
+    redis_rig_start_server(&moving, "moving:1", "", (const char *const[]){NULL});
+    redis_rig_begin(&moving, &c, "/subscribe?c=a&n=1");
+    await_text(&c, "subscribed\n");
+    redis_rig_move(&r);
+    tell_address(&r, path);
+    await_text(&c, "resubscribed\n");
+    redis_rig_await(&r, "PUBLISH a after", ":1");
+    await_text(&c, "a: after\n");
+    client_close(&c);
+    redis_rig_stop(&moving);
+    unsetenv("REDIS_MOVING");
+    unlink(path);
+    redis_rig_stop(&r);
+}
+
 static void test_client_leaves(void **state)
 {
     (void)state;
@@ -139,9 +175,13 @@ int main(int argc, char **argv)
 {
     redis_rig_choose(argc, argv);
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_across_cores),        cmocka_unit_test(test_pattern),
-        cmocka_unit_test(test_restart_is_reported), cmocka_unit_test(test_client_leaves),
-        cmocka_unit_test(test_slow_reader),         cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_across_cores),
+        cmocka_unit_test(test_pattern),
+        cmocka_unit_test(test_restart_is_reported),
+        cmocka_unit_test(test_move),
+        cmocka_unit_test(test_client_leaves),
+        cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_drain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

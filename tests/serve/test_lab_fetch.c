@@ -107,10 +107,10 @@ static void test_parameters(void **state)
 static void test_wrong_options(void **state)
 {
     static const char *const urls[] = {
-        "a:80",        "http://",          "http:///",          "https://a",      "ftp://a",
-        "http://a:b",  "http://a:0",       "http://a:",         "http://a:65536", "http://:1",
-        "http://a b/", "http://a/?b=c",    "http://a/#b",       "http://a?b",     "http://[",
-        "http://[::1", "http://[::g]:80/", "http://user@a:80/", "http://[::1]80",
+        "a:80",        "http://",          "http:///",       "https://a",      "ftp://a",
+        "http://a:b",  "http://a:0",       "http://a:",      "http://a:65536", "http://:1",
+        "http://a b/", "http://a/?b=c",    "http://a/#b",    "http://a?b",     "http://[",
+        "http://[::1", "http://[::g]:80/", "http://[::1]80",
     };
     char message[128];
     (void)state;
@@ -119,6 +119,8 @@ static void test_wrong_options(void **state)
                  urls[i]);
         server_refuses("--upstream", urls[i], message);
     }
+    server_refuses("--upstream", "http://user:secret@a:80/",
+                   "--upstream takes http://HOST[:PORT], without a user or a password");
     server_refuses("--backend-timeout", "soon",
                    "--backend-timeout takes a whole number from 1 to 3600000, not \"soon\"");
     server_refuses("--backend-timeout", "0",

@@ -195,16 +195,39 @@ static void test_parameters(void **state)
     server_stop(&lab);
 }
 
-/* It is told of at the start, without its password; nothing is connected then. */
+#define IN_PASSWORD                                                                                \
+    "--pg: a port that is no number, or an @ behind the one before the host: in a password, "      \
+    "write %40 for @ and %2F for /"
+
+/* It is told of at the start, without anything that may be of a password; nothing is connected
+ * then. */
 static void test_malformed_conninfo(void **state)
 {
+    static const char *const cases[][2] = {
+        {"host", "--pg: missing \"=\" after \"host\" in connection info string"},
+        {"hots=a", "--pg: invalid connection option \"hots\""},
+        {"hots=a password=secret", "--pg: invalid connection option ..."},
+        {"password=my secret", "--pg: missing \"=\" after ..."},
+        {"password=my sec=ret host=a", "--pg: invalid connection option ..."},
+        {"password='secret", "--pg: unterminated quoted string in connection info string"},
+        {"postgresql//user:secret@host", "--pg: missing \"=\" after ..."},
+        {"postgresql://user:secret@[",
+         "--pg: end of string reached when looking for matching \"]\" in IPv6 host address in URI: "
+         "..."},
+        {"postgresql://[::1]secret", "--pg: unexpected character ..."},
+        {"postgres://user:pa%ss@host", "--pg: invalid percent-encoded token: ..."},
+        {"postgres://user:%22=%22%zz@host", "--pg: invalid percent-encoded token: ..."},
+        {"postgres://host?password=a&secret",
+         "--pg: missing key/value separator \"=\" in URI query parameter: ..."},
+        {"postgres://host?password=a&secret=b", "--pg: invalid URI query parameter: ..."},
+        {"postgres://user:se@cret@host/db", IN_PASSWORD},
+        {"postgres://user:se/cret@host/db", IN_PASSWORD},
+        {"postgres://user:secret", IN_PASSWORD},
+    };
     struct server s;
     (void)state;
-    server_refuses("--pg", "host", "--pg: missing \"=\" after \"host\" in connection info string");
-    server_refuses("--pg", "hots=a password=secret", "--pg: invalid connection option \"hots\"");
-    server_refuses("--pg", "postgresql://user:secret@[",
-                   "--pg: end of string reached when looking for matching \"]\" in IPv6 host "
-                   "address in URI: \"...\"");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        server_refuses("--pg", cases[i][0], cases[i][1]);
     assert_int_equal(
         server_run(&s, NULL,
                    (const char *const[]){"--check", "--pg", "host=nowhere.invalid port=1", NULL}),

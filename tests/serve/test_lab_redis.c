@@ -241,6 +241,8 @@ static void test_malformed_address(void **state)
                  addresses[i]);
         server_refuses("--redis", addresses[i], message);
     }
+    server_refuses("--redis", "redis://:secret@a:1",
+                   "--redis takes HOST:PORT or unix:/PATH, without a user or a password");
     memset(address + 5, 'a', 108);
     snprintf(message, sizeof message,
              "--redis takes the path of a Unix socket, of at most 107 bytes, not \"%s\"", address);

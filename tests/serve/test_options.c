@@ -613,6 +613,7 @@ static void unknown_options_are_rejected(void **state)
     WRONG("unknown option --max-conn, did you mean --max-connections? (see --help)", "--max-conn");
     WRONG("unknown option --no-dierct, did you mean --no-direct? (see --help)", "--no-dierct");
     WRONG("unexpected argument \"x\" (see --help)", "x");
+    WRONG("unexpected argument \"password...\" (see --help)", "password=secret");
     WRONG("to serve a directory, use --root /", "/");
     WRONG("unexpected argument \"\" (see --help)", "");
     WRONG("unexpected argument \"no\" (see --help)", "--pin", "no");

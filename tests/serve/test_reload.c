@@ -237,7 +237,12 @@ static void test_refused_whole(void **state)
            "config:3: max-body is given already, on line 1");
     refuse(&rig, "max-body = 1k\ncheck = yes\n",
            "config:2: check can only be given on the command");
-    refuse(&rig, "max-body = 1k\nupstream = 127.0.0.1:1\n", "upstream cannot change from none");
+    refuse(&rig, "max-body = 1k\npg = host=a password=secret\n",
+           "config:2: pg cannot change without a restart");
+    assert_null(strstr(server_log(&rig.s), "secret"));
+    refuse(&rig, "max-body = 1k\npg postgresql://user:secret@host\n",
+           ": expected \"name = value\", not \"pg...\"");
+    assert_null(strstr(server_log(&rig.s), "secret"));
     assert_int_equal(unlink(rig.config), 0);
     refuse(&rig, NULL, "No such file or directory");
     assert_int_equal(mkfifo(rig.config, 0600), 0);
