@@ -14,9 +14,13 @@
  * Handlers run on all cores in parallel, so what `arg` points to must be read-only or synchronised
  * by the program. Data of one core (torc_core) needs no lock between two calls that WAIT, as
  * nothing else of the core runs meanwhile. A mutex must not be held across a call that WAITS: the
- * request that would release it could be of the same core, which then never comes to it. A process
- * that a handler forks has the sockets of all clients until it executes a program or ends: for
- * those that the server closes meanwhile, the connection ends only then.
+ * request that would release it could be of the same core, which then never comes to it.
+ *
+ * A process that a handler or a job forks has the sockets of all clients until it executes a
+ * program or ends (_exit(2)): for those that the server closes meanwhile, the connection ends only
+ * then. Calls that WAIT return -EPERM in it, what else responds has no effect, and where it returns
+ * from the handler or the job, as after an execve(2) that has failed, it ends with the status 125
+ * after a line on stderr. SIGTERM, SIGINT and SIGHUP have their dispositions of before the server.
  *
  * What a thread has in C, a fiber has here: errno, the exceptions that C++ is handling, the shadow
  * of the address and thread sanitizers. An exception must not leave a handler. Thread-local
