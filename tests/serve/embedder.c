@@ -235,6 +235,39 @@ static void on_thread(torc_req *rq, void *arg)
                 e.result[4], e.result[5], e.result[6]);
 }
 
+static _Atomic int written_elsewhere = 1; /* what the write of another thread returned */
+
+static int write_much(torc_req *rq, void *arg)
+{
+    static const char much[16 << 20];
+    (void)arg;
+    return torc_write(rq, much, sizeof much);
+}
+
+static void *write_elsewhere(void *arg)
+{
+    written_elsewhere = torc_write(arg, "x", 1);
+    return NULL;
+}
+
+/* While a fiber waits for its client, who does not read. */
+static void on_write_elsewhere(torc_req *rq, void *arg)
+{
+    pthread_t thread;
+    (void)arg;
+    torc_start(rq, 200, NULL, -1);
+    torc_group *g = torc_group_open(rq);
+    torc_spawn(g, write_much, NULL);
+    if (pthread_create(&thread, NULL, write_elsewhere, rq) == 0) pthread_join(thread, NULL);
+    torc_group_join(g);
+}
+
+static void on_written(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_replyf(rq, 200, "%d", written_elsewhere);
+}
+
 /* Ends when the request is cancelled, and relies on its client to slow it down. */
 static void on_endless(torc_req *rq, void *arg)
 {
@@ -424,6 +457,8 @@ int main(int argc, char **argv)
         torc_route(server, "GET", "/overflow/group", on_group_overflow, NULL) < 0 ||
         torc_route(server, "POST", "/thread", on_thread, NULL) < 0 ||
         torc_route(server, "GET", "/thread", on_thread, NULL) < 0 ||
+        torc_route(server, "GET", "/thread/write", on_write_elsewhere, NULL) < 0 ||
+        torc_route(server, "GET", "/thread/written", on_written, NULL) < 0 ||
         torc_route(server, "GET", "/endless", on_endless, NULL) < 0 ||
         torc_route(server, "GET", "/errno", on_errno, NULL) < 0 ||
         torc_route(server, "GET", "/lend", on_lend, NULL) < 0 ||
