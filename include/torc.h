@@ -108,7 +108,9 @@ TORC_API torc_server *torc_server_new(const char *name);
  * newline. `text` is copied. 0, -ENOMEM or -EBUSY. */
 TORC_API int torc_server_about(torc_server *s, const char *text);
 
-/* Frees a server; one that runs is stopped first, and its end awaited. NULL is allowed. */
+/* Frees a server; one that runs is stopped first, and its end awaited. NULL is allowed. On a thread
+ * of the server, as in a handler, it is stopped and not freed, and a line on stderr says so. In a
+ * process that was forked since the start nothing is done. */
 TORC_API void torc_server_free(torc_server *s);
 
 /* Sets one option by the name of its flag without the dashes: ("depth", "512"), ("cores", "0-3"),
@@ -328,13 +330,16 @@ TORC_API const char *torc_server_address(const torc_server *s, unsigned listener
 /* WAITS (of a thread that is not torc's) until a server that has started has ended:
  * torc_server_stop was called and the drain is over, or a core has failed. Returns the exit status,
  * 0, 1 or 4 as torc_server_main. May be called any number of times, from any number of threads, and
- * also once the server has ended; -EINVAL before it has started. */
+ * also once the server has ended. -EINVAL before it has started; -EDEADLK on a thread of this
+ * server, as in a handler, a job of torc_work or a function of torc_post; -ECHILD in a process that
+ * was forked since the start. */
 TORC_API int torc_server_join(torc_server *s);
 
 /* Serves until SIGTERM, SIGINT or torc_server_stop, then drains: starts the server unless
  * torc_server_start has, prints the ready line to stderr, and waits, with the signals as
  * torc_server_main says. Returns the exit status; what has kept the server from starting has been
- * printed, unless it was asked to stop. -EBUSY if it was called before. */
+ * printed, unless it was asked to stop. -EBUSY if it was called before; -EDEADLK and -ECHILD as
+ * torc_server_join. */
 TORC_API int torc_server_run(torc_server *s);
 
 /* Reads the command line and serves until SIGTERM, SIGINT or torc_server_stop; then drains:

@@ -17,6 +17,7 @@
 enum server_phase {
     SERVER_SETUP,
     SERVER_STARTING,
+    SERVER_TESTED, /* by torc/test.h, in place of all that follows */
     SERVER_READY,
     SERVER_DRAINING,
     SERVER_ENDED,
@@ -68,6 +69,7 @@ struct torc_server {
 
     pthread_t control;   /* see life.c */
     bool is_controlled;  /* it has not been joined */
+    pid_t process;       /* that has started it; 0 before */
     int status;          /* the exit status, once the server has ended or could not start */
     pthread_cond_t over; /* it has ended */
 

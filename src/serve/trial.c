@@ -100,7 +100,7 @@ static void enter(struct torc_test *t)
     s->has_cores = c->is_open = true;
     s->started_at = clock_ns();
     measures_begin(&s->measures, c, 1, io_holds_thread(s->engine), s->started_at);
-    s->phase = SERVER_READY;
+    s->phase = SERVER_TESTED;
 }
 
 static void on_hooks_started(struct hooks *h)
@@ -147,6 +147,7 @@ torc_test *torc_test_open(torc_server *s)
         return NULL;
     }
     struct torc_test *t = aligned_alloc(64, sizeof *t);
+    s->has_run = true; /* and never will */
     s->phase = SERVER_ENDED;
     if (!t) {
         server_fail(s, -ENOMEM, "out of memory");
@@ -311,6 +312,8 @@ static int run(struct torc_test *t)
 int torc_test_run(torc_test *t, const torc_test_request *rq)
 {
     struct trial_text head = {0};
+    if (!pthread_equal(t->core.http.fibers.thread, pthread_self())) return -EPERM;
+    if (t->core.http.fibers.running) return -EDEADLK;
     free_last(t);
     int err = put_head(&head, rq);
     if (err == 0) t->trial = calloc(1, sizeof *t->trial);

@@ -269,6 +269,72 @@ static void the_time_of_the_drain_needs_nobody(void **state)
     torc_server_free(s);
 }
 
+/* ---- who cannot wait for its end ---- */
+
+static int join_in_job(torc_job *job, void *arg)
+{
+    (void)job;
+    return torc_server_join(arg);
+}
+
+static void on_join(torc_req *rq, void *arg)
+{
+    torc_server *s = *(torc_server **)arg;
+    int joined = torc_server_join(s), run = torc_server_run(s);
+    torc_replyf(rq, 200, "%d %d %d", joined, run, torc_work(rq, join_in_job, s, NULL));
+}
+
+static void on_free(torc_req *rq, void *arg)
+{
+    torc_server_free(*(torc_server **)arg);
+    torc_reply(rq, 200, NULL, TORC_S("stopped"));
+}
+
+static void its_own_threads_do_not_wait_for_it(void **state)
+{
+    char want[64];
+    (void)state;
+    torc_server *s = new_server();
+    assert_int_equal(torc_route(s, "GET", "/join", on_join, &s), 0);
+    assert_int_equal(torc_route(s, "GET", "/free", on_free, &s), 0);
+    start(s);
+    snprintf(want, sizeof want, "%d %d %d", -EDEADLK, -EDEADLK, -EDEADLK);
+    get(s, "/join", want);
+    get(s, "/hello", "hello");
+    get(s, "/free", "stopped");
+    assert_int_equal(torc_server_join(s), 0);
+    torc_server_free(s);
+}
+
+static void a_child_does_not_wait_for_it(void **state)
+{
+    int status = -1;
+    (void)state;
+    torc_server *s = started_server();
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(60);
+        bool refused = torc_server_join(s) == -ECHILD && torc_server_run(s) == -ECHILD;
+        torc_server_free(s);
+        _exit(refused ? 0 : 1);
+    }
+    waitpid(child, &status, 0);
+    assert_int_equal(status, 0);
+    get(s, "/hello", "hello");
+    end(s);
+}
+
+static void one_that_has_ended_is_not_ready(void **state)
+{
+    (void)state;
+    torc_server *s = started_server();
+    torc_server_stop(s);
+    assert_int_equal(torc_server_join(s), 0);
+    assert_int_equal(torc_server_run(s), 0);
+    assert_int_equal(torc_server_run(s), -EBUSY);
+    torc_server_free(s);
+}
+
 static void *join(void *arg)
 {
     return (void *)(intptr_t)torc_server_join(arg);
@@ -1051,6 +1117,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(free_stops_what_runs),
         cmocka_unit_test(it_drains_by_itself),
         cmocka_unit_test(the_time_of_the_drain_needs_nobody),
+        cmocka_unit_test(its_own_threads_do_not_wait_for_it),
+        cmocka_unit_test(a_child_does_not_wait_for_it),
+        cmocka_unit_test(one_that_has_ended_is_not_ready),
         cmocka_unit_test(any_number_may_join),
         cmocka_unit_test(a_taken_address_can_be_mended),
         cmocka_unit_test(reasons_are_told),

@@ -225,6 +225,13 @@ static void is_told(torc_req *rq, const torc_summary *end, void *arg)
 
 /* ---- the rig ---- */
 
+static void runs_another(torc_req *rq, void *arg)
+{
+    const torc_test_request other = {.target = "/gives"};
+    (void)arg;
+    torc_replyf(rq, 200, "%d %d", torc_test_run(t, &other), torc_server_join(server));
+}
+
 static int open_all(void **state)
 {
     (void)state;
@@ -251,6 +258,7 @@ static int open_all(void **state)
         {"GET", "/closes", closes},
         {"GET", "/end", awaits_the_end},
         {"GET", "/measures", measures},
+        {"GET", "/another", runs_another},
     };
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
         assert_int_equal(
@@ -543,6 +551,32 @@ static void the_server_is_started(void **state)
     assert_int_equal(torc_server_set(server, "depth", "8"), -EBUSY);
     assert_null(torc_test_open(server));
     assert_int_equal(torc_server_main(server, 1, argv), -EBUSY);
+    assert_int_equal(torc_server_run(server), -EBUSY);
+    assert_int_equal(torc_server_join(server), -EINVAL);
+    assert_int_equal(torc_server_port(server, 0), -EINVAL);
+}
+
+static void *run_elsewhere(void *arg)
+{
+    const torc_test_request rq = {.target = "/waits"};
+    *(int *)arg = torc_test_run(t, &rq);
+    return NULL;
+}
+
+static void it_runs_in_its_place_alone(void **state)
+{
+    const torc_test_request rq = {.target = "/another"};
+    pthread_t thread;
+    char want[32];
+    int elsewhere = 0;
+    (void)state;
+    assert_int_equal(torc_test_run(t, &rq), 0);
+    snprintf(want, sizeof want, "%d %d", -EDEADLK, -EINVAL);
+    assert_true(torc_slice_eq(torc_test_body(t), torc_slice_str(want)));
+    assert_int_equal(pthread_create(&thread, NULL, run_elsewhere, &elsewhere), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(elsewhere, -EPERM);
+    assert_true(torc_slice_eq(torc_test_body(t), torc_slice_str(want)));
 }
 
 static void what_is_missing_is_told(void **state)
@@ -647,6 +681,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(bodies_have_limits_and_ends),
         cmocka_unit_test(a_handler_may_close),
         cmocka_unit_test(the_server_is_started),
+        cmocka_unit_test(it_runs_in_its_place_alone),
         cmocka_unit_test(what_is_missing_is_told),
         cmocka_unit_test(middleware_runs),
         cmocka_unit_test(functions_of_the_core_run),
