@@ -41,8 +41,9 @@ struct reload {
 
 struct torc_server {
     char *name;
-    char *about;            /* for --help; NULL for none */
-    bool serves_files_only; /* static files are mounted at "/" */
+    char *about;       /* for --help; NULL for none */
+    bool serves_root;  /* at "/" */
+    bool has_handlers; /* of its own, beside that */
     char error[1024];
     struct option_set *set;            /* what the program and the command line have set */
     struct option_set *used;           /* a copy, with which the server has started; NULL before */
