@@ -63,6 +63,7 @@ typedef struct torc_test_request {
  *                would see its connection closed
  *   -EDEADLK     it is called by a handler that it runs, -EPERM in another thread than the one that
  *                opened it; then the last response stays
+ *   -EPERM …     the kernel refuses what the core waits with (torc_server_error), from then on
  *   -EINVAL      the method, the target or the fields have a line end where none may be; or the
  *                peer is no address
  *   -ENOMEM      out of memory */

@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -615,6 +620,60 @@ static void count_stops(torc_req *rq, void *arg)
     seen += 10;
 }
 
+/* As a filter that comes into force while a program runs. */
+static void refuse_waits(torc_req *rq, void *arg)
+{
+    static const int calls[] = {
+        SYS_io_uring_enter,
+        SYS_epoll_pwait,
+        SYS_ppoll,
+#ifdef SYS_epoll_wait
+        SYS_epoll_wait,
+#endif
+    };
+    (void)arg;
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        struct sock_filter code[] = {
+            BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)calls[i], 0, 1),
+            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        };
+        const struct sock_fprog program = {sizeof code / sizeof *code, code};
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+    }
+    torc_sleep(rq, 1);
+    torc_reply(rq, 200, NULL, TORC_S("slept"));
+}
+
+/* In a process of its own; 0 if all is as it should be. */
+static int refused_in_child(void)
+{
+    const torc_test_request refuses = {.target = "/refuse"}, other = {.target = "/none"};
+    torc_server *s = torc_server_new("refused 1.0");
+    alarm(60);
+    if (torc_route(s, "GET", "/refuse", refuse_waits, NULL) < 0) return 1;
+    if (torc_server_set(s, "engine", engine) < 0) return 2;
+    torc_test *refused = torc_test_open(s);
+    if (!refused || torc_test_run(refused, &other) != 0) return 3;
+    if (torc_test_run(refused, &refuses) != -EPERM || !*torc_server_error(s)) return 4;
+    if (torc_test_run(refused, &other) != -EPERM) return 5;
+    torc_test_close(refused);
+    torc_server_free(s);
+    return 0;
+}
+
+static void an_engine_that_is_refused_later_is_told(void **state)
+{
+    int status = -1;
+    (void)state;
+    pid_t child = fork();
+    if (child == 0) _exit(refused_in_child());
+    waitpid(child, &status, 0);
+    assert_int_equal(status, 0);
+}
+
 static void functions_of_the_core_run(void **state)
 {
     (void)state;
@@ -684,6 +743,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(it_runs_in_its_place_alone),
         cmocka_unit_test(what_is_missing_is_told),
         cmocka_unit_test(middleware_runs),
+        cmocka_unit_test(an_engine_that_is_refused_later_is_told),
         cmocka_unit_test(functions_of_the_core_run),
         cmocka_unit_test(options_of_the_program_have_values),
     };
