@@ -14,9 +14,13 @@
  * Handlers run on all cores in parallel, so what `arg` points to must be read-only or synchronised
  * by the program. Data of one core (torc_core) needs no lock between two calls that WAIT, as
  * nothing else of the core runs meanwhile. A mutex must not be held across a call that WAITS: the
- * request that would release it could be of the same core, which then never comes to it. A process
- * that a handler forks has the sockets of all clients until it executes a program or ends: for
- * those that the server closes meanwhile, the connection ends only then.
+ * request that would release it could be of the same core, which then never comes to it.
+ *
+ * A process that a handler or a job forks has the sockets of all clients until it executes a
+ * program or ends (_exit(2)): for those that the server closes meanwhile, the connection ends only
+ * then. Calls that WAIT return -EPERM in it, what else responds has no effect, and where it returns
+ * from the handler or the job, as after an execve(2) that has failed, it ends with the status 125
+ * after a line on stderr. SIGTERM, SIGINT and SIGHUP have their dispositions of before the server.
  *
  * What a thread has in C, a fiber has here: errno, the exceptions that C++ is handling, the shadow
  * of the address and thread sanitizers. An exception must not leave a handler. Thread-local
@@ -104,7 +108,9 @@ TORC_API torc_server *torc_server_new(const char *name);
  * newline. `text` is copied. 0, -ENOMEM or -EBUSY. */
 TORC_API int torc_server_about(torc_server *s, const char *text);
 
-/* Frees a server; one that runs is stopped first, and its end awaited. NULL is allowed. */
+/* Frees a server; one that runs is stopped first, and its end awaited. NULL is allowed. On a thread
+ * of the server, as in a handler, it is stopped and not freed, and a line on stderr says so. In a
+ * process that was forked since the start nothing is done. */
 TORC_API void torc_server_free(torc_server *s);
 
 /* Sets one option by the name of its flag without the dashes: ("depth", "512"), ("cores", "0-3"),
@@ -326,13 +332,16 @@ TORC_API const char *torc_server_address(const torc_server *s, unsigned listener
 /* WAITS (of a thread that is not torc's) until a server that has started has ended:
  * torc_server_stop was called and the drain is over, or a core has failed. Returns the exit status,
  * 0, 1 or 4 as torc_server_main. May be called any number of times, from any number of threads, and
- * also once the server has ended; -EINVAL before it has started. */
+ * also once the server has ended. -EINVAL before it has started; -EDEADLK on a thread of this
+ * server, as in a handler, a job of torc_work or a function of torc_post; -ECHILD in a process that
+ * was forked since the start. */
 TORC_API int torc_server_join(torc_server *s);
 
 /* Serves until SIGTERM, SIGINT or torc_server_stop, then drains: starts the server unless
  * torc_server_start has, prints the ready line to stderr, and waits, with the signals as
  * torc_server_main says. Returns the exit status; what has kept the server from starting has been
- * printed, unless it was asked to stop. -EBUSY if it was called before. */
+ * printed, unless it was asked to stop. -EBUSY if it was called before; -EDEADLK and -ECHILD as
+ * torc_server_join. */
 TORC_API int torc_server_run(torc_server *s);
 
 /* Reads the command line and serves until SIGTERM, SIGINT or torc_server_stop; then drains:

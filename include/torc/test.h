@@ -56,11 +56,14 @@ typedef struct torc_test_request {
                            the fields count. NULL: "127.0.0.1:1024" */
 } torc_test_request;
 
-/* Runs a request until its handler has returned. Not from a handler. 0 if there is a response;
+/* Runs a request until its handler has returned. 0 if there is a response;
  *   -ECONNRESET  the client has gone before it was complete
  *   -ETIMEDOUT   the handler had not returned at the limit; what it waited for returned this
  *   -EPIPE       the handler has written less than it announced, or a body that failed: a client
  *                would see its connection closed
+ *   -EDEADLK     it is called by a handler that it runs, -EPERM in another thread than the one that
+ *                opened it; then the last response stays
+ *   -EPERM …     the kernel refuses what the core waits with (torc_server_error), from then on
  *   -EINVAL      the method, the target or the fields have a line end where none may be; or the
  *                peer is no address
  *   -ENOMEM      out of memory */

@@ -1,5 +1,6 @@
 #include "http/error_handler.h"
 
+#include "base/child.h"
 #include "http/prefix.h"
 
 #include <errno.h>
@@ -66,6 +67,7 @@ bool error_handler_respond(struct torc_req *rq, int status)
     list_init(&call.link);
     list_push(&rq->ctx->error_calls, &call.link);
     h->fn(rq, status, h->arg);
+    child_check();
     list_unlink(&call.link);
     return rq->response.status;
 }

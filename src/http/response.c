@@ -321,8 +321,11 @@ int response_write(struct torc_req *rq, const void *data, size_t size)
     return request_gets_body(rq) ? rq->exchange->write(rq, data, size) : write_and_pause(rq, size);
 }
 
+/* Who may not write at all must not touch the mark, as another thread. */
 int torc_write(torc_req *rq, const void *data, size_t size)
 {
+    int refused = scope_refuses(request_scope(rq));
+    if (refused) return refused;
     if (rq->response.writing) return -EBUSY;
     rq->response.writing = true;
     int err = response_write(rq, data, size);

@@ -1,10 +1,12 @@
 #include "serve/core.h"
 
+#include "base/child.h"
 #include "http/observe.h"
 #include "http/tick.h"
 #include "serve/access_log.h"
 #include "serve/backtrace.h"
 #include "serve/overflow.h"
+#include "task/offload.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +20,21 @@
  * (base/wake.h). */
 enum { IDLE_SECONDS = 16 };
 #define SLEEP_NS (4 * NS_PER_S)
+
+static _Thread_local struct core *here;
+
+struct core *core_here(void)
+{
+    return here;
+}
+
+void core_forked(void)
+{
+    child_here = here || offload_running();
+    if (!here) return;
+    fiber_pool_forked(&here->http.fibers);
+    io_forked(&here->loop.io);
+}
 
 static struct core *core_of(const struct loop *l)
 {
@@ -42,6 +59,7 @@ static void tell_end(const struct core *c, const struct torc_req *rq, uint64_t b
     };
     for (uint32_t i = 0; i < c->n_ends; i++)
         c->ends[i].fn((struct torc_req *)(uintptr_t)rq, &summary, c->ends[i].arg);
+    child_check();
 }
 
 void core_request_done(struct http_context *ctx, const struct torc_req *rq, const char *peer,
@@ -147,6 +165,7 @@ static void on_start(struct loop *l)
 {
     struct core *c = core_of(l);
     struct io *io = &l->io;
+    here = c;
     http_open(&c->http, io, &c->limits, c->router, c->index);
     c->http.pool = c->http.resolver.pool = c->pool;
     overflow_begin(&c->http);
@@ -215,6 +234,7 @@ static void on_end(struct loop *l)
     wheel_clear(&l->io.wheel, &c->housekeeping);
     overflow_end();
     http_close(&c->http);
+    here = NULL;
 }
 
 static void on_state(struct loop *l, enum loop_state state)

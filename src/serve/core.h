@@ -70,6 +70,12 @@ struct core {
     struct core_change change; /* the one under way */
 };
 
+/* The core whose thread this is, or NULL. */
+struct core *core_here(void);
+
+/* In a process that the thread of a core or a job has forked. */
+void core_forked(void);
+
 /* Starts the core's thread. The fields above, the loop's engine, config, name and cpu, and the
  * acceptor's backlog and listeners are set before. 0 or negative errno; on_state then reports its
  * progress. */

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Time that handlers have to return once they are cancelled, when the drain has timed out. One may
  * be in a call that a busy disk keeps. */
@@ -156,6 +157,7 @@ int torc_server_start(torc_server *s)
     stdio_reserve(); /* the program may have closed what torc_server_new found, as a daemon does */
     process_begin();
     s->status = EXIT_START;
+    s->process = getpid();
     int err = needs_options(s);
     if (err == 0) err = needs_engine(s);
     if (err == 0) err = s->options->check ? server_check(s) : serve(s);
@@ -165,9 +167,25 @@ int torc_server_start(torc_server *s)
 
 /* ---- waiting ---- */
 
+/* A core, or a thread of torc_work: the server ends only once what runs there has returned. */
+static bool is_of(const struct torc_server *s)
+{
+    const struct core *c = core_here();
+    const struct torc_job *j = offload_running();
+    return (c && c->server == s) || (j && j->pool == s->pool);
+}
+
+int life_awaitable(const struct torc_server *s)
+{
+    if (s->process && s->process != getpid()) return -ECHILD;
+    return is_of(s) ? -EDEADLK : 0;
+}
+
 int torc_server_join(torc_server *s)
 {
     if (s->phase < SERVER_READY) return -EINVAL;
+    int refused = life_awaitable(s);
+    if (refused) return refused;
     pthread_mutex_lock(&s->mutex);
     while (s->phase < SERVER_ENDED) pthread_cond_wait(&s->over, &s->mutex);
     if (s->is_controlled) pthread_join(s->control, NULL); /* it is done with the mutex */
@@ -179,6 +197,12 @@ int torc_server_join(torc_server *s)
 
 bool life_end(struct torc_server *s)
 {
+    int refused = life_awaitable(s);
+    if (refused == -EDEADLK) {
+        log_line("torc_server_free was called on a thread of the server: it is stopped, not freed");
+        torc_server_stop(s);
+    }
+    if (refused) return false;
     if (s->is_controlled) {
         torc_server_stop(s);
         torc_server_join(s);

@@ -56,10 +56,13 @@ static int add_redirect(struct torc_server *s, const char *prefix)
 
 int torc_static(torc_server *s, const char *prefix)
 {
+    bool had = s->has_handlers;
     int err = add_files(s, prefix, serve_root, NULL);
     if (err < 0) return err;
-    s->serves_files_only = strcmp(prefix, "/") == 0;
-    return add_redirect(s, prefix);
+    s->serves_root |= strcmp(prefix, "/") == 0;
+    err = add_redirect(s, prefix);
+    s->has_handlers = had;
+    return err;
 }
 
 static void free_mount(struct mount *m)

@@ -48,12 +48,17 @@ static bool table_fits(void)
     return getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > ACCEPTOR_SPARE;
 }
 
+static bool serves_files_only(const struct torc_server *s)
+{
+    return s->serves_root && !s->has_handlers;
+}
+
 /* Whether somebody may ask for the address of a client: a handler, the log, a limit of today or of
  * a later config file. */
 static bool wants_peers(const struct torc_server *s)
 {
     const struct options *o = s->options;
-    return !s->serves_files_only || o->config || o->access_log || o->limits.proxies.trusted.n ||
+    return !serves_files_only(s) || o->config || o->access_log || o->limits.proxies.trusted.n ||
            http_limits_clients(&o->limits);
 }
 
@@ -110,7 +115,7 @@ static int open_files(struct torc_server *s)
     const struct options *o = s->options;
     struct file_cache_limits limits = {files_per_core(s), o->file_cache_ttl};
     char why[512];
-    if (!o->root && s->serves_files_only)
+    if (!o->root && serves_files_only(s))
         log_line("no --root given: every request will be answered with 404");
     int err = mounts_check(s);
     if (err < 0) return err;

@@ -1,5 +1,6 @@
 /* torc_post: functions that any thread hands to a core. */
 
+#include "base/child.h"
 #include "serve/overflow.h"
 #include "serve/server_state.h"
 
@@ -23,6 +24,7 @@ static void run(struct io_post *p)
     fiber_set_label(&own.core->http.fibers, NULL); /* no handler's */
     overflow_running("a function posted by torc_post");
     own.fn(own.arg);
+    child_check();
     overflow_running(NULL);
 }
 

@@ -1,6 +1,8 @@
 #include "serve/process.h"
 
 #include "base/cpus.h"
+#include "serve/core.h"
+#include "serve/signals.h"
 
 #include <pthread.h>
 #include <sys/resource.h>
@@ -24,7 +26,10 @@ static void restore_limit(void)
 static void in_child(void)
 {
     restore_limit();
+    n_servers = 0;
     cpus_unpin();
+    signals_forked();
+    core_forked();
 }
 
 static void watch_forks(void)

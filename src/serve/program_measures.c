@@ -11,7 +11,8 @@ static double seconds(uint64_t ns)
 
 int torc_server_measures(const torc_server *s, torc_measures *out)
 {
-    if (s->phase != SERVER_READY && s->phase != SERVER_DRAINING) return -ESHUTDOWN;
+    int phase = s->phase;
+    if (phase < SERVER_TESTED || phase > SERVER_DRAINING) return -ESHUTDOWN;
     struct measured sum = measures_now(&s->measures);
     *out = (torc_measures){
         .wall = seconds(clock_ns() - s->started_at),

@@ -1,5 +1,7 @@
 #include "serve/program_metrics.h"
 
+#include "base/child.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -123,6 +125,7 @@ int torc_metric(torc_metrics *m, torc_metric_kind kind, const char *name, const 
 static void collect(const struct torc_server *s, struct torc_metrics *m)
 {
     for (const struct metrics_plan *p = s->metrics; p; p = p->next) p->fn(m, p->arg);
+    child_check();
     for (size_t i = 0; i < m->n_seen; i++) free(m->seen[i]);
     free(m->seen);
 }

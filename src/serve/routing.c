@@ -78,6 +78,7 @@ int torc_route(torc_server *s, const char *method, const char *pattern, torc_han
     if (m == NO_METHOD) return server_fail(s, -EINVAL, "unsupported method %s", method);
     if (!may_add(s)) return fail_started(s, "routes");
     int err = router_add(s->router, m, slice_str(pattern), handler, arg, &why);
+    s->has_handlers |= err == 0;
     return err < 0 ? server_fail(s, err, "route %s %s: %s", method, pattern, why) : 0;
 }
 
@@ -110,6 +111,7 @@ int torc_fallback(torc_server *s, torc_handler *handler, void *arg)
 {
     if (!may_add(s)) return fail_started(s, "a fallback");
     int err = router_set_fallback(s->router, handler, arg);
+    s->has_handlers |= err == 0;
     const char *why = err == -EEXIST ? "there is one already" : "it needs a handler";
     return err < 0 ? server_fail(s, err, "fallback: %s", why) : 0;
 }
@@ -119,6 +121,7 @@ int torc_use(torc_server *s, const char *prefix, torc_handler *handler, void *ar
     const char *why = "";
     if (!may_add(s)) return fail_started(s, "middleware");
     int err = middleware_add(s->middleware, slice_str(prefix), handler, arg, &why);
+    s->has_handlers |= err == 0;
     return err < 0 ? server_fail(s, err, "middleware for %s: %s", prefix, why) : 0;
 }
 
@@ -127,6 +130,7 @@ int torc_errors(torc_server *s, const char *prefix, torc_error_fn *fn, void *arg
     const char *why = "";
     if (!may_add(s)) return fail_started(s, "a function for errors");
     int err = error_handler_add(&s->error_handlers, slice_str(prefix), fn, arg, &why);
+    s->has_handlers |= err == 0;
     return err < 0 ? server_fail(s, err, "errors of %s: %s", prefix, why) : 0;
 }
 
@@ -138,5 +142,6 @@ int torc_on_end(torc_server *s, torc_end_fn *fn, void *arg)
     if (!ends) return server_fail(s, -ENOMEM, "out of memory");
     ends[s->n_ends++] = (struct end_fn){fn, arg};
     s->ends = ends;
+    s->has_handlers = true;
     return 0;
 }

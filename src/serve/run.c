@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/stdio.h"
 #include "serve/backtrace.h"
+#include "serve/life.h"
 #include "serve/needs.h"
 #include "serve/overflow.h"
 #include "serve/reload.h"
@@ -95,12 +96,14 @@ static int run(struct torc_server *s)
     int err = s->phase == SERVER_SETUP ? start_and_tell(s) : 0;
     if (err > 0) return 0;
     if (err < 0) return s->status;
-    if (s->has_started) log_ready(s);
+    if (s->has_started && s->phase < SERVER_ENDED) log_ready(s);
     return torc_server_join(s);
 }
 
 int torc_server_run(torc_server *s)
 {
+    int refused = life_awaitable(s);
+    if (refused) return refused;
     if (s->phase == SERVER_STARTING || atomic_exchange(&s->has_run, true)) return -EBUSY;
     if (!take_signals(s)) {
         log_line("too many servers run in this process");

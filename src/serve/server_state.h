@@ -17,6 +17,7 @@
 enum server_phase {
     SERVER_SETUP,
     SERVER_STARTING,
+    SERVER_TESTED, /* by torc/test.h, in place of all that follows */
     SERVER_READY,
     SERVER_DRAINING,
     SERVER_ENDED,
@@ -40,8 +41,9 @@ struct reload {
 
 struct torc_server {
     char *name;
-    char *about;            /* for --help; NULL for none */
-    bool serves_files_only; /* static files are mounted at "/" */
+    char *about;       /* for --help; NULL for none */
+    bool serves_root;  /* at "/" */
+    bool has_handlers; /* of its own, beside that */
     char error[1024];
     struct option_set *set;            /* what the program and the command line have set */
     struct option_set *used;           /* a copy, with which the server has started; NULL before */
@@ -69,6 +71,7 @@ struct torc_server {
     pthread_t control;   /* see life.c */
     bool is_controlled;  /* it has not been joined */
     bool has_started;    /* and did not fail to */
+    pid_t process;       /* that has started it; 0 before */
     int status;          /* the exit status, once the server has ended or could not start */
     pthread_cond_t over; /* it has ended */
 

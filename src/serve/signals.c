@@ -96,6 +96,14 @@ static void restore_disposition(int i)
     if (now.sa_handler == ours) sigaction(watched[i], &found[i], NULL);
 }
 
+void signals_forked(void)
+{
+    for (int i = 0; n_servers > 0 && i < WATCHED; i++)
+        if (!is_of_writes(watched[i])) restore_disposition(i);
+    for (int i = 0; i < SERVERS_MAX; i++) atomic_store(&servers[i], NULL);
+    n_servers = 0;
+}
+
 static void unblock(sigset_t *before)
 {
     sigset_t set;

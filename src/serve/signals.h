@@ -29,6 +29,10 @@ bool signals_watch(struct server_signals *w);
  * stays. */
 void signals_unwatch(struct server_signals *w);
 
+/* In a process that was forked: what asks a server, which does not run there, has again the
+ * disposition that was found. */
+void signals_forked(void);
+
 /* Asks for something, of enum request_bits. Async-signal-safe. */
 void signals_ask(struct server_signals *w, unsigned what);
 

@@ -100,7 +100,7 @@ static void enter(struct torc_test *t)
     s->has_cores = c->is_open = true;
     s->started_at = clock_ns();
     measures_begin(&s->measures, c, 1, io_holds_thread(s->engine), s->started_at);
-    s->phase = SERVER_READY;
+    s->phase = SERVER_TESTED;
 }
 
 static void on_hooks_started(struct hooks *h)
@@ -115,6 +115,14 @@ static void on_start_hooks(struct io_post *p)
     hooks_start(&t->core.hooks, &t->core.http, on_hooks_started);
 }
 
+/* The kernel refuses what the engine waits with: nothing that waits will go on. */
+static int fail_broken(struct torc_test *t)
+{
+    int err = t->core.loop.io.error;
+    struct torc_server *s = t->server;
+    return server_fail(s, err, "%s failed: %s", io_wait_call(s->engine), strerror(-err));
+}
+
 /* Runs what a core runs before it serves. */
 static int run_start_functions(struct torc_test *t)
 {
@@ -124,7 +132,8 @@ static int run_start_functions(struct torc_test *t)
     if (s->n_hooks == 0) return 0;
     t->begin.fn = on_start_hooks;
     int err = io_post(&c->loop.io, &t->begin);
-    while (err == 0 && !t->hooks_started) io_turn(&c->loop.io);
+    while (err == 0 && !t->hooks_started && !c->loop.io.error) io_turn(&c->loop.io);
+    if (c->loop.io.error) return fail_broken(t);
     return err < 0 ? err : c->hooks.error;
 }
 
@@ -147,6 +156,7 @@ torc_test *torc_test_open(torc_server *s)
         return NULL;
     }
     struct torc_test *t = aligned_alloc(64, sizeof *t);
+    s->has_run = true; /* and never will */
     s->phase = SERVER_ENDED;
     if (!t) {
         server_fail(s, -ENOMEM, "out of memory");
@@ -164,7 +174,8 @@ torc_test *torc_test_open(torc_server *s)
     enter(t);
     err = run_start_functions(t);
     if (err == 0) return t;
-    server_fail(s, err, "a start function has failed: %s", strerror(-err));
+    if (!t->core.loop.io.error)
+        server_fail(s, err, "a start function has failed: %s", strerror(-err));
     torc_test_close(t);
     return NULL;
 }
@@ -183,25 +194,36 @@ static void free_last(struct torc_test *t)
     free(d);
 }
 
+/* False if the engine has failed. */
+static bool drain(struct torc_test *t)
+{
+    struct io *io = &t->core.loop.io;
+    t->core.http.draining = true;
+    while (!io->error && !(hooks_stop(&t->core.hooks, &t->core.http) && http_stop(&t->core.http) &&
+                           io_idle(io) && io_close_inbox(io)))
+        io_turn(io);
+    return !io->error;
+}
+
+/* What a fiber that waits uses stays, as does what the kernel may write to. */
 void torc_test_close(torc_test *t)
 {
     if (!t) return;
     struct torc_server *s = t->server;
-    struct io *io = &t->core.loop.io;
-    free_last(t);
-    t->core.http.draining = true;
-    while (!(hooks_stop(&t->core.hooks, &t->core.http) && http_stop(&t->core.http) && io_idle(io) &&
-             io_close_inbox(io)))
-        io_turn(io);
-    http_close(&t->core.http);
-    io_close(io);
+    if (!t->core.loop.io.error) free_last(t);
+    bool drained = drain(t);
+    if (drained) {
+        http_close(&t->core.http);
+        io_close(&t->core.loop.io);
+    }
     s->has_cores = false;
     s->cores = NULL;
     s->n_cores = 0;
     s->phase = SERVER_ENDED;
-    if (offload_stop(t->core.pool, clock_ns() + JOB_LIMIT_NS))
+    bool stopped = offload_stop(t->core.pool, clock_ns() + JOB_LIMIT_NS);
+    if (stopped && drained)
         free_parts(t);
-    else
+    else if (!stopped)
         offload_detach(t->core.pool); /* a job that runs on may still use the rest */
 }
 
@@ -301,7 +323,8 @@ static int run(struct torc_test *t)
     wheel_timer_init(&t->timer, on_timer);
     int err = io_post(io, &t->begin);
     if (err < 0) return err;
-    while (!t->trial->returned) io_turn(io);
+    while (!t->trial->returned && !io->error) io_turn(io);
+    if (io->error) return fail_broken(t);
     wheel_clear(&io->wheel, &t->timer);
     int result = result_of(t->trial);
     trial_end(t->trial);
@@ -311,6 +334,9 @@ static int run(struct torc_test *t)
 int torc_test_run(torc_test *t, const torc_test_request *rq)
 {
     struct trial_text head = {0};
+    if (!pthread_equal(t->core.http.fibers.thread, pthread_self())) return -EPERM;
+    if (t->core.http.fibers.running) return -EDEADLK;
+    if (t->core.loop.io.error) return fail_broken(t);
     free_last(t);
     int err = put_head(&head, rq);
     if (err == 0) t->trial = calloc(1, sizeof *t->trial);

@@ -1,6 +1,7 @@
 #include "task/fiber.h"
 
 #include "base/assert.h"
+#include "base/child.h"
 #include "base/libc.h"
 #include "task/stack.h"
 
@@ -62,9 +63,10 @@ void fiber_pool_init(struct fiber_pool *p, size_t stack_size, uint32_t max)
     list_init(&p->free);
 }
 
-/* Called by fiber_entry on the fiber's own stack; never returns. */
+/* Called by fiber_entry on the fiber's own stack; never returns. NULL: see fiber_pool_forked. */
 __attribute__((used, visibility("hidden"))) _Noreturn void fiber_main(struct fiber *f)
 {
+    if (UNLIKELY(!f)) child_end();
     stack_entered(f->return_to);
     for (;;) {
         f->fn(f->arg);
@@ -108,6 +110,18 @@ static void fiber_free(struct fiber *f)
     stack_forget(&f->stack, p->running ? &p->running->stack : &p->core_stack);
     p->total--;
     munmap(f->map, f->map_size);
+}
+
+/* The switch to the core's stack enters another one, in fiber_main; that gets no fiber then. */
+void fiber_pool_forked(struct fiber_pool *p)
+{
+    p->thread = 0;
+    if (!p->running) return;
+    struct fiber *f = fiber_new(p, p->stack_size);
+    if (f)
+        p->core_stack = f->stack;
+    else
+        child_end();
 }
 
 void fiber_pool_drain(struct fiber_pool *p)

@@ -36,6 +36,10 @@ struct fiber_pool {
 /* `stack_size` (bytes) is rounded up to pages. The pool belongs to the calling thread. */
 void fiber_pool_init(struct fiber_pool *p, size_t stack_size, uint32_t max);
 
+/* In a process that the pool's thread has forked: no fiber may park there any more, and when the
+ * one that runs returns to the core, the process ends. */
+void fiber_pool_forked(struct fiber_pool *p);
+
 /* Unmaps the stacks; asserts that every fiber has returned. The pool may be used again. */
 void fiber_pool_drain(struct fiber_pool *p);
 

@@ -1,5 +1,6 @@
 #include "task/offload.h"
 
+#include "base/child.h"
 #include "base/clock.h"
 #include "base/cond.h"
 #include "base/cpus.h"
@@ -53,6 +54,7 @@ static void run(struct offload *p, struct torc_job *j)
     pthread_mutex_unlock(&p->mutex);
     running = j;
     int result = j->fn(j, j->arg);
+    child_check();
     running = NULL;
     pthread_mutex_lock(&p->mutex);
     p->stats.jobs++;

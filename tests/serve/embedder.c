@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static torc_server *server;
@@ -69,6 +70,107 @@ static void on_fork(torc_req *rq, void *arg)
     }
     torc_replyf(rq, child < 0 ? 500 : 200, "forked");
 }
+
+/* ---- children that come back ---- */
+
+enum { CHILD_SECONDS = 60 };
+
+/* As before execve(2), which fails. */
+static pid_t fork_once(void)
+{
+    pid_t child = fork();
+    if (child == 0) alarm(CHILD_SECONDS);
+    return child;
+}
+
+/* The exit status of a child, or its signal, negative. */
+static int end_of(pid_t child)
+{
+    int status = 0;
+    waitpid(child, &status, 0);
+    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void on_fork_in_handler(torc_req *rq, void *arg)
+{
+    (void)arg;
+    pid_t child = fork_once();
+    if (child == 0 && torc_sleep(rq, 1) != -EPERM) _exit(1);
+    torc_replyf(rq, 200, "%d", child ? end_of(child) : 0);
+}
+
+static int fork_in_member(torc_req *rq, void *arg)
+{
+    pid_t *child = arg;
+    (void)rq;
+    *child = fork_once();
+    return 0;
+}
+
+static void on_fork_in_group(torc_req *rq, void *arg)
+{
+    pid_t child = -1;
+    (void)arg;
+    torc_group *g = torc_group_open(rq);
+    int err = torc_spawn(g, fork_in_member, &child);
+    if (child == 0 && torc_group_join(g) != -EPERM) _exit(1);
+    torc_replyf(rq, 200, "%d", child ? end_of(child) : err);
+}
+
+static int fork_in_job(torc_job *job, void *arg)
+{
+    (void)job, (void)arg;
+    pid_t child = fork_once();
+    return child ? end_of(child) : 0;
+}
+
+static void on_fork_in_job(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_replyf(rq, 200, "%d", torc_work(rq, fork_in_job, NULL, NULL));
+}
+
+static void fork_posted(void *arg)
+{
+    pid_t child = fork_once();
+    if (child) *(int *)arg = end_of(child);
+}
+
+static void on_fork_in_post(torc_req *rq, void *arg)
+{
+    int end = -1;
+    (void)arg;
+    torc_post(server, torc_core(rq), fork_posted, &end);
+    while (end < 0 && torc_sleep(rq, 1) == 0) continue;
+    torc_replyf(rq, 200, "%d", end);
+}
+
+/* What ends a process by default ends one that a handler has forked. */
+static void on_fork_and_kill(torc_req *rq, void *arg)
+{
+    int told[2], end = 0;
+    char byte = 0;
+    (void)arg;
+    if (pipe(told) < 0) return;
+    pid_t child = fork_once();
+    if (child == 0)
+        for (ssize_t n = write(told[1], &byte, 1); n >= 0;) pause();
+    if (read(told[0], &byte, 1) == 1 && kill(child, SIGTERM) == 0) end = end_of(child);
+    close(told[0]);
+    close(told[1]);
+    torc_replyf(rq, 200, "%d", end);
+}
+
+static bool add_forks(void)
+{
+    return torc_route(server, "GET", "/fork/handler", on_fork_in_handler, NULL) == 0 &&
+           torc_route(server, "GET", "/fork/group", on_fork_in_group, NULL) == 0 &&
+           torc_route(server, "GET", "/fork/job", on_fork_in_job, NULL) == 0 &&
+           torc_route(server, "GET", "/fork/post", on_fork_in_post, NULL) == 0 &&
+           torc_route(server, "GET", "/fork/kill", on_fork_and_kill, NULL) == 0;
+}
+
+/* ---- */
 
 static void on_overflow(torc_req *rq, void *arg)
 {
@@ -131,6 +233,39 @@ static void on_thread(torc_req *rq, void *arg)
     pthread_join(thread, NULL);
     torc_replyf(rq, 200, "%d %d %d %d %d %d %d", e.result[0], e.result[1], e.result[2], e.result[3],
                 e.result[4], e.result[5], e.result[6]);
+}
+
+static _Atomic int written_elsewhere = 1; /* what the write of another thread returned */
+
+static int write_much(torc_req *rq, void *arg)
+{
+    static const char much[16 << 20];
+    (void)arg;
+    return torc_write(rq, much, sizeof much);
+}
+
+static void *write_elsewhere(void *arg)
+{
+    written_elsewhere = torc_write(arg, "x", 1);
+    return NULL;
+}
+
+/* While a fiber waits for its client, who does not read. */
+static void on_write_elsewhere(torc_req *rq, void *arg)
+{
+    pthread_t thread;
+    (void)arg;
+    torc_start(rq, 200, NULL, -1);
+    torc_group *g = torc_group_open(rq);
+    torc_spawn(g, write_much, NULL);
+    if (pthread_create(&thread, NULL, write_elsewhere, rq) == 0) pthread_join(thread, NULL);
+    torc_group_join(g);
+}
+
+static void on_written(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_replyf(rq, 200, "%d", written_elsewhere);
 }
 
 /* Ends when the request is cancelled, and relies on its client to slow it down. */
@@ -317,11 +452,13 @@ int main(int argc, char **argv)
         torc_route(server, "GET", "/line", on_line, NULL) < 0 ||
         torc_route(server, "GET", "/busy", on_busy, NULL) < 0 ||
         torc_route(server, "GET", "/sleep", on_sleep, NULL) < 0 ||
-        torc_route(server, "GET", "/fork", on_fork, NULL) < 0 ||
+        torc_route(server, "GET", "/fork", on_fork, NULL) < 0 || !add_forks() ||
         torc_route(server, "GET", "/overflow/:how", on_overflow, NULL) < 0 ||
         torc_route(server, "GET", "/overflow/group", on_group_overflow, NULL) < 0 ||
         torc_route(server, "POST", "/thread", on_thread, NULL) < 0 ||
         torc_route(server, "GET", "/thread", on_thread, NULL) < 0 ||
+        torc_route(server, "GET", "/thread/write", on_write_elsewhere, NULL) < 0 ||
+        torc_route(server, "GET", "/thread/written", on_written, NULL) < 0 ||
         torc_route(server, "GET", "/endless", on_endless, NULL) < 0 ||
         torc_route(server, "GET", "/errno", on_errno, NULL) < 0 ||
         torc_route(server, "GET", "/lend", on_lend, NULL) < 0 ||

@@ -324,6 +324,21 @@ static void test_an_endless_answer_to_head(void **state)
     head_of_an_endless_body(true);
 }
 
+/* It must not be taken for another fiber that writes. */
+static void test_a_thread_that_writes_is_refused(void **state)
+{
+    struct server s;
+    struct client c;
+    (void)state;
+    server_start(&s, "--cores", "1");
+    client_open(&c, &s);
+    client_ask(&c, "GET", "/thread/write", "");
+    stats_await(&s, "total.requests_started", 1);
+    client_expect(&s.addr, "/thread/written", 200, "-1"); /* -EPERM */
+    client_reset(&c);
+    server_stop(&s);
+}
+
 static void test_groups_of_another_request_are_refused(void **state)
 {
     struct server s;
@@ -402,6 +417,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_signal_that_is_waited_for_is_left),
         cmocka_unit_test(test_waiting_on_another_thread_is_refused),
         cmocka_unit_test(test_an_endless_answer_to_head),
+        cmocka_unit_test(test_a_thread_that_writes_is_refused),
         cmocka_unit_test(test_groups_of_another_request_are_refused),
         cmocka_unit_test(test_any_fiber_of_the_request_may_join),
         cmocka_unit_test(test_a_fault_that_is_sent_ends_the_process),

@@ -3,6 +3,10 @@
 #include "client.h"
 #include "stats.h"
 
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
 /* What happens to a socket that the server has closed and the child still has is nothing to the
  * connection that is now where the closed one was. */
 static void reset_after_fork(const char *option)
@@ -36,11 +40,49 @@ static void test_a_closed_connection_concerns_no_other(void **state)
     reset_after_fork("--no-direct");
 }
 
+/* One that returns to torc, as after an execve(2) that has failed, must not go on as a second
+ * server, with the client and the descriptors of the first. */
+static void test_a_child_that_comes_back_ends(void **state)
+{
+    static const char *const paths[] = {"/fork/handler", "/fork/group", "/fork/job", "/fork/post"};
+    struct server s;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--cores", "1");
+    for (int i = 0; i < 4; i++) {
+        struct client c;
+        client_open(&c, &s);
+        for (int again = 0; again < 2; again++) {
+            client_get(&c, paths[i], 200, &r);
+            assert_string_equal(r.body, "125");
+        }
+        client_get(&c, "/sleep", 200, &r);
+        assert_string_equal(r.body, "slept");
+        client_close(&c);
+    }
+    assert_non_null(strstr(server_log(&s), "was forked by a handler or a job"));
+    reply_free(&r);
+    server_stop(&s);
+}
+
+static void test_a_signal_ends_a_child(void **state)
+{
+    struct server s;
+    char want[64];
+    (void)state;
+    server_start(&s, "--cores", "1");
+    snprintf(want, sizeof want, "%d", -SIGTERM);
+    client_expect(&s.addr, "/fork/kill", 200, want);
+    server_stop(&s);
+}
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_closed_connection_concerns_no_other),
+        cmocka_unit_test(test_a_child_that_comes_back_ends),
+        cmocka_unit_test(test_a_signal_ends_a_child),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -274,6 +274,111 @@ static void the_time_of_the_drain_needs_nobody(void **state)
     torc_server_free(s);
 }
 
+/* ---- what it says ---- */
+
+/* Starts and ends a server; what it has written to stderr meanwhile. */
+static void lives_aloud(torc_server *s, char *said, size_t size)
+{
+    FILE *log = tmpfile();
+    assert_non_null(log);
+    int was = dup(STDERR_FILENO);
+    dup2(fileno(log), STDERR_FILENO);
+    int err = torc_server_start(s);
+    if (err == 0) torc_server_stop(s);
+    if (err == 0) torc_server_join(s);
+    torc_server_free(s);
+    dup2(was, STDERR_FILENO);
+    close(was);
+    rewind(log);
+    said[fread(said, 1, size - 1, log)] = '\0';
+    fclose(log);
+    assert_int_equal(err, 0);
+}
+
+static void files_alone_need_a_root(void **state)
+{
+    char said[4096];
+    (void)state;
+    torc_server *s = torc_server_new("files 1.0");
+    set(s, "engine", engine);
+    set(s, "listen", "127.0.0.1:0");
+    set(s, "cores", "1");
+    assert_int_equal(torc_static(s, "/"), 0);
+    assert_int_equal(torc_static(s, "/more/"), 0);
+    lives_aloud(s, said, sizeof said);
+    assert_non_null(strstr(said, "every request will be answered with 404"));
+    s = new_server();
+    assert_int_equal(torc_static(s, "/"), 0);
+    lives_aloud(s, said, sizeof said);
+    assert_null(strstr(said, "404"));
+}
+
+/* ---- who cannot wait for its end ---- */
+
+static int join_in_job(torc_job *job, void *arg)
+{
+    (void)job;
+    return torc_server_join(arg);
+}
+
+static void on_join(torc_req *rq, void *arg)
+{
+    torc_server *s = *(torc_server **)arg;
+    int joined = torc_server_join(s), run = torc_server_run(s);
+    torc_replyf(rq, 200, "%d %d %d", joined, run, torc_work(rq, join_in_job, s, NULL));
+}
+
+static void on_free(torc_req *rq, void *arg)
+{
+    torc_server_free(*(torc_server **)arg);
+    torc_reply(rq, 200, NULL, TORC_S("stopped"));
+}
+
+static void its_own_threads_do_not_wait_for_it(void **state)
+{
+    char want[64];
+    (void)state;
+    torc_server *s = new_server();
+    assert_int_equal(torc_route(s, "GET", "/join", on_join, &s), 0);
+    assert_int_equal(torc_route(s, "GET", "/free", on_free, &s), 0);
+    start(s);
+    snprintf(want, sizeof want, "%d %d %d", -EDEADLK, -EDEADLK, -EDEADLK);
+    get(s, "/join", want);
+    get(s, "/hello", "hello");
+    get(s, "/free", "stopped");
+    assert_int_equal(torc_server_join(s), 0);
+    torc_server_free(s);
+}
+
+static void a_child_does_not_wait_for_it(void **state)
+{
+    int status = -1;
+    (void)state;
+    torc_server *s = started_server();
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(60);
+        bool refused = torc_server_join(s) == -ECHILD && torc_server_run(s) == -ECHILD;
+        torc_server_free(s);
+        _exit(refused ? 0 : 1);
+    }
+    waitpid(child, &status, 0);
+    assert_int_equal(status, 0);
+    get(s, "/hello", "hello");
+    end(s);
+}
+
+static void one_that_has_ended_is_not_ready(void **state)
+{
+    (void)state;
+    torc_server *s = started_server();
+    torc_server_stop(s);
+    assert_int_equal(torc_server_join(s), 0);
+    assert_int_equal(torc_server_run(s), 0);
+    assert_int_equal(torc_server_run(s), -EBUSY);
+    torc_server_free(s);
+}
+
 static void *join(void *arg)
 {
     return (void *)(intptr_t)torc_server_join(arg);
@@ -1138,6 +1243,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(free_stops_what_runs),
         cmocka_unit_test(it_drains_by_itself),
         cmocka_unit_test(the_time_of_the_drain_needs_nobody),
+        cmocka_unit_test(files_alone_need_a_root),
+        cmocka_unit_test(its_own_threads_do_not_wait_for_it),
+        cmocka_unit_test(a_child_does_not_wait_for_it),
+        cmocka_unit_test(one_that_has_ended_is_not_ready),
         cmocka_unit_test(any_number_may_join),
         cmocka_unit_test(a_taken_address_can_be_mended),
         cmocka_unit_test(a_socket_that_was_given_outlives_a_start_that_failed),

@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -225,6 +230,13 @@ static void is_told(torc_req *rq, const torc_summary *end, void *arg)
 
 /* ---- the rig ---- */
 
+static void runs_another(torc_req *rq, void *arg)
+{
+    const torc_test_request other = {.target = "/gives"};
+    (void)arg;
+    torc_replyf(rq, 200, "%d %d", torc_test_run(t, &other), torc_server_join(server));
+}
+
 static int open_all(void **state)
 {
     (void)state;
@@ -251,6 +263,7 @@ static int open_all(void **state)
         {"GET", "/closes", closes},
         {"GET", "/end", awaits_the_end},
         {"GET", "/measures", measures},
+        {"GET", "/another", runs_another},
     };
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
         assert_int_equal(
@@ -543,6 +556,32 @@ static void the_server_is_started(void **state)
     assert_int_equal(torc_server_set(server, "depth", "8"), -EBUSY);
     assert_null(torc_test_open(server));
     assert_int_equal(torc_server_main(server, 1, argv), -EBUSY);
+    assert_int_equal(torc_server_run(server), -EBUSY);
+    assert_int_equal(torc_server_join(server), -EINVAL);
+    assert_int_equal(torc_server_port(server, 0), -EINVAL);
+}
+
+static void *run_elsewhere(void *arg)
+{
+    const torc_test_request rq = {.target = "/waits"};
+    *(int *)arg = torc_test_run(t, &rq);
+    return NULL;
+}
+
+static void it_runs_in_its_place_alone(void **state)
+{
+    const torc_test_request rq = {.target = "/another"};
+    pthread_t thread;
+    char want[32];
+    int elsewhere = 0;
+    (void)state;
+    assert_int_equal(torc_test_run(t, &rq), 0);
+    snprintf(want, sizeof want, "%d %d", -EDEADLK, -EINVAL);
+    assert_true(torc_slice_eq(torc_test_body(t), torc_slice_str(want)));
+    assert_int_equal(pthread_create(&thread, NULL, run_elsewhere, &elsewhere), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(elsewhere, -EPERM);
+    assert_true(torc_slice_eq(torc_test_body(t), torc_slice_str(want)));
 }
 
 static void what_is_missing_is_told(void **state)
@@ -579,6 +618,60 @@ static void count_stops(torc_req *rq, void *arg)
 {
     (void)rq, (void)arg;
     seen += 10;
+}
+
+/* As a filter that comes into force while a program runs. */
+static void refuse_waits(torc_req *rq, void *arg)
+{
+    static const int calls[] = {
+        SYS_io_uring_enter,
+        SYS_epoll_pwait,
+        SYS_ppoll,
+#ifdef SYS_epoll_wait
+        SYS_epoll_wait,
+#endif
+    };
+    (void)arg;
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        struct sock_filter code[] = {
+            BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)calls[i], 0, 1),
+            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        };
+        const struct sock_fprog program = {sizeof code / sizeof *code, code};
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+    }
+    torc_sleep(rq, 1);
+    torc_reply(rq, 200, NULL, TORC_S("slept"));
+}
+
+/* In a process of its own; 0 if all is as it should be. */
+static int refused_in_child(void)
+{
+    const torc_test_request refuses = {.target = "/refuse"}, other = {.target = "/none"};
+    torc_server *s = torc_server_new("refused 1.0");
+    alarm(60);
+    if (torc_route(s, "GET", "/refuse", refuse_waits, NULL) < 0) return 1;
+    if (torc_server_set(s, "engine", engine) < 0) return 2;
+    torc_test *refused = torc_test_open(s);
+    if (!refused || torc_test_run(refused, &other) != 0) return 3;
+    if (torc_test_run(refused, &refuses) != -EPERM || !*torc_server_error(s)) return 4;
+    if (torc_test_run(refused, &other) != -EPERM) return 5;
+    torc_test_close(refused);
+    torc_server_free(s);
+    return 0;
+}
+
+static void an_engine_that_is_refused_later_is_told(void **state)
+{
+    int status = -1;
+    (void)state;
+    pid_t child = fork();
+    if (child == 0) _exit(refused_in_child());
+    waitpid(child, &status, 0);
+    assert_int_equal(status, 0);
 }
 
 static void functions_of_the_core_run(void **state)
@@ -647,8 +740,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(bodies_have_limits_and_ends),
         cmocka_unit_test(a_handler_may_close),
         cmocka_unit_test(the_server_is_started),
+        cmocka_unit_test(it_runs_in_its_place_alone),
         cmocka_unit_test(what_is_missing_is_told),
         cmocka_unit_test(middleware_runs),
+        cmocka_unit_test(an_engine_that_is_refused_later_is_told),
         cmocka_unit_test(functions_of_the_core_run),
         cmocka_unit_test(options_of_the_program_have_values),
     };
