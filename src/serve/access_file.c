@@ -1,5 +1,6 @@
 #include "serve/access_file.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,24 +34,24 @@ bool access_file_same(int before, int fd)
     return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-struct access_move *access_move_new(const char *option, int fd)
-{
-    const char *path = access_file_path(option);
-    struct access_move *m = calloc(1, sizeof *m);
-    if (m) m->path = path ? strdup(path) : NULL;
-    if (m && (m->path || !path)) {
-        m->fd = fd;
-        return m;
-    }
-    free(m);
-    close(fd);
-    return NULL;
-}
-
 void access_move_free(struct access_move *m)
 {
     if (!m) return;
     if (m->fd >= 0) close(m->fd);
     free(m->path);
     free(m);
+}
+
+struct access_move *access_move_new(const char *option)
+{
+    const char *path = access_file_path(option);
+    struct access_move *m = calloc(1, sizeof *m);
+    if (!m) return NULL;
+    m->path = path ? strdup(path) : NULL;
+    m->fd = m->path || !path ? access_file_open(path) : -1;
+    if (m->fd >= 0) return m;
+    int err = errno;
+    access_move_free(m);
+    errno = err;
+    return NULL;
 }

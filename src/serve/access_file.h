@@ -18,8 +18,8 @@ struct access_move {
     int fd;     /* or -1 */
 };
 
-/* Takes the descriptor of the file that `option` names. NULL without memory; it is closed, then. */
-struct access_move *access_move_new(const char *option, int fd);
+/* Opens the file that `option` names. NULL and errno if that fails. */
+struct access_move *access_move_new(const char *option);
 
 /* Closes the descriptor, too. NULL is allowed. */
 void access_move_free(struct access_move *m);

@@ -408,19 +408,10 @@ void access_log_reopen(struct access_log *log)
     wake(log->wake_fd);
 }
 
-int access_log_open_other(const char *path)
+void access_log_move(struct access_log *log, struct access_move *to)
 {
-    int fd = access_file_open(access_file_path(path));
-    return fd < 0 ? -errno : fd;
-}
-
-int access_log_move(struct access_log *log, const char *path, int fd)
-{
-    struct access_move *m = access_move_new(path, fd);
-    if (!m) return -ENOMEM;
-    access_move_free(atomic_exchange(&log->move, m));
+    access_move_free(atomic_exchange(&log->move, to));
     wake(log->wake_fd);
-    return 0;
 }
 
 static bool is_written(const struct access_log *log)

@@ -9,6 +9,7 @@
 
 struct access_log;        /* the file and its thread */
 struct access_log_buffer; /* of one core */
+struct access_move;       /* access_file.h */
 
 enum { ACCESS_FLUSH_MS = 50 };
 
@@ -34,13 +35,9 @@ uint64_t access_log_dropped(const struct access_log_buffer *b);
 /* Reopens the file after a rotation. Async-signal-safe. */
 void access_log_reopen(struct access_log *log);
 
-/* Opens another file for the log, to which access_log_move changes; a descriptor or negative errno.
- */
-int access_log_open_other(const char *path);
-
-/* Has the log go on in the file `path`, which is open as `fd`: lines that are in the buffers by now
- * get into the old one. Takes the descriptor. 0, or -ENOMEM, and the file stays as it is. */
-int access_log_move(struct access_log *log, const char *path, int fd);
+/* Has the log go on in another file: lines that are in the buffers by now get into the old one.
+ * Takes `to`. */
+void access_log_move(struct access_log *log, struct access_move *to);
 
 /* Waits until the lines that are in the buffers are in the file, or for two seconds. */
 void access_log_flush(struct access_log *log);

@@ -3,6 +3,7 @@
 #include "base/counter.h"
 #include "base/log.h"
 #include "http/visitor.h"
+#include "serve/access_file.h"
 #include "serve/connections.h"
 #include "serve/effect.h"
 #include "serve/settings.h"
@@ -12,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 /* The program may write to argv later, as to show another title. */
 int reload_prepare(struct torc_server *s, int argc, char **argv)
@@ -31,10 +31,10 @@ int reload_prepare(struct torc_server *s, int argc, char **argv)
 void reload_end(struct torc_server *s)
 {
     struct reload *r = &s->reload;
-    if (r->log_fd >= 0) close(r->log_fd);
+    access_move_free(r->log);
     options_free(r->next);
     if (s->now != s->used) options_free(s->now);
-    r->log_fd = -1;
+    r->log = NULL;
     r->next = NULL;
     s->now = s->used;
 }
@@ -114,12 +114,10 @@ static bool open_log(struct torc_server *s, const struct options *o)
 {
     const char *was = options_get(s->now)->access_log;
     if (settings_same(was, o->access_log)) return true;
-    int fd = access_log_open_other(o->access_log);
-    if (fd < 0)
-        log_line("reload refused: cannot open --access-log %s: %s", o->access_log, strerror(-fd));
-    else
-        s->reload.log_fd = fd;
-    return fd >= 0;
+    s->reload.log = access_move_new(o->access_log);
+    if (!s->reload.log)
+        log_line("reload refused: cannot open --access-log %s: %s", o->access_log, strerror(errno));
+    return s->reload.log != NULL;
 }
 
 static bool make_roots(struct torc_server *s, const struct options *o)
@@ -184,8 +182,8 @@ static void start_changes(struct torc_server *s, struct option_set *next)
 static void refuse_all(struct torc_server *s, struct option_set *next)
 {
     struct reload *r = &s->reload;
-    if (r->log_fd >= 0) close(r->log_fd);
-    r->log_fd = -1;
+    access_move_free(r->log);
+    r->log = NULL;
     options_free(next);
     counter_add(&r->n_refused, 1);
     log_line("the settings stay as they were");
@@ -222,12 +220,11 @@ static void watch_stalls(struct torc_server *s, uint64_t limit)
     if (limit) stall_start(&s->stalls, s->cores, s->n_cores, limit);
 }
 
-static void move_log(struct torc_server *s, const char *path)
+static void move_log(struct torc_server *s)
 {
-    int fd = s->reload.log_fd;
-    s->reload.log_fd = -1;
-    if (fd >= 0 && access_log_move(s->log, path, fd) < 0)
-        log_line("no memory to move the access log to %s; continuing with the old file", path);
+    struct access_move *to = s->reload.log;
+    s->reload.log = NULL;
+    if (to) access_log_move(s->log, to);
 }
 
 static uint32_t log_changes(const struct option_set *was, const struct option_set *now)
@@ -260,7 +257,7 @@ void reload_finish(struct torc_server *s)
     const struct options *o = options_get(next);
     for (uint32_t i = 0; i < s->n_all; i++) keep_alive(&s->cores[i].acceptor, &o->keepalive);
     watch_stalls(s, o->stall_warn);
-    move_log(s, o->access_log);
+    move_log(s);
     uint32_t n = log_changes(s->now, next);
     r->next = NULL;
     use(s, next);

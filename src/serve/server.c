@@ -28,7 +28,6 @@ torc_server *torc_server_new(const char *name)
     pthread_mutex_init(&s->mutex, NULL);
     cond_init_monotonic(&s->changed);
     pthread_cond_init(&s->over, NULL);
-    s->reload.log_fd = -1;
     if (!s->name || !s->set || !routes) {
         torc_server_free(s);
         return NULL;

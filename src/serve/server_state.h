@@ -35,7 +35,7 @@ struct reload {
     struct option_set *next; /* the settings that the cores are taking; NULL: none */
     struct http_limits admin_limits;
     _Atomic uint32_t n_left;      /* cores that have not taken them */
-    int log_fd;                   /* the new access log; -1: none */
+    struct access_move *log;      /* the new access log, or NULL */
     uint64_t n_loaded, n_refused; /* counted by the control thread */
 };
 

@@ -373,7 +373,7 @@ static void start_late(const char *log)
 }
 
 /* Of a response that was taken back nothing is left: neither the fields of the file, nor, in the
- * timeline, its status. */
+ * timeline, its status. What the handler has set is of the one in its place. */
 static void expect_another(const char *path)
 {
     slow_disk_set(DISK_WAITS);
@@ -385,6 +385,7 @@ static void expect_another(const char *path)
     assert_int_equal(reply.status, 504);
     assert_null(strcasestr(reply.head, "\r\nETag"));
     assert_null(strcasestr(reply.head, "\r\nLast-Modified"));
+    assert_non_null(strstr(reply.head, "\r\nX-Mark: of the handler\r\n"));
 }
 
 static void expect_timeline(void)

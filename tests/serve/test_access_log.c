@@ -4,6 +4,7 @@
 
 #include "base/slice.h"
 #include "http/h1_parser.h"
+#include "serve/access_file.h"
 #include "serve/access_line.h"
 
 #include <errno.h>
@@ -159,6 +160,13 @@ static struct access_log *open_log(const char *path, enum log_format format)
     struct access_log *log = access_log_open(path, format, 1, ACCESS_FLUSH_MS, why, sizeof why);
     assert_non_null(log);
     return log;
+}
+
+static void move_to(struct access_log *log, const char *path)
+{
+    struct access_move *to = access_move_new(path);
+    assert_non_null(to);
+    access_log_move(log, to);
 }
 
 /* Of the requests of line_of. */
@@ -635,7 +643,7 @@ static void leaves_a_stuck_reader_for_another_file(void **state)
     struct access_log_buffer *ring = access_log_buffer(log, 0);
     for (unsigned i = 0; i < N; i++) add_numbered(ring, 0, i);
     usleep(100000); /* likely, its thread waits for the reader */
-    assert_int_equal(access_log_move(log, in_dir("log"), access_log_open_other(in_dir("log"))), 0);
+    move_to(log, in_dir("log"));
     await_size(in_dir("log"), 1000);
     add_numbered(ring, 0, N);
     uint64_t lost = access_log_dropped(ring);
@@ -742,7 +750,7 @@ static void rotation_of_a_file_that_it_moves_to(void **state)
     struct access_log_buffer *ring = access_log_buffer(log, 0);
     for (unsigned i = 0; i < 5000; i++) add_numbered(ring, 0, i);
     usleep(100000); /* likely, it waits */
-    assert_int_equal(access_log_move(log, in_dir("log"), access_log_open_other(in_dir("log"))), 0);
+    move_to(log, in_dir("log"));
     assert_int_equal(rename(in_dir("log"), in_dir("old")), 0);
     access_log_reopen(log);
     await_size(in_dir("log"), 0);

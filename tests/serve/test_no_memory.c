@@ -1,13 +1,15 @@
-/* Servers to which memory is refused at some moment until they have started: the call says so, and
- * leaves nothing behind. */
+/* Servers to which memory is refused at some moment until they have started, or while they reload:
+ * the call says so, and leaves nothing behind. */
 
 #include "torc.h"
 
 #include "client.h"
 #include "files.h"
+#include "json.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,12 +19,21 @@ static const char *engine;
 /* ---- memory ---- */
 
 static _Atomic bool counting;
+static const char *thread; /* only what this one asks for counts; NULL: any */
 static _Atomic long counted;
 static long refused_from, refused_to; /* of those that are counted; the first is 1 */
 
+static bool is_counted(void)
+{
+    char name[16];
+    if (!counting) return false;
+    return !thread || (pthread_getname_np(pthread_self(), name, sizeof name) == 0 &&
+                       strcmp(name, thread) == 0);
+}
+
 static bool is_refused(void)
 {
-    if (!counting) return false;
+    if (!is_counted()) return false;
     long n = atomic_fetch_add(&counted, 1) + 1;
     if (n < refused_from || n >= refused_to) return false;
     errno = ENOMEM;
@@ -99,16 +110,10 @@ static int set_options(torc_server *s)
 {
     const struct {
         const char *name, *value;
-    } all[] = {{"engine", engine},
-               {"cores", "1"},
-               {"threads", "2"},
-               {"listen", "127.0.0.1:0"},
-               {"listen", local},
-               {"admin", "127.0.0.1:0"},
-               {"access-log", "/dev/null"},
-               {"root", dir},
-               {"timeline", "100"},
-               {"max-connections-per-client", "64"},
+    } all[] = {{"engine", engine},     {"cores", "1"},
+               {"threads", "2"},       {"listen", "127.0.0.1:0"},
+               {"listen", local},      {"admin", "127.0.0.1:0"},
+               {"timeline", "100"},    {"max-connections-per-client", "64"},
                {"server-name", "test"}};
     int err = torc_server_option(s, "mine", "TEXT", "an option", &mine);
     for (size_t i = 0; i < sizeof all / sizeof *all && err == 0; i++)
@@ -152,8 +157,9 @@ static void get_hello(torc_server *s)
     client_expect(&addr, "/hello", 200, "hello");
 }
 
-static void refuse(long from, long to)
+static void refuse(long from, long to, const char *only)
 {
+    thread = only;
     refused_from = from;
     refused_to = to;
     counted = 0;
@@ -162,7 +168,7 @@ static void refuse(long from, long to)
 /* Whether an allocation was refused. A start that was refused some is repeated with all. */
 static bool live(long from, long to)
 {
-    refuse(from, to);
+    refuse(from, to, NULL);
     counting = true;
     torc_server *s = torc_server_new("test 1.0");
     int err = s ? set_options(s) : -ENOMEM;
@@ -217,11 +223,85 @@ static void all_may_be_refused_from_then_on(void **state)
     live_with(false);
 }
 
+/* ---- reloads ---- */
+
+/* So many have ended, whether they were taken or refused. */
+static double reloads(const torc_server *s)
+{
+    struct server_addr addr;
+    struct client c;
+    struct reply r = {0};
+    server_addr_parse(torc_server_address(s, TORC_ADMIN), &addr);
+    client_open_to(&c, &addr, NULL);
+    client_get(&c, "/stats.json", 200, &r);
+    json_t *stats = json_read(r.body);
+    double n = json_number(stats, "reloads") + json_number(stats, "reloads_refused");
+    json_decref(stats);
+    client_close(&c);
+    reply_free(&r);
+    return n;
+}
+
+static void reload(torc_server *s)
+{
+    double before = reloads(s);
+    torc_server_reload(s);
+    for (int i = 0; i < SERVER_SECONDS * 100 && reloads(s) == before; i++) sleep_ms(10);
+    assert_true(reloads(s) == before + 1);
+}
+
+static void configure(const char *log)
+{
+    char text[512];
+    int n = snprintf(text, sizeof text, "idle-timeout = 30s\naccess-log = %s/%s\nroot = %s\n", dir,
+                     log, dir);
+    assert_true(n > 0 && n < (int)sizeof text);
+    files_write(dir, "config", text, (size_t)n);
+}
+
+/* What a reload could not do, the next one does. Whether an allocation was refused. */
+static bool reload_twice(long from, long to)
+{
+    configure("log");
+    torc_server *s = torc_server_new("test 1.0");
+    assert_non_null(s);
+    assert_int_equal(set_options(s), 0);
+    assert_int_equal(add_handlers(s), 0);
+    assert_int_equal(read_command(s), 0);
+    assert_int_equal(torc_server_start(s), 0);
+    configure("other");
+    refuse(from, to, "torc-control");
+    counting = true;
+    reload(s);
+    counting = false;
+    bool refused = counted >= from;
+    reload(s);
+    get_hello(s);
+    torc_server_free(s);
+    char *path = files_path(dir, "other"), *text = files_read(path);
+    if (!text || !strstr(text, "GET /hello")) fail_msg("allocation %ld: no line in it", from);
+    remove(path);
+    free(path);
+    free(text);
+    return refused;
+}
+
+static void a_reload_takes_all_or_nothing(void **state)
+{
+    enum { MOST = 100 };
+    (void)state;
+    long n = 1;
+    while (n < MOST && reload_twice(n, n + 1)) n++;
+    print_message("%ld allocations\n", n - 1);
+    assert_true(n > 5 && n < MOST);
+    for (long i = 1; i < n; i++) reload_twice(i, MOST);
+}
+
 static int make(void **state)
 {
     (void)state;
     dir = files_open();
-    files_write(dir, "config", "idle-timeout = 30s\n", 19);
+    configure("log");
     config = files_path(dir, "config");
     char *path = files_path(dir, "socket");
     int n = asprintf(&local, "unix:%s", path);
@@ -245,6 +325,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_allocation_may_be_refused),
         cmocka_unit_test(all_may_be_refused_from_then_on),
+        cmocka_unit_test(a_reload_takes_all_or_nothing),
     };
     return cmocka_run_group_tests(tests, make, clean);
 }
