@@ -1,4 +1,4 @@
-"""tests/run in a checkout of stand-ins: an interrupt ends it."""
+"""tests/run in a checkout of stand-ins: what ends it, and what it takes for a pass."""
 
 import contextlib
 import os
@@ -20,9 +20,18 @@ echo "${0##*/} $1" >>"$LOG"
 echo waits >>"$LOG"
 while :; do sleep 0.05; done
 """
+# One test passes, whatever becomes of the others.
+PASSES = """#!/bin/bash
+case $1 in
+setup) mkdir -p "$2/meson-logs" ;;
+test)
+    echo '{"name": "one", "result": "OK"}' >"$3/meson-logs/testlog.json"
+    exit "$FAKE_STATUS" ;;
+esac
+"""
 
 
-class Interrupt(unittest.TestCase):
+class Checkout(unittest.TestCase):
     def setUp(self):
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
@@ -34,7 +43,10 @@ class Interrupt(unittest.TestCase):
             path.chmod(0o755)
         (self.top / "tests").mkdir()
         shutil.copy(TOP / "tests/run", self.top / "tests/run")
+        self.path = f"{self.top / 'path'}:{os.environ['PATH']}"
 
+
+class Interrupt(Checkout):
     def interrupted(self, step):
         """The steps of a run that is interrupted in this one, and its status."""
 
@@ -42,12 +54,11 @@ class Interrupt(unittest.TestCase):
             signal.signal(signal.SIGINT, signal.SIG_DFL)
 
         self.log.write_text("")
-        path = f"{self.top / 'path'}:{os.environ['PATH']}"
         run = subprocess.Popen(
             [self.top / "tests/run"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PATH": path, "LOG": str(self.log), "FAKE_WAITS": step},
+            env={**os.environ, "PATH": self.path, "LOG": str(self.log), "FAKE_WAITS": step},
             start_new_session=True,
             preexec_fn=interruptible,
         )
@@ -71,6 +82,33 @@ class Interrupt(unittest.TestCase):
                 steps, status = self.interrupted(step)
                 self.assertEqual(status, 130)
                 self.assertEqual(steps[-2:], [step, "waits"])
+
+
+class Passes(Checkout):
+    def test_meson_has_the_last_word(self):
+        """It may end before its tests do, as for want of memory: those that it had run are not all."""
+        (self.top / "path/meson").write_text(PASSES)
+        for status, expected in (
+            ("0", "1 passed, 0 failed"),
+            ("1", "1 passed, 1 failed"),
+            ("137", "1 passed, 1 failed"),
+        ):
+            with self.subTest(status):
+                done = subprocess.run(
+                    [self.top / "tests/run", "--quick"],
+                    capture_output=True,
+                    text=True,
+                    env={
+                        **os.environ,
+                        "PATH": self.path,
+                        "LOG": str(self.log),
+                        "FAKE_WAITS": "",
+                        "FAKE_STATUS": status,
+                    },
+                    timeout=TIMEOUT_SECONDS,
+                )
+                self.assertEqual(done.stdout.splitlines()[-1], f"{expected}, 0 skipped")
+                self.assertEqual(done.returncode, int(status != "0"))
 
 
 if __name__ == "__main__":
