@@ -844,14 +844,15 @@ TORC_API int torc_event_wait(torc_req *rq, torc_event *e, uint64_t *seen);
  * request: streams left open are closed when the handler returns. At most one fiber may read and
  * one may write at a time. TCP sends at once (TCP_NODELAY). No call has a timeout of its own. */
 
-/* WAITS. Connects to `to`: "127.0.0.1:80", "[::1]:80", "name:80", "unix:/path", or "unix:@name" of
- * the abstract namespace (unix(7)). The addresses of a name are tried in turn: one that is silent
- * for 250 ms gives way to the others, and is tried again after them. On success *stream must be
- * closed with torc_stream_close; on an error it is NULL. 0; -EINVAL for any other text;
- * -ENAMETOOLONG for a path, or a name with its "@", of more than 107 bytes, which is what an
- * address of the kernel has room for; -ENOENT if there is no such name, -EAGAIN if nobody can say
- * now; -EPIPE if the peer resets the connection at once; -ENOMEM; the errors of socket(2) and
- * connect(2), such as -ECONNREFUSED, -ENOENT and -EMFILE; or the scope's error. */
+/* WAITS. Connects to `to`: "127.0.0.1:80", "[::1]:80", "[fe80::1%eth0]:80" on that interface's
+ * link, "name:80", "unix:/path", or "unix:@name" of the abstract namespace (unix(7)). The addresses
+ * of a name are tried in turn: one that is silent for 250 ms gives way to the others, and is tried
+ * again after them. On success *stream must be closed with torc_stream_close; on an error it is
+ * NULL. 0; -EINVAL for any other text; -ENAMETOOLONG for a path, or a name with its "@", of more
+ * than 107 bytes, which is what an address of the kernel has room for; -ENOENT if there is no such
+ * name, -EAGAIN if nobody can say now; -EPIPE if the peer resets the connection at once; -ENOMEM;
+ * the errors of socket(2) and connect(2), such as -ECONNREFUSED, -ENOENT and -EMFILE; or the
+ * scope's error. */
 TORC_API int torc_connect(torc_req *rq, const char *to, torc_stream **stream);
 
 /* WAITS until bytes have come; reads up to `size` of them. Returns a count, 0 at the end of the

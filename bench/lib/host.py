@@ -102,8 +102,8 @@ class Machine:
     def connections_possible(self) -> tuple[int, str]:
         """How many connections to one address can be had, and what bounds them: files or ports."""
         first, last = (self.read("/proc/sys/net/ipv4/ip_local_port_range") or "32768 60999").split()
-        ports = int(last) - int(first) + 1 - PORTS_SPARE
-        files = self.open_files[1] - FILES_SPARE
+        ports = max(int(last) - int(first) + 1 - PORTS_SPARE, 0)
+        files = max(self.open_files[1] - FILES_SPARE, 0)
         return (files, "files") if 0 <= self.open_files[1] and files < ports else (ports, "ports")
 
     def cgroup_values(self, controller: str, v2: str, v1: str) -> list[str]:

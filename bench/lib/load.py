@@ -94,8 +94,13 @@ def run(
         if status not in (0, 1):
             raise proc.ProcessError(f"torc-load ended ({status}): {child.complaint()}")
     used = child.usage.ru_utime + child.usage.ru_stime if child.usage else 0.0
+    return Load(written(output, child), used, wall)
+
+
+def written(path: Path, child: proc.Child) -> dict[str, Any]:
+    """The report of one that has ended. Without one its own words say why it did not run."""
     try:
-        return Load(json.loads(output.read_text()), used, wall)
+        return dict(json.loads(path.read_text()))
     except (OSError, ValueError) as error:
         raise proc.ProcessError(f"torc-load wrote no report: {child.complaint()}") from error
 

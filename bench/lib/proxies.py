@@ -10,7 +10,7 @@ from .subject import Place, Server, Subject
 
 OPTIONS = {"nginx": ("-p", "{scratch}", "-e", "stderr", "-c"), "haproxy": ("-q", "-f")}
 LABELS = {"nginx": "nginx", "haproxy": "HAProxy"}
-LOG = {"nginx": ("off", "{scratch}/proxy-nginx.trace trace"), "haproxy": ("no log", "log global")}  # without and with
+LOG = {"nginx": ("off", "'{scratch}/proxy-nginx.trace' trace"), "haproxy": ("no log", "log global")}  # without and with
 # What the lines of their logs have: a traceparent, when its answer was sent (since 1970), and how long that took.
 LINE = re.compile(r"^([0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}) ([\d.]+) ([\d.]+)$", re.MULTILINE)
 MS = {"nginx": (1e3, 1e3), "haproxy": (1e-3, 1.0)}  # in the units of these two

@@ -160,10 +160,11 @@ class Session:
     def sized(self, workload: Workload) -> Workload:
         """The workload with as many connections as were asked for and this machine can open."""
         wanted = self.options.connections or workload.connections
-        possible = workloads.connections_possible()
+        possible, remedy = workloads.connections_possible(), "raise ulimit -n and net.ipv4.ip_local_port_range"
+        if not possible:
+            raise SubjectError(f"{workload.name}: no connection can be had beside what a server keeps open: {remedy}")
         if wanted > possible:
-            text = f"{workload.name} runs with {possible:,} connections instead of {wanted:,}"
-            self.note(f"{text}: raise ulimit -n and net.ipv4.ip_local_port_range")
+            self.note(f"{workload.name} runs with {possible:,} connections instead of {wanted:,}: {remedy}")
         return dataclasses.replace(workload, connections=min(wanted, possible))
 
     def pairs(self, workload: Workload) -> int:

@@ -38,6 +38,12 @@ def binary(build: Path, name: str) -> str:
     raise ProcessError(f"no {name} in {build}: build it with {setup}meson compile -C {build}{more}")
 
 
+def _refused(engine: str, place: Place) -> str | None:
+    """Asks torc itself: it looks at its build and at the kernel."""
+    said = program.check(binary(place.build, "torc-lab"), "--engine", engine)
+    return {0: None, 2: f"this build has no {engine} engine"}.get(said.status, said.why)
+
+
 def _torc(engine: str) -> Subject:
     def command(place: Place, port: int, cores: int) -> list[str]:
         words = [binary(place.build, "torc-lab"), "--engine", engine, "--cores", str(cores)]
@@ -45,11 +51,7 @@ def _torc(engine: str) -> Subject:
         listen = ["--listen", f"127.0.0.1:{port}", "--admin", "127.0.0.1:0"]
         return [*words, *listen, "--root", str(place.www / "static")]
 
-    def refusal(place: Place) -> str | None:
-        """Asks torc itself: it looks at its build and at the kernel."""
-        said = program.check(binary(place.build, "torc-lab"), "--engine", engine)
-        return {0: None, 2: f"this build has no {engine} engine"}.get(said.status, said.why)
-
+    refusal = functools.partial(_refused, engine)
     serves = THREADED if engine == "threads" else None
     return Subject(engine, ENGINES[engine], command, serves, says_when_ready=True, takes_args=True, refusal=refusal)
 
@@ -59,7 +61,8 @@ def _floor(name: str) -> Subject:
         return [binary(place.build, name), "--listen", f"127.0.0.1:{port}", "--cores", str(cores)]
 
     serves = FLOOR_WORKLOADS & THREADED if name == "floor-threads" else FLOOR_WORKLOADS
-    return Subject(name, FLOORS[name], command, serves, says_when_ready=True)
+    refusal = functools.partial(_refused, "io_uring") if name == "floor-uring" else lambda place: None
+    return Subject(name, FLOORS[name], command, serves, says_when_ready=True, refusal=refusal)
 
 
 def words(text: str) -> list[str]:

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
+#include <net/if.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,15 +29,42 @@ static void unmap(struct sock_addr *a)
     a->in.sin_addr = v4;
 }
 
+/* Cuts "%NAME" or "%NUMBER" off the host: the interface on whose link the address is (RFC 4007,
+ * 11). False where there is no such interface. */
+static bool cut_zone(slice *host, uint32_t *scope)
+{
+    char name[IF_NAMESIZE];
+    slice zone = *host, address;
+    uint64_t number;
+    *scope = 0;
+    slice_cut(&zone, '%', &address);
+    *host = address;
+    if (!zone.ptr) return true;
+    if (zone.len == 0 || zone.len >= sizeof name) return false;
+    memcpy(name, zone.ptr, zone.len);
+    name[zone.len] = '\0';
+    *scope = if_nametoindex(name);
+    if (*scope == 0 && slice_u64(zone, &number) && number <= UINT32_MAX) *scope = (uint32_t)number;
+    return *scope != 0;
+}
+
+static bool has_zone(const struct sock_addr *a)
+{
+    return a->sa.sa_family == AF_INET6 && a->in6.sin6_scope_id != 0 &&
+           IN6_IS_ADDR_LINKLOCAL(&a->in6.sin6_addr);
+}
+
 bool sock_addr_parse(const char *text, struct sock_addr *out)
 {
     char host[INET6_ADDRSTRLEN];
+    uint32_t scope = 0;
     const char *colon = strrchr(text, ':');
     uint64_t port;
     if (!colon || !slice_u64(slice_str(colon + 1), &port) || port > 65535) return false;
     slice h = slice_of(text, (size_t)(colon - text));
     bool bracketed = h.len >= 2 && h.ptr[0] == '[' && h.ptr[h.len - 1] == ']';
     if (bracketed) h = slice_of(h.ptr + 1, h.len - 2);
+    if (bracketed && !cut_zone(&h, &scope)) return false;
     if (h.len >= sizeof host) return false;
     memcpy(host, h.ptr, h.len);
     host[h.len] = '\0';
@@ -49,6 +77,8 @@ bool sock_addr_parse(const char *text, struct sock_addr *out)
     } else if (bracketed) {
         out->in6.sin6_family = AF_INET6;
         if (inet_pton(AF_INET6, host, &out->in6.sin6_addr) != 1) return false;
+        out->in6.sin6_scope_id = scope;
+        if (scope && !has_zone(out)) return false; /* means something on a link alone */
         unmap(out);
     } else {
         out->in.sin_family = AF_INET;
@@ -95,10 +125,22 @@ static void format(const struct sock_addr *a, bool with_port, char out[SOCK_PEER
     *p = '\0';
 }
 
+/* "[fe80::1%eth0]:80" */
+static void format_zone(const struct sock_addr *a, char out[SOCK_ADDR_TEXT])
+{
+    char host[INET6_ADDRSTRLEN], name[IF_NAMESIZE];
+    inet_ntop(AF_INET6, &a->in6.sin6_addr, host, sizeof host);
+    if (!if_indextoname(a->in6.sin6_scope_id, name))
+        snprintf(name, sizeof name, "%u", (unsigned)a->in6.sin6_scope_id);
+    snprintf(out, SOCK_ADDR_TEXT, "[%s%%%s]:%u", host, name, (unsigned)ntohs(port_of(a)));
+}
+
 void sock_addr_format(const struct sock_addr *a, char out[SOCK_ADDR_TEXT])
 {
     if (a->path)
         snprintf(out, SOCK_ADDR_TEXT, "unix:%s", a->path);
+    else if (has_zone(a))
+        format_zone(a, out);
     else
         format(a, true, out);
 }
@@ -138,8 +180,9 @@ bool sock_addr_clash(const struct sock_addr *a, const struct sock_addr *b)
         return is_wildcard(v6) && !v6->v6_only;
     }
     if (is_wildcard(a) || is_wildcard(b)) return true;
-    return a->sa.sa_family == AF_INET6 ? IN6_ARE_ADDR_EQUAL(&a->in6.sin6_addr, &b->in6.sin6_addr)
-                                       : a->in.sin_addr.s_addr == b->in.sin_addr.s_addr;
+    if (a->sa.sa_family == AF_INET) return a->in.sin_addr.s_addr == b->in.sin_addr.s_addr;
+    return IN6_ARE_ADDR_EQUAL(&a->in6.sin6_addr, &b->in6.sin6_addr) &&
+           a->in6.sin6_scope_id == b->in6.sin6_scope_id;
 }
 
 static int set_int(int fd, int level, int name, int value)

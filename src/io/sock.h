@@ -23,8 +23,9 @@ struct sock_addr {
 
 enum { SOCK_PEER_TEXT = INET6_ADDRSTRLEN + 10, SOCK_ADDR_TEXT = 128 };
 
-/* Parses "127.0.0.1:8080", "[::1]:8080", "*:80" or ":80" (all addresses, IPv6 and IPv4). No names.
- * False for anything else. */
+/* Parses "127.0.0.1:8080", "[::1]:8080", "*:80" or ":80" (all addresses, IPv6 and IPv4). A
+ * link-local address may have its interface, "[fe80::1%eth0]:80". No names. False for anything
+ * else. */
 bool sock_addr_parse(const char *text, struct sock_addr *out);
 
 /* Formats an address; IPv6 in brackets, a Unix socket as "unix:PATH". */

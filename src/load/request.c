@@ -114,6 +114,15 @@ static void append_str(struct text *t, const char *s)
     append(t, s, strlen(s));
 }
 
+/* Without a zone, which means something to this machine alone (RFC 6874, 4). */
+static void append_host(struct text *t, slice host)
+{
+    const char *zone = host.ptr[0] == '[' ? memchr(host.ptr, '%', host.len) : NULL;
+    const char *end = zone ? memrchr(host.ptr, ']', host.len) : NULL;
+    append(t, host.ptr, end ? (size_t)(zone - host.ptr) : host.len);
+    if (end) append(t, end, host.len - (size_t)(end - host.ptr));
+}
+
 static slice chunked(slice body)
 {
     struct text t = {0};
@@ -163,7 +172,7 @@ bool request_make(struct request *r, const struct request_form *form, uint32_t *
     append_str(&t, " HTTP/1.1\r\n");
     if (!has_host(form)) {
         append_str(&t, "Host: ");
-        append(&t, form->host.ptr, form->host.len);
+        append_host(&t, form->host);
         append_str(&t, "\r\n");
     }
     for (uint32_t i = 0; i < form->n_headers; i++) {

@@ -57,9 +57,13 @@ bool result_saturated(const struct run *r)
     return result_cpu_share(r) >= SATURATED;
 }
 
+/* The kernel counts a wait when it ends, so that of a short run may have begun long before. No
+ * thread waits for its CPU while it is on it. */
 double result_run_delay_share(const struct run *r)
 {
-    return share(r, r->run_delay.ns);
+    double waited = share(r, r->run_delay.ns), most = 1 - result_cpu_share(r);
+    if (waited <= most) return waited;
+    return most > 0 ? most : 0;
 }
 
 bool result_run_delay_matters(const struct run_delay *d)

@@ -2,11 +2,11 @@
 
 #include "base/limit.h"
 #include "load/address.h"
+#include "load/signals.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -298,23 +298,11 @@ static int raise_descriptor_limit(const struct plan *p)
     return EXIT_START;
 }
 
-/* Signals become readable descriptors; the cores' threads inherit the mask. */
-static int open_signals(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 static int start_cores(struct run *r)
 {
     const struct plan *p = r->plan;
     size_t size = (p->n_cores * sizeof *r->cores + 63) & ~(size_t)63;
-    r->signal_fd = open_signals();
+    r->signal_fd = signals_open();
     r->completed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     r->intervals = calloc(INTERVALS_MAX, sizeof *r->intervals);
     r->cores = aligned_alloc(64, size);
@@ -432,7 +420,7 @@ int run_plan(struct run *r, const struct plan *plan)
         return EXIT_START; /* as above; what the kernel still holds cannot be freed */
     }
     status = collect(r);
-    close(r->signal_fd);
+    signals_close(r->signal_fd);
     close(r->completed_fd);
     watch_close(&r->watch);
     return status;

@@ -60,6 +60,13 @@ bool url_split(const char *url, slice *host, slice *target, char *why, size_t si
     return true;
 }
 
+/* In a URL the "%" before the zone of an address may be encoded (RFC 6874, 2). */
+static void decode_zone(char *name)
+{
+    char *zone = strstr(name, "%25");
+    if (zone && zone[3]) memmove(zone + 1, zone + 3, strlen(zone + 3) + 1);
+}
+
 /* Splits HOST[:PORT] for getaddrinfo(3), without the brackets of an IPv6 address. */
 static bool split_port(slice host, char name[NAME_TEXT], char port[PORT_TEXT], char *why,
                        size_t size)
@@ -78,6 +85,7 @@ static bool split_port(slice host, char name[NAME_TEXT], char port[PORT_TEXT], c
     bool six = n > 2 && host.ptr[0] == '[' && host.ptr[n - 1] == ']';
     if (n - 2 * six >= NAME_TEXT) return fail("%.100s: host name too long", host.ptr);
     snprintf(name, NAME_TEXT, "%.*s", (int)(n - 2 * six), host.ptr + six);
+    if (six) decode_zone(name);
     return true;
 }
 

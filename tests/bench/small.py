@@ -89,6 +89,10 @@ os.execv(sys.argv[2], sys.argv[2:])
 class Doctor(unittest.TestCase):
     """What the server says of this kernel, and what the doctor makes of it."""
 
+    def refused(self, error=errno.EPERM):
+        """What comes before a command that runs where io_uring is refused."""
+        return sys.executable, "-c", FILTERED, str(error)
+
     def findings(self, *before):
         words = [*before, *BENCH, "doctor", "--json", "--build", BUILD]
         done = subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
@@ -109,10 +113,31 @@ class Doctor(unittest.TestCase):
         if self.findings()[1]:
             self.skipTest("io_uring is refused here already")
         for error in (errno.EPERM, errno.ENOSYS):
-            found, status = self.findings(sys.executable, "-c", FILTERED, str(error))
+            found, status = self.findings(*self.refused(error))
             self.assertEqual(status, 1)
             self.assertEqual(found["io-uring-seccomp"]["level"], "fail")
             self.assertNotIn("io-uring", found)
+
+    def test_where_io_uring_is_refused_epoll_is_compared(self):
+        small = ("--pairs", "1", "--seconds", "0.1", "--connections", "8", "--workloads", "plaintext")
+        with tempfile.TemporaryDirectory() as directory:
+            for floor, expected in (("floor-epoll", 0), ("floor", 2)):
+                path = Path(directory, f"{floor}.json")
+                words = (*BENCH, "compare", "epoll", floor, *small, "--build", BUILD, "--json", str(path))
+                done = subprocess.run(
+                    [*self.refused(), *words],
+                    capture_output=True,
+                    text=True,
+                    timeout=TIMEOUT_SECONDS,
+                    env={**os.environ, "TMPDIR": directory},
+                )
+                if done.returncode == 77:
+                    self.skipTest("no seccomp filter can be set here")
+                self.assertEqual(done.returncode, expected, done.stdout + done.stderr)
+                if expected:
+                    self.assertRegex(done.stderr, "^torc-bench: floor-uring: engine io_uring: .*not permitted")
+                else:
+                    self.assertEqual(results.load(path).cell("plaintext").names, ["epoll", "floor-epoll"])
 
 
 if __name__ == "__main__":

@@ -311,6 +311,9 @@ class Limits(Case):
         self.assertIn("8,976 connections to one address, by the local ports", found.text)
         self.assertIn("ip_local_port_range", found.remedy)
         self.assertEqual(self.only(self.found({ports: "32768 60999"}), "connections").level, "ok")
+        for files, limits in (({}, (64, 128)), ({ports: "60000 60099"}, (1024, -1))):
+            found = self.only(self.found(files, open_files=limits), "connections")
+            self.assertIn("at most 0 connections", found.text)
 
     def test_sysctls(self):
         for id_, name, bad, good in (

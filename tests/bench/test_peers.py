@@ -34,7 +34,7 @@ class Common:
         missing = PEERS[cls.name].refusal()
         if missing:
             raise unittest.SkipTest(missing)
-        directory = tempfile.TemporaryDirectory(prefix="torc-peers-")
+        directory = tempfile.TemporaryDirectory(prefix="torc peers; #-")
         cls.addClassCleanup(directory.cleanup)
         scratch = Path(directory.name)
         www = scratch / "www"

@@ -5,9 +5,10 @@ import io
 import os
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import context  # noqa: F401
-from lib import cli, results
+from lib import cli, results, workloads
 from runs import Runs
 
 
@@ -46,6 +47,13 @@ class Refusals(Runs):
         for path, why in ((self.scratch, "Is a directory"), ("/proc/x.conf", "No such file")):
             said = self.refused("tune", "--config-file", str(path), "--build", str(self.build))
             self.assertIn(f"--config-file: {path} cannot be written: {why}", said)
+
+    def test_no_connection_is_possible(self):
+        words = ("compare", "io_uring", "epoll", "--workloads", "plaintext", *self.places)
+        with mock.patch.object(workloads, "connections_possible", lambda: 0):
+            said = self.refused(*words)
+        self.assertIn("torc-bench: plaintext: no connection can be had", said)
+        self.assertIn("raise ulimit -n", said)
 
     def test_subjects(self):
         twice = "io_uring is named twice: name it once; every comparison starts with an A/A run"

@@ -7,12 +7,15 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <netinet/tcp.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
@@ -39,6 +42,10 @@ static void addresses_are_parsed_and_formatted(void **state)
         {"[::ffff:127.0.0.1]:80", "127.0.0.1:80", AF_INET}, /* the same to the kernel */
         {"[::FFFF:0:0]:80", "0.0.0.0:80", AF_INET},
         {"[::fffe:127.0.0.1]:80", "[::fffe:7f00:1]:80", AF_INET6},
+        {"[fe80::1%lo]:8080", NULL, AF_INET6},
+        {"[fe80::1]:8080", NULL, AF_INET6},
+        {"[fe80:1111:2222:3333:4444:5555:6666:7777%lo]:65535", NULL, AF_INET6},
+        {"[fe80::1%4294967295]:80", NULL, AF_INET6}, /* an interface that may come */
         {"*:80", "[::]:80", AF_INET6},
         {":80", "[::]:80", AF_INET6},
     };
@@ -99,7 +106,17 @@ static void malformed_addresses_are_rejected(void **state)
         "[]:80",
         "[*]:80",
         "[127.0.0.1]:80",
-        "[::1%lo]:80",
+        "[::1%lo]:80", /* on no link */
+        "[::ffff:127.0.0.1%lo]:80",
+        "[fe80::1%]:80",
+        "[fe80::1%lo%lo]:80",
+        "[fe80::1%no such one]:80",
+        "[fe80::1%0]:80",
+        "[fe80::1%4294967296]:80",
+        "[fe80::1%25lo]:80",
+        "fe80::1%lo:80",
+        "127.0.0.1%lo:80",
+        "[%lo]:80",
         "**:80",
         "[:::1]:80",
         "]:80",
@@ -110,6 +127,42 @@ static void malformed_addresses_are_rejected(void **state)
         struct sock_addr a;
         if (sock_addr_parse(cases[i], &a)) fail_msg("taken for an address: %s", cases[i]);
     }
+}
+
+static void an_interface_is_part_of_an_address(void **state)
+{
+    (void)state;
+    struct sock_addr a, b;
+    assert_true(sock_addr_parse("[fe80::1%lo]:80", &a));
+    assert_int_equal(a.in6.sin6_scope_id, if_nametoindex("lo"));
+    assert_true(sock_addr_clash(&a, &a));
+    assert_true(sock_addr_parse("[fe80::1%4294967295]:80", &b));
+    assert_false(sock_addr_clash(&a, &b));
+}
+
+/* Of this machine, where an interface has one. */
+static void listens_on_a_link(void **state)
+{
+    (void)state;
+    struct ifaddrs *all;
+    assert_int_equal(getifaddrs(&all), 0);
+    for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
+        char host[INET6_ADDRSTRLEN], text[SOCK_ADDR_TEXT], bound[SOCK_ADDR_TEXT];
+        const struct sockaddr_in6 *in6 = (const void *)i->ifa_addr;
+        if (!in6 || in6->sin6_family != AF_INET6 || !IN6_IS_ADDR_LINKLOCAL(&in6->sin6_addr))
+            continue;
+        inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host);
+        snprintf(text, sizeof text, "[%s%%%s]:0", host, i->ifa_name);
+        struct sock_addr a;
+        assert_true(sock_addr_parse(text, &a));
+        int fd = sock_listen(&a, 1, true);
+        if (fd == -EADDRNOTAVAIL) continue; /* not yet, or no longer */
+        assert_true(fd >= 0);
+        sock_addr_format(&a, bound);
+        assert_memory_equal(bound, text, strlen(text) - 1);
+        close(fd);
+    }
+    freeifaddrs(all);
 }
 
 static int get_int(int fd, int level, int name)
@@ -301,6 +354,8 @@ int main(void)
         cmocka_unit_test(addresses_are_parsed_and_formatted),
         cmocka_unit_test(an_ipv4_client_of_an_ipv6_socket),
         cmocka_unit_test(malformed_addresses_are_rejected),
+        cmocka_unit_test(an_interface_is_part_of_an_address),
+        cmocka_unit_test(listens_on_a_link),
         cmocka_unit_test(listens_on_a_chosen_port),
         cmocka_unit_test(two_listeners_share_a_port),
         cmocka_unit_test(listen_reports_errors),

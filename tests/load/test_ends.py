@@ -1,5 +1,6 @@
 """How a run begins and ends: phases, signals, servers that die, engines that are unavailable."""
 
+import contextlib
 import ctypes
 import json
 import os
@@ -231,6 +232,28 @@ class Ends(rig.Case):
         done = self.finish(process)
         self.assertEqual(done.status, 1)
         self.assertTrue(done.json["interrupted"])
+
+    def test_an_interrupt_ends_a_report_that_nobody_reads(self):
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        with contextlib.suppress(BlockingIOError):
+            while os.write(writing, b"full"):
+                pass
+        os.set_blocking(writing, True)
+        try:
+            server = self.each(reply())
+            process = self.start("--quiet", "--requests", 5, server.url, stdout=writing)
+            self.assertTrue(rig.wait_for(lambda: len(server.requests) == 5))
+            deadline = time.monotonic() + rig.LIMIT_SECONDS
+            while process.poll() is None and time.monotonic() < deadline:
+                process.send_signal(signal.SIGINT)  # those of the run itself only end that
+                time.sleep(0.05)
+        finally:
+            process.kill()
+            process.communicate()
+            os.close(reading)
+            os.close(writing)
+        self.assertEqual(process.returncode, -signal.SIGINT)
 
     # ---- servers that end ----
 

@@ -2,6 +2,7 @@
 
 #include "plan_reading.h"
 
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 
@@ -213,6 +214,12 @@ static void urls_name_host_and_target(void **state)
     assert_int_equal(plan.addr.sa.sa_family, AF_INET6);
     assert_int_equal(port(), 80);
     assert_true(sends(0, "GET / HTTP/1.1\r\nHost: [::1]\r\n\r\n"));
+    static char *const links[] = {"http://[fe80::1%lo]:81/a", "http://[fe80::1%25lo]:81/a"};
+    for (int i = 0; i < 2; i++) {
+        GOOD(links[i]);
+        assert_int_equal(plan.addr.in6.sin6_scope_id, if_nametoindex("lo"));
+        assert_true(sends(0, "GET /a HTTP/1.1\r\nHost: [fe80::1]:81\r\n\r\n"));
+    }
     GOOD("http://127.0.0.1:1/");
     assert_int_equal(plan.n_addrs, 1);
     GOOD("http://localhost:1/");

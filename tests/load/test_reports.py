@@ -1,6 +1,7 @@
 """Reports are written where they can be, and files are left alone where they cannot."""
 
 import os
+import resource
 import subprocess
 
 import rig
@@ -39,6 +40,15 @@ class Reports(rig.Case):
                 # An open fails before any request is sent, a write after the run.
                 self.assertEqual(len(server.requests), path == "/dev/full")
                 server.requests.clear()
+
+    def test_a_report_beyond_the_limit_of_a_file_is_an_error(self):
+        def limited():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (512, resource.RLIM_INFINITY))
+
+        path = self.scratch / "limited.json"
+        done = self.run_load("--requests", 1, "--json", path, self.each(reply()).url, preexec_fn=limited)
+        self.assertEqual(done.status, 1)
+        self.assertEqual(done.err, f"torc-load: cannot write {path}: File too large\n")
 
     def test_an_unwritable_report_does_not_prevent_the_others(self):
         server, hdr = self.each(reply()), self.scratch / "hdr"

@@ -59,6 +59,19 @@ static void run_delay_limits_from_5_percent_on(void **state)
     assert_int_equal(result_limit(&run), LIMIT_NONE);
 }
 
+/* A wait that began before a short run is counted when it ends within. */
+static void run_delay_is_no_longer_than_the_run(void **state)
+{
+    (void)state;
+    run.run_delay = (struct run_delay){NS_PER_S * 2 * 2 * 4, 10}; /* four times as long */
+    run.cores_ns = NS_PER_S; /* a quarter of what two cores have in two seconds */
+    assert_true(result_run_delay_share(&run) > 0.7499 && result_run_delay_share(&run) < 0.7501);
+    run.cores_ns = NS_PER_S * 2 * 2 + 1;
+    assert_true(result_run_delay_share(&run) == 0);
+    run.cpu_wall_ns = 0;
+    assert_true(result_run_delay_share(&run) == 0);
+}
+
 /* Requests were unsent because there was no server. */
 static void failed_connects_are_not_a_low_rate(void **state)
 {
@@ -95,6 +108,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(the_limit_to_fix_first_is_named, set_up),
         cmocka_unit_test_setup(run_delay_limits_from_5_percent_on, set_up),
+        cmocka_unit_test_setup(run_delay_is_no_longer_than_the_run, set_up),
         cmocka_unit_test_setup(failed_connects_are_not_a_low_rate, set_up),
         cmocka_unit_test_setup(every_error_is_a_failure, set_up),
     };

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -143,4 +142,7 @@ def run(
             if status not in (0, 1):  # 1: some requests were not answered well, which is what is measured
                 what = "did not end" if status is None else f"ended ({status})"
                 raise proc.ProcessError(f"torc-load {what}: {child.complaint()}")
-    return [replace(seen(json.loads(report.read_text())), timeout=flow.timeout) for flow, report in zip(flows, reports)]
+    found = [load.written(report, child) for report, child in zip(reports, children)]
+    if empty := next((one for one in found if not one["seconds"]), None):
+        raise proc.ProcessError(f"torc-load measured nothing: {load.errors(empty)}")
+    return [replace(seen(one), timeout=flow.timeout) for flow, one in zip(flows, found)]

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Callable, Iterator, Mapping, Sequence
 
-from .. import env, load, measures, proc, program
+from .. import ending, env, load, measures, proc, program
 from ..options import TOP
 from ..subject import Place, Server
 from ..subjects import known, variant
@@ -116,15 +116,15 @@ class Stage:
     @contextlib.contextmanager
     def backends(self, *options: str) -> Iterator[Mapping[str, str]]:
         """PostgreSQL and Redis of their own: their addresses by name, pg and redis, and their directory, dir."""
-        said = program.ask(BACKENDS, "start", "--with", str(os.getpid()), *options, seconds=START_SECONDS)
-        if said.status != 0:
-            raise proc.ProcessError(said.why)
-        given = dict(GIVEN.findall(said.text))
-        self.repeat.backends(given, options)
-        try:
+        with contextlib.ExitStack() as stack:
+            with ending.held():  # a start that is killed leaves what it has started
+                said = program.ask(BACKENDS, "start", "--with", str(os.getpid()), *options, seconds=START_SECONDS)
+                if said.status != 0:
+                    raise proc.ProcessError(said.why)
+                given = dict(GIVEN.findall(said.text))
+                stack.callback(program.ask, BACKENDS, "stop", "--dir", given["dir"], seconds=START_SECONDS)
+            self.repeat.backends(given, options)
             yield given
-        finally:
-            program.ask(BACKENDS, "stop", "--dir", given["dir"], seconds=START_SECONDS)
 
 
 def backends_missing() -> str | None:
