@@ -576,7 +576,8 @@ TORC_API int torc_remove_header(torc_req *rq, torc_slice name);
  * set; NULL keeps that one, or sends none. Does not wait for the client: what it has not taken yet
  * is kept. While large bodies of that kind take more than --buffer-memory, the core begins no
  * further request. 0; -EALREADY if a response was started; -EINVAL for a status outside 200 to 599
- * or a type that torc_set_header would refuse; -ENOMEM; or the error of a cancelled request. */
+ * or a type that torc_set_header would refuse; -ENOMEM, also for a type of more than 16 KiB; or the
+ * error of a cancelled request. */
 TORC_API int torc_reply(torc_req *rq, int status, const char *type, torc_slice body);
 
 /* torc_reply with a formatted body (printf), of the Content-Type that was set, otherwise

@@ -16,6 +16,9 @@ enum {
     CHUNK_LINE = 4 + 2,      /* of a piece of a file: its size has four digits, zeros in front */
 };
 
+static_assert(HEAD_ROOM + RESPONSE_FIELDS_MAX + RESPONSE_TYPE_MAX <= SEND_LARGE_CAP,
+              "the largest head fits one chunk");
+
 /* ---- response head ---- */
 
 static char *put(char *p, const char *s, size_t n)

@@ -3,6 +3,12 @@
 
 #include "http/request.h"
 
+/* Bytes of a head beside those of torc's own: it is written as a whole, into one chunk. */
+enum {
+    RESPONSE_FIELDS_MAX = 32 * 1024, /* of field lines */
+    RESPONSE_TYPE_MAX = 16 * 1024,   /* of the type that is given with the response */
+};
+
 /* Adds a field line without checking it; replaces one of the same name where the field holds a
  * single value. 0 or -ENOMEM. */
 int response_field(struct torc_req *rq, slice name, slice value);

@@ -66,6 +66,22 @@ static void form(torc_req *rq, void *arg)
     torc_redirect(rq, 303, TORC_S("/counts"));
 }
 
+/* A type of that many bytes, or what becomes of it. */
+static void type(torc_req *rq, void *arg)
+{
+    uint64_t n;
+    (void)arg;
+    if (!torc_slice_u64(torc_query_param(rq, "n"), &n)) return;
+    char *text = torc_alloc(rq, n + 1);
+    if (!text) return;
+    memset(text, 'x', n);
+    text[n] = '\0';
+    int err = torc_reply(rq, 200, text, TORC_S("typed"));
+    if (err == 0) return;
+    err = torc_start(rq, 200, text, -1) == err ? err : 0;
+    torc_replyf(rq, 200, "%d", err);
+}
+
 /* The number of parts, and the bytes in them. */
 static void parts(torc_req *rq, void *arg)
 {
@@ -93,7 +109,7 @@ int main(int argc, char **argv)
     } routes[] = {
         {"GET", "/own", own},         {"GET", "/counts", counts}, {"GET", "/hint", hint},
         {"GET", "/trailer", trailer}, {"GET", "/closes", closes}, {"POST", "/form", form},
-        {"POST", "/parts", parts},
+        {"POST", "/parts", parts},    {"GET", "/type", type},
     };
     int err = s ? 0 : -1;
     for (size_t i = 0; i < sizeof routes / sizeof *routes && err == 0; i++)

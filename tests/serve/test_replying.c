@@ -3,6 +3,7 @@
 #include "client.h"
 #include "stats.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,6 +110,32 @@ static void test_server_has_a_name(void **state)
     }
 }
 
+static void test_types_are_bounded(void **state)
+{
+    enum { LONGEST = 16 * 1024 };
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    char refused[16];
+    (void)state;
+    server_start(&s, NULL);
+    client_open(&c, &s);
+    client_get(&c, "/type?n=16384", 200, &r);
+    char *type = reply_field(&r, "Content-Type");
+    assert_non_null(type);
+    assert_int_equal(strlen(type), LONGEST);
+    free(type);
+    assert_string_equal(r.body, "typed");
+    snprintf(refused, sizeof refused, "%d", -ENOMEM);
+    client_get(&c, "/type?n=16385", 200, &r);
+    assert_string_equal(r.body, refused);
+    client_get(&c, "/type?n=70000", 200, &r);
+    assert_string_equal(r.body, refused);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
 static void test_forms(void **state)
 {
     struct server s;
@@ -157,6 +184,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_bodies_are_released_once),
         cmocka_unit_test(test_hints_and_trailers),
         cmocka_unit_test(test_server_has_a_name),
+        cmocka_unit_test(test_types_are_bounded),
         cmocka_unit_test(test_forms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
