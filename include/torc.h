@@ -550,7 +550,12 @@ TORC_API int torc_part_file(torc_req *rq, torc_part *part, torc_file *file, int6
  * A status from 200 to 599 may be given. 204, 205 and 304 have no content (RFC 9110, 6.4.1 and
  * 15.3.6), nor has a response to HEAD: a body that is given is counted and left out. Then nothing
  * that is sent shows that the client has gone: torc_write returns -ECONNRESET once it has
- * (torc_client_gone). */
+ * (torc_client_gone).
+ *
+ * What a handler has left of the request's body is received and discarded, up to 256 KiB; with more
+ * the connection is closed after the response, and requests behind that body are not served. Where
+ * the body has a length, every response but that of torc_start tells the client so (Connection:
+ * close; RFC 9112, 9.6). */
 
 /* Adds a field to the response before it is started; both strings are copied. A field that holds
  * one value replaces the one set before: Access-Control-Allow-Credentials,
@@ -649,7 +654,9 @@ TORC_API int torc_reply_file(torc_req *rq, const char *dir, torc_slice path);
 
 /* Starts a response whose body follows by torc_write. `length` is its size in bytes, or negative if
  * unknown: then the body is chunked, or for an HTTP/1.0 client ended by closing the connection.
- * `type` and errors as torc_reply. */
+ * `type` and errors as torc_reply. The head does not tell (Connection: close) that more than 256
+ * KiB of the request's body are left, as they may be read now: a handler that will not read them
+ * calls torc_close_after before. */
 TORC_API int torc_start(torc_req *rq, int status, const char *type, int64_t length);
 
 /* WAITS while --write-buffer bytes or more of output are unsent. The bytes are copied. One fiber of

@@ -40,11 +40,11 @@ static int start_with(torc_req *rq, int status, const char *type, slice content_
     int err = scope_refuses(request_scope(rq));
     if (err == 0 && content_range.len)
         err = response_field(rq, SLICE("Content-Range"), content_range);
-    return err ? err : torc_start(rq, status, type, (int64_t)length);
+    return err ? err : response_start(rq, status, type, (int64_t)length);
 }
 
-/* Uses `lines` as the response's fields, if there are no others, without a copy: torc_start copies
- * them to the output. */
+/* Uses `lines` as the response's fields, if there are no others, without a copy: response_start
+ * copies them to the output. */
 static int start(torc_req *rq, int status, slice lines, const char *type, slice content_range,
                  uint64_t length)
 {

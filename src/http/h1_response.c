@@ -123,11 +123,13 @@ static char *put_head(char *p, struct torc_req *rq)
 
 /* After a final response, a client that expected 100 (Continue) may or may not send its body (RFC
  * 9110, 10.1.1). The body must not be taken for a request, so the connection is closed. So it is
- * where too much of it is left to be discarded, and the client is told. */
+ * where too much of it is left to be discarded, and the client is told: not where a handler begins
+ * to write, which may read on. */
 COLD static void settle_unread(struct torc_req *rq)
 {
     const struct h1_exchange *x = h1_exchange_of(rq);
-    if ((rq->expect_continue && !x->parser.data_bytes) || (rq->response.ended && h1_leaves_much(x)))
+    bool reads_done = rq->response.ended || rq->response.reads_done;
+    if ((rq->expect_continue && !x->parser.data_bytes) || (reads_done && h1_leaves_much(x)))
         rq->close_after_response = true;
 }
 

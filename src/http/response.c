@@ -192,7 +192,7 @@ int response_undo(struct torc_req *rq, int err)
     struct response *r = &rq->response;
     r->status = 0;
     r->error = err;
-    r->streamed = r->in_parts = r->ended = false;
+    r->streamed = r->in_parts = r->ended = r->reads_done = false;
     r->written = 0;
     rq->spent.replied = false;
     return err;
@@ -279,12 +279,23 @@ COLD int response_error(struct torc_req *rq, int status)
     return status == 204 ? torc_reply(rq, 204, NULL, SLICE("")) : torc_reply_error(rq, status);
 }
 
-int torc_start(torc_req *rq, int status, const char *type, int64_t length)
+static int start(torc_req *rq, int status, const char *type, int64_t length, bool reads_done)
 {
     int err = response_begin(rq, status, type, length < 0 ? -1 : length);
     if (err < 0) return fail(rq, err);
     rq->response.streamed = rq->response.in_parts = true;
+    rq->response.reads_done = reads_done;
     return reset_on_error(rq, rq->exchange->respond(rq, SLICE("")));
+}
+
+int torc_start(torc_req *rq, int status, const char *type, int64_t length)
+{
+    return start(rq, status, type, length, false);
+}
+
+int response_start(struct torc_req *rq, int status, const char *type, int64_t length)
+{
+    return start(rq, status, type, length, true);
 }
 
 /* ---- streaming ---- */

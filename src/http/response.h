@@ -35,6 +35,10 @@ int response_error(struct torc_req *rq, int status);
  * `err`. */
 int response_undo(struct torc_req *rq, int err);
 
+/* torc_start by one who reads nothing more of the request's body: so that the head can tell if the
+ * connection is closed because too much of it is left. */
+int response_start(struct torc_req *rq, int status, const char *type, int64_t length);
+
 /* Sends a piece of the body after torc_start, by reference only with a known length. See struct
  * exchange_ops. 0 or negative errno; see there for what else by reference. */
 int response_write(struct torc_req *rq, const void *data, size_t size);

@@ -27,6 +27,19 @@ static void own(torc_req *rq, void *arg)
     torc_reply_own(rq, 200, "text/plain", (torc_slice){body, LARGE}, release, body);
 }
 
+static void file(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_reply_file(rq, getenv("DIRECTORY"), TORC_S("file"));
+}
+
+static void starts(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_start(rq, 200, "text/plain", 4);
+    torc_write(rq, "text", 4);
+}
+
 static void counts(torc_req *rq, void *arg)
 {
     (void)arg;
@@ -107,9 +120,10 @@ int main(int argc, char **argv)
         const char *method, *pattern;
         torc_handler *fn;
     } routes[] = {
-        {"GET", "/own", own},         {"GET", "/counts", counts}, {"GET", "/hint", hint},
-        {"GET", "/trailer", trailer}, {"GET", "/closes", closes}, {"POST", "/form", form},
-        {"POST", "/parts", parts},    {"GET", "/type", type},
+        {"GET", "/own", own},         {"GET", "/counts", counts},  {"GET", "/hint", hint},
+        {"GET", "/trailer", trailer}, {"GET", "/closes", closes},  {"POST", "/form", form},
+        {"POST", "/parts", parts},    {"GET", "/type", type},      {"POST", "/own", own},
+        {"POST", "/file", file},      {"POST", "/starts", starts}, {"POST", "/counts", counts},
     };
     int err = s ? 0 : -1;
     for (size_t i = 0; i < sizeof routes / sizeof *routes && err == 0; i++)

@@ -403,6 +403,19 @@ static void starts_before(torc_req *rq, void *arg)
     while (torc_body_read(rq, text, READ) > 0) continue;
 }
 
+/* They read nothing. */
+static void hands_over_to_a_sender(torc_req *rq, void *arg)
+{
+    (void)arg;
+    assert_int_equal(give(rq, 200, "text/plain", 9000), 0);
+}
+
+static void replies_with_much(torc_req *rq, void *arg)
+{
+    (void)arg;
+    assert_int_equal(torc_reply(rq, 200, NULL, (torc_slice){large, 9000}), 0);
+}
+
 static size_t times(const char *part)
 {
     size_t n = 0;
@@ -439,6 +452,12 @@ static void part_of_a_body_is_read(void **state)
     send_twice(reads_most, "/", READ + DISCARD_MAX, 2);
     send_twice(reads_most, "/", READ + DISCARD_MAX + 1, 1);
     send_twice(starts_before, "/", 2 * READ, 2);
+    given = released = 0;
+    send_twice(replies_with_much, "/", DISCARD_MAX, 2);
+    send_twice(replies_with_much, "/", DISCARD_MAX + 1, 1);
+    send_twice(hands_over_to_a_sender, "/", DISCARD_MAX, 2);
+    send_twice(hands_over_to_a_sender, "/", DISCARD_MAX + 1, 1);
+    assert_int_equal(released, given);
 }
 
 static int trailer_result;
