@@ -300,24 +300,41 @@ int h1_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
     return write_pieces(rq, fd, offset, size);
 }
 
-/* Adds them, and reads what is to be copied; nothing is sent meanwhile. */
-static int append_ref(struct torc_req *rq, slice bytes, const struct file_place *place)
+/* Reads what is to be copied behind them; nothing is sent meanwhile. Positive, or what failed: 0 at
+ * the end of the file, or negative errno. */
+static int append_copied(struct torc_req *rq, const struct file_place *place, uint64_t offset)
 {
     struct conn *c = h1_exchange_of(rq)->conn;
     struct pages_ahead ahead = {0};
-    uint64_t copied = place ? place->copied : 0;
-    bytes.len -= copied;
-    if (send_queue_append_ref(&c->unsent, c->ctx, bytes, place) < 0) return -ENOMEM;
-    rq->response.written += bytes.len;
-    c->corked = copied > 0;
-    while (copied > 0) {
-        int n = read_piece(rq, &ahead, place->fd, place->offset + bytes.len, copied);
-        if (n <= 0) return fail_file(rq, n);
-        copied -= (uint64_t)n;
-        bytes.len += (uint64_t)n;
+    int n = 1;
+    c->corked = place->copied > 0;
+    for (uint64_t left = place->copied; left > 0 && n > 0; left -= n > 0 ? (uint64_t)n : 0) {
+        n = read_piece(rq, &ahead, place->fd, offset, left);
+        offset += n > 0 ? (uint64_t)n : 0;
     }
     c->corked = false;
-    return 0;
+    int refused = n > 0 ? scope_refuses(request_scope(rq)) : 0; /* it may have waited */
+    return refused ? refused : n;
+}
+
+/* None of them has left, and their owner may free them. */
+static int take_back_ref(struct torc_req *rq, int err)
+{
+    rq->response.written -= send_queue_drop_file(&h1_exchange_of(rq)->conn->unsent);
+    return fail_file(rq, err);
+}
+
+static int append_ref(struct torc_req *rq, slice bytes, const struct file_place *place)
+{
+    struct conn *c = h1_exchange_of(rq)->conn;
+    if (place) bytes.len -= place->copied;
+    if (send_queue_append_ref(&c->unsent, c->ctx, bytes, place) < 0) {
+        conn_abort(c, -ENOMEM);
+        return -ENOMEM;
+    }
+    rq->response.written += bytes.len;
+    int n = place ? append_copied(rq, place, place->offset + bytes.len) : 1;
+    return n > 0 ? 0 : take_back_ref(rq, n);
 }
 
 int h1_write_ref(struct torc_req *rq, slice bytes, const struct file_place *place)
@@ -328,12 +345,7 @@ int h1_write_ref(struct torc_req *rq, slice bytes, const struct file_place *plac
     if (err) return err;
     ASSERT(!is_chunked(rq));
     err = append_ref(rq, bytes, place);
-    if (err == 0) err = scope_refuses(request_scope(rq)); /* it may have waited */
-    if (err < 0) {
-        c->corked = false;
-        conn_abort(c, err == -ENOMEM ? err : -EIO); /* these bytes may be freed now */
-        return err;
-    }
+    if (err < 0) return err;
     conn_schedule(c);
     err = conn_wait_sent(c, request_scope(rq), 1, true);
     if (err == -EIO) warn_truncated(c);

@@ -294,7 +294,7 @@ size_t send_queue_drop_file(struct send_queue *q)
 {
     size_t n = 0;
     struct send_chunk *c = q->head;
-    while (c && !is_of_file(c)) c = c->next;
+    while (c && !(is_of_file(c) && c->len > c->sent)) c = c->next;
     for (; c; c = c->next) {
         n += c->len - c->sent;
         c->cap = c->len = c->sent;

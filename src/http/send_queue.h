@@ -100,7 +100,8 @@ static inline bool send_queue_sent(struct send_queue *q, size_t n)
     return q->bytes == 0;
 }
 
-/* Removes what is unsent from the first bytes of a file on, no send being in flight; its size. */
+/* Removes what is unsent from the first bytes of a file on, which no send in flight has; its size.
+ */
 size_t send_queue_drop_file(struct send_queue *q);
 
 /* The bytes that a send which failed had sent before. */

@@ -291,6 +291,12 @@ static void later(torc_req *rq, void *arg)
     torc_reply_file(rq, getenv("DIRECTORY"), torc_param(rq, "path"));
 }
 
+static void all(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_reply_file(rq, getenv("DIRECTORY"), torc_param(rq, "path"));
+}
+
 static void quick(torc_req *rq, void *arg)
 {
     (void)arg;
@@ -304,6 +310,7 @@ static int be_server(int argc, char **argv)
     if (!s || torc_route(s, "GET", "/late/*path", late, NULL) < 0 ||
         torc_route(s, "GET", "/marked/*path", marked, NULL) < 0 ||
         torc_route(s, "GET", "/later/*path", later, NULL) < 0 ||
+        torc_route(s, "GET", "/all/*path", all, NULL) < 0 ||
         torc_route(s, "GET", "/quick", quick, NULL) < 0)
         return 125;
     int status = torc_server_main(s, argc, argv);
@@ -311,11 +318,11 @@ static int be_server(int argc, char **argv)
     return status;
 }
 
-static void start_late(const char *log)
+static void start_late(const char *log, const char *option, const char *value)
 {
     setenv("DIRECTORY", tree_path(&tree, "root"), 1);
     server_start_program(&server, "/proc/self/exe", "--access-log", log, "--access-log-format",
-                         "json", "--timeline", "100");
+                         "json", "--timeline", "100", option, value);
 }
 
 /* Of a response that was taken back nothing is left: neither the fields of the file, nor, in the
@@ -349,7 +356,7 @@ static void a_deadline_before_the_first_bytes(void **state)
 {
     (void)state;
     need_disk();
-    start_late("/dev/null");
+    start_late("/dev/null", NULL, NULL);
     client_open(&client, &server);
     slow_disk_set(DISK_WAITS);
     client_ask(&client, "GET", "/quick", "");
@@ -368,6 +375,43 @@ static void a_deadline_before_the_first_bytes(void **state)
     stop(state);
 }
 
+/* By reference, its last page is read before anything leaves. The file is known to be in memory,
+ * but not to its file system, so that this read has to wait for its turn. */
+static void a_deadline_while_the_last_page_is_read(void **state)
+{
+    struct client slow[DOWNLOADS];
+    (void)state;
+    need_disk();
+    start_late("/dev/null", "--sendfile-from", "1");
+    client_open(&client, &server);
+    for (int i = 0; i < DOWNLOADS; i++) client_open(&slow[i], &server);
+    client_ask(&client, "GET", "/late/slow/82", "");
+    client_reply(&client, "GET", &reply);
+    expect_whole(&reply);
+    slow_disk_set(DISK_WAITS);
+    for (int i = 0; i < DOWNLOADS; i++) {
+        char path[32];
+        snprintf(path, sizeof path, "/all/slow/%d", i);
+        client_ask(&slow[i], "GET", path, "");
+    }
+    await_reads();
+    for (int i = 0; i < 100; i++) expect("/quick", 200, "quick"); /* until all turns are taken, */
+    client_ask(&client, "GET", "/late/slow/82", "Range: bytes=0-99999\r\n");
+    client_reply(&client, "GET", &reply);
+    if (reply.status == 206) /* or else it had one */
+        assert_int_equal(reply.body_len, 100000);
+    else
+        assert_string_equal(reply.body, "504 Gateway Timeout\n");
+    slow_disk_set(DISK_SERVES);
+    for (int i = 0; i < DOWNLOADS; i++) {
+        client_reply(&slow[i], "GET", &reply);
+        expect_whole(&reply);
+        client_close(&slow[i]);
+    }
+    expect("/quick", 200, "quick");
+    stop(state);
+}
+
 /* Then only the end of the connection can tell. */
 static void a_deadline_after_the_head(void **state)
 {
@@ -375,7 +419,7 @@ static void a_deadline_after_the_head(void **state)
     (void)state;
     files_fill(tree.path, "root/huge", HUGE);
     snprintf(log, sizeof log, "%s", tree_path(&tree, "log"));
-    start_late(log);
+    start_late(log, NULL, NULL);
     client_open_to(&client, &server.addr, &(struct tcp_how){.receive_buffer = 4096});
     client_ask(&client, "GET", "/later/huge", "");
     sleep_ms(LONG_DEADLINE + PASSED);
@@ -405,6 +449,7 @@ int main(int argc, char **argv)
     /* A thread that waits for the disk itself sees no deadline meanwhile. */
     const struct CMUnitTest by_core[] = {
         cmocka_unit_test(a_deadline_before_the_first_bytes),
+        cmocka_unit_test(a_deadline_while_the_last_page_is_read),
     };
     int failed = cmocka_run_group_tests(tests, make, unmake);
     return has_thread_each() ? failed : failed + cmocka_run_group_tests(by_core, make, unmake);
