@@ -146,11 +146,13 @@ static int send_part(torc_req *rq, struct static_version *v, uint64_t from, uint
                      uint64_t copied)
 {
     struct file_place place = {v->fd, (uint32_t)copied, from};
-    if (!goes_by_reference(rq, v))
-        return response_write_ref(rq, slice_of(v->bytes + from, part), NULL);
-    int left = response_write_ref(rq, slice_of(v->bytes + from, part + copied), &place);
+    bool by_reference = goes_by_reference(rq, v);
+    int left = response_write_ref(rq, slice_of(v->bytes + from, part + copied),
+                                  by_reference ? &place : NULL);
     v->only_copied |= left > 0;
-    return left;
+    if (left != -EFAULT) return left;
+    pages_tell(rq->ctx, pages_why(v->fd, from + part + copied));
+    return -EIO;
 }
 
 static int send_mapped(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n)

@@ -212,11 +212,6 @@ int h1_write(struct torc_req *rq, const void *data, size_t size)
     return err;
 }
 
-static void warn_truncated(struct conn *c)
-{
-    http_warn(c->ctx, WARN_FILE, "a file was truncated while it was sent; connection closed");
-}
-
 /* Around `n` bytes that are at `room` + CHUNK_LINE already. Returns the size of the whole. */
 static size_t frame_chunk(char *room, size_t n)
 {
@@ -267,10 +262,7 @@ static int fail_file(struct torc_req *rq, int err)
         take_back_head(rq, err);
         return err;
     }
-    if (err == 0)
-        warn_truncated(c);
-    else
-        http_warn(c->ctx, WARN_FILE, "cannot read a file: %s; connection closed", strerror(-err));
+    pages_tell(c->ctx, err);
     conn_abort(c, -EIO);
     return err == 0 ? -EIO : err;
 }
@@ -348,7 +340,6 @@ int h1_write_ref(struct torc_req *rq, slice bytes, const struct file_place *plac
     if (err < 0) return err;
     conn_schedule(c);
     err = conn_wait_sent(c, request_scope(rq), 1, true);
-    if (err == -EIO) warn_truncated(c);
     if (err > 0) rq->response.written -= (unsigned)err;
     return err;
 }
