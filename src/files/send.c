@@ -135,14 +135,14 @@ static int send_ranges(torc_req *rq, struct static_version *v, const struct http
         static_body_prepare(rq, v, range->from, range->to - range->from + 1);
     int err = start(rq, 206, slice_of(v->fields, v->ranges_len), type, SLICE(""), length);
     if (err < 0) return err;
-    rq->response.writing = true;
+    rq->response.writing = rq->response.revocable = true;
     for (int i = 0; i < n && err == 0; i++) {
         err = response_write(rq, head, part_head(head, boundary, v, &range[i]));
         uint64_t size = range[i].to - range[i].from + 1;
         if (err == 0) err = static_body_send(rq, v, range[i].from, size, i == 0 ? &prepared : NULL);
     }
     if (err == 0) err = response_write(rq, tail, tail_len);
-    rq->response.writing = false;
+    rq->response.writing = rq->response.revocable = false;
     return err;
 }
 

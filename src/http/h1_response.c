@@ -222,6 +222,13 @@ static size_t frame_chunk(char *room, size_t n)
     return CHUNK_LINE + n + 2;
 }
 
+/* Whether more is to follow `n` bytes of these. Of a response that is one call, it may be another
+ * part. */
+static bool has_more(const struct response *r, uint64_t n, uint64_t rest)
+{
+    return n < rest || (r->revocable && r->written + n < (uint64_t)r->length);
+}
+
 /* The kernel reads the file into the room at the tail of the send queue, so the bytes are copied
  * once. While the first piece is read, the head is held back, so that both leave in one send; while
  * a later piece is read, earlier ones are being sent. */
@@ -231,11 +238,12 @@ static int read_piece(struct torc_req *rq, struct pages_ahead *ahead, int fd, ui
     struct conn *c = h1_exchange_of(rq)->conn;
     size_t part = rest < PIECE ? (size_t)rest : PIECE;
     size_t line = is_chunked(rq) ? CHUNK_LINE : 0;
+    struct scope *scope = request_scope(rq);
     char *room = send_queue_reserve_piece(&c->unsent, c->ctx, line ? line + part + 2 : part);
     if (!room) return -ENOMEM;
     send_queue_pin(&c->unsent);
     int n = pages_read(rq, ahead, fd, room + line, (uint32_t)part, offset, rest);
-    int refused = n > 0 && (uint64_t)n < rest ? scope_refuses(request_scope(rq)) : 0;
+    int refused = n > 0 && has_more(&rq->response, (uint64_t)n, rest) ? scope_refuses(scope) : 0;
     if (refused) n = refused; /* what follows would not be sent */
     if (n > 0) {
         send_queue_commit(&c->unsent, line ? frame_chunk(room, (size_t)n) : (size_t)n);
@@ -246,11 +254,12 @@ static int read_piece(struct torc_req *rq, struct pages_ahead *ahead, int fd, ui
 }
 
 /* Another response may be given instead, such as a 504. */
-static void take_back_head(struct torc_req *rq, int err)
+static void take_back(struct torc_req *rq, int err)
 {
     struct h1_exchange *x = h1_exchange_of(rq);
-    if (!rq->response.revocable || rq->response.written || rq->cancelled) return;
-    if (send_queue_take_back(&x->conn->unsent, x->response_head)) response_undo(rq, err);
+    if (!rq->response.revocable || rq->cancelled || is_chunked(rq)) return;
+    uint64_t all = x->response_head + rq->response.written;
+    if (send_queue_take_back(&x->conn->unsent, all)) response_undo(rq, err);
 }
 
 /* No piece was read. Where a scope was cancelled the handler may still end the response. */
@@ -259,7 +268,7 @@ static int fail_file(struct torc_req *rq, int err)
     struct conn *c = h1_exchange_of(rq)->conn;
     conn_schedule(c);
     if (err < 0 && request_scope(rq)->cancelled) {
-        take_back_head(rq, err);
+        take_back(rq, err);
         return err;
     }
     pages_tell(c->ctx, err);

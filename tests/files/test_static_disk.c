@@ -327,10 +327,10 @@ static void start_late(const char *log, const char *option, const char *value)
 
 /* Of a response that was taken back nothing is left: neither the fields of the file, nor, in the
  * timeline, its status. */
-static void expect_another(const char *path)
+static void expect_another(const char *path, const char *fields)
 {
     slow_disk_set(DISK_WAITS);
-    client_ask(&client, "GET", path, "");
+    client_ask(&client, "GET", path, fields);
     await_reads();
     sleep_ms(DEADLINE + PASSED);
     slow_disk_set(DISK_SERVES);
@@ -369,7 +369,8 @@ static void a_deadline_before_the_first_bytes(void **state)
     client_reply(&client, "GET", &reply);
     assert_int_equal(reply.status, 504);
     assert_string_equal(reply.body, "504 Gateway Timeout\n");
-    expect_another("/marked/slow/81");
+    expect_another("/marked/slow/81", "");
+    expect_another("/late/slow/83", "Range: bytes=0-9,500000-500010\r\n");
     expect("/quick", 200, "quick");
     expect_timeline();
     stop(state);
