@@ -176,9 +176,9 @@ __attribute__((always_inline)) static inline int response_begin(struct torc_req 
                                                                 int64_t length)
 {
     struct response *r = &rq->response;
-    slice type = type_text ? slice_str(type_text) : (slice){NULL, 0};
     if (r->status) return -EALREADY;
     if (status < 200 || status > 599) return -EINVAL;
+    slice type = type_text ? slice_str(type_text) : (slice){NULL, 0};
     if (type.len > RESPONSE_TYPE_MAX) return -ENOMEM;
     if (!field_value_valid(type)) return -EINVAL;
     r->status = status;
