@@ -196,7 +196,8 @@ TORC_API int torc_use(torc_server *s, const char *prefix, torc_handler *handler,
 TORC_API int torc_next(torc_req *rq);
 
 /* Responds to a request in place of torc, which would send a line of text: by torc_reply, for
- * instance, with the same status or another. If it does not respond, torc does. */
+ * instance, with the same status or another. If it does not respond, torc does; what it has started
+ * (torc_start) ends when it returns. */
 typedef void torc_error_fn(torc_req *rq, int status, void *arg);
 
 /* Has fn(rq, status, arg) give the responses below `prefix` that would be torc's own, of the

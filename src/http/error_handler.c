@@ -67,5 +67,6 @@ bool error_handler_respond(struct torc_req *rq, int status)
     list_push(&rq->ctx->error_calls, &call.link);
     h->fn(rq, status, h->arg);
     list_unlink(&call.link);
+    if (rq->response.streamed) torc_end(rq); /* nobody else does where no handler runs */
     return rq->response.status;
 }

@@ -178,6 +178,34 @@ static void test_the_end_of_a_connection_is_told(void **state)
     files_close(dir);
 }
 
+/* Of a path that has a handler without a response, or none at all, where the error is not written.
+ */
+static void test_errors_that_are_streamed(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, NULL);
+    client_open(&c, &s);
+    for (int i = 0; i < 2; i++) {
+        client_get(&c, "/chunked/none", 500, &r);
+        assert_string_equal(r.body, "error");
+        client_get(&c, "/chunked/other", 404, &r);
+        assert_string_equal(r.body, "");
+        client_get(&c, "/long/none", 500, &r);
+        assert_string_equal(r.body, "error");
+    }
+    client_ask(&c, "GET", "/long/other", "");
+    client_ask(&c, "GET", "/counts", "");
+    assert_false(client_try_reply(&c, "GET", &r));
+    assert_null(memmem(c.buf, c.len, "given", 5)); /* nothing stands in for it */
+    server_await_log(&s, "wrote less than it announced");
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
 static void test_forms(void **state)
 {
     struct server s;
@@ -228,6 +256,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_server_has_a_name),
         cmocka_unit_test(test_types_are_bounded),
         cmocka_unit_test(test_the_end_of_a_connection_is_told),
+        cmocka_unit_test(test_errors_that_are_streamed),
         cmocka_unit_test(test_forms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
