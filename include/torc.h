@@ -202,7 +202,8 @@ TORC_API int torc_use(torc_server *s, const char *prefix, torc_handler *handler,
 TORC_API int torc_next(torc_req *rq);
 
 /* Responds to a request in place of torc, which would send a line of text: by torc_reply, for
- * instance, with the same status or another. If it does not respond, torc does. */
+ * instance, with the same status or another. If it does not respond, torc does; what it has started
+ * (torc_start) ends when it returns. */
 typedef void torc_error_fn(torc_req *rq, int status, void *arg);
 
 /* Has fn(rq, status, arg) give the responses below `prefix` that would be torc's own, of the
@@ -561,7 +562,12 @@ TORC_API int torc_part_file(torc_req *rq, torc_part *part, torc_file *file, int6
  * A status from 200 to 599 may be given. 204, 205 and 304 have no content (RFC 9110, 6.4.1 and
  * 15.3.6), nor has a response to HEAD: a body that is given is counted and left out. Then nothing
  * that is sent shows that the client has gone: torc_write returns -ECONNRESET once it has
- * (torc_client_gone). */
+ * (torc_client_gone).
+ *
+ * What a handler has left of the request's body is received and discarded, up to 256 KiB; with more
+ * the connection is closed after the response, and requests behind that body are not served. Where
+ * the body has a length, every response but that of torc_start tells the client so (Connection:
+ * close; RFC 9112, 9.6). */
 
 /* Adds a field to the response before it is started; both strings are copied. A field that holds
  * one value replaces the one set before: Access-Control-Allow-Credentials,
@@ -587,7 +593,8 @@ TORC_API int torc_remove_header(torc_req *rq, torc_slice name);
  * set; NULL keeps that one, or sends none. Does not wait for the client: what it has not taken yet
  * is kept. While large bodies of that kind take more than --buffer-memory, the core begins no
  * further request. 0; -EALREADY if a response was started; -EINVAL for a status outside 200 to 599
- * or a type that torc_set_header would refuse; -ENOMEM; or the error of a cancelled request. */
+ * or a type that torc_set_header would refuse; -ENOMEM, also for a type of more than 16 KiB; or the
+ * error of a cancelled request. */
 TORC_API int torc_reply(torc_req *rq, int status, const char *type, torc_slice body);
 
 /* torc_reply with a formatted body (printf), of the Content-Type that was set, otherwise
@@ -659,7 +666,9 @@ TORC_API int torc_reply_file(torc_req *rq, const char *dir, torc_slice path);
 
 /* Starts a response whose body follows by torc_write. `length` is its size in bytes, or negative if
  * unknown: then the body is chunked, or for an HTTP/1.0 client ended by closing the connection.
- * `type` and errors as torc_reply. */
+ * `type` and errors as torc_reply. The head does not tell (Connection: close) that more than 256
+ * KiB of the request's body are left, as they may be read now: a handler that will not read them
+ * calls torc_close_after before. */
 TORC_API int torc_start(torc_req *rq, int status, const char *type, int64_t length);
 
 /* WAITS while --write-buffer bytes or more of output are unsent. The bytes are copied. One fiber of

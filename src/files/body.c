@@ -80,13 +80,15 @@ static void keep_bytes(torc_req *rq, struct static_version *v)
  * opens a file again sooner (--file-cache-ttl), but a client may still receive the old one. */
 #define PRESENT_NS NS_PER_S
 
-/* Whether those bytes are in memory, and part of the mapping: then no send makes the core wait for
- * the disk. */
-static bool is_present(const struct static_version *v, uint64_t from, uint64_t n, uint64_t now)
+/* How many of those bytes are in memory, and part of the mapping: then no send makes the core wait
+ * for the disk. */
+static uint64_t count_present(const struct static_version *v, uint64_t from, uint64_t n,
+                              uint64_t now)
 {
-    for (uint64_t i = from / PAGES_PIECE; i <= (from + n - 1) / PAGES_PIECE; i++)
-        if (v->present_until[i] <= now) return false;
-    return true;
+    uint64_t i = from / PAGES_PIECE;
+    while (i * PAGES_PIECE < from + n && v->present_until[i] > now) i++;
+    uint64_t to = i * PAGES_PIECE;
+    return to <= from ? 0 : to - from < n ? to - from : n;
 }
 
 /* The bytes up to `to` are, from the start of a page on. */
@@ -104,14 +106,15 @@ static uint64_t next_step(uint64_t before)
     return clock_ns() - before < QUICK_NS ? PAGES_QUICK : PAGES_PIECE;
 }
 
-/* Makes `n` bytes present, or the first *step of them, which it adapts to the disk. Their count; 0
- * where the kernel cannot send them from the mapping. */
+/* Makes `n` bytes present, or the first *step of them, which it adapts to the disk, unless some of
+ * the first are. Their count; 0 where the kernel cannot send them from the mapping. */
 static uint64_t make_present(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n,
                              uint64_t *step)
 {
     if (!v->is_mapped) return 0;
     uint64_t now = rq->ctx->io->now;
-    if (is_present(v, from, n, now)) return n;
+    uint64_t present = count_present(v, from, n, now);
+    if (present) return present;
     if (n > *step) n = *step;
     uint64_t start = pages_start(from), begun = clock_ns();
     struct pages_part part = {v->bytes + start, from + n - start, v->fd, start};
@@ -129,12 +132,14 @@ static uint64_t piece(uint64_t from, uint64_t n)
     return n < room ? n : room;
 }
 
-void static_body_prepare(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n)
+struct static_prepared static_body_prepare(torc_req *rq, struct static_version *v, uint64_t from,
+                                           uint64_t n)
 {
-    uint64_t step = PAGES_PIECE;
-    if (rq->head.method == HTTP_HEAD || n == 0) return;
+    struct static_prepared p = {.step = PAGES_PIECE};
+    if (rq->head.method == HTTP_HEAD || n == 0) return p;
     keep_bytes(rq, v);
-    make_present(rq, v, from, piece(from, n), &step);
+    p.bytes = make_present(rq, v, from, piece(from, n), &p.step);
+    return p;
 }
 
 /* If the file is truncated meanwhile, a send from the mapping fails at pages beyond the new end,
@@ -146,19 +151,24 @@ static int send_part(torc_req *rq, struct static_version *v, uint64_t from, uint
                      uint64_t copied)
 {
     struct file_place place = {v->fd, (uint32_t)copied, from};
-    if (!goes_by_reference(rq, v))
-        return response_write_ref(rq, slice_of(v->bytes + from, part), NULL);
-    int left = response_write_ref(rq, slice_of(v->bytes + from, part + copied), &place);
+    bool by_reference = goes_by_reference(rq, v);
+    int left = response_write_ref(rq, slice_of(v->bytes + from, part + copied),
+                                  by_reference ? &place : NULL);
     v->only_copied |= left > 0;
-    return left;
+    if (left != -EFAULT) return left;
+    pages_tell(rq->ctx, pages_why(v->fd, from + part + copied));
+    return -EIO;
 }
 
-static int send_mapped(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n)
+static int send_mapped(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n,
+                       struct static_prepared p)
 {
-    uint64_t end = from + n, last = pages_start(end - 1), step = PAGES_PIECE;
+    uint64_t end = from + n, last = pages_start(end - 1);
     while (from < last) {
-        uint64_t part = make_present(rq, v, from, piece(from, end - from), &step);
+        uint64_t part = p.bytes;
+        if (!part) part = make_present(rq, v, from, piece(from, end - from), &p.step);
         if (part == 0) break;
+        p.bytes = 0;
         if (part > last - from) part = last - from;
         uint64_t copied = goes_by_reference(rq, v) && from + part == last ? end - last : 0;
         int left = send_part(rq, v, from, part, copied);
@@ -168,11 +178,13 @@ static int send_mapped(torc_req *rq, struct static_version *v, uint64_t from, ui
     return response_write_file(rq, v->fd, from, end - from);
 }
 
-int static_body_send(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n)
+int static_body_send(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n,
+                     const struct static_prepared *prepared)
 {
+    static const struct static_prepared unknown = {.step = PAGES_PIECE};
     if (!v->bytes || rq->head.method == HTTP_HEAD || n == 0)
         return response_write_file(rq, v->fd, from, n);
-    if (v->is_mapped) return send_mapped(rq, v, from, n);
+    if (v->is_mapped) return send_mapped(rq, v, from, n, prepared ? *prepared : unknown);
     return n <= COPY_MAX ? response_write(rq, v->bytes + from, n)
                          : response_write_ref(rq, slice_of(v->bytes + from, n), NULL);
 }

@@ -7,9 +7,18 @@
 #include "files/file.h"
 #include "http/request.h"
 
+/* What static_body_prepare has found out for static_body_send. */
+struct static_prepared {
+    uint64_t bytes; /* of the first ones, that can leave at once */
+    uint64_t step;  /* how many are read from the disk at once */
+};
+
 /* WAITS. Call before the head is written: does what must be waited for, so that head and body can
  * leave in one send. `n` bytes at `from` will be sent. */
-void static_body_prepare(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n);
+struct static_prepared static_body_prepare(torc_req *rq, struct static_version *v, uint64_t from,
+                                           uint64_t n);
 
-/* WAITS. Sends `n` bytes at `from` as a piece of the body after torc_start. 0 or negative errno. */
-int static_body_send(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n);
+/* WAITS. Sends `n` bytes at `from` as a piece of the body after torc_start. `prepared` is
+ * of these bytes and of just now, or NULL. 0 or negative errno. */
+int static_body_send(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n,
+                     const struct static_prepared *prepared);

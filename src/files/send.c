@@ -40,11 +40,11 @@ static int start_with(torc_req *rq, int status, const char *type, slice content_
     int err = scope_refuses(request_scope(rq));
     if (err == 0 && content_range.len)
         err = response_field(rq, SLICE("Content-Range"), content_range);
-    return err ? err : torc_start(rq, status, type, (int64_t)length);
+    return err ? err : response_start(rq, status, type, (int64_t)length);
 }
 
-/* Uses `lines` as the response's fields, if there are no others, without a copy: torc_start copies
- * them to the output. */
+/* Uses `lines` as the response's fields, if there are no others, without a copy: response_start
+ * copies them to the output. */
 static int start(torc_req *rq, int status, slice lines, const char *type, slice content_range,
                  uint64_t length)
 {
@@ -62,31 +62,32 @@ static int start(torc_req *rq, int status, slice lines, const char *type, slice 
     return err;
 }
 
-static int send_body(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n)
+static int send_body(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n,
+                     const struct static_prepared *prepared)
 {
     rq->response.writing = rq->response.revocable = true;
-    int err = static_body_send(rq, v, from, n);
+    int err = static_body_send(rq, v, from, n, prepared);
     rq->response.writing = rq->response.revocable = false;
     return err;
 }
 
 static int send_whole(torc_req *rq, struct static_version *v)
 {
-    static_body_prepare(rq, v, 0, v->size);
+    struct static_prepared prepared = static_body_prepare(rq, v, 0, v->size);
     int err = start(rq, 200, slice_of(v->fields, v->fields_len), NULL, SLICE(""), v->size);
-    return err ? err : send_body(rq, v, 0, v->size);
+    return err ? err : send_body(rq, v, 0, v->size, &prepared);
 }
 
 static int send_range(torc_req *rq, struct static_version *v, const struct http_range *range)
 {
     char text[80];
     uint64_t length = range->to - range->from + 1;
-    static_body_prepare(rq, v, range->from, length);
+    struct static_prepared prepared = static_body_prepare(rq, v, range->from, length);
     int n = snprintf(text, sizeof text, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, range->from,
                      range->to, v->size);
     int err =
         start(rq, 206, slice_of(v->fields, v->fields_len), NULL, slice_of(text, (size_t)n), length);
-    return err ? err : send_body(rq, v, range->from, length);
+    return err ? err : send_body(rq, v, range->from, length, &prepared);
 }
 
 /* ---- several ranges: multipart/byteranges (RFC 9110, 14.6) ---- */
@@ -130,16 +131,18 @@ static int send_ranges(torc_req *rq, struct static_version *v, const struct http
     for (int i = 0; i < n; i++)
         length += part_head(head, boundary, v, &range[i]) + range[i].to - range[i].from + 1;
 
-    static_body_prepare(rq, v, range->from, range->to - range->from + 1);
+    struct static_prepared prepared =
+        static_body_prepare(rq, v, range->from, range->to - range->from + 1);
     int err = start(rq, 206, slice_of(v->fields, v->ranges_len), type, SLICE(""), length);
     if (err < 0) return err;
-    rq->response.writing = true;
+    rq->response.writing = rq->response.revocable = true;
     for (int i = 0; i < n && err == 0; i++) {
         err = response_write(rq, head, part_head(head, boundary, v, &range[i]));
-        if (err == 0) err = static_body_send(rq, v, range[i].from, range[i].to - range[i].from + 1);
+        uint64_t size = range[i].to - range[i].from + 1;
+        if (err == 0) err = static_body_send(rq, v, range[i].from, size, i == 0 ? &prepared : NULL);
     }
     if (err == 0) err = response_write(rq, tail, tail_len);
-    rq->response.writing = false;
+    rq->response.writing = rq->response.revocable = false;
     return err;
 }
 

@@ -17,6 +17,7 @@ struct conn_writer {
     struct conn *conn;
     size_t below; /* it resumes when fewer bytes are unsent */
     bool by_ref;
+    bool unread; /* the kernel could not read what it was to send */
 };
 
 /* ---- input ---- */
@@ -199,7 +200,8 @@ int conn_wait_sent(struct conn *c, struct scope *scope, size_t below, bool by_re
     if (c->writer) return -EBUSY;
     c->writer = &w;
     c->awaits_sent = true;
-    return wait_park(scope, &w.wait, writer_cancel);
+    int err = wait_park(scope, &w.wait, writer_cancel);
+    return w.unread && by_ref ? -EFAULT : err;
 }
 
 /* Its writer is told how many bytes cannot be sent as pages of their file. */
@@ -219,8 +221,8 @@ __attribute__((noinline)) static void on_send_failed(struct conn *c, int err)
     c->unacked += (int64_t)sent;
     send_queue_sent(&c->unsent, sent);
     if (err == -EOPNOTSUPP && give_back(c)) return;
-    bool ours = http_note_failure(c->ctx, c->state == CONN_OPEN, "send to", err) ||
-                err == -EFAULT || err == -ECANCELED;
+    bool ours = http_note_failure(c->ctx, c->state == CONN_OPEN, "send to", err);
+    if (c->writer) c->writer->unread = err == -EFAULT;
     conn_abort(c, ours ? -EIO : -ECONNRESET);
     if (c->writer) wake_writer(c, c->writer->wait.scope->cancelled);
     conn_schedule(c);
@@ -292,13 +294,6 @@ static void flush(struct conn *c)
 static uint64_t next_deadline(const struct conn *c)
 {
     return c->read_deadline < c->write_deadline ? c->read_deadline : c->write_deadline;
-}
-
-void conn_start_call(struct conn *c, enum io_kind kind, io_fn *fn)
-{
-    c->call.op.fn = fn;
-    c->call.sock.sock = &c->sock;
-    io_call_start(c->ctx->io, &c->call, kind);
 }
 
 /* A timer that fires before the current deadline is set again then, so postponing is cheap. */

@@ -111,7 +111,12 @@ static inline struct conn *conn_of_call(struct io_op *op)
 }
 
 /* Starts c->call, which is not busy. */
-void conn_start_call(struct conn *c, enum io_kind kind, io_fn *fn);
+static inline void conn_start_call(struct conn *c, enum io_kind kind, io_fn *fn)
+{
+    c->call.op.fn = fn;
+    c->call.sock.sock = &c->sock;
+    io_call_start(c->ctx->io, &c->call, kind);
+}
 
 /* Stops serving requests: the connection closes once its output has been sent. Input, present or
  * future, is discarded; `linger`: more may arrive. */
@@ -125,8 +130,8 @@ static inline void conn_await_sent(struct conn *c)
 
 /* Parks the running fiber until fewer than `below` bytes are unsent. `by_ref`: some of them are
  * sent by reference; then it does not return while a send may still read them. 0; the number of the
- * last bytes that cannot be sent as pages of their file, and are dropped; -EBUSY if another fiber
- * waits already; or the scope's error. */
+ * last bytes that cannot be sent as pages of their file, and are dropped; -EFAULT if the
+ * kernel could not read some; -EBUSY if another fiber waits already; or the scope's error. */
 int conn_wait_sent(struct conn *c, struct scope *scope, size_t below, bool by_ref);
 
 /* Of a connection that is refused, before it is freed. */

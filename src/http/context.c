@@ -32,14 +32,20 @@ static bool is_refused(int err)
     return err == -ENOMEM || err == -ENOBUFS || err == -EPERM || err == -EACCES || err == -ENOSYS;
 }
 
+/* Of what was to be sent, or of the way to send it. */
+static bool is_of_server(int err)
+{
+    return err == -ECANCELED || err == -EFAULT || err == -EOPNOTSUPP;
+}
+
 bool http_note_failure(struct http_context *ctx, bool open, const char *doing, int err)
 {
     if (is_refused(err))
         http_warn(ctx, WARN_SOCKET, "cannot %s a client: %s; connection closed", doing,
                   strerror(-err));
-    else if (open && err != -ECANCELED && err != -EFAULT)
+    else if (open && !is_of_server(err))
         counter_add(err == -ETIMEDOUT ? &ctx->stats.vanished : &ctx->stats.resets, 1);
-    return is_refused(err);
+    return is_refused(err) || is_of_server(err);
 }
 
 COLD void http_refresh_date(struct http_context *ctx)

@@ -249,7 +249,7 @@ void http_warn(struct http_context *ctx, enum http_warning cause, const char *fo
     __attribute__((format(printf, 3, 4), cold));
 
 /* Counts a connection that failed, if it is `open`: its client reset it, or has vanished. What the
- * system refuses is told instead; whether that was so. */
+ * system refuses is told instead. False if the client is who failed, and not the server. */
 bool http_note_failure(struct http_context *ctx, bool open, const char *doing, int err);
 
 /* Counts a request as in progress. */

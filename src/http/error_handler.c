@@ -69,5 +69,6 @@ bool error_handler_respond(struct torc_req *rq, int status)
     h->fn(rq, status, h->arg);
     child_check();
     list_unlink(&call.link);
+    if (rq->response.streamed) torc_end(rq); /* nobody else does where no handler runs */
     return rq->response.status;
 }

@@ -43,7 +43,8 @@ struct exchange_ops {
     int (*write_file)(struct torc_req *rq, int fd, uint64_t offset, uint64_t size);
     /* Sends bytes by reference; with a `place`, that file's pages. When it returns they have been
      * sent, or never will be. Positive: so many of the last were not, as the kernel does not send
-     * pages of this file; the caller sends them otherwise. -EIO if it could not read them. */
+     * pages of this file; the caller sends them otherwise. -EFAULT if it could not read them: the
+     * request is cancelled then (-EIO), and the caller says why. */
     int (*write_ref)(struct torc_req *rq, slice bytes, const struct file_place *place);
     /* Takes over all of the body of a response that was begun with its length; its owner is told
      * once, whatever this returns. */

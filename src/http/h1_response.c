@@ -16,6 +16,9 @@ enum {
     CHUNK_LINE = 4 + 2,      /* of a piece of a file: its size has four digits, zeros in front */
 };
 
+static_assert(HEAD_ROOM + RESPONSE_FIELDS_MAX + RESPONSE_TYPE_MAX <= SEND_LARGE_CAP,
+              "the largest head fits one chunk");
+
 /* ---- response head ---- */
 
 static char *put(char *p, const char *s, size_t n)
@@ -120,11 +123,13 @@ static char *put_head(char *p, struct torc_req *rq)
 
 /* After a final response, a client that expected 100 (Continue) may or may not send its body (RFC
  * 9110, 10.1.1). The body must not be taken for a request, so the connection is closed. So it is
- * where too much of it is left to be discarded, and the client is told. */
+ * where too much of it is left to be discarded, and the client is told: not where a handler begins
+ * to write, which may read on. */
 COLD static void settle_unread(struct torc_req *rq)
 {
     const struct h1_exchange *x = h1_exchange_of(rq);
-    if ((rq->expect_continue && !x->parser.data_bytes) || (rq->response.ended && h1_leaves_much(x)))
+    bool reads_done = rq->response.ended || rq->response.reads_done;
+    if ((rq->expect_continue && !x->parser.data_bytes) || (reads_done && h1_leaves_much(x)))
         rq->close_after_response = true;
 }
 
@@ -207,11 +212,6 @@ int h1_write(struct torc_req *rq, const void *data, size_t size)
     return err;
 }
 
-static void warn_truncated(struct conn *c)
-{
-    http_warn(c->ctx, WARN_FILE, "a file was truncated while it was sent; connection closed");
-}
-
 /* Around `n` bytes that are at `room` + CHUNK_LINE already. Returns the size of the whole. */
 static size_t frame_chunk(char *room, size_t n)
 {
@@ -220,6 +220,13 @@ static size_t frame_chunk(char *room, size_t n)
     memcpy(room, line, CHUNK_LINE);
     memcpy(room + CHUNK_LINE + n, "\r\n", 2);
     return CHUNK_LINE + n + 2;
+}
+
+/* Whether more is to follow `n` bytes of these. Of a response that is one call, it may be another
+ * part. */
+static bool has_more(const struct response *r, uint64_t n, uint64_t rest)
+{
+    return n < rest || (r->revocable && r->written + n < (uint64_t)r->length);
 }
 
 /* The kernel reads the file into the room at the tail of the send queue, so the bytes are copied
@@ -231,11 +238,12 @@ static int read_piece(struct torc_req *rq, struct pages_ahead *ahead, int fd, ui
     struct conn *c = h1_exchange_of(rq)->conn;
     size_t part = rest < PIECE ? (size_t)rest : PIECE;
     size_t line = is_chunked(rq) ? CHUNK_LINE : 0;
+    struct scope *scope = request_scope(rq);
     char *room = send_queue_reserve_piece(&c->unsent, c->ctx, line ? line + part + 2 : part);
     if (!room) return -ENOMEM;
     send_queue_pin(&c->unsent);
     int n = pages_read(rq, ahead, fd, room + line, (uint32_t)part, offset, rest);
-    int refused = n > 0 && (uint64_t)n < rest ? scope_refuses(request_scope(rq)) : 0;
+    int refused = n > 0 && has_more(&rq->response, (uint64_t)n, rest) ? scope_refuses(scope) : 0;
     if (refused) n = refused; /* what follows would not be sent */
     if (n > 0) {
         send_queue_commit(&c->unsent, line ? frame_chunk(room, (size_t)n) : (size_t)n);
@@ -246,11 +254,12 @@ static int read_piece(struct torc_req *rq, struct pages_ahead *ahead, int fd, ui
 }
 
 /* Another response may be given instead, such as a 504. */
-static void take_back_head(struct torc_req *rq, int err)
+static void take_back(struct torc_req *rq, int err)
 {
     struct h1_exchange *x = h1_exchange_of(rq);
-    if (!rq->response.revocable || rq->response.written || rq->cancelled) return;
-    if (send_queue_take_back(&x->conn->unsent, x->response_head)) response_undo(rq, err);
+    if (!rq->response.revocable || rq->cancelled || is_chunked(rq)) return;
+    uint64_t all = x->response_head + rq->response.written;
+    if (send_queue_take_back(&x->conn->unsent, all)) response_undo(rq, err);
 }
 
 /* No piece was read. Where a scope was cancelled the handler may still end the response. */
@@ -259,13 +268,10 @@ static int fail_file(struct torc_req *rq, int err)
     struct conn *c = h1_exchange_of(rq)->conn;
     conn_schedule(c);
     if (err < 0 && request_scope(rq)->cancelled) {
-        take_back_head(rq, err);
+        take_back(rq, err);
         return err;
     }
-    if (err == 0)
-        warn_truncated(c);
-    else
-        http_warn(c->ctx, WARN_FILE, "cannot read a file: %s; connection closed", strerror(-err));
+    pages_tell(c->ctx, err);
     conn_abort(c, -EIO);
     return err == 0 ? -EIO : err;
 }
@@ -295,24 +301,41 @@ int h1_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)
     return write_pieces(rq, fd, offset, size);
 }
 
-/* Adds them, and reads what is to be copied; nothing is sent meanwhile. */
-static int append_ref(struct torc_req *rq, slice bytes, const struct file_place *place)
+/* Reads what is to be copied behind them; nothing is sent meanwhile. Positive, or what failed: 0 at
+ * the end of the file, or negative errno. */
+static int append_copied(struct torc_req *rq, const struct file_place *place, uint64_t offset)
 {
     struct conn *c = h1_exchange_of(rq)->conn;
     struct pages_ahead ahead = {0};
-    uint64_t copied = place ? place->copied : 0;
-    bytes.len -= copied;
-    if (send_queue_append_ref(&c->unsent, c->ctx, bytes, place) < 0) return -ENOMEM;
-    rq->response.written += bytes.len;
-    c->corked = copied > 0;
-    while (copied > 0) {
-        int n = read_piece(rq, &ahead, place->fd, place->offset + bytes.len, copied);
-        if (n <= 0) return fail_file(rq, n);
-        copied -= (uint64_t)n;
-        bytes.len += (uint64_t)n;
+    int n = 1;
+    c->corked = place->copied > 0;
+    for (uint64_t left = place->copied; left > 0 && n > 0; left -= n > 0 ? (uint64_t)n : 0) {
+        n = read_piece(rq, &ahead, place->fd, offset, left);
+        offset += n > 0 ? (uint64_t)n : 0;
     }
     c->corked = false;
-    return 0;
+    int refused = n > 0 ? scope_refuses(request_scope(rq)) : 0; /* it may have waited */
+    return refused ? refused : n;
+}
+
+/* None of them has left, and their owner may free them. */
+static int take_back_ref(struct torc_req *rq, int err)
+{
+    rq->response.written -= send_queue_drop_file(&h1_exchange_of(rq)->conn->unsent);
+    return fail_file(rq, err);
+}
+
+static int append_ref(struct torc_req *rq, slice bytes, const struct file_place *place)
+{
+    struct conn *c = h1_exchange_of(rq)->conn;
+    if (place) bytes.len -= place->copied;
+    if (send_queue_append_ref(&c->unsent, c->ctx, bytes, place) < 0) {
+        conn_abort(c, -ENOMEM);
+        return -ENOMEM;
+    }
+    rq->response.written += bytes.len;
+    int n = place ? append_copied(rq, place, place->offset + bytes.len) : 1;
+    return n > 0 ? 0 : take_back_ref(rq, n);
 }
 
 int h1_write_ref(struct torc_req *rq, slice bytes, const struct file_place *place)
@@ -323,15 +346,9 @@ int h1_write_ref(struct torc_req *rq, slice bytes, const struct file_place *plac
     if (err) return err;
     ASSERT(!is_chunked(rq));
     err = append_ref(rq, bytes, place);
-    if (err == 0) err = scope_refuses(request_scope(rq)); /* it may have waited */
-    if (err < 0) {
-        c->corked = false;
-        conn_abort(c, err == -ENOMEM ? err : -EIO); /* these bytes may be freed now */
-        return err;
-    }
+    if (err < 0) return err;
     conn_schedule(c);
     err = conn_wait_sent(c, request_scope(rq), 1, true);
-    if (err == -EIO) warn_truncated(c);
     if (err > 0) rq->response.written -= (unsigned)err;
     return err;
 }

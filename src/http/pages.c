@@ -9,6 +9,24 @@
 #include <errno.h>
 #include <string.h>
 
+/* ---- what cannot be read ---- */
+
+/* The core is not to try to read it for as long as that may take. */
+int pages_why(int fd, uint64_t end)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0) return -errno;
+    return (uint64_t)st.st_size < end ? 0 : -EIO;
+}
+
+void pages_tell(struct http_context *ctx, int why)
+{
+    if (why == 0)
+        http_warn(ctx, WARN_FILE, "a file was truncated while it was sent; connection closed");
+    else
+        http_warn(ctx, WARN_FILE, "cannot read a file: %s; connection closed", strerror(-why));
+}
+
 /* ---- who reads ---- */
 
 struct turn {
@@ -194,14 +212,6 @@ static bool is_ahead(const struct pages_ahead *ahead, uint64_t offset, uint32_t 
     return offset >= ahead->from && offset + size <= ahead->to;
 }
 
-/* Why the pages are not there: the file has become shorter, or the disk fails. The core is not to
- * try that for as long as it may take. */
-static int failed(int fd, uint64_t offset, uint64_t rest)
-{
-    struct stat st;
-    return fstat(fd, &st) == 0 && (uint64_t)st.st_size < offset + rest ? 0 : -EIO;
-}
-
 /* The core would wait for what is not in memory. */
 static int read_by_pool(torc_req *rq, struct pages_ahead *ahead, const struct io_call *call,
                         uint64_t rest)
@@ -212,7 +222,7 @@ static int read_by_pool(torc_req *rq, struct pages_ahead *ahead, const struct io
         if (n >= 0) return n;
         int err = read_ahead(rq, ahead, call->read.fd, offset, rest);
         if (err < 0 && request_scope(rq)->cancelled) return err;
-        if (err == -EFAULT) return failed(call->read.fd, offset, rest);
+        if (err == -EFAULT) return pages_why(call->read.fd, offset + rest);
     }
     return scope_call(request_scope(rq), call, IO_READ);
 }

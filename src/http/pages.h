@@ -17,6 +17,13 @@ enum {
     PAGES_QUICK = 1024 * 1024, /* where it is not, or they are in memory */
 };
 
+/* Why bytes of a file before `end` could not be read: 0, it has become shorter; or negative errno,
+ * -EIO for one that only the disk knows. */
+int pages_why(int fd, uint64_t end);
+
+/* Tells the operator that, and that the connection of who is sent them is closed. */
+void pages_tell(struct http_context *ctx, int why);
+
 /* What is known of a file while parts of it are read, one after the other; starts as zeros. */
 struct pages_ahead {
     uint64_t from, to; /* these bytes are in memory */

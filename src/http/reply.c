@@ -75,7 +75,7 @@ int torc_reply_own(torc_req *rq, int status, const char *type, torc_slice body,
     struct body_owner owner = {release, arg};
     bool copied = body.len <= COPY_MAX;
     int err = copied ? torc_reply(rq, status, type, body)
-                     : torc_start(rq, status, type, (int64_t)body.len);
+                     : response_start(rq, status, type, (int64_t)body.len);
     if (err == 0 && !copied) return hand_over(rq, body, owner);
     body_release(owner);
     return err;

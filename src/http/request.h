@@ -25,6 +25,7 @@ struct response {
     bool type_field;  /* a field added may be Content-Type */
     bool writing;     /* a fiber does: no other may between its pieces */
     bool revocable;   /* who began it can do with another, while nothing of it has left */
+    bool reads_done;  /* who began it reads nothing more of the request's body */
     bool trailers;    /* the fields are those that follow the body */
     bool unquoted;    /* torc_json_quote lacked memory */
     uint64_t written; /* body bytes that the exchange took so far */

@@ -7,8 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { FIELDS_LIMIT = 32 * 1024 }; /* bytes of field lines per response */
-enum { PAUSE_EVERY = 64 * 1024 };  /* bytes of a body that is left out */
+enum { PAUSE_EVERY = 64 * 1024 }; /* bytes of a body that is left out */
 
 /* ---- fields ---- */
 
@@ -93,8 +92,9 @@ static bool make_room(struct torc_req *rq, size_t need)
 char *response_line_room(struct torc_req *rq, size_t size)
 {
     struct response *r = &rq->response;
-    return r->fields_len + size <= FIELDS_LIMIT && make_room(rq, size) ? r->fields + r->fields_len
-                                                                       : NULL;
+    return r->fields_len + size <= RESPONSE_FIELDS_MAX && make_room(rq, size)
+               ? r->fields + r->fields_len
+               : NULL;
 }
 
 int response_field(struct torc_req *rq, slice name, slice value)
@@ -103,7 +103,8 @@ int response_field(struct torc_req *rq, slice name, slice value)
     slice old = {NULL, 0};
     if (r->fields_len && is_single(name)) old = response_find_field(r, name);
     size_t need = name.len + value.len + 4, kept = r->fields_len - old.len;
-    if (need > FIELDS_LIMIT || kept + need > FIELDS_LIMIT || !make_room(rq, need)) return -ENOMEM;
+    if (need > RESPONSE_FIELDS_MAX || kept + need > RESPONSE_FIELDS_MAX || !make_room(rq, need))
+        return -ENOMEM;
     if (old.len) remove_line(r, response_find_field(r, name)); /* making room may have moved it */
     char *p = r->fields + r->fields_len;
     memcpy(p, name.ptr, name.len);
@@ -175,9 +176,10 @@ __attribute__((always_inline)) static inline int response_begin(struct torc_req 
                                                                 int64_t length)
 {
     struct response *r = &rq->response;
-    slice type = type_text ? slice_str(type_text) : (slice){NULL, 0};
     if (r->status) return -EALREADY;
     if (status < 200 || status > 599) return -EINVAL;
+    slice type = type_text ? slice_str(type_text) : (slice){NULL, 0};
+    if (type.len > RESPONSE_TYPE_MAX) return -ENOMEM;
     if (!field_value_valid(type)) return -EINVAL;
     r->status = status;
     r->type = type;
@@ -190,7 +192,7 @@ int response_undo(struct torc_req *rq, int err)
     struct response *r = &rq->response;
     r->status = 0;
     r->error = err;
-    r->streamed = r->in_parts = r->ended = false;
+    r->streamed = r->in_parts = r->ended = r->reads_done = false;
     r->written = 0;
     rq->spent.replied = false;
     return err;
@@ -277,12 +279,23 @@ COLD int response_error(struct torc_req *rq, int status)
     return status == 204 ? torc_reply(rq, 204, NULL, SLICE("")) : torc_reply_error(rq, status);
 }
 
-int torc_start(torc_req *rq, int status, const char *type, int64_t length)
+static int start(torc_req *rq, int status, const char *type, int64_t length, bool reads_done)
 {
     int err = response_begin(rq, status, type, length < 0 ? -1 : length);
     if (err < 0) return fail(rq, err);
     rq->response.streamed = rq->response.in_parts = true;
+    rq->response.reads_done = reads_done;
     return reset_on_error(rq, rq->exchange->respond(rq, SLICE("")));
+}
+
+int torc_start(torc_req *rq, int status, const char *type, int64_t length)
+{
+    return start(rq, status, type, length, false);
+}
+
+int response_start(struct torc_req *rq, int status, const char *type, int64_t length)
+{
+    return start(rq, status, type, length, true);
 }
 
 /* ---- streaming ---- */

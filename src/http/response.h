@@ -3,6 +3,12 @@
 
 #include "http/request.h"
 
+/* Bytes of a head beside those of torc's own: it is written as a whole, into one chunk. */
+enum {
+    RESPONSE_FIELDS_MAX = 32 * 1024, /* of field lines */
+    RESPONSE_TYPE_MAX = 16 * 1024,   /* of the type that is given with the response */
+};
+
 /* Adds a field line without checking it; replaces one of the same name where the field holds a
  * single value. 0 or -ENOMEM. */
 int response_field(struct torc_req *rq, slice name, slice value);
@@ -28,6 +34,10 @@ int response_error(struct torc_req *rq, int status);
 /* Forgets a response of which nothing has left, because of `err`: there may be another one. Returns
  * `err`. */
 int response_undo(struct torc_req *rq, int err);
+
+/* torc_start by one who reads nothing more of the request's body: so that the head can tell if the
+ * connection is closed because too much of it is left. */
+int response_start(struct torc_req *rq, int status, const char *type, int64_t length);
 
 /* Sends a piece of the body after torc_start, by reference only with a known length. See struct
  * exchange_ops. 0 or negative errno; see there for what else by reference. */

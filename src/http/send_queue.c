@@ -266,16 +266,26 @@ static void trim(struct send_queue *q)
     if (!q->head) q->mixed = false;
 }
 
+static struct send_chunk *last_unsent(const struct send_queue *q)
+{
+    struct send_chunk *last = NULL;
+    for (struct send_chunk *c = q->head; c; c = c->next)
+        if (c->len > c->sent) last = c;
+    ASSERT(last);
+    return last;
+}
+
 /* Behind them may be a chunk with room that nothing was written to. */
 bool send_queue_take_back(struct send_queue *q, size_t n)
 {
-    struct send_chunk *last = NULL;
     if (q->bytes < n || send_queue_busy(q)) return false;
-    for (struct send_chunk *c = q->head; c; c = c->next)
-        if (c->len > c->sent) last = c;
-    ASSERT(last && last->len - last->sent >= n);
-    last->len -= (uint32_t)n;
     q->bytes -= n;
+    while (n > 0) {
+        struct send_chunk *last = last_unsent(q);
+        uint32_t unsent = last->len - last->sent, part = n < unsent ? (uint32_t)n : unsent;
+        last->len -= part;
+        n -= part;
+    }
     trim(q);
     return true;
 }
@@ -294,7 +304,7 @@ size_t send_queue_drop_file(struct send_queue *q)
 {
     size_t n = 0;
     struct send_chunk *c = q->head;
-    while (c && !is_of_file(c)) c = c->next;
+    while (c && !(is_of_file(c) && c->len > c->sent)) c = c->next;
     for (; c; c = c->next) {
         n += c->len - c->sent;
         c->cap = c->len = c->sent;

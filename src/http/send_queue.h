@@ -53,7 +53,7 @@ static inline void send_queue_commit(struct send_queue *q, size_t n)
     q->bytes += n;
 }
 
-/* Takes back the last `n` bytes, which were committed at once, unless some may have left. */
+/* Takes back the last `n` bytes, none of which is by reference, unless some may have left. */
 bool send_queue_take_back(struct send_queue *q, size_t n);
 
 /* Copies `n` bytes, a piece of a response. 0, or -ENOMEM with the queue unchanged. */
@@ -100,7 +100,8 @@ static inline bool send_queue_sent(struct send_queue *q, size_t n)
     return q->bytes == 0;
 }
 
-/* Removes what is unsent from the first bytes of a file on, no send being in flight; its size. */
+/* Removes what is unsent from the first bytes of a file on, which no send in flight has; its size.
+ */
 size_t send_queue_drop_file(struct send_queue *q);
 
 /* The bytes that a send which failed had sent before. */

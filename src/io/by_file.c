@@ -48,12 +48,18 @@ static bool is_refusal(int err)
            err == -EACCES || err == -EBADF || err == -ESPIPE || err == -ENOMEM;
 }
 
+/* Of the connection (tcp(7), ip(7)). */
+static bool is_of_socket(int err)
+{
+    return err == -EPIPE || err == -ECONNRESET || err == -ECONNABORTED || err == -ETIMEDOUT ||
+           err == -EHOSTUNREACH || err == -ENETUNREACH || err == -ENETDOWN || err == -ENOBUFS;
+}
+
+/* 0: the file has become shorter. What else is not of the socket is of the file, or its disk. */
 static int failed(int err, bool in_file)
 {
-    if (!in_file) return err;
-    if (err == 0 || err == -EIO)
-        return -EFAULT; /* the file has become shorter; or its disk fails */
-    return is_refusal(err) ? -EOPNOTSUPP : err;
+    if (!in_file || is_of_socket(err)) return err;
+    return is_refusal(err) ? -EOPNOTSUPP : -EFAULT;
 }
 
 int by_file_send(struct io *io, struct io_send *s)

@@ -57,6 +57,31 @@ static void without_a_cache(void **state)
     site_await_open_files(0);
 }
 
+/* The first receive has bytes of the file. */
+static void expect_together(const char *path, const char *fields)
+{
+    struct client c;
+    client_open(&c, &server);
+    client_ask(&c, "GET", path, fields);
+    assert_true(client_more(&c) > 0);
+    const char *body = memmem(c.buf, c.len, "\r\n\r\n", 4);
+    assert_non_null(body);
+    assert_true(body + 4 < c.buf + c.len);
+    client_close(&c);
+}
+
+/* Also where its pages are looked for, as it has just been mapped. */
+static void the_head_leaves_with_the_first_bytes(void **state)
+{
+    enum { LARGE = 1000 * 1000 };
+    (void)state;
+    files_fill(tree.path, "root/large", LARGE);
+    files_fill(tree.path, "root/other", LARGE);
+    site_start("--file-cache-ttl", "1s");
+    for (int i = 0; i < 5; i++) expect_together("/large", "");
+    for (int i = 0; i < 5; i++) expect_together("/other", "Range: bytes=300001-\r\n");
+}
+
 static void entries_expire(void **state)
 {
     (void)state;
@@ -213,6 +238,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(changes_become_visible, site_stop),
         cmocka_unit_test_teardown(without_a_cache, site_stop),
+        cmocka_unit_test_teardown(the_head_leaves_with_the_first_bytes, site_stop),
         cmocka_unit_test_teardown(entries_expire, site_stop),
         cmocka_unit_test_teardown(bounded, site_stop),
         cmocka_unit_test_teardown(a_hit_opens_no_file, site_stop),

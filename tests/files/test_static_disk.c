@@ -365,19 +365,19 @@ static int be_server(int argc, char **argv)
     return status;
 }
 
-static void start_late(const char *log)
+static void start_late(const char *log, const char *option, const char *value)
 {
     setenv("DIRECTORY", tree_path(&tree, "root"), 1);
     server_start_program(&server, "/proc/self/exe", "--access-log", log, "--access-log-format",
-                         "json", "--timeline", "100");
+                         "json", "--timeline", "100", option, value);
 }
 
 /* Of a response that was taken back nothing is left: neither the fields of the file, nor, in the
  * timeline, its status. What the handler has set is of the one in its place. */
-static void expect_another(const char *path)
+static void expect_another(const char *path, const char *fields)
 {
     slow_disk_set(DISK_WAITS);
-    client_ask(&client, "GET", path, "");
+    client_ask(&client, "GET", path, fields);
     await_reads();
     sleep_ms(DEADLINE + PASSED);
     slow_disk_set(DISK_SERVES);
@@ -404,7 +404,7 @@ static void a_deadline_before_the_first_bytes(void **state)
 {
     (void)state;
     need_disk();
-    start_late("/dev/null");
+    start_late("/dev/null", NULL, NULL);
     client_open(&client, &server);
     slow_disk_set(DISK_WAITS);
     client_ask(&client, "GET", "/quick", "");
@@ -417,9 +417,47 @@ static void a_deadline_before_the_first_bytes(void **state)
     client_reply(&client, "GET", &reply);
     assert_int_equal(reply.status, 504);
     assert_string_equal(reply.body, "504 Gateway Timeout\n");
-    expect_another("/marked/slow/81");
+    expect_another("/marked/slow/81", "");
+    expect_another("/marked/slow/87", "Range: bytes=0-9,500000-500010\r\n");
     expect("/quick", 200, "quick");
     expect_timeline();
+    stop(state);
+}
+
+/* By reference, its last page is read before anything leaves. The file is known to be in memory,
+ * but not to its file system, so that this read has to wait for its turn. */
+static void a_deadline_while_the_last_page_is_read(void **state)
+{
+    struct client slow[DOWNLOADS];
+    (void)state;
+    need_disk();
+    start_late("/dev/null", "--sendfile-from", "1");
+    client_open(&client, &server);
+    for (int i = 0; i < DOWNLOADS; i++) client_open(&slow[i], &server);
+    client_ask(&client, "GET", "/late/slow/86", "");
+    client_reply(&client, "GET", &reply);
+    expect_whole(&reply);
+    slow_disk_set(DISK_WAITS);
+    for (int i = 0; i < DOWNLOADS; i++) {
+        char path[32];
+        snprintf(path, sizeof path, "/alone/slow/%d", i);
+        client_ask(&slow[i], "GET", path, "");
+    }
+    await_reads();
+    for (int i = 0; i < 100; i++) expect("/quick", 200, "quick"); /* until all turns are taken, */
+    client_ask(&client, "GET", "/late/slow/86", "Range: bytes=0-99999\r\n");
+    client_reply(&client, "GET", &reply);
+    if (reply.status == 206) /* or else it had one */
+        assert_int_equal(reply.body_len, 100000);
+    else
+        assert_string_equal(reply.body, "504 Gateway Timeout\n");
+    slow_disk_set(DISK_SERVES);
+    for (int i = 0; i < DOWNLOADS; i++) {
+        client_reply(&slow[i], "GET", &reply);
+        expect_whole(&reply);
+        client_close(&slow[i]);
+    }
+    expect("/quick", 200, "quick");
     stop(state);
 }
 
@@ -430,7 +468,7 @@ static void a_deadline_after_the_head(void **state)
     (void)state;
     files_fill(tree.path, "root/huge", HUGE);
     snprintf(log, sizeof log, "%s", tree_path(&tree, "log"));
-    start_late(log);
+    start_late(log, NULL, NULL);
     client_open_to(&client, &server.addr, &(struct tcp_how){.receive_buffer = 4096});
     client_ask(&client, "GET", "/later/huge", "");
     sleep_ms(LONG_DEADLINE + PASSED);
@@ -459,7 +497,7 @@ static void a_cancel_in_the_moment_of_ones_turn(void **state)
     (void)state;
     need_disk();
     if (strcmp(server_engine, "epoll") != 0) return; /* there two of the core may read at once */
-    start_late("/dev/null");
+    start_late("/dev/null", NULL, NULL);
     client_open(&client, &server);
     slow_disk_set(DISK_WAITS);
     for (unsigned i = 0; i < 2; i++) {
@@ -505,6 +543,7 @@ int main(int argc, char **argv)
     /* A thread that waits for the disk itself sees no deadline meanwhile. */
     const struct CMUnitTest by_core[] = {
         cmocka_unit_test(a_deadline_before_the_first_bytes),
+        cmocka_unit_test(a_deadline_while_the_last_page_is_read),
         cmocka_unit_test(a_cancel_in_the_moment_of_ones_turn),
     };
     int failed = cmocka_run_group_tests(tests, make, unmake);

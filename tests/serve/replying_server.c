@@ -27,6 +27,19 @@ static void own(torc_req *rq, void *arg)
     torc_reply_own(rq, 200, "text/plain", (torc_slice){body, LARGE}, release, body);
 }
 
+static void file(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_reply_file(rq, getenv("DIRECTORY"), TORC_S("file"));
+}
+
+static void starts(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_start(rq, 200, "text/plain", 4);
+    torc_write(rq, "text", 4);
+}
+
 static void counts(torc_req *rq, void *arg)
 {
     (void)arg;
@@ -66,6 +79,34 @@ static void form(torc_req *rq, void *arg)
     torc_redirect(rq, 303, TORC_S("/counts"));
 }
 
+/* Responds as a handler that streams does; where none runs, what WAITS is refused. */
+static void streams_error(torc_req *rq, int status, void *arg)
+{
+    torc_start(rq, status, "text/plain", arg ? 5 : -1);
+    torc_write(rq, "error", 5);
+}
+
+static void replies_nothing(torc_req *rq, void *arg)
+{
+    (void)rq, (void)arg;
+}
+
+/* A type of that many bytes, or what becomes of it. */
+static void type(torc_req *rq, void *arg)
+{
+    uint64_t n;
+    (void)arg;
+    if (!torc_slice_u64(torc_query_param(rq, "n"), &n)) return;
+    char *text = torc_alloc(rq, n + 1);
+    if (!text) return;
+    memset(text, 'x', n);
+    text[n] = '\0';
+    int err = torc_reply(rq, 200, text, TORC_S("typed"));
+    if (err == 0) return;
+    err = torc_start(rq, 200, text, -1) == err ? err : 0;
+    torc_replyf(rq, 200, "%d", err);
+}
+
 /* The number of parts, and the bytes in them. */
 static void parts(torc_req *rq, void *arg)
 {
@@ -91,13 +132,26 @@ int main(int argc, char **argv)
         const char *method, *pattern;
         torc_handler *fn;
     } routes[] = {
-        {"GET", "/own", own},         {"GET", "/counts", counts}, {"GET", "/hint", hint},
-        {"GET", "/trailer", trailer}, {"GET", "/closes", closes}, {"POST", "/form", form},
+        {"GET", "/own", own},
+        {"GET", "/counts", counts},
+        {"GET", "/hint", hint},
+        {"GET", "/trailer", trailer},
+        {"GET", "/closes", closes},
+        {"POST", "/form", form},
         {"POST", "/parts", parts},
+        {"GET", "/type", type},
+        {"POST", "/own", own},
+        {"POST", "/file", file},
+        {"POST", "/starts", starts},
+        {"POST", "/counts", counts},
+        {"GET", "/long/none", replies_nothing},
+        {"GET", "/chunked/none", replies_nothing},
     };
     int err = s ? 0 : -1;
     for (size_t i = 0; i < sizeof routes / sizeof *routes && err == 0; i++)
         err = torc_route(s, routes[i].method, routes[i].pattern, routes[i].fn, NULL);
+    if (err == 0) err = torc_errors(s, "/long", streams_error, "");
+    if (err == 0) err = torc_errors(s, "/chunked", streams_error, NULL);
     if (err < 0) {
         fprintf(stderr, "replying_server: %s\n", s ? torc_server_error(s) : "out of memory");
         return 1;

@@ -1,8 +1,10 @@
 /* Replies of every kind, and forms, in a server. */
 
 #include "client.h"
+#include "files.h"
 #include "stats.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,6 +111,101 @@ static void test_server_has_a_name(void **state)
     }
 }
 
+static void test_types_are_bounded(void **state)
+{
+    enum { LONGEST = 16 * 1024 };
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    char refused[16];
+    (void)state;
+    server_start(&s, NULL);
+    client_open(&c, &s);
+    client_get(&c, "/type?n=16384", 200, &r);
+    char *type = reply_field(&r, "Content-Type");
+    assert_non_null(type);
+    assert_int_equal(strlen(type), LONGEST);
+    free(type);
+    assert_string_equal(r.body, "typed");
+    snprintf(refused, sizeof refused, "%d", -ENOMEM);
+    client_get(&c, "/type?n=16385", 200, &r);
+    assert_string_equal(r.body, refused);
+    client_get(&c, "/type?n=70000", 200, &r);
+    assert_string_equal(r.body, refused);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+/* A body that nobody reads, and a request behind it; whether that is served. */
+static void leave_body(const struct server *s, const char *path, size_t n, bool goes_on, bool told)
+{
+    struct client c;
+    struct reply r = {0};
+    char length[48];
+    client_open(&c, s);
+    snprintf(length, sizeof length, "Content-Length: %zu\r\n", n);
+    client_ask(&c, "POST", path, length);
+    client_send_zeros(&c, n);
+    client_ask(&c, "GET", "/counts", "");
+    client_reply(&c, "POST", &r);
+    reply_expect(&r, path, 200);
+    if (r.closes != told) fail_msg("%s with %zu bytes: closes %d", path, n, r.closes);
+    if (goes_on)
+        client_get(&c, "/counts", 200, &r);
+    else
+        client_expect_end(&c);
+    client_close(&c);
+    reply_free(&r);
+}
+
+static void test_the_end_of_a_connection_is_told(void **state)
+{
+    enum { KEPT = 256 * 1024 };
+    static const char *const paths[] = {"/counts", "/own", "/file", "/starts"};
+    struct server s;
+    char *dir = files_open();
+    (void)state;
+    files_fill(dir, "file", 100);
+    setenv("DIRECTORY", dir, 1);
+    server_start(&s, NULL);
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        leave_body(&s, paths[i], KEPT, true, false);
+        /* A handler that writes might have read on. */
+        leave_body(&s, paths[i], KEPT + 1, false, strcmp(paths[i], "/starts") != 0);
+    }
+    server_stop(&s);
+    files_close(dir);
+}
+
+/* Of a path that has a handler without a response, or none at all, where the error is not written.
+ */
+static void test_errors_that_are_streamed(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, NULL);
+    client_open(&c, &s);
+    for (int i = 0; i < 2; i++) {
+        client_get(&c, "/chunked/none", 500, &r);
+        assert_string_equal(r.body, "error");
+        client_get(&c, "/chunked/other", 404, &r);
+        assert_string_equal(r.body, "");
+        client_get(&c, "/long/none", 500, &r);
+        assert_string_equal(r.body, "error");
+    }
+    client_ask(&c, "GET", "/long/other", "");
+    client_ask(&c, "GET", "/counts", "");
+    assert_false(client_try_reply(&c, "GET", &r));
+    assert_null(memmem(c.buf, c.len, "given", 5)); /* nothing stands in for it */
+    server_await_log(&s, "wrote less than it announced");
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
 static void test_forms(void **state)
 {
     struct server s;
@@ -157,6 +254,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_bodies_are_released_once),
         cmocka_unit_test(test_hints_and_trailers),
         cmocka_unit_test(test_server_has_a_name),
+        cmocka_unit_test(test_types_are_bounded),
+        cmocka_unit_test(test_the_end_of_a_connection_is_told),
+        cmocka_unit_test(test_errors_that_are_streamed),
         cmocka_unit_test(test_forms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,6 +17,7 @@ OTHER_TESTS = {
     "files/static_change": "static.c while files change, in a server",
     "files/static_disk": "body.c and pages.c on a slow disk, in a server",
     "files/static_range": "static.c on ranges, in a server",
+    "files/static_refused": "body.c and by_file.c where the kernel refuses, in a server",
     "http/router_add": "what router.c takes and refuses",
     "http/router_model": "the router against a model of it",
     "http/target_parts": "how target.c cuts a target",

@@ -268,6 +268,98 @@ static void fields_are_replaced_and_removed(void **state)
     must_lack(rig.out, "ETag");
 }
 
+/* ---- long strings ---- */
+
+enum { TOO_LONG = 70000, FAR_TOO_LONG = 1 << 20, LONGEST_TYPE = 16 * 1024, ALL_FIELDS = 32 * 1024 };
+
+static char long_text[FAR_TOO_LONG + 1];
+
+static torc_slice long_slice(size_t n)
+{
+    return (torc_slice){long_text, n};
+}
+
+static const char *long_string(size_t n)
+{
+    return long_text + FAR_TOO_LONG - n;
+}
+
+static void gives_long_fields(torc_req *rq, size_t n)
+{
+    torc_slice s = long_slice(n), name = TORC_S("X-Long"), v = TORC_S("v");
+    assert_int_equal(torc_set_header(rq, s, v), -ENOMEM);
+    assert_int_equal(torc_set_header(rq, name, s), -ENOMEM);
+    assert_int_equal(torc_set_header(rq, TORC_S("Content-Type"), s), -ENOMEM);
+    assert_int_equal(torc_replace_header(rq, name, s), -ENOMEM);
+    assert_int_equal(torc_remove_header(rq, s), 0);
+    assert_int_equal(torc_redirect(rq, 303, s), -ENOMEM);
+    assert_int_equal(torc_set_cookie(rq, long_string(n), v, NULL), -EINVAL);
+    assert_int_equal(torc_set_cookie(rq, "a", s, NULL), -EINVAL);
+    torc_cookie_options domain = {.domain = long_string(n)};
+    assert_int_equal(torc_set_cookie(rq, "a", v, &domain), -EINVAL);
+}
+
+static void gives_long_types(torc_req *rq, size_t n)
+{
+    const char *type = long_string(n);
+    assert_int_equal(torc_reply(rq, 200, type, TORC_S("")), -ENOMEM);
+    assert_int_equal(torc_reply(rq, 200, type, long_slice(n)), -ENOMEM);
+    assert_int_equal(give(rq, 200, type, 10), -ENOMEM);
+    assert_int_equal(give(rq, 200, type, LARGE), -ENOMEM);
+    assert_int_equal(torc_start(rq, 200, type, -1), -ENOMEM);
+    assert_int_equal(released, given);
+    assert_int_equal(torc_status(rq), 0);
+}
+
+static void gives_long_strings(torc_req *rq, void *arg)
+{
+    (void)arg;
+    gives_long_fields(rq, TOO_LONG);
+    gives_long_fields(rq, FAR_TOO_LONG);
+    gives_long_types(rq, LONGEST_TYPE + 1);
+    gives_long_types(rq, TOO_LONG);
+    gives_long_types(rq, FAR_TOO_LONG);
+    assert_int_equal(torc_hint(rq, long_slice(FAR_TOO_LONG)), -ENOMEM);
+    assert_int_equal(torc_start(rq, 200, "text/plain", -1), 0);
+    assert_int_equal(torc_set_trailer(rq, TORC_S("X"), long_slice(TOO_LONG)), -ENOMEM);
+    assert_int_equal(torc_set_trailer(rq, long_slice(TOO_LONG), TORC_S("v")), -ENOMEM);
+    assert_int_equal(torc_write(rq, "text", 4), 0);
+}
+
+static void hints_at_length(torc_req *rq, void *arg)
+{
+    (void)arg;
+    assert_int_equal(torc_hint(rq, long_slice(TOO_LONG)), 0);
+    torc_reply(rq, 204, NULL, TORC_S(""));
+}
+
+static void gives_the_largest_head(torc_req *rq, void *arg)
+{
+    (void)arg;
+    size_t rest = ALL_FIELDS - (sizeof "X-All: \r\n" - 1);
+    assert_int_equal(torc_set_header(rq, TORC_S("X-All"), long_slice(rest)), 0);
+    assert_int_equal(torc_set_header(rq, TORC_S("X"), TORC_S("")), -ENOMEM);
+    torc_close_after(rq);
+    assert_int_equal(torc_reply(rq, 200, long_string(LONGEST_TYPE), TORC_S("text")), 0);
+}
+
+static void long_strings_are_refused(void **state)
+{
+    (void)state;
+    memset(long_text, 'x', FAR_TOO_LONG);
+    given = released = 0;
+    ask_handler(&rig, gives_long_strings, NULL, LEAVES("TE: trailers"));
+    must_have(rig.out, "HTTP/1.1 200 OK\r\n");
+    must_have(rig.out, "\r\nContent-Type: text/plain\r\n");
+    must_have(rig.out, "\r\n\r\n4\r\ntext\r\n0\r\n\r\n");
+    must_lack(rig.out, "xxxx");
+    ask_handler(&rig, gives_the_largest_head, NULL, GET);
+    must_have(rig.out, "xx\r\nConnection: close\r\n\r\ntext");
+    assert_true(strlen(rig.out) > LONGEST_TYPE + ALL_FIELDS);
+    ask_handler(&rig, hints_at_length, NULL, GET);
+    must_have(rig.out, "HTTP/1.1 103 Early Hints\r\nLink: xxxx");
+}
+
 /* ---- closing ---- */
 
 static void closes_after(torc_req *rq, void *arg)
@@ -311,6 +403,19 @@ static void starts_before(torc_req *rq, void *arg)
     while (torc_body_read(rq, text, READ) > 0) continue;
 }
 
+/* They read nothing. */
+static void hands_over_to_a_sender(torc_req *rq, void *arg)
+{
+    (void)arg;
+    assert_int_equal(give(rq, 200, "text/plain", 9000), 0);
+}
+
+static void replies_with_much(torc_req *rq, void *arg)
+{
+    (void)arg;
+    assert_int_equal(torc_reply(rq, 200, NULL, (torc_slice){large, 9000}), 0);
+}
+
 static size_t times(const char *part)
 {
     size_t n = 0;
@@ -347,6 +452,12 @@ static void part_of_a_body_is_read(void **state)
     send_twice(reads_most, "/", READ + DISCARD_MAX, 2);
     send_twice(reads_most, "/", READ + DISCARD_MAX + 1, 1);
     send_twice(starts_before, "/", 2 * READ, 2);
+    given = released = 0;
+    send_twice(replies_with_much, "/", DISCARD_MAX, 2);
+    send_twice(replies_with_much, "/", DISCARD_MAX + 1, 1);
+    send_twice(hands_over_to_a_sender, "/", DISCARD_MAX, 2);
+    send_twice(hands_over_to_a_sender, "/", DISCARD_MAX + 1, 1);
+    assert_int_equal(released, given);
 }
 
 static int trailer_result;
@@ -593,6 +704,7 @@ int main(void)
         cmocka_unit_test(owned_bodies_of_clients_that_leave),
         cmocka_unit_test(owned_bodies_are_bounded),
         cmocka_unit_test(fields_are_replaced_and_removed),
+        cmocka_unit_test(long_strings_are_refused),
         cmocka_unit_test(connection_is_closed_after),
         cmocka_unit_test(part_of_a_body_is_read),
         cmocka_unit_test(trailers_follow_the_body),

@@ -22,8 +22,15 @@ def tabbed(text, width):
     return re.sub(r"^ +", lambda m: "\t" * (len(m[0]) // width) + " " * (len(m[0]) % width), text, flags=re.MULTILINE)
 
 
+def uncommented(text):
+    """Without the lines that are a comment and no more, which stay in the source."""
+    return re.sub(r"^ *// .*\n", "", text, flags=re.MULTILINE)
+
+
 def entry(suffix, files):
     text = "".join(path.read_text(encoding="utf-8") for path in files if path.suffix == suffix)
+    if suffix == ".js":
+        text = uncommented(text)
     data = tabbed(text, INDENT[suffix]).encode()
     route = "/" if suffix == ".html" else f"/page{suffix}"
     kind = f"{TYPES[suffix]}; charset=utf-8"
