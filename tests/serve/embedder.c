@@ -166,8 +166,11 @@ static void on_fork_and_kill(torc_req *rq, void *arg)
     (void)arg;
     if (pipe(told) < 0) return;
     pid_t child = fork_once();
-    if (child == 0)
-        for (ssize_t n = write(told[1], &byte, 1); n >= 0;) pause();
+    if (child == 0) {
+        ssize_t n = write(told[1], &byte, 1);
+        while (n >= 0) pause();
+        _exit(1);
+    }
     if (read(told[0], &byte, 1) == 1 && kill(child, SIGTERM) == 0) end = end_of(child);
     close(told[0]);
     close(told[1]);
