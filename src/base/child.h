@@ -13,7 +13,7 @@ extern _Thread_local bool child_here;
 /* Ends the process, after a line on stderr. */
 _Noreturn void child_end(void);
 
-/* After a function of the program that does not run on a fiber. */
+/* After a function of the program. After a handler: see waiting_forked in http/waiting.h. */
 static inline void child_check(void)
 {
     if (UNLIKELY(child_here)) child_end();

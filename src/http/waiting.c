@@ -1,5 +1,6 @@
 #include "http/waiting.h"
 
+#include "base/child.h"
 #include "task/event.h"
 #include "task/group.h"
 
@@ -121,8 +122,17 @@ struct torc_group {
     struct torc_group *next; /* of the same request */
 };
 
+void waiting_forked(struct http_context *ctx)
+{
+    static struct torc_group none;
+    struct scope *s = scope_running(&ctx->fibers);
+    struct torc_req *rq = s ? s->user : NULL;
+    if (rq && !rq->groups) rq->groups = &none;
+}
+
 void waiting_join_groups(struct torc_req *rq)
 {
+    child_check();
     struct torc_group *joined = NULL;
     while (rq->groups != joined) { /* a member may open another */
         struct torc_group *newest = rq->groups;
@@ -155,7 +165,9 @@ static int run_task(void *ctx, void *arg)
     /* A copy: the original is on the spawner's stack, which continues when this fiber first
      * waits. */
     struct task t = *(struct task *)ctx;
-    return t.fn(t.rq, t.arg);
+    int result = t.fn(t.rq, t.arg);
+    child_check();
+    return result;
 }
 
 int torc_spawn(torc_group *g, torc_task *fn, void *arg)

@@ -9,3 +9,8 @@ COLD void waiting_answer(struct torc_req *rq);
 
 /* Waits for the functions of the request's groups, which must return before its memory is freed. */
 COLD void waiting_join_groups(struct torc_req *rq);
+
+/* In a process that the core's thread has forked: the request whose fiber runs has groups from now
+ * on, and joins them where its handler returns. There the process ends: what would follow, as to
+ * remove temporary files, is the server's. Other handlers pay nothing for it. */
+COLD void waiting_forked(struct http_context *ctx);

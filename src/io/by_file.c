@@ -48,11 +48,12 @@ static bool is_refusal(int err)
            err == -EACCES || err == -EBADF || err == -ESPIPE || err == -ENOMEM;
 }
 
-/* Of the connection (tcp(7), ip(7)). */
+/* Of the connection (tcp(7), ip(7)), or what ICMP has told of one that timed out (icmp(7)). */
 static bool is_of_socket(int err)
 {
     return err == -EPIPE || err == -ECONNRESET || err == -ECONNABORTED || err == -ETIMEDOUT ||
-           err == -EHOSTUNREACH || err == -ENETUNREACH || err == -ENETDOWN || err == -ENOBUFS;
+           err == -ENETDOWN || err == -ENOBUFS || err == -EHOSTUNREACH || err == -ENETUNREACH ||
+           err == -ECONNREFUSED || err == -EHOSTDOWN || err == -ENONET || err == -ENOPROTOOPT;
 }
 
 /* 0: the file has become shorter. What else is not of the socket is of the file, or its disk. */

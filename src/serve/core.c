@@ -3,6 +3,7 @@
 #include "base/child.h"
 #include "http/observe.h"
 #include "http/tick.h"
+#include "http/waiting.h"
 #include "serve/access_log.h"
 #include "serve/backtrace.h"
 #include "serve/overflow.h"
@@ -32,6 +33,7 @@ void core_forked(void)
 {
     child_here = here || offload_running();
     if (!here) return;
+    waiting_forked(&here->http);
     fiber_pool_forked(&here->http.fibers);
     io_forked(&here->loop.io);
 }

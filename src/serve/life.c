@@ -85,6 +85,7 @@ static void undo(struct torc_server *s, int err)
     if (ended) {
         cores_forget(s);
         needs_forget(s);
+        s->process = 0; /* another may start it */
     }
     s->phase = ended ? SERVER_SETUP : SERVER_ABANDONED;
 }

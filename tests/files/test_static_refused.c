@@ -70,6 +70,8 @@ static void a_client_that_has_gone(void **state)
     (void)state;
     expect_failure(ECONNRESET, NULL, true);
     expect_failure(EPIPE, NULL, true);
+    expect_failure(ECONNREFUSED, NULL, true); /* a firewall that rejects what follows, icmp(7) */
+    expect_failure(EHOSTDOWN, NULL, true);
 }
 
 /* Another way is found. */

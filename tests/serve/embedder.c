@@ -99,6 +99,19 @@ static void on_fork_in_handler(torc_req *rq, void *arg)
     torc_replyf(rq, 200, "%d", child ? end_of(child) : 0);
 }
 
+/* The child gives no answer. The file may have a name, which is the server's. */
+static void on_fork_with_a_file(torc_req *rq, void *arg)
+{
+    torc_file *file;
+    (void)arg;
+    int err = torc_file_temp(rq, getenv("FORK_DIRECTORY"), &file);
+    pid_t child = err == 0 ? fork_once() : -1;
+    if (child == 0) return;
+    int end = child > 0 ? end_of(child) : -1;
+    if (err == 0) err = torc_file_link(rq, file, getenv("FORK_FILE"), true);
+    torc_replyf(rq, 200, "%d %d", end, err);
+}
+
 static int fork_in_member(torc_req *rq, void *arg)
 {
     pid_t *child = arg;
@@ -155,7 +168,8 @@ static void on_fork_and_kill(torc_req *rq, void *arg)
     pid_t child = fork_once();
     if (child == 0) {
         ssize_t n = write(told[1], &byte, 1);
-        while (n == 1) pause();
+        while (n >= 0) pause();
+        _exit(1);
     }
     if (read(told[0], &byte, 1) == 1 && kill(child, SIGTERM) == 0) end = end_of(child);
     close(told[0]);
@@ -166,6 +180,7 @@ static void on_fork_and_kill(torc_req *rq, void *arg)
 static bool add_forks(void)
 {
     return torc_route(server, "GET", "/fork/handler", on_fork_in_handler, NULL) == 0 &&
+           torc_route(server, "GET", "/fork/file", on_fork_with_a_file, NULL) == 0 &&
            torc_route(server, "GET", "/fork/group", on_fork_in_group, NULL) == 0 &&
            torc_route(server, "GET", "/fork/job", on_fork_in_job, NULL) == 0 &&
            torc_route(server, "GET", "/fork/post", on_fork_in_post, NULL) == 0 &&

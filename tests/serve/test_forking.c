@@ -1,11 +1,17 @@
 /* Handlers that fork (embedder.c). */
 
 #include "client.h"
+#include "files.h"
+#include "refuse.h"
 #include "stats.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 /* What happens to a socket that the server has closed and the child still has is nothing to the
  * connection that is now where the closed one was. */
@@ -65,6 +71,27 @@ static void test_a_child_that_comes_back_ends(void **state)
     server_stop(&s);
 }
 
+/* Where a temporary file has a name, as on NFS: the child must not remove it. Nor does it blame the
+ * handler, which answers in the server. */
+static void test_a_child_cleans_up_nothing(void **state)
+{
+    struct server s;
+    struct refusal unnamed = {.call = SYS_openat,
+                              .err = EOPNOTSUPP,
+                              .nth = 3,
+                              .value = O_TMPFILE | O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK};
+    (void)state;
+    char *dir = files_open(), *file = files_path(dir, "file");
+    setenv("FORK_DIRECTORY", dir, 1);
+    setenv("FORK_FILE", file, 1);
+    server_start_prepared(&s, refuse_call, &unnamed, (const char *const[]){"--cores", "1", NULL});
+    client_expect(&s.addr, "/fork/file", 200, "125 0");
+    assert_null(strstr(server_log(&s), "without a response"));
+    server_stop(&s);
+    free(file);
+    files_close(dir);
+}
+
 static void test_a_signal_ends_a_child(void **state)
 {
     struct server s;
@@ -82,6 +109,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_closed_connection_concerns_no_other),
         cmocka_unit_test(test_a_child_that_comes_back_ends),
+        cmocka_unit_test(test_a_child_cleans_up_nothing),
         cmocka_unit_test(test_a_signal_ends_a_child),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -432,6 +432,31 @@ static void a_taken_address_can_be_mended(void **state)
     end(s);
 }
 
+/* The server is whose next start it is, as after a daemon's fork. */
+static void a_start_that_failed_ties_it_to_no_process(void **state)
+{
+    char taken[64];
+    int port, status = -1, other = occupy(&port);
+    (void)state;
+    snprintf(taken, sizeof taken, "127.0.0.1:%d", port);
+    torc_server *s = new_server();
+    set(s, "admin", taken);
+    assert_int_equal(torc_server_start(s), -EADDRINUSE);
+    close(other);
+    set(s, "admin", "127.0.0.1:0");
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(60);
+        torc_server_stop(s); /* once it serves */
+        int result = torc_server_run(s);
+        torc_server_free(s);
+        _exit(result == 0 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    torc_server_free(s);
+}
+
 /* The next start serves it. */
 static void a_socket_that_was_given_outlives_a_start_that_failed(void **state)
 {
@@ -1249,6 +1274,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(one_that_has_ended_is_not_ready),
         cmocka_unit_test(any_number_may_join),
         cmocka_unit_test(a_taken_address_can_be_mended),
+        cmocka_unit_test(a_start_that_failed_ties_it_to_no_process),
         cmocka_unit_test(a_socket_that_was_given_outlives_a_start_that_failed),
         cmocka_unit_test(reasons_are_told),
         cmocka_unit_test(what_is_missing_is_refused),
