@@ -971,7 +971,8 @@ typedef struct torc_fetch_options {
  * sent once more, on a new one; a streamed one never is.
  *
  * A redirect that is followed turns POST into GET for 301, 302 and 303, and any method but HEAD for
- * 303, without the body and its fields; Authorization and Cookie are not sent to another host. */
+ * 303, without the body and its fields; Authorization, Proxy-Authorization and Cookie are not sent
+ * to another host or port, nor after it. */
 TORC_API int torc_fetch(torc_req *rq, torc_client *c, const torc_fetch_options *options,
                         torc_exchange **x);
 

@@ -58,7 +58,9 @@ static torc_fetch_options options(torc_req *rq)
 {
     static const torc_field more[] = {{{"X-More", 6}, {"1", 1}},
                                       {{"Authorization", 13}, {"secret", 6}},
-                                      {{"Content-Type", 12}, {"text/x", 6}}};
+                                      {{"Content-Type", 12}, {"text/x", 6}},
+                                      {{"Cookie", 6}, {"a=secret", 8}},
+                                      {{"Proxy-Authorization", 19}, {"secret", 6}}};
     torc_fetch_options o = {
         .url = text(rq, "url"),
         .method = text(rq, "method"),

@@ -268,6 +268,26 @@ static void test_redirects(void **state)
     end();
 }
 
+/* What is secret stays with the host that the handler has named, and does not come back. */
+static void test_redirects_across(void **state)
+{
+    char target[200];
+    (void)state;
+    begin();
+    expect("/a/redirect1", "&redirects=9&fields=5", "\r\nAuthorization: secret\r\n");
+    assert_non_null(strstr(reply.body, "\r\nCookie: a=secret\r\n"));
+    assert_non_null(strstr(reply.body, "\r\nProxy-Authorization: secret\r\n"));
+    snprintf(target, sizeof target,
+             "/fetch?url=http://a.invalid/across&to=127.0.0.1:%u&redirects=9&fields=5", up.port);
+    client_ask(&client, "GET", target, "");
+    client_reply(&client, "GET", &reply);
+    assert_int_equal(reply.status, 200);
+    assert_non_null(strstr(reply.body, "body GET /a/redirect0?x HTTP/1.1\r\n"));
+    assert_non_null(strstr(reply.body, "\r\nX-More: 1\r\n"));
+    assert_null(strstr(reply.body, "secret"));
+    end();
+}
+
 /* Two connections, five may wait: the rest is refused; those that wait come in turn. */
 static void test_pool_is_bounded(void **state)
 {
@@ -408,6 +428,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_dead_connections),
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_redirects),
+        cmocka_unit_test(test_redirects_across),
         cmocka_unit_test(test_pool_is_bounded),
         cmocka_unit_test(test_streaming),
         cmocka_unit_test(test_early_response),

@@ -121,6 +121,17 @@ static bool send_redirect(struct visit *v, int left)
     return send_text(v, text);
 }
 
+/* To itself, by its address. */
+static bool send_across(struct visit *v)
+{
+    char text[200];
+    snprintf(text, sizeof text,
+             "HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:%u/a/redirect1\r\n"
+             "Content-Length: 0\r\n\r\n",
+             v->u->port);
+    return send_text(v, text);
+}
+
 static bool hold(struct visit *v)
 {
     v->u->held++;
@@ -237,6 +248,7 @@ static bool answer(struct visit *v)
     if (strcmp(path, "/bighead") == 0) return send_big_head(v);
     if (strcmp(path, "/held") == 0) return hold(v);
     if (strcmp(path, "/meet") == 0) return meet(v);
+    if (strcmp(path, "/across") == 0) return send_across(v);
     if (strcmp(path, "/early") == 0) {
         send_text(v, "HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n"
                      "Content-Length: 4\r\n\r\nmuch");
