@@ -196,7 +196,8 @@ int main(int argc, char **argv)
     /* The tests count connections: none may end between two requests, however slow a client is. */
     enum { KEPT_MS = 10 * 60 * 1000 };
     const torc_client_options kept = {.idle_ms = KEPT_MS};
-    const torc_client_options two = {.connections = 2, .waiting = 5, .idle_ms = KEPT_MS};
+    const torc_client_options two = {
+        .connections = 2, .waiting = 5, .idle_ms = KEPT_MS, .max_head = 200};
     torc_server *s = torc_server_new("fetching 1.0");
     client = torc_client_new(&kept);
     narrow = torc_client_new(&two);

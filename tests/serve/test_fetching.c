@@ -200,9 +200,11 @@ static void test_errors(void **state)
     (void)state;
     begin();
     for (size_t i = 0; i < 4; i++) expect_error(closes[i], "", EPIPE);
-    for (size_t i = 0; i < 5; i++) expect_error(malformed[i], "", EBADMSG);
+    for (size_t i = 0; i < 7; i++) expect_error(malformed[i], "", EBADMSG);
     for (size_t i = 0; i < 6; i++) expect_error("/", wrong[i], EINVAL);
     expect_error("/bighead", "", E2BIG);
+    expect("/head200", "&narrow=1", "body ok\n");
+    expect_error("/head201", "&narrow=1", E2BIG);
     expect_error("/big", "", EMSGSIZE);
     expect("/body", "&method=PUT&body=12345&most=5", "body 12345\n");
     expect_error("/body", "&method=PUT&body=12345&most=4", EMSGSIZE);

@@ -110,6 +110,18 @@ static bool send_big_head(struct visit *v)
     return sent && send_text(v, "Content-Length: 0\r\n\r\n");
 }
 
+/* A head of so many bytes, in one piece with its body. */
+static bool send_head_of(struct visit *v, size_t size)
+{
+    static const char before[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: ",
+                      after[] = "\r\n\r\nok";
+    char text[300], value[300];
+    size_t n = size - (sizeof before - 1) - 4;
+    memset(value, 'x', sizeof value);
+    snprintf(text, sizeof text, "%s%.*s%s", before, (int)n, value, after);
+    return send_text(v, text);
+}
+
 static bool send_redirect(struct visit *v, int left)
 {
     char text[200];
@@ -246,6 +258,8 @@ static bool answer(struct visit *v)
     if (strcmp(path, "/body") == 0) return send_body(v, v->in + v->head, v->len - v->head);
     if (strcmp(path, "/big") == 0) return send_big(v);
     if (strcmp(path, "/bighead") == 0) return send_big_head(v);
+    if (strcmp(path, "/head200") == 0) return send_head_of(v, 200);
+    if (strcmp(path, "/head201") == 0) return send_head_of(v, 201);
     if (strcmp(path, "/held") == 0) return hold(v);
     if (strcmp(path, "/meet") == 0) return meet(v);
     if (strcmp(path, "/across") == 0) return send_across(v);
