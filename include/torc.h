@@ -958,7 +958,7 @@ typedef struct torc_fetch_options {
  *   -EAGAIN           as many requests wait for a connection as may
  *   -ECONNREFUSED …   the server cannot be connected to: the errors of torc_connect
  *   -EPIPE            it has closed or reset the connection before the response was complete
- *   -EBADMSG          what it sent is no response
+ *   -EBADMSG          what it sent is no response, or redirects to what is no URL
  *   -E2BIG            the response's head exceeds max_head
  *   -EMSGSIZE         its body exceeds max_body; or its chunk sizes, extensions and trailers exceed
  *                     16 KiB and 16 bytes for each byte of the body

@@ -314,7 +314,8 @@ static int follow(struct fetch *f, struct scope *scope)
     discard_body(f, scope);
     f->repeated = false;
     err = fetch_put_head(f);
-    return err < 0 ? err : send_anew(f, scope);
+    if (err == 0) err = send_anew(f, scope);
+    return err == -EINVAL ? -EBADMSG : err; /* the server has named this address, not the handler */
 }
 
 static int await_response(struct fetch *f, struct scope *scope)

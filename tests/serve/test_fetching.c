@@ -266,6 +266,7 @@ static void test_redirects(void **state)
     expect("/again", "&redirects=9&method=PUT&body=b", "body PUT /echo HTTP/1.1\r\n");
     expect("/again", "&redirects=9&method=PUT&body=b", "\r\n\r\nb\n");
     expect_error("/secure", "&redirects=9", EPROTONOSUPPORT);
+    expect_error("/nowhere", "&redirects=9", EBADMSG);
     assert_int_equal(up.connections, 1);
     end();
 }

@@ -225,6 +225,7 @@ static const struct fixed {
     {"/half", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello", false},
     {"/halfhead", "HTTP/1.1 200 OK\r\nContent-Le", false},
     {"/secure", "HTTP/1.1 302 Found\r\nLocation: https://a/\r\nContent-Length: 0\r\n\r\n", true},
+    {"/nowhere", "HTTP/1.1 302 Found\r\nLocation: //a:0/\r\nContent-Length: 0\r\n\r\n", true},
     {"/other",
      "HTTP/1.1 307 Temporary Redirect\r\nLocation: //localhost.invalid/\r\n"
      "Content-Length: 0\r\n\r\n",
