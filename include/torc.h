@@ -958,7 +958,7 @@ typedef struct torc_fetch_options {
  *   -EAGAIN           as many requests wait for a connection as may
  *   -ECONNREFUSED …   the server cannot be connected to: the errors of torc_connect
  *   -EPIPE            it has closed or reset the connection before the response was complete
- *   -EBADMSG          what it sent is no response
+ *   -EBADMSG          what it sent is no response, or redirects to what is no URL
  *   -E2BIG            the response's head exceeds max_head
  *   -EMSGSIZE         its body exceeds max_body; or its chunk sizes, extensions and trailers exceed
  *                     16 KiB and 16 bytes for each byte of the body
@@ -971,7 +971,8 @@ typedef struct torc_fetch_options {
  * sent once more, on a new one; a streamed one never is.
  *
  * A redirect that is followed turns POST into GET for 301, 302 and 303, and any method but HEAD for
- * 303, without the body and its fields; Authorization and Cookie are not sent to another host. */
+ * 303, without the body and its fields; Authorization, Proxy-Authorization and Cookie are not sent
+ * to another host or port, nor after it. */
 TORC_API int torc_fetch(torc_req *rq, torc_client *c, const torc_fetch_options *options,
                         torc_exchange **x);
 

@@ -263,16 +263,18 @@ static int feed_end(struct fetch *f)
     return 0;
 }
 
+/* No more than the head may have is read before it is complete, however it comes. */
 static int read_head(struct fetch *f, struct scope *scope)
 {
     while (f->parser.state == RESPONSE_HEAD) {
-        ssize_t n = stream_read(scope, f->conn->stream, f->in, sizeof f->in);
+        size_t left = f->max_head - f->head_bytes, size = sizeof f->in;
+        if (left == 0) return -E2BIG;
+        ssize_t n = stream_read(scope, f->conn->stream, f->in, left < size ? left : size);
         if (n <= 0) return n < 0 ? (int)n : -EPIPE;
         f->head_bytes += (size_t)n;
         int err = feed(f, f->in, (size_t)n);
         if (err < 0) return err;
         if (f->fields.failed) return -ENOMEM;
-        if (f->parser.state == RESPONSE_HEAD && f->head_bytes > f->max_head) return -E2BIG;
         f->early_len = f->sink_len;
     }
     return 0;
@@ -312,7 +314,8 @@ static int follow(struct fetch *f, struct scope *scope)
     discard_body(f, scope);
     f->repeated = false;
     err = fetch_put_head(f);
-    return err < 0 ? err : send_anew(f, scope);
+    if (err == 0) err = send_anew(f, scope);
+    return err == -EINVAL ? -EBADMSG : err; /* the server has named this address, not the handler */
 }
 
 static int await_response(struct fetch *f, struct scope *scope)

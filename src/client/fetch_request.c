@@ -53,11 +53,17 @@ bool fetch_is_repeatable(const struct fetch *f)
 
 /* ---- the head ---- */
 
+/* What is secret between the handler and the server that it has named. */
+static bool is_credential(slice name)
+{
+    return slice_ieq(name, SLICE("authorization")) || slice_ieq(name, SLICE("cookie")) ||
+           slice_ieq(name, SLICE("proxy-authorization"));
+}
+
 /* Whether a field of the first request belongs into one that follows a redirect. */
 static bool survives(const struct fetch *f, slice name)
 {
-    if (f->crossed && (slice_ieq(name, SLICE("authorization")) || slice_ieq(name, SLICE("cookie"))))
-        return false;
+    if (f->crossed && is_credential(name)) return false;
     return !f->without_body || name.len < 8 || !slice_ieq(slice_of(name.ptr, 8), SLICE("content-"));
 }
 

@@ -188,9 +188,6 @@ int pool_take(struct pool *p, struct scope *scope, const char *to, bool fresh,
     *out = NULL;
     if (!list_empty(&o->idle)) {
         *out = take_idle(o);
-        if (!fresh) return 0;
-        close_conn(*out);
-        *out = NULL;
     } else if (o->open < p->limits.connections) {
         o->open++;
         counter_set(&p->stats->upstream_open, p->stats->upstream_open + 1);
@@ -198,6 +195,10 @@ int pool_take(struct pool *p, struct scope *scope, const char *to, bool fresh,
         err = await(o, scope, out);
         if (err < 0) return err;
         if (scope->cancelled) return decline(o, *out, scope->cancelled);
+    }
+    if (*out && fresh) { /* its place is for the one to be opened */
+        close_conn(*out);
+        *out = NULL;
     }
     return *out ? 0 : open_conn(o, scope, out);
 }

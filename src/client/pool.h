@@ -38,8 +38,8 @@ void pool_init(struct pool *p, struct io *io, struct resolver *names, struct htt
 /* Closes the idle connections, and from now on those that are given back. */
 void pool_drain(struct pool *p);
 
-/* Waits for a connection to an address as dial() takes it. `fresh`: rather one that nobody has
- * used. 0, and the caller gives it back; -EAGAIN if too many wait already; the errors of dial. */
+/* Waits for a connection to an address as dial() takes it. `fresh`: one that nobody has used. 0,
+ * and the caller gives it back; -EAGAIN if too many wait already; the errors of dial. */
 int pool_take(struct pool *p, struct scope *scope, const char *to, bool fresh,
               struct pool_conn **out);
 

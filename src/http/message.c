@@ -177,19 +177,22 @@ static enum message_result result_of(llhttp_errno_t err)
     }
 }
 
-/* Takes a piece of a value, which ends before an HTAB or after the line. */
+/* Takes a piece of a value, which ends before an HTAB or after the line. Each byte is looked at
+ * once: a search for the end of the line from each HTAB would take quadratic time. */
 static size_t next_of_value(struct message *m, slice in, slice *pass)
 {
-    const char *end = memchr(in.ptr, '\n', in.len);
-    slice line = end ? slice_of(in.ptr, (size_t)(end - in.ptr) + 1) : in;
-    const char *tab = memchr(line.ptr, '\t', line.len);
-    if (tab == line.ptr) {
+    size_t n = 0;
+    if (in.ptr[0] == '\t') {
         *pass = slice_of(space, 1);
         return 1;
     }
-    *pass = tab ? slice_of(line.ptr, (size_t)(tab - line.ptr)) : line;
-    if (end && !tab) m->mode = READ_ALL;
-    return pass->len;
+    while (n < in.len && in.ptr[n] != '\t' && in.ptr[n] != '\n') n++;
+    if (n < in.len && in.ptr[n] == '\n') {
+        n++;
+        m->mode = READ_ALL;
+    }
+    *pass = slice_of(in.ptr, n);
+    return n;
 }
 
 /* Takes a piece of `in` and returns its length; *pass is what llhttp gets in its place. */

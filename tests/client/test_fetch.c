@@ -236,12 +236,70 @@ static void idle_connections_end(void **state)
     free(u);
 }
 
+struct taker {
+    struct core *core;
+    struct pool *pool;
+    const char *to;
+    struct http_stats *stats;
+    bool reused, done;
+};
+
+static struct pool_conn *take(struct taker *t, bool fresh)
+{
+    struct pool_conn *c;
+    assert_int_equal(pool_take(t->pool, &t->core->scope, t->to, fresh, &c), 0);
+    return c;
+}
+
+static void take_fresh(void *arg)
+{
+    struct taker *t = arg;
+    struct pool_conn *c = take(t, true);
+    t->reused = c->reused;
+    pool_give(c, false);
+    t->done = true;
+}
+
+static void take_and_start_another(void *arg)
+{
+    struct taker *t = arg;
+    pool_give(take(t, false), true);
+    struct pool_conn *c = take(t, false);
+    assert_true(c->reused);
+    assert_int_equal(core_start(t->core, take_fresh, t), 0);
+    assert_int_equal(t->stats->upstream_waited, 1);
+    pool_give(c, true);
+}
+
+/* Who repeats a request gets no used connection from another request either. */
+static void a_fresh_one_is_waited_for(void **state)
+{
+    struct core *c = *state;
+    struct upstream *u = calloc(1, sizeof *u);
+    struct http_stats stats = {0};
+    struct pool pool;
+    struct pool_limits limits = {.connections = 1, .waiting = 3, .idle = NS_PER_S};
+    assert_non_null(u);
+    upstream_open(u);
+    pool_init(&pool, &c->io, NULL, &stats, &limits);
+    struct taker t = {c, &pool, u->address, &stats, true, false};
+    assert_int_equal(core_start(c, take_and_start_another, &t), 0);
+    TURN_UNTIL(c, t.done);
+    assert_false(t.reused);
+    assert_int_equal(stats.upstream_connects, 2);
+    assert_int_equal(stats.upstream_open, 0);
+    TURN_UNTIL(c, io_idle(&c->io));
+    upstream_close(u);
+    free(u);
+}
+
 int main(int argc, char **argv)
 {
     core_choose(argc, argv);
     static const struct CMUnitTest tests[] = {
         CORE_CASE(cancelled_anywhere),
         CORE_CASE(idle_connections_end),
+        CORE_CASE(a_fresh_one_is_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -374,6 +374,27 @@ static void framing_is_bounded(void **state)
     assert_int_equal(r.state, RESPONSE_BODY);
 }
 
+/* Their number does not count: with a search for the end of the line from each of them, this would
+ * take minutes. */
+static void many_tabs(void **state)
+{
+    enum { TABS = 2 << 20 };
+    static const char before[] = "HTTP/1.1 200 OK\r\nConnection: x",
+                      after[] = "close\r\nContent-Length: 2\r\n\r\nhi";
+    char *text = test_malloc(sizeof before + 2 * TABS + sizeof after), *at = text;
+    struct response_parser r;
+    (void)state;
+    at = mempcpy(at, before, sizeof before - 1);
+    for (int i = 0; i < TABS; i++) at = mempcpy(at, "\t,", 2);
+    at = mempcpy(at, after, sizeof after - 1);
+    begin(&r, false);
+    feed(&r, slice_of(text, (size_t)(at - text)), WHOLE);
+    assert_int_equal(r.state, RESPONSE_DONE);
+    assert_int_equal(r.body_bytes, 2);
+    assert_false(r.keep_alive);
+    test_free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -386,6 +407,7 @@ int main(void)
         cmocka_unit_test(mutated_ones),
         cmocka_unit_test(an_end_before_anything),
         cmocka_unit_test(framing_is_bounded),
+        cmocka_unit_test(many_tabs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

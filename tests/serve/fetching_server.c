@@ -58,7 +58,9 @@ static torc_fetch_options options(torc_req *rq)
 {
     static const torc_field more[] = {{{"X-More", 6}, {"1", 1}},
                                       {{"Authorization", 13}, {"secret", 6}},
-                                      {{"Content-Type", 12}, {"text/x", 6}}};
+                                      {{"Content-Type", 12}, {"text/x", 6}},
+                                      {{"Cookie", 6}, {"a=secret", 8}},
+                                      {{"Proxy-Authorization", 19}, {"secret", 6}}};
     torc_fetch_options o = {
         .url = text(rq, "url"),
         .method = text(rq, "method"),
@@ -194,7 +196,8 @@ int main(int argc, char **argv)
     /* The tests count connections: none may end between two requests, however slow a client is. */
     enum { KEPT_MS = 10 * 60 * 1000 };
     const torc_client_options kept = {.idle_ms = KEPT_MS};
-    const torc_client_options two = {.connections = 2, .waiting = 5, .idle_ms = KEPT_MS};
+    const torc_client_options two = {
+        .connections = 2, .waiting = 5, .idle_ms = KEPT_MS, .max_head = 200};
     torc_server *s = torc_server_new("fetching 1.0");
     client = torc_client_new(&kept);
     narrow = torc_client_new(&two);

@@ -200,9 +200,11 @@ static void test_errors(void **state)
     (void)state;
     begin();
     for (size_t i = 0; i < 4; i++) expect_error(closes[i], "", EPIPE);
-    for (size_t i = 0; i < 5; i++) expect_error(malformed[i], "", EBADMSG);
+    for (size_t i = 0; i < 7; i++) expect_error(malformed[i], "", EBADMSG);
     for (size_t i = 0; i < 6; i++) expect_error("/", wrong[i], EINVAL);
     expect_error("/bighead", "", E2BIG);
+    expect("/head200", "&narrow=1", "body ok\n");
+    expect_error("/head201", "&narrow=1", E2BIG);
     expect_error("/big", "", EMSGSIZE);
     expect("/body", "&method=PUT&body=12345&most=5", "body 12345\n");
     expect_error("/body", "&method=PUT&body=12345&most=4", EMSGSIZE);
@@ -264,7 +266,28 @@ static void test_redirects(void **state)
     expect("/again", "&redirects=9&method=PUT&body=b", "body PUT /echo HTTP/1.1\r\n");
     expect("/again", "&redirects=9&method=PUT&body=b", "\r\n\r\nb\n");
     expect_error("/secure", "&redirects=9", EPROTONOSUPPORT);
+    expect_error("/nowhere", "&redirects=9", EBADMSG);
     assert_int_equal(up.connections, 1);
+    end();
+}
+
+/* What is secret stays with the host that the handler has named, and does not come back. */
+static void test_redirects_across(void **state)
+{
+    char target[200];
+    (void)state;
+    begin();
+    expect("/a/redirect1", "&redirects=9&fields=5", "\r\nAuthorization: secret\r\n");
+    assert_non_null(strstr(reply.body, "\r\nCookie: a=secret\r\n"));
+    assert_non_null(strstr(reply.body, "\r\nProxy-Authorization: secret\r\n"));
+    snprintf(target, sizeof target,
+             "/fetch?url=http://a.invalid/across&to=127.0.0.1:%u&redirects=9&fields=5", up.port);
+    client_ask(&client, "GET", target, "");
+    client_reply(&client, "GET", &reply);
+    assert_int_equal(reply.status, 200);
+    assert_non_null(strstr(reply.body, "body GET /a/redirect0?x HTTP/1.1\r\n"));
+    assert_non_null(strstr(reply.body, "\r\nX-More: 1\r\n"));
+    assert_null(strstr(reply.body, "secret"));
     end();
 }
 
@@ -408,6 +431,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_dead_connections),
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_redirects),
+        cmocka_unit_test(test_redirects_across),
         cmocka_unit_test(test_pool_is_bounded),
         cmocka_unit_test(test_streaming),
         cmocka_unit_test(test_early_response),

@@ -110,6 +110,18 @@ static bool send_big_head(struct visit *v)
     return sent && send_text(v, "Content-Length: 0\r\n\r\n");
 }
 
+/* A head of so many bytes, in one piece with its body. */
+static bool send_head_of(struct visit *v, size_t size)
+{
+    static const char before[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: ",
+                      after[] = "\r\n\r\nok";
+    char text[300], value[300];
+    size_t n = size - (sizeof before - 1) - 4;
+    memset(value, 'x', sizeof value);
+    snprintf(text, sizeof text, "%s%.*s%s", before, (int)n, value, after);
+    return send_text(v, text);
+}
+
 static bool send_redirect(struct visit *v, int left)
 {
     char text[200];
@@ -118,6 +130,17 @@ static bool send_redirect(struct visit *v, int left)
         text, sizeof text,
         "HTTP/1.1 302 Found\r\nLocation: ../a/./redirect%d?x#y\r\nContent-Length: 3\r\n\r\nold",
         left - 1);
+    return send_text(v, text);
+}
+
+/* To itself, by its address. */
+static bool send_across(struct visit *v)
+{
+    char text[200];
+    snprintf(text, sizeof text,
+             "HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:%u/a/redirect1\r\n"
+             "Content-Length: 0\r\n\r\n",
+             v->u->port);
     return send_text(v, text);
 }
 
@@ -202,6 +225,7 @@ static const struct fixed {
     {"/half", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello", false},
     {"/halfhead", "HTTP/1.1 200 OK\r\nContent-Le", false},
     {"/secure", "HTTP/1.1 302 Found\r\nLocation: https://a/\r\nContent-Length: 0\r\n\r\n", true},
+    {"/nowhere", "HTTP/1.1 302 Found\r\nLocation: //a:0/\r\nContent-Length: 0\r\n\r\n", true},
     {"/other",
      "HTTP/1.1 307 Temporary Redirect\r\nLocation: //localhost.invalid/\r\n"
      "Content-Length: 0\r\n\r\n",
@@ -235,8 +259,11 @@ static bool answer(struct visit *v)
     if (strcmp(path, "/body") == 0) return send_body(v, v->in + v->head, v->len - v->head);
     if (strcmp(path, "/big") == 0) return send_big(v);
     if (strcmp(path, "/bighead") == 0) return send_big_head(v);
+    if (strcmp(path, "/head200") == 0) return send_head_of(v, 200);
+    if (strcmp(path, "/head201") == 0) return send_head_of(v, 201);
     if (strcmp(path, "/held") == 0) return hold(v);
     if (strcmp(path, "/meet") == 0) return meet(v);
+    if (strcmp(path, "/across") == 0) return send_across(v);
     if (strcmp(path, "/early") == 0) {
         send_text(v, "HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n"
                      "Content-Length: 4\r\n\r\nmuch");
