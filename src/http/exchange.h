@@ -2,6 +2,7 @@
 /* The operations by which a request reads its body and sends its response. HTTP/1.1 implements them
  * (h1.c); a request knows nothing else about its connection. */
 
+#include "base/child.h"
 #include "base/slice.h"
 
 #include <stdbool.h>
@@ -25,7 +26,9 @@ struct body_owner {
 
 static inline void body_release(struct body_owner owner)
 {
-    if (owner.release) owner.release(owner.arg);
+    if (!owner.release) return;
+    owner.release(owner.arg);
+    child_check();
 }
 
 /* All but write_owned, handler_returned, client_ended, cancel, peer and is_secure may wait; all but

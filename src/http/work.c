@@ -1,5 +1,6 @@
 /* torc_work: jobs of a request on the pool of threads. */
 
+#include "base/child.h"
 #include "http/request.h"
 #include "task/offload.h"
 
@@ -76,6 +77,7 @@ struct detachable {
 static void finish(struct detachable *d)
 {
     d->cleanup(d->job.arg);
+    child_check();
     free(d);
 }
 

@@ -158,6 +158,36 @@ static void on_fork_in_post(torc_req *rq, void *arg)
     torc_replyf(rq, 200, "%d", end);
 }
 
+static int end_of_released;
+
+static void fork_and_release(void *arg)
+{
+    (void)arg;
+    pid_t child = fork_once();
+    if (child) end_of_released = end_of(child);
+}
+
+static void on_fork_in_release(torc_req *rq, void *arg)
+{
+    static const char body[64 << 10];
+    (void)arg;
+    torc_reply_own(rq, 200, NULL, (torc_slice){body, sizeof body}, fork_and_release, NULL);
+}
+
+static void on_released(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_replyf(rq, 200, "%d", end_of_released);
+}
+
+/* Meanwhile requests come that the core then finds together. */
+static void on_hold(torc_req *rq, void *arg)
+{
+    (void)arg;
+    usleep(1000000);
+    torc_reply(rq, 200, NULL, TORC_S("held"));
+}
+
 /* What ends a process by default ends one that a handler has forked. */
 static void on_fork_and_kill(torc_req *rq, void *arg)
 {
@@ -184,6 +214,9 @@ static bool add_forks(void)
            torc_route(server, "GET", "/fork/group", on_fork_in_group, NULL) == 0 &&
            torc_route(server, "GET", "/fork/job", on_fork_in_job, NULL) == 0 &&
            torc_route(server, "GET", "/fork/post", on_fork_in_post, NULL) == 0 &&
+           torc_route(server, "GET", "/fork/release", on_fork_in_release, NULL) == 0 &&
+           torc_route(server, "GET", "/fork/released", on_released, NULL) == 0 &&
+           torc_route(server, "GET", "/fork/hold", on_hold, NULL) == 0 &&
            torc_route(server, "GET", "/fork/kill", on_fork_and_kill, NULL) == 0;
 }
 

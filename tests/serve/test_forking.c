@@ -92,6 +92,37 @@ static void test_a_child_cleans_up_nothing(void **state)
     files_close(dir);
 }
 
+/* Nor does it send what the core has still to send in that turn. */
+static void test_a_child_sends_nothing(void **state)
+{
+    struct server s;
+    struct client holder, forking, other;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--cores", "1");
+    client_open(&holder, &s);
+    client_open(&forking, &s);
+    client_open(&other, &s);
+    client_get(&forking, "/fork/released", 200, &r);
+    client_get(&other, "/fork/released", 200, &r);
+    client_ask(&holder, "GET", "/fork/hold", "");
+    sleep_ms(200); /* likely, it holds */
+    client_ask(&forking, "GET", "/fork/release", "");
+    client_ask(&other, "GET", "/fork/released", "");
+    client_reply(&forking, "GET", &r);
+    client_reply(&other, "GET", &r);
+    client_get(&other, "/sleep", 200, &r);
+    assert_string_equal(r.body, "slept");
+    client_get(&other, "/fork/released", 200, &r);
+    assert_string_equal(r.body, "125");
+    client_reply(&holder, "GET", &r);
+    client_close(&holder);
+    client_close(&forking);
+    client_close(&other);
+    reply_free(&r);
+    server_stop(&s);
+}
+
 static void test_a_signal_ends_a_child(void **state)
 {
     struct server s;
@@ -110,6 +141,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_closed_connection_concerns_no_other),
         cmocka_unit_test(test_a_child_that_comes_back_ends),
         cmocka_unit_test(test_a_child_cleans_up_nothing),
+        cmocka_unit_test(test_a_child_sends_nothing),
         cmocka_unit_test(test_a_signal_ends_a_child),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
