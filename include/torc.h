@@ -31,6 +31,7 @@
  * A page below the stack is a guard: an overflow ends the process by SIGSEGV, after a line on
  * stderr that names the route.
  *
+ * No pointer but `arg` may be NULL, nor may that of a slice with a length, unless the text says so.
  * Errors are negative values of <errno.h>. A request is cancelled
  *   -ECONNRESET  when its client resets the connection, which a client that has closed does once
  *                something is sent to it;
@@ -360,12 +361,12 @@ TORC_API int torc_server_run(torc_server *s);
  *
  * While the server runs, SIGTERM, SIGINT and SIGHUP (see torc_server_reload) have handlers of
  * torc and are unblocked in the calling thread, SIGPIPE and SIGXFSZ have one that does nothing
- * where they had their default, and SIGSEGV has a handler that says what it knows and passes the
- * fault on to the one found. With --stall-warn, backtraces take the highest real-time signal that
- * has its default and is not blocked in the calling thread. Whichever thread receives a signal, it
- * works. The thread of --admin, which has a descriptor table of its own, blocks all others but
- * those of faults. Dispositions and mask are then restored. A program in which a second SIGTERM
- * must not change the exit status sets a handler of its own before. */
+ * where they had their default, and SIGSEGV has a handler that tells on stderr in which handler or
+ * job it was, and passes the fault on to the one found. With --stall-warn, backtraces take the
+ * highest real-time signal that has its default and is not blocked in the calling thread. Whichever
+ * thread receives a signal, it works. The thread of --admin, which has a descriptor table of its
+ * own, blocks all others but those of faults. Dispositions and mask are then restored. A program in
+ * which a second SIGTERM must not change the exit status sets a handler of its own before. */
 TORC_API int torc_server_main(torc_server *s, int argc, char **argv);
 
 /* Starts the drain, like SIGTERM, and returns at once. Before the start it is kept: the server then

@@ -46,8 +46,11 @@ int static_check(const char *dir)
 {
     int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return -errno;
+    int below = openat(fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC); /* may it be searched? */
+    int err = below < 0 ? -errno : 0;
+    if (below >= 0) close(below);
     close(fd);
-    return 0;
+    return err;
 }
 
 /* ---- responses ---- */

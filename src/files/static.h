@@ -16,8 +16,8 @@ void static_close(struct static_files *files);
 /* What core `i` has open, for its http_context.files. */
 struct static_core *static_core_of(struct static_files *files, uint32_t i);
 
-/* Whether the directory can be opened now: 0 or negative errno. Cores open it again and again; this
- * is to fail early. */
+/* Whether the directory can be opened and searched now: 0 or negative errno. Cores open it again
+ * and again; this is to fail early. */
 int static_check(const char *dir);
 
 /* WAITS. Responds with the file `path`, as torc_reply_file does, but leaves the response to be

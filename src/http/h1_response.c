@@ -375,7 +375,8 @@ int h1_end(struct torc_req *rq)
         char route[REQUEST_ROUTE];
         request_route(rq, route);
         http_warn(c->ctx, WARN_SHORT_BODY,
-                  "%s: the handler wrote less than it announced; connection closed", route);
+                  "%s: the handler wrote %s than it announced; connection closed", route,
+                  rq->response.excess ? "more, which was refused," : "less");
         rq->close_after_response = true;
         rq->response.incomplete = true;
     } else if (request_gets_body(rq) && is_chunked(rq) && append_last_chunk(rq, c) < 0) {

@@ -22,6 +22,7 @@ struct response {
     bool in_parts;    /* queued in several parts: streamed, or large */
     bool ended;       /* nothing more is written */
     bool incomplete;  /* its body will never be complete */
+    bool excess;      /* more was refused than its length has */
     bool type_field;  /* a field added may be Content-Type */
     bool writing;     /* a fiber does: no other may between its pieces */
     bool revocable;   /* who began it can do with another, while nothing of it has left */

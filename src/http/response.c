@@ -306,8 +306,8 @@ static int check_room(struct torc_req *rq, uint64_t size)
     int refused = scope_refuses(request_scope(rq));
     if (refused) return refused;
     if (!r->streamed || r->ended) return -EINVAL;
-    if (r->length >= 0 && size > (uint64_t)r->length - r->written) return -EINVAL;
-    return 0;
+    r->excess = r->length >= 0 && size > (uint64_t)r->length - r->written;
+    return r->excess ? -EINVAL : 0;
 }
 
 /* The body of a response that has none, as to HEAD. */

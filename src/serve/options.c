@@ -1,6 +1,7 @@
 #include "serve/options.h"
 
 #include "base/log.h"
+#include "files/static.h"
 #include "http/visitor.h"
 #include "serve/inherited.h"
 
@@ -201,8 +202,11 @@ static int check_root(struct option_set *s)
     char why[128];
     const char *root = options_get(s)->root;
     if (!root) return 0;
-    if (stat(root, &st) == 0) return S_ISDIR(st.st_mode) ? 0 : fail_root(s, root, " is not one");
-    snprintf(why, sizeof why, ": %s", strerror(errno));
+    int err = stat(root, &st) < 0 ? -errno : 0;
+    if (err == 0 && !S_ISDIR(st.st_mode)) return fail_root(s, root, " is not one");
+    if (err == 0) err = static_check(root);
+    if (err == 0) return 0;
+    snprintf(why, sizeof why, ": %s", strerror(-err));
     return fail_root(s, root, why);
 }
 

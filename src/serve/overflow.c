@@ -124,6 +124,34 @@ static void tell_of_thread(void)
     say(line, p);
 }
 
+static char *put_hex(char *p, uintptr_t n)
+{
+    int shift = 60;
+    p = put(p, "0x");
+    while (shift > 0 && n >> shift == 0) shift -= 4;
+    for (; shift >= 0; shift -= 4) *p++ = "0123456789abcdef"[n >> shift & 15];
+    return p;
+}
+
+/* No overflow. Of a thread that is not torc's nothing is known. */
+static void tell_of_fault(const char *address)
+{
+    char line[160 + REQUEST_ROUTE + OFFLOAD_NAME], route[REQUEST_ROUTE], *p = line;
+    const struct scope *s = here.ctx ? scope_running(&here.ctx->fibers) : NULL;
+    if (!here.bottom) return;
+    p = put(p, "torc: SIGSEGV at the address ");
+    p = put_hex(p, (uintptr_t)address);
+    if (s && s->user) {
+        request_route(s->user, route);
+        p = put(p, " in the handler of ");
+        p = put(p, route);
+    } else {
+        p = put_running(p);
+    }
+    p = put(p, "\n");
+    say(line, p);
+}
+
 static void tell(const char *address)
 {
     const struct scope *s = here.ctx ? fiber_overflowed(&here.ctx->fibers, address) : NULL;
@@ -131,6 +159,8 @@ static void tell(const char *address)
         tell_of_handler(s->user);
     else if (address >= here.guard && address < here.bottom)
         tell_of_thread();
+    else
+        tell_of_fault(address);
 }
 
 /* A fault comes again on return. What a process has sent does not, so it is sent again; it waits

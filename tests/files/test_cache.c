@@ -1,4 +1,5 @@
 #include "files/cache.h"
+#include "files/static.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,6 +9,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -319,6 +322,35 @@ static void times_and_sizes_at_the_edges(void **state)
     }
 }
 
+/* By a user who is not root. */
+static int check_as_user(const char *dir)
+{
+    int status = -1;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        if (geteuid() == 0 && setresuid(65534, 65534, 65534) < 0) _exit(1);
+        int err = static_check(dir);
+        _exit(err == 0 ? 0 : err == -EACCES ? 2 : 3);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WEXITSTATUS(status);
+}
+
+/* One that may be opened, but has nothing to give. */
+static void a_directory_that_may_not_be_searched(void **state)
+{
+    char dir[] = "/tmp/torc-test-XXXXXX";
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(chmod(dir, 0755), 0);
+    assert_int_equal(check_as_user(dir), 0);
+    assert_int_equal(chmod(dir, 0600), 0);
+    assert_int_equal(check_as_user(dir), 2);
+    assert_int_equal(rmdir(dir), 0);
+    assert_int_equal(static_check(dir), -ENOENT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -335,6 +367,7 @@ int main(void)
         cmocka_unit_test_teardown(many, end),
         cmocka_unit_test_teardown(versions_have_their_fields, end),
         cmocka_unit_test_teardown(times_and_sizes_at_the_edges, end),
+        cmocka_unit_test(a_directory_that_may_not_be_searched),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

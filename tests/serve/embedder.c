@@ -228,6 +228,14 @@ static void on_overflow(torc_req *rq, void *arg)
     torc_replyf(rq, 200, "%d", overflow_stack());
 }
 
+static void on_fault(torc_req *rq, void *arg)
+{
+    volatile uintptr_t nowhere = 64;
+    (void)arg;
+    *(volatile char *)nowhere = 1;
+    torc_reply(rq, 200, NULL, TORC_S("not here"));
+}
+
 static int descend_in_group(torc_req *rq, void *arg)
 {
     (void)arg;
@@ -505,6 +513,7 @@ int main(int argc, char **argv)
         torc_route(server, "GET", "/fork", on_fork, NULL) < 0 || !add_forks() ||
         torc_route(server, "GET", "/overflow/:how", on_overflow, NULL) < 0 ||
         torc_route(server, "GET", "/overflow/group", on_group_overflow, NULL) < 0 ||
+        torc_route(server, "GET", "/fault", on_fault, NULL) < 0 ||
         torc_route(server, "POST", "/thread", on_thread, NULL) < 0 ||
         torc_route(server, "GET", "/thread", on_thread, NULL) < 0 ||
         torc_route(server, "GET", "/thread/write", on_write_elsewhere, NULL) < 0 ||

@@ -125,6 +125,14 @@ static void parts(torc_req *rq, void *arg)
     if (more == 0) torc_replyf(rq, 200, "%d %lld", n, (long long)all);
 }
 
+static void writes_more(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_start(rq, 200, NULL, 2);
+    torc_write(rq, "123456", 6);
+    torc_end(rq);
+}
+
 int main(int argc, char **argv)
 {
     torc_server *s = torc_server_new("replying 1.0");
@@ -144,6 +152,7 @@ int main(int argc, char **argv)
         {"POST", "/file", file},
         {"POST", "/starts", starts},
         {"POST", "/counts", counts},
+        {"GET", "/more", writes_more},
         {"GET", "/long/none", replies_nothing},
         {"GET", "/chunked/none", replies_nothing},
     };

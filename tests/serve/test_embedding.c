@@ -264,6 +264,20 @@ static void test_a_stack_overflow_names_the_route(void **state)
     }
 }
 
+static void test_a_fault_names_the_route(void **state)
+{
+    struct server s;
+    struct client c;
+    (void)state;
+    server_start(&s, "--cores", "1");
+    client_open(&c, &s);
+    client_ask(&c, "GET", "/fault", "");
+    server_expect_fault(server_wait(&s));
+    server_expect_log(&s, "torc: SIGSEGV at the address 0x40 in the handler of GET /fault\n");
+    client_close(&c);
+    server_free(&s);
+}
+
 /* The signal for backtraces is none that the program has blocked to wait for it. */
 static void test_a_signal_that_is_waited_for_is_left(void **state)
 {
@@ -414,6 +428,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_private_descriptors_are_an_option),
         cmocka_unit_test(test_a_handler_that_hangs_is_left_behind),
         cmocka_unit_test(test_a_stack_overflow_names_the_route),
+        cmocka_unit_test(test_a_fault_names_the_route),
         cmocka_unit_test(test_a_signal_that_is_waited_for_is_left),
         cmocka_unit_test(test_waiting_on_another_thread_is_refused),
         cmocka_unit_test(test_an_endless_answer_to_head),

@@ -206,6 +206,23 @@ static void test_errors_that_are_streamed(void **state)
     server_stop(&s);
 }
 
+/* It is refused whole, so that less is written than was announced. */
+static void test_a_handler_that_writes_more(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--cores", "1");
+    client_open(&c, &s);
+    client_ask(&c, "GET", "/more", "");
+    assert_false(client_try_reply(&c, "GET", &r));
+    server_await_log(&s, "GET /more: the handler wrote more, which was refused, than it announced");
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
 static void test_forms(void **state)
 {
     struct server s;
@@ -257,6 +274,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_types_are_bounded),
         cmocka_unit_test(test_the_end_of_a_connection_is_told),
         cmocka_unit_test(test_errors_that_are_streamed),
+        cmocka_unit_test(test_a_handler_that_writes_more),
         cmocka_unit_test(test_forms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
