@@ -4,6 +4,7 @@
 #include "http/tick.h"
 #include "io/local.h"
 #include "serve/access_log.h"
+#include "serve/inherited.h"
 #include "serve/routing.h"
 
 #include <errno.h>
@@ -187,6 +188,7 @@ static int set_apart_admin(struct torc_server *s)
 static int listen_all(struct torc_server *s)
 {
     struct options *o = s->options;
+    inherited_tell(o->given, o->n_listen);
     int err = check_all_unused(s);
     for (uint32_t i = 0; i < s->n_cores && err == 0; i++) err = add_listeners(s, &s->cores[i]);
     if (err < 0 || !o->has_admin) return err;

@@ -1,5 +1,6 @@
 #include "serve/inherited.h"
 
+#include "base/log.h"
 #include "base/slice.h"
 
 #include <errno.h>
@@ -24,6 +25,16 @@ unsigned inherited_count(void)
     unsetenv("LISTEN_FDS");
     unsetenv("LISTEN_FDNAMES");
     return known;
+}
+
+/* Their clients would wait for ever. A program may have taken some of them for itself. */
+void inherited_tell(const int *given, uint32_t n)
+{
+    unsigned count = inherited_count();
+    for (uint32_t i = 0; i < n; i++)
+        if (given[i] >= INHERITED_FIRST && given[i] < INHERITED_FIRST + (int)count) return;
+    if (count > 0)
+        log_line("the sockets of LISTEN_FDS are not served: with --listen systemd they would be");
 }
 
 static bool listens(int fd)

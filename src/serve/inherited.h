@@ -11,6 +11,9 @@ enum { INHERITED_FIRST = 3 };
  * The first call removes these variables, so that no child takes them for its own. */
 unsigned inherited_count(void);
 
+/* Says on stderr if there are such, and none of the `n` descriptors that are served is of them. */
+void inherited_tell(const int *given, uint32_t n);
+
 /* Stores its address, and in `local` the name of a Unix socket, "unix:" included. 0; -ENOTSOCK if
  * it is no socket, and -EINVAL if it does not listen for streams. */
 int inherited_describe(int fd, struct sock_addr *out, char local[SOCK_ADDR_TEXT]);

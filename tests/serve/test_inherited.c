@@ -136,6 +136,19 @@ static void test_of_another_process(void **state)
     server_free(&s);
 }
 
+/* Whoever connects to them would wait. */
+static void test_not_asked_for(void **state)
+{
+    struct server s;
+    (void)state;
+    START(&s, "--listen", "127.0.0.1:0");
+    server_expect_log(&s, "the sockets of LISTEN_FDS are not served");
+    server_stop(&s);
+    START(&s, "--listen", "127.0.0.1:0", "--listen", "fd:3");
+    assert_null(strstr(server_log(&s), "LISTEN_FDS"));
+    server_stop(&s);
+}
+
 static void test_what_is_no_listener(void **state)
 {
     static const char *const wrong[] = {"fd:0", "fd:3", "fd:999"};
@@ -279,6 +292,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_serves, hold_one, release),
         cmocka_unit_test_setup_teardown(test_variables_are_removed, hold_one, release),
         cmocka_unit_test_setup_teardown(test_of_another_process, hold_one, release),
+        cmocka_unit_test_setup_teardown(test_not_asked_for, hold_one, release),
         cmocka_unit_test_setup_teardown(test_what_is_no_listener, hold_one, release),
         cmocka_unit_test_setup_teardown(test_given_twice, hold_one, release),
         cmocka_unit_test_setup_teardown(test_unix_socket, hold_one, release),
