@@ -26,6 +26,16 @@ static struct torc_file *new_file(torc_req *rq, bool writable)
     return f;
 }
 
+/* For the operator, where the handler does not respond after it. */
+static int note(torc_req *rq, const char *call, int err)
+{
+    if (err < 0 && !rq->response.status) {
+        rq->response.error = err;
+        rq->response.of = call;
+    }
+    return err;
+}
+
 static void release(struct request_resource *r)
 {
     struct torc_file *f = container_of(r, struct torc_file, held);
@@ -54,7 +64,7 @@ int torc_file_open(torc_req *rq, const char *path, torc_file **file)
     if (!f) return -ENOMEM;
     int err = take_fd(rq, f, scope_call(request_scope(rq), &call, IO_OPEN), &st);
     if (err == 0) *file = f;
-    return err;
+    return note(rq, "torc_file_open", err);
 }
 
 static int create(torc_req *rq, struct torc_file *f, const char *path, int flags, unsigned mode)
@@ -71,7 +81,7 @@ int torc_file_create(torc_req *rq, const char *path, int flags, unsigned mode, t
     if (!f) return -ENOMEM;
     int err = create(rq, f, path, O_CREAT | flags, mode);
     if (err == 0) *file = f;
-    return err;
+    return note(rq, "torc_file_create", err);
 }
 
 /* ---- temporary files ---- */
@@ -123,7 +133,7 @@ int torc_file_temp(torc_req *rq, const char *dir, torc_file **file)
     if (!f) return -ENOMEM;
     int err = create(rq, f, dir, O_TMPFILE, MODE);
     if (err == -EOPNOTSUPP || err == -EISDIR) err = create_named(rq, f, dir);
-    if (err < 0) return err;
+    if (err < 0) return note(rq, "torc_file_temp", err);
     f->temporary = true;
     *file = f;
     return 0;
@@ -182,7 +192,7 @@ int torc_file_link(torc_req *rq, torc_file *file, const char *path, bool replace
     if (!file->temporary) return -EINVAL;
     int err = file->own_name ? rename_named(rq, file, path, replace)
                              : link_unnamed(rq, file, path, replace);
-    if (err < 0) return err;
+    if (err < 0) return note(rq, "torc_file_link", err);
     file->temporary = false;
     file->own_name = NULL;
     return 0;

@@ -20,11 +20,14 @@ COLD static void respond_instead(struct torc_req *rq)
 {
     char route[REQUEST_ROUTE];
     int err = rq->response.error;
+    const char *of = rq->response.of;
     if (!rq->failed && rq->scope.cancelled == -ETIME) rq->failed = 504;
     if (!rq->failed && !rq->cancelled) {
         request_route(rq, route);
-        http_warn(rq->ctx, WARN_NO_ANSWER, "%s: the handler returned without a response%s%s; 500",
-                  route, err ? ", after one failed: " : "", err ? strerror(-err) : "");
+        http_warn(rq->ctx, WARN_NO_ANSWER,
+                  "%s: the handler returned without a response%s%s%s%s; 500", route,
+                  err ? ", after " : "", err && of ? of : "",
+                  err ? of ? " failed: " : "one failed: " : "", err ? strerror(-err) : "");
     }
     torc_reply_error(rq, rq->failed ? rq->failed : 500);
 }

@@ -14,6 +14,7 @@
 struct response {
     int status;     /* 0: none yet */
     int error;      /* of the last attempt to respond, where it failed; or 0 */
+    const char *of; /* the call of the program that had this error instead; or NULL */
     slice type;     /* Content-Type, or absent */
     int64_t length; /* of the body; -1: unknown */
     char *fields;   /* additional field lines, each with CRLF */

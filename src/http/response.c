@@ -192,6 +192,7 @@ int response_undo(struct torc_req *rq, int err)
     struct response *r = &rq->response;
     r->status = 0;
     r->error = err;
+    r->of = NULL;
     r->streamed = r->in_parts = r->ended = r->reads_done = false;
     r->written = 0;
     rq->spent.replied = false;
@@ -208,6 +209,7 @@ static int reset_on_error(struct torc_req *rq, int err)
 static int fail(struct torc_req *rq, int err)
 {
     rq->response.error = err;
+    rq->response.of = NULL;
     return err;
 }
 

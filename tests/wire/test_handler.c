@@ -565,6 +565,14 @@ static void expect_told(const char *want, const char *status)
     assert_true(right);
 }
 
+static void has_no_directory(torc_req *rq, void *arg)
+{
+    torc_file *file;
+    (void)arg;
+    if (torc_file_temp(rq, "/nonexistent", &file) < 0) return;
+    torc_reply(rq, 200, NULL, TORC_S("not here"));
+}
+
 static void missing_responses_are_told(void **state)
 {
     (void)state;
@@ -580,6 +588,11 @@ static void missing_responses_are_told(void **state)
     ask("/a");
     expect_told("torc: GET /a: the handler returned without a response, after one failed: Cannot "
                 "allocate memory; 500\n",
+                "500");
+    begin_told("/up", has_no_directory);
+    ask("/up");
+    expect_told("torc: GET /up: the handler returned without a response, after torc_file_temp "
+                "failed: No such file or directory; 500\n",
                 "500");
 }
 
