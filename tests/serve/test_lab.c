@@ -2,6 +2,7 @@
 
 #include "client.h"
 #include "server.h"
+#include "stats.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -147,6 +148,24 @@ static void test_events(void **state)
     server_free(&s);
 }
 
+/* Who has left hears of no event: that ends the stream, and on threads its thread serves others. */
+static void test_events_of_nobody(void **state)
+{
+    struct server s;
+    struct client c;
+    (void)state;
+    server_start(&s, "--admin", "127.0.0.1:0", "--threads", "2");
+    for (int i = 0; i < 3; i++) {
+        client_open(&c, &s);
+        client_ask(&c, "GET", "/events", "");
+        await_text(&c, ": hello\n\n");
+        client_close(&c);
+        stats_await(&s, "total.connections_closed", i + 1);
+    }
+    stats_await(&s, "total.requests_aborted_client", 3);
+    server_stop(&s);
+}
+
 /* ---- work ---- */
 
 static void post_body(struct client *c, const char *path, const char *body, struct reply *r)
@@ -205,6 +224,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_origin_that_is_allowed),
         cmocka_unit_test(test_origin_that_is_none),
         cmocka_unit_test(test_events),
+        cmocka_unit_test(test_events_of_nobody),
         cmocka_unit_test(test_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
