@@ -1,6 +1,6 @@
 #include "engine_rig.h"
+#include "files.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,16 +68,6 @@ void rig_choose(int argc, char **argv)
     if (why[0]) fprintf(stderr, "%s: without %s\n", argv[1], why);
 }
 
-static unsigned count_fds(void)
-{
-    unsigned n = 0;
-    DIR *d = opendir("/proc/self/fd");
-    assert_non_null(d);
-    while (readdir(d)) n++;
-    closedir(d);
-    return n;
-}
-
 void rig_listen(struct sock_addr *addr, int *listener)
 {
     assert_true(sock_addr_parse("127.0.0.1:0", addr));
@@ -119,7 +109,7 @@ struct rig *rig_open(const struct io_config *config)
 {
     struct rig *r = calloc(1, sizeof *r);
     assert_non_null(r);
-    r->fds = count_fds();
+    r->fds = files_descriptors();
     int err = io_open(&r->io, rig_engine, config ? config : &rig_config);
     if (err < 0) fail_msg("io_open: %s", strerror(-err));
     r->io.on_wake = on_wake;
@@ -141,7 +131,7 @@ void rig_close(struct rig *r)
     assert_false(io_busy(&r->accept.op));
     io_close(&r->io);
     close(r->listener);
-    assert_int_equal(count_fds(), r->fds);
+    assert_int_equal(files_descriptors(), r->fds);
     free(r);
 }
 

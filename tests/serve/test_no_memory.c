@@ -7,7 +7,6 @@
 #include "files.h"
 #include "json.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -189,26 +188,16 @@ static bool live(long from, long to)
 
 /* ---- tests ---- */
 
-static unsigned count_descriptors(void)
-{
-    unsigned n = 0;
-    DIR *d = opendir("/proc/self/fd");
-    assert_non_null(d);
-    while (readdir(d)) n++;
-    closedir(d);
-    return n;
-}
-
 static void live_with(bool one)
 {
     enum { MOST = 1000 };
     live(MOST, MOST); /* what a process has once */
-    unsigned descriptors = count_descriptors();
+    unsigned descriptors = files_descriptors();
     long n = 1;
     while (n < MOST && live(n, one ? n + 1 : MOST)) n++;
     print_message("%ld allocations\n", n - 1);
     assert_true(n > 50 && n < MOST);
-    assert_int_equal(count_descriptors(), descriptors);
+    assert_int_equal(files_descriptors(), descriptors);
 }
 
 static void each_allocation_may_be_refused(void **state)

@@ -370,6 +370,8 @@ static void test_another_fault_is_none_of_torcs(void **state)
     (void)state;
     server_expect_fault(status_after(&s, "/nowhere", false));
     assert_null(strstr(server_log(&s), "stack overflow in"));
+    server_expect_log(&s, "torc: SIGSEGV at the address 0x");
+    server_expect_log(&s, " in a job of GET /nowhere");
     server_free(&s);
 
     setenv("OWN_HANDLER", "1", 1);

@@ -86,7 +86,7 @@ class Interrupt(Checkout):
 
 class Passes(Checkout):
     def test_meson_has_the_last_word(self):
-        """It may end before its tests do, as for want of memory: those that it had run are not all."""
+        """It may end early, as when memory is out: then not all tests have run."""
         (self.top / "path/meson").write_text(PASSES)
         for status, expected in (
             ("0", "1 passed, 0 failed"),

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <dirent.h>
 #include <ftw.h>
 #include <unistd.h>
 
@@ -73,4 +74,14 @@ char *files_read(const char *path)
     data[n] = '\0';
     fclose(f);
     return data;
+}
+
+unsigned files_descriptors(void)
+{
+    unsigned n = 0;
+    DIR *d = opendir("/proc/self/fd");
+    assert_non_null(d);
+    while (readdir(d)) n++;
+    closedir(d);
+    return n;
 }

@@ -21,6 +21,9 @@ void files_fill(const char *dir, const char *name, size_t n);
 /* Reads a whole file and appends a NUL; malloc'ed; NULL if it does not exist. */
 char *files_read(const char *path);
 
+/* The number of open descriptors of this process, to be compared with another. */
+unsigned files_descriptors(void);
+
 static inline char files_byte(size_t at)
 {
     return (char)('a' + (at * 7 + at / 251) % 26);
