@@ -158,14 +158,21 @@ bool uring_can_arm_more(const struct uring *u);
 
 int uring_probe(struct io_config *config, char *why, size_t size);
 
+/* ---- uring_explain.c ---- */
+
 /* See io_explain. */
 void uring_explain(const struct io_refusal *r, int err, char *why, size_t size);
-
-/* ---- uring_setup.c ---- */
 
 /* What this error of the call means: with -ENOMEM it may be the mapping of a ring, of up to
  * `mapped` bytes, that has no room. */
 struct io_refusal uring_refusal(const char *call, int err, size_t mapped);
+
+/* The limit for which a ring has to be smaller, as io_refusal.limit. */
+const char *uring_scarce(const struct io_refusal *r);
+
+bool uring_not_permitted(int err);
+
+/* ---- uring_setup.c ---- */
 
 /* Creates and enables the ring on the calling thread, with room for `buffers` provided buffers.
  * Negative errno, and u->refused. */

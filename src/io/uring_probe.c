@@ -3,12 +3,12 @@
  * refused each feature is tried alone. What the kernel lacks is found out once per process; what
  * the administrator allows, and limits, may change, and are tried at each start. */
 
+#include "base/limit.h"
 #include "io/file.h"
 #include "io/uring.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <linux/openat2.h>
 #include <pthread.h>
 #include <signal.h>
@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 /* Smaller rings would have to submit several times in a busy turn. */
@@ -24,6 +23,7 @@ enum { DEPTH_LEAST = 64 };
 
 struct probe {
     struct io_config *config;
+    struct uring *rings; /* config->rings, at least one */
     char *why;
     size_t size;
     int err;
@@ -33,70 +33,6 @@ struct probe {
  * else is known. Bits are only ever added. */
 enum { KNOWS_OPCODES = 1u << IO_FEATURES, KNOWS_PEERS = 1u << (IO_FEATURES + 1) };
 static _Atomic uint32_t kernel;
-
-/* ---- explaining ---- */
-
-static int switched_off(void)
-{
-    int disabled = 0;
-    FILE *f = fopen("/proc/sys/kernel/io_uring_disabled", "re");
-    if (!f) return 0;
-    if (fscanf(f, "%d", &disabled) != 1) disabled = 0;
-    fclose(f);
-    return disabled;
-}
-
-static bool locked_limit(uint64_t *kib)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY) return false;
-    *kib = (uint64_t)limit.rlim_cur / 1024;
-    return true;
-}
-
-static void explain_memory(const struct io_refusal *r, char *why, size_t size)
-{
-    uint64_t kib;
-    bool of_ring = strncmp(r->call, "io_uring", strlen("io_uring")) == 0;
-    if (r->limit[0] || !of_ring || !locked_limit(&kib))
-        snprintf(why, size, "no memory: %s failed%s", r->call, r->limit);
-    else
-        snprintf(why, size,
-                 "no memory for the rings: the locked-memory limit, %" PRIu64
-                 " KiB for all processes of the user, is too low "
-                 "(raise RLIMIT_MEMLOCK: ulimit -l, or LimitMEMLOCK= of a systemd unit)",
-                 kib);
-}
-
-static bool not_permitted(int err)
-{
-    return err == -EPERM || err == -EACCES || err == -ENOSYS;
-}
-
-void uring_explain(const struct io_refusal *r, int err, char *why, size_t size)
-{
-    const char *call = r->call;
-    bool setup = strcmp(call, "io_uring_setup") == 0;
-    int disabled = setup && err == -EPERM ? switched_off() : 0;
-    if (setup && err == -ENOSYS)
-        snprintf(why, size,
-                 "this kernel has no io_uring, or a seccomp profile hides it "
-                 "(needs Linux 5.11 or newer and a profile that allows io_uring_setup)");
-    else if (disabled)
-        snprintf(why, size,
-                 "io_uring is switched off: kernel.io_uring_disabled=%d "
-                 "(sysctl -w kernel.io_uring_disabled=0)",
-                 disabled);
-    else if (not_permitted(err))
-        snprintf(why, size,
-                 "%s is not permitted (%s), as by a container's seccomp profile "
-                 "(allow io_uring_setup, io_uring_enter and io_uring_register)",
-                 call, strerror(-err));
-    else if (err == -ENOMEM)
-        explain_memory(r, why, size);
-    else
-        snprintf(why, size, "%s failed: %s", call, strerror(-err));
-}
 
 static void explain(struct probe *p, const char *call, int err)
 {
@@ -207,7 +143,7 @@ static int try_features(struct probe *p, struct io_uring *ring)
     for (int f = 0; f < IO_FEATURES; f++) {
         int err = wanted & 1u << f ? try_feature((enum io_feature)f, ring) : 0;
         if (err >= 0) continue;
-        if (err == -ENOMEM || err == -EMFILE || err == -ENFILE || not_permitted(err)) {
+        if (err == -ENOMEM || err == -EMFILE || err == -ENFILE || uring_not_permitted(err)) {
             explain(p, call_of((enum io_feature)f), err);
             return err;
         }
@@ -233,17 +169,18 @@ static int look_at_opcodes(struct probe *p, const struct io_uring *ring,
     return 0;
 }
 
+/* Without memory of its own: an allocator takes more than it is asked for, and where that fails one
+ * cannot tell which limit it was. */
 static int get_opcodes(struct probe *p, struct io_uring *ring)
 {
     enum { OPCODES = 256 };
-    struct io_uring_probe *ops =
-        calloc(1, sizeof *ops + OPCODES * sizeof(struct io_uring_probe_op));
-    int err = ops ? io_uring_register_probe(ring, ops, OPCODES) : -ENOMEM;
-    if (err < 0 && err != -EINVAL)
-        explain(p, "io_uring_register", err);
-    else
-        err = look_at_opcodes(p, ring, ops);
-    free(ops);
+    union {
+        struct io_uring_probe probe;
+        char room[sizeof(struct io_uring_probe) + OPCODES * sizeof(struct io_uring_probe_op)];
+    } ops = {.room = {0}};
+    int err = io_uring_register_probe(ring, &ops.probe, OPCODES);
+    if (err == 0 || err == -EINVAL) return look_at_opcodes(p, ring, &ops.probe);
+    explain(p, "io_uring_register", err);
     return err;
 }
 
@@ -343,11 +280,16 @@ static uint32_t power_of_two(uint32_t n)
     return n <= 1 ? 1 : 1u << (32 - __builtin_clz(n - 1));
 }
 
+static uint32_t rings_of(const struct io_config *c)
+{
+    return c->rings ? c->rings : 1;
+}
+
 static int open_all(struct uring *u, const struct io_config *c, uint32_t *n,
                     struct io_refusal *refused)
 {
-    uint32_t most = c->rings ? c->rings : 1;
-    for (*n = 0; *n < most; ++*n) {
+    for (*n = 0; *n < rings_of(c); ++*n) {
+        memset(&u[*n], 0, sizeof *u);
         int err = uring_setup(&u[*n], c, power_of_two(c->buffers));
         *refused = u[*n].refused;
         if (err < 0) return err;
@@ -357,28 +299,17 @@ static int open_all(struct uring *u, const struct io_config *c, uint32_t *n,
     return err;
 }
 
-/* What a smaller ring may do without. */
-static void note_scarce(struct io_config *c, const struct io_refusal *r)
-{
-    uint64_t kib;
-    c->scarce = r->limit[0]          ? r->limit
-                : locked_limit(&kib) ? " (the locked-memory limit: ulimit -l)"
-                                     : "";
-}
-
 /* Opens as many rings as will be open together, in the size that they will have: the locked memory
  * is counted for all. */
 static int try_all(struct probe *p, struct io_config *c)
 {
-    uint32_t n = 0, most = c->rings ? c->rings : 1;
-    struct io_refusal refused = {"malloc", ""};
-    struct uring *u = calloc(most, sizeof *u);
-    int err = u ? open_all(u, c, &n, &refused) : -ENOMEM;
-    if (err == 0) probe_open(&u[0], p->config);
+    uint32_t n = 0;
+    struct io_refusal refused;
+    int err = open_all(p->rings, c, &n, &refused);
+    if (err == 0) probe_open(&p->rings[0], p->config);
     if (err < 0) uring_explain(&refused, err, p->why, p->size);
-    if (err == -ENOMEM) note_scarce(p->config, &refused);
-    while (n > 0) uring_end(&u[--n]);
-    free(u);
+    if (err == -ENOMEM) p->config->scarce = uring_scarce(&refused); /* a smaller ring may do */
+    while (n > 0) uring_end(&p->rings[--n]);
     return err;
 }
 
@@ -418,21 +349,34 @@ static void *probe_all(void *arg)
     return NULL;
 }
 
-/* On a thread of its own: the kernel wakes the one that used a ring some time after that was
- * closed, and some calls that wait then end with EINTR, such as epoll_wait(2). The caller's thread
- * is the program's. */
-int uring_probe(struct io_config *config, char *why, size_t size)
+static void run_probe(struct probe *p)
 {
-    struct probe p = {.config = config, .why = why, .size = size};
     sigset_t all, found;
     pthread_t thread;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &found);
-    int err = pthread_create(&thread, NULL, probe_all, &p);
+    int err = pthread_create(&thread, NULL, probe_all, p);
     pthread_sigmask(SIG_SETMASK, &found, NULL);
     if (err == 0)
         pthread_join(thread, NULL);
     else
-        probe_all(&p);
+        probe_all(p);
+}
+
+/* On a thread of its own: the kernel wakes the one that used a ring some time after that was
+ * closed, and some calls that wait then end with EINTR, such as epoll_wait(2). The caller's thread
+ * is the program's. It allocates: jemalloc 5.3 ends a process that lacks the memory for a thread's
+ * first allocation. */
+int uring_probe(struct io_config *config, char *why, size_t size)
+{
+    struct uring *rings = calloc(rings_of(config), sizeof *rings);
+    struct probe p = {.config = config, .rings = rings, .why = why, .size = size};
+    if (!rings) {
+        struct io_refusal r = {"malloc", limit_of_memory(rings_of(config) * sizeof *rings)};
+        uring_explain(&r, -ENOMEM, why, size);
+        return -ENOMEM;
+    }
+    run_probe(&p);
+    free(rings);
     return p.err;
 }

@@ -1,6 +1,5 @@
 /* Sets up a ring. */
 
-#include "base/limit.h"
 #include "io/uring.h"
 
 #include <errno.h>
@@ -84,12 +83,6 @@ static size_t mapped_most(const struct io_config *c, uint32_t buffers)
     if (!cq) cq = sq * 8 > 8192 ? sq * 8 : 8192;
     return sq * sizeof(struct io_uring_sqe) + cq * sizeof(struct io_uring_cqe) +
            (size_t)buffers * sizeof(struct io_uring_buf);
-}
-
-struct io_refusal uring_refusal(const char *call, int err, size_t mapped)
-{
-    const char *limit = err == -ENOMEM ? limit_of_memory(mapped) : "";
-    return (struct io_refusal){limit[0] ? "mmap" : call, limit};
 }
 
 /* liburing maps and unmaps by system calls that the thread sanitizer does not see. Two threads that

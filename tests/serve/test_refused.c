@@ -114,6 +114,38 @@ static void locked_memory(void **state)
     }
 }
 
+static bool may_lock_all(void)
+{
+    const ino_t first = 0xEFFFFFFDU; /* user namespace */
+    struct stat st;
+    return prctl(PR_CAPBSET_READ, CAP_LOCK, 0, 0, 0) == 1 && geteuid() == 0 &&
+           stat("/proc/self/ns/user", &st) == 0 && st.st_ino == first;
+}
+
+static void refuse_memory(void *arg)
+{
+    const bool *locked = arg;
+    if (*locked) prctl(PR_CAPBSET_DROP, CAP_LOCK, 0, 0, 0);
+    refuse_call(&(struct refusal){.call = SYS_io_uring_setup, .err = ENOMEM});
+}
+
+/* Who may lock what they like is not told to raise the limit. */
+static void no_memory_of_the_kernel(void **state)
+{
+    (void)state;
+    if (!has_ring()) return;
+    for (int locked = 0; locked <= 1; locked++) {
+        struct server s;
+        bool counted = locked;
+        struct server_how how = {"io_uring", refuse_memory, &counted};
+        if (!locked && !may_lock_all()) continue;
+        assert_int_equal(server_run(&s, &how, (const char *const[]){"--check", NULL}), 3);
+        assert_non_null(strstr(server_log(&s), counted ? "ulimit -l" : "io_uring_setup failed"));
+        assert_int_equal(counted, strstr(server_log(&s), "ulimit -l") != NULL);
+        server_free(&s);
+    }
+}
+
 /* ---- the limit of processes ---- */
 
 /* As many threads as the server has, for a user with no others: the program's, its core, the one
@@ -479,6 +511,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_refused_call_is_named),
         cmocka_unit_test(locked_memory),
+        cmocka_unit_test(no_memory_of_the_kernel),
         cmocka_unit_test(files_without_worker_threads),
         cmocka_unit_test(openat2),
         cmocka_unit_test(all_addresses_are_those_that_there_are),
