@@ -105,15 +105,15 @@ static void end_trim(struct slab *s)
     s->sorting = false;
 }
 
-static bool is_mostly_idle(const struct slab *s)
+static bool is_mostly_idle(const struct slab *s, size_t keep)
 {
-    return s->total * s->size > SLAB_KEEP && s->in_use < s->total / 2;
+    return s->total * s->size > keep && s->in_use < s->total / 2;
 }
 
-bool slab_trim(struct slab *s, uint32_t most)
+bool slab_trim(struct slab *s, size_t keep, uint32_t most)
 {
     if (!s->sorting) {
-        s->idle_trims = is_mostly_idle(s) ? s->idle_trims + 1 : 0;
+        s->idle_trims = is_mostly_idle(s, keep) ? s->idle_trims + 1 : 0;
         if (s->idle_trims < 2) return false;
         s->idle_trims = 0;
         s->sorting = true;

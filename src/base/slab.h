@@ -66,11 +66,9 @@ static inline void slab_put(struct slab *s, void *obj)
 }
 
 /* Call about once a second. Frees the blocks without an object in use, once two calls in a row have
- * found more than SLAB_KEEP bytes and fewer than half of the objects in use. Looks at up to `most`
+ * found more than `keep` bytes and fewer than half of the objects in use. Looks at up to `most`
  * objects; returns whether it should be called again soon because more are left. */
-bool slab_trim(struct slab *s, uint32_t most);
-
-enum { SLAB_KEEP = 4 << 20 };
+bool slab_trim(struct slab *s, size_t keep, uint32_t most);
 
 /* Bytes of the objects in use. */
 static inline size_t slab_bytes(const struct slab *s)

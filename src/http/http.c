@@ -63,12 +63,14 @@ void http_accept(struct http_context *ctx, int fd)
 bool http_housekeeping(struct http_context *ctx)
 {
     enum { SORT_MAX = 2048 }; /* per slab: the core serves nobody meanwhile */
+    enum { KEEP = 4 << 20 };  /* bytes per slab; threads with a connection each are many */
+    size_t keep = ctx->io->config.one_connection ? 0 : KEEP;
     struct slab *slabs[] = {&ctx->conns, &ctx->exchanges, &ctx->small,
                             &ctx->whole, &ctx->pieces,    &ctx->clients.slab};
     bool more = false;
     memory_enforce(ctx);
     http_watch(ctx);
-    for (size_t i = 0; i < ARRAY_LEN(slabs); i++) more |= slab_trim(slabs[i], SORT_MAX);
+    for (size_t i = 0; i < ARRAY_LEN(slabs); i++) more |= slab_trim(slabs[i], keep, SORT_MAX);
     return more || fiber_pool_trim(&ctx->fibers);
 }
 

@@ -60,7 +60,7 @@ static bool take_arena(unsigned *arena)
 static void give_back_arena(const struct loop *l)
 {
     static const char prefix[] = "arena.";
-    if (!l->decay[0]) return;
+    if (!l->decay[0] || l->config.one_connection) return;
     unsigned long arena = strtoul(l->decay + sizeof prefix - 1, NULL, 10);
     pthread_mutex_lock(&arenas_mutex);
     if (n_unused_arenas < ARENAS_KEPT) unused_arena[n_unused_arenas++] = (unsigned)arena;
@@ -69,17 +69,25 @@ static void give_back_arena(const struct loop *l)
 
 /* Threads that serve one connection each share the arenas that jemalloc gives them, as there may be
  * hundreds; nor does each have a cache of what it has freed, which would take 40 KiB. */
-static void create_arena(struct loop *l)
+static bool share_arena(unsigned *arena)
 {
-    unsigned arena;
+    size_t size = sizeof *arena;
     bool cache = false;
+    mallctl("thread.tcache.enabled", NULL, NULL, &cache, sizeof cache);
+    return mallctl("thread.arena", arena, &size, NULL, 0) == 0;
+}
+
+static bool own_arena(unsigned *arena)
+{
+    return take_arena(arena) && mallctl("thread.arena", NULL, NULL, arena, sizeof *arena) == 0;
+}
+
+static void choose_arena(struct loop *l)
+{
+    unsigned arena = 0;
     if (!mallctl) return;
-    if (l->config.one_connection) {
-        mallctl("thread.tcache.enabled", NULL, NULL, &cache, sizeof cache);
-        return;
-    }
-    if (!take_arena(&arena)) return;
-    if (mallctl("thread.arena", NULL, NULL, &arena, sizeof arena) != 0) return;
+    bool found = l->config.one_connection ? share_arena(&arena) : own_arena(&arena);
+    if (!found) return;
     snprintf(l->decay, sizeof l->decay, "arena.%u.decay", arena);
 }
 
@@ -165,7 +173,7 @@ static void *run(void *arg)
     pthread_setname_np(pthread_self(), l->name);
     atomic_store(&l->tid, (int)syscall(SYS_gettid));
     loop_pin(l);
-    create_arena(l);
+    choose_arena(l);
     block_signals(l);
     unshare_descriptors(l);
     l->error = io_open(&l->io, l->engine, &l->config);

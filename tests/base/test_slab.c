@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-enum { LINE = 64 };
+enum { LINE = 64, KEEP = 4 << 20 };
 
 static void last_freed_is_first_reused(void **state)
 {
@@ -103,7 +103,7 @@ static void few_objects_touch_little(void **state)
 static void a_begun_block_is_trimmed(void **state)
 {
     (void)state;
-    enum { N = 530, SIZE = 8000 }; /* more than SLAB_KEEP, and not whole blocks */
+    enum { N = 530, SIZE = 8000 }; /* more than KEEP, and not whole blocks */
     static void *obj[N];
     struct slab s;
     slab_init(&s, "thing", SIZE, UINT32_MAX);
@@ -111,8 +111,8 @@ static void a_begun_block_is_trimmed(void **state)
         for (int i = 0; i < N; i++) assert_non_null(obj[i] = slab_get(&s));
         assert_true(s.n_fresh > 0);
         for (int i = 0; i < N; i++) slab_put(&s, obj[i]);
-        slab_trim(&s, N);
-        while (slab_trim(&s, N)) {
+        slab_trim(&s, KEEP, N);
+        while (slab_trim(&s, KEEP, N)) {
         }
         assert_int_equal(s.total, 0);
         assert_int_equal(s.n_fresh, 0);
@@ -164,13 +164,13 @@ static void trim_frees_what_a_burst_has_left(void **state)
         assert_non_null(obj[i] = slab_get(&s));
         memset(obj[i], i & 0xff, SIZE);
     }
-    assert_false(slab_trim(&s, 100)); /* all in use */
+    assert_false(slab_trim(&s, KEEP, 100)); /* all in use */
     for (int i = 0; i < N; i++)
         if (i % 100) slab_put(&s, obj[i]); /* every hundredth stays: a block in six or so */
     uint32_t total = s.total;
-    assert_false(slab_trim(&s, 100)); /* not at once: the next burst may follow */
+    assert_false(slab_trim(&s, KEEP, 100)); /* not at once: the next burst may follow */
     assert_int_equal(s.total, total);
-    while (slab_trim(&s, 100)) assert_int_equal(s.in_use, N / 100);
+    while (slab_trim(&s, KEEP, 100)) assert_int_equal(s.in_use, N / 100);
     assert_in_range(s.total, N / 100, total / 4);
     for (int i = 0; i < N; i += 100)
         for (int k = 0; k < SIZE; k++) assert_int_equal((unsigned char)obj[i][k], i & 0xff);
@@ -197,9 +197,9 @@ static void a_trim_may_be_overtaken(void **state)
         assert_null(slab_get(&s));
         for (int i = 0; i < N; i++) assert_int_equal(*(int *)(void *)obj[i], i);
         for (int i = 0; i < N; i++) slab_put(&s, obj[i]);
-        slab_trim(&s, 10);
-        assert_true(slab_trim(&s, 10)); /* begins */
-        for (uint32_t i = random_below(5); i > 0; i--) slab_trim(&s, 1 + random_below(500));
+        slab_trim(&s, KEEP, 10);
+        assert_true(slab_trim(&s, KEEP, 10)); /* begins */
+        for (uint32_t i = random_below(5); i > 0; i--) slab_trim(&s, KEEP, 1 + random_below(500));
     }
     slab_drain(&s);
 }
@@ -211,7 +211,7 @@ static void a_small_slab_is_not_trimmed(void **state)
     slab_init(&s, "thing", 1000, UINT32_MAX);
     slab_put(&s, slab_get(&s));
     uint32_t total = s.total;
-    for (int i = 0; i < 5; i++) assert_false(slab_trim(&s, 1000));
+    for (int i = 0; i < 5; i++) assert_false(slab_trim(&s, KEEP, 1000));
     assert_int_equal(s.total, total);
     slab_drain(&s);
 }

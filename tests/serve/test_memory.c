@@ -5,7 +5,6 @@
 #include "files.h"
 #include "stats.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,21 +29,6 @@ static void small_quarantine(void *arg)
 #define start_lean(s, ...)                                                                         \
     server_start_prepared(s, small_quarantine, NULL,                                               \
                           (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
-
-/* Sends as much as is possible without blocking; true once all is sent. */
-static bool send_some(struct client *c, const char *data, size_t n, size_t *at)
-{
-    while (*at < n) {
-        ssize_t put = send(c->fd, data + *at, n - *at, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (put < 0 && errno == EINTR) continue;
-        if (put < 0) {
-            assert_true(errno == EAGAIN);
-            return false;
-        }
-        *at += (size_t)put;
-    }
-    return true;
-}
 
 /* A child process sends the rest while this one reads. */
 static pid_t send_in_child(struct client *c, const char *data, size_t n, size_t at)
@@ -81,7 +65,7 @@ static void test_pipeline_without_reading_is_bounded(void **state)
     client_open_to(&c, &s.addr, &(struct tcp_how){.receive_buffer = 65536});
     client_get(&c, "/static/file", 200, &r);
     size_t before = server_memory(&s);
-    for (int i = 0; i < 50 && !send_some(&c, all, n, &at); i++) sleep_ms(10);
+    for (int i = 0; i < 50 && !client_send_some(&c, all, n, &at); i++) sleep_ms(10);
     double served = stats_settled(&s, "total.requests");
     size_t grown = server_memory(&s) > before ? server_memory(&s) - before : 0;
     if (served >= N || grown >= GROWTH) print_error("served %g, grown %zu\n", served, grown);
@@ -130,7 +114,7 @@ static void test_pipeline_after_a_wait_is_bounded(void **state)
     client_ask(&c, "GET", "/delay/3000", "");
     stats_await(&s, "total.requests_started", 1);
     size_t before = server_memory(&s);
-    for (int i = 0; i < 50 && !send_some(&c, all, n, &at); i++) sleep_ms(10);
+    for (int i = 0; i < 50 && !client_send_some(&c, all, n, &at); i++) sleep_ms(10);
     size_t grown = server_memory(&s) > before ? server_memory(&s) - before : 0;
     assert_true(at < n); /* got back-pressure */
     assert_true(grown < GROWTH / 2);
@@ -205,7 +189,7 @@ static void test_echo_has_back_pressure(void **state)
     client_get(&c, "/plaintext", 200, &r);
     size_t before = server_memory(&s);
     client_sendf(&c, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", SIZE);
-    for (int i = 0; i < 50; i++, sleep_ms(10)) assert_false(send_some(&c, data, SIZE, &at));
+    for (int i = 0; i < 50; i++, sleep_ms(10)) assert_false(client_send_some(&c, data, SIZE, &at));
     stats_settled(&s, "total.body_bytes_received");
     size_t grown = server_memory(&s) > before ? server_memory(&s) - before : 0;
     assert_true(grown < GROWTH / 2);
@@ -303,7 +287,7 @@ static void flood(struct client *c, const struct server *s, const char *path, in
     client_open_to(c, &s->addr, &(struct tcp_how){.receive_buffer = 4096});
     for (int idle = 0; idle < patience; sleep_ms(1)) {
         size_t before = at;
-        bool all_sent = send_some(c, all, (size_t)len * N, &at);
+        bool all_sent = client_send_some(c, all, (size_t)len * N, &at);
         idle = all_sent || at != before ? 0 : idle + 1;
         if (all_sent) at = 0;
     }
@@ -401,7 +385,7 @@ static void pin_input(struct client *c, const struct server *s)
     static const char zeros[256 << 10];
     client_open(c, s);
     client_ask(c, "GET", "/delay/60000", "");
-    send_some(c, zeros, sizeof zeros, &(size_t){0});
+    client_send_some(c, zeros, sizeof zeros, &(size_t){0});
 }
 
 /* The fields fit, but their end does not come. */
@@ -470,42 +454,6 @@ static void test_a_slow_reader_is_not_stuck(void **state)
     files_close(dir);
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* they keep freed memory */
-static void test_memory_of_a_burst_is_given_back(void **state)
-{
-    enum { KEPT = 16 << 20 };
-    struct server s;
-    static struct client c[400];
-    struct reply r = {0};
-    (void)state;
-    server_start(&s, "--write-timeout", "1h", "--write-buffer", "1m", "--buffer-memory", "1g");
-    client_fetch(&s.addr, "/plaintext", &r);
-    size_t before = server_memory(&s);
-    char *zeros = calloc(1, 8 << 20);
-    for (int i = 0; i < 400; i++) {
-        size_t at = 0;
-        client_open_to(&c[i], &s.addr, &(struct tcp_how){.receive_buffer = 4096});
-        client_sendf(&c[i], "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 20000000\r\n\r\n");
-        for (int idle = 0; idle < 20; sleep_ms(1)) {
-            size_t last = at;
-            send_some(&c[i], zeros, 8 << 20, &at);
-            idle = at == last ? idle + 1 : 0;
-        }
-        if (server_memory(&s) > before + 4 * KEPT) break;
-    }
-    assert_true(server_memory(&s) > before + 2 * KEPT);
-    for (int i = 0; i < 400; i++) client_close(&c[i]);
-    for (int i = 0; i < SERVER_SECONDS * 10; i++, sleep_ms(100))
-        if (server_memory(&s) < before + KEPT) break;
-    size_t after = server_memory(&s);
-    if (after >= before + KEPT) print_error("%zu bytes before, %zu after\n", before, after);
-    assert_true(after < before + KEPT);
-    free(zeros);
-    reply_free(&r);
-    server_stop(&s);
-}
-#endif
-
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
@@ -519,9 +467,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_client_that_does_not_read_pins_little),
         cmocka_unit_test(test_memory_for_buffers_has_a_limit),
         cmocka_unit_test(test_a_slow_reader_is_not_stuck),
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-        cmocka_unit_test(test_memory_of_a_burst_is_given_back),
-#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,6 +52,7 @@ OTHER_TESTS = {
     "serve/exceptions": "handlers in C++",
     "serve/layers": "middleware, and functions for errors and ends, in a server",
     "serve/limits": "whole servers",
+    "serve/burst": "whole servers",
     "serve/memory": "whole servers",
     "serve/metrics": "whole servers",
     "serve/no_memory": "servers that start without memory for all",

@@ -84,6 +84,20 @@ void client_sendf(struct client *c, const char *format, ...)
     free(text);
 }
 
+bool client_send_some(struct client *c, const char *data, size_t n, size_t *at)
+{
+    while (*at < n) {
+        ssize_t put = send(c->fd, data + *at, n - *at, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) {
+            assert_true(errno == EAGAIN);
+            return false;
+        }
+        *at += (size_t)put;
+    }
+    return true;
+}
+
 void client_send_zeros(struct client *c, size_t n)
 {
     static const char zeros[16384];

@@ -56,6 +56,9 @@ void client_send_zeros(struct client *c, size_t n);
 /* False if the server has closed or accepts nothing. */
 bool client_try_send(struct client *c, const void *data, size_t n);
 
+/* Sends from *at on as much as is possible without blocking; true once all is sent. */
+bool client_send_some(struct client *c, const char *data, size_t n, size_t *at);
+
 /* Sends "METHOD PATH HTTP/1.1" with Host and these further lines ("" or "Name: value\r\n" each). */
 void client_ask(struct client *c, const char *method, const char *path, const char *fields);
 
