@@ -1,10 +1,8 @@
 #include "http/context.h"
 
-#include "base/log.h"
 #include "http/fields/date.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,19 +10,12 @@
 
 void http_warn(struct http_context *ctx, enum http_warning cause, const char *format, ...)
 {
-    struct http_warned *w = &ctx->warned[cause];
     char text[512];
-    w->count++;
-    if (w->at && ctx->io->now - w->at < 10 * NS_PER_S) return;
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    if (w->count > 1)
-        log_line("%s (%" PRIu64 " times since the last such message)", text, w->count);
-    else
-        log_line("%s", text);
-    *w = (struct http_warned){.at = ctx->io->now};
+    warnings_add(&ctx->warnings, cause, text, ctx->io->now);
 }
 
 static bool is_refused(int err)

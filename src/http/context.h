@@ -13,6 +13,7 @@
 #include "http/head.h"
 #include "http/lifetime.h"
 #include "http/shed.h"
+#include "http/warning.h"
 #include "io/io.h"
 #include "task/fiber.h"
 #include "task/resolve.h"
@@ -111,26 +112,6 @@ enum http_end {
     END_SERVER,  /* the server gave up: it stops, lacks memory, or the body was not completed */
 };
 
-/* What the operator is warned of, although clients can cause it. */
-enum http_warning {
-    WARN_NO_ANSWER,  /* a handler returned without a response */
-    WARN_SHORT_BODY, /* a handler wrote less than it announced */
-    WARN_NO_FIBER,   /* too many requests in progress, or no memory for a stack */
-    WARN_NO_MEMORY,  /* for a request or its response */
-    WARN_BUFFERS,    /* buffer_memory is used up */
-    WARN_SOCKET,     /* the socket of a client cannot be used */
-    WARN_FILE,       /* a file could not be opened or read */
-    WARN_ABSENT,     /* a server that handlers ask cannot be reached; in the order of host.h, */
-    WARN_LOST,       /* its connection broke */
-    WARN_NOTICE,     /* what such a server says besides its answers */
-    HTTP_WARNINGS,
-};
-
-struct http_warned {
-    uint64_t at;    /* io time of the last message; 0: none */
-    uint64_t count; /* of what has happened since, untold */
-};
-
 enum http_timeout {
     TIMEOUT_HEADER,
     TIMEOUT_IDLE,
@@ -221,7 +202,7 @@ struct http_context {
     void *user;                   /* for the core */
     void *core_data;              /* the program's, see torc_core_set */
     struct exit_hook *exit_hooks; /* run on the core's thread when it ends */
-    struct http_warned warned[HTTP_WARNINGS];
+    struct warnings warnings;
     struct shed shed;
     const struct error_handler *error_handlers; /* NULL: torc responds by itself */
     struct list error_calls;                    /* of these, under way */
@@ -243,8 +224,7 @@ static inline void http_add_exit_hook(struct http_context *ctx, struct exit_hook
     ctx->exit_hooks = e;
 }
 
-/* Logs a message, but only one in ten seconds for each cause, so that nobody can flood the log. It
- * ends with how often the cause occurred since the last one, if more than once. */
+/* See warning.h. The text is cut at 511 bytes. */
 void http_warn(struct http_context *ctx, enum http_warning cause, const char *format, ...)
     __attribute__((format(printf, 3, 4), cold));
 

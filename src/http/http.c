@@ -120,6 +120,7 @@ void http_close(struct http_context *ctx)
         next = e->next; /* `e` may free itself */
         e->fn(e);
     }
+    warnings_end(&ctx->warnings);
     fiber_pool_drain(&ctx->fibers);
     clients_end(&ctx->clients);
     slab_drain(&ctx->conns);

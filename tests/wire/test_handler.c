@@ -596,19 +596,22 @@ static void missing_responses_are_told(void **state)
                 "500");
 }
 
-/* One message in ten seconds, with the number of those that are not told. */
+/* How often: see test_warning.c. Another route, or another reason, is told beside. */
 static void messages_are_limited(void **state)
 {
     (void)state;
-    begin_told("/a", does_not_respond);
-    for (int i = 0; i < 4; i++) ask("/a");
-    told.core.http.warned[WARN_NO_ANSWER].at -= 10 * NS_PER_S;
-    for (int i = 0; i < 2; i++) ask("/a");
-    expect_told(
-        "torc: GET /a: the handler returned without a response; 500\n"
-        "torc: GET /a: the handler returned without a response; 500 (4 times since the last "
-        "such message)\n",
-        "500");
+    begin_told("/b", lacks_memory);
+    for (int i = 0; i < 3; i++) {
+        told.core.http.fibers.max = i;
+        ask("/a");
+        ask("/b");
+    }
+    expect_told("torc: as many requests as --max-requests are in progress; 503\n"
+                "torc: GET /a: the handler returned without a response, after one failed: Cannot "
+                "allocate memory; 500\n"
+                "torc: GET /b: the handler returned without a response, after one failed: Cannot "
+                "allocate memory; 500\n",
+                "500");
 }
 
 static void other_errors_of_the_server_are_told(void **state)
