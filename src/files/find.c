@@ -1,6 +1,8 @@
 #include "files/find.h"
 
 #include "files/mime.h"
+#include "http/off_core.h"
+#include "io/cached.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -183,12 +185,45 @@ static bool path_visible(slice path)
     return true;
 }
 
+struct opening {
+    const struct io *io;
+    const struct io_call *how;
+    int fd;
+};
+
+static int run_open(void *arg)
+{
+    struct opening *o = arg;
+    o->fd = io_open_here(o->io, o->how);
+    return 0;
+}
+
+/* Where the pool takes no job the core waits, as it would without one. */
+static int open_off_core(torc_req *rq, const struct io_call *how)
+{
+    struct opening o = {rq->ctx->io, how, -EAGAIN};
+    int err = off_core_call(rq, rq->ctx->openers, "file open", run_open, &o);
+    if (err == -ENOSYS || err == -EAGAIN) return scope_call(request_scope(rq), how, IO_OPEN);
+    return err < 0 ? err : o.fd;
+}
+
+/* A name that is not in memory may take long to find. */
+static int open_once(torc_req *rq, const struct io_call *how)
+{
+    if (!off_core_helps(rq, rq->ctx->openers)) return scope_call(request_scope(rq), how, IO_OPEN);
+    int refused = scope_refuses(request_scope(rq));
+    if (refused) return refused;
+    int fd = io_open_cached(rq->ctx->io, how);
+    if (fd == -EOPNOTSUPP) return scope_call(request_scope(rq), how, IO_OPEN);
+    return fd == -EAGAIN ? open_off_core(rq, how) : fd;
+}
+
 /* Opens with `how`; closes cached files if there are too many descriptors. */
 static int open_with(torc_req *rq, struct static_core *core, const struct io_call *how)
 {
     int fd = -EAGAIN;
     for (int tries = OPEN_TRIES; tries > 0; tries--) {
-        fd = scope_call(request_scope(rq), how, IO_OPEN);
+        fd = open_once(rq, how);
         if (fd == -EMFILE || fd == -ENFILE) {
             if (!file_cache_evict(&core->cache)) break;
         } else if (fd != -EAGAIN && fd != -EINTR) { /* a concurrent rename: openat2(2), EAGAIN */

@@ -136,10 +136,10 @@ enum {
 enum { HTTP_REFUSED_MAX = 16 };
 enum { TIMING_LINE = 192, TIMING_CORE = 32 }; /* bytes of a Server-Timing line, and of its end */
 
-/* Reads of what is not in memory of files; see pages.h. */
-struct pages {
-    uint32_t reading, most; /* under way, and at most */
-    struct list waiting;    /* who needs another, in order */
+/* Calls on files that may wait for a disk; see off_core.h. */
+struct off_core {
+    uint32_t busy, most; /* under way, and at most */
+    struct list waiting; /* who needs another, in order */
 };
 
 struct http_context {
@@ -190,9 +190,10 @@ struct http_context {
     void (*on_request_done)(struct http_context *ctx, const struct torc_req *rq, const char *peer,
                             uint64_t bytes, enum http_end end);
     void (*on_close)(struct http_context *ctx, bool evicted); /* a connection was closed */
-    bool want_peer;       /* keep each client's address (visitor.h) */
-    struct offload *pool; /* of threads for work; NULL for none */
-    struct pages pages;
+    bool want_peer;          /* keep each client's address (visitor.h) */
+    struct offload *pool;    /* of threads for work; NULL for none */
+    struct offload *openers; /* of threads that open files; likewise */
+    struct off_core off_core;
     struct resolver resolver;
     struct tick *ticks; /* what runs every so often */
     uint32_t n_ticks;

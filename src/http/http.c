@@ -7,7 +7,7 @@
 #include "http/handler.h"
 #include "http/memory.h"
 #include "http/observe.h"
-#include "http/pages.h"
+#include "http/off_core.h"
 #include "http/proxy.h"
 #include "http/tick.h"
 #include "http/visitor.h"
@@ -25,7 +25,7 @@ void http_open(struct http_context *ctx, struct io *io, const struct http_limits
     shed_init(&ctx->shed, io->now);
     list_init(&ctx->queue);
     list_init(&ctx->error_calls);
-    pages_open(ctx);
+    off_core_open(ctx);
     clients_init(&ctx->clients, limits->max_conns + HTTP_REFUSED_MAX);
     resolver_init(&ctx->resolver, io, NULL, resolve_system);
     fiber_pool_init(&ctx->fibers, limits->stack_size, limits->max_requests);

@@ -1,9 +1,8 @@
 #pragma once
 /* Pages of a file that are not in memory are read from the disk while the core serves others: by
- * the workers of the ring, or by a thread of the pool where a call on a file holds the core. Each
- * core has few such reads under way at once; whoever needs another waits in turn. So many downloads
- * from a slow disk share it evenly, and none of them fills the memory or keeps the pool from other
- * work for long. */
+ * the workers of the ring, or by a thread of the pool where a call on a file holds the core, in
+ * turn (off_core.h). So many downloads from a slow disk share it evenly, and none of them fills the
+ * memory or keeps the pool from other work for long. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,8 +29,6 @@ struct pages_ahead {
     bool tried;        /* whether they can be read at once was asked, and */
     bool untold;       /* the file system does not tell */
 };
-
-void pages_open(struct http_context *ctx);
 
 /* Where the page with that byte begins. */
 uint64_t pages_start(uint64_t at);

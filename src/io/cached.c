@@ -2,6 +2,7 @@
 
 #include "base/libc.h"
 #include "io/engine.h"
+#include "io/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +10,17 @@
 bool io_calls_hold(const struct io *io)
 {
     return io->engine->calls_hold;
+}
+
+int io_open_cached(struct io *io, const struct io_call *c)
+{
+    counter_add(&io->stats.syscalls, 1);
+    return file_open_cached(io, c);
+}
+
+int io_open_here(const struct io *io, const struct io_call *c)
+{
+    return file_open_here(io, c);
 }
 
 /* Files of a tmpfs are in memory, but do not support RWF_NOWAIT. Only they can have seals, and to

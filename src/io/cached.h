@@ -1,11 +1,19 @@
 #pragma once
-/* Reading what is in memory of a file, and who would have to wait for the rest. */
+/* Opening a file, and reading what of it is in memory, without a wait; and who would have to wait
+ * for the rest. */
 
 #include "io/io.h"
 
 /* Whether a call on a file keeps the core from its other connections until it is done, so that what
  * may take long is better done by another thread. */
 bool io_calls_hold(const struct io *io);
+
+/* Does what IO_OPEN would, at once, if no disk has to be asked for it (RESOLVE_CACHED, Linux 5.12).
+ * -EAGAIN: one has; -EOPNOTSUPP: the kernel does not tell. */
+int io_open_cached(struct io *io, const struct io_call *c);
+
+/* Does what IO_OPEN would, by a thread that may wait for the disk; any thread may call it. */
+int io_open_here(const struct io *io, const struct io_call *c);
 
 /* Does what IO_READ would, at once, if the bytes are in memory: their count, which may be less than
  * asked for, 0 at the end of the file, or negative errno. -EAGAIN: they are not; -EOPNOTSUPP: the

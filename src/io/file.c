@@ -79,10 +79,11 @@ bool file_openat2_refused(int fd)
     return fd < 0 && plain >= 0;
 }
 
-static int open_by_openat2(const struct io_call *c)
+static int open_by_openat2(const struct io_call *c, uint64_t resolve)
 {
-    long fd =
-        syscall(SYS_openat2, c->open.dirfd, c->open.path, file_how(c), sizeof(struct open_how));
+    struct open_how how = *file_how(c);
+    how.resolve |= resolve;
+    long fd = syscall(SYS_openat2, c->open.dirfd, c->open.path, &how, sizeof how);
     return fd < 0 ? -errno : (int)fd;
 }
 
@@ -90,7 +91,7 @@ void file_probe(struct io_config *config)
 {
     struct io_call c = {
         .open = {.dirfd = AT_FDCWD, .path = FILE_PROBE_PATH, .how = IO_OPEN_BENEATH}};
-    config->walk = file_openat2_refused(open_by_openat2(&c));
+    config->walk = file_openat2_refused(open_by_openat2(&c, 0));
 }
 
 /* Also walks where the probe did not ask the system call, but the ring. */
@@ -101,8 +102,20 @@ static int open_file(const struct io *io, const struct io_call *c)
         fd = openat(c->open.dirfd, c->open.path, (int)file_how(c)->flags);
         return fd < 0 ? -errno : fd;
     }
-    fd = io->config.walk ? -ENOSYS : open_by_openat2(c);
+    fd = io->config.walk ? -ENOSYS : open_by_openat2(c, 0);
     return fd == -ENOSYS || fd == -EPERM ? walk_open(c->open.dirfd, c->open.path, OPEN_FLAGS) : fd;
+}
+
+int file_open_here(const struct io *io, const struct io_call *c)
+{
+    return file_opened(c->open.stat, open_file(io, c));
+}
+
+int file_open_cached(const struct io *io, const struct io_call *c)
+{
+    int fd = io->config.walk ? -ENOSYS : open_by_openat2(c, RESOLVE_CACHED);
+    bool untold = fd == -ENOSYS || fd == -EPERM || fd == -EINVAL;
+    return untold ? -EOPNOTSUPP : file_opened(c->open.stat, fd);
 }
 
 static int create_file(const struct io_call *c)
@@ -115,7 +128,7 @@ int file_call(const struct io *io, const struct io_call *c)
 {
     long res;
     switch ((enum io_kind)c->op.kind) {
-    case IO_OPEN: return file_opened(c->open.stat, open_file(io, c));
+    case IO_OPEN: return file_open_here(io, c);
     case IO_CREATE: return file_opened(c->create.stat, create_file(c));
     case IO_STATX:
         res = statx(c->statx.dirfd, c->statx.path, c->statx.flags, STATX_BASIC_STATS, c->statx.out);

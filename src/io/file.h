@@ -19,6 +19,14 @@ unsigned file_rename_flags(const struct io_call *c);
  * `st`. Returns the result of the operation. */
 int file_opened(struct stat *st, int fd);
 
+/* Performs an IO_OPEN synchronously. Where openat2 is refused it opens with walk_open. Any thread
+ * may call it. */
+int file_open_here(const struct io *io, const struct io_call *c);
+
+/* The same if no disk has to be asked: -EAGAIN if one has, -EOPNOTSUPP if the kernel does not tell.
+ */
+int file_open_cached(const struct io *io, const struct io_call *c);
+
 /* What a probe of openat2 opens: something that always exists, below the working directory. */
 #define FILE_PROBE_PATH "."
 
@@ -30,5 +38,5 @@ bool file_openat2_refused(int fd);
 void file_probe(struct io_config *config);
 
 /* Performs a file or memory operation synchronously and returns its result; -EINVAL for other
- * kinds. Where openat2 is refused it opens with walk_open. */
+ * kinds. */
 int file_call(const struct io *io, const struct io_call *c);

@@ -171,6 +171,7 @@ static void on_start(struct loop *l)
     here = c;
     http_open(&c->http, io, &c->limits, c->router, c->index);
     c->http.pool = c->http.resolver.pool = c->pool;
+    c->http.openers = c->openers;
     overflow_begin(&c->http);
     backtrace_allow();
     c->http.user = c;

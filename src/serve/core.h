@@ -56,7 +56,7 @@ struct core {
     const struct end_fn *ends; /* n_ends of them */
     uint32_t n_ends;
     struct static_core *files; /* NULL where no files are served */
-    struct offload *pool;
+    struct offload *pool, *openers;
     struct recorder recorder; /* of --timeline, for http.recorder; or without records */
     bool timing;              /* of --timing */
     slice server_line;        /* of --server-name; absent: the usual one */

@@ -206,6 +206,7 @@ static void init_core(struct torc_server *s, uint32_t i)
     c->router = admin ? s->admin_router : s->router;
     if (!admin) c->hooks = (struct hooks){.list = s->hooks, .n = s->n_hooks, .asked = &s->signals};
     c->pool = s->pool;
+    c->openers = s->openers;
     c->index = i;
     c->on_state = on_state;
     c->server = s;

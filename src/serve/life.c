@@ -211,6 +211,7 @@ bool life_end(struct torc_server *s)
     if (s->phase != SERVER_ABANDONED || reclaim(s)) return true;
     cores_detach(s);
     if (s->pool) offload_detach(s->pool);
+    if (s->openers) offload_detach(s->openers);
     return false;
 }
 

@@ -157,11 +157,26 @@ static int open_pool(struct torc_server *s)
     return 0;
 }
 
+/* Threads of their own: those of the other pool may all wait for reads from a disk that hangs. */
+static int open_openers(struct torc_server *s)
+{
+    enum { OPENERS = 4, QUEUE = 1024 };
+    if (s->options->private_descriptors) return 0; /* what they open, a core would not see */
+    s->openers = offload_new(OPENERS, QUEUE);
+    if (!s->openers) return server_fail(s, -ENOMEM, "out of memory");
+    offload_set_name(s->openers, "torc-open", "those that open files, of");
+    offload_set_hooks(s->openers, begin_work, overflow_end);
+    return 0;
+}
+
 bool needs_close_pool(struct torc_server *s, uint64_t deadline)
 {
-    if (s->pool && !offload_stop(s->pool, deadline)) return false;
-    offload_free(s->pool);
-    s->pool = NULL;
+    struct offload **pools[] = {&s->pool, &s->openers};
+    for (size_t i = 0; i < ARRAY_LEN(pools); i++) {
+        if (*pools[i] && !offload_stop(*pools[i], deadline)) return false;
+        offload_free(*pools[i]);
+        *pools[i] = NULL;
+    }
     return true;
 }
 
@@ -185,5 +200,6 @@ int needs_open(struct torc_server *s)
 {
     int err = open_files(s);
     if (err == 0) err = open_admin(s);
-    return err == 0 ? open_pool(s) : err;
+    if (err == 0) err = open_pool(s);
+    return err == 0 ? open_openers(s) : err;
 }

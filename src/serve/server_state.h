@@ -93,6 +93,7 @@ struct torc_server {
     uint32_t n_hooks;
     struct metrics_plan *metrics; /* of the program */
     struct offload *pool;         /* of threads for work; while the server runs */
+    struct offload *openers;      /* of threads that open files for a core; likewise */
     uint64_t started_at;          /* ns */
     struct measures measures;     /* used on the admin core */
 };

@@ -25,7 +25,8 @@ struct offload {
     uint32_t created;                  /* threads to join */
     uint32_t idle;                     /* threads that wait for `work` */
     bool stopping;
-    bool told; /* that a thread could not be started */
+    bool told;             /* that a thread could not be started */
+    const char *name, *of; /* of its threads: see offload_set_name */
     struct offload_stats stats;
     pthread_t thread[];
 };
@@ -74,7 +75,7 @@ static void run(struct offload *p, struct torc_job *j)
 static void *serve(void *arg)
 {
     struct offload *p = arg;
-    pthread_setname_np(pthread_self(), "torc-work");
+    pthread_setname_np(pthread_self(), p->name);
     cpus_mask_apply(&p->cpus);
     if (p->begin) p->begin();
     pthread_mutex_lock(&p->mutex);
@@ -117,7 +118,7 @@ static void add_thread(struct offload *p)
         p->stats.threads++;
     } else if (!p->told) {
         p->told = true;
-        log_line("cannot start thread %u of --work-threads %u: %s%s", p->created + 1, p->max,
+        log_line("cannot start thread %u of %s %u: %s%s", p->created + 1, p->of, p->max,
                  strerror(err), limit_of_thread(err));
     }
 }
@@ -205,9 +206,17 @@ struct offload *offload_new(uint32_t threads, uint32_t queue)
     list_init(&p->queue);
     cpus_mask_get(&p->cpus);
     pthread_sigmask(SIG_BLOCK, NULL, &p->signals);
+    p->name = "torc-work";
+    p->of = "--work-threads";
     p->max = threads;
     p->queue_max = queue;
     return p;
+}
+
+void offload_set_name(struct offload *p, const char *name, const char *of)
+{
+    p->name = name;
+    p->of = of;
 }
 
 void offload_set_hooks(struct offload *p, void (*begin)(void), void (*end)(void))

@@ -1,6 +1,7 @@
 #pragma once
-/* A bounded pool of threads, one per server, for code that blocks or computes for long. Jobs wait
- * in one queue under one mutex: it is off the path of ordinary requests. A job ends once; its core
+/* A bounded pool of threads for code that blocks or computes for long; a server has one, and one
+ * that opens files. Jobs wait in one queue under one mutex: it is off the path of ordinary
+ * requests. A job ends once; its core
  * learns that by a post, unless it has left the job before. */
 
 #include "base/list.h"
@@ -50,6 +51,10 @@ struct offload_stats {
  * caller may use; 0 makes a pool that takes no job. `queue` jobs wait at most. NULL if out of
  * memory. */
 struct offload *offload_new(uint32_t threads, uint32_t queue);
+
+/* The name of its threads, of 15 bytes at most, and what stands before their number in a message;
+ * both stay the caller's. Without it the pool is that of --work-threads. */
+void offload_set_name(struct offload *p, const char *name, const char *of);
 
 /* Has each thread call `begin` first and `end` last. Before any is started. */
 void offload_set_hooks(struct offload *p, void (*begin)(void), void (*end)(void));

@@ -34,8 +34,9 @@ enum {
 };
 
 struct held {
-    uint64_t unique, node;
+    uint64_t unique, node; /* 0: of a name */
     struct fuse_read_in in;
+    char name[256];
 };
 
 static struct {
@@ -81,11 +82,16 @@ static void answer_read(uint64_t unique, const struct fuse_read_in *in)
     answer(unique, fails ? -EIO : 0, data, fails ? 0 : n);
 }
 
+static bool is_waiting(enum disk_mode mode)
+{
+    return mode == DISK_WAITS || mode == DISK_HIDES;
+}
+
 static void take_read(uint64_t unique, uint64_t node, const struct fuse_read_in *in)
 {
     pthread_mutex_lock(&disk.mutex);
-    if (disk.mode == DISK_WAITS && node != disk.released && disk.n_held < HELD_MAX)
-        disk.held[disk.n_held++] = (struct held){unique, node, *in};
+    if (is_waiting(disk.mode) && node != disk.released && disk.n_held < HELD_MAX)
+        disk.held[disk.n_held++] = (struct held){.unique = unique, .node = node, .in = *in};
     else
         answer_read(unique, in);
     pthread_mutex_unlock(&disk.mutex);
@@ -100,9 +106,32 @@ static void answer_lookup(uint64_t unique, const char *name)
         return;
     }
     uint64_t node = FIRST_NODE + number;
-    struct fuse_entry_out out = {
-        .nodeid = node, .entry_valid = LONG, .attr_valid = LONG, .attr = attributes(node)};
+    struct fuse_entry_out out = {.nodeid = node,
+                                 .entry_valid = number < DISK_FRESH ? LONG : 0,
+                                 .attr_valid = LONG,
+                                 .attr = attributes(node)};
     answer(unique, 0, &out, sizeof out);
+}
+
+static void take_lookup(uint64_t unique, const char *name)
+{
+    pthread_mutex_lock(&disk.mutex);
+    if (disk.mode == DISK_HIDES && disk.n_held < HELD_MAX) {
+        struct held *h = &disk.held[disk.n_held++];
+        *h = (struct held){.unique = unique};
+        snprintf(h->name, sizeof h->name, "%.*s", (int)sizeof h->name - 1, name);
+    } else {
+        answer_lookup(unique, name);
+    }
+    pthread_mutex_unlock(&disk.mutex);
+}
+
+static void answer_held(const struct held *h)
+{
+    if (h->node)
+        answer_read(h->unique, &h->in);
+    else
+        answer_lookup(h->unique, h->name);
 }
 
 static void answer_attributes(uint64_t unique, uint64_t node)
@@ -129,7 +158,7 @@ static void take(const struct fuse_in_header *in, const void *arg)
     static const struct fuse_open_out opened = {.open_flags = 0};
     switch (in->opcode) {
     case FUSE_INIT: answer_init(in->unique, arg); break;
-    case FUSE_LOOKUP: answer_lookup(in->unique, arg); break;
+    case FUSE_LOOKUP: take_lookup(in->unique, arg); break;
     case FUSE_GETATTR: answer_attributes(in->unique, in->nodeid); break;
     case FUSE_OPEN:
     case FUSE_OPENDIR: answer(in->unique, 0, &opened, sizeof opened); break;
@@ -209,9 +238,8 @@ void slow_disk_set(enum disk_mode mode)
     pthread_mutex_lock(&disk.mutex);
     disk.mode = mode;
     disk.released = 0;
-    for (unsigned i = 0; mode != DISK_WAITS && i < disk.n_held; i++)
-        answer_read(disk.held[i].unique, &disk.held[i].in);
-    if (mode != DISK_WAITS) disk.n_held = 0;
+    for (unsigned i = 0; !is_waiting(mode) && i < disk.n_held; i++) answer_held(&disk.held[i]);
+    if (!is_waiting(mode)) disk.n_held = 0;
     pthread_mutex_unlock(&disk.mutex);
 }
 
@@ -222,7 +250,7 @@ void slow_disk_release(unsigned file)
     disk.released = FIRST_NODE + file;
     for (unsigned i = 0; i < disk.n_held; i++) {
         if (disk.held[i].node == disk.released)
-            answer_read(disk.held[i].unique, &disk.held[i].in);
+            answer_held(&disk.held[i]);
         else
             disk.held[n++] = disk.held[i];
     }

@@ -7,13 +7,15 @@
 #include <stddef.h>
 
 enum {
-    DISK_FILES = 100,           /* named "0" to "99"; of DISK_SIZE bytes, see files_byte */
-    DISK_SIZE = 1200 * 1000 + 7 /* not of whole pages */
+    DISK_FILES = 100,            /* named "0" to "99"; of DISK_SIZE bytes, see files_byte */
+    DISK_SIZE = 1200 * 1000 + 7, /* not of whole pages */
+    DISK_FRESH = 90              /* from this one on, the kernel asks for the name each time */
 };
 
 enum disk_mode {
     DISK_SERVES,
     DISK_WAITS, /* reads are answered once it serves, or fails */
+    DISK_HIDES, /* and so are names */
     DISK_FAILS, /* reads at and behind the middle of a file are answered with EIO */
 };
 
@@ -26,7 +28,7 @@ void slow_disk_set(enum disk_mode mode);
 /* While it waits: answers the reads of one file, now and later. */
 void slow_disk_release(unsigned file);
 
-/* Reads that wait, and whether one of this file does. */
+/* Reads, or names, that wait, and whether one of this file does. */
 unsigned slow_disk_waiting(void);
 bool slow_disk_waits_for(unsigned file);
 

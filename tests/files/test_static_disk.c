@@ -149,6 +149,30 @@ static void downloads_of_a_file_that_is_mapped(void **state)
     download_beside_others(all_the_same);
 }
 
+/* That a name is there may take as long as a read to find out. */
+static void names_that_are_looked_up(void **state)
+{
+    enum { CLIENTS = DISK_FILES - DISK_FRESH };
+    struct client slow[CLIENTS];
+    (void)state;
+    need_disk();
+    site_start();
+    expect("/quick", 200, "quick"); /* that it has no twins is known from now on */
+    slow_disk_set(DISK_HIDES);
+    for (int i = 0; i < CLIENTS; i++) {
+        client_open(&slow[i], &server);
+        client_ask(&slow[i], "GET", each_of_its_own(DISK_FRESH + i), "");
+    }
+    await_reads();
+    for (int i = 0; i < 300; i++) expect("/quick", 200, "quick");
+    slow_disk_set(DISK_SERVES);
+    for (int i = 0; i < CLIENTS; i++) {
+        client_reply(&slow[i], "GET", &reply);
+        expect_whole(&reply);
+        client_close(&slow[i]);
+    }
+}
+
 static void ranges_of_a_file_that_is_mapped(void **state)
 {
     enum { FROM = 700001, TO = 1000000 };
@@ -534,6 +558,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(downloads_of_files_that_are_opened, stop),
         cmocka_unit_test_teardown(downloads_of_a_file_that_is_mapped, stop),
+        cmocka_unit_test_teardown(names_that_are_looked_up, stop),
         cmocka_unit_test_teardown(ranges_of_a_file_that_is_mapped, stop),
         cmocka_unit_test_teardown(clients_that_leave_meanwhile, stop),
         cmocka_unit_test(a_disk_that_fails_ends_the_response),
