@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #define LOOK_MIN NS_PER_MS
 #define LOOK_MAX (NS_PER_S / 4)
@@ -46,18 +47,72 @@ static char state_of(int tid)
     return name_end && name_end[1] == ' ' ? name_end[2] : '?';
 }
 
-static void describe(int tid, char state, char *out, size_t size)
+/* Those that a handler is most often found in. */
+static const char *name_of(long call)
+{
+    static const struct {
+        long number;
+        const char *name;
+    } calls[] = {
+        {SYS_clock_nanosleep, "clock_nanosleep"},
+        {SYS_nanosleep, "nanosleep"},
+        {SYS_futex, "futex"},
+        {SYS_read, "read"},
+        {SYS_pread64, "pread64"},
+        {SYS_readv, "readv"},
+        {SYS_write, "write"},
+        {SYS_pwrite64, "pwrite64"},
+        {SYS_writev, "writev"},
+        {SYS_recvfrom, "recvfrom"},
+        {SYS_recvmsg, "recvmsg"},
+        {SYS_sendto, "sendto"},
+        {SYS_sendmsg, "sendmsg"},
+        {SYS_connect, "connect"},
+        {SYS_accept, "accept"},
+        {SYS_accept4, "accept4"},
+        {SYS_ppoll, "ppoll"},
+        {SYS_pselect6, "pselect6"},
+        {SYS_epoll_pwait, "epoll_pwait"},
+        {SYS_wait4, "wait4"},
+        {SYS_waitid, "waitid"},
+        {SYS_openat, "openat"},
+        {SYS_flock, "flock"},
+        {SYS_fcntl, "fcntl"},
+        {SYS_fsync, "fsync"},
+        {SYS_fdatasync, "fdatasync"},
+        {SYS_getdents64, "getdents64"},
+#ifdef SYS_poll /* not on arm64 */
+        {SYS_poll, "poll"},
+        {SYS_select, "select"},
+        {SYS_epoll_wait, "epoll_wait"},
+        {SYS_open, "open"},
+#endif
+    };
+    for (size_t i = 0; i < ARRAY_LEN(calls); i++)
+        if (calls[i].number == call) return calls[i].name;
+    return NULL;
+}
+
+static void describe_blocked(int tid, char *out, size_t size)
 {
     char line[128];
     long call = -1;
+    if (!read_line(tid, "syscall", line, sizeof line) || sscanf(line, "%ld", &call) != 1)
+        snprintf(out, size, "it is blocked in a system call");
+    else if (name_of(call))
+        snprintf(out, size, "it is blocked in the system call %s", name_of(call));
+    else
+        snprintf(out, size, "it is blocked in system call %ld", call);
+}
+
+static void describe(int tid, char state, char *out, size_t size)
+{
     if (state == '?') /* as without /proc, or a descriptor for it */
         snprintf(out, size, "what it does cannot be told");
     else if (state == 'R')
         snprintf(out, size, "it computes");
-    else if (read_line(tid, "syscall", line, sizeof line) && sscanf(line, "%ld", &call) == 1)
-        snprintf(out, size, "it is blocked in system call %ld", call);
     else
-        snprintf(out, size, "it is blocked in a system call");
+        describe_blocked(tid, out, size);
 }
 
 static void tell(const struct core *c, uint64_t ns)
@@ -71,7 +126,7 @@ static void tell(const struct core *c, uint64_t ns)
     log_line("%.*s: its handler has %s %u for %.2f s, %s: %s", (int)pattern.len, pattern.ptr,
              one ? "run on thread" : "held core", c->index, (double)ns / NS_PER_S,
              one ? "without a wait" : "while other requests wait", what);
-    if (state == 'R') backtrace_of_thread(tid);
+    if (state == 'R') backtrace_of_thread(tid); /* a signal would end what it is blocked in */
 }
 
 /* ---- watching ---- */

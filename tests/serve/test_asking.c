@@ -271,7 +271,7 @@ static void test_handlers_that_hold_their_core_are_named(void **state)
     client_open(&c, &s);
     client_ask(&c, "GET", "/blocks", "");
     await_held(&s, "/blocks");
-    server_await_log(&s, "it is blocked in system call ");
+    server_await_log(&s, "it is blocked in the system call clock_nanosleep");
     await_handler(&s, "slept", 0); /* nothing has interrupted it */
     client_reply(&c, "GET", &r);
     client_close(&c);
