@@ -18,9 +18,10 @@
  *
  * A process that a handler or a job forks has the sockets of all clients until it executes a
  * program or ends (_exit(2)): for those that the server closes meanwhile, the connection ends only
- * then. Calls that WAIT return -EPERM in it, what else responds has no effect, and where it returns
- * from the handler or the job, as after an execve(2) that has failed, it ends with the status 125
- * after a line on stderr. SIGTERM, SIGINT and SIGHUP have their dispositions of before the server.
+ * then. Calls that WAIT return -EPERM in it, torc_post -ECHILD; what else responds, ends or cancels
+ * has no effect, neither there nor in the server. Where it returns from the handler or the job, as
+ * after an execve(2) that has failed, it ends with the status 125 after a line on stderr. SIGTERM,
+ * SIGINT and SIGHUP have their dispositions of before the server.
  *
  * What a thread has in C, a fiber has here: errno, the exceptions that C++ is handling, the shadow
  * of the address and thread sanitizers. An exception must not leave a handler. Thread-local
@@ -1169,8 +1170,9 @@ TORC_API void torc_unpinned(torc_req *rq, void (*fn)(void *arg), void *arg);
  *
  * 0: then fn runs, once, unless the engine of the core fails; -EINVAL if the server has no such
  * core or without a function, -ESHUTDOWN before the core is ready and once it ends, in a drain
- * after its last request; -EAGAIN while 65,536 functions wait for the core, -ENOMEM. Once the
- * server is ready, the first index that gets -EINVAL is the number of its cores. */
+ * after its last request; -ECHILD in a process that was forked since the start, where no core runs;
+ * -EAGAIN while 65,536 functions wait for the core, -ENOMEM. Once the server is ready, the first
+ * index that gets -EINVAL is the number of its cores. */
 TORC_API int torc_post(torc_server *s, unsigned core, void (*fn)(void *arg), void *arg);
 
 /* Has every core run fn(rq, arg) each `ms` milliseconds, for the first time after as many. `rq` is

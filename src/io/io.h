@@ -319,8 +319,9 @@ int io_open(struct io *io, const struct io_engine *engine, const struct io_confi
 /* Asserts that nothing is in flight and every buffer has been returned. */
 void io_close(struct io *io);
 
-/* In a process that the engine's thread has forked: the process ends with the turn, and nothing is
- * asked of the rings, which it has in common with the other. */
+/* In a process that the engine's thread has forked: the process ends with the turn, and no call
+ * touches what it has in common with the other: the ring, the epoll instance, the sockets. What is
+ * started there never completes. */
 void io_forked(struct io *io);
 
 /* One turn: submits pending operations, waits for a completion, a deadline, io_wake or io_post,

@@ -1,6 +1,5 @@
 /* The engine-independent part of the contract: opening, submitting, and the turn. */
 
-#include "base/child.h"
 #include "base/limit.h"
 #include "base/wake.h"
 #include "io/engine.h"
@@ -62,21 +61,6 @@ void io_close(struct io *io)
     io->engine->close(io);
     buf_pool_free(&io->bufs);
     if (io->config.wake_fd <= 0) close(io->wake_fd);
-}
-
-static void no_wait(struct io *io, uint64_t timeout_ns)
-{
-    (void)io, (void)timeout_ns;
-    child_end();
-}
-
-void io_forked(struct io *io)
-{
-    static struct io_engine forked;
-    forked = *io->engine;
-    forked.wait = no_wait;
-    forked.peer = NULL;
-    io->engine = &forked;
 }
 
 /* First: once it is awake, the core may end. */

@@ -371,6 +371,7 @@ static int uring_open(struct io *io, const struct io_config *config)
         free(u);
         return err;
     }
+    io_uring_ring_dontfork(&u->ring); /* a child has no ring to write to, whatever it does */
     io->state = u;
     io->config.depth = u->ring.sq.ring_entries;
     io->config.cq_depth = u->ring.cq.ring_entries;
