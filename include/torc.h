@@ -277,7 +277,12 @@ TORC_API const char *torc_server_error(const torc_server *s);
  *
  * While servers run the process's soft descriptor limit is the hard one; with the last of them it
  * is again what it was. A child that is made by fork(2) has the limit that was found, and the CPUs
- * that the server was started with. */
+ * that the server was started with.
+ *
+ * Descriptors that the program did not open are not its to close. Where it closes those of a server
+ * that has started, as close_range(3, ~0U, 0) does, clients lose their connections; each core
+ * notices within some seconds, says so on stderr, and the server ends: torc_server_join returns 1.
+ * Meanwhile torc may write to files that have got the same numbers. */
 
 /* Reads the command line, and the config file that it names (--config). It overrides what
  * torc_server_set sets, before or after. Call it once. Prints what --help and --version ask for.

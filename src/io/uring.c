@@ -209,7 +209,10 @@ static void run_cqe(struct uring *u, uint64_t data, int res, unsigned flags)
 {
     if (data <= URING_WAKE) {
         if (data == URING_WAKE) {
-            uring_owe(u, OWED_WAKE, 0);
+            if (res == -EBADF)
+                u->io->error = res;
+            else
+                uring_owe(u, OWED_WAKE, 0);
             if (res > 0) io_woken(u->io);
         }
         return;
