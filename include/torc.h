@@ -143,7 +143,10 @@ TORC_API int torc_server_option(torc_server *s, const char *name, const char *ta
  * A static segment also matches what is equivalent to it (RFC 3986, 6.2.2.1 and 6.2.2.2): escapes
  * of letters, digits and "-._~" stand for these, so "/m%65" is "/me", and those of other characters
  * may have digits in either case. Nothing else is decoded or changed: "%2F" never separates
- * segments, "/a%21" is not "/a!", and neither "//" nor a slash at the end is "/".
+ * segments, "/a%21" is not "/a!", and neither "//" nor a slash at the end is "/". A pattern, like
+ * a path, is of printable ASCII without spaces, '?' and '#': what else there is has to be escaped
+ * in it as clients do, as in "/caf%C3%A9". Some send a '%' that begins no escape, and torc takes
+ * that: it stands for itself, so that "/100%" matches "/100%", but not "/100%25".
  *
  * A path that some pattern matches, but none with this method, is answered with 405 and Allow, or
  * OPTIONS with 204. Patterns with "*rest" do not count for 405: GET of a catch-all says nothing
