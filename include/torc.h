@@ -976,7 +976,7 @@ typedef struct torc_fetch_options {
  *   -ENOMEM           out of memory
  * or the scope's error.
  *
- * A keep-alive connection may turn out to be dead. If nothing of the response has come, a
+ * A keep-alive connection may turn out to be dead. If nothing of the response has come, or a 408, a
  * request that may be repeated (GET, HEAD, OPTIONS, TRACE, PUT, DELETE, or as the options say) is
  * sent once more, on a new one; a streamed one never is.
  *
