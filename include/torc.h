@@ -1012,8 +1012,8 @@ TORC_API int torc_fetch_response(torc_req *rq, torc_exchange *x);
 TORC_API ssize_t torc_fetch_read(torc_req *rq, torc_exchange *x, void *buf, size_t size);
 
 /* Of the response; valid until the exchange is closed. The status is 0 and fields are absent before
- * its head has come; interim responses (1xx) and trailers are left out. The body is that of
- * torc_fetch. */
+ * its head has come; interim responses (1xx) and trailers are left out. A value that the server has
+ * folded over several lines has a space in place of each fold. The body is that of torc_fetch. */
 TORC_API int torc_fetch_status(const torc_exchange *x);
 TORC_API torc_slice torc_fetch_header(const torc_exchange *x, const char *name);
 TORC_API bool torc_fetch_header_next(const torc_exchange *x, size_t *at, torc_slice *name,

@@ -64,6 +64,7 @@ static void test_responses(void **state)
     snprintf(by_name, sizeof by_name, "/fetch?url=http://localhost:%u/", up.port);
     client_get(&client, by_name, 200, &reply);
     assert_non_null(strstr(reply.body, "body ok\n"));
+    expect("/folded", "", "X-A=1, 2\n");
     expect("/chunked", "",
            "status 200\nTransfer-Encoding=chunked\nX-A=1\nX-A=two\nserver \nbody abcde\n");
     expect("/interim", "", "status 404\nX-Late=1\nContent-Length=4\nserver \nbody gone\n");

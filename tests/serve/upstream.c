@@ -202,6 +202,7 @@ static const struct fixed {
      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: 1\r\nX-A:  two \r\n\r\n"
      "3;a=b\r\nabc\r\n2\r\nde\r\n0\r\nX-Trailer: 1\r\n\r\n",
      true},
+    {"/folded", "HTTP/1.1 200 OK\r\nX-A: 1,\r\n\t2\r\nContent-Length: 2\r\n\r\nok", true},
     {"/close", "HTTP/1.1 200 OK\r\nX-A: 1\r\n\r\nto the end", false},
     {"/old", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", false},
     {"/interim",
