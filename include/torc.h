@@ -18,9 +18,10 @@
  *
  * A process that a handler or a job forks has the sockets of all clients until it executes a
  * program or ends (_exit(2)): for those that the server closes meanwhile, the connection ends only
- * then. Calls that WAIT return -EPERM in it, what else responds has no effect, and where it returns
- * from the handler or the job, as after an execve(2) that has failed, it ends with the status 125
- * after a line on stderr. SIGTERM, SIGINT and SIGHUP have their dispositions of before the server.
+ * then. Calls that WAIT return -EPERM in it, torc_post -ECHILD; what else responds, ends or cancels
+ * has no effect, neither there nor in the server. Where it returns from the handler or the job, as
+ * after an execve(2) that has failed, it ends with the status 125 after a line on stderr. SIGTERM,
+ * SIGINT and SIGHUP have their dispositions of before the server.
  *
  * What a thread has in C, a fiber has here: errno, the exceptions that C++ is handling, the shadow
  * of the address and thread sanitizers. An exception must not leave a handler. Thread-local
@@ -142,7 +143,10 @@ TORC_API int torc_server_option(torc_server *s, const char *name, const char *ta
  * A static segment also matches what is equivalent to it (RFC 3986, 6.2.2.1 and 6.2.2.2): escapes
  * of letters, digits and "-._~" stand for these, so "/m%65" is "/me", and those of other characters
  * may have digits in either case. Nothing else is decoded or changed: "%2F" never separates
- * segments, "/a%21" is not "/a!", and neither "//" nor a slash at the end is "/".
+ * segments, "/a%21" is not "/a!", and neither "//" nor a slash at the end is "/". A pattern, like
+ * a path, is of printable ASCII without spaces, '?' and '#': what else there is has to be escaped
+ * in it as clients do, as in "/caf%C3%A9". Some send a '%' that begins no escape, and torc takes
+ * that: it stands for itself, so that "/100%" matches "/100%", but not "/100%25".
  *
  * A path that some pattern matches, but none with this method, is answered with 405 and Allow, or
  * OPTIONS with 204. Patterns with "*rest" do not count for 405: GET of a catch-all says nothing
@@ -276,7 +280,12 @@ TORC_API const char *torc_server_error(const torc_server *s);
  *
  * While servers run the process's soft descriptor limit is the hard one; with the last of them it
  * is again what it was. A child that is made by fork(2) has the limit that was found, and the CPUs
- * that the server was started with. */
+ * that the server was started with.
+ *
+ * Descriptors that the program did not open are not its to close. Where it closes those of a server
+ * that has started, as close_range(3, ~0U, 0) does, clients lose their connections; each core
+ * notices within some seconds, says so on stderr, and the server ends: torc_server_join returns 1.
+ * Meanwhile torc may write to files that have got the same numbers. */
 
 /* Reads the command line, and the config file that it names (--config). It overrides what
  * torc_server_set sets, before or after. Call it once. Prints what --help and --version ask for.
@@ -967,7 +976,7 @@ typedef struct torc_fetch_options {
  *   -ENOMEM           out of memory
  * or the scope's error.
  *
- * A keep-alive connection may turn out to be dead. If nothing of the response has come, a
+ * A keep-alive connection may turn out to be dead. If nothing of the response has come, or a 408, a
  * request that may be repeated (GET, HEAD, OPTIONS, TRACE, PUT, DELETE, or as the options say) is
  * sent once more, on a new one; a streamed one never is.
  *
@@ -1003,8 +1012,8 @@ TORC_API int torc_fetch_response(torc_req *rq, torc_exchange *x);
 TORC_API ssize_t torc_fetch_read(torc_req *rq, torc_exchange *x, void *buf, size_t size);
 
 /* Of the response; valid until the exchange is closed. The status is 0 and fields are absent before
- * its head has come; interim responses (1xx) and trailers are left out. The body is that of
- * torc_fetch. */
+ * its head has come; interim responses (1xx) and trailers are left out. A value that the server has
+ * folded over several lines has a space in place of each fold. The body is that of torc_fetch. */
 TORC_API int torc_fetch_status(const torc_exchange *x);
 TORC_API torc_slice torc_fetch_header(const torc_exchange *x, const char *name);
 TORC_API bool torc_fetch_header_next(const torc_exchange *x, size_t *at, torc_slice *name,
@@ -1169,8 +1178,9 @@ TORC_API void torc_unpinned(torc_req *rq, void (*fn)(void *arg), void *arg);
  *
  * 0: then fn runs, once, unless the engine of the core fails; -EINVAL if the server has no such
  * core or without a function, -ESHUTDOWN before the core is ready and once it ends, in a drain
- * after its last request; -EAGAIN while 65,536 functions wait for the core, -ENOMEM. Once the
- * server is ready, the first index that gets -EINVAL is the number of its cores. */
+ * after its last request; -ECHILD in a process that was forked since the start, where no core runs;
+ * -EAGAIN while 65,536 functions wait for the core, -ENOMEM. Once the server is ready, the first
+ * index that gets -EINVAL is the number of its cores. */
 TORC_API int torc_post(torc_server *s, unsigned core, void (*fn)(void *arg), void *arg);
 
 /* Has every core run fn(rq, arg) each `ms` milliseconds, for the first time after as many. `rq` is

@@ -11,8 +11,9 @@
 /* Set for good once a wake was refused. */
 extern _Atomic bool wake_refused;
 
-/* Adds one to the eventfd. Where the system refuses every call that could, says so once and has
- * threads look for work every so often (wake_refused). Keeps errno. Async-signal-safe. */
+/* Adds one to the eventfd. Where the system refuses every call that could, or the eventfd was
+ * closed, says so once and has threads look for work every so often (wake_refused). Keeps errno.
+ * Async-signal-safe. */
 void wake_by(int eventfd);
 
 static inline bool wake_is_refused(void)

@@ -108,15 +108,27 @@ static bool has_come(const struct fetch *f)
     return f->head_bytes || f->conn->stream->unread_len;
 }
 
-/* Whether to send the request once more, because its connection was dead when it was taken. */
-static bool repeats(struct fetch *f, const struct scope *scope, int err)
+/* Whether to send the request once more, where its connection was dead when it was taken. */
+static bool repeat(struct fetch *f, const struct scope *scope)
 {
-    if (scope->cancelled || err == -ENOMEM || err == -EBUSY || !f->conn) return false;
-    if (!f->conn->reused || f->repeated || !fetch_is_repeatable(f) || has_come(f)) return false;
+    if (scope->cancelled || !f->reused || f->repeated || !fetch_is_repeatable(f)) return false;
     f->repeated = true;
     counter_add(&f->pool->stats->upstream_repeated, 1);
     give_back(f, false);
     return true;
+}
+
+static bool repeats(struct fetch *f, const struct scope *scope, int err)
+{
+    if (err == -ENOMEM || err == -EBUSY || !f->conn || has_come(f)) return false;
+    return repeat(f, scope);
+}
+
+/* Some servers say so where they close an idle connection; the request has crossed that on its way
+ * (RFC 9110, 15.5.9). */
+static bool repeats_after_timeout(struct fetch *f, const struct scope *scope)
+{
+    return f->parser.status == 408 && repeat(f, scope);
 }
 
 /* ---- sending ---- */
@@ -156,7 +168,9 @@ static int take(struct fetch *f, struct scope *scope)
     char to[URL_HOST_MAX + 4];
     const char *instead = f->options.connect_to;
     if (!instead) url_address(f->url.host, to);
-    return pool_take(f->pool, scope, instead ? instead : to, f->repeated, &f->conn);
+    int err = pool_take(f->pool, scope, instead ? instead : to, f->repeated, &f->conn);
+    f->reused = err == 0 && f->conn->reused;
+    return err;
 }
 
 /* A server may respond, and close, before it has read the whole request: then the response
@@ -322,11 +336,12 @@ static int await_response(struct fetch *f, struct scope *scope)
 {
     for (;;) {
         int err = read_head(f, scope);
-        if (err == 0 && !fetch_is_redirect(f)) return 0;
-        if (err == 0)
-            err = follow(f, scope);
-        else if (repeats(f, scope, err))
+        if (err < 0 ? repeats(f, scope, err) : repeats_after_timeout(f, scope))
             err = send_anew(f, scope);
+        else if (err == 0 && fetch_is_redirect(f))
+            err = follow(f, scope);
+        else
+            return err;
         if (err < 0) return err;
     }
 }

@@ -29,6 +29,7 @@ struct fetch {
     unsigned redirected;  /* redirects followed */
     uint64_t body_left;   /* of a streamed body with a length */
     uint8_t state;        /* enum fetch_state */
+    bool reused;          /* its connection has had another request */
     bool repeated;        /* sent once more already */
     bool crossed;         /* redirected to another host */
     bool without_body;    /* redirected, and the body is not sent again */

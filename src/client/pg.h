@@ -144,7 +144,7 @@ void pg_conn_close(struct pg_conn *c);
 bool pg_conn_takes(const struct pg_conn *c, const struct pg_query *q);
 
 /* Makes the query a flight. The connection must take it, or be held by its transaction. -EAGAIN if
- * that has too many. */
+ * that has too many; -ECONNABORTED if it is about to be closed. */
 int pg_conn_give(struct pg_conn *c, struct pg_query *q);
 
 /* Nobody waits for that flight's answer any more. */

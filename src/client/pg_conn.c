@@ -208,7 +208,7 @@ bool pg_conn_takes(const struct pg_conn *c, const struct pg_query *q)
 int pg_conn_give(struct pg_conn *c, struct pg_query *q)
 {
     struct pg_flight *f = c->broken ? NULL : pg_conn_push(c);
-    if (!f) return -EAGAIN;
+    if (!f) return c->broken ? -ECONNABORTED : -EAGAIN;
     f->query = q;
     f->slow = !is_fast(c, q);
     c->n_slow += f->slow;

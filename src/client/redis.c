@@ -1,7 +1,6 @@
 #include "client/redis.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -232,7 +231,7 @@ static int run_format(torc_req *rq, torc_redis *r, unsigned flags, torc_redis_re
 {
     char *bytes = NULL;
     if (reply) *reply = NULL;
-    int len = redisvFormatCommand(&bytes, format, args);
+    int len = redis_format(format, args, &bytes);
     return run(rq, r, flags, reply, bytes, len);
 }
 
@@ -254,40 +253,6 @@ int torc_redis_repeatable(torc_req *rq, torc_redis *r, torc_redis_reply **reply,
     int err = run_format(rq, r, TORC_REDIS_REPEATABLE, reply, format, args);
     va_end(args);
     return err;
-}
-
-/* hiredis counts in an int, or would make a length that fits into none of ours. */
-static bool is_too_long(size_t n, const torc_slice *words)
-{
-    enum { AROUND = 32 }; /* a word: "$" LENGTH CRLF, and CRLF */
-    size_t room = INT_MAX - 2 * AROUND;
-    for (size_t i = 0; i < n; i++) {
-        if (room < AROUND || words[i].len > room - AROUND) return true;
-        room -= words[i].len + AROUND;
-    }
-    return false;
-}
-
-int redis_format_words(const char *first, size_t n, const torc_slice *words, char **bytes)
-{
-    if (is_too_long(n, words)) return -2;
-    const char **word = calloc(n + 1, sizeof *word);
-    size_t *len = calloc(n + 1, sizeof *len);
-    int count = 0, result = -1;
-    if (word && len) {
-        if (first) {
-            word[count] = first;
-            len[count++] = strlen(first);
-        }
-        for (size_t i = 0; i < n; i++) {
-            word[count] = words[i].ptr;
-            len[count++] = words[i].len;
-        }
-        result = (int)redisFormatCommandArgv(bytes, count, word, len);
-    }
-    free(word);
-    free(len);
-    return result;
 }
 
 int torc_redis_words(torc_req *rq, torc_redis *r, unsigned flags, torc_redis_reply **reply,

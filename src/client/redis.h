@@ -63,6 +63,9 @@ void redis_reply_free(torc_redis_reply *r);
  * redisFreeCommand. The length; -1 if out of memory, -2 if they are too long. */
 int redis_format_words(const char *first, size_t n, const torc_slice *words, char **bytes);
 
+/* Likewise of a format as that of torc_redis_command; -2 also if it is malformed. */
+int redis_format(const char *format, va_list args, char **bytes);
+
 /* What to do with the reply to a command that nobody waits for any more. */
 enum redis_back { BACK_NOTHING, BACK_LPUSH, BACK_RPUSH, BACK_ZADD };
 

@@ -134,14 +134,14 @@ static void on_put_back(struct redis_entry *e, torc_redis_reply *reply, int err)
     free(b);
 }
 
-static void send_back(struct redis_pool *p, int n, const char **words, const size_t *lens)
+static void send_back(struct redis_pool *p, size_t n, const torc_slice *words)
 {
     struct put_back *b = calloc(1, sizeof *b);
     char *bytes = NULL;
-    int len = b ? (int)redisFormatCommandArgv(&bytes, n, words, lens) : -1;
+    int len = b ? redis_format_words(NULL, n, words, &bytes) : -1;
     if (len < 0) {
         free(b);
-        warn_lost(p, strerror(ENOMEM));
+        warn_lost(p, strerror(len == -1 ? ENOMEM : E2BIG));
         return;
     }
     *b = (struct put_back){{.bytes = bytes, .len = (size_t)len, .done = on_put_back}, p};
@@ -154,15 +154,13 @@ static void send_back(struct redis_pool *p, int n, const char **words, const siz
 enum { WORDS_BEFORE = 3 };
 
 struct words {
-    const char **word;
-    size_t *len;
-    int n;
+    torc_slice *word;
+    size_t n;
 };
 
 static void add(struct words *w, torc_slice text)
 {
-    w->word[w->n] = text.ptr;
-    w->len[w->n++] = text.len;
+    w->word[w->n++] = text;
 }
 
 /* "value", or an array of them: the last that was popped goes in first. */
@@ -198,8 +196,8 @@ void redis_put_back(struct redis_pool *p, enum redis_back back, torc_redis_reply
         return;
     }
     size_t most = WORDS_BEFORE + 2 + 2 * torc_redis_elements(torc_redis_element(reply, 1));
-    struct words w = {.word = calloc(most, sizeof *w.word), .len = calloc(most, sizeof *w.len)};
-    if (w.word && w.len) {
+    struct words w = {.word = calloc(most, sizeof *w.word)};
+    if (w.word) {
         add(&w, back == BACK_ZADD    ? TORC_S("ZADD")
                 : back == BACK_LPUSH ? TORC_S("LPUSH")
                                      : TORC_S("RPUSH"));
@@ -210,11 +208,10 @@ void redis_put_back(struct redis_pool *p, enum redis_back back, torc_redis_reply
         } else {
             add_values(&w, torc_redis_element(reply, 1));
         }
-        send_back(p, w.n, w.word, w.len);
+        send_back(p, w.n, w.word);
     } else {
         warn_lost(p, strerror(ENOMEM));
     }
     free(w.word);
-    free(w.len);
     redis_reply_free(reply);
 }

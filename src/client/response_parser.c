@@ -76,7 +76,9 @@ static const struct message_events events = {
 static void begin_message(struct response_parser *r)
 {
     message_begin_response(&r->message, &events);
-    if (r->on_field_name) message_watch_fields(&r->message);
+    if (!r->on_field_name) return;
+    message_watch_fields(&r->message);
+    message_accept_folds(&r->message);
 }
 
 void response_parser_begin(struct response_parser *r, bool to_head)

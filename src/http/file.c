@@ -1,5 +1,6 @@
 #include "http/file.h"
 
+#include "base/child.h"
 #include "http/response.h"
 #include "task/background.h"
 
@@ -102,8 +103,10 @@ static char *unique_name(torc_req *rq, slice in)
     return name;
 }
 
+/* Not in a process that was forked: the file is the server's. */
 static void remove_name(torc_req *rq, const char *path)
 {
+    if (child_here) return;
     struct io_call call = {.unlink = {path}};
     if (background_call(request_scope(rq), &call, IO_UNLINK) == -EPERM) unlink(path);
 }

@@ -28,6 +28,18 @@ enum read_mode {
     READ_CHUNK_LINE, /* from the size of a chunk to the end of its line */
 };
 
+/* A folded line (obs-fold: RFC 9112, 5.2) is one with a space in place of the end of its first
+ * part, to llhttp as well. So the end of a line is kept until the next byte shows what it is. */
+enum fold_state {
+    FOLD_REFUSED, /* as llhttp does */
+    FOLD_FIRST,   /* in the start-line, which is not folded */
+    FOLD_START,   /* at the start of another line */
+    FOLD_LINE,    /* in it */
+    FOLD_CR,      /* behind CR, */
+    FOLD_LF,      /* LF, */
+    FOLD_CRLF,    /* or both, which llhttp has not got yet */
+};
+
 static const char space[] = " "; /* in place of an HTAB */
 
 /* ---- events ---- */
@@ -139,6 +151,7 @@ static void begin(struct message *m, const llhttp_t *initial, const struct messa
     m->events = events;
     m->mode = READ_ALL;
     m->last_chunk = false;
+    m->fold = FOLD_REFUSED;
 }
 
 void message_begin_request(struct message *m, const struct message_events *events)
@@ -149,6 +162,11 @@ void message_begin_request(struct message *m, const struct message_events *event
 void message_begin_response(struct message *m, const struct message_events *events)
 {
     begin(m, &initial_response, events);
+}
+
+void message_accept_folds(struct message *m)
+{
+    m->fold = FOLD_FIRST;
 }
 
 void message_watch_version(struct message *m)
@@ -195,9 +213,85 @@ static size_t next_of_value(struct message *m, slice in, slice *pass)
     return n;
 }
 
+/* Up to the end of a value, or an HTAB in it, which llhttp does not take. */
+static size_t value_part(slice in)
+{
+    size_t n = 0;
+    while (n < in.len && in.ptr[n] != '\r' && in.ptr[n] != '\n' && in.ptr[n] != '\t') n++;
+    return n;
+}
+
+/* Up to the end of the first line that may be folded, or is the last. */
+static size_t lines_part(slice in)
+{
+    size_t n = 0;
+    for (const char *end; (end = memchr(in.ptr + n, '\n', in.len - n));) {
+        n = (size_t)(end - in.ptr);
+        if (n + 1 == in.len || in.ptr[n + 1] < '!') break;
+        n++;
+    }
+    if (n < in.len && in.ptr[n] != '\n') n = in.len;
+    return n > 0 && in.ptr[n - 1] == '\r' ? n - 1 : n;
+}
+
+static size_t next_of_line(struct message *m, slice in, slice *pass)
+{
+    size_t n = m->mode == READ_VALUE ? value_part(in) : lines_part(in);
+    *pass = slice_of(in.ptr, n);
+    if (n > 0) return n;
+    if (in.ptr[0] == '\t')
+        *pass = slice_of(space, 1);
+    else
+        m->fold = in.ptr[0] == '\r' ? FOLD_CR : FOLD_LF;
+    return 1;
+}
+
+/* What is behind the end of a line. */
+static size_t next_of_end(struct message *m, slice in, slice *pass)
+{
+    static const char fold[] = " ", end[] = "\r\n";
+    char c = in.ptr[0];
+    bool cr = m->fold != FOLD_LF, lf = m->fold != FOLD_CR;
+    *pass = slice_of(fold, 0);
+    if (!lf && c == '\n') {
+        m->fold = FOLD_CRLF;
+        return 1;
+    }
+    if (m->fold == FOLD_CRLF && (c == ' ' || c == '\t')) {
+        m->fold = FOLD_LINE;
+        *pass = slice_of(fold, 1);
+        return 1;
+    }
+    m->fold = lf ? FOLD_START : FOLD_LINE;
+    if (lf) m->mode = READ_ALL;
+    *pass = slice_of(cr ? end : end + 1, (size_t)cr + lf);
+    return 0;
+}
+
+/* As next_piece, of a head with folded lines. */
+static size_t next_of_head(struct message *m, slice in, slice *pass)
+{
+    if (m->fold >= FOLD_CR) return next_of_end(m, in, pass);
+    if (m->fold == FOLD_LINE) return next_of_line(m, in, pass);
+    if (m->fold == FOLD_FIRST) {
+        const char *end = memchr(in.ptr, '\n', in.len);
+        if (end) m->fold = FOLD_START;
+        *pass = slice_of(in.ptr, end ? (size_t)(end - in.ptr) + 1 : in.len);
+        return pass->len;
+    }
+    if (in.ptr[0] != '\r' && in.ptr[0] != '\n') {
+        m->fold = FOLD_LINE;
+        return next_of_line(m, in, pass);
+    }
+    m->fold = FOLD_REFUSED; /* the end of the head */
+    *pass = in;
+    return in.len;
+}
+
 /* Takes a piece of `in` and returns its length; *pass is what llhttp gets in its place. */
 static size_t next_piece(struct message *m, slice in, slice *pass)
 {
+    if (UNLIKELY(m->fold)) return next_of_head(m, in, pass);
     switch ((enum read_mode)m->mode) {
     case READ_VALUE: return next_of_value(m, in, pass);
     case READ_CHUNK_LINE: return chunk_line_next(&m->line, in, pass);

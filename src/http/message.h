@@ -34,6 +34,7 @@ struct message {
     const struct message_events *events;
     struct chunk_line line; /* of the current chunk */
     uint8_t mode;           /* enum read_mode of message.c */
+    uint8_t fold;           /* enum fold_state of message.c */
     bool switched;          /* the mode has just been changed */
     bool last_chunk;
 };
@@ -64,6 +65,10 @@ void message_watch_version(struct message *m);
 
 /* Enables the events of fields for a response. */
 void message_watch_fields(struct message *m);
+
+/* Takes folded lines of the head (obs-fold), with a space in place of what folds them: for a
+ * response, right after its begin. Without this they are malformed, as in a request. */
+void message_accept_folds(struct message *m);
 
 /* llhttp's description of the error, static; NULL if there is none. */
 const char *message_problem(const struct message *m);

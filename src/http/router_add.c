@@ -38,7 +38,8 @@ static const char *malformed(slice pattern)
         for (size_t i = 0; i < segment.len; i++) {
             char c = segment.ptr[i];
             if (c <= ' ' || c > '~' || c == '?' || c == '#')
-                return "a segment contains a character that is not allowed in a path";
+                return "a segment contains a character that is not allowed in a path unless "
+                       "escaped";
         }
         if (segment.len == 0 || (segment.ptr[0] != ':' && segment.ptr[0] != '*')) continue;
 

@@ -93,8 +93,9 @@ static void report_fitting(const struct io_engine *e, const char *missing,
     char line[640];
     snprintf(line, sizeof line, "this kernel's %s lacks %s; continuing without", e->name, missing);
     if (missing[0]) report(arg, line);
-    snprintf(line, sizeof line, "--depth reduced from %u to %u: there is no memory for more%s",
-             wanted->depth, fitted->depth, fitted->scarce ? fitted->scarce : "");
+    snprintf(line, sizeof line,
+             "rings have a depth of %u in place of %u (--depth): there is no memory for more%s",
+             fitted->depth, wanted->depth, fitted->scarce ? fitted->scarce : "");
     if (fitted->depth < wanted->depth) report(arg, line);
 }
 

@@ -13,7 +13,10 @@
 enum {
     RECV_SHARE = 8, /* recv calls per socket and turn, for fairness */
     ACCEPT_SHARE = 64,
+    BUSY_WAITS = 64, /* brief ones in a row */
 };
+
+#define BRIEF_WAIT_NS NS_PER_MS
 
 /* engine_bits of a socket */
 enum {
@@ -174,11 +177,15 @@ static bool set_timer(struct io *io, uint64_t deadline)
     return true;
 }
 
-/* For epoll_wait, in ms; rounded up, as it would return before the timers are due otherwise. */
+/* For epoll_wait, in ms; rounded up, as it would return before the timers are due otherwise. A core
+ * that is not busy affords a timeout: that comes even if the program has closed the timerfd, with
+ * all that could wake the core (io_check). */
 static int timeout_for(struct io *io, uint64_t timeout_ns)
 {
-    if (timeout_ns == 0 || !list_empty(&ep_of(io)->ready)) return 0;
-    if (timeout_ns == WHEEL_NEVER || set_timer(io, io->turn_end + timeout_ns)) return -1;
+    const struct ep *ep = ep_of(io);
+    if (timeout_ns == 0 || !list_empty(&ep->ready)) return 0;
+    if (timeout_ns == WHEEL_NEVER) return -1;
+    if (set_timer(io, io->turn_end + timeout_ns) && ep->brief >= BUSY_WAITS) return -1;
     uint64_t ms = timeout_ns / NS_PER_MS + 1;
     return ms < INT_MAX ? (int)ms : INT_MAX;
 }
@@ -236,6 +243,7 @@ static void epoll_engine_wait(struct io *io, uint64_t timeout_ns)
     int n = wait_events(io, timeout_ns);
     if (UNLIKELY(n < 0 && errno != EINTR)) io->error = -errno;
     io_waited(io);
+    ep->brief = io->now - io->turn_end < BRIEF_WAIT_NS ? ep->brief + 1 : 0;
     for (int i = 0; i < n; i++) note_event(io, &ep->events[i], &woken);
     if (woken) io_woken(io);
     for (struct fifo_node *a; (a = fifo_pop(&ep->accepts));)

@@ -21,6 +21,7 @@ enum { TAG_SOCK, TAG_ACCEPT, TAG_CALL, TAG_CORE, TAG_MASK = 3 };
 struct ep {
     int fd;
     int timer_fd;        /* negative if the system refuses it: a wait then has a timeout */
+    uint64_t brief;      /* waits in a row that were */
     uint64_t timer;      /* expiry of timer_fd in ns; WHEEL_NEVER when it is not set */
     struct list ready;   /* readable sockets with a recv stream */
     struct fifo accepts; /* accept streams with pending connections */

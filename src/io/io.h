@@ -261,7 +261,8 @@ struct io {
     bool keep_less; /* memory for input is short: a stream receives only when all has been read */
     uint32_t n_parked; /* set by those above: functions that wait, perhaps for a post */
     int wake_fd;
-    void *state; /* private to the engine */
+    ino_t wake_inode; /* of its file, which is that of other eventfds, too */
+    void *state;      /* private to the engine */
     struct io_refusal refused;
     struct io_inbox inbox;
 };
@@ -319,9 +320,15 @@ int io_open(struct io *io, const struct io_engine *engine, const struct io_confi
 /* Asserts that nothing is in flight and every buffer has been returned. */
 void io_close(struct io *io);
 
-/* In a process that the engine's thread has forked: the process ends with the turn, and nothing is
- * asked of the rings, which it has in common with the other. */
+/* In a process that the engine's thread has forked: the process ends with the turn, and no call
+ * touches what it has in common with the other: the ring, the epoll instance, the sockets. What is
+ * started there never completes. */
 void io_forked(struct io *io);
+
+/* Whether the program has closed the engine's descriptors, as close_range(2) does on any thread, or
+ * their numbers are of other files since: then sets io->error. An engine that waits does not learn
+ * of it, and nothing can wake it, so it is asked now and then. */
+void io_check(struct io *io);
 
 /* One turn: submits pending operations, waits for a completion, a deadline, io_wake or io_post,
  * then runs completions, timers, posts and tasks, in this order. */

@@ -276,7 +276,10 @@ static void drain_wake(struct io *io)
 static void dispatch(struct io *io, const struct poll_target *target, short events)
 {
     switch (target->kind) {
-    case OF_WAKE: drain_wake(io); break;
+    case OF_WAKE:
+        if (events & POLLNVAL) io->error = -EBADF;
+        drain_wake(io);
+        break;
     case OF_SOCK: sock_ready(io, target->ptr, events); break;
     case OF_CALL: call_ready(io, target->ptr, events); break;
     case OF_ENTRANCE: threads_entrance_ready(io, target->ptr); break;

@@ -1,6 +1,5 @@
 /* The engine-independent part of the contract: opening, submitting, and the turn. */
 
-#include "base/child.h"
 #include "base/limit.h"
 #include "base/wake.h"
 #include "io/engine.h"
@@ -10,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Timers that run in a turn. If all that are due ran at once, completions would wait for them, and
@@ -34,6 +34,12 @@ static int init_buffers(struct io *io)
     return err;
 }
 
+static ino_t inode_of(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) < 0 ? 0 : st.st_ino;
+}
+
 int io_open(struct io *io, const struct io_engine *engine, const struct io_config *config)
 {
     memset(io, 0, sizeof *io);
@@ -46,6 +52,7 @@ int io_open(struct io *io, const struct io_engine *engine, const struct io_confi
     io->wake_fd = config->wake_fd > 0 ? config->wake_fd : eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     io->refused = (struct io_refusal){"eventfd", ""};
     if (io->wake_fd < 0) return -errno;
+    io->wake_inode = inode_of(io->wake_fd);
     int err = init_buffers(io);
     if (err == 0) {
         io->refused = (struct io_refusal){"malloc", ""};
@@ -64,19 +71,12 @@ void io_close(struct io *io)
     if (io->config.wake_fd <= 0) close(io->wake_fd);
 }
 
-static void no_wait(struct io *io, uint64_t timeout_ns)
+void io_check(struct io *io)
 {
-    (void)io, (void)timeout_ns;
-    child_end();
-}
-
-void io_forked(struct io *io)
-{
-    static struct io_engine forked;
-    forked = *io->engine;
-    forked.wait = no_wait;
-    forked.peer = NULL;
-    io->engine = &forked;
+    struct stat st;
+    bool gone = fstat(io->wake_fd, &st) < 0 ? errno == EBADF
+                                            : io->wake_inode && st.st_ino != io->wake_inode;
+    if (gone && !io->error) io->error = -EBADF;
 }
 
 /* First: once it is awake, the core may end. */

@@ -209,7 +209,10 @@ static void run_cqe(struct uring *u, uint64_t data, int res, unsigned flags)
 {
     if (data <= URING_WAKE) {
         if (data == URING_WAKE) {
-            uring_owe(u, OWED_WAKE, 0);
+            if (res == -EBADF)
+                u->io->error = res;
+            else
+                uring_owe(u, OWED_WAKE, 0);
             if (res > 0) io_woken(u->io);
         }
         return;
@@ -371,6 +374,7 @@ static int uring_open(struct io *io, const struct io_config *config)
         free(u);
         return err;
     }
+    io_uring_ring_dontfork(&u->ring); /* a child has no ring to write to, whatever it does */
     io->state = u;
     io->config.depth = u->ring.sq.ring_entries;
     io->config.cq_depth = u->ring.cq.ring_entries;

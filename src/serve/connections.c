@@ -4,6 +4,7 @@
 #include "http/visitor.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <sys/resource.h>
 
 enum { ADMIN_CONNECTIONS = 64 };
@@ -24,6 +25,16 @@ static void divide(const struct torc_server *s, struct options *o, uint64_t desc
     if (share < o->limits.max_conns) o->limits.max_conns = (uint32_t)share;
 }
 
+static void report(const struct options *o, uint64_t most, uint64_t descriptors)
+{
+    char what[64] = "each core takes ";
+    if (!o->derived_max_conns)
+        snprintf(what, sizeof what, "--max-connections reduced from %u to ", o->limits.max_conns);
+    log_line("%s%" PRIu64 "%s: the descriptor limit of %" PRIu64
+             " allows no more (raise it with ulimit -n)",
+             what, most, o->derived_max_conns ? " connections at most" : "", descriptors);
+}
+
 /* Reduces the limits to the number of connections that the engine can hold. Returns that number. */
 static uint64_t limit_connections(const struct torc_server *s, struct options *o,
                                   struct http_limits *admin)
@@ -39,9 +50,7 @@ static uint64_t limit_connections(const struct torc_server *s, struct options *o
     most = most > ACCEPTOR_SPARE ? most - ACCEPTOR_SPARE : 1;
     if (most < admin->max_conns) admin->max_conns = (uint32_t)most;
     if (most >= o->limits.max_conns) return most;
-    log_line("--max-connections reduced from %u to %" PRIu64
-             ": the descriptor limit allows no more (raise it with ulimit -n)",
-             o->limits.max_conns, most);
+    report(o, most, limit.rlim_cur);
     o->limits.max_conns = (uint32_t)most;
     return most;
 }

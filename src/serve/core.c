@@ -123,6 +123,7 @@ static void on_housekeeping(struct wheel_timer *t)
 {
     struct core *c = container_of(t, struct core, housekeeping);
     warnings_tell(&c->http.warnings, c->loop.io.now);
+    io_check(&c->loop.io);
     if (c->http.n_open == 0 && c->idle_seconds == IDLE_SECONDS) {
         wheel_set(&c->loop.io.wheel, t, c->loop.io.now + SLEEP_NS);
         return;

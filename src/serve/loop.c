@@ -163,6 +163,11 @@ static bool is_finished(struct loop *l)
 
 static void report_broken(const struct loop *l)
 {
+    if (l->error == -EBADF) {
+        log_line("thread %s: its descriptors were closed, as by close_range(2); the server ends",
+                 l->name);
+        return;
+    }
     log_line("thread %s: %s failed: %s; the server ends", l->name, io_wait_call(l->engine),
              strerror(-l->error));
 }

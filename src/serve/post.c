@@ -2,6 +2,7 @@
 
 #include "base/child.h"
 #include "serve/overflow.h"
+#include "serve/process.h"
 #include "serve/server_state.h"
 
 #include <errno.h>
@@ -51,6 +52,7 @@ static int post(struct core *c, void (*fn)(void *arg), void *arg)
 int torc_post(torc_server *s, unsigned core, void (*fn)(void *arg), void *arg)
 {
     if (!s->has_cores) return -ESHUTDOWN;
+    if (s->process && s->process != process_id()) return -ECHILD; /* no core runs there */
     if (core >= s->n_cores || !fn) return -EINVAL;
     struct core *c = &s->cores[core];
     if (!c->is_open) return -ESHUTDOWN;

@@ -6,12 +6,14 @@
 
 #include <pthread.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 static pthread_mutex_t mutex =
     PTHREAD_MUTEX_INITIALIZER; /* guards n_servers and changes of found */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static unsigned n_servers;
 static rlim_t found; /* the soft limit */
+static _Atomic pid_t id;
 
 static void restore_limit(void)
 {
@@ -27,6 +29,7 @@ static void in_child(void)
 {
     restore_limit();
     n_servers = 0;
+    id = getpid();
     cpus_unpin();
     signals_forked();
     core_forked();
@@ -50,6 +53,7 @@ void process_begin(void)
 {
     pthread_once(&once, watch_forks);
     pthread_mutex_lock(&mutex);
+    id = getpid();
     if (n_servers == 0) raise_limit();
     n_servers++;
     pthread_mutex_unlock(&mutex);
@@ -61,4 +65,9 @@ void process_end(void)
     if (n_servers == 1) restore_limit();
     n_servers--;
     pthread_mutex_unlock(&mutex);
+}
+
+pid_t process_id(void)
+{
+    return id;
 }

@@ -173,6 +173,55 @@ static void on_transaction(torc_req *rq, void *arg)
     torc_replyf(rq, err ? 502 : 200, "%s", err ? name_of(err) : "done");
 }
 
+enum { TRANSACTIONS = 65 }; /* one more than cancel requests of a core may be under way */
+
+struct transaction {
+    torc_pg_tx *tx;
+    int result;
+};
+
+static int sleep_in(torc_req *rq, void *arg)
+{
+    const struct transaction *t = arg;
+    return run(rq, t->tx, "SELECT pg_sleep(61)");
+}
+
+static int fail_at_once(torc_req *rq, void *arg)
+{
+    (void)rq, (void)arg;
+    return -ECANCELED;
+}
+
+static int go_on_in(torc_req *rq, void *arg)
+{
+    struct transaction *t = arg;
+    t->result = run(rq, t->tx, "SELECT 1");
+    return 0;
+}
+
+/* Queries of as many transactions are cancelled at once, and each goes on at once: how many have
+ * failed in the server, and how many have lost their connection. */
+static void on_cancelled(torc_req *rq, void *arg)
+{
+    struct transaction t[TRANSACTIONS] = {0};
+    torc_group *sleeping = torc_group_open(rq), *going_on = torc_group_open(rq);
+    int refused = 0, lost = 0;
+    (void)arg;
+    for (int i = 0; i < TRANSACTIONS; i++)
+        if (torc_pg_begin(rq, pg, &t[i].tx) < 0) return;
+    for (int i = 0; i < TRANSACTIONS; i++) torc_spawn(sleeping, sleep_in, &t[i]);
+    torc_sleep(rq, 100); /* they are sent when the turn ends */
+    torc_spawn(sleeping, fail_at_once, NULL);
+    for (int i = 0; i < TRANSACTIONS; i++) torc_spawn(going_on, go_on_in, &t[i]);
+    torc_group_join(going_on);
+    torc_group_join(sleeping);
+    for (int i = 0; i < TRANSACTIONS; i++) {
+        refused += t[i].result == -EREMOTEIO;
+        lost += t[i].result == -ECONNABORTED;
+    }
+    torc_replyf(rq, 200, "%d %d", refused, lost);
+}
+
 static void on_counters(torc_req *rq, void *arg)
 {
     torc_pg_counters c;
@@ -231,6 +280,7 @@ int main(int argc, char **argv)
                   {"/binary", on_binary},
                   {"/db", on_db},
                   {"/transaction", on_transaction},
+                  {"/cancelled", on_cancelled},
                   {"/counters", on_counters},
                   {"/hold", on_hold},
                   {"/descriptors", on_descriptors},

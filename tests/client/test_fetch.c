@@ -5,6 +5,7 @@
 
 #include "../base/random.h"
 #include "../task/core.h"
+#include "files.h"
 #include "http/context.h"
 #include "io/sock.h"
 
@@ -189,7 +190,7 @@ static void one_round(struct core *c, struct pool *p, struct upstream *u, unsign
 static void cancelled_anywhere(void **state)
 {
     struct core *c = *state;
-    unsigned fds = core_count_fds(), good = 0;
+    unsigned fds = files_descriptors(), good = 0;
     struct upstream *u = calloc(1, sizeof *u);
     struct http_stats stats = {0};
     assert_non_null(u);
@@ -207,7 +208,7 @@ static void cancelled_anywhere(void **state)
     assert_true(stats.upstream_waited && stats.upstream_rejected && stats.upstream_repeated);
     upstream_close(u);
     free(u);
-    assert_int_equal(core_count_fds(), fds);
+    assert_int_equal(files_descriptors(), fds);
 }
 
 /* A keep-alive connection is closed when nobody has used it for a while. */

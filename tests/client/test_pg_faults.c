@@ -59,6 +59,18 @@ static void test_others_survive_a_cancel(void **state)
     pg_reset();
 }
 
+/* There is no cancel request for one of them, so that its connection is closed. Its transaction has
+ * ended then, which is not to be tried again (EAGAIN). */
+static void test_many_cancels_at_once(void **state)
+{
+    (void)state;
+    pg_set("PG_CONNECTIONS", "65");
+    server_start(&rig);
+    assert_string_equal(pg_get("/cancelled", 200), "64 1");
+    server_stop(&rig);
+    pg_reset();
+}
+
 static void test_down(void **state)
 {
     (void)state;
@@ -300,6 +312,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_deadline_cancels_the_query),
         cmocka_unit_test(test_a_client_that_leaves_cancels_its_query),
         cmocka_unit_test(test_others_survive_a_cancel),
+        cmocka_unit_test(test_many_cancels_at_once),
         cmocka_unit_test(test_down),
         cmocka_unit_test(test_restarted),
         cmocka_unit_test(test_paused),

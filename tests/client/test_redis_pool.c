@@ -46,11 +46,42 @@ static void test_words_that_are_too_long(void **state)
     redisFreeCommand(bytes);
 }
 
+static int format(char **bytes, const char *text, ...)
+{
+    va_list args;
+    va_start(args, text);
+    int len = redis_format(text, args, bytes);
+    va_end(args);
+    return len;
+}
+
+/* Likewise of a format, whatever comes before. */
+static void test_formats_that_are_too_long(void **state)
+{
+    const size_t much = 3u << 30, half = 1u << 30, one = 1;
+    char *bytes = NULL;
+    (void)state;
+    assert_int_equal(format(&bytes, "SET k %b", "v", much), -2);
+    assert_int_equal(format(&bytes, "SET k %b", "v", SIZE_MAX), -2);
+    assert_int_equal(format(&bytes, "MSET %b %s %b %s", "k", half, "v", "l", half, "w"), -2);
+    assert_int_equal(format(&bytes, "ZADD %s %.3f%%%b", "k", 0.5, "v", much), -2);
+    assert_int_equal(format(&bytes, "SET %d%hhd%ld%lld%+5x %b", 1, 2, 3L, 4LL, 5u, "v", much), -2);
+    assert_int_equal(format(&bytes, "SET %2147483647d v", 1), -2);
+    assert_null(bytes);
+    assert_int_equal(format(&bytes, "SET %s:%ld%% %b%", "k", 7L, "v", one), 31);
+    assert_string_equal(bytes, "*3\r\n$3\r\nSET\r\n$4\r\nk:7%\r\n$2\r\nv%\r\n");
+    redisFreeCommand(bytes);
+    bytes = NULL;
+    assert_int_equal(format(&bytes, "SET k %y", 1), -2); /* what hiredis says of it */
+    assert_null(bytes);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_alignment),
         cmocka_unit_test(test_words_that_are_too_long),
+        cmocka_unit_test(test_formats_that_are_too_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

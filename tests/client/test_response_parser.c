@@ -24,10 +24,41 @@ static void on_body(struct response_parser *r, slice piece)
     body_len += piece.len;
 }
 
+/* "|name=value" of each field, where they are watched. */
+static bool watched;
+static char fields[8 << 20];
+static size_t fields_len;
+static bool in_name;
+
+static void add_field(slice piece, bool name)
+{
+    if (name != in_name) fields[fields_len++] = name ? '|' : '=';
+    in_name = name;
+    memcpy(fields + fields_len, piece.ptr, piece.len);
+    fields_len += piece.len;
+    assert_true(fields_len < sizeof fields - 2);
+    fields[fields_len] = '\0';
+}
+
+static void on_name(struct response_parser *r, slice piece)
+{
+    (void)r;
+    add_field(piece, true);
+}
+
+static void on_value(struct response_parser *r, slice piece)
+{
+    (void)r;
+    add_field(piece, false);
+}
+
 static void begin(struct response_parser *r, bool to_head)
 {
     r->on_body = on_body;
-    r->on_field_name = r->on_field_value = NULL;
+    r->on_field_name = watched ? on_name : NULL;
+    r->on_field_value = watched ? on_value : NULL;
+    fields_len = 0;
+    in_name = false;
     r->on_interim = NULL;
     r->accepts_head = NULL;
     body_len = 0;
@@ -312,6 +343,24 @@ static void malformed_ones(void **state)
         }
 }
 
+/* What is taken without folded lines is read alike by one that takes these. */
+static void check_folding(const struct good *g, slice text, const struct response_parser *plain,
+                          size_t used)
+{
+    struct response_parser r;
+    size_t len = body_len;
+    if (plain->state != RESPONSE_DONE) return;
+    watched = true;
+    begin(&r, g->to_head);
+    assert_int_equal(feed(&r, text, RANDOM), used);
+    response_parser_end(&r);
+    watched = false;
+    assert_int_equal(r.state, RESPONSE_DONE);
+    assert_int_equal(body_len, len);
+    assert_int_equal(r.keep_alive, plain->keep_alive);
+    assert_int_equal(r.status, plain->status);
+}
+
 /* Bytes changed anyhow: whatever comes of them, all states are among the four and nothing is read
  * beyond. */
 static void mutated_ones(void **state)
@@ -329,6 +378,7 @@ static void mutated_ones(void **state)
         size_t used = feed(&r, slice_of(text, n), RANDOM);
         assert_true(used == n || r.state >= RESPONSE_DONE);
         response_parser_end(&r);
+        if (!watched) check_folding(g, slice_of(text, n), &r, used);
         assert_true(r.state == RESPONSE_DONE || r.state == RESPONSE_ERROR);
         assert_int_equal(r.state == RESPONSE_ERROR, r.problem != NULL);
         assert_true(r.state != RESPONSE_DONE || r.body_bytes == body_len);
@@ -395,6 +445,60 @@ static void many_tabs(void **state)
     test_free(text);
 }
 
+/* RFC 9112, 5.2: a user agent reads spaces for what folds a line. */
+static void folded_lines(void **state)
+{
+    static const struct {
+        const char *text, *fields; /* NULL: malformed */
+    } heads[] = {
+        {"X: a\r\n b\r\nY: c", "|X=a b|Y=c|Content-Length=2"},
+        {"X: a\r\n\tb", "|X=a b|Content-Length=2"},
+        {"X: a \r\n\t b\r\n  c", "|X=a   b  c|Content-Length=2"},
+        {"X:\r\n a", "|X=a|Content-Length=2"},
+        {"X: \ta\tb\r\n c", "|X=a\tb c|Content-Length=2"},
+        {"Connection: a,\r\n b", "|Connection=a, b|Content-Length=2"},
+        {"Connection:\ta,\t\r\n\tb", "|Connection=a,\t b|Content-Length=2"},
+        {"X: a\n b", NULL},
+        {" X: a", NULL},
+        {"X\r\n : a", NULL},
+        {"X: a\r b", NULL},
+        {"X: a\r\r\n b", NULL},
+        {"Content-Length:\r\n 2\r\n 2", NULL},
+    };
+    (void)state;
+    watched = true;
+    for (size_t i = 0; i < ARRAY_LEN(heads); i++)
+        for (int cut = 0; cut < CUTS; cut++) {
+            char text[256];
+            struct response_parser r;
+            snprintf(text, sizeof text, "HTTP/1.1 200 OK\r\n%s\r\nContent-Length: 2\r\n\r\nhi",
+                     heads[i].text);
+            begin(&r, false);
+            feed(&r, slice_str(text), (enum cut)cut);
+            if ((r.state == RESPONSE_DONE) != (heads[i].fields != NULL))
+                fail_msg("%d (%d): %s", r.state, cut, text);
+            if (heads[i].fields) assert_string_equal(fields, heads[i].fields);
+            if (heads[i].fields) assert_int_equal(body_len, 2);
+        }
+    watched = false;
+}
+
+static int watch(void **state)
+{
+    (void)state;
+    watched = true;
+    return 0;
+}
+
+static int do_not_watch(void **state)
+{
+    (void)state;
+    watched = false;
+    return 0;
+}
+
+#define WATCHING(name) cmocka_unit_test_setup_teardown(name, watch, do_not_watch)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -408,6 +512,13 @@ int main(void)
         cmocka_unit_test(an_end_before_anything),
         cmocka_unit_test(framing_is_bounded),
         cmocka_unit_test(many_tabs),
+        cmocka_unit_test(folded_lines),
+        WATCHING(good_ones),
+        WATCHING(cut_short),
+        WATCHING(one_behind_the_other),
+        WATCHING(malformed_ones),
+        WATCHING(mutated_ones),
+        WATCHING(many_tabs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -243,6 +243,7 @@ static void escapes(void **state)
         expect_find(r, HTTP_GET, "/caf%c3%A9/x%2Fy", "/caf%C3%a9/x%2fy");
         expect_find(r, HTTP_GET, "/c%61f%C3%A9/%78%2f%79", "/caf%C3%a9/x%2fy");
         expect_find(r, HTTP_GET, "/%", "/%");
+        expect_find(r, HTTP_GET, "/%25", "404");
         expect_find(r, HTTP_GET, "/5%30%/%4", "/50%/%4");
 
         expect_find(r, HTTP_PUT, "/m%65", "405 GET, HEAD, POST, OPTIONS");

@@ -13,3 +13,4 @@ int file_cases(void);
 int share_cases(void);
 int turn_cases(void);
 int open_cases(void);
+int forked_cases(void);

@@ -91,11 +91,18 @@ static int end_of(pid_t child)
     return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+static void fork_posted(void *arg)
+{
+    pid_t child = fork_once();
+    if (child) *(int *)arg = end_of(child);
+}
+
 static void on_fork_in_handler(torc_req *rq, void *arg)
 {
     (void)arg;
     pid_t child = fork_once();
     if (child == 0 && torc_sleep(rq, 1) != -EPERM) _exit(1);
+    if (child == 0 && torc_post(server, 0, fork_posted, NULL) != -ECHILD) _exit(2);
     torc_replyf(rq, 200, "%d", child ? end_of(child) : 0);
 }
 
@@ -106,7 +113,10 @@ static void on_fork_with_a_file(torc_req *rq, void *arg)
     (void)arg;
     int err = torc_file_temp(rq, getenv("FORK_DIRECTORY"), &file);
     pid_t child = err == 0 ? fork_once() : -1;
-    if (child == 0) return;
+    if (child == 0) {
+        torc_file_close(rq, file);
+        return;
+    }
     int end = child > 0 ? end_of(child) : -1;
     if (err == 0) err = torc_file_link(rq, file, getenv("FORK_FILE"), true);
     torc_replyf(rq, 200, "%d %d", end, err);
@@ -141,12 +151,6 @@ static void on_fork_in_job(torc_req *rq, void *arg)
 {
     (void)arg;
     torc_replyf(rq, 200, "%d", torc_work(rq, fork_in_job, NULL, NULL));
-}
-
-static void fork_posted(void *arg)
-{
-    pid_t child = fork_once();
-    if (child) *(int *)arg = end_of(child);
 }
 
 static void on_fork_in_post(torc_req *rq, void *arg)

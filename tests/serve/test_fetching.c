@@ -64,6 +64,7 @@ static void test_responses(void **state)
     snprintf(by_name, sizeof by_name, "/fetch?url=http://localhost:%u/", up.port);
     client_get(&client, by_name, 200, &reply);
     assert_non_null(strstr(reply.body, "body ok\n"));
+    expect("/folded", "", "X-A=1, 2\n");
     expect("/chunked", "",
            "status 200\nTransfer-Encoding=chunked\nX-A=1\nX-A=two\nserver \nbody abcde\n");
     expect("/interim", "", "status 404\nX-Late=1\nContent-Length=4\nserver \nbody gone\n");
@@ -233,6 +234,24 @@ static void test_dead_connections(void **state)
     assert_int_equal(stats_number(&server, "total.upstream_repeated"), 1);
     expect_error("/drop", "", EPIPE); /* not repeated on a new connection */
     assert_int_equal(up.requests, 5);
+    end();
+}
+
+/* RFC 9110, 15.5.9: the server has closed it as an idle one, and says so. */
+static void test_timed_out_connections(void **state)
+{
+    (void)state;
+    begin();
+    expect("/idle", "", "body ok\n");
+    expect("/idle", "", "body ok\n"); /* on a second connection */
+    assert_int_equal(up.connections, 2);
+    assert_int_equal(up.requests, 3);
+    assert_int_equal(stats_number(&server, "total.upstream_repeated"), 1);
+    expect("/idle", "&method=POST", "status 408\n");
+    assert_int_equal(up.connections, 2);
+    expect("/idle", "", "body ok\n");
+    expect("/idle", "&method=PUT&body=12345", "body ok\n");
+    assert_int_equal(stats_number(&server, "total.upstream_repeated"), 2);
     end();
 }
 
@@ -429,6 +448,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_trace_that_is_not),
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_dead_connections),
+        cmocka_unit_test(test_timed_out_connections),
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_redirects),
         cmocka_unit_test(test_redirects_across),

@@ -293,6 +293,20 @@ static void test_limit_is_reduced_to_descriptors(void **state)
     server_stop(&s);
 }
 
+/* Nor does the user learn of an option that was not given. */
+static void test_default_is_reduced_to_descriptors(void **state)
+{
+    static int limit = 64;
+    struct server s;
+    (void)state;
+    server_start_prepared(&s, few_descriptors, &limit, (const char *const[]){NULL});
+    const char *log = server_log(&s);
+    bool said = strstr(log, "each core takes 16 connections at most: the descriptor limit of 64");
+    assert_true(said == has_direct());
+    assert_null(strstr(log, "--max-connections"));
+    server_stop(&s);
+}
+
 /* Too few for a table of sockets in the ring: they are ordinary descriptors then. */
 static void test_very_few_descriptors(void **state)
 {
@@ -324,6 +338,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_silent_clients_leave_descriptors),
         cmocka_unit_test(test_drain_without_descriptors),
         cmocka_unit_test(test_limit_is_reduced_to_descriptors),
+        cmocka_unit_test(test_default_is_reduced_to_descriptors),
         cmocka_unit_test(test_very_few_descriptors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -202,6 +202,7 @@ static const struct fixed {
      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: 1\r\nX-A:  two \r\n\r\n"
      "3;a=b\r\nabc\r\n2\r\nde\r\n0\r\nX-Trailer: 1\r\n\r\n",
      true},
+    {"/folded", "HTTP/1.1 200 OK\r\nX-A: 1,\r\n\t2\r\nContent-Length: 2\r\n\r\nok", true},
     {"/close", "HTTP/1.1 200 OK\r\nX-A: 1\r\n\r\nto the end", false},
     {"/old", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", false},
     {"/interim",
@@ -244,6 +245,14 @@ static bool settle(struct visit *v)
     return false;
 }
 
+/* As of a connection that was idle for too long, which is closed as the next request comes. */
+static bool time_out(struct visit *v)
+{
+    send_text(v,
+              "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 4\r\n\r\nidle");
+    return settle(v);
+}
+
 /* False where the connection ends. */
 static bool answer(struct visit *v)
 {
@@ -279,6 +288,7 @@ static bool answer(struct visit *v)
     if (strcmp(path, "/reset") == 0) return reset(v);
     if (strcmp(path, "/drop") == 0) return false;
     if (strcmp(path, "/second") == 0) return v->count == 1 && send_body(v, "first", 5);
+    if (strcmp(path, "/idle") == 0 && v->count > 1) return time_out(v);
     if (strncmp(path, "/a/redirect", 11) == 0) return send_redirect(v, atoi(path + 11));
     return send_body(v, "ok", 2);
 }

@@ -30,6 +30,7 @@ OTHER_TESTS = {
     "serve/access_rotation": "whole servers",
     "serve/asking": "handlers that ask, in a server",
     "serve/client_limits": "whole servers",
+    "serve/closing": "programs that close what is the server's",
     "serve/connecting": "handlers that connect to another server",
     "serve/deadlines": "whole servers",
     "serve/drain": "whole servers",

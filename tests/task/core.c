@@ -1,6 +1,5 @@
 #include "core.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,14 +108,4 @@ void core_poll(struct core *c)
     io_defer(&c->io, &task);
     io_turn(&c->io);
     assert_false(task.queued);
-}
-
-unsigned core_count_fds(void)
-{
-    unsigned n = 0;
-    DIR *d = opendir("/proc/self/fd");
-    assert_non_null(d);
-    while (readdir(d)) n++;
-    closedir(d);
-    return n;
 }

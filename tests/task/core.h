@@ -52,6 +52,3 @@ void core_poll(struct core *c);
     } while (0)
 
 #define CORE_CASE(name) cmocka_unit_test_setup_teardown(name, core_set_up, core_tear_down)
-
-/* Number of open descriptors of the process. */
-unsigned core_count_fds(void);

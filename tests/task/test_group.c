@@ -1,6 +1,7 @@
 #include "task/group.h"
 
 #include "core.h"
+#include "files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -345,12 +346,12 @@ static void run_readers(void *arg)
 static void members_read_files_concurrently(void **state)
 {
     struct nested n = {.core = *state};
-    unsigned fds = core_count_fds();
+    unsigned fds = files_descriptors();
     assert_int_equal(core_start(n.core, run_readers, &n), 0);
     TURN_UNTIL(n.core, n.done);
     assert_int_equal(n.joined, 0);
     assert_int_equal(n.jobs_done, MEMBERS);
-    assert_int_equal(core_count_fds(), fds);
+    assert_int_equal(files_descriptors(), fds);
 }
 
 int main(int argc, char **argv)

@@ -3,6 +3,7 @@
 #include "base/libc.h"
 #include "base/random.h"
 #include "core.h"
+#include "files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -215,7 +216,7 @@ static struct stat opened;
 static void file_calls(void **state)
 {
     struct core *c = *state;
-    unsigned fds = core_count_fds();
+    unsigned fds = files_descriptors();
     struct statx st;
     static uint8_t buf[FILE_SIZE + 1];
     int fd = run_call(c, (struct io_call){.open = {AT_FDCWD, IO_OPEN_ANYWHERE, file_path, &opened}},
@@ -233,7 +234,7 @@ static void file_calls(void **state)
     assert_int_equal(got, FILE_SIZE);
     for (size_t i = 0; i < FILE_SIZE; i++) assert_int_equal(buf[i], byte_at(i));
     assert_int_equal(run_call(c, (struct io_call){.close = {fd}}, IO_CLOSE), 0);
-    assert_int_equal(core_count_fds(), fds);
+    assert_int_equal(files_descriptors(), fds);
 }
 
 static void missing_files(void **state)
@@ -317,7 +318,7 @@ static void a_core_on_each_thread(void **state)
 static void cancelled_in_flight(void **state)
 {
     struct core *c = *state;
-    unsigned fds = core_count_fds();
+    unsigned fds = files_descriptors();
     static uint8_t buf[FILE_SIZE];
     memset(buf, 0, sizeof buf);
     int fd = open(file_path, O_RDONLY | O_CLOEXEC);
@@ -348,7 +349,7 @@ static void cancelled_in_flight(void **state)
     start(c, call_once, &late);
     assert_true(late.done);
     assert_int_equal(late.result, -ETIMEDOUT);
-    assert_int_equal(core_count_fds(), fds);
+    assert_int_equal(files_descriptors(), fds);
 }
 
 /* Opens a file with a lease that is never released, so that others wait for it (fcntl(2)); -1 if

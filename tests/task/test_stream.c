@@ -2,6 +2,7 @@
 
 #include "base/random.h"
 #include "core.h"
+#include "files.h"
 #include "io/sock.h"
 
 #include <errno.h>
@@ -250,7 +251,7 @@ static void wrong_addresses(void **state)
         "",      "a:80",   "127.0.0.1", ":80",         "*:80",         "127.0.0.1:0",    "[::1]:0",
         "unix:", "unix:@", "[::1]",     "127.0.0.1:x", "300.1.1.1:80", "127.0.0.1:65536"};
     char to[300] = "unix:/";
-    unsigned fds = core_count_fds();
+    unsigned fds = files_descriptors();
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         assert_int_equal(run(*state, (struct act){.what = DIAL, .to = wrong[i]}), -EINVAL);
     }
@@ -259,18 +260,18 @@ static void wrong_addresses(void **state)
     to[5 + 107] = '\0'; /* the longest, of a directory that does not exist */
     to[5 + 50] = '/';
     assert_int_equal(run(*state, (struct act){.what = DIAL, .to = to}), -ENOENT);
-    assert_int_equal(core_count_fds(), fds);
+    assert_int_equal(files_descriptors(), fds);
 }
 
 static void refused(void **state)
 {
     struct sock_addr addr;
     char to[SOCK_ADDR_TEXT];
-    unsigned fds = core_count_fds();
+    unsigned fds = files_descriptors();
     close(listen_at(&addr, "127.0.0.1:0", 1));
     sock_addr_format(&addr, to);
     assert_int_equal(run(*state, (struct act){.what = DIAL, .to = to}), -ECONNREFUSED);
-    assert_int_equal(core_count_fds(), fds);
+    assert_int_equal(files_descriptors(), fds);
 }
 
 /* A listener whose queue is full drops further connections, so the connect stays pending. */
@@ -283,14 +284,14 @@ static void connect_cancelled(void **state)
     sock_addr_format(&addr, to);
     int queued = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(connect(queued, &addr.sa, addr.len), 0);
-    unsigned fds = core_count_fds();
+    unsigned fds = files_descriptors();
     struct act a = {.what = DIAL, .to = to};
     start(c, &a);
     for (int i = 0; i < 10; i++) core_poll(c);
     assert_false(a.done);
     scope_cancel(&c->scope, -ESHUTDOWN);
     assert_int_equal(finish(c, &a), -ESHUTDOWN);
-    assert_int_equal(core_count_fds(), fds);
+    assert_int_equal(files_descriptors(), fds);
     assert_int_equal(run(c, (struct act){.what = DIAL, .to = to}), -ESHUTDOWN);
     close(queued);
     close(listener);
@@ -597,9 +598,9 @@ static void cancel_in_turn(struct core *c, unsigned turn)
 
 static void cancelled_anywhere(void **state)
 {
-    unsigned fds = core_count_fds();
+    unsigned fds = files_descriptors();
     for (unsigned i = 0; i < 300; i++) cancel_in_turn(*state, (unsigned)random_below(8));
-    assert_int_equal(core_count_fds(), fds);
+    assert_int_equal(files_descriptors(), fds);
 }
 
 int main(int argc, char **argv)
