@@ -310,6 +310,7 @@ static const struct option table[] = {
 static const struct option_alias aliases[] = {
     {"-c", "--connections"},
     {"--clients", "--connections"},
+    {"--concurrency", "--connections"},
     {"-d", "--duration"},
     {"-n", "--requests"},
     {"-R", "--rate"},
@@ -342,8 +343,7 @@ static const struct option_program generator = {
     .notes =
         "A SIZE is in bytes, or ends in k, m or g (binary). A TIME ends in its unit: ms, s, m or "
         "h.\nExit status: 0 if every reply was right and no watched process ended, 1 otherwise, 2 "
-        "for "
-        "wrong\noptions, 3 if the requested engine is unavailable.\n",
+        "for wrong\noptions, 3 if the requested engine is unavailable.\n",
     .aliases = aliases,
     .n_aliases = ARRAY_LEN(aliases),
     .argument = take_url,

@@ -284,6 +284,8 @@ static void unknown_options_are_rejected(void **state)
     BAD("unknown option -x (see --help)", "-x", URL);
     BAD("unknown option -xyz (see --help)", "--quiet", "-xyz", URL);
     BAD("unknown option -c: use --connections (see --help)", "-c", "64", URL);
+    BAD("unknown option --concurrency: use --connections (see --help)", "--concurrency=64", URL);
+    BAD("unknown option --conns, did you mean --connections? (see --help)", "--conns=64", URL);
     BAD("unknown option -t: use --cores (see --help)", "-t2", URL);
     BAD("unknown option --threads: use --cores (see --help)", "--threads", "2", URL);
     BAD("unknown option --threads: use --cores (see --help)", "--threads=2", URL);
