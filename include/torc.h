@@ -259,7 +259,8 @@ TORC_API int torc_static_dir(torc_server *s, const char *prefix, const char *dir
 
 /* The last error in words, valid until the next one; "" if there was none. It is that of a call
  * which sets up a server, such as torc_server_set, torc_route or torc_use, of torc_server_parse or
- * of torc_server_start. */
+ * of torc_server_start. A call that succeeds leaves it as it is, but torc_server_start, which
+ * forgets it. */
 TORC_API const char *torc_server_error(const torc_server *s);
 
 /* ---- a server's life ------------------------------------------------------------------------- */

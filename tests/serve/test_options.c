@@ -230,6 +230,17 @@ static void unix_sockets_are_files(void **state)
     WRONG("--listen: descriptor 999 is no listening socket: Bad file descriptor", "--listen",
           "fd:999");
     WRONG("--listen systemd: this process was given no socket (LISTEN_FDS)", "--listen=systemd");
+    char want[120];
+    setenv("LISTEN_FDS", "1", 1);
+    setenv("LISTEN_PID", "1", 1); /* as in a child of the process that systemd has started */
+    snprintf(want, sizeof want,
+             "--listen systemd: the sockets of LISTEN_FDS are for the process 1 (LISTEN_PID), not "
+             "for this one, %d",
+             (int)getpid());
+    WRONG(want, "--listen=systemd");
+    VALID("--listen=127.0.0.1:0");
+    unsetenv("LISTEN_FDS");
+    unsetenv("LISTEN_PID");
     WRONG("--proxy-protocol needs --trust-proxy: who may send its header", "--proxy-protocol");
     VALID("--proxy-protocol", "--trust-proxy=::1");
 }
