@@ -75,7 +75,7 @@ static int fail_method(struct torc_server *s, const char *method)
 {
     char capital[16];
     size_t n = 0;
-    for (; method[n] && n < sizeof capital; n++)
+    for (; n < sizeof capital && method[n]; n++)
         capital[n] = (char)toupper((unsigned char)method[n]);
     int m = method[n] ? -1 : http_method_of(slice_of(capital, n));
     if (m < 0) return server_fail(s, -EINVAL, "unsupported method %s", method);
