@@ -117,8 +117,9 @@ TORC_API void torc_server_free(torc_server *s);
 
 /* Sets one option by the name of its flag without the dashes: ("depth", "512"), ("cores", "0-3"),
  * ("direct", "no"). Both strings are copied. 0 or -EINVAL; torc_server_error then names the option
- * and what it takes. -ENOMEM; -EBUSY once the server has started. The config file and the command
- * line override it: see torc_server_parse. */
+ * and what it takes. -ENOMEM; -EBUSY once the server has started. Each call sets an option anew;
+ * one that is repeatable, such as "listen", gets one more value, and keeps those that it has. The
+ * config file and the command line override it: see torc_server_parse. */
 TORC_API int torc_server_set(torc_server *s, const char *option, const char *value);
 
 /* Declares an option of the program's own, shown by --help and accepted in the config file. `takes`
@@ -263,7 +264,8 @@ TORC_API int torc_static_dir(torc_server *s, const char *prefix, const char *dir
 
 /* The last error in words, valid until the next one; "" if there was none. It is that of a call
  * which sets up a server, such as torc_server_set, torc_route or torc_use, of torc_server_parse or
- * of torc_server_start. */
+ * of torc_server_start. A call that succeeds leaves it as it is, but torc_server_start, which
+ * forgets it. */
 TORC_API const char *torc_server_error(const torc_server *s);
 
 /* ---- a server's life ------------------------------------------------------------------------- */

@@ -1,8 +1,9 @@
 """The command line of torc-bench: its subcommands, and how each of them ends."""
 
 import argparse
+import difflib
 import os
-from typing import NoReturn, Sequence
+from typing import Any, NoReturn, Sequence
 
 from . import ablate, alone, answer, answers, compare, diff, doctor, ending, explain, generators
 from . import proc, report, results, scale, subject, sweep, tune
@@ -15,11 +16,29 @@ PLACES = ("--build", "--config-file")  # options that --resume reads again, mayb
 class Parser(argparse.ArgumentParser):
     """Wrong options: one line and exit 2."""
 
+    def __init__(self, *words: Any, **more: Any) -> None:
+        self.names: list[str] = []  # of its options
+        self.commands: dict[str, Parser] = {}
+        super().__init__(*words, **more)
+
+    def add_argument(self, *words: Any, **more: Any) -> argparse.Action:
+        self.names += [word for word in words if word.startswith("--")]
+        return super().add_argument(*words, **more)
+
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"torc-bench: {message.removeprefix('argument ')}\n")
+        message = message.removeprefix("argument ")
+        if message == "--server-args: expected one argument":  # '--depth 64' is one, --no-direct an option
+            message += ", as in --server-args=--no-direct"
+        self.exit(2, f"torc-bench: {message}\n")
+
+    def unknown(self, words: Sequence[str]) -> str:
+        """What is said of arguments that it does not take."""
+        given = next((word.partition("=")[0] for word in words if word.startswith("--")), "")
+        nearest = difflib.get_close_matches(given, self.names, 1)
+        return f"unrecognized arguments: {' '.join(words)}" + (f", did you mean {nearest[0]}?" if nearest else "")
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     text = "Measures what io_uring is worth on this machine."
     parser = Parser(prog="torc-bench", allow_abbrev=False, description=text)
     subparsers = parser.add_subparsers(dest="kind", metavar="COMMAND", required=True)
@@ -28,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
         sub = subparsers.add_parser(name, help=module.SUMMARY, description=module.SUMMARY, allow_abbrev=False)
         module.add_options(sub)
         sub.set_defaults(run=module.run)
+        parser.commands[name] = sub
     return parser
 
 
@@ -47,7 +67,9 @@ def anywhere(words: Sequence[str]) -> list[str]:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options; those of an interrupted run come from its file."""
     parser = build_parser()
-    options = parser.parse_args(arguments)
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        parser.error(parser.commands[options.kind].unknown(unknown))
     options.argv = anywhere(arguments)
     file = getattr(options, "resume", None)
     if file is None:

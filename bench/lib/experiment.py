@@ -63,7 +63,7 @@ def add_options(parser: argparse.ArgumentParser, lists: Sequence[str] = ()) -> N
 
     options.add_options(parser, skip=lists)
     suited = [name for name in workloads.WORKLOADS if name not in ("idle", "latency")]  # have a cost per request
-    add("--workload", names(suited), "NAME", "the workload (plaintext)", default="plaintext")
+    add("--workload", names(suited), "NAME", f"the workload, of {', '.join(suited)} (plaintext)", default="plaintext")
     # A session reads one core count and one number of connections; the lists are called otherwise.
     if "--cores" in lists:
         text = "core counts of the server, as in 1,2,4"

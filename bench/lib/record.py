@@ -3,6 +3,7 @@ only with samples in it."""
 
 import itertools
 import os
+import shlex
 from pathlib import Path
 
 from . import results
@@ -19,7 +20,7 @@ def refuse_to_replace(path: Path) -> None:
     except results.ResultsError as error:
         raise SubjectError(f"--json: {error}, and is not written over") from error
     if run.measured:
-        again = f"go on with that by --resume {path}, or name another file"
+        again = f"go on with that by --resume {shlex.quote(str(path))}, or name another file"
         raise SubjectError(f"--json: {path} has the samples of another run: {again}")
 
 

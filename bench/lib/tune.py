@@ -7,6 +7,7 @@ verdict comes from a fresh comparison with the default, with more pairs.
 
 import argparse
 import re
+import shlex
 import tempfile
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
@@ -176,7 +177,8 @@ def conclude(session: Any, options: argparse.Namespace, cell: results.Cell, sett
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(extra["config"])
     extra["config_file"] = str(path)
-    run.conclusions.append(("Use it with" if extra["gained"] else "Written anyway") + f": torc --config {path}")
+    how = "Use it with" if extra["gained"] else "Written anyway"
+    run.conclusions.append(f"{how}: torc --config {shlex.quote(str(path))}")
 
 
 def rows(run: results.Run) -> list[list[str]]:

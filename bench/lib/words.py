@@ -2,6 +2,7 @@
 
 import functools
 import math
+import shlex
 from pathlib import Path
 from typing import Any, Mapping, NamedTuple, Sequence
 
@@ -92,6 +93,7 @@ def _templates() -> Any:
     found = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     for filled in (times, size, percent, noise_band, listed, cores, capital, words_of, metric_title):
         found.filters[filled.__name__] = filled
+    found.filters.update(shell=shlex.quote, shell_words=shlex.join)
     found.globals.update(TIMES=TIMES, inf=math.inf)
     return found.get_template("words.j2").module
 

@@ -34,10 +34,27 @@ int option_no_memory(struct option_set *s)
     return -ENOMEM;
 }
 
+/* Those that the option takes: "4096, 16k or 1m". */
+static void put_sizes(const struct option *o, char *out, size_t size)
+{
+    static const struct {
+        const char *text;
+        uint64_t bytes;
+    } example[] = {{"4096", 4096}, {"16k", 16 << 10}, {"1m", 1 << 20}};
+    const char *before = ", such as ";
+    *out = '\0';
+    for (size_t i = 0, n = 0; i < ARRAY_LEN(example); i++) {
+        if (example[i].bytes < o->min || example[i].bytes > o->max) continue;
+        bool last = i + 1 == ARRAY_LEN(example) || example[i + 1].bytes > o->max;
+        if (n > 0) before = last ? " or " : ", ";
+        n += (size_t)snprintf(out + n, size - n, "%s%s", before, example[i].text);
+    }
+}
+
 /* What the option takes, in words. */
 static void describe_values(const struct option *o, char *out, size_t size)
 {
-    char min[VALUE_TEXT], max[VALUE_TEXT];
+    char min[VALUE_TEXT], max[VALUE_TEXT], sizes[40];
     if (option_is_flag(o)) {
         snprintf(out, size, "yes or no");
     } else if (o->what || o->kind == OPTION_TEXT || o->kind == OPTION_CUSTOM) {
@@ -47,7 +64,8 @@ static void describe_values(const struct option *o, char *out, size_t size)
     } else if (o->kind == OPTION_SIZE) {
         value_size_text(o->min, min);
         value_size_text(o->max, max);
-        snprintf(out, size, "a size from %s to %s, such as 4096, 16k or 1m", min, max);
+        put_sizes(o, sizes, sizeof sizes);
+        snprintf(out, size, "a size from %s to %s%s", min, max, sizes);
     } else {
         value_duration_text(o->min, min);
         value_duration_text(o->max, max);
@@ -68,8 +86,7 @@ int option_not_valid(struct option_set *s, const struct option *o, const char *t
 
 /* ---- names ---- */
 
-/* NULL if there is none. "no-NAME" finds the flag NAME, and then *negated is set. */
-static struct option *find_option(struct option_set *s, slice name, bool *negated)
+struct option *option_find(struct option_set *s, slice name, bool *negated)
 {
     *negated = false;
     for (int pass = 0; pass < 2; pass++) {
@@ -84,29 +101,6 @@ static struct option *find_option(struct option_set *s, slice name, bool *negate
     return NULL;
 }
 
-/* The Damerau-Levenshtein distance (optimal string alignment): the fewest insertions, deletions,
- * replacements and swaps of neighbours that turn one into the other. */
-static size_t edit_distance(slice a, slice b)
-{
-    size_t rows[3][OPTION_NAME_MAX + 1]; /* of the matrix: the current one and the two before */
-    if (a.len > OPTION_NAME_MAX || b.len > OPTION_NAME_MAX) return OPTION_NAME_MAX;
-    for (size_t j = 0; j <= b.len; j++) rows[0][j] = j;
-    for (size_t i = 1; i <= a.len; i++) {
-        size_t *row = rows[i % 3], *prev = rows[(i - 1) % 3], *prev2 = rows[(i + 1) % 3];
-        row[0] = i;
-        for (size_t j = 1; j <= b.len; j++) {
-            size_t best = prev[j - 1] + (a.ptr[i - 1] != b.ptr[j - 1]);
-            if (prev[j] + 1 < best) best = prev[j] + 1;
-            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-            if (i > 1 && j > 1 && a.ptr[i - 1] == b.ptr[j - 2] && a.ptr[i - 2] == b.ptr[j - 1] &&
-                prev2[j - 2] + 1 < best)
-                best = prev2[j - 2] + 1;
-            row[j] = best;
-        }
-    }
-    return rows[a.len % 3][b.len];
-}
-
 int option_tellable(slice text)
 {
     size_t n = 0;
@@ -115,45 +109,6 @@ int option_tellable(slice text)
             memchr("-_.", text.ptr[n], 3)))
         n++;
     return (int)n;
-}
-
-/* Fails, and suggests the most similar name. `dashes` are those given before the name. */
-static int fail_unknown(struct option_set *s, const char *dashes, slice name)
-{
-    bool negated = slice_starts(name, SLICE("no-"));
-    slice bare = negated ? slice_skip(name, 3) : name;
-    const struct option *nearest = NULL;
-    size_t best = bare.len / 4 + 2;
-    for (size_t i = 0; i < s->count; i++) {
-        const struct option *o = &s->list[i];
-        slice known = slice_str(o->name);
-        size_t d = bare.len > 2 && slice_starts(known, bare) ? 1 : edit_distance(bare, known);
-        if (d < best && (!negated || option_is_flag(o))) {
-            best = d;
-            nearest = o;
-        }
-    }
-    int len = option_tellable(name);
-    const char *rest = (size_t)len < name.len ? "..." : "";
-    if (!nearest)
-        return option_fail(s, "unknown option %s%.*s%s (see --help)", dashes, len, name.ptr, rest);
-    return option_fail(s, "unknown option %s%.*s%s, did you mean %s%s%s? (see --help)", dashes, len,
-                       name.ptr, rest, option_dashes(s), negated ? "no-" : "", nearest->name);
-}
-
-/* As fail_unknown, but names our option where another program's was given. */
-static int fail_unknown_argument(struct option_set *s, slice dashes_and_name, slice name)
-{
-    for (size_t i = 0; i < s->program->n_aliases; i++) {
-        const struct option_alias *a = &s->program->aliases[i];
-        slice theirs = slice_str(a->theirs);
-        if (theirs.len == 2 ? !slice_starts(dashes_and_name, theirs)
-                            : !slice_eq(dashes_and_name, theirs))
-            continue;
-        if (a->ours[0] != '-') return option_fail(s, "unknown option %s: %s", a->theirs, a->ours);
-        return option_fail(s, "unknown option %s: use %s (see --help)", a->theirs, a->ours);
-    }
-    return fail_unknown(s, dashes_and_name.len - name.len > 1 ? "--" : "-", name);
 }
 
 /* ---- values ---- */
@@ -285,7 +240,7 @@ int option_add(struct option_set *s, const struct option *o)
     bool negated;
     slice name = slice_str(o->name);
     if (!is_valid_name(name)) return -EINVAL;
-    if (find_option(s, name, &negated)) return -EEXIST;
+    if (option_find(s, name, &negated)) return -EEXIST;
     if (s->count == OPTIONS_MAX) return -ENOMEM;
     struct option *added = &s->list[s->count++];
     *added = *o;
@@ -296,7 +251,7 @@ int option_add(struct option_set *s, const struct option *o)
 enum option_level option_level(struct option_set *s, const char *name)
 {
     bool negated;
-    const struct option *o = find_option(s, slice_str(name), &negated);
+    const struct option *o = option_find(s, slice_str(name), &negated);
     return o ? o->level : LEVEL_DEFAULT;
 }
 
@@ -304,8 +259,8 @@ int option_set_value(struct option_set *s, const char *name, const char *value)
 {
     bool negated;
     s->level = LEVEL_PROGRAM;
-    struct option *o = find_option(s, slice_str(name), &negated);
-    return o ? store_value(s, o, value, negated) : fail_unknown(s, "", slice_str(name));
+    struct option *o = option_find(s, slice_str(name), &negated);
+    return o ? store_value(s, o, value, negated) : option_fail_unknown(s, slice_str(name));
 }
 
 /* ---- the command line ---- */
@@ -327,8 +282,8 @@ static int read_argument(struct option_set *s, int argc, char **argv, int *i, st
         name = SLICE("help");
         dashes = 2;
     }
-    if (dashes == 2) *o = find_option(s, name, negated);
-    if (!*o) return fail_unknown_argument(s, whole, name);
+    if (dashes == 2) *o = option_find(s, name, negated);
+    if (!*o) return option_fail_unknown(s, whole);
     *value = rest.ptr;
     if (*value || option_is_flag(*o)) return 0;
     /* The next argument is the value unless it begins with "--"; such a value can follow '='. */
@@ -373,11 +328,13 @@ static int read_line(struct option_set *s, char *line)
     const char *wrong = config_line_split(line, &name, &value);
     if (wrong) return option_fail(s, "%s", wrong);
     if (!value && name.len == 0) return 0;
+    if (*name.ptr == '[')
+        return option_fail(s, "a config file has no [sections], only lines of \"name = value\"");
     if (!value)
         return option_fail(s, "expected \"name = value\", not \"%.*s%s\"", option_tellable(name),
                            name.ptr, (size_t)option_tellable(name) < name.len ? "..." : "");
-    struct option *o = find_option(s, name, &negated);
-    if (!o) return fail_unknown(s, "", name);
+    struct option *o = option_find(s, name, &negated);
+    if (!o) return option_fail_unknown(s, name);
     if (o->command) return option_fail(s, "%s can only be given on the command line", o->name);
     if (o->level == LEVEL_CONFIG && !o->repeats)
         return option_fail(s, "%s is given already, on line %u", o->name, o->line);

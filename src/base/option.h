@@ -96,6 +96,9 @@ void option_set_copy(struct option_set *to, const struct option_set *from, void 
  * -ENOMEM. */
 int option_add(struct option_set *s, const struct option *o);
 
+/* NULL if there is none. "no-NAME" finds the flag NAME, and then *negated is set. */
+struct option *option_find(struct option_set *s, slice name, bool *negated);
+
 /* Where the value of an option came from. */
 enum option_level option_level(struct option_set *s, const char *name);
 
@@ -129,6 +132,9 @@ int option_no_memory(struct option_set *s);
 /* How many bytes of what should begin with a name are told: those of the name. What is behind it
  * may be a password. */
 int option_tellable(slice text);
+
+/* Fails, and names the option that may have been meant. `name` has the dashes that were given. */
+int option_fail_unknown(struct option_set *s, slice name);
 
 /* Fails with the values that the option takes and the `text` that was given; NULL if none was. */
 int option_not_valid(struct option_set *s, const struct option *o, const char *text);

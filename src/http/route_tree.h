@@ -46,6 +46,7 @@ struct router {
     bool frozen;
     uint32_t methods;               /* as in struct route_match: those that some route has */
     struct route fallback, refusal; /* without a handler: none */
+    char conflict[160];             /* the last one, in words */
 };
 
 static inline struct key key_of(slice s)

@@ -5,6 +5,7 @@
 #include "http/target.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -79,6 +80,14 @@ static uint32_t methods_of(int m)
     return head | 1u << m | 1u << HTTP_OPTIONS;
 }
 
+/* A pattern that is there already has another name for the parameter at the end of `path`. */
+static int reject_name(struct router *r, const char **why, slice path)
+{
+    snprintf(r->conflict, sizeof r->conflict, "another route has %.*s%s there",
+             (int)(path.len < 100 ? path.len : 100), path.ptr, path.len > 100 ? "..." : "");
+    return reject(why, -EINVAL, r->conflict);
+}
+
 /* Finds or creates the child of `parent` for the last segment of `path`. */
 static int child_for(struct router *r, struct node *parent, slice path, slice segment,
                      struct node **out, const char **why)
@@ -89,8 +98,7 @@ static int child_for(struct router *r, struct node *parent, slice path, slice se
     if (is_param) {
         at = kind == ':' ? &parent->param : &parent->rest;
         segment = slice_skip(segment, 1);
-        if (*at && !slice_eq((*at)->text, segment))
-            return reject(why, -EINVAL, "another route names this parameter differently");
+        if (*at && !slice_eq((*at)->text, segment)) return reject_name(r, why, (*at)->path);
     } else {
         while (*at && sorts_before((*at)->text, segment)) at = &(*at)->next;
     }

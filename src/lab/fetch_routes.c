@@ -40,9 +40,19 @@ int fetch_one(torc_req *rq, void *arg)
     return f->status < 300 ? 0 : -EREMOTEIO;
 }
 
+/* What the errors of torc_fetch mean, where that is not what strerror(3) says. */
+static const char *in_words(int err)
+{
+    return err == -EPIPE     ? "it closed the connection before its answer was complete"
+           : err == -EBADMSG ? "its answer is malformed"
+           : err == -E2BIG   ? "the head of its answer is too large"
+                             : "";
+}
+
 void fetch_failed(torc_req *rq, int err, const struct fetch *f, int64_t n)
 {
-    char text[64] = "";
+    char text[64];
+    snprintf(text, sizeof text, "%s", in_words(err));
     for (int64_t i = 0; i < n && err == -EREMOTEIO; i++)
         if (f[i].status >= 300) snprintf(text, sizeof text, "status %d", f[i].status);
     backend_failed(rq, "the upstream", err, (torc_slice){text, strlen(text)});

@@ -30,10 +30,9 @@ static struct option_set set;
 
 static int take_rate(struct option_set *s, const struct option *o, const char *text)
 {
-    char *end;
     double *rate = &((struct plan *)s->values)->rate;
-    *rate = strtod(text, &end);
-    return end > text && !*end && *rate >= 0.001 && *rate <= 1e8 ? 0 : option_not_valid(s, o, text);
+    if (!torc_slice_double(slice_str(text), rate)) *rate = 0;
+    return *rate >= 0.001 && *rate <= 1e8 ? 0 : option_not_valid(s, o, text);
 }
 
 static int take_arrivals(struct option_set *s, const struct option *o, const char *text)
@@ -168,6 +167,8 @@ static int add_watched(struct option_set *s, const struct option *o, const char 
 {
     (void)o, (void)text;
     struct plan *p = s->values;
+    for (uint32_t i = 0; i < p->n_watched; i++)
+        if (p->watched[i] == (int)forms.pid) return 0; /* its CPU time counts once */
     if (p->n_watched == PLAN_WATCHED) return fail("--watch: %d at most", PLAN_WATCHED);
     p->watched[p->n_watched++] = (int)forms.pid;
     return 0;
@@ -211,8 +212,7 @@ static const char *const titles[] = {
 #define AT(field) .at = offsetof(struct plan, field), .size = sizeof(((struct plan *)0)->field)
 #define RANGE(lo, hi)                                                                              \
     .min = UINT64_C(lo), .max = UINT64_C(hi), .what = "a whole number from " #lo " to " #hi
-#define TIME(least)                                                                                \
-    .min = (least), .max = TIME_MAX, .what = "a time with its unit, such as 500ms or 10s"
+#define TIME(least) .min = (least), .max = TIME_MAX
 
 static const struct option table[] = {
     {"method", "NAME", "the request method", NULL, GROUP_REQUESTS, OPTION_CUSTOM,
@@ -310,6 +310,7 @@ static const struct option table[] = {
 static const struct option_alias aliases[] = {
     {"-c", "--connections"},
     {"--clients", "--connections"},
+    {"--concurrency", "--connections"},
     {"-d", "--duration"},
     {"-n", "--requests"},
     {"-R", "--rate"},
@@ -342,8 +343,7 @@ static const struct option_program generator = {
     .notes =
         "A SIZE is in bytes, or ends in k, m or g (binary). A TIME ends in its unit: ms, s, m or "
         "h.\nExit status: 0 if every reply was right and no watched process ended, 1 otherwise, 2 "
-        "for "
-        "wrong\noptions, 3 if the requested engine is unavailable.\n",
+        "for wrong\noptions, 3 if the requested engine is unavailable.\n",
     .aliases = aliases,
     .n_aliases = ARRAY_LEN(aliases),
     .argument = take_url,

@@ -48,12 +48,22 @@ static void print_error_kinds(const struct run *r)
                outside);
 }
 
+static void print_no_replies(const struct run *r)
+{
+    if (r->counts.total == 0)
+        puts("ERRORS: no request was answered");
+    else
+        printf("ERRORS: no request was answered in the measured time; replies at other times: "
+               "%" PRIu64 " (a longer --duration measures them)\n",
+               r->counts.total);
+}
+
 static void print_errors(const struct run *r)
 {
     if (r->interrupted && r->counts.connects)
         puts("INTERRUPTED: these results cover the time until then.");
     else if (!result_errors(r) && !result_has_replies(r))
-        puts("ERRORS: no request was answered");
+        print_no_replies(r);
     print_error_kinds(r);
     if (r->watch.ended)
         puts("ERRORS: a watched process ended; its CPU time is that of the last reading");

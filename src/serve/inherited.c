@@ -27,6 +27,13 @@ unsigned inherited_count(void)
     return known;
 }
 
+uint64_t inherited_other(void)
+{
+    uint64_t pid;
+    bool other = read_number("LISTEN_PID", &pid) && pid != (uint64_t)getpid();
+    return other && getenv("LISTEN_FDS") ? pid : 0;
+}
+
 /* Their clients would wait for ever. A program may have taken some of them for itself. */
 void inherited_tell(const int *given, uint32_t n)
 {

@@ -11,6 +11,9 @@ enum { INHERITED_FIRST = 3 };
  * The first call removes these variables, so that no child takes them for its own. */
 unsigned inherited_count(void);
 
+/* The process that LISTEN_FDS is meant for, where it is another one; else 0. */
+uint64_t inherited_other(void);
+
 /* Says on stderr if there are such, and none of the `n` descriptors that are served is of them. */
 void inherited_tell(const int *given, uint32_t n);
 

@@ -151,10 +151,21 @@ static int serve(struct torc_server *s)
     return err;
 }
 
+static int fail_started(struct torc_server *s, int phase)
+{
+    const char *why = phase == SERVER_ABANDONED ? "what it has left behind is not done yet"
+                      : phase == SERVER_TESTED  ? "it is that of a torc_test"
+                      : phase == SERVER_ENDED   ? "it has ended, and another has to be made"
+                                                : "it has started already";
+    return server_fail(s, -EBUSY, "the server cannot start: %s", why);
+}
+
 int torc_server_start(torc_server *s)
 {
     int phase = SERVER_SETUP;
-    if (!atomic_compare_exchange_strong(&s->phase, &phase, SERVER_STARTING)) return -EBUSY;
+    if (!atomic_compare_exchange_strong(&s->phase, &phase, SERVER_STARTING))
+        return fail_started(s, phase);
+    s->error[0] = '\0';
     stdio_reserve(); /* the program may have closed what torc_server_new found, as a daemon does */
     process_begin();
     s->status = EXIT_START;

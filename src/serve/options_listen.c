@@ -5,7 +5,9 @@
 #include "serve/options_table.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
+#include <unistd.h>
 
 static int add_address(struct option_set *s, const struct option *o, const struct sock_addr *addr,
                        int given)
@@ -38,7 +40,13 @@ static int add_given(struct option_set *s, const struct option *o, int fd)
 int options_listen_inherited(struct option_set *s, const struct option *o)
 {
     unsigned n = inherited_count();
+    uint64_t other = inherited_other();
     int err = 0;
+    if (n == 0 && other)
+        return option_fail(s,
+                           "%s%s systemd: the sockets of LISTEN_FDS are for the process %" PRIu64
+                           " (LISTEN_PID), not for this one, %d",
+                           option_dashes(s), o->name, other, (int)getpid());
     if (n == 0)
         return option_fail(s, "%s%s systemd: this process was given no socket (LISTEN_FDS)",
                            option_dashes(s), o->name);

@@ -430,5 +430,7 @@ const struct option_program options_table = {
         "or h.\nConfig file: one \"name = value\" per line, with yes or no for a flag; # starts "
         "a comment.\nA value may be in quotes, with \\\" for a quote, \\\\ for a backslash, \\xHH "
         "for a byte.\nOptions marked * take a new value from it at SIGHUP.\n",
+    .aliases = options_aliases,
+    .n_aliases = OPTIONS_ALIASES,
     .argument = reject_argument,
 };

@@ -86,4 +86,6 @@ enum group {
     GROUP_PROGRAM, /* added by options_add */
 };
 
+enum { OPTIONS_ALIASES = 25 };
+extern const struct option_alias options_aliases[OPTIONS_ALIASES]; /* options_alias.c */
 extern const struct option_program options_table;

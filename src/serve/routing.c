@@ -3,6 +3,7 @@
 #include "http/error_handler.h"
 #include "http/own_stack.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,12 +71,24 @@ static int method_of(const char *name)
     return m < 0 ? NO_METHOD : m;
 }
 
+static int fail_method(struct torc_server *s, const char *method)
+{
+    char capital[16];
+    size_t n = 0;
+    for (; n < sizeof capital && method[n]; n++)
+        capital[n] = (char)toupper((unsigned char)method[n]);
+    int m = method[n] ? -1 : http_method_of(slice_of(capital, n));
+    if (m < 0) return server_fail(s, -EINVAL, "unsupported method %s", method);
+    return server_fail(s, -EINVAL, "unsupported method %s: methods are case-sensitive, %.*s?",
+                       method, (int)n, capital);
+}
+
 int torc_route(torc_server *s, const char *method, const char *pattern, torc_handler *handler,
                void *arg)
 {
     const char *why = "";
     int m = method_of(method);
-    if (m == NO_METHOD) return server_fail(s, -EINVAL, "unsupported method %s", method);
+    if (m == NO_METHOD) return fail_method(s, method);
     if (!may_add(s)) return fail_started(s, "routes");
     int err = router_add(s->router, m, slice_str(pattern), handler, arg, &why);
     s->has_handlers |= err == 0;

@@ -35,7 +35,8 @@ static int read_options(struct torc_server *s, int argc, char **argv)
 
 int torc_server_parse(torc_server *s, int argc, char **argv)
 {
-    if (s->phase != SERVER_SETUP || atomic_exchange(&s->has_read, true)) return -EBUSY;
+    if (s->phase != SERVER_SETUP || atomic_exchange(&s->has_read, true))
+        return server_fail(s, -EBUSY, "the command line is read once, before the server starts");
     stdio_reserve();
     int err = read_options(s, argc, argv);
     if (err != 0) return err;

@@ -130,6 +130,10 @@ static void unknown_options(void **state)
     WRONG("unknown option --max-conn, did you mean --max-connections? (see --help)", "--max-conn");
     WRONG("unknown option --no-dierct, did you mean --no-direct? (see --help)", "--no-dierct");
     WRONG("unknown option -depth, did you mean --depth? (see --help)", "-depth", "4");
+    /* Letters are left out, rather than others put in; two of four are another word. */
+    WRONG("unknown option --max-cns, did you mean --max-connections? (see --help)", "--max-cns");
+    WRONG("unknown option --word-, did you mean --word? (see --help)", "--word-");
+    WRONG("unknown option --port (see --help)", "--port"); /* not --root */
     WRONG("unknown option --h (see --help)", "--h");
     WRONG("unknown option -H (see --help)", "-H");
     WRONG("unknown option -hh (see --help)", "-hh");
@@ -151,6 +155,9 @@ static void names_of_other_programs(void **state)
     WRONG("unknown option -c: use --max-connections (see --help)", "-c", "64");
     WRONG("unknown option -c: use --max-connections (see --help)", "-c64");
     WRONG("unknown option --clients: use --max-connections (see --help)", "--clients=64");
+    WRONG("unknown option -cq-depth, did you mean --cq-depth? (see --help)", "-cq-depth=64");
+    assert_int_equal(option_set_value(&set, "clients", "64"), -EINVAL);
+    assert_string_equal(set.error, "unknown option clients: use max-connections (see --help)");
     WRONG("unknown option --latency: it is always reported", "--latency");
     WRONG("unknown option --clientsx (see --help)", "--clientsx");
     WRONG("unknown option --c (see --help)", "--c");

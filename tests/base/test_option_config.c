@@ -119,6 +119,9 @@ static void config_errors(void **state)
     config_wrong("\n#\ndepth = x\n", "3: depth takes a number from 1 to 32768, not \"x\"");
     config_wrong("depth =\n", "1: depth takes a number from 1 to 32768, not \"\"");
     config_wrong("depth 9 # of a ring\n", "1: expected \"name = value\", not \"depth...\"");
+    config_wrong("[server] # of another program\n",
+                 "1: a config file has no [sections], only lines of \"name = value\"");
+    config_wrong("clients = 3\n", "1: unknown option clients: use max-connections (see --help)");
     config_wrong("postgres://u:p@h/d?a=b\n", "1: unknown option postgres... (see --help)");
     config_wrong("= 3\n", "1: unknown option  (see --help)");
     config_wrong("pin\n", "1: expected \"name = value\", not \"pin\"");

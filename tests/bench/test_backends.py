@@ -1,6 +1,7 @@
-"""A start of the databases that is interrupted leaves nothing behind."""
+"""A start of the databases: one that is interrupted leaves nothing behind, one that fails says why."""
 
 import os
+import resource
 import signal
 import subprocess
 import tempfile
@@ -37,6 +38,28 @@ class Script(unittest.TestCase):
             os.killpg(start.pid, signal.SIGINT)
             self.assertEqual(start.wait(TIMEOUT_SECONDS), 130)
             self.assertEqual(list(Path(scratch).iterdir()), [])
+
+    def test_a_start_that_fails_says_why(self):
+        if why := stage.backends_missing():
+            self.skipTest(why)
+
+        def no_large_files():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write fails instead
+
+        with tempfile.TemporaryDirectory() as scratch:
+            os.chmod(scratch, 0o755)
+            done = subprocess.run(
+                [context.TOP / "tools/backends", "start"],
+                capture_output=True,
+                text=True,
+                env={**os.environ, "XDG_RUNTIME_DIR": scratch},
+                preexec_fn=no_large_files,
+                restore_signals=False,
+            )
+        self.assertEqual(done.returncode, 1)
+        last = done.stderr.splitlines()[-1]  # which is all that torc-bench shows
+        self.assertRegex(last, "^tools/backends: initdb failed: .*could not write file .*: File too large$")
 
 
 class Started(unittest.TestCase):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import json
 import os
 import signal
@@ -314,7 +315,7 @@ class Served(Runs, unittest.IsolatedAsyncioTestCase):
         more.start()
         self.addCleanup(more.stop)
         self.lab = server.Lab(self.build)
-        runner = web.AppRunner(self.lab.application())
+        runner = server.runner_of(self.lab)
         await runner.setup()
         self.addAsyncCleanup(runner.cleanup)
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -352,6 +353,20 @@ class Served(Runs, unittest.IsolatedAsyncioTestCase):
         self.assertEqual([one["name"] for one in listed], list(explain.CLAIMS))
         engines = {one["name"]: one["engines"] for one in listed}
         self.assertEqual((engines["compute"], engines["models"]), (["io_uring", "epoll"], []))
+
+    async def test_what_is_no_http_shows_no_traceback(self):
+        """In the terminal, that is: a handler that fails is shown there."""
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said):
+            for line in (b"\x16\x03\x01 nonsense\r\n\r\n", b"GET /" + 10_000 * b"a" + b" HTTP/1.1\r\n\r\n"):
+                reader, writer = await asyncio.open_connection("127.0.0.1", self.lab.port)
+                writer.write(line)
+                self.assertIn(b" 400 ", await asyncio.wait_for(reader.readline(), TIMEOUT_SECONDS))
+                writer.close()
+            self.assertEqual(said.getvalue(), "")
+            with mock.patch.dict(server.FILES, {"page.js": self.scratch / "missing.js"}):
+                self.assertEqual((await self.asked(path="page.js"))[0], 500)
+        self.assertIn("FileNotFoundError", said.getvalue())
 
     async def test_without_the_token(self):
         for method, path in (

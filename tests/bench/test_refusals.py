@@ -32,7 +32,9 @@ class Refusals(Runs):
             (["--server-args", "'"], "--server-args: takes words"),
             (["--resume", "/nowhere.json"], "--resume: takes a result file"),
             (["--nonsense"], "--nonsense"),
-            (["--pair", "3"], "--pair"),
+            (["--pair", "3"], "unrecognized arguments: --pair, did you mean --pairs?"),
+            (["--workload=json"], "unrecognized arguments: --workload=json, did you mean --workloads?"),
+            (["--server-args", "--no-direct"], "expected one argument, as in --server-args=--no-direct"),
         )
         for wrong, text in cases:
             said = io.StringIO()
@@ -42,6 +44,15 @@ class Refusals(Runs):
                 self.assertEqual(stop.exception.code, 2)
                 self.assertEqual(said.getvalue().count("\n"), 1)
                 self.assertIn(text, said.getvalue())
+
+    def test_help_lists_the_workloads(self):
+        for command in ("compare", "sweep", "ablate", "tune", "scale"):
+            said = io.StringIO()
+            with self.subTest(command), contextlib.redirect_stdout(said):
+                with self.assertRaises(SystemExit):
+                    cli.parse([command, "--help"])
+                for name in ("plaintext", "short-lived", "upload"):
+                    self.assertIn(name, said.getvalue())
 
     def test_a_configuration_that_could_not_be_written(self):
         for path, why in ((self.scratch, "Is a directory"), ("/proc/x.conf", "No such file")):

@@ -42,9 +42,9 @@ def gain_at(depth, factor):
 class Tuned:
     """A run in a directory of its own."""
 
-    def __init__(self, *arguments, cost=lambda v, w: 6000.0, server=None, session=None, **more):
+    def __init__(self, *arguments, cost=lambda v, w: 6000.0, server=None, session=None, name="tuned.conf", **more):
         with tempfile.TemporaryDirectory() as directory:
-            file = Path(directory) / "deep" / "tuned.conf"
+            file = Path(directory) / "deep" / name
             options = parse(tune, "--config-file", str(file), *arguments)
             self.session = session or FakeSession(options, cost, **more)
             self.session.path = Path(directory) / "run.json"
@@ -181,6 +181,13 @@ class Verdicts(unittest.TestCase):
         self.assertEqual(tuned.extra["confirmation"]["verdict"], "costs")
         self.assertIn("more CPU per request (", tuned.said)
         self.assertIn("NOT a gain; written on request", tuned.text)
+
+    def test_a_name_with_a_space_is_quoted(self):
+        session = FakeSession(parse(tune, "--write-anyway"), lambda v, w: 6000.0)
+        session.run.command = ["bench/torc-bench", "tune", "--json", "a name.json"]
+        tuned = Tuned("--write-anyway", session=session, name="tuned here.conf")
+        self.assertRegex(tuned.said, "torc --config '/.*/tuned here.conf'")
+        self.assertIn("# Command:   bench/torc-bench tune --json 'a name.json'\n", tuned.text)
 
     def test_few_pairs_gain_only_what_their_wide_interval_shows(self):
         for factor, noise, gained in ((0.7, 0.005, True), (0.985, 0.02, False)):

@@ -12,6 +12,35 @@ static void expect_add(struct router *r, const char *pattern, int want)
     assert_int_equal(why != NULL && strlen(why) > 8, want != 0);
 }
 
+static void expect_conflict(struct router *r, const char *pattern, const char *want)
+{
+    const char *why = "";
+    assert_int_equal(router_add(r, HTTP_GET, slice_str(pattern), handler, NULL, &why), -EINVAL);
+    assert_string_equal(why, want);
+}
+
+static void the_other_route_is_named(void **state)
+{
+    (void)state;
+    char text[300], deep[200] = "/";
+    struct router *r = router_new();
+    expect_add(r, "/user/:id", 0);
+    expect_add(r, "/file/*path", 0);
+    expect_conflict(r, "/user/:name", "another route has /user/:id there");
+    expect_conflict(r, "/user/:name/mail", "another route has /user/:id there");
+    expect_conflict(r, "/file/*name", "another route has /file/*path there");
+    memset(deep + 1, 'd', 150);
+    snprintf(text, sizeof text, "%s/:a", deep);
+    expect_add(r, text, 0);
+    snprintf(text, sizeof text, "%s/:b", deep);
+    assert_int_equal(router_add(r, HTTP_GET, slice_str(text), handler, NULL, NULL), -EINVAL);
+    snprintf(text, sizeof text, "another route has %.100s... there", deep);
+    char pattern[300];
+    snprintf(pattern, sizeof pattern, "%s/:b", deep);
+    expect_conflict(r, pattern, text);
+    router_free(r);
+}
+
 static void malformed(void **state)
 {
     (void)state;
@@ -180,11 +209,9 @@ static void frozen_memory_is_read_only(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(malformed),
-        cmocka_unit_test(contradictions),
-        cmocka_unit_test(empty),
-        cmocka_unit_test(pattern_is_copied),
-        cmocka_unit_test(frozen_memory_is_read_only),
+        cmocka_unit_test(malformed),         cmocka_unit_test(the_other_route_is_named),
+        cmocka_unit_test(contradictions),    cmocka_unit_test(empty),
+        cmocka_unit_test(pattern_is_copied), cmocka_unit_test(frozen_memory_is_read_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,7 +74,7 @@ static void numbers_are_within_their_range(void **state)
     BAD("--depth takes a whole number from 1 to 32768, not \"0\"", "--depth", "0", URL);
 }
 
-#define TIME(option, field)                                                                        \
+#define TIME(option, least, field)                                                                 \
     do {                                                                                           \
         GOOD(option, "1ms", URL);                                                                  \
         assert_int_equal(plan.field, NS_PER_MS);                                                   \
@@ -89,28 +89,29 @@ static void numbers_are_within_their_range(void **state)
         for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {                                            \
             char line[160];                                                                        \
             snprintf(line, sizeof line,                                                            \
-                     "torc-load: %s takes a time with its unit, such as 500ms or "                 \
-                     "10s, not \"%s\"\n",                                                          \
+                     "torc-load: %s takes a time from " least " to 24h with a unit, such as "      \
+                     "500ms, 10s or 2m, not \"%s\"\n",                                             \
                      option, wrong[i]);                                                            \
             assert_int_equal(READ(option, (char *)(uintptr_t)wrong[i], URL), -1);                  \
             assert_string_equal(said, line);                                                       \
         }                                                                                          \
-        BAD(option " takes a time with its unit, such as 500ms or 10s, but no value was given",    \
+        BAD(option " takes a time from " least                                                     \
+                   " to 24h with a unit, such as 500ms, 10s or 2m, but no value was given",        \
             URL, option);                                                                          \
     } while (0)
 
 static void times_need_a_unit(void **state)
 {
     (void)state;
-    TIME("--duration", duration);
-    TIME("--warmup", warmup);
-    TIME("--ramp", ramp);
-    TIME("--timeout", timeout);
+    TIME("--duration", "1ms", duration);
+    TIME("--warmup", "0", warmup);
+    TIME("--ramp", "0", ramp);
+    TIME("--timeout", "1ms", timeout);
     GOOD("--warmup", "0", "--ramp", "0", URL);
-    BAD("--duration takes a time with its unit, such as 500ms or 10s, not \"0\"", "--duration", "0",
-        URL);
-    BAD("--timeout takes a time with its unit, such as 500ms or 10s, not \"0ms\"", "--timeout",
-        "0ms", URL);
+    BAD("--duration takes a time from 1ms to 24h with a unit, such as 500ms, 10s or 2m, not \"0\"",
+        "--duration", "0", URL);
+    BAD("--timeout takes a time from 1ms to 24h with a unit, such as 500ms, 10s or 2m, not \"0ms\"",
+        "--timeout", "0ms", URL);
 }
 
 static void rates_are_within_their_range(void **state)
@@ -121,8 +122,8 @@ static void rates_are_within_their_range(void **state)
     } good[] = {
         {"0.001", 0.001}, {"1", 1}, {"2.5", 2.5}, {"1e8", 1e8}, {"50000", 50000},
     };
-    static const char *const wrong[] = {"0",      "-1",        "",    "x",   "1x",
-                                        "0.0009", "100000001", "nan", "inf", "1e999"};
+    static const char *const wrong[] = {"0",   "-1",  "",      "x",    "1x", "0.0009", "100000001",
+                                        "nan", "inf", "1e999", "0x10", " 5", "5 "};
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         GOOD("--rate", (char *)(uintptr_t)good[i].text, URL);
@@ -182,8 +183,8 @@ static void clients_try_again_after_a_deadline(void **state)
             -1);
         assert_string_equal(said, line);
     }
-    BAD("--deadline takes a time with its unit, such as 500ms or 10s, not \"0\"", "--deadline", "0",
-        URL);
+    BAD("--deadline takes a time from 1ms to 24h with a unit, such as 500ms, 10s or 2m, not \"0\"",
+        "--deadline", "0", URL);
     BAD("--retry needs --deadline", "--rate", "1", "--retry", "3", URL);
     BAD("--retry needs --deadline", "--rate", "1", "--retry", "0,1s", URL);
     BAD("--deadline needs --rate", "--deadline", "1s", URL);
@@ -259,7 +260,8 @@ static void cores_and_engines_must_exist(void **state)
 static void reports_must_be_different_files(void **state)
 {
     (void)state;
-    GOOD("--json", "a", "--hdr", "b", "--quiet", "--watch", "1", "--watch", "2147483647", URL);
+    GOOD("--json", "a", "--hdr", "b", "--quiet", "--watch", "1", "--watch", "2147483647", "--watch",
+         "1", URL);
     assert_string_equal(plan.json, "a");
     assert_string_equal(plan.hdr, "b");
     assert_true(plan.quiet);
@@ -284,6 +286,8 @@ static void unknown_options_are_rejected(void **state)
     BAD("unknown option -x (see --help)", "-x", URL);
     BAD("unknown option -xyz (see --help)", "--quiet", "-xyz", URL);
     BAD("unknown option -c: use --connections (see --help)", "-c", "64", URL);
+    BAD("unknown option --concurrency: use --connections (see --help)", "--concurrency=64", URL);
+    BAD("unknown option --conns, did you mean --connections? (see --help)", "--conns=64", URL);
     BAD("unknown option -t: use --cores (see --help)", "-t2", URL);
     BAD("unknown option --threads: use --cores (see --help)", "--threads", "2", URL);
     BAD("unknown option --threads: use --cores (see --help)", "--threads=2", URL);

@@ -63,11 +63,12 @@ static void test_an_upstream_fails(void **state)
     start("2000");
     lab_refuses("/fetch?n=1&mode=seq&path=/never", 504, "in time");
     lab_refuses("/fetch?n=3&mode=all&path=/never", 504, "in time");
-    lab_refuses("/fetch?n=1&mode=seq&path=/bad", 502, "the upstream: ");
-    lab_refuses("/fetch?n=3&mode=all&path=/half", 502, "the upstream: ");
+    lab_refuses("/fetch?n=1&mode=seq&path=/bad", 502, "the upstream: its answer is malformed");
+    lab_refuses("/fetch?n=3&mode=all&path=/half", 502, "the upstream: it closed the connection ");
+    lab_refuses("/fetch?n=1&mode=seq&path=/bighead", 502, "the upstream: the head of its answer ");
     port = up.port;
     upstream_stop(&up);
-    lab_refuses("/fetch?n=1&mode=seq&path=/", 502, "the upstream: ");
+    lab_refuses("/fetch?n=1&mode=seq&path=/", 502, "the upstream: Connection refused");
     lab_refuses("/fetch?n=3&mode=all&path=/", 502, "the upstream: ");
     upstream_start(&up, port);
     assert_string_equal(lab_get("/fetch?n=3&mode=all&path=/", 200), "6");

@@ -184,9 +184,15 @@ static void what_comes_too_late_is_refused(void **state)
     const char *value;
     char *argv[] = {"life", NULL};
     (void)state;
-    torc_server *s = started_server();
+    torc_server *s = new_server();
+    assert_int_equal(torc_route(s, "GET", "no", on_hello, NULL), -EINVAL);
+    start(s);
+    assert_string_equal(torc_server_error(s), ""); /* no longer that of the route */
     assert_int_equal(torc_server_start(s), -EBUSY);
+    assert_string_equal(torc_server_error(s), "the server cannot start: it has started already");
     assert_int_equal(torc_server_parse(s, 1, argv), -EBUSY);
+    assert_string_equal(torc_server_error(s),
+                        "the command line is read once, before the server starts");
     assert_int_equal(torc_server_main(s, 1, argv), -EBUSY);
     assert_int_equal(torc_server_set(s, "depth", "8"), -EBUSY);
     assert_int_equal(torc_server_option(s, "more", NULL, "", &value), -EBUSY);
@@ -195,6 +201,26 @@ static void what_comes_too_late_is_refused(void **state)
     torc_server_stop(s);
     assert_int_equal(torc_server_join(s), 0);
     assert_int_equal(torc_server_start(s), -EBUSY);
+    assert_string_equal(torc_server_error(s),
+                        "the server cannot start: it has ended, and another has to be made");
+    torc_server_free(s);
+}
+
+static void methods_are_case_sensitive(void **state)
+{
+    static const char *const cases[][2] = {
+        {"get", "unsupported method get: methods are case-sensitive, GET?"},
+        {"Options", "unsupported method Options: methods are case-sensitive, OPTIONS?"},
+        {"gets", "unsupported method gets"},
+        {"", "unsupported method "},
+        {"get-and-head-and-so-on", "unsupported method get-and-head-and-so-on"},
+    };
+    (void)state;
+    torc_server *s = new_server();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(torc_route(s, cases[i][0], "/x", on_hello, NULL), -EINVAL);
+        assert_string_equal(torc_server_error(s), cases[i][1]);
+    }
     torc_server_free(s);
 }
 
@@ -1260,6 +1286,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(starts_serves_and_stops),
         cmocka_unit_test(what_comes_too_late_is_refused),
+        cmocka_unit_test(methods_are_case_sensitive),
         cmocka_unit_test(a_stop_before_the_start_is_kept),
         cmocka_unit_test(a_stop_before_the_start_runs_no_start_function),
         cmocka_unit_test(a_stop_before_it_runs_is_a_success),

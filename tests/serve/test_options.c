@@ -230,6 +230,17 @@ static void unix_sockets_are_files(void **state)
     WRONG("--listen: descriptor 999 is no listening socket: Bad file descriptor", "--listen",
           "fd:999");
     WRONG("--listen systemd: this process was given no socket (LISTEN_FDS)", "--listen=systemd");
+    char want[120];
+    setenv("LISTEN_FDS", "1", 1);
+    setenv("LISTEN_PID", "1", 1); /* as in a child of the process that systemd has started */
+    snprintf(want, sizeof want,
+             "--listen systemd: the sockets of LISTEN_FDS are for the process 1 (LISTEN_PID), not "
+             "for this one, %d",
+             (int)getpid());
+    WRONG(want, "--listen=systemd");
+    VALID("--listen=127.0.0.1:0");
+    unsetenv("LISTEN_FDS");
+    unsetenv("LISTEN_PID");
     WRONG("--proxy-protocol needs --trust-proxy: who may send its header", "--proxy-protocol");
     VALID("--proxy-protocol", "--trust-proxy=::1");
 }
@@ -517,14 +528,14 @@ static void wrong_values_are_explained(void **state)
     WRONG("--depth takes a number from 1 to 32768, not \"4294967297\"", "--depth=4294967297");
     WRONG("--buffer-size takes a size from 64 to 1m, such as 4096, 16k or 1m, not \"63\"",
           "--buffer-size", "63");
-    WRONG("--stack-size takes a size from 16k to 64m, such as 4096, 16k or 1m, not \"15k\"",
+    WRONG("--stack-size takes a size from 16k to 64m, such as 16k or 1m, not \"15k\"",
           "--stack-size=15k");
     WRONG("--idle-timeout takes a time from 1ms to 24h with a unit, such as 500ms, 10s or 2m, "
           "not \"10\"",
           "--idle-timeout=10");
-    WRONG("--max-header-bytes takes a size from 1k to 64k, such as 4096, 16k or 1m, not \"65537\"",
+    WRONG("--max-header-bytes takes a size from 1k to 64k, such as 4096 or 16k, not \"65537\"",
           "--max-header-bytes=65537");
-    WRONG("--max-header-bytes takes a size from 1k to 64k, such as 4096, 16k or 1m, not \"1023\"",
+    WRONG("--max-header-bytes takes a size from 1k to 64k, such as 4096 or 16k, not \"1023\"",
           "--max-header-bytes=1023");
     WRONG("--max-header-fields takes a number from 1 to 1000, not \"0\"", "--max-header-fields=0");
     WRONG("--work-threads takes a number from 0 to 1024, not \"1025\"", "--work-threads=1025");
@@ -612,6 +623,12 @@ static void unknown_options_are_rejected(void **state)
     (void)state;
     WRONG("unknown option --max-conn, did you mean --max-connections? (see --help)", "--max-conn");
     WRONG("unknown option --no-dierct, did you mean --no-direct? (see --help)", "--no-dierct");
+    WRONG("unknown option --port: use --listen (see --help)", "--port", "8080");
+    WRONG("unknown option -p: use --listen (see --help)", "-p8080");
+    WRONG("unknown option --conns: use --max-connections (see --help)", "--conns=9");
+    WRONG("unknown option --cert: TLS is not supported", "--cert=x");
+    WRONG("unknown option --max-conns, did you mean --max-connections? (see --help)",
+          "--max-conns");
     WRONG("unexpected argument \"x\" (see --help)", "x");
     WRONG("unexpected argument \"password...\" (see --help)", "password=secret");
     WRONG("to serve a directory, use --root /", "/");
@@ -635,6 +652,8 @@ static void program_sets_options(void **state)
     assert_int_equal(options_set(set, "dept", "16"), -EINVAL);
     assert_string_equal(options_error(set),
                         "unknown option dept, did you mean depth? (see --help)");
+    assert_int_equal(options_set(set, "port", "16"), -EINVAL);
+    assert_string_equal(options_error(set), "unknown option port: use listen (see --help)");
 
     /* Strings are copied. */
     char root[] = "/";

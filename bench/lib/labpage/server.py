@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hmac
 import json
+import logging
 import os
 import secrets
 import signal
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any, Awaitable, Callable, Sequence
 
 import yarl
-from aiohttp import web
+from aiohttp import http_exceptions, web
 
 from .. import explain, load
 from ..ending import ENDING_SIGNALS
@@ -259,12 +260,24 @@ def show(url: str) -> None:
         webbrowser.open(url)
 
 
+def _is_told(record: logging.LogRecord) -> bool:
+    """Not a request that is no HTTP, as a scan of ports sends it: its sender gets 400."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, http_exceptions.HttpProcessingError)
+
+
+def runner_of(lab: Lab) -> web.AppRunner:
+    log = logging.getLogger("torc-bench.lab")
+    log.addFilter(_is_told)
+    return web.AppRunner(lab.application(), logger=log, access_log=None, handle_signals=False)
+
+
 async def _serve(lab: Lab, listener: socket.socket, asked: link.Link | None, opens: bool) -> int:
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[int] = loop.create_future()
     for number in ENDING_SIGNALS:
         loop.add_signal_handler(number, lambda number=number: ended.done() or ended.set_result(number))
-    runner = web.AppRunner(lab.application(), access_log=None, handle_signals=False)
+    runner = runner_of(lab)
     await runner.setup()
     await web.SockSite(runner, listener).start()
     url = f"http://127.0.0.1:{lab.port}/{lab.token}/" + (f"#{asked}" if asked else "")
