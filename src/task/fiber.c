@@ -219,11 +219,13 @@ bool fiber_may_park(const struct fiber_pool *p)
     return pthread_equal(p->thread, pthread_self()) && p->running;
 }
 
-void *fiber_overflowed(const struct fiber_pool *p, const void *address)
+bool fiber_overflowed(const struct fiber_pool *p, const void *address, struct fiber_overflow *out)
 {
     const struct fiber *f = p->running;
     const char *guard = f ? f->map : NULL, *at = address;
-    return f && at >= guard && at < guard + guard_size() ? f->owner : NULL;
+    if (!f || at < guard || at >= guard + guard_size()) return false;
+    *out = (struct fiber_overflow){f->owner, f->map_size - map_size(0), f->apart};
+    return true;
 }
 
 void fiber_resume(struct fiber_pool *p, struct fiber *f)
