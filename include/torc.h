@@ -23,8 +23,9 @@
  * after a line on stderr. SIGTERM, SIGINT and SIGHUP have their dispositions of before the server.
  *
  * What a thread has in C, a fiber has here: errno, the exceptions that C++ is handling, the shadow
- * of the address and thread sanitizers. An exception must not leave a handler. Thread-local
- * variables belong to the core, and so do the locale of uselocale(3) and the rounding mode and
+ * of the address and thread sanitizers. An exception must not leave a handler, and libraries in C++
+ * that a program in C loads (dlopen(3)) have to be loaded before the start. Thread-local variables
+ * belong to the core, and so do the locale of uselocale(3) and the rounding mode and
  * exception flags of fenv(3): a handler that changes them restores them before it calls what WAITS
  * and before it returns. A handler's locals, and those of what it calls, must fit its stack of
  * --stack-size (64 KiB by default, from 16 KiB to 64 MiB); large objects belong into torc_alloc.

@@ -53,8 +53,6 @@ static size_t map_size(size_t stack_size)
     return guard_size() + stack_size + whole_pages(COLOURS * COLOUR_STEP + sizeof(struct fiber));
 }
 
-_Atomic unsigned stack_watchers;
-
 void fiber_pool_init(struct fiber_pool *p, size_t stack_size, uint32_t max)
 {
     stack_find_watchers();
