@@ -1075,9 +1075,9 @@ TORC_API int torc_file_create(torc_req *rq, const char *path, int flags, unsigne
 
 /* WAITS. Creates a temporary file in the directory `dir`, for reading and writing, with the
  * permissions 0666 less the process's umask. It has no name (O_TMPFILE), or, where the file system
- * cannot do that, one that begins with ".torc-". When it is closed it is gone, unless
- * torc_file_link gave it a name; only one with a name of its own is left behind if the process is
- * killed. On success *file is set. 0, -ENOMEM, or the errors of openat(2). */
+ * cannot do that or there is no /proc, one that begins with ".torc-". When it is closed it is gone,
+ * unless torc_file_link gave it a name; only one with a name of its own is left behind if the
+ * process is killed. On success *file is set. 0, -ENOMEM, or the errors of openat(2). */
 TORC_API int torc_file_temp(torc_req *rq, const char *dir, torc_file **file);
 
 /* WAITS. Gives a temporary file its name, at once and with all that was written, on the file system
