@@ -610,7 +610,8 @@ TORC_API int torc_vreplyf(torc_req *rq, int status, const char *type, const char
                           va_list args) TORC_PRINTF(4, 0);
 
 /* torc_replyf for JSON (RFC 8259): the Content-Type is the one that was set, such as
- * application/problem+json, otherwise application/json. Text goes into it as
+ * application/problem+json, otherwise application/json. Numbers have a decimal point whatever the
+ * locale (setlocale(3)). Text goes into it as
  *
  *     torc_reply_json(rq, 200, "{\"name\":%s}", torc_json_quote(rq, name));
  *
