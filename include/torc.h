@@ -24,8 +24,9 @@
  * SIGINT and SIGHUP have their dispositions of before the server.
  *
  * What a thread has in C, a fiber has here: errno, the exceptions that C++ is handling, the shadow
- * of the address and thread sanitizers. An exception must not leave a handler. Thread-local
- * variables belong to the core, and so do the locale of uselocale(3) and the rounding mode and
+ * of the address and thread sanitizers. An exception must not leave a handler, and libraries in C++
+ * that a program in C loads (dlopen(3)) have to be loaded before the start. Thread-local variables
+ * belong to the core, and so do the locale of uselocale(3) and the rounding mode and
  * exception flags of fenv(3): a handler that changes them restores them before it calls what WAITS
  * and before it returns. A handler's locals, and those of what it calls, must fit its stack of
  * --stack-size (64 KiB by default, from 16 KiB to 64 MiB); large objects belong into torc_alloc.
@@ -620,7 +621,8 @@ TORC_API int torc_vreplyf(torc_req *rq, int status, const char *type, const char
                           va_list args) TORC_PRINTF(4, 0);
 
 /* torc_replyf for JSON (RFC 8259): the Content-Type is the one that was set, such as
- * application/problem+json, otherwise application/json. Text goes into it as
+ * application/problem+json, otherwise application/json. Numbers have a decimal point whatever the
+ * locale (setlocale(3)). Text goes into it as
  *
  *     torc_reply_json(rq, 200, "{\"name\":%s}", torc_json_quote(rq, name));
  *
@@ -1085,9 +1087,9 @@ TORC_API int torc_file_create(torc_req *rq, const char *path, int flags, unsigne
 
 /* WAITS. Creates a temporary file in the directory `dir`, for reading and writing, with the
  * permissions 0666 less the process's umask. It has no name (O_TMPFILE), or, where the file system
- * cannot do that, one that begins with ".torc-". When it is closed it is gone, unless
- * torc_file_link gave it a name; only one with a name of its own is left behind if the process is
- * killed. On success *file is set. 0, -ENOMEM, or the errors of openat(2). */
+ * cannot do that or there is no /proc, one that begins with ".torc-". When it is closed it is gone,
+ * unless torc_file_link gave it a name; only one with a name of its own is left behind if the
+ * process is killed. On success *file is set. 0, -ENOMEM, or the errors of openat(2). */
 TORC_API int torc_file_temp(torc_req *rq, const char *dir, torc_file **file);
 
 /* WAITS. Gives a temporary file its name, at once and with all that was written, on the file system

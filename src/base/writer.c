@@ -1,14 +1,19 @@
 #include "base/writer.h"
 
+#include "base/radix.h"
+
 #include <stdarg.h>
 
 void writer_printf(struct writer *w, const char *format, ...)
 {
     char text[WRITER_PRINTF_MAX + 1];
+    struct radix radix;
     va_list args;
+    radix_begin(&radix);
     va_start(args, format);
     int n = vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    radix_end(&radix);
     if (n > 0) writer_put(w, text, n < WRITER_PRINTF_MAX ? (size_t)n : WRITER_PRINTF_MAX);
 }
 

@@ -18,6 +18,9 @@ enum {
     LARGEST_CALL = 1 << 30, /* bytes; more would not fit an int */
 };
 
+/* The thread's own table of descriptors, see --private-descriptors. */
+#define BY_FD "/proc/thread-self/fd"
+
 /* ---- opening ---- */
 
 static struct torc_file *new_file(torc_req *rq, bool writable)
@@ -130,11 +133,17 @@ static int create_named(torc_req *rq, struct torc_file *f, const char *dir)
     return err;
 }
 
+/* Whether torc_file_link finds a file without a name, as it does not where there is no /proc. */
+static bool finds_nameless(void)
+{
+    return access(BY_FD, X_OK) == 0;
+}
+
 int torc_file_temp(torc_req *rq, const char *dir, torc_file **file)
 {
     struct torc_file *f = new_file(rq, true);
     if (!f) return -ENOMEM;
-    int err = create(rq, f, dir, O_TMPFILE, MODE);
+    int err = finds_nameless() ? create(rq, f, dir, O_TMPFILE, MODE) : -EOPNOTSUPP;
     if (err == -EOPNOTSUPP || err == -EISDIR) err = create_named(rq, f, dir);
     if (err < 0) return note(rq, "torc_file_temp", err);
     f->temporary = true;
@@ -171,11 +180,10 @@ static int link_and_replace(torc_req *rq, struct torc_file *f, const char *by_fd
     return err;
 }
 
-/* The thread's own table of descriptors, see --private-descriptors. */
 static int link_unnamed(torc_req *rq, struct torc_file *f, const char *path, bool replace)
 {
     char by_fd[48];
-    snprintf(by_fd, sizeof by_fd, "/proc/thread-self/fd/%d", f->fd);
+    snprintf(by_fd, sizeof by_fd, BY_FD "/%d", f->fd);
     int err = call_name(rq, IO_LINK, by_fd, path, false);
     return err == -EEXIST && replace ? link_and_replace(rq, f, by_fd, path) : err;
 }

@@ -1,6 +1,7 @@
 /* Responses of a kind that many handlers give: JSON, redirects, bodies that are handed over, and
  * what may be sent before and after a response. */
 
+#include "base/radix.h"
 #include "http/fields/field.h"
 #include "http/response.h"
 #include "http/status.h"
@@ -17,14 +18,17 @@ torc_slice torc_reason(int status)
 
 int torc_reply_json(torc_req *rq, int status, const char *format, ...)
 {
+    struct radix radix;
     va_list args;
     if (rq->response.unquoted) {
         rq->failed = 503;
         return -ENOMEM;
     }
+    radix_begin(&radix);
     va_start(args, format);
     int err = torc_vreplyf(rq, status, response_type_or(rq, "application/json"), format, args);
     va_end(args);
+    radix_end(&radix);
     return err;
 }
 

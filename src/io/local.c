@@ -1,6 +1,7 @@
 #include "io/local.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -146,7 +147,9 @@ void local_remove(struct sock_addr *a)
     struct stat st;
     if (!a->ino) return;
     int locked = lock(a); /* nobody listens any more, so another may take it over now */
-    if (lstat(a->path, &st) == 0 && st.st_dev == a->dev && st.st_ino == a->ino) unlink(a->path);
+    bool ours = lstat(a->path, &st) == 0 && st.st_dev == a->dev && st.st_ino == a->ino;
+    if (ours && unlink(a->path) < 0)
+        log_line("cannot remove the socket %s: %s", a->path, strerror(errno));
     unlock(locked);
     a->ino = 0;
 }

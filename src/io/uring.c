@@ -3,12 +3,15 @@
 
 #include "io/uring.h"
 #include "base/libc.h"
+#include "base/limit.h"
+#include "base/log.h"
 #include "io/file.h"
 #include "io/sock.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +20,8 @@ enum {
     TURN_COMPLETIONS = 256,  /* a turn with so many asks for no more */
     REENTRIES_MAX = 16,
 };
+
+#define NO_WORKER_NS NS_PER_S
 
 static struct uring *uring_of(struct io *io)
 {
@@ -174,23 +179,28 @@ static void accept_cqe(struct uring *u, struct io_op *op, int res, unsigned flag
 }
 
 /* The kernel cancels what needs a worker thread if it cannot make one, as at the limit of processes
- * (RLIMIT_NPROC). It is then done here, as epoll does. */
+ * (RLIMIT_NPROC). It is then done here, as epoll does. As the kernel tries for a tenth of a second
+ * and more before it cancels, it is not asked for a while. */
 static int without_worker(struct uring *u, struct io_call *c)
 {
+    static atomic_bool told;
     const struct io_sock *s = c->sock.sock;
+    u->no_worker_until = u->io->now + NO_WORKER_NS;
+    if (!atomic_exchange(&told, true))
+        log_line("the kernel makes no worker threads%s; the cores wait for the disk themselves",
+                 limit_of_thread(EAGAIN));
     counter_add(&u->io->stats.syscalls, 1);
     if (c->op.kind != IO_SHUTDOWN) return file_call(u->io, c);
     if (s->engine_bits & SOCK_DIRECT) return -EAGAIN;
     return shutdown(s->fd, SHUT_WR) < 0 ? -errno : 0;
 }
 
-static int call_result(struct uring *u, struct io_op *op, int res)
+/* What file_call knows. */
+static bool is_of_file(const struct io_op *op)
 {
-    struct io_call *c = container_of(op, struct io_call, op);
-    bool lost = res == -ECANCELED && !op->cancelling;
     switch ((enum io_kind)op->kind) {
-    case IO_OPEN: return lost ? without_worker(u, c) : file_opened(c->open.stat, res);
-    case IO_CREATE: return lost ? without_worker(u, c) : file_opened(c->create.stat, res);
+    case IO_OPEN:
+    case IO_CREATE:
     case IO_STATX:
     case IO_READ:
     case IO_WRITE:
@@ -199,10 +209,18 @@ static int call_result(struct uring *u, struct io_op *op, int res)
     case IO_RENAME:
     case IO_UNLINK:
     case IO_CLOSE:
-    case IO_POPULATE:
-    case IO_SHUTDOWN: return lost ? without_worker(u, c) : res;
-    default: return res;
+    case IO_POPULATE: return true;
+    default: return false;
     }
+}
+
+static int call_result(struct uring *u, struct io_op *op, int res)
+{
+    struct io_call *c = container_of(op, struct io_call, op);
+    bool lost = res == -ECANCELED && !op->cancelling;
+    if (lost && (is_of_file(op) || op->kind == IO_SHUTDOWN)) return without_worker(u, c);
+    if (op->kind == IO_OPEN) return file_opened(c->open.stat, res);
+    return op->kind == IO_CREATE ? file_opened(c->create.stat, res) : res;
 }
 
 static void run_cqe(struct uring *u, uint64_t data, int res, unsigned flags)
@@ -293,10 +311,11 @@ static void uring_watch(struct io *io, struct io_sock *s)
 }
 
 /* What the ring lacks or is refused is done here. linkat came with the cap on worker threads. */
-static bool call_at_once(const struct io *io, const struct io_call *c)
+static bool call_at_once(struct io *io, const struct io_call *c)
 {
     return (c->op.kind == IO_OPEN && io->config.walk) ||
-           (c->op.kind == IO_LINK && !(io->config.features & 1u << IO_IOWQ_CAP));
+           (c->op.kind == IO_LINK && !(io->config.features & 1u << IO_IOWQ_CAP)) ||
+           (is_of_file(&c->op) && io->now < uring_of(io)->no_worker_until);
 }
 
 static void submit_now(struct uring *u)

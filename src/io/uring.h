@@ -35,6 +35,7 @@ struct uring {
     uint32_t buf_ring_entries;
     struct io_refusal refused; /* when uring_setup failed */
     struct uring_later later;
+    uint64_t no_worker_until; /* ns: calls on files are not the ring's; it had no worker for one */
 };
 
 /* An SQE that belongs to no operation: a cancel of an operation's user data, the closing of a

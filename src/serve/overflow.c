@@ -87,15 +87,17 @@ static void say(const char *line, const char *end)
     (void)n;
 }
 
-static void tell_of_handler(const struct torc_req *rq)
+static void tell_of_handler(const struct torc_req *rq, const struct fiber_overflow *of)
 {
     char line[256 + REQUEST_ROUTE], route[REQUEST_ROUTE], *p = line;
     request_route(rq, route);
     p = put(p, "torc: stack overflow in the handler of ");
     p = put(p, route);
     p = put(p, ": its stack has ");
-    p = decimal_put(p, here.ctx->fibers.stack_size / 1024);
-    p = put(p, " KiB (raise --stack-size, or keep large objects off the stack)\n");
+    p = decimal_put(p, of->stack_size / 1024);
+    p = put(p, " KiB (raise ");
+    p = put(p, of->apart ? "the stack_size of torc_route_limit" : "--stack-size");
+    p = put(p, ", or keep large objects off the stack)\n");
     say(line, p);
 }
 
@@ -154,9 +156,11 @@ static void tell_of_fault(const char *address)
 
 static void tell(const char *address)
 {
-    const struct scope *s = here.ctx ? fiber_overflowed(&here.ctx->fibers, address) : NULL;
-    if (s && s->user)
-        tell_of_handler(s->user);
+    struct fiber_overflow of = {0};
+    bool on_fiber = here.ctx && fiber_overflowed(&here.ctx->fibers, address, &of);
+    const struct scope *s = of.owner;
+    if (on_fiber && s && s->user)
+        tell_of_handler(s->user, &of);
     else if (address >= here.guard && address < here.bottom)
         tell_of_thread();
     else

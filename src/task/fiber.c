@@ -53,8 +53,6 @@ static size_t map_size(size_t stack_size)
     return guard_size() + stack_size + whole_pages(COLOURS * COLOUR_STEP + sizeof(struct fiber));
 }
 
-_Atomic unsigned stack_watchers;
-
 void fiber_pool_init(struct fiber_pool *p, size_t stack_size, uint32_t max)
 {
     stack_find_watchers();
@@ -219,11 +217,13 @@ bool fiber_may_park(const struct fiber_pool *p)
     return pthread_equal(p->thread, pthread_self()) && p->running;
 }
 
-void *fiber_overflowed(const struct fiber_pool *p, const void *address)
+bool fiber_overflowed(const struct fiber_pool *p, const void *address, struct fiber_overflow *out)
 {
     const struct fiber *f = p->running;
     const char *guard = f ? f->map : NULL, *at = address;
-    return f && at >= guard && at < guard + guard_size() ? f->owner : NULL;
+    if (!f || at < guard || at >= guard + guard_size()) return false;
+    *out = (struct fiber_overflow){f->owner, f->map_size - map_size(0), f->apart};
+    return true;
 }
 
 void fiber_resume(struct fiber_pool *p, struct fiber *f)

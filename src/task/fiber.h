@@ -76,9 +76,15 @@ bool fiber_may_park(const struct fiber_pool *p);
  * fiber has started it. */
 bool fiber_is_outermost(const struct fiber_pool *p);
 
-/* For a handler of SIGSEGV: the owner of the running fiber, if it has overflowed its stack to
- * `address`; else NULL. */
-void *fiber_overflowed(const struct fiber_pool *p, const void *address);
+struct fiber_overflow {
+    void *owner;
+    size_t stack_size; /* bytes */
+    bool apart;        /* that is its own: fiber_start_apart */
+};
+
+/* For a handler of SIGSEGV: whether the running fiber has overflowed its stack to `address`, and
+ * then what is known of it. */
+bool fiber_overflowed(const struct fiber_pool *p, const void *address, struct fiber_overflow *out);
 
 /* Continues a parked fiber; only from the core's own stack. */
 void fiber_resume(struct fiber_pool *p, struct fiber *f);

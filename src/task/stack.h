@@ -32,14 +32,12 @@ extern void __tsan_switch_to_fiber(void *fiber, unsigned flags) __attribute__((w
 enum { WATCHER_CXX = 1, WATCHER_ASAN = 2, WATCHER_TSAN = 4 };
 extern _Atomic unsigned stack_watchers;
 
+/* __cxa_get_globals, of the C++ runtime that was found. */
+typedef struct cxx_globals *stack_cxx_fn(void);
+extern stack_cxx_fn *_Atomic stack_cxx_globals;
+
 /* Looks for them. Before the first stack_prepare. */
-static inline void stack_find_watchers(void)
-{
-    unsigned found = (__cxa_get_globals ? WATCHER_CXX : 0) |
-                     (__sanitizer_start_switch_fiber ? WATCHER_ASAN : 0) |
-                     (__tsan_switch_to_fiber ? WATCHER_TSAN : 0);
-    atomic_store_explicit(&stack_watchers, found, memory_order_relaxed);
-}
+void stack_find_watchers(void);
 
 static inline unsigned stack_has(unsigned watchers)
 {
@@ -87,7 +85,8 @@ WATCHED_SWITCH void stack_switch_watched(struct fiber_stack *from, struct fiber_
                                          void *value)
 {
     if (stack_has(WATCHER_CXX)) {
-        struct cxx_globals *current = __cxa_get_globals();
+        struct cxx_globals *current =
+            atomic_load_explicit(&stack_cxx_globals, memory_order_relaxed)();
         from->cxx = *current;
         *current = to->cxx;
     }

@@ -3,6 +3,8 @@
 
 #include "base/json.h"
 
+#include "comma_locale.h"
+
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -123,6 +125,24 @@ static void decimals(void **state)
     assert_string_equal(got, "18446744073709551615");
 }
 
+static void numbers_have_a_point_in_any_locale(void **state)
+{
+    char text[64];
+    struct moving m = {.out = {m.small, m.small + SMALL_MAX, move}};
+    (void)state;
+    bool has_comma = comma_locale_enter();
+    snprintf(text, sizeof text, "%.1f", 0.5);
+    if (has_comma) assert_string_equal(text, "0,5");
+    struct json j = {.out = &m.out};
+    json_put_double(&j, NULL, 0.25, 2);
+    writer_printf(&m.out, " %g %s", 1.5, "x");
+    move(&m.out);
+    assert_string_equal(m.all, "0.25 1.5 x");
+    snprintf(text, sizeof text, "%.1f", 0.5);
+    if (has_comma) assert_string_equal(text, "0,5"); /* what else is printed is the program's */
+    comma_locale_leave();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +150,7 @@ int main(void)
         cmocka_unit_test(files),
         cmocka_unit_test(printf_output_is_bounded),
         cmocka_unit_test(decimals),
+        cmocka_unit_test(numbers_have_a_point_in_any_locale),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -232,6 +232,13 @@ static void on_overflow(torc_req *rq, void *arg)
     torc_replyf(rq, 200, "%d", overflow_stack());
 }
 
+static bool add_overflow_apart(void)
+{
+    const torc_route_limits limits = {.stack_size = 256 * 1024};
+    return torc_route(server, "GET", "/overflow/apart", on_overflow, NULL) == 0 &&
+           torc_route_limit(server, "GET", "/overflow/apart", &limits) == 0;
+}
+
 static void on_fault(torc_req *rq, void *arg)
 {
     volatile uintptr_t nowhere = 64;
@@ -517,7 +524,7 @@ int main(int argc, char **argv)
         torc_route(server, "GET", "/fork", on_fork, NULL) < 0 || !add_forks() ||
         torc_route(server, "GET", "/overflow/:how", on_overflow, NULL) < 0 ||
         torc_route(server, "GET", "/overflow/group", on_group_overflow, NULL) < 0 ||
-        torc_route(server, "GET", "/fault", on_fault, NULL) < 0 ||
+        !add_overflow_apart() || torc_route(server, "GET", "/fault", on_fault, NULL) < 0 ||
         torc_route(server, "POST", "/thread", on_thread, NULL) < 0 ||
         torc_route(server, "GET", "/thread", on_thread, NULL) < 0 ||
         torc_route(server, "GET", "/thread/write", on_write_elsewhere, NULL) < 0 ||

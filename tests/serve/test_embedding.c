@@ -241,23 +241,24 @@ static void test_a_handler_that_hangs_is_left_behind(void **state)
 static void test_a_stack_overflow_names_the_route(void **state)
 {
     static const struct {
-        const char *path, *route;
+        const char *path, *route, *has;
     } cases[] = {
-        {"/overflow/plain", "GET /overflow/:how"},
-        {"/overflow/group", "GET /overflow/group"},
+        {"/overflow/plain", "GET /overflow/:how", "128 KiB (raise --stack-size,"},
+        {"/overflow/group", "GET /overflow/group", "128 KiB (raise --stack-size,"},
+        {"/overflow/apart", "GET /overflow/apart",
+         "256 KiB (raise the stack_size of torc_route_limit,"},
     };
     (void)state;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         struct server s;
         struct client c;
-        char want[128];
+        char want[192];
         server_start(&s, "--stack-size", "128k");
         client_open(&c, &s);
         client_ask(&c, "GET", cases[i].path, "");
         server_expect_fault(server_wait(&s));
-        snprintf(want, sizeof want,
-                 "torc: stack overflow in the handler of %s: its stack has 128 KiB",
-                 cases[i].route);
+        snprintf(want, sizeof want, "torc: stack overflow in the handler of %s: its stack has %s",
+                 cases[i].route, cases[i].has);
         server_expect_log(&s, want);
         client_close(&c);
         server_free(&s);

@@ -397,6 +397,31 @@ static void test_a_named_temporary_file_serves_as_well(void **state)
     stop();
 }
 
+/* As without /proc: the file would never get its name. */
+static void refuse_access(void *arg)
+{
+    (void)arg;
+    refuse_call(&(struct refusal){.call = SYS_faccessat, .err = EPERM});
+    refuse_call(&(struct refusal){.call = SYS_faccessat2, .err = EPERM});
+#ifdef SYS_access
+    refuse_call(&(struct refusal){.call = SYS_access, .err = EPERM});
+#endif
+}
+
+static void test_without_proc_a_temporary_file_is_named(void **state)
+{
+    (void)state;
+    start(refuse_access);
+    begin_upload(100, false);
+    assert_int_equal(count_names(), 1);
+    client_close(&client);
+    client_open(&client, &server);
+    await_files(0);
+    upload_every_size();
+    take_and_replace_a_name();
+    stop();
+}
+
 /* ---- writing and sending ---- */
 
 static void test_files_are_created_as_asked(void **state)
@@ -530,6 +555,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_the_ring_writes),
         cmocka_unit_test(test_a_full_disk_is_told),
         cmocka_unit_test(test_a_named_temporary_file_serves_as_well),
+        cmocka_unit_test(test_without_proc_a_temporary_file_is_named),
         cmocka_unit_test(test_files_are_created_as_asked),
         cmocka_unit_test(test_wrong_calls_are_refused),
         cmocka_unit_test(test_parts_of_a_file_are_sent),

@@ -181,6 +181,9 @@ static void files_without_worker_threads(void **state)
         client_expect(&s.addr, "/static/one", 200, NULL);
         client_expect(&s.addr, "/static/two", 200, NULL);
         client_expect(&s.addr, "/static/three", 404, NULL);
+        const char *told = strstr(server_log(&s), "the kernel makes no worker threads (the limit");
+        assert_int_equal(!told, strcmp(server_engine, "io_uring") != 0);
+        assert_true(!told || !strstr(told + 1, "the kernel makes"));
         server_stop(&s);
     } else {
         server_free(&s);

@@ -3,6 +3,8 @@
 
 #include <torc/test.h>
 
+#include "../base/comma_locale.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -688,6 +690,29 @@ static void functions_of_the_core_run(void **state)
     torc_server_free(s);
 }
 
+static void fraction(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_reply_json(rq, 200, "{\"half\":%.1f,\"name\":\"%ls\"}", 0.5, L"J\u00f6rg");
+}
+
+/* And text is as the program's locale has it. */
+static void json_has_a_point_in_any_locale(void **state)
+{
+    (void)state;
+    torc_server *s = torc_server_new("x 1");
+    assert_int_equal(torc_route(s, "GET", "/fraction", fraction, NULL), 0);
+    torc_test *other = torc_test_open(s);
+    assert_non_null(other);
+    if (comma_locale_enter()) {
+        assert_int_equal(torc_test_run(other, &(torc_test_request){.target = "/fraction"}), 0);
+        is(torc_test_body(other), "{\"half\":0.5,\"name\":\"J\xc3\xb6rg\"}");
+    }
+    comma_locale_leave();
+    torc_test_close(other);
+    torc_server_free(s);
+}
+
 static void middleware_runs(void **state)
 {
     (void)state;
@@ -742,6 +767,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_server_is_started),
         cmocka_unit_test(it_runs_in_its_place_alone),
         cmocka_unit_test(what_is_missing_is_told),
+        cmocka_unit_test(json_has_a_point_in_any_locale),
         cmocka_unit_test(middleware_runs),
         cmocka_unit_test(an_engine_that_is_refused_later_is_told),
         cmocka_unit_test(functions_of_the_core_run),

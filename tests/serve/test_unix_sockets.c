@@ -1,14 +1,17 @@
 /* A server that listens on Unix sockets. */
 
 #include "client.h"
+#include "refuse.h"
 #include "stats.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -294,6 +297,33 @@ static void test_trusted(void **state)
     server_stop(&s);
 }
 
+static void refuse_removal(void *arg)
+{
+    (void)arg;
+    refuse_call(&(struct refusal){.call = SYS_unlinkat, .err = EPERM});
+#ifdef SYS_unlink
+    refuse_call(&(struct refusal){.call = SYS_unlink, .err = EPERM});
+#endif
+}
+
+/* As of a server that has given up its rights meanwhile. */
+static void test_a_file_that_stays_is_told_of(void **state)
+{
+    struct server s;
+    struct server_how how = {server_engine, refuse_removal, NULL};
+    char told[160];
+    (void)state;
+    server_spawn(&s, &how, (const char *const[]){"--listen", listen_on, "--cores", "1", NULL});
+    server_await_ready(&s);
+    server_signal(&s, SIGTERM);
+    assert_int_equal(server_wait(&s), 0);
+    snprintf(told, sizeof told, "torc: cannot remove the socket %s: Operation not permitted\n",
+             path);
+    server_expect_log(&s, told);
+    server_free(&s);
+    assert_int_equal(unlink(path), 0);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -302,7 +332,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_whose_file),   cmocka_unit_test(test_another_file_stays),
         cmocka_unit_test(test_next_server),  cmocka_unit_test(test_abstract),
         cmocka_unit_test(test_check),        cmocka_unit_test(test_trusted),
-        cmocka_unit_test(test_long_paths),
+        cmocka_unit_test(test_long_paths),   cmocka_unit_test(test_a_file_that_stays_is_told_of),
     };
     server_choose(argc, argv);
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -1,4 +1,5 @@
-/* Handlers in C++ that wait while they handle an exception, as test_exceptions.c needs them. */
+/* Handlers in C++ that wait while they handle an exception, as test_exceptions.c needs them: a program,
+ * or with MODULE a library that loader.c loads. */
 
 #include <torc.h>
 
@@ -64,13 +65,19 @@ void on_group(torc_req *rq, void *)
 
 } // namespace
 
+extern "C" int add_routes(torc_server *s)
+{
+    if (torc_route(s, "GET", "/throw/:text", on_throw, nullptr) < 0) return -1;
+    return torc_route(s, "GET", "/group", on_group, nullptr);
+}
+
+#ifndef MODULE
 int main(int argc, char **argv)
 {
     torc_server *s = torc_server_new("thrower 1.0");
-    if (!s || torc_route(s, "GET", "/throw/:text", on_throw, nullptr) < 0 ||
-        torc_route(s, "GET", "/group", on_group, nullptr) < 0)
-        return 100;
+    if (!s || add_routes(s) < 0) return 100;
     int status = torc_server_main(s, argc, argv);
     torc_server_free(s);
     return status;
 }
+#endif
