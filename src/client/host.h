@@ -23,8 +23,8 @@ TORC_API uint64_t torc_host_now(const struct torc_host *h);
 
 enum torc_host_cause { TORC_HOST_ABSENT, TORC_HOST_LOST, TORC_HOST_NOTICE };
 
-/* Says a line to the operator: at most one in ten seconds for each cause, with how many there
- * were. */
+/* Says a line to the operator: each text once in ten seconds, with how often it occurred. Of each
+ * cause a core knows eight texts at a time. */
 TORC_API void torc_host_warn(struct torc_host *h, enum torc_host_cause cause, const char *format,
                              ...) TORC_PRINTF(3, 4);
 
