@@ -50,16 +50,36 @@ static void tell_if_due(struct warned *w, uint64_t now)
     }
 }
 
+/* Without memory for the text its cause is silent for as long as the text would be. */
+static void keep(struct warnings *w, enum http_warning cause, struct warned *place,
+                 const char *text, uint64_t now)
+{
+    uint64_t *unkept = &w->unkept[cause];
+    *place = (struct warned){.text = strdup(text), .at = now};
+    if (!place->text && *unkept && now - *unkept < PAUSE_NS) return;
+    if (!place->text) *unkept = now;
+    log_line("%s", text);
+}
+
+/* Takes the place of a text that found one. */
+static void replace(struct warned *place, const char *text)
+{
+    char *copy = strdup(text);
+    if (!copy) return;
+    free(place->text);
+    place->text = copy;
+    place->others = place->untold;
+}
+
 void warnings_add(struct warnings *w, enum http_warning cause, const char *text, uint64_t now)
 {
     struct warned *place = place_of(w->of[cause], text);
     if (!place->text) {
-        log_line("%s", text);
-        *place = (struct warned){.text = strdup(text), .at = now};
+        keep(w, cause, place, text, now);
         return;
     }
+    if (strcmp(place->text, text) != 0) replace(place, text);
     place->untold++;
-    if (strcmp(place->text, text) != 0) place->others++;
     tell_if_due(place, now);
 }
 

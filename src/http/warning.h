@@ -1,8 +1,8 @@
 #pragma once
 /* Messages to the operator of what clients can cause. Each text is told when it first occurs, and
  * then with its number every ten seconds, so that nobody can flood the log and nothing goes
- * uncounted. A core keeps a few texts of each cause; one that finds no place is counted with the
- * last of these. */
+ * uncounted. A core keeps a few texts of each cause; those that find no place share the last one,
+ * and the newest of them is told. */
 
 #include <stdint.h>
 
@@ -26,11 +26,12 @@ struct warned {
     char *text;      /* NULL: the place is free */
     uint64_t at;     /* when it was told, in ns */
     uint64_t untold; /* how often it has happened since */
-    uint64_t others; /* of these, with other texts */
+    uint64_t others; /* of these, with earlier texts */
 };
 
 struct warnings {
     struct warned of[HTTP_WARNINGS][WARNING_TEXTS];
+    uint64_t unkept[HTTP_WARNINGS]; /* when one was told that no memory could be had for */
 };
 
 void warnings_add(struct warnings *w, enum http_warning cause, const char *text, uint64_t now);

@@ -12,6 +12,7 @@
 #include "serve/needs.h"
 #include "serve/process.h"
 #include "serve/reload.h"
+#include "task/stack.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -167,6 +168,7 @@ int torc_server_start(torc_server *s)
         return fail_started(s, phase);
     s->error[0] = '\0';
     stdio_reserve(); /* the program may have closed what torc_server_new found, as a daemon does */
+    stack_find_loaded();
     process_begin();
     s->status = EXIT_START;
     s->process = getpid();

@@ -160,11 +160,11 @@ static int open_pool(struct torc_server *s)
 /* Threads of their own: those of the other pool may all wait for reads from a disk that hangs. */
 static int open_openers(struct torc_server *s)
 {
-    enum { OPENERS = 4, QUEUE = 1024 };
+    enum { OPENERS = 4 };
     if (s->options->private_descriptors) return 0; /* what they open, a core would not see */
-    s->openers = offload_new(OPENERS, QUEUE);
+    s->openers = offload_new(OPENERS, UINT32_MAX); /* --max-requests bounds them */
     if (!s->openers) return server_fail(s, -ENOMEM, "out of memory");
-    offload_set_name(s->openers, "torc-open", "those that open files, of");
+    offload_set_name(s->openers, "torc-open", "torc-open, of");
     offload_set_hooks(s->openers, begin_work, overflow_end);
     return 0;
 }

@@ -9,6 +9,7 @@
 #include "serve/needs.h"
 #include "serve/routing.h"
 #include "serve/server_state.h"
+#include "task/stack.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -69,6 +70,7 @@ static int open_parts(struct torc_test *t)
     struct file_cache_limits limits = {o->file_cache, o->file_cache_ttl};
     int err = mounts_check(s);
     if (err < 0) return err;
+    stack_find_loaded();
     s->files = static_open(&limits, 1);
     c->pool = offload_new(options_work_threads(o), o->work_queue);
     if (o->root) c->root = core_root_new(o->root);

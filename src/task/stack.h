@@ -32,12 +32,16 @@ extern void __tsan_switch_to_fiber(void *fiber, unsigned flags) __attribute__((w
 enum { WATCHER_CXX = 1, WATCHER_ASAN = 2, WATCHER_TSAN = 4 };
 extern _Atomic unsigned stack_watchers;
 
-/* __cxa_get_globals, of the C++ runtime that was found. */
-typedef struct cxx_globals *stack_cxx_fn(void);
-extern stack_cxx_fn *_Atomic stack_cxx_globals;
-
 /* Looks for them. Before the first stack_prepare. */
 void stack_find_watchers(void);
+
+/* Looks for a C++ runtime that was loaded since the program began. Not on a core: the thread that
+ * waits for it may hold the lock of the loader. */
+void stack_find_loaded(void);
+
+/* A function of its own: the address sanitizer would have the frame of one that is left for good
+ * poison the stack. */
+void stack_switch_cxx(struct cxx_globals *from, const struct cxx_globals *to);
 
 static inline unsigned stack_has(unsigned watchers)
 {
@@ -84,12 +88,7 @@ enum { FRAME_WORDS = 20, FRAME_RETURN = 1 };
 WATCHED_SWITCH void stack_switch_watched(struct fiber_stack *from, struct fiber_stack *to,
                                          void *value)
 {
-    if (stack_has(WATCHER_CXX)) {
-        struct cxx_globals *current =
-            atomic_load_explicit(&stack_cxx_globals, memory_order_relaxed)();
-        from->cxx = *current;
-        *current = to->cxx;
-    }
+    if (stack_has(WATCHER_CXX)) stack_switch_cxx(&from->cxx, &to->cxx);
     if (stack_has(WATCHER_ASAN)) __sanitizer_start_switch_fiber(&from->asan, to->bottom, to->size);
     if (stack_has(WATCHER_TSAN)) {
         if (!from->tsan) from->tsan = __tsan_get_current_fiber();

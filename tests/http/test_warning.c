@@ -19,6 +19,16 @@
 static struct warnings w;
 static uint64_t now; /* seconds */
 static int saved, messages;
+static bool no_memory;
+
+/* Linked in place of strdup. */
+char *__wrap_strdup(const char *text);
+char *__real_strdup(const char *text);
+
+char *__wrap_strdup(const char *text)
+{
+    return no_memory ? NULL : __real_strdup(text);
+}
 
 static int begin(void **state)
 {
@@ -124,13 +134,31 @@ static void each_text_is_told(void **state)
         happens(WARN_FILE, "a", 1);
         snprintf(want + strlen(want), sizeof want - strlen(want), "torc: %s\n", text);
     }
-    happens(WARN_FILE, "one more", 2);
+    happens(WARN_FILE, "one more", 1);
+    happens(WARN_FILE, "and another", 2);
     happens(WARN_NO_MEMORY, "one more", 1);
     snprintf(want + strlen(want), sizeof want - strlen(want), "torc: one more\n");
     expect(want);
     pass(10);
-    expect("torc: a (8 times since the last such message)\n"
-           "torc: h (2 times since the last such message, 2 of them for other reasons)\n");
+    expect(
+        "torc: a (8 times since the last such message)\n"
+        "torc: and another (3 times since the last such message, 1 of them for other reasons)\n");
+}
+
+static void a_text_that_cannot_be_kept_is_limited(void **state)
+{
+    (void)state;
+    no_memory = true;
+    happens(WARN_NO_MEMORY, "no", 4);
+    expect("torc: no\n");
+    pass(9);
+    happens(WARN_NO_MEMORY, "no", 1);
+    expect("");
+    pass(1);
+    happens(WARN_NO_MEMORY, "no", 2);
+    happens(WARN_FILE, "no", 1);
+    no_memory = false;
+    expect("torc: no\ntorc: no\n");
 }
 
 static void nothing_goes_untold(void **state)
@@ -151,6 +179,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_that_did_not_occur_is_forgotten, begin, end),
         cmocka_unit_test_setup_teardown(it_is_told_when_it_occurs, begin, end),
         cmocka_unit_test_setup_teardown(each_text_is_told, begin, end),
+        cmocka_unit_test_setup_teardown(a_text_that_cannot_be_kept_is_limited, begin, end),
         cmocka_unit_test_setup_teardown(nothing_goes_untold, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
