@@ -288,6 +288,8 @@ TORC_API const char *torc_server_error(const torc_server *s);
  * Descriptors that the program did not open are not its to close. Where it closes those of a server
  * that has started, as close_range(3, ~0U, 0) does, clients lose their connections; each core
  * notices within some seconds, says so on stderr, and the server ends: torc_server_join returns 1.
+ * A core of epoll that was busy at that moment does not notice: it stays until the server is
+ * stopped, and then until --drain-timeout is over.
  * Meanwhile torc may write to files that have got the same numbers. */
 
 /* Reads the command line, and the config file that it names (--config). It overrides what

@@ -1,8 +1,7 @@
 #include "files/find.h"
 
 #include "files/mime.h"
-#include "http/off_core.h"
-#include "io/cached.h"
+#include "files/opening.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +10,6 @@
 #include <unistd.h>
 
 enum {
-    OPEN_TRIES = 8,
     PLACES_MAX = 64, /* per core: names of directories; each may hold one descriptor */
 };
 
@@ -21,6 +19,7 @@ struct static_place {
     struct static_dir *dir; /* NULL if it is not open */
     uint64_t dev, ino;      /* of the directory that was opened last */
     uint64_t id;            /* its number */
+    bool in_memory;         /* see opening.h */
     char name[];
 };
 
@@ -185,54 +184,6 @@ static bool path_visible(slice path)
     return true;
 }
 
-struct opening {
-    const struct io *io;
-    const struct io_call *how;
-    int fd;
-};
-
-static int run_open(void *arg)
-{
-    struct opening *o = arg;
-    o->fd = io_open_here(o->io, o->how);
-    return 0;
-}
-
-/* Where the pool takes no job the core waits, as it would without one. */
-static int open_off_core(torc_req *rq, const struct io_call *how)
-{
-    struct opening o = {rq->ctx->io, how, -EAGAIN};
-    int err = off_core_call(rq, rq->ctx->openers, "file open", run_open, &o);
-    if (err == -ENOSYS || err == -EAGAIN) return scope_call(request_scope(rq), how, IO_OPEN);
-    return err < 0 ? err : o.fd;
-}
-
-/* A name that is not in memory may take long to find. */
-static int open_once(torc_req *rq, const struct io_call *how)
-{
-    if (!off_core_helps(rq, rq->ctx->openers)) return scope_call(request_scope(rq), how, IO_OPEN);
-    int refused = scope_refuses(request_scope(rq));
-    if (refused) return refused;
-    int fd = io_open_cached(rq->ctx->io, how);
-    if (fd == -EOPNOTSUPP) return scope_call(request_scope(rq), how, IO_OPEN);
-    return fd == -EAGAIN ? open_off_core(rq, how) : fd;
-}
-
-/* Opens with `how`; closes cached files if there are too many descriptors. */
-static int open_with(torc_req *rq, struct static_core *core, const struct io_call *how)
-{
-    int fd = -EAGAIN;
-    for (int tries = OPEN_TRIES; tries > 0; tries--) {
-        fd = open_once(rq, how);
-        if (fd == -EMFILE || fd == -ENFILE) {
-            if (!file_cache_evict(&core->cache)) break;
-        } else if (fd != -EAGAIN && fd != -EINTR) { /* a concurrent rename: openat2(2), EAGAIN */
-            break;
-        }
-    }
-    return fd;
-}
-
 /* ---- directories ---- */
 
 static struct static_place *find_place(struct static_core *core, const char *name)
@@ -264,14 +215,29 @@ static struct static_place *make_place(struct static_core *core, const char *nam
     return p;
 }
 
+static bool is_of(const struct static_place *p, const struct stat *st)
+{
+    return p->id && st->st_dev == p->dev && st->st_ino == p->ino;
+}
+
 /* Another directory than before gets another number: what was opened below that one is no longer
  * what a path means. */
-static void note_dir(struct static_core *core, struct static_place *p, const struct stat *st)
+static void note_dir(struct static_core *core, struct static_place *p, const struct stat *st,
+                     bool in_memory)
 {
-    if (p->id && st->st_dev == p->dev && st->st_ino == p->ino) return;
+    if (is_of(p, st)) return;
     p->dev = st->st_dev;
     p->ino = st->st_ino;
     p->id = ++core->last_id;
+    p->in_memory = in_memory;
+}
+
+/* Of another directory than before this is asked, which may wait. */
+static bool is_in_memory(torc_req *rq, struct static_core *core, const char *name, int fd,
+                         const struct stat *st)
+{
+    const struct static_place *p = find_place(core, name);
+    return p && is_of(p, st) ? p->in_memory : opening_in_memory(rq, fd);
 }
 
 /* The core keeps it for as long as an open file is used. 0 or negative errno. */
@@ -280,9 +246,10 @@ static int reopen_dir(torc_req *rq, struct static_core *core, const char *name,
 {
     uint64_t seen = rq->ctx->io->now;
     struct stat st = {0};
-    int fd =
-        open_with(rq, core, &(struct io_call){.open = {AT_FDCWD, IO_OPEN_DIRECTORY, name, &st}});
+    struct io_call how = {.open = {AT_FDCWD, IO_OPEN_DIRECTORY, name, &st}};
+    int fd = opening_open(rq, core, &how, false);
     if (fd < 0) return fd;
+    bool in_memory = is_in_memory(rq, core, name, fd, &st);
     struct static_dir *d = malloc(sizeof *d);
     struct static_place *p = d ? make_place(core, name) : NULL;
     if (!p) {
@@ -290,8 +257,12 @@ static int reopen_dir(torc_req *rq, struct static_core *core, const char *name,
         close(fd);
         return -ENOMEM;
     }
-    note_dir(core, p, &st);
-    *d = (struct static_dir){.fd = fd, .refs = 1, .id = p->id, .expires = seen + core->cache.ttl};
+    note_dir(core, p, &st, in_memory);
+    *d = (struct static_dir){.fd = fd,
+                             .refs = 1,
+                             .id = p->id,
+                             .in_memory = p->in_memory,
+                             .expires = seen + core->cache.ttl};
     forget_dir(p);
     *out = p->dir = d;
     expire_later(core, rq->ctx, seen);
@@ -315,11 +286,12 @@ static int take_dir(torc_req *rq, struct static_core *core, const char *name,
 /* ---- files ---- */
 
 /* -EISDIR for a directory, -ENOENT for any other non-regular file. */
-static int open_source(torc_req *rq, struct static_core *core, int dirfd, const char *path,
-                       struct static_source *s)
+static int open_source(torc_req *rq, struct static_core *core, const struct static_dir *dir,
+                       const char *path, struct static_source *s)
 {
     struct stat st;
-    s->fd = open_with(rq, core, &(struct io_call){.open = {dirfd, IO_OPEN_BENEATH, path, &st}});
+    struct io_call how = {.open = {dir->fd, IO_OPEN_BENEATH, path, &st}};
+    s->fd = opening_open(rq, core, &how, dir->in_memory);
     if (s->fd < 0) return s->fd;
     if (!S_ISREG(st.st_mode)) {
         close(s->fd);
@@ -333,15 +305,15 @@ static int open_source(torc_req *rq, struct static_core *core, int dirfd, const 
 /* Opens the precompressed variants; `name` has room for a suffix after `len`. They are opened even
  * if the client accepts none, so that Vary is right for everybody and a cached file needs no second
  * lookup. A variant that cannot be opened counts as absent. */
-static int open_precompressed(torc_req *rq, struct static_core *core, int dirfd, char *name,
-                              size_t len, struct static_source *source)
+static int open_precompressed(torc_req *rq, struct static_core *core, const struct static_dir *dir,
+                              char *name, size_t len, struct static_source *source)
 {
     int n = 0;
     for (int i = 0; i < CODINGS; i++) {
         slice suffix = static_codings[i].suffix;
         memcpy(name + len, suffix.ptr, suffix.len + 1);
         source[n].coding = &static_codings[i];
-        if (open_source(rq, core, dirfd, name, &source[n]) == 0) n++;
+        if (open_source(rq, core, dir, name, &source[n]) == 0) n++;
     }
     name[len] = 0;
     return n;
@@ -363,13 +335,13 @@ static int open_file_in(torc_req *rq, struct static_core *core, const struct sta
 
     struct static_source source[VERSIONS_MAX] = {0};
     uint64_t seen = rq->ctx->io->now;
-    int err = open_source(rq, core, dir->fd, name, &source[0]);
+    int err = open_source(rq, core, dir, name, &source[0]);
     if (err == -EISDIR) return directory ? 404 : 301;
     if (err < 0) return fail_to_open(rq, dir_name, err);
     int n = 1;
     /* A file that is compressed by itself has no variants. */
     if (!mime_coding(slice_of(name, len)).len)
-        n += open_precompressed(rq, core, dir->fd, name, len, source + 1);
+        n += open_precompressed(rq, core, dir, name, len, source + 1);
     struct static_file *f = static_file_new(path, slice_of(name, len), source, n, time(NULL));
     if (!f) return fail_without_memory(rq);
     f->dir = dir->id;

@@ -10,6 +10,7 @@ struct static_dir {
     int fd;
     unsigned refs;    /* of its place, and of the lookups that use it */
     uint64_t id;      /* number of the directory, on this core */
+    bool in_memory;   /* see opening.h */
     uint64_t expires; /* io time */
 };
 

@@ -1,6 +1,6 @@
 #pragma once
-/* Opening a file, and reading what of it is in memory, without a wait; and who would have to wait
- * for the rest. */
+/* Opening a file whose name is in memory, and reading what of it is, without a wait for a disk; and
+ * who would have to wait for the rest. */
 
 #include "io/io.h"
 
@@ -8,8 +8,9 @@
  * may take long is better done by another thread. */
 bool io_calls_hold(const struct io *io);
 
-/* Does what IO_OPEN would, at once, if no disk has to be asked for it (RESOLVE_CACHED, Linux 5.12).
- * -EAGAIN: one has; -EOPNOTSUPP: the kernel does not tell. */
+/* Does what IO_OPEN would, at once, if no disk has to be asked where the name leads
+ * (RESOLVE_CACHED, Linux 5.12); a file system that asks somebody else for the file itself still
+ * does. -EAGAIN: one has; -EOPNOTSUPP: the kernel does not tell. */
 int io_open_cached(struct io *io, const struct io_call *c);
 
 /* Does what IO_OPEN would, by a thread that may wait for the disk; any thread may call it. */

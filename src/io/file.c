@@ -12,6 +12,10 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#ifndef RESOLVE_CACHED /* Linux 5.12 */
+#define RESOLVE_CACHED 0x20
+#endif
+
 /* O_NONBLOCK, because opening a FIFO would wait for a writer. */
 enum {
     COMMON_FLAGS = O_CLOEXEC | O_NOCTTY | O_NONBLOCK,

@@ -4,6 +4,8 @@
 #include "serve/core.h"
 #include "serve/signals.h"
 
+#include "base/wake.h"
+
 #include <pthread.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -54,7 +56,10 @@ void process_begin(void)
     pthread_once(&once, watch_forks);
     pthread_mutex_lock(&mutex);
     id = getpid();
-    if (n_servers == 0) raise_limit();
+    if (n_servers == 0) {
+        raise_limit();
+        atomic_store(&wake_refused, false); /* of servers before: their eventfds were closed */
+    }
     n_servers++;
     pthread_mutex_unlock(&mutex);
 }
