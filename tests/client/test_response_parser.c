@@ -445,6 +445,50 @@ static void many_tabs(void **state)
     test_free(text);
 }
 
+/* Nor does that of fields which llhttp interprets: with a search for a folded line among all that
+ * follow each of them, this would take minutes. */
+static void many_fields(void **state)
+{
+    enum { FIELDS = 400000 };
+    static const char before[] = "HTTP/1.1 200 OK\r\n", field[] = "Upgrade:\r\n",
+                      after[] = "Content-Length: 2\r\n\r\nhi";
+    char *text = test_malloc(sizeof before + FIELDS * sizeof field + sizeof after), *at = text;
+    struct response_parser r;
+    (void)state;
+    at = mempcpy(at, before, sizeof before - 1);
+    for (int i = 0; i < FIELDS; i++) at = mempcpy(at, field, sizeof field - 1);
+    at = mempcpy(at, after, sizeof after - 1);
+    begin(&r, false);
+    feed(&r, slice_of(text, (size_t)(at - text)), WHOLE);
+    assert_int_equal(r.state, RESPONSE_DONE);
+    assert_int_equal(r.body_bytes, 2);
+    test_free(text);
+}
+
+/* Whatever is looked at together, each field arrives as it does byte by byte. */
+static void long_heads(void **state)
+{
+    static const char *const lines[] = {"Upgrade:\r\n", "X: abcdef\r\n", "X: a\r\n b\r\n",
+                                        "Connection:\r\n\ta,\tb\r\n", "Y:\r\n"};
+    static char bytewise[4096];
+    (void)state;
+    for (int k = 0; k < 2000; k++) {
+        char text[4096] = "HTTP/1.1 200 OK\r\n", *at = text + strlen(text);
+        struct response_parser r;
+        while (at < text + 2000) at = stpcpy(at, lines[random_below(ARRAY_LEN(lines))]);
+        at = stpcpy(at, "Content-Length: 2\r\n\r\nhi");
+        begin(&r, false);
+        feed(&r, slice_of(text, (size_t)(at - text)), BYTES);
+        assert_int_equal(r.state, RESPONSE_DONE);
+        assert_true(fields_len < sizeof bytewise);
+        memcpy(bytewise, fields, fields_len + 1);
+        begin(&r, false);
+        feed(&r, slice_of(text, (size_t)(at - text)), k % 2 ? RANDOM : WHOLE);
+        assert_int_equal(r.state, RESPONSE_DONE);
+        assert_string_equal(fields, bytewise);
+    }
+}
+
 /* RFC 9112, 5.2: a user agent reads spaces for what folds a line. */
 static void folded_lines(void **state)
 {
@@ -519,6 +563,8 @@ int main(void)
         WATCHING(malformed_ones),
         WATCHING(mutated_ones),
         WATCHING(many_tabs),
+        WATCHING(many_fields),
+        WATCHING(long_heads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
