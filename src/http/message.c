@@ -275,6 +275,7 @@ static size_t next_of_end(struct message *m, slice in, slice *pass)
 /* As next_piece, of a head with folded lines. */
 static size_t next_of_head(struct message *m, slice in, slice *pass)
 {
+    if (m->fold == FOLD_START && message_status(m) == 0) m->fold = FOLD_FIRST; /* an empty line */
     if (m->fold >= FOLD_CR) return next_of_end(m, in, pass);
     if (m->fold == FOLD_LINE) return next_of_line(m, in, pass);
     if (m->fold == FOLD_FIRST) {

@@ -527,6 +527,63 @@ static void folded_lines(void **state)
     watched = false;
 }
 
+/* Where folds decide how a response is framed, or where they may be: whole responses. */
+static void folded_framing(void **state)
+{
+    static const struct {
+        const char *text, *fields, *body; /* NULL: malformed */
+    } cases[] = {
+        {"HTTP/1.1 200 OK\r\nContent-Length:\r\n 2\r\n\r\nhi", "|Content-Length=2", "hi"},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\n\tchunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+         "|Transfer-Encoding=chunked", "hi"},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n \r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+         "|Transfer-Encoding=chunked ", "hi"},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip,\r\n chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+         "|Transfer-Encoding=gzip, chunked", "hi"},
+        {"HTTP/1.1 103 Early Hints\r\nLink: a,\r\n b\r\n\r\n"
+         "HTTP/1.1 200 OK\r\nX:\r\n 1\r\nContent-Length: 2\r\n\r\nhi",
+         "|Link=a, b|X=1|Content-Length=2", "hi"},
+        {"\r\nHTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 2\r\n\r\nhi",
+         "|X=a b|Content-Length=2", "hi"},
+        {"\r\n\r\n\nHTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 2\r\n\r\nhi",
+         "|X=a b|Content-Length=2", "hi"},
+        {"HTTP/1.1 200 OK\r\n X: a\r\nContent-Length: 2\r\n\r\nhi", NULL, NULL},
+        {"\r\nHTTP/1.1 200 OK\r\n X: a\r\nContent-Length: 2\r\n\r\nhi", NULL, NULL},
+        {"\r\nHTTP/1.1\r\n 200 OK\r\nContent-Length: 2\r\n\r\nhi", NULL, NULL},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX: a\r\n b\r\n\r\n",
+         NULL, NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        for (int k = 0; k < 50; k++) {
+            struct response_parser r;
+            slice text = slice_str(cases[i].text);
+            begin(&r, false);
+            size_t used = feed(&r, text, k < RANDOM ? (enum cut)k : RANDOM);
+            if (r.state != (cases[i].body ? RESPONSE_DONE : RESPONSE_ERROR))
+                fail_msg("%d (%d): %s", r.state, k, cases[i].text);
+            if (!cases[i].body) continue;
+            assert_int_equal(used, text.len);
+            assert_string_equal(fields, cases[i].fields);
+            assert_int_equal(body_len, 2);
+            assert_memory_equal(body, cases[i].body, 2);
+        }
+}
+
+/* The connection ends after it, and so does a body whose coding is none that ends it. */
+static void folded_ends(void **state)
+{
+    static const struct good folded[] = {
+        {"HTTP/1.1 200 OK\r\nConnection:\r\n close\r\nContent-Length: 2\r\n\r\nhi", "hi", 200, 0, 1,
+         0},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chun  ked\r\n\r\nhi", "hi", 200, 0, 1, 1},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chun\r\n ked\r\n\r\nhi", "hi", 200, 0, 1, 1},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(folded); i++)
+        for (int k = 0; k < 50; k++) is_good(&folded[i], k < RANDOM ? (enum cut)k : RANDOM);
+}
+
 static int watch(void **state)
 {
     (void)state;
@@ -557,6 +614,8 @@ int main(void)
         cmocka_unit_test(framing_is_bounded),
         cmocka_unit_test(many_tabs),
         cmocka_unit_test(folded_lines),
+        WATCHING(folded_framing),
+        WATCHING(folded_ends),
         WATCHING(good_ones),
         WATCHING(cut_short),
         WATCHING(one_behind_the_other),
