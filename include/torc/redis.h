@@ -78,7 +78,8 @@ TORC_API void torc_redis_metrics(torc_metrics *out, void *r);
 
 /* WAITS. Sends one command and waits for its reply. `format` is hiredis's: words, separated by
  * spaces; %s is a string, %b a pointer and its size (size_t), and %d and the like are printf's.
- * Whatever is put in for a % stays within its word, whatever its bytes are. `reply` may be NULL.
+ * Whatever is put in for a % stays within its word, whatever its bytes are. %f writes numbers as
+ * the locale (setlocale(3)) has them. `reply` may be NULL.
  *
  * 0, or
  *   -EREMOTEIO     the server answered with an error: *reply is set, of type TORC_REDIS_ERROR

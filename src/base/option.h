@@ -53,7 +53,7 @@ struct option {
 
 /* A similar program's name for an option: the error message then names ours. */
 struct option_alias {
-    const char *theirs; /* "-c", "--clients"; a single letter may have its value attached */
+    const char *theirs; /* "-c", "--clients"; a single letter may have a number attached */
     const char *ours;   /* "--connections", or a remark to show instead */
 };
 

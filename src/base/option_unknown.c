@@ -7,7 +7,7 @@
 static size_t edit_distance(slice a, slice b)
 {
     size_t rows[3][OPTION_NAME_MAX + 1]; /* of the matrix: the current one and the two before */
-    if (a.len > OPTION_NAME_MAX || b.len > OPTION_NAME_MAX) return OPTION_NAME_MAX;
+    if (a.len > OPTION_NAME_MAX || b.len > OPTION_NAME_MAX) return SIZE_MAX;
     for (size_t j = 0; j <= b.len; j++) rows[0][j] = j;
     for (size_t i = 1; i <= a.len; i++) {
         size_t *row = rows[i % 3], *prev = rows[(i - 1) % 3], *prev2 = rows[(i + 1) % 3];
@@ -64,12 +64,18 @@ static int fail_unknown(struct option_set *s, const char *dashes, slice name)
                        name.ptr, rest, option_dashes(s), negated ? "no-" : "", nearest->name);
 }
 
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
 /* `given` has its dashes; on the command line alone a name needs them. A single letter may have its
- * value attached. */
+ * value attached; before another letter it rather begins a name, as in -cert. */
 static bool is_alias(const struct option_set *s, slice theirs, slice given)
 {
     if (s->level != LEVEL_COMMAND) return theirs.len > 2 && slice_eq(slice_skip(theirs, 2), given);
-    return theirs.len == 2 ? slice_starts(given, theirs) : slice_eq(given, theirs);
+    if (theirs.len != 2 || given.len == 2) return slice_eq(given, theirs);
+    return slice_starts(given, theirs) && !is_letter(given.ptr[2]);
 }
 
 int option_fail_unknown(struct option_set *s, slice given)

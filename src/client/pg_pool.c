@@ -130,7 +130,7 @@ static int add_to_transaction(struct pg_query *q)
 {
     if (!q->tx->conn) return -ECONNABORTED;
     int err = pg_conn_give(q->tx->conn, q);
-    return err < 0 ? refuse(q->core, err) : 0;
+    return err == -EAGAIN ? refuse(q->core, err) : err;
 }
 
 int pg_pool_add(struct pg_query *q)

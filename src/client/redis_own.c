@@ -141,7 +141,7 @@ static void send_back(struct redis_pool *p, size_t n, const torc_slice *words)
     int len = b ? redis_format_words(NULL, n, words, &bytes) : -1;
     if (len < 0) {
         free(b);
-        warn_lost(p, strerror(len == -1 ? ENOMEM : E2BIG));
+        warn_lost(p, len == -1 ? strerror(ENOMEM) : "it has 2 GiB or more");
         return;
     }
     *b = (struct put_back){{.bytes = bytes, .len = (size_t)len, .done = on_put_back}, p};

@@ -221,10 +221,14 @@ static size_t value_part(slice in)
     return n;
 }
 
-/* Up to the end of the first line that may be folded, or is the last. */
+/* Up to the end of the first line that may be folded, or is the last. llhttp stops after the name
+ * of each field that it interprets, and the rest is looked at again: so no more than a bit of it
+ * is. */
 static size_t lines_part(slice in)
 {
+    enum { LINES_MAX = 512 };
     size_t n = 0;
+    if (in.len > LINES_MAX) in.len = LINES_MAX;
     for (const char *end; (end = memchr(in.ptr + n, '\n', in.len - n));) {
         n = (size_t)(end - in.ptr);
         if (n + 1 == in.len || in.ptr[n + 1] < '!') break;
@@ -271,6 +275,7 @@ static size_t next_of_end(struct message *m, slice in, slice *pass)
 /* As next_piece, of a head with folded lines. */
 static size_t next_of_head(struct message *m, slice in, slice *pass)
 {
+    if (m->fold == FOLD_START && message_status(m) == 0) m->fold = FOLD_FIRST; /* an empty line */
     if (m->fold >= FOLD_CR) return next_of_end(m, in, pass);
     if (m->fold == FOLD_LINE) return next_of_line(m, in, pass);
     if (m->fold == FOLD_FIRST) {

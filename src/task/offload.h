@@ -1,8 +1,7 @@
 #pragma once
 /* A bounded pool of threads for code that blocks or computes for long; a server has one, and one
  * that opens files. Jobs wait in one queue under one mutex: it is off the path of ordinary
- * requests. A job ends once; its core
- * learns that by a post, unless it has left the job before. */
+ * requests. A job ends once; its core learns that by a post, unless it has left the job before. */
 
 #include "base/list.h"
 #include "io/io.h"

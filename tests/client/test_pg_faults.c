@@ -67,6 +67,7 @@ static void test_many_cancels_at_once(void **state)
     pg_set("PG_CONNECTIONS", "65");
     server_start(&rig);
     assert_string_equal(pg_get("/cancelled", 200), "64 1");
+    assert_int_equal(pg_counter("refused"), 0);
     server_stop(&rig);
     pg_reset();
 }

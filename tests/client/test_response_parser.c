@@ -445,6 +445,50 @@ static void many_tabs(void **state)
     test_free(text);
 }
 
+/* Nor does that of fields which llhttp interprets: with a search for a folded line among all that
+ * follow each of them, this would take minutes. */
+static void many_fields(void **state)
+{
+    enum { FIELDS = 400000 };
+    static const char before[] = "HTTP/1.1 200 OK\r\n", field[] = "Upgrade:\r\n",
+                      after[] = "Content-Length: 2\r\n\r\nhi";
+    char *text = test_malloc(sizeof before + FIELDS * sizeof field + sizeof after), *at = text;
+    struct response_parser r;
+    (void)state;
+    at = mempcpy(at, before, sizeof before - 1);
+    for (int i = 0; i < FIELDS; i++) at = mempcpy(at, field, sizeof field - 1);
+    at = mempcpy(at, after, sizeof after - 1);
+    begin(&r, false);
+    feed(&r, slice_of(text, (size_t)(at - text)), WHOLE);
+    assert_int_equal(r.state, RESPONSE_DONE);
+    assert_int_equal(r.body_bytes, 2);
+    test_free(text);
+}
+
+/* Whatever is looked at together, each field arrives as it does byte by byte. */
+static void long_heads(void **state)
+{
+    static const char *const lines[] = {"Upgrade:\r\n", "X: abcdef\r\n", "X: a\r\n b\r\n",
+                                        "Connection:\r\n\ta,\tb\r\n", "Y:\r\n"};
+    static char bytewise[4096];
+    (void)state;
+    for (int k = 0; k < 2000; k++) {
+        char text[4096] = "HTTP/1.1 200 OK\r\n", *at = text + strlen(text);
+        struct response_parser r;
+        while (at < text + 2000) at = stpcpy(at, lines[random_below(ARRAY_LEN(lines))]);
+        at = stpcpy(at, "Content-Length: 2\r\n\r\nhi");
+        begin(&r, false);
+        feed(&r, slice_of(text, (size_t)(at - text)), BYTES);
+        assert_int_equal(r.state, RESPONSE_DONE);
+        assert_true(fields_len < sizeof bytewise);
+        memcpy(bytewise, fields, fields_len + 1);
+        begin(&r, false);
+        feed(&r, slice_of(text, (size_t)(at - text)), k % 2 ? RANDOM : WHOLE);
+        assert_int_equal(r.state, RESPONSE_DONE);
+        assert_string_equal(fields, bytewise);
+    }
+}
+
 /* RFC 9112, 5.2: a user agent reads spaces for what folds a line. */
 static void folded_lines(void **state)
 {
@@ -483,6 +527,63 @@ static void folded_lines(void **state)
     watched = false;
 }
 
+/* Where folds decide how a response is framed, or where they may be: whole responses. */
+static void folded_framing(void **state)
+{
+    static const struct {
+        const char *text, *fields, *body; /* NULL: malformed */
+    } cases[] = {
+        {"HTTP/1.1 200 OK\r\nContent-Length:\r\n 2\r\n\r\nhi", "|Content-Length=2", "hi"},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\n\tchunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+         "|Transfer-Encoding=chunked", "hi"},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n \r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+         "|Transfer-Encoding=chunked ", "hi"},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip,\r\n chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+         "|Transfer-Encoding=gzip, chunked", "hi"},
+        {"HTTP/1.1 103 Early Hints\r\nLink: a,\r\n b\r\n\r\n"
+         "HTTP/1.1 200 OK\r\nX:\r\n 1\r\nContent-Length: 2\r\n\r\nhi",
+         "|Link=a, b|X=1|Content-Length=2", "hi"},
+        {"\r\nHTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 2\r\n\r\nhi",
+         "|X=a b|Content-Length=2", "hi"},
+        {"\r\n\r\n\nHTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 2\r\n\r\nhi",
+         "|X=a b|Content-Length=2", "hi"},
+        {"HTTP/1.1 200 OK\r\n X: a\r\nContent-Length: 2\r\n\r\nhi", NULL, NULL},
+        {"\r\nHTTP/1.1 200 OK\r\n X: a\r\nContent-Length: 2\r\n\r\nhi", NULL, NULL},
+        {"\r\nHTTP/1.1\r\n 200 OK\r\nContent-Length: 2\r\n\r\nhi", NULL, NULL},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX: a\r\n b\r\n\r\n",
+         NULL, NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        for (int k = 0; k < 50; k++) {
+            struct response_parser r;
+            slice text = slice_str(cases[i].text);
+            begin(&r, false);
+            size_t used = feed(&r, text, k < RANDOM ? (enum cut)k : RANDOM);
+            if (r.state != (cases[i].body ? RESPONSE_DONE : RESPONSE_ERROR))
+                fail_msg("%d (%d): %s", r.state, k, cases[i].text);
+            if (!cases[i].body) continue;
+            assert_int_equal(used, text.len);
+            assert_string_equal(fields, cases[i].fields);
+            assert_int_equal(body_len, 2);
+            assert_memory_equal(body, cases[i].body, 2);
+        }
+}
+
+/* The connection ends after it, and so does a body whose coding is none that ends it. */
+static void folded_ends(void **state)
+{
+    static const struct good folded[] = {
+        {"HTTP/1.1 200 OK\r\nConnection:\r\n close\r\nContent-Length: 2\r\n\r\nhi", "hi", 200, 0, 1,
+         0},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chun  ked\r\n\r\nhi", "hi", 200, 0, 1, 1},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chun\r\n ked\r\n\r\nhi", "hi", 200, 0, 1, 1},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(folded); i++)
+        for (int k = 0; k < 50; k++) is_good(&folded[i], k < RANDOM ? (enum cut)k : RANDOM);
+}
+
 static int watch(void **state)
 {
     (void)state;
@@ -513,12 +614,16 @@ int main(void)
         cmocka_unit_test(framing_is_bounded),
         cmocka_unit_test(many_tabs),
         cmocka_unit_test(folded_lines),
+        WATCHING(folded_framing),
+        WATCHING(folded_ends),
         WATCHING(good_ones),
         WATCHING(cut_short),
         WATCHING(one_behind_the_other),
         WATCHING(malformed_ones),
         WATCHING(mutated_ones),
         WATCHING(many_tabs),
+        WATCHING(many_fields),
+        WATCHING(long_heads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

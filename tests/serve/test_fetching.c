@@ -185,8 +185,9 @@ static void test_a_trace_that_is_not(void **state)
 static void test_errors(void **state)
 {
     static const char *const closes[] = {"/half", "/halfhead", "/reset", "/drop"};
-    static const char *const malformed[] = {"/bad",   "/badchunk",      "/twolengths", "/twice",
-                                            "/coded", "/coded-chunked", "/switch"};
+    static const char *const malformed[] = {"/bad",    "/badchunk",       "/twolengths",
+                                            "/twice",  "/coded",          "/coded-chunked",
+                                            "/switch", "/folded-chunked", "/folded-coded"};
     static const char *const wrong[] = {"&method=a%20b",        "&method=CONNECT", "&name=Host",
                                         "&name=content-length", "&name=a%3A",      "&name="};
     static const struct {
@@ -201,7 +202,7 @@ static void test_errors(void **state)
     (void)state;
     begin();
     for (size_t i = 0; i < 4; i++) expect_error(closes[i], "", EPIPE);
-    for (size_t i = 0; i < 7; i++) expect_error(malformed[i], "", EBADMSG);
+    for (size_t i = 0; i < 9; i++) expect_error(malformed[i], "", EBADMSG);
     for (size_t i = 0; i < 6; i++) expect_error("/", wrong[i], EINVAL);
     expect_error("/bighead", "", E2BIG);
     expect("/head200", "&narrow=1", "body ok\n");
@@ -218,6 +219,19 @@ static void test_errors(void **state)
         assert_string_equal(reply.body, want);
     }
     end();
+}
+
+static void stream(const char *path, const char *more, size_t size)
+{
+    char target[200], length[64], *body = malloc(size);
+    memset(body, 'b', size);
+    snprintf(target, sizeof target, "/stream?url=http://127.0.0.1:%u%s%s&method=POST", up.port,
+             path, more);
+    snprintf(length, sizeof length, "Content-Length: %zu\r\n", size);
+    client_ask(&client, "POST", target, length);
+    client_send(&client, body, size);
+    client_reply(&client, "POST", &reply);
+    free(body);
 }
 
 /* A kept connection that is closed under the next request. */
@@ -252,6 +266,38 @@ static void test_timed_out_connections(void **state)
     expect("/idle", "", "body ok\n");
     expect("/idle", "&method=PUT&body=12345", "body ok\n");
     assert_int_equal(stats_number(&server, "total.upstream_repeated"), 2);
+    end();
+}
+
+/* As above, but it says so on a new connection as well. */
+static void test_timed_out_again(void **state)
+{
+    (void)state;
+    begin();
+    expect("/", "", "body ok\n");
+    expect("/late", "", "status 408\n");
+    assert_int_equal(up.connections, 2);
+    assert_int_equal(up.requests, 3);
+    assert_int_equal(stats_number(&server, "total.upstream_repeated"), 1);
+    expect("/late", "", "status 408\n"); /* at once on a new one */
+    assert_int_equal(up.connections, 3);
+    assert_int_equal(up.requests, 4);
+    assert_int_equal(stats_number(&server, "total.upstream_repeated"), 1);
+    end();
+}
+
+/* What has been passed on in pieces is not there any more. */
+static void test_timed_out_streams(void **state)
+{
+    (void)state;
+    begin();
+    expect("/", "", "body ok\n");
+    stream("/late", "&method=PUT", 10);
+    assert_non_null(strstr(reply.body, "status 408\n"));
+    assert_non_null(strstr(reply.body, "body idle"));
+    assert_int_equal(up.connections, 1);
+    assert_int_equal(up.requests, 2);
+    assert_int_equal(stats_number(&server, "total.upstream_repeated"), 0);
     end();
 }
 
@@ -335,19 +381,6 @@ static void test_pool_is_bounded(void **state)
     assert_string_equal(ask("/many", "/held", "&n=7"), "ok 7 full 0 other 0");
     client_close(&other);
     end();
-}
-
-static void stream(const char *path, const char *more, size_t size)
-{
-    char target[200], length[64], *body = malloc(size);
-    memset(body, 'b', size);
-    snprintf(target, sizeof target, "/stream?url=http://127.0.0.1:%u%s&method=POST%s", up.port,
-             path, more);
-    snprintf(length, sizeof length, "Content-Length: %zu\r\n", size);
-    client_ask(&client, "POST", target, length);
-    client_send(&client, body, size);
-    client_reply(&client, "POST", &reply);
-    free(body);
 }
 
 static void test_streaming(void **state)
@@ -449,6 +482,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_dead_connections),
         cmocka_unit_test(test_timed_out_connections),
+        cmocka_unit_test(test_timed_out_again),
+        cmocka_unit_test(test_timed_out_streams),
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_redirects),
         cmocka_unit_test(test_redirects_across),

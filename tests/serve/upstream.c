@@ -217,6 +217,10 @@ static const struct fixed {
     {"/coded", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nx", true},
     {"/coded-chunked",
      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\n1\r\na\r\n0\r\n\r\n", true},
+    {"/folded-coded",
+     "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip,\r\n chunked\r\n\r\n1\r\na\r\n0\r\n\r\n", true},
+    {"/folded-chunked",
+     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chun\r\n ked\r\n\r\n1\r\na\r\n0\r\n\r\n", true},
     {"/twice", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
      false},
     {"/hint",
@@ -289,6 +293,7 @@ static bool answer(struct visit *v)
     if (strcmp(path, "/drop") == 0) return false;
     if (strcmp(path, "/second") == 0) return v->count == 1 && send_body(v, "first", 5);
     if (strcmp(path, "/idle") == 0 && v->count > 1) return time_out(v);
+    if (strcmp(path, "/late") == 0) return time_out(v);
     if (strncmp(path, "/a/redirect", 11) == 0) return send_redirect(v, atoi(path + 11));
     return send_body(v, "ok", 2);
 }
